@@ -24,7 +24,7 @@ const TOKENS: usize = 200;
 /// Streams of each of them, one after the other; the first warms up and does not count.
 const ROUNDS: usize = 4;
 /// A person may have 24 analyses under way.
-const OF_ONE: usize = 20;
+const MAX_PER_USER: usize = 20;
 /// Members of an analysis where many streams are wanted.
 const MEMBERS: usize = 5;
 
@@ -36,7 +36,7 @@ fn main() {
     let people = keys(program.address);
     overhead(&program, &upstream, &people);
     for (streams, goal) in [(500, "at most 40 MB"), (1000, "no failure")] {
-        crowd(&program, &upstream, &people, streams, goal);
+        many_streams(&program, &upstream, &people, streams, goal);
     }
 }
 
@@ -60,7 +60,7 @@ fn start(binary: &std::path::Path, folder: &Folder, upstream: &Upstream) -> Prog
 /// Enough people that nobody has more under way than one may; their API keys.
 fn keys(address: SocketAddr) -> Vec<String> {
     let key = |number| new_key(address, &sign_up(address, &format!("bench{number}")));
-    (0..1000 / MEMBERS / OF_ONE).map(key).collect()
+    (0..1000 / MEMBERS / MAX_PER_USER).map(key).collect()
 }
 
 /// What a caller has seen of one stream.
@@ -111,7 +111,7 @@ fn millis(length: Duration) -> f64 {
 }
 
 /// So many members' streams at once: what they take above idle, and whether each comes to its end.
-fn crowd(program: &Program, upstream: &Upstream, people: &[String], streams: usize, goal: &str) {
+fn many_streams(program: &Program, upstream: &Upstream, people: &[String], streams: usize, goal: &str) {
     std::thread::sleep(Duration::from_secs(2));
     let idle = program.pss_kb();
     upstream.peak.store(0, Ordering::SeqCst);

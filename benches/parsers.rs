@@ -99,7 +99,7 @@ fn complete(body: &str) {
         tools: None,
         passthrough: None,
         sample: 0,
-        is_reread: false,
+        is_prefix_reused: false,
         is_live: false,
     };
     black_box(stream.finish(&request).1.expect("a whole answer"));

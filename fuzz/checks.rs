@@ -101,7 +101,7 @@ fn request(text: &str) -> ModelRequest {
         tools: None,
         passthrough: None,
         sample: 0,
-        is_reread: false,
+        is_prefix_reused: false,
         is_live: false,
     }
 }
@@ -179,7 +179,7 @@ pub fn provider_words(bytes: &[u8]) {
     }
     let cleaned = wire::clean(&body);
     assert!(cleaned.chars().count() <= 200);
-    assert!(wire::unwelcome(&body).is_none_or(|name| name.len() <= 40));
+    assert!(wire::refused_parameter(&body).is_none_or(|name| name.len() <= 40));
 }
 
 /// What is read out of a file stays within its limits, and passages are slices of it.

@@ -62,7 +62,7 @@ fn main() -> BuildResult<()> {
     }
     let out = PathBuf::from(std::env::var_os("OUT_DIR").ok_or("cargo sets OUT_DIR")?);
     patterns(Path::new("assets/patterns"), &out.join("patterns.json"))?;
-    small(Path::new("assets/models.json"), &out.join("models.json"))?;
+    minify_json(Path::new("assets/models.json"), &out.join("models.json"))?;
 
     let mut paths = Vec::new();
     walk(Path::new("assets"), &mut paths)?;
@@ -87,7 +87,7 @@ fn main() -> BuildResult<()> {
     for (name, bytes) in &files {
         // Source maps name the modules; only debug builds serve them, for the browser's tools and for tests.
         if !pages.holds(name) || is_debug && name.ends_with(".js") {
-            put(&folder, name, &finished(name, bytes, &tree)?, rounds)?;
+            put(&folder, name, &with_tree_hash(name, bytes, &tree)?, rounds)?;
         }
     }
     for (name, text) in pages.files(&tree) {
@@ -152,7 +152,7 @@ fn hash(files: &[(String, Vec<u8>)]) -> String {
 }
 
 /// Inserts the tree's hash into pages, which name assets under it so that those can be cached forever.
-fn finished(name: &str, bytes: &[u8], tree: &str) -> BuildResult<Vec<u8>> {
+fn with_tree_hash(name: &str, bytes: &[u8], tree: &str) -> BuildResult<Vec<u8>> {
     let is_named = name.ends_with(".html") || name.ends_with(".webmanifest") || name == "sw.js";
     if !is_named {
         return Ok(bytes.to_vec());
@@ -196,7 +196,7 @@ fn put(folder: &Path, name: &str, bytes: &[u8], rounds: Option<NonZeroU64>) -> B
 }
 
 /// Minifies a JSON file.
-fn small(path: &Path, out: &Path) -> BuildResult<()> {
+fn minify_json(path: &Path, out: &Path) -> BuildResult<()> {
     let value: serde_json::Value = serde_json::from_str(&fs::read_to_string(path)?)
         .map_err(|fault| format!("{}: {fault}", path.display()))?;
     fs::write(out, serde_json::to_vec(&value)?)?;

@@ -23,7 +23,7 @@ pub fn configure_allocator() {
 }
 
 /// Returns free memory to the system. Takes about a millisecond; for when the server has gone idle.
-pub fn give_back() {
+pub fn release_memory() {
     // SAFETY: malloc_trim takes the allocator's own locks and has no other preconditions.
     unsafe {
         libc::malloc_trim(0);

@@ -11,7 +11,7 @@ const TEXT: &str = include_str!("../../tests/data/documents/gpl-3.txt");
 const LINES: usize = 58;
 const WORDS: usize = 15;
 /// Pages under one node of the tree.
-const SHEAF: usize = 50;
+const PAGES_PER_NODE: usize = 50;
 
 /// A PDF and the number of words in it.
 pub struct Book {
@@ -73,11 +73,11 @@ pub fn make(pages: usize) -> Book {
     );
     let mut source = words();
     let (mut count, mut sheaves) = (0, Vec::new());
-    let sheaf_count = pages.div_ceil(SHEAF);
+    let sheaf_count = pages.div_ceil(PAGES_PER_NODE);
     // Sheaf by sheaf: contents and pages, then their node; the root comes last, its number is known.
     let root = 1 + 2 * pages + sheaf_count + 1;
     for sheaf in 0..sheaf_count {
-        let here = SHEAF.min(pages - sheaf * SHEAF);
+        let here = PAGES_PER_NODE.min(pages - sheaf * PAGES_PER_NODE);
         let node = writer.places.len() + 2 * here + 1;
         let mut kids = Vec::new();
         for page in 0..here {

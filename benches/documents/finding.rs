@@ -4,7 +4,7 @@
 use std::time::Instant;
 
 use quire::app::documents::PassageSearch;
-use quire::domain::chunk::{Cutter, PageText};
+use quire::domain::chunk::{PassageSplitter, PageText};
 use quire::store::{Store, StoreSettings, documents, users};
 
 use crate::set::{self, Library, Quality};
@@ -102,7 +102,7 @@ fn put<'a>(
     store
         .write_now(move |db| documents::insert(db, &row, &[], &[]))
         .unwrap();
-    let mut cutter = Cutter::new();
+    let mut cutter = PassageSplitter::new();
     let (mut size, mut number) = (0, 0);
     while size < DOCUMENT {
         let (mut batch, mut pages, mut passages) = (0, Vec::new(), Vec::new());

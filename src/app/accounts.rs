@@ -35,7 +35,7 @@ use crate::store::{Store, audit, sessions, sign_in_networks, users};
 pub use devices::DEVICE_LENGTH;
 pub use in_flight::PresenceGuard;
 pub use profile::NewProfile;
-pub(super) use profile::{needs_session, shut_out};
+pub(super) use profile::{needs_session, revoke_access};
 pub(super) use setup::AdminClaim;
 pub use setup::FirstAdminRule;
 
@@ -244,7 +244,7 @@ impl Accounts {
         better: Option<String>,
         visit: &RequestOrigin,
     ) -> Result<SignedIn> {
-        let id = SessionId::new(visit.now, chance()?);
+        let id = SessionId::new(visit.now, random_number()?);
         let checked = user.password_hash.clone();
         if let Some(hash) = &better {
             user.password_hash.clone_from(hash);
@@ -428,7 +428,7 @@ impl Accounts {
         visit: &RequestOrigin,
     ) -> Result<SignedIn> {
         let now = visit.now;
-        let id = crate::domain::id::ulid(now, chance()?);
+        let id = crate::domain::id::ulid(now, random_number()?);
         let claims =
             jwt::Claims::access(user.id.as_str(), session.as_str(), id, now, ACCESS_LENGTH);
         Ok(SignedIn {
@@ -467,7 +467,7 @@ pub fn random_password() -> Result<String> {
 ///
 /// # Errors
 /// When the operating system gives none.
-pub(super) fn chance() -> Result<u128> {
+pub(super) fn random_number() -> Result<u128> {
     crypto::random_number().map_err(Error::internal)
 }
 

@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use super::accounts::{Accounts, AdminClaim, NewAccount, RequestOrigin, shut_out};
+use super::accounts::{Accounts, AdminClaim, NewAccount, RequestOrigin, revoke_access};
 use super::documents::deletion;
 use super::{Error, Kind, Result};
 use crate::crypto::token;
@@ -150,7 +150,7 @@ impl Accounts {
         let (id, now) = (id.clone(), visit.now);
         let set = self.store.write(move |db| {
             users::set_password_hash(db, &id, &hash)?;
-            let deleted = shut_out(db, &id, keep_keys, now)?;
+            let deleted = revoke_access(db, &id, keep_keys, now)?;
             audit::append(db, &entry)?;
             Ok(deleted)
         });

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::accounts::{Accounts, RequestOrigin, chance, needs_session};
+use super::accounts::{Accounts, RequestOrigin, random_number, needs_session};
 use super::{Error, Kind, Result};
 use crate::crypto::token;
 use crate::domain::id::{KeyId, UserId};
@@ -65,7 +65,7 @@ impl Accounts {
         let (name, days) = (wanted.name.trim(), wanted.days);
         let text = token::new_key().map_err(Error::internal)?;
         let key = ApiKey {
-            id: KeyId::new(visit.now, chance()?),
+            id: KeyId::new(visit.now, random_number()?),
             user: user.clone(),
             name: if name.is_empty() {
                 "API key".to_owned()

@@ -218,7 +218,7 @@ impl Backups<'_> {
         );
         let work = move || {
             let file = TemporaryFile::new(path);
-            store.backup(file.path(), false).map_err(unwell)?;
+            store.backup(file.path(), false).map_err(backup_failed)?;
             store.write_now(move |db| audit::append(db, &entry))?;
             Ok(file)
         };
@@ -240,7 +240,7 @@ impl Backups<'_> {
         self.store
             .write(move |db| audit::append(db, &entry).map(drop))
             .await?;
-        replica.copy_soon();
+        replica.request_snapshot();
         Ok(())
     }
 
@@ -259,7 +259,7 @@ impl Backups<'_> {
             at: now,
             rows: made.clone().map(|verified| verified.rows),
         });
-        let verified = made.map_err(unwell)?;
+        let verified = made.map_err(backup_failed)?;
         *self.due() = Some(now + every);
         Ok(verified)
     }
@@ -277,7 +277,7 @@ impl Backups<'_> {
 }
 
 /// The complete error, because only administrators see it and can fix the cause.
-pub(super) fn unwell(why: impl std::fmt::Display) -> Error {
+pub(super) fn backup_failed(why: impl std::fmt::Display) -> Error {
     Error::new(Kind::Unavailable, format!("the backup failed: {why}"))
         .resolve("fix the cause and try again; stored data and older backups are unchanged")
 }

@@ -22,7 +22,7 @@ use crate::domain::user::Caller;
 pub use answer::Completion;
 pub(super) use answer::kind_of;
 
-pub use crate::engine::StreamPlace;
+pub use crate::engine::StreamPermit;
 use crate::llm::{Llm, Retired};
 use crate::wire::serve_openai::{ChatRequest, shown};
 use crate::wire::{ApiFormat, cache_marks, passthrough};
@@ -134,7 +134,7 @@ impl Completions<'_> {
     ///
     /// # Errors
     /// As `start` when there is no place; nothing was started.
-    pub fn reserve(&self, caller: &Caller, places: usize) -> Result<StreamPlace> {
+    pub fn reserve(&self, caller: &Caller, places: usize) -> Result<StreamPermit> {
         self.analyses.stream_places(caller, places)
     }
 
@@ -160,7 +160,7 @@ impl Completions<'_> {
         asked: ChatRequest,
         thread: Option<&str>,
         now: Timestamp,
-        held: Option<&StreamPlace>,
+        held: Option<&StreamPermit>,
     ) -> Result<StartedCompletion> {
         let mut ignored = asked.ignored.clone();
         ignored.extend(self.unread(caller, &asked));

@@ -172,8 +172,8 @@ impl EmbeddingService<'_> {
 
 fn call_failed(error: CallError) -> Error {
     let wait = error.retry_after_ms.map(std::time::Duration::from_millis);
-    let status = error.passed_on_status();
-    let mut failure = Error::new(kind_of(error.kind), error.in_its_words().detail);
+    let status = error.client_visible_status();
+    let mut failure = Error::new(kind_of(error.kind), error.with_upstream_message().detail);
     (failure.retry_after, failure.upstream_status) = (wait, status);
     failure
 }

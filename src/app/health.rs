@@ -84,7 +84,7 @@ pub struct Health<'a> {
 
 impl Health<'_> {
     /// The current load.
-    pub fn pulse(&self) -> Activity {
+    pub fn activity(&self) -> Activity {
         let (commits, changes_waiting) = self.store.commits();
         let (calls, calls_waiting) = self.llm.counts();
         let runs = self.engine.count();
@@ -112,7 +112,7 @@ impl Health<'_> {
             calls_waiting,
             changes_waiting,
             commits,
-        } = self.pulse();
+        } = self.activity();
         let mut circuits = Vec::new();
         for provider in self.llm.providers(None) {
             for (model, circuit, _) in provider.held {

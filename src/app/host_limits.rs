@@ -10,7 +10,7 @@ pub(super) const CONTAINER_LIMITS: [&str; 2] = [
 /// Memory assumed where the system does not report it, in MiB: a small free host.
 const ASSUMED: u64 = 512;
 /// Memory for each provider call, in MiB per two calls. A call takes about 0.1 MiB; the rest is for what is in it.
-const CALLS_PER_MIB: (u64, u64) = (1, 2);
+const CALLS_PER_MIB_RATIO: (u64, u64) = (1, 2);
 /// Fewest and most calls.
 const CALLS: (u64, u64) = (64, 1_000);
 /// Memory for each analysis, in MiB.
@@ -29,7 +29,7 @@ fn fill_for(limits: &mut ServerLimits, mib: u64) {
             *limit = scaled as usize;
         }
     };
-    let calls = (mib * CALLS_PER_MIB.0 / CALLS_PER_MIB.1).clamp(CALLS.0, CALLS.1);
+    let calls = (mib * CALLS_PER_MIB_RATIO.0 / CALLS_PER_MIB_RATIO.1).clamp(CALLS.0, CALLS.1);
     or_scaled(&mut limits.max_runs, (mib / RUN_MIB).clamp(RUNS.0, RUNS.1));
     or_scaled(&mut limits.max_calls, calls);
     // More would only wait for a call to end.

@@ -80,7 +80,7 @@ impl App {
     }
 
     /// Restores the reserve once there is free space again. The server calls it every few seconds.
-    pub async fn restock(&self) {
+    pub async fn restore_reserve(&self) {
         // Work every few seconds would keep all idle threads of the pool alive.
         if !self.store.lacks_reserve() {
             return;

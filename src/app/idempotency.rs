@@ -24,7 +24,7 @@ const MAX_ANSWER_BYTES: usize = 4 << 20;
 const MAX_LOST: usize = 4096;
 
 /// The idempotency keys in use in this process.
-pub(super) type Underway = Arc<IdempotencyKeys>;
+pub(super) type SharedIdempotencyKeys = Arc<IdempotencyKeys>;
 
 /// The keys behind [`Underway`].
 pub(super) struct IdempotencyKeys {
@@ -69,7 +69,7 @@ pub enum IdempotencyTurn {
 pub struct IdempotencyClaim {
     name: (UserId, String),
     request: [u8; 32],
-    underway: Underway,
+    underway: SharedIdempotencyKeys,
 }
 
 impl Drop for IdempotencyClaim {
@@ -85,7 +85,7 @@ impl Drop for IdempotencyClaim {
 #[derive(Clone, Copy)]
 pub struct Idempotency<'a> {
     pub(super) store: &'a Store,
-    pub(super) underway: &'a Underway,
+    pub(super) underway: &'a SharedIdempotencyKeys,
 }
 
 impl Idempotency<'_> {

@@ -27,7 +27,7 @@ impl App {
             .write(move |db| experiments::cancel_all_of(db, &id, clock::now()))
             .await;
         if let Ok(cancelled) = &cancelled {
-            self.experiments().stop_seats(cancelled);
+            self.experiments().signal_stop(cancelled);
         }
         self.documents().stop_reading(user);
         // Requests before their runs, without a pause in between: a request then ends because its account
@@ -44,7 +44,7 @@ impl App {
         loop {
             tokio::select! {
                 () = self.accounts().arrived() => {}
-                () = self.engine.arrived() => {}
+                () = self.engine.wait_for_run() => {}
                 () = self.documents().reading_arrived() => {}
             }
             loop {

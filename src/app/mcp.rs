@@ -44,7 +44,7 @@ impl Mcp<'_> {
     async fn result(&self, caller: &Caller, ask: McpRequest) -> Value {
         let (tool, seconds) = match ask {
             McpRequest::Initialize(version) => {
-                return mcp::hello(version, env!("CARGO_PKG_VERSION"));
+                return mcp::initialize_result(version, env!("CARGO_PKG_VERSION"));
             }
             McpRequest::Ping => return json!({}),
             McpRequest::Tools => return mcp::tools(),

@@ -82,7 +82,7 @@ pub struct App {
     // The state of the stored providers when they were last read.
     providers_mark: Mutex<(i64, i64)>,
     // Idempotency keys of requests being processed.
-    underway: idempotency::Underway,
+    underway: idempotency::SharedIdempotencyKeys,
     // Money reserved by API keys and not recorded yet.
     grants: Arc<key_limits::KeyReservations>,
     // Set while clients are asked to close their connections because another process takes over.
@@ -183,7 +183,7 @@ impl App {
             experiments_desk: experiments::ExperimentRegistry::default(),
             fallbacks: Mutex::default(),
             providers_mark: Mutex::default(),
-            underway: idempotency::Underway::default(),
+            underway: idempotency::SharedIdempotencyKeys::default(),
             grants: Arc::default(),
             leaving: AtomicBool::new(false),
             stopping: OnceLock::new(),
@@ -242,15 +242,15 @@ impl App {
     /// Waits for a good moment to stop while the server still runs: until clients have been told that their
     /// connections will close and no request is running, but at most half the shutdown timeout. For use when
     /// another process accepts new connections.
-    pub async fn leave(&self) {
+    pub async fn drain_clients(&self) {
         /// Time in which an active client sends another request and sees that its connection closes.
-        const TELL: Duration = Duration::from_secs(1);
+        const NOTICE_PERIOD: Duration = Duration::from_secs(1);
         /// Polling interval.
         const LOOK: Duration = Duration::from_millis(50);
         self.leaving.store(true, Relaxed);
         let limit = self.config.limits.shutdown_timeout / 2;
         let begun = clock::instant();
-        tokio::time::sleep(TELL.min(limit)).await;
+        tokio::time::sleep(NOTICE_PERIOD.min(limit)).await;
         while !self.engine.is_quiet() && begun.elapsed() < limit {
             tokio::time::sleep(LOOK).await;
         }

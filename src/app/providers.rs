@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
-use super::accounts::{RequestOrigin, chance};
+use super::accounts::{RequestOrigin, random_number};
 use super::{Error, Kind, Result};
 use crate::crypto::vault::Vault;
 use crate::domain::chat::CallErrorKind;
@@ -139,7 +139,7 @@ impl Providers<'_> {
             );
         }
         let blank = StoredProvider {
-            id: ProviderId::new(visit.now, chance()?),
+            id: ProviderId::new(visit.now, random_number()?),
             user: scope.owner().cloned(),
             name: name.to_owned(),
             kind: String::new(),

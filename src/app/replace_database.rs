@@ -84,7 +84,7 @@ impl ReplaceDatabase {
                 }
             }
         }
-        self.settle()
+        self.sync_folder()
     }
 
     /// Checkpoints the old database's log into it, under both its names. A damaged database keeps its log:
@@ -123,16 +123,16 @@ impl ReplaceDatabase {
                 _ => {}
             }
         }
-        self.settle()
+        self.sync_folder()
     }
 
     fn replace(&self) -> io::Result<()> {
         fs::rename(&self.new, &self.place)?;
-        self.settle()
+        self.sync_folder()
     }
 
     /// Syncs the folder: directory entries must survive a power failure too.
-    fn settle(&self) -> io::Result<()> {
+    fn sync_folder(&self) -> io::Result<()> {
         let folder = self.place.parent().unwrap_or(Path::new("."));
         File::open(folder)?.sync_all()
     }

@@ -243,7 +243,7 @@ impl Threads<'_> {
         };
         let mut reports = Vec::new();
         for turn in &thread.turns {
-            reports.extend(self.analyses.shown_to_all(&user, &turn.id).await?);
+            reports.extend(self.analyses.shared_report(&user, &turn.id).await?);
         }
         Ok(Some((thread, reports)))
     }

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::args::CommandCall;
 use super::remote::RemoteSession;
-use super::screen::{progress, several, width};
+use super::screen::{progress, summarize_list, width};
 use super::text_width::cut;
 use super::{CommandFailure, Outcome, block_on, download, failed, print, usage};
 use crate::app::accounts::Accounts;
@@ -25,7 +25,7 @@ pub(super) fn export(call: &CommandCall) -> Outcome {
     let user = owner(call)?;
     let place = archive::open(&call.config()?)?;
     let outcome = place.export(&user, Path::new(file), &mut steps(call))?;
-    let Some(faulty) = several(&outcome.faulty) else {
+    let Some(faulty) = summarize_list(&outcome.faulty) else {
         return report(call, file, &rows(&outcome.counts));
     };
     Err(CommandFailure::Failed(format!(

@@ -131,7 +131,7 @@ pub(super) async fn request(
     let mut documents: Vec<String> =
         serde_json::from_value(named.unwrap_or_default()).unwrap_or_default();
     for file in files {
-        documents.extend(take_in(call.has("quiet"), config, home, file).await?);
+        documents.extend(upload_document(call.has("quiet"), config, home, file).await?);
     }
     question::request(body, &documents)
 }
@@ -192,7 +192,7 @@ fn conclude(analysis: &Analysis, shown: bool, screen: &mut Screen) -> Outcome {
 ///
 /// # Errors
 /// When it cannot be read or stored.
-pub(super) async fn take_in(
+pub(super) async fn upload_document(
     is_quiet: bool,
     config: &Config,
     home: &LocalSession,

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::args::CommandCall;
 use super::remote::RemoteSession;
-use super::screen::{progress, several};
+use super::screen::{progress, summarize_list};
 use super::{Outcome, download, print, usage};
 use crate::app::backups;
 use crate::app::offline::backup;
@@ -26,7 +26,7 @@ pub(super) fn run(call: &CommandCall) -> Outcome {
     }
     let written = backup::write(&config, &file, call.has("replace"))?;
     let copy = written.copy;
-    if let Some(faulty) = several(&written.faulty).filter(|_| !call.has("json")) {
+    if let Some(faulty) = summarize_list(&written.faulty).filter(|_| !call.has("json")) {
         progress(&format!(
             "warning: the copy holds the rows of documents whose files are damaged: {faulty}. quire doctor lists all"
         ));

@@ -26,7 +26,7 @@ const COMMANDS: &str = "/new begins a new thread, /quit ends";
 const WAITING: usize = 16;
 
 /// Where the questions are answered.
-enum ChatSide {
+enum ChatBackend {
     Local(Box<LocalSession>),
     Server(Arc<RemoteSession>),
 }
@@ -40,7 +40,7 @@ pub(super) fn run(call: &CommandCall) -> Outcome {
     block_on(async {
         if let Some(server) = RemoteSession::of_call(call, &config).await? {
             let server = Arc::new(server);
-            let outcome = converse(call, &config, &ChatSide::Server(server.clone())).await;
+            let outcome = converse(call, &config, &ChatBackend::Server(server.clone())).await;
             server.close().await;
             return outcome;
         }
@@ -49,14 +49,14 @@ pub(super) fn run(call: &CommandCall) -> Outcome {
         // The available models decide the default panel and the synthesizer.
         home.app.discovery().probe().await;
         let app = home.app.clone();
-        let side = ChatSide::Local(Box::new(home));
+        let side = ChatBackend::Local(Box::new(home));
         let outcome = converse(call, &config, &side).await;
         app.close().await;
         outcome
     })
 }
 
-async fn converse(call: &CommandCall, config: &Config, side: &ChatSide) -> Outcome {
+async fn converse(call: &CommandCall, config: &Config, side: &ChatBackend) -> Outcome {
     let is_shown = std::io::stdin().is_terminal() && std::io::stderr().is_terminal();
     let mut lines = lines();
     let mut follows = match call.has("continue") {
@@ -108,7 +108,7 @@ fn lines() -> mpsc::Receiver<String> {
     lines
 }
 
-impl ChatSide {
+impl ChatBackend {
     async fn newest_turn(&self) -> Result<String, CommandFailure> {
         match self {
             Self::Local(home) => ask::newest_turn(home).await,

@@ -53,7 +53,7 @@ pub(super) fn run(call: &CommandCall) -> Outcome {
         let account = call.value("as");
         let home = match &act {
             DocumentsAction::Add(_) => {
-                LocalSession::to_change(config.clone(), account, ask::WAIT).await?
+                LocalSession::open_for_write(config.clone(), account, ask::WAIT).await?
             }
             _ => LocalSession::to_read(config.clone(), account).await?,
         };
@@ -87,7 +87,7 @@ async fn perform(
         DocumentsAction::Add(names) => {
             let mut added = Vec::new();
             for file in input_files::of_names(names)? {
-                added.extend(ask::take_in(call.has("json"), config, home, &file).await?);
+                added.extend(ask::upload_document(call.has("json"), config, home, &file).await?);
             }
             print_added(call, &added)
         }

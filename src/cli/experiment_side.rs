@@ -25,12 +25,12 @@ const PATH: &str = "/api/experiments";
 const LAST_EVENTS: &[&str] = &["experiment.finished"];
 
 /// The data folder or a server.
-pub(super) enum ExperimentSide {
+pub(super) enum ExperimentBackend {
     Local(Box<LocalSession>),
     Server(Box<RemoteSession>),
 }
 
-impl ExperimentSide {
+impl ExperimentBackend {
     /// Opens the data folder, or a server. With `runs`, a server that uses the same folder.
     ///
     /// # Errors

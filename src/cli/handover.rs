@@ -29,7 +29,7 @@ use crate::log;
 /// Maximum number of listening sockets handed over.
 const MAX_SOCKETS: usize = 4;
 /// How long either process waits for the other's next byte.
-const PATIENCE: Duration = Duration::from_secs(30);
+const IO_TIMEOUT: Duration = Duration::from_secs(30);
 /// The byte sent with the sockets: the version of the protocol.
 const HELLO: [u8; 1] = [1];
 /// The byte that tells the old process to stop: the new one has everything it needs.
@@ -77,13 +77,13 @@ impl Handover {
     }
 
     /// Waits until a process has received the sockets and tells this one to stop.
-    pub(super) async fn done(&self) {
+    pub(super) async fn wait_for_takeover(&self) {
         loop {
             let Ok((heir, _)) = self.asked.accept().await else {
                 tokio::time::sleep(Duration::from_secs(1)).await;
                 continue;
             };
-            match timeout(PATIENCE, self.hand_over(heir)).await {
+            match timeout(IO_TIMEOUT, self.hand_over(heir)).await {
                 Ok(Ok(process)) => return log::info("handing over", &[("process", &process)]),
                 Ok(Err(error)) => log::warn("not handed over", &[("why", &error)]),
                 Err(_) => log::warn("not handed over", &[("why", &"no answer in time")]),
@@ -148,7 +148,7 @@ impl Predecessor {
     /// When no process answers in the folder, or none of the expected kind.
     pub(super) fn connect(folder: &Path) -> io::Result<Self> {
         let mut line = BlockingStream::connect(path(folder))?;
-        line.set_read_timeout(Some(PATIENCE))?;
+        line.set_read_timeout(Some(IO_TIMEOUT))?;
         let mut space = [MaybeUninit::uninit(); cmsg_space!(ScmRights(MAX_SOCKETS))];
         let mut rights = RecvAncillaryBuffer::new(&mut space);
         let mut word = [0];
@@ -171,7 +171,7 @@ impl Predecessor {
     ///
     /// # Errors
     /// When the process has closed the connection.
-    pub(super) fn relieve(mut self) -> io::Result<()> {
+    pub(super) fn tell_to_stop(mut self) -> io::Result<()> {
         self.line.write_all(&STOP_BYTE)
     }
 }

@@ -151,7 +151,7 @@ fn overview() -> Result<String, super::CommandFailure> {
         .collect();
     let topics: Vec<String> = topics.join(", ").split(' ').map(str::to_owned).collect();
     text.push_str("\nThe manual (`quire help TOPIC`, or /manual in a browser):\n");
-    text.push_str(&filled(&topics, "  ", "  "));
+    text.push_str(&fill_lines(&topics, "  ", "  "));
     Ok(text)
 }
 
@@ -159,12 +159,12 @@ fn push_row(text: &mut String, name: &str, summary: &str) {
     let words: Vec<&str> = summary.split_whitespace().collect();
     let name = format!("  {name:15} ");
     let hang = " ".repeat(name.chars().count().min(22));
-    text.push_str(&filled(&words, &name, &hang));
+    text.push_str(&fill_lines(&words, &name, &hang));
     text.push('\n');
 }
 
 /// Words filled into lines of at most 80 columns.
-fn filled(words: &[impl AsRef<str>], first: &str, other: &str) -> String {
+fn fill_lines(words: &[impl AsRef<str>], first: &str, other: &str) -> String {
     let mut out = String::from(first);
     let mut column = first.chars().count();
     for (at, word) in words.iter().map(AsRef::as_ref).enumerate() {
@@ -187,7 +187,7 @@ fn explain(command: &Command) -> String {
     let mut text = format!("{}\n\n", command.summary);
     let usage = format!("Usage: quire {} {} [OPTIONS]", command.name, command.usage);
     let words: Vec<&str> = usage.split_whitespace().collect();
-    text.push_str(&filled(&words, "", "    "));
+    text.push_str(&fill_lines(&words, "", "    "));
     text.push('\n');
     if !command.details.is_empty() {
         text.push('\n');
@@ -224,7 +224,7 @@ fn push_line(text: &mut String, line: &str) {
     } else {
         let hang = line.rfind("  ").map_or(0, |gap| gap + 2);
         let words: Vec<&str> = line[hang..].split_whitespace().collect();
-        text.push_str(&filled(&words, &line[..hang], &" ".repeat(hang)));
+        text.push_str(&fill_lines(&words, &line[..hang], &" ".repeat(hang)));
     }
     text.push('\n');
 }

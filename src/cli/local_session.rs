@@ -59,7 +59,7 @@ impl LocalSession {
                 return Err(folder::in_use(&config.data_dir).resolve(instead).into());
             };
             let app = App::open(config.clone())?;
-            match person(&app, account).await? {
+            match find_account(&app, account).await? {
                 Some(user) => return Ok(Self::of(app, user, Some(lock), None)),
                 None => app.close().await,
             }
@@ -77,7 +77,7 @@ impl LocalSession {
     ///
     /// # Errors
     /// As [`Self::to_read`], and when the folder is in use.
-    pub(super) async fn to_change(
+    pub(super) async fn open_for_write(
         config: Config,
         account: Option<&str>,
         instead: &str,
@@ -87,7 +87,7 @@ impl LocalSession {
             return Err(folder::in_use(&config.data_dir).resolve(instead).into());
         };
         let app = App::open(config)?;
-        match person(&app, account).await? {
+        match find_account(&app, account).await? {
             Some(user) => Ok(Self::of(app, user, Some(lock), None)),
             None => {
                 app.close().await;
@@ -107,7 +107,7 @@ impl LocalSession {
     ) -> Result<Self, CommandFailure> {
         folder::exists(&config)?;
         let app = App::open_beside(config)?;
-        match person(&app, account).await? {
+        match find_account(&app, account).await? {
             Some(user) => Ok(Self::of(app, user, None, None)),
             None => {
                 app.close().await;
@@ -120,7 +120,7 @@ impl LocalSession {
     ///
     /// # Errors
     /// As [`Self::to_read`].
-    pub(super) async fn to_look(
+    pub(super) async fn open_or_empty(
         config: Config,
         account: Option<&str>,
     ) -> Result<Self, CommandFailure> {
@@ -185,7 +185,7 @@ impl LocalSession {
 }
 
 /// The named account, or the operator's. `None` when no account is named and none exists.
-async fn person(app: &App, account: Option<&str>) -> Result<Option<User>, CommandFailure> {
+async fn find_account(app: &App, account: Option<&str>) -> Result<Option<User>, CommandFailure> {
     let user = match account {
         Some(email) => Some(app.accounts().user_by_email(email).await?),
         None => operator(app.accounts()).await?,

@@ -36,13 +36,13 @@ pub(super) fn run(call: &CommandCall) -> Outcome {
     block_on(async {
         if let Some(server) = RemoteSession::of_call(call, &config).await? {
             let server = Arc::new(server);
-            let outcome = serve(&McpSide::Server(server.clone())).await;
+            let outcome = serve(&McpBackend::Server(server.clone())).await;
             server.close().await;
             return outcome;
         }
         let home = LocalSession::to_run(config, call.value("as"), false, ask::WAIT).await?;
         home.app.discovery().probe().await;
-        let outcome = serve(&McpSide::Local(home.app.clone(), home.caller.clone())).await;
+        let outcome = serve(&McpBackend::Local(home.app.clone(), home.caller.clone())).await;
         home.app.close().await;
         outcome
     })
@@ -50,12 +50,12 @@ pub(super) fn run(call: &CommandCall) -> Outcome {
 
 /// Where the messages are answered.
 #[derive(Clone)]
-enum McpSide {
+enum McpBackend {
     Local(Arc<App>, Caller),
     Server(Arc<RemoteSession>),
 }
 
-impl McpSide {
+impl McpBackend {
     /// Answers a message; none for a notification.
     async fn answer(self, line: String) -> Option<Value> {
         match self {
@@ -84,7 +84,7 @@ async fn pass_on(server: Arc<RemoteSession>, line: String) -> Option<Value> {
     told.await.ok().flatten()
 }
 
-async fn serve(side: &McpSide) -> Outcome {
+async fn serve(side: &McpBackend) -> Outcome {
     let mut lines = lines();
     let mut work: JoinSet<Option<Value>> = JoinSet::new();
     let mut running: Vec<(Value, AbortHandle)> = Vec::new();

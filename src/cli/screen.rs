@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::live_progress::LiveLines;
 use super::markdown::Markdown;
 use super::outcome::{Outcome, print};
-use super::text_width::broken;
+use super::text_width::wrap;
 use crate::system;
 
 /// Columns assumed when the terminal's width is unknown.
@@ -226,13 +226,13 @@ pub(super) fn progress(line: &str) {
     let mut clean: String = line.chars().filter(|c| !c.is_control()).collect();
     let mut stderr = std::io::stderr().lock();
     if stderr.is_terminal() {
-        clean = broken(&clean, width());
+        clean = wrap(&clean, width());
     }
     let _ = writeln!(stderr, "{clean}");
 }
 
 /// The first few items of a list on one line, and how many more there are. `None` for an empty list.
-pub(super) fn several(items: &[String]) -> Option<String> {
+pub(super) fn summarize_list(items: &[String]) -> Option<String> {
     // Number of items.
     const SHOWN: usize = 10;
     let shown = items.iter().take(SHOWN).cloned().collect::<Vec<_>>();

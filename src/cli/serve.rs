@@ -101,14 +101,14 @@ async fn serve(mut config: Config, takes_over: bool) -> Outcome {
     let slowly = is_activated.then_some(&*app);
     tokio::select! {
         () = work => {}
-        () = signals.obey(&stop, slowly) => {
+        () = signals.wait_for_stop(&stop, slowly) => {
             log::warn("stopped at once by a second signal", &[]);
             std::process::exit(130);
         }
         () = stop_when_relieved(offer, &app, (&stop, &stopped)) => {}
         () = stop_when_abandoned(&app, &stop) => {}
-        () = upkeep(&app) => {}
-        () = renew(tls.as_deref()) => {}
+        () = run_housekeeping(&app) => {}
+        () = watch_certificate(tls.as_deref()) => {}
     }
     if app.is_abandoned() {
         return failed(
@@ -171,7 +171,7 @@ async fn take_over(
         false => given.into_iter().map(Some).collect(),
     };
     let (listeners, lines) = listeners(config, tls, open).await?;
-    let told = before.relieve();
+    let told = before.tell_to_stop();
     told.or_else(|error| failed(format!("the previous process cannot be stopped: {error}")))?;
     // Its own time to stop may be longer than ours.
     let patience = config.limits.shutdown_timeout * 2 + Duration::from_secs(60);
@@ -206,8 +206,8 @@ async fn stop_when_relieved(
 ) {
     if let Some(offer) = offer {
         let taken_over = async {
-            offer.done().await;
-            app.leave().await;
+            offer.wait_for_takeover().await;
+            app.drain_clients().await;
             stop.notify_one();
         };
         tokio::select! {
@@ -333,11 +333,11 @@ async fn bind(
         let address = listener.local_addr()?;
         Ok::<_, std::io::Error>((listener, address))
     };
-    bound.await.or_else(|error| failed(unbound(wanted, &error)))
+    bound.await.or_else(|error| failed(bind_error(wanted, &error)))
 }
 
 /// Why a port cannot be used, and what to do.
-fn unbound(wanted: SocketAddr, error: &std::io::Error) -> String {
+fn bind_error(wanted: SocketAddr, error: &std::io::Error) -> String {
     let port = wanted.port();
     match error.kind() {
         ErrorKind::AddrInUse => format!(
@@ -376,12 +376,12 @@ impl Signals {
     }
     /// The first signal asks for an orderly stop, at a good moment if another process keeps the sockets;
     /// the second one ends the wait.
-    async fn obey(&mut self, stop: &Notify, slowly: Option<&App>) {
+    async fn wait_for_stop(&mut self, stop: &Notify, slowly: Option<&App>) {
         self.next().await;
         log::info("stopping", &[]);
         if let Some(app) = slowly {
             tokio::select! {
-                () = app.leave() => {}
+                () = app.drain_clients() => {}
                 () = self.next() => return,
             }
         }
@@ -408,7 +408,7 @@ fn certificate(config: &Config) -> Result<Option<Arc<CertificateResolver>>, Comm
 }
 
 /// Reloads a renewed certificate when its files change or on SIGHUP. Never returns.
-async fn renew(shown: Option<&CertificateResolver>) {
+async fn watch_certificate(shown: Option<&CertificateResolver>) {
     /// Interval at which the files are checked.
     const PAUSE: Duration = Duration::from_secs(10);
     // Without a certificate SIGHUP keeps its default meaning.
@@ -430,19 +430,19 @@ async fn renew(shown: Option<&CertificateResolver>) {
 
 /// Housekeeping: returns memory while idle, deletes expired data, and refreshes the state of the providers.
 /// Never returns.
-async fn upkeep(app: &Arc<App>) {
+async fn run_housekeeping(app: &Arc<App>) {
     /// Pause between rounds.
     const PAUSE: Duration = Duration::from_secs(10);
     /// Rounds between cleanups: one per hour.
-    const TIDY_EVERY: u32 = 360;
+    const CLEANUP_EVERY: u32 = 360;
     /// Rounds between probes while a provider is unavailable: one per minute, because it may have started
     /// after us.
-    const ASK_EVERY: u32 = 6;
+    const PROBE_EVERY: u32 = 6;
     let mut round = 0_u32;
     app.discovery().probe().await;
     // The first start has written the whole schema.
     report(app.free_cache()).await;
-    system::give_back();
+    system::release_memory();
     let (mut commits, mut is_freed) = (app.commits(), true);
     loop {
         tokio::time::sleep(PAUSE).await;
@@ -453,19 +453,19 @@ async fn upkeep(app: &Arc<App>) {
             is_freed = true;
         }
         app.close_idle_connections();
-        system::give_back();
-        app.restock().await;
+        system::release_memory();
+        app.restore_reserve().await;
         round = round.wrapping_add(1);
         // The command line may have changed the providers.
         report(app.discovery().notice()).await;
         app.backups().make_when_due(clock::now()).await;
         app.discovery().probe_new().await;
-        if round % TIDY_EVERY == 1 {
+        if round % CLEANUP_EVERY == 1 {
             report(app.tidy(clock::now())).await;
         }
         let states = app.models().providers(None);
         let missing = states.iter().any(|state| state.status == "unavailable");
-        if round.is_multiple_of(TIDY_EVERY) || (missing && round.is_multiple_of(ASK_EVERY)) {
+        if round.is_multiple_of(CLEANUP_EVERY) || (missing && round.is_multiple_of(PROBE_EVERY)) {
             app.discovery().probe().await;
         }
     }

@@ -21,7 +21,7 @@ pub(super) async fn print(config: Config) -> Outcome {
     let page = public_url(&config);
     let address = running_server(&config).unwrap_or_else(|| page.clone());
     super::print(format!("Quire is listening on {address}"))?;
-    let home = LocalSession::to_look(config, None).await;
+    let home = LocalSession::open_or_empty(config, None).await;
     let home = match home {
         Ok(home) => home,
         Err(CommandFailure::Failed(why)) if why == local_session::NO_ACCOUNT => {

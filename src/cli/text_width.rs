@@ -25,7 +25,7 @@ pub(super) fn cut(line: &str, columns: usize) -> &str {
 }
 
 /// A line broken at words so that it fits `columns`; what follows is indented.
-pub(super) fn broken(line: &str, columns: usize) -> String {
+pub(super) fn wrap(line: &str, columns: usize) -> String {
     const HANG: &str = "    ";
     if width(line) <= columns || columns <= HANG.len() {
         return line.to_owned();
@@ -70,8 +70,8 @@ mod tests {
 
     #[test]
     fn long_lines_are_broken_at_words() {
-        assert_eq!(broken("  short", 10), "  short");
-        assert_eq!(broken("  one two three", 10), "  one two\n    three");
-        assert_eq!(broken("unbreakable-word", 10), "unbreakable-word");
+        assert_eq!(wrap("  short", 10), "  short");
+        assert_eq!(wrap("  one two three", 10), "  one two\n    three");
+        assert_eq!(wrap("unbreakable-word", 10), "unbreakable-word");
     }
 }

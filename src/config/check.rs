@@ -141,7 +141,7 @@ impl Checker {
         };
         let read = |text: &str| {
             let text = text.to_ascii_lowercase();
-            let text = SAME_WORD
+            let text = SYNONYMS
                 .iter()
                 .find(|(other, _)| *other == text)
                 .map_or(text.as_str(), |(_, word)| word);
@@ -217,7 +217,7 @@ impl Checker {
 }
 
 /// Synonyms that other programs use for a choice.
-const SAME_WORD: &[(&str, &str)] = &[
+const SYNONYMS: &[(&str, &str)] = &[
     ("dev", "development"),
     ("local", "development"),
     ("prod", "production"),

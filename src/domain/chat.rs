@@ -177,7 +177,7 @@ pub struct ModelRequest {
     /// Uninterpreted client fields, passed to the provider.
     pub passthrough: Option<Arc<Passthrough>>,
     /// Whether a later call of this run starts with the same prefix, so that provider-side caching pays off.
-    pub is_reread: bool,
+    pub is_prefix_reused: bool,
     /// Whether a client streams the answer over an API that cannot retract text.
     pub is_live: bool,
     /// Sample index, when one model gets the same request several times; each sample is a separate call.
@@ -427,7 +427,7 @@ impl CallError {
 
     /// The upstream's status, as shown to a client that named the model. None for a refused key (401, 403, and 407 of a
     /// proxy): the key is this server's, and the vendors' SDKs would report the client's own as wrong.
-    pub fn passed_on_status(&self) -> Option<u16> {
+    pub fn client_visible_status(&self) -> Option<u16> {
         let status = self.status.filter(|_| self.kind != CallErrorKind::Auth)?;
         let is_own = matches!(status, 400..=599) && !matches!(status, 401 | 403 | 407);
         is_own.then_some(status)
@@ -435,7 +435,7 @@ impl CallError {
 
     /// Adds the upstream's own message to the reason for a refusal: it names the field, and programs look for it.
     #[must_use]
-    pub fn in_its_words(mut self) -> Self {
+    pub fn with_upstream_message(mut self) -> Self {
         let is_refused = self.kind == CallErrorKind::Rejected && self.status.is_some();
         if is_refused && !self.said.is_empty() {
             self.detail = format!("{}: {}", self.detail, self.said);

@@ -20,7 +20,7 @@ pub struct PageText {
 /// Maximum passage length in characters, exceeded only to include a remainder too short for its own passage.
 pub const MAX_LENGTH: usize = 1_200;
 /// A remainder of at most this many characters is appended to the preceding passage.
-const CRUMB: usize = 200;
+const MAX_REMAINDER_CHARS: usize = 200;
 /// Minimum passage length in characters at which a heading ends it.
 const SECTION: usize = 300;
 /// Minimum passage length in characters at which a paragraph end is a break point.
@@ -35,19 +35,19 @@ const HEADING_CHARS: usize = 200;
 
 /// Splits a document into passages, in order. At most `MAX_PASSAGES`.
 pub fn passages(pages: &[PageText]) -> Vec<Passage> {
-    let mut cutter = Cutter::new();
+    let mut cutter = PassageSplitter::new();
     pages.iter().flat_map(|page| cutter.page(page)).collect()
 }
 
 /// Incremental splitter for a document that arrives page by page. Numbers passages across pages and carries
 /// the current section heading over page boundaries.
 #[derive(Debug, Default)]
-pub struct Cutter {
+pub struct PassageSplitter {
     ordinal: usize,
     section: String,
 }
 
-impl Cutter {
+impl PassageSplitter {
     /// Creates a splitter positioned before the first page.
     pub fn new() -> Self {
         Self::default()
@@ -163,7 +163,7 @@ fn cut(rest: &str, layout: &Layout, base: usize) -> usize {
         let inside = block.filter(|block| block.start < here);
         if characters == MAX_LENGTH {
             // The look-ahead is limited to `CRUMB` characters, never the whole rest.
-            let crumb = rest[at..].chars().take(CRUMB + 1).count() <= CRUMB;
+            let crumb = rest[at..].chars().take(MAX_REMAINDER_CHARS + 1).count() <= MAX_REMAINDER_CHARS;
             let section = layout.headings.get(next_heading).is_some();
             return match (crumb && !section, inside) {
                 (true, _) => rest.len(),
@@ -204,7 +204,7 @@ impl LastBreaks {
         if character.is_whitespace() {
             self.word = at + character.len_utf8();
             let mark = matches!(previous, '.' | '!' | '?' | '…' | ';' | ':');
-            if mark && !block && !goes_on(rest) {
+            if mark && !block && !is_abbreviation(rest) {
                 self.sentence = self.word;
             }
         } else if matches!(character, '。' | '！' | '？') && !block {
@@ -220,7 +220,7 @@ impl LastBreaks {
 }
 
 /// Whether a lowercase letter follows the period, which suggests an abbreviation.
-fn goes_on(rest: &str) -> bool {
+fn is_abbreviation(rest: &str) -> bool {
     let next = rest.chars().find(|c| !c.is_whitespace());
     next.is_some_and(char::is_lowercase)
 }

@@ -76,7 +76,7 @@ impl DocumentSizes {
 pub const PASSAGES: usize = 24_000;
 /// Documents up to this many characters are included whole by default in any window that has room: about 24,000
 /// tokens.
-pub const UNASKED: u64 = 96_000;
+pub const MAX_WHOLE_BY_DEFAULT: u64 = 96_000;
 /// Documents take at most one part in this number of a context window by default.
 const WINDOW_SHARE: u64 = 4;
 /// Maximum characters included whole on request; they are stored with the analysis.
@@ -140,7 +140,7 @@ pub fn choose(wish: ContextMode, volume: DocumentSizes, seat: MemberNeeds) -> Fi
         (_, None) => unknown,
         (_, Some(_)) => {
             let share = seat.share().map_or(0, |share| volume.chars_in(share));
-            UNASKED.max(share as u64).min(MAX_CHARS)
+            MAX_WHOLE_BY_DEFAULT.max(share as u64).min(MAX_CHARS)
         }
     };
     let fits = room.is_none_or(|room| volume.tokens() <= room);

@@ -96,7 +96,7 @@ pub fn markdown(analysis: &Analysis, answers: &[StageAnswer]) -> String {
     match (&analysis.synthesis, &analysis.error) {
         (Some(text), _) => {
             let checked = match &analysis.citations {
-                Some(found) => citation::struck(text, found),
+                Some(found) => citation::strike_unknown_marks(text, found),
                 None => text.clone(),
             };
             let _ = writeln!(out, "## Answer\n\n{}\n", checked.trim());

@@ -23,7 +23,7 @@ pub(super) struct CallLedger {
     next: u64,
     open: BTreeMap<u64, OpenCall>,
     charges: Vec<CallCharge>,
-    unseen: UnseenSpending,
+    unseen: StoppedCallUsage,
 }
 
 /// A call in progress, or one that was stopped and is not billed yet.
@@ -48,7 +48,7 @@ pub(super) struct OpenCall {
 
 /// Usage of stopped calls, which the state machine does not count.
 #[derive(Default)]
-struct UnseenSpending {
+struct StoppedCallUsage {
     calls: u32,
     usage: Usage,
     cost: MicroDollars,

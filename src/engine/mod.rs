@@ -41,9 +41,9 @@ pub use relay::RelayedCall;
 use run_channel::RunChannel;
 pub use run_channel::{PublishedEvent, RelayAudience, RunWatch};
 pub use run_handle::{CancelOnDrop, Finished};
-use settlement::Settlement;
-use stream_limits::StreamPlaces;
-pub use stream_limits::{StreamLimits, StreamPlace};
+use settlement::UsageRecorder;
+use stream_limits::StreamSlots;
+pub use stream_limits::{StreamLimits, StreamPermit};
 
 /// Engine settings.
 #[derive(Debug, Clone)]
@@ -77,8 +77,8 @@ pub(crate) struct EngineShared {
     reservations: Arc<ReservationLedger>,
     run_slots: Semaphore,
     runs: Mutex<RunMap>,
-    streams: Arc<StreamPlaces>,
-    settlement: Arc<Settlement>,
+    streams: Arc<StreamSlots>,
+    settlement: Arc<UsageRecorder>,
     /// Notified whenever a run has left `runs`, or a job has ended.
     left: Notify,
     /// Notified whenever a run has entered `runs`.
@@ -169,7 +169,7 @@ struct RunPermit {
     shared: Arc<EngineShared>,
     id: AnalysisId,
     hub: Arc<RunChannel>,
-    _place: Option<StreamPlace>,
+    _place: Option<StreamPermit>,
 }
 
 impl Drop for RunPermit {
@@ -186,8 +186,8 @@ impl Engine {
         let turns = Semaphore::new(settings.max_runs.max(1));
         let shared = EngineShared {
             reservations: Arc::new(ReservationLedger::new(store.clone(), settings.limits)),
-            settlement: Settlement::new(store.clone()),
-            streams: StreamPlaces::new(settings.streams),
+            settlement: UsageRecorder::new(store.clone()),
+            streams: StreamSlots::new(settings.streams),
             store,
             llm,
             cache: AnswerCache::new(settings.cache.clone()),
@@ -243,7 +243,7 @@ impl Engine {
         run: RunSpec,
         hub: Arc<RunChannel>,
         first: Option<(Insert, StoredRun)>,
-        stream: Option<StreamPlace>,
+        stream: Option<StreamPermit>,
     ) -> Finished {
         let (tell, finished) = oneshot::channel();
         let shared = self.shared.clone();
@@ -292,17 +292,17 @@ impl Engine {
     /// here.
     pub fn finish_early(&self, id: &AnalysisId) -> bool {
         let found = self.shared.running().get(id).cloned();
-        found.map(|run| run.channel.hurry()).is_some()
+        found.map(|run| run.channel.request_finish_early()).is_some()
     }
 
     /// Skips a model in a run. Returns false when it is not active here.
     pub fn skip_model(&self, id: &AnalysisId, model: &str) -> bool {
         let found = self.shared.running().get(id).cloned();
-        found.map(|run| run.channel.leave(model)).is_some()
+        found.map(|run| run.channel.request_skip(model)).is_some()
     }
 
     /// Waits until a run has started since the last call. For one caller at a time.
-    pub async fn arrived(&self) {
+    pub async fn wait_for_run(&self) {
         self.shared.arrived.notified().await;
     }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::run_channel::{RelayAudience, RunChannel, RunWatch};
 use super::run_handle::Finished;
 use super::settlement::SettledCall;
-use super::stream_limits::StreamPlace;
+use super::stream_limits::StreamPermit;
 use super::{Engine, EngineShared, RunRefused, RunSpec, RunningRun};
 use crate::domain::id::UserId;
 use crate::store::StoreError;
@@ -24,7 +24,7 @@ impl Engine {
     ///
     /// # Errors
     /// When there are not as many, or the server is shutting down.
-    pub fn stream_places(&self, user: &UserId, count: usize) -> Result<StreamPlace, RunRefused> {
+    pub fn stream_places(&self, user: &UserId, count: usize) -> Result<StreamPermit, RunRefused> {
         self.shared.streams.take(user, count)
     }
 
@@ -34,7 +34,7 @@ impl Engine {
         &self,
         run: RunSpec,
         audience: RelayAudience,
-        place: Option<StreamPlace>,
+        place: Option<StreamPermit>,
     ) -> RelayedCall {
         let hub = Arc::new(RunChannel::relayed());
         let run = RunSpec {

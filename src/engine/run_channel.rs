@@ -179,11 +179,11 @@ impl RunChannel {
         self.send_command(RunCommand::Cancel(reason.to_owned()));
     }
 
-    pub fn hurry(&self) {
+    pub fn request_finish_early(&self) {
         self.send_command(RunCommand::FinishEarly);
     }
 
-    pub fn leave(&self, model: &str) {
+    pub fn request_skip(&self, model: &str) {
         let mut state = self.state();
         let known = state.leaving.iter().any(|other| other == model);
         if !known && state.leaving.len() < MAX_QUEUED_SKIPS {
@@ -210,14 +210,14 @@ impl RunChannel {
     /// Waits for the next command.
     pub async fn next_command(&self) -> RunCommand {
         loop {
-            if let Some(wish) = self.wish_now() {
+            if let Some(wish) = self.pending_command() {
                 return wish;
             }
             self.wanted.notified().await;
         }
     }
 
-    fn wish_now(&self) -> Option<RunCommand> {
+    fn pending_command(&self) -> Option<RunCommand> {
         let mut state = self.state();
         let Some(wish) = state.command.clone() else {
             return state.leaving.pop().map(RunCommand::SkipModel);

@@ -73,7 +73,7 @@ pub(super) async fn run(
     };
     if hurried {
         // Repeat the command for the driver.
-        hub.hurry();
+        hub.request_finish_early();
     }
     let (events, inbox) = mpsc::channel(WAITING_EVENTS);
     let driver = Driver {
@@ -216,7 +216,7 @@ impl Driver {
             rest = Some(PendingStore {
                 id: self.id,
                 journal: self.journal,
-                purse: self.reservation,
+                reservation: self.reservation,
             });
         }
         let (plan, answers) = self.machine.into_parts();

@@ -38,7 +38,7 @@ pub(super) struct SettledCall {
 }
 
 /// Writes relayed calls in the background.
-pub(super) struct Settlement {
+pub(super) struct UsageRecorder {
     store: Store,
     state: Mutex<SettlementState>,
     /// Held while a group is written.
@@ -52,7 +52,7 @@ struct SettlementState {
     is_due: bool,
 }
 
-impl Settlement {
+impl UsageRecorder {
     pub fn new(store: Store) -> Arc<Self> {
         Arc::new(Self {
             store,

@@ -17,7 +17,7 @@ pub struct StreamLimits {
 }
 
 /// The places of all relayed calls.
-pub(super) struct StreamPlaces {
+pub(super) struct StreamSlots {
     limits: StreamLimits,
     open: Mutex<OpenStreams>,
 }
@@ -31,13 +31,13 @@ struct OpenStreams {
 }
 
 /// Places of one request, free again when this is dropped.
-pub struct StreamPlace {
-    places: Arc<StreamPlaces>,
+pub struct StreamPermit {
+    places: Arc<StreamSlots>,
     user: UserId,
     count: usize,
 }
 
-impl StreamPlaces {
+impl StreamSlots {
     pub fn new(limits: StreamLimits) -> Arc<Self> {
         Arc::new(Self {
             limits,
@@ -49,7 +49,7 @@ impl StreamPlaces {
     ///
     /// # Errors
     /// When there are not as many, or the server is shutting down.
-    pub fn take(self: &Arc<Self>, user: &UserId, count: usize) -> Result<StreamPlace, RunRefused> {
+    pub fn take(self: &Arc<Self>, user: &UserId, count: usize) -> Result<StreamPermit, RunRefused> {
         let mut open = self.open();
         if open.is_closed {
             return Err(RunRefused::Closing);
@@ -63,7 +63,7 @@ impl StreamPlaces {
         }
         open.all += count;
         open.of.insert(user.clone(), own);
-        Ok(StreamPlace {
+        Ok(StreamPermit {
             places: self.clone(),
             user: user.clone(),
             count,
@@ -80,7 +80,7 @@ impl StreamPlaces {
     }
 }
 
-impl Drop for StreamPlace {
+impl Drop for StreamPermit {
     fn drop(&mut self) {
         let mut open = self.places.open();
         open.all -= self.count;
@@ -101,7 +101,7 @@ mod tests {
     #[test]
     fn places_are_limited_in_all_and_for_one_person_and_free_again() {
         let user = |number| UserId::new(Timestamp::default(), number);
-        let places = StreamPlaces::new(StreamLimits { all: 4, per_user: 3 });
+        let places = StreamSlots::new(StreamLimits { all: 4, per_user: 3 });
         let two = places.take(&user(1), 2).unwrap();
         let refused = |number, count| places.take(&user(number), count).err();
         assert_eq!(refused(1, 2), Some(RunRefused::TooMany));

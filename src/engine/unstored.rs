@@ -27,7 +27,7 @@ pub(super) struct FinishedRun {
 pub(super) struct PendingStore {
     pub id: AnalysisId,
     pub journal: Journal,
-    pub purse: BudgetReservation,
+    pub reservation: BudgetReservation,
 }
 
 impl PendingStore {
@@ -36,7 +36,7 @@ impl PendingStore {
         for _ in 0..TRIES {
             tokio::time::sleep(PAUSE).await;
             if self.journal.store_rest().await {
-                self.purse.stored();
+                self.reservation.stored();
                 log::info("analysis stored late", &[("analysis", &self.id)]);
                 return;
             }

@@ -43,7 +43,7 @@ const UNCLOSED: &[&str] = &[
 ];
 /// The text of a web page.
 #[derive(Debug, PartialEq, Default)]
-pub struct Reading {
+pub struct RenderedPage {
     /// The page's title.
     pub title: String,
     /// The page's text.
@@ -54,7 +54,7 @@ pub struct Reading {
 
 /// Converts a page, with its title above the text; stops once the text is longer than `max_text` bytes. With
 /// `is_xml` an element that closes itself has no content, even if the page is not well-formed.
-pub fn render(page: &str, max_text: usize, is_xml: bool) -> Reading {
+pub fn render(page: &str, max_text: usize, is_xml: bool) -> RenderedPage {
     let mut reading = body(page, max_text, is_xml);
     let (title, text) = (&reading.title, &reading.text);
     let repeated = title.is_empty()
@@ -69,7 +69,7 @@ pub fn render(page: &str, max_text: usize, is_xml: bool) -> Reading {
 }
 
 /// Converts a page without putting its title above the text.
-pub fn body(page: &str, max_text: usize, is_xml: bool) -> Reading {
+pub fn body(page: &str, max_text: usize, is_xml: bool) -> RenderedPage {
     let mut tokens = Tokens::new(page, is_xml);
     let (mut deleted, mut aids, mut hidden) = (0, 0, 0);
     let mut writer = HtmlTextWriter::default();

@@ -173,7 +173,7 @@ pub fn named(name: &str) -> &'static FileKind {
 
 /// The kind of a text, with the delimiter for a table.
 #[derive(Debug, PartialEq, Clone, Copy)]
-pub enum TextSort {
+pub enum TextKind {
     /// A web page.
     Html,
     /// A table with this delimiter byte.
@@ -191,54 +191,54 @@ pub enum TextSort {
 }
 
 /// Detects the kind of a text, by content first.
-pub fn of(text: &str, file_name: &str) -> TextSort {
+pub fn of(text: &str, file_name: &str) -> TextKind {
     let claim = claimed(file_name);
     let head = text.trim_start();
     if calendar::looks_like(head) {
-        return TextSort::Calendar;
+        return TextKind::Calendar;
     }
     if subtitles::looks_like(head) {
-        return TextSort::Subtitles;
+        return TextKind::Subtitles;
     }
     if is_page(head) {
-        return TextSort::Html;
+        return TextKind::Html;
     }
     if head.starts_with("<?xml") || starts_with_tag(head, &["svg", "rss", "feed"]) {
         return if claim == Some("html") {
-            TextSort::Html
+            TextKind::Html
         } else {
-            TextSort::Plain("xml")
+            TextKind::Plain("xml")
         };
     }
     if json::is_json(text) {
         return match notebook::looks_like(text) {
-            true => TextSort::Notebook,
-            false => TextSort::Json,
+            true => TextKind::Notebook,
+            false => TextKind::Json,
         };
     }
     match claim {
-        Some("html") if head.contains('<') => TextSort::Html,
-        Some("csv") => table::sniff(text, true).map_or(TextSort::Plain("text"), TextSort::Table),
-        Some("json") => TextSort::Json,
-        Some(kind @ ("markdown" | "source" | "xml")) => TextSort::Plain(kind),
+        Some("html") if head.contains('<') => TextKind::Html,
+        Some("csv") => table::sniff(text, true).map_or(TextKind::Plain("text"), TextKind::Table),
+        Some("json") => TextKind::Json,
+        Some(kind @ ("markdown" | "source" | "xml")) => TextKind::Plain(kind),
         _ => by_features(text, head),
     }
 }
 
-fn by_features(text: &str, head: &str) -> TextSort {
+fn by_features(text: &str, head: &str) -> TextKind {
     if head.starts_with("#!") {
-        return TextSort::Plain("source");
+        return TextKind::Plain("source");
     }
     if has_many_tags(head) {
-        return TextSort::Html;
+        return TextKind::Html;
     }
     if let Some(delimiter) = table::sniff(text, false) {
-        return TextSort::Table(delimiter);
+        return TextKind::Table(delimiter);
     }
     if is_markdown(text) {
-        return TextSort::Plain("markdown");
+        return TextKind::Plain("markdown");
     }
-    TextSort::Plain("text")
+    TextKind::Plain("text")
 }
 
 fn claimed(file_name: &str) -> Option<&'static str> {
@@ -329,45 +329,45 @@ mod tests {
     fn content_decides_and_the_name_breaks_ties() {
         let prose = "Dear reader, this is text.\nIt goes on, and on.\n";
         for (text, name, expected) in [
-            (prose, "a.txt", TextSort::Plain("text")),
-            (prose, "", TextSort::Plain("text")),
-            (prose, "a.csv", TextSort::Table(b',')),
-            ("no commas at all\nnone\n", "a.csv", TextSort::Plain("text")),
-            ("<!-- c --><!DOCTYPE HTML><p>", "a.txt", TextSort::Html),
-            ("<html lang=en>", "x.json", TextSort::Html),
+            (prose, "a.txt", TextKind::Plain("text")),
+            (prose, "", TextKind::Plain("text")),
+            (prose, "a.csv", TextKind::Table(b',')),
+            ("no commas at all\nnone\n", "a.csv", TextKind::Plain("text")),
+            ("<!-- c --><!DOCTYPE HTML><p>", "a.txt", TextKind::Html),
+            ("<html lang=en>", "x.json", TextKind::Html),
             (
                 "<?xml version='1.0'?><!DOCTYPE html><html>",
                 "a",
-                TextSort::Html,
+                TextKind::Html,
             ),
-            ("<?xml version='1.0'?><data/>", "a", TextSort::Plain("xml")),
+            ("<?xml version='1.0'?><data/>", "a", TextKind::Plain("xml")),
             (
                 "<p align=center>x</p><a href=y>z</a>",
                 "README.md",
-                TextSort::Plain("markdown"),
+                TextKind::Plain("markdown"),
             ),
             (
                 "<p align=center>x</p><a href=y>z</a>",
                 "part",
-                TextSort::Html,
+                TextKind::Html,
             ),
-            ("{\"a\": [1, 2]}", "a.txt", TextSort::Json),
-            ("{\"a\": [1, 2", "a.json", TextSort::Json),
-            ("{\"a\": [1, 2", "a.txt", TextSort::Plain("text")),
-            ("#!/bin/sh\necho", "run", TextSort::Plain("source")),
-            ("fn main() {}", "main.rs", TextSort::Plain("source")),
+            ("{\"a\": [1, 2]}", "a.txt", TextKind::Json),
+            ("{\"a\": [1, 2", "a.json", TextKind::Json),
+            ("{\"a\": [1, 2", "a.txt", TextKind::Plain("text")),
+            ("#!/bin/sh\necho", "run", TextKind::Plain("source")),
+            ("fn main() {}", "main.rs", TextKind::Plain("source")),
             (
                 "# Title\n\n- a\n- b\n",
                 "notes",
-                TextSort::Plain("markdown"),
+                TextKind::Plain("markdown"),
             ),
             (
                 "name,age,city\nA,1,X\nB,2,Y\n",
                 "data",
-                TextSort::Table(b','),
+                TextKind::Table(b','),
             ),
-            ("a\tb\n1\t2\n3\t4\n", "data.txt", TextSort::Table(b'\t')),
-            ("", "x", TextSort::Plain("text")),
+            ("a\tb\n1\t2\n3\t4\n", "data.txt", TextKind::Table(b'\t')),
+            ("", "x", TextKind::Plain("text")),
         ] {
             assert_eq!(of(text, name), expected, "{name}: {text}");
         }

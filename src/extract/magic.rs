@@ -129,7 +129,7 @@ fn compound(bytes: &[u8]) -> &'static str {
 }
 
 /// The extension of a format that the user can save such a file as, so that it can be read.
-pub fn instead(kind: &str) -> Option<&'static str> {
+pub fn suggested_extension(kind: &str) -> Option<&'static str> {
     match kind {
         "Word 97 document (DOC)" => Some(".docx"),
         "PowerPoint 97 presentation (PPT)" => Some(".pptx"),

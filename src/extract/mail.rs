@@ -58,7 +58,7 @@ pub(super) fn is_mail(bytes: &[u8], named: bool) -> bool {
 }
 
 /// An email that was saved in UTF-16, in UTF-8.
-pub(super) fn narrowed(bytes: &[u8]) -> Option<Vec<u8>> {
+pub(super) fn utf16_to_utf8(bytes: &[u8]) -> Option<Vec<u8>> {
     let is_wide = bytes.starts_with(b"\xFF\xFE") || bytes.starts_with(b"\xFE\xFF");
     let decoded = is_wide
         .then(|| charset::decode(bytes, None).ok())

@@ -38,7 +38,7 @@ use crate::domain::chunk::PageText;
 use crate::domain::document::TextlessPage;
 
 pub use kind::{FileKind, KINDS};
-pub use output::{Full, Output};
+pub use output::{OutputFull, Output};
 pub use pdf::{ScannedImage, page_image as page_picture};
 pub use table_rows::records;
 
@@ -141,7 +141,7 @@ impl Unreadable {
             Self::Empty => "the file is empty".to_owned(),
             Self::TooLarge => "the file is too large to read".to_owned(),
             Self::Unsupported(name) => {
-                let hint = match magic::instead(name) {
+                let hint = match magic::suggested_extension(name) {
                     Some(kind) => format!("; save it as {kind} and upload that"),
                     None => String::new(),
                 };
@@ -267,7 +267,7 @@ fn read(
     if compressed::is_tar(input.bytes) {
         return compressed::read_archive(input, out);
     }
-    let narrowed = mail::narrowed(input.bytes);
+    let narrowed = mail::utf16_to_utf8(input.bytes);
     let letter = FileInput {
         bytes: narrowed.as_deref().unwrap_or(input.bytes),
         ..*input
@@ -317,7 +317,7 @@ const MAX_PICTURE_SIDE: u32 = 8_000;
 
 /// Reports a picture, which has no text; vision models receive it as it is.
 fn show(bytes: &[u8]) -> Result<ReadReport, Unreadable> {
-    let seen = picture::look(bytes).ok_or(Unreadable::Damaged)?;
+    let seen = picture::parse_header(bytes).ok_or(Unreadable::Damaged)?;
     if bytes.len() > MAX_PICTURE_BYTES || seen.width.max(seen.height) > MAX_PICTURE_SIDE {
         return Err(Unreadable::PictureTooLarge);
     }

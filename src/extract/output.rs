@@ -20,7 +20,7 @@ const MAX_GAPS: usize = 5_000;
 
 /// The limit is reached, or the receiver is gone. The reader stops at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Full;
+pub struct OutputFull;
 
 /// Receives a document's text.
 pub struct Output<'a> {
@@ -110,13 +110,13 @@ impl<'a> Output<'a> {
     ///
     /// # Errors
     /// [`Full`] when the limit is reached or the receiver is gone.
-    pub fn page(&mut self, number: u32, title: &str, text: &str) -> Result<(), Full> {
+    pub fn page(&mut self, number: u32, title: &str, text: &str) -> Result<(), OutputFull> {
         let given = self.give(number.saturating_add(self.base), title, text);
         self.full |= given.is_err();
         given
     }
 
-    fn give(&mut self, number: u32, title: &str, text: &str) -> Result<(), Full> {
+    fn give(&mut self, number: u32, title: &str, text: &str) -> Result<(), OutputFull> {
         // A damaged file may number pages in any way; a page's number identifies it, so each is unique.
         let number = number.max(self.last.saturating_add(1));
         self.next = number.saturating_add(1);
@@ -131,7 +131,7 @@ impl<'a> Output<'a> {
                 "only the first {} pages are used",
                 self.limits.pages
             ));
-            return Err(Full);
+            return Err(OutputFull);
         }
         let room = self.room();
         let cut = cut(text, room.min(MAX_PAGE_BYTES));
@@ -161,16 +161,16 @@ impl<'a> Output<'a> {
                 "only the first {} KiB of text are used",
                 self.limits.text >> 10
             ));
-            return Err(Full);
+            return Err(OutputFull);
         }
-        if wanted { Ok(()) } else { Err(Full) }
+        if wanted { Ok(()) } else { Err(OutputFull) }
     }
 
     /// Adds text of a format without pages: cut into sections of about a printed page, under one title.
     ///
     /// # Errors
     /// [`Full`] when the limit is reached or the receiver is gone.
-    pub fn flow(&mut self, title: &str, text: &str) -> Result<(), Full> {
+    pub fn flow(&mut self, title: &str, text: &str) -> Result<(), OutputFull> {
         let mut rest = text;
         while !rest.is_empty() {
             let end = section(rest);
@@ -253,7 +253,7 @@ mod tests {
 
     fn run(
         limits: &ReadLimits,
-        feed: impl FnOnce(&mut Output) -> Result<(), Full>,
+        feed: impl FnOnce(&mut Output) -> Result<(), OutputFull>,
     ) -> (Vec<PageText>, Vec<String>, bool) {
         let mut pages = Vec::new();
         let mut sink = |page| {

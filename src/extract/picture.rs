@@ -31,7 +31,7 @@ pub fn content_type(bytes: &[u8]) -> Option<&'static str> {
 }
 
 /// Parses the header; `None` for another format or an invalid header.
-pub fn look(bytes: &[u8]) -> Option<ImageHeader> {
+pub fn parse_header(bytes: &[u8]) -> Option<ImageHeader> {
     let content_type = content_type(bytes)?;
     let (width, height) = match content_type {
         "image/png" => png(bytes),
@@ -124,11 +124,11 @@ mod tests {
             (b"plain", None),
             (b"", None),
         ] {
-            let found = look(bytes).map(|seen| (seen.content_type, seen.width, seen.height));
+            let found = parse_header(bytes).map(|seen| (seen.content_type, seen.width, seen.height));
             assert_eq!(found, expected, "{bytes:?}");
         }
         assert_eq!(
-            look(PNG_FILE).map(|seen| seen.content_type),
+            parse_header(PNG_FILE).map(|seen| seen.content_type),
             Some("image/png")
         );
     }
@@ -137,7 +137,7 @@ mod tests {
     fn a_truncated_header_is_rejected() {
         for whole in [JPEG, WEBP_X, WEBP_L, WEBP_Y, &PNG_FILE[..24]] {
             for end in 0..whole.len() {
-                assert_eq!(look(&whole[..end]), None, "{end} of {whole:?}");
+                assert_eq!(parse_header(&whole[..end]), None, "{end} of {whole:?}");
             }
         }
     }

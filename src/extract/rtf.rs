@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use encoding_rs::Encoding;
 
 use super::office::{BodyText, MarginLines, ParagraphRole};
-use super::output::{Full, Output};
+use super::output::{OutputFull, Output};
 use super::raised::{RunBuffer, RunStyle, Script};
 use super::rtf_encodings::{of_charset, of_page};
 use super::{FileInput, Unreadable};
@@ -61,7 +61,7 @@ pub(super) fn read(input: &FileInput<'_>, out: &mut Output<'_>) -> Result<(), Un
         notes: 0,
     };
     // Full: the limit is reached; the text so far has been passed on.
-    let _: Result<(), Full> = rtf.walk(input.bytes);
+    let _: Result<(), OutputFull> = rtf.walk(input.bytes);
     let omitted = rtf.omitted;
     for (count, what) in [
         (omitted.hidden, "hidden or deleted passages left out"),
@@ -119,7 +119,7 @@ struct Rtf<'o, 's> {
 }
 
 impl Rtf<'_, '_> {
-    fn walk(&mut self, input: &[u8]) -> Result<(), Full> {
+    fn walk(&mut self, input: &[u8]) -> Result<(), OutputFull> {
         let mut at = 0;
         while let Some(&byte) = input.get(at) {
             at += 1;
@@ -216,7 +216,7 @@ impl Rtf<'_, '_> {
     }
 
     /// Handles a control word or sign and returns the offset after it.
-    fn control(&mut self, input: &[u8], at: usize) -> Result<usize, Full> {
+    fn control(&mut self, input: &[u8], at: usize) -> Result<usize, OutputFull> {
         let rest = &input[at..];
         let Some(&first) = rest.first() else {
             return Ok(at);
@@ -257,7 +257,7 @@ impl Rtf<'_, '_> {
         Ok(end)
     }
 
-    fn sign(&mut self, sign: u8, rest: &[u8], at: usize) -> Result<usize, Full> {
+    fn sign(&mut self, sign: u8, rest: &[u8], at: usize) -> Result<usize, OutputFull> {
         match sign {
             b'\'' => {
                 let digit =
@@ -283,7 +283,7 @@ impl Rtf<'_, '_> {
         Ok(at + 1)
     }
 
-    fn word(&mut self, word: &str, number: Option<i32>) -> Result<(), Full> {
+    fn word(&mut self, word: &str, number: Option<i32>) -> Result<(), OutputFull> {
         let on = number != Some(0);
         match word {
             "par" | "sect" => self.end_paragraph()?,
@@ -378,12 +378,12 @@ impl Rtf<'_, '_> {
         }
         self.runs.flush(&mut self.text);
         let text = std::mem::take(&mut self.text);
-        self.margins.see(&text);
+        self.margins.remove_repeated(&text);
         self.cell.push_str(text.trim());
         self.row.push(std::mem::take(&mut self.cell));
     }
 
-    fn end_row(&mut self) -> Result<(), Full> {
+    fn end_row(&mut self) -> Result<(), OutputFull> {
         if self.state.skip {
             return Ok(());
         }
@@ -400,7 +400,7 @@ impl Rtf<'_, '_> {
         self.body.close_row()
     }
 
-    fn end_paragraph(&mut self) -> Result<(), Full> {
+    fn end_paragraph(&mut self) -> Result<(), OutputFull> {
         self.flush();
         if self.state.skip {
             return Ok(());
@@ -424,7 +424,7 @@ impl Rtf<'_, '_> {
         if text.trim().is_empty() {
             return Ok(());
         }
-        self.margins.see(&text);
+        self.margins.remove_repeated(&text);
         if std::mem::take(&mut self.in_table) {
             self.body.close_table()?;
         }

@@ -73,7 +73,7 @@ impl MinuteStats {
         let classes = requests.classes();
         // The last area is health checks and metrics.
         let counted = || classes.iter().take(classes.len() - 1);
-        let activity = app.health().pulse();
+        let activity = app.health().activity();
         let totals = MinuteTotals {
             requests: counted().flatten().sum(),
             failed: counted().map(|area| area[4]).sum(),

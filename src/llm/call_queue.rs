@@ -74,7 +74,7 @@ impl RunningCall {
         if let Some(threads) = &self.threads
             && !self.slot.has_begun()
         {
-            threads.sweep();
+            threads.run_cancelled();
         }
     }
 
@@ -211,7 +211,7 @@ impl CallThreads {
 
     /// Runs the cancelled jobs in the queue, on a thread, because they send events that may block, and the canceller
     /// must not wait.
-    fn sweep(&self) {
+    fn run_cancelled(&self) {
         let mut queue = self.queue();
         if queue.sweeping
             || !queue

@@ -187,7 +187,7 @@ pub(super) fn refusal(
     let wait = rate_limit_headers::after_refusal(header, clock::now());
     let millis = wait.map(|wait| wait.as_millis() as u64);
     error.retry_after_ms = millis.or(error.retry_after_ms);
-    let unwelcome = wire::unwelcome(body).filter(|_| matches!(status, 400 | 422));
+    let unwelcome = wire::refused_parameter(body).filter(|_| matches!(status, 400 | 422));
     FailedExchange {
         error,
         unwelcome,

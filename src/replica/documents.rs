@@ -176,7 +176,7 @@ impl OriginalsSync {
         let is_missing = |id: &&DocumentId| there.contains_key(*id) && !self.path(id).exists();
         let missing: Vec<_> = self.here.keys().filter(is_missing).cloned().collect();
         if !missing.is_empty() {
-            self.originals.bring_all(missing);
+            self.originals.fetch_all(missing);
         }
     }
 

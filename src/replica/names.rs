@@ -87,7 +87,7 @@ impl Inventory {
     }
 
     /// Each snapshot with the changes that follow it without a gap, the newest snapshot first.
-    pub fn ways(&self) -> impl Iterator<Item = (u64, Vec<u64>)> + '_ {
+    pub fn restore_chains(&self) -> impl Iterator<Item = (u64, Vec<u64>)> + '_ {
         self.snapshots.iter().rev().map(|&snapshot| {
             let from = self.changes.partition_point(|&change| change <= snapshot);
             let following = self.changes[from..].iter().zip(snapshot + 1..);
@@ -97,7 +97,7 @@ impl Inventory {
     }
 
     /// Names of files not needed to keep this many snapshots with all later changes.
-    pub fn dispensable(&self, keep: usize) -> Vec<String> {
+    pub fn obsolete_files(&self, keep: usize) -> Vec<String> {
         let keep = keep.clamp(1, self.snapshots.len().max(1));
         let (old, kept) = self
             .snapshots
@@ -142,10 +142,10 @@ mod tests {
             snapshots: vec![3, 8, 20],
             changes: vec![2, 3, 4, 5, 6, 8, 9, 10, 12],
         };
-        let ways: Vec<_> = there.ways().collect();
+        let ways: Vec<_> = there.restore_chains().collect();
         assert_eq!(ways, [(20, vec![]), (8, vec![9, 10]), (3, vec![4, 5, 6])]);
         assert_eq!(there.newest(), 20);
-        assert_eq!(there.dispensable(5), [change(2), change(3)]);
+        assert_eq!(there.obsolete_files(5), [change(2), change(3)]);
         let expected = [
             snapshot(3),
             change(2),
@@ -155,14 +155,14 @@ mod tests {
             change(6),
             change(8),
         ];
-        assert_eq!(there.dispensable(2), expected);
-        assert_eq!(there.dispensable(0).len(), 2 + 9);
+        assert_eq!(there.obsolete_files(2), expected);
+        assert_eq!(there.obsolete_files(0).len(), 2 + 9);
         let none = Inventory::default();
         assert_eq!(
             (
                 none.newest(),
-                none.ways().count(),
-                none.dispensable(2).len()
+                none.restore_chains().count(),
+                none.obsolete_files(2).len()
             ),
             (0, 0, 0)
         );

@@ -66,7 +66,7 @@ impl Originals {
     /// # Errors
     /// [`TargetError::Missing`] when the replica does not have it or the document is deleted; any other fault when it
     /// could not be fetched now.
-    pub fn bring(&self, id: &DocumentId) -> Result<()> {
+    pub fn fetch(&self, id: &DocumentId) -> Result<()> {
         let mut state = self.state();
         loop {
             if self.path(id).exists() {
@@ -127,7 +127,7 @@ impl Originals {
     }
 
     /// Fetches these in the background.
-    pub fn bring_all(self: &Arc<Self>, missing: Vec<DocumentId>) {
+    pub fn fetch_all(self: &Arc<Self>, missing: Vec<DocumentId>) {
         let mut state = self.state();
         state.queue.extend(missing);
         let wanted = THREADS.min(state.queue.len());
@@ -184,7 +184,7 @@ impl Originals {
                 return;
             };
             drop(state);
-            match self.bring(&id) {
+            match self.fetch(&id) {
                 // The replication thread reports originals that are in neither place.
                 Ok(()) | Err(TargetError::Missing) => {}
                 Err(fault) => {

@@ -84,7 +84,7 @@ impl Replicator {
     }
 
     /// Requests a snapshot as soon as possible; the status tells when it is there.
-    pub fn copy_soon(&self) {
+    pub fn request_snapshot(&self) {
         let (signal, wake) = &*self.signal;
         locked(signal).copy = true;
         wake.notify_all();

@@ -37,7 +37,7 @@ pub fn restore(target: &dyn Target, to: &Path) -> Result<Option<RestoredFiles>> 
         return Ok(None);
     }
     let mut damage = Vec::new();
-    for (snapshot, changes) in inventory.ways() {
+    for (snapshot, changes) in inventory.restore_chains() {
         match one_way(target, to, snapshot, &changes, &mut damage) {
             Ok(mut restored) => {
                 restored.newest = newest;

@@ -124,14 +124,14 @@ impl ReplicatorWorker {
                     locked(&self.status).absent = report.absent;
                     match report.incomplete_reason {
                         None => self.well(begun),
-                        Some(lost) => self.unwell(&TargetError::Failed(lost)),
+                        Some(lost) => self.record_error(&TargetError::Failed(lost)),
                     }
                     self.settings.window
                 }
                 Err(fault) => {
                     // The state of the target is unknown: list it again.
                     self.audited = None;
-                    self.unwell(&fault);
+                    self.record_error(&fault);
                     (pause * 2).clamp(Duration::from_millis(500), MAX_PAUSE)
                 }
             };
@@ -141,7 +141,7 @@ impl ReplicatorWorker {
             let superseded = locked(&self.status).superseded;
             if done || superseded || clock::instant() + pause > stop_by {
                 if done && let Err(fault) = self.holder.release() {
-                    self.unwell(&fault);
+                    self.record_error(&fault);
                 }
                 break;
             }
@@ -186,8 +186,8 @@ impl ReplicatorWorker {
             self.hand_over();
             return Ok(MissingOriginals::default());
         }
-        let seal = CommitStamp::of(&self.store, &self.settings.data.join("quire.db-wal"));
-        let is_news = stopping || self.is_news(seal);
+        let stamp = CommitStamp::of(&self.store, &self.settings.data.join("quire.db-wal"));
+        let is_news = stopping || self.is_news(stamp);
         if is_news {
             // Before reading the log: a document deleted by now is deleted in the changes sent next, and only after
             // that may its original be removed.
@@ -195,13 +195,13 @@ impl ReplicatorWorker {
         }
         let looked = match stopping || !is_news {
             true => Ok(true),
-            false => self.look(seal, false),
+            false => self.read_log(stamp, false),
         };
         // Send what was read before, even when a full disk prevents reading more.
         self.send()?;
         if !looked? {
             // It was not read while files were waiting, so it may contain more.
-            self.look(seal, true)?;
+            self.read_log(stamp, true)?;
             self.send()?;
         }
         if self.is_lost() || (!stopping && self.is_copy_due()) {
@@ -304,7 +304,7 @@ impl ReplicatorWorker {
     }
 
     /// Reads the log. Returns false when that was deferred because files are waiting.
-    fn look(&mut self, seal: CommitStamp, must: bool) -> Result<bool> {
+    fn read_log(&mut self, seal: CommitStamp, must: bool) -> Result<bool> {
         let waits = !self.shared.lock().waiting.is_empty();
         if waits && !must && seal.length <= LARGE_LOG {
             return Ok(false);
@@ -402,7 +402,7 @@ impl ReplicatorWorker {
 
     fn throw_away(&self) -> Result<()> {
         let inventory = Inventory::list(&*self.settings.target)?;
-        for name in inventory.dispensable(self.settings.keep) {
+        for name in inventory.obsolete_files(self.settings.keep) {
             self.settings.target.remove(&name)?;
         }
         Ok(())
@@ -425,7 +425,7 @@ impl ReplicatorWorker {
         }
     }
 
-    fn unwell(&self, fault: &TargetError) {
+    fn record_error(&self, fault: &TargetError) {
         let mut status = locked(&self.status);
         let why = match fault {
             TargetError::Taken => format!("{fault}: {}", ownership::TWO),

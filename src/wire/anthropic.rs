@@ -43,7 +43,7 @@ pub(super) fn body(name: &str, request: &ModelRequest, capabilities: &ModelCapab
     if !system.is_empty() {
         // A marked prompt is cached for five minutes and read again at a tenth of the price; an unmarked one is never
         // cached.
-        let is_kept = request.is_reread && estimate_tokens(&system) >= MIN_CACHED_PROMPT;
+        let is_kept = request.is_prefix_reused && estimate_tokens(&system) >= MIN_CACHED_PROMPT;
         let system = match is_kept {
             _ if !marks.is_empty() => json!(cache_marks::blocks(&system, &marks)),
             true => {

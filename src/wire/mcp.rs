@@ -246,7 +246,7 @@ pub fn failed(text: &str) -> Value {
 }
 
 /// Encodes the response to `initialize`.
-pub fn hello(version: &str, release: &str) -> Value {
+pub fn initialize_result(version: &str, release: &str) -> Value {
     json!({
         "protocolVersion": version,
         "capabilities": {"tools": {"listChanged": false}},

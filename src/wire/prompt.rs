@@ -178,7 +178,7 @@ mod tests {
                 tools: None,
                 passthrough: None,
                 sample: 0,
-                is_reread: false,
+                is_prefix_reused: false,
                 is_live: false,
             };
             let capabilities = ModelCapabilities {

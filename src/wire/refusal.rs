@@ -176,7 +176,7 @@ const UNWELCOME: &[&str] = &[
 ];
 
 /// The parameter that a provider refuses, by its name on the wire.
-pub fn unwelcome(body: &str) -> Option<String> {
+pub fn refused_parameter(body: &str) -> Option<String> {
     let parsed: Value = crate::domain::json::parse(body).ok()?;
     let error = inner(&parsed);
     let code = error["code"].as_str().unwrap_or_default();

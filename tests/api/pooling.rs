@@ -18,7 +18,7 @@ use crate::support::{Client, Server};
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// What the provider does with a request, by the number of its connection and of the request on it, both from 1.
-type Act = fn(usize, usize) -> Turn;
+type ConnectionScript = fn(usize, usize) -> Turn;
 
 #[derive(Clone, Copy, PartialEq)]
 enum Turn {
@@ -39,13 +39,13 @@ struct Counted {
 }
 
 /// A provider that keeps its connections open, as real ones do.
-struct Keeper {
+struct KeepAliveProvider {
     address: SocketAddr,
     counted: Arc<(Mutex<Counted>, Condvar)>,
 }
 
-impl Keeper {
-    fn start(act: Act) -> Self {
+impl KeepAliveProvider {
+    fn start(act: ConnectionScript) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let counted = Arc::<(Mutex<Counted>, Condvar)>::default();
@@ -92,7 +92,7 @@ fn count<T>(all: &(Mutex<Counted>, Condvar), change: impl FnOnce(&mut Counted) -
     changed
 }
 
-fn keep(mut socket: TcpStream, number: usize, act: Act, all: &(Mutex<Counted>, Condvar)) {
+fn keep(mut socket: TcpStream, number: usize, act: ConnectionScript, all: &(Mutex<Counted>, Condvar)) {
     let mut request = 0;
     while read(&mut socket) {
         request += 1;
@@ -154,7 +154,7 @@ fn ask_for(client: &mut Client, word: &str) {
 
 #[test]
 fn calls_one_after_the_other_share_one_connection() {
-    let keeper = Keeper::start(|_, _| Turn::Answers);
+    let keeper = KeepAliveProvider::start(|_, _| Turn::Answers);
     let server = keeper.server();
     let mut client = server.user("ada@example.com");
     for number in 0..6 {
@@ -168,7 +168,7 @@ fn calls_one_after_the_other_share_one_connection() {
 
 #[test]
 fn a_panel_needs_no_more_connections_than_calls_at_once() {
-    let keeper = Keeper::start(|_, _| Turn::Answers);
+    let keeper = KeepAliveProvider::start(|_, _| Turn::Answers);
     let server = keeper.server();
     let mut client = server.user("ada@example.com");
     let more = json!({ "pattern": "critique", "ultra_model": "p/w" });
@@ -181,7 +181,7 @@ fn a_panel_needs_no_more_connections_than_calls_at_once() {
 
 #[test]
 fn the_connection_of_a_cancelled_call_is_closed_and_not_reused() {
-    let keeper = Keeper::start(|number, _| match number {
+    let keeper = KeepAliveProvider::start(|number, _| match number {
         1 => Turn::Hangs,
         _ => Turn::Answers,
     });
@@ -212,7 +212,7 @@ fn the_connection_of_a_cancelled_call_is_closed_and_not_reused() {
 
 #[test]
 fn a_connection_that_the_provider_has_closed_costs_no_attempt() {
-    let keeper = Keeper::start(|number, request| match (number, request) {
+    let keeper = KeepAliveProvider::start(|number, request| match (number, request) {
         (1, 3) => Turn::Closes,
         _ => Turn::Answers,
     });

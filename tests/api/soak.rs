@@ -71,7 +71,7 @@ fn fate(number: usize) -> Line {
 
 /// How a caller behaves.
 #[derive(Debug, Clone, Copy)]
-enum Manner {
+enum ClientBehavior {
     Streams,
     Waits,
     Watches,
@@ -81,15 +81,15 @@ enum Manner {
     Stops(u64),
 }
 
-fn manner(number: usize) -> Manner {
+fn manner(number: usize) -> ClientBehavior {
     let pause = chance(3, number, 120) as u64;
     match chance(2, number, 10) {
-        0..2 => Manner::Streams,
-        2..5 => Manner::Waits,
-        5..7 => Manner::Watches,
-        7 => Manner::Leaves(true, pause),
-        8 => Manner::Leaves(false, pause),
-        _ => Manner::Stops(pause),
+        0..2 => ClientBehavior::Streams,
+        2..5 => ClientBehavior::Waits,
+        5..7 => ClientBehavior::Watches,
+        7 => ClientBehavior::Leaves(true, pause),
+        8 => ClientBehavior::Leaves(false, pause),
+        _ => ClientBehavior::Stops(pause),
     }
 }
 
@@ -115,7 +115,7 @@ fn body(number: usize) -> Value {
 fn one(number: usize, address: SocketAddr, client: &mut Client, key: &str) {
     let mut body = body(number);
     match manner(number) {
-        Manner::Streams => {
+        ClientBehavior::Streams => {
             body["stream"] = json!(true);
             let text = rest(&mut ask(address, key, &body));
             let ends =
@@ -125,7 +125,7 @@ fn one(number: usize, address: SocketAddr, client: &mut Client, key: &str) {
                 "{number}: {text}"
             );
         }
-        Manner::Waits => {
+        ClientBehavior::Waits => {
             let text = rest(&mut ask(address, key, &body));
             assert!(text.starts_with("HTTP/1.1 "), "{number}: {text}");
             let marks = ["\"analysis_id\"", "\"SERVICE_UNAVAILABLE\""];
@@ -134,19 +134,19 @@ fn one(number: usize, address: SocketAddr, client: &mut Client, key: &str) {
                 "{number}: {text}"
             );
         }
-        Manner::Leaves(streams, pause) => {
+        ClientBehavior::Leaves(streams, pause) => {
             body["stream"] = json!(streams);
             let socket = ask(address, key, &body);
             std::thread::sleep(Duration::from_millis(pause));
             drop(socket);
         }
-        Manner::Watches => {
+        ClientBehavior::Watches => {
             let id = started(client, &mut body);
             let events = client.events(&about(&id, "/events"), None);
             let last = events.last().unwrap();
             assert!(last.name.starts_with("analysis."), "{number}: {last:?}");
         }
-        Manner::Stops(pause) => {
+        ClientBehavior::Stops(pause) => {
             let id = started(client, &mut body);
             std::thread::sleep(Duration::from_millis(pause));
             let answer = client.post(&about(&id, "/cancel"), json!({}));
@@ -285,7 +285,7 @@ fn soak(count: usize) {
     server.signal("-TERM");
     assert_eq!(server.code(), Some(0));
     assert!(begun.elapsed() < Duration::from_secs(15), "a run is left");
-    books_agree(&folder, &provider);
+    check_recorded_usage(&folder, &provider);
 }
 
 fn nothing_runs(crowd: &[(Client, String)]) -> Result<(), String> {
@@ -304,7 +304,7 @@ fn nothing_runs(crowd: &[(Client, String)]) -> Result<(), String> {
 }
 
 /// The calls as they are stored, their sums, and what the provider saw of them.
-fn books_agree(folder: &Folder, provider: &Provider) {
+fn check_recorded_usage(folder: &Folder, provider: &Provider) {
     let book = Connection::open(folder.path().join("data/quire.db")).unwrap();
     let number =
         |question: &str| -> i64 { book.query_row(question, [], |row| row.get(0)).unwrap() };

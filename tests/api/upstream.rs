@@ -20,7 +20,7 @@ pub use lines::*;
 
 /// What a client is given.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Given {
+pub enum ExpectedResponse {
     /// A whole answer and its end.
     Answer(&'static str, &'static str),
     /// A status and words of the reason, before anything of an answer.
@@ -29,7 +29,7 @@ pub enum Given {
     Broken(&'static str, &'static str),
 }
 
-pub use Given::{Answer, Broken, Refused};
+pub use ExpectedResponse::{Answer, Broken, Refused};
 
 /// What is counted: tokens read, written, from a cache; and the price. None where it is an estimate.
 pub type Count = Option<(u64, u64, u64, &'static str)>;
@@ -38,8 +38,8 @@ pub struct Case {
     pub model: &'static str,
     /// What is played to the first call, the second, and so on; the last to all others.
     pub lines: Vec<Line>,
-    pub whole: Given,
-    pub stream: Given,
+    pub whole: ExpectedResponse,
+    pub stream: ExpectedResponse,
     pub count: Count,
 }
 
@@ -48,7 +48,7 @@ pub fn whole(model: &'static str, line: Line, count: Count) -> Case {
     both(model, vec![line], Answer(T, "stop"), count)
 }
 
-pub fn both(model: &'static str, lines: Vec<Line>, given: Given, count: Count) -> Case {
+pub fn both(model: &'static str, lines: Vec<Line>, given: ExpectedResponse, count: Count) -> Case {
     Case {
         model,
         lines,

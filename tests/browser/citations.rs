@@ -85,8 +85,8 @@ fn a_citation_opens_its_page_and_says_whether_it_holds() {
         assert_eq!(browser.count(".sheet .citation.doubtful"), 2);
         assert_eq!(browser.text(".sheet .citation.unknown s"), "D7:p1");
         if !dark {
-            judge(&browser, axe.as_deref(), "checked citations");
-            browser.picture("citations");
+            check_accessibility(&browser, axe.as_deref(), "checked citations");
+            browser.screenshot("citations");
         }
 
         browser.click(".sheet .citation.verified");
@@ -98,7 +98,7 @@ fn a_citation_opens_its_page_and_says_whether_it_holds() {
         browser.wait_text(".verified-words", "Quotation verified.");
         browser.picture_of_window(if dark { "citation-phone" } else { "citation" });
         if !dark {
-            judge(&browser, axe.as_deref(), "a cited page");
+            check_accessibility(&browser, axe.as_deref(), "a cited page");
         }
         browser.keys(&[], keys::ESCAPE);
         until("the dialog to close", || {
@@ -121,7 +121,7 @@ fn a_citation_opens_its_page_and_says_whether_it_holds() {
             "Quotation shortened, leaving out “delivers 40 litres”.",
         );
         browser.keys(&[], keys::ESCAPE);
-        assert_eq!(browser.complaints(), Vec::<String>::new());
+        assert_eq!(browser.console_errors(), Vec::<String>::new());
     }
 }
 
@@ -173,8 +173,8 @@ fn what_each_member_is_given_is_said_before_anything_is_spent() {
     browser.wait_text(".plan-table", "All of them");
     browser.wait_text(".plan", "Tiny");
     browser.wait_text(".plan-summary", "$");
-    judge(&browser, axe.as_deref(), "the plan");
-    browser.picture("plan");
+    check_accessibility(&browser, axe.as_deref(), "the plan");
+    browser.screenshot("plan");
     browser.run(
         "const choice = document.querySelector('.reading-selector'); choice.value = 'passages'; choice.dispatchEvent(new Event('change'));",
         json!([]),
@@ -185,10 +185,10 @@ fn what_each_member_is_given_is_said_before_anything_is_spent() {
         json!({ "width": 375, "height": 780, "deviceScaleFactor": 1, "mobile": true }),
     );
     browser.prefer(true, false);
-    browser.picture("plan-phone");
+    browser.screenshot("plan-phone");
     let over = browser
         .value("document.documentElement.scrollWidth - document.documentElement.clientWidth");
     assert_eq!(over, json!(0), "wider than the phone");
-    assert_eq!(browser.complaints(), Vec::<String>::new());
+    assert_eq!(browser.console_errors(), Vec::<String>::new());
     let _ = std::fs::remove_dir_all(folder);
 }

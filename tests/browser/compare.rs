@@ -52,7 +52,7 @@ fn a_result_is_compared_blindly_and_told_after_the_vote() {
         browser.wait(".offer");
         browser.press("Single-model answer");
         browser.wait_text(".dialog", "Single-model answer");
-        judge(&browser, axe.as_deref(), "the best single answer");
+        check_accessibility(&browser, axe.as_deref(), "the best single answer");
         browser.click(".dialog-head button");
 
         browser.press("Compare now");
@@ -62,7 +62,7 @@ fn a_result_is_compared_blindly_and_told_after_the_vote() {
         for betraying in ["Ultra", "Extract", "Passages", "members agree", "(A"] {
             assert!(!shown.contains(betraying), "{betraying} in {shown}");
         }
-        judge(&browser, axe.as_deref(), "a comparison");
+        check_accessibility(&browser, axe.as_deref(), "a comparison");
         browser.picture_of_window(&format!("compare-{width}"));
         let wide = browser.value("document.documentElement.scrollWidth <= innerWidth");
         assert_eq!(wide, json!(true), "nothing sticks out");
@@ -71,7 +71,7 @@ fn a_result_is_compared_blindly_and_told_after_the_vote() {
         let told = flat(&browser.text(".dialog"));
         assert!(told.contains("was the panel's"), "{told}");
         assert!(told.contains("pumps: Unknown, about"), "{told}");
-        judge(&browser, axe.as_deref(), "what was chosen");
+        check_accessibility(&browser, axe.as_deref(), "what was chosen");
         browser.picture_of_window(&format!("compared-{width}"));
         browser.press("Done");
         until("the offer to go, since there is a vote", || {
@@ -89,8 +89,8 @@ fn a_result_is_compared_blindly_and_told_after_the_vote() {
         let row = flat(&browser.text("section[aria-label='Is the panel worth it?'] table"));
         let votes = if dark { "pumps 2" } else { "pumps 1" };
         assert!(row.contains(votes) && row.contains("more needed"), "{row}");
-        judge(&browser, axe.as_deref(), "whether the panel pays");
-        browser.picture(&format!("worth-{width}"));
+        check_accessibility(&browser, axe.as_deref(), "whether the panel pays");
+        browser.screenshot(&format!("worth-{width}"));
         browser.run(NEVER, json!([]));
         browser.wait_text("#toasts", "Saved");
         browser.reload();
@@ -99,7 +99,7 @@ fn a_result_is_compared_blindly_and_told_after_the_vote() {
         assert_eq!(kept, json!("0"));
         browser.run(EVERY_TIME, json!([]));
         browser.wait_text("#toasts", "Saved");
-        assert_eq!(browser.complaints(), Vec::<String>::new());
+        assert_eq!(browser.console_errors(), Vec::<String>::new());
     }
 }
 

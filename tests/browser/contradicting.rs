@@ -103,7 +103,7 @@ pub const ASK: &str = "
     return (await response.json()).analysis_id;";
 
 /// A server whose panel contradicts itself; nobody judges its answers.
-pub fn quarrelling() -> Server {
+pub fn contradicting_without_judge() -> Server {
     contradicting("off")
 }
 

@@ -58,8 +58,8 @@ fn several_are_dropped_and_a_large_one_comes_over_a_broken_line() {
     browser.wait_text(".found", "The second of them.");
     assert_eq!(browser.text(".found mark"), "second");
     assert!(browser.url().ends_with("/documents?q=second"));
-    judge(&browser, axe().as_deref(), "documents");
-    browser.picture("documents");
+    check_accessibility(&browser, axe().as_deref(), "documents");
+    browser.screenshot("documents");
     browser.click(".found .hit a");
     browser.wait("mark.cited");
     browser.press("All documents");
@@ -84,7 +84,7 @@ fn several_are_dropped_and_a_large_one_comes_over_a_broken_line() {
         json!([]),
         "nothing is left to be gone on with"
     );
-    assert_eq!(browser.complaints(), Vec::<String>::new());
+    assert_eq!(browser.console_errors(), Vec::<String>::new());
 }
 
 /// Three pages; page 2 has letters of more than a byte before the place.
@@ -111,8 +111,8 @@ fn a_document_opens_at_the_place_its_address_names() {
     browser.wait("mark.cited");
     assert_eq!(browser.text("mark.cited"), "The pump delivers 40 litres.");
     browser.wait_text("#live", "Page 2, marked: The pump delivers");
-    judge(&browser, axe.as_deref(), "a document at a place");
-    browser.picture("document-place");
+    check_accessibility(&browser, axe.as_deref(), "a document at a place");
+    browser.screenshot("document-place");
 
     browser.click(".page-text");
     browser.keys(&[], keys::RIGHT);
@@ -130,7 +130,7 @@ fn a_document_opens_at_the_place_its_address_names() {
     browser.wait_text(".hits", "1 passage found");
     browser.click(".hit .link-button");
     browser.wait_text("mark.cited", "The pump delivers 40 litres.");
-    assert_eq!(browser.complaints(), Vec::<String>::new());
+    assert_eq!(browser.console_errors(), Vec::<String>::new());
 
     let phone = Browser::open(375, 780, true);
     sign_in(&phone, &server);
@@ -139,7 +139,7 @@ fn a_document_opens_at_the_place_its_address_names() {
     let over =
         phone.value("document.documentElement.scrollWidth - document.documentElement.clientWidth");
     assert_eq!(over, json!(0), "wider than the phone");
-    phone.picture("document-place-phone");
+    phone.screenshot("document-place-phone");
 }
 
 const LATIN: &str = "
@@ -167,8 +167,8 @@ fn letters_that_look_wrong_are_read_in_another_encoding() {
     );
     browser.press("Read again");
     browser.wait_text(".page-text", "Die GrцЯe");
-    browser.picture("encoding");
-    assert_eq!(browser.complaints(), Vec::<String>::new());
+    browser.screenshot("encoding");
+    assert_eq!(browser.console_errors(), Vec::<String>::new());
 }
 
 const LEFT: &str = "(await (await fetch('/api/documents')).json()).documents.length";
@@ -211,12 +211,12 @@ fn a_deletion_is_undone_or_says_what_quotes_the_document() {
     browser.click("[aria-label='Delete notes.md']");
     browser.wait_text("dialog", "1 analysis still quotes it");
     browser.wait_text("dialog", "How much does the pump deliver?");
-    judge(&browser, axe().as_deref(), "what quotes a document");
+    check_accessibility(&browser, axe().as_deref(), "what quotes a document");
     browser.picture_of_window("delete-quoted");
     browser.click("dialog .danger");
     browser.wait(".empty");
     until("it is gone", || {
         (browser.value(LEFT) == json!(0)).then_some(())
     });
-    assert_eq!(browser.complaints(), Vec::<String>::new());
+    assert_eq!(browser.console_errors(), Vec::<String>::new());
 }

@@ -299,7 +299,7 @@ impl Browser {
     }
 
     /// A picture of the whole page in target/screenshots.
-    pub fn picture(&self, name: &str) {
+    pub fn screenshot(&self, name: &str) {
         let size = self.cdp("Page.getLayoutMetrics", json!({}))["cssContentSize"].clone();
         let height = size["height"].as_f64().unwrap_or(900.0).min(4000.0);
         let clip = json!({ "x": 0, "y": 0, "width": size["width"], "height": height, "scale": 1 });
@@ -328,7 +328,7 @@ impl Browser {
     }
 
     /// What the browser complained of since the last time: failures of scripts, of loading, of the page's policy.
-    pub fn complaints(&self) -> Vec<String> {
+    pub fn console_errors(&self) -> Vec<String> {
         let log = self.call("POST", "/se/log", Some(json!({ "type": "browser" })));
         let lines = log.as_array().cloned().unwrap_or_default();
         lines

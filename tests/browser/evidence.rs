@@ -4,7 +4,7 @@ use serde_json::json;
 
 use crate::contradicting::{asked, contradicting};
 use crate::driver::{Browser, keys};
-use crate::pages::{axe, judge, sign_in};
+use crate::pages::{axe, check_accessibility, sign_in};
 use crate::turn;
 
 /// For each paragraph of the answer, whether it is set in faint.
@@ -45,7 +45,7 @@ fn the_filters_of_the_evidence_filter_the_text() {
         browser.press("Contradictions");
         assert_eq!(browser.count(".blk.unmatched"), browser.count(".blk") - 1);
         assert_eq!(browser.count(".blk:not(.unmatched) > p"), 1);
-        judge(&browser, axe.as_deref(), "a filtered answer");
+        check_accessibility(&browser, axe.as_deref(), "a filtered answer");
         open();
         browser.wait_text(&pressed, "Contradictions");
         // What one member alone says is not in the answer as the judge quoted it.
@@ -65,6 +65,6 @@ fn the_filters_of_the_evidence_filter_the_text() {
         browser.press("Show all claims");
         browser.wait(".map-table");
         browser.keys(&[], keys::ESCAPE);
-        assert_eq!(browser.complaints(), Vec::<String>::new());
+        assert_eq!(browser.console_errors(), Vec::<String>::new());
     }
 }

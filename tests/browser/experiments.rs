@@ -38,7 +38,7 @@ fn an_experiment_from_the_demo_to_its_result() {
     sign_up(&browser, &server);
     browser.go(&server.address("/experiments"));
     browser.wait_text(".empty", "No experiments yet");
-    judge(&browser, axe.as_deref(), "no experiment");
+    check_accessibility(&browser, axe.as_deref(), "no experiment");
 
     browser.press("New experiment");
     browser.wait(".experiment-part");
@@ -47,7 +47,7 @@ fn an_experiment_from_the_demo_to_its_result() {
     browser.fill(".case-prompt", "What is six times seven?");
     browser.press("Estimate cost");
     browser.wait_text(".error-message", "at least one model");
-    judge(&browser, axe.as_deref(), "a new experiment");
+    check_accessibility(&browser, axe.as_deref(), "a new experiment");
 
     begin(&browser, &server, "64");
     let told = flat(&browser.text(".estimate"));
@@ -59,8 +59,8 @@ fn an_experiment_from_the_demo_to_its_result() {
     ] {
         assert!(told.contains(words), "no {words} in {told}");
     }
-    judge(&browser, axe.as_deref(), "an estimate");
-    browser.picture("experiment-new");
+    check_accessibility(&browser, axe.as_deref(), "an estimate");
+    browser.screenshot("experiment-new");
     browser.run(WRITE, json!(["Name", "Another name"]));
     browser.wait_text(".estimate-body", "Estimate again");
     browser.press("Estimate cost");
@@ -72,29 +72,29 @@ fn an_experiment_from_the_demo_to_its_result() {
     browser.picture_of_window("experiment-running");
     browser.wait(".verdict");
     read_it(&browser);
-    judge(&browser, axe.as_deref(), "a result");
-    browser.picture("experiment-result");
+    check_accessibility(&browser, axe.as_deref(), "a result");
+    browser.screenshot("experiment-result");
     judge_blind(&browser, axe.as_deref());
-    take_it_along(&browser, axe.as_deref());
+    apply_and_export(&browser, axe.as_deref());
 
     let address = browser.url();
     browser.go(&server.address("/experiments"));
     browser.wait_text(".row", "Another name");
-    judge(&browser, axe.as_deref(), "a list of experiments");
-    assert_eq!(browser.complaints(), Vec::<String>::new());
+    check_accessibility(&browser, axe.as_deref(), "a list of experiments");
+    assert_eq!(browser.console_errors(), Vec::<String>::new());
 
     let phone = Browser::open(360, 760, true);
     sign_in(&phone, &server);
     phone.go(&address);
     phone.wait(".verdict");
     phone.wait(".chart-picture .point");
-    nothing_sticks_out(&phone, "the experiment");
-    phone.picture("experiment-result-360-dark");
+    check_width(&phone, "the experiment");
+    phone.screenshot("experiment-result-360-dark");
     phone.go(&server.address("/experiments?new=1"));
     phone.wait(".experiment-part");
-    nothing_sticks_out(&phone, "the experiment");
-    phone.picture("experiment-new-360-dark");
-    assert_eq!(phone.complaints(), Vec::<String>::new());
+    check_width(&phone, "the experiment");
+    phone.screenshot("experiment-new-360-dark");
+    assert_eq!(phone.console_errors(), Vec::<String>::new());
 }
 
 /// The sentence, the pictures with the keyboard, the tables behind them, the answers of a case.
@@ -154,7 +154,7 @@ fn judge_blind(browser: &Browser, axe: Option<&str>) {
         shown.contains("0 of ") && !shown.contains("demo/"),
         "{shown}"
     );
-    judge(browser, axe, "a pair to be judged");
+    check_accessibility(browser, axe, "a pair to be judged");
     browser.picture_of_window("experiment-duel");
     // Strengths are shown from six compared cases on.
     let verdicts = ["1", "t", keys::RIGHT, "1", "2", "1"];
@@ -173,24 +173,24 @@ fn judge_blind(browser: &Browser, axe: Option<&str>) {
         (browser.count(".dialog") == 0).then_some(())
     });
     browser.wait_text(".judge-known", "Bradley–Terry strength");
-    judge(browser, axe, "what the verdicts come to");
+    check_accessibility(browser, axe, "what the verdicts come to");
     until("the focus to come back", || {
         (focused(browser) == "Start judging").then_some(())
     });
 }
 
 /// The winner as the default and back again, the export, and its like put together.
-fn take_it_along(browser: &Browser, axe: Option<&str>) {
+fn apply_and_export(browser: &Browser, axe: Option<&str>) {
     const DEFAULT: &str = "(await (await fetch('/api/recipes')).json()).default";
     // What lies above would come to lie under the header.
     browser.run("scrollTo(0, 0);", json!([]));
     browser.press("Use as default");
     browser.wait(".dialog");
-    judge(browser, axe, "the winner as the default");
+    check_accessibility(browser, axe, "the winner as the default");
     browser.press("Save");
     browser.wait_text(".applied", "Another name@1");
     assert_ne!(browser.value(DEFAULT), Value::Null);
-    judge(browser, axe, "a result that is applied");
+    check_accessibility(browser, axe, "a result that is applied");
     browser.press("Revert");
     until("it to be taken back", || {
         (browser.count(".applied") == 0).then_some(())
@@ -253,7 +253,7 @@ fn cases_come_from_a_file_and_from_the_history() {
         3,
         "what cannot be read adds nothing"
     );
-    let refused = browser.complaints();
+    let refused = browser.console_errors();
     assert!(
         refused.iter().all(|line| line.contains("422")),
         "{refused:?}"
@@ -261,7 +261,7 @@ fn cases_come_from_a_file_and_from_the_history() {
 
     browser.press("Pick from history");
     browser.wait(".history-pick input");
-    judge(&browser, axe.as_deref(), "picking from the history");
+    check_accessibility(&browser, axe.as_deref(), "picking from the history");
     browser.click(".history-pick input");
     browser.press("Add selected");
     until("the case from the history", || {
@@ -280,7 +280,7 @@ fn cases_come_from_a_file_and_from_the_history() {
     browser.click("[aria-label='Remove case 1']");
     assert_eq!(browser.count(".case-row"), 3);
     assert_eq!(focused(&browser), "Question of case 1");
-    assert_eq!(browser.complaints(), Vec::<String>::new());
+    assert_eq!(browser.console_errors(), Vec::<String>::new());
 }
 
 #[test]
@@ -302,10 +302,10 @@ fn an_experiment_is_stopped_and_goes_on() {
     });
     browser.go(&here);
     browser.wait(".experiment-progress");
-    judge(&browser, axe.as_deref(), "a running experiment");
+    check_accessibility(&browser, axe.as_deref(), "a running experiment");
     browser.press("Stop");
     browser.wait_text("main", "Stopped");
-    judge(&browser, axe.as_deref(), "a stopped experiment");
+    check_accessibility(&browser, axe.as_deref(), "a stopped experiment");
     browser.press("Resume");
     browser.wait(".status-word.completed");
     let status = browser.run(
@@ -323,7 +323,7 @@ fn an_experiment_is_stopped_and_goes_on() {
         let told = browser.value("(await (await fetch('/api/experiments')).json()).experiments");
         (told == json!([])).then_some(())
     });
-    assert_eq!(browser.complaints(), Vec::<String>::new());
+    assert_eq!(browser.console_errors(), Vec::<String>::new());
 }
 
 /// Somebody without an account is told what this is.
@@ -339,7 +339,7 @@ fn experiments_need_an_account() {
 }
 
 /// A dear model that knows, a cheap one that does not, and a judge that reads.
-fn courtroom(asked: &Value) -> Answer {
+fn judged_models(asked: &Value) -> Answer {
     let messages = asked["messages"].as_array().into_iter().flatten();
     let said: Vec<&str> = messages.filter_map(|one| one["content"].as_str()).collect();
     let prompt = said.join("\n");
@@ -371,7 +371,7 @@ fn courtroom(asked: &Value) -> Answer {
 #[test]
 fn a_model_judges_and_is_told_how_it_errs() {
     let Some(_turn) = turn() else { return };
-    let address = provider(&["dull", "bright", "judge"], courtroom);
+    let address = provider(&["dull", "bright", "judge"], judged_models);
     let providers = json!([{ "id": "far", "kind": "openai", "base_url": format!("http://{address}/v1"), "models": ["dull", "bright", "judge"] }]);
     let priced = |name: &str, price: f64| json!({ "id": format!("far/{name}"), "price": { "input": price, "output": price }, "price_of": "2026-11-20" });
     let models = json!([
@@ -434,7 +434,7 @@ fn a_model_judges_and_is_told_how_it_errs() {
         2,
         "cost and time"
     );
-    judge(&browser, axe().as_deref(), "a result that a model judged");
-    browser.picture("experiment-judged");
-    assert_eq!(browser.complaints(), Vec::<String>::new());
+    check_accessibility(&browser, axe().as_deref(), "a result that a model judged");
+    browser.screenshot("experiment-judged");
+    assert_eq!(browser.console_errors(), Vec::<String>::new());
 }

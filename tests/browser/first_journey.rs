@@ -45,7 +45,7 @@ fn from_the_first_account_to_the_exported_answer() {
     browser.press("Run with 1 document");
 
     watch_it_stream(&browser);
-    browser.picture("running");
+    browser.screenshot("running");
     reload_and_go_on(&browser);
     browser.wait(".synthesis-card .member-body p");
     browser.wait(".results-container");
@@ -67,7 +67,7 @@ fn from_the_first_account_to_the_exported_answer() {
 
     account_menu(&browser, "Sign out");
     browser.wait_text("h1", "Sign in");
-    assert_eq!(browser.complaints(), Vec::<String>::new());
+    assert_eq!(browser.console_errors(), Vec::<String>::new());
     browser.go(&server.address("/history"));
     browser.wait_text("h1", "Sign in");
     assert!(
@@ -148,7 +148,7 @@ fn see_the_results(browser: &Browser) {
         2,
         "two stages before the synthesis: the depth is standard"
     );
-    browser.picture("side-by-side");
+    browser.screenshot("side-by-side");
 
     browser.press("Answer");
     browser.click(".sheet .citation");

@@ -63,7 +63,7 @@ fn picture(browser: &Browser, name: &str, width: u32) {
     for (dark, theme) in [(false, "light"), (true, "dark")] {
         // Without movement, so that nothing is caught half way.
         browser.prefer(dark, true);
-        browser.picture(&format!("page-{name}-{width}-{theme}"));
+        browser.screenshot(&format!("page-{name}-{width}-{theme}"));
     }
     let over = browser
         .value("document.documentElement.scrollWidth - document.documentElement.clientWidth");
@@ -99,7 +99,7 @@ fn every_page_wide_and_narrow_light_and_dark() {
         browser.go(&server.address("/analyze"));
         browser.wait(".bench");
         picture(&browser, "bench", width);
-        let faults = browser.complaints();
+        let faults = browser.console_errors();
         let told = |line: &String| line.contains("404");
         assert!(faults.iter().all(told), "{faults:?}");
     }

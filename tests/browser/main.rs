@@ -101,9 +101,9 @@ fn a_phone_in_the_dark_and_a_wide_screen() {
     browser.wait(".members .member-body p");
     let swiped = browser.value("(() => { const grid = document.querySelector('.members'); return getComputedStyle(grid).scrollSnapType !== 'none' && grid.scrollWidth > grid.clientWidth * 1.5; })()");
     assert_eq!(swiped, json!(true), "a card per member, to be swiped");
-    browser.picture("phone-running");
+    browser.screenshot("phone-running");
     browser.wait(".results-container");
-    browser.picture("phone-result");
+    browser.screenshot("phone-result");
     for path in EVERY_PAGE {
         browser.go(&server.address(path));
         browser.wait("main h1, main h2");
@@ -129,7 +129,7 @@ fn a_phone_in_the_dark_and_a_wide_screen() {
         browser.wait("main h1, main h2");
         assert!(browser.shows("nav") && !browser.shows(".mobile-menu"));
     }
-    assert_eq!(browser.complaints(), Vec::<String>::new());
+    assert_eq!(browser.console_errors(), Vec::<String>::new());
 }
 
 #[test]
@@ -173,7 +173,7 @@ fn the_keyboard_alone() {
     browser.keys(&[], keys::LEFT);
     assert_eq!(focused(&browser), "All answers (Combined)");
     assert!(browser.count(".combined-member") > 0);
-    assert_eq!(browser.complaints(), Vec::<String>::new());
+    assert_eq!(browser.console_errors(), Vec::<String>::new());
 }
 
 #[test]
@@ -210,7 +210,7 @@ fn hostile_texts_stay_text() {
     );
     let requests = browser.value("performance.getEntriesByType('resource').map((entry) => entry.name).filter((name) => !name.startsWith(location.origin))");
     assert_eq!(requests, json!([]), "nothing is loaded from elsewhere");
-    assert_eq!(browser.complaints(), Vec::<String>::new());
+    assert_eq!(browser.console_errors(), Vec::<String>::new());
 }
 
 #[test]
@@ -221,7 +221,7 @@ fn accessible_in_every_state() {
     let browser = Browser::open(1280, 900, false);
     browser.go(&server.address("/login"));
     browser.wait("form");
-    judge(&browser, axe.as_deref(), "first account");
+    check_accessibility(&browser, axe.as_deref(), "first account");
     sign_up(&browser, &server);
     browser.run(
         UPLOAD,
@@ -233,35 +233,35 @@ fn accessible_in_every_state() {
     for path in EVERY_PAGE {
         browser.go(&server.address(path));
         browser.wait("main h1, main h2");
-        judge(&browser, axe.as_deref(), path);
+        check_accessibility(&browser, axe.as_deref(), path);
     }
     browser.go(&server.address("/documents"));
     browser.press("View text");
     browser.wait(".page-text");
-    judge(&browser, axe.as_deref(), "a document's text");
+    check_accessibility(&browser, axe.as_deref(), "a document's text");
     browser.go(&server.address("/analyze"));
     browser.wait(".intro-step");
     browser.press("Start");
     browser.fill(".prompt-input", "How much does the pump deliver?");
-    judge(&browser, axe.as_deref(), "question");
+    check_accessibility(&browser, axe.as_deref(), "question");
     browser.press("Next");
     browser.wait(".model-selector");
-    judge(&browser, axe.as_deref(), "panel");
+    check_accessibility(&browser, axe.as_deref(), "panel");
     browser.press("Next");
     browser.wait(".pattern-selector");
-    judge(&browser, axe.as_deref(), "options");
+    check_accessibility(&browser, axe.as_deref(), "options");
     browser.click(".document-checkbox");
     browser.press("Run with 1 document");
     browser.wait(".member-body p");
-    judge(&browser, axe.as_deref(), "running");
+    check_accessibility(&browser, axe.as_deref(), "running");
     browser.wait(".results-container");
     for view in ["Side by Side", "All answers", "Answer"] {
         browser.press(view);
-        judge(&browser, axe.as_deref(), view);
+        check_accessibility(&browser, axe.as_deref(), view);
     }
     browser.click(".sheet .citation");
     browser.wait("mark.cited");
-    judge(&browser, axe.as_deref(), "a source");
+    check_accessibility(&browser, axe.as_deref(), "a source");
 }
 
 #[test]
@@ -309,7 +309,7 @@ fn without_an_account() {
     browser.wait(".member-body p");
     browser.press("Cancel");
     browser.wait_text(".results-headline", "Analysis cancelled");
-    assert_eq!(browser.complaints(), Vec::<String>::new());
+    assert_eq!(browser.console_errors(), Vec::<String>::new());
 }
 
 #[test]

@@ -75,7 +75,7 @@ fn every_example_of_commonmark_and_of_github_is_shown_as_specified() {
     );
     let wrong = browser.run(&script(DIFFERENCES), json!(extensions));
     assert_eq!(wrong, json!([]), "{wrong:#}");
-    assert_eq!(browser.complaints(), Vec::<String>::new());
+    assert_eq!(browser.console_errors(), Vec::<String>::new());
 }
 
 #[test]
@@ -89,7 +89,7 @@ fn the_cases_of_all_renderers_are_shown_as_they_are_meant() {
     }
     let wrong = browser.run(&script(DIFFERENCES), json!(cases));
     assert_eq!(wrong, json!([]), "{wrong:#}");
-    assert_eq!(browser.complaints(), Vec::<String>::new());
+    assert_eq!(browser.console_errors(), Vec::<String>::new());
 }
 
 /// Lets a text grow by a letter at a time. Says which signs flashed up, whether the first paragraph stayed the same
@@ -128,7 +128,7 @@ fn a_growing_text_shows_no_sign_that_is_not_there_in_the_end() {
     // Once, when it is finished and settles.
     assert!(told["moved"].as_u64().unwrap() <= 1, "{}", told["moved"]);
     assert_eq!(told["end"], told["want"]);
-    assert_eq!(browser.complaints(), Vec::<String>::new());
+    assert_eq!(browser.console_errors(), Vec::<String>::new());
 }
 
 /// A text of 200 KB: how many blocks are there at once and in the end, and the longest task meanwhile.
@@ -195,6 +195,6 @@ fn formulas_are_typeset_and_code_is_highlighted_under_the_policy_of_the_page() {
     browser.wait("pre .code-comment");
     assert_eq!(browser.text("pre .code-word"), "select");
     assert_eq!(browser.text("pre .code-comment"), "-- one");
-    browser.picture("formulas");
-    assert_eq!(browser.complaints(), Vec::<String>::new());
+    browser.screenshot("formulas");
+    assert_eq!(browser.console_errors(), Vec::<String>::new());
 }

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::driver::{Browser, until};
-use crate::pages::{axe, document, judge, sign_up};
+use crate::pages::{axe, document, check_accessibility, sign_up};
 use crate::server::Server;
 use crate::streaming::server_with;
 use crate::thread::{ask, new_question};
@@ -48,13 +48,13 @@ fn an_answer_is_found_again() {
     browser.wait(".found-thread");
     browser.wait_text(".preview h2", "Who may change the license?");
     browser.wait(".preview .citation");
-    judge(&browser, axe().as_deref(), "the history with a preview");
+    check_accessibility(&browser, axe().as_deref(), "the history with a preview");
     browser.press("Open thread");
     until("the thread", || {
         browser.url().contains("/t/thread_").then_some(())
     });
     browser.wait(".answer .citation.verified");
-    assert_eq!(browser.complaints(), Vec::<String>::new());
+    assert_eq!(browser.console_errors(), Vec::<String>::new());
     browser.cdp(
         "Emulation.setDeviceMetricsOverride",
         json!({ "width": 1200, "height": 800, "deviceScaleFactor": 1, "mobile": false }),

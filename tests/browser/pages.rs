@@ -163,7 +163,7 @@ pub fn axe() -> Option<String> {
 }
 
 /// Checks that axe finds no WCAG 2.2 AA violation in either theme, and that every control has a name.
-pub fn judge(browser: &Browser, axe: Option<&str>, state: &str) {
+pub fn check_accessibility(browser: &Browser, axe: Option<&str>, state: &str) {
     let unnamed = browser.value(
         "[...document.querySelectorAll('button, input, select, textarea, nav')]
            .filter((node) => !node.hasAttribute('aria-label') && !node.hasAttribute('aria-labelledby')).map((node) => node.outerHTML)",
@@ -189,7 +189,7 @@ pub fn judge(browser: &Browser, axe: Option<&str>, state: &str) {
 }
 
 /// Checks that the page is not wider than the window; `what` names it in the failure.
-pub fn nothing_sticks_out(browser: &Browser, what: &str) {
+pub fn check_width(browser: &Browser, what: &str) {
     let over = browser
         .value("document.documentElement.scrollWidth - document.documentElement.clientWidth");
     assert_eq!(over, json!(0), "{what} is wider than the window");

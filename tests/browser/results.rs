@@ -3,7 +3,7 @@
 
 use serde_json::json;
 
-use crate::contradicting::{ARABIC, ASK, asked, contradicting, quarrelling};
+use crate::contradicting::{ARABIC, ASK, asked, contradicting, contradicting_without_judge};
 use crate::driver::{Browser, keys, until};
 use crate::pages::*;
 use crate::server::Server;
@@ -56,10 +56,10 @@ fn the_map_shows_who_says_what_and_leads_to_the_drafts() {
             browser.value("document.querySelectorAll('.map-conflict .map-quote').length"),
             json!(3)
         );
-        judge(&browser, axe.as_deref(), "the map");
+        check_accessibility(&browser, axe.as_deref(), "the map");
         browser.prefer(dark, false);
-        browser.picture(&format!("map-{width}"));
-        nothing_sticks_out(&browser, "the map");
+        browser.screenshot(&format!("map-{width}"));
+        check_width(&browser, "the map");
 
         browser.press("Contradictions");
         assert!(!browser.shows(".map-alone .map-claim"));
@@ -68,7 +68,7 @@ fn the_map_shows_who_says_what_and_leads_to_the_drafts() {
         let here = browser.value("document.activeElement.textContent");
         assert!(here.as_str().unwrap().contains("90 litres"), "{here}");
         browser.picture_of_window(&format!("revealed-{width}"));
-        judge(&browser, axe.as_deref(), "a revealed sentence");
+        check_accessibility(&browser, axe.as_deref(), "a revealed sentence");
         browser.press("Back to the map");
         browser.wait(".map-table");
         assert!(focused(&browser).starts_with("B,"), "{}", focused(&browser));
@@ -76,7 +76,7 @@ fn the_map_shows_who_says_what_and_leads_to_the_drafts() {
         browser.click(".support .citation");
         browser.wait_text(".dialog", "40 litres");
         browser.click(".dialog-head button");
-        assert_eq!(browser.complaints(), Vec::<String>::new());
+        assert_eq!(browser.console_errors(), Vec::<String>::new());
     }
 }
 
@@ -108,7 +108,7 @@ const DIFF_HOLDS: &str = "
 fn two_texts_are_laid_beside_each_other_and_every_call_is_drawn() {
     let Some(_turn) = turn() else { return };
     let axe = axe();
-    let server = quarrelling();
+    let server = contradicting_without_judge();
     let mut id = String::new();
     for (width, height, dark) in [(1280, 900, false), (375, 780, true)] {
         let browser = Browser::open(width, height, dark);
@@ -135,10 +135,10 @@ fn two_texts_are_laid_beside_each_other_and_every_call_is_drawn() {
             words.contains("% alike") && words.contains("1 only in the first"),
             "{words}"
         );
-        judge(&browser, axe.as_deref(), "differences");
+        check_accessibility(&browser, axe.as_deref(), "differences");
         browser.prefer(dark, false);
-        browser.picture(&format!("differences-{width}"));
-        nothing_sticks_out(&browser, "differences");
+        browser.screenshot(&format!("differences-{width}"));
+        check_width(&browser, "differences");
         if !dark {
             assert_eq!(browser.run(DIFF_HOLDS, json!([])), json!([]));
             sections_are_aligned(&browser);
@@ -157,11 +157,11 @@ fn two_texts_are_laid_beside_each_other_and_every_call_is_drawn() {
             table.contains("B · b First answers") && table.contains("900 90"),
             "{table}"
         );
-        judge(&browser, axe.as_deref(), "cost and time");
+        check_accessibility(&browser, axe.as_deref(), "cost and time");
         browser.prefer(dark, false);
-        browser.picture(&format!("costs-{width}"));
-        nothing_sticks_out(&browser, "cost and time");
-        assert_eq!(browser.complaints(), Vec::<String>::new());
+        browser.screenshot(&format!("costs-{width}"));
+        check_width(&browser, "cost and time");
+        assert_eq!(browser.console_errors(), Vec::<String>::new());
     }
 }
 
@@ -224,7 +224,7 @@ fn choose(browser: &Browser, place: usize, name: &str) {
 fn an_answer_is_readable_and_goes_along_as_a_page_that_prints() {
     let Some(_turn) = turn() else { return };
     let axe = axe();
-    let server = quarrelling();
+    let server = contradicting_without_judge();
     let browser = Browser::open(1280, 900, false);
     let id = asked(&browser, &server);
     open(&browser, &server, &id);
@@ -250,9 +250,9 @@ fn an_answer_is_readable_and_goes_along_as_a_page_that_prints() {
     browser.reload();
     browser.wait(".helpful button:nth-of-type(2)[aria-pressed=true]");
     assert_eq!(browser.count(".helpful [aria-pressed=true]"), 1);
-    judge(&browser, axe.as_deref(), "an answer that was judged");
+    check_accessibility(&browser, axe.as_deref(), "an answer that was judged");
     browser.prefer(false, false);
-    browser.picture("helpful");
+    browser.screenshot("helpful");
 
     browser.press("Export as HTML");
     let page = browser.downloaded("html");
@@ -279,19 +279,19 @@ fn an_answer_is_readable_and_goes_along_as_a_page_that_prints() {
         let found = browser.run(&format!("{axe}; const told = await (window.axe ?? axe).run(); return told.violations.map((each) => each.id + ': ' + each.nodes[0].html);"), json!([]));
         assert_eq!(found, json!([]), "axe in the exported page");
     }
-    browser.picture("export");
+    browser.screenshot("export");
     browser.cdp("Emulation.setEmulatedMedia", json!({ "media": "print" }));
     let printed = browser.cdp("Page.printToPDF", json!({}));
     assert!(printed["data"].as_str().unwrap().len() > 10_000);
-    browser.picture("export-print");
-    assert_eq!(browser.complaints(), Vec::<String>::new());
+    browser.screenshot("export-print");
+    assert_eq!(browser.console_errors(), Vec::<String>::new());
 }
 
 #[test]
 fn it_runs_again_with_one_change_and_says_first_what_that_takes() {
     let Some(_turn) = turn() else { return };
     let axe = axe();
-    let server = quarrelling();
+    let server = contradicting_without_judge();
     for (width, height, dark) in [(1280, 900, false), (375, 780, true)] {
         let browser = Browser::open(width, height, dark);
         let id = match dark {
@@ -310,7 +310,7 @@ fn it_runs_again_with_one_change_and_says_first_what_that_takes() {
             plan.contains("Reused: 6 answers") && plan.contains("First answers: a, b, c"),
             "{plan}"
         );
-        judge(&browser, axe.as_deref(), "run again");
+        check_accessibility(&browser, axe.as_deref(), "run again");
         browser.prefer(dark, false);
         browser.picture_of_window(&format!("rerun-{width}"));
         // Of another panel nothing is known but the first answers of those who stay.
@@ -330,7 +330,7 @@ fn it_runs_again_with_one_change_and_says_first_what_that_takes() {
         // The second time the new synthesis is known as well.
         let known = if dark { "7 answers" } else { "6 answers" };
         browser.wait_text(".costs", &format!("{known} came from the cache"));
-        assert_eq!(browser.complaints(), Vec::<String>::new());
+        assert_eq!(browser.console_errors(), Vec::<String>::new());
     }
 }
 
@@ -355,7 +355,7 @@ const ASK_MORE: &str = "
 fn the_history_is_narrowed_grouped_walked_by_keyboard_and_forgiving() {
     let Some(_turn) = turn() else { return };
     let axe = axe();
-    let server = quarrelling();
+    let server = contradicting_without_judge();
     for (width, height, dark) in [(1280, 900, false), (375, 780, true)] {
         let browser = Browser::open(width, height, dark);
         match dark {
@@ -368,10 +368,10 @@ fn the_history_is_narrowed_grouped_walked_by_keyboard_and_forgiving() {
         browser.go(&server.address("/history"));
         browser.wait_text(".history-group h2", "Today");
         assert_eq!(browser.count(".row"), 4);
-        judge(&browser, axe.as_deref(), "the history");
+        check_accessibility(&browser, axe.as_deref(), "the history");
         browser.prefer(dark, false);
-        browser.picture(&format!("history-{width}"));
-        nothing_sticks_out(&browser, "the history");
+        browser.screenshot(&format!("history-{width}"));
+        check_width(&browser, "the history");
         browser.press("Filter");
         narrow(&browser, "Pattern", "critique");
         until("two of this pattern", || {
@@ -386,15 +386,15 @@ fn the_history_is_narrowed_grouped_walked_by_keyboard_and_forgiving() {
             "{}",
             browser.url()
         );
-        judge(&browser, axe.as_deref(), "a narrowed history");
+        check_accessibility(&browser, axe.as_deref(), "a narrowed history");
         browser.prefer(dark, false);
-        browser.picture(&format!("history-narrow-{width}"));
+        browser.screenshot(&format!("history-narrow-{width}"));
         browser.reload();
         browser.wait_text(".filters summary", "Narrowed by 2 filters");
         assert_eq!(browser.count(".row"), 1, "the address keeps the filter");
         narrow(&browser, "Until", "2020-01-01");
         browser.wait_text(".state.empty", "Nothing found");
-        judge(&browser, axe.as_deref(), "a history with nothing found");
+        check_accessibility(&browser, axe.as_deref(), "a history with nothing found");
         browser.press("Show all");
         until("all again", || (browser.count(".row") == 4).then_some(()));
         browser.run("const way = document.querySelector('.history-head select'); way.value = 'pattern'; way.dispatchEvent(new Event('change'));", json!([]));
@@ -407,7 +407,7 @@ fn the_history_is_narrowed_grouped_walked_by_keyboard_and_forgiving() {
         browser.keys(&[], keys::DELETE);
         browser.wait_text(".row-leaving", "is deleted");
         assert!(focused(&browser).starts_with("Undo"));
-        judge(&browser, axe.as_deref(), "a deletion that can be undone");
+        check_accessibility(&browser, axe.as_deref(), "a deletion that can be undone");
         browser.keys(&[], keys::ENTER);
         until("the row to be back", || {
             (browser.count(".row-leaving") == 0).then_some(())
@@ -431,7 +431,7 @@ fn the_history_is_narrowed_grouped_walked_by_keyboard_and_forgiving() {
                 (left == json!(3)).then_some(())
             });
         }
-        assert_eq!(browser.complaints(), Vec::<String>::new());
+        assert_eq!(browser.console_errors(), Vec::<String>::new());
     }
 }
 
@@ -448,14 +448,14 @@ fn narrow(browser: &Browser, label: &str, value: &str) {
 fn a_shared_result_is_read_without_an_account_until_the_link_is_taken_back() {
     let Some(_turn) = turn() else { return };
     let axe = axe();
-    let server = quarrelling();
+    let server = contradicting_without_judge();
     let owner = Browser::open(1280, 900, false);
     let id = asked(&owner, &server);
     open(&owner, &server, &id);
     owner.press("Share");
     owner.wait(".share-body code");
     let first = owner.text(".share-body code");
-    judge(&owner, axe.as_deref(), "a share link");
+    check_accessibility(&owner, axe.as_deref(), "a share link");
     owner.prefer(false, false);
     owner.picture_of_window("share");
     owner.press("Done");
@@ -470,10 +470,10 @@ fn a_shared_result_is_read_without_an_account_until_the_link_is_taken_back() {
     reader.wait(".costs .chart-picture .span");
     reader.press("Export as Markdown");
     assert!(reader.downloaded("md").contains("90 litres"));
-    judge(&reader, axe.as_deref(), "a shared result");
+    check_accessibility(&reader, axe.as_deref(), "a shared result");
     reader.prefer(true, false);
-    nothing_sticks_out(&reader, "a shared result");
-    reader.picture("shared-375");
+    check_width(&reader, "a shared result");
+    reader.screenshot("shared-375");
 
     // Looking again does not break the link; a new one does.
     owner.reload();
@@ -487,10 +487,10 @@ fn a_shared_result_is_read_without_an_account_until_the_link_is_taken_back() {
     assert_ne!(owner.text(".share-body code"), first);
     reader.reload();
     reader.wait_text("h1", "This link no longer works");
-    judge(&reader, axe.as_deref(), "a link that was taken back");
+    check_accessibility(&reader, axe.as_deref(), "a link that was taken back");
     reader.prefer(true, false);
     reader.picture_of_window("share-gone");
     owner.press("Stop sharing");
     owner.wait_text("#toasts", "The link no longer works");
-    assert_eq!(owner.complaints(), Vec::<String>::new());
+    assert_eq!(owner.console_errors(), Vec::<String>::new());
 }

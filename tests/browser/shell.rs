@@ -40,7 +40,7 @@ fn anything_is_reached_from_the_keyboard() {
         browser.fill(".palette-field", "no such thing at all");
         browser.wait_text(".palette-list", "No matches");
         browser.keys(&[], keys::ESCAPE);
-        assert_eq!(browser.complaints(), Vec::<String>::new());
+        assert_eq!(browser.console_errors(), Vec::<String>::new());
     }
 }
 
@@ -180,5 +180,5 @@ fn code_is_coloured_and_answers_are_read_in_sentences() {
         json!(["", "It is thin.", "It is thin.", "And so on."])
     );
     browser.picture_of_window("code-dark");
-    assert_eq!(browser.complaints(), Vec::<String>::new());
+    assert_eq!(browser.console_errors(), Vec::<String>::new());
 }

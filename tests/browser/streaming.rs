@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::driver::Browser;
-use crate::pages::{axe, judge, sign_up};
+use crate::pages::{axe, check_accessibility, sign_up};
 use crate::server::Server;
 use crate::{turn, turn_alone};
 
@@ -199,7 +199,7 @@ fn sixteen_members_that_write_at_once_leave_the_page_free() {
     frames(&browser, "the same on a device four times slower");
     browser.cdp("Emulation.setCPUThrottlingRate", json!({ "rate": 1 }));
     assert!(letters > 10_000, "they write: {letters}");
-    browser.picture("sixteen");
+    browser.screenshot("sixteen");
 }
 
 #[test]
@@ -214,13 +214,13 @@ fn slow_failing_and_cut_off_members() {
     let id = watch(&browser, &server, &models, "standard");
     browser.wait(".member-card[data-status=failed]");
     browser.wait(".member-card[data-status=done]");
-    judge(&browser, axe().as_deref(), "members that fail");
+    check_accessibility(&browser, axe().as_deref(), "members that fail");
     // The page is no wider than the phone, with the second button of its head as well.
     browser.wait_text(".run-head", "Finish now");
     let over = browser
         .value("document.documentElement.scrollWidth - document.documentElement.clientWidth");
     assert_eq!(over, json!(0));
-    browser.picture("troubled-phone");
+    browser.screenshot("troubled-phone");
     browser.wait_text(".members", "No answer");
     assert_eq!(browser.count(".member-seat"), 4);
     browser.click(".member-seat:last-child");

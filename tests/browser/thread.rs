@@ -4,7 +4,7 @@
 use serde_json::json;
 
 use crate::driver::{Browser, keys, until};
-use crate::pages::{axe, flat, focused, judge, nothing_sticks_out, sign_up};
+use crate::pages::{axe, flat, focused, check_accessibility, check_width, sign_up};
 use crate::server::Server;
 use crate::streaming::server_with;
 use crate::turn;
@@ -83,7 +83,7 @@ fn a_conversation_with_follow_ups_and_branches() {
         json!("composer-text"),
         "the question can be written at once"
     );
-    judge(&browser, axe.as_deref(), "a new question");
+    check_accessibility(&browser, axe.as_deref(), "a new question");
     browser.picture_of_window("thread-new");
     browser.wait_text(".composer-price", "Write a question");
     browser.run(WATCH_SHIFTS, json!([]));
@@ -97,7 +97,7 @@ fn a_conversation_with_follow_ups_and_branches() {
     let title = browser.value("document.title");
     assert!(title.as_str().unwrap().starts_with(FIRST), "{title}");
     browser.wait_text(".rail-threads", "How much does the pump");
-    judge(&browser, axe.as_deref(), "an answer");
+    check_accessibility(&browser, axe.as_deref(), "an answer");
     browser.picture_of_window("thread-answer");
 
     // A follow-up by keyboard; the panel is kept.
@@ -133,9 +133,9 @@ fn a_conversation_with_follow_ups_and_branches() {
     assert!(browser.url().contains("tab=members"), "{}", browser.url());
     browser.reload();
     browser.wait(".turn.last .member-card");
-    judge(&browser, axe.as_deref(), "the members of an answer");
+    check_accessibility(&browser, axe.as_deref(), "the members of an answer");
     rename_and_find(&browser);
-    assert_eq!(browser.complaints(), Vec::<String>::new());
+    assert_eq!(browser.console_errors(), Vec::<String>::new());
 }
 
 fn rename_and_find(browser: &Browser) {
@@ -165,32 +165,32 @@ fn a_conversation_on_a_phone_in_the_dark() {
     let server = server_with(&models(&["steady-1", "steady-2", "slow-1"]));
     let browser = Browser::open(390, 844, true);
     new_question(&browser, &server, &["steady-1", "steady-2"]);
-    nothing_sticks_out(&browser, "a new question");
-    judge(&browser, axe.as_deref(), "a new question on a phone");
+    check_width(&browser, "a new question");
+    check_accessibility(&browser, axe.as_deref(), "a new question on a phone");
     browser.prefer(true, false);
     browser.run(WATCH_SHIFTS, json!([]));
     ask(&browser, FIRST);
     browser.wait(".board .col.chosen");
-    nothing_sticks_out(&browser, "a run");
+    check_width(&browser, "a run");
     answered(&browser, 1);
     let sum = shifted(&browser);
     assert!(sum <= 0.05, "the page moves while it is read: {sum}");
     assert!(answer_top(&browser) <= 190.0, "{}", answer_top(&browser));
-    nothing_sticks_out(&browser, "an answer");
-    judge(&browser, axe.as_deref(), "an answer on a phone");
+    check_width(&browser, "an answer");
+    check_accessibility(&browser, axe.as_deref(), "an answer on a phone");
     browser.prefer(true, false);
     browser.picture_of_window("thread-phone");
     browser.click(".bar-ring");
     browser.wait_text("dialog", "steady-1");
-    judge(&browser, axe.as_deref(), "the evidence on a phone");
+    check_accessibility(&browser, axe.as_deref(), "the evidence on a phone");
     browser.keys(&[], keys::ESCAPE);
     browser.click(".mobile-menu");
     browser.wait_text(".rail-threads", "How much does the pump");
-    judge(&browser, axe.as_deref(), "the drawer");
+    check_accessibility(&browser, axe.as_deref(), "the drawer");
     browser.press("New question");
     browser.wait_text("h1", "Ask a panel of models");
     assert!(!browser.shows("nav"), "the drawer closes");
-    assert_eq!(browser.complaints(), Vec::<String>::new());
+    assert_eq!(browser.console_errors(), Vec::<String>::new());
 }
 
 #[test]
@@ -205,7 +205,7 @@ fn the_panel_and_the_pattern_are_chosen_in_sheets() {
     browser.click("[aria-label^='Panel:']");
     browser.wait(".panel-sheet");
     assert_eq!(browser.count(".picked"), 2);
-    judge(&browser, axe.as_deref(), "the panel as a sheet");
+    check_accessibility(&browser, axe.as_deref(), "the panel as a sheet");
     browser.fill(".sheet-search input", "steady-4");
     until("what was looked for", || {
         (browser.count(".model-row") == 1).then_some(())
@@ -221,7 +221,7 @@ fn the_panel_and_the_pattern_are_chosen_in_sheets() {
     browser.click("[aria-label^='Pattern:']");
     browser.wait(".pattern-pick");
     assert_eq!(browser.count(".pattern-pick"), 4);
-    judge(&browser, axe.as_deref(), "the pattern as a sheet");
+    check_accessibility(&browser, axe.as_deref(), "the pattern as a sheet");
     browser.press("Vote");
     browser.press("Quick");
     browser.picture_of_window("thread-pattern");
@@ -235,7 +235,7 @@ fn the_panel_and_the_pattern_are_chosen_in_sheets() {
     );
     assert_eq!(asked["pattern"], "vote");
     assert_eq!(asked["models"].as_array().unwrap().len(), 3);
-    assert_eq!(browser.complaints(), Vec::<String>::new());
+    assert_eq!(browser.console_errors(), Vec::<String>::new());
 }
 
 #[test]
@@ -278,8 +278,8 @@ fn stopping_is_no_error() {
             "[...document.querySelectorAll('.stopped .col-body')].map((body) => body.textContent.length > 10)",
         );
         assert_eq!(texts, json!([true, true]));
-        nothing_sticks_out(&browser, "a stopped run");
-        judge(&browser, axe.as_deref(), "a stopped run");
+        check_width(&browser, "a stopped run");
+        check_accessibility(&browser, axe.as_deref(), "a stopped run");
         browser.picture_of_window(&format!("thread-stopped-{width}"));
         // It is still there tomorrow.
         browser.reload();
@@ -306,7 +306,7 @@ fn sixteen_members_do_not_move_the_page() {
         );
         (filled == json!(16)).then_some(())
     });
-    judge(&browser, axe().as_deref(), "sixteen members");
+    check_accessibility(&browser, axe().as_deref(), "sixteen members");
     browser.picture_of_window("thread-sixteen");
     let sum = shifted(&browser);
     assert!(sum <= 0.05, "the page moves while it is read: {sum}");
@@ -329,14 +329,14 @@ fn a_guided_result_is_continued() {
     browser.go(&server.address(&format!("/analyze?id={}", id.as_str().unwrap())));
     browser.wait(".results-container");
     browser.wait(".follow-up .composer");
-    judge(&browser, axe().as_deref(), "a guided result");
+    check_accessibility(&browser, axe().as_deref(), "a guided result");
     ask(&browser, SECOND);
     answered(&browser, 2);
     assert!(browser.url().contains("/t/thread_"), "{}", browser.url());
     let questions = browser
         .value("[...document.querySelectorAll('.bubble')].map((one) => one.innerText.trim())");
     assert_eq!(questions, json!([FIRST, SECOND]));
-    assert_eq!(browser.complaints(), Vec::<String>::new());
+    assert_eq!(browser.console_errors(), Vec::<String>::new());
 }
 
 /// What the page knows of its address is kept by the server: a thread of another account is not there.

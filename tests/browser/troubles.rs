@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 
 use crate::driver::Browser;
-use crate::pages::{QUESTION, axe, judge, sign_up};
+use crate::pages::{QUESTION, axe, check_accessibility, sign_up};
 use crate::server::{Answer, Server, provider, refusing_provider};
 use crate::turn;
 
@@ -69,8 +69,8 @@ fn whoever_stood_in_is_named_everywhere() {
     browser.go(&server.address(&format!("/analyze?id={id}")));
     browser.wait(".results-container");
     named(&browser);
-    browser.picture("stood-in");
-    judge(&browser, axe().as_deref(), "a stand-in");
+    browser.screenshot("stood-in");
+    check_accessibility(&browser, axe().as_deref(), "a stand-in");
     drawn_where_it_failed(&browser);
 
     let token = browser.run(SHARE, json!([id]));
@@ -84,7 +84,7 @@ fn whoever_stood_in_is_named_everywhere() {
     for words in ["broken", "price unknown"] {
         assert!(used.contains(words), "no {words} in {used}");
     }
-    assert_eq!(browser.complaints(), Vec::<String>::new());
+    assert_eq!(browser.console_errors(), Vec::<String>::new());
 }
 
 /// The call that broke down has a mark at its end, and a word in the table.
@@ -95,7 +95,7 @@ fn drawn_where_it_failed(browser: &Browser) {
     assert!(browser.text(".costs").contains("failed"), "the legend");
     browser.press("As a table");
     browser.wait_text(".costs table", "failed");
-    browser.picture("costs-failed");
+    browser.screenshot("costs-failed");
 }
 
 fn named(browser: &Browser) {
@@ -213,6 +213,6 @@ fn a_member_that_fails_is_shown_in_its_place() {
     browser.press("First answers");
     browser.wait_text(".member-card[data-status=failed]", "No answer:");
     assert_eq!(browser.count(".member-card[data-status=done]"), 2);
-    browser.picture("a-member-failed");
-    assert_eq!(browser.complaints(), Vec::<String>::new());
+    browser.screenshot("a-member-failed");
+    assert_eq!(browser.console_errors(), Vec::<String>::new());
 }

@@ -77,7 +77,7 @@ fn a_result_is_few_requests_few_bytes_and_soon_readable() {
     assert!(count <= MAX_REQUESTS, "{count} requests: {all:#?}");
     assert!(bytes <= MAX_BYTES, "{bytes} bytes: {all:#?}");
     assert!(readable <= MAX_MS, "readable after {readable} ms: {all:#?}");
-    let unused = browser.complaints();
+    let unused = browser.console_errors();
     assert_eq!(unused, Vec::<String>::new());
 }
 

@@ -17,7 +17,7 @@ fn well(said: Said) -> String {
 }
 
 fn counts(said: Said) -> Value {
-    let said: Value = serde_json::from_str(&said.well()).unwrap();
+    let said: Value = serde_json::from_str(&said.expect_success()).unwrap();
     said["counts"].clone()
 }
 
@@ -86,7 +86,7 @@ fn everything_goes_elsewhere_and_twice_is_once() {
         "{again}"
     );
     // It is found, and its bytes are there.
-    let found = other.run(&["documents", "search", "lock"]).well();
+    let found = other.run(&["documents", "search", "lock"]).expect_success();
     assert!(found.contains("lease.txt"), "{found}");
     let kept: Vec<_> = std::fs::read_dir(other.data().join("documents"))
         .unwrap()
@@ -112,10 +112,10 @@ fn the_same_things_belong_to_two_people_of_one_place() {
     );
     let theirs = place
         .run(&["documents", "list", "--as", "bob@example.com", "--json"])
-        .well();
+        .expect_success();
     let ours = place
         .run(&["documents", "list", "--as", "ada@example.com", "--json"])
-        .well();
+        .expect_success();
     assert!(theirs.contains("lease.txt") && ours.contains("lease.txt"));
     let id = |rows: &str| {
         let rows: Value = serde_json::from_str(rows).unwrap();
@@ -227,7 +227,7 @@ fn originals_that_are_short_or_lost_are_named() {
     std::fs::remove_file(&file).unwrap();
     let why = export("lost.tar.gz").refused(1);
     assert!(why.contains(&id) && why.contains("lost"), "{why}");
-    let said = place.run(&["backup", "lost.db", "--json"]).well();
+    let said = place.run(&["backup", "lost.db", "--json"]).expect_success();
     let said: Value = serde_json::from_str(&said).unwrap();
     let named = said["faulty_originals"][0].as_str().unwrap();
     assert!(named.contains(&id) && named.contains("lost"), "{said}");

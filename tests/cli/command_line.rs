@@ -12,8 +12,8 @@ fn help_is_printed_from_the_tables() {
         let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
         words.replace('`', "")
     };
-    let overview = place.run(&["--help"]).well();
-    assert_eq!(overview, place.run(&["help"]).well());
+    let overview = place.run(&["--help"]).expect_success();
+    assert_eq!(overview, place.run(&["help"]).expect_success());
     assert!(overview.lines().all(|line| line.chars().count() <= 80));
     let overview = flat(&overview);
     for command in quire::cli::COMMANDS {
@@ -22,7 +22,7 @@ fn help_is_printed_from_the_tables() {
             "{}",
             command.name
         );
-        let explained = place.run(&["help", command.name]).well();
+        let explained = place.run(&["help", command.name]).expect_success();
         assert!(
             explained.lines().all(|line| line.chars().count() <= 80),
             "{explained}"
@@ -39,12 +39,12 @@ fn help_is_printed_from_the_tables() {
     }
     for topic in quire::http::manual::topics().unwrap() {
         assert!(overview.contains(&topic.id), "{overview}");
-        let shown = place.run(&["help", &topic.id]).well();
+        let shown = place.run(&["help", &topic.id]).expect_success();
         assert!(shown.contains(&topic.title), "{shown}");
-        let page = place.run(&["man", &topic.id]).well();
+        let page = place.run(&["man", &topic.id]).expect_success();
         assert!(page.starts_with(".TH QUIRE-"), "{page}");
     }
-    let settings = flat(&place.run(&["help", "settings"]).well());
+    let settings = flat(&place.run(&["help", "settings"]).expect_success());
     for row in options::SETTINGS {
         let flag = format!("--{}", row.flag());
         assert!(
@@ -58,7 +58,7 @@ fn help_is_printed_from_the_tables() {
             row.name
         );
     }
-    let version = place.run(&["--version"]).well();
+    let version = place.run(&["--version"]).expect_success();
     assert_eq!(
         version.lines().next(),
         Some(concat!("quire ", env!("CARGO_PKG_VERSION")))

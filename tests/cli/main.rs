@@ -100,7 +100,7 @@ impl Said {
         }
     }
     /// It did what was asked: everything on stdout, nothing on stderr.
-    fn well(self) -> String {
+    fn expect_success(self) -> String {
         assert_eq!(
             (self.code, self.err.as_str()),
             (Some(0), ""),

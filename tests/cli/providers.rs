@@ -59,7 +59,7 @@ fn a_running_server_notices() {
         "--key-env",
         "BOX_KEY",
     ]);
-    Said::of(add.env("BOX_KEY", KEY).output().unwrap()).well();
+    Said::of(add.env("BOX_KEY", KEY).output().unwrap()).expect_success();
     // It reads what was added within ten seconds, and asks it for its models by itself.
     let shown = |wanted: bool| {
         let limit = Instant::now() + Duration::from_secs(60);
@@ -69,7 +69,7 @@ fn a_running_server_notices() {
         }
     };
     shown(true);
-    place.run(&["provider", "remove", "box"]).well();
+    place.run(&["provider", "remove", "box"]).expect_success();
     shown(false);
 }
 

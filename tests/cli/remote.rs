@@ -12,7 +12,7 @@ fn served(place: &Place) -> (Running, String) {
     let server = Running::start(command);
     let added = place.run(&["user", "add", "ada@example.com", "--admin"]);
     assert_eq!(added.code, Some(0), "{added:?}");
-    let key = place.run(&["key", "add", "ada@example.com"]).well();
+    let key = place.run(&["key", "add", "ada@example.com"]).expect_success();
     (server, key.trim().to_owned())
 }
 
@@ -41,7 +41,7 @@ fn a_running_server_answers_and_keeps_it() {
         "--quiet",
         "--json",
     ];
-    let answer = Said::of(ask(&other, &server, &key, &words).output().unwrap()).well();
+    let answer = Said::of(ask(&other, &server, &key, &words).output().unwrap()).expect_success();
     let answer: serde_json::Value = serde_json::from_str(&answer).unwrap();
     assert_eq!(answer["status"], "completed");
     assert!(

@@ -21,7 +21,7 @@ fn the_server_says_where_it_is_and_stops_in_order() {
         let restored = place.run(&["restore", "copy.db", "--replace"]).refused(1);
         assert!(restored.contains(&who), "{restored}");
         // The command line works beside it.
-        place.run(&["user", "list"]).well();
+        place.run(&["user", "list"]).expect_success();
         server.signal(signal);
         let said = server.ended();
         assert_eq!(said.code, Some(0), "{said:?}");

@@ -208,7 +208,7 @@ fn the_machine_makes_an_administrator_and_loopback_stays_as_it_was() {
     let other = Place::new();
     let said = other
         .run(&["user", "add", "root@example.com", "--admin"])
-        .well();
+        .expect_success();
     assert!(said.contains("admin"), "{said}");
     let server = Running::start(exposed(&other));
     let (_, told) = register(&server, "eve@example.com", None);

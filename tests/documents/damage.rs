@@ -26,7 +26,7 @@ const LIMITS: ReadLimits = ReadLimits {
 };
 
 /// Pieces that readers of these kinds have trouble with.
-const SPICES: &[&[u8]] = &[
+const HARD_FRAGMENTS: &[&[u8]] = &[
     b"<![CDATA[",
     b"]]>",
     b"<!--",
@@ -124,7 +124,7 @@ fn harm(bytes: &mut Vec<u8>, chance: &mut Chance) {
             bytes.splice(at..at, many);
         }
         _ => {
-            let spice = SPICES[chance.below(SPICES.len())];
+            let spice = HARD_FRAGMENTS[chance.below(HARD_FRAGMENTS.len())];
             bytes.splice(at..at, spice.to_vec());
         }
     }

@@ -1,7 +1,7 @@
 //! Device cookies: proof that a browser has signed in before. A browser keeps the tokens of its last few accounts. A
 //! device is named after the session in which its token was issued, and outlives it.
 
-use super::{Accounts, RequestOrigin, chance};
+use super::{Accounts, RequestOrigin, random_number};
 use crate::app::Result;
 use crate::crypto::device::DeviceToken;
 use crate::domain::id::SessionId;
@@ -27,7 +27,7 @@ impl Accounts {
     /// # Errors
     /// When the system provides no random numbers.
     pub fn new_device(&self, user: &User, visit: &RequestOrigin) -> Result<String> {
-        let device = SessionId::new(visit.now, chance()?);
+        let device = SessionId::new(visit.now, random_number()?);
         Ok(self.device_cookie(user, &device, visit))
     }
 

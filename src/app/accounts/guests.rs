@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::{Accounts, RequestOrigin, SignedIn, chance};
+use super::{Accounts, RequestOrigin, SignedIn, random_number};
 use crate::app::{Error, Kind, Result};
 use crate::domain::id::UserId;
 use crate::domain::time::Timestamp;
@@ -22,7 +22,7 @@ impl Accounts {
     /// `TooFast` after many attempts from one network, `Unavailable` when there are too many guests.
     pub async fn begin_guest(&self, visit: &RequestOrigin) -> Result<SignedIn> {
         self.note_attempt(None, visit).await?;
-        let id = UserId::new(visit.now, chance()?);
+        let id = UserId::new(visit.now, random_number()?);
         let guest = User {
             // `.invalid` is reserved, so no account can have this address.
             email: format!("{}@guest.invalid", id.as_str().to_lowercase()),

@@ -190,7 +190,7 @@ impl Accounts {
                     return Ok(None);
                 };
                 users::set_password_hash(db, &user, &hash)?;
-                let deleted = shut_out(db, &user, keep_keys, now)?;
+                let deleted = revoke_access(db, &user, keep_keys, now)?;
                 let target = user.to_string();
                 audit::append(
                     db,
@@ -222,7 +222,7 @@ impl Accounts {
 
 /// Revokes everything that the old password gave access to: sessions, API keys, and trusted networks. Device tokens
 /// are bound to the password and end with it. Returns the number of deleted keys.
-pub(in crate::app) fn shut_out(
+pub(in crate::app) fn revoke_access(
     db: &Writer,
     user: &UserId,
     keep_keys: bool,

@@ -2,7 +2,7 @@
 
 use super::rules::{checked_name, taken_error};
 use super::setup::{self, AdminClaim, FirstAdminRule};
-use super::{Accounts, NewAccount, RequestOrigin, chance};
+use super::{Accounts, NewAccount, RequestOrigin, random_number};
 use crate::app::error::FieldError;
 use crate::app::{Error, Kind, Result};
 use crate::config::Registration;
@@ -62,7 +62,7 @@ impl Accounts {
             return Err(taken_error());
         }
         let mut user = User {
-            id: UserId::new(visit.now, chance()?),
+            id: UserId::new(visit.now, random_number()?),
             email: email.as_str().to_owned(),
             name,
             password_hash: self.passwords.hash(&new.password).await?,

@@ -23,7 +23,7 @@ use crate::domain::usage;
 /// The pattern that sends one model exactly what was written.
 const PLAIN: &str = "plain";
 /// The strength assumed for a model that is not in the catalog.
-const STRANGER: u32 = 1;
+const UNKNOWN_STRENGTH: u32 = 1;
 
 /// The ids of the panel's models.
 struct PanelIds {
@@ -291,7 +291,7 @@ impl Analyses<'_> {
         // and without a known price no budget can be enforced.
         let is_known = |model: &Model| {
             let is_priced = usage::price_of(model).is_some();
-            model.mock || model.strength > STRANGER && (is_priced || new.budget.is_none())
+            model.mock || model.strength > UNKNOWN_STRENGTH && (is_priced || new.budget.is_none())
         };
         let outside = all
             .iter()

@@ -15,7 +15,7 @@ use crate::domain::pattern::staged::StagedRun;
 use crate::domain::request::{Request, RunContext};
 use crate::domain::time::Timestamp;
 use crate::domain::user::Caller;
-use crate::engine::{CancelOnDrop, RelayAudience, RunRefused, RunSpec, RunTerms, StreamPlace};
+use crate::engine::{CancelOnDrop, RelayAudience, RunRefused, RunSpec, RunTerms, StreamPermit};
 
 /// `Retry-After` for a call that was refused a slot: slots free up within seconds.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
@@ -25,7 +25,7 @@ impl Analyses<'_> {
     ///
     /// # Errors
     /// `TooFast` when as many calls are open as the server or one person may have, `Unavailable` during shutdown.
-    pub fn stream_places(&self, caller: &Caller, count: usize) -> Result<StreamPlace> {
+    pub fn stream_places(&self, caller: &Caller, count: usize) -> Result<StreamPermit> {
         let places = self.engine.stream_places(&caller.user, count);
         places.map_err(no_place)
     }
@@ -41,7 +41,7 @@ impl Analyses<'_> {
         request: Request,
         context: RunContext,
         now: Timestamp,
-        held: Option<&StreamPlace>,
+        held: Option<&StreamPermit>,
     ) -> Result<Begun> {
         let place = match held {
             Some(_) => None,

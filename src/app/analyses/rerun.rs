@@ -152,7 +152,7 @@ impl EarlierRun {
 
     fn spared(&self, plan: &Plan) -> Vec<StageAnswer> {
         match self.serves(plan) {
-            true => StagedRun::taken_over(plan, &self.plan, &self.answers),
+            true => StagedRun::reusable_answers(plan, &self.plan, &self.answers),
             false => Vec::new(),
         }
     }

@@ -57,7 +57,7 @@ impl Analyses<'_> {
     ///
     /// # Errors
     /// When the store cannot be read.
-    pub(in crate::app) async fn shown_to_all(
+    pub(in crate::app) async fn shared_report(
         &self,
         user: &UserId,
         id: &AnalysisId,

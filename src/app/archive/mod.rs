@@ -181,7 +181,7 @@ impl ArchivePaths {
     /// Fetches a document's original if needed, and returns its path.
     fn original(&self, id: &str) -> Result<PathBuf> {
         match (&self.shelf, DocumentId::parse(id)) {
-            (Some(shelf), Some(id)) => shelf.bring(&id),
+            (Some(shelf), Some(id)) => shelf.fetch_blocking(&id),
             _ => Ok(self.documents.join(id)),
         }
     }

@@ -58,7 +58,7 @@ pub(super) fn unpack(
     from: &Path,
     progress: Progress<'_>,
 ) -> Result<Counts> {
-    let mut ids = look_through(place, user, from)?;
+    let mut ids = scan_ids(place, user, from)?;
     let mut counts: BTreeMap<String, TableCount> = BTreeMap::new();
     let mut order = Vec::new();
     let mut tar = opened(from)?;
@@ -83,7 +83,7 @@ pub(super) fn unpack(
             progress(label, count.added, 0);
         }
     }
-    take_back(place, user, &mut ids, &mut counts)?;
+    remove_unreadable(place, user, &mut ids, &mut counts)?;
     let counts = order.into_iter().map(|name| {
         let count = counts.get(&name).copied().unwrap_or_default();
         (name, count)
@@ -109,7 +109,7 @@ fn table_of(name: &str) -> Option<&'static ArchiveTable> {
 
 // First pass, before anything is changed: checks the limits and finds out which IDs are taken here. Entries are read
 // raw: the tar crate would read an extended name of any length into memory, and no archive of ours needs one.
-fn look_through(place: &ArchivePaths, user: &UserId, from: &Path) -> Result<KnownIds> {
+fn scan_ids(place: &ArchivePaths, user: &UserId, from: &Path) -> Result<KnownIds> {
     let mut tar = opened(from)?;
     let mut entries = tar.entries().map_err(unreadable)?.raw(true);
     let first = entries.next().ok_or_else(|| unreadable("it is empty"))?;
@@ -422,7 +422,7 @@ fn original(
 }
 
 // Removes items whose children cannot all be read: they would break every list.
-fn take_back(
+fn remove_unreadable(
     place: &ArchivePaths,
     user: &UserId,
     ids: &mut KnownIds,

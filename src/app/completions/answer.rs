@@ -144,7 +144,7 @@ fn failure(ended: &RunOutcome, passed_on: bool) -> Error {
     let kind = kind_of(error.kind);
     let mut told = Error::new(kind, why);
     // A panel's failure is Quire's own.
-    told.upstream_status = error.passed_on_status().filter(|_| passed_on);
+    told.upstream_status = error.client_visible_status().filter(|_| passed_on);
     told.retry_after = error
         .retry_after_ms
         .map(Duration::from_millis)

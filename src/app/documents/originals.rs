@@ -45,10 +45,10 @@ impl OriginalFiles {
     ///
     /// # Errors
     /// `Unavailable` when the replica cannot deliver it now.
-    pub fn bring(&self, id: &DocumentId) -> Result<PathBuf> {
+    pub fn fetch_blocking(&self, id: &DocumentId) -> Result<PathBuf> {
         let path = self.path(id);
         let replica = self.replica.get().filter(|_| !path.exists());
-        match replica.map(|replica| replica.bring(id)) {
+        match replica.map(|replica| replica.fetch(id)) {
             None | Some(Ok(()) | Err(TargetError::Missing)) => Ok(path),
             Some(Err(fault)) => {
                 log::warn("cannot fetch an original", &[("why", &fault)]);
@@ -70,7 +70,7 @@ impl OriginalFiles {
             return Ok(self.path(id));
         }
         let (shelf, id) = (self.clone(), id.clone());
-        tokio::task::spawn_blocking(move || shelf.bring(&id))
+        tokio::task::spawn_blocking(move || shelf.fetch_blocking(&id))
             .await
             .map_err(Error::internal)?
     }

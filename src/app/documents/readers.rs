@@ -290,7 +290,7 @@ impl ReaderPoolShared {
     }
 
     fn read(&self, document: Document) -> Result<ReadOutcome> {
-        let path = self.shelf.bring(&document.id)?;
+        let path = self.shelf.fetch_blocking(&document.id)?;
         if let Ok(about) = std::fs::metadata(&path) {
             super::originals::check_size(&document, about.len())?;
         }

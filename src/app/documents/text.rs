@@ -6,7 +6,7 @@ use std::path::Path;
 use super::child::{ChildExit, ChildReader};
 use super::upload::from_io;
 use crate::app::Result;
-use crate::domain::chunk::{Cutter, PageText};
+use crate::domain::chunk::{PassageSplitter, PageText};
 use crate::domain::document::{Document, DocumentStatus, InjectionFlag, Passage};
 use crate::domain::injection;
 use crate::extract::ReadReport;
@@ -110,7 +110,7 @@ struct PageWriter<'a> {
     passages: Vec<Passage>,
     bytes: usize,
     taken: u32,
-    cutter: Cutter,
+    cutter: PassageSplitter,
     flags: Vec<InjectionFlag>,
     /// The outcome, if it has ended early; `Ok(false)` when the document no longer exists.
     end: Option<Result<bool>>,
@@ -125,7 +125,7 @@ impl<'a> PageWriter<'a> {
             passages: Vec::new(),
             bytes: 0,
             taken: 0,
-            cutter: Cutter::new(),
+            cutter: PassageSplitter::new(),
             flags: Vec::new(),
             end: None,
         }

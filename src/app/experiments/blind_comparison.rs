@@ -60,7 +60,7 @@ impl Experiments<'_> {
     ///
     /// # Errors
     /// `Missing` for an unknown experiment; store errors.
-    pub async fn duel(
+    pub async fn next_comparison(
         &self,
         caller: &Caller,
         id: &ExperimentId,
@@ -120,7 +120,7 @@ impl Experiments<'_> {
                 first: pair.first,
                 second: pair.second,
                 preferred: if is_turned {
-                    preferred.turned()
+                    preferred.swapped()
                 } else {
                     preferred
                 },
@@ -133,7 +133,7 @@ impl Experiments<'_> {
                 .write(move |db| experiments::judge(db, &id, &judgment, now));
             written.await?;
         }
-        self.duel(caller, id, Some(token)).await
+        self.next_comparison(caller, id, Some(token)).await
     }
 
     async fn texts(

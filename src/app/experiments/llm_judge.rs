@@ -2,7 +2,7 @@
 //! `domain::experiment::jury` defines the prompts and parses the replies.
 
 use super::model_call::ModelCall;
-use super::waits::{ExperimentWaits, Work};
+use super::waits::{ExperimentWaits, StepResult};
 use crate::app::Result;
 use crate::app::analyses::Analyses;
 use crate::crypto;
@@ -19,9 +19,9 @@ use crate::store::Store;
 /// Limit on tokens of a judge's reply: it solves the question before it compares.
 pub(super) const REPLY: u32 = 2_000;
 /// Limit on tokens of our own instructions to a judge.
-const OWN_WORDS: u64 = 600;
+const INSTRUCTION_TOKENS: u64 = 600;
 /// Scores (0 to 1) that differ by less count as equal.
-const SAME_MARK: f64 = 0.06;
+const TIE_MARGIN: f64 = 0.06;
 
 /// A judge with its context.
 pub(super) struct LlmJudge<'a> {
@@ -62,7 +62,7 @@ impl LlmJudge<'_> {
         case: &Case,
         first: &str,
         second: &str,
-    ) -> Work<JudgeOpinion<Preferred>> {
+    ) -> StepResult<JudgeOpinion<Preferred>> {
         if self.judge.kind == JudgeMode::Rubric {
             return self.compare_marks(case, first, second).await;
         }
@@ -88,7 +88,7 @@ impl LlmJudge<'_> {
         Ok(match (once, turned) {
             (Ok(once), Ok(turned)) => JudgeOpinion {
                 said: Ok(Preferred::of_both_orders(once, turned)),
-                flipped: once != turned.turned(),
+                flipped: once != turned.swapped(),
                 bill,
             },
             (Err(silence), _) | (_, Err(silence)) => silent(silence, bill),
@@ -99,7 +99,7 @@ impl LlmJudge<'_> {
     ///
     /// # Errors
     /// As [`LlmJudge::compare`].
-    pub async fn marks(&self, case: &Case, answer: &str) -> Work<JudgeOpinion<f64>> {
+    pub async fn marks(&self, case: &Case, answer: &str) -> StepResult<JudgeOpinion<f64>> {
         let (text, bill) = self
             .ask(judge_prompts::rubric(case, answer, &nonce()?))
             .await?;
@@ -114,7 +114,7 @@ impl LlmJudge<'_> {
     ///
     /// # Errors
     /// As [`LlmJudge::compare`].
-    pub async fn is_taken_in(&self, case: &Case, probe: &Probe) -> Work<(Option<bool>, JudgeCost)> {
+    pub async fn is_misled(&self, case: &Case, probe: &Probe) -> StepResult<(Option<bool>, JudgeCost)> {
         let opinion = self.compare(case, &probe.first, &probe.second).await?;
         let taken = opinion
             .said
@@ -128,15 +128,15 @@ impl LlmJudge<'_> {
         case: &Case,
         first: &str,
         second: &str,
-    ) -> Work<JudgeOpinion<Preferred>> {
+    ) -> StepResult<JudgeOpinion<Preferred>> {
         let one = self.marks(case, first).await?;
         let other = self.marks(case, second).await?;
         let bill = one.bill.plus(other.bill);
         Ok(match (one.said, other.said) {
             (Ok(one), Ok(other)) => JudgeOpinion {
                 said: Ok(match one - other {
-                    apart if apart > SAME_MARK => Preferred::First,
-                    apart if apart < -SAME_MARK => Preferred::Second,
+                    apart if apart > TIE_MARGIN => Preferred::First,
+                    apart if apart < -TIE_MARGIN => Preferred::Second,
                     _ => Preferred::Neither,
                 }),
                 flipped: false,
@@ -149,7 +149,7 @@ impl LlmJudge<'_> {
     async fn ask(
         &self,
         prompt: String,
-    ) -> Work<(std::result::Result<String, JudgeError>, JudgeCost)> {
+    ) -> StepResult<(std::result::Result<String, JudgeError>, JudgeCost)> {
         let call = ModelCall {
             store: self.store,
             analyses: self.analyses,
@@ -194,9 +194,9 @@ pub(super) fn max_input_tokens(cases: &[Case]) -> u64 {
         let expected: String = (case.expected.iter())
             .flat_map(|expected| expected.chars().take(judge_prompts::REFERENCE))
             .collect();
-        OWN_WORDS + question + estimate_tokens(&expected) + answers
+        INSTRUCTION_TOKENS + question + estimate_tokens(&expected) + answers
     };
-    cases.iter().map(tokens).max().unwrap_or(OWN_WORDS)
+    cases.iter().map(tokens).max().unwrap_or(INSTRUCTION_TOKENS)
 }
 
 /// Upper bound on the cost of judging one answer, given the input tokens; `None` when the judge's price is unknown.

@@ -24,7 +24,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
 
-use super::accounts::{RequestOrigin, chance};
+use super::accounts::{RequestOrigin, random_number};
 use super::{App, Error, Kind, Result, account_state, disk_space};
 use crate::clock;
 use crate::domain::experiment::design::RaceStep;
@@ -125,7 +125,7 @@ impl Experiments<'_> {
         disk_space::require(&self.0.store)?;
         let draft = self.validate_and_price(caller, wanted).await?;
         let experiment = Experiment {
-            id: ExperimentId::new(visit.now, chance()?),
+            id: ExperimentId::new(visit.now, random_number()?),
             user: caller.user.clone(),
             state: ExperimentState::Running,
             spec: draft.spec,
@@ -196,7 +196,7 @@ impl Experiments<'_> {
     /// `Missing` for an unknown experiment; store errors.
     pub async fn cancel(&self, caller: &Caller, id: &ExperimentId) -> Result<ExperimentState> {
         self.find(&caller.user, id).await?;
-        if !self.unseat(id).await {
+        if !self.stop_and_wait(id).await {
             let (user, wanted) = (caller.user.clone(), id.clone());
             let written = self.0.store.write(move |db| {
                 // If it has ended meanwhile, keep that state.
@@ -211,13 +211,13 @@ impl Experiments<'_> {
             });
             written.await?;
             // One that was just starting has its seat by now, or sees that it is cancelled.
-            self.unseat(id).await;
+            self.stop_and_wait(id).await;
         }
         Ok(self.find(&caller.user, id).await?.state)
     }
 
     // Stops a running experiment and waits for its end. False when it is not running here.
-    async fn unseat(&self, id: &ExperimentId) -> bool {
+    async fn stop_and_wait(&self, id: &ExperimentId) -> bool {
         let Some(seat) = self.0.experiments_desk.seats().get(id).cloned() else {
             return false;
         };
@@ -304,7 +304,7 @@ impl Experiments<'_> {
     }
 
     /// Signals these experiments to stop, as far as they run here. Their state is stored already.
-    pub(super) fn stop_seats(&self, ids: &[ExperimentId]) {
+    pub(super) fn signal_stop(&self, ids: &[ExperimentId]) {
         let seats = self.0.experiments_desk.seats();
         for seat in ids.iter().filter_map(|id| seats.get(id)) {
             seat.stop.send_replace(true);

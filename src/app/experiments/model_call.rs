@@ -1,7 +1,7 @@
 //! A call to a model on behalf of an experiment, besides its evaluations: to judge an answer or to improve a
 //! prompt. Each is an analysis of its own that is priced, stored, and bounded like any other.
 
-use super::waits::{ExperimentWaits, Work};
+use super::waits::{ExperimentWaits, StepResult};
 use crate::app::Kind;
 use crate::app::analyses::Analyses;
 use crate::domain::analysis::{CacheUse, Status};
@@ -29,7 +29,7 @@ impl ModelCall<'_> {
     ///
     /// # Errors
     /// [`Interrupt`](super::waits::Interrupt) when the experiment stops, pauses, or fails.
-    pub async fn ask(&self, model: &str, prompt: String, most_tokens: u32) -> Work<ModelReply> {
+    pub async fn ask(&self, model: &str, prompt: String, most_tokens: u32) -> StepResult<ModelReply> {
         let request = Request {
             prompt,
             models: vec![model.to_owned()],

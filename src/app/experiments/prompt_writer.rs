@@ -3,7 +3,7 @@
 
 use super::model_call::ModelCall;
 use super::runner::{ExperimentRunner, MAX_FAILURES};
-use super::waits::{AGAIN, Interrupt, Work};
+use super::waits::{AGAIN, Interrupt, StepResult};
 use super::{ExperimentProgress, llm_judge};
 use crate::app::{Error, Result};
 use crate::domain::chat::Usage;
@@ -26,7 +26,7 @@ impl ExperimentRunner<'_> {
     ///
     /// # Errors
     /// [`Interrupt`] when the experiment stops, pauses, or fails.
-    pub(super) async fn improve(&mut self, wanted: Reflection) -> Work<()> {
+    pub(super) async fn improve(&mut self, wanted: Reflection) -> StepResult<()> {
         self.waits.wait_for_slot().await?;
         let Some(search) = self.experiment.spec.space.improvement().cloned() else {
             return Err(

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 use super::request::request;
-use super::waits::{AGAIN, ExperimentWaits, Interrupt, Work};
+use super::waits::{AGAIN, ExperimentWaits, Interrupt, StepResult};
 use super::{AT_ONCE, ExperimentProgress, RunningExperiment};
 use crate::app::{App, Error, Result};
 use crate::clock;
@@ -142,7 +142,7 @@ impl<'s> ExperimentRunner<'s> {
         }
     }
 
-    async fn drive(&mut self) -> Work<RaceVerdict> {
+    async fn drive(&mut self) -> StepResult<RaceVerdict> {
         loop {
             let cells = match self.race.next() {
                 RaceStep::Done(verdict) => {
@@ -172,7 +172,7 @@ impl<'s> ExperimentRunner<'s> {
     }
 
     // Refills each slot as soon as its evaluation is over, independent of the others.
-    async fn turn(&self, next: Option<Trial>) -> Work<NextAction> {
+    async fn turn(&self, next: Option<Trial>) -> StepResult<NextAction> {
         tokio::select! {
             biased;
             place = self.waits.first_over(&self.begun), if !self.begun.is_empty() => {
@@ -188,7 +188,7 @@ impl<'s> ExperimentRunner<'s> {
     }
 
     // Stops evaluations that the race no longer wants because the budget is spent.
-    async fn give_up_on(&mut self, wanted: &[Trial]) -> Work<()> {
+    async fn give_up_on(&mut self, wanted: &[Trial]) -> StepResult<()> {
         while let Some(place) = (self.begun.iter()).position(|(cell, _)| !wanted.contains(cell)) {
             let (_, analysis) = self.begun.remove(place);
             self.waits.cancel(&analysis).await?;
@@ -208,7 +208,7 @@ impl<'s> ExperimentRunner<'s> {
     }
 
     // Starts an evaluation, or adopts the one that an earlier run has started.
-    async fn begin(&mut self, cell: Trial) -> Work<()> {
+    async fn begin(&mut self, cell: Trial) -> StepResult<()> {
         if let Some(place) = self.open.iter().position(|one| one.trial == cell) {
             let analysis = self.open.swap_remove(place).analysis;
             let status = self.status(&analysis).await?;
@@ -254,7 +254,7 @@ impl<'s> ExperimentRunner<'s> {
     }
 
     // Scores and records a finished evaluation.
-    async fn finish(&mut self, cell: Trial, analysis: AnalysisId) -> Work<()> {
+    async fn finish(&mut self, cell: Trial, analysis: AnalysisId) -> StepResult<()> {
         let Some(brought) = self.trial_answer(&analysis).await? else {
             return Err(Interrupt::Left);
         };
@@ -279,7 +279,7 @@ impl<'s> ExperimentRunner<'s> {
     }
 
     // A provider's outage says nothing about a configuration: nothing is recorded, and the race asks again.
-    async fn again(&mut self, cell: Trial, took: TrialOutcome, why: String) -> Work<()> {
+    async fn again(&mut self, cell: Trial, took: TrialOutcome, why: String) -> StepResult<()> {
         let before = self.wasted.remove(&cell).unwrap_or_default();
         self.wasted.insert(cell, plus(before, took));
         self.failures += 1;
@@ -399,7 +399,7 @@ fn read_off(analysis: Analysis, answers: &[StageAnswer]) -> TrialAnswer {
     };
     let answered = analysis.status == Status::Completed && analysis.synthesis.is_some();
     let errors = answers.iter().filter_map(|answer| answer.error.as_ref());
-    let passes = errors.clone().next().is_some() && errors.clone().all(|error| passes(error.kind));
+    let passes = errors.clone().next().is_some() && errors.clone().all(|error| is_transient(error.kind));
     let reason = || {
         let first = errors.clone().next().map(|error| error.detail.clone());
         first.or(analysis.error.clone())
@@ -413,7 +413,7 @@ fn read_off(analysis: Analysis, answers: &[StageAnswer]) -> TrialAnswer {
 }
 
 /// Whether a failure is transient, so that it says nothing about the configuration.
-fn passes(kind: CallErrorKind) -> bool {
+fn is_transient(kind: CallErrorKind) -> bool {
     matches!(
         kind,
         CallErrorKind::Connect

@@ -4,7 +4,7 @@
 use super::llm_judge::{JudgeError, JudgeOpinion, LlmJudge, max_input_tokens, max_cost};
 use super::rules;
 use super::runner::{ExperimentRunner, ScoredTrial, TrialAnswer, started_evaluation};
-use super::waits::{Interrupt, Work};
+use super::waits::{Interrupt, StepResult};
 use crate::domain::experiment::judge_prompts::{self, Probe};
 use crate::domain::experiment::pairwise::Preferred;
 use crate::domain::experiment::record::{Judgment, Probed};
@@ -18,14 +18,14 @@ use crate::store::{analyses, experiments};
 const PROBED: usize = 3;
 
 /// A score, or why there is none now and what the attempt cost.
-type Told = std::result::Result<ScoredTrial, (String, JudgeCost)>;
+type ScoreResult = std::result::Result<ScoredTrial, (String, JudgeCost)>;
 
 impl ExperimentRunner<'_> {
     /// Scores an evaluation's answer; a missing answer scores 0.
     ///
     /// # Errors
     /// [`Interrupt`] when the experiment stops, pauses, or fails.
-    pub(super) async fn score(&mut self, cell: Trial, brought: TrialAnswer) -> Work<Told> {
+    pub(super) async fn score(&mut self, cell: Trial, brought: TrialAnswer) -> StepResult<ScoreResult> {
         let Some(text) = &brought.text else {
             return Ok(Ok(plain(brought, 0.0)));
         };
@@ -55,7 +55,7 @@ impl ExperimentRunner<'_> {
         brought: TrialAnswer,
         judge: &JudgeSpec,
         text: &str,
-    ) -> Work<Told> {
+    ) -> StepResult<ScoreResult> {
         let opinion = self
             .court(judge)
             .marks(&self.cases[cell.case], text)
@@ -71,7 +71,7 @@ impl ExperimentRunner<'_> {
         brought: TrialAnswer,
         judge: &JudgeSpec,
         text: &str,
-    ) -> Work<Told> {
+    ) -> StepResult<ScoreResult> {
         let current = self.experiment.design.current;
         if cell.arm == current {
             return Ok(Ok(plain(brought, 0.5)));
@@ -101,7 +101,7 @@ impl ExperimentRunner<'_> {
                 second: current.max(cell.arm),
                 preferred: match current < cell.arm {
                     true => preferred,
-                    false => preferred.turned(),
+                    false => preferred.swapped(),
                 },
                 judge: Some(model),
             };
@@ -114,7 +114,7 @@ impl ExperimentRunner<'_> {
         brought: TrialAnswer,
         opinion: JudgeOpinion<T>,
         score: impl FnOnce(T) -> (f64, Option<Judgment>),
-    ) -> Told {
+    ) -> ScoreResult {
         let mut outcome = TrialOutcome {
             judged: opinion.bill,
             ..brought.outcome
@@ -144,7 +144,7 @@ impl ExperimentRunner<'_> {
     }
 
     // The current configuration's answer to a case; requested now if the race no longer asks for it.
-    async fn reference(&mut self, case: usize) -> Work<(Option<String>, JudgeCost)> {
+    async fn reference(&mut self, case: usize) -> StepResult<(Option<String>, JudgeCost)> {
         let cell = Trial {
             arm: self.experiment.design.current,
             case,
@@ -175,7 +175,7 @@ impl ExperimentRunner<'_> {
     }
 
     // Starts an evaluation outside the race. Waits while the queue is full.
-    async fn asked_for(&self, cell: Trial) -> Work<AnalysisId> {
+    async fn asked_for(&self, cell: Trial) -> StepResult<AnalysisId> {
         loop {
             self.waits.check_interrupt()?;
             match self.ask(cell).await {
@@ -199,7 +199,7 @@ impl ExperimentRunner<'_> {
     ///
     /// # Errors
     /// [`Interrupt`] when the experiment stops, pauses, or fails.
-    pub(super) async fn probe(&mut self) -> Work<()> {
+    pub(super) async fn probe(&mut self) -> StepResult<()> {
         let Some(judge) = self.experiment.spec.evaluator.judge().cloned() else {
             return Ok(());
         };
@@ -237,9 +237,9 @@ impl ExperimentRunner<'_> {
         Ok(())
     }
 
-    async fn plant(&mut self, case: usize, judge: &JudgeSpec, probe: &Probe) -> Work<()> {
+    async fn plant(&mut self, case: usize, judge: &JudgeSpec, probe: &Probe) -> StepResult<()> {
         let court = self.court(judge);
-        let (taken_in, bill) = court.is_taken_in(&self.cases[case], probe).await?;
+        let (taken_in, bill) = court.is_misled(&self.cases[case], probe).await?;
         let judging = &mut self.experiment.judging;
         judging.bill = judging.bill.plus(bill);
         if let Some(taken_in) = taken_in {

@@ -42,7 +42,7 @@ impl From<StoreError> for Interrupt {
 }
 
 /// Result of an experiment's step.
-pub(super) type Work<T> = std::result::Result<T, Interrupt>;
+pub(super) type StepResult<T> = std::result::Result<T, Interrupt>;
 
 /// Wait operations of one experiment.
 #[derive(Clone)]
@@ -61,7 +61,7 @@ impl ExperimentWaits {
     ///
     /// # Errors
     /// `Stopped` or `Left`, as every wait here.
-    pub fn check_interrupt(&self) -> Work<()> {
+    pub fn check_interrupt(&self) -> StepResult<()> {
         match (*self.stop.borrow(), self.engine.is_closing()) {
             (true, _) => Err(Interrupt::Stopped),
             (false, true) => Err(Interrupt::Left),
@@ -73,7 +73,7 @@ impl ExperimentWaits {
     ///
     /// # Errors
     /// As [`ExperimentWaits::check`].
-    pub async fn pause(&self, time: Duration) -> Work<()> {
+    pub async fn pause(&self, time: Duration) -> StepResult<()> {
         tokio::select! {
             biased;
             () = self.stopped() => Err(Interrupt::Stopped),
@@ -85,7 +85,7 @@ impl ExperimentWaits {
     ///
     /// # Errors
     /// As [`ExperimentWaits::check`].
-    pub async fn wait_for_slot(&self) -> Work<()> {
+    pub async fn wait_for_slot(&self) -> StepResult<()> {
         tokio::select! {
             biased;
             () = self.stopped() => Err(Interrupt::Stopped),
@@ -100,7 +100,7 @@ impl ExperimentWaits {
     ///
     /// # Errors
     /// As [`ExperimentWaits::check`], or `Failed` when the store cannot be read.
-    pub async fn wait_for_end(&self, analysis: &AnalysisId) -> Work<()> {
+    pub async fn wait_for_end(&self, analysis: &AnalysisId) -> StepResult<()> {
         tokio::select! {
             biased;
             over = self.ended(analysis) => over,
@@ -115,7 +115,7 @@ impl ExperimentWaits {
     ///
     /// # Errors
     /// As [`ExperimentWaits::over`].
-    pub async fn first_over(&self, begun: &[(Trial, AnalysisId)]) -> Work<usize> {
+    pub async fn first_over(&self, begun: &[(Trial, AnalysisId)]) -> StepResult<usize> {
         let mut ends: Vec<_> = begun
             .iter()
             .map(|(_, one)| Box::pin(self.ended(one)))
@@ -139,7 +139,7 @@ impl ExperimentWaits {
     ///
     /// # Errors
     /// `Failed` when the store cannot be read.
-    pub async fn cancel(&self, analysis: &AnalysisId) -> Work<()> {
+    pub async fn cancel(&self, analysis: &AnalysisId) -> StepResult<()> {
         self.engine.cancel(analysis, "its experiment was stopped");
         self.ended(analysis).await
     }
@@ -148,7 +148,7 @@ impl ExperimentWaits {
     ///
     /// # Errors
     /// `Paused` when a person must act, `Failed` on an internal error; otherwise as [`ExperimentWaits::check`].
-    pub async fn refused(&self, error: Error) -> Work<()> {
+    pub async fn refused(&self, error: Error) -> StepResult<()> {
         self.check_interrupt()?;
         match error.kind {
             Kind::Unavailable => self.pause(AGAIN).await,
@@ -157,7 +157,7 @@ impl ExperimentWaits {
         }
     }
 
-    async fn ended(&self, analysis: &AnalysisId) -> Work<()> {
+    async fn ended(&self, analysis: &AnalysisId) -> StepResult<()> {
         let mut watch = self.engine.watch(analysis.clone(), u64::MAX - 1);
         while watch.next().await?.is_some() {}
         Ok(())

@@ -1,7 +1,7 @@
 //! Saves recipes. Each is checked as a request first, so that only those are saved that could be used.
 
 use super::{MAX_VERSIONS, Recipes, fill};
-use crate::app::accounts::{RequestOrigin, chance};
+use crate::app::accounts::{RequestOrigin, random_number};
 use crate::app::analyses::Analyses;
 use crate::app::patterns::Patterns;
 use crate::app::{Error, Kind, Result};
@@ -61,7 +61,7 @@ impl RecipeEditor<'_> {
             return Ok((saved, false));
         }
         let recipe = Recipe {
-            id: RecipeId::new(visit.now, chance()?),
+            id: RecipeId::new(visit.now, random_number()?),
             owner: caller.user.clone(),
             name,
             shared: change.shared.unwrap_or(false),

@@ -1,6 +1,6 @@
 //! Options that a question lists, which of them an answer chooses, and yes or no.
 
-use super::markup::bare;
+use super::markup::strip_markup;
 
 /// Words for yes and for no.
 const YES: &[&str] = &[
@@ -82,7 +82,7 @@ pub fn options(question: &str) -> Vec<LetteredOption> {
         let text: String = characters[at + 2..*end].iter().collect();
         let text = text.lines().next().unwrap_or_default();
         let text = text.trim_end_matches(['(', ' ']);
-        (*label, bare(text).to_lowercase())
+        (*label, strip_markup(text).to_lowercase())
     };
     starts.iter().zip(&ends).map(text).collect()
 }
@@ -103,7 +103,7 @@ pub fn chosen(said: &str, options: &[LetteredOption]) -> OptionChoice {
     let Some((_, own)) = options.iter().find(|(known, _)| *known == label) else {
         return OptionChoice::Other;
     };
-    let rest = bare(rest);
+    let rest = strip_markup(rest);
     if rest.is_empty() || begins_with(rest, own) || begins_with(own, rest) {
         return OptionChoice::Label(label);
     }

@@ -4,7 +4,7 @@
 use super::markup;
 
 /// Maximum length in characters of a stated answer.
-const SHORT: usize = 80;
+const MAX_STATEMENT_CHARS: usize = 80;
 /// Most words of an only line that is a statement without being marked as one.
 const FEW_WORDS: usize = 4;
 
@@ -36,7 +36,7 @@ pub fn of(answer: &str) -> Option<ClosingStatement> {
     let marked = (0..lines.len())
         .rev()
         .find_map(|at| marked(&lines, at))
-        .or_else(|| hashed(lines.last()?))
+        .or_else(|| after_hashes(lines.last()?))
         .or_else(|| markup::boxed(answer).map(str::to_owned))
         .or_else(|| sentence(lines.last()?));
     if let Some(text) = marked {
@@ -44,7 +44,7 @@ pub fn of(answer: &str) -> Option<ClosingStatement> {
         return Some(ClosingStatement { text, is_prose });
     }
     match lines.as_slice() {
-        [only] if only.chars().count() <= SHORT && !is_mark_alone(only) => Some(ClosingStatement {
+        [only] if only.chars().count() <= MAX_STATEMENT_CHARS && !is_marker_only(only) => Some(ClosingStatement {
             text: (*only).to_owned(),
             is_prose: only.split_whitespace().count() > FEW_WORDS,
         }),
@@ -62,7 +62,7 @@ fn marked(lines: &[&str], at: usize) -> Option<String> {
         Some(next) if is_empty => next,
         _ => rest,
     };
-    let is_short = stated.chars().count() <= SHORT && !stated.trim().is_empty();
+    let is_short = stated.chars().count() <= MAX_STATEMENT_CHARS && !stated.trim().is_empty();
     // The closing asterisk of "*Answer: B*" is not part of it.
     let is_open = lines[at].starts_with('*') && !is_empty;
     let stated = match stated.strip_suffix('*').filter(|_| is_open) {
@@ -82,15 +82,15 @@ fn after_mark(line: &str) -> Option<&str> {
 }
 
 // "Answer:" with nothing after it.
-fn is_mark_alone(line: &str) -> bool {
+fn is_marker_only(line: &str) -> bool {
     after_mark(line).is_some_and(|rest| !rest.contains(char::is_alphanumeric))
 }
 
 // "#### X", as in GSM8K.
-fn hashed(line: &str) -> Option<String> {
+fn after_hashes(line: &str) -> Option<String> {
     let rest = line.strip_prefix("####")?;
     let is_one = !rest.starts_with('#') && !rest.trim().is_empty();
-    (is_one && rest.chars().count() <= SHORT).then(|| rest.trim().to_owned())
+    (is_one && rest.chars().count() <= MAX_STATEMENT_CHARS).then(|| rest.trim().to_owned())
 }
 
 // "So the answer is X."
@@ -102,7 +102,7 @@ fn sentence(line: &str) -> Option<String> {
         .max()?;
     let rest = line.get(at + mark.len()..)?;
     let is_whole =
-        rest.chars().count() <= SHORT && !rest.trim_end_matches(['.', '*']).contains(". ");
+        rest.chars().count() <= MAX_STATEMENT_CHARS && !rest.trim_end_matches(['.', '*']).contains(". ");
     is_whole.then(|| rest.to_owned())
 }
 

@@ -62,7 +62,7 @@ pub fn plain(text: &str) -> String {
         .replace('…', "...");
     let text = without_latex(&text);
     let words: Vec<&str> = text.split_whitespace().collect();
-    bare(&words.join(" ")).to_owned()
+    strip_markup(&words.join(" ")).to_owned()
 }
 
 /// The argument of the last `\boxed{…}` in a text.
@@ -74,7 +74,7 @@ pub fn boxed(text: &str) -> Option<&str> {
 /// Strips emphasis, quotation marks, and final punctuation, and one pair of parentheses around everything. A mark
 /// behind a figure or symbol is part of it (`5"`, `f'`, `A*`, `0.3...`), and so are the parentheses of a pair and
 /// of a debt (`($5)`), and brackets and braces.
-pub fn bare(text: &str) -> &str {
+pub fn strip_markup(text: &str) -> &str {
     let is_emphasis = |c: char| c.is_whitespace() || "*_`".contains(c);
     let mut text = text;
     loop {
@@ -150,7 +150,7 @@ fn narrow(c: char) -> char {
 
 fn without_latex(text: &str) -> String {
     let text = boxed(text).unwrap_or(text);
-    let trimmed = bare(text);
+    let trimmed = strip_markup(text);
     if is_set(trimmed) {
         return trimmed.replace("\\{", "{").replace("\\}", "}");
     }

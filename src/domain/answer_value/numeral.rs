@@ -54,9 +54,9 @@ pub fn leading(text: &str, separators: Separators) -> Option<(Ratio, &str)> {
     let mut value = grouped(token, separators)?;
     let mut rest = &text[token.len()..];
     if let Some((power, after)) = exponent(rest) {
-        (value, rest) = (value.times(Ratio::ten_to(power)?)?, after);
+        (value, rest) = (value.times(Ratio::power_of_ten(power)?)?, after);
     } else if let Some((power, after)) = raised(rest) {
-        (value, rest) = (value.to_the(power)?, after);
+        (value, rest) = (value.checked_pow(power)?, after);
     }
     if let Some((below, after)) = denominator(rest, separators) {
         return Some((value.checked_div(below)?, after));
@@ -177,7 +177,7 @@ fn decimal_number(whole: &str, part: &str) -> Option<Ratio> {
     if digits.is_empty() || digits.len() > MAX_DIGITS {
         return None;
     }
-    let scale = Ratio::ten_to(-i32::try_from(part.len()).ok()?)?;
+    let scale = Ratio::power_of_ten(-i32::try_from(part.len()).ok()?)?;
     Ratio::new(digits.parse().ok()?, 1)?.times(scale)
 }
 

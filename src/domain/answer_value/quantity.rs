@@ -23,7 +23,7 @@ const OF_MONEY: &[(&str, i64)] = &[
     ("T", 1_000_000_000_000),
 ];
 /// Words that mark a number as rounded. The vote is the same as for the bare number.
-const ABOUT: &[&str] = &[
+const APPROXIMATIONS: &[&str] = &[
     "approximately ",
     "approx. ",
     "roughly ",
@@ -60,7 +60,7 @@ impl Quantity {
     /// Reads a quantity, which must be all of the text.
     pub fn read(text: &str, separators: Separators) -> Option<Self> {
         let text = without_about(text.trim());
-        if let Some(inner) = owed(text) {
+        if let Some(inner) = accounting_negative(text) {
             let debt = Self::read(inner, separators)?;
             return (debt.unit.is_money && !debt.is_negative()).then(|| debt.negated());
         }
@@ -161,7 +161,7 @@ impl fmt::Display for Quantity {
 }
 
 // "$5" of "($5)", which is -$5 in accounts.
-fn owed(text: &str) -> Option<&str> {
+fn accounting_negative(text: &str) -> Option<&str> {
     let inner = text.strip_prefix('(')?.strip_suffix(')')?.trim();
     let starts = inner.starts_with(|c: char| "$€£¥₹".contains(c));
     (starts && !inner.contains(['(', ')'])).then_some(inner)
@@ -173,7 +173,7 @@ fn without_about(text: &str) -> &str {
         let head = text.get(..mark.len());
         head.is_some_and(|head| head.to_lowercase() == ***mark)
     };
-    match ABOUT.iter().find(starts) {
+    match APPROXIMATIONS.iter().find(starts) {
         Some(mark) => text[mark.len()..].trim_start(),
         None => text,
     }

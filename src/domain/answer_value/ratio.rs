@@ -36,7 +36,7 @@ impl Ratio {
     }
 
     /// 10 to the power of `exponent`.
-    pub fn ten_to(exponent: i32) -> Option<Self> {
+    pub fn power_of_ten(exponent: i32) -> Option<Self> {
         if exponent.unsigned_abs() > MAX_TENS {
             return None;
         }
@@ -68,7 +68,7 @@ impl Ratio {
     }
 
     /// This number to a whole power.
-    pub fn to_the(self, exponent: i32) -> Option<Self> {
+    pub fn checked_pow(self, exponent: i32) -> Option<Self> {
         if exponent.unsigned_abs() > 128 {
             return None;
         }
@@ -161,10 +161,10 @@ mod tests {
         assert_eq!(third.times(Ratio::whole(3)), Some(Ratio::whole(1)));
         assert_eq!(third.plus(third).unwrap().to_string(), "2/3");
         assert_eq!(third.checked_div(Ratio::whole(0)), None);
-        assert_eq!(Ratio::ten_to(39), None);
-        let large = Ratio::ten_to(38).unwrap();
+        assert_eq!(Ratio::power_of_ten(39), None);
+        let large = Ratio::power_of_ten(38).unwrap();
         assert_eq!(large.times(large), None);
-        assert_eq!(Ratio::whole(2).to_the(-3).unwrap().to_string(), "0.125");
-        assert_eq!(Ratio::whole(2).to_the(200), None);
+        assert_eq!(Ratio::whole(2).checked_pow(-3).unwrap().to_string(), "0.125");
+        assert_eq!(Ratio::whole(2).checked_pow(200), None);
     }
 }

@@ -22,7 +22,7 @@ const REFUTED: &[&str] = &[
     "faux",
 ];
 /// Words that end what a denial before them refers to: "not 6 but 5".
-const TURNS: &[&str] = &["but", "sondern", "mais", "is", "ist", "=", "so"];
+const DENIAL_SCOPE_ENDS: &[&str] = &["but", "sondern", "mais", "is", "ist", "=", "so"];
 /// What joins two numbers so that neither of them is stated: "5 or 6", "4-5", "4, 5".
 const ALTERNATIVES: &[&str] = &[
     "or", "oder", "ou", "and", "und", "et", "to", "bis", "through", "-", "–", "—", ",", "/",
@@ -73,7 +73,7 @@ const COMPARATIVES: &[&str] = &[
 /// Number of words before a number in which a denial is looked for.
 const NEAR: usize = 4;
 /// Most words between two numbers that one word joins: a unit and the word.
-const JOINED: usize = 3;
+const MAX_WORDS_BETWEEN: usize = 3;
 
 /// Returns the numbers in a text in order. A minus counts where it touches the number and nothing before it;
 /// percentages are taken as written. Digits behind a letter are part of a name ("H2O").
@@ -146,7 +146,7 @@ fn is_denied(before: &str) -> bool {
         if matches!(than.as_str(), "than" | "of") && REPLACED.contains(&kind.as_str()));
     let clause = words
         .iter()
-        .take_while(|word| !TURNS.contains(&word.as_str()) && !word.ends_with(','));
+        .take_while(|word| !DENIAL_SCOPE_ENDS.contains(&word.as_str()) && !word.ends_with(','));
     // "no more than 5" is a bound.
     is_replaced || clause.into_iter().any(|word| is_negation(word))
 }
@@ -190,7 +190,7 @@ fn joins(between: &str) -> bool {
         || (words.len() > 1 && matches!(last.as_str(), "also"));
     let has_result = words.iter().any(|word| RESULTS.contains(&word.as_str()));
     let is_denied = DENIALS.contains(&last.as_str());
-    (is_joiner || is_denied) && words.len() <= JOINED && !has_result
+    (is_joiner || is_denied) && words.len() <= MAX_WORDS_BETWEEN && !has_result
 }
 
 fn is_bound(before: &str) -> bool {

@@ -105,7 +105,7 @@ impl ValueUnit {
     }
 
     /// Reads a unit or currency of the tables in any case, as in names of fields ("power_kw"); none if it is none.
-    pub fn in_any_case(text: &str) -> Option<Self> {
+    pub fn read_case_insensitive(text: &str) -> Option<Self> {
         let lower = text.to_lowercase();
         let is_name = |known: &&str| known.to_lowercase() == lower;
         let listed = UNITS

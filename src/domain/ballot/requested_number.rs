@@ -229,19 +229,19 @@ fn unit_at(words: &[String], takes_letter: bool) -> (Option<ValueUnit>, usize) {
     if let [above, per, below, ..] = words
         && per == "per"
     {
-        let unit = ValueUnit::in_any_case(above).zip(ValueUnit::in_any_case(below));
+        let unit = ValueUnit::read_case_insensitive(above).zip(ValueUnit::read_case_insensitive(below));
         let unit = unit.and_then(|(above, below)| above.per(&below));
         return (unit, 3);
     }
     if let Some((above, below)) = first.split_once('/') {
-        let unit = ValueUnit::in_any_case(above).zip(ValueUnit::in_any_case(below));
+        let unit = ValueUnit::read_case_insensitive(above).zip(ValueUnit::read_case_insensitive(below));
         return (unit.and_then(|(above, below)| above.per(&below)), 1);
     }
     let is_short = first.chars().count() == 1 && first.starts_with(char::is_alphabetic);
     let unit = match first {
-        "c" | "f" if takes_letter => ValueUnit::in_any_case(&format!("°{first}")),
+        "c" | "f" if takes_letter => ValueUnit::read_case_insensitive(&format!("°{first}")),
         _ if (is_short || first == "in") && !takes_letter => None,
-        _ => ValueUnit::in_any_case(first).or_else(|| ValueUnit::read(first)),
+        _ => ValueUnit::read_case_insensitive(first).or_else(|| ValueUnit::read(first)),
     };
     (unit, 1)
 }

@@ -179,13 +179,13 @@ impl<'a> CitationChecker<'a> {
             (false, _) => CitationState::Gone,
             (_, true) => CitationState::Shortened,
             _ => self
-                .over_break(id, quote, meant, given, item)
-                .unwrap_or_else(|| self.elsewhere(quote, item)),
+                .find_across_pages(id, quote, meant, given, item)
+                .unwrap_or_else(|| self.find_on_other_pages(quote, item)),
         }
     }
 
     // Searches where a cited page meets the page before or behind it.
-    fn over_break(
+    fn find_across_pages(
         &mut self,
         id: &DocumentId,
         quote: &str,
@@ -240,7 +240,7 @@ impl<'a> CitationChecker<'a> {
     }
 
     // Searches the other pages that were given, as far as their passages reach.
-    fn elsewhere(&self, quote: &str, item: &mut Citation) -> CitationState {
+    fn find_on_other_pages(&self, quote: &str, item: &mut Citation) -> CitationState {
         for source in &self.sources {
             let Some(id) = &source.document_id else {
                 continue;

@@ -166,7 +166,7 @@ impl Tolerance {
     }
 
     fn accepts_slip(&mut self, one: &PlainWord, other: &PlainWord) -> bool {
-        let is_slip = self.errors > 0 && is_slip(one, other);
+        let is_slip = self.errors > 0 && is_recognition_error(one, other);
         self.errors -= usize::from(is_slip);
         is_slip
     }
@@ -313,7 +313,7 @@ fn initials(acronym: &PlainWord, letters: &[PlainWord]) -> Option<usize> {
 }
 
 // Whether the words differ in one letter that recognition confuses, other than the first.
-fn is_slip(one: &PlainWord, other: &PlainWord) -> bool {
+fn is_recognition_error(one: &PlainWord, other: &PlainWord) -> bool {
     const CONFUSED: &[(char, char)] = &[('c', 'e'), ('l', 'i'), ('h', 'b')];
     let (a, b): (Vec<char>, Vec<char>) =
         (one.plain.chars().collect(), other.plain.chars().collect());

@@ -157,7 +157,7 @@ impl CitationMark {
     }
 
     /// Whether the mark refers to the passage.
-    pub fn meets(self, source: &SourcePassage) -> bool {
+    pub fn refers_to(self, source: &SourcePassage) -> bool {
         let own = || read(&source.mark, false).into_iter();
         match self {
             Self::Number(number) => source.number == number,
@@ -194,7 +194,7 @@ pub fn with_numbers(text: &str, sources: &[SourcePassage]) -> String {
     replaced(text, |mark| match mark {
         CitationMark::Number(_) => Vec::new(),
         _ => {
-            let meant = sources.iter().filter(|source| mark.meets(source));
+            let meant = sources.iter().filter(|source| mark.refers_to(source));
             meant.map(|source| source.number.to_string()).collect()
         }
     })

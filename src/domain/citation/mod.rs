@@ -144,7 +144,7 @@ pub fn check<'a>(
 }
 
 /// Strikes out (in Markdown) the marks of pages that were not given.
-pub fn struck(text: &str, found: &Citations) -> String {
+pub fn strike_unknown_marks(text: &str, found: &Citations) -> String {
     let unknown: BTreeSet<&str> = found
         .items
         .iter()

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 /// Bytes of each page beside the break; longer than any quotation.
-const BESIDE: usize = 6_000;
+const CONTEXT_BYTES: usize = 6_000;
 /// Maximum length of a line with a page number, in bytes.
 const MAX_NUMBER_LINE: usize = 24;
 
@@ -22,10 +22,10 @@ impl PageBreak {
     pub fn between(first: &str, second: &str) -> Self {
         let end = without_last_number(first).len();
         let start = first
-            .ceil_char_boundary(end.saturating_sub(BESIDE))
+            .ceil_char_boundary(end.saturating_sub(CONTEXT_BYTES))
             .min(end);
         let from = second.len() - without_first_number(second).len();
-        let to = second.floor_char_boundary((from + BESIDE).min(second.len()));
+        let to = second.floor_char_boundary((from + CONTEXT_BYTES).min(second.len()));
         Self {
             text: format!("{}\n{}", &first[start..end], &second[from..to]),
             first: start..end,
@@ -97,9 +97,9 @@ mod tests {
 
     #[test]
     fn long_and_empty_pages_are_joined() {
-        let long = "ä".repeat(BESIDE);
+        let long = "ä".repeat(CONTEXT_BYTES);
         let both = PageBreak::between(&long, &long);
-        assert!(both.text.len() <= 2 * BESIDE + 1);
+        assert!(both.text.len() <= 2 * CONTEXT_BYTES + 1);
         let end = both.text.len();
         let (one, other) = both.parts(&(0..end)).expect("both");
         assert_eq!((one.end, other.start), (long.len(), 0));

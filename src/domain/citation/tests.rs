@@ -158,7 +158,7 @@ fn unknown_marks_are_struck_out() {
     };
     let found = check(&plan(), [one], &mut page);
     assert_eq!(
-        struck(text, &found),
+        strike_unknown_marks(text, &found),
         "True [D1:p1], false ~~[D9:p1]~~, both [D1:p2] ~~[D9:p2]~~."
     );
 }

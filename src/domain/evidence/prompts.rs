@@ -190,7 +190,7 @@ fn request(
         }),
         tools: None,
         passthrough: None,
-        is_reread: false,
+        is_prefix_reused: false,
         is_live: false,
         sample: 0,
     }

@@ -17,7 +17,7 @@ const MAX_TEXT_LENGTH: usize = 400;
 /// Maximum number of stances of a claim.
 const MAX_STANCES: usize = 16;
 /// Letter of no member.
-const NOBODY: char = '?';
+const UNKNOWN_MEMBER: char = '?';
 
 /// What a judge said.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -137,7 +137,7 @@ fn stance(value: &Value) -> Option<JudgedStance> {
         _ => Stance::Silent,
     };
     // A denial counts against agreement even if it names nobody.
-    let unnamed = (stance == Stance::Denies).then_some(NOBODY);
+    let unnamed = (stance == Stance::Denies).then_some(UNKNOWN_MEMBER);
     let letter = member(&value["member"]).or(unnamed)?;
     Some(JudgedStance {
         letter,
@@ -216,7 +216,7 @@ mod tests {
         let stances: Vec<_> = (read.claims[0].stances.iter())
             .map(|one| (one.letter, one.stance))
             .collect();
-        assert_eq!(stances, [(NOBODY, Stance::Denies), ('B', Stance::Denies)]);
+        assert_eq!(stances, [(UNKNOWN_MEMBER, Stance::Denies), ('B', Stance::Denies)]);
         assert_eq!(read.unplaced, ["dates", ""]);
         let verdict = json!({ "verdicts": [{ "sentence": 1, "passage": "D1", "verdict": "Contradicts" },
             { "sentence": 1, "passage": "D1", "verdict": "entails" }] });

@@ -12,7 +12,7 @@ const MAX_PASSAGES: usize = 8;
 /// Minimum number of words of a quotation in a sentence.
 const MIN_WORDS: usize = 3;
 /// Why a sentence that a passage contradicts is not supported.
-const OTHERWISE: &str = "the passage says otherwise";
+const CONTRADICTED: &str = "the passage says otherwise";
 /// The same, if the words that show it were not found.
 const UNFOUND: &str =
     "a model says that a passage contradicts it, but the words that it quotes were not found there";
@@ -175,7 +175,7 @@ fn checked(
             (VerdictWeight::SaidToContradict, neither(Some(UNFOUND)))
         }
         (Entailment::Contradicts, Some(found)) => {
-            let against = as_found(given.verdict, found.words, Some(OTHERWISE));
+            let against = as_found(given.verdict, found.words, Some(CONTRADICTED));
             (VerdictWeight::Contradicts, against)
         }
         (Entailment::Entails, None) => {

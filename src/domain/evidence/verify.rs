@@ -5,7 +5,7 @@ use crate::domain::citation::{self, ComparableText};
 use super::context::QuoteContext;
 use super::rules::objection;
 use super::tokens::tokens;
-use super::words::is_turning;
+use super::words::reverses_meaning;
 
 /// Minimum number of words of a quotation without a figure.
 const MIN_WORDS: usize = 4;
@@ -67,7 +67,7 @@ impl<'a> SearchedText<'a> {
 impl FoundQuote<'_> {
     /// Why the words do not carry a sentence, where they were found; none if no rule objects.
     pub fn objection(&self, sentence: &str) -> Option<String> {
-        if self.is_turned() {
+        if self.is_negated() {
             return Some("the quoted words leave out a negation".to_owned());
         }
         let in_words = objection(sentence, self.words);
@@ -75,10 +75,10 @@ impl FoundQuote<'_> {
     }
 
     /// Whether the clause negates what the quoted words say.
-    pub fn is_turned(&self) -> bool {
+    pub fn is_negated(&self) -> bool {
         let negations = |text: &str| {
             let words = tokens(text).into_iter();
-            words.filter(|token| is_turning(&token.text)).count()
+            words.filter(|token| reverses_meaning(&token.text)).count()
         };
         negations(self.clause) % 2 != negations(self.words) % 2
     }
@@ -120,7 +120,7 @@ mod tests {
         let text = SearchedText::of(
             "Nobody has the right to sublet the flat. It may be painted in white.",
         );
-        let is_turned = |quote: &str| text.find(quote).expect(quote).is_turned();
+        let is_turned = |quote: &str| text.find(quote).expect(quote).is_negated();
         assert!(is_turned("has the right to sublet"));
         assert!(!is_turned("Nobody has the right to sublet"));
         assert!(!is_turned("may be painted in white"));

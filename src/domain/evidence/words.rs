@@ -56,7 +56,7 @@ pub(super) fn is_negation(word: &str) -> bool {
 }
 
 /// Whether a word beside a quotation turns what it says. "Without notice" adds a circumstance.
-pub(super) fn is_turning(word: &str) -> bool {
+pub(super) fn reverses_meaning(word: &str) -> bool {
     is_negation(word) && !matches!(word, "without" | "ohne" | "unless" | "except")
 }
 

@@ -8,7 +8,7 @@ use crate::domain::statistics::random::Random;
 
 /// Pseudo-wins added to each side of every compared pair; without them, an undefeated configuration would
 /// have infinite strength.
-const BESIDES: f64 = 0.1;
+const PSEUDO_WINS: f64 = 0.1;
 /// Maximum number of iterations of the fit.
 const MAX_STEPS: usize = 5_000;
 /// Number of bootstrap resamples of the cases.
@@ -53,7 +53,7 @@ impl Preferred {
         all.into_iter().find(|one| one.as_str() == text)
     }
     /// The same preference with the sides swapped.
-    pub fn turned(self) -> Self {
+    pub fn swapped(self) -> Self {
         match self {
             Self::First => Self::Second,
             Self::Second => Self::First,
@@ -92,7 +92,7 @@ pub fn fit(settings: usize, matches: &[Match], seed: u64) -> Result<Strengths, E
             "a comparison needs two different known settings".to_owned(),
         ));
     }
-    let (strengths, ties) = solve(settings, matches, BESIDES);
+    let (strengths, ties) = solve(settings, matches, PSEUDO_WINS);
     let mut cases: Vec<usize> = matches.iter().map(|one| one.case).collect();
     cases.sort_unstable();
     cases.dedup();
@@ -105,7 +105,7 @@ pub fn fit(settings: usize, matches: &[Match], seed: u64) -> Result<Strengths, E
             let case = cases[chance.below(cases.len())];
             again.extend(matches.iter().filter(|one| one.case == case));
         }
-        let (strengths, _) = solve(settings, &again, BESIDES);
+        let (strengths, _) = solve(settings, &again, PSEUDO_WINS);
         for (all, strength) in drawn.iter_mut().zip(strengths) {
             all.push(strength);
         }

@@ -78,7 +78,7 @@ pub(super) fn usual_declared(design: &Design) -> [f64; 4] {
 
 /// Number of holdout cases: what the reserve covers for two configurations, at most a third of all cases. Two
 /// configurations have no holdout.
-pub(super) fn held_back(design: &Design) -> usize {
+pub(super) fn holdout_cases(design: &Design) -> usize {
     if settings(design) == 2 {
         return 0;
     }
@@ -91,7 +91,7 @@ pub(super) fn held_back(design: &Design) -> usize {
 pub fn compared(design: &Design) -> usize {
     match settings(design) {
         2 => (covered(design, 1.0) as usize).min(design.cases),
-        _ => held_back(design),
+        _ => holdout_cases(design),
     }
 }
 

@@ -22,7 +22,7 @@ use super::judge;
 use super::observations::Observations;
 use super::prompt_search::Proposal;
 use super::proposals;
-use super::race_budget::{NOTHING, held_back, plus, settings};
+use super::race_budget::{NOTHING, holdout_cases, plus, settings};
 use super::{Trial, TrialOutcome};
 use crate::domain::statistics::random::Random;
 use search::SearchStep;
@@ -34,9 +34,9 @@ const FIRST: usize = 16;
 /// Number of configurations proposed per step.
 const NEXT: usize = 8;
 /// Number of cases on which a proposed configuration is first tried.
-const GLANCE: usize = 4;
+const FIRST_TRY_CASES: usize = 4;
 /// Divisor of the cases seen so far that gives the number of new cases until the next check.
-const PACE: usize = 4;
+const CHECK_DIVISOR: usize = 4;
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum RacePhase {
@@ -86,7 +86,7 @@ impl SuccessiveHalving {
     pub fn new(design: Design) -> Self {
         let mut order: Vec<usize> = (0..design.cases).collect();
         Random::new(design.seed).shuffle(&mut order);
-        let held = order.split_off(design.cases - held_back(&design));
+        let held = order.split_off(design.cases - holdout_cases(&design));
         let mut race = Self {
             spent: NOTHING,
             phase: RacePhase::Race,
@@ -199,7 +199,7 @@ impl SuccessiveHalving {
         self.batch.retain(|open| *open != cell);
         // Only a call that exceeded its declared bound can make open trials unaffordable; cases at the end of
         // the batch are then dropped.
-        while !self.batch.is_empty() && !self.affords(self.batch.iter().copied(), self.keep()) {
+        while !self.batch.is_empty() && !self.affords(self.batch.iter().copied(), self.reserved_fraction()) {
             let last = self.batch.last().map(|cell| cell.case);
             self.batch.retain(|cell| Some(cell.case) != last);
         }
@@ -287,7 +287,7 @@ impl SuccessiveHalving {
             self.phase = RacePhase::Explore;
             let most = (self.evaluations_left() / 3).clamp(2, FIRST + 1);
             self.rung.arms = proposals::first(&self.seen.design, most);
-            self.rung.to = GLANCE
+            self.rung.to = FIRST_TRY_CASES
                 .min((self.evaluations_left() / (3 * most)).max(1))
                 .min(self.seen.order.len());
         }
@@ -324,7 +324,7 @@ impl SuccessiveHalving {
         for &case in cases {
             let row = self.rung.arms.iter().map(|&arm| Trial { arm, case });
             let row = row.filter(|cell| !self.seen.results.contains_key(cell));
-            if !self.affords(batch.iter().copied().chain(row.clone()), self.keep()) {
+            if !self.affords(batch.iter().copied().chain(row.clone()), self.reserved_fraction()) {
                 break;
             }
             batch.extend(row);
@@ -399,7 +399,7 @@ impl SuccessiveHalving {
         self.rung = Round {
             arms: left,
             from: depth,
-            to: (depth + (depth / PACE).max(1)).min(self.seen.order.len()),
+            to: (depth + (depth / CHECK_DIVISOR).max(1)).min(self.seen.order.len()),
         };
         self.met = 0;
     }

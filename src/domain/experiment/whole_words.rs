@@ -11,7 +11,7 @@ pub(super) fn contains(text: &str, part: &str) -> bool {
     };
     text.match_indices(part).any(|(at, _)| {
         let (left, right) = (&text[..at], &text[at + part.len()..]);
-        !goes_on_left(left, first) && !goes_on_right(right, last, part)
+        !extends_left(left, first) && !goes_on_right(right, last, part)
     })
 }
 
@@ -25,7 +25,7 @@ const fn is_hyphen(c: char) -> bool {
 }
 
 // Whether the word or number that begins with `first` has begun before.
-fn goes_on_left(left: &str, first: char) -> bool {
+fn extends_left(left: &str, first: char) -> bool {
     let mut before = left.chars().rev();
     let (near, far) = (before.next(), before.next());
     let Some(near) = near else { return false };

@@ -77,7 +77,7 @@ fn answer(out: &mut String, analysis: &Analysis, cite: Cite<'_>) {
     match &analysis.synthesis {
         Some(text) => {
             let checked = match &analysis.citations {
-                Some(found) => citation::struck(text, found),
+                Some(found) => citation::strike_unknown_marks(text, found),
                 None => text.clone(),
             };
             let _ = writeln!(

@@ -97,7 +97,7 @@ impl StagedRun {
                 plan,
                 results: BTreeMap::new(),
                 stage: 0,
-                turned: BTreeMap::new(),
+                fallbacks_used: BTreeMap::new(),
             },
             evidence: EvidencePhase::default(),
             estimate,
@@ -351,7 +351,7 @@ impl StagedRun {
             return;
         };
         self.warmed(now);
-        let result = result.map_err(|error| self.blamed(now, error));
+        let result = result.map_err(|error| self.attribute_timeout(now, error));
         let (result, obeyed) = self.quarantined(call.member, result);
         if let Err(error) = &result
             && self.turn_to_fallback(now, call.member, error, &took.bill)
@@ -411,7 +411,7 @@ impl StagedRun {
         if self.is_stage_settled() {
             self.stage_over(now);
         } else {
-            self.hurry_on(now);
+            self.continue_to_synthesis(now);
         }
     }
 
@@ -439,7 +439,7 @@ impl StagedRun {
         }
         if self.board.is_reading() {
             // Readers and members are numbered separately.
-            self.board.turned.clear();
+            self.board.fallbacks_used.clear();
         }
         if answered == 0 {
             self.notes.push(format!(

@@ -9,7 +9,7 @@ use statrs::function::{beta, erf};
 /// Quantile of the beta distribution, to twelve digits.
 pub fn quantile(a: f64, b: f64, probability: f64) -> f64 {
     // statrs also has an inverse, but it converges slowly for small `a` or `b`.
-    halve(0.0, 1.0, |x| beta(a, b, x) < probability)
+    bisect(0.0, 1.0, |x| beta(a, b, x) < probability)
 }
 
 /// Regularized incomplete beta function; NaN outside its domain.
@@ -29,11 +29,11 @@ pub fn student_t_tail_probability(t: f64, freedom: f64) -> f64 {
 
 /// Two-sided quantile of Student's t: the |t| exceeded with probability `tail_probability`.
 pub fn student_t_quantile(tails: f64, freedom: f64) -> f64 {
-    halve(0.0, 1e6, |t| student_t_tail_probability(t, freedom) > tails)
+    bisect(0.0, 1e6, |t| student_t_tail_probability(t, freedom) > tails)
 }
 
 /// Bisects for the boundary of a condition that holds below it and fails above.
-fn halve(mut low: f64, mut high: f64, holds: impl Fn(f64) -> bool) -> f64 {
+fn bisect(mut low: f64, mut high: f64, holds: impl Fn(f64) -> bool) -> f64 {
     for _ in 0..70 {
         let middle = (low + high) / 2.0;
         if holds(middle) {

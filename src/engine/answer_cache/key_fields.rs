@@ -41,7 +41,7 @@ impl CanonicalFields {
             tools,
             passthrough,
             // Changes the cost, not the content.
-            is_reread: _,
+            is_prefix_reused: _,
             is_live: _,
             sample,
         } = request;
@@ -207,7 +207,7 @@ mod tests {
             format: None,
             tools: None,
             passthrough: None,
-            is_reread: false,
+            is_prefix_reused: false,
             is_live: false,
             sample: 0,
         }
@@ -293,7 +293,7 @@ mod tests {
         let one = CanonicalFields::from_request("e", &request());
         let mut other = request();
         other.deadline = Duration::from_secs(9);
-        other.is_reread = true;
+        other.is_prefix_reused = true;
         other.parameters.timeout_s = Some(9);
         assert_eq!(one, CanonicalFields::from_request("e", &other));
         assert_ne!(one, CanonicalFields::from_request("f", &other), "another address");

@@ -1,6 +1,6 @@
 //! Assembles the text of a web page from its tokens.
 
-use super::Reading;
+use super::RenderedPage;
 use super::lists::HtmlLists;
 use super::marks::InlineMarks;
 use super::math::Formula;
@@ -301,12 +301,12 @@ impl HtmlTextWriter {
     }
 
     /// The finished text.
-    pub fn finish(mut self) -> Reading {
+    pub fn finish(mut self) -> RenderedPage {
         if let Some(names) = self.tables.close() {
             self.line(&names);
         }
         let text = self.out.trim_start_matches('\n').trim_end().to_owned();
-        Reading {
+        RenderedPage {
             title: self.title,
             text,
             notes: Vec::new(),

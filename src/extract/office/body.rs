@@ -1,7 +1,7 @@
 //! Assembles the paragraphs, lists, tables, and notes of an office file into pages. Independent of the
 //! markup: the reader that walks it decides what a paragraph is.
 
-use crate::extract::output::{Full, Output};
+use crate::extract::output::{OutputFull, Output};
 use crate::extract::table::Grid;
 
 /// Bytes after which the text of a file without pages is passed on.
@@ -111,7 +111,7 @@ impl<'o, 's> BodyText<'o, 's> {
     ///
     /// # Errors
     /// [`Full`] when the limit is reached or the receiver is gone.
-    pub fn paragraph(&mut self, text: &str, role: &ParagraphRole) -> Result<(), Full> {
+    pub fn paragraph(&mut self, text: &str, role: &ParagraphRole) -> Result<(), OutputFull> {
         let text = text.trim();
         if let Some(table) = self.tables.last_mut() {
             if !text.is_empty()
@@ -172,7 +172,7 @@ impl<'o, 's> BodyText<'o, 's> {
         self.notes.push(note);
     }
 
-    fn after_block(&mut self) -> Result<(), Full> {
+    fn after_block(&mut self) -> Result<(), OutputFull> {
         if !self.tables.is_empty() {
             return Ok(());
         }
@@ -276,7 +276,7 @@ impl<'o, 's> BodyText<'o, 's> {
     ///
     /// # Errors
     /// [`Full`] when the limit is reached or the receiver is gone.
-    pub fn close_row_times(&mut self, times: usize) -> Result<(), Full> {
+    pub fn close_row_times(&mut self, times: usize) -> Result<(), OutputFull> {
         let row = match self.table() {
             Some(table) if times > 1 => table.row.clone(),
             _ => Vec::new(),
@@ -295,7 +295,7 @@ impl<'o, 's> BodyText<'o, 's> {
     ///
     /// # Errors
     /// [`Full`] when the limit is reached or the receiver is gone.
-    pub fn close_row(&mut self) -> Result<(), Full> {
+    pub fn close_row(&mut self) -> Result<(), OutputFull> {
         let nested = self.tables.len() > 1;
         let Some(table) = self.table() else {
             return Ok(());
@@ -347,7 +347,7 @@ impl<'o, 's> BodyText<'o, 's> {
     ///
     /// # Errors
     /// [`Full`] when the limit is reached or the receiver is gone.
-    pub fn close_table(&mut self) -> Result<(), Full> {
+    pub fn close_table(&mut self) -> Result<(), OutputFull> {
         if self.too_deep > 0 {
             self.too_deep -= 1;
             return Ok(());
@@ -378,7 +378,7 @@ impl<'o, 's> BodyText<'o, 's> {
     ///
     /// # Errors
     /// [`Full`] when the limit is reached or the receiver is gone.
-    pub fn break_page(&mut self, laid_out: bool) -> Result<(), Full> {
+    pub fn break_page(&mut self, laid_out: bool) -> Result<(), OutputFull> {
         if !self.tables.is_empty() {
             // Rows are kept whole: the page ends after the table.
             self.breaking = true;
@@ -400,7 +400,7 @@ impl<'o, 's> BodyText<'o, 's> {
     ///
     /// # Errors
     /// [`Full`] when the limit is reached or the receiver is gone.
-    pub fn end_page(&mut self, number: u32) -> Result<(), Full> {
+    pub fn end_page(&mut self, number: u32) -> Result<(), OutputFull> {
         self.after_block()?;
         let text = std::mem::take(&mut self.text);
         self.after_item = false;
@@ -409,7 +409,7 @@ impl<'o, 's> BodyText<'o, 's> {
         given
     }
 
-    fn hand_on(&mut self) -> Result<(), Full> {
+    fn hand_on(&mut self) -> Result<(), OutputFull> {
         let text = std::mem::take(&mut self.text);
         self.after_item = false;
         let given = self.out.flow(&self.title, &text);
@@ -428,7 +428,7 @@ impl<'o, 's> BodyText<'o, 's> {
     ///
     /// # Errors
     /// [`Full`] when the limit is reached or the receiver is gone.
-    pub fn finish_tables(&mut self) -> Result<(), Full> {
+    pub fn finish_tables(&mut self) -> Result<(), OutputFull> {
         self.too_deep = 0;
         while !self.tables.is_empty() {
             self.close_row()?;
@@ -441,7 +441,7 @@ impl<'o, 's> BodyText<'o, 's> {
     ///
     /// # Errors
     /// [`Full`] when the limit is reached or the receiver is gone.
-    pub fn finish(&mut self) -> Result<(), Full> {
+    pub fn finish(&mut self) -> Result<(), OutputFull> {
         self.finish_tables()?;
         self.after_block()?;
         if self.paged {

@@ -13,7 +13,7 @@ use super::package::{Relation, relations};
 use super::styles::{Lists, Numbered, Styles};
 use super::xml::{Tag, Xml, XmlPiece};
 use super::{Pictures, damaged, embedded};
-use crate::extract::output::{Full, Output};
+use crate::extract::output::{OutputFull, Output};
 use crate::extract::raised::{RunBuffer, RunStyle};
 use crate::extract::symbol_fonts;
 use crate::extract::zip::Zip;
@@ -52,7 +52,7 @@ pub fn read(zip: &Zip<'_>, part: &str, out: &mut Output<'_>) -> Pictures {
         return Pictures(0);
     };
     // Full: the limit is reached; the text so far has been passed on.
-    let _: Result<(), Full> = word.walk(&mut xml).and_then(|()| word.finish());
+    let _: Result<(), OutputFull> = word.walk(&mut xml).and_then(|()| word.finish());
     let (pictures, omitted) = (word.pictures, word.omitted);
     omitted.report(out);
     if xml.broken() {
@@ -103,7 +103,7 @@ struct DocxWord<'a, 'o, 's> {
 }
 
 impl DocxWord<'_, '_, '_> {
-    fn walk(&mut self, xml: &mut Xml<'_>) -> Result<(), Full> {
+    fn walk(&mut self, xml: &mut Xml<'_>) -> Result<(), OutputFull> {
         while let Some(piece) = xml.next() {
             match piece {
                 XmlPiece::Open(tag) => self.open(&tag, xml)?,
@@ -115,7 +115,7 @@ impl DocxWord<'_, '_, '_> {
         Ok(())
     }
 
-    fn finish(&mut self) -> Result<(), Full> {
+    fn finish(&mut self) -> Result<(), OutputFull> {
         self.body.finish_tables()?;
         for line in self.margins.rest() {
             self.body.paragraph(&line, &ParagraphRole::Plain)?;
@@ -137,7 +137,7 @@ impl DocxWord<'_, '_, '_> {
     }
 
     /// Inserts a part that is a web page or plain text at its position.
-    fn chunk(&mut self, tag: &Tag) -> Result<(), Full> {
+    fn chunk(&mut self, tag: &Tag) -> Result<(), OutputFull> {
         let id = tag.prefixed("id").or_else(|| tag.get("id"));
         let link = self.links.iter().find(|link| Some(&link.id) == id.as_ref());
         let text = link.and_then(|link| page_text(self.zip, link));
@@ -147,7 +147,7 @@ impl DocxWord<'_, '_, '_> {
         Ok(())
     }
 
-    fn open(&mut self, tag: &Tag, xml: &mut Xml<'_>) -> Result<(), Full> {
+    fn open(&mut self, tag: &Tag, xml: &mut Xml<'_>) -> Result<(), OutputFull> {
         match tag.name() {
             "t" => self.in_text = true,
             "p" => self.open.push(DocxParagraph::default()),
@@ -204,7 +204,7 @@ impl DocxWord<'_, '_, '_> {
         Ok(())
     }
 
-    fn close(&mut self, name: &str) -> Result<(), Full> {
+    fn close(&mut self, name: &str) -> Result<(), OutputFull> {
         match name {
             "t" => self.in_text = false,
             "r" => {
@@ -224,7 +224,7 @@ impl DocxWord<'_, '_, '_> {
         Ok(())
     }
 
-    fn paragraph_properties(&mut self, xml: &mut Xml<'_>) -> Result<(), Full> {
+    fn paragraph_properties(&mut self, xml: &mut Xml<'_>) -> Result<(), OutputFull> {
         let outside = xml.depth() - 1;
         let mut paragraph = self.open.pop().unwrap_or_default();
         let mut breaks = false;
@@ -323,7 +323,7 @@ impl DocxWord<'_, '_, '_> {
     }
 
     /// Ends a page inside a paragraph; the rest of the paragraph belongs to the next page.
-    fn split(&mut self, laid_out: bool) -> Result<(), Full> {
+    fn split(&mut self, laid_out: bool) -> Result<(), OutputFull> {
         if self.open.len() > 1 {
             return Ok(());
         }
@@ -352,7 +352,7 @@ impl DocxWord<'_, '_, '_> {
         self.body.break_page(laid_out)
     }
 
-    fn end_paragraph(&mut self) -> Result<(), Full> {
+    fn end_paragraph(&mut self) -> Result<(), OutputFull> {
         self.hidden = false;
         let Some(mut paragraph) = self.open.pop() else {
             return Ok(());
@@ -369,9 +369,9 @@ impl DocxWord<'_, '_, '_> {
         self.put(paragraph)
     }
 
-    fn put(&mut self, paragraph: DocxParagraph) -> Result<(), Full> {
+    fn put(&mut self, paragraph: DocxParagraph) -> Result<(), OutputFull> {
         let text = paragraph.text.trim();
-        self.margins.see(text);
+        self.margins.remove_repeated(text);
         if !text.is_empty() {
             let (role, mark) = self.role(&paragraph);
             match mark {

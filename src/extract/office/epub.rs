@@ -28,7 +28,7 @@ pub fn read(zip: &Zip<'_>, out: &mut Output<'_>) -> Result<Pictures, Unreadable>
     let folder = main.rsplit_once('/').map_or("", |(folder, _)| folder);
     let book = EpubBook::read(zip, &main, folder, out);
     let titles = titles(zip, &book);
-    let scrambled = scrambled(zip);
+    let scrambled = encrypted_entries(zip);
     let mut locked = 0;
     for path in &book.spine {
         if scrambled.contains(path) {
@@ -188,7 +188,7 @@ fn titles(zip: &Zip<'_>, book: &EpubBook) -> HashMap<String, String> {
 }
 
 /// The entries that the encryption list marks as encrypted.
-fn scrambled(zip: &Zip<'_>) -> Vec<String> {
+fn encrypted_entries(zip: &Zip<'_>) -> Vec<String> {
     let (mut found, mut method) = (Vec::new(), String::new());
     let Some(mut xml) = Xml::part(zip, "META-INF/encryption.xml") else {
         return found;

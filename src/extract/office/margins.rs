@@ -44,7 +44,7 @@ impl MarginLines {
     }
 
     /// Removes the lines that this paragraph of the text repeats.
-    pub fn see(&mut self, paragraph: &str) {
+    pub fn remove_repeated(&mut self, paragraph: &str) {
         if !self.0.is_empty() {
             let paragraph = one_line(paragraph);
             self.0
@@ -110,7 +110,7 @@ mod tests {
         ] {
             lines.add(line, "header");
         }
-        lines.see("This is the Annual  report of the year.");
+        lines.remove_repeated("This is the Annual  report of the year.");
         assert_eq!(lines.rest(), ["[header: Ref 4711/B]"]);
     }
 }

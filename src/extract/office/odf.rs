@@ -8,7 +8,7 @@ use super::margins::MarginLines;
 use super::odf_parts::{CoveredColumns, OdfOmitted, inside, margins, run_style};
 use super::xml::{Tag, Xml, XmlPiece};
 use super::{Pictures, damaged};
-use crate::extract::output::{Full, Output};
+use crate::extract::output::{OutputFull, Output};
 use crate::extract::raised::{RunBuffer, RunStyle};
 use crate::extract::zip::Zip;
 
@@ -51,7 +51,7 @@ pub fn read(zip: &Zip<'_>, rows: usize, out: &mut Output<'_>) -> Pictures {
         omitted: OdfOmitted::default(),
     };
     // Full: the limit is reached; the text so far has been passed on.
-    let _: Result<(), Full> = reader.walk(&mut xml).and_then(|()| reader.finish());
+    let _: Result<(), OutputFull> = reader.walk(&mut xml).and_then(|()| reader.finish());
     let (pictures, rows_left) = (reader.pictures, reader.rows_left);
     if rows_left == 0 {
         out.note(format!("only the first {rows} rows are shown"));
@@ -113,7 +113,7 @@ struct OdfReader<'o, 's> {
 }
 
 impl OdfReader<'_, '_> {
-    fn walk(&mut self, xml: &mut Xml<'_>) -> Result<(), Full> {
+    fn walk(&mut self, xml: &mut Xml<'_>) -> Result<(), OutputFull> {
         while let Some(piece) = xml.next() {
             match piece {
                 XmlPiece::Open(tag) => self.open(&tag, xml)?,
@@ -125,7 +125,7 @@ impl OdfReader<'_, '_> {
         Ok(())
     }
 
-    fn finish(&mut self) -> Result<(), Full> {
+    fn finish(&mut self) -> Result<(), OutputFull> {
         self.body.finish_tables()?;
         let rest = self.margins.rest();
         if self.kind == OdfSort::Text {
@@ -167,7 +167,7 @@ impl OdfReader<'_, '_> {
         }
     }
 
-    fn open(&mut self, tag: &Tag, xml: &mut Xml<'_>) -> Result<(), Full> {
+    fn open(&mut self, tag: &Tag, xml: &mut Xml<'_>) -> Result<(), OutputFull> {
         let number = |name: &str| tag.get(name).and_then(|count| count.parse::<usize>().ok());
         match tag.name() {
             "style" => self.style = tag.get("name").unwrap_or_default(),
@@ -290,7 +290,7 @@ impl OdfReader<'_, '_> {
         self.body.flows = self.kind == OdfSort::Text;
     }
 
-    fn open_paragraph(&mut self, tag: &Tag) -> Result<(), Full> {
+    fn open_paragraph(&mut self, tag: &Tag) -> Result<(), OutputFull> {
         let style = tag.get("style-name").unwrap_or_default();
         if self.open.is_empty()
             && self.kind == OdfSort::Text
@@ -320,7 +320,7 @@ impl OdfReader<'_, '_> {
         Ok(())
     }
 
-    fn close(&mut self, name: &str) -> Result<(), Full> {
+    fn close(&mut self, name: &str) -> Result<(), OutputFull> {
         match name {
             "p" | "h" => self.end_paragraph()?,
             "span" => drop(self.spans.pop()),
@@ -336,7 +336,7 @@ impl OdfReader<'_, '_> {
         Ok(())
     }
 
-    fn end_paragraph(&mut self) -> Result<(), Full> {
+    fn end_paragraph(&mut self) -> Result<(), OutputFull> {
         let Some(OdfParagraph {
             mut text,
             mut runs,
@@ -347,7 +347,7 @@ impl OdfReader<'_, '_> {
         };
         runs.flush(&mut text);
         let text = text.trim();
-        self.margins.see(text);
+        self.margins.remove_repeated(text);
         if let Some(outer) = self.open.last_mut() {
             // The paragraph is in a box inside another one.
             if !text.is_empty() {
@@ -373,7 +373,7 @@ impl OdfReader<'_, '_> {
     }
 
     /// Ends a page inside a paragraph.
-    fn split(&mut self) -> Result<(), Full> {
+    fn split(&mut self) -> Result<(), OutputFull> {
         if self.kind != OdfSort::Text {
             return Ok(());
         }
@@ -434,7 +434,7 @@ impl OdfReader<'_, '_> {
         }
     }
 
-    fn close_row(&mut self) -> Result<(), Full> {
+    fn close_row(&mut self) -> Result<(), OutputFull> {
         // Only rows with text count; the empty rest of a sheet claims a million rows.
         let times = self.row_repeats.min(self.rows_left).min(MAX_REPEATS);
         let filled = self.body.row_is_filled();
@@ -448,7 +448,7 @@ impl OdfReader<'_, '_> {
         Ok(())
     }
 
-    fn close_table(&mut self) -> Result<(), Full> {
+    fn close_table(&mut self) -> Result<(), OutputFull> {
         self.tables = self.tables.saturating_sub(1);
         self.body.close_table()?;
         if self.kind == OdfSort::Sheets && self.tables == 0 {
@@ -464,7 +464,7 @@ impl OdfReader<'_, '_> {
         Ok(())
     }
 
-    fn end_page(&mut self) -> Result<(), Full> {
+    fn end_page(&mut self) -> Result<(), OutputFull> {
         let title = std::mem::take(&mut self.page_title);
         let (number, blank) = (self.number, self.body.is_blank());
         self.body.title = match title.as_str() {

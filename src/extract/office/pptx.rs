@@ -6,7 +6,7 @@ use super::drawing;
 use super::package::{Relation, relations};
 use super::xml::{Tag, Xml, XmlPiece};
 use super::{Pictures, damaged, embedded};
-use crate::extract::output::{Full, Output};
+use crate::extract::output::{OutputFull, Output};
 use crate::extract::raised::{RunBuffer, RunStyle, Script};
 use crate::extract::zip::Zip;
 
@@ -27,7 +27,7 @@ pub fn read(zip: &Zip<'_>, part: &str, out: &mut Output<'_>) -> Pictures {
         let links = relations(zip, slide);
         let mut reader = Slide::new(zip, &links, BodyText::new(out, false));
         reader.walk(&mut xml);
-        reader.say(&links);
+        reader.add_notes(&links);
         let (shown, blank) = (reader.pictures, reader.is_blank());
         let (hidden, mut body, title) = (reader.hidden, reader.body, reader.title);
         pictures += shown;
@@ -172,7 +172,7 @@ impl<'a, 'o, 's> Slide<'a, 'o, 's> {
             }
         }
         // `Full` cannot occur before the page ends: a slide passes nothing on by itself.
-        let _: Result<(), Full> = self.body.finish_tables();
+        let _: Result<(), OutputFull> = self.body.finish_tables();
     }
 
     fn write(&mut self, text: &str) {
@@ -241,7 +241,7 @@ impl<'a, 'o, 's> Slide<'a, 'o, 's> {
 
     fn close(&mut self, name: &str) {
         // `Full` cannot occur before the page ends.
-        let _: Result<(), Full> = match name {
+        let _: Result<(), OutputFull> = match name {
             "t" => {
                 self.in_text = false;
                 Ok(())
@@ -299,11 +299,11 @@ impl<'a, 'o, 's> Slide<'a, 'o, 's> {
     fn put(&mut self, text: &str, role: &ParagraphRole) {
         self.blank = false;
         // `Full` cannot occur before the page ends.
-        let _: Result<(), Full> = self.body.paragraph(text, role);
+        let _: Result<(), OutputFull> = self.body.paragraph(text, role);
     }
 
     /// Adds the speaker's notes and the comments of the slide.
-    fn say(&mut self, links: &[Relation]) {
+    fn add_notes(&mut self, links: &[Relation]) {
         for link in links {
             let (mark, element) = match link.kind.as_str() {
                 "notesSlide" => ("Speaker notes", "sp"),
@@ -313,7 +313,7 @@ impl<'a, 'o, 's> Slide<'a, 'o, 's> {
             let Some(mut xml) = Xml::part(self.zip, &link.target) else {
                 continue;
             };
-            for text in spoken(&mut xml, element) {
+            for text in note_texts(&mut xml, element) {
                 self.put(&format!("{mark}: {text}"), &ParagraphRole::Plain);
             }
         }
@@ -335,7 +335,7 @@ fn run_style(tag: &Tag) -> RunStyle {
 }
 
 /// The text of each element of a name, without the slide's image and number.
-fn spoken(xml: &mut Xml<'_>, element: &str) -> Vec<String> {
+fn note_texts(xml: &mut Xml<'_>, element: &str) -> Vec<String> {
     let (mut found, mut text) = (Vec::new(), String::new());
     let (mut frame, mut inside) = (false, false);
     while let Some(piece) = xml.next() {

@@ -10,7 +10,7 @@ use super::package::{Relation, relations};
 use super::sheet_cells::{MAX_CELL_BYTES, column, escapes, rich_text};
 use super::xml::{Tag, Xml, XmlPiece};
 use super::{Pictures, damaged, embedded, xlsx_objects};
-use crate::extract::output::{Full, Output};
+use crate::extract::output::{OutputFull, Output};
 use crate::extract::table::Grid;
 use crate::extract::zip::Zip;
 
@@ -178,7 +178,7 @@ impl XlsxSheet {
         self.grid.row(&self.row, false, &mut self.text);
     }
 
-    fn hand_on(&mut self, out: &mut Output<'_>) -> Result<(), Full> {
+    fn hand_on(&mut self, out: &mut Output<'_>) -> Result<(), OutputFull> {
         let title = match self.parts {
             0 => self.name.clone(),
             _ => format!("{}, up to row {}", self.name, self.number),
@@ -196,7 +196,7 @@ impl XlsxReader {
         name: &str,
         part: &str,
         out: &mut Output<'_>,
-    ) -> Result<(), Full> {
+    ) -> Result<(), OutputFull> {
         let Some(mut xml) = Xml::part(zip, part) else {
             damaged(out, &format!("the sheet {name} is missing"));
             return Ok(());

@@ -197,7 +197,7 @@ fn texts(
     };
     let base = base.or_else(|| match own {
         Some(_) => None,
-        None => usual(name, subtype, descriptor),
+        None => default_encoding(name, subtype, descriptor),
     });
     let mut texts: Vec<Option<String>> = (0..=255u8)
         .map(|code| match (&own, base) {
@@ -238,7 +238,7 @@ fn counted(name: &[u8]) -> Option<String> {
 }
 
 /// The encoding of a font that declares none.
-fn usual(name: &str, subtype: &[u8], descriptor: &Dict<'_>) -> Option<Base> {
+fn default_encoding(name: &str, subtype: &[u8], descriptor: &Dict<'_>) -> Option<Base> {
     if name.contains("ZapfDingbats") {
         return Some(Base::Dingbats);
     }

@@ -100,11 +100,11 @@ fn gutter(pieces: &[LinePiece]) -> Option<Gutter> {
         let better = best.is_none_or(|best| found.lines > best.lines + best.lines / 10);
         // In a wide strip the middle is used, so that overhanging text stays on its side.
         let wider = best.is_some_and(|best| found.lines >= best.lines) && {
-            let room = room(&order, &found);
+            let room = clearance(&order, &found);
             room > width
         };
         if better || wider {
-            width = room(&order, &found);
+            width = clearance(&order, &found);
             best = Some(found);
         }
     }
@@ -112,7 +112,7 @@ fn gutter(pieces: &[LinePiece]) -> Option<Gutter> {
 }
 
 /// Distance of the nearest text from the strip's line.
-fn room(order: &[&LinePiece], gutter: &Gutter) -> f64 {
+fn clearance(order: &[&LinePiece], gutter: &Gutter) -> f64 {
     order
         .iter()
         .filter(|piece| (gutter.bottom..=gutter.top).contains(&piece.y))
@@ -343,7 +343,7 @@ fn differ(one: f64, other: f64) -> bool {
 }
 
 /// The text of a page. `body` is the font size of the document's running text, in points; `known` are its words.
-pub fn written(lines: &[LayoutLine], body: f64, known: &WordList) -> String {
+pub fn to_text(lines: &[LayoutLine], body: f64, known: &WordList) -> String {
     let mut text = String::new();
     let mut before: Option<&LayoutLine> = None;
     for line in lines {

@@ -33,7 +33,7 @@ mod xfa;
 
 use hayro_syntax::{DecryptionError, LoadPdfError, Pdf};
 
-use super::{FileInput, Full, Output, Unreadable};
+use super::{FileInput, OutputFull, Output, Unreadable};
 use attachments::Attachments;
 use canvas::PageCanvas;
 use interpret::Fonts;
@@ -97,11 +97,11 @@ pub fn read(input: &FileInput<'_>, out: &mut Output<'_>) -> Result<(), Unreadabl
     let left_out = match writer.finish(out) {
         Ok(left_out) => left_out,
         // Full: the limit is reached; the text so far has been passed on.
-        Err(Full) => return Ok(()),
+        Err(OutputFull) => return Ok(()),
     };
     if let Some(values) = xfa::values(&pdf) {
         // Full: as above.
-        let _: Result<(), Full> = out.flow("form data", &values);
+        let _: Result<(), OutputFull> = out.flow("form data", &values);
         out.note("the pages of an XFA form are not drawn; its data is read".to_owned());
     }
     if left_out > 0 {

@@ -63,7 +63,7 @@ impl Window {
         let Some(next) = self.pages.len().checked_sub(AROUND + 1) else {
             return Vec::new();
         };
-        let ready = self.give(next);
+        let ready = self.take_through(next);
         if self.pages.len() > 2 * AROUND {
             self.pages.pop_front();
         }
@@ -74,12 +74,12 @@ impl Window {
     pub fn finish(&mut self) -> Vec<(u32, Vec<LayoutLine>)> {
         match self.pages.len() {
             0 => Vec::new(),
-            count => self.give(count - 1),
+            count => self.take_through(count - 1),
         }
     }
 
     /// Returns every page up to this one that has not been returned yet.
-    fn give(&mut self, last: usize) -> Vec<(u32, Vec<LayoutLine>)> {
+    fn take_through(&mut self, last: usize) -> Vec<(u32, Vec<LayoutLine>)> {
         let mut ready = Vec::new();
         for index in 0..=last {
             if !self.pages[index].given {

@@ -404,7 +404,7 @@ mod tests {
         let png = image(8, Colors::Gray)
             .png(&[0, 64, 128, 255, 1, 2, 3, 4])
             .expect("a picture");
-        let seen = crate::extract::picture::look(&png.bytes).expect("a picture");
+        let seen = crate::extract::picture::parse_header(&png.bytes).expect("a picture");
         assert_eq!((seen.width, seen.height), (4, 2));
         assert_eq!(image(8, Colors::Gray).png(&[0, 1]), None);
     }

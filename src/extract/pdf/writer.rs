@@ -4,7 +4,7 @@
 use super::hyphens::{LineJoin, WordList};
 use super::layout::{self, LayoutLine};
 use super::running_heads::Window;
-use crate::extract::output::{Full, Output};
+use crate::extract::output::{OutputFull, Output};
 
 /// The pages on their way to the output.
 pub struct PdfPageWriter {
@@ -38,7 +38,7 @@ impl PdfPageWriter {
         lines: Vec<LayoutLine>,
         height: f64,
         out: &mut Output<'_>,
-    ) -> Result<(), Full> {
+    ) -> Result<(), OutputFull> {
         self.body.weigh(&lines);
         lines.iter().for_each(|line| self.words.learn(&line.text));
         let ready = self.window.push(number, lines, height);
@@ -49,7 +49,7 @@ impl PdfPageWriter {
     ///
     /// # Errors
     /// [`Full`] when the limit is reached or the receiver is gone.
-    pub fn finish(&mut self, out: &mut Output<'_>) -> Result<usize, Full> {
+    pub fn finish(&mut self, out: &mut Output<'_>) -> Result<usize, OutputFull> {
         let rest = self.window.finish();
         self.write(rest, out)?;
         self.pass_on(out)?;
@@ -60,9 +60,9 @@ impl PdfPageWriter {
         &mut self,
         pages: Vec<(u32, Vec<LayoutLine>)>,
         out: &mut Output<'_>,
-    ) -> Result<(), Full> {
+    ) -> Result<(), OutputFull> {
         for (number, lines) in pages {
-            let mut text = layout::written(&lines, self.body.size(), &self.words);
+            let mut text = layout::to_text(&lines, self.body.size(), &self.words);
             if let Some((before, end)) = &mut self.pending
                 && *before + 1 == number
             {
@@ -74,7 +74,7 @@ impl PdfPageWriter {
         Ok(())
     }
 
-    fn pass_on(&mut self, out: &mut Output<'_>) -> Result<(), Full> {
+    fn pass_on(&mut self, out: &mut Output<'_>) -> Result<(), OutputFull> {
         let Some((number, text)) = self.pending.take() else {
             return Ok(());
         };

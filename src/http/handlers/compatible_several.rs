@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
 use super::compatible_shape::{self, ClientApi};
-use crate::app::completions::{Completion, StreamPlace};
+use crate::app::completions::{Completion, StreamPermit};
 use crate::app::{App, Error, Kind};
 use crate::clock;
 use crate::domain::id::AnalysisId;
@@ -164,7 +164,7 @@ async fn run_all(
 async fn run_one(
     app: &App,
     caller: &Caller,
-    slot: &StreamPlace,
+    slot: &StreamPermit,
     (request, mut frame): (ChatRequest, ChunkFrame),
     api: ClientApi,
 ) -> Result<Choice, Error> {

@@ -381,7 +381,7 @@ enum PreferredSide {
 /// `Missing` when the caller has no such experiment.
 pub async fn duel(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let (id, experiments) = (id(&cx)?, cx.app.experiments());
-    let comparison = experiments.duel(&caller, &id, None).await?;
+    let comparison = experiments.next_comparison(&caller, &id, None).await?;
     comparison_response(&cx, &caller, &id, comparison).await
 }
 

@@ -52,7 +52,7 @@ fn request(brief: Brief, parameters: Parameters) -> ModelRequest {
         tools: None,
         passthrough: None,
         sample: 0,
-        is_reread: false,
+        is_prefix_reused: false,
         is_live: false,
     }
 }

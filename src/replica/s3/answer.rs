@@ -108,7 +108,7 @@ impl BucketRefusal {
     }
 
     /// Whether the store does not support conditional requests.
-    pub fn knows_no_conditions(&self) -> bool {
+    pub fn lacks_conditional_requests(&self) -> bool {
         self.status == 501 || self.code == "NotImplemented"
     }
 

@@ -116,7 +116,7 @@ impl S3 {
             return Ok(PutOutcome::Whole);
         }
         let refusal = BucketRefusal::read(answer);
-        if conditional && refusal.knows_no_conditions() {
+        if conditional && refusal.lacks_conditional_requests() {
             self.conditions.store(NONE, Ordering::Relaxed);
             return self.put_once(key, content, only_new);
         }

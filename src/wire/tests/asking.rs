@@ -275,7 +275,7 @@ fn a_schema_is_enforced_as_well_as_the_model_allows() {
 #[test]
 fn a_long_prefix_is_marked_for_caching() {
     let mut ask = wanted(Parameters::default());
-    ask.is_reread = true;
+    ask.is_prefix_reused = true;
     let system = |ask: &ModelRequest| {
         sent(ApiFormat::Anthropic, ask, &ModelCapabilities::default())["system"].clone()
     };
@@ -284,6 +284,6 @@ fn a_long_prefix_is_marked_for_caching() {
     let kept = system(&ask);
     assert_eq!(kept[0]["cache_control"], json!({ "type": "ephemeral" }));
     assert!(kept[0]["text"].as_str().unwrap().starts_with("Be brief."));
-    ask.is_reread = false;
+    ask.is_prefix_reused = false;
     assert!(system(&ask).is_string());
 }

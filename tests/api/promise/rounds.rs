@@ -54,9 +54,9 @@ impl Drop for SmallDisk {
 }
 
 /// A sequence that is the same for the same seed.
-struct Chance(u64);
+struct SeededRandom(u64);
 
-impl Chance {
+impl SeededRandom {
     fn below(&mut self, most: u64) -> u64 {
         // Knuth's constants (MMIX) for a linear congruential generator.
         self.0 = self
@@ -77,7 +77,7 @@ struct Model {
 }
 
 impl Model {
-    fn act(&mut self, client: &mut Client, chance: &mut Chance, number: u64) {
+    fn act(&mut self, client: &mut Client, chance: &mut SeededRandom, number: u64) {
         match chance.below(5) {
             0 | 1 => {
                 let answer = client.put("/api/users/me", json!({ "name": number.to_string() }));
@@ -145,14 +145,14 @@ impl Model {
 }
 
 /// One data folder and its replica, with what can go wrong with them.
-struct Life {
+struct ReplicatedFolder {
     // Unmounted before its folder is removed.
     disk: Option<SmallDisk>,
     bucket: Option<Bucket>,
     folder: Folder,
 }
 
-impl Life {
+impl ReplicatedFolder {
     /// The data folder and the replica share a disk that can be full.
     fn on_a_small_disk() -> Self {
         let folder = Folder::new();
@@ -200,7 +200,7 @@ impl Life {
         self.start()
     }
 
-    fn break_something(&self, client: &mut Client, chance: &mut Chance) {
+    fn break_something(&self, client: &mut Client, chance: &mut SeededRandom) {
         if let Some(bucket) = &self.bucket {
             return outage(bucket, chance);
         }
@@ -213,7 +213,7 @@ impl Life {
     }
 
     /// The other end loses a file; what was promised before does not count any more.
-    fn lose_a_file(&self, client: &mut Client, chance: &mut Chance) {
+    fn lose_a_file(&self, client: &mut Client, chance: &mut SeededRandom) {
         let mut files = Vec::new();
         for place in ["documents", "ltx/0", "ltx/9"] {
             let entries = fs::read_dir(self.folder.path().join("replica").join(place));
@@ -240,7 +240,7 @@ impl Life {
 }
 
 /// The bucket fails until it is healed.
-fn outage(bucket: &Bucket, chance: &mut Chance) {
+fn outage(bucket: &Bucket, chance: &mut SeededRandom) {
     let all: [Option<&'static str>; 3] = [Some("PUT"), Some("PUT"), None];
     let methods = all[chance.below(3) as usize];
     let trouble = match chance.below(7) {
@@ -257,7 +257,7 @@ fn outage(bucket: &Bucket, chance: &mut Chance) {
 }
 
 /// Changes with a fault in between. Returns the last moment that was promised, empty where none was.
-fn change(life: &Life, client: &mut Client, model: &mut Model, chance: &mut Chance) -> String {
+fn change(life: &ReplicatedFolder, client: &mut Client, model: &mut Model, chance: &mut SeededRandom) -> String {
     let when = chance.below(20);
     let healed = when + chance.below(10);
     let mut moment = String::new();
@@ -286,7 +286,7 @@ fn change(life: &Life, client: &mut Client, model: &mut Model, chance: &mut Chan
 
 /// Each life has a data folder of its own, so that no round depends on how many came before. `ATTACK_ROUNDS` sets
 /// the number of rounds, `ATTACK_SEED` the first seed.
-fn rounds(life: impl Fn() -> Life) {
+fn rounds(life: impl Fn() -> ReplicatedFolder) {
     let number = |name: &str| std::env::var(name).ok()?.parse::<u64>().ok();
     let rounds = number("ATTACK_ROUNDS").unwrap_or(4);
     let first = number("ATTACK_SEED").unwrap_or(15);
@@ -294,7 +294,7 @@ fn rounds(life: impl Fn() -> Life) {
     while done < rounds {
         let seed = first + done / ROUNDS_OF_A_LIFE;
         let life = life();
-        let (mut chance, mut model) = (Chance(seed), Model::default());
+        let (mut chance, mut model) = (SeededRandom(seed), Model::default());
         let mut server = life.start();
         let mut client = Client::new(server.address).registered("ada@example.com");
         let begun = now();
@@ -322,11 +322,11 @@ fn rounds(life: impl Fn() -> Life) {
 /// `make attack` does 50 rounds.
 #[test]
 fn what_was_whole_comes_back_after_a_kill_whatever_went_wrong_before() {
-    rounds(Life::on_a_small_disk);
+    rounds(ReplicatedFolder::on_a_small_disk);
 }
 
 /// `make attack` does 50 rounds.
 #[test]
 fn what_was_whole_in_a_bucket_comes_back_after_it_failed_for_a_while() {
-    rounds(Life::with_a_bucket);
+    rounds(ReplicatedFolder::with_a_bucket);
 }

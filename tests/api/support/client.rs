@@ -42,7 +42,7 @@ impl Client {
         }
     }
     /// Over TLS, trusting this authority and no other.
-    pub fn sealed(address: SocketAddr, authority: &str) -> Self {
+    pub fn over_tls(address: SocketAddr, authority: &str) -> Self {
         let root = Certificate::from_pem(authority.as_bytes()).unwrap();
         let roots = RootCerts::new_with_certs(&[root]);
         let tls = TlsConfig::builder().root_certs(roots).build();

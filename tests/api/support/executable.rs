@@ -64,7 +64,7 @@ impl Executable {
         self.child.wait().unwrap();
     }
     /// What it holds of the system: names of threads, and what its files are.
-    pub fn holds(&self) -> Held {
+    pub fn held_resources(&self) -> ProcessResources {
         let folder = format!("/proc/{}", self.child.id());
         let names = |what: &str| {
             std::fs::read_dir(format!("{folder}/{what}"))
@@ -88,7 +88,7 @@ impl Executable {
             .collect();
         threads.sort();
         files.sort();
-        Held { threads, files }
+        ProcessResources { threads, files }
     }
     pub fn code(mut self) -> Option<i32> {
         self.child.wait().unwrap().code()
@@ -103,7 +103,7 @@ impl Executable {
 
 /// What a process holds.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Held {
+pub struct ProcessResources {
     pub threads: Vec<String>,
     pub files: Vec<String>,
 }

@@ -19,7 +19,7 @@ pub(super) enum Step {
 
 /// One line of the script.
 #[derive(Clone)]
-pub struct Line {
+pub struct ScriptLine {
     pub(super) model: String,
     pub(super) left: usize,
     pub(super) optional: bool,
@@ -28,8 +28,8 @@ pub struct Line {
 }
 
 /// A line for calls to this model; `on("GET models")` for the list of models.
-pub fn on(model: &str) -> Line {
-    Line {
+pub fn on(model: &str) -> ScriptLine {
+    ScriptLine {
         model: model.to_owned(),
         left: 1,
         optional: false,
@@ -47,7 +47,7 @@ pub(super) fn chunk(body: &[u8]) -> Vec<u8> {
 
 const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
 
-impl Line {
+impl ScriptLine {
     /// Played this many times.
     pub fn times(mut self, times: usize) -> Self {
         self.left = times;
@@ -71,10 +71,10 @@ impl Line {
     /// Any status with a whole body.
     pub fn status(self, status: u16, content_type: &str, body: &str) -> Self {
         let length = body.len();
-        self.lying(status, content_type, body, length)
+        self.with_wrong_length(status, content_type, body, length)
     }
     /// A body that is not as long as it says.
-    pub fn lying(self, status: u16, content_type: &str, body: &str, length: usize) -> Self {
+    pub fn with_wrong_length(self, status: u16, content_type: &str, body: &str, length: usize) -> Self {
         let headers = &self.headers;
         let head = format!(
             "HTTP/1.1 {status} Said\r\ncontent-type: {content_type}\r\ncontent-length: {length}\r\n{headers}connection: close\r\n\r\n{body}"
@@ -98,7 +98,7 @@ impl Line {
         self.open().raw(&chunk(body.as_bytes())).raw(LAST_CHUNK)
     }
     /// The same in pieces of this many bytes.
-    pub fn dribble(self, body: &str, bytes: usize, pause: Duration) -> Self {
+    pub fn sse_in_pieces(self, body: &str, bytes: usize, pause: Duration) -> Self {
         let mut line = self.open();
         line.steps
             .push(Step::Dribble(body.as_bytes().to_vec(), bytes, pause));

@@ -11,21 +11,21 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-pub use super::line::{Line, on};
+pub use super::line::{ScriptLine, on};
 use super::line::{Step, chunk};
 use super::server::Folder;
-use super::tls::{Certificate, Pipe};
+use super::tls::{Certificate, Connection};
 
 /// How long a test waits for something that must happen.
-const PATIENCE: Duration = Duration::from_secs(20);
+const WAIT_TIMEOUT: Duration = Duration::from_secs(20);
 /// How often a silent connection is looked at.
-const LOOK: Duration = Duration::from_millis(10);
+const POLL_INTERVAL: Duration = Duration::from_millis(10);
 /// So long a call that is over may still be open here: the peer has closed it, this side has not seen it.
 const GRACE: Duration = Duration::from_millis(100);
 
 /// What was asked.
 #[derive(Clone)]
-pub struct Asked {
+pub struct ReceivedRequest {
     /// The request line and the headers.
     pub head: String,
     /// The body; null where there was none.
@@ -33,20 +33,20 @@ pub struct Asked {
 }
 
 /// Where the lines come from.
-enum Play {
-    Script(Vec<Line>),
+enum ResponseSource {
+    Script(Vec<ScriptLine>),
     /// By the number of the connection.
-    Act(Box<dyn Fn(usize) -> Line + Send>),
+    Act(Box<dyn Fn(usize) -> ScriptLine + Send>),
     /// By what is asked.
-    Answer(Box<dyn Fn(&Asked) -> Line + Send>),
+    Answer(Box<dyn Fn(&ReceivedRequest) -> ScriptLine + Send>),
 }
 
 struct State {
-    play: Play,
+    play: ResponseSource,
     connections: usize,
     /// Of these, those that brought no request.
     broken_off: usize,
-    asked: Vec<Asked>,
+    asked: Vec<ReceivedRequest>,
     faults: Vec<String>,
     /// Requests that are being answered.
     open: usize,
@@ -74,27 +74,27 @@ pub struct Provider {
 
 impl Provider {
     /// Plays these lines; those for one model in their order.
-    pub fn script(lines: impl IntoIterator<Item = Line>) -> Self {
-        Self::start(Play::Script(lines.into_iter().collect()), None)
+    pub fn script(lines: impl IntoIterator<Item = ScriptLine>) -> Self {
+        Self::start(ResponseSource::Script(lines.into_iter().collect()), None)
     }
 
     /// The same over TLS, with a certificate that nobody knows yet.
-    pub fn over_tls(lines: impl IntoIterator<Item = Line>) -> Self {
-        let play = Play::Script(lines.into_iter().collect());
+    pub fn over_tls(lines: impl IntoIterator<Item = ScriptLine>) -> Self {
+        let play = ResponseSource::Script(lines.into_iter().collect());
         Self::start(play, Some(Certificate::new()))
     }
 
     /// Plays to each connection what this says, by its number.
-    pub fn acting(act: impl Fn(usize) -> Line + Send + 'static) -> Self {
-        Self::start(Play::Act(Box::new(act)), None)
+    pub fn acting(act: impl Fn(usize) -> ScriptLine + Send + 'static) -> Self {
+        Self::start(ResponseSource::Act(Box::new(act)), None)
     }
 
     /// Answers each request as this says.
-    pub fn answering(answer: impl Fn(&Asked) -> Line + Send + 'static) -> Self {
-        Self::start(Play::Answer(Box::new(answer)), None)
+    pub fn answering(answer: impl Fn(&ReceivedRequest) -> ScriptLine + Send + 'static) -> Self {
+        Self::start(ResponseSource::Answer(Box::new(answer)), None)
     }
 
-    fn start(play: Play, certificate: Option<Certificate>) -> Self {
+    fn start(play: ResponseSource, certificate: Option<Certificate>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let folder = Folder::new();
@@ -140,12 +140,12 @@ impl Provider {
     }
 
     /// From now on more requests at once than these fail the test.
-    pub fn allow_at_once(&self, most: usize) {
+    pub fn limit_concurrency(&self, most: usize) {
         self.shared.state.lock().unwrap().most = most;
     }
 
     /// Every request so far.
-    pub fn asked(&self) -> Vec<Asked> {
+    pub fn asked(&self) -> Vec<ReceivedRequest> {
         self.shared.state.lock().unwrap().asked.clone()
     }
 
@@ -160,7 +160,7 @@ impl Provider {
     }
 
     /// Waits until this many requests have arrived.
-    pub fn wait_asked(&self, count: usize) {
+    pub fn wait_for_requests(&self, count: usize) {
         self.wait(&format!("{count} requests"), |state| {
             state.asked.len() >= count
         });
@@ -174,7 +174,7 @@ impl Provider {
     }
 
     /// Waits until this many callers have disconnected without a request.
-    pub fn wait_broken_off(&self, count: usize) {
+    pub fn wait_for_empty_connections(&self, count: usize) {
         self.wait(&format!("{count} callers to go unheard"), |state| {
             state.broken_off >= count
         });
@@ -195,14 +195,14 @@ impl Provider {
     }
 
     /// Waits until a caller of this model has hung up in the middle.
-    pub fn wait_left(&self, model: &str) {
+    pub fn wait_for_disconnect(&self, model: &str) {
         self.wait(&format!("the caller of {model} to hang up"), |state| {
             state.left.iter().any(|(left, _)| left == model)
         });
     }
 
     /// Waits until this many callers have disconnected mid-response, and returns when each did.
-    pub fn wait_all_left(&self, count: usize) -> Vec<(String, Instant)> {
+    pub fn wait_for_disconnects(&self, count: usize) -> Vec<(String, Instant)> {
         self.wait(&format!("{count} callers to hang up"), |state| {
             state.left.len() >= count
         });
@@ -219,7 +219,7 @@ impl Provider {
         let (_state, late) = self
             .shared
             .changed
-            .wait_timeout_while(state, PATIENCE, |state| !so(state))
+            .wait_timeout_while(state, WAIT_TIMEOUT, |state| !so(state))
             .unwrap();
         assert!(!late.timed_out(), "waited in vain for {what}");
     }
@@ -235,7 +235,7 @@ impl Drop for Provider {
         }
         let state = self.shared.state.lock().unwrap();
         assert!(state.faults.is_empty(), "unexpected: {:?}", state.faults);
-        let Play::Script(lines) = &state.play else {
+        let ResponseSource::Script(lines) = &state.play else {
             return;
         };
         let unplayed: Vec<&String> = lines
@@ -248,7 +248,7 @@ impl Drop for Provider {
 }
 
 impl State {
-    fn new(play: Play) -> Self {
+    fn new(play: ResponseSource) -> Self {
         Self {
             play,
             connections: 0,
@@ -264,7 +264,7 @@ impl State {
 
     /// The scripted steps for a request for this model.
     fn line(&mut self, model: &str) -> Vec<Step> {
-        let Play::Script(lines) = &mut self.play else {
+        let ResponseSource::Script(lines) = &mut self.play else {
             return Vec::new();
         };
         let found = lines
@@ -284,8 +284,8 @@ fn serve(socket: TcpStream, shared: &Shared) {
         let mut state = shared.state.lock().unwrap();
         state.connections += 1;
         match &state.play {
-            Play::Act(act) => Some(act(state.connections).steps),
-            Play::Script(_) | Play::Answer(_) => None,
+            ResponseSource::Act(act) => Some(act(state.connections).steps),
+            ResponseSource::Script(_) | ResponseSource::Answer(_) => None,
         }
     };
     shared.changed.notify_all();
@@ -306,7 +306,7 @@ fn serve(socket: TcpStream, shared: &Shared) {
     let model = asked.model();
     let mut state = shared.state.lock().unwrap();
     let answered = match &state.play {
-        Play::Answer(answer) => Some(answer(&asked).steps),
+        ResponseSource::Answer(answer) => Some(answer(&asked).steps),
         _ => acted,
     };
     state.asked.push(asked);
@@ -314,7 +314,7 @@ fn serve(socket: TcpStream, shared: &Shared) {
     state.open += 1;
     drop(state);
     shared.changed.notify_all();
-    shared.look_at_the_number();
+    shared.check_concurrency();
     let broken = steps
         .into_iter()
         .any(|step| play(&mut *pipe, step, shared).is_err());
@@ -329,7 +329,7 @@ fn serve(socket: TcpStream, shared: &Shared) {
 }
 
 impl Shared {
-    fn look_at_the_number(&self) {
+    fn check_concurrency(&self) {
         let state = self.state.lock().unwrap();
         let (mut state, late) = self
             .changed
@@ -341,7 +341,7 @@ impl Shared {
         }
     }
 
-    fn hang(&self, pipe: &mut dyn Pipe) -> std::io::Result<()> {
+    fn hang(&self, pipe: &mut dyn Connection) -> std::io::Result<()> {
         while !self.stop.load(Ordering::SeqCst) {
             match pipe.read(&mut [0; 16]) {
                 Ok(0) => return Err(ErrorKind::BrokenPipe.into()),
@@ -355,7 +355,7 @@ impl Shared {
     }
 }
 
-impl Asked {
+impl ReceivedRequest {
     /// The model; `GET models` and the like where it names none.
     pub fn model(&self) -> String {
         if let Some(model) = self.body["model"].as_str() {
@@ -369,7 +369,7 @@ impl Asked {
     }
 }
 
-fn play(socket: &mut dyn Pipe, step: Step, shared: &Shared) -> std::io::Result<()> {
+fn play(socket: &mut dyn Connection, step: Step, shared: &Shared) -> std::io::Result<()> {
     match step {
         Step::Wait(pause) => std::thread::sleep(pause),
         Step::Send(bytes) => socket.write_all(&bytes)?,
@@ -386,7 +386,7 @@ fn play(socket: &mut dyn Pipe, step: Step, shared: &Shared) -> std::io::Result<(
             }
         },
         Step::Hang => {
-            socket.patience(LOOK)?;
+            socket.patience(POLL_INTERVAL)?;
             shared.state.lock().unwrap().hanging += 1;
             shared.changed.notify_all();
             let ended = shared.hang(socket);
@@ -399,8 +399,8 @@ fn play(socket: &mut dyn Pipe, step: Step, shared: &Shared) -> std::io::Result<(
     Ok(())
 }
 
-fn read(socket: &mut dyn Pipe) -> Option<Asked> {
-    socket.patience(PATIENCE).ok()?;
+fn read(socket: &mut dyn Connection) -> Option<ReceivedRequest> {
+    socket.patience(WAIT_TIMEOUT).ok()?;
     let mut bytes = Vec::new();
     let mut buffer = [0; 4096];
     loop {
@@ -419,7 +419,7 @@ fn read(socket: &mut dyn Pipe) -> Option<Asked> {
             let body = &bytes[end + 4..];
             if body.len() >= length {
                 let body = serde_json::from_slice(&body[..length]).unwrap_or_default();
-                return Some(Asked { head, body });
+                return Some(ReceivedRequest { head, body });
             }
         }
         match socket.read(&mut buffer) {

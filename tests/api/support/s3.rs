@@ -21,7 +21,7 @@ const REGION: &str = "eu-test-1";
 
 /// A fault to inject once.
 #[derive(Clone)]
-pub enum Trouble {
+pub enum BucketFault {
     /// An answer with this status, code and message, before the body is read.
     Says(u16, &'static str, &'static str),
     /// An answer that no store gives.
@@ -40,9 +40,9 @@ pub enum Trouble {
 struct State {
     files: BTreeMap<String, Vec<u8>>,
     /// For the next request with this method.
-    troubles: Vec<(&'static str, Trouble)>,
+    troubles: Vec<(&'static str, BucketFault)>,
     /// For all requests with this method, or all of them.
-    outage: Option<(Option<&'static str>, Trouble)>,
+    outage: Option<(Option<&'static str>, BucketFault)>,
     asked: Vec<String>,
     /// So many names a page.
     page: usize,
@@ -106,17 +106,17 @@ impl Bucket {
     }
 
     /// The next request with this method fails so; after earlier ones that were told.
-    pub fn trouble(&self, method: &'static str, trouble: Trouble) {
+    pub fn fail_next(&self, method: &'static str, trouble: BucketFault) {
         self.state.lock().unwrap().troubles.push((method, trouble));
     }
 
     /// Every request with this method fails so from now on; every request where none is named.
-    pub fn fails(&self, method: Option<&'static str>, trouble: Trouble) {
+    pub fn fail_all(&self, method: Option<&'static str>, trouble: BucketFault) {
         self.state.lock().unwrap().outage = Some((method, trouble));
     }
 
     /// The outage is over.
-    pub fn works(&self) {
+    pub fn end_outage(&self) {
         self.state.lock().unwrap().outage = None;
     }
 
@@ -141,7 +141,7 @@ impl Bucket {
     }
 
     /// Puts something there behind everybody's back.
-    pub fn plant(&self, key: &str, bytes: &[u8]) {
+    pub fn store_directly(&self, key: &str, bytes: &[u8]) {
         let mut state = self.state.lock().unwrap();
         state.files.insert(key.to_owned(), bytes.to_owned());
     }
@@ -264,13 +264,13 @@ fn serve(socket: &TcpStream, state: &Mutex<State>, stop: &AtomicBool) {
             return;
         }
         let trouble = note(&request, state);
-        if let Some(Trouble::Silence(length)) = trouble {
+        if let Some(BucketFault::Silence(length)) = trouble {
             std::thread::sleep(length);
             return;
         }
         let refusal = match trouble {
-            Some(Trouble::Says(status, code, message)) => Some(error(status, code, message)),
-            Some(Trouble::Page(status, text)) => Some((status, String::new(), text.into())),
+            Some(BucketFault::Says(status, code, message)) => Some(error(status, code, message)),
+            Some(BucketFault::Page(status, text)) => Some((status, String::new(), text.into())),
             _ if !request.is_signed() => Some(error(
                 403,
                 "SignatureDoesNotMatch",
@@ -290,7 +290,7 @@ fn serve(socket: &TcpStream, state: &Mutex<State>, stop: &AtomicBool) {
         if !request.header("expect").is_empty() {
             let _ = (&*socket).write_all(b"HTTP/1.1 100 Continue\r\n\r\n");
         }
-        let half = matches!(trouble, Some(Trouble::Half));
+        let half = matches!(trouble, Some(BucketFault::Half));
         let mut body = vec![0; request.length()];
         if half && request.method != "GET" {
             let most = body.len() / 2;
@@ -300,11 +300,11 @@ fn serve(socket: &TcpStream, state: &Mutex<State>, stop: &AtomicBool) {
         if reader.read_exact(&mut body).is_err() {
             return;
         }
-        if let Some(Trouble::Late(length)) = trouble {
+        if let Some(BucketFault::Late(length)) = trouble {
             std::thread::sleep(length);
         }
         let answer = done(&request, body, &mut state.lock().unwrap());
-        if matches!(trouble, Some(Trouble::Lost)) {
+        if matches!(trouble, Some(BucketFault::Lost)) {
             return;
         }
         send(socket, &request, answer, if half { 2 } else { 1 });
@@ -314,7 +314,7 @@ fn serve(socket: &TcpStream, state: &Mutex<State>, stop: &AtomicBool) {
     }
 }
 
-fn note(request: &Request, state: &Mutex<State>) -> Option<Trouble> {
+fn note(request: &Request, state: &Mutex<State>) -> Option<BucketFault> {
     let mut state = state.lock().unwrap();
     let mark = if request.query.is_empty() { "" } else { "?" };
     let Request {

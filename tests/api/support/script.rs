@@ -6,15 +6,15 @@ use super::provider::Provider;
 use super::{Answer, Client, Server};
 
 /// The stream of a whole answer, a word a piece.
-pub fn saying(text: &str) -> String {
-    beginning(text)
+pub fn answer_stream(text: &str) -> String {
+    unfinished_stream(text)
         + "data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n\
            data: {\"choices\":[],\"usage\":{\"prompt_tokens\":11,\"completion_tokens\":7}}\n\n\
            data: [DONE]\n\n"
 }
 
 /// The same without its end.
-pub fn beginning(text: &str) -> String {
+pub fn unfinished_stream(text: &str) -> String {
     let piece = |word: &str| {
         let piece = json!({"choices": [{"index": 0, "delta": {"content": word}}]});
         format!("data: {piece}\n\n")
@@ -23,7 +23,7 @@ pub fn beginning(text: &str) -> String {
 }
 
 /// The stream of an answer that calls a tool twice, once in pieces.
-pub fn calling() -> String {
+pub fn tool_call_stream() -> String {
     let chunk = |delta: Value, finish: Value| {
         let choice = json!({ "index": 0, "delta": delta, "finish_reason": finish });
         format!("data: {}\n\n", json!({ "choices": [choice] }))
@@ -66,7 +66,7 @@ pub fn server(provider: &Provider, settings: &[(&str, &str)]) -> Server {
 }
 
 /// The request of a short run: these members, one stage, and a demo model that writes the answer.
-pub fn short(models: &[&str]) -> Value {
+pub fn short_run(models: &[&str]) -> Value {
     json!({
         "prompt": "How thick is the paper?", "models": models, "ultra_model": "demo/merge",
         "pattern": "summarize",
@@ -74,8 +74,8 @@ pub fn short(models: &[&str]) -> Value {
 }
 
 /// The same with further fields.
-pub fn short_with(models: &[&str], more: Value) -> Value {
-    let mut body = short(models);
+pub fn short_run_with(models: &[&str], more: Value) -> Value {
+    let mut body = short_run(models);
     for (name, value) in more.as_object().unwrap() {
         body[name] = value.clone();
     }
@@ -86,7 +86,7 @@ pub fn short_with(models: &[&str], more: Value) -> Value {
 pub fn begin(client: &mut Client, models: &[&str]) -> String {
     // Without the cache, so that the provider sees every call.
     let more = json!({"async": true, "cache": "off"});
-    let answer = client.post("/api/analyze", short_with(models, more));
+    let answer = client.post("/api/analyze", short_run_with(models, more));
     assert_eq!(answer.status, 202, "{}", answer.text());
     id_of(&answer)
 }
@@ -96,14 +96,14 @@ pub fn id_of(answer: &Answer) -> String {
 }
 
 /// The path of an analysis, or of something about it.
-pub fn about(id: &str, what: &str) -> String {
+pub fn analysis_path(id: &str, what: &str) -> String {
     format!("/api/analyses/{id}{what}")
 }
 
 /// Waits until an analysis is over, and gives it.
-pub fn ended(client: &mut Client, id: &str) -> Value {
-    for _ in client.events(&about(id, "/events"), None) {}
-    let shown = client.get(&about(id, "")).json();
+pub fn wait_until_ended(client: &mut Client, id: &str) -> Value {
+    for _ in client.events(&analysis_path(id, "/events"), None) {}
+    let shown = client.get(&analysis_path(id, "")).json();
     assert!(!shown["finished_at"].is_null(), "{shown}");
     shown
 }

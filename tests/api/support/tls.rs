@@ -9,18 +9,18 @@ use rustls::pki_types::PrivateKeyDer;
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
 /// A connection, whatever it is wrapped in.
-pub trait Pipe: Read + Write + Send {
+pub trait Connection: Read + Write + Send {
     /// How long a read may take from now on.
     fn patience(&self, length: Duration) -> std::io::Result<()>;
 }
 
-impl Pipe for TcpStream {
+impl Connection for TcpStream {
     fn patience(&self, length: Duration) -> std::io::Result<()> {
         self.set_read_timeout(Some(length))
     }
 }
 
-impl Pipe for StreamOwned<ServerConnection, TcpStream> {
+impl Connection for StreamOwned<ServerConnection, TcpStream> {
     fn patience(&self, length: Duration) -> std::io::Result<()> {
         self.sock.set_read_timeout(Some(length))
     }
@@ -52,7 +52,7 @@ impl Certificate {
     }
 
     /// The server's side; the handshake comes with the first read.
-    pub fn accept(&self, socket: TcpStream) -> Box<dyn Pipe> {
+    pub fn accept(&self, socket: TcpStream) -> Box<dyn Connection> {
         let connection = ServerConnection::new(self.config.clone()).unwrap();
         Box::new(StreamOwned::new(connection, socket))
     }

@@ -16,7 +16,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const MAX_ANSWER_BYTES: u64 = 64 << 10;
 
 /// A server's answer, or the reason why no Quire server answered.
-pub type Said = Result<HealthProbe, String>;
+pub type HealthResult = Result<HealthProbe, String>;
 
 /// The health of a Quire server.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,7 +40,7 @@ impl HealthProbe {
 ///
 /// # Errors
 /// The reason, when the port is 0 or no Quire server answers.
-pub fn ask(config: &Config) -> Said {
+pub fn ask(config: &Config) -> HealthResult {
     if config.port == 0 {
         return Err("the port is 0, so the server's address is unknown; set PORT".to_owned());
     }
@@ -60,7 +60,7 @@ pub(super) fn from_here(host: IpAddr) -> IpAddr {
     }
 }
 
-pub(super) fn ask_at(address: SocketAddr, sealed: bool) -> Said {
+pub(super) fn ask_at(address: SocketAddr, sealed: bool) -> HealthResult {
     let unheard = |error: std::io::Error| format!("no answer from {address}: {error}");
     let socket = TcpStream::connect_timeout(&address, PATIENCE).map_err(unheard)?;
     socket.set_read_timeout(Some(PATIENCE)).map_err(unheard)?;

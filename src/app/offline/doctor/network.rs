@@ -5,7 +5,7 @@ use std::io::ErrorKind;
 use std::net::{IpAddr, SocketAddr, TcpListener, ToSocketAddrs};
 use std::time::{Duration, Instant};
 
-use super::health::{self, Said};
+use super::health::{self, HealthResult};
 use super::{CheckResult, CheckState, finding};
 use crate::clock;
 use crate::config::Config;
@@ -56,7 +56,7 @@ fn the_port(
     name: &str,
     address: SocketAddr,
     bound: Result<(), ErrorKind>,
-    ask: impl FnOnce() -> Said,
+    ask: impl FnOnce() -> HealthResult,
 ) -> (CheckResult, bool) {
     let (state, text, is_serving) = match bound {
         Ok(()) => (CheckState::Well, format!("{address} is free"), false),
@@ -275,7 +275,7 @@ mod tests {
                 })
             }
         };
-        let see = |bound, said: &dyn Fn() -> Said| {
+        let see = |bound, said: &dyn Fn() -> HealthResult| {
             let (finding, is_serving) = the_port("PORT", address, bound, said);
             (finding.state, is_serving)
         };

@@ -30,7 +30,7 @@ impl StagedRun {
     }
 
     /// Rewords a timeout that was caused by the end of the stage or run rather than by a slow call.
-    pub(super) fn blamed(&self, now: Timestamp, error: CallError) -> CallError {
+    pub(super) fn attribute_timeout(&self, now: Timestamp, error: CallError) -> CallError {
         let is_late = error.kind == CallErrorKind::Timeout && self.time_left(now) <= GRACE;
         if !is_late {
             return error;

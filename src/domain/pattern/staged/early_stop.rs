@@ -193,7 +193,7 @@ impl StagedRun {
     }
 
     /// After an early-synthesis request, continues as soon as there is one answer.
-    pub(super) fn hurry_on(&mut self, now: Timestamp) {
+    pub(super) fn continue_to_synthesis(&mut self, now: Timestamp) {
         let has_begun = self.board.anyone_answered(self.board.plan.first());
         if self.hurried && !self.board.is_last() && has_begun {
             self.leave_out_open(now);

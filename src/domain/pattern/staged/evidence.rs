@@ -22,7 +22,7 @@ pub(super) struct EvidencePhase {
     pub results: BTreeMap<CallId, StageAnswer>,
     open: BTreeMap<CallId, EvidenceAttempt>,
     /// Calls waiting for a budget reservation, asked for one by one.
-    asking: VecDeque<EvidenceCall>,
+    awaiting_reservation: VecDeque<EvidenceCall>,
     next: AfterEvidence,
 }
 
@@ -58,7 +58,7 @@ impl EvidencePhase {
 
     /// Whether a reservation was asked for.
     pub fn is_asking(&self) -> bool {
-        !self.asking.is_empty()
+        !self.awaiting_reservation.is_empty()
     }
 
     /// The earliest deadline of an open call.
@@ -92,7 +92,7 @@ impl StagedRun {
     }
 
     fn gather(&mut self, now: Timestamp, calls: Vec<EvidenceCall>) {
-        self.evidence.asking = calls.into();
+        self.evidence.awaiting_reservation = calls.into();
         if self.run_time_left(now).is_zero() {
             return self.skip_evidence(now, "the analysis reached its time limit");
         }
@@ -101,7 +101,7 @@ impl StagedRun {
 
     // Asks for the reservation of the next call; without another one, continues when all are settled.
     fn ask_for_next(&mut self, now: Timestamp) {
-        let Some(&call) = self.evidence.asking.front() else {
+        let Some(&call) = self.evidence.awaiting_reservation.front() else {
             if self.evidence.open.is_empty() {
                 self.evidence_over(now);
             }
@@ -113,7 +113,7 @@ impl StagedRun {
             self.evidence_request(call, &answer, LIMIT),
             self.evidence_member(call),
         ) else {
-            self.evidence.asking.pop_front();
+            self.evidence.awaiting_reservation.pop_front();
             return self.ask_for_next(now);
         };
         let calls = vec![estimate::claim(id, &request, member)];
@@ -123,7 +123,7 @@ impl StagedRun {
 
     /// Makes the call whose reservation was granted.
     pub(super) fn evidence_granted(&mut self, now: Timestamp) {
-        let Some(call) = self.evidence.asking.pop_front() else {
+        let Some(call) = self.evidence.awaiting_reservation.pop_front() else {
             return;
         };
         let limit = LIMIT.min(self.run_time_left(now)).max(MIN_CALL_TIME);
@@ -143,7 +143,7 @@ impl StagedRun {
 
     /// Continues without the call whose reservation was denied.
     pub(super) fn evidence_denied(&mut self, now: Timestamp, reason: String) {
-        if let Some(call) = self.evidence.asking.pop_front() {
+        if let Some(call) = self.evidence.awaiting_reservation.pop_front() {
             let error = CallError::new(CallErrorKind::Unavailable, reason);
             self.keep_evidence(now, self.evidence_id(call), Err(error), CallUse::default());
         }
@@ -162,7 +162,7 @@ impl StagedRun {
             return;
         }
         self.keep_evidence(now, id, result, took);
-        if self.evidence.open.is_empty() && self.evidence.asking.is_empty() {
+        if self.evidence.open.is_empty() && self.evidence.awaiting_reservation.is_empty() {
             self.evidence_over(now);
         }
     }
@@ -173,7 +173,7 @@ impl StagedRun {
         for &id in &open {
             self.out.push_back(MachineOutput::Stop(id));
         }
-        let asking = std::mem::take(&mut self.evidence.asking);
+        let asking = std::mem::take(&mut self.evidence.awaiting_reservation);
         let asked: Vec<CallId> = asking
             .into_iter()
             .map(|call| self.evidence_id(call))
@@ -190,7 +190,7 @@ impl StagedRun {
         for (id, _) in std::mem::take(&mut self.evidence.open) {
             self.out.push_back(MachineOutput::Stop(id));
         }
-        self.evidence.asking.clear();
+        self.evidence.awaiting_reservation.clear();
         self.evidence.next = AfterEvidence::Nothing;
     }
 

@@ -49,7 +49,7 @@ impl StagedRun {
                 usage: bill.usage,
                 cost,
             });
-        *self.board.turned.entry(member).or_default() += 1;
+        *self.board.fallbacks_used.entry(member).or_default() += 1;
         self.reserve(vec![member]);
         true
     }
@@ -77,7 +77,7 @@ impl StagedRun {
     fn drop_unasked(&mut self, now: Timestamp, member: usize, error: CallError) {
         // A member that was never called has no fallbacks.
         let turned = self.board.fallbacks_of(member);
-        self.board.turned.insert(member, turned);
+        self.board.fallbacks_used.insert(member, turned);
         self.expect(now, member);
         let stage = self.board.stage;
         self.settle(

@@ -9,7 +9,7 @@ use crate::domain::time::Timestamp;
 
 impl StagedRun {
     /// Returns the reusable answers with their stage and member in the new plan.
-    pub fn taken_over(plan: &Plan, earlier: &Plan, answers: &[StageAnswer]) -> Vec<StageAnswer> {
+    pub fn reusable_answers(plan: &Plan, earlier: &Plan, answers: &[StageAnswer]) -> Vec<StageAnswer> {
         let mut known = Self::answered(earlier, answers);
         let id = AnalysisId::new(Timestamp::default(), 0);
         let mut run = Self::new(id, plan.clone(), RunEstimate::default());
@@ -22,7 +22,7 @@ impl StagedRun {
             };
             let mut found = Vec::new();
             for member in 0..seats {
-                let request = run.board.would_ask(stage, member);
+                let request = run.board.build_request(stage, member);
                 let same = known
                     .iter()
                     .position(|(_, asked)| asked.is_same_question(&request));

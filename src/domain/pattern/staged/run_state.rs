@@ -22,14 +22,14 @@ pub(super) struct RunState {
     pub results: BTreeMap<CallId, StageAnswer>,
     pub stage: usize,
     /// Number of fallbacks used so far, by member; the last of them is called.
-    pub turned: BTreeMap<usize, usize>,
+    pub fallbacks_used: BTreeMap<usize, usize>,
 }
 
 impl RunState {
     // Participants of the current stage; in later stages, members without a failure so far. A review needs at
     // least two texts.
     pub fn participants(&self) -> Vec<usize> {
-        let (all, first) = (0..self.seats().len(), self.plan.first());
+        let (all, first) = (0..self.slots().len(), self.plan.first());
         if self.stage <= first {
             return all.collect();
         }
@@ -59,7 +59,7 @@ impl RunState {
     // with an answer.
     pub fn writers(&self) -> Vec<&Member> {
         let texts = self.texts_before(self.plan.stages.len() - 1);
-        let stand_ins = texts.iter().map(|&(member, _)| self.seated(member));
+        let stand_ins = texts.iter().map(|&(member, _)| self.model_in_slot(member));
         let chosen = &self.plan.synthesizer;
         let first = std::iter::once(chosen).chain(&chosen.fallbacks);
         if self.is_vote() {
@@ -79,7 +79,7 @@ impl RunState {
     }
 
     // Seats of the current stage: those of the members, except in the reading stage.
-    fn seats(&self) -> &[Member] {
+    fn slots(&self) -> &[Member] {
         match self.is_reading() {
             true => &self.plan.readers,
             false => &self.plan.members,
@@ -87,9 +87,9 @@ impl RunState {
     }
 
     // The model in a member's seat: the planned one, or the last fallback used.
-    fn seated(&self, member: usize) -> &Member {
-        let planned = &self.seats()[member];
-        let turned = self.turned.get(&member).copied().unwrap_or(0);
+    fn model_in_slot(&self, member: usize) -> &Member {
+        let planned = &self.slots()[member];
+        let turned = self.fallbacks_used.get(&member).copied().unwrap_or(0);
         let fallback = turned
             .checked_sub(1)
             .and_then(|at| planned.fallbacks.get(at));
@@ -98,7 +98,7 @@ impl RunState {
 
     /// Number of fallbacks of a member.
     pub fn fallbacks_of(&self, member: usize) -> usize {
-        self.seats()
+        self.slots()
             .get(member)
             .map_or(0, |seat| seat.fallbacks.len())
     }
@@ -108,15 +108,15 @@ impl RunState {
         if self.is_last() {
             return None;
         }
-        let turned = self.turned.get(&member).copied().unwrap_or(0);
-        self.seats().get(member)?.fallbacks.get(turned)
+        let turned = self.fallbacks_used.get(&member).copied().unwrap_or(0);
+        self.slots().get(member)?.fallbacks.get(turned)
     }
 
     /// The planned model, if a fallback occupies its seat.
     pub fn planned_instead(&self, member: usize) -> Option<String> {
         let planned = match self.is_last() {
             true => &self.plan.synthesizer,
-            false => self.seats().get(member)?,
+            false => self.slots().get(member)?,
         };
         (planned.model != self.member(member).model).then(|| planned.name())
     }
@@ -127,7 +127,7 @@ impl RunState {
         for result in results {
             let is_member_s = (self.plan.first()..last).contains(&result.stage);
             if is_member_s && !result.earlier.is_empty() {
-                *self.turned.entry(result.member).or_default() += result.earlier.len();
+                *self.fallbacks_used.entry(result.member).or_default() += result.earlier.len();
             }
             let (stage, member) = (result.stage, result.member);
             self.results.insert(CallId { stage, member }, result);
@@ -280,7 +280,7 @@ impl RunState {
                 .copied()
                 .unwrap_or(&self.plan.synthesizer)
         } else {
-            self.seated(member)
+            self.model_in_slot(member)
         }
     }
 
@@ -375,7 +375,7 @@ impl RunState {
             tools,
             passthrough: self.plan.passthrough.clone(),
             sample: asked.sample,
-            is_reread: self.reads_again(&model),
+            is_prefix_reused: self.reads_again(&model),
             is_live: self.plan.is_live && self.writes_answer(),
         }
     }
@@ -383,7 +383,7 @@ impl RunState {
     /// A failed call's error as this plan's client sees it: with the upstream's words if it named the model itself.
     pub fn error_for_client(&self, error: CallError) -> CallError {
         match self.plan.bare {
-            true => error.in_its_words(),
+            true => error.with_upstream_message(),
             false => error,
         }
     }
@@ -423,7 +423,7 @@ impl RunState {
     }
 
     /// Builds the request of a member in a stage from the results so far.
-    pub fn would_ask(&mut self, stage: usize, member: usize) -> ModelRequest {
+    pub fn build_request(&mut self, stage: usize, member: usize) -> ModelRequest {
         self.stage = stage;
         self.request(member, Duration::ZERO)
     }

@@ -365,7 +365,7 @@ fn a_beginning_is_kept_for_whoever_reads_it_again() {
         machine.handle(at(0), MachineInput::Started);
         let calls = drain(&mut machine).into_iter();
         let calls = calls.filter_map(|output| match output {
-            MachineOutput::Call(_, request) => Some(request.is_reread),
+            MachineOutput::Call(_, request) => Some(request.is_prefix_reused),
             _ => None,
         });
         calls.collect()
