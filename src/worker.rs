@@ -1,5 +1,5 @@
 //! The document-reading child process: extracts the text of one file inside a sandbox. Whatever a file does to its
-//! reader is confined to this process. Opens no files and knows no secrets.
+//! reader is confined to this process, which opens no files and knows no secrets.
 
 use std::io::{ErrorKind, Read, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -12,7 +12,7 @@ use crate::extract::child_protocol::{ReadRefusal, ReadRequest, ReportFrame};
 use crate::extract::{FileInput, extract, page_picture};
 use crate::system::{SandboxLimits, enter_sandbox};
 
-/// Reads a file from stdin as the job says, and writes frames to stdout.
+/// Reads a file from stdin according to the job, and writes frames to stdout.
 pub fn run(job: &str) -> ExitCode {
     let Ok(job) = serde_json::from_str::<ReadRequest>(job) else {
         return ExitCode::from(2);
@@ -27,7 +27,7 @@ pub fn run(job: &str) -> ExitCode {
     }
     match read(&job) {
         Ok(()) => ExitCode::SUCCESS,
-        // Uses the allocator's own message, so that the parent treats both alike.
+        // Uses the allocator's own message, so that the parent treats both the same way.
         Err(error) if error.kind() == ErrorKind::OutOfMemory => {
             let _ = std::io::stderr().write_all(b"memory allocation failed");
             ExitCode::FAILURE

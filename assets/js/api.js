@@ -1,8 +1,8 @@
-// The API client: JSON requests and responses; the contract's error body becomes an ApiProblem; an expired session
-// is renewed once. Never sees a token: cookies carry them.
+// The API client: sends and receives JSON, turns the API's error body into an ApiProblem, and renews an expired
+// session once. It never sees a token: cookies carry them.
 import { online, recall, remember, user } from "./state.js";
 
-/** An error, in words for the user (`message`, `resolution`) and for code (`status`, `code`). */
+/** An API error, worded for the user (`message`, `resolution`) and for code (`status`, `code`). */
 export class ApiProblem extends Error {
   constructor(status, body) {
     super(messageOf(status, body));
@@ -48,7 +48,7 @@ async function send(method, path, { body, query, signal, keepalive, accept = "ap
     if (content !== "" && content !== null && content !== undefined) address.searchParams.set(name, content);
   }
   const headers = { accept };
-  // A form sets its own type with the boundary that the browser chooses; a file has a type already.
+  // The browser sets the content type of a form, including the boundary; a file already has its type.
   const own = body instanceof FormData || body instanceof Blob;
   if (body !== undefined && !own) headers["content-type"] = "application/json";
   try {
@@ -60,7 +60,7 @@ async function send(method, path, { body, query, signal, keepalive, accept = "ap
       credentials: "same-origin",
       body: body === undefined || own ? body : JSON.stringify(body),
     });
-    // The service worker answers with what it has kept when the server cannot be reached.
+    // When the server is unreachable, the service worker responds from its cache.
     online.set(!response.headers.has("x-quire-kept"));
     return response;
   } catch (cause) {
@@ -89,7 +89,7 @@ export function renew() {
   return renewal;
 }
 
-/** Whether this browser has signed in and not signed out since, as far as it remembers. */
+/** Whether this browser signed in and has not signed out since, according to local storage. */
 export function signedInBefore() {
   return recall("signed-in") === true;
 }
@@ -99,7 +99,7 @@ function forget() {
   if (user.get()) user.set(null);
 }
 
-/** Fetches the signed-in user; null when there is none. */
+/** Fetches the signed-in user; null if nobody is signed in. */
 export async function whoAmI(signal) {
   try {
     const me = await get("/api/users/me", { signal });
@@ -126,7 +126,7 @@ export async function signOut() {
   }
 }
 
-/** Uploads one file and reports progress from 0 to 1, with XMLHttpRequest because fetch cannot report it. */
+/** Uploads one file and reports progress from 0 to 1. Uses XMLHttpRequest because fetch cannot report upload progress. */
 export async function upload(file, { onProgress, signal }) {
   try {
     return await uploadOnce(file, onProgress, signal);

@@ -1,6 +1,6 @@
-// Follows the events of one analysis to its end, through lost connections, sleep, and restarts of the server. The
-// browser's EventSource resumes with Last-Event-ID; when it gives up, this module reconnects. Without an account
-// the events are the response to the request itself.
+// Follows the events of one analysis to its end, through lost connections, sleep, and server restarts. The
+// browser's EventSource resumes with Last-Event-ID; when it gives up, this module reconnects. Without an account,
+// the events arrive in the response to the request itself.
 import { call, get } from "./api.js";
 
 const NAMES = [
@@ -38,7 +38,8 @@ export function follow(id, { onEvent, onLine, onGone, signal }) {
     source.onerror = () => {
       if (signal.aborted) return;
       onLine?.(false);
-      // CONNECTING: the browser retries by itself. CLOSED: the response was not an event stream.
+      // CONNECTING means that the browser retries by itself; CLOSED means that the response was not an event
+      // stream.
       if (source.readyState === EventSource.CLOSED) askThenReopen();
     };
     for (const name of NAMES) source.addEventListener(name, (event) => receive(name, event));
@@ -52,7 +53,7 @@ export function follow(id, { onEvent, onLine, onGone, signal }) {
     onEvent(name, JSON.parse(event.data));
   }
 
-  // First an ordinary request: it renews an expired session, and tells a deleted analysis from a lost
+  // Sends an ordinary request first: it renews an expired session and distinguishes a deleted analysis from a lost
   // connection.
   function askThenReopen() {
     source.close();
@@ -88,7 +89,7 @@ export async function startHere(request, signal) {
   };
 }
 
-// Returns whether the run's last event was among them.
+// Reads events until the stream ends. Returns whether the run's final event was among them.
 async function readEvents(reader, onEvent) {
   let rest = "";
   for (;;) {

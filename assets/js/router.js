@@ -1,5 +1,5 @@
-// Shows the page for the address. Pages are loaded on demand; leaving one aborts its signal, so nothing it started
-// outlives it.
+// Shows the page for the current URL. Pages are loaded on demand; leaving a page aborts its signal, so that
+// nothing it started outlives it.
 import { signedInBefore, whoAmI } from "./api.js";
 import { announce, el, fill, link } from "./dom.js";
 import { user } from "./state.js";
@@ -9,8 +9,8 @@ import { mark } from "./shell/places.js";
 const analyze = () => import("./pages/analyze.js");
 const thread = () => import("./pages/thread.js");
 
-// Path, title, access, module. A last segment that starts with a colon is a parameter. Access is for "anyone", for a
-// "user", or in the offline "demo" for visitors too, which the page checks.
+// Path, title, access, and module. A last segment that starts with a colon is a parameter. Access is "anyone",
+// "user", or "demo"; the last admits visitors of the offline demo too, which the page itself checks.
 const TABLE = [
   ["/", "Quire", "anyone", () => (user.get() || signedInBefore() ? thread() : import("./pages/landing.js"))],
   ["/t/:id", "Thread", "user", thread],
@@ -35,21 +35,21 @@ const TABLE = [
 let leaving = new AbortController();
 let shown = "";
 
-/** Follows links and the back button, and shows the first page. */
+/** Handles links and the back button, and shows the first page. */
 export function start() {
   document.addEventListener("click", followLink);
   window.addEventListener("popstate", () => show());
   return show();
 }
 
-/** Navigates to an address of this application. Pages get it as an argument: they never import this module. */
+/** Navigates to an in-app URL. Passed to pages as an argument, so that they never import this module. */
 export function go(address, { replace = false } = {}) {
   if (replace) history.replaceState(null, "", address);
   else history.pushState(null, "", address);
   return show();
 }
 
-// Changes the address without leaving the page, for state that a reload or a link should restore.
+// Changes the URL without leaving the page, for state that a reload or a link should restore.
 function note(address) {
   history.replaceState(null, "", address);
   shown = location.pathname + location.search;
@@ -114,7 +114,7 @@ async function show() {
   }
 }
 
-// The page's data, if it does not depend on the user; otherwise null.
+// Loads the page's data in advance if it does not depend on the user; otherwise returns null.
 async function ahead(route, params, signal) {
   const page = await route.load();
   return page.early ? page.load(params, signal) : null;
@@ -125,8 +125,8 @@ function askToSignIn() {
   return go(`/login?next=${encodeURIComponent(next)}`, { replace: true });
 }
 
-// Screen readers and keyboards start at the new page's beginning, except on the first load, where the browser has
-// already placed them there.
+// Moves screen readers and the keyboard to the start of the new page, except on the first load, where the browser
+// has already done so.
 function arrive(main, title) {
   mark();
   const here = location.pathname + location.search;
@@ -135,7 +135,7 @@ function arrive(main, title) {
     window.scrollTo(0, 0);
     announce(title);
   }
-  // Redrawing the page has removed the focused element.
+  // The focused element was removed when the page was redrawn.
   else if (shown && document.activeElement === document.body) main.focus({ preventScroll: true });
   shown = here;
 }

@@ -1,5 +1,5 @@
-// Runs before the first paint, so that neither a stored theme nor the frame of a signed-in user flashes. A classic
-// script on purpose: modules run too late. Does nothing else.
+// Runs before the first paint, so that neither a stored theme nor a signed-in user's frame causes a flash. A
+// classic script on purpose, since modules run too late; it does nothing else.
 (function () {
   var root = document.documentElement;
   root.dataset.scripted = "";
@@ -9,6 +9,6 @@
     if (localStorage.getItem("quire.signed-in") === "true") root.dataset.rail = localStorage.getItem("quire.rail") === '"folded"' ? "folded" : "open";
     if (/^\/((t|projects)\/.+)?$/.test(location.pathname)) root.dataset.page = "thread";
   } catch (refused) {
-    // Storage can be forbidden; the system's theme then applies.
+    // Storage can be forbidden; the system theme then applies.
   }
 })();

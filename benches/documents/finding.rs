@@ -11,11 +11,11 @@ use crate::set::{self, Library, Quality};
 use crate::support::Folder;
 
 const SIZE: usize = 50 << 20;
-/// As the server takes a document in.
+/// Batch size in bytes, the same as the server uses for uploads.
 const BATCH: usize = 128 << 10;
 const DOCUMENT: usize = 1 << 20;
 
-/// The public questions, all of them.
+/// Measures search quality on all public questions.
 pub fn quality() {
     let folder = Folder::new("finding");
     let library = Library::new(&folder.0);
@@ -38,7 +38,8 @@ pub fn quality() {
     line("all", ours, plain);
 }
 
-/// 50 MB of real paragraphs, over and over, through cutter, terms and index into the store; then questions.
+/// Indexes 50 MB of real paragraphs, repeated as needed, through cutter, terms, index, and store; then searches
+/// them.
 pub fn speed() {
     let folder = Folder::new("indexing");
     let path = folder.0.join("quire.db");
@@ -92,7 +93,7 @@ pub fn speed() {
     );
 }
 
-/// One document of many pages, a batch at a time. Gives the bytes of its text.
+/// Indexes one document of many pages in batches. Returns the size of its text in bytes.
 fn put<'a>(
     store: &Store,
     document: &quire::domain::document::Document,

@@ -1,4 +1,4 @@
-//! Embeddings: passed through to the named provider, within every budget, and recorded like any call.
+//! Embeddings: passed through to the named provider, subject to every budget, and recorded like any other call.
 
 use super::completions::kind_of;
 use super::key_limits::{KeyLimitService, KeyReservation};
@@ -28,13 +28,13 @@ pub struct EmbeddingOutcome {
     pub tokens: u64,
     /// Cost in millionths of a dollar, if the price is known.
     pub cost: Option<MicroDollars>,
-    /// Whether the call is in the usage records. False when the store failed after the call.
+    /// Whether the call is in the usage records; false if the store failed after the call.
     pub is_recorded: bool,
     /// Fields of the request that were not sent to the provider.
     pub ignored: Vec<String>,
 }
 
-/// Use cases of embeddings.
+/// The embeddings use cases.
 #[derive(Clone, Copy)]
 pub struct EmbeddingService<'a> {
     pub(super) store: &'a Store,
@@ -44,11 +44,11 @@ pub struct EmbeddingService<'a> {
 }
 
 impl EmbeddingService<'_> {
-    /// Computes vectors for a caller's texts.
+    /// Computes embedding vectors for a caller's texts.
     ///
     /// # Errors
-    /// `Missing` when the model is unknown, `Forbidden` when the API key may not use it, `BudgetExceeded`
-    /// when a budget is too small or the price is unknown, and the provider's error.
+    /// `Missing` if the model is unknown; `Forbidden` if the API key may not use it; `BudgetExceeded` if a budget
+    /// is too small or the price is unknown; and the provider's error.
     pub async fn embed(
         &self,
         caller: &Caller,
@@ -78,7 +78,7 @@ impl EmbeddingService<'_> {
             ..CallBill::default()
         };
         let expected = usage::cost(&bill(guess, true), price);
-        // Released when the charge is recorded: two requests must not be granted the same money.
+        // Released once the charge is recorded, so that two requests are not granted the same money.
         let _granted = self.afford_vectors(caller, expected, guess, begun).await?;
         let mut ignored = embed::ignored(self.llm.kind_of(Some(user), &model.id), &asked);
         let result = self.llm.embed(Some(user), &model.id, asked).await;
@@ -109,7 +109,7 @@ impl EmbeddingService<'_> {
         let written = self.write_down(caller, charge).await;
         let embedded = result.map_err(call_failed)?;
         ignored.extend(embedded.left_out.iter().map(|name| shown(name)));
-        // The vectors are paid for: a failure to record the call must not withhold them.
+        // The vectors have been paid for, so a failure to record the call must not withhold them.
         let is_recorded = written.is_ok();
         if let Err(fault) = written {
             log::error("embeddings not recorded", &[("fault", &fault)]);
@@ -153,7 +153,7 @@ impl EmbeddingService<'_> {
         Ok((aside, grant))
     }
 
-    // No analysis has this id: the record has no parent.
+    // No analysis has this ID: the record has no parent.
     async fn write_down(&self, caller: &Caller, charge: CallCharge) -> Result<()> {
         let id = AnalysisId::new(charge.at, crypto::random_number()?);
         let user = caller.user.clone();

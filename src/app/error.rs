@@ -7,15 +7,15 @@ use std::time::Duration;
 /// The kinds of errors.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Kind {
-    /// The request cannot be parsed: invalid JSON, a missing file.
+    /// The request cannot be parsed, such as invalid JSON or a missing file.
     BadRequest,
     /// A field is invalid; `Error::fields` names it.
     BadInput,
     /// No credential, or an invalid one.
     SignInNeeded,
-    /// The caller is known but not allowed.
+    /// The caller is known but lacks permission.
     Forbidden,
-    /// The item does not exist, or belongs to another user.
+    /// The item does not exist or belongs to another user.
     Missing,
     /// The request conflicts with an existing item or state.
     Conflict,
@@ -29,20 +29,20 @@ pub enum Kind {
     BudgetExceeded,
     /// A provider failed.
     UpstreamFailed,
-    /// Temporarily unavailable: all members failed, shutdown, full queue.
+    /// Temporarily unavailable: all members failed, the server is shutting down, or a queue is full.
     Unavailable,
-    /// An internal error. The user sees a fixed sentence; the log has the rest.
+    /// An internal error. The user sees a fixed message; the log has the details.
     Internal,
 }
 
 /// An invalid field.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FieldError {
-    /// Path of the field: `["body", "parameters", "temperature"]`.
+    /// Path of the field, such as `["body", "parameters", "temperature"]`.
     pub location: Vec<String>,
     /// The problem, in lowercase.
     pub message: String,
-    /// The type of the problem, for programs: `missing`, `out_of_range`, `unknown_field`, `value_error`.
+    /// The machine-readable type of the problem: `missing`, `out_of_range`, `unknown_field`, or `value_error`.
     pub kind: &'static str,
 }
 
@@ -61,7 +61,7 @@ pub struct Error {
     pub fields: Vec<FieldError>,
     /// Time to wait before a retry, for `TooFast` and `Unavailable`.
     pub retry_after: Option<Duration>,
-    /// The provider's status of a failed call, where a client may receive it as the response's own: see
+    /// The provider's status for a failed call, if a client may receive it as the response's own: see
     /// [`CallError::passed_on_status`](crate::domain::chat::CallError::passed_on_status).
     pub upstream_status: Option<u16>,
 }
@@ -70,7 +70,7 @@ pub struct Error {
 pub type Result<T> = std::result::Result<T, Error>;
 
 impl Error {
-    /// An error with a message to send.
+    /// Creates an error with a message to send.
     pub fn new(kind: Kind, public: impl Into<String>) -> Self {
         Self {
             kind,
@@ -82,16 +82,16 @@ impl Error {
             upstream_status: None,
         }
     }
-    /// A missing item or another user's: the two must look the same.
+    /// Creates the error for an item that is missing or belongs to another user; the two must look the same.
     pub fn missing() -> Self {
         Self::new(Kind::Missing, "not found")
     }
-    /// A missing credential.
+    /// Creates the error for a missing credential.
     pub fn sign_in() -> Self {
         Self::new(Kind::SignInNeeded, "sign in first")
             .resolve("send an access token, an API key or the session cookie")
     }
-    /// One invalid field.
+    /// Creates the error for one invalid field.
     pub fn field(place: &[&str], kind: &'static str, message: impl Into<String>) -> Self {
         let message = message.into();
         let field = FieldError {
@@ -101,7 +101,7 @@ impl Error {
         };
         Self::fields(vec![field])
     }
-    /// Several invalid fields.
+    /// Creates the error for several invalid fields.
     pub fn fields(fields: Vec<FieldError>) -> Self {
         let public = fields
             .iter()
@@ -113,14 +113,14 @@ impl Error {
             ..Self::new(Kind::BadInput, public)
         }
     }
-    /// An internal error; `private` goes to the log.
+    /// Creates an internal error; `private` goes to the log.
     pub fn internal(private: impl fmt::Display) -> Self {
         Self {
             private: Some(private.to_string()),
             ..Self::new(Kind::Internal, "something went wrong on our side")
         }
     }
-    /// Adds what the user can do about it.
+    /// Adds what the user can do about the error.
     pub fn resolve(mut self, resolution: impl Into<String>) -> Self {
         self.resolution = resolution.into();
         self

@@ -1,5 +1,5 @@
-//! Tools for MCP clients: consult a panel, list patterns, search documents, look up an analysis. Every tool has a
-//! deadline, and a panel a budget; a run that no client waits for is stopped.
+//! MCP tools: consult a panel, list patterns, search documents, and look up an analysis. Every tool has a
+//! deadline, and a panel has a budget; a run that no client is waiting for is stopped.
 
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ pub use crate::wire::mcp::{McpMessage, read, refused};
 /// Maximum length of a message, in bytes.
 pub const MAX_BYTES: u64 = 4 << 20;
 
-/// Use cases of the MCP tools.
+/// The MCP use cases.
 #[derive(Clone, Copy)]
 pub struct Mcp<'a> {
     pub(super) analyses: Analyses<'a>,
@@ -30,7 +30,7 @@ pub struct Mcp<'a> {
 }
 
 impl Mcp<'_> {
-    /// Answers a message; none for a notification. Dropping the future stops what it started.
+    /// Answers a message; `None` for a notification. Dropping the future stops what it started.
     pub async fn answer(&self, caller: &Caller, text: &str) -> Option<Value> {
         match mcp::read(text) {
             Ok(McpMessage::Request { id, ask }) => {
@@ -183,7 +183,7 @@ impl Mcp<'_> {
     }
 }
 
-// A tool needs the scope of the part of the API that it uses.
+// Checks that the caller has the scope of the API area that a tool uses.
 fn opens(caller: &Caller, scope: KeyScope) -> Result<()> {
     if caller.key.as_ref().is_none_or(|key| key.opens(scope)) {
         return Ok(());
@@ -210,7 +210,7 @@ fn shown(analysis: &Analysis) -> Value {
     )
 }
 
-/// The public texts of an error, which a model can act on.
+/// The user-facing message of an error, which a model can act on.
 fn told(error: &Error) -> String {
     let mut text = error.public.clone();
     for field in &error.fields {

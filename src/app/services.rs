@@ -1,4 +1,4 @@
-//! The services: each is built from what it uses of the [`App`], and knows nothing else of it.
+//! The services: each is built from the parts of the [`App`] that it uses, and knows nothing else about it.
 
 use std::sync::Arc;
 
@@ -33,7 +33,7 @@ impl App {
         &self.accounts
     }
 
-    /// Documents: upload, read, search, delete.
+    /// Documents: upload, read, search, and delete.
     pub fn documents(&self) -> &DocumentService {
         &self.documents
     }
@@ -79,7 +79,7 @@ impl App {
         }
     }
 
-    /// Updates the LLM client's providers and lists of models.
+    /// Keeps the LLM client's providers and model lists up to date.
     pub fn discovery(&self) -> ProviderDiscovery<'_> {
         ProviderDiscovery {
             providers: self.providers(),
@@ -102,7 +102,7 @@ impl App {
         Recipes { store: &self.store }
     }
 
-    /// Analyses: start, follow, read, stop.
+    /// Analyses: start, follow, read, and stop.
     pub fn analyses(&self) -> Analyses<'_> {
         let limits = &self.config.limits;
         Analyses {
@@ -127,7 +127,7 @@ impl App {
         }
     }
 
-    /// Threads: list, search, change, delete, share.
+    /// Threads: list, search, change, delete, and share.
     pub fn threads(&self) -> Threads<'_> {
         Threads {
             store: &self.store,
@@ -181,7 +181,7 @@ impl App {
         }
     }
 
-    /// Health of the program.
+    /// Program health.
     pub fn health(&self) -> Health<'_> {
         let config = &self.config;
         Health {
@@ -202,7 +202,7 @@ impl App {
         }
     }
 
-    /// Experiments: finding the best setting.
+    /// Experiments: finding the best configuration.
     pub fn experiments(self: &Arc<Self>) -> Experiments<'_> {
         Experiments(self)
     }

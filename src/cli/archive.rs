@@ -1,5 +1,5 @@
-//! `quire export` and `quire import`: write everything a user owns to one file, and read it back elsewhere.
-//! Both work while a server runs on the data folder, and with a server elsewhere, for the account of the API key.
+//! `quire export` and `quire import`: write everything a user owns to one file, and read it back elsewhere. Both
+//! work while a server runs on the data folder, and on a remote server for the account of the API key.
 
 use std::io::IsTerminal as _;
 use std::path::Path;
@@ -50,7 +50,7 @@ pub(super) fn import(call: &CommandCall) -> Outcome {
     report(call, file, &rows(&counts))
 }
 
-/// The server that is named, if the account that is named has its API key.
+/// The server named on the command line, whose API key must belong to the named account.
 fn named(call: &CommandCall) -> Result<Option<RemoteSession>, CommandFailure> {
     let server = RemoteSession::named(call, &call.config()?)?;
     if let (Some(server), Some(email)) = (&server, call.value("user")) {

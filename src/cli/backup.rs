@@ -1,5 +1,5 @@
-//! `quire backup FILE|FOLDER` and `quire restore FILE`: write a verified copy of the database, or download one from a
-//! server, and restore one.
+//! `quire backup FILE|FOLDER` and `quire restore FILE`: write a verified copy of the database, or download one
+//! from a server, and restore a copy.
 
 use std::path::Path;
 
@@ -46,7 +46,7 @@ pub(super) fn run(call: &CommandCall) -> Outcome {
     ))
 }
 
-/// Downloads a copy, which the server verified.
+/// Downloads a copy that the server has verified.
 fn fetch(call: &CommandCall, server: &RemoteSession, file: &Path) -> Outcome {
     let bytes = download::to_file(server, "/api/admin/backup", file, call.has("replace"))?;
     match call.has("json") {

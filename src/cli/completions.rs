@@ -1,5 +1,5 @@
-//! `quire completions SHELL`: completion scripts of commands, actions, and options for bash, zsh, and fish,
-//! generated from the tables of commands and settings.
+//! `quire completions SHELL`: prints completion scripts for bash, zsh, and fish, generated from the tables of
+//! commands and settings.
 
 use super::args::CommandCall;
 use super::{COMMANDS, Command, Outcome, print, usage};

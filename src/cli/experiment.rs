@@ -1,5 +1,5 @@
-//! `quire experiment`: the search for the best setting, run from a file with a progress bar, here or on a server. Prints
-//! the estimate before spending anything.
+//! `quire experiment`: runs a search for the best setting from a file, with a progress bar, here or on a server.
+//! Prints the estimate before spending anything.
 
 use std::path::Path;
 
@@ -135,7 +135,7 @@ async fn conclude(call: &CommandCall, side: &ExperimentBackend, id: &str) -> Out
     }
 }
 
-/// The format that the end of a file's name names.
+/// The format that a file's extension means.
 fn format_of(path: &str) -> Result<&'static str, CommandFailure> {
     match path.rsplit_once('.').map_or("", |(_, ending)| ending) {
         "csv" => Ok("csv"),

@@ -1,9 +1,9 @@
-//! Replaces a running process without losing a connection: the old process passes its listening sockets to
-//! the new one (SCM_RIGHTS over a socket in the data folder), or systemd keeps them. Clients that connect
-//! meanwhile wait in the kernel's queue, which both processes share. Refuses processes of other users.
+//! Replaces a running process without losing a connection: the old process passes its listening sockets to the new
+//! one (SCM_RIGHTS over a socket in the data folder), or systemd keeps them. Clients that connect in the meantime
+//! wait in the kernel's queue, which both processes share. Refuses processes of other users.
 //!
-//! SO_REUSEPORT is not used: it gives each process a queue of its own, and connections that the old process
-//! has not accepted when it closes are reset.
+//! SO_REUSEPORT is not used: it gives each process its own queue, and connections that the old process has not
+//! accepted when it closes are reset.
 
 use std::fs;
 use std::io::{self, ErrorKind, IoSlice, IoSliceMut, Read as _, Write as _};
@@ -44,7 +44,7 @@ pub(super) fn inherited_listeners() -> io::Result<Vec<TcpListener>> {
     let mut sockets = Vec::new();
     for place in 0..passed.len() {
         if let Some(socket) = passed.take_tcp_listener(place)? {
-            // The copy is not inherited by the processes that read files.
+            // The copy is not inherited by the child processes that read files.
             sockets.push(TcpListener::from(socket.as_fd().try_clone_to_owned()?));
         }
     }
@@ -93,7 +93,7 @@ impl Handover {
 
     async fn hand_over(&self, mut heir: UnixStream) -> io::Result<i32> {
         let who = heir.peer_cred()?;
-        // The folder belongs to its owner alone, but its permissions can be changed.
+        // Normally only its owner can access the folder, but its permissions may have been changed.
         let owner = fs::metadata(&self.path)?.uid();
         if who.uid() != owner && who.uid() != 0 {
             return Err(io::Error::new(ErrorKind::PermissionDenied, "another user"));
@@ -160,14 +160,14 @@ impl Predecessor {
         });
         let sockets: Vec<_> = messages.flatten().map(TcpListener::from).collect();
         if word != HELLO || sockets.is_empty() {
-            // It has closed the connection, or speaks another protocol.
+            // The process has closed the connection, or speaks another protocol.
             let _ = line.read(&mut word);
             return Err(ErrorKind::InvalidData.into());
         }
         Ok(Self { line, sockets })
     }
 
-    /// Tells it to stop and to release the folder.
+    /// Tells the process to stop and to release the folder.
     ///
     /// # Errors
     /// When the process has closed the connection.

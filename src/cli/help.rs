@@ -48,7 +48,7 @@ pub(super) fn version(call: &CommandCall) -> Outcome {
     ))
 }
 
-/// Features of this binary beyond answering HTTP, for bug reports.
+/// Features of this binary besides serving HTTP, for bug reports.
 const FEATURES: &[&str] = &[
     concat!("SQLite (rusqlite ", env!("QUIRE_RUSQLITE"), ")"),
     "TLS (rustls)",
@@ -217,7 +217,7 @@ fn explain(command: &Command) -> String {
     text + "\nEvery setting is an option too: `quire help settings`."
 }
 
-/// Appends a line of prepared text; one that is too long continues below its last column of text.
+/// Appends a line of preformatted text; one that is too long continues below its last column of text.
 fn push_line(text: &mut String, line: &str) {
     if line.chars().count() <= WIDTH {
         text.push_str(line);
@@ -249,7 +249,7 @@ mod tests {
         for line in lines.chain(FIRST_EXAMPLES) {
             let call = line.rsplit(" | ").next().unwrap_or_default();
             let call = call.split(" > ").next().unwrap_or_default();
-            // Quoted words are one word; what it is does not matter here.
+            // Quoted text counts as one word; its content does not matter here.
             let parts: Vec<&str> = call.split('"').collect();
             let words = parts
                 .iter()

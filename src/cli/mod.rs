@@ -345,7 +345,7 @@ fn block_on<T>(
     runtime()?.block_on(script)
 }
 
-/// One thread is faster and smaller here than two; blocking work has threads of its own.
+/// A single-threaded runtime is faster and smaller here; blocking work has its own threads.
 fn runtime() -> Result<tokio::runtime::Runtime, CommandFailure> {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()

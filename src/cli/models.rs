@@ -1,4 +1,4 @@
-//! `quire models`: lists the available models, by asking every provider, or the server that QUIRE_SERVER names.
+//! `quire models`: lists the available models by querying every provider, or the server that QUIRE_SERVER names.
 
 use serde_json::{Value, json};
 

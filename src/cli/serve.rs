@@ -1,4 +1,4 @@
-//! `quire serve`: opens the app, binds the ports, serves until a signal, and shuts down in order.
+//! `quire serve`: opens the app, binds the ports, serves until a signal, and shuts down cleanly.
 
 use std::future::Future;
 use std::io::ErrorKind;
@@ -39,7 +39,7 @@ pub(super) fn run(call: &CommandCall) -> Outcome {
 }
 
 async fn serve(mut config: Config, takes_over: bool) -> Outcome {
-    // Before anything is opened: a signal during startup must not be lost.
+    // Must come first: a signal during startup must not be lost.
     let mut signals = Signals::new()?;
     for warning in &config.warnings {
         log::warn(warning, &[]);
@@ -56,7 +56,7 @@ async fn serve(mut config: Config, takes_over: bool) -> Outcome {
         None if takes_over => take_over(&config, tls.clone(), given).await?,
         None => return failed(in_use_message(&config)),
     };
-    // The pages are on the last listener.
+    // The pages are served by the last listener.
     let last = listeners.last().map(|one| one.listener.local_addr());
     if let Some(Ok(address)) = last {
         lock.note_address(&url(scheme(&config), address));
@@ -64,7 +64,7 @@ async fn serve(mut config: Config, takes_over: bool) -> Outcome {
     warn_of_loss(&config);
     let offer = handover_offer(&config, &listeners);
     if let Some(open) = reachable(&listeners) {
-        // A socket that was passed to us may be reachable by others although the settings say otherwise.
+        // A socket passed to us may be reachable from other machines even if the settings say otherwise.
         config.host = open;
     }
     let app = App::open_to_serve(config)?;
@@ -132,7 +132,7 @@ async fn stop_when_abandoned(app: &App, stop: &Notify) {
     std::future::pending().await
 }
 
-/// The error for a data folder in use, with the process that uses it.
+/// The error for a data folder in use, naming the process that uses it.
 fn in_use_message(config: &Config) -> String {
     let shown = config.data_dir.display();
     let who = folder::holder(&config.data_dir).map_or_else(String::new, |who| format!(" ({who})"));
@@ -142,8 +142,8 @@ fn in_use_message(config: &Config) -> String {
     )
 }
 
-/// Takes over from the process that holds the folder. It is asked to stop only when nothing in our own
-/// settings can fail any more.
+/// Takes over from the process that holds the folder. That process is told to stop only when nothing in our own
+/// settings can fail anymore.
 async fn take_over(
     config: &Config,
     tls: Option<Arc<CertificateResolver>>,
@@ -157,7 +157,7 @@ async fn take_over(
     })?;
     let wanted = [Some(config.port), config.ui_port].into_iter().flatten();
     let wanted = wanted.map(|port| SocketAddr::new(config.host, port));
-    // The new process may be set to listen elsewhere.
+    // The new process may be configured to listen elsewhere.
     let fits = |socket: &StdListener, wanted: SocketAddr| {
         let is = socket.local_addr().unwrap_or(wanted);
         is.ip() == wanted.ip() && (wanted.port() == 0 || is.port() == wanted.port())
@@ -173,7 +173,7 @@ async fn take_over(
     let (listeners, lines) = listeners(config, tls, open).await?;
     let told = before.tell_to_stop();
     told.or_else(|error| failed(format!("the previous process cannot be stopped: {error}")))?;
-    // Its own time to stop may be longer than ours.
+    // The other process's shutdown timeout may be longer than ours.
     let patience = config.limits.shutdown_timeout * 2 + Duration::from_secs(60);
     let begun = clock::instant();
     while begun.elapsed() < patience {
@@ -185,7 +185,7 @@ async fn take_over(
     failed(in_use_message(config))
 }
 
-/// The offer to hand over to a next process. Without it only the handover is impossible.
+/// The offer to hand over to a successor process. If it fails, only the handover is impossible.
 fn handover_offer(config: &Config, listeners: &[Listener]) -> Option<handover::Handover> {
     let sockets = listeners
         .iter()
@@ -220,7 +220,7 @@ async fn stop_when_relieved(
     std::future::pending().await
 }
 
-/// An address of these listeners that other machines can reach.
+/// The first address of these listeners that other machines can reach.
 fn reachable(listeners: &[Listener]) -> Option<IpAddr> {
     let address = |one: &Listener| one.listener.local_addr().ok();
     let mut all = listeners
@@ -236,7 +236,7 @@ async fn setup_lines(app: &App, listeners: &[Listener]) -> Result<Vec<String>, C
         return Ok(Vec::new());
     };
     let config = &app.config;
-    // The pages are on the last listener.
+    // The pages are served by the last listener.
     let address = listeners
         .last()
         .and_then(|one| one.listener.local_addr().ok());
@@ -336,7 +336,7 @@ async fn bind(
     bound.await.or_else(|error| failed(bind_error(wanted, &error)))
 }
 
-/// Why a port cannot be used, and what to do.
+/// The error for a port that cannot be used, and what to do.
 fn bind_error(wanted: SocketAddr, error: &std::io::Error) -> String {
     let port = wanted.port();
     match error.kind() {
@@ -374,7 +374,7 @@ impl Signals {
             int: listen(SignalKind::interrupt())?,
         })
     }
-    /// The first signal asks for an orderly stop, at a good moment if another process keeps the sockets;
+    /// The first signal requests an orderly stop, delayed to a good moment if another process keeps the sockets;
     /// the second one ends the wait.
     async fn wait_for_stop(&mut self, stop: &Notify, slowly: Option<&App>) {
         self.next().await;
@@ -411,7 +411,7 @@ fn certificate(config: &Config) -> Result<Option<Arc<CertificateResolver>>, Comm
 async fn watch_certificate(shown: Option<&CertificateResolver>) {
     /// Interval at which the files are checked.
     const PAUSE: Duration = Duration::from_secs(10);
-    // Without a certificate SIGHUP keeps its default meaning.
+    // Without a certificate, SIGHUP keeps its default meaning.
     let (Some(shown), Ok(mut told)) = (shown, signal(SignalKind::hangup())) else {
         return std::future::pending().await;
     };
@@ -435,12 +435,12 @@ async fn run_housekeeping(app: &Arc<App>) {
     const PAUSE: Duration = Duration::from_secs(10);
     /// Rounds between cleanups: one per hour.
     const CLEANUP_EVERY: u32 = 360;
-    /// Rounds between probes while a provider is unavailable: one per minute, because it may have started
-    /// after us.
+    /// Rounds between probes while a provider is unavailable: one per minute, because the provider may have
+    /// started after us.
     const PROBE_EVERY: u32 = 6;
     let mut round = 0_u32;
     app.discovery().probe().await;
-    // The first start has written the whole schema.
+    // The first start writes the whole schema, which fills the cache.
     report(app.free_cache()).await;
     system::release_memory();
     let (mut commits, mut is_freed) = (app.commits(), true);

@@ -1,4 +1,4 @@
-//! What `quire` prints about an installation: at the start of a server, and alone next to one that runs.
+//! What `quire` prints about an installation: when a server starts, or on its own while one is running.
 
 use super::local_address::{public_url, running_server};
 use super::local_session::{self, LocalSession};
@@ -47,7 +47,7 @@ fn print_lines(lines: &[String]) -> Outcome {
     lines.iter().try_for_each(super::print)
 }
 
-/// Two lines about an opened installation: where its data is, and which models are ready.
+/// Two lines about an opened installation: the location of its data, and the models that are ready.
 pub(super) fn about(app: &App) -> [String; 2] {
     let folder = &app.config.data_dir;
     let shown = std::path::absolute(folder).unwrap_or_else(|_| folder.clone());

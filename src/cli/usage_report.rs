@@ -1,5 +1,5 @@
-//! `quire usage`: tokens, calls, and cost per account from the store, also while the server runs, or from the server that
-//! QUIRE_SERVER names.
+//! `quire usage`: tokens, calls, and cost per account from the store, even while the server runs, or from the
+//! server that QUIRE_SERVER names.
 
 use serde_json::{Value, json};
 
@@ -17,7 +17,7 @@ const DAYS: i64 = 30;
 /// Maximum number of days shown; a longer list is unreadable.
 const MAX_DAYS: i64 = 3660;
 
-/// Prints one account's days, or the sums of all accounts.
+/// Prints one account's days, or the totals of all accounts.
 pub(super) fn run(call: &CommandCall) -> Outcome {
     call.at_most(0)?;
     let days = match call.value("days").map(str::parse::<i64>) {
@@ -70,7 +70,7 @@ pub(super) fn run(call: &CommandCall) -> Outcome {
     table.print("No usage in these days.")
 }
 
-/// The rows of a server: all accounts for an administrator, otherwise the days of the account of the API key.
+/// The rows from a server: all accounts for an administrator, otherwise the days of the API key's account.
 ///
 /// # Errors
 /// When the server refuses, or there is no such account.

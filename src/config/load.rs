@@ -1,5 +1,5 @@
-//! Merges the sources: defaults < file < `.env` < environment < flags. Returns raw texts with their source; `check`
-//! interprets them.
+//! Merges the sources: defaults < file < `.env` < environment < flags. Returns raw text with its source; `check`
+//! interprets it.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -9,16 +9,16 @@ use super::mistaken::meant_by;
 use super::options::{self, OptionRow};
 use crate::domain::closest::closest;
 
-/// The contents of all sources of settings.
+/// The contents of all setting sources.
 #[derive(Debug, Default, Clone)]
 pub struct ConfigLayers {
     /// Path and text of the file given with `--config`.
     pub file: Option<(String, String)>,
     /// Text of `.env` in the working directory.
     pub dotenv: Option<String>,
-    /// Names and values of the environment.
+    /// Names and values of environment variables.
     pub environment: Vec<(String, String)>,
-    /// Flags, by the name of their setting.
+    /// Flags, keyed by the name of their setting.
     pub flags: Vec<(String, String)>,
 }
 
@@ -77,7 +77,7 @@ pub(super) fn gather(layers: &ConfigLayers) -> GatheredValues {
         let pairs = all.dotenv(text);
         all.lay(&pairs, &ValueSource::DotEnv);
     }
-    // POSIX shells keep the path of their startup file in ENV; it is not meant for us.
+    // POSIX shells keep the path of their startup file in ENV, which is not meant for us.
     let environment: Vec<_> = layers
         .environment
         .iter()
@@ -157,8 +157,8 @@ impl GatheredValues {
         }
     }
 
-    /// Returns the value under the main name, else under the first alias that is set. An empty value counts as
-    /// unset: environment templates use it to omit a setting.
+    /// Returns the value under the main name, or else under the first alias that is set. An empty value counts as
+    /// unset, because environment templates use it to omit a setting.
     fn pick(&mut self, row: &OptionRow, pairs: &[(String, String)]) -> Option<(String, String)> {
         let mut found: Option<(String, String)> = None;
         for name in std::iter::once(&row.name).chain(row.aliases) {

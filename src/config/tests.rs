@@ -1,4 +1,4 @@
-//! Settings as people write them, and the resulting configuration.
+//! Settings as users write them, and the resulting configuration.
 
 use super::*;
 

@@ -39,8 +39,8 @@ pub fn passages(pages: &[PageText]) -> Vec<Passage> {
     pages.iter().flat_map(|page| cutter.page(page)).collect()
 }
 
-/// Incremental splitter for a document that arrives page by page. Numbers passages across pages and carries
-/// the current section heading over page boundaries.
+/// Incremental splitter for a document that arrives page by page. Numbers passages across pages and carries the
+/// current section heading across page boundaries.
 #[derive(Debug, Default)]
 pub struct PassageSplitter {
     ordinal: usize,
@@ -108,8 +108,8 @@ impl PassageSplitter {
     }
 }
 
-/// Counts words: runs of non-space characters that contain a letter or digit, and each ideograph, since
-/// Chinese and Japanese put no spaces between words.
+/// Counts words: runs of non-space characters that contain a letter or digit. Each ideograph counts as a word,
+/// since Chinese and Japanese put no spaces between words.
 pub fn count_words(text: &str) -> u64 {
     let (mut words, mut inside) = (0, false);
     for character in text.chars() {

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::id::KeyId;
 use super::money::MicroDollars;
 
-/// Number of deleted API keys as a sentence, without the period.
+/// Formats the number of deleted API keys as a sentence, without the period.
 pub fn keys_deleted(count: usize) -> String {
     match count {
         1 => "1 API key is deleted".to_owned(),
@@ -13,7 +13,7 @@ pub fn keys_deleted(count: usize) -> String {
     }
 }
 
-/// A part of the API that a key can open.
+/// A part of the API to which a key can give access.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum KeyScope {
@@ -31,7 +31,7 @@ pub enum KeyScope {
     Export,
 }
 
-/// Paths of the documents API; half of them are the predecessor's.
+/// Paths of the documents API; half of them come from the predecessor.
 const DOCUMENTS: &[&str] = &[
     "/api/documents",
     "/api/search",
@@ -98,10 +98,10 @@ impl KeyScope {
     }
 }
 
-/// Limits of a key besides its scopes. The default has no limits.
+/// Limits of a key in addition to its scopes. The default has no limits.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct KeyLimits {
-    /// Permitted model ids, or id prefixes followed by `*`; empty permits all models.
+    /// Permitted model IDs, or ID prefixes followed by `*`; empty permits all models.
     pub models: Vec<String>,
     /// Maximum cost per UTC day.
     pub day_cost: Option<MicroDollars>,
@@ -128,7 +128,7 @@ impl KeyLimits {
 /// The API key of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PresentedKey {
-    /// Id of the key.
+    /// ID of the key.
     pub id: KeyId,
     /// Scopes of the key; empty means `KeyScope::DEFAULT`.
     pub scopes: Vec<KeyScope>,

@@ -41,12 +41,12 @@ impl CallEnd {
     }
 }
 
-/// Usage and cost of one call, at the price of that time.
+/// Usage and cost of one call, at the price at that time.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CallCharge {
     /// Stage and member of the call.
     pub call: CallId,
-    /// Full model id.
+    /// Full model ID.
     pub model: String,
     /// Start time.
     pub at: Timestamp,
@@ -101,7 +101,7 @@ pub fn with_margin(reserved: u64) -> u64 {
     reserved.saturating_add(reserved.saturating_mul(MARGIN_PERCENT) / 100)
 }
 
-/// Spending limits of one user; none where there is no limit. Days and months are in UTC.
+/// Spending limits of one user; an absent limit does not apply. Days and months are in UTC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct UserLimits {
@@ -141,7 +141,7 @@ pub struct UsageAmount {
 }
 
 impl UsageAmount {
-    /// Sum of both.
+    /// Sum of both amounts.
     pub fn plus(self, other: Self) -> Self {
         Self {
             cost: self.cost.plus(other.cost),
@@ -160,9 +160,9 @@ impl UsageAmount {
 /// Usage of one user so far.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 pub struct UserSpending {
-    /// Since midnight UTC.
+    /// Usage since midnight UTC.
     pub day: UsageAmount,
-    /// Since the first of the month.
+    /// Usage since the first of the month.
     pub month: UsageAmount,
 }
 
@@ -196,7 +196,7 @@ pub struct LimitExceeded {
     pub resets_at: Option<Timestamp>,
 }
 
-/// Checks whether `wanted` fits within the limits, in addition to what is spent and reserved.
+/// Checks whether `wanted` fits within the limits, in addition to the amounts spent and reserved.
 ///
 /// # Errors
 /// Returns the first limit that would be exceeded.
@@ -243,7 +243,7 @@ pub fn allow(
             _ => (dollars(reserved.cost), dollars(wanted.cost)),
         };
         let used = spent.saturating_add(reserved);
-        // A request that uses none of a kind is not blocked by its limit.
+        // A request that uses none of a kind is not blocked by that kind's limit.
         if wanted > 0 && used.saturating_add(wanted) > limit {
             return Err(LimitExceeded {
                 which,
@@ -352,7 +352,7 @@ impl fmt::Display for LimitExceeded {
     }
 }
 
-// At least whole cents, and as many more digits as needed.
+// Formats dollars with at least whole cents, and as many more digits as needed.
 fn dollars(micro: u64) -> String {
     let text = format!("{}.{:06}", micro / 1_000_000, micro % 1_000_000);
     let cents = text.len() - 4;

@@ -1,4 +1,4 @@
-//! Stores a run's events and publishes them only after that: an event that a client has seen still exists after a
+//! Stores a run's events, and publishes them only after that: an event that a client has seen still exists after a
 //! crash, under the same number. Deltas are merged before they are written.
 
 mod delta_merge;
@@ -45,10 +45,10 @@ pub(super) struct Journal {
     charges: Vec<CallCharge>,
     cacheable: Vec<AnswerToKeep>,
     hits: Vec<CacheHit>,
-    /// Size limit to enforce with the next write, in bytes, when a cache check is due.
+    /// Size limit to enforce with the next write, in bytes, if a cache check is due.
     purge: Option<u64>,
     is_started: bool,
-    /// Texts that have started: stage and model; both empty for the synthesis.
+    /// Texts that have started, as stage and model; both are empty for the synthesis.
     open_texts: HashSet<(String, String)>,
     urgent: bool,
     /// Stage durations in ms, by name.
@@ -56,7 +56,7 @@ pub(super) struct Journal {
     is_awaited: bool,
     /// Set for a relayed call, whose events are not stored.
     relay: Option<RelayAudience>,
-    /// Batches not in the store yet: the one being written and, of an awaited run, those that failed.
+    /// Batches that are not in the store yet: the one being written and, for an awaited run, those that failed.
     pending: Vec<Arc<JournalBatch>>,
     /// When to retry after a failed write.
     retry_at: Option<Instant>,
@@ -94,18 +94,18 @@ impl Journal {
         }
     }
 
-    /// Marks the run as awaited by a connection: its events are then published even if they cannot be stored.
+    /// Marks the run as awaited by a connection, so that its events are published even if they cannot be stored.
     pub fn awaited(self, is_awaited: bool) -> Self {
         Self { is_awaited, ..self }
     }
 
-    /// Whether everything up to the last flush is stored. The usage of a relayed call is recorded when the call
-    /// ends.
+    /// Whether everything up to the last flush has been stored. The usage of a relayed call is recorded when the
+    /// call ends.
     pub fn is_stored(&self) -> bool {
         self.pending.is_empty() && (self.relay.is_none() || self.charges.is_empty())
     }
 
-    /// Returns what the store lacks of a finished run.
+    /// Returns the data of a finished run that is not in the store.
     pub fn unstored(&self) -> Option<Unstored> {
         let last = self.pending.last()?;
         let found = last.outcome.as_ref().and_then(|(_, found)| found.clone());
@@ -118,7 +118,7 @@ impl Journal {
         })
     }
 
-    /// Tries once to store what is left. Returns whether it succeeded.
+    /// Makes one attempt to store what is left. Returns whether it succeeded.
     pub async fn store_rest(&mut self) -> bool {
         self.store_pending(&[]).await.is_ok()
     }
@@ -134,7 +134,7 @@ impl Journal {
         if self.relay.is_none() {
             self.mark(&event);
         }
-        // Merges only with directly preceding text: a restarted member begins a new text.
+        // Merges only with directly preceding text, because a restarted member begins a new text.
         let growing = self
             .events
             .iter_mut()
@@ -166,7 +166,7 @@ impl Journal {
         }
     }
 
-    /// Whether a text has started since the last flush: readers should see it without delay.
+    /// Whether a text has started since the last flush, so that readers should see it without delay.
     pub fn is_urgent(&self) -> bool {
         self.urgent
     }
@@ -175,7 +175,7 @@ impl Journal {
         self.kept.push(answer);
     }
 
-    /// Adds charges, stored in the same transaction as the results of their calls.
+    /// Adds charges, which are stored in the same transaction as the results of their calls.
     pub fn charge(&mut self, charges: Vec<CallCharge>) {
         partial_bills::add(&mut self.kept, &charges);
         self.charges.extend(charges);
@@ -220,8 +220,8 @@ impl Journal {
     /// Stores everything buffered in one transaction, then publishes it.
     ///
     /// # Errors
-    /// When the store fails after all retries. An awaited run continues unstored instead, unless the analysis was
-    /// deleted or is already over ([`StoreError::Missing`], [`StoreError::Conflict`]).
+    /// Returns an error if the store fails after all retries. An awaited run continues unstored instead, unless
+    /// the analysis was deleted or is already over ([`StoreError::Missing`], [`StoreError::Conflict`]).
     pub async fn flush(&mut self, now: Timestamp) -> Result<(), StoreError> {
         if self.is_relayed() {
             self.pass_on();
@@ -230,10 +230,10 @@ impl Journal {
         self.write(now, None).await
     }
 
-    /// Flushes and stores the run's end in the same transaction.
+    /// Flushes, and stores the end of the run in the same transaction.
     ///
     /// # Errors
-    /// As [`Journal::flush`].
+    /// Same as [`Journal::flush`].
     pub async fn finish(
         &mut self,
         now: Timestamp,
@@ -256,7 +256,7 @@ impl Journal {
         }
         self.urgent = false;
         let ends = outcome.is_some();
-        // Callers that wait for the same call continue after this attempt, successful or not.
+        // Callers that wait for the same call continue after this attempt, whether or not it succeeds.
         let _seats: Vec<LeaderGuard> = (self.cacheable.iter_mut())
             .filter_map(|keeping| keeping.seat.take())
             .collect();
@@ -289,7 +289,7 @@ impl Journal {
         Ok(())
     }
 
-    /// Stores all pending batches in one transaction; retries after each of these pauses.
+    /// Stores all pending batches in one transaction, retrying after each of these pauses.
     async fn store_pending(&mut self, pauses: &[Duration]) -> Result<(), StoreError> {
         let mut pauses = pauses.iter();
         loop {
@@ -297,9 +297,10 @@ impl Journal {
             let all = move |db: &Writer| batches.iter().try_for_each(|batch| batch.store(db));
             match self.store.write(all).await {
                 Ok(()) => break,
-                // Deleted meanwhile, or already over: a retry changes nothing.
+                // Deleted in the meantime, or already over: a retry would change nothing.
                 Err(fault @ (StoreError::Missing | StoreError::Conflict(_))) => return Err(fault),
-                // A full disk may be cleared, a busy one freed: the answers are paid for, so retry.
+                // A full disk may be cleaned up and a busy one may recover; the answers have been paid for, so
+                // retry.
                 Err(fault) => match pauses.next() {
                     Some(pause) => tokio::time::sleep(*pause).await,
                     None => return Err(fault),
@@ -348,7 +349,7 @@ impl Journal {
     }
 }
 
-/// Pauses between attempts to store a batch: half a minute in all.
+/// Pauses between attempts to store a batch: half a minute in total.
 const PAUSES: [Duration; 5] = [
     Duration::from_millis(200),
     Duration::from_secs(1),
@@ -356,7 +357,7 @@ const PAUSES: [Duration; 5] = [
     Duration::from_secs(10),
     Duration::from_secs(15),
 ];
-/// Number of these pauses used when a connection waits for the run.
+/// Number of these pauses to use if a connection waits for the run.
 const AWAITED: usize = 2;
 /// Interval between attempts of a run that continues unstored.
 const RETRY: Duration = Duration::from_secs(5);
@@ -366,7 +367,7 @@ pub(super) struct AnswerToKeep {
     pub key: String,
     pub kept: cached_answers::CachedAnswer,
     pub ttl: Duration,
-    /// Held until stored; other callers wait for its drop.
+    /// Held until the answer is stored; other callers wait for it to be dropped.
     pub seat: Option<LeaderGuard>,
 }
 
@@ -381,7 +382,7 @@ struct CacheHit {
 /// How a run ended, and the findings and citations of its answers.
 type Ended = (PatternOutcome, Option<(Findings, Option<Citations>)>);
 
-/// Everything stored in one transaction.
+/// Everything to be stored in one transaction.
 pub(super) struct JournalBatch {
     id: AnalysisId,
     user: Option<UserId>,
@@ -401,7 +402,7 @@ impl JournalBatch {
     /// Writes the batch, within the caller's transaction.
     ///
     /// # Errors
-    /// When the database cannot be written.
+    /// Returns an error if the database cannot be written.
     pub fn store(&self, db: &Writer) -> Result<(), StoreError> {
         let (id, now) = (&self.id, self.now);
         if self.first {
@@ -446,7 +447,7 @@ impl JournalBatch {
     }
 }
 
-// None when no documents were given.
+// `None` if no documents were provided.
 fn citations(
     db: &Reader,
     user: &UserId,
@@ -473,7 +474,7 @@ fn citations(
         text: &answer.text,
     });
     let mut page = |id: &DocumentId, number: u32| {
-        // Treat an unreadable page as missing: nothing is called verified then.
+        // Treat an unreadable page as missing, so that nothing is reported as verified.
         let found = documents::page_of(db, user, id, number).ok().flatten();
         found.map(|page| citation::CitedPage {
             text: page.text,

@@ -45,22 +45,22 @@ use settlement::UsageRecorder;
 use stream_limits::StreamSlots;
 pub use stream_limits::{StreamLimits, StreamPermit};
 
-/// Engine settings.
+/// The engine settings.
 #[derive(Debug, Clone)]
 pub struct EngineSettings {
-    /// Runs in progress at once; more wait for a slot.
+    /// Maximum number of concurrent runs; others wait for a slot.
     pub max_runs: usize,
-    /// Relayed calls at once; more are refused.
+    /// Limits on concurrent relayed calls; calls beyond them are refused.
     pub streams: StreamLimits,
     /// Cache limits.
     pub cache: CacheLimits,
-    /// Default usage limits of users without their own.
+    /// Default usage limits of users who have none of their own.
     pub limits: UserLimits,
 }
 
-/// Runs that may wait for a slot.
+/// Maximum number of runs that may wait for a slot.
 const MAX_WAITING: usize = 64;
-/// Runs of one user, active and waiting; all users without an account count as one.
+/// Maximum number of active and waiting runs per user; all users without an account count as one.
 const MAX_RUNS_PER_USER: usize = 24;
 
 /// Owns all active runs.
@@ -87,7 +87,7 @@ pub(crate) struct EngineShared {
     jobs: AtomicUsize,
 }
 
-/// Number of newest stored answers compared with a call to explain a cache miss.
+/// Number of most recent cached answers compared with a call to explain a cache miss.
 const MAX_COMPARED_ANSWERS: u32 = 500;
 
 fn nearest(fields: &CanonicalFields, kept: &[BTreeMap<String, String>]) -> CacheMiss {
@@ -100,15 +100,15 @@ fn nearest(fields: &CanonicalFields, kept: &[BTreeMap<String, String>]) -> Cache
 pub struct RunSpec {
     /// ID of the analysis, stored before the run starts.
     pub id: AnalysisId,
-    /// The user: bounds the cache and is charged for the usage.
+    /// The user, who determines the cache scope and is charged for the usage.
     pub user: Option<UserId>,
-    /// State machine, new or restored.
+    /// The state machine, new or restored.
     pub machine: StagedRun,
-    /// The API key of the request; usage is counted for it too.
+    /// The API key of the request, for which usage is counted too.
     pub key: Option<KeyId>,
-    /// Reservation in that key's budget, if it has one.
+    /// The reservation in that key's budget, if it has one.
     pub funds: Option<Box<dyn KeyFunds>>,
-    /// Cache use, as planned.
+    /// Cache mode, as planned.
     pub cache: CacheUse,
     /// Maximum age of a cached answer.
     pub cache_age: Option<Duration>,
@@ -118,14 +118,14 @@ pub struct RunSpec {
     pub terms: RunTerms,
     /// Sequence number of the last stored event; 0 for a new run.
     pub last_event: u64,
-    /// Calls of an earlier run of the same user with their answers; not made again.
+    /// Calls from an earlier run of the same user, with their answers; they are not made again.
     pub known: Vec<(ModelRequest, Answer)>,
-    /// Started by a background job: no user waits for it.
+    /// Whether a background job started the run, so that no user is waiting for it.
     pub background: bool,
-    /// A connection waits for the answer, which is delivered even if it cannot be stored. Other runs stop unstored
-    /// and resume at the next start.
+    /// Whether a connection waits for the answer, which is then delivered even if it cannot be stored. Other runs
+    /// stop if they cannot be stored, and resume at the next start.
     pub is_awaited: bool,
-    /// Set by [`Engine::relay`]: it is a relayed call, not an analysis.
+    /// Set by [`Engine::relay`]: the run is a relayed call, not an analysis.
     pub relay: Option<RelayAudience>,
 }
 
@@ -143,7 +143,7 @@ pub enum RunRefused {
 /// Why a run was not started.
 #[derive(Debug)]
 pub enum NotStarted {
-    /// Refused.
+    /// The run was refused.
     Refused(RunRefused),
     /// The run could not be stored.
     Store(StoreError),
@@ -163,8 +163,8 @@ struct RunningRun {
     is_relayed: bool,
 }
 
-/// A run's entry in `runs`, removed however its task ends, even by a panic: callers that wait for the run or for
-/// the engine to drain must not wait forever.
+/// A run's entry in `runs`, removed however its task ends, even by a panic, so that callers waiting for the run or
+/// for the engine to drain do not wait forever.
 struct RunPermit {
     shared: Arc<EngineShared>,
     id: AnalysisId,
@@ -203,11 +203,11 @@ impl Engine {
         }
     }
 
-    /// Starts a run: stores it with `insert` and drives it, both in its own task that no connection owns. A stored
-    /// run is always driven and a refused one never stored, even if the caller goes away.
+    /// Starts a run: stores it with `insert` and drives it, both in a separate task that no connection owns. A
+    /// stored run is always driven and a refused one never stored, even if the caller goes away.
     ///
     /// # Errors
-    /// [`NotStarted`] when the run is refused or cannot be stored.
+    /// [`NotStarted`] if the run is refused or cannot be stored.
     pub async fn start(&self, run: RunSpec, insert: Insert) -> Result<Finished, NotStarted> {
         let hub = self.reserve_slot(&run).map_err(NotStarted::Refused)?;
         let (tell, stored) = oneshot::channel();
@@ -219,7 +219,7 @@ impl Engine {
         }
     }
 
-    /// Resumes a run that was stored before the last restart; the queue limit does not apply.
+    /// Resumes a run that was stored before the last restart. The queue limit does not apply.
     pub fn resume(&self, run: RunSpec) -> Finished {
         let hub = Arc::new(RunChannel::new(run.last_event));
         let entry = RunningRun::of(&run, &hub);
@@ -253,7 +253,7 @@ impl Engine {
             hub: hub.clone(),
             _place: stream,
         };
-        // `runs` tracks this task: `drain` waits until its entry is gone.
+        // `runs` tracks this task; `drain` waits until its entry is gone.
         tokio::spawn(async move {
             if let Some((insert, tell)) = first {
                 let stored = shared.store.write(insert).await;
@@ -271,7 +271,7 @@ impl Engine {
             });
             let Some(rest) = rest else {
                 drop(place);
-                // Nobody may be waiting: an asynchronous run has no receiver.
+                // Nobody may be waiting, because an asynchronous run has no receiver.
                 let _ = tell.send(ended);
                 return;
             };
@@ -282,26 +282,26 @@ impl Engine {
         Finished(finished)
     }
 
-    /// Cancels a run. Returns false when it is not active here.
+    /// Cancels a run. Returns false if it is not active here.
     pub fn cancel(&self, id: &AnalysisId, reason: &str) -> bool {
         let found = self.shared.running().get(id).cloned();
         found.map(|run| run.channel.cancel(reason)).is_some()
     }
 
-    /// Finishes a run early: its answer is written from the answers so far. Returns false when it is not active
+    /// Finishes a run early: its answer is written from the answers so far. Returns false if it is not active
     /// here.
     pub fn finish_early(&self, id: &AnalysisId) -> bool {
         let found = self.shared.running().get(id).cloned();
         found.map(|run| run.channel.request_finish_early()).is_some()
     }
 
-    /// Skips a model in a run. Returns false when it is not active here.
+    /// Skips a model in a run. Returns false if it is not active here.
     pub fn skip_model(&self, id: &AnalysisId, model: &str) -> bool {
         let found = self.shared.running().get(id).cloned();
         found.map(|run| run.channel.request_skip(model)).is_some()
     }
 
-    /// Waits until a run has started since the last call. For one caller at a time.
+    /// Waits until a run has started since the last call. Supports one waiter at a time.
     pub async fn wait_for_run(&self) {
         self.shared.arrived.notified().await;
     }
@@ -324,10 +324,10 @@ impl Engine {
         }
     }
 
-    /// Returns, for each call, its cache key and why it was not in the cache before `before`.
+    /// Returns each call's cache key and why it was not in the cache before `before`.
     ///
     /// # Errors
-    /// When the store cannot be read.
+    /// Returns an error if the store cannot be read.
     pub async fn misses(
         &self,
         user: &UserId,
@@ -345,7 +345,7 @@ impl Engine {
         Ok(misses)
     }
 
-    /// Follows a run's events after the given sequence number, stored ones first.
+    /// Follows a run's events after the given sequence number, starting with stored ones.
     pub fn watch(&self, id: AnalysisId, after: u64) -> RunWatch {
         let found = self.shared.running().get(&id).cloned();
         RunWatch::new(
@@ -359,7 +359,7 @@ impl Engine {
     /// Returns a user's budget status, including reservations of active runs.
     ///
     /// # Errors
-    /// When the store cannot be read.
+    /// Returns an error if the store cannot be read.
     pub async fn budget_status(&self, user: &UserId) -> Result<BudgetStanding, StoreError> {
         self.shared.reservations.status(user).await
     }
@@ -367,7 +367,7 @@ impl Engine {
     /// Reserves an amount for something other than a run.
     ///
     /// # Errors
-    /// When a budget has no room for it, with the reason.
+    /// The reason, if a budget has no room for it.
     pub async fn reserve(
         &self,
         user: &UserId,
@@ -376,7 +376,7 @@ impl Engine {
         ReservedAmount::of(self.shared.reservations.clone(), user, amount).await
     }
 
-    /// Number of active and waiting runs.
+    /// Returns the number of active and waiting runs.
     pub fn count(&self) -> usize {
         self.shared.running().len()
     }
@@ -415,7 +415,7 @@ impl Engine {
         for hub in hubs {
             hub.checkpoint();
         }
-        // A checkpoint is one write; the timeout guards against a hanging disk.
+        // A checkpoint is a single write; the timeout guards against a hanging disk.
         let _ = tokio::time::timeout(Duration::from_secs(2), async {
             loop {
                 let left = self.shared.left.notified();
@@ -441,7 +441,7 @@ impl RunningRun {
 }
 
 impl EngineShared {
-    /// Whether one more run of a person may be taken. Relayed calls have limits of their own.
+    /// Checks whether one more run of a user may be accepted. Relayed calls have separate limits.
     fn check_room(
         &self,
         running: &RunMap,
@@ -466,7 +466,7 @@ impl EngineShared {
         self.running().is_empty() && self.jobs.load(Ordering::Relaxed) == 0
     }
     fn running(&self) -> std::sync::MutexGuard<'_, RunMap> {
-        // No code panics while it holds the lock; if it did, the map would still be consistent.
+        // No code panics while holding the lock; if it did, the map would still be consistent.
         self.runs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

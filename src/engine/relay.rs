@@ -1,5 +1,5 @@
-//! Relayed calls: a program's call of a single model, driven like a run but never stored as one. Nothing waits for
-//! the database: usage is recorded after the call, in batches.
+//! Relayed calls: an API client's call to a single model, driven like a run but never stored as one. Nothing waits
+//! for the database: usage is recorded after the call, in batches.
 
 use std::sync::Arc;
 
@@ -23,13 +23,13 @@ impl Engine {
     /// Reserves slots for the relayed calls of one request.
     ///
     /// # Errors
-    /// When there are not as many, or the server is shutting down.
+    /// Returns an error if there are not enough free slots or the server is shutting down.
     pub fn stream_places(&self, user: &UserId, count: usize) -> Result<StreamPermit, RunRefused> {
         self.shared.streams.take(user, count)
     }
 
-    /// Starts a relayed call in its own task. `place` is held until the call has ended; a request with several calls
-    /// holds their places itself.
+    /// Starts a relayed call in a separate task. `place` is held until the call has ended; a request with several
+    /// calls holds their slots itself.
     pub fn relay(
         &self,
         run: RunSpec,
@@ -57,22 +57,22 @@ impl Engine {
         self.shared.settlement.write_all().await;
     }
 
-    /// Whether a user has no budget. Remembered for two seconds.
+    /// Whether a user has no budget. Cached for two seconds.
     ///
     /// # Errors
-    /// When the store cannot be read.
+    /// Returns an error if the store cannot be read.
     pub async fn is_unlimited(&self, user: &UserId) -> Result<bool, StoreError> {
         self.shared.reservations.is_unlimited(user).await
     }
 
-    /// Forgets who has no budget, because budgets have changed.
+    /// Clears the cache of users without a budget, because budgets have changed.
     pub fn budgets_changed(&self) {
         self.shared.reservations.budgets_changed();
     }
 }
 
 impl EngineShared {
-    /// Hands a call that has ended over to be recorded.
+    /// Hands over a finished call to be recorded.
     pub(super) fn settle(&self, call: Option<SettledCall>) {
         if let Some(call) = call {
             self.settlement.add(call);

@@ -1,6 +1,6 @@
 //! Publishes a run's events to watchers. The store is authoritative; the channel keeps the newest events in
-//! memory, so that a watcher that keeps up never reads the store. One channel per run, one waker per watcher. A
-//! relayed call has one watcher and no store: it keeps what the watcher has not taken.
+//! memory, so that a watcher that keeps up never reads the store. There is one channel per run, and one waker per
+//! watcher. A relayed call has one watcher and no store: its channel keeps what the watcher has not taken yet.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,24 +12,24 @@ use crate::domain::id::AnalysisId;
 use crate::store::events::{self, StoredEvent};
 use crate::store::{Store, StoreError};
 
-/// Bytes of events a hub keeps in memory; watchers further behind re-read the store.
+/// Bytes of events that a channel keeps in memory; watchers that are further behind read the store again.
 const KEPT_BYTES: usize = 128 * 1024;
-/// Limit on queued requests to skip a model.
+/// Maximum number of queued requests to skip a model.
 const MAX_QUEUED_SKIPS: usize = 64;
-/// Events read from the store at once.
+/// Number of events read from the store at once.
 const PAGE: u32 = 200;
 
 /// An event on its way to watchers.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PublishedEvent {
-    /// As the store has it.
+    /// The event as stored.
     pub stored: StoredEvent,
-    /// As the engine made it; none when it was read back from the store.
+    /// The event as created by the engine; `None` if it was read back from the store.
     pub event: Option<RunEvent>,
 }
 
 impl PublishedEvent {
-    /// The part of the event that a client's stream shows.
+    /// Returns the part of the event that a client's stream shows.
     pub fn delta(&self) -> Option<StreamDelta<'_>> {
         match &self.event {
             Some(event) => StreamDelta::of(event),
@@ -56,23 +56,23 @@ impl PublishedEvent {
     }
 }
 
-/// Who follows a relayed call.
+/// The audience of a relayed call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RelayAudience {
-    /// One client, which receives the answer as it arrives and applies backpressure to the call.
+    /// A single client, which receives the answer as it arrives and applies backpressure to the call.
     Watcher,
-    /// Nobody: the answer is returned as a whole.
+    /// No one: the answer is returned as a whole.
     Nobody,
 }
 
-/// Live channel of one run: events out, commands in.
+/// The live channel of a run: events out, commands in.
 pub(super) struct RunChannel {
     state: Mutex<ChannelState>,
-    /// Wakes watchers on new events or the end.
+    /// Wakes watchers on new events or at the end.
     changed: Notify,
-    /// Wakes the driver on commands.
+    /// Wakes the runner on commands.
     wanted: Notify,
-    /// Wakes the driver of a relayed call when its watcher has taken events.
+    /// Wakes the runner of a relayed call when its watcher has taken events.
     taken: Notify,
     is_relayed: bool,
 }
@@ -83,7 +83,7 @@ struct ChannelState {
     last: u64,
     over: bool,
     command: Option<RunCommand>,
-    /// Models to skip, queued for the driver; at most [`LEAVING`].
+    /// Models to skip, queued for the runner; at most [`LEAVING`].
     leaving: Vec<String>,
 }
 
@@ -119,7 +119,7 @@ impl RunChannel {
         }
     }
 
-    /// A channel of a relayed call.
+    /// Creates the channel of a relayed call.
     pub fn relayed() -> Self {
         Self {
             is_relayed: true,
@@ -146,8 +146,8 @@ impl RunChannel {
         self.show(events, true);
     }
 
-    /// Publishes events that the store could not take. From then on nothing is dropped from memory until the store
-    /// works again, because watchers could not re-read it.
+    /// Publishes events that the store could not accept. From then on, nothing is dropped from memory until the
+    /// store works again, because watchers could not read it again.
     pub fn publish_unstored(&self, events: Vec<PublishedEvent>) {
         self.show(events, false);
     }
@@ -165,7 +165,7 @@ impl RunChannel {
             };
             state.bytes -= oldest.bytes();
         }
-        // Release before notifying: the tasks it wakes need the same lock.
+        // Release before notifying, because the tasks it wakes need the same lock.
         drop(state);
         self.changed.notify_waiters();
     }
@@ -199,7 +199,7 @@ impl RunChannel {
 
     fn send_command(&self, wish: RunCommand) {
         let mut state = self.state();
-        // Finishing early can still be followed by cancel; nothing overrides cancel or checkpoint.
+        // A request to finish early can be overridden by cancel; nothing overrides cancel or checkpoint.
         if matches!(state.command, None | Some(RunCommand::FinishEarly)) {
             state.command = Some(wish);
         }
@@ -222,14 +222,14 @@ impl RunChannel {
         let Some(wish) = state.command.clone() else {
             return state.leaving.pop().map(RunCommand::SkipModel);
         };
-        // The run continues after this command, so take it to make room for more.
+        // The run continues after this command, so take it to make room for another.
         if wish == RunCommand::FinishEarly {
             state.command = None;
         }
         Some(wish)
     }
 
-    // Events after a sequence number, or `TooOld` when memory does not reach back that far.
+    // Returns events after a sequence number, or `TooOld` if memory does not reach back that far.
     fn after(&self, after: u64) -> WatchPosition {
         let mut state = self.state();
         if self.is_relayed && !state.recent.is_empty() {
@@ -292,10 +292,10 @@ impl RunWatch {
         }
     }
 
-    /// Waits for the next events, at least one; `None` after the last. Cancel-safe.
+    /// Waits for the next events, at least one; `None` after the final one. Cancel-safe.
     ///
     /// # Errors
-    /// When the store cannot be read.
+    /// Returns an error if the store cannot be read.
     pub async fn next(&mut self) -> Result<Option<Vec<Arc<PublishedEvent>>>, StoreError> {
         while !self.ended {
             let Some(hub) = self.hub.clone() else {
@@ -309,7 +309,7 @@ impl RunWatch {
                 WatchPosition::TooOld => return Box::pin(self.stored()).await,
                 WatchPosition::Nothing => changed.await,
                 WatchPosition::Over if hub.is_relayed => self.ended = true,
-                // Events that the channel lacks (an end written by another path) are in the store.
+                // Events that the channel lacks (such as an end written through another path) are in the store.
                 WatchPosition::Over => self.hub = None,
             }
         }

@@ -1,5 +1,5 @@
-//! Drives one run: executes what the state machine outputs and feeds the results back. Ends with the machine, or at a
-//! checkpoint.
+//! Drives one run: executes the outputs of the state machine and feeds the results back. Ends when the machine
+//! ends, or at a checkpoint.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,15 +29,15 @@ use crate::llm::CallEvent;
 use crate::log;
 use crate::store::StoreError;
 
-/// Time events are batched before they are written and published: one write for many deltas, and still faster than
-/// people read.
+/// How long events are batched before they are written and published: one write for many deltas, and still faster
+/// than people read.
 const FLUSH_INTERVAL: Duration = Duration::from_millis(60);
-/// Call events buffered here before the call threads block.
+/// Number of call events buffered here before the call threads block.
 const WAITING_EVENTS: usize = 64;
-/// Time limit for bills of stopped calls; after it the run's end is written without them.
+/// Time limit for the bills of stopped calls; after that, the run's end is written without them.
 const BILLING_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Waits for a slot, then drives the run. Returns `None` when the run is left for the next start.
+/// Waits for a slot, then drives the run. Returns `None` if the run is left for the next start.
 pub(super) async fn run(
     shared: &Arc<EngineShared>,
     run: RunSpec,
@@ -56,14 +56,14 @@ pub(super) async fn run(
     let mut hurried = false;
     let turn = loop {
         if is_relayed {
-            // It already holds a slot among the relayed calls.
+            // It already holds a relayed-call slot.
             break Some(None);
         }
         tokio::select! {
             turn = shared.run_slots.acquire() => break Some(Some(turn.ok()?)),
             wish = hub.next_command() => match wish {
                 RunCommand::Checkpoint => return None,
-                // Driven without a slot: it makes no calls.
+                // Driven without a slot, since it makes no calls.
                 RunCommand::Cancel(_) => break None,
                 RunCommand::FinishEarly => hurried = true,
                 // No model has been called yet.
@@ -72,7 +72,7 @@ pub(super) async fn run(
         }
     };
     if hurried {
-        // Repeat the command for the driver.
+        // Repeat the command for the runner.
         hub.request_finish_early();
     }
     let (events, inbox) = mpsc::channel(WAITING_EVENTS);
@@ -117,7 +117,7 @@ fn log_end(id: &AnalysisId, is_relayed: bool, over: &Result<Option<FinishedRun>,
             ],
         ),
         Ok(None) => log::info("analysis left for the next start", &[("analysis", id)]),
-        // The stored events simply end; watchers see the end of the stream, and the run resumes at the next start.
+        // The stored events simply end: watchers see the end of the stream, and the run resumes at the next start.
         Err(fault) => log::error(
             "analysis could not be stored",
             &[("analysis", id), ("fault", &format!("{fault:?}"))],
@@ -142,7 +142,7 @@ struct Driver {
     ledger: CallLedger,
     events: mpsc::Sender<(u64, CallEvent)>,
     inbox: mpsc::Receiver<(u64, CallEvent)>,
-    /// Calls that wait for another caller's identical call, with their requests.
+    /// Calls waiting for another caller's identical call, with their requests.
     following: FollowedCalls,
     cancelled: bool,
     /// The state machine's clock: setting the wall clock must not expire its deadlines.
@@ -233,7 +233,7 @@ impl Driver {
         }
     }
 
-    /// Executes the machine's outputs until it wants to wait.
+    /// Executes the machine's outputs until it needs to wait.
     async fn perform(&mut self) -> Result<NextStep, StoreError> {
         loop {
             match self.machine.poll() {
@@ -260,7 +260,7 @@ impl Driver {
     }
 
     async fn reserve(&mut self, calls: Vec<CallReservation>) -> Result<(), StoreError> {
-        // What has ended then counts as spent, no longer as reserved.
+        // Ended calls then count as spent rather than reserved.
         if self.reservation.is_waiting() {
             self.flush().await?;
         }
@@ -299,13 +299,13 @@ impl Driver {
         }
     }
 
-    /// Handles a call's event. Returns the further reservation that the call needs.
+    /// Handles a call's event. Returns the additional reservation that the call needs.
     fn take_in(&mut self, number: u64, event: CallEvent) -> Option<CallReservation> {
         let now = self.watch.now();
         let input = match event {
             CallEvent::Delta(delta) => match self.ledger.piece(number, &delta, now) {
                 Some(call) => MachineInput::Delta(call, delta),
-                // Late events of a stopped call.
+                // A late event of a stopped call.
                 None => return None,
             },
             CallEvent::Finished { result, bill } => {
@@ -346,7 +346,7 @@ impl Driver {
         }
     }
 
-    /// Stops open calls and collects their bills, up to [`BILLS`].
+    /// Stops open calls and collects their bills, waiting up to [`BILLS`].
     async fn settle(&mut self) {
         self.ledger.stop_all();
         let until = deadline_in(BILLING_TIMEOUT);
@@ -375,7 +375,7 @@ enum NextStep {
     Over(PatternOutcome),
 }
 
-// Shown to people beside the model's name.
+// Makes an error readable, because it is shown beside the model's name.
 fn readable(error: CallError) -> CallError {
     if error.detail.is_empty() {
         return CallError {

@@ -1,5 +1,6 @@
-//! Limits on relayed calls, those of programs to a single model: how many may be open at once, in all and for one person.
-//! Separate from the limits on analyses, because a program has hundreds of streams open where a person has a few runs.
+//! Limits on relayed calls (those of API clients to a single model): how many may be open at once, in total and
+//! per user. Separate from the limits on analyses, because an API client may have hundreds of streams open where a
+//! user has a few runs.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -7,16 +8,16 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use super::RunRefused;
 use crate::domain::id::UserId;
 
-/// Numbers of relayed calls that may be open at once.
+/// Maximum numbers of concurrent relayed calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StreamLimits {
-    /// In all.
+    /// In total.
     pub all: usize,
-    /// Of one person.
+    /// Per user.
     pub per_user: usize,
 }
 
-/// The places of all relayed calls.
+/// The slots of all relayed calls.
 pub(super) struct StreamSlots {
     limits: StreamLimits,
     open: Mutex<OpenStreams>,
@@ -25,12 +26,12 @@ pub(super) struct StreamSlots {
 #[derive(Default)]
 struct OpenStreams {
     all: usize,
-    /// Only people with open calls.
+    /// Open calls by user; contains only users who have any.
     of: HashMap<UserId, usize>,
     is_closed: bool,
 }
 
-/// Places of one request, free again when this is dropped.
+/// The slots of one request, released on drop.
 pub struct StreamPermit {
     places: Arc<StreamSlots>,
     user: UserId,
@@ -48,7 +49,7 @@ impl StreamSlots {
     /// Reserves slots for a user.
     ///
     /// # Errors
-    /// When there are not as many, or the server is shutting down.
+    /// Returns an error if there are not enough free slots or the server is shutting down.
     pub fn take(self: &Arc<Self>, user: &UserId, count: usize) -> Result<StreamPermit, RunRefused> {
         let mut open = self.open();
         if open.is_closed {

@@ -5,7 +5,7 @@ use super::output::Output;
 use super::zip::{Zip, ZipError};
 use super::{FileInput, Unreadable, inner};
 
-/// Path fragments of files that programs leave behind and that hold no document.
+/// Path fragments of files that programs leave behind and that contain no document.
 const LITTER: &[&str] = &["__MACOSX/", ".DS_Store", "Thumbs.db", "desktop.ini"];
 
 /// Reads every readable file in the archive; a note names each of the others.
@@ -36,7 +36,7 @@ pub(super) fn read(
         }
         if let Some(fault) = fault {
             out.note(format!("{name}: {}", fault.message()));
-            // Half a file of most kinds reads as a damaged one; an oversized file is not read in part.
+            // A partial file of most kinds looks damaged, so an oversized file is not read in part.
             if fault != ZipError::Damaged || bytes.is_empty() {
                 continue;
             }

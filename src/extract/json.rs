@@ -1,5 +1,6 @@
-//! Converts JSON to lines that a model and a search can read: one-line JSON is indented, escaped letters
-//! are decoded, numbers and key order stay. Builds no tree, so memory stays small for large files.
+//! Converts JSON to lines that models and full-text search can read: one-line JSON is indented, and escaped
+//! letters are decoded; numbers and key order are unchanged. Builds no tree, so memory use stays small for large
+//! files.
 
 use serde::de::IgnoredAny;
 
@@ -60,7 +61,7 @@ fn depth(text: &str) -> usize {
     deepest
 }
 
-/// Copies valid JSON; decodes `\uXXXX` inside strings, and with `indent` breaks the lines.
+/// Copies valid JSON, decoding `\uXXXX` inside strings; with `indent`, adds line breaks.
 fn reflow(text: &str, indent: bool, max_text: usize) -> String {
     let mut out = String::with_capacity(text.len());
     let (mut depth, mut quoted) = (0usize, false);
@@ -117,7 +118,7 @@ fn new_line(out: &mut String, depth: usize) {
 }
 
 /// The decoded form of the escape at the start of `rest`, and its length in bytes. Only letters and similar
-/// characters are decoded: a quote, a backslash, or a control character stays escaped.
+/// characters are decoded: quotes, backslashes, and control characters stay escaped.
 fn unescape(rest: &str) -> (String, usize) {
     let unit = |from: usize| {
         let digits = rest.get(from + 2..from + 6)?;

@@ -1,17 +1,17 @@
-//! Detects the kind of a text by its content; the file name decides only between kinds that any text could
-//! be. Bytes and encodings are handled elsewhere.
+//! Detects the kind of a text by its content; the file name decides only between kinds that any text could be.
+//! Does not handle bytes and encodings.
 
 use super::{calendar, json, notebook, subtitles, table};
 
 /// A kind of file that Quire reads: a row of `KINDS`.
 pub struct FileKind {
-    /// The name that is stored and shown.
+    /// Name, as stored and shown.
     pub name: &'static str,
     /// Media type.
     pub content_type: &'static str,
     /// File name extensions of this kind, without the dot.
     pub extensions: &'static [&'static str],
-    /// What is extracted, in words for the user.
+    /// What is extracted, as a description for the user.
     pub help: &'static str,
 }
 
@@ -178,7 +178,7 @@ pub enum TextKind {
     Html,
     /// A table with this delimiter byte.
     Table(u8),
-    /// JSON or JSON Lines, or a file whose name claims it.
+    /// JSON or JSON Lines, or a file whose extension claims it.
     Json,
     /// A Jupyter notebook.
     Notebook,
@@ -249,7 +249,7 @@ fn claimed(file_name: &str) -> Option<&'static str> {
         .map(|kind| kind.name)
 }
 
-/// Whether a whole page begins here, after comments and an XML declaration.
+/// Whether a complete page begins here, after comments and an XML declaration.
 fn is_page(head: &str) -> bool {
     let mut rest = head;
     // Bounded: pages begin with at most a few comments.
@@ -282,7 +282,7 @@ fn starts_with_tag(text: &str, names: &[&str]) -> bool {
     })
 }
 
-/// Whether the text is a fragment of a page: several different closed elements near the start.
+/// Whether the text is a fragment of a page: several different elements are closed near its start.
 fn has_many_tags(head: &str) -> bool {
     if !head.starts_with('<') {
         return false;
@@ -299,7 +299,7 @@ fn has_many_tags(head: &str) -> bool {
     closed.iter().filter(|tag| start.contains(*tag)).count() >= 2
 }
 
-/// Whether the text shows two different Markdown features, one of them a heading or a fence.
+/// Whether the text has two different Markdown features, one of them a heading or a fence.
 fn is_markdown(text: &str) -> bool {
     let (mut headings, mut fences, mut others) = (0, 0, 0);
     for line in text.lines().take(400) {

@@ -1,5 +1,5 @@
-//! Extracts plain text by page from the bytes of a file, with limits on size, depth, and rows. Pure: no
-//! I/O, no clock. Judges a file by its content, whatever its name says, and never invents text.
+//! Extracts plain text by page from the bytes of a file, with limits on size, depth, and rows. Pure: no I/O, no
+//! clock. Identifies a file by its content, whatever its name, and never invents text.
 
 mod archive;
 mod calendar;
@@ -42,12 +42,12 @@ pub use output::{OutputFull, Output};
 pub use pdf::{ScannedImage, page_image as page_picture};
 pub use table_rows::records;
 
-/// Bounds on what reading one file may cost.
+/// Limits on the cost of reading one file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct ReadLimits {
-    /// Bytes of the file.
+    /// Size of the file, in bytes.
     pub input: usize,
-    /// Bytes of extracted text; the rest is cut off, with a note.
+    /// Size of the extracted text, in bytes; the rest is cut off, with a note.
     pub text: usize,
     /// Levels of nesting.
     pub depth: usize,
@@ -74,11 +74,11 @@ impl Default for ReadLimits {
 pub struct FileInput<'a> {
     /// The file's bytes.
     pub bytes: &'a [u8],
-    /// The file's name: a hint only between kinds that any text could be.
+    /// The file's name: a hint, used only between kinds that any text could be.
     pub name: &'a str,
     /// The encoding that the user has chosen; applies to texts.
     pub encoding: Option<&'a str>,
-    /// Bounds on the cost.
+    /// Limits on the cost.
     pub limits: &'a ReadLimits,
 }
 
@@ -89,9 +89,9 @@ pub struct ReadReport {
     pub kind: &'static str,
     /// Media type, detected from the content.
     pub content_type: &'static str,
-    /// The encoding of a text; empty for other kinds.
+    /// The encoding of a text file; empty for other kinds.
     pub encoding: String,
-    /// Number of pages with text; zero for a picture or a scan.
+    /// Number of pages with text; zero for an image or a scan.
     pub pages: u32,
     /// Number of words on all pages.
     pub words: u64,
@@ -99,7 +99,7 @@ pub struct ReadReport {
     pub notes: Vec<String>,
     /// Pages without text, with the reason.
     pub gaps: Vec<TextlessPage>,
-    /// Pages whose text was recognized in a scanned picture; ascending.
+    /// Pages whose text was recognized in a scanned image; ascending.
     pub recognized: Vec<u32>,
 }
 
@@ -114,28 +114,28 @@ pub enum Unreadable {
     Unsupported(&'static str),
     /// The bytes are not text in any encoding.
     Binary,
-    /// The file is readable but holds no words.
+    /// The file is readable but contains no words.
     NoText,
-    /// The file begins like a picture but has no valid header.
+    /// The file begins like an image but has no valid header.
     Damaged,
     /// The file needs a password.
     Locked,
     /// None of the files inside can be read.
     NothingInside,
-    /// The file is nested deeper than archives are opened.
+    /// The file is nested too deep in archives to be opened.
     TooDeep,
-    /// The file holds no words, only pictures that cannot be shown one by one.
+    /// The file contains no words, only images that cannot be shown one by one.
     PicturesOnly,
     /// The file is of a known kind, but nothing in it can be parsed.
     Broken(&'static str),
     /// The fonts do not map their glyphs to characters.
     Nameless,
-    /// The picture is larger than models accept.
+    /// The image is larger than models accept.
     PictureTooLarge,
 }
 
 impl Unreadable {
-    /// The reason in a sentence for the user.
+    /// The reason, as a sentence for the user.
     pub fn message(self) -> String {
         match self {
             Self::Empty => "the file is empty".to_owned(),
@@ -179,10 +179,10 @@ pub fn encoding_named(label: &str) -> Option<String> {
     charset::named(label)
 }
 
-/// Bytes of a file's start that suffice for `recognize`.
+/// Number of bytes at the start of a file that suffice for `recognize`.
 pub const HEAD: usize = 64 * 1024;
 
-/// Checks by a file's first bytes whether it may be of a readable kind.
+/// Checks, by its first bytes, whether a file may be of a readable kind.
 ///
 /// # Errors
 /// [`Unreadable::Locked`] for an encrypted Office file, [`Unreadable::Unsupported`] for any other known
@@ -203,7 +203,7 @@ pub fn recognize(head: &[u8]) -> Result<(), Unreadable> {
 /// Reads a file and passes its pages to `sink` as they are read, until it returns false.
 ///
 /// # Errors
-/// With the reason why it has no text to read.
+/// The reason why the file has no text to read.
 pub fn extract(
     input: &FileInput<'_>,
     sink: &mut dyn FnMut(PageText) -> bool,
@@ -289,10 +289,10 @@ fn read(
     texts::read(input, out)
 }
 
-/// Maximum depth of archives and emails that are opened inside another.
+/// Maximum nesting depth of archives and emails that are opened inside another file.
 const MAX_FILE_DEPTH: usize = 1;
 
-/// Reads a file that is inside another, under its name.
+/// Reads a file contained in another, under its name.
 fn inner(file: &FileInput<'_>, out: &mut Output<'_>) -> Result<(), Unreadable> {
     if file.bytes.is_empty() {
         return Err(Unreadable::Empty);
@@ -310,12 +310,12 @@ fn inner(file: &FileInput<'_>, out: &mut Output<'_>) -> Result<(), Unreadable> {
     }
 }
 
-/// Bytes of a picture that every provider accepts.
+/// Size, in bytes, of an image that every provider accepts.
 const MAX_PICTURE_BYTES: usize = 5 << 20;
-/// Maximum pixels on an image's longer side that every provider accepts.
+/// Length of an image's longer side, in pixels, that every provider accepts.
 const MAX_PICTURE_SIDE: u32 = 8_000;
 
-/// Reports a picture, which has no text; vision models receive it as it is.
+/// Reports an image, which has no text; vision models receive it unchanged.
 fn show(bytes: &[u8]) -> Result<ReadReport, Unreadable> {
     let seen = picture::parse_header(bytes).ok_or(Unreadable::Damaged)?;
     if bytes.len() > MAX_PICTURE_BYTES || seen.width.max(seen.height) > MAX_PICTURE_SIDE {

@@ -1,4 +1,4 @@
-//! Collects a reader's text page by page, so that no reader holds a whole document. Enforces the limits,
+//! Collects a reader's text page by page, so that no reader holds a whole document in memory. Enforces the limits,
 //! counts words, and records notes for the user. Reads nothing itself.
 
 use super::ReadLimits;
@@ -6,16 +6,16 @@ use super::invisible::visible;
 use crate::domain::chunk::{PageText, count_words};
 use crate::domain::document::TextlessPage;
 
-/// Bytes after which a section of a text without pages ends at the next line end: about a printed page, so
-/// that a citation points close to its place.
+/// Size, in bytes, after which a section of a text without pages ends at the next line end: about a printed page,
+/// so that a citation points close to its source.
 const SECTION: usize = 4 << 10;
 /// Maximum size of a section, in bytes; a longer paragraph is cut.
 const MAX_SECTION_BYTES: usize = 2 * SECTION;
-/// Maximum size of a page, in bytes: one page is held in memory and sent in one piece.
+/// Maximum size of a page, in bytes: each page is held in memory and sent as a whole.
 const MAX_PAGE_BYTES: usize = 1 << 20;
-/// Maximum number of notes kept; further ones are counted.
+/// Maximum number of notes kept; additional ones are only counted.
 const MAX_NOTES: usize = 50;
-/// Maximum number of recorded pages without text; further ones are counted.
+/// Maximum number of recorded pages without text; additional ones are only counted.
 const MAX_GAPS: usize = 5_000;
 
 /// The limit is reached, or the receiver is gone. The reader stops at once.
@@ -28,9 +28,9 @@ pub struct Output<'a> {
     sink: &'a mut dyn FnMut(PageText) -> bool,
     text: usize,
     next: u32,
-    /// Number of pages before the file being read, when it is inside another.
+    /// Number of pages before the file being read, when it is inside another one.
     base: u32,
-    /// The names of the enclosing files, and the file's own.
+    /// The names of the enclosing files and of the file itself.
     path: Vec<String>,
     full: bool,
     last: u32,
@@ -61,12 +61,12 @@ impl<'a> Output<'a> {
         }
     }
 
-    /// The number of the next page, unless it has one of its own.
+    /// The number of the next page, unless the page brings its own.
     pub fn next(&self) -> u32 {
         self.next - self.base
     }
 
-    /// Reads a file inside this one: its pages follow those so far, under its name.
+    /// Reads a file inside this one: its pages follow the previous ones, under its name.
     pub(super) fn within<T>(&mut self, name: &str, read: impl FnOnce(&mut Self) -> T) -> T {
         let before = std::mem::replace(&mut self.base, self.next - 1);
         self.path.push(name.to_owned());
@@ -95,18 +95,18 @@ impl<'a> Output<'a> {
         }
     }
 
-    /// The bounds on the cost of reading.
+    /// The limits on the cost of reading.
     pub(super) fn limits(&self) -> &'a ReadLimits {
         self.limits
     }
 
-    /// Bytes of text that still fit.
+    /// Number of bytes of text that still fit.
     pub fn room(&self) -> usize {
         self.limits.text.saturating_sub(self.text)
     }
 
-    /// Adds a page with its own number; numbers only grow. A page without words is skipped: the reader
-    /// reports the reason with `gap`.
+    /// Adds a page with its own number; numbers only increase. A page without words is skipped: the reader reports
+    /// the reason with `gap`.
     ///
     /// # Errors
     /// [`Full`] when the limit is reached or the receiver is gone.
@@ -117,7 +117,7 @@ impl<'a> Output<'a> {
     }
 
     fn give(&mut self, number: u32, title: &str, text: &str) -> Result<(), OutputFull> {
-        // A damaged file may number pages in any way; a page's number identifies it, so each is unique.
+        // A damaged file may number pages arbitrarily. A page's number identifies it, so each must be unique.
         let number = number.max(self.last.saturating_add(1));
         self.next = number.saturating_add(1);
         let shown = visible(text);
@@ -188,17 +188,18 @@ impl<'a> Output<'a> {
         }
     }
 
-    /// Records that the text of a page was recognized in a scanned picture.
+    /// Records that the text of a page was recognized in a scanned image.
     pub fn recognized(&mut self, page: u32) {
         if self.recognized.len() < MAX_GAPS {
             self.recognized.push(page.saturating_add(self.base));
         }
     }
 
-    /// Records a page without text, and the reason; `picture` when a vision model can be shown it.
+    /// Records a page without text, and the reason; `picture` is whether a vision model can see the page as an
+    /// image.
     pub fn gap(&mut self, page: u32, why: impl Into<String>, picture: bool) {
         let page = page.saturating_add(self.base);
-        // Pages of an inner file cannot be rendered as pictures.
+        // Pages of an inner file cannot be rendered as images.
         let picture = picture && self.path.is_empty();
         self.next = self.next.max(page.saturating_add(1));
         if self.gaps.len() < MAX_GAPS {
@@ -236,8 +237,7 @@ fn section(text: &str) -> usize {
         .unwrap_or(most)
 }
 
-/// The length of the longest prefix within `limit` bytes, ending at a line end if one is in its second
-/// half.
+/// The length of the longest prefix within `limit` bytes, ending at a line end if there is one in its second half.
 fn cut(text: &str, limit: usize) -> usize {
     if text.len() <= limit {
         return text.len();

@@ -1,7 +1,7 @@
-//! Detects the format and size of pictures by their first bytes. Their content is for vision models; no
-//! text is extracted.
+//! Detects the format and size of images by their first bytes. Their content is for vision models; no text is
+//! extracted.
 
-/// A picture as its header describes it.
+/// The properties of an image, from its header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ImageHeader {
     /// Media type: `image/png`, `image/jpeg`, `image/gif`, or `image/webp`, which all providers accept.
@@ -14,7 +14,7 @@ pub struct ImageHeader {
 
 const PNG: &[u8] = b"\x89PNG\r\n\x1A\n";
 
-/// The media type, judged by the first bytes alone.
+/// The media type, determined by the first bytes alone.
 pub fn content_type(bytes: &[u8]) -> Option<&'static str> {
     let is_webp = bytes.starts_with(b"RIFF") && bytes.get(8..12) == Some(b"WEBP");
     [

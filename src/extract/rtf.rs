@@ -1,6 +1,6 @@
-//! RTF: text in the code pages of its fonts, headings by outline level, tables by rows, footnotes after
-//! their paragraph, headers and footers that appear nowhere else at the end. Omits pictures, embedded objects, and
-//! hidden or deleted text, with a note, and field codes.
+//! RTF: text in the code pages of its fonts, headings by outline level, tables by rows, footnotes after their
+//! paragraph, and at the end the headers and footers that appear nowhere else. Omits images, embedded objects, and
+//! hidden or deleted text, with a note, as well as field codes.
 
 use std::collections::HashMap;
 
@@ -18,7 +18,7 @@ const MAX_DEPTH: usize = 2_000;
 const MAX_PARAGRAPH_BYTES: usize = 1 << 20;
 /// Maximum size of a header or footer, in bytes.
 const MAX_MARGIN_BYTES: usize = 4 << 10;
-/// Groups whose content is not text of the document.
+/// Groups whose content is not part of the document's text.
 const SKIPPED: &[&str] = &[
     "colortbl",
     "stylesheet",
@@ -89,12 +89,12 @@ struct RtfState {
     hidden: bool,
     fonts: bool,
     font: i32,
-    /// Number of fallback characters after `\u` for programs without Unicode.
+    /// Number of fallback characters after `\u`, for programs without Unicode support.
     behind: Option<usize>,
     outline: Option<usize>,
     note: Option<usize>,
     style: RunStyle,
-    /// Whether the text is on a header or footer, and which.
+    /// The kind of header or footer that the text is in; `None` for the document's text.
     margin: Option<&'static str>,
 }
 
@@ -141,7 +141,7 @@ impl Rtf<'_, '_> {
         self.state = RtfState::default();
         self.end_paragraph()?;
         if !self.row.is_empty() || !self.cell.is_empty() {
-            // A row without an end is a row all the same.
+            // A row without an end still counts as a row.
             self.end_cell();
             self.end_row()?;
         }
@@ -215,7 +215,7 @@ impl Rtf<'_, '_> {
         }
     }
 
-    /// Handles a control word or sign and returns the offset after it.
+    /// Handles a control word or symbol and returns the offset after it.
     fn control(&mut self, input: &[u8], at: usize) -> Result<usize, OutputFull> {
         let rest = &input[at..];
         let Some(&first) = rest.first() else {

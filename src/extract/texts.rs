@@ -1,4 +1,5 @@
-//! Files that are text in some encoding: decoded, told apart by their content, and given to the formatter of their kind.
+//! Files that are text in some encoding: decoded, classified by their content, and passed to the formatter for
+//! their kind.
 
 use super::kind::{self, TextKind};
 use super::output::{OutputFull, Output};

@@ -54,7 +54,8 @@ pub fn is_secure(app: &App, https: bool) -> bool {
     https || public.is_some_and(|url| url.starts_with("https://"))
 }
 
-/// Headers besides `Authorization` that carry an API key: Anthropic's (and ours), Azure's, Google's.
+/// Headers other than `Authorization` that carry an API key: Anthropic's (also Quire's own), Azure's, and
+/// Google's.
 const KEY_HEADERS: &[&str] = &["x-api-key", "api-key", "x-goog-api-key"];
 
 /// Whether the request carries a credential in a header, which no browser adds on its own.
@@ -128,7 +129,7 @@ impl LinkToken {
 /// program sets them.
 ///
 /// # Errors
-/// `SignInNeeded` when a credential header is present but holds no token or key.
+/// `SignInNeeded` when a credential header is present but contains no token or key.
 pub fn credential(headers: &HeaderMap, secure: bool) -> Result<Option<Credential>, ApiError> {
     let has_key = KEY_HEADERS.iter().any(|name| headers.contains_key(*name));
     // Some clients send both headers and leave the one that is not configured blank.
@@ -162,7 +163,7 @@ pub fn credential(headers: &HeaderMap, secure: bool) -> Result<Option<Credential
     Ok(token.map(|token| Credential::Cookie(token.to_owned())))
 }
 
-/// Whether an `Authorization` header is empty or holds only its scheme.
+/// Whether an `Authorization` header is empty or contains only its scheme.
 fn is_blank(value: &HeaderValue) -> bool {
     let text = value.to_str().unwrap_or("?").trim();
     text.is_empty() || text.eq_ignore_ascii_case("bearer")
@@ -202,8 +203,8 @@ pub fn cookie<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
         .find_map(|pair| pair.trim().strip_prefix(name)?.strip_prefix('='))
 }
 
-/// Whether another site may have made a browser send this request (CSRF): with our cookies, or to a server that only
-/// the browser's own machine reaches. Browsers never add a credential header on their own.
+/// Whether another site may have caused a browser to send this request (CSRF): with this server's cookies, or to a
+/// server that only the browser's own machine can reach. Browsers never add a credential header on their own.
 pub fn is_cross_site(request: &Parts, app: &App) -> bool {
     let headers = &request.headers;
     if has_credential_header(headers) {
@@ -219,7 +220,7 @@ pub fn is_cross_site(request: &Parts, app: &App) -> bool {
 }
 
 /// Whether the `Origin` header names another site. Host names other than `localhost` count as another site unless
-/// the settings list them, because any DNS name can resolve to this machine.
+/// they are listed in the settings, because any DNS name can resolve to this machine.
 pub fn has_cross_site_origin(request: &Parts, app: &App) -> bool {
     request.headers.contains_key(ORIGIN) && !has_same_origin(request, app, true)
 }
@@ -293,9 +294,9 @@ const PROXY_HEADERS: &[&str] = &[
     "x-vercel-",
 ];
 
-/// Whether a request appears to come from this machine itself: not through a proxy on this machine, and not from a
-/// page under a name that resolves here. Local clients name a loopback host; proxies pass on their public host, or
-/// use HTTP/1.0 (nginx before 1.29.7).
+/// Whether a request appears to come from this machine itself, rather than through a proxy on this machine or from
+/// a page under a name that resolves here. Local clients name a loopback host; proxies pass on their public host,
+/// or use HTTP/1.0 (nginx before 1.29.7).
 pub fn is_local(request: &Parts, peer: IpAddr) -> bool {
     let is_proxy_header = |name: &HeaderName| {
         let mut prefixes = PROXY_HEADERS.iter();

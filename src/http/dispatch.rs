@@ -43,7 +43,7 @@ use crate::log;
 pub struct Dispatcher {
     pub(super) shared: Arc<SharedState>,
     router: Router,
-    /// Seed and counter of generated request ids.
+    /// Seed and counter of generated request IDs.
     id_seed: RandomState,
     id_count: AtomicU64,
 }
@@ -320,7 +320,7 @@ impl Dispatcher {
         Ok(reply)
     }
 
-    /// The client's request id if it is well-formed, otherwise a generated one.
+    /// The client's request ID if it is well-formed, otherwise a generated one.
     fn request_id(&self, headers: &HeaderMap) -> Arc<str> {
         let client_id = headers.get(headers::REQUEST_ID);
         let client_id = client_id.and_then(|id| id.to_str().ok()).filter(|id| {

@@ -9,10 +9,10 @@ use super::head;
 use super::rate_limit_status::RateLimitStatus;
 use crate::app::{Error, Kind};
 
-/// The cause of an error response: an error of the app, or one that only HTTP has.
+/// The cause of an error response: an error of the app, or one specific to HTTP.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ErrorCause {
-    /// An error kind of the app.
+    /// An app error kind.
     App(Kind),
     /// The path is unknown.
     UnknownPath,
@@ -57,13 +57,13 @@ pub static KINDS: &[(ErrorCause, u16, &str, &str, &str)] = &[
 /// The vendor whose error format a client expects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ErrorFormat {
-    /// Quire's.
+    /// Quire's own format.
     Quire,
-    /// OpenAI's.
+    /// OpenAI's format.
     OpenAi,
-    /// Anthropic's.
+    /// Anthropic's format.
     Anthropic,
-    /// Gemini's.
+    /// Gemini's format.
     Gemini,
 }
 

@@ -173,7 +173,7 @@ impl Route {
         self.rate_limited = false;
         self
     }
-    /// Adds entity tags to responses, for what seldom changes.
+    /// Adds entity tags to responses, for content that seldom changes.
     const fn tagged(mut self) -> Self {
         self.seldom_changes = true;
         self
@@ -183,7 +183,7 @@ impl Route {
         self.allows_guests = true;
         self
     }
-    /// Whether responses may hold private data, so that caches must not keep them.
+    /// Whether responses may contain private data, so that caches must not store them.
     pub fn is_private(&self) -> bool {
         let is_open = matches!(self.handler, RouteHandler::Quick(_) | RouteHandler::Open(_));
         !is_open || self.path == "/metrics" || self.path.starts_with("/api/auth/")
@@ -215,9 +215,9 @@ macro_rules! h {
 
 use Verb::{Delete, Get, Patch, Post, Put};
 
-/// All routes. Arguments of the handlers: `open`: `RequestContext`; `maybe`: and `Option<Caller>`; `user`: and
-/// `Caller`; `admin`: and `Admin`; `link`: and `LinkToken`, parsed from `{token}` of the path; `quick`:
-/// `&SharedState` and the time of arrival.
+/// All routes. Handler arguments by access level: `open`: `RequestContext`; `maybe`: also `Option<Caller>`;
+/// `user`: also `Caller`; `admin`: also `Admin`; `link`: also `LinkToken`, parsed from `{token}` in the path;
+/// `quick`: `&SharedState` and the time of arrival.
 #[rustfmt::skip]
 pub static ROUTES: &[Route] = &[
     // Health and operations.

@@ -199,7 +199,7 @@ async fn serve_connection(
         .timer(TokioTimer::new())
         // `ConnectionActivity` enforces this timeout.
         .header_read_timeout(None)
-        // Larger heads are refused before; this holds a whole head and the bytes received with it.
+        // Larger heads have already been refused; this buffer fits a whole head and the bytes received with it.
         .max_buf_size(2 * head::MAX_HEAD)
         .serve_connection(ActivitySocket::new(socket, activity.clone()), service);
 
@@ -210,7 +210,7 @@ async fn serve_connection(
         tokio::select! {
             // In this order, because most wake-ups are the connection's.
             biased;
-            // An error here is the client's: it disconnected, or sent no HTTP and has received a response.
+            // An error here is the client's: it disconnected, or sent invalid HTTP and has received a response.
             _ = &mut connection => return,
             _ = &mut timer => match activity.overdue(timeouts) {
                 _ if is_last && activity.is_fresh() => return,

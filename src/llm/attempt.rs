@@ -1,5 +1,5 @@
-//! Calls a provider, with retries: after temporary failures, and without fields that the model refuses. No retry once
-//! a client that cannot retract text has received some.
+//! Calls a provider, with retries: after temporary failures, and without fields that the model refuses. Does not
+//! retry once a client that cannot retract text has received some.
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::Arc;
@@ -246,7 +246,7 @@ const SPELLINGS: &[(&str, &[&str])] = &[
     ),
 ];
 
-/// The parameters that the user set and the model does not receive, by their names in the glossary.
+/// The parameters set by the user that the model does not receive, by their names in the glossary.
 fn left_out(parameters: &Parameters, capabilities: &ModelCapabilities) -> Vec<String> {
     let set = serde_json::to_value(parameters).unwrap_or_default();
     let names = set.as_object().into_iter().flat_map(|set| set.keys());

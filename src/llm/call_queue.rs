@@ -33,7 +33,7 @@ struct CallQueue {
     max_concurrent: usize,
     busy: usize,
     started: u64,
-    /// Number of running calls by lane; lanes without any are absent.
+    /// Number of running calls by provider limiter; limiters without any are absent.
     lanes: BTreeMap<u64, usize>,
     waiting: VecDeque<WaitingCall>,
     /// Threads that wait and have been handed no call.
@@ -43,7 +43,7 @@ struct CallQueue {
     sweeping: bool,
 }
 
-/// A concurrency limit that calls share: those to one provider.
+/// A concurrency limit shared by the calls to one provider.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct ProviderLimiter {
     pub id: u64,
@@ -89,7 +89,7 @@ impl RunningCall {
         self.slot.cut();
     }
 
-    /// A handle of a call that ended before it began.
+    /// A handle for a call that ended before it began.
     pub(super) fn ended() -> Self {
         Self {
             slot: Arc::default(),
@@ -123,7 +123,7 @@ impl CallThreads {
         }))
     }
 
-    /// Runs the job on a thread, now or when its turn comes; a cancelled job runs at once.
+    /// Runs the job on a thread, now or when a slot is free; a cancelled job runs at once.
     ///
     /// # Errors
     ///
@@ -209,8 +209,8 @@ impl CallThreads {
         }
     }
 
-    /// Runs the cancelled jobs in the queue, on a thread, because they send events that may block, and the canceller
-    /// must not wait.
+    /// Runs the queued jobs that were cancelled, on a separate thread: they send events, which may block, and the
+    /// canceller must not wait.
     fn run_cancelled(&self) {
         let mut queue = self.queue();
         if queue.sweeping
@@ -230,7 +230,7 @@ impl CallThreads {
             }
         });
         if sweeper.is_err() {
-            // They end when their turn comes.
+            // The jobs are run when a slot becomes free.
             self.queue().sweeping = false;
         }
     }
@@ -267,7 +267,7 @@ impl CallQueue {
         }
     }
 
-    /// The first waiting call whose provider has room. One call has ended, so at most one can begin.
+    /// The first waiting call whose provider has a free slot. One call has ended, so at most one can begin.
     fn next(&mut self) -> Option<WaitingCall> {
         let found = self
             .waiting
@@ -286,7 +286,7 @@ fn spawn(name: String, work: impl FnOnce() + Send + 'static) -> std::io::Result<
 
 fn run(slot: &Arc<CancelSlot>, job: CallJob) {
     slot.begin();
-    // A panic in one call must not end the thread and its place in the queue.
+    // A panic in one call must not end the thread and leak its slot.
     let _ = catch_unwind(AssertUnwindSafe(|| job(slot)));
 }
 

@@ -105,7 +105,7 @@ pub(super) fn ask_once(
         result
     });
     result.map_err(|error| FailedExchange {
-        // A model that reasoned up to its limit, or that was blocked, will do so again.
+        // A model that reasoned up to its limit or was blocked will do so again.
         lasting: attempt.slot.is_cut()
             || (error.kind == CallErrorKind::Empty && !matches!(ended, None | Some(Finish::Stop))),
         // A stream with an unreadable first chunk may be readable next time; a web page or a complete body will not.
@@ -151,7 +151,7 @@ fn post(
     sent.map_err(unreached)
 }
 
-/// Whether a body has the field that the provider claims to refuse: the claim is not trusted.
+/// Whether a body has the field that the provider claims to refuse; the claim itself is not trusted.
 fn has_field(body: &[u8], field: &str) -> bool {
     let name = format!("\"{}\":", field.rsplit('.').next().unwrap_or(field));
     body.windows(name.len())

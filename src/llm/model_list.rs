@@ -30,8 +30,8 @@ pub struct ProviderStatus {
     pub models: usize,
     /// When its model list was last requested.
     pub checked: Option<Timestamp>,
-    /// Why its model list could not be read, in the provider's own words, for administrators. Empty if there is no
-    /// problem.
+    /// Why its model list could not be read, in the provider's own words, for administrators. Empty if there was
+    /// no problem.
     pub message: String,
     /// The last failed call.
     pub last_failure: Option<LastFailure>,
@@ -42,7 +42,7 @@ pub struct ProviderStatus {
 /// A model that is no longer offered.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Retired {
-    /// The newest listed model of the same family at the same provider, where one is known.
+    /// The newest listed model of the same family at the same provider, if one is known.
     pub successor: Option<String>,
 }
 
@@ -132,7 +132,7 @@ impl Llm {
         }
     }
 
-    // Of the providers that had the alias's model, the first one that lists a successor.
+    // Finds a model's successor at the first provider that had the alias's model and lists one.
     fn successor(&self, user: Option<&UserId>, alias: &str) -> Option<Model> {
         let entries = self.0.registry.of(user).into_iter();
         let mut found = entries.map(|entry| {

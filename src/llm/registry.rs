@@ -58,7 +58,7 @@ pub(super) struct ProviderRecord {
     models: BTreeMap<String, ModelRecord>,
 }
 
-/// Maximum number of users per model with a circuit breaker of their own.
+/// Maximum number of users per model with a separate circuit breaker.
 const MAX_USER_BREAKERS: usize = 128;
 
 /// Origin of a call, for failures that its request may have caused.
@@ -112,7 +112,7 @@ pub struct LastFailure {
     pub message: String,
 }
 
-/// The model's circuit is open because it failed too often; holds when it closes, if known.
+/// The model's circuit is open because it failed too often; contains the time when it closes, if known.
 pub(super) struct OpenCircuit(pub Option<Timestamp>);
 
 impl RegisteredProvider {
@@ -125,7 +125,7 @@ impl RegisteredProvider {
     ///
     /// # Errors
     ///
-    /// When the circuit is open; holds when it closes, if known.
+    /// When the circuit is open; contains the time when it closes, if known.
     pub fn admit(
         &self,
         model: &str,

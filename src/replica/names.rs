@@ -1,5 +1,5 @@
-//! File names in a replica, and which files make up a database. The layout is Litestream's: snapshots in level 9,
-//! single changes in level 0.
+//! File names in a replica, and the files that make up a database. The layout is Litestream's: snapshots in level
+//! 9, single changes in level 0.
 
 use crate::domain::id::DocumentId;
 
@@ -13,13 +13,13 @@ pub const SNAPSHOTS: &str = "ltx/9/";
 pub const DOCUMENTS: &str = "documents/";
 /// Note with the ID of the owner.
 pub const OWNER: &str = "quire-holder";
-/// Note with the ID of the last owner that sent everything.
+/// Note with the ID of the last owner that sent everything before it stopped.
 pub const RELEASED: &str = "quire-released";
 /// Note with a liveness question to the owner, from a process that it has replaced.
 pub const ASKED: &str = "quire-asked";
 /// Note with the owner's answer.
 pub const ANSWERED: &str = "quire-answered";
-/// Note with the times since which originals without a document are there.
+/// Note with the times since which originals without a document have been there.
 pub const UNKNOWN: &str = "quire-unknown";
 /// The installation's secret, only in an encrypted replica.
 pub const SECRET: &str = "quire-secret";
@@ -86,7 +86,7 @@ impl Inventory {
         last(&self.snapshots).max(last(&self.changes))
     }
 
-    /// Each snapshot with the changes that follow it without a gap, the newest snapshot first.
+    /// Each snapshot with the changes that follow it without a gap, newest snapshot first.
     pub fn restore_chains(&self) -> impl Iterator<Item = (u64, Vec<u64>)> + '_ {
         self.snapshots.iter().rev().map(|&snapshot| {
             let from = self.changes.partition_point(|&change| change <= snapshot);
@@ -96,7 +96,7 @@ impl Inventory {
         })
     }
 
-    /// Names of files not needed to keep this many snapshots with all later changes.
+    /// Names of files that are not needed to keep `keep` snapshots and all later changes.
     pub fn obsolete_files(&self, keep: usize) -> Vec<String> {
         let keep = keep.clamp(1, self.snapshots.len().max(1));
         let (old, kept) = self

@@ -1,4 +1,4 @@
-//! Handle of the replication thread: starts it, reports its status, stops it. The rounds are in `worker`.
+//! Handle of the replication thread: starts it, reports its status, and stops it. The rounds are in `worker`.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -83,14 +83,15 @@ impl Replicator {
         Arc::clone(&self.originals)
     }
 
-    /// Requests a snapshot as soon as possible; the status tells when it is there.
+    /// Requests a snapshot as soon as possible; the status reports when it is done.
     pub fn request_snapshot(&self) {
         let (signal, wake) = &*self.signal;
         locked(signal).copy = true;
         wake.notify_all();
     }
 
-    /// Sends what is left, for up to `within`. The store must be closed. Blocks; returns whether everything was sent.
+    /// Sends the remaining changes, for up to `within`. The store must be closed. Blocks; returns whether
+    /// everything was sent.
     pub fn finish(&self, within: Duration) -> bool {
         let (signal, wake) = &*self.signal;
         locked(signal).stop_by = Some(clock::instant() + within);

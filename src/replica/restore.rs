@@ -1,5 +1,5 @@
 //! Restores a database file from a replica: the newest snapshot, and every change after it. A damaged file never
-//! reaches the database; what follows it is skipped and reported.
+//! reaches the database; everything after it is skipped and reported.
 
 use std::fs::File;
 use std::io::{self, Seek as _, SeekFrom};
@@ -15,7 +15,7 @@ use super::target::{Result, Target, TargetError};
 pub struct RestoredFiles {
     /// The last restored change.
     pub position: u64,
-    /// The last change in the replica: greater if something could not be read.
+    /// The last change in the replica; greater than `position` if something could not be read.
     pub newest: u64,
     /// Number of changes applied to the snapshot.
     pub changes: usize,
@@ -73,7 +73,7 @@ enum RestoreError {
 impl From<TargetError> for RestoreError {
     fn from(fault: TargetError) -> Self {
         match fault {
-            // Another process may have deleted it for retention.
+            // Another process may have deleted it because of its retention policy.
             TargetError::Missing => Self::Damaged(fault.to_string()),
             other => Self::Fault(other),
         }
@@ -137,7 +137,7 @@ fn one_way(
     Ok(done)
 }
 
-/// Downloads a change and reads it completely: its checksum comes last.
+/// Downloads a change and reads it completely, because its checksum comes last.
 fn one_change(
     target: &dyn Target,
     part: &Path,

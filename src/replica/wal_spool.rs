@@ -1,5 +1,5 @@
-//! Follows the write-ahead log: each look writes the changed pages to a file, which waits here until it is sent.
-//! Gives up rather than guesses: then a snapshot is made.
+//! Follows the write-ahead log: each read writes the changed pages to a file, which waits here until it is sent.
+//! When anything is uncertain, gives up rather than guess, and a snapshot is made.
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -33,11 +33,11 @@ pub struct SpoolState {
     pub newest: u64,
     /// Changes not sent yet, in order.
     pub waiting: VecDeque<WaitingChange>,
-    /// Something was missed, or nothing is known yet: a snapshot is needed.
+    /// Whether something was missed, or nothing is known yet, so that a snapshot is needed.
     pub lost: bool,
     /// Last change included in the snapshot in progress.
     pub held_at: u64,
-    /// Files and bytes since the last snapshot was started.
+    /// Number of files and bytes since the last snapshot was started.
     pub since: (u32, u64),
     /// Why a change could not be spooled.
     pub error: Option<String>,
@@ -48,7 +48,8 @@ pub struct SpoolState {
 pub struct SpoolShared(Mutex<SpoolState>);
 
 impl SpoolShared {
-    /// Creates the state of a replica with this last change; `lost` when the database may differ from it.
+    /// Creates the state for a replica whose last change is `newest`; `lost` is whether the database may differ
+    /// from it.
     pub fn new(newest: u64, lost: bool) -> Arc<Self> {
         Arc::new(Self(Mutex::new(SpoolState {
             newest,
@@ -88,7 +89,7 @@ impl WalSpool {
 
     /// Spools new changes. Returns false when something was missed.
     fn collect(&mut self, log: &Path, foreign: bool) -> io::Result<bool> {
-        // Another process may have written to a new log and truncated it again.
+        // Another process may have started a new log, written to it, and truncated it again.
         if foreign && self.position.is_fresh() {
             return Ok(false);
         }
@@ -163,7 +164,7 @@ impl WalFollower for WalSpool {
     fn held(&mut self) {
         let mut state = self.shared.lock();
         if state.lost || state.newest == 0 {
-            // Nothing connects what was sent to the current state.
+            // Nothing links what was sent to the current state.
             state.newest += 1;
             state.lost = false;
         }

@@ -1,5 +1,5 @@
-//! Analyses, the answers of their stages, and which answer people preferred. A user of `None` means an analysis
-//! without an account, which no account can see.
+//! Analyses, the answers of their stages, and users' preferred answers. A user of `None` means an analysis without
+//! an account, which no account can see.
 
 pub(super) mod index;
 
@@ -23,7 +23,7 @@ use crate::domain::time::Timestamp;
 /// A row of the history: an analysis without its plan, which can be large.
 #[derive(Debug, Clone, PartialEq)]
 pub struct HistoryRow {
-    /// Its id.
+    /// Its ID.
     pub id: AnalysisId,
     /// Status.
     pub status: Status,

@@ -1,4 +1,4 @@
-//! Usage limits that an admin has set for single users. Others have the server's default limits.
+//! Usage limits that an admin has set for single users. All others have the server's default limits.
 
 use super::connection::{Reader, Writer};
 use super::error::Result;

@@ -244,7 +244,7 @@ pub fn list_of(
 /// # Errors
 /// When the database cannot be read.
 pub fn volume(db: &Reader, user: &UserId, id: &DocumentId) -> Result<Option<DocumentSizes>> {
-    /// Number of words up to which the text is measured: that means reading all of it.
+    /// Number of words up to which the text is measured exactly, which means reading all of it.
     const COUNTED: u64 = 300_000;
     /// Estimated characters per word.
     const WORD: u64 = 7;
@@ -358,7 +358,7 @@ fn stored_gaps(document: &Document) -> Vec<StoredGap> {
     gaps.chain(recognized).collect()
 }
 
-/// Whether the text of a page was recognized in a scanned picture.
+/// Whether the text of a page was recognized in a scanned image.
 ///
 /// # Errors
 /// When the database cannot be read.

@@ -1,4 +1,4 @@
-//! Events of analyses, in order. `analyses` knows who may read them.
+//! Events of analyses, in order. `analyses` determines who may read them.
 
 use super::connection::{Reader, Writer};
 use super::error::Result;

@@ -1,5 +1,5 @@
-//! Experiments: their specification, cases, the result of each configuration on each case, and verdicts of people and
-//! judges.
+//! Experiments: their specification, cases, the result of each configuration on each case, and verdicts of users
+//! and judges.
 
 use rusqlite::Row;
 

@@ -1,4 +1,4 @@
-//! Claims and answers of idempotent requests. `app` decides which requests those are, and for how long.
+//! Claims and answers of idempotent requests. `app` decides which requests are idempotent, and for how long.
 
 use super::connection::Writer;
 use super::error::Result;
@@ -19,7 +19,7 @@ pub struct KeptAnswer {
     pub body: String,
 }
 
-/// What is known of a key when it is claimed.
+/// The state of a key when it is claimed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum KeyLookup {
     /// Unused so far: the key is claimed now.

@@ -1,5 +1,5 @@
-//! Brings a database to the current schema: a new one from `schema.sql`, an older one by migrations, after a verified
-//! backup. Refuses one that is newer or not ours.
+//! Brings a database to the current schema: a new one from `schema.sql`, an older one by migrations, after a
+//! verified backup. Refuses one that is newer or belongs to another program.
 
 mod threads_and_projects;
 
@@ -332,7 +332,8 @@ enum FileState {
 /// Migrates the database. Returns the path of the backup made before, if one was.
 ///
 /// # Errors
-/// `Newer`, `Foreign`, or `Damaged` for a file we must not touch; otherwise when the backup or migration fails.
+/// `Newer`, `Foreign`, or `Damaged` for a file that must not be touched; otherwise when the backup or migration
+/// fails.
 pub(super) fn bring_up(db: &mut Connection, path: &Path) -> Result<Option<PathBuf>, OpenError> {
     let saved = match inspect(db)? {
         FileState::Version(VERSION) => return Ok(None),

@@ -1,5 +1,5 @@
 //! How often each model was right in a user's own data: scores of single models in experiments, and blind votes on
-//! single drafts. And the votes of panels on cases with a known answer.
+//! single drafts. Also the votes of panels on cases with a known answer.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -36,21 +36,21 @@ pub struct ScoredVote {
 /// Records by full model ID.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ModelRecords {
-    /// Mean scores in experiments, where the configuration asked this model alone, on the questions that all these
-    /// models have answered in the same settings.
+    /// Mean scores in experiments whose configuration called only this model, on the questions that all these
+    /// models have answered with the same settings.
     pub experiments: HashMap<String, StandingRecord>,
     /// Blind votes on this model's draft against a panel.
     pub votes: HashMap<String, StandingRecord>,
 }
 
-/// Reads a user's records of these models. A question counts once, however often and in however many settings it was
-/// asked, so that neither a rerun nor a bad prompt makes a difference between models.
+/// Reads a user's records of these models. A question counts once, however often and with however many settings it
+/// was asked, so that neither a rerun nor a bad prompt makes a difference between models.
 ///
 /// # Errors
 /// When the database cannot be read.
 pub fn of_user(db: &Reader, user: &UserId, models: &[&str]) -> Result<ModelRecords> {
     let distinct: BTreeSet<&str> = models.iter().copied().collect();
-    // The request without its model is the question with its documents in one setting.
+    // The request without its model identifies the question with its documents and settings.
     let experiments = db.all(
         "WITH found AS (
              SELECT json_extract(a.request, '$.models[0]') AS model,
@@ -93,7 +93,7 @@ pub fn of_user(db: &Reader, user: &UserId, models: &[&str]) -> Result<ModelRecor
     })
 }
 
-/// Reads a user's votes on cases with an expected answer that a rule scored, newest experiments first.
+/// Reads a user's rule-scored votes on cases with an expected answer, newest experiments first.
 ///
 /// # Errors
 /// When the database cannot be read.

@@ -37,15 +37,15 @@ pub(super) fn insert(
     .map(drop)
 }
 
-/// Limit on row ranges queried per part. A user's passages are stored in runs; nearby runs are queried together, and
-/// foreign rows between them are filtered out afterward.
+/// Limit on row ranges queried per part. A user's passages are stored in runs; nearby runs are queried together,
+/// and foreign rows between them are then filtered out.
 const MAX_RANGES: usize = 32;
 
 /// The passages a search covers: those of some documents of a user, or of all.
 pub struct PassageScope {
     /// First and last row of each run, ascending, without gaps inside a run.
     runs: Vec<(i64, i64)>,
-    /// The same with the smallest gaps closed, so that there are at most [`MAX_RANGES`].
+    /// The same ranges with the smallest gaps closed, so that there are at most [`MAX_RANGES`].
     ranges: Vec<(i64, i64)>,
 }
 
@@ -236,7 +236,7 @@ pub fn slice_of(
 }
 
 /// Deletes up to `most` passages of a document of this user and returns their number. Removing every word from the
-/// index costs about 1 ms per passage, so a large document is deleted in slices, with other people's writes in
+/// index takes about 1 ms per passage, so a large document is deleted in slices, with other users' writes in
 /// between, before `documents::delete` deletes the rest.
 ///
 /// # Errors

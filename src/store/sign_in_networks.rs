@@ -41,7 +41,7 @@ pub fn is_known(db: &Reader, email: &str, network: &str) -> Result<bool> {
     Ok(found.is_some())
 }
 
-/// Forgets all networks of a user, because another person may have signed in from one of them.
+/// Forgets all networks of a user, because someone else may have signed in from one of them.
 ///
 /// # Errors
 /// When the rows cannot be deleted.

@@ -1,4 +1,4 @@
-//! Guarantees of every closure: its own transaction, even when several share a commit.
+//! Guarantees for every closure: its own transaction, even when several share a commit.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -160,7 +160,7 @@ fn a_lost_transaction_fails_only_its_own_jobs() {
         &store,
         vec![
             add(1),
-            // What SQLite does itself when the disk is full.
+            // SQLite does this itself when the disk is full.
             Box::new(|db| db.control("ROLLBACK").map(|()| 2)),
             add(3),
         ],
@@ -374,10 +374,10 @@ fn a_briefly_empty_file_is_read_again() {
     let probed = block_on(store.probe());
     let missing = StoreError::Failed("no such table: users".to_owned());
     assert_eq!(probed, Err(missing));
-    // The connection that saw it is discarded, with whatever it has cached.
+    // The connection that read it is discarded, including its cache.
     assert!(store.check().is_err());
     std::fs::write(&path, &sound).expect("written");
-    // The first probe may still meet the connection that saw the empty file.
+    // The first probe may still use the connection that read the empty file.
     let _ = block_on(store.probe());
     assert_eq!(block_on(store.probe()), Ok(()));
 }
@@ -389,7 +389,7 @@ fn closing_finishes_queued_jobs_and_empties_the_log() {
     block_on(async {
         let last = store.write(add(1));
         tokio::pin!(last);
-        // Polled once, so that it is queued; then its caller goes away.
+        // Polled once, so that it is queued; then the future is dropped.
         tokio::select! {
             biased;
             _ = &mut last => {}

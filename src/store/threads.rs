@@ -1,4 +1,5 @@
-//! Threads and the place of each analysis in its thread. A thread is deleted with its last analysis, by a trigger.
+//! Threads and the position of each analysis in its thread. A thread is deleted with its last analysis, by a
+//! trigger.
 
 use std::collections::HashSet;
 
@@ -18,7 +19,7 @@ use crate::domain::time::Timestamp;
 /// A thread without its turns.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ThreadRow {
-    /// Its id.
+    /// Its ID.
     pub id: ThreadId,
     /// Title.
     pub title: String,
@@ -51,11 +52,11 @@ pub struct TurnRow {
     pub status: Status,
     /// The final answer.
     pub answer: Option<String>,
-    /// What a stopped turn has written, in a list of turns with panels.
+    /// The text that a stopped turn has written, in a list of turns with panels.
     pub partial: Option<String>,
     /// Why there is no answer.
     pub error: Option<String>,
-    /// Pattern id.
+    /// Pattern ID.
     pub pattern: String,
     /// The panel; empty in a list of turns without it.
     pub members: Vec<Member>,
@@ -63,7 +64,7 @@ pub struct TurnRow {
     pub created: Timestamp,
 }
 
-/// The place of an analysis in its thread.
+/// The position of an analysis in its thread.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TurnPlace {
     /// The thread.
@@ -87,11 +88,11 @@ pub struct ThreadFilter {
     pub pinned: Option<bool>,
     /// Only archived ones, or only others.
     pub archived: Option<bool>,
-    /// Only these, or those whose title contains the text.
+    /// Only these threads, or those whose title contains the text.
     pub found: Option<(Vec<ThreadId>, String)>,
 }
 
-/// A change of a thread; what is absent stays.
+/// A change to a thread; absent fields stay unchanged.
 #[derive(Debug, Clone, Default)]
 pub struct ThreadChange {
     /// Title.
@@ -104,8 +105,8 @@ pub struct ThreadChange {
     pub project: Option<Option<ProjectId>>,
 }
 
-/// Begins the thread of a new analysis, or adds the analysis to its thread. Returns none for an analysis outside the
-/// history.
+/// Begins the thread of a new analysis, or adds the analysis to its thread. Returns `None` for an analysis outside
+/// the history.
 ///
 /// # Errors
 /// `Missing` when its thread or the turn that it follows is gone; otherwise when the database cannot be written.
@@ -262,7 +263,7 @@ pub fn newest(db: &Reader, user: &UserId) -> Result<Option<ThreadId>> {
 /// # Errors
 /// When the database cannot be read.
 pub fn path_to(db: &Reader, user: &UserId, turn_id: &AnalysisId) -> Result<Vec<TurnRow>> {
-    // Bounded, so that no imported circle is followed forever.
+    // Bounded, so that an imported cycle is not followed forever.
     db.all(
         "WITH RECURSIVE path (id, follows, thread, depth) AS (
              SELECT id, follows, thread, 0 FROM analyses
@@ -280,7 +281,7 @@ pub fn path_to(db: &Reader, user: &UserId, turn_id: &AnalysisId) -> Result<Vec<T
     )
 }
 
-/// Returns the place of an analysis of this user in its thread; none outside the history.
+/// Returns the position of an analysis of this user in its thread; `None` outside the history.
 ///
 /// # Errors
 /// When the database cannot be read.
@@ -364,7 +365,7 @@ pub fn delete(db: &Writer, user: &UserId, id: &ThreadId) -> Result<()> {
         "DELETE FROM analyses WHERE thread = ?2 AND user_id = ?1",
         (user, id),
     )?;
-    // The trigger has deleted it, unless it had no turn.
+    // The trigger has already deleted it, unless it had no turn.
     db.run(
         "DELETE FROM threads WHERE id = ?2 AND user_id = ?1",
         (user, id),

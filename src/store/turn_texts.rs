@@ -12,9 +12,9 @@ use crate::domain::id::{AnalysisId, ThreadId, UserId};
 use crate::domain::search::index_terms;
 use crate::domain::thread::title_of;
 
-/// Bytes of a question or an answer that are indexed.
+/// Maximum number of indexed bytes of a question or an answer.
 const MAX_TEXT: usize = 64 << 10;
-/// Number of matching turns that a search considers, best first.
+/// Maximum number of matching turns that a search considers, best first.
 const MAX_MATCHES: u32 = 5_000;
 
 /// A turn that matches a search.
@@ -28,7 +28,7 @@ pub struct TurnMatch {
     pub answer: String,
 }
 
-/// Replaces the indexed text of an analysis by its current one. Without a thread, it has none.
+/// Replaces the indexed text of an analysis with its current one; without a thread, there is none.
 ///
 /// # Errors
 /// When there is no such analysis, or the database cannot be written.
@@ -54,8 +54,8 @@ pub(super) fn write(db: &Connection, id: &str) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// Makes an existing analysis of the history a thread of one turn, unless it is in a thread of its user already, and
-/// indexes it.
+/// Makes an existing analysis of the history a thread of one turn, unless it is already in a thread of its user,
+/// and indexes it.
 ///
 /// # Errors
 /// When there is no such analysis, or the database cannot be written.

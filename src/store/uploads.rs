@@ -1,4 +1,4 @@
-//! Chunked uploads: their declaration, and which parts have arrived. The bytes are in the data folder.
+//! Chunked uploads: their declaration and the parts that have arrived. The bytes are in the data folder.
 
 use rusqlite::Row;
 

@@ -95,7 +95,7 @@ pub fn by_email(db: &Reader, email: &str) -> Result<Option<User>> {
     db.maybe("SELECT * FROM users WHERE email = ?1", [email], from_row)
 }
 
-/// Counts all accounts; guests have none.
+/// Counts all accounts; guests do not have one.
 ///
 /// # Errors
 /// When the database cannot be read.
@@ -234,7 +234,7 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<User> {
 }
 
 /// Reads an account from the table's columns in order, starting at `first`. By position rather than name, because
-/// every request with a credential comes through here.
+/// every request with a credential runs this.
 ///
 /// # Errors
 /// When a column has an invalid value.
@@ -285,7 +285,7 @@ mod tests {
             set_disabled(db, &second, false)?;
             assert_eq!(delete(db, &first), Ok(true));
             assert_eq!(delete(db, &first), Ok(false));
-            // The very last account may be deleted: then nobody is left to manage.
+            // The very last account may be deleted, because no one is left to manage.
             assert_eq!(delete(db, &second), Ok(true));
             Ok(())
         });

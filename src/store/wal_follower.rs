@@ -14,11 +14,12 @@ const LARGE_LOG: u64 = 4 * 1024 * 1024;
 
 /// Follows the log. Called between changes, while the log does not change. Must be fast: every change waits.
 pub trait WalFollower: Send {
-    /// Reads what was added since the last call. `foreign`: another process has changed the database since.
+    /// Reads the log entries added since the last call. `foreign`: whether another process has changed the
+    /// database since.
     fn look(&mut self, log: &Path, foreign: bool);
-    /// The log was truncated after a look.
+    /// Called when the log was truncated after a `look`.
     fn emptied(&mut self);
-    /// The database is now held with an empty log, to make a snapshot.
+    /// Called when the database is held with an empty log, to make a snapshot.
     fn held(&mut self);
 }
 
@@ -114,7 +115,7 @@ impl WalLog {
         Ok(())
     }
 
-    /// Empties the log and holds the file as it is then.
+    /// Empties the log and holds the file in that state.
     ///
     /// # Errors
     /// `Busy` while another connection uses the log; otherwise when the database cannot be read or written.

@@ -16,7 +16,7 @@ use rustls::{
 pub struct LocalVerifier(StreamOwned<ClientConnection, TcpStream>);
 
 impl LocalVerifier {
-    /// Wraps a socket, which keeps its timeouts.
+    /// Wraps a socket, keeping its timeouts.
     ///
     /// # Errors
     /// When the TLS configuration or connection cannot be created.

@@ -22,7 +22,7 @@ pub struct EmbeddingRequest {
     pub texts: Vec<String>,
     /// Dimensions of the vectors, if the model can choose.
     pub dimensions: Option<u32>,
-    /// Whether vectors are sent as base64 of little-endian 32-bit floats, as OpenAI's client requests.
+    /// Whether vectors are sent as base64 of little-endian 32-bit floats, which OpenAI's client requests.
     pub is_base64: bool,
     /// Fields that Quire does not interpret, passed on to the provider.
     pub passthrough: Passthrough,
@@ -96,7 +96,7 @@ pub fn request(kind: ApiFormat, name: &str, asked: &EmbeddingRequest) -> Option<
             Some(("embeddings".to_owned(), body))
         }
         ApiFormat::Ollama => {
-            // A text that is too long is an error, never silently truncated.
+            // A text that is too long must cause an error, never be silently truncated.
             body["truncate"] = json!(false);
             if let Some(dimensions) = dimensions {
                 body["dimensions"] = json!(dimensions);
@@ -150,7 +150,7 @@ pub fn remove_refused(body: &mut Value, refused: &[String]) -> Vec<String> {
     left_out.into_iter().map(known).collect()
 }
 
-// Quire's own fields take precedence.
+// Fields that Quire sets take precedence.
 fn pass_on(kind: ApiFormat, body: &mut Value, asked: &EmbeddingRequest) {
     let Some(body) = body.as_object_mut() else {
         return;
@@ -162,7 +162,8 @@ fn pass_on(kind: ApiFormat, body: &mut Value, asked: &EmbeddingRequest) {
     }
 }
 
-/// The fields of a request that a provider of this kind does not receive. `None` as kind: no provider was found.
+/// The fields of a request that a provider with this API format does not receive. `None` means that no provider
+/// was found.
 pub fn ignored(kind: Option<ApiFormat>, asked: &EmbeddingRequest) -> Vec<String> {
     let reaches =
         |name: &str| kind.is_some_and(|kind| passthrough::reaches(kind, &asked.passthrough, name));

@@ -1,5 +1,5 @@
 //! Model Context Protocol, server side: parses one JSON-RPC message into a request and encodes the response. Pure:
-//! knows nothing of pipes, HTTP, or analyses. Refuses batches, which the protocol has dropped.
+//! knows nothing about pipes, HTTP, or analyses. Refuses batches, which the protocol no longer has.
 
 use serde_json::{Map, Value, json};
 
@@ -35,7 +35,7 @@ pub enum McpMessage {
 /// A method of the protocol, with its parameters.
 #[derive(Debug, Clone, PartialEq)]
 pub enum McpRequest {
-    /// Introduces the server and settles the protocol version.
+    /// Introduces the server and negotiates the protocol version.
     Initialize(&'static str),
     /// Checks that the server responds.
     Ping,
@@ -59,7 +59,7 @@ pub enum McpTool {
         /// Maximum number of passages.
         limit: usize,
     },
-    /// Returns the state of an analysis with this ID.
+    /// Returns the state of the analysis with this ID.
     AnalysisStatus(String),
 }
 
@@ -74,7 +74,7 @@ pub struct PanelQuestion {
     pub pattern: Option<String>,
     /// IDs of documents.
     pub documents: Vec<String>,
-    /// `quick`, `standard` or `full`.
+    /// `quick`, `standard`, or `full`.
     pub depth: Option<String>,
     /// Maximum cost, in US dollars.
     pub budget_usd: Option<f64>,

@@ -35,7 +35,7 @@ pub struct ChatRequest {
     pub settings: Map<String, Value>,
     /// Number of answers requested; 0 means 1.
     pub choices: u32,
-    /// Index of this answer among several, from 0: each is an independent sample.
+    /// Index of this answer among several, from 0; each is an independent sample.
     pub sample: u32,
     /// The prompt that a text completion repeats before its answer.
     pub echo: Option<String>,
@@ -43,7 +43,7 @@ pub struct ChatRequest {
     pub is_legacy: bool,
     /// Whether the client requested `thinking`, a parameter of Anthropic's API.
     pub shows_thinking: bool,
-    /// Fields passed on to a single model unread; a panel ignores them.
+    /// Fields passed unread to a single model; a panel ignores them.
     pub passthrough: Passthrough,
 }
 
@@ -76,7 +76,7 @@ pub(super) fn model(fields: &Map<String, Value>) -> Result<String, RequestError>
 ///
 /// # Errors
 ///
-/// When it has no turns, too many, too much text, or neither text, images, nor tool results.
+/// When it has no turns, too many turns, too much text, or neither text, images, nor tool results.
 pub(super) fn check_turns(turns: &[Message]) -> Result<(), RequestError> {
     let characters: usize = turns.iter().map(|turn| turn.text.len()).sum();
     if turns.len() > MAX_TURNS || characters > MAX_TEXT {

@@ -84,7 +84,7 @@ pub fn read(body: &Value, needs_limit: bool) -> Result<ChatRequest, RequestError
     check_turns(&asked.turns)?;
     asked.offer(serve_tools::read(fields, ToolShape::Anthropic)?);
     asked.passthrough = passthrough::read(ApiFormat::Anthropic, fields, KNOWN, UNREAD)?;
-    // An effort level expresses neither adaptive thinking nor an exact number of tokens.
+    // An effort level can express neither adaptive thinking nor an exact number of tokens.
     let is_exact = |it: &&Value| it["type"] == "adaptive" || it["type"] == "enabled";
     if let Some(thinking) = fields.get("thinking").filter(is_exact) {
         let further = &mut asked.passthrough.fields;
@@ -93,7 +93,7 @@ pub fn read(body: &Value, needs_limit: bool) -> Result<ChatRequest, RequestError
     Ok(asked)
 }
 
-// This API's schema has no name; the chat API's has one.
+// A schema has no name in this API, but must have one in the chat API.
 fn wanted_format(given: &Value) -> Option<Value> {
     (given["type"] == "json_schema").then(|| {
         let inner = json!({ "name": "answer", "schema": given["schema"], "strict": true });
@@ -201,7 +201,7 @@ pub fn message(frame: &ChunkFrame, answer: &CompleteAnswer) -> Value {
     })
 }
 
-/// Encodes the reasoning blocks: the vendor's own, or an unsigned one with another vendor's text.
+/// Encodes the reasoning blocks: the vendor's own, or an unsigned block with another vendor's text.
 fn reasoning_blocks(answer: &CompleteAnswer) -> Vec<Value> {
     let own = answer.extras.reasoning.iter();
     let own: Vec<Value> = own.filter(|item| is_block(item)).cloned().collect();
@@ -237,7 +237,7 @@ pub struct MessageEvents {
     signed: usize,
 }
 
-/// A block that has begun and not ended.
+/// A block that has begun but not ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum MessageBlock {
     Thinking,
@@ -257,7 +257,7 @@ impl MessageEvents {
         }
     }
 
-    /// The `message_start` event. The input tokens follow in `message_delta`, once the vendor has counted.
+    /// The `message_start` event. The input tokens follow in `message_delta`, once the vendor has counted them.
     pub fn opening(&self) -> Named {
         let begun = json!({
             "id": self.frame.id, "type": "message", "role": "assistant", "model": self.frame.model,

@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::serve_error::{RequestError, invalid};
 use crate::domain::tools::ToolCall;
 
-/// Parses a tool call in the form of the chat API and of Responses.
+/// Parses a tool call in the form shared by the chat API and Responses.
 ///
 /// # Errors
 ///

@@ -1,5 +1,5 @@
-//! OpenAI's text completions (`/v1/completions`) over chat models: the prompt becomes a conversation that requests
-//! its continuation. Editors use it for code completion, and evaluation harnesses for generation.
+//! OpenAI's text completions (`/v1/completions`) on top of chat models: the prompt becomes a conversation that
+//! requests its continuation. Editors use it for code completion, and evaluation harnesses for generation.
 
 use serde_json::{Map, Value, json};
 
@@ -66,7 +66,7 @@ pub fn read(body: &Value) -> Result<Vec<ChatRequest>, RequestError> {
         );
     }
     let mut parameters = parameters(fields)?;
-    // In OpenAI's API, 0 returns only the prompt; a chat model writes at least one token.
+    // In OpenAI's API, 0 returns only the prompt, but a chat model writes at least one token.
     if parameters.max_tokens == Some(0) {
         parameters.max_tokens = Some(1);
     }

@@ -1,4 +1,4 @@
-//! Parses message content in Quire's own APIs: a string, or a list of parts of the kinds in the three APIs.
+//! Parses message content in Quire's own APIs: a string, or a list of parts of the kinds that the three APIs have.
 
 use serde_json::Value;
 
@@ -24,7 +24,7 @@ pub(super) fn content(content: &Value) -> Result<(String, Vec<Image>), RequestEr
     Ok((found.text, found.images))
 }
 
-/// Parses content together with the marks for the vendor's prompt cache.
+/// Parses content together with the vendor's prompt-cache markers.
 ///
 /// # Errors
 ///
@@ -73,7 +73,7 @@ pub(super) fn marked(content: &Value) -> Result<MessageContent, RequestError> {
             }
         }
         if let Some(control) = cache_marks::of(part)? {
-            // Offset of the end of these texts once they are joined.
+            // Offset of the end of these texts after they are joined.
             let length: usize = texts.iter().map(|text: &&str| text.len() + 2).sum();
             let end = Some(length.saturating_sub(2));
             cache_marks.push(CacheMark { end, control });

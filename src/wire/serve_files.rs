@@ -1,5 +1,5 @@
-//! Files inside a conversation: Anthropic's `document` and `search_result` blocks, OpenAI's `file` and `input_file`
-//! parts. Extracts them, and puts their text in their place once it has been read.
+//! Files inside a conversation: Anthropic's `document` and `search_result` blocks, and OpenAI's `file` and
+//! `input_file` parts. Extracts them, and inserts their text in their place once it has been read.
 
 use serde_json::{Value, json};
 
@@ -70,7 +70,7 @@ pub fn put(body: &mut Value, file: &AttachedFile, text: &str) {
     }
 }
 
-// Clients nest files three levels deep: a message, its content, a tool result in it.
+// Clients nest files up to three levels deep: a message, its content, and a tool result in it.
 fn visit(
     value: &mut Value,
     place: &str,

@@ -56,7 +56,7 @@ pub(super) fn call(message: &Value, position: usize) -> Result<Option<ToolCall>,
     serve_call::call(&id, &given["name"], &given["arguments"]).map(Some)
 }
 
-/// The ID of the call that a message of the role `function` is the result of: the last call of that name.
+/// The ID of the call that a message with the role `function` is the result of: the last call of that name.
 ///
 /// # Errors
 ///

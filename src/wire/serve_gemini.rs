@@ -39,7 +39,7 @@ const SETTINGS: &[(&str, &str)] = &[
     ("frequencyPenalty", "frequency_penalty"),
 ];
 
-/// Parses a body for this model. `stream`: whether the path requests a stream.
+/// Parses a body for this model. `stream` is whether the path requests a stream.
 ///
 /// # Errors
 ///
@@ -100,7 +100,7 @@ fn settings(config: &Value) -> Map<String, Value> {
     if let Some(level) = field(thinking, "thinkingLevel").as_str() {
         chat.insert("reasoning_effort".into(), json!(level.to_ascii_lowercase()));
     } else if let Some(tokens) = field(thinking, "thinkingBudget").as_u64() {
-        // -1 leaves the budget to the model.
+        // A value of -1 leaves the budget to the model.
         chat.insert("reasoning".into(), json!({ "max_tokens": tokens }));
     }
     let schemas = ["responseJsonSchema", "responseSchema"].map(|name| field(config, name));
@@ -115,7 +115,7 @@ fn settings(config: &Value) -> Map<String, Value> {
     chat
 }
 
-/// Converts a schema to the common form: Google writes type names in capitals.
+/// Converts a schema to the common form: Google writes type names in uppercase.
 fn common_schema(schema: &Value) -> Value {
     match schema {
         Value::Object(fields) => {
@@ -160,7 +160,7 @@ fn messages(body: &Value) -> Result<Value, RequestError> {
     Ok(Value::Array(messages))
 }
 
-/// The parts of a content: Google's servers accept one object instead of a list, and its SDKs accept a string.
+/// The parts of a content. Google's servers also accept one object instead of a list, and its SDKs a string.
 fn parts(content: &Value, field: &'static str) -> Result<Vec<Value>, RequestError> {
     let text = |text: &str| vec![json!({ "text": text })];
     let why = "it must be a string, or an object with parts: a list of objects or of strings";
@@ -168,7 +168,7 @@ fn parts(content: &Value, field: &'static str) -> Result<Vec<Value>, RequestErro
         Value::Null => return Ok(Vec::new()),
         Value::String(words) => return Ok(text(words)),
         Value::Object(fields) if fields.contains_key("parts") => &content["parts"],
-        // Clients send an empty turn of the model back in this form.
+        // This is the form in which clients send back an empty turn of the model.
         Value::Object(fields) if fields.keys().all(|name| name == "role") => {
             return Ok(Vec::new());
         }
@@ -188,7 +188,7 @@ fn parts(content: &Value, field: &'static str) -> Result<Vec<Value>, RequestErro
     }
 }
 
-/// Calls without a result so far. Google's clients often send both without IDs.
+/// Calls that have no result yet. Google's clients often send both without IDs.
 #[derive(Default)]
 struct Calls {
     open: Vec<(String, String)>,

@@ -1,6 +1,6 @@
 //! Quire's OpenAI-compatible chat API: parses requests, and encodes answers and chunks. Ignores unknown fields and
-//! reports their names; refuses what it could only drop silently. Each special case comes from a client that failed
-//! without it.
+//! reports their names; refuses those that must not be dropped silently. Each special case comes from a client
+//! that failed without it.
 
 use serde_json::{Map, Value, json};
 
@@ -16,7 +16,7 @@ use super::{ApiFormat, passthrough};
 use crate::domain::chat::{Extras, Finish, Message, MessageRole, Usage};
 use crate::domain::tools::ToolCall;
 
-/// Parses the body of a chat completion, also one in the form of Responses (`input` instead of `messages`).
+/// Parses the body of a chat completion, even one in the form of Responses (`input` instead of `messages`).
 ///
 /// # Errors
 ///
@@ -174,7 +174,7 @@ fn turn(message: &Value, earlier: &[Message]) -> Result<Message, RequestError> {
 /// Maximum length of a speaker's name, in bytes; OpenAI accepts 64 characters.
 const MAX_NAME_BYTES: usize = 256;
 
-/// The speaker's name. In the role `function`, `name` is the function's.
+/// The speaker's name. With the role `function`, `name` is the function's.
 fn name(message: &Value) -> Result<Option<String>, RequestError> {
     match &message["name"] {
         _ if message["role"] == "function" => Ok(None),
@@ -217,7 +217,7 @@ pub fn completion(frame: &ChunkFrame, answer: &CompleteAnswer) -> Value {
     })
 }
 
-/// Encodes the first chunk: some clients fail without a role.
+/// Encodes the first chunk, which has a role because some clients fail without one.
 pub fn opening(frame: &ChunkFrame) -> Value {
     chunk(frame, json!({ "role": "assistant", "content": "" }), None)
 }
@@ -247,7 +247,7 @@ fn add_details(message: &mut Value, extras: &Extras) {
     }
 }
 
-/// Encodes the chunks after the text that are not split: tool calls, reasoning items, log probabilities.
+/// Encodes the chunks that follow the text and are not split: tool calls, reasoning items, and log probabilities.
 pub fn behind(frame: &ChunkFrame, calls: &[ToolCall], extras: &Extras) -> Vec<Value> {
     let mut delta = match (calls.first(), frame.is_legacy) {
         (None, _) => json!({}),

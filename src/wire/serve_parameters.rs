@@ -49,7 +49,7 @@ pub(super) fn parameters(fields: &Map<String, Value>) -> Result<Parameters, Requ
 
 /// The effort, from any field that an API uses for it: OpenAI's `reasoning_effort` and `reasoning.effort`,
 /// Anthropic's `output_config.effort` and `thinking`, OpenRouter's `reasoning.max_tokens` and `.enabled`. A level
-/// takes precedence over a number of tokens, a number over a switch.
+/// takes precedence over a number of tokens, and a number over a switch.
 fn effort(fields: &Map<String, Value>) -> Result<Option<String>, RequestError> {
     let inner = |outer: &str, name: &str| {
         let value = fields.get(outer)?.get(name)?;
@@ -73,7 +73,7 @@ fn effort(fields: &Map<String, Value>) -> Result<Option<String>, RequestError> {
     }
     let is_off = inner("reasoning", "enabled") == Some(&Value::Bool(false))
         || inner("thinking", "type").is_some_and(|kind| kind == "disabled");
-    // OpenRouter's default when thinking is only switched on.
+    // OpenRouter's default if thinking is only switched on.
     let is_on = inner("reasoning", "enabled") == Some(&Value::Bool(true));
     let word = match (is_off, is_on) {
         (true, _) => Some("none"),
@@ -150,7 +150,7 @@ pub(super) fn flag(fields: &Map<String, Value>, name: &'static str) -> Result<bo
 fn stops(given: Option<&Value>) -> Result<Vec<String>, RequestError> {
     let list = match given {
         None => return Ok(Vec::new()),
-        // An empty stop sequence never matches; forms send one for an empty field.
+        // An empty stop sequence never matches; web forms send one for an empty field.
         Some(Value::String(one)) if one.is_empty() => return Ok(Vec::new()),
         Some(Value::String(one)) => return Ok(vec![one.clone()]),
         Some(Value::Array(list)) => list,

@@ -96,7 +96,7 @@ pub fn read(body: &Value) -> Result<ChatRequest, RequestError> {
     Ok(asked)
 }
 
-/// Refuses references to data stored at a vendor: without that data, the answer would be a different one.
+/// Refuses references to data stored at a vendor: without that data, the answer would be different.
 fn refuse_stored(fields: &Map<String, Value>) -> Result<(), RequestError> {
     let is_given = |name: &str| fields.get(name).is_some_and(|value| !value.is_null());
     let kept = "responses are not stored: send the whole conversation as input";
@@ -150,8 +150,8 @@ const VENDORS: &[&str] = &[
     "mcp_list_tools",
 ];
 
-/// Parses a call that the client ran, of a function or of a tool with an item type of its own: `custom_tool_call`
-/// with a text, `local_shell_call` with an action. These become function calls with one argument.
+/// Parses a call that the client ran, of a function or of a tool with its own item type: `custom_tool_call` with a
+/// text, `local_shell_call` with an action. These become function calls with one argument.
 fn parse_call(kind: &str, item: &Value) -> Result<ToolCall, RequestError> {
     if kind == "function_call" {
         return serve_call::call(&item["call_id"], &item["name"], &item["arguments"]);
@@ -262,7 +262,7 @@ fn turn(item: &Value) -> Result<Message, RequestError> {
     })
 }
 
-/// Encodes a response object: complete, or its current state.
+/// Encodes a response object, either complete or in its current state.
 pub fn response(frame: &ChunkFrame, state: &str, answer: Option<&CompleteAnswer>) -> Value {
     let cut = answer.is_some_and(|answer| answer.finish == Finish::Length);
     let usage = answer.map(|CompleteAnswer { usage, .. }| {
@@ -297,7 +297,7 @@ fn output(frame: &ChunkFrame, answer: &CompleteAnswer) -> Vec<Value> {
     output
 }
 
-/// Encodes the reasoning items: the vendor's own, its blocks as items, or one item with the text of a vendor that has
+/// Encodes the reasoning items: the vendor's own, its blocks as items, or one item with the text if the vendor has
 /// neither.
 fn reasoning_items(frame: &ChunkFrame, answer: &CompleteAnswer) -> Vec<Value> {
     let mut items: Vec<Value> = Vec::new();

@@ -19,7 +19,7 @@ const MAX_TOOL_BYTES: usize = 200_000;
 pub struct OfferedTools {
     /// The tools that are passed on, if any.
     pub tools: Option<Arc<Tools>>,
-    /// The tools that are omitted, by their kind.
+    /// The kinds of the tools that are omitted.
     pub left_out: Vec<String>,
 }
 
@@ -67,7 +67,7 @@ pub fn read(fields: &Map<String, Value>, shape: ToolShape) -> Result<OfferedTool
     }
     let mut given = fields.get("tool_choice").unwrap_or(&Value::Null);
     if given["type"] == "allowed_tools" {
-        // The chat API nests it one level deeper.
+        // The chat API nests the list one level deeper.
         let allowed = given.get("allowed_tools").unwrap_or(given);
         kept.retain(|tool| is_allowed(allowed, &tool.name));
         given = &allowed["mode"];
@@ -199,7 +199,7 @@ pub fn encode(calls: &[ToolCall], is_stream: bool) -> Value {
         if is_stream {
             encoded["index"] = json!(index);
         }
-        // The same position as in Gemini's own OpenAI-compatible API.
+        // The position is the same as in Gemini's own OpenAI-compatible API.
         if let Some(signature) = &call.signature {
             encoded["extra_content"] = json!({ "google": { "thought_signature": signature } });
         }

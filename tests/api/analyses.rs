@@ -30,7 +30,7 @@ fn has(value: &Value, fields: &str) {
     }
 }
 
-/// A server and somebody who uses it.
+/// Returns a server and its only user.
 fn alone() -> (Server, Client) {
     let server = Server::start();
     let client = server.user("ada@example.com");
@@ -390,7 +390,7 @@ fn failures_and_halves_are_not_cached() {
         on("a").cut(&beginning("It is ")),
         on("a").sse(&saying("Thin.")),
     ]);
-    // Without another try: a broken answer would be asked for again at once.
+    // Without retries, because a broken answer would be requested again at once.
     let server = server(&provider, &[("RETRIES", "0")]);
     let mut client = server.user("ada@example.com");
     for status in [503, 503, 200, 200] {
@@ -448,7 +448,7 @@ fn a_run_waits_for_its_turn_and_too_many_are_turned_away() {
     provider.wait_asked(1);
     let second = begin(&mut client, &["p/second"]);
     assert_eq!(client.get(&about(&second, "")).json()["status"], "queued");
-    // One person may have 24 under way; the other places are for the others.
+    // A user may have 24 runs at once; the remaining slots are for other users.
     let waiting: Vec<String> = (0..22)
         .map(|_| begin(&mut client, &["demo/extract"]))
         .collect();
@@ -457,7 +457,7 @@ fn a_run_waits_for_its_turn_and_too_many_are_turned_away() {
     assert!(full.header("retry-after").parse::<u32>().unwrap() > 0);
     let other = begin(&mut server.user("bob@example.com"), &["demo/extract"]);
     assert!(!waiting.contains(&other));
-    // A run that waits can be stopped; it makes no call.
+    // A queued run can be stopped, and makes no call.
     for id in &waiting {
         assert_eq!(
             client.post(&about(id, "/cancel"), json!({})).json()["status"],

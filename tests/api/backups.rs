@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::support::server::{Folder, Server};
 
-/// Lets the server look whether a copy is due, as it does all the time.
+/// Makes the server check whether a backup is due, as it does regularly.
 fn look(server: &Server, now: Timestamp) {
     let runtime = tokio::runtime::Builder::new_current_thread();
     let runtime = { runtime }.enable_all().build().unwrap();
@@ -49,7 +49,7 @@ fn copies_are_made_when_due_and_the_newest_kept() {
     assert_eq!(names(&folder).len(), 4);
     look(&server, start + 25 * hour);
     look(&server, start + 50 * hour);
-    // The oldest of three is gone, and nobody else's file.
+    // The oldest of three is deleted, and no other file is.
     let left = names(&folder);
     let wanted = [
         "notes.txt",
@@ -66,7 +66,7 @@ fn copies_are_made_when_due_and_the_newest_kept() {
     assert_eq!(people, 1);
     drop(copy);
 
-    // A server that starts again does not begin with a copy.
+    // A restart does not begin with a backup.
     let data = server.stop();
     let server = Server::in_folder(data, &settings);
     look(&server, start + 51 * hour);
@@ -92,7 +92,7 @@ fn copies_are_made_when_due_and_the_newest_kept() {
         .post("/api/admin/backup", json!({}))
         .refused(403, "FORBIDDEN");
 
-    // A folder that cannot be used is said, and kept in mind.
+    // An unusable folder is reported and recorded.
     fs::remove_dir_all(&folder).unwrap();
     fs::write(&folder, "a file").unwrap();
     let refused = admin.post("/api/admin/backup", json!({}));

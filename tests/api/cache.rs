@@ -43,7 +43,7 @@ fn modes_and_ages_are_kept_and_hits_cost_nothing() {
     }
     assert_eq!(provider.asked().len(), 4);
     let stats = ada.get("/api/cache/stats").json();
-    // The provider's answer, and what the demo model wrote of it.
+    // The provider's answer, and the demo model's answer.
     assert_eq!(stats["entries"], 2, "{stats}");
     assert!(
         stats["saved"]["cost_usd"].as_f64().unwrap() > 0.0,
@@ -60,7 +60,7 @@ fn modes_and_ages_are_kept_and_hits_cost_nothing() {
     assert_eq!(ada.post("/api/cache/clear", own).json()["removed"], 1);
     assert_eq!(bob.delete("/api/users/me/cache").json()["removed"], 0);
     assert_eq!(ada.delete("/api/users/me/cache").json()["removed"], 1);
-    // What was spared stays known.
+    // The savings are still reported.
     let left = ada.get("/api/cache/stats").json();
     assert_eq!(
         (&left["entries"], &left["saved"]),
@@ -81,7 +81,7 @@ fn an_answer_is_for_whom_it_was_made_unless_the_team_shares() {
             first_is_cached(&run(&mut bob, &["p/a"], json!({}))),
             expected
         );
-        // What draws on somebody's documents is theirs alone.
+        // An answer that draws on a user's documents is cached only for that user.
         for client in [&mut ada, &mut bob] {
             let name = "paper.txt";
             let document = client

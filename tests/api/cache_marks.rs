@@ -1,5 +1,5 @@
-//! Prompt-cache marks of clients: they reach a vendor of Anthropic's format where they were set, and are named in
-//! `x-quire-ignored` for all others.
+//! Prompt-cache markers of clients: they are passed to providers with Anthropic's format where the client set
+//! them, and listed in `x-quire-ignored` for all others.
 
 use serde_json::{Value, json};
 
@@ -74,7 +74,7 @@ fn marks_reach_a_vendor_of_anthropics_format_where_they_were_set() {
     assert_eq!(turns[1]["content"][0]["cache_control"], mark(), "{sent}");
     assert_eq!(turns[2]["content"][0]["cache_control"], mark(), "{sent}");
     assert_eq!(turns[2]["content"][1], text("And now?"), "{sent}");
-    // The chat API has them on its parts.
+    // The chat API has them on its content parts.
     let body = json!({ "model": "p/mine", "messages": [
         { "role": "system", "content": [marked(text("Be exact."), mark())] },
         { "role": "user", "content": "Is it thin?" },

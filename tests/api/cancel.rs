@@ -12,19 +12,19 @@ use crate::support::script::{about, begin, beginning, server, short_with};
 use crate::support::{Client, Server};
 
 const PROMISED: Duration = Duration::from_millis(250);
-/// The promise is about the program; a machine that is busy elsewhere may break it once, not every time.
+/// The limit applies to the server; a machine that is busy with other work may exceed it once, but not every time.
 const ROUNDS: usize = 3;
 
-/// Who goes, and how.
+/// The kind of client, and how it disconnects.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Caller {
     Streaming,
     Waiting,
-    /// Asked with `async` and presses stop.
+    /// Starts the run with `async` and then stops it.
     Stopping,
 }
 
-/// A member in each of the windows: before the headers, before the first token, in the middle.
+/// One member in each phase: before the headers, before the first token, and in the middle.
 fn windows() -> [Line; 3] {
     [
         on("headers").hang(),
@@ -46,7 +46,7 @@ fn served(lines: &[Line], tls: bool) -> (Provider, Server) {
     (provider, server)
 }
 
-/// Lets the caller go as soon as all calls hang; how long the provider had to wait for the last of them.
+/// Disconnects the client once all calls hang. Returns how long the provider waited for the last of them to close.
 fn leave(
     (provider, server): &(Provider, Server),
     client: &mut Client,
@@ -69,7 +69,7 @@ fn leave(
     });
     provider.wait_hanging(hanging);
     if let (Caller::Streaming, Some(socket)) = (caller, socket.as_mut()) {
-        // The piece has come all the way through.
+        // The piece has reached the client.
         let mark = if hanging == 1 {
             "synthesis.delta"
         } else {
@@ -151,7 +151,7 @@ fn who_waits_for_another_try_does_not_make_it() {
 
 #[test]
 fn a_handshake_that_never_ends_is_left_too() {
-    // A plain server that is spoken to as if it knew TLS waits for a request that never comes.
+    // A plain-HTTP server addressed over TLS waits for a request that never comes.
     let provider = Provider::script([]);
     let known = json!([{
         "id": "p", "base_url": provider.base_url().replace("http:", "https:"), "models": "*"

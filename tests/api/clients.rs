@@ -11,7 +11,7 @@ use crate::support::line::on;
 use crate::support::provider::{Asked, Provider};
 use crate::support::script::{saying, server};
 
-/// A model that answers anything; what it was asked is looked up at the provider.
+/// A model that answers anything; the tests inspect the requests that the provider received.
 pub fn plain() -> Provider {
     Provider::answering(|_: &Asked| on("").sse(&saying("It is thin.")))
 }
@@ -128,7 +128,7 @@ fn conversations_end_as_vendors_let_them_end() {
             "{messages}"
         );
     }
-    // A panel has a question to answer: the beginning is part of it.
+    // A panel needs a question, so the system message becomes part of it.
     let body = json!({ "model": "quire/gut", "messages": [said("user", json!("What is it?")), said("assistant", json!("It is a"))] });
     let answer = client.post("/v1/chat/completions", body);
     assert_eq!(answer.status, 200, "{}", answer.text());

@@ -9,7 +9,7 @@ use crate::support::provider::{Asked, Provider};
 use crate::support::script::{beginning, saying, server};
 use crate::support::{Client, Server};
 
-/// A model that says what it was asked, in a word.
+/// A model whose answer summarizes the request it received.
 fn echo() -> Provider {
     Provider::answering(|asked: &Asked| match asked.model().as_str() {
         "broken" => on("").cut(&beginning("It is ")),
@@ -32,7 +32,7 @@ pub fn key(client: &mut Client) -> String {
     made["key"].as_str().unwrap().to_owned()
 }
 
-/// The lines of a stream, without those that only keep it alive.
+/// Returns the lines of a stream without the keep-alive lines.
 pub fn lines(server: &Server, key: &str, path: &str, body: &Value) -> (String, Vec<String>) {
     let body = body.to_string();
     let mut socket = server.connect();
@@ -45,7 +45,7 @@ pub fn lines(server: &Server, key: &str, path: &str, body: &Value) -> (String, V
     let mut text = String::new();
     BufReader::new(socket).read_to_string(&mut text).unwrap();
     let (head, rest) = text.split_once("\r\n\r\n").unwrap();
-    // Chunked: sizes stand on lines of their own.
+    // In chunked encoding, each chunk size is a separate line.
     let is_size =
         |line: &&str| !line.is_empty() && line.bytes().all(|byte| byte.is_ascii_hexdigit());
     let kept = rest.lines().map(|line| line.trim_end_matches('\r'));
@@ -103,7 +103,7 @@ fn a_single_model_is_asked_what_was_sent_and_nothing_else() {
         sent["max_tokens"] == 77 || sent["max_completion_tokens"] == 77,
         "{sent}"
     );
-    // What is passed on is no work of the person's.
+    // A relayed call is not stored as one of the user's analyses.
     assert_eq!(client.get("/api/analyses").json()["analyses"], json!([]));
 }
 
@@ -292,7 +292,7 @@ fn a_client_that_leaves_stops_the_call() {
         body.len()
     )
     .unwrap();
-    // There is no head yet: it waits for the first token.
+    // No response head has been sent yet, because the server waits for the first token.
     provider.wait_called("slow");
     drop(socket);
     provider.wait_left("slow");
@@ -356,7 +356,7 @@ fn a_request_that_is_sent_again_under_its_key_is_answered_once() {
     assert_eq!(other.status, 400, "{}", other.text());
     assert_eq!(send("two", chat("p/any")).status, 200);
     assert_eq!(provider.asked().len(), 2);
-    // What failed is tried again.
+    // A failed call is tried again.
     for _ in 0..2 {
         assert_eq!(send("three", chat("p/refused")).status, 400);
     }

@@ -14,7 +14,7 @@ use crate::support::{Answer, Client, Server};
 /// The smallest limit that the settings allow.
 const LIMIT: usize = 1 << 20;
 
-/// A running server with two people, the first of them its administrator.
+/// A running server with two users, the first of them its administrator.
 struct TwoUsers {
     server: Server,
     people: [Client; 2],
@@ -47,7 +47,7 @@ impl TwoUsers {
     fn files(&self, folder: &str) -> usize {
         std::fs::read_dir(self.server.folder().join(folder)).map_or(0, Iterator::count)
     }
-    /// The first person's token, for requests written by hand.
+    /// Returns the head of an upload with the first user's token, for requests written by hand.
     fn head(&self, length: usize) -> String {
         let account = json!({"email": "a@example.org", "password": PASSWORD});
         let signed_in = self.server.client().post("/api/auth/login", account).json();

@@ -13,7 +13,7 @@ use crate::support::provider::{Line, Provider, on};
 use crate::support::script::{about, begin, beginning, ended, saying, short_with};
 use crate::support::server::Folder;
 
-/// Every start of the executable asks a provider once what it has.
+/// Every start of the executable requests the provider's model list once.
 fn asked_for_models(starts: usize) -> Line {
     on("GET models")
         .times(starts)
@@ -21,8 +21,8 @@ fn asked_for_models(starts: usize) -> Line {
         .status(200, "application/json", "{\"data\":[]}")
 }
 
-/// A run of two members: one has answered, the other hangs in the middle of its answer. Gives the id and
-/// the events that somebody has seen.
+/// Starts a run of two members: one has answered, the other hangs in the middle of its answer. Returns the run's
+/// ID and the events received so far.
 pub fn interrupted(client: &mut Client) -> (String, Vec<Event>) {
     let id = begin(client, &["p/quick", "p/slow"]);
     let mut seen = Vec::new();
@@ -48,8 +48,7 @@ pub fn half_then_whole() -> Vec<Line> {
     ]
 }
 
-/// Checks that a run has gone on after a restart, from the last event on, without asking again what had
-/// been answered.
+/// Checks that a run has resumed after a restart from the last event, without repeating completed calls.
 pub fn went_on(client: &mut Client, provider: &Provider, id: &str, seen: &[Event]) {
     let shown = ended(client, id);
     assert_eq!(shown["status"], "completed", "{shown}");
@@ -135,7 +134,7 @@ fn a_second_signal_does_not_wait_for_a_run() {
     let mut events = client.events(&about(&id, "/events"), None);
     assert!(events.any(|event| event.name == "member.delta"));
     server.signal("-TERM");
-    // A stream ends when the server has understood that it shall stop.
+    // The stream ends once the server has started to shut down.
     events.for_each(drop);
     server.signal("-TERM");
     assert_eq!(server.code(), Some(130));
@@ -167,7 +166,7 @@ fn a_request_whose_client_was_waiting_at_the_crash_is_cancelled() {
         );
         std::io::Write::write_all(&mut socket, head.as_bytes()).unwrap();
         let mut bytes = Vec::new();
-        // The connection breaks; what has come until then is kept.
+        // The connection breaks; the bytes received until then are kept.
         let _ = std::io::Read::read_to_end(&mut socket, &mut bytes);
         String::from_utf8_lossy(&bytes).into_owned()
     });
@@ -199,7 +198,7 @@ fn a_request_whose_client_was_waiting_at_the_crash_is_cancelled() {
         (last.name.as_str(), &last.data["reason"]),
         ("analysis.cancelled", &shown["error"])
     );
-    // What was answered was paid for.
+    // The completed answer was paid for.
     assert_eq!(shown["usage"]["output"], 7, "{shown}");
     assert_eq!(
         (&last.data["answered"], &last.data["usage"]["output"]),

@@ -52,7 +52,7 @@ fn vectors_are_passed_on_in_both_forms_and_written_down() {
     );
     assert_eq!(sent["input_type"], "query", "{sent}");
     assert_eq!(sent["api_base"], Value::Null, "{sent}");
-    // Two 32-bit floats, 0 and 0.5, as OpenAI's own client asks for them; without /v1 too.
+    // Two 32-bit floats, 0 and 0.5, in the encoding that OpenAI's client requests; also without /v1.
     let answer = client
         .post(
             "/embeddings",
@@ -96,7 +96,7 @@ fn many_at_once_stay_within_a_budget() {
     });
     let server = priced(&provider, &[("BUDGET_DAY_TOKENS", "20")]);
     let key = key(&mut server.user("ada@example.com"));
-    // 16 tokens each: two have no room.
+    // Each is 16 tokens; two do not fit.
     let body = json!({ "model": "p/vec", "input": "a".repeat(64) });
     let ask = || {
         let client = Client::new(server.address).with("authorization", &format!("Bearer {key}"));
@@ -131,7 +131,7 @@ fn a_request_that_is_sent_again_under_its_key_is_passed_on_once() {
     assert_eq!(again.header("idempotent-replayed"), "true");
     assert_eq!(ask(0, "b").status, 400);
     assert_eq!(provider.asked().len(), 1);
-    // Another API key of the same person may be confined: it is told nothing.
+    // Another API key of the same user may be restricted, so it learns nothing.
     assert_eq!(ask(1, "a").status, 200);
     assert_eq!(provider.asked().len(), 2);
 }
@@ -154,7 +154,7 @@ fn no_vectors_beyond_a_budget() {
     assert_eq!(provider.asked().len(), 3);
 }
 
-/// Refuses two fields in its vendors' words.
+/// Refuses two fields with the vendors' own error messages.
 fn picky() -> Provider {
     Provider::answering(|asked: &Asked| {
         let refuse = |why: &str| {

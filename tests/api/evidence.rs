@@ -1,4 +1,4 @@
-//! The map of a panel over real sockets: judged, turned off, failed, over budget, resumed, and what it costs.
+//! A panel's evidence map over real sockets: judged, turned off, failed, over budget, resumed, and its cost.
 
 use serde_json::{Value, json};
 
@@ -16,16 +16,16 @@ const ANSWER: &str =
 const LEASE: &[u8] =
     b"The lease shall end on 30 June 2027 without notice. It begins on 1 July 2024.";
 
-/// The question in a request: its last message.
+/// Returns the question in a request: its last message.
 fn question(asked: &Asked) -> String {
-    // A list of models has no message.
+    // A request for the model list has no messages.
     let messages = asked.body["messages"].as_array();
     let last = messages.and_then(|messages| messages.last());
     let text = last.and_then(|last| last["content"].as_str());
     text.unwrap_or_default().to_owned()
 }
 
-/// Whether a request asks to compare answers, or an answer with passages.
+/// Whether a request is to compare answers, or an answer with passages.
 fn is_comparison(asked: &Asked) -> bool {
     question(asked).contains("Compare the texts.")
 }
@@ -34,7 +34,7 @@ fn is_check(asked: &Asked) -> bool {
     question(asked).contains("Compare each numbered sentence")
 }
 
-/// The letter under which the judge is shown a text.
+/// Returns the letter under which the judge sees a text.
 fn shown(question: &str, words: &str) -> String {
     let at = question.find(words).expect("the text is shown");
     let fence = question[..at].rfind("----- text ").expect("a fence");
@@ -61,7 +61,7 @@ fn checked() -> Value {
     json!({ "verdicts": [{ "sentence": 1, "passage": 1, "verdict": "entails", "quote": "The lease shall end on 30 June 2027" }] })
 }
 
-/// Two members and a writer who judges; the first member checks.
+/// Answers as two members (the first also checks) and a synthesizer that is also the judge.
 fn panel(asked: &Asked) -> Line {
     let model = asked.model();
     let text = match model.as_str() {
@@ -101,7 +101,7 @@ fn a_panel_is_mapped_with_words_that_were_found() {
         .filter(|call| call["stage"] == "evidence")
         .map(|call| call["model"].as_str().unwrap())
         .collect();
-    // The checker is a model that does not write the answer.
+    // The checker is a model other than the synthesizer.
     assert_eq!(lines, ["openai/gpt-4.1", "openai/gpt-4o"], "{estimate}");
 
     let id = id_of(&ada.post("/api/analyze", body));
@@ -142,7 +142,7 @@ fn a_panel_is_mapped_with_words_that_were_found() {
             ),
         ]
     );
-    // B did not write what the judge quotes of it.
+    // B's answer does not contain the judge's quote.
     assert_eq!(map["claims"][1]["stances"][1]["stance"], "silent");
     assert_eq!(map["contradictions"][0]["why"], "different end dates");
     assert_eq!(map["unique"], json!([{ "claim": 1, "letter": "A" }]));
@@ -194,7 +194,7 @@ fn a_panel_is_mapped_with_words_that_were_found() {
         map["cost_usd"].as_f64().unwrap()
     ));
 
-    // Older clients find the points in the lists they know; exports show them.
+    // Older clients find the claims in the existing lists, and exports include them.
     let old = &shown["findings"]["contradictions"][0]["sides"];
     assert_eq!(old[1]["says"], "runs until 31 March 2028");
     for format in ["markdown", "html"] {
@@ -243,7 +243,7 @@ fn nobody_judges_where_it_is_turned_off_or_nobody_can() {
         off["levels"],
         json!({ "none": 1, "cited": 0, "quoted": 0, "supported": 0, "supported_agreed": 0, "disputed": 0 })
     );
-    // Demo models compare words, not meaning.
+    // Demo models compare words rather than meaning.
     let demo = run(short_with(
         &["demo/extract", "demo/phrases"],
         json!({ "async": true }),
@@ -254,7 +254,7 @@ fn nobody_judges_where_it_is_turned_off_or_nobody_can() {
         "{demo}"
     );
     assert!(demo["similarity"].is_number());
-    // A cheaper panel runs without the map rather than not at all.
+    // A lower budget drops the map rather than refusing the run.
     let estimate = ada.post("/api/estimate", request(json!({}))).json();
     let without: f64 = (estimate["calls"].as_array().unwrap().iter())
         .filter(|call| call["stage"] != "evidence")
@@ -334,7 +334,7 @@ fn a_comparison_survives_a_killed_server() {
     let first = Executable::with(&folder, &settings);
     let mut ada = crate::support::Client::new(first.address).registered("ada@example.com");
     let id = id_of(&ada.post("/api/analyze", request(json!({ "cache": "off" }))));
-    // The answer is written and stored while the judge is silent.
+    // The answer is written and stored while the judge is still running.
     for event in ada.events(&about(&id, "/events"), None) {
         if event.name == "stage.completed" && event.data["stage"] == "ultra" {
             break;

@@ -1,5 +1,5 @@
-//! Runs in which something is missing: a fallback for a member, a required answer format, a picture that
-//! only some models can see, a deadline that has passed.
+//! Runs in which something is missing: a fallback for a member, a required answer format, an image that only some
+//! models can see, or a deadline that has passed.
 
 use serde_json::{Value, json};
 
@@ -94,7 +94,7 @@ fn nobody_answers_in_another_s_place_unless_an_admin_says_so() {
 fn the_one_answer_has_the_shape_that_was_asked_for() {
     let provider = Provider::script([
         on("a").sse(&saying("Paris is the capital.")),
-        // Not JSON, then one repair.
+        // An answer that is not JSON, then one repair.
         on("a").sse(&saying("The city is Paris.")),
         on("a").sse(&saying("{\"city\":\"Paris\"}")),
     ]);
@@ -122,7 +122,7 @@ fn the_one_answer_has_the_shape_that_was_asked_for() {
         asked[0].body
     );
     assert!(asked[1].body.to_string().contains("city"));
-    // An algorithm writes none, and the answer says so.
+    // A pattern without a synthesis model cannot produce the format, and the answer says so.
     let plain = short_with(
         &["demo/extract"],
         json!({ "response_format": { "type": "json_object" }, "async": true }),
@@ -184,7 +184,7 @@ fn a_picture_is_shown_to_those_that_see_and_the_others_are_named() {
         saw.push((asked.model(), pictures));
     }
     saw.sort();
-    // A model that the catalog does not know is shown the picture: only known blindness counts.
+    // A model unknown to the catalog gets the image; only models known not to accept images are skipped.
     let expected = [("blind", 0), ("gpt-4o", 1), ("gpt-4o", 1), ("own", 1)];
     assert_eq!(saw, expected.map(|(name, count)| (name.to_owned(), count)));
     let all = events(&mut client, &id);

@@ -130,7 +130,7 @@ fn any_mix_and_order_of_failures_ends() {
     tested.unwrap();
 }
 
-/// Providers with room for this many calls each; every call takes long enough to be counted.
+/// Returns providers with this many slots each and a server; every call takes long enough to be counted.
 fn crowded(rooms: [usize; 2], max_calls: &str) -> ([Provider; 2], Server) {
     let providers = rooms.map(|room| {
         let provider = Provider::acting(|_| on("").after(LONG).sse(&saying(WORDS)));

@@ -1,4 +1,4 @@
-//! Gemini's own API, with a provider of another kind and with Google's.
+//! Gemini's native API, with a provider of another kind and with Google.
 
 use serde_json::{Value, json};
 
@@ -18,7 +18,7 @@ fn question() -> Value {
     })
 }
 
-/// Calls a tool that it is offered, unless it has a result; else answers.
+/// Calls an offered tool unless the request contains its result; otherwise answers.
 fn acting() -> Provider {
     Provider::answering(|asked: &Asked| {
         let has_result = asked.body["messages"].to_string().contains("\"tool\"");
@@ -113,7 +113,7 @@ fn content_is_generated_whole_streamed_and_counted() {
 
     let told = client.post(&path("countTokens"), question()).json();
     assert!(told["totalTokens"].as_u64().unwrap() > 3, "{told}");
-    // A panel by its name, at the address of the newest clients.
+    // A panel by name, under the path that the newest clients use.
     let told = client.post(
         "/v1/models/quire/summarize:generateContent",
         json!({ "contents": "Warm?" }),

@@ -1,5 +1,5 @@
-//! Golden files of streams: a change is seen before a client sees it. `UPDATE_GOLDEN=1 cargo test --test
-//! api golden` rewrites them.
+//! Golden files of streams: they reveal a change before clients see it. `UPDATE_GOLDEN=1 cargo test --test api
+//! golden` rewrites them.
 
 use std::path::Path;
 
@@ -10,7 +10,7 @@ use crate::support::line::on;
 use crate::support::provider::{Asked, Provider};
 use crate::support::script::{beginning, calling, saying, server};
 
-// Ids and times are of the moment.
+// Masks IDs and times, which differ in each run.
 fn masked(line: &str) -> String {
     let Some(data) = line.strip_prefix("data: ") else {
         return line.to_owned();
@@ -128,7 +128,7 @@ fn streams_are_what_they_were() {
         let mut body = body;
         body["stream"] = json!(true);
         let (_, told) = lines(&server, &key, path, &body);
-        // How the text is cut into pieces is chance.
+        // How the text is split into pieces is random.
         let told: Vec<String> = told.iter().map(|line| masked(line)).collect();
         let told = joined(told).join("\n") + "\n";
         let file =
@@ -141,7 +141,7 @@ fn streams_are_what_they_were() {
     }
 }
 
-// Pieces of text that follow one another count as one, and what is numbered behind them is not compared.
+// Merges consecutive pieces of text, and drops the numbers of the events after them from the comparison.
 fn joined(told: Vec<String>) -> Vec<String> {
     let mut out: Vec<String> = Vec::new();
     let mut open: Option<Value> = None;

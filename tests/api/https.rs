@@ -1,5 +1,5 @@
-//! TLS by the binary itself: requests, streams, and cookies over it, peers that do not speak it, and a
-//! renewal while connections are open.
+//! TLS by the binary itself: requests, streams, and cookies over it, clients that do not speak it, and a
+//! certificate renewal while connections are open.
 
 use std::io::Write;
 use std::path::Path;
@@ -18,7 +18,8 @@ fn authority() -> CertificateParams {
     params
 }
 
-/// Writes a certificate for this machine and the intermediate one between it and the given authority.
+/// Writes the key and chain of a certificate for this machine, issued by an intermediate one. Returns the root
+/// certificate.
 fn put(folder: &Path) -> String {
     let key = || KeyPair::generate().unwrap();
     let root = CertifiedIssuer::self_signed(authority(), key()).unwrap();
@@ -67,7 +68,7 @@ fn people_sign_in_over_it_and_their_cookies_stay_on_it() {
     for cookie in cookies {
         assert!(cookie.to_str().unwrap().contains("; Secure"), "{cookie:?}");
     }
-    // An upload is larger than what one record and one buffer hold.
+    // An upload larger than one record and one buffer.
     let text = "All of this is sealed on its way. ".repeat(20_000);
     let kept = client.upload("/api/upload-document", "long.txt", text.as_bytes());
     assert!(kept.status < 300, "{}", kept.text());
@@ -82,7 +83,7 @@ fn who_does_not_speak_it_is_told_and_does_not_keep_others_out() {
     assert!(plain.starts_with("HTTP/1.1 400 "), "{plain}");
     assert!(plain.contains("https://"), "{plain}");
 
-    // The only place is given back when the time for a handshake is over.
+    // The only slot is released when the handshake times out.
     for said in [&b""[..], b"\x16\x03\x01"] {
         let mut silent = server.connect();
         silent.write_all(said).unwrap();
@@ -112,6 +113,6 @@ fn a_renewal_leaves_open_streams_alone() {
     assert_eq!(status(&newer), Ok(200));
     let old = status(&root).expect_err("it is not shown any more");
     assert!(old.contains("invalid peer certificate"), "{old}");
-    // The stream had begun under the old one.
+    // The stream began under the old certificate.
     assert!(stream.count() >= 3, "it goes on to its end");
 }

@@ -1,4 +1,4 @@
-//! API keys with limits: parts of the API, models, budgets.
+//! API keys with limits: scopes, models, and budgets.
 
 use std::time::Duration;
 
@@ -151,7 +151,7 @@ fn tools_reach_no_further_than_their_key() {
             assert_eq!(answer["result"]["isError"], false, "{answer}");
         }
     }
-    // Nor does it take other keys away.
+    // It cannot delete other keys either.
     let keys = owner.get("/api/users/me/api-keys").json();
     for key in keys["api_keys"].as_array().unwrap() {
         let one = format!("/api/users/me/api-keys/{}", key["id"].as_str().unwrap());
@@ -186,7 +186,7 @@ fn a_key_asks_the_models_that_it_may() {
     let refused = client.post("/v1/chat/completions", ask("p/dear"));
     assert_eq!(refused.status, 403, "{}", refused.text());
     assert!(refused.text().contains("p/dear"), "{}", refused.text());
-    // A panel that nobody has chosen is made of those.
+    // A default panel is chosen from the allowed models.
     let answer = client.post("/v1/chat/completions", ask("quire/gut"));
     assert_eq!(answer.status, 200, "{}", answer.text());
     let body = json!({ "prompt": "Is it thin?", "models": ["p/dear"], "async": true });
@@ -202,7 +202,7 @@ fn a_key_spends_what_it_may_and_no_more() {
     let provider = Provider::answering(|_: &Asked| on("").sse(&saying("It is thin.")));
     let server = priced(&provider, &[]);
     let mut owner = server.user("ada@example.com");
-    // An answer of 100 tokens at most takes about 0.001 USD, and is billed at 7 tokens.
+    // An answer of up to 100 tokens costs an estimated 0.001 USD, and is billed at 7 tokens.
     let mut body = ask("openai/gpt-4o");
     body["max_tokens"] = json!(100);
     let key = made(
@@ -215,7 +215,7 @@ fn a_key_spends_what_it_may_and_no_more() {
     let mut refused = None;
     for _ in 0..30 {
         let mut other = body.clone();
-        // Another question each time: what the cache gives costs nothing.
+        // A different question each time, because a cached answer costs nothing.
         other["messages"][0]["content"] = json!(format!("Is it thin? {}", provider.asked().len()));
         let answer = client.post("/v1/chat/completions", other);
         if answer.status != 200 {
@@ -227,7 +227,7 @@ fn a_key_spends_what_it_may_and_no_more() {
     assert_eq!(refused.status, 429, "{}", refused.text());
     assert!(refused.text().contains("API key"), "{}", refused.text());
     assert!(provider.asked().len() > 1);
-    // Another key of the same person is not touched by it.
+    // Another key of the same user is not affected.
     let free = made(&mut owner, json!({}));
     assert_eq!(
         with(&server, &free)
@@ -235,7 +235,7 @@ fn a_key_spends_what_it_may_and_no_more() {
             .status,
         200
     );
-    // Without a price no amount can be kept.
+    // Without a price, a budget cannot be enforced.
     let refused = client.post("/v1/chat/completions", ask("p/unpriced"));
     assert_eq!(refused.status, 429, "{}", refused.text());
     let shown = owner.get("/api/users/me/api-keys").json();
@@ -255,7 +255,7 @@ fn many_at_once_are_not_granted_the_same_money() {
             .sse(&saying("It is thin."))
     });
     let server = priced(&provider, &[]);
-    // An answer of 100 tokens at most takes about 0.001 USD: two have room, three have not.
+    // An answer of up to 100 tokens costs an estimated 0.001 USD: the budget has room for two, not for three.
     let mut ada = server.user("ada@example.com");
     let of_the_key = made(&mut ada, json!({ "budget_usd": 0.0025 }));
     let mut bob = server.user("bob@example.com");
@@ -268,14 +268,14 @@ fn many_at_once_are_not_granted_the_same_money() {
         let statuses = asked_at_once(&server, &key);
         let answered = statuses.iter().filter(|status| **status == 200).count();
         assert!((1..=2).contains(&answered), "{statuses:?}");
-        // What no waiting mends is no 503, or a program would ask again and again.
+        // Not a 503, since waiting does not help and a program would retry forever.
         let refused = statuses.iter().filter(|status| **status == 429).count();
         assert_eq!(answered + refused, statuses.len(), "{statuses:?}");
         assert_eq!(provider.asked().len() - before, answered);
     }
 }
 
-/// Twelve programs with one key, and what each is told.
+/// Sends requests from twelve programs with one key at once. Returns their statuses.
 fn asked_at_once(server: &Server, key: &str) -> Vec<u16> {
     let ask = |n: usize| {
         let mut body = ask("openai/gpt-4o");
@@ -333,14 +333,14 @@ fn a_key_manages_keys_only_with_the_scope_for_it() {
         let refused = client.post("/api/users/me/api-keys", create.clone());
         refused.refused(403, "FORBIDDEN");
     }
-    // A program may always give up its own.
+    // A program may always delete its own key.
     assert_eq!(plain.delete(&own).status, 200);
     plain.get("/api/models").refused(401, "UNAUTHENTICATED");
     assert_eq!(keeper.delete(&victim).status, 200);
     assert_eq!(id_of(&mut owner, "victim"), None);
 }
 
-/// Whatever changes the account itself, or is for administrators, is out of reach of a key without scopes.
+/// Operations that change the account itself or are for administrators are not available to a key without scopes.
 #[test]
 fn a_key_without_scopes_does_work_and_nothing_else() {
     let server = Server::start();

@@ -33,7 +33,7 @@ fn safe(answer: &Answer) {
     assert!(!answer.header("x-request-id").is_empty());
 }
 
-/// A login request as it goes over the wire, with these header lines and this body.
+/// Returns a sign-in request as raw bytes, with these header lines and this body.
 fn login(headers: &str, body: &str) -> Vec<u8> {
     format!(
         "POST {LOGIN} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n{headers}\r\n{body}"
@@ -56,7 +56,7 @@ fn unknown_paths_and_wrong_methods() {
         answer.refused(404, "NOT_FOUND");
         safe(&answer);
     }
-    // A person who follows such an address gets the page, which says so in words.
+    // In a browser, such an address returns the page, which explains it in words.
     let mut browser = client.fresh().with("accept", "text/html,*/*;q=0.8");
     for path in ["/nothing", "/share/short"] {
         let answer = browser.get(path);
@@ -117,7 +117,7 @@ fn a_body_over_the_limit_is_not_asked_for() {
     ));
     assert!(answer.starts_with("HTTP/1.1 413"), "{answer}");
     assert!(answer.contains("PAYLOAD_TOO_LARGE"), "{answer}");
-    // One within it is.
+    // A head within the limit is accepted.
     let mut socket = server.connect();
     let body = "{\"email\":\"a@b.co\",\"password\":\"x\"}";
     let length = body.len();
@@ -238,7 +238,7 @@ fn rates_are_told_and_kept() {
     let wait: u64 = answer.header("retry-after").parse().unwrap();
     assert!((1..=20).contains(&wait), "{wait}");
     assert_eq!(answer.header("x-ratelimit-remaining"), "0");
-    // A forged token is no way around it, and no way to try tokens without end.
+    // A forged token does not bypass the limit, and tokens cannot be guessed without limit.
     let mut forger = server.client().with("authorization", "Bearer x");
     forger.get("/api/users/me").refused(429, "RATE_LIMITED");
     for _ in 0..20 {
@@ -292,7 +292,7 @@ fn production_asks_for_https() {
     );
 }
 
-/// Asks something on a connection that stays open.
+/// Sends a request on a connection that stays open.
 fn ask(socket: &mut TcpStream) -> String {
     let request = b"GET /api/health HTTP/1.1\r\nhost: x\r\n\r\n";
     let mut piece = [0; 4096];
@@ -341,7 +341,7 @@ fn one_connection_too_many() {
     assert!(turned_away.starts_with("HTTP/1.1 503"), "{turned_away}");
     assert!(turned_away.contains("retry-after: 1") && turned_away.contains("SERVICE_UNAVAILABLE"));
     drop(one);
-    // The place is free again once the server has seen the close.
+    // The slot is free again once the server has seen the close.
     let free = (0..500).any(|_| {
         std::thread::sleep(std::time::Duration::from_millis(20));
         ask(&mut server.connect()).starts_with("HTTP/1.1 200")
@@ -349,11 +349,11 @@ fn one_connection_too_many() {
     assert!(free);
 }
 
-/// Whatever one address holds, something is left for another one.
+/// However many connections one address holds, some are left for others.
 #[test]
 fn one_address_cannot_hold_all_connections() {
     let server = Server::with(&[("MAX_CONNECTIONS", "8")]);
-    // Heads that never end: not idle, so they make no room.
+    // Request heads that never end: these connections are not idle, so they are not evicted.
     let held: Vec<TcpStream> = (0..20)
         .map(|_| {
             let mut socket = server.connect();

@@ -114,7 +114,8 @@ fn pages_of_other_sites_are_refused_whatever_they_carry() {
     }
 }
 
-/// The name under which a page reached us proves nothing: it may have been pointed here (DNS rebinding).
+/// The host name under which a page reached the server proves nothing, because it may have been pointed here (DNS
+/// rebinding).
 #[test]
 fn a_name_that_was_pointed_here_is_another_site() {
     let provider = slow();
@@ -141,7 +142,7 @@ fn a_name_that_was_pointed_here_is_another_site() {
         ("/mcp", &local, &evil, "403"),
         ("/mcp", &evil, &local, "403"),
         ("/mcp", &local, &local, "200"),
-        // What a whole address names counts, not the Host beside it.
+        // An absolute request URI overrides the Host header.
         (&*whole(&local), &evil, &local, "200"),
         (&*whole(&evil), &local, &local, "403"),
     ] {

@@ -1,5 +1,5 @@
-//! Information about models: the built-in catalog, the provider's own list, and an administrator's sheet
-//! that overrides both.
+//! Information about models: the built-in catalog, the provider's own list, and an administrator's model file that
+//! overrides both.
 
 use serde_json::{Value, json};
 
@@ -75,7 +75,7 @@ fn an_admin_s_sheet_comes_before_a_provider_s_list_and_that_before_the_built_in_
         ),
         "{known}"
     );
-    // The day on which the provider said so.
+    // The day on which the provider reported it.
     for model in [&new, &known] {
         assert_eq!(model["price_of"].as_str().unwrap().len(), 10, "{model}");
         assert_ne!(model["price_of"], "2026-11-20");
@@ -101,7 +101,7 @@ fn an_effort_is_asked_for_in_a_word_that_the_model_knows() {
     let server = server(&provider, &settings);
     let mut client = server.user("ada@example.com");
     let wanted = json!({ "parameters": { "reasoning_effort": "max", "temperature": 0.5 } });
-    // An old name means the model.
+    // An old name refers to the current model.
     let answer = client.post("/api/analyze", short_with(&["gpt5"], wanted));
     assert_eq!(answer.status, 200, "{}", answer.text());
     let body = provider.asked().remove(0).body;

@@ -9,7 +9,7 @@ use crate::support::script::{
 };
 use crate::support::{Client, Server};
 
-/// The calls of this person, oldest first: model, outcome, estimated.
+/// Returns this user's calls, oldest first: model, outcome, and whether they are estimated.
 fn calls(client: &mut Client) -> Vec<(String, String, bool, Value)> {
     let listed = client.get("/api/usage/calls").json();
     let calls = listed["calls"].as_array().unwrap().iter().rev();
@@ -34,7 +34,7 @@ fn of<'a>(
     one
 }
 
-/// An OpenAI whose prices are known, played by this provider.
+/// Returns a server with this provider in the place of OpenAI, whose prices are known.
 pub fn priced(provider: &Provider, more: &[(&str, &str)]) -> Server {
     let url = provider.base_url();
     let mut all = vec![
@@ -83,7 +83,7 @@ fn every_call_is_written_down_however_it_ends() {
     assert_eq!(all.len(), 4, "{all:?}");
     let (_, outcome, estimated, call) = of(&all, "openai/gpt-4o");
     assert_eq!((outcome.as_str(), *estimated), ("answered", false));
-    // 11 tokens at 2.5 and 7 at 10 dollars a million.
+    // 11 tokens at 2.5 and 7 at 10 dollars per million.
     assert_eq!(call["cost_usd"], json!(0.000_098));
     for (model, ended, estimated) in [
         ("openai/gpt-4.1", "failed", true),
@@ -134,7 +134,8 @@ fn a_run_beyond_a_budget_is_refused_and_told_why() {
         assert!(refused.contains(word), "{refused}");
     }
 
-    // An admin lifts it for one person and binds their money instead; the price of one model is not known.
+    // An administrator removes the limit for one user and sets a dollar budget instead; one model has no known
+    // price.
     let me = client.get("/api/users/me").json()["id"]
         .as_str()
         .unwrap()
@@ -150,7 +151,7 @@ fn a_run_beyond_a_budget_is_refused_and_told_why() {
         .refused(422, "VALIDATION_ERROR");
     assert_eq!(client.delete(&path).status, 200);
     assert_eq!(client.get(&path).json()["own"], false);
-    // Demo models cost nothing, but tokens are tokens.
+    // Demo models cost nothing, but their tokens count.
     let demo = client.post("/api/analyze", short(&["demo/extract"]));
     demo.refused(402, "BUDGET_EXCEEDED");
 
@@ -205,7 +206,7 @@ fn runs_at_once_cannot_spend_the_same_money_twice() {
         .post("/api/estimate", short(&["openai/gpt-4o"]))
         .json();
     let bound = estimate["calls"][0]["upper_bound_usd"].as_f64().unwrap();
-    // Room for two first stages, and not for three.
+    // Budget for two first stages, but not for three.
     let limit = json!({"day_usd": bound * 2.5});
     assert_eq!(
         client

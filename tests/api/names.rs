@@ -1,4 +1,5 @@
-//! Names of speakers in a chat: passed on to a single model in OpenAI's format, named as ignored for all others.
+//! Speaker names in a chat: passed on to a single model with OpenAI's API format, reported as ignored for all
+//! others.
 
 use serde_json::{Value, json};
 
@@ -34,7 +35,7 @@ fn a_single_model_in_openais_format_is_told_who_speaks() {
     let sent = last_sent(&provider);
     let expected = [Value::Null, json!("Ada"), json!("Bob")];
     assert_eq!(names(&sent), expected.iter().collect::<Vec<_>>(), "{sent}");
-    // Not the same question as without names.
+    // Names make it a different question.
     let mut other = chat("p/any");
     other["messages"][1]["name"] = json!("Eve");
     assert_eq!(client.post(CHAT, other).header("x-quire-cache"), "miss");
@@ -90,7 +91,7 @@ fn names_that_reach_nobody_are_told() {
     let answer = client.post(CHAT, chat("p/any"));
     assert_eq!(answer.status, 200, "{}", answer.text());
     assert_eq!(answer.header("x-quire-ignored"), "messages.name");
-    // The name of a tool is known from its call.
+    // The tool name is taken from its call.
     let mut body = chat("p/any");
     body["messages"] = json!([
         { "role": "user", "content": "Warm?" },

@@ -1,6 +1,5 @@
-//! More unusual requests of the kinds in `clients`: fields in other types and spellings, tools and
-//! conversations in the forms of other APIs, items that only one provider understands, other ways to send a
-//! body or a key.
+//! More unusual requests of the kinds in `clients`: fields with other types and spellings, tools and conversations
+//! in the forms of other APIs, items that only one provider understands, and other ways to send a body or a key.
 
 mod bodies;
 
@@ -14,7 +13,7 @@ use crate::support::script::server;
 
 const CHAT: &str = "/v1/chat/completions";
 
-/// Sends each request, and compares what the provider was sent at a place; null is for a field that was not sent.
+/// Sends each request and compares the field that the provider received; null if the field was not sent.
 fn sends(path: &str, cases: &[(Value, &str, Value)]) {
     let provider = plain();
     let server = server(&provider, &[("CACHE_TTL", "0")]);

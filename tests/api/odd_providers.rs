@@ -1,5 +1,5 @@
-//! More provider quirks of the kinds in `upstream`: other finish reasons, other places for token counts,
-//! other marks of reasoning, other forms of streams, errors, and calls.
+//! More provider quirks of the kinds in `upstream`: other finish reasons, token count fields, and reasoning
+//! markers; other forms of streams, errors, and tool calls.
 
 mod calls;
 mod tokens;
@@ -20,13 +20,13 @@ use crate::upstream::{
 const HALF: &str = "Seven plus ";
 const FAULT: &str = "the provider has a temporary problem";
 
-/// A whole answer with something else between its text and its end.
+/// Returns a complete answer with something else between its text and its end.
 fn between(middle: &str) -> Line {
     let (first, rest) = (events(&[text(T)]), events(&[end("stop"), usual(), done()]));
     on("").sse(&(first + middle + &rest))
 }
 
-/// An answer that breaks off behind its first words with this.
+/// Returns an answer that breaks off with this chunk after its first words.
 fn breaks(model: &'static str, last: Value, status: u16, words: &'static str) -> Case {
     broken(model, sse(&[text(HALF), last, done()]), status, words)
 }
@@ -35,7 +35,7 @@ fn message_stop() -> Value {
     json!({ "type": "message_stop" })
 }
 
-/// A stream of Responses.
+/// Returns a stream in the format of the Responses API.
 fn responses(objects: &[Value]) -> Line {
     anthropic(objects)
 }

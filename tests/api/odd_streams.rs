@@ -1,5 +1,5 @@
-//! Oddities that no list of reports has: neighbours of the known ones in each class, written to find what holds for the
-//! class and not for the case alone.
+//! Quirks beyond the reported ones: variations of the known cases in each class, to test the class rather than a
+//! single case.
 
 mod errors;
 
@@ -24,7 +24,7 @@ fn choice(more: Value) -> Value {
     json!({ "choices": [choice] })
 }
 
-/// A stream that says why it ended with this chunk.
+/// Returns a stream whose last chunk gives the reason for its end.
 fn ending(words: &str, last: Value) -> Line {
     sse(&[text(words), last, usual(), done()])
 }

@@ -26,15 +26,15 @@ const CALLING: &[&str] = &[
     "POST /api/experiments", "POST /api/experiments/{id}/resume",
 ];
 
-/// Routes that steer a run which one of those has started; its calls are that run's.
+/// Routes that control a run started by one of those; its calls belong to that run.
 #[rustfmt::skip]
 const STEERING: &[&str] = &[
     "POST /api/analyses/{id}/synthesize", "POST /api/analyses/{id}/leave-out", "POST /api/analyses/{id}/cancel",
     "POST /api/experiments/{id}/cancel",
 ];
 
-/// Routes with a body that never call out. A GET or DELETE that does belongs in `CALLING`, which the last test
-/// proves.
+/// Routes with a body that never make outbound calls. A GET or DELETE that does belongs in `CALLING`, which the
+/// last test verifies.
 #[rustfmt::skip]
 const QUIET: &[&str] = &[
     "PATCH /api/threads/{id}", "POST /api/threads/{id}/share", "POST /api/projects", "PATCH /api/projects/{id}",
@@ -56,7 +56,7 @@ const QUIET: &[&str] = &[
     "POST /api/analyses/{id}/comparison/vote", "PUT /api/worth",
 ];
 
-/// Hosts that lead to this machine, in every way they can be written.
+/// Hosts that resolve to this machine, in every possible spelling.
 const LOOPBACK: &[&str] = &[
     "127.0.0.1",
     "127.1",
@@ -95,7 +95,7 @@ const LOOPBACK: &[&str] = &[
     "[2002:7f00:1::]",
 ];
 
-/// Hosts in other networks that no user's provider may be in.
+/// Hosts in other networks that are not allowed for a user's provider.
 const PRIVATE: &[&str] = &[
     "10.0.0.1",
     "172.16.0.1",
@@ -137,7 +137,7 @@ impl Canary {
         Self { port, heard }
     }
 
-    /// Callers so far. Connections are accepted in order, so that none of theirs comes after ours.
+    /// Returns the number of connections so far. They are accepted in order, so no earlier one is missed.
     fn heard(self) -> usize {
         use std::io::Write;
         let mut socket = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).unwrap();
@@ -146,7 +146,7 @@ impl Canary {
     }
 }
 
-/// A provider that answers whatever it is asked.
+/// A provider that answers every request.
 fn house() -> Provider {
     Provider::answering(|asked: &Asked| {
         if asked.head.starts_with("GET") {
@@ -177,7 +177,7 @@ fn ended(client: &mut Client, path: &str) {
         .for_each(drop);
 }
 
-/// Makes one request to a route that calls a model, in the name of this client, and waits for what it started.
+/// Makes one request to a route that calls a model, as this client, and waits for the work that it started.
 /// `before` is called right before the request.
 fn provoke(client: &mut Client, route: &str, model: &str, before: impl FnOnce()) -> Answer {
     let (verb, path) = route.split_once(' ').unwrap();
@@ -306,8 +306,8 @@ fn what_is_listed_as_calling_out_does_and_nothing_else() {
     assert_eq!(provider.asked().len(), asked);
 }
 
-/// A server whose user has a provider under each of these addresses, put there by another way than the API: a name
-/// that led elsewhere when it was saved, a row of an older version.
+/// Returns a server whose user has a provider at each of these addresses, stored without the API: a name that
+/// resolved elsewhere when it was saved, or a row of an older version.
 fn smuggled(urls: &[String]) -> (Server, Client, Client) {
     let settings = [("ALLOW_USER_BASE_URLS", "true"), ("USE_MOCK", "true")];
     let server = Server::with(&settings);
@@ -352,11 +352,11 @@ fn no_route_reaches_a_private_address_of_a_user_s_provider() {
     let (_server, mut admin, user) = smuggled(&urls);
     let walk = |mut user: Client, number: usize, url: &str| {
         for (at, route) in CALLING.iter().filter(asks_a_model).enumerate() {
-            // An experiment waits between failures: one case is enough.
+            // An experiment waits between failures, so one case is enough.
             if route.contains("/experiments") && number > 0 {
                 continue;
             }
-            // A model of its own for each: a circuit that is open would hide a call.
+            // A separate model for each, because an open circuit breaker would hide a call.
             let model = format!("s{number}/m{at}");
             let answer = provoke(&mut user, route, &model, || ());
             assert_ne!(answer.status, 500, "{route} {url}: {}", answer.text());
@@ -393,7 +393,7 @@ fn force_keeps_no_address_that_the_guard_refuses() {
     let kept = user.post(own, kept);
     assert_eq!(kept.status, 201, "{}", kept.text());
     let id = kept.json()["provider"]["id"].as_str().unwrap().to_owned();
-    // Names that this machine does not know cannot be tried, and may be kept.
+    // Names that this machine cannot resolve cannot be tested, and may be accepted.
     let is_known = |url: &String| {
         let host = url.trim_start_matches("http://").trim_end_matches("/v1");
         !host.starts_with("ip6-") && !host.contains("localdomain") || host.to_socket_addrs().is_ok()

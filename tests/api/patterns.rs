@@ -40,7 +40,7 @@ fn every_staged_pattern_runs_and_its_answer_has_the_headings() {
         if pattern["arrangement"] != "staged" {
             continue;
         }
-        // All at once: the demo models write no faster than one reads.
+        // All at once, because the demo models write at reading speed.
         let asked = json!({ "prompt": "Should the town keep the night bus?", "pattern": pattern["id"], "depth": "full", "async": true, "document_ids": [document["document_id"]] });
         let answer = ada.post("/api/analyze", asked);
         assert_eq!(answer.status, 202, "{}: {}", pattern["id"], answer.text());
@@ -85,7 +85,7 @@ fn one_s_own_pattern_is_kept_run_changed_and_deleted() {
     let answer = ada.post("/api/analyze", asked("two-steps"));
     assert_eq!(answer.status, 200, "{}", answer.text());
 
-    // To others it is not there, and the refusal lists what is.
+    // For other users it does not exist, and the error lists the available ones.
     let refusal = bob.post("/api/analyze", asked("two-steps"));
     refusal.refused(422, "VALIDATION_ERROR");
     assert!(
@@ -113,7 +113,7 @@ fn one_s_own_pattern_is_kept_run_changed_and_deleted() {
     );
     ada.put("/api/patterns/two-steps", own("other"))
         .refused(422, "VALIDATION_ERROR");
-    // What is read can be sent back.
+    // The source as read can be sent back.
     let source = ada.get("/api/patterns/two-steps").json()["source"].clone();
     assert_eq!(ada.put("/api/patterns/two-steps", source).status, 200);
     assert_eq!(ada.delete("/api/patterns/two-steps").status, 200);
@@ -242,7 +242,7 @@ fn the_arrangements_run_by_their_patterns() {
     };
     let question = "How many leaves?\nA) four\nB) eight";
     let vote = run("vote", question, &["p/a", "p/b", "p/c"], "p/w");
-    // The winner's own words, not a table.
+    // The winner's own answer, not a table.
     assert_eq!(vote, "Eight fit.\nAnswer: B");
     let question = "How thick is the paper?";
     let agreed = run("cascade", question, &["p/x", "p/y"], "p/w");
@@ -252,7 +252,7 @@ fn the_arrangements_run_by_their_patterns() {
     let own = run("self", question, &["p/s"], "p/s");
     assert!(own.contains("Thin."), "{own}");
     assert_eq!(run("single", question, &["p/q"], "p/q"), "Alone.");
-    // What was asked is what the files say.
+    // The requests match the pattern files.
     let asked = provider.asked();
     let said = |words: &str| {
         asked

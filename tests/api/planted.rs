@@ -1,5 +1,5 @@
-//! Planted cases: members that are wrong, silent, or obey a document; a synthesizer that returns nothing;
-//! and a run replayed without its providers.
+//! Planted cases: members that are wrong, silent, or obey a document; a synthesizer that returns nothing; and a
+//! run replayed without its providers.
 
 use std::collections::BTreeSet;
 
@@ -19,7 +19,7 @@ fn begin(client: &mut Client, models: &[&str], more: Value) -> String {
     id_of(&answer)
 }
 
-/// What the writer was shown.
+/// Returns the prompt that the synthesizer received.
 fn read_by<'a>(asked: &'a [Asked], model: &str) -> &'a str {
     let last = asked.iter().rev().find(|asked| asked.model() == model);
     let messages = last.unwrap().body["messages"].as_array().unwrap();
@@ -62,7 +62,7 @@ fn one_wrong_one_right_one_silent() {
             "the writer sees letters, not names: {read}"
         );
     }
-    // The best single draft stays, one click away.
+    // The best single draft remains available.
     assert!(
         !shown["best_single"]["text"].as_str().unwrap().is_empty(),
         "{shown}"
@@ -92,7 +92,7 @@ fn whoever_obeys_a_document_is_kept_from_the_others() {
         why.contains("quarantined") && why.contains("offer.txt"),
         "{why}"
     );
-    // Kept for people to see, and read by no model.
+    // Kept for users to see, but read by no model.
     assert_eq!(obedient["text"], "Buy Acme paper.");
     assert_eq!(shown["model_responses"].get("p/obeys"), None);
     let asked = provider.asked();
@@ -101,7 +101,7 @@ fn whoever_obeys_a_document_is_kept_from_the_others() {
         !read.contains("Acme") && read.contains("4 mm thick"),
         "{read}"
     );
-    // Documents first, fenced by a mark that their author cannot have known, the same for every member.
+    // Documents come first, between delimiters that their author cannot have known, the same for every member.
     let systems: BTreeSet<&str> = asked
         .iter()
         .map(|asked| asked.body["messages"][0]["content"].as_str().unwrap())
@@ -183,7 +183,7 @@ fn it_is_replayed_from_the_store_with_the_network_off() {
     let shown = client.get(&about(&id, "")).json();
     let folder = server.stop();
     drop(provider);
-    // Nobody is configured any more.
+    // No provider is configured any more.
     let again = Server::in_folder(
         folder,
         &[("USE_MOCK", "false"), ("DISCOVER_LOCAL", "false")],

@@ -1,5 +1,5 @@
-//! Connections to a provider are reused, counted at the provider's own sockets; one that a cancelled call has used is
-//! not, and one that the provider has closed in the meantime costs no call.
+//! Connections to a provider are reused, counted at the provider's own sockets. A connection used by a cancelled
+//! call is not reused, and one that the provider has closed in the meantime does not fail a call.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -17,7 +17,7 @@ use crate::support::{Client, Server};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// What the provider does with a request, by the number of its connection and of the request on it, both from 1.
+/// How the provider handles a request, by the number of its connection and of the request on it, both from 1.
 type ConnectionScript = fn(usize, usize) -> Turn;
 
 #[derive(Clone, Copy, PartialEq)]
@@ -116,7 +116,7 @@ fn keep(mut socket: TcpStream, number: usize, act: ConnectionScript, all: &(Mute
     count(all, |counted| counted.closed += 1);
 }
 
-/// Reads one request; false once the caller has closed.
+/// Reads one request. Returns false once the client has closed the connection.
 fn read(socket: &mut TcpStream) -> bool {
     let (mut bytes, mut buffer) = (Vec::new(), [0; 4096]);
     loop {
@@ -161,7 +161,7 @@ fn calls_one_after_the_other_share_one_connection() {
         ask(&mut client, number % 2 == 0);
     }
     let (connections, requests) = keeper.counts();
-    // The first start asks for the list of models.
+    // The first start requests the model list.
     assert!(requests >= 6, "{requests}");
     assert_eq!(connections, 1, "for {requests} requests");
 }

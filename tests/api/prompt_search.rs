@@ -16,8 +16,8 @@ fn prompt(asked: &Asked) -> String {
     said.collect::<Vec<_>>().join("\n")
 }
 
-/// A model that is right when told to check, and a writer whose first reply is unusable and whose later ones
-/// say that.
+/// Provider with a model that is right when told to check, and a writer whose first reply is unusable and whose
+/// later ones add that instruction.
 fn models() -> Provider {
     let replies = std::cell::Cell::new(0);
     Provider::answering(move |asked| {
@@ -83,7 +83,7 @@ fn a_better_prompt_is_proposed_confirmed_and_applied() {
     let shown = ended(&mut client, &path);
     assert_eq!(shown["status"], "completed", "{shown}");
     assert_eq!(shown["report"]["finding"], "better", "{shown}");
-    // The first reply was refused, the second is a prompt, and that has no failure left to learn from.
+    // The first reply was refused; the second is a valid prompt, which leaves no failure to learn from.
     let proposals = shown["proposals"].as_array().unwrap();
     assert_eq!(proposals.len(), 2, "{proposals:?}");
     assert_eq!(proposals[0]["refused"], "the reply contains no prompt");

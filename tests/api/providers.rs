@@ -55,7 +55,7 @@ pub fn request(model: &str) -> ModelRequest {
     }
 }
 
-/// A call that can be listened to.
+/// A call whose events can be read.
 pub struct Call {
     pub running: RunningCall,
     pub events: mpsc::Receiver<(u64, CallEvent)>,
@@ -72,12 +72,12 @@ pub fn call(llm: &Llm, request: ModelRequest) -> Call {
 pub type Result = std::result::Result<Answer, CallError>;
 
 impl Call {
-    /// All that it told, and its one end.
+    /// Returns the streamed text and the result.
     fn end(self) -> (String, Result) {
         let (text, result, _) = self.whole();
         (text, result)
     }
-    /// The same with its bill.
+    /// Like `end`, with the bill.
     pub fn whole(mut self) -> (String, Result, CallBill) {
         let mut text = String::new();
         loop {
@@ -327,7 +327,7 @@ fn cancelling_is_felt_upstream_in_every_window() {
             if dropped {
                 let Call { running, events } = call;
                 drop(running);
-                // It may have begun before it is cancelled, so it asks nobody.
+                // It may start before it is cancelled, so it calls no provider.
                 let local = ModelRequest {
                     model: "demo/extract".into(),
                     ..request("")
@@ -354,7 +354,7 @@ fn a_reader_that_does_not_read_holds_up_nobody_but_its_call() {
     let (tell, mut events) = mpsc::channel(1);
     let running = llm.start(7, None, request("m"), tell);
     provider.wait_asked(1);
-    // Full now, and nobody reads.
+    // The channel is full now, and no one reads it.
     running.cancel();
     provider.wait_left("m");
     let mut last = None;
@@ -369,7 +369,7 @@ fn a_reader_that_does_not_read_holds_up_nobody_but_its_call() {
     };
     assert_eq!(error.kind, CallErrorKind::Cancelled);
 
-    // A reader that has gone is as good as a cancel.
+    // A dropped receiver counts as a cancel.
     let (tell, events) = mpsc::channel(1);
     let _running = llm.start(7, None, request("m"), tell);
     drop(events);

@@ -6,7 +6,7 @@ use crate::support::Server;
 use crate::support::provider::{Provider, on};
 use crate::support::script;
 
-/// A text of this many numbered paragraphs.
+/// Returns a text of this many numbered paragraphs.
 fn long(paragraphs: usize) -> String {
     (1..=paragraphs)
         .map(|number| {

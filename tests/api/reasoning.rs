@@ -1,4 +1,4 @@
-//! Reasoning on each compatible API: shown whole and streamed, signatures kept and sent back to the
+//! Reasoning on each compatible API: returned whole and streamed, with signatures kept and sent back to the
 //! provider that requires them. Also stop sequences and log probabilities.
 
 use serde_json::{Value, json};
@@ -38,7 +38,7 @@ pub fn redacted() -> Value {
     json!({ "type": "redacted_thinking", "data": "b3BhcXVl" })
 }
 
-/// Thinks, then calls a tool; answers once it has the result.
+/// A provider that reasons, then calls a tool, and answers once it has the result.
 pub fn anthropic() -> Provider {
     let start = |index: u32, block: Value| json!({ "type": "content_block_start", "index": index, "content_block": block });
     let piece = |index: u32, delta: Value| json!({ "type": "content_block_delta", "index": index, "delta": delta });
@@ -167,7 +167,7 @@ fn signed_thinking_goes_through_a_tool_loop_unchanged() {
         last_sent(&provider)["thinking"],
         json!({ "type": "adaptive" })
     );
-    // A client that has lost the blocks: the vendor would refuse to think without them.
+    // A client that has lost the reasoning blocks: the vendor would refuse to reason without them.
     let turns = body["messages"].as_array_mut().unwrap();
     turns[1]["content"].as_array_mut().unwrap().drain(..2);
     assert_eq!(client.post("/v1/messages", body.clone()).status, 200);
@@ -180,7 +180,7 @@ fn signed_thinking_goes_through_a_tool_loop_unchanged() {
     assert_eq!(ending["delta"]["stop_sequence"], "END", "{ending}");
 }
 
-/// The blocks of a stream, put together as Anthropic's SDK does; every block must have its begin and its end.
+/// Assembles the blocks of a stream as Anthropic's SDK does; every block must have a start and a stop event.
 pub fn collected(events: &[Value]) -> Vec<Value> {
     let mut blocks: Vec<Value> = Vec::new();
     let mut open = None;
@@ -209,7 +209,7 @@ pub fn collected(events: &[Value]) -> Vec<Value> {
     blocks
 }
 
-/// A reasoning model behind chat completions.
+/// A reasoning model behind the chat completions API.
 fn reasoning() -> Provider {
     Provider::answering(|_: &Asked| {
         chunks(&[
@@ -243,7 +243,7 @@ fn messages_show_thinking_to_clients_that_ask_for_it() {
         let events = streamed(&server, &mut client, "/v1/messages", &messages(more));
         assert_eq!(collected(&events), expected, "{events:?}");
     }
-    // What it has thought goes back in its own vendor's field.
+    // The model's reasoning is sent back in its vendor's own field.
     let mut body = messages(asks);
     let turns = body["messages"].as_array_mut().unwrap();
     turns.push(json!({ "role": "assistant", "content": [unsigned, text] }));

@@ -1,4 +1,4 @@
-//! The LLM client when calls fail: waits, skips, gives up, half-open circuit breakers, and the recorded
+//! The LLM client when calls fail: waiting, skipping, giving up, half-open circuit breakers, and the recorded
 //! usage.
 
 use std::time::Duration;
@@ -72,7 +72,7 @@ fn a_pause_that_does_not_fit_ends_the_call_and_holds_the_next_one_back() {
             .last_failure
             .is_some_and(|failure| failure.model == "m")
     );
-    // Another model of the same provider is not concerned, and an admin may end it.
+    // Another model of the same provider is not affected, and an administrator can reset the circuit breaker.
     assert_eq!(llm.reset(Some("p/other")), 0);
     assert_eq!(llm.reset(Some("p/m")), 1);
     assert_eq!(state(&llm).status, "unknown");
@@ -104,7 +104,7 @@ fn a_counter_at_its_end_holds_the_next_call_back() {
     assert_eq!(error.kind, CallErrorKind::RateLimited);
 }
 
-/// A call of the model `m` with a prompt of its own.
+/// Returns a request for the model `m` with a distinct prompt.
 fn about(number: usize) -> ModelRequest {
     ModelRequest {
         messages: vec![Message::new(
@@ -137,12 +137,12 @@ fn what_one_prompt_or_one_person_sees_opens_no_circuit_for_others() {
             .1
             .map_err(|error| error.kind)
     };
-    // One prompt, again and again: not even its author is kept from other questions.
+    // One prompt repeated: even its author can still ask other questions.
     for _ in 0..8 {
         assert_eq!(ask(&ada, "POISON"), Err(CallErrorKind::Overloaded));
     }
     assert!(ask(&ada, "hello").is_ok());
-    // Several prompts of one person: that person waits, and nobody else.
+    // Several prompts of one user: only that user has to wait.
     for number in 0..5 {
         let text = format!("POISON {number}");
         assert_eq!(ask(&ada, &text), Err(CallErrorKind::Overloaded));
@@ -151,7 +151,7 @@ fn what_one_prompt_or_one_person_sees_opens_no_circuit_for_others() {
     assert!(ask(&bob, "hello").is_ok());
     let state = |user: &UserId| llm.providers(Some(user)).remove(0).status;
     assert_eq!((state(&ada), state(&bob)), ("circuit_open", "unknown"));
-    // What two people see is the model's fault.
+    // Failures for two users are attributed to the model.
     assert_eq!(llm.reset(None), 1);
     for number in 0..5 {
         let who = [&ada, &bob][number % 2];
@@ -214,7 +214,7 @@ fn a_stream_that_breaks_off_is_begun_again_unless_somebody_reads_it() {
             ("hello", tries),
             "{model}"
         );
-        // What was begun in vain was paid for.
+        // A call that started but failed was still paid for.
         assert!(bill.usage.estimated, "{model}: {bill:?}");
     }
     let live = ModelRequest {
@@ -266,7 +266,7 @@ fn a_refused_parameter_is_left_out_once_remembered_and_told() {
     let provider = Provider::script([
         on("m").status(400, JSON, refusal),
         on("m").times(2).sse(&hello()),
-        // A provider that keeps refusing a field that was not sent.
+        // A provider that keeps refusing a field although it is no longer sent.
         on("n").times(2).status(400, JSON, refusal),
     ]);
     let llm = Llm::new(settings(&provider));
@@ -405,7 +405,7 @@ fn an_address_that_a_user_gave_must_be_public() {
         );
     }
     assert_eq!(provider.asked().len(), 0);
-    // Where it is allowed, it is asked.
+    // Where allowed, the provider is called.
     let llm = Llm::new(LlmSettings {
         allowed: vec![quire::domain::network::Network::parse("127.0.0.0/8").unwrap()],
         ..settings(&provider)

@@ -6,7 +6,7 @@ use crate::support::provider::{Asked, Provider, on};
 use crate::support::script::{about, ended, id_of, saying, server, short, short_with};
 use crate::support::{Client, Server};
 
-/// Answers whatever is asked; lists one model.
+/// A provider that answers every request and lists one model.
 fn listing(name: &'static str) -> Provider {
     Provider::answering(move |asked: &Asked| match asked.head.starts_with("GET") {
         true => {
@@ -106,7 +106,7 @@ fn a_recipe_a_retry_and_a_rerun_go_on_without_a_model_that_is_gone() {
         assert_eq!(answer.status, 200, "{}", answer.text());
         assert_eq!(answer.header("x-quire-ignored"), "models: p/old");
     }
-    // A new name for it is no new recipe.
+    // A new name for the model does not create a new recipe version.
     let id = recipes["recipes"][0]["id"].as_str().unwrap();
     let renamed = ada.put(&format!("/api/recipes/{id}"), json!({ "name": "renamed" }));
     assert_eq!(renamed.status, 200, "{}", renamed.text());
@@ -134,7 +134,7 @@ fn lists_mark_a_model_that_its_provider_no_longer_lists() {
         );
         assert_eq!(of(&list, "openai/gpt-7-new")["retired"], Value::Null);
     }
-    // Lists have gaps: it is asked all the same, and the result says so.
+    // Model lists can be incomplete: the model is still called, and the result says so.
     let body = json!({ "prompt": "Why?", "models": ["openai/gpt-4o"], "pattern": "single", "async": true });
     let id = id_of(&admin.post("/api/analyze", body));
     let shown = ended(&mut admin, &id);

@@ -5,7 +5,7 @@ use serde_json::json;
 use crate::support::provider::{Provider, on};
 use crate::support::script::{about, begin, beginning, ended, saying, server, short_with};
 
-/// A stream with this text that ends for this reason.
+/// Returns a stream with this text and finish reason.
 fn ending(text: &str, reason: &str) -> String {
     let end = json!({ "choices": [{ "index": 0, "delta": {}, "finish_reason": reason }] });
     format!("{}data: {end}\n\ndata: [DONE]\n\n", beginning(text))
@@ -29,7 +29,7 @@ fn an_answer_that_is_not_whole_is_never_given_again() {
     let mut client = server.user("ada@example.com");
     for (model, reason) in endings {
         let mut texts = Vec::new();
-        // The second time it is asked for again; the third time it comes from the cache.
+        // The second request calls the model again; the third is served from the cache.
         for _ in 0..3 {
             let body = json!({ "model": format!("p/{model}"), "messages": [{ "role": "user", "content": "Is it thin?" }] });
             let told = client.post("/v1/chat/completions", body).json();

@@ -1,5 +1,5 @@
-//! Many concurrent analyses with a provider at its worst and clients that disconnect. Afterwards nothing is
-//! left behind: no thread, file, connection, or slot; and the recorded usage matches what the provider saw.
+//! Many concurrent analyses with a misbehaving provider and clients that disconnect. Afterward nothing is left
+//! behind (no thread, file, connection, or slot), and the recorded usage matches what the provider saw.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -18,7 +18,7 @@ use crate::support::server::Folder;
 
 const JSON: &str = "application/json";
 const PEOPLE: usize = 6;
-/// Of each person; a person may have 24 under way.
+/// Concurrent analyses per user; the limit is 24.
 const AT_ONCE: usize = 10;
 const SETTINGS: &[(&str, &str)] = &[
     ("RATE_LIMIT", "1000000"),
@@ -28,12 +28,12 @@ const SETTINGS: &[(&str, &str)] = &[
     ("RETRIES", "1"),
     ("FIRST_TOKEN_TIMEOUT", "1"),
     ("TOKEN_TIMEOUT", "1"),
-    // What an earlier analysis got would keep later ones from the provider.
+    // Cached answers of earlier analyses would keep later ones from calling the provider.
     ("CACHE_TTL", "0"),
 ];
 const CALLS_AT_ONCE: usize = 48;
 
-/// Chance that is the same each time: a number from 0 to below `most` for this occasion.
+/// Returns a reproducible random number from 0 to below `most`.
 fn chance(seed: u64, number: usize, most: usize) -> usize {
     let mut bits = seed ^ (number as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15);
     for shift in [30, 27, 31] {
@@ -42,12 +42,12 @@ fn chance(seed: u64, number: usize, most: usize) -> usize {
     (bits % most as u64) as usize
 }
 
-/// What the provider does to its request of this number.
+/// How the provider handles the request with this number.
 fn fate(number: usize) -> Line {
     let words = "It is thin, and it is light, and it takes ink well.";
     let line = on("");
     if number == 1 {
-        // The server asks for the list of models when it starts.
+        // The server requests the model list when it starts.
         return line.status(200, JSON, "{\"data\":[]}");
     }
     match chance(1, number, 100) {
@@ -77,7 +77,7 @@ enum ClientBehavior {
     Watches,
     /// Disconnects after this many milliseconds, streaming or not.
     Leaves(bool, u64),
-    /// Starts it to go on alone, and presses stop.
+    /// Starts the run in the background, then stops it.
     Stops(u64),
 }
 
@@ -94,7 +94,7 @@ fn manner(number: usize) -> ClientBehavior {
 }
 
 fn body(number: usize) -> Value {
-    // Half of them share models, and so the models' circuits; the others have theirs to themselves.
+    // Half of them share models, and thus circuit breakers; the others have their own.
     let name = |place: usize| match number % 2 {
         0 => format!("p/shared-{}", chance(4, number + place, 12)),
         _ => format!("p/own-{number}-{place}"),
@@ -227,7 +227,7 @@ fn until(what: &str, mut so: impl FnMut() -> Result<(), String>) {
     }
 }
 
-/// What the process holds now and did not hold before.
+/// Returns the resources that the process holds now and did not hold before.
 fn more(after: &Held, before: &Held) -> Vec<String> {
     let surplus = |after: &[String], before: &[String]| {
         let mut left = before.to_vec();
@@ -252,7 +252,7 @@ fn soak(count: usize) {
     let folder = Folder::new();
     let server = Executable::start(&folder, &provider, SETTINGS);
     let mut crowd = people(&server);
-    // What is made at first need is made, such as the store's readers.
+    // Resources created on first use now exist, such as the store's readers.
     all(1_000_000, 60, server.address, &crowd);
     provider.wait_idle();
     let fresh = |crowd: &[(Client, String)]| -> Vec<(Client, String)> {
@@ -280,7 +280,7 @@ fn soak(count: usize) {
         let more = more(&server.holds(), &before);
         more.is_empty().then_some(()).ok_or(format!("{more:?}"))
     });
-    // A run that is still held somewhere would be waited for, for as long as the settings say.
+    // Shutdown would wait for a run that is still held, for as long as the settings allow.
     let begun = Instant::now();
     server.signal("-TERM");
     assert_eq!(server.code(), Some(0));
@@ -303,7 +303,7 @@ fn nothing_runs(crowd: &[(Client, String)]) -> Result<(), String> {
     Ok(())
 }
 
-/// The calls as they are stored, their sums, and what the provider saw of them.
+/// The stored calls, their sums, and the provider's count of them agree.
 fn check_recorded_usage(folder: &Folder, provider: &Provider) {
     let book = Connection::open(folder.path().join("data/quire.db")).unwrap();
     let number =
@@ -330,7 +330,7 @@ fn check_recorded_usage(folder: &Folder, provider: &Provider) {
         .filter(|asked| asked.head.starts_with("GET"))
         .count();
     let seen = (provider.connections() - lists) as i64;
-    // A try that was stopped may not have come as far as a connection; each other one has.
+    // A cancelled attempt may not have opened a connection; every other attempt has.
     assert!(
         (tries - stopped..=tries).contains(&seen),
         "{tries} tries, {stopped} of them stopped, {seen} connections"

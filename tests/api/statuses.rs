@@ -1,5 +1,5 @@
-//! The status of a failed call of a single model: its vendor's own, with the vendor's wait, on every compatible surface,
-//! whole and streamed.
+//! The status of a failed call of a single model: the vendor's own status and retry delay, on every compatible
+//! API, whole and streamed.
 
 use std::time::{Duration, SystemTime};
 
@@ -16,10 +16,10 @@ const PATHS: [&str; 4] = [
     "/v1/messages",
 ];
 
-/// A vendor's status, the one that a client is given, and the words for it in OpenAI's and Anthropic's errors.
+/// A vendor's status, the status returned to the client, and the error types in OpenAI's and Anthropic's formats.
 const STATUSES: &[(u16, u16, &str, &str)] = &[
     (400, 400, "invalid_request_error", "invalid_request_error"),
-    // The key that is refused is this server's, not the client's.
+    // The refused key is this server's, not the client's.
     (401, 502, "api_error", "api_error"),
     (402, 402, "insufficient_quota", "billing_error"),
     (403, 502, "api_error", "api_error"),
@@ -72,7 +72,7 @@ fn a_failed_call_has_its_vendors_status_on_every_surface() {
     for (place, path) in PATHS.iter().enumerate() {
         for (status, given, openai, anthropic) in STATUSES {
             for stream in [false, true] {
-                // A model of its own each: none waits for the others' limits.
+                // A separate model for each, so that none waits for another's limit.
                 let model = format!("p/{status}-{place}-{stream}");
                 let answer = client.post(path, asked(path, &model, stream));
                 let kind = match *path {

@@ -32,7 +32,7 @@ fn follow(client: &mut Client, id: &str, after: Option<u64>) -> Vec<Event> {
     client.events(&about(id, "/events"), after).collect()
 }
 
-/// Checks what every whole stream keeps to.
+/// Checks the invariants of a complete stream.
 pub fn whole(events: &[Event]) {
     for (event, number) in events.iter().zip(1..) {
         assert_eq!(event.id, Some(number), "{event:?}");
@@ -45,13 +45,13 @@ pub fn whole(events: &[Event]) {
     assert!(ENDS.contains(&events.last().unwrap().name.as_str()));
 }
 
-/// A member's place in a run.
+/// Returns the stage and the member of an event.
 fn who(event: &Event) -> (String, String) {
     let word = |field: &str| event.data[field].as_str().unwrap_or_default().to_owned();
     (word("stage"), word("model"))
 }
 
-/// Joins the texts of a stream as a page does; a member that begins again begins a new text.
+/// Joins the texts of a stream as a page does; a member that restarts begins a new text.
 pub fn texts(events: &[Event]) -> (BTreeMap<(String, String), String>, String) {
     let (mut members, mut synthesis) = (BTreeMap::new(), String::new());
     for event in events {
@@ -204,7 +204,7 @@ fn places_that_are_not_in_the_stream() {
     }
 }
 
-/// A request on a socket of its own, so that it can be left in the middle.
+/// Sends a request on a separate socket, so that the test can disconnect midway.
 pub fn open(
     server: &Server,
     client: &mut Client,
@@ -212,7 +212,7 @@ pub fn open(
     path: &str,
     body: &Value,
 ) -> TcpStream {
-    // A key replaces the token, which only the client knows.
+    // A key replaces the token, which only the client has.
     let made = client
         .post("/api/users/me/api-keys", json!({"name": "socket"}))
         .json();
@@ -232,7 +232,7 @@ pub fn open(
     socket
 }
 
-/// Reads until this has come.
+/// Reads until this text has arrived.
 pub fn read_until(socket: &mut TcpStream, mark: &str) -> String {
     let mut text = String::new();
     let mut piece = [0; 512];
@@ -244,7 +244,7 @@ pub fn read_until(socket: &mut TcpStream, mark: &str) -> String {
     text
 }
 
-/// Waits until the newest analysis is over, and gives it.
+/// Waits until the newest analysis has ended, and returns it.
 pub fn newest(client: &mut Client) -> Value {
     let list = client.get("/api/analyses").json();
     let id = list["analyses"][0]["id"].as_str().unwrap().to_owned();
@@ -257,7 +257,7 @@ fn a_body_that_nobody_wanted_does_not_cost_the_next_request_its_connection() {
     let mut socket = server.connect();
     let wait = std::time::Duration::from_millis(100);
     for _ in 0..3 {
-        // Nothing is at this address: the answer could go out before the body has come.
+        // This path does not exist, so the response could be sent before the body has arrived.
         write!(
             socket,
             "POST /api/nothing HTTP/1.1\r\nhost: x\r\ncontent-length: 2\r\n\r\n"

@@ -1,5 +1,5 @@
-//! Compatible endpoints besides chat: text completions, lists of models, several answers, documents inside
-//! a request, and reasoning effort.
+//! Compatible endpoints besides chat: text completions, model lists, several answers, documents inside a request,
+//! and reasoning effort.
 
 use std::time::Duration;
 
@@ -190,7 +190,7 @@ fn without_room_for_all_answers_nothing_is_asked() {
     });
     let server = server(&provider, &[("MAX_STREAMS_PER_USER", "4")]);
     let mut client = server.user("ada@example.com");
-    // Analyses have limits of their own.
+    // Analyses have separate limits.
     for _ in 0..4 {
         begin(&mut client, &["p/slow"]);
     }
@@ -207,14 +207,14 @@ fn without_room_for_all_answers_nothing_is_asked() {
     assert_eq!(refused.status, 429, "{}", refused.text());
     assert!(refused.header("retry-after").parse::<u64>().unwrap() >= 1);
     assert_eq!(asked(&provider), 0);
-    // The places that were taken in vain are free again.
+    // The slots of failed requests are free again.
     for _ in 0..2 {
         let answer = client.post("/v1/chat/completions", several(3, json!({})));
         assert_eq!(answer.status, 200, "{}", answer.text());
     }
     drop(held);
     provider.wait_left("slow");
-    // Its place is free once what it took is known.
+    // Its slot is free once its usage is known.
     let free = (0..200).any(|_| {
         std::thread::sleep(Duration::from_millis(20));
         let answer = client.post("/v1/chat/completions", several(4, json!({})));
@@ -246,14 +246,14 @@ fn what_was_answered_before_one_failed_is_delivered() {
         (&json!(16), &json!(5))
     );
     assert!(told["incomplete"]["error"]["message"].is_string(), "{told}");
-    // What a failed one has cost is not known.
+    // The cost of a failed call is unknown.
     assert_eq!(answer.header("x-quire-cost-usd"), "");
     let asked = provider.asked().len();
     assert!(
         asked < 5 + 2 * 4,
         "none begins after one has failed: {asked}"
     );
-    // And where none has an answer, the failure is the answer.
+    // If all of them fail, the request fails.
     let other = json!({ "messages": [{ "role": "user", "content": "Another number?" }] });
     let none = client.post("/v1/chat/completions", several(16, other));
     assert_eq!(none.status, 400, "{}", none.text());
@@ -421,7 +421,7 @@ fn documents_in_a_request_are_read_in_their_place() {
         );
         assert!(answer.text().contains(why), "{}", answer.text());
     }
-    // Nothing of it is kept.
+    // It is not stored.
     assert_eq!(client.get("/api/documents").json()["documents"], json!([]));
 }
 

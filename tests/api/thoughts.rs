@@ -1,5 +1,5 @@
-//! Blocks of thinking on the surfaces that do not ask for them: a model that thinks by itself wants them back with the
-//! results of its tools, whichever API the client speaks.
+//! Thinking blocks on APIs that do not request them: a model that thinks on its own needs them returned with tool
+//! results, whichever API the client speaks.
 
 use serde_json::{Value, json};
 
@@ -45,7 +45,7 @@ fn blocks_of_thinking_go_through_responses_as_items() {
         let streamed = &whole[place]["encrypted_content"];
         assert_eq!(item["encrypted_content"], *streamed, "{whole}");
     }
-    // The client sends back what it was given, and the vendor gets its own blocks.
+    // The client sends back what it received, and the vendor gets its own blocks.
     for output in [json!(output), whole.clone()] {
         let mut again = body.clone();
         let input = again["input"].as_array_mut().unwrap();
@@ -170,7 +170,7 @@ fn a_refusal_of_the_request_keeps_its_vendors_words() {
             assert!(!said.contains("sk-ant"), "{path}: {said}");
         }
     }
-    // A panel's members and the pages say it in Quire's own words.
+    // A panel's members and the pages use Quire's own format.
     let asked =
         json!({ "prompt": "Warm?", "models": ["p/thinker"], "pattern": "gut", "cache": "off" });
     let said = client.post("/api/analyze", asked).text();

@@ -1,5 +1,5 @@
-//! Threads: follow-up questions, branches, and what is done with a whole thread. What a model gets of the earlier turns
-//! is proven by what the provider received.
+//! Threads: follow-up questions, branches, and actions on a whole thread. The tests check the earlier turns that a
+//! model receives in the provider's requests.
 
 mod library;
 mod stopped;
@@ -12,7 +12,7 @@ use crate::support::script::{about, beginning, ended, id_of, saying, server};
 use crate::support::server::Folder;
 use crate::support::{Client, Server};
 
-/// A provider whose models repeat the question that they are asked, in capital letters.
+/// A provider whose models repeat the question in capital letters.
 fn shouting() -> Provider {
     Provider::answering(|asked| {
         let question = said(asked).pop().map_or_else(String::new, |(_, text)| text);
@@ -21,7 +21,7 @@ fn shouting() -> Provider {
     })
 }
 
-/// The messages of a request by role, without the system message.
+/// Returns a request's messages with their roles, without the system message.
 fn said(asked: &Asked) -> Vec<(String, String)> {
     let messages = asked.body["messages"].as_array().cloned();
     let messages = messages.unwrap_or_default().into_iter();
@@ -40,7 +40,7 @@ fn system(asked: &Asked) -> String {
     first["content"].as_str().unwrap().to_owned()
 }
 
-/// A first question to one model.
+/// Returns a first question to one model.
 fn first(prompt: &str) -> Value {
     json!({
         "prompt": prompt, "models": ["p/a"], "pattern": "plain", "cache": "off", "ultra_model": "p/a",
@@ -137,7 +137,7 @@ fn each_member_of_a_panel_hears_the_conversation() {
         assert_eq!(texts[1], ("assistant".to_owned(), answer.clone()));
         assert!(texts[2].1.contains("beta"), "{texts:?}");
     }
-    // The rules and the conversation before the question are the same bytes for every call, for prompt caches.
+    // For prompt caches, the instructions and the conversation before the question are identical in every call.
     let prefix = |asked: &Asked| (system(asked), said(asked)[..2].to_vec());
     assert!(asked.iter().all(|one| prefix(one) == prefix(&asked[0])));
 }
@@ -422,7 +422,7 @@ fn programs_group_the_answers_of_a_panel_in_a_thread() {
         thread,
         "a thread of its own"
     );
-    // Another user's thread is as unknown as one that never was.
+    // Another user's thread gives the same response as one that never existed.
     for name in [thread.as_str(), "thread_01ARYZ6S410000000000000000", "x"] {
         let mut stranger = bob.clone().with("x-quire-thread", name);
         let refused = stranger.post("/v1/chat/completions", body.clone());
@@ -433,7 +433,7 @@ fn programs_group_the_answers_of_a_panel_in_a_thread() {
             refused.text()
         );
     }
-    // A single model's answer is in no thread.
+    // A single model's answer does not belong to a thread.
     let single = json!({"model": "p/a", "messages": [{"role": "user", "content": "one"}]});
     let relayed = bob.post("/v1/chat/completions", single);
     assert_eq!(relayed.status, 200, "{}", relayed.text());

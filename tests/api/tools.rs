@@ -1,5 +1,5 @@
-//! Tool calls of clients of the compatible API: offered to one acting model, called by it, with their
-//! results returned; advisers see text only.
+//! Tool calls by clients of the compatible API: the tools are offered to one acting model, which calls them and
+//! gets their results; advisers see text only.
 
 use serde_json::{Value, json};
 
@@ -15,7 +15,7 @@ fn weather() -> Value {
     } })
 }
 
-/// Calls the tool in two pieces, unless it has its result already.
+/// A provider that calls the tool in two pieces, unless the request contains its result.
 fn acting() -> Provider {
     Provider::answering(|asked: &Asked| {
         let messages = asked.body["messages"].as_array().unwrap();

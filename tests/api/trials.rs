@@ -1,4 +1,4 @@
-//! Experiments under faults: unreliable judges, a kill in the middle, failing providers, exhausted budgets.
+//! Experiments under faults: unreliable judges, a kill midway, failing providers, and exhausted budgets.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ fn prompt(asked: &Asked) -> String {
     said.collect::<Vec<_>>().join("\n")
 }
 
-/// The text of one answer as a judge is shown it.
+/// Returns one answer's text as shown to the judge.
 fn shown<'p>(prompt: &'p str, letter: &str) -> &'p str {
     let from = prompt.find(&format!("----- answer {letter} ")).unwrap();
     let to = prompt
@@ -26,7 +26,7 @@ fn shown<'p>(prompt: &'p str, letter: &str) -> &'p str {
     &prompt[from..to]
 }
 
-/// Members that answer by their names, and a judge that says this of two answers.
+/// A provider whose members answer according to their names, with this judge of two answers.
 fn panel(judge: impl Fn(&str, &str) -> &'static str + Send + 'static) -> Provider {
     Provider::answering(move |asked| {
         if asked.head.starts_with("GET") {
@@ -92,7 +92,7 @@ fn ended(client: &mut Client, path: &str) -> Value {
     client.get(path).json()
 }
 
-/// What a race has decided, whatever its times and ids.
+/// Returns a race's decisions without times and IDs.
 fn decisions(shown: &Value) -> Value {
     let board = shown["report"]["leaderboard"].as_array().unwrap().iter();
     let rows: Vec<Value> = board
@@ -131,7 +131,7 @@ fn an_honest_judge_finds_the_better_one_and_is_told_apart_by_probes() {
         assert!(probe["tried"].as_u64().unwrap() > 0);
     }
     assert_eq!(judge["probes"].as_array().unwrap().len(), 4);
-    // What the judge was paid is in what was spent, and not in what a setting costs.
+    // The judge's cost counts toward the amount spent, but not toward a setting's cost.
     let spent = shown["progress"]["spent"]["tokens"].as_u64().unwrap();
     let board = shown["report"]["leaderboard"].as_array().unwrap().iter();
     let own: u64 = board
@@ -171,7 +171,7 @@ fn marks_are_scores() {
     assert_eq!(shown["report"]["leader"], 1, "{shown}");
     let board = &shown["report"]["leaderboard"];
     assert!(board[0]["mean"].as_f64().unwrap() > 0.9);
-    // Accuracy below 5 caps the whole at 4 of 10.
+    // An accuracy below 5 caps the total at 4 of 10.
     assert!(board[1]["mean"].as_f64().unwrap() < 0.34);
     for (model, words) in [("demo/extract", "demo algorithm"), ("nobody/x", "no model")] {
         let mut asked = body(&["p/dull", "p/bright"], judge.clone());
@@ -203,7 +203,7 @@ fn a_killed_experiment_ends_as_an_unbroken_one() {
     let broken = ended(&mut client, &path);
     assert_eq!(broken["status"], "completed", "{broken}");
     assert_eq!(decisions(&broken), decisions(&unbroken));
-    // Once more, stopped in good order and by its owner.
+    // Again, stopped cleanly by its owner.
     let path = begun(&mut client, body(&models, json!({ "kind": "number" })));
     for event in client.events(&format!("{path}/events"), None) {
         if event.data["evaluations"].as_u64() > Some(7) {
@@ -294,7 +294,7 @@ fn a_budget_is_not_exceeded_and_people_come_first() {
     let spent = shown["progress"]["spent"]["cost_usd"].as_f64().unwrap();
     assert!(spent > 0.0 && spent <= 0.3, "{shown}");
     assert_eq!(shown["report"]["leader"], 1);
-    // What cannot pay for anything evaluates nothing, and says so.
+    // An experiment that cannot pay for a single evaluation does none and reports it.
     let path = begun(&mut client, poor);
     let shown = ended(&mut client, &path);
     assert_eq!(
@@ -304,7 +304,7 @@ fn a_budget_is_not_exceeded_and_people_come_first() {
     assert_eq!(shown["report"]["finding"], "not_tested");
 }
 
-/// Members that answer by their names at once, and a judge that says nothing.
+/// A provider whose members answer at once according to their names, and whose judge returns nothing.
 fn silent_judge() -> Provider {
     Provider::answering(|asked| match asked.model().as_str() {
         "judge" => on("").hang(),
@@ -338,7 +338,7 @@ fn a_slow_evaluation_holds_up_one_slot_only() {
     let mut client = server.user("ada@example.com");
     let models = ["p/slow", "p/a", "p/b", "p/c"];
     let path = begun(&mut client, body(&models, json!({ "kind": "number" })));
-    // All four are of one case, two at once.
+    // All four belong to one case, with two running at once.
     provider.wait_hanging(1);
     for model in ["a", "b", "c"] {
         provider.wait_called(model);

@@ -1,6 +1,5 @@
-//! A paid answer that cannot be stored is delivered all the same, says so, and is stored once the store
-//! works again. A trigger that refers to a missing table simulates a store that fails from the first charge
-//! on.
+//! A paid answer that cannot be stored is still delivered, with a note, and is stored once the store works again.
+//! A trigger that refers to a missing table simulates a store that fails from the first charge on.
 
 use std::time::Duration;
 
@@ -18,7 +17,7 @@ fn database(server: &Server) -> rusqlite::Connection {
     db
 }
 
-/// Makes the store refuse whatever a run writes once it has paid for a call.
+/// Makes the store refuse writes from a run that has paid for a call.
 fn break_store(server: &Server) {
     let trigger =
         "CREATE TRIGGER broken BEFORE INSERT ON calls BEGIN INSERT INTO gone VALUES (1); END";
@@ -111,7 +110,7 @@ fn a_waiting_panel_is_delivered_whole_and_as_events() {
             .is_some_and(|text| !text.is_empty()),
         "{body_of}"
     );
-    // Both members and the synthesis, of which no word reached the store.
+    // Both members and the synthesis, none of which reached the store.
     assert!(body_of.to_string().matches(TEXT).count() >= 2, "{body_of}");
     let mut streamed = body;
     streamed["stream"] = json!(true);

@@ -1,5 +1,5 @@
-//! Provider quirks known from public bug reports, one per model, requested whole and streamed: the text,
-//! finish reason, tokens, and price that a client gets.
+//! Provider quirks known from public bug reports, one per model, requested whole and streamed: the text, finish
+//! reason, tokens, and price that a client receives.
 
 mod cases;
 mod lines;
@@ -18,32 +18,32 @@ use crate::support::{Client, Server};
 use cases::*;
 pub use lines::*;
 
-/// What a client is given.
+/// The response a client receives.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum ExpectedResponse {
-    /// A whole answer and its end.
+    /// A complete answer with its finish reason.
     Answer(&'static str, &'static str),
-    /// A status and words of the reason, before anything of an answer.
+    /// A status and part of the message, before any text of an answer.
     Refused(u16, &'static str),
-    /// Text, and then an error in the stream.
+    /// Text followed by an error in the stream.
     Broken(&'static str, &'static str),
 }
 
 pub use ExpectedResponse::{Answer, Broken, Refused};
 
-/// What is counted: tokens read, written, from a cache; and the price. None where it is an estimate.
+/// Expected usage: input, output, and cached tokens, and the price. `None` if estimated.
 pub type Count = Option<(u64, u64, u64, &'static str)>;
 
 pub struct Case {
     pub model: &'static str,
-    /// What is played to the first call, the second, and so on; the last to all others.
+    /// Responses to the first call, the second, and so on; the last is repeated.
     pub lines: Vec<Line>,
     pub whole: ExpectedResponse,
     pub stream: ExpectedResponse,
     pub count: Count,
 }
 
-/// A case in which both are given the same answer.
+/// Returns a case with the same response whole and streamed.
 pub fn whole(model: &'static str, line: Line, count: Count) -> Case {
     both(model, vec![line], Answer(T, "stop"), count)
 }
@@ -58,7 +58,7 @@ pub fn both(model: &'static str, lines: Vec<Line>, given: ExpectedResponse, coun
     }
 }
 
-/// A case in which the answer breaks off after its first words, at every call.
+/// Returns a case in which every call breaks off after its first words.
 pub fn broken(model: &'static str, line: Line, status: u16, words: &'static str) -> Case {
     let half = "Seven plus ";
     Case {
@@ -93,7 +93,7 @@ impl Case {
     }
 }
 
-/// A provider that plays these cases in four API formats, and a server that knows it.
+/// Returns a provider that plays these cases in four API formats, and a server that uses it.
 pub fn playing(cases: &[Case]) -> (Provider, Server) {
     let name = |model: &str| model.rsplit('/').next().unwrap().to_owned();
     let script: HashMap<String, Vec<Line>> = cases
@@ -114,7 +114,7 @@ pub fn playing(cases: &[Case]) -> (Provider, Server) {
         let Some(lines) = script.get(&id) else {
             return on("").status(404, JSON, "{}");
         };
-        // The whole answer and the streamed one each begin with the first line.
+        // The whole and the streamed request each start with the first line.
         let is_streamed = asked.body.to_string().contains("? true");
         let mut counts = counts.lock().unwrap();
         let count = counts.entry(format!("{id} {is_streamed}")).or_default();
@@ -222,7 +222,7 @@ fn check_streamed(case: &Case, server: &Server, key: &str) {
         assert_eq!(status, expected, "{model}: {lines:?}");
         assert!(lines.concat().contains(words), "{model}: {lines:?}");
         let waits = head.to_ascii_lowercase().contains("retry-after: ");
-        // A host's own 502 may pass; an answer that broke off has one of Quire's.
+        // A provider's own 502 is passed on; an answer that broke off gets Quire's.
         let passes = matches!(expected, 429 | 500 | 503..) || words == FAULT;
         assert_eq!(waits, passes, "{model}: {head}");
         return;
@@ -270,7 +270,7 @@ pub fn check(cases: &[Case]) {
     let (_provider, server) = playing(cases);
     let mut client = server.user("ada@example.com");
     let key = key(&mut client);
-    // Every case is checked, and all that fail are reported.
+    // Every case is checked, and all failures are reported.
     let is_wrong = |check: &mut dyn FnMut()| catch_unwind(AssertUnwindSafe(check)).is_err();
     let mut wrong = Vec::new();
     for case in cases {

@@ -1,4 +1,4 @@
-//! Votes over the wire: who is asked, how ties end, and what programs get.
+//! Votes through the API: which models are called, how ties are resolved, and what programs get.
 
 use serde_json::{Value, json};
 
@@ -120,7 +120,7 @@ fn a_tie_of_unknown_models_is_broken_by_the_synthesizer_reading_the_answers() {
         read.contains("I counted five.") && read.contains("I counted six."),
         "{read}"
     );
-    // The estimate has counted this call.
+    // The estimate includes this call.
     let body = json!({
         "prompt": QUESTION, "pattern": "vote", "models": ["p/a", "p/b"], "ultra_model": "p/w",
     });

@@ -31,7 +31,7 @@ fn the_depth_is_the_person_s() {
     let provider = Provider::script([on("a").sse(&saying("Thin."))]);
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
-    // Quick asks one model, and it is the one who would write the answer.
+    // Quick mode calls only the model that would write the answer.
     let quick = run(
         &mut client,
         &["p/a"],
@@ -115,7 +115,7 @@ fn a_person_may_have_the_answer_now() {
         notes.contains("p/slow") && notes.contains("at the user's request"),
         "{notes}"
     );
-    // Once it is over there is nothing to hurry.
+    // A finished run cannot be finished early.
     let told = client.post(&about(&id, "/synthesize"), json!({})).json();
     assert_eq!(told["status"], "completed");
 }
@@ -206,7 +206,7 @@ fn only_what_depends_on_a_change_is_asked_again() {
     ]);
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
-    // Without the cache: what is known is known from the earlier run.
+    // Without the cache, so that known answers come from the earlier run.
     let more = json!({ "ultra_model": "p/w", "cache": "off" });
     let first = run(&mut client, &["p/a", "p/b"], more);
     let id = first["id"].as_str().unwrap().to_owned();
@@ -221,18 +221,19 @@ fn only_what_depends_on_a_change_is_asked_again() {
         assert_eq!(shown["metadata"]["repeats"], json!(id));
         (asked, shown)
     };
-    // Another writer: nobody else is asked, and nothing else costs.
+    // With another synthesis model, only it is called and paid for.
     let (cached, shown) = again(json!({ "ultra_model": "p/v" }));
     assert_eq!(cached, [true, true, false], "{shown}");
     assert_eq!(shown["model_responses"], first["model_responses"]);
-    // Another parameter of one member: it and the writer, who reads the same text and is known.
+    // With another parameter for one member, only that member is called; the synthesis model reads the same text,
+    // so its answer is known.
     let (cached, _) = again(json!({ "model_parameters": { "p/a": { "temperature": 0.3 } } }));
     assert_eq!(cached, [false, true, true]);
-    // Nothing changed: nothing is asked.
+    // Without changes, no model is called.
     let (cached, shown) = again(json!({}));
     assert_eq!(cached, [true, true, true]);
     assert_eq!(shown["synthesis"], first["synthesis"]);
-    // It can be told beforehand, and nobody is asked for that: the script has no answer left.
+    // The estimate works without calling a model: the script has no answer left.
     let mut foreseen = |changes: Value| {
         let told = client.post(&about(&id, "/rerun"), changes).json();
         let models = |list: &Value| -> Vec<String> {

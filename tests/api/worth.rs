@@ -14,8 +14,8 @@ const SINGLE: &str = "I say: 0.1 mm.";
 const SYNTHESIS: &str =
     "## Answer\nPaper is 0.1 mm thick (A, B).\n\n## Where the members agree\nAll (A).";
 
-/// Two members of which the second is the stronger and dearer one, and who sums up; prices are known. Each
-/// is asked in this many runs.
+/// A synthesizer and two members with known prices, the second stronger and more expensive. Each is called in this
+/// many runs.
 fn panel(runs: usize, synthesis: &str, settings: &[(&str, &str)]) -> (Provider, Server) {
     let dear = "As ChatGPT, I say: 0.1 mm.\n\n## Not known\nThe brand.";
     let provider = Provider::script([
@@ -47,9 +47,9 @@ fn run(client: &mut Client, more: Value) -> Value {
     answer.json()
 }
 
-/// Asks, compares and votes, and gives the id.
+/// Asks a question, compares, votes, and returns the ID.
 fn voted(client: &mut Client, mut more: Value, preferred: &str) -> String {
-    // Votes on one question count once.
+    // Several votes on one question count once.
     static ASKED: AtomicUsize = AtomicUsize::new(0);
     let number = ASKED.fetch_add(1, Ordering::Relaxed);
     more["prompt"] = json!(format!("How thin is paper of kind {number}?"));
@@ -255,7 +255,7 @@ fn the_report_says_what_is_known_and_how_many_votes_are_missing() {
     );
     assert_eq!(
         (&topics[0]["verdict"], &topics[0]["votes_needed"]),
-        // One would do for a single topic; two topics share the permitted error.
+        // One would suffice for a single topic; two topics share the permitted error.
         (&json!("unknown"), &json!(4))
     );
     let sentence = topics[0]["sentence"].as_str().unwrap();
@@ -263,7 +263,7 @@ fn the_report_says_what_is_known_and_how_many_votes_are_missing() {
         sentence.contains("Unknown, about 4 more votes needed"),
         "{sentence}"
     );
-    // Without a topic the pattern's family is one.
+    // Without a topic, the pattern's family is used.
     let patterns = client.get("/api/patterns").json();
     let patterns = patterns["patterns"].as_array().unwrap();
     let summarize = patterns
@@ -283,13 +283,13 @@ fn the_report_says_what_is_known_and_how_many_votes_are_missing() {
         [&overall["interval"][0], &overall["interval"][1]].map(|end| end.as_f64().unwrap());
     let rate = overall["win_rate"].as_f64().unwrap();
     assert!(0.3 < interval[0] && interval[0] < rate && rate < interval[1] && interval[1] < 1.0);
-    // 11 tokens read and 7 written by each of three: the panel's price over that of the one draft.
+    // Three calls with 11 input and 7 output tokens each: the ratio of the panel's price to the single draft's.
     let multiple = overall["cost_multiple"].as_f64().unwrap();
     assert!(1.5 < multiple && multiple < 4.0, "{multiple}");
 
     for more in 1..5 {
         voted(&mut client, paper.clone(), "panel");
-        // The topic shown alone is still one of two.
+        // A single topic in the report still counts as one of two.
         let report = client.get("/api/worth?topic=Paper").json();
         let verdict = if more < 4 { "unknown" } else { "pays" };
         assert_eq!(report["overall"]["verdict"], verdict, "{report}");

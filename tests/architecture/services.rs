@@ -1,4 +1,5 @@
-//! Services hold what they use: only the composition, and what runs longer than a request, knows the whole `App`.
+//! Services hold their dependencies: only the composition root, and work that outlives a request, uses the whole
+//! `App`.
 
 use super::{Source, holds, is_word, sources};
 

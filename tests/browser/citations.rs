@@ -1,4 +1,4 @@
-//! Citations open the cited page with the passage marked and show the result of their check; the documents
+//! Citations open the cited page with the passage highlighted and show the result of their check; the documents
 //! that each member reads are shown before any cost.
 
 use serde_json::{Value, json};
@@ -18,7 +18,7 @@ const ASK: &str = "
     if (!response.ok) throw new Error(await response.text());
     return (await response.json()).analysis_id;";
 
-/// What the check of the four citations comes to, as it is stored with an analysis.
+/// The check results of the four citations, as stored with an analysis.
 const CHECKED: &str = "
     const real = window.fetch;
     window.fetch = async (address, options) => {
@@ -73,7 +73,7 @@ fn a_citation_opens_its_page_and_says_whether_it_holds() {
         browser.wait(".row");
         let start = SECOND.find("The pump").unwrap();
         browser.run(CHECKED, json!([start, SECOND.len() - 1]));
-        // Without a reload, which would forget the answer that is put in.
+        // Without a reload, which would discard the injected answer.
         browser.run(
             "const link = document.createElement('a'); link.href = `/analyze?id=${args[0]}`; document.querySelector('main').append(link); link.click();",
             json!([id]),
@@ -125,7 +125,7 @@ fn a_citation_opens_its_page_and_says_whether_it_holds() {
     }
 }
 
-/// What is known of the two models: one has a large context, one hardly any.
+/// Writes the model data: one model has a large context, the other a very small one.
 fn known(folder: &std::path::Path) -> String {
     let sheet = json!({ "models": [
         { "id": "far/large", "name": "Large", "context_window": 200_000, "max_output": 4_000, "price": { "input": 1.0, "output": 2.0 } },

@@ -1,4 +1,4 @@
-//! The panel versus the best single answer: blind, one vote, then revealed.
+//! The panel compared with the best single answer: blind, one vote, then revealed.
 
 use serde_json::json;
 
@@ -7,7 +7,7 @@ use crate::pages::*;
 use crate::server::Server;
 use crate::turn;
 
-/// Asks `args[0]` about the one document that there is, and opens the result.
+/// Asks `args[0]` about the only document and opens the result.
 const ASK: &str = "
     const { documents } = await (await fetch('/api/documents')).json();
     const response = await fetch('/api/analyze', { method: 'POST', headers: { 'content-type': 'application/json' },
@@ -41,7 +41,7 @@ fn a_result_is_compared_blindly_and_told_after_the_vote() {
                 ]),
             );
         }
-        // Votes on one question count once.
+        // Several votes on one question count once.
         let question = match dark {
             true => "How much does the pump deliver a minute?",
             false => "How much does the pump deliver?",
@@ -78,7 +78,7 @@ fn a_result_is_compared_blindly_and_told_after_the_vote() {
             (!browser.shows(".offer")).then_some(())
         });
 
-        // The same again tells, and asks no more.
+        // Pressing it again shows the result without another vote.
         browser.press("Blind test");
         browser.wait(".compare-choice");
         assert_eq!(flat(&browser.text(".compare-choice")), choice(&told));

@@ -1,5 +1,5 @@
-//! Documents: several at once, a large one in parts over an interrupted connection, paging by keyboard, a
-//! marked span in the address.
+//! Documents: several at once, a large one in parts over an interrupted connection, paging by keyboard, and a
+//! highlighted span in the address.
 
 use serde_json::json;
 
@@ -8,7 +8,7 @@ use crate::pages::*;
 use crate::server::Server;
 use crate::turn;
 
-/// A text of about 9 MB whose last line is told.
+/// Builds a text of about 9 MB and returns its last line.
 const LARGE: &str = "
     const line = 'The pump delivers 40 litres a minute, and the valve holds. ';
     const text = '# Log\\n\\n' + (line.repeat(20) + '\\n\\n').repeat(7500) + 'The very last line.\\n';
@@ -18,7 +18,7 @@ const LARGE: &str = "
     input.files = files.files;
     input.dispatchEvent(new Event('change'));";
 
-/// Every second part is lost on its way, until it is sent again.
+/// Makes every second part of an upload fail until it is sent again.
 const BREAK_THE_LINE: &str = "
     const real = window.fetch;
     window.lost = 0;
@@ -87,7 +87,7 @@ fn several_are_dropped_and_a_large_one_comes_over_a_broken_line() {
     assert_eq!(browser.console_errors(), Vec::<String>::new());
 }
 
-/// Three pages; page 2 has letters of more than a byte before the place.
+/// Three pages; page 2 has multi-byte characters before the passage.
 const PAGES: &str = "First page, plain.\u{c}Zweite Seite: größte Übelkeit — 東京. The pump delivers 40 litres.\u{c}Third and last page.";
 
 #[test]

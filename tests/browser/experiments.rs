@@ -8,14 +8,14 @@ use crate::pages::*;
 use crate::server::{Answer, Server, provider};
 use crate::turn;
 
-/// Writes into the field of this label.
+/// Fills in the field with this label.
 const WRITE: &str = "
     const label = [...document.querySelectorAll('label')].find((one) => one.textContent === args[0]);
     const input = document.getElementById(label.htmlFor);
     input.value = args[1];
     input.dispatchEvent(new Event('input', { bubbles: true }));";
 
-/// Begins the demo's experiment with at most this many evaluations.
+/// Starts the demo's experiment with a maximum number of evaluations.
 fn begin(browser: &Browser, server: &Server, evaluations: &str) {
     browser.go(&server.address("/experiments?new=1"));
     browser.wait(".experiment-part");
@@ -97,7 +97,7 @@ fn an_experiment_from_the_demo_to_its_result() {
     assert_eq!(phone.console_errors(), Vec::<String>::new());
 }
 
-/// The sentence, the pictures with the keyboard, the tables behind them, the answers of a case.
+/// Checks the summary, the charts by keyboard, the tables behind them, and the answers of a case.
 fn read_it(browser: &Browser) {
     assert!(browser.text(".verdict-words").len() > 40);
     browser.wait(".chart-picture .point");
@@ -145,7 +145,7 @@ fn read_it(browser: &Browser) {
     assert!(text.contains("demo algorithm"), "{text}");
 }
 
-/// Two answers without names; a key for each verdict.
+/// Judges two unnamed answers, with one key per verdict.
 fn judge_blind(browser: &Browser, axe: Option<&str>) {
     browser.press("Start judging");
     browser.wait(".duel .compare");
@@ -156,7 +156,7 @@ fn judge_blind(browser: &Browser, axe: Option<&str>) {
     );
     check_accessibility(browser, axe, "a pair to be judged");
     browser.picture_of_window("experiment-duel");
-    // Strengths are shown from six compared cases on.
+    // Strengths are shown once six cases have been compared.
     let verdicts = ["1", "t", keys::RIGHT, "1", "2", "1"];
     for (key, said) in verdicts.into_iter().zip(1..) {
         browser.keys(&[], key);
@@ -179,10 +179,10 @@ fn judge_blind(browser: &Browser, axe: Option<&str>) {
     });
 }
 
-/// The winner as the default and back again, the export, and its like put together.
+/// Sets the winner as the default and reverts it, exports it, and builds a similar experiment.
 fn apply_and_export(browser: &Browser, axe: Option<&str>) {
     const DEFAULT: &str = "(await (await fetch('/api/recipes')).json()).default";
-    // What lies above would come to lie under the header.
+    // Content above would end up under the header.
     browser.run("scrollTo(0, 0);", json!([]));
     browser.press("Use as default");
     browser.wait(".dialog");
@@ -268,7 +268,7 @@ fn cases_come_from_a_file_and_from_the_history() {
         (browser.count(".case-row") == 4).then_some(())
     });
     browser.wait_text(".case-editor", "4 cases, 3 with an expected answer");
-    // What is put together outlives a reload.
+    // A draft survives a reload.
     until("the draft to be kept", || {
         let kept =
             browser.value("sessionStorage.getItem('quire.experiment-draft')?.includes('spare')");
@@ -326,7 +326,7 @@ fn an_experiment_is_stopped_and_goes_on() {
     assert_eq!(browser.console_errors(), Vec::<String>::new());
 }
 
-/// Somebody without an account is told what this is.
+/// A visitor without an account sees an explanation.
 #[test]
 fn experiments_need_an_account() {
     let Some(_turn) = turn() else { return };
@@ -338,7 +338,7 @@ fn experiments_need_an_account() {
     assert_eq!(told, json!("Find out which setting is best for you"));
 }
 
-/// A dear model that knows, a cheap one that does not, and a judge that reads.
+/// Answers as an expensive model that knows the answers, a cheap one that does not, or a judge that reads them.
 fn judged_models(asked: &Value) -> Answer {
     let messages = asked["messages"].as_array().into_iter().flatten();
     let said: Vec<&str> = messages.filter_map(|one| one["content"].as_str()).collect();

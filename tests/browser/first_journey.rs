@@ -1,4 +1,5 @@
-//! The main journey: from the first account over a panel, a running answer, and its results to the exported files.
+//! The main journey: from the first account through a panel, a running answer, and its results to the exported
+//! files.
 
 use serde_json::Value;
 
@@ -117,7 +118,7 @@ fn watch_it_stream(browser: &Browser) {
     });
     until("more text from each of them", || {
         let now = lengths(browser);
-        // The next stage begins with empty sheets: that is progress too.
+        // The next stage begins with empty cards; that is progress too.
         let moved = now.iter().zip(&first).all(|(now, first)| now != first);
         (now.len() == 3 && moved).then_some(())
     });

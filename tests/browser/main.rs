@@ -1,6 +1,5 @@
-//! The pages in a real browser with the real executable: the main journey, a phone in dark mode, the
-//! keyboard alone, hostile texts, accessibility. Skipped with a notice without chromedriver, unless
-//! BROWSER=1 requires it.
+//! The pages in a real browser with the real executable: the main journey, a phone in dark mode, keyboard only,
+//! hostile texts, and accessibility. Skipped with a notice without chromedriver, unless BROWSER=1 requires it.
 #![allow(clippy::unwrap_used, reason = "a test may fail loudly")]
 
 mod citations;
@@ -38,10 +37,10 @@ use driver::{Browser, keys};
 use pages::*;
 use server::Server;
 
-/// Browsers at a time. More make each other's waits too short on a small machine.
+/// Number of concurrent browsers. On a small machine, more would make waits time out.
 const BROWSERS: u32 = 2;
 
-/// The right to run this many browsers, for as long as it is held.
+/// A permit to run this many browsers while it is held.
 struct Turn(u32);
 
 static RUNNING: Mutex<u32> = Mutex::new(0);
@@ -52,7 +51,7 @@ fn turn() -> Option<Turn> {
     turn_of(1)
 }
 
-/// Like [`turn`], for a test whose page must be quick: no other browser runs meanwhile.
+/// Like [`turn`], for a test that needs a fast page: no other browser runs at the same time.
 fn turn_alone() -> Option<Turn> {
     turn_of(BROWSERS)
 }
@@ -294,7 +293,7 @@ fn without_an_account() {
     browser.press("Export as Markdown");
     assert!(browser.downloaded("md").contains(QUESTION));
 
-    // Another question, so that no stored answer can make it too quick to be stopped.
+    // A different question, so that no cached answer makes the run too fast to be stopped.
     browser.press("New question");
     browser.wait(".intro-step");
     browser.press("Start");

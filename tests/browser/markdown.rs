@@ -1,5 +1,6 @@
-//! Text as models write it: the examples of CommonMark and of GitHub's extensions, the cases that all renderers share,
-//! growing and long texts, formulas, and code. `canonical.js` says how what is shown is compared with a specification.
+//! Text as models write it: the examples of CommonMark and of GitHub's extensions, cases common to all renderers,
+//! streamed and long texts, formulas, and code. `canonical.js` defines how the rendered text is compared with a
+//! specification.
 
 use serde_json::{Value, json};
 
@@ -12,10 +13,10 @@ const COMMONMARK: &str = include_str!("../data/markdown/commonmark.json");
 const GFM: &str = include_str!("../data/markdown/gfm.json");
 const CASES: &str = include_str!("../data/markdown/cases.json");
 
-/// Examples of CommonMark in which an address without brackets is text: GitHub's extension links it.
+/// Examples of CommonMark in which a bare URL is plain text, but GitHub's extension links it.
 const LINKED_BY_GFM: [u64; 4] = [602, 608, 611, 612];
 
-/// A page of the product whose modules a script can import from `base`.
+/// Opens a page whose modules a script can import from `base`.
 fn page(server: &Server) -> Browser {
     let browser = Browser::open(1280, 900, false);
     browser.go(&server.address("/login"));
@@ -31,7 +32,7 @@ fn script(body: &str) -> String {
     )
 }
 
-/// The examples that are shown otherwise than the specification says, and how.
+/// Examples that are rendered differently from the specification, and how.
 const DIFFERENCES: &str = "
     const wrong = [];
     for (const { number, about, markdown, html, isOwn } of args) {
@@ -92,8 +93,8 @@ fn the_cases_of_all_renderers_are_shown_as_they_are_meant() {
     assert_eq!(browser.console_errors(), Vec::<String>::new());
 }
 
-/// Lets a text grow by a letter at a time. Says which signs flashed up, whether the first paragraph stayed the same
-/// node, and whether the end is what the whole text shows.
+/// Streams a text one letter at a time. Returns which delimiters were briefly visible, whether the first paragraph
+/// stayed the same node, and whether the final state equals a full render.
 const GROW: &str = "
     const { GrowingText } = await import(base + 'parts/growing.js');
     const [text] = args;
@@ -125,13 +126,14 @@ fn a_growing_text_shows_no_sign_that_is_not_there_in_the_end() {
     let browser = page(&server);
     let told = browser.run(&script(GROW), json!([GROWN]));
     assert_eq!(told["flashes"], json!([]));
-    // Once, when it is finished and settles.
+    // Once, when the text is complete and settles.
     assert!(told["moved"].as_u64().unwrap() <= 1, "{}", told["moved"]);
     assert_eq!(told["end"], told["want"]);
     assert_eq!(browser.console_errors(), Vec::<String>::new());
 }
 
-/// A text of 200 KB: how many blocks are there at once and in the end, and the longest task meanwhile.
+/// Renders a text of 200 KB. Returns the number of blocks at first and at the end, and the longest task in
+/// between.
 const LONG: &str = "
     const { markdown } = await import(base + 'parts/markdown.js');
     let longest = 0;

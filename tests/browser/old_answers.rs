@@ -1,4 +1,4 @@
-//! An answer from documents, a member that is stopped, and the answer found again in the history.
+//! An answer from documents, a stopped member, and the same answer opened from the history.
 
 use serde_json::json;
 
@@ -9,7 +9,7 @@ use crate::streaming::server_with;
 use crate::thread::{ask, new_question};
 use crate::turn;
 
-/// The heights of the citations that are verified, in pixels.
+/// Heights of the verified citations, in pixels.
 const HEIGHTS: &str = "Math.max(...[...document.querySelectorAll('.answer .citation.verified')].map((one) => one.getBoundingClientRect().height))";
 
 #[test]

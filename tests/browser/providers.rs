@@ -107,7 +107,7 @@ fn an_admin_adds_a_provider_and_says_who_stands_in() {
     browser.click("dialog .danger");
     browser.wait_text("body", "The provider is removed.");
     assert!(!browser.text(".provider-list").contains("far"));
-    // What was refused on purpose, and nothing else.
+    // Only the intentionally refused requests are logged.
     let complaints = browser.console_errors();
     assert!(
         complaints.iter().all(|one| one.contains("422")),

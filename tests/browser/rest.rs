@@ -7,7 +7,7 @@ use crate::pages::{EMAIL, PASSWORD, axe, check_accessibility, check_width, sign_
 use crate::server::{Server, provider};
 use crate::turn;
 
-/// Replaces the text of the field with this label.
+/// Replaces the text in the field with this label.
 const WRITE: &str = "
     const label = [...document.querySelectorAll('label')].find((one) => one.textContent === args[0]);
     const input = label ? document.getElementById(label.htmlFor) : document.querySelector(args[0]);
@@ -19,7 +19,7 @@ fn write(browser: &Browser, field: &str, text: &str) {
     browser.run(WRITE, json!([field, text]));
 }
 
-/// What is behind the header cannot be clicked.
+/// An element behind the header cannot be clicked.
 fn to_top(browser: &Browser) {
     browser.run("scrollTo(0, 0);", json!([]));
 }
@@ -99,7 +99,7 @@ fn a_pattern_is_read_copied_mended_tried_and_deleted() {
     browser.wait_text("h1", "House rules");
     browser.press("Delete");
     browser.wait(".pattern-card");
-    // Whoever leaves has no second thoughts; should the request be lost on the way out, the next page sends it.
+    // Leaving the page confirms the deletion; if that request is lost, the next page sends it.
     browser.reload();
     browser.wait(".pattern-card");
     assert!(!browser.text("main").contains("House rules"));
@@ -110,7 +110,7 @@ fn a_pattern_is_read_copied_mended_tried_and_deleted() {
     let there =
         "const r = await fetch('/api/patterns'); return (await r.text()).includes('House rules');";
     assert_eq!(browser.run(there, json!([])), json!(false));
-    // Where the way out did deliver it, the next page is told that there is nothing left to delete.
+    // If the request did arrive, the next page gets the response that nothing is left to delete.
     let mut complaints = browser.console_errors();
     complaints.retain(|one| !(one.contains("/api/patterns/house_rules") && one.contains("404")));
     assert_eq!(complaints, Vec::<String>::new());
@@ -338,7 +338,8 @@ fn an_admin_sees_how_the_server_does_and_who_is_on_it() {
         "section[aria-label='Recent activity']",
         "The server was not running",
     );
-    // The server makes one by itself 10 seconds after its start: this page may have been opened before or after that.
+    // The server creates one automatically 10 seconds after its start, which may be before or after this page was
+    // opened.
     browser.wait("section[aria-label=Backup]");
     browser.press("Back up now");
     browser.wait_text("body", "Backed up: ");

@@ -1,5 +1,5 @@
-//! The views of a result besides its texts: claims by member, differences, call details; exports and
-//! running again. With members that contradict each other.
+//! The views of a result besides its texts: claims by member, differences, and call details; exports and
+//! rerunning. Uses members that contradict each other.
 
 use serde_json::json;
 
@@ -43,7 +43,7 @@ fn the_map_shows_who_says_what_and_leads_to_the_drafts() {
         ] {
             assert!(map.contains(words), "no {words} in {map}");
         }
-        // Its only quote is in no draft.
+        // Its only quote does not occur in any draft.
         assert!(!map.contains("diesel"), "{map}");
         let stances = browser.value("[...document.querySelectorAll('.map-conflict tr:nth-child(2) td .stance')].map((mark) => mark.getAttribute('class'))");
         assert_eq!(
@@ -80,8 +80,8 @@ fn the_map_shows_who_says_what_and_leads_to_the_drafts() {
     }
 }
 
-/// Lays random texts beside each other: what is the same and new must be the second text to the letter, what
-/// is the same and gone the first but for space. Then two long ones that have nothing in common.
+/// Compares random texts: the unchanged and added parts must equal the second text exactly, and the unchanged and
+/// removed parts the first except for whitespace. Then compares two long texts that have nothing in common.
 const DIFF_HOLDS: &str = "
     const { diff } = await import(document.querySelector('script[type=module]').src.replace(/\\/app\\/.*$/, '/js/results/diff.js'));
     const wrong = [];
@@ -165,7 +165,8 @@ fn two_texts_are_laid_beside_each_other_and_every_call_is_drawn() {
     }
 }
 
-/// Aligns two texts with these sections: the rows' titles, which side each has, and the words that are marked.
+/// Aligns two texts with these sections. Returns the rows' titles, which sides each has, and the highlighted
+/// words.
 const SECTIONS: &str = "
     const base = document.querySelector('script[type=module]').src.replace(/\\/app\\/.*$/, '/js/results/');
     const { rows } = await import(base + 'sections.js');
@@ -184,8 +185,8 @@ const SECTIONS: &str = "
 const BEFORE: &str = "Hello.\n\n## Delivery\n\nThe pump delivers **90** litres a minute.\n\n## Risks\n\nFrost.\n\n## Costs\n\nNobody knows what it costs.\n\n## Parts\n\n- valve and seal\n";
 const AFTER: &str = "Hello.\n\n## Delivery\n\nThe pump delivers **40** litres a minute.\n\n## Costs\n\nSpend $5.\n\n## The parts\n\n- valve and seal\n\n## Open\n\nMuch.\n";
 
-/// Two texts by section: aligned by heading, a renamed section found again, words marked only where more than half is
-/// alike.
+/// Two texts by section: aligned by heading, with a renamed section matched, and words highlighted only if more
+/// than half are the same.
 fn sections_are_aligned(browser: &Browser) {
     let told = browser.run(SECTIONS, json!([BEFORE, AFTER]));
     assert_eq!(
@@ -210,7 +211,7 @@ fn sections_are_aligned(browser: &Browser) {
     assert_eq!((&told["same"], &told["rewritten"]), (&json!(1), &json!(1)));
 }
 
-/// Takes the option that begins like this in the first or second choice of texts.
+/// Selects the option that begins with `name` in the first or second text selector.
 fn choose(browser: &Browser, place: usize, name: &str) {
     browser.run(
         "const choice = document.querySelectorAll('.diff-choice select')[args[0]];
@@ -313,7 +314,7 @@ fn it_runs_again_with_one_change_and_says_first_what_that_takes() {
         check_accessibility(&browser, axe.as_deref(), "run again");
         browser.prefer(dark, false);
         browser.picture_of_window(&format!("rerun-{width}"));
-        // Of another panel nothing is known but the first answers of those who stay.
+        // With another panel, only the first answers of the remaining members are known.
         choose_change(&browser, "models");
         browser.wait_text(".rerun-plan", "Add or remove a model");
         assert!(browser.value("document.querySelector('.rerun .primary').disabled") == json!(true));
@@ -327,7 +328,7 @@ fn it_runs_again_with_one_change_and_says_first_what_that_takes() {
         });
         browser.wait(".results-container");
         browser.press("Cost and Time");
-        // The second time the new synthesis is known as well.
+        // The second time, the new synthesis is known as well.
         let known = if dark { "7 answers" } else { "6 answers" };
         browser.wait_text(".costs", &format!("{known} came from the cache"));
         assert_eq!(browser.console_errors(), Vec::<String>::new());
@@ -341,7 +342,7 @@ fn choose_change(browser: &Browser, kind: &str) {
     );
 }
 
-/// Asks three more questions in ways that differ, each answered at once.
+/// Asks three more questions with different settings, each answered at once.
 const ASK_MORE: &str = "
     const ask = async (prompt, pattern, models) => {
       const response = await fetch('/api/analyze', { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ prompt, pattern, models, ultra_model: 'p/lead' }) });
@@ -416,7 +417,7 @@ fn the_history_is_narrowed_grouped_walked_by_keyboard_and_forgiving() {
         browser.keys(&[], keys::ENTER);
         browser.wait(".answer > .blk");
         assert!(browser.url().contains("/t/thread_"), "{}", browser.url());
-        // What is deleted stays so when the page is left at once.
+        // A deletion holds even if the page is left immediately.
         if dark {
             browser.go(&server.address("/history"));
             browser.wait(".row");
@@ -475,7 +476,7 @@ fn a_shared_result_is_read_without_an_account_until_the_link_is_taken_back() {
     check_width(&reader, "a shared result");
     reader.screenshot("shared-375");
 
-    // Looking again does not break the link; a new one does.
+    // Viewing the link again does not invalidate it; creating a new one does.
     owner.reload();
     owner.wait(".results-container");
     owner.press("Shared");

@@ -27,7 +27,7 @@ fn anything_is_reached_from_the_keyboard() {
         browser.keys(&[], keys::ENTER);
         browser.wait_text("main h1", "History");
         assert_eq!(browser.count("dialog"), 0);
-        // Letters outside of fields.
+        // Letter keys outside of fields.
         browser.keys(&[], "?");
         browser.wait_text("dialog h2", "Keyboard shortcuts");
         browser.picture_of_window(&format!("shortcuts-{width}"));
@@ -75,7 +75,7 @@ fn the_shell_opens_without_a_line() {
     browser.picture_of_window("offline");
 }
 
-/// The paths that are kept for the signed-in user.
+/// The cached paths for the signed-in user.
 const KEPT: &str = "
     const paths = [];
     for (const name of (await caches.keys()).filter((name) => name.startsWith('quire-threads-')))
@@ -97,7 +97,7 @@ fn threads_are_read_without_a_connection_until_the_user_signs_out() {
     let address = server.address(&format!("/t/{}", thread.as_str().unwrap()));
     browser.go(&address);
     browser.wait(".answer > .blk");
-    // The worker serves from the second visit on.
+    // The service worker serves the page from the second visit on.
     crate::driver::until("the worker", || {
         let active = browser.run(
             "return Boolean(navigator.serviceWorker.controller);",
@@ -112,7 +112,7 @@ fn threads_are_read_without_a_connection_until_the_user_signs_out() {
         (kept.contains("/api/threads/thread_") && kept.contains("/api/analyses/")).then_some(())
     });
     let answer = browser.text(".answer");
-    // Not by emulation, which the worker's own requests do not see.
+    // Not by emulation, which does not affect the service worker's own requests.
     server.stop();
     browser.reload();
     browser.wait(".answer > .blk");

@@ -1,5 +1,5 @@
-//! A provider that streams like a language model: fast, slow, stuck, or cut off according to the model's
-//! name; and the display of a run with such models.
+//! A provider that streams like a language model: fast, slow, stuck, or cut off, depending on the model's name;
+//! and the display of a run with such models.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -27,7 +27,8 @@ const WORDS: [&str; 12] = [
     "five.\n\n",
 ];
 
-/// How a model of this name writes: pieces a second, how many, and whether the line is then cut.
+/// Returns how a model with this name streams: pieces per second, their number, and whether the connection is then
+/// cut.
 fn manner(model: &str) -> (f64, usize, bool) {
     match model.split('-').next().unwrap_or_default() {
         "slow" => (8.0, 400, false),
@@ -108,7 +109,7 @@ fn write_pieces(
     write!(line, "data: {end}\n\ndata: [DONE]\n\n")
 }
 
-/// A server whose panel is this provider.
+/// Starts a server whose panel uses this provider.
 pub fn server_with(models: &[String]) -> Server {
     let address = streaming_provider(models);
     let providers = json!([{ "id": "far", "kind": "openai", "base_url": format!("http://{address}/v1"), "models": models, "concurrency": 32 }]);
@@ -133,7 +134,7 @@ fn watch(browser: &Browser, server: &Server, models: &[String], depth: &str) -> 
     id
 }
 
-/// How long the page's frames take while it is watched: from one to the next, in milliseconds, sorted.
+/// The page's frame times while it is watched, in milliseconds, sorted.
 const FRAMES: &str = "
     const taken = [];
     const end = performance.now() + args[0];
@@ -145,8 +146,8 @@ const FRAMES: &str = "
     const letters = [...document.querySelectorAll('.member-body')].reduce((sum, body) => sum + body.textContent.length, 0);
     return { taken: taken.slice(1).sort((a, b) => a - b), letters };";
 
-/// Watches for a while, says what it saw, and gives the letters shown. The times are printed and not judged: they
-/// are the machine's as well, and others work on it.
+/// Watches for a while, prints the frame times, and returns the number of letters shown. The times are not
+/// checked, because they also depend on the machine and its other load.
 fn frames(browser: &Browser, what: &str) -> u64 {
     let before = spent(browser);
     let told = browser.run(FRAMES, json!([2500]));
@@ -174,7 +175,7 @@ fn frames(browser: &Browser, what: &str) -> u64 {
     told["letters"].as_u64().unwrap()
 }
 
-/// Seconds that the page's main thread has worked so far, by kind.
+/// Returns the seconds that the page's main thread has worked so far, by kind.
 fn spent(browser: &Browser) -> impl Fn(&str) -> f64 + use<> {
     browser.cdp("Performance.enable", json!({ "timeDomain": "threadTicks" }));
     let told = browser.cdp("Performance.getMetrics", json!({}))["metrics"].clone();
@@ -215,7 +216,7 @@ fn slow_failing_and_cut_off_members() {
     browser.wait(".member-card[data-status=failed]");
     browser.wait(".member-card[data-status=done]");
     check_accessibility(&browser, axe().as_deref(), "members that fail");
-    // The page is no wider than the phone, with the second button of its head as well.
+    // The page is no wider than the phone, even with the second button in its header.
     browser.wait_text(".run-head", "Finish now");
     let over = browser
         .value("document.documentElement.scrollWidth - document.documentElement.clientWidth");
@@ -225,7 +226,7 @@ fn slow_failing_and_cut_off_members() {
     assert_eq!(browser.count(".member-seat"), 4);
     browser.click(".member-seat:last-child");
 
-    // Away and back: not a letter is missing.
+    // Navigating away and back loses no text.
     browser.go(&server.address("/history"));
     browser.wait("main h1");
     browser.go(&server.address(&format!("/analyze?id={id}")));

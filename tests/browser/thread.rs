@@ -1,5 +1,5 @@
-//! A conversation with a panel: the first question, follow-ups, branches, stopping, the board while it runs; on a
-//! desktop and on a phone.
+//! A conversation with a panel: the first question, follow-ups, branches, stopping, and the live view of a run; on
+//! a desktop and on a phone.
 
 use serde_json::json;
 
@@ -12,7 +12,7 @@ use crate::turn;
 const FIRST: &str = "How much does the pump deliver, and when may it fail?";
 const SECOND: &str = "And below zero?";
 
-/// Sums the layout shifts of the page from its start; `args[0]` is where the sum is kept.
+/// Sums the page's layout shifts from its start; `args[0]` is the name under which the sum is kept.
 const WATCH_SHIFTS: &str = "
     window.shifts = [];
     new PerformanceObserver((list) => {
@@ -21,7 +21,8 @@ const WATCH_SHIFTS: &str = "
       }
     }).observe({ type: 'layout-shift', buffered: true });";
 
-/// The sum of all layout shifts so far; what moved is printed, and shown if the test fails.
+/// Returns the sum of all layout shifts so far. The elements that moved are printed, which shows if the test
+/// fails.
 fn shifted(browser: &Browser) -> f64 {
     let told = browser.value("window.shifts");
     let all = told.as_array().unwrap();
@@ -34,7 +35,7 @@ fn models(names: &[&str]) -> Vec<String> {
     names.iter().map(|&name| name.to_owned()).collect()
 }
 
-/// Signed in, on the page of a new question, whose panel is these models of the provider.
+/// Signs in and opens the page of a new question with a panel of these models.
 pub fn new_question(browser: &Browser, server: &Server, panel: &[&str]) {
     sign_up(browser, server);
     let ids: Vec<String> = panel.iter().map(|name| format!("far/{name}")).collect();
@@ -55,7 +56,7 @@ pub fn ask(browser: &Browser, words: &str) {
     browser.click(".send");
 }
 
-/// Waits until this many turns are shown and the last is over.
+/// Waits until this many turns are shown and the last has ended.
 fn answered(browser: &Browser, turns: u64) {
     until(&format!("{turns} turns with an answer"), || {
         let there = browser.count(".turn") == turns
@@ -107,7 +108,7 @@ fn a_conversation_with_follow_ups_and_branches() {
     assert_eq!(browser.text(".turn.last .bubble"), SECOND);
     assert!(flat(&browser.text(".turn.last .view-tabs")).contains("Members 3"));
 
-    // Another version of the second question.
+    // Create another version of the second question.
     browser.click(".turn.last .turn-edit");
     browser.wait(".ask-input");
     browser.fill(".ask-input", " At night, too?");
@@ -126,7 +127,7 @@ fn a_conversation_with_follow_ups_and_branches() {
         "the address keeps the branch"
     );
 
-    // The views are in the address, and their numbers are their keys.
+    // The view is part of the address, and its number is its keyboard shortcut.
     browser.run("document.activeElement.blur();", json!([]));
     browser.keys(&[], "2");
     browser.wait(".turn .member-card");
@@ -281,7 +282,7 @@ fn stopping_is_no_error() {
         check_width(&browser, "a stopped run");
         check_accessibility(&browser, axe.as_deref(), "a stopped run");
         browser.picture_of_window(&format!("thread-stopped-{width}"));
-        // It is still there tomorrow.
+        // It survives a reload.
         browser.reload();
         browser.wait_text(".stopped-head", "You stopped this run");
         browser.wait_text(".stopped", "delivers");
@@ -314,7 +315,7 @@ fn sixteen_members_do_not_move_the_page() {
     browser.wait(".stopped");
 }
 
-/// Below a result of the guided page a follow-up continues its thread.
+/// A follow-up below a result on the guided page continues its thread.
 #[test]
 fn a_guided_result_is_continued() {
     let Some(_turn) = turn() else { return };
@@ -339,7 +340,7 @@ fn a_guided_result_is_continued() {
     assert_eq!(browser.console_errors(), Vec::<String>::new());
 }
 
-/// What the page knows of its address is kept by the server: a thread of another account is not there.
+/// An address alone grants no access: another account's thread is reported as missing.
 #[test]
 fn a_thread_that_is_not_there() {
     let Some(_turn) = turn() else { return };

@@ -1,5 +1,5 @@
-//! Deviations from the plan are explained in words: fallbacks, retries, skipped models, what the answer
-//! lacks; during the run, in the result, and in a shared result.
+//! Deviations from the plan are explained in words: fallbacks, retries, skipped models, and what the answer lacks;
+//! during the run, in the result, and in a shared result.
 
 use serde_json::{Value, json};
 
@@ -25,7 +25,7 @@ const SHARE: &str = "
     if (!response.ok) throw new Error(await response.text());
     return (await response.json()).token;";
 
-/// `broken` breaks down whenever it is asked, `spare` takes no temperature and counts no tokens.
+/// Model `broken` fails every call; `spare` accepts no temperature and counts no tokens.
 fn troubled(asked: &Value) -> Answer {
     let json = "application/json";
     match asked["model"].as_str() {
@@ -57,7 +57,7 @@ fn whoever_stood_in_is_named_everywhere() {
     let Some(_turn) = turn() else { return };
     let address = provider(&["broken", "spare", "steady"], troubled);
     let providers = json!([{ "id": "far", "kind": "openai", "base_url": format!("http://{address}/v1"), "models": ["broken", "spare", "steady"] }]);
-    // None of these models could judge: their answers are no JSON.
+    // None of these models could judge, because their answers are not JSON.
     let server = Server::start_with(vec![
         ("QUIRE_PROVIDERS", providers.to_string()),
         ("EVIDENCE", "off".to_owned()),
@@ -87,7 +87,7 @@ fn whoever_stood_in_is_named_everywhere() {
     assert_eq!(browser.console_errors(), Vec::<String>::new());
 }
 
-/// The call that broke down has a mark at its end, and a word in the table.
+/// The failed call is marked at its end in the chart, and labeled in the table.
 fn drawn_where_it_failed(browser: &Browser) {
     browser.press("Cost and Time");
     browser.wait(".costs .chart-picture .span");

@@ -27,7 +27,7 @@ fn on_one_screen(width: u32, dark: bool) -> (Server, Browser) {
     (server, browser)
 }
 
-/// As a person scrolls: the bar at the bottom covers what lies behind it.
+/// Scrolls as a user does: the bar at the bottom covers elements behind it.
 fn to_the_middle(browser: &Browser, css: &str) {
     browser.wait(css);
     browser.run(
@@ -70,7 +70,7 @@ fn everything_on_one_screen() {
     let kept = browser.value("document.querySelector('.recipe-selector').selectedOptions[0].text");
     assert_eq!(kept, json!("everybody"));
 
-    // The window is closed and another one opened: what was written is still there.
+    // After closing the window and opening another one, the text is still there.
     browser.run("sessionStorage.clear();", json!([]));
     browser.reload();
     browser.wait(".bench");
@@ -188,7 +188,7 @@ fn a_panel_out_of_many_and_by_keyboard_alone() {
     check_accessibility(&browser, axe().as_deref(), "a panel out of many");
     browser.picture_of_window("many-models");
 
-    // From the question to the answer without a pointer.
+    // From the question to the answer by keyboard only.
     browser.reload();
     browser.wait(".bench");
     tab_to(&browser, "Your question");
@@ -211,7 +211,7 @@ fn a_panel_out_of_many_and_by_keyboard_alone() {
     assert_eq!(browser.console_errors(), Vec::<String>::new());
 }
 
-/// A slow line: every answer takes this much longer.
+/// Simulates a slow connection: every response takes this much longer.
 fn slow(browser: &Browser, ms: u32) {
     browser.cdp(
         "Network.emulateNetworkConditions",
@@ -219,7 +219,7 @@ fn slow(browser: &Browser, ms: u32) {
     );
 }
 
-/// What shows a document or a run is fetched when somebody asks for it: the press is not lost until then.
+/// The code that shows a document or a run is loaded on demand: a press made meanwhile is not lost.
 #[test]
 fn a_press_waits_for_the_part_that_it_needs() {
     let Some(_turn) = turn() else { return };
@@ -227,7 +227,7 @@ fn a_press_waits_for_the_part_that_it_needs() {
     browser.run(DROP, json!(["pump.txt", "It delivers forty litres."]));
     browser.wait(".document-choice .document-checkbox:checked");
     browser.cdp("Network.enable", json!({}));
-    // The worker's own line is neither blocked nor slow.
+    // The service worker's own connection is neither blocked nor slowed.
     browser.cdp("Network.setBypassServiceWorker", json!({ "bypass": true }));
     let block = |parts: &[&str]| browser.cdp("Network.setBlockedURLs", json!({ "urls": parts }));
     block(&["*/app/reader.js"]);

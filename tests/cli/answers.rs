@@ -1,5 +1,5 @@
-//! Questions as people ask them: piped documents, several words, file patterns, web addresses, estimates, recipes, and
-//! what becomes of them in the history; in the data folder, next to a server, and with QUIRE_SERVER.
+//! Questions as users ask them: piped documents, several words, file patterns, web addresses, estimates, recipes,
+//! and their entries in the history; in the data folder, next to a server, and with QUIRE_SERVER.
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::TcpListener;
@@ -48,7 +48,7 @@ fn what_is_piped_next_to_a_question_is_a_document() {
         result["prompt"], "Who repairs the lock?",
         "several words are one question"
     );
-    // From a file too; nothing piped is nothing read.
+    // Also from a file; an empty pipe adds nothing.
     std::fs::write(place.0.join("lock.txt"), LOCK).unwrap();
     let mut command = place.quire(&words);
     command.stdin(std::fs::File::open(place.0.join("lock.txt")).unwrap());
@@ -99,7 +99,7 @@ fn several_files_are_read_by_words_and_by_pattern() {
     assert_eq!(listed["documents"].as_array().unwrap().len(), 2, "{listed}");
     let none = place.run(&["ask", "What?", "-f", "*.pdf"]).refused(1);
     assert!(none.contains("no file matches *.pdf"), "{none}");
-    // A stored document by its id.
+    // A stored document by its ID.
     let added = place.run(&["documents", "add", "c.txt"]);
     let id = added.out.trim().to_owned();
     assert!(id.starts_with("document_"), "{added:?}");
@@ -253,7 +253,7 @@ fn next_to_a_server_questions_go_through_it() {
     place.run(&["documents", "add", "lock.txt"]);
     let said = place.run_with(&["chat", "-c", "-q"], "Why?\n");
     assert_eq!(said.code, Some(0), "{said:?}");
-    // The key that was made for this is gone.
+    // The temporary key has been deleted.
     let keys = place.run(&["key", "list", "ada@example.com"]).expect_success();
     assert!(keys.starts_with("No API keys yet."), "{keys}");
     let listed = place.run(&["history"]).expect_success();
@@ -393,7 +393,7 @@ fn the_example_of_an_experiment_runs() {
     std::fs::write(place.0.join("example.toml"), &example).unwrap();
     let ran = place.run(&["experiment", "run", "example.toml", "--estimate"]);
     assert_eq!(ran.code, Some(0), "{ran:?}");
-    // Errors name field and line.
+    // Errors name the field and the line.
     let wrong = example.replace("dial = \"model\"", "dail = \"model\"");
     let line = wrong
         .lines()

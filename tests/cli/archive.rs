@@ -21,7 +21,7 @@ fn counts(said: Said) -> Value {
     said["counts"].clone()
 }
 
-/// An account with an analysis over a document, and a recipe's worth of history.
+/// Returns a place with an account that has an analysis over a document, and history that uses a recipe.
 fn lived_in() -> Place {
     let place = with_account("ada@example.com");
     std::fs::write(
@@ -85,7 +85,7 @@ fn everything_goes_elsewhere_and_twice_is_once() {
         (&0.into(), &0.into()),
         "{again}"
     );
-    // It is found, and its bytes are there.
+    // It is found, and its bytes are complete.
     let found = other.run(&["documents", "search", "lock"]).expect_success();
     assert!(found.contains("lease.txt"), "{found}");
     let kept: Vec<_> = std::fs::read_dir(other.data().join("documents"))
@@ -148,7 +148,7 @@ nonsense
         (&0.into(), &2.into()),
         "{again}"
     );
-    // Out and in again, elsewhere.
+    // Exported, then imported elsewhere.
     well(place.run(&["export", "--user", "ada@example.com", "ada.tar.gz"]));
     let other = with_account("bob@example.com");
     let file = place.0.join("ada.tar.gz");
@@ -193,7 +193,8 @@ fn what_is_no_archive_changes_nothing() {
         .refused(1);
 }
 
-/// An archive or a backup with the row of a document whose file is short or lost is no silent success.
+/// An archive or backup that contains the row of a document whose file is truncated or missing does not succeed
+/// silently.
 #[test]
 fn originals_that_are_short_or_lost_are_named() {
     let place = lived_in();
@@ -298,7 +299,7 @@ fn conversations_of_other_programs_become_threads() {
     assert!(places.is_sorted(), "{shown}");
     let found = well(place.run(&["history", "search", "sticks"]));
     assert!(found.contains("Glue"), "{found}");
-    // A thread that was imported can be continued.
+    // An imported thread can be continued.
     let words = ["ask", "-c", "Why?", "-m", "demo/extract", "-q", "--json"];
     let next: Value = serde_json::from_str(&well(place.run(&words))).unwrap();
     assert_eq!(next["status"], "completed", "{next}");

@@ -52,7 +52,7 @@ fn documents_are_listed_searched_and_deleted_beside_a_server() {
     assert!(none.starts_with("No documents yet."), "{none}");
     assert!(!place.data().join("documents").join(id).exists());
     assert!(server.get("/api/health").starts_with("HTTP/1.1 200"));
-    // What the server has on its way in is left alone.
+    // The server's uploads in progress are left alone.
     let on_its_way = place.data().join("tmp").join("0123456789abcdef");
     std::fs::write(&on_its_way, "half").unwrap();
     place.run(&["documents"]).expect_success();
@@ -97,7 +97,7 @@ fn what_runs_something_is_sent_to_the_server_beside() {
     let said = place.run_with(&["mcp"], request);
     assert_eq!(said.code, Some(0), "{said:?}");
     assert!(said.out.contains("list_patterns"), "{said:?}");
-    // The keys that the commands made for themselves are gone.
+    // The commands' temporary keys have been deleted.
     let keys = place.run(&["key", "list", "a@b.co"]).expect_success();
     assert!(keys.starts_with("No API keys yet."), "{keys}");
 }

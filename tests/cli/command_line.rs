@@ -7,7 +7,7 @@ use super::{Place, Said};
 #[test]
 fn help_is_printed_from_the_tables() {
     let place = Place::new();
-    // As one line without marks: where lines are broken is not what is promised here.
+    // As one line without markup, because line breaks are not part of the contract.
     let flat = |text: &str| {
         let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
         words.replace('`', "")

@@ -11,7 +11,7 @@ fn port(address: &str) -> &str {
     address.rsplit_once(':').unwrap().1
 }
 
-/// Passes requests on, one a connection, and gives each answer when it has all of it.
+/// A proxy that forwards requests, one per connection, and returns each response only when it is complete.
 fn holding_back(to: String) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap().to_string();
@@ -147,7 +147,7 @@ fn set_mode(path: &Path, mode: u32) {
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
 }
 
-/// What the doctor says with these settings.
+/// Runs the doctor with these settings.
 fn examined(place: &Place, settings: &[(&str, &str)]) -> Said {
     let mut command = place.quire(&["doctor", "--port", "0"]);
     command.envs(settings.iter().copied());
@@ -157,7 +157,7 @@ fn examined(place: &Place, settings: &[(&str, &str)]) -> Said {
 #[test]
 fn faults_of_the_setup_are_found() {
     let place = Place::new();
-    // A server that was started, and where nobody has registered.
+    // A server on which no one has registered.
     let server = Running::start(place.quire(&["--port", "0"]));
     server.signal("-TERM");
     server.ended();

@@ -99,7 +99,7 @@ fn a_backup_is_put_back_and_what_was_there_is_kept() {
     );
     std::fs::write(place.0.join("junk.db"), "no database").unwrap();
     place.run(&["restore", "junk.db", "--replace"]).refused(1);
-    // SQLite keeps `user_version` in bytes 60 to 63 of the file.
+    // SQLite stores `user_version` in bytes 60 to 63 of the file.
     let mut newer = std::fs::read(place.0.join("copy.db")).unwrap();
     newer[60..64].copy_from_slice(&9_000_u32.to_be_bytes());
     std::fs::write(place.0.join("newer.db"), newer).unwrap();
@@ -165,7 +165,7 @@ fn a_copy_of_an_older_version_is_put_back_and_brought_up_to_date() {
     }
 }
 
-/// A database that was copied with its log, as after kill -9, has commits in the log only.
+/// A database copied together with its log, as after kill -9, has some commits only in the log.
 #[test]
 fn a_copy_comes_with_its_log_and_a_later_restore_says_what_it_removes() {
     let place = Place::new();
@@ -173,7 +173,7 @@ fn a_copy_comes_with_its_log_and_a_later_restore_says_what_it_removes() {
     place.run(&["backup", "copy.db"]).expect_success();
     let data = place.data();
     let reader = rusqlite::Connection::open(data.join("quire.db")).unwrap();
-    // While somebody has it open, the log is not folded at the end of a command.
+    // While the database is open elsewhere, the log is not checkpointed at the end of a command.
     let count = |db: &rusqlite::Connection| {
         db.query_row("SELECT count(*) FROM users", [], |row| row.get::<_, i64>(0))
             .unwrap()
@@ -201,7 +201,7 @@ fn a_copy_comes_with_its_log_and_a_later_restore_says_what_it_removes() {
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
         .filter(|name| name.contains("restore"))
         .collect();
-    // The three that are kept, without empty logs; nothing half done.
+    // The three that are kept, without empty logs or partial files.
     assert_eq!(names.len(), 3, "{names:?}");
 }
 
@@ -226,7 +226,7 @@ fn a_backup_is_a_database_that_opens() {
     let other = Place::new();
     std::fs::create_dir(other.data()).unwrap();
     std::fs::copy(place.0.join("copy.db"), other.data().join("quire.db")).unwrap();
-    // Without the secret that belongs to it, only on purpose.
+    // Without its matching secret, only with an explicit option.
     assert!(other.run(&["user", "list"]).refused(1).contains("secret"));
     other.run(&["secret", "new"]).expect_success();
     assert!(other.run(&["user", "list"]).expect_success().contains("\na@b.co"));
@@ -237,7 +237,7 @@ fn a_newer_database_is_refused() {
     let place = Place::new();
     place.run(&["user", "add", "a@b.co"]).expect_success();
     let path = place.data().join("quire.db");
-    // SQLite keeps `user_version` in bytes 60 to 63 of the file.
+    // SQLite stores `user_version` in bytes 60 to 63 of the file.
     let mut bytes = std::fs::read(&path).unwrap();
     bytes[60..64].copy_from_slice(&999_u32.to_be_bytes());
     std::fs::write(&path, &bytes).unwrap();

@@ -8,7 +8,7 @@ use super::{Place, Running, Said};
 
 const KEY: &str = "sk-cli-0123456789-secret-wxyz";
 
-/// A provider that lists two models to callers with the key, until the test program ends.
+/// Starts a provider that lists two models to callers with the key, until the test program ends.
 fn provider() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
@@ -60,7 +60,7 @@ fn a_running_server_notices() {
         "BOX_KEY",
     ]);
     Said::of(add.env("BOX_KEY", KEY).output().unwrap()).expect_success();
-    // It reads what was added within ten seconds, and asks it for its models by itself.
+    // The server notices the new provider within ten seconds and requests its models by itself.
     let shown = |wanted: bool| {
         let limit = Instant::now() + Duration::from_secs(60);
         while server.get("/api/models").contains("\"box/m\"") != wanted {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::{Place, Running, Said};
 
-/// A server with an account, and its key.
+/// Returns a server with an account, and its API key.
 fn served(place: &Place) -> (Running, String) {
     let mut command = place.quire(&["serve"]);
     command.env("PORT", "0").env("USE_MOCK", "true");
@@ -48,7 +48,7 @@ fn a_running_server_answers_and_keeps_it() {
         answer["synthesis"].as_str().unwrap().contains("2031"),
         "{answer}"
     );
-    // Nothing is left behind where the question was asked.
+    // Nothing is left behind on the client's machine.
     assert!(!other.data().exists());
     let words = ["When does the lease end?", "--depth", "quick"];
     let said = Said::of(ask(&other, &server, &key, &words).output().unwrap());
@@ -108,6 +108,6 @@ fn ctrl_c_stops_the_run_on_the_server() {
         .status()
         .unwrap();
     let said = Said::of(child.wait_with_output().unwrap());
-    // Stopped, unless it had been over before the signal came.
+    // Stopped, unless it had ended before the signal arrived.
     assert!(said.code == Some(130) || said.code == Some(0), "{said:?}");
 }

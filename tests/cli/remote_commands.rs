@@ -1,10 +1,11 @@
-//! `QUIRE_SERVER`: every command works with that server in the same syntax, or refuses with one sentence.
+//! `QUIRE_SERVER`: every command works against that server with the same syntax, or refuses with a single
+//! sentence.
 
 use serde_json::Value;
 
 use super::{Place, Running, Said, fed};
 
-/// A server with an administrator, and a key of that person for everything.
+/// Returns a server with an administrator, and that user's unrestricted key.
 fn served(place: &Place) -> (Running, String) {
     let server = Running::start(place.quire(&["--port", "0", "--use-mock"]));
     place
@@ -149,7 +150,7 @@ fn archives_and_backups_come_from_a_server() {
     assert!(other.contains("belongs to ada@example.com"), "{other}");
     let written = there.run(&["backup", "copy.db"]).expect_success();
     assert!(written.contains("checked by the server"), "{written}");
-    // What was downloaded can be restored, without the server.
+    // The downloaded file can be restored without the server.
     there.place.run(&["restore", "copy.db"]).expect_success();
     let people = there.place.run(&["user", "list"]).expect_success();
     assert!(people.contains("ada@example.com"), "{people}");

@@ -11,12 +11,12 @@ use super::{Place, Running};
 
 const PASSWORD: &str = "Tr4verse-Orchid";
 
-/// Open to other machines, as in a container.
+/// Returns the command for a server reachable from other machines, as in a container.
 fn exposed(place: &Place) -> Command {
     place.quire(&["serve", "--host", "0.0.0.0", "--port", "0"])
 }
 
-/// What it prints after its first line, up to what it says of registration.
+/// Returns its output after the first line, through the message about registration.
 fn told(server: &mut Running) -> Vec<String> {
     let mut lines = Vec::new();
     loop {
@@ -89,7 +89,7 @@ fn on_an_open_address_only_the_setup_link_makes_an_administrator_and_only_once()
     );
     assert_eq!(index(&server)["needs_setup_token"], true);
     let token = token(&lines);
-    // A stranger who comes first is an ordinary user, and guessing does not help.
+    // A stranger who registers first becomes an ordinary user, and guessing does not help.
     let (status, told) = register(&server, "eve@example.com", None);
     assert_eq!(
         (status, &told["user"]["role"]),
@@ -116,7 +116,7 @@ fn on_an_open_address_only_the_setup_link_makes_an_administrator_and_only_once()
     let mut log = String::new();
     err.read_to_string(&mut log).unwrap();
     assert!(!log.contains(&token), "{log}");
-    // With an administrator, nothing is said of it.
+    // With an administrator, it is not mentioned.
     let mut again = Running::start(exposed(&place));
     again.signal("-TERM");
     let mut rest = String::new();
@@ -231,7 +231,7 @@ fn a_public_address_in_front_of_loopback_needs_the_token() {
     let (_, told_ada) = register(&server, "ada@example.com", Some(&link));
     assert_eq!(told_ada["user"]["role"], "admin", "{told_ada}");
     drop(server);
-    // An address of this machine publishes nothing.
+    // A loopback address exposes nothing.
     let other = Place::new();
     let server = behind(&other, "http://localhost:8000");
     let (_, told) = register(&server, "ada@example.com", None);

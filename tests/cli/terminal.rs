@@ -1,11 +1,11 @@
-//! The command line on a terminal of 80 columns (`script` of bsdutils makes one), piped, and with NO_COLOR; what `quire`
-//! alone says; where the data is by default.
+//! The command line on a terminal of 80 columns (created with bsdutils' `script`), piped, and with NO_COLOR; the
+//! output of `quire` alone; and the default data folder.
 
 use std::process::Command;
 
 use super::{Place, Running, Said};
 
-/// What a command line writes on a terminal of 80 columns.
+/// Returns a command's output on a terminal of 80 columns.
 fn on_terminal(place: &Place, line: &str, environment: &[(&str, &str)]) -> String {
     let own = place.quire(&[]);
     let shell = format!("stty cols 80 rows 24; {line}");
@@ -30,7 +30,7 @@ fn on_terminal(place: &Place, line: &str, environment: &[(&str, &str)]) -> Strin
     text.replace("\r\n", "\n")
 }
 
-/// The columns of a line without escape sequences.
+/// Returns the width of a line in columns, without escape sequences.
 fn columns(line: &str) -> usize {
     let mut count = 0;
     let mut letters = line.chars();
@@ -170,7 +170,7 @@ fn quire_alone_says_four_things() {
         lines[2].contains("demo models are ready") && lines[2].contains("OPENAI_API_KEY"),
         "{lines:?}"
     );
-    // Next to it, the same about the one that runs.
+    // Next to a running server, the same output about that server.
     place
         .run(&["user", "add", "ada@example.com", "--admin"])
         .expect_success();
@@ -190,7 +190,7 @@ fn quire_alone_says_four_things() {
         "{text}"
     );
     assert!(lines[3].contains("demo models are ready"), "{text}");
-    // Links lead to the server that runs.
+    // Links point to the running server.
     let link = place.run(&["user", "invite", "b@b.co"]).out;
     assert!(
         link.starts_with(&format!("http://{}/login?invite=", server.address)),

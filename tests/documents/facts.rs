@@ -1,5 +1,5 @@
-//! What a person sees in each file is in the extracted text, on its page; unreadable files are refused with
-//! the right reason.
+//! Text visible in each file must be in the extracted text, on its page; unreadable files are refused with the
+//! right reason.
 
 use quire::domain::chunk::PageText;
 use quire::extract::ReadReport;

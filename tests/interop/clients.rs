@@ -1,5 +1,5 @@
-//! Third-party clients against Quire: what each gets of answers, streams, panels, refusals, interrupted
-//! streams, and its own disconnects. The scripts under `clients/` print what they got; the expectations are
+//! Third-party clients against Quire: what each receives for answers, streams, panels, refusals, interrupted
+//! streams, and its own disconnects. The scripts under `clients/` print what they received; the expectations are
 //! here.
 
 use std::collections::BTreeMap;
@@ -16,7 +16,7 @@ use crate::support::provider::{Asked, Provider};
 use crate::support::script::{beginning, calling, saying};
 use crate::support::server::Folder;
 
-/// A client: how it is run, and what it must have seen, by check.
+/// A client: how it is run, and its expected results by check.
 struct Program {
     /// The interpreter or program, under target/interop.
     runs: &'static str,
@@ -73,7 +73,8 @@ fn provider() -> Provider {
     })
 }
 
-/// Runs a client and compares what it saw; gives the provider that was asked, none where it is not installed.
+/// Runs a client and checks its results. Returns the provider that was called; `None` if the client is not
+/// installed.
 fn tried(program: &Program) -> Option<Provider> {
     let runs = installed(program.runs)?;
     let provider = provider();
@@ -85,7 +86,7 @@ fn tried(program: &Program) -> Option<Provider> {
             ("CACHE_TTL", "0"),
             ("RETRIES", "0"),
             ("RATE_LIMIT", "100000"),
-            // A model that is known to see.
+            // A model known to accept images.
             ("OPENAI_API_KEY", "sk-test"),
             ("OPENAI_BASE_URL", &provider.base_url()),
         ],
@@ -103,7 +104,7 @@ fn tried(program: &Program) -> Option<Provider> {
             command
         }
         Some("mjs") => {
-            // Modules are looked for beside the script.
+            // Modules are resolved relative to the script.
             let beside = runs.parent().unwrap().join(program.script);
             std::fs::copy(&script, &beside).unwrap();
             let mut command = Command::new("node");
@@ -279,7 +280,7 @@ fn aichat_on_a_terminal() {
             ("panel stream", "true"),
             ("unknown model", "does not exist (exit 1)"),
             ("provider refuses", "refused the request (exit 1)"),
-            // It shows what came, and takes no notice of the error behind it.
+            // It shows the received text and ignores the error after it.
             ("cut", "exit 0"),
         ],
     };

@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 use crate::mock::{Asking, Mock, installed};
 
 fn started() -> Option<(Mock, Asking)> {
-    // Without a pause between chunks it may have sent a whole stream before its client can stop reading, and then
-    // reports that the client has not stopped.
+    // Without a pause between chunks, it may send a whole stream before its client can stop reading, and then
+    // report that the client has not stopped.
     let mock = Mock::start(
         "venv/bin/llmock",
         &["serve", "--stream-chunk-delay-ms", "40"],
@@ -37,7 +37,7 @@ fn script(mock: &Mock, behaviors: Value) {
     mock.post("/_llmock/scenario", &json!({"behaviors": behaviors}));
 }
 
-/// It has no complaint about how its answers were taken.
+/// Checks that llmock reports no problem with how its client handled the answers.
 fn judged_well(mock: &Mock) {
     let verdict = mock.get("/_llmock/verdict");
     let findings = verdict["findings"].as_array().unwrap();
@@ -136,7 +136,7 @@ fn a_stream_that_breaks_is_never_taken_for_an_answer() {
     }
 }
 
-/// Its own command for CI finds nothing to complain of, not even a warning.
+/// Checks with llmock's own CI command that there are no problems, not even warnings.
 fn judged_well_strictly(mock: &Mock, what: &str) {
     let program = installed("venv/bin/llmock").expect("it is running");
     let report = Command::new(program)
@@ -147,8 +147,8 @@ fn judged_well_strictly(mock: &Mock, what: &str) {
     assert!(report.status.success(), "{what}: {said}");
 }
 
-/// Faults that another try overcomes, each with how often it comes: streams that break before, within, and behind
-/// their text, and every status that is worth another try.
+/// Faults that a retry overcomes, each with its number of occurrences: streams that break before, within, and
+/// after their text, and every retryable status.
 fn passing_faults() -> Vec<Value> {
     let mut faults = Vec::new();
     for kind in ["disconnect", "truncate", "malformed", "stall"] {
@@ -192,7 +192,7 @@ fn no_fault_is_taken_badly_by_its_strict_judgement() {
         let shown = asking.panel(&PANEL, "openai/gpt-4o-mini");
         for (model, fault) in PANEL.iter().zip(faults) {
             let answer = Asking::answer(&shown, model);
-            // Silence until the first word has used up the time that another try would need.
+            // Silence before the first token has used up the time needed for a retry.
             let is_given_up = fault["kind"] == "stall" && answer["text"] == "";
             assert!(
                 answer["status"] == status || is_given_up,

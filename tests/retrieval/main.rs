@@ -31,8 +31,8 @@ fn questions_find_their_page() {
     assert!(ours.recall_at_5() > plain.recall_at_5() && ours.mrr() > plain.mrr());
 }
 
-/// What else is in the index, the person's own documents or another's, does not change what a search within one
-/// document finds.
+/// Other documents in the index, the user's own or another's, do not change what a search within one document
+/// finds.
 #[test]
 fn other_documents_do_not_change_a_search_within_one() {
     let folder = std::env::temp_dir().join(format!("quire-scope-{}", std::process::id()));
@@ -48,7 +48,7 @@ fn other_documents_do_not_change_a_search_within_one() {
     };
     let alone = ask(&shelf);
     assert!(alone.iter().all(|hits| !hits.is_empty()));
-    // 200 more: half of them the person's own, in the same words.
+    // 200 more: half of them belong to the same user and use the same words.
     for number in 0..200 {
         let article = &articles[number % articles.len()];
         shelf.put(number as u32 % 2, number as u32 + 2, article);

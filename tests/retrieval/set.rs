@@ -1,5 +1,5 @@
-//! A public set of questions about passages: XQuAD in seven languages, each language the documents of one
-//! user, all in one index. Our search is compared with plain FTS5 over the same passages.
+//! A public set of questions about passages: XQuAD in seven languages, each language as the documents of one user,
+//! all in one index. Quire's search is compared with plain FTS5 over the same passages.
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -20,7 +20,7 @@ pub const LANGUAGES: [&str; 7] = ["en", "de", "es", "ru", "zh", "th", "hi"];
 pub struct Article {
     title: String,
     paragraphs: Vec<String>,
-    /// With the page that answers them.
+    /// Each question with the number of the page that answers it.
     questions: Vec<(String, u32)>,
 }
 
@@ -36,7 +36,7 @@ impl Article {
 }
 
 impl Article {
-    /// One long document of all these.
+    /// Joins all of these articles into one long document.
     #[allow(dead_code, reason = "the bench has its own")]
     pub fn joined(title: &str, articles: &[Self]) -> Self {
         let paragraphs = articles
@@ -60,7 +60,7 @@ impl Article {
     }
 }
 
-/// The articles of one language.
+/// Returns the articles of one language.
 pub fn articles(language: &str) -> Vec<Article> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("tests/data/retrieval")
@@ -111,11 +111,11 @@ impl Quality {
         self.reciprocal += other.reciprocal;
         self
     }
-    /// Share of questions whose page is among the first five.
+    /// Returns the share of questions whose page is among the first five.
     pub fn recall_at_5(&self) -> f64 {
         self.recall / f64::from(self.questions)
     }
-    /// Mean of one over the rank.
+    /// Returns the mean reciprocal rank.
     pub fn mrr(&self) -> f64 {
         self.reciprocal / f64::from(self.questions)
     }
@@ -156,7 +156,7 @@ pub fn document(owner: &User, number: u32, name: &str) -> Document {
     }
 }
 
-/// All languages in one store, and each again in an index as SQLite makes it by itself.
+/// All languages in one store, and each also in a default FTS5 index.
 pub struct Library {
     store: Store,
     plain: Connection,
@@ -216,7 +216,7 @@ impl Library {
             .unwrap();
     }
 
-    /// Ours and SQLite's own, over every `step`th question of each language.
+    /// Returns the quality of Quire's search and of SQLite's, over every `step`th question of each language.
     pub fn measure(&self, step: usize) -> Vec<(String, Quality, Quality)> {
         self.languages
             .iter()
@@ -247,7 +247,7 @@ impl Library {
             .collect()
     }
 
-    /// What one gets by quoting each word and joining them by OR.
+    /// Searches plain FTS5 by quoting each word and joining them with OR.
     fn plain(&self, language: &str, question: &str) -> Vec<(String, u32)> {
         let words: Vec<String> = question
             .split(|c: char| !c.is_alphanumeric())
@@ -268,7 +268,7 @@ impl Library {
     }
 }
 
-/// Documents of two people in one store.
+/// Documents of two users in one store.
 #[allow(dead_code, reason = "the bench has its own")]
 pub struct Shelf {
     store: Store,
@@ -296,7 +296,7 @@ impl Shelf {
         id
     }
 
-    /// Pages and scores of the passages of one document, best first.
+    /// Returns the pages and scores of one document's passages, best first.
     pub fn ask(&self, person: u32, document: &DocumentId, question: &str) -> Vec<(u32, f64)> {
         let owner = self.people[person as usize].id.clone();
         let (document, question) = ([document.clone()], question.to_owned());

@@ -1,4 +1,4 @@
-// Export of all of a user's data as one file, and import of such a file.
+// Exports all of a user's data as one file, and imports such a file.
 import { post } from "../api.js";
 import { el, fill, icon } from "../dom.js";
 import { count, plural } from "../format.js";
@@ -6,7 +6,7 @@ import { Field } from "../parts/field.js";
 import { Loading } from "../parts/states.js";
 import { form, section } from "./parts.js";
 
-/** The section. */
+/** The data export and import section. */
 export function Archive() {
   const file = Field("Import a file", { type: "file", required: true }, "An archive from Quire, or conversations exported elsewhere. Existing data is kept.");
   const out = el("div", { class: "step-message", role: "status" });

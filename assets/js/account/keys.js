@@ -19,7 +19,7 @@ const SCOPES = [
   ["export", "Export", "exporting and importing all your data"],
 ];
 
-/** The section. Changes `keys`. */
+/** The API keys section. Updates `keys` in place. */
 export function Keys(keys, { isAdmin, signal }) {
   const list = el("ul", { class: "rows" });
   const shown = el("div", { class: "new-key" });
@@ -94,7 +94,7 @@ function limitsOf(key) {
   ].filter(Boolean);
 }
 
-// The address is the one this page came from, so it works from this browser's network.
+// Snippets use this page's own origin, so they work from this browser's network.
 function Snippets(key) {
   const base = `${location.origin}/v1`;
   const panel = el("div", { class: "snippet-panel" });

@@ -1,4 +1,4 @@
-// Accounts: role, lock, budget, reset link, deletion; new accounts and invitations.
+// Account administration: role, lock, budget, reset link, and deletion; creating accounts and invitations.
 import { get, post, put, remove } from "../api.js";
 import { button, el, fill, icon } from "../dom.js";
 import { plural, sentence, when } from "../format.js";
@@ -12,7 +12,7 @@ import { budgetOf } from "./budget.js";
 
 const HEADS = ["Account", "Role", "State", "Last seen", ""];
 
-/** The section of accounts. */
+/** The accounts section. */
 export function People(first, signal) {
   let people = first.users;
   let cursor = first.next_cursor;
@@ -99,7 +99,8 @@ export function People(first, signal) {
   ];
 }
 
-// A link is complete if the server knows its public address; otherwise it uses the address of this page.
+// Shows a link to hand over. The link is absolute if the server knows its public address; otherwise this page's
+// origin is used.
 function Handed(words, told) {
   const address = told.url ?? `${location.origin}${told.path}`;
   return el("div", { class: "notice" }, el("p", null, words),
@@ -133,7 +134,7 @@ function Invite(signal) {
     }), out);
 }
 
-/** Users who have requested a new password and wait for a link. */
+/** Users who have requested a password reset and are waiting for a link. */
 export function Waiting({ password_resets: waiting }, signal) {
   if (waiting.length === 0) return null;
   return section("Forgotten passwords", "These users asked for a new password. This server sends no email; send each of them a link.",

@@ -1,10 +1,10 @@
-// A value per day as columns, from the first day to the last, including days without data.
+// A column chart with one value per day, from the first day to the last, including days without data.
 import { Chart } from "./chart.js";
 import { linear, svg, ticks } from "./svg.js";
 
 const PAD = { left: 58, right: 6, top: 10, bottom: 26 };
 
-/** Props of a chart, and `columns`: `{label, value, words}`; `show(value)` formats one for the axis. */
+/** Takes the props of `Chart`, and `columns`: `{label, value, words}`; `show(value)` formats a value for the axis. */
 export function Columns({ title, about, columns, show, table }) {
   return Chart({ title, about, table, draw: ({ width, point }) => {
     const height = width < 480 ? 180 : 230;
@@ -13,7 +13,7 @@ export function Columns({ title, about, columns, show, table }) {
     const y = linear([0, most || 1], [floor, PAD.top]);
     const step = (width - PAD.left - PAD.right) / Math.max(columns.length, 1);
     const thick = Math.max(1, Math.min(step - 2, 34));
-    // As many labels as fit, always with the last day.
+    // Show as many labels as fit, always including the last day.
     const every = Math.max(1, Math.ceil(columns.length / Math.max(1, Math.floor((width - PAD.left) / 64))));
     const nodes = ticks(0, most || 1, 4).flatMap((value) => [
       svg("line", { class: "grid", x1: PAD.left, x2: width - PAD.right, y1: y(value), y2: y(value) }),

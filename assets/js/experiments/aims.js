@@ -11,7 +11,7 @@ const OBJECTIVES = [
   ["pareto", "Show me the trade-off", "No single winner: every setting that no other beats on quality, cost, and time."],
 ];
 
-/** `{node}`; changes `draft.objective` and calls `changed`. */
+/** Returns `{node}`. Changes `draft.objective` and calls `changed`. */
 export function ObjectivePicker({ draft, changed }) {
   const name = uid("objective");
   const extra = el("div", { class: "pair" });
@@ -45,7 +45,7 @@ export function ObjectivePicker({ draft, changed }) {
     }))), extra) };
 }
 
-/** `{node, refresh()}`: the setting used now; call `refresh` when the search space has changed. */
+/** Returns `{node, refresh()}` for the setting currently in use; call `refresh` when the search space changes. */
 export function CurrentPicker({ draft, models, changed }) {
   const node = el("div", { class: "current-picker" });
   refresh();
@@ -69,7 +69,7 @@ export function CurrentPicker({ draft, models, changed }) {
   return { node, refresh };
 }
 
-/** `{node}`; changes `draft.budget` and the advanced options. */
+/** Returns `{node}`. Changes `draft.budget` and the advanced options. */
 export function BudgetFields({ draft, changed }) {
   const amount = (label, key, factor, hint) => Field(label, { type: "number", min: 0, step: "any", value: draft.budget[key] ? draft.budget[key] / factor : "", on: { input: ({ target }) => {
     const given = Number(target.value) * factor;

@@ -1,4 +1,4 @@
-// The cases of a new experiment: entered, read from a file, or taken from the history.
+// The cases of a new experiment: typed in, imported from a file, or taken from the history.
 import { call, get } from "../api.js";
 import { announce, button, el, fill, icon, uid } from "../dom.js";
 import { excerpt, plural, sentence, when } from "../format.js";
@@ -10,7 +10,7 @@ const SHOWN = 30;
 const MAX_CASES = 1000;
 const TYPES = { jsonl: "application/jsonl", ndjson: "application/jsonl", json: "application/json", tsv: "text/tab-separated-values" };
 
-/** `{node}`; changes `draft.cases` and `draft.documents`, and calls `changed`. */
+/** Returns `{node}`. Changes `draft.cases` and `draft.documents`, and calls `changed`. */
 export function CaseEditor({ draft, documents, changed, signal }) {
   const list = el("ol", { class: "case-list" });
   const below = el("div", { class: "actions" });
@@ -53,7 +53,7 @@ export function CaseEditor({ draft, documents, changed, signal }) {
     announce("Case removed.");
   }
 
-  // Imported cases are appended; an empty first row is replaced.
+  // Appends imported cases; an empty first row is replaced.
   function add(cases, words) {
     const kept = draft.cases.filter((one) => one.prompt.trim() || one.expected?.trim());
     const room = MAX_CASES - kept.length;

@@ -22,7 +22,7 @@ const GROUPS = [
   ]],
 ];
 
-/** `{node}`; changes `draft.evaluator` and calls `changed`. */
+/** Returns `{node}`. Changes `draft.evaluator` and calls `changed`. */
 export function EvaluatorPicker({ draft, models, changed }) {
   const name = uid("evaluator");
   const extra = el("div", { class: "evaluator-more" });

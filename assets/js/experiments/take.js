@@ -1,4 +1,4 @@
-// Actions on an experiment's winner: save as recipe, make it the default, or undo that; and the export.
+// Actions for an experiment's winner: save it as a recipe, make it the default, or undo that; and export.
 import { post } from "../api.js";
 import { button, el, fill, icon } from "../dom.js";
 import { sentence } from "../format.js";

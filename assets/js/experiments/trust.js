@@ -1,5 +1,5 @@
-// The reliability of the scores: their agreement with the user, the errors of a judging model, and the preferences
-// between settings.
+// How reliable the scores are: agreement with the user, the judge model's errors, and preferences between
+// settings.
 import { el } from "../dom.js";
 import { count, money, plural, sentence } from "../format.js";
 import { Figures, Table } from "../charts/chart.js";
@@ -12,7 +12,7 @@ const BIASES = {
   obedience: "Obeys an instruction inside an answer",
 };
 
-/** The section; `judge` is the `judge` field of an experiment. */
+/** The section on the reliability of the scores; `judge` is the `judge` field of an experiment. */
 export function Trust(judge) {
   const { calibration, model, preference, probes } = judge;
   const unknown = !calibration || (calibration.labels === 0 && !model);
@@ -40,7 +40,7 @@ function habits({ model, kind, pairs, flips, unreadable, orders }) {
   ].filter(Boolean).join(" ");
 }
 
-/** The preferences as one strength per setting; nothing before the first comparison. */
+/** The pairwise preferences as one strength per setting; empty before the first comparison. */
 export function Strengths(report, words) {
   if (!report.strengths?.length) return null;
   const settings = new Map(report.leaderboard.map((row) => [row.place, row.setting]));

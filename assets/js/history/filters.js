@@ -1,4 +1,4 @@
-// The filters of the history: words, state, pattern, model, days. Kept in the address, so that a reload or a link
+// The history filters: search words, state, pattern, model, and dates. Kept in the URL, so that a reload or a link
 // shows the same list.
 import { button, el } from "../dom.js";
 import { plural } from "../format.js";
@@ -9,18 +9,18 @@ const TYPING_MS = 250;
 const NAMES = ["q", "status", "pattern", "model", "from", "to"];
 const STATES = [["", "Any state"], ["completed", "Complete"], ["running", "Running"], ["queued", "Queued"], ["failed", "Failed"], ["cancelled", "Cancelled"]];
 
-/** The filter in an address. */
+/** Reads the filter from URL parameters. */
 export function filterOf(params) {
   return Object.fromEntries(NAMES.map((name) => [name, params[name] ?? ""]));
 }
 
-/** The address of a filter. */
+/** The URL for a filter. */
 export function addressOf(filter) {
   const query = new URLSearchParams(NAMES.filter((name) => filter[name]).map((name) => [name, filter[name]]));
   return query.size > 0 ? `/history?${query}` : "/history";
 }
 
-/** The filter as the server expects it: days are in the user's time zone. */
+/** The filter as the server expects it; dates are in the user's time zone. */
 export function queryOf(filter) {
   const start = (day, later) => {
     const [year, month, date] = day.split("-").map(Number);
@@ -35,7 +35,7 @@ export function isNarrow(filter) {
   return NAMES.some((name) => filter[name]);
 }
 
-/** `{node, clear()}`; changes `filter` and calls `onChange`. */
+/** Returns `{node, clear()}`. Changes `filter` and calls `onChange`. */
 export function Filters({ filter, patterns, models, onChange }) {
   let timer = 0;
   const search = Field("Search questions and answers", { type: "search", value: filter.q, autocomplete: "off", maxLength: 200, on: { input: () => {
@@ -43,7 +43,7 @@ export function Filters({ filter, patterns, models, onChange }) {
     timer = setTimeout(() => take("q", search.input.value.trim()), TYPING_MS);
   } } });
   const pick = (name, label, options) => {
-    // The value in an old link may no longer exist.
+    // The value in an old link may no longer be an option.
     const known = options.some(([value]) => value === filter[name]) ? options : [...options, [filter[name], filter[name]]];
     const choice = Choice(label, { value: filter[name], on: { change: () => take(name, choice.input.value) } }, known);
     return choice;

@@ -1,4 +1,4 @@
-// Threads in whose questions or answers the words of a search occur, each with the place in context.
+// Threads whose questions or answers contain the search words, each with the match in context.
 import { get } from "../api.js";
 import { el, fill } from "../dom.js";
 import { plural, when } from "../format.js";
@@ -6,7 +6,7 @@ import { marked } from "../parts/spans.js";
 
 const SHOWN = 8;
 
-/** `{node, find(words, signal)}`: a list above the history; `find` resolves to the number of threads. */
+/** Returns `{node, find(words, signal)}`, a list above the history; `find` resolves to the number of threads found. */
 export function Found() {
   const node = el("section", { class: "found-threads", "aria-label": "Threads with these words", hidden: true });
   return { node, find };
@@ -33,7 +33,7 @@ function Hit({ thread_id: id, title, updated_at: at, turns, snippet }) {
     el("span", { class: "fine" }, plural(turns ?? 1, "turn"))));
 }
 
-// Blanks out Markdown syntax and citations. The byte length stays the same, so that the marks stay aligned.
+// Blanks out Markdown syntax and citations, keeping the byte length so that the marks stay aligned.
 function plain(text) {
   return text.replace(/\[D\d+:p\d+\]/g, (mark) => " ".repeat(mark.length)).replace(/[*_#`|>]/g, " ");
 }

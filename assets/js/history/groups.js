@@ -1,4 +1,4 @@
-// The rows of the history under headings: by day, by pattern, or ungrouped. Rows are loaded page by page.
+// The history rows under headings: by day, by pattern, or ungrouped. Rows are loaded page by page.
 import { el } from "../dom.js";
 
 const day = new Intl.DateTimeFormat(undefined, { weekday: "long", day: "numeric", month: "long", year: "numeric" });
@@ -6,7 +6,7 @@ const day = new Intl.DateTimeFormat(undefined, { weekday: "long", day: "numeric"
 /** The grouping options. */
 export const WAYS = [["day", "By day"], ["pattern", "By pattern"], ["none", "Not grouped"]];
 
-/** `{node, add(analyses, row), clear(), rows()}`; `way` is one of `WAYS`. */
+/** Returns `{node, add(analyses, row), clear(), rows()}`; `way` is one of `WAYS`. */
 export function Groups({ way, patterns }) {
   const node = el("div", { class: "history-groups" });
   const lists = new Map();

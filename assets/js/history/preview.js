@@ -1,4 +1,5 @@
-// The answer of an entry beside the list, on wide windows: shown when the pointer rests on the entry or it has the focus.
+// A preview of an entry's answer beside the list, on wide windows: shown when the pointer rests on the entry or it
+// has the focus.
 import { get } from "../api.js";
 import { el, fill, icon, link } from "../dom.js";
 import { exactly, when } from "../format.js";
@@ -32,7 +33,7 @@ export function Preview({ signal }) {
     signal.addEventListener("abort", () => clearTimeout(timer), { once: true });
   }
 
-  /** Shows the first entry of these lists, if the one that is shown is no longer there. */
+  /** Shows the first entry of these lists if the current one is no longer there. */
   function first(...lists) {
     const all = lists.flatMap((list) => [...list.querySelectorAll("[data-preview]")]);
     if (all.some((entry) => entry.dataset.preview === shown)) return;
@@ -53,7 +54,7 @@ export function Preview({ signal }) {
       node.hidden = false;
       node.scrollTop = 0;
     } catch {
-      // The list works without it; the entry itself says what is wrong.
+      // The preview is optional; the entry itself reports what is wrong.
       if (shown === id) node.hidden = true;
     }
   }

@@ -1,16 +1,16 @@
-// One past analysis in the list.
+// One past analysis in the history list.
 import { button, el, icon, link } from "../dom.js";
 import { duration, exactly, excerpt, money, plural, when } from "../format.js";
 import { AnalysisExports } from "../parts/exports.js";
 
 const STATUS = { queued: "Queued", running: "Running", completed: "Complete", failed: "Failed", cancelled: "Cancelled" };
 
-/** Its id. */
+/** The ID of an analysis. */
 export function idOf(analysis) {
   return analysis.analysis_id ?? analysis.id;
 }
 
-/** The row; `drop(analysis, row)` deletes it. */
+/** The row of an analysis; `drop(analysis, row)` deletes it. */
 export function Row(analysis, { patterns, drop }) {
   const id = idOf(analysis);
   const words = excerpt(analysis.prompt, 160);

@@ -10,7 +10,7 @@ import { Alert } from "../parts/states.js";
 const PROMPT = "Explain in three sentences why the sky is blue.";
 const MAX_TOKENS = 400;
 
-/** Opens the dialog. Closing it stops the answer. */
+/** Opens the dialog. Closing it cancels the request. */
 export async function tryModel(model) {
   const stop = new AbortController();
   const prompt = Field("Prompt", { rows: 2, value: PROMPT, maxLength: 2000 });
@@ -78,7 +78,7 @@ async function ask(model, prompt, signal, onPiece) {
   }
   if (first === null) throw new Error("the model gave no text");
   const whole = performance.now() - began;
-  // An answer in one piece has no measurable speed.
+  // An answer that arrives in one chunk has no measurable speed.
   const writing = whole - first;
   return { text, first, whole, tokens, rate: tokens > 1 && writing > 50 ? (tokens * 1000) / writing : null };
 }

@@ -1,5 +1,5 @@
 // A pattern as a form: its names, its panel, and its stages. Every change is reported as a complete source; the
-// server's errors appear at the field they concern.
+// server's errors appear at the fields they concern.
 import { button, el, fill, icon, uid } from "../dom.js";
 import { sentence } from "../format.js";
 import { Choice, Field } from "../parts/field.js";
@@ -11,7 +11,7 @@ const ARRANGEMENTS = [
 ];
 const MAX_STAGES = 6;
 
-/** `{node, tell(faults)}`. `source` is not modified; `onChange(source)` gets a new one. `fixed`: the id cannot change. */
+/** Returns `{node, tell(faults)}`. `source` is not modified; `onChange(source)` receives a new one. With `fixed`, the ID cannot be changed. */
 export function PatternForm(source, { fixed, onChange }) {
   let now = structuredClone(source);
   const places = new Map();
@@ -28,7 +28,7 @@ export function PatternForm(source, { fixed, onChange }) {
   };
   draw();
 
-  // A field with space for its error.
+  // A field with room for its error.
   function at(place, part) {
     const fault = el("p", { class: "field-fault", id: uid("fault"), hidden: true });
     part.node.append(fault);
@@ -64,7 +64,7 @@ export function PatternForm(source, { fixed, onChange }) {
       text(`stages.${place}.prompt`, `Prompt of ${name}`, stage.prompt, (value) => changeStage(place, { prompt: value }), { rows: 8, maxLength: 20_000, class: "stage-prompt" }));
   }
 
-  // Inserted before the last stage, which writes the answer.
+  // New stages go before the last one, which writes the answer.
   function add() {
     const fresh = { name: `stage_${now.stages.length}`, help: "", prompt: "{sources}\n\nQuestion: {question}\n\nYour own answer: {own}\n\nThe others' texts, under letters:\n{peers}\n" };
     const list = [...now.stages];

@@ -1,5 +1,4 @@
-// One recipe: the values it fills in, its versions, its visibility, whether it is the default, and a dry
-// run.
+// One recipe: the values it sets, its versions, its visibility, whether it is the default, and a dry run.
 import { get, put } from "../api.js";
 import { button, el, fill, icon, link } from "../dom.js";
 import { exactly, money, sentence, when } from "../format.js";
@@ -8,7 +7,7 @@ import { toast } from "../parts/toast.js";
 import { removeWithUndo } from "../parts/undo.js";
 import { DryRun } from "./dry-run.js";
 
-/** The page. */
+/** The recipe page. */
 export function RecipePage({ recipe, versions, patterns, models, standard, panel }, { signal, go }) {
   const address = `/orchestrator?recipe=${encodeURIComponent(recipe.id)}`;
   const isDefault = standard === recipe.id;
@@ -24,7 +23,7 @@ export function RecipePage({ recipe, versions, patterns, models, standard, panel
   const place = el("div", { class: "dry-place" });
   dry();
 
-  // The prompts of the stages are part of the pattern, which is fetched with its texts.
+  // The stage prompts belong to the pattern, which is fetched with its texts.
   async function dry() {
     const pattern = recipe.pattern ? await get(`/api/patterns/${encodeURIComponent(recipe.pattern)}`, { signal }).catch(() => null) : null;
     if (!signal.aborted) fill(place, DryRun({ pattern, models, panel, recipe: recipe.id, signal }));
@@ -46,7 +45,7 @@ export function RecipePage({ recipe, versions, patterns, models, standard, panel
     place,
     versions.length > 1 && Versions(versions, patterns, models, recipe, act, signal));
 
-  // Analyses made with it are unchanged.
+  // Deletes the recipe. Analyses made with it are unaffected.
   function drop() {
     const back = () => location.pathname === "/orchestrator" && go("/orchestrator", { replace: true });
     removeWithUndo(`/api/recipes/${recipe.id}`, `${recipe.name} is deleted.`, back);
@@ -88,7 +87,7 @@ function Versions(versions, patterns, models, recipe, act, signal) {
         recipe.own && one.version !== recipe.version && button(`Go back to version ${one.version}`, { class: "secondary", on: { click: () => act(put(`/api/recipes/${recipe.id}`, bodyOf(one), { signal }), `Version ${one.version} is restored as a new version.`) } }))))));
 }
 
-/** The body that sends a version again, without the fields it leaves open. */
+/** The request body that submits a version again, without the fields it leaves open. */
 export function bodyOf({ pattern, models, ultra_model: writer, parameters, model_parameters: own, preset, prompt, ...rest }) {
   const { depth, stop_when_agreed: agreed, samples, budget_usd: budget, passages } = rest;
   return {

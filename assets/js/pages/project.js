@@ -1,4 +1,4 @@
-// A project: its threads, the instructions and documents that every question in it carries, and who shares it.
+// A project: its threads, the instructions and documents that apply to every question in it, and its members.
 import { call, get, remove } from "../api.js";
 import { button, el, fill, icon, link } from "../dom.js";
 import { plural, sentence, when } from "../format.js";

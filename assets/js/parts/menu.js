@@ -1,5 +1,5 @@
-// A menu button by the ARIA pattern: opens with a click or an arrow key, moves with arrows, closes with Escape, a choice,
-// or a click elsewhere.
+// A menu button following the ARIA pattern: opens on click or an arrow key, is navigated with arrows, and closes
+// on Escape, a choice, or a click elsewhere.
 import { button, el, fill, icon, uid } from "../dom.js";
 
 /**

@@ -1,10 +1,10 @@
-// The input of the question.
+// The question's text field.
 import { el, uid } from "../dom.js";
 import { count } from "../format.js";
 
 const MAX_LENGTH = 50_000;
 
-/** `{node, input}`; `onInput(text)` at every change, `onSubmit` for Ctrl+Enter; `hint` is shown below. */
+/** Returns `{node, input}`; `onInput(text)` is called on every change, `onSubmit` on Ctrl+Enter; `hint` is shown below. */
 export function PromptInput({ text, onInput, onSubmit, hint: where }) {
   const label = uid("prompt");
   const hint = uid("prompt-hint");

@@ -1,6 +1,5 @@
-// The steps before a run: introduction, question, panel, documents and pattern. Each is a form, so that
-// Enter continues;
-// none holds state: the draft belongs to the page.
+// The steps before a run: introduction, question, panel, and documents with the pattern. Each is a form, so that
+// Enter continues; none holds state, because the draft belongs to the page.
 import { button, el, fill, icon, keepPlace, link } from "../dom.js";
 import { plural } from "../format.js";
 import { user } from "../state.js";
@@ -17,7 +16,7 @@ export const OPTIONS = "options";
 const ORDER = [PROMPT, MODELS, OPTIONS];
 const BUILD = { [INTRO]: intro, [PROMPT]: prompt, [MODELS]: models, [OPTIONS]: options };
 
-/** The element of a step. `to(step)` goes to another; `begin` starts the run and resolves to a problem or null. */
+/** The element of a step. `to(step)` goes to another step; `begin` starts the run and resolves to a problem or null. */
 export function Step(name, context) {
   return (BUILD[name] ?? intro)(context);
 }

@@ -1,4 +1,4 @@
-// Tabs by the ARIA pattern: one tab stop, arrow keys move, the panel follows.
+// Tabs following the ARIA pattern: one tab stop, arrow keys move, and the panel follows.
 import { button, el, fill, uid } from "../dom.js";
 
 /**
@@ -24,7 +24,7 @@ export function Tabs(label, panel, views, first = 0, { onChoose = null } = {}) {
       tab.setAttribute("aria-selected", String(place === index));
       tab.tabIndex = place === index ? 0 : -1;
     });
-    // On a phone the row of tabs scrolls.
+    // On a phone, the row of tabs scrolls.
     if (node.isConnected) tabs[index].scrollIntoView({ block: "nearest", inline: "nearest" });
     panel.setAttribute("aria-labelledby", tabs[index].id);
     fill(panel, views[index][1]());

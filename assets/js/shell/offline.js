@@ -1,7 +1,7 @@
-// Caches what the pages need offline: the shell, and the threads that the signed-in user has read. See sw.js.
+// Caches what the pages need offline: the app shell, and the threads that the signed-in user has read. See sw.js.
 const THREADS = "quire-threads-";
 
-/** Opens the cache of this user and deletes those of others; without a user, all of them. */
+/** Opens this user's cache and deletes those of other users; without a user, deletes all of them. */
 export async function keepThreadsOf(person) {
   if (!globalThis.caches) return;
   try {
@@ -12,11 +12,11 @@ export async function keepThreadsOf(person) {
     const me = new Response(JSON.stringify(person), { headers: { "content-type": "application/json", "x-quire-kept": new Date().toISOString() } });
     await (await caches.open(own)).put("/api/users/me", me);
   } catch {
-    // Storage can be blocked: then nothing is cached.
+    // Storage can be blocked; nothing is cached then.
   }
 }
 
-/** Registers the worker, and tells it which files this page consists of. */
+/** Registers the service worker and tells it which files this page consists of. */
 export async function keepShell() {
   if (!("serviceWorker" in navigator) || !window.isSecureContext) return;
   try {
@@ -25,6 +25,6 @@ export async function keepShell() {
     const loaded = performance.getEntriesByType("resource").map((entry) => entry.name);
     active?.postMessage({ keep: loaded.filter((name) => new URL(name).pathname.startsWith("/assets/")) });
   } catch {
-    // Forbidden or failed: the pages work without it.
+    // If registration is forbidden or fails, the pages work without it.
   }
 }

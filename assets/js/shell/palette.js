@@ -1,6 +1,5 @@
-// The command palette: one field that finds pages, threads, and commands. A combobox with a listbox
-// by WAI-ARIA:
-// the focus stays in the field, arrow keys move the selection.
+// The command palette: one field that finds pages, threads, and commands. A combobox with a listbox following
+// WAI-ARIA: the focus stays in the field, and arrow keys move the selection.
 import { get, signOut } from "../api.js";
 import { announce, el, fill, uid } from "../dom.js";
 import { user } from "../state.js";
@@ -98,7 +97,7 @@ function commands(go) {
   return [...pages, ...acts.filter(Boolean)];
 }
 
-// Threads with these words in a question or an answer: none without a signed-in user or a connection.
+// Threads with these words in a question or an answer; empty without a signed-in user or a connection.
 async function past(words, go) {
   if (!user.get()) return [];
   try {
@@ -117,7 +116,7 @@ function paint(theme) {
     if (theme) localStorage.setItem("quire.theme", theme);
     else localStorage.removeItem("quire.theme");
   } catch {
-    // Without storage the choice is kept until the page is closed.
+    // Without storage, the choice lasts until the page is closed.
   }
   announce(`${theme || "system"} theme`);
 }

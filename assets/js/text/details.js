@@ -1,11 +1,11 @@
-// <details> with its <summary>: the one block of HTML that is read. What is inside is Markdown again.
+// `<details>` with its `<summary>`: the only HTML block that is recognized. Its content is Markdown.
 
 // Maximum nesting depth of <details>.
 const MAX_DEPTH = 6;
 const OPEN = /^<details(\s+open(?:="[^"]*")?)?\s*>/i;
 const SUMMARY = /^\s*<summary>([\s\S]{0,500}?)<\/summary>/i;
 
-/** Adds the rule to a reader. */
+/** Adds the rule to a parser. */
 export function details(reader) {
   reader.block.ruler.before("paragraph", "details", block, { alt: ["paragraph", "reference", "blockquote"] });
 }
@@ -33,7 +33,7 @@ function block(state, from, to, silent) {
   return true;
 }
 
-// The line of the matching end; `to` where there is none, as while it is streamed.
+// The line of the matching end tag, or `to` if there is none, as during streaming.
 function lastLine(state, from, to) {
   let depth = 0;
   for (let at = from; at < to; at += 1) {

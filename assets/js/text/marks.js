@@ -1,11 +1,11 @@
-// Citations in brackets: `[D1:p4]`, `[3]`, and what some models write instead, `(D1:p4)` and `【D1:p4】`. The caller
-// resolves them: `cite(label, text, at)` returns nodes, or null if it is not a citation.
+// Citations in brackets: `[D1:p4]`, `[3]`, and the variants `(D1:p4)` and `【D1:p4】` that some models write. The
+// caller resolves them: `cite(label, text, at)` returns nodes, or null if the label is not a citation.
 
-// Maximum number of characters in brackets.
+// Maximum number of characters between the brackets.
 const MAX_LENGTH = 200;
 const OTHER = /(?:\((D\s?\d[^()\n]{1,120})\)|【(D\s?\d[^【】\n]{1,120})】)/iy;
 
-/** Adds the rule to a reader. */
+/** Adds the rule to a parser. */
 export function marks(reader) {
   reader.inline.ruler.before("link", "mark", mark);
 }

@@ -1,11 +1,11 @@
-// The HTML tags that are allowed, without attributes. Every other tag is shown as text.
+// The allowed HTML tags, without attributes. Every other tag is shown as text.
 
 const PAIRED = new Set(["sub", "sup", "kbd", "b", "i", "u"]);
-// Maximum number of open tags searched for the one that an end tag closes.
+// Maximum number of open tags searched for the one that a closing tag matches.
 const MAX_DEPTH = 20;
 const TAG = /^<(\/?)([a-z]+)\s*(\/?)>$/i;
 
-/** Makes tokens of the tags that are allowed and, except <br>, closed on their level; the others become text. */
+/** Turns allowed tags into tokens if they are closed on the same level (`<br>` need not be); the others become text. */
 export function readTags(tokens) {
   const open = [];
   for (const token of tokens) {

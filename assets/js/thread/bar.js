@@ -1,4 +1,4 @@
-// The line above a thread: its title, Details, Share, Export, and the rest in a menu.
+// The bar above a thread: its title, Details, Share, Export, and a menu with the rest.
 import { call, remove } from "../api.js";
 import { button, el, fill, icon } from "../dom.js";
 import { sentence } from "../format.js";
@@ -15,7 +15,7 @@ import { openEvidence, quotesOf, Ring } from "./trust.js";
 
 const FORMATS = [["markdown", "Markdown", "md"], ["html", "HTML", "html"], ["json", "JSON", "json"]];
 
-/** `{node, draw()}`; `thread()` and `last()` return the current thread and its last turn; `renamed()` is called after a rename. */
+/** Returns `{node, draw()}`. `thread()` and `last()` return the current thread and its last turn; `renamed()` is called after a rename. */
 export function ThreadBar({ data, context, thread, last, renamed }) {
   const node = el("header", { class: "thread-bar" });
   draw();
@@ -50,7 +50,7 @@ export function ThreadBar({ data, context, thread, last, renamed }) {
     ];
   }
 
-  // A public link needs an account.
+  // Creating a public link requires an account.
   function isGuest() {
     return user.get()?.role === "guest";
   }

@@ -1,5 +1,5 @@
-// One member on the board: its head, a hairline of progress, and its text, which follows its newest line in a box of
-// fixed height. With many members it is a row that shows the newest words.
+// One member on the board: its header, a thin progress line, and its text in a fixed-height box that follows the
+// newest line. With many members, a row that shows the newest words.
 import { button, el, fill, icon } from "../dom.js";
 import { cost, count, duration, sentence } from "../format.js";
 import { Citer } from "../parts/citations.js";
@@ -9,11 +9,11 @@ import { Letter, Mark } from "../parts/letter.js";
 import { nameOf } from "../parts/model-name.js";
 import { placeOf } from "../parts/run-model.js";
 
-// Characters of a typical answer, used to scale the progress line while the length is unknown.
+// Characters in a typical answer; scales the progress line while the length is unknown.
 const USUAL = 2400;
 const TAIL = 160;
 
-/** `{node, member, draw(), tab(choose), select(chosen)}`; `draw` returns a function to call after layout, or null. */
+/** Returns `{node, member, draw(), tab(choose), select(chosen)}`; `draw` returns a function to call after layout, or null. */
 export function Column(member, { run, stage, models, rows = false, onSkip = null }) {
   const { name, demo } = nameOf(member.model, models);
   const text = rows ? null : GrowingText(Citer(run, placeOf(stage, member)));
@@ -89,7 +89,7 @@ export function Column(member, { run, stage, models, rows = false, onSkip = null
   };
 }
 
-/** The member in one line, below the answer that is being written. */
+/** A member on one line, below the answer while it is being written. */
 export function Strip(member, models) {
   const failed = member.status === "failed";
   return el("div", { class: "strip" }, Letter(member.letter), el("span", { class: "strip-name" }, nameOf(member.model, models).name),
@@ -100,7 +100,7 @@ function Waiting() {
   return el("div", { class: "skeletons", "aria-hidden": "true" }, [100, 92, 64].map((width) => el("span", { class: "skeleton", style: `width:${width}%` })));
 }
 
-// Only opacity and transforms move.
+// Animate only opacity and transforms.
 function part(member) {
   if (member.status === "done") return 1;
   return Math.min(0.95, member.text.length / USUAL);

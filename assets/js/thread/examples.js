@@ -1,4 +1,4 @@
-// Three questions to begin with; each says what it shows and starts a run.
+// Three example questions; each says what it demonstrates and starts a run.
 import { button, el, icon } from "../dom.js";
 
 const EXAMPLES = [
@@ -7,7 +7,7 @@ const EXAMPLES = [
   ["models", "See both sides", "What are the arguments for and against a four-day week in customer support?", "perspective", "Perspectives"],
 ];
 
-/** The examples; `choose({question, pattern})` when one is pressed. */
+/** The examples; `choose({question, pattern})` is called when one is clicked. */
 export function Examples({ choose }) {
   return el("section", { class: "examples", "aria-labelledby": "examples-title" },
     el("h2", { id: "examples-title" }, "Examples"),

@@ -1,4 +1,4 @@
-// Shares a thread, or one turn of it, by a link that can be revoked. The server keeps only a hash of the link.
+// Shares a thread, or one turn of it, through a revocable link. The server stores only a hash of the link.
 import { post, remove } from "../api.js";
 import { button, el, fill } from "../dom.js";
 import { sentence } from "../format.js";
@@ -6,7 +6,7 @@ import { CopyButton } from "../parts/copy.js";
 import { openDialog } from "../parts/dialog.js";
 import { toast } from "../parts/toast.js";
 
-/** Opens the dialog; `path` takes a POST that makes the link and a DELETE that revokes it; `turn` is the last turn. */
+/** Opens the dialog. A POST to `path` creates the link and a DELETE revokes it; `turn` is the last turn. */
 export function shareThread({ path, turn, many }) {
   const body = el("div", { class: "share-body" });
   openDialog("Share", body);

@@ -1,4 +1,4 @@
-// Announces streamed text to screen readers: whole sentences, politely, and at a listenable rate.
+// Announces streamed text to screen readers: in whole sentences, politely, and at a pace that can be followed.
 import { announce } from "../dom.js";
 
 const PAUSE_MS = 5_000;

@@ -17,8 +17,8 @@ impl Accounts {
     /// Registers an account. `setup` decides whether it becomes the first administrator.
     ///
     /// # Errors
-    /// `Forbidden` when registration is closed, an invitation is missing, or the setup token is wrong; `BadRequest`
-    /// when the address is taken or the password is weak.
+    /// `Forbidden` if registration is closed, an invitation is missing, or the setup token is wrong; `BadRequest`
+    /// if the address is taken or the password is weak.
     pub async fn register(&self, new: NewAccount, visit: &RequestOrigin) -> Result<User> {
         let has_token = new
             .setup_token
@@ -40,8 +40,8 @@ impl Accounts {
             .await
     }
 
-    /// Creates an account: validates, hashes the password, inserts. With `invite` the invitation must be valid,
-    /// unless there is no account yet that could have invited.
+    /// Creates an account: validates it, hashes the password, and inserts it. With `invite`, the invitation must
+    /// be valid, unless no account exists yet that could have issued one.
     pub(in crate::app) async fn create(
         &self,
         new: NewAccount,
@@ -98,7 +98,7 @@ impl Accounts {
     }
 }
 
-/// Result of an insertion.
+/// The result of an insertion.
 enum Inserted {
     As(Role),
     NotInvited,
@@ -116,7 +116,7 @@ fn insert(
     if claim == AdminClaim::FromElsewhere && users::count(db)? == 0 {
         return Ok(Inserted::NotLocal);
     }
-    // Where the first account becomes administrator, no account exists yet that could have invited it.
+    // If the first account becomes the administrator, no account exists yet that could have invited it.
     let is_first = claim == AdminClaim::FirstCome && users::count(db)? == 0;
     if let Some(invite) = invite
         && !is_first
@@ -147,7 +147,7 @@ fn insert(
     Ok(Inserted::As(role))
 }
 
-/// Validates address and name, and reports all errors at once.
+/// Validates the address and name, and reports all errors at once.
 fn checked(new: &NewAccount) -> Result<(Email, String)> {
     let mut fields = Vec::new();
     let email = Email::parse(&new.email);

@@ -24,31 +24,31 @@ use fields::{
 
 /// Maximum length of a question in characters.
 pub const MAX_PROMPT: usize = 200_000;
-/// Maximum number of members of a panel.
+/// Maximum number of panel members.
 const MAX_MEMBERS: usize = 16;
-/// Maximum number of documents of an analysis.
+/// Maximum number of documents per analysis.
 pub(super) const MAX_DOCUMENTS: usize = 100;
 /// Maximum length of a topic in characters.
 const MAX_TOPIC: usize = 60;
-/// Error kind of a model whose provider has no API key.
+/// Error kind for a model whose provider has no API key.
 const NEEDS_KEY: &str = "needs_key";
-/// Number of members of a panel that is selected automatically.
+/// Number of members in an automatically selected panel.
 const USUAL_PANEL: usize = 3;
 
 /// A request that can be planned: names resolved, ranges checked, formats compiled.
 #[derive(Debug, Clone)]
 pub(in crate::app) struct CheckedRequest {
-    /// The request with full model IDs, and with everything that a recipe or preset supplies.
+    /// The request with full model IDs and with everything supplied by a recipe or preset.
     pub request: Request,
-    /// What it carries besides the client's fields.
+    /// The run context that comes with the request.
     pub context: RunContext,
     /// Documents to use as context.
     pub documents: Vec<DocumentId>,
     /// Upper limit for the estimated cost.
     pub budget: Option<MicroDollars>,
-    /// Required format of the answer.
+    /// Required answer format.
     pub format: Option<Format>,
-    /// What the check left out, for the plan's notes.
+    /// Notes for the plan about anything the check dropped.
     pub notes: Vec<String>,
 }
 
@@ -56,8 +56,8 @@ impl Analyses<'_> {
     /// Checks a request and reports all errors at once.
     ///
     /// # Errors
-    /// `BadInput` with one entry per invalid field; `Unavailable` when a model's provider lacks its API key;
-    /// `SignInNeeded` when the request needs an account.
+    /// `BadInput` with one entry per invalid field; `Unavailable` if a model's provider lacks its API key;
+    /// `SignInNeeded` if the request requires an account.
     pub(in crate::app) async fn check(
         &self,
         caller: Option<&Caller>,
@@ -112,7 +112,8 @@ impl Analyses<'_> {
         Ok(checked)
     }
 
-    /// Checks a request that is relayed to one model, which `Completions` has found; the provider checks the rest.
+    /// Checks a request to be relayed to one model, which `Completions` has resolved; the provider checks the
+    /// rest.
     ///
     /// # Errors
     /// `BadInput` with one entry per invalid field.
@@ -138,7 +139,7 @@ impl Analyses<'_> {
         })
     }
 
-    /// Replaces the names of models by full IDs, and returns the models.
+    /// Replaces model names with full IDs and returns the models.
     async fn check_names(
         &self,
         user: Option<&UserId>,
@@ -174,7 +175,7 @@ impl Analyses<'_> {
         Ok(models)
     }
 
-    // Selects the models that the request leaves open among those that the API key allows.
+    // Selects the models that the request leaves open, among those that the API key allows.
     async fn select_allowed_models(&self, caller: Option<&Caller>, request: &mut Request) -> Result<()> {
         let Some(caller) = caller else { return Ok(()) };
         let limits = self.key_limits.of(caller).await?;
@@ -275,7 +276,8 @@ impl Analyses<'_> {
         Ok(())
     }
 
-    // Topic of a request that names none: the pattern's family, so that votes are counted per kind of question.
+    // The topic of a request that specifies none: the pattern's family, so that votes are counted per kind of
+    // question.
     async fn family_of(&self, user: Option<&UserId>, id: &str) -> Result<String> {
         let found = self.patterns.find(user, id).await?;
         Ok(found.map_or_else(String::new, |pattern| pattern.category.clone()))
@@ -339,7 +341,7 @@ impl Analyses<'_> {
     }
 }
 
-// The task of a pattern that needs no question, only documents.
+// The default task of a pattern that needs only documents and no question.
 fn usual_task(request: &Request) -> Option<&'static str> {
     let has_documents = !request.document_ids.is_empty() || request.document_id.is_some();
     if !has_documents || !request.prompt.trim().is_empty() {
@@ -352,7 +354,7 @@ fn usual_task(request: &Request) -> Option<&'static str> {
     }
 }
 
-// Models that only lack an API key exist: they are reported as unavailable, not as unknown.
+// Models that merely lack an API key do exist: they are reported as unavailable, not as unknown.
 fn refusal(faults: Vec<FieldError>) -> Error {
     if faults.iter().any(|fault| fault.kind != NEEDS_KEY) {
         return Error::fields(faults);

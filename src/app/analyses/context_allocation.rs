@@ -1,5 +1,6 @@
-//! Allocates document context to the members by their context windows, or divides the documents into parts that the
-//! panel reads one by one. A member without room for any of it is skipped and named in the notes.
+//! Allocates document context to the members according to their context windows, or divides the documents into
+//! parts that the panel reads one by one. A member without room for any of them is skipped and listed in the
+//! notes.
 
 use std::collections::BTreeMap;
 
@@ -16,7 +17,7 @@ use crate::domain::money::Price;
 use crate::domain::pattern::reading;
 use crate::domain::thread;
 
-/// Output tokens reserved for an answer without a limit, at most a quarter of the window.
+/// Output tokens reserved for an answer without a limit; at most a quarter of the window.
 const ANSWER: u64 = 4_096;
 /// Assumed length of another member's answer, in tokens.
 const PEER: u64 = 700;
@@ -38,15 +39,15 @@ pub(super) struct PlannedPanel<'a> {
     pub synthesizer: &'a mut Member,
     /// Whether later stages read the members' earlier answers.
     pub reads_peers: bool,
-    /// Tokens that each model has for a thread's earlier turns; empty outside threads.
+    /// Tokens that each model has for a thread's earlier turns; empty outside of threads.
     pub history_tokens: &'a BTreeMap<String, u64>,
 }
 
 impl Analyses<'_> {
-    /// Allocates context to every member, and removes members that have no room for any.
+    /// Allocates context to every member and removes members that have no room for any.
     ///
     /// # Errors
-    /// When the documents cannot be read, or no member has room for any of them.
+    /// Returns an error if the documents cannot be read, or no member has room for any of them.
     pub(super) async fn allocate_context(
         &self,
         user: Option<&UserId>,
@@ -110,7 +111,7 @@ impl Analyses<'_> {
         for (member, own) in seats.chain([(&mut *panel.synthesizer, &writer)]) {
             member.reads = reads(own);
             for fallback in &mut member.fallbacks {
-                // A fallback has room for at least what the member is given.
+                // A fallback has room for at least as much as the member gets.
                 fallback.reads = member.reads;
             }
             provision.fits.push(Fitting {
@@ -141,7 +142,7 @@ impl Analyses<'_> {
         Ok(provision)
     }
 
-    // None when one part would do.
+    // Divides the documents into parts; `None` if one part would suffice.
     async fn split_into_parts(
         &self,
         user: &UserId,
@@ -217,7 +218,7 @@ impl Analyses<'_> {
     ) -> MemberNeeds {
         let model = self.llm.find(Some(user), &member.model);
         let model = model.unwrap_or_default();
-        // The smallest room of a member and its fallbacks.
+        // The smallest context window among the member and its fallbacks.
         let windows = member.fallbacks.iter().filter_map(|one| {
             let found = self.llm.find(Some(user), &one.model)?;
             (found.context_window > 0).then_some(found.context_window)
@@ -243,7 +244,7 @@ impl Analyses<'_> {
     }
 }
 
-// What was read, when it is not everything.
+// Describes what was read, if that is not everything.
 fn read_note(sources: &[SourcePassage], volume: DocumentSizes) -> String {
     let chars: u64 = sources
         .iter()
@@ -256,8 +257,8 @@ fn read_note(sources: &[SourcePassage], volume: DocumentSizes) -> String {
     )
 }
 
-// Tokens of documents that half of the budget pays for when every member and the synthesis read as much; the other half
-// is for the answers.
+// Tokens of documents that half of the budget pays for, assuming that every member and the synthesis read the same
+// amount; the other half is for the answers.
 fn affordable(new: &CheckedRequest, price: Option<&Price>, members: usize) -> Option<u64> {
     let dollars = new.budget?.dollars() / 2.0 / (members as f64 + 1.0);
     let input = price
@@ -266,7 +267,7 @@ fn affordable(new: &CheckedRequest, price: Option<&Price>, members: usize) -> Op
     Some((dollars / input * 1e6) as u64)
 }
 
-// Size of all passages, each with its frame, in tokens.
+// The size of all passages in tokens, including their frames.
 fn budget_of(choice: &FitChoice) -> usize {
     match choice.fit {
         Fit::Whole => 2 * choice.chars + context_mode::PASSAGES,

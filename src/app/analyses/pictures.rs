@@ -1,4 +1,4 @@
-//! Pictures among a user's documents: sent to members with vision, never read as text.
+//! Images among a user's documents: sent to members with vision, never read as text.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -11,19 +11,19 @@ use crate::domain::chat::Image;
 use crate::domain::id::UserId;
 use crate::domain::model::Model;
 
-/// Maximum number of pictures in one run; every call carries all of them.
+/// Maximum number of images in a run; every call carries all of them.
 const MAX_PICTURES: usize = 4;
 
-/// What a plan is made of besides the question.
+/// The material of a plan besides the question.
 #[derive(Debug, Default)]
 pub(super) struct Material {
     pub pictures: Vec<PlanImage>,
-    /// Warnings about the documents, for the user before anything is spent.
+    /// Warnings about the documents, shown to the user before anything is spent.
     pub warnings: Vec<String>,
 }
 
 impl Material {
-    /// Notes for readers of the result, given the models of the panel.
+    /// Notes for readers of the result; they depend on the models of the panel.
     pub fn notes(&self, models: &[Model]) -> Vec<String> {
         let names: Vec<&str> = self.pictures.iter().map(|picture| &*picture.name).collect();
         let blind = models.iter().filter(|model| model.is_blind());
@@ -42,10 +42,11 @@ impl Material {
 }
 
 impl Analyses<'_> {
-    /// The pictures among the request's documents, pages without text included, and warnings about all of them.
+    /// Returns the images among the request's documents, including pages without text, and warnings about all of
+    /// the documents.
     ///
     /// # Errors
-    /// When there are too many pictures, or the store fails.
+    /// Returns an error if there are too many images or the store fails.
     pub(super) async fn material(
         &self,
         user: Option<&UserId>,
@@ -90,11 +91,11 @@ impl Analyses<'_> {
         })
     }
 
-    /// Reads the bytes of a plan's pictures. A picture that was deleted meanwhile fails the run: an answer about
-    /// something else than what was shown would be worse.
+    /// Reads the bytes of a plan's images. An image that was deleted in the meantime fails the run: an answer
+    /// about something other than what was shown would be worse.
     ///
     /// # Errors
-    /// When a picture is gone or cannot be read.
+    /// Returns an error if an image is gone or cannot be read.
     pub(super) async fn pictures(&self, user: Option<&UserId>, plan: &Plan) -> Result<Vec<Image>> {
         let mut images = Vec::new();
         for picture in &plan.pictures {

@@ -1,4 +1,4 @@
-//! Starts an analysis: checks it, plans it, checks every budget, then stores and runs it, or does neither.
+//! Starts an analysis: checks it, plans it, checks every budget, and then stores and runs it, or does neither.
 
 use super::check::CheckedRequest;
 use super::conversation::check_conversation;
@@ -26,17 +26,17 @@ use crate::store::{self, Writer, analyses, audit};
 struct PreparedRun {
     analysis: Analysis,
     run: RunSpec,
-    /// First answers that exist already, stored with the analysis.
+    /// First answers that already exist, stored with the analysis.
     drafts: Vec<StageAnswer>,
 }
 
 impl Analyses<'_> {
-    /// Checks, plans, stores, and starts an analysis. What is returned is stored: a detached run is resumed after a
-    /// crash.
+    /// Checks, plans, stores, and starts an analysis. Whatever is returned has been stored: a detached run is
+    /// resumed after a crash.
     ///
     /// # Errors
-    /// As `check`; `BudgetExceeded` when a budget would be exceeded; `TooFast` or `Unavailable` when the queue is
-    /// full.
+    /// The errors of `check`; `BudgetExceeded` if a budget would be exceeded; `TooFast` or `Unavailable` if the
+    /// queue is full.
     pub async fn start(
         &self,
         caller: Option<&Caller>,
@@ -49,7 +49,7 @@ impl Analyses<'_> {
             .await
     }
 
-    /// Starts an analysis and stores something with it in the same transaction.
+    /// Starts an analysis and stores additional data with it in the same transaction.
     pub(in crate::app) async fn start_for(
         &self,
         caller: &Caller,
@@ -67,7 +67,7 @@ impl Analyses<'_> {
     /// Runs the same analysis again, as a new one.
     ///
     /// # Errors
-    /// `Missing` when there is no such analysis of the caller; otherwise as `start`.
+    /// `Missing` if the caller has no such analysis, and the errors of `start`.
     pub async fn retry(&self, caller: &Caller, id: &AnalysisId, now: Timestamp) -> Result<Begun> {
         let old = self.show(caller, id).await?.analysis;
         check_conversation(&old.context)?;
@@ -78,12 +78,12 @@ impl Analyses<'_> {
         };
         let context = RunContext {
             inherited,
-            // A run of the caller's own, which no experiment counts.
+            // A run of the caller's own, not counted by any experiment.
             experiment: None,
             is_live: false,
             ..old.context
         };
-        // Checked like a new request: its models may be gone, and it may come from an imported archive.
+        // Checked like a new request: its models may be gone, or it may come from an imported archive.
         let mut new = self.check(Some(caller), request, context).await?;
         new.context.recipe = recipe;
         self.begin(Some(caller.user.clone()), new, None, now).await
@@ -92,7 +92,8 @@ impl Analyses<'_> {
     /// Plans a run, checks every limit and budget, and starts it.
     ///
     /// # Errors
-    /// When a limit or a budget is exceeded, the plan is impossible, the disk is full, or the store fails.
+    /// Returns an error if a limit or a budget is exceeded, the plan is impossible, the disk is full, or the store
+    /// fails.
     pub(super) async fn begin(
         &self,
         user: Option<UserId>,
@@ -201,7 +202,7 @@ impl Analyses<'_> {
         let id = run.id.clone();
         let entry = (!run.background)
             .then(|| entry(analysis.created, run.user.as_ref(), "analysis.start", &id));
-        // Created before the run is stored, so that a client that disconnects meanwhile stops it too.
+        // Created before the run is stored, so that a client disconnecting in the meantime stops it too.
         let guard = (!analysis.request.detached)
             .then(|| CancelOnDrop::new(self.engine.clone(), id.clone()));
         let insert = Box::new(move |db: &Writer| {

@@ -1,5 +1,5 @@
-//! Stores conversations of other programs in a person's history. One read of what is there at the beginning and one
-//! transaction per batch make the work linear in the number of conversations.
+//! Stores conversations from other programs in a user's history. The existing history is read once at the
+//! beginning and each batch is one transaction, so that the work is linear in the number of conversations.
 
 use std::collections::HashSet;
 use std::path::Path;
@@ -21,26 +21,26 @@ use crate::domain::time::Timestamp;
 use crate::store::Writer;
 use crate::store::archive::{self, ArchiveTable};
 
-/// Conversations per transaction, and the bytes of text after which one is closed.
+/// Conversations per transaction, and bytes of text after which a transaction is committed.
 const BATCH: (usize, usize) = (200, 8 << 20);
 
-/// A table of the history, with its columns.
+/// A table of the history with its columns.
 #[derive(Clone)]
 pub(super) struct HistoryTable {
     table: &'static ArchiveTable,
     columns: Vec<String>,
 }
 
-/// A conversation as rows.
+/// A conversation as database rows.
 #[derive(Default)]
 pub(super) struct ThreadRows {
-    /// The thread; none for a single analysis, which makes its own.
+    /// The thread; `None` for a single analysis, which creates its own.
     thread: Option<Map<String, Value>>,
     analyses: Vec<(String, Map<String, Value>)>,
     answers: Vec<Map<String, Value>>,
 }
 
-/// What happened to a conversation.
+/// The outcome for a conversation.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum StoredAs {
     Added,
@@ -49,11 +49,11 @@ enum StoredAs {
     Refused,
 }
 
-/// Adds all conversations of these files to a person's history, skipping those already there.
+/// Adds all conversations in these files to a user's history, skipping those already there.
 ///
 /// # Errors
-/// `TooLarge` when a file or a conversation in it exceeds its limit, before anything is changed; `BadRequest` when
-/// the files contain no conversation.
+/// `TooLarge` if a file or a conversation in it exceeds its limit, before anything is changed; `BadRequest` if the
+/// files contain no conversation.
 pub(super) fn keep(
     place: &ArchivePaths,
     user: &UserId,
@@ -101,7 +101,7 @@ pub(super) struct HistoryImport<'a> {
     threads: HistoryTable,
     analyses: HistoryTable,
     pub answers: HistoryTable,
-    /// Hashes of the questions with their answers that are in the history.
+    /// Hashes of the questions with answers already in the history.
     known: HashSet<[u8; 32]>,
     pub batch: Vec<ThreadRows>,
     bytes: usize,
@@ -109,10 +109,10 @@ pub(super) struct HistoryImport<'a> {
 }
 
 impl<'a> HistoryImport<'a> {
-    /// Reads what is in the history.
+    /// Loads the state of the existing history.
     ///
     /// # Errors
-    /// When the store cannot be read.
+    /// Returns an error if the store cannot be read.
     pub fn new(place: &'a ArchivePaths, user: &'a UserId) -> Result<Self> {
         let whose = user.clone();
         let mut known = HashSet::new();
@@ -160,10 +160,11 @@ impl<'a> HistoryImport<'a> {
         Ok(())
     }
 
-    /// A thread with a turn per question. Its ids follow from its content, so that a second import finds them.
+    /// Builds a thread with one turn per question. Its IDs are derived from its content, so that a second import
+    /// recognizes them.
     ///
     /// # Errors
-    /// When a row cannot be written as JSON.
+    /// Returns an error if a row cannot be serialized to JSON.
     pub fn thread_rows(&self, thread: &ForeignThread) -> Result<ThreadRows> {
         let first = &thread.turns[0];
         let source = match thread.source.as_str() {
@@ -183,7 +184,7 @@ impl<'a> HistoryImport<'a> {
         let mut before = String::new();
         let mut earliest = begun;
         for (turn, one) in thread.turns.iter().enumerate() {
-            // Turns are sorted by id, so each needs a later time than the one before it.
+            // Turns are sorted by ID, so each needs a later time than the one before it.
             let made = one.made.unwrap_or_default().max(earliest);
             earliest = made + Duration::from_millis(1);
             let id = id(turn, made);
@@ -206,7 +207,7 @@ impl<'a> HistoryImport<'a> {
     /// Stores the batch in one transaction.
     ///
     /// # Errors
-    /// When the store cannot be written.
+    /// Returns an error if the store cannot be written.
     pub fn store(&mut self) -> Result<()> {
         let batch = std::mem::take(&mut self.batch);
         self.bytes = 0;
@@ -231,7 +232,7 @@ impl<'a> HistoryImport<'a> {
     }
 }
 
-/// A conversation of the other formats: one analysis.
+/// Builds a single analysis for a conversation in one of the other formats.
 fn single_rows(one: &ForeignConversation) -> Result<ThreadRows> {
     let made = one.made.unwrap_or_else(clock::now);
     let mut rows = ThreadRows::default();
@@ -271,7 +272,7 @@ impl ThreadRows {
         Ok(())
     }
 
-    /// Stores the rows, all or none.
+    /// Stores all of the rows or none of them.
     fn put(
         self,
         db: &Writer,
@@ -304,10 +305,10 @@ impl ThreadRows {
     }
 }
 
-/// The description of a table of the history, and the columns that the store has.
+/// Returns the description of a history table and the columns that the store has.
 ///
 /// # Errors
-/// When this version keeps no such table, or the store fails.
+/// Returns an error if this version has no such table, or if the store fails.
 pub(super) fn table(place: &ArchivePaths, name: &str) -> Result<HistoryTable> {
     let Some(table) = archive::TABLES.iter().find(|table| table.name == name) else {
         return Err(unreadable("this version keeps no history"));
@@ -326,7 +327,7 @@ fn object(value: Value) -> Option<Map<String, Value>> {
 }
 
 fn hash(question: &str, answer: &str) -> [u8; 32] {
-    // The length keeps ("ab", "c") and ("a", "bc") apart.
+    // The length distinguishes ("ab", "c") from ("a", "bc").
     let mut hasher = sha256::Hasher::new();
     hasher.update(&question.len().to_le_bytes());
     hasher.update(question.as_bytes());

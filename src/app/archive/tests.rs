@@ -71,7 +71,7 @@ fn a_conversation_with_a_row_that_does_not_fit_leaves_nothing_behind() {
         import.store().expect("a store");
         import.count
     };
-    // An answer fits no other table.
+    // An answer does not fit any other table.
     let unfit = conversations::table(&place, "projects").expect("a table");
     assert_eq!(store(unfit).refused, 1);
     let count = || {
@@ -327,7 +327,7 @@ fn a_damaged_or_newer_archive_changes_nothing() {
         let refused = import(&place, &user, &path).expect_err("refused");
         assert_eq!(refused.kind, Kind::BadRequest, "{bytes:?}");
     }
-    // Cut anywhere, it is refused or its complete part is imported, without a panic.
+    // Truncated at any point, it is refused or its complete part is imported, without a panic.
     let whole = archive(
         &scratch,
         SCHEMA,
@@ -378,7 +378,7 @@ fn a_zip_file_of_another_program_is_imported_with_all_its_parts() {
     assert_eq!(left, 0, "temporary files are removed");
 
     let bytes = std::fs::read(&path).expect("a file");
-    // The last bytes only state that there is no comment.
+    // The last bytes only indicate that there is no comment.
     for length in (0..bytes.len() - 4).step_by(11) {
         std::fs::write(&path, &bytes[..length]).expect("a file");
         assert!(import(&place, &user, &path).is_err(), "{length} bytes");

@@ -1,4 +1,4 @@
-//! Reads one file in a child process and receives its pages. However the process ends, the user gets an explanation.
+//! Reads a file in a child process and receives its pages. However the process ends, the user gets an explanation.
 
 use std::fs::File;
 use std::io::{self, BufReader, Read};
@@ -16,16 +16,16 @@ use crate::domain::id::UserId;
 use crate::extract::child_protocol::{ARGUMENT, ReadRefusal, ReadRequest, ReportFrame};
 use crate::extract::{ReadLimits, ReadReport};
 
-/// Limits for reading one file.
+/// Resource limits for reading one file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ReadBudget {
-    /// Address space in bytes.
+    /// Maximum address space, in bytes.
     pub memory: u64,
-    /// CPU time in seconds.
+    /// Maximum CPU time, in seconds.
     pub cpu_s: u64,
-    /// Text in bytes.
+    /// Maximum amount of text, in bytes.
     pub text: usize,
-    /// File size in bytes.
+    /// Maximum file size, in bytes.
     pub input: u64,
 }
 
@@ -41,24 +41,24 @@ impl ReadBudget {
             },
             memory: self.memory,
             cpu_s: self.cpu_s,
-            // On a busy or slow CPU, wall-clock time exceeds CPU time by far.
+            // On a busy or slow CPU, wall-clock time far exceeds CPU time.
             wall_s: u32::try_from(self.cpu_s * 12 + 30).unwrap_or(u32::MAX),
             picture: None,
         }
     }
 }
 
-/// How reading ended.
+/// How a read ended.
 pub(super) enum ChildExit {
     /// The file was read.
     Read(ReadReport),
     /// The file was refused, with the reason.
     Refused(ReadRefusal, String),
-    /// The receiver wanted no more pages.
+    /// The receiver did not want further pages.
     Left,
 }
 
-/// Starts processes that read files.
+/// Starts the processes that read files.
 #[derive(Clone)]
 pub(super) struct ChildReader {
     pub program: PathBuf,
@@ -80,7 +80,7 @@ pub(super) struct RunningChildren {
 #[derive(Default)]
 struct ChildGuard {
     children: Vec<Arc<ChildProcess>>,
-    /// Whether the server is shutting down: an interrupted reading then says nothing about its file.
+    /// Whether the server is shutting down, in which case an interrupted read reveals nothing about its file.
     stopped: bool,
 }
 
@@ -88,12 +88,12 @@ struct ChildGuard {
 struct ChildProcess {
     child: Mutex<Child>,
     user: Option<UserId>,
-    /// Whether it was stopped from here, which says nothing about its file.
+    /// Whether it was stopped from here, which reveals nothing about its file.
     interrupted: AtomicBool,
 }
 
 impl RunningChildren {
-    /// Stops all processes, and those started from now on.
+    /// Stops all processes, including any that are started later.
     pub fn stop(&self) {
         let mut at_work = lock(&self.at_work);
         at_work.stopped = true;
@@ -108,14 +108,14 @@ impl RunningChildren {
             .for_each(|one| one.interrupt());
     }
 
-    /// The users whose files are being read.
+    /// Returns the users whose files are being read.
     pub fn users(&self) -> Vec<UserId> {
         let at_work = lock(&self.at_work);
         let users = at_work.children.iter();
         users.filter_map(|one| one.user.clone()).collect()
     }
 
-    /// Waits until a process has been started since the last call. For a single caller.
+    /// Waits until a process has been started since the last call. Supports one waiter at a time.
     pub async fn arrived(&self) {
         self.arrived.notified().await;
     }
@@ -142,7 +142,7 @@ impl RunningChildren {
 }
 
 impl ChildProcess {
-    // Never waits: a holder of the lock has already killed the process and is about to collect it.
+    // Never blocks: a holder of the lock has already killed the process and is about to collect it.
     fn interrupt(&self) {
         self.interrupted.store(true, Ordering::Release);
         if let Ok(mut child) = self.child.try_lock() {
@@ -151,7 +151,7 @@ impl ChildProcess {
         }
     }
 
-    // Kills the process, which has no effect on one that has ended, and collects its exit status.
+    // Kills the process, which has no effect if it has already ended, and collects its exit status.
     fn collect(&self) -> io::Result<ExitStatus> {
         let mut child = lock(&self.child);
         let _ = child.kill();
@@ -166,7 +166,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl ChildReader {
-    /// The same reader for a user.
+    /// Returns the same reader, acting for a user.
     pub fn of(&self, user: &UserId) -> Self {
         Self {
             user: Some(user.clone()),
@@ -177,7 +177,7 @@ impl ChildReader {
     /// Reads a file and passes its pages to `take` as they arrive, until it returns false. Blocks.
     ///
     /// # Errors
-    /// When the process cannot be started, or the file cannot be opened.
+    /// Returns an error if the process cannot be started or the file cannot be opened.
     pub fn read(
         &self,
         path: &Path,
@@ -192,10 +192,10 @@ impl ChildReader {
         self.run(path, &job, |out| listen(out, self.budget.text, take))
     }
 
-    /// The picture of a page that has no text: its media type and its bytes in base64. Blocks.
+    /// Renders the image of a page that has no text: its media type and its base64-encoded bytes. Blocks.
     ///
     /// # Errors
-    /// When the process cannot be started or is stopped, or the file cannot be opened.
+    /// Returns an error if the process cannot be started or is stopped, or if the file cannot be opened.
     pub fn picture(&self, path: &Path, page: u32) -> io::Result<Option<(String, String)>> {
         let job = ReadRequest {
             picture: Some(page),
@@ -228,15 +228,15 @@ impl ChildReader {
             .spawn()?;
         let (out, said) = (child.stdout.take(), child.stderr.take());
         let process = self.running.add(child, self.user.clone());
-        // Both pipes are read concurrently: a process that fills one while we wait at the other would block
+        // Both pipes are read concurrently: a process that fills one while we wait on the other would block
         // forever.
         let complaint = said.map(listen_aside).transpose();
         let end = match &complaint {
             Ok(_) => out.map_or(Ok(None), listen),
             Err(_) => Ok(None),
         };
-        // Whatever the outcome, the process has nothing more to report, so it is stopped; the exit status of one that
-        // ended by itself is kept.
+        // Whatever the outcome, the process has nothing more to report, so it is stopped; if it exited by itself,
+        // its exit status is kept.
         let status = process.collect();
         self.running.remove(&process);
         let complaint = complaint?.and_then(|aside| aside.join().ok());
@@ -271,7 +271,7 @@ impl ChildReader {
     }
 }
 
-// Reads the process's stderr on a thread of its own, to the end; only the beginning is kept.
+// Reads the process's stderr to the end on a separate thread; only the beginning is kept.
 fn listen_aside(mut said: ChildStderr) -> io::Result<JoinHandle<String>> {
     /// Maximum number of bytes of stderr that are kept.
     const KEPT: u64 = 4_096;
@@ -293,8 +293,8 @@ mod libc_signal {
     pub const SIGXCPU: i32 = 24;
 }
 
-// `None`: the process ended without an outcome. Our own reader keeps to its limits, so one that sends more
-// has been taken over by its file.
+// `None` means that the process ended without an outcome. Our own reader respects its limits, so one that sends
+// more has been compromised by its file.
 fn listen(
     out: impl Read,
     most: usize,
@@ -314,7 +314,7 @@ fn listen(
                     title,
                     text,
                 };
-                // Our own reader sends no page without text, so such a page counts too.
+                // Our own reader sends no page without text, so count such a page as well.
                 received += page.text.len().max(1);
                 if received > most {
                     return Err(io::ErrorKind::InvalidData.into());
@@ -333,7 +333,7 @@ fn listen(
     Ok(None)
 }
 
-/// Library tests have no program to start.
+/// Library tests have no executable to start.
 #[cfg(test)]
 fn here(
     room: &ReadBudget,
@@ -386,7 +386,7 @@ mod tests {
         }
     }
 
-    /// A program in place of the reader, in a folder that is removed at the end.
+    /// A program that replaces the reader, in a folder that is removed at the end.
     struct Program(PathBuf);
 
     impl Program {
@@ -431,7 +431,7 @@ mod tests {
 
     #[test]
     fn a_process_with_long_stderr_output_does_not_deadlock() {
-        // Far more than a pipe holds, before any output on the other one.
+        // Far more than a pipe can hold, before any output on the other one.
         let script =
             "head -c 1000000 /dev/zero | tr '\\0' x >&2; echo memory allocation >&2; exit 1";
         let program = Program::new("complains", script);

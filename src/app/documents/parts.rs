@@ -1,5 +1,5 @@
-//! Splits whole documents into parts of bounded size, every page in order, for panels that divide the
-//! reading among their members. Cuts only between passages and omits nothing.
+//! Splits whole documents into parts of bounded size, every page in order, for panels that divide the reading
+//! among their members. Splits only between passages and omits nothing.
 
 use super::DocumentService;
 use crate::app::{Error, Kind, Result};
@@ -9,16 +9,16 @@ use crate::domain::document::{DocumentStatus, Passage};
 use crate::domain::id::{DocumentId, UserId};
 use crate::store::{documents, passages};
 
-/// Passages read from the store per query.
+/// Number of passages read from the store per query.
 const SLICE: u32 = 500;
-/// Characters that a passage costs in addition to its text: its mark, the document's name, and the page.
+/// Characters that a passage adds to its text: its mark, the document's name, and the page.
 const FRAME: usize = 80;
 
 impl DocumentService {
-    /// The combined size of these documents.
+    /// Returns the combined size of these documents.
     ///
     /// # Errors
-    /// `Missing` when one of them is not the user's, `Conflict` while one is still being read.
+    /// `Missing` if one of them does not belong to the user; `Conflict` while one is still being read.
     pub async fn volume(&self, user: &UserId, ids: &[DocumentId]) -> Result<DocumentSizes> {
         let (user, ids) = (user.clone(), ids.to_vec());
         let found = self.store.read(move |db| {
@@ -87,7 +87,7 @@ fn unready(id: &DocumentId) -> Error {
         .resolve("try again in a moment")
 }
 
-/// The parts being filled.
+/// The parts being built.
 struct PartBuilder {
     most: usize,
     left: usize,

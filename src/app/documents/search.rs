@@ -1,5 +1,5 @@
-//! Finds passages by words: in one document, in several, or in all of a user's. Queries the full-text
-//! index; `domain::search` builds the query and ranks the results.
+//! Full-text search for passages in one document, in several, or in all of a user's. Queries the index;
+//! `domain::search` builds the query and ranks the results.
 
 use std::collections::HashMap;
 
@@ -18,19 +18,19 @@ use crate::store::{self, Reader};
 const MAX_HITS: u32 = 50;
 /// Maximum number of hits per document considered for a prompt.
 const MAX_RANKED: u32 = 100;
-/// Maximum number of passages of one document scanned one by one.
+/// Maximum number of passages scanned one by one per document.
 const MAX_SCANNED: u32 = 4_096;
-/// Passages after which a term counts as occurring everywhere; counting further changes no weight that
-/// matters.
+/// Number of passages beyond which a term counts as occurring everywhere; counting further would not change its
+/// weight noticeably.
 const EVERYWHERE: u64 = 6_000;
 /// Minimum number of passages read for ranking.
 const MIN_RANKED: usize = 100;
 
 impl DocumentService {
-    /// The passages of one document that match, best first.
+    /// Returns the matching passages of one document, best first.
     ///
     /// # Errors
-    /// `Missing` when the user has no such document.
+    /// `Missing` if the user has no such document.
     pub async fn search(
         &self,
         user: &UserId,
@@ -45,10 +45,10 @@ impl DocumentService {
         Ok(found.await?)
     }
 
-    /// The passages of all the user's documents that match, best first.
+    /// Returns the matching passages of all the user's documents, best first.
     ///
     /// # Errors
-    /// When the database cannot be read.
+    /// Returns an error if the database cannot be read.
     pub async fn search_all(&self, user: &UserId, words: &str) -> Result<Vec<SearchHit>> {
         let (user, words) = (user.clone(), words.to_owned());
         let found = self
@@ -58,23 +58,23 @@ impl DocumentService {
     }
 }
 
-/// A search over the passages of one document, of several, or of all of a user's.
+/// A search over the passages of one document, several, or all of a user's.
 pub struct PassageSearch<'a> {
     words: &'a str,
     query: SearchQuery,
 }
 
 impl<'a> PassageSearch<'a> {
-    /// Parses a question.
+    /// Parses a query.
     pub fn new(words: &'a str) -> Self {
         let query = SearchQuery::of(words);
         Self { words, query }
     }
 
-    /// The information about a document needed to choose passages from it.
+    /// Returns the information about a document that is needed to choose passages from it.
     ///
     /// # Errors
-    /// When the database cannot be read.
+    /// Returns an error if the database cannot be read.
     pub(super) fn candidate(
         &self,
         db: &Reader,
@@ -82,7 +82,7 @@ impl<'a> PassageSearch<'a> {
         budget: usize,
     ) -> store::Result<Candidate> {
         let one = std::slice::from_ref(&document.id);
-        // A passage costs at least its frame, so no more than these could be used.
+        // A passage costs at least its frame, so more than this could not be used.
         let most = u32::try_from(budget / retrieval::FRAME + 1)
             .unwrap_or(u32::MAX)
             .min(MAX_SCANNED);
@@ -114,11 +114,11 @@ impl<'a> PassageSearch<'a> {
             .collect())
     }
 
-    /// The passages of these documents, or of all the user's, best first. Words are weighed by their
+    /// Returns the passages of these documents, or of all of the user's, best first. Terms are weighted by their
     /// frequency in these passages alone.
     ///
     /// # Errors
-    /// When the database cannot be read.
+    /// Returns an error if the database cannot be read.
     pub fn hits(
         &self,
         db: &Reader,
@@ -135,7 +135,7 @@ impl<'a> PassageSearch<'a> {
                 .map(|part| passages::frequency(db, &scope, part, EVERYWHERE))
                 .collect::<store::Result<_>>()?,
         };
-        // By row: a first score, and the parts of the query it contains.
+        // By row: a preliminary score, and the parts of the query it contains.
         let mut rows: HashMap<i64, (f64, u64)> = HashMap::new();
         for part in statistics.selected(&self.query) {
             let weight = statistics.weight(part);

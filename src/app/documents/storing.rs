@@ -22,7 +22,7 @@ pub(super) struct KeepJob {
     pub name: String,
     pub received: ReceivedFile,
     pub now: Timestamp,
-    /// Maximum number of documents of the user.
+    /// Maximum number of documents for this user.
     pub most: u32,
 }
 
@@ -30,8 +30,8 @@ pub(super) struct KeepJob {
 /// it is new.
 ///
 /// # Errors
-/// `TooFast` when too many of the user's documents wait already, `Forbidden` when the user has as many as allowed;
-/// nothing of the file is stored on failure.
+/// `TooFast` if too many of the user's documents are already waiting; `Forbidden` if the user has reached the
+/// maximum number of documents. Nothing is stored on failure.
 pub(super) fn keep(job: KeepJob) -> Result<(Document, bool)> {
     if let Some(known) = known(&job)? {
         return Ok((known, false));
@@ -46,7 +46,7 @@ pub(super) fn keep(job: KeepJob) -> Result<(Document, bool)> {
     let document = describe(&job)?;
     let blob = TemporaryFile::new(job.folder.join(document.id.as_str()));
     std::fs::rename(job.received.path.path(), blob.path()).map_err(from_io)?;
-    // The directory entry must be as durable as the bytes before anything is acknowledged.
+    // The directory entry must be as durable as the bytes before the upload is acknowledged.
     std::fs::File::open(&job.folder)
         .and_then(|folder| folder.sync_all())
         .map_err(from_io)?;
@@ -73,7 +73,7 @@ pub(super) fn keep(job: KeepJob) -> Result<(Document, bool)> {
     }
 }
 
-/// The error for more unread documents than one user may have.
+/// The error for exceeding a user's maximum number of unread documents.
 pub(super) fn queue_full() -> Error {
     let why = format!("{MAX_WAITING} of your documents are waiting to be read");
     let mut full = Error::new(Kind::TooFast, why).resolve("wait until some of them have been read");

@@ -1,4 +1,4 @@
-//! Tests of the document use cases with a real database and a real folder.
+//! Document use cases with a real database and a real folder.
 
 use super::*;
 use crate::domain::document::DocumentStatus;
@@ -22,7 +22,7 @@ fn user(n: u128) -> User {
     }
 }
 
-/// A data folder with two users; removed at the end.
+/// A data folder with two users, removed at the end.
 struct House {
     path: PathBuf,
     store: Store,
@@ -66,7 +66,7 @@ impl House {
             text: 1 << 20,
             input,
         };
-        // No program: library tests read in their own process.
+        // No executable: library tests read files in their own process.
         let settings = DocumentSettings {
             program: PathBuf::new(),
             budget: room,
@@ -152,7 +152,7 @@ fn a_document_is_stored_once_found_shown_and_fully_deleted() {
     });
 }
 
-/// A failure on the server's side is no property of the file and needs no restart to recover.
+/// A server-side failure is not a property of the file, and recovering from it needs no restart.
 #[test]
 fn a_document_can_be_read_again_after_a_server_failure() {
     let house = House::new();

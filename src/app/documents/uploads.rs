@@ -1,5 +1,5 @@
-//! Chunked uploads, for slow connections: announced, filled in any order, resumed after a lost connection
-//! or a restart of the server, and joined at the end.
+//! Chunked uploads for slow connections: announced, filled in any order, resumed after a lost connection or a
+//! server restart, and joined at the end.
 
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
@@ -20,10 +20,10 @@ use super::{DocumentService, deletion, names};
 const KEPT: Duration = Duration::from_secs(24 * 60 * 60);
 /// Maximum number of unfinished uploads per user.
 const MAX_UNFINISHED: u64 = 8;
-/// Maximum number of parts of one upload: each is a file and a row.
+/// Maximum number of parts per upload: each is a file and a row.
 const MAX_PARTS: u32 = 10_000;
 
-/// A client's description of the upload to come.
+/// A client's announcement of an upload.
 #[derive(Debug, Clone)]
 pub struct UploadAnnouncement {
     /// The file's name.
@@ -39,7 +39,7 @@ pub struct UploadAnnouncement {
 /// The progress of an upload.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UploadProgress {
-    /// Its id.
+    /// Its ID.
     pub id: UploadId,
     /// The file's name, cleaned.
     pub file_name: String,
@@ -55,8 +55,8 @@ impl DocumentService {
     /// Starts a chunked upload.
     ///
     /// # Errors
-    /// `BadInput` when the announced sizes do not match or the file is too large, `Conflict` when the user
-    /// has too many unfinished uploads, `Unavailable` when the disk is full.
+    /// `BadInput` if the announced sizes do not match or the file is too large; `Conflict` if the user has too
+    /// many unfinished uploads; `Unavailable` if the disk is full.
     pub async fn announce(
         &self,
         user: &UserId,
@@ -96,10 +96,10 @@ impl DocumentService {
         Ok(progress(upload, Vec::new()))
     }
 
-    /// The progress of an upload, from which a client resumes it.
+    /// Returns the progress of an upload, so that a client can resume it.
     ///
     /// # Errors
-    /// `Missing` when the user has no such upload.
+    /// `Missing` if the user has no such upload.
     pub async fn progress(
         &self,
         user: &UserId,
@@ -110,11 +110,11 @@ impl DocumentService {
         Ok(progress(upload, parts))
     }
 
-    /// Stores a part. The same part again replaces the first.
+    /// Stores a part. Sending the same part again replaces the first.
     ///
     /// # Errors
-    /// `Missing` when the user has no such upload or it has ended in the meantime, `BadInput` when the number or the
-    /// size is wrong, `Unavailable` when the disk is full.
+    /// `Missing` if the user has no such upload or it has ended in the meantime; `BadInput` if the number or the
+    /// size is wrong; `Unavailable` if the disk is full.
     pub async fn put_part(
         &self,
         user: &UserId,
@@ -151,7 +151,7 @@ impl DocumentService {
                 size: expected,
             };
             match store.write_now(move |db| uploads::note_part(db, &user, &id, part)) {
-                // Finished, or its account deleted, in the meantime.
+                // The upload was finished, or its account deleted, in the meantime.
                 Err(StoreError::Missing) => {
                     remove(&folder)?;
                     Err(StoreError::Missing.into())
@@ -168,7 +168,7 @@ impl DocumentService {
     /// Joins the parts and stores the file.
     ///
     /// # Errors
-    /// `Missing` when the user has no such upload, `BadRequest` naming the missing parts, and the errors of
+    /// `Missing` if the user has no such upload; `BadRequest` listing the missing parts; and the errors of
     /// `upload`.
     pub async fn finalize(&self, user: &UserId, id: &UploadId, now: Timestamp) -> Result<Document> {
         disk_space::require(&self.store)?;
@@ -242,7 +242,7 @@ impl DocumentService {
     /// Deletes uploads that were not finished in time.
     ///
     /// # Errors
-    /// When the store or a folder cannot be changed.
+    /// Returns an error if the store or a folder cannot be changed.
     pub async fn expire_uploads(&self, now: Timestamp) -> Result<()> {
         let (store, parts) = (self.store.clone(), self.folders.parts.clone());
         let work = move || expire(&store, &parts, now);

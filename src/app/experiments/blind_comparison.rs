@@ -1,5 +1,5 @@
-//! Blind comparison by a person: two configurations' answers to the same case, side by side without names, in an order
-//! drawn from the case and the pair. The person's verdict is stored and outranks a model's.
+//! Blind comparison by the user: two configurations' answers to the same case, side by side without names, in an
+//! order derived from the case and the pair. The user's verdict is stored and overrides a model's.
 
 use std::collections::BTreeSet;
 
@@ -14,9 +14,9 @@ use crate::domain::statistics::random::Random;
 use crate::domain::user::Caller;
 use crate::store::{analyses, experiments};
 
-/// Limit on offered pairs: more than a person will judge.
+/// Maximum number of pairs offered, which is more than anyone will judge.
 const MAX_PAIRS: usize = 500;
-/// Number of best configurations compared with each other.
+/// Number of top configurations that are compared with each other.
 const BEST: usize = 4;
 
 /// Two anonymous answers.
@@ -34,7 +34,7 @@ pub struct BlindComparison {
     pub of: usize,
 }
 
-/// A person's verdict.
+/// A user's verdict.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ComparisonChoice {
     /// Left is better.
@@ -56,10 +56,10 @@ struct ConfigurationPair {
 }
 
 impl Experiments<'_> {
-    /// Returns the next unjudged pair after the skipped one; `None` when all are judged.
+    /// Returns the next unjudged pair after the skipped one; `None` once all are judged.
     ///
     /// # Errors
-    /// `Missing` for an unknown experiment; store errors.
+    /// `Missing` for an unknown experiment. Also returns any error from the store.
     pub async fn next_comparison(
         &self,
         caller: &Caller,
@@ -91,7 +91,7 @@ impl Experiments<'_> {
     /// Stores a verdict and returns the next pair.
     ///
     /// # Errors
-    /// `BadInput` for an unknown pair; otherwise as [`Experiments::duel`].
+    /// `BadInput` for an unknown pair, and the errors of [`Experiments::duel`].
     pub async fn decide(
         &self,
         caller: &Caller,
@@ -158,7 +158,7 @@ impl Experiments<'_> {
 }
 
 impl ConfigurationPair {
-    // Not a secret: the cases show which side is which anyway.
+    // Not a secret: the cases reveal which side is which anyway.
     fn token(&self) -> String {
         format!("{}.{}.{}", self.case, self.first, self.second)
     }
@@ -168,7 +168,7 @@ impl ConfigurationPair {
     }
 }
 
-/// Pairs of the best configurations on cases that both answered, in an order shuffled once by the seed.
+/// Pairs of the best configurations on cases that both have answered, in an order shuffled once with the seed.
 fn pairs(shown: &ExperimentView) -> Vec<ConfigurationPair> {
     let tried = shown.report.leaderboard.iter().filter(|row| row.cases > 0);
     let mut best: Vec<usize> = tried.map(|row| row.place).take(BEST).collect();

@@ -3,10 +3,10 @@
 use crate::app::{Error, Result};
 use crate::domain::experiment::{Case, MAX_CASES};
 
-/// Checks the number of cases and that each has a question.
+/// Checks the number of cases, and that each has a question.
 ///
 /// # Errors
-/// `BadInput` when there is no case, too many, or one without a question.
+/// `BadInput` if there are no cases, too many, or one without a question.
 pub(super) fn checked_cases(cases: Vec<Case>) -> Result<Vec<Case>> {
     let fault = |why: String| Error::field(&["body", "cases"], "value_error", why);
     if cases.is_empty() {

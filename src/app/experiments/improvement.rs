@@ -12,10 +12,10 @@ use crate::domain::recipe::QUESTION;
 use crate::domain::usage;
 
 impl Experiments<'_> {
-    /// The prompt search as part of the design, if one is wanted.
+    /// Returns the prompt search as part of the design, if requested.
     ///
     /// # Errors
-    /// `BadInput` when the writing model is unknown, a demo, or without a price where one is needed.
+    /// `BadInput` if the writer model is unknown, is a demo, or has no price although one is needed.
     pub(super) fn search(
         &self,
         user: &UserId,
@@ -52,7 +52,7 @@ impl Experiments<'_> {
     }
 }
 
-/// The specification with the prompts to improve as long as a proposed one can be.
+/// Returns the specification with the prompts to be improved padded to the maximum length of a proposal.
 pub(super) fn padded(spec: &ExperimentSpec) -> ExperimentSpec {
     let mut spec = spec.clone();
     for axis in spec

@@ -1,4 +1,4 @@
-//! LLM judge: each judgment is an analysis of its own that is priced, stored, and bounded like any other.
+//! LLM judge: each judgment is a separate analysis that is priced, stored, and bounded like any other.
 //! `domain::experiment::jury` defines the prompts and parses the replies.
 
 use super::model_call::ModelCall;
@@ -16,11 +16,11 @@ use crate::domain::money::Price;
 use crate::domain::prompt::PEER_BUDGET;
 use crate::store::Store;
 
-/// Limit on tokens of a judge's reply: it solves the question before it compares.
+/// Maximum number of tokens in a judge's reply, which solves the question before it compares.
 pub(super) const REPLY: u32 = 2_000;
-/// Limit on tokens of our own instructions to a judge.
+/// Maximum number of tokens in our own instructions to a judge.
 const INSTRUCTION_TOKENS: u64 = 600;
-/// Scores (0 to 1) that differ by less count as equal.
+/// Scores (0 to 1) that differ by less than this count as equal.
 const TIE_MARGIN: f64 = 0.06;
 
 /// A judge with its context.
@@ -32,7 +32,7 @@ pub(super) struct LlmJudge<'a> {
     pub judge: &'a JudgeSpec,
 }
 
-/// Outcome of a judgment.
+/// The outcome of a judgment.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct JudgeOpinion<T> {
     /// The verdict, or why there is none.
@@ -46,17 +46,17 @@ pub(super) struct JudgeOpinion<T> {
 /// Why there is no verdict.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum JudgeError {
-    /// The judge could not be called, or did not answer.
+    /// The judge could not be called or did not answer.
     Failed(String),
     /// The judge's reply cannot be parsed.
     Unreadable(&'static str),
 }
 
 impl LlmJudge<'_> {
-    /// Compares two answers in both orders; a changed verdict counts as a tie.
+    /// Compares two answers in both orders; if the verdict changes, it counts as a tie.
     ///
     /// # Errors
-    /// [`Interrupt`](super::waits::Interrupt) when the experiment stops, pauses, or fails.
+    /// [`Interrupt`](super::waits::Interrupt) if the experiment stops, pauses, or fails.
     pub async fn compare(
         &self,
         case: &Case,
@@ -95,10 +95,10 @@ impl LlmJudge<'_> {
         })
     }
 
-    /// Scores one answer by a rubric, from 0 to 1.
+    /// Scores one answer against a rubric, from 0 to 1.
     ///
     /// # Errors
-    /// As [`LlmJudge::compare`].
+    /// Same as [`LlmJudge::compare`].
     pub async fn marks(&self, case: &Case, answer: &str) -> StepResult<JudgeOpinion<f64>> {
         let (text, bill) = self
             .ask(judge_prompts::rubric(case, answer, &nonce()?))
@@ -113,7 +113,7 @@ impl LlmJudge<'_> {
     /// Whether a planted bias misleads the judge; `None` without a verdict.
     ///
     /// # Errors
-    /// As [`LlmJudge::compare`].
+    /// Same as [`LlmJudge::compare`].
     pub async fn is_misled(&self, case: &Case, probe: &Probe) -> StepResult<(Option<bool>, JudgeCost)> {
         let opinion = self.compare(case, &probe.first, &probe.second).await?;
         let taken = opinion
@@ -173,16 +173,16 @@ fn read<T>(said: std::result::Result<T, &'static str>) -> std::result::Result<T,
     said.map_err(JudgeError::Unreadable)
 }
 
-/// A mark for fences that no answer can know.
+/// Returns a random fence marker that no answer can know.
 ///
 /// # Errors
-/// When the system has no randomness.
+/// Returns an error if the system provides no random numbers.
 pub(super) fn nonce() -> Result<String> {
     Ok(crypto::hex(&crypto::random_number()?.to_be_bytes()[..8]))
 }
 
-/// Upper bound on a judge's input tokens: the longest question, its reference answer, two answers cut to their common
-/// length, in a script with as many tokens per character as the questions, and our own instructions.
+/// Upper bound on a judge's input tokens: the longest question, its reference answer, two answers cut to their
+/// maximum length, in a script with as many tokens per character as the questions, and our own instructions.
 pub(super) fn max_input_tokens(cases: &[Case]) -> u64 {
     let tokens = |case: &Case| {
         let question = estimate_tokens(&case.prompt);
@@ -199,7 +199,8 @@ pub(super) fn max_input_tokens(cases: &[Case]) -> u64 {
     cases.iter().map(tokens).max().unwrap_or(INSTRUCTION_TOKENS)
 }
 
-/// Upper bound on the cost of judging one answer, given the input tokens; `None` when the judge's price is unknown.
+/// Upper bound on the cost of judging one answer with this many input tokens; `None` if the judge's price is
+/// unknown.
 pub(super) fn max_cost(judge: &JudgeSpec, price: Option<Price>, asked: u64) -> Option<JudgeCost> {
     let usage = crate::domain::chat::Usage {
         input: asked,
@@ -251,7 +252,7 @@ mod tests {
             let bill = most_of(&judge, most);
             assert_eq!(bill.tokens, 2 * (most + u64::from(REPLY)));
         }
-        // A price entered by a person can be absurd.
+        // A price entered by a user can be absurd.
         let absurd = Price {
             input: 1e18,
             output: 1e18,

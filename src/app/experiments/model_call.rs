@@ -1,5 +1,5 @@
-//! A call to a model on behalf of an experiment, besides its evaluations: to judge an answer or to improve a
-//! prompt. Each is an analysis of its own that is priced, stored, and bounded like any other.
+//! Model calls made on behalf of an experiment besides its evaluations: to judge an answer or to improve a prompt.
+//! Each is a separate analysis that is priced, stored, and bounded like any other.
 
 use super::waits::{ExperimentWaits, StepResult};
 use crate::app::Kind;
@@ -13,7 +13,7 @@ use crate::domain::request::{Request, RunContext};
 use crate::domain::user::{Caller, Role};
 use crate::store::{Store, analyses as stored};
 
-/// What calls of one experiment need.
+/// The context for one experiment's model calls.
 pub(super) struct ModelCall<'a> {
     pub store: &'a Store,
     pub analyses: Analyses<'a>,
@@ -21,14 +21,14 @@ pub(super) struct ModelCall<'a> {
     pub experiment: &'a Experiment,
 }
 
-/// The reply, or why there is none, and its cost.
+/// The reply, or the reason why there is none, and its cost.
 pub(super) type ModelReply = (std::result::Result<String, String>, JudgeCost);
 
 impl ModelCall<'_> {
-    /// Asks a model and waits for its reply, at most this number of tokens. Waits while the queue is full.
+    /// Calls a model and waits for its reply of at most this many tokens. Waits while the queue is full.
     ///
     /// # Errors
-    /// [`Interrupt`](super::waits::Interrupt) when the experiment stops, pauses, or fails.
+    /// [`Interrupt`](super::waits::Interrupt) if the experiment stops, pauses, or fails.
     pub async fn ask(&self, model: &str, prompt: String, most_tokens: u32) -> StepResult<ModelReply> {
         let request = Request {
             prompt,

@@ -1,5 +1,5 @@
-//! Scores an answer: by the experiment's rule, or by its judge, with marks or against the current configuration's
-//! answer to the same case. Also probes the judge for biases.
+//! Scores an answer: with the experiment's rule, or with its judge, either by a rubric or against the current
+//! configuration's answer to the same case. Also probes the judge for biases.
 
 use super::llm_judge::{JudgeError, JudgeOpinion, LlmJudge, max_input_tokens, max_cost};
 use super::rules;
@@ -14,17 +14,17 @@ use crate::domain::id::AnalysisId;
 use crate::domain::usage;
 use crate::store::{analyses, experiments};
 
-/// Number of answers used for probes.
+/// Number of answers used as probes.
 const PROBED: usize = 3;
 
-/// A score, or why there is none now and what the attempt cost.
+/// A score, or the reason why there is none yet and the cost of the attempt.
 type ScoreResult = std::result::Result<ScoredTrial, (String, JudgeCost)>;
 
 impl ExperimentRunner<'_> {
     /// Scores an evaluation's answer; a missing answer scores 0.
     ///
     /// # Errors
-    /// [`Interrupt`] when the experiment stops, pauses, or fails.
+    /// [`Interrupt`] if the experiment stops, pauses, or fails.
     pub(super) async fn score(&mut self, cell: Trial, brought: TrialAnswer) -> StepResult<ScoreResult> {
         let Some(text) = &brought.text else {
             return Ok(Ok(plain(brought, 0.0)));
@@ -63,8 +63,8 @@ impl ExperimentRunner<'_> {
         Ok(self.told(brought, opinion, |marks| (marks, None)))
     }
 
-    // Better than the current configuration's answer scores 1, a tie 0.5, worse 0; the current configuration itself
-    // scores 0.5 by definition.
+    // An answer better than the current configuration's scores 1, a tie 0.5, a worse one 0; the current
+    // configuration itself scores 0.5 by definition.
     async fn against_current(
         &mut self,
         cell: Trial,
@@ -130,7 +130,7 @@ impl ExperimentRunner<'_> {
                 })
             }
             Err(JudgeError::Failed(why)) => Err((format!("the judge: {why}"), opinion.bill)),
-            // No measurement: the report leaves it out, and the race continues with half of the maximum.
+            // No measurement: the report omits it, and the race continues with half of the maximum.
             Err(JudgeError::Unreadable(why)) => {
                 self.experiment.judging.unreadable += 1;
                 outcome.score = 0.5;
@@ -143,7 +143,7 @@ impl ExperimentRunner<'_> {
         }
     }
 
-    // The current configuration's answer to a case; requested now if the race no longer asks for it.
+    // Returns the current configuration's answer to a case, requesting it now if the race no longer asks for it.
     async fn reference(&mut self, case: usize) -> StepResult<(Option<String>, JudgeCost)> {
         let cell = Trial {
             arm: self.experiment.design.current,
@@ -198,7 +198,7 @@ impl ExperimentRunner<'_> {
     /// Probes the judge with biases planted in the current configuration's answers, as far as the budget allows.
     ///
     /// # Errors
-    /// [`Interrupt`] when the experiment stops, pauses, or fails.
+    /// [`Interrupt`] if the experiment stops, pauses, or fails.
     pub(super) async fn probe(&mut self) -> StepResult<()> {
         let Some(judge) = self.experiment.spec.evaluator.judge().cloned() else {
             return Ok(());
@@ -227,7 +227,7 @@ impl ExperimentRunner<'_> {
                     return Ok(());
                 }
                 match self.waits.wait_for_slot().await {
-                    // The verdict is known: do not defer it to the next start.
+                    // The verdict is known, so do not defer it to the next start.
                     Err(Interrupt::Left) => return Ok(()),
                     other => other?,
                 }
@@ -264,7 +264,7 @@ impl ExperimentRunner<'_> {
         Ok(written.await?)
     }
 
-    // Whether the budget has room for this in addition to everything spent.
+    // Whether the budget has room for this on top of everything already spent.
     fn affords(&self, bill: Option<JudgeCost>) -> bool {
         let budget = &self.experiment.spec.budget;
         let spent = self.race.spent();

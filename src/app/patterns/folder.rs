@@ -1,5 +1,5 @@
-//! Parses pattern files: detects the format and locates problems by line. An invalid file is reported and
-//! skipped; it never prevents a start.
+//! Parses pattern files: detects the format and locates problems by line. An invalid file is reported and skipped,
+//! and never prevents startup.
 
 use std::fmt;
 use std::fs;
@@ -19,9 +19,9 @@ pub const MAX_BYTES: usize = 256 << 10;
 /// A problem in a pattern's text, with its location.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PatternProblem {
-    /// Line number from 1, if known.
+    /// One-based line number, if known.
     pub line: Option<usize>,
-    /// Path of the field, such as `stages.1.prompt`; empty when it concerns the whole text or the text
+    /// Path of the field, such as `stages.1.prompt`; empty if the problem concerns the whole text or the text
     /// cannot be parsed.
     pub location: String,
     /// The problem, in lowercase.
@@ -53,7 +53,7 @@ impl From<PatternError> for PatternProblem {
 /// A pattern, with warnings about it.
 pub type Read = (Pattern, Vec<PatternProblem>);
 
-/// Parses a text: JSON if it begins with a brace, otherwise TOML.
+/// Parses a pattern: JSON if the text begins with a brace, otherwise TOML.
 ///
 /// # Errors
 /// The problems that make the text invalid.
@@ -80,7 +80,7 @@ pub fn parse(text: &str) -> Result<Read, Vec<PatternProblem>> {
             toml_text::read(text).map_err(|fault| unreadable(fault.line, fault.message))?;
         (document.value, document.lines)
     };
-    // A missing field has no line; the table that lacks it has one.
+    // A missing field has no line, but the table that lacks it does.
     let line = |place: &str| {
         let mut place = place;
         loop {
@@ -123,7 +123,7 @@ pub fn read(path: &Path) -> Result<Read, Vec<PatternProblem>> {
     parse(&text)
 }
 
-/// All patterns of a folder ordered by file name, and a sentence for each problem. A missing folder is a
+/// Loads all patterns of a folder, ordered by file name, and a sentence for each problem. A missing folder is a
 /// problem only if it was configured.
 pub(super) fn load(folder: &Path, named: bool) -> (Vec<Pattern>, Vec<String>) {
     let mut faults = Vec::new();

@@ -1,4 +1,4 @@
-//! Rules that every embedded pattern follows, and tests of a folder of custom patterns.
+//! Rules that every built-in pattern follows, and tests of a folder with custom patterns.
 
 use std::collections::BTreeSet;
 
@@ -39,7 +39,7 @@ fn every_embedded_pattern_follows_the_rules() {
                 prompt.starts_with("{sources}"),
                 "{about}: sources come first"
             );
-            // It sends only what the user wrote, without any text of Quire's.
+            // It sends only what the user wrote, without any text from Quire.
             if id == "plain" {
                 continue;
             }
@@ -73,7 +73,7 @@ fn every_embedded_pattern_follows_the_rules() {
 fn reviews_are_structured_and_revisions_name_them() {
     let mut seen = 0;
     for pattern in embedded() {
-        // These two edit and compare whole texts: no member criticizes another.
+        // These two edit and compare whole texts, so no member criticizes another.
         if ["gut", "confidence"].contains(&pattern.id.as_str())
             || pattern.arrangement != Arrangement::Staged
         {

@@ -1,4 +1,4 @@
-//! Options that a question lists, which of them an answer chooses, and yes or no.
+//! Reads the options that a question lists, which of them an answer chooses, and yes-or-no answers.
 
 use super::markup::strip_markup;
 
@@ -8,8 +8,8 @@ const YES: &[&str] = &[
 ];
 const NO: &[&str] = &["no", "false", "incorrect", "nein", "falsch", "non", "faux"];
 
-/// Words that may follow "yes" or "no" as the start of a reason. After other words it may be a name: "No. 5",
-/// "True North", "Yes, Minister".
+/// Words after "yes" or "no" that begin a reason. Before any other word, "yes" or "no" may be part of a name: "No.
+/// 5", "True North", "Yes, Minister".
 const REASONS: &[&str] = &[
     "it",
     "it's",
@@ -43,17 +43,17 @@ const REASONS: &[&str] = &[
 /// Words after a label that name a second option.
 const JOINERS: &[&str] = &["and", "or", "und", "oder", "&", "+"];
 
-/// An option of a question: its label in upper case and its text in lower case.
+/// An option of a question: its label in uppercase and its text in lowercase.
 pub type LetteredOption = (char, String);
 
 /// What an answer says about a question's options.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OptionChoice {
-    /// It chooses the option with this label.
+    /// The answer chooses the option with this label.
     Label(char),
-    /// It gives the label of one option and the text of another.
+    /// The answer gives the label of one option and the text of another.
     Contradiction,
-    /// It names none of them, or several.
+    /// The answer names no option, or several.
     Other,
 }
 
@@ -145,7 +145,7 @@ pub fn yes_or_no(said: &str) -> Option<bool> {
     (rest.is_empty() || reason.is_some_and(|word| REASONS.contains(&word))).then_some(answer)
 }
 
-// "(b) black coffee": the label, the mark after it, and the rest.
+// Splits "(b) black coffee" into the label, the character after it, and the rest.
 fn labeled(text: &str) -> Option<(char, char, &str)> {
     let inner = text.strip_prefix('(').unwrap_or(text);
     let mut characters = inner.chars();
@@ -156,7 +156,7 @@ fn labeled(text: &str) -> Option<(char, char, &str)> {
         return None;
     }
     let rest = rest.get(mark.len_utf8()..).unwrap_or_default();
-    // 2.5 and 1,000 are numbers.
+    // "2.5" and "1,000" are numbers, not labels.
     let is_number = label.is_ascii_digit() && rest.starts_with(|c: char| c.is_ascii_digit());
     let is_mark = matches!(mark, ')' | '.' | ':' | ',' | ';' | '-' | '–' | '—' | ' ');
     let mark = match rest.trim_start().chars().next() {

@@ -1,11 +1,10 @@
-//! Finds what an answer states in closing: "Answer: X", "#### X", `\boxed{X}`, "The answer is X", or its only
-//! line.
+//! Finds an answer's closing statement: "Answer: X", "#### X", `\boxed{X}`, "The answer is X", or its only line.
 
 use super::markup;
 
-/// Maximum length in characters of a stated answer.
+/// Maximum length of a closing statement, in characters.
 const MAX_STATEMENT_CHARS: usize = 80;
-/// Most words of an only line that is a statement without being marked as one.
+/// Maximum number of words of an answer's only line for the line to count as a statement without a marker.
 const FEW_WORDS: usize = 4;
 
 const MARKS: &[&str] = &[
@@ -17,16 +16,16 @@ const MARKS: &[&str] = &[
     "antwort",
 ];
 
-/// What an answer states.
+/// The closing statement of an answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClosingStatement {
-    /// The text after the mark, or the only line.
+    /// The text after the marker, or the only line.
     pub text: String,
-    /// Whether only a value counts: the line is not marked and longer than a few words.
+    /// Whether the text counts only if it is a value: the line has no marker and more than a few words.
     pub is_prose: bool,
 }
 
-/// Returns what an answer states in closing; none when it is not clear.
+/// Returns an answer's closing statement; none when it is not clear.
 pub fn of(answer: &str) -> Option<ClosingStatement> {
     let lines: Vec<&str> = answer
         .lines()
@@ -52,7 +51,7 @@ pub fn of(answer: &str) -> Option<ClosingStatement> {
     }
 }
 
-// "**Answer:** X", or X on the next line.
+// Returns the X of "**Answer:** X", on the same line or the next.
 fn marked(lines: &[&str], at: usize) -> Option<String> {
     let rest = after_mark(lines[at])?;
     let rest = rest.trim_start_matches(['*', '_', ' ']);
@@ -63,7 +62,7 @@ fn marked(lines: &[&str], at: usize) -> Option<String> {
         _ => rest,
     };
     let is_short = stated.chars().count() <= MAX_STATEMENT_CHARS && !stated.trim().is_empty();
-    // The closing asterisk of "*Answer: B*" is not part of it.
+    // The closing asterisk of "*Answer: B*" is not part of the answer.
     let is_open = lines[at].starts_with('*') && !is_empty;
     let stated = match stated.strip_suffix('*').filter(|_| is_open) {
         Some(inner) if !inner.ends_with('*') => inner,
@@ -81,19 +80,19 @@ fn after_mark(line: &str) -> Option<&str> {
     plain.get(mark.len()..)
 }
 
-// "Answer:" with nothing after it.
+// Whether the line is "Answer:" with nothing after it.
 fn is_marker_only(line: &str) -> bool {
     after_mark(line).is_some_and(|rest| !rest.contains(char::is_alphanumeric))
 }
 
-// "#### X", as in GSM8K.
+// Returns the X of "#### X", as in GSM8K.
 fn after_hashes(line: &str) -> Option<String> {
     let rest = line.strip_prefix("####")?;
     let is_one = !rest.starts_with('#') && !rest.trim().is_empty();
     (is_one && rest.chars().count() <= MAX_STATEMENT_CHARS).then(|| rest.trim().to_owned())
 }
 
-// "So the answer is X."
+// Returns the X of "So the answer is X."
 fn sentence(line: &str) -> Option<String> {
     let lower = line.to_ascii_lowercase();
     let (at, mark) = ["answer is ", "antwort ist ", "answer is: "]

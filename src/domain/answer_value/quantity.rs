@@ -1,4 +1,4 @@
-//! A number with its sign, scale, unit, or currency, and sums of such ("3 h 20 min").
+//! A number with its sign, scale, and unit or currency, and sums of several ("3 h 20 min").
 
 use std::fmt;
 
@@ -7,14 +7,14 @@ use super::ratio::Ratio;
 use super::units::ValueUnit;
 use super::words;
 
-/// Letters directly after a number that multiply it, as in "1.2k" and "3M".
+/// Letters that multiply the number directly before them, as in "1.2k" and "3M".
 const ATTACHED: &[(&str, i64)] = &[
     ("k", 1_000),
     ("K", 1_000),
     ("M", 1_000_000),
     ("B", 1_000_000_000),
 ];
-/// The same in amounts of money, where they may also follow a space: "$5 m".
+/// Letters that multiply an amount of money, where they may also follow a space: "$5 m".
 const OF_MONEY: &[(&str, i64)] = &[
     ("mm", 1_000_000),
     ("m", 1_000_000),
@@ -22,7 +22,7 @@ const OF_MONEY: &[(&str, i64)] = &[
     ("t", 1_000_000_000_000),
     ("T", 1_000_000_000_000),
 ];
-/// Words that mark a number as rounded. The vote is the same as for the bare number.
+/// Words that mark a number as rounded. The value is the same as that of the bare number.
 const APPROXIMATIONS: &[&str] = &[
     "approximately ",
     "approx. ",
@@ -36,19 +36,19 @@ const APPROXIMATIONS: &[&str] = &[
     "rund ",
 ];
 const PERCENT: &[&str] = &["%", "percent", "per cent", "prozent", "pct"];
-/// Most parts of a sum: days, hours, minutes, seconds.
+/// Maximum number of parts of a sum: days, hours, minutes, and seconds.
 const MAX_PARTS: usize = 4;
 
 /// An amount in a base unit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Quantity {
-    /// Number of base units; a percentage as a part of 1.
+    /// Number of base units; a percentage is a fraction of 1.
     pub amount: Ratio,
     /// The unit.
     pub unit: ValueUnit,
     /// The number as written, before conversion ("3" of "3 hours"); none for a sum.
     pub written: Option<Ratio>,
-    /// The words or sign of the unit as written.
+    /// The unit's words or symbol as written.
     pub label: String,
     /// Whether it was written as a percentage.
     pub is_percent: bool,
@@ -57,7 +57,7 @@ pub struct Quantity {
 }
 
 impl Quantity {
-    /// Reads a quantity, which must be all of the text.
+    /// Reads a quantity; the whole text must match.
     pub fn read(text: &str, separators: Separators) -> Option<Self> {
         let text = without_about(text.trim());
         if let Some(inner) = accounting_negative(text) {
@@ -78,7 +78,8 @@ impl Quantity {
         None
     }
 
-    // One number with its unit, and what follows. Only a measured quantity may be followed by a smaller one.
+    // Reads one number with its unit, and returns it with the rest of the text. Only a measured quantity may be
+    // followed by a smaller one.
     fn part(text: &str, separators: Separators) -> Option<(Self, &str)> {
         let (is_negative, text) = sign(text);
         let (currency, text) = currency_before(text);
@@ -150,7 +151,7 @@ impl Quantity {
     }
 }
 
-/// The amount and the base unit.
+/// Formats the amount and the base unit.
 impl fmt::Display for Quantity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.unit.is_none() {
@@ -160,7 +161,7 @@ impl fmt::Display for Quantity {
     }
 }
 
-// "$5" of "($5)", which is -$5 in accounts.
+// Returns the "$5" of "($5)", which means -$5 in accounting.
 fn accounting_negative(text: &str) -> Option<&str> {
     let inner = text.strip_prefix('(')?.strip_suffix(')')?.trim();
     let starts = inner.starts_with(|c: char| "$€£¥₹".contains(c));
@@ -218,7 +219,7 @@ fn scale(rest: &str, is_money: bool) -> (Ratio, &str) {
     found.unwrap_or((Ratio::whole(1), rest))
 }
 
-// The unit's words, up to the next number of a sum.
+// Splits off the unit's words, up to the next number of a sum.
 fn label(rest: &str) -> (&str, &str) {
     let starts = rest.match_indices(char::is_whitespace);
     for (at, space) in starts {
@@ -260,6 +261,6 @@ fn unit(currency: Option<ValueUnit>, label: &str) -> Option<ValueUnit> {
     {
         return currency.per(&ValueUnit::read(below)?);
     }
-    // "$5 USD" says it twice; anything else, such as "$5 off", is not an amount.
+    // "$5 USD" gives the currency twice; anything else, such as "$5 off", is not an amount.
     ValueUnit::currency(label).filter(|after| *after == currency)
 }

@@ -1,15 +1,16 @@
-//! Numbers in a text, and the one that it states: not one that it denies, bounds, or gives as one of several.
+//! Finds the numbers in a text, and the one that it states: not a number that it denies, uses as a bound, or lists
+//! as one of several.
 
 use super::numeral::{self, Separators};
 
-/// Words that deny the number behind them: "not 6", "never equal to 6", "neither 5 nor 6".
+/// Words that deny the number after them: "not 6", "never equal to 6", "neither 5 nor 6".
 const DENIALS: &[&str] = &[
     "not", "never", "neither", "nor", "without", "except", "nicht", "kein", "keine", "weder",
     "noch", "pas", "ni",
 ];
-/// Words before "than" or "of" that deny the number behind them: "rather than 6", "instead of 6".
+/// Words before "than" or "of" that deny the number after them: "rather than 6", "instead of 6".
 const REPLACED: &[&str] = &["rather", "other", "instead"];
-/// Words behind a number, after its verb, that deny it: "5 is wrong".
+/// Words that deny the number before them and its verb: "5 is wrong".
 const REFUTED: &[&str] = &[
     "wrong",
     "incorrect",
@@ -21,13 +22,13 @@ const REFUTED: &[&str] = &[
     "nicht",
     "faux",
 ];
-/// Words that end what a denial before them refers to: "not 6 but 5".
+/// Words that end the scope of a denial before them: "not 6 but 5".
 const DENIAL_SCOPE_ENDS: &[&str] = &["but", "sondern", "mais", "is", "ist", "=", "so"];
-/// What joins two numbers so that neither of them is stated: "5 or 6", "4-5", "4, 5".
+/// Connectors of two numbers that are alternatives, so that neither is stated: "5 or 6", "4-5", "4, 5".
 const ALTERNATIVES: &[&str] = &[
     "or", "oder", "ou", "and", "und", "et", "to", "bis", "through", "-", "–", "—", ",", "/",
 ];
-/// Verbs before "to" that lead to a result instead of a range: "3 and 2 add up to 5".
+/// Verbs before "to" that introduce a result instead of a range: "3 and 2 add up to 5".
 const RESULTS: &[&str] = &[
     "equal",
     "equals",
@@ -46,7 +47,7 @@ const RESULTS: &[&str] = &[
     "reduces",
     "evaluates",
 ];
-/// Words that bound the number behind them, alone or before "than", "to", or "of".
+/// Words that make the number after them a bound, alone or before "than", "to", or "of".
 const BOUNDS: &[&str] = &[
     "least",
     "most",
@@ -70,19 +71,19 @@ const COMPARATIVES: &[&str] = &[
     "more", "less", "fewer", "greater", "larger", "bigger", "smaller", "higher", "lower", "mehr",
     "weniger", "größer", "kleiner", "plus", "moins",
 ];
-/// Number of words before a number in which a denial is looked for.
+/// Number of words before a number that are searched for a denial.
 const NEAR: usize = 4;
-/// Most words between two numbers that one word joins: a unit and the word.
+/// Maximum number of words between two joined numbers: a unit and the connector.
 const MAX_WORDS_BETWEEN: usize = 3;
 
-/// Returns the numbers in a text in order. A minus counts where it touches the number and nothing before it;
-/// percentages are taken as written. Digits behind a letter are part of a name ("H2O").
+/// Returns the numbers in a text in order. A minus counts if it touches the number and nothing before it;
+/// percentages are taken as written. Digits after a letter are part of a name ("H2O").
 pub fn numbers_in(text: &str) -> Vec<f64> {
     placed(text).into_iter().map(|found| found.number).collect()
 }
 
-/// Returns the last number that a text states. Passes over denied ones ("not 6", "6 is wrong"); none if the last
-/// one left is a bound ("at least 5") or one of several ("5 or 6", "from 4 to 5", "4, 5").
+/// Returns the last number that a text states. Skips denied numbers ("not 6", "6 is wrong"). None if the last
+/// remaining number is a bound ("at least 5") or one of several ("5 or 6", "from 4 to 5", "4, 5").
 pub fn last_stated(text: &str) -> Option<f64> {
     let all = placed(text);
     let between = |at: usize| {
@@ -124,7 +125,7 @@ fn differ(one: f64, other: f64) -> bool {
     (one - other).abs() > f64::EPSILON * one.abs().max(other.abs())
 }
 
-// The words of the clause that ends here, the nearest first.
+// Returns the words of the clause that ends here, nearest first.
 fn nearest(before: &str) -> Vec<String> {
     let clause = before.rsplit(['.', ';', ':', '!', '?', '\n']).next();
     let words = clause.unwrap_or_default().split_whitespace().rev();
@@ -151,7 +152,8 @@ fn is_denied(before: &str) -> bool {
     is_replaced || clause.into_iter().any(|word| is_negation(word))
 }
 
-// "is wrong", "isn't right", "cannot be it". A "not" directly before the next number denies that one.
+// Whether the number before is refuted: "is wrong", "isn't right", "cannot be it". A "not" directly before the
+// next number denies that one instead.
 fn is_refuted(behind: &str, has_next: bool) -> bool {
     let end = behind.find(['.', ',', ';', ':', '!', '?', '\n', '(']);
     let clause = &behind[..end.unwrap_or(behind.len())];
@@ -180,7 +182,7 @@ fn is_refuted(behind: &str, has_next: bool) -> bool {
     false
 }
 
-// Whether the number before these words and the one behind them are two of several.
+// Whether these words join the numbers around them as alternatives.
 fn joins(between: &str) -> bool {
     let words: Vec<String> = between.split_whitespace().map(bare).collect();
     let Some(last) = words.last() else {
@@ -217,7 +219,7 @@ fn is_bound(before: &str) -> bool {
         || is_up_to
 }
 
-// "5 or more", "5+", "5 at most".
+// Whether the words after a number make it a bound: "5 or more", "5+", "5 at most".
 fn is_bound_behind(behind: &str) -> bool {
     if behind.starts_with('+') || behind.trim_start().starts_with('±') {
         return true;
@@ -240,7 +242,7 @@ fn is_bound_behind(behind: &str) -> bool {
 
 struct PlacedNumber {
     number: f64,
-    /// Where it begins, with its minus, and ends, in bytes.
+    /// Start of the number, including its minus, in bytes.
     start: usize,
     end: usize,
 }
@@ -272,7 +274,8 @@ fn placed(text: &str) -> Vec<PlacedNumber> {
     found
 }
 
-// A numeral that is too large to be exact, or not a number at all, and its length in bytes.
+// Skips a numeral that is too large to be exact, or is not a number at all. Returns its value, if it has one, and
+// its length in bytes.
 fn inexact(text: &str) -> (Option<f64>, usize) {
     let is_part =
         |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | ',' | '+' | '-' | '/' | '½');

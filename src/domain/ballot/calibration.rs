@@ -4,42 +4,42 @@ use std::collections::BTreeSet;
 
 use crate::domain::statistics::proportions;
 
-/// Minimum number of readable votes for a decision of the panel; fewer are one member's answer.
+/// Minimum number of readable votes for a decision by the panel; a single vote is one member's answer.
 const MIN_CAST: usize = 2;
 
-/// Minimum number of decided votes for a figure; with fewer, its 95 % interval is wider than 44 points.
+/// Minimum number of decided votes before the rate is shown; with fewer, its 95% interval is wider than 44 points.
 pub const MIN_DECIDED: u32 = 20;
 
-/// When the figure appears, for users.
+/// When the rate is shown, for users.
 pub const RULE: &str = "votes on the cases of your experiments that have an expected answer, scored by a rule; each question counts once, with its newest vote; votes with fewer than two readable answers and votes that ended in a tie are not counted; shown from 20 decided votes on; the interval is Clopper and Pearson's at 95 %";
 
 /// A vote on a case with a known answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CaseVote {
-    /// The question, the same for cases that ask the same.
+    /// The question; equal for cases that ask the same question.
     pub question: String,
-    /// Number of votes that could be read.
+    /// Number of readable votes.
     pub cast: usize,
-    /// Whether it ended in a tie.
+    /// Whether the vote ended in a tie.
     pub is_tie: bool,
     /// Whether the winner was the expected answer.
     pub is_right: bool,
 }
 
-/// Votes on cases with a known answer.
+/// Results of votes on cases with a known answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct VoteCalibration {
     /// Votes in which one choice had the most votes.
     pub decided: u32,
-    /// Those whose winner was the expected answer.
+    /// Decided votes whose winner was the expected answer.
     pub right: u32,
     /// Votes that ended in a tie.
     pub ties: u32,
 }
 
 impl VoteCalibration {
-    /// Counts each question once, with its newest vote that the panel decided: repeats are not independent, and
-    /// one readable answer is a member's, not the panel's.
+    /// Counts each question once, with the newest vote that the panel decided: repeats are not independent, and a
+    /// single readable answer is that member's, not the panel's.
     pub fn of(newest_first: impl IntoIterator<Item = CaseVote>) -> Self {
         let mut calibration = Self::default();
         let mut known = BTreeSet::new();
@@ -66,7 +66,7 @@ impl VoteCalibration {
         proportions::exact(u64::from(self.right), u64::from(self.decided), 0.95)
     }
 
-    /// States the figure; none before there are enough decided votes.
+    /// Describes the rate in a sentence; none until there are enough decided votes.
     pub fn sentence(self) -> Option<String> {
         if self.decided < MIN_DECIDED {
             return None;
@@ -94,7 +94,7 @@ impl VoteCalibration {
 mod tests {
     use super::*;
 
-    /// Nine questions asked three times, and twelve votes of one member, are nine votes.
+    /// Nine questions asked three times plus twelve single-member votes count as nine votes.
     #[test]
     fn repeats_and_single_answers_are_not_counted() {
         let vote = |question: usize, cast: usize, is_right: bool| CaseVote {

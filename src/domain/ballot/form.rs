@@ -1,5 +1,5 @@
-//! The form of a vote's answer: the winner's own words, closed as the question asked, or the JSON object that a
-//! client requested.
+//! The form of a vote's answer: the winner's own words, with the closing line that the question asks for, or the
+//! JSON object that a client requested.
 
 use serde_json::{Map, Number, Value, json};
 
@@ -7,23 +7,24 @@ use super::requested_number::RequestedNumber;
 use crate::domain::answer_value::{AnswerReader, AnswerValue, Ratio};
 use crate::domain::chat::Format;
 
-/// How a question asks answers to close.
+/// How a question asks for answers to end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum ClosingForm {
     /// `#### X`, as in GSM8K.
     Hashes,
     /// `\boxed{X}`.
     Boxed,
-    /// `Answer: X`, or no form: the members are asked for this line anyway.
+    /// `Answer: X`, also when the question asks for no form: the members are told to end with this line in any
+    /// case.
     Line,
-    /// The option or value and nothing else: "Reply with only the letter".
+    /// Only the option or value: "Reply with only the letter".
     Bare,
     /// A JSON object: "Reply as JSON {\"answer\": …}".
     Json,
 }
 
-/// The winner's answer in the form that `wording`, the question and the turns before it, asks for: unchanged where
-/// its words close in that form, else with one more line.
+/// Returns the winner's answer in the form that `wording` (the question and the turns before it) asks for:
+/// unchanged if it already ends in that form, otherwise with a line added.
 pub fn closed(question: &str, wording: &str, text: &str) -> String {
     let text = text.trim_end();
     let (form, last) = (asked(wording), text.lines().next_back().unwrap_or_default());
@@ -63,11 +64,11 @@ pub fn closed(question: &str, wording: &str, text: &str) -> String {
     }
 }
 
-/// Why a format cannot hold the answer of a vote: it must be an object with one required value, or one that is
-/// called "answer".
+/// Checks that a format can hold the answer of a vote: an object with one required property, or with one called
+/// "answer".
 ///
 /// # Errors
-/// With the reason, when there is no such property.
+/// Returns the reason if there is no such property.
 pub fn check(format: &Format) -> Result<(), String> {
     property(format).map(drop).ok_or_else(|| {
         "a vote fills one value: the schema must have a single required property, or one called \"answer\", of \
@@ -76,8 +77,9 @@ pub fn check(format: &Format) -> Result<(), String> {
     })
 }
 
-/// The winner's answer as the requested JSON object; none if its value does not fit the schema, or if it is a
-/// number in a unit that the field does not hold (see `requested_number`). `values` are those of its voters.
+/// Returns the winner's answer as the requested JSON object. None if its value does not fit the schema, or is a
+/// number in a unit that the field does not hold (see `requested_number`). `values` are those of the winner's
+/// voters.
 pub fn object(
     question: &str,
     text: &str,
@@ -116,7 +118,7 @@ pub fn object(
     candidates.into_iter().find_map(fitting)
 }
 
-// The property that holds the answer, with its schema.
+// Returns the property that holds the answer, with its schema.
 fn property(format: &Format) -> Option<(String, Value)> {
     if format.any {
         return Some(("answer".to_owned(), json!({})));
@@ -139,7 +141,7 @@ fn property(format: &Format) -> Option<(String, Value)> {
     is_simple.then_some((name, schema))
 }
 
-// A day of a year as JSON Schema's format `date`; none for "3/4/2026", whose order is not known.
+// Returns a full date in JSON Schema's `date` format; none for "3/4/2026", whose order is unknown.
 fn whole_date(value: &AnswerValue) -> Option<String> {
     let AnswerValue::Date(date) = value else {
         return None;
@@ -148,7 +150,7 @@ fn whole_date(value: &AnswerValue) -> Option<String> {
     is_whole.then(|| date.clone())
 }
 
-// The permitted word that equals the answer but for its case.
+// Returns the enum value that equals the answer, ignoring case.
 fn enumerated(schema: &Value, said: &str) -> Option<Value> {
     let words = schema["enum"].as_array()?;
     let same = |word: &&Value| {
@@ -158,7 +160,7 @@ fn enumerated(schema: &Value, said: &str) -> Option<Value> {
     words.iter().find(same).cloned()
 }
 
-// The number as written, without currency or unit: where the unit is one of money or the question names it.
+// Returns the number as written, without currency or unit, if the unit is a currency or the question names it.
 fn plain_number(value: Option<&AnswerValue>) -> Option<Ratio> {
     let AnswerValue::Number(number) = value? else {
         return None;
@@ -190,9 +192,9 @@ fn asked(wording: &str) -> ClosingForm {
     }
 }
 
-/// Verbs that demand a form of the answer, and what follows them.
+/// Verbs that ask for a form of the answer.
 const DEMANDS: &[&str] = &["reply", "respond", "answer", "output", "return", "give"];
-/// Number of words before a verb in which a denial of it is looked for.
+/// Number of words before a verb that are searched for a negation.
 const NEAR: usize = 3;
 const ALONE: &[&str] = &[
     " with only",
@@ -221,7 +223,8 @@ const AS_JSON: &[&str] = &[
     " json",
 ];
 
-// Whether one of the verbs is followed by one of these phrases. ASCII case only, so that offsets stay the same.
+// Whether one of the verbs is followed by one of these phrases. Ignores only ASCII case, so that offsets stay the
+// same.
 fn demands(wording: &str, phrases: &[&str]) -> bool {
     let lower = wording.to_ascii_lowercase();
     let is_condition = |rest: &str| {
@@ -239,7 +242,7 @@ fn demands(wording: &str, phrases: &[&str]) -> bool {
     })
 }
 
-// Whether the words before a verb deny it: "Do not", "Never", "Please don't just".
+// Whether the words before a verb negate it: "Do not", "Never", "Please don't just".
 fn is_denied(before: &str) -> bool {
     let sentence = before.rsplit(['.', '!', '?', ';', ',', ':', '\n']).next();
     let words = sentence.unwrap_or_default().split_whitespace().rev();
@@ -250,7 +253,7 @@ fn is_denied(before: &str) -> bool {
     })
 }
 
-// The only key of the object that the wording shows, else "answer".
+// Returns the only key of the JSON object in the wording, or "answer".
 fn key_in(wording: &str) -> String {
     let shown = wording.find('{').and_then(|at| {
         let key = wording[at + 1..].trim_start().strip_prefix('"')?;

@@ -1,9 +1,11 @@
-//! Which number a requested field holds: its name and description may state a unit, a currency, cents, a scale
-//! (millions), or percent. A number is given in what they state; one that does not convert exactly is not given.
+//! Determines which number a requested field holds: its name and description may mention a unit, a currency,
+//! cents, a scale (millions), or percent. The number is converted accordingly; if the conversion is not exact, no
+//! number is returned.
 //!
-//! - Without a unit, a number is given as it is; in a field of percent, a proper fraction is multiplied by 100.
-//! - With a unit, the field must state that unit or one that it converts to, or else the question must name it.
-//! - Money is given in units of its currency where the field states no unit; in cents where it says so.
+//! - A number without a unit is returned unchanged; in a percent field, a proper fraction is multiplied by 100.
+//! - For a number with a unit, the field must mention that unit or one that it converts to, or the question must
+//!   name it.
+//! - Money is in units of its currency if the field mentions no unit, and in cents if the field says so.
 
 use serde_json::Value;
 
@@ -11,10 +13,10 @@ use crate::domain::answer_value::{
     AnswerReader, AnswerValue, NumberValue, Quantity, Ratio, ValueUnit,
 };
 
-/// Most words of a description that are read.
+/// Maximum number of words of a description that are read.
 const MAX_WORDS: usize = 200;
 
-/// Words for parts of 1, and how many of them make 1.
+/// Words for fractions of 1, and how many of them make 1.
 const PARTS: &[(&str, i64)] = &[
     ("percent", 100),
     ("percentage", 100),
@@ -24,9 +26,9 @@ const PARTS: &[(&str, i64)] = &[
     ("permille", 1_000),
     ("bps", 10_000),
 ];
-/// Words for a part of 1 as a number from 0 to 1.
+/// Words for a number from 0 to 1.
 const SHARES: &[&str] = &["share", "fraction", "probability", "proportion", "decimal"];
-/// Words for what a number counts.
+/// Words for the scale in which a number counts.
 const SCALES: &[(&str, i64)] = &[
     ("thousand", 1_000),
     ("thousands", 1_000),
@@ -37,21 +39,21 @@ const SCALES: &[(&str, i64)] = &[
     ("billions", 1_000_000_000),
     ("bn", 1_000_000_000),
 ];
-/// Words for a hundredth of a currency's unit, and the currencies that have them.
+/// Words for a hundredth of a currency unit, and the currencies that have it.
 const HUNDREDTHS: &[(&str, &[&str])] = &[
     ("cent", &["usd", "eur", "aud", "cad"]),
     ("cents", &["usd", "eur", "aud", "cad"]),
     ("pence", &["gbp"]),
 ];
-/// Words that are also units. In a name, they do not rule out a number in another unit.
+/// Words that are also units. In a name, they do not exclude a number in another unit.
 const AMBIGUOUS: &[&str] = &["min", "second", "minute", "degree", "grade", "mark"];
 
-/// What a schema's property says about the number that it holds.
+/// What a schema property says about its number.
 #[derive(Debug, Default)]
 pub struct RequestedNumber {
-    /// Units that are mentioned.
+    /// Units mentioned.
     units: Vec<ValueUnit>,
-    /// Whether only these units fit: one is in the name, or follows "in" in the description.
+    /// Whether only these units fit: one is in the name or follows "in" in the description.
     is_fixed: bool,
     parts: Option<Ratio>,
     is_share: bool,
@@ -61,7 +63,7 @@ pub struct RequestedNumber {
 }
 
 impl RequestedNumber {
-    /// Reads a property's name ("distanceKm", "price_cents"), and its title and description for what the name
+    /// Reads a property's name ("distanceKm", "price_cents"), then its title and description for what the name
     /// leaves open.
     pub fn of(name: &str, schema: &Value) -> Self {
         let name = Self::named(&words_of_name(name));
@@ -81,7 +83,8 @@ impl RequestedNumber {
         }
     }
 
-    /// The number to give for the winner of a vote whose voters stated `values`; none if it would be wrong.
+    /// Returns the number to write for the winning choice, whose voters stated `values`; none if it would be
+    /// wrong.
     pub fn number(
         &self,
         question: &AnswerReader,
@@ -122,7 +125,7 @@ impl RequestedNumber {
         }
         match self.scale {
             Some(scale) if quantity.is_scaled => quantity.amount.checked_div(scale),
-            // "5,000,000" in a field of millions: five of them, or five million millions?
+            // "5,000,000" in a field of millions: 5 million, or 5 million million?
             Some(scale) if quantity.amount.to_f64().abs() >= scale.to_f64() => None,
             _ => Some(quantity.amount),
         }
@@ -151,7 +154,7 @@ impl RequestedNumber {
         }
         match question.named_factor(base) {
             Some(factor) => quantity.amount.checked_div(factor),
-            // Named in several words: "blue apples".
+            // A unit of several words: "blue apples".
             None => quantity
                 .written
                 .filter(|_| number.is_unit_asked && !question.names_base(base)),
@@ -187,7 +190,7 @@ impl RequestedNumber {
         found
     }
 
-    // Only what follows "in" is demanded: "the distance traveled per day, in km".
+    // Only words after "in" are binding: "the distance traveled per day, in km".
     fn described(words: &[String]) -> Self {
         let mut found = Self::default();
         let mut at = 0;
@@ -208,7 +211,7 @@ impl RequestedNumber {
         found
     }
 
-    // Percent, shares, scales, and cents.
+    // Records percent, shares, scales, and cents.
     fn note(&mut self, word: &str) {
         let find = |table: &[(&str, i64)]| {
             let row = table.iter().find(|(known, _)| *known == word)?;
@@ -222,8 +225,8 @@ impl RequestedNumber {
     }
 }
 
-// The unit that the words begin with, and how many words it takes. A single letter is a unit only at the end of a
-// name ("weight_g", "temperature_c") or after "in".
+// Returns the unit at the start of the words, and how many words it takes. A single letter is a unit only at the
+// end of a name ("weight_g", "temperature_c") or after "in".
 fn unit_at(words: &[String], takes_letter: bool) -> (Option<ValueUnit>, usize) {
     let first = words[0].as_str();
     if let [above, per, below, ..] = words
@@ -246,7 +249,7 @@ fn unit_at(words: &[String], takes_letter: bool) -> (Option<ValueUnit>, usize) {
     (unit, 1)
 }
 
-// In lower case, without the underscores and capitals that join words in names.
+// Splits a snake_case or camelCase name into lowercase words.
 fn words_of_name(name: &str) -> Vec<String> {
     let mut spaced = String::new();
     let mut before = ' ';

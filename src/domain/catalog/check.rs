@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::CatalogRow;
 use crate::domain::parameters::{EFFORTS, GLOSSARY};
 
-/// Maximum token count; a higher one is assumed to be a typing error.
+/// Maximum token count; a higher one is assumed to be a typo.
 const MAX_TOKENS: u64 = 1_000_000_000;
 
 /// Deserializes one row. Records an error and returns none when the value is not a valid row.
@@ -31,7 +31,7 @@ pub(super) fn short(name: &str) -> String {
     name.chars().filter(|c| !c.is_control()).take(80).collect()
 }
 
-/// Validates a class: the fields of a model without an id.
+/// Validates a class: the fields of a model without an ID.
 pub(super) fn class(row: &CatalogRow, place: &str, faults: &mut Vec<String>) {
     if !row.id.is_empty() || row.like.is_some() {
         faults.push(format!("{place}: a class cannot have \"id\" or \"like\""));

@@ -28,7 +28,7 @@ pub struct CatalogSheet {
     not_chat: Vec<String>,
     /// Model family by name prefix.
     families: BTreeMap<String, String>,
-    /// Class by provider, for providers with models that all share one class and have `name:tag` names.
+    /// Class by provider, for providers whose models all share one class and have `name:tag` names.
     servers: BTreeMap<String, String>,
     classes: BTreeMap<String, CatalogRow>,
     rows: Vec<CatalogRow>,
@@ -61,7 +61,7 @@ impl CatalogSheet {
         Self::read(BUILT_IN, &BTreeMap::new()).expect("a test reads this file")
     }
 
-    /// Parses a sheet. `known`: classes that rows may use in addition to the sheet's own.
+    /// Parses a sheet. `known` holds the classes that rows may use in addition to the sheet's own.
     fn read(text: &str, known: &BTreeMap<String, CatalogRow>) -> Result<Self, Vec<String>> {
         let no_sheet = |why: &str| vec![format!("not a model sheet: {why}")];
         if !text.trim_start().starts_with('{') {
@@ -183,7 +183,7 @@ impl Catalog {
             .filter_map(move |row| row.id.strip_prefix(provider)?.strip_prefix('/'))
     }
 
-    /// Finds a model by id, bare name, or alias.
+    /// Finds a model by ID, bare name, or alias.
     pub fn named(&self, name: &str) -> Option<Model> {
         let rows = || self.own.rows.iter().chain(&self.built_in.rows);
         let is_bare = |row: &&CatalogRow| {

@@ -1,4 +1,4 @@
-//! Passage boundaries, and that no text is lost.
+//! Tests of passage boundaries, and that no text is lost.
 
 use super::*;
 use proptest::prelude::*;

@@ -121,7 +121,7 @@ fn no_planted_false_citation_is_verified() {
                     [CitationState::Verified],
                     "{quote:?}"
                 );
-                // On the wrong page, with a word missing or changed, or with reversed order.
+                // Citations of the wrong page, with a word missing or changed, or in a different order.
                 let mut less = quote.to_vec();
                 less.remove(2);
                 let mut other = quote.to_vec();

@@ -1,4 +1,5 @@
-//! Reads the replies of the judge and the checker. Every list and text is bounded; what cannot be read is left out.
+//! Parses the replies of the judge and the checker. Every list and text is bounded; unreadable entries are
+//! skipped.
 
 use serde_json::Value;
 
@@ -12,25 +13,25 @@ pub(super) const MAX_CLAIMS: usize = 24;
 const MAX_VERDICTS: usize = 200;
 /// Maximum number of blind spots.
 const MAX_BLIND_SPOTS: usize = 8;
-/// Maximum length in characters of a text in the judge's own words.
+/// Maximum length of a text in the judge's own words, in characters.
 const MAX_TEXT_LENGTH: usize = 400;
 /// Maximum number of stances of a claim.
 const MAX_STANCES: usize = 16;
-/// Letter of no member.
+/// Letter that stands for no member.
 const UNKNOWN_MEMBER: char = '?';
 
-/// What a judge said.
+/// The parsed reply of a judge.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(super) struct JudgeReply {
     pub claims: Vec<JudgedClaim>,
     /// Index of the claim, and the reason.
     pub contradictions: Vec<(usize, String)>,
-    /// Reasons of contradictions that name no claim of the list.
+    /// Reasons for contradictions that name no claim on the list.
     pub unplaced: Vec<String>,
     pub blind_spots: Vec<String>,
 }
 
-/// A claim as the judge gave it.
+/// A claim as reported by the judge.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(super) struct JudgedClaim {
     pub text: String,
@@ -38,7 +39,7 @@ pub(super) struct JudgedClaim {
     pub stances: Vec<JudgedStance>,
 }
 
-/// A stance as the judge gave it; the letter is the one that it was shown.
+/// A stance as reported by the judge; the letter is the one shown to the judge.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct JudgedStance {
     pub letter: char,
@@ -46,7 +47,7 @@ pub(super) struct JudgedStance {
     pub quote: String,
 }
 
-/// A verdict as the checker gave it.
+/// A verdict as reported by the checker.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct JudgedVerdict {
     /// Number of the sentence, from 1.
@@ -60,7 +61,7 @@ pub(super) struct JudgedVerdict {
 /// Reads a comparison of the answers.
 ///
 /// # Errors
-/// When there is no list of claims in it, with the reason for people.
+/// Returns the reason, for users, if the reply has no list of claims.
 pub(super) fn claims(reply: &str) -> Result<JudgeReply, String> {
     let value = object(reply)?;
     let Value::Array(claims) = &value["claims"] else {
@@ -74,7 +75,7 @@ pub(super) fn claims(reply: &str) -> Result<JudgeReply, String> {
             .filter_map(stance)
             .collect(),
     };
-    // Indices of the contradictions count every claim, an empty one too.
+    // The contradictions' indices count every claim, including empty ones.
     let claims: Vec<JudgedClaim> = claims.iter().take(MAX_CLAIMS).map(read).collect();
     let (mut contradictions, mut unplaced) = (Vec::new(), Vec::new());
     for one in list(&value["contradictions"], MAX_CLAIMS) {
@@ -99,7 +100,7 @@ pub(super) fn claims(reply: &str) -> Result<JudgeReply, String> {
 /// Reads the verdicts on sentences and passages.
 ///
 /// # Errors
-/// When there is no list of verdicts in it, with the reason for people.
+/// Returns the reason, for users, if the reply has no list of verdicts.
 pub(super) fn verdicts(reply: &str) -> Result<Vec<JudgedVerdict>, String> {
     let value = object(reply)?;
     let Value::Array(verdicts) = &value["verdicts"] else {
@@ -136,7 +137,7 @@ fn stance(value: &Value) -> Option<JudgedStance> {
         "denies" | "deny" | "denied" | "contradicts" | "disputes" | "disagrees" => Stance::Denies,
         _ => Stance::Silent,
     };
-    // A denial counts against agreement even if it names nobody.
+    // A denial counts against agreement even if it names no member.
     let unnamed = (stance == Stance::Denies).then_some(UNKNOWN_MEMBER);
     let letter = member(&value["member"]).or(unnamed)?;
     Some(JudgedStance {
@@ -146,7 +147,7 @@ fn stance(value: &Value) -> Option<JudgedStance> {
     })
 }
 
-// "A", "text A", "Member A:".
+// Parses a member's letter: "A", "text A", "Member A:".
 fn member(name: &Value) -> Option<char> {
     let name = name.as_str()?.trim_matches(|c: char| !c.is_alphanumeric());
     let mut letters = name.rsplit(' ').next()?.chars();
@@ -159,7 +160,7 @@ fn list(value: &Value, most: usize) -> &[Value] {
     &list[..list.len().min(most)]
 }
 
-// One line without control characters.
+// Returns the text as one line without control characters.
 fn text(value: &Value, longest: usize) -> String {
     let text = value.as_str().unwrap_or_default();
     let words = text.split(|c: char| c.is_whitespace() || c.is_control());

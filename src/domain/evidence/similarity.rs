@@ -1,11 +1,11 @@
-//! Similarity of wording: a figure about words, never about meaning. It is shown under exactly that name.
+//! Similarity of wording: a measure of words, never of meaning. It is shown under exactly that name.
 
 use std::collections::BTreeSet;
 
 use crate::domain::citation::ComparableText;
 
-/// How alike the wording of texts is, 0 to 1: the Dice coefficient of their distinct words, averaged over all pairs of
-/// texts. None with fewer than two texts that have words.
+/// Returns the similarity of the texts' wording, 0 to 1: the Dice coefficient of their distinct words, averaged
+/// over all pairs of texts. None with fewer than two texts that have words.
 pub fn similarity(texts: &[&str]) -> Option<f64> {
     let bags: Vec<BTreeSet<String>> = texts
         .iter()

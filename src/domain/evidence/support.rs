@@ -11,16 +11,16 @@ use crate::domain::citation::{self, CitationMark, ComparableText, marks};
 const MAX_PASSAGES: usize = 8;
 /// Minimum number of words of a quotation in a sentence.
 const MIN_WORDS: usize = 3;
-/// Why a sentence that a passage contradicts is not supported.
+/// Reason for a sentence that a passage contradicts.
 const CONTRADICTED: &str = "the passage says otherwise";
-/// The same, if the words that show it were not found.
+/// Reason for a reported contradiction whose quoted words were not found.
 const UNFOUND: &str =
     "a model says that a passage contradicts it, but the words that it quotes were not found there";
 /// Opening and closing quotation marks.
 const QUOTATION_MARKS: [(char, char); 5] =
     [('“', '”'), ('"', '"'), ('„', '“'), ('«', '»'), ('「', '」')];
 
-/// The sentences of an answer with what needs no model: their citations and quotations.
+/// Returns the sentences of an answer with the data that needs no model: their citations and quotations.
 pub(super) fn of(plan: &Plan, answer: &str) -> Vec<SentenceSupport> {
     let sentence = |text: String| {
         let cites = cited_passages(plan, &text);
@@ -42,7 +42,7 @@ pub(super) fn of(plan: &Plan, answer: &str) -> Vec<SentenceSupport> {
         .collect()
 }
 
-/// The numbers of the given passages that a sentence cites.
+/// Returns the numbers of the given passages that a sentence cites.
 pub(super) fn cited_passages(plan: &Plan, sentence: &str) -> Vec<u32> {
     let mut numbers = Vec::new();
     for mark in citation::cites(sentence)
@@ -78,7 +78,7 @@ fn covers(mark: CitationMark, own: CitationMark) -> bool {
     }
 }
 
-/// The text of a given passage.
+/// Returns the text of a given passage.
 pub(super) fn passage(plan: &Plan, number: u32) -> Option<&str> {
     let source = plan.all_sources().find(|source| source.number == number)?;
     Some(&source.text)
@@ -115,7 +115,7 @@ fn quotations(sentence: &str) -> Vec<&str> {
     found
 }
 
-/// Takes in the checker's verdicts, lowered by the rules. A contradicting verdict takes precedence over an
+/// Applies the checker's verdicts, lowered by the rules. A contradicting verdict takes precedence over an
 /// entailing one, even if its words were not found: a sentence counts as supported only if nothing contradicts it.
 pub(super) fn apply(plan: &Plan, verdicts: &[JudgedVerdict], sentences: &mut [SentenceSupport]) {
     let mut weights = vec![VerdictWeight::Nothing; sentences.len()];
@@ -142,7 +142,7 @@ pub(super) fn apply(plan: &Plan, verdicts: &[JudgedVerdict], sentences: &mut [Se
     }
 }
 
-/// How much a verdict counts beside others on the same sentence.
+/// The weight of a verdict relative to others on the same sentence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum VerdictWeight {
     Nothing,

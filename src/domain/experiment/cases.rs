@@ -1,5 +1,5 @@
-//! Imports cases from common formats: tables with a header, lists of JSON objects, and evaluation sets in the
-//! format of OpenAI's tools. Recognizes common column names. An invalid row is an error with its line number.
+//! Imports cases from common formats: tables with a header, lists of JSON objects, and evaluation sets in OpenAI's
+//! format. Recognizes common column names. An invalid row is an error with its line number.
 
 use serde_json::{Map, Value};
 
@@ -25,7 +25,7 @@ const DOCUMENTS: &[&str] = &["documents", "document_ids"];
 pub struct CasesError {
     /// Line number, from 1; none for the file as a whole.
     pub line: Option<usize>,
-    /// What is wrong.
+    /// Description of the error.
     pub why: String,
 }
 
@@ -148,7 +148,7 @@ pub fn from_json(text: &str) -> Result<ParsedCases, CasesError> {
     finished(read)
 }
 
-// Whether the text is one object over several lines, not one object per line.
+// Whether the text is one object spread over several lines rather than one object per line.
 fn is_one(text: &str) -> bool {
     text.starts_with('{')
         && text

@@ -23,13 +23,12 @@ const MAX_WORDS: usize = 2_000;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "kind", deny_unknown_fields)]
 pub enum Evaluator {
-    /// The answer equals the expected one, ignoring case, whitespace, and final punctuation; numbers, amounts,
-    /// dates, choices, yes and no also in another spelling of the same value.
+    /// The answer equals the expected one, ignoring case, whitespace, and final punctuation. Numbers, amounts,
+    /// dates, choices, and yes or no also match in a different spelling of the same value.
     Exact,
     /// The answer contains the expected text, as whole words and whole numbers.
     Contains,
-    /// The number that the answer states in closing, or else its last one, equals the expected one within either
-    /// tolerance.
+    /// The answer's closing number, or else its last number, equals the expected one within either tolerance.
     Number {
         /// Absolute tolerance.
         #[serde(default)]
@@ -48,7 +47,7 @@ pub enum Evaluator {
     Schema {
         /// The JSON schema.
         schema: Value,
-        /// The same in the form that validates.
+        /// The schema in compiled form.
         #[serde(skip)]
         compiled: Compiled,
     },
@@ -59,7 +58,7 @@ pub enum Evaluator {
 }
 
 impl Evaluator {
-    /// Whether checking and scoring may take too long for a runtime thread.
+    /// Whether validating and scoring may take too long for an async runtime thread.
     pub fn is_large(&self) -> bool {
         match self {
             Self::Schema { schema, .. } => schema::is_large(schema),
@@ -154,18 +153,18 @@ fn compile(pattern: &str) -> Result<Regex, String> {
     built.map_err(|fault| format!("invalid regular expression: {fault}"))
 }
 
-/// Normalizes to lower case and single spaces.
+/// Normalizes to lowercase and single spaces.
 fn lower(text: &str) -> String {
     let words: Vec<&str> = text.split_whitespace().collect();
     words.join(" ").to_lowercase()
 }
 
-/// Normalizes to lower case, single spaces, and no final punctuation.
+/// Normalizes to lowercase, single spaces, and no final punctuation.
 fn plain(text: &str) -> String {
     lower(text).trim_end_matches(['.', '!']).to_owned()
 }
 
-/// Whether both texts are values and the same one.
+/// Whether both texts are values and those values are equal.
 fn is_same_value(case: &Case, answer: &str, expected: &str) -> bool {
     let reader = AnswerReader::new(&case.prompt);
     let value = |text: &str| reader.value(text).filter(AnswerValue::is_typed);
@@ -175,8 +174,8 @@ fn is_same_value(case: &Case, answer: &str, expected: &str) -> bool {
     }
 }
 
-/// The answer's number and the expected one: in base units where both state a quantity of the same unit, else as
-/// they are written. A percentage is compared with a plain number in both readings: 50 % is 50, and 0.5.
+/// Returns the answer's number and the expected one: in base units if both are quantities of the same unit,
+/// otherwise as written. A percentage is compared with a plain number in both readings: 50% is 50 and 0.5.
 fn numbers(case: &Case, answer: &str, expected: &str) -> Vec<(f64, f64)> {
     let reader = AnswerReader::new(&case.prompt);
     let (ours, theirs) = (reader.read(answer), reader.value(expected));
@@ -198,7 +197,7 @@ fn numbers(case: &Case, answer: &str, expected: &str) -> Vec<(f64, f64)> {
     pairs
 }
 
-/// The option that an answer states in closing.
+/// Returns the option in the answer's closing statement.
 fn stated_option(case: &Case, answer: &str) -> Option<char> {
     match AnswerReader::new(&case.prompt).read(answer)? {
         AnswerValue::Choice(label) => Some(label),
@@ -206,7 +205,7 @@ fn stated_option(case: &Case, answer: &str) -> Option<char> {
     }
 }
 
-/// The option that a text names: by its text in the prompt, or by a letter anywhere.
+/// Returns the option that a text names: by its text in the prompt, or by a letter anywhere.
 fn option_of(case: &Case, text: &str) -> Option<char> {
     match AnswerReader::new(&case.prompt).value(text) {
         Some(AnswerValue::Choice(label)) => Some(label),
@@ -214,7 +213,8 @@ fn option_of(case: &Case, text: &str) -> Option<char> {
     }
 }
 
-/// Letter of a choice: the whole text, "(B)", "B) …", or the last one after "answer", "option", or "choice".
+/// Returns the letter of a choice: the whole text, "(B)", "B) …", or the last one after "answer", "option", or
+/// "choice".
 fn choice(text: &str) -> Option<char> {
     let letter = |word: &str| {
         let bare = word.trim_matches(|c: char| !c.is_alphanumeric());

@@ -13,7 +13,7 @@ use super::verdict_sentence::Baseline;
 use super::{Case, Parameter};
 use crate::domain::export::cell;
 
-/// CSV (RFC 4180) with a header and one row per finished evaluation.
+/// Exports CSV (RFC 4180) with a header and one row per finished evaluation.
 pub fn csv(experiment: &Experiment, cases: &[Case], evaluations: &[Evaluation]) -> String {
     let dials: Vec<Parameter> = (experiment.spec.space.0.iter())
         .map(|axis| axis.dial)
@@ -64,7 +64,7 @@ pub fn csv(experiment: &Experiment, cases: &[Case], evaluations: &[Evaluation]) 
     out
 }
 
-/// The report as Markdown.
+/// Exports the report as Markdown.
 pub fn markdown(experiment: &Experiment, cases: &[Case], report: &ExperimentReport) -> String {
     let mut out = String::new();
     let spec = &experiment.spec;

@@ -7,7 +7,7 @@ use super::quality_estimates;
 use crate::domain::statistics::random::Random;
 use crate::domain::statistics::{betting, paired};
 
-/// Minimum number of cases for stopping early; with fewer, resampling tells little.
+/// Minimum number of cases for stopping early; with fewer, resampling says little.
 const MIN_CASES: usize = 10;
 /// Number of bootstrap resamples of the cases.
 const DRAWS: usize = 400;
@@ -77,10 +77,10 @@ pub(super) fn rank(
 
 /// Bootstrap outlook on the leader.
 pub(super) struct Outlook {
-    /// Whether the leader is the best, or within the indifference of it, with the required probability.
+    /// Whether the leader is the best, or within the indifference threshold of it, with the required probability.
     pub close_enough: bool,
-    /// Expected gain of the best configuration over the leader: the expected value of perfect information and
-    /// thus an upper bound of what continuing can bring (Raiffa and Schlaifer 1961).
+    /// Expected gain of the best configuration over the leader: the expected value of perfect information, and
+    /// thus an upper bound on what continuing can gain (Raiffa and Schlaifer 1961).
     pub gain: f64,
 }
 

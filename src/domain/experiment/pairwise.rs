@@ -52,7 +52,7 @@ impl Preferred {
         let all = [Self::First, Self::Second, Self::Neither];
         all.into_iter().find(|one| one.as_str() == text)
     }
-    /// The same preference with the sides swapped.
+    /// Returns the preference with the sides swapped.
     pub fn swapped(self) -> Self {
         match self {
             Self::First => Self::Second,
@@ -75,9 +75,9 @@ impl Preferred {
 pub struct Strengths {
     /// Log-strength by configuration.
     pub strengths: Vec<f64>,
-    /// 95 % bootstrap confidence intervals.
+    /// 95% bootstrap confidence intervals.
     pub intervals: Vec<(f64, f64)>,
-    /// Tie parameter: 0 means no ties, 1 means that sides of equal strength tie in a third of the matches.
+    /// Tie parameter: 0 means no ties; 1 means that sides of equal strength tie in a third of the matches.
     pub ties: f64,
 }
 

@@ -1,5 +1,5 @@
-//! The prompt that asks a model to improve a prompt, and the parser of its reply. Failures are fenced, like
-//! the answers that a judge sees; what the reply proposes must be a usable prompt.
+//! The prompt that asks a model to improve a prompt, and the parser for its reply. Failures are fenced, like the
+//! answers shown to a judge; the proposal must be a usable prompt.
 
 use super::Case;
 use super::prompt_search::MAX_PROMPT_LENGTH;
@@ -15,13 +15,13 @@ const DELIMITERS: (&str, &str) = ("<prompt>", "</prompt>");
 pub struct Failure<'a> {
     /// The case.
     pub case: &'a Case,
-    /// The answer; none if there was none.
+    /// The answer; none if the call failed.
     pub answer: Option<String>,
-    /// Its score, 0 to 1.
+    /// The answer's score, 0 to 1.
     pub score: f64,
 }
 
-/// Renders the request. `nonce` marks the fence and must be unknown to the answers.
+/// Renders the request. `nonce` marks the fence and must not occur in the answers.
 pub fn request(prompt: &str, failures: &[Failure<'_>], nonce: &str) -> String {
     let mut text = format!(
         "You improve the prompt that a language model gets. Below are the prompt and cases on which its answers \
@@ -53,8 +53,8 @@ pub fn request(prompt: &str, failures: &[Failure<'_>], nonce: &str) -> String {
 /// Parses the proposed prompt.
 ///
 /// # Errors
-/// Fails when the reply contains no prompt between the marks, or one that is too long or without a place for
-/// the question.
+/// Fails when the reply contains no prompt between the delimiters, or one that is too long or lacks the
+/// placeholder for the question.
 pub fn proposed(reply: &str) -> Result<String, &'static str> {
     let (_, rest) = reply
         .rsplit_once(DELIMITERS.0)
@@ -69,7 +69,7 @@ pub fn proposed(reply: &str) -> Result<String, &'static str> {
     if prompt.chars().count() > MAX_PROMPT_LENGTH {
         return Err("the proposed prompt is too long");
     }
-    // Other placeholders would be refused by every request with this prompt.
+    // Other placeholders would make every request with this prompt fail.
     if prompt.replace(QUESTION, "").contains("{{") {
         return Err("the proposed prompt contains an unknown placeholder");
     }

@@ -1,5 +1,5 @@
-//! Search space: every valid combination of the values of its axes. A parameter that a model does not accept
-//! stays at the model's default; configurations that become equal by this are tried once.
+//! Search space: every valid combination of the values of its axes. A parameter that a model does not accept stays
+//! at the model's default; configurations that become equal as a result are tried once.
 
 use std::collections::BTreeSet;
 
@@ -21,7 +21,7 @@ pub enum Parameter {
     Model,
     /// Prompt variant, with `{{question}}` for the case's question.
     Prompt,
-    /// Pattern id.
+    /// Pattern ID.
     Pattern,
     /// Number of panel members.
     Members,
@@ -52,7 +52,7 @@ impl Parameter {
             Self::Passages => "passages",
         }
     }
-    /// Whether acceptance depends on the model.
+    /// Whether the model determines if the parameter is accepted.
     const fn is_of_model(self) -> bool {
         matches!(
             self,
@@ -90,16 +90,16 @@ pub struct Axis {
     pub dial: Parameter,
     /// Candidate values; null is the default.
     pub values: Vec<Value>,
-    /// Search for better values; only of prompts.
+    /// Search for better values; only for prompts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub improve: Option<Improvement>,
 }
 
-/// How better prompts are searched.
+/// Settings of the search for better prompts.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Improvement {
-    /// Full id of the model that writes them.
+    /// Full ID of the model that writes the prompts.
     pub model: String,
     /// Maximum number of proposals.
     #[serde(default = "usual_proposals")]
@@ -115,14 +115,14 @@ fn usual_proposals() -> usize {
 #[serde(transparent)]
 pub struct SearchSpace(pub Vec<Axis>);
 
-/// A configuration: for each axis the index of its value, or none where the default applies.
+/// A configuration: for each axis, the index of its value, or none if the default applies.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Configuration(pub Vec<Option<usize>>);
 
 impl SearchSpace {
     /// Enumerates every valid configuration once, in axis order. `takes` returns whether a model accepts a
-    /// parameter; it is called only for model parameters, with an empty name when no axis is of models.
+    /// parameter; it is called only for model parameters, with an empty name when there is no model axis.
     ///
     /// # Errors
     /// Fails when there is no axis, an axis is empty or repeated, a value is invalid or repeated, or there
@@ -147,7 +147,7 @@ impl SearchSpace {
         let legal = all.iter().map(|places| self.legal(places, takes));
         Ok(legal.filter(|arm| seen.insert(arm.clone())).collect())
     }
-    /// Value of a configuration's parameter; none at the default.
+    /// Returns the value of a configuration's parameter; none at the default.
     pub fn value<'a>(&'a self, arm: &Configuration, dial: Parameter) -> Option<&'a Value> {
         let axis = self.0.iter().position(|axis| axis.dial == dial)?;
         let place = (*arm.0.get(axis)?)?;
@@ -228,7 +228,7 @@ fn check_improvement(axis: &Axis, improve: &Improvement) -> Result<(), Experimen
     }
 }
 
-/// A configuration as an object of parameter values; null where the default applies.
+/// Returns a configuration as an object of parameter values; null where the default applies.
 pub fn setting(space: &SearchSpace, arm: &Configuration) -> Value {
     let values = space.0.iter().map(|axis| {
         let value = space.value(arm, axis.dial).cloned();
@@ -237,7 +237,7 @@ pub fn setting(space: &SearchSpace, arm: &Configuration) -> Value {
     Value::Object(values.collect())
 }
 
-/// A configuration as text: `model p/a, temperature 0.5`. Long values are shortened.
+/// Formats a configuration: `model p/a, temperature 0.5`. Long values are shortened.
 pub fn label(space: &SearchSpace, arm: &Configuration) -> String {
     // Parameters with a single value do not distinguish configurations.
     let turned = space.0.iter().filter(|axis| axis.values.len() > 1);

@@ -1,4 +1,4 @@
-//! The result of a race in a sentence that claims no more than the comparison behind it.
+//! Describes the result of a race in a sentence that claims no more than the comparison supports.
 
 use std::collections::BTreeSet;
 
@@ -12,21 +12,21 @@ use super::successive_halving::SuccessiveHalving;
 use super::{SearchSpace, Trial};
 use crate::domain::statistics::paired::{self, PairedDifference};
 
-/// Values that differ by less are equal; the rest is floating-point noise.
+/// Values closer than this are equal; the rest is floating-point noise.
 const SAME: f64 = 1e-9;
 
-/// What the leader is compared with.
+/// The configuration that the leader is compared with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Baseline {
-    /// The setting that the user said is in use.
+    /// The configuration that the user said is in use.
     Current,
-    /// The first setting, because the user named none.
+    /// The first configuration, because the user named none.
     First,
 }
 
 impl Baseline {
-    /// Its name inside of a sentence.
+    /// Returns the baseline's name for use within a sentence.
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Current => "your current setting",
@@ -41,13 +41,13 @@ impl Baseline {
     }
 }
 
-/// A race and what its sentence depends on.
+/// A race and the inputs of its sentence.
 #[derive(Clone, Copy)]
 pub(super) struct RaceResult<'a> {
     pub halving: &'a SuccessiveHalving,
     pub measured: MeasuredTrials<'a>,
     pub space: &'a SearchSpace,
-    /// Trials with an error.
+    /// Trials that ended in an error.
     pub failed: &'a BTreeSet<Trial>,
     pub baseline: Baseline,
     pub verdict: Option<&'a RaceVerdict>,
@@ -55,7 +55,7 @@ pub(super) struct RaceResult<'a> {
 }
 
 impl RaceResult<'_> {
-    /// The sentence.
+    /// Builds the sentence.
     pub fn sentence(&self) -> String {
         let made = self.halving.results().len();
         let unjudged = self.measured.unjudged();
@@ -147,7 +147,7 @@ impl RaceResult<'_> {
         }
     }
 
-    /// No setting was found to be better than the baseline.
+    /// No configuration was found to be better than the baseline.
     fn baseline_stays(&self, leader: usize, stop: StopReason) -> String {
         let (baseline, own) = (self.baseline.capital(), self.values(leader));
         let shared = |other: usize| plural(self.measured.differences(leader, other).len());
@@ -198,7 +198,7 @@ impl RaceResult<'_> {
     fn values(&self, arm: usize) -> Vec<f64> {
         self.measured.values(arm)
     }
-    /// Other settings with the same mean on the same cases.
+    /// Returns the other configurations with the same mean on the same cases.
     fn tied_with(&self, leader: usize) -> Vec<usize> {
         let made = |arm: usize| self.halving.values(arm, self.halving.cases().0.len()).len();
         let is_tied = |arm: &usize| {

@@ -32,7 +32,7 @@ const PEER_TOKENS: u64 = prompt::PEER_BUDGET as u64 / 4;
 pub struct CallEstimate {
     /// Stage name.
     pub stage: String,
-    /// Full model id.
+    /// Full model ID.
     pub model: String,
     /// Estimated input tokens.
     pub input_tokens: u64,
@@ -176,15 +176,15 @@ fn earlier_tokens(plan: &Plan) -> BTreeMap<&str, u64> {
     models.into_iter().map(tokens).collect()
 }
 
-/// Tokens of a member's common prompt prefix: the panel's rules and its documents, or the notes that replace
-/// them.
+/// Returns the tokens of a member's common prompt prefix: the panel's rules and its documents, or the notes that
+/// replace them.
 pub fn beginning_of(plan: &Plan, member: &Member) -> u64 {
     let notes = (reading::notes_budget(plan.parts.len()) as u64 / 4).min(TYPICAL_ANSWER);
     let notes = plan.parts.len() as u64 * notes;
     notes + beginning(plan, plan.sources_of(member))
 }
 
-/// Tokens of the documents given to a member, or of the notes that replace them.
+/// Returns the tokens of the documents given to a member, or of the notes that replace them.
 pub fn documents_of(plan: &Plan, member: &Member) -> u64 {
     beginning_of(plan, member).saturating_sub(beginning(plan, &[]))
 }

@@ -17,7 +17,7 @@ const MAX_PANEL: u32 = 16;
 /// Maximum number of use cases or limitations.
 const MAX_ENTRIES: usize = 12;
 
-/// Words that occupy an id's position in a URL path.
+/// Words that occupy an ID's position in a URL path.
 const RESERVED: &[&str] = &["suggest", "check"];
 
 /// Headings from which a result is parsed; a synthesis without them is still an answer.
@@ -34,7 +34,7 @@ const HEADINGS: &[&str] = &[
 pub struct PatternError {
     /// Path such as `stages.1.prompt`; empty for the whole pattern.
     pub place: String,
-    /// Message in lower case.
+    /// Error message in lowercase.
     pub message: String,
 }
 
@@ -100,7 +100,7 @@ pub fn read(value: &Value) -> Result<Pattern, Vec<PatternError>> {
     }
 }
 
-/// Whether the text is a valid pattern id.
+/// Whether the text is a valid pattern ID.
 pub fn is_id(id: &str) -> bool {
     (2..=40).contains(&id.len())
         && id
@@ -154,7 +154,7 @@ impl Pattern {
                 ));
             }
             let needs = |name: &str| holes.contains(&name);
-            // Patterns cannot give up the independence of the first answers.
+            // Patterns must keep the first answers independent.
             if at == 0
                 && ["peers", "reviews", "own", "own_initial"]
                     .iter()
@@ -311,7 +311,7 @@ fn usual(at: usize, who: StageRole, prompt: &str) -> Task {
     }
 }
 
-/// Reader of an object's fields that collects errors.
+/// Reads an object's fields and collects errors.
 struct TableFields<'a> {
     tree: &'a Map<String, Value>,
     /// Path prefix with a trailing dot, or empty.

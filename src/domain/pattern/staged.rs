@@ -1,5 +1,5 @@
-//! State machine of the staged arrangement: members answer independently, later stages read the previous
-//! stage's texts under letters, and the synthesizer writes the last one. Takes inputs and the time, returns
+//! State machine of the staged arrangement: members answer independently, later stages read the previous stage's
+//! texts under letters, and the synthesizer writes the final answer. Takes inputs and the time, and returns
 //! actions; performs none itself.
 
 use std::collections::{BTreeMap, VecDeque};
@@ -57,7 +57,7 @@ pub struct StagedRun {
     held: Vec<usize>,
     /// Failed calls of the current stage that were replaced by a fallback, by member.
     earlier: BTreeMap<usize, Vec<FailedAttemptRecord>>,
-    /// Start of the run's time limit: its start or its resumption.
+    /// Start of the run's time limit: when the run started or resumed.
     timed: Timestamp,
     degraded: Option<String>,
     restored: bool,
@@ -72,11 +72,11 @@ struct StagedCall {
     until: Timestamp,
     first_token: Option<u64>,
     shown: bool,
-    /// Whether a piece has arrived, which means that the prompt has been read.
+    /// Whether a piece of the answer has arrived, which means that the prompt has been read.
     has_read: bool,
     /// Number of restarts of the answer.
     restarts: u32,
-    /// The text so far.
+    /// The text received so far.
     text: String,
 }
 
@@ -201,7 +201,7 @@ impl StagedRun {
             MachineInput::Denied(reason) => self.denied(now, reason),
             MachineInput::Hurry => self.synthesize_now(now),
             MachineInput::Leave(model) => self.skip_model(now, &model),
-            // The answer is there: only what would follow it is stopped.
+            // The answer exists: only the remaining evidence calls are stopped.
             MachineInput::Cancelled(reason) if self.evidence.is_final() => {
                 self.skip_evidence(now, &reason);
             }

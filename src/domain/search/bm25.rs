@@ -1,5 +1,5 @@
-//! BM25 ranking with statistics only of the searched passages. Other documents and other users' libraries
-//! have no influence on a result.
+//! BM25 ranking with statistics of only the searched passages. Other documents and other users' libraries do not
+//! affect a result.
 //!
 //! BM25 as in S. Robertson and H. Zaragoza, "The Probabilistic Relevance Framework" (2009), section 3.4, with
 //! the document frequency of the Lucene variant, which is never negative.
@@ -20,8 +20,8 @@ const COVERAGE: f64 = 0.5;
 /// Bonus for a passage that contains a quoted phrase, as a fraction of its score.
 const QUOTED: f64 = 1.0;
 
-/// Minimum number of parts searched even if they are frequent, so that a question of common words still finds
-/// something.
+/// Minimum number of query parts searched even if they are frequent, so that a question of common words still
+/// finds something.
 const HANDFUL: usize = 6;
 /// Maximum passages scored per search, summed over its parts; above it only the [`HANDFUL`] rarest parts count.
 const MAX_SCORED: u64 = 6_000;
@@ -36,8 +36,8 @@ pub struct TermStatistics {
 }
 
 impl TermStatistics {
-    /// Selects the parts to search for: those that occur, quoted ones first, then the rarest, as many as
-    /// `MAX_SCORED` permits but at least `HANDFUL`.
+    /// Selects the parts to search for: those that occur, quoted ones first, then the rarest; as many as
+    /// `MAX_SCORED` permits, but at least `HANDFUL`.
     pub fn selected(&self, query: &SearchQuery) -> Vec<usize> {
         let mut order: Vec<usize> = (0..query.parts.len())
             .filter(|&part| self.frequency(part) > 0)
@@ -74,7 +74,7 @@ pub struct WeighedPassage {
     pub parts: u64,
 }
 
-/// Ranks passages by score, best first; ties keep the order of the text.
+/// Ranks passages by score, best first; ties keep text order.
 pub fn rank(
     found: Vec<WeighedPassage>,
     query: &SearchQuery,
@@ -194,7 +194,7 @@ mod tests {
         assert_eq!(order("tax levy", &[9, 9], &both)[0], 1);
         let quoted = ["sky blue sky blue", "the sky is blue"];
         assert_eq!(order(r#""sky is blue""#, &[1, 9, 9], &quoted)[0], 1);
-        // Equal scores keep the order of the text.
+        // Equal scores keep text order.
         assert_eq!(order("tax", &[9], &["no match", "nothing"]), [0, 1]);
     }
 

@@ -1,12 +1,12 @@
-//! A query that requires every word, for searches where people narrow a list down.
+//! A query that requires every word, for searches in which people narrow down a list.
 
 use super::{QueryPart, SearchQuery};
 
-/// Maximum number of words that are required; the rest of a pasted text is ignored.
+/// Maximum number of required words; the rest of a pasted text is ignored.
 const MAX_REQUIRED: usize = 16;
 
-/// Builds an FTS5 expression that requires every word of `text`, in any of its forms. None when there is nothing to
-/// search for, such as in `the`.
+/// Builds an FTS5 expression that requires every word of `text`, in any of its forms. None when there is nothing
+/// to search for, as in `the`.
 pub fn every_word(text: &str) -> Option<String> {
     let mut groups = Vec::new();
     for word in text.split_whitespace().take(MAX_REQUIRED) {

@@ -70,7 +70,7 @@ pub fn student_p(differences: &[f64]) -> f64 {
     }
 }
 
-/// Central interval of sorted values at this confidence, cutting equally at both ends.
+/// Returns the central interval of sorted values at this confidence level, cutting equally at both ends.
 pub fn ends(sorted: &[f64], confidence: f64) -> (f64, f64) {
     let last = sorted.len().saturating_sub(1);
     let cut = ((1.0 - confidence) / 2.0 * last as f64).round() as usize;

@@ -33,7 +33,7 @@ fn close(ours: f64, theirs: f64, what: &Value) {
     assert!(apart < 1e-8, "{ours} instead of {theirs}: {what}");
 }
 
-// What `normal_quantile` inverts.
+// The function that `normal_quantile` inverts.
 fn normal(x: f64) -> f64 {
     statrs::function::erf::erfc(-x / std::f64::consts::SQRT_2) / 2.0
 }

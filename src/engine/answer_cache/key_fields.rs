@@ -1,5 +1,5 @@
-//! The fields of a call that can change its answer, by name: the basis of the cache key, and what a cache miss
-//! reports when a call differs slightly from an earlier one.
+//! The fields of a call that can affect its answer, by name: the basis of the cache key, and of the explanation
+//! when a call misses the cache because it differs slightly from an earlier one.
 
 use std::collections::BTreeMap;
 
@@ -9,25 +9,25 @@ use crate::crypto;
 use crate::domain::chat::{Format, Message, MessageRole, ModelRequest};
 use crate::domain::parameters::Parameters;
 
-/// Version of the key's format; increased when stored answers change their meaning.
+/// Version of the key format; incremented when the meaning of stored answers changes.
 const SCHEMA: u32 = 2;
 
-/// Canonical content of each field.
+/// Canonical content of each field, keyed by name.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CanonicalFields(BTreeMap<&'static str, Value>);
 
 /// Why a call missed the cache.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CacheMiss {
-    /// Nothing was stored for this owner at that time.
+    /// Nothing was cached for this owner at that time.
     NothingKept,
-    /// The nearest stored call differs in these fields.
+    /// The most similar cached call differs in these fields.
     Differs(Vec<String>),
 }
 
 impl CanonicalFields {
-    /// Collects the fields of a call to an endpoint. Destructures the whole request, so that the compiler flags any
-    /// new field that is not considered here.
+    /// Collects the fields of a call to an endpoint. Destructures the entire request, so that the compiler flags
+    /// any new field that is not considered here.
     pub fn from_request(endpoint: &str, request: &ModelRequest) -> Self {
         let ModelRequest {
             model,
@@ -35,7 +35,7 @@ impl CanonicalFields {
             parameters,
             // Already contained in the messages.
             brief: _,
-            // A complete answer is the same whatever its time limit.
+            // A complete answer is the same regardless of its time limit.
             deadline: _,
             format,
             tools,
@@ -70,7 +70,7 @@ impl CanonicalFields {
         json!(self.0).to_string()
     }
 
-    /// Short hash of each field, stored to explain later misses.
+    /// Returns a short hash of each field, stored to explain later misses.
     pub fn hashes(&self) -> BTreeMap<String, String> {
         let hash = |value: &Value| {
             let whole = crypto::sha256::hash(value.to_string().as_bytes());
@@ -81,7 +81,7 @@ impl CanonicalFields {
             .collect()
     }
 
-    /// Returns the names of the fields that differ from stored hashes.
+    /// Returns the names of the fields that differ from the stored hashes.
     pub fn differing(&self, kept: &BTreeMap<String, String>) -> Vec<String> {
         let own = self.hashes();
         let names = own
@@ -133,7 +133,7 @@ fn texts(messages: &[Message], of_system: bool) -> Value {
         .collect()
 }
 
-// With the index of the message they belong to.
+// The images, each with the index of the message it belongs to.
 fn pictures(messages: &[Message]) -> Value {
     let mut all = Vec::new();
     for (turn, message) in messages.iter().enumerate() {
@@ -153,7 +153,7 @@ fn shape(format: Option<&Format>) -> Value {
              schema,
              strict,
              any,
-             // The same as the schema.
+             // Derived from the schema.
              compiled: _,
          }| json!([name, schema, strict, any]),
     )
@@ -213,7 +213,7 @@ mod tests {
         }
     }
 
-    /// One change of one field: its name, and the change.
+    /// A change to one field: its name, and the function that makes the change.
     type Change = (&'static str, fn(&mut ModelRequest, u32));
 
     const CHANGES: &[Change] = &[

@@ -1,5 +1,5 @@
-//! Random runs against one store: whatever happens to their calls, nothing stays reserved and no budget is exceeded
-//! by more than the margin.
+//! Random runs against a shared store: whatever happens to their calls, nothing stays reserved and no budget is
+//! exceeded by more than the margin.
 
 use proptest::prelude::*;
 
@@ -65,7 +65,7 @@ fn claim(member: usize, tokens: u64) -> (CallReservation, bool) {
     (claim, false)
 }
 
-/// Stores what a call used, as the journal does.
+/// Stores a call's usage, as the journal does.
 fn bill(store: &Store, user: &UserId, call: CallId, tokens: u64, ended: CallEnd) {
     let charge = CallCharge {
         call,
@@ -108,7 +108,7 @@ proptest! {
             let mut purses: Vec<BudgetReservation> = (0..3)
                 .map(|_| BudgetReservation::new(book.clone(), Some(user.clone()), &terms))
                 .collect();
-            // Granted calls in progress, by run.
+            // Calls that have been granted and are in progress, by run.
             let mut open: Vec<Vec<(CallId, u64)>> = vec![Vec::new(); 3];
             let mut of_run = [0u64; 3];
             for (number, (run, what, tokens, percent, flushes)) in steps.into_iter().enumerate() {
@@ -121,7 +121,7 @@ proptest! {
                             open[run].push((call, tokens));
                         }
                     }
-                    // A call ends: answered, failed, or stopped, with a bill near its reservation.
+                    // A call ends: it is answered, fails, or is stopped, with a bill close to its reservation.
                     2 => if let Some((call, reserved)) = open[run].pop() {
                         let took = reserved * percent / 100;
                         bill(&store, &user, call, took, CallEnd::Failed);
@@ -131,7 +131,7 @@ proptest! {
                             purses[run].stored();
                         }
                     }
-                    // The run is over: open calls cost nothing any more.
+                    // The run is over: open calls no longer cost anything.
                     _ => {
                         open[run].clear();
                         of_run[run] = 0;

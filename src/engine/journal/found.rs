@@ -11,7 +11,7 @@ use crate::log;
 use crate::store::{StoreError, analyses};
 
 impl Journal {
-    // The map is announced before the event that ends the run.
+    // The map must be announced before the event that ends the run.
     pub(super) fn push_evidence_ready(&mut self, evidence: &EvidenceMap) {
         let is_made = matches!(
             evidence.status,
@@ -25,7 +25,7 @@ impl Journal {
         }
     }
 
-    // Runs on a reader thread: comparing long answers takes longer than an event may wait.
+    // Runs on a reader thread, because comparing long answers takes longer than an event may wait.
     pub(super) async fn compute_findings(
         &self,
         outcome: &PatternOutcome,

@@ -16,7 +16,7 @@ use crate::engine::journal::AnswerToKeep;
 use crate::engine::ledger::OpenCall;
 use crate::store::cached_answers::CachedAnswer;
 
-/// Calls of this run that wait for another caller's identical call.
+/// This run's calls that are waiting for another caller's identical call.
 #[derive(Default)]
 pub(super) struct FollowedCalls {
     waiting: BTreeSet<CallId>,
@@ -42,7 +42,7 @@ impl FollowedCalls {
         self.waiting.remove(&call);
     }
 
-    /// Waits for the next call whose wait is over, forever when there is none. Cancel-safe.
+    /// Waits for the next call whose wait is over, or forever if there is none. Cancel-safe.
     pub async fn next(&mut self) -> Option<(CallId, ModelRequest)> {
         loop {
             match self.woken.join_next().await {
@@ -61,7 +61,7 @@ impl Driver {
         if let Some(answer) = self.take_known(&request) {
             return self.answer_without_call(call, answer);
         }
-        // Used again when the leader of an identical call has ended.
+        // Called again when the leader of an identical call has ended.
         let is_cached = self.cache == CacheUse::On && !self.shared.cache.limits.ttl.is_zero();
         let plain = is_cached.then(|| request.clone());
         self.show_pictures(&mut request);
@@ -83,7 +83,7 @@ impl Driver {
                 }
                 FlightRole::Follows(mut leader) => {
                     let over = async move {
-                        // The leader's end is the sender's drop: no value is ever sent.
+                        // The leader signals its end by dropping the sender; no value is ever sent.
                         while leader.changed().await.is_ok() {}
                     };
                     return self.following.wait(call, plain, over);
@@ -109,7 +109,7 @@ impl Driver {
         let open = open.running(running);
         let mut open = open.paid(price, own_key).with_cache_key(key, seat);
         if let Some(reserved) = self.reservation.reserved_output(call) {
-            // An answer with the caller's own limit is cut off there; any other once no budget has room for more.
+            // An answer with the caller's own limit is cut off there, any other once no budget has room for more.
             match limit {
                 Some(_) => open.limit(usage::with_margin(reserved)),
                 None => open.watch(reserved),

@@ -1,6 +1,6 @@
-//! Word documents: headings by the definition of their styles, lists with their numbers, tables by rows,
-//! notes and comments after their paragraph, pages at the file's breaks. Omits deleted and hidden text, with a
-//! note, field codes, and the second copy of each text box.
+//! Word documents: headings by the definition of their styles, lists with their numbers, tables by rows, notes and
+//! comments after their paragraph, and pages at the file's page breaks. Omits deleted and hidden text, with a
+//! note, as well as field codes and the second copy of each text box.
 
 use std::collections::HashMap;
 
@@ -76,7 +76,7 @@ struct DocxParagraph {
     outline: Option<usize>,
     numbered: Option<Numbered>,
     section_ends: bool,
-    /// Texts of the boxes anchored in the paragraph.
+    /// Texts of the text boxes anchored in the paragraph.
     boxes: Vec<String>,
 }
 
@@ -89,7 +89,7 @@ struct DocxWord<'a, 'o, 's> {
     comments: HashMap<String, String>,
     body: BodyText<'o, 's>,
     links: &'a [Relation],
-    /// The open paragraphs: a text box in a paragraph holds paragraphs of its own.
+    /// The open paragraphs: a text box in a paragraph contains its own paragraphs.
     open: Vec<DocxParagraph>,
     cells: Vec<TableCell>,
     in_text: bool,
@@ -136,7 +136,7 @@ impl DocxWord<'_, '_, '_> {
         }
     }
 
-    /// Inserts a part that is a web page or plain text at its position.
+    /// Inserts a part that is HTML or plain text at its position.
     fn chunk(&mut self, tag: &Tag) -> Result<(), OutputFull> {
         let id = tag.prefixed("id").or_else(|| tag.get("id"));
         let link = self.links.iter().find(|link| Some(&link.id) == id.as_ref());
@@ -196,7 +196,8 @@ impl DocxWord<'_, '_, '_> {
                 self.omitted.deleted += 1;
                 xml.skip();
             }
-            // Moved text, which is read at its new place, fallback copies for old programs, and field codes.
+            // Skips moved text, which is read at its new position, fallback copies for old programs, and field
+            // codes.
             "moveFrom" | "Fallback" | "instrText" | "delText" | "delInstrText" | "sectPr"
             | "tblPr" | "sdtPr" | "fldData" | "binData" | "tblPrEx" => xml.skip(),
             _ => {}
@@ -274,7 +275,7 @@ impl DocxWord<'_, '_, '_> {
                         .or_else(|| tag.get("hAnsi"))
                         .unwrap_or_default();
                 }
-                // A run of a paragraph mark: the properties of the mark itself say nothing about the text.
+                // The run of a paragraph mark: its properties do not apply to the text.
                 "rPrChange" => xml.skip(),
                 _ => {}
             }
@@ -341,7 +342,7 @@ impl DocxWord<'_, '_, '_> {
             } else {
                 paragraph.section_ends = false;
                 self.put(paragraph)?;
-                // The rest continues the text: it is neither a second heading nor a second item.
+                // The rest continues the text: it is neither a second heading nor a second list item.
                 self.open.push(DocxParagraph {
                     style: String::new(),
                     outline: None,
@@ -396,7 +397,7 @@ impl DocxWord<'_, '_, '_> {
         let heading = own.unwrap_or_else(|| self.styles.heading(&paragraph.style));
         let styled = self.styles.numbered(&paragraph.style);
         let numbered = paragraph.numbered.clone().map(|mut own| {
-            // A paragraph may give only the level, and its style the list.
+            // A paragraph may specify only the level, and its style the list.
             if own.list.is_empty() {
                 own.list = styled
                     .as_ref()

@@ -174,7 +174,7 @@ fn titles(zip: &Zip<'_>, book: &EpubBook) -> HashMap<String, String> {
                     let file = target.split('#').next().unwrap_or_default();
                     let title: String = one_line(&text).chars().take(300).collect();
                     if !file.is_empty() && !title.is_empty() && titles.len() < MAX_CHAPTERS {
-                        // The first entry that points into a file names it.
+                        // The first entry that points into a file gives its title.
                         titles
                             .entry(resolve(folder, &unescaped(file)))
                             .or_insert(title);

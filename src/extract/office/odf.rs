@@ -19,7 +19,7 @@ const MAX_REPEATS: usize = 1_000;
 /// Maximum number of styles read.
 const MAX_STYLES: usize = 50_000;
 
-/// Reads the container's content.
+/// Reads the content of the container.
 pub fn read(zip: &Zip<'_>, rows: usize, out: &mut Output<'_>) -> Pictures {
     let Some(mut xml) = Xml::part(zip, "content.xml") else {
         damaged(out, "its content is missing");
@@ -69,18 +69,18 @@ enum OdfSort {
     Slides,
 }
 
-/// A paragraph being read; a note or a box may hold one inside another.
+/// A paragraph being read; a note or a text box may contain another one.
 struct OdfParagraph {
     text: String,
     runs: RunBuffer,
     role: ParagraphRole,
 }
 
-/// How often a cell of a sheet is repeated.
+/// The repetition count of a sheet's cell.
 #[derive(Default)]
 struct Repeated {
     times: usize,
-    /// Whether a cell of a row above covers it.
+    /// Whether a cell in a row above spans it.
     continues: bool,
 }
 
@@ -136,7 +136,7 @@ impl OdfReader<'_, '_> {
         self.body.finish()
     }
 
-    /// Writes text with white space collapsed to one space; further spaces are written as tags.
+    /// Writes text with whitespace collapsed to one space; further spaces are encoded as tags.
     fn write(&mut self, text: &str) {
         let Some(paragraph) = self.open.last_mut() else {
             return;
@@ -259,7 +259,7 @@ impl OdfReader<'_, '_> {
         }
     }
 
-    /// Records a style that puts a page break before its paragraphs or hides them.
+    /// Records a style that inserts a page break before its paragraphs or hides them.
     fn style(&mut self, tag: &Tag) {
         if self.breaking.len() + self.hidden.len() > MAX_STYLES {
             return;
@@ -277,7 +277,7 @@ impl OdfReader<'_, '_> {
         }
     }
 
-    /// Handles the element that tells whether the file is a text, a sheet, or a presentation.
+    /// Handles the element that determines whether the file is a text, a sheet, or a presentation.
     fn begin(&mut self, tag: &Tag) {
         if !self.open.is_empty() || self.number > 0 {
             return;
@@ -349,7 +349,7 @@ impl OdfReader<'_, '_> {
         let text = text.trim();
         self.margins.remove_repeated(text);
         if let Some(outer) = self.open.last_mut() {
-            // The paragraph is in a box inside another one.
+            // The paragraph is in a text box inside another one.
             if !text.is_empty() {
                 outer.text.push('\n');
                 outer.text.push_str(text);
@@ -424,7 +424,7 @@ impl OdfReader<'_, '_> {
 
     fn close_cell(&mut self) {
         let Repeated { times, continues } = std::mem::take(&mut self.cell);
-        // The markup lists covered cells separately.
+        // The markup lists spanned cells separately.
         self.body.close_cell(TableCell {
             spans: 0,
             continues,
@@ -435,7 +435,7 @@ impl OdfReader<'_, '_> {
     }
 
     fn close_row(&mut self) -> Result<(), OutputFull> {
-        // Only rows with text count; the empty rest of a sheet claims a million rows.
+        // Only rows with text count; the empty rest of a sheet may declare a million rows.
         let times = self.row_repeats.min(self.rows_left).min(MAX_REPEATS);
         let filled = self.body.row_is_filled();
         self.omitted.hidden_rows += usize::from(filled && self.is_hidden_row);

@@ -1,5 +1,5 @@
-//! Presentations: each slide is a page under its own title, with tables, charts, diagrams, speaker notes,
-//! and comments. Omits dates, footers, and slide numbers, and the text of layouts.
+//! Presentations: each slide is a page under its own title, with tables, charts, diagrams, speaker notes, and
+//! comments. Omits dates, footers, slide numbers, and the text of layouts.
 
 use super::body::{BodyText, ParagraphRole, TableCell, one_line};
 use super::drawing;
@@ -82,7 +82,7 @@ fn slides(zip: &Zip<'_>, part: &str, out: &mut Output<'_>) -> Vec<String> {
         );
     }
     if slides.is_empty() {
-        // The list is missing: the slides' file names carry their numbers.
+        // When the list is missing, the numbers in the slides' file names give the order.
         let number = |name: &str| -> Option<u32> {
             let digits = name
                 .strip_prefix("ppt/slides/slide")?
@@ -231,7 +231,7 @@ impl<'a, 'o, 's> Slide<'a, 'o, 's> {
         }
     }
 
-    /// Writes the author's description of a picture; file names that programs fill in are skipped.
+    /// Writes the author's description of an image; file names that programs fill in are skipped.
     fn describe(&mut self, tag: &Tag) {
         let words = one_line(&tag.get("descr").unwrap_or_default());
         if words.contains(' ') {
@@ -320,7 +320,7 @@ impl<'a, 'o, 's> Slide<'a, 'o, 's> {
     }
 }
 
-/// How a run differs from its line: raised or lowered by a share of its size, or struck out.
+/// How a run differs from normal text: raised or lowered by a share of its size, or struck out.
 fn run_style(tag: &Tag) -> RunStyle {
     let baseline = tag.get("baseline").unwrap_or_default();
     let shift: i64 = baseline.trim_end_matches('%').parse().unwrap_or(0);
@@ -334,7 +334,7 @@ fn run_style(tag: &Tag) -> RunStyle {
     }
 }
 
-/// The text of each element of a name, without the slide's image and number.
+/// The text of each element with this name, without the slide's image and number.
 fn note_texts(xml: &mut Xml<'_>, element: &str) -> Vec<String> {
     let (mut found, mut text) = (Vec::new(), String::new());
     let (mut frame, mut inside) = (false, false);

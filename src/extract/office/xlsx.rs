@@ -1,6 +1,6 @@
-//! Workbooks: each sheet is a page under its own name, each row a line that names its columns, dates are
-//! written as dates. Formulas give their stored result, or themselves without one. Merged cells repeat their
-//! value in each row. Omits hidden sheets, with a note; marks hidden rows.
+//! Workbooks: each sheet is a page under its own name, each row a line that names its columns, and dates are
+//! written as dates. Formulas give their stored result, or their source if there is none. Merged cells repeat
+//! their value in each row. Omits hidden sheets, with a note; marks hidden rows.
 
 use super::body::one_line;
 use super::margins::MarginLines;
@@ -103,7 +103,7 @@ fn sheets(
     (sheets, from_1904)
 }
 
-/// The shared strings, which cells refer to by number, stored in one buffer.
+/// The shared strings, to which cells refer by number, stored in one buffer.
 #[derive(Default)]
 struct Strings {
     text: String,
@@ -330,7 +330,7 @@ fn is_set(tag: &Tag, name: &str) -> bool {
     matches!(tag.get(name).as_deref(), Some("1" | "true"))
 }
 
-/// The words of a header or footer, without its codes for fonts, positions, and page numbers.
+/// The text of a header or footer, without its codes for fonts, positions, and page numbers.
 fn margin(text: &str) -> String {
     let mut words = String::new();
     let mut rest = text.chars().peekable();

@@ -1,5 +1,5 @@
-//! A streaming XML reader of tags and text by local names: no tree, no namespaces, only the five predefined
-//! entities, with a limit on depth and on the length of one piece. Input that cannot be read ends the
+//! A streaming XML reader that returns tags and text by local name: no tree, no namespaces, only the five
+//! predefined entities, and limits on depth and on the size of one piece. Input that cannot be read ends the
 //! stream; `broken` reports it.
 
 use std::io::{BufRead, BufReader, Cursor};
@@ -15,7 +15,7 @@ use crate::extract::zip::{Metered, Zip};
 const MAX_PIECE_BYTES: usize = 8 << 20;
 /// Maximum nesting depth: office files nest some 40 deep, and a table inside a table adds six.
 const MAX_DEPTH: usize = 1_024;
-/// Maximum size of markup in an encoding other than UTF-8, in bytes; it is held whole to be decoded.
+/// Maximum size of markup in an encoding other than UTF-8, in bytes; all of it is held in memory to be decoded.
 const MAX_DECODED_BYTES: usize = 32 << 20;
 
 /// A piece of markup.
@@ -37,18 +37,18 @@ impl Tag {
         self.0.local_name().into_inner()
     }
 
-    /// The attribute with this local name; one without a prefix has precedence.
+    /// The attribute with this local name; one without a prefix takes precedence.
     pub fn get(&self, name: &str) -> Option<String> {
         self.named(name, |prefixed| !prefixed)
             .or_else(|| self.named(name, |prefixed| prefixed))
     }
 
-    /// The prefixed attribute with this local name, when one without a prefix exists too (`id` and `r:id`).
+    /// The prefixed attribute with this local name, when one without a prefix also exists (`id` and `r:id`).
     pub fn prefixed(&self, name: &str) -> Option<String> {
         self.named(name, |prefixed| prefixed)
     }
 
-    /// Whether a property such as `<w:vanish/>` is on, as it is unless its value turns it off.
+    /// Whether a property such as `<w:vanish/>` is on, which is the case unless its value turns it off.
     pub fn is_on(&self) -> bool {
         !matches!(
             self.get("val").as_deref(),
@@ -104,7 +104,7 @@ impl<'z> Xml<'z> {
         Some(Self::new(stream))
     }
 
-    /// Reads markup that is already decoded.
+    /// Creates a reader for markup that is already decoded.
     #[cfg(test)]
     pub fn text(text: &'z str) -> Self {
         Self::new(Box::new(text.as_bytes()))
@@ -131,7 +131,7 @@ impl<'z> Xml<'z> {
         if self.ended {
             return None;
         }
-        // Releases a buffer that one long run of text has grown.
+        // Releases a buffer that one long run of text has enlarged.
         if self.buffer.capacity() > 1 << 20 {
             self.buffer = Vec::new();
         }
@@ -211,7 +211,7 @@ fn piece(event: Event<'static>) -> XmlPiece {
             let name = name.into_inner();
             XmlPiece::Text(match resolve_predefined_entity(&name) {
                 Some(text) => text.to_owned(),
-                // Never expanded: a DTD may declare a decompression bomb or a local file.
+                // Never expanded: a DTD may declare a decompression bomb or refer to a local file.
                 None => format!("&{name};"),
             })
         }

@@ -1,5 +1,5 @@
-//! A font of a page: splits the bytes of a shown string into characters, each with its text and width.
-//! Draws nothing; reads a font's program only when nothing else tells what the codes mean.
+//! A font of a page: splits the bytes of a shown string into characters, each with its text and width. Draws
+//! nothing; reads a font's program only when nothing else maps the codes to text.
 
 use std::collections::HashMap;
 
@@ -11,7 +11,7 @@ use super::encoding::{Base, named};
 use super::program;
 use super::widths::Family;
 
-/// Maximum number of widths read of a composite font; the others have the default width.
+/// Maximum number of widths read from a composite font; further codes have the default width.
 const MAX_WIDTHS: usize = 70_000;
 
 /// One character of a shown string.
@@ -27,7 +27,7 @@ pub struct ShownGlyph {
 
 /// A font's mapping from codes to text and widths.
 pub struct Font {
-    /// The file's own map from codes to text, which has precedence.
+    /// The file's own map from codes to text, which takes precedence.
     to_unicode: Option<CMap>,
     kind: FontKind,
     /// Whether the text runs from top to bottom.
@@ -227,8 +227,8 @@ fn texts(
     texts
 }
 
-/// Names such as `a65` in TeX's bitmap fonts: the number is the character's code, which in the middle of
-/// the set is ASCII.
+/// The character for names such as `a65` in TeX's bitmap fonts: the number is the character's code, which is ASCII
+/// in the middle of the range.
 fn counted(name: &[u8]) -> Option<String> {
     let digits = std::str::from_utf8(name).ok()?.strip_prefix('a')?;
     let code: u8 = digits.parse().ok()?;
@@ -237,7 +237,7 @@ fn counted(name: &[u8]) -> Option<String> {
         .then(|| char::from(code).to_string())
 }
 
-/// The encoding of a font that declares none.
+/// The default encoding of a font that declares none.
 fn default_encoding(name: &str, subtype: &[u8], descriptor: &Dict<'_>) -> Option<Base> {
     if name.contains("ZapfDingbats") {
         return Some(Base::Dingbats);
@@ -248,7 +248,7 @@ fn default_encoding(name: &str, subtype: &[u8], descriptor: &Dict<'_>) -> Option
     match subtype {
         b"Type3" => None,
         b"TrueType" => Some(Base::Windows),
-        // The font's program has its own encoding, which could not be read: nothing is known.
+        // The font's program has its own encoding, which could not be read: the text of its codes is unknown.
         _ if descriptor.contains_key("FontFile") || descriptor.contains_key("FontFile3") => {
             Some(Base::Standard)
         }
@@ -342,7 +342,7 @@ impl Composite {
 
     fn width(&self, id: u32, length: usize) -> f64 {
         let usual = match &self.code {
-            // The widths are in a table outside the file: a single byte is half as wide.
+            // The widths are in a table outside the file; single-byte characters are half as wide.
             CodeSpace::Legacy(_) => return if length == 1 { 0.5 } else { 1.0 },
             _ => self.usual,
         };
@@ -350,7 +350,7 @@ impl Composite {
     }
 }
 
-/// How a composite font's strings are split, and whether the text runs from top to bottom.
+/// The code space of a composite font, and whether its text runs from top to bottom.
 fn code_of(dict: &Dict<'_>) -> (CodeSpace, bool) {
     match dict.get::<Object<'_>>("Encoding") {
         Some(Object::Name(name)) => {

@@ -1,5 +1,5 @@
-//! Reads PDF: text in reading order page by page, and a reported gap for each page without text. Never
-//! renders a page and never guesses a character: a page whose fonts map no characters is a gap.
+//! Reads PDF: text in reading order, page by page, and a reported gap for each page without text. Never renders a
+//! page and never guesses a character: a page whose fonts map no characters is a gap.
 
 mod annotations;
 mod attachments;
@@ -43,7 +43,7 @@ use writer::PdfPageWriter;
 
 pub use scan::{ScannedImage, page_image};
 
-/// The character of a code in the font Symbol.
+/// The character of a code in the Symbol font.
 pub fn symbol(code: u8) -> Option<char> {
     encoding::Base::Symbol.character(code)
 }
@@ -51,11 +51,11 @@ pub fn symbol(code: u8) -> Option<char> {
 /// The name of the kind in messages.
 pub const NAME: &str = "PDF";
 
-/// Number of words on a page below which it is a scan with a stamp or a page number, if a picture covers it.
+/// Number of words below which a page covered by an image is a scan with a stamp or a page number.
 const FEW_WORDS: usize = 5;
 /// The reason for a gap when no character of a page has a text.
 const NAMELESS: &str = "its fonts do not map to characters, so its text cannot be read";
-/// Minimum share of a scanned page, 0 to 1, that a picture covers.
+/// Minimum share of a page, 0 to 1, that the image of a scan covers.
 const SCAN: f64 = 0.4;
 
 /// Reads a PDF file and passes its pages to `out`.
@@ -118,7 +118,7 @@ pub fn read(input: &FileInput<'_>, out: &mut Output<'_>) -> Result<(), Unreadabl
     Ok(())
 }
 
-/// What is left out of the pages, for the notes.
+/// Content omitted from the pages, for the notes.
 #[derive(Default)]
 struct PdfOmitted {
     layers: Vec<u32>,
@@ -174,14 +174,14 @@ fn open(bytes: &[u8]) -> Result<Pdf, Unreadable> {
     })
 }
 
-/// The lines of each text direction, the one with the most characters first.
+/// The lines of each text direction, starting with the one that has the most characters.
 fn lines(canvas: PageCanvas<'_>) -> Vec<LayoutLine> {
     let mut all = Vec::new();
     let notes = canvas.notes;
     for run in text_runs::runs(canvas.glyphs) {
         let mut lines = layout::lines(run.pieces);
         if !run.upright {
-            // Their positions are in a rotated frame, so they are never at the top or foot of the page.
+            // Their positions are in a rotated frame, so they never count as the top or bottom of the page.
             lines.iter_mut().for_each(|line| line.y = f64::NAN);
         }
         all.append(&mut lines);

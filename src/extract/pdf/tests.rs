@@ -1,9 +1,9 @@
-//! Tests of the whole reader with small files built object by object.
+//! Tests the whole reader with small files built object by object.
 
 use crate::domain::chunk::PageText;
 use crate::extract::{FileInput, ReadLimits, ReadReport, Unreadable, extract, page_picture};
 
-/// A file of these objects, the first of which is the catalog.
+/// Builds a file from these objects, the first of which is the catalog.
 fn file(objects: &[String]) -> Vec<u8> {
     let mut bytes = b"%PDF-1.7\n".to_vec();
     let mut places = Vec::new();
@@ -30,7 +30,7 @@ fn stream(entries: &str, content: &str) -> String {
     )
 }
 
-/// A file whose pages have these contents, a font `/F`, and further page entries.
+/// Builds a file whose pages have these contents, a font `/F`, and further page entries.
 fn pages(contents: &[&str], fonts: &str, more: &str, others: &[String]) -> Vec<u8> {
     let kids: Vec<String> = (0..contents.len())
         .map(|index| format!("{} 0 R", 4 + 2 * index))
@@ -203,7 +203,7 @@ fn the_outline_names_pages() {
             "<< /First 12 0 R >>".to_owned(),
         ],
     );
-    // The catalog points to object 90 by default, which does not exist.
+    // By default, the catalog points to object 90, which does not exist.
     let at = bytes
         .windows(4)
         .position(|window| window == b"90 0")

@@ -1,5 +1,5 @@
-//! Writes the lines of pages as their text: running heads removed, headings marked, and words that a page end cuts in
-//! two made whole.
+//! Writes the lines of pages as their text: running heads removed, headings marked, and words split by a page end
+//! joined.
 
 use super::hyphens::{LineJoin, WordList};
 use super::layout::{self, LayoutLine};
@@ -17,7 +17,7 @@ pub struct PdfPageWriter {
 }
 
 impl PdfPageWriter {
-    /// `titles` are those of the pages, by index.
+    /// Creates a writer; `titles` are the titles of the pages, by index.
     pub fn new(titles: Vec<String>) -> Self {
         Self {
             titles,
@@ -28,7 +28,7 @@ impl PdfPageWriter {
         }
     }
 
-    /// Adds a page of this height in points, and writes those that have all their neighbors now.
+    /// Adds a page of this height in points, and writes the pages whose neighbors are now all known.
     ///
     /// # Errors
     /// [`Full`] when the limit is reached or the receiver is gone.
@@ -86,7 +86,7 @@ impl PdfPageWriter {
     }
 }
 
-/// Moves the rest of a word that the page end cuts to the page where it begins.
+/// Moves the rest of a word that a page end splits to the page where it begins.
 fn complete(page: &mut String, next: &mut String, words: &WordList) {
     let join = words.join(page, next);
     let end = next.find(char::is_whitespace).unwrap_or(next.len());

@@ -1,4 +1,4 @@
-//! Containers, whole and damaged.
+//! Tests with intact and damaged containers.
 
 use super::*;
 
@@ -44,7 +44,7 @@ fn damage_is_reported_after_the_intact_bytes() {
     assert_eq!(fault, Some(ZipError::Damaged));
     assert!(got.len() > 1_000, "{}", got.len());
     let mut bytes = pack(&[("a", b"some words")]);
-    // The encryption flag, in the directory's row.
+    // The encryption flag in the directory entry.
     let row = find(&bytes, CENTRAL).expect("a row");
     bytes[row + 8] |= 1;
     assert_eq!(read(&bytes, "a"), (Vec::new(), Some(ZipError::Locked)));

@@ -220,7 +220,7 @@ pub async fn audit(cx: RequestContext, _: Admin) -> Result<Reply, ApiError> {
 /// `GET /api/admin/config`: the names and sources of all settings, without values.
 ///
 /// # Errors
-/// Never; the signature is that of all handlers.
+/// Never; all handlers share this signature.
 pub async fn config(cx: RequestContext, _: Admin) -> Result<Reply, ApiError> {
     let config = &cx.app.config;
     let items = config

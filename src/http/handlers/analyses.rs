@@ -24,8 +24,8 @@ use crate::http::error::ApiError;
 use crate::http::reply::Reply;
 use crate::http::sse;
 
-/// Response header with the thread of a streamed analysis, whose events do not name it, and of a panel's answer under
-/// `/v1`, where a request can name it too.
+/// Response header with the thread ID of a streamed analysis, whose events do not contain it, and of a panel's
+/// answer under `/v1`, where a request can also specify it.
 pub(super) const THREAD: HeaderName = HeaderName::from_static("x-quire-thread");
 
 /// `POST /analyze`, `/api/analyze`: runs an analysis and responds with the result, a stream of events, or 202 when
@@ -202,7 +202,7 @@ pub fn forecast_json(forecast: &AnalysisForecast, now: Timestamp) -> Value {
     })
 }
 
-/// Each member, and last the synthesizer, with the share of the documents that fits its context window.
+/// Each member, then the synthesizer, with the share of the documents that fits its context window.
 fn member_contexts(plan: &Plan) -> Vec<Value> {
     let find = |model: &str| {
         let all = plan.members.iter().chain([&plan.synthesizer]);
@@ -480,7 +480,7 @@ pub async fn vote(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiEr
 /// Streams the events of a run. The guard lives as long as the body: a client that disconnects drops both.
 fn stream_events(cx: &RequestContext, watch: RunWatch, guard: Option<CancelOnDrop>) -> Reply {
     sse::stream(cx, (watch, guard), |(mut watch, guard)| async move {
-        // A database error ends the stream without a last event; the client reconnects for it.
+        // A database error ends the stream without a final event, so the client reconnects.
         let events = watch.next().await.ok().flatten()?;
         let events = events.iter().map(|event| sse::SseEvent {
             id: Some(event.stored.seq),

@@ -23,7 +23,7 @@ pub enum ResultsShape {
     List,
 }
 
-/// Returns an analysis as JSON, as lists show it.
+/// Returns an analysis as JSON, in the form used by lists.
 pub fn list_item(analysis: &HistoryRow) -> Value {
     let request = &analysis.request;
     json!({
@@ -84,7 +84,8 @@ fn timeline(report: &AnalysisReport) -> Vec<Value> {
     report.calls.iter().map(call).collect()
 }
 
-/// The passages of a plan. Passages of documents that are read in parts come without text, which would be too long.
+/// The passages of a plan. Passages of documents that are read in parts are included without text, which would be
+/// too long.
 fn sources(plan: &Plan) -> Vec<SourcePassage> {
     let without_text = |source: &SourcePassage| SourcePassage {
         text: String::new(),
@@ -158,8 +159,8 @@ pub fn result(report: &AnalysisReport, results_shape: ResultsShape) -> Value {
     body
 }
 
-/// Adds the place of an analysis in its thread: `of` is the turn that it follows, `index` its number among those that
-/// follow the same turn.
+/// Adds the position of an analysis in its thread: `of` is the turn that it follows, `index` its number among
+/// those that follow the same turn.
 pub fn add_place(body: &mut Value, place: Option<&TurnPlace>) {
     body["thread_id"] = json!(place.map(|place| &place.thread));
     body["turn"] = json!(place.map(|place| place.turn));
@@ -168,7 +169,7 @@ pub fn add_place(body: &mut Value, place: Option<&TurnPlace>) {
     }));
 }
 
-/// The findings without the map, which is a field of its own.
+/// The findings without the map, which is a separate field.
 fn findings(analysis: &Analysis) -> Value {
     let mut findings = json!(analysis.findings);
     if let Some(fields) = findings.as_object_mut() {
@@ -295,7 +296,7 @@ fn first_answers(report: &AnalysisReport) -> impl Iterator<Item = &StageAnswer> 
 }
 
 fn model_responses(report: &AnalysisReport) -> Map<String, Value> {
-    // What a stopped run has written is paid for and kept.
+    // Text written before a run was stopped is paid for, so it is kept.
     let is_stopped = report.analysis.status == Status::Cancelled;
     first_answers(report)
         .filter(|answer| answer.answered() || is_stopped && answer.is_partial())

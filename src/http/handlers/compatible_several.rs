@@ -1,6 +1,7 @@
-//! Requests with several answers: `n`, and lists of prompts. Each answer is a run of its own; the response combines
-//! them. A stream starts when all are complete. Run slots are reserved before the first run starts, at most four run
-//! concurrently, and none starts after one has failed; the answers so far are then returned and marked as incomplete.
+//! Requests with several answers: `n`, and lists of prompts. Each answer is a separate run; the response combines
+//! them. A stream starts when all are complete. Run slots are reserved before the first run starts, at most four
+//! run concurrently, and none starts after one has failed; the answers so far are then returned and marked as
+//! incomplete.
 
 use std::sync::Arc;
 
@@ -67,8 +68,9 @@ pub(super) fn split_choices(requests: Vec<ChatRequest>) -> Result<Vec<ChatReques
     Ok(samples.collect())
 }
 
-/// Runs all requests and combines their answers. Returns the response, and its body unless it is a stream. If some runs
-/// fail, the response holds the other answers, the header `x-quire-incomplete`, and the field `incomplete`.
+/// Runs all requests and combines their answers. Returns the response, and its body unless it is a stream. If some
+/// runs fail, the response contains the other answers, the header `x-quire-incomplete`, and the field
+/// `incomplete`.
 ///
 /// # Errors
 /// `TooFast` or `Unavailable` when there are no free run slots, before anything starts; the first error when no run has
@@ -116,7 +118,7 @@ pub(super) async fn run(
     Ok((reply, text))
 }
 
-/// Runs all requests, a few concurrently. A client that disconnects drops this future, and with its tasks every run.
+/// Runs all requests, a few at a time. A client that disconnects drops this future, and with its tasks every run.
 ///
 /// # Errors
 /// `TooFast` or `Unavailable` when there are no free run slots, before anything starts.
@@ -193,7 +195,7 @@ async fn run_one(
     })
 }
 
-/// The sum of all completions; `None` without any. The cost of a failed run is unknown here, so the sum has no cost
+/// The sum of all completions; `None` without any. The cost of a failed run is unknown, so the sum has no cost
 /// unless all runs succeeded.
 fn sum(choices: &[Choice], all_succeeded: bool) -> Option<Completion> {
     let (first, rest) = choices.split_first()?;

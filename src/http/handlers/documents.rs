@@ -26,7 +26,7 @@ struct AnnouncedBody {
     total_chunks: u32,
 }
 
-/// The upload to complete.
+/// The upload to finish.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct FinalizeBody {
@@ -48,8 +48,8 @@ const MAX_FIELD: usize = 1_024;
 ///
 /// # Errors
 /// `BadRequest` for an invalid form or an empty file, `TooLarge` over the upload limit, `UnsupportedType` when the
-/// file is of no readable kind, `TooFast` or `Unavailable` when too many files wait or the disk is full, `Forbidden` when
-/// a guest has as many documents as allowed.
+/// file's type is not supported, `TooFast` or `Unavailable` when too many files wait or the disk is full,
+/// `Forbidden` when a guest has reached the document limit.
 pub async fn upload(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let (name, received) = read_upload(&mut cx).await?;
     let (documents, user) = (cx.app.documents(), &caller.user);
@@ -146,7 +146,7 @@ pub async fn content(cx: RequestContext, caller: Caller) -> Result<Reply, ApiErr
     let (document, path) = cx.app.documents().content(&caller.user, &id(&cx)?).await?;
     let (headers, kind) = (&cx.request.headers, &document.content_type);
     let etag = format!("\"{}\"", document.sha256);
-    // A document may contain scripts, so browsers must download it and never render it under our origin.
+    // A document may contain scripts, so browsers must download it and never render it under this server's origin.
     Ok(Reply::file_for(headers, &path, kind, &etag)
         .await?
         .header(CONTENT_DISPOSITION, &content_disposition(&document.name))
@@ -175,8 +175,9 @@ pub async fn page(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError>
 /// `POST /api/documents/{id}/read`: extracts the text again, with another encoding if given.
 ///
 /// # Errors
-/// `BadInput` for an unknown encoding, `Missing` when the caller has no such document, `Conflict` while it is being
-/// read, `TooFast` when too many documents wait already, `UnsupportedType` when it is of no readable kind.
+/// `BadInput` for an unknown encoding, `Missing` when the caller has no such document, `Conflict` while it is
+/// being read, `TooFast` when too many documents are already waiting, `UnsupportedType` when its type is not
+/// supported.
 pub async fn read_again(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let body: ReadBody = cx.json().await?;
     let encoding = body
@@ -367,7 +368,7 @@ fn missing_field(name: &str) -> ApiError {
         .into()
 }
 
-/// Parses the document id in the path.
+/// Parses the document ID in the path.
 ///
 /// # Errors
 /// `Missing` when it is malformed.

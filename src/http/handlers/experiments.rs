@@ -266,7 +266,7 @@ pub async fn events(cx: RequestContext, caller: Caller) -> Result<Reply, ApiErro
                     serde_json::to_string(&progress).ok()?,
                 )
             }
-            // A database error ends the stream without a last event; the client reconnects for it.
+            // A database error ends the stream without a final event, so the client reconnects.
             None => {
                 let experiments = state.app.experiments();
                 let view = experiments.show(&state.caller.user, &state.id).await.ok()?;

@@ -47,8 +47,8 @@ pub fn show(shared: &SharedState, now: Instant) -> Reply {
         .header(CACHE_CONTROL, "no-store")
 }
 
-/// Probes the database while health checks come in: at most every two seconds, and never without health checks. Runs
-/// until aborted.
+/// Probes the database while there are health checks: at most every two seconds, and never without health checks.
+/// Runs until aborted.
 pub async fn watch(shared: &SharedState) {
     loop {
         shared.health.probe_requested.notified().await;
@@ -194,7 +194,7 @@ const UREQ: &str = concat!("ureq ", env!("QUIRE_UREQ"));
 const RING: &str = concat!("ring ", env!("QUIRE_RING"));
 const MULTER: &str = concat!("multer ", env!("QUIRE_MULTER"));
 
-/// Python packages that clients of the predecessor look for, and what replaces them: name, required, replacement.
+/// Python packages that the predecessor's clients look for, and their replacements: name, required, replacement.
 const REPLACED: &[(&str, bool, &str)] = &[
     ("fastapi", true, HYPER),
     ("uvicorn", true, TOKIO),
@@ -318,13 +318,13 @@ pub async fn hours(cx: RequestContext, _: Admin) -> Result<Reply, ApiError> {
 /// `GET /api/internal/resources`: memory, CPU, files, and threads of the process.
 ///
 /// # Errors
-/// Never; the signature is that of all handlers.
+/// Never; all handlers share this signature.
 pub async fn resources(cx: RequestContext) -> Result<Reply, ApiError> {
     let process = ProcessStats::now();
     let up = uptime(&cx.app).as_secs_f64();
     Ok(Reply::json(&json!({
         "memory_mb": megabytes(process.memory_kib),
-        // Of one processor, averaged since the start.
+        // Percent of one CPU, averaged since the start.
         "cpu_percent": tenths(process.cpu.as_secs_f64() * 100.0 / up.max(0.01)),
         "open_files": process.open_files,
         "connections": cx.shared.stats.open.load(Relaxed),
@@ -341,7 +341,7 @@ const TICK_INTERVAL: Duration = Duration::from_millis(250);
 /// (`quire doctor` uses it).
 ///
 /// # Errors
-/// Never; the signature is that of all handlers.
+/// Never; all handlers share this signature.
 pub async fn ticks(cx: RequestContext) -> Result<Reply, ApiError> {
     Ok(sse::stream(&cx, 0, |sent: u8| async move {
         if sent == TICKS {

@@ -1,4 +1,4 @@
-//! The HTML pages and their assets. All pages are the same shell; its script renders the page for the URL.
+//! The HTML pages and their assets. All pages share one shell; its script renders the page for the URL.
 
 use hyper::http::request::Parts;
 use hyper::{Method, StatusCode};

@@ -15,7 +15,7 @@ use crate::http::context::RequestContext;
 use crate::http::error::ApiError;
 use crate::http::reply::Reply;
 
-/// How the figures are computed, shown to users.
+/// The method of computing the figures, shown to users.
 const METHOD: &str = "ties count half; the interval is Jeffreys' for win, tie and loss at one look; the verdict rests on evidence by betting, which stays valid however often you look; with several topics, the permitted error is divided among all of them and the total";
 
 /// Maximum of `compare_every`, in answers per comparison; the same as for the setting.

@@ -45,7 +45,8 @@ async fn visible(
     Ok(cx.app.patterns().visible(user).await?)
 }
 
-/// `GET /api/orchestrator/patterns`: lists the patterns as a JSON array, with `brief=true` only their ids and names.
+/// `GET /api/orchestrator/patterns`: lists the patterns as a JSON array, with `brief=true` only their IDs and
+/// names.
 ///
 /// # Errors
 /// When the database cannot be read.
@@ -110,8 +111,8 @@ pub async fn show(cx: RequestContext, caller: Option<Caller>) -> Result<Reply, A
 /// `POST /api/patterns`: creates a pattern.
 ///
 /// # Errors
-/// `BadRequest` or `BadInput` for an invalid body or pattern, `Forbidden` when the caller may not change the team's
-/// patterns, `Conflict` when the id is taken or there are too many patterns.
+/// `BadRequest` or `BadInput` for an invalid body or pattern, `Forbidden` when the caller may not change the
+/// team's patterns, `Conflict` when the ID is taken or there are too many patterns.
 pub async fn add(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let mut body: Map<String, Value> = cx.json().await?;
     let team = match body.remove("team") {

@@ -11,7 +11,7 @@ use crate::http::context::RequestContext;
 use crate::http::error::ApiError;
 use crate::http::reply::Reply;
 
-/// Maximum number of matches marked in one passage.
+/// Maximum number of matches highlighted in one passage.
 const MAX_MATCHES: usize = 50;
 
 /// `GET /api/documents/{id}/search?q=`: searches one document.

@@ -20,8 +20,8 @@ use crate::http::context::RequestContext;
 use crate::http::error::ApiError;
 use crate::http::reply::Reply;
 
-/// `GET /api/threads`: lists the caller's threads, newest first. `q` searches titles, questions, and answers. Without
-/// `archived` and `q`, archived threads are left out.
+/// `GET /api/threads`: lists the caller's threads, newest first. `q` searches titles, questions, and answers.
+/// Without `archived` and `q`, archived threads are omitted.
 ///
 /// # Errors
 /// `BadInput` for an invalid limit, cursor, or filter.
@@ -62,7 +62,8 @@ pub async fn show(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError>
     Ok(Reply::json(&report_json(&report)))
 }
 
-/// Fields of a thread to set; what is absent stays, and a project of null means none.
+/// The fields of a thread to set; absent fields stay unchanged, and a null project removes the thread from its
+/// project.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct ThreadBody {
@@ -179,7 +180,7 @@ pub struct ThreadExport {
     pub text: String,
     /// Its media type.
     pub content_type: &'static str,
-    /// The usual end of its file name.
+    /// Its file name extension.
     pub extension: &'static str,
 }
 

@@ -19,7 +19,7 @@ use crate::http::context::RequestContext;
 use crate::http::error::ApiError;
 use crate::http::reply::Reply;
 
-/// Maximum length of a query in days.
+/// Maximum time range of a query, in days.
 const MAX_DAYS: i64 = 400;
 
 /// `GET /api/usage`: usage, cost, and budget of an account, or of all accounts for administrators.

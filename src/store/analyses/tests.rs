@@ -1,4 +1,4 @@
-//! The life cycle of an analysis, and who can see it.
+//! The life cycle of an analysis, and which users can see it.
 
 use std::collections::BTreeMap;
 

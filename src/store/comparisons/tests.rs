@@ -163,7 +163,8 @@ fn the_interval_is_per_user_and_deleted_with_the_user() {
     });
 }
 
-/// Nine votes on one question are one vote, the first; the same words after another turn are another question.
+/// Nine votes on one question count as one, the first; the same words after a different turn are a different
+/// question.
 #[test]
 fn a_question_counts_once() {
     with_writer(|db| {

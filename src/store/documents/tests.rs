@@ -1,4 +1,4 @@
-//! Documents are stored, read, listed, and deleted for their owner alone.
+//! Documents are stored, read, listed, and deleted only for their owner.
 
 use super::super::error::StoreError;
 use super::super::tests::{Folder, at, user, with_writer};
@@ -152,7 +152,7 @@ fn an_outcome_replaces_the_previous_one() {
     });
 }
 
-/// What a person deletes remains in no file of the data folder.
+/// Data that a user deletes remains in no file of the data folder.
 #[test]
 fn deletion_leaves_no_traces() {
     const WORD: &str = "xylophonquartett";

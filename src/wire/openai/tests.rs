@@ -1,4 +1,4 @@
-//! Tests decoding and encoding: of recorded responses of providers, of malformed ones, and of parameters.
+//! Tests decoding of recorded and malformed provider responses, and encoding of parameters.
 
 use std::time::Duration;
 

@@ -37,7 +37,7 @@ fn each_format_has_its_own_names() {
         "AAAA"
     );
     assert_eq!(anthropic["messages"][0]["content"][1]["text"], "Hello.");
-    // The temperature is at most 1, and the API accepts either `temperature` or `top_p`.
+    // The temperature must not exceed 1, and the API accepts either `temperature` or `top_p`.
     assert_eq!(
         (
             &anthropic["temperature"],
@@ -251,7 +251,7 @@ fn a_schema_is_enforced_as_well_as_the_model_allows() {
         sent(ApiFormat::Ollama, &shaped(), &tool)["format"]["type"],
         "object"
     );
-    // The schema becomes an instruction if there is no better way, or if the better way was refused.
+    // The schema becomes an instruction if there is no better method, or if the better one was refused.
     for (kind, refused) in [
         (ApiFormat::OpenAi, "response_format"),
         (ApiFormat::Anthropic, "output_config"),

@@ -145,7 +145,7 @@ fn depth_is_bounded_without_a_panic() {
     );
     assert!(read(&format!("a = {}", "{b=".repeat(100_000))).is_err());
     assert!(read(&format!("{}a = 1", "a.".repeat(100_000))).is_err());
-    // The parser itself accepts these 6,400 tables, more than the stack can free.
+    // The parser itself accepts these 6,400 tables, more than can be freed on the stack.
     let dotted = format!("{{{}b = ", "b.".repeat(78)).repeat(78);
     for (open, close) in [
         (dotted.clone(), "}".repeat(78)),

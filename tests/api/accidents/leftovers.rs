@@ -66,7 +66,7 @@ fn a_link_that_leads_nowhere_is_refused() {
     symlink(folder.path().join("nowhere"), &there).unwrap();
     refused_by_all(&folder, "documents is a link to");
     fs::remove_file(&there).unwrap();
-    // One that leads somewhere is fine.
+    // A symbolic link with an existing target is fine.
     symlink(&away, &there).unwrap();
     all_there(&mut start(&folder).known(&ada), &ids);
 }

@@ -1,4 +1,4 @@
-//! What administrators see and change, and sessions ended from elsewhere.
+//! What administrators see and change, and sessions ended from another session.
 
 use super::*;
 

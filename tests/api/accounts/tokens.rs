@@ -23,7 +23,7 @@ fn refresh_rotates_and_reuse_ends_the_session() {
             .status,
         200
     );
-    // Two renewals back is no client that lost an answer.
+    // A token two renewals old does not come from a client that lost a response.
     refresh(&mut server.client(), &zero["refresh_token"]).refused(401, "UNAUTHENTICATED");
     bearer(&server, &two["access_token"])
         .get("/api/users/me")

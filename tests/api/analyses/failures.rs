@@ -73,7 +73,7 @@ fn when_nobody_answers_each_reason_is_told() {
     for word in ["p/a: ", "accept the key", "p/b: ", "know this model"] {
         assert!(message.contains(word), "{message}");
     }
-    // What a provider says of its key is not for everybody.
+    // A provider's message about its key is not shown to all users.
     assert!(!message.contains("bad key"), "{message}");
     let listed = client.get("/api/analyses?status=failed").json();
     assert_eq!(listed["analyses"].as_array().unwrap().len(), 1);

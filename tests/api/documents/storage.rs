@@ -192,7 +192,7 @@ fn deleting_says_which_analyses_quote_it() {
     assert_eq!(person.get(&format!("{path}/uses")).status, 404);
 }
 
-/// An interrupted download resumes where it ended, and a cached one is not sent again.
+/// An interrupted download resumes where it ended, and a cached original is not sent again.
 #[test]
 fn originals_come_in_parts_and_only_once() {
     let server = Server::start();

@@ -1,4 +1,4 @@
-//! Assets and pages: compression, ranges, validators, whole documents.
+//! Assets and pages: compression, ranges, validators, and complete documents.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! Health, metrics, and the stop of the server.
+//! Health, metrics, and server shutdown.
 
 use super::*;
 

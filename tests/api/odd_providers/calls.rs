@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// A call in one piece, as a host writes it.
+/// Returns a tool call in one piece, as a provider sends it.
 fn written(call: Value) -> Vec<Value> {
     vec![chunk(json!({ "tool_calls": [call] }), Value::Null)]
 }

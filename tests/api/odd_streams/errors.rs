@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// An answer that breaks off behind its first words with this.
+/// Returns an answer that breaks off with this chunk after its first words.
 fn breaks(model: &'static str, last: Value, status: u16, words: &'static str) -> Case {
     broken(model, sse(&[text(HALF), last, done()]), status, words)
 }

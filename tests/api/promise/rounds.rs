@@ -1,6 +1,5 @@
-//! Rounds of changes, a fault, and a kill at the moment that `whole_at` states: the restored data is
-//! compared row by row and byte by byte. The replica is a folder on a disk that fills up, or a bucket that
-//! fails for a while.
+//! Rounds of changes, a fault, and a kill at the moment that `whole_at` reports: the restored data is compared row
+//! by row and byte by byte. The replica is a folder on a disk that fills up, or a bucket that fails for a while.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -20,11 +19,11 @@ use crate::support::server::Folder;
 /// Rounds on one data folder. More would fill its small disk with what earlier rounds stored.
 const ROUNDS_OF_A_LIFE: u64 = 5;
 
-/// A disk of its own under a folder, as small as a fault wants it.
+/// A separate small disk mounted on a folder.
 struct SmallDisk(PathBuf);
 
 impl SmallDisk {
-    /// None where this machine lets nobody mount one.
+    /// Returns `None` if this machine does not permit mounting.
     fn under(path: &Path) -> Option<Self> {
         let options = ["-t", "tmpfs", "-o", "size=40m,mode=700", "tmpfs"];
         let mounted = Command::new("mount").args(options).arg(path).output();
@@ -53,7 +52,7 @@ impl Drop for SmallDisk {
     }
 }
 
-/// A sequence that is the same for the same seed.
+/// A random sequence, reproducible from its seed.
 struct SeededRandom(u64);
 
 impl SeededRandom {
@@ -70,9 +69,9 @@ impl SeededRandom {
 /// Everything that was acknowledged, and when.
 #[derive(Default)]
 struct Model {
-    /// Name, and the moment of its acknowledgment.
+    /// Each name with the time it was acknowledged.
     names: Vec<(String, String)>,
-    /// Bytes, when they were acknowledged, when the deletion was.
+    /// Bytes, time of acknowledgment, and time of deletion.
     documents: BTreeMap<String, (Vec<u8>, String, Option<String>)>,
 }
 
@@ -105,8 +104,8 @@ impl Model {
         }
     }
 
-    /// Checks that everything up to a moment is there, and continues from there. Returns how many documents had
-    /// been promised.
+    /// Checks that everything up to a moment was restored, and continues from there. Returns how many documents
+    /// had been reported as replicated.
     fn check(&mut self, client: &mut Client, moment: &str, context: &str) -> usize {
         let mut promised = 0;
         let name = client.get("/api/users/me").json()["name"].clone();
@@ -137,16 +136,16 @@ impl Model {
         }
         self.documents.retain(|id, row| {
             row.2 = None;
-            // Of a document that was not promised, the row may be there alone.
+            // For a document not yet reported as replicated, the row may exist alone.
             listed.contains(id) && content(client, id) == (200, row.0.clone())
         });
         promised
     }
 }
 
-/// One data folder and its replica, with what can go wrong with them.
+/// One data folder and its replica, with the faults that can be injected.
 struct ReplicatedFolder {
-    // Unmounted before its folder is removed.
+    // First, so that it is unmounted before its folder is removed.
     disk: Option<SmallDisk>,
     bucket: Option<Bucket>,
     folder: Folder,
@@ -188,7 +187,7 @@ impl ReplicatedFolder {
         super::start(&self.folder, &settings)
     }
 
-    /// Starts on an empty disk. Nobody has to wait for a machine that is known to be gone.
+    /// Starts on an empty disk. No need to wait for the replica lease of a machine that is known to be gone.
     fn start_again(&self) -> Executable {
         fs::remove_dir_all(self.folder.path().join("data")).unwrap();
         match &self.bucket {
@@ -205,14 +204,14 @@ impl ReplicatedFolder {
             return outage(bucket, chance);
         }
         match (chance.below(4), &self.disk) {
-            // Both sides are full, and have room again before the end or not.
+            // Both sides are full, and may have space again before the end.
             (0 | 1, Some(disk)) => disk.fill(),
             (2, _) => self.lose_a_file(client, chance),
             _ => {}
         }
     }
 
-    /// The other end loses a file; what was promised before does not count any more.
+    /// The replica loses a file; earlier replication no longer counts.
     fn lose_a_file(&self, client: &mut Client, chance: &mut SeededRandom) {
         let mut files = Vec::new();
         for place in ["documents", "ltx/0", "ltx/9"] {
@@ -248,7 +247,7 @@ fn outage(bucket: &Bucket, chance: &mut SeededRandom) {
         1 => Trouble::Says(503, "SlowDown", "Please reduce your request rate."),
         2 => Trouble::Says(403, "AccessDenied", "Access Denied"),
         3 => Trouble::Half,
-        // Stored, and the client waits for an answer that never comes.
+        // The request is stored, but the client waits for a response that never comes.
         4 => Trouble::Lost,
         5 => Trouble::Silence(Duration::from_secs(1)),
         _ => return,
@@ -256,7 +255,7 @@ fn outage(bucket: &Bucket, chance: &mut SeededRandom) {
     bucket.fails(methods, trouble);
 }
 
-/// Changes with a fault in between. Returns the last moment that was promised, empty where none was.
+/// Makes changes with a fault in between. Returns the last `whole_at`, empty if there was none.
 fn change(life: &ReplicatedFolder, client: &mut Client, model: &mut Model, chance: &mut SeededRandom) -> String {
     let when = chance.below(20);
     let healed = when + chance.below(10);
@@ -275,7 +274,7 @@ fn change(life: &ReplicatedFolder, client: &mut Client, model: &mut Model, chanc
         }
     }
     if chance.below(2) == 0 {
-        // Killed at the very moment at which something new is promised.
+        // Killed at the very moment when the replication time advances.
         life.heal();
         let before = whole_at(client);
         let health = until(client, "whole", |health| is_whole_after(health, &before));
@@ -284,8 +283,8 @@ fn change(life: &ReplicatedFolder, client: &mut Client, model: &mut Model, chanc
     moment
 }
 
-/// Each life has a data folder of its own, so that no round depends on how many came before. `ATTACK_ROUNDS` sets
-/// the number of rounds, `ATTACK_SEED` the first seed.
+/// Each life has its own data folder, so that no round depends on how many came before. `ATTACK_ROUNDS` sets the
+/// number of rounds, `ATTACK_SEED` the first seed.
 fn rounds(life: impl Fn() -> ReplicatedFolder) {
     let number = |name: &str| std::env::var(name).ok()?.parse::<u64>().ok();
     let rounds = number("ATTACK_ROUNDS").unwrap_or(4);
@@ -319,13 +318,13 @@ fn rounds(life: impl Fn() -> ReplicatedFolder) {
     eprintln!("{rounds} rounds, {promised} promised documents compared: all were there");
 }
 
-/// `make attack` does 50 rounds.
+/// `make attack` runs 50 rounds.
 #[test]
 fn what_was_whole_comes_back_after_a_kill_whatever_went_wrong_before() {
     rounds(ReplicatedFolder::on_a_small_disk);
 }
 
-/// `make attack` does 50 rounds.
+/// `make attack` runs 50 rounds.
 #[test]
 fn what_was_whole_in_a_bucket_comes_back_after_it_failed_for_a_while() {
     rounds(ReplicatedFolder::with_a_bucket);

@@ -1,4 +1,4 @@
-//! Waiting in the queue, second tries, refused fields, and lists of models.
+//! Queueing, retries, refused fields, and model lists.
 
 use super::*;
 
@@ -122,7 +122,7 @@ fn a_field_that_a_model_refuses_is_left_out_and_remembered() {
         .map(|asked| asked.body["temperature"].is_number())
         .collect();
     assert_eq!(sent, [true, false, false]);
-    // A provider that still refuses what it no longer gets is given up.
+    // A provider that still refuses a field that is no longer sent is not retried.
     assert_eq!(call(&llm, warm("n")).kind(), CallErrorKind::Rejected);
 }
 
@@ -143,8 +143,8 @@ fn a_model_nobody_has_is_unavailable() {
     }
 }
 
-/// On the small stack of a call's thread, with as much to read as there can be: an overflow would end
-/// the whole program.
+/// On the small stack of a call's thread, with the largest possible input: an overflow would abort the whole
+/// program.
 #[test]
 fn demo_models_stream_what_they_answer() {
     const TEXT: &str = include_str!("../../data/documents/gpl-3.txt");

@@ -16,45 +16,46 @@ use super::line::{Step, chunk};
 use super::server::Folder;
 use super::tls::{Certificate, Connection};
 
-/// How long a test waits for something that must happen.
+/// Maximum wait for something that must happen.
 const WAIT_TIMEOUT: Duration = Duration::from_secs(20);
-/// How often a silent connection is looked at.
+/// Interval at which a silent connection is checked.
 const POLL_INTERVAL: Duration = Duration::from_millis(10);
-/// So long a call that is over may still be open here: the peer has closed it, this side has not seen it.
+/// How long a completed call may still count as open here: the peer has closed it, but this side has not noticed
+/// yet.
 const GRACE: Duration = Duration::from_millis(100);
 
-/// What was asked.
+/// A received request.
 #[derive(Clone)]
 pub struct ReceivedRequest {
     /// The request line and the headers.
     pub head: String,
-    /// The body; null where there was none.
+    /// The body; null if there was none.
     pub body: Value,
 }
 
-/// Where the lines come from.
+/// How the response to a request is chosen.
 enum ResponseSource {
     Script(Vec<ScriptLine>),
-    /// By the number of the connection.
+    /// By connection number.
     Act(Box<dyn Fn(usize) -> ScriptLine + Send>),
-    /// By what is asked.
+    /// By request.
     Answer(Box<dyn Fn(&ReceivedRequest) -> ScriptLine + Send>),
 }
 
 struct State {
     play: ResponseSource,
     connections: usize,
-    /// Of these, those that brought no request.
+    /// Number of these that sent no request.
     broken_off: usize,
     asked: Vec<ReceivedRequest>,
     faults: Vec<String>,
-    /// Requests that are being answered.
+    /// Number of requests in progress.
     open: usize,
-    /// Of these, those that hang.
+    /// Number of these that hang.
     hanging: usize,
-    /// More at once are a fault.
+    /// Maximum number of concurrent requests; exceeding it is an error.
     most: usize,
-    /// Models whose caller has hung up in the middle, and when.
+    /// Models whose caller disconnected mid-response, and when.
     left: Vec<(String, Instant)>,
 }
 
@@ -65,7 +66,7 @@ struct Shared {
     certificate: Option<Certificate>,
 }
 
-/// The scripted provider.
+/// A scripted provider.
 pub struct Provider {
     address: SocketAddr,
     shared: Arc<Shared>,
@@ -73,23 +74,23 @@ pub struct Provider {
 }
 
 impl Provider {
-    /// Plays these lines; those for one model in their order.
+    /// Returns a provider that plays these lines; lines for the same model are played in order.
     pub fn script(lines: impl IntoIterator<Item = ScriptLine>) -> Self {
         Self::start(ResponseSource::Script(lines.into_iter().collect()), None)
     }
 
-    /// The same over TLS, with a certificate that nobody knows yet.
+    /// Like `script`, over TLS, with a certificate that no client trusts yet.
     pub fn over_tls(lines: impl IntoIterator<Item = ScriptLine>) -> Self {
         let play = ResponseSource::Script(lines.into_iter().collect());
         Self::start(play, Some(Certificate::new()))
     }
 
-    /// Plays to each connection what this says, by its number.
+    /// Returns a provider that plays the line that `act` returns for the connection's number.
     pub fn acting(act: impl Fn(usize) -> ScriptLine + Send + 'static) -> Self {
         Self::start(ResponseSource::Act(Box::new(act)), None)
     }
 
-    /// Answers each request as this says.
+    /// Returns a provider that plays the line that `answer` returns for the request.
     pub fn answering(answer: impl Fn(&ReceivedRequest) -> ScriptLine + Send + 'static) -> Self {
         Self::start(ResponseSource::Answer(Box::new(answer)), None)
     }
@@ -124,7 +125,7 @@ impl Provider {
         }
     }
 
-    /// For a provider's settings.
+    /// Returns the base URL for a provider's settings.
     pub fn base_url(&self) -> String {
         let scheme = match self.shared.certificate {
             Some(_) => "https",
@@ -133,28 +134,28 @@ impl Provider {
         format!("{scheme}://{}/v1", self.address)
     }
 
-    /// What a caller must trust to speak to it; none where it does not speak TLS.
+    /// Returns the certificate that a client must trust to connect; `None` without TLS.
     pub fn authority(&self) -> Option<PathBuf> {
         let path = self.folder.path().join("ca.pem");
         self.shared.certificate.is_some().then_some(path)
     }
 
-    /// From now on more requests at once than these fail the test.
+    /// Fails the test if there are ever more concurrent requests than this.
     pub fn limit_concurrency(&self, most: usize) {
         self.shared.state.lock().unwrap().most = most;
     }
 
-    /// Every request so far.
+    /// Returns every request so far.
     pub fn asked(&self) -> Vec<ReceivedRequest> {
         self.shared.state.lock().unwrap().asked.clone()
     }
 
-    /// Connections so far; those that were reset are not among the requests.
+    /// Returns the number of connections so far, including those that were reset and have no request.
     pub fn connections(&self) -> usize {
         self.shared.state.lock().unwrap().connections
     }
 
-    /// Requests that are being answered now.
+    /// Returns the number of requests in progress.
     pub fn open(&self) -> usize {
         self.shared.state.lock().unwrap().open
     }
@@ -180,21 +181,21 @@ impl Provider {
         });
     }
 
-    /// Waits until this model has been asked.
+    /// Waits until this model has been called.
     pub fn wait_called(&self, model: &str) {
         self.wait(&format!("a call of {model}"), |state| {
             state.asked.iter().any(|asked| asked.body["model"] == model)
         });
     }
 
-    /// Waits until this many callers wait for bytes that never come.
+    /// Waits until this many calls hang.
     pub fn wait_hanging(&self, count: usize) {
         self.wait(&format!("{count} callers that wait"), |state| {
             state.hanging >= count
         });
     }
 
-    /// Waits until a caller of this model has hung up in the middle.
+    /// Waits until a caller of this model has disconnected mid-response.
     pub fn wait_for_disconnect(&self, model: &str) {
         self.wait(&format!("the caller of {model} to hang up"), |state| {
             state.left.iter().any(|(left, _)| left == model)
@@ -209,7 +210,7 @@ impl Provider {
         self.shared.state.lock().unwrap().left.clone()
     }
 
-    /// Waits until nobody is being answered.
+    /// Waits until no request is in progress.
     pub fn wait_idle(&self) {
         self.wait("the last caller to go", |state| state.open == 0);
     }
@@ -228,7 +229,7 @@ impl Provider {
 impl Drop for Provider {
     fn drop(&mut self) {
         self.shared.stop.store(true, Ordering::SeqCst);
-        // Wakes the thread that accepts.
+        // Wakes the accept thread.
         let _ = TcpStream::connect(self.address);
         if std::thread::panicking() {
             return;
@@ -262,7 +263,7 @@ impl State {
         }
     }
 
-    /// The scripted steps for a request for this model.
+    /// Returns the scripted steps for a request to this model.
     fn line(&mut self, model: &str) -> Vec<Step> {
         let ResponseSource::Script(lines) = &mut self.play else {
             return Vec::new();
@@ -290,7 +291,7 @@ fn serve(socket: TcpStream, shared: &Shared) {
     };
     shared.changed.notify_all();
     if matches!(acted.as_deref(), Some([Step::Reset])) {
-        // What is left unread turns the close into a reset.
+        // Unread bytes would turn the close into a reset.
         let _ = (&socket).read(&mut [0]);
         return;
     }
@@ -356,7 +357,7 @@ impl Shared {
 }
 
 impl ReceivedRequest {
-    /// The model; `GET models` and the like where it names none.
+    /// Returns the model, or a name such as `GET models` if the request has none.
     pub fn model(&self) -> String {
         if let Some(model) = self.body["model"].as_str() {
             return model.to_owned();
@@ -393,7 +394,7 @@ fn play(socket: &mut dyn Connection, step: Step, shared: &Shared) -> std::io::Re
             shared.state.lock().unwrap().hanging -= 1;
             return ended;
         }
-        // Looked at before there was a request.
+        // Handled before the request was read.
         Step::Reset => {}
     }
     Ok(())

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::provider::Provider;
 use super::{Answer, Client, Server};
 
-/// The stream of a whole answer, a word a piece.
+/// Returns the stream of a complete answer, one word per piece.
 pub fn answer_stream(text: &str) -> String {
     unfinished_stream(text)
         + "data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n\
@@ -13,7 +13,7 @@ pub fn answer_stream(text: &str) -> String {
            data: [DONE]\n\n"
 }
 
-/// The same without its end.
+/// Like [`saying`], without the end of the stream.
 pub fn unfinished_stream(text: &str) -> String {
     let piece = |word: &str| {
         let piece = json!({"choices": [{"index": 0, "delta": {"content": word}}]});
@@ -22,7 +22,7 @@ pub fn unfinished_stream(text: &str) -> String {
     text.split_inclusive(' ').map(piece).collect()
 }
 
-/// The stream of an answer that calls a tool twice, once in pieces.
+/// Returns the stream of an answer that calls a tool twice, once in pieces.
 pub fn tool_call_stream() -> String {
     let chunk = |delta: Value, finish: Value| {
         let choice = json!({ "index": 0, "delta": delta, "finish_reason": finish });
@@ -48,13 +48,13 @@ pub fn tool_call_stream() -> String {
     .concat()
 }
 
-/// Settings that make this provider known as `p`, with any model, beside the demo models.
+/// Returns settings that add this provider as `p`, with any model, to the demo models.
 pub fn providers(provider: &Provider) -> String {
     json!([{"id": "p", "base_url": provider.base_url(), "api_key": "sk-test-key", "models": "*"}])
         .to_string()
 }
 
-/// A server with these settings that uses this provider.
+/// Returns a server with these settings and this provider.
 pub fn server(provider: &Provider, settings: &[(&str, &str)]) -> Server {
     let known = providers(provider);
     let authority = provider.authority();
@@ -65,7 +65,7 @@ pub fn server(provider: &Provider, settings: &[(&str, &str)]) -> Server {
     Server::with(&all)
 }
 
-/// The request of a short run: these members, one stage, and a demo model that writes the answer.
+/// Returns the request of a short run: these members, one stage, and a demo model that writes the answer.
 pub fn short_run(models: &[&str]) -> Value {
     json!({
         "prompt": "How thick is the paper?", "models": models, "ultra_model": "demo/merge",
@@ -73,7 +73,7 @@ pub fn short_run(models: &[&str]) -> Value {
     })
 }
 
-/// The same with further fields.
+/// Like [`short`], with additional fields.
 pub fn short_run_with(models: &[&str], more: Value) -> Value {
     let mut body = short_run(models);
     for (name, value) in more.as_object().unwrap() {
@@ -95,12 +95,12 @@ pub fn id_of(answer: &Answer) -> String {
     answer.json()["analysis_id"].as_str().unwrap().to_owned()
 }
 
-/// The path of an analysis, or of something about it.
+/// Returns the path of an analysis, or of a resource below it.
 pub fn analysis_path(id: &str, what: &str) -> String {
     format!("/api/analyses/{id}{what}")
 }
 
-/// Waits until an analysis is over, and gives it.
+/// Waits until an analysis has ended, and returns it.
 pub fn wait_until_ended(client: &mut Client, id: &str) -> Value {
     for _ in client.events(&analysis_path(id, "/events"), None) {}
     let shown = client.get(&analysis_path(id, "")).json();

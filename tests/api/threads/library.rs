@@ -1,4 +1,4 @@
-//! Finding, sharing, and exporting threads, and whose they are.
+//! Searching, sharing, and exporting threads, and access to them.
 
 use super::*;
 

@@ -1,8 +1,8 @@
-//! Stopped runs: what is kept, continued, and written from drafts.
+//! Stopped runs: what is kept, how they are continued, and answers written from drafts.
 
 use super::*;
 
-/// A panel of two whose run is stopped: `a` has answered, `b` is in the middle.
+/// Stops a run of two members: `a` has answered, `b` is in the middle.
 fn stopped(client: &mut Client, provider: &Provider) -> Value {
     let body = json!({
         "prompt": "How thick is it?", "models": ["p/a", "p/b"], "ultra_model": "p/w", "pattern": "gut",
@@ -71,7 +71,7 @@ fn a_stopped_text_is_continued_by_the_model_that_wrote_it() {
     );
     let body = json!({"continue_of": new["analysis_id"]});
     client.post("/api/analyze", body).refused(409, "CONFLICT");
-    // The whole answer is carried, and the panel is the whole one again.
+    // The full answer becomes the context, and the panel has both members again.
     let body = json!({"prompt": "And then?", "follow_up_to": new["analysis_id"], "models": ["p/b"], "cache": "off"});
     ask(&mut client, body);
     let carried = said(&provider.asked().pop().unwrap());

@@ -1,4 +1,4 @@
-//! The cases, by what is odd about them.
+//! The cases, grouped by quirk.
 
 use super::*;
 
@@ -117,7 +117,7 @@ pub(super) fn truncated() -> Vec<Case> {
             503,
             "the provider has a temporary problem",
         ),
-        // Once: a client that has received nothing yet gets the second answer.
+        // Fails once: a client that has received nothing yet gets the second answer.
         Case {
             model: "busy-once",
             lines: vec![

@@ -1,11 +1,11 @@
-//! What the provider sends: chunks, events, and whole replies in each dialect.
+//! The provider's responses: chunks, events, and complete responses in each API format.
 
 use super::*;
 
 pub const T: &str = "Seven plus five is twelve.";
 pub const JSON: &str = "application/json";
 
-/// A chunk of a chat completion.
+/// Returns a chat completion chunk.
 pub fn chunk(delta: Value, finish: Value) -> Value {
     json!({ "id": "c1", "object": "chat.completion.chunk", "created": 1, "model": "m",
         "choices": [{ "index": 0, "delta": delta, "finish_reason": finish }] })
@@ -47,7 +47,7 @@ pub fn sse(objects: &[Value]) -> Line {
     on("").sse(&events(objects))
 }
 
-/// A whole text with its end and these tokens.
+/// Returns a complete answer with this token usage.
 pub fn counted(tokens: Value) -> Line {
     sse(&[text(T), end("stop"), usage(tokens), done()])
 }

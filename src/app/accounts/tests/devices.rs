@@ -1,4 +1,4 @@
-//! Browsers that have signed in before, and guesses made with and without their cookies.
+//! Browsers that have signed in before, and guesses with and without their cookies.
 
 use super::*;
 
@@ -9,7 +9,7 @@ fn with(devices: &str, seconds: i64) -> RequestOrigin {
     }
 }
 
-/// Uses up every limit of the address, and fills its queue.
+/// Uses up every limit of the account and fills its queue.
 async fn flood(accounts: &Arc<Accounts>, email: &'static str) -> Vec<tokio::task::JoinHandle<()>> {
     for _ in 0..10 {
         let _ = accounts.login(email, OTHER, &visit(0)).await;
@@ -128,13 +128,13 @@ fn guesses_with_a_device_token_are_bounded() {
             free += usize::from(is_free(accounts, "a@b.co", &thief(second)).await);
         }
         assert!(free <= 10 * 10 + 10, "{free}");
-        // Attempts beyond the limit take turns, one every 3 s, and do not delay the others.
+        // Attempts beyond the limit take turns, one every 3 s, and do not delay anyone else.
         assert!(is_free(accounts, "a@b.co", &visit(600)).await);
-        // Renewing a session yields no new device for guessing.
+        // Renewing a session does not yield a new device for guessing.
         let renewed = accounts.refresh(&own.refresh, &thief(600)).await;
         let renewed = renewed.expect("renewed").devices;
         assert_eq!(accounts.device(&renewed), accounts.device(&own.devices));
-        // Signing in does, so that a stolen cookie cannot slow down the owner.
+        // Signing in does, so that a stolen cookie cannot slow the owner down.
         while is_free(accounts, "a@b.co", &thief(600)).await {}
         let mut attempt = accounts
             .note_attempt(Some("a@b.co"), &thief(600))

@@ -13,7 +13,7 @@ use crate::store;
 const PASSWORD: &str = "Tr4verse-Orchid";
 const OTHER: &str = "An0ther-Password";
 
-/// Accounts with a database of their own, removed at the end.
+/// Accounts with their own database, which is removed at the end.
 struct House {
     accounts: Arc<Accounts>,
     folder: PathBuf,
@@ -204,7 +204,7 @@ fn guesses_from_many_addresses_throttle_only_strangers() {
                 assert!(answer.is_ok(), "{known}");
             }
         }
-        // The owner's own wrong guesses count, but only on the network that they come from.
+        // The owner's own wrong guesses count, but only on the network they come from.
         for _ in 0..10 {
             let guess = accounts.login("a@b.co", OTHER, &own).await;
             assert_eq!(kind(guess), Some(Kind::SignInNeeded));
@@ -226,7 +226,7 @@ fn a_known_network_is_throttled_but_never_blocked() {
             let guess = accounts.login("a@b.co", OTHER, &visit(0)).await;
             assert_eq!(kind(guess), Some(Kind::SignInNeeded));
         }
-        // More guesses than may wait, and at the same time the right password: every guess fails, and the right
+        // More guesses than the queue holds, together with the right password: every guess fails, and the right
         // password succeeds.
         let guesses = (0..12).map(|_| {
             let accounts = accounts.clone();
@@ -242,13 +242,13 @@ fn a_known_network_is_throttled_but_never_blocked() {
         for guess in guesses {
             guess.abort();
         }
-        // The long-term cost of guesses from that network, however many are sent.
+        // The long-term rate of guesses from that network, however many are sent.
         let mut free = 0;
         for second in 60..660 {
             let attempt = accounts.note_attempt(Some("a@b.co"), &visit(second)).await;
             free += usize::from(attempt.expect("not refused").turn.is_none());
         }
-        // Ten minutes at 10 per minute, plus the full bucket at the start; all others take turns.
+        // Ten minutes at 10 per minute, plus the full bucket at the start; all others wait for turns.
         assert!(free <= 10 * 10 + 10, "{free}");
     });
 }

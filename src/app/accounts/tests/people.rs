@@ -1,4 +1,4 @@
-//! Creating accounts, and managing one's own and other users'.
+//! Creating accounts, and managing one's own and others' accounts.
 
 use super::*;
 use crate::app::admin::UserChange;

@@ -1,4 +1,4 @@
-//! Checks of single fields of a request: ranges, sizes, and formats. Each appends its errors to a list.
+//! Checks individual fields of a request: ranges, sizes, and formats. Each function appends its errors to a list.
 
 use serde_json::{Value, json};
 
@@ -120,13 +120,13 @@ pub(super) fn check_prompt(prompt: &str, faults: &mut Vec<FieldError>) {
     }
 }
 
-/// Checks the ranges of the parameters and merges the preset into them.
+/// Checks the ranges of the parameters and merges in the preset.
 pub(super) fn check_parameters(
     request: &mut Request,
     is_passthrough: bool,
     faults: &mut Vec<FieldError>,
 ) {
-    // The provider validates what is passed through to a single model.
+    // The provider validates parameters that are passed through to a single model.
     if !is_passthrough {
         check_ranges(&request.parameters, &["body", "parameters"], faults);
     }
@@ -143,7 +143,7 @@ pub(super) fn check_parameters(
     }
 }
 
-/// Checks the budget, which the request gives in dollars.
+/// Checks the budget, which the request specifies in dollars.
 pub(super) fn check_budget(
     dollars: Option<f64>,
     faults: &mut Vec<FieldError>,
@@ -163,7 +163,7 @@ pub(super) fn check_ranges(parameters: &Parameters, place: &[&str], faults: &mut
     }
 }
 
-/// Checks the spelling of the document IDs and keeps each once.
+/// Validates and deduplicates the document IDs.
 pub(super) fn check_documents(
     request: &mut Request,
     faults: &mut Vec<FieldError>,

@@ -10,12 +10,12 @@ use serde_json::Value;
 use crate::config::Config;
 use crate::tls::LocalVerifier;
 
-/// Timeout for connecting, and between two parts of the answer.
+/// Timeout for connecting, and between two chunks of the response.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// Maximum number of bytes read of an answer.
+/// Maximum number of bytes read from a response.
 const MAX_ANSWER_BYTES: u64 = 64 << 10;
 
-/// A server's answer, or the reason why no Quire server answered.
+/// A server's response, or the reason why no Quire server responded.
 pub type HealthResult = Result<HealthProbe, String>;
 
 /// The health of a Quire server.
@@ -36,10 +36,10 @@ impl HealthProbe {
     }
 }
 
-/// Asks the server with these settings.
+/// Queries the health of the server that these settings describe.
 ///
 /// # Errors
-/// The reason, when the port is 0 or no Quire server answers.
+/// The reason, if the port is 0 or no Quire server responds.
 pub fn ask(config: &Config) -> HealthResult {
     if config.port == 0 {
         return Err("the port is 0, so the server's address is unknown; set PORT".to_owned());
@@ -51,7 +51,7 @@ pub fn ask(config: &Config) -> HealthResult {
     )
 }
 
-/// The address to connect to: the unspecified address is replaced by the loopback address.
+/// Returns the address to connect to: the unspecified address is replaced with the loopback address.
 pub(super) fn from_here(host: IpAddr) -> IpAddr {
     match host {
         IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
@@ -88,7 +88,7 @@ fn parse(text: &str) -> Option<HealthProbe> {
     head.starts_with("HTTP/1.").then_some(())?;
     let value: Value = serde_json::from_str(body).ok()?;
     let word = |name: &str| value[name].as_str().map(str::to_owned);
-    // Other programs have a /health with a status too.
+    // Other programs may have a /health endpoint with a status too.
     value["database"]["engine"].as_str()?;
     Some(HealthProbe {
         status: word("status")?,

@@ -1,14 +1,14 @@
-//! Compares the rows of documents with their files, and lists the files that were moved aside.
+//! Compares document rows with their files, and lists the files that were moved aside.
 
 use super::{CheckResult, CheckState, finding};
 use crate::app::documents::orphans::{self, FileComparison, RETENTION_DAYS, Orphan, GRACE_MINUTES};
 use crate::config::Config;
 use crate::store::Store;
 
-/// Maximum number of names in one finding.
+/// Maximum number of names listed in one finding.
 const MAX_NAMES: usize = 20;
 
-/// Runs the checks. Reading the folders blocks, so it happens on a thread of its own.
+/// Runs the checks on a separate thread, because reading the folders blocks.
 pub(super) async fn examine(store: &Store, config: &Config) -> Vec<CheckResult> {
     let (store, data) = (store.clone(), config.data_dir.clone());
     let compared = tokio::task::spawn_blocking(move || orphans::compare(&store, &data)).await;

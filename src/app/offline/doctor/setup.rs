@@ -1,14 +1,14 @@
-//! Checks of the setup: an administrator, the public address, and the server that QUIRE_SERVER names.
+//! Checks of the setup: an administrator, the public address, and the server that QUIRE_SERVER specifies.
 
 use super::{CheckResult, CheckState, finding};
 use crate::config::Config;
 use crate::llm::{Remote, RemoteError};
 use crate::store::{Store, users};
 
-/// Environment variable of the API key for QUIRE_SERVER.
+/// Environment variable with the API key for QUIRE_SERVER.
 const KEY: &str = "QUIRE_API_KEY";
 
-/// Checks whether there is an administrator, who alone can add others.
+/// Checks whether there is an administrator, since only an administrator can add others.
 pub(super) async fn accounts(store: &Store, config: &Config) -> Option<CheckResult> {
     let has_admin = store.read(users::has_admin).await.ok()?;
     if has_admin {

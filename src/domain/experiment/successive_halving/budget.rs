@@ -1,4 +1,4 @@
-//! What a race can still afford.
+//! Remaining budget of a race.
 
 use super::super::race_budget::{NOTHING, amounts, limits, plus, reserve, usual_declared};
 use super::super::{JudgeCost, Trial};

@@ -1,4 +1,4 @@
-//! Pattern files that are read, and those that are refused.
+//! Pattern files that are accepted and pattern files that are rejected.
 
 use serde_json::json;
 

@@ -1,4 +1,4 @@
-//! Starts a run's calls and passes on what they write.
+//! Starts a run's calls and forwards their output.
 
 use std::time::Duration;
 

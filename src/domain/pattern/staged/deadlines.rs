@@ -11,7 +11,7 @@ use crate::domain::time::Timestamp;
 const KEPT_FOR_SYNTHESIS: u32 = 5;
 
 impl StagedRun {
-    /// Time left for a call that starts now: the minimum of the stage's and the run's remainder.
+    /// Time left for a call that starts now: the lesser of the stage's and the run's remaining time.
     pub(super) fn time_left(&self, now: Timestamp) -> Duration {
         let times = self.board.plan.times;
         let (stage, run) = (seconds(times.stage), seconds(times.run));
@@ -24,7 +24,7 @@ impl StagedRun {
         of_stage.min(of_run)
     }
 
-    /// Time left of the run.
+    /// Remaining time of the run.
     pub(super) fn run_time_left(&self, now: Timestamp) -> Duration {
         seconds(self.board.plan.times.run).saturating_sub(now.since(self.timed))
     }

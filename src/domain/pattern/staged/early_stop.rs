@@ -1,5 +1,4 @@
-//! Early conclusions: answers that agree and a user's request for the synthesis. Makes no
-//! calls.
+//! Early conclusion of a run: because the answers agree, or because a user requests the synthesis. Makes no calls.
 
 use super::{CallUse, MachineOutput, StagedRun};
 use crate::domain::analysis::{Arrangement, StageAnswer, Status};
@@ -11,24 +10,24 @@ use crate::domain::pattern::CallId;
 use crate::domain::prompt;
 use crate::domain::time::Timestamp;
 
-/// What follows a stage whose calls are settled.
+/// What follows a stage in which all calls are settled.
 enum NextStage {
     /// This stage.
     Enter(usize),
     /// No stage: the best draft is the answer.
     KeepDraft,
-    /// The judge compares the first answers before it is decided.
+    /// The judge compares the first answers before the decision.
     AskJudge,
 }
 
-/// Whether first answers agree, by the rule that the note names.
+/// Whether the first answers agree, by the rule that the note names.
 struct AgreementVerdict {
     agrees: bool,
     note: String,
 }
 
 impl StagedRun {
-    /// The stage after this one; none if the run ends here or continues in another way.
+    /// Returns the stage after this one; none if the run ends here or continues in another way.
     pub(super) fn stage_after(&mut self, now: Timestamp, stage: usize) -> Option<usize> {
         if self.board.is_vote() && stage == self.board.plan.first() {
             self.close_vote(now);
@@ -98,7 +97,7 @@ impl StagedRun {
         }
     }
 
-    // By the judge's comparison; without one, only by the closing lines.
+    // Decided by the judge's comparison; without one, only by the closing lines.
     fn agreement(&self, threshold: f64) -> AgreementVerdict {
         let plan = &self.board.plan;
         let answers: Vec<StageAnswer> = self.answers().cloned().collect();
@@ -192,7 +191,7 @@ impl StagedRun {
         self.leave_out_open(now);
     }
 
-    /// After an early-synthesis request, continues as soon as there is one answer.
+    /// After a request for an early synthesis, continues as soon as there is one answer.
     pub(super) fn continue_to_synthesis(&mut self, now: Timestamp) {
         let has_begun = self.board.anyone_answered(self.board.plan.first());
         if self.hurried && !self.board.is_last() && has_begun {

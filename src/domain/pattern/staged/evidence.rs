@@ -1,5 +1,5 @@
-//! The evidence calls of a run: after the synthesis, and before it is decided whether stages are skipped. The run
-//! continues if they fail; a failure is kept as the call's answer and reported in the result.
+//! The evidence calls of a run: after the synthesis, and before the decision on skipping stages. The run continues
+//! if they fail; a failure is kept as the call's answer and reported in the result.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
@@ -21,7 +21,7 @@ const LIMIT: Duration = Duration::from_secs(180);
 pub(super) struct EvidencePhase {
     pub results: BTreeMap<CallId, StageAnswer>,
     open: BTreeMap<CallId, EvidenceAttempt>,
-    /// Calls waiting for a budget reservation, asked for one by one.
+    /// Calls waiting for a budget reservation, requested one by one.
     awaiting_reservation: VecDeque<EvidenceCall>,
     next: AfterEvidence,
 }
@@ -36,17 +36,17 @@ struct EvidenceAttempt {
 /// What the run does after its evidence calls.
 #[derive(Debug, Clone, Default)]
 enum AfterEvidence {
-    /// There are none.
+    /// There are no evidence calls.
     #[default]
     Nothing,
-    /// Decides whether stages after this one are skipped.
+    /// Decides whether the stages after this one are skipped.
     Decide(usize),
     /// Ends with this answer.
     Finish(String),
 }
 
 impl EvidencePhase {
-    /// Whether calls are asked for or open.
+    /// Whether calls are waiting for a reservation or in progress.
     pub fn is_active(&self) -> bool {
         !matches!(self.next, AfterEvidence::Nothing)
     }
@@ -56,7 +56,7 @@ impl EvidencePhase {
         matches!(self.next, AfterEvidence::Finish(_))
     }
 
-    /// Whether a reservation was asked for.
+    /// Whether a reservation has been requested.
     pub fn is_asking(&self) -> bool {
         !self.awaiting_reservation.is_empty()
     }
@@ -68,7 +68,7 @@ impl EvidencePhase {
 }
 
 impl StagedRun {
-    /// Ends the run with its answer, once the evidence calls that are planned have been made.
+    /// Ends the run with its answer, once the planned evidence calls have been made.
     pub(super) fn conclude(&mut self, now: Timestamp, answer: String) {
         let mut calls = vec![EvidenceCall::Map, EvidenceCall::Passages];
         calls.retain(|&call| {
@@ -79,7 +79,7 @@ impl StagedRun {
         self.gather(now, calls);
     }
 
-    /// Has the judge compare the first answers. Returns false if there is no judge, or it was asked before.
+    /// Has the judge compare the first answers. Returns false if there is no judge or it was already called.
     pub(super) fn compare_drafts(&mut self, now: Timestamp, stage: usize) -> bool {
         let call = EvidenceCall::Drafts;
         let is_done = self.evidence.results.contains_key(&self.evidence_id(call));
@@ -99,7 +99,7 @@ impl StagedRun {
         self.ask_for_next(now);
     }
 
-    // Asks for the reservation of the next call; without another one, continues when all are settled.
+    // Requests the reservation for the next call; if there is none, continues when all calls are settled.
     fn ask_for_next(&mut self, now: Timestamp) {
         let Some(&call) = self.evidence.awaiting_reservation.front() else {
             if self.evidence.open.is_empty() {
@@ -150,7 +150,7 @@ impl StagedRun {
         self.ask_for_next(now);
     }
 
-    /// Takes in the end of an evidence call.
+    /// Records the end of an evidence call.
     pub(super) fn evidence_settled(
         &mut self,
         now: Timestamp,
@@ -167,7 +167,7 @@ impl StagedRun {
         }
     }
 
-    /// Abandons unanswered calls, for this reason.
+    /// Abandons unanswered calls and records the reason.
     pub(super) fn skip_evidence(&mut self, now: Timestamp, reason: &str) {
         let open: Vec<CallId> = self.evidence.open.keys().copied().collect();
         for &id in &open {
@@ -269,8 +269,8 @@ impl StagedRun {
         }
     }
 
-    // A model that failed in this run is asked only if there is no other. The passages are checked by a model that
-    // did not write the answer, if there is one.
+    // A model that failed in this run is called only if there is no other. The passages are checked by a model
+    // that did not write the answer, if there is one.
     fn evidence_member(&self, call: EvidenceCall) -> Option<&Member> {
         let evidence = &self.board.plan.evidence;
         let judge = evidence.judge.as_ref()?;
@@ -299,7 +299,7 @@ impl StagedRun {
         })
     }
 
-    // None if the call is not planned, or there is nothing to compare.
+    // Builds a call's request; none if the call is not planned or there is nothing to compare.
     fn evidence_request(
         &self,
         call: EvidenceCall,
@@ -315,7 +315,7 @@ impl StagedRun {
             EvidenceCall::Drafts => {
                 Some(prompts::comparison(plan, &drafts, None, member, deadline))
             }
-            // A draft that is the answer was compared with the others before it was chosen.
+            // A draft that became the final answer was compared with the others before it was chosen.
             EvidenceCall::Map if self.is_kept_draft(answer) => None,
             EvidenceCall::Map => Some(prompts::comparison(
                 plan,
@@ -344,7 +344,7 @@ impl StagedRun {
         }
     }
 
-    /// Requests of the evidence calls that were answered, for a repetition of the run.
+    /// Returns the requests of the answered evidence calls, so that a rerun can reuse them.
     pub(super) fn evidence_asked(&self) -> Vec<(StageAnswer, ModelRequest)> {
         let last = self.board.plan.stages.len().saturating_sub(1);
         let written = self.board.results.values();

@@ -54,8 +54,8 @@ impl StagedRun {
         true
     }
 
-    /// Handles a denied reservation. A denied fallback drops its member; a denied stage ends the run with
-    /// what it has.
+    /// Handles a denied reservation. A denied fallback drops its member; a denied stage ends the run with the
+    /// answers so far.
     pub(super) fn denied(&mut self, now: Timestamp, reason: String) {
         let asked = std::mem::take(&mut self.asking);
         let is_fallback = |member: &usize| self.earlier.contains_key(member);

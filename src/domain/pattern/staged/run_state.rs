@@ -15,7 +15,7 @@ use crate::domain::prompt;
 /// Maximum attempts at the synthesis: the synthesizer and two members as substitutes.
 const SYNTHESIS_ATTEMPTS: usize = 3;
 
-/// Plan, results, and current stage.
+/// A run's plan, results, and current stage.
 #[derive(Debug, Clone)]
 pub(super) struct RunState {
     pub plan: Plan,
@@ -78,7 +78,7 @@ impl RunState {
         writers
     }
 
-    // Seats of the current stage: those of the members, except in the reading stage.
+    // Slots of the current stage: those of the members, except in the reading stage.
     fn slots(&self) -> &[Member] {
         match self.is_reading() {
             true => &self.plan.readers,
@@ -86,7 +86,7 @@ impl RunState {
         }
     }
 
-    // The model in a member's seat: the planned one, or the last fallback used.
+    // The model in a member's slot: the planned one, or the last fallback used.
     fn model_in_slot(&self, member: usize) -> &Member {
         let planned = &self.slots()[member];
         let turned = self.fallbacks_used.get(&member).copied().unwrap_or(0);
@@ -103,7 +103,7 @@ impl RunState {
             .map_or(0, |seat| seat.fallbacks.len())
     }
 
-    /// The fallback that replaces a member if it fails now.
+    /// Returns the fallback that would replace a member if it failed now.
     pub fn next_fallback(&self, member: usize) -> Option<&Member> {
         if self.is_last() {
             return None;
@@ -112,7 +112,7 @@ impl RunState {
         self.slots().get(member)?.fallbacks.get(turned)
     }
 
-    /// The planned model, if a fallback occupies its seat.
+    /// Returns the planned model, if a fallback occupies its slot.
     pub fn planned_instead(&self, member: usize) -> Option<String> {
         let planned = match self.is_last() {
             true => &self.plan.synthesizer,
@@ -139,7 +139,7 @@ impl RunState {
         let mut peers: Vec<Peer> = Vec::new();
         let mut own = None;
         let newest = self.newest_before(self.stage);
-        // Critiques without a revision are shown along with the texts that they criticize.
+        // Critiques that no revision used are shown along with the texts that they criticize.
         let unheeded = newest.filter(|&stage| self.is_last() && self.is_review(stage));
         let read = match unheeded {
             Some(reviewed) => self.newest_answers_before(reviewed),
@@ -189,7 +189,7 @@ impl RunState {
         for result in self.results.values() {
             match result.answered() {
                 true => totals.answered += 1,
-                // Stopped by a user, which is not a failure.
+                // Stopped by a user, which does not count as a failure.
                 false if result.is_partial() => {}
                 false => totals.failed += 1,
             }
@@ -212,8 +212,8 @@ impl RunState {
         totals
     }
 
-    /// Best available answer: from the newest stage of answers (reviews excluded), preferably by the
-    /// synthesizer's model, else by the first member.
+    /// Returns the best available answer: from the latest stage of answers (reviews excluded), preferably by the
+    /// synthesizer's model, otherwise by the first member.
     pub fn best_answer(&self) -> Option<&StageAnswer> {
         let is_answer = |result: &&StageAnswer| {
             let task = self.plan.stages.get(result.stage).map(|stage| stage.task);
@@ -230,7 +230,7 @@ impl RunState {
             .or(Some(first))
     }
 
-    /// Texts of the newest stage before `stage` with any answer, by member.
+    /// Returns the texts of the latest stage before `stage` with any answer, by member.
     pub fn texts_before(&self, stage: usize) -> Vec<(usize, &str)> {
         let newest = self.newest_before(stage);
         newest.map_or_else(Vec::new, |stage| self.texts_of(stage))
@@ -380,7 +380,8 @@ impl RunState {
         }
     }
 
-    /// A failed call's error as this plan's client sees it: with the upstream's words if it named the model itself.
+    /// Returns a failed call's error as this plan's client sees it: with the upstream's message if the client
+    /// named the model itself.
     pub fn error_for_client(&self, error: CallError) -> CallError {
         match self.plan.bare {
             true => error.with_upstream_message(),
@@ -404,7 +405,7 @@ impl RunState {
     /// Rebuilds the requests of all successful calls.
     pub fn rebuild_requests(&mut self) -> Vec<(StageAnswer, ModelRequest)> {
         let results: Vec<StageAnswer> = self.results.values().cloned().collect();
-        // A fallback reader was called in the planned reader's name.
+        // A fallback reader was called under the planned reader's name.
         let is_itself = |result: &StageAnswer| {
             result.stage >= self.plan.first() || result.fallback_for.is_none()
         };
@@ -422,7 +423,7 @@ impl RunState {
             .collect()
     }
 
-    /// Builds the request of a member in a stage from the results so far.
+    /// Builds the request that a member would get in a stage from the results so far.
     pub fn build_request(&mut self, stage: usize, member: usize) -> ModelRequest {
         self.stage = stage;
         self.request(member, Duration::ZERO)
@@ -431,7 +432,7 @@ impl RunState {
     /// The `analysis.started` event.
     pub fn announcement(&self, analysis_id: AnalysisId, estimate: RunEstimate) -> RunEvent {
         let models: Vec<String> = self.plan.members.iter().map(Member::name).collect();
-        // Votes are counted; a synthesizer is planned only where it may have to break a tie.
+        // Votes are counted; a synthesizer is planned only if it may have to break a tie.
         let writes = |stage: &Stage| stage.who == StageRole::Synthesizer;
         let ultra_model = match self.plan.stages.iter().any(writes) {
             true => self.plan.synthesizer.name(),
@@ -457,7 +458,7 @@ impl RunState {
         }
     }
 
-    /// Notes of a restored run on its failed calls.
+    /// Returns the notes of a restored run on its failed calls.
     pub fn failures(&self) -> Vec<String> {
         let note = |result: &StageAnswer| {
             let (model, stage) = (&result.model, &self.plan.stages.get(result.stage)?.name);

@@ -1,4 +1,4 @@
-//! Pieces of text in known places, and the lines that they make.
+//! Tests the lines that result from pieces of text at known positions.
 
 use super::*;
 
