@@ -64,8 +64,8 @@ fn main() {
         ("graded", ScoreKind::Graded),
     ] {
         for cases in [30, 60, 150] {
-            let told = power::of(scores, cases);
-            let Some(difference) = told.difference else {
+            let response = power::of(scores, cases);
+            let Some(difference) = response.difference else {
                 continue;
             };
             let draw = |chance: &mut Random| match scores {
@@ -78,7 +78,7 @@ fn main() {
             };
             let found = found(&draw, 2 * cases as u64).better;
             let name = format!("{kind}, {cases} cases: a promised {difference:.2} is found");
-            row(name, found, told.power - 0.05, told.power + 0.05);
+            row(name, found, response.power - 0.05, response.power + 0.05);
         }
     }
     for right in [0.9, 0.7, 0.0] {

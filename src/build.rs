@@ -201,7 +201,7 @@ fn put(folder: &Path, name: &str, bytes: &[u8], rounds: Option<NonZeroU64>) -> B
 /// Minifies a JSON file.
 fn minify_json(path: &Path, out: &Path) -> BuildResult<()> {
     let value: serde_json::Value = serde_json::from_str(&fs::read_to_string(path)?)
-        .map_err(|fault| format!("{}: {fault}", path.display()))?;
+        .map_err(|error| format!("{}: {error}", path.display()))?;
     fs::write(out, serde_json::to_vec(&value)?)?;
     Ok(())
 }
@@ -216,7 +216,7 @@ fn patterns(folder: &Path, out: &Path) -> BuildResult<()> {
     let mut list = Vec::new();
     for path in paths {
         let pattern = toml::from_str::<serde_json::Value>(&fs::read_to_string(&path)?)
-            .map_err(|fault| format!("{}: {fault}", path.display()))?;
+            .map_err(|error| format!("{}: {error}", path.display()))?;
         list.push(pattern);
     }
     fs::write(out, serde_json::to_vec(&list)?)?;

@@ -382,7 +382,7 @@ impl Analyses<'_> {
                             seq: events::last_seq(db, &id)? + 1,
                             kind: event.name().to_owned(),
                             data: serde_json::to_string(&event)
-                                .map_err(|fault| StoreError::Failed(fault.to_string()))?,
+                                .map_err(|error| StoreError::Failed(error.to_string()))?,
                         };
                         events::append(db, &id, [&stored])?;
                     }

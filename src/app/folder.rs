@@ -107,8 +107,8 @@ fn may_fetch(config: &Config, settings: &ReplicaConfig) -> Result<()> {
         return Ok(());
     };
     let target = replica::target(config, settings)?;
-    let inventory = Inventory::list(&*target).map_err(|fault| {
-        let text = format!("cannot read the replica {}: {fault}", settings.address);
+    let inventory = Inventory::list(&*target).map_err(|error| {
+        let text = format!("cannot read the replica {}: {error}", settings.address);
         Error::new(Kind::Internal, text)
     })?;
     match inventory.newest() {

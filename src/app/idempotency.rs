@@ -221,12 +221,12 @@ impl Idempotency<'_> {
         }
         let kept = KeptAnswer {
             request: claim.request,
-            headers: serde_json::to_string(headers).map_err(|fault| fault.to_string())?,
+            headers: serde_json::to_string(headers).map_err(|error| error.to_string())?,
             body,
         };
         let (user, key) = claim.name.clone();
         let kept = (self.store).write(move |db| idempotency::keep(db, &user, &key, &kept, now));
-        kept.await.map_err(|fault| format!("{fault:?}"))
+        kept.await.map_err(|error| format!("{error:?}"))
     }
 }
 

@@ -37,7 +37,7 @@ impl Mcp<'_> {
                 Some(mcp::answered(&id, self.result(caller, ask).await))
             }
             Ok(McpMessage::Cancelled(_) | McpMessage::Notice) => None,
-            Err(fault) => Some(mcp::refused(&fault)),
+            Err(error) => Some(mcp::refused(&error)),
         }
     }
 

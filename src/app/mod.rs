@@ -279,9 +279,9 @@ impl App {
 }
 
 impl From<store::StoreError> for Error {
-    fn from(fault: store::StoreError) -> Self {
+    fn from(error: store::StoreError) -> Self {
         use store::StoreError::{Busy, Closed, Conflict, Failed, Full, Missing};
-        match fault {
+        match error {
             Missing => Error::missing(),
             Conflict(what) => Error::new(Kind::Conflict, format!("{what} already exists")),
             Busy => Error::new(Kind::Unavailable, "the database is busy")
@@ -302,7 +302,7 @@ impl From<store::StoreError> for Error {
 }
 
 impl From<crypto::Error> for Error {
-    fn from(fault: crypto::Error) -> Self {
-        Error::internal(format!("{fault:?}"))
+    fn from(error: crypto::Error) -> Self {
+        Error::internal(format!("{error:?}"))
     }
 }

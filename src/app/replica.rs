@@ -53,7 +53,7 @@ pub(super) fn target(config: &Config, replica: &ReplicaConfig) -> Result<Arc<dyn
         })
     });
     let sealer = sealer.transpose()?;
-    encrypted::check(&*inner, sealer.is_some()).map_err(|fault| faulty(replica, &fault))?;
+    encrypted::check(&*inner, sealer.is_some()).map_err(|error| faulty(replica, &error))?;
     Ok(match sealer {
         Some(sealer) => Arc::new(EncryptedTarget::new(
             inner,
@@ -83,7 +83,7 @@ fn plain(config: &Config, replica: &ReplicaConfig) -> Result<Box<dyn Target>> {
     match replica.address.strip_prefix("file://") {
         Some(path) if path.starts_with('/') => {
             let folder =
-                FolderTarget::open(Path::new(path)).map_err(|fault| faulty(replica, &fault))?;
+                FolderTarget::open(Path::new(path)).map_err(|error| faulty(replica, &error))?;
             Ok(Box::new(folder))
         }
         _ => Err(unknown()),
@@ -116,8 +116,8 @@ fn fetch_secret(config: &Config, replica: &ReplicaConfig, target: &dyn Target) -
     written.map_err(Error::internal)
 }
 
-fn faulty(replica: &ReplicaConfig, fault: &TargetError) -> Error {
-    let text = format!("cannot use the replica {}: {fault}", replica.address);
+fn faulty(replica: &ReplicaConfig, error: &TargetError) -> Error {
+    let text = format!("cannot use the replica {}: {error}", replica.address);
     Error::new(Kind::Internal, text)
         .resolve("fix that, or remove QUIRE_REPLICA to start with the data on this machine")
 }
@@ -213,7 +213,7 @@ fn drop_log(database: &Path) {
 /// # Errors
 /// Returns an error if the replica cannot be used, or if another installation has written to it.
 pub(super) fn prepare(config: &Config, replica: &ReplicaConfig) -> Result<PreparedReplica> {
-    let faulty = |fault: TargetError| faulty(replica, &fault);
+    let faulty = |error: TargetError| faulty(replica, &error);
     let target = target(config, replica)?;
     let data = &config.data_dir;
     let has_database = database(data).exists();
@@ -286,8 +286,8 @@ impl PreparedReplica {
             && let Ok(file) = std::fs::File::open(secret)
         {
             let put = self.settings.target.put(SECRET, &file, false);
-            put.map_err(|fault| {
-                Error::new(Kind::Internal, format!("cannot use the replica: {fault}"))
+            put.map_err(|error| {
+                Error::new(Kind::Internal, format!("cannot use the replica: {error}"))
             })?;
         }
         Replicator::start(self.settings, self.shared, store, self.holder).map_err(Error::internal)

@@ -64,7 +64,7 @@ impl Module {
                 Some(("export", rest)) if line.is_top => module.export(rest),
                 _ => Ok(text),
             };
-            line.text = text.map_err(|fault| format!("line {place}: {fault}"))?;
+            line.text = text.map_err(|error| format!("line {place}: {error}"))?;
             for loaded in loads(&line.text)? {
                 module.loads.push(resolve(path, &loaded));
             }

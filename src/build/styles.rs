@@ -25,7 +25,7 @@ pub(super) fn sheets(files: &[(String, Vec<u8>)]) -> BuildResult<Vec<(String, St
         let found = files.iter().find(|(file, _)| *file == path);
         let (_, bytes) = found.ok_or_else(|| format!("there is no assets/{path}"))?;
         smaller(std::str::from_utf8(bytes)?)
-            .map_err(|fault| format!("assets/{path}: {fault}").into())
+            .map_err(|error| format!("assets/{path}: {error}").into())
     };
     let names = files.iter().filter_map(|(file, _)| {
         let name = file.strip_prefix("css/")?.strip_suffix(".css")?;

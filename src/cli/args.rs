@@ -69,7 +69,7 @@ impl CommandCall {
     /// [`CommandFailure::Usage`] when a setting is invalid.
     pub fn config(&self) -> Result<Config, CommandFailure> {
         config::from_surroundings(self.settings.clone(), self.file.as_deref())
-            .or_else(|faults| usage(format!("invalid settings:\n{faults}")))
+            .or_else(|errors| usage(format!("invalid settings:\n{errors}")))
     }
     /// Prints the warnings about the settings to stderr, unless `--quiet` is given.
     pub fn warn(&self, config: &Config) {

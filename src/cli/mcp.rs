@@ -61,7 +61,7 @@ impl McpBackend {
         match self {
             Self::Local(app, caller) => app.mcp().answer(&caller, &line).await,
             Self::Server(server) => match read(&line) {
-                Err(fault) => Some(refused(&fault)),
+                Err(error) => Some(refused(&error)),
                 Ok(_) => pass_on(server, line).await,
             },
         }

@@ -44,8 +44,8 @@ fn known(call: &CommandCall) -> Result<Vec<ListedPattern>, CommandFailure> {
         let listed = found["patterns"].as_array().into_iter().flatten();
         return listed.map(|listed| at_server(&server, listed)).collect();
     }
-    let (house, faults) = HousePatterns::open(&config);
-    for fault in faults {
+    let (house, errors) = HousePatterns::open(&config);
+    for fault in errors {
         warn(&format!("skipped: {fault}"));
     }
     let listed = house.all().iter().map(|kept| ListedPattern {
@@ -155,9 +155,9 @@ fn check(call: &CommandCall) -> Outcome {
                     pattern.stages.len()
                 ))?;
             }
-            Err(faults) => {
+            Err(errors) => {
                 wrong += 1;
-                for fault in faults {
+                for fault in errors {
                     print(format_args!("{file}: {fault}"))?;
                 }
             }
@@ -173,7 +173,7 @@ fn check(call: &CommandCall) -> Outcome {
 fn whole(value: &serde_json::Value) -> Outcome {
     match serde_json::to_string_pretty(value) {
         Ok(text) => print(text),
-        Err(fault) => failed(format!("cannot write JSON: {fault}")),
+        Err(error) => failed(format!("cannot write JSON: {error}")),
     }
 }
 

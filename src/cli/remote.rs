@@ -225,7 +225,7 @@ impl RemoteSession {
         match self.remote.post(path, body) {
             Ok(value) => Ok(Ok(value)),
             Err(RemoteError::Refused(422, why)) => Ok(Err(why)),
-            Err(fault) => Err(failure(fault)),
+            Err(error) => Err(failure(error)),
         }
     }
 
@@ -312,8 +312,8 @@ impl RemoteSession {
         let remote = self.remote.clone();
         std::thread::spawn(move || {
             let sent = |kind, data| tell.blocking_send(Ok((kind, data))).is_ok();
-            if let Err(fault) = stream(&remote, &path, last, sent) {
-                let _ = tell.blocking_send(Err(failure(fault)));
+            if let Err(error) = stream(&remote, &path, last, sent) {
+                let _ = tell.blocking_send(Err(failure(error)));
             }
         });
         told
@@ -340,8 +340,8 @@ fn stream(
         });
         match followed {
             _ if is_over => return Ok(()),
-            Err(fault @ RemoteError::Refused(..)) => return Err(fault),
-            Err(fault) if tries == TRIES => return Err(fault),
+            Err(error @ RemoteError::Refused(..)) => return Err(error),
+            Err(error) if tries == TRIES => return Err(error),
             _ if tries == TRIES => return Ok(()),
             _ => {
                 tries += 1;
@@ -351,13 +351,13 @@ fn stream(
     }
 }
 
-fn failure(fault: RemoteError) -> CommandFailure {
-    if let RemoteError::Refused(_, why) = &fault
+fn failure(error: RemoteError) -> CommandFailure {
+    if let RemoteError::Refused(_, why) = &error
         && let Some(text) = without_key(why)
     {
         return CommandFailure::Usage(text);
     }
-    CommandFailure::Failed(match fault {
+    CommandFailure::Failed(match error {
         RemoteError::Away(why) => format!("cannot reach the server: {why}"),
         RemoteError::Refused(401, why) => format!("the server refused the key in {KEY}: {why}"),
         RemoteError::Refused(422, why) => return CommandFailure::Usage(option_names::named(&why)),

@@ -44,7 +44,7 @@ pub(super) fn run(call: &CommandCall) -> Outcome {
         let text = json!({"from": format_day(from), "to": format_day(today), "usage": rows});
         return match serde_json::to_string_pretty(&text) {
             Ok(text) => print(text),
-            Err(fault) => failed(format!("cannot write JSON: {fault}")),
+            Err(error) => failed(format!("cannot write JSON: {error}")),
         };
     }
     let mut table = TextTable::new(&[

@@ -433,12 +433,12 @@ fn models(checker: &mut Checker, read: &dyn Fn(&str) -> Result<String, String>) 
     let Some(path) = checker.given("QUIRE_MODELS_FILE") else {
         return CatalogSheet::default();
     };
-    let faults = match read(&path).map(|text| CatalogSheet::parse(&text)) {
+    let errors = match read(&path).map(|text| CatalogSheet::parse(&text)) {
         Ok(Ok(sheet)) => return sheet,
-        Ok(Err(faults)) => faults,
+        Ok(Err(errors)) => errors,
         Err(why) => vec![why],
     };
-    for fault in faults {
+    for fault in errors {
         checker.error("QUIRE_MODELS_FILE", &fault);
     }
     CatalogSheet::default()

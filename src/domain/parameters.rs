@@ -216,7 +216,7 @@ impl Parameters {
             "timeout_s" => self.timeout_s.map(f64::from),
             _ => None,
         };
-        let mut faults = Vec::new();
+        let mut errors = Vec::new();
         for entry in GLOSSARY {
             let (Some(low), Some(high), Some(found)) =
                 (entry.minimum, entry.maximum, value(entry.name))
@@ -224,7 +224,7 @@ impl Parameters {
                 continue;
             };
             if !(low..=high).contains(&found) {
-                faults.push(OutOfRange {
+                errors.push(OutOfRange {
                     name: entry.name,
                     message: format!("must be between {low} and {high}"),
                 });
@@ -236,7 +236,7 @@ impl Parameters {
                 .iter()
                 .any(|text| text.is_empty() || text.chars().count() > 64)
         {
-            faults.push(OutOfRange {
+            errors.push(OutOfRange {
                 name: "stop",
                 message: format!("must be at most {MAX_STOPS} strings of 1 to 64 characters"),
             });
@@ -246,15 +246,15 @@ impl Parameters {
             .as_deref()
             .is_some_and(|effort| !EFFORTS.contains(&effort))
         {
-            faults.push(OutOfRange {
+            errors.push(OutOfRange {
                 name: "reasoning_effort",
                 message: format!("must be one of {}", EFFORTS.join(", ")),
             });
         }
-        if faults.is_empty() {
+        if errors.is_empty() {
             Ok(())
         } else {
-            Err(faults)
+            Err(errors)
         }
     }
 
@@ -292,7 +292,7 @@ mod tests {
             .err()
             .unwrap_or_default()
             .into_iter()
-            .map(|fault| fault.name)
+            .map(|error| error.name)
             .collect()
     }
 

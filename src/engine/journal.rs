@@ -298,12 +298,12 @@ impl Journal {
             match self.store.write(all).await {
                 Ok(()) => break,
                 // Deleted in the meantime, or already over: a retry would change nothing.
-                Err(fault @ (StoreError::Missing | StoreError::Conflict(_))) => return Err(fault),
+                Err(error @ (StoreError::Missing | StoreError::Conflict(_))) => return Err(error),
                 // A full disk may be cleaned up and a busy one may recover; the answers have been paid for, so
                 // retry.
-                Err(fault) => match pauses.next() {
+                Err(error) => match pauses.next() {
                     Some(pause) => tokio::time::sleep(*pause).await,
-                    None => return Err(fault),
+                    None => return Err(error),
                 },
             }
         }
@@ -321,7 +321,7 @@ impl Journal {
         for event in self.events.drain(..) {
             self.last += 1;
             let data = serde_json::to_string(&event)
-                .map_err(|fault| StoreError::Failed(fault.to_string()))?;
+                .map_err(|error| StoreError::Failed(error.to_string()))?;
             let stored = StoredEvent {
                 seq: self.last,
                 kind: event.name().to_owned(),

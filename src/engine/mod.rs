@@ -214,7 +214,7 @@ impl Engine {
         let finished = self.spawn(run, hub, Some((insert, tell)), None);
         match stored.await {
             Ok(Ok(())) => Ok(finished),
-            Ok(Err(fault)) => Err(NotStarted::Store(fault)),
+            Ok(Err(error)) => Err(NotStarted::Store(error)),
             Err(_) => Err(NotStarted::Refused(RunRefused::Closing)),
         }
     }

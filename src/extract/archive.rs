@@ -30,14 +30,14 @@ pub(super) fn read(
             continue;
         }
         files += 1;
-        let (bytes, fault) = zip.read(entry, input.limits.input);
-        if fault == Some(ZipError::Locked) {
+        let (bytes, error) = zip.read(entry, input.limits.input);
+        if error == Some(ZipError::Locked) {
             locked += 1;
         }
-        if let Some(fault) = fault {
-            out.note(format!("{name}: {}", fault.message()));
+        if let Some(error) = error {
+            out.note(format!("{name}: {}", error.message()));
             // A partial file of most kinds looks damaged, so an oversized file is not read in part.
-            if fault != ZipError::Damaged || bytes.is_empty() {
+            if error != ZipError::Damaged || bytes.is_empty() {
                 continue;
             }
         }

@@ -187,9 +187,9 @@ impl Originals {
             match self.fetch(&id) {
                 // The replication thread reports originals that are in neither place.
                 Ok(()) | Err(TargetError::Missing) => {}
-                Err(fault) => {
+                Err(error) => {
                     if !std::mem::replace(&mut told, true) {
-                        log::warn("an original could not be fetched yet", &[("why", &fault)]);
+                        log::warn("an original could not be fetched yet", &[("why", &error)]);
                     }
                     let mut state = self.state();
                     state.queue.push_back(id);

@@ -47,9 +47,9 @@ pub fn restore(target: &dyn Target, to: &Path) -> Result<Option<RestoredFiles>> 
             Err(RestoreError::Damaged(why)) => {
                 damage.push(format!("{}: {why}", names::snapshot(snapshot)))
             }
-            Err(RestoreError::Fault(fault)) => {
+            Err(RestoreError::Fault(error)) => {
                 let _ = std::fs::remove_file(to);
-                return Err(fault);
+                return Err(error);
             }
         }
     }
@@ -71,10 +71,10 @@ enum RestoreError {
 }
 
 impl From<TargetError> for RestoreError {
-    fn from(fault: TargetError) -> Self {
-        match fault {
+    fn from(error: TargetError) -> Self {
+        match error {
             // Another process may have deleted it because of its retention policy.
-            TargetError::Missing => Self::Damaged(fault.to_string()),
+            TargetError::Missing => Self::Damaged(error.to_string()),
             other => Self::Fault(other),
         }
     }
@@ -125,9 +125,9 @@ fn one_way(
                 damage.push(format!("{}: {why}", names::change(number)));
                 break;
             }
-            Err(fault) => {
+            Err(error) => {
                 let _ = std::fs::remove_file(&part);
-                return Err(fault);
+                return Err(error);
             }
         }
     }

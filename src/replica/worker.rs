@@ -335,7 +335,7 @@ impl ReplicatorWorker {
                     self.shared.lock().lost = true;
                     return Ok(());
                 }
-                Err(fault) => return Err(fault),
+                Err(error) => return Err(error),
             }
             let _ = std::fs::remove_file(&path);
             self.unsent = None;
@@ -358,7 +358,7 @@ impl ReplicatorWorker {
                         state.waiting.clear();
                         return Ok(());
                     }
-                    Err(fault) => return Err(fault),
+                    Err(error) => return Err(error),
                 }
                 state.waiting.pop_front();
                 locked(&self.status).position = first.number;

@@ -193,8 +193,8 @@ impl AnswerBuilder {
     }
 
     /// Ends the answer with an error.
-    pub fn fail(&mut self, fault: CallError) {
-        self.fault.get_or_insert(fault);
+    pub fn fail(&mut self, error: CallError) {
+        self.fault.get_or_insert(error);
     }
 
     /// Ends the answer because the provider sent something that does not belong in one.

@@ -97,7 +97,7 @@ pub struct McpError {
 ///
 /// When the message is not valid JSON-RPC, is a batch, or names an unknown method, tool, or argument.
 pub fn read(text: &str) -> Result<McpMessage, McpError> {
-    let fault = |id: &Value, code, text: &str| McpError {
+    let error = |id: &Value, code, text: &str| McpError {
         id: id.clone(),
         code,
         text: text.to_owned(),
@@ -231,8 +231,8 @@ pub fn answered(id: &Value, result: Value) -> Value {
 }
 
 /// Encodes an error response.
-pub fn refused(fault: &McpError) -> Value {
-    json!({"jsonrpc": "2.0", "id": fault.id, "error": {"code": fault.code, "message": fault.text}})
+pub fn refused(error: &McpError) -> Value {
+    json!({"jsonrpc": "2.0", "id": error.id, "error": {"code": error.code, "message": error.text}})
 }
 
 /// Encodes a tool's result: text for the model, and structured content for programs.
@@ -304,7 +304,7 @@ mod tests {
         match read(text) {
             Ok(McpMessage::Request { id, ask }) => format!("{id} {ask:?}"),
             Ok(other) => format!("{other:?}"),
-            Err(fault) => format!("{} {} {}", fault.id, fault.code, fault.text),
+            Err(error) => format!("{} {} {}", error.id, error.code, error.text),
         }
     }
 

@@ -194,7 +194,7 @@ mod tests {
             (json!({ "reasoning_effort": 3 }), "reasoning_effort"),
             (json!({ "presence_penalty": true }), "presence_penalty"),
         ] {
-            let refused = read(&body).map_err(|fault| fault.param);
+            let refused = read(&body).map_err(|error| error.param);
             assert_eq!(refused, Err(param), "{body}");
         }
         for wrong in [json!("true"), json!(1)] {

@@ -122,11 +122,11 @@ fn refuse_stored(fields: &Map<String, Value>) -> Result<(), RequestError> {
 }
 
 /// Renames the field at fault to its name in this API.
-fn in_input(mut fault: RequestError) -> RequestError {
-    if fault.param == "messages" {
-        fault.param = "input";
+fn in_input(mut error: RequestError) -> RequestError {
+    if error.param == "messages" {
+        error.param = "input";
     }
-    fault
+    error
 }
 
 // This API's schema is flat; the chat API nests it one level deeper.

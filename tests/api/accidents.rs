@@ -91,9 +91,9 @@ fn upload(client: &mut Client, number: usize) -> String {
     let name = format!("{number}.txt");
     let answer = client.upload("/api/upload-document", &name, text.as_bytes());
     assert_eq!(answer.status, 200, "{}", answer.text());
-    let told = answer.json();
-    let id = &told["id"];
-    id.as_str().unwrap_or_else(|| panic!("{told}")).to_owned()
+    let response = answer.json();
+    let id = &response["id"];
+    id.as_str().unwrap_or_else(|| panic!("{response}")).to_owned()
 }
 
 /// Checks that each of these documents has the bytes that were uploaded.
@@ -378,7 +378,7 @@ fn a_restore_beside_a_log_without_its_database_keeps_the_log() {
 }
 
 #[test]
-fn a_database_whose_log_holds_what_its_file_lacks_is_sound() {
+fn database_with_commits_only_in_its_log_is_valid() {
     let folder = Folder::new();
     let server = start(&folder);
     let ada = Client::new(server.address).registered("ada@example.com");

@@ -260,7 +260,7 @@ fn requests_that_cannot_be_run_are_refused_with_their_place() {
 }
 
 #[test]
-fn all_faults_of_a_request_are_told_at_once() {
+fn all_errors_of_a_request_are_reported_at_once() {
     let (_server, mut client) = alone();
     let faults =
         json!({"prompt": "", "pattern": "none", "parameters": {"temperature": 3, "top_p": 2}});
@@ -332,7 +332,7 @@ fn a_bad_token_comes_before_the_body_and_a_missing_one_after_it() {
 }
 
 #[test]
-fn without_an_account_only_demo_models_answer_and_only_while_somebody_waits() {
+fn anonymous_runs_use_only_demo_models_and_stop_with_the_client() {
     let provider = Provider::script([]);
     let server = server(&provider, &[("ALLOW_ANONYMOUS", "true")]);
     let mut nobody = server.client();
@@ -384,7 +384,7 @@ fn the_same_request_again_is_answered_from_the_cache() {
 }
 
 #[test]
-fn failures_and_halves_are_not_cached() {
+fn failed_and_partial_answers_are_not_cached() {
     let provider = Provider::script([
         on("a").status(400, "text/plain", "no"),
         on("a").cut(&beginning("It is ")),

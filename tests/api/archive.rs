@@ -35,7 +35,7 @@ fn changed(archive: &[u8], change: impl Fn(&mut Value)) -> Vec<u8> {
 }
 
 #[test]
-fn what_an_archive_says_is_checked_before_it_is_asked_again() {
+fn imported_requests_are_validated_before_a_rerun() {
     let (here, there) = (Server::start(), Server::start());
     let mut ada = here.user("ada@example.com");
     let body = json!({ "prompt": "Is it thin?", "models": ["demo/extract"], "pattern": "self" });
@@ -136,7 +136,7 @@ fn an_archive_goes_from_one_server_to_another() {
 }
 
 #[test]
-fn conversations_from_elsewhere_can_be_looked_at_and_run_again() {
+fn imported_conversations_can_be_viewed_and_rerun() {
     let server = Server::start();
     let mut ada = server.user("ada@example.com");
     let line = json!({ "prompt": "Which?", "model_responses": { "gpt-4": "One.", "claude": "Two." }, "ultra_response": "Both." });
@@ -164,8 +164,8 @@ fn conversations_from_elsewhere_can_be_looked_at_and_run_again() {
         shown.text()
     );
     for format in ["json", "csv", "markdown", "html"] {
-        let told = ada.get(&format!("/api/analyses/{id}/export?format={format}"));
-        assert_eq!(told.status, 200, "{format} {}", told.text());
+        let response = ada.get(&format!("/api/analyses/{id}/export?format={format}"));
+        assert_eq!(response.status, 200, "{format} {}", response.text());
     }
     let _ = ada.get(&format!("/api/analyses/{id}/events")).status;
     for nothing in [&b"hello"[..], b"\x1f\x8bnonsense"] {
@@ -245,7 +245,7 @@ fn bomb(
 }
 
 #[test]
-fn a_bomb_takes_no_more_memory_than_an_import_may() {
+fn decompression_bomb_stays_within_the_memory_limit() {
     let folder = Folder::new();
     let server = Executable::with(&folder, &[("USE_MOCK", "true")]);
     let mut ada = Client::new(server.address).registered("ada@example.com");

@@ -36,8 +36,8 @@ fn copies_are_made_when_due_and_the_newest_kept() {
     ];
     let server = Server::with(&settings);
     let mut admin = server.user("ada@example.com");
-    let told = admin.get("/api/admin/backups").json();
-    assert_eq!(told["folder"]["copies"], json!([]), "{told}");
+    let response = admin.get("/api/admin/backups").json();
+    assert_eq!(response["folder"]["copies"], json!([]), "{response}");
     fs::create_dir_all(&folder).unwrap();
     for other in ["quire.db", "quire-2020.db", "notes.txt"] {
         fs::write(folder.join(other), "mine").unwrap();
@@ -98,9 +98,9 @@ fn copies_are_made_when_due_and_the_newest_kept() {
     let refused = admin.post("/api/admin/backup", json!({}));
     let said = refused.refused(503, "SERVICE_UNAVAILABLE")["message"].to_string();
     assert!(said.contains("the backup failed: "), "{said}");
-    let told = admin.get("/api/admin/backups").json();
-    assert!(told["folder"]["last"]["error"].is_string(), "{told}");
-    assert!(told["folder"]["error"].is_string(), "{told}");
+    let response = admin.get("/api/admin/backups").json();
+    assert!(response["folder"]["last"]["error"].is_string(), "{response}");
+    assert!(response["folder"]["error"].is_string(), "{response}");
 }
 
 fn admin_of(server: &Server) -> crate::support::Client {
@@ -111,8 +111,8 @@ fn admin_of(server: &Server) -> crate::support::Client {
 fn without_a_folder_it_says_what_to_set() {
     let server = Server::start();
     let mut admin = server.user("ada@example.com");
-    let told = admin.get("/api/admin/backups").json();
-    assert_eq!(told, json!({ "folder": null, "replica": null }));
+    let response = admin.get("/api/admin/backups").json();
+    assert_eq!(response, json!({ "folder": null, "replica": null }));
     let refused = admin.post("/api/admin/backup", json!({}));
     let said = refused.refused(409, "CONFLICT")["resolution"].to_string();
     assert!(said.contains("QUIRE_BACKUP_DIR"), "{said}");

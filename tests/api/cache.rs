@@ -18,7 +18,7 @@ fn first_is_cached(shown: &Value) -> bool {
 }
 
 #[test]
-fn modes_and_ages_are_kept_and_hits_cost_nothing() {
+fn cache_modes_and_maximum_age_are_honored_and_hits_are_free() {
     let provider = Provider::script([on("gpt-4o").times(4).sse(&saying("It is thin."))]);
     let url = provider.base_url();
     let server = server(
@@ -117,7 +117,7 @@ fn the_same_call_at_the_same_time_is_made_once() {
 }
 
 #[test]
-fn whoever_waits_takes_over_when_the_first_one_fails_or_leaves() {
+fn waiting_request_takes_over_when_the_leader_fails_or_disconnects() {
     let provider = Provider::script([on("a").hang(), on("a").sse(&saying("It is thin."))]);
     let server = server(&provider, &[]);
     let mut ada = server.user("ada@example.com");
@@ -132,7 +132,7 @@ fn whoever_waits_takes_over_when_the_first_one_fails_or_leaves() {
 }
 
 #[test]
-fn it_is_said_why_it_was_no_hit() {
+fn cache_misses_are_explained() {
     let provider = Provider::script([on("a").times(2).sse(&saying("It is thin."))]);
     let server = server(&provider, &[]);
     let mut ada = server.user("ada@example.com");
@@ -152,12 +152,12 @@ fn it_is_said_why_it_was_no_hit() {
     );
     assert_eq!(why(&mut ada, &warm)["differs"], json!(["temperature"]));
     let again = run(&mut ada, &["p/a"], json!({}));
-    let told = why(&mut ada, &again);
+    let response = why(&mut ada, &again);
     assert_eq!(
-        (&told["hit"], &told["why"]),
+        (&response["hit"], &response["why"]),
         (&json!(true), &json!("given again"))
     );
-    let key = told["key"].as_str().unwrap();
+    let key = response["key"].as_str().unwrap();
     let mut bob = server.client().registered("bob@example.com");
     let id = again["id"].as_str().unwrap();
     bob.get(&about(id, "/cache")).refused(404, "NOT_FOUND");

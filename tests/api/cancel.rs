@@ -123,7 +123,7 @@ fn in_each_window_the_connections_are_closed_at_once() {
 }
 
 #[test]
-fn in_the_last_stage_too() {
+fn connections_are_closed_in_the_last_stage_too() {
     let body = short_with(
         &["demo/extract"],
         json!({"cache": "off", "ultra_model": "p/midway"}),
@@ -132,7 +132,7 @@ fn in_the_last_stage_too() {
 }
 
 #[test]
-fn who_waits_for_another_try_does_not_make_it() {
+fn cancelled_call_is_not_retried() {
     let pause = Duration::from_millis(400);
     let provider = Provider::script([on("later").header("retry-after-ms", "400").status(
         429,

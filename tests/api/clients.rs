@@ -36,7 +36,7 @@ pub fn last_sent(provider: &Provider) -> Value {
 }
 
 #[test]
-fn fields_that_say_nothing_are_taken_for_nothing() {
+fn empty_fields_are_treated_as_absent() {
     let provider = plain();
     let server = server(&provider, &[("CACHE_TTL", "0")]);
     let mut client = server.user("ada@example.com");
@@ -135,7 +135,7 @@ fn conversations_end_as_vendors_let_them_end() {
 }
 
 #[test]
-fn a_body_may_be_marked_or_packed() {
+fn body_may_have_a_byte_order_mark_or_compression() {
     let provider = plain();
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");

@@ -79,12 +79,12 @@ fn a_single_model_is_asked_what_was_sent_and_nothing_else() {
     body["max_completion_tokens"] = json!(77);
     let answer = client.post("/v1/chat/completions", body);
     assert_eq!(answer.status, 200, "{}", answer.text());
-    let told = answer.json();
-    assert_eq!(told["object"], "chat.completion");
-    assert_eq!(told["choices"][0]["message"]["content"], "It is thin.");
-    assert_eq!(told["choices"][0]["finish_reason"], "stop");
-    assert_eq!(told["choices"][0]["message"]["refusal"], Value::Null);
-    assert_eq!(told["usage"]["total_tokens"], 18);
+    let response = answer.json();
+    assert_eq!(response["object"], "chat.completion");
+    assert_eq!(response["choices"][0]["message"]["content"], "It is thin.");
+    assert_eq!(response["choices"][0]["finish_reason"], "stop");
+    assert_eq!(response["choices"][0]["message"]["refusal"], Value::Null);
+    assert_eq!(response["usage"]["total_tokens"], 18);
     assert_eq!(answer.header("x-quire-ignored"), "");
     assert_eq!(answer.header("x-quire-panel"), "p/any");
     let asked = provider.asked();
@@ -192,14 +192,14 @@ fn the_other_two_shapes_and_a_responses_body_on_the_chat_route() {
     let mut client = server.user("ada@example.com");
     let key = key(&mut client);
     let body = json!({ "model": "p/any", "input": "Is it thin?", "instructions": "Be brief." });
-    let told = client.post("/v1/responses", body.clone()).json();
+    let response = client.post("/v1/responses", body.clone()).json();
     assert_eq!(
-        (&told["object"], &told["status"]),
+        (&response["object"], &response["status"]),
         (&json!("response"), &json!("completed"))
     );
-    assert_eq!(told["output"][0]["content"][0]["text"], "It is thin.");
-    let told = client.post("/v1/chat/completions", body.clone()).json();
-    assert_eq!(told["choices"][0]["message"]["content"], "It is thin.");
+    assert_eq!(response["output"][0]["content"][0]["text"], "It is thin.");
+    let response = client.post("/v1/chat/completions", body.clone()).json();
+    assert_eq!(response["choices"][0]["message"]["content"], "It is thin.");
     let mut streamed = body;
     streamed["stream"] = json!(true);
     let (_, events) = lines(&server, &key, "/v1/responses", &streamed);
@@ -210,10 +210,10 @@ fn the_other_two_shapes_and_a_responses_body_on_the_chat_route() {
         assert_eq!(event["sequence_number"], number);
     }
     let body = json!({ "model": "p/any", "max_tokens": 50, "messages": [{ "role": "user", "content": "Is it thin?" }] });
-    let told = client.post("/v1/messages", body.clone()).json();
-    assert_eq!(told["content"][0]["text"], "It is thin.");
+    let response = client.post("/v1/messages", body.clone()).json();
+    assert_eq!(response["content"][0]["text"], "It is thin.");
     assert_eq!(
-        (&told["stop_reason"], &told["usage"]["output_tokens"]),
+        (&response["stop_reason"], &response["usage"]["output_tokens"]),
         (&json!("end_turn"), &json!(7))
     );
     let mut streamed = body.clone();

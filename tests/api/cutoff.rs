@@ -74,12 +74,12 @@ fn an_upstream_that_ignores_max_tokens_stays_within_a_budget() {
             let path = format!("/api/admin/users/{id}/budget");
             assert_eq!(admin.put(&path, json!({ "day_usd": budget })).status, 200);
         }
-        let told = at_once(&server, &key);
-        let answered: Vec<_> = told.iter().filter(|(status, _)| *status == 200).collect();
-        assert!(!answered.is_empty() && answered.len() < 33, "{told:?}");
+        let response = at_once(&server, &key);
+        let answered: Vec<_> = response.iter().filter(|(status, _)| *status == 200).collect();
+        assert!(!answered.is_empty() && answered.len() < 33, "{response:?}");
         assert!(
             answered.iter().all(|(_, finish)| finish == "length"),
-            "{told:?}"
+            "{response:?}"
         );
         let cost = spent(&mut owner);
         assert!(cost <= budget * 1.25, "{cost} of {budget}");

@@ -110,7 +110,7 @@ impl Expect for Answer {
 }
 
 #[test]
-fn kinds_and_encodings() {
+fn supported_file_types_and_encodings() {
     let house = TwoUsers::new();
     let utf16: Vec<u8> = "\u{FEFF}Grüße aus Köln"
         .encode_utf16()
@@ -169,7 +169,7 @@ fn kinds_and_encodings() {
 }
 
 #[test]
-fn hostile_names_are_only_names() {
+fn hostile_file_names_are_harmless() {
     let house = TwoUsers::new();
     for (number, (name, expected)) in [
         ("../../../../tmp/evil.txt", "evil.txt"),

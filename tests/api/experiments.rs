@@ -46,10 +46,10 @@ fn the_better_setting_is_found() {
     let provider = Provider::script(two_models());
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
-    let told = client.post("/api/experiments/estimate", body(30));
-    assert_eq!(told.status, 200, "{}", told.text());
+    let response = client.post("/api/experiments/estimate", body(30));
+    assert_eq!(response.status, 200, "{}", response.text());
     // The estimate before the run names the test, its number of cases, and the detectable rate.
-    let power = &told.json()["detectable"];
+    let power = &response.json()["detectable"];
     assert_eq!(
         (&power["cases"], &power["test"]),
         (&json!(30), &json!("sign"))
@@ -69,13 +69,13 @@ fn the_better_setting_is_found() {
     assert_eq!(shown["status"], "completed");
     // No setting was declared as current, so the page must not claim one is.
     assert_eq!(
-        (&told.json()["baseline"], &shown["baseline"]),
+        (&response.json()["baseline"], &shown["baseline"]),
         (&json!("first"), &json!("first"))
     );
     let mut named = body(30);
     named["current"] = json!({ "model": "p/dull" });
-    let told = client.post("/api/experiments/estimate", named);
-    assert_eq!(told.json()["baseline"], "current");
+    let response = client.post("/api/experiments/estimate", named);
+    assert_eq!(response.json()["baseline"], "current");
     // An overwhelming difference ends it early: 16 cases of 30.
     assert_eq!(shown["progress"]["evaluations"], 32);
     assert_eq!(shown["progress"]["best"]["place"], 1);
@@ -146,7 +146,7 @@ fn a_winner_becomes_the_default_and_is_taken_back() {
 }
 
 #[test]
-fn a_person_judges_without_knowing_whom() {
+fn user_judges_blindly() {
     let provider = Provider::script(two_models());
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
@@ -362,8 +362,8 @@ fn a_budget_that_compares_nothing_is_refused() {
             json!({ "seconds": seconds }),
         ] {
             asked["budget"] = budget;
-            let told = client.post("/api/experiments/estimate", asked.clone());
-            assert_eq!(told.status, 200, "{}", told.text());
+            let response = client.post("/api/experiments/estimate", asked.clone());
+            assert_eq!(response.status, 200, "{}", response.text());
         }
     }
     // A budget too small for any trial, in a space so large that settings are sampled from it.
@@ -391,7 +391,7 @@ fn at_once(client: &Client, requests: &[(&str, Value)]) -> Vec<u16> {
 }
 
 #[test]
-fn what_is_asked_twice_at_once_is_done_once() {
+fn concurrent_apply_and_revert_succeed_once() {
     let provider = Provider::script(two_models());
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");

@@ -207,7 +207,7 @@ fn people_sign_in_read_and_delete_on_a_full_disk() {
 
 /// The reserve is for signing in and deleting. Operations that only store data must not use it up.
 #[test]
-fn changes_that_free_nothing_leave_the_reserve_alone() {
+fn only_freeing_changes_use_the_disk_reserve() {
     let folder = Folder::new();
     let Some((server, disk)) = on_a_small_disk(&folder) else {
         return;

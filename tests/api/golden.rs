@@ -49,7 +49,7 @@ fn mask(value: &mut Value) {
 }
 
 #[test]
-fn streams_are_what_they_were() {
+fn streams_match_golden_files() {
     let provider = Provider::answering(|asked: &Asked| match asked.model().as_str() {
         "tools" => on("").sse(&calling()),
         "whole" => on("").sse(include_str!("../data/streams/whole-openai.sse")),
@@ -127,22 +127,22 @@ fn streams_are_what_they_were() {
     ] {
         let mut body = body;
         body["stream"] = json!(true);
-        let (_, told) = lines(&server, &key, path, &body);
+        let (_, response) = lines(&server, &key, path, &body);
         // How the text is split into pieces is random.
-        let told: Vec<String> = told.iter().map(|line| masked(line)).collect();
-        let told = joined(told).join("\n") + "\n";
+        let response: Vec<String> = response.iter().map(|line| masked(line)).collect();
+        let response = joined(response).join("\n") + "\n";
         let file =
             Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/data/golden/{name}.sse"));
         if std::env::var_os("UPDATE_GOLDEN").is_some() {
-            std::fs::write(&file, &told).unwrap();
+            std::fs::write(&file, &response).unwrap();
         }
         let kept = std::fs::read_to_string(&file).unwrap_or_default();
-        assert_eq!(told, kept, "{name}: look at it, then UPDATE_GOLDEN=1");
+        assert_eq!(response, kept, "{name}: look at it, then UPDATE_GOLDEN=1");
     }
 }
 
 // Merges consecutive pieces of text, and drops the numbers of the events after them from the comparison.
-fn joined(told: Vec<String>) -> Vec<String> {
+fn joined(response: Vec<String>) -> Vec<String> {
     let mut out: Vec<String> = Vec::new();
     let mut open: Option<Value> = None;
     let close = |open: &mut Option<Value>, out: &mut Vec<String>| {
@@ -150,7 +150,7 @@ fn joined(told: Vec<String>) -> Vec<String> {
             out.push(format!("data: {value}"));
         }
     };
-    for line in told {
+    for line in response {
         if line.starts_with("event: ") && open.is_some() && out.last() == Some(&line) {
             continue;
         }

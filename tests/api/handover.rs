@@ -133,7 +133,7 @@ fn a_run_goes_on_in_the_next_process() {
 }
 
 #[test]
-fn there_is_nobody_to_replace_or_the_wrong_one() {
+fn takeover_without_a_server_or_of_the_wrong_one() {
     let folder = Folder::new();
     // With nothing to replace, it starts normally.
     let first = next(&folder, SETTINGS);

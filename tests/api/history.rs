@@ -298,7 +298,7 @@ fn a_deleted_analysis_is_gone_with_everything_about_it() {
 }
 
 #[test]
-fn somebody_else_finds_nothing() {
+fn other_users_find_no_analyses() {
     let pause = Duration::from_millis(10);
     let provider = Provider::script([on("a").dribble(&saying("It is thin."), 64, pause)]);
     let server = server(&provider, &[]);

@@ -48,7 +48,7 @@ fn start(settings: &[(&str, &str)]) -> (Server, String) {
 }
 
 #[test]
-fn people_sign_in_over_it_and_their_cookies_stay_on_it() {
+fn sign_in_over_https_sets_secure_cookies() {
     let (server, root) = start(&[("UI_PORT", "0")]);
     for address in [server.address, server.pages.unwrap()] {
         let mut client = Client::sealed(address, &root);
@@ -77,7 +77,7 @@ fn people_sign_in_over_it_and_their_cookies_stay_on_it() {
 }
 
 #[test]
-fn who_does_not_speak_it_is_told_and_does_not_keep_others_out() {
+fn plain_http_clients_get_an_error_and_do_not_block_others() {
     let (server, root) = start(&[("MAX_CONNECTIONS", "1"), ("HEADER_TIMEOUT", "1")]);
     let plain = server.raw(b"GET /health HTTP/1.1\r\nhost: localhost\r\n\r\n");
     assert!(plain.starts_with("HTTP/1.1 400 "), "{plain}");
@@ -97,7 +97,7 @@ fn who_does_not_speak_it_is_told_and_does_not_keep_others_out() {
 }
 
 #[test]
-fn a_renewal_leaves_open_streams_alone() {
+fn certificate_renewal_keeps_open_streams() {
     let (server, root) = start(&[]);
     let mut client = Client::sealed(server.address, &root);
     let mut stream = client.events(TICKS, None);

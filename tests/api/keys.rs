@@ -134,13 +134,13 @@ fn tools_reach_no_further_than_their_key() {
             "params": { "name": tool, "arguments": said },
         });
         let answer = with(&server, key).post("/mcp", call).json();
-        let told = &answer["result"];
-        assert_eq!(told["isError"], !allowed, "{tool} {said}: {answer}");
+        let response = &answer["result"];
+        assert_eq!(response["isError"], !allowed, "{tool} {said}: {answer}");
         if !allowed {
-            assert!(told.to_string().contains("does not cover"), "{told}");
+            assert!(response.to_string().contains("does not cover"), "{response}");
         }
         // A key may read the analyses that it started.
-        let own = &told["structuredContent"]["analysis_id"];
+        let own = &response["structuredContent"]["analysis_id"];
         if tool == "consult" && allowed {
             let (name, arguments) = status(own);
             let call = json!({

@@ -167,7 +167,7 @@ fn the_index_for_programs() {
 }
 
 #[test]
-fn other_origins() {
+fn cors_allows_only_configured_origins() {
     let server = Server::with(&[("CORS_ORIGINS", "https://app.example.org")]);
     let ask = |origin: &str| server.client().with("origin", origin).get("/api/models");
     let listed = ask("https://app.example.org");
@@ -220,7 +220,7 @@ fn other_origins() {
 }
 
 #[test]
-fn rates_are_told_and_kept() {
+fn rate_limits_are_enforced_and_reported() {
     let server = Server::with(&[("RATE_LIMIT", "3")]);
     let mut client = server.client();
     for left in ["2", "1", "0"] {
@@ -248,8 +248,8 @@ fn rates_are_told_and_kept() {
 }
 
 #[test]
-fn only_trusted_proxies_speak_for_others() {
-    let told = |server: &Server, address: &str| {
+fn forwarded_addresses_count_only_from_trusted_proxies() {
+    let response = |server: &Server, address: &str| {
         let client = server.client().with("x-forwarded-for", address);
         let answer = client.with("x-forwarded-proto", "https").get("/api/models");
         (

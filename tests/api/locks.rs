@@ -250,7 +250,7 @@ fn ends_what_is_open(end: impl Fn(&Server, &mut Client, &str)) {
         // The stream is complete or cut off; only one that never ends would time out.
         let late = [ErrorKind::WouldBlock, ErrorKind::TimedOut];
         let ended = socket.read_to_end(&mut Vec::new());
-        assert!(!ended.is_err_and(|fault| late.contains(&fault.kind())));
+        assert!(!ended.is_err_and(|error| late.contains(&error.kind())));
     }
     provider.wait_idle();
     person.get("/api/users/me").refused(401, "UNAUTHENTICATED");

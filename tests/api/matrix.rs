@@ -86,7 +86,7 @@ fn ask(
 }
 
 #[test]
-fn nobody_reaches_the_things_of_another_through_any_operation() {
+fn no_operation_reaches_another_users_data() {
     let server = Server::start();
     server.user("root@example.org");
     let mut owner = owner(&server);

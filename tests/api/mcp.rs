@@ -23,7 +23,7 @@ fn slow() -> Provider {
 }
 
 #[test]
-fn a_deadline_and_a_closed_line_stop_the_calls() {
+fn deadline_and_disconnect_stop_the_calls() {
     let provider = slow();
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
@@ -117,7 +117,7 @@ fn pages_of_other_sites_are_refused_whatever_they_carry() {
 /// The host name under which a page reached the server proves nothing, because it may have been pointed here (DNS
 /// rebinding).
 #[test]
-fn a_name_that_was_pointed_here_is_another_site() {
+fn dns_rebinding_is_refused() {
     let provider = slow();
     let server = server(&provider, &[("HOST", "0.0.0.0")]);
     let mut owner = server.user("ada@example.com");

@@ -77,7 +77,7 @@ fn a_model_that_refuses_names_is_asked_without_them() {
 }
 
 #[test]
-fn names_that_reach_nobody_are_told() {
+fn ignored_speaker_names_are_reported() {
     let provider = Provider::answering(|_: &Asked| {
         anthropic(&[
             started(json!({ "input_tokens": 3 })),

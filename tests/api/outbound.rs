@@ -246,8 +246,8 @@ fn provoke(client: &mut Client, route: &str, model: &str, before: impl FnOnce())
     };
     before();
     let answer = client.json(verb, &path, &body);
-    let told: Value = serde_json::from_slice(&answer.bytes).unwrap_or_default();
-    let started = |name: &str| told[name].as_str().map(str::to_owned);
+    let response: Value = serde_json::from_slice(&answer.bytes).unwrap_or_default();
+    let started = |name: &str| response[name].as_str().map(str::to_owned);
     if let Some(id) = started("experiment_id") {
         ended(client, &format!("/api/experiments/{id}"));
     } else if let Some(id) = started("analysis_id") {

@@ -126,7 +126,7 @@ fn a_refused_field_is_skipped_and_told() {
 }
 
 #[test]
-fn a_model_of_ones_own_gets_its_pictures() {
+fn models_unknown_to_the_catalog_receive_images() {
     let provider = picky();
     let server = server(&provider, &[("OPENAI_API_KEY", "sk-test")]);
     let mut client = server.user("ada@example.com");
@@ -295,7 +295,7 @@ fn headers_and_fields_of_stored_providers_are_write_only() {
 }
 
 #[test]
-fn nobody_who_sees_is_told_before_anything_is_spent() {
+fn missing_image_support_is_reported_before_any_cost() {
     let provider = picky();
     let sheet = json!({ "models": [{ "id": "p/text", "vision": false }, { "id": "p/words", "vision": false }] });
     let folder = crate::support::server::Folder::new();

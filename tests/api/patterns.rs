@@ -167,16 +167,16 @@ fn a_check_says_where_it_is_wrong_and_keeps_nothing() {
         .post("/api/patterns/check", json!({ "text": text }))
         .json();
     assert_eq!(wrong["valid"], false);
-    let fault = &wrong["faults"][0];
+    let error = &wrong["faults"][0];
     assert_eq!(
-        (&fault["line"], &fault["place"]),
+        (&error["line"], &error["place"]),
         (&json!(5), &json!("stages.0.prompt"))
     );
     assert!(
-        fault["message"]
+        error["message"]
             .as_str()
             .is_some_and(|why| why.contains("{qestion}")),
-        "{fault}"
+        "{error}"
     );
     let broken = ada
         .post("/api/patterns/check", json!({ "text": "id = \"x" }))

@@ -131,7 +131,7 @@ fn an_original_that_cannot_be_sent_stops_the_promise_until_it_is_there() {
 }
 
 #[test]
-fn what_the_other_end_loses_is_sent_again() {
+fn files_lost_by_the_replica_are_sent_again() {
     let folder = Folder::new();
     let server = start(&folder, &[]);
     let mut client = Client::new(server.address).registered("ada@example.com");
@@ -175,7 +175,7 @@ fn what_the_other_end_loses_is_sent_again() {
 }
 
 #[test]
-fn every_original_can_be_had_at_once_after_a_restore() {
+fn originals_are_available_immediately_after_a_restore() {
     let folder = Folder::new();
     let server = start(&folder, &[]);
     let mut client = Client::new(server.address).registered("ada@example.com");

@@ -74,9 +74,9 @@ fn a_better_prompt_is_proposed_confirmed_and_applied() {
     let provider = models();
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
-    let told = client.post("/api/experiments/estimate", body());
-    assert_eq!(told.status, 200, "{}", told.text());
-    let stopping = told.json()["stopping"].as_str().unwrap().to_owned();
+    let response = client.post("/api/experiments/estimate", body());
+    assert_eq!(response.status, 200, "{}", response.text());
+    let stopping = response.json()["stopping"].as_str().unwrap().to_owned();
     assert!(stopping.contains("up to 3 better prompts"), "{stopping}");
 
     let path = begun(&mut client, body());

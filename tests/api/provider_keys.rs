@@ -248,14 +248,14 @@ fn an_address_of_one_s_own_must_be_allowed_and_public() {
     // A user's provider cannot be on this machine either, which is the server's.
     ada.post(OWN, json!({ "name": "ollama" }))
         .refused(422, "VALIDATION_ERROR");
-    let told = ada.get(OWN).json();
-    assert_eq!(told["takes_addresses"], false);
-    let names = |told: &Value| {
-        let known = told["known"].as_array().unwrap().iter();
+    let response = ada.get(OWN).json();
+    assert_eq!(response["takes_addresses"], false);
+    let names = |response: &Value| {
+        let known = response["known"].as_array().unwrap().iter();
         known.map(|known| known["name"].clone()).collect::<Vec<_>>()
     };
-    assert!(names(&told).contains(&json!("openai")));
-    assert!(!names(&told).contains(&json!("ollama")), "{told}");
+    assert!(names(&response).contains(&json!("openai")));
+    assert!(!names(&response).contains(&json!("ollama")), "{response}");
     let open = Server::with(&[("ALLOW_USER_BASE_URLS", "true")]);
     let mut ada = open.user("ada@example.org");
     assert!(names(&ada.get(OWN).json()).contains(&json!("azure")));

@@ -175,7 +175,7 @@ fn the_key_travels_in_its_header_and_nowhere_else() {
 }
 
 #[test]
-fn every_misbehaviour_has_its_name() {
+fn each_provider_failure_has_a_distinct_error_kind() {
     use CallErrorKind::*;
     let json = "application/json";
     let nested = format!("data: {{\"x\":{}{}}}\n\n", "[".repeat(120), "]".repeat(120));
@@ -237,7 +237,7 @@ fn a_lost_count_of_tokens_does_not_lose_the_answer() {
 }
 
 #[test]
-fn who_is_asked_too_often_says_when_to_come_back() {
+fn rate_limit_error_contains_the_retry_delay() {
     let provider = Provider::script([on("m").header("Retry-After", "1.5").status(
         429,
         "application/json",
@@ -253,7 +253,7 @@ fn who_is_asked_too_often_says_when_to_come_back() {
 }
 
 #[test]
-fn nobody_there() {
+fn unreachable_provider_is_unavailable() {
     let provider = Provider::script([]);
     let mut settings = settings(&provider);
     drop(provider);
@@ -265,7 +265,7 @@ fn nobody_there() {
 }
 
 #[test]
-fn silence_has_an_end() {
+fn silent_provider_times_out() {
     let provider = Provider::script([
         on("headers").hang(),
         on("token").stall(""),
@@ -305,7 +305,7 @@ fn silence_has_an_end() {
 }
 
 #[test]
-fn cancelling_is_felt_upstream_in_every_window() {
+fn cancel_reaches_the_provider_in_every_phase() {
     for dropped in [false, true] {
         let provider = Provider::script([
             on("headers").hang(),
@@ -377,7 +377,7 @@ fn a_reader_that_does_not_read_holds_up_nobody_but_its_call() {
 }
 
 #[test]
-fn a_call_cancelled_in_line_is_never_made() {
+fn call_cancelled_in_the_queue_is_never_sent() {
     let provider = Provider::script([on("first").hang()]);
     let llm = Llm::new(LlmSettings {
         max_calls: 1,

@@ -130,9 +130,9 @@ fn signed_thinking_goes_through_a_tool_loop_unchanged() {
     let tools = json!([{ "name": "weather", "input_schema": { "type": "object" } }]);
     let thinking = json!({ "type": "enabled", "budget_tokens": 2048 });
     let mut body = messages(json!({ "thinking": thinking, "tools": tools }));
-    let told = client.post("/v1/messages", body.clone()).json();
-    let content = told["content"].as_array().unwrap().clone();
-    assert_eq!(content[..2], [thought(), redacted()], "{told}");
+    let response = client.post("/v1/messages", body.clone()).json();
+    let content = response["content"].as_array().unwrap().clone();
+    assert_eq!(content[..2], [thought(), redacted()], "{response}");
     assert_eq!(
         (content.len(), &content[2]["type"]),
         (3, &json!("tool_use"))
@@ -148,10 +148,10 @@ fn signed_thinking_goes_through_a_tool_loop_unchanged() {
     let turns = body["messages"].as_array_mut().unwrap();
     turns.push(json!({ "role": "assistant", "content": content }));
     turns.push(json!({ "role": "user", "content": result }));
-    let told = client.post("/v1/messages", body.clone()).json();
-    assert_eq!(told["content"][0]["text"], "It is mild", "{told}");
+    let response = client.post("/v1/messages", body.clone()).json();
+    assert_eq!(response["content"][0]["text"], "It is mild", "{response}");
     assert_eq!(
-        (&told["stop_reason"], &told["stop_sequence"]),
+        (&response["stop_reason"], &response["stop_sequence"]),
         (&json!("stop_sequence"), &json!("END"))
     );
     let sent = last_sent(&provider);
@@ -238,8 +238,8 @@ fn messages_show_thinking_to_clients_that_ask_for_it() {
             vec![text.clone()],
         ),
     ] {
-        let told = client.post("/v1/messages", messages(more.clone())).json();
-        assert_eq!(told["content"], json!(expected), "{more}");
+        let response = client.post("/v1/messages", messages(more.clone())).json();
+        assert_eq!(response["content"], json!(expected), "{more}");
         let events = streamed(&server, &mut client, "/v1/messages", &messages(more));
         assert_eq!(collected(&events), expected, "{events:?}");
     }
@@ -262,12 +262,12 @@ fn responses_have_an_item_of_reasoning_and_take_it_back() {
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
     let body = json!({ "model": "p/thinker", "input": "Warm?" });
-    let told = client.post("/v1/responses", body.clone()).json();
-    let output = &told["output"];
+    let response = client.post("/v1/responses", body.clone()).json();
+    let output = &response["output"];
     assert_eq!(
         (&output[0]["type"], &output[1]["type"]),
         (&json!("reasoning"), &json!("message")),
-        "{told}"
+        "{response}"
     );
     assert_eq!(
         output[0]["summary"],
@@ -332,14 +332,14 @@ fn encrypted_reasoning_goes_through_responses_unchanged() {
     let tools =
         json!([{ "type": "function", "name": "weather", "parameters": { "type": "object" } }]);
     let body = json!({ "model": "p/thinker", "input": "Warm?", "tools": tools });
-    let told = client.post("/v1/responses", body.clone()).json();
-    assert_eq!(told["output"][0], item, "{told}");
-    assert_eq!(told["output"][1]["type"], "function_call", "{told}");
+    let response = client.post("/v1/responses", body.clone()).json();
+    assert_eq!(response["output"][0], item, "{response}");
+    assert_eq!(response["output"][1]["type"], "function_call", "{response}");
     let stream = streamed(&server, &mut client, "/v1/responses", &body);
     let whole = &stream.last().unwrap()["response"]["output"];
     assert_eq!(whole[0], item, "{whole}");
     let result = json!({ "type": "function_call_output", "call_id": "c1", "output": "mild" });
-    let input = json!([{ "role": "user", "content": "Warm?" }, item, told["output"][1], result]);
+    let input = json!([{ "role": "user", "content": "Warm?" }, item, response["output"][1], result]);
     let again = json!({ "model": "p/thinker", "input": input, "tools": tools });
     assert_eq!(client.post("/v1/responses", again).status, 200);
     let sent = last_sent(&provider);
@@ -360,9 +360,9 @@ fn opaque_reasoning_goes_through_chat_without_a_call_too() {
     let mut client = server.user("ada@example.com");
     let mut body =
         json!({ "model": "p/thinker", "messages": [{ "role": "user", "content": "Warm?" }] });
-    let told = client.post("/v1/chat/completions", body.clone()).json();
-    let message = told["choices"][0]["message"].clone();
-    assert_eq!(message["reasoning_details"], details, "{told}");
+    let response = client.post("/v1/chat/completions", body.clone()).json();
+    let message = response["choices"][0]["message"].clone();
+    assert_eq!(message["reasoning_details"], details, "{response}");
     let events = streamed(&server, &mut client, "/v1/chat/completions", &body);
     let found = events
         .iter()
@@ -403,11 +403,11 @@ fn log_probabilities_come_back_whole_and_streamed() {
         body
     };
     let wanted = ask(json!({ "logprobs": true, "top_logprobs": 1 }));
-    let told = client.post("/v1/chat/completions", wanted.clone()).json();
+    let response = client.post("/v1/chat/completions", wanted.clone()).json();
     assert_eq!(
-        told["choices"][0]["logprobs"],
+        response["choices"][0]["logprobs"],
         json!({ "content": both, "refusal": null }),
-        "{told}"
+        "{response}"
     );
     for wanted in [
         wanted.clone(),
@@ -421,6 +421,6 @@ fn log_probabilities_come_back_whole_and_streamed() {
         let all: Vec<Value> = all.flatten().cloned().collect();
         assert_eq!(json!(all), both, "{events:?}");
     }
-    let told = client.post("/v1/chat/completions", ask(json!({}))).json();
-    assert_eq!(told["choices"][0]["logprobs"], Value::Null, "{told}");
+    let response = client.post("/v1/chat/completions", ask(json!({}))).json();
+    assert_eq!(response["choices"][0]["logprobs"], Value::Null, "{response}");
 }

@@ -153,7 +153,7 @@ fn every_save_is_a_version_and_old_ones_stay() {
 }
 
 #[test]
-fn a_shared_recipe_is_the_team_s_to_use_and_its_maker_s_to_change() {
+fn shared_recipe_is_usable_by_all_and_editable_by_its_owner() {
     let server = Server::start();
     let mut root = server.user("root@example.org");
     let mut ada = server.user("ada@example.org");

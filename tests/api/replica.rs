@@ -82,15 +82,15 @@ fn everything_is_back_after_a_stop_on_another_disk() {
     let folder = Folder::new();
     let first = start(&folder);
     let mut client = Client::new(first.address).registered("ada@example.com");
-    let told = client.upload(
+    let response = client.upload(
         "/api/upload-document",
         "thin.txt",
         b"Paper of eighty grams is thin.",
     );
-    assert_eq!(told.status, 200, "{}", told.text());
-    let id = told.json()["document_id"]
+    assert_eq!(response.status, 200, "{}", response.text());
+    let id = response.json()["document_id"]
         .as_str()
-        .or(told.json()["id"].as_str())
+        .or(response.json()["id"].as_str())
         .unwrap()
         .to_owned();
     first.signal("-TERM");
@@ -139,8 +139,8 @@ fn everything_is_back_after_a_stop_on_another_disk() {
     let before = asked.json()["replica"]["copied_at"].clone();
     let copied = (0..200).any(|_| {
         std::thread::sleep(Duration::from_millis(50));
-        let told = client.get("/api/admin/backups").json();
-        told["folder"].is_null() && told["replica"]["copied_at"] != before
+        let response = client.get("/api/admin/backups").json();
+        response["folder"].is_null() && response["replica"]["copied_at"] != before
     });
     assert!(copied, "{}", client.get("/health").text());
     // Deleted data is deleted in the replica as well.
@@ -318,7 +318,7 @@ fn nothing_that_was_whole_is_lost_when_the_server_is_killed_and_the_disk_vanishe
 }
 
 #[test]
-fn who_starts_takes_over_and_the_one_before_stores_nothing_more() {
+fn new_server_takes_the_lease_and_the_old_one_stops_writing() {
     let (one, other) = (Folder::new(), Folder::new());
     let replica = format!("file://{}", one.path().join("replica").display());
     let first = start(&one);

@@ -93,7 +93,7 @@ fn a_short_pause_is_waited_for_by_the_next_call_too() {
 }
 
 #[test]
-fn a_counter_at_its_end_holds_the_next_call_back() {
+fn exhausted_rate_limit_counter_delays_the_next_call() {
     let provider = Provider::script([on("m")
         .header("x-ratelimit-remaining-requests", "0")
         .header("x-ratelimit-reset-requests", "3m")
@@ -116,7 +116,7 @@ fn about(number: usize) -> ModelRequest {
 }
 
 #[test]
-fn what_one_prompt_or_one_person_sees_opens_no_circuit_for_others() {
+fn failures_of_one_prompt_or_user_open_no_shared_circuit() {
     let poisoned = |asked: &Asked| match asked.body["messages"].to_string().contains("POISON") {
         true => on("").status(500, JSON, "{}"),
         false => on("").sse(&hello()),
@@ -298,7 +298,7 @@ fn a_refused_parameter_is_left_out_once_remembered_and_told() {
 }
 
 #[test]
-fn what_was_under_way_is_on_the_bill() {
+fn interrupted_attempts_are_billed() {
     let words = event("four words of text");
     let provider = Provider::script([
         on("cut").cut(&words),
@@ -333,7 +333,7 @@ fn what_was_under_way_is_on_the_bill() {
 }
 
 #[test]
-fn signs_of_life_are_not_an_answer() {
+fn keep_alives_do_not_extend_the_timeout() {
     let alive = ": still thinking\n\n".repeat(400);
     let provider = Provider::script([
         on("first").dribble(&alive, 18, Duration::from_millis(20)),

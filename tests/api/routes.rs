@@ -301,7 +301,7 @@ fn no_cache_keeps_what_is_private() {
 }
 
 #[test]
-fn another_person_meets_nothing() {
+fn other_users_objects_are_not_found() {
     let server = Server::start();
     server.user("root@example.org");
     let mut owner = owner(&server);
@@ -323,8 +323,8 @@ fn another_person_meets_nothing() {
             }
             "user" if own_thing => {
                 // An invalid body may be rejected before the object is looked up.
-                let told = [404, 422].contains(&answer.status);
-                assert!(told, "{shown}: {} {}", answer.status, answer.text());
+                let response = [404, 422].contains(&answer.status);
+                assert!(response, "{shown}: {} {}", answer.status, answer.text());
                 assert!(answer.status == 404 || route.verb == Verb::Post, "{shown}");
             }
             _ => {}
@@ -478,7 +478,7 @@ fn fits(value: &Value, schema: &Value, document: &Value, place: &str) {
 }
 
 #[test]
-fn a_credential_that_does_not_hold_is_refused_where_none_is_needed_too() {
+fn invalid_credentials_are_refused_on_open_routes_too() {
     let server = Server::start();
     let mut client = server.client().with("authorization", "Bearer forged");
     for path in ["/api/available-models", "/api/patterns", "/api/parameters"] {

@@ -32,8 +32,8 @@ fn an_answer_that_is_not_whole_is_never_given_again() {
         // The second request calls the model again; the third is served from the cache.
         for _ in 0..3 {
             let body = json!({ "model": format!("p/{model}"), "messages": [{ "role": "user", "content": "Is it thin?" }] });
-            let told = client.post("/v1/chat/completions", body).json();
-            texts.push(told["choices"][0]["message"]["content"].clone());
+            let response = client.post("/v1/chat/completions", body).json();
+            texts.push(response["choices"][0]["message"]["content"].clone());
         }
         let thin = json!("Thin.");
         assert_ne!(texts[0], thin, "{reason}");

@@ -79,12 +79,12 @@ fn a_failed_call_has_its_vendors_status_on_every_surface() {
                     "/v1/messages" => anthropic,
                     _ => openai,
                 };
-                let told = answer.json();
-                let found = (answer.status, told["error"]["type"].as_str());
+                let response = answer.json();
+                let found = (answer.status, response["error"]["type"].as_str());
                 let waits = answer.header("retry-after") == "17";
                 if found != (*given, Some(*kind)) || !waits {
                     wrong.push(format!(
-                        "{path} {status} {stream}: {} {told}",
+                        "{path} {status} {stream}: {} {response}",
                         answer.status
                     ));
                 }

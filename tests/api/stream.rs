@@ -182,7 +182,7 @@ fn without_comments(stream: &str) -> Vec<&str> {
 }
 
 #[test]
-fn places_that_are_not_in_the_stream() {
+fn positions_outside_the_stream() {
     let server = Server::start();
     let mut client = server.user("ada@example.com");
     let answer = client.post("/api/analyze", short_with(&["demo/extract"], json!({})));
@@ -252,7 +252,7 @@ pub fn newest(client: &mut Client) -> Value {
 }
 
 #[test]
-fn a_body_that_nobody_wanted_does_not_cost_the_next_request_its_connection() {
+fn unread_body_does_not_break_the_connection() {
     let server = Server::start();
     let mut socket = server.connect();
     let wait = std::time::Duration::from_millis(100);

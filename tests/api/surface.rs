@@ -35,19 +35,19 @@ fn text_completions_over_a_chat_model() {
         "model": "p/any", "prompt": "def add(a, b): return", "suffix": "\n\nprint(1)", "stop": ["\n\n"], "max_tokens": 20,
     });
     let answer = client.post("/v1/completions", body.clone());
-    let told = answer.json();
+    let response = answer.json();
     assert_eq!(
-        (answer.status, &told["object"]),
+        (answer.status, &response["object"]),
         (200, &json!("text_completion")),
-        "{told}"
+        "{response}"
     );
-    let choice = &told["choices"][0];
+    let choice = &response["choices"][0];
     assert_eq!(
         (&choice["text"], &choice["finish_reason"]),
         (&json!(" a + b"), &json!("stop"))
     );
     assert_eq!(choice.get("logprobs"), Some(&Value::Null));
-    assert_eq!(told["usage"]["total_tokens"], 18);
+    assert_eq!(response["usage"]["total_tokens"], 18);
     let sent = last_sent(&provider);
     assert_eq!(
         (&sent["stop"], &sent["max_tokens"]),
@@ -99,8 +99,8 @@ fn several_answers_are_as_many_calls_and_one_answer() {
         body
     };
     let answer = client.post("/v1/chat/completions", chat(json!({})));
-    let told = answer.json();
-    let choices = told["choices"].as_array().unwrap();
+    let response = answer.json();
+    let choices = response["choices"].as_array().unwrap();
     let texts: std::collections::BTreeSet<&str> = choices
         .iter()
         .map(|it| it["message"]["content"].as_str().unwrap())
@@ -108,7 +108,7 @@ fn several_answers_are_as_many_calls_and_one_answer() {
     assert_eq!(
         (choices.len(), texts.len(), provider.asked().len()),
         (3, 3, 3),
-        "{told}"
+        "{response}"
     );
     assert_eq!(
         choices
@@ -117,7 +117,7 @@ fn several_answers_are_as_many_calls_and_one_answer() {
             .collect::<Vec<_>>(),
         [0, 1, 2]
     );
-    assert_eq!(told["usage"]["completion_tokens"], 21);
+    assert_eq!(response["usage"]["completion_tokens"], 21);
     assert_eq!(answer.header("x-quire-panel"), "p/any");
 
     let key = key(&mut client);
@@ -156,8 +156,8 @@ fn several_answers_are_as_many_calls_and_one_answer() {
         );
     }
     let prompts = json!({ "model": "p/any", "prompt": ["a", "b"], "n": 2 });
-    let told = client.post("/v1/completions", prompts).json();
-    assert_eq!(told["choices"].as_array().unwrap().len(), 4, "{told}");
+    let response = client.post("/v1/completions", prompts).json();
+    assert_eq!(response["choices"].as_array().unwrap().len(), 4, "{response}");
 }
 
 fn several(n: usize, more: Value) -> Value {
@@ -174,11 +174,11 @@ fn of_many_answers_few_are_under_way_at_once() {
     provider.allow_at_once(4);
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
-    let told = client
+    let response = client
         .post("/v1/chat/completions", several(16, json!({})))
         .json();
-    assert_eq!(told["choices"].as_array().unwrap().len(), 16, "{told}");
-    assert_eq!(told.get("incomplete"), None);
+    assert_eq!(response["choices"].as_array().unwrap().len(), 16, "{response}");
+    assert_eq!(response.get("incomplete"), None);
     assert_eq!(provider.asked().len(), 16);
 }
 
@@ -236,16 +236,16 @@ fn what_was_answered_before_one_failed_is_delivered() {
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
     let answer = client.post("/v1/chat/completions", several(16, json!({})));
-    let told = answer.json();
-    assert_eq!(answer.status, 200, "{told}");
-    let given = told["choices"].as_array().unwrap().len();
-    assert_eq!(given, 5, "{told}");
+    let response = answer.json();
+    assert_eq!(answer.status, 200, "{response}");
+    let given = response["choices"].as_array().unwrap().len();
+    assert_eq!(given, 5, "{response}");
     assert_eq!(answer.header("x-quire-incomplete"), "5 of 16");
     assert_eq!(
-        (&told["incomplete"]["wanted"], &told["incomplete"]["given"]),
+        (&response["incomplete"]["wanted"], &response["incomplete"]["given"]),
         (&json!(16), &json!(5))
     );
-    assert!(told["incomplete"]["error"]["message"].is_string(), "{told}");
+    assert!(response["incomplete"]["error"]["message"].is_string(), "{response}");
     // The cost of a failed call is unknown.
     assert_eq!(answer.header("x-quire-cost-usd"), "");
     let asked = provider.asked().len();
@@ -486,7 +486,7 @@ fn a_message_may_name_many_stop_sequences() {
         "model": "p/any", "max_tokens": 50, "stop_sequences": stops,
         "messages": [{ "role": "user", "content": "Is it thin?" }],
     });
-    let told = client.post("/v1/messages", body);
-    assert_eq!(told.status, 200, "{}", told.text());
+    let response = client.post("/v1/messages", body);
+    assert_eq!(response.status, 200, "{}", response.text());
     assert_eq!(provider.asked()[0].body["stop"], json!(stops));
 }

@@ -157,8 +157,8 @@ fn settled(client: &mut Client, id: &str) -> Value {
 }
 
 fn listed(client: &mut Client) -> Vec<String> {
-    let told = client.get("/api/documents?limit=200").json();
-    let all = told["documents"].as_array().unwrap().iter();
+    let response = client.get("/api/documents?limit=200").json();
+    let all = response["documents"].as_array().unwrap().iter();
     all.map(|one| one["id"].as_str().unwrap().to_owned())
         .collect()
 }

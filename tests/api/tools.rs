@@ -79,7 +79,7 @@ fn a_single_model_calls_and_is_given_the_result() {
 }
 
 #[test]
-fn calls_are_told_in_each_api_s_stream() {
+fn tool_calls_are_streamed_in_each_api_format() {
     let provider = acting();
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
@@ -89,8 +89,8 @@ fn calls_are_told_in_each_api_s_stream() {
     let own = json!({ "name": "weather", "input_schema": { "type": "object" } });
 
     let body = json!({ "model": "p/any", "stream": true, "tools": [weather()], "messages": user });
-    let (_, told) = lines(&server, &key, "/v1/chat/completions", &body);
-    let chunks = data(&told);
+    let (_, response) = lines(&server, &key, "/v1/chat/completions", &body);
+    let chunks = data(&response);
     let calls: Vec<&Value> = chunks
         .iter()
         .flat_map(|chunk| {
@@ -108,7 +108,7 @@ fn calls_are_told_in_each_api_s_stream() {
         chunks.last().unwrap()["choices"][0]["finish_reason"],
         "tool_calls"
     );
-    assert_eq!(told.last().unwrap(), "data: [DONE]");
+    assert_eq!(response.last().unwrap(), "data: [DONE]");
 
     let body =
         json!({ "model": "p/any", "stream": true, "tools": [flat], "input": "Where is it warm?" });
@@ -192,7 +192,7 @@ fn anthropic_s_and_responses_results_are_given_back() {
 }
 
 #[test]
-fn a_panel_advises_and_one_of_it_acts() {
+fn panel_advises_and_one_member_calls_tools() {
     let provider = acting();
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");

@@ -107,7 +107,7 @@ fn decisions(shown: &Value) -> Value {
 }
 
 #[test]
-fn an_honest_judge_finds_the_better_one_and_is_told_apart_by_probes() {
+fn honest_judge_finds_the_better_setting_and_passes_probes() {
     let provider = panel(honest);
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
@@ -142,7 +142,7 @@ fn an_honest_judge_finds_the_better_one_and_is_told_apart_by_probes() {
 }
 
 #[test]
-fn a_judge_that_looks_at_the_place_only_finds_nothing() {
+fn position_biased_judge_finds_no_difference() {
     let provider = panel(|_, _| "A");
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
@@ -183,7 +183,7 @@ fn marks_are_scores() {
 }
 
 #[test]
-fn a_killed_experiment_ends_as_an_unbroken_one() {
+fn killed_experiment_resumes_with_the_same_result() {
     let models = ["p/dull", "p/bright", "p/other"];
     let provider = panel(honest);
     let folder = Folder::new();
@@ -220,7 +220,7 @@ fn a_killed_experiment_ends_as_an_unbroken_one() {
 }
 
 #[test]
-fn a_provider_s_bad_day_pauses_and_is_held_against_nobody() {
+fn provider_outage_pauses_the_experiment_without_penalty() {
     let failing = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(true));
     let now = failing.clone();
     let provider = Provider::answering(move |asked| -> Line {
@@ -276,11 +276,11 @@ fn a_budget_is_not_exceeded_and_people_come_first() {
     let mut asked = body(&models, json!({ "kind": "number" }));
     asked["budget"] = json!({ "cost_usd": 0.3 });
     asked["base"] = json!({ "parameters": { "max_tokens": 50 } });
-    let told = client
+    let response = client
         .post("/api/experiments/estimate", asked.clone())
         .json();
-    let most = told["cost_usd"]["at_most"].as_f64().unwrap();
-    assert!(most > 0.0 && most <= 0.3, "{told}");
+    let most = response["cost_usd"]["at_most"].as_f64().unwrap();
+    assert!(most > 0.0 && most <= 0.3, "{response}");
     let mut poor = asked.clone();
     poor["budget"] = json!({ "cost_usd": 0.00002 });
     let path = begun(&mut client, asked);
@@ -329,7 +329,7 @@ fn a_stop_reaches_a_judge_s_call() {
 }
 
 #[test]
-fn a_slow_evaluation_holds_up_one_slot_only() {
+fn slow_evaluation_blocks_only_one_slot() {
     let provider = Provider::answering(|asked| match asked.model().as_str() {
         "slow" => on("").hang(),
         _ => on("").sse(&saying("It is 4.")),

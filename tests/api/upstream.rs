@@ -190,8 +190,8 @@ fn check_count(case: &Case, usage: &Value) {
 
 fn check_whole(case: &Case, client: &mut Client) {
     let answer = client.post("/v1/chat/completions", asked(case, false));
-    let (model, told) = (case.model, answer.json());
-    let choice = &told["choices"][0];
+    let (model, response) = (case.model, answer.json());
+    let choice = &response["choices"][0];
     let found = (
         answer.status,
         choice["message"]["content"].as_str(),
@@ -199,16 +199,16 @@ fn check_whole(case: &Case, client: &mut Client) {
     );
     match case.whole {
         Answer(text, finish) => {
-            assert_eq!(found, (200, Some(text), Some(finish)), "{model}: {told}");
-            check_count(case, &told["usage"]);
+            assert_eq!(found, (200, Some(text), Some(finish)), "{model}: {response}");
+            check_count(case, &response["usage"]);
             if let Some((.., price)) = case.count {
                 assert_eq!(answer.header("x-quire-cost-usd"), price, "{model}");
             }
         }
         Refused(status, words) => {
-            assert_eq!(answer.status, status, "{model}: {told}");
-            let said = told["error"]["message"].to_string();
-            assert!(said.contains(words), "{model}: {told}");
+            assert_eq!(answer.status, status, "{model}: {response}");
+            let said = response["error"]["message"].to_string();
+            assert!(said.contains(words), "{model}: {response}");
         }
         Broken(..) => panic!("{model}: a whole answer does not break off"),
     }
@@ -402,15 +402,15 @@ fn calls_are_told_apart_however_hosts_number_them() {
     let tools = json!([{ "type": "function", "function": { "name": "weather" } }]);
     for (model, _, _, expected) in cases {
         let body = json!({ "model": format!("up/{model}"), "tools": tools, "messages": [{ "role": "user", "content": "Warm?" }] });
-        let told = client.post("/v1/chat/completions", body).json();
-        let calls = told["choices"][0]["message"]["tool_calls"].as_array();
+        let response = client.post("/v1/chat/completions", body).json();
+        let calls = response["choices"][0]["message"]["tool_calls"].as_array();
         let found: Vec<&str> = calls
-            .unwrap_or_else(|| panic!("{model}: {told}"))
+            .unwrap_or_else(|| panic!("{model}: {response}"))
             .iter()
             .map(|call| call["function"]["arguments"].as_str().unwrap())
             .collect();
         assert_eq!(found, expected, "{model}");
-        assert_eq!(told["choices"][0]["finish_reason"], "tool_calls", "{model}");
+        assert_eq!(response["choices"][0]["finish_reason"], "tool_calls", "{model}");
     }
 }
 
@@ -438,18 +438,18 @@ fn reasoning_is_given_to_clients_and_sent_back_with_the_results_of_tools() {
     let mut client = server.user("ada@example.com");
     let mut body = json!({ "model": "up/thinks", "messages": [{ "role": "user", "content": "Warm?" }],
         "tools": [{ "type": "function", "function": { "name": "weather" } }] });
-    let told = client.post("/v1/chat/completions", body.clone()).json();
-    let message = &told["choices"][0]["message"];
+    let response = client.post("/v1/chat/completions", body.clone()).json();
+    let message = &response["choices"][0]["message"];
     assert_eq!(
         message["reasoning_content"], "I need the weather.",
-        "{told}"
+        "{response}"
     );
-    assert_eq!(message["reasoning_details"], details, "{told}");
+    assert_eq!(message["reasoning_details"], details, "{response}");
     let result = json!({ "role": "tool", "tool_call_id": "a1", "content": "mild" });
     let turns = body["messages"].as_array_mut().unwrap();
     turns.extend([message.clone(), result]);
-    let told = client.post("/v1/chat/completions", body).json();
-    assert_eq!(told["choices"][0]["message"]["content"], T, "{told}");
+    let response = client.post("/v1/chat/completions", body).json();
+    assert_eq!(response["choices"][0]["message"]["content"], T, "{response}");
     let mut asked = provider.asked();
     asked.retain(|asked| asked.head.starts_with("POST"));
     let sent = &asked[1].body["messages"][1];

@@ -30,7 +30,7 @@ fn votes(answers: &[(&str, &str)]) -> (Provider, Server) {
 }
 
 #[test]
-fn spellings_of_one_value_are_one_vote_and_the_rest_is_not_asked() {
+fn equivalent_spellings_count_as_one_vote_and_end_voting_early() {
     let (provider, server) = votes(&[
         ("a", "By the list.\nAnswer: $1,200.00"),
         ("b", "Answer: $1.2k"),
@@ -63,7 +63,7 @@ fn spellings_of_one_value_are_one_vote_and_the_rest_is_not_asked() {
 }
 
 #[test]
-fn everybody_is_asked_where_that_is_wanted() {
+fn all_members_are_called_on_request() {
     let (provider, server) = votes(&[("a", "Answer: 5"), ("b", "Answer: 5"), ("c", "Answer: 6")]);
     let mut client = server.user("ada@example.com");
     let result = run(
@@ -130,7 +130,7 @@ fn a_tie_of_unknown_models_is_broken_by_the_synthesizer_reading_the_answers() {
 }
 
 #[test]
-fn programs_get_the_winners_words_in_the_form_that_they_asked_for() {
+fn programs_get_the_winning_answer_in_the_requested_format() {
     let provider = Provider::script([
         on("a").times(4).sse(&saying("Two dozens.\nAnswer: $24.00")),
         on("b").times(4).sse(&saying("Answer: $24")),

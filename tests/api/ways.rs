@@ -27,7 +27,7 @@ fn last_event(client: &mut Client, shown: &Value) -> Value {
 }
 
 #[test]
-fn the_depth_is_the_person_s() {
+fn depth_follows_the_request() {
     let provider = Provider::script([on("a").sse(&saying("Thin."))]);
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
@@ -69,7 +69,7 @@ fn the_depth_is_the_person_s() {
 }
 
 #[test]
-fn first_answers_that_agree_spare_the_critique() {
+fn agreeing_first_answers_skip_the_critique() {
     let provider = Provider::script([
         on("a").sse(&saying("It is thin.\nAnswer: 4 mm")),
         on("b").sse(&saying("Measured.\nAnswer: 4 mm")),
@@ -91,7 +91,7 @@ fn first_answers_that_agree_spare_the_critique() {
 }
 
 #[test]
-fn a_person_may_have_the_answer_now() {
+fn run_can_be_finished_early() {
     let provider = Provider::script([on("a").sse(&saying("It is thin.")), on("slow").hang()]);
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
@@ -105,8 +105,8 @@ fn a_person_may_have_the_answer_now() {
     let mut bob = server.client().registered("bob@example.com");
     bob.post(&about(&id, "/synthesize"), json!({}))
         .refused(404, "NOT_FOUND");
-    let told = client.post(&about(&id, "/synthesize"), json!({}));
-    assert_eq!(told.status, 200, "{}", told.text());
+    let response = client.post(&about(&id, "/synthesize"), json!({}));
+    assert_eq!(response.status, 200, "{}", response.text());
     let shown = ended(&mut client, &id);
     assert_eq!(shown["status"], "completed");
     provider.wait_idle();
@@ -116,8 +116,8 @@ fn a_person_may_have_the_answer_now() {
         "{notes}"
     );
     // A finished run cannot be finished early.
-    let told = client.post(&about(&id, "/synthesize"), json!({})).json();
-    assert_eq!(told["status"], "completed");
+    let response = client.post(&about(&id, "/synthesize"), json!({})).json();
+    assert_eq!(response["status"], "completed");
 }
 
 #[test]
@@ -140,16 +140,16 @@ fn one_member_is_stopped_and_the_others_go_on() {
         .refused(404, "NOT_FOUND");
     let wrong = client.post(&leave, json!({ "model": "p/other" }));
     assert_eq!(wrong.status, 422, "{}", wrong.text());
-    let told = client.post(&leave, json!({ "model": "p/slow" }));
-    assert_eq!(told.status, 200, "{}", told.text());
+    let response = client.post(&leave, json!({ "model": "p/slow" }));
+    assert_eq!(response.status, 200, "{}", response.text());
     let shown = ended(&mut client, &id);
     assert_eq!(shown["status"], "completed");
     provider.wait_idle();
     let answers = shown["results"]["stages"][0]["answers"].to_string();
     assert!(answers.contains("stopped by you"), "{answers}");
     // A finished run has no members to stop.
-    let told = client.post(&leave, json!({ "model": "p/slow" })).json();
-    assert_eq!(told["status"], "completed");
+    let response = client.post(&leave, json!({ "model": "p/slow" })).json();
+    assert_eq!(response["status"], "completed");
 }
 
 #[test]
@@ -197,7 +197,7 @@ fn a_rerun_keeps_the_conversation_its_question_ends() {
 }
 
 #[test]
-fn only_what_depends_on_a_change_is_asked_again() {
+fn rerun_calls_only_affected_models() {
     let provider = Provider::script([
         on("a").times(2).sse(&saying("It is thin.")),
         on("b").sse(&saying("It is thick.")),
@@ -235,14 +235,14 @@ fn only_what_depends_on_a_change_is_asked_again() {
     assert_eq!(shown["synthesis"], first["synthesis"]);
     // The estimate works without calling a model: the script has no answer left.
     let mut foreseen = |changes: Value| {
-        let told = client.post(&about(&id, "/rerun"), changes).json();
+        let response = client.post(&about(&id, "/rerun"), changes).json();
         let models = |list: &Value| -> Vec<String> {
             let models = list.as_array().unwrap().iter();
             models
                 .map(|one| one["model"].as_str().unwrap().to_owned())
                 .collect()
         };
-        (models(&told["taken_over"]), models(&told["calls"]))
+        (models(&response["taken_over"]), models(&response["calls"]))
     };
     let (taken, asked) = foreseen(json!({ "dry_run": true, "ultra_model": "p/v" }));
     assert_eq!(

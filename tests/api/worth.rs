@@ -199,7 +199,7 @@ fn what_cannot_be_compared_blindly_is_refused_with_its_reason() {
 }
 
 #[test]
-fn a_comparison_is_offered_as_often_as_is_set_and_not_after_its_vote() {
+fn comparisons_are_offered_at_the_configured_interval_until_the_vote() {
     let (_provider, server) = panel(4, SYNTHESIS, &[("COMPARE_EVERY", "1")]);
     let mut client = server.user("ada@example.com");
     assert_eq!(run(&mut client, json!({}))["comparison_offered"], true);

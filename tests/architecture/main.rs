@@ -278,7 +278,7 @@ fn cycle(edges: &BTreeSet<(String, String)>) -> Option<String> {
 }
 
 #[test]
-fn the_outside_world_has_one_door_each() {
+fn each_external_crate_has_one_owner() {
     let mut faults = Vec::new();
     for source in sources() {
         for (number, line) in source.code() {
@@ -314,7 +314,7 @@ fn the_outside_world_has_one_door_each() {
 }
 
 #[test]
-fn pure_folders_touch_nothing() {
+fn pure_modules_do_no_io() {
     let mut faults = Vec::new();
     for source in sources()
         .iter()
@@ -343,7 +343,7 @@ fn pure_folders_touch_nothing() {
 }
 
 #[test]
-fn nothing_grows_too_long() {
+fn files_and_functions_stay_within_size_limits() {
     let mut faults = Vec::new();
     for source in sources() {
         let own = source.own_lines();

@@ -38,7 +38,7 @@ fn type_names_are_unique() {
     assert!(places.len() > 500, "the types are found");
     let reused = places.iter().filter(|(_, places)| places.len() > 1);
     let (known, reused): (Vec<_>, Vec<_>) = reused.partition(|(name, _)| REUSED.contains(name));
-    let fault = |(name, places): &(&&str, &Vec<String>)| format!("{name}: {}", places.join(", "));
-    holds(reused.iter().map(fault).collect());
+    let error = |(name, places): &(&&str, &Vec<String>)| format!("{name}: {}", places.join(", "));
+    holds(reused.iter().map(error).collect());
     assert_eq!(known.len(), REUSED.len(), "a name is not reused any more");
 }

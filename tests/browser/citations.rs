@@ -53,7 +53,7 @@ fn far() -> Vec<(&'static str, String)> {
 }
 
 #[test]
-fn a_citation_opens_its_page_and_says_whether_it_holds() {
+fn citation_opens_its_page_and_shows_its_check() {
     let Some(_turn) = turn() else { return };
     let axe = axe();
     let server = Server::start_with(far());
@@ -138,7 +138,7 @@ fn known(folder: &std::path::Path) -> String {
 }
 
 #[test]
-fn what_each_member_is_given_is_said_before_anything_is_spent() {
+fn document_shares_per_member_are_shown_before_any_cost() {
     let Some(_turn) = turn() else { return };
     let axe = axe();
     let address = provider(&["large", "tiny"], citing);

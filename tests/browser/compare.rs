@@ -23,7 +23,7 @@ const EVERY_TIME: &str = "const often = [...document.querySelectorAll('select')]
     often.value = '1'; often.dispatchEvent(new Event('change'));";
 
 #[test]
-fn a_result_is_compared_blindly_and_told_after_the_vote() {
+fn blind_comparison_is_revealed_after_the_vote() {
     let Some(_turn) = turn() else { return };
     let axe = axe();
     let server = Server::start_with(vec![("COMPARE_EVERY", "1".into())]);
@@ -68,9 +68,9 @@ fn a_result_is_compared_blindly_and_told_after_the_vote() {
         assert_eq!(wide, json!(true), "nothing sticks out");
         browser.press("First is better");
         browser.wait(".compare-choice");
-        let told = flat(&browser.text(".dialog"));
-        assert!(told.contains("was the panel's"), "{told}");
-        assert!(told.contains("pumps: Unknown, about"), "{told}");
+        let response = flat(&browser.text(".dialog"));
+        assert!(response.contains("was the panel's"), "{response}");
+        assert!(response.contains("pumps: Unknown, about"), "{response}");
         check_accessibility(&browser, axe.as_deref(), "what was chosen");
         browser.picture_of_window(&format!("compared-{width}"));
         browser.press("Done");
@@ -81,7 +81,7 @@ fn a_result_is_compared_blindly_and_told_after_the_vote() {
         // Pressing it again shows the result without another vote.
         browser.press("Blind test");
         browser.wait(".compare-choice");
-        assert_eq!(flat(&browser.text(".compare-choice")), choice(&told));
+        assert_eq!(flat(&browser.text(".compare-choice")), choice(&response));
         browser.press("Done");
 
         browser.go(&server.address("/settings"));
@@ -103,7 +103,7 @@ fn a_result_is_compared_blindly_and_told_after_the_vote() {
     }
 }
 
-fn choice(told: &str) -> String {
-    let start = told.find("You preferred").unwrap();
-    told[start..=start + told[start..].find('.').unwrap()].to_owned()
+fn choice(response: &str) -> String {
+    let start = response.find("You preferred").unwrap();
+    response[start..=start + response[start..].find('.').unwrap()].to_owned()
 }

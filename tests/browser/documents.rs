@@ -35,7 +35,7 @@ const DROP: &str = "
     for (const type of ['dragover', 'drop']) zone.dispatchEvent(new DragEvent(type, { dataTransfer: files, bubbles: true, cancelable: true }));";
 
 #[test]
-fn several_are_dropped_and_a_large_one_comes_over_a_broken_line() {
+fn several_files_and_an_interrupted_large_upload() {
     let Some(_turn) = turn() else { return };
     let server = Server::start();
     let browser = Browser::open(1280, 900, false);
@@ -151,7 +151,7 @@ const LATIN: &str = "
     return response.json();";
 
 #[test]
-fn letters_that_look_wrong_are_read_in_another_encoding() {
+fn document_is_reread_in_another_encoding() {
     let Some(_turn) = turn() else { return };
     let server = Server::start();
     let browser = Browser::open(1280, 900, false);

@@ -166,17 +166,17 @@ impl Browser {
             "const args = arguments[0], done = arguments[arguments.length - 1];
              (async () => {{ {body} }})().then((value) => done({{ value: value ?? null }}), (thrown) => done({{ thrown: String(thrown) }}));"
         );
-        let told = self.call(
+        let response = self.call(
             "POST",
             "/execute/async",
             Some(json!({ "script": script, "args": [arguments] })),
         );
         assert!(
-            told.get("thrown").is_none(),
+            response.get("thrown").is_none(),
             "the page threw {}: {body}",
-            told["thrown"]
+            response["thrown"]
         );
-        told["value"].clone()
+        response["value"].clone()
     }
 
     /// Returns the value of an expression.

@@ -50,14 +50,14 @@ fn an_experiment_from_the_demo_to_its_result() {
     check_accessibility(&browser, axe.as_deref(), "a new experiment");
 
     begin(&browser, &server, "64");
-    let told = flat(&browser.text(".estimate"));
+    let response = flat(&browser.text(".estimate"));
     for words in [
         "Settings 8",
         "of them held back",
         "no cost",
         "30 cases or more",
     ] {
-        assert!(told.contains(words), "no {words} in {told}");
+        assert!(response.contains(words), "no {words} in {response}");
     }
     check_accessibility(&browser, axe.as_deref(), "an estimate");
     browser.screenshot("experiment-new");
@@ -320,8 +320,8 @@ fn an_experiment_is_stopped_and_goes_on() {
     browser.click("[aria-label='Delete this experiment']");
     browser.wait_text("main", "No experiments yet");
     until("it to be gone for good", || {
-        let told = browser.value("(await (await fetch('/api/experiments')).json()).experiments");
-        (told == json!([])).then_some(())
+        let response = browser.value("(await (await fetch('/api/experiments')).json()).experiments");
+        (response == json!([])).then_some(())
     });
     assert_eq!(browser.console_errors(), Vec::<String>::new());
 }
@@ -334,8 +334,8 @@ fn experiments_need_an_account() {
     let browser = Browser::open(1280, 900, false);
     browser.go(&server.address("/experiments"));
     browser.wait_text("main", "Sign in");
-    let told: Value = browser.value("document.querySelector('main h1').textContent");
-    assert_eq!(told, json!("Find out which setting is best for you"));
+    let response: Value = browser.value("document.querySelector('main h1').textContent");
+    assert_eq!(response, json!("Find out which setting is best for you"));
 }
 
 /// Answers as an expensive model that knows the answers, a cheap one that does not, or a judge that reads them.
@@ -369,7 +369,7 @@ fn judged_models(asked: &Value) -> Answer {
 }
 
 #[test]
-fn a_model_judges_and_is_told_how_it_errs() {
+fn model_judge_is_shown_with_its_errors() {
     let Some(_turn) = turn() else { return };
     let address = provider(&["dull", "bright", "judge"], judged_models);
     let providers = json!([{ "id": "far", "kind": "openai", "base_url": format!("http://{address}/v1"), "models": ["dull", "bright", "judge"] }]);
@@ -415,19 +415,19 @@ fn a_model_judges_and_is_told_how_it_errs() {
     browser.run(WRITE, json!(["US dollars", "2"]));
     browser.press("Estimate cost");
     browser.wait(".detectable");
-    let told = flat(&browser.text(".estimate"));
-    assert!(told.contains("Cost about $"), "{told}");
+    let response = flat(&browser.text(".estimate"));
+    assert!(response.contains("Cost about $"), "{response}");
     browser.press("Start experiment");
     browser.wait(".status-word.completed");
     browser.wait_text(".verdict", "far/bright is better");
-    let told = flat(&browser.text("main"));
+    let response = flat(&browser.text("main"));
     for words in [
         "far/judge compared",
         "in both orders",
         "Judge biases",
         "You have not judged any pairs yet",
     ] {
-        assert!(told.contains(words), "no {words} in {told}");
+        assert!(response.contains(words), "no {words} in {response}");
     }
     assert_eq!(
         browser.count(".chart-pair:first-of-type .chart-picture .front"),

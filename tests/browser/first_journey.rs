@@ -165,9 +165,9 @@ fn see_the_results(browser: &Browser) {
 
 fn take_it_along(browser: &Browser) {
     browser.press("Export as JSON");
-    let told: Value = serde_json::from_str(&browser.downloaded("json")).unwrap();
-    assert_eq!(told["prompt"], QUESTION);
-    assert_eq!(told["results"]["stages"].as_array().unwrap().len(), 3);
+    let response: Value = serde_json::from_str(&browser.downloaded("json")).unwrap();
+    assert_eq!(response["prompt"], QUESTION);
+    assert_eq!(response["results"]["stages"].as_array().unwrap().len(), 3);
     browser.press("Export as CSV");
     let table = browser.downloaded("csv");
     assert!(

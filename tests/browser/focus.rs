@@ -44,7 +44,7 @@ fn there_and_back(browser: &Browser, css: &str) {
 }
 
 #[test]
-fn the_keyboard_never_loses_its_place() {
+fn keyboard_focus_is_never_lost() {
     let Some(_turn) = turn() else { return };
     let server = Server::start();
     let browser = Browser::open(1280, 900, false);
@@ -88,7 +88,7 @@ fn the_keyboard_never_loses_its_place() {
 }
 
 #[test]
-fn nothing_moves_where_calm_is_wanted() {
+fn nothing_moves_with_reduced_motion() {
     let Some(_turn) = turn() else { return };
     let server = Server::start();
     let browser = Browser::open(1280, 900, false);

@@ -100,7 +100,7 @@ fn every_page_wide_and_narrow_light_and_dark() {
         browser.wait(".bench");
         picture(&browser, "bench", width);
         let faults = browser.console_errors();
-        let told = |line: &String| line.contains("404");
-        assert!(faults.iter().all(told), "{faults:?}");
+        let response = |line: &String| line.contains("404");
+        assert!(faults.iter().all(response), "{faults:?}");
     }
 }

@@ -280,11 +280,11 @@ fn without_an_account() {
     );
     assert!(browser.text(".sheet .prose").len() > 100);
     browser.press("Export as JSON");
-    let told: Value = serde_json::from_str(&browser.downloaded("json")).unwrap();
+    let response: Value = serde_json::from_str(&browser.downloaded("json")).unwrap();
     assert_eq!(
         (
-            &told["prompt"],
-            told["results"]["stages"].as_array().unwrap().len()
+            &response["prompt"],
+            response["results"]["stages"].as_array().unwrap().len()
         ),
         (&json!(QUESTION), 2)
     );

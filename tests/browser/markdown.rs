@@ -80,7 +80,7 @@ fn every_example_of_commonmark_and_of_github_is_shown_as_specified() {
 }
 
 #[test]
-fn the_cases_of_all_renderers_are_shown_as_they_are_meant() {
+fn shared_renderer_cases_are_rendered_as_expected() {
     let Some(_turn) = turn() else { return };
     let server = Server::start();
     let browser = page(&server);
@@ -120,15 +120,15 @@ const GROWN: &str = "The **pump** delivers `40 l` a minute, *as [the sheet](http
     ```rust\nfn a() {}\n```\n\nSo ***all*** is well.\n";
 
 #[test]
-fn a_growing_text_shows_no_sign_that_is_not_there_in_the_end() {
+fn streamed_text_never_flashes_delimiters() {
     let Some(_turn) = turn() else { return };
     let server = Server::start();
     let browser = page(&server);
-    let told = browser.run(&script(GROW), json!([GROWN]));
-    assert_eq!(told["flashes"], json!([]));
+    let response = browser.run(&script(GROW), json!([GROWN]));
+    assert_eq!(response["flashes"], json!([]));
     // Once, when the text is complete and settles.
-    assert!(told["moved"].as_u64().unwrap() <= 1, "{}", told["moved"]);
-    assert_eq!(told["end"], told["want"]);
+    assert!(response["moved"].as_u64().unwrap() <= 1, "{}", response["moved"]);
+    assert_eq!(response["end"], response["want"]);
     assert_eq!(browser.console_errors(), Vec::<String>::new());
 }
 
@@ -157,19 +157,19 @@ fn a_long_text_is_shown_in_pieces() {
     let browser = page(&server);
     let piece = "## Part\n\nThe **pump** delivers [40](https://a.example/x) litres *a minute*. See `code` and so on.\n\n- one\n- two, and $x^2$\n\n";
     let text = piece.repeat(200_000 / piece.len());
-    let told = browser.run(&script(LONG), json!([text]));
+    let response = browser.run(&script(LONG), json!([text]));
     let blocks = 3 * (200_000 / piece.len()) as u64;
-    assert_eq!(told["blocks"], json!(blocks), "all of it in the end");
-    let at_once = told["atOnce"]["blocks"].as_u64().unwrap();
+    assert_eq!(response["blocks"], json!(blocks), "all of it in the end");
+    let at_once = response["atOnce"]["blocks"].as_u64().unwrap();
     assert!(at_once > 100 && at_once < blocks / 4, "{at_once} at once");
     eprintln!(
         "200 KB: {} of {blocks} blocks after {} ms, all after {} ms, longest task {} ms",
-        at_once, told["atOnce"]["ms"], told["whole"], told["longest"]
+        at_once, response["atOnce"]["ms"], response["whole"], response["longest"]
     );
     let lines = "*a ".repeat(20_000);
-    let told = browser.run(&script(LONG), json!([lines]));
-    eprintln!("`*a ` 20,000 times: {} ms", told["whole"]);
-    assert_eq!(told["blocks"], json!(1));
+    let response = browser.run(&script(LONG), json!([lines]));
+    eprintln!("`*a ` 20,000 times: {} ms", response["whole"]);
+    assert_eq!(response["blocks"], json!(1));
 }
 
 #[test]

@@ -13,7 +13,7 @@ use crate::turn;
 const HEIGHTS: &str = "Math.max(...[...document.querySelectorAll('.answer .citation.verified')].map((one) => one.getBoundingClientRect().height))";
 
 #[test]
-fn a_stopped_member_has_not_failed() {
+fn stopped_member_is_not_shown_as_failed() {
     let Some(_turn) = turn() else { return };
     let panel = ["slow-1", "steady-1"];
     let server = server_with(&panel.map(str::to_owned));

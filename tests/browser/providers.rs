@@ -27,7 +27,7 @@ fn fill(browser: &Browser, label: &str, text: &str) {
 }
 
 #[test]
-fn an_admin_adds_a_provider_and_says_who_stands_in() {
+fn admin_adds_a_provider_and_sets_fallbacks() {
     let Some(_turn) = turn() else { return };
     let server = Server::start_with(vec![
         ("USE_MOCK", "true".into()),
@@ -116,7 +116,7 @@ fn an_admin_adds_a_provider_and_says_who_stands_in() {
 }
 
 #[test]
-fn a_person_brings_a_key_on_a_phone_in_the_dark() {
+fn user_adds_a_key_on_a_dark_phone() {
     let Some(_turn) = turn() else { return };
     let server = Server::start_with(vec![
         ("USE_MOCK", "true".into()),

@@ -25,7 +25,7 @@ fn to_top(browser: &Browser) {
 }
 
 #[test]
-fn a_pattern_is_read_copied_mended_tried_and_deleted() {
+fn patterns_are_viewed_copied_fixed_tried_and_deleted() {
     let Some(_turn) = turn() else { return };
     let (server, axe) = (Server::start(), axe());
     let browser = Browser::open(1280, 900, false);
@@ -117,7 +117,7 @@ fn a_pattern_is_read_copied_mended_tried_and_deleted() {
 }
 
 #[test]
-fn a_recipe_has_versions_and_can_be_the_default_on_a_phone_in_the_dark() {
+fn recipe_versions_and_default_on_a_dark_phone() {
     let Some(_turn) = turn() else { return };
     let (server, axe) = (Server::start(), axe());
     let phone = Browser::open(375, 800, true);
@@ -163,7 +163,7 @@ fn a_recipe_has_versions_and_can_be_the_default_on_a_phone_in_the_dark() {
 }
 
 #[test]
-fn models_say_how_they_are_and_can_be_tried() {
+fn models_show_their_status_and_can_be_tried() {
     let Some(_turn) = turn() else { return };
     let axe = axe();
     let address = provider(&["swift", "slow"], |_| {
@@ -214,7 +214,7 @@ fn models_say_how_they_are_and_can_be_tried() {
 }
 
 #[test]
-fn usage_is_drawn_by_day_and_model_and_person_and_taken_along() {
+fn usage_is_charted_by_day_model_and_user_and_exported() {
     let Some(_turn) = turn() else { return };
     let (server, axe) = (Server::start(), axe());
     let browser = Browser::open(1280, 900, false);
@@ -243,9 +243,9 @@ fn usage_is_drawn_by_day_and_model_and_person_and_taken_along() {
     check_accessibility(&browser, axe.as_deref(), "everybody's usage");
     browser.screenshot("usage");
     browser.press("By day as CSV");
-    let told = browser.downloaded("csv");
-    assert!(told.starts_with("day,model,calls"), "{told}");
-    assert!(told.lines().count() == 2, "a line for today: {told}");
+    let response = browser.downloaded("csv");
+    assert!(response.starts_with("day,model,calls"), "{response}");
+    assert!(response.lines().count() == 2, "a line for today: {response}");
     assert_eq!(browser.console_errors(), Vec::<String>::new());
 
     let phone = Browser::open(375, 800, true);
@@ -274,9 +274,9 @@ fn the_account_has_keys_with_limits_and_sessions_that_can_be_ended() {
     write(&browser, "Allowed models", "demo/*");
     browser.press("Create key");
     browser.wait_text(".new-key", "shown only once");
-    let told = browser.text(keys);
+    let response = browser.text(keys);
     for words in ["expires ", "opens chat", "asks demo/*"] {
-        assert!(told.contains(words), "no {words} in {told}");
+        assert!(response.contains(words), "no {words} in {response}");
     }
     let address = format!("{}/v1", server.base);
     browser.wait_text(".snippets", &address);
@@ -309,7 +309,7 @@ fn the_account_has_keys_with_limits_and_sessions_that_can_be_ended() {
 }
 
 #[test]
-fn an_admin_sees_how_the_server_does_and_who_is_on_it() {
+fn admin_sees_server_statistics_and_accounts() {
     let Some(_turn) = turn() else { return };
     let copies = std::env::temp_dir().join(format!("quire-copies-{}", std::process::id()));
     let shown = copies.display().to_string();
@@ -390,7 +390,7 @@ fn an_admin_sees_how_the_server_does_and_who_is_on_it() {
 }
 
 #[test]
-fn the_way_in_for_who_comes_first_who_only_looks_and_who_forgot() {
+fn first_account_guest_access_and_password_reset() {
     let Some(_turn) = turn() else { return };
     let (server, axe) = (Server::start(), axe());
     let phone = Browser::open(375, 800, true);

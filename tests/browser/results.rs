@@ -15,7 +15,7 @@ fn open(browser: &Browser, server: &Server, id: &str) {
 }
 
 #[test]
-fn the_map_shows_who_says_what_and_leads_to_the_drafts() {
+fn evidence_map_shows_claims_by_member_and_links_to_drafts() {
     let Some(_turn) = turn() else { return };
     let axe = axe();
     let server = contradicting("auto");
@@ -105,7 +105,7 @@ const DIFF_HOLDS: &str = "
     return wrong;";
 
 #[test]
-fn two_texts_are_laid_beside_each_other_and_every_call_is_drawn() {
+fn texts_are_compared_and_every_call_is_charted() {
     let Some(_turn) = turn() else { return };
     let axe = axe();
     let server = contradicting_without_judge();
@@ -188,9 +188,9 @@ const AFTER: &str = "Hello.\n\n## Delivery\n\nThe pump delivers **40** litres a 
 /// Two texts by section: aligned by heading, with a renamed section matched, and words highlighted only if more
 /// than half are the same.
 fn sections_are_aligned(browser: &Browser) {
-    let told = browser.run(SECTIONS, json!([BEFORE, AFTER]));
+    let response = browser.run(SECTIONS, json!([BEFORE, AFTER]));
     assert_eq!(
-        told["rows"],
+        response["rows"],
         json!([
             ["", true, true],
             ["Delivery", true, true],
@@ -201,14 +201,14 @@ fn sections_are_aligned(browser: &Browser) {
         ])
     );
     assert_eq!(
-        told["chosen"],
+        response["chosen"],
         json!(["First answers: A · m", "Revision: A · m"])
     );
     assert_eq!(
-        (&told["gone"], &told["fresh"]),
+        (&response["gone"], &response["fresh"]),
         (&json!(["90", "Parts"]), &json!(["40", "The parts"]))
     );
-    assert_eq!((&told["same"], &told["rewritten"]), (&json!(1), &json!(1)));
+    assert_eq!((&response["same"], &response["rewritten"]), (&json!(1), &json!(1)));
 }
 
 /// Selects the option that begins with `name` in the first or second text selector.
@@ -222,7 +222,7 @@ fn choose(browser: &Browser, place: usize, name: &str) {
 }
 
 #[test]
-fn an_answer_is_readable_and_goes_along_as_a_page_that_prints() {
+fn answer_is_exported_as_printable_html() {
     let Some(_turn) = turn() else { return };
     let axe = axe();
     let server = contradicting_without_judge();
@@ -289,7 +289,7 @@ fn an_answer_is_readable_and_goes_along_as_a_page_that_prints() {
 }
 
 #[test]
-fn it_runs_again_with_one_change_and_says_first_what_that_takes() {
+fn rerun_with_a_change_shows_its_estimate_first() {
     let Some(_turn) = turn() else { return };
     let axe = axe();
     let server = contradicting_without_judge();
@@ -353,7 +353,7 @@ const ASK_MORE: &str = "
     await ask('من صنع الصمام؟', 'critique', ['p/a', 'p/c']);";
 
 #[test]
-fn the_history_is_narrowed_grouped_walked_by_keyboard_and_forgiving() {
+fn history_is_filtered_grouped_and_navigated_with_undo() {
     let Some(_turn) = turn() else { return };
     let axe = axe();
     let server = contradicting_without_judge();
@@ -446,7 +446,7 @@ fn narrow(browser: &Browser, label: &str, value: &str) {
 }
 
 #[test]
-fn a_shared_result_is_read_without_an_account_until_the_link_is_taken_back() {
+fn shared_result_is_public_until_its_link_is_revoked() {
     let Some(_turn) = turn() else { return };
     let axe = axe();
     let server = contradicting_without_judge();

@@ -7,7 +7,7 @@ use crate::pages::sign_up;
 use crate::server::Server;
 
 #[test]
-fn anything_is_reached_from_the_keyboard() {
+fn palette_and_shortcuts_work_by_keyboard() {
     let Some(_turn) = crate::turn() else { return };
     for (width, dark) in [(1280, false), (375, true)] {
         let server = Server::start();
@@ -45,7 +45,7 @@ fn anything_is_reached_from_the_keyboard() {
 }
 
 #[test]
-fn the_shell_opens_without_a_line() {
+fn shell_opens_offline() {
     let Some(_turn) = crate::turn() else { return };
     let server = Server::start();
     let browser = Browser::open(1280, 800, false);
@@ -83,7 +83,7 @@ const KEPT: &str = "
     return paths;";
 
 #[test]
-fn threads_are_read_without_a_connection_until_the_user_signs_out() {
+fn threads_are_readable_offline_until_sign_out() {
     let Some(_turn) = crate::turn() else { return };
     let mut server = Server::start();
     let browser = Browser::open(1440, 900, false);
@@ -132,7 +132,7 @@ fn threads_are_read_without_a_connection_until_the_user_signs_out() {
 }
 
 #[test]
-fn code_is_coloured_and_answers_are_read_in_sentences() {
+fn code_is_highlighted_and_answers_are_announced_by_sentence() {
     let Some(_turn) = crate::turn() else { return };
     let server = Server::start();
     let browser = Browser::open(1280, 800, true);
@@ -160,9 +160,9 @@ fn code_is_coloured_and_answers_are_read_in_sentences() {
           whole: highlighted('a \"b', 'js').map((node) => node.textContent ?? node).join(''),
           said,
         };";
-    let told = browser.run(script, json!([]));
+    let response = browser.run(script, json!([]));
     assert_eq!(
-        told["kinds"],
+        response["kinds"],
         json!([
             "code-word fn",
             "code-name thin",
@@ -174,9 +174,9 @@ fn code_is_coloured_and_answers_are_read_in_sentences() {
             "code-comment // thin"
         ])
     );
-    assert_eq!(told["whole"], "a \"b");
+    assert_eq!(response["whole"], "a \"b");
     assert_eq!(
-        told["said"],
+        response["said"],
         json!(["", "It is thin.", "It is thin.", "And so on."])
     );
     browser.picture_of_window("code-dark");

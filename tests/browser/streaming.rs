@@ -150,9 +150,9 @@ const FRAMES: &str = "
 /// checked, because they also depend on the machine and its other load.
 fn frames(browser: &Browser, what: &str) -> u64 {
     let before = spent(browser);
-    let told = browser.run(FRAMES, json!([2500]));
+    let response = browser.run(FRAMES, json!([2500]));
     let after = spent(browser);
-    let taken = told["taken"].as_array().unwrap();
+    let taken = response["taken"].as_array().unwrap();
     let taken: Vec<f64> = taken.iter().filter_map(Value::as_f64).collect();
     let at = |part: f64| taken[((taken.len() - 1) as f64 * part) as usize];
     eprintln!(
@@ -161,7 +161,7 @@ fn frames(browser: &Browser, what: &str) -> u64 {
         at(0.5),
         at(0.95),
         at(1.0),
-        told["letters"],
+        response["letters"],
     );
     let count = taken.len() as f64;
     let each = |name: &str| (after(name) - before(name)) * 1000.0 / count;
@@ -172,22 +172,22 @@ fn frames(browser: &Browser, what: &str) -> u64 {
         each("RecalcStyleDuration"),
         each("LayoutDuration"),
     );
-    told["letters"].as_u64().unwrap()
+    response["letters"].as_u64().unwrap()
 }
 
 /// Returns the seconds that the page's main thread has worked so far, by kind.
 fn spent(browser: &Browser) -> impl Fn(&str) -> f64 + use<> {
     browser.cdp("Performance.enable", json!({ "timeDomain": "threadTicks" }));
-    let told = browser.cdp("Performance.getMetrics", json!({}))["metrics"].clone();
+    let response = browser.cdp("Performance.getMetrics", json!({}))["metrics"].clone();
     move |name| {
-        let metrics = told.as_array().into_iter().flatten();
+        let metrics = response.as_array().into_iter().flatten();
         let found = metrics.filter(|metric| metric["name"] == name);
         found.filter_map(|metric| metric["value"].as_f64()).sum()
     }
 }
 
 #[test]
-fn sixteen_members_that_write_at_once_leave_the_page_free() {
+fn page_stays_responsive_with_sixteen_streaming_members() {
     let Some(_turn) = turn_alone() else { return };
     let mut models: Vec<String> = (0..16).map(|number| format!("quick-{number}")).collect();
     models.push("steady".into());

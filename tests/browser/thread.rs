@@ -24,10 +24,10 @@ const WATCH_SHIFTS: &str = "
 /// Returns the sum of all layout shifts so far. The elements that moved are printed, which shows if the test
 /// fails.
 fn shifted(browser: &Browser) -> f64 {
-    let told = browser.value("window.shifts");
-    let all = told.as_array().unwrap();
+    let response = browser.value("window.shifts");
+    let all = response.as_array().unwrap();
     let sum = all.iter().filter_map(|one| one[0].as_f64()).sum();
-    eprintln!("moved: {told}");
+    eprintln!("moved: {response}");
     sum
 }
 
@@ -240,7 +240,7 @@ fn the_panel_and_the_pattern_are_chosen_in_sheets() {
 }
 
 #[test]
-fn stopping_is_no_error() {
+fn stopped_run_is_not_shown_as_an_error() {
     let Some(_turn) = turn() else { return };
     let axe = axe();
     let server = server_with(&models(&["slow-1", "steady-1"]));
@@ -290,7 +290,7 @@ fn stopping_is_no_error() {
 }
 
 #[test]
-fn sixteen_members_do_not_move_the_page() {
+fn sixteen_members_cause_no_layout_shift() {
     let Some(_turn) = turn() else { return };
     let names: Vec<String> = (0..16).map(|number| format!("quick-{number}")).collect();
     let mut all = names.clone();
@@ -342,7 +342,7 @@ fn a_guided_result_is_continued() {
 
 /// An address alone grants no access: another account's thread is reported as missing.
 #[test]
-fn a_thread_that_is_not_there() {
+fn missing_thread_shows_an_explanation() {
     let Some(_turn) = turn() else { return };
     let server = Server::start();
     let browser = Browser::open(1280, 900, false);

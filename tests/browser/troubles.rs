@@ -53,7 +53,7 @@ fn troubled(asked: &Value) -> Answer {
 }
 
 #[test]
-fn whoever_stood_in_is_named_everywhere() {
+fn fallback_models_are_named_everywhere() {
     let Some(_turn) = turn() else { return };
     let address = provider(&["broken", "spare", "steady"], troubled);
     let providers = json!([{ "id": "far", "kind": "openai", "base_url": format!("http://{address}/v1"), "models": ["broken", "spare", "steady"] }]);
@@ -134,7 +134,7 @@ fn named(browser: &Browser) {
 }
 
 #[test]
-fn a_stand_in_is_named_while_it_runs() {
+fn fallback_model_is_named_during_the_run() {
     let Some(_turn) = turn() else { return };
     let server = Server::start();
     let browser = Browser::open(1280, 900, false);
@@ -180,7 +180,7 @@ const FROM_EVENTS: &str = "
     return { failed, running, words: lastWords(run).map(brief), writer: { model: synthesis(run).model, insteadOf: synthesis(run).insteadOf } };";
 
 #[test]
-fn a_member_that_fails_is_shown_in_its_place() {
+fn failed_member_is_shown_in_its_own_column() {
     let Some(_turn) = turn() else { return };
     let providers = json!([{ "id": "far", "kind": "openai", "base_url": format!("http://{}/v1", refusing_provider()), "models": ["model"] }]);
     let server = Server::start_with(vec![

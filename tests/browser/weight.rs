@@ -31,8 +31,8 @@ const NOTE: &str = "new MutationObserver((_, watcher) => {
 const REQUESTS: &str = "[...performance.getEntriesByType('navigation'), ...performance.getEntriesByType('resource')].map((one) => [new URL(one.name).pathname, one.encodedBodySize])";
 
 fn requests(browser: &Browser) -> Vec<(String, u64)> {
-    let told = browser.value(REQUESTS);
-    let all = told.as_array().unwrap().iter();
+    let response = browser.value(REQUESTS);
+    let all = response.as_array().unwrap().iter();
     all.map(|one| {
         (
             one[0].as_str().unwrap().to_owned(),
@@ -43,7 +43,7 @@ fn requests(browser: &Browser) -> Vec<(String, u64)> {
 }
 
 #[test]
-fn a_result_is_few_requests_few_bytes_and_soon_readable() {
+fn result_page_stays_within_its_network_budget() {
     let Some(_turn) = turn() else { return };
     let server = Server::start();
     let browser = Browser::open(390, 844, false);

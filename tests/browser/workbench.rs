@@ -164,7 +164,7 @@ fn a_file_dropped_in_any_step() {
 }
 
 #[test]
-fn a_panel_out_of_many_and_by_keyboard_alone() {
+fn panel_is_chosen_from_many_models_by_keyboard() {
     let Some(_turn) = turn() else { return };
     let models: Vec<String> = (0..60).map(|number| format!("plain-{number:02}")).collect();
     let server = server_with(&models);
@@ -221,7 +221,7 @@ fn slow(browser: &Browser, ms: u32) {
 
 /// The code that shows a document or a run is loaded on demand: a press made meanwhile is not lost.
 #[test]
-fn a_press_waits_for_the_part_that_it_needs() {
+fn press_is_not_lost_while_code_loads() {
     let Some(_turn) = turn() else { return };
     let (server, browser) = on_one_screen(1280, false);
     browser.run(DROP, json!(["pump.txt", "It delivers forty litres."]));

@@ -43,7 +43,7 @@ fn lived_in() -> Place {
 }
 
 #[test]
-fn everything_goes_elsewhere_and_twice_is_once() {
+fn export_and_import_are_complete_and_idempotent() {
     let place = lived_in();
     let file = place.0.join("ada.tar.gz");
     let file = file.to_str().unwrap();
@@ -167,7 +167,7 @@ nonsense
 }
 
 #[test]
-fn what_is_no_archive_changes_nothing() {
+fn invalid_archive_changes_nothing() {
     let place = with_account("ada@example.com");
     for (name, bytes) in [
         ("empty", &b""[..]),

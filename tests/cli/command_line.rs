@@ -132,7 +132,7 @@ fn all_faults_of_the_settings_are_told_at_once() {
     let mut command = place.quire(&["serve", "--config", "quire.conf", "--cache-ttl", "-1"]);
     command.env("JWT_SECRET", "short").env("LOG_LEVEL", "loud");
     let err = Said::of(command.output().unwrap()).refused(2);
-    for fault in [
+    for error in [
         "quire.conf line 1: there is no setting PROT",
         "MAX_RUNS (file quire.conf): \"none\"",
         "HOST (.env): \"example.org\"",
@@ -140,7 +140,7 @@ fn all_faults_of_the_settings_are_told_at_once() {
         "LOG_LEVEL (environment): \"loud\"",
         "JWT_SECRET (environment): it needs at least 16 characters",
     ] {
-        assert!(err.contains(fault), "{fault} in {err}");
+        assert!(err.contains(error), "{error} in {err}");
     }
     assert!(!err.contains("short"), "{err}");
     assert!(!place.data().exists(), "nothing was begun");

@@ -129,9 +129,9 @@ fn a_backup_into_a_folder_is_named_by_its_time_and_counted() {
     let said = place.run(&["backup", "copies"]).expect_success();
     assert!(said.contains("as many as in the database"), "{said}");
     let said = place.run(&["backup", "copies", "--json"]).expect_success();
-    let told: Value = serde_json::from_str(&said).unwrap();
-    assert_eq!(told["rows"]["users"], 1, "{told}");
-    let file = told["file"].as_str().unwrap();
+    let response: Value = serde_json::from_str(&said).unwrap();
+    assert_eq!(response["rows"]["users"], 1, "{response}");
+    let file = response["file"].as_str().unwrap();
     assert!(
         file.starts_with("copies/quire-2") && file.ends_with("Z.db"),
         "{file}"
@@ -159,9 +159,9 @@ fn a_copy_of_an_older_version_is_put_back_and_brought_up_to_date() {
             1 + people as usize,
             "{version}: a header and {listed}"
         );
-        let told = place.run(&["backup", "new.db", "--json"]).expect_success();
-        let told: Value = serde_json::from_str(&told).unwrap();
-        assert_eq!(told["schema_version"], quire::store::VERSION, "{told}");
+        let response = place.run(&["backup", "new.db", "--json"]).expect_success();
+        let response: Value = serde_json::from_str(&response).unwrap();
+        assert_eq!(response["schema_version"], quire::store::VERSION, "{response}");
     }
 }
 

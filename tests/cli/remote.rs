@@ -58,7 +58,7 @@ fn a_running_server_answers_and_keeps_it() {
 }
 
 #[test]
-fn what_keeps_it_from_answering_is_said() {
+fn remote_errors_are_explained() {
     let (place, other) = (Place::new(), Place::new());
     let (server, key) = served(&place);
     let refused = |key: &str, words: &[&str], code| {

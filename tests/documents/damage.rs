@@ -171,8 +171,8 @@ pub fn whole() -> Vec<(String, Vec<File>)> {
 }
 
 pub fn rounds() -> usize {
-    let told = std::env::var("DAMAGED").ok();
-    told.and_then(|text| text.parse().ok()).unwrap_or(FEW)
+    let response = std::env::var("DAMAGED").ok();
+    response.and_then(|text| text.parse().ok()).unwrap_or(FEW)
 }
 
 /// Runs the reading process on a file. Returns what is wrong with its output, if anything.
@@ -199,8 +199,8 @@ fn read(name: &str, bytes: &[u8]) -> Result<(), String> {
     let sending = std::thread::spawn(move || drop(file.write_all(&copy)));
     let ended = reader.wait_with_output().unwrap();
     sending.join().unwrap();
-    let told = String::from_utf8_lossy(&ended.stderr);
-    let first = told.lines().take(3).collect::<Vec<_>>().join(" ");
+    let response = String::from_utf8_lossy(&ended.stderr);
+    let first = response.lines().take(3).collect::<Vec<_>>().join(" ");
     if !ended.status.success() {
         return Err(format!("{}: {first}", ended.status));
     }
@@ -218,8 +218,8 @@ fn read(name: &str, bytes: &[u8]) -> Result<(), String> {
                 }
                 last = number;
             }
-            ReportFrame::Done(told) => {
-                let report = told.report();
+            ReportFrame::Done(response) => {
+                let report = response.report();
                 return match report.pages as usize == pages
                     && pages <= LIMITS.pages
                     && text <= LIMITS.text
@@ -251,9 +251,9 @@ fn damage_costs_no_more_than_the_document() {
         for round in 0..rounds() {
             let (name, whole) = &files[round % files.len()];
             let bytes = damaged(whole, &mut chance);
-            if let Err(fault) = read(name, &bytes) {
+            if let Err(error) = read(name, &bytes) {
                 keep(&kind, round, name, &bytes);
-                faults.push(format!("{kind} {round}, made of {name}: {fault}"));
+                faults.push(format!("{kind} {round}, made of {name}: {error}"));
             }
         }
         println!(

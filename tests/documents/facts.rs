@@ -18,7 +18,7 @@ fn folded(text: &str) -> String {
 }
 
 fn check(sample: &Sample, faults: &mut Vec<String>) {
-    let mut fault = |what: String| faults.push(format!("{}: {what}", sample.path));
+    let mut error = |what: String| faults.push(format!("{}: {what}", sample.path));
     match (sample.read(), &sample.refused) {
         (Err(why), Some(words)) => {
             let message = why.message().to_lowercase();
@@ -30,7 +30,7 @@ fn check(sample: &Sample, faults: &mut Vec<String>) {
         }
         (Err(why), None) => fault(format!("refused: {}", why.message())),
         (Ok((report, _)), Some(_)) => fault(format!("read, {} words", report.words)),
-        (Ok((report, pages)), None) => compare(sample, &report, &pages, &mut fault),
+        (Ok((report, pages)), None) => compare(sample, &report, &pages, &mut error),
     }
 }
 
@@ -97,7 +97,7 @@ fn compare(
 }
 
 #[test]
-fn what_stands_in_a_file_is_read_out_of_it() {
+fn expected_text_is_extracted_from_each_file() {
     let mut faults = Vec::new();
     for sample in samples() {
         check(&sample, &mut faults);

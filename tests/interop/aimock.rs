@@ -27,7 +27,7 @@ fn started() -> Option<(Mock, Asking)> {
 }
 
 #[test]
-fn every_dialect_is_understood() {
+fn every_api_format_is_parsed() {
     let Some((mock, mut asking)) = started() else {
         return;
     };
@@ -75,7 +75,7 @@ fn calls(journal: &Value) -> impl Iterator<Item = &Value> {
 }
 
 #[test]
-fn every_dialect_s_refusals_are_told_apart() {
+fn refusals_are_distinguished_in_every_api_format() {
     let Some((mock, mut asking)) = started() else {
         return;
     };

@@ -82,7 +82,7 @@ fn seven_vendors_answer_in_one_panel() {
 }
 
 #[test]
-fn what_passes_is_asked_again_when_it_says_and_what_does_not_is_not() {
+fn temporary_failures_are_retried_after_the_stated_delay_and_lasting_ones_are_not() {
     let Some((mock, mut asking)) = started() else {
         return;
     };
@@ -122,11 +122,11 @@ fn a_stream_that_breaks_is_never_taken_for_an_answer() {
     let kinds = ["disconnect", "truncate", "stall", "malformed"];
     let vendors = [PANEL[0], PANEL[1], PANEL[2]];
     for kind in kinds {
-        let fault = |model: &str| {
+        let error = |model: &str| {
             let name = model.split_once('/').unwrap().1;
             json!({"type": "stream_fault", "kind": kind, "after_chunks": 2, "stall_seconds": 6, "times": 3, "match": {"model": name}})
         };
-        script(&mock, json!(vendors.map(fault)));
+        script(&mock, json!(vendors.map(error)));
         let shown = asking.panel(&vendors, "openai/gpt-4o-mini");
         for model in vendors {
             let answer = Asking::answer(&shown, model);
@@ -171,7 +171,7 @@ fn passing_faults() -> Vec<Value> {
 }
 
 #[test]
-fn no_fault_is_taken_badly_by_its_strict_judgement() {
+fn llmock_strict_check_reports_no_problem() {
     let Some((mock, mut asking)) = started() else {
         return;
     };
@@ -182,21 +182,21 @@ fn no_fault_is_taken_badly_by_its_strict_judgement() {
         .chunks(PANEL.len())
         .map(|faults| (faults, "completed"));
     for (faults, status) in rounds.chain([(&lasting[..], "failed")]) {
-        let scripted = faults.iter().zip(PANEL).map(|(fault, model)| {
-            let mut fault = fault.clone();
+        let scripted = faults.iter().zip(PANEL).map(|(error, model)| {
+            let mut error = error.clone();
             let name = model.split_once('/').unwrap().1;
-            fault["match"] = json!({ "model": name });
-            fault
+            error["match"] = json!({ "model": name });
+            error
         });
         script(&mock, scripted.collect());
         let shown = asking.panel(&PANEL, "openai/gpt-4o-mini");
-        for (model, fault) in PANEL.iter().zip(faults) {
+        for (model, error) in PANEL.iter().zip(faults) {
             let answer = Asking::answer(&shown, model);
             // Silence before the first token has used up the time needed for a retry.
-            let is_given_up = fault["kind"] == "stall" && answer["text"] == "";
+            let is_given_up = error["kind"] == "stall" && answer["text"] == "";
             assert!(
                 answer["status"] == status || is_given_up,
-                "{fault}: {answer:#}"
+                "{error}: {answer:#}"
             );
         }
         judged_well_strictly(&mock, &json!(faults).to_string());

@@ -304,7 +304,7 @@ impl Shelf {
             PassageSearch::new(&question).hits(db, &owner, Some(&document), 50)
         };
         let hits = self.store.read_now(ask).unwrap();
-        let told = hits.into_iter().map(|hit| (hit.passage.page, hit.score));
-        told.collect()
+        let response = hits.into_iter().map(|hit| (hit.passage.page, hit.score));
+        response.collect()
     }
 }

@@ -122,11 +122,11 @@ impl Analyses<'_> {
         mut request: Request,
         context: RunContext,
     ) -> Result<CheckedRequest> {
-        let mut faults = Vec::new();
-        check_prompt(&request.prompt, &mut faults);
-        let format = check_format(request.response_format.as_ref(), &mut faults).await;
-        if !faults.is_empty() {
-            return Err(refusal(faults));
+        let mut errors = Vec::new();
+        check_prompt(&request.prompt, &mut errors);
+        let format = check_format(request.response_format.as_ref(), &mut errors).await;
+        if !errors.is_empty() {
+            return Err(refusal(errors));
         }
         request.depth.get_or_insert_default();
         Ok(CheckedRequest {
@@ -144,21 +144,21 @@ impl Analyses<'_> {
         &self,
         user: Option<&UserId>,
         request: &mut Request,
-        faults: &mut Vec<FieldError>,
+        errors: &mut Vec<FieldError>,
     ) -> Result<Vec<Model>> {
-        let mut models = self.check_models(user, &request.models, faults);
+        let mut models = self.check_models(user, &request.models, errors);
         request.models = models.iter().map(|model| model.id.clone()).collect();
         if let Some(name) = request.ultra_model.take() {
-            let ultra = self.check_model(user, &name, &["body", "ultra_model"], faults);
+            let ultra = self.check_model(user, &name, &["body", "ultra_model"], errors);
             request.ultra_model = ultra.as_ref().map(|model| model.id.clone());
             models.extend(ultra);
         }
         let place = &["body", "evidence", "model"];
         if let Some(name) = request.evidence.as_ref().and_then(EvidenceRequest::model) {
-            let judge = self.check_model(user, name, place, faults);
+            let judge = self.check_model(user, name, place, errors);
             if judge.as_ref().is_some_and(|model| model.mock) {
                 let why = "a demo model compares words, not meaning: it cannot judge";
-                faults.push(field(place, "value_error", why));
+                errors.push(field(place, "value_error", why));
             }
             let mode = request.evidence.as_ref().map(EvidenceRequest::mode);
             request.evidence = judge.as_ref().map(|model| {
@@ -170,8 +170,8 @@ impl Analyses<'_> {
             models.extend(judge);
         }
         request.pattern = Some(request.pattern().to_owned());
-        self.check_pattern(user, request.pattern(), faults).await?;
-        request.model_parameters = self.check_model_parameters(user, request, faults);
+        self.check_pattern(user, request.pattern(), errors).await?;
+        request.model_parameters = self.check_model_parameters(user, request, errors);
         Ok(models)
     }
 
@@ -197,7 +197,7 @@ impl Analyses<'_> {
         &self,
         user: Option<&UserId>,
         names: &[String],
-        faults: &mut Vec<FieldError>,
+        errors: &mut Vec<FieldError>,
     ) -> Vec<Model> {
         let chosen = if names.is_empty() {
             self.models.default_panel(user)
@@ -205,14 +205,14 @@ impl Analyses<'_> {
             names.to_vec()
         };
         if chosen.is_empty() {
-            faults.push(field(
+            errors.push(field(
                 &["body", "models"],
                 "value_error",
                 "no model is available: configure a provider or switch the demo models on",
             ));
         }
         if chosen.len() > MAX_MEMBERS {
-            faults.push(field(
+            errors.push(field(
                 &["body", "models"],
                 "too_long",
                 &format!("at most {MAX_MEMBERS} models"),
@@ -223,7 +223,7 @@ impl Analyses<'_> {
         for (index, name) in chosen.iter().enumerate() {
             let place = index.to_string();
             // A model that is named twice gives two samples.
-            models.extend(self.check_model(user, name, &["body", "models", &place], faults));
+            models.extend(self.check_model(user, name, &["body", "models", &place], errors));
         }
         models
     }
@@ -287,11 +287,11 @@ impl Analyses<'_> {
         &self,
         user: Option<&UserId>,
         request: &Request,
-        faults: &mut Vec<FieldError>,
+        errors: &mut Vec<FieldError>,
     ) -> BTreeMap<String, Parameters> {
         let mut checked = BTreeMap::new();
         if request.model_parameters.len() > MAX_MEMBERS + 1 {
-            faults.push(field(
+            errors.push(field(
                 &["body", "model_parameters"],
                 "too_long",
                 "more models than a panel may have",
@@ -299,8 +299,8 @@ impl Analyses<'_> {
             return checked;
         }
         for (name, parameters) in &request.model_parameters {
-            check_ranges(parameters, &["body", "model_parameters", name], faults);
-            if let Some(model) = self.check_model(user, name, &["body", "model_parameters"], faults)
+            check_ranges(parameters, &["body", "model_parameters", name], errors);
+            if let Some(model) = self.check_model(user, name, &["body", "model_parameters"], errors)
             {
                 checked.insert(model.id, parameters.clone());
             }
@@ -355,11 +355,11 @@ fn usual_task(request: &Request) -> Option<&'static str> {
 }
 
 // Models that merely lack an API key do exist: they are reported as unavailable, not as unknown.
-fn refusal(faults: Vec<FieldError>) -> Error {
-    if faults.iter().any(|fault| fault.kind != NEEDS_KEY) {
-        return Error::fields(faults);
+fn refusal(errors: Vec<FieldError>) -> Error {
+    if errors.iter().any(|error| error.kind != NEEDS_KEY) {
+        return Error::fields(errors);
     }
-    let mut why: Vec<String> = faults.into_iter().map(|fault| fault.message).collect();
+    let mut why: Vec<String> = errors.into_iter().map(|error| error.message).collect();
     why.dedup();
     Error::new(
         Kind::Unavailable,

@@ -280,9 +280,9 @@ impl ReaderPoolShared {
         let (folder, ids) = (self.shelf.folder(), [id.clone()]);
         deletion::mark(folder, &ids);
         let deleted = (self.store).write_now(move |db| documents::delete(db, &user, &id));
-        if let Err(fault) = deleted {
+        if let Err(error) = deleted {
             deletion::unmark(folder, &ids);
-            return Err(fault.into());
+            return Err(error.into());
         }
         deletion::finish(folder, &ids);
         Ok(())

@@ -8,7 +8,7 @@ use crate::domain::experiment::{Case, MAX_CASES};
 /// # Errors
 /// `BadInput` if there are no cases, too many, or one without a question.
 pub(super) fn checked_cases(cases: Vec<Case>) -> Result<Vec<Case>> {
-    let fault = |why: String| Error::field(&["body", "cases"], "value_error", why);
+    let error = |why: String| Error::field(&["body", "cases"], "value_error", why);
     if cases.is_empty() {
         return Err(fault("there is no case: type one or upload some".into()));
     }

@@ -136,7 +136,7 @@ impl Experiments<'_> {
         let cases = match &spec.evaluator {
             Scoring::Rule(rule) => {
                 let (cases, checked) = rules::check(rule, cases).await?;
-                checked.map_err(|fault| refused("evaluator", &fault))?;
+                checked.map_err(|error| refused("evaluator", &error))?;
                 cases
             }
             Scoring::Judge(_) => cases,
@@ -146,7 +146,7 @@ impl Experiments<'_> {
         let arms = self.settings(&caller.user, &spec)?;
         let current = spec
             .current_of(&arms)
-            .map_err(|fault| refused("current", &fault))?;
+            .map_err(|error| refused("current", &error))?;
         let search = self.search(&caller.user, &spec, &arms, &cases)?;
         let mut loads = self.loads(caller, &spec, &arms, &cases).await?;
         if spec
@@ -221,7 +221,7 @@ impl Experiments<'_> {
         let arms = spec
             .space
             .arms(&takes)
-            .map_err(|fault| refused("space", &fault))?;
+            .map_err(|error| refused("space", &error))?;
         if arms.len() > MAX_SETTINGS {
             return Err(refused(
                 "space",
@@ -298,7 +298,7 @@ impl Experiments<'_> {
             return Ok(None);
         };
         let asked = llm_judge::max_input_tokens(cases);
-        let fault = |why: String| Error::field(&["body", "evaluator", "model"], "value_error", why);
+        let error = |why: String| Error::field(&["body", "evaluator", "model"], "value_error", why);
         let llm = &self.0.llm;
         let Some(model) = llm.find(Some(user), &judge.model) else {
             return Err(fault(format!("no model is called {:?}", judge.model)));
@@ -394,7 +394,7 @@ fn check_budget(
     arms: usize,
     cases: usize,
 ) -> Result<()> {
-    let fault = |why: String| Error::field(&["body", "budget"], "value_error", why);
+    let error = |why: String| Error::field(&["body", "budget"], "value_error", why);
     if spec.budget.cost.is_some()
         && let Some(place) = loads.iter().position(|load| !load.priced)
     {
@@ -476,8 +476,8 @@ pub(super) fn forecast(
     }
 }
 
-fn refused(name: &'static str, fault: &ExperimentError) -> Error {
-    Error::field(&["body", name], "value_error", fault.to_string())
+fn refused(name: &'static str, error: &ExperimentError) -> Error {
+    Error::field(&["body", name], "value_error", error.to_string())
 }
 
 fn in_setting(mut error: Error, place: usize) -> Error {

@@ -28,7 +28,7 @@ impl Experiments<'_> {
         let Some((axis, improve)) = found else {
             return Ok(None);
         };
-        let fault = |why: String| Error::field(&["body", "space"], "value_error", why);
+        let error = |why: String| Error::field(&["body", "space"], "value_error", why);
         let Some(model) = self.0.llm.find(Some(user), &improve.model) else {
             return Err(fault(format!("no model is called {:?}", improve.model)));
         };

@@ -310,18 +310,18 @@ async fn tables(store: &Store, config: &Config) -> Result<()> {
 
 /// Checks the patterns in the folder; the built-in ones are tested at build time.
 fn own_patterns(config: &Config) -> Vec<CheckResult> {
-    let (house, faults) = HousePatterns::open(config);
+    let (house, errors) = HousePatterns::open(config);
     let read = house
         .all()
         .iter()
         .filter(|kept| kept.origin == PatternOrigin::Folder);
-    let mut findings: Vec<CheckResult> = faults
+    let mut findings: Vec<CheckResult> = errors
         .into_iter()
-        .map(|fault| {
+        .map(|error| {
             finding(
                 "patterns",
                 CheckState::Doubtful,
-                format!("skipped: {fault}"),
+                format!("skipped: {error}"),
             )
         })
         .collect();

@@ -41,11 +41,11 @@ impl fmt::Display for PatternProblem {
 }
 
 impl From<PatternError> for PatternProblem {
-    fn from(fault: PatternError) -> Self {
+    fn from(error: PatternError) -> Self {
         Self {
             line: None,
-            location: fault.place,
-            message: fault.message,
+            location: error.place,
+            message: error.message,
         }
     }
 }
@@ -99,7 +99,7 @@ pub fn parse(text: &str) -> Result<Read, Vec<PatternProblem>> {
             let warnings = file::warnings(&pattern);
             Ok((pattern, warnings.into_iter().map(told).collect()))
         }
-        Err(faults) => Err(faults.into_iter().map(told).collect()),
+        Err(errors) => Err(errors.into_iter().map(told).collect()),
     }
 }
 
@@ -126,14 +126,14 @@ pub fn read(path: &Path) -> Result<Read, Vec<PatternProblem>> {
 /// Loads all patterns of a folder, ordered by file name, and a sentence for each problem. A missing folder is a
 /// problem only if it was configured.
 pub(super) fn load(folder: &Path, named: bool) -> (Vec<Pattern>, Vec<String>) {
-    let mut faults = Vec::new();
+    let mut errors = Vec::new();
     let mut paths: Vec<PathBuf> = match fs::read_dir(folder) {
         Ok(entries) => entries.flatten().map(|entry| entry.path()).collect(),
         Err(error) => {
             if named || error.kind() != std::io::ErrorKind::NotFound {
-                faults.push(format!("{}: {error}", folder.display()));
+                errors.push(format!("{}: {error}", folder.display()));
             }
-            return (Vec::new(), faults);
+            return (Vec::new(), errors);
         }
     };
     paths.retain(|path| {
@@ -144,7 +144,7 @@ pub(super) fn load(folder: &Path, named: bool) -> (Vec<Pattern>, Vec<String>) {
     if paths.len() > MAX_FILES {
         let count = paths.len();
         let shown = folder.display();
-        faults.push(format!(
+        errors.push(format!(
             "{shown}: {count} files, of which only {MAX_FILES} are read"
         ));
         paths.truncate(MAX_FILES);
@@ -154,14 +154,14 @@ pub(super) fn load(folder: &Path, named: bool) -> (Vec<Pattern>, Vec<String>) {
         let shown = path.display();
         match read(&path) {
             Ok((pattern, _)) if patterns.iter().any(|known| known.id == pattern.id) => {
-                faults.push(format!(
+                errors.push(format!(
                     "{shown}: another file already has the id {}",
                     pattern.id
                 ));
             }
             Ok((pattern, _)) => patterns.push(pattern),
-            Err(told) => faults.extend(told.iter().map(|told| format!("{shown}: {told}"))),
+            Err(told) => errors.extend(told.iter().map(|told| format!("{shown}: {told}"))),
         }
     }
-    (patterns, faults)
+    (patterns, errors)
 }

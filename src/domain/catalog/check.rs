@@ -11,16 +11,16 @@ use crate::domain::parameters::{EFFORTS, GLOSSARY};
 const MAX_TOKENS: u64 = 1_000_000_000;
 
 /// Deserializes one row. Records an error and returns none when the value is not a valid row.
-pub(super) fn read(value: Value, place: &str, faults: &mut Vec<String>) -> Option<CatalogRow> {
+pub(super) fn read(value: Value, place: &str, errors: &mut Vec<String>) -> Option<CatalogRow> {
     if !value.is_object() {
         // Serde would accept a list as an object with its fields in order.
-        faults.push(format!("{place}: it must be an object"));
+        errors.push(format!("{place}: it must be an object"));
         return None;
     }
     match serde_json::from_value(value) {
         Ok(row) => Some(row),
         Err(error) => {
-            faults.push(format!("{place}: {error}"));
+            errors.push(format!("{place}: {error}"));
             None
         }
     }
@@ -32,27 +32,27 @@ pub(super) fn short(name: &str) -> String {
 }
 
 /// Validates a class: the fields of a model without an ID.
-pub(super) fn class(row: &CatalogRow, place: &str, faults: &mut Vec<String>) {
+pub(super) fn class(row: &CatalogRow, place: &str, errors: &mut Vec<String>) {
     if !row.id.is_empty() || row.like.is_some() {
-        faults.push(format!("{place}: a class cannot have \"id\" or \"like\""));
+        errors.push(format!("{place}: a class cannot have \"id\" or \"like\""));
     }
-    facts(row, place, faults);
+    facts(row, place, errors);
 }
 
 /// Validates the models after their classes have been applied.
-pub(super) fn rows(rows: &[CatalogRow], faults: &mut Vec<String>) {
+pub(super) fn rows(rows: &[CatalogRow], errors: &mut Vec<String>) {
     let mut seen = BTreeSet::new();
     for row in rows {
         let place = format!("model \"{}\"", short(&row.id));
         if !is_id(&row.id) {
-            faults.push(format!(
+            errors.push(format!(
                 "{place}: \"id\" must be provider/name, at most 200 characters, without spaces"
             ));
         }
         if !seen.insert(&row.id) {
-            faults.push(format!("{place} is listed twice"));
+            errors.push(format!("{place} is listed twice"));
         }
-        facts(row, &place, faults);
+        facts(row, &place, errors);
     }
 }
 
@@ -63,10 +63,10 @@ fn is_id(id: &str) -> bool {
         && !id.chars().any(|c| c.is_control() || c.is_whitespace())
 }
 
-fn facts(row: &CatalogRow, place: &str, faults: &mut Vec<String>) {
-    let mut fault = |is_wrong: bool, what: &str| {
+fn facts(row: &CatalogRow, place: &str, errors: &mut Vec<String>) {
+    let mut error = |is_wrong: bool, what: &str| {
         if is_wrong {
-            faults.push(format!("{place}: {what}"));
+            errors.push(format!("{place}: {what}"));
         }
     };
     let is_long = |tokens: Option<u64>| tokens.is_some_and(|tokens| tokens > MAX_TOKENS);

@@ -72,7 +72,7 @@ impl CatalogSheet {
         if file.models.len() > MAX_ROWS {
             return Err(vec![format!("at most {MAX_ROWS} models can be listed")]);
         }
-        let mut faults = Vec::new();
+        let mut errors = Vec::new();
         let mut sheet = Self {
             not_chat: lower(file.not_chat),
             families: file.families,
@@ -81,8 +81,8 @@ impl CatalogSheet {
         };
         for (name, value) in file.classes {
             let place = format!("class \"{name}\"");
-            if let Some(row) = check::read(value, &place, &mut faults) {
-                check::class(&row, &place, &mut faults);
+            if let Some(row) = check::read(value, &place, &mut errors) {
+                check::class(&row, &place, &mut errors);
                 sheet.classes.insert(name, row);
             }
         }
@@ -92,7 +92,7 @@ impl CatalogSheet {
                 "" => format!("model {}", at + 1),
                 id => format!("model \"{}\"", check::short(id)),
             };
-            let Some(row) = check::read(value, &place, &mut faults) else {
+            let Some(row) = check::read(value, &place, &mut errors) else {
                 continue;
             };
             let class = row.like.as_ref().map(|name| {
@@ -103,23 +103,23 @@ impl CatalogSheet {
                 Ok(class) => sheet
                     .rows
                     .push(row.overlay(class.unwrap_or(&CatalogRow::default()))),
-                Err(fault) => faults.push(fault),
+                Err(fault) => errors.push(fault),
             }
         }
-        check::rows(&sheet.rows, &mut faults);
-        sheet.check_servers(known, &mut faults);
-        if faults.is_empty() {
+        check::rows(&sheet.rows, &mut errors);
+        sheet.check_servers(known, &mut errors);
+        if errors.is_empty() {
             Ok(sheet)
         } else {
-            Err(faults)
+            Err(errors)
         }
     }
 
-    fn check_servers(&self, known: &BTreeMap<String, CatalogRow>, faults: &mut Vec<String>) {
+    fn check_servers(&self, known: &BTreeMap<String, CatalogRow>, errors: &mut Vec<String>) {
         for (server, class) in &self.servers {
             if !self.classes.contains_key(class) && !known.contains_key(class) {
                 let (server, class) = (check::short(server), check::short(class));
-                faults.push(format!("server \"{server}\": unknown class \"{class}\""));
+                errors.push(format!("server \"{server}\": unknown class \"{class}\""));
             }
         }
     }

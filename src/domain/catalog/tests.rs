@@ -66,7 +66,7 @@ const OLD_NAMES: &[(&str, &[&str])] = &[
 #[test]
 fn the_built_in_sheet_is_valid() {
     let sheet = CatalogSheet::read(BUILT_IN, &BTreeMap::new());
-    let sheet = sheet.unwrap_or_else(|faults| panic!("{}", faults.join("\n")));
+    let sheet = sheet.unwrap_or_else(|errors| panic!("{}", errors.join("\n")));
     let catalogue = own("{}");
     let mut taken = std::collections::BTreeSet::new();
     assert!((60..200).contains(&sheet.len()), "{} models", sheet.len());
@@ -280,8 +280,8 @@ fn invalid_rows_are_rejected_with_a_reason() {
             "server \"s\": unknown class \"c\"",
         ),
     ] {
-        let faults = CatalogSheet::parse(text).expect_err(text).join("\n");
-        assert!(faults.contains(expected), "{text}\n{faults}");
+        let errors = CatalogSheet::parse(text).expect_err(text).join("\n");
+        assert!(errors.contains(expected), "{text}\n{errors}");
     }
     let all = CatalogSheet::parse(
         r#"{"models": [{"id": "a"}, {"id": "a/b", "x": 1}, {"id": "a/c", "price_of": "?"}]}"#,

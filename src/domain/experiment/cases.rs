@@ -198,7 +198,7 @@ fn text_of(value: &Value) -> String {
 
 fn add(read: &mut ParsedCases, case: Case, line: Option<usize>) -> Result<(), CasesError> {
     let place = read.cases.len() + 1;
-    let fault = |why: String| match line {
+    let error = |why: String| match line {
         Some(_) => CasesError { line, why },
         None => whole(&format!("case {place}: {why}")),
     };
@@ -283,8 +283,8 @@ mod tests {
                 "line 2: the question is missing",
             ),
         ] {
-            let fault = from_rows(&table).expect_err("refused").to_string();
-            assert!(fault.contains(words), "{fault}");
+            let error = from_rows(&table).expect_err("refused").to_string();
+            assert!(error.contains(words), "{error}");
         }
     }
 
@@ -319,8 +319,8 @@ mod tests {
             ("[7]", "case 1: expected an object"),
             ("[{\"prompt\":\"a\"},{}]", "case 2: the question is missing"),
         ] {
-            let fault = from_json(text).expect_err("refused").to_string();
-            assert!(fault.contains(words), "{text}: {fault}");
+            let error = from_json(text).expect_err("refused").to_string();
+            assert!(error.contains(words), "{text}: {error}");
         }
     }
 
@@ -328,7 +328,7 @@ mod tests {
     fn more_than_can_be_handled_is_refused() {
         let line = "{\"prompt\":\"a\"}\n";
         assert!(from_json(&line.repeat(MAX_CASES)).is_ok());
-        let fault = from_json(&line.repeat(MAX_CASES + 1)).expect_err("refused");
-        assert_eq!(fault.line, Some(MAX_CASES + 1));
+        let error = from_json(&line.repeat(MAX_CASES + 1)).expect_err("refused");
+        assert_eq!(error.line, Some(MAX_CASES + 1));
     }
 }

@@ -86,7 +86,7 @@ impl Evaluator {
             _ => true,
         };
         for (place, case) in cases.iter().enumerate().filter(|_| needs_expected) {
-            let fault = |why: &str| {
+            let error = |why: &str| {
                 Err(ExperimentError::Evaluator(format!(
                     "case {}: {why}",
                     place + 1
@@ -150,7 +150,7 @@ fn compile(pattern: &str) -> Result<Regex, String> {
         return Err("the pattern is longer than 4 KiB".to_owned());
     }
     let built = RegexBuilder::new(pattern).size_limit(MAX_PROGRAM).build();
-    built.map_err(|fault| format!("invalid regular expression: {fault}"))
+    built.map_err(|error| format!("invalid regular expression: {error}"))
 }
 
 /// Normalizes to lowercase and single spaces.

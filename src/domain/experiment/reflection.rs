@@ -128,8 +128,8 @@ mod tests {
             ("<prompt>{{question}} {{mood}}</prompt>", "placeholder"),
             (long.as_str(), "too long"),
         ] {
-            let fault = proposed(reply).expect_err("refused");
-            assert!(fault.contains(why), "{reply}: {fault}");
+            let error = proposed(reply).expect_err("refused");
+            assert!(error.contains(why), "{reply}: {error}");
         }
     }
 }

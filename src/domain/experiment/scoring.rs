@@ -107,8 +107,8 @@ mod tests {
             (json!({"kind": "pairwise"}), "model"),
             (json!({"kind": "rubric", "model": "a", "mood": 1}), "mood"),
         ] {
-            let fault = serde_json::from_value::<Scoring>(text).expect_err("refused");
-            assert!(fault.to_string().contains(why), "{fault}");
+            let error = serde_json::from_value::<Scoring>(text).expect_err("refused");
+            assert!(error.to_string().contains(why), "{error}");
         }
     }
 }

@@ -211,7 +211,7 @@ impl SearchSpace {
 }
 
 fn check_improvement(axis: &Axis, improve: &Improvement) -> Result<(), ExperimentError> {
-    let fault = |why: String| Err(ExperimentError::Improvement(why));
+    let error = |why: String| Err(ExperimentError::Improvement(why));
     if axis.dial != Parameter::Prompt {
         return fault(format!(
             "only prompts can be improved, not {}",
@@ -307,7 +307,7 @@ mod tests {
 
     #[test]
     fn what_cannot_be_tried_is_refused() {
-        for (axes, fault) in [
+        for (axes, error) in [
             (json!([]), ExperimentError::Empty("axis")),
             (
                 json!([{"dial": "effort", "values": []}]),
@@ -330,7 +330,7 @@ mod tests {
                 ExperimentError::Value(Parameter::Model, json!([])),
             ),
         ] {
-            assert_eq!(space(axes).arms(&|_, _| true), Err(fault));
+            assert_eq!(space(axes).arms(&|_, _| true), Err(error));
         }
         for (axes, why) in [
             (
@@ -347,8 +347,8 @@ mod tests {
                 "from 1 to 24",
             ),
         ] {
-            let fault = space(axes).arms(&|_, _| true).expect_err("refused");
-            assert!(fault.to_string().contains(why), "{fault}");
+            let error = space(axes).arms(&|_, _| true).expect_err("refused");
+            assert!(error.to_string().contains(why), "{error}");
         }
         let many: Vec<u64> = (1..=101).collect();
         let large = space(json!([

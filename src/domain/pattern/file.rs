@@ -181,7 +181,7 @@ impl Pattern {
         faults
     }
 
-    fn check_flow(&self, faults: &mut Vec<PatternError>) {
+    fn check_flow(&self, errors: &mut Vec<PatternError>) {
         let last = self.stages.len() - 1;
         let place = format!("stages.{last}.who");
         match self.arrangement {
@@ -191,7 +191,7 @@ impl Pattern {
                     let why = format!(
                         "the arrangement {name} must have exactly one stage, with who = members"
                     );
-                    faults.push(fault("stages", &why));
+                    errors.push(fault("stages", &why));
                 }
                 return;
             }
@@ -200,10 +200,10 @@ impl Pattern {
                 let why = format!(
                     "the arrangement {name} must have two stages: first members, then synthesiser"
                 );
-                faults.push(fault("stages", &why));
+                errors.push(fault("stages", &why));
             }
             Arrangement::Staged if last == 0 => {
-                faults.push(fault(
+                errors.push(fault(
                     "stages",
                     "a members stage must precede the synthesis",
                 ));
@@ -213,16 +213,16 @@ impl Pattern {
         for (at, stage) in self.stages.iter().enumerate() {
             if stage.task == Task::Read || stage.name == reading::STAGE {
                 let why = "reading in parts is added automatically for long documents";
-                faults.push(fault(&format!("stages.{at}"), why));
+                errors.push(fault(&format!("stages.{at}"), why));
             }
         }
         if self.stages[last].who != StageRole::Synthesizer {
-            faults.push(fault(&place, "the last stage must have who = synthesiser"));
+            errors.push(fault(&place, "the last stage must have who = synthesiser"));
         }
         for (at, stage) in self.stages[..last].iter().enumerate() {
             if stage.who != StageRole::Members {
                 let why = "every stage before the last must have who = members";
-                faults.push(fault(&format!("stages.{at}.who"), why));
+                errors.push(fault(&format!("stages.{at}.who"), why));
             }
         }
     }

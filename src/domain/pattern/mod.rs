@@ -69,9 +69,9 @@ impl Pattern {
     pub fn check(&self) -> Result<(), String> {
         match self.errors().first() {
             None => Ok(()),
-            Some(fault) => Err(format!(
+            Some(error) => Err(format!(
                 "pattern {}, {}: {}",
-                self.id, fault.place, fault.message
+                self.id, error.place, error.message
             )),
         }
     }

@@ -54,9 +54,9 @@ impl Journal {
         match found.await {
             Ok(found) => Some(found),
             // The answer is useful even without findings.
-            Err(fault) => {
-                let fault = format!("{fault:?}");
-                log::warn("no findings", &[("analysis", &self.id), ("fault", &fault)]);
+            Err(error) => {
+                let error = format!("{error:?}");
+                log::warn("no findings", &[("analysis", &self.id), ("fault", &error)]);
                 None
             }
         }

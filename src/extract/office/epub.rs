@@ -39,9 +39,9 @@ pub fn read(zip: &Zip<'_>, out: &mut Output<'_>) -> Result<Pictures, Unreadable>
             damaged(out, &format!("chapter {path} is missing"));
             continue;
         };
-        let (bytes, fault) = zip.read(entry, MAX_CHAPTER_BYTES);
-        if let Some(fault) = fault {
-            damaged(out, &format!("chapter {path}: {}", fault.message()));
+        let (bytes, error) = zip.read(entry, MAX_CHAPTER_BYTES);
+        if let Some(error) = error {
+            damaged(out, &format!("chapter {path}: {}", error.message()));
         }
         let Ok(decoded) = charset::decode(&bytes, None) else {
             continue;

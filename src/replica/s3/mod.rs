@@ -86,7 +86,7 @@ impl S3 {
         }
         match BucketRefusal::read(answer).fault(self.settings()) {
             TargetError::Missing => Ok(false),
-            fault => Err(fault),
+            error => Err(error),
         }
     }
 
@@ -103,7 +103,7 @@ impl S3 {
                 Ok(true) => return Err(TargetError::Taken),
                 // A HEAD response has no reason, but the response to the next request will have one.
                 Err(TargetError::Refused(_)) if known == UNTRIED => {}
-                Err(fault) => return Err(fault),
+                Err(error) => return Err(error),
             }
         }
         let conditional = only_new && known != NONE;
@@ -124,7 +124,7 @@ impl S3 {
             TargetError::Failed(why) if refusal.status == 409 => Ok(PutOutcome::Contested(why)),
             // A put cannot miss an object, so the server is not a bucket.
             TargetError::Missing => Err(TargetError::Refused(NO_STORE.into())),
-            fault => Err(fault),
+            error => Err(error),
         }
     }
 
@@ -187,7 +187,7 @@ impl S3 {
         }
         match BucketRefusal::read(answer).fault(self.settings()) {
             TargetError::Missing | TargetError::Taken => Err(TargetError::Refused(NO_STORE.into())),
-            fault => Err(fault),
+            error => Err(error),
         }
     }
 }
@@ -283,7 +283,7 @@ impl Target for S3 {
             }
             match BucketRefusal::read(answer).fault(self.settings()) {
                 TargetError::Missing => Ok(()),
-                fault => Err(fault),
+                error => Err(error),
             }
         })
     }

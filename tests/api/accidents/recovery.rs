@@ -39,7 +39,7 @@ fn a_missing_secret_is_refused_until_a_new_one_is_made_on_purpose() {
 }
 
 #[test]
-fn a_kill_in_the_middle_of_moving_loses_and_doubles_nothing() {
+fn kill_while_moving_files_neither_loses_nor_duplicates_any() {
     const MANY: usize = 300;
     let folder = Folder::new();
     house(&folder, 0);
@@ -176,7 +176,7 @@ fn the_doctor_lists_rows_without_files_and_files_without_rows() {
 
 /// The documented recovery: the database comes from the replica, and the files still in the folder are kept.
 #[test]
-fn a_replica_brings_a_lost_database_back_beside_its_originals() {
+fn replica_restores_a_lost_database_next_to_its_originals() {
     let folder = Folder::new();
     let replica = format!("file://{}", folder.path().join("replica").display());
     let mut settings = SETTINGS.to_vec();

@@ -36,7 +36,7 @@ fn valuables(folder: &Folder) -> Vec<(PathBuf, Vec<u8>)> {
 }
 
 #[test]
-fn a_damaged_page_that_a_start_needs_is_refused_with_the_way_out() {
+fn damaged_page_at_startup_is_refused_with_a_remedy() {
     let folder = Folder::new();
     let (ada, ids) = house(&folder, 1);
     age(&folder);
@@ -274,7 +274,7 @@ fn a_database_of_another_program_is_refused_and_does_not_change() {
 }
 
 #[test]
-fn a_secret_that_cannot_be_one_is_refused_and_can_be_replaced_on_purpose() {
+fn invalid_secret_is_refused_unless_explicitly_replaced() {
     let folder = Folder::new();
     let (mut ada, ids) = house(&folder, 1);
     let secret = data(&folder).join("secret");
@@ -388,7 +388,7 @@ fn refused_with(folder: &Folder, secret: &str) {
 }
 
 #[test]
-fn another_secret_beside_sealed_keys_is_refused_until_it_is_accepted() {
+fn changed_secret_with_encrypted_keys_needs_confirmation() {
     let folder = Folder::new();
     let server = Executable::with(&folder, &with_secret(ONE));
     let ada = Client::new(server.address).registered("ada@example.com");
@@ -444,7 +444,7 @@ fn another_secret_beside_sealed_keys_is_refused_until_it_is_accepted() {
 }
 
 #[test]
-fn another_secret_without_sealed_keys_signs_everybody_out_and_is_noted() {
+fn changed_secret_without_encrypted_keys_signs_all_users_out() {
     let folder = Folder::new();
     let (ada, _) = house(&folder, 0);
     let before = check_value(&folder).unwrap();

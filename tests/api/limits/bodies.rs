@@ -66,7 +66,7 @@ fn bodies_that_are_not_what_they_should_be() {
 }
 
 #[test]
-fn bodies_without_end() {
+fn endless_bodies_are_refused() {
     let server = Server::start();
     let announced = server.raw(&login("content-length: 99999999999\r\n", "{"));
     assert!(
@@ -126,7 +126,7 @@ fn slow_senders() {
 }
 
 #[test]
-fn a_trickle_of_headers_is_not_patience_without_end() {
+fn slow_headers_do_not_extend_the_time_limit() {
     let server = Server::with(&[("HEADER_TIMEOUT", "1")]);
     let mut socket = server.connect();
     socket.write_all(b"GET / HTTP/1.1\r\n").unwrap();

@@ -320,12 +320,12 @@ fn rounds(life: impl Fn() -> ReplicatedFolder) {
 
 /// `make attack` runs 50 rounds.
 #[test]
-fn what_was_whole_comes_back_after_a_kill_whatever_went_wrong_before() {
+fn replicated_data_is_restored_after_a_kill_and_any_fault() {
     rounds(ReplicatedFolder::on_a_small_disk);
 }
 
 /// `make attack` runs 50 rounds.
 #[test]
-fn what_was_whole_in_a_bucket_comes_back_after_it_failed_for_a_while() {
+fn data_replicated_to_a_bucket_is_restored_after_an_outage() {
     rounds(ReplicatedFolder::with_a_bucket);
 }

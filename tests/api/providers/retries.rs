@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn waiting_in_line_counts() {
+fn time_in_the_queue_counts_toward_the_deadline() {
     let provider = Provider::script([on("first").hang()]);
     let llm = Llm::new(LlmSettings {
         max_calls: 1,
@@ -24,7 +24,7 @@ fn waiting_in_line_counts() {
 }
 
 #[test]
-fn sixty_four_at_once_and_more_than_there_are_places() {
+fn concurrent_calls_complete_with_and_without_a_queue() {
     let provider =
         Provider::script([on("m")
             .times(104)
@@ -46,7 +46,7 @@ fn sixty_four_at_once_and_more_than_there_are_places() {
 }
 
 #[test]
-fn what_may_pass_is_tried_again() {
+fn temporary_failures_are_retried() {
     let json = "application/json";
     let provider = Provider::script([
         on("busy").status(503, json, "{}"),
@@ -127,7 +127,7 @@ fn a_field_that_a_model_refuses_is_left_out_and_remembered() {
 }
 
 #[test]
-fn a_model_nobody_has_is_unavailable() {
+fn unknown_model_is_unavailable() {
     let provider = Provider::script([]);
     let llm = Llm::new(settings(&provider));
     for model in ["gone/m", "m", "demo/nobody"] {

@@ -157,7 +157,7 @@ impl Client {
     pub fn try_status(&self, path: &str) -> Result<u16, String> {
         let sent = self.sent("GET", path, None);
         sent.map(|answer| answer.status().as_u16())
-            .map_err(|fault| fault.to_string())
+            .map_err(|error| error.to_string())
     }
 
     fn request(
@@ -167,7 +167,7 @@ impl Client {
         body: Option<(&str, &[u8])>,
     ) -> ureq::http::Response<Body> {
         let sent = self.sent(method, path, body);
-        sent.unwrap_or_else(|fault| panic!("{method} {path}: {fault}"))
+        sent.unwrap_or_else(|error| panic!("{method} {path}: {error}"))
     }
 
     fn sent(

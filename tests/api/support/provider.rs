@@ -337,8 +337,8 @@ impl Shared {
             .wait_timeout_while(state, GRACE, |state| state.open > state.most)
             .unwrap();
         if late.timed_out() {
-            let fault = format!("{} at once, not {}", state.open, state.most);
-            state.faults.push(fault);
+            let error = format!("{} at once, not {}", state.open, state.most);
+            state.faults.push(error);
         }
     }
 

@@ -154,8 +154,8 @@ pub fn rest(socket: &mut TcpStream) -> String {
         match socket.read(&mut piece) {
             Ok(0) => break,
             Ok(length) => bytes.extend_from_slice(&piece[..length]),
-            Err(fault) if fault.kind() == std::io::ErrorKind::ConnectionReset => break,
-            Err(fault) => panic!("the server neither answers nor closes: {fault}"),
+            Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => break,
+            Err(error) => panic!("the server neither answers nor closes: {error}"),
         }
     }
     String::from_utf8_lossy(&bytes).into_owned()
@@ -208,7 +208,7 @@ type Ready = (
     Option<Arc<CertificateResolver>>,
 );
 
-async fn run(config: config::Config, told: mpsc::Sender<Ready>, stopped: oneshot::Receiver<()>) {
+async fn run(config: config::Config, response: mpsc::Sender<Ready>, stopped: oneshot::Receiver<()>) {
     let ui_port = config.ui_port;
     let files = config.tls.clone();
     let shown =
@@ -234,7 +234,7 @@ async fn run(config: config::Config, told: mpsc::Sender<Ready>, stopped: oneshot
         });
     }
     app.resume().await;
-    told.send((app.clone(), address, pages, tls)).unwrap();
+    response.send((app.clone(), address, pages, tls)).unwrap();
     serve(app.clone(), doors, async {
         let _ = stopped.await;
     })

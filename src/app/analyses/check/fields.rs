@@ -63,7 +63,7 @@ async fn compiled(format: &Format) -> Result<(), String> {
 }
 
 /// Trims the topic; an empty one becomes none.
-pub(super) fn check_topic(given: &mut Option<String>, faults: &mut Vec<FieldError>) {
+pub(super) fn check_topic(given: &mut Option<String>, errors: &mut Vec<FieldError>) {
     let topic = given.take().unwrap_or_default();
     let topic = topic.trim();
     if topic.is_empty() {
@@ -72,47 +72,47 @@ pub(super) fn check_topic(given: &mut Option<String>, faults: &mut Vec<FieldErro
     let place = &["body", "topic"];
     if topic.chars().count() > MAX_TOPIC {
         let why = format!("at most {MAX_TOPIC} characters");
-        faults.push(field(place, "too_long", &why));
+        errors.push(field(place, "too_long", &why));
     } else if topic.chars().any(char::is_control) {
         let why = "a topic has no control characters";
-        faults.push(field(place, "value_error", why));
+        errors.push(field(place, "value_error", why));
     }
     *given = Some(topic.to_owned());
 }
 
-pub(super) fn check_bars(request: &Request, faults: &mut Vec<FieldError>) {
+pub(super) fn check_bars(request: &Request, errors: &mut Vec<FieldError>) {
     if request
         .stop_when_agreed
         .is_some_and(|bar| !(0.0..=1.0).contains(&bar))
     {
         let why = "must be from 0 to 1";
-        faults.push(field(&["body", "stop_when_agreed"], "out_of_range", why));
+        errors.push(field(&["body", "stop_when_agreed"], "out_of_range", why));
     }
     if (request.samples).is_some_and(|samples| !(2..=MAX_MEMBERS as u32).contains(&samples)) {
         let why = format!("must be from 2 to {MAX_MEMBERS}");
-        faults.push(field(&["body", "samples"], "out_of_range", &why));
+        errors.push(field(&["body", "samples"], "out_of_range", &why));
     }
     if (request.passages).is_some_and(|most| !(1..=1_000).contains(&most)) {
         let why = "must be from 1 to 1000";
-        faults.push(field(&["body", "passages"], "out_of_range", why));
+        errors.push(field(&["body", "passages"], "out_of_range", why));
     }
 }
 
-pub(super) fn check_prompt(prompt: &str, faults: &mut Vec<FieldError>) {
+pub(super) fn check_prompt(prompt: &str, errors: &mut Vec<FieldError>) {
     if prompt.trim().is_empty() {
-        faults.push(field(
+        errors.push(field(
             &["body", "prompt"],
             "missing",
             "the question is empty",
         ));
     } else if prompt.chars().count() > MAX_PROMPT {
-        faults.push(field(
+        errors.push(field(
             &["body", "prompt"],
             "too_long",
             &format!("at most {MAX_PROMPT} characters; upload longer texts as documents"),
         ));
     } else if prompt.contains('\0') {
-        faults.push(field(
+        errors.push(field(
             &["body", "prompt"],
             "value_error",
             "the question contains a NUL character",
@@ -124,18 +124,18 @@ pub(super) fn check_prompt(prompt: &str, faults: &mut Vec<FieldError>) {
 pub(super) fn check_parameters(
     request: &mut Request,
     is_passthrough: bool,
-    faults: &mut Vec<FieldError>,
+    errors: &mut Vec<FieldError>,
 ) {
     // The provider validates parameters that are passed through to a single model.
     if !is_passthrough {
-        check_ranges(&request.parameters, &["body", "parameters"], faults);
+        check_ranges(&request.parameters, &["body", "parameters"], errors);
     }
     let Some(name) = request.preset.take() else {
         return;
     };
     match Parameters::preset(&name) {
         Some(preset) => request.parameters = request.parameters.overlay(&preset),
-        None => faults.push(field(
+        None => errors.push(field(
             &["body", "preset"],
             "value_error",
             "must be precise, balanced or creative",
@@ -156,10 +156,10 @@ pub(super) fn check_budget(
     budget
 }
 
-pub(super) fn check_ranges(parameters: &Parameters, place: &[&str], faults: &mut Vec<FieldError>) {
+pub(super) fn check_ranges(parameters: &Parameters, place: &[&str], errors: &mut Vec<FieldError>) {
     for OutOfRange { name, message } in parameters.check().err().unwrap_or_default() {
         let place: Vec<&str> = place.iter().copied().chain([name]).collect();
-        faults.push(field(&place, "out_of_range", &message));
+        errors.push(field(&place, "out_of_range", &message));
     }
 }
 
