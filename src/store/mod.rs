@@ -40,6 +40,7 @@ pub mod recipes;
 pub mod sessions;
 pub mod settings;
 pub mod sign_in_networks;
+pub mod thread_list;
 pub mod threads;
 pub mod turn_texts;
 pub mod uploads;
