@@ -6,6 +6,7 @@
 mod citations;
 mod compare;
 mod contradicting;
+mod dialogs;
 mod documents;
 mod driver;
 mod evidence;
