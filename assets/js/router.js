@@ -85,15 +85,19 @@ async function show() {
   const main = document.getElementById("main");
   const route = find(location.pathname);
   if (!route) {
+    document.documentElement.dataset.page = "";
     document.title = "No such page · Quire";
+    // For the frame around it, which is that of the user.
+    if (!user.get() && signedInBefore()) whoAmI(signal).catch(() => {});
     return fill(main, EmptyPage("There is no such page", "The address may be mistyped, or from another version.", link("/", "To the start page", { class: "button primary" })));
   }
   const query = Object.fromEntries(new URLSearchParams(location.search));
   // A page that loads quickly shows no loading indicator.
   const patience = setTimeout(() => signal.aborted || fill(main, Loading("Loading")), 150);
   try {
-    const asked = !user.get() && (route.access !== "anyone" || signedInBefore()) ? whoAmI(signal) : null;
-    // Data that does not depend on the user is loaded while the session is checked.
+    // A browser that never signed in is not asked for where visitors are let in: the answer would be an error in its log.
+    const asked = !user.get() && (route.access === "user" || signedInBefore()) ? whoAmI(signal) : null;
+    // What can be loaded is loaded while the server says who the user is.
     const early = asked && signedInBefore() ? ahead(route, { ...route.params, ...query }, signal) : null;
     early?.catch(() => {});
     await asked;
@@ -110,6 +114,7 @@ async function show() {
     clearTimeout(patience);
     if (signal.aborted) return;
     if (problem.status === 401 && route.access !== "anyone") return askToSignIn();
+    document.documentElement.dataset.page ??= "";
     fill(main, el("h1", { class: "visually-hidden" }, route.title), Failure(problem, () => show()));
   }
 }

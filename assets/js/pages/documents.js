@@ -78,7 +78,7 @@ export function view(data, context) {
   }
 
   return el("section", { class: "page documents-page" },
-    el("header", { class: "page-head" }, el("h1", null, "Documents"), el("p", { class: "lead" }, "Only you can open them. Not even administrators can.")),
+    el("header", { class: "page-head" }, el("h1", null, "Documents"), el("p", { class: "lead" }, "Only you can open them. Administrators cannot.")),
     DocumentUpload({ onDone: add, signal }), search.node, empty, el("div", { class: "document-list" }, list));
 }
 
