@@ -324,7 +324,8 @@ fn a_thread_is_renamed_pinned_archived_and_deleted() {
         (&json!(2), &json!("completed"))
     );
     assert!(listed["cost_usd"].is_number(), "{listed}");
-    let model = one["metadata"]["models"][0].as_str().unwrap_or("delta");
+    let model = thread(&mut client, &one)["turns"][0]["models"][0].clone();
+    let model = model.as_str().unwrap();
     for (query, found) in [
         ("?shared=true", 0),
         ("?shared=false", 1),
