@@ -20,7 +20,7 @@ const NOTES = "# Notes on the pump\n\nThe pump delivers 40 liters a minute. It m
 // Keeps the account's cookie from one browser to the next.
 const profile = mkdtempSync(join(tmpdir(), "quire-lighthouse-"));
 let failed = 0;
-// Otherwise the browser would be closed, and the page tried again.
+// Puppeteer would close the browser, and the page would be tried again.
 for (const signal of ["SIGTERM", "SIGINT"]) process.once(signal, () => process.exit(1));
 try {
   for (const path of VISITOR) await judge(path, "visitor");
@@ -73,7 +73,7 @@ function lacks({ categories, audits }) {
   }
 }
 
-// Chromium itself sometimes ends on a machine that is short of time.
+// Chromium sometimes crashes on a busy machine.
 async function run(path, attempts = 3) {
   try {
     return await report(path);

@@ -87,7 +87,7 @@ async function show() {
   if (!route) {
     document.documentElement.dataset.page = "";
     document.title = "No such page · Quire";
-    // For the frame around it, which is that of the user.
+    // Shows the user's rail.
     if (!user.get() && signedInBefore()) whoAmI(signal).catch(() => {});
     return fill(main, EmptyPage("There is no such page", "The address may be mistyped, or from another version.", link("/", "To the start page", { class: "button primary" })));
   }
@@ -95,9 +95,9 @@ async function show() {
   // A page that loads quickly shows no loading indicator.
   const patience = setTimeout(() => signal.aborted || fill(main, Loading("Loading")), 150);
   try {
-    // A browser that never signed in is not asked for where visitors are let in: the answer would be an error in its log.
+    // Without an earlier sign-in, pages open to visitors skip this request: its 401 would be logged as an error.
     const asked = !user.get() && (route.access === "user" || signedInBefore()) ? whoAmI(signal) : null;
-    // What can be loaded is loaded while the server says who the user is.
+    // Data that does not depend on the user is loaded while the session is checked.
     const early = asked && signedInBefore() ? ahead(route, { ...route.params, ...query }, signal) : null;
     early?.catch(() => {});
     await asked;

@@ -44,7 +44,7 @@ export function Preview({ signal }) {
     if (all.length > 0) show(all[0].dataset.preview);
   }
 
-  // The entry that is shown is marked in the list, and the words of the search in its text.
+  // Highlights the shown entry in the list, and the words of the search in its text.
   function arrive() {
     for (const entry of document.querySelectorAll("[data-preview]")) entry.classList.toggle("previewed", entry.dataset.preview === shown);
     mark(node.querySelector(".preview-text"), words);
@@ -96,7 +96,7 @@ function mark(text, searched) {
   const walker = document.createTreeWalker(text, NodeFilter.SHOW_TEXT);
   while (walker.nextNode()) {
     const here = walker.currentNode.data.toLowerCase();
-    // A few letters become longer in lower case; their places are not known.
+    // Some letters get longer in lower case, which would shift the marks.
     if (here.length !== walker.currentNode.data.length) continue;
     for (const word of wanted) {
       for (let at = here.indexOf(word); at >= 0; at = here.indexOf(word, at + word.length)) {

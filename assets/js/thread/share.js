@@ -42,7 +42,7 @@ export function shareThread({ thread, run, many }) {
     }
   }
 
-  // Of both links: who stops sharing expects that nobody can read it.
+  // Revokes both links, so that nothing stays public.
   async function stop() {
     try {
       for (const [one, path] of links.filter(([each]) => each.shared)) {
