@@ -25,6 +25,7 @@ pub mod experiments;
 mod first_pages;
 mod health;
 pub mod idempotency;
+pub mod imported;
 pub mod invites;
 mod job_queue;
 mod migrate;

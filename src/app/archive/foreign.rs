@@ -11,6 +11,7 @@ use crate::domain::chat::{Finish, Message, MessageRole, Task, Usage, estimate_to
 use crate::domain::parameters::Parameters;
 use crate::domain::request::{Request, RunContext};
 use crate::domain::time::Timestamp;
+use crate::store::imported::TOPIC;
 
 /// Length limit of a model's name, in characters.
 const MAX_NAME_CHARS: usize = 100;
@@ -300,7 +301,7 @@ pub(super) fn requested(one: &ForeignConversation, plan: &Plan) -> (Request, Run
         ultra_model: Some(one.writer.clone()),
         cache: CacheUse::Off,
         detached: true,
-        topic: Some("imported".to_owned()),
+        topic: Some(TOPIC.to_owned()),
         depth: Some(Depth::Full),
         ..Request::default()
     };
