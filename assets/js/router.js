@@ -1,6 +1,7 @@
 // Shows the page for the address. Pages are loaded on demand; leaving one aborts its signal, so nothing it started
 // outlives it.
 import { signedInBefore, whoAmI } from "./api.js";
+import { pathOf, within } from "./base.js";
 import { announce, el, fill, link } from "./dom.js";
 import { user } from "./state.js";
 import { EmptyPage, Failure, Loading } from "./parts/states.js";
@@ -37,6 +38,9 @@ let shown = "";
 
 /** Follows links and the back button, and shows the first page. */
 export function start() {
+  // The server also answers without the path of its public address, for proxies that remove it. A browser that came
+  // past the proxy continues below that path.
+  if (pathOf() === null) return location.replace(within(location.pathname) + location.search + location.hash);
   document.addEventListener("click", followLink);
   window.addEventListener("popstate", () => show());
   return show();
@@ -44,14 +48,14 @@ export function start() {
 
 /** Navigates to an address of this application. Pages get it as an argument: they never import this module. */
 export function go(address, { replace = false } = {}) {
-  if (replace) history.replaceState(null, "", address);
-  else history.pushState(null, "", address);
+  if (replace) history.replaceState(null, "", within(address));
+  else history.pushState(null, "", within(address));
   return show();
 }
 
 // Changes the address without leaving the page, for state that a reload or a link should restore.
 function note(address) {
-  history.replaceState(null, "", address);
+  history.replaceState(null, "", within(address));
   shown = location.pathname + location.search;
   mark();
 }
@@ -61,12 +65,13 @@ function followLink(event) {
   if (!anchor || event.defaultPrevented || event.button !== 0) return;
   if (event.metaKey || event.ctrlKey || event.shiftKey || event.altKey || anchor.target || anchor.download) return;
   const address = new URL(anchor.href);
-  if (address.origin !== location.origin || address.hash || !find(address.pathname)) return;
+  if (address.origin !== location.origin || address.hash || !find(pathOf(address))) return;
   event.preventDefault();
-  go(address.pathname + address.search);
+  go(pathOf(address) + address.search);
 }
 
 function find(path) {
+  if (path === null) return null;
   const clean = path.replace(/\/+$/, "") || "/";
   for (const [pattern, title, access, load] of TABLE) {
     const [fixed, parameter] = pattern.split("/:");
@@ -83,7 +88,7 @@ async function show() {
   leaving = new AbortController();
   const { signal } = leaving;
   const main = document.getElementById("main");
-  const route = find(location.pathname);
+  const route = find(pathOf());
   if (!route) {
     document.documentElement.dataset.page = "";
     document.title = "No such page · Quire";
@@ -126,7 +131,7 @@ async function ahead(route, params, signal) {
 }
 
 function askToSignIn() {
-  const next = location.pathname + location.search;
+  const next = pathOf() + location.search;
   return go(`/login?next=${encodeURIComponent(next)}`, { replace: true });
 }
 

@@ -3,6 +3,9 @@
 //! BROWSER=1 requires it.
 #![allow(clippy::unwrap_used, reason = "a test may fail loudly")]
 
+#[path = "../nginx.rs"]
+mod nginx;
+
 mod citations;
 mod compare;
 mod contradicting;
@@ -28,6 +31,7 @@ mod streaming;
 mod suggestions;
 mod thread;
 mod troubles;
+mod under_a_path;
 mod weight;
 mod workbench;
 

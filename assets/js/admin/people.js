@@ -1,5 +1,6 @@
 // Accounts: role, lock, budget, reset link, deletion; new accounts and invitations.
 import { get, post, put, remove } from "../api.js";
+import { within } from "../base.js";
 import { button, el, fill, icon } from "../dom.js";
 import { plural, sentence, when } from "../format.js";
 import { user } from "../state.js";
@@ -101,7 +102,7 @@ export function People(first, signal) {
 
 // A link is complete if the server knows its public address; otherwise it uses the address of this page.
 function Handed(words, told) {
-  const address = told.url ?? `${location.origin}${told.path}`;
+  const address = told.url ?? `${location.origin}${within(told.path)}`;
   return el("div", { class: "notice" }, el("p", null, words),
     el("p", { class: "key-line" }, el("code", null, address), CopyButton("Copy the link", () => address)),
     el("p", { class: "fine" }, `Valid until ${when(told.expires_at)}, for one use.`));

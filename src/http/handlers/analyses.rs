@@ -144,8 +144,9 @@ async fn accepted(
     id: &AnalysisId,
 ) -> Result<Reply, ApiError> {
     let url = format!("/api/analyses/{id}");
+    let results = format!("{}{url}", cx.app.config.base_path());
     let mut body = json!({
-        "analysis_id": id, "status": "running", "events_url": format!("{url}/events"), "results_url": url,
+        "analysis_id": id, "status": "running", "events_url": format!("{results}/events"), "results_url": results,
     });
     let place = match caller {
         Some(caller) => cx.app.analyses().place(caller, id).await?,
