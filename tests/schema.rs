@@ -23,6 +23,7 @@ const OLD: &[(u32, &str)] = &[
     (7, include_str!("data/v7.sql")),
     (8, include_str!("data/v8.sql")),
     (9, include_str!("data/v9.sql")),
+    (10, include_str!("data/v10.sql")),
 ];
 
 struct Folder(PathBuf);

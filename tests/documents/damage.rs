@@ -218,6 +218,10 @@ fn read(name: &str, bytes: &[u8]) -> Result<(), String> {
                 }
                 last = number;
             }
+            ReportFrame::Progress { done, total } if done > total => {
+                return Err(format!("{done} of {total} read"));
+            }
+            ReportFrame::Progress { .. } => {}
             ReportFrame::Done(told) => {
                 let report = told.report();
                 return match report.pages as usize == pages

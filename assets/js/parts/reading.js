@@ -18,7 +18,9 @@ export function idOf(stored) {
 /** A description in one line: kind, size, words, pages; or the progress of reading; or why there is no text. */
 export function describe(stored) {
   if (stored.status === "processing") {
-    return `Reading: ${stored.pages > 0 ? `${plural(stored.pages, "page")} so far` : "just started"}…`;
+    const share = stored.share_read == null ? [] : [`${Math.floor(stored.share_read * 100)} %`];
+    const pages = stored.pages > 0 ? [`${plural(stored.pages, "page")} so far`] : [];
+    return `Reading: ${[...share, ...pages].join(", ") || "just started"}…`;
   }
   if (stored.status === "failed") return sentence(stored.message) || "No text could be read.";
   return [

@@ -234,6 +234,7 @@ pub(super) fn planned(one: &ForeignConversation) -> (Plan, Vec<StageAnswer>) {
         readings: Vec::new(),
         parts: Vec::new(),
         fits: Vec::new(),
+        retrieval: None,
         readers: Vec::new(),
         nonce: crate::crypto::hex(&hash[..8]),
         seed: 0,

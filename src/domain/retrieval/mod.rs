@@ -1,7 +1,9 @@
 //! Context allocation: chooses what of a user's documents goes into a prompt, whole documents while they fit,
 //! else the passages found for the question and the first one for orientation. Reads no files.
 
+pub mod meaning;
 mod near_duplicates;
+pub mod record;
 
 use super::chat::SourcePassage;
 use super::document::{Passage, SearchHit};

@@ -189,6 +189,7 @@ pub fn forecast_json(forecast: &AnalysisForecast, now: Timestamp) -> Value {
         "parts": forecast.plan.parts.len(),
         "members": member_contexts(&forecast.plan),
         "calls": forecast.calls,
+        "retrieval": forecast.plan.retrieval.as_ref().map(shape::retrieval_json),
         "total": total,
         "input_tokens": total.input_tokens, "output_tokens": total.output_tokens, "cost_usd": total.cost_usd,
         "upper_bound_usd": estimate::upper_bound(&forecast.calls),
