@@ -204,7 +204,7 @@ fn check_rows(store: &Store) {
             store::analyses::list_of(db, &ada, 9, None, &filter)?.len(),
             1
         );
-        let threads = store::threads::list_of(db, &ada, 9, None, &Default::default())?;
+        let threads = store::thread_list::list_of(db, &ada, 9, None, &Default::default())?;
         let thread = &threads[0];
         assert_eq!(
             (threads.len(), thread.turns),
