@@ -49,7 +49,7 @@ browser: tools  ## the browser's tests alone; pictures end in target/screenshots
 
 screenshots: browser  ## pictures of the pages and their states, wide and narrow, light and dark, in target/screenshots
 
-lighthouse:  ## what Lighthouse says of each page that needs no account
+lighthouse:  ## what Lighthouse says of each page, without an account and signed in
 	sh .ci/lighthouse
 
 tools:  ## install what the tests need and the machine does not have (Debian: Chromium and its driver)

@@ -1,9 +1,13 @@
-// Keeps the pages usable offline: caches the page with the scripts and styles that it was seen to load, by
-// version, and the threads that a signed-in user has read. The page opens that user's cache and deletes it on
-// sign-out; without one, nothing personal is cached.
-const CACHE = "quire-__TREE__";
-const SHELL = "/login";
-const THREADS = "quire-threads-";
+// Keeps the pages usable without a connection: the one page with the scripts and styles that it was seen to load, by
+// version; and what a signed-in user has read of their threads. The page opens the cache of that user, and deletes it
+// when they sign out; without it nothing personal is kept.
+// The path under which a proxy serves Quire, and the prefix of its cache names, as in js/base.js.
+const BASE = location.pathname.replace(/\/sw\.js$/, "");
+const PREFIX = BASE ? `quire@${BASE}:` : "quire-";
+const CACHE = `${PREFIX}__TREE__`;
+const SHELL = `${BASE}/login`;
+const ASSETS = `${BASE}/assets/`;
+const THREADS = `${PREFIX}threads-`;
 // The API paths that a thread page reads.
 const READ = /^\/api\/(users\/me|threads(\/[^/]+)?|analyses\/[^/]+|available-models|orchestrator\/patterns|documents|projects)$/;
 // Maximum number of responses cached per user; the least recently read is dropped first.
@@ -12,11 +16,11 @@ const MOST = 120;
 const LARGEST = 2_000_000;
 
 self.addEventListener("install", (event) => {
-  event.waitUntil(caches.open(CACHE).then((cache) => cache.addAll([SHELL, "/assets/__TREE__/app/core.js"])).then(() => self.skipWaiting()));
+  event.waitUntil(caches.open(CACHE).then((cache) => cache.addAll([SHELL, `${ASSETS}__TREE__/app/core.js`])).then(() => self.skipWaiting()));
 });
 
 self.addEventListener("activate", (event) => {
-  const others = (names) => names.filter((name) => name.startsWith("quire-") && !name.startsWith(THREADS) && name !== CACHE);
+  const others = (names) => names.filter((name) => name.startsWith(PREFIX) && !name.startsWith(THREADS) && name !== CACHE);
   event.waitUntil(caches.keys().then((names) => Promise.all(others(names).map((name) => caches.delete(name)))).then(() => self.clients.claim()));
 });
 
@@ -34,9 +38,9 @@ self.addEventListener("fetch", (event) => {
   if (request.mode === "navigate") {
     // Network first, since the cached copy may be outdated.
     event.respondWith(fetch(request).catch(async () => (await caches.match(SHELL)) ?? Response.error()));
-  } else if (address.pathname.startsWith("/assets/")) {
+  } else if (address.pathname.startsWith(ASSETS)) {
     event.respondWith(asset(request, address));
-  } else if (READ.test(address.pathname) && request.headers.get("accept") === "application/json") {
+  } else if (READ.test(address.pathname.slice(BASE.length)) && request.headers.get("accept") === "application/json") {
     event.respondWith(read(event));
   }
 });
@@ -44,10 +48,10 @@ self.addEventListener("fetch", (event) => {
 async function asset(request, address) {
   const kept = await caches.match(request);
   // Files under a versioned URL never change.
-  if (kept && address.pathname.startsWith("/assets/__TREE__/")) return kept;
+  if (kept && address.pathname.startsWith(`${ASSETS}__TREE__/`)) return kept;
   try {
     const answer = await fetch(request);
-    if (answer.ok && address.pathname.startsWith("/assets/__TREE__/")) {
+    if (answer.ok && address.pathname.startsWith(`${ASSETS}__TREE__/`)) {
       const cache = await caches.open(CACHE);
       await cache.put(request, answer.clone());
     }

@@ -23,6 +23,7 @@ const OLD: &[(u32, &str)] = &[
     (7, include_str!("data/v7.sql")),
     (8, include_str!("data/v8.sql")),
     (9, include_str!("data/v9.sql")),
+    (10, include_str!("data/v10.sql")),
 ];
 
 struct Folder(PathBuf);
@@ -203,7 +204,7 @@ fn check_rows(store: &Store) {
             store::analyses::list_of(db, &ada, 9, None, &filter)?.len(),
             1
         );
-        let threads = store::threads::list_of(db, &ada, 9, None, &Default::default())?;
+        let threads = store::thread_list::list_of(db, &ada, 9, None, &Default::default())?;
         let thread = &threads[0];
         assert_eq!(
             (threads.len(), thread.turns),

@@ -1,5 +1,6 @@
 // The API client: sends and receives JSON, turns the API's error body into an ApiProblem, and renews an expired
 // session once. It never sees a token: cookies carry them.
+import { within } from "./base.js";
 import { online, recall, remember, user } from "./state.js";
 
 /** An API error, worded for the user (`message`, `resolution`) and for code (`status`, `code`). */
@@ -43,7 +44,7 @@ export const put = (path, body, options) => call("PUT", path, { ...options, body
 export const remove = (path, options) => call("DELETE", path, options);
 
 async function send(method, path, { body, query, signal, keepalive, accept = "application/json" }) {
-  const address = new URL(path, location.origin);
+  const address = new URL(within(path), location.origin);
   for (const [name, content] of Object.entries(query ?? {})) {
     if (content !== "" && content !== null && content !== undefined) address.searchParams.set(name, content);
   }
@@ -141,7 +142,7 @@ function uploadOnce(file, onProgress, signal) {
     const request = new XMLHttpRequest();
     const form = new FormData();
     form.append("file", file, file.name);
-    request.open("POST", "/api/upload-document");
+    request.open("POST", within("/api/upload-document"));
     request.responseType = "json";
     request.upload.onprogress = (event) => event.lengthComputable && onProgress?.(event.loaded / event.total);
     request.onload = () => {

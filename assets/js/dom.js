@@ -1,5 +1,7 @@
 // Creates DOM elements. Text is only ever inserted as text nodes, so there is no way to inject HTML.
 
+import { within } from "./base.js";
+
 const SVG = "http://www.w3.org/2000/svg";
 let counter = 0;
 
@@ -21,6 +23,7 @@ export function el(tag, props, ...children) {
     if (name === "class") node.className = value;
     else if (name === "on") for (const [type, listener] of Object.entries(value)) node.addEventListener(type, listener);
     else if (name === "data") Object.assign(node.dataset, value);
+    else if (name === "href" || name === "src") node.setAttribute(name, within(value));
     else if (name in node && !name.includes("-") && name !== "list" && name !== "form") node[name] = value;
     else node.setAttribute(name, value === true ? "" : value);
   }

@@ -2,6 +2,7 @@
 // browser's EventSource resumes with Last-Event-ID; when it gives up, this module reconnects. Without an account,
 // the events arrive in the response to the request itself.
 import { call, get } from "./api.js";
+import { within } from "./base.js";
 
 const NAMES = [
   "analysis.started", "stage.started", "member.started", "member.delta", "member.reasoning",
@@ -30,7 +31,7 @@ export function follow(id, { onEvent, onLine, onGone, signal }) {
   }
 
   function open() {
-    source = new EventSource(`/api/analyses/${encodeURIComponent(id)}/events?after=${last}`);
+    source = new EventSource(within(`/api/analyses/${encodeURIComponent(id)}/events?after=${last}`));
     source.onopen = () => {
       pause = 500;
       onLine?.(true);

@@ -7,7 +7,8 @@
     var theme = localStorage.getItem("quire.theme");
     if (theme === "light" || theme === "dark") root.dataset.theme = theme;
     if (localStorage.getItem("quire.signed-in") === "true") root.dataset.rail = localStorage.getItem("quire.rail") === '"folded"' ? "folded" : "open";
-    if (/^\/((t|projects)\/.+)?$/.test(location.pathname)) root.dataset.page = "thread";
+    var path = location.pathname.slice((root.dataset.base || "").length);
+    if (/^\/((t|projects)\/.+)?$/.test(path)) root.dataset.page = "thread";
   } catch (refused) {
     // Storage can be forbidden; the system theme then applies.
   }

@@ -13,6 +13,7 @@ mod plan;
 mod relay;
 mod report;
 mod rerun;
+mod retrieval;
 mod share;
 mod standings;
 mod start;
@@ -25,6 +26,7 @@ use super::account_state::is_active;
 use super::documents::DocumentService;
 use super::fallbacks::Fallbacks;
 use super::key_limits::KeyLimitService;
+use super::meaning_search::MeaningSearch;
 use super::models::ModelService;
 use super::patterns::Patterns;
 use super::recipes::Recipes;
@@ -71,6 +73,7 @@ pub struct Analyses<'a> {
     pub(super) recipes: Recipes<'a>,
     pub(super) usage: UsageService<'a>,
     pub(super) key_limits: KeyLimitService<'a>,
+    pub(super) meaning: MeaningSearch<'a>,
     /// The installation's secret key, from which the delimiters around documents are derived.
     pub(super) secret: &'a str,
     /// Server-wide limits of a run.

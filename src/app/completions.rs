@@ -21,7 +21,6 @@ use crate::domain::time::Timestamp;
 use crate::domain::tools::Tools;
 use crate::domain::user::Caller;
 pub use answer::Completion;
-pub(super) use answer::kind_of;
 
 pub use crate::engine::StreamPermit;
 use crate::llm::{Llm, Retired};

@@ -1,21 +1,17 @@
 //! Embeddings: passed through to the named provider, subject to every budget, and recorded like any other call.
 
-use super::completions::kind_of;
-use super::key_limits::{KeyLimitService, KeyReservation};
+use super::side_charges::SideCharges;
 use super::{Error, Kind, Result};
 use crate::clock;
 use crate::crypto;
-use crate::domain::chat::{CallBill, CallError, Usage, estimate_tokens};
+use crate::domain::chat::{CallBill, Usage, estimate_tokens};
 use crate::domain::id::AnalysisId;
 use crate::domain::money::MicroDollars;
 use crate::domain::pattern::CallId;
-use crate::domain::time::Timestamp;
-use crate::domain::usage::{self, CallCharge, CallEnd, UsageAmount};
+use crate::domain::usage::{self, CallCharge, CallEnd};
 use crate::domain::user::Caller;
-use crate::engine::{Engine, ReservedAmount};
 use crate::llm::Llm;
 use crate::log;
-use crate::store::{Store, api_keys, call_log, usage as days};
 use crate::wire::embed::{self, EmbeddingAnswer, EmbeddingRequest};
 use crate::wire::serve_openai::shown;
 
@@ -34,13 +30,17 @@ pub struct EmbeddingOutcome {
     pub ignored: Vec<String>,
 }
 
+/// The place of a call that belongs to no run.
+const ALONE: CallId = CallId {
+    stage: 0,
+    member: 0,
+};
+
 /// The embeddings use cases.
 #[derive(Clone, Copy)]
 pub struct EmbeddingService<'a> {
-    pub(super) store: &'a Store,
-    pub(super) engine: &'a Engine,
     pub(super) llm: &'a Llm,
-    pub(super) key_limits: KeyLimitService<'a>,
+    pub(super) charges: SideCharges<'a>,
 }
 
 impl EmbeddingService<'_> {
@@ -54,6 +54,21 @@ impl EmbeddingService<'_> {
         caller: &Caller,
         asked: EmbeddingRequest,
     ) -> Result<EmbeddingOutcome> {
+        // No analysis has this ID: the record has no parent.
+        let id = AnalysisId::new(clock::now(), crypto::random_number()?);
+        self.embed_for(caller, asked, (&id, ALONE)).await
+    }
+
+    /// Computes vectors for a caller's texts on behalf of an analysis, under which the call is recorded.
+    ///
+    /// # Errors
+    /// As [`Self::embed`].
+    pub(super) async fn embed_for(
+        &self,
+        caller: &Caller,
+        asked: EmbeddingRequest,
+        (id, call): (&AnalysisId, CallId),
+    ) -> Result<EmbeddingOutcome> {
         let (user, begun) = (&caller.user, clock::now());
         let found = self.llm.find(Some(user), &asked.model);
         let model = found.filter(|model| !model.mock).ok_or_else(|| {
@@ -61,11 +76,6 @@ impl EmbeddingService<'_> {
             Error::new(Kind::Missing, why)
                 .resolve("name it with its provider, such as openai/text-embedding-3-small")
         })?;
-        let limits = self.key_limits.of(caller).await?;
-        if !limits.allow(&model.id) {
-            let why = format!("this API key may not use {}", model.id);
-            return Err(Error::new(Kind::Forbidden, why));
-        }
         let guess: u64 = asked.texts.iter().map(|text| estimate_tokens(text)).sum();
         let price = usage::price_of(&model);
         let bill = |tokens: u64, estimated: bool| CallBill {
@@ -78,8 +88,10 @@ impl EmbeddingService<'_> {
             ..CallBill::default()
         };
         let expected = usage::cost(&bill(guess, true), price);
-        // Released once the charge is recorded, so that two requests are not granted the same money.
-        let _granted = self.afford_vectors(caller, expected, guess, begun).await?;
+        let charges = self.charges;
+        let _reserved = charges
+            .reserve(caller, &model.id, (expected, guess), begun)
+            .await?;
         let mut ignored = embed::ignored(self.llm.kind_of(Some(user), &model.id), &asked);
         let result = self.llm.embed(Some(user), &model.id, asked).await;
         let bill = match &result {
@@ -88,10 +100,7 @@ impl EmbeddingService<'_> {
             Err(_) => bill(0, false),
         };
         let charge = CallCharge {
-            call: CallId {
-                stage: 0,
-                member: 0,
-            },
+            call,
             model: model.id.clone(),
             at: begun,
             ended: match result {
@@ -106,8 +115,8 @@ impl EmbeddingService<'_> {
             own_key: self.llm.own_key(Some(user), &model.id),
         };
         let (tokens, cost) = (charge.bill.usage.input, charge.cost());
-        let written = self.write_down(caller, charge).await;
-        let embedded = result.map_err(call_failed)?;
+        let written = charges.record(caller, id, charge).await;
+        let embedded = result.map_err(Error::of_call)?;
         ignored.extend(embedded.left_out.iter().map(|name| shown(name)));
         // The vectors have been paid for, so a failure to record the call must not withhold them.
         let is_recorded = written.is_ok();
@@ -122,58 +131,4 @@ impl EmbeddingService<'_> {
             ignored,
         })
     }
-
-    async fn afford_vectors(
-        &self,
-        caller: &Caller,
-        cost: Option<MicroDollars>,
-        tokens: u64,
-        now: Timestamp,
-    ) -> Result<(ReservedAmount, Option<KeyReservation>)> {
-        let standing = self.engine.budget_status(&caller.user).await?;
-        let limits = self.key_limits.of(caller).await?;
-        let is_bound = limits.day_cost.is_some() || limits.all_cost.is_some();
-        if cost.is_none() && (is_bound || standing.limits.bound_cost()) {
-            let why =
-                "the price of this model is not known, so a budget in dollars cannot be enforced";
-            return Err(Error::new(Kind::BudgetExceeded, why)
-                .resolve("ask an administrator to set its price"));
-        }
-        let cost = cost.unwrap_or_default();
-        let aside = self
-            .engine
-            .reserve(&caller.user, UsageAmount { cost, tokens });
-        let aside = aside
-            .await
-            .map_err(|over| Error::new(Kind::BudgetExceeded, over))?;
-        let grant = match caller.key.as_ref().filter(|_| is_bound) {
-            Some(key) => Some(self.key_limits.reserve(&limits, &key.id, cost, now).await?),
-            None => None,
-        };
-        Ok((aside, grant))
-    }
-
-    // No analysis has this ID: the record has no parent.
-    async fn write_down(&self, caller: &Caller, charge: CallCharge) -> Result<()> {
-        let id = AnalysisId::new(charge.at, crypto::random_number()?);
-        let user = caller.user.clone();
-        let key = caller.key.as_ref().map(|key| key.id.clone());
-        let written = self.store.write(move |db| {
-            call_log::insert(db, Some(&user), &id, &charge)?;
-            days::add(db, &user, charge.at.day(), &charge)?;
-            match &key {
-                Some(key) => api_keys::add_usage(db, key, &charge),
-                None => Ok(()),
-            }
-        });
-        Ok(written.await?)
-    }
-}
-
-fn call_failed(error: CallError) -> Error {
-    let wait = error.retry_after_ms.map(std::time::Duration::from_millis);
-    let status = error.client_visible_status();
-    let mut failure = Error::new(kind_of(error.kind), error.with_upstream_message().detail);
-    (failure.retry_after, failure.upstream_status) = (wait, status);
-    failure
 }

@@ -4,6 +4,8 @@
 use std::fmt;
 use std::time::Duration;
 
+use crate::domain::chat::{CallError, CallErrorKind};
+
 /// The kinds of errors.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Kind {
@@ -33,6 +35,22 @@ pub enum Kind {
     Unavailable,
     /// An internal error. The user sees a fixed message; the log has the details.
     Internal,
+}
+
+impl Kind {
+    /// The kind that a failed call has for a client with retries of its own.
+    pub(super) fn of_call(error: CallErrorKind) -> Self {
+        match error {
+            CallErrorKind::RateLimited => Self::TooFast,
+            CallErrorKind::Rejected | CallErrorKind::TooLarge => Self::BadRequest,
+            CallErrorKind::Connect
+            | CallErrorKind::Timeout
+            | CallErrorKind::Overloaded
+            | CallErrorKind::Unavailable
+            | CallErrorKind::Cancelled => Self::Unavailable,
+            _ => Self::UpstreamFailed,
+        }
+    }
 }
 
 /// An invalid field.
@@ -119,6 +137,14 @@ impl Error {
             private: Some(private.to_string()),
             ..Self::new(Kind::Internal, "something went wrong on our side")
         }
+    }
+    /// A failed call to a model, in its provider's words.
+    pub(super) fn of_call(error: CallError) -> Self {
+        let wait = error.retry_after_ms.map(Duration::from_millis);
+        let status = error.passed_on_status();
+        let mut failure = Self::new(Kind::of_call(error.kind), error.in_its_words().detail);
+        (failure.retry_after, failure.upstream_status) = (wait, status);
+        failure
     }
     /// Adds what the user can do about the error.
     pub fn resolve(mut self, resolution: impl Into<String>) -> Self {

@@ -25,6 +25,7 @@ pub mod idempotency;
 mod key_limits;
 mod locks;
 pub mod mcp;
+pub mod meaning_search;
 pub mod models;
 pub mod offline;
 pub mod panel_vs_single;
@@ -36,6 +37,7 @@ mod replace_database;
 pub mod replica;
 pub mod request_origin;
 mod services;
+mod side_charges;
 pub mod threads;
 pub mod usage;
 
@@ -81,6 +83,7 @@ pub struct App {
     fallbacks: Mutex<fallbacks::Chains>,
     // The state of the stored providers when they were last loaded.
     providers_mark: Mutex<(i64, i64)>,
+    embedder: meaning_search::EmbedderState,
     // Idempotency keys of requests being processed.
     underway: idempotency::SharedIdempotencyKeys,
     // Amounts reserved by API keys and not yet recorded.
@@ -182,7 +185,8 @@ impl App {
             experiments_desk: experiments::ExperimentRegistry::default(),
             fallbacks: Mutex::default(),
             providers_mark: Mutex::default(),
-            underway: idempotency::SharedIdempotencyKeys::default(),
+            embedder: meaning_search::EmbedderState::default(),
+            underway: idempotency::Underway::default(),
             grants: Arc::default(),
             leaving: AtomicBool::new(false),
             stopping: OnceLock::new(),

@@ -17,12 +17,14 @@ use super::health::Health;
 use super::idempotency::Idempotency;
 use super::key_limits::KeyLimitService;
 use super::mcp::Mcp;
+use super::meaning_search::MeaningSearch;
 use super::models::ModelService;
 use super::panel_vs_single::Comparisons;
 use super::patterns::Patterns;
 use super::projects::Projects;
 use super::providers::{ProviderDiscovery, Providers};
 use super::recipes::{RecipeEditor, Recipes};
+use super::side_charges::SideCharges;
 use super::threads::Threads;
 use super::usage::UsageService;
 use crate::domain::analysis::RunDeadlines;
@@ -116,6 +118,7 @@ impl App {
             recipes: self.recipes(),
             usage: self.usage(),
             key_limits: self.key_limits(),
+            meaning: self.meaning_search(),
             secret: &self.secret,
             times: RunDeadlines {
                 stage: limits.stage_timeout.as_secs() as u32,
@@ -231,10 +234,23 @@ impl App {
     /// Embeddings.
     pub fn embeddings(&self) -> EmbeddingService<'_> {
         EmbeddingService {
-            store: &self.store,
-            engine: &self.engine,
             llm: &self.llm,
-            key_limits: self.key_limits(),
+            charges: SideCharges {
+                store: &self.store,
+                engine: &self.engine,
+                key_limits: self.key_limits(),
+            },
+        }
+    }
+
+    /// Search by meaning.
+    pub fn meaning_search(&self) -> MeaningSearch<'_> {
+        MeaningSearch {
+            store: &self.store,
+            llm: &self.llm,
+            documents: &self.documents,
+            embeddings: self.embeddings(),
+            state: &self.embedder,
         }
     }
 

@@ -9,9 +9,10 @@ use crate::domain::thread::MAX_TITLE;
 use crate::domain::time::Timestamp;
 use crate::domain::user::Caller;
 use crate::store::audit::{self, AuditEntry};
-pub use crate::store::threads::{ThreadChange, ThreadFilter, ThreadRow, TurnRow};
+pub use crate::store::thread_list::ThreadFilter;
+pub use crate::store::threads::{ThreadChange, ThreadRow, TurnRow};
 pub use crate::store::turn_texts::TurnMatch;
-use crate::store::{Store, projects, threads, turn_texts};
+use crate::store::{Store, projects, thread_list, threads, turn_texts};
 
 /// Characters of a snippet before the first match, and in total.
 const SNIPPET: (usize, usize) = (60, 240);
@@ -92,7 +93,7 @@ impl Threads<'_> {
                 let ids = best.keys().cloned().collect();
                 filter.found = Some((ids, words.trim().to_owned()));
             }
-            let rows = threads::list_of(db, &user, limit, cursor.as_ref(), &filter)?;
+            let rows = thread_list::list_of(db, &user, limit, cursor.as_ref(), &filter)?;
             let search = words.as_deref().map(SearchQuery::of);
             let mut listed = Vec::new();
             for row in rows {

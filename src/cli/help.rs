@@ -155,11 +155,19 @@ fn overview() -> Result<String, super::CommandFailure> {
     Ok(text)
 }
 
+/// A name with its explanation in a column of its own, below the name if that is too long.
 fn push_row(text: &mut String, name: &str, summary: &str) {
+    /// Where the column begins, in characters.
+    const COLUMN: usize = 18;
     let words: Vec<&str> = summary.split_whitespace().collect();
-    let name = format!("  {name:15} ");
-    let hang = " ".repeat(name.chars().count().min(22));
-    text.push_str(&fill_lines(&words, &name, &hang));
+    let hang = " ".repeat(COLUMN);
+    let mut name = format!("  {name:15} ");
+    if name.chars().count() > COLUMN {
+        text.push_str(name.trim_end());
+        text.push('\n');
+        name.clone_from(&hang);
+    }
+    text.push_str(&filled(&words, &name, &hang));
     text.push('\n');
 }
 

@@ -65,6 +65,11 @@ fn models(app: &App) -> String {
         .map(|(model, _)| model.id.as_str())
         .collect();
     let next = "quire ask \"What is a quire?\"";
+    if real.is_empty()
+        && let Some(line) = awaited(app)
+    {
+        return line;
+    }
     match (real.len(), ready.count()) {
         (0, 0) => "No model is ready: set OPENAI_API_KEY, or see quire help providers".to_owned(),
         (0, demo) => format!(
@@ -73,4 +78,24 @@ fn models(app: &App) -> String {
         (1..=NAMED, _) => format!("Ready: {}. Next: {next}", real.join(", ")),
         (more, _) => format!("{more} models are ready. Next: {next}"),
     }
+}
+
+/// The line about providers that are set but whose models are not known; `None` without such a provider.
+fn awaited(app: &App) -> Option<String> {
+    let mut providers = app.models().providers(None);
+    providers.retain(|provider| provider.configured);
+    let names: Vec<&str> = providers.iter().map(|one| one.id.as_str()).collect();
+    let names = names.join(", ");
+    if providers.iter().any(|one| one.checked.is_none()) {
+        return Some(format!(
+            "Asking {names} for models; quire models lists them"
+        ));
+    }
+    if !providers.is_empty() {
+        return Some(format!(
+            "No model of {names} is ready: quire doctor says why"
+        ));
+    }
+    (app.discovery().stored() > 0)
+        .then(|| "Models are ready for accounts that have added their own providers".to_owned())
 }

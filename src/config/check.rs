@@ -43,7 +43,12 @@ impl Checker {
     }
 
     /// Parses the effective value; on an error, falls back to the default so that checking can continue.
-    fn read<T>(&mut self, name: &str, read: impl Fn(&str) -> Option<T>, right: &str) -> Option<T> {
+    pub fn read<T>(
+        &mut self,
+        name: &str,
+        read: impl Fn(&str) -> Option<T>,
+        right: &str,
+    ) -> Option<T> {
         let text = self.text(name);
         if text.is_empty() {
             return None;

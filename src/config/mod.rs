@@ -10,6 +10,7 @@ mod load;
 mod mistaken;
 pub mod options;
 mod providers;
+mod public_url;
 mod secret;
 #[cfg(test)]
 mod tests;
@@ -30,6 +31,7 @@ pub use backups::{BackupConfig, ReplicaConfig};
 use check::Checker;
 pub use check::http_url;
 pub use load::{ConfigLayers, ValueSource};
+pub use public_url::RESERVED_PATHS;
 pub use secret::Secret;
 pub use tls::TlsFiles;
 
@@ -257,6 +259,11 @@ impl fmt::Display for ConfigErrors {
 }
 
 impl Config {
+    /// The path of `PUBLIC_URL`, such as `/quire`; empty without one.
+    pub fn base_path(&self) -> &str {
+        self.public_url.as_deref().map_or("", public_url::path)
+    }
+
     /// Whether other machines may reach the server, directly or through a proxy, in which case the first person to
     /// register is not trusted. Through a trusted proxy on this machine, strangers appear to come from a loopback
     /// address.
@@ -376,7 +383,7 @@ fn checked(checker: &mut Checker, providers: Vec<ProviderConfig>) -> Config {
         log_level: checker.choice("LOG_LEVEL"),
         log_json: checker.choice("LOG_FORMAT") == "json",
         cors_origins: checker.origins("CORS_ORIGINS"),
-        public_url: checker.url("PUBLIC_URL"),
+        public_url: checker.public_url("PUBLIC_URL"),
         trusted_proxies: checker.networks("TRUSTED_PROXIES"),
         outbound_allow: checker.networks("OUTBOUND_ALLOW"),
         allow_user_base_urls: checker.switch("ALLOW_USER_BASE_URLS").unwrap_or(false),

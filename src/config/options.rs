@@ -100,7 +100,7 @@ pub static SETTINGS: &[OptionRow] = &[
     row("LOG_LEVEL", &[], ValueKind::Choice(&["error", "warn", "info", "debug"]), "info", "how much is logged"),
     row("LOG_FORMAT", &[], ValueKind::Choice(&["text", "json"]), "text", "format of log lines"),
     row("CORS_ORIGINS", &["ALLOWED_ORIGINS"], ValueKind::Origins, "", "origins of other websites that may call the API, separated by commas"),
-    row("PUBLIC_URL", &["RENDER_EXTERNAL_URL"], ValueKind::Url, "", "the address that people use, for links"),
+    row("PUBLIC_URL", &["RENDER_EXTERNAL_URL"], ValueKind::Url, "", "the address that people use, for links; with a path, such as https://example.com/quire, where a proxy serves Quire under it"),
     row("TRUSTED_PROXIES", &[], ValueKind::Networks, "", "addresses or networks whose X-Forwarded headers are trusted"),
     row("REGISTRATION", &[], ValueKind::Choice(&["open", "invite", "closed"]), "open", "who may create an account"),
     row("QUIRE_SETUP_TOKEN", &[], ValueKind::Secret, "", "setup token: the account that registers with it becomes the first administrator, at least 16 characters; if unset, one is printed at startup when needed"),

@@ -35,6 +35,7 @@ pub enum KeyScope {
 const DOCUMENTS: &[&str] = &[
     "/api/documents",
     "/api/search",
+    "/api/meaning-search",
     "/api/create-document-session",
     "/api/document-sessions",
     "/api/upload-document",

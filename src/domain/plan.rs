@@ -10,6 +10,7 @@ use super::context_mode::Fitting;
 use super::id::DocumentId;
 use super::money::{MicroDollars, Price};
 use super::parameters::Parameters;
+use super::retrieval::record::{RETRIEVAL_CALLS, RETRIEVAL_STAGE, RetrievalRecord};
 use super::standing::MemberStanding;
 use super::thread::{self, CarriedTurns};
 use super::tools::Tools;
@@ -94,6 +95,9 @@ pub struct Plan {
     /// The documents split into parts, when they are read one by one before the first stage.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub parts: Vec<Vec<SourcePassage>>,
+    /// How passages were found by meaning, if the user chose that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retrieval: Option<RetrievalRecord>,
     /// Context given to each member and, last, the synthesizer; empty without documents.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub fits: Vec<Fitting>,
@@ -325,6 +329,7 @@ impl Plan {
     pub fn stage_name(&self, stage: usize) -> Option<&str> {
         let name = self.stages.get(stage).map(|stage| stage.name.as_str());
         name.or_else(|| self.evidence_call(stage).map(|_| EVIDENCE_STAGE))
+            .or((stage == RETRIEVAL_CALLS).then_some(RETRIEVAL_STAGE))
     }
 
     /// Whether the stage has a member with this index.

@@ -49,6 +49,13 @@ pub enum ReportFrame {
         /// Page text.
         text: String,
     },
+    /// How much of the file has been read.
+    Progress {
+        /// What is done.
+        done: u64,
+        /// Everything, in the same unit: pages, chapters, or bytes.
+        total: u64,
+    },
     /// The requested image of a page.
     Picture {
         /// Media type: `image/png` or `image/jpeg`.

@@ -32,6 +32,7 @@ mod table_rows;
 mod terminal;
 mod tex;
 mod texts;
+mod unreadable;
 pub(crate) mod zip;
 
 use crate::domain::chunk::PageText;
@@ -41,6 +42,7 @@ pub use kind::{FileKind, KINDS};
 pub use output::{OutputFull, Output};
 pub use pdf::{ScannedImage, page_image as page_picture};
 pub use table_rows::records;
+pub use unreadable::Unreadable;
 
 /// Limits on the cost of reading one file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -103,77 +105,6 @@ pub struct ReadReport {
     pub recognized: Vec<u32>,
 }
 
-/// Why no text could be extracted from a file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Unreadable {
-    /// The file has no bytes.
-    Empty,
-    /// The file is larger than the limit.
-    TooLarge,
-    /// A known format that is not supported.
-    Unsupported(&'static str),
-    /// The bytes are not text in any encoding.
-    Binary,
-    /// The file is readable but contains no words.
-    NoText,
-    /// The file begins like an image but has no valid header.
-    Damaged,
-    /// The file needs a password.
-    Locked,
-    /// None of the files inside can be read.
-    NothingInside,
-    /// The file is nested too deep in archives to be opened.
-    TooDeep,
-    /// The file contains no words, only images that cannot be shown one by one.
-    PicturesOnly,
-    /// The file is of a known kind, but nothing in it can be parsed.
-    Broken(&'static str),
-    /// The fonts do not map their glyphs to characters.
-    Nameless,
-    /// The image is larger than models accept.
-    PictureTooLarge,
-}
-
-impl Unreadable {
-    /// The reason, as a sentence for the user.
-    pub fn message(self) -> String {
-        match self {
-            Self::Empty => "the file is empty".to_owned(),
-            Self::TooLarge => "the file is too large to read".to_owned(),
-            Self::Unsupported(name) => {
-                let hint = match magic::suggested_extension(name) {
-                    Some(kind) => format!("; save it as {kind} and upload that"),
-                    None => String::new(),
-                };
-                format!(
-                    "this is a file of the kind {name}, which is not a supported type yet{hint}"
-                )
-            }
-            Self::Binary => {
-                "this is not text in any known encoding, so not a supported type".to_owned()
-            }
-            Self::NoText => "there is no text in the file".to_owned(),
-            Self::Damaged => "the picture is damaged: its header cannot be read".to_owned(),
-            Self::Locked => {
-                "the file is encrypted: remove its password and upload it again".to_owned()
-            }
-            Self::NothingInside => {
-                "none of the files in it can be read: they are of other kinds, damaged, or too large once unpacked".to_owned()
-            }
-            Self::TooDeep => "it is nested in more archives than are opened".to_owned(),
-            Self::PicturesOnly => "there is no text in the file, only pictures".to_owned(),
-            Self::Nameless => "its fonts do not map to characters, so its text cannot be read; try a copy saved or printed in another way".to_owned(),
-            Self::Broken(kind) => {
-                format!("the {kind} file is damaged: nothing in it can be read")
-            }
-            Self::PictureTooLarge => format!(
-                "a picture may have at most {} MB and {MAX_PICTURE_SIDE} pixels per side, the most that models accept; make it smaller",
-                MAX_PICTURE_BYTES >> 20
-            ),
-        }
-    }
-}
-
 /// The canonical name of the encoding that a label means, as web pages label them.
 pub fn encoding_named(label: &str) -> Option<String> {
     charset::named(label)
@@ -203,10 +134,23 @@ pub fn recognize(head: &[u8]) -> Result<(), Unreadable> {
 /// Reads a file and passes its pages to `sink` as they are read, until it returns false.
 ///
 /// # Errors
-/// The reason why the file has no text to read.
+/// [`Unreadable`], with the reason.
 pub fn extract(
     input: &FileInput<'_>,
     sink: &mut dyn FnMut(PageText) -> bool,
+) -> Result<ReadReport, Unreadable> {
+    extract_reporting(input, sink, &mut |_, _| {})
+}
+
+/// Reads a file as [`extract`] does, and reports how much of it has been read whenever that is another percent: what is
+/// done, and the total, in pages, chapters, or bytes.
+///
+/// # Errors
+/// As [`extract`].
+pub fn extract_reporting(
+    input: &FileInput<'_>,
+    sink: &mut dyn FnMut(PageText) -> bool,
+    progress: &mut dyn FnMut(u64, u64),
 ) -> Result<ReadReport, Unreadable> {
     if input.bytes.is_empty() {
         return Err(Unreadable::Empty);
@@ -218,7 +162,7 @@ pub fn extract(
     if picture::content_type(input.bytes).is_some() {
         return show(input.bytes);
     }
-    let mut out = Output::new(input.limits, sink);
+    let mut out = Output::new(input.limits, sink).reporting(progress);
     let (kind, encoding) = read(input, &mut out)?;
     if out.words == 0 && !out.gaps.iter().any(|gap| gap.picture) {
         return Err(Unreadable::NoText);

@@ -26,6 +26,9 @@ pub struct OutputFull;
 pub struct Output<'a> {
     limits: &'a ReadLimits,
     sink: &'a mut dyn FnMut(PageText) -> bool,
+    report: Option<&'a mut dyn FnMut(u64, u64)>,
+    /// The last reported share of the whole, in percent.
+    percent: usize,
     text: usize,
     next: u32,
     /// Number of pages before the file being read, when it is inside another one.
@@ -47,6 +50,8 @@ impl<'a> Output<'a> {
         Self {
             limits,
             sink,
+            report: None,
+            percent: 0,
             text: 0,
             next: 1,
             base: 0,
@@ -58,6 +63,29 @@ impl<'a> Output<'a> {
             notes: Vec::new(),
             gaps: Vec::new(),
             recognized: Vec::new(),
+        }
+    }
+
+    /// Reports progress to this.
+    pub(super) fn reporting(self, report: &'a mut dyn FnMut(u64, u64)) -> Self {
+        Self {
+            report: Some(report),
+            ..self
+        }
+    }
+
+    /// Reports how much of the file is done, of a total in any unit, if that is another percent. What a file inside
+    /// another reports says nothing about the whole.
+    pub fn progress(&mut self, done: usize, total: usize) {
+        if total == 0 || !self.path.is_empty() {
+            return;
+        }
+        let percent = (done as u128 * 100 / total as u128) as usize;
+        if percent > self.percent
+            && let Some(report) = &mut self.report
+        {
+            self.percent = percent;
+            report(done as u64, total as u64);
         }
     }
 
@@ -170,12 +198,27 @@ impl<'a> Output<'a> {
     ///
     /// # Errors
     /// [`Full`] when the limit is reached or the receiver is gone.
-    pub fn flow(&mut self, title: &str, text: &str) -> Result<(), OutputFull> {
+    pub fn flow(&mut self, title: &str, text: &str) -> Result<(), Full> {
+        self.sections(title, text, false)
+    }
+
+    /// Adds the text of a whole file as [`Self::flow`] does, and reports its progress.
+    ///
+    /// # Errors
+    /// As [`Self::flow`].
+    pub fn flow_all(&mut self, title: &str, text: &str) -> Result<(), Full> {
+        self.sections(title, text, true)
+    }
+
+    fn sections(&mut self, title: &str, text: &str, is_all: bool) -> Result<(), Full> {
         let mut rest = text;
         while !rest.is_empty() {
             let end = section(rest);
             self.page(self.next(), title, &rest[..end])?;
             rest = &rest[end..];
+            if is_all {
+                self.progress(text.len() - rest.len(), text.len());
+            }
         }
         Ok(())
     }
@@ -310,6 +353,22 @@ mod tests {
         });
         assert!(full && pages.len() == 3);
         assert_eq!(notes, ["only the first 3 pages are used"]);
+    }
+
+    #[test]
+    fn progress_is_reported_by_percent_and_only_for_the_whole_file() {
+        let limits = ReadLimits::default();
+        let mut sink = |_| true;
+        let mut told = Vec::new();
+        let mut report = |done, total| told.push((done, total));
+        let mut out = Output::new(&limits, &mut sink).reporting(&mut report);
+        for page in 0..=400 {
+            out.progress(page, 400);
+        }
+        out.progress(0, 0);
+        out.within("inner", |out| out.progress(1, 1));
+        assert_eq!((told.len(), told[0]), (100, (4, 400)));
+        assert_eq!(told.last(), Some(&(400, 400)));
     }
 
     #[test]

@@ -1,14 +1,13 @@
-//! Files that are text in some encoding: decoded, classified by their content, and passed to the formatter for
-//! their kind.
+//! Reads a file that is text: finds its encoding, and formats its kind of text.
 
-use super::kind::{self, TextKind};
-use super::output::{OutputFull, Output};
-use super::{
-    FileInput, FileKind, Unreadable, calendar, charset, html, json, markup_text, notebook,
-    subtitles, table,
-};
+use super::kind::{self, TextSort};
+use super::{FileInput, FileKind, Full, Output, Unreadable};
+use super::{calendar, charset, html, json, markup_text, notebook, subtitles, table};
 
 /// Reads a file that is text in some encoding; a form feed starts a new page.
+///
+/// # Errors
+/// [`Unreadable::Binary`] when the bytes are no text in any encoding.
 pub(super) fn read(
     input: &FileInput<'_>,
     out: &mut Output<'_>,
@@ -30,12 +29,17 @@ pub(super) fn read(
         out.note(format!("control characters removed: {}", decoded.dropped));
     }
     let (kind, title, text) = render(decoded.text, input, out);
+    let mut before = 0;
     let mut parts = text.split('\u{C}').enumerate();
     let paged = text.contains('\u{C}');
     // Full: the limit is reached; the text so far has been passed on.
-    let _: Result<(), OutputFull> = parts.try_for_each(|(index, part)| match paged {
-        true => out.page(index as u32 + 1, &title, part),
-        false => out.flow(&title, part),
+    let _: Result<(), Full> = parts.try_for_each(|(index, part)| match paged {
+        true => {
+            out.progress(before, text.len());
+            before += part.len() + 1;
+            out.page(index as u32 + 1, &title, part)
+        }
+        false => out.flow_all(&title, part),
     });
     Ok((kind, decoded.encoding))
 }

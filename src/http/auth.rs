@@ -28,22 +28,46 @@ pub enum AuthCookie {
 
 impl AuthCookie {
     /// The cookie's name. The `__Host-` prefix makes browsers reject a cookie set by another host or over plain HTTP;
-    /// it is available over HTTPS only.
-    pub const fn name(self, secure: bool) -> &'static str {
-        match (self, secure) {
-            (Self::Access, true) => "__Host-quire_access",
-            (Self::Refresh, true) => "__Host-quire_refresh",
-            (Self::Device, true) => "__Host-quire_device",
-            (Self::Access, false) => "quire_access",
-            (Self::Refresh, false) => "quire_refresh",
-            (Self::Device, false) => "quire_device",
+    /// it is available over HTTPS only, and not under a path.
+    pub fn name(self, scope: CookieScope<'_>) -> &'static str {
+        match (self, scope.is_secure, scope.base) {
+            (Self::Access, true, "") => "__Host-quire_access",
+            (Self::Refresh, true, "") => "__Host-quire_refresh",
+            (Self::Device, true, "") => "__Host-quire_device",
+            (Self::Access, true, _) => "__Secure-quire_access",
+            (Self::Refresh, true, _) => "__Secure-quire_refresh",
+            (Self::Device, true, _) => "__Secure-quire_device",
+            (Self::Access, false, _) => "quire_access",
+            (Self::Refresh, false, _) => "quire_refresh",
+            (Self::Device, false, _) => "quire_device",
         }
     }
-    /// The cookie's `Path`. The `__Host-` prefix requires `/`.
-    pub const fn path(self, secure: bool) -> &'static str {
-        match (self, secure) {
-            (Self::Refresh, false) => "/api/auth",
-            _ => "/",
+    /// The cookie's `Path`: no other path of the host gets it. The `__Host-` prefix requires `/`.
+    pub fn path(self, scope: CookieScope<'_>) -> String {
+        match (self, scope.is_secure, scope.base) {
+            (_, true, "") => "/".to_owned(),
+            (Self::Refresh, _, base) => format!("{base}/api/auth"),
+            (_, _, "") => "/".to_owned(),
+            (_, _, base) => base.to_owned(),
+        }
+    }
+}
+
+/// Where a cookie is sent: only over HTTPS, and under which path.
+#[derive(Debug, Clone, Copy)]
+pub struct CookieScope<'a> {
+    /// Whether it is marked `Secure`.
+    pub is_secure: bool,
+    /// The path of `PUBLIC_URL`; empty for the whole host.
+    pub base: &'a str,
+}
+
+impl<'a> CookieScope<'a> {
+    /// The scope for a request, which came over HTTPS or not.
+    pub fn of(app: &'a App, https: bool) -> Self {
+        Self {
+            is_secure: is_secure(app, https),
+            base: app.config.base_path(),
         }
     }
 }
@@ -130,7 +154,10 @@ impl LinkToken {
 ///
 /// # Errors
 /// `SignInNeeded` when a credential header is present but contains no token or key.
-pub fn credential(headers: &HeaderMap, secure: bool) -> Result<Option<Credential>, ApiError> {
+pub fn credential(
+    headers: &HeaderMap,
+    scope: CookieScope<'_>,
+) -> Result<Option<Credential>, ApiError> {
     let has_key = KEY_HEADERS.iter().any(|name| headers.contains_key(*name));
     // Some clients send both headers and leave the one that is not configured blank.
     let authorization = headers.get(AUTHORIZATION);
@@ -158,7 +185,7 @@ pub fn credential(headers: &HeaderMap, secure: bool) -> Result<Option<Credential
             };
         }
     }
-    let name = AuthCookie::Access.name(secure);
+    let name = AuthCookie::Access.name(scope);
     let token = cookie(headers, name).filter(|token| !token.is_empty());
     Ok(token.map(|token| Credential::Cookie(token.to_owned())))
 }
@@ -179,7 +206,7 @@ pub async fn caller(
     https: bool,
     now: Timestamp,
 ) -> Result<Option<Caller>, ApiError> {
-    match credential(headers, is_secure(app, https))? {
+    match credential(headers, CookieScope::of(app, https))? {
         None => Ok(None),
         Some(credential) => Ok(Some(app.accounts().authenticate(credential, now).await?)),
     }

@@ -91,8 +91,8 @@ impl RequestContext {
     }
     /// The value of the device cookie, not yet verified.
     pub fn device_cookie(&self) -> Option<&str> {
-        let secure = super::auth::is_secure(&self.app, self.https);
-        self.cookie(super::auth::AuthCookie::Device.name(secure))
+        let scope = super::auth::CookieScope::of(&self.app, self.https);
+        self.cookie(super::auth::AuthCookie::Device.name(scope))
     }
     /// The `User-Agent` header, cut to 200 characters.
     pub fn user_agent(&self) -> String {

@@ -12,8 +12,9 @@ use super::error::ApiError;
 use super::error::ErrorFormat::{self, Anthropic, Gemini, OpenAi};
 use super::handlers::{
     accounts, admin, analyses, api_keys, archive, backups, cache, compatible, compatible_models,
-    documents, embeddings, experiments, gemini, health, history, mcp, models, pages,
-    panel_vs_single, patterns, projects, providers, recipes, search, sessions, threads, usage,
+    documents, embeddings, experiments, gemini, health, history, mcp, meaning_search, models,
+    pages, panel_vs_single, patterns, projects, providers, recipes, search, sessions, threads,
+    usage,
 };
 use super::reply::Reply;
 use super::shared::SharedState;
@@ -304,6 +305,8 @@ pub static ROUTES: &[Route] = &[
     user( Get,    "/api/documents/{id}/uses",                h!(documents::uses)).guests(),
     user( Get,    "/api/documents/{id}/search",              h!(search::in_one)).guests(),
     user( Get,    "/api/search",                             h!(search::in_all)).guests(),
+    user( Get,    "/api/meaning-search",                     h!(meaning_search::show)),
+    user( Put,    "/api/meaning-search",                     h!(meaning_search::choose)).small(),
     user( Get,    "/api/documents/{id}/content",             h!(documents::content)).guests(),
     user( Post,   "/api/create-document-session",            h!(documents::announce)).small(),
     user( Get,    "/api/document-sessions/{id}",             h!(documents::progress)),

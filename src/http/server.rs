@@ -63,6 +63,7 @@ pub async fn serve(app: Arc<App>, listeners: Vec<Listener>, shutdown: impl Futur
         .chain([tokio::spawn(probe_database(server.shared.clone()))])
         .chain([tokio::spawn(record_minute_stats(server.shared.clone()))])
         .chain([tokio::spawn(watch_accounts(server.shared.clone()))])
+        .chain([tokio::spawn(embed_passages(server.shared.clone()))])
         .collect::<Vec<_>>();
 
     shutdown.await;
@@ -92,6 +93,10 @@ async fn probe_database(shared: Arc<SharedState>) {
 
 async fn watch_accounts(shared: Arc<SharedState>) {
     shared.app.watch_accounts().await;
+}
+
+async fn embed_passages(shared: Arc<SharedState>) {
+    shared.app.meaning_search().embed_passages().await;
 }
 
 async fn record_minute_stats(shared: Arc<SharedState>) {

@@ -175,7 +175,7 @@ pub fn status_of(db: &Reader, user: Option<&UserId>, id: &AnalysisId) -> Result<
 }
 
 /// Filter of the history; the default matches everything.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct HistoryFilter {
     /// Only questions that contain this text.
     pub search: Option<String>,

@@ -254,26 +254,13 @@ pub fn put(
     db: &Writer,
     table: &ArchiveTable,
     user: &UserId,
-    row: Map<String, Value>,
-) -> Result<bool> {
-    put_columns(db, table, &columns(db, table)?, user, row)
-}
-
-/// Like [`put`], with the table's columns, which many rows share.
-///
-/// # Errors
-/// As [`put`].
-pub fn put_columns(
-    db: &Writer,
-    table: &ArchiveTable,
-    columns: &[String],
-    user: &UserId,
     mut row: Map<String, Value>,
 ) -> Result<bool> {
+    let columns = columns(db, table)?;
     let id = row.get(table.parent.unwrap_or("id"));
     let id = id.and_then(Value::as_str).unwrap_or_default().to_owned();
     let (mut names, mut cells) = (Vec::new(), Vec::new());
-    for name in columns {
+    for name in &columns {
         let cell = match row.remove(name) {
             _ if name == "user_id" => Cell::Text(user.as_str().to_owned()),
             Some(value) => cell(value),

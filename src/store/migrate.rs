@@ -30,6 +30,7 @@ const STEPS: &[MigrationStep] = &[
     folded_text_and_links,
     no_leases,
     threads_and_projects::step,
+    meaning_search,
 ];
 
 const _: () = assert!(VERSION == OLDEST + STEPS.len() as u32);
@@ -320,6 +321,16 @@ fn no_leases(db: &Transaction<'_>) -> rusqlite::Result<()> {
     db.execute_batch(
         "ALTER TABLE analyses DROP COLUMN lease_owner;
          ALTER TABLE analyses DROP COLUMN lease_until;",
+    )
+}
+
+fn meaning_search(db: &Transaction<'_>) -> rusqlite::Result<()> {
+    db.execute_batch(
+        "CREATE TABLE meaning_search (
+             user_id TEXT    NOT NULL PRIMARY KEY REFERENCES users (id) ON DELETE CASCADE,
+             model   TEXT    NOT NULL,
+             chosen  INTEGER NOT NULL
+         ) STRICT, WITHOUT ROWID;",
     )
 }
 

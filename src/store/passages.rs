@@ -90,7 +90,13 @@ impl PassageScope {
         self.runs.is_empty()
     }
 
-    fn has(&self, id: i64) -> bool {
+    /// First and last row of each range that holds passages of the scope, and perhaps others.
+    pub(super) fn ranges(&self) -> &[(i64, i64)] {
+        &self.ranges
+    }
+
+    /// Whether the passage in this row is in the scope.
+    pub(super) fn has(&self, id: i64) -> bool {
         let after = self.runs.partition_point(|(first, _)| *first <= id);
         after > 0 && id <= self.runs[after - 1].1
     }

@@ -4,4 +4,4 @@
 pub const APPLICATION_ID: i32 = 0x5175_6972;
 
 /// The schema version this program writes.
-pub const VERSION: u32 = 10;
+pub const VERSION: u32 = 11;

@@ -37,6 +37,7 @@ mod limits;
 mod locks;
 mod matrix;
 mod mcp;
+mod meaning;
 mod models;
 mod money;
 mod names;

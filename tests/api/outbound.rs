@@ -30,7 +30,7 @@ const CALLING: &[&str] = &[
 #[rustfmt::skip]
 const STEERING: &[&str] = &[
     "POST /api/analyses/{id}/synthesize", "POST /api/analyses/{id}/leave-out", "POST /api/analyses/{id}/cancel",
-    "POST /api/experiments/{id}/cancel",
+    "POST /api/experiments/{id}/cancel", "PUT /api/meaning-search",
 ];
 
 /// Routes with a body that never make outbound calls. A GET or DELETE that does belongs in `CALLING`, which the

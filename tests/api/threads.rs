@@ -318,7 +318,37 @@ fn a_thread_is_renamed_pinned_archived_and_deleted() {
         (1, 1)
     );
     assert_eq!(count(&mut client, "?pinned=false"), 0);
+    let listed = client.get("/api/threads").json()["threads"][0].clone();
+    assert_eq!(
+        (&listed["turns"], &listed["newest"]["status"]),
+        (&json!(2), &json!("completed"))
+    );
+    assert!(listed["cost_usd"].is_number(), "{listed}");
+    let model = thread(&mut client, &one)["turns"][0]["models"][0].clone();
+    let model = model.as_str().unwrap();
+    for (query, found) in [
+        ("?shared=true", 0),
+        ("?shared=false", 1),
+        ("?status=completed", 1),
+        ("?status=failed", 0),
+        ("?pattern=no-such", 0),
+        ("?from=2020-01-01T00:00:00Z", 1),
+        ("?to=2020-01-01T00:00:00Z", 0),
+        (&format!("?model={model}"), 1),
+        ("?model=no-such", 0),
+    ] {
+        assert_eq!(count(&mut client, query), found, "{query}");
+    }
+    client
+        .get("/api/threads?status=odd")
+        .refused(422, "VALIDATION_ERROR");
     client.json("PATCH", &path, &json!({"archived": true}));
+    client.json(
+        "POST",
+        &about(one["analysis_id"].as_str().unwrap(), "/share"),
+        &json!({}),
+    );
+    assert_eq!(count(&mut client, "?shared=true"), 1, "archived ones too");
     assert_eq!(
         (count(&mut client, ""), count(&mut client, "?archived=true")),
         (0, 1)

@@ -15,6 +15,9 @@ use serde_json::Value;
 use crate::support::server::{Folder, READER};
 use crate::support::{Answer, Client, Server};
 
+/// What a reader that has read a quarter reports: the length of the message, and the message.
+const QUARTER: &str = r#"\041\000\000\000{"progress":{"done":1,"total":4}}"#;
+
 /// A server whose reader records the first word of each file and pauses at one that begins with `slow` until
 /// released.
 struct Slow {
@@ -33,7 +36,7 @@ impl Slow {
         }
         let script = format!(
             "#!/bin/sh\nword=$(head -n 1 < /proc/self/fd/0)\necho $word >> {}\n\
-             case $word in slow*) echo $word > {}; read go < {} ;; esac\nexec {} \"$@\"\n",
+             case $word in slow*) printf '{QUARTER}'; echo $word > {}; read go < {} ;; esac\nexec {} \"$@\"\n",
             at("order"),
             at("begun"),
             at("go"),
@@ -172,4 +175,28 @@ fn a_person_s_queue_has_an_end() {
     // Other users are not refused because of it.
     let taken = bob.upload("/api/upload-document", "b.txt", b"his first");
     assert!(taken.status < 300, "{}", taken.text());
+}
+
+#[test]
+fn the_share_that_has_been_read_is_shown_while_a_document_is_read() {
+    let slow = Slow::with("1");
+    let mut client = slow.server.user("ada@example.com");
+    let sent = slow.send(&client, "slow words");
+    slow.begun();
+    let shown = loop {
+        let listed = client.get("/api/documents").json();
+        let one = listed["documents"][0].clone();
+        if !one["share_read"].is_null() {
+            break one;
+        }
+        std::thread::yield_now();
+    };
+    assert_eq!(
+        (&shown["status"], &shown["share_read"]),
+        (&"processing".into(), &0.25.into())
+    );
+    slow.go();
+    assert_eq!(sent.join().unwrap().status, 200);
+    let all = slow.settled(&mut client);
+    assert_eq!(all[0]["share_read"], Value::Null, "{all:?}");
 }

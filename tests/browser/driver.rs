@@ -25,7 +25,7 @@ pub mod keys {
     pub const CONTROL: &str = "\u{e009}";
 }
 
-/// Returns the path of chromedriver, or `None` if it is not installed.
+/// Takes a screenshot of the visible part.
 pub fn chromedriver() -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
     std::env::split_paths(&path)

@@ -2,9 +2,13 @@
 //! hostile texts, and accessibility. Skipped with a notice without chromedriver, unless BROWSER=1 requires it.
 #![allow(clippy::unwrap_used, reason = "a test may fail loudly")]
 
+#[path = "../nginx.rs"]
+mod nginx;
+
 mod citations;
 mod compare;
 mod contradicting;
+mod dialogs;
 mod documents;
 mod driver;
 mod evidence;
@@ -26,6 +30,7 @@ mod streaming;
 mod suggestions;
 mod thread;
 mod troubles;
+mod under_a_path;
 mod weight;
 mod workbench;
 

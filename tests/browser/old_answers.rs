@@ -45,7 +45,7 @@ fn an_answer_is_found_again() {
     assert!(height < 40.0, "a citation is {height} pixels high");
 
     browser.go(&server.address("/history?q=license"));
-    browser.wait(".found-thread");
+    browser.wait(".found-text mark");
     browser.wait_text(".preview h2", "Who may change the license?");
     browser.wait(".preview .citation");
     check_accessibility(&browser, axe().as_deref(), "the history with a preview");

@@ -178,10 +178,6 @@ fn faults_of_the_setup_are_found() {
         (&[][..], "ok       accounts: there is an administrator"),
         (&[("OPENAI_KEY", "sk-x")], "warning  settings: "),
         (
-            &[("PUBLIC_URL", "https://example.org/quire")],
-            "broken   public address: PUBLIC_URL has the path /quire",
-        ),
-        (
             &[("OPENAI_BASE_URL", "http://nowhere.invalid/v1")],
             "broken   names: nowhere.invalid cannot be resolved",
         ),

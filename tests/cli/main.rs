@@ -1,6 +1,9 @@
 //! The real executable: exit codes, stdout and stderr, and signals.
 #![allow(clippy::unwrap_used, reason = "a test may fail loudly")]
 
+#[path = "../nginx.rs"]
+mod nginx;
+
 mod answers;
 mod archive;
 mod ask;
@@ -23,6 +26,7 @@ mod remote_commands;
 mod serving;
 mod setup;
 mod terminal;
+mod under_a_path;
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;

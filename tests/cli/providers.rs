@@ -74,6 +74,37 @@ fn a_running_server_notices() {
 }
 
 #[test]
+fn the_first_lines_name_a_stored_provider_instead_of_asking_for_a_key() {
+    let place = Place::new();
+    let url = provider();
+    let words = [
+        "provider",
+        "add",
+        "box",
+        "--base-url",
+        &url,
+        "--key-env",
+        "BOX_KEY",
+    ];
+    let mut add = place.quire(&words);
+    Said::of(add.env("BOX_KEY", KEY).output().unwrap()).well();
+    let mut command = place.quire(&["--port", "0"]);
+    command.env("DISCOVER_LOCAL", "false");
+    let mut server = Running::start(command);
+    let mut line = String::new();
+    while !line.starts_with("The data is in") {
+        line.clear();
+        assert!(server.out.read_line(&mut line).unwrap() > 0);
+    }
+    line.clear();
+    server.out.read_line(&mut line).unwrap();
+    assert!(
+        line.contains("box") && !line.contains("OPENAI_API_KEY"),
+        "{line}"
+    );
+}
+
+#[test]
 fn a_provider_is_added_without_its_key_on_the_command_line() {
     let place = Place::new();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();

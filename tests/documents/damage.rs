@@ -218,8 +218,12 @@ fn read(name: &str, bytes: &[u8]) -> Result<(), String> {
                 }
                 last = number;
             }
-            ReportFrame::Done(response) => {
-                let report = response.report();
+            ReportFrame::Progress { done, total } if done > total => {
+                return Err(format!("{done} of {total} read"));
+            }
+            ReportFrame::Progress { .. } => {}
+            ReportFrame::Done(told) => {
+                let report = told.report();
                 return match report.pages as usize == pages
                     && pages <= LIMITS.pages
                     && text <= LIMITS.text

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
+mod meaning;
 mod set;
 
 use set::{Library, Quality};

@@ -49,8 +49,8 @@ impl Article {
         }
     }
 
-    fn passages(&self) -> Vec<Passage> {
-        let mut cutter = PassageSplitter::new();
+    pub fn passages(&self) -> Vec<Passage> {
+        let mut cutter = Cutter::new();
         let pages = (1..).zip(&self.paragraphs).map(|(number, text)| PageText {
             number,
             title: String::new(),
@@ -100,7 +100,7 @@ pub struct Quality {
 }
 
 impl Quality {
-    fn add(&mut self, rank: Option<usize>) {
+    pub fn add(&mut self, rank: Option<usize>) {
         self.questions += 1;
         self.recall += f64::from(u8::from(rank.is_some_and(|rank| rank < 5)));
         self.reciprocal += rank.map_or(0.0, |rank| 1.0 / (rank + 1) as f64);

@@ -1,5 +1,6 @@
 // Account administration: role, lock, budget, reset link, and deletion; creating accounts and invitations.
 import { get, post, put, remove } from "../api.js";
+import { within } from "../base.js";
 import { button, el, fill, icon } from "../dom.js";
 import { plural, sentence, when } from "../format.js";
 import { user } from "../state.js";
@@ -102,7 +103,7 @@ export function People(first, signal) {
 // Shows a link to hand over. The link is absolute if the server knows its public address; otherwise this page's
 // origin is used.
 function Handed(words, told) {
-  const address = told.url ?? `${location.origin}${told.path}`;
+  const address = told.url ?? `${location.origin}${within(told.path)}`;
   return el("div", { class: "notice" }, el("p", null, words),
     el("p", { class: "key-line" }, el("code", null, address), CopyButton("Copy the link", () => address)),
     el("p", { class: "fine" }, `Valid until ${when(told.expires_at)}, for one use.`));

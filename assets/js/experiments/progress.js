@@ -1,6 +1,7 @@
 // A running experiment: progress, the leading setting, cost, and remaining time. Updates are announced to screen
 // readers only occasionally.
 import { post } from "../api.js";
+import { within } from "../base.js";
 import { announce, button, el, fill } from "../dom.js";
 import { count, duration, money, plural, sentence } from "../format.js";
 import { Alert } from "../parts/states.js";
@@ -121,7 +122,7 @@ function follow(id, { onProgress, onLine, onEnd, signal }) {
   }
 
   function open() {
-    source = new EventSource(`/api/experiments/${encodeURIComponent(id)}/events`);
+    source = new EventSource(within(`/api/experiments/${encodeURIComponent(id)}/events`));
     source.onopen = () => {
       pause = 500;
       onLine(true);

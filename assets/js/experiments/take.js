@@ -1,5 +1,6 @@
 // Actions for an experiment's winner: save it as a recipe, make it the default, or undo that; and export.
 import { post } from "../api.js";
+import { pathOf } from "../base.js";
 import { button, el, fill, icon } from "../dom.js";
 import { sentence } from "../format.js";
 import { openDialog } from "../parts/dialog.js";
@@ -63,7 +64,7 @@ export function Taking({ told, settings, words, again, go, signal }) {
   }
 
   function drop() {
-    const here = location.pathname + location.search;
+    const here = pathOf() + location.search;
     removeWithUndo(`/api/experiments/${encodeURIComponent(told.id)}`, `“${told.name}” is deleted with its cases and answers.`, () => go(here));
     go("/experiments");
   }

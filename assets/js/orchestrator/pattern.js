@@ -1,4 +1,5 @@
 // One pattern: its diagram, its purpose, each stage's prompt, and the cost of a question.
+import { pathOf } from "../base.js";
 import { button, el, icon, link } from "../dom.js";
 import { sentence, when } from "../format.js";
 import { user } from "../state.js";
@@ -49,7 +50,7 @@ function Stage(stage, place) {
 
 // Deletes the pattern. Analyses that used it keep the data they need from it.
 function drop(pattern, go) {
-  const back = () => location.pathname === "/orchestrator" && go("/orchestrator", { replace: true });
+  const back = () => pathOf() === "/orchestrator" && go("/orchestrator", { replace: true });
   removeWithUndo(`/api/patterns/${encodeURIComponent(pattern.id)}`, `${pattern.name} is deleted.`, back);
   go("/orchestrator", { replace: true });
 }

@@ -1,5 +1,6 @@
 // One recipe: the values it sets, its versions, its visibility, whether it is the default, and a dry run.
 import { get, put } from "../api.js";
+import { pathOf } from "../base.js";
 import { button, el, fill, icon, link } from "../dom.js";
 import { exactly, money, sentence, when } from "../format.js";
 import { CopyButton } from "../parts/copy.js";
@@ -47,7 +48,7 @@ export function RecipePage({ recipe, versions, patterns, models, standard, panel
 
   // Deletes the recipe. Analyses made with it are unaffected.
   function drop() {
-    const back = () => location.pathname === "/orchestrator" && go("/orchestrator", { replace: true });
+    const back = () => pathOf() === "/orchestrator" && go("/orchestrator", { replace: true });
     removeWithUndo(`/api/recipes/${recipe.id}`, `${recipe.name} is deleted.`, back);
     go("/orchestrator", { replace: true });
   }

@@ -4,6 +4,7 @@ import { ApiProblem, get } from "../api.js";
 import { button, el, icon, link } from "../dom.js";
 import { exactly, plural, sentence, when } from "../format.js";
 import { addressOf } from "../parts/document-link.js";
+import { MeaningSearch } from "../parts/meaning-search.js";
 import { SearchAll } from "../parts/search-all.js";
 import { takesGuests } from "../parts/guest.js";
 import { deleteDocument } from "../parts/document-delete.js";
@@ -78,8 +79,8 @@ export function view(data, context) {
   }
 
   return el("section", { class: "page documents-page" },
-    el("header", { class: "page-head" }, el("h1", null, "Documents"), el("p", { class: "lead" }, "Only you can open them. Not even administrators can.")),
-    DocumentUpload({ onDone: add, signal }), search.node, empty, el("div", { class: "document-list" }, list));
+    el("header", { class: "page-head" }, el("h1", null, "Documents"), el("p", { class: "lead" }, "Only you can open them. Administrators cannot.")),
+    DocumentUpload({ onDone: add, signal }), search.node, MeaningSearch({ signal }), empty, el("div", { class: "document-list" }, list));
 }
 
 function DocumentRow(stored, drop) {

@@ -1,5 +1,6 @@
 // The manual: a list of topics, single topics, and a search over all of them. The text is the same as that of
 // `quire help`.
+import { pathOf, within } from "../base.js";
 import { el, fill, link } from "../dom.js";
 import { markdown } from "../parts/markdown.js";
 import { EmptyPage } from "../parts/states.js";
@@ -37,7 +38,7 @@ export function view({ list, topic, words }, { note }) {
     type: "search", value: words, placeholder: "Search the manual", "aria-label": "Search the manual",
     on: { input: () => {
       draw(field.value);
-      note(location.pathname + (field.value.trim() ? `?q=${encodeURIComponent(field.value.trim())}` : ""));
+      note(pathOf() + (field.value.trim() ? `?q=${encodeURIComponent(field.value.trim())}` : ""));
     } },
   });
   draw(words);
@@ -59,7 +60,7 @@ function Topics(list) {
 }
 
 function Topic(one) {
-  const article = el("article", { class: "prose" }, el("h2", null, one.title), markdown(one.text.replaceAll("](/manual/", `](${location.origin}/manual/`)));
+  const article = el("article", { class: "prose" }, el("h2", null, one.title), markdown(one.text.replaceAll("](/manual/", `](${location.origin}${within("/manual/")}`)));
   // Markdown links open outside the application; links to other topics do not.
   for (const anchor of article.querySelectorAll("a[target]")) {
     if (anchor.origin !== location.origin) continue;

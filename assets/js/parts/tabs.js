@@ -1,6 +1,9 @@
 // Tabs following the ARIA pattern: one tab stop, arrow keys move, and the panel follows.
 import { button, el, fill, uid } from "../dom.js";
 
+// Pixels of the tab before the chosen one that can still be seen.
+const BEFORE = 48;
+
 /**
  * `{node, choose(index)}`; `views` are `[label, build, former, count]`, built each time they are shown; scripts may
  * find a tab by its former label. `onChoose(index)` when another view is shown. */
@@ -26,6 +29,7 @@ export function Tabs(label, panel, views, first = 0, { onChoose = null } = {}) {
     });
     // On a phone, the row of tabs scrolls.
     if (node.isConnected) tabs[index].scrollIntoView({ block: "nearest", inline: "nearest" });
+    else if (index > 0) requestAnimationFrame(() => (node.scrollLeft = tabs[index].offsetLeft - node.offsetLeft - BEFORE));
     panel.setAttribute("aria-labelledby", tabs[index].id);
     fill(panel, views[index][1]());
   }

@@ -1,5 +1,7 @@
 // Caches what the pages need offline: the app shell, and the threads that the signed-in user has read. See sw.js.
-const THREADS = "quire-threads-";
+import { cachePrefix, within } from "../base.js";
+
+const THREADS = `${cachePrefix}threads-`;
 
 /** Opens this user's cache and deletes those of other users; without a user, deletes all of them. */
 export async function keepThreadsOf(person) {
@@ -10,7 +12,7 @@ export async function keepThreadsOf(person) {
     await Promise.all(others.map((name) => caches.delete(name)));
     if (!own) return;
     const me = new Response(JSON.stringify(person), { headers: { "content-type": "application/json", "x-quire-kept": new Date().toISOString() } });
-    await (await caches.open(own)).put("/api/users/me", me);
+    await (await caches.open(own)).put(within("/api/users/me"), me);
   } catch {
     // Storage can be blocked; nothing is cached then.
   }
@@ -20,10 +22,10 @@ export async function keepThreadsOf(person) {
 export async function keepShell() {
   if (!("serviceWorker" in navigator) || !window.isSecureContext) return;
   try {
-    await navigator.serviceWorker.register("/sw.js");
+    await navigator.serviceWorker.register(within("/sw.js"));
     const { active } = await navigator.serviceWorker.ready;
     const loaded = performance.getEntriesByType("resource").map((entry) => entry.name);
-    active?.postMessage({ keep: loaded.filter((name) => new URL(name).pathname.startsWith("/assets/")) });
+    active?.postMessage({ keep: loaded.filter((name) => new URL(name).pathname.startsWith(within("/assets/"))) });
   } catch {
     // If registration is forbidden or fails, the pages work without it.
   }

@@ -22,7 +22,7 @@ export function Rail(person, go) {
     if (!known) return;
     fill(projects, (person.role !== "guest" || known.projects.length > 0) && el("h2", null, "Projects"), el("ul", null,
       known.projects.map((each) => el("li", null, Row(`/projects/${encodeURIComponent(each.project_id ?? each.id)}`, "folder", each.name))),
-      person.role !== "guest" && el("li", null, button("New project", { class: "rail-row", on: { click: () => newProject(go) } }, icon("folder"), el("span", null, "New project")))));
+      person.role !== "guest" && el("li", null, button("New project", { class: "rail-row", on: { click: () => newProject(go) } }, icon("plus"), el("span", null, "New project")))));
     fill(threads, Threads(known.threads));
     mark();
   }, gone.signal);

@@ -39,7 +39,7 @@ export function ThreadBar({ data, context, thread, last, renamed }) {
     const now = thread();
     const narrow = matchMedia("(max-width: 45rem)").matches && over;
     return [
-      narrow && { label: "Details", act: details },
+      narrow && { label: "Details", icon: "all", act: details },
       narrow && !isGuest() && { label: "Share", icon: "share", act: share },
       ...(narrow ? FORMATS.map(([format, name, ending]) => ({ label: `Export as ${name}`, icon: "download", act: () => take(format, ending) })) : []),
       { label: "Rename", icon: "pen", act: rename },
@@ -115,7 +115,7 @@ export function ThreadBar({ data, context, thread, last, renamed }) {
   }
 
   function share() {
-    later(() => import("./share.js"), ({ shareThread }) => shareThread({ path: `${path()}/share`, turn: last().turn.analysis_id, many: thread().turns.length > 1 }));
+    later(() => import("./share.js"), ({ shareThread }) => shareThread({ thread: thread(), run: last().run(), many: thread().turns.length > 1 }));
   }
 
   async function take(format, ending) {

@@ -1,7 +1,7 @@
 // One member on the board: its header, a thin progress line, and its text in a fixed-height box that follows the
 // newest line. With many members, a row that shows the newest words.
 import { button, el, fill, icon } from "../dom.js";
-import { cost, count, duration, sentence } from "../format.js";
+import { cost, duration, plural, sentence } from "../format.js";
 import { Citer } from "../parts/citations.js";
 import { CopyButton } from "../parts/copy.js";
 import { GrowingText } from "../parts/growing.js";
@@ -64,7 +64,7 @@ export function Column(member, { run, stage, models, rows = false, onSkip = null
   }
 
   function nameChip() {
-    const words = member.status === "done" ? "Done" : member.status === "failed" ? "Failed" : member.status === "stopped" ? "Stopped" : member.text ? `${count(wordsIn(member.text))} words` : "Waiting";
+    const words = member.status === "done" ? "Done" : member.status === "failed" ? "Failed" : member.status === "stopped" ? "Stopped" : member.text ? plural(wordsIn(member.text), "word") : "Waiting";
     chip.lastChild.textContent = words;
     chip.setAttribute("aria-label", `${words}: show ${[member.letter, name].filter(Boolean).join(", ")}`);
   }
@@ -115,13 +115,13 @@ function stateOf(member) {
     case "waiting":
       return "Waiting for its turn";
     case "running":
-      return member.text ? `Writing · ${count(wordsIn(member.text))} words` : member.reasoning ? "Thinking" : "Waiting for the first words…";
+      return member.text ? `Writing · ${plural(wordsIn(member.text), "word")}` : member.reasoning ? "Thinking" : "Waiting for the first words…";
     case "failed":
       return member.note || "The others continue without it.";
     case "left":
       return "Not reached";
     case "stopped":
-      return [`${count(wordsIn(member.text))} words`, typeof member.cost === "number" && cost(member.cost, member.usage)].filter(Boolean).join(" · ");
+      return [plural(wordsIn(member.text), "word"), typeof member.cost === "number" && cost(member.cost, member.usage)].filter(Boolean).join(" · ");
     default:
       return [member.latency !== null && `Done in ${duration(member.latency)}`, typeof member.cost === "number" && cost(member.cost, member.usage)].filter(Boolean).join(" · ") || "Done";
   }

@@ -107,7 +107,7 @@ export function Composer({ data, context, send, last }) {
     fill(pattern, icon("flow"), el("span", null, name));
     pattern.setAttribute("aria-label", `Pattern: ${name}`);
     const count = draft.documents.size;
-    fill(documents, icon("document"), el("span", { class: "chip-word" }, count > 0 ? plural(count, "document") : "Documents"), count > 0 && el("span", { class: "chip-number" }, String(count)), "+");
+    fill(documents, icon("document"), el("span", { class: "chip-word" }, count > 0 ? plural(count, "document") : "Documents"), count > 0 && el("span", { class: "chip-number" }, String(count)), el("span", null, "+"));
     documents.setAttribute("aria-label", count > 0 ? `Documents: ${plural(count, "document")} +` : "Documents +");
     ready();
     estimate.update();

@@ -10,7 +10,7 @@ use crate::app::error::FieldError;
 use crate::app::{Error, Kind, Result};
 use crate::domain::chat::Format;
 use crate::domain::closest::{closest, closest_model};
-use crate::domain::id::{DocumentId, UserId};
+use crate::domain::id::{AnalysisId, DocumentId, UserId};
 use crate::domain::model::Model;
 use crate::domain::money::MicroDollars;
 use crate::domain::parameters::Parameters;
@@ -50,6 +50,9 @@ pub(in crate::app) struct CheckedRequest {
     pub format: Option<Format>,
     /// Notes for the plan about anything the check dropped.
     pub notes: Vec<String>,
+    /// The run that is about to start, under which calls to find passages are recorded; none for an estimate, which makes
+    /// no calls.
+    pub run: Option<AnalysisId>,
 }
 
 impl Analyses<'_> {
@@ -104,6 +107,7 @@ impl Analyses<'_> {
             budget,
             format,
             notes,
+            run: None,
         };
         match caller {
             Some(caller) => self.check_ownership(caller, &checked).await?,
@@ -136,6 +140,7 @@ impl Analyses<'_> {
             budget: None,
             format,
             notes: Vec::new(),
+            run: None,
         })
     }
 

@@ -15,6 +15,7 @@ use crate::domain::context_mode::{
 use crate::domain::id::UserId;
 use crate::domain::money::Price;
 use crate::domain::pattern::reading;
+use crate::domain::retrieval::record::RetrievalRecord;
 use crate::domain::thread;
 
 /// Output tokens reserved for an answer without a limit; at most a quarter of the window.
@@ -31,6 +32,7 @@ pub(super) struct ContextAllocation {
     pub readers: Vec<Member>,
     pub fits: Vec<Fitting>,
     pub notes: Vec<String>,
+    pub retrieval: Option<RetrievalRecord>,
 }
 
 /// The panel: its members and the synthesizer.
@@ -121,9 +123,40 @@ impl Analyses<'_> {
             });
         }
         dismiss(panel.members, &choices, &mut provision.notes);
+        self.choose_passages(
+            user,
+            new,
+            (panel.members.as_slice(), budgets),
+            &mut provision,
+        )
+        .await?;
+        if provision.fits.iter().any(|one| one.fit != Fit::Whole) {
+            provision.notes.push(read_note(&provision.sources, volume));
+        }
+        Ok(provision)
+    }
+
+    // Fills in the passages of each budget, largest first, and how they were found.
+    async fn choose_passages(
+        &self,
+        user: &UserId,
+        new: &CheckedRequest,
+        (members, budgets): (&[Member], Vec<usize>),
+        provision: &mut ContextAllocation,
+    ) -> Result<()> {
+        // Where everybody reads everything, there is nothing to choose.
+        let chooses = provision.fits.iter().any(|one| one.fit != Fit::Whole);
+        let (meaning, retrieval) = match chooses {
+            true => self.question_meaning(user, new, members).await?,
+            false => (None, None),
+        };
+        let notes = &mut provision.notes;
+        notes.extend(retrieval.as_ref().map(RetrievalRecord::note));
+        provision.retrieval = retrieval;
         for budget in budgets {
             let documents = self.documents;
-            let chosen = documents.passages_for(user, &new.documents, &new.request.prompt, budget);
+            let (ids, question) = (&new.documents, &new.request.prompt);
+            let chosen = documents.passages_for(user, ids, question, budget, meaning.clone());
             let mut chosen = chosen.await?;
             chosen.truncate(
                 new.request
@@ -136,10 +169,7 @@ impl Analyses<'_> {
             true => Vec::new(),
             false => provision.readings.remove(0),
         };
-        if provision.fits.iter().any(|one| one.fit != Fit::Whole) {
-            provision.notes.push(read_note(&provision.sources, volume));
-        }
-        Ok(provision)
+        Ok(())
     }
 
     // Divides the documents into parts; `None` if one part would suffice.

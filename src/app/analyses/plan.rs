@@ -149,6 +149,7 @@ impl Analyses<'_> {
             sources: given.sources,
             readings: given.readings,
             parts: given.parts,
+            retrieval: given.retrieval,
             readers: given.readers,
             fits: given.fits,
             pictures,

@@ -10,7 +10,7 @@ use crate::app::key_limits::KeyReservation;
 use crate::app::{Error, Kind, Result, disk_space};
 use crate::clock;
 use crate::crypto;
-use crate::domain::analysis::{Analysis, StageAnswer, Status};
+use crate::domain::analysis::{Analysis, Plan, StageAnswer, Status};
 use crate::domain::chat::Usage;
 use crate::domain::id::{AnalysisId, UserId};
 use crate::domain::money::MicroDollars;
@@ -109,7 +109,7 @@ impl Analyses<'_> {
     async fn prepare(
         &self,
         user: Option<UserId>,
-        new: CheckedRequest,
+        mut new: CheckedRequest,
         earlier: Option<EarlierRun>,
         now: Timestamp,
     ) -> Result<PreparedRun> {
@@ -117,6 +117,8 @@ impl Analyses<'_> {
             check_active(self.store, user).await?;
         }
         disk_space::require(self.store)?;
+        let id = AnalysisId::new(now, crypto::random_number()?);
+        new.run = Some(id.clone());
         let material = self.material(user.as_ref(), &new).await?;
         let mut plan = self.plan(user.as_ref(), &new, material).await?;
         let drafts = match new.context.drafts.is_empty() {
@@ -139,25 +141,7 @@ impl Analyses<'_> {
             _ => None,
         };
         let forecast = estimate::total(&calls);
-        let id = AnalysisId::new(now, crypto::random_number()?);
-        let analysis = Analysis {
-            id: id.clone(),
-            user: user.clone(),
-            status: Status::Queued,
-            request: new.request,
-            context: new.context,
-            plan: plan.clone(),
-            synthesis: None,
-            error: None,
-            usage: Usage::default(),
-            cost: MicroDollars(0),
-            created: now,
-            started: None,
-            finished: None,
-            findings: None,
-            citations: None,
-            shared: None,
-        };
+        let analysis = queued(id.clone(), user.clone(), new, plan.clone(), now);
         let (cache, cache_age) = (plan.cache, cache_age(&plan));
         let terms = RunTerms::of(&plan, &drafts);
         let known = earlier.map_or_else(Vec::new, |earlier| earlier.known(&plan));
@@ -221,6 +205,34 @@ impl Analyses<'_> {
             guard,
             watch: None,
         })
+    }
+}
+
+// The analysis before its run has started.
+fn queued(
+    id: AnalysisId,
+    user: Option<UserId>,
+    new: CheckedRequest,
+    plan: Plan,
+    now: Timestamp,
+) -> Analysis {
+    Analysis {
+        id,
+        user,
+        status: Status::Queued,
+        request: new.request,
+        context: new.context,
+        plan,
+        synthesis: None,
+        error: None,
+        usage: Usage::default(),
+        cost: MicroDollars(0),
+        created: now,
+        started: None,
+        finished: None,
+        findings: None,
+        citations: None,
+        shared: None,
     }
 }
 

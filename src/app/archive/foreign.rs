@@ -12,6 +12,7 @@ use crate::domain::chat::{Finish, Message, MessageRole, Task, Usage, estimate_to
 use crate::domain::parameters::Parameters;
 use crate::domain::request::{Request, RunContext};
 use crate::domain::time::Timestamp;
+use crate::store::imported::TOPIC;
 
 /// Maximum length of a model name, in characters.
 const MAX_NAME_CHARS: usize = 100;
@@ -234,6 +235,7 @@ pub(super) fn planned(one: &ForeignConversation) -> (Plan, Vec<StageAnswer>) {
         readings: Vec::new(),
         parts: Vec::new(),
         fits: Vec::new(),
+        retrieval: None,
         readers: Vec::new(),
         nonce: crate::crypto::hex(&hash[..8]),
         seed: 0,
@@ -301,7 +303,7 @@ pub(super) fn requested(one: &ForeignConversation, plan: &Plan) -> (Request, Run
         ultra_model: Some(one.writer.clone()),
         cache: CacheUse::Off,
         detached: true,
-        topic: Some("imported".to_owned()),
+        topic: Some(TOPIC.to_owned()),
         depth: Some(Depth::Full),
         ..Request::default()
     };

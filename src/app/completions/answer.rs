@@ -6,7 +6,7 @@ use crate::app::analyses::RunOutcome;
 use crate::app::{Error, Kind, Result};
 use crate::domain::analysis::{Arrangement, Member, Status};
 use crate::domain::ballot::StoredVote;
-use crate::domain::chat::{CallErrorKind, Extras, Finish, Usage};
+use crate::domain::chat::{Extras, Finish, Usage};
 use crate::domain::money::MicroDollars;
 use crate::domain::tools::ToolCall;
 
@@ -143,7 +143,7 @@ fn failure(ended: &RunOutcome, passed_on: bool) -> Error {
             false => Error::new(Kind::Unavailable, why),
         };
     };
-    let kind = kind_of(error.kind);
+    let kind = Kind::of_call(error.kind);
     let mut told = Error::new(kind, why);
     // A panel's failure is Quire's own.
     told.upstream_status = error.client_visible_status().filter(|_| passed_on);
@@ -155,18 +155,4 @@ fn failure(ended: &RunOutcome, passed_on: bool) -> Error {
             _ => None,
         });
     told
-}
-
-/// Maps the error of a failed call to the kind reported to a client that does its own retries.
-pub(in crate::app) fn kind_of(error: CallErrorKind) -> Kind {
-    match error {
-        CallErrorKind::RateLimited => Kind::TooFast,
-        CallErrorKind::Rejected | CallErrorKind::TooLarge => Kind::BadRequest,
-        CallErrorKind::Connect
-        | CallErrorKind::Timeout
-        | CallErrorKind::Overloaded
-        | CallErrorKind::Unavailable
-        | CallErrorKind::Cancelled => Kind::Unavailable,
-        _ => Kind::UpstreamFailed,
-    }
 }

@@ -11,6 +11,7 @@ use std::thread::JoinHandle;
 
 use tokio::sync::Notify;
 
+use super::read_progress::ReadProgress;
 use crate::domain::chunk::PageText;
 use crate::domain::id::UserId;
 use crate::extract::child_protocol::{ARGUMENT, ReadRefusal, ReadRequest, ReportFrame};
@@ -67,6 +68,8 @@ pub(super) struct ChildReader {
     pub running: RunningChildren,
     /// The owner of the files, so that a user's processes can be stopped.
     pub user: Option<UserId>,
+    /// Receives what the process reports.
+    pub progress: Arc<ReadProgress>,
 }
 
 /// The running reader processes.
@@ -174,6 +177,14 @@ impl ChildReader {
         }
     }
 
+    /// The same reader, reporting its progress to this.
+    pub fn reporting(&self, progress: Arc<ReadProgress>) -> Self {
+        Self {
+            progress,
+            ..self.clone()
+        }
+    }
+
     /// Reads a file and passes its pages to `take` as they arrive, until it returns false. Blocks.
     ///
     /// # Errors
@@ -188,8 +199,10 @@ impl ChildReader {
         if self.program.as_os_str().is_empty() {
             return here(&self.budget, path, (name, encoding), take);
         }
-        let job = self.budget.job(name, encoding);
-        self.run(path, &job, |out| listen(out, self.budget.text, take))
+        let job = self.room.job(name, encoding);
+        self.run(path, &job, |out| {
+            listen(out, self.room.text, &self.progress, take)
+        })
     }
 
     /// Renders the image of a page that has no text: its media type and its base64-encoded bytes. Blocks.
@@ -298,6 +311,7 @@ mod libc_signal {
 fn listen(
     out: impl Read,
     most: usize,
+    progress: &ReadProgress,
     take: &mut dyn FnMut(PageText) -> bool,
 ) -> io::Result<Option<ChildExit>> {
     let mut out = BufReader::with_capacity(64 << 10, out);
@@ -323,6 +337,7 @@ fn listen(
                     return Ok(Some(ChildExit::Left));
                 }
             }
+            ReportFrame::Progress { done, total } => progress.set(done, total),
             ReportFrame::Picture { .. } => return Err(io::ErrorKind::InvalidData.into()),
             ReportFrame::Done(report) => return Ok(Some(ChildExit::Read(report.report()))),
             ReportFrame::Refused { reason, message } => {
@@ -353,139 +368,10 @@ fn here(
         match ReportFrame::of_end(crate::extract::extract(&input, take)) {
             ReportFrame::Done(told) => ChildExit::Read(told.report()),
             ReportFrame::Refused { reason, message } => ChildExit::Refused(reason, message),
-            ReportFrame::Page { .. } | ReportFrame::Picture { .. } => ChildExit::Left,
+            _ => ChildExit::Left,
         },
     )
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn output_beyond_the_limit_is_ignored() {
-        let mut said = Vec::new();
-        for number in 1..=4 {
-            let text = "x".repeat(100);
-            let title = String::new();
-            let page = PageText {
-                number,
-                title,
-                text,
-            };
-            ReportFrame::of_page(page).write(&mut said).expect("memory");
-        }
-        for (most, wanted, ends) in [(400, 4, true), (399, 3, false), (0, 0, false)] {
-            let mut heard = 0;
-            let end = listen(&said[..], most, &mut |_| {
-                heard += 1;
-                true
-            });
-            assert_eq!(heard, wanted, "{most}");
-            assert_eq!(end.is_ok(), ends, "{most}");
-        }
-    }
-
-    /// A program that replaces the reader, in a folder that is removed at the end.
-    struct Program(PathBuf);
-
-    impl Program {
-        fn new(name: &str, script: &str) -> Self {
-            use std::os::unix::fs::PermissionsExt as _;
-            let name = format!("quire-reader-{name}-{}", std::process::id());
-            let folder = std::env::temp_dir().join(name);
-            let _ = std::fs::remove_dir_all(&folder);
-            std::fs::create_dir_all(&folder).expect("a folder");
-            let program = folder.join("reader");
-            let script = script.replace("FOLDER", folder.to_str().expect("a path"));
-            std::fs::write(&program, format!("#!/bin/sh\n{script}\n")).expect("a program");
-            std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o700))
-                .expect("a program");
-            let made = Command::new("mkfifo").arg(folder.join("line")).status();
-            assert!(made.expect("mkfifo").success());
-            Self(folder)
-        }
-        fn reader(&self) -> ChildReader {
-            ChildReader {
-                program: self.0.join("reader"),
-                budget: ReadBudget {
-                    memory: 0,
-                    cpu_s: 0,
-                    text: 1 << 20,
-                    input: 1 << 20,
-                },
-                running: RunningChildren::default(),
-                user: None,
-            }
-        }
-        fn read(&self, reader: &ChildReader) -> io::Result<ChildExit> {
-            reader.read(&self.0.join("reader"), ("a.txt", None), &mut |_| true)
-        }
-    }
-
-    impl Drop for Program {
-        fn drop(&mut self) {
-            let _ = std::fs::remove_dir_all(&self.0);
-        }
-    }
-
-    #[test]
-    fn a_process_with_long_stderr_output_does_not_deadlock() {
-        // Far more than a pipe can hold, before any output on the other one.
-        let script =
-            "head -c 1000000 /dev/zero | tr '\\0' x >&2; echo memory allocation >&2; exit 1";
-        let program = Program::new("complains", script);
-        let ended = program.read(&program.reader()).expect("read");
-        assert!(
-            matches!(ended, ChildExit::Refused(ReadRefusal::Unreadable, why) if why.contains("the document reader failed"))
-        );
-    }
-
-    #[test]
-    fn a_process_that_closes_its_output_and_keeps_running_is_killed() {
-        let program = Program::new("stays", "exec >&- 2>&-; read word < FOLDER/line");
-        let ended = program.read(&program.reader()).expect("read");
-        assert!(matches!(
-            ended,
-            ChildExit::Refused(ReadRefusal::Unreadable, _)
-        ));
-    }
-
-    #[test]
-    fn stopping_a_user_stops_only_their_processes() {
-        use crate::domain::time::Timestamp;
-        let user = |n| UserId::new(Timestamp::from_millis(1), n);
-        let script = "echo begun > FOLDER/line; exec sleep 600";
-        let (own, other) = (Program::new("own", script), Program::new("other", script));
-        let reader = own.reader();
-        let (readers, running) = (
-            [reader.of(&user(1)), reader.of(&user(2))],
-            reader.running.clone(),
-        );
-        let theirs = ChildReader {
-            program: other.0.join("reader"),
-            ..readers[1].clone()
-        };
-        std::thread::scope(|scope| {
-            let own_end = scope.spawn(|| own.read(&readers[0]));
-            let other_end = scope.spawn(|| other.read(&theirs).map(|_| ()));
-            for program in [&own, &other] {
-                let line = std::fs::read_to_string(program.0.join("line"));
-                assert_eq!(line.expect("a line"), "begun\n");
-            }
-            running.stop_of(&user(1));
-            let end = own_end.join().expect("a thread").map(|_| ());
-            assert_eq!(
-                end.map_err(|error| error.kind()),
-                Err(io::ErrorKind::Interrupted)
-            );
-            assert!(!other_end.is_finished());
-            running.stop();
-            let end = other_end.join().expect("a thread");
-            assert_eq!(
-                end.map_err(|error| error.kind()),
-                Err(io::ErrorKind::Interrupted)
-            );
-        });
-    }
-}
+mod tests;

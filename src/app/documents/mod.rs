@@ -9,8 +9,10 @@ mod names;
 mod originals;
 pub mod orphans;
 mod parts;
+mod read_progress;
 mod readers;
 mod search;
+mod settings;
 mod storing;
 mod storing_thread;
 mod text;
@@ -18,13 +20,14 @@ mod upload;
 mod uploads;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
-use crate::config::Config;
-use crate::domain::analysis::PlanImage;
+use crate::domain::analysis::PlanPicture;
 use crate::domain::chat::SourcePassage;
 use crate::domain::document::{Document, DocumentStatus};
 use crate::domain::id::{DocumentId, UserId};
+use crate::domain::retrieval::meaning::QuestionMeaning;
 use crate::domain::retrieval::{self, Candidate};
 use crate::domain::time::Timestamp;
 use crate::extract::PICTURE;
@@ -43,6 +46,8 @@ pub use inline_files::too_much_text;
 pub use names::sanitize_file_name as clean_name;
 pub(in crate::app) use originals::OriginalFiles;
 pub use search::PassageSearch;
+pub use settings::DocumentSettings;
+pub(in crate::app) use settings::settings;
 pub use upload::{IncomingFile, ReceivedFile, TemporaryFile, too_large};
 pub(in crate::app) use upload::{open_new, private_folder};
 pub use uploads::{UploadAnnouncement, UploadProgress};
@@ -67,42 +72,6 @@ pub struct DocumentService {
     readers: ReaderPool,
     /// Limits concurrent reads of files sent within requests.
     attached: inline_files::ReadingTurns,
-}
-
-/// Settings for reading documents.
-#[derive(Debug, Clone)]
-pub struct DocumentSettings {
-    /// The executable started to read a document: this binary.
-    pub program: PathBuf,
-    /// Limits for reading one document; `input` is the maximum accepted file size, in bytes.
-    pub budget: ReadBudget,
-    /// Number of documents read concurrently.
-    pub at_once: usize,
-}
-
-/// Derives the document settings from a configuration.
-pub(in crate::app) fn settings(config: &Config) -> Result<DocumentSettings> {
-    let program = match &config.reader {
-        Some(program) => program.clone(),
-        // The running binary, even if it has been replaced by a newer one on disk.
-        None if cfg!(target_os = "linux") => PathBuf::from("/proc/self/exe"),
-        None => std::env::current_exe().map_err(Error::internal)?,
-    };
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let limits = &config.limits;
-    Ok(DocumentSettings {
-        program,
-        budget: ReadBudget {
-            memory: limits.document_memory,
-            cpu_s: limits.document_cpu.as_secs(),
-            text: limits.document_text,
-            input: limits.max_upload,
-        },
-        at_once: match limits.document_readers {
-            0 => cores,
-            wanted => wanted,
-        },
-    })
 }
 
 /// How long an upload waits for its text before the response is sent.
@@ -151,6 +120,7 @@ impl DocumentService {
             budget: settings.budget,
             running: RunningChildren::default(),
             user: None,
+            progress: Arc::default(),
         };
         let shelf = OriginalFiles::new(folders.kept.clone());
         let originals = shelf.clone();
@@ -274,6 +244,16 @@ impl DocumentService {
     /// Returns the users whose files are being read.
     pub(in crate::app) fn readers_for(&self) -> Vec<UserId> {
         self.reader.running.users()
+    }
+
+    /// Share of a document's file that has been read, 0 to 1; none while it waits, and before the reader knows.
+    pub fn share_read(&self, id: &DocumentId) -> Option<f64> {
+        self.readers.share_read(id)
+    }
+
+    /// Waits until the text of a document has been stored since the last call. For a single caller.
+    pub(in crate::app) async fn text_stored(&self) {
+        self.readers.text_stored().await;
     }
 
     /// Waits until a file has started to be read since the last call. Supports one waiter at a time.
@@ -407,8 +387,9 @@ impl DocumentService {
         Ok(found.await?)
     }
 
-    /// Returns passages of these documents for a prompt with this question, at most `budget` characters. Another
-    /// user's document fails the whole call, which is better than silently leaving out a document.
+    /// The passages of these documents for a prompt with this question, `budget` characters at most, found by words and
+    /// by `meaning`. A document of another user fails the whole call: failing is better than silently leaving out a
+    /// document.
     ///
     /// # Errors
     /// `BadInput` for too many documents; `Missing` if one of them does not belong to the user.
@@ -418,6 +399,7 @@ impl DocumentService {
         ids: &[DocumentId],
         question: &str,
         budget: usize,
+        meaning: Option<Arc<QuestionMeaning>>,
     ) -> Result<Vec<SourcePassage>> {
         if ids.len() > MAX_PER_QUESTION {
             let message = format!("at most {MAX_PER_QUESTION} documents at once");
@@ -432,7 +414,7 @@ impl DocumentService {
         let candidates = self
             .store
             .read(move |db| {
-                let asked = search::PassageSearch::new(&question);
+                let asked = search::PassageSearch::with_meaning(&question, meaning.as_deref());
                 let mut candidates: Vec<Candidate> = Vec::new();
                 for (index, id) in ids.iter().enumerate() {
                     if ids[..index].contains(id) {

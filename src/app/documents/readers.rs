@@ -6,11 +6,12 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::Duration;
 
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 
 use super::child::ChildReader;
 use super::deletion;
 use super::originals::OriginalFiles;
+use super::read_progress::ReadProgress;
 use super::text;
 use crate::app::{Error, Result};
 use crate::domain::document::{Document, DocumentStatus};
@@ -53,12 +54,16 @@ struct ReaderPoolShared {
     most: usize,
     state: Mutex<ReaderPoolState>,
     gone: Condvar,
+    /// Notified when a reading has ended.
+    ended: Notify,
 }
 
 #[derive(Default)]
 struct ReaderPoolState {
     /// Documents being read.
     taken: Vec<DocumentId>,
+    /// How far each of them is.
+    progress: BTreeMap<DocumentId, Arc<ReadProgress>>,
     turns: ReadingQueue,
     waiting: BTreeMap<DocumentId, Vec<Waiter>>,
     threads: usize,
@@ -77,6 +82,7 @@ impl ReaderPool {
             most,
             state: Mutex::default(),
             gone: Condvar::new(),
+            ended: Notify::new(),
         }))
     }
 
@@ -91,6 +97,16 @@ impl ReaderPool {
         let all = state.waiting.entry(id.clone()).or_default();
         all.push(Waiter { tell, is_new });
         told
+    }
+
+    /// Share of a document's file that has been read, 0 to 1; none if it is not being read or not known yet.
+    pub fn share_read(&self, id: &DocumentId) -> Option<f64> {
+        self.0.state().progress.get(id)?.share()
+    }
+
+    /// Waits until a reading has ended since the last call. For a single caller.
+    pub async fn text_stored(&self) {
+        self.0.ended.notified().await;
     }
 
     /// Starts another thread if there are few, because there may be something to read.
@@ -146,12 +162,14 @@ impl ReaderPoolShared {
                 .unwrap_or_else(|_| Err(Error::internal("reading a document panicked")));
             let mut state = self.state();
             state.turns.end(&user);
+            state.progress.remove(&id);
             let stopping = state.stopping;
             let waiting = state.waiting.remove(&id).unwrap_or_default();
             match settled {
                 Ok(settled) => {
                     state.taken.retain(|other| *other != id);
                     drop(state);
+                    self.ended.notify_one();
                     for one in waiting {
                         // A caller that has stopped waiting reads the document's status.
                         let _ = one.tell.send(settled.clone());
@@ -293,8 +311,13 @@ impl ReaderPoolShared {
         if let Ok(about) = std::fs::metadata(&path) {
             super::originals::check_size(&document, about.len())?;
         }
+        let progress = Arc::new(ReadProgress::default());
+        let mut state = self.state();
+        state.progress.insert(document.id.clone(), progress.clone());
+        drop(state);
+        let reader = self.reader.reporting(progress);
         let (refused, id, user) = (
-            text::take(&self.store, &self.reader, document.clone(), &path)?,
+            text::take(&self.store, &reader, document.clone(), &path)?,
             document.id,
             document.user,
         );

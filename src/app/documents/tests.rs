@@ -140,7 +140,7 @@ fn a_document_is_stored_once_found_shown_and_fully_deleted() {
         missing(documents.delete(&you, &kept.id).await);
         missing(
             documents
-                .passages_for(&you, std::slice::from_ref(&kept.id), "deposit", 9_000)
+                .passages_for(&you, std::slice::from_ref(&kept.id), "deposit", 9_000, None)
                 .await
                 .map(drop),
         );
@@ -221,7 +221,7 @@ fn prompts_contain_short_documents_whole_and_hits_of_long_ones() {
             .expect("kept");
         let ids = [long.id, short.id.clone(), short.id];
         let sources = documents
-            .passages_for(&me, &ids, "Where did the zeppelin land?", 6_000)
+            .passages_for(&me, &ids, "Where did the zeppelin land?", 6_000, None)
             .await
             .expect("sources");
         assert!(
@@ -241,7 +241,7 @@ fn prompts_contain_short_documents_whole_and_hits_of_long_ones() {
         );
         assert!(sources.iter().map(|s| s.text.len()).sum::<usize>() <= 6_000);
         let unasked = documents
-            .passages_for(&me, &ids, "", 3_000)
+            .passages_for(&me, &ids, "", 3_000, None)
             .await
             .expect("sources");
         assert!(unasked[0].text.starts_with("Nothing to see"));
@@ -260,7 +260,13 @@ fn questions_without_spaces_find_passages() {
             .await
             .expect("kept");
         let sources = documents
-            .passages_for(&me, std::slice::from_ref(&kept.id), "押金是多少？", 3_000)
+            .passages_for(
+                &me,
+                std::slice::from_ref(&kept.id),
+                "押金是多少？",
+                3_000,
+                None,
+            )
             .await
             .expect("sources");
         assert!(sources.iter().any(|source| source.text.contains("押金")));

@@ -36,6 +36,11 @@ impl ProviderDiscovery<'_> {
         Ok(())
     }
 
+    /// The number of stored providers, users' own ones included, when they were last loaded.
+    pub fn stored(&self) -> i64 {
+        self.mark.lock().map_or(0, |known| known.0)
+    }
+
     /// Fetches every provider's model list, and looks for servers on this machine.
     pub async fn probe(&self) {
         if let Err(fault) = self.notice().await {

@@ -10,10 +10,11 @@ use crate::domain::chat::{
 };
 use crate::domain::event::RunEstimate;
 use crate::domain::evidence::prompts;
-use crate::domain::money::MicroDollars;
+use crate::domain::money::{MicroDollars, Price};
 use crate::domain::pattern::{CallId, CallReservation, reading};
 use crate::domain::plan::EVIDENCE_STAGE;
 use crate::domain::prompt;
+use crate::domain::retrieval::record::{RETRIEVAL_STAGE, REWRITING_TOKENS, rewriting_prompt};
 use crate::domain::tools::Tools;
 use crate::domain::usage::UsageAmount;
 
@@ -122,7 +123,44 @@ pub fn calls(plan: &Plan) -> Vec<CallEstimate> {
         }
     }
     calls.extend(evidence_calls(plan));
+    calls.extend(retrieval_calls(plan));
     calls
+}
+
+// The calls that find passages by meaning. Whether the question has to be rewritten is known only at the start.
+fn retrieval_calls(plan: &Plan) -> Vec<CallEstimate> {
+    let Some(retrieval) = plan.retrieval.as_ref().filter(|one| one.failure.is_empty()) else {
+        return Vec::new();
+    };
+    let call = |model: &str, price: Option<Price>, input: u64, output: u64| {
+        let usage = Usage {
+            input,
+            output,
+            ..Usage::default()
+        };
+        let cost = price.map(|price| price.cost(&usage));
+        CallEstimate {
+            stage: RETRIEVAL_STAGE.to_owned(),
+            model: model.to_owned(),
+            input_tokens: input,
+            output_tokens: output,
+            cost_usd: cost,
+            upper_bound_tokens: input + output,
+            upper_bound_usd: cost,
+        }
+    };
+    let question = estimate_tokens(&plan.question);
+    let rewriting = retrieval.rewriter.as_ref().map(|rewriter| {
+        let input = estimate_tokens(&rewriting_prompt(&plan.question));
+        call(
+            &rewriter.model,
+            rewriter.price,
+            input,
+            REWRITING_TOKENS.into(),
+        )
+    });
+    let vector = call(&retrieval.model, retrieval.price, question, 0);
+    std::iter::once(vector).chain(rewriting).collect()
 }
 
 // The calls that compare answers: each reads every first answer, the synthesis, or the cited passages.

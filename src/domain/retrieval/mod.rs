@@ -1,7 +1,9 @@
 //! Context allocation: chooses which of a user's documents' text goes into a prompt: whole documents while they
 //! fit, otherwise the passages found for the question plus the first passage for orientation. Reads no files.
 
+pub mod meaning;
 mod near_duplicates;
+pub mod record;
 
 use super::chat::SourcePassage;
 use super::document::{Passage, SearchHit};

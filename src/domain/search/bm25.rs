@@ -61,6 +61,16 @@ impl TermStatistics {
         (1.0 + (all - with).max(0.0) / (with + 0.5)).ln()
     }
 
+    /// Share of the query, by weight, that a passage with these parts contains: bit n is set for part n.
+    pub fn coverage(&self, found: u64) -> f64 {
+        let weight = |parts: &mut dyn Iterator<Item = usize>| -> f64 {
+            parts.map(|part| self.weight(part)).sum()
+        };
+        let all = weight(&mut (0..self.frequencies.len()));
+        let is_found = |part: &usize| *part < 64 && found & (1 << part) != 0;
+        weight(&mut (0..self.frequencies.len()).filter(is_found)) / all.max(f64::MIN_POSITIVE)
+    }
+
     fn frequency(&self, part: usize) -> u64 {
         self.frequencies.get(part).copied().unwrap_or(0)
     }
@@ -216,6 +226,22 @@ mod tests {
             "what occurs nowhere is not searched"
         );
         assert_eq!(of(&[5_000, 1, 5_000, 2, 0, 0, 0, 0]), [1, 3, 0, 2]);
+    }
+
+    #[test]
+    fn a_rare_word_covers_more_of_a_question_than_a_frequent_one() {
+        let statistics = TermStatistics {
+            passages: 100,
+            frequencies: vec![0, 1, 90],
+        };
+        assert!((statistics.coverage(0b111) - 1.0).abs() < 1e-9);
+        assert_eq!(statistics.coverage(0), 0.0);
+        assert!(statistics.coverage(0b010) > 4.0 * statistics.coverage(0b100));
+        let nothing = TermStatistics {
+            passages: 0,
+            frequencies: Vec::new(),
+        };
+        assert_eq!(nothing.coverage(0), 0.0);
     }
 
     #[test]

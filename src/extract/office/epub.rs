@@ -30,7 +30,8 @@ pub fn read(zip: &Zip<'_>, out: &mut Output<'_>) -> Result<Pictures, Unreadable>
     let titles = titles(zip, &book);
     let scrambled = encrypted_entries(zip);
     let mut locked = 0;
-    for path in &book.spine {
+    for (index, path) in book.spine.iter().enumerate() {
+        out.progress(index, book.spine.len());
         if scrambled.contains(path) {
             locked += 1;
             continue;

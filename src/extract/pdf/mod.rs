@@ -72,8 +72,10 @@ pub fn read(input: &FileInput<'_>, out: &mut Output<'_>) -> Result<(), Unreadabl
     let mut writer = PdfPageWriter::new(outline::titles(&pdf));
     let mut omitted = PdfOmitted::default();
     let mut nameless = false;
+    let count = pdf.pages().len();
     for (index, page) in pdf.pages().iter().enumerate() {
         let number = index as u32 + 1;
+        out.progress(index, count);
         let canvas = interpret::run(page, &mut fonts, &layers, &mut files);
         if canvas.cut {
             out.note(format!(

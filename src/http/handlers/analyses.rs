@@ -144,8 +144,9 @@ async fn accepted(
     id: &AnalysisId,
 ) -> Result<Reply, ApiError> {
     let url = format!("/api/analyses/{id}");
+    let results = format!("{}{url}", cx.app.config.base_path());
     let mut body = json!({
-        "analysis_id": id, "status": "running", "events_url": format!("{url}/events"), "results_url": url,
+        "analysis_id": id, "status": "running", "events_url": format!("{results}/events"), "results_url": results,
     });
     let place = match caller {
         Some(caller) => cx.app.analyses().turn_position(caller, id).await?,
@@ -188,6 +189,7 @@ pub fn forecast_json(forecast: &AnalysisForecast, now: Timestamp) -> Value {
         "parts": forecast.plan.parts.len(),
         "members": member_contexts(&forecast.plan),
         "calls": forecast.calls,
+        "retrieval": forecast.plan.retrieval.as_ref().map(shape::retrieval_json),
         "total": total,
         "input_tokens": total.input_tokens, "output_tokens": total.output_tokens, "cost_usd": total.cost_usd,
         "upper_bound_usd": estimate::upper_bound(&forecast.calls),

@@ -12,6 +12,7 @@ use crate::domain::citation::Citation;
 use crate::domain::pattern::estimate;
 use crate::domain::pattern::reading::ReadCoverage;
 use crate::domain::prompt::letter;
+use crate::domain::retrieval::record::RetrievalRecord;
 use crate::domain::schema;
 
 /// The format of `results`.
@@ -143,6 +144,7 @@ pub fn result(report: &AnalysisReport, results_shape: ResultsShape) -> Value {
         "findings": findings(analysis),
         "evidence": analysis.findings.as_ref().map(|findings| &findings.evidence),
         "citations": citations(report),
+        "retrieval": analysis.plan.retrieval.as_ref().map(retrieval_json),
         "notes": notes(analysis),
         "degraded": analysis.findings.as_ref().and_then(|findings| findings.degraded.as_ref()),
         "performance": performance,
@@ -167,6 +169,19 @@ pub fn add_place(body: &mut Value, place: Option<&TurnPlace>) {
     body["branch"] = json!(place.map(|place| {
         json!({ "of": place.parent, "index": place.index, "count": place.count })
     }));
+}
+
+/// How passages were found by meaning.
+pub fn retrieval_json(retrieval: &RetrievalRecord) -> Value {
+    let is_made = retrieval.failure.is_empty();
+    json!({
+        "model": retrieval.model, "passages": retrieval.passages, "embedded": retrieval.embedded,
+        "weak": retrieval.is_weak, "usage": retrieval.usage, "cost_usd": retrieval.cost,
+        "rewriting": Some(&retrieval.rewriting).filter(|text| !text.is_empty()),
+        "rewritten_by": retrieval.rewriter.as_ref().map(|rewriter| &rewriter.model)
+            .filter(|_| is_made && !retrieval.rewriting.is_empty()),
+        "error": Some(&retrieval.failure).filter(|_| !is_made),
+    })
 }
 
 /// The findings without the map, which is a separate field.

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::app::documents::{DocumentUse, ReceivedFile, UploadAnnouncement, UploadProgress};
 use crate::app::{Error, Kind};
-use crate::domain::document::Document;
+use crate::domain::document::{Document, DocumentStatus};
 use crate::domain::id::{DocumentId, UploadId};
 use crate::domain::user::{Caller, Role};
 use crate::http::context::RequestContext;
@@ -61,7 +61,7 @@ pub async fn upload(mut cx: RequestContext, caller: Caller) -> Result<Reply, Api
         }
         Role::Admin | Role::User => documents.upload(user, &name, received, cx.now).await?,
     };
-    Ok(Reply::json(&document_json(&document)))
+    Ok(Reply::json(&document_json(&cx, &document)))
 }
 
 /// Receives the file of a multipart form. Returns its name and the file.
@@ -103,7 +103,10 @@ pub async fn list(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError>
     let next = (documents.len() == limit as usize)
         .then(|| documents.last().map(|last| last.id.as_str()))
         .flatten();
-    let items: Vec<Value> = documents.iter().map(document_json).collect();
+    let items: Vec<Value> = documents
+        .iter()
+        .map(|document| document_json(&cx, document))
+        .collect();
     Ok(Reply::json(
         &json!({"documents": items, "next_cursor": next}),
     ))
@@ -115,7 +118,7 @@ pub async fn list(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError>
 /// `Missing` when the caller has no such document.
 pub async fn show(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let document = cx.app.documents().show(&caller.user, &id(&cx)?).await?;
-    Ok(Reply::json(&document_json(&document)))
+    Ok(Reply::json(&document_json(&cx, &document)))
 }
 
 /// `GET /api/documents/{id}/text`: the extracted text by page.
@@ -188,7 +191,7 @@ pub async fn read_again(mut cx: RequestContext, caller: Caller) -> Result<Reply,
     let document = documents
         .read_again(&caller.user, &id(&cx)?, encoding)
         .await?;
-    Ok(Reply::json(&document_json(&document)))
+    Ok(Reply::json(&document_json(&cx, &document)))
 }
 
 /// `GET /api/documents/{id}/uses`: lists the analyses that quote a document.
@@ -317,7 +320,7 @@ pub async fn finalize(mut cx: RequestContext, caller: Caller) -> Result<Reply, A
         .documents()
         .finalize(&caller.user, &id, cx.now)
         .await?;
-    Ok(Reply::json(&document_json(&document)))
+    Ok(Reply::json(&document_json(&cx, &document)))
 }
 
 /// Streams a file field to a temporary file.
@@ -383,8 +386,11 @@ fn upload_id(text: &str) -> Result<UploadId, ApiError> {
 }
 
 /// A document as JSON. `id`, `name`, and `type` are for clients of the predecessor.
-fn document_json(document: &Document) -> Value {
+fn document_json(cx: &RequestContext, document: &Document) -> Value {
+    let is_read = document.status == DocumentStatus::Processing;
+    let share = cx.app.documents().share_read(&document.id);
     json!({
+        "share_read": share.filter(|_| is_read),
         "document_id": document.id,
         "id": document.id,
         "filename": document.name,

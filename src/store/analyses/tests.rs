@@ -60,6 +60,7 @@ fn analysis(n: u32, owner: Option<u32>, prompt: &str) -> Analysis {
             parts: Vec::new(),
             readers: Vec::new(),
             fits: Vec::new(),
+            retrieval: None,
             sources: vec![SourcePassage {
                 number: 1,
                 document: "a.txt".into(),

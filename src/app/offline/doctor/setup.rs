@@ -1,4 +1,4 @@
-//! Checks of the setup: an administrator, the public address, and the server that QUIRE_SERVER specifies.
+//! Checks of the setup: an administrator, and the server that QUIRE_SERVER names.
 
 use super::{CheckResult, CheckState, finding};
 use crate::config::Config;
@@ -29,26 +29,15 @@ pub(super) async fn accounts(store: &Store, config: &Config) -> Option<CheckResu
     Some(finding("accounts", CheckState::Doubtful, text))
 }
 
-/// Checks the public address, and the server that commands use. Blocks.
+/// Checks the server that commands use. Blocks.
 pub(super) fn addresses(config: &Config) -> Vec<CheckResult> {
-    let mut findings = Vec::new();
-    let path = config.public_url.as_deref().and_then(|url| {
-        let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
-        rest.split_once('/').map(|(_, path)| path)
-    });
-    if let Some(path) = path.filter(|path| !path.is_empty()) {
-        let text = format!(
-            "PUBLIC_URL has the path /{path}, which is not supported: use a separate host name for Quire"
-        );
-        findings.push(finding("public address", CheckState::Broken, text));
-    }
-    findings.extend(
-        config
-            .server
-            .as_deref()
-            .map(|address| server(address, config)),
-    );
-    findings
+    let server_of = |address| server(address, config);
+    config
+        .server
+        .as_deref()
+        .map(server_of)
+        .into_iter()
+        .collect()
 }
 
 fn server(address: &str, config: &Config) -> CheckResult {

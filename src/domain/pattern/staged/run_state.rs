@@ -186,6 +186,10 @@ impl RunState {
             notes: [&self.plan.notes, notes].concat(),
             ..RunTotals::default()
         };
+        if let Some(retrieval) = &self.plan.retrieval {
+            totals.usage = totals.usage.plus(&retrieval.usage);
+            totals.cost_usd = totals.cost_usd.plus(retrieval.cost);
+        }
         for result in self.results.values() {
             match result.answered() {
                 true => totals.answered += 1,

@@ -47,6 +47,7 @@ fn plan(models: &[&str], synthesizer: &str, stages: &[(&str, StageRole, Task)]) 
         parts: Vec::new(),
         readers: Vec::new(),
         fits: Vec::new(),
+        retrieval: None,
         sources: Vec::new(),
         nonce: "N".into(),
         seed: 1,
