@@ -112,7 +112,13 @@ fn millis(length: Duration) -> f64 {
 
 /// Runs this many member streams at once and reports the resources they use above idle, and whether each
 /// completes.
-fn many_streams(program: &Program, upstream: &Upstream, people: &[String], streams: usize, goal: &str) {
+fn many_streams(
+    program: &Program,
+    upstream: &Upstream,
+    people: &[String],
+    streams: usize,
+    goal: &str,
+) {
     std::thread::sleep(Duration::from_secs(2));
     let idle = program.pss_kb();
     upstream.peak.store(0, Ordering::SeqCst);

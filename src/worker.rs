@@ -11,7 +11,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use crate::extract::child_protocol::{ReadRefusal, ReadRequest, ReportFrame};
 use crate::extract::{FileInput, extract_reporting, page_picture};
-use crate::system::{SandboxLimits, confine};
+use crate::system::{SandboxLimits, enter_sandbox};
 
 /// Reads a file from stdin according to the job, and writes frames to stdout.
 pub fn run(job: &str) -> ExitCode {

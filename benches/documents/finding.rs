@@ -4,7 +4,7 @@
 use std::time::Instant;
 
 use quire::app::documents::PassageSearch;
-use quire::domain::chunk::{PassageSplitter, PageText};
+use quire::domain::chunk::{PageText, PassageSplitter};
 use quire::store::{Store, StoreSettings, documents, users};
 
 use crate::set::{self, Library, Quality};

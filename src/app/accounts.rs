@@ -304,7 +304,10 @@ impl Accounts {
     /// # Errors
     /// `SignInNeeded` if the token is not valid.
     pub async fn refresh(&self, presented: &str, visit: &RequestOrigin) -> Result<SignedIn> {
-        let (id, renewals) = self.refresh_token.read(presented).ok_or_else(sign_in_again)?;
+        let (id, renewals) = self
+            .refresh_token
+            .read(presented)
+            .ok_or_else(sign_in_again)?;
         let id = SessionId::parse(id).ok_or_else(sign_in_again)?;
         let next = token::hash(&self.refresh_token.token(id.as_str(), renewals + 1));
         let shown = token::hash(presented);

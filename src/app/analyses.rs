@@ -169,7 +169,11 @@ impl Analyses<'_> {
     ///
     /// # Errors
     /// Returns an error if the store cannot be read.
-    pub async fn turn_position(&self, caller: &Caller, id: &AnalysisId) -> Result<Option<TurnPlace>> {
+    pub async fn turn_position(
+        &self,
+        caller: &Caller,
+        id: &AnalysisId,
+    ) -> Result<Option<TurnPlace>> {
         let (user, id) = (caller.user.clone(), id.clone());
         let found = self.store.read(move |db| threads::place_of(db, &user, &id));
         Ok(found.await?)

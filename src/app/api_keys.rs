@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::accounts::{Accounts, RequestOrigin, random_number, needs_session};
+use super::accounts::{Accounts, RequestOrigin, needs_session, random_number};
 use super::{Error, Kind, Result};
 use crate::crypto::token;
 use crate::domain::id::{KeyId, UserId};

@@ -141,8 +141,11 @@ impl Error {
     /// A failed call to a model, in its provider's words.
     pub(super) fn of_call(error: CallError) -> Self {
         let wait = error.retry_after_ms.map(Duration::from_millis);
-        let status = error.passed_on_status();
-        let mut failure = Self::new(Kind::of_call(error.kind), error.in_its_words().detail);
+        let status = error.client_visible_status();
+        let mut failure = Self::new(
+            Kind::of_call(error.kind),
+            error.with_upstream_message().detail,
+        );
         (failure.retry_after, failure.upstream_status) = (wait, status);
         failure
     }

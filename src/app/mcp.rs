@@ -151,7 +151,10 @@ impl Mcp<'_> {
             .iter()
             .map(|kept| format!("{}: {}", kept.pattern.id, kept.pattern.description))
             .collect();
-        Ok(mcp::tool_result(&lines.join("\n"), json!({ "patterns": rows })))
+        Ok(mcp::tool_result(
+            &lines.join("\n"),
+            json!({ "patterns": rows }),
+        ))
     }
 
     async fn search(&self, caller: &Caller, query: &str, limit: usize) -> Result<Value> {
@@ -179,7 +182,10 @@ impl Mcp<'_> {
         if text.is_empty() {
             text.push("nothing was found".to_owned());
         }
-        Ok(mcp::tool_result(&text.join("\n\n"), json!({ "passages": rows })))
+        Ok(mcp::tool_result(
+            &text.join("\n\n"),
+            json!({ "passages": rows }),
+        ))
     }
 }
 

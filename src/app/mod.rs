@@ -186,7 +186,7 @@ impl App {
             fallbacks: Mutex::default(),
             providers_mark: Mutex::default(),
             embedder: meaning_search::EmbedderState::default(),
-            underway: idempotency::Underway::default(),
+            underway: idempotency::SharedIdempotencyKeys::default(),
             grants: Arc::default(),
             leaving: AtomicBool::new(false),
             stopping: OnceLock::new(),

@@ -76,7 +76,11 @@ impl Patterns<'_> {
     ///
     /// # Errors
     /// Returns an error if the database cannot be read.
-    pub async fn find_stored(&self, user: Option<&UserId>, id: &str) -> Result<Option<StoredPattern>> {
+    pub async fn find_stored(
+        &self,
+        user: Option<&UserId>,
+        id: &str,
+    ) -> Result<Option<StoredPattern>> {
         if let Some(kept) = self.in_house(id) {
             return Ok(Some(kept.clone()));
         }

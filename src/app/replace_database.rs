@@ -46,7 +46,11 @@ impl ReplaceDatabase {
     pub(super) fn new(new: PathBuf, place: PathBuf, now: Timestamp) -> Self {
         let stamp = now.to_string().replace([':', '.'], "-");
         let kept = beside(&place, &format!("{MARK}{stamp}"));
-        Self { new, place, previous: kept }
+        Self {
+            new,
+            place,
+            previous: kept,
+        }
     }
 
     /// Replaces the database.

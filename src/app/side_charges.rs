@@ -43,7 +43,7 @@ impl SideCharges<'_> {
             let why = format!("this API key may not use {model}");
             return Err(Error::new(Kind::Forbidden, why));
         }
-        let standing = self.engine.standing(&caller.user).await?;
+        let standing = self.engine.budget_status(&caller.user).await?;
         let is_bound = limits.day_cost.is_some() || limits.all_cost.is_some();
         if cost.is_none() && (is_bound || standing.limits.bound_cost()) {
             let why =
@@ -54,7 +54,7 @@ impl SideCharges<'_> {
         let cost = cost.unwrap_or_default();
         let aside = self
             .engine
-            .set_aside(&caller.user, UsageAmount { cost, tokens });
+            .reserve(&caller.user, UsageAmount { cost, tokens });
         let aside = aside
             .await
             .map_err(|over| Error::new(Kind::BudgetExceeded, over))?;

@@ -167,7 +167,7 @@ fn push_row(text: &mut String, name: &str, summary: &str) {
         text.push('\n');
         name.clone_from(&hang);
     }
-    text.push_str(&filled(&words, &name, &hang));
+    text.push_str(&fill_lines(&words, &name, &hang));
     text.push('\n');
 }
 

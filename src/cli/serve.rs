@@ -45,7 +45,8 @@ async fn serve(mut config: Config, takes_over: bool) -> Outcome {
         log::warn(warning, &[]);
     }
     let tls = certificate(&config)?;
-    let given = handover::inherited_listeners().or_else(|error| failed(format!("LISTEN_FDS: {error}")))?;
+    let given =
+        handover::inherited_listeners().or_else(|error| failed(format!("LISTEN_FDS: {error}")))?;
     let is_activated = !given.is_empty();
     let (lock, listeners, lines) = match folder::lock(&config.data_dir)? {
         Some(lock) => {
@@ -333,7 +334,9 @@ async fn bind(
         let address = listener.local_addr()?;
         Ok::<_, std::io::Error>((listener, address))
     };
-    bound.await.or_else(|error| failed(bind_error(wanted, &error)))
+    bound
+        .await
+        .or_else(|error| failed(bind_error(wanted, &error)))
 }
 
 /// The error for a port that cannot be used, and what to do.

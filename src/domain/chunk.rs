@@ -163,7 +163,8 @@ fn cut(rest: &str, layout: &Layout, base: usize) -> usize {
         let inside = block.filter(|block| block.start < here);
         if characters == MAX_LENGTH {
             // The look-ahead is limited to `CRUMB` characters, never the whole rest.
-            let crumb = rest[at..].chars().take(MAX_REMAINDER_CHARS + 1).count() <= MAX_REMAINDER_CHARS;
+            let crumb =
+                rest[at..].chars().take(MAX_REMAINDER_CHARS + 1).count() <= MAX_REMAINDER_CHARS;
             let section = layout.headings.get(next_heading).is_some();
             return match (crumb && !section, inside) {
                 (true, _) => rest.len(),

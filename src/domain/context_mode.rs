@@ -184,7 +184,10 @@ pub fn choose(wish: ContextMode, volume: DocumentSizes, seat: MemberNeeds) -> Fi
 /// Returns the size of a part that all of these members can read, in characters; none if one of them has too
 /// little space.
 pub fn part(volume: DocumentSizes, seats: &[MemberNeeds]) -> Option<usize> {
-    let room = |seat: &MemberNeeds| seat.available_tokens().map_or(PASSAGES, |room| volume.chars_in(room));
+    let room = |seat: &MemberNeeds| {
+        seat.available_tokens()
+            .map_or(PASSAGES, |room| volume.chars_in(room))
+    };
     let least = seats.iter().map(room).min()?;
     (least >= PART.0).then(|| least.min(PART.1))
 }

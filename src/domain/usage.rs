@@ -340,7 +340,11 @@ impl fmt::Display for LimitExceeded {
             LimitKind::DayTokens | LimitKind::MonthTokens => format!("{value} tokens"),
             _ => dollars(value),
         };
-        let (limit, left, wanted) = (amount(self.limit), amount(self.left()), amount(self.requested));
+        let (limit, left, wanted) = (
+            amount(self.limit),
+            amount(self.left()),
+            amount(self.requested),
+        );
         write!(
             f,
             "{name} of {limit} has {left} left, and this would take up to {wanted}"

@@ -35,7 +35,7 @@ use crate::store::{
 /// Buffers a run's events and results on their way to the store.
 pub(super) struct Journal {
     store: Store,
-    hub: Arc<RunChannel>,
+    channel: Arc<RunChannel>,
     id: AnalysisId,
     user: Option<UserId>,
     key: Option<KeyId>,
@@ -65,14 +65,14 @@ pub(super) struct Journal {
 impl Journal {
     pub fn new(
         store: Store,
-        hub: Arc<RunChannel>,
+        channel: Arc<RunChannel>,
         id: AnalysisId,
         (user, key): (Option<UserId>, Option<KeyId>),
         last: u64,
     ) -> Self {
         Self {
             store,
-            hub,
+            channel,
             id,
             user,
             key,
@@ -268,12 +268,12 @@ impl Journal {
             (true, None) => &PAUSES[..AWAITED],
             (true, Some(at)) if ends || clock::instant() >= at => &[],
             (true, Some(_)) => {
-                self.hub.publish_unstored(events);
+                self.channel.publish_unstored(events);
                 return Ok(());
             }
         };
         match self.store_pending(pauses).await {
-            Ok(()) => self.hub.publish(events),
+            Ok(()) => self.channel.publish(events),
             Err(fault @ (StoreError::Missing | StoreError::Conflict(_))) => return Err(fault),
             Err(fault) if self.is_awaited => {
                 let fault = format!("{fault:?}");
@@ -282,7 +282,7 @@ impl Journal {
                     &[("analysis", &self.id), ("fault", &fault)],
                 );
                 self.retry_at = Some(clock::instant() + RETRY);
-                self.hub.publish_unstored(events);
+                self.channel.publish_unstored(events);
             }
             Err(fault) => return Err(fault),
         }

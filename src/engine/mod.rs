@@ -168,13 +168,13 @@ struct RunningRun {
 struct RunPermit {
     shared: Arc<EngineShared>,
     id: AnalysisId,
-    hub: Arc<RunChannel>,
+    channel: Arc<RunChannel>,
     _place: Option<StreamPermit>,
 }
 
 impl Drop for RunPermit {
     fn drop(&mut self) {
-        self.hub.close();
+        self.channel.close();
         self.shared.running().remove(&self.id);
         self.shared.left.notify_waiters();
     }
@@ -209,9 +209,9 @@ impl Engine {
     /// # Errors
     /// [`NotStarted`] if the run is refused or cannot be stored.
     pub async fn start(&self, run: RunSpec, insert: Insert) -> Result<Finished, NotStarted> {
-        let hub = self.reserve_slot(&run).map_err(NotStarted::Refused)?;
+        let channel = self.reserve_slot(&run).map_err(NotStarted::Refused)?;
         let (tell, stored) = oneshot::channel();
-        let finished = self.spawn(run, hub, Some((insert, tell)), None);
+        let finished = self.spawn(run, channel, Some((insert, tell)), None);
         match stored.await {
             Ok(Ok(())) => Ok(finished),
             Ok(Err(error)) => Err(NotStarted::Store(error)),
@@ -221,27 +221,27 @@ impl Engine {
 
     /// Resumes a run that was stored before the last restart. The queue limit does not apply.
     pub fn resume(&self, run: RunSpec) -> Finished {
-        let hub = Arc::new(RunChannel::new(run.last_event));
-        let entry = RunningRun::of(&run, &hub);
+        let channel = Arc::new(RunChannel::new(run.last_event));
+        let entry = RunningRun::of(&run, &channel);
         self.shared.running().insert(run.id.clone(), entry);
         self.shared.arrived.notify_one();
-        self.spawn(run, hub, None, None)
+        self.spawn(run, channel, None, None)
     }
 
     fn reserve_slot(&self, run: &RunSpec) -> Result<Arc<RunChannel>, RunRefused> {
         let mut running = self.shared.running();
         let user = run.user.as_ref();
         self.shared.check_room(&running, user, run.background)?;
-        let hub = Arc::new(RunChannel::new(run.last_event));
-        running.insert(run.id.clone(), RunningRun::of(run, &hub));
+        let channel = Arc::new(RunChannel::new(run.last_event));
+        running.insert(run.id.clone(), RunningRun::of(run, &channel));
         self.shared.arrived.notify_one();
-        Ok(hub)
+        Ok(channel)
     }
 
     fn spawn(
         &self,
         run: RunSpec,
-        hub: Arc<RunChannel>,
+        channel: Arc<RunChannel>,
         first: Option<(Insert, StoredRun)>,
         stream: Option<StreamPermit>,
     ) -> Finished {
@@ -250,7 +250,7 @@ impl Engine {
         let place = RunPermit {
             shared: shared.clone(),
             id: run.id.clone(),
-            hub: hub.clone(),
+            channel: channel.clone(),
             _place: stream,
         };
         // `runs` tracks this task; `drain` waits until its entry is gone.
@@ -264,7 +264,7 @@ impl Engine {
                     return;
                 }
             }
-            let over = runner::run(&shared, run, &hub).await;
+            let over = runner::run(&shared, run, &channel).await;
             let (ended, rest) = over.map_or((None, None), |over| {
                 shared.settle(over.settled);
                 (Some(over.ended), over.rest)
@@ -292,7 +292,9 @@ impl Engine {
     /// here.
     pub fn finish_early(&self, id: &AnalysisId) -> bool {
         let found = self.shared.running().get(id).cloned();
-        found.map(|run| run.channel.request_finish_early()).is_some()
+        found
+            .map(|run| run.channel.request_finish_early())
+            .is_some()
     }
 
     /// Skips a model in a run. Returns false if it is not active here.
@@ -412,8 +414,8 @@ impl Engine {
             .values()
             .map(|run| run.channel.clone())
             .collect();
-        for hub in hubs {
-            hub.checkpoint();
+        for channel in hubs {
+            channel.checkpoint();
         }
         // A checkpoint is a single write; the timeout guards against a hanging disk.
         let _ = tokio::time::timeout(Duration::from_secs(2), async {
@@ -430,10 +432,10 @@ impl Engine {
 }
 
 impl RunningRun {
-    fn of(run: &RunSpec, hub: &Arc<RunChannel>) -> Self {
+    fn of(run: &RunSpec, channel: &Arc<RunChannel>) -> Self {
         Self {
             user: run.user.clone(),
-            channel: hub.clone(),
+            channel: channel.clone(),
             background: run.background,
             is_relayed: run.relay.is_some(),
         }

@@ -36,18 +36,18 @@ impl Engine {
         audience: RelayAudience,
         place: Option<StreamPermit>,
     ) -> RelayedCall {
-        let hub = Arc::new(RunChannel::relayed());
+        let channel = Arc::new(RunChannel::relayed());
         let run = RunSpec {
             relay: Some(audience),
             ..run
         };
-        let entry = RunningRun::of(&run, &hub);
+        let entry = RunningRun::of(&run, &channel);
         self.shared.running().insert(run.id.clone(), entry);
         self.shared.arrived.notify_one();
         let store = self.shared.store.clone();
-        let watch = RunWatch::new(store, Some(hub.clone()), run.id.clone(), 0);
+        let watch = RunWatch::new(store, Some(channel.clone()), run.id.clone(), 0);
         RelayedCall {
-            finished: self.spawn(run, hub, None, place),
+            finished: self.spawn(run, channel, None, place),
             watch,
         }
     }

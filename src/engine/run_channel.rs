@@ -270,7 +270,7 @@ enum WatchPosition {
 /// Follows one run from a given event onward.
 pub struct RunWatch {
     store: Store,
-    hub: Option<Arc<RunChannel>>,
+    channel: Option<Arc<RunChannel>>,
     id: AnalysisId,
     after: u64,
     ended: bool,
@@ -279,13 +279,13 @@ pub struct RunWatch {
 impl RunWatch {
     pub(super) fn new(
         store: Store,
-        hub: Option<Arc<RunChannel>>,
+        channel: Option<Arc<RunChannel>>,
         id: AnalysisId,
         after: u64,
     ) -> Self {
         Self {
             store,
-            hub,
+            channel,
             id,
             after,
             ended: false,
@@ -298,19 +298,19 @@ impl RunWatch {
     /// Returns an error if the store cannot be read.
     pub async fn next(&mut self) -> Result<Option<Vec<Arc<PublishedEvent>>>, StoreError> {
         while !self.ended {
-            let Some(hub) = self.hub.clone() else {
+            let Some(channel) = self.channel.clone() else {
                 // Boxed: a thousand watchers wait, few of them on the store, and each would reserve the space.
                 return Box::pin(self.stored()).await;
             };
             // Created before checking, so that no change in between is missed.
-            let changed = hub.changed.notified();
-            match hub.after(self.after) {
+            let changed = channel.changed.notified();
+            match channel.after(self.after) {
                 WatchPosition::Events(events) => return Ok(self.advance(events)),
                 WatchPosition::TooOld => return Box::pin(self.stored()).await,
                 WatchPosition::Nothing => changed.await,
-                WatchPosition::Over if hub.is_relayed => self.ended = true,
+                WatchPosition::Over if channel.is_relayed => self.ended = true,
                 // Events that the channel lacks (such as an end written through another path) are in the store.
-                WatchPosition::Over => self.hub = None,
+                WatchPosition::Over => self.channel = None,
             }
         }
         Ok(None)
@@ -322,7 +322,7 @@ impl RunWatch {
             .store
             .read(move |db| events::after(db, &id, after, PAGE))
             .await?;
-        if found.is_empty() && self.hub.is_none() {
+        if found.is_empty() && self.channel.is_none() {
             self.ended = true;
             return Ok(None);
         }
@@ -362,19 +362,19 @@ mod tests {
 
     #[test]
     fn a_relayed_call_is_held_back_until_its_watcher_has_taken_events() {
-        let hub = RunChannel::relayed();
-        hub.publish_unstored(vec![piece(1, "thin")]);
-        assert!(hub.has_room());
-        hub.publish_unstored(vec![piece(2, &"x".repeat(KEPT_BYTES))]);
-        assert!(!hub.has_room());
-        let WatchPosition::Events(taken) = hub.after(0) else {
+        let channel = RunChannel::relayed();
+        channel.publish_unstored(vec![piece(1, "thin")]);
+        assert!(channel.has_room());
+        channel.publish_unstored(vec![piece(2, &"x".repeat(KEPT_BYTES))]);
+        assert!(!channel.has_room());
+        let WatchPosition::Events(taken) = channel.after(0) else {
             panic!("there are two");
         };
         assert_eq!(taken.len(), 2);
-        assert!(hub.has_room());
-        assert!(matches!(hub.after(2), WatchPosition::Nothing));
-        hub.close();
-        assert!(matches!(hub.after(2), WatchPosition::Over));
+        assert!(channel.has_room());
+        assert!(matches!(channel.after(2), WatchPosition::Nothing));
+        channel.close();
+        assert!(matches!(channel.after(2), WatchPosition::Over));
         // A run's watchers can read the store.
         let run = RunChannel::new(0);
         run.publish(vec![piece(1, &"x".repeat(2 * KEPT_BYTES))]);

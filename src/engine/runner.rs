@@ -41,12 +41,12 @@ const BILLING_TIMEOUT: Duration = Duration::from_secs(1);
 pub(super) async fn run(
     shared: &Arc<EngineShared>,
     run: RunSpec,
-    hub: &Arc<RunChannel>,
+    channel: &Arc<RunChannel>,
 ) -> Option<FinishedRun> {
     let (id, last, is_relayed) = (run.id.clone(), run.last_event, run.relay.is_some());
     let journal = Journal::new(
         shared.store.clone(),
-        hub.clone(),
+        channel.clone(),
         run.id.clone(),
         (run.user.clone(), run.key.clone()),
         last,
@@ -61,7 +61,7 @@ pub(super) async fn run(
         }
         tokio::select! {
             turn = shared.run_slots.acquire() => break Some(Some(turn.ok()?)),
-            wish = hub.next_command() => match wish {
+            wish = channel.next_command() => match wish {
                 RunCommand::Checkpoint => return None,
                 // Driven without a slot, since it makes no calls.
                 RunCommand::Cancel(_) => break None,
@@ -73,17 +73,21 @@ pub(super) async fn run(
     };
     if hurried {
         // Repeat the command for the runner.
-        hub.request_finish_early();
+        channel.request_finish_early();
     }
     let (events, inbox) = mpsc::channel(WAITING_EVENTS);
     let driver = Driver {
         id: id.clone(),
         shared: shared.clone(),
-        hub: hub.clone(),
+        channel: channel.clone(),
         journal,
         machine: run.machine,
-        reservation: BudgetReservation::new(shared.reservations.clone(), run.user.clone(), &run.terms)
-            .with_key(run.funds),
+        reservation: BudgetReservation::new(
+            shared.reservations.clone(),
+            run.user.clone(),
+            &run.terms,
+        )
+        .with_key(run.funds),
         user: run.user,
         cache: run.cache,
         cache_age: run.cache_age,
@@ -128,7 +132,7 @@ fn log_end(id: &AnalysisId, is_relayed: bool, over: &Result<Option<FinishedRun>,
 struct Driver {
     id: AnalysisId,
     shared: Arc<EngineShared>,
-    hub: Arc<RunChannel>,
+    channel: Arc<RunChannel>,
     journal: Journal,
     machine: StagedRun,
     user: Option<UserId>,
@@ -152,7 +156,7 @@ struct Driver {
 impl Driver {
     async fn drive(mut self) -> Result<Option<FinishedRun>, StoreError> {
         if self.cancelled
-            && let RunCommand::Cancel(reason) = self.hub.next_command().await
+            && let RunCommand::Cancel(reason) = self.channel.next_command().await
         {
             self.machine
                 .handle(self.watch.now(), MachineInput::Cancelled(reason));
@@ -169,7 +173,9 @@ impl Driver {
                     self.journal.finish(clock::now(), outcome.clone()).await?;
                     return Ok(Some(self.into_finished(outcome)));
                 }
-                NextStep::Wait(until) => until.map(|until| deadline_in(until.since(self.watch.now()))),
+                NextStep::Wait(until) => {
+                    until.map(|until| deadline_in(until.since(self.watch.now())))
+                }
             };
             if self.journal.is_relayed() {
                 self.journal.pass_on();
@@ -179,12 +185,12 @@ impl Driver {
             } else if flush_at.is_none() && !self.journal.is_empty() {
                 flush_at = Some(deadline_in(FLUSH_INTERVAL));
             }
-            let has_room = self.hub.has_room();
+            let has_room = self.channel.has_room();
             tokio::select! {
                 Some((call, request)) = self.following.next() => self.call(call, request).await,
                 event = self.inbox.recv(), if has_room => self.handle_call_event(event).await,
-                () = self.hub.wait_for_room(), if !has_room => {}
-                wish = self.hub.next_command() => match wish {
+                () = self.channel.wait_for_room(), if !has_room => {}
+                wish = self.channel.next_command() => match wish {
                     RunCommand::FinishEarly => self.machine.handle(self.watch.now(), MachineInput::Hurry),
                     RunCommand::SkipModel(model) => self.machine.handle(self.watch.now(), MachineInput::Leave(model)),
                     RunCommand::Cancel(reason) => self.machine.handle(self.watch.now(), MachineInput::Cancelled(reason)),

@@ -29,7 +29,7 @@ const MAX_WAITING: usize = 20_000;
 pub(super) struct SettledCall {
     pub batch: Arc<JournalBatch>,
     /// Its reservation, released on drop.
-    pub purse: BudgetReservation,
+    pub reservation: BudgetReservation,
     /// Held until its answer is in the cache; other callers wait for these to be dropped.
     pub _seats: Vec<LeaderGuard>,
     /// When the call ended.
@@ -65,7 +65,7 @@ impl UsageRecorder {
     /// Adds a call that has ended.
     pub fn add(self: &Arc<Self>, call: SettledCall) {
         // The amount still reserved for it may keep another call out.
-        let holds_budget = call.purse.holds_budget();
+        let holds_budget = call.reservation.holds_budget();
         let (starts, is_enough) = {
             let mut state = self.state();
             state.waiting.push(call);

@@ -102,7 +102,10 @@ mod tests {
     #[test]
     fn places_are_limited_in_all_and_for_one_person_and_free_again() {
         let user = |number| UserId::new(Timestamp::default(), number);
-        let places = StreamSlots::new(StreamLimits { all: 4, per_user: 3 });
+        let places = StreamSlots::new(StreamLimits {
+            all: 4,
+            per_user: 3,
+        });
         let two = places.take(&user(1), 2).unwrap();
         let refused = |number, count| places.take(&user(number), count).err();
         assert_eq!(refused(1, 2), Some(RunRefused::TooMany));

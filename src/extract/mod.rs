@@ -39,7 +39,7 @@ use crate::domain::chunk::PageText;
 use crate::domain::document::TextlessPage;
 
 pub use kind::{FileKind, KINDS};
-pub use output::{OutputFull, Output};
+pub use output::{Output, OutputFull};
 pub use pdf::{ScannedImage, page_image as page_picture};
 pub use table_rows::records;
 pub use unreadable::Unreadable;

@@ -137,7 +137,7 @@ impl<'a> Output<'a> {
     /// the reason with `gap`.
     ///
     /// # Errors
-    /// [`Full`] when the limit is reached or the receiver is gone.
+    /// [`OutputFull`] when the limit is reached or the receiver is gone.
     pub fn page(&mut self, number: u32, title: &str, text: &str) -> Result<(), OutputFull> {
         let given = self.give(number.saturating_add(self.base), title, text);
         self.full |= given.is_err();
@@ -197,8 +197,8 @@ impl<'a> Output<'a> {
     /// Adds text of a format without pages: cut into sections of about a printed page, under one title.
     ///
     /// # Errors
-    /// [`Full`] when the limit is reached or the receiver is gone.
-    pub fn flow(&mut self, title: &str, text: &str) -> Result<(), Full> {
+    /// [`OutputFull`] when the limit is reached or the receiver is gone.
+    pub fn flow(&mut self, title: &str, text: &str) -> Result<(), OutputFull> {
         self.sections(title, text, false)
     }
 
@@ -206,11 +206,11 @@ impl<'a> Output<'a> {
     ///
     /// # Errors
     /// As [`Self::flow`].
-    pub fn flow_all(&mut self, title: &str, text: &str) -> Result<(), Full> {
+    pub fn flow_all(&mut self, title: &str, text: &str) -> Result<(), OutputFull> {
         self.sections(title, text, true)
     }
 
-    fn sections(&mut self, title: &str, text: &str, is_all: bool) -> Result<(), Full> {
+    fn sections(&mut self, title: &str, text: &str, is_all: bool) -> Result<(), OutputFull> {
         let mut rest = text;
         while !rest.is_empty() {
             let end = section(rest);

@@ -124,7 +124,8 @@ mod tests {
             (b"plain", None),
             (b"", None),
         ] {
-            let found = parse_header(bytes).map(|seen| (seen.content_type, seen.width, seen.height));
+            let found =
+                parse_header(bytes).map(|seen| (seen.content_type, seen.width, seen.height));
             assert_eq!(found, expected, "{bytes:?}");
         }
         assert_eq!(

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use encoding_rs::Encoding;
 
 use super::office::{BodyText, MarginLines, ParagraphRole};
-use super::output::{OutputFull, Output};
+use super::output::{Output, OutputFull};
 use super::raised::{RunBuffer, RunStyle, Script};
 use super::rtf_encodings::{of_charset, of_page};
 use super::{FileInput, Unreadable};

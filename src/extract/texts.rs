@@ -1,7 +1,7 @@
 //! Reads a file that is text: finds its encoding, and formats its kind of text.
 
-use super::kind::{self, TextSort};
-use super::{FileInput, FileKind, Full, Output, Unreadable};
+use super::kind::{self, TextKind};
+use super::{FileInput, FileKind, Output, OutputFull, Unreadable};
 use super::{calendar, charset, html, json, markup_text, notebook, subtitles, table};
 
 /// Reads a file that is text in some encoding; a form feed starts a new page.
@@ -32,8 +32,8 @@ pub(super) fn read(
     let mut before = 0;
     let mut parts = text.split('\u{C}').enumerate();
     let paged = text.contains('\u{C}');
-    // Full: the limit is reached; the text so far has been passed on.
-    let _: Result<(), Full> = parts.try_for_each(|(index, part)| match paged {
+    // OutputFull: the limit is reached; the text so far has been passed on.
+    let _: Result<(), OutputFull> = parts.try_for_each(|(index, part)| match paged {
         true => {
             out.progress(before, text.len());
             before += part.len() + 1;

@@ -40,7 +40,7 @@ impl Unreadable {
             Self::Empty => "the file is empty".to_owned(),
             Self::TooLarge => "the file is too large to read".to_owned(),
             Self::Unsupported(name) => {
-                let hint = match magic::instead(name) {
+                let hint = match magic::suggested_extension(name) {
                     Some(kind) => format!("; save it as {kind} and upload that"),
                     None => String::new(),
                 };

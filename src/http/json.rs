@@ -96,7 +96,7 @@ fn wrong_shape(text: &[u8], error: &serde_json::Error) -> Error {
     };
     location.extend(path.into_iter().map(|part| part.name));
     Error::fields(vec![FieldError {
-        location: location,
+        location,
         message,
         kind,
     }])

@@ -150,7 +150,10 @@ impl OriginalsSync {
             )
         });
         let absent = self.absent;
-        Ok(MissingOriginals { incomplete_reason: lost, absent })
+        Ok(MissingOriginals {
+            incomplete_reason: lost,
+            absent,
+        })
     }
 
     fn read(&mut self, store: &Store) -> Result<()> {

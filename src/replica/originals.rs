@@ -82,13 +82,13 @@ impl Originals {
         }
         state.underway.insert(id.clone());
         drop(state);
-        let fetched = self.fetch(id);
+        let fetched = self.fetch_now(id);
         self.state().underway.remove(id);
         self.changed.notify_all();
         fetched
     }
 
-    fn fetch(&self, id: &DocumentId) -> Result<()> {
+    fn fetch_now(&self, id: &DocumentId) -> Result<()> {
         let scratch = self.scratch.join(format!("original-{}", id.as_str()));
         let fetched = self.fetch_to(id, &scratch);
         let _ = std::fs::remove_file(&scratch);

@@ -90,7 +90,7 @@ pub fn add(db: &Writer, user: &UserId, threads: &[ImportedThread]) -> Result<Vec
         }
         outcomes.push(outcome);
     }
-    db.with(|db| turn_texts::add_new(db, user, &texts))?;
+    db.with_connection(|db| turn_texts::add_new(db, user, &texts))?;
     Ok(outcomes)
 }
 
@@ -155,7 +155,7 @@ fn add_turn(db: &Writer, user: &UserId, thread: &ThreadId, turn: &ImportedTurn) 
     if added == 0 {
         return Ok(false);
     }
-    db.with(|db| analyses::index::link_models(db, turn.id.as_str(), &turn.models))?;
+    db.with_connection(|db| analyses::index::link_models(db, turn.id.as_str(), &turn.models))?;
     for answer in &turn.stage_answers {
         let place = (answer.stage as i64, answer.member as i64);
         let added = db.run(
@@ -202,7 +202,7 @@ mod tests {
             stage_answers: vec![answer.clone(); stage_answers],
         };
         ImportedThread {
-            id: ThreadId::begun_by(&id(0)),
+            id: ThreadId::from_first_analysis(&id(0)),
             title: format!("Größe {n}"),
             created: at(1_000),
             updated: at(1_001),
@@ -241,7 +241,7 @@ mod tests {
             let written = derived(db)?;
             assert_eq!(written.len(), 4 + 8 + 4 + 2);
             for id in db.all("SELECT id FROM analyses", [], |row| row.get::<_, String>(0))? {
-                db.with(|db| {
+                db.with_connection(|db| {
                     analyses::index::write(db, &id)?;
                     turn_texts::adopt(db, &id)
                 })?;
@@ -273,7 +273,7 @@ mod tests {
             let threads: Vec<ImportedThread> = (0..60).map(|n| thread(n, 1)).collect();
             add(db, &ada.id, &threads)?;
             let count = "SELECT count(DISTINCT segid) FROM turns_fts_idx";
-            let segments = db.one(count, [], |row| row.get::<_, i64>(0))?;
+            let segments = db.query_one(count, [], |row| row.get::<_, i64>(0))?;
             assert!(segments <= 1, "{segments} segments");
             Ok(())
         });

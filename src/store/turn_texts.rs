@@ -13,11 +13,11 @@ use crate::domain::search::index_terms;
 use crate::domain::thread::title_of;
 
 /// Maximum number of indexed bytes of a question or an answer.
-const MOST_TEXT: usize = 64 << 10;
+const MAX_TEXT: usize = 64 << 10;
 /// Number of turns that one statement adds.
-const MOST_ROWS: usize = 500;
+const MAX_ROWS: usize = 500;
 /// Maximum number of matching turns that a search considers, best first.
-const MOST_MATCHES: u32 = 5_000;
+const MAX_MATCHES: u32 = 5_000;
 
 /// A turn that matches a search.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -66,7 +66,7 @@ pub(super) fn add_new(
     user: &UserId,
     turns: &[(&AnalysisId, &str, &str)],
 ) -> rusqlite::Result<()> {
-    for turns in turns.chunks(MOST_ROWS) {
+    for turns in turns.chunks(MAX_ROWS) {
         let row = |n: usize| format!("(?{}, ?1, ?{}, ?{}, ?{})", n + 2, n + 3, n + 4, n + 5);
         let rows: Vec<String> = (0..turns.len()).map(|place| row(place * 4)).collect();
         let mut statement = db.prepare(&format!(
@@ -115,7 +115,10 @@ pub(super) fn adopt(db: &Connection, id: &str) -> rusqlite::Result<()> {
         return Ok(());
     };
     if let (false, Some(analysis)) = (is_threaded, AnalysisId::parse(id)) {
-        let (thread, title) = (ThreadId::from_first_analysis(&analysis), title_of(&question));
+        let (thread, title) = (
+            ThreadId::from_first_analysis(&analysis),
+            title_of(&question),
+        );
         let folded = fold_case(&title);
         db.prepare_cached(
             "INSERT INTO threads (id, user_id, title, title_folded, created, updated)

@@ -4,7 +4,7 @@
 use serde_json::{Map, Value, json};
 
 use super::answer_builder::AnswerBuilder;
-use super::prompt::{PromptTurn, thinking_budget, divide, effort, is_acting, is_signed_thought};
+use super::prompt::{PromptTurn, divide, effort, is_acting, is_signed_thought, thinking_budget};
 use super::sse::SseFrame;
 use super::tool_call_builder::ToolCallFragment;
 use super::usage_counts::{self, UsageCounts};

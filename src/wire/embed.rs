@@ -274,7 +274,11 @@ mod tests {
         ] {
             let (_, mut body) = request(kind, "m", &asked).expect("it has embeddings");
             let refused = [field.to_owned(), "model".to_owned(), "input".to_owned()];
-            assert_eq!(remove_refused(&mut body, &refused), ["dimensions"], "{kind:?}");
+            assert_eq!(
+                remove_refused(&mut body, &refused),
+                ["dimensions"],
+                "{kind:?}"
+            );
             assert!(!body.to_string().contains(field), "{body}");
             assert!(body.to_string().contains("\"a\""), "{body}");
         }

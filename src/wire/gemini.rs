@@ -4,7 +4,7 @@
 use serde_json::{Map, Value, json};
 
 use super::answer_builder::AnswerBuilder;
-use super::prompt::{PromptTurn, thinking_budget, called, divide, effort};
+use super::prompt::{PromptTurn, called, divide, effort, thinking_budget};
 use super::sse::SseFrame;
 use super::usage_counts::{self, UsageCounts};
 use super::{ModelCapabilities, refusal, schema_subset};

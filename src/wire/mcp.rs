@@ -103,14 +103,14 @@ pub fn read(text: &str) -> Result<McpMessage, McpError> {
         text: text.to_owned(),
     };
     let message: Value = crate::domain::json::parse(text)
-        .map_err(|why| fault(&Value::Null, -32700, &format!("this is not JSON: {why}")))?;
+        .map_err(|why| error(&Value::Null, -32700, &format!("this is not JSON: {why}")))?;
     let id = message.get("id").cloned().unwrap_or(Value::Null);
     let is_answer = message.get("result").is_some() || message.get("error").is_some();
     let Some(method) = message["method"].as_str() else {
         // A response to a request that was never sent; ignored, because there is no request to answer.
         return match is_answer {
             true => Ok(McpMessage::Notice),
-            false => Err(fault(&id, -32600, "this is not a JSON-RPC 2.0 request")),
+            false => Err(error(&id, -32600, "this is not a JSON-RPC 2.0 request")),
         };
     };
     let params = &message["params"];
@@ -121,17 +121,17 @@ pub fn read(text: &str) -> Result<McpMessage, McpError> {
         });
     }
     if !(id.is_string() || id.is_number()) {
-        return Err(fault(&Value::Null, -32600, "an id is a string or a number"));
+        return Err(error(&Value::Null, -32600, "an id is a string or a number"));
     }
     let ask = match method {
         "initialize" => McpRequest::Initialize(version(params["protocolVersion"].as_str())),
         "ping" => McpRequest::Ping,
         "tools/list" => McpRequest::Tools,
         "tools/call" => {
-            let (tool, deadline) = call(params).map_err(|why| fault(&id, -32602, &why))?;
+            let (tool, deadline) = call(params).map_err(|why| error(&id, -32602, &why))?;
             McpRequest::Call(tool, deadline)
         }
-        _ => return Err(fault(&id, -32601, &format!("there is no method {method}"))),
+        _ => return Err(error(&id, -32601, &format!("there is no method {method}"))),
     };
     Ok(McpMessage::Request { id, ask })
 }

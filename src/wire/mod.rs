@@ -53,7 +53,7 @@ use crate::domain::model::{Structured, Thinking};
 use answer_builder::AnswerBuilder;
 pub use model_lists::{ListedModel, models};
 pub use openai::ProviderQuirks;
-pub use refusal::{clean, error, rejects_images, refused_parameter, unwelcome_among};
+pub use refusal::{clean, error, refused_parameter, rejects_images, unwelcome_among};
 use surrogates::PendingSurrogates;
 
 /// An API format.

@@ -93,7 +93,9 @@ fn upload(client: &mut Client, number: usize) -> String {
     assert_eq!(answer.status, 200, "{}", answer.text());
     let response = answer.json();
     let id = &response["id"];
-    id.as_str().unwrap_or_else(|| panic!("{response}")).to_owned()
+    id.as_str()
+        .unwrap_or_else(|| panic!("{response}"))
+        .to_owned()
 }
 
 /// Checks that each of these documents has the bytes that were uploaded.

@@ -99,7 +99,10 @@ fn copies_are_made_when_due_and_the_newest_kept() {
     let said = refused.refused(503, "SERVICE_UNAVAILABLE")["message"].to_string();
     assert!(said.contains("the backup failed: "), "{said}");
     let response = admin.get("/api/admin/backups").json();
-    assert!(response["folder"]["last"]["error"].is_string(), "{response}");
+    assert!(
+        response["folder"]["last"]["error"].is_string(),
+        "{response}"
+    );
     assert!(response["folder"]["error"].is_string(), "{response}");
 }
 

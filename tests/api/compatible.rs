@@ -213,7 +213,10 @@ fn the_other_two_shapes_and_a_responses_body_on_the_chat_route() {
     let response = client.post("/v1/messages", body.clone()).json();
     assert_eq!(response["content"][0]["text"], "It is thin.");
     assert_eq!(
-        (&response["stop_reason"], &response["usage"]["output_tokens"]),
+        (
+            &response["stop_reason"],
+            &response["usage"]["output_tokens"]
+        ),
         (&json!("end_turn"), &json!(7))
     );
     let mut streamed = body.clone();

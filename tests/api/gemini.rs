@@ -54,7 +54,10 @@ fn content_is_generated_whole_streamed_and_counted() {
         "{response}"
     );
     assert_eq!(candidate["finishReason"], "STOP");
-    assert_eq!(response["usageMetadata"]["totalTokenCount"], 18, "{response}");
+    assert_eq!(
+        response["usageMetadata"]["totalTokenCount"], 18,
+        "{response}"
+    );
     let sent = last_sent(&provider);
     assert_eq!(
         sent["messages"][0],

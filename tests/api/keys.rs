@@ -137,7 +137,10 @@ fn tools_reach_no_further_than_their_key() {
         let response = &answer["result"];
         assert_eq!(response["isError"], !allowed, "{tool} {said}: {answer}");
         if !allowed {
-            assert!(response.to_string().contains("does not cover"), "{response}");
+            assert!(
+                response.to_string().contains("does not cover"),
+                "{response}"
+            );
         }
         // A key may read the analyses that it started.
         let own = &response["structuredContent"]["analysis_id"];

@@ -92,7 +92,12 @@ fn count<T>(all: &(Mutex<Counted>, Condvar), change: impl FnOnce(&mut Counted) -
     changed
 }
 
-fn keep(mut socket: TcpStream, number: usize, act: ConnectionScript, all: &(Mutex<Counted>, Condvar)) {
+fn keep(
+    mut socket: TcpStream,
+    number: usize,
+    act: ConnectionScript,
+    all: &(Mutex<Counted>, Condvar),
+) {
     let mut request = 0;
     while read(&mut socket) {
         request += 1;

@@ -339,7 +339,8 @@ fn encrypted_reasoning_goes_through_responses_unchanged() {
     let whole = &stream.last().unwrap()["response"]["output"];
     assert_eq!(whole[0], item, "{whole}");
     let result = json!({ "type": "function_call_output", "call_id": "c1", "output": "mild" });
-    let input = json!([{ "role": "user", "content": "Warm?" }, item, response["output"][1], result]);
+    let input =
+        json!([{ "role": "user", "content": "Warm?" }, item, response["output"][1], result]);
     let again = json!({ "model": "p/thinker", "input": input, "tools": tools });
     assert_eq!(client.post("/v1/responses", again).status, 200);
     let sent = last_sent(&provider);
@@ -422,5 +423,9 @@ fn log_probabilities_come_back_whole_and_streamed() {
         assert_eq!(json!(all), both, "{events:?}");
     }
     let response = client.post("/v1/chat/completions", ask(json!({}))).json();
-    assert_eq!(response["choices"][0]["logprobs"], Value::Null, "{response}");
+    assert_eq!(
+        response["choices"][0]["logprobs"],
+        Value::Null,
+        "{response}"
+    );
 }

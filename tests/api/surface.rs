@@ -157,7 +157,11 @@ fn several_answers_are_as_many_calls_and_one_answer() {
     }
     let prompts = json!({ "model": "p/any", "prompt": ["a", "b"], "n": 2 });
     let response = client.post("/v1/completions", prompts).json();
-    assert_eq!(response["choices"].as_array().unwrap().len(), 4, "{response}");
+    assert_eq!(
+        response["choices"].as_array().unwrap().len(),
+        4,
+        "{response}"
+    );
 }
 
 fn several(n: usize, more: Value) -> Value {
@@ -177,7 +181,11 @@ fn of_many_answers_few_are_under_way_at_once() {
     let response = client
         .post("/v1/chat/completions", several(16, json!({})))
         .json();
-    assert_eq!(response["choices"].as_array().unwrap().len(), 16, "{response}");
+    assert_eq!(
+        response["choices"].as_array().unwrap().len(),
+        16,
+        "{response}"
+    );
     assert_eq!(response.get("incomplete"), None);
     assert_eq!(provider.asked().len(), 16);
 }
@@ -242,10 +250,16 @@ fn what_was_answered_before_one_failed_is_delivered() {
     assert_eq!(given, 5, "{response}");
     assert_eq!(answer.header("x-quire-incomplete"), "5 of 16");
     assert_eq!(
-        (&response["incomplete"]["wanted"], &response["incomplete"]["given"]),
+        (
+            &response["incomplete"]["wanted"],
+            &response["incomplete"]["given"]
+        ),
         (&json!(16), &json!(5))
     );
-    assert!(response["incomplete"]["error"]["message"].is_string(), "{response}");
+    assert!(
+        response["incomplete"]["error"]["message"].is_string(),
+        "{response}"
+    );
     // The cost of a failed call is unknown.
     assert_eq!(answer.header("x-quire-cost-usd"), "");
     let asked = provider.asked().len();

@@ -24,7 +24,11 @@ fn blocks_of_thinking_go_through_responses_as_items() {
     let response = client.post("/v1/responses", body.clone()).json();
     let output = response["output"].as_array().unwrap().clone();
     let kinds: Vec<&Value> = output.iter().map(|item| &item["type"]).collect();
-    assert_eq!(kinds, ["reasoning", "reasoning", "function_call"], "{response}");
+    assert_eq!(
+        kinds,
+        ["reasoning", "reasoning", "function_call"],
+        "{response}"
+    );
     assert_eq!(output[0]["summary"][0]["text"], "I need the weather.");
     for (item, sealed) in [(&output[0], "c2lnbmVk"), (&output[1], "b3BhcXVl")] {
         let content = item["encrypted_content"].as_str().unwrap_or_default();

@@ -199,7 +199,11 @@ fn check_whole(case: &Case, client: &mut Client) {
     );
     match case.whole {
         Answer(text, finish) => {
-            assert_eq!(found, (200, Some(text), Some(finish)), "{model}: {response}");
+            assert_eq!(
+                found,
+                (200, Some(text), Some(finish)),
+                "{model}: {response}"
+            );
             check_count(case, &response["usage"]);
             if let Some((.., price)) = case.count {
                 assert_eq!(answer.header("x-quire-cost-usd"), price, "{model}");
@@ -410,7 +414,10 @@ fn calls_are_told_apart_however_hosts_number_them() {
             .map(|call| call["function"]["arguments"].as_str().unwrap())
             .collect();
         assert_eq!(found, expected, "{model}");
-        assert_eq!(response["choices"][0]["finish_reason"], "tool_calls", "{model}");
+        assert_eq!(
+            response["choices"][0]["finish_reason"], "tool_calls",
+            "{model}"
+        );
     }
 }
 
@@ -449,7 +456,10 @@ fn reasoning_is_given_to_clients_and_sent_back_with_the_results_of_tools() {
     let turns = body["messages"].as_array_mut().unwrap();
     turns.extend([message.clone(), result]);
     let response = client.post("/v1/chat/completions", body).json();
-    assert_eq!(response["choices"][0]["message"]["content"], T, "{response}");
+    assert_eq!(
+        response["choices"][0]["message"]["content"], T,
+        "{response}"
+    );
     let mut asked = provider.asked();
     asked.retain(|asked| asked.head.starts_with("POST"));
     let sent = &asked[1].body["messages"][1];

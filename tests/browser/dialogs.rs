@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::driver::{Browser, keys, until};
-use crate::pages::{axe, judge, nothing_sticks_out};
+use crate::pages::{axe, check_accessibility, check_width};
 use crate::streaming::server_with;
 use crate::thread::{ask, new_question};
 use crate::turn;
@@ -12,8 +12,8 @@ use crate::turn;
 fn look(browser: &Browser, axe: Option<&str>, open: &str, shown: &str) {
     browser.click(open);
     browser.wait(shown);
-    judge(browser, axe, shown);
-    nothing_sticks_out(browser, shown);
+    check_accessibility(browser, axe, shown);
+    check_width(browser, shown);
     browser.keys(&[], keys::ESCAPE);
     until("it to close", || {
         (browser.count("dialog, [role=menu]:not([hidden])") == 0).then_some(())
@@ -43,8 +43,8 @@ fn every_open_dialog_and_menu_is_accessible() {
         }
         ask(&browser, "How much does the pump deliver?");
         browser.wait_text(".live", "Writing");
-        judge(&browser, axe, "a run");
-        nothing_sticks_out(&browser, "a run");
+        check_accessibility(&browser, axe, "a run");
+        check_width(&browser, "a run");
         browser.press("Stop");
         browser.wait(".stopped");
         let narrow = width < 500;
@@ -88,7 +88,7 @@ fn every_open_dialog_and_menu_is_accessible() {
             );
         }
         look(&browser, axe, "[aria-label='New project']", "dialog input");
-        assert_eq!(browser.complaints(), Vec::<String>::new());
+        assert_eq!(browser.console_errors(), Vec::<String>::new());
     }
 }
 

@@ -320,7 +320,8 @@ fn an_experiment_is_stopped_and_goes_on() {
     browser.click("[aria-label='Delete this experiment']");
     browser.wait_text("main", "No experiments yet");
     until("it to be gone for good", || {
-        let response = browser.value("(await (await fetch('/api/experiments')).json()).experiments");
+        let response =
+            browser.value("(await (await fetch('/api/experiments')).json()).experiments");
         (response == json!([])).then_some(())
     });
     assert_eq!(browser.console_errors(), Vec::<String>::new());

@@ -127,7 +127,11 @@ fn streamed_text_never_flashes_delimiters() {
     let response = browser.run(&script(GROW), json!([GROWN]));
     assert_eq!(response["flashes"], json!([]));
     // Once, when the text is complete and settles.
-    assert!(response["moved"].as_u64().unwrap() <= 1, "{}", response["moved"]);
+    assert!(
+        response["moved"].as_u64().unwrap() <= 1,
+        "{}",
+        response["moved"]
+    );
     assert_eq!(response["end"], response["want"]);
     assert_eq!(browser.console_errors(), Vec::<String>::new());
 }

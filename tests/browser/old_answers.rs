@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::driver::{Browser, until};
-use crate::pages::{axe, document, check_accessibility, sign_up};
+use crate::pages::{axe, check_accessibility, document, sign_up};
 use crate::server::Server;
 use crate::streaming::server_with;
 use crate::thread::{ask, new_question};

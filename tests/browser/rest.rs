@@ -245,7 +245,10 @@ fn usage_is_charted_by_day_model_and_user_and_exported() {
     browser.press("By day as CSV");
     let response = browser.downloaded("csv");
     assert!(response.starts_with("day,model,calls"), "{response}");
-    assert!(response.lines().count() == 2, "a line for today: {response}");
+    assert!(
+        response.lines().count() == 2,
+        "a line for today: {response}"
+    );
     assert_eq!(browser.console_errors(), Vec::<String>::new());
 
     let phone = Browser::open(375, 800, true);

@@ -208,7 +208,10 @@ fn sections_are_aligned(browser: &Browser) {
         (&response["gone"], &response["fresh"]),
         (&json!(["90", "Parts"]), &json!(["40", "The parts"]))
     );
-    assert_eq!((&response["same"], &response["rewritten"]), (&json!(1), &json!(1)));
+    assert_eq!(
+        (&response["same"], &response["rewritten"]),
+        (&json!(1), &json!(1))
+    );
 }
 
 /// Selects the option that begins with `name` in the first or second text selector.
@@ -453,7 +456,7 @@ fn segments(browser: &Browser, axe: Option<&str>) {
     browser.click("[data-show=pinned]");
     rows(1);
     assert!(browser.url().ends_with("/history?show=pinned"));
-    judge(browser, axe, "the pinned threads");
+    check_accessibility(browser, axe, "the pinned threads");
     act(1, "Unpin");
     browser.wait_text(".state.empty", "Nothing pinned");
     browser.click("[data-show=shared]");

@@ -4,7 +4,7 @@
 use serde_json::json;
 
 use crate::driver::{Browser, keys, until};
-use crate::pages::{axe, flat, focused, check_accessibility, check_width, sign_up};
+use crate::pages::{axe, check_accessibility, check_width, flat, focused, sign_up};
 use crate::server::Server;
 use crate::streaming::server_with;
 use crate::turn;

@@ -98,7 +98,7 @@ fn visit(style: PathStyle) {
         (browser.url() != format!("{base}/manual")).then_some(())
     });
     assert!(browser.url().starts_with(&base), "{}", browser.url());
-    let complaints = browser.complaints();
+    let complaints = browser.console_errors();
     let serious: Vec<_> = (complaints.iter())
         .filter(|line| line.contains("404"))
         .collect();

@@ -254,7 +254,9 @@ fn next_to_a_server_questions_go_through_it() {
     let said = place.run_with(&["chat", "-c", "-q"], "Why?\n");
     assert_eq!(said.code, Some(0), "{said:?}");
     // The temporary key has been deleted.
-    let keys = place.run(&["key", "list", "ada@example.com"]).expect_success();
+    let keys = place
+        .run(&["key", "list", "ada@example.com"])
+        .expect_success();
     assert!(keys.starts_with("No API keys yet."), "{keys}");
     let listed = place.run(&["history"]).expect_success();
     assert!(
@@ -356,7 +358,8 @@ fn the_history_is_listed_read_searched_and_exported() {
         listed.starts_with("ID") && listed.contains("What is a quire?"),
         "{listed}"
     );
-    let json: Value = serde_json::from_str(&place.run(&["history", "--json"]).expect_success()).unwrap();
+    let json: Value =
+        serde_json::from_str(&place.run(&["history", "--json"]).expect_success()).unwrap();
     let id = json["threads"][0]["thread_id"].as_str().unwrap();
     assert!(
         place
@@ -370,14 +373,18 @@ fn the_history_is_listed_read_searched_and_exported() {
             .expect_success()
             .contains(id)
     );
-    let none = place.run(&["history", "search", "unheard"]).expect_success();
+    let none = place
+        .run(&["history", "search", "unheard"])
+        .expect_success();
     assert_eq!(none, "No thread contains these words.\n");
     for (name, part) in [
         ("a.md", "What is a quire?"),
         ("a.html", "<html"),
         ("a.json", "\"turns\""),
     ] {
-        place.run(&["history", "export", "last", "-o", name]).expect_success();
+        place
+            .run(&["history", "export", "last", "-o", name])
+            .expect_success();
         let text = std::fs::read_to_string(place.0.join(name)).unwrap();
         assert!(text.contains(part), "{name}: {text}");
     }

@@ -17,7 +17,9 @@ fn a_question_comes_from_stdin_and_quiet_says_nothing() {
         &words[..],
         &["ask", "-", "--quiet", "--panel", "demo/extract"],
     ] {
-        let answer = place.run_with(words, "What is a covenant?\n").expect_success();
+        let answer = place
+            .run_with(words, "What is a covenant?\n")
+            .expect_success();
         assert!(!answer.trim().is_empty() && !answer.contains('\x1b'));
     }
     let err = place.run_with(&words, " \n").refused(2);
@@ -77,5 +79,10 @@ fn shells_take_what_completions_prints() {
     assert_eq!(String::from_utf8_lossy(&said.stdout), "check\n--quiet\n");
     let err = place.run(&["completions", "tcsh"]).refused(2);
     assert!(err.contains("bash, zsh, or fish"), "{err}");
-    assert!(place.run(&["man"]).expect_success().starts_with(".TH QUIRE 1"));
+    assert!(
+        place
+            .run(&["man"])
+            .expect_success()
+            .starts_with(".TH QUIRE 1")
+    );
 }

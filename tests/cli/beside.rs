@@ -42,7 +42,9 @@ fn documents_are_listed_searched_and_deleted_beside_a_server() {
     let place = Place::new();
     person(&place);
     let server = Running::start(place.quire(&["--port", "0"]));
-    let found = place.run(&["documents", "search", "water", "board"]).expect_success();
+    let found = place
+        .run(&["documents", "search", "water", "board"])
+        .expect_success();
     assert!(found.contains("stdin.txt, page 1:"), "{found}");
     let listed = place.run(&["documents", "list", "--json"]).expect_success();
     let listed: serde_json::Value = serde_json::from_str(&listed).unwrap();
@@ -66,7 +68,12 @@ fn experiments_and_models_are_shown_beside_a_server() {
     let _server = Running::start(place.quire(&["--port", "0"]));
     let listed = place.run(&["experiment", "list"]).expect_success();
     assert!(listed.starts_with("No experiments yet."), "{listed}");
-    assert!(place.run(&["models"]).expect_success().contains("demo/extract"));
+    assert!(
+        place
+            .run(&["models"])
+            .expect_success()
+            .contains("demo/extract")
+    );
     let shown = place
         .run(&[
             "experiment",

@@ -81,7 +81,9 @@ fn a_running_server_converses_too() {
     command.env("PORT", "0").env("USE_MOCK", "true");
     let server = Running::start(command);
     place.run(&["user", "add", "ada@example.com", "--admin"]);
-    let key = place.run(&["key", "add", "ada@example.com"]).expect_success();
+    let key = place
+        .run(&["key", "add", "ada@example.com"])
+        .expect_success();
     let url = format!("http://{}", server.address);
     let with_key = |words: &[&str], input: &str| {
         let mut command = other.quire(words);

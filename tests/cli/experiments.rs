@@ -38,7 +38,10 @@ fn an_experiment_says_what_it_takes_and_then_what_it_found() {
         (&estimate["arms"], &estimate["cases"]),
         (&2.into(), &6.into())
     );
-    assert!(response.err.contains("McNemar's exact test"), "{response:?}");
+    assert!(
+        response.err.contains("McNemar's exact test"),
+        "{response:?}"
+    );
     assert!(response.err.contains("unused columns: id"), "{response:?}");
 
     let ran = place.run(&[

@@ -17,7 +17,9 @@ fn keys_are_made_shown_once_and_deleted() {
     assert!(listed.contains(id) && listed.contains("  ci  ") && !listed.contains(key));
     place.run(&["key", "delete", "a@b.co", id]).expect_success();
     assert_eq!(
-        place.run(&["key", "list", "a@b.co", "--json"]).expect_success(),
+        place
+            .run(&["key", "list", "a@b.co", "--json"])
+            .expect_success(),
         "{\"keys\":[]}\n"
     );
     place.run(&["key", "delete", "a@b.co", id]).refused(1);
@@ -38,7 +40,9 @@ fn keys_are_made_shown_once_and_deleted() {
         "30",
     ];
     place.run(&words).expect_success();
-    let listed = place.run(&["key", "list", "a@b.co", "--json"]).expect_success();
+    let listed = place
+        .run(&["key", "list", "a@b.co", "--json"])
+        .expect_success();
     assert!(
         listed.contains(r#""scopes":["chat"]"#)
             && listed.contains(r#""models":["openai/*","demo/*"]"#),
@@ -58,7 +62,12 @@ fn keys_are_made_shown_once_and_deleted() {
 #[test]
 fn models_and_documents_are_listed() {
     let place = Place::new();
-    assert!(place.run(&["models"]).expect_success().contains("demo/extract"));
+    assert!(
+        place
+            .run(&["models"])
+            .expect_success()
+            .contains("demo/extract")
+    );
     place.run(&["documents"]).refused(1);
     place.run(&["user", "add", "a@b.co"]).expect_success();
     let words = [
@@ -76,8 +85,15 @@ fn models_and_documents_are_listed() {
     let listed = place.run(&["documents", "list", "--json"]).expect_success();
     let listed: Value = serde_json::from_str(&listed).unwrap();
     let id = listed["documents"][0]["id"].as_str().unwrap();
-    assert!(place.run(&["documents"]).expect_success().contains("stdin.txt"));
-    let found = place.run(&["documents", "search", "water", "board"]).expect_success();
+    assert!(
+        place
+            .run(&["documents"])
+            .expect_success()
+            .contains("stdin.txt")
+    );
+    let found = place
+        .run(&["documents", "search", "water", "board"])
+        .expect_success();
     assert!(found.contains("stdin.txt, page 1:"), "{found}");
     place.run(&["documents", "delete", id]).expect_success();
     let listed = place.run(&["documents", "list"]).expect_success();
@@ -108,8 +124,15 @@ fn a_backup_is_put_back_and_what_was_there_is_kept() {
         said.contains("written by a newer quire (its version is 9000"),
         "{said}"
     );
-    assert!(place.run(&["user", "list"]).expect_success().contains("later@b.co"));
-    let said = place.run(&["restore", "copy.db", "--replace"]).expect_success();
+    assert!(
+        place
+            .run(&["user", "list"])
+            .expect_success()
+            .contains("later@b.co")
+    );
+    let said = place
+        .run(&["restore", "copy.db", "--replace"])
+        .expect_success();
     let kept = said
         .split("the replaced database is ")
         .nth(1)
@@ -161,7 +184,11 @@ fn a_copy_of_an_older_version_is_put_back_and_brought_up_to_date() {
         );
         let response = place.run(&["backup", "new.db", "--json"]).expect_success();
         let response: Value = serde_json::from_str(&response).unwrap();
-        assert_eq!(response["schema_version"], quire::store::VERSION, "{response}");
+        assert_eq!(
+            response["schema_version"],
+            quire::store::VERSION,
+            "{response}"
+        );
     }
 }
 
@@ -215,21 +242,33 @@ fn a_backup_is_a_database_that_opens() {
             .contains("no database")
     );
     place.run(&["user", "add", "a@b.co"]).expect_success();
-    assert!(place.run(&["backup", "copy.db"]).expect_success().contains("checked"));
+    assert!(
+        place
+            .run(&["backup", "copy.db"])
+            .expect_success()
+            .contains("checked")
+    );
     assert!(
         place
             .run(&["backup", "copy.db"])
             .refused(1)
             .contains("already exists")
     );
-    place.run(&["backup", "copy.db", "--replace"]).expect_success();
+    place
+        .run(&["backup", "copy.db", "--replace"])
+        .expect_success();
     let other = Place::new();
     std::fs::create_dir(other.data()).unwrap();
     std::fs::copy(place.0.join("copy.db"), other.data().join("quire.db")).unwrap();
     // Without its matching secret, only with an explicit option.
     assert!(other.run(&["user", "list"]).refused(1).contains("secret"));
     other.run(&["secret", "new"]).expect_success();
-    assert!(other.run(&["user", "list"]).expect_success().contains("\na@b.co"));
+    assert!(
+        other
+            .run(&["user", "list"])
+            .expect_success()
+            .contains("\na@b.co")
+    );
 }
 
 #[test]

@@ -87,7 +87,7 @@ fn the_first_lines_name_a_stored_provider_instead_of_asking_for_a_key() {
         "BOX_KEY",
     ];
     let mut add = place.quire(&words);
-    Said::of(add.env("BOX_KEY", KEY).output().unwrap()).well();
+    Said::of(add.env("BOX_KEY", KEY).output().unwrap()).expect_success();
     let mut command = place.quire(&["--port", "0"]);
     command.env("DISCOVER_LOCAL", "false");
     let mut server = Running::start(command);

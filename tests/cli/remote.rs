@@ -12,7 +12,9 @@ fn served(place: &Place) -> (Running, String) {
     let server = Running::start(command);
     let added = place.run(&["user", "add", "ada@example.com", "--admin"]);
     assert_eq!(added.code, Some(0), "{added:?}");
-    let key = place.run(&["key", "add", "ada@example.com"]).expect_success();
+    let key = place
+        .run(&["key", "add", "ada@example.com"])
+        .expect_success();
     (server, key.trim().to_owned())
 }
 

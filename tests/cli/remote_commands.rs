@@ -92,7 +92,9 @@ fn keys_providers_patterns_and_usage_come_from_a_server() {
     let there = elsewhere(&home);
     let keys = there.json(&["key", "list", "--json"]);
     let id = keys["keys"][0]["id"].as_str().unwrap();
-    let listed = there.run(&["key", "list", "ada@example.com"]).expect_success();
+    let listed = there
+        .run(&["key", "list", "ada@example.com"])
+        .expect_success();
     assert!(listed.contains(id), "{listed}");
     let other = there.run(&["key", "list", "bob@example.com"]).refused(2);
     assert!(other.contains("belongs to ada@example.com"), "{other}");
@@ -105,12 +107,20 @@ fn keys_providers_patterns_and_usage_come_from_a_server() {
     let base = "http://127.0.0.1:1/v1";
     let words = ["provider", "add", "box", "--base-url", base, "--force"];
     there.run(&words).expect_success();
-    assert!(there.run(&["provider", "list"]).expect_success().contains(base));
+    assert!(
+        there
+            .run(&["provider", "list"])
+            .expect_success()
+            .contains(base)
+    );
     there.run(&["provider", "remove", "box"]).expect_success();
     there.run(&["provider", "remove", "box"]).refused(1);
 
     let patterns = there.json(&["patterns", "list", "--json"]);
-    let here = there.place.run(&["patterns", "list", "--json"]).expect_success();
+    let here = there
+        .place
+        .run(&["patterns", "list", "--json"])
+        .expect_success();
     assert_eq!(patterns, serde_json::from_str::<Value>(&here).unwrap());
     let shown = there.run(&["patterns", "show", "gut"]).expect_success();
     assert!(shown.contains("Panel: "), "{shown}");
@@ -222,7 +232,9 @@ fn commands_of_a_data_folder_refuse_a_server() {
 fn a_key_without_the_scope_is_told_which_one() {
     let home = Place::new();
     let mut there = elsewhere(&home);
-    let key = home.run(&["key", "add", "ada@example.com"]).expect_success();
+    let key = home
+        .run(&["key", "add", "ada@example.com"])
+        .expect_success();
     there.key = key.trim().to_owned();
     let said = there.run(&["user", "list"]).refused(1);
     assert!(said.contains("use a key with the scope admin"), "{said}");

@@ -107,7 +107,9 @@ fn on_an_open_address_only_the_setup_link_makes_an_administrator_and_only_once()
     let (status, response) = register(&server, "late@example.com", Some(&token));
     assert_eq!(status, 403, "{response}");
     assert!(
-        response.to_string().contains("has an administrator already"),
+        response
+            .to_string()
+            .contains("has an administrator already"),
         "{response}"
     );
     assert_eq!(index(&server)["needs_setup_token"], false);

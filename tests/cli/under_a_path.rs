@@ -190,7 +190,9 @@ fn under_a_path(style: PathStyle) {
     let page = get(url.strip_prefix(&base).unwrap(), "accept: text/html\r\n");
     assert!(page.is(200), "{}", page.head);
     // Programs: the compatible API, commands with their event streams, and tools.
-    let key = place.run(&["key", "add", "ada@example.org"]).well();
+    let key = place
+        .run(&["key", "add", "ada@example.org"])
+        .expect_success();
     let bearer = format!("authorization: bearer {}\r\n", key.trim());
     assert!(get("/v1/models", &bearer).body.contains("demo/extract"));
     let elsewhere = Place::new();

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use flate2::read::GzDecoder;
 use quire::app::documents::PassageSearch;
-use quire::domain::chunk::{PassageSplitter, PageText};
+use quire::domain::chunk::{PageText, PassageSplitter};
 use quire::domain::document::{Document, DocumentStatus, Passage};
 use quire::domain::id::{DocumentId, UserId};
 use quire::domain::time::Timestamp;
@@ -50,7 +50,7 @@ impl Article {
     }
 
     pub fn passages(&self) -> Vec<Passage> {
-        let mut cutter = Cutter::new();
+        let mut cutter = PassageSplitter::new();
         let pages = (1..).zip(&self.paragraphs).map(|(number, text)| PageText {
             number,
             title: String::new(),

@@ -75,7 +75,8 @@ impl Accounts {
         };
         let mut tokens = self.tokens_in(&visit.devices);
         let known = tokens.find(|token| {
-            token.user == user.id.as_str() && self.device_cookie.is_current(token, &user.password_hash)
+            token.user == user.id.as_str()
+                && self.device_cookie.is_current(token, &user.password_hash)
         });
         Ok(known.and_then(|token| SessionId::parse(token.device)))
     }

@@ -181,7 +181,11 @@ impl Analyses<'_> {
     }
 
     // Selects the models that the request leaves open, among those that the API key allows.
-    async fn select_allowed_models(&self, caller: Option<&Caller>, request: &mut Request) -> Result<()> {
+    async fn select_allowed_models(
+        &self,
+        caller: Option<&Caller>,
+        request: &mut Request,
+    ) -> Result<()> {
         let Some(caller) = caller else { return Ok(()) };
         let limits = self.key_limits.of(caller).await?;
         if limits.models.is_empty() {

@@ -75,7 +75,8 @@ impl Analyses<'_> {
             ContextMode::Parts => ContextMode::Whole,
             other => other,
         };
-        self.allocate_passages(user, new, (wish, volume), panel).await
+        self.allocate_passages(user, new, (wish, volume), panel)
+            .await
     }
 
     async fn allocate_passages(

@@ -90,7 +90,12 @@ impl Analyses<'_> {
     /// # Errors
     /// `Missing` if the caller has no such analysis; `BadInput` if the model is not on its panel; `Conflict` if
     /// the run is not on this server.
-    pub async fn skip_model(&self, caller: &Caller, id: &AnalysisId, model: &str) -> Result<Status> {
+    pub async fn skip_model(
+        &self,
+        caller: &Caller,
+        id: &AnalysisId,
+        model: &str,
+    ) -> Result<Status> {
         let report = self.show(caller, id).await?;
         let analysis = report.analysis;
         let mut panel = analysis.plan.members.iter().chain(&analysis.plan.readers);

@@ -60,6 +60,6 @@ impl Analyses<'_> {
     // Whether a budget in dollars needs the price of every call.
     async fn is_bound(&self, user: &UserId, new: &CheckedRequest) -> Result<bool> {
         let is_own = new.budget.is_some() || new.context.key.is_some();
-        Ok(is_own || self.usage.standing(user).await?.limits.bound_cost())
+        Ok(is_own || self.usage.budget_status(user).await?.limits.bound_cost())
     }
 }

@@ -164,7 +164,7 @@ impl<'a> HistoryImport<'a> {
         let created = first.made.unwrap_or_else(clock::now);
         let last = thread.turns.iter().filter_map(|turn| turn.made).max();
         Ok(ImportedThread {
-            id: ThreadId::begun_by(&id(0, begun)),
+            id: ThreadId::from_first_analysis(&id(0, begun)),
             title,
             created,
             updated: last.unwrap_or(created),
@@ -201,7 +201,7 @@ fn single(one: &ForeignConversation) -> Result<ImportedThread> {
     let made = one.made.unwrap_or_else(clock::now);
     let id = AnalysisId::new(made, random_number()?);
     Ok(ImportedThread {
-        id: ThreadId::begun_by(&id),
+        id: ThreadId::from_first_analysis(&id),
         title: title_of(&one.question),
         created: made,
         updated: made,

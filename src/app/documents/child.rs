@@ -199,9 +199,9 @@ impl ChildReader {
         if self.program.as_os_str().is_empty() {
             return here(&self.budget, path, (name, encoding), take);
         }
-        let job = self.room.job(name, encoding);
+        let job = self.budget.job(name, encoding);
         self.run(path, &job, |out| {
-            listen(out, self.room.text, &self.progress, take)
+            listen(out, self.budget.text, &self.progress, take)
         })
     }
 

@@ -23,7 +23,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::domain::analysis::PlanPicture;
+use crate::domain::analysis::PlanImage;
 use crate::domain::chat::SourcePassage;
 use crate::domain::document::{Document, DocumentStatus};
 use crate::domain::id::{DocumentId, UserId};
@@ -362,11 +362,7 @@ impl DocumentService {
     ///
     /// # Errors
     /// Returns an error if the database cannot be read.
-    pub async fn images_among(
-        &self,
-        user: &UserId,
-        ids: &[DocumentId],
-    ) -> Result<Vec<PlanImage>> {
+    pub async fn images_among(&self, user: &UserId, ids: &[DocumentId]) -> Result<Vec<PlanImage>> {
         let (user, ids) = (user.clone(), ids.to_vec());
         let found = self.store.read(move |db| {
             let mut pictures = Vec::new();

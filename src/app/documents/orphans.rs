@@ -212,7 +212,8 @@ pub(in crate::app) fn delete(
         .find(|orphan| !early && orphan.kept_until().is_none_or(|until| now < until))
     {
         let (name, since) = (&young.name, &young.since);
-        let text = format!("{name} was moved aside on {since}, and is kept for {RETENTION_DAYS} days");
+        let text =
+            format!("{name} was moved aside on {since}, and is kept for {RETENTION_DAYS} days");
         return Err(Error::new(Kind::Conflict, text)
             .resolve("add --early to delete it now; this cannot be undone"));
     }

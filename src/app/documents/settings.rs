@@ -12,7 +12,7 @@ pub struct DocumentSettings {
     /// The program started to read a document: this binary.
     pub program: PathBuf,
     /// Limits for reading one document; its `input` is the largest file accepted, in bytes.
-    pub room: ReadBudget,
+    pub budget: ReadBudget,
     /// Number of documents read concurrently.
     pub at_once: usize,
 }
@@ -32,7 +32,7 @@ pub(in crate::app) fn settings(config: &Config) -> Result<DocumentSettings> {
     let limits = &config.limits;
     Ok(DocumentSettings {
         program,
-        room: ReadBudget {
+        budget: ReadBudget {
             memory: limits.document_memory,
             cpu_s: limits.document_cpu.as_secs(),
             text: limits.document_text,

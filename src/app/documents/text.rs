@@ -6,7 +6,7 @@ use std::path::Path;
 use super::child::{ChildExit, ChildReader};
 use super::upload::from_io;
 use crate::app::Result;
-use crate::domain::chunk::{PassageSplitter, PageText};
+use crate::domain::chunk::{PageText, PassageSplitter};
 use crate::domain::document::{Document, DocumentStatus, InjectionFlag, Passage};
 use crate::domain::injection;
 use crate::extract::ReadReport;

@@ -10,13 +10,13 @@ use crate::domain::experiment::{Case, MAX_CASES};
 pub(super) fn checked_cases(cases: Vec<Case>) -> Result<Vec<Case>> {
     let error = |why: String| Error::field(&["body", "cases"], "value_error", why);
     if cases.is_empty() {
-        return Err(fault("there is no case: type one or upload some".into()));
+        return Err(error("there is no case: type one or upload some".into()));
     }
     if cases.len() > MAX_CASES {
-        return Err(fault(format!("at most {MAX_CASES} cases")));
+        return Err(error(format!("at most {MAX_CASES} cases")));
     }
     match cases.iter().position(|case| case.prompt.trim().is_empty()) {
-        Some(place) => Err(fault(format!("case {} has no question", place + 1))),
+        Some(place) => Err(error(format!("case {} has no question", place + 1))),
         None => Ok(cases),
     }
 }

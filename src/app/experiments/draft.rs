@@ -301,19 +301,23 @@ impl Experiments<'_> {
         let error = |why: String| Error::field(&["body", "evaluator", "model"], "value_error", why);
         let llm = &self.0.llm;
         let Some(model) = llm.find(Some(user), &judge.model) else {
-            return Err(fault(format!("no model is called {:?}", judge.model)));
+            return Err(error(format!("no model is called {:?}", judge.model)));
         };
         if model.mock {
-            return Err(fault("a demo algorithm cannot judge".to_owned()));
+            return Err(error("a demo algorithm cannot judge".to_owned()));
         }
         if judge.same_family || model.family.is_empty() {
-            return Ok(Some(llm_judge::max_cost(judge, usage::price_of(&model), asked)));
+            return Ok(Some(llm_judge::max_cost(
+                judge,
+                usage::price_of(&model),
+                asked,
+            )));
         }
         for (place, arm) in arms.iter().enumerate() {
             let names = spec.body_of(arm).models;
             let mut authors = names.iter().filter_map(|name| llm.find(Some(user), name));
             if let Some(author) = authors.find(|author| author.family == model.family) {
-                return Err(fault(format!(
+                return Err(error(format!(
                     "{} is of the same family as {} in setting {}, and judges favor their own: choose another, \
                      or set \"same_family\": true",
                     model.id,
@@ -322,7 +326,11 @@ impl Experiments<'_> {
                 )));
             }
         }
-        Ok(Some(llm_judge::max_cost(judge, usage::price_of(&model), asked)))
+        Ok(Some(llm_judge::max_cost(
+            judge,
+            usage::price_of(&model),
+            asked,
+        )))
     }
 }
 
@@ -402,14 +410,14 @@ fn check_budget(
             "the price of a model in setting {} is unknown: set tokens or evaluations instead",
             place + 1
         );
-        return Err(fault(why));
+        return Err(error(why));
     }
     if spec.budget == ExperimentBudget::default() {
         if loads
             .iter()
             .any(|load| !load.priced || load.most.whole_cost().0 > 0)
         {
-            return Err(fault(
+            return Err(error(
                 "set a budget: cost_usd, tokens, seconds or evaluations".into(),
             ));
         }

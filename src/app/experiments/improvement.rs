@@ -30,15 +30,15 @@ impl Experiments<'_> {
         };
         let error = |why: String| Error::field(&["body", "space"], "value_error", why);
         let Some(model) = self.0.llm.find(Some(user), &improve.model) else {
-            return Err(fault(format!("no model is called {:?}", improve.model)));
+            return Err(error(format!("no model is called {:?}", improve.model)));
         };
         if model.mock {
-            return Err(fault("a demo algorithm cannot improve a prompt".to_owned()));
+            return Err(error("a demo algorithm cannot improve a prompt".to_owned()));
         }
         let (bill, tokens) = prompt_writer::max_cost(usage::price_of(&model), cases);
         if bill.is_none() && spec.budget.cost.is_some() {
             let why = "is unknown: set tokens or evaluations instead of a cost";
-            return Err(fault(format!("the price of {} {why}", model.id)));
+            return Err(error(format!("the price of {} {why}", model.id)));
         }
         Ok(Some(SearchDesign {
             axis,

@@ -114,7 +114,11 @@ impl LlmJudge<'_> {
     ///
     /// # Errors
     /// Same as [`LlmJudge::compare`].
-    pub async fn is_misled(&self, case: &Case, probe: &Probe) -> StepResult<(Option<bool>, JudgeCost)> {
+    pub async fn is_misled(
+        &self,
+        case: &Case,
+        probe: &Probe,
+    ) -> StepResult<(Option<bool>, JudgeCost)> {
         let opinion = self.compare(case, &probe.first, &probe.second).await?;
         let taken = opinion
             .said

@@ -408,7 +408,9 @@ enum ResumeOutcome {
 
 /// Rebuilds the race from all records.
 fn race_of(experiment: &Experiment, done: &[Evaluation]) -> SuccessiveHalving {
-    let results = done.iter().filter_map(|one| Some((one.trial, one.outcome?)));
+    let results = done
+        .iter()
+        .filter_map(|one| Some((one.trial, one.outcome?)));
     let proposals = experiment.spec.steps();
     let race = SuccessiveHalving::replayed(experiment.design.clone(), results.clone(), proposals);
     match experiment.verdict {

@@ -29,7 +29,12 @@ impl ModelCall<'_> {
     ///
     /// # Errors
     /// [`Interrupt`](super::waits::Interrupt) if the experiment stops, pauses, or fails.
-    pub async fn ask(&self, model: &str, prompt: String, most_tokens: u32) -> StepResult<ModelReply> {
+    pub async fn ask(
+        &self,
+        model: &str,
+        prompt: String,
+        most_tokens: u32,
+    ) -> StepResult<ModelReply> {
         let request = Request {
             prompt,
             models: vec![model.to_owned()],

@@ -79,7 +79,10 @@ impl Experiments<'_> {
         shown: &ExperimentView,
         case: usize,
     ) -> Result<Vec<EvaluationView>> {
-        let of_case = shown.evaluations.iter().filter(|one| one.trial.case == case);
+        let of_case = shown
+            .evaluations
+            .iter()
+            .filter(|one| one.trial.case == case);
         let wanted: Vec<Evaluation> = of_case.cloned().collect();
         let user = shown.experiment.user.clone();
         let read = self.0.store.read(move |db| {

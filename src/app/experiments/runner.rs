@@ -399,7 +399,8 @@ fn read_off(analysis: Analysis, answers: &[StageAnswer]) -> TrialAnswer {
     };
     let answered = analysis.status == Status::Completed && analysis.synthesis.is_some();
     let errors = answers.iter().filter_map(|answer| answer.error.as_ref());
-    let passes = errors.clone().next().is_some() && errors.clone().all(|error| is_transient(error.kind));
+    let passes =
+        errors.clone().next().is_some() && errors.clone().all(|error| is_transient(error.kind));
     let reason = || {
         let first = errors.clone().next().map(|error| error.detail.clone());
         first.or(analysis.error.clone())

@@ -1,7 +1,7 @@
 //! Scores an answer: with the experiment's rule, or with its judge, either by a rubric or against the current
 //! configuration's answer to the same case. Also probes the judge for biases.
 
-use super::llm_judge::{JudgeError, JudgeOpinion, LlmJudge, max_input_tokens, max_cost};
+use super::llm_judge::{JudgeError, JudgeOpinion, LlmJudge, max_cost, max_input_tokens};
 use super::rules;
 use super::runner::{ExperimentRunner, ScoredTrial, TrialAnswer, started_evaluation};
 use super::waits::{Interrupt, StepResult};
@@ -25,7 +25,11 @@ impl ExperimentRunner<'_> {
     ///
     /// # Errors
     /// [`Interrupt`] if the experiment stops, pauses, or fails.
-    pub(super) async fn score(&mut self, cell: Trial, brought: TrialAnswer) -> StepResult<ScoreResult> {
+    pub(super) async fn score(
+        &mut self,
+        cell: Trial,
+        brought: TrialAnswer,
+    ) -> StepResult<ScoreResult> {
         let Some(text) = &brought.text else {
             return Ok(Ok(plain(brought, 0.0)));
         };
@@ -222,7 +226,8 @@ impl ExperimentRunner<'_> {
                 .read(move |db| analyses::synthesis_of(db, &user, &analysis));
             let Some(answer) = read.await? else { continue };
             for probe in judge_prompts::probes(&answer) {
-                let needed = max_cost(&judge, price, max_input_tokens(&self.cases)).map(|bill| bill.plus(bill));
+                let needed = max_cost(&judge, price, max_input_tokens(&self.cases))
+                    .map(|bill| bill.plus(bill));
                 if !self.affords(needed) {
                     return Ok(());
                 }

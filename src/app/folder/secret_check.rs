@@ -106,7 +106,9 @@ fn lost_keys(config: &Config, store: &Store) -> Option<String> {
     let stored = store.read_now(providers::all).ok()?;
     let is_lost = |provider: &&StoredProvider| {
         !provider.encrypted_key.is_empty()
-            && vault.open(&provider.place(), &provider.encrypted_key).is_err()
+            && vault
+                .open(&provider.place(), &provider.encrypted_key)
+                .is_err()
     };
     let lost: Vec<_> = stored.iter().filter(is_lost).collect();
     if lost.is_empty() {
@@ -209,9 +211,11 @@ fn compare(store: &Store, secret: &str) -> Result<Compared> {
         // A database older than the check value has only its encrypted keys to verify the secret against.
         None => {
             let vault = Vault::new(secret);
-            let opens = sealed
-                .iter()
-                .any(|provider| vault.open(&provider.place(), &provider.encrypted_key).is_ok());
+            let opens = sealed.iter().any(|provider| {
+                vault
+                    .open(&provider.place(), &provider.encrypted_key)
+                    .is_ok()
+            });
             Ok(match keys == 0 || opens {
                 true => Compared::NotNoted,
                 false => Compared::Other { keys },

@@ -223,7 +223,7 @@ impl MeaningSearch<'_> {
             format: None,
             tools: None,
             passthrough: None,
-            is_reread: false,
+            is_prefix_reused: false,
             is_live: false,
             sample: 0,
         };

@@ -43,10 +43,12 @@ pub fn of(answer: &str) -> Option<ClosingStatement> {
         return Some(ClosingStatement { text, is_prose });
     }
     match lines.as_slice() {
-        [only] if only.chars().count() <= MAX_STATEMENT_CHARS && !is_marker_only(only) => Some(ClosingStatement {
-            text: (*only).to_owned(),
-            is_prose: only.split_whitespace().count() > FEW_WORDS,
-        }),
+        [only] if only.chars().count() <= MAX_STATEMENT_CHARS && !is_marker_only(only) => {
+            Some(ClosingStatement {
+                text: (*only).to_owned(),
+                is_prose: only.split_whitespace().count() > FEW_WORDS,
+            })
+        }
         _ => None,
     }
 }
@@ -100,8 +102,8 @@ fn sentence(line: &str) -> Option<String> {
         .filter_map(|mark| Some((lower.rfind(mark)?, mark)))
         .max()?;
     let rest = line.get(at + mark.len()..)?;
-    let is_whole =
-        rest.chars().count() <= MAX_STATEMENT_CHARS && !rest.trim_end_matches(['.', '*']).contains(". ");
+    let is_whole = rest.chars().count() <= MAX_STATEMENT_CHARS
+        && !rest.trim_end_matches(['.', '*']).contains(". ");
     is_whole.then(|| rest.to_owned())
 }
 

@@ -164,7 +164,10 @@ mod tests {
         assert_eq!(Ratio::power_of_ten(39), None);
         let large = Ratio::power_of_ten(38).unwrap();
         assert_eq!(large.times(large), None);
-        assert_eq!(Ratio::whole(2).checked_pow(-3).unwrap().to_string(), "0.125");
+        assert_eq!(
+            Ratio::whole(2).checked_pow(-3).unwrap().to_string(),
+            "0.125"
+        );
         assert_eq!(Ratio::whole(2).checked_pow(200), None);
     }
 }

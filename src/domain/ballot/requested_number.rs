@@ -232,12 +232,14 @@ fn unit_at(words: &[String], takes_letter: bool) -> (Option<ValueUnit>, usize) {
     if let [above, per, below, ..] = words
         && per == "per"
     {
-        let unit = ValueUnit::read_case_insensitive(above).zip(ValueUnit::read_case_insensitive(below));
+        let unit =
+            ValueUnit::read_case_insensitive(above).zip(ValueUnit::read_case_insensitive(below));
         let unit = unit.and_then(|(above, below)| above.per(&below));
         return (unit, 3);
     }
     if let Some((above, below)) = first.split_once('/') {
-        let unit = ValueUnit::read_case_insensitive(above).zip(ValueUnit::read_case_insensitive(below));
+        let unit =
+            ValueUnit::read_case_insensitive(above).zip(ValueUnit::read_case_insensitive(below));
         return (unit.and_then(|(above, below)| above.per(&below)), 1);
     }
     let is_short = first.chars().count() == 1 && first.starts_with(char::is_alphabetic);

@@ -70,22 +70,22 @@ fn facts(row: &CatalogRow, place: &str, errors: &mut Vec<String>) {
         }
     };
     let is_long = |tokens: Option<u64>| tokens.is_some_and(|tokens| tokens > MAX_TOKENS);
-    fault(
+    error(
         is_long(row.context_window) || is_long(row.max_output),
         "\"context_window\" and \"max_output\" are token counts, at most 1,000,000,000",
     );
-    fault(
+    error(
         row.price.is_some_and(|price| !price.is_sane()),
         "\"price\" is in dollars per million tokens, 0 to 10000; cached_input cannot exceed input, and long-call prices cannot be below the normal ones",
     );
-    fault(
+    error(
         row.price_of.as_deref().is_some_and(|day| !is_day(day)),
         "\"price_of\" is the date of the price, such as 2026-11 or 2026-11-22",
     );
     let words = |list: &Option<Vec<String>>, known: &dyn Fn(&str) -> bool| {
         list.iter().flatten().any(|word| !known(word))
     };
-    fault(
+    error(
         words(&row.parameters, &|name| {
             GLOSSARY.iter().any(|entry| entry.name == name)
         }),
@@ -98,7 +98,7 @@ fn facts(row: &CatalogRow, place: &str, errors: &mut Vec<String>) {
                 .join(", ")
         ),
     );
-    fault(
+    error(
         words(&row.efforts, &|word| EFFORTS.contains(&word)),
         &format!("\"efforts\" can contain {}", EFFORTS.join(", ")),
     );
@@ -106,7 +106,7 @@ fn facts(row: &CatalogRow, place: &str, errors: &mut Vec<String>) {
         (1..=80).contains(&word.chars().count()) && !word.chars().any(char::is_control)
     };
     let is_text = |text: &Option<String>| text.as_deref().is_none_or(is_word);
-    fault(
+    error(
         !is_text(&row.name)
             || row
                 .family
@@ -115,7 +115,7 @@ fn facts(row: &CatalogRow, place: &str, errors: &mut Vec<String>) {
         "\"name\" must have 1 to 80 characters, \"family\" at most 40",
     );
     let lists = [&row.aliases, &row.tags];
-    fault(
+    error(
         lists
             .iter()
             .any(|list| words(list, &is_word) || list.as_ref().is_some_and(|list| list.len() > 40)),

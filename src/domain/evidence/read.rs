@@ -217,7 +217,10 @@ mod tests {
         let stances: Vec<_> = (read.claims[0].stances.iter())
             .map(|one| (one.letter, one.stance))
             .collect();
-        assert_eq!(stances, [(UNKNOWN_MEMBER, Stance::Denies), ('B', Stance::Denies)]);
+        assert_eq!(
+            stances,
+            [(UNKNOWN_MEMBER, Stance::Denies), ('B', Stance::Denies)]
+        );
         assert_eq!(read.unplaced, ["dates", ""]);
         let verdict = json!({ "verdicts": [{ "sentence": 1, "passage": "D1", "verdict": "Contradicts" },
             { "sentence": 1, "passage": "D1", "verdict": "entails" }] });

@@ -137,13 +137,13 @@ pub fn from_json(text: &str) -> Result<ParsedCases, CasesError> {
         if line.trim().is_empty() {
             continue;
         }
-        let fault = |why: String| CasesError {
+        let invalid = |why: String| CasesError {
             line: line_number,
             why,
         };
         let value: Value = crate::domain::json::parse(line)
-            .map_err(|error| fault(format!("not JSON: {error}")))?;
-        add(&mut read, of_value(&value).map_err(fault)?, line_number)?;
+            .map_err(|error| invalid(format!("not JSON: {error}")))?;
+        add(&mut read, of_value(&value).map_err(invalid)?, line_number)?;
     }
     finished(read)
 }
@@ -203,15 +203,15 @@ fn add(read: &mut ParsedCases, case: Case, line: Option<usize>) -> Result<(), Ca
         None => whole(&format!("case {place}: {why}")),
     };
     if case.prompt.trim().is_empty() {
-        return Err(fault("the question is missing".to_owned()));
+        return Err(error("the question is missing".to_owned()));
     }
     if case.prompt.chars().count() > MAX_PROMPT {
-        return Err(fault(format!(
+        return Err(error(format!(
             "the question is longer than {MAX_PROMPT} characters"
         )));
     }
     if read.cases.len() == MAX_CASES {
-        return Err(fault(format!(
+        return Err(error(format!(
             "an experiment can have at most {MAX_CASES} cases"
         )));
     }

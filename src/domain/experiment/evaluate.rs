@@ -97,14 +97,14 @@ impl Evaluator {
                 .as_deref()
                 .filter(|text| !text.trim().is_empty())
             else {
-                return fault("the expected answer is missing");
+                return error("the expected answer is missing");
             };
             match self {
                 Self::Number { .. } if numbers_in(expected).is_empty() => {
-                    return fault("the expected answer contains no number");
+                    return error("the expected answer contains no number");
                 }
                 Self::Choice if option_of(case, expected).is_none() => {
-                    return fault("the expected answer is not a letter");
+                    return error("the expected answer is not a letter");
                 }
                 Self::Regex { .. } => {
                     compile(expected).map_err(|why| {

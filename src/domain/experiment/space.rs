@@ -213,17 +213,17 @@ impl SearchSpace {
 fn check_improvement(axis: &Axis, improve: &Improvement) -> Result<(), ExperimentError> {
     let error = |why: String| Err(ExperimentError::Improvement(why));
     if axis.dial != Parameter::Prompt {
-        return fault(format!(
+        return error(format!(
             "only prompts can be improved, not {}",
             axis.dial.as_str()
         ));
     }
     if !(1..=MAX_PROPOSALS).contains(&improve.proposals) {
-        return fault(format!("proposals must be from 1 to {MAX_PROPOSALS}"));
+        return error(format!("proposals must be from 1 to {MAX_PROPOSALS}"));
     }
     let lacks = |value: &&Value| value.as_str().is_some_and(|text| !text.contains(QUESTION));
     match axis.values.iter().find(lacks) {
-        Some(_) => fault(format!("a prompt needs {QUESTION} where the question goes")),
+        Some(_) => error(format!("a prompt needs {QUESTION} where the question goes")),
         None => Ok(()),
     }
 }

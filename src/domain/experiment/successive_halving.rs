@@ -199,7 +199,9 @@ impl SuccessiveHalving {
         self.batch.retain(|open| *open != cell);
         // Only a call that exceeded its declared bound can make open trials unaffordable; cases at the end of
         // the batch are then dropped.
-        while !self.batch.is_empty() && !self.affords(self.batch.iter().copied(), self.reserved_fraction()) {
+        while !self.batch.is_empty()
+            && !self.affords(self.batch.iter().copied(), self.reserved_fraction())
+        {
             let last = self.batch.last().map(|cell| cell.case);
             self.batch.retain(|cell| Some(cell.case) != last);
         }
@@ -324,7 +326,10 @@ impl SuccessiveHalving {
         for &case in cases {
             let row = self.rung.arms.iter().map(|&arm| Trial { arm, case });
             let row = row.filter(|cell| !self.seen.results.contains_key(cell));
-            if !self.affords(batch.iter().copied().chain(row.clone()), self.reserved_fraction()) {
+            if !self.affords(
+                batch.iter().copied().chain(row.clone()),
+                self.reserved_fraction(),
+            ) {
                 break;
             }
             batch.extend(row);

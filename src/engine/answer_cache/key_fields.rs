@@ -296,7 +296,11 @@ mod tests {
         other.is_prefix_reused = true;
         other.parameters.timeout_s = Some(9);
         assert_eq!(one, CanonicalFields::from_request("e", &other));
-        assert_ne!(one, CanonicalFields::from_request("f", &other), "another address");
+        assert_ne!(
+            one,
+            CanonicalFields::from_request("f", &other),
+            "another address"
+        );
         assert_eq!(
             CanonicalFields::from_request("f", &other).differing(&one.hashes()),
             ["provider"]

@@ -171,11 +171,11 @@ fn what_cannot_be_reckoned_is_refused_where_dollars_are_bound() {
                 budget: budget.map(MicroDollars),
                 ..RunTerms::default()
             };
-            let mut purse = BudgetReservation::new(book, Some(user.clone()), &terms);
+            let mut reservation = BudgetReservation::new(book, Some(user.clone()), &terms);
             let mut asked = claim(0, 5);
             asked.0.cost = None;
             asked.1 = own_key;
-            let said = purse.reserve(&[asked]).await;
+            let said = reservation.reserve(&[asked]).await;
             assert_eq!(said.is_err(), refused, "{limits:?} {budget:?} {own_key}");
             if let Err(reason) = said {
                 assert!(reason.contains("p/m"), "{reason}");

@@ -43,11 +43,11 @@ impl Journal {
             let event = Some(event);
             PublishedEvent { stored, event }
         });
-        self.hub.publish_unstored(events.collect());
+        self.channel.publish_unstored(events.collect());
     }
 
     /// Returns the usage to record for the call; `None` if there is none.
-    pub fn into_settled(mut self, purse: BudgetReservation) -> Option<SettledCall> {
+    pub fn into_settled(mut self, reservation: BudgetReservation) -> Option<SettledCall> {
         self.events.clear();
         if self.is_empty() && self.cacheable.is_empty() {
             return None;
@@ -58,7 +58,7 @@ impl Journal {
         let batch = Arc::new(self.batch(clock::now(), None).ok()?);
         Some(SettledCall {
             batch,
-            purse,
+            reservation,
             _seats: seats,
             ended: clock::instant(),
             is_reported: false,

@@ -100,7 +100,11 @@ impl Driver {
         key: Option<CacheKey>,
         seat: Option<LeaderGuard>,
     ) {
-        let (llm, user, number) = (&self.shared.llm, self.user.as_ref(), self.ledger.next_number());
+        let (llm, user, number) = (
+            &self.shared.llm,
+            self.user.as_ref(),
+            self.ledger.next_number(),
+        );
         let own_key = llm.own_key(user, &request.model);
         let price = self.terms.price(&request.model);
         let limit = request.parameters.max_tokens;

@@ -1,7 +1,7 @@
 //! Assembles the paragraphs, lists, tables, and notes of an office file into pages. Independent of the markup: the
 //! reader that walks it decides what constitutes a paragraph.
 
-use crate::extract::output::{OutputFull, Output};
+use crate::extract::output::{Output, OutputFull};
 use crate::extract::table::Grid;
 
 /// Number of bytes after which the text of a file without pages is passed on.
@@ -110,7 +110,7 @@ impl<'o, 's> BodyText<'o, 's> {
     /// Adds a paragraph. Inside a table it becomes a line of the open cell.
     ///
     /// # Errors
-    /// [`Full`] when the limit is reached or the receiver is gone.
+    /// [`OutputFull`] when the limit is reached or the receiver is gone.
     pub fn paragraph(&mut self, text: &str, role: &ParagraphRole) -> Result<(), OutputFull> {
         let text = text.trim();
         if let Some(table) = self.tables.last_mut() {
@@ -275,7 +275,7 @@ impl<'o, 's> BodyText<'o, 's> {
     /// Closes the row and repeats it, `times` in total.
     ///
     /// # Errors
-    /// [`Full`] when the limit is reached or the receiver is gone.
+    /// [`OutputFull`] when the limit is reached or the receiver is gone.
     pub fn close_row_times(&mut self, times: usize) -> Result<(), OutputFull> {
         let row = match self.table() {
             Some(table) if times > 1 => table.row.clone(),
@@ -294,7 +294,7 @@ impl<'o, 's> BodyText<'o, 's> {
     /// Closes the row.
     ///
     /// # Errors
-    /// [`Full`] when the limit is reached or the receiver is gone.
+    /// [`OutputFull`] when the limit is reached or the receiver is gone.
     pub fn close_row(&mut self) -> Result<(), OutputFull> {
         let nested = self.tables.len() > 1;
         let Some(table) = self.table() else {
@@ -346,7 +346,7 @@ impl<'o, 's> BodyText<'o, 's> {
     /// Closes the table.
     ///
     /// # Errors
-    /// [`Full`] when the limit is reached or the receiver is gone.
+    /// [`OutputFull`] when the limit is reached or the receiver is gone.
     pub fn close_table(&mut self) -> Result<(), OutputFull> {
         if self.too_deep > 0 {
             self.too_deep -= 1;
@@ -377,7 +377,7 @@ impl<'o, 's> BodyText<'o, 's> {
     /// the author inserted.
     ///
     /// # Errors
-    /// [`Full`] when the limit is reached or the receiver is gone.
+    /// [`OutputFull`] when the limit is reached or the receiver is gone.
     pub fn break_page(&mut self, laid_out: bool) -> Result<(), OutputFull> {
         if !self.tables.is_empty() {
             // Rows are kept whole: the page ends after the table.
@@ -399,7 +399,7 @@ impl<'o, 's> BodyText<'o, 's> {
     /// Ends the page with this number.
     ///
     /// # Errors
-    /// [`Full`] when the limit is reached or the receiver is gone.
+    /// [`OutputFull`] when the limit is reached or the receiver is gone.
     pub fn end_page(&mut self, number: u32) -> Result<(), OutputFull> {
         self.after_block()?;
         let text = std::mem::take(&mut self.text);
@@ -427,7 +427,7 @@ impl<'o, 's> BodyText<'o, 's> {
     /// Closes the tables that a damaged file leaves open.
     ///
     /// # Errors
-    /// [`Full`] when the limit is reached or the receiver is gone.
+    /// [`OutputFull`] when the limit is reached or the receiver is gone.
     pub fn finish_tables(&mut self) -> Result<(), OutputFull> {
         self.too_deep = 0;
         while !self.tables.is_empty() {
@@ -440,7 +440,7 @@ impl<'o, 's> BodyText<'o, 's> {
     /// Ends the text.
     ///
     /// # Errors
-    /// [`Full`] when the limit is reached or the receiver is gone.
+    /// [`OutputFull`] when the limit is reached or the receiver is gone.
     pub fn finish(&mut self) -> Result<(), OutputFull> {
         self.finish_tables()?;
         self.after_block()?;

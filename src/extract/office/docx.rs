@@ -13,7 +13,7 @@ use super::package::{Relation, relations};
 use super::styles::{Lists, Numbered, Styles};
 use super::xml::{Tag, Xml, XmlPiece};
 use super::{Pictures, damaged, embedded};
-use crate::extract::output::{OutputFull, Output};
+use crate::extract::output::{Output, OutputFull};
 use crate::extract::raised::{RunBuffer, RunStyle};
 use crate::extract::symbol_fonts;
 use crate::extract::zip::Zip;

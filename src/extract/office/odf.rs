@@ -8,7 +8,7 @@ use super::margins::MarginLines;
 use super::odf_parts::{CoveredColumns, OdfOmitted, inside, margins, run_style};
 use super::xml::{Tag, Xml, XmlPiece};
 use super::{Pictures, damaged};
-use crate::extract::output::{OutputFull, Output};
+use crate::extract::output::{Output, OutputFull};
 use crate::extract::raised::{RunBuffer, RunStyle};
 use crate::extract::zip::Zip;
 

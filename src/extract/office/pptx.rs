@@ -6,7 +6,7 @@ use super::drawing;
 use super::package::{Relation, relations};
 use super::xml::{Tag, Xml, XmlPiece};
 use super::{Pictures, damaged, embedded};
-use crate::extract::output::{OutputFull, Output};
+use crate::extract::output::{Output, OutputFull};
 use crate::extract::raised::{RunBuffer, RunStyle, Script};
 use crate::extract::zip::Zip;
 
@@ -171,7 +171,7 @@ impl<'a, 'o, 's> Slide<'a, 'o, 's> {
                 XmlPiece::Text(_) => {}
             }
         }
-        // `Full` cannot occur before the page ends: a slide passes nothing on by itself.
+        // `OutputFull` cannot occur before the page ends: a slide passes nothing on by itself.
         let _: Result<(), OutputFull> = self.body.finish_tables();
     }
 
@@ -240,7 +240,7 @@ impl<'a, 'o, 's> Slide<'a, 'o, 's> {
     }
 
     fn close(&mut self, name: &str) {
-        // `Full` cannot occur before the page ends.
+        // `OutputFull` cannot occur before the page ends.
         let _: Result<(), OutputFull> = match name {
             "t" => {
                 self.in_text = false;
@@ -298,7 +298,7 @@ impl<'a, 'o, 's> Slide<'a, 'o, 's> {
 
     fn put(&mut self, text: &str, role: &ParagraphRole) {
         self.blank = false;
-        // `Full` cannot occur before the page ends.
+        // `OutputFull` cannot occur before the page ends.
         let _: Result<(), OutputFull> = self.body.paragraph(text, role);
     }
 

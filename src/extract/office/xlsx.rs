@@ -10,7 +10,7 @@ use super::package::{Relation, relations};
 use super::sheet_cells::{MAX_CELL_BYTES, column, escapes, rich_text};
 use super::xml::{Tag, Xml, XmlPiece};
 use super::{Pictures, damaged, embedded, xlsx_objects};
-use crate::extract::output::{OutputFull, Output};
+use crate::extract::output::{Output, OutputFull};
 use crate::extract::table::Grid;
 use crate::extract::zip::Zip;
 

@@ -33,7 +33,7 @@ mod xfa;
 
 use hayro_syntax::{DecryptionError, LoadPdfError, Pdf};
 
-use super::{FileInput, OutputFull, Output, Unreadable};
+use super::{FileInput, Output, OutputFull, Unreadable};
 use attachments::Attachments;
 use canvas::PageCanvas;
 use interpret::Fonts;
@@ -90,7 +90,7 @@ pub fn read(input: &FileInput<'_>, out: &mut Output<'_>) -> Result<(), Unreadabl
         let (_, height) = page_frame::upright(page);
         if let Some(reason) = Reason::of(&canvas) {
             nameless |= reason.why == NAMELESS;
-            out.gap(number, reason.why, reason.picture);
+            out.gap(number, reason.why, reason.page_image);
         }
         if writer.push(number, lines(canvas), height, out).is_err() {
             return Ok(());
@@ -200,7 +200,7 @@ fn lines(canvas: PageCanvas<'_>) -> Vec<LayoutLine> {
 /// Why a page has no text.
 struct Reason {
     why: &'static str,
-    picture: bool,
+    page_image: bool,
 }
 
 impl Reason {
@@ -210,7 +210,7 @@ impl Reason {
             .iter()
             .filter(|glyph| !glyph.text.trim().is_empty())
             .count();
-        let picture = canvas
+        let page_image = canvas
             .largest
             .as_ref()
             .is_some_and(|(share, stream)| *share >= SCAN && scan::is_shown(stream));

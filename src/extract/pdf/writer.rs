@@ -4,7 +4,7 @@
 use super::hyphens::{LineJoin, WordList};
 use super::layout::{self, LayoutLine};
 use super::running_heads::Window;
-use crate::extract::output::{OutputFull, Output};
+use crate::extract::output::{Output, OutputFull};
 
 /// The pages on their way to the output.
 pub struct PdfPageWriter {
@@ -31,7 +31,7 @@ impl PdfPageWriter {
     /// Adds a page of this height in points, and writes the pages whose neighbors are now all known.
     ///
     /// # Errors
-    /// [`Full`] when the limit is reached or the receiver is gone.
+    /// [`OutputFull`] when the limit is reached or the receiver is gone.
     pub fn push(
         &mut self,
         number: u32,
@@ -48,7 +48,7 @@ impl PdfPageWriter {
     /// Writes the remaining pages and returns the number of lines that were removed as running heads.
     ///
     /// # Errors
-    /// [`Full`] when the limit is reached or the receiver is gone.
+    /// [`OutputFull`] when the limit is reached or the receiver is gone.
     pub fn finish(&mut self, out: &mut Output<'_>) -> Result<usize, OutputFull> {
         let rest = self.window.finish();
         self.write(rest, out)?;

@@ -232,7 +232,10 @@ fn asked(question: &str, postings: &BTreeMap<String, Vec<usize>>) -> Vec<Subject
     let mut asked = Vec::new();
     for word in text::words(question) {
         let stem = text::stem(word.text);
-        if stop::is_stop(word.text) || stop::is_request_word(word.text) || !seen.insert(stem.clone()) {
+        if stop::is_stop(word.text)
+            || stop::is_request_word(word.text)
+            || !seen.insert(stem.clone())
+        {
             continue;
         }
         asked.push(SubjectWord {

@@ -5,7 +5,7 @@ use std::io::Write as _;
 use std::sync::atomic::AtomicU32;
 use std::time::Duration;
 
-use self::server::{BUCKET, Bucket, Conditions, KEY, SECRET, BucketFault};
+use self::server::{BUCKET, Bucket, BucketFault, Conditions, KEY, SECRET};
 use super::address::BucketTimeouts;
 use super::*;
 
@@ -239,7 +239,10 @@ fn permanent_failures_are_reported_without_retry() {
 #[test]
 fn a_large_file_is_refused_before_it_is_sent() {
     let bucket = Bucket::new();
-    bucket.fail_next("PUT", BucketFault::Says(403, "AccessDenied", "Access Denied"));
+    bucket.fail_next(
+        "PUT",
+        BucketFault::Says(403, "AccessDenied", "Access Denied"),
+    );
     let put = plain(&bucket).put("a", &file(&vec![7; 4 << 20]), true);
     assert!(matches!(put, Err(TargetError::Refused(_))), "{put:?}");
 }

@@ -320,7 +320,7 @@ fn answers_and_events_are_ordered_and_deleted_with_their_analysis() {
             answer(0, 0, "old"),
             answer(0, 0, "a"),
         ] {
-            put_answer(db, &it.id, &using_document)?;
+            put_answer(db, &it.id, &given)?;
         }
         let all = vec![answer(0, 0, "a"), failed, answer(1, 0, "c")];
         assert_eq!(answers_of(db, &it.id), Ok(all));

@@ -10,7 +10,9 @@ use crate::domain::chat::{
 };
 use crate::domain::parameters::Parameters;
 use crate::wire::sse::SseDecoder;
-use crate::wire::{AnswerDecoder, ApiFormat, ModelCapabilities, clean, error, models, refused_parameter};
+use crate::wire::{
+    AnswerDecoder, ApiFormat, ModelCapabilities, clean, error, models, refused_parameter,
+};
 
 macro_rules! recordings {
     ($($name:literal),*) => {

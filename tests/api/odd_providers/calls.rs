@@ -181,7 +181,10 @@ fn calls_in_other_forms() {
             calls.len(),
             "{model}: each has an id of its own: {response}"
         );
-        assert_eq!(response["choices"][0]["finish_reason"], "tool_calls", "{model}");
+        assert_eq!(
+            response["choices"][0]["finish_reason"], "tool_calls",
+            "{model}"
+        );
     }
 }
 

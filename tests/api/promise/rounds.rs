@@ -256,7 +256,12 @@ fn outage(bucket: &Bucket, chance: &mut SeededRandom) {
 }
 
 /// Makes changes with a fault in between. Returns the last `whole_at`, empty if there was none.
-fn change(life: &ReplicatedFolder, client: &mut Client, model: &mut Model, chance: &mut SeededRandom) -> String {
+fn change(
+    life: &ReplicatedFolder,
+    client: &mut Client,
+    model: &mut Model,
+    chance: &mut SeededRandom,
+) -> String {
     let when = chance.below(20);
     let healed = when + chance.below(10);
     let mut moment = String::new();

@@ -74,7 +74,13 @@ impl ScriptLine {
         self.with_wrong_length(status, content_type, body, length)
     }
     /// Responds with a body that is shorter or longer than its declared length.
-    pub fn with_wrong_length(self, status: u16, content_type: &str, body: &str, length: usize) -> Self {
+    pub fn with_wrong_length(
+        self,
+        status: u16,
+        content_type: &str,
+        body: &str,
+        length: usize,
+    ) -> Self {
         let headers = &self.headers;
         let head = format!(
             "HTTP/1.1 {status} Said\r\ncontent-type: {content_type}\r\ncontent-length: {length}\r\n{headers}connection: close\r\n\r\n{body}"

@@ -208,7 +208,11 @@ type Ready = (
     Option<Arc<CertificateResolver>>,
 );
 
-async fn run(config: config::Config, response: mpsc::Sender<Ready>, stopped: oneshot::Receiver<()>) {
+async fn run(
+    config: config::Config,
+    response: mpsc::Sender<Ready>,
+    stopped: oneshot::Receiver<()>,
+) {
     let ui_port = config.ui_port;
     let files = config.tls.clone();
     let shown =

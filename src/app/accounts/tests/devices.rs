@@ -64,7 +64,15 @@ fn only_a_token_for_this_account_and_password_counts() {
         for _ in 0..10 {
             let _ = accounts.login("a@b.co", OTHER, &visit(0)).await;
         }
-        for strange in ["", "x", "~~~~", &other, &forged, &own.refresh, &own.access_token] {
+        for strange in [
+            "",
+            "x",
+            "~~~~",
+            &other,
+            &forged,
+            &own.refresh,
+            &own.access_token,
+        ] {
             assert!(
                 !is_free(accounts, "a@b.co", &with(strange, 0)).await,
                 "{strange}"
@@ -154,7 +162,9 @@ fn a_password_can_be_changed_during_a_flood() {
     run(async {
         let accounts = &house.accounts;
         let own = signed_in(accounts, "a@b.co").await;
-        let who = caller(accounts, &own.access_token, 0).await.expect("let in");
+        let who = caller(accounts, &own.access_token, 0)
+            .await
+            .expect("let in");
         let guesses = flood(accounts, "a@b.co").await;
         let now = visit(0);
         let changed = accounts.change_password(&who, PASSWORD, OTHER, &now);

@@ -279,7 +279,9 @@ fn logout_takes_effect_immediately() {
             .login("a@b.co", PASSWORD, &visit(0))
             .await
             .expect("again");
-        let who = caller(accounts, &one.access_token, 1).await.expect("let in");
+        let who = caller(accounts, &one.access_token, 1)
+            .await
+            .expect("let in");
         assert_eq!(who.session.as_ref(), Some(&one.session));
         accounts.logout(&who, &visit(1)).await.expect("signed out");
         assert_eq!(
@@ -308,7 +310,9 @@ fn a_session_ended_by_another_process_ends_soon() {
     run(async {
         let accounts = &house.accounts;
         let one = signed_in(accounts, "a@b.co").await;
-        caller(accounts, &one.access_token, 1).await.expect("let in");
+        caller(accounts, &one.access_token, 1)
+            .await
+            .expect("let in");
         let (id, now) = (one.session.clone(), visit(1).now);
         accounts
             .store
@@ -383,7 +387,12 @@ fn an_invalid_refresh_token_changes_nothing() {
     run(async {
         let accounts = &house.accounts;
         let zero = signed_in(accounts, "a@b.co").await;
-        for bad in ["", "x", &zero.access_token, &format!("{}.0.AAAA", zero.session)] {
+        for bad in [
+            "",
+            "x",
+            &zero.access_token,
+            &format!("{}.0.AAAA", zero.session),
+        ] {
             assert_eq!(
                 kind(accounts.refresh(bad, &visit(1)).await),
                 Some(Kind::SignInNeeded),

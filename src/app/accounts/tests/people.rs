@@ -154,7 +154,9 @@ fn a_reset_link_works_once() {
             .login("a@b.co", PASSWORD, &visit(0))
             .await
             .expect("again");
-        let who = caller(accounts, &one.access_token, 0).await.expect("let in");
+        let who = caller(accounts, &one.access_token, 0)
+            .await
+            .expect("let in");
         let wrong = accounts
             .change_password(&who, OTHER, OTHER, &visit(1))
             .await;
@@ -228,7 +230,9 @@ fn api_keys_cannot_take_over_an_account() {
     run(async {
         let accounts = &house.accounts;
         let one = signed_in(accounts, "a@b.co").await;
-        let who = caller(accounts, &one.access_token, 0).await.expect("let in");
+        let who = caller(accounts, &one.access_token, 0)
+            .await
+            .expect("let in");
         let (text, key) = accounts
             .create_key(&who, named("ci", None), &visit(0))
             .await
@@ -268,7 +272,9 @@ fn api_keys_cannot_take_over_an_account() {
         let listed = accounts.keys(&who).await.expect("listed");
         assert_eq!(listed[0].last_used, Some(visit(1).now));
         let stranger = signed_in(accounts, "b@b.co").await;
-        let stranger = caller(accounts, &stranger.access_token, 1).await.expect("let in");
+        let stranger = caller(accounts, &stranger.access_token, 1)
+            .await
+            .expect("let in");
         let taken = accounts
             .delete_key(&stranger, key.id.as_str(), &visit(1))
             .await;
@@ -305,13 +311,18 @@ fn one_administrator_always_remains() {
             )
             .await;
         assert_eq!(kind(last), Some(Kind::Conflict));
-        caller(accounts, &user.access_token, 1).await.expect("let in");
+        caller(accounts, &user.access_token, 1)
+            .await
+            .expect("let in");
         accounts
             .change_user(by, &id, change(Some(Role::Admin), None), &visit(1))
             .await
             .expect("raised");
         assert_eq!(
-            caller(accounts, &user.access_token, 1).await.expect("in").role,
+            caller(accounts, &user.access_token, 1)
+                .await
+                .expect("in")
+                .role,
             Role::Admin
         );
         accounts
@@ -356,7 +367,9 @@ fn an_expired_key_is_rejected() {
     run(async {
         let accounts = &house.accounts;
         let one = signed_in(accounts, "a@b.co").await;
-        let who = caller(accounts, &one.access_token, 0).await.expect("let in");
+        let who = caller(accounts, &one.access_token, 0)
+            .await
+            .expect("let in");
         for days in [0, 3_651] {
             let made = accounts
                 .create_key(&who, named("ci", Some(days)), &visit(0))

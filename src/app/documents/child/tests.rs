@@ -53,7 +53,7 @@ impl Program {
     fn reader(&self) -> ChildReader {
         ChildReader {
             program: self.0.join("reader"),
-            room: ReadBudget {
+            budget: ReadBudget {
                 memory: 0,
                 cpu_s: 0,
                 text: 1 << 20,

@@ -1,7 +1,7 @@
 //! Compares document rows with their files, and lists the files that were moved aside.
 
 use super::{CheckResult, CheckState, finding};
-use crate::app::documents::orphans::{self, FileComparison, RETENTION_DAYS, Orphan, GRACE_MINUTES};
+use crate::app::documents::orphans::{self, FileComparison, GRACE_MINUTES, Orphan, RETENTION_DAYS};
 use crate::config::Config;
 use crate::store::Store;
 

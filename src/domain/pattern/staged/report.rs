@@ -116,7 +116,11 @@ impl StagedRun {
         let mut run = Self::new(id, plan.clone(), RunEstimate::default());
         run.take_back(results.to_vec());
         let evidence = run.evidence_asked();
-        run.board.rebuild_requests().into_iter().chain(evidence).collect()
+        run.board
+            .rebuild_requests()
+            .into_iter()
+            .chain(evidence)
+            .collect()
     }
 
     pub(super) fn finish(

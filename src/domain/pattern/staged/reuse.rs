@@ -9,7 +9,11 @@ use crate::domain::time::Timestamp;
 
 impl StagedRun {
     /// Returns the reusable answers with their stage and member in the new plan.
-    pub fn reusable_answers(plan: &Plan, earlier: &Plan, answers: &[StageAnswer]) -> Vec<StageAnswer> {
+    pub fn reusable_answers(
+        plan: &Plan,
+        earlier: &Plan,
+        answers: &[StageAnswer],
+    ) -> Vec<StageAnswer> {
         let mut known = Self::answered(earlier, answers);
         let id = AnalysisId::new(Timestamp::default(), 0);
         let mut run = Self::new(id, plan.clone(), RunEstimate::default());
