@@ -8,12 +8,12 @@ use serde_json::{Value, json};
 
 use crate::compatible::{data, key, lines};
 use crate::support::line::on;
-use crate::support::provider::{Asked, Provider};
-use crate::support::script::{saying, server};
+use crate::support::provider::{Provider, ReceivedRequest};
+use crate::support::script::{answer_stream, server};
 
 /// A model that answers anything; the tests inspect the requests that the provider received.
 pub fn plain() -> Provider {
-    Provider::answering(|_: &Asked| on("").sse(&saying("It is thin.")))
+    Provider::answering(|_: &ReceivedRequest| on("").sse(&answer_stream("It is thin.")))
 }
 
 pub fn user() -> Value {
@@ -237,11 +237,11 @@ fn addresses_and_keys_as_clients_write_them() {
 
 #[test]
 fn legacy_functions_are_called_and_answered_in_their_own_form() {
-    let provider = Provider::answering(|asked: &Asked| {
+    let provider = Provider::answering(|asked: &ReceivedRequest| {
         let messages = asked.body["messages"].as_array().unwrap();
         match messages.iter().any(|message| message["role"] == "tool") {
-            true => on("").sse(&saying("It is warm.")),
-            false => on("").sse(&crate::support::script::calling()),
+            true => on("").sse(&answer_stream("It is warm.")),
+            false => on("").sse(&crate::support::script::tool_call_stream()),
         }
     });
     let server = server(&provider, &[("CACHE_TTL", "0")]);

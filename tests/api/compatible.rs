@@ -5,14 +5,14 @@ use std::io::{BufReader, Read, Write};
 use serde_json::{Value, json};
 
 use crate::support::line::on;
-use crate::support::provider::{Asked, Provider};
-use crate::support::script::{beginning, saying, server};
+use crate::support::provider::{Provider, ReceivedRequest};
+use crate::support::script::{answer_stream, server, unfinished_stream};
 use crate::support::{Client, Server};
 
 /// A model whose answer summarizes the request it received.
 fn echo() -> Provider {
-    Provider::answering(|asked: &Asked| match asked.model().as_str() {
-        "broken" => on("").cut(&beginning("It is ")),
+    Provider::answering(|asked: &ReceivedRequest| match asked.model().as_str() {
+        "broken" => on("").cut(&unfinished_stream("It is ")),
         "busy" => on("")
             .header("retry-after", "1")
             .status(429, "application/json", "{}"),
@@ -21,7 +21,7 @@ fn echo() -> Provider {
             "application/json",
             "{\"error\":{\"message\":\"too hot\"}}",
         ),
-        _ => on("").sse(&saying("It is thin.")),
+        _ => on("").sse(&answer_stream("It is thin.")),
     })
 }
 
@@ -298,7 +298,7 @@ fn a_client_that_leaves_stops_the_call() {
     // No response head has been sent yet, because the server waits for the first token.
     provider.wait_called("slow");
     drop(socket);
-    provider.wait_left("slow");
+    provider.wait_for_disconnect("slow");
 }
 
 #[test]

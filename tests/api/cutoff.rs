@@ -4,8 +4,8 @@ use serde_json::{Value, json};
 
 use crate::money::priced;
 use crate::support::line::on;
-use crate::support::provider::{Asked, Provider};
-use crate::support::script::beginning;
+use crate::support::provider::{Provider, ReceivedRequest};
+use crate::support::script::unfinished_stream;
 use crate::support::{Client, Server};
 
 /// Dollars per million tokens of openai/gpt-4o, input and output.
@@ -13,11 +13,11 @@ const PRICE: (f64, f64) = (2.5, 10.0);
 
 /// Answers every request with a thousand tokens and reports that count.
 fn verbose() -> Provider {
-    Provider::answering(|_: &Asked| {
+    Provider::answering(|_: &ReceivedRequest| {
         let end = "data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n\
                    data: {\"choices\":[],\"usage\":{\"prompt_tokens\":420,\"completion_tokens\":1000}}\n\n\
                    data: [DONE]\n\n";
-        on("").sse(&(beginning(&"word ".repeat(1_000)) + end))
+        on("").sse(&(unfinished_stream(&"word ".repeat(1_000)) + end))
     })
 }
 
@@ -112,8 +112,9 @@ fn without_a_budget_nothing_is_cut_off() {
 #[test]
 fn an_answer_without_a_limit_ends_where_its_budget_does() {
     // Sends more than the initial reservation for an answer, then hangs.
-    let provider =
-        Provider::answering(|_: &Asked| on("").stall(&beginning(&"word ".repeat(4_000))));
+    let provider = Provider::answering(|_: &ReceivedRequest| {
+        on("").stall(&unfinished_stream(&"word ".repeat(4_000)))
+    });
     let server = priced(&provider, &[]);
     let mut admin = server.user("root@example.com");
     let mut body = question(1);

@@ -8,24 +8,26 @@ use crate::compatible::key;
 use crate::money::priced;
 use crate::support::Client;
 use crate::support::line::on;
-use crate::support::provider::{Asked, Provider};
+use crate::support::provider::{Provider, ReceivedRequest};
 use crate::support::script::server;
 
 fn vectors() -> Provider {
-    Provider::answering(|asked: &Asked| match asked.body["model"].as_str() {
-        Some("busy") => on("")
-            .header("retry-after", "7")
-            .status(429, "application/json", "{}"),
-        Some("odd") => on("").status(200, "application/json", "{\"data\":[]}"),
-        _ => {
-            let texts = asked.body["input"].as_array().unwrap().len();
-            let rows: Vec<Value> = (0..texts)
-                .map(|at| json!({ "index": at, "embedding": [at as f64, 0.5] }))
-                .collect();
-            let body = json!({ "data": rows, "usage": { "prompt_tokens": 9 } });
-            on("").status(200, "application/json", &body.to_string())
-        }
-    })
+    Provider::answering(
+        |asked: &ReceivedRequest| match asked.body["model"].as_str() {
+            Some("busy") => on("")
+                .header("retry-after", "7")
+                .status(429, "application/json", "{}"),
+            Some("odd") => on("").status(200, "application/json", "{\"data\":[]}"),
+            _ => {
+                let texts = asked.body["input"].as_array().unwrap().len();
+                let rows: Vec<Value> = (0..texts)
+                    .map(|at| json!({ "index": at, "embedding": [at as f64, 0.5] }))
+                    .collect();
+                let body = json!({ "data": rows, "usage": { "prompt_tokens": 9 } });
+                on("").status(200, "application/json", &body.to_string())
+            }
+        },
+    )
 }
 
 #[test]
@@ -88,7 +90,7 @@ fn what_cannot_be_had_is_said_as_clients_know_it() {
 
 #[test]
 fn many_at_once_stay_within_a_budget() {
-    let provider = Provider::answering(|_: &Asked| {
+    let provider = Provider::answering(|_: &ReceivedRequest| {
         let body = json!({ "data": [{ "index": 0, "embedding": [0.5] }], "usage": { "prompt_tokens": 16 } });
         on("")
             .after(Duration::from_millis(300))
@@ -156,7 +158,7 @@ fn no_vectors_beyond_a_budget() {
 
 /// Refuses two fields with the vendors' own error messages.
 fn picky() -> Provider {
-    Provider::answering(|asked: &Asked| {
+    Provider::answering(|asked: &ReceivedRequest| {
         let refuse = |why: &str| {
             let body = json!({ "error": { "message": why, "type": "invalid_request_error", "param": null, "code": null } });
             on("").status(400, "application/json", &body.to_string())

@@ -4,8 +4,10 @@ use serde_json::{Value, json};
 
 use crate::money::priced;
 use crate::support::executable::Executable;
-use crate::support::provider::{Asked, Line, Provider, on};
-use crate::support::script::{about, ended, id_of, saying, server, short_with};
+use crate::support::provider::{Provider, ReceivedRequest, ScriptLine, on};
+use crate::support::script::{
+    analysis_path, answer_stream, id_of, server, short_run_with, wait_until_ended,
+};
 use crate::support::server::Folder;
 
 const ON: (&str, &str) = ("EVIDENCE", "auto");
@@ -17,7 +19,7 @@ const LEASE: &[u8] =
     b"The lease shall end on 30 June 2027 without notice. It begins on 1 July 2024.";
 
 /// Returns the question in a request: its last message.
-fn question(asked: &Asked) -> String {
+fn question(asked: &ReceivedRequest) -> String {
     // A request for the model list has no messages.
     let messages = asked.body["messages"].as_array();
     let last = messages.and_then(|messages| messages.last());
@@ -26,11 +28,11 @@ fn question(asked: &Asked) -> String {
 }
 
 /// Whether a request is to compare answers, or an answer with passages.
-fn is_comparison(asked: &Asked) -> bool {
+fn is_comparison(asked: &ReceivedRequest) -> bool {
     question(asked).contains("Compare the texts.")
 }
 
-fn is_check(asked: &Asked) -> bool {
+fn is_check(asked: &ReceivedRequest) -> bool {
     question(asked).contains("Compare each numbered sentence")
 }
 
@@ -41,7 +43,7 @@ fn shown(question: &str, words: &str) -> String {
     question[fence + 11..fence + 12].to_owned()
 }
 
-fn compared(asked: &Asked) -> Value {
+fn compared(asked: &ReceivedRequest) -> Value {
     let question = question(asked);
     let (first, second) = (shown(&question, FIRST), shown(&question, SECOND));
     let stance = |member: &str, stance: &str, quote: &str| json!({ "member": member, "stance": stance, "quote": quote });
@@ -62,7 +64,7 @@ fn checked() -> Value {
 }
 
 /// Answers as two members (the first also checks) and a synthesizer that is also the judge.
-fn panel(asked: &Asked) -> Line {
+fn panel(asked: &ReceivedRequest) -> ScriptLine {
     let model = asked.model();
     let text = match model.as_str() {
         _ if is_comparison(asked) => compared(asked).to_string(),
@@ -71,13 +73,13 @@ fn panel(asked: &Asked) -> Line {
         "gpt-4o-mini" => SECOND.to_owned(),
         _ => ANSWER.to_owned(),
     };
-    on(&model).sse(&saying(&text))
+    on(&model).sse(&answer_stream(&text))
 }
 
 const MEMBERS: [&str; 2] = ["openai/gpt-4o", "openai/gpt-4o-mini"];
 
 fn request(more: Value) -> Value {
-    let mut body = short_with(
+    let mut body = short_run_with(
         &MEMBERS,
         json!({ "async": true, "ultra_model": "openai/gpt-4.1" }),
     );
@@ -105,13 +107,13 @@ fn a_panel_is_mapped_with_words_that_were_found() {
     assert_eq!(lines, ["openai/gpt-4.1", "openai/gpt-4o"], "{estimate}");
 
     let id = id_of(&ada.post("/api/analyze", body));
-    let events: Vec<(String, Value)> = (ada.events(&about(&id, "/events"), None))
+    let events: Vec<(String, Value)> = (ada.events(&analysis_path(&id, "/events"), None))
         .map(|event| (event.name.clone(), event.data.clone()))
         .collect();
     let place = |name: &str| events.iter().rposition(|(one, _)| one == name).unwrap();
     assert!(place("synthesis.delta") < place("evidence_ready"));
     assert_eq!(place("evidence_ready") + 1, place("analysis.completed"));
-    let shown = ended(&mut ada, &id);
+    let shown = wait_until_ended(&mut ada, &id);
     let map = &shown["evidence"];
     assert_eq!(events[place("evidence_ready")].1["evidence"], *map);
     assert_eq!(
@@ -199,7 +201,7 @@ fn a_panel_is_mapped_with_words_that_were_found() {
     assert_eq!(old[1]["says"], "runs until 31 March 2028");
     for format in ["markdown", "html"] {
         let text = ada
-            .get(&about(&id, &format!("/export?format={format}")))
+            .get(&analysis_path(&id, &format!("/export?format={format}")))
             .text();
         for part in [
             "says otherwise",
@@ -225,7 +227,7 @@ fn nobody_judges_where_it_is_turned_off_or_nobody_can() {
     let mut ada = server.user("ada@example.com");
     let mut run = |body: Value| {
         let id = id_of(&ada.post("/api/analyze", body));
-        ended(&mut ada, &id)["evidence"].clone()
+        wait_until_ended(&mut ada, &id)["evidence"].clone()
     };
     let off = run(request(json!({ "evidence": "off" })));
     assert_eq!(
@@ -244,7 +246,7 @@ fn nobody_judges_where_it_is_turned_off_or_nobody_can() {
         json!({ "none": 1, "cited": 0, "quoted": 0, "supported": 0, "supported_agreed": 0, "disputed": 0 })
     );
     // Demo models compare words rather than meaning.
-    let demo = run(short_with(
+    let demo = run(short_run_with(
         &["demo/extract", "demo/phrases"],
         json!({ "async": true }),
     ));
@@ -269,7 +271,7 @@ fn nobody_judges_where_it_is_turned_off_or_nobody_can() {
     let all = estimate["cost_usd"].as_f64().unwrap();
     if budget < all {
         let id = id_of(&ada.post("/api/analyze", request(json!({ "budget_usd": budget }))));
-        let poor = ended(&mut ada, &id)["evidence"].clone();
+        let poor = wait_until_ended(&mut ada, &id)["evidence"].clone();
         assert_eq!(poor["status"], "off", "{poor}");
     }
     for wrong in [
@@ -293,14 +295,14 @@ fn failed_judge_does_not_affect_the_answer() {
                 return panel(asked);
             }
             match reply {
-                Some(text) => on(&asked.model()).sse(&saying(text)),
+                Some(text) => on(&asked.model()).sse(&answer_stream(text)),
                 None => on(&asked.model()).status(400, "application/json", "{}"),
             }
         });
         let server = priced(&provider, &[ON]);
         let mut ada = server.user("ada@example.com");
         let id = id_of(&ada.post("/api/analyze", request(json!({}))));
-        let shown = ended(&mut ada, &id);
+        let shown = wait_until_ended(&mut ada, &id);
         assert_eq!(
             (&shown["status"], &shown["synthesis"]),
             (&json!("completed"), &json!(ANSWER))
@@ -313,7 +315,9 @@ fn failed_judge_does_not_affect_the_answer() {
         let reason = shown["evidence"]["reason"].as_str().unwrap();
         assert!(reason.contains(why), "{reason}");
         assert_eq!(shown["failures"], json!([]), "no member failed");
-        let text = ada.get(&about(&id, "/export?format=markdown")).text();
+        let text = ada
+            .get(&analysis_path(&id, "/export?format=markdown"))
+            .text();
         assert!(text.contains("Nothing is known about agreement"), "{text}");
     }
 }
@@ -335,7 +339,7 @@ fn a_comparison_survives_a_killed_server() {
     let mut ada = crate::support::Client::new(first.address).registered("ada@example.com");
     let id = id_of(&ada.post("/api/analyze", request(json!({ "cache": "off" }))));
     // The answer is written and stored while the judge is still running.
-    for event in ada.events(&about(&id, "/events"), None) {
+    for event in ada.events(&analysis_path(&id, "/events"), None) {
         if event.name == "stage.completed" && event.data["stage"] == "ultra" {
             break;
         }
@@ -356,7 +360,7 @@ fn a_comparison_survives_a_killed_server() {
     ];
     let second = Executable::with(&folder, &settings);
     let mut ada = second.known(&ada);
-    let shown = ended(&mut ada, &id);
+    let shown = wait_until_ended(&mut ada, &id);
     assert_eq!(
         (&shown["status"], &shown["evidence"]["status"]),
         (&json!("completed"), &json!("judged")),
@@ -372,14 +376,14 @@ fn a_comparison_survives_a_killed_server() {
 #[test]
 fn a_cascade_goes_by_the_judge_and_programs_ask_for_the_map() {
     let provider = Provider::answering(|asked| match is_comparison(asked) {
-        true => on(&asked.model()).sse(&saying(&compared(asked).to_string())),
+        true => on(&asked.model()).sse(&answer_stream(&compared(asked).to_string())),
         false => panel(asked),
     });
     let server = priced(&provider, &[ON]);
     let mut ada = server.user("ada@example.com");
     let body = request(json!({ "pattern": "cascade", "cache": "off" }));
     let id = id_of(&ada.post("/api/analyze", body));
-    let shown = ended(&mut ada, &id);
+    let shown = wait_until_ended(&mut ada, &id);
     let notes = shown["notes"].to_string();
     assert!(
         notes.contains("contradict each other in 1, as compared by openai/gpt-4.1"),
@@ -420,16 +424,16 @@ fn injected_delimiters_do_not_change_who_said_what() {
             "b" => injected.to_owned(),
             _ => "It ends in May of that year.".to_owned(),
         };
-        on(&model).sse(&saying(&text))
+        on(&model).sse(&answer_stream(&text))
     });
     let server = server(&provider, &[ON]);
     let mut ada = server.user("ada@example.com");
-    let body = short_with(
+    let body = short_run_with(
         &["p/a", "p/b"],
         json!({ "async": true, "ultra_model": "p/w" }),
     );
     let id = id_of(&ada.post("/api/analyze", body));
-    let map = ended(&mut ada, &id)["evidence"].clone();
+    let map = wait_until_ended(&mut ada, &id)["evidence"].clone();
     let stances: Vec<&Value> = (map["claims"][0]["stances"].as_array().unwrap().iter())
         .map(|one| &one["stance"])
         .collect();

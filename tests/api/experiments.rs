@@ -4,15 +4,21 @@
 use serde_json::{Value, json};
 
 use crate::support::Client;
-use crate::support::line::{Line, on};
+use crate::support::line::{ScriptLine, on};
 use crate::support::provider::Provider;
-use crate::support::script::{saying, server};
+use crate::support::script::{answer_stream, server};
 
 /// One model that knows the answers and one that does not.
-fn two_models() -> Vec<Line> {
+fn two_models() -> Vec<ScriptLine> {
     vec![
-        on("dull").times(500).optional().sse(&saying("It is 3.")),
-        on("bright").times(500).optional().sse(&saying("It is 4.")),
+        on("dull")
+            .times(500)
+            .optional()
+            .sse(&answer_stream("It is 3.")),
+        on("bright")
+            .times(500)
+            .optional()
+            .sse(&answer_stream("It is 4.")),
     ]
 }
 

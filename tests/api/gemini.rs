@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 
 use crate::compatible::{data, key, lines};
-use crate::support::provider::{Asked, Provider, on};
-use crate::support::script::{calling, saying, server};
+use crate::support::provider::{Provider, ReceivedRequest, on};
+use crate::support::script::{answer_stream, server, tool_call_stream};
 use crate::support::{Client, Server};
 
 fn question() -> Value {
@@ -20,14 +20,14 @@ fn question() -> Value {
 
 /// Calls an offered tool unless the request contains its result; otherwise answers.
 fn acting() -> Provider {
-    Provider::answering(|asked: &Asked| {
+    Provider::answering(|asked: &ReceivedRequest| {
         let has_result = asked.body["messages"].to_string().contains("\"tool\"");
         match asked.body["tools"].is_array() && !has_result {
-            true => on("").sse(&calling()),
+            true => on("").sse(&tool_call_stream()),
             false => on("").sse(
                 &("data: {\"choices\":[{\"delta\":{\"reasoning_content\":\"South.\"}}]}\n\n"
                     .to_owned()
-                    + &saying("It is mild.")),
+                    + &answer_stream("It is mild.")),
             ),
         }
     })
@@ -228,7 +228,7 @@ fn a_key_is_taken_from_the_address_and_refusals_are_google_s() {
 
 #[test]
 fn google_s_own_fields_reach_google() {
-    let provider = Provider::answering(|_: &Asked| {
+    let provider = Provider::answering(|_: &ReceivedRequest| {
         let whole = json!({ "candidates": [{ "content": { "parts": [{ "text": "Mild." }] }, "finishReason": "STOP" }] });
         on("").sse(&format!("data: {whole}\n\n"))
     });

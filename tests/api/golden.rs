@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 
 use crate::compatible::{key, lines};
 use crate::support::line::on;
-use crate::support::provider::{Asked, Provider};
-use crate::support::script::{beginning, calling, saying, server};
+use crate::support::provider::{Provider, ReceivedRequest};
+use crate::support::script::{answer_stream, server, tool_call_stream, unfinished_stream};
 
 // Masks IDs and times, which differ in each run.
 fn masked(line: &str) -> String {
@@ -50,11 +50,11 @@ fn mask(value: &mut Value) {
 
 #[test]
 fn streams_match_golden_files() {
-    let provider = Provider::answering(|asked: &Asked| match asked.model().as_str() {
-        "tools" => on("").sse(&calling()),
+    let provider = Provider::answering(|asked: &ReceivedRequest| match asked.model().as_str() {
+        "tools" => on("").sse(&tool_call_stream()),
         "whole" => on("").sse(include_str!("../data/streams/whole-openai.sse")),
-        "broken" => on("").cut(&beginning("It is ")),
-        _ => on("").sse(&saying("It is thin.")),
+        "broken" => on("").cut(&unfinished_stream("It is ")),
+        _ => on("").sse(&answer_stream("It is thin.")),
     });
     let server = server(&provider, &[("RETRIES", "0")]);
     let mut client = server.user("ada@example.com");

@@ -51,7 +51,7 @@ fn start(settings: &[(&str, &str)]) -> (Server, String) {
 fn sign_in_over_https_sets_secure_cookies() {
     let (server, root) = start(&[("UI_PORT", "0")]);
     for address in [server.address, server.pages.unwrap()] {
-        let mut client = Client::sealed(address, &root);
+        let mut client = Client::over_tls(address, &root);
         let health = client.get("/health");
         assert_eq!(
             (health.status, &health.json()["status"] != "error"),
@@ -60,7 +60,7 @@ fn sign_in_over_https_sets_secure_cookies() {
         let age = health.header("strict-transport-security");
         assert!(age.starts_with("max-age="), "{age}");
     }
-    let mut client = Client::sealed(server.address, &root).registered("sealed@example.com");
+    let mut client = Client::over_tls(server.address, &root).registered("sealed@example.com");
     let login = serde_json::json!({"email": "sealed@example.com", "password": crate::support::client::PASSWORD});
     let answer = client.post("/api/auth/login", login);
     let cookies: Vec<_> = answer.headers.get_all("set-cookie").iter().collect();
@@ -90,7 +90,7 @@ fn plain_http_clients_get_an_error_and_do_not_block_others() {
         assert_eq!(rest(&mut silent).len(), 0, "it is closed without a word");
         let answered = (0..200).any(|_| {
             std::thread::sleep(Duration::from_millis(20));
-            Client::sealed(server.address, &root).try_status("/health") == Ok(200)
+            Client::over_tls(server.address, &root).try_status("/health") == Ok(200)
         });
         assert!(answered, "its place is free again");
     }
@@ -99,7 +99,7 @@ fn plain_http_clients_get_an_error_and_do_not_block_others() {
 #[test]
 fn certificate_renewal_keeps_open_streams() {
     let (server, root) = start(&[]);
-    let mut client = Client::sealed(server.address, &root);
+    let mut client = Client::over_tls(server.address, &root);
     let mut stream = client.events(TICKS, None);
     let first = stream.next();
     assert!(first.is_some(), "the stream has begun");
@@ -109,7 +109,7 @@ fn certificate_renewal_keeps_open_streams() {
     let until = shown.refresh(true, quire::clock::now()).unwrap();
     assert!(until.is_some());
 
-    let status = |root: &str| Client::sealed(server.address, root).try_status("/health");
+    let status = |root: &str| Client::over_tls(server.address, root).try_status("/health");
     assert_eq!(status(&newer), Ok(200));
     let old = status(&root).expect_err("it is not shown any more");
     assert!(old.contains("invalid peer certificate"), "{old}");

@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 
 use crate::money::priced;
 use crate::support::line::on;
-use crate::support::provider::{Asked, Provider};
-use crate::support::script::{saying, server};
+use crate::support::provider::{Provider, ReceivedRequest};
+use crate::support::script::{answer_stream, server};
 use crate::support::{Client, Server};
 
 fn made(client: &mut Client, body: Value) -> String {
@@ -165,7 +165,8 @@ fn tools_reach_no_further_than_their_key() {
 
 #[test]
 fn a_key_asks_the_models_that_it_may() {
-    let provider = Provider::answering(|_: &Asked| on("").sse(&saying("It is thin.")));
+    let provider =
+        Provider::answering(|_: &ReceivedRequest| on("").sse(&answer_stream("It is thin.")));
     let server = server(&provider, &[]);
     let mut owner = server.user("ada@example.com");
     let key = made(&mut owner, json!({ "models": ["demo/*", "p/cheap"] }));
@@ -194,7 +195,11 @@ fn a_key_asks_the_models_that_it_may() {
     assert_eq!(answer.status, 200, "{}", answer.text());
     let body = json!({ "prompt": "Is it thin?", "models": ["p/dear"], "async": true });
     assert_eq!(client.post("/api/analyze", body).status, 403);
-    let asked: Vec<String> = provider.asked().iter().map(Asked::model).collect();
+    let asked: Vec<String> = provider
+        .asked()
+        .iter()
+        .map(ReceivedRequest::model)
+        .collect();
     assert!(asked.iter().all(|model| model == "cheap"), "{asked:?}");
     let started = client.post("/api/experiments", json!({}));
     assert!(started.status >= 400);
@@ -202,7 +207,8 @@ fn a_key_asks_the_models_that_it_may() {
 
 #[test]
 fn a_key_spends_what_it_may_and_no_more() {
-    let provider = Provider::answering(|_: &Asked| on("").sse(&saying("It is thin.")));
+    let provider =
+        Provider::answering(|_: &ReceivedRequest| on("").sse(&answer_stream("It is thin.")));
     let server = priced(&provider, &[]);
     let mut owner = server.user("ada@example.com");
     // An answer of up to 100 tokens costs an estimated 0.001 USD, and is billed at 7 tokens.
@@ -252,10 +258,10 @@ fn a_key_spends_what_it_may_and_no_more() {
 
 #[test]
 fn many_at_once_are_not_granted_the_same_money() {
-    let provider = Provider::answering(|_: &Asked| {
+    let provider = Provider::answering(|_: &ReceivedRequest| {
         on("")
             .after(Duration::from_millis(300))
-            .sse(&saying("It is thin."))
+            .sse(&answer_stream("It is thin."))
     });
     let server = priced(&provider, &[]);
     // An answer of up to 100 tokens costs an estimated 0.001 USD: the budget has room for two, not for three.

@@ -13,7 +13,7 @@ use crate::stream::{self, read_until};
 use crate::support::client::PASSWORD;
 use crate::support::line::on;
 use crate::support::provider::Provider;
-use crate::support::script::{self, about, begin, beginning};
+use crate::support::script::{self, analysis_path, begin, unfinished_stream};
 use crate::support::server::rest;
 use crate::support::{Answer, Server};
 
@@ -258,9 +258,9 @@ fn forwarded_addresses_count_only_from_trusted_proxies() {
         )
     };
     let plain = Server::with(&[("RATE_LIMIT", "1")]);
-    assert_eq!(told(&plain, "192.0.2.1"), (200, String::new()));
+    assert_eq!(response(&plain, "192.0.2.1"), (200, String::new()));
     assert_eq!(
-        told(&plain, "192.0.2.2").0,
+        response(&plain, "192.0.2.2").0,
         429,
         "the address is not believed"
     );
@@ -270,15 +270,15 @@ fn forwarded_addresses_count_only_from_trusted_proxies() {
         ("TRUSTED_PROXIES", "127.0.0.0/8, 10.0.0.0/8"),
     ]);
     let secure = "max-age=31536000; includeSubDomains".to_owned();
-    assert_eq!(told(&behind, "192.0.2.1"), (200, secure));
-    assert_eq!(told(&behind, "192.0.2.2").0, 200);
+    assert_eq!(response(&behind, "192.0.2.1"), (200, secure));
+    assert_eq!(response(&behind, "192.0.2.2").0, 200);
     assert_eq!(
-        told(&behind, "203.0.113.9, 192.0.2.1").0,
+        response(&behind, "203.0.113.9, 192.0.2.1").0,
         429,
         "the last hop counts, not what it was told"
     );
-    assert_eq!(told(&behind, "192.0.2.3, 10.0.0.1").0, 200);
-    assert_eq!(told(&behind, "192.0.2.3").0, 429);
+    assert_eq!(response(&behind, "192.0.2.3, 10.0.0.1").0, 200);
+    assert_eq!(response(&behind, "192.0.2.3").0, 429);
 }
 
 #[test]
@@ -326,11 +326,11 @@ fn an_idle_connection_makes_room_for_a_new_one() {
 
 #[test]
 fn one_connection_too_many() {
-    let provider = Provider::script([on("slow").stall(&beginning("It is "))]);
+    let provider = Provider::script([on("slow").stall(&unfinished_stream("It is "))]);
     let settings = [("MAX_CONNECTIONS", "2")];
     let server = script::server(&provider, &settings);
     let mut person = server.user("a@example.org");
-    let events = about(&begin(&mut person, &["p/slow"]), "/events");
+    let events = analysis_path(&begin(&mut person, &["p/slow"]), "/events");
     let mut open = || {
         let mut socket = stream::open(&server, &mut person, "GET", &events, &Value::Null);
         read_until(&mut socket, "It is");

@@ -9,22 +9,25 @@ use serde_json::{Value, json};
 use crate::stream::{open, read_until};
 use crate::support::executable::Executable;
 use crate::support::line::on;
-use crate::support::provider::{Asked, Provider};
-use crate::support::script::{about, begin, beginning, ended, saying, server, short};
+use crate::support::provider::{Provider, ReceivedRequest};
+use crate::support::script::{
+    analysis_path, answer_stream, begin, server, short_run, unfinished_stream, wait_until_ended,
+};
 use crate::support::server::Folder;
 use crate::support::{Client, Server};
 
 fn provider() -> Provider {
-    Provider::answering(|asked: &Asked| match asked.model().as_str() {
-        "slow" => on("").stall(&beginning("It is ")),
-        _ => on("").sse(&saying("It is thin.")),
+    Provider::answering(|asked: &ReceivedRequest| match asked.model().as_str() {
+        "slow" => on("").stall(&unfinished_stream("It is ")),
+        _ => on("").sse(&answer_stream("It is thin.")),
     })
 }
 
 /// Number of calls made for the user, without the model list that a server requests at startup.
 fn calls(provider: &Provider) -> usize {
     let asked = provider.asked();
-    let of_person = |one: &&Asked| ["slow", "quick", "other"].contains(&one.model().as_str());
+    let of_person =
+        |one: &&ReceivedRequest| ["slow", "quick", "other"].contains(&one.model().as_str());
     asked.iter().filter(of_person).count()
 }
 
@@ -52,11 +55,11 @@ fn long_experiment(client: &mut Client) -> String {
 }
 
 fn share(client: &mut Client) -> String {
-    let mut asked = short(&["p/quick"]);
+    let mut asked = short_run(&["p/quick"]);
     asked["cache"] = json!("off");
     let done = client.post("/api/analyze", asked).json();
     let id = done["analysis_id"].as_str().unwrap();
-    let shared = client.post(&about(id, "/share"), json!({})).json();
+    let shared = client.post(&analysis_path(id, "/share"), json!({})).json();
     format!("/api/shared/{}", shared["token"].as_str().unwrap())
 }
 
@@ -71,10 +74,10 @@ fn a_lock_stops_runs_experiments_and_nothing_resumes() {
     let run = begin(&mut person, &["p/slow"]);
     provider.wait_called("slow");
     let experiment = long_experiment(&mut person);
-    provider.wait_asked(8);
+    provider.wait_for_requests(8);
 
     lock(&mut admin, &user, true);
-    provider.wait_left("slow");
+    provider.wait_for_disconnect("slow");
     provider.wait_idle();
     let asked = calls(&provider);
     person.get("/api/users/me").refused(401, "UNAUTHENTICATED");
@@ -88,7 +91,7 @@ fn a_lock_stops_runs_experiments_and_nothing_resumes() {
     let second = Executable::start(&folder, &provider, &[]);
     let mut admin = second.known(&admin);
     // Work that a restart resumes runs before new requests.
-    let own = admin.post("/api/analyze", short(&["p/admins"]));
+    let own = admin.post("/api/analyze", short_run(&["p/admins"]));
     assert_eq!(own.status, 200, "{}", own.text());
     assert_eq!(calls(&provider), asked, "something resumed");
 
@@ -99,7 +102,7 @@ fn a_lock_stops_runs_experiments_and_nothing_resumes() {
     // Paused if it reached its next evaluation before it was told to stop.
     let stopped = ["cancelled", "paused"].map(Value::from);
     assert!(stopped.contains(&shown["status"]), "{shown}");
-    assert_eq!(ended(&mut person, &run)["status"], "cancelled");
+    assert_eq!(wait_until_ended(&mut person, &run)["status"], "cancelled");
     assert_eq!(
         calls(&provider),
         asked,
@@ -115,7 +118,7 @@ fn a_crash_between_a_lock_and_the_stop_resumes_nothing() {
     let mut person = Client::new(first.address).registered("ada@example.org");
     let run = begin(&mut person, &["p/slow"]);
     let experiment = long_experiment(&mut person);
-    provider.wait_asked(6);
+    provider.wait_for_requests(6);
     first.kill();
     provider.wait_idle();
     let asked = calls(&provider);
@@ -126,7 +129,7 @@ fn a_crash_between_a_lock_and_the_stop_resumes_nothing() {
 
     let second = Executable::start(&folder, &provider, &[]);
     let mut admin = Client::new(second.address).signed_in("root@example.org");
-    let own = admin.post("/api/analyze", short(&["p/admins"]));
+    let own = admin.post("/api/analyze", short_run(&["p/admins"]));
     assert_eq!(own.status, 200, "{}", own.text());
     assert_eq!(calls(&provider), asked, "something resumed");
     let users = admin.get("/api/admin/users").json();
@@ -136,7 +139,7 @@ fn a_crash_between_a_lock_and_the_stop_resumes_nothing() {
     let mut person = second.known(&person);
     let shown = person.get(&format!("/api/experiments/{experiment}")).json();
     assert_eq!(shown["status"], "cancelled", "{shown}");
-    assert_eq!(ended(&mut person, &run)["status"], "cancelled");
+    assert_eq!(wait_until_ended(&mut person, &run)["status"], "cancelled");
 }
 
 /// Returns the process that reads a document for this server, if there is one.
@@ -233,12 +236,12 @@ fn ends_what_is_open(end: impl Fn(&Server, &mut Client, &str)) {
         ),
         open(&server, &mut person, "POST", "/v1/embeddings", &embedded),
     ];
-    provider.wait_asked(3);
+    provider.wait_for_requests(3);
     read_until(&mut calls[1], "It is");
     let run = begin(&mut person, &["p/slow"]);
-    let path = about(&run, "/events");
+    let path = analysis_path(&run, "/events");
     let mut events = open(&server, &mut person, "GET", &path, &Value::Null);
-    provider.wait_asked(4);
+    provider.wait_for_requests(4);
     read_until(&mut events, "It is");
 
     end(&server, &mut admin, &user);

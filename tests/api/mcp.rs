@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 use crate::compatible::key;
 use crate::money::priced;
 use crate::support::line::on;
-use crate::support::provider::{Asked, Provider};
-use crate::support::script::{beginning, saying, server};
+use crate::support::provider::{Provider, ReceivedRequest};
+use crate::support::script::{answer_stream, server, unfinished_stream};
 
 fn consult(arguments: Value) -> Value {
     json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call",
@@ -16,9 +16,9 @@ fn consult(arguments: Value) -> Value {
 }
 
 fn slow() -> Provider {
-    Provider::answering(|asked: &Asked| match asked.model().as_str() {
-        "slow" => on("").stall(&beginning("It is ")),
-        _ => on("").sse(&saying("It is thin.")),
+    Provider::answering(|asked: &ReceivedRequest| match asked.model().as_str() {
+        "slow" => on("").stall(&unfinished_stream("It is ")),
+        _ => on("").sse(&answer_stream("It is thin.")),
     })
 }
 
@@ -39,7 +39,7 @@ fn deadline_and_disconnect_stop_the_calls() {
             .contains("1 seconds"),
         "{answer}"
     );
-    provider.wait_left("slow");
+    provider.wait_for_disconnect("slow");
 
     let key = key(&mut client);
     let body =
@@ -47,9 +47,9 @@ fn deadline_and_disconnect_stop_the_calls() {
             .to_string();
     let mut socket = server.connect();
     write!(socket, "POST /mcp HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {key}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}", body.len()).unwrap();
-    provider.wait_asked(2);
+    provider.wait_for_requests(2);
     drop(socket);
-    provider.wait_all_left(2);
+    provider.wait_for_disconnects(2);
 }
 
 #[test]

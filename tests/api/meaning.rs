@@ -6,9 +6,9 @@ use serde_json::{Value, json};
 
 use crate::compatible::key;
 use crate::money::priced;
-use crate::support::line::{Line, on};
-use crate::support::provider::{Asked, Provider};
-use crate::support::script::{ended, id_of, saying, short_with};
+use crate::support::line::{ScriptLine, on};
+use crate::support::provider::{Provider, ReceivedRequest};
+use crate::support::script::{answer_stream, id_of, short_run_with, wait_until_ended};
 use crate::support::{Client, Server};
 
 /// What each vector's dimensions stand for: words that mean the same.
@@ -28,7 +28,7 @@ fn vector(text: &str) -> Vec<f64> {
     vector
 }
 
-fn embedded(asked: &Asked) -> Line {
+fn embedded(asked: &ReceivedRequest) -> ScriptLine {
     let texts = asked.body["input"].as_array().unwrap();
     let rows: Vec<Value> = texts
         .iter()
@@ -41,14 +41,14 @@ fn embedded(asked: &Asked) -> Line {
 
 /// Embeds texts, rewrites questions, and answers.
 fn provider() -> Provider {
-    Provider::answering(|asked: &Asked| {
+    Provider::answering(|asked: &ReceivedRequest| {
         if asked.head.contains("/embeddings") {
             return embedded(asked);
         }
         let prompt = asked.body["messages"].to_string();
         match prompt.contains("Write up to 15 other words") {
-            true => on("").sse(&saying("\"terminate tenancy notice\"")),
-            false => on("").sse(&saying("It is in the lease [D1:p1].")),
+            true => on("").sse(&answer_stream("\"terminate tenancy notice\"")),
+            false => on("").sse(&answer_stream("It is in the lease [D1:p1].")),
         }
     })
 }
@@ -86,9 +86,12 @@ fn ask(client: &mut Client, document: &str) -> Value {
     let more = json!({
         "prompt": QUESTION, "document_ids": [document], "async": true, "cache": "off", "reading": "passages",
     });
-    let begun = client.post("/api/analyze", short_with(&["openai/gpt-4o-mini"], more));
+    let begun = client.post(
+        "/api/analyze",
+        short_run_with(&["openai/gpt-4o-mini"], more),
+    );
     assert_eq!(begun.status, 202, "{}", begun.text());
-    ended(client, &id_of(&begun))
+    wait_until_ended(client, &id_of(&begun))
 }
 
 fn reads_clause_60(shown: &Value) -> bool {
@@ -185,7 +188,7 @@ fn what_words_do_not_find_is_found_by_meaning_once_a_user_chooses_it() {
 
 #[test]
 fn a_restart_continues_with_the_vectors_that_are_missing() {
-    let hangs = Provider::answering(|asked: &Asked| {
+    let hangs = Provider::answering(|asked: &ReceivedRequest| {
         match asked.body["input"].as_array().map_or(0, Vec::len) {
             // The first call sees whether the model computes vectors.
             1 => embedded(asked),
@@ -223,12 +226,12 @@ fn a_restart_continues_with_the_vectors_that_are_missing() {
 
 #[test]
 fn a_provider_that_fails_costs_the_meaning_and_not_the_answer() {
-    let broken = Provider::answering(|asked: &Asked| {
+    let broken = Provider::answering(|asked: &ReceivedRequest| {
         let is_question = asked.body["input"].to_string().contains("quit");
         match asked.head.contains("/embeddings") {
             true if is_question => on("").status(500, "application/json", "{}"),
             true => embedded(asked),
-            false => on("").sse(&saying("It is in the lease.")),
+            false => on("").sse(&answer_stream("It is in the lease.")),
         }
     });
     let server = priced(&broken, &[]);

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::support::Client;
 use crate::support::provider::{Provider, on};
-use crate::support::script::{saying, server, short_with};
+use crate::support::script::{answer_stream, server, short_run_with};
 
 const LIST: &str = r#"{"data": [
     {"id": "new-one", "context_length": 64000, "architecture": {"input_modalities": ["text", "image"]},
@@ -92,7 +92,7 @@ fn an_admin_s_sheet_comes_before_a_provider_s_list_and_that_before_the_built_in_
 
 #[test]
 fn an_effort_is_asked_for_in_a_word_that_the_model_knows() {
-    let provider = Provider::script([on("gpt-5").sse(&saying("Eighty grams."))]);
+    let provider = Provider::script([on("gpt-5").sse(&answer_stream("Eighty grams."))]);
     let url = provider.base_url();
     let settings = [
         ("OPENAI_API_KEY", "sk-test"),
@@ -102,7 +102,7 @@ fn an_effort_is_asked_for_in_a_word_that_the_model_knows() {
     let mut client = server.user("ada@example.com");
     let wanted = json!({ "parameters": { "reasoning_effort": "max", "temperature": 0.5 } });
     // An old name refers to the current model.
-    let answer = client.post("/api/analyze", short_with(&["gpt5"], wanted));
+    let answer = client.post("/api/analyze", short_run_with(&["gpt5"], wanted));
     assert_eq!(answer.status, 200, "{}", answer.text());
     let body = provider.asked().remove(0).body;
     assert_eq!(body["reasoning_effort"], "high", "{body}");

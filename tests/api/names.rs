@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 
 use crate::reasoning::{last_sent, speaking};
 use crate::support::line::on;
-use crate::support::provider::{Asked, Provider};
-use crate::support::script::{saying, server};
+use crate::support::provider::{Provider, ReceivedRequest};
+use crate::support::script::{answer_stream, server};
 use crate::upstream::{anthropic, block, started, stopped};
 
 const CHAT: &str = "/v1/chat/completions";
@@ -26,7 +26,7 @@ fn names(sent: &Value) -> Vec<&Value> {
 
 #[test]
 fn a_single_model_in_openais_format_is_told_who_speaks() {
-    let provider = Provider::answering(|_: &Asked| on("").sse(&saying("Thin.")));
+    let provider = Provider::answering(|_: &ReceivedRequest| on("").sse(&answer_stream("Thin.")));
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
     let answer = client.post(CHAT, chat("p/any"));
@@ -48,9 +48,9 @@ fn a_single_model_in_openais_format_is_told_who_speaks() {
 
 #[test]
 fn a_model_that_refuses_names_is_asked_without_them() {
-    let provider = Provider::answering(|asked: &Asked| {
+    let provider = Provider::answering(|asked: &ReceivedRequest| {
         if names(&asked.body).iter().all(|name| name.is_null()) {
-            return on("").sse(&saying("Thin."));
+            return on("").sse(&answer_stream("Thin."));
         }
         let body = match asked.model().as_str() {
             "groq" => {
@@ -78,7 +78,7 @@ fn a_model_that_refuses_names_is_asked_without_them() {
 
 #[test]
 fn ignored_speaker_names_are_reported() {
-    let provider = Provider::answering(|_: &Asked| {
+    let provider = Provider::answering(|_: &ReceivedRequest| {
         anthropic(&[
             started(json!({ "input_tokens": 3 })),
             block("Thin."),

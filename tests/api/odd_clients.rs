@@ -133,10 +133,12 @@ fn fields_in_other_types_and_spellings() {
 
 #[test]
 fn a_schema_under_json_object_is_a_schema() {
-    let provider =
-        crate::support::provider::Provider::answering(|_: &crate::support::provider::Asked| {
-            crate::support::line::on("").sse(&crate::support::script::saying("{\"thin\": true}"))
-        });
+    let provider = crate::support::provider::Provider::answering(
+        |_: &crate::support::provider::ReceivedRequest| {
+            crate::support::line::on("")
+                .sse(&crate::support::script::answer_stream("{\"thin\": true}"))
+        },
+    );
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
     let schema = json!({ "type": "object", "properties": { "thin": { "type": "boolean" } }, "required": ["thin"] });

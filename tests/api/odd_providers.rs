@@ -9,7 +9,7 @@ use std::io::Write;
 use serde_json::{Value, json};
 
 use crate::compatible::key;
-use crate::support::line::Line;
+use crate::support::line::ScriptLine;
 use crate::support::provider::on;
 use crate::upstream::{
     Answer, BROKE, Broken, CACHED, COUNTED, Case, JSON, Refused, T, anthropic, block, both, broken,
@@ -21,7 +21,7 @@ const HALF: &str = "Seven plus ";
 const FAULT: &str = "the provider has a temporary problem";
 
 /// Returns a complete answer with something else between its text and its end.
-fn between(middle: &str) -> Line {
+fn between(middle: &str) -> ScriptLine {
     let (first, rest) = (events(&[text(T)]), events(&[end("stop"), usual(), done()]));
     on("").sse(&(first + middle + &rest))
 }
@@ -36,18 +36,18 @@ fn message_stop() -> Value {
 }
 
 /// Returns a stream in the format of the Responses API.
-fn responses(objects: &[Value]) -> Line {
+fn responses(objects: &[Value]) -> ScriptLine {
     anthropic(objects)
 }
 
-fn said(pieces: &[&str]) -> Line {
+fn said(pieces: &[&str]) -> ScriptLine {
     let pieces = pieces.iter().map(|piece| text(piece));
     sse(&{ pieces }
         .chain([end("stop"), usual(), done()])
         .collect::<Vec<_>>())
 }
 
-fn zlib(body: &str) -> Line {
+fn zlib(body: &str) -> ScriptLine {
     let mut packed = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::default());
     packed.write_all(body.as_bytes()).unwrap();
     let packed = packed.finish().unwrap();
@@ -431,7 +431,7 @@ fn failures_in_other_words() {
         )
     };
     let message = |message: &str| json!({ "error": { "message": message } });
-    let then = |line: Line| vec![line, sse(&[text(T), end("stop"), usual(), done()])];
+    let then = |line: ScriptLine| vec![line, sse(&[text(T), end("stop"), usual(), done()])];
     let thought = sse(&[
         chunk(json!({ "reasoning_content": "Okay." }), Value::Null),
         end("stop"),

@@ -5,7 +5,7 @@ mod errors;
 
 use serde_json::{Value, json};
 
-use crate::support::line::Line;
+use crate::support::line::ScriptLine;
 use crate::support::provider::on;
 use crate::upstream::{
     Answer, BROKE, CACHED, COUNTED, Case, T, anthropic, block, both, broken, check, chunk, counted,
@@ -25,7 +25,7 @@ fn choice(more: Value) -> Value {
 }
 
 /// Returns a stream whose last chunk gives the reason for its end.
-fn ending(words: &str, last: Value) -> Line {
+fn ending(words: &str, last: Value) -> ScriptLine {
     sse(&[text(words), last, usual(), done()])
 }
 
@@ -126,7 +126,7 @@ fn endings_beside_the_known_ones() {
     ]);
 }
 
-fn said(pieces: &[&str]) -> Line {
+fn said(pieces: &[&str]) -> ScriptLine {
     let pieces = pieces.iter().map(|piece| text(piece));
     sse(&{ pieces }
         .chain([end("stop"), usual(), done()])

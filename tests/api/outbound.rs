@@ -9,8 +9,8 @@ use quire::http::routes::ROUTES;
 use serde_json::{Value, json};
 
 use crate::support::line::on;
-use crate::support::provider::{Asked, Provider};
-use crate::support::script::{about, id_of, providers, saying, short};
+use crate::support::provider::{Provider, ReceivedRequest};
+use crate::support::script::{analysis_path, answer_stream, id_of, providers, short_run};
 use crate::support::{Answer, Client, Server};
 
 /// Routes that make the server connect to a provider.
@@ -148,7 +148,7 @@ impl Canary {
 
 /// A provider that answers every request.
 fn house() -> Provider {
-    Provider::answering(|asked: &Asked| {
+    Provider::answering(|asked: &ReceivedRequest| {
         if asked.head.starts_with("GET") {
             return on("").status(200, "application/json", "{\"data\":[{\"id\":\"m\"}]}");
         }
@@ -158,7 +158,7 @@ fn house() -> Provider {
                 on("").status(200, "application/json", &body.to_string())
             }
             false if asked.model().contains("fails") => on("").status(401, "text/plain", "no"),
-            false => on("").sse(&saying("It is 4.")),
+            false => on("").sse(&answer_stream("It is 4.")),
         }
     })
 }
@@ -183,7 +183,7 @@ fn provoke(client: &mut Client, route: &str, model: &str, before: impl FnOnce())
     let (verb, path) = route.split_once(' ').unwrap();
     let chat = json!({ "model": model, "max_tokens": 9, "messages": [{ "role": "user", "content": "2 and 2?" }] });
     let alone = |models: &[&str]| {
-        let mut body = short(models);
+        let mut body = short_run(models);
         body["cache"] = json!("off");
         body["pattern"] = json!("gut");
         body
@@ -192,7 +192,7 @@ fn provoke(client: &mut Client, route: &str, model: &str, before: impl FnOnce())
         let mut body = alone(&[model]);
         body["async"] = json!(true);
         let id = id_of(&client.post("/api/analyze", body));
-        ended(client, &about(&id, ""));
+        ended(client, &analysis_path(&id, ""));
         id
     };
     let (path, body) = match path {
@@ -251,7 +251,7 @@ fn provoke(client: &mut Client, route: &str, model: &str, before: impl FnOnce())
     if let Some(id) = started("experiment_id") {
         ended(client, &format!("/api/experiments/{id}"));
     } else if let Some(id) = started("analysis_id") {
-        ended(client, &about(&id, ""));
+        ended(client, &analysis_path(&id, ""));
     }
     answer
 }

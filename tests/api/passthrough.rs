@@ -4,8 +4,8 @@
 use serde_json::{Value, json};
 
 use crate::support::line::on;
-use crate::support::provider::{Asked, Provider};
-use crate::support::script::{saying, server};
+use crate::support::provider::{Provider, ReceivedRequest};
+use crate::support::script::{answer_stream, server};
 
 const PICTURE: &str = "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==";
 
@@ -31,7 +31,7 @@ fn seeing(model: &str) -> Value {
 
 /// A provider that does not know `min_p` and does not accept images for the model `blind`.
 fn picky() -> Provider {
-    Provider::answering(|asked: &Asked| {
+    Provider::answering(|asked: &ReceivedRequest| {
         let body = &asked.body;
         let refuse = |message: &str| {
             let body = json!({ "error": { "message": message, "type": "invalid_request_error" } });
@@ -47,8 +47,8 @@ fn picky() -> Provider {
             return refuse("response_format is not supported by this model");
         }
         match body["response_format"].is_null() && asked.model() != "shapeless" {
-            true => on("").sse(&saying("It is thin.")),
-            false => on("").sse(&saying("{\"thin\": true}")),
+            true => on("").sse(&answer_stream("It is thin.")),
+            false => on("").sse(&answer_stream("{\"thin\": true}")),
         }
     })
 }
@@ -197,7 +197,7 @@ fn headers_and_fields_of_settings_go_with_every_request() {
     }
     let asked = provider.asked();
     let (mine, slow) = (&asked[0], &asked[1]);
-    let head = |asked: &Asked| asked.head.to_ascii_lowercase();
+    let head = |asked: &ReceivedRequest| asked.head.to_ascii_lowercase();
     assert!(head(mine).contains("x-team: paper") && head(slow).contains("x-team: slow"));
     assert!(
         head(mine).contains("authorization: token t"),
@@ -346,7 +346,7 @@ fn missing_image_support_is_reported_before_any_cost() {
 
 #[test]
 fn a_budget_of_thinking_reaches_an_unknown_model() {
-    let provider = Provider::answering(|_: &Asked| {
+    let provider = Provider::answering(|_: &ReceivedRequest| {
         on("").sse("event: message_start\ndata: {\"type\":\"message_start\",\"message\":{\"usage\":{\"input_tokens\":3}}}\n\nevent: content_block_delta\ndata: {\"type\":\"content_block_delta\",\"index\":0,\"delta\":{\"type\":\"text_delta\",\"text\":\"Thin.\"}}\n\nevent: message_delta\ndata: {\"type\":\"message_delta\",\"delta\":{\"stop_reason\":\"end_turn\"},\"usage\":{\"output_tokens\":2}}\n\nevent: message_stop\ndata: {\"type\":\"message_stop\"}\n\n")
     });
     let own = json!([{ "id": "an", "kind": "anthropic", "base_url": provider.base_url(), "api_key": "k", "models": ["mine"] }]);

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::support::Server;
 use crate::support::provider::{Provider, on};
-use crate::support::script::{ended, id_of, saying, server};
+use crate::support::script::{answer_stream, id_of, server, wait_until_ended};
 
 const HEADINGS: [&str; 5] = [
     "## Answer",
@@ -47,7 +47,7 @@ fn every_staged_pattern_runs_and_its_answer_has_the_headings() {
         begun.push((pattern["id"].clone(), id_of(&answer)));
     }
     for (pattern, id) in &begun {
-        let shown = ended(&mut ada, id);
+        let shown = wait_until_ended(&mut ada, id);
         assert_eq!(shown["status"], "completed", "{pattern}: {shown}");
         let written = shown["synthesis"].as_str().unwrap_or_default();
         for heading in HEADINGS {
@@ -216,17 +216,17 @@ fn a_folder_of_patterns_is_read_at_the_start() {
 #[test]
 fn the_arrangements_run_by_their_patterns() {
     let provider = Provider::script([
-        on("a").sse(&saying("Eight fit.\nAnswer: B")),
-        on("b").sse(&saying("**Answer:** b) eight")),
-        on("c").optional().sse(&saying("Answer: A")),
-        on("x").sse(&saying("It is thin.\nAnswer: 4 mm")),
-        on("y").sse(&saying("Measured.\nAnswer: 4 mm")),
-        on("x").sse(&saying("It is 4 mm thick.")),
-        on("y").sse(&saying("It is not 4 mm but 9 mm thick.")),
-        on("w").sse(&saying("## Answer\nThe drafts differ.")),
-        on("s").times(3).sse(&saying("It is thin.")),
-        on("s").sse(&saying("## Answer\nThin.")),
-        on("q").sse(&saying("Alone.")),
+        on("a").sse(&answer_stream("Eight fit.\nAnswer: B")),
+        on("b").sse(&answer_stream("**Answer:** b) eight")),
+        on("c").optional().sse(&answer_stream("Answer: A")),
+        on("x").sse(&answer_stream("It is thin.\nAnswer: 4 mm")),
+        on("y").sse(&answer_stream("Measured.\nAnswer: 4 mm")),
+        on("x").sse(&answer_stream("It is 4 mm thick.")),
+        on("y").sse(&answer_stream("It is not 4 mm but 9 mm thick.")),
+        on("w").sse(&answer_stream("## Answer\nThe drafts differ.")),
+        on("s").times(3).sse(&answer_stream("It is thin.")),
+        on("s").sse(&answer_stream("## Answer\nThin.")),
+        on("q").sse(&answer_stream("Alone.")),
     ]);
     let server = server(&provider, &[("CACHE_TTL", "0")]);
     let mut ada = server.user("ada@example.org");

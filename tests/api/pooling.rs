@@ -11,8 +11,8 @@ use serde_json::{Value, json};
 use crate::compatible::key;
 use crate::stream::open;
 use crate::support::line::on;
-use crate::support::provider::{Asked, Provider};
-use crate::support::script::{self, beginning, saying, short_with};
+use crate::support::provider::{Provider, ReceivedRequest};
+use crate::support::script::{self, answer_stream, short_run_with, unfinished_stream};
 use crate::support::{Client, Server};
 
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -107,8 +107,8 @@ fn keep(
             return;
         }
         let body = match turn {
-            Turn::Hangs => beginning("It is "),
-            _ => saying("It is thin."),
+            Turn::Hangs => unfinished_stream("It is "),
+            _ => answer_stream("It is thin."),
         };
         let head =
             "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked";
@@ -177,7 +177,7 @@ fn a_panel_needs_no_more_connections_than_calls_at_once() {
     let server = keeper.server();
     let mut client = server.user("ada@example.com");
     let more = json!({ "pattern": "critique", "ultra_model": "p/w" });
-    let answer = client.post("/api/analyze", short_with(&["p/a", "p/b", "p/c"], more));
+    let answer = client.post("/api/analyze", short_run_with(&["p/a", "p/b", "p/c"], more));
     assert_eq!(answer.status, 200, "{}", answer.text());
     let (connections, requests) = keeper.counts();
     assert!(requests >= 7, "three members, two rounds, and a synthesis");
@@ -238,7 +238,9 @@ const LONG: usize = 100_000;
 
 #[test]
 fn a_client_that_reads_late_gets_the_whole_answer() {
-    let provider = Provider::answering(|_: &Asked| on("").sse(&saying(&"word ".repeat(LONG / 5))));
+    let provider = Provider::answering(|_: &ReceivedRequest| {
+        on("").sse(&answer_stream(&"word ".repeat(LONG / 5)))
+    });
     let server = script::server(&provider, &[("CACHE_TTL", "0")]);
     let mut client = server.user("ada@example.com");
     let mut socket = open(
@@ -249,7 +251,7 @@ fn a_client_that_reads_late_gets_the_whole_answer() {
         &chat(true),
     );
     // Meanwhile, other requests are served.
-    provider.wait_asked(1);
+    provider.wait_for_requests(1);
     std::thread::sleep(Duration::from_millis(500));
     ask_for(&mut client, "word");
     let mut text = String::new();

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::support::provider::{Provider, on};
-use crate::support::script::{saying, server};
+use crate::support::script::{answer_stream, server};
 use crate::support::{Client, Server};
 
 fn created(client: &mut Client, body: Value) -> String {
@@ -18,7 +18,7 @@ fn about(id: &str) -> String {
 
 #[test]
 fn every_question_carries_instructions_and_documents() {
-    let provider = Provider::answering(|_| on("*").sse(&saying("Yes.")));
+    let provider = Provider::answering(|_| on("*").sse(&answer_stream("Yes.")));
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
     let stored = client.upload("/api/upload-document", "a.txt", b"It is made in Basel.");

@@ -6,11 +6,11 @@ use serde_json::{Value, json};
 use crate::support::Client;
 use crate::support::executable::Executable;
 use crate::support::line::on;
-use crate::support::provider::{Asked, Provider};
-use crate::support::script::{saying, server};
+use crate::support::provider::{Provider, ReceivedRequest};
+use crate::support::script::{answer_stream, server};
 use crate::support::server::Folder;
 
-fn prompt(asked: &Asked) -> String {
+fn prompt(asked: &ReceivedRequest) -> String {
     let messages = asked.body["messages"].as_array().into_iter().flatten();
     let said = messages.filter_map(|message| message["content"].as_str());
     said.collect::<Vec<_>>().join("\n")
@@ -39,7 +39,7 @@ fn models() -> Provider {
             _ if prompt.contains("Check twice.") => "It is 4.".to_owned(),
             _ => "It is 3.".to_owned(),
         };
-        on("").sse(&saying(&text))
+        on("").sse(&answer_stream(&text))
     })
 }
 

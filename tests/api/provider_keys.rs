@@ -11,7 +11,7 @@ const LIST: &str = "{\"data\":[{\"id\":\"m\"},{\"id\":\"n\"}]}";
 const ADMIN: &str = "/api/admin/providers";
 const OWN: &str = "/api/users/me/providers";
 
-fn lists(provider: crate::support::provider::Line) -> crate::support::provider::Line {
+fn lists(provider: crate::support::provider::ScriptLine) -> crate::support::provider::ScriptLine {
     provider.status(200, "application/json", LIST)
 }
 

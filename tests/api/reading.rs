@@ -163,7 +163,8 @@ fn small_context_windows_get_fewer_passages_or_skip_the_member() {
 
 #[test]
 fn scanned_pages_are_sent_to_models_that_accept_images() {
-    let provider = Provider::script([on("eye").sse(&script::saying("A page about packages."))]);
+    let provider =
+        Provider::script([on("eye").sse(&script::answer_stream("A page about packages."))]);
     let sheet = std::env::temp_dir().join(format!("quire-eyes-{}.json", std::process::id()));
     let models = json!({"models": [{"id": "p/eye", "vision": true, "context_window": 100_000}]});
     std::fs::write(&sheet, models.to_string()).expect("a sheet");

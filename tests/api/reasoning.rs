@@ -4,11 +4,11 @@
 use serde_json::{Value, json};
 
 use crate::compatible::{data, key, lines};
-use crate::support::provider::{Asked, Line, Provider, on};
+use crate::support::provider::{Provider, ReceivedRequest, ScriptLine, on};
 use crate::support::script::server;
 use crate::support::{Client, Server};
 
-pub fn named(objects: &[Value]) -> Line {
+pub fn named(objects: &[Value]) -> ScriptLine {
     let one = |object: &Value| {
         let name = object["type"].as_str().unwrap();
         format!("event: {name}\ndata: {object}\n\n")
@@ -16,7 +16,7 @@ pub fn named(objects: &[Value]) -> Line {
     on("").sse(&objects.iter().map(one).collect::<String>())
 }
 
-fn chunks(objects: &[Value]) -> Line {
+fn chunks(objects: &[Value]) -> ScriptLine {
     let one = |object: &Value| format!("data: {object}\n\n");
     let body: String = objects.iter().map(one).collect();
     on("").sse(&(body + "data: [DONE]\n\n"))
@@ -87,7 +87,7 @@ pub fn anthropic() -> Provider {
         stop(0),
     ];
     says.extend(ended(json!("stop_sequence"), json!("END")));
-    Provider::answering(move |asked: &Asked| {
+    Provider::answering(move |asked: &ReceivedRequest| {
         let has_result = asked.body["messages"].to_string().contains("tool_result");
         named(if has_result { &says } else { &calls })
     })
@@ -211,7 +211,7 @@ pub fn collected(events: &[Value]) -> Vec<Value> {
 
 /// A reasoning model behind the chat completions API.
 fn reasoning() -> Provider {
-    Provider::answering(|_: &Asked| {
+    Provider::answering(|_: &ReceivedRequest| {
         chunks(&[
             delta(json!({ "reasoning_content": "Rome is " })),
             delta(json!({ "reasoning_content": "south." })),
@@ -326,7 +326,7 @@ fn encrypted_reasoning_goes_through_responses_unchanged() {
         done(1, &call),
         json!({ "type": "response.completed", "response": { "status": "completed", "usage": { "input_tokens": 3, "output_tokens": 4 } } }),
     ];
-    let provider = Provider::answering(move |_: &Asked| named(&events));
+    let provider = Provider::answering(move |_: &ReceivedRequest| named(&events));
     let server = speaking("responses", &provider);
     let mut client = server.user("ada@example.com");
     let tools =
@@ -352,7 +352,7 @@ fn encrypted_reasoning_goes_through_responses_unchanged() {
 fn opaque_reasoning_goes_through_chat_without_a_call_too() {
     let details = json!([{ "type": "reasoning.encrypted", "data": "opaque", "index": 0 }]);
     let given = details.clone();
-    let provider = Provider::answering(move |_: &Asked| {
+    let provider = Provider::answering(move |_: &ReceivedRequest| {
         let first =
             json!({ "reasoning_content": "Rome.", "reasoning_details": given, "content": "Mild." });
         chunks(&[delta(first), end()])
@@ -382,7 +382,7 @@ fn log_probabilities_come_back_whole_and_streamed() {
     let token = |text: &str| json!({ "token": text, "logprob": -0.25, "bytes": [65], "top_logprobs": [{ "token": text, "logprob": -0.25, "bytes": [65] }] });
     let both = json!([token("Mild"), token(".")]);
     let given = both.clone();
-    let provider = Provider::answering(move |asked: &Asked| {
+    let provider = Provider::answering(move |asked: &ReceivedRequest| {
         let piece = |text: &str, at: usize| {
             let mut piece = delta(json!({ "content": text }));
             if asked.body["logprobs"] == true {

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::support::Client;
 use crate::support::executable::Executable;
-use crate::support::s3::{Bucket, Trouble};
+use crate::support::s3::{Bucket, BucketFault};
 use crate::support::server::Folder;
 
 fn start(folder: &Folder) -> Executable {
@@ -171,16 +171,16 @@ fn a_bucket_that_fails_in_every_way_has_everything_in_the_end() {
     let mut client = Client::new(first.address).registered("ada@example.com");
     wait_whole(&mut client);
     let troubles = [
-        Trouble::Says(503, "SlowDown", "Please reduce your request rate."),
-        Trouble::Half,
-        Trouble::Lost,
-        Trouble::Says(507, "QuotaExceeded", "The bucket is full."),
-        Trouble::Says(403, "AccessDenied", "Access Denied"),
-        Trouble::Page(502, "<html>bad gateway</html>"),
-        Trouble::Late(Duration::from_millis(300)),
+        BucketFault::Says(503, "SlowDown", "Please reduce your request rate."),
+        BucketFault::Half,
+        BucketFault::Lost,
+        BucketFault::Says(507, "QuotaExceeded", "The bucket is full."),
+        BucketFault::Says(403, "AccessDenied", "Access Denied"),
+        BucketFault::Page(502, "<html>bad gateway</html>"),
+        BucketFault::Late(Duration::from_millis(300)),
     ];
     for (number, trouble) in troubles.into_iter().enumerate() {
-        bucket.trouble("PUT", trouble);
+        bucket.fail_next("PUT", trouble);
         let answer = client.put("/api/users/me", json!({ "name": number.to_string() }));
         assert_eq!(answer.status, 200, "{}", answer.text());
         wait_whole(&mut client);

@@ -13,7 +13,7 @@ use quire::llm::{self, CallEvent, CircuitView, Llm, LlmSettings, ProviderSource}
 use tokio::sync::mpsc;
 
 use crate::providers::{Call, call, event, hello, request, settings};
-use crate::support::provider::{Asked, Provider, on};
+use crate::support::provider::{Provider, ReceivedRequest, on};
 
 const JSON: &str = "application/json";
 
@@ -117,10 +117,11 @@ fn about(number: usize) -> ModelRequest {
 
 #[test]
 fn failures_of_one_prompt_or_user_open_no_shared_circuit() {
-    let poisoned = |asked: &Asked| match asked.body["messages"].to_string().contains("POISON") {
-        true => on("").status(500, JSON, "{}"),
-        false => on("").sse(&hello()),
-    };
+    let poisoned =
+        |asked: &ReceivedRequest| match asked.body["messages"].to_string().contains("POISON") {
+            true => on("").status(500, JSON, "{}"),
+            false => on("").sse(&hello()),
+        };
     let provider = Provider::answering(poisoned);
     let llm = twice(&provider);
     let ada = UserId::new(Timestamp::from_millis(1), 1);
@@ -320,7 +321,7 @@ fn interrupted_attempts_are_billed() {
     let (_, _, bill) = left.whole();
     assert!(bill.usage.estimated && bill.usage.output >= 4, "{bill:?}");
     let waiting = call(&llm, request("headers"));
-    provider.wait_asked(3);
+    provider.wait_for_requests(3);
     waiting.running.cancel();
     let (_, _, bill) = waiting.whole();
     assert!(
@@ -336,8 +337,8 @@ fn interrupted_attempts_are_billed() {
 fn keep_alives_do_not_extend_the_timeout() {
     let alive = ": still thinking\n\n".repeat(400);
     let provider = Provider::script([
-        on("first").dribble(&alive, 18, Duration::from_millis(20)),
-        on("next").dribble(&(event("hel") + &alive), 60, Duration::from_millis(20)),
+        on("first").sse_in_pieces(&alive, 18, Duration::from_millis(20)),
+        on("next").sse_in_pieces(&(event("hel") + &alive), 60, Duration::from_millis(20)),
     ]);
     let short = Duration::from_millis(300);
     let llm = Llm::new(LlmSettings {
@@ -353,7 +354,7 @@ fn keep_alives_do_not_extend_the_timeout() {
             "{model}: {}",
             error.detail
         );
-        provider.wait_left(model);
+        provider.wait_for_disconnect(model);
     }
 }
 

@@ -11,9 +11,9 @@ use rusqlite::Connection;
 use serde_json::{Value, json};
 
 use crate::support::Client;
-use crate::support::executable::{Executable, Held};
-use crate::support::provider::{Line, Provider, on};
-use crate::support::script::{about, beginning, saying, short_with};
+use crate::support::executable::{Executable, ProcessResources};
+use crate::support::provider::{Provider, ScriptLine, on};
+use crate::support::script::{analysis_path, answer_stream, short_run_with, unfinished_stream};
 use crate::support::server::Folder;
 
 const JSON: &str = "application/json";
@@ -43,7 +43,7 @@ fn chance(seed: u64, number: usize, most: usize) -> usize {
 }
 
 /// How the provider handles the request with this number.
-fn fate(number: usize) -> Line {
+fn fate(number: usize) -> ScriptLine {
     let words = "It is thin, and it is light, and it takes ink well.";
     let line = on("");
     if number == 1 {
@@ -56,16 +56,18 @@ fn fate(number: usize) -> Line {
         15..18 => line.status(529, "text/plain", "overloaded"),
         18..22 => line.status(400, JSON, "{\"error\":{\"message\":\"no\"}}"),
         22..29 => line.reset(),
-        29..36 => line.cut(&beginning(words)),
-        36..39 => line.stall(&beginning("It is ")),
+        29..36 => line.cut(&unfinished_stream(words)),
+        36..39 => line.stall(&unfinished_stream("It is ")),
         39..41 => line.stall(""),
         41..43 => line.hang(),
         43..47 => line.raw(&[0, 159, 146, 150, 13, 10, 13, 10]),
         47..50 => line.sse("data: {\"choices\":[{\"delta\":{\"content\":\"It\"}}\n\n"),
         50..53 => line.status(200, "text/html", "<html>a wall</html>"),
-        53..60 => line.dribble(&saying(words), 40, Duration::from_millis(4)),
-        60..65 => line.after(Duration::from_millis(200)).sse(&saying(words)),
-        _ => line.sse(&saying(words)),
+        53..60 => line.sse_in_pieces(&answer_stream(words), 40, Duration::from_millis(4)),
+        60..65 => line
+            .after(Duration::from_millis(200))
+            .sse(&answer_stream(words)),
+        _ => line.sse(&answer_stream(words)),
     }
 }
 
@@ -108,7 +110,7 @@ fn body(number: usize) -> Value {
     let mut models = models;
     models.sort_unstable();
     models.dedup();
-    short_with(&models, json!({"ultra_model": ultra}))
+    short_run_with(&models, json!({"ultra_model": ultra}))
 }
 
 /// One analysis from beginning to end, as its caller sees it.
@@ -142,14 +144,14 @@ fn one(number: usize, address: SocketAddr, client: &mut Client, key: &str) {
         }
         ClientBehavior::Watches => {
             let id = started(client, &mut body);
-            let events = client.events(&about(&id, "/events"), None);
+            let events = client.events(&analysis_path(&id, "/events"), None);
             let last = events.last().unwrap();
             assert!(last.name.starts_with("analysis."), "{number}: {last:?}");
         }
         ClientBehavior::Stops(pause) => {
             let id = started(client, &mut body);
             std::thread::sleep(Duration::from_millis(pause));
-            let answer = client.post(&about(&id, "/cancel"), json!({}));
+            let answer = client.post(&analysis_path(&id, "/cancel"), json!({}));
             assert_eq!(answer.status, 200, "{number}: {}", answer.text());
         }
     }
@@ -228,7 +230,7 @@ fn until(what: &str, mut so: impl FnMut() -> Result<(), String>) {
 }
 
 /// Returns the resources that the process holds now and did not hold before.
-fn more(after: &Held, before: &Held) -> Vec<String> {
+fn more(after: &ProcessResources, before: &ProcessResources) -> Vec<String> {
     let surplus = |after: &[String], before: &[String]| {
         let mut left = before.to_vec();
         let mut more = after.to_vec();
@@ -248,7 +250,7 @@ fn more(after: &Held, before: &Held) -> Vec<String> {
 
 fn soak(count: usize) {
     let provider = Provider::acting(fate);
-    provider.allow_at_once(CALLS_AT_ONCE);
+    provider.limit_concurrency(CALLS_AT_ONCE);
     let folder = Folder::new();
     let server = Executable::start(&folder, &provider, SETTINGS);
     let mut crowd = people(&server);
@@ -263,7 +265,7 @@ fn soak(count: usize) {
     };
     crowd = fresh(&crowd);
     std::thread::sleep(Duration::from_millis(500));
-    let before = server.holds();
+    let before = server.held_resources();
     let begun = Instant::now();
     all(0, count, server.address, &crowd);
     let asked = provider.connections();
@@ -277,7 +279,7 @@ fn soak(count: usize) {
     until("all analyses end", || nothing_runs(&crowd));
     drop(crowd);
     until("everything is given back", || {
-        let more = more(&server.holds(), &before);
+        let more = more(&server.held_resources(), &before);
         more.is_empty().then_some(()).ok_or(format!("{more:?}"))
     });
     // Shutdown would wait for a run that is still held, for as long as the settings allow.

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 use serde_json::{Value, json};
 
 use crate::support::Client;
-use crate::support::provider::{Asked, Provider, on};
+use crate::support::provider::{Provider, ReceivedRequest, on};
 use crate::support::script::server;
 
 const PATHS: [&str; 4] = [
@@ -51,7 +51,7 @@ fn asked(path: &str, model: &str, stream: bool) -> Value {
 
 /// A provider whose models are named after the status that they answer with.
 fn failing() -> Provider {
-    Provider::answering(|asked: &Asked| {
+    Provider::answering(|asked: &ReceivedRequest| {
         let model = asked.model();
         let status = model.split('-').next().unwrap_or_default();
         let body = json!({ "error": { "message": "no", "type": "some_error" } });
@@ -96,7 +96,7 @@ fn a_failed_call_has_its_vendors_status_on_every_surface() {
 
 #[test]
 fn no_credit_is_said_as_openai_says_it_and_not_tried_again() {
-    let provider = Provider::answering(|asked: &Asked| {
+    let provider = Provider::answering(|asked: &ReceivedRequest| {
         let (status, error) = match asked.model().as_str() {
             "in-body" => (
                 200,
@@ -125,7 +125,7 @@ fn no_credit_is_said_as_openai_says_it_and_not_tried_again() {
 
 #[test]
 fn a_wait_until_a_date_is_passed_on_in_seconds() {
-    let provider = Provider::answering(|_: &Asked| {
+    let provider = Provider::answering(|_: &ReceivedRequest| {
         let at = SystemTime::now() + Duration::from_secs(40);
         on("")
             .header("Retry-After", &httpdate::fmt_http_date(at))

@@ -10,15 +10,15 @@ use serde_json::{Value, json};
 use crate::compatible::{data, key, lines};
 use crate::stream::open;
 use crate::support::line::on;
-use crate::support::provider::{Asked, Provider};
-use crate::support::script::{begin, saying, server};
+use crate::support::provider::{Provider, ReceivedRequest};
+use crate::support::script::{answer_stream, begin, server};
 
 /// A model that numbers its answers.
 fn counting() -> Provider {
     let count = std::sync::atomic::AtomicU32::new(0);
-    Provider::answering(move |_: &Asked| {
+    Provider::answering(move |_: &ReceivedRequest| {
         let number = count.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-        on("").sse(&saying(&format!("Answer {number}.")))
+        on("").sse(&answer_stream(&format!("Answer {number}.")))
     })
 }
 
@@ -28,7 +28,7 @@ fn last_sent(provider: &Provider) -> Value {
 
 #[test]
 fn text_completions_over_a_chat_model() {
-    let provider = Provider::answering(|_: &Asked| on("").sse(&saying(" a + b")));
+    let provider = Provider::answering(|_: &ReceivedRequest| on("").sse(&answer_stream(" a + b")));
     let server = server(&provider, &[("CACHE_TTL", "0")]);
     let mut client = server.user("ada@example.com");
     let body = json!({
@@ -175,7 +175,7 @@ fn several(n: usize, more: Value) -> Value {
 #[test]
 fn of_many_answers_few_are_under_way_at_once() {
     let provider = counting();
-    provider.allow_at_once(4);
+    provider.limit_concurrency(4);
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
     let response = client
@@ -192,9 +192,9 @@ fn of_many_answers_few_are_under_way_at_once() {
 
 #[test]
 fn without_room_for_all_answers_nothing_is_asked() {
-    let provider = Provider::answering(|asked: &Asked| match asked.model().as_str() {
+    let provider = Provider::answering(|asked: &ReceivedRequest| match asked.model().as_str() {
         "slow" => on("").hang(),
-        _ => on("").sse(&saying("It is thin.")),
+        _ => on("").sse(&answer_stream("It is thin.")),
     });
     let server = server(&provider, &[("MAX_STREAMS_PER_USER", "4")]);
     let mut client = server.user("ada@example.com");
@@ -221,7 +221,7 @@ fn without_room_for_all_answers_nothing_is_asked() {
         assert_eq!(answer.status, 200, "{}", answer.text());
     }
     drop(held);
-    provider.wait_left("slow");
+    provider.wait_for_disconnect("slow");
     // Its slot is free once its usage is known.
     let free = (0..200).any(|_| {
         std::thread::sleep(Duration::from_millis(20));
@@ -234,10 +234,10 @@ fn without_room_for_all_answers_nothing_is_asked() {
 #[test]
 fn what_was_answered_before_one_failed_is_delivered() {
     let count = std::sync::atomic::AtomicU32::new(0);
-    let provider = Provider::answering(move |_: &Asked| {
+    let provider = Provider::answering(move |_: &ReceivedRequest| {
         let number = count.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         match number {
-            0..5 => on("").sse(&saying("It is thin.")),
+            0..5 => on("").sse(&answer_stream("It is thin.")),
             _ => on("").status(400, "application/json", "{}"),
         }
     });
@@ -277,12 +277,12 @@ fn what_was_answered_before_one_failed_is_delivered() {
 fn fields_without_effect_are_named_for_all_answers_together() {
     let count = std::sync::atomic::AtomicU32::new(0);
     let refusal = json!({ "error": { "message": "Unsupported parameter: 'top_k'", "param": "top_k", "code": "unsupported_parameter" } });
-    let provider = Provider::answering(move |asked: &Asked| {
+    let provider = Provider::answering(move |asked: &ReceivedRequest| {
         let has_field = asked.body.get("top_k").is_some();
         let number = count.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         match has_field && number > 0 {
             true => on("").status(400, "application/json", &refusal.to_string()),
-            false => on("").sse(&saying("It is thin.")),
+            false => on("").sse(&answer_stream("It is thin.")),
         }
     });
     let server = server(&provider, &[]);
@@ -492,7 +492,8 @@ fn an_effort_reaches_the_provider_however_it_is_written() {
 
 #[test]
 fn a_message_may_name_many_stop_sequences() {
-    let provider = Provider::answering(|_: &Asked| on("").sse(&saying("It is thin.")));
+    let provider =
+        Provider::answering(|_: &ReceivedRequest| on("").sse(&answer_stream("It is thin.")));
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
     let stops: Vec<String> = (0..12).map(|number| format!("</end{number}>")).collect();

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::reasoning::{
     anthropic, collected, last_sent, messages, named, redacted, speaking, streamed, thought,
 };
-use crate::support::provider::{Asked, Provider, on};
+use crate::support::provider::{Provider, ReceivedRequest, on};
 
 fn tools() -> Value {
     json!([{ "type": "function", "name": "weather", "parameters": { "type": "object" } }])
@@ -113,7 +113,7 @@ fn blocks_between_words_and_calls_keep_their_place() {
         json!({ "type": "message_delta", "delta": { "stop_reason": "tool_use" }, "usage": { "output_tokens": 5 } }),
         json!({ "type": "message_stop" }),
     ];
-    let provider = Provider::answering(move |_: &Asked| named(&events));
+    let provider = Provider::answering(move |_: &ReceivedRequest| named(&events));
     let server = speaking("anthropic", &provider);
     let mut client = server.user("ada@example.com");
     let tools = json!([{ "name": "weather", "input_schema": { "type": "object" } }]);
@@ -151,7 +151,7 @@ fn blocks_between_words_and_calls_keep_their_place() {
 #[test]
 fn a_refusal_of_the_request_keeps_its_vendors_words() {
     const WORDS: &str = "messages.1.content.0: expected `thinking`, found `tool_use`";
-    let provider = Provider::answering(|_: &Asked| {
+    let provider = Provider::answering(|_: &ReceivedRequest| {
         let error = json!({ "type": "invalid_request_error", "message": format!("{WORDS} sk-ant-api03-0123456789abcdef") });
         let body = json!({ "type": "error", "error": error });
         on("").status(400, "application/json", &body.to_string())

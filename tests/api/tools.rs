@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 
 use crate::compatible::{data, key, lines};
 use crate::support::line::on;
-use crate::support::provider::{Asked, Line, Provider};
-use crate::support::script::{calling, saying, server};
+use crate::support::provider::{Provider, ReceivedRequest, ScriptLine};
+use crate::support::script::{answer_stream, server, tool_call_stream};
 
 fn weather() -> Value {
     json!({ "type": "function", "function": {
@@ -17,17 +17,17 @@ fn weather() -> Value {
 
 /// A provider that calls the tool in two pieces, unless the request contains its result.
 fn acting() -> Provider {
-    Provider::answering(|asked: &Asked| {
+    Provider::answering(|asked: &ReceivedRequest| {
         let messages = asked.body["messages"].as_array().unwrap();
         let has_result = messages.iter().any(|message| message["role"] == "tool");
         if asked.body["tools"].is_null() || has_result {
-            return on("").sse(&saying("It is warm."));
+            return on("").sse(&answer_stream("It is warm."));
         }
-        on("").sse(&calling())
+        on("").sse(&tool_call_stream())
     })
 }
 
-fn asked_with_tools(provider: &Provider) -> Vec<Asked> {
+fn asked_with_tools(provider: &Provider) -> Vec<ReceivedRequest> {
     let asked = provider.asked().into_iter();
     asked
         .filter(|asked| !asked.body["tools"].is_null())
@@ -234,8 +234,8 @@ fn panel_advises_and_one_member_calls_tools() {
 
 #[test]
 fn a_call_that_breaks_off_is_a_failure() {
-    let provider = Provider::answering(|_: &Asked| -> Line {
-        let whole = calling();
+    let provider = Provider::answering(|_: &ReceivedRequest| -> ScriptLine {
+        let whole = tool_call_stream();
         on("").cut(&whole[..whole.len() / 2])
     });
     let server = server(&provider, &[]);

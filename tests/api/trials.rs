@@ -6,12 +6,12 @@ use serde_json::{Value, json};
 
 use crate::support::Client;
 use crate::support::executable::Executable;
-use crate::support::line::{Line, on};
-use crate::support::provider::{Asked, Provider};
-use crate::support::script::{saying, server};
+use crate::support::line::{ScriptLine, on};
+use crate::support::provider::{Provider, ReceivedRequest};
+use crate::support::script::{answer_stream, server};
 use crate::support::server::Folder;
 
-fn prompt(asked: &Asked) -> String {
+fn prompt(asked: &ReceivedRequest) -> String {
     let messages = asked.body["messages"].as_array().into_iter().flatten();
     let said = messages.filter_map(|message| message["content"].as_str());
     said.collect::<Vec<_>>().join("\n")
@@ -48,7 +48,7 @@ fn panel(judge: impl Fn(&str, &str) -> &'static str + Send + 'static) -> Provide
                 .to_owned(),
             _ => "It is 3. That is so because two and two are three.".to_owned(),
         };
-        on("").sse(&saying(&text))
+        on("").sse(&answer_stream(&text))
     })
 }
 
@@ -223,12 +223,12 @@ fn killed_experiment_resumes_with_the_same_result() {
 fn provider_outage_pauses_the_experiment_without_penalty() {
     let failing = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(true));
     let now = failing.clone();
-    let provider = Provider::answering(move |asked| -> Line {
+    let provider = Provider::answering(move |asked| -> ScriptLine {
         let bad = now.load(std::sync::atomic::Ordering::SeqCst) && asked.model() == "bright";
         match bad {
             true => on("").status(401, "application/json", "{}"),
-            false if asked.model() == "bright" => on("").sse(&saying("It is 4.")),
-            false => on("").sse(&saying("It is 3.")),
+            false if asked.model() == "bright" => on("").sse(&answer_stream("It is 4.")),
+            false => on("").sse(&answer_stream("It is 3.")),
         }
     });
     let server = server(&provider, &[]);
@@ -260,7 +260,9 @@ fn a_budget_is_not_exceeded_and_people_come_first() {
         } else {
             "It is 3."
         };
-        on("").after(Duration::from_millis(20)).sse(&saying(text))
+        on("")
+            .after(Duration::from_millis(20))
+            .sse(&answer_stream(text))
     });
     let url = provider.base_url();
     let server = server(
@@ -308,8 +310,8 @@ fn a_budget_is_not_exceeded_and_people_come_first() {
 fn silent_judge() -> Provider {
     Provider::answering(|asked| match asked.model().as_str() {
         "judge" => on("").hang(),
-        "bright" => on("").sse(&saying("It is 4.")),
-        _ => on("").sse(&saying("It is 3.")),
+        "bright" => on("").sse(&answer_stream("It is 4.")),
+        _ => on("").sse(&answer_stream("It is 3.")),
     })
 }
 
@@ -324,7 +326,7 @@ fn a_stop_reaches_a_judge_s_call() {
     provider.wait_hanging(1);
     let stopped = client.post(&format!("{path}/cancel"), json!({}));
     assert_eq!(stopped.json()["status"], "cancelled", "{}", stopped.text());
-    provider.wait_left("judge");
+    provider.wait_for_disconnect("judge");
     provider.wait_idle();
 }
 
@@ -332,7 +334,7 @@ fn a_stop_reaches_a_judge_s_call() {
 fn slow_evaluation_blocks_only_one_slot() {
     let provider = Provider::answering(|asked| match asked.model().as_str() {
         "slow" => on("").hang(),
-        _ => on("").sse(&saying("It is 4.")),
+        _ => on("").sse(&answer_stream("It is 4.")),
     });
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");

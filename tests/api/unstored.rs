@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::support::provider::{Asked, Provider, on};
-use crate::support::script::{saying, server, short};
+use crate::support::provider::{Provider, ReceivedRequest, on};
+use crate::support::script::{answer_stream, server, short_run};
 use crate::support::{Client, Server};
 
 const TEXT: &str = "The paper is 0.08 mm thick.";
@@ -31,7 +31,7 @@ fn mend_store(server: &Server) {
 }
 
 fn started() -> (Provider, Server, Client) {
-    let provider = Provider::answering(|_: &Asked| on("").sse(&saying(TEXT)));
+    let provider = Provider::answering(|_: &ReceivedRequest| on("").sse(&answer_stream(TEXT)));
     let server = server(&provider, &[]);
     let client = server.user("ada@example.com");
     break_store(&server);
@@ -99,7 +99,7 @@ fn a_streamed_completion_is_delivered_to_its_end() {
 #[test]
 fn a_waiting_panel_is_delivered_whole_and_as_events() {
     let (_provider, _server, mut client) = started();
-    let body = short(&["p/a", "p/b"]);
+    let body = short_run(&["p/a", "p/b"]);
     let answer = client.post("/api/analyze", body.clone());
     assert_eq!(answer.status, 200, "{}", answer.text());
     assert_eq!(answer.header("x-quire-stored"), "no");

@@ -12,8 +12,8 @@ use std::sync::Mutex;
 use serde_json::{Value, json};
 
 use crate::compatible::{data, key, lines};
-use crate::support::line::Line;
-use crate::support::provider::{Asked, Provider, on};
+use crate::support::line::ScriptLine;
+use crate::support::provider::{Provider, ReceivedRequest, on};
 use crate::support::{Client, Server};
 use cases::*;
 pub use lines::*;
@@ -37,18 +37,23 @@ pub type Count = Option<(u64, u64, u64, &'static str)>;
 pub struct Case {
     pub model: &'static str,
     /// Responses to the first call, the second, and so on; the last is repeated.
-    pub lines: Vec<Line>,
+    pub lines: Vec<ScriptLine>,
     pub whole: ExpectedResponse,
     pub stream: ExpectedResponse,
     pub count: Count,
 }
 
 /// Returns a case with the same response whole and streamed.
-pub fn whole(model: &'static str, line: Line, count: Count) -> Case {
+pub fn whole(model: &'static str, line: ScriptLine, count: Count) -> Case {
     both(model, vec![line], Answer(T, "stop"), count)
 }
 
-pub fn both(model: &'static str, lines: Vec<Line>, given: ExpectedResponse, count: Count) -> Case {
+pub fn both(
+    model: &'static str,
+    lines: Vec<ScriptLine>,
+    given: ExpectedResponse,
+    count: Count,
+) -> Case {
     Case {
         model,
         lines,
@@ -59,7 +64,7 @@ pub fn both(model: &'static str, lines: Vec<Line>, given: ExpectedResponse, coun
 }
 
 /// Returns a case in which every call breaks off after its first words.
-pub fn broken(model: &'static str, line: Line, status: u16, words: &'static str) -> Case {
+pub fn broken(model: &'static str, line: ScriptLine, status: u16, words: &'static str) -> Case {
     let half = "Seven plus ";
     Case {
         model,
@@ -75,7 +80,7 @@ pub const CACHED: Count = Some((100, 7, 80, "0.098000"));
 pub const BROKE: &str = "broke off";
 const FAULT: &str = "the provider has a temporary problem";
 
-pub fn ended(reason: &str) -> Line {
+pub fn ended(reason: &str) -> ScriptLine {
     sse(&[text("Seven plus "), end(reason), usual(), done()])
 }
 
@@ -96,12 +101,12 @@ impl Case {
 /// Returns a provider that plays these cases in four API formats, and a server that uses it.
 pub fn playing(cases: &[Case]) -> (Provider, Server) {
     let name = |model: &str| model.rsplit('/').next().unwrap().to_owned();
-    let script: HashMap<String, Vec<Line>> = cases
+    let script: HashMap<String, Vec<ScriptLine>> = cases
         .iter()
         .map(|case| (case.id(), case.lines.clone()))
         .collect();
     let counts: Mutex<HashMap<String, usize>> = Mutex::default();
-    let provider = Provider::answering(move |asked: &Asked| {
+    let provider = Provider::answering(move |asked: &ReceivedRequest| {
         let path = asked.head.split(' ').nth(1).unwrap_or_default();
         let kind = ["an", "ge", "ol", "rs"]
             .into_iter()

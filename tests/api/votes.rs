@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::support::line::on;
 use crate::support::provider::Provider;
-use crate::support::script::{saying, server};
+use crate::support::script::{answer_stream, server};
 use crate::support::{Client, Server};
 
 const QUESTION: &str = "How much is it?";
@@ -23,7 +23,7 @@ fn run(client: &mut Client, models: &[&str], more: Value) -> Value {
 fn votes(answers: &[(&str, &str)]) -> (Provider, Server) {
     let lines = answers
         .iter()
-        .map(|(model, text)| on(model).sse(&saying(text)));
+        .map(|(model, text)| on(model).sse(&answer_stream(text)));
     let provider = Provider::script(lines);
     let server = server(&provider, &[]);
     (provider, server)
@@ -79,8 +79,8 @@ fn all_members_are_called_on_request() {
 #[test]
 fn a_tie_goes_to_the_stronger_model_of_the_catalog_without_another_call() {
     let provider = Provider::script([
-        on("gpt-4o-mini").sse(&saying("Answer: 5")),
-        on("gpt-4o").sse(&saying("Six, by the list.\nAnswer: 6")),
+        on("gpt-4o-mini").sse(&answer_stream("Answer: 5")),
+        on("gpt-4o").sse(&answer_stream("Six, by the list.\nAnswer: 6")),
     ]);
     let url = provider.base_url();
     let settings = [
@@ -132,8 +132,10 @@ fn a_tie_of_unknown_models_is_broken_by_the_synthesizer_reading_the_answers() {
 #[test]
 fn programs_get_the_winning_answer_in_the_requested_format() {
     let provider = Provider::script([
-        on("a").times(4).sse(&saying("Two dozens.\nAnswer: $24.00")),
-        on("b").times(4).sse(&saying("Answer: $24")),
+        on("a")
+            .times(4)
+            .sse(&answer_stream("Two dozens.\nAnswer: $24.00")),
+        on("b").times(4).sse(&answer_stream("Answer: $24")),
     ]);
     let server = server(&provider, &[("CACHE_TTL", "0")]);
     let mut client = server.user("ada@example.com");

@@ -11,9 +11,9 @@ use serde_json::json;
 use crate::mock::installed;
 use crate::support::Client;
 use crate::support::executable::Executable;
-use crate::support::line::{Line, on};
-use crate::support::provider::{Asked, Provider};
-use crate::support::script::{beginning, calling, saying};
+use crate::support::line::{ScriptLine, on};
+use crate::support::provider::{Provider, ReceivedRequest};
+use crate::support::script::{answer_stream, tool_call_stream, unfinished_stream};
 use crate::support::server::Folder;
 
 /// A client: how it is run, and its expected results by check.
@@ -42,9 +42,9 @@ const OPENAI: [(&str, &str); 14] = [
 ];
 
 fn provider() -> Provider {
-    Provider::answering(|asked: &Asked| -> Line {
+    Provider::answering(|asked: &ReceivedRequest| -> ScriptLine {
         match asked.model().as_str() {
-            "broken" => on("").cut(&beginning("It is ")),
+            "broken" => on("").cut(&unfinished_stream("It is ")),
             "busy" => on("")
                 .header("retry-after", "1")
                 .status(429, "application/json", "{}"),
@@ -57,18 +57,18 @@ fn provider() -> Provider {
                 let messages = asked.body["messages"].as_array().unwrap();
                 let has_result = messages.iter().any(|message| message["role"] == "tool");
                 on("").sse(&match has_result {
-                    true => saying("It is warm."),
-                    false => calling(),
+                    true => answer_stream("It is warm."),
+                    false => tool_call_stream(),
                 })
             }
-            "shaped" => on("").sse(&saying("{\"thin\": true}")),
+            "shaped" => on("").sse(&answer_stream("{\"thin\": true}")),
             "vectors" => {
                 let row = |at: u32| json!({ "index": at, "embedding": [at, 0.5] });
                 let body = json!({ "data": [row(0), row(1)], "usage": { "prompt_tokens": 2 } });
                 on("").status(200, "application/json", &body.to_string())
             }
-            slow if slow.starts_with("slow") => on("").stall(&beginning("It ")),
-            _ => on("").sse(&saying("It is thin.")),
+            slow if slow.starts_with("slow") => on("").stall(&unfinished_stream("It ")),
+            _ => on("").sse(&answer_stream("It is thin.")),
         }
     })
 }
@@ -143,7 +143,7 @@ fn tried(program: &Program) -> Option<Provider> {
 
 fn tries(program: &Program, slow: &str) {
     if let Some(provider) = tried(program) {
-        provider.wait_left(slow);
+        provider.wait_for_disconnect(slow);
     }
 }
 

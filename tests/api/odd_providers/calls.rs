@@ -124,7 +124,7 @@ fn calls_in_other_forms() {
             )
         })
         .collect();
-    let own: [(&'static str, Line); 3] = [
+    let own: [(&'static str, ScriptLine); 3] = [
         (
             "ge/text",
             sse(&[gemini(

@@ -13,7 +13,7 @@ use serde_json::json;
 use super::{content, is_whole_after, now, until, upload, whole_at};
 use crate::support::Client;
 use crate::support::executable::Executable;
-use crate::support::s3::{Bucket, Trouble};
+use crate::support::s3::{Bucket, BucketFault};
 use crate::support::server::Folder;
 
 /// Rounds on one data folder. More would fill its small disk with what earlier rounds stored.
@@ -233,7 +233,7 @@ impl ReplicatedFolder {
             disk.free();
         }
         if let Some(bucket) = &self.bucket {
-            bucket.works();
+            bucket.end_outage();
         }
     }
 }
@@ -243,16 +243,16 @@ fn outage(bucket: &Bucket, chance: &mut SeededRandom) {
     let all: [Option<&'static str>; 3] = [Some("PUT"), Some("PUT"), None];
     let methods = all[chance.below(3) as usize];
     let trouble = match chance.below(7) {
-        0 => Trouble::Says(500, "InternalError", "We encountered an internal error."),
-        1 => Trouble::Says(503, "SlowDown", "Please reduce your request rate."),
-        2 => Trouble::Says(403, "AccessDenied", "Access Denied"),
-        3 => Trouble::Half,
+        0 => BucketFault::Says(500, "InternalError", "We encountered an internal error."),
+        1 => BucketFault::Says(503, "SlowDown", "Please reduce your request rate."),
+        2 => BucketFault::Says(403, "AccessDenied", "Access Denied"),
+        3 => BucketFault::Half,
         // The request is stored, but the client waits for a response that never comes.
-        4 => Trouble::Lost,
-        5 => Trouble::Silence(Duration::from_secs(1)),
+        4 => BucketFault::Lost,
+        5 => BucketFault::Silence(Duration::from_secs(1)),
         _ => return,
     };
-    bucket.fails(methods, trouble);
+    bucket.fail_all(methods, trouble);
 }
 
 /// Makes changes with a fault in between. Returns the last `whole_at`, empty if there was none.

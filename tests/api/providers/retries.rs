@@ -10,7 +10,7 @@ fn time_in_the_queue_counts_toward_the_deadline() {
         ..settings(&provider)
     });
     let first = call(&llm, request("first"));
-    provider.wait_asked(1);
+    provider.wait_for_requests(1);
     let second = call(
         &llm,
         ModelRequest {
@@ -25,10 +25,11 @@ fn time_in_the_queue_counts_toward_the_deadline() {
 
 #[test]
 fn concurrent_calls_complete_with_and_without_a_queue() {
-    let provider =
-        Provider::script([on("m")
-            .times(104)
-            .dribble(&hello(), 40, Duration::from_millis(2))]);
+    let provider = Provider::script([on("m").times(104).sse_in_pieces(
+        &hello(),
+        40,
+        Duration::from_millis(2),
+    )]);
     for (places, calls) in [(64, 64), (4, 40)] {
         let llm = Llm::new(LlmSettings {
             max_calls: places,
@@ -93,7 +94,7 @@ fn a_call_that_waits_to_try_again_can_be_cancelled() {
         ..settings(&provider)
     });
     let call = call(&llm, request("m"));
-    provider.wait_asked(1);
+    provider.wait_for_requests(1);
     call.running.cancel();
     assert_eq!(call.kind(), CallErrorKind::Cancelled);
 }

@@ -11,7 +11,7 @@ fn threads_are_found_by_what_was_answered_page_by_page() {
         } else {
             "Owls sleep."
         };
-        on("*").sse(&saying(fact))
+        on("*").sse(&answer_stream(fact))
     });
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");

@@ -341,7 +341,7 @@ pub(super) fn streams() -> Vec<Case> {
 pub(super) fn failures() -> Vec<Case> {
     let vllm = json!({ "object": "error", "message": "This model's maximum context length is 4096 tokens. However, you requested 9000 tokens.", "type": "BadRequestError", "code": 400 });
     let empty = || sse(&[end("stop"), usual(), done()]);
-    let first = |line: Line| vec![line, sse(&[text(T), end("stop"), usual(), done()])];
+    let first = |line: ScriptLine| vec![line, sse(&[text(T), end("stop"), usual(), done()])];
     vec![
         both(
             "context-200",
