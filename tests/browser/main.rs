@@ -2,7 +2,7 @@
 //! hostile texts, and accessibility. Skipped with a notice without chromedriver, unless BROWSER=1 requires it.
 #![allow(clippy::unwrap_used, reason = "a test may fail loudly")]
 
-#[path = "../nginx.rs"]
+#[path = "../cli/nginx.rs"]
 mod nginx;
 
 mod citations;

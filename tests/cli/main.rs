@@ -1,7 +1,6 @@
 //! The real executable: exit codes, stdout and stderr, and signals.
 #![allow(clippy::unwrap_used, reason = "a test may fail loudly")]
 
-#[path = "../nginx.rs"]
 mod nginx;
 
 mod answers;
