@@ -70,26 +70,7 @@ async fn serve(mut config: Config, takes_over: bool) -> Outcome {
     }
     let app = App::open_to_serve(config)?;
     app.resume().await;
-    for line in lines {
-        print(line)?;
-    }
-    let limits = &app.config.limits;
-    log::info(
-        "limits",
-        &[
-            ("runs", &limits.max_runs),
-            ("calls", &limits.max_calls),
-            ("streams", &limits.max_streams),
-            ("streams_per_user", &limits.max_streams_per_user),
-            ("connections", &limits.max_connections),
-        ],
-    );
-    for line in setup_lines(&app, &listeners).await? {
-        print(line)?;
-    }
-    for line in status::about(&app) {
-        print(line)?;
-    }
+    announce(&app, &listeners, lines).await?;
     let (stop, stopped) = (Notify::new(), Notify::new());
     let work = async {
         let told = async {
@@ -118,6 +99,31 @@ async fn serve(mut config: Config, takes_over: bool) -> Outcome {
         );
     }
     log::info("stopped", &[]);
+    Ok(())
+}
+
+/// Prints the addresses, what to do next, and the state of the server, and logs the limits.
+async fn announce(app: &App, listeners: &[Listener], lines: Vec<String>) -> Outcome {
+    for line in lines {
+        print(line)?;
+    }
+    let limits = &app.config.limits;
+    log::info(
+        "limits",
+        &[
+            ("runs", &limits.max_runs),
+            ("calls", &limits.max_calls),
+            ("streams", &limits.max_streams),
+            ("streams_per_user", &limits.max_streams_per_user),
+            ("connections", &limits.max_connections),
+        ],
+    );
+    for line in setup_lines(app, listeners).await? {
+        print(line)?;
+    }
+    for line in status::about(app) {
+        print(line)?;
+    }
     Ok(())
 }
 

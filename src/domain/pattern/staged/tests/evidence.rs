@@ -112,7 +112,7 @@ fn whatever_happens_to_the_comparison_the_answer_stays() {
     let late = Duration::from_secs(600);
     for (input, why) in [
         (failed(MAP, 0), "busy"),
-        (answered(MAP, 0, "  "), "nothing"),
+        (answered(MAP, 0, "  "), "an empty answer"),
         (MachineInput::Hurry, "user's request"),
         (
             MachineInput::Cancelled("stopped by its owner".into()),
