@@ -486,12 +486,8 @@ impl RunState {
     pub fn counts(&self) -> (usize, usize) {
         let all = self.results.values();
         let of_stage = all.filter(|result| result.stage == self.stage);
-        of_stage.fold((0, 0), |(answered, failed), result| {
-            match result.answered() {
-                true => (answered + 1, failed),
-                false => (answered, failed + 1),
-            }
-        })
+        let (answered, failed): (Vec<_>, Vec<_>) = of_stage.partition(|result| result.answered());
+        (answered.len(), failed.len())
     }
 }
 
