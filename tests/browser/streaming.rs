@@ -33,6 +33,8 @@ fn manner(model: &str) -> (f64, usize, bool) {
     match model.split('-').next().unwrap_or_default() {
         "slow" => (8.0, 400, false),
         "cut" => (100.0, 60, true),
+        // Long enough for a busy machine to show the board.
+        "calm" => (10.0, 40, false),
         "quick" => (200.0, 2400, false),
         _ => (200.0, 40, false),
     }

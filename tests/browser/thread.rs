@@ -75,9 +75,9 @@ fn answer_top(browser: &Browser) -> f64 {
 fn a_conversation_with_follow_ups_and_branches() {
     let Some(_turn) = turn() else { return };
     let axe = axe();
-    let server = server_with(&models(&["steady-1", "steady-2", "steady-3"]));
+    let server = server_with(&models(&["calm-1", "steady-2", "steady-3"]));
     let browser = Browser::open(1440, 900, false);
-    new_question(&browser, &server, &["steady-1", "steady-2", "steady-3"]);
+    new_question(&browser, &server, &["calm-1", "steady-2", "steady-3"]);
     assert_eq!(browser.count(".example"), 3);
     assert_eq!(
         browser.value("document.activeElement.className"),
@@ -163,9 +163,9 @@ fn rename_and_find(browser: &Browser) {
 fn a_conversation_on_a_phone_in_the_dark() {
     let Some(_turn) = turn() else { return };
     let axe = axe();
-    let server = server_with(&models(&["steady-1", "steady-2", "slow-1"]));
+    let server = server_with(&models(&["calm-1", "steady-2", "slow-1"]));
     let browser = Browser::open(390, 844, true);
-    new_question(&browser, &server, &["steady-1", "steady-2"]);
+    new_question(&browser, &server, &["calm-1", "steady-2"]);
     check_width(&browser, "a new question");
     check_accessibility(&browser, axe.as_deref(), "a new question on a phone");
     browser.prefer(true, false);
@@ -182,7 +182,7 @@ fn a_conversation_on_a_phone_in_the_dark() {
     browser.prefer(true, false);
     browser.picture_of_window("thread-phone");
     browser.click(".bar-ring");
-    browser.wait_text("dialog", "steady-1");
+    browser.wait_text("dialog", "steady-2");
     check_accessibility(&browser, axe.as_deref(), "the evidence on a phone");
     browser.keys(&[], keys::ESCAPE);
     browser.click(".mobile-menu");
