@@ -103,6 +103,16 @@ fn under_a_path(style: PathStyle) {
     let script = script.split('"').next().unwrap();
     assert!(get(script, "").is(200), "{script}");
     assert!(get("/sw.js", "").is(200));
+    let unchanged = |path: &str| {
+        let first = get(path, "accept: text/html\r\n");
+        let etag = first.head.lines().find(|line| line.starts_with("etag: "));
+        let etag = etag.unwrap_or_else(|| panic!("{path}: {}", first.head));
+        let again = etag.replace("etag", "accept: text/html\r\nif-none-match") + "\r\n";
+        get(path, &again).is(304)
+    };
+    for path in ["/login", "/manifest.webmanifest", "/api/openapi.json"] {
+        assert!(unchanged(path), "{style:?}: {path}");
+    }
     let manifest = get("/manifest.webmanifest", "").json();
     assert_eq!(
         (&manifest["scope"], &manifest["start_url"]),

@@ -49,10 +49,7 @@ pub async fn page(cx: RequestContext) -> Result<Reply, ApiError> {
 fn shell(headers: &HeaderMap, base: &str) -> Result<Reply, ApiError> {
     match base {
         "" => assets::reply("index.html", CachePolicy::Revalidate, headers),
-        base => {
-            let text = base_path::in_page(&assets::text("index.html")?, base);
-            Ok(assets::text_reply("index.html", text, headers))
-        }
+        base => assets::rewritten("index.html", base, base_path::in_page, headers),
     }
 }
 
@@ -108,10 +105,7 @@ pub async fn manifest(cx: RequestContext) -> Result<Reply, ApiError> {
     let headers = &cx.request.headers;
     match cx.app.config.base_path() {
         "" => assets::reply(NAME, CachePolicy::Revalidate, headers),
-        base => {
-            let text = base_path::in_manifest(&assets::text(NAME)?, base);
-            Ok(assets::text_reply(NAME, text, headers))
-        }
+        base => assets::rewritten(NAME, base, base_path::in_manifest, headers),
     }
 }
 
@@ -137,10 +131,7 @@ pub async fn openapi(cx: RequestContext) -> Result<Reply, ApiError> {
     let headers = &cx.request.headers;
     match cx.app.config.base_path() {
         "" => assets::reply(NAME, CachePolicy::Revalidate, headers),
-        base => {
-            let text = base_path::in_openapi(&assets::text(NAME)?, base);
-            Ok(assets::text_reply(NAME, text, headers))
-        }
+        base => assets::rewritten(NAME, base, base_path::in_openapi, headers),
     }
 }
 
