@@ -74,12 +74,14 @@ impl<'a> Output<'a> {
         }
     }
 
-    /// Reports how much of the file is done, of a total in any unit, if that is another percent. What a file inside
+    /// Reports how much of the file is done, of a total in any unit, if that is another percent: at most 100 times a
+    /// file. More than everything counts as everything. What a file inside
     /// another reports says nothing about the whole.
     pub fn progress(&mut self, done: usize, total: usize) {
         if total == 0 || !self.path.is_empty() {
             return;
         }
+        let done = done.min(total);
         let percent = (done as u128 * 100 / total as u128) as usize;
         if percent > self.percent
             && let Some(report) = &mut self.report

@@ -56,6 +56,8 @@ impl ZipError {
 pub struct Entry {
     /// The path, as written in the container.
     pub name: String,
+    /// Bytes of its unpacked content as the container states them: a hint for progress, 0 where it does not.
+    pub size: usize,
     start: usize,
     packed: usize,
     method: u16,
@@ -276,6 +278,7 @@ fn directory(bytes: &[u8]) -> Option<Vec<Entry>> {
         if let Some(start) = content(bytes, local) {
             entries.push(Entry {
                 name: name_of(name, flags),
+                size: u32_at(bytes, at + 24)?,
                 start,
                 packed,
                 method: u16_at(bytes, at + 10)? as u16,
@@ -351,6 +354,7 @@ fn lone(bytes: &[u8], at: usize) -> Option<Entry> {
     };
     Some(Entry {
         name: name_of(header.get(30..30 + named)?, flags),
+        size: u32_at(header, 22).unwrap_or(0),
         start,
         packed,
         method: u16_at(header, 8)? as u16,

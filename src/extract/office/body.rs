@@ -92,6 +92,11 @@ impl<'o, 's> BodyText<'o, 's> {
         self.out.gap(number, why, false);
     }
 
+    /// Reports how much of the file is done, of a total in any unit.
+    pub fn progress(&mut self, (done, total): (usize, usize)) {
+        self.out.progress(done, total);
+    }
+
     /// The number of the next page.
     pub fn next(&self) -> u32 {
         self.out.next()

@@ -107,7 +107,12 @@ impl DocxWord<'_, '_, '_> {
         while let Some(piece) = xml.next() {
             match piece {
                 XmlPiece::Open(tag) => self.open(&tag, xml)?,
-                XmlPiece::Close(name) => self.close(&name)?,
+                XmlPiece::Close(name) => {
+                    self.close(&name)?;
+                    if name == "p" {
+                        self.body.progress(xml.share());
+                    }
+                }
                 XmlPiece::Text(text) if self.in_text => self.write(&text),
                 XmlPiece::Text(_) => {}
             }

@@ -117,7 +117,12 @@ impl OdfReader<'_, '_> {
         while let Some(piece) = xml.next() {
             match piece {
                 XmlPiece::Open(tag) => self.open(&tag, xml)?,
-                XmlPiece::Close(name) => self.close(&name)?,
+                XmlPiece::Close(name) => {
+                    self.close(&name)?;
+                    if matches!(&*name, "p" | "h" | "table-row") {
+                        self.body.progress(xml.share());
+                    }
+                }
                 XmlPiece::Text(text) => self.write(&text),
             }
         }

@@ -18,7 +18,9 @@ const MAX_PARAGRAPH_BYTES: usize = 256 << 10;
 /// Reads the presentation whose main part is `part`.
 pub fn read(zip: &Zip<'_>, part: &str, out: &mut Output<'_>) -> Pictures {
     let (mut pictures, mut files) = (0, Vec::new());
-    for (index, slide) in slides(zip, part, out).iter().enumerate() {
+    let slides = slides(zip, part, out);
+    for (index, slide) in slides.iter().enumerate() {
+        out.progress(index, slides.len());
         let number = index as u32 + 1;
         let Some(mut xml) = Xml::part(zip, slide) else {
             out.gap(number, "the slide is missing", false);

@@ -34,7 +34,10 @@ pub fn read(zip: &Zip<'_>, part: &str, rows: usize, out: &mut Output<'_>) -> Pic
     };
     let (sheets, from_1904) = sheets(zip, part, &links, out);
     let strings = Strings::read(of("sharedStrings"), out);
+    let sizes = sheets.iter().map(|(_, target)| size_of_part(zip, target));
     let mut reader = XlsxReader {
+        before: 0,
+        size: sizes.fold(0, usize::saturating_add),
         shapes: Shapes::read(of("styles")),
         strings,
         from_1904,
@@ -49,6 +52,7 @@ pub fn read(zip: &Zip<'_>, part: &str, rows: usize, out: &mut Output<'_>) -> Pic
         if reader.sheet(zip, &name, &target, out).is_err() {
             break;
         }
+        reader.before = reader.before.saturating_add(size_of_part(zip, &target));
     }
     if reader.unsaved > 0 {
         out.note(format!(
@@ -65,6 +69,11 @@ pub fn read(zip: &Zip<'_>, part: &str, rows: usize, out: &mut Output<'_>) -> Pic
         .filter(|e| e.name.starts_with("xl/media/"))
         .count();
     Pictures(pictures)
+}
+
+fn size_of_part(zip: &Zip<'_>, part: &str) -> usize {
+    let entry = zip.find(part.trim_start_matches('/'));
+    entry.map_or(0, |entry| entry.size)
 }
 
 /// The visible sheets by name and part, and whether days are counted from 1904.
@@ -145,6 +154,10 @@ impl Strings {
 }
 
 struct XlsxReader {
+    /// Bytes of the sheets that have been read.
+    before: usize,
+    /// Bytes of all sheets.
+    size: usize,
     shapes: Shapes,
     strings: Strings,
     from_1904: bool,
@@ -238,6 +251,7 @@ impl XlsxReader {
                     }
                     self.rows_left -= 1;
                     sheet.end_row();
+                    out.progress(self.before.saturating_add(xml.share().0), self.size);
                     if sheet.text.len() > PAGE {
                         sheet.hand_on(out)?;
                     }

@@ -79,6 +79,7 @@ pub struct Xml<'z> {
     reader: Reader<Metered<Box<dyn BufRead + 'z>>>,
     buffer: Vec<u8>,
     depth: usize,
+    size: usize,
     broken: bool,
     ended: bool,
 }
@@ -91,6 +92,7 @@ impl<'z> Xml<'z> {
             Ok(inflated) => Box::new(BufReader::new(inflated)),
             Err(_) => return Some(Self::new(Box::new(Cursor::new(b"<")))),
         };
+        let size = entry.size;
         let wide = match stream.fill_buf() {
             Ok([0xFF, 0xFE, ..]) => Some(UTF_16LE),
             Ok([0xFE, 0xFF, ..]) => Some(UTF_16BE),
@@ -99,9 +101,20 @@ impl<'z> Xml<'z> {
         if let Some(encoding) = wide {
             let (bytes, _) = zip.read(entry, MAX_DECODED_BYTES);
             let text = encoding.decode(&bytes).0.into_owned();
-            return Some(Self::new(Box::new(Cursor::new(text.into_bytes()))));
+            let size = text.len();
+            let decoded = Self::new(Box::new(Cursor::new(text.into_bytes())));
+            return Some(Self { size, ..decoded });
         }
-        Some(Self::new(stream))
+        Some(Self {
+            size,
+            ..Self::new(stream)
+        })
+    }
+
+    /// Bytes of the part that have been read, and their number as the container states it.
+    pub fn share(&self) -> (usize, usize) {
+        let done = usize::try_from(self.reader.buffer_position()).unwrap_or(usize::MAX);
+        (done, self.size)
     }
 
     /// Creates a reader for markup that is already decoded.
@@ -121,6 +134,7 @@ impl<'z> Xml<'z> {
             reader,
             buffer: Vec::new(),
             depth: 0,
+            size: 0,
             broken: false,
             ended: false,
         }
