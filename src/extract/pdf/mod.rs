@@ -7,6 +7,7 @@ mod bytes;
 mod canvas;
 mod cff;
 mod cmap;
+mod collections;
 mod encoding;
 mod font;
 mod hyphens;

@@ -191,6 +191,24 @@ fn unmapped_characters_are_not_text() {
 }
 
 #[test]
+fn codes_of_a_character_collection_are_text() {
+    let shown = |encoding: &str, ordering: &str, codes: &str| {
+        let font = format!(
+            "<< /Type /Font /Subtype /Type0 /BaseFont /X /Encoding /{encoding} /DescendantFonts [<< /Type /Font /Subtype /CIDFontType0 /BaseFont /X /CIDSystemInfo << /Registry (Adobe) /Ordering ({ordering}) /Supplement 2 >> >>] >>"
+        );
+        let text = format!("BT /F 10 Tf 50 700 Td <{codes}> Tj ET");
+        let (_, pages) = read(&pages(&[text.as_str()], &font, FONT, &[])).expect("readable");
+        pages[0].text.trim().to_owned()
+    };
+    // Hiragana, kanji of both levels, and Latin letters.
+    assert_eq!(shown("Identity-H", "Japan1", "034B04650FFA0022"), "あ亜弌A");
+    assert_eq!(shown("Identity-H", "GB1", "03AC1E16"), "啊齄");
+    assert_eq!(shown("Identity-H", "CNS1", "0253"), "一");
+    assert_eq!(shown("Identity-H", "Korea1", "043E0D6C"), "가伽");
+    assert_eq!(shown("H", "Japan1", "24223021"), "あ亜");
+}
+
+#[test]
 fn the_outline_names_pages() {
     let text = "BT /F 10 Tf 50 700 Td (words) Tj ET";
     let mut bytes = pages(
