@@ -36,6 +36,11 @@ pub fn quality() {
         (ours, plain) = (ours.and(us), plain.and(them));
     }
     line("all", ours, plain);
+    for language in ["en", "de", "es"] {
+        let folder = Folder::new(&format!("long-{language}"));
+        let (us, them) = set::measure_long(&folder.0, language, 1);
+        line(&format!("{language} as one document"), us, them);
+    }
 }
 
 /// Indexes 50 MB of real paragraphs, repeated as needed, through cutter, terms, index, and store; then searches

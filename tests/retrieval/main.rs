@@ -32,6 +32,26 @@ fn questions_find_their_page() {
     assert!(ours.recall_at_5() > plain.recall_at_5() && ours.mrr() > plain.mrr());
 }
 
+#[test]
+fn questions_find_their_page_in_one_long_document() {
+    for language in ["en", "de", "es"] {
+        let name = format!("quire-long-{language}-{}", std::process::id());
+        let folder = std::env::temp_dir().join(name);
+        std::fs::create_dir_all(&folder).unwrap();
+        let (us, them) = set::measure_long(&folder, language, 4);
+        std::fs::remove_dir_all(&folder).unwrap();
+        println!(
+            "{language}: recall@5 {:.3} (plain {:.3}), MRR {:.3} (plain {:.3}), {} questions",
+            us.recall_at_5(),
+            them.recall_at_5(),
+            us.mrr(),
+            them.mrr(),
+            us.questions
+        );
+        assert!(us.recall_at_5() >= 0.94 && us.mrr() >= 0.88, "{language}");
+    }
+}
+
 /// Other documents in the index, the user's own or another's, do not change what a search within one document
 /// finds.
 #[test]

@@ -175,12 +175,7 @@ impl Library {
         };
         let mut number = 0;
         for (index, language) in LANGUAGES.iter().enumerate() {
-            library
-                .plain
-                .execute_batch(&format!(
-                    "CREATE VIRTUAL TABLE {language} USING fts5 (text, document UNINDEXED, page UNINDEXED)"
-                ))
-                .unwrap();
+            create_plain(&library.plain, language);
             let owner = person(index as u32);
             let row = owner.clone();
             library
@@ -201,15 +196,7 @@ impl Library {
 
     fn put(&self, language: &str, owner: &User, number: u32, article: &Article) {
         let passages = article.passages();
-        let mut insert = self
-            .plain
-            .prepare_cached(&format!("INSERT INTO {language} VALUES (?1, ?2, ?3)"))
-            .unwrap();
-        for passage in &passages {
-            insert
-                .execute((&passage.text, &article.title, passage.page))
-                .unwrap();
-        }
+        put_plain(&self.plain, language, article);
         let document = document(owner, number, &article.title);
         self.store
             .write_now(move |db| documents::insert(db, &document, &[], &passages))
@@ -230,7 +217,7 @@ impl Library {
                     let rank =
                         |found: Vec<(String, u32)>| found.iter().position(|hit| *hit == wanted);
                     ours.add(rank(self.ours(owner, question)));
-                    plain.add(rank(self.plain(language, question)));
+                    plain.add(rank(find_plain(&self.plain, language, question)));
                 }
                 (language.clone(), ours, plain)
             })
@@ -246,26 +233,72 @@ impl Library {
             .map(|hit| (hit.name, hit.passage.page))
             .collect()
     }
+}
 
-    /// Searches plain FTS5 by quoting each word and joining them with OR.
-    fn plain(&self, language: &str, question: &str) -> Vec<(String, u32)> {
-        let words: Vec<String> = question
-            .split(|c: char| !c.is_alphanumeric())
-            .filter(|word| !word.is_empty())
-            .map(|word| format!("\"{word}\""))
-            .collect();
-        let mut query = self
-            .plain
-            .prepare_cached(&format!(
-                "SELECT document, page FROM {language} WHERE {language} MATCH ?1 ORDER BY rank LIMIT 50"
-            ))
+/// An index as SQLite makes it by itself.
+fn create_plain(plain: &Connection, language: &str) {
+    plain
+        .execute_batch(&format!(
+            "CREATE VIRTUAL TABLE {language} USING fts5 (text, document UNINDEXED, page UNINDEXED)"
+        ))
+        .unwrap();
+}
+
+fn put_plain(plain: &Connection, language: &str, article: &Article) {
+    let mut insert = plain
+        .prepare_cached(&format!("INSERT INTO {language} VALUES (?1, ?2, ?3)"))
+        .unwrap();
+    for passage in article.passages() {
+        insert
+            .execute((&passage.text, &article.title, passage.page))
             .unwrap();
-        query
-            .query_map([words.join(" OR ")], |row| Ok((row.get(0)?, row.get(1)?)))
-            .unwrap()
-            .map(Result::unwrap)
-            .collect()
     }
+}
+
+/// Searches plain FTS5 by quoting each word and joining them with OR.
+fn find_plain(plain: &Connection, language: &str, question: &str) -> Vec<(String, u32)> {
+    let words: Vec<String> = question
+        .split(|c: char| !c.is_alphanumeric())
+        .filter(|word| !word.is_empty())
+        .map(|word| format!("\"{word}\""))
+        .collect();
+    let mut query = plain
+        .prepare_cached(&format!(
+            "SELECT document, page FROM {language} WHERE {language} MATCH ?1 ORDER BY rank LIMIT 50"
+        ))
+        .unwrap();
+    query
+        .query_map([words.join(" OR ")], |row| Ok((row.get(0)?, row.get(1)?)))
+        .unwrap()
+        .map(Result::unwrap)
+        .collect()
+}
+
+/// All articles of a language as one long document of some 240 pages: ours and SQLite's own, over every `step`th
+/// question.
+pub fn measure_long(folder: &Path, language: &str, step: usize) -> (Quality, Quality) {
+    let articles = articles(language);
+    let report = Article::joined("Report", &articles);
+    let shelf = Shelf::new(folder);
+    let id = shelf.put(0, 1, &report);
+    let index = Connection::open_in_memory().unwrap();
+    create_plain(&index, language);
+    put_plain(&index, language, &report);
+    let mut questions: Vec<(&String, u32)> = Vec::new();
+    let mut before = 0;
+    for article in &articles {
+        let asked = article.questions.iter();
+        questions.extend(asked.map(|(question, page)| (question, before + page)));
+        before += article.paragraphs.len() as u32;
+    }
+    let (mut ours, mut plain) = (Quality::default(), Quality::default());
+    for (question, page) in questions.into_iter().step_by(step) {
+        let found = shelf.ask(0, &id, question);
+        ours.add(found.iter().position(|(at, _)| *at == page));
+        let found = find_plain(&index, language, question);
+        plain.add(found.iter().position(|(_, at)| *at == page));
+    }
+    (ours, plain)
 }
 
 /// Documents of two users in one store.
