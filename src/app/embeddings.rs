@@ -1,10 +1,14 @@
 //! Embeddings: passed through to the named provider, subject to every budget, and recorded like any other call.
 
+use std::time::Duration;
+
+use tokio::time::timeout;
+
 use super::side_charges::SideCharges;
 use super::{Error, Kind, Result};
 use crate::clock;
 use crate::crypto;
-use crate::domain::chat::{CallBill, Usage, estimate_tokens};
+use crate::domain::chat::{CallBill, CallError, CallErrorKind, Usage, estimate_tokens};
 use crate::domain::id::AnalysisId;
 use crate::domain::money::MicroDollars;
 use crate::domain::pattern::CallId;
@@ -30,11 +34,26 @@ pub struct EmbeddingOutcome {
     pub ignored: Vec<String>,
 }
 
-/// The place of a call that belongs to no run.
-const ALONE: CallId = CallId {
-    stage: 0,
-    member: 0,
-};
+/// The run that a call belongs to, and its time limit.
+pub(super) struct EmbeddingContext<'a> {
+    /// The analysis under which the call is recorded, or an ID that no analysis has.
+    pub id: &'a AnalysisId,
+    /// Its place in the run.
+    pub call: CallId,
+    /// Time limit; none: the provider's.
+    pub deadline: Option<Duration>,
+}
+
+impl<'a> EmbeddingContext<'a> {
+    /// A call that belongs to no run.
+    pub fn alone(id: &'a AnalysisId, deadline: Option<Duration>) -> Self {
+        let call = CallId {
+            stage: 0,
+            member: 0,
+        };
+        Self { id, call, deadline }
+    }
+}
 
 /// The embeddings use cases.
 #[derive(Clone, Copy)]
@@ -56,10 +75,11 @@ impl EmbeddingService<'_> {
     ) -> Result<EmbeddingOutcome> {
         // No analysis has this ID: the record has no parent.
         let id = AnalysisId::new(clock::now(), crypto::random_number()?);
-        self.embed_for(caller, asked, (&id, ALONE)).await
+        self.embed_for(caller, asked, EmbeddingContext::alone(&id, None))
+            .await
     }
 
-    /// Computes vectors for a caller's texts on behalf of an analysis, under which the call is recorded.
+    /// Computes vectors for a caller's texts on behalf of an analysis or of a search.
     ///
     /// # Errors
     /// As [`Self::embed`].
@@ -67,7 +87,7 @@ impl EmbeddingService<'_> {
         &self,
         caller: &Caller,
         asked: EmbeddingRequest,
-        (id, call): (&AnalysisId, CallId),
+        context: EmbeddingContext<'_>,
     ) -> Result<EmbeddingOutcome> {
         let (user, begun) = (&caller.user, clock::now());
         let found = self.llm.find(Some(user), &asked.model);
@@ -93,14 +113,20 @@ impl EmbeddingService<'_> {
             .reserve(caller, &model.id, (expected, guess), begun)
             .await?;
         let mut ignored = embed::ignored(self.llm.kind_of(Some(user), &model.id), &asked);
-        let result = self.llm.embed(Some(user), &model.id, asked).await;
+        let calling = self.llm.embed(Some(user), &model.id, asked);
+        let result = match context.deadline {
+            Some(deadline) => timeout(deadline, calling)
+                .await
+                .unwrap_or_else(|_| Err(too_slow(deadline))),
+            None => calling.await,
+        };
         let bill = match &result {
             Ok(embedded) => bill(embedded.tokens.unwrap_or(guess), embedded.tokens.is_none()),
             // A refused call costs nothing.
             Err(_) => bill(0, false),
         };
         let charge = CallCharge {
-            call,
+            call: context.call,
             model: model.id.clone(),
             at: begun,
             ended: match result {
@@ -115,7 +141,7 @@ impl EmbeddingService<'_> {
             own_key: self.llm.own_key(Some(user), &model.id),
         };
         let (tokens, cost) = (charge.bill.usage.input, charge.cost());
-        let written = charges.record(caller, id, charge).await;
+        let written = charges.record(caller, context.id, charge).await;
         let embedded = result.map_err(Error::of_call)?;
         ignored.extend(embedded.left_out.iter().map(|name| shown(name)));
         // The vectors have been paid for, so a failure to record the call must not withhold them.
@@ -131,4 +157,9 @@ impl EmbeddingService<'_> {
             ignored,
         })
     }
+}
+
+fn too_slow(deadline: Duration) -> CallError {
+    let why = format!("it took longer than {} seconds", deadline.as_secs());
+    CallError::new(CallErrorKind::Timeout, why)
 }

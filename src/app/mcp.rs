@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::analyses::{Analyses, Begun};
-use super::documents::DocumentService;
+use super::meaning_search::MeaningSearch;
 use super::patterns::Patterns;
 use super::{Error, Kind, Result};
 use crate::clock;
@@ -26,7 +26,7 @@ pub const MAX_BYTES: u64 = 4 << 20;
 pub struct Mcp<'a> {
     pub(super) analyses: Analyses<'a>,
     pub(super) patterns: Patterns<'a>,
-    pub(super) documents: &'a DocumentService,
+    pub(super) meaning: MeaningSearch<'a>,
 }
 
 impl Mcp<'_> {
@@ -159,7 +159,7 @@ impl Mcp<'_> {
 
     async fn search(&self, caller: &Caller, query: &str, limit: usize) -> Result<Value> {
         opens(caller, KeyScope::Documents)?;
-        let mut hits = self.documents.search_all(&caller.user, query).await?;
+        let mut hits = self.meaning.search(caller, None, query).await?.hits;
         hits.truncate(limit);
         let rows: Vec<Value> = hits
             .iter()

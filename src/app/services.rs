@@ -259,7 +259,7 @@ impl App {
         Mcp {
             analyses: self.analyses(),
             patterns: self.patterns(),
-            documents: &self.documents,
+            meaning: self.meaning_search(),
         }
     }
 }

@@ -92,7 +92,7 @@ async fn perform(
             print_added(call, &added)
         }
         DocumentsAction::Search(words) => {
-            let hits = documents.search_all(user, words).await?;
+            let hits = documents.search_all(user, words, None).await?;
             print_passages(call, &hits.iter().map(hit_json).collect::<Vec<_>>())
         }
         DocumentsAction::Delete(id) => {

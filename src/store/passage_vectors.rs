@@ -116,6 +116,20 @@ pub fn delete_some(db: &Writer, user: &UserId, kept: Option<&str>) -> Result<boo
     Ok(deleted == SLICE as usize)
 }
 
+/// Whether any passage of a user has a vector of this model.
+///
+/// # Errors
+/// When the database cannot be read.
+pub fn has_any(db: &Reader, user: &UserId, model: &str) -> Result<bool> {
+    let found = db.maybe(
+        "SELECT 1 FROM passages p JOIN passage_vectors v ON v.passage_id = p.id AND v.model = ?2
+         WHERE p.user_id = ?1 AND length(v.vector) > 0 LIMIT 1",
+        (user, model),
+        |_| Ok(()),
+    )?;
+    Ok(found.is_some())
+}
+
 /// Counts the passages of these documents of this user, and those of them with a vector of this model.
 ///
 /// # Errors
@@ -262,6 +276,9 @@ mod tests {
                 )
             };
             assert_eq!(counted(), Ok((3, 3)));
+            assert_eq!(has_any(db, &one.id, "p/vec"), Ok(true));
+            assert_eq!(has_any(db, &one.id, "p/x"), Ok(false));
+            assert_eq!(has_any(db, &other.id, "p/vec"), Ok(false));
             let near = |most| nearest(db, &scope, ("p/vec", &[0.0, 1.0]), most);
             let order: Vec<i64> = near(9)?.iter().map(|(row, _)| *row).collect();
             assert_eq!(order, [rows[1], rows[2], rows[0]]);

@@ -105,6 +105,11 @@ fn upload(client: &mut Client, text: &str) -> String {
     stored["document_id"].as_str().unwrap().to_owned()
 }
 
+fn embeddings(provider: &Provider) -> usize {
+    let asked = provider.asked().into_iter();
+    asked.filter(|one| one.head.contains("/embeddings")).count()
+}
+
 #[test]
 fn what_words_do_not_find_is_found_by_meaning_once_a_user_chooses_it() {
     let provider = provider();
@@ -119,10 +124,6 @@ fn what_words_do_not_find_is_found_by_meaning_once_a_user_chooses_it() {
     let before = ask(&mut client, &document);
     assert!(!reads_clause_60(&before), "{}", before["sources"]);
     assert_eq!(before["retrieval"], Value::Null);
-    let embeddings = |provider: &Provider| {
-        let asked = provider.asked().into_iter();
-        asked.filter(|one| one.head.contains("/embeddings")).count()
-    };
     assert_eq!(embeddings(&provider), 0, "off by default");
 
     // The scripted provider embeds with any model; this one has a price.
@@ -269,4 +270,85 @@ fn a_key_cannot_choose_and_a_chat_model_cannot_be_chosen() {
     assert_eq!(client.put("/api/meaning-search", model).status, 200);
     let mut other = server.user("bob@example.com");
     assert_eq!(other.get("/api/meaning-search").json()["state"], "off");
+}
+
+#[test]
+fn searches_of_a_user_who_chose_a_model_find_other_words() {
+    let provider = provider();
+    let server = priced(&provider, &[]);
+    let mut client = server.user("ada@example.com");
+    let document = upload(&mut client, &lease());
+    let in_all = "/api/search?q=quit%20early";
+    let in_one = format!("/api/documents/{document}/search?q=quit%20early");
+    let tool = json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {
+        "name": "search_documents", "arguments": { "query": "quit early", "limit": 3 } } });
+    let found = |client: &mut Client| {
+        let (all, one) = (client.get(in_all).json(), client.get(&in_one).json());
+        let told = client.post("/mcp", tool.clone()).json();
+        let finds = |found: &Value| found.to_string().contains("Clause 60.");
+        assert_eq!(all["meaning"], one["meaning"]);
+        ([finds(&all), finds(&one), finds(&told)], all)
+    };
+    let (finds, all) = found(&mut client);
+    assert_eq!((finds, &all["meaning"]), ([false; 3], &Value::Null));
+    assert_eq!(embeddings(&provider), 0, "off by default");
+
+    let chosen = client.put("/api/meaning-search", json!({ "model": "openai/gpt-4o" }));
+    assert_eq!(chosen.status, 200, "{}", chosen.text());
+    wait_for(&mut client, "ready");
+    let before = embeddings(&provider);
+    let (finds, all) = found(&mut client);
+    assert_eq!(finds, [true; 3], "{all}");
+    assert_eq!(
+        embeddings(&provider),
+        before + 3,
+        "one call for each search"
+    );
+    let meaning = &all["meaning"];
+    assert_eq!(
+        (&meaning["model"], &meaning["error"]),
+        (&json!("openai/gpt-4o"), &Value::Null)
+    );
+    assert!(meaning["cost_usd"].as_f64().unwrap() > 0.0, "{meaning}");
+
+    // A key that may not use the model searches by words, and so does everybody else.
+    let limited = json!({ "name": "limited", "models": ["demo/*"] });
+    let key = client.post("/api/users/me/api-keys", limited).json();
+    let bearer = format!("Bearer {}", key["key"].as_str().unwrap());
+    let mut program = Client::new(server.address).with("authorization", &bearer);
+    let by_words = program.get(in_all).json();
+    assert!(
+        by_words["meaning"]["error"]
+            .to_string()
+            .contains("may not use"),
+        "{by_words}"
+    );
+    let mut other = server.user("bob@example.com");
+    assert_eq!(other.get(in_all).json()["meaning"], Value::Null);
+    let nobody = client.get("/api/documents/doc_01ARYZ6S41TSV4RRFFQ69G5FAV/search?q=x");
+    assert_eq!(nobody.status, 404, "{}", nobody.text());
+    assert_eq!(embeddings(&provider), before + 3);
+}
+
+#[test]
+fn a_search_whose_model_fails_finds_by_words() {
+    let broken = Provider::answering(|asked: &Asked| {
+        match asked.body["input"].to_string().contains("quarter?") {
+            true => on("").status(500, "application/json", "{}"),
+            false => embedded(asked),
+        }
+    });
+    let server = priced(&broken, &[]);
+    let mut client = server.user("ada@example.com");
+    upload(&mut client, &lease());
+    assert_eq!(
+        client
+            .put("/api/meaning-search", json!({ "model": "openai/gpt-4o" }))
+            .status,
+        200
+    );
+    wait_for(&mut client, "ready");
+    let found = client.get("/api/search?q=notice%20quarter%3F").json();
+    assert!(found["meaning"]["error"].is_string(), "{found}");
+    assert!(found.to_string().contains("Clause 60."), "{found}");
 }

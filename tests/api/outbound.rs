@@ -24,13 +24,14 @@ const CALLING: &[&str] = &[
     "POST /analyze", "POST /api/analyze", "POST /api/orchestrator/analyze",
     "POST /api/analyses/{id}/retry", "POST /api/analyses/{id}/rerun",
     "POST /api/experiments", "POST /api/experiments/{id}/resume",
+    "PUT /api/meaning-search", "GET /api/search", "GET /api/documents/{id}/search",
 ];
 
 /// Routes that control a run started by one of those; its calls belong to that run.
 #[rustfmt::skip]
 const STEERING: &[&str] = &[
     "POST /api/analyses/{id}/synthesize", "POST /api/analyses/{id}/leave-out", "POST /api/analyses/{id}/cancel",
-    "POST /api/experiments/{id}/cancel", "PUT /api/meaning-search",
+    "POST /api/experiments/{id}/cancel",
 ];
 
 /// Routes with a body that never make outbound calls. A GET or DELETE that does belongs in `CALLING`, which the
@@ -154,7 +155,11 @@ fn house() -> Provider {
         }
         match asked.head.contains("/embeddings") {
             true => {
-                let body = json!({ "data": [{ "index": 0, "embedding": [0.5] }] });
+                let texts = asked.body["input"].as_array().map_or(1, Vec::len);
+                let rows: Vec<Value> = (0..texts)
+                    .map(|at| json!({ "index": at, "embedding": [0.5] }))
+                    .collect();
+                let body = json!({ "data": rows });
                 on("").status(200, "application/json", &body.to_string())
             }
             false if asked.model().contains("fails") => on("").status(401, "text/plain", "no"),
@@ -169,6 +174,20 @@ fn experiment(model: &str) -> Value {
         .collect();
     json!({ "name": "Sums", "seed": 7, "evaluator": { "kind": "number" },
         "cases": cases, "space": [{ "dial": "model", "values": [model, "demo/extract"] }], "budget": { "evaluations": 200 } })
+}
+
+/// A document with a vector by this model, if the model can be reached.
+fn document_with_meaning(client: &mut Client, model: &str) -> String {
+    let sent = client.upload("/api/upload-document", "words.txt", b"A few words.");
+    let id = sent.json()["document_id"].as_str().unwrap().to_owned();
+    let chosen = client.put("/api/meaning-search", json!({ "model": model }));
+    for _ in 0..1_000 {
+        if chosen.status != 200 || client.get("/api/meaning-search").json()["state"] == "ready" {
+            return id;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    panic!("never ready: {}", client.get("/api/meaning-search").text());
 }
 
 fn ended(client: &mut Client, path: &str) {
@@ -241,6 +260,11 @@ fn provoke(client: &mut Client, route: &str, model: &str, before: impl FnOnce())
             ended(client, &format!("/api/experiments/{id}"));
             client.post("/api/admin/breakers/reset", json!({}));
             (path.replace("{id}", &id), json!({}))
+        }
+        "/api/meaning-search" => (path.to_owned(), json!({ "model": model })),
+        "/api/search" | "/api/documents/{id}/search" => {
+            let path = path.replace("{id}", &document_with_meaning(client, model));
+            (format!("{path}?q=words"), json!(null))
         }
         other => panic!("no request is written down for {other}"),
     };

@@ -35,6 +35,7 @@ export function SearchAll({ words = "", signal, onSearch }) {
       const told = await get("/api/search", { query: { q }, signal: mine });
       fill(hits,
         el("p", { class: "fine" }, told.count === 0 ? `Nothing found for “${q}”.` : `${plural(told.count, "passage")} in ${plural(told.documents.length, "document")}.`),
+        told.meaning?.error && el("p", { class: "fine warn" }, `Searched by words alone: ${told.meaning.error}`),
         told.documents.map(Found));
     } catch (problem) {
       if (!mine.aborted) fill(hits, Failure(problem, find));

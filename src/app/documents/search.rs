@@ -31,7 +31,7 @@ const MIN_RANKED: usize = 100;
 const MAX_NEIGHBORS: usize = 50;
 
 impl DocumentService {
-    /// Returns the matching passages of one document, best first.
+    /// Returns the passages of one document that match by words, ranked also by `meaning`, best first.
     ///
     /// # Errors
     /// `Missing` if the user has no such document.
@@ -40,24 +40,30 @@ impl DocumentService {
         user: &UserId,
         id: &DocumentId,
         words: &str,
+        meaning: Option<QuestionMeaning>,
     ) -> Result<Vec<SearchHit>> {
         let document = self.show(user, id).await?;
         let words = words.to_owned();
-        let found = self
-            .store
-            .read(move |db| PassageSearch::new(&words).in_one(db, &document, MAX_HITS));
+        let found = self.store.read(move |db| {
+            PassageSearch::with_meaning(&words, meaning.as_ref()).in_one(db, &document, MAX_HITS)
+        });
         Ok(found.await?)
     }
 
-    /// Returns the matching passages of all the user's documents, best first.
+    /// Returns the passages of all the user's documents that match by words, ranked also by `meaning`, best first.
     ///
     /// # Errors
     /// Returns an error if the database cannot be read.
-    pub async fn search_all(&self, user: &UserId, words: &str) -> Result<Vec<SearchHit>> {
+    pub async fn search_all(
+        &self,
+        user: &UserId,
+        words: &str,
+        meaning: Option<QuestionMeaning>,
+    ) -> Result<Vec<SearchHit>> {
         let (user, words) = (user.clone(), words.to_owned());
-        let found = self
-            .store
-            .read(move |db| PassageSearch::new(&words).hits(db, &user, None, MAX_HITS));
+        let found = self.store.read(move |db| {
+            PassageSearch::with_meaning(&words, meaning.as_ref()).hits(db, &user, None, MAX_HITS)
+        });
         Ok(found.await?)
     }
 }

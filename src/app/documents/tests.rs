@@ -120,13 +120,13 @@ fn a_document_is_stored_once_found_shown_and_fully_deleted() {
         assert_eq!((house.files("documents"), house.files("tmp")), (2, 0));
 
         let hits = documents
-            .search(&me, &kept.id, "deposits?")
+            .search(&me, &kept.id, "deposits?", None)
             .await
             .expect("a search");
         assert_eq!(hits.len(), 1);
         assert!(
             documents
-                .search(&me, &kept.id, "\" OR *")
+                .search(&me, &kept.id, "\" OR *", None)
                 .await
                 .expect("a search")
                 .is_empty()
@@ -135,7 +135,12 @@ fn a_document_is_stored_once_found_shown_and_fully_deleted() {
             |result: Result<()>| assert_eq!(result.map_err(|e| e.kind), Err(Kind::Missing));
         missing(documents.show(&you, &kept.id).await.map(drop));
         missing(documents.text(&you, &kept.id).await.map(drop));
-        missing(documents.search(&you, &kept.id, "deposit").await.map(drop));
+        missing(
+            documents
+                .search(&you, &kept.id, "deposit", None)
+                .await
+                .map(drop),
+        );
         missing(documents.content(&you, &kept.id).await.map(drop));
         missing(documents.delete(&you, &kept.id).await);
         missing(
@@ -272,7 +277,7 @@ fn questions_without_spaces_find_passages() {
         assert!(sources.iter().any(|source| source.text.contains("押金")));
         assert_eq!(
             documents
-                .search(&me, &kept.id, "押金")
+                .search(&me, &kept.id, "押金", None)
                 .await
                 .expect("a search")
                 .len(),

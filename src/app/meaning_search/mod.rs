@@ -1,7 +1,9 @@
 //! Search by meaning: each user's choice of an embedding model, off by default. The vectors of passages are computed in
-//! the background (`embedder`), that of a question when an analysis starts (`question`).
+//! the background (`embedder`), that of a question when an analysis starts (`question`) or documents are searched
+//! (`in_documents`).
 
 mod embedder;
+mod in_documents;
 mod question;
 
 use std::collections::HashMap;
@@ -24,6 +26,7 @@ use crate::store::passage_vectors::EmbeddingProgress;
 use crate::store::{Store, audit, meaning_search, passage_vectors};
 use crate::wire::embed::EmbeddingRequest;
 
+pub use in_documents::{FoundPassages, MeaningRanking};
 pub(super) use question::QuestionSearch;
 
 /// Characters per token, for the estimate of a library that is not read.

@@ -7,11 +7,13 @@ use tokio::sync::mpsc;
 
 use super::MeaningSearch;
 use crate::app::documents::PassageSearch;
+use crate::app::embeddings::EmbeddingContext;
 use crate::app::{Error, Kind, Result};
 use crate::clock;
 use crate::domain::analysis::Member;
 use crate::domain::chat::{Brief, CallBill, Message, MessageRole, ModelRequest, estimate_tokens};
 use crate::domain::id::{AnalysisId, DocumentId, UserId};
+use crate::domain::money::MicroDollars;
 use crate::domain::parameters::Parameters;
 use crate::domain::pattern::CallId;
 use crate::domain::retrieval::meaning::{QuestionMeaning, normalized};
@@ -26,7 +28,7 @@ use crate::store::{Reader, meaning_search, passage_vectors};
 use crate::wire::embed::EmbeddingRequest;
 
 /// Maximum characters of a question that are embedded or rewritten.
-const MAX_QUESTION: usize = 4_000;
+pub(super) const MAX_QUESTION: usize = 4_000;
 /// Maximum characters of a rewritten question.
 const MAX_REWRITING: usize = 400;
 /// Time limit of the rewriting: the run waits for it.
@@ -42,6 +44,28 @@ pub(in crate::app) struct QuestionSearch<'a> {
     pub question: &'a str,
     /// The documents that are searched.
     pub documents: &'a [DocumentId],
+}
+
+/// The vector of a question, and what it took.
+pub(super) struct EmbeddedQuestion {
+    vector: Option<Vec<f32>>,
+    /// Input tokens.
+    pub tokens: u64,
+    /// Their cost; zero for an unknown price.
+    pub cost: MicroDollars,
+}
+
+impl EmbeddedQuestion {
+    /// The vector, of length 1.
+    ///
+    /// # Errors
+    /// `UpstreamFailed` when the model returned a vector without a direction.
+    pub fn take_vector(&mut self, model: &str) -> Result<Vec<f32>> {
+        self.vector.take().ok_or_else(|| {
+            let why = format!("{model} returned an empty vector");
+            Error::new(Kind::UpstreamFailed, why)
+        })
+    }
 }
 
 impl MeaningSearch<'_> {
@@ -131,30 +155,47 @@ impl MeaningSearch<'_> {
         }
         let mut texts = vec![question];
         texts.extend(Some(record.rewriting.clone()).filter(|text| !text.is_empty()));
-        let request = EmbeddingRequest {
-            model: record.model.clone(),
-            texts,
-            ..EmbeddingRequest::default()
+        let context = EmbeddingContext {
+            id: asked.analysis,
+            call: CallId {
+                stage: RETRIEVAL_CALLS,
+                member: 0,
+            },
+            deadline: Some(DEADLINE),
         };
-        let call = CallId {
-            stage: RETRIEVAL_CALLS,
-            member: 0,
-        };
-        let embedded = self
-            .embeddings
-            .embed_for(asked.caller, request, (asked.analysis, call))
+        let mut embedded = self
+            .embed_question(asked.caller, &record.model, texts, context)
             .await?;
         record.usage.input += embedded.tokens;
-        record.cost = record.cost.plus(embedded.cost.unwrap_or_default());
-        let vector = sum(embedded.embedded.vectors).and_then(normalized);
-        let vector = vector.ok_or_else(|| {
-            let why = format!("{} returned an empty vector", record.model);
-            Error::new(Kind::UpstreamFailed, why)
-        })?;
+        record.cost = record.cost.plus(embedded.cost);
         Ok(QuestionMeaning {
+            vector: embedded.take_vector(&record.model)?,
             model: record.model.clone(),
-            vector,
             rewriting: record.rewriting.clone(),
+        })
+    }
+
+    /// The vector of a question, of all its wordings together.
+    ///
+    /// # Errors
+    /// Those of an embedding.
+    pub(super) async fn embed_question(
+        &self,
+        caller: &Caller,
+        model: &str,
+        wordings: Vec<String>,
+        context: EmbeddingContext<'_>,
+    ) -> Result<EmbeddedQuestion> {
+        let request = EmbeddingRequest {
+            model: model.to_owned(),
+            texts: wordings,
+            ..EmbeddingRequest::default()
+        };
+        let embedded = self.embeddings.embed_for(caller, request, context).await?;
+        Ok(EmbeddedQuestion {
+            vector: sum(embedded.embedded.vectors).and_then(normalized),
+            tokens: embedded.tokens,
+            cost: embedded.cost.unwrap_or_default(),
         })
     }
 
