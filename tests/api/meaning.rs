@@ -332,7 +332,7 @@ fn searches_of_a_user_who_chose_a_model_find_other_words() {
 
 #[test]
 fn a_search_whose_model_fails_finds_by_words() {
-    let broken = Provider::answering(|asked: &Asked| {
+    let broken = Provider::answering(|asked: &ReceivedRequest| {
         match asked.body["input"].to_string().contains("quarter?") {
             true => on("").status(500, "application/json", "{}"),
             false => embedded(asked),
