@@ -49,3 +49,8 @@ pub fn number(text: &str) -> Option<Ratio> {
     let (value, rest) = numeral::leading(digits, Separators::English)?;
     rest.is_empty().then(|| value.times(Ratio::whole(sign)))?
 }
+
+/// Whether a word is a number or contains one: "5", "3rd", "five".
+pub fn is_numeral(word: &str) -> bool {
+    word.contains(|c: char| c.is_ascii_digit()) || words::leading(word).is_some()
+}

@@ -4,7 +4,6 @@
 use super::choices::{self, LetteredOption, OptionChoice};
 use super::numeral::Separators;
 use super::quantity::Quantity;
-use super::ratio::Ratio;
 use super::units::ValueUnit;
 use super::value::{AnswerValue, NumberValue};
 use super::{closing, dates, markup};
@@ -63,15 +62,20 @@ impl AnswerReader {
         let has = |known: &&&str| lower.iter().any(|word| word == *known);
         let has_any = |known: &[&str]| known.iter().any(|word| has(&word));
         let foreign = COMMA_LANGUAGES.iter().filter(has);
+        // Not the units of the question's own numbers, as in "a beam of 5 kg".
+        let is_given = |at: usize| at > 0 && super::is_numeral(&words[at - 1]);
+        let asked = words.iter().enumerate();
+        let asked = asked.filter_map(|(at, word)| (!is_given(at)).then_some(word));
         let mut reader = Self {
             options: choices::options(question),
             option_values: Vec::new(),
-            units: words
-                .iter()
+            units: asked
+                .clone()
                 .filter_map(|word| ValueUnit::read(word))
                 .collect(),
-            asks_percent: lower.iter().any(|word| {
-                word.ends_with('%') || word.starts_with("percent") || word.starts_with("prozent")
+            asks_percent: asked.clone().any(|word| {
+                let word = word.to_lowercase();
+                word == "%" || word.starts_with("percent") || word.starts_with("prozent")
             }),
             asks_date: has_any(DATE_WORDS),
             is_pound_money: has_any(MONEY_WORDS) && !has_any(WEIGHT_WORDS),
@@ -96,18 +100,6 @@ impl AnswerReader {
         let statement = closing::of(answer)?;
         let value = self.value(&statement.text)?;
         (!statement.is_prose || value.is_typed()).then_some(value)
-    }
-
-    /// The size of the unit with this base unit that the question names; none if it names none, or several.
-    pub fn named_factor(&self, base: &str) -> Option<Ratio> {
-        let mut factors = self.units.iter().filter(|unit| unit.base == base);
-        let first = factors.next()?.factor;
-        factors.all(|unit| unit.factor == first).then_some(first)
-    }
-
-    /// Whether the question names a unit with this base unit.
-    pub fn names_base(&self, base: &str) -> bool {
-        self.units.iter().any(|unit| unit.base == base)
     }
 
     /// The statement that `read` reads, without markup, in the answer's own spelling.

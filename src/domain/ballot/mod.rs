@@ -2,8 +2,10 @@
 //! form. Unreadable answers are not guessed.
 
 pub mod calibration;
+mod closing_form;
 mod count;
 pub mod form;
+mod number_words;
 mod outcome;
 mod requested_number;
 mod stored;
