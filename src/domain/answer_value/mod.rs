@@ -17,7 +17,9 @@ mod closing;
 mod dates;
 mod group;
 mod markup;
+mod number_context;
 mod numeral;
+mod placed_number;
 mod quantity;
 mod ratio;
 mod reader;
@@ -31,10 +33,11 @@ mod words;
 
 pub use group::{all_same, grouped};
 pub use numeral::Separators;
+pub use placed_number::numbers_in;
 pub use quantity::Quantity;
 pub use ratio::Ratio;
-pub use reader::AnswerReader;
-pub use stated::{last_stated, numbers_in};
+pub use reader::{AnswerReader, folded};
+pub use stated::last_stated;
 pub use units::ValueUnit;
 pub use value::{AnswerValue, NumberValue};
 

@@ -52,6 +52,8 @@ pub struct Quantity {
     pub label: String,
     /// Whether it was written as a percentage.
     pub is_percent: bool,
+    /// Whether it was written as only about right: "about 5", "≈ 5".
+    pub is_about: bool,
     /// Whether it was written with a word or letter that multiplies it: "5 million", "1.2k".
     pub is_scaled: bool,
 }
@@ -59,7 +61,16 @@ pub struct Quantity {
 impl Quantity {
     /// Reads a quantity, which must be all of the text.
     pub fn read(text: &str, separators: Separators) -> Option<Self> {
-        let text = without_about(text.trim());
+        let exact = without_about(text.trim());
+        let is_about = exact.len() < text.trim().len();
+        let quantity = Self::read_exact(exact, separators)?;
+        Some(Self {
+            is_about: is_about || quantity.is_about,
+            ..quantity
+        })
+    }
+
+    fn read_exact(text: &str, separators: Separators) -> Option<Self> {
         if let Some(inner) = owed(text) {
             let debt = Self::read(inner, separators)?;
             return (debt.unit.is_money && !debt.is_negative()).then(|| debt.negated());
@@ -122,6 +133,7 @@ impl Quantity {
             written: Some(written),
             label: label.to_owned(),
             is_percent: false,
+            is_about: false,
             is_scaled: false,
         }
     }

@@ -184,9 +184,9 @@ impl AnswerReader {
     }
 }
 
-// Without what only the spelling adds. Case counts in a text without a word of three or more letters, where it
-// may tell symbols apart ("mg" and "Mg", "p" and "P"), but not in the labels of usual options, A to D.
-fn folded(plain: &str) -> String {
+/// A text without what only the spelling adds. Case counts in a text without a word of three or more letters, where it
+/// may tell symbols apart ("mg" and "Mg", "p" and "P"), but not in the labels of usual options, A to D.
+pub fn folded(plain: &str) -> String {
     let has_word = plain
         .split(|c: char| !c.is_alphabetic())
         .any(|word| word.chars().count() > LONGEST_SYMBOL);
