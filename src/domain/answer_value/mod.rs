@@ -17,6 +17,7 @@ mod closing;
 mod dates;
 mod group;
 mod markup;
+mod no_answer;
 mod number_context;
 mod numeral;
 mod placed_number;

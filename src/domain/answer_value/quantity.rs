@@ -36,6 +36,8 @@ const ABOUT: &[&str] = &[
     "rund ",
 ];
 const PERCENT: &[&str] = &["%", "percent", "per cent", "prozent", "pct"];
+/// Currencies whose hundredths are cents.
+const WITH_CENTS: &[&str] = &["usd", "eur", "aud", "cad"];
 /// Most parts of a sum: days, hours, minutes, seconds.
 const MOST_PARTS: usize = 4;
 
@@ -147,6 +149,14 @@ impl Quantity {
             written: None,
             ..self
         })
+    }
+
+    /// Whether this is an amount in cents, and the other the same in a currency that has cents: "50 cents", "$0.50".
+    pub fn is_cents_of(&self, other: &Self) -> bool {
+        let has_cents = other.unit.is_money && WITH_CENTS.contains(&other.unit.base.as_str());
+        self.unit.base == "cent"
+            && has_cents
+            && other.amount.times(Ratio::whole(100)) == Some(self.amount)
     }
 
     fn negated(self) -> Self {

@@ -2,6 +2,7 @@
 //! answer means.
 
 use super::choices::{self, LetteredOption, OptionChoice};
+use super::no_answer::is_no_answer;
 use super::numeral::Separators;
 use super::quantity::Quantity;
 use super::units::ValueUnit;
@@ -33,6 +34,23 @@ const LONGEST: usize = 2_000;
 const LONGEST_NAME: usize = 24;
 /// Longest symbol in letters, in which case counts.
 const LONGEST_SYMBOL: usize = 2;
+/// Remarks in parentheses behind a number that leave it as it is.
+const REMARKS: &[&str] = &[
+    "rounded",
+    "rounded up",
+    "rounded down",
+    "approx",
+    "approx.",
+    "approximately",
+    "approximate",
+    "exact",
+    "exactly",
+    "in total",
+    "total",
+    "gerundet",
+    "insgesamt",
+    "siehe oben",
+];
 /// How often a text is normalized until it stays the same.
 const PASSES: usize = 8;
 
@@ -99,6 +117,9 @@ impl AnswerReader {
     pub fn read(&self, answer: &str) -> Option<AnswerValue> {
         let statement = closing::of(answer)?;
         let value = self.value(&statement.text)?;
+        if !matches!(value, AnswerValue::Choice(_)) && is_no_answer(&statement.text) {
+            return None;
+        }
         (!statement.is_prose || value.is_typed()).then_some(value)
     }
 
@@ -118,6 +139,9 @@ impl AnswerReader {
             OptionChoice::Label(label) => return Some(AnswerValue::Choice(label)),
             OptionChoice::Contradiction => return None,
             OptionChoice::Other => {}
+        }
+        if let Some(labels) = choices::labels(&plain, &self.options) {
+            return Some(AnswerValue::Text(labels));
         }
         let value = self.plain_value(&plain)?;
         let mut same = self
@@ -145,7 +169,9 @@ impl AnswerReader {
             return Some(AnswerValue::Clock(clock));
         }
         if let Some(number) = self.number(plain) {
-            return Some(AnswerValue::Number(number));
+            // "5April"
+            let date = dates::date(&number.quantity.to_string());
+            return Some(date.map_or(AnswerValue::Number(number), AnswerValue::Date));
         }
         Some(AnswerValue::Text(folded(plain)))
     }
@@ -155,7 +181,7 @@ impl AnswerReader {
             Some((left, right)) if !left.trim().is_empty() => (name(left)?, right),
             _ => (None, plain.strip_prefix('=').unwrap_or(plain)),
         };
-        let mut quantity = Quantity::read(right, self.separators)?;
+        let mut quantity = Quantity::read(without_remark(right), self.separators)?;
         if self.is_pound_money && quantity.unit.base == "pound" {
             quantity.unit = ValueUnit::currency("gbp")?;
         }
@@ -198,6 +224,22 @@ pub fn folded(plain: &str) -> String {
     match text.starts_with(['(', '[', '{']) {
         true => listed(&text),
         false => text,
+    }
+}
+
+// "12" of "12 (rounded)". What else is in parentheses may change the number: "12 (thousand)".
+fn without_remark(text: &str) -> &str {
+    let split = text
+        .trim_end()
+        .strip_suffix(')')
+        .and_then(|rest| rest.rsplit_once('('));
+    let is_remark = |remark: &str| {
+        let remark = remark.to_lowercase();
+        REMARKS.contains(&remark.as_str()) || remark.starts_with("see ")
+    };
+    match split {
+        Some((number, remark)) if is_remark(remark) => number.trim_end(),
+        _ => text,
     }
 }
 

@@ -226,6 +226,7 @@ pub(super) const UNITS: &[UnitRow] = &[
     ("°f", 1, 1, &["°F", "°f", "fahrenheit"]),
     ("K", 1, 1, &["K", "kelvin"]),
     ("°", 1, 1, &["°", "deg", "degree", "degrees", "grad"]),
+    ("π", 1, 1, &["π", "pi"]),
     ("V", 1, 1, &["V", "volt", "volts"]),
     ("W", 1, 1, &["W", "watt", "watts"]),
     ("W", 1000, 1, &["kW", "kilowatt", "kilowatts"]),
