@@ -50,6 +50,13 @@ const JOINERS: &[&str] = &["and", "or", "und", "oder"];
 /// Words before a unit that is not meant: "not seconds", "rather than seconds".
 const DENIALS: &[&str] = &["not", "nicht", "than", "without"];
 
+/// Words behind "in" that are no units.
+const NO_UNITS: &[&str] = &[
+    "total", "all", "full", "cash", "advance", "average", "general", "numbers", "figures",
+    "digits", "words", "short", "spring", "summer", "autumn", "winter", "stock", "english",
+    "german", "it", "them", "there", "this", "that",
+];
+
 /// What is stated about a number.
 #[derive(Debug, Default)]
 pub struct NumberWords {
@@ -69,6 +76,10 @@ pub struct NumberWords {
     pub hundredths: Option<&'static [&'static str]>,
     /// Units that numbers of this kind are usually in: years of an age.
     pub kinds: Vec<ValueUnit>,
+    /// Units of which each has its own number: "price per kg".
+    pub per: Vec<ValueUnit>,
+    /// Whether a unit is demanded that is not known: "in pesos".
+    pub demands_unknown: bool,
 }
 
 impl NumberWords {
@@ -96,8 +107,12 @@ impl NumberWords {
     }
 
     /// Reads a question. The units of its own numbers ("in 2 hours") are not what it asks for.
-    pub fn of_question(words: &[String]) -> Self {
-        Self::of_text(words, true)
+    pub fn of_question(question: &str) -> Self {
+        let demands_unknown = demands_unknown(question);
+        Self {
+            demands_unknown,
+            ..Self::of_text(&words_of_text(question), true)
+        }
     }
 
     /// These words, and others for what they leave open.
@@ -115,6 +130,8 @@ impl NumberWords {
             scale: self.scale.or(other.scale),
             hundredths: self.hundredths.or(other.hundredths),
             kinds: [self.kinds, other.kinds].concat(),
+            per: [self.per, other.per].concat(),
+            demands_unknown: self.demands_unknown || other.demands_unknown,
         }
     }
 
@@ -150,8 +167,9 @@ impl NumberWords {
                 continue;
             }
             if is_question && used == 3 {
-                // "How many hours per day?" may be answered in hours.
+                // "How many hours per day?" may be answered in hours, "Price per kg?" in "$5 per kg".
                 demanded.extend(ValueUnit::in_any_case(word).filter(|_| is_led));
+                found.per.extend(ValueUnit::in_any_case(&words[at + 2]));
             }
             if let Some(unit) = unit.filter(|_| !DEMANDS.contains(&word) && !is_doubtful) {
                 if (is_led || is_joined) && unit.is_listed() {
@@ -189,6 +207,38 @@ impl NumberWords {
         self.kinds
             .extend(kind.filter_map(|unit| ValueUnit::in_any_case(unit)));
     }
+}
+
+// "in pesos?", "how many radians". A name in capitals is a place or a month, and other words say no unit.
+fn demands_unknown(question: &str) -> bool {
+    let words: Vec<&str> = question.split_whitespace().take(MOST_WORDS).collect();
+    let is_listed = |at: usize| {
+        let word = words
+            .get(at)
+            .map_or("", |word| word.trim_matches(is_punctuation));
+        let unit = ValueUnit::in_any_case(word);
+        unit.is_some_and(|unit| unit.is_listed())
+            || [SCALES, PARTS]
+                .iter()
+                .any(|table| table.iter().any(|(known, _)| *known == word))
+            || HUNDREDTHS.iter().any(|(known, _)| *known == word)
+            || word == "decimal"
+    };
+    let is_known = |at: usize| (at..at + 3).any(is_listed);
+    (1..words.len()).any(|at| {
+        let word = words[at].trim_matches(is_punctuation);
+        let ends = at + 1 == words.len() || words[at].ends_with(is_punctuation);
+        let is_word = word.starts_with(char::is_lowercase) && !NO_UNITS.contains(&word);
+        match words[at - 1].to_lowercase().as_str() {
+            "many" => is_word && !is_known(at),
+            "in" => is_word && ends && !is_known(at),
+            _ => false,
+        }
+    })
+}
+
+fn is_punctuation(c: char) -> bool {
+    matches!(c, '?' | '.' | ',' | '!' | ';' | ':' | '(' | ')' | '"')
 }
 
 // The unit that the words begin with, and how many words it takes. A single letter is a unit only at the end of a

@@ -26,7 +26,7 @@ impl RequestedNumber {
         let described = NumberWords::of_description(&words_of_text(&texts.join(" ")));
         Self {
             field: NumberWords::of_name(name).or(described),
-            question: NumberWords::of_question(&words_of_text(question)),
+            question: NumberWords::of_question(question),
         }
     }
 
@@ -153,14 +153,35 @@ impl RequestedNumber {
         }
         if quantity.unit.is_money {
             let names_other = field.names_money() || question.names_money();
-            return quantity.written.filter(|_| !names_other);
+            return quantity
+                .written
+                .filter(|_| !names_other && !question.demands_unknown);
+        }
+        if let Some(currency) = self.price_per(quantity) {
+            let all = field.units.iter().chain(&question.units);
+            let is_other = all
+                .filter(|unit| unit.is_money)
+                .any(|unit| *unit != currency);
+            return quantity
+                .written
+                .filter(|_| !is_other && !question.demands_unknown);
         }
         let is_usual = [field, question]
             .iter()
             .any(|stated| stated.kinds.contains(&quantity.unit));
         // Named in several words: "blue apples".
         let is_named = number.is_unit_asked && !quantity.unit.is_listed();
+        let is_usual = is_usual && !question.demands_unknown;
         quantity.written.filter(|_| is_usual || is_named)
+    }
+
+    // The currency of "$5 per kg" where the price per kilogram is requested.
+    fn price_per(&self, quantity: &Quantity) -> Option<ValueUnit> {
+        let (above, _) = quantity.unit.base.split_once('/')?;
+        let currency = ValueUnit::currency(above)?;
+        let mut each = self.field.per.iter().chain(&self.question.per);
+        let fits = each.any(|below| currency.per(below).as_ref() == Some(&quantity.unit));
+        fits.then_some(currency)
     }
 
     fn in_hundredths(&self, quantity: &Quantity, currencies: &[&str]) -> Option<Ratio> {
@@ -395,6 +416,17 @@ mod tests {
             ("A 120 minute movie: how long?", "n", "2 hours", None),
             ("The trip takes days. How long?", "n", "48 hours", None),
             ("Speed km/h?", "speed", "10 km/h", Some("10")),
+            ("Angle in radians?", "angle", "90°", None),
+            ("How many radians has the angle?", "n", "90°", None),
+            ("Cost in pesos?", "cost", "$5", None),
+            ("How many pesos does it cost?", "cost", "$5", None),
+            ("Cost in Paris?", "cost", "$5", Some("5")),
+            ("Cost in total?", "cost", "$5", Some("5")),
+            ("How many dollars?", "cost", "$5", Some("5")),
+            ("Price per kg?", "price", "$5 per kg", Some("5")),
+            ("Price per kg?", "price_per_kg", "$5/kg", Some("5")),
+            ("Price per kg in euros?", "price", "$5 per kg", None),
+            ("Price per kg?", "price", "$5 per g", None),
         ] {
             let found = given(question, name, &json!({}), &[vote, vote]);
             assert_eq!(found.as_deref(), expected, "{question} {name} {vote}");
