@@ -41,6 +41,7 @@ pub use reader::{AnswerReader, folded};
 pub use stated::last_stated;
 pub use units::ValueUnit;
 pub use value::{AnswerValue, NumberValue};
+pub use words::is_numeral;
 
 /// Reads one numeral, such as "1,500", "1 500", or "10³", which must be all of the text; equal numbers give
 /// equal ratios.
@@ -52,9 +53,4 @@ pub fn number(text: &str) -> Option<Ratio> {
     };
     let (value, rest) = numeral::leading(digits, Separators::English)?;
     rest.is_empty().then(|| value.times(Ratio::whole(sign)))?
-}
-
-/// Whether a word is a number or contains one: "5", "3rd", "five".
-pub fn is_numeral(word: &str) -> bool {
-    word.contains(|c: char| c.is_ascii_digit()) || words::leading(word).is_some()
 }

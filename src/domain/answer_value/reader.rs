@@ -7,6 +7,7 @@ use super::numeral::Separators;
 use super::quantity::Quantity;
 use super::units::ValueUnit;
 use super::value::{AnswerValue, NumberValue};
+use super::words::is_numeral;
 use super::{closing, dates, markup};
 
 /// Words of languages that use the comma as decimal separator. Two of them in a question make "1.234" ambiguous.
@@ -81,7 +82,7 @@ impl AnswerReader {
         let has_any = |known: &[&str]| known.iter().any(|word| has(&word));
         let foreign = COMMA_LANGUAGES.iter().filter(has);
         // Not the units of the question's own numbers, as in "a beam of 5 kg".
-        let is_given = |at: usize| at > 0 && super::is_numeral(&words[at - 1]);
+        let is_given = |at: usize| at > 0 && is_numeral(&words[at - 1]);
         let asked = words.iter().enumerate();
         let asked = asked.filter_map(|(at, word)| (!is_given(at)).then_some(word));
         let mut reader = Self {
@@ -283,7 +284,9 @@ fn named_choice(text: &str) -> Option<&str> {
     if let Some(stated) = ["answer is ", "antwort ist "].iter().find_map(rest) {
         return (!stated.is_empty()).then_some(stated);
     }
-    let named = ["option ", "choice ", "answer "].iter().find_map(rest)?;
+    let named = ["option ", "choice ", "answer ", "antwort "]
+        .iter()
+        .find_map(rest)?;
     let letter = named.trim_matches(['(', ')', '*', '.']);
     let is_letter = letter.len() == 1 && letter.starts_with(|c: char| c.is_ascii_alphabetic());
     is_letter.then_some(letter)

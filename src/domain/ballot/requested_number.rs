@@ -148,7 +148,7 @@ impl RequestedNumber {
                 return quantity.amount.over(factor).filter(|_| is_one && is_meant);
             }
             if stated.is_fixed {
-                return self.from_hundredths(quantity);
+                return self.in_whole_units(quantity);
             }
         }
         if quantity.unit.is_money {
@@ -200,7 +200,7 @@ impl RequestedNumber {
     }
 
     // "50 cents" where dollars are requested.
-    fn from_hundredths(&self, quantity: &Quantity) -> Option<Ratio> {
+    fn in_whole_units(&self, quantity: &Quantity) -> Option<Ratio> {
         let all = self.field.units.iter().chain(&self.question.units);
         let mut money = all.filter(|unit| unit.is_money);
         let only = money
