@@ -64,6 +64,8 @@ pub struct Error {
     /// The provider's status of a failed call, where a client may receive it as the response's own: see
     /// [`CallError::passed_on_status`](crate::domain::chat::CallError::passed_on_status).
     pub upstream_status: Option<u16>,
+    /// Whether a client with retries of its own must not repeat the request: its calls were paid, and would be again.
+    pub is_final: bool,
 }
 
 /// The result of a use case.
@@ -80,6 +82,7 @@ impl Error {
             fields: Vec::new(),
             retry_after: None,
             upstream_status: None,
+            is_final: false,
         }
     }
     /// A missing item or another user's: the two must look the same.
