@@ -82,6 +82,8 @@ pub struct Error {
     /// The provider's status for a failed call, if a client may receive it as the response's own: see
     /// [`CallError::passed_on_status`](crate::domain::chat::CallError::passed_on_status).
     pub upstream_status: Option<u16>,
+    /// Whether a client with retries of its own must not repeat the request: its calls were paid, and would be again.
+    pub is_final: bool,
 }
 
 /// The result of a use case.
@@ -98,6 +100,7 @@ impl Error {
             fields: Vec::new(),
             retry_after: None,
             upstream_status: None,
+            is_final: false,
         }
     }
     /// Creates the error for an item that is missing or belongs to another user; the two must look the same.

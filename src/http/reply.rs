@@ -243,7 +243,12 @@ impl ApiError {
         std::mem::swap(vendor_reply.headers_mut(), reply.headers_mut());
         let headers = vendor_reply.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        if let ErrorCause::App(Kind::BudgetExceeded | Kind::UpstreamFailed) = self.details().cause {
+        let details = self.details();
+        let is_costly = matches!(
+            details.cause,
+            ErrorCause::App(Kind::BudgetExceeded | Kind::UpstreamFailed)
+        );
+        if is_costly || details.error.is_final {
             // A retry would cost money again and change nothing.
             let name = HeaderName::from_static("x-should-retry");
             headers.insert(name, HeaderValue::from_static("false"));

@@ -133,9 +133,9 @@ fn a_tie_of_unknown_models_is_broken_by_the_synthesizer_reading_the_answers() {
 fn programs_get_the_winning_answer_in_the_requested_format() {
     let provider = Provider::script([
         on("a")
-            .times(4)
+            .times(5)
             .sse(&answer_stream("Two dozens.\nAnswer: $24.00")),
-        on("b").times(4).sse(&answer_stream("Answer: $24")),
+        on("b").times(5).sse(&answer_stream("Answer: $24")),
     ]);
     let server = server(&provider, &[("CACHE_TTL", "0")]);
     let mut client = server.user("ada@example.com");
@@ -172,6 +172,21 @@ fn programs_get_the_winning_answer_in_the_requested_format() {
     );
     assert_eq!(shaped.status, 200, "{}", shaped.text());
     assert_eq!(content(&shaped.json()), "{\"price\":24}");
+    let schema = json!({
+        "type": "object", "properties": {"km": {"type": "number"}}, "required": ["km"],
+    });
+    let format = json!({"type": "json_schema", "json_schema": {"name": "km", "schema": schema}});
+    let unfit = client.post(
+        "/v1/chat/completions",
+        ask(QUESTION, json!({"response_format": format})),
+    );
+    assert_eq!(unfit.status, 503, "{}", unfit.text());
+    assert_eq!(unfit.header("x-should-retry"), "false");
+    assert!(
+        unfit.text().contains("does not fit") && unfit.text().contains("at a cost of $"),
+        "{}",
+        unfit.text()
+    );
     let streamed = client.post(
         "/v1/chat/completions",
         ask(QUESTION, json!({"stream": true})),

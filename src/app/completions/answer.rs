@@ -134,13 +134,27 @@ fn failure(ended: &RunOutcome, passed_on: bool) -> Error {
         (true, Some(error)) => error.clone(),
         (true, None) => "no answer was written".to_owned(),
     };
-    let error = errors.map(|(_, error)| error).next();
+    // A vote without an answer has failed for a reason of its own, even where a member has failed as well.
+    let is_vote = ended.plan.arrangement == Arrangement::Vote;
+    let has_votes = is_vote && ended.answers.iter().any(|answer| answer.answered());
+    let (why, error) = match &ended.outcome.error {
+        Some(reason) if has_votes => (reason.clone(), None),
+        _ => (why, errors.map(|(_, error)| error).next()),
+    };
     let Some(error) = error else {
         // No call was made and none failed: the budget did not allow even the first one.
         return match ended.answers.is_empty() && ended.outcome.status == Status::Failed {
             true => Error::new(Kind::BudgetExceeded, why)
                 .resolve("ask less, or wait until the budget resets"),
-            false => Error::new(Kind::Unavailable, why),
+            false => {
+                let cost = ended.outcome.totals.cost_usd.dollars();
+                let unanswered = Error::new(Kind::Unavailable, why)
+                    .resolve(format!("the models have answered, at a cost of ${cost:.6}"));
+                Error {
+                    is_final: true,
+                    ..unanswered
+                }
+            }
         };
     };
     let kind = Kind::of_call(error.kind);

@@ -67,11 +67,21 @@ pub fn options(question: &str) -> Vec<LetteredOption> {
         let begins = before.is_none_or(|c| c.is_whitespace() || c == '(');
         let is_label = label.is_ascii_alphanumeric();
         let ends = characters.get(at + 2).is_none_or(|c| c.is_whitespace());
-        let is_mark = mark == ')' || (mark == '.' && before.is_none_or(|c| c == '\n'));
+        let is_first = before.is_none_or(|c| c == '\n');
+        let is_mark = mark == ')'
+            || (mark == '.' && is_first)
+            || (mark == ':' && is_first && label.is_ascii_uppercase());
         if begins && is_label && is_mark && ends {
             starts.push((at, label.to_ascii_uppercase()));
         }
     }
+    // "A: …" and "B: …" are options only as a list, unlike the turns of a dialogue.
+    let with_colon = |at: usize| characters[at + 1] == ':';
+    let colons = starts.iter().filter(|(at, _)| with_colon(*at));
+    let is_list = colons
+        .map(|(_, label)| *label)
+        .eq(('A'..='Z').take(starts.iter().filter(|(at, _)| with_colon(*at)).count()));
+    starts.retain(|(at, _)| is_list || !with_colon(*at));
     // A single "a)" is not a list.
     if starts.len() < 2 {
         return Vec::new();
@@ -96,6 +106,9 @@ pub fn chosen(said: &str, options: &[LetteredOption]) -> OptionChoice {
         .unwrap_or(&lower);
     if let Some((label, _)) = options.iter().find(|(_, text)| text == lower) {
         return OptionChoice::Label(*label);
+    }
+    if let Some(choice) = labeled_behind(lower, options) {
+        return choice;
     }
     let Some((label, mark, rest)) = labeled(lower) else {
         return OptionChoice::Other;
@@ -124,6 +137,31 @@ pub fn chosen(said: &str, options: &[LetteredOption]) -> OptionChoice {
     }
 }
 
+/// Several labels in one spelling: "A, C" for "A and C". In upper case, or as labels of the options.
+pub fn labels(said: &str, options: &[LetteredOption]) -> Option<String> {
+    let words = said.split(|c: char| c == ',' || c == '&' || c.is_whitespace());
+    let words = words.filter(|word| !word.is_empty() && !matches!(*word, "and" | "und"));
+    let label = |word: &str| {
+        let inner = word
+            .strip_prefix('(')
+            .and_then(|word| word.strip_suffix(')'));
+        let mut characters = inner.unwrap_or(word).chars();
+        let only = characters
+            .next()
+            .filter(|_| characters.as_str().is_empty())?;
+        let upper = only.to_ascii_uppercase();
+        let is_option = options.iter().any(|(known, _)| *known == upper);
+        let fits = only.is_ascii_alphabetic() && (is_option || only.is_ascii_uppercase());
+        fits.then(|| upper.to_string())
+    };
+    let labels: Option<Vec<String>> = words.map(label).collect();
+    let labels = labels.filter(|labels| labels.len() > 1)?;
+    said.contains([',', '&'])
+        .then_some(())
+        .or_else(|| (said.contains(" and ") || said.contains(" und ")).then_some(()))?;
+    Some(labels.join(", "))
+}
+
 /// Reads yes or no, alone or with a reason after it.
 pub fn yes_or_no(said: &str) -> Option<bool> {
     let lower = said.to_lowercase();
@@ -143,6 +181,23 @@ pub fn yes_or_no(said: &str) -> Option<bool> {
         .map(str::split_whitespace);
     let reason = words.as_mut().and_then(Iterator::next);
     (rest.is_empty() || reason.is_some_and(|word| REASONS.contains(&word))).then_some(answer)
+}
+
+// "black coffee (b)".
+fn labeled_behind(lower: &str, options: &[LetteredOption]) -> Option<OptionChoice> {
+    let (text, label) = lower.strip_suffix(')')?.rsplit_once('(')?;
+    let mut characters = label.trim().chars();
+    let label = characters
+        .next()
+        .filter(|_| characters.as_str().is_empty())?;
+    let text = strip_markup(text);
+    let (named, _) = options.iter().find(|(_, option)| option == text)?;
+    let label = label.to_ascii_uppercase();
+    options.iter().find(|(known, _)| *known == label)?;
+    Some(match *named == label {
+        true => OptionChoice::Label(label),
+        false => OptionChoice::Contradiction,
+    })
 }
 
 // Splits "(b) black coffee" into the label, the character after it, and the rest.
@@ -206,6 +261,18 @@ mod tests {
             ("", Other),
         ] {
             assert_eq!(chosen(said, &options), expected, "{said}");
+        }
+        for (said, expected) in [
+            ("Black coffee (B)", Label('B')),
+            ("water (b)", Contradiction),
+            ("water (hot)", Other),
+        ] {
+            assert_eq!(chosen(said, &options), expected, "{said}");
+        }
+        let colons = super::options("Welche Stadt?\nA: Rom\nB: Paris");
+        assert_eq!(chosen("Paris", &colons), Label('B'));
+        for dialogue in ["Q: Why?\nA: So.", "A: Hi.\nB: Hello.\nA: Bye."] {
+            assert_eq!(super::options(dialogue), []);
         }
         let numbered = super::options("1) one\n2) two");
         assert_eq!(chosen("2", &numbered), Label('2'));

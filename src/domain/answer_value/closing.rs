@@ -14,6 +14,31 @@ const MARKS: &[&str] = &[
     "answer",
     "die antwort",
     "antwort",
+    "la réponse",
+    "réponse",
+    "la respuesta",
+    "respuesta",
+    "la risposta",
+    "risposta",
+    "a resposta",
+    "resposta",
+    "Ответ",
+    "ответ",
+    "最终答案",
+    "答案",
+    "答え",
+];
+
+/// What leads to the answer in a sentence.
+const SENTENCES: &[&str] = &[
+    "answer is ",
+    "answer is: ",
+    "antwort ist ",
+    "réponse est ",
+    "respuesta es ",
+    "risposta è ",
+    "resposta é ",
+    "答案是",
 ];
 
 /// The closing statement of an answer.
@@ -56,7 +81,7 @@ pub fn of(answer: &str) -> Option<ClosingStatement> {
 // Returns the X of "**Answer:** X", on the same line or the next.
 fn marked(lines: &[&str], at: usize) -> Option<String> {
     let rest = after_mark(lines[at])?;
-    let rest = rest.trim_start_matches(['*', '_', ' ']);
+    let rest = rest.trim_start_matches(|c: char| c.is_whitespace() || "*_".contains(c));
     let rest = rest.strip_prefix([':', '：'])?;
     let is_empty = rest.trim_matches(['*', '_', ' ']).is_empty();
     let stated = match lines.get(at + 1) {
@@ -97,9 +122,9 @@ fn after_hashes(line: &str) -> Option<String> {
 // Returns the X of "So the answer is X."
 fn sentence(line: &str) -> Option<String> {
     let lower = line.to_ascii_lowercase();
-    let (at, mark) = ["answer is ", "antwort ist ", "answer is: "]
-        .into_iter()
-        .filter_map(|mark| Some((lower.rfind(mark)?, mark)))
+    let (at, mark) = SENTENCES
+        .iter()
+        .filter_map(|mark| Some((lower.rfind(mark)?, *mark)))
         .max()?;
     let rest = line.get(at + mark.len()..)?;
     let is_whole = rest.chars().count() <= MAX_STATEMENT_CHARS
@@ -127,6 +152,11 @@ mod tests {
             ),
             ("It adds up.\nSo the answer is 42.", Some("42.")),
             ("Yes", Some("Yes")),
+            ("Donc.\nRéponse : 5", Some(" 5")),
+            ("Respuesta: 5", Some(" 5")),
+            ("Ответ: 5", Some(" 5")),
+            ("答案：5", Some("5")),
+            ("答案是B。", Some("B。")),
             ("Answer:", None),
             ("", None),
             ("One line.\nAnd another one.", None),

@@ -19,7 +19,10 @@ mod closing;
 mod dates;
 mod group;
 mod markup;
+mod no_answer;
+mod number_context;
 mod numeral;
+mod placed_number;
 mod quantity;
 mod ratio;
 mod reader;
@@ -33,12 +36,14 @@ mod words;
 
 pub use group::{all_same, grouped};
 pub use numeral::Separators;
+pub use placed_number::numbers_in;
 pub use quantity::Quantity;
 pub use ratio::Ratio;
-pub use reader::AnswerReader;
-pub use stated::{last_stated, numbers_in};
+pub use reader::{AnswerReader, folded};
+pub use stated::last_stated;
 pub use units::ValueUnit;
 pub use value::{AnswerValue, NumberValue};
+pub use words::is_numeral;
 
 /// Reads one numeral, such as "1,500", "1 500", or "10³"; the whole text must match. Equal numbers give equal
 /// ratios.

@@ -36,6 +36,8 @@ const APPROXIMATIONS: &[&str] = &[
     "rund ",
 ];
 const PERCENT: &[&str] = &["%", "percent", "per cent", "prozent", "pct"];
+/// Currencies whose hundredths are cents.
+const WITH_CENTS: &[&str] = &["usd", "eur", "aud", "cad"];
 /// Maximum number of parts of a sum: days, hours, minutes, and seconds.
 const MAX_PARTS: usize = 4;
 
@@ -52,6 +54,8 @@ pub struct Quantity {
     pub label: String,
     /// Whether it was written as a percentage.
     pub is_percent: bool,
+    /// Whether it was written as only about right: "about 5", "≈ 5".
+    pub is_about: bool,
     /// Whether it was written with a word or letter that multiplies it: "5 million", "1.2k".
     pub is_scaled: bool,
 }
@@ -59,7 +63,16 @@ pub struct Quantity {
 impl Quantity {
     /// Reads a quantity; the whole text must match.
     pub fn read(text: &str, separators: Separators) -> Option<Self> {
-        let text = without_about(text.trim());
+        let exact = without_about(text.trim());
+        let is_about = exact.len() < text.trim().len();
+        let quantity = Self::read_exact(exact, separators)?;
+        Some(Self {
+            is_about: is_about || quantity.is_about,
+            ..quantity
+        })
+    }
+
+    fn read_exact(text: &str, separators: Separators) -> Option<Self> {
         if let Some(inner) = accounting_negative(text) {
             let debt = Self::read(inner, separators)?;
             return (debt.unit.is_money && !debt.is_negative()).then(|| debt.negated());
@@ -123,6 +136,7 @@ impl Quantity {
             written: Some(written),
             label: label.to_owned(),
             is_percent: false,
+            is_about: false,
             is_scaled: false,
         }
     }
@@ -136,6 +150,14 @@ impl Quantity {
             written: None,
             ..self
         })
+    }
+
+    /// Whether this is an amount in cents, and the other the same in a currency that has cents: "50 cents", "$0.50".
+    pub fn is_cents_of(&self, other: &Self) -> bool {
+        let has_cents = other.unit.is_money && WITH_CENTS.contains(&other.unit.base.as_str());
+        self.unit.base == "cent"
+            && has_cents
+            && other.amount.times(Ratio::whole(100)) == Some(self.amount)
     }
 
     fn negated(self) -> Self {

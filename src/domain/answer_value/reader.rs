@@ -1,11 +1,12 @@
 //! Reads answers to one question: the question's options, units, and language determine what a short answer means.
 
 use super::choices::{self, LetteredOption, OptionChoice};
+use super::no_answer::is_no_answer;
 use super::numeral::Separators;
 use super::quantity::Quantity;
-use super::ratio::Ratio;
 use super::units::ValueUnit;
 use super::value::{AnswerValue, NumberValue};
+use super::words::is_numeral;
 use super::{closing, dates, markup};
 
 /// Common words of languages that use a decimal comma. Two of them in a question make "1.234" ambiguous.
@@ -33,6 +34,23 @@ const MAX_STATEMENT_LENGTH: usize = 2_000;
 const MAX_NAME_LENGTH: usize = 24;
 /// Maximum length of a case-sensitive symbol, in letters.
 const MAX_SYMBOL_LENGTH: usize = 2;
+/// Remarks in parentheses behind a number that leave it as it is.
+const REMARKS: &[&str] = &[
+    "rounded",
+    "rounded up",
+    "rounded down",
+    "approx",
+    "approx.",
+    "approximately",
+    "approximate",
+    "exact",
+    "exactly",
+    "in total",
+    "total",
+    "gerundet",
+    "insgesamt",
+    "siehe oben",
+];
 /// Maximum number of normalization passes over a text.
 const PASSES: usize = 8;
 
@@ -62,15 +80,20 @@ impl AnswerReader {
         let has = |known: &&&str| lower.iter().any(|word| word == *known);
         let has_any = |known: &[&str]| known.iter().any(|word| has(&word));
         let foreign = COMMA_LANGUAGES.iter().filter(has);
+        // Not the units of the question's own numbers, as in "a beam of 5 kg".
+        let is_given = |at: usize| at > 0 && is_numeral(&words[at - 1]);
+        let asked = words.iter().enumerate();
+        let asked = asked.filter_map(|(at, word)| (!is_given(at)).then_some(word));
         let mut reader = Self {
             options: choices::options(question),
             option_values: Vec::new(),
-            units: words
-                .iter()
+            units: asked
+                .clone()
                 .filter_map(|word| ValueUnit::read(word))
                 .collect(),
-            asks_percent: lower.iter().any(|word| {
-                word.ends_with('%') || word.starts_with("percent") || word.starts_with("prozent")
+            asks_percent: asked.clone().any(|word| {
+                let word = word.to_lowercase();
+                word == "%" || word.starts_with("percent") || word.starts_with("prozent")
             }),
             asks_date: has_any(DATE_WORDS),
             is_pound_money: has_any(MONEY_WORDS) && !has_any(WEIGHT_WORDS),
@@ -94,19 +117,10 @@ impl AnswerReader {
     pub fn read(&self, answer: &str) -> Option<AnswerValue> {
         let statement = closing::of(answer)?;
         let value = self.value(&statement.text)?;
+        if !matches!(value, AnswerValue::Choice(_)) && is_no_answer(&statement.text) {
+            return None;
+        }
         (!statement.is_prose || value.is_typed()).then_some(value)
-    }
-
-    /// Returns the size of the unit that the question names for this base unit; none if it names none, or several.
-    pub fn named_factor(&self, base: &str) -> Option<Ratio> {
-        let mut factors = self.units.iter().filter(|unit| unit.base == base);
-        let first = factors.next()?.factor;
-        factors.all(|unit| unit.factor == first).then_some(first)
-    }
-
-    /// Whether the question names a unit that converts to this base unit.
-    pub fn names_base(&self, base: &str) -> bool {
-        self.units.iter().any(|unit| unit.base == base)
     }
 
     /// Returns the statement that `read` reads, without markup, as the answer spells it.
@@ -125,6 +139,9 @@ impl AnswerReader {
             OptionChoice::Label(label) => return Some(AnswerValue::Choice(label)),
             OptionChoice::Contradiction => return None,
             OptionChoice::Other => {}
+        }
+        if let Some(labels) = choices::labels(&plain, &self.options) {
+            return Some(AnswerValue::Text(labels));
         }
         let value = self.plain_value(&plain)?;
         let mut same = self
@@ -152,7 +169,9 @@ impl AnswerReader {
             return Some(AnswerValue::Clock(clock));
         }
         if let Some(number) = self.number(plain) {
-            return Some(AnswerValue::Number(number));
+            // "5April"
+            let date = dates::date(&number.quantity.to_string());
+            return Some(date.map_or(AnswerValue::Number(number), AnswerValue::Date));
         }
         Some(AnswerValue::Text(folded(plain)))
     }
@@ -162,7 +181,7 @@ impl AnswerReader {
             Some((left, right)) if !left.trim().is_empty() => (name(left)?, right),
             _ => (None, plain.strip_prefix('=').unwrap_or(plain)),
         };
-        let mut quantity = Quantity::read(right, self.separators)?;
+        let mut quantity = Quantity::read(without_remark(right), self.separators)?;
         if self.is_pound_money && quantity.unit.base == "pound" {
             quantity.unit = ValueUnit::currency("gbp")?;
         }
@@ -191,9 +210,9 @@ impl AnswerReader {
     }
 }
 
-// Removes differences of spelling only. Keeps case in a text without a word of three or more letters, where it may
-// distinguish symbols ("mg" and "Mg", "p" and "P"), except for the usual option labels, A to D.
-fn folded(plain: &str) -> String {
+/// A text without what only the spelling adds. Case counts in a text without a word of three or more letters, where it
+/// may tell symbols apart ("mg" and "Mg", "p" and "P"), but not in the labels of usual options, A to D.
+pub fn folded(plain: &str) -> String {
     let has_word = plain
         .split(|c: char| !c.is_alphabetic())
         .any(|word| word.chars().count() > MAX_SYMBOL_LENGTH);
@@ -205,6 +224,22 @@ fn folded(plain: &str) -> String {
     match text.starts_with(['(', '[', '{']) {
         true => listed(&text),
         false => text,
+    }
+}
+
+// "12" of "12 (rounded)". What else is in parentheses may change the number: "12 (thousand)".
+fn without_remark(text: &str) -> &str {
+    let split = text
+        .trim_end()
+        .strip_suffix(')')
+        .and_then(|rest| rest.rsplit_once('('));
+    let is_remark = |remark: &str| {
+        let remark = remark.to_lowercase();
+        REMARKS.contains(&remark.as_str()) || remark.starts_with("see ")
+    };
+    match split {
+        Some((number, remark)) if is_remark(remark) => number.trim_end(),
+        _ => text,
     }
 }
 
@@ -248,7 +283,9 @@ fn named_choice(text: &str) -> Option<&str> {
     if let Some(stated) = ["answer is ", "antwort ist "].iter().find_map(rest) {
         return (!stated.is_empty()).then_some(stated);
     }
-    let named = ["option ", "choice ", "answer "].iter().find_map(rest)?;
+    let named = ["option ", "choice ", "answer ", "antwort "]
+        .iter()
+        .find_map(rest)?;
     let letter = named.trim_matches(['(', ')', '*', '.']);
     let is_letter = letter.len() == 1 && letter.starts_with(|c: char| c.is_ascii_alphabetic());
     is_letter.then_some(letter)

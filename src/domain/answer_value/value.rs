@@ -62,7 +62,11 @@ impl NumberValue {
         let (ours, theirs) = (&self.quantity, &other.quantity);
         let equal = ours.unit.base == theirs.unit.base && ours.amount == theirs.amount;
         named
-            && (equal || self.says_only_the_number_of(other) || other.says_only_the_number_of(self))
+            && (equal
+                || ours.is_cents_of(theirs)
+                || theirs.is_cents_of(ours)
+                || self.says_only_the_number_of(other)
+                || other.says_only_the_number_of(self))
     }
 
     fn says_only_the_number_of(&self, other: &Self) -> bool {

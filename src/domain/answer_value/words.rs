@@ -122,6 +122,11 @@ pub fn scale(text: &str) -> Option<(Ratio, &str)> {
     Some((Ratio::whole(factor), rest.strip_prefix('.').unwrap_or(rest)))
 }
 
+/// Whether a word is a number or contains one: "5", "3rd", "five".
+pub fn is_numeral(word: &str) -> bool {
+    word.contains(|c: char| c.is_ascii_digit()) || leading(word).is_some()
+}
+
 // Adds the words that continue a number, such as "hundred and twenty thousand" after "one".
 fn compounded(first: i64, rest: &str) -> (i64, &str) {
     let (mut whole, mut group, mut rest) = (0, first, rest);

@@ -166,4 +166,48 @@ mod tests {
         assert_eq!((tie.leaders(), tie.unread), (2, vec![2]));
         assert_eq!(count(TEA, &[(0, "nobody can say that for certain")]), None);
     }
+
+    #[test]
+    fn a_vote_is_for_an_answer_whatever_its_spelling() {
+        const CITY: &str = "Which?\nA) Rome\nB) Paris\nC) Berlin";
+        for (question, one, other) in [
+            (CITY, "Paris (B)", "B"),
+            (CITY, "A and C", "a, c"),
+            ("Which?", "A and C", "A, C"),
+            ("How many?", "12 (rounded)", "12"),
+            ("How many?", "12 (see above)", "12"),
+            ("How much?", "50 cents", "$0.50"),
+            ("How much?", "2 pi", "2\\pi"),
+            ("How many?", "Donc.\nRéponse : 5", "5"),
+            ("How many?", "Ответ: 5", "Respuesta: 5"),
+            ("How many?", "答案：5", "5"),
+        ] {
+            let tally = count(question, &[(0, one), (1, other)]).unwrap();
+            assert_eq!(tally.choices.len(), 1, "{one} {other}: {tally:?}");
+        }
+        for (question, one, other) in [
+            (CITY, "A or C", "A, C"),
+            ("How many?", "12 (thousand)", "12"),
+            ("How many?", "12 (not 13)", "12"),
+            ("How much?", "50 cents", "$50"),
+            ("How much?", "50 cents", "£0.50"),
+        ] {
+            let tally = count(question, &[(0, one), (1, other)]).unwrap();
+            assert_eq!(tally.choices.len(), 2, "{one} {other}: {tally:?}");
+        }
+        let cents = count("Q?", &[(0, "$0.50"), (1, "50 cents"), (2, "€0.50")]).unwrap();
+        assert_eq!(cents.choices.len(), 3);
+        let none = [
+            (0, "I cannot answer this."),
+            (1, "Answer: <number>"),
+            (2, "Answer: 5"),
+        ];
+        let tally = count("How many?", &none).unwrap();
+        assert_eq!((tally.cast(), tally.unread), (1, vec![0, 1]));
+        let option = "Who was it?\nA) Ada\nB) I do not know";
+        assert_eq!(
+            choice(option, "Answer: I do not know").as_deref(),
+            Some("B")
+        );
+    }
 }

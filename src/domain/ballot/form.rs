@@ -3,36 +3,31 @@
 
 use serde_json::{Map, Number, Value, json};
 
+use super::closing_form::{ClosingForm, key_in};
 use super::requested_number::RequestedNumber;
 use crate::domain::answer_value::{AnswerReader, AnswerValue, Ratio};
 use crate::domain::chat::Format;
 
-/// How a question asks for answers to end.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum ClosingForm {
-    /// `#### X`, as in GSM8K.
-    Hashes,
-    /// `\boxed{X}`.
-    Boxed,
-    /// `Answer: X`, also when the question asks for no form: the members are told to end with this line in any
-    /// case.
-    Line,
-    /// Only the option or value: "Reply with only the letter".
-    Bare,
-    /// A JSON object: "Reply as JSON {\"answer\": …}".
-    Json,
-}
+/// Words of a question about points, of which "7/10" is a number of them.
+const POINTS: &[&str] = &[
+    "score", "rating", "rate ", "grade", "points", "out of", "scale", "stars", "note", "punkte",
+];
+/// Longest symbol of a unit in characters.
+const MAX_SYMBOL_LENGTH: usize = 3;
 
 /// Returns the winner's answer in the form that `wording` (the question and the turns before it) asks for:
 /// unchanged if it already ends in that form, otherwise with a line added.
 pub fn closed(question: &str, wording: &str, text: &str) -> String {
     let text = text.trim_end();
-    let (form, last) = (asked(wording), text.lines().next_back().unwrap_or_default());
+    let (form, last) = (
+        ClosingForm::of(wording),
+        text.lines().next_back().unwrap_or_default(),
+    );
     let fits = match form {
         ClosingForm::Line => true,
         ClosingForm::Hashes => last.trim_start().starts_with("####"),
         ClosingForm::Boxed => last.contains("\\boxed{"),
-        ClosingForm::Bare | ClosingForm::Json => false,
+        ClosingForm::Bare | ClosingForm::Number | ClosingForm::Json => false,
     };
     let Some(stated) = AnswerReader::final_statement(text).filter(|_| !fits) else {
         return text.to_owned();
@@ -42,15 +37,16 @@ pub fn closed(question: &str, wording: &str, text: &str) -> String {
         Some(AnswerValue::Choice(label)) => label.to_string(),
         _ => stated.clone(),
     };
-    let number = plain_number(value.as_ref());
+    let number = plain_number(question, value.as_ref());
     let stated = number.map_or(stated, |number| number.to_string());
     match form {
         ClosingForm::Bare => label,
+        ClosingForm::Number => number.map_or(label, |_| stated),
         ClosingForm::Json => {
             let key = key_in(wording);
-            let requested = RequestedNumber::of(&key, &Value::Null);
+            let requested = RequestedNumber::of(&key, &Value::Null, question);
             let number = value.as_ref().and_then(|value| {
-                let number = requested.number(&AnswerReader::new(question), value, &[])?;
+                let number = requested.number(value, &[])?;
                 json_number(number).map(Value::Number)
             });
             let value = match value {
@@ -93,10 +89,11 @@ pub fn object(
     let as_text = match &value {
         AnswerValue::Choice(_) | AnswerValue::YesNo(_) => value.to_string(),
         _ if schema["format"] == "date" => whole_date(&value)?,
-        _ => stated,
+        _ => stated.clone(),
     };
-    let number = RequestedNumber::of(&name, &schema)
-        .number(&reader, &value, values)
+    let number = RequestedNumber::of(&name, &schema, question)
+        .number(&value, values)
+        .filter(|_| !is_points(&stated, &[question, &name]))
         .and_then(json_number);
     let candidates = [
         number.map(Value::Number),
@@ -160,15 +157,41 @@ fn enumerated(schema: &Value, said: &str) -> Option<Value> {
     words.iter().find(same).cloned()
 }
 
-// Returns the number as written, without currency or unit, if the unit is a currency or the question names it.
-fn plain_number(value: Option<&AnswerValue>) -> Option<Ratio> {
-    let AnswerValue::Number(number) = value? else {
+// Whether "7/10" says seven points of ten instead of 0.7.
+fn is_points(stated: &str, asked: &[&str]) -> bool {
+    let is_fraction = stated.split_once('/').is_some_and(|(above, below)| {
+        above.ends_with(|c: char| c.is_ascii_digit())
+            && below.starts_with(|c: char| c.is_ascii_digit())
+    });
+    let asks = |text: &&str| {
+        let text = text.to_lowercase();
+        POINTS.iter().any(|word| text.contains(word))
+    };
+    is_fraction && asked.iter().any(asks)
+}
+
+// The number in what the question asks for, without currency or unit. A percentage only where it asks for percent or
+// for a decimal; of a unit that it does not ask for, only a word for what is counted ("5 apples") is left out.
+fn plain_number(question: &str, value: Option<&AnswerValue>) -> Option<Ratio> {
+    let value = value?;
+    let AnswerValue::Number(number) = value else {
         return None;
     };
     let quantity = &number.quantity;
-    let is_plain = quantity.unit.is_none() && quantity.written == Some(quantity.amount);
-    let is_known = is_plain || quantity.unit.is_money || number.is_unit_asked;
-    quantity.written.filter(|_| is_known)
+    let requested = RequestedNumber::of("", &Value::Null, question);
+    if quantity.unit.is_none() && !requested.asks_decimal() {
+        let is_plain = quantity.written == Some(quantity.amount) || quantity.is_scaled;
+        return quantity
+            .written
+            .filter(|_| is_plain || number.is_unit_asked);
+    }
+    let is_counted = !quantity.unit.is_listed()
+        && quantity.label.chars().count() > MAX_SYMBOL_LENGTH
+        && quantity.label.chars().all(|c| c.is_lowercase() || c == ' ')
+        && !requested.asks_unit();
+    requested
+        .number(value, &[])
+        .or(quantity.written.filter(|_| is_counted))
 }
 
 fn json_number(number: Ratio) -> Option<Number> {
@@ -176,92 +199,6 @@ fn json_number(number: Ratio) -> Option<Number> {
         true => number.to_string().parse::<i64>().ok().map(Number::from),
         false => Number::from_f64(number.to_f64()),
     }
-}
-
-fn asked(wording: &str) -> ClosingForm {
-    if wording.contains("####") {
-        ClosingForm::Hashes
-    } else if wording.contains("\\boxed") {
-        ClosingForm::Boxed
-    } else if demands(wording, AS_JSON) {
-        ClosingForm::Json
-    } else if demands(wording, ALONE) {
-        ClosingForm::Bare
-    } else {
-        ClosingForm::Line
-    }
-}
-
-/// Verbs that ask for a form of the answer.
-const DEMANDS: &[&str] = &["reply", "respond", "answer", "output", "return", "give"];
-/// Number of words before a verb that are searched for a negation.
-const NEAR: usize = 3;
-const ALONE: &[&str] = &[
-    " with only",
-    " only",
-    " with just",
-    " just",
-    " with nothing but",
-    " using only",
-    " with the letter only",
-    " with the number only",
-    " with a single",
-    " with one word",
-    " with one letter",
-    " in one word",
-];
-const AS_JSON: &[&str] = &[
-    " as json",
-    " in json",
-    " with json",
-    " as a json",
-    " with a json",
-    " only json",
-    " with only json",
-    " using json",
-    " only with json",
-    " json",
-];
-
-// Whether one of the verbs is followed by one of these phrases. Ignores only ASCII case, so that offsets stay the
-// same.
-fn demands(wording: &str, phrases: &[&str]) -> bool {
-    let lower = wording.to_ascii_lowercase();
-    let is_condition = |rest: &str| {
-        [" only if", " only when", " only after"]
-            .iter()
-            .any(|one| rest.starts_with(one))
-    };
-    DEMANDS.iter().any(|verb| {
-        lower.match_indices(verb).any(|(at, _)| {
-            let is_word = !lower[..at].ends_with(|c: char| c.is_alphanumeric());
-            let rest = &lower[at + verb.len()..];
-            let is_demand = is_word && !is_condition(rest) && !is_denied(&lower[..at]);
-            is_demand && phrases.iter().any(|phrase| rest.starts_with(phrase))
-        })
-    })
-}
-
-// Whether the words before a verb negate it: "Do not", "Never", "Please don't just".
-fn is_denied(before: &str) -> bool {
-    let sentence = before.rsplit(['.', '!', '?', ';', ',', ':', '\n']).next();
-    let words = sentence.unwrap_or_default().split_whitespace().rev();
-    words.take(NEAR).any(|word| {
-        matches!(word, "not" | "never" | "without" | "cannot" | "dont")
-            || word.ends_with("n't")
-            || word.ends_with("n’t")
-    })
-}
-
-// Returns the only key of the JSON object in the wording, or "answer".
-fn key_in(wording: &str) -> String {
-    let shown = wording.find('{').and_then(|at| {
-        let key = wording[at + 1..].trim_start().strip_prefix('"')?;
-        let (key, rest) = key.split_once('"')?;
-        let value = rest.trim_start().strip_prefix(':')?.split('}').next()?;
-        (!value.contains("\":")).then(|| key.to_owned())
-    });
-    shown.unwrap_or_else(|| "answer".to_owned())
 }
 
 #[cfg(test)]
@@ -355,6 +292,38 @@ mod tests {
     }
 
     #[test]
+    fn a_number_alone_is_in_what_the_question_asks_for() {
+        const ONLY: &str = "Reply with only the number.";
+        for (question, instruction, answer, expected) in [
+            ("How far, in meters?", ONLY, "5 km", "5000"),
+            ("How far?", ONLY, "5 km", "5 km"),
+            ("Which share, as a decimal?", ONLY, "50%", "0.5"),
+            ("Which share?", ONLY, "50%", "50%"),
+            ("How many apples?", ONLY, "5 apples", "5"),
+            ("Price?", "Only the number.", "$5", "5"),
+            ("How many bytes?", ONLY, "5 kB", "5 kB"),
+            ("How long in minutes?", ONLY, "2 h", "120"),
+            ("How much?", "Just give me the number.", "5", "5"),
+            ("Wie viele?", "Nur die Zahl bitte.", "5", "5"),
+        ] {
+            let wording = format!("{question} {instruction}");
+            let text = closed(&wording, &wording, &format!("So.\n\nAnswer: {answer}"));
+            assert_eq!(text, expected, "{wording} {answer}");
+        }
+        for (question, answer, expected) in [
+            ("Write it after ####.", "5 apples", "#### 5"),
+            ("How far in m? Write it after ####.", "5 km", "#### 5000"),
+            ("Put it in \\boxed{}.", "5 apples", "\\boxed{5}"),
+            ("Put it in \\boxed{}.", "5 kB", "\\boxed{5 kB}"),
+        ] {
+            let text = closed(question, question, &format!("Answer: {answer}"));
+            assert_eq!(text.lines().next_back(), Some(expected), "{question}");
+        }
+        let asked = "How many? Answer in JSON with key \"total\".";
+        assert_eq!(closed(asked, asked, "Answer: 5"), r#"{"total":5}"#);
+    }
+
+    #[test]
     fn a_requested_object_holds_the_value() {
         let of = |kind: Value| {
             format(
@@ -430,7 +399,7 @@ mod tests {
             ("Q?", "hours", ["90 minutes", "1.5 h"], Some("1.5")),
             ("Q?", "n", ["5 km", "5000 m"], None),
             ("Q?", "n", ["5 km", "5 kilometers"], None),
-            ("Q?", "percent", ["0.5", "1/2"], Some("50")),
+            ("Q?", "percent", ["0.5", "1/2"], Some("0.5")),
             ("Q?", "metres", ["5 kg", "5 kg"], None),
             ("Q?", "price_cents", ["$5.00", "$5"], Some("500")),
             ("Q?", "meters_per_second", ["36 km/h", "10 m/s"], Some("10")),
@@ -445,6 +414,16 @@ mod tests {
             let found = object(question, votes[0], &format(schema), &values);
             let expected = expected.map(|number| format!("{{\"{name}\":{number}}}"));
             assert_eq!(found, expected, "{question} {name} {votes:?}");
+        }
+        let schema = json!({"type": "object", "properties": {"n": {"type": "number"}}});
+        for (question, vote, expected) in [
+            ("Score?", "7/10", None),
+            ("From 1 to 10, out of 10?", "7/10", None),
+            ("What part?", "7/10", Some(r#"{"n":0.7}"#)),
+            ("How old is he?", "35 years", Some(r#"{"n":35}"#)),
+        ] {
+            let found = object(question, vote, &format(schema.clone()), &[]);
+            assert_eq!(found.as_deref(), expected, "{question} {vote}");
         }
         for (answer, closing) in [("Answer: 50%", "#### 50%"), ("Answer: 5 km", "#### 5 km")] {
             let text = closed("Q?", "End with \"#### X\".", &format!("So.\n{answer}"));

@@ -2,8 +2,10 @@
 //! form. Never guesses an unreadable answer.
 
 pub mod calibration;
+mod closing_form;
 mod count;
 pub mod form;
+mod number_words;
 mod outcome;
 mod requested_number;
 mod stored;

@@ -1,164 +1,191 @@
-//! Determines which number a requested field holds: its name and description may mention a unit, a currency,
-//! cents, a scale (millions), or percent. The number is converted accordingly; if the conversion is not exact, no
-//! number is returned.
+//! Which number a requested field holds: its name and description, or else the question, may state a unit, a
+//! currency, cents, a scale (millions), or percent. A number is given in what they state; one that does not convert
+//! exactly is not given.
 //!
-//! - A number without a unit is returned unchanged; in a percent field, a proper fraction is multiplied by 100.
-//! - For a number with a unit, the field must mention that unit or one that it converts to, or the question must
-//!   name it.
-//! - Money is in units of its currency if the field mentions no unit, and in cents if the field says so.
+//! - Without a unit, a number is given as it is: in a field of percent it is percent already.
+//! - With a unit, the field must state that unit or one that it converts to, or else the question must ask for it.
+//! - Money is given in units of its currency where no unit is stated; in cents where they are.
 
 use serde_json::Value;
 
-use crate::domain::answer_value::{
-    AnswerReader, AnswerValue, NumberValue, Quantity, Ratio, ValueUnit,
-};
+use super::number_words::{NumberWords, words_of_text};
+use crate::domain::answer_value::{AnswerValue, NumberValue, Quantity, Ratio, ValueUnit};
 
-/// Maximum number of words of a description that are read.
-const MAX_WORDS: usize = 200;
-
-/// Words for fractions of 1, and how many of them make 1.
-const PARTS: &[(&str, i64)] = &[
-    ("percent", 100),
-    ("percentage", 100),
-    ("pct", 100),
-    ("prozent", 100),
-    ("%", 100),
-    ("permille", 1_000),
-    ("bps", 10_000),
-];
-/// Words for a number from 0 to 1.
-const SHARES: &[&str] = &["share", "fraction", "probability", "proportion", "decimal"];
-/// Words for the scale in which a number counts.
-const SCALES: &[(&str, i64)] = &[
-    ("thousand", 1_000),
-    ("thousands", 1_000),
-    ("million", 1_000_000),
-    ("millions", 1_000_000),
-    ("mio", 1_000_000),
-    ("billion", 1_000_000_000),
-    ("billions", 1_000_000_000),
-    ("bn", 1_000_000_000),
-];
-/// Words for a hundredth of a currency unit, and the currencies that have it.
-const HUNDREDTHS: &[(&str, &[&str])] = &[
-    ("cent", &["usd", "eur", "aud", "cad"]),
-    ("cents", &["usd", "eur", "aud", "cad"]),
-    ("pence", &["gbp"]),
-];
-/// Words that are also units. In a name, they do not exclude a number in another unit.
-const AMBIGUOUS: &[&str] = &["min", "second", "minute", "degree", "grade", "mark"];
-
-/// What a schema property says about its number.
+/// What a schema's property and the question say about the number that the property holds.
 #[derive(Debug, Default)]
 pub struct RequestedNumber {
-    /// Units mentioned.
-    units: Vec<ValueUnit>,
-    /// Whether only these units fit: one is in the name or follows "in" in the description.
-    is_fixed: bool,
-    parts: Option<Ratio>,
-    is_share: bool,
-    scale: Option<Ratio>,
-    /// Currencies whose hundredths are requested.
-    hundredths: Option<&'static [&'static str]>,
+    field: NumberWords,
+    question: NumberWords,
 }
 
 impl RequestedNumber {
-    /// Reads a property's name ("distanceKm", "price_cents"), then its title and description for what the name
-    /// leaves open.
-    pub fn of(name: &str, schema: &Value) -> Self {
-        let name = Self::named(&words_of_name(name));
+    /// Reads a property's name ("distanceKm", "price_cents"), its title and description for what the name leaves
+    /// open, and the question for what the property leaves open.
+    pub fn of(name: &str, schema: &Value, question: &str) -> Self {
         let texts = ["title", "description"].map(|part| schema[part].as_str().unwrap_or_default());
-        let described = Self::described(&words_of_text(&texts.join(" ")));
-        let says_part = name.parts.is_some() || name.is_share;
+        let described = NumberWords::of_description(&words_of_text(&texts.join(" ")));
         Self {
-            units: match name.is_fixed {
-                true => name.units,
-                false => [name.units, described.units].concat(),
-            },
-            is_fixed: name.is_fixed || described.is_fixed,
-            parts: name.parts.or(described.parts.filter(|_| !says_part)),
-            is_share: name.is_share || (described.is_share && !says_part),
-            scale: name.scale.or(described.scale),
-            hundredths: name.hundredths.or(described.hundredths),
+            field: NumberWords::of_name(name).or(described),
+            question: NumberWords::of_question(question),
         }
     }
 
     /// Returns the number to write for the winning choice, whose voters stated `values`; none if it would be
     /// wrong.
-    pub fn number(
-        &self,
-        question: &AnswerReader,
-        value: &AnswerValue,
-        values: &[AnswerValue],
-    ) -> Option<Ratio> {
+    pub fn number(&self, value: &AnswerValue, values: &[AnswerValue]) -> Option<Ratio> {
         let AnswerValue::Number(number) = value else {
             return None;
         };
         let quantity = &number.quantity;
+        let scale = self.field.scale.or(self.question.scale);
         if quantity.unit.is_none() {
-            return self.without_unit(number, values);
+            return self.without_unit(number, values, scale);
         }
-        self.with_unit(question, number)?
-            .checked_div(self.scale.unwrap_or(Ratio::whole(1)))
+        let given = self.with_unit(number)?;
+        match scale {
+            // "$5" in a field of millions: five of them, or five millionths of one?
+            Some(scale) if !quantity.is_scaled && is_below(quantity.amount, scale) => None,
+            Some(scale) => given.checked_div(scale),
+            None => Some(given),
+        }
     }
 
-    fn without_unit(&self, number: &NumberValue, values: &[AnswerValue]) -> Option<Ratio> {
+    /// Whether the question asks for a decimal instead of a percentage.
+    pub const fn asks_decimal(&self) -> bool {
+        self.question.is_decimal
+    }
+
+    /// Whether the question demands a unit.
+    pub const fn asks_unit(&self) -> bool {
+        self.question.is_fixed
+    }
+
+    fn without_unit(
+        &self,
+        number: &NumberValue,
+        values: &[AnswerValue],
+        scale: Option<Ratio>,
+    ) -> Option<Ratio> {
         let quantity = &number.quantity;
-        let spelled = values.iter().filter_map(AnswerValue::quantity);
-        let percent = || {
-            let mut percent = spelled.clone().filter(|other| other.is_percent);
-            percent.next().map(|other| other.amount)
-        };
-        if let Some(parts) = self.parts {
-            let amount = match percent().filter(|_| !quantity.is_percent) {
-                Some(amount) => amount,
-                None if is_below_one(quantity.amount) || quantity.is_percent => quantity.amount,
-                None => return Some(quantity.amount),
-            };
-            return amount.times(parts);
+        let mut spelled = values.iter().filter_map(AnswerValue::quantity);
+        let percent = spelled.find(|other| other.is_percent);
+        let percent = percent.map(|other| other.amount);
+        if let Some(parts) = self.parts() {
+            return self.in_parts(quantity, percent, parts);
         }
-        if self.is_share {
-            return Some(percent().unwrap_or(quantity.amount));
+        if self.field.is_share || self.field.is_decimal || self.question.is_decimal {
+            return self.as_share(quantity, percent);
         }
         if quantity.is_percent && number.is_unit_asked {
             return quantity.written;
         }
-        match self.scale {
+        match scale {
             Some(scale) if quantity.is_scaled => quantity.amount.checked_div(scale),
             // "5,000,000" in a field of millions: 5 million, or 5 million million?
-            Some(scale) if quantity.amount.to_f64().abs() >= scale.to_f64() => None,
+            Some(scale) if !is_below(quantity.amount, scale) => None,
             _ => Some(quantity.amount),
         }
     }
 
-    fn with_unit(&self, question: &AnswerReader, number: &NumberValue) -> Option<Ratio> {
+    // How many parts make 1: 100 of percent. The question decides only where the field says nothing.
+    fn parts(&self) -> Option<Ratio> {
+        let is_open = !self.field.is_share && !self.field.is_decimal && !self.question.is_decimal;
+        let asked = self.question.parts.filter(|_| is_open);
+        self.field.parts.or(asked)
+    }
+
+    fn in_parts(&self, quantity: &Quantity, percent: Option<Ratio>, parts: Ratio) -> Option<Ratio> {
+        if is_part(quantity) {
+            return quantity.amount.times(parts);
+        }
+        let asks_percent = self.question.parts.is_some();
+        match percent {
+            // One voter says 0.5, another 50 %, and the question asks for percent: they may differ.
+            Some(percent) if asks_percent && percent == quantity.amount => None,
+            Some(percent) => percent.times(parts),
+            None if asks_percent || !self.question.is_share => Some(quantity.amount),
+            // "What share?" 0.5: half, or half a percent?
+            None => Some(quantity.amount).filter(|_| !is_below(quantity.amount, Ratio::whole(1))),
+        }
+    }
+
+    fn as_share(&self, quantity: &Quantity, percent: Option<Ratio>) -> Option<Ratio> {
+        if is_part(quantity) {
+            return Some(quantity.amount);
+        }
+        let is_below_one = is_below(quantity.amount, Ratio::whole(1));
+        match percent {
+            Some(percent) => Some(percent),
+            None if !self.field.is_share => Some(quantity.amount),
+            None if self.question.parts.is_some() && !self.question.is_decimal => quantity
+                .amount
+                .checked_div(Ratio::whole(100))
+                .filter(|_| !is_below_one),
+            None => {
+                Some(quantity.amount).filter(|amount| is_below_one || *amount == Ratio::whole(1))
+            }
+        }
+    }
+
+    fn with_unit(&self, number: &NumberValue) -> Option<Ratio> {
         let quantity = &number.quantity;
-        if self.parts.is_some() || self.is_share {
+        let (field, question) = (&self.field, &self.question);
+        if self.parts().is_some() || field.is_share {
             return None;
         }
-        if let Some(currencies) = self.hundredths {
+        let is_open = !field.is_fixed && !field.names_money();
+        let asked = question.hundredths.filter(|_| is_open);
+        if let Some(currencies) = field.hundredths.or(asked) {
             return self.in_hundredths(quantity, currencies);
         }
-        let base = &quantity.unit.base;
-        let of_base = |unit: &&ValueUnit| unit.base == *base;
-        let mut factors = self.units.iter().filter(of_base).map(|unit| unit.factor);
-        if let Some(factor) = factors.next() {
-            let is_one = factors.all(|other| other == factor);
-            return quantity.amount.checked_div(factor).filter(|_| is_one);
-        }
-        if self.is_fixed {
-            return None;
+        let base = quantity.unit.base.as_str();
+        for stated in [field, question] {
+            if let Some(factor) = stated.factors(base).next() {
+                let is_one = stated.factors(base).all(|other| other == factor);
+                // A question that only mentions a unit does not ask to convert to it.
+                let is_meant = std::ptr::eq(stated, field)
+                    || stated.is_fixed
+                    || factor == quantity.unit.factor;
+                return quantity
+                    .amount
+                    .checked_div(factor)
+                    .filter(|_| is_one && is_meant);
+            }
+            if stated.is_fixed {
+                return self.in_whole_units(quantity);
+            }
         }
         if quantity.unit.is_money {
-            return quantity.written;
-        }
-        match question.named_factor(base) {
-            Some(factor) => quantity.amount.checked_div(factor),
-            // A unit of several words: "blue apples".
-            None => quantity
+            let names_other = field.names_money() || question.names_money();
+            return quantity
                 .written
-                .filter(|_| number.is_unit_asked && !question.names_base(base)),
+                .filter(|_| !names_other && !question.demands_unknown);
         }
+        if let Some(currency) = self.price_per(quantity) {
+            let all = field.units.iter().chain(&question.units);
+            let is_other = all
+                .filter(|unit| unit.is_money)
+                .any(|unit| *unit != currency);
+            return quantity
+                .written
+                .filter(|_| !is_other && !question.demands_unknown);
+        }
+        let is_usual = [field, question]
+            .iter()
+            .any(|stated| stated.kinds.contains(&quantity.unit));
+        // A unit of several words: "blue apples".
+        let is_named = number.is_unit_asked && !quantity.unit.is_listed();
+        let is_usual = is_usual && !question.demands_unknown;
+        quantity.written.filter(|_| is_usual || is_named)
+    }
+
+    // The currency of "$5 per kg" where the price per kilogram is requested.
+    fn price_per(&self, quantity: &Quantity) -> Option<ValueUnit> {
+        let (above, _) = quantity.unit.base.split_once('/')?;
+        let currency = ValueUnit::currency(above)?;
+        let mut each = self.field.per.iter().chain(&self.question.per);
+        let fits = each.any(|below| currency.per(below).as_ref() == Some(&quantity.unit));
+        fits.then_some(currency)
     }
 
     fn in_hundredths(&self, quantity: &Quantity, currencies: &[&str]) -> Option<Ratio> {
@@ -166,7 +193,9 @@ impl RequestedNumber {
         if ["cent", "pence"].contains(&base) {
             return quantity.written;
         }
-        let mut stated = self.units.iter().filter(|unit| unit.is_money).peekable();
+        let is_money = |unit: &&ValueUnit| unit.is_money;
+        let all = self.field.units.iter().chain(&self.question.units);
+        let mut stated = all.filter(is_money).peekable();
         let is_other = stated.peek().is_some() && !stated.any(|unit| unit.base == base);
         quantity
             .amount
@@ -174,119 +203,40 @@ impl RequestedNumber {
             .filter(|_| currencies.contains(&base) && !is_other)
     }
 
-    fn named(words: &[String]) -> Self {
-        let mut found = Self::default();
-        let mut at = 0;
-        while at < words.len() {
-            let (unit, used) = unit_at(&words[at..], at > 0 && at + 1 == words.len());
-            let is_sure = !AMBIGUOUS.contains(&words[at].as_str());
-            found.is_fixed |= unit
-                .as_ref()
-                .is_some_and(|unit| unit.is_listed() && is_sure);
-            found.units.extend(unit);
-            found.note(&words[at]);
-            at += used;
-        }
-        found
-    }
-
-    // Only words after "in" are binding: "the distance traveled per day, in km".
-    fn described(words: &[String]) -> Self {
-        let mut found = Self::default();
-        let mut at = 0;
-        while at < words.len() {
-            let after_in = at > 0 && words[at - 1] == "in";
-            let (unit, used) = unit_at(&words[at..], after_in);
-            if words[at] != "in" {
-                found.is_fixed |= after_in && unit.as_ref().is_some_and(ValueUnit::is_listed);
-                found.units.extend(unit);
-            }
-            let is_counted = SCALES.iter().any(|(scale, _)| *scale == words[at]);
-            let is_hundredth = HUNDREDTHS.iter().any(|(word, _)| *word == words[at]);
-            if after_in || !(is_counted || is_hundredth) {
-                found.note(&words[at]);
-            }
-            at += used;
-        }
-        found
-    }
-
-    // Records percent, shares, scales, and cents.
-    fn note(&mut self, word: &str) {
-        let find = |table: &[(&str, i64)]| {
-            let row = table.iter().find(|(known, _)| *known == word)?;
-            Some(Ratio::whole(row.1))
-        };
-        self.parts = self.parts.or(find(PARTS));
-        self.scale = self.scale.or(find(SCALES));
-        self.is_share |= SHARES.contains(&word);
-        let hundredth = HUNDREDTHS.iter().find(|(known, _)| *known == word);
-        self.hundredths = self.hundredths.or(hundredth.map(|(_, codes)| *codes));
+    // "50 cents" where dollars are requested.
+    fn in_whole_units(&self, quantity: &Quantity) -> Option<Ratio> {
+        let all = self.field.units.iter().chain(&self.question.units);
+        let mut money = all.filter(|unit| unit.is_money);
+        let only = money
+            .next()
+            .filter(|only| money.all(|unit| unit == *only))?;
+        let fits = quantity.unit.base == "cent" && ["usd", "eur"].contains(&only.base.as_str());
+        quantity
+            .amount
+            .checked_div(Ratio::whole(100))
+            .filter(|_| fits)
     }
 }
 
-// Returns the unit at the start of the words, and how many words it takes. A single letter is a unit only at the
-// end of a name ("weight_g", "temperature_c") or after "in".
-fn unit_at(words: &[String], takes_letter: bool) -> (Option<ValueUnit>, usize) {
-    let first = words[0].as_str();
-    if let [above, per, below, ..] = words
-        && per == "per"
-    {
-        let unit =
-            ValueUnit::read_case_insensitive(above).zip(ValueUnit::read_case_insensitive(below));
-        let unit = unit.and_then(|(above, below)| above.per(&below));
-        return (unit, 3);
-    }
-    if let Some((above, below)) = first.split_once('/') {
-        let unit =
-            ValueUnit::read_case_insensitive(above).zip(ValueUnit::read_case_insensitive(below));
-        return (unit.and_then(|(above, below)| above.per(&below)), 1);
-    }
-    let is_short = first.chars().count() == 1 && first.starts_with(char::is_alphabetic);
-    let unit = match first {
-        "c" | "f" if takes_letter => ValueUnit::read_case_insensitive(&format!("°{first}")),
-        _ if (is_short || first == "in") && !takes_letter => None,
-        _ => ValueUnit::read_case_insensitive(first).or_else(|| ValueUnit::read(first)),
-    };
-    (unit, 1)
+// Whether the number was written as a part of 1.
+fn is_part(quantity: &Quantity) -> bool {
+    quantity.is_percent || quantity.label == "‰"
 }
 
-// Splits a snake_case or camelCase name into lowercase words.
-fn words_of_name(name: &str) -> Vec<String> {
-    let mut spaced = String::new();
-    let mut before = ' ';
-    for c in name.chars() {
-        if c.is_uppercase() && before.is_lowercase() {
-            spaced.push(' ');
-        }
-        spaced.push(if matches!(c, '_' | '-' | '.') { ' ' } else { c });
-        before = c;
-    }
-    words_of_text(&spaced)
-}
-
-fn words_of_text(text: &str) -> Vec<String> {
-    let is_part = |c: char| c.is_alphanumeric() || "%‰/°²³^$€£¥₹".contains(c);
-    text.split(|c| !is_part(c))
-        .filter(|word| !word.is_empty())
-        .take(MAX_WORDS)
-        .map(str::to_lowercase)
-        .collect()
-}
-
-fn is_below_one(number: Ratio) -> bool {
-    number.to_f64().abs() < 1.0
+fn is_below(number: Ratio, limit: Ratio) -> bool {
+    number.to_f64().abs() < limit.to_f64()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::answer_value::AnswerReader;
     use serde_json::json;
 
     fn given(question: &str, name: &str, schema: &Value, votes: &[&str]) -> Option<String> {
         let reader = AnswerReader::new(question);
         let values: Vec<AnswerValue> = votes.iter().filter_map(|vote| reader.value(vote)).collect();
-        let number = RequestedNumber::of(name, schema).number(&reader, &values[0], &values)?;
+        let number = RequestedNumber::of(name, schema, question).number(&values[0], &values)?;
         Some(number.to_string())
     }
 
@@ -356,12 +306,7 @@ mod tests {
 
     #[test]
     fn percent_and_shares_are_told_apart() {
-        for votes in [
-            ["0.5", "50%"],
-            ["1/2", "0.5"],
-            ["50 %", "½"],
-            ["50%", "1/2"],
-        ] {
+        for votes in [["0.5", "50%"], ["50 %", "½"], ["50%", "1/2"]] {
             for name in ["percent", "share_percent", "pct", "discountPercentage"] {
                 let found = given("Q?", name, &json!({}), &votes);
                 assert_eq!(found.as_deref(), Some("50"), "{name} {votes:?}");
@@ -377,9 +322,33 @@ mod tests {
             ("What percentage?", "n", ["50%", "50"], "50"),
             ("What percentage?", "share", ["50", "50%"], "0.5"),
             ("Q?", "rate_bps", ["0.5 %", "0.5 %"], "50"),
+            ("Q?", "percent", ["5 ‰", "5 ‰"], "0.5"),
+            ("By how many percent?", "percent", ["0.5", "0.5"], "0.5"),
+            ("The rate in percent?", "percent", ["0.9", "0.9"], "0.9"),
+            ("The rate in percent?", "percent", ["1/2", "0.5"], "0.5"),
+            ("The rate in percent?", "rate", ["0.5", "0.5"], "0.5"),
+            ("The rate in percent?", "rate", ["4.5%", "4.5"], "4.5"),
+            ("Q?", "share", ["0.3", "30%"], "0.3"),
+            ("Share in percent?", "share", ["50", "50"], "0.5"),
+            ("Share as a decimal?", "n", ["50%", "0.5"], "0.5"),
+            ("What share?", "percent", ["50", "50"], "50"),
         ] {
             let found = given(question, name, &json!({}), &votes);
             assert_eq!(found.as_deref(), Some(expected), "{name} {votes:?}");
+        }
+        for (question, name, votes) in [
+            ("By how many percent?", "percent", ["0.5", "50%"]),
+            ("What share?", "percent", ["0.5", "0.5"]),
+            ("What is the probability?", "probability", ["30", "30"]),
+            ("Share of women in percent?", "share", ["0.5", "0.5"]),
+        ] {
+            let found = given(question, name, &json!({}), &votes);
+            assert_eq!(found, None, "{question} {name} {votes:?}");
+        }
+        let fee = json!({"description": "The fee in percent, e.g. 1.5"});
+        for (vote, expected) in [("0.5", "0.5"), ("0.5%", "0.5"), ("2", "2")] {
+            let found = given("How high is the fee?", "fee", &fee, &[vote, vote]);
+            assert_eq!(found.as_deref(), Some(expected), "{vote}");
         }
     }
 
@@ -390,7 +359,7 @@ mod tests {
             ("Q?", "n", "Distance in kilometers.", "5 kg", None),
             ("Q?", "n", "Driven per day, in km", "5000 m", Some("5")),
             ("Q?", "n", "Length (cm)", "5 m", Some("500")),
-            ("Q?", "n", "Seconds, not minutes", "5 h", None),
+            ("Q?", "n", "Seconds, not minutes", "5 h", Some("18000")),
             ("Q?", "n", "Price in cents", "$5", Some("500")),
             (
                 "Q?",
@@ -399,7 +368,7 @@ mod tests {
                 "€5 million",
                 Some("5"),
             ),
-            ("Q?", "n", "A percentage", "1/2", Some("50")),
+            ("Q?", "n", "A percentage", "1/2", Some("0.5")),
             ("How many hours?", "n", "", "90 minutes", Some("1.5")),
             ("How many hours and minutes?", "n", "", "3 hours", None),
             ("How many km?", "hours", "", "5 km", None),
@@ -412,6 +381,91 @@ mod tests {
                 expected,
                 "{question} {name} {description} {vote}"
             );
+        }
+    }
+
+    #[test]
+    fn a_number_is_in_what_the_question_asks_for_or_not_given() {
+        const WALK: &str = "It takes 2 hours to walk 5 km.";
+        const CAR: &str = "A car drives 60 km in 1 hour.";
+        for (question, name, vote, expected) in [
+            ("How far is it in km?", "distance", "5 km", Some("5")),
+            ("How far is it in kilometers?", "x", "5000 m", Some("5")),
+            ("How far is it in miles?", "n", "1.609344 km", Some("1")),
+            ("Length of the rope in meters?", "n", "5 m", Some("5")),
+            ("How heavy is it (kg)?", "w", "5 kg", Some("5")),
+            ("How heavy is it (kg)?", "w", "500 g", Some("0.5")),
+            ("What's Tom's time in minutes?", "n", "2 h", Some("120")),
+            ("How old is he?", "age", "35 years", Some("35")),
+            ("How old is he?", "n", "35 years old", Some("35")),
+            ("How old is he?", "age", "18 months", None),
+            ("How warm?", "temperature", "21 °C", Some("21")),
+            ("How warm in °F?", "temperature", "21 °C", None),
+            ("How wide is the angle?", "n", "90°", Some("90")),
+            (WALK, "n", "120 minutes", None),
+            ("How many hours a day, and minutes?", "n", "3 h", Some("3")),
+            ("How many hours per day?", "n", "3 hours", Some("3")),
+            ("Cost in euros?", "cost", "$5", None),
+            ("Cost in euros?", "cost", "€5", Some("5")),
+            ("Cost in cents?", "cost", "$5", Some("500")),
+            ("Cost in cents?", "cost", "50 cents", Some("50")),
+            ("Cost in dollars?", "cost", "50 cents", Some("0.5")),
+            ("Cost in cents?", "price_usd", "$5", Some("5")),
+            ("In millions of dollars?", "n", "$5 million", Some("5")),
+            ("In millions of dollars?", "n", "$5", None),
+            ("In millions of dollars?", "n", "5", Some("5")),
+            ("In millions of dollars?", "n", "€5 million", None),
+            ("In millions?", "n", "$5,000,000", Some("5")),
+            ("Population in thousands?", "n", "5 million", Some("5000")),
+            ("How many million people?", "n", "5 million", Some("5")),
+            ("A 5 kg beam: how long in m?", "n", "5 kg", None),
+            ("A 5 m beam: how many grams?", "n", "5 kg", Some("5000")),
+            ("A 120 minute movie: how long?", "n", "2 hours", None),
+            ("The trip takes days. How long?", "n", "48 hours", None),
+            ("Speed km/h?", "speed", "10 km/h", Some("10")),
+            ("Angle in radians?", "angle", "90°", None),
+            ("How many radians has the angle?", "n", "90°", None),
+            ("Cost in pesos?", "cost", "$5", None),
+            ("How many pesos does it cost?", "cost", "$5", None),
+            ("Cost in Paris?", "cost", "$5", Some("5")),
+            ("Cost in total?", "cost", "$5", Some("5")),
+            ("How many dollars?", "cost", "$5", Some("5")),
+            ("Price per kg?", "price", "$5 per kg", Some("5")),
+            ("Price per kg?", "price_per_kg", "$5/kg", Some("5")),
+            ("Price per kg in euros?", "price", "$5 per kg", None),
+            ("Price per kg?", "price", "$5 per g", None),
+        ] {
+            let found = given(question, name, &json!({}), &[vote, vote]);
+            assert_eq!(found.as_deref(), expected, "{question} {name} {vote}");
+        }
+        for (question, vote, expected) in [
+            ("How long in minutes?", "120 minutes", "120"),
+            ("How many minutes is that?", "2 hours", "120"),
+            (
+                "How long is that, not in hours but in minutes?",
+                "2 h",
+                "120",
+            ),
+        ] {
+            let found = given(&format!("{WALK} {question}"), "n", &json!({}), &[vote]);
+            assert_eq!(found.as_deref(), Some(expected), "{question}");
+        }
+        for question in [
+            "How many meters does it drive?",
+            "How far in one hour, in meters?",
+        ] {
+            let found = given(&format!("{CAR} {question}"), "n", &json!({}), &["60 km"]);
+            assert_eq!(found.as_deref(), Some("60000"), "{question}");
+        }
+        for description in [
+            "Time in minutes (not seconds)",
+            "Time (minutes)",
+            "Time, not in seconds but in minutes",
+            "Time in minutes rather than hours",
+        ] {
+            let schema = json!({"description": description});
+            let found = given("How long?", "time", &schema, &["5 min"]);
+            assert_eq!(found.as_deref(), Some("5"), "{description}");
         }
     }
 }

@@ -7,9 +7,10 @@ use regex_lite::{Regex, RegexBuilder};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::named_choice::choice;
 use super::whole_words::contains;
 use super::{Case, ExperimentError};
-use crate::domain::answer_value::{AnswerReader, AnswerValue, last_stated, numbers_in};
+use crate::domain::answer_value::{AnswerReader, AnswerValue, folded, last_stated, numbers_in};
 use crate::domain::schema::{self, Compiled};
 
 /// Maximum size of a regular expression in bytes.
@@ -23,8 +24,8 @@ const MAX_WORDS: usize = 2_000;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "kind", deny_unknown_fields)]
 pub enum Evaluator {
-    /// The answer equals the expected one, ignoring case, whitespace, and final punctuation. Numbers, amounts,
-    /// dates, choices, and yes or no also match in a different spelling of the same value.
+    /// The answer equals the expected one, ignoring whitespace, final punctuation, and the case of words, but not of
+    /// symbols ("mg"); numbers, amounts, dates, choices, yes and no also in another spelling of the same value.
     Exact,
     /// The answer contains the expected text, as whole words and whole numbers.
     Contains,
@@ -86,7 +87,7 @@ impl Evaluator {
             _ => true,
         };
         for (place, case) in cases.iter().enumerate().filter(|_| needs_expected) {
-            let error = |why: &str| {
+            let fault = |why: &str| {
                 Err(ExperimentError::Evaluator(format!(
                     "case {}: {why}",
                     place + 1
@@ -97,14 +98,14 @@ impl Evaluator {
                 .as_deref()
                 .filter(|text| !text.trim().is_empty())
             else {
-                return error("the expected answer is missing");
+                return fault("the expected answer is missing");
             };
             match self {
                 Self::Number { .. } if numbers_in(expected).is_empty() => {
-                    return error("the expected answer contains no number");
+                    return fault("the expected answer contains no number");
                 }
                 Self::Choice if option_of(case, expected).is_none() => {
-                    return error("the expected answer is not a letter");
+                    return fault("the expected answer is not a letter");
                 }
                 Self::Regex { .. } => {
                     compile(expected).map_err(|why| {
@@ -120,9 +121,7 @@ impl Evaluator {
     pub fn score(&self, case: &Case, answer: &str) -> f64 {
         let expected = case.expected.as_deref().unwrap_or_default();
         let right = match self {
-            Self::Exact => {
-                plain(answer) == plain(expected) || is_same_value(case, answer, expected)
-            }
+            Self::Exact => is_exact(case, answer, expected),
             Self::Contains => contains(&lower(answer), &plain(expected)),
             Self::Number { absolute, relative } => {
                 let is_near = |(ours, theirs): (f64, f64)| {
@@ -136,7 +135,7 @@ impl Evaluator {
                 schema::find(answer).is_some_and(|value| compiled.validate(schema, &value).is_ok())
             }
             Self::Choice => {
-                let ours = stated_option(case, answer).or_else(|| option_of(case, answer));
+                let ours = stated_option(case, answer);
                 ours.is_some() && ours == option_of(case, expected)
             }
             Self::Likeness => return likeness(answer, expected),
@@ -150,7 +149,7 @@ fn compile(pattern: &str) -> Result<Regex, String> {
         return Err("the pattern is longer than 4 KiB".to_owned());
     }
     let built = RegexBuilder::new(pattern).size_limit(MAX_PROGRAM).build();
-    built.map_err(|error| format!("invalid regular expression: {error}"))
+    built.map_err(|fault| format!("invalid regular expression: {fault}"))
 }
 
 /// Normalizes to lowercase and single spaces.
@@ -164,14 +163,23 @@ fn plain(text: &str) -> String {
     lower(text).trim_end_matches(['.', '!']).to_owned()
 }
 
-/// Whether both texts are values and those values are equal.
-fn is_same_value(case: &Case, answer: &str, expected: &str) -> bool {
+/// Whether both texts are the same value, or the same text if one of them is no value.
+fn is_exact(case: &Case, answer: &str, expected: &str) -> bool {
     let reader = AnswerReader::new(&case.prompt);
     let value = |text: &str| reader.value(text).filter(AnswerValue::is_typed);
     match (value(answer), value(expected)) {
-        (Some(ours), Some(theirs)) => ours.same(&theirs),
-        _ => false,
+        (Some(ours), Some(theirs)) => {
+            let is_about = |value: &AnswerValue| value.quantity().is_some_and(|one| one.is_about);
+            ours.same(&theirs) && is_about(&ours) == is_about(&theirs)
+        }
+        _ => exact_text(answer) == exact_text(expected),
     }
+}
+
+/// Normalizes to single spaces, no final punctuation, and lower case in words.
+fn exact_text(text: &str) -> String {
+    let words: Vec<&str> = text.split_whitespace().collect();
+    folded(words.join(" ").trim_end_matches(['.', '!']))
 }
 
 /// Returns the answer's number and the expected one: in base units if both are quantities of the same unit,
@@ -197,11 +205,14 @@ fn numbers(case: &Case, answer: &str, expected: &str) -> Vec<(f64, f64)> {
     pairs
 }
 
-/// Returns the option in the answer's closing statement.
+/// The option that an answer states in closing, or else names.
 fn stated_option(case: &Case, answer: &str) -> Option<char> {
-    match AnswerReader::new(&case.prompt).read(answer)? {
-        AnswerValue::Choice(label) => Some(label),
-        _ => None,
+    if let Some(AnswerValue::Choice(label)) = AnswerReader::new(&case.prompt).read(answer) {
+        return Some(label);
+    }
+    match AnswerReader::final_statement(answer) {
+        Some(stated) => option_of(case, &stated),
+        None => option_of(case, answer),
     }
 }
 
@@ -211,47 +222,6 @@ fn option_of(case: &Case, text: &str) -> Option<char> {
         Some(AnswerValue::Choice(label)) => Some(label),
         _ => choice(text),
     }
-}
-
-/// Returns the letter of a choice: the whole text, "(B)", "B) …", or the last one after "answer", "option", or
-/// "choice".
-fn choice(text: &str) -> Option<char> {
-    let letter = |word: &str| {
-        let bare = word.trim_matches(|c: char| !c.is_alphanumeric());
-        let mut characters = bare.chars();
-        let one = characters.next().filter(char::is_ascii_alphabetic)?;
-        characters
-            .next()
-            .is_none()
-            .then(|| one.to_ascii_uppercase())
-    };
-    let words: Vec<&str> = text.split_whitespace().collect();
-    let named = (1..words.len()).rev().find_map(|place| {
-        let before = words[place - 1]
-            .trim_matches(|c: char| !c.is_alphanumeric())
-            .to_lowercase();
-        let behind = if before == "is" && place > 1 {
-            words[place - 2]
-                .trim_matches(|c: char| !c.is_alphanumeric())
-                .to_lowercase()
-        } else {
-            before
-        };
-        ["answer", "option", "choice"]
-            .contains(&behind.as_str())
-            .then(|| letter(words[place]))?
-    });
-    // A single letter at the start might be the article "A".
-    let first = words
-        .first()
-        .filter(|word| words.len() == 1 || word.ends_with([')', '.', ':']))
-        .copied();
-    let marked = words
-        .iter()
-        .rev()
-        .copied()
-        .find(|word| word.starts_with('(') || word.starts_with("**"));
-    named.or_else(|| letter(first?)).or_else(|| letter(marked?))
 }
 
 /// The larger of token F1 and ROUGE-L, both harmonic means of precision and recall.

@@ -18,6 +18,7 @@ pub mod intervals;
 mod judge;
 pub mod judge_prompts;
 pub mod measured_trials;
+mod named_choice;
 mod observations;
 pub mod pairwise;
 pub mod power;

@@ -1,0 +1,292 @@
+//! What the words around a number say about it: that it is denied, doubted, asked, a bound, one of several, or part of
+//! a circumstance.
+
+/// Words that deny the number behind them: "not 6", "never equal to 6", "neither 5 nor 6".
+const DENIALS: &[&str] = &[
+    "not", "never", "neither", "nor", "without", "except", "cannot", "no", "nicht", "kein",
+    "keine", "weder", "noch", "pas", "ni", "não", "non", "не",
+];
+/// Words that doubt everything behind them: "I doubt it is 6".
+const DOUBTS: &[&str] = &[
+    "doubt",
+    "doubtful",
+    "unlikely",
+    "improbable",
+    "unsure",
+    "bezweifle",
+    "unwahrscheinlich",
+];
+/// The same before and behind a number in languages without spaces.
+const ATTACHED_DENIALS: &[&str] = &["不是", "并非", "不等于", "不", "非"];
+const ATTACHED_DENIALS_BEHIND: &[&str] = &["ではな", "ではあり", "じゃな"];
+/// Words that begin a circumstance, whose number is not the one that is stated: "18 of 20", "18 for 3 people".
+const CIRCUMSTANCES: &[&str] = &[
+    "of", "from", "for", "in", "at", "by", "with", "per", "after", "before", "since", "until",
+    "on", "out", "during", "see", "step", "page", "each", "every", "versus", "vs", "von", "aus",
+    "für", "bei", "nach", "vor", "seit", "mit", "pro", "im", "am", "pour", "sur", "avec", "dans",
+];
+/// Words after which such a word leads to a result: "a total of 18", "results in 18".
+const HEADS: &[&str] = &[
+    "total",
+    "sum",
+    "product",
+    "average",
+    "mean",
+    "answer",
+    "value",
+    "number",
+    "count",
+    "result",
+    "results",
+    "resulting",
+    "resulted",
+    "ends",
+    "summe",
+    "wert",
+    "anzahl",
+];
+/// Words before "than" or "of" that deny the number behind them: "rather than 6", "instead of 6".
+const REPLACED: &[&str] = &["rather", "other", "instead"];
+/// Words behind a number, after its verb, that deny it: "5 is wrong".
+const REFUTED: &[&str] = &[
+    "wrong",
+    "incorrect",
+    "false",
+    "excluded",
+    "impossible",
+    "not",
+    "falsch",
+    "nicht",
+    "faux",
+];
+/// Words that end what a denial before them refers to: "not 6 but 5".
+const TURNS: &[&str] = &["but", "sondern", "mais", "is", "ist", "=", "so"];
+/// What joins two numbers so that neither of them is stated: "5 or 6", "4-5", "4, 5".
+const ALTERNATIVES: &[&str] = &[
+    "or", "oder", "ou", "and", "und", "et", "to", "bis", "through", "-", "–", "—", ",", "/",
+];
+/// Verbs before "to" that lead to a result instead of a range: "3 and 2 add up to 5".
+const RESULTS: &[&str] = &[
+    "equal",
+    "equals",
+    "comes",
+    "come",
+    "amounts",
+    "adds",
+    "add",
+    "up",
+    "sums",
+    "is",
+    "makes",
+    "rounds",
+    "rounded",
+    "simplifies",
+    "reduces",
+    "evaluates",
+];
+/// Words that bound the number behind them, alone or before "than", "to", or "of".
+const BOUNDS: &[&str] = &[
+    "least",
+    "most",
+    "under",
+    "over",
+    "above",
+    "below",
+    "beyond",
+    "exceeds",
+    "exceed",
+    "exceeding",
+    "minimum",
+    "maximum",
+    "mindestens",
+    "höchstens",
+    "unter",
+    "über",
+];
+/// Comparatives before "than".
+const COMPARATIVES: &[&str] = &[
+    "more", "less", "fewer", "greater", "larger", "bigger", "smaller", "higher", "lower", "mehr",
+    "weniger", "größer", "kleiner", "plus", "moins",
+];
+/// Number of words before a number in which a denial is looked for.
+const NEAR: usize = 4;
+/// Most words between two numbers that one word joins: a unit and the word.
+const JOINED: usize = 3;
+
+/// Whether these words before a number begin a circumstance, and nothing behind it.
+pub fn is_circumstance(before: &str) -> bool {
+    let clause = before
+        .rsplit(['.', ';', ':', '!', '?', '\n', ',', '='])
+        .next();
+    let words: Vec<String> = clause
+        .unwrap_or_default()
+        .split_whitespace()
+        .map(bare)
+        .collect();
+    let Some(at) = (0..words.len())
+        .rev()
+        .find(|&at| CIRCUMSTANCES.contains(&words[at].as_str()))
+    else {
+        return false;
+    };
+    let is_result = |word: &String| RESULTS.contains(&word.as_str()) || is_verb(word);
+    let has_head = at > 0 && HEADS.contains(&words[at - 1].as_str());
+    !has_head && !words[at + 1..].iter().any(is_result)
+}
+
+/// Whether the sentence that continues here is a question.
+pub fn is_asked(rest: &str) -> bool {
+    let ends = rest.char_indices().find(|(at, c)| {
+        let follows = rest[at + c.len_utf8()..].starts_with(char::is_alphanumeric);
+        matches!(c, '!' | '?' | '？' | '\n' | '。') || (*c == '.' && !follows)
+    });
+    ends.is_some_and(|(_, c)| matches!(c, '?' | '？'))
+}
+
+pub fn differ(one: f64, other: f64) -> bool {
+    (one - other).abs() > f64::EPSILON * one.abs().max(other.abs())
+}
+
+// The words of the clause that ends here, the nearest first.
+fn nearest(before: &str) -> Vec<String> {
+    let clause = before.rsplit(['.', ';', ':', '!', '?', '\n']).next();
+    let words = clause.unwrap_or_default().split_whitespace().rev();
+    words.take(NEAR).map(bare).collect()
+}
+
+fn bare(word: &str) -> String {
+    let word = word.trim_start_matches(['(', '[', '"', '“', '*']);
+    word.to_lowercase().replace('’', "'")
+}
+
+fn is_negation(word: &str) -> bool {
+    DENIALS.contains(&word) || word.ends_with("n't")
+}
+
+pub fn is_denied(before: &str) -> bool {
+    let words = nearest(before);
+    let is_replaced = matches!(words.as_slice(), [than, kind, ..]
+        if matches!(than.as_str(), "than" | "of") && REPLACED.contains(&kind.as_str()));
+    let clause = words
+        .iter()
+        .take_while(|word| !TURNS.contains(&word.as_str()) && !word.ends_with(','));
+    let is_attached = ATTACHED_DENIALS
+        .iter()
+        .any(|word| before.trim_end().ends_with(word));
+    // "no more than 5" is a bound.
+    is_replaced
+        || is_attached
+        || is_doubted(&words)
+        || clause.into_iter().any(|word| is_negation(word))
+}
+
+// "I doubt it is", but not "no doubt it is".
+fn is_doubted(words: &[String]) -> bool {
+    let is_turn =
+        |word: &&String| matches!(word.as_str(), "but" | "sondern" | "mais") || word.ends_with(',');
+    let at = words
+        .iter()
+        .take_while(|word| !is_turn(word))
+        .position(|word| DOUBTS.contains(&word.as_str()));
+    at.is_some_and(|at| {
+        let before = words.get(at + 1).map_or("", String::as_str);
+        !matches!(before, "no" | "without" | "a" | "any")
+    })
+}
+
+fn is_verb(word: &str) -> bool {
+    matches!(
+        word,
+        "is" | "was" | "are" | "were" | "be" | "seems" | "ist" | "war" | "sind" | "est" | "cannot"
+    ) || word.ends_with("n't")
+}
+
+/// "is wrong", "isn't right", "cannot be it". A "not" directly before the next number denies that one.
+pub fn is_refuted(behind: &str, has_next: bool) -> bool {
+    let end = behind.find(['.', ',', ';', ':', '!', '?', '\n', '(']);
+    let clause = &behind[..end.unwrap_or(behind.len())];
+    let words: Vec<String> = clause.split_whitespace().map(bare).collect();
+    let last = words
+        .len()
+        .checked_sub(1)
+        .filter(|_| has_next && end.is_none());
+    if ATTACHED_DENIALS_BEHIND
+        .iter()
+        .any(|word| behind.starts_with(word))
+    {
+        return true;
+    }
+    let mut after_verb = false;
+    for (at, word) in words.iter().enumerate().take(NEAR) {
+        let is_refuting = REFUTED.contains(&word.as_str()) || word.ends_with("n't");
+        if is_refuting && last != Some(at) && (after_verb || is_verb(word)) {
+            return true;
+        }
+        if word == "cannot" {
+            return true;
+        }
+        after_verb |= is_verb(word);
+    }
+    false
+}
+
+/// Whether the number before these words and the one behind them are two of several.
+pub fn joins(between: &str) -> bool {
+    let words: Vec<String> = between.split_whitespace().map(bare).collect();
+    let Some(last) = words.last() else {
+        return false;
+    };
+    // "6, seven, 8": a list.
+    let is_listed = between.starts_with(',') && between.trim_end().ends_with(',');
+    let is_joiner = is_listed
+        || ALTERNATIVES.contains(&last.as_str())
+        || (words.len() > 1 && matches!(last.as_str(), "also"));
+    let has_result = words.iter().any(|word| RESULTS.contains(&word.as_str()));
+    let is_denied = DENIALS.contains(&last.as_str());
+    (is_joiner || is_denied) && words.len() <= JOINED && !has_result
+}
+
+pub fn is_bound(before: &str) -> bool {
+    let before = before.trim_end();
+    if before.ends_with(['<', '≤', '≥']) {
+        return true;
+    }
+    // "->" and "=>" point to a result.
+    if let Some(left) = before.strip_suffix('>') {
+        return !left.ends_with(['-', '=']);
+    }
+    let words = nearest(before);
+    let is_one_of = |at: usize, known: &[&str]| {
+        words
+            .get(at)
+            .is_some_and(|word| known.contains(&word.as_str()))
+    };
+    let is_linked = is_one_of(0, &["than", "to", "of", "als", "de", "equal"]);
+    let is_or_equal = is_one_of(0, &["to"]) && is_one_of(1, &["equal"]);
+    let is_up_to = is_one_of(0, &["to"]) && is_one_of(1, &["up"]) && !is_one_of(2, RESULTS);
+    is_one_of(0, BOUNDS)
+        || (is_linked && (is_one_of(1, COMPARATIVES) || is_one_of(1, &["minimum", "maximum"])))
+        || (is_or_equal && is_one_of(2, &["or"]))
+        || is_up_to
+}
+
+/// "5 or more", "5+", "5 at most".
+pub fn is_bound_behind(behind: &str) -> bool {
+    if behind.starts_with('+') || behind.trim_start().starts_with('±') {
+        return true;
+    }
+    let end = behind.find(['.', ',', ';', ':', '!', '?', '\n']);
+    let clause = &behind[..end.unwrap_or(behind.len())];
+    let words: Vec<String> = clause.split_whitespace().take(NEAR).map(bare).collect();
+    words.windows(2).any(|pair| {
+        let (first, second) = (pair[0].as_str(), pair[1].as_str());
+        match first {
+            "or" | "oder" | "ou" => {
+                COMPARATIVES.contains(&second) || matches!(second, "above" | "below" | "over")
+            }
+            "and" => matches!(second, "up" | "above" | "over" | "below"),
+            "at" => matches!(second, "least" | "most"),
+            _ => false,
+        }
+    })
+}

@@ -1,0 +1,127 @@
+//! The numbers in a text with their places.
+
+use super::numeral::{self, Separators};
+
+/// Words of German, two of which make "1.200" more than a thousand.
+const GERMAN: &[&str] = &[
+    "es",
+    "sind",
+    "ist",
+    "der",
+    "das",
+    "und",
+    "beträgt",
+    "kostet",
+    "macht",
+    "ergibt",
+    "insgesamt",
+    "antwort",
+    "wir",
+    "nicht",
+    "hat",
+    "haben",
+    "einwohner",
+];
+/// Returns the numbers in a text in order. A minus counts where it touches the number and nothing before it;
+/// percentages are taken as written. Digits behind a letter are part of a name ("H2O").
+pub fn numbers_in(text: &str) -> Vec<f64> {
+    placed(text).into_iter().map(|found| found.number).collect()
+}
+
+/// A number in a text.
+#[derive(Debug)]
+pub struct PlacedNumber {
+    /// Its value.
+    pub number: f64,
+    /// Where it begins, with its minus, in bytes.
+    pub start: usize,
+    /// Where it ends.
+    pub end: usize,
+}
+
+/// Finds the numbers in a text.
+pub fn placed(text: &str) -> Vec<PlacedNumber> {
+    let is_german = is_german(text);
+    let mut found = Vec::new();
+    let mut at = 0;
+    while let Some(c) = text[at..].chars().next() {
+        let rest = &text[at..];
+        if !numeral::begins(rest) {
+            at += c.len_utf8();
+            continue;
+        }
+        let thousands = thousands(rest).filter(|_| is_german);
+        let (number, length) = match numeral::leading(rest, Separators::English) {
+            _ if thousands.is_some() => thousands.unwrap_or_default(),
+            Some((value, after)) => (Some(value.to_f64()), rest.len() - after.len()),
+            None => inexact(rest),
+        };
+        let before = text[..at].trim_end_matches(['-', '−']);
+        let is_negative = before.len() < at && !before.ends_with(char::is_alphanumeric);
+        // Letters of scripts without spaces may stand directly before a number.
+        let is_name = text[..at].ends_with(|c: char| c.is_alphabetic() && c < '\u{590}');
+        found.extend(number.filter(|_| !is_name).map(|number| PlacedNumber {
+            number: if is_negative { -number } else { number },
+            start: if is_negative { before.len() } else { at },
+            end: at + length,
+        }));
+        at += length;
+    }
+    found
+}
+
+fn is_german(text: &str) -> bool {
+    let words = text.split(|c: char| !c.is_alphanumeric());
+    let known = words.filter(|word| GERMAN.contains(&word.to_lowercase().as_str()));
+    known.take(2).count() == 2
+}
+
+// "1.200" and its length in bytes; none for "1.2", "1.200,5", and "0.200".
+fn thousands(text: &str) -> Option<(Option<f64>, usize)> {
+    let end = text.find(|c: char| !c.is_ascii_digit())?;
+    let part = text[end..].strip_prefix('.')?;
+    let length = part
+        .find(|c: char| !c.is_ascii_digit())
+        .unwrap_or(part.len());
+    let after = &part[length..];
+    let continues = after
+        .strip_prefix([',', '.'])
+        .is_some_and(|next| next.starts_with(|c: char| c.is_ascii_digit()));
+    let fits = length == 3 && (1..=3).contains(&end) && !text.starts_with('0') && !continues;
+    let digits = format!("{}{}", &text[..end], &part[..length]);
+    fits.then(|| (digits.parse().ok(), end + 4))
+}
+
+// A numeral that is too large to be exact, or not a number at all, and its length in bytes.
+fn inexact(text: &str) -> (Option<f64>, usize) {
+    let is_part =
+        |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | ',' | '+' | '-' | '/' | '½');
+    let end = text.find(|c| !is_part(c)).unwrap_or(text.len());
+    let digits = text[..end].trim_end_matches(['.', ',']).replace(',', "");
+    let number = digits
+        .parse()
+        .ok()
+        .filter(|number: &f64| number.is_finite());
+    (number, end.max(1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_found_in_a_text() {
+        for (text, expected) in [
+            ("about 12, no: 1234.5.", vec![12.0, 1234.5]),
+            ("pages 3-5: 0.35", vec![3.0, 5.0, 0.35]),
+            ("it is -5 or −.5", vec![-5.0, -0.5]),
+            ("1,234 of 6.02e23 and ½", vec![1234.0, 6.02e23, 0.5]),
+            ("1e99, 1.2.3 and 7", vec![1e99, 7.0]),
+            ("1.234,5 or 3/4", vec![1234.5, 0.75]),
+            ("H2O and 5km", vec![5.0]),
+            ("none", vec![]),
+        ] {
+            assert_eq!(numbers_in(text), expected, "{text}");
+        }
+    }
+}

@@ -1,0 +1,325 @@
+//! The form in which a question asks answers to close, by its words.
+
+/// How a question asks answers to close.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ClosingForm {
+    /// `#### X`, as in GSM8K.
+    Hashes,
+    /// `\boxed{X}`.
+    Boxed,
+    /// `Answer: X`, or no form: the members are asked for this line anyway.
+    Line,
+    /// The option or value and nothing else: "Reply with only the letter".
+    Bare,
+    /// A number and nothing else, without its unit: "Reply with only the number".
+    Number,
+    /// A JSON object: "Reply as JSON {\"answer\": …}".
+    Json,
+}
+
+impl ClosingForm {
+    /// The form that a question, or a turn before it, asks for.
+    pub fn of(wording: &str) -> Self {
+        if wording.contains("####") {
+            Self::Hashes
+        } else if wording.contains("\\boxed") {
+            Self::Boxed
+        } else if demands(wording, AS_JSON) {
+            Self::Json
+        } else if let Some(instruction) = instruction(wording) {
+            let words = words_of(instruction);
+            match words.iter().any(|word| NUMBERS.contains(&word.as_str())) {
+                true => Self::Number,
+                false => Self::Bare,
+            }
+        } else {
+            Self::Line
+        }
+    }
+}
+
+/// Verbs that demand a form of the answer, and what follows them.
+const DEMANDS: &[&str] = &["reply", "respond", "answer", "output", "return", "give"];
+/// Number of words before a verb in which a denial of it is looked for.
+const NEAR: usize = 3;
+const ALONE: &[&str] = &[
+    " with only",
+    " only",
+    " with just",
+    " just",
+    " with nothing but",
+    " using only",
+    " with the letter only",
+    " with the number only",
+    " with a single",
+    " with one word",
+    " with one letter",
+    " in one word",
+];
+const AS_JSON: &[&str] = &[
+    " as json",
+    " in json",
+    " with json",
+    " as a json",
+    " with a json",
+    " only json",
+    " with only json",
+    " using json",
+    " only with json",
+    " json",
+];
+
+/// Words for a number.
+const NUMBERS: &[&str] = &[
+    "number", "integer", "figure", "digit", "zahl", "nombre", "número", "numero", "numeral",
+];
+/// Words for other short answers.
+const SHORT: &[&str] = &[
+    "letter",
+    "word",
+    "answer",
+    "option",
+    "choice",
+    "value",
+    "name",
+    "result",
+    "label",
+    "yes",
+    "no",
+    "true",
+    "false",
+    "buchstabe",
+    "buchstaben",
+    "wort",
+    "antwort",
+    "ergebnis",
+    "lettre",
+    "mot",
+    "réponse",
+    "letra",
+    "palabra",
+    "respuesta",
+];
+/// Words that permit nothing else.
+const RESTRICTORS: &[&str] = &[
+    "only",
+    "just",
+    "nothing",
+    "solely",
+    "nur",
+    "lediglich",
+    "uniquement",
+    "seulement",
+    "solo",
+    "solamente",
+];
+/// The other words of an instruction such as "Please give me only the final number, nothing else".
+const FILLERS: &[&str] = &[
+    "please",
+    "reply",
+    "respond",
+    "answer",
+    "output",
+    "return",
+    "give",
+    "write",
+    "state",
+    "print",
+    "provide",
+    "say",
+    "me",
+    "with",
+    "by",
+    "as",
+    "a",
+    "an",
+    "the",
+    "one",
+    "single",
+    "final",
+    "correct",
+    "and",
+    "or",
+    "but",
+    "else",
+    "your",
+    "of",
+    "in",
+    "bitte",
+    "antworte",
+    "gib",
+    "nenne",
+    "schreibe",
+    "mit",
+    "der",
+    "die",
+    "das",
+    "den",
+    "dem",
+    "einer",
+    "einem",
+    "ein",
+    "eine",
+    "an",
+    "mir",
+    "réponds",
+    "répondez",
+    "répondre",
+    "par",
+    "avec",
+    "le",
+    "la",
+    "l",
+    "un",
+    "une",
+    "responde",
+    "con",
+    "el",
+    "svp",
+];
+
+// The sentence that permits only a short answer: one that consists of such words, or one with a verb such as "reply"
+// that is followed by "only".
+fn instruction(wording: &str) -> Option<&str> {
+    let mut sentences = wording.split_inclusive(['.', '!', '?', ';', '\n']);
+    sentences.find(|sentence| is_instruction(sentence) || demands(sentence, ALONE))
+}
+
+fn is_instruction(sentence: &str) -> bool {
+    let words = words_of(sentence);
+    let any = |known: &[&str]| words.iter().any(|word| known.contains(&word.as_str()));
+    let is_known = |word: &String| {
+        [NUMBERS, SHORT, RESTRICTORS, FILLERS]
+            .iter()
+            .any(|known| known.contains(&word.as_str()))
+    };
+    !sentence.trim_end().ends_with('?')
+        && any(RESTRICTORS)
+        && (any(NUMBERS) || any(SHORT))
+        && words.iter().all(is_known)
+}
+
+fn words_of(text: &str) -> Vec<String> {
+    let words = text.split(|c: char| !c.is_alphanumeric());
+    let words = words.filter(|word| !word.is_empty());
+    words.map(str::to_lowercase).collect()
+}
+
+// Whether one of the verbs is followed by one of these phrases. ASCII case only, so that offsets stay the same.
+fn demands(wording: &str, phrases: &[&str]) -> bool {
+    let lower = wording.to_ascii_lowercase();
+    let is_condition = |rest: &str| {
+        [" only if", " only when", " only after"]
+            .iter()
+            .any(|one| rest.starts_with(one))
+    };
+    DEMANDS.iter().any(|verb| {
+        lower.match_indices(verb).any(|(at, _)| {
+            let is_word = !lower[..at].ends_with(|c: char| c.is_alphanumeric());
+            let rest = &lower[at + verb.len()..];
+            let is_demand = is_word && !is_condition(rest) && !is_denied(&lower[..at]);
+            is_demand && phrases.iter().any(|phrase| rest.starts_with(phrase))
+        })
+    })
+}
+
+// Whether the words before a verb deny it: "Do not", "Never", "Please don't just".
+fn is_denied(before: &str) -> bool {
+    let sentence = before.rsplit(['.', '!', '?', ';', ',', ':', '\n']).next();
+    let words = sentence.unwrap_or_default().split_whitespace().rev();
+    words.take(NEAR).any(|word| {
+        matches!(word, "not" | "never" | "without" | "cannot" | "dont")
+            || word.ends_with("n't")
+            || word.ends_with("n’t")
+    })
+}
+
+/// The only key of the object that the wording shows or names ('with key "total"'), else "answer".
+pub fn key_in(wording: &str) -> String {
+    let shown = wording.find('{').and_then(|at| {
+        let key = wording[at + 1..].trim_start().strip_prefix('"')?;
+        let (key, rest) = key.split_once('"')?;
+        let value = rest.trim_start().strip_prefix(':')?.split('}').next()?;
+        (!value.contains("\":")).then(|| key.to_owned())
+    });
+    shown
+        .or_else(|| named_key(wording))
+        .unwrap_or_else(|| "answer".to_owned())
+}
+
+// "total" of 'with key "total"'; none if the wording names several.
+fn named_key(wording: &str) -> Option<String> {
+    let mut keys = ["key", "field", "property", "attribute"]
+        .iter()
+        .flat_map(|mark| {
+            wording
+                .match_indices(mark)
+                .map(|(at, mark)| at + mark.len())
+        })
+        .filter_map(|end| {
+            let rest = wording[end..].trim_start_matches([' ', ':']);
+            let named = ["named ", "called ", "of "];
+            let rest = named
+                .iter()
+                .find_map(|word| rest.strip_prefix(word))
+                .unwrap_or(rest);
+            let quote = rest.chars().next()?;
+            let close = match quote {
+                '"' | '\'' | '`' => quote,
+                '“' => '”',
+                _ => return None,
+            };
+            let (key, _) = rest[quote.len_utf8()..].split_once(close)?;
+            let is_key = !key.is_empty()
+                && key
+                    .chars()
+                    .all(|c| c.is_alphanumeric() || c == '_' || c == '-');
+            is_key.then(|| key.to_owned())
+        });
+    let first = keys.next()?;
+    keys.all(|key| key == first).then_some(first)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_instruction_is_a_sentence_of_its_own() {
+        for (wording, form) in [
+            ("How far? Reply with only the number.", ClosingForm::Number),
+            ("Price? Only the number.", ClosingForm::Number),
+            ("Just give me the number.", ClosingForm::Number),
+            ("Please respond with a number only.", ClosingForm::Number),
+            (
+                "Output only the final number, nothing else.",
+                ClosingForm::Number,
+            ),
+            ("Was kostet es? Nur die Zahl bitte.", ClosingForm::Number),
+            ("Réponds uniquement par le nombre.", ClosingForm::Number),
+            ("Respond with just the letter.", ClosingForm::Bare),
+            ("Answer only yes or no.", ClosingForm::Bare),
+            ("Is it only a number?", ClosingForm::Line),
+            ("Only the number of apples counts.", ClosingForm::Line),
+            ("Do not answer with only the number.", ClosingForm::Line),
+            ("Answer yes or no.", ClosingForm::Line),
+            ("The number is not the only answer.", ClosingForm::Line),
+        ] {
+            assert_eq!(ClosingForm::of(wording), form, "{wording}");
+        }
+    }
+
+    #[test]
+    fn the_key_is_the_only_one_named() {
+        for (wording, key) in [
+            ("Return JSON: {\"n\": 1}", "n"),
+            ("Answer in JSON with key \"total\".", "total"),
+            ("Answer in JSON with a field named `sum`.", "sum"),
+            ("Answer in JSON with the keys \"a\" and \"b\".", "answer"),
+            ("Answer in JSON with key \"a\" and key \"b\".", "answer"),
+            ("Which key opens it? Answer in JSON.", "answer"),
+        ] {
+            assert_eq!(key_in(wording), key, "{wording}");
+        }
+    }
+}

@@ -1,0 +1,301 @@
+//! What the words of a property or a question say about a number: its unit, currency, cents, scale, or percent.
+
+use crate::domain::answer_value::{Ratio, ValueUnit, is_numeral};
+
+/// Most words of a text that are read.
+const MAX_WORDS: usize = 400;
+
+/// Words for parts of 1, and how many of them make 1.
+const PARTS: &[(&str, i64)] = &[
+    ("percent", 100),
+    ("percentage", 100),
+    ("pct", 100),
+    ("prozent", 100),
+    ("%", 100),
+    ("permille", 1_000),
+    ("bps", 10_000),
+];
+/// Words for a part of 1 as a number from 0 to 1.
+const SHARES: &[&str] = &["share", "fraction", "probability", "proportion"];
+/// Words for what a number counts.
+const SCALES: &[(&str, i64)] = &[
+    ("thousand", 1_000),
+    ("thousands", 1_000),
+    ("million", 1_000_000),
+    ("millions", 1_000_000),
+    ("mio", 1_000_000),
+    ("billion", 1_000_000_000),
+    ("billions", 1_000_000_000),
+    ("bn", 1_000_000_000),
+];
+/// Words for a hundredth of a currency's unit, and the currencies that have them.
+const HUNDREDTHS: &[(&str, &[&str])] = &[
+    ("cent", &["usd", "eur", "aud", "cad"]),
+    ("cents", &["usd", "eur", "aud", "cad"]),
+    ("pence", &["gbp"]),
+];
+/// Words for a kind of quantity, and the units that its numbers are usually in.
+const KINDS: &[(&str, &[&str])] = &[
+    ("age", &["years"]),
+    ("old", &["years"]),
+    ("temperature", &["°C", "°F"]),
+    ("angle", &["degrees"]),
+];
+/// Words that are also units. In a name, they do not rule out a number in another unit; in a question, they are none.
+const AMBIGUOUS: &[&str] = &["min", "second", "minute", "degree", "grade", "mark"];
+/// Words before the unit that a text demands: "in km", "how many km".
+const DEMANDS: &[&str] = &["in", "many", "viele", "wieviele"];
+/// Words between two units that are both demanded.
+const JOINERS: &[&str] = &["and", "or", "und", "oder"];
+/// Words before a unit that is not meant: "not seconds", "rather than seconds".
+const DENIALS: &[&str] = &["not", "nicht", "than", "without"];
+
+/// Words behind "in" that are no units.
+const NO_UNITS: &[&str] = &[
+    "total", "all", "full", "cash", "advance", "average", "general", "numbers", "figures",
+    "digits", "words", "short", "spring", "summer", "autumn", "winter", "stock", "english",
+    "german", "it", "them", "there", "this", "that",
+];
+
+/// What is stated about a number.
+#[derive(Debug, Default)]
+pub struct NumberWords {
+    /// Units that are named; only the demanded ones where there are any.
+    pub units: Vec<ValueUnit>,
+    /// Whether only these units fit: one is in the name, or demanded.
+    pub is_fixed: bool,
+    /// How many parts make 1: 100 of percent.
+    pub parts: Option<Ratio>,
+    /// Whether it is a part of 1 as a number from 0 to 1.
+    pub is_share: bool,
+    /// Whether it is written without a percent sign: "as a decimal".
+    pub is_decimal: bool,
+    /// What the number counts: millions.
+    pub scale: Option<Ratio>,
+    /// Currencies whose hundredths are requested.
+    pub hundredths: Option<&'static [&'static str]>,
+    /// Units that numbers of this kind are usually in: years of an age.
+    pub kinds: Vec<ValueUnit>,
+    /// Units of which each has its own number: "price per kg".
+    pub per: Vec<ValueUnit>,
+    /// Whether a unit is demanded that is not known: "in pesos".
+    pub demands_unknown: bool,
+}
+
+impl NumberWords {
+    /// Reads a property's name.
+    pub fn of_name(name: &str) -> Self {
+        let words = words_of_name(name);
+        let mut found = Self::default();
+        let mut at = 0;
+        while at < words.len() {
+            let (unit, used) = unit_at(&words[at..], at > 0 && at + 1 == words.len());
+            let is_sure = !AMBIGUOUS.contains(&words[at].as_str());
+            found.is_fixed |= unit
+                .as_ref()
+                .is_some_and(|unit| unit.is_listed() && is_sure);
+            found.units.extend(unit);
+            found.note(&words[at], true);
+            at += used;
+        }
+        found
+    }
+
+    /// Reads a property's title and description.
+    pub fn of_description(words: &[String]) -> Self {
+        Self::of_text(words, false)
+    }
+
+    /// Reads a question. The units of its own numbers ("in 2 hours") are not what it asks for.
+    pub fn of_question(question: &str) -> Self {
+        let demands_unknown = demands_unknown(question);
+        Self {
+            demands_unknown,
+            ..Self::of_text(&words_of_text(question), true)
+        }
+    }
+
+    /// These words, and others for what they leave open.
+    pub fn or(self, other: Self) -> Self {
+        let says_part = self.parts.is_some() || self.is_share || self.is_decimal;
+        Self {
+            units: match self.is_fixed {
+                true => self.units,
+                false => [self.units, other.units].concat(),
+            },
+            is_fixed: self.is_fixed || other.is_fixed,
+            parts: self.parts.or(other.parts.filter(|_| !says_part)),
+            is_share: self.is_share || (other.is_share && !says_part),
+            is_decimal: self.is_decimal || (other.is_decimal && !says_part),
+            scale: self.scale.or(other.scale),
+            hundredths: self.hundredths.or(other.hundredths),
+            kinds: [self.kinds, other.kinds].concat(),
+            per: [self.per, other.per].concat(),
+            demands_unknown: self.demands_unknown || other.demands_unknown,
+        }
+    }
+
+    /// The sizes of the units with this base unit.
+    pub fn factors<'a>(&'a self, base: &'a str) -> impl Iterator<Item = Ratio> + 'a {
+        let of_base = self.units.iter().filter(move |unit| unit.base == base);
+        of_base.map(|unit| unit.factor)
+    }
+
+    /// Whether a currency is named.
+    pub fn names_money(&self) -> bool {
+        self.units.iter().any(|unit| unit.is_money)
+    }
+
+    // Only what follows "in" or "how many" is demanded: "the distance traveled per day, in km".
+    fn of_text(words: &[String], is_question: bool) -> Self {
+        let mut found = Self::default();
+        let (mut demanded, mut at) = (Vec::new(), 0);
+        let mut demand_end = usize::MAX;
+        while at < words.len() {
+            let word = words[at].as_str();
+            let before = |count: usize| at.checked_sub(count).map_or("", |at| words[at].as_str());
+            let is_led = DEMANDS.contains(&before(1));
+            let is_joined = JOINERS.contains(&before(1)) && demand_end == at - 1;
+            let is_denied = DENIALS.contains(&before(1))
+                || (is_led && DENIALS.contains(&before(2)))
+                || (before(1) == "of" && before(2) == "instead");
+            let is_given = is_question && is_numeral(before(1));
+            let is_doubtful = is_question && AMBIGUOUS[1..].contains(&word);
+            let (unit, used) = unit_at(&words[at..], is_led);
+            if is_denied || is_given {
+                at += used;
+                continue;
+            }
+            if is_question && used == 3 {
+                // "How many hours per day?" may be answered in hours, "Price per kg?" in "$5 per kg".
+                demanded.extend(ValueUnit::read_case_insensitive(word).filter(|_| is_led));
+                found
+                    .per
+                    .extend(ValueUnit::read_case_insensitive(&words[at + 2]));
+            }
+            if let Some(unit) = unit.filter(|_| !DEMANDS.contains(&word) && !is_doubtful) {
+                if (is_led || is_joined) && unit.is_listed() {
+                    demanded.push(unit);
+                    demand_end = at + used;
+                } else if unit.is_listed() || !is_question {
+                    found.units.push(unit);
+                }
+            }
+            found.note(word, is_led);
+            at += used;
+        }
+        if !demanded.is_empty() {
+            found.is_fixed = true;
+            found.units = demanded;
+        }
+        found
+    }
+
+    // Percent, shares, scales, cents, and kinds. Scales and cents only where they are demanded.
+    fn note(&mut self, word: &str, is_demanded: bool) {
+        let find = |table: &[(&str, i64)]| {
+            let row = table.iter().find(|(known, _)| *known == word)?;
+            Some(Ratio::whole(row.1))
+        };
+        self.parts = self.parts.or(find(PARTS));
+        self.scale = self.scale.or(find(SCALES).filter(|_| is_demanded));
+        self.is_share |= SHARES.contains(&word);
+        self.is_decimal |= word == "decimal";
+        let hundredth = HUNDREDTHS.iter().find(|(known, _)| *known == word);
+        let hundredth = hundredth.filter(|_| is_demanded).map(|(_, codes)| *codes);
+        self.hundredths = self.hundredths.or(hundredth);
+        let kind = KINDS.iter().find(|(known, _)| *known == word);
+        let kind = kind.into_iter().flat_map(|(_, units)| *units);
+        self.kinds
+            .extend(kind.filter_map(|unit| ValueUnit::read_case_insensitive(unit)));
+    }
+}
+
+// "in pesos?", "how many radians". A name in capitals is a place or a month, and other words say no unit.
+fn demands_unknown(question: &str) -> bool {
+    let words: Vec<&str> = question.split_whitespace().take(MAX_WORDS).collect();
+    let is_listed = |at: usize| {
+        let word = words
+            .get(at)
+            .map_or("", |word| word.trim_matches(is_punctuation));
+        let unit = ValueUnit::read_case_insensitive(word);
+        unit.is_some_and(|unit| unit.is_listed())
+            || [SCALES, PARTS]
+                .iter()
+                .any(|table| table.iter().any(|(known, _)| *known == word))
+            || HUNDREDTHS.iter().any(|(known, _)| *known == word)
+            || word == "decimal"
+    };
+    let is_known = |at: usize| (at..at + 3).any(is_listed);
+    (1..words.len()).any(|at| {
+        let word = words[at].trim_matches(is_punctuation);
+        let ends = at + 1 == words.len() || words[at].ends_with(is_punctuation);
+        let is_word = word.starts_with(char::is_lowercase) && !NO_UNITS.contains(&word);
+        match words[at - 1].to_lowercase().as_str() {
+            "many" => is_word && !is_known(at),
+            "in" => is_word && ends && !is_known(at),
+            _ => false,
+        }
+    })
+}
+
+fn is_punctuation(c: char) -> bool {
+    matches!(c, '?' | '.' | ',' | '!' | ';' | ':' | '(' | ')' | '"')
+}
+
+// The unit that the words begin with, and how many words it takes. A single letter is a unit only at the end of a
+// name ("weight_g", "temperature_c") or where it is demanded.
+fn unit_at(words: &[String], takes_letter: bool) -> (Option<ValueUnit>, usize) {
+    let first = words[0].as_str();
+    if let [above, per, below, ..] = words
+        && per == "per"
+    {
+        let unit =
+            ValueUnit::read_case_insensitive(above).zip(ValueUnit::read_case_insensitive(below));
+        let unit = unit.and_then(|(above, below)| above.per(&below));
+        return (unit, 3);
+    }
+    if let Some((above, below)) = first.split_once('/') {
+        let unit =
+            ValueUnit::read_case_insensitive(above).zip(ValueUnit::read_case_insensitive(below));
+        return (unit.and_then(|(above, below)| above.per(&below)), 1);
+    }
+    if let [kind, base, ..] = words
+        && ["square", "cubic"].contains(&kind.as_str())
+    {
+        let unit = ValueUnit::read_case_insensitive(&format!("{kind} {base}"));
+        return (unit.filter(ValueUnit::is_listed), 2);
+    }
+    let is_short = first.chars().count() == 1 && first.starts_with(char::is_alphabetic);
+    let unit = match first {
+        "c" | "f" if takes_letter => ValueUnit::read_case_insensitive(&format!("°{first}")),
+        _ if (is_short || first == "in") && !takes_letter => None,
+        _ => ValueUnit::read_case_insensitive(first).or_else(|| ValueUnit::read(first)),
+    };
+    (unit, 1)
+}
+
+// In lower case, without the underscores and capitals that join words in names.
+fn words_of_name(name: &str) -> Vec<String> {
+    let mut spaced = String::new();
+    let mut before = ' ';
+    for c in name.chars() {
+        if c.is_uppercase() && before.is_lowercase() {
+            spaced.push(' ');
+        }
+        spaced.push(if matches!(c, '_' | '-' | '.') { ' ' } else { c });
+        before = c;
+    }
+    words_of_text(&spaced)
+}
+
+/// The words of a text in lower case. An opening parenthesis is the word "in": "distance (km)".
+pub fn words_of_text(text: &str) -> Vec<String> {
+    let is_part = |c: char| c.is_alphanumeric() || "%‰/°²³^$€£¥₹".contains(c);
+    text.replace('(', " in ")
+        .split(|c| !is_part(c))
+        .filter(|word| !word.is_empty())
+        .take(MAX_WORDS)
+        .map(str::to_lowercase)
+        .collect()
+}

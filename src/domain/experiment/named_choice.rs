@@ -1,0 +1,186 @@
+//! The letter of the option that a text names.
+
+/// Words before the letter of an option.
+const MARKS: &[&str] = &["answer", "option", "choice", "antwort", "respuesta"];
+/// Verbs between such a word and the letter.
+const VERBS: &[&str] = &["is", "ist", "es"];
+/// Verbs behind a letter that a refutation may follow: "B is wrong".
+const REFUTING_VERBS: &[&str] = &[
+    "is", "was", "seems", "looks", "sounds", "appears", "can", "cannot", "ist", "scheint",
+];
+/// Words that refute a letter before them.
+const REFUTED: &[&str] = &[
+    "wrong",
+    "incorrect",
+    "false",
+    "not",
+    "cannot",
+    "unlikely",
+    "impossible",
+    "excluded",
+    "falsch",
+    "nicht",
+];
+/// Words before a mark that exclude the letter behind it.
+const EXCLUDED: &[&str] = &[
+    "not",
+    "never",
+    "except",
+    "without",
+    "exclude",
+    "excludes",
+    "excluding",
+    "eliminate",
+    "eliminates",
+    "rule",
+    "rules",
+    "ruled",
+    "nicht",
+    "cannot",
+];
+/// Words between two letters of which neither is chosen.
+const JOINERS: &[&str] = &["or", "and", "oder", "und", "&", "/", "nor"];
+/// Number of words in which a refutation or exclusion is looked for.
+const NEAR: usize = 3;
+
+/// Letter of a choice: the whole text; the last one after "answer", "option", or "choice", or of "it is B"; "B) …" at
+/// the start; or "(B)". None where it is denied, asked, or one of several.
+pub fn choice(text: &str) -> Option<char> {
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let candidates = [named(&words), first(&words), marked(&words)];
+    let mut candidates = candidates.into_iter().flatten();
+    let at = candidates.find(|&at| !words[at].ends_with('?'))?;
+    letter(words[at]).filter(|_| !is_one_of_several(&words, at))
+}
+
+fn letter(word: &str) -> Option<char> {
+    let bare = word.trim_matches(|c: char| !c.is_alphanumeric());
+    let mut characters = bare.chars();
+    let one = characters.next().filter(char::is_ascii_alphabetic)?;
+    characters
+        .next()
+        .is_none()
+        .then(|| one.to_ascii_uppercase())
+}
+
+fn plain(word: &str) -> String {
+    word.trim_matches(|c: char| !c.is_alphanumeric())
+        .to_lowercase()
+}
+
+fn named(words: &[&str]) -> Option<usize> {
+    let before = |at: usize, count: usize| at.checked_sub(count).map(|at| plain(words[at]));
+    (1..words.len()).rev().find(|&at| {
+        let verb = before(at, 1).filter(|word| VERBS.contains(&word.as_str()));
+        let mark_at = if verb.is_some() { 2 } else { 1 };
+        let mark = before(at, mark_at).unwrap_or_default();
+        // "It is B." or "it's B", but not "it is a pity".
+        let ends = words[at].ends_with(['.', ',', ';', '!']) || at + 1 == words.len();
+        let is_it = ends
+            && ((verb.is_some() && matches!(mark.as_str(), "it" | "es"))
+                || before(at, 1).is_some_and(|word| matches!(word.as_str(), "it's" | "it’s")));
+        letter(words[at]).is_some()
+            && (MARKS.contains(&mark.as_str()) || is_it)
+            && !is_refuted(words, at)
+            && !is_excluded(words, at - mark_at.min(at))
+    })
+}
+
+// A single letter at the start might be the article "A".
+fn first(words: &[&str]) -> Option<usize> {
+    let word = words.first()?;
+    let is_label = words.len() == 1 || word.ends_with([')', '.', ':']);
+    // "A: correct? No, it is B."
+    let is_asked = words
+        .iter()
+        .take_while(|word| !word.ends_with(['.', '!']))
+        .any(|word| word.ends_with('?'));
+    (is_label && letter(word).is_some() && !(words.len() > 1 && is_asked)).then_some(0)
+}
+
+fn marked(words: &[&str]) -> Option<usize> {
+    let is_marked = |word: &str| word.starts_with('(') || word.starts_with("**");
+    let at = (0..words.len()).rev().find(|&at| is_marked(words[at]))?;
+    let fits = letter(words[at]).is_some() && !is_refuted(words, at) && !is_excluded(words, at);
+    fits.then_some(at)
+}
+
+fn is_refuted(words: &[&str], at: usize) -> bool {
+    if words[at].ends_with(['.', ',', ';', '!', '?']) {
+        return false;
+    }
+    let behind: Vec<String> = words[at + 1..]
+        .iter()
+        .take(NEAR)
+        .map(|word| plain(word))
+        .collect();
+    let is_denial = |word: &str| word.ends_with("n't") || word.ends_with("n’t");
+    let Some(verb) = behind.first() else {
+        return false;
+    };
+    (REFUTING_VERBS.contains(&verb.as_str()) || is_denial(verb))
+        && behind
+            .iter()
+            .any(|word| REFUTED.contains(&word.as_str()) || is_denial(word))
+}
+
+fn is_excluded(words: &[&str], mark: usize) -> bool {
+    let before = words[..mark].iter().rev().take(NEAR);
+    before
+        .take_while(|word| !word.ends_with(['.', ',', ';', ':', '!', '?']))
+        .any(|word| {
+            let word = plain(word);
+            EXCLUDED.contains(&word.as_str()) || word.ends_with("n't") || word.ends_with("n’t")
+        })
+}
+
+fn is_one_of_several(words: &[&str], at: usize) -> bool {
+    let is_joiner = |at: usize| {
+        let word = words.get(at).map_or("", |word| *word);
+        JOINERS.contains(&word.to_lowercase().as_str())
+    };
+    let names = |at: usize| words.get(at).is_some_and(|word| letter(word).is_some());
+    (is_joiner(at + 1) && names(at + 2))
+        || (at > 1 && is_joiner(at - 1) && names(at - 2))
+        || (words[at].ends_with([',', '/']) && names(at + 1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_letter_is_chosen_only_where_it_is_the_answer() {
+        for (text, expected) in [
+            ("B", Some('B')),
+            ("(b)", Some('B')),
+            ("**B) Paris**", Some('B')),
+            ("The correct answer is (B) Paris.", Some('B')),
+            (
+                "B) Paris is correct because A) Rome is in Italy.",
+                Some('B'),
+            ),
+            ("D. None of the above", Some('D')),
+            ("E = mc^2, so the answer is A.", Some('A')),
+            ("Option C is right, option B is wrong.", Some('C')),
+            ("A: correct? No, it is B.", Some('B')),
+            ("Die Antwort ist B.", Some('B')),
+            ("B or C", None),
+            ("Answer: B or C", None),
+            ("Answer: B, C", None),
+            ("Option B seems wrong.", None),
+            ("Option B isn't right.", None),
+            ("Not option B.", None),
+            ("I would rule out option B", None),
+            ("Is it option B?", None),
+            ("B?", None),
+            ("It is not B.", None),
+            ("It is a pity.", None),
+            ("A lot of people think B.", None),
+            ("I am torn between A and B.", None),
+            ("", None),
+        ] {
+            assert_eq!(choice(text), expected, "{text}");
+        }
+    }
+}
