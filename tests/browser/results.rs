@@ -36,7 +36,7 @@ fn the_map_shows_who_says_what_and_leads_to_the_drafts() {
             "Agreed by all",
             "Not covered",
             "price",
-            "Contradictions without evidence",
+            "Contradictions not confirmed",
             "The pump is red. – one says blue",
             "disputed",
             "Claims judged by",

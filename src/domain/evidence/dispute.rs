@@ -1,8 +1,8 @@
-//! Contradictions that a judge reports without words that were found. They prove no contradiction, but they rule
-//! agreement out.
+//! Contradictions that a judge reports and that the members' words do not confirm. They prove no contradiction, but they
+//! rule agreement out.
 
-use super::{EvidenceClaim, MemberStance};
-use super::{EvidenceMap, Stance, UnverifiedContradiction};
+use super::rules::is_about;
+use super::{EvidenceClaim, EvidenceMap, Stance, UnverifiedContradiction};
 use crate::domain::citation::ComparableText;
 
 /// What became of a claim of the judge's list.
@@ -20,6 +20,8 @@ pub(super) struct PlacedClaim<'a> {
     pub why: Option<&'a str>,
     /// Number of denials that the judge gave and that do not count.
     pub lost: usize,
+    /// Number of assertions that the judge gave and whose words were not found.
+    pub unfound: usize,
 }
 
 impl PlacedClaim<'_> {
@@ -29,18 +31,19 @@ impl PlacedClaim<'_> {
     }
 }
 
-/// The reported contradictions that the map does not list, and that the members' words do not refute.
+/// The reported contradictions that the map does not list.
 pub(super) fn unverified(
     map: &EvidenceMap,
     placed: &[PlacedClaim<'_>],
     unplaced: &[String],
 ) -> Vec<UnverifiedContradiction> {
+    let claim_of = |one: &PlacedClaim<'_>| one.claim.map(|claim| &map.claims[claim]);
     let is_open = |one: &&PlacedClaim<'_>| {
-        let is_settled = one.claim.is_some_and(|claim| {
-            let is_listed = map.contradictions.iter().any(|known| known.claim == claim);
-            is_listed || (one.lost == 0 && all_say_the_same(&map.claims[claim]))
-        });
-        one.is_contested() && !is_settled
+        let mut listed = map.contradictions.iter();
+        let is_listed = one.claim.is_some() && listed.any(|known| one.claim == Some(known.claim));
+        let is_split = claim_of(one)
+            .is_some_and(|claim| has(claim, Stance::Denies) && has(claim, Stance::Unconfirmed));
+        (one.is_contested() || is_split) && !is_listed
     };
     let of_claims = placed
         .iter()
@@ -49,20 +52,26 @@ pub(super) fn unverified(
             point: one.text.to_owned(),
             why: one.why.unwrap_or_default().to_owned(),
             claim: one.claim,
+            is_one_sided: one.lost == 0
+                && !claim_of(one).is_some_and(|claim| has(claim, Stance::Denies)),
         });
     let of_none = unplaced.iter().map(|why| UnverifiedContradiction {
         why: why.clone(),
+        is_one_sided: true,
         ..UnverifiedContradiction::default()
     });
     of_claims.chain(of_none).collect()
 }
 
 /// Whether a reported contradiction could be about this claim.
-pub(super) fn concerns(reported: &[UnverifiedContradiction], claim: usize) -> bool {
-    let is_unknown = |one: &UnverifiedContradiction| one.claim.is_none() && one.point.is_empty();
-    reported
-        .iter()
-        .any(|one| one.claim == Some(claim) || is_unknown(one))
+pub(super) fn concerns(reported: &[UnverifiedContradiction], claim: usize, text: &str) -> bool {
+    let is_near = |point: &str| is_about(point, text) || is_about(text, point);
+    let mut reported = reported.iter();
+    reported.any(|one| one.is_one_sided || one.claim == Some(claim) || is_near(&one.point))
+}
+
+fn has(claim: &EvidenceClaim, stance: Stance) -> bool {
+    claim.stances.iter().any(|one| one.stance == stance)
 }
 
 /// Whether two texts have the same words.
@@ -72,13 +81,4 @@ pub(super) fn same_words(one: &str, other: &str) -> bool {
         text.words().iter().map(|word| word.plain.clone()).collect()
     };
     plain(one) == plain(other)
-}
-
-fn all_say_the_same(claim: &EvidenceClaim) -> bool {
-    let first = claim.stances.first();
-    let is_same = |one: &MemberStance| {
-        let is_first = first.is_some_and(|first| same_words(&first.quote, &one.quote));
-        one.stance == Stance::Asserts && is_first
-    };
-    claim.stances.iter().all(is_same)
 }

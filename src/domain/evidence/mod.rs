@@ -71,7 +71,7 @@ pub struct EvidenceMap {
     pub consensus: Vec<usize>,
     /// Claims on which members contradict each other.
     pub contradictions: Vec<ClaimContradiction>,
-    /// Contradictions that the judge reports without words that were found. No agreement is claimed there.
+    /// Contradictions that the judge reports and that the members' words do not confirm. No agreement is claimed there.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub unverified: Vec<UnverifiedContradiction>,
     /// Number of the judge's claims that are left out because nobody's words for them were found.
@@ -114,6 +114,8 @@ pub struct EvidenceClaim {
 pub enum Stance {
     /// Makes the claim; the quoted words were found in the member's text.
     Asserts,
+    /// Makes the claim by the judge's word alone: the quoted words were found, but a rule objects to them.
+    Unconfirmed,
     /// States the opposite; the quoted words were found in the member's text.
     Denies,
     /// Neither, or no words that show it.
@@ -136,6 +138,9 @@ pub struct MemberStance {
     /// The member's own words, verbatim; empty if silent.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub quote: String,
+    /// Why no rule confirms the stance; empty unless it is unconfirmed.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub lowered: String,
 }
 
 /// A claim on which members contradict each other.
@@ -150,7 +155,7 @@ pub struct ClaimContradiction {
     pub sides: Vec<ContradictionSide>,
 }
 
-/// A contradiction that the judge reports, while the words that it quotes for it were not found.
+/// A contradiction that the judge reports, while the members' words that were found do not show it.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct UnverifiedContradiction {
@@ -161,6 +166,9 @@ pub struct UnverifiedContradiction {
     /// Index of the claim, if it is listed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub claim: Option<usize>,
+    /// Whether the judge names nobody who denies the claim: the other side could be any claim.
+    #[serde(skip)]
+    pub is_one_sided: bool,
 }
 
 /// One member's words in a contradiction.
