@@ -2,7 +2,7 @@
 //!
 //! Tolerated differences: case, spaces, line breaks and hyphens at them, punctuation, quotation marks, compatibility
 //! forms (NFKC), group separators of a figure, accents where one side has none at all, a word split into two halves
-//! of three letters or more, the numbers of footnotes, and what the person who quotes marks as their own: `[T]he`,
+//! of three letters or more, the numbers of footnotes and list items, and what the person who quotes marks as their own: `[T]he`,
 //! `[sic]`. Signs at figures, exponents, and the case of units count. In text recognized from a picture, one letter
 //! in eight words may be one that recognition confuses with another.
 
@@ -144,7 +144,9 @@ impl Tolerance {
 
     // Whether the words are the same; counts what was tolerated.
     fn accepts(&mut self, one: &PlainWord, other: &PlainWord, is_unit: bool) -> bool {
-        if one.plain == other.plain {
+        let is_grouped = one.grouped.as_ref() == Some(&other.plain)
+            || other.grouped.as_ref() == Some(&one.plain);
+        if one.plain == other.plain || is_grouped {
             return !is_case_bearing(one, other, is_unit);
         }
         if one.bare.is_none() && other.bare.is_none() {
