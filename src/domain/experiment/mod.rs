@@ -47,7 +47,7 @@ use super::money::MicroDollars;
 
 pub use design::Elimination;
 pub use evaluate::Evaluator;
-pub use final_test::FinalTest;
+pub use final_test::{FinalTest, LEAST_CASES};
 pub use race_budget::{compared, reserve, settings};
 pub use scoring::Scoring;
 pub use space::{Axis, Configuration, Parameter, SearchSpace};
