@@ -1,9 +1,13 @@
 //! Contradictions that a judge reports and that the members' words do not confirm. They prove no contradiction, but they
 //! rule agreement out.
 
-use super::rules::is_about;
+use super::tokens::tokens;
+use super::words::is_content;
 use super::{EvidenceClaim, EvidenceMap, Stance, UnverifiedContradiction};
 use crate::domain::citation::ComparableText;
+
+/// Number of letters that a term is compared by.
+const MIN_STEM: usize = 4;
 
 /// What became of a claim of the judge's list.
 #[derive(Debug, Clone)]
@@ -52,12 +56,9 @@ pub(super) fn unverified(
             point: one.text.to_owned(),
             why: one.why.unwrap_or_default().to_owned(),
             claim: one.claim,
-            is_one_sided: one.lost == 0
-                && !claim_of(one).is_some_and(|claim| has(claim, Stance::Denies)),
         });
     let of_none = unplaced.iter().map(|why| UnverifiedContradiction {
         why: why.clone(),
-        is_one_sided: true,
         ..UnverifiedContradiction::default()
     });
     of_claims.chain(of_none).collect()
@@ -65,9 +66,25 @@ pub(super) fn unverified(
 
 /// Whether a reported contradiction could be about this claim.
 pub(super) fn concerns(reported: &[UnverifiedContradiction], claim: usize, text: &str) -> bool {
-    let is_near = |point: &str| is_about(point, text) || is_about(text, point);
+    let is_about =
+        |one: &UnverifiedContradiction| one.point.is_empty() || shares_term(&one.point, text);
     let mut reported = reported.iter();
-    reported.any(|one| one.is_one_sided || one.claim == Some(claim) || is_near(&one.point))
+    reported.any(|one| one.claim == Some(claim) || is_about(one))
+}
+
+// Whether two texts have a term in common, as far as that can be seen: by its first letters, between spaces.
+fn shares_term(one: &str, other: &str) -> bool {
+    let terms = |text: &str| -> Vec<String> {
+        let words = tokens(text).into_iter().map(|token| token.text);
+        let start = |word: String| word.chars().take(MIN_STEM).collect();
+        words.filter(|word| is_content(word)).map(start).collect()
+    };
+    let (own, others) = (terms(one), terms(other));
+    let has_no_spaces = one
+        .chars()
+        .any(|c| ('\u{e00}'..'\u{1e00}').contains(&c) || c >= '\u{2e80}');
+    let is_shared = own.iter().any(|term| others.contains(term));
+    own.is_empty() || others.is_empty() || has_no_spaces || is_shared
 }
 
 fn has(claim: &EvidenceClaim, stance: Stance) -> bool {

@@ -166,9 +166,6 @@ pub struct UnverifiedContradiction {
     /// Index of the claim, if it is listed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub claim: Option<usize>,
-    /// Whether the judge names nobody who denies the claim: the other side could be any claim.
-    #[serde(skip)]
-    pub is_one_sided: bool,
 }
 
 /// One member's words in a contradiction.

@@ -93,6 +93,11 @@ fn a_reported_contradiction_is_never_none() {
         );
         assert_eq!(map.sentences[0].level, SupportLevel::Supported, "{more}");
     }
+    // What shares no term with the point keeps its level.
+    let color = json!([{ "text": "The pump is red.", "stances": [] }]);
+    let map = who_pays(&color, &json!([{ "claim": 1, "why": "one says blue" }]));
+    assert_eq!(map.unverified.len(), 1);
+    assert_eq!(map.sentences[0].level, SupportLevel::SupportedAgreed);
     // One side is not confirmed, the other denies: neither agreement nor a contradiction that was shown.
     let said = [
         stance(&plan, 3, 0, "asserts", SELLER),
