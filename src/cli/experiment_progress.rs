@@ -9,6 +9,8 @@ use super::text_width::cut;
 
 /// Width of the progress bar in characters.
 const BAR: usize = 24;
+/// Maximum width of a setting's value in columns.
+const MAX_NAME_LENGTH: usize = 40;
 
 /// Shows the progress on stderr.
 #[derive(Default)]
@@ -27,7 +29,8 @@ impl ProgressBar {
         let best = &progress["best"];
         let best = match best["place"].as_u64() {
             Some(place) => format!(
-                ", setting {place} leads with {:.2} ({:.2} to {:.2})",
+                ", {} leads with {:.2} ({:.2} to {:.2})",
+                name(&best["setting"], place),
                 number(&best["mean"]),
                 number(&best["interval"][0]),
                 number(&best["interval"][1])
@@ -60,6 +63,20 @@ impl ProgressBar {
     }
 }
 
+/// The values of a setting: `p/a, 0.7`.
+fn name(setting: &Value, place: u64) -> String {
+    let values = setting.as_object().into_iter().flatten();
+    let values = values.map(|(_, value)| match value {
+        Value::String(text) => cut(text, MAX_NAME_LENGTH).to_owned(),
+        other => other.to_string(),
+    });
+    let values: Vec<String> = values.collect();
+    match values.is_empty() {
+        true => format!("setting {place}"),
+        false => values.join(", "),
+    }
+}
+
 /// Largest used share of any budget limit, 0 to 1.
 fn share(progress: &Value, done: u64, most: u64) -> f64 {
     let of = |name: &str| {
@@ -71,4 +88,17 @@ fn share(progress: &Value, done: u64, most: u64) -> f64 {
     let counted = (most > 0).then(|| done as f64 / most as f64);
     let parts = parts.into_iter().chain([counted]).flatten();
     parts.fold(0.0, f64::max).min(1.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_setting_is_named_by_its_values() {
+        let setting = json!({ "model": "p/a", "temperature": 0.7 });
+        assert_eq!(name(&setting, 3), "p/a, 0.7");
+        assert_eq!(name(&json!({}), 3), "setting 3");
+    }
 }

@@ -186,9 +186,12 @@ impl PanelJudgment {
             );
         };
         let so_far = format!(
-            "the panel won {} % of {} (95 % interval {} to {} %, ties count as half), {price}",
-            percent(rate),
+            "of {}, the panel won {}, lost {}, and tied {}, which is {} % with ties as half (95 % interval {} to {} %), {price}",
             counted(self.tally.votes(), "blind vote"),
+            self.tally.wins,
+            self.tally.losses,
+            self.tally.ties,
+            percent(rate),
             percent(from),
             percent(to)
         );

@@ -36,7 +36,7 @@ fn evidence_map_shows_claims_by_member_and_links_to_drafts() {
             "Agreed by all",
             "Not covered",
             "price",
-            "Contradictions without evidence",
+            "Contradictions not confirmed",
             "The pump is red. – one says blue",
             "disputed",
             "Claims judged by",

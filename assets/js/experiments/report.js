@@ -24,7 +24,7 @@ const STOPS = {
 
 /** The conclusion as a sentence, with the figures behind it. */
 export function Verdict({ sentence: words, finding, difference, stop, notes }) {
-  const figures = difference && `On the ${plural(difference.cases, "case")} held back: ${change(difference.mean)} (${change(difference.interval[0])} to ${change(difference.interval[1])}), p ${difference.p < 0.001 ? "under 0.001" : `= ${difference.p.toFixed(3)}`}.`;
+  const figures = difference && `On ${plural(difference.cases, "case")}: ${change(difference.mean)} (${change(difference.interval[0])} to ${change(difference.interval[1])}), p ${difference.p < 0.001 ? "under 0.001" : `= ${difference.p.toFixed(3)}`}.`;
   return el("div", { class: "verdict", data: { finding: finding ?? "" } },
     el("p", { class: "verdict-words", dir: "auto" }, sentence(words)),
     el("p", { class: "fine" }, [figures, STOPS[stop]].filter(Boolean).join(" ")),
@@ -34,7 +34,7 @@ export function Verdict({ sentence: words, finding, difference, stop, notes }) {
 /** Everything below the conclusion. `words` provides the names of settings. */
 export function ReportView(report, words, { objective, baseline = "current" }) {
   const board = report.leaderboard.filter((row) => row.cases > 0);
-  if (board.length === 0) return [el("p", { class: "fine" }, "No setting has been tried on a case yet.")];
+  if (board.length === 0) return [el("p", { class: "fine" }, "No setting has a score.")];
   const context = { report, words, board, mark: MARKS[baseline], signs: [["leader", "the leader"], ["current", SIGNS[baseline]]], measure: objective?.kind === "weighted" ? "Score less its price" : "Score", kind: (place) => (place === report.leader ? "leader" : place === report.current ? "current" : ""), rank: new Map(board.map((row, place) => [row.place, place + 1])) };
   return [Leaderboard(context), Family(context), TradeOffs(context), Fates(context), Sensitivity(context)].filter(Boolean);
 }
@@ -67,7 +67,7 @@ function Leaderboard(context) {
     Intervals({
       title: "Scores with intervals", rows, show: score, legend: signs,
       hint: "Point at a mark, or use the arrow keys.",
-      about: `The mark is the mean ${measure.toLowerCase()}, the line what the true one may be. Where lines overlap, the order may be chance. Settings that were eliminated early saw fewer cases: the order allows for how hard they were. The leader was chosen by these scores, so its own is more likely too high than too low: only the cases held back test it.${board.length > shown.length ? ` The first ${DRAWN} of ${count(board.length)}.` : ""}${untried > 0 ? ` ${plural(untried, "setting was", "settings were")} not tried.` : ""}`,
+      about: `The mark is the mean ${measure.toLowerCase()}, the line what the true one may be. Where lines overlap, the order may be chance. Settings that were eliminated early saw fewer cases: the order allows for how hard they were. The leader was chosen by these scores, so its own is more likely too high than too low: only the final comparison tests it.${board.length > shown.length ? ` The first ${DRAWN} of ${count(board.length)}.` : ""}${untried > 0 ? ` ${plural(untried, "setting was", "settings were")} not tried.` : ""}`,
       table: () => boardTable(context),
     }));
 }

@@ -36,7 +36,7 @@ function habits({ model, kind, pairs, flips, unreadable, orders }) {
   return [
     kind === "pairwise" ? `${model} compared ${plural(pairs, "pair")} in both orders; on ${count(flips)} its verdict changed with the order, which counts as a tie.` : `${model} gave the scores.`,
     unreadable > 0 && `${plural(unreadable, "reply", "replies")} could not be read.`,
-    orders > 0 && `${plural(orders, "answer")} tried to instruct the judge, without effect.`,
+    orders > 0 && `${plural(orders, "answer")} contained instructions to the judge: ${orders === 1 ? "it was" : "they were"} not judged and scored 0.`,
   ].filter(Boolean).join(" ");
 }
 

@@ -22,10 +22,10 @@ export const DIALS = {
 export const STATES = { running: "Running", paused: "Paused", completed: "Complete", cancelled: "Stopped", failed: "Failed" };
 
 const FINDINGS = {
-  better: "A better setting was found",
-  worse: "The leader did not hold up in the final test",
-  not_distinguishable: "Not distinguishable from the current setting",
-  current_leads: "No better setting was found",
+  better: "A setting scored better",
+  worse: "The leader scored worse in the final comparison",
+  not_distinguishable: "No difference was shown",
+  current_leads: "No setting scored better",
   not_tested: "Not enough data",
 };
 

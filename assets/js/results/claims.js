@@ -7,7 +7,8 @@ import { locate } from "./words.js";
 export const KINDS = [
   ["conflict", "Contradictions", "Not all can be right"],
   ["alone", "Said by one", "An insight, or a mistake of one model"],
-  ["some", "Said by some", "The others are silent or deny it"],
+  ["some", "Said by some", "The others deny it, or no words of theirs were found"],
+  ["unconfirmed", "Not confirmed", "By the judge’s word; our rules do not confirm all of the quotes"],
   ["shared", "Agreed by all", "Agreement is weak evidence: models share mistakes"],
 ];
 
@@ -34,14 +35,15 @@ export function isJudged({ evidence }) {
   return evidence?.status === "judged";
 }
 
-/** Returns rows `{index, kind, text, why, answer, stances}`; a stance is `{letter, model, stance, stage, quote}`. */
+/** Returns rows `{index, kind, text, why, answer, stances}`; a stance is `{letter, model, stance, stage, quote, lowered}`. */
 export function claimsOf(run) {
   if (!isJudged(run)) return [];
   const { claims = [], consensus = [], contradictions = [], unique = [] } = run.evidence;
   const kindOf = (index) => {
     if (contradictions.some((one) => one.claim === index)) return "conflict";
     if (unique.some((one) => one.claim === index)) return "alone";
-    return consensus.includes(index) ? "shared" : "some";
+    if (consensus.includes(index)) return "shared";
+    return claims[index].stances?.some((one) => one.stance === "unconfirmed") ? "unconfirmed" : "some";
   };
   return claims.map((claim, index) => ({
     index, kind: kindOf(index), text: claim.text, answer: claim.answer ?? "", stances: claim.stances ?? [],
@@ -49,7 +51,10 @@ export function claimsOf(run) {
   }));
 }
 
-/** Contradictions that the judge reported but whose quotes were not found, as the judge worded them. */
+/** The words for each stance. */
+export const STANCES = { asserts: "asserts", unconfirmed: "says so, not confirmed by our rules", denies: "denies", silent: "silent" };
+
+/** Contradictions that the judge reported but that no quotes confirm, as the judge worded them. */
 export function unverifiedOf(run) {
   const all = isJudged(run) ? run.evidence.unverified ?? [] : [];
   return all.map(({ point = "", why = "" }) => [point, why].filter(Boolean).join(" – ") || "The judge does not say what they disagree about.");

@@ -8,7 +8,7 @@ import { inline } from "../parts/inline.js";
 import { Letter } from "../parts/letter.js";
 import { nameOf } from "../parts/model-name.js";
 import { lastWords } from "../parts/run-model.js";
-import { blindSpots, claimsOf, draftOf, KINDS, unverifiedOf } from "./claims.js";
+import { blindSpots, claimsOf, draftOf, KINDS, STANCES, unverifiedOf } from "./claims.js";
 import { JudgeNote, Support } from "./support.js";
 
 /**
@@ -26,7 +26,7 @@ export function DisagreementMap(run, { models, onDraft, actions = null }) {
     el("h2", { class: "visually-hidden" }, "Who says what"),
     JudgeNote(run, models),
     groups.length > 0 && [Choices(groups), Table(groups, context)],
-    Points("Contradictions without evidence", (size) => `${plural(size, "point")}: the judge reports them, but its quotes were not found in the answers`, unverifiedOf(run), context.cite),
+    Points("Contradictions not confirmed", (size) => `${plural(size, "point")}: the judge reports them, but no quotes from the answers confirm them`, unverifiedOf(run), context.cite),
     Points("Not covered", (size) => `${plural(size, "point")} that no answer gives, in the judge’s words`, blindSpots(run), context.cite),
     Support(run, context.cite));
 }
@@ -37,7 +37,7 @@ function Table(groups, { members, models }) {
       el("caption", { class: "visually-hidden" }, "Claims in rows, members in columns: whether a member asserts or denies a claim, or is silent"),
       el("thead", null, el("tr", null,
         el("th", { scope: "col" }, el("span", { class: "visually-hidden" }, "Claim"), el("span", { class: "map-legend", "aria-hidden": "true" },
-          ["asserts", "denies", "silent"].map((stance) => el("span", null, Mark(stance), stance)))),
+          Object.entries(STANCES).map(([stance, words]) => el("span", null, Mark(stance), words)))),
         members.map((member) => el("th", { scope: "col", class: "map-who" }, Letter(member.letter), el("span", { class: "map-name" }, nameOf(member.model, models).name))))),
       groups.map((group) => group.node)));
 }
@@ -81,21 +81,23 @@ function Row(claim, context) {
 function Cell(claim, member, { run, models, onDraft }) {
   const own = claim.stances.find((one) => one.letter === member.letter);
   const stance = own?.stance ?? "silent";
-  const words = `${member.letter}, ${nameOf(member.model, models).name}, ${stance}`;
+  const said = STANCES[stance] ?? stance;
+  const words = `${member.letter}, ${nameOf(member.model, models).name}, ${said}`;
   const draft = own?.quote && draftOf(run, own);
-  if (!draft) return el("td", { class: "map-cell" }, Mark(stance), el("span", { class: "visually-hidden" }, stance));
-  return el("td", { class: "map-cell" }, button(`${words}. Show in the draft`, { class: "map-sign", title: `${words}: “${own.quote}”`, on: { click: (event) => onDraft(draft, event.currentTarget) } }, Mark(stance)));
+  if (!draft) return el("td", { class: "map-cell" }, Mark(stance), el("span", { class: "visually-hidden" }, said));
+  return el("td", { class: "map-cell" }, button(`${words}. Show in the draft`, { class: "map-sign", title: `${words}: “${own.quote}”${own.lowered ? ` (${own.lowered})` : ""}`, on: { click: (event) => onDraft(draft, event.currentTarget) } }, Mark(stance)));
 }
 
 // Stances have different shapes, so that no mark relies on color alone.
 function Mark(stance) {
   const [shape, attributes] = {
     asserts: ["path", { d: "M4.5 8.4l2.4 2.4 4.6-5" }],
+    unconfirmed: ["path", { d: "M4.5 8.4l2.4 2.4 4.6-5" }],
     denies: ["path", { d: "M8 1.6L14.4 8 8 14.4 1.6 8zM6 6l4 4M10 6l-4 4" }],
     silent: ["path", { d: "M5 8h6" }],
   }[stance] ?? ["path", { d: "M5 8h6" }];
   return svg("svg", { class: `stance ${stance}`, viewBox: "0 0 16 16", "aria-hidden": "true", focusable: "false" },
-    stance === "asserts" && svg("circle", { cx: 8, cy: 8, r: 7 }), svg(shape, attributes));
+    (stance === "asserts" || stance === "unconfirmed") && svg("circle", { cx: 8, cy: 8, r: 7 }), svg(shape, attributes));
 }
 
 function Detail(claim, { run, models, onDraft, actions, cite }) {
@@ -107,7 +109,7 @@ function Detail(claim, { run, models, onDraft, actions, cite }) {
     el("div", { class: "map-quotes" }, spoken.map((one) => {
       const draft = draftOf(run, one);
       return el("figure", { class: "map-quote" },
-        el("figcaption", null, Letter(one.letter), `${nameOf(one.model, models).name} ${one.stance}`),
+        el("figcaption", null, Letter(one.letter), `${nameOf(one.model, models).name} ${STANCES[one.stance] ?? one.stance}`, one.lowered && ` (${one.lowered})`),
         el("blockquote", { dir: "auto" }, "“", inline(one.quote, cite), "”"),
         draft && button(`Show in draft: the words of ${one.letter}`, { class: "link-button", on: { click: (event) => onDraft(draft, event.currentTarget) } }, "Show in draft"));
     })),

@@ -33,7 +33,7 @@ export async function openEvidence(run, shown) {
 /** The number of verified and of checked quotes, `{good, all}`; null if none were checked. */
 export function quotesOf({ citations }) {
   const state = (item) => String(item.state ?? "").toLowerCase().replace(/[^a-z]/g, "");
-  const checked = (citations?.items ?? []).filter((item) => ["verified", "elsewhere", "notfound"].includes(state(item)));
+  const checked = (citations?.items ?? []).filter((item) => ["verified", "shortened", "elsewhere", "notfound"].includes(state(item)));
   return checked.length > 0 ? { good: checked.filter((item) => state(item) === "verified").length, all: checked.length } : null;
 }
 

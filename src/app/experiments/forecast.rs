@@ -5,7 +5,7 @@ use crate::app::{Error, Result};
 use crate::domain::experiment::design::{Design, RaceStep};
 use crate::domain::experiment::spec::ExperimentSpec;
 use crate::domain::experiment::successive_halving::{ALL_UP_TO, SuccessiveHalving};
-use crate::domain::experiment::{Objective, TrialOutcome, reserve, settings};
+use crate::domain::experiment::{MIN_CASES, Objective, TrialOutcome, reserve, settings};
 
 /// Rejects a budget that allows no evaluation.
 ///
@@ -93,7 +93,12 @@ pub(super) fn stopping(spec: &ExperimentSpec, design: &Design) -> String {
 /// Warns about too few cases or evaluations.
 pub(super) fn warnings(raced: usize, compared: usize, arms: u64, evaluations: u64) -> Vec<String> {
     let mut warnings = Vec::new();
-    if compared < 10 {
+    if compared < MIN_CASES {
+        warnings.push(format!(
+            "only {compared} cases are left for the final comparison, too few to show any difference; \
+             use 30 cases or more",
+        ));
+    } else if compared < 10 {
         warnings.push(format!(
             "only {compared} cases are left for the final comparison, which will find only large differences; \
              use 30 cases or more",
@@ -116,6 +121,18 @@ mod tests {
     use super::*;
     use crate::domain::experiment::{Case, Configuration, ExperimentBudget, JudgeCost};
     use crate::domain::money::MicroDollars;
+
+    #[test]
+    fn too_few_cases_are_said_to_show_nothing() {
+        let of = |compared| warnings(50, compared, 2, 1_000).join(" ");
+        assert!(
+            of(5).contains("too few to show any difference"),
+            "{}",
+            of(5)
+        );
+        assert!(of(6).contains("only large differences"), "{}", of(6));
+        assert_eq!(of(30), "");
+    }
 
     fn amount() -> impl Strategy<Value = u64> {
         prop_oneof![0u64..4, 0u64..1_000_000, Just(u64::MAX), any::<u64>()]

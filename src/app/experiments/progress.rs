@@ -19,7 +19,7 @@ pub struct ExperimentProgress {
     pub spent: Value,
     /// The budget.
     pub budget: Value,
-    /// The leading configuration.
+    /// The leading configuration; none while the best are tied.
     pub best: Option<LeadingConfiguration>,
     /// Number of configurations still in the race.
     pub racing: usize,
@@ -73,6 +73,9 @@ pub fn amounts(spent: &TrialOutcome, evaluations: u64) -> Value {
     })
 }
 
+/// Means that differ by less are equal; the rest is floating-point noise.
+const SAME: f64 = 1e-9;
+
 fn best(
     spec: &ExperimentSpec,
     race: &SuccessiveHalving,
@@ -82,9 +85,8 @@ fn best(
     // Compare only cases that all remaining configurations have answered.
     let depth = (racing.iter().map(|&arm| race.values(arm, all).len())).min()?;
     let mean = |arm: usize| paired::mean(&race.values(arm, depth));
-    let mut ranked = racing.to_vec();
-    ranked.sort_by(|&a, &b| mean(b).total_cmp(&mean(a)).then(a.cmp(&b)));
-    let place = *ranked.first().filter(|_| depth > 0)?;
+    let means = racing.iter().map(|&arm| (arm, mean(arm)));
+    let place = leading(&means.collect::<Vec<_>>()).filter(|_| depth > 0)?;
     let values = race.values(place, depth);
     let design = race.design();
     Some(LeadingConfiguration {
@@ -94,6 +96,13 @@ fn best(
         interval: betting::interval(&values, (0.0, 1.0), 0.05),
         cases: depth,
     })
+}
+
+// The index with the highest mean; none if several have it, or if it is 0.
+fn leading(means: &[(usize, f64)]) -> Option<usize> {
+    let &(place, best) = means.iter().max_by(|a, b| a.1.total_cmp(&b.1))?;
+    let first = means.iter().filter(|(_, mean)| best - mean <= SAME);
+    (first.count() == 1 && best > 0.0).then_some(place)
 }
 
 fn left(race: &SuccessiveHalving, spent: &TrialOutcome, done: usize) -> Option<u64> {
@@ -136,4 +145,17 @@ fn affordable(budget: &ExperimentBudget, spent: &TrialOutcome, done: usize) -> u
         Some(((limit - gone) / each).max(0.0))
     });
     room.fold(f64::from(u32::MAX), f64::min) as usize
+}
+
+#[cfg(test)]
+mod tests {
+    use super::leading;
+
+    #[test]
+    fn a_tie_and_zeros_have_no_leader() {
+        assert_eq!(leading(&[(0, 0.2), (3, 0.4), (5, 0.1)]), Some(3));
+        assert_eq!(leading(&[(0, 0.4), (3, 0.4)]), None);
+        assert_eq!(leading(&[(0, 0.0)]), None);
+        assert_eq!(leading(&[]), None);
+    }
 }

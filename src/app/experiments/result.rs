@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::score::INSTRUCTS;
 use super::{ExperimentProgress, Experiments, race_of};
 use crate::app::{Error, Result};
 use crate::domain::experiment::calibration::{Calibration, calibrate};
@@ -10,7 +11,8 @@ use crate::domain::experiment::preference::{self, PersonPreference};
 use crate::domain::experiment::record::{Evaluation, Experiment, Judgment};
 use crate::domain::experiment::repeated_cases;
 use crate::domain::experiment::report::{self, ExperimentReport};
-use crate::domain::experiment::{Case, Trial, successive_halving::SuccessiveHalving};
+use crate::domain::experiment::scoring::JudgeMode;
+use crate::domain::experiment::{Case, Objective, Trial, successive_halving::SuccessiveHalving};
 use crate::domain::id::{ExperimentId, UserId};
 use crate::store::{analyses, experiments};
 
@@ -102,11 +104,15 @@ fn worked_out((mut experiment, cases, evaluations, judgments): StoredExperiment)
     let race = race_of(&experiment, &evaluations);
     // A prompt search adds configurations to the stored ones.
     experiment.design = race.design().clone();
-    let failed = evaluations.iter().filter(|one| one.error.is_some());
+    // An answer that instructs its judge was given: it scores 0, but has not failed.
+    let is_failed = |one: &&Evaluation| one.error.as_deref().is_some_and(|why| why != INSTRUCTS);
+    let failed = evaluations.iter().filter(is_failed);
     let failed = failed.map(|one| one.trial).collect();
     let space = &experiment.spec.space;
     let baseline = experiment.spec.baseline();
-    let mut report = report::report(&race, space, &failed, &matches_of(&judgments), baseline);
+    let reach = reach_of(&experiment);
+    let matches = matches_of(&judgments);
+    let mut report = report::report(&race, space, &failed, &matches, baseline, reach);
     let calibration = calibrate(&labelled(&judgments, &race));
     report.sentence = calibration.qualified(report.sentence);
     let warning = match experiment.spec.repeated.is_none() {
@@ -127,6 +133,18 @@ fn worked_out((mut experiment, cases, evaluations, judgments): StoredExperiment)
         cases,
         evaluations,
         judgments,
+    }
+}
+
+/// The largest difference that two settings can have: a pairwise judge gives the current one 0.5.
+fn reach_of(experiment: &Experiment) -> f64 {
+    let judge = experiment.spec.evaluator.judge();
+    let is_pairwise = judge.is_some_and(|judge| judge.kind == JudgeMode::Pairwise);
+    let is_weighted = matches!(experiment.spec.objective, Objective::Weighted { .. });
+    if is_pairwise && !is_weighted {
+        0.5
+    } else {
+        1.0
     }
 }
 

@@ -17,6 +17,9 @@ use crate::store::{analyses, experiments};
 /// Number of answers used as probes.
 const PROBED: usize = 3;
 
+/// Why an answer that addresses its judge scores 0 without being judged.
+pub(super) const INSTRUCTS: &str = "the answer contains instructions to its judge";
+
 /// A score, or the reason why there is none yet and the cost of the attempt.
 type ScoreResult = std::result::Result<ScoredTrial, (String, JudgeCost)>;
 
@@ -43,7 +46,7 @@ impl ExperimentRunner<'_> {
         if judge_prompts::addresses_judge(text) {
             self.experiment.judging.orders += 1;
             let mut scored = plain(brought, 0.0);
-            scored.error = Some("the answer contains instructions to its judge".to_owned());
+            scored.error = Some(INSTRUCTS.to_owned());
             return Ok(Ok(scored));
         }
         let text = text.clone();

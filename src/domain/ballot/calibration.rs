@@ -79,7 +79,7 @@ impl VoteCalibration {
         };
         let (from, to) = self.interval();
         Some(format!(
-            "The panel decided {} % right where it decided ({} of {} votes on different questions with a known \
+            "Panels decided {} % right where they decided ({} of {} votes of all your panels on different questions with a known \
              answer{ties}); the true rate is likely between {} and {} %.",
             (part * 100.0).round(),
             self.right,

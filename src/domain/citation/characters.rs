@@ -5,7 +5,7 @@ use unicode_normalization::UnicodeNormalization;
 
 /// Returns the plain character of a superscript.
 pub(super) fn raised(c: char) -> Option<char> {
-    let is_raised = matches!(c, '²' | '³' | '¹' | 'ª' | 'º' | '\u{2070}'..='\u{207F}' | '\u{1D2C}'..='\u{1D61}' | '\u{1D9C}'..='\u{1DBF}');
+    let is_raised = matches!(c, '²' | '³' | '¹' | 'ª' | 'º' | '\u{2B0}'..='\u{2B8}' | '\u{2E0}'..='\u{2E4}' | '\u{2070}'..='\u{207F}' | '\u{1D2C}'..='\u{1D61}' | '\u{1D9C}'..='\u{1DBF}');
     let plain = is_raised
         .then(|| std::iter::once(c).nfkc().next())
         .flatten()?;

@@ -2,7 +2,7 @@
 //!
 //! Tolerated differences: case, spaces, line breaks and hyphens at them, punctuation, quotation marks,
 //! compatibility forms (NFKC), digit group separators, accents if one side has none at all, a word split into two
-//! halves of three letters or more, footnote numbers, and the quoting author's own additions: `[T]he`, `[sic]`.
+//! halves of three letters or more, footnote numbers and list items, and the quoting author's own additions: `[T]he`, `[sic]`.
 //! Symbols next to numbers, exponents, and the case of units are significant. In text recognized from an image,
 //! one letter in eight words may be one that recognition confuses with another.
 
@@ -144,7 +144,9 @@ impl Tolerance {
 
     // Whether the words are equal; counts the tolerated differences.
     fn accepts(&mut self, one: &PlainWord, other: &PlainWord, is_unit: bool) -> bool {
-        if one.plain == other.plain {
+        let is_grouped = one.grouped.as_ref() == Some(&other.plain)
+            || other.grouped.as_ref() == Some(&one.plain);
+        if one.plain == other.plain || is_grouped {
             return !is_case_bearing(one, other, is_unit);
         }
         if one.bare.is_none() && other.bare.is_none() {

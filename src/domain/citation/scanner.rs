@@ -12,6 +12,7 @@ use unicode_normalization::char::is_combining_mark;
 
 mod additions;
 mod exponents;
+mod list_numbers;
 
 /// A cursor over the characters of a text.
 pub(super) struct Scanner<'a> {
@@ -277,8 +278,43 @@ fn begins_figure(rest: &[(usize, char)]) -> bool {
     figures::read(rest).is_some_and(|figure| figure.length > digits)
 }
 
-// Returns citation marks and the bracketed numbers that a quotation may omit: after a word or at the end of a
-// clause.
+/// Words behind which brackets hold values, not the number of a reference.
+const VALUED: &[&str] = &[
+    "in",
+    "of",
+    "to",
+    "at",
+    "is",
+    "are",
+    "the",
+    "range",
+    "interval",
+    "set",
+    "vector",
+    "list",
+    "array",
+    "matrix",
+    "section",
+    "article",
+    "clause",
+    "paragraph",
+    "intervall",
+    "bereich",
+    "von",
+    "bis",
+];
+
+// Whether these words end in one that a reference can follow: "Smith [3]".
+fn is_referring(before: &str) -> bool {
+    let words = before.strip_suffix(' ').unwrap_or_default();
+    let start = words.rfind(|c: char| !c.is_alphabetic());
+    let last = start.map_or(words, |at| &words[words.ceil_char_boundary(at + 1)..]);
+    last.chars().count() > 1 && !VALUED.contains(&last.to_lowercase().as_str())
+}
+
+// Returns citation marks and the numbers that a quotation may omit: those in brackets after a word or at the end of a
+// clause,
+// and those of list items.
 fn marks_in(text: &str) -> Vec<(usize, usize, bool)> {
     let found = marks::cites(text).into_iter().filter_map(|group| {
         let is_number = group
@@ -289,8 +325,13 @@ fn marks_in(text: &str) -> Vec<(usize, usize, bool)> {
         let behind = text[group.end..].trim_start().chars().next();
         let is_omissible = before
             .is_some_and(|c| c.is_alphabetic() || matches!(c, '.' | ',' | ')' | '”' | '"'))
+            || is_referring(&text[..group.start]) && behind.is_some_and(char::is_alphabetic)
             || behind.is_none_or(|c| matches!(c, '.' | ',' | ';' | ':' | ')' | '!' | '?' | '['));
         (!is_number || is_omissible).then_some((group.start, group.end, is_number))
     });
-    found.collect()
+    let mut found: Vec<(usize, usize, bool)> = found.collect();
+    let numbers = list_numbers::find(text).into_iter();
+    found.extend(numbers.map(|range| (range.start, range.end, true)));
+    found.sort_unstable();
+    found
 }

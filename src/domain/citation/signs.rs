@@ -52,6 +52,10 @@ pub(super) fn read(chars: &[(usize, char)], at: usize) -> Option<Symbol> {
     }
     let c = compatible(place.char);
     let plain = match c {
+        '-' | '–' | '−' | '/' | '∕' if place.is_between_variables => match c {
+            '/' | '∕' => '/',
+            _ => '-',
+        },
         '-' | '‐' | '‑' | '‒' | '–' | '—' | '―' | '−' | '﹣' => place.dash()?,
         '/' | '⁄' | '∕' => place.between('/', |c| c.is_alphanumeric() || is_figure_end(c))?,
         ':' | '∶' => place.between(':', |c| digit(c).is_some())?,
@@ -116,6 +120,8 @@ struct SignPlace<'a> {
     far_next: Option<char>,
     /// Whether the character is first on its line and followed by a space.
     is_bullet: bool,
+    /// With a space on both sides, between two small letters that are words: `x - y`.
+    is_between_variables: bool,
     /// Number of digits in the number before the symbol.
     digits_before: usize,
     /// Letters and digits directly to the left of the symbol, up to the length of a grade or an ion.
@@ -153,6 +159,7 @@ impl<'a> SignPlace<'a> {
                 .take(4)
                 .count(),
             touching: touching.into_iter().rev().collect(),
+            is_between_variables: is_variable(left.iter().rev()) && is_variable(rest.iter()),
             is_bullet: is_first && next.is_none_or(|c| c.is_whitespace() || c == '>'),
         })
     }
@@ -300,6 +307,14 @@ impl<'a> SignPlace<'a> {
     }
 }
 
+// Whether a space and a small letter that is a word follow, in this direction.
+fn is_variable<'a>(mut chars: impl Iterator<Item = &'a (usize, char)>) -> bool {
+    let mut next = || chars.next().map(|&(_, c)| c);
+    next() == Some(' ')
+        && next().is_some_and(|c| c.is_ascii_lowercase())
+        && next().is_none_or(|c| !c.is_alphanumeric() && !matches!(c, '\'' | '’' | '-'))
+}
+
 // Whether a number may end with this character before a dash or a slash.
 fn is_figure_end(c: char) -> bool {
     matches!(c, '%' | '‰' | '°') || is_currency(c)
@@ -323,7 +338,8 @@ fn compatible(c: char) -> char {
     }
 }
 
-fn is_currency(c: char) -> bool {
+/// Whether the character is the sign of a currency.
+pub(super) fn is_currency(c: char) -> bool {
     matches!(c, '$' | '¢'..='¥' | '֏' | '؋' | '৳' | '฿' | '៛' | '\u{20A0}'..='\u{20CF}')
 }
 
@@ -383,6 +399,8 @@ mod tests {
             ("5 % 5％ 5‰", "%%‰"),
             ("5 x 10, 5×10, 5*10, **bold** box", "×××"),
             ("2·5 and a · b", "·"),
+            ("x - y, x / y, x – y, (a - b)", "-/--"),
+            ("plan a - and plan - b, his - a car", ""),
             ("~5 ~~5~~", "≈"),
             ("<= ≤ != ≠", "≤≤≠≠"),
         ] {

@@ -45,6 +45,7 @@ impl ComparableText {
 pub fn words(text: &str) -> Vec<PlainWord> {
     let mut words = Scanner::new(text).words();
     restore_squares(&mut words);
+    mark_groups(&mut words);
     mark_acronyms(&mut words);
     mark_initials(&mut words, text);
     bind(&mut words, text);
@@ -62,6 +63,47 @@ fn restore_squares(words: &mut [PlainWord]) {
         if let (true, Some(unit)) = (is_measured, unit) {
             word.plain = format!("{unit}^{}", &word.plain[unit.len()..]);
         }
+    }
+}
+
+/// Words of German, whose figures have a comma before the decimals.
+const GERMAN: &[&str] = &[
+    "der", "die", "das", "und", "ist", "im", "wird", "nicht", "den", "dem", "für", "beträgt",
+];
+/// Currencies as words.
+const CURRENCIES: &[&str] = &[
+    "euro", "euros", "eur", "dollar", "usd", "franken", "chf", "pfund", "gbp", "mark", "dm",
+];
+
+// In German, the point of an amount of money separates groups: "5.000 Euro" is "5000 Euro". Elsewhere it can be a
+// decimal point.
+fn mark_groups(words: &mut [PlainWord]) {
+    let is_english = words.iter().any(|word| word.plain == "the");
+    let german = words
+        .iter()
+        .filter(|word| GERMAN.contains(&word.plain.as_str()));
+    if is_english || german.count() < 2 {
+        return;
+    }
+    for at in 0..words.len() {
+        let is_currency = |word: &PlainWord| {
+            CURRENCIES.contains(&word.plain.as_str())
+                || word.is_symbol && word.plain.chars().all(signs::is_currency)
+        };
+        let before = at.checked_sub(1).and_then(|at| words.get(at));
+        let is_money = before.into_iter().chain(words.get(at + 1)).any(is_currency);
+        let is_group = |whole: &str, group: &str| {
+            let is_digits = |text: &str| text.bytes().all(|b| b.is_ascii_digit());
+            matches!(whole.len(), 1..=3)
+                && group.len() == 3
+                && !whole.starts_with('0')
+                && is_digits(whole)
+                && is_digits(group)
+        };
+        let word = &mut words[at];
+        let parts = word.plain.split_once('.').filter(|_| is_money);
+        let parts = parts.filter(|(whole, group)| is_group(whole, group));
+        word.grouped = parts.map(|(whole, group)| format!("{whole}{group}"));
     }
 }
 

@@ -3,7 +3,7 @@
 
 use super::prompts::first_answers;
 use super::rules::objection;
-use super::{EvidenceClaim, EvidenceStatus, map};
+use super::{EvidenceClaim, EvidenceStatus, Stance, map};
 use crate::domain::analysis::{Plan, StageAnswer};
 use crate::domain::answer_value;
 
@@ -52,9 +52,11 @@ pub struct DraftAgreement {
     pub dropped: usize,
     /// Number of claims that every first answer makes, in words found there.
     pub shared: usize,
-    /// Number of claims on which the answers contradict each other.
+    /// Number of further claims that every first answer makes by the judge's word alone.
+    pub unconfirmed: usize,
+    /// Number of claims on which they contradict each other.
     pub contradictions: usize,
-    /// Number of further contradictions that the judge reports, but for which no quoted words were found.
+    /// Number of further contradictions that the judge reports and that no words confirm.
     pub unverified: usize,
 }
 
@@ -66,17 +68,20 @@ impl DraftAgreement {
     pub fn of(plan: &Plan, answers: &[StageAnswer]) -> Result<Self, String> {
         let map = map::of(plan, answers, None);
         match map.status {
-            EvidenceStatus::Judged => Ok(Self {
-                claims: map.claims.len(),
-                dropped: map.dropped as usize,
-                shared: map
-                    .consensus
-                    .iter()
-                    .filter(|&&claim| says_the_same(&map.claims[claim]))
-                    .count(),
-                contradictions: map.contradictions.len(),
-                unverified: map.unverified.len(),
-            }),
+            EvidenceStatus::Judged => {
+                let consensus = map.consensus.iter();
+                let shared = consensus.filter(|&&claim| says_the_same(&map.claims[claim]));
+                let shared = shared.count();
+                let said = map.claims.iter().filter(|claim| is_said_of_all(claim));
+                Ok(Self {
+                    claims: map.claims.len(),
+                    dropped: map.dropped as usize,
+                    shared,
+                    unconfirmed: said.count() - shared,
+                    contradictions: map.contradictions.len(),
+                    unverified: map.unverified.len(),
+                })
+            }
             _ => Err(map.reason.unwrap_or_default()),
         }
     }
@@ -94,6 +99,17 @@ impl DraftAgreement {
         }
     }
 
+    /// How many claims they share, for a note.
+    pub fn together(&self) -> String {
+        let confirmed = format!("share {} of {} claims", self.shared, self.listed());
+        match self.unconfirmed {
+            0 => confirmed,
+            count => format!(
+                "{confirmed} in words that our rules confirm, {count} more by the judge's word alone,"
+            ),
+        }
+    }
+
     /// Describes on how many claims the answers contradict each other, for a note.
     pub fn apart(&self) -> String {
         let found = match self.contradictions {
@@ -103,7 +119,7 @@ impl DraftAgreement {
         match self.unverified {
             0 => found,
             count => format!(
-                "{found} with words that were found there, and in {count} by the judge's word alone"
+                "{found} in words that confirm it, and in {count} by the judge's word alone"
             ),
         }
     }
@@ -116,6 +132,13 @@ impl DraftAgreement {
             && self.claims > 0
             && self.share() >= threshold
     }
+}
+
+// Whether the judge says of every first answer that it makes the claim, in words that were found there.
+fn is_said_of_all(claim: &EvidenceClaim) -> bool {
+    let mut stances = claim.stances.iter();
+    claim.stances.len() >= 2
+        && stances.all(|one| matches!(one.stance, Stance::Asserts | Stance::Unconfirmed))
 }
 
 // Whether no rule finds a conflict between the words of any two members. A claim can be so broad that opposite

@@ -1,9 +1,13 @@
-//! Contradictions that a judge reports without quoted words that were found. They prove no contradiction, but they
-//! rule out agreement.
+//! Contradictions that a judge reports and that the members' quoted words do not confirm. They prove no contradiction, but they
+//! rule rule out agreement.
 
-use super::{EvidenceClaim, MemberStance};
-use super::{EvidenceMap, Stance, UnverifiedContradiction};
+use super::tokens::tokens;
+use super::words::is_content;
+use super::{EvidenceClaim, EvidenceMap, Stance, UnverifiedContradiction};
 use crate::domain::citation::ComparableText;
+
+/// Number of letters that a term is compared by.
+const MIN_STEM: usize = 4;
 
 /// The outcome of one claim on the judge's list.
 #[derive(Debug, Clone)]
@@ -20,6 +24,8 @@ pub(super) struct PlacedClaim<'a> {
     pub why: Option<&'a str>,
     /// Number of the judge's denials that do not count.
     pub lost: usize,
+    /// Number of assertions that the judge gave and whose words were not found.
+    pub unfound: usize,
 }
 
 impl PlacedClaim<'_> {
@@ -29,18 +35,19 @@ impl PlacedClaim<'_> {
     }
 }
 
-/// Returns the reported contradictions that the map does not list and the members' words do not refute.
+/// Returns the reported contradictions that the map does not list.
 pub(super) fn unverified(
     map: &EvidenceMap,
     placed: &[PlacedClaim<'_>],
     unplaced: &[String],
 ) -> Vec<UnverifiedContradiction> {
+    let claim_of = |one: &PlacedClaim<'_>| one.claim.map(|claim| &map.claims[claim]);
     let is_open = |one: &&PlacedClaim<'_>| {
-        let is_settled = one.claim.is_some_and(|claim| {
-            let is_listed = map.contradictions.iter().any(|known| known.claim == claim);
-            is_listed || (one.lost == 0 && all_say_the_same(&map.claims[claim]))
-        });
-        one.is_contested() && !is_settled
+        let mut listed = map.contradictions.iter();
+        let is_listed = one.claim.is_some() && listed.any(|known| one.claim == Some(known.claim));
+        let is_split = claim_of(one)
+            .is_some_and(|claim| has(claim, Stance::Denies) && has(claim, Stance::Unconfirmed));
+        (one.is_contested() || is_split) && !is_listed
     };
     let of_claims = placed
         .iter()
@@ -58,11 +65,30 @@ pub(super) fn unverified(
 }
 
 /// Whether a reported contradiction could be about this claim.
-pub(super) fn concerns(reported: &[UnverifiedContradiction], claim: usize) -> bool {
-    let is_unknown = |one: &UnverifiedContradiction| one.claim.is_none() && one.point.is_empty();
-    reported
-        .iter()
-        .any(|one| one.claim == Some(claim) || is_unknown(one))
+pub(super) fn concerns(reported: &[UnverifiedContradiction], claim: usize, text: &str) -> bool {
+    let is_about =
+        |one: &UnverifiedContradiction| one.point.is_empty() || shares_term(&one.point, text);
+    let mut reported = reported.iter();
+    reported.any(|one| one.claim == Some(claim) || is_about(one))
+}
+
+// Whether two texts have a term in common, as far as that can be seen: by its first letters, between spaces.
+fn shares_term(one: &str, other: &str) -> bool {
+    let terms = |text: &str| -> Vec<String> {
+        let words = tokens(text).into_iter().map(|token| token.text);
+        let start = |word: String| word.chars().take(MIN_STEM).collect();
+        words.filter(|word| is_content(word)).map(start).collect()
+    };
+    let (own, others) = (terms(one), terms(other));
+    let has_no_spaces = one
+        .chars()
+        .any(|c| ('\u{e00}'..'\u{1e00}').contains(&c) || c >= '\u{2e80}');
+    let is_shared = own.iter().any(|term| others.contains(term));
+    own.is_empty() || others.is_empty() || has_no_spaces || is_shared
+}
+
+fn has(claim: &EvidenceClaim, stance: Stance) -> bool {
+    claim.stances.iter().any(|one| one.stance == stance)
 }
 
 /// Whether two texts have the same words.
@@ -72,13 +98,4 @@ pub(super) fn same_words(one: &str, other: &str) -> bool {
         text.words().iter().map(|word| word.plain.clone()).collect()
     };
     plain(one) == plain(other)
-}
-
-fn all_say_the_same(claim: &EvidenceClaim) -> bool {
-    let first = claim.stances.first();
-    let is_same = |one: &MemberStance| {
-        let is_first = first.is_some_and(|first| same_words(&first.quote, &one.quote));
-        one.stance == Stance::Asserts && is_first
-    };
-    claim.stances.iter().all(is_same)
 }

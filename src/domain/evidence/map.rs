@@ -120,7 +120,7 @@ fn fill(map: &mut EvidenceMap, plan: &Plan, drafts: &[FirstAnswer<'_>], reply: J
         .collect();
     let mut placed = Vec::new();
     for (index, claim) in reply.claims.iter().enumerate() {
-        let (stances, lost) = stances(claim, drafts, &order, &searched, stage);
+        let (stances, lost, unfound) = stances(claim, drafts, &order, &searched, stage);
         let mut reported = reply.contradictions.iter();
         let sentence = sentence_of(claim, &map.sentences);
         let made = sentence.filter(|&at| objection(&claim.text, &map.sentences[at].text).is_none());
@@ -131,6 +131,7 @@ fn fill(map: &mut EvidenceMap, plan: &Plan, drafts: &[FirstAnswer<'_>], reply: J
             is_made: made.is_some(),
             why: reported.find(|(of, _)| *of == index).map(|(_, why)| &**why),
             lost,
+            unfound,
         };
         let is_shown = stances.iter().any(|one| one.stance != Stance::Silent);
         if !is_statement(&claim.text) {
@@ -168,15 +169,15 @@ fn known(claims: &[EvidenceClaim], text: &str, stances: &[MemberStance]) -> Opti
         .position(|claim| kinds(&claim.stances) == own && repeats(text, &claim.text))
 }
 
-/// Returns the stance of every first answer on a claim, which is silent unless its quoted words were found and no
-/// rule objects, and the number of the judge's denials that do not count.
+/// The stance of every first answer on a claim; silent unless its words were found. With the number of the judge's denials
+/// that do not count, and of its assertions whose words were not found.
 fn stances(
     claim: &JudgedClaim,
     drafts: &[FirstAnswer<'_>],
     order: &[usize],
     searched: &[SearchedText<'_>],
     stage: &str,
-) -> (Vec<MemberStance>, usize) {
+) -> (Vec<MemberStance>, usize, usize) {
     let mut stances: Vec<MemberStance> = drafts
         .iter()
         .map(|draft| MemberStance {
@@ -198,31 +199,36 @@ fn stances(
         else {
             continue;
         };
-        let objects = match given.stance {
-            Stance::Asserts => found.objection(&claim.text).is_some(),
-            _ => same_words(&claim.text, found.words),
+        let (kind, why) = match given.stance {
+            Stance::Asserts => match found.objection(&claim.text) {
+                Some(why) => (Stance::Unconfirmed, why),
+                None => (Stance::Asserts, String::new()),
+            },
+            _ if same_words(&claim.text, found.words) => (Stance::Silent, String::new()),
+            denies => (denies, String::new()),
         };
         // Two stances for one member cancel each other.
         let stance = &mut stances[index];
-        if objects || !stance.quote.is_empty() {
-            stance.stance = Stance::Silent;
-            continue;
-        }
-        stance.stance = given.stance;
+        let is_second = !stance.quote.is_empty();
+        stance.stance = if is_second { Stance::Silent } else { kind };
         found.words.clone_into(&mut stance.quote);
+        stance.lowered = why;
     }
     for stance in &mut stances {
         if stance.stance == Stance::Silent {
             stance.quote.clear();
+            stance.lowered.clear();
         }
     }
-    let given = claim
-        .stances
-        .iter()
-        .filter(|one| one.stance == Stance::Denies);
-    let counted = stances.iter().filter(|one| one.stance == Stance::Denies);
-    let lost = given.count() - counted.count();
-    (stances, lost)
+    let given = |kind: Stance| (claim.stances.iter()).filter(move |one| one.stance == kind);
+    let counted = |kinds: &[Stance]| {
+        let counted = stances.iter().filter(|one| kinds.contains(&one.stance));
+        counted.count()
+    };
+    let lost = given(Stance::Denies).count() - counted(&[Stance::Denies]);
+    let said = counted(&[Stance::Asserts, Stance::Unconfirmed]);
+    let unfound = given(Stance::Asserts).count() - said;
+    (stances, lost, unfound)
 }
 
 /// Returns the answer's sentence that the judge copied, in full or as a part of at least four words, if it is
@@ -251,10 +257,12 @@ fn relate(map: &mut EvidenceMap, placed: &[PlacedClaim<'_>], unplaced: &[String]
         // Two members that both assert a claim can contradict each other only in numbers, dates, or names.
         let apart = why.is_some() && denying == 0 && differ(claim);
         if (asserting > 0 && denying > 0) || apart {
-            let sides = claim
-                .stances
-                .iter()
-                .filter(|one| one.stance != Stance::Silent);
+            let is_side = |one: &&MemberStance| match one.stance {
+                Stance::Silent => false,
+                Stance::Unconfirmed => apart,
+                Stance::Asserts | Stance::Denies => true,
+            };
+            let sides = claim.stances.iter().filter(is_side);
             let side = |one: &MemberStance| ContradictionSide {
                 letter: one.letter,
                 quote: one.quote.clone(),
@@ -273,13 +281,18 @@ fn relate(map: &mut EvidenceMap, placed: &[PlacedClaim<'_>], unplaced: &[String]
         if is_listed || denying > 0 {
             continue;
         }
-        let of_claim = |one: &PlacedClaim<'_>| one.claim == Some(index);
-        let is_denied = placed.iter().any(|one| of_claim(one) && one.lost > 0);
+        // What the judge says of others counts against "alone", even if nothing confirms it.
+        let mut of_claim = placed.iter().filter(|one| one.claim == Some(index));
+        let is_open = of_claim.any(|one| one.lost + one.unfound > 0)
+            || claim
+                .stances
+                .iter()
+                .any(|one| one.stance == Stance::Unconfirmed);
         if asserting >= 2 && asserting == claim.stances.len() {
-            if !concerns(&map.unverified, index) {
+            if !concerns(&map.unverified, index, &claim.text) {
                 map.consensus.push(index);
             }
-        } else if asserting == 1 && claim.stances.len() >= 2 && !is_denied {
+        } else if asserting == 1 && claim.stances.len() >= 2 && !is_open {
             let mut stances = claim.stances.iter();
             let alone = stances.find(|one| one.stance == Stance::Asserts);
             map.unique.extend(alone.map(|one| UniqueClaim {
@@ -298,7 +311,7 @@ fn counts(claim: &EvidenceClaim) -> (usize, usize) {
 
 fn differ(claim: &EvidenceClaim) -> bool {
     let quotes: Vec<&str> = (claim.stances.iter())
-        .filter(|one| one.stance == Stance::Asserts)
+        .filter(|one| matches!(one.stance, Stance::Asserts | Stance::Unconfirmed))
         .map(|one| one.quote.as_str())
         .collect();
     let mut pairs = quotes.iter().enumerate();

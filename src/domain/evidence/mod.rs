@@ -72,7 +72,7 @@ pub struct EvidenceMap {
     pub consensus: Vec<usize>,
     /// Claims on which members contradict each other.
     pub contradictions: Vec<ClaimContradiction>,
-    /// Contradictions that the judge reports without quoted words that were found. No agreement is reported for
+    /// Contradictions that the judge reports and that the members' quoted words do not confirm. No agreement is reported for
     /// these points.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub unverified: Vec<UnverifiedContradiction>,
@@ -116,6 +116,8 @@ pub struct EvidenceClaim {
 pub enum Stance {
     /// The member makes the claim; the quoted words were found in its text.
     Asserts,
+    /// Makes the claim by the judge's word alone: the quoted words were found, but a rule objects to them.
+    Unconfirmed,
     /// The member states the opposite; the quoted words were found in its text.
     Denies,
     /// Neither, or no words that show a stance.
@@ -138,6 +140,9 @@ pub struct MemberStance {
     /// The member's own words, verbatim; empty if silent.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub quote: String,
+    /// Why no rule confirms the stance; empty unless it is unconfirmed.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub lowered: String,
 }
 
 /// A claim on which members contradict each other.
@@ -152,7 +157,7 @@ pub struct ClaimContradiction {
     pub sides: Vec<ContradictionSide>,
 }
 
-/// A contradiction that the judge reports although the words that it quotes were not found.
+/// A contradiction that the judge reports, while the members' words that were found do not show it.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct UnverifiedContradiction {

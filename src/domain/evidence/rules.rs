@@ -305,6 +305,17 @@ fn content(tokens: &[SentenceToken]) -> Vec<String> {
             (None, None) => token.text.clone(),
         })
         .collect();
+    // "June 30" like "30 June".
+    for at in 1..content.len() {
+        let is_month = words::date(&content[at - 1], false).is_some();
+        let is_day = content[at]
+            .parse()
+            .is_ok_and(|day: u32| (1..=31).contains(&day));
+        let is_free = at < 2 || content[at - 2].parse::<f64>().is_err();
+        if is_month && is_day && is_free {
+            content.swap(at - 1, at);
+        }
+    }
     // Treat "€900" and "EUR 900" like "900 euros".
     for at in 1..content.len() {
         let is_before = words::is_currency(&content[at - 1]) && content[at].parse::<f64>().is_ok();

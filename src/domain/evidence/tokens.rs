@@ -55,7 +55,9 @@ fn push(found: &mut Vec<SentenceToken>, word: &mut String, starts: &mut bool) {
     let (figure, rest) = word.split_at(digits);
     if !figure.is_empty() && !rest.is_empty() && rest.chars().all(char::is_alphabetic) {
         found.push(token(figure, *starts));
-        found.push(token(rest, true));
+        if !["st", "nd", "rd", "th"].contains(&rest) {
+            found.push(token(rest, true));
+        }
     } else {
         found.push(token(word, *starts));
     }

@@ -21,7 +21,7 @@ pub(super) fn weigh(map: &mut EvidenceMap, placed: &[PlacedClaim<'_>]) {
     } = map;
     let is_free = |claim: usize| {
         let is_listed = contradictions.iter().any(|one| one.claim == claim);
-        !is_listed && !concerns(unverified, claim)
+        !is_listed && !concerns(unverified, claim, &claims[claim].text)
     };
     for (at, sentence) in sentences.iter_mut().enumerate() {
         let linked = || placed.iter().filter(|one| one.sentence == Some(at));

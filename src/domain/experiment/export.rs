@@ -10,7 +10,7 @@ use super::record::{Evaluation, Experiment};
 use super::report::{ConfigurationRow, ExperimentReport};
 use super::space::label;
 use super::verdict_sentence::Baseline;
-use super::{Case, Parameter};
+use super::{Case, Objective, Parameter};
 use crate::domain::export::cell;
 
 /// Exports CSV (RFC 4180) with a header and one row per finished evaluation.
@@ -77,7 +77,14 @@ pub fn markdown(experiment: &Experiment, cases: &[Case], report: &ExperimentRepo
         experiment.state.as_str(),
         experiment.created
     );
-    out += "## Leaderboard\n\n| | setting | mean | 95 % | cases | $ per case | s per case | status |\n|--:|---|--:|---|--:|--:|--:|---|\n";
+    let mean = match experiment.design.objective {
+        Objective::Weighted { .. } => "mean score less its price",
+        _ => "mean",
+    };
+    let _ = write!(
+        out,
+        "## Leaderboard\n\n| | setting | {mean} | 95 % | cases | $ per case | s per case | status |\n|--:|---|--:|---|--:|--:|--:|---|\n"
+    );
     for (rank, row) in report.leaderboard.iter().enumerate() {
         out += &line(experiment, report, rank + 1, row);
     }

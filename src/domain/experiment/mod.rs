@@ -48,7 +48,7 @@ use super::money::MicroDollars;
 
 pub use design::Elimination;
 pub use evaluate::Evaluator;
-pub use final_test::FinalTest;
+pub use final_test::{FinalTest, MIN_CASES};
 pub use race_budget::{compared, reserve, settings};
 pub use scoring::Scoring;
 pub use space::{Axis, Configuration, Parameter, SearchSpace};

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use unicode_normalization::UnicodeNormalization;
 
 use super::Case;
+use crate::domain::answer_value;
 use crate::domain::case_folding::fold_case;
 
 /// Statistics of removed repeated cases.
@@ -89,6 +90,16 @@ fn is_invisible(c: char) -> bool {
         | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}')
 }
 
+// Whether two expected answers say the same: "7", "7.", and "7.0".
+fn is_same(question: &str, one: Option<&str>, other: Option<&str>) -> bool {
+    match (one.map(str::trim), other.map(str::trim)) {
+        (Some(one), Some(other)) => {
+            one == other || answer_value::all_same(question, &[one, other]).is_some()
+        }
+        (one, other) => one == other,
+    }
+}
+
 /// Keeps the first case of each question, in the original order.
 pub fn distinct(cases: Vec<Case>) -> (Vec<Case>, RepeatedCases) {
     let mut found = RepeatedCases {
@@ -102,7 +113,11 @@ pub fn distinct(cases: Vec<Case>) -> (Vec<Case>, RepeatedCases) {
         match known.get(&key) {
             Some(expected) => {
                 found.repeats += 1;
-                found.conflicts += usize::from(*expected != case.expected);
+                found.conflicts += usize::from(!is_same(
+                    &case.prompt,
+                    expected.as_deref(),
+                    case.expected.as_deref(),
+                ));
             }
             None => {
                 known.insert(key, case.expected.clone());
@@ -133,6 +148,8 @@ mod tests {
             case("  what is  2 + 2? ", "4", &[]),
             case("What is 2 - 2?", "0", &[]),
             case("What is 2 + 2?", "5", &[]),
+            case("What is 2 + 2?", "4.", &[]),
+            case("What is 2 + 2?", " 4.0", &[]),
             case("Summarize.", "a", &["doc_1", "doc_2"]),
             case("Summarize.", "a", &["doc_2", "doc_1"]),
             case("Summarize.", "b", &["doc_3"]),
@@ -150,10 +167,10 @@ mod tests {
                 "Wie groß ist Österreich?"
             ]
         );
-        assert_eq!((found.given, found.repeats, found.conflicts), (9, 4, 1));
+        assert_eq!((found.given, found.repeats, found.conflicts), (11, 6, 1));
         let words = found.warning().expect("repeats");
         assert!(
-            words.starts_with("4 of 9 cases repeat a question."),
+            words.starts_with("6 of 11 cases repeat a question."),
             "{words}"
         );
         assert!(words.contains("leaves 5. For 1 of them"), "{words}");

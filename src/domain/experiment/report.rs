@@ -144,17 +144,19 @@ impl ExperimentReport {
 }
 
 /// Builds the report. `failed` holds the trials that ended in an error, `matches` the preferences of judges and
-/// users.
+/// users; `reach` is
+/// the largest difference that two configurations can have.
 pub fn report(
     race: &SuccessiveHalving,
     space: &SearchSpace,
     failed: &BTreeSet<Trial>,
     matches: &[Match],
     baseline: Baseline,
+    reach: f64,
 ) -> ExperimentReport {
     let design = race.design();
     let measured = MeasuredTrials::new(race, failed);
-    let verdict = verdict_of(race, measured);
+    let verdict = verdict_of(race, measured, reach);
     let tried: Vec<usize> = (0..design.arms.len())
         .filter(|&arm| !values(race, arm).is_empty())
         .collect();
@@ -208,7 +210,11 @@ pub fn report(
 }
 
 // Returns the verdict, as far as its numbers support it.
-fn verdict_of(race: &SuccessiveHalving, measured: MeasuredTrials<'_>) -> Option<RaceVerdict> {
+fn verdict_of(
+    race: &SuccessiveHalving,
+    measured: MeasuredTrials<'_>,
+    reach: f64,
+) -> Option<RaceVerdict> {
     let RaceStep::Done(verdict) = race.next() else {
         return None;
     };
@@ -219,7 +225,8 @@ fn verdict_of(race: &SuccessiveHalving, measured: MeasuredTrials<'_>) -> Option<
         HoldoutFinding::Better | HoldoutFinding::Worse
     );
     if let Some(one) = &mut verdict.difference {
-        one.interval = agreeing(one.interval, one.mean, is_clear);
+        let (from, to) = agreeing(one.interval, one.mean, is_clear);
+        one.interval = (from.max(-reach), to.min(reach));
     }
     Some(verdict)
 }
@@ -256,7 +263,9 @@ fn row(
         .filter(|(cell, _)| cell.arm == arm)
         .map(|(_, outcome)| outcome)
         .collect();
-    let (is_tried, is_measured) = (!outcomes.is_empty(), !own.is_empty());
+    // Without a comparison there is no score: a pairwise judge's reference has one by definition.
+    let is_measured = !own.is_empty() && !measured.is_none();
+    let is_tried = !outcomes.is_empty();
     let each = |sum: u64| is_tried.then(|| sum / outcomes.len().max(1) as u64);
     let cost: i64 = outcomes.iter().map(|outcome| outcome.cost.0).sum();
     let level = leader.map_or_else(
@@ -273,7 +282,7 @@ fn row(
         mean: is_measured.then(|| paired::mean(&own)),
         interval: is_measured.then(|| mean_interval(&own)),
         level: is_measured.then_some(level),
-        cases: own.len(),
+        cases: if is_measured { own.len() } else { 0 },
         failed: 0,
         cost_usd: is_tried.then(|| MicroDollars(cost / outcomes.len().max(1) as i64)),
         tokens: each(outcomes.iter().map(|outcome| outcome.tokens).sum()),

@@ -6,6 +6,9 @@ use crate::domain::experiment::{Configuration, ExperimentBudget, Objective};
 use crate::domain::statistics::random::Random;
 use serde_json::json;
 
+#[path = "report_words_tests.rs"]
+mod words;
+
 fn space() -> SearchSpace {
     serde_json::from_value(json!([
         {"dial": "model", "values": ["p/a", "p/b", "p/c"]},
@@ -67,7 +70,14 @@ fn plain(arm: usize, _: usize, noise: f64) -> TrialOutcome {
 #[test]
 fn the_winner_is_named_with_its_figures_on_unseen_cases() {
     let race = raced(60, plain);
-    let report = report(&race, &space(), &BTreeSet::new(), &[], Baseline::Current);
+    let report = report(
+        &race,
+        &space(),
+        &BTreeSet::new(),
+        &[],
+        Baseline::Current,
+        1.0,
+    );
     let leader = report.leader.expect("a leader");
     assert_eq!(leader / 2, 1);
     assert_eq!(report.finding, Some(HoldoutFinding::Better));
@@ -91,7 +101,14 @@ fn the_winner_is_named_with_its_figures_on_unseen_cases() {
 #[test]
 fn the_front_holds_what_nothing_beats() {
     let race = raced(60, plain);
-    let report = report(&race, &space(), &BTreeSet::new(), &[], Baseline::Current);
+    let report = report(
+        &race,
+        &space(),
+        &BTreeSet::new(),
+        &[],
+        Baseline::Current,
+        1.0,
+    );
     let on = |place: usize| report.pareto.contains(&place);
     // The current configuration is the fastest of the cheap ones that are not bad.
     assert!(
@@ -113,6 +130,7 @@ fn the_dial_that_matters_comes_first() {
         &BTreeSet::new(),
         &[],
         Baseline::Current,
+        1.0,
     );
     let first = &report.sensitivity[0];
     assert_eq!(serde_json::to_value(first.dial).expect("a name"), "model");
@@ -139,6 +157,7 @@ fn settings_that_are_equal_are_not_told_apart() {
             &BTreeSet::new(),
             &[],
             Baseline::Current,
+            1.0,
         );
         distinguished += usize::from(matches!(
             report.finding,
@@ -158,7 +177,14 @@ fn settings_that_are_equal_are_not_told_apart() {
 #[test]
 fn everybody_who_fell_away_is_in_one_round() {
     let race = raced(60, plain);
-    let report = report(&race, &space(), &BTreeSet::new(), &[], Baseline::Current);
+    let report = report(
+        &race,
+        &space(),
+        &BTreeSet::new(),
+        &[],
+        Baseline::Current,
+        1.0,
+    );
     let mut gone: Vec<usize> = (report.fates.iter())
         .flat_map(|round| round.set_aside.iter().chain(&round.beaten).copied())
         .collect();
@@ -191,7 +217,14 @@ fn a_race_that_has_not_begun_says_so() {
         seed: 3,
         search: None,
     });
-    let report = report(&race, &space(), &BTreeSet::new(), &[], Baseline::Current);
+    let report = report(
+        &race,
+        &space(),
+        &BTreeSet::new(),
+        &[],
+        Baseline::Current,
+        1.0,
+    );
     assert_eq!((report.leader, report.finding), (None, None));
     assert!(
         report
@@ -210,7 +243,14 @@ fn what_never_differed_is_not_said_to_be_the_same_for_sure() {
     });
     let same = raced(24, |_, case, _| outcome((case % 2) as f64, 1, 1));
     for race in [race, same] {
-        let report = report(&race, &space(), &BTreeSet::new(), &[], Baseline::Current);
+        let report = report(
+            &race,
+            &space(),
+            &BTreeSet::new(),
+            &[],
+            Baseline::Current,
+            1.0,
+        );
         for row in &report.leaderboard {
             if let Some(against) = row.against_leader {
                 assert!(against.to - against.from > 0.1, "{against:?}");
@@ -243,7 +283,7 @@ fn told(
     failed: &BTreeSet<Trial>,
     baseline: Baseline,
 ) -> ExperimentReport {
-    report(race, &space(), failed, &[], baseline)
+    report(race, &space(), failed, &[], baseline, 1.0)
 }
 
 #[test]

@@ -9,7 +9,7 @@ use super::final_test::{self, MIN_CASES};
 use super::measured_trials::MeasuredTrials;
 use super::space::label;
 use super::successive_halving::SuccessiveHalving;
-use super::{SearchSpace, Trial};
+use super::{Objective, SearchSpace, Trial};
 use crate::domain::statistics::paired::{self, PairedDifference};
 
 /// Values closer than this are equal; the rest is floating-point noise.
@@ -124,19 +124,24 @@ impl RaceResult<'_> {
         let (name, baseline) = (self.name(leader), self.baseline.name());
         match (verdict.finding, &verdict.difference) {
             (HoldoutFinding::Better, Some(one)) => {
-                format!("{name} is better than {baseline}: {}.", figures(one))
+                format!(
+                    "{name} is better than {baseline}: {}.{}",
+                    self.figures(one),
+                    self.relevance(one)
+                )
             }
             (HoldoutFinding::Worse, Some(one)) => format!(
-                "Keep {baseline}. {name} led the race, but is worse in the final comparison: {}.",
-                figures(one)
+                "Keep {baseline}. {name} led the race, but is worse in the final comparison: {}.{}",
+                self.figures(one),
+                self.relevance(one)
             ),
             (HoldoutFinding::NotDistinguishable, Some(one)) if one.mean <= SAME => format!(
                 "{name} led the race, but did not score higher than {baseline} in the final comparison: {}. They \
                  are not distinguishable.",
-                figures(one)
+                self.figures(one)
             ),
             (HoldoutFinding::NotDistinguishable, Some(one)) => {
-                format!("{name} leads, but {}.", not_told_apart(baseline, one))
+                format!("{name} leads, but {}.", self.not_told_apart(baseline, one))
             }
             (HoldoutFinding::CurrentLeads, _) => self.baseline_stays(leader, verdict.stop),
             _ => format!(
@@ -156,16 +161,16 @@ impl RaceResult<'_> {
             .filter(|&arm| arm != leader && !self.values(arm).is_empty())
             .collect();
         let cases = plural(own.len());
-        let mean = paired::mean(&own);
+        let (mean, priced) = (paired::mean(&own), self.priced());
         match (&others[..], &self.tied_with(leader)[..]) {
             ([], _) => format!("{baseline} was compared with none: no other setting was tried."),
             ([one], [_]) => format!(
-                "{baseline} and {} are tied: both scored {mean:.2} on average on {}.",
+                "{baseline} and {} are tied: both scored {mean:.2}{priced} on average on {}.",
                 self.name(*one),
                 shared(*one)
             ),
             (others, [_, ..]) => format!(
-                "{baseline} is tied with {} of the {} other settings that were tried: each scored {mean:.2} on \
+                "{baseline} is tied with {} of the {} other settings that were tried: each scored {mean:.2}{priced} on \
                  average on {cases}.",
                 self.tied_with(leader).len(),
                 others.len()
@@ -176,10 +181,17 @@ impl RaceResult<'_> {
                 let other = self.name(*one);
                 match final_test::compare(&differences, planned) {
                     (HoldoutFinding::Better, Some(one)) => {
-                        format!("{baseline} is better than {other}: {}.", figures(&one))
+                        format!(
+                            "{baseline} is better than {other}: {}.{}",
+                            self.figures(&one),
+                            self.relevance(&one)
+                        )
                     }
                     (_, Some(one)) => {
-                        format!("{baseline} leads, but {}.", not_told_apart(&other, &one))
+                        format!(
+                            "{baseline} leads, but {}.",
+                            self.not_told_apart(&other, &one)
+                        )
                     }
                     _ => format!("{baseline} leads after {cases}, which are too few to compare."),
                 }
@@ -190,6 +202,58 @@ impl RaceResult<'_> {
                 others.len()
             ),
         }
+    }
+
+    fn not_told_apart(&self, other: &str, one: &PairedDifference) -> String {
+        let figures = self.figures(one);
+        match one.cases < MIN_CASES {
+            true => format!(
+                "{} are too few to tell it apart from {other}: {figures}",
+                plural(one.cases)
+            ),
+            false => format!("is not distinguishable from {other}: {figures}"),
+        }
+    }
+
+    fn figures(&self, one: &PairedDifference) -> String {
+        let (from, to) = one.interval;
+        let than = match one.mean.abs() < 0.005 {
+            true => "the same".to_owned(),
+            false => format!(
+                "{:.2} {}",
+                one.mean.abs(),
+                if one.mean > 0.0 { "higher" } else { "lower" }
+            ),
+        };
+        format!(
+            "on {} it scored {than} on average{}, and the true difference is likely between {from:+.2} and {to:+.2}",
+            plural(one.cases),
+            self.priced()
+        )
+    }
+
+    // What is subtracted from the scores that are compared.
+    fn priced(&self) -> &'static str {
+        match self.halving.design().objective {
+            Objective::Weighted { dollar, second, .. } if dollar > 0.0 && second > 0.0 => {
+                " after subtracting cost and time"
+            }
+            Objective::Weighted { dollar, .. } if dollar > 0.0 => " after subtracting cost",
+            Objective::Weighted { second, .. } if second > 0.0 => " after subtracting time",
+            _ => "",
+        }
+    }
+
+    // Whether a difference that was shown is one that matters to the user.
+    fn relevance(&self, one: &PairedDifference) -> String {
+        let least = self.halving.design().indifference;
+        let most = one.interval.0.abs().max(one.interval.1.abs());
+        let what = match (most < least, one.mean.abs() < least) {
+            (true, _) => "All of that is",
+            (false, true) => "The average is",
+            (false, false) => return String::new(),
+        };
+        format!(" {what} below {least:.2}, the smallest difference that matters here.")
     }
 
     fn name(&self, arm: usize) -> String {
@@ -208,33 +272,6 @@ impl RaceResult<'_> {
         };
         (0..self.halving.fates().len()).filter(is_tied).collect()
     }
-}
-
-fn not_told_apart(other: &str, one: &PairedDifference) -> String {
-    match one.cases < MIN_CASES {
-        true => format!(
-            "{} are too few to tell it apart from {other}: {}",
-            plural(one.cases),
-            figures(one)
-        ),
-        false => format!("is not distinguishable from {other}: {}", figures(one)),
-    }
-}
-
-fn figures(one: &PairedDifference) -> String {
-    let (from, to) = one.interval;
-    let than = match one.mean.abs() < 0.005 {
-        true => "the same".to_owned(),
-        false => format!(
-            "{:.2} {}",
-            one.mean.abs(),
-            if one.mean > 0.0 { "higher" } else { "lower" }
-        ),
-    };
-    format!(
-        "on {} it scored {than} on average, and the true difference is likely between {from:+.2} and {to:+.2}",
-        plural(one.cases)
-    )
 }
 
 fn plural(cases: usize) -> String {

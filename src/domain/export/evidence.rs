@@ -11,8 +11,8 @@ use crate::domain::evidence::{
 };
 use crate::domain::findings::Findings;
 
-/// Heading for contradictions whose quoted words were not found.
-const UNVERIFIED: &str = "Contradictions reported by the judge without words that were found";
+/// Heading of the contradictions that the members' words do not confirm.
+const UNVERIFIED: &str = "Contradictions reported by the judge, not confirmed by our rules";
 
 /// Describes the basis of the map, or why there is none.
 pub(super) fn basis(map: &EvidenceMap) -> String {
@@ -198,7 +198,7 @@ fn claims(out: &mut String, map: &EvidenceMap, cite: Cite<'_>) {
     );
     for claim in &map.claims {
         let cells: String = (claim.stances.iter())
-            .map(|one| format!("<td title=\"{}\">{}</td>", escape(&one.quote), stance(one)))
+            .map(|one| format!("<td title=\"{}\">{}</td>", escape(&title(one)), stance(one)))
             .collect();
         let text = inline(&claim.text, cite);
         let _ = writeln!(out, "<tr><td dir=\"auto\">{text}</td>{cells}</tr>");
@@ -233,9 +233,18 @@ fn claim_text(map: &EvidenceMap, claim: usize) -> &str {
     map.claims.get(claim).map_or("", |claim| &claim.text)
 }
 
+// A member's words, and why they do not confirm the claim.
+fn title(one: &MemberStance) -> String {
+    match one.lowered.is_empty() {
+        true => one.quote.clone(),
+        false => format!("{} ({})", one.quote, one.lowered),
+    }
+}
+
 fn stance(one: &MemberStance) -> &'static str {
     match one.stance {
         Stance::Asserts => "says so",
+        Stance::Unconfirmed => "says so, not confirmed by our rules",
         Stance::Denies => "says otherwise",
         Stance::Silent => "–",
     }
@@ -269,7 +278,10 @@ mod tests {
                 "status": "judged", "judge": "p/judge", "checker": "p/a", "similarity": 0.8,
                 "claims": [{ "text": "The fee | is 30.", "stances": [
                     { "letter": "A", "stance": "asserts", "quote": "the fee is 30" },
-                    { "letter": "B", "stance": "denies", "quote": "the fee is 40" } ] }],
+                    { "letter": "B", "stance": "denies", "quote": "the fee is 40" } ] },
+                    { "text": "It is due soon.", "stances": [
+                    { "letter": "A", "stance": "asserts", "quote": "It is due soon" },
+                    { "letter": "B", "stance": "unconfirmed", "quote": "the fee is due", "lowered": "too few terms" } ] }],
                 "contradictions": [{ "claim": 0, "why": "fee", "sides": [
                     { "letter": "A", "quote": "the fee is 30" }, { "letter": "B", "quote": "the fee is 40" } ] }],
                 "blind_spots": ["the date"],
@@ -285,6 +297,7 @@ mod tests {
             "p/judge compared the first answers; p/a compared the answer with the cited passages.",
             "Similar wording, 0.80.",
             "| The fee \\| is 30. | says so | says otherwise |",
+            "| It is due soon. | says so | says so, not confirmed by our rules |",
             "  - A: “the fee is 30”\n  - B: “the fee is 40”\n",
             "| The fee is 30. | cited, disputed (not supported: the number 30 is not in the quoted words) |",
             "| It is due. | supported, members agree |",
@@ -293,6 +306,11 @@ mod tests {
         ] {
             assert!(out.contains(part), "{part} in {out}");
         }
+        let (mut page, cite) = (String::new(), |_: &str| None);
+        html(&mut page, &found, &cite);
+        let cell =
+            "<td title=\"the fee is due (too few terms)\">says so, not confirmed by our rules</td>";
+        assert!(page.contains(cell), "{page}");
     }
 
     #[test]

@@ -9,6 +9,7 @@ use super::{evidence, first_line, meaning};
 use crate::domain::analysis::{Analysis, Member, StageAnswer, StageRole};
 use crate::domain::citation;
 use crate::domain::money::MicroDollars;
+use crate::domain::plan::EvidenceCall;
 use crate::domain::prompt::letter;
 
 pub(super) const STYLE: &str = include_str!("page.css");
@@ -82,7 +83,8 @@ fn answer(out: &mut String, analysis: &Analysis, cite: Cite<'_>) {
             };
             let _ = writeln!(
                 out,
-                "<h2>The panel's answer</h2>\n{}",
+                "<h2>{}</h2>\n{}",
+                answer_title(analysis),
                 prose(&checked, 3, cite)
             );
         }
@@ -116,6 +118,25 @@ fn answer(out: &mut String, analysis: &Analysis, cite: Cite<'_>) {
         );
     }
     out.push_str("</ul>\n</section>\n");
+}
+
+// A single model is not a panel.
+fn answer_title(analysis: &Analysis) -> &'static str {
+    let plan = &analysis.plan;
+    let is_panel = plan.members.len() > 1 || plan.stages.len() > 1;
+    if is_panel {
+        "The panel's answer"
+    } else {
+        "The answer"
+    }
+}
+
+// The title of a stage or of an evidence call.
+fn stage_title(analysis: &Analysis, stage: usize) -> &str {
+    match analysis.plan.evidence_call(stage) {
+        Some(EvidenceCall::Passages) => "Check of the cited passages",
+        _ => title(analysis.plan.stage_name(stage).unwrap_or_default()),
+    }
 }
 
 fn drafts(out: &mut String, analysis: &Analysis, answers: &[StageAnswer], cite: Cite<'_>) {
@@ -215,9 +236,7 @@ fn costs(out: &mut String, analysis: &Analysis, answers: &[StageAnswer]) {
         let _ = writeln!(
             out,
             "<tr><td>{}</td><td>{seat}{}</td><td>{}</td><td>{}</td><td>{}</td><td>{ended}</td></tr>",
-            escape(title(
-                analysis.plan.stage_name(answer.stage).unwrap_or_default()
-            )),
+            escape(stage_title(analysis, answer.stage)),
             escape(&answer.model),
             answer.usage.input,
             answer.usage.output,

@@ -248,19 +248,24 @@ fn sentences_state_only_what_is_known() {
             Some(3.0),
             vec![
                 "Unknown, about 6 more votes needed",
-                "1 blind vote (",
+                "of 1 blind vote, the panel won 1, lost 0, and tied 0",
                 "3.0 times",
             ],
         ),
         (
             tally(30, 5, 5),
             Some(4.25),
-            vec!["preferred", "81 % of 40", "4.2 times", "up to you"],
+            vec![
+                "preferred",
+                "of 40 blind votes, the panel won 30, lost 5, and tied 5, which is 81 %",
+                "4.2 times",
+                "up to you",
+            ],
         ),
         (
             tally(5, 5, 30),
             None,
-            vec!["not worth it", "19 % of 40", "without comparable prices"],
+            vec!["not worth it", "which is 19 %", "without comparable prices"],
         ),
         (
             tally(0, 200, 0),

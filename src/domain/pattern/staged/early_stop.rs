@@ -107,9 +107,8 @@ impl StagedRun {
             return AgreementVerdict {
                 agrees: found.reaches(threshold),
                 note: format!(
-                    "the first answers share {} of {} claims and {}, as compared by {}, with a threshold of {threshold:.2}",
-                    found.shared,
-                    found.listed(),
+                    "the first answers {} and {}, as compared by {}, with a threshold of {threshold:.2}",
+                    found.together(),
                     found.apart(),
                     judge.name()
                 ),

@@ -1,0 +1,81 @@
+//! The numbers of list items, which a quotation may omit: `1. The rent …`, `2) The deposit …`.
+
+use std::ops::Range;
+
+/// Months: "5. Mai" at a line start is a date.
+const MONTHS: &[&str] = &[
+    "january",
+    "februar",
+    "february",
+    "march",
+    "april",
+    "may",
+    "june",
+    "july",
+    "august",
+    "september",
+    "october",
+    "november",
+    "december",
+    "januar",
+    "märz",
+    "mai",
+    "juni",
+    "juli",
+    "oktober",
+    "dezember",
+];
+
+/// The numbers at line starts whose neighbor, one more or one less, begins a line too.
+pub(super) fn find(text: &str) -> Vec<Range<usize>> {
+    let mut items: Vec<(u32, Range<usize>)> = Vec::new();
+    let mut start = 0;
+    for line in text.split_inclusive('\n') {
+        items.extend(
+            item(line).map(|(number, range)| (number, start + range.start..start + range.end)),
+        );
+        start += line.len();
+    }
+    let has = |number: u32| items.iter().any(|&(known, _)| known == number);
+    let is_item = |number: u32| has(number + 1) || number > 0 && has(number - 1);
+    let kept = items.iter().filter(|&&(number, _)| is_item(number));
+    kept.map(|(_, range)| range.clone()).collect()
+}
+
+// The number that begins a line, and where it is in it.
+fn item(line: &str) -> Option<(u32, Range<usize>)> {
+    let text = line.trim_start();
+    let start = line.len() - text.len();
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let number = text.get(..digits).filter(|_| matches!(digits, 1 | 2))?;
+    let behind = text[digits..].strip_prefix(['.', ')'])?.strip_prefix(' ')?;
+    let word = behind.split_whitespace().next()?.to_lowercase();
+    let is_text = behind.starts_with(|c: char| c.is_alphabetic() && !c.is_lowercase());
+    let is_date = MONTHS.contains(&word.trim_end_matches([',', ':', '.']));
+    let number = number.parse().ok().filter(|_| is_text && !is_date)?;
+    Some((number, start..start + digits))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_of_items_have_a_neighbor() {
+        let found = |text: &str| -> Vec<String> {
+            let ranges = find(text).into_iter();
+            ranges.map(|range| text[range].to_owned()).collect()
+        };
+        assert_eq!(found("1. The rent.\n2. The deposit."), ["1", "2"]);
+        assert_eq!(found("a\n  9) Rent\n 10) Deposit\n12. Other"), ["9", "10"]);
+        for text in [
+            "The rent is\n5. It is due.",
+            "1. Mai: frei\n2. Mai: offen",
+            "1.5 tons\n2.5 tons",
+            "1. apple\n2. pear",
+            "",
+        ] {
+            assert!(found(text).is_empty(), "{text}");
+        }
+    }
+}

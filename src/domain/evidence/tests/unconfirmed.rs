@@ -1,0 +1,115 @@
+//! What a judge says and our rules do not confirm is shown as that: not as silence, not as one member's point, and not
+//! as no contradiction.
+
+use serde_json::{Value, json};
+
+use super::{plan, run, stance};
+use crate::domain::evidence::{EvidenceMap, Stance, SupportLevel};
+
+const LEASE: [&str; 3] = [
+    "The lease ends on 30 June 2027.",
+    "On 30 June 2027 there is an end to the lease.",
+    "The contract ends on June 30th, 2027.",
+];
+const SELLER: &str = "The seller pays the shipping costs.";
+const BUYER: &str = "The buyer pays the shipping costs.";
+
+fn stances(map: &EvidenceMap, claim: usize) -> Vec<Stance> {
+    map.claims[claim]
+        .stances
+        .iter()
+        .map(|one| one.stance)
+        .collect()
+}
+
+#[test]
+fn what_the_judge_says_and_no_rule_confirms_is_neither_silence_nor_one_members_point() {
+    let plan = plan(3, &[], 4);
+    let said = [0, 1, 2].map(|member| stance(&plan, 3, member, "asserts", LEASE[member]));
+    let judge = json!({ "claims": [{ "text": LEASE[0], "stances": said }] });
+    let map = run(&plan, &LEASE, LEASE[0], Some(&judge), None);
+    assert_eq!(
+        stances(&map, 0),
+        [Stance::Asserts, Stance::Unconfirmed, Stance::Unconfirmed]
+    );
+    for (one, text) in map.claims[0].stances.iter().zip(LEASE) {
+        assert_eq!(one.quote, text.trim_end_matches('.'), "{one:?}");
+        assert_eq!(one.lowered.is_empty(), one.stance == Stance::Asserts);
+    }
+    assert!(map.unique.is_empty() && map.consensus.is_empty(), "{map:?}");
+    // Nor does a quotation that was not found make the others' point one of their own.
+    let said = [
+        stance(&plan, 3, 0, "asserts", LEASE[0]),
+        stance(&plan, 3, 1, "asserts", "The lease ends on 30 June 2028."),
+    ];
+    let judge = json!({ "claims": [{ "text": LEASE[0], "stances": said }] });
+    let map = run(&plan, &LEASE, LEASE[0], Some(&judge), None);
+    assert_eq!(stances(&map, 0)[1], Stance::Silent);
+    assert!(map.unique.is_empty(), "{map:?}");
+}
+
+#[test]
+fn a_date_in_another_order_is_the_same_date() {
+    let plan = plan(3, &[], 4);
+    let texts = [
+        "The lease ends on 30 June 2027.",
+        "The lease ends on June 30, 2027.",
+        "The lease ends on June 30th, 2027.",
+    ];
+    let said = [0, 1, 2].map(|member| stance(&plan, 3, member, "asserts", texts[member]));
+    let judge = json!({ "claims": [{ "text": texts[0], "stances": said }] });
+    let map = run(&plan, &texts, texts[0], Some(&judge), None);
+    assert_eq!(map.consensus, [0], "{map:?}");
+}
+
+// A and B say that the seller pays, C that the buyer does; nobody is said to deny anything.
+fn who_pays(more: &Value, contradictions: &Value) -> EvidenceMap {
+    let plan = plan(3, &[SELLER], 4);
+    let cited = "The seller pays the shipping costs [D1:p1].";
+    let said = [0, 1].map(|member| stance(&plan, 3, member, "asserts", SELLER));
+    let mut claims = vec![json!({ "text": SELLER, "answer": cited, "stances": said })];
+    claims.extend(more.as_array().cloned().unwrap_or_default());
+    let judge = json!({ "claims": claims, "contradictions": contradictions });
+    let checker = json!({ "verdicts": [{ "sentence": 1, "passage": 1, "verdict": "entails", "quote": SELLER }] });
+    let drafts = [SELLER, SELLER, BUYER];
+    run(&plan, &drafts, cited, Some(&judge), Some(&checker))
+}
+
+#[test]
+fn a_reported_contradiction_is_never_none() {
+    let plan = plan(3, &[], 4);
+    let buyer = json!([{ "text": BUYER, "stances": [stance(&plan, 3, 2, "asserts", BUYER)] }]);
+    let vague = json!([{ "text": "The members differ on the costs.", "stances": [] }]);
+    assert_eq!(
+        who_pays(&buyer, &json!([])).sentences[0].level,
+        SupportLevel::SupportedAgreed
+    );
+    for (more, claim) in [(&buyer, 1), (&vague, 1), (&json!([]), 0)] {
+        let map = who_pays(more, &json!([{ "claim": claim, "why": "who pays" }]));
+        assert_eq!(
+            (map.contradictions.len(), map.unverified.len()),
+            (0, 1),
+            "{more}"
+        );
+        assert_eq!(map.sentences[0].level, SupportLevel::Supported, "{more}");
+    }
+    // What shares no term with the point keeps its level.
+    let color = json!([{ "text": "The pump is red.", "stances": [] }]);
+    let map = who_pays(&color, &json!([{ "claim": 1, "why": "one says blue" }]));
+    assert_eq!(map.unverified.len(), 1);
+    assert_eq!(map.sentences[0].level, SupportLevel::SupportedAgreed);
+    // One side is not confirmed, the other denies: neither agreement nor a contradiction that was shown.
+    let said = [
+        stance(&plan, 3, 0, "asserts", SELLER),
+        stance(&plan, 3, 2, "denies", BUYER),
+    ];
+    let split =
+        json!([{ "text": "It is the vendor's part to pay for all shipping.", "stances": said }]);
+    let map = who_pays(&split, &json!([]));
+    assert_eq!(
+        (map.contradictions.len(), map.unverified.len()),
+        (0, 1),
+        "{map:?}"
+    );
+    assert_eq!(map.sentences[0].level, SupportLevel::Supported);
+}

@@ -1,0 +1,73 @@
+//! What a sentence says of a difference, and that no figure is more than it can be.
+
+use super::*;
+
+fn priced(indifference: f64, objective: Objective) -> String {
+    let mut design = pair(1, |_, _| 0.0).design().clone();
+    (design.cases, design.indifference, design.objective) = (60, indifference, objective);
+    let mut race = SuccessiveHalving::new(design);
+    while let RaceStep::Evaluate(cells) = race.next() {
+        for cell in cells {
+            let score = if cell.arm == 1 || cell.case % 4 == 0 {
+                1.0
+            } else {
+                0.6
+            };
+            race.record(cell, outcome(score, 1, 1));
+        }
+    }
+    told(&race, &BTreeSet::new(), Baseline::First).sentence
+}
+
+#[test]
+fn a_sentence_says_what_a_difference_is_of_and_whether_it_matters() {
+    let plain = priced(0.02, Objective::Quality);
+    assert!(
+        !plain.contains("matters") && !plain.contains("subtracting"),
+        "{plain}"
+    );
+    let small = priced(0.9, Objective::Quality);
+    assert!(
+        small.ends_with(" All of that is below 0.90, the smallest difference that matters here."),
+        "{small}"
+    );
+    let weighted = Objective::Weighted {
+        dollar: 0.0,
+        second: 3.0,
+        uses: None,
+    };
+    let weighted = priced(0.02, weighted);
+    assert!(
+        weighted.contains("on average after subtracting time"),
+        "{weighted}"
+    );
+}
+
+#[test]
+fn a_difference_stays_within_its_reach_and_what_was_not_compared_has_no_score() {
+    let race = pair(12, |arm, case| match (arm, case % 10) {
+        (0, _) => 0.5,
+        (_, 0) => 0.0,
+        _ => 1.0,
+    });
+    let none = BTreeSet::new();
+    let of = |reach| report(&race, &space(), &none, &[], Baseline::Current, reach).difference;
+    let (free, bound) = (
+        of(1.0).expect("a difference"),
+        of(0.4).expect("a difference"),
+    );
+    assert!(free.interval.1 > 0.4, "{free:?}");
+    assert_eq!(bound.interval, (free.interval.0, 0.4));
+    // The judge could judge nothing: the reference's own 0.5 is no result.
+    let race = pair(10, |_, _| 0.5);
+    let unjudged = race.results().keys().copied().filter(|cell| cell.arm == 1);
+    let found = told(&race, &unjudged.collect(), Baseline::Current);
+    assert!(
+        found.sentence.starts_with("Nothing was compared"),
+        "{}",
+        found.sentence
+    );
+    for row in &found.leaderboard {
+        assert_eq!((row.mean, row.interval, row.cases), (None, None, 0));
+    }
+}
