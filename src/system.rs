@@ -34,7 +34,7 @@ pub fn release_memory() {
 /// Opens a file for reading. A named pipe opens immediately instead of waiting for its other end.
 ///
 /// # Errors
-/// When there is no such file, or it may not be read.
+/// Returns an error if there is no such file, or it may not be read.
 pub fn open_without_waiting(path: &std::path::Path) -> std::io::Result<std::fs::File> {
     use std::os::unix::fs::OpenOptionsExt;
     let flags = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
@@ -65,7 +65,7 @@ pub struct SandboxLimits {
 /// Returns whether a seccomp filter also blocks all other system calls; the resource limits apply either way.
 ///
 /// # Errors
-/// When a resource limit cannot be set.
+/// Returns an error if a resource limit cannot be set.
 pub fn enter_sandbox(walls: &SandboxLimits) -> std::io::Result<bool> {
     limit(Resource::As, walls.memory, walls.memory)?;
     // Exceeding the soft limit sends SIGXCPU; exceeding the hard limit kills the process.

@@ -29,8 +29,8 @@ impl SideCharges<'_> {
     /// price. The reservation must be held until the charge is recorded: two requests must not be granted the same money.
     ///
     /// # Errors
-    /// `Forbidden` when the API key may not use the model, `BudgetExceeded` when a budget is too small or the price is
-    /// unknown.
+    /// `Forbidden` if the API key may not use the model, `BudgetExceeded` when a budget is too small or the price
+    /// is unknown.
     pub async fn reserve(
         &self,
         caller: &Caller,
@@ -71,7 +71,7 @@ impl SideCharges<'_> {
     /// Records a call under an analysis, or under an ID that no analysis has.
     ///
     /// # Errors
-    /// When the store cannot be written.
+    /// Returns an error if the store cannot be written.
     pub async fn record(&self, caller: &Caller, id: &AnalysisId, charge: CallCharge) -> Result<()> {
         let (user, id) = (caller.user.clone(), id.clone());
         let key = caller.key.as_ref().map(|key| key.id.clone());

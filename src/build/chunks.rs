@@ -130,7 +130,7 @@ pub(super) struct Chunk {
 /// All chunks, each after those that it imports.
 ///
 /// # Errors
-/// When modules import each other in a cycle, a module is missing, or no page loads it.
+/// Returns an error if modules import each other in a cycle, a module is missing, or no page loads it.
 pub(super) fn plan(modules: &BTreeMap<String, Module>) -> BuildResult<Vec<Chunk>> {
     let mut planner = Planner {
         modules,

@@ -25,7 +25,7 @@ pub(super) struct LinkedChunk {
 /// Links all chunks.
 ///
 /// # Errors
-/// When a module uses a name that the linker generates, or imports a module that does not exist.
+/// Returns an error if a module uses a name that the linker generates, or imports a module that does not exist.
 pub(super) fn link(
     modules: &BTreeMap<String, Module>,
     chunks: &[Chunk],

@@ -36,7 +36,7 @@ const TOPICS: &[&str] = &[
 /// per line.
 ///
 /// # Errors
-/// When a topic has no file, a file has no topic, or a file lacks its title or summary.
+/// Returns an error if a topic has no file, a file has no topic, or a file lacks its title or summary.
 pub(super) fn manual(folder: &Path, openapi: &Path) -> BuildResult<Vec<u8>> {
     let files = fs::read_dir(folder)?.count();
     if files != TOPICS.len() {

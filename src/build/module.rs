@@ -24,7 +24,7 @@ impl Module {
     /// Reads one of our modules, or a minified library.
     ///
     /// # Errors
-    /// When a statement has a form that the linker does not know.
+    /// Returns an error if a statement has a form that the linker does not know.
     pub(super) fn read(path: &str, source: &str) -> BuildResult<Self> {
         let named = |fault: Box<dyn std::error::Error>| format!("assets/{path}: {fault}");
         match path.starts_with("vendor/") {
@@ -193,7 +193,7 @@ pub(super) fn object_name(path: &str) -> String {
 /// The addresses in the calls of `import()` on this line.
 ///
 /// # Errors
-/// When the address is not a string literal.
+/// Returns an error if the address is not a string literal.
 pub(super) fn loads(text: &str) -> BuildResult<Vec<String>> {
     let calls = text.match_indices("import(").filter(|(place, _)| {
         let before = text[..*place].chars().next_back();

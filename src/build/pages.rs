@@ -26,8 +26,8 @@ impl LinkedPages {
     /// Links the scripts and styles among these files of `assets`.
     ///
     /// # Errors
-    /// When a script has a form that the linker does not know, or a style sheet has an unterminated comment or
-    /// string.
+    /// Returns an error if a script has a form that the linker does not know, or a style sheet has an unterminated
+    /// comment or string.
     pub(super) fn link(files: &[(String, Vec<u8>)]) -> BuildResult<Self> {
         let mut modules = BTreeMap::new();
         let mut pages = BTreeMap::new();
@@ -86,7 +86,7 @@ impl LinkedPages {
     /// The value of the `Link` header for each page, one per line: the page module, a tab, the value.
     ///
     /// # Errors
-    /// When a page is in no chunk.
+    /// Returns an error if a page is in no chunk.
     pub(super) fn preloads(&self, tree: &str) -> BuildResult<String> {
         let mut text = String::new();
         for (page, (home, sheets)) in &self.pages {

@@ -21,7 +21,7 @@ const BEFORE_REGEX: [&str; 8] = [
 /// The lines of a script.
 ///
 /// # Errors
-/// When a string, template literal, regular expression, or comment has no end.
+/// Returns an error if a string, template literal, regular expression, or comment has no end.
 pub(super) fn lines(source: &str) -> BuildResult<Vec<ScriptLine>> {
     let mut reader = ScriptReader::new(source);
     while let Some(sign) = reader.peek(0) {

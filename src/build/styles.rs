@@ -18,7 +18,7 @@ const PARTS: [&str; 6] = ["tokens", "base", "layout", "rail", "parts", "pages"];
 /// The sheets, as names such as `css/app.css` with their text.
 ///
 /// # Errors
-/// When a file is missing, or a comment or string in it has no end.
+/// Returns an error if a file is missing, or a comment or string in it has no end.
 pub(super) fn sheets(files: &[(String, Vec<u8>)]) -> BuildResult<Vec<(String, String)>> {
     let read = |name: &str| {
         let path = format!("css/{name}.css");
@@ -48,7 +48,7 @@ pub(super) fn sheets(files: &[(String, Vec<u8>)]) -> BuildResult<Vec<(String, St
 /// needs none.
 ///
 /// # Errors
-/// When a comment or a string has no end.
+/// Returns an error if a comment or a string has no end.
 pub(super) fn smaller(source: &str) -> BuildResult<String> {
     let mut text = String::with_capacity(source.len());
     let mut rest = source;

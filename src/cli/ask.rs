@@ -103,7 +103,7 @@ async fn ask(
 /// The newest turn of the newest thread.
 ///
 /// # Errors
-/// When there is no thread.
+/// Returns an error if there is no thread.
 pub(super) async fn newest_turn(home: &LocalSession) -> Result<String, CommandFailure> {
     let threads = home.app.threads();
     if let Some(id) = threads.newest(&home.caller).await?
@@ -117,7 +117,7 @@ pub(super) async fn newest_turn(home: &LocalSession) -> Result<String, CommandFa
 /// The request for a body, with the documents from these files.
 ///
 /// # Errors
-/// When a value is invalid or a file cannot be read.
+/// Returns an error if a value is invalid or a file cannot be read.
 pub(super) async fn request(
     call: &CommandCall,
     config: &Config,
@@ -139,7 +139,7 @@ pub(super) async fn request(
 /// Runs a request, shows its progress and its answer, and returns the analysis.
 ///
 /// # Errors
-/// When it has no answer, or was stopped.
+/// Returns an error if it has no answer, or was stopped.
 pub(super) async fn put(
     call: &CommandCall,
     home: &LocalSession,
@@ -191,7 +191,7 @@ fn conclude(analysis: &Analysis, shown: bool, screen: &mut Screen) -> Outcome {
 /// Reads a file like an upload and returns the document; `None` when nothing was piped.
 ///
 /// # Errors
-/// When it cannot be read or stored.
+/// Returns an error if it cannot be read or stored.
 pub(super) async fn upload_document(
     is_quiet: bool,
     config: &Config,

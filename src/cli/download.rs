@@ -11,7 +11,7 @@ use super::remote::RemoteSession;
 /// Downloads `path` from the server into a file and returns the file's length in bytes. Blocks.
 ///
 /// # Errors
-/// When the file exists and must not be replaced or cannot be written, or the server refuses.
+/// Returns an error if the file exists and must not be replaced or cannot be written, or the server refuses.
 pub(super) fn to_file(
     server: &RemoteSession,
     path: &str,

@@ -8,7 +8,7 @@ use super::outcome::{self, Outcome};
 /// Prints the estimate as text, or as JSON with `--json`.
 ///
 /// # Errors
-/// When stdout cannot be written.
+/// Returns an error if stdout cannot be written.
 pub(super) fn print(call: &CommandCall, estimate: &Value) -> Outcome {
     match call.has("json") {
         true => outcome::print(format_args!("{estimate:#}")),

@@ -28,7 +28,7 @@ pub(super) struct ExperimentFile {
 /// Reads the experiment in a file, with the budget of the command line.
 ///
 /// # Errors
-/// When a file cannot be read, or a case is invalid.
+/// Returns an error if a file cannot be read, or a case is invalid.
 pub(super) fn read(call: &CommandCall, file: &Path) -> Result<ExperimentFile, CommandFailure> {
     let open = |path: &Path| {
         std::fs::read(path)
@@ -67,7 +67,7 @@ impl ExperimentFile {
     /// The checked parameters.
     ///
     /// # Errors
-    /// When a field is invalid.
+    /// Returns an error if a field is invalid.
     pub(super) fn params(&self) -> Result<ExperimentParams, CommandFailure> {
         let new: NewExperiment =
             json::from_value(self.body.clone()).map_err(|error| self.lines.explain(error))?;

@@ -34,7 +34,7 @@ impl ExperimentBackend {
     /// Opens the data folder, or a server. With `runs`, also a server that uses the same folder.
     ///
     /// # Errors
-    /// When there is no account, or another command uses the folder.
+    /// Returns an error if there is no account, or another command uses the folder.
     pub(super) async fn open(
         call: &CommandCall,
         config: Config,
@@ -78,7 +78,7 @@ impl ExperimentBackend {
     /// The newest experiments.
     ///
     /// # Errors
-    /// When they cannot be read, or the server refuses.
+    /// Returns an error if they cannot be read, or the server refuses.
     pub(super) async fn list(&self) -> Result<Vec<Value>, CommandFailure> {
         match self {
             Self::Local(home) => {
@@ -97,7 +97,7 @@ impl ExperimentBackend {
     /// The estimate of an experiment.
     ///
     /// # Errors
-    /// When a field is invalid, with its line.
+    /// Returns an error if a field is invalid, with its line.
     pub(super) async fn forecast(&self, file: &ExperimentFile) -> Result<Value, CommandFailure> {
         match self {
             Self::Local(home) => {
@@ -136,7 +136,7 @@ impl ExperimentBackend {
     /// Continues a stopped experiment.
     ///
     /// # Errors
-    /// When no experiment has this ID, or it is completed.
+    /// Returns an error if no experiment has this ID, or it is completed.
     pub(super) async fn resume(&self, id: &str) -> Outcome {
         match self {
             Self::Local(home) => {
@@ -170,7 +170,7 @@ impl ExperimentBackend {
     /// Shows the progress until the experiment ends; Ctrl-C stops it.
     ///
     /// # Errors
-    /// When no experiment has this ID, or the server can no longer be reached.
+    /// Returns an error if no experiment has this ID, or the server can no longer be reached.
     pub(super) async fn follow(&self, id: &str) -> Outcome {
         let mut source = match self {
             Self::Local(home) => {
@@ -203,7 +203,7 @@ impl ExperimentBackend {
     /// An experiment with its report, without its cases.
     ///
     /// # Errors
-    /// When no experiment has this ID.
+    /// Returns an error if no experiment has this ID.
     pub(super) async fn show(&self, id: &str) -> Result<Value, CommandFailure> {
         match self {
             Self::Local(home) => Ok(shape::full(&view(home, id).await?)),
@@ -214,7 +214,7 @@ impl ExperimentBackend {
     /// An experiment as `json`, `csv`, or `markdown`.
     ///
     /// # Errors
-    /// When no experiment has this ID, or the format is unknown.
+    /// Returns an error if no experiment has this ID, or the format is unknown.
     pub(super) async fn export(&self, id: &str, format: &str) -> Result<String, CommandFailure> {
         match self {
             Self::Local(home) => match handlers::exported(&view(home, id).await?, format) {

@@ -38,7 +38,7 @@ const STOP_BYTE: [u8; 1] = [2];
 /// Sockets that systemd has opened for this process (LISTEN_FDS), in its order.
 ///
 /// # Errors
-/// When a passed socket is not a TCP listener.
+/// Returns an error if a passed socket is not a TCP listener.
 pub(super) fn inherited_listeners() -> io::Result<Vec<TcpListener>> {
     let mut passed = listenfd::ListenFd::from_env();
     let mut sockets = Vec::new();
@@ -62,7 +62,7 @@ impl Handover {
     /// Creates the offer; only the process that holds the folder's lock may do so.
     ///
     /// # Errors
-    /// When the socket in the folder cannot be created.
+    /// Returns an error if the socket in the folder cannot be created.
     pub(super) fn of(folder: &Path, sockets: Vec<OwnedFd>) -> io::Result<Self> {
         let path = path(folder);
         // The socket of a process that was killed.
@@ -145,7 +145,7 @@ impl Predecessor {
     /// Connects to the running server and requests its listening sockets. Blocks.
     ///
     /// # Errors
-    /// When no process answers in the folder, or none of the expected kind.
+    /// Returns an error if no process answers in the folder, or none of the expected kind.
     pub(super) fn connect(folder: &Path) -> io::Result<Self> {
         let mut line = BlockingStream::connect(path(folder))?;
         line.set_read_timeout(Some(IO_TIMEOUT))?;
@@ -170,7 +170,7 @@ impl Predecessor {
     /// Tells the process to stop and to release the folder.
     ///
     /// # Errors
-    /// When the process has closed the connection.
+    /// Returns an error if the process has closed the connection.
     pub(super) fn tell_to_stop(mut self) -> io::Result<()> {
         self.line.write_all(&STOP_BYTE)
     }

@@ -44,7 +44,7 @@ pub(super) struct OpenedInput {
 /// The documents of `--file` and, with `takes_pipe`, input that is piped in addition to a question.
 ///
 /// # Errors
-/// When a pattern matches no file, or stdin is named twice.
+/// Returns an error if a pattern matches no file, or stdin is named twice.
 pub(super) fn of_call(
     call: &CommandCall,
     takes_pipe: bool,
@@ -93,7 +93,7 @@ impl InputFile {
     /// Opens the document; `None` when nothing was piped. Blocks.
     ///
     /// # Errors
-    /// When it cannot be opened.
+    /// Returns an error if it cannot be opened.
     pub(super) fn open(&self, config: &Config) -> Result<Option<OpenedInput>, CommandFailure> {
         let opened = |name: &str, content| {
             Ok(Some(OpenedInput {

@@ -46,7 +46,8 @@ impl LocalSession {
     /// uses the folder.
     ///
     /// # Errors
-    /// When a server uses the folder, the account is missing or locked, or the folder cannot be opened.
+    /// Returns an error if a server uses the folder, the account is missing or locked, or the folder cannot be
+    /// opened.
     pub(super) async fn to_run(
         config: Config,
         account: Option<&str>,
@@ -99,7 +100,7 @@ impl LocalSession {
     /// For a command that only reads or deletes: opens the existing installation, even while a server uses it.
     ///
     /// # Errors
-    /// When there is no installation or no such account, or the account is locked.
+    /// Returns an error if there is no installation or no such account, or the account is locked.
     pub(super) async fn to_read(
         config: Config,
         account: Option<&str>,
@@ -198,7 +199,7 @@ async fn find_account(app: &App, account: Option<&str>) -> Result<Option<User>, 
 /// The oldest administrator whose account is not locked: the person who set up the installation.
 ///
 /// # Errors
-/// When the accounts cannot be read.
+/// Returns an error if the accounts cannot be read.
 pub(super) async fn operator(accounts: &Accounts) -> Result<Option<User>, CommandFailure> {
     let mut oldest = None;
     let mut cursor = None;

@@ -26,7 +26,7 @@ pub(super) fn run(call: &CommandCall) -> Outcome {
 /// All topics in reading order.
 ///
 /// # Errors
-/// When the manual in the binary is damaged.
+/// Returns an error if the manual in the binary is damaged.
 pub(super) fn topics() -> Result<Vec<Topic>, CommandFailure> {
     manual::topics().or_else(|_| super::failed("the manual in this binary is damaged"))
 }
@@ -34,7 +34,7 @@ pub(super) fn topics() -> Result<Vec<Topic>, CommandFailure> {
 /// The topic with this ID.
 ///
 /// # Errors
-/// When the manual in the binary is damaged.
+/// Returns an error if the manual in the binary is damaged.
 pub(super) fn topic(id: &str) -> Result<Option<Topic>, CommandFailure> {
     Ok(topics()?.into_iter().find(|topic| topic.id == id))
 }

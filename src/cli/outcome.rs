@@ -37,7 +37,7 @@ impl CommandFailure {
 /// Prints to stdout. A closed pipe (`| head`) is not a failure.
 ///
 /// # Errors
-/// When stdout cannot be written.
+/// Returns an error if stdout cannot be written.
 pub(super) fn print(text: impl Display) -> Outcome {
     match writeln!(std::io::stdout().lock(), "{text}") {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {

@@ -11,7 +11,7 @@ use crate::domain::request::Request;
 /// The body of `POST /api/analyze`, without its documents.
 ///
 /// # Errors
-/// When an option is invalid.
+/// Returns an error if an option is invalid.
 pub(super) fn body(call: &CommandCall, question: &str) -> Result<Value, CommandFailure> {
     let mut body = json!({ "prompt": question });
     let names = call.value("panel").unwrap_or_default().split(',');
@@ -61,7 +61,7 @@ pub(super) fn body(call: &CommandCall, question: &str) -> Result<Value, CommandF
 /// The request for a body and its documents, for the app.
 ///
 /// # Errors
-/// When a value has the wrong type.
+/// Returns an error if a value has the wrong type.
 pub(super) fn request(mut body: Value, documents: &[String]) -> Result<Request, CommandFailure> {
     if !documents.is_empty() {
         body["document_ids"] = json!(documents);
@@ -72,7 +72,7 @@ pub(super) fn request(mut body: Value, documents: &[String]) -> Result<Request, 
 /// The newest turn of a thread from the API.
 ///
 /// # Errors
-/// When the thread has no turns.
+/// Returns an error if the thread has no turns.
 pub(super) fn newest_turn(thread: &Value) -> Result<String, CommandFailure> {
     let newest = thread["turns"].as_array().and_then(|turns| turns.last());
     match newest.and_then(|turn| turn["analysis_id"].as_str()) {

@@ -76,7 +76,7 @@ impl RemoteSession {
     /// The server that a command runs on; `None` when it opens the data folder itself.
     ///
     /// # Errors
-    /// When the options do not fit a server, or the account does not exist.
+    /// Returns an error if the options do not fit a server, or the account does not exist.
     pub(super) async fn of_call(
         call: &CommandCall,
         config: &Config,
@@ -123,7 +123,7 @@ impl RemoteSession {
     /// The server that QUIRE_SERVER or `--server` names.
     ///
     /// # Errors
-    /// When an account is named too.
+    /// Returns an error if an account is named too.
     pub(super) fn named(
         call: &CommandCall,
         config: &Config,
@@ -163,7 +163,7 @@ impl RemoteSession {
     /// Sends a GET request. Blocks.
     ///
     /// # Errors
-    /// When the server cannot be reached or refuses.
+    /// Returns an error if the server cannot be reached or refuses.
     pub(super) fn get(&self, path: &str) -> Result<Value, CommandFailure> {
         self.remote.get(path).map_err(failure)
     }

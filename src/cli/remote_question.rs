@@ -50,7 +50,7 @@ impl RemoteQuestion {
     /// Asks the question, or estimates it.
     ///
     /// # Errors
-    /// When it gets no answer, or was stopped.
+    /// Returns an error if it gets no answer, or was stopped.
     pub(super) async fn ask(mut self, call: &CommandCall, server: &Arc<RemoteSession>) -> Outcome {
         if call.has("continue") {
             self.body["follow_up_to"] = json!(newest_turn(server)?);
@@ -68,7 +68,7 @@ impl RemoteQuestion {
     /// Asks the question, shows the answer, and returns the turn.
     ///
     /// # Errors
-    /// When it gets no answer, or was stopped.
+    /// Returns an error if it gets no answer, or was stopped.
     pub(super) async fn answer(
         self,
         call: &CommandCall,
@@ -136,7 +136,7 @@ impl RemoteQuestion {
     /// Uploads the files and adds their IDs to the body. Blocks.
     ///
     /// # Errors
-    /// When a file cannot be read, or the server refuses it.
+    /// Returns an error if a file cannot be read, or the server refuses it.
     fn send_files(&mut self, server: &RemoteSession) -> Outcome {
         let mut documents = Vec::new();
         for file in std::mem::take(&mut self.files) {
@@ -153,7 +153,7 @@ impl RemoteQuestion {
 /// The newest turn of the newest thread. Blocks.
 ///
 /// # Errors
-/// When there is no thread, or the server refuses.
+/// Returns an error if there is no thread, or the server refuses.
 pub(super) fn newest_turn(server: &RemoteSession) -> Result<String, CommandFailure> {
     let list = server.get("/api/threads?limit=1")?;
     let Some(thread) = list["threads"][0]["thread_id"].as_str() else {
@@ -165,7 +165,7 @@ pub(super) fn newest_turn(server: &RemoteSession) -> Result<String, CommandFailu
 /// Uploads a document, waits until it has been read, and returns its ID; `None` when nothing was piped. Blocks.
 ///
 /// # Errors
-/// When the file cannot be read, or the server refuses it.
+/// Returns an error if the file cannot be read, or the server refuses it.
 pub(super) fn upload(
     server: &RemoteSession,
     file: &InputFile,

@@ -67,7 +67,7 @@ impl Screen {
     /// was printed in another way.
     ///
     /// # Errors
-    /// When stdout cannot be written.
+    /// Returns an error if stdout cannot be written.
     pub(super) fn conclude(&mut self, text: Option<&str>) -> Outcome {
         self.erase();
         if let Some(text) = text {
@@ -143,7 +143,7 @@ pub(super) fn markdown(width: usize) -> Markdown {
 /// Prints Markdown: rendered on a terminal, unchanged elsewhere.
 ///
 /// # Errors
-/// When stdout cannot be written.
+/// Returns an error if stdout cannot be written.
 pub(super) fn print_markdown(text: &str) -> Outcome {
     if !std::io::stdout().is_terminal() {
         return print(text.trim_end());

@@ -15,7 +15,7 @@ const NAMED: usize = 3;
 /// with the next step.
 ///
 /// # Errors
-/// When the data folder cannot be read.
+/// Returns an error if the data folder cannot be read.
 pub(super) async fn print(config: Config) -> Outcome {
     log::configure(log::LogLevel::Error, config.log_json);
     let page = public_url(&config);

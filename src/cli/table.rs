@@ -34,7 +34,7 @@ impl TextTable {
     /// Prints the list, or what to do when it is empty.
     ///
     /// # Errors
-    /// When stdout cannot be written.
+    /// Returns an error if stdout cannot be written.
     pub(super) fn print(&self, empty: &str) -> Outcome {
         if self.rows.is_empty() {
             return print(empty);

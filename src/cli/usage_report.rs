@@ -73,7 +73,7 @@ pub(super) fn run(call: &CommandCall) -> Outcome {
 /// The rows from a server: all accounts for an administrator, otherwise the days of the API key's account.
 ///
 /// # Errors
-/// When the server refuses, or there is no such account.
+/// Returns an error if the server refuses, or there is no such account.
 fn at_server(
     call: &CommandCall,
     server: &RemoteSession,

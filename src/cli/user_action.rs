@@ -99,7 +99,7 @@ pub(super) fn new_role(call: &CommandCall) -> Role {
 /// The password from stdin; `None` when one is to be generated.
 ///
 /// # Errors
-/// When stdin contains no password, or cannot be read.
+/// Returns an error if stdin contains no password, or cannot be read.
 pub(super) fn password(call: &CommandCall) -> Result<Option<String>, CommandFailure> {
     if !call.has("password-stdin") {
         return Ok(None);
@@ -115,7 +115,7 @@ pub(super) fn password(call: &CommandCall) -> Result<Option<String>, CommandFail
 /// Prints a table of accounts, or JSON.
 ///
 /// # Errors
-/// When stdout cannot be written.
+/// Returns an error if stdout cannot be written.
 pub(super) fn print_users(call: &CommandCall, users: &[Value]) -> Outcome {
     if call.has("json") {
         return print(json!({ "users": users }));
@@ -139,7 +139,7 @@ pub(super) fn print_users(call: &CommandCall, users: &[Value]) -> Outcome {
 /// Prints an account, with its generated password if there is one.
 ///
 /// # Errors
-/// When stdout cannot be written.
+/// Returns an error if stdout cannot be written.
 pub(super) fn print_user(call: &CommandCall, user: &Value, generated: Option<&str>) -> Outcome {
     if call.has("json") {
         let mut user = user.clone();
@@ -166,7 +166,7 @@ pub(super) fn print_user(call: &CommandCall, user: &Value, generated: Option<&st
 /// Prints a generated password, if there is one.
 ///
 /// # Errors
-/// When stdout cannot be written.
+/// Returns an error if stdout cannot be written.
 pub(super) fn print_password(generated: Option<&str>) -> Outcome {
     match generated {
         Some(password) => print(format!("password: {password}")),
@@ -177,7 +177,7 @@ pub(super) fn print_password(generated: Option<&str>) -> Outcome {
 /// Prints a one-time link, and how long it is valid to stderr.
 ///
 /// # Errors
-/// When stdout cannot be written.
+/// Returns an error if stdout cannot be written.
 pub(super) fn print_link(call: &CommandCall, url: &str, token: &str, expires: &str) -> Outcome {
     if call.has("json") {
         return print(json!({ "url": url, "token": token, "expires_at": expires }));

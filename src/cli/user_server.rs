@@ -12,7 +12,7 @@ const USERS: &str = "/api/admin/users";
 /// Performs the action. Blocks.
 ///
 /// # Errors
-/// When the server refuses, there is no such account, or the action needs the data folder.
+/// Returns an error if the server refuses, there is no such account, or the action needs the data folder.
 pub(super) fn perform(call: &CommandCall, server: &RemoteSession, act: UserAction<'_>) -> Outcome {
     let path = |email: &str| -> Result<String, CommandFailure> {
         Ok(format!("{USERS}/{}", server.user_id(email)?))

@@ -107,7 +107,7 @@ fn make(folder: &Path, path: &Path) -> io::Result<()> {
 /// Whether other users of this machine can access the secret's file.
 ///
 /// # Errors
-/// When the file's metadata cannot be read.
+/// Returns an error if the file's metadata cannot be read.
 pub fn is_exposed(folder: &Path) -> io::Result<bool> {
     Ok(std::fs::metadata(path(folder))?.mode() & 0o077 != 0)
 }

@@ -46,7 +46,7 @@ impl StreamCipher {
     /// Encrypts everything from `from` into `to`, bound to the name `place`: it decrypts under no other name.
     ///
     /// # Errors
-    /// When reading or writing fails, no randomness is available, or the file has too many chunks.
+    /// Returns an error if reading or writing fails, no randomness is available, or the file has too many chunks.
     pub fn seal(&self, place: &str, mut from: impl Read, mut to: impl Write) -> io::Result<()> {
         let salt = random::<SALT>().map_err(io::Error::other)?;
         to.write_all(MAGIC)?;
@@ -71,7 +71,7 @@ impl StreamCipher {
     /// modified, truncated, or encrypted with another key.
     ///
     /// # Errors
-    /// When reading fails, or with `InvalidData` when the header is not ours.
+    /// Returns an error if reading fails, or with `InvalidData` when the header is not ours.
     pub fn open<R: Read>(&self, place: &str, mut from: R) -> io::Result<OpenedFile<R>> {
         let head = full(&mut from, MAGIC.len() + SALT)?;
         let salt = head

@@ -142,7 +142,7 @@ impl ReportFrame {
     /// Writes the frame: its length in four bytes, then its JSON.
     ///
     /// # Errors
-    /// When the frame cannot be serialized or `out` fails.
+    /// Returns an error if the frame cannot be serialized or `out` fails.
     pub fn write(&self, out: &mut impl Write) -> io::Result<()> {
         let body = serde_json::to_vec(self)?;
         out.write_all(&(body.len() as u32).to_le_bytes())?;
@@ -152,8 +152,8 @@ impl ReportFrame {
     /// Reads the next frame, or `None` at the end of the stream.
     ///
     /// # Errors
-    /// When the stream fails or ends within a frame, when the frame is longer than the limit, or when it is
-    /// not valid JSON.
+    /// Returns an error if the stream fails or ends within a frame, when the frame is longer than the limit, or
+    /// when it is not valid JSON.
     pub fn read(from: &mut impl Read) -> io::Result<Option<Self>> {
         let mut length = [0; 4];
         match from.read_exact(&mut length) {

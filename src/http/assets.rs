@@ -36,7 +36,7 @@ pub enum CachePolicy {
 /// The response for an embedded file, with compression and 304 as the request's headers allow.
 ///
 /// # Errors
-/// `Missing` when there is no such file, `Internal` when the embedded file is damaged.
+/// `Missing` if there is no such file, `Internal` when the embedded file is damaged.
 pub fn reply(name: &str, policy: CachePolicy, headers: &HeaderMap) -> Result<Reply, ApiError> {
     let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"._-/".contains(&byte);
     let missing = || ApiError::new(Kind::Missing, "there is no such asset");
@@ -67,7 +67,7 @@ pub fn reply(name: &str, policy: CachePolicy, headers: &HeaderMap) -> Result<Rep
 /// allow.
 ///
 /// # Errors
-/// `Internal` when there is no such file, or it is damaged or not UTF-8.
+/// `Internal` if there is no such file, or it is damaged or not UTF-8.
 pub(super) fn rewritten(
     name: &str,
     base: &str,
@@ -99,7 +99,7 @@ fn digest(file: &EmbeddedFile) -> String {
 /// The text of an embedded file.
 ///
 /// # Errors
-/// `Internal` when there is no such file, or it is damaged or not UTF-8.
+/// `Internal` if there is no such file, or it is damaged or not UTF-8.
 pub(super) fn text(name: &str) -> Result<String, ApiError> {
     String::from_utf8(decompress(&embedded(name)?.data)?)
         .map_err(|_| Error::internal(format!("the asset {name} is not UTF-8")).into())

@@ -153,7 +153,7 @@ impl LinkToken {
 /// program sets them.
 ///
 /// # Errors
-/// `SignInNeeded` when a credential header is present but contains no token or key.
+/// `SignInNeeded` if a credential header is present but contains no token or key.
 pub fn credential(
     headers: &HeaderMap,
     scope: CookieScope<'_>,
@@ -199,7 +199,7 @@ fn is_blank(value: &HeaderValue) -> bool {
 /// Resolves the request's credential to a caller; `None` without a credential.
 ///
 /// # Errors
-/// `SignInNeeded` when the credential is malformed, invalid, or expired; `Internal` when the database fails.
+/// `SignInNeeded` if the credential is malformed, invalid, or expired; `Internal` when the database fails.
 pub async fn caller(
     app: &App,
     headers: &HeaderMap,

@@ -151,7 +151,7 @@ impl Socket {
     /// Writes as many bytes as possible without blocking and, over TLS, sends `close_notify`.
     ///
     /// # Errors
-    /// When the socket rejects the write, or would block.
+    /// Returns an error if the socket rejects the write, or would block.
     pub fn write_now(&mut self, bytes: &[u8]) -> io::Result<()> {
         match self {
             Self::Plain(socket) => socket.try_write(bytes).map(drop),

@@ -53,7 +53,7 @@ impl RequestContext {
     /// A numeric query parameter from `min` to `max`, or the default.
     ///
     /// # Errors
-    /// `BadInput` when the value is not a whole number in this range.
+    /// `BadInput` if the value is not a whole number in this range.
     pub fn query_number(
         &self,
         name: &str,
@@ -75,7 +75,7 @@ impl RequestContext {
     /// The `limit` (1 to 200 items, default 50) and `cursor` query parameters of a list.
     ///
     /// # Errors
-    /// `BadInput` when `limit` is out of range.
+    /// `BadInput` if `limit` is out of range.
     pub fn page(&self) -> Result<(u32, Option<String>), ApiError> {
         let limit = self.query_number("limit", 1, 200, 50)?;
         let cursor = self.query("cursor").filter(|cursor| !cursor.is_empty());
@@ -148,7 +148,7 @@ impl RequestContext {
     /// Checks the declared length of the body.
     ///
     /// # Errors
-    /// `TooLarge` when it exceeds the route's limit.
+    /// `TooLarge` if it exceeds the route's limit.
     pub(super) fn check_content_length(&self) -> Result<(), body::BodyError> {
         let length = self.header(CONTENT_LENGTH);
         let length = length.and_then(|length| length.parse::<u64>().ok());
@@ -161,7 +161,7 @@ impl RequestContext {
     /// The body as a stream within the route's limit. A client that sends nothing for too long is cut off.
     ///
     /// # Errors
-    /// `Internal` when the body was already taken.
+    /// `Internal` if the body was already taken.
     pub fn body(&mut self) -> Result<CountedBody, ApiError> {
         let incoming = self.body.take();
         let incoming = incoming.ok_or_else(|| Error::internal("a handler read the body twice"))?;
@@ -179,8 +179,8 @@ impl RequestContext {
     /// The body as a stream of multipart form fields.
     ///
     /// # Errors
-    /// `BadRequest` when the body is not `multipart/form-data`, `TooLarge` when its declared length exceeds the route's
-    /// limit.
+    /// `BadRequest` if the body is not `multipart/form-data`, `TooLarge` when its declared length exceeds the
+    /// route's limit.
     pub async fn multipart(&mut self) -> Result<multer::Multipart<'static>, ApiError> {
         let kind = self.header(CONTENT_TYPE).unwrap_or_default();
         let boundary = multer::parse_boundary(kind).map_err(|_| {

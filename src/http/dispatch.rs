@@ -447,7 +447,7 @@ fn check_key_scope(key: &PresentedKey, route: &Route, cx: &RequestContext) -> Re
 /// Checks that a guest may use a route, and that guests are still allowed.
 ///
 /// # Errors
-/// `SignInNeeded` when the server is no longer an offline demo, `Forbidden` for a route that needs an account.
+/// `SignInNeeded` if the server is no longer an offline demo, `Forbidden` for a route that needs an account.
 fn check_guest(caller: &Caller, route: &Route, cx: &RequestContext) -> Result<(), ApiError> {
     if caller.role != Role::Guest || (cx.app.allows_guests() && route.allows_guests) {
         return Ok(());

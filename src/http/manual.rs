@@ -22,7 +22,7 @@ pub struct Topic {
 /// All topics in reading order.
 ///
 /// # Errors
-/// `Internal` when the embedded file is missing or damaged.
+/// `Internal` if the embedded file is missing or damaged.
 pub fn topics() -> Result<Vec<Topic>, ApiError> {
     serde_json::from_str(&assets::text("manual.json")?)
         .map_err(|error| Error::internal(format!("the manual is damaged: {error}")).into())

@@ -78,7 +78,7 @@ impl OriginalsSync {
     /// Reads the current documents, which the next round will check.
     ///
     /// # Errors
-    /// When the store cannot be read.
+    /// Returns an error if the store cannot be read.
     pub fn refresh(&mut self, store: &Store) -> Result<()> {
         self.read(store)?;
         self.is_due = true;
@@ -88,7 +88,7 @@ impl OriginalsSync {
     /// Lists the replica. Returns the number of originals that have disappeared from it or are incomplete.
     ///
     /// # Errors
-    /// When the target cannot be listed.
+    /// Returns an error if the target cannot be listed.
     pub fn audit(&mut self) -> Result<usize> {
         let mut there = BTreeMap::new();
         self.target.list(DOCUMENTS, &mut |entry| {
@@ -115,7 +115,7 @@ impl OriginalsSync {
     /// Ensures that the original of every document is in the replica, and reports those in neither place.
     ///
     /// # Errors
-    /// When the store cannot be read, or the target fails.
+    /// Returns an error if the store cannot be read, or the target fails.
     pub fn round(&mut self, store: &Store, removing: bool) -> Result<MissingOriginals> {
         if !self.is_due {
             return Ok(MissingOriginals {

@@ -19,7 +19,7 @@ impl FolderTarget {
     /// Opens the folder, creating it if needed.
     ///
     /// # Errors
-    /// When it cannot be created.
+    /// Returns an error if it cannot be created.
     pub fn open(path: &Path) -> Result<Self> {
         make(path)?;
         Ok(Self(path.to_owned()))

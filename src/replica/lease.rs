@@ -62,7 +62,7 @@ impl LeaseWatch {
     /// Performs one check. A failed check changes nothing.
     ///
     /// # Errors
-    /// When the target fails.
+    /// Returns an error if the target fails.
     pub fn step(&mut self) -> Result<LeaseView> {
         let asks = self.steps.is_multiple_of(QUESTION_EVERY);
         self.steps += 1;
@@ -136,7 +136,7 @@ impl Lease {
     /// Starts the thread.
     ///
     /// # Errors
-    /// When the thread cannot be started.
+    /// Returns an error if the thread cannot be started.
     pub fn start(mut watch: LeaseWatch) -> io::Result<Self> {
         let shared: Arc<(Mutex<LeaseState>, Condvar)> = Arc::default();
         let seen = Arc::clone(&shared);
@@ -162,7 +162,7 @@ impl Lease {
     /// Returns the result of the last check; `Ours` before the first.
     ///
     /// # Errors
-    /// When the last check failed.
+    /// Returns an error if the last check failed.
     pub fn seen(&self) -> Result<LeaseView> {
         let state = lock(&self.0.shared.0);
         state.seen.clone().unwrap_or(Ok(LeaseView::Ours))
@@ -176,7 +176,7 @@ fn lock(state: &Mutex<LeaseState>) -> MutexGuard<'_, LeaseState> {
 /// Reads a short note; `None` if it does not exist.
 ///
 /// # Errors
-/// When the target cannot be read.
+/// Returns an error if the target cannot be read.
 pub(super) fn read(target: &dyn Target, name: &str) -> Result<Option<String>> {
     // Bytes.
     const MAX_BYTES: u64 = 100;
@@ -195,7 +195,7 @@ pub(super) fn read(target: &dyn Target, name: &str) -> Result<Option<String>> {
 /// Writes a short note, replacing the previous one.
 ///
 /// # Errors
-/// When the target cannot be written to.
+/// Returns an error if the target cannot be written to.
 pub(super) fn write(target: &dyn Target, scratch: &Path, name: &str, text: &str) -> Result<()> {
     let path = scratch.join(name);
     let written = || {

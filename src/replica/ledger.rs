@@ -29,7 +29,7 @@ impl SizeLedger {
     /// presence is checked.
     ///
     /// # Errors
-    /// When the target cannot be listed.
+    /// Returns an error if the target cannot be listed.
     pub fn audit(&self, target: &dyn Target, position: u64) -> Result<Vec<String>> {
         let (mut snapshots, mut changes) = (BTreeMap::new(), BTreeMap::new());
         for (beginning, found) in [(SNAPSHOTS, &mut snapshots), (CHANGES, &mut changes)] {

@@ -67,7 +67,7 @@ impl<W: Write> LtxEncoder<W> {
     /// Writes the header.
     ///
     /// # Errors
-    /// When writing fails.
+    /// Returns an error if writing fails.
     pub fn new(to: W, header: LtxHeader) -> io::Result<Self> {
         let mut encoder = Self {
             to,
@@ -93,7 +93,7 @@ impl<W: Write> LtxEncoder<W> {
     /// Writes a page.
     ///
     /// # Errors
-    /// `InvalidData` when the page is out of order or has the wrong size; otherwise when writing fails.
+    /// `InvalidData` if the page is out of order or has the wrong size; otherwise when writing fails.
     pub fn page(&mut self, number: u32, page: &[u8]) -> io::Result<()> {
         let lock = lock_page(self.header.page_size);
         let in_order = number > self.last && number <= self.header.commit && number != lock;
@@ -120,7 +120,7 @@ impl<W: Write> LtxEncoder<W> {
     /// Writes the index and the trailer. Returns the file's size in bytes.
     ///
     /// # Errors
-    /// When writing fails.
+    /// Returns an error if writing fails.
     pub fn finish(mut self) -> io::Result<u64> {
         self.put(&[0; PAGE_HEADER])?;
         let mut index = std::mem::take(&mut self.index);
@@ -154,7 +154,7 @@ fn varint(to: &mut Vec<u8>, mut value: u64) {
 /// checksum comes last.
 ///
 /// # Errors
-/// `InvalidData` when the file is damaged; otherwise when reading or `page` fails.
+/// `InvalidData` if the file is damaged; otherwise when reading or `page` fails.
 pub fn read(
     from: impl Read,
     mut page: impl FnMut(&LtxHeader, u32, &[u8]) -> io::Result<()>,

@@ -66,7 +66,7 @@ impl Inventory {
     /// Lists the target.
     ///
     /// # Errors
-    /// When the target cannot be listed.
+    /// Returns an error if the target cannot be listed.
     pub fn list(target: &dyn Target) -> Result<Self> {
         let list = |beginning: &str| {
             let mut found = Vec::new();

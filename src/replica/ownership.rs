@@ -41,7 +41,7 @@ impl ReplicaLease {
     /// Claims the replica, and waits for the previous process to release it.
     ///
     /// # Errors
-    /// When the target or the data folder cannot be written to.
+    /// Returns an error if the target or the data folder cannot be written to.
     pub fn claim(
         target: Arc<dyn Target>,
         id: String,
@@ -85,7 +85,7 @@ impl ReplicaLease {
     /// Whether this process still owns the replica, as of the last check.
     ///
     /// # Errors
-    /// When the last check failed.
+    /// Returns an error if the last check failed.
     pub fn is_ours(&self) -> Result<bool> {
         Ok(self.lease.seen()? == LeaseView::Ours)
     }
@@ -98,7 +98,7 @@ impl ReplicaLease {
     /// Releases the replica after everything was sent.
     ///
     /// # Errors
-    /// When the target cannot be written to.
+    /// Returns an error if the target cannot be written to.
     pub fn release(&self) -> Result<()> {
         lease::write(&*self.target, &scratch(&self.data), RELEASED, &self.id)
     }
@@ -107,7 +107,7 @@ impl ReplicaLease {
     /// current state, contains nothing that the replica lacks.
     ///
     /// # Errors
-    /// When the target or the data folder cannot be written to.
+    /// Returns an error if the target or the data folder cannot be written to.
     pub fn hand_over(&self) -> Result<()> {
         let stamp = stamp(&self.data).map_err(failed)?;
         write(&self.data.join(HANDED_OVER), &stamp).map_err(failed)?;
@@ -155,7 +155,7 @@ fn write(path: &Path, text: &str) -> io::Result<()> {
 /// Whether this data folder was the last one to write to the replica.
 ///
 /// # Errors
-/// When the target cannot be read.
+/// Returns an error if the target cannot be read.
 pub fn is_known(target: &dyn Target, data: &Path) -> Result<bool> {
     let holder = lease::read(target, names::OWNER)?;
     Ok(holder.is_none_or(|holder| noted(data, &holder)))

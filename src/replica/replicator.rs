@@ -28,7 +28,7 @@ impl Replicator {
     /// Starts the thread. `shared` is the state of the log's follower.
     ///
     /// # Errors
-    /// When the thread cannot be started.
+    /// Returns an error if the thread cannot be started.
     pub fn start(
         settings: ReplicatorSettings,
         shared: Arc<SpoolShared>,

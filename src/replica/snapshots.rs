@@ -12,7 +12,7 @@ use crate::clock;
 /// Writes every page of a database that does not change while it is read. Returns the database's size in bytes.
 ///
 /// # Errors
-/// When the database cannot be read or the file cannot be written.
+/// Returns an error if the database cannot be read or the file cannot be written.
 pub fn of(database: &File, page_size: u32, pages: u32, to: &Path, number: u64) -> io::Result<u64> {
     let at = clock::now().millis();
     let header = LtxHeader {

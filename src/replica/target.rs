@@ -59,13 +59,13 @@ pub trait Target: Send + Sync {
     /// Lists all files with this name prefix, ordered by name.
     ///
     /// # Errors
-    /// When the target fails.
+    /// Returns an error if the target fails.
     fn list(&self, beginning: &str, each: &mut dyn FnMut(TargetEntry)) -> Result<()>;
 
     /// Removes a file; succeeds if it does not exist.
     ///
     /// # Errors
-    /// When the target fails.
+    /// Returns an error if the target fails.
     fn remove(&self, name: &str) -> Result<()>;
 
     /// The stored size, in bytes, of a file of this size, as [`Target::list`] reports it.

@@ -53,7 +53,7 @@ pub enum WalChanges {
 /// Reads on from a position. The log must not change while it is read.
 ///
 /// # Errors
-/// When the log cannot be read.
+/// Returns an error if the log cannot be read.
 pub fn read(log: Option<&File>, from: WalPosition) -> io::Result<WalChanges> {
     let length = log.map_or(Ok(0), |log| log.metadata().map(|data| data.len()))?;
     let Some(log) = log.filter(|_| length >= HEADER) else {

@@ -91,7 +91,7 @@ const PASSED_ON: &str = "call";
 /// Inserts a new analysis.
 ///
 /// # Errors
-/// `Conflict` when its ID exists; `Missing` when its thread is gone; otherwise when the database cannot be written.
+/// `Conflict` if its ID exists; `Missing` when its thread is gone; otherwise when the database cannot be written.
 pub fn insert(db: &Writer, analysis: &Analysis) -> Result<()> {
     let request = to_stored(&analysis.request, &analysis.context)
         .map_err(|error| StoreError::Failed(error.to_string()))?;
@@ -140,7 +140,7 @@ pub fn insert(db: &Writer, analysis: &Analysis) -> Result<()> {
 /// Finds an analysis of this user.
 ///
 /// # Errors
-/// When the database cannot be read.
+/// Returns an error if the database cannot be read.
 pub fn by_id(db: &Reader, user: Option<&UserId>, id: &AnalysisId) -> Result<Option<Analysis>> {
     db.maybe(
         "SELECT * FROM analyses WHERE id = ?2 AND user_id IS NOT DISTINCT FROM ?1",
@@ -152,7 +152,7 @@ pub fn by_id(db: &Reader, user: Option<&UserId>, id: &AnalysisId) -> Result<Opti
 /// Returns only the synthesis of an analysis of this user.
 ///
 /// # Errors
-/// When the database cannot be read.
+/// Returns an error if the database cannot be read.
 pub fn synthesis_of(db: &Reader, user: &UserId, id: &AnalysisId) -> Result<Option<String>> {
     let found = db.maybe(
         "SELECT synthesis FROM analyses WHERE id = ?2 AND user_id = ?1",
@@ -165,7 +165,7 @@ pub fn synthesis_of(db: &Reader, user: &UserId, id: &AnalysisId) -> Result<Optio
 /// Returns the status of an analysis of this user: the cheap way to check whether they may see it.
 ///
 /// # Errors
-/// When the database cannot be read.
+/// Returns an error if the database cannot be read.
 pub fn status_of(db: &Reader, user: Option<&UserId>, id: &AnalysisId) -> Result<Option<Status>> {
     db.maybe(
         "SELECT status FROM analyses WHERE id = ?2 AND user_id IS NOT DISTINCT FROM ?1",
@@ -194,7 +194,7 @@ pub struct HistoryFilter {
 /// Lists this user's history, newest first, older than the cursor.
 ///
 /// # Errors
-/// When the database cannot be read.
+/// Returns an error if the database cannot be read.
 pub fn list_of(
     db: &Reader,
     user: &UserId,
@@ -234,7 +234,7 @@ pub fn list_of(
 /// Sets the status to running. A resumed analysis keeps its start time.
 ///
 /// # Errors
-/// `Missing` when it is over or deleted; otherwise when the database cannot be written.
+/// `Missing` if it is over or deleted; otherwise when the database cannot be written.
 pub fn set_started(db: &Writer, id: &AnalysisId, now: Timestamp) -> Result<()> {
     db.run_one(
         "UPDATE analyses SET status = 'running', started = CASE WHEN started = 0 THEN ?2 ELSE started END
@@ -246,7 +246,7 @@ pub fn set_started(db: &Writer, id: &AnalysisId, now: Timestamp) -> Result<()> {
 /// Stores the end, which can be written only once.
 ///
 /// # Errors
-/// `Missing` when it was deleted or is already over; otherwise when the database cannot be written.
+/// `Missing` if it was deleted or is already over; otherwise when the database cannot be written.
 pub fn finish(db: &Writer, id: &AnalysisId, end: &AnalysisEnd<'_>, now: Timestamp) -> Result<()> {
     db.run_one(
         "UPDATE analyses SET status = ?2, synthesis = ?3, error = ?4, usage = ?5, cost = ?6, finished = ?7,
@@ -270,7 +270,7 @@ pub fn finish(db: &Writer, id: &AnalysisId, end: &AnalysisEnd<'_>, now: Timestam
 /// Lists this user's newest analyses of a document: ID, question, and time of creation.
 ///
 /// # Errors
-/// When the database cannot be read.
+/// Returns an error if the database cannot be read.
 pub fn using_document(
     db: &Reader,
     user: &UserId,
@@ -289,7 +289,7 @@ pub fn using_document(
 /// Counts this user's analyses of a document.
 ///
 /// # Errors
-/// When the database cannot be read.
+/// Returns an error if the database cannot be read.
 pub fn count_given(db: &Reader, user: &UserId, document: &DocumentId) -> Result<u64> {
     let found = db.maybe(
         "SELECT count(*) AS count
@@ -304,7 +304,7 @@ pub fn count_given(db: &Reader, user: &UserId, document: &DocumentId) -> Result<
 /// Lists all unfinished analyses of all users, oldest first: a starting server resumes them.
 ///
 /// # Errors
-/// When the database cannot be read.
+/// Returns an error if the database cannot be read.
 pub fn unfinished(db: &Reader) -> Result<Vec<AnalysisId>> {
     db.all(
         "SELECT id FROM analyses WHERE finished = 0 ORDER BY id",
@@ -316,7 +316,7 @@ pub fn unfinished(db: &Reader) -> Result<Vec<AnalysisId>> {
 /// Loads an unfinished analysis of any user.
 ///
 /// # Errors
-/// When the database cannot be read.
+/// Returns an error if the database cannot be read.
 pub fn to_resume(db: &Reader, id: &AnalysisId) -> Result<Option<Analysis>> {
     db.maybe(
         "SELECT * FROM analyses WHERE id = ?1 AND finished = 0",
@@ -328,7 +328,7 @@ pub fn to_resume(db: &Reader, id: &AnalysisId) -> Result<Option<Analysis>> {
 /// Deletes analyses without an account that ended before `before`: no one can reach them any more.
 ///
 /// # Errors
-/// When the database cannot be written.
+/// Returns an error if the database cannot be written.
 pub fn delete_anonymous(db: &Writer, before: Timestamp) -> Result<usize> {
     db.run(
         "DELETE FROM analyses WHERE user_id IS NULL AND finished > 0 AND finished < ?1",
@@ -339,7 +339,7 @@ pub fn delete_anonymous(db: &Writer, before: Timestamp) -> Result<usize> {
 /// Deletes passed-through questions that ended before `before`.
 ///
 /// # Errors
-/// When the database cannot be written.
+/// Returns an error if the database cannot be written.
 pub fn delete_passed_on(db: &Writer, before: Timestamp) -> Result<usize> {
     db.run(
         "DELETE FROM analyses WHERE origin = ?1 AND finished > 0 AND finished < ?2",
@@ -350,7 +350,7 @@ pub fn delete_passed_on(db: &Writer, before: Timestamp) -> Result<usize> {
 /// Deletes an analysis with its answers and events. Returns false when there is none.
 ///
 /// # Errors
-/// When the database cannot be written.
+/// Returns an error if the database cannot be written.
 pub fn delete(db: &Writer, user: Option<&UserId>, id: &AnalysisId) -> Result<bool> {
     let gone = db.run(
         "DELETE FROM analyses WHERE id = ?2 AND user_id IS NOT DISTINCT FROM ?1",
@@ -362,7 +362,7 @@ pub fn delete(db: &Writer, user: Option<&UserId>, id: &AnalysisId) -> Result<boo
 /// Sets the hash of the share link's token, or removes the link.
 ///
 /// # Errors
-/// `Missing` when the analysis is not theirs; otherwise when the database cannot be written.
+/// `Missing` if the analysis is not theirs; otherwise when the database cannot be written.
 pub fn set_share(
     db: &Writer,
     user: &UserId,
@@ -378,7 +378,7 @@ pub fn set_share(
 /// Finds the analysis of a share link. Links of locked accounts find nothing.
 ///
 /// # Errors
-/// When the database cannot be read.
+/// Returns an error if the database cannot be read.
 pub fn by_share(db: &Reader, hash: &[u8; 32]) -> Result<Option<Analysis>> {
     db.maybe(
         "SELECT a.* FROM analyses a JOIN users u ON u.id = a.user_id
@@ -391,7 +391,7 @@ pub fn by_share(db: &Reader, hash: &[u8; 32]) -> Result<Option<Analysis>> {
 /// Stores the answer of a call, replacing an earlier one.
 ///
 /// # Errors
-/// When the database cannot be written.
+/// Returns an error if the database cannot be written.
 pub fn put_answer(db: &Writer, id: &AnalysisId, answer: &StageAnswer) -> Result<()> {
     db.run(
         "INSERT INTO stage_answers (analysis_id, stage, member, model, answer) VALUES (?1, ?2, ?3, ?4, ?5)
@@ -405,7 +405,7 @@ pub fn put_answer(db: &Writer, id: &AnalysisId, answer: &StageAnswer) -> Result<
 /// Lists the answers of an analysis by stage and member.
 ///
 /// # Errors
-/// When the database cannot be read.
+/// Returns an error if the database cannot be read.
 pub fn answers_of(db: &Reader, id: &AnalysisId) -> Result<Vec<StageAnswer>> {
     db.all(
         "SELECT answer FROM stage_answers WHERE analysis_id = ?1 ORDER BY stage, member",
@@ -417,7 +417,7 @@ pub fn answers_of(db: &Reader, id: &AnalysisId) -> Result<Vec<StageAnswer>> {
 /// Stores which answer this user prefers: a model's full ID, `synthesis`, or any other choice of the pages.
 ///
 /// # Errors
-/// `Missing` when the analysis is not theirs; otherwise when the database cannot be written.
+/// `Missing` if the analysis is not theirs; otherwise when the database cannot be written.
 pub fn put_vote(
     db: &Writer,
     user: &UserId,
@@ -437,7 +437,7 @@ pub fn put_vote(
 /// Returns this user's preference.
 ///
 /// # Errors
-/// When the database cannot be read.
+/// Returns an error if the database cannot be read.
 pub fn vote_of(db: &Reader, user: &UserId, id: &AnalysisId) -> Result<Option<String>> {
     db.maybe(
         "SELECT choice FROM votes WHERE analysis_id = ?2 AND user_id = ?1",

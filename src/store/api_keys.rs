@@ -18,7 +18,7 @@ use crate::domain::user::{ApiKey, User};
 /// Inserts a key.
 ///
 /// # Errors
-/// When the database cannot be written.
+/// Returns an error if the database cannot be written.
 pub fn insert(db: &Writer, key: &ApiKey) -> Result<()> {
     db.run(
         "INSERT INTO api_keys (id, user_id, name, prefix, hash, scopes, created, last_used, expires,
@@ -45,7 +45,7 @@ pub fn insert(db: &Writer, key: &ApiKey) -> Result<()> {
 /// Lists a user's keys, newest first, at most 200.
 ///
 /// # Errors
-/// When the database cannot be read.
+/// Returns an error if the database cannot be read.
 pub fn list_of(db: &Reader, user: &UserId) -> Result<Vec<ApiKey>> {
     db.all(
         "SELECT * FROM api_keys WHERE user_id = ?1 ORDER BY id DESC LIMIT 200",
@@ -57,7 +57,7 @@ pub fn list_of(db: &Reader, user: &UserId) -> Result<Vec<ApiKey>> {
 /// Finds the key with this hash and its account, unless the account is locked.
 ///
 /// # Errors
-/// When the database cannot be read.
+/// Returns an error if the database cannot be read.
 pub fn by_hash(db: &Reader, hash: &[u8; 32]) -> Result<Option<(ApiKey, User)>> {
     db.maybe(
         "SELECT k.*, u.* FROM api_keys k JOIN users u ON u.id = k.user_id
@@ -70,7 +70,7 @@ pub fn by_hash(db: &Reader, hash: &[u8; 32]) -> Result<Option<(ApiKey, User)>> {
 /// Notes the use of a key, at most once a minute so that a busy key does not load the writer.
 ///
 /// # Errors
-/// When the database cannot be written.
+/// Returns an error if the database cannot be written.
 pub fn note_used(db: &Writer, id: &KeyId, now: Timestamp) -> Result<()> {
     db.run(
         "UPDATE api_keys SET last_used = ?2 WHERE id = ?1 AND last_used <= ?3",
@@ -82,7 +82,7 @@ pub fn note_used(db: &Writer, id: &KeyId, now: Timestamp) -> Result<()> {
 /// Deletes a key of this user. Returns false when there is none.
 ///
 /// # Errors
-/// When the database cannot be written.
+/// Returns an error if the database cannot be written.
 pub fn delete(db: &Writer, user: &UserId, id: &KeyId) -> Result<bool> {
     let gone = db.run(
         "DELETE FROM api_keys WHERE id = ?2 AND user_id = ?1",
@@ -94,7 +94,7 @@ pub fn delete(db: &Writer, user: &UserId, id: &KeyId) -> Result<bool> {
 /// Deletes all keys of this user and returns their number.
 ///
 /// # Errors
-/// When the database cannot be written.
+/// Returns an error if the database cannot be written.
 pub fn delete_all_for_user(db: &Writer, user: &UserId) -> Result<usize> {
     db.run("DELETE FROM api_keys WHERE user_id = ?1", [user])
 }
@@ -102,7 +102,7 @@ pub fn delete_all_for_user(db: &Writer, user: &UserId) -> Result<usize> {
 /// Finds a key of this user.
 ///
 /// # Errors
-/// When the database cannot be read.
+/// Returns an error if the database cannot be read.
 pub fn by_id(db: &Reader, user: &UserId, id: &KeyId) -> Result<Option<ApiKey>> {
     db.maybe(
         "SELECT * FROM api_keys WHERE user_id = ?1 AND id = ?2",
@@ -114,7 +114,7 @@ pub fn by_id(db: &Reader, user: &UserId, id: &KeyId) -> Result<Option<ApiKey>> {
 /// Adds a call to a key's usage. Does nothing when the key was deleted.
 ///
 /// # Errors
-/// When the database cannot be written.
+/// Returns an error if the database cannot be written.
 pub fn add_usage(db: &Writer, id: &KeyId, charge: &CallCharge) -> Result<()> {
     let used = &charge.bill.usage;
     db.run(
@@ -136,7 +136,7 @@ pub fn add_usage(db: &Writer, id: &KeyId, charge: &CallCharge) -> Result<()> {
 /// Returns what a key has spent on a day, and in all.
 ///
 /// # Errors
-/// When the database cannot be read.
+/// Returns an error if the database cannot be read.
 pub fn spent(db: &Reader, id: &KeyId, today: i64) -> Result<(MicroDollars, MicroDollars)> {
     db.query_one(
         "SELECT coalesce(sum(CASE WHEN day = ?2 THEN cost ELSE 0 END), 0) AS today,

@@ -190,7 +190,7 @@ pub const TABLES: &[ArchiveTable] = &[
 /// Passes every row of a user in a table to `take`, until it returns false.
 ///
 /// # Errors
-/// When the database cannot be read.
+/// Returns an error if the database cannot be read.
 pub fn each(
     db: &Reader,
     table: &ArchiveTable,
@@ -221,7 +221,7 @@ fn object(row: &Row<'_>, table: &ArchiveTable) -> rusqlite::Result<Map<String, V
 /// Returns the owner of a row; `None` when there is no such row.
 ///
 /// # Errors
-/// When the database cannot be read.
+/// Returns an error if the database cannot be read.
 pub fn owner_of(db: &Reader, table: &ArchiveTable, id: &str) -> Result<Option<String>> {
     // The table name is one of the constants, never from an archive.
     let sql = format!(
@@ -234,7 +234,7 @@ pub fn owner_of(db: &Reader, table: &ArchiveTable, id: &str) -> Result<Option<St
 /// Lists the columns that an archive may fill.
 ///
 /// # Errors
-/// When the database cannot be read.
+/// Returns an error if the database cannot be read.
 pub fn columns(db: &Reader, table: &ArchiveTable) -> Result<Vec<String>> {
     let mut names = db.all(
         "SELECT name FROM pragma_table_info(?1) ORDER BY cid",
@@ -248,8 +248,8 @@ pub fn columns(db: &Reader, table: &ArchiveTable) -> Result<Vec<String>> {
 /// Adds a row for a user. Returns false when it already exists or does not fit.
 ///
 /// # Errors
-/// When the table's columns cannot be read, the disk is full, or a row whose index cannot be written cannot be
-/// removed.
+/// Returns an error if the table's columns cannot be read, the disk is full, or a row whose index cannot be
+/// written cannot be removed.
 pub fn put(
     db: &Writer,
     table: &ArchiveTable,
@@ -383,7 +383,7 @@ pub fn are_children_sound(db: &Reader, table: &ArchiveTable, user: &UserId, id: 
 /// Removes an imported row with its children.
 ///
 /// # Errors
-/// When the database cannot be written.
+/// Returns an error if the database cannot be written.
 pub fn remove(db: &Writer, table: &ArchiveTable, user: &UserId, id: &str) -> Result<()> {
     let sql = format!("DELETE FROM {} WHERE id = ?1 AND user_id = ?2", table.name);
     db.run(&sql, [id, user.as_str()]).map(drop)
@@ -392,7 +392,7 @@ pub fn remove(db: &Writer, table: &ArchiveTable, user: &UserId, id: &str) -> Res
 /// Passes question and answer of every analysis of a user to `take`.
 ///
 /// # Errors
-/// When the database cannot be read.
+/// Returns an error if the database cannot be read.
 pub fn each_answer(db: &Reader, user: &UserId, mut take: impl FnMut(&str, &str)) -> Result<()> {
     db.each(
         "SELECT question, synthesis FROM analyses WHERE user_id = ?1",
@@ -408,7 +408,7 @@ pub fn each_answer(db: &Reader, user: &UserId, mut take: impl FnMut(&str, &str))
 /// Whether the user has a recipe of this name.
 ///
 /// # Errors
-/// When the database cannot be read.
+/// Returns an error if the database cannot be read.
 pub fn has_recipe(db: &Reader, user: &UserId, name: &str) -> Result<bool> {
     let found = db.maybe(
         "SELECT 1 FROM recipes WHERE user_id = ?1 AND name = ?2",

@@ -26,7 +26,7 @@ pub struct AuditEntry {
 /// Appends an entry.
 ///
 /// # Errors
-/// When the database cannot be written.
+/// Returns an error if the database cannot be written.
 pub fn append(db: &Writer, entry: &AuditEntry) -> Result<()> {
     db.run(
         "INSERT INTO audit (at, actor, action, target, address, detail)
@@ -46,7 +46,7 @@ pub fn append(db: &Writer, entry: &AuditEntry) -> Result<()> {
 /// Deletes entries before `before` and returns their number.
 ///
 /// # Errors
-/// When the database cannot be written.
+/// Returns an error if the database cannot be written.
 pub fn delete_before(db: &Writer, before: Timestamp) -> Result<usize> {
     db.run("DELETE FROM audit WHERE at < ?1", [before])
 }
@@ -54,7 +54,7 @@ pub fn delete_before(db: &Writer, before: Timestamp) -> Result<usize> {
 /// Lists entries with their numbers, newest first, older than the cursor.
 ///
 /// # Errors
-/// When the database cannot be read.
+/// Returns an error if the database cannot be read.
 pub fn recent(db: &Reader, limit: u32, cursor: Option<i64>) -> Result<Vec<(i64, AuditEntry)>> {
     db.all(
         "SELECT * FROM audit WHERE id < ?1 ORDER BY id DESC LIMIT ?2",

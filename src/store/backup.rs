@@ -75,7 +75,7 @@ impl Verified {
 /// Copies a consistent snapshot of the database through its own connection; writers are not blocked.
 ///
 /// # Errors
-/// `Exists` when the name is taken; `NoRoom` without enough space; `Unsound` unless the copy is valid and has as
+/// `Exists` if the name is taken; `NoRoom` without enough space; `Unsound` unless the copy is valid and has as
 /// many rows in each table as the snapshot; otherwise when reading or writing fails.
 pub(super) fn copy(from: &Path, to: &Path, replace: bool) -> Result<Verified, BackupError> {
     if !replace && to.exists() {
@@ -282,7 +282,7 @@ impl Drop for Unfinished {
 /// Creates an empty file that only its owner may read.
 ///
 /// # Errors
-/// When it exists or cannot be created.
+/// Returns an error if it exists or cannot be created.
 pub(super) fn private_file(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);

@@ -10,7 +10,7 @@ use crate::domain::usage::UserLimits;
 /// Returns a user's own limits, if set.
 ///
 /// # Errors
-/// When the database cannot be read.
+/// Returns an error if the database cannot be read.
 pub fn for_user(db: &Reader, user: &UserId) -> Result<Option<UserLimits>> {
     db.maybe("SELECT * FROM budgets WHERE user_id = ?1", [user], |row| {
         let known = |value: i64| (value >= 0).then_some(value);
@@ -26,7 +26,7 @@ pub fn for_user(db: &Reader, user: &UserId) -> Result<Option<UserLimits>> {
 /// Sets a user's limits, replacing earlier ones.
 ///
 /// # Errors
-/// When the database cannot be written.
+/// Returns an error if the database cannot be written.
 pub fn put(db: &Writer, user: &UserId, limits: &UserLimits) -> Result<()> {
     let dollars = |amount: Option<MicroDollars>| amount.map_or(-1, |amount| amount.0.max(0));
     let tokens = |count: Option<u64>| count.map_or(-1, integer);
@@ -47,7 +47,7 @@ pub fn put(db: &Writer, user: &UserId, limits: &UserLimits) -> Result<()> {
 /// Removes a user's limits. Returns false when there were none.
 ///
 /// # Errors
-/// When the database cannot be written.
+/// Returns an error if the database cannot be written.
 pub fn delete(db: &Writer, user: &UserId) -> Result<bool> {
     Ok(db.run("DELETE FROM budgets WHERE user_id = ?1", [user])? > 0)
 }

@@ -22,7 +22,7 @@ pub struct Savings {
 /// Adds one hit.
 ///
 /// # Errors
-/// When the database cannot be written.
+/// Returns an error if the database cannot be written.
 pub fn add(
     db: &Writer,
     user: &UserId,
@@ -51,7 +51,7 @@ pub fn add(
 /// Sums the savings of a user, or of all, from one day to another (inclusive).
 ///
 /// # Errors
-/// When the database cannot be read.
+/// Returns an error if the database cannot be read.
 pub fn sum(db: &Reader, user: Option<&UserId>, from: i64, to: i64) -> Result<Savings> {
     db.maybe(
         "SELECT coalesce(sum(hits), 0) AS hits, coalesce(sum(cost), 0) AS cost,

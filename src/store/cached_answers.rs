@@ -63,7 +63,7 @@ pub struct CacheStats {
 /// common case, does not use the writer. Keys begin with their owner.
 ///
 /// # Errors
-/// When the database cannot be read.
+/// Returns an error if the database cannot be read.
 pub fn look(
     db: &Reader,
     key: &str,
@@ -80,7 +80,7 @@ pub fn look(
 /// Counts a hit and marks the answer as recently used.
 ///
 /// # Errors
-/// When the database cannot be written.
+/// Returns an error if the database cannot be written.
 pub fn hit(db: &Writer, key: &str, now: Timestamp) -> Result<()> {
     db.run(
         "UPDATE answer_cache SET hits = hits + 1, used = ?2 WHERE key = ?1",
@@ -92,7 +92,7 @@ pub fn hit(db: &Writer, key: &str, now: Timestamp) -> Result<()> {
 /// Stores a user's answer, replacing an earlier one with the same key.
 ///
 /// # Errors
-/// When the database cannot be written.
+/// Returns an error if the database cannot be written.
 pub fn put(
     db: &Writer,
     user: Option<&UserId>,
@@ -125,7 +125,7 @@ pub fn put(
 /// Deletes expired answers, then the least recently used until the rest fits. Returns the number deleted.
 ///
 /// # Errors
-/// When the database cannot be written.
+/// Returns an error if the database cannot be written.
 pub fn purge(db: &Writer, now: Timestamp, max_bytes: u64) -> Result<usize> {
     let old = db.run("DELETE FROM answer_cache WHERE expires <= ?1", [now])?;
     // A running sum from the most recently used answer: one statement deletes everything beyond the limit.
@@ -154,7 +154,7 @@ pub struct CacheSelection {
 /// Deletes matching answers and returns their number.
 ///
 /// # Errors
-/// When the database cannot be written.
+/// Returns an error if the database cannot be written.
 pub fn clear(db: &Writer, which: &CacheSelection) -> Result<usize> {
     db.run(
         "DELETE FROM answer_cache WHERE (?1 IS NULL OR user_id = ?1) AND (?2 IS NULL OR model = ?2)
@@ -166,7 +166,7 @@ pub fn clear(db: &Writer, which: &CacheSelection) -> Result<usize> {
 /// Deletes one answer. Returns false when there is none.
 ///
 /// # Errors
-/// When the database cannot be written.
+/// Returns an error if the database cannot be written.
 pub fn delete(db: &Writer, key: &str) -> Result<bool> {
     let gone = db.run("DELETE FROM answer_cache WHERE key = ?1", [key])?;
     Ok(gone > 0)
@@ -175,7 +175,7 @@ pub fn delete(db: &Writer, key: &str) -> Result<bool> {
 /// Lists the field hashes of an owner's answers created before `before`, newest first.
 ///
 /// # Errors
-/// When the database cannot be read.
+/// Returns an error if the database cannot be read.
 pub fn fields_of(
     db: &Reader,
     owner: &str,
@@ -194,7 +194,7 @@ pub fn fields_of(
 /// Returns statistics of the cache.
 ///
 /// # Errors
-/// When the database cannot be read.
+/// Returns an error if the database cannot be read.
 pub fn stats(db: &Reader) -> Result<CacheStats> {
     db.maybe(
         "SELECT count(*) AS entries, coalesce(sum(bytes), 0) AS bytes, coalesce(sum(hits), 0) AS hits,

@@ -28,7 +28,7 @@ pub struct CallRecord {
 /// Appends a call.
 ///
 /// # Errors
-/// When the database cannot be written.
+/// Returns an error if the database cannot be written.
 pub fn insert(
     db: &Writer,
     user: Option<&UserId>,
@@ -71,7 +71,7 @@ pub fn insert(
 /// Lists the newest calls of one user, or of all, before a row number.
 ///
 /// # Errors
-/// When the database cannot be read.
+/// Returns an error if the database cannot be read.
 pub fn latest(
     db: &Reader,
     user: Option<&UserId>,
@@ -89,7 +89,7 @@ pub fn latest(
 /// index to scan: rows are not indexed by analysis.
 ///
 /// # Errors
-/// When the database cannot be read.
+/// Returns an error if the database cannot be read.
 pub fn of_analysis(
     db: &Reader,
     user: Option<&UserId>,
@@ -142,7 +142,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<CallRecord> {
 /// Deletes calls before `before` and returns their number.
 ///
 /// # Errors
-/// When the database cannot be written.
+/// Returns an error if the database cannot be written.
 pub fn delete_before(db: &Writer, before: Timestamp) -> Result<usize> {
     db.run("DELETE FROM calls WHERE at < ?1", [before])
 }

@@ -86,7 +86,7 @@ pub struct TopicCount {
 /// Inserts a comparison. An existing one stays: its order is drawn only once.
 ///
 /// # Errors
-/// When the database cannot be written.
+/// Returns an error if the database cannot be written.
 pub fn insert(db: &Writer, new: &Comparison) -> Result<()> {
     let cost = |cost: Option<MicroDollars>| cost.unwrap_or(MicroDollars(-1));
     db.run(
@@ -115,7 +115,7 @@ pub fn insert(db: &Writer, new: &Comparison) -> Result<()> {
 /// Writes the folded topic of a comparison from an archive or an older database.
 ///
 /// # Errors
-/// When the database cannot be written.
+/// Returns an error if the database cannot be written.
 pub(super) fn fold_topic(db: &Connection, analysis: &str) -> rusqlite::Result<()> {
     let mut query = db.prepare_cached("SELECT topic FROM comparisons WHERE analysis_id = ?1")?;
     let topic: String = query.query_row([analysis], |row| row.get(0))?;
@@ -127,7 +127,7 @@ pub(super) fn fold_topic(db: &Connection, analysis: &str) -> rusqlite::Result<()
 /// Finds the comparison of this user's analysis.
 ///
 /// # Errors
-/// When the database cannot be read.
+/// Returns an error if the database cannot be read.
 pub fn of_analysis(db: &Reader, user: &UserId, id: &AnalysisId) -> Result<Option<Comparison>> {
     db.maybe(
         "SELECT * FROM comparisons WHERE analysis_id = ?2 AND user_id = ?1",
@@ -140,7 +140,7 @@ pub fn of_analysis(db: &Reader, user: &UserId, id: &AnalysisId) -> Result<Option
 /// server's default.
 ///
 /// # Errors
-/// When the database cannot be read.
+/// Returns an error if the database cannot be read.
 pub fn every(db: &Reader, user: &UserId) -> Result<Option<u64>> {
     let stored = settings::get(db, &every_key(user))?;
     Ok(stored.and_then(|text| text.parse().ok()))
@@ -149,7 +149,7 @@ pub fn every(db: &Reader, user: &UserId) -> Result<Option<u64>> {
 /// Sets how often this user is offered a comparison; `None` restores the server's default.
 ///
 /// # Errors
-/// When the database cannot be written.
+/// Returns an error if the database cannot be written.
 pub fn set_every(db: &Writer, user: &UserId, every: Option<u64>) -> Result<()> {
     match every {
         Some(every) => settings::set(db, &every_key(user), &every.to_string()),
@@ -164,7 +164,7 @@ fn every_key(user: &UserId) -> String {
 /// Whether this analysis already has a vote.
 ///
 /// # Errors
-/// When the database cannot be read.
+/// Returns an error if the database cannot be read.
 pub fn is_decided(db: &Reader, id: &AnalysisId) -> Result<bool> {
     let found = db.maybe(
         "SELECT 1 FROM comparisons WHERE analysis_id = ?1 AND choice <> ''",
@@ -200,7 +200,7 @@ pub fn decide(
 /// Counts blind votes by topic, most votes first, or all together. A user's first vote on a question counts.
 ///
 /// # Errors
-/// When the database cannot be read.
+/// Returns an error if the database cannot be read.
 pub fn blind(db: &Reader, scope: &ComparisonScope, by_topic: bool) -> Result<Vec<TopicCount>> {
     db.all(
         "SELECT CASE WHEN ?5 THEN min(topic) ELSE '' END AS of_topic,
@@ -296,7 +296,7 @@ fn repeats(db: &Reader, scope: &ComparisonScope, by_topic: bool) -> Result<Strin
 /// Counts "helpful" votes by topic or all together; they are separate from blind votes.
 ///
 /// # Errors
-/// When the database cannot be read.
+/// Returns an error if the database cannot be read.
 pub fn helped(db: &Reader, scope: &ComparisonScope, by_topic: bool) -> Result<Vec<TopicCount>> {
     db.all(
         "SELECT CASE WHEN ?5 THEN min(a.topic) ELSE '' END AS of_topic,

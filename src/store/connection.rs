@@ -32,7 +32,7 @@ impl Reader {
     /// Opens a read-only connection.
     ///
     /// # Errors
-    /// When the file cannot be opened.
+    /// Returns an error if the file cannot be opened.
     pub(super) fn open(path: &Path) -> rusqlite::Result<Self> {
         let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
         connection.execute_batch("PRAGMA query_only = ON; PRAGMA cache_size = -512;")?;
@@ -50,7 +50,7 @@ impl Reader {
     /// Returns the first row, if there is one.
     ///
     /// # Errors
-    /// When the database cannot be read.
+    /// Returns an error if the database cannot be read.
     pub(super) fn maybe<T>(
         &self,
         sql: &str,
@@ -67,7 +67,7 @@ impl Reader {
     /// Returns the only row of a query that always has one.
     ///
     /// # Errors
-    /// When the database cannot be read.
+    /// Returns an error if the database cannot be read.
     pub(super) fn query_one<T>(
         &self,
         sql: &str,
@@ -81,7 +81,7 @@ impl Reader {
     /// Runs a rarely needed query that returns one row, without caching its statement or the pages it reads.
     ///
     /// # Errors
-    /// When the database cannot be read.
+    /// Returns an error if the database cannot be read.
     pub(super) fn run_rarely(&self, sql: &str) -> Result<()> {
         let answer = self.connection.query_row(sql, [], |_| Ok(()));
         self.note(answer)?;
@@ -91,7 +91,7 @@ impl Reader {
     /// Frees the page cache, which is filled again when needed.
     ///
     /// # Errors
-    /// When SQLite refuses.
+    /// Returns an error if SQLite refuses.
     pub(super) fn free_cache(&self) -> Result<()> {
         self.note(self.connection.release_memory())
     }
@@ -99,7 +99,7 @@ impl Reader {
     /// Returns all rows. The query contains the limit.
     ///
     /// # Errors
-    /// When the database cannot be read.
+    /// Returns an error if the database cannot be read.
     pub(super) fn all<T>(
         &self,
         sql: &str,
@@ -116,7 +116,7 @@ impl Reader {
     /// Visits rows until `take` returns false, without collecting them.
     ///
     /// # Errors
-    /// When the database cannot be read.
+    /// Returns an error if the database cannot be read.
     pub(super) fn each(
         &self,
         sql: &str,
@@ -138,7 +138,7 @@ impl Reader {
     /// Runs a transaction statement; for the threads.
     ///
     /// # Errors
-    /// When the database cannot be read.
+    /// Returns an error if the database cannot be read.
     pub(super) fn control(&self, sql: &'static str) -> Result<()> {
         let answer = self
             .connection
@@ -150,7 +150,7 @@ impl Reader {
     /// Runs setup statements, once per connection.
     ///
     /// # Errors
-    /// When the database cannot be read.
+    /// Returns an error if the database cannot be read.
     pub(super) fn batch(&self, sql: &str) -> Result<()> {
         let answer = self.connection.execute_batch(sql);
         self.note(answer)
@@ -211,7 +211,7 @@ impl Writer {
     /// Opens the read-write connection.
     ///
     /// # Errors
-    /// When the file cannot be opened or configured.
+    /// Returns an error if the file cannot be opened or configured.
     pub(super) fn open(path: &Path, followed: bool) -> rusqlite::Result<Self> {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE;
         let connection = connect(path, flags)?;
@@ -231,7 +231,7 @@ impl Writer {
     /// Changes rows and returns their number.
     ///
     /// # Errors
-    /// When the database cannot be written.
+    /// Returns an error if the database cannot be written.
     pub(super) fn run(&self, sql: &str, params: impl Params) -> Result<usize> {
         let answer = self
             .connection
@@ -243,7 +243,7 @@ impl Writer {
     /// Runs several statements within the current transaction.
     ///
     /// # Errors
-    /// When the database cannot be written.
+    /// Returns an error if the database cannot be written.
     pub(super) fn with_connection<T>(
         &self,
         work: impl FnOnce(&Connection) -> rusqlite::Result<T>,
@@ -255,7 +255,7 @@ impl Writer {
     /// Changes exactly one row.
     ///
     /// # Errors
-    /// `Missing` when there is no such row; otherwise when the database cannot be written.
+    /// `Missing` if there is no such row; otherwise when the database cannot be written.
     pub(super) fn run_one(&self, sql: &str, params: impl Params) -> Result<()> {
         match self.run(sql, params)? {
             0 => Err(StoreError::Missing),

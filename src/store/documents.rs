@@ -52,7 +52,7 @@ pub fn insert(
 /// Whether a user has fewer documents than `most`.
 ///
 /// # Errors
-/// When the database cannot be read.
+/// Returns an error if the database cannot be read.
 pub fn has_fewer(db: &Reader, user: &UserId, most: u32) -> Result<bool> {
     db.query_one(
         "SELECT count(*) < ?2 FROM documents WHERE user_id = ?1",
@@ -64,7 +64,7 @@ pub fn has_fewer(db: &Reader, user: &UserId, most: u32) -> Result<bool> {
 /// Stores the result of reading a document.
 ///
 /// # Errors
-/// `Missing` when the document was deleted in the meantime; otherwise when the database cannot be written.
+/// `Missing` if the document was deleted in the meantime; otherwise when the database cannot be written.
 pub fn store_read_result(db: &Writer, document: &Document) -> Result<()> {
     db.run_one(
         "UPDATE documents SET content_type = ?3, kind = ?4, encoding = ?5, status = ?6, message = ?7,
@@ -89,7 +89,7 @@ pub fn store_read_result(db: &Writer, document: &Document) -> Result<()> {
 /// Deletes the text of a document before it is read again. Returns false when there is no such document.
 ///
 /// # Errors
-/// When the database cannot be written.
+/// Returns an error if the database cannot be written.
 pub fn forget_text(db: &Writer, user: &UserId, id: &DocumentId) -> Result<bool> {
     let there = db.run(
         "UPDATE documents SET pages = 0, words = 0, gaps = '[]', flags = '[]' WHERE user_id = ?1 AND id = ?2",
@@ -106,7 +106,7 @@ pub fn forget_text(db: &Writer, user: &UserId, id: &DocumentId) -> Result<bool> 
 /// Adds text of a document that is being read; `come` is the number of pages so far.
 ///
 /// # Errors
-/// `Missing` when the document was deleted or its account locked; otherwise when the database cannot be written.
+/// `Missing` if the document was deleted or its account locked; otherwise when the database cannot be written.
 pub fn add_text(
     db: &Writer,
     (user, id): (&UserId, &DocumentId),
@@ -133,7 +133,7 @@ pub fn add_text(
 /// Finds one page of a document of this user.
 ///
 /// # Errors
-/// When the database cannot be read.
+/// Returns an error if the database cannot be read.
 pub fn page_of(
     db: &Reader,
     user: &UserId,
@@ -157,7 +157,7 @@ pub fn page_of(
 /// Finds the nearest pages with text before and after this one.
 ///
 /// # Errors
-/// When the database cannot be read.
+/// Returns an error if the database cannot be read.
 pub fn pages_around(
     db: &Reader,
     user: &UserId,
@@ -194,7 +194,7 @@ fn put_text(
 /// Finds a document of this user.
 ///
 /// # Errors
-/// When the database cannot be read.
+/// Returns an error if the database cannot be read.
 pub fn by_id(db: &Reader, user: &UserId, id: &DocumentId) -> Result<Option<Document>> {
     db.maybe(
         "SELECT * FROM documents WHERE user_id = ?1 AND id = ?2",
@@ -206,7 +206,7 @@ pub fn by_id(db: &Reader, user: &UserId, id: &DocumentId) -> Result<Option<Docum
 /// Finds this user's document with these bytes.
 ///
 /// # Errors
-/// When the database cannot be read.
+/// Returns an error if the database cannot be read.
 pub fn by_sha(db: &Reader, user: &UserId, sha256: &str) -> Result<Option<Document>> {
     db.maybe(
         "SELECT * FROM documents WHERE user_id = ?1 AND sha256 = ?2",
@@ -218,7 +218,7 @@ pub fn by_sha(db: &Reader, user: &UserId, sha256: &str) -> Result<Option<Documen
 /// Lists this user's documents, newest first, older than the cursor.
 ///
 /// # Errors
-/// When the database cannot be read.
+/// Returns an error if the database cannot be read.
 pub fn list_of(
     db: &Reader,
     user: &UserId,
@@ -242,7 +242,7 @@ pub fn list_of(
 /// Returns the length of a document's text, estimated from its words for long ones.
 ///
 /// # Errors
-/// When the database cannot be read.
+/// Returns an error if the database cannot be read.
 pub fn volume(db: &Reader, user: &UserId, id: &DocumentId) -> Result<Option<DocumentSizes>> {
     /// Number of words up to which the text is measured exactly, which means reading all of it.
     const COUNTED: u64 = 300_000;
@@ -274,7 +274,7 @@ pub fn volume(db: &Reader, user: &UserId, id: &DocumentId) -> Result<Option<Docu
 /// Returns the text by page, in order; empty when it is not this user's.
 ///
 /// # Errors
-/// When the database cannot be read.
+/// Returns an error if the database cannot be read.
 pub fn pages_of(db: &Reader, user: &UserId, id: &DocumentId) -> Result<Vec<(u32, String)>> {
     db.all(
         "SELECT p.page, p.text FROM document_pages p JOIN documents d ON d.id = p.document_id
@@ -287,7 +287,7 @@ pub fn pages_of(db: &Reader, user: &UserId, id: &DocumentId) -> Result<Vec<(u32,
 /// Lists the IDs of all documents of all users: files in the data folder without one are orphans.
 ///
 /// # Errors
-/// When the database cannot be read.
+/// Returns an error if the database cannot be read.
 pub fn ids(db: &Reader) -> Result<Vec<DocumentId>> {
     db.all("SELECT id FROM documents ORDER BY id", [], |row| row.get(0))
 }
@@ -295,7 +295,7 @@ pub fn ids(db: &Reader) -> Result<Vec<DocumentId>> {
 /// Lists all documents of all users with the size of their original, in bytes.
 ///
 /// # Errors
-/// When the database cannot be read.
+/// Returns an error if the database cannot be read.
 pub fn sizes(db: &Reader) -> Result<Vec<(DocumentId, u64)>> {
     db.all("SELECT id, size FROM documents", [], |row| {
         Ok((row.get(0)?, count(row, "size")?))
@@ -305,7 +305,7 @@ pub fn sizes(db: &Reader) -> Result<Vec<(DocumentId, u64)>> {
 /// Returns the size of any user's document, in bytes of its original.
 ///
 /// # Errors
-/// When the database cannot be read.
+/// Returns an error if the database cannot be read.
 pub fn size_of(db: &Reader, id: &DocumentId) -> Result<Option<u64>> {
     db.maybe("SELECT size FROM documents WHERE id = ?1", [id], |row| {
         count(row, "size")
@@ -315,7 +315,7 @@ pub fn size_of(db: &Reader, id: &DocumentId) -> Result<Option<u64>> {
 /// A value that changes whenever a document was added or deleted.
 ///
 /// # Errors
-/// When the database cannot be read.
+/// Returns an error if the database cannot be read.
 pub fn mark(db: &Reader) -> Result<(i64, i64, String)> {
     let sql = "SELECT count(*), coalesce(max(rowid), 0), coalesce(max(id), '') FROM documents";
     db.query_one(sql, [], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
@@ -324,7 +324,7 @@ pub fn mark(db: &Reader) -> Result<(i64, i64, String)> {
 /// Deletes a document with its text and index entries. Returns false when there is none.
 ///
 /// # Errors
-/// When the database cannot be written.
+/// Returns an error if the database cannot be written.
 pub fn delete(db: &Writer, user: &UserId, id: &DocumentId) -> Result<bool> {
     let gone = db.run(
         "DELETE FROM documents WHERE user_id = ?1 AND id = ?2",
@@ -361,7 +361,7 @@ fn stored_gaps(document: &Document) -> Vec<StoredGap> {
 /// Whether the text of a page was recognized in a scanned image.
 ///
 /// # Errors
-/// When the database cannot be read.
+/// Returns an error if the database cannot be read.
 pub fn is_recognized(db: &Reader, user: &UserId, id: &DocumentId, page: u32) -> Result<bool> {
     let document = by_id(db, user, id)?;
     Ok(document.is_some_and(|document| document.recognized.contains(&page)))

@@ -19,7 +19,7 @@ pub struct StoredEvent {
 /// Appends events.
 ///
 /// # Errors
-/// `Missing` when the analysis was deleted in the meantime; otherwise when the database cannot be written.
+/// `Missing` if the analysis was deleted in the meantime; otherwise when the database cannot be written.
 pub fn append<'a>(
     db: &Writer,
     id: &AnalysisId,
@@ -38,7 +38,7 @@ pub fn append<'a>(
 /// Lists the events after a sequence number, in order.
 ///
 /// # Errors
-/// When the database cannot be read.
+/// Returns an error if the database cannot be read.
 pub fn after(db: &Reader, id: &AnalysisId, after: u64, limit: u32) -> Result<Vec<StoredEvent>> {
     db.all(
         "SELECT seq, kind, data FROM events WHERE analysis_id = ?1 AND seq > ?2 ORDER BY seq LIMIT ?3",
@@ -52,7 +52,7 @@ pub fn after(db: &Reader, id: &AnalysisId, after: u64, limit: u32) -> Result<Vec
 /// Returns the last sequence number; 0 when there are no events.
 ///
 /// # Errors
-/// When the database cannot be read.
+/// Returns an error if the database cannot be read.
 pub fn last_seq(db: &Reader, id: &AnalysisId) -> Result<u64> {
     db.query_one(
         "SELECT coalesce(max(seq), 0) AS n FROM events WHERE analysis_id = ?1",

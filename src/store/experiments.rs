@@ -22,7 +22,7 @@ const MAX_EVALUATIONS: u32 = 1_000_000;
 /// Inserts an experiment with its cases.
 ///
 /// # Errors
-/// When the database cannot be written.
+/// Returns an error if the database cannot be written.
 pub fn insert(db: &Writer, experiment: &Experiment, cases: &[Case]) -> Result<()> {
     db.run(
         "INSERT INTO experiments (id, user_id, name, status, body, design, created)
@@ -49,7 +49,7 @@ pub fn insert(db: &Writer, experiment: &Experiment, cases: &[Case]) -> Result<()
 /// Finds an experiment of this user.
 ///
 /// # Errors
-/// When the database cannot be read.
+/// Returns an error if the database cannot be read.
 pub fn by_id(db: &Reader, user: &UserId, id: &ExperimentId) -> Result<Option<Experiment>> {
     db.maybe(
         "SELECT * FROM experiments WHERE id = ?2 AND user_id = ?1",
@@ -61,7 +61,7 @@ pub fn by_id(db: &Reader, user: &UserId, id: &ExperimentId) -> Result<Option<Exp
 /// Lists experiments that were running when the program stopped.
 ///
 /// # Errors
-/// When the database cannot be read.
+/// Returns an error if the database cannot be read.
 pub fn unfinished(db: &Reader) -> Result<Vec<Experiment>> {
     db.all(
         "SELECT * FROM experiments WHERE finished = 0 AND status = 'running' ORDER BY id LIMIT 1000",
@@ -73,7 +73,7 @@ pub fn unfinished(db: &Reader) -> Result<Vec<Experiment>> {
 /// Counts this user's running experiments.
 ///
 /// # Errors
-/// When the database cannot be read.
+/// Returns an error if the database cannot be read.
 pub fn running(db: &Reader, user: &UserId) -> Result<i64> {
     db.query_one(
         "SELECT count(*) FROM experiments WHERE user_id = ?1 AND finished = 0 AND status = 'running'",
@@ -85,7 +85,7 @@ pub fn running(db: &Reader, user: &UserId) -> Result<i64> {
 /// Lists this user's experiments, newest first, older than the cursor.
 ///
 /// # Errors
-/// When the database cannot be read.
+/// Returns an error if the database cannot be read.
 pub fn list_of(
     db: &Reader,
     user: &UserId,
@@ -122,7 +122,7 @@ pub fn list_of(
 /// Lists the cases in order.
 ///
 /// # Errors
-/// When the database cannot be read.
+/// Returns an error if the database cannot be read.
 pub fn cases_of(db: &Reader, id: &ExperimentId) -> Result<Vec<Case>> {
     db.all(
         "SELECT body FROM experiment_cases WHERE experiment_id = ?1 ORDER BY place LIMIT ?2",
@@ -134,7 +134,7 @@ pub fn cases_of(db: &Reader, id: &ExperimentId) -> Result<Vec<Case>> {
 /// Lists evaluations: completed ones in the order they were recorded, then started ones.
 ///
 /// # Errors
-/// When the database cannot be read.
+/// Returns an error if the database cannot be read.
 pub fn evaluations_of(db: &Reader, id: &ExperimentId) -> Result<Vec<Evaluation>> {
     db.all(
         "SELECT * FROM experiment_results WHERE experiment_id = ?1
@@ -168,7 +168,7 @@ pub fn evaluations_of(db: &Reader, id: &ExperimentId) -> Result<Vec<Evaluation>>
 /// Stores the analysis of a started evaluation, replacing an earlier attempt without a result.
 ///
 /// # Errors
-/// When the database cannot be written.
+/// Returns an error if the database cannot be written.
 pub fn begin(db: &Writer, id: &ExperimentId, cell: Trial, analysis: &AnalysisId) -> Result<()> {
     db.run(
         "INSERT INTO experiment_results (experiment_id, arm, place, analysis_id) VALUES (?1, ?2, ?3, ?4)
@@ -182,7 +182,7 @@ pub fn begin(db: &Writer, id: &ExperimentId, cell: Trial, analysis: &AnalysisId)
 /// Stores an evaluation's result. Later results are ignored.
 ///
 /// # Errors
-/// When the database cannot be written.
+/// Returns an error if the database cannot be written.
 pub fn record(
     db: &Writer,
     id: &ExperimentId,
@@ -261,7 +261,7 @@ pub fn set_state(
 /// Cancels this user's running experiments and returns their IDs.
 ///
 /// # Errors
-/// When the database cannot be read or written.
+/// Returns an error if the database cannot be read or written.
 pub fn cancel_all_of(db: &Writer, user: &UserId, now: Timestamp) -> Result<Vec<ExperimentId>> {
     let running: Vec<ExperimentId> = db.all(
         "SELECT id FROM experiments WHERE user_id = ?1 AND finished = 0 AND status = 'running'
@@ -290,7 +290,7 @@ pub fn set_applied(db: &Writer, id: &ExperimentId, applied: Option<&Applied>) ->
 /// Deletes an experiment of this user with its analyses. Returns false when there is none.
 ///
 /// # Errors
-/// When the database cannot be written.
+/// Returns an error if the database cannot be written.
 pub fn delete(db: &Writer, user: &UserId, id: &ExperimentId) -> Result<bool> {
     db.run(
         "DELETE FROM analyses WHERE origin = ?2 AND user_id = ?1",
@@ -306,7 +306,7 @@ pub fn delete(db: &Writer, user: &UserId, id: &ExperimentId) -> Result<bool> {
 /// Stores a verdict, replacing an earlier one of the same judge.
 ///
 /// # Errors
-/// When the database cannot be written.
+/// Returns an error if the database cannot be written.
 pub fn judge(db: &Writer, id: &ExperimentId, judgment: &Judgment, at: Timestamp) -> Result<()> {
     db.run(
         "INSERT INTO experiment_judgments (experiment_id, place, first, second, judge, preferred, created)
@@ -328,7 +328,7 @@ pub fn judge(db: &Writer, id: &ExperimentId, judgment: &Judgment, at: Timestamp)
 /// Lists all verdicts of all judges.
 ///
 /// # Errors
-/// When the database cannot be read.
+/// Returns an error if the database cannot be read.
 pub fn judgments_of(db: &Reader, id: &ExperimentId) -> Result<Vec<Judgment>> {
     db.all(
         "SELECT * FROM experiment_judgments WHERE experiment_id = ?1

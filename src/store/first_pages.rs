@@ -10,7 +10,7 @@ const QUERY: &str = include_str!("first_pages.sql");
 /// Reads from each table.
 ///
 /// # Errors
-/// When a table is missing or its first page cannot be read.
+/// Returns an error if a table is missing or its first page cannot be read.
 pub(super) fn read(db: &Reader) -> Result<()> {
     // A connection that does not find a table may have cached the momentary contents of a damaged or half-written file.
     db.run_rarely(QUERY).inspect_err(|_| db.give_up())

@@ -38,7 +38,7 @@ pub enum KeyLookup {
 /// Claims a key for a request before anything is paid, unless it was used since `since`.
 ///
 /// # Errors
-/// When the database cannot be read or written.
+/// Returns an error if the database cannot be read or written.
 pub fn claim(
     db: &Writer,
     (user, key): (&UserId, &str),
@@ -76,7 +76,7 @@ pub fn claim(
 /// Claims a key unconditionally.
 ///
 /// # Errors
-/// When the database cannot be written.
+/// Returns an error if the database cannot be written.
 pub fn take_over(
     db: &Writer,
     (user, key): (&UserId, &str),
@@ -95,7 +95,7 @@ pub fn take_over(
 /// Releases a claim of this process: its request failed and may be sent again.
 ///
 /// # Errors
-/// When the database cannot be written.
+/// Returns an error if the database cannot be written.
 pub fn release(db: &Writer, user: &UserId, key: &str, process: &str) -> Result<()> {
     db.run(
         "DELETE FROM idempotency WHERE user_id = ?1 AND key = ?2 AND headers = ?3 AND status = 0",
@@ -107,7 +107,7 @@ pub fn release(db: &Writer, user: &UserId, key: &str, process: &str) -> Result<(
 /// Stores an answer, replacing an older one with the same key.
 ///
 /// # Errors
-/// When the database cannot be written.
+/// Returns an error if the database cannot be written.
 pub fn keep(
     db: &Writer,
     user: &UserId,
@@ -131,7 +131,7 @@ pub fn keep(
 /// Deletes entries up to `before` and returns their number.
 ///
 /// # Errors
-/// When the database cannot be written.
+/// Returns an error if the database cannot be written.
 pub fn delete_before(db: &Writer, before: Timestamp) -> Result<usize> {
     db.run("DELETE FROM idempotency WHERE created <= ?1", [before])
 }

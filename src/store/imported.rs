@@ -78,7 +78,7 @@ pub enum ImportOutcome {
 /// Adds conversations to a user's history, each one whole or not at all.
 ///
 /// # Errors
-/// When the database cannot be written; then the caller's transaction must not be kept.
+/// Returns an error if the database cannot be written; then the caller's transaction must not be kept.
 pub fn add(db: &Writer, user: &UserId, threads: &[ImportedThread]) -> Result<Vec<ImportOutcome>> {
     let mut outcomes = Vec::with_capacity(threads.len());
     let mut texts = Vec::new();

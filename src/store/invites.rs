@@ -7,7 +7,7 @@ use crate::domain::time::Timestamp;
 /// Inserts an invitation for one email address, or for anyone with the link if that is empty.
 ///
 /// # Errors
-/// When the database cannot be written.
+/// Returns an error if the database cannot be written.
 pub fn put(
     db: &Writer,
     hash: &[u8; 32],
@@ -25,7 +25,7 @@ pub fn put(
 /// Consumes an invitation. Returns false when it is unknown, expired, or for another address.
 ///
 /// # Errors
-/// When the database cannot be written.
+/// Returns an error if the database cannot be written.
 pub fn take(db: &Writer, hash: &[u8; 32], email: &str, now: Timestamp) -> Result<bool> {
     let taken = db.run(
         "DELETE FROM invites WHERE hash = ?1 AND expires > ?3 AND email IN ('', ?2)",

@@ -8,7 +8,7 @@ use crate::domain::time::Timestamp;
 /// Returns the model that a user chose.
 ///
 /// # Errors
-/// When the database cannot be read.
+/// Returns an error if the database cannot be read.
 pub fn of_user(db: &Reader, user: &UserId) -> Result<Option<String>> {
     db.maybe(
         "SELECT model FROM meaning_search WHERE user_id = ?1",
@@ -20,7 +20,7 @@ pub fn of_user(db: &Reader, user: &UserId) -> Result<Option<String>> {
 /// Lists the users who chose a model and whose account is not locked, with their models.
 ///
 /// # Errors
-/// When the database cannot be read.
+/// Returns an error if the database cannot be read.
 pub fn all(db: &Reader) -> Result<Vec<(UserId, String)>> {
     db.all(
         "SELECT m.user_id, m.model FROM meaning_search m JOIN users u ON u.id = m.user_id
@@ -33,7 +33,7 @@ pub fn all(db: &Reader) -> Result<Vec<(UserId, String)>> {
 /// Stores a user's choice.
 ///
 /// # Errors
-/// When the database cannot be written.
+/// Returns an error if the database cannot be written.
 pub fn set(db: &Writer, user: &UserId, model: &str, now: Timestamp) -> Result<()> {
     db.run(
         "INSERT INTO meaning_search (user_id, model, chosen) VALUES (?1, ?2, ?3)
@@ -46,7 +46,7 @@ pub fn set(db: &Writer, user: &UserId, model: &str, now: Timestamp) -> Result<()
 /// Removes a user's choice.
 ///
 /// # Errors
-/// When the database cannot be written.
+/// Returns an error if the database cannot be written.
 pub fn remove(db: &Writer, user: &UserId) -> Result<()> {
     db.run("DELETE FROM meaning_search WHERE user_id = ?1", [user])
         .map(drop)

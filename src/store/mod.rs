@@ -302,7 +302,7 @@ impl Store {
     /// Reads the first page of each table. Returns the problem with the file, if any. Blocks.
     ///
     /// # Errors
-    /// When they cannot be read for a reason other than damage.
+    /// Returns an error if they cannot be read for a reason other than damage.
     pub fn find_damage(&self) -> Result<Option<String>> {
         self.read_now(|db| match first_pages::read(db) {
             Err(error) if db.is_damaged() => Ok(Some(error.to_string())),

@@ -47,7 +47,7 @@ pub struct ModelRecords {
 /// was asked, so that neither a rerun nor a bad prompt makes a difference between models.
 ///
 /// # Errors
-/// When the database cannot be read.
+/// Returns an error if the database cannot be read.
 pub fn of_user(db: &Reader, user: &UserId, models: &[&str]) -> Result<ModelRecords> {
     let distinct: BTreeSet<&str> = models.iter().copied().collect();
     // The request without its model identifies the question with its documents and settings.
@@ -96,7 +96,7 @@ pub fn of_user(db: &Reader, user: &UserId, models: &[&str]) -> Result<ModelRecor
 /// Reads a user's rule-scored votes on cases with an expected answer, newest experiments first.
 ///
 /// # Errors
-/// When the database cannot be read.
+/// Returns an error if the database cannot be read.
 pub fn scored_votes(db: &Reader, user: &UserId) -> Result<Vec<ScoredVote>> {
     let found: Vec<(AnalysisId, Case, Plan, f64)> = db.all(
         "SELECT a.id, c.body AS asked, a.plan, r.score

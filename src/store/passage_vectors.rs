@@ -36,7 +36,7 @@ pub struct EmbeddingProgress {
 /// Lists passages of a user without a vector of this model, after a row, in order.
 ///
 /// # Errors
-/// When the database cannot be read.
+/// Returns an error if the database cannot be read.
 pub fn missing(
     db: &Reader,
     (user, model): (&UserId, &str),
@@ -66,7 +66,7 @@ pub fn missing(
 /// vector: the model refused the passage.
 ///
 /// # Errors
-/// When the database cannot be written.
+/// Returns an error if the database cannot be written.
 pub fn put(db: &Writer, (user, model): (&UserId, &str), row: i64, vector: &[u8]) -> Result<()> {
     db.run(
         "INSERT OR REPLACE INTO passage_vectors (passage_id, model, vector)
@@ -80,7 +80,7 @@ pub fn put(db: &Writer, (user, model): (&UserId, &str), row: i64, vector: &[u8])
 /// Counts a user's passages and vectors of this model.
 ///
 /// # Errors
-/// When the database cannot be read.
+/// Returns an error if the database cannot be read.
 pub fn progress(db: &Reader, user: &UserId, model: &str) -> Result<EmbeddingProgress> {
     let found = db.maybe(
         "SELECT count(*), count(v.passage_id),
@@ -104,7 +104,7 @@ pub fn progress(db: &Reader, user: &UserId, model: &str) -> Result<EmbeddingProg
 /// be more.
 ///
 /// # Errors
-/// When the database cannot be written.
+/// Returns an error if the database cannot be written.
 pub fn delete_some(db: &Writer, user: &UserId, kept: Option<&str>) -> Result<bool> {
     let deleted = db.run(
         "DELETE FROM passage_vectors WHERE (passage_id, model) IN (
@@ -119,7 +119,7 @@ pub fn delete_some(db: &Writer, user: &UserId, kept: Option<&str>) -> Result<boo
 /// Whether any passage of a user has a vector of this model.
 ///
 /// # Errors
-/// When the database cannot be read.
+/// Returns an error if the database cannot be read.
 pub fn has_any(db: &Reader, user: &UserId, model: &str) -> Result<bool> {
     let found = db.maybe(
         "SELECT 1 FROM passages p JOIN passage_vectors v ON v.passage_id = p.id AND v.model = ?2
@@ -133,7 +133,7 @@ pub fn has_any(db: &Reader, user: &UserId, model: &str) -> Result<bool> {
 /// Counts the passages of these documents of this user, and those of them with a vector of this model.
 ///
 /// # Errors
-/// When the database cannot be read.
+/// Returns an error if the database cannot be read.
 pub fn count(
     db: &Reader,
     user: &UserId,
@@ -156,7 +156,7 @@ pub fn count(
 /// [`MAX_COMPARED`].
 ///
 /// # Errors
-/// When the database cannot be read.
+/// Returns an error if the database cannot be read.
 pub fn nearest(
     db: &Reader,
     scope: &PassageScope,
@@ -179,7 +179,7 @@ pub fn nearest(
 /// The similarity of one passage's vector; none if it has no vector of this model.
 ///
 /// # Errors
-/// When the database cannot be read.
+/// Returns an error if the database cannot be read.
 pub fn similarity_of(
     db: &Reader,
     row: i64,

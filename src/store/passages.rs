@@ -12,7 +12,7 @@ use crate::domain::search::index_terms;
 /// Inserts a passage; triggers add it to the index.
 ///
 /// # Errors
-/// When the database cannot be written.
+/// Returns an error if the database cannot be written.
 pub(super) fn insert(
     db: &Writer,
     user: &UserId,
@@ -53,7 +53,7 @@ impl PassageScope {
     /// Finds the rows of these documents of this user, or of all.
     ///
     /// # Errors
-    /// When the database cannot be read.
+    /// Returns an error if the database cannot be read.
     pub fn of(db: &Reader, user: &UserId, documents: Option<&[DocumentId]>) -> Result<Self> {
         let mut ids = TermRuns::default();
         match documents {
@@ -134,7 +134,7 @@ fn joined(runs: &[(i64, i64)]) -> Vec<(i64, i64)> {
 /// `domain::search` from the user's input.
 ///
 /// # Errors
-/// When the part is not a valid expression or the database cannot be read.
+/// Returns an error if the part is not a valid expression or the database cannot be read.
 pub fn frequency(db: &Reader, scope: &PassageScope, part: &str, most: u64) -> Result<u64> {
     let mut found = 0;
     let sql =
@@ -154,7 +154,7 @@ pub fn frequency(db: &Reader, scope: &PassageScope, part: &str, most: u64) -> Re
 /// so that other documents in the index do not influence it.
 ///
 /// # Errors
-/// When the part is not a valid expression or the database cannot be read.
+/// Returns an error if the part is not a valid expression or the database cannot be read.
 pub fn matches(
     db: &Reader,
     scope: &PassageScope,
@@ -189,7 +189,7 @@ pub fn matches(
 /// Finds a passage of this user by row.
 ///
 /// # Errors
-/// When the database cannot be read.
+/// Returns an error if the database cannot be read.
 pub fn by_row(db: &Reader, user: &UserId, row: i64) -> Result<Option<SearchHit>> {
     db.maybe(
         "SELECT d.name, p.*, 0.0 AS score FROM passages p JOIN documents d ON d.id = p.document_id
@@ -203,7 +203,7 @@ pub fn by_row(db: &Reader, user: &UserId, row: i64) -> Result<Option<SearchHit>>
 /// score is 0.
 ///
 /// # Errors
-/// When the database cannot be read.
+/// Returns an error if the database cannot be read.
 pub fn first_of(
     db: &Reader,
     user: &UserId,
@@ -223,7 +223,7 @@ pub fn first_of(
 /// Lists passages of a document of this user from an ordinal on, in text order.
 ///
 /// # Errors
-/// When the database cannot be read.
+/// Returns an error if the database cannot be read.
 pub fn slice_of(
     db: &Reader,
     user: &UserId,
@@ -246,7 +246,7 @@ pub fn slice_of(
 /// between, before `documents::delete` deletes the rest.
 ///
 /// # Errors
-/// When the database cannot be written.
+/// Returns an error if the database cannot be written.
 pub fn delete_some(db: &Writer, user: &UserId, document: &DocumentId, most: u32) -> Result<usize> {
     db.run(
         "DELETE FROM passages WHERE id IN (

@@ -23,7 +23,7 @@ pub struct ResetRequest {
 /// Stores a request. An existing link stays valid.
 ///
 /// # Errors
-/// When the database cannot be written.
+/// Returns an error if the database cannot be written.
 pub fn request(db: &Writer, user: &UserId, now: Timestamp) -> Result<()> {
     db.run(
         "INSERT INTO password_resets (user_id, requested) VALUES (?1, ?2)
@@ -36,7 +36,7 @@ pub fn request(db: &Writer, user: &UserId, now: Timestamp) -> Result<()> {
 /// Stores a link, which invalidates an earlier one.
 ///
 /// # Errors
-/// When the database cannot be written.
+/// Returns an error if the database cannot be written.
 pub fn put(
     db: &Writer,
     user: &UserId,
@@ -55,7 +55,7 @@ pub fn put(
 /// Consumes a link. Returns its user if it was valid.
 ///
 /// # Errors
-/// When the database cannot be written.
+/// Returns an error if the database cannot be written.
 pub fn take(db: &Writer, hash: &[u8; 32], now: Timestamp) -> Result<Option<UserId>> {
     let found: Option<(UserId, Timestamp)> = db.maybe(
         "SELECT user_id, expires FROM password_resets WHERE hash = ?1",
@@ -69,7 +69,7 @@ pub fn take(db: &Writer, hash: &[u8; 32], now: Timestamp) -> Result<Option<UserI
 /// Lists the newest requests.
 ///
 /// # Errors
-/// When the database cannot be read.
+/// Returns an error if the database cannot be read.
 pub fn list(db: &Reader, limit: u32) -> Result<Vec<ResetRequest>> {
     db.all(
         "SELECT r.user_id, u.email, r.requested, r.expires

@@ -15,7 +15,7 @@ use crate::domain::time::Timestamp;
 /// Lists the team's and this user's patterns by ID.
 ///
 /// # Errors
-/// When the database cannot be read.
+/// Returns an error if the database cannot be read.
 pub fn visible(db: &Reader, user: &UserId, limit: u32) -> Result<Vec<StoredPattern>> {
     db.all(
         "SELECT * FROM patterns WHERE user_id IS NULL OR user_id = ?1 ORDER BY id LIMIT ?2",
@@ -27,7 +27,7 @@ pub fn visible(db: &Reader, user: &UserId, limit: u32) -> Result<Vec<StoredPatte
 /// Finds a pattern of the team or this user.
 ///
 /// # Errors
-/// When the database cannot be read.
+/// Returns an error if the database cannot be read.
 pub fn by_id(db: &Reader, user: &UserId, id: &str) -> Result<Option<StoredPattern>> {
     db.maybe(
         "SELECT * FROM patterns WHERE id = ?2 AND (user_id IS NULL OR user_id = ?1)",
@@ -39,7 +39,7 @@ pub fn by_id(db: &Reader, user: &UserId, id: &str) -> Result<Option<StoredPatter
 /// Counts the owner's patterns; `None` is the team.
 ///
 /// # Errors
-/// When the database cannot be read.
+/// Returns an error if the database cannot be read.
 pub fn count(db: &Reader, owner: Option<&UserId>) -> Result<i64> {
     db.query_one(
         "SELECT COUNT(*) FROM patterns WHERE user_id IS ?1",
@@ -51,7 +51,7 @@ pub fn count(db: &Reader, owner: Option<&UserId>) -> Result<i64> {
 /// Inserts a pattern.
 ///
 /// # Errors
-/// `Conflict` when the ID is taken; otherwise when the database cannot be written.
+/// `Conflict` if the ID is taken; otherwise when the database cannot be written.
 pub fn insert(
     db: &Writer,
     pattern: &Pattern,

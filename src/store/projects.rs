@@ -12,7 +12,7 @@ use crate::domain::time::Timestamp;
 /// Lists the user's own projects and those shared with them, by name.
 ///
 /// # Errors
-/// When the database cannot be read.
+/// Returns an error if the database cannot be read.
 pub fn visible(db: &Reader, user: &UserId, limit: u32) -> Result<Vec<Project>> {
     let found = db.all(
         "SELECT p.* FROM projects p
@@ -31,7 +31,7 @@ pub fn visible(db: &Reader, user: &UserId, limit: u32) -> Result<Vec<Project>> {
 /// Finds a project that this user owns or that is shared with them.
 ///
 /// # Errors
-/// When the database cannot be read.
+/// Returns an error if the database cannot be read.
 pub fn by_id(db: &Reader, user: &UserId, id: &ProjectId) -> Result<Option<Project>> {
     let found = db.maybe(
         "SELECT p.* FROM projects p
@@ -47,7 +47,7 @@ pub fn by_id(db: &Reader, user: &UserId, id: &ProjectId) -> Result<Option<Projec
 /// Counts a user's own projects.
 ///
 /// # Errors
-/// When the database cannot be read.
+/// Returns an error if the database cannot be read.
 pub fn count_of(db: &Reader, user: &UserId) -> Result<u64> {
     db.query_one(
         "SELECT count(*) AS count FROM projects WHERE user_id = ?1",
@@ -59,7 +59,7 @@ pub fn count_of(db: &Reader, user: &UserId) -> Result<u64> {
 /// Inserts a project without documents and users.
 ///
 /// # Errors
-/// When the database cannot be written.
+/// Returns an error if the database cannot be written.
 pub fn insert(db: &Writer, project: &Project) -> Result<()> {
     db.run(
         "INSERT INTO projects (id, user_id, name, instructions, created, changed)
@@ -79,7 +79,7 @@ pub fn insert(db: &Writer, project: &Project) -> Result<()> {
 /// Changes name and instructions of the owner's project.
 ///
 /// # Errors
-/// `Missing` when it is not theirs; otherwise when the database cannot be written.
+/// `Missing` if it is not theirs; otherwise when the database cannot be written.
 pub fn change(
     db: &Writer,
     owner: &UserId,
@@ -98,7 +98,7 @@ pub fn change(
 /// own are added.
 ///
 /// # Errors
-/// When the database cannot be written.
+/// Returns an error if the database cannot be written.
 pub fn set_documents(
     db: &Writer,
     user: &UserId,
@@ -124,7 +124,7 @@ pub fn set_documents(
 /// Replaces the users with whom a project is shared. Threads of users who lose access leave the project.
 ///
 /// # Errors
-/// When the database cannot be written.
+/// Returns an error if the database cannot be written.
 pub fn set_people(db: &Writer, project: &Project, people: &[UserId]) -> Result<()> {
     db.run(
         "DELETE FROM project_people WHERE project_id = ?1",
@@ -148,7 +148,7 @@ pub fn set_people(db: &Writer, project: &Project, people: &[UserId]) -> Result<(
 /// Removes documents of other users from an imported project.
 ///
 /// # Errors
-/// When the database cannot be written.
+/// Returns an error if the database cannot be written.
 pub(super) fn drop_foreign_documents(db: &Writer, id: &str) -> Result<()> {
     db.run(
         "DELETE FROM project_documents WHERE project_id = ?1 AND document_id NOT IN (
@@ -162,7 +162,7 @@ pub(super) fn drop_foreign_documents(db: &Writer, id: &str) -> Result<()> {
 /// Deletes the owner's project. Its threads stay, outside any project.
 ///
 /// # Errors
-/// `Missing` when it is not theirs; otherwise when the database cannot be written.
+/// `Missing` if it is not theirs; otherwise when the database cannot be written.
 pub fn delete(db: &Writer, owner: &UserId, id: &ProjectId) -> Result<()> {
     db.run_one(
         "DELETE FROM projects WHERE user_id = ?1 AND id = ?2",

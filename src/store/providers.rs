@@ -9,7 +9,7 @@ use crate::domain::provider::StoredProvider;
 /// Inserts a provider.
 ///
 /// # Errors
-/// `Conflict` when the owner has one of this name; otherwise when the database cannot be written.
+/// `Conflict` if the owner has one of this name; otherwise when the database cannot be written.
 pub fn insert(db: &Writer, provider: &StoredProvider) -> Result<()> {
     let models = to_json(&provider.models.as_deref().unwrap_or_default())?;
     db.run(
@@ -60,7 +60,7 @@ pub fn update(db: &Writer, provider: &StoredProvider) -> Result<()> {
 /// Lists the shared providers, or one user's, by name.
 ///
 /// # Errors
-/// When the database cannot be read.
+/// Returns an error if the database cannot be read.
 pub fn list_of(db: &Reader, user: Option<&UserId>) -> Result<Vec<StoredProvider>> {
     db.all(
         "SELECT * FROM providers WHERE user_id IS ?1 ORDER BY name LIMIT 1000",
@@ -72,7 +72,7 @@ pub fn list_of(db: &Reader, user: Option<&UserId>) -> Result<Vec<StoredProvider>
 /// Finds a provider.
 ///
 /// # Errors
-/// When the database cannot be read.
+/// Returns an error if the database cannot be read.
 pub fn by_id(
     db: &Reader,
     user: Option<&UserId>,
@@ -88,7 +88,7 @@ pub fn by_id(
 /// Lists all providers, for the model registry.
 ///
 /// # Errors
-/// When the database cannot be read.
+/// Returns an error if the database cannot be read.
 pub fn all(db: &Reader) -> Result<Vec<StoredProvider>> {
     db.all("SELECT * FROM providers ORDER BY id LIMIT 100000", [], read)
 }
@@ -96,7 +96,7 @@ pub fn all(db: &Reader) -> Result<Vec<StoredProvider>> {
 /// A value that changes whenever the table does: number of rows and time of the last change.
 ///
 /// # Errors
-/// When the database cannot be read.
+/// Returns an error if the database cannot be read.
 pub fn version(db: &Reader) -> Result<(i64, i64)> {
     db.query_one(
         "SELECT count(*), coalesce(max(changed), 0) FROM providers",
@@ -108,7 +108,7 @@ pub fn version(db: &Reader) -> Result<(i64, i64)> {
 /// Deletes a provider. Returns false when there is none.
 ///
 /// # Errors
-/// When the database cannot be written.
+/// Returns an error if the database cannot be written.
 pub fn delete(db: &Writer, user: Option<&UserId>, id: &ProviderId) -> Result<bool> {
     let deleted = db.run(
         "DELETE FROM providers WHERE id = ?1 AND user_id IS ?2",

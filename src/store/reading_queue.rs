@@ -9,7 +9,7 @@ use crate::domain::reading_queue::WaitingDocument;
 /// Lists all documents waiting to be read, except those of locked accounts.
 ///
 /// # Errors
-/// When the database cannot be read.
+/// Returns an error if the database cannot be read.
 pub fn waiting(db: &Reader) -> Result<Vec<WaitingDocument>> {
     db.all(
         "SELECT d.id, d.user_id, d.size FROM documents d JOIN users u ON u.id = d.user_id
@@ -28,7 +28,7 @@ pub fn waiting(db: &Reader) -> Result<Vec<WaitingDocument>> {
 /// Counts this user's documents that are waiting to be read or being read.
 ///
 /// # Errors
-/// When the database cannot be read.
+/// Returns an error if the database cannot be read.
 pub fn count_waiting(db: &Reader, user: &UserId) -> Result<u64> {
     db.query_one(
         "SELECT count(*) AS n FROM documents WHERE user_id = ?1 AND status = 'processing'",

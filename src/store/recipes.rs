@@ -12,7 +12,7 @@ use crate::domain::time::Timestamp;
 /// Lists the user's own and shared recipes in their newest version, by name.
 ///
 /// # Errors
-/// When the database cannot be read.
+/// Returns an error if the database cannot be read.
 pub fn visible(db: &Reader, user: &UserId, limit: u32) -> Result<Vec<Recipe>> {
     db.all(
         "SELECT r.*, v.version, v.body, v.created AS saved
@@ -28,7 +28,7 @@ pub fn visible(db: &Reader, user: &UserId, limit: u32) -> Result<Vec<Recipe>> {
 /// Finds recipes by name or ID that this user can see, their own first, in their newest version.
 ///
 /// # Errors
-/// When the database cannot be read.
+/// Returns an error if the database cannot be read.
 pub fn named(db: &Reader, user: &UserId, name: &str) -> Result<Vec<Recipe>> {
     db.all(
         "SELECT r.*, v.version, v.body, v.created AS saved
@@ -44,7 +44,7 @@ pub fn named(db: &Reader, user: &UserId, name: &str) -> Result<Vec<Recipe>> {
 /// Lists all versions, newest first.
 ///
 /// # Errors
-/// When the database cannot be read.
+/// Returns an error if the database cannot be read.
 pub fn versions(db: &Reader, id: &RecipeId, limit: u32) -> Result<Vec<Recipe>> {
     db.all(
         "SELECT r.*, v.version, v.body, v.created AS saved
@@ -58,7 +58,7 @@ pub fn versions(db: &Reader, id: &RecipeId, limit: u32) -> Result<Vec<Recipe>> {
 /// Finds one version.
 ///
 /// # Errors
-/// When the database cannot be read.
+/// Returns an error if the database cannot be read.
 pub fn version(db: &Reader, id: &RecipeId, version: u32) -> Result<Option<Recipe>> {
     db.maybe(
         "SELECT r.*, v.version, v.body, v.created AS saved
@@ -72,7 +72,7 @@ pub fn version(db: &Reader, id: &RecipeId, version: u32) -> Result<Option<Recipe
 /// Counts a user's recipes.
 ///
 /// # Errors
-/// When the database cannot be read.
+/// Returns an error if the database cannot be read.
 pub fn count(db: &Reader, user: &UserId) -> Result<i64> {
     db.query_one(
         "SELECT COUNT(*) FROM recipes WHERE user_id = ?1",
@@ -84,7 +84,7 @@ pub fn count(db: &Reader, user: &UserId) -> Result<i64> {
 /// Inserts a recipe with its first version.
 ///
 /// # Errors
-/// `Conflict` when its owner has one of this name; otherwise when the database cannot be written.
+/// `Conflict` if its owner has one of this name; otherwise when the database cannot be written.
 pub fn insert(db: &Writer, recipe: &Recipe) -> Result<()> {
     db.run(
         "INSERT INTO recipes (id, user_id, name, shared, created) VALUES (?1, ?2, ?3, ?4, ?5)",
@@ -103,7 +103,7 @@ pub fn insert(db: &Writer, recipe: &Recipe) -> Result<()> {
 /// Inserts a new version of an existing recipe.
 ///
 /// # Errors
-/// When the database cannot be written.
+/// Returns an error if the database cannot be written.
 pub fn add_version(db: &Writer, recipe: &Recipe) -> Result<()> {
     db.run(
         "INSERT INTO recipe_versions (recipe_id, version, body, created) VALUES (?1, ?2, ?3, ?4)",
@@ -133,7 +133,7 @@ pub fn change(db: &Writer, id: &RecipeId, name: &str, shared: bool) -> Result<()
 /// Returns the recipe that fills unspecified fields of this user's requests, if set.
 ///
 /// # Errors
-/// When the database cannot be read.
+/// Returns an error if the database cannot be read.
 pub fn default_of(db: &Reader, user: &UserId) -> Result<Option<RecipeId>> {
     let found = db.maybe("SELECT recipe FROM users WHERE id = ?1", [user], |row| {
         let id: String = row.get(0)?;

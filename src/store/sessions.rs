@@ -16,7 +16,7 @@ pub type Hash = [u8; 32];
 /// Inserts a session.
 ///
 /// # Errors
-/// When the database cannot be written.
+/// Returns an error if the database cannot be written.
 pub fn insert(db: &Writer, session: &Session) -> Result<()> {
     let (previous, replaced) = session.previous.unzip();
     db.run(
@@ -41,7 +41,7 @@ pub fn insert(db: &Writer, session: &Session) -> Result<()> {
 /// Finds a session, ended or not.
 ///
 /// # Errors
-/// When the database cannot be read.
+/// Returns an error if the database cannot be read.
 pub fn by_id(db: &Reader, id: &SessionId) -> Result<Option<Session>> {
     db.maybe("SELECT * FROM sessions WHERE id = ?1", [id], from_row)
 }
@@ -49,7 +49,7 @@ pub fn by_id(db: &Reader, id: &SessionId) -> Result<Option<Session>> {
 /// Finds a session with its account, unless ended or locked. The caller checks the expiry.
 ///
 /// # Errors
-/// When the database cannot be read.
+/// Returns an error if the database cannot be read.
 pub fn active(db: &Reader, id: &SessionId) -> Result<Option<(Session, User)>> {
     db.maybe(
         "SELECT s.*, u.* FROM sessions s JOIN users u ON u.id = s.user_id
@@ -62,7 +62,7 @@ pub fn active(db: &Reader, id: &SessionId) -> Result<Option<(Session, User)>> {
 /// Finds the session with this current or previous refresh token; the caller checks which.
 ///
 /// # Errors
-/// When the database cannot be read.
+/// Returns an error if the database cannot be read.
 pub fn find_by_refresh(db: &Reader, hash: &Hash) -> Result<Option<Session>> {
     let current = db.maybe(
         "SELECT * FROM sessions WHERE refresh_hash = ?1",
@@ -82,7 +82,7 @@ pub fn find_by_refresh(db: &Reader, hash: &Hash) -> Result<Option<Session>> {
 /// Replaces the refresh token; the old one becomes the previous one.
 ///
 /// # Errors
-/// `Missing` when the session has ended; otherwise when the database cannot be written.
+/// `Missing` if the session has ended; otherwise when the database cannot be written.
 pub fn rotate(
     db: &Writer,
     id: &SessionId,
@@ -100,7 +100,7 @@ pub fn rotate(
 /// Ends a session. Returns false when it had ended or does not exist.
 ///
 /// # Errors
-/// When the database cannot be written.
+/// Returns an error if the database cannot be written.
 pub fn revoke(db: &Writer, id: &SessionId, now: Timestamp) -> Result<bool> {
     let ended = db.run(
         "UPDATE sessions SET revoked = ?2 WHERE id = ?1 AND revoked = 0",
@@ -112,7 +112,7 @@ pub fn revoke(db: &Writer, id: &SessionId, now: Timestamp) -> Result<bool> {
 /// Ends all sessions of an account, optionally except one. Returns their number.
 ///
 /// # Errors
-/// When the database cannot be written.
+/// Returns an error if the database cannot be written.
 pub fn revoke_all_of(
     db: &Writer,
     user: &UserId,
@@ -128,7 +128,7 @@ pub fn revoke_all_of(
 /// Lists the active sessions of an account, newest first, at most 200.
 ///
 /// # Errors
-/// When the database cannot be read.
+/// Returns an error if the database cannot be read.
 pub fn list_of(db: &Reader, user: &UserId, now: Timestamp) -> Result<Vec<Session>> {
     db.all(
         "SELECT * FROM sessions WHERE user_id = ?1 AND revoked = 0 AND expires > ?2
@@ -141,7 +141,7 @@ pub fn list_of(db: &Reader, user: &UserId, now: Timestamp) -> Result<Vec<Session
 /// Deletes expired sessions, password resets, and invitations. Returns the number of sessions deleted.
 ///
 /// # Errors
-/// When the database cannot be written.
+/// Returns an error if the database cannot be written.
 pub fn delete_expired(db: &Writer, now: Timestamp) -> Result<usize> {
     db.run(
         "DELETE FROM password_resets WHERE hash IS NOT NULL AND expires <= ?1",

@@ -6,7 +6,7 @@ use super::error::Result;
 /// Returns a value, if set.
 ///
 /// # Errors
-/// When the database cannot be read.
+/// Returns an error if the database cannot be read.
 pub fn get(db: &Reader, key: &str) -> Result<Option<String>> {
     db.maybe("SELECT value FROM settings WHERE key = ?1", [key], |row| {
         row.get(0)
@@ -16,7 +16,7 @@ pub fn get(db: &Reader, key: &str) -> Result<Option<String>> {
 /// Sets a value.
 ///
 /// # Errors
-/// When the database cannot be written.
+/// Returns an error if the database cannot be written.
 pub fn set(db: &Writer, key: &str, value: &str) -> Result<()> {
     db.run(
         "INSERT INTO settings (key, value) VALUES (?1, ?2)
@@ -29,7 +29,7 @@ pub fn set(db: &Writer, key: &str, value: &str) -> Result<()> {
 /// Removes a value.
 ///
 /// # Errors
-/// When the database cannot be written.
+/// Returns an error if the database cannot be written.
 pub fn remove(db: &Writer, key: &str) -> Result<()> {
     db.run("DELETE FROM settings WHERE key = ?1", [key])
         .map(drop)

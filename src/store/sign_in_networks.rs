@@ -11,7 +11,7 @@ const MAX_PER_USER: u32 = 32;
 /// Records a successful sign-in from this network.
 ///
 /// # Errors
-/// When the row cannot be written.
+/// Returns an error if the row cannot be written.
 pub fn remember(db: &Writer, user: &UserId, network: &str, now: Timestamp) -> Result<()> {
     db.run(
         "INSERT INTO sign_in_networks (user_id, network, last) VALUES (?1, ?2, ?3)
@@ -30,7 +30,7 @@ pub fn remember(db: &Writer, user: &UserId, network: &str, now: Timestamp) -> Re
 /// Whether the account with this address has signed in from this network before.
 ///
 /// # Errors
-/// When the store cannot be read.
+/// Returns an error if the store cannot be read.
 pub fn is_known(db: &Reader, email: &str, network: &str) -> Result<bool> {
     let found = db.maybe(
         "SELECT 1 FROM users u JOIN sign_in_networks n ON n.user_id = u.id
@@ -44,7 +44,7 @@ pub fn is_known(db: &Reader, email: &str, network: &str) -> Result<bool> {
 /// Forgets all networks of a user, because someone else may have signed in from one of them.
 ///
 /// # Errors
-/// When the rows cannot be deleted.
+/// Returns an error if the rows cannot be deleted.
 pub fn forget_all(db: &Writer, user: &UserId) -> Result<()> {
     db.run("DELETE FROM sign_in_networks WHERE user_id = ?1", [user])
         .map(drop)

@@ -32,7 +32,7 @@ pub struct ThreadFilter {
 /// Lists the user's threads, newest first, older than the cursor.
 ///
 /// # Errors
-/// When the database cannot be read.
+/// Returns an error if the database cannot be read.
 pub fn list_of(
     db: &Reader,
     user: &UserId,

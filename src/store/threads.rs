@@ -108,7 +108,7 @@ pub(super) const COLUMNS: &str = "t.*,
 /// the history.
 ///
 /// # Errors
-/// `Missing` when its thread or the turn that it follows is gone; otherwise when the database cannot be written.
+/// `Missing` if its thread or the turn that it follows is gone; otherwise when the database cannot be written.
 pub(super) fn enter(db: &Writer, analysis: &Analysis, is_listed: bool) -> Result<Option<ThreadId>> {
     let (Some(user), true) = (&analysis.user, is_listed) else {
         return Ok(None);
@@ -149,7 +149,7 @@ pub(super) fn enter(db: &Writer, analysis: &Analysis, is_listed: bool) -> Result
 /// Finds a thread of this user.
 ///
 /// # Errors
-/// When the database cannot be read.
+/// Returns an error if the database cannot be read.
 pub fn by_id(db: &Reader, user: &UserId, id: &ThreadId) -> Result<Option<ThreadRow>> {
     db.maybe(
         &format!("SELECT {COLUMNS} FROM threads t WHERE t.id = ?2 AND t.user_id = ?1"),
@@ -161,7 +161,7 @@ pub fn by_id(db: &Reader, user: &UserId, id: &ThreadId) -> Result<Option<ThreadR
 /// Lists the turns of a thread of this user with their panels, oldest first.
 ///
 /// # Errors
-/// When the database cannot be read.
+/// Returns an error if the database cannot be read.
 pub fn turns_of(db: &Reader, user: &UserId, id: &ThreadId) -> Result<Vec<TurnRow>> {
     let mut turns = db.all(
         "SELECT id, follows, question, status, synthesis, error, pattern, created,
@@ -195,7 +195,7 @@ pub fn turns_of(db: &Reader, user: &UserId, id: &ThreadId) -> Result<Vec<TurnRow
 /// Returns the newest turn of a thread of this user.
 ///
 /// # Errors
-/// When the database cannot be read.
+/// Returns an error if the database cannot be read.
 pub fn newest_turn(db: &Reader, user: &UserId, id: &ThreadId) -> Result<Option<AnalysisId>> {
     db.maybe(
         "SELECT id FROM analyses WHERE thread = ?2 AND user_id = ?1 ORDER BY id DESC LIMIT 1",
@@ -207,7 +207,7 @@ pub fn newest_turn(db: &Reader, user: &UserId, id: &ThreadId) -> Result<Option<A
 /// Returns the user's newest thread that is not archived.
 ///
 /// # Errors
-/// When the database cannot be read.
+/// Returns an error if the database cannot be read.
 pub fn newest(db: &Reader, user: &UserId) -> Result<Option<ThreadId>> {
     db.maybe(
         "SELECT id FROM threads WHERE user_id = ?1 AND archived = 0
@@ -220,7 +220,7 @@ pub fn newest(db: &Reader, user: &UserId) -> Result<Option<ThreadId>> {
 /// Lists the turns from the beginning of a thread to this one, without their panels.
 ///
 /// # Errors
-/// When the database cannot be read.
+/// Returns an error if the database cannot be read.
 pub fn path_to(db: &Reader, user: &UserId, turn_id: &AnalysisId) -> Result<Vec<TurnRow>> {
     // Bounded, so that an imported cycle is not followed forever.
     db.all(
@@ -243,7 +243,7 @@ pub fn path_to(db: &Reader, user: &UserId, turn_id: &AnalysisId) -> Result<Vec<T
 /// Returns the position of an analysis of this user in its thread; `None` outside the history.
 ///
 /// # Errors
-/// When the database cannot be read.
+/// Returns an error if the database cannot be read.
 pub fn place_of(db: &Reader, user: &UserId, id: &AnalysisId) -> Result<Option<TurnPlace>> {
     let found = db.maybe(
         "SELECT thread, follows,
@@ -277,7 +277,7 @@ pub fn place_of(db: &Reader, user: &UserId, id: &AnalysisId) -> Result<Option<Tu
 /// Changes a thread of this user.
 ///
 /// # Errors
-/// `Missing` when it is not theirs; otherwise when the database cannot be written.
+/// `Missing` if it is not theirs; otherwise when the database cannot be written.
 pub fn change(db: &Writer, user: &UserId, id: &ThreadId, change: &ThreadChange) -> Result<()> {
     let project = change.project.as_ref();
     let project = project.map(|project| project.as_ref().map_or("", ProjectId::as_str));
@@ -301,7 +301,7 @@ pub fn change(db: &Writer, user: &UserId, id: &ThreadId, change: &ThreadChange) 
 /// Completes an imported thread: its folded title, and no project that is not its user's own.
 ///
 /// # Errors
-/// When the database cannot be written.
+/// Returns an error if the database cannot be written.
 pub(super) fn settle(db: &Writer, id: &str) -> Result<()> {
     let title = db.query_one("SELECT title FROM threads WHERE id = ?1", [id], |row| {
         row.get::<_, String>(0)
@@ -317,7 +317,7 @@ pub(super) fn settle(db: &Writer, id: &str) -> Result<()> {
 /// Deletes a thread of this user with all its analyses.
 ///
 /// # Errors
-/// `Missing` when it is not theirs; otherwise when the database cannot be written.
+/// `Missing` if it is not theirs; otherwise when the database cannot be written.
 pub fn delete(db: &Writer, user: &UserId, id: &ThreadId) -> Result<()> {
     by_id(db, user, id)?.ok_or(StoreError::Missing)?;
     db.run(
@@ -335,7 +335,7 @@ pub fn delete(db: &Writer, user: &UserId, id: &ThreadId) -> Result<()> {
 /// Sets the hash of the share link's token, or removes the link.
 ///
 /// # Errors
-/// `Missing` when the thread is not theirs; otherwise when the database cannot be written.
+/// `Missing` if the thread is not theirs; otherwise when the database cannot be written.
 pub fn set_share(db: &Writer, user: &UserId, id: &ThreadId, hash: Option<&[u8; 32]>) -> Result<()> {
     db.run_one(
         "UPDATE threads SET share_hash = ?3 WHERE user_id = ?1 AND id = ?2",
@@ -346,7 +346,7 @@ pub fn set_share(db: &Writer, user: &UserId, id: &ThreadId, hash: Option<&[u8; 3
 /// Finds the thread of a share link, with its owner. Links of locked accounts find nothing.
 ///
 /// # Errors
-/// When the database cannot be read.
+/// Returns an error if the database cannot be read.
 pub fn by_share(db: &Reader, hash: &[u8; 32]) -> Result<Option<(UserId, ThreadId)>> {
     db.maybe(
         "SELECT t.user_id, t.id FROM threads t JOIN users u ON u.id = t.user_id

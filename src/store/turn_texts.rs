@@ -33,7 +33,7 @@ pub struct TurnMatch {
 /// Replaces the indexed text of an analysis with its current one; without a thread, there is none.
 ///
 /// # Errors
-/// When there is no such analysis, or the database cannot be written.
+/// Returns an error if there is no such analysis, or the database cannot be written.
 pub(super) fn write(db: &Connection, id: &str) -> rusqlite::Result<()> {
     let mut query = db.prepare_cached(
         "SELECT user_id, question, synthesis FROM analyses
@@ -60,7 +60,7 @@ pub(super) fn write(db: &Connection, id: &str) -> rusqlite::Result<()> {
 /// database at the start of each statement that may be undone.
 ///
 /// # Errors
-/// When a turn has its text already, there is no such analysis, or the database cannot be written.
+/// Returns an error if a turn has its text already, there is no such analysis, or the database cannot be written.
 pub(super) fn add_new(
     db: &Connection,
     user: &UserId,
@@ -97,7 +97,7 @@ fn terms_of(question: &str, answer: &str) -> String {
 /// and indexes it.
 ///
 /// # Errors
-/// When there is no such analysis, or the database cannot be written.
+/// Returns an error if there is no such analysis, or the database cannot be written.
 pub(super) fn adopt(db: &Connection, id: &str) -> rusqlite::Result<()> {
     let mut query = db.prepare_cached(
         "SELECT user_id, question, created, EXISTS (
@@ -135,7 +135,7 @@ pub(super) fn adopt(db: &Connection, id: &str) -> rusqlite::Result<()> {
 /// `domain::search` from the user's input.
 ///
 /// # Errors
-/// When the expression is not valid or the database cannot be read.
+/// Returns an error if the expression is not valid or the database cannot be read.
 pub fn best_by_thread(
     db: &Reader,
     user: &UserId,
@@ -166,7 +166,7 @@ pub fn best_by_thread(
 /// Returns an indexed turn of this user by its row.
 ///
 /// # Errors
-/// When the database cannot be read.
+/// Returns an error if the database cannot be read.
 pub fn by_row(db: &Reader, user: &UserId, row: i64) -> Result<Option<TurnMatch>> {
     db.maybe(
         "SELECT x.analysis_id, x.question, x.answer

@@ -41,7 +41,7 @@ pub struct UploadPart {
 /// Inserts an upload.
 ///
 /// # Errors
-/// When the database cannot be written.
+/// Returns an error if the database cannot be written.
 pub fn insert(db: &Writer, upload: &Upload) -> Result<()> {
     db.run(
         "INSERT INTO uploads (id, user_id, file_name, size, chunk_size, total_chunks, created, expires)
@@ -63,7 +63,7 @@ pub fn insert(db: &Writer, upload: &Upload) -> Result<()> {
 /// Finds an upload of this user.
 ///
 /// # Errors
-/// When the database cannot be read.
+/// Returns an error if the database cannot be read.
 pub fn by_id(db: &Reader, user: &UserId, id: &UploadId) -> Result<Option<Upload>> {
     db.maybe(
         "SELECT * FROM uploads WHERE user_id = ?1 AND id = ?2",
@@ -75,7 +75,7 @@ pub fn by_id(db: &Reader, user: &UserId, id: &UploadId) -> Result<Option<Upload>
 /// Counts this user's open uploads.
 ///
 /// # Errors
-/// When the database cannot be read.
+/// Returns an error if the database cannot be read.
 pub fn count_of(db: &Reader, user: &UserId) -> Result<u64> {
     db.query_one(
         "SELECT count(*) AS n FROM uploads WHERE user_id = ?1",
@@ -87,7 +87,7 @@ pub fn count_of(db: &Reader, user: &UserId) -> Result<u64> {
 /// Records a part, possibly repeated.
 ///
 /// # Errors
-/// `Missing` when there is no such upload of this user; otherwise when the database cannot be written.
+/// `Missing` if there is no such upload of this user; otherwise when the database cannot be written.
 pub fn note_part(db: &Writer, user: &UserId, id: &UploadId, part: UploadPart) -> Result<()> {
     db.run_one(
         "INSERT INTO upload_parts (upload_id, part, size)
@@ -100,7 +100,7 @@ pub fn note_part(db: &Writer, user: &UserId, id: &UploadId, part: UploadPart) ->
 /// Lists the parts that have arrived, in order.
 ///
 /// # Errors
-/// When the database cannot be read.
+/// Returns an error if the database cannot be read.
 pub fn parts_of(db: &Reader, user: &UserId, id: &UploadId) -> Result<Vec<UploadPart>> {
     db.all(
         "SELECT p.part, p.size FROM upload_parts p JOIN uploads u ON u.id = p.upload_id
@@ -118,7 +118,7 @@ pub fn parts_of(db: &Reader, user: &UserId, id: &UploadId) -> Result<Vec<UploadP
 /// Deletes an upload. Returns false when there is none.
 ///
 /// # Errors
-/// When the database cannot be written.
+/// Returns an error if the database cannot be written.
 pub fn delete(db: &Writer, user: &UserId, id: &UploadId) -> Result<bool> {
     let gone = db.run(
         "DELETE FROM uploads WHERE user_id = ?1 AND id = ?2",
@@ -130,7 +130,7 @@ pub fn delete(db: &Writer, user: &UserId, id: &UploadId) -> Result<bool> {
 /// Lists expired uploads of all users, at most 200.
 ///
 /// # Errors
-/// When the database cannot be read.
+/// Returns an error if the database cannot be read.
 pub fn expired(db: &Reader, now: Timestamp) -> Result<Vec<Upload>> {
     db.all(
         "SELECT * FROM uploads WHERE expires <= ?1 ORDER BY id LIMIT 200",
@@ -142,7 +142,7 @@ pub fn expired(db: &Reader, now: Timestamp) -> Result<Vec<Upload>> {
 /// Lists the IDs of this user's uploads.
 ///
 /// # Errors
-/// When the database cannot be read.
+/// Returns an error if the database cannot be read.
 pub fn ids_of(db: &Reader, user: &UserId) -> Result<Vec<UploadId>> {
     db.all(
         "SELECT id FROM uploads WHERE user_id = ?1 ORDER BY id",
@@ -154,7 +154,7 @@ pub fn ids_of(db: &Reader, user: &UserId) -> Result<Vec<UploadId>> {
 /// Lists the IDs of all uploads of all users: files in the data folder without one are orphans.
 ///
 /// # Errors
-/// When the database cannot be read.
+/// Returns an error if the database cannot be read.
 pub fn ids(db: &Reader) -> Result<Vec<UploadId>> {
     db.all("SELECT id FROM uploads ORDER BY id", [], |row| row.get(0))
 }

@@ -50,7 +50,7 @@ pub struct UserUsage {
 /// Adds a call to its day. Ignores a call that was never sent.
 ///
 /// # Errors
-/// When the database cannot be written.
+/// Returns an error if the database cannot be written.
 pub fn add(db: &Writer, user: &UserId, day: i64, charge: &CallCharge) -> Result<()> {
     let (used, cost) = (&charge.bill.usage, charge.cost());
     if charge.bill.tries == 0 {
@@ -95,7 +95,7 @@ pub fn add(db: &Writer, user: &UserId, day: i64, charge: &CallCharge) -> Result<
 /// Lists a user's usage from one day to another, newest first, by model.
 ///
 /// # Errors
-/// When the database cannot be read.
+/// Returns an error if the database cannot be read.
 pub fn of_user(db: &Reader, user: &UserId, from_day: i64, to_day: i64) -> Result<Vec<DailyUsage>> {
     db.all(
         "SELECT * FROM usage WHERE user_id = ?1 AND day BETWEEN ?2 AND ?3
@@ -108,7 +108,7 @@ pub fn of_user(db: &Reader, user: &UserId, from_day: i64, to_day: i64) -> Result
 /// Lists the sums of all users with usage, highest cost first.
 ///
 /// # Errors
-/// When the database cannot be read.
+/// Returns an error if the database cannot be read.
 pub fn of_all(db: &Reader, from_day: i64, to_day: i64) -> Result<Vec<UserUsage>> {
     db.all(
         "SELECT user_id, max(day) AS day, '' AS model, sum(calls) AS calls, sum(input) AS input,
@@ -130,7 +130,7 @@ pub fn of_all(db: &Reader, from_day: i64, to_day: i64) -> Result<Vec<UserUsage>>
 /// Lists usage of all users together from one day to another, newest first, by model.
 ///
 /// # Errors
-/// When the database cannot be read.
+/// Returns an error if the database cannot be read.
 pub fn days_of_all(db: &Reader, from_day: i64, to_day: i64) -> Result<Vec<DailyUsage>> {
     db.all(
         "SELECT day, model, sum(calls) AS calls, sum(input) AS input, sum(output) AS output,
@@ -148,7 +148,7 @@ pub fn days_of_all(db: &Reader, from_day: i64, to_day: i64) -> Result<Vec<DailyU
 /// tokens.
 ///
 /// # Errors
-/// When the database cannot be read.
+/// Returns an error if the database cannot be read.
 pub fn spent(db: &Reader, user: &UserId, today: i64) -> Result<UserSpending> {
     let since = |from: i64| {
         db.query_one(

@@ -57,7 +57,7 @@ pub fn insert_bootstrapping_admin(db: &Writer, user: &User) -> Result<Role> {
 /// Whether there is an admin, locked or not.
 ///
 /// # Errors
-/// When the database cannot be read.
+/// Returns an error if the database cannot be read.
 pub fn has_admin(db: &Reader) -> Result<bool> {
     db.query_one(
         "SELECT EXISTS (SELECT 1 FROM users WHERE role = 'admin')",
@@ -69,7 +69,7 @@ pub fn has_admin(db: &Reader) -> Result<bool> {
 /// Finds an account.
 ///
 /// # Errors
-/// When the database cannot be read.
+/// Returns an error if the database cannot be read.
 pub fn by_id(db: &Reader, id: &UserId) -> Result<Option<User>> {
     db.maybe("SELECT * FROM users WHERE id = ?1", [id], from_row)
 }
@@ -77,7 +77,7 @@ pub fn by_id(db: &Reader, id: &UserId) -> Result<Option<User>> {
 /// Whether the account exists and is not locked; checked before work starts for it.
 ///
 /// # Errors
-/// When the store cannot be read.
+/// Returns an error if the store cannot be read.
 pub fn is_active(db: &Reader, id: &UserId) -> Result<bool> {
     let found = db.maybe(
         "SELECT 1 FROM users WHERE id = ?1 AND disabled = 0",
@@ -90,7 +90,7 @@ pub fn is_active(db: &Reader, id: &UserId) -> Result<bool> {
 /// Finds the account with this email address, which must be normalized (`domain::user::Email`).
 ///
 /// # Errors
-/// When the database cannot be read.
+/// Returns an error if the database cannot be read.
 pub fn by_email(db: &Reader, email: &str) -> Result<Option<User>> {
     db.maybe("SELECT * FROM users WHERE email = ?1", [email], from_row)
 }
@@ -98,7 +98,7 @@ pub fn by_email(db: &Reader, email: &str) -> Result<Option<User>> {
 /// Counts all accounts; guests do not have one.
 ///
 /// # Errors
-/// When the database cannot be read.
+/// Returns an error if the database cannot be read.
 pub fn count(db: &Reader) -> Result<u64> {
     db.query_one(
         "SELECT count(*) AS n FROM users WHERE role <> 'guest'",
@@ -110,7 +110,7 @@ pub fn count(db: &Reader) -> Result<u64> {
 /// Counts the guests.
 ///
 /// # Errors
-/// When the database cannot be read.
+/// Returns an error if the database cannot be read.
 pub fn count_guests(db: &Reader) -> Result<u64> {
     db.query_one(
         "SELECT count(*) AS n FROM users WHERE role = 'guest'",
@@ -122,7 +122,7 @@ pub fn count_guests(db: &Reader) -> Result<u64> {
 /// Lists the guests that were created before this time.
 ///
 /// # Errors
-/// When the database cannot be read.
+/// Returns an error if the database cannot be read.
 pub fn guests_before(db: &Reader, before: Timestamp) -> Result<Vec<UserId>> {
     db.all(
         "SELECT id FROM users WHERE role = 'guest' AND created < ?1 ORDER BY id",
@@ -134,7 +134,7 @@ pub fn guests_before(db: &Reader, before: Timestamp) -> Result<Vec<UserId>> {
 /// Lists accounts without guests, newest first, older than the cursor.
 ///
 /// # Errors
-/// When the database cannot be read.
+/// Returns an error if the database cannot be read.
 pub fn list(db: &Reader, limit: u32, cursor: Option<&UserId>) -> Result<Vec<User>> {
     match cursor {
         Some(cursor) => db.all(
@@ -237,7 +237,7 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<User> {
 /// every request with a credential runs this.
 ///
 /// # Errors
-/// When a column has an invalid value.
+/// Returns an error if a column has an invalid value.
 pub(super) fn from_columns(row: &Row<'_>, first: usize) -> rusqlite::Result<User> {
     Ok(User {
         id: row.get(first)?,

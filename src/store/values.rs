@@ -80,7 +80,7 @@ impl FromSql for MicroDollars {
 /// Reads an optional timestamp: 0 means none.
 ///
 /// # Errors
-/// When the column does not exist or has an invalid value.
+/// Returns an error if the column does not exist or has an invalid value.
 pub(super) fn moment(row: &Row<'_>, column: impl RowIndex) -> rusqlite::Result<Option<Timestamp>> {
     let millis: i64 = row.get(column)?;
     Ok((millis != 0).then(|| Timestamp::from_millis(millis)))
@@ -89,7 +89,7 @@ pub(super) fn moment(row: &Row<'_>, column: impl RowIndex) -> rusqlite::Result<O
 /// Reads an optional text: empty means none.
 ///
 /// # Errors
-/// When the column does not exist or has an invalid value.
+/// Returns an error if the column does not exist or has an invalid value.
 pub(super) fn text(row: &Row<'_>, column: impl RowIndex) -> rusqlite::Result<Option<String>> {
     let text: String = row.get(column)?;
     Ok((!text.is_empty()).then_some(text))
@@ -98,7 +98,7 @@ pub(super) fn text(row: &Row<'_>, column: impl RowIndex) -> rusqlite::Result<Opt
 /// Reads a count. Negative ones are never stored.
 ///
 /// # Errors
-/// When the column does not exist or has an invalid value.
+/// Returns an error if the column does not exist or has an invalid value.
 pub(super) fn count(row: &Row<'_>, column: impl RowIndex) -> rusqlite::Result<u64> {
     row.get::<_, i64>(column).map(|count| count.max(0) as u64)
 }
@@ -111,7 +111,7 @@ pub(super) fn integer(count: u64) -> i64 {
 /// Reads a value written by `to_json`.
 ///
 /// # Errors
-/// When the column does not exist or has an invalid value.
+/// Returns an error if the column does not exist or has an invalid value.
 pub(super) fn json<T: DeserializeOwned>(
     row: &Row<'_>,
     column: impl RowIndex,
@@ -126,7 +126,7 @@ pub(super) fn json<T: DeserializeOwned>(
 /// Encodes a value as JSON text.
 ///
 /// # Errors
-/// When it cannot be serialized.
+/// Returns an error if it cannot be serialized.
 pub(super) fn to_json(value: &impl Serialize) -> Result<String> {
     serde_json::to_string(value).map_err(|error| StoreError::Failed(error.to_string()))
 }

@@ -84,7 +84,7 @@ impl WalLog {
     /// Lets the follower read the log, then checkpoints a large one.
     ///
     /// # Errors
-    /// When the database cannot be written.
+    /// Returns an error if the database cannot be written.
     pub(super) fn look_and_tidy(&mut self, db: &Writer) -> Result<()> {
         self.look(db);
         let length = std::fs::metadata(&self.path).map_or(0, |data| data.len());
@@ -97,7 +97,7 @@ impl WalLog {
     /// Checkpoints the whole log.
     ///
     /// # Errors
-    /// When the database cannot be written.
+    /// Returns an error if the database cannot be written.
     pub(super) fn checkpoint(&mut self, db: &Writer) -> Result<()> {
         self.look(db);
         self.empty(db)

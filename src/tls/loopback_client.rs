@@ -19,7 +19,7 @@ impl LocalVerifier {
     /// Wraps a socket, keeping its timeouts.
     ///
     /// # Errors
-    /// When the TLS configuration or connection cannot be created.
+    /// Returns an error if the TLS configuration or connection cannot be created.
     pub fn new(socket: TcpStream, address: IpAddr) -> io::Result<Self> {
         let provider = super::provider();
         let anyone = AcceptAny(provider.signature_verification_algorithms);

@@ -18,7 +18,7 @@ impl Analyses<'_> {
     /// chosen a model.
     ///
     /// # Errors
-    /// When the store cannot be read.
+    /// Returns an error if the store cannot be read.
     pub(super) async fn question_meaning(
         &self,
         user: &UserId,

@@ -133,7 +133,7 @@ impl<'a> HistoryImport<'a> {
     /// recognizes them.
     ///
     /// # Errors
-    /// When a request, a plan, or an answer cannot be written as JSON.
+    /// Returns an error if a request, a plan, or an answer cannot be written as JSON.
     pub fn imported(&self, thread: &ForeignThread) -> Result<ImportedThread> {
         let first = &thread.turns[0];
         let source = match thread.source.as_str() {

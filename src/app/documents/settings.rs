@@ -20,7 +20,7 @@ pub struct DocumentSettings {
 /// The installation's settings.
 ///
 /// # Errors
-/// When the running program cannot be found.
+/// Returns an error if the running program cannot be found.
 pub(in crate::app) fn settings(config: &Config) -> Result<DocumentSettings> {
     let program = match &config.reader {
         Some(program) => program.clone(),

@@ -42,7 +42,7 @@ impl MeaningSearch<'_> {
     /// Searches all documents of the caller, or one. A model that fails costs the ranking by meaning, not the search.
     ///
     /// # Errors
-    /// `Missing` when the caller has no such document.
+    /// `Missing` if the caller has no such document.
     pub async fn search(
         &self,
         caller: &Caller,

@@ -87,7 +87,7 @@ impl MeaningSearch<'_> {
     /// A user's choice with its progress, or the estimate for another model.
     ///
     /// # Errors
-    /// When the database cannot be read.
+    /// Returns an error if the database cannot be read.
     pub async fn show(&self, user: &UserId, estimated: Option<&str>) -> Result<MeaningStatus> {
         let (id, named) = (user.clone(), estimated.map(str::to_owned));
         let read = self.store.read(move |db| {

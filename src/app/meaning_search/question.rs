@@ -59,7 +59,7 @@ impl EmbeddedQuestion {
     /// The vector, of length 1.
     ///
     /// # Errors
-    /// `UpstreamFailed` when the model returned a vector without a direction.
+    /// `UpstreamFailed` if the model returned a vector without a direction.
     pub fn take_vector(&mut self, model: &str) -> Result<Vec<f32>> {
         self.vector.take().ok_or_else(|| {
             let why = format!("{model} returned an empty vector");
@@ -72,7 +72,7 @@ impl MeaningSearch<'_> {
     /// What searching these documents by meaning would take; none if the user has not chosen it. Makes no call.
     ///
     /// # Errors
-    /// When the database cannot be read.
+    /// Returns an error if the database cannot be read.
     pub(in crate::app) async fn planned(
         &self,
         user: &UserId,

@@ -121,7 +121,7 @@ pub async fn update_user(mut cx: RequestContext, admin: Admin) -> Result<Reply, 
 /// `DELETE /api/admin/users/{id}`: deletes an account with all its data.
 ///
 /// # Errors
-/// `Missing` when there is no such account, `Conflict` when it is the last administrator.
+/// `Missing` if there is no such account, `Conflict` when it is the last administrator.
 pub async fn delete_user(cx: RequestContext, admin: Admin) -> Result<Reply, ApiError> {
     let (by, id) = (&admin.caller().user, id(&cx)?);
     cx.app
@@ -137,7 +137,7 @@ pub async fn delete_user(cx: RequestContext, admin: Admin) -> Result<Reply, ApiE
 /// `POST /api/admin/users/{id}/reset-link`: creates a password reset link.
 ///
 /// # Errors
-/// `Missing` when there is no such account.
+/// `Missing` if there is no such account.
 pub async fn reset_link(cx: RequestContext, admin: Admin) -> Result<Reply, ApiError> {
     let (by, id) = (&admin.caller().user, id(&cx)?);
     let created = cx

@@ -222,7 +222,7 @@ fn member_contexts(plan: &Plan) -> Vec<Value> {
 /// `GET /api/analyses/{id}` and its aliases: one analysis.
 ///
 /// # Errors
-/// `Missing` when the caller has no such analysis.
+/// `Missing` if the caller has no such analysis.
 pub async fn show(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let report = cx.app.analyses().show(&caller, &id(&cx)?).await?;
     Ok(Reply::json(&shape::full(&report)))
@@ -231,7 +231,7 @@ pub async fn show(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError>
 /// `DELETE /api/analyses/{id}`: deletes an analysis.
 ///
 /// # Errors
-/// `Missing` when the caller has no such analysis.
+/// `Missing` if the caller has no such analysis.
 pub async fn delete(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     cx.app
         .analyses()
@@ -246,7 +246,7 @@ pub async fn delete(cx: RequestContext, caller: Caller) -> Result<Reply, ApiErro
 /// given.
 ///
 /// # Errors
-/// `Missing` when the caller has no such analysis, `BadInput` for an invalid event number.
+/// `Missing` if the caller has no such analysis, `BadInput` for an invalid event number.
 pub async fn events(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let last_id = match cx.header(HeaderName::from_static("last-event-id")) {
         Some(text) => Some(text.to_owned()),
@@ -273,7 +273,7 @@ pub async fn events(cx: RequestContext, caller: Caller) -> Result<Reply, ApiErro
 /// `GET /api/analyses/{id}/progress`: the progress of each stage.
 ///
 /// # Errors
-/// `Missing` when the caller has no such analysis.
+/// `Missing` if the caller has no such analysis.
 pub async fn progress(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let report = cx.app.analyses().show(&caller, &id(&cx)?).await?;
     Ok(Reply::json(&shape::progress(&report)))
@@ -282,7 +282,7 @@ pub async fn progress(cx: RequestContext, caller: Caller) -> Result<Reply, ApiEr
 /// `POST /api/analyses/{id}/cancel`: stops a run.
 ///
 /// # Errors
-/// `Missing` when the caller has no such analysis.
+/// `Missing` if the caller has no such analysis.
 pub async fn cancel(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let id = id(&cx)?;
     let status = cx.app.analyses().cancel(&caller, &id).await?;
@@ -292,7 +292,7 @@ pub async fn cancel(cx: RequestContext, caller: Caller) -> Result<Reply, ApiErro
 /// `POST /api/analyses/{id}/synthesize`: finishes a run early with the answers it has.
 ///
 /// # Errors
-/// `Missing` when the caller has no such analysis, `Conflict` when it has no answer yet or does not run in this
+/// `Missing` if the caller has no such analysis, `Conflict` when it has no answer yet or does not run in this
 /// process.
 pub async fn synthesize(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let id = id(&cx)?;
@@ -310,7 +310,7 @@ struct SkipModelBody {
 /// `POST /api/analyses/{id}/leave-out`: continues a run without one model.
 ///
 /// # Errors
-/// `Missing` when the caller has no such analysis, `BadRequest` or `BadInput` for an invalid body or a model that is
+/// `Missing` if the caller has no such analysis, `BadRequest` or `BadInput` for an invalid body or a model that is
 /// not on the panel, `Conflict` when the analysis does not run in this process.
 pub async fn leave_out(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let body: SkipModelBody = cx.json().await?;
@@ -324,7 +324,7 @@ pub async fn leave_out(mut cx: RequestContext, caller: Caller) -> Result<Reply, 
 /// it.
 ///
 /// # Errors
-/// `Missing` when the caller has no such analysis, otherwise as [`start`].
+/// `Missing` if the caller has no such analysis, otherwise as [`start`].
 pub async fn rerun(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let mut changes: Map<String, Value> = cx.json().await?;
     let is_dry_run = match changes.remove("dry_run") {
@@ -354,7 +354,7 @@ pub async fn rerun(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiE
 /// `POST /api/analyses/{id}/retry`: runs an analysis again unchanged.
 ///
 /// # Errors
-/// `Missing` when the caller has no such analysis, otherwise as [`start`].
+/// `Missing` if the caller has no such analysis, otherwise as [`start`].
 pub async fn retry(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let begun = cx
         .app
@@ -367,7 +367,7 @@ pub async fn retry(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError
 /// `GET /api/analyses/{id}/export?format=`: downloads an analysis as JSON, CSV, Markdown, or HTML.
 ///
 /// # Errors
-/// `Missing` when the caller has no such analysis, `BadInput` for an unknown format.
+/// `Missing` if the caller has no such analysis, `BadInput` for an unknown format.
 pub async fn export(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let id = id(&cx)?;
     let report = cx.app.analyses().show(&caller, &id).await?;
@@ -411,7 +411,7 @@ pub async fn export(cx: RequestContext, caller: Caller) -> Result<Reply, ApiErro
 /// `POST /api/analyses/{id}/share`: creates a public link to an analysis.
 ///
 /// # Errors
-/// `Missing` when the caller has no such analysis.
+/// `Missing` if the caller has no such analysis.
 pub async fn share(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let id = id(&cx)?;
     let token = cx.app.analyses().share(&caller, &id).await?;
@@ -433,7 +433,7 @@ pub(super) fn link_json(cx: &RequestContext, token: &str) -> Value {
 /// `DELETE /api/analyses/{id}/share`: revokes the public link.
 ///
 /// # Errors
-/// `Missing` when the caller has no such analysis.
+/// `Missing` if the caller has no such analysis.
 pub async fn unshare(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     cx.app.analyses().unshare(&caller, &id(&cx)?).await?;
     Ok(Reply::json(
@@ -445,7 +445,7 @@ pub async fn unshare(cx: RequestContext, caller: Caller) -> Result<Reply, ApiErr
 /// turns.
 ///
 /// # Errors
-/// `Missing` when the token is not valid.
+/// `Missing` if the token is not valid.
 pub async fn shared(cx: RequestContext, token: LinkToken) -> Result<Reply, ApiError> {
     let threads = cx.app.threads();
     if let Some((thread, reports)) = threads.shared(token.as_str()).await? {
@@ -466,7 +466,7 @@ struct VoteBody {
 /// `POST /api/analyses/{id}/vote`: rates the answer.
 ///
 /// # Errors
-/// `Missing` when the caller has no such analysis, `BadRequest` or `BadInput` for an invalid body.
+/// `Missing` if the caller has no such analysis, `BadRequest` or `BadInput` for an invalid body.
 pub async fn vote(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let id = id(&cx)?;
     let body: VoteBody = cx.json().await?;

@@ -25,7 +25,7 @@ struct KeyBody {
 /// `POST /api/users/me/api-keys`: creates an API key, returned once.
 ///
 /// # Errors
-/// `Forbidden` when the caller uses an API key, `BadInput` for an invalid body, `Conflict` when there are too many
+/// `Forbidden` if the caller uses an API key, `BadInput` for an invalid body, `Conflict` when there are too many
 /// keys.
 pub async fn create(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let body: KeyBody = cx.json_or_empty().await?;
@@ -49,7 +49,7 @@ pub async fn create(mut cx: RequestContext, caller: Caller) -> Result<Reply, Api
 /// `GET /api/users/me/api-keys`: lists the caller's API keys.
 ///
 /// # Errors
-/// When the database cannot be read.
+/// Returns an error if the database cannot be read.
 pub async fn list(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let keys = cx.app.accounts().keys(&caller).await?;
     let keys: Vec<Value> = keys.iter().map(key_json).collect();
@@ -61,7 +61,7 @@ pub async fn list(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError>
 /// `DELETE /api/users/me/api-keys/{id}`: deletes an API key.
 ///
 /// # Errors
-/// `Missing` when there is no such key, `Forbidden` when the caller uses another API key without the scope `keys`.
+/// `Missing` if there is no such key, `Forbidden` when the caller uses another API key without the scope `keys`.
 pub async fn delete(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     cx.app
         .accounts()

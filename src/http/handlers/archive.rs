@@ -13,7 +13,7 @@ use crate::http::reply::Reply;
 /// `GET /api/users/me/export`: downloads all data of the caller as one archive.
 ///
 /// # Errors
-/// When the archive cannot be written or read.
+/// Returns an error if the archive cannot be written or read.
 pub async fn export(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let file = cx.app.archives().export(&caller.user).await?;
     // The file is deleted while it is being sent; the open handle keeps its content.
@@ -25,7 +25,7 @@ pub async fn export(cx: RequestContext, caller: Caller) -> Result<Reply, ApiErro
 /// `POST /api/users/me/import`: imports an archive into the caller's account.
 ///
 /// # Errors
-/// `BadRequest` when the file is not an archive, `TooLarge` when the file or one entry exceeds a limit.
+/// `BadRequest` if the file is not an archive, `TooLarge` when the file or one entry exceeds a limit.
 pub async fn import(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let (_, received) = read_upload(&mut cx).await?;
     let counts = cx.app.archives().import(&caller.user, received).await?;

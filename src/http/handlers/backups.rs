@@ -30,7 +30,7 @@ enum BackupTarget {
 /// `GET /api/admin/backup`: downloads a verified copy of the database.
 ///
 /// # Errors
-/// `Unavailable` when the copy cannot be written or verified.
+/// `Unavailable` if the copy cannot be written or verified.
 pub async fn download(cx: RequestContext, admin: Admin) -> Result<Reply, ApiError> {
     let copy = cx
         .app
@@ -46,7 +46,7 @@ pub async fn download(cx: RequestContext, admin: Admin) -> Result<Reply, ApiErro
 /// `GET /api/admin/backups`: lists the copies in the backup folder and the state of the replica.
 ///
 /// # Errors
-/// When the folder cannot be read.
+/// Returns an error if the folder cannot be read.
 pub async fn list(cx: RequestContext, _: Admin) -> Result<Reply, ApiError> {
     Ok(no_store(Reply::json(&backup_status(&cx.app).await?)))
 }
@@ -55,8 +55,8 @@ pub async fn list(cx: RequestContext, _: Admin) -> Result<Reply, ApiError> {
 /// to the folder if one is set.
 ///
 /// # Errors
-/// `Conflict` when the target is not set or a backup is running, `Unavailable` when the backup fails, `BadRequest` or
-/// `BadInput` for an invalid body.
+/// `Conflict` if the target is not set or a backup is running, `Unavailable` when the backup fails, `BadRequest`
+/// or `BadInput` for an invalid body.
 pub async fn make(mut cx: RequestContext, admin: Admin) -> Result<Reply, ApiError> {
     let body: BackupBody = cx.json_or_empty().await?;
     let default = match (&cx.app.config.backups, cx.app.health().replica()) {

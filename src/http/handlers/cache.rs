@@ -23,7 +23,7 @@ pub fn savings_json(savings: &Savings) -> Value {
 /// `GET /api/cache/stats`: size and savings of the cache.
 ///
 /// # Errors
-/// When the database cannot be read.
+/// Returns an error if the database cannot be read.
 pub async fn stats(cx: RequestContext, _: Admin) -> Result<Reply, ApiError> {
     let (stats, sum) = cx.app.cache().stats().await?;
     let config = &cx.app.config;
@@ -64,7 +64,7 @@ pub async fn clear(mut cx: RequestContext, _: Admin) -> Result<Reply, ApiError> 
 /// `DELETE /api/users/me/cache`: deletes the caller's cached answers.
 ///
 /// # Errors
-/// When the database cannot be written.
+/// Returns an error if the database cannot be written.
 pub async fn clear_own(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let selection = CacheSelection {
         user: Some(caller.user),
@@ -87,7 +87,7 @@ async fn clear_selection(
 /// `DELETE /api/cache/{key}`: deletes one cached answer.
 ///
 /// # Errors
-/// `Missing` when there is no such answer.
+/// `Missing` if there is no such answer.
 pub async fn delete(cx: RequestContext, _: Admin) -> Result<Reply, ApiError> {
     cx.app.cache().delete(cx.param("key")).await?;
     Ok(Reply::json(
@@ -98,7 +98,7 @@ pub async fn delete(cx: RequestContext, _: Admin) -> Result<Reply, ApiError> {
 /// `GET /api/analyses/{id}/cache`: why each call of an analysis hit or missed the cache.
 ///
 /// # Errors
-/// `Missing` when the caller has no such analysis.
+/// `Missing` if the caller has no such analysis.
 pub async fn explain(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let id = AnalysisId::parse(cx.param("id")).ok_or_else(Error::missing)?;
     let lookups = cx.app.cache().explain(&caller, &id).await?;

@@ -115,7 +115,7 @@ pub(super) async fn respond(
 /// stored.
 ///
 /// # Errors
-/// `BadRequest` when the key is malformed or was used for another request, `Conflict` when its request is still
+/// `BadRequest` if the key is malformed or was used for another request, `Conflict` when its request is still
 /// running or its outcome is unknown, and any error of `work`.
 pub(super) async fn with_idempotency_key(
     cx: &RequestContext,

@@ -37,7 +37,7 @@ pub async fn list(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError>
 /// `GET /v1/models/{name*}`: one model.
 ///
 /// # Errors
-/// `Missing` when there is no such model.
+/// `Missing` if there is no such model.
 pub async fn show(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     // Some clients send the slash of a model ID unencoded, others as %2F.
     let id = decode(cx.param("name"), false).ok_or_else(Error::missing)?;

@@ -49,7 +49,7 @@ struct ChoiceSet {
 /// Splits requests into one per answer.
 ///
 /// # Errors
-/// `BadInput` when there are more than 16 answers.
+/// `BadInput` if there are more than 16 answers.
 pub(super) fn split_choices(requests: Vec<ChatRequest>) -> Result<Vec<ChatRequest>, ApiError> {
     let count: u32 = requests.iter().map(|one| one.choices.max(1)).sum();
     if count > MAX_CHOICES {

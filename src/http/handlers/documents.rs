@@ -115,7 +115,7 @@ pub async fn list(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError>
 /// `GET /api/documents/{id}`: one document.
 ///
 /// # Errors
-/// `Missing` when the caller has no such document.
+/// `Missing` if the caller has no such document.
 pub async fn show(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let document = cx.app.documents().show(&caller.user, &id(&cx)?).await?;
     Ok(Reply::json(&document_json(&cx, &document)))
@@ -124,7 +124,7 @@ pub async fn show(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError>
 /// `GET /api/documents/{id}/text`: the extracted text by page.
 ///
 /// # Errors
-/// `Missing` when the caller has no such document.
+/// `Missing` if the caller has no such document.
 pub async fn text(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let (document, pages) = cx.app.documents().text(&caller.user, &id(&cx)?).await?;
     let pages: Vec<Value> = pages
@@ -143,7 +143,7 @@ pub async fn text(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError>
 /// `GET /api/documents/{id}/content`: downloads the original file.
 ///
 /// # Errors
-/// `Missing` when the caller has no such document, `Unavailable` when its file is damaged or cannot be fetched, 416
+/// `Missing` if the caller has no such document, `Unavailable` when its file is damaged or cannot be fetched, 416
 /// for a range outside the file.
 pub async fn content(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let (document, path) = cx.app.documents().content(&caller.user, &id(&cx)?).await?;
@@ -159,7 +159,7 @@ pub async fn content(cx: RequestContext, caller: Caller) -> Result<Reply, ApiErr
 /// `GET /api/documents/{id}/pages/{n}`: one page of the extracted text.
 ///
 /// # Errors
-/// `Missing` when the caller has no such document or it has no such page.
+/// `Missing` if the caller has no such document or it has no such page.
 pub async fn page(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let number = page_number(&cx)?;
     let view = cx
@@ -197,7 +197,7 @@ pub async fn read_again(mut cx: RequestContext, caller: Caller) -> Result<Reply,
 /// `GET /api/documents/{id}/uses`: lists the analyses that quote a document.
 ///
 /// # Errors
-/// `Missing` when the caller has no such document.
+/// `Missing` if the caller has no such document.
 pub async fn uses(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let id = id(&cx)?;
     let (uses, count) = cx.app.documents().uses(&caller.user, &id).await?;
@@ -209,7 +209,7 @@ pub async fn uses(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError>
 /// `DELETE /api/documents/{id}`: deletes a document, and lists the analyses that still quote it.
 ///
 /// # Errors
-/// `Missing` when the caller has no such document.
+/// `Missing` if the caller has no such document.
 pub async fn delete(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let id = id(&cx)?;
     let (uses, count) = cx.app.documents().uses(&caller.user, &id).await?;
@@ -242,7 +242,7 @@ fn page_number(cx: &RequestContext) -> Result<u32, ApiError> {
 /// `POST /api/create-document-session`: starts an upload in parts.
 ///
 /// # Errors
-/// `BadInput` when the sizes do not match or the file is too large, `Conflict` when the caller has too many
+/// `BadInput` if the sizes do not match or the file is too large, `Conflict` when the caller has too many
 /// unfinished uploads, `Unavailable` when the disk is full.
 pub async fn announce(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let body: AnnouncedBody = cx.json().await?;
@@ -263,7 +263,7 @@ pub async fn announce(mut cx: RequestContext, caller: Caller) -> Result<Reply, A
 /// `GET /api/document-sessions/{id}`: the parts received so far.
 ///
 /// # Errors
-/// `Missing` when the caller has no such upload.
+/// `Missing` if the caller has no such upload.
 pub async fn progress(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let id = upload_id(cx.param("id"))?;
     let progress = cx
@@ -277,7 +277,7 @@ pub async fn progress(cx: RequestContext, caller: Caller) -> Result<Reply, ApiEr
 /// `POST /api/upload-document-chunk`: uploads one part.
 ///
 /// # Errors
-/// `Missing` when the caller has no such upload, `BadRequest` or `BadInput` when the form, the index, or the size is
+/// `Missing` if the caller has no such upload, `BadRequest` or `BadInput` when the form, the index, or the size is
 /// invalid, `Unavailable` when the disk is full.
 pub async fn put_part(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let (mut id, mut index, mut part) = (None, None, None);
@@ -311,7 +311,7 @@ pub async fn put_part(mut cx: RequestContext, caller: Caller) -> Result<Reply, A
 /// `POST /api/finalize-document-upload`: completes an upload in parts.
 ///
 /// # Errors
-/// `Missing` when the caller has no such upload, `BadRequest` with the missing parts, otherwise as [`upload`].
+/// `Missing` if the caller has no such upload, `BadRequest` with the missing parts, otherwise as [`upload`].
 pub async fn finalize(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let body: FinalizeBody = cx.json().await?;
     let id = upload_id(&body.session_id)?;
@@ -374,7 +374,7 @@ fn missing_field(name: &str) -> ApiError {
 /// Parses the document ID in the path.
 ///
 /// # Errors
-/// `Missing` when it is malformed.
+/// `Missing` if it is malformed.
 pub(super) fn id(cx: &RequestContext) -> Result<DocumentId, ApiError> {
     DocumentId::parse(cx.param("id"))
         .ok_or_else(|| ApiError::new(Kind::Missing, "there is no such document"))

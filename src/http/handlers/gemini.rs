@@ -64,7 +64,7 @@ fn unknown_method(method: &str) -> ApiError {
 /// `GET /v1beta/models`: lists the models in Gemini's format.
 ///
 /// # Errors
-/// When the models cannot be listed.
+/// Returns an error if the models cannot be listed.
 pub async fn list(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let names = cx.app.completions().names(&caller).await?;
     let rows = names.iter().map(|name| {

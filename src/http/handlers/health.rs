@@ -242,7 +242,7 @@ fn dependencies(database: &DatabaseHealth, works: bool) -> Value {
 /// `GET /api/metrics`: basic figures as JSON.
 ///
 /// # Errors
-/// When the database cannot be read.
+/// Returns an error if the database cannot be read.
 pub async fn metrics(cx: RequestContext) -> Result<Reply, ApiError> {
     let figures = RequestFigures::collect(&cx).await?;
     Ok(Reply::json(&json!({
@@ -290,7 +290,7 @@ pub async fn prometheus(cx: RequestContext, caller: Option<Caller>) -> Result<Re
 /// `GET /api/admin/metrics`: statistics per minute over the last hours, one list per figure.
 ///
 /// # Errors
-/// `BadInput` when `hours` is not from 1 to 24.
+/// `BadInput` if `hours` is not from 1 to 24.
 pub async fn hours(cx: RequestContext, _: Admin) -> Result<Reply, ApiError> {
     let hours = cx.query_number("hours", 1, 24, 6)?;
     let now = clock::now();

@@ -21,7 +21,7 @@ struct MeaningBody {
 /// `GET /api/meaning-search`: the caller's choice and its progress; with `model`, what that model would cost.
 ///
 /// # Errors
-/// When the database cannot be read.
+/// Returns an error if the database cannot be read.
 pub async fn show(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let named = cx.query("model").filter(|model| !model.is_empty());
     let search = cx.app.meaning_search();

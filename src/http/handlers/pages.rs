@@ -14,7 +14,7 @@ use crate::http::{ApiError, LinkToken, Reply, RequestContext, base_path, preload
 /// `GET /`: the start page, or the JSON index for API clients.
 ///
 /// # Errors
-/// `Internal` when the embedded page is damaged.
+/// `Internal` if the embedded page is damaged.
 pub async fn home(cx: RequestContext) -> Result<Reply, ApiError> {
     let accept = cx.header(ACCEPT).unwrap_or_default();
     let wants_json = accept.contains("application/json")
@@ -29,7 +29,7 @@ pub async fn home(cx: RequestContext) -> Result<Reply, ApiError> {
 /// Any page: the shared HTML shell.
 ///
 /// # Errors
-/// `Internal` when the embedded page is damaged.
+/// `Internal` if the embedded page is damaged.
 pub async fn page(cx: RequestContext) -> Result<Reply, ApiError> {
     let base = cx.app.config.base_path();
     let reply = shell(&cx.request.headers, base)?;
@@ -56,7 +56,7 @@ fn shell(headers: &HeaderMap, base: &str) -> Result<Reply, ApiError> {
 /// `GET /share/{token}`: the page of a shared result. Its script checks the link.
 ///
 /// # Errors
-/// `Internal` when the embedded page is damaged.
+/// `Internal` if the embedded page is damaged.
 pub async fn shared(cx: RequestContext, _: LinkToken) -> Result<Reply, ApiError> {
     page(cx).await
 }
@@ -83,7 +83,7 @@ pub fn not_found_page(request: &Parts, base: &str) -> Option<Reply> {
 /// `GET /assets/index.js`: the entry script under a stable URL.
 ///
 /// # Errors
-/// `Internal` when the embedded file is damaged.
+/// `Internal` if the embedded file is damaged.
 pub async fn entry(cx: RequestContext) -> Result<Reply, ApiError> {
     assets::reply("index.js", CachePolicy::Revalidate, &cx.request.headers)
 }
@@ -91,7 +91,7 @@ pub async fn entry(cx: RequestContext) -> Result<Reply, ApiError> {
 /// `GET /sw.js`: the service worker, which caches the shell. Served from the root, because that determines its scope.
 ///
 /// # Errors
-/// `Internal` when the embedded file is damaged.
+/// `Internal` if the embedded file is damaged.
 pub async fn worker(cx: RequestContext) -> Result<Reply, ApiError> {
     assets::reply("sw.js", CachePolicy::Revalidate, &cx.request.headers)
 }
@@ -99,7 +99,7 @@ pub async fn worker(cx: RequestContext) -> Result<Reply, ApiError> {
 /// `GET /manifest.webmanifest`: the web app manifest.
 ///
 /// # Errors
-/// `Internal` when the embedded file is damaged.
+/// `Internal` if the embedded file is damaged.
 pub async fn manifest(cx: RequestContext) -> Result<Reply, ApiError> {
     const NAME: &str = "manifest.webmanifest";
     let headers = &cx.request.headers;
@@ -113,7 +113,7 @@ pub async fn manifest(cx: RequestContext) -> Result<Reply, ApiError> {
 /// them.
 ///
 /// # Errors
-/// `Missing` when there is no such asset, `Internal` when it is damaged.
+/// `Missing` if there is no such asset, `Internal` when it is damaged.
 pub async fn asset(cx: RequestContext) -> Result<Reply, ApiError> {
     let policy = match cx.param("tree") == assets::TREE_HASH {
         true => CachePolicy::Immutable,
@@ -125,7 +125,7 @@ pub async fn asset(cx: RequestContext) -> Result<Reply, ApiError> {
 /// `GET /api/openapi.json`: the OpenAPI description.
 ///
 /// # Errors
-/// `Internal` when the embedded file is damaged.
+/// `Internal` if the embedded file is damaged.
 pub async fn openapi(cx: RequestContext) -> Result<Reply, ApiError> {
     const NAME: &str = "openapi.json";
     let headers = &cx.request.headers;

@@ -49,7 +49,7 @@ async fn visible(
 /// names.
 ///
 /// # Errors
-/// When the database cannot be read.
+/// Returns an error if the database cannot be read.
 pub async fn list_bare(cx: RequestContext, caller: Option<Caller>) -> Result<Reply, ApiError> {
     let all = visible(&cx, caller.as_ref()).await?;
     let is_brief = cx.query("brief").as_deref() == Some("true");
@@ -66,7 +66,7 @@ pub async fn list_bare(cx: RequestContext, caller: Option<Caller>) -> Result<Rep
 /// `GET /api/patterns`, `/api/analysis-patterns`: lists the patterns, filtered by `origin`.
 ///
 /// # Errors
-/// When the database cannot be read.
+/// Returns an error if the database cannot be read.
 pub async fn list(cx: RequestContext, caller: Option<Caller>) -> Result<Reply, ApiError> {
     let all = visible(&cx, caller.as_ref()).await?;
     let has_origin = |stored: &&StoredPattern| match cx.query("origin").as_deref() {
@@ -100,7 +100,7 @@ pub async fn suggest(cx: RequestContext, caller: Option<Caller>) -> Result<Reply
 /// `GET /api/patterns/{id}`: one pattern with its prompts.
 ///
 /// # Errors
-/// `Missing` when there is no such pattern.
+/// `Missing` if there is no such pattern.
 pub async fn show(cx: RequestContext, caller: Option<Caller>) -> Result<Reply, ApiError> {
     let user = caller.as_ref().map(|caller| &caller.user);
     let stored = cx.app.patterns().find_stored(user, cx.param("id")).await?;
@@ -134,8 +134,8 @@ pub async fn add(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiErr
 /// `PUT /api/patterns/{id}`: replaces a pattern.
 ///
 /// # Errors
-/// `Missing` when there is no such pattern, `Forbidden` when the caller may not change it, `BadRequest` or `BadInput`
-/// for an invalid body or pattern.
+/// `Missing` if there is no such pattern, `Forbidden` when the caller may not change it, `BadRequest` or
+/// `BadInput` for an invalid body or pattern.
 pub async fn change(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let body: Map<String, Value> = cx.json().await?;
     // Check the permission first, so that others do not get error messages about the text.
@@ -153,7 +153,7 @@ pub async fn change(mut cx: RequestContext, caller: Caller) -> Result<Reply, Api
 /// `DELETE /api/patterns/{id}`: deletes a pattern.
 ///
 /// # Errors
-/// `Missing` when there is no such pattern, `Forbidden` when the caller may not change it.
+/// `Missing` if there is no such pattern, `Forbidden` when the caller may not change it.
 pub async fn delete(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let origin = request_origin(&cx);
     let app = cx.app.patterns();
@@ -164,7 +164,7 @@ pub async fn delete(cx: RequestContext, caller: Caller) -> Result<Reply, ApiErro
 /// `POST /api/patterns/check`: validates a pattern without storing it.
 ///
 /// # Errors
-/// `BadRequest` when the body is not a JSON object.
+/// `BadRequest` if the body is not a JSON object.
 pub async fn check(mut cx: RequestContext, _: Caller) -> Result<Reply, ApiError> {
     let mut body: Map<String, Value> = cx.json().await?;
     body.remove("team");

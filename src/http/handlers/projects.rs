@@ -28,7 +28,7 @@ struct ProjectBody {
 /// `GET /api/projects`: lists the caller's projects and those shared with them, by name.
 ///
 /// # Errors
-/// When the database cannot be read.
+/// Returns an error if the database cannot be read.
 pub async fn list(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let projects = cx.app.projects().list(&caller).await?;
     let items: Vec<Value> = projects
@@ -54,7 +54,7 @@ pub async fn create(mut cx: RequestContext, caller: Caller) -> Result<Reply, Api
 /// `GET /api/projects/{id}`: one project.
 ///
 /// # Errors
-/// `Missing` when the caller may not see it.
+/// `Missing` if the caller may not see it.
 pub async fn show(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let project = cx.app.projects().show(&caller, &id(&cx)?).await?;
     Ok(Reply::json(&project_json(&project, &caller)))
@@ -63,7 +63,7 @@ pub async fn show(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError>
 /// `PATCH /api/projects/{id}`: changes a project.
 ///
 /// # Errors
-/// `Missing` when the caller may not see it, `Forbidden` when only its owner may change a field, `BadRequest` or
+/// `Missing` if the caller may not see it, `Forbidden` when only its owner may change a field, `BadRequest` or
 /// `BadInput` for an invalid body.
 pub async fn change(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let change = change_of(cx.json().await?);
@@ -75,7 +75,7 @@ pub async fn change(mut cx: RequestContext, caller: Caller) -> Result<Reply, Api
 /// `DELETE /api/projects/{id}`: deletes a project. Its threads and documents stay.
 ///
 /// # Errors
-/// `Missing` when it is not the caller's.
+/// `Missing` if it is not the caller's.
 pub async fn delete(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     cx.app.projects().delete(&caller, &id(&cx)?).await?;
     success("project deleted")

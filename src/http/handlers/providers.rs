@@ -159,7 +159,7 @@ async fn test(cx: RequestContext, scope: ProviderScope) -> Result<Reply, ApiErro
 /// `GET /api/admin/providers`: lists the installation's providers.
 ///
 /// # Errors
-/// When the database cannot be read.
+/// Returns an error if the database cannot be read.
 pub async fn list_all(cx: RequestContext, admin: Admin) -> Result<Reply, ApiError> {
     list(cx, installation_scope(&admin)).await
 }
@@ -175,7 +175,7 @@ pub async fn add_one(cx: RequestContext, admin: Admin) -> Result<Reply, ApiError
 /// `PUT /api/admin/providers/{id}`: changes a provider.
 ///
 /// # Errors
-/// `Missing` when there is no such provider, `BadRequest` or `BadInput` for an invalid body or a failed test.
+/// `Missing` if there is no such provider, `BadRequest` or `BadInput` for an invalid body or a failed test.
 pub async fn change_one(cx: RequestContext, admin: Admin) -> Result<Reply, ApiError> {
     change(cx, installation_scope(&admin)).await
 }
@@ -183,7 +183,7 @@ pub async fn change_one(cx: RequestContext, admin: Admin) -> Result<Reply, ApiEr
 /// `DELETE /api/admin/providers/{id}`: removes a provider.
 ///
 /// # Errors
-/// `Missing` when there is no such provider.
+/// `Missing` if there is no such provider.
 pub async fn remove_one(cx: RequestContext, admin: Admin) -> Result<Reply, ApiError> {
     remove(cx, installation_scope(&admin)).await
 }
@@ -191,7 +191,7 @@ pub async fn remove_one(cx: RequestContext, admin: Admin) -> Result<Reply, ApiEr
 /// `POST /api/admin/providers/{id}/test`: tests a provider.
 ///
 /// # Errors
-/// `Missing` when there is no such provider, `BadInput` when the test fails.
+/// `Missing` if there is no such provider, `BadInput` when the test fails.
 pub async fn test_one(cx: RequestContext, admin: Admin) -> Result<Reply, ApiError> {
     test(cx, installation_scope(&admin)).await
 }
@@ -199,7 +199,7 @@ pub async fn test_one(cx: RequestContext, admin: Admin) -> Result<Reply, ApiErro
 /// `GET /api/users/me/providers`: lists the caller's own providers.
 ///
 /// # Errors
-/// When the database cannot be read.
+/// Returns an error if the database cannot be read.
 pub async fn list_own(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     list(cx, ProviderScope::Own(caller.user)).await
 }
@@ -207,7 +207,7 @@ pub async fn list_own(cx: RequestContext, caller: Caller) -> Result<Reply, ApiEr
 /// `POST /api/users/me/providers`: adds a provider for the caller.
 ///
 /// # Errors
-/// `Forbidden` when the caller uses an API key, otherwise as [`add_one`]; `BadInput` also for an address that the
+/// `Forbidden` if the caller uses an API key, otherwise as [`add_one`]; `BadInput` also for an address that the
 /// caller may not set.
 pub async fn add_own(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     add(cx, ProviderScope::own(&caller)?).await
@@ -216,7 +216,7 @@ pub async fn add_own(cx: RequestContext, caller: Caller) -> Result<Reply, ApiErr
 /// `PUT /api/users/me/providers/{id}`: changes one of the caller's providers.
 ///
 /// # Errors
-/// `Forbidden` when the caller uses an API key, otherwise as [`change_one`]; `BadInput` also for an address that the
+/// `Forbidden` if the caller uses an API key, otherwise as [`change_one`]; `BadInput` also for an address that the
 /// caller may not set.
 pub async fn change_own(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     change(cx, ProviderScope::own(&caller)?).await
@@ -225,7 +225,7 @@ pub async fn change_own(cx: RequestContext, caller: Caller) -> Result<Reply, Api
 /// `DELETE /api/users/me/providers/{id}`: removes one of the caller's providers.
 ///
 /// # Errors
-/// `Forbidden` when the caller uses an API key, `Missing` when there is no such provider.
+/// `Forbidden` if the caller uses an API key, `Missing` when there is no such provider.
 pub async fn remove_own(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     remove(cx, ProviderScope::own(&caller)?).await
 }
@@ -233,7 +233,7 @@ pub async fn remove_own(cx: RequestContext, caller: Caller) -> Result<Reply, Api
 /// `POST /api/users/me/providers/{id}/test`: tests one of the caller's providers.
 ///
 /// # Errors
-/// `Forbidden` when the caller uses an API key, otherwise as [`test_one`].
+/// `Forbidden` if the caller uses an API key, otherwise as [`test_one`].
 pub async fn test_own(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     test(cx, ProviderScope::own(&caller)?).await
 }

@@ -32,7 +32,7 @@ struct DefaultBody {
 /// Merges the fields of a body into a recipe. Null and the empty string remove a field.
 ///
 /// # Errors
-/// `BadInput` when a field is unknown, has the wrong type, or cannot be part of a recipe.
+/// `BadInput` if a field is unknown, has the wrong type, or cannot be part of a recipe.
 fn change_to(known: &Request, mut body: Map<String, Value>) -> Result<RecipeChange, Error> {
     let head = ["name", "shared"].into_iter();
     let head = head.filter_map(|name| body.remove_entry(name)).collect();
@@ -76,7 +76,7 @@ fn recipe_json(cx: &RequestContext, recipe: &Recipe, caller: &Caller) -> Value {
 /// `GET /api/recipes`: lists the caller's recipes and those shared with them.
 ///
 /// # Errors
-/// When the database cannot be read.
+/// Returns an error if the database cannot be read.
 pub async fn list(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let recipes = cx.app.recipes().list(&caller.user).await?;
     let items: Vec<Value> = recipes
@@ -127,7 +127,7 @@ pub async fn set_default(mut cx: RequestContext, caller: Caller) -> Result<Reply
 /// `GET /api/recipes/{id}`: one recipe.
 ///
 /// # Errors
-/// `Missing` when there is no such recipe.
+/// `Missing` if there is no such recipe.
 pub async fn show(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let recipe = cx.app.recipes().find(&caller.user, cx.param("id")).await?;
     Ok(no_store(Reply::json(&recipe_json(&cx, &recipe, &caller))))
@@ -136,8 +136,8 @@ pub async fn show(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError>
 /// `PUT /api/recipes/{id}`: saves a new version with some fields changed.
 ///
 /// # Errors
-/// `Missing` when there is no such recipe, `Forbidden` when it is not the caller's, `BadRequest` or `BadInput` for an
-/// invalid body, `Conflict` when there are too many versions.
+/// `Missing` if there is no such recipe, `Forbidden` when it is not the caller's, `BadRequest` or `BadInput` for
+/// an invalid body, `Conflict` when there are too many versions.
 pub async fn change(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let body: Map<String, Value> = cx.json().await?;
     let id = cx.param("id");
@@ -152,7 +152,7 @@ pub async fn change(mut cx: RequestContext, caller: Caller) -> Result<Reply, Api
 /// `DELETE /api/recipes/{id}`: deletes a recipe.
 ///
 /// # Errors
-/// `Missing` when there is no such recipe, `Forbidden` when it is not the caller's and the caller is not an
+/// `Missing` if there is no such recipe, `Forbidden` when it is not the caller's and the caller is not an
 /// administrator.
 pub async fn delete(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let origin = request_origin(&cx);
@@ -164,7 +164,7 @@ pub async fn delete(cx: RequestContext, caller: Caller) -> Result<Reply, ApiErro
 /// `GET /api/recipes/{id}/versions`: lists all versions of a recipe.
 ///
 /// # Errors
-/// `Missing` when there is no such recipe.
+/// `Missing` if there is no such recipe.
 pub async fn versions(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let app = cx.app.recipes();
     let recipes = app.versions(&caller.user, cx.param("id")).await?;

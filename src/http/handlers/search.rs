@@ -18,7 +18,7 @@ const MAX_MATCHES: usize = 50;
 /// `GET /api/documents/{id}/search?q=`: searches one document.
 ///
 /// # Errors
-/// `Missing` when the caller has no such document, `BadInput` without search words.
+/// `Missing` if the caller has no such document, `BadInput` without search words.
 pub async fn in_one(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let id = super::documents::id(&cx)?;
     let words = search_words(&cx)?;

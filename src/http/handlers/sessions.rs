@@ -11,7 +11,7 @@ use crate::http::reply::Reply;
 /// `GET /api/users/me/sessions`: lists the caller's open sessions.
 ///
 /// # Errors
-/// When the database cannot be read.
+/// Returns an error if the database cannot be read.
 pub async fn list(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let open = cx.app.accounts().open_sessions(&caller, cx.now).await?;
     let items: Vec<Value> = open
@@ -26,7 +26,7 @@ pub async fn list(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError>
 /// `DELETE /api/users/me/sessions/{id}`: ends one session.
 ///
 /// # Errors
-/// `Missing` when there is no such session, `Forbidden` when the caller uses an API key.
+/// `Missing` if there is no such session, `Forbidden` when the caller uses an API key.
 pub async fn end(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let accounts = cx.app.accounts();
     accounts
@@ -38,7 +38,7 @@ pub async fn end(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> 
 /// `DELETE /api/users/me/sessions`: ends all sessions except the current one.
 ///
 /// # Errors
-/// `Forbidden` when the caller uses an API key.
+/// `Forbidden` if the caller uses an API key.
 pub async fn end_others(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let ended = cx
         .app

@@ -68,7 +68,7 @@ fn turn_filter(cx: &RequestContext) -> Result<Option<HistoryFilter>, ApiError> {
 /// `GET /api/threads/{id}`: a thread with its turns as a tree.
 ///
 /// # Errors
-/// `Missing` when the caller has no such thread.
+/// `Missing` if the caller has no such thread.
 pub async fn show(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let report = cx.app.threads().show(&caller, &id(&cx)?).await?;
     Ok(Reply::json(&report_json(&report)))
@@ -93,7 +93,7 @@ fn nullable<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Option<String>>
 /// `PATCH /api/threads/{id}`: renames, pins, archives, or moves a thread.
 ///
 /// # Errors
-/// `Missing` when the caller has no such thread, `BadRequest` or `BadInput` for an invalid body.
+/// `Missing` if the caller has no such thread, `BadRequest` or `BadInput` for an invalid body.
 pub async fn change(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let body: ThreadBody = cx.json().await?;
     let project = match body.project {
@@ -116,7 +116,7 @@ pub async fn change(mut cx: RequestContext, caller: Caller) -> Result<Reply, Api
 /// `DELETE /api/threads/{id}`: deletes a thread with all its turns.
 ///
 /// # Errors
-/// `Missing` when the caller has no such thread.
+/// `Missing` if the caller has no such thread.
 pub async fn delete(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let threads = cx.app.threads();
     threads.delete(&caller, &id(&cx)?, clock::now()).await?;
@@ -133,7 +133,7 @@ struct ShareBody {
 /// `POST /api/threads/{id}/share`: creates a public link to a thread, or to one turn of it.
 ///
 /// # Errors
-/// `Missing` when the caller has no such thread or turn, `BadRequest` or `BadInput` for an invalid body.
+/// `Missing` if the caller has no such thread or turn, `BadRequest` or `BadInput` for an invalid body.
 pub async fn share(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let body: ShareBody = cx.json_or_empty().await?;
     let id = id(&cx)?;
@@ -156,7 +156,7 @@ pub async fn share(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiE
 /// `DELETE /api/threads/{id}/share`: revokes the public link to the thread. Links to single turns remain.
 ///
 /// # Errors
-/// `Missing` when the caller has no such thread.
+/// `Missing` if the caller has no such thread.
 pub async fn unshare(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     cx.app.threads().unshare(&caller, &id(&cx)?).await?;
     success("the link no longer works")
@@ -165,7 +165,7 @@ pub async fn unshare(cx: RequestContext, caller: Caller) -> Result<Reply, ApiErr
 /// `GET /api/threads/{id}/export?format=&turn=`: downloads a thread, or one turn of it, as Markdown, HTML, or JSON.
 ///
 /// # Errors
-/// `Missing` when the caller has no such thread or turn, `BadInput` for an unknown format.
+/// `Missing` if the caller has no such thread or turn, `BadInput` for an unknown format.
 pub async fn export(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let id = id(&cx)?;
     let only = match cx.query("turn").filter(|text| !text.is_empty()) {

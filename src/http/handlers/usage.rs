@@ -145,7 +145,7 @@ pub async fn calls(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError
 /// `GET /api/admin/users/{id}/budget`: the budget of an account.
 ///
 /// # Errors
-/// `Missing` when there is no such account.
+/// `Missing` if there is no such account.
 pub async fn budget_of(cx: RequestContext, _: Admin) -> Result<Reply, ApiError> {
     let user = id(cx.param("id"))?;
     let own = cx.app.usage().budget(&user).await?;
@@ -183,7 +183,7 @@ pub async fn set_budget(mut cx: RequestContext, admin: Admin) -> Result<Reply, A
 /// `DELETE /api/admin/users/{id}/budget`: resets an account to the installation's default budget.
 ///
 /// # Errors
-/// `Missing` when there is no such account.
+/// `Missing` if there is no such account.
 pub async fn delete_budget(cx: RequestContext, admin: Admin) -> Result<Reply, ApiError> {
     let (user, by) = (id(cx.param("id"))?, &admin.caller().user);
     let usage = cx.app.usage();

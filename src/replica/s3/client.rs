@@ -76,7 +76,7 @@ impl BucketClient {
     /// Sends a request and returns the response, whatever its status.
     ///
     /// # Errors
-    /// `Failed` when there is no response; `Refused` when the request is invalid.
+    /// `Failed` if there is no response; `Refused` when the request is invalid.
     pub fn ask(&self, ask: &BucketRequest<'_>) -> Result<Response<Body>, TargetError> {
         let settings = &self.settings;
         let key = sigv4::path(ask.key);
@@ -149,7 +149,7 @@ impl<'a> UploadContent<'a> {
     /// Reads the whole file once, for its length and hash.
     ///
     /// # Errors
-    /// When the file cannot be read.
+    /// Returns an error if the file cannot be read.
     pub fn of(file: &'a File) -> io::Result<Self> {
         let mut hasher = sha256::Hasher::new();
         let mut piece = vec![0; BUFFER];

@@ -20,7 +20,7 @@ struct IndexedRequest {
 /// Writes the folded text and the links of an existing analysis.
 ///
 /// # Errors
-/// When there is no such row, or the database cannot be written.
+/// Returns an error if there is no such row, or the database cannot be written.
 pub(in crate::store) fn write(db: &Connection, id: &str) -> rusqlite::Result<()> {
     let mut query = db.prepare_cached(
         "SELECT question, topic, request, origin = '' AS listed FROM analyses WHERE id = ?1",
@@ -37,7 +37,7 @@ pub(in crate::store) fn write(db: &Connection, id: &str) -> rusqlite::Result<()>
 /// Writes only the links. Models are linked only for analyses in the history.
 ///
 /// # Errors
-/// When the database cannot be written.
+/// Returns an error if the database cannot be written.
 pub(super) fn link(
     db: &Connection,
     id: &str,
@@ -62,7 +62,7 @@ pub(super) fn link(
 /// Links an analysis of the history with its models.
 ///
 /// # Errors
-/// When the database cannot be written.
+/// Returns an error if the database cannot be written.
 pub(in crate::store) fn link_models<'a>(
     db: &Connection,
     id: &str,

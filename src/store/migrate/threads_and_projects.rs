@@ -78,7 +78,7 @@ END;";
 /// Adds threads and projects; every analysis of the history becomes a thread of one turn.
 ///
 /// # Errors
-/// When the database cannot be read or written.
+/// Returns an error if the database cannot be read or written.
 pub(super) fn step(db: &Transaction<'_>) -> rusqlite::Result<()> {
     db.execute_batch(TABLES)?;
     // A thousand at a time, so that a large history is not held in memory.
