@@ -1,9 +1,9 @@
 # The image is the binary and nothing else: no shell, no libraries, no users but the one it runs as.
-# docker build -t quire . && docker run --read-only -p 8080:8080 -v quire:/data quire
+# docker build -t quire . && docker run --name quire --read-only -p 8080:8080 -v quire:/data quire
 # Both architectures: docker buildx build --platform linux/amd64,linux/arm64 -t quire .
 FROM rust:1.95-bookworm AS build
 WORKDIR /src
-# Dependencies first, with empty sources: this layer is reused until Cargo.lock changes.
+# Dependencies first, with empty sources: this layer is reused until a file copied here changes.
 COPY Cargo.toml Cargo.lock Makefile ./
 COPY .ci/ordered-cc .ci/startup-functions .ci/
 RUN mkdir -p src benches/documents && touch src/lib.rs \

@@ -22,7 +22,7 @@ export LIBSQLITE3_FLAGS := -DSQLITE_DEFAULT_MEMSTATUS=0 -DSQLITE_THREADSAFE=2 -D
 # Tests at a time: most wait for a server or a browser, so one per processor leaves the processors idle half of the time.
 export RUST_TEST_THREADS ?= $(shell expr 2 \* $$(nproc))
 
-.PHONY: run test check fmt lint unit browser screenshots lighthouse interop agents conformance replica tools vendor release image proxy vanish week footprint layout attack bench bench-gateway bench-peers compare-optimizers mutations fuzz dev help evidence
+.PHONY: run test check fmt lint unit browser screenshots lighthouse interop agents conformance replica tools vendor release image proxy vanish week footprint layout attack bench bench-gateway bench-peers compare-optimizers compare-retrieval mutations fuzz dev help evidence
 
 run:  ## build without optimizing across crates, start, print the URL; works offline and without keys
 	$(STATIC) cargo build --profile quick --locked --target $(TARGET)
@@ -49,7 +49,7 @@ browser: tools  ## the browser's tests alone; pictures end in target/screenshots
 
 screenshots: browser  ## pictures of the pages and their states, wide and narrow, light and dark, in target/screenshots
 
-lighthouse:  ## what Lighthouse says of each page that needs no account
+lighthouse:  ## what Lighthouse says of each page, without an account and signed in
 	sh .ci/lighthouse
 
 tools:  ## install what the tests need and the machine does not have (Debian: Chromium and its driver)
@@ -133,6 +133,12 @@ compare-optimizers:  ## the race of experiments against Optuna (PyPI) on simulat
 	[ -x target/optuna/bin/python ] || python3 -m venv target/optuna
 	target/optuna/bin/pip install --quiet optuna==5.0.0
 	target/optuna/bin/python benches/optimizers.py target/experiments.json
+
+compare-retrieval:  ## questions that find their page in one long document: Quire, plain FTS5, and bm25s with stemming (PyPI)
+	cargo bench --bench documents -- finding
+	[ -x target/bm25s/bin/python ] || python3 -m venv target/bm25s
+	target/bm25s/bin/pip install --quiet bm25s==0.3.16 PyStemmer==3.1.0
+	target/bm25s/bin/python benches/passages.py tests/data/retrieval
 
 mutations:  ## two hundred damaged files of each kind through the readers
 	DAMAGED=200 cargo test --test documents damage -- --nocapture

@@ -154,7 +154,14 @@ CREATE TABLE passages (
 ) STRICT;
 CREATE INDEX passages_user ON passages (user_id);
 
--- Embedding of a passage by a provider's model: 32-bit floats, little-endian. Only when re-ranking is on.
+-- The embedding model with which passages are ranked by meaning, for users who chose one.
+CREATE TABLE meaning_search (
+    user_id TEXT    NOT NULL PRIMARY KEY REFERENCES users (id) ON DELETE CASCADE,
+    model   TEXT    NOT NULL,
+    chosen  INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- Vector of a passage by a provider's model: 32-bit floats, little-endian, of length 1; empty if the model refused it.
 CREATE TABLE passage_vectors (
     passage_id INTEGER NOT NULL REFERENCES passages (id) ON DELETE CASCADE,
     model      TEXT    NOT NULL,

@@ -1,22 +1,26 @@
 // Keeps the pages usable without a connection: the one page with the scripts and styles that it was seen to load, by
 // version; and what a signed-in user has read of their threads. The page opens the cache of that user, and deletes it
 // when they sign out; without it nothing personal is kept.
-const CACHE = "quire-__TREE__";
-const SHELL = "/login";
-const THREADS = "quire-threads-";
-// What the page of a thread reads.
+// The path under which a proxy serves Quire, and the prefix of its cache names, as in js/base.js.
+const BASE = location.pathname.replace(/\/sw\.js$/, "");
+const PREFIX = BASE ? `quire@${BASE}:` : "quire-";
+const CACHE = `${PREFIX}__TREE__`;
+const SHELL = `${BASE}/login`;
+const ASSETS = `${BASE}/assets/`;
+const THREADS = `${PREFIX}threads-`;
+// The API paths that a thread page reads.
 const READ = /^\/api\/(users\/me|threads(\/[^/]+)?|analyses\/[^/]+|available-models|orchestrator\/patterns|documents|projects)$/;
-// Answers kept for a user; the oldest is dropped first.
+// Maximum number of responses cached per user; the least recently read is dropped first.
 const MOST = 120;
-// Bytes of an answer above which it is not kept.
+// Size in bytes above which a response is not cached.
 const LARGEST = 2_000_000;
 
 self.addEventListener("install", (event) => {
-  event.waitUntil(caches.open(CACHE).then((cache) => cache.addAll([SHELL, "/assets/__TREE__/app/core.js"])).then(() => self.skipWaiting()));
+  event.waitUntil(caches.open(CACHE).then((cache) => cache.addAll([SHELL, `${ASSETS}__TREE__/app/core.js`])).then(() => self.skipWaiting()));
 });
 
 self.addEventListener("activate", (event) => {
-  const others = (names) => names.filter((name) => name.startsWith("quire-") && !name.startsWith(THREADS) && name !== CACHE);
+  const others = (names) => names.filter((name) => name.startsWith(PREFIX) && !name.startsWith(THREADS) && name !== CACHE);
   event.waitUntil(caches.keys().then((names) => Promise.all(others(names).map((name) => caches.delete(name)))).then(() => self.clients.claim()));
 });
 
@@ -32,22 +36,22 @@ self.addEventListener("fetch", (event) => {
   const address = new URL(request.url);
   if (request.method !== "GET" || address.origin !== location.origin) return;
   if (request.mode === "navigate") {
-    // The network first: what is kept may be old.
+    // Network first, since the cached copy may be outdated.
     event.respondWith(fetch(request).catch(async () => (await caches.match(SHELL)) ?? Response.error()));
-  } else if (address.pathname.startsWith("/assets/")) {
+  } else if (address.pathname.startsWith(ASSETS)) {
     event.respondWith(asset(request, address));
-  } else if (READ.test(address.pathname) && request.headers.get("accept") === "application/json") {
+  } else if (READ.test(address.pathname.slice(BASE.length)) && request.headers.get("accept") === "application/json") {
     event.respondWith(read(event));
   }
 });
 
 async function asset(request, address) {
   const kept = await caches.match(request);
-  // Files under the version's address never change.
-  if (kept && address.pathname.startsWith("/assets/__TREE__/")) return kept;
+  // Files under a versioned URL never change.
+  if (kept && address.pathname.startsWith(`${ASSETS}__TREE__/`)) return kept;
   try {
     const answer = await fetch(request);
-    if (answer.ok && address.pathname.startsWith("/assets/__TREE__/")) {
+    if (answer.ok && address.pathname.startsWith(`${ASSETS}__TREE__/`)) {
       const cache = await caches.open(CACHE);
       await cache.put(request, answer.clone());
     }
@@ -58,7 +62,7 @@ async function asset(request, address) {
   }
 }
 
-// The network first; what was kept only when there is none.
+// Network first; the cache is used only when offline.
 async function read(event) {
   try {
     const answer = await fetch(event.request);
@@ -77,14 +81,14 @@ async function keep(request, answer) {
   const name = await ownCache();
   if (!name || body.size > LARGEST) return;
   const cache = await caches.open(name);
-  // Deleted first, so that the order of the keys is the order of reading.
+  // Deleted first, so that the keys stay ordered by when they were last read.
   await cache.delete(request, { ignoreVary: true });
   await cache.put(request, new Response(body, { headers: { "content-type": "application/json", "x-quire-kept": new Date().toISOString() } }));
   const all = await cache.keys();
   for (const old of all.slice(0, Math.max(0, all.length - MOST))) await cache.delete(old);
 }
 
-// The cache of the signed-in user, whose name the page knows; none when nobody is.
+// The cache of the signed-in user, whose name only the page knows; none if nobody is signed in.
 async function ownCache() {
   return (await caches.keys()).find((name) => name.startsWith(THREADS));
 }

@@ -1,5 +1,5 @@
-//! `cargo bench --bench experiments`, part of `make evidence`: what experiments claim, measured on simulated
-//! ones whose truth is known, with fixed seeds; each figure beside its target. Fails if one is missed.
+//! `cargo bench --bench experiments`, part of `make evidence`: checks the claims of experiments against simulated
+//! ones whose truth is known, with fixed seeds. Prints each figure next to its target and fails if one is missed.
 
 #![allow(clippy::print_stdout, reason = "what it prints is what it is for")]
 
@@ -64,8 +64,8 @@ fn main() {
         ("graded", ScoreKind::Graded),
     ] {
         for cases in [30, 60, 150] {
-            let told = power::of(scores, cases);
-            let Some(difference) = told.difference else {
+            let response = power::of(scores, cases);
+            let Some(difference) = response.difference else {
                 continue;
             };
             let draw = |chance: &mut Random| match scores {
@@ -78,7 +78,7 @@ fn main() {
             };
             let found = found(&draw, 2 * cases as u64).better;
             let name = format!("{kind}, {cases} cases: a promised {difference:.2} is found");
-            row(name, found, told.power - 0.05, told.power + 0.05);
+            row(name, found, response.power - 0.05, response.power + 0.05);
         }
     }
     for right in [0.9, 0.7, 0.0] {
@@ -111,8 +111,9 @@ fn main() {
     std::process::exit(i32::from(missed > 0));
 }
 
-/// A judge that repeats labels of -1, 0, and 1 this often and else says 1: coverage of the interval from 30
-/// labels and 170 predictions, and its width over that of the labels alone.
+/// Simulates a judge that repeats labels of -1, 0, and 1 with probability `right` and otherwise answers 1. Returns
+/// the coverage of the interval from 30 labels and 170 predictions, and the ratio of its width to that from the
+/// labels alone.
 fn sharpening(right: f64) -> (f64, f64) {
     let mut chance = Random::new(51);
     let mut drawn = || {
@@ -135,7 +136,7 @@ fn sharpening(right: f64) -> (f64, f64) {
     (f64::from(covered) / (2 * RUNS) as f64, width / alone)
 }
 
-/// What is lost by taking the leader, and by taking the best of an even split of all evaluations.
+/// Returns the regret of taking the leader, and that of taking the best after an even split of all evaluations.
 fn regrets(settings: usize, evaluations: u64) -> (f64, f64) {
     let (mut race, mut even) = (0.0, 0.0);
     for seed in 0..RUNS {
@@ -163,7 +164,7 @@ struct PromptsFound {
     taken: f64,
 }
 
-/// Prompt searches with a writer of this skill. With none, only a leader that is worth no more than the
+/// Runs prompt searches with a writer of this skill. With a skill of 0, only a leader that is no better than the
 /// current prompt counts as found.
 fn prompts(evaluations: u64, skill: f64) -> PromptsFound {
     let runs = RUNS / 2;
@@ -204,7 +205,7 @@ fn kinds() -> [(&'static str, Draw); 2] {
     [("yes or no", yes), ("graded", graded)]
 }
 
-/// Scores of settings that are right at these rates, independently.
+/// Returns binary scores of settings that are right at these rates, independently.
 fn yes_or_no(rates: &[f64], cases: usize, chance: &mut Random) -> Vec<Vec<f64>> {
     let mut score = |rate: f64| f64::from(u8::from(chance.unit() < rate));
     let rows = rates
@@ -213,8 +214,8 @@ fn yes_or_no(rates: &[f64], cases: usize, chance: &mut Random) -> Vec<Vec<f64>> 
     rows.collect()
 }
 
-/// Scores of settings with these effects on cases of different difficulty; differences on a case deviate by
-/// 0.25, as those of model answers.
+/// Returns scores of settings with these effects on cases of varying difficulty. Differences on a case have a
+/// standard deviation of 0.25, as those of model answers do.
 fn graded(effects: &[f64], cases: usize, chance: &mut Random) -> Vec<Vec<f64>> {
     let hard: Vec<f64> = (0..cases).map(|_| 0.1 * chance.normal()).collect();
     let noise = 0.25 / 2_f64.sqrt();
@@ -247,7 +248,7 @@ fn found(draw: &dyn Fn(&mut Random) -> Vec<Vec<f64>>, evaluations: u64) -> Findi
     findings
 }
 
-/// How many of the leaderboard's intervals contain the truth, and how wide they are on average.
+/// Returns the share of the leaderboard's intervals that contain the truth, and their average width.
 fn coverage(draw: Draw, settings: usize, evaluations: u64) -> (f64, f64) {
     let (mut covered, mut width, mut all) = (0, 0.0, 0);
     for seed in 0..RUNS / 2 {

@@ -21,11 +21,11 @@ use tokio::net::TcpStream;
 
 const STREAMS: usize = 50;
 const TOKENS: usize = 200;
-/// Streams of each of them, one after the other; the first warms up and does not count.
+/// Streams per caller, one after the other; the first is a warm-up and does not count.
 const ROUNDS: usize = 4;
-/// A person may have 24 analyses under way.
-const OF_ONE: usize = 20;
-/// Members of an analysis where many streams are wanted.
+/// Concurrent analyses per user; the limit is 24.
+const MAX_PER_USER: usize = 20;
+/// Members per analysis in the runs with many streams.
 const MEMBERS: usize = 5;
 
 fn main() {
@@ -36,7 +36,7 @@ fn main() {
     let people = keys(program.address);
     overhead(&program, &upstream, &people);
     for (streams, goal) in [(500, "at most 40 MB"), (1000, "no failure")] {
-        crowd(&program, &upstream, &people, streams, goal);
+        many_streams(&program, &upstream, &people, streams, goal);
     }
 }
 
@@ -57,13 +57,13 @@ fn start(binary: &std::path::Path, folder: &Folder, upstream: &Upstream) -> Prog
     Program::start(binary, Some(&folder.0), "/api/health", &settings)
 }
 
-/// Enough people that nobody has more under way than one may; their API keys.
+/// Creates enough users to stay within the limit of concurrent analyses; returns their API keys.
 fn keys(address: SocketAddr) -> Vec<String> {
     let key = |number| new_key(address, &sign_up(address, &format!("bench{number}")));
-    (0..1000 / MEMBERS / OF_ONE).map(key).collect()
+    (0..1000 / MEMBERS / MAX_PER_USER).map(key).collect()
 }
 
-/// What a caller has seen of one stream.
+/// Timings of one stream as seen by the caller.
 struct Seen {
     first: Duration,
     whole: Duration,
@@ -110,8 +110,15 @@ fn millis(length: Duration) -> f64 {
     length.as_secs_f64() * 1e3
 }
 
-/// So many members' streams at once: what they take above idle, and whether each comes to its end.
-fn crowd(program: &Program, upstream: &Upstream, people: &[String], streams: usize, goal: &str) {
+/// Runs this many member streams at once and reports the resources they use above idle, and whether each
+/// completes.
+fn many_streams(
+    program: &Program,
+    upstream: &Upstream,
+    people: &[String],
+    streams: usize,
+    goal: &str,
+) {
     std::thread::sleep(Duration::from_secs(2));
     let idle = program.pss_kb();
     upstream.peak.store(0, Ordering::SeqCst);
@@ -120,7 +127,7 @@ fn crowd(program: &Program, upstream: &Upstream, people: &[String], streams: usi
         runtime().block_on(async {
             let calls: Vec<_> = (0..streams / MEMBERS)
                 .map(|number| {
-                    // Names of their own: a member is not asked twice.
+                    // Distinct model names, because a panel does not call a model twice.
                     let models: Vec<String> = (0..MEMBERS)
                         .map(|member| format!("p/40x20{member}"))
                         .collect();
@@ -175,10 +182,10 @@ fn request(path: &str, more: &str, body: &str) -> String {
     )
 }
 
-/// Where to ask, what, and the marks of the first piece, the end of the text and the end of the stream.
+/// Address, request, and the markers of the first piece, the end of the text, and the end of the stream.
 type Asking = (SocketAddr, String, &'static str, &'static str, &'static str);
 
-/// So many callers at once, begun evenly spread, each with one stream after the other.
+/// Runs this many concurrent callers with evenly staggered starts, each with one stream after the other.
 fn all(callers: usize, asking: impl Fn(usize) -> Asking) -> Vec<Seen> {
     let length = Duration::from_millis(TOKENS as u64 * 10);
     runtime().block_on(async {
@@ -220,7 +227,7 @@ async fn follow((address, request, first, last, end): &Asking) -> std::io::Resul
             break;
         }
         let now = begun.elapsed();
-        // A mark may be cut by the end of a piece: a little of what came before is looked at again.
+        // A marker may span two pieces, so search again from slightly before the new piece.
         let from = text.len().saturating_sub(64);
         text.push_str(&String::from_utf8_lossy(&piece[..read]));
         if first_at.is_none() && text[from..].contains(first) {

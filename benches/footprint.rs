@@ -28,11 +28,11 @@ static BUDGETS: &[Budget] = &[
     most("an event stream of 1,000", "KB", 18.0, Some(12.0)),
     most("threads", "", 7.0, Some(6.0)),
     most("open files", "", 24.0, None),
-    // About 1 of it for JSON Schema (Cargo.toml).
+    // JSON Schema accounts for about 1 MB (Cargo.toml).
     most("binary", "MB", 16.0, Some(8.0)),
 ];
 
-/// Where the demo models alone answer.
+/// The setting with which only the demo models answer.
 const DEMO: (&str, &str) = ("USE_MOCK", "true");
 
 fn main() {
@@ -61,7 +61,7 @@ fn milliseconds(program: &Program) -> f64 {
 fn starts(report: &mut Report, quire: &Path, hello: &Path) {
     let folder = Folder::new("footprint");
     drop(Program::start(quire, Some(&folder.0), "/api/health", &[]));
-    // In turns, so that both see the same machine.
+    // Alternate between the two, so that both run under the same conditions.
     let (mut floor, mut warm, mut first) = (Vec::new(), Vec::new(), Vec::new());
     for round in 0..STARTS {
         floor.push(milliseconds(&Program::start(hello, None, "/", &[])));
@@ -104,7 +104,7 @@ fn starts(report: &mut Report, quire: &Path, hello: &Path) {
     }
 }
 
-// Has the system forget a file's pages, and looks whether it did.
+// Drops a file's pages from the page cache. Returns whether it worked.
 fn forget(file: &Path) -> bool {
     let _ = Command::new("dd")
         .arg(format!("of={}", file.display()))
@@ -159,7 +159,7 @@ fn memory(report: &mut Report, quire: &Path, hello: &Path) {
             for _ in 0..2_000 {
                 get(silent.program.address, "/api/health");
             }
-            // The allocator gives back what it holds once nothing was asked for a while.
+            // The allocator returns unused memory to the system only after an idle period.
             let lowest = (0..10)
                 .map(|_| idle(&silent.program))
                 .fold(f64::MAX, f64::min);
@@ -168,7 +168,7 @@ fn memory(report: &mut Report, quire: &Path, hello: &Path) {
     }
 }
 
-// KB a connection that stays, and the connections.
+// Returns the memory per open connection in KB, and the connections.
 fn each(program: &Program, count: usize, request: &str) -> (f64, Vec<TcpStream>) {
     std::thread::sleep(Duration::from_secs(2));
     let before = program.pss_kb();
@@ -195,7 +195,8 @@ fn get(address: SocketAddr, path: &str) -> String {
     ask(address, &request).unwrap_or_default()
 }
 
-/// A server with an analysis that never ends: its provider accepts and says nothing. All watch it.
+/// A server with an analysis that never ends because its provider accepts and then sends nothing. All clients
+/// watch it.
 struct Silent {
     program: Program,
     request: String,
@@ -240,7 +241,8 @@ impl Silent {
     }
 }
 
-// What a person meets on a host that gives a tenth of a processor and 512 MB. Times are shown, failures fail.
+// Measures what a user gets from a host with a tenth of a CPU and 512 MB. Times are only printed; failures fail
+// the run.
 fn limited(quire: &Path) {
     let folder = Folder::new("limited");
     let Some(limits) = Limits::new(&folder.0, quire) else {

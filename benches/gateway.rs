@@ -77,7 +77,7 @@ fn rows(target: &Target, floor: &[Figures]) -> Vec<Figures> {
     CONNECTIONS.iter().enumerate().map(count).collect()
 }
 
-/// Prints Quire's figures divided by another gateway's.
+/// Prints the ratio of Quire's figures to another gateway's.
 fn ratios(name: &str, ours: &[Figures], theirs: &[Figures]) {
     for (count, (our, their)) in CONNECTIONS.iter().zip(ours.iter().zip(theirs)) {
         println!(
@@ -101,7 +101,7 @@ struct Figures {
     memory: f64,
 }
 
-/// What is measured.
+/// A server under measurement.
 struct Target {
     name: String,
     address: SocketAddr,
@@ -111,7 +111,7 @@ struct Target {
     process: Option<u32>,
 }
 
-/// A gateway by others; it and what it has started end with this.
+/// Another gateway; it and its child processes are stopped on drop.
 struct Peer(Child);
 
 impl Drop for Peer {
@@ -154,7 +154,7 @@ fn free_port() -> u16 {
     listener.local_addr().expect("an address").port()
 }
 
-// Waits until it listens; a gateway that never does is left out.
+// Starts a gateway and waits until it listens. Returns `None` if it never does.
 fn started(name: &str, mut command: Command, port: u16, model: &str) -> Option<(Target, Peer)> {
     let quiet = command
         .stdout(Stdio::null())
@@ -225,7 +225,7 @@ fn litellm(folder: &Path, upstream: SocketAddr) -> Option<(Target, Peer)> {
     started("LiteLLM's proxy", command, port, "any")
 }
 
-/// Measures and prints.
+/// Measures one row and prints it.
 fn row(target: &Target, connections: usize, floor: Option<&Figures>) -> Figures {
     let before = target.process.map(ticks_of_family);
     let begun = Instant::now();
@@ -268,7 +268,8 @@ fn row(target: &Target, connections: usize, floor: Option<&Figures>) -> Figures 
     figures
 }
 
-/// Times in milliseconds of all whole streams: to the end and to the first token; and the number of other responses.
+/// Times of all complete streams in milliseconds, to the end and to the first token; and the number of other
+/// responses.
 #[derive(Default)]
 struct Driven {
     took: Vec<f64>,
@@ -332,7 +333,8 @@ async fn client(address: SocketAddr, request: Arc<str>, stop: Arc<AtomicBool>) -
     driven
 }
 
-// Milliseconds to the first token, and the connection if it stays open; `None` if the stream was not whole.
+// Returns the milliseconds to the first token, and the connection if it stays open; `None` if the stream was
+// incomplete.
 async fn once(
     mut stream: TcpStream,
     request: &str,

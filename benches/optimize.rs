@@ -1,6 +1,6 @@
-//! `make compare-optimizers`: the regret of the setting found by successive halving, on simulated
-//! experiments with known truth, compared with evaluating all settings evenly. Writes the experiments as
-//! JSON to the given file, so that other optimizers get the same ones (benches/optimizers.py).
+//! `make compare-optimizers`: compares the regret of the setting found by successive halving with that of
+//! evaluating all settings evenly, on simulated experiments with known truth. Writes the experiments as JSON to
+//! the given file, so that other optimizers get the same ones (benches/optimizers.py).
 
 #![allow(clippy::print_stdout, reason = "what it prints is what it is for")]
 
@@ -103,7 +103,8 @@ fn raced(truth: &Truth, arms: &[Vec<usize>], evaluations: u64, seed: u64) -> usi
     }
 }
 
-/// The best mean after each setting was tried on as many cases, drawn for each.
+/// Returns the setting with the best mean after each was tried on the same number of cases, drawn separately for
+/// each setting.
 fn evenly(truth: &Truth, evaluations: u64, chance: &mut Random) -> usize {
     let each = evaluations as usize / truth.scores.len();
     let means: Vec<f64> = truth

@@ -21,11 +21,11 @@ use support::{Folder, Program, binary, median, new_key, runtime, sign_up};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-/// Analyses of which the median is taken.
+/// Number of analyses from which the median is taken.
 const RUNS: usize = 60;
-/// A person may have 24 under way.
+/// Concurrent analyses per user; the limit is 24.
 const OF_ONE: usize = 20;
-const MOST_AT_ONCE: usize = 500;
+const MAX_AT_ONCE: usize = 500;
 
 fn main() {
     let binary = binary();
@@ -43,7 +43,7 @@ fn main() {
         ("EVIDENCE", "off".to_owned()),
     ];
     let program = Program::start(&binary, Some(&folder.0), "/api/health", &settings);
-    let people: Vec<String> = (0..MOST_AT_ONCE / OF_ONE)
+    let people: Vec<String> = (0..MAX_AT_ONCE / OF_ONE)
         .map(|number| {
             let token = sign_up(program.address, &format!("bench{number}"));
             new_key(program.address, &token)
@@ -60,7 +60,7 @@ fn main() {
         bench.one_after_the_other(members);
     }
     println!("analyses at once, three members, four stages");
-    for at_once in [1, 10, 50, 100, MOST_AT_ONCE] {
+    for at_once in [1, 10, 50, 100, MAX_AT_ONCE] {
         bench.at_once(at_once);
     }
     bench.hits();
@@ -70,7 +70,7 @@ struct Bench {
     program: Program,
     upstream: Upstream,
     people: Vec<String>,
-    // Last: it is removed when the program has ended.
+    // The last field, so that it is dropped after the program has stopped.
     folder: Folder,
 }
 
@@ -157,7 +157,7 @@ impl Bench {
         );
     }
 
-    /// The same calls without Quire: each stage's at once, one stage after the other.
+    /// Makes the same calls without Quire: all calls of a stage at once, one stage after the other.
     fn straight(&self, members: usize) -> f64 {
         let address = self.upstream.address;
         let begun = Instant::now();
@@ -206,8 +206,8 @@ impl Bench {
     }
 }
 
-/// How long it takes the engine to find a stored answer, beside what it cannot be faster than: the same row
-/// read by its key in this thread, with a statement that is prepared.
+/// Measures how long the engine takes to find a stored answer, compared with the lower bound: reading the same row
+/// by key on this thread with a prepared statement.
 fn lookups(path: PathBuf) -> (f64, f64) {
     let bare = Connection::open_with_flags(&path, OpenFlags::SQLITE_OPEN_READ_ONLY)
         .expect("the program's store");
@@ -241,7 +241,7 @@ fn lookups(path: PathBuf) -> (f64, f64) {
     (found, median(keys.iter().map(&mut row).collect()))
 }
 
-/// The calls of each stage: a member that is alone has nobody to criticise.
+/// Calls of each stage. A single member has no one to critique.
 fn stages(members: usize) -> Vec<usize> {
     match members {
         1 => vec![1, 1],
@@ -249,7 +249,7 @@ fn stages(members: usize) -> Vec<usize> {
     }
 }
 
-/// Members of names of their own, since nobody is asked twice.
+/// Members with distinct names, because a panel does not call a model twice.
 fn panel(members: usize) -> Vec<String> {
     (0..members)
         .map(|member| format!("p/{}x0", 20 + member))

@@ -18,9 +18,9 @@ use quire::wire::{AnswerDecoder, ApiFormat};
 const STREAM: &str = include_str!("../tests/data/streams/deepseek-reasoning.sse");
 const TEXT: &[u8] = include_bytes!("../tests/data/documents/gpl-3.txt");
 const PAGE: &[u8] = include_bytes!("../tests/data/documents/libffi-the-basics.html");
-/// Measured for so long, after as much to warm up.
+/// Duration of each measurement, and of the warm-up before it.
 const LENGTH: Duration = Duration::from_millis(700);
-/// What one read from a socket brings.
+/// Bytes per read from a socket.
 const READ: usize = 8 * 1024;
 
 fn main() {
@@ -99,7 +99,7 @@ fn complete(body: &str) {
         tools: None,
         passthrough: None,
         sample: 0,
-        is_reread: false,
+        is_prefix_reused: false,
         is_live: false,
     };
     black_box(stream.finish(&request).1.expect("a whole answer"));

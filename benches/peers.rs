@@ -23,18 +23,18 @@ const STARTS: usize = 5;
 const STREAMS: usize = 500;
 const ACCOUNT: &str = r#"{"email":"bench@example.org","password":"Tr4verse-Orchid"}"#;
 
-/// How one of them is started and asked.
+/// How to start a program and send requests to it.
 struct Peer {
     name: &'static str,
-    /// What has to be there, under target/peers; empty for Quire.
+    /// The path that must exist under target/peers; empty for Quire.
     place: &'static str,
     command: fn(&Path, &Path, u16) -> Command,
     health: &'static str,
-    /// Signs in; gives the header's value.
+    /// Signs in and returns the header's value.
     login: Option<fn(SocketAddr) -> String>,
-    /// A read that needs the header.
+    /// A read request that needs the header.
     read: &'static str,
-    /// What keeps a connection open; a plain request where there is no such thing.
+    /// The request that keeps a connection open; a plain request if the program has none.
     stream: &'static str,
 }
 
@@ -214,7 +214,7 @@ fn main() {
     }
 }
 
-/// Ended with all it has started when dropped.
+/// A running program; stopped with all its child processes on drop.
 struct Running {
     child: Child,
     address: SocketAddr,
@@ -269,7 +269,7 @@ fn start(peer: &Peer, program: &Path, number: usize) -> Option<Running> {
 }
 
 fn row(peer: &Peer, program: &Path) {
-    // The first start of a program reads it from the disk and is not counted.
+    // The first start reads the program from disk and is not counted.
     let times: Vec<f64> = (0..=STARTS)
         .filter_map(|number| start(peer, program, number))
         .map(|running| running.took.as_secs_f64() * 1e3)
@@ -323,7 +323,7 @@ fn row(peer: &Peer, program: &Path) {
     );
 }
 
-// A connection that was answered and stays.
+// Opens a connection, sends a request, and keeps the connection open once it is answered.
 fn hold(address: SocketAddr, path: &str) -> Option<TcpStream> {
     let mut stream = TcpStream::connect(address).ok()?;
     stream
@@ -334,7 +334,7 @@ fn hold(address: SocketAddr, path: &str) -> Option<TcpStream> {
     (stream.read(&mut first).ok()? > 0).then_some(stream)
 }
 
-// A binary is all there is of it; the rest is a folder, without the interpreter that runs it.
+// Returns what to measure on disk: the binary itself, or else the program's folder without its interpreter.
 fn root(peer: &Peer, program: &Path) -> PathBuf {
     let is_one_file =
         peer.place.is_empty() || peer.place.starts_with("bin/") || peer.name == "PocketBase";

@@ -1,5 +1,5 @@
-//! What must hold for any bytes from outside. The fuzz targets and `tests/mutation.rs` feed the same
-//! functions; each panics when something does not hold.
+//! Properties that must hold for any external input. The fuzz targets and `tests/mutation.rs` run the same
+//! functions; each panics when a property does not hold.
 
 #[path = "stored.rs"]
 mod stored;
@@ -27,10 +27,10 @@ use quire::wire::sse::{SseDecoder, SseFrame, encode};
 use quire::wire::{self, AnswerDecoder, ApiFormat, json_lines};
 use serde_json::json;
 
-/// What must hold for bytes.
+/// A property of a byte string.
 pub type Check = fn(&[u8]);
 
-/// Every function with its name, for whoever feeds them all.
+/// Every check with its name, for callers that run them all.
 pub const ALL: &[(&str, Check)] = &[
     ("sse", sse),
     ("streams", streams),
@@ -53,7 +53,7 @@ pub const ALL: &[(&str, Check)] = &[
 
 const LIMIT: usize = 1 << 16;
 
-/// Somewhere in the bytes, decided by them.
+/// Returns an offset into the bytes, derived from the bytes.
 fn somewhere(bytes: &[u8]) -> usize {
     let sum: usize = bytes.iter().map(|&byte| usize::from(byte)).sum();
     sum % (bytes.len() + 1)
@@ -75,7 +75,7 @@ fn events(pieces: &[&[u8]]) -> (Vec<SseFrame>, bool) {
     (all, false)
 }
 
-/// Events come out alike however the bytes are cut, and what is written down again is read again.
+/// Events are the same no matter how the bytes are split, and parsing survives a round trip.
 pub fn sse(bytes: &[u8]) {
     let whole = events(&[bytes]);
     let (head, tail) = bytes.split_at(somewhere(bytes));
@@ -101,7 +101,7 @@ fn request(text: &str) -> ModelRequest {
         tools: None,
         passthrough: None,
         sample: 0,
-        is_reread: false,
+        is_prefix_reused: false,
         is_live: false,
     }
 }
@@ -139,8 +139,8 @@ fn completion(kind: ApiFormat, pieces: &[&[u8]]) -> Completed {
     (text, result)
 }
 
-/// In every dialect: an answer is what was streamed, is never empty, and does not depend on how the bytes
-/// were cut.
+/// For every API format: an answer equals what was streamed, is never empty, and does not depend on how the bytes
+/// were split.
 pub fn streams(bytes: &[u8]) {
     for kind in ApiFormat::ALL {
         let (text, result) = completion(kind, &[bytes]);
@@ -165,7 +165,7 @@ pub fn streams(bytes: &[u8]) {
     }
 }
 
-/// Whatever a provider says of a failure, what we say of it is one short line.
+/// Any error text from a provider is reported as one short line.
 pub fn provider_words(bytes: &[u8]) {
     let body = String::from_utf8_lossy(bytes);
     for status in [200, 302, 400, 401, 402, 429, 500, 599] {
@@ -179,26 +179,26 @@ pub fn provider_words(bytes: &[u8]) {
     }
     let cleaned = wire::clean(&body);
     assert!(cleaned.chars().count() <= 200);
-    assert!(wire::unwelcome(&body).is_none_or(|name| name.len() <= 40));
+    assert!(wire::refused_parameter(&body).is_none_or(|name| name.len() <= 40));
 }
 
-/// What is read out of a file stays within its limits, and passages are slices of it.
+/// Text extracted from a file stays within its limits, and passages are slices of it.
 pub fn extract(bytes: &[u8]) {
     const NAMES: [&str; 6] = ["a.txt", "a.html", "a.csv", "a.json", "a.md", "a"];
     read(bytes, NAMES[somewhere(bytes) % NAMES.len()]);
 }
 
-/// The same of bytes that begin as a PDF.
+/// Like [`extract`], for bytes that begin as a PDF.
 pub fn pdf(bytes: &[u8]) {
     read(&begun(b"%PDF-1.7\n", bytes), "a.pdf");
 }
 
-/// The same of bytes that begin as RTF.
+/// Like [`extract`], for bytes that begin as RTF.
 pub fn rtf(bytes: &[u8]) {
     read(&begun(b"{\\rtf1 ", bytes), "a.rtf");
 }
 
-/// The same of bytes that begin as a mail.
+/// Like [`extract`], for bytes that begin as an email.
 pub fn mail(bytes: &[u8]) {
     read(
         &begun(
@@ -209,7 +209,7 @@ pub fn mail(bytes: &[u8]) {
     );
 }
 
-/// The same of bytes that are an archive, or a file within one.
+/// Like [`extract`], for bytes that are an archive or a file inside one.
 pub fn archive(bytes: &[u8]) {
     read(&begun(b"PK\x03\x04", bytes), "a.zip");
     read(
@@ -218,7 +218,7 @@ pub fn archive(bytes: &[u8]) {
     );
 }
 
-/// A file of a replica is refused, or read: then writing what was read and reading that gives the same.
+/// A replica file is either refused or read, and what was read survives a round trip.
 pub fn replica(bytes: &[u8]) {
     use quire::replica::ltx::{LtxEncoder, LtxHeader, read};
     let pages = |bytes: &[u8]| {
@@ -252,13 +252,13 @@ pub fn replica(bytes: &[u8]) {
     page.resize(512, 0);
     let file = written(header, &[(1, page.clone()), (2, page)]);
     assert!(pages(&file).is_ok());
-    // Whatever follows the header, the pages or the index.
+    // Truncate after the header, in the pages, and in the index.
     for keep in [100, 104, 110, file.len() / 2, file.len() - 20] {
         let _ = pages(&[&file[..keep], bytes].concat());
     }
 }
 
-/// The same of every kind of office file whose parts are these bytes.
+/// Like [`extract`], for every kind of office file with these bytes as its parts.
 pub fn office(bytes: &[u8]) {
     const TYPES: &[u8] =
         b"<Types><Default Extension=\"xml\" ContentType=\"application/xml\"/></Types>";
@@ -341,7 +341,7 @@ fn read(bytes: &[u8], name: &str) {
     }
 }
 
-/// What is found in any answers is the same every time, and every letter in it is a member's.
+/// Findings are deterministic for any answers, and every letter in them refers to a member.
 pub fn findings(bytes: &[u8]) {
     let text = String::from_utf8_lossy(&bytes[..bytes.len().min(8192)]).into_owned();
     let cut = text.floor_char_boundary(text.len() / 2);
@@ -382,7 +382,7 @@ pub fn findings(bytes: &[u8]) {
     );
 }
 
-/// A question is never syntax of the index.
+/// A query is never interpreted as search syntax.
 pub fn search(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
     let query = SearchQuery::of(&text);
@@ -401,7 +401,7 @@ pub fn search(bytes: &[u8]) {
     }
 }
 
-/// No bytes are a token, unless they are one that was signed.
+/// Arbitrary bytes are never a valid token; only signed tokens are.
 pub fn jwt(bytes: &[u8]) {
     let signer = Jwt::new("a secret of more than sixteen");
     let now = Timestamp::from_millis(1_700_000_000_000);
@@ -410,7 +410,7 @@ pub fn jwt(bytes: &[u8]) {
     let claims = Claims::access("user", "session", "id".into(), now, Duration::from_secs(60));
     let token = signer.sign(&claims);
     assert!(signer.check(&token, "access", now).is_ok());
-    // One character of it is another one.
+    // Change one of its characters.
     let at = somewhere(bytes) % token.len();
     let other = char::from(b'!' + bytes.first().unwrap_or(&0) % 94);
     if !token[at..].starts_with(other) {
@@ -419,7 +419,7 @@ pub fn jwt(bytes: &[u8]) {
     }
 }
 
-/// Settings are taken or refused with a reason.
+/// Settings are either accepted or refused with a reason.
 pub fn settings(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes).into_owned();
     let layers = ConfigLayers {
@@ -427,7 +427,7 @@ pub fn settings(bytes: &[u8]) {
         ..ConfigLayers::default()
     };
     let _ = config::load(&layers);
-    // Anything else would be taken for the path of a file.
+    // Anything else would be taken for a file path.
     if text.starts_with('[') {
         let providers = vec![("QUIRE_PROVIDERS".to_owned(), text)];
         let _ = config::load(&ConfigLayers {
@@ -437,7 +437,7 @@ pub fn settings(bytes: &[u8]) {
     }
 }
 
-/// The demo models answer about any text, the same every time, and quote only what is there.
+/// The demo models answer any text, deterministically, and quote only text that occurs in it.
 pub fn demo(bytes: &[u8]) {
     let text = String::from_utf8_lossy(&bytes[..bytes.len().min(8192)]).into_owned();
     let (question, passage) = text.split_at(text.floor_char_boundary(text.len() / 4));
@@ -466,8 +466,7 @@ pub fn demo(bytes: &[u8]) {
     }
 }
 
-/// A pattern that is taken is the same when it is written down and read again, and a fault stands on a line
-/// that the text has.
+/// An accepted pattern survives a round trip, and an error refers to an existing line of the text.
 pub fn patterns(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
     let told = match folder::parse(&text) {
@@ -491,13 +490,13 @@ pub fn patterns(bytes: &[u8]) {
     }
 }
 
-/// Cases that are read have questions and are within bounds, faults stand on lines of the text, a judge's words
-/// give a score that is one, and no answer breaks a rule.
+/// Parsed cases have questions and are within bounds, errors refer to existing lines, a judge's text yields a
+/// score in range, and no answer violates a rule.
 pub fn experiments(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
     let rows = extract::records(&text, 50).unwrap_or_default();
     let lines = text.split('\n').count();
-    for read in [cases::of_rows(&rows), cases::of_json(&text)] {
+    for read in [cases::from_rows(&rows), cases::from_json(&text)] {
         match read {
             Ok(read) => assert!(read.cases.iter().all(|case| !case.prompt.trim().is_empty())),
             Err(fault) => assert!(

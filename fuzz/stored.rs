@@ -1,5 +1,5 @@
-//! Archives for the checks: entries stored as they are, so that a fuzzer's bytes are what a reader of the
-//! parts sees. No compression, no dependency.
+//! Archives for the checks: entries are stored without compression, so that the parsers of the parts see the
+//! fuzzer's bytes unchanged. No dependency.
 
 fn sum(bytes: &[u8]) -> u32 {
     let mut sum = u32::MAX;
@@ -12,7 +12,7 @@ fn sum(bytes: &[u8]) -> u32 {
     !sum
 }
 
-/// A ZIP of these entries.
+/// Returns a ZIP of these entries.
 pub fn archive(entries: &[(&str, &[u8])]) -> Vec<u8> {
     let (mut out, mut directory) = (Vec::new(), Vec::new());
     for (name, bytes) in entries {

@@ -1,6 +1,6 @@
 //! Prepares what the binary embeds: links the pages' scripts into chunks and their styles into sheets, compresses
-//! `assets/`, hashes the whole tree, builds the manual, and converts the patterns from TOML to JSON. Downloads nothing;
-//! the same commit gives the same bytes.
+//! `assets/`, hashes the whole tree, builds the manual, and converts the patterns from TOML to JSON. Downloads
+//! nothing, and is reproducible: the same commit gives the same bytes.
 
 #[path = "build/chunks.rs"]
 mod chunks;
@@ -33,11 +33,13 @@ use std::path::{Path, PathBuf};
 
 use flate2::{Compression, GzBuilder};
 
-/// Bytes above which a file is not compressed with Zopfli: the libraries that few pages load.
+/// Size, in bytes, above which a file is not compressed with Zopfli. Only libraries that few pages load are
+/// larger.
 const MAX_ZOPFLI: usize = 110_000;
-/// Rounds in which Zopfli looks for a smaller encoding of a release: more take longer and save less than 0.1 %.
+/// Zopfli iterations in release builds: more take longer and save less than 0.1%.
 const RELEASE_ROUNDS: u64 = 5;
-/// Rounds for tests, which count the bytes of a page: a few parts in a thousand more, in a third of the time.
+/// Zopfli iterations in debug builds, whose tests count the bytes of a page: a few parts per thousand larger, in a
+/// third of the time.
 const DEBUG_ROUNDS: u64 = 1;
 
 type BuildResult<T> = Result<T, Box<dyn Error>>;
@@ -62,7 +64,7 @@ fn main() -> BuildResult<()> {
     }
     let out = PathBuf::from(std::env::var_os("OUT_DIR").ok_or("cargo sets OUT_DIR")?);
     patterns(Path::new("assets/patterns"), &out.join("patterns.json"))?;
-    small(Path::new("assets/models.json"), &out.join("models.json"))?;
+    minify_json(Path::new("assets/models.json"), &out.join("models.json"))?;
 
     let mut paths = Vec::new();
     walk(Path::new("assets"), &mut paths)?;
@@ -87,7 +89,7 @@ fn main() -> BuildResult<()> {
     for (name, bytes) in &files {
         // Source maps name the modules; only debug builds serve them, for the browser's tools and for tests.
         if !pages.holds(name) || is_debug && name.ends_with(".js") {
-            put(&folder, name, &finished(name, bytes, &tree)?, rounds)?;
+            put(&folder, name, &with_tree_hash(name, bytes, &tree)?, rounds)?;
         }
     }
     for (name, text) in pages.files(&tree) {
@@ -97,7 +99,7 @@ fn main() -> BuildResult<()> {
     Ok(())
 }
 
-/// Exports the versions that /health names, from the lock file: it tells what is really linked.
+/// Exports the dependency versions that `/health` reports, from the lock file, which tells what is really linked.
 fn versions(names: &[&str]) -> BuildResult<()> {
     let lock = toml::from_str::<serde_json::Value>(&fs::read_to_string("Cargo.lock")?)?;
     let packages = lock["package"]
@@ -112,8 +114,8 @@ fn versions(names: &[&str]) -> BuildResult<()> {
     Ok(())
 }
 
-/// Collects every file served unchanged: patterns and catalog are for the program, and the manual is built from its
-/// files.
+/// Collects every file that is served unchanged. Patterns and the catalog are for the program only, and the manual
+/// is built from its files.
 fn walk(folder: &Path, paths: &mut Vec<PathBuf>) -> BuildResult<()> {
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
@@ -135,7 +137,7 @@ fn public_name(path: &Path) -> BuildResult<String> {
         .to_owned())
 }
 
-/// FNV-1a over names and contents: tells versions apart, and need not resist forgery.
+/// FNV-1a over names and contents: it distinguishes versions and need not resist forgery.
 fn hash(files: &[(String, Vec<u8>)]) -> String {
     let mut hash: u64 = 0xcbf2_9ce4_8422_2325;
     let mut add = |bytes: &[u8]| {
@@ -151,8 +153,8 @@ fn hash(files: &[(String, Vec<u8>)]) -> String {
     format!("{hash:016x}")
 }
 
-/// Inserts the tree's hash into pages, which name assets under it so that those can be cached forever.
-fn finished(name: &str, bytes: &[u8], tree: &str) -> BuildResult<Vec<u8>> {
+/// Inserts the tree's hash into pages, whose asset URLs contain it so that assets can be cached forever.
+fn with_tree_hash(name: &str, bytes: &[u8], tree: &str) -> BuildResult<Vec<u8>> {
     let is_named = name.ends_with(".html") || name.ends_with(".webmanifest") || name == "sw.js";
     if !is_named {
         return Ok(bytes.to_vec());
@@ -162,7 +164,8 @@ fn finished(name: &str, bytes: &[u8], tree: &str) -> BuildResult<Vec<u8>> {
         .into_bytes())
 }
 
-/// Rounds of Zopfli; none in the profile `quick`, which is to be built quickly: it alone sets the level to 1.
+/// Number of Zopfli iterations; `None` in the `quick` profile, which is meant to build fast: only that profile
+/// sets the level to 1.
 fn zopfli_rounds(is_debug: bool) -> Option<NonZeroU64> {
     let is_quick = std::env::var("OPT_LEVEL").is_ok_and(|level| level == "1");
     let rounds = match is_debug {
@@ -173,8 +176,8 @@ fn zopfli_rounds(is_debug: bool) -> Option<NonZeroU64> {
     NonZeroU64::new(rounds)
 }
 
-/// Writes a file gzipped, without a timestamp: the same content gives the same bytes. What every page loads is
-/// compressed with Zopfli, which takes much longer and saves another 4 %.
+/// Writes a file gzipped, without a timestamp, so that the same content gives the same bytes. Files that every
+/// page loads are compressed with Zopfli, which takes much longer and saves another 4%.
 fn put(folder: &Path, name: &str, bytes: &[u8], rounds: Option<NonZeroU64>) -> BuildResult<()> {
     let path = folder.join(name);
     fs::create_dir_all(path.parent().unwrap_or(folder))?;
@@ -196,9 +199,9 @@ fn put(folder: &Path, name: &str, bytes: &[u8], rounds: Option<NonZeroU64>) -> B
 }
 
 /// Minifies a JSON file.
-fn small(path: &Path, out: &Path) -> BuildResult<()> {
+fn minify_json(path: &Path, out: &Path) -> BuildResult<()> {
     let value: serde_json::Value = serde_json::from_str(&fs::read_to_string(path)?)
-        .map_err(|fault| format!("{}: {fault}", path.display()))?;
+        .map_err(|error| format!("{}: {error}", path.display()))?;
     fs::write(out, serde_json::to_vec(&value)?)?;
     Ok(())
 }
@@ -213,7 +216,7 @@ fn patterns(folder: &Path, out: &Path) -> BuildResult<()> {
     let mut list = Vec::new();
     for path in paths {
         let pattern = toml::from_str::<serde_json::Value>(&fs::read_to_string(&path)?)
-            .map_err(|fault| format!("{}: {fault}", path.display()))?;
+            .map_err(|error| format!("{}: {error}", path.display()))?;
         list.push(pattern);
     }
     fs::write(out, serde_json::to_vec(&list)?)?;

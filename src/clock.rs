@@ -24,15 +24,15 @@ pub fn instant() -> Instant {
     Instant::now()
 }
 
-/// Monotonic clock as a moment: the wall-clock time at first use plus the time elapsed since. Never store it; show it
-/// only through [`shown`].
+/// Monotonic clock as a moment: the wall-clock time at first use plus the time elapsed since. Never store it;
+/// display it only through [`shown`].
 pub fn steady() -> Timestamp {
     static FIRST: OnceLock<(Timestamp, Instant)> = OnceLock::new();
     let (wall, since) = FIRST.get_or_init(|| (now(), instant()));
     *wall + instant().saturating_duration_since(*since)
 }
 
-/// Converts a steady moment to wall-clock time, assuming that the clock is not set until then.
+/// Converts a steady moment to wall-clock time, assuming that the clock is not set in between.
 pub fn shown(moment: Timestamp) -> Timestamp {
     let (wall, steady) = (now(), steady());
     wall + moment.since(steady) - steady.since(moment)

@@ -16,9 +16,9 @@
 //!    (no I/O, no clock)          └─► domain ◄┘      types and rules
 //! ```
 //!
-//! Arrows are the only permitted imports; `tests/architecture/main.rs` enforces them. `config`, `clock`, `tls`, and
-//! `log` are small leaves left out of the drawing. Start reading at `domain::analysis`, then `domain::pattern` (what a
-//! run is), `engine::runner` (how it executes), and `http::routes` (every entry point).
+//! Arrows are the only permitted imports; `tests/architecture/main.rs` enforces them. The drawing leaves out
+//! `config`, `clock`, `tls`, and `log`, which are small leaves. Start reading at `domain::analysis`, then
+//! `domain::pattern` (what a run is), `engine::runner` (how it executes), and `http::routes` (every entry point).
 
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test may fail loudly"))]
 

@@ -1,5 +1,5 @@
-//! One-line log records on stderr: text or JSON, with time and level. Escapes control characters and redacts what
-//! looks like a credential. Buffers nothing and never fails: a full disk must not stop an answer.
+//! One-line log records on stderr: text or JSON, with time and level. Escapes control characters and redacts
+//! anything that looks like a credential. Buffers nothing and never fails: a full disk must not prevent an answer.
 
 use std::fmt::{Display, Write as _};
 use std::io::Write as _;
@@ -86,7 +86,7 @@ fn write(level: LogLevel, message: &str, fields: &[Field]) {
     } else {
         text_line(&time, level, message, fields)
     };
-    // One write per record keeps records of several threads apart.
+    // One write per record keeps records from different threads separate.
     let _ = std::io::stderr().write_all(line.as_bytes());
 }
 
@@ -151,7 +151,7 @@ fn shown(name: &str, value: &dyn Display) -> String {
     redact(&text[..cut])
 }
 
-/// Replaces texts with a known key or token prefix: they arrive in messages of other programs.
+/// Redacts texts with a known key or token prefix, which may occur in messages from other programs.
 fn redact(text: &str) -> String {
     const BEGINNINGS: &[&str] = &["quire_", "sk-", "eyJ"];
     let mut safe = String::with_capacity(text.len());
@@ -172,7 +172,7 @@ fn redact(text: &str) -> String {
     safe + rest
 }
 
-/// Escapes as JSON does, which stays readable in a text line. Without it, a line break in a value would let a caller
+/// Escapes as JSON does, which stays readable in a text line. Otherwise a line break in a value would let a caller
 /// forge records.
 fn escape(line: &mut String, text: &str) {
     for character in text.chars() {

@@ -1,5 +1,5 @@
-//! Runs the command named on the command line and returns its exit code, or reads one document when the server
-//! started the program for that.
+//! Runs the command named on the command line and returns its exit code, or reads one document if the server
+//! started the program to do so.
 
 use std::process::ExitCode;
 

@@ -1,6 +1,7 @@
 //! The document-reading child process: extracts the text of one file inside a sandbox. Whatever a file does to its
-//! reader is confined to this process. Opens no files and knows no secrets.
+//! reader is confined to this process, which opens no files and knows no secrets.
 
+use std::cell::RefCell;
 use std::io::{ErrorKind, Read, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
@@ -9,10 +10,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use crate::extract::child_protocol::{ReadRefusal, ReadRequest, ReportFrame};
-use crate::extract::{FileInput, extract, page_picture};
-use crate::system::{SandboxLimits, confine};
+use crate::extract::{FileInput, extract_reporting, page_picture};
+use crate::system::{SandboxLimits, enter_sandbox};
 
-/// Reads a file from stdin as the job says, and writes frames to stdout.
+/// Reads a file from stdin according to the job, and writes frames to stdout.
 pub fn run(job: &str) -> ExitCode {
     let Ok(job) = serde_json::from_str::<ReadRequest>(job) else {
         return ExitCode::from(2);
@@ -22,12 +23,12 @@ pub fn run(job: &str) -> ExitCode {
         cpu_s: job.cpu_s,
         wall_s: job.wall_s,
     };
-    if confine(&walls).is_err() {
+    if enter_sandbox(&walls).is_err() {
         return ExitCode::from(3);
     }
     match read(&job) {
         Ok(()) => ExitCode::SUCCESS,
-        // Uses the allocator's own message, so that the parent treats both alike.
+        // Uses the allocator's own message, so that the parent treats both the same way.
         Err(error) if error.kind() == ErrorKind::OutOfMemory => {
             let _ = std::io::stderr().write_all(b"memory allocation failed");
             ExitCode::FAILURE
@@ -63,8 +64,20 @@ fn read(job: &ReadRequest) -> std::io::Result<()> {
         encoding: job.encoding.as_deref(),
         limits: &job.limits,
     };
-    let mut sink = |page| ReportFrame::of_page(page).write(&mut out).is_ok();
-    let end = catch_unwind(AssertUnwindSafe(|| extract(&input, &mut sink)));
+    let shared = RefCell::new(&mut out);
+    let mut sink = |page| {
+        let mut out = shared.borrow_mut();
+        ReportFrame::of_page(page).write(&mut **out).is_ok()
+    };
+    let mut progress = |done, total| {
+        let mut out = shared.borrow_mut();
+        // A closed pipe ends the reading with the next page.
+        let written = ReportFrame::Progress { done, total }.write(&mut **out);
+        let _ = written.and_then(|()| out.flush());
+    };
+    let end = catch_unwind(AssertUnwindSafe(|| {
+        extract_reporting(&input, &mut sink, &mut progress)
+    }));
     let end = end.map_or_else(
         |_| ReportFrame::Refused {
             reason: ReadRefusal::Unreadable,

@@ -1,5 +1,5 @@
-//! A budget for the path of a relayed call: allocations, which are the same on every machine, where times are not. The
-//! provider and the client here allocate nothing, so what is counted is Quire's.
+//! An allocation budget for relayed calls: unlike times, allocations are the same on every machine. The provider
+//! and the client here allocate nothing, so only Quire's are counted.
 #![allow(clippy::unwrap_used, reason = "a test may fail loudly")]
 #![allow(
     dead_code,
@@ -31,7 +31,7 @@ fn count(size: usize) {
     BYTES.fetch_add(size as u64, Ordering::Relaxed);
 }
 
-// SAFETY: passes every call on to the system's allocator unchanged.
+// SAFETY: forwards every call unchanged to the system allocator.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         count(layout.size());
@@ -49,14 +49,14 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static COUNTING: Counting = Counting;
 
-/// Requests before the count begins: connections, threads, and caches are there then.
+/// Requests before counting starts, so that connections, threads, and caches exist.
 const WARM: u64 = 50;
 /// Requests counted.
 const COUNTED: u64 = 200;
-/// Budget of one streamed answer of 16 tokens, less than twice what was measured on 30 November 2026 (775 allocations of
-/// 216 KB, debug build): allocations.
+/// Allocation budget of one streamed answer of 16 tokens, less than twice the value measured on 30 November 2026
+/// (775 allocations of 216 KB, debug build).
 const MAX_ALLOCATIONS: u64 = 1_100;
-/// And bytes.
+/// The same budget in bytes.
 const MAX_BYTES: u64 = 330_000;
 
 const TOKEN: &str = "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"token \"}}]}\n\n";
@@ -88,7 +88,8 @@ fn provider() -> SocketAddr {
     address
 }
 
-/// Reads one request, whose body ends with its last brace; false once the caller has closed.
+/// Reads one request, whose body ends with its last brace. Returns false once the client has closed the
+/// connection.
 fn read_request(socket: &mut TcpStream, buffer: &mut [u8]) -> bool {
     let mut filled = 0;
     loop {

@@ -1,5 +1,5 @@
-//! A short version of the fuzz targets that needs no tools: real inputs, damaged in a thousand ways that a
-//! seed determines, pass the same checks. `MUTATIONS=100000 cargo test --test mutation` runs longer.
+//! A short version of the fuzz targets that needs no tools: real inputs, damaged in a thousand ways determined by
+//! a seed, must pass the same checks. `MUTATIONS=100000 cargo test --test mutation` runs longer.
 #![allow(clippy::unwrap_used, reason = "a test may fail loudly")]
 
 #[path = "../fuzz/checks.rs"]
@@ -8,10 +8,10 @@ mod checks;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
-/// Longer inputs only cost time: what breaks a parser is short.
-const LONGEST: usize = 4096;
+/// Maximum input length in bytes; longer inputs only cost time, because what breaks a parser is short.
+const MAX_BYTES: usize = 4096;
 
-/// Pieces that parsers have trouble with.
+/// Fragments that are hard for parsers.
 const SPICES: &[&[u8]] = &[
     b"\n\n",
     b"\r\n",
@@ -81,7 +81,7 @@ impl Chance {
     }
     fn span(&mut self, bytes: &[u8]) -> (usize, usize) {
         let (one, other) = (self.below(bytes.len() + 1), self.below(bytes.len() + 1));
-        // Mostly short, sometimes anything.
+        // Mostly short, sometimes of any length.
         let end = if self.below(4) == 0 {
             one.max(other)
         } else {
@@ -113,10 +113,10 @@ fn damage(bytes: &mut Vec<u8>, seeds: &[Vec<u8>], chance: &mut Chance) {
             bytes.splice(at..at, spice.to_vec());
         }
     }
-    bytes.truncate(LONGEST);
+    bytes.truncate(MAX_BYTES);
 }
 
-/// Beginnings, middles and ends of the real files under tests/data.
+/// Returns the beginnings, middles, and ends of the real files under tests/data.
 fn seeds() -> Vec<Vec<u8>> {
     let mut seeds: Vec<Vec<u8>> = vec![
         b"What does \"clause 7\" say about (damages OR costs)?".to_vec(),
@@ -165,7 +165,7 @@ fn feed(name: &str) {
     let mut chance = Chance(name.bytes().map(u64::from).sum());
     for round in 0..rounds {
         let mut bytes = seeds[round % seeds.len()].clone();
-        // The first round takes every seed as it is.
+        // The first round uses every seed unchanged.
         if round >= seeds.len() {
             for _ in 0..=chance.below(6) {
                 damage(&mut bytes, &seeds, &mut chance);

@@ -12,7 +12,7 @@ use quire::domain::id::{AnalysisId, DocumentId, UploadId, UserId};
 use quire::store::{self, OpenError, Store, StoreError, StoreSettings, VERSION};
 use rusqlite::Connection;
 
-/// Every version that was ever kept: its number and a database of it, as SQL.
+/// Every past schema version: its number and a database of it, as SQL.
 const OLD: &[(u32, &str)] = &[
     (1, include_str!("data/v1.sql")),
     (2, include_str!("data/v2.sql")),
@@ -23,6 +23,7 @@ const OLD: &[(u32, &str)] = &[
     (7, include_str!("data/v7.sql")),
     (8, include_str!("data/v8.sql")),
     (9, include_str!("data/v9.sql")),
+    (10, include_str!("data/v10.sql")),
 ];
 
 struct Folder(PathBuf);
@@ -60,14 +61,14 @@ fn close(store: Store) {
         .block_on(store.close());
 }
 
-/// A database with the schema file executed directly, without our program.
+/// Creates a database by running the schema SQL directly, without Quire.
 fn written(path: &Path, sql: &str) -> Connection {
     let db = Connection::open(path).unwrap();
     db.execute_batch(sql).unwrap();
     db
 }
 
-/// Every table, index and trigger by name, with its text but without its layout.
+/// Returns every table, index, and trigger by name, with its SQL in normalized layout.
 fn shape(db: &Connection) -> BTreeMap<String, String> {
     let mut query = db
         .prepare("SELECT type || ' ' || name, coalesce(sql, '') FROM sqlite_schema")
@@ -129,7 +130,7 @@ fn an_old_database_opens_with_its_rows_after_a_backup() {
         let saved = store.saved_before_migrating().unwrap().to_owned();
         let copy = store::verify(&saved).unwrap();
         assert_eq!(copy.version, *version);
-        // The backup is the old database still, rows and all.
+        // The backup is still the old database with all its rows.
         let old = Connection::open(&saved).unwrap();
         let names: i64 = old
             .query_row("SELECT count(*) FROM users", [], |row| row.get(0))
@@ -203,7 +204,7 @@ fn check_rows(store: &Store) {
             store::analyses::list_of(db, &ada, 9, None, &filter)?.len(),
             1
         );
-        let threads = store::threads::list_of(db, &ada, 9, None, &Default::default())?;
+        let threads = store::thread_list::list_of(db, &ada, 9, None, &Default::default())?;
         let thread = &threads[0];
         assert_eq!(
             (threads.len(), thread.turns),
@@ -340,7 +341,7 @@ fn tables_are_strict_and_what_a_person_owns_can_be_found_and_goes_with_them() {
         ));
         assert_eq!(ends, ["CASCADE"], "{table}");
     }
-    // What refers to something else can be found from there too: a cascade must not scan.
+    // Every foreign key has an index on its columns, so that a cascade does not scan the table.
     for table in names(&format!("SELECT name FROM sqlite_schema WHERE {ours}")) {
         for column in names(&format!(
             "SELECT \"from\" FROM pragma_foreign_key_list('{table}')"
@@ -356,7 +357,7 @@ fn tables_are_strict_and_what_a_person_owns_can_be_found_and_goes_with_them() {
 
 const CHILD: &str = "QUIRE_SCHEMA_TEST_CHILD";
 
-/// Not a test of its own: what the killed process does. Without the variable it does nothing.
+/// Not a test itself: the body of the process that is killed. Does nothing without the variable.
 #[test]
 fn child_writes_until_it_is_killed() {
     let Ok(path) = std::env::var(CHILD) else {
@@ -407,13 +408,13 @@ fn what_was_acknowledged_survives_kill_9() {
             acknowledged.extend(key_of(&line));
             line.clear();
         }
-        // Child::kill is SIGKILL: no handler, no destructor, no last flush.
+        // `Child::kill` sends SIGKILL: no handler, no destructor, no final flush.
         child.kill().unwrap();
         child.wait().unwrap();
         let mut rest = Vec::new();
         output.read_to_end(&mut rest).unwrap();
         let rest = String::from_utf8_lossy(&rest).into_owned();
-        // The last line may be cut: its number may be another one's beginning.
+        // The last line may be truncated, so its number may be the prefix of another.
         let whole = rest.rfind('\n').map_or("", |end| &rest[..end]);
         acknowledged.extend(whole.lines().filter_map(key_of));
         assert!(acknowledged.len() >= 100 * round, "the child wrote");
@@ -453,7 +454,7 @@ fn what_was_acknowledged_survives_kill_9() {
 }
 
 fn key_of(line: &str) -> Option<String> {
-    // The test harness may print in front of ours on the same line.
+    // The test harness may print text before ours on the same line.
     let (_, key) = line.trim_end().split_once("acknowledged ")?;
     Some(key.to_owned())
 }

@@ -1,8 +1,9 @@
-// The API client: JSON requests and responses; the contract's error body becomes an ApiProblem; an expired session
-// is renewed once. Never sees a token: cookies carry them.
+// The API client: sends and receives JSON, turns the API's error body into an ApiProblem, and renews an expired
+// session once. It never sees a token: cookies carry them.
+import { within } from "./base.js";
 import { online, recall, remember, user } from "./state.js";
 
-/** An error, in words for the user (`message`, `resolution`) and for code (`status`, `code`). */
+/** An API error, worded for the user (`message`, `resolution`) and for code (`status`, `code`). */
 export class ApiProblem extends Error {
   constructor(status, body) {
     super(messageOf(status, body));
@@ -43,12 +44,12 @@ export const put = (path, body, options) => call("PUT", path, { ...options, body
 export const remove = (path, options) => call("DELETE", path, options);
 
 async function send(method, path, { body, query, signal, keepalive, accept = "application/json" }) {
-  const address = new URL(path, location.origin);
+  const address = new URL(within(path), location.origin);
   for (const [name, content] of Object.entries(query ?? {})) {
     if (content !== "" && content !== null && content !== undefined) address.searchParams.set(name, content);
   }
   const headers = { accept };
-  // A form sets its own type with the boundary that the browser chooses; a file has a type already.
+  // The browser sets the content type of a form, including the boundary; a file already has its type.
   const own = body instanceof FormData || body instanceof Blob;
   if (body !== undefined && !own) headers["content-type"] = "application/json";
   try {
@@ -60,7 +61,7 @@ async function send(method, path, { body, query, signal, keepalive, accept = "ap
       credentials: "same-origin",
       body: body === undefined || own ? body : JSON.stringify(body),
     });
-    // The service worker answers with what it has kept when the server cannot be reached.
+    // When the server is unreachable, the service worker responds from its cache.
     online.set(!response.headers.has("x-quire-kept"));
     return response;
   } catch (cause) {
@@ -89,7 +90,7 @@ export function renew() {
   return renewal;
 }
 
-/** Whether this browser has signed in and not signed out since, as far as it remembers. */
+/** Whether this browser signed in and has not signed out since, according to local storage. */
 export function signedInBefore() {
   return recall("signed-in") === true;
 }
@@ -99,7 +100,7 @@ function forget() {
   if (user.get()) user.set(null);
 }
 
-/** Fetches the signed-in user; null when there is none. */
+/** Fetches the signed-in user; null if nobody is signed in. */
 export async function whoAmI(signal) {
   try {
     const me = await get("/api/users/me", { signal });
@@ -126,7 +127,7 @@ export async function signOut() {
   }
 }
 
-/** Uploads one file and reports progress from 0 to 1, with XMLHttpRequest because fetch cannot report it. */
+/** Uploads one file and reports progress from 0 to 1. Uses XMLHttpRequest because fetch cannot report upload progress. */
 export async function upload(file, { onProgress, signal }) {
   try {
     return await uploadOnce(file, onProgress, signal);
@@ -141,7 +142,7 @@ function uploadOnce(file, onProgress, signal) {
     const request = new XMLHttpRequest();
     const form = new FormData();
     form.append("file", file, file.name);
-    request.open("POST", "/api/upload-document");
+    request.open("POST", within("/api/upload-document"));
     request.responseType = "json";
     request.upload.onprogress = (event) => event.lengthComputable && onProgress?.(event.loaded / event.total);
     request.onload = () => {

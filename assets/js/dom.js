@@ -1,9 +1,11 @@
-// Creates elements. Text is inserted only as text nodes: there is no way to pass HTML.
+// Creates DOM elements. Text is only ever inserted as text nodes, so there is no way to inject HTML.
+
+import { within } from "./base.js";
 
 const SVG = "http://www.w3.org/2000/svg";
 let counter = 0;
 
-/** A unique id for label and description references. */
+/** Returns a unique ID for label and description references. */
 export function uid(prefix) {
   counter += 1;
   return `${prefix}-${counter}`;
@@ -21,6 +23,7 @@ export function el(tag, props, ...children) {
     if (name === "class") node.className = value;
     else if (name === "on") for (const [type, listener] of Object.entries(value)) node.addEventListener(type, listener);
     else if (name === "data") Object.assign(node.dataset, value);
+    else if (name === "href" || name === "src") node.setAttribute(name, within(value));
     else if (name in node && !name.includes("-") && name !== "list" && name !== "form") node[name] = value;
     else node.setAttribute(name, value === true ? "" : value);
   }
@@ -36,7 +39,7 @@ function append(node, children) {
   }
 }
 
-/** Replaces everything inside `node`. If the focus was inside, it moves to the enclosing landmark. */
+/** Replaces all children of `node`. If one of them had the focus, it moves to the enclosing landmark. */
 export function fill(node, ...children) {
   const within = node.contains(document.activeElement) && document.activeElement !== node;
   node.replaceChildren();
@@ -45,7 +48,7 @@ export function fill(node, ...children) {
   return node;
 }
 
-/** If the focused element is gone, moves the focus to the dialog, section, or page around `node`. */
+/** If the focused element was removed, moves the focus to the dialog, section, or page around `node`. */
 export function keepPlace(node = null) {
   if (document.activeElement && document.activeElement !== document.body) return;
   const place = node?.closest("dialog, section, main") ?? document.getElementById("main");
@@ -58,7 +61,7 @@ export function button(label, props, ...children) {
   return el("button", { type: "button", "aria-label": label, ...props }, children.length ? children : label);
 }
 
-/** A link inside the application, which the router follows without a page load. */
+/** An in-app link, which the router follows without a page load. */
 export function link(href, text, props) {
   return el("a", { href, ...props }, text);
 }
@@ -103,7 +106,7 @@ const ICONS = {
   speech: "M4 5h16v11H10l-4 4v-4H4z",
 };
 
-/** A decorative line icon: the text next to it carries the meaning. */
+/** A decorative line icon; the adjacent text carries the meaning. */
 export function icon(name) {
   const svg = document.createElementNS(SVG, "svg");
   svg.setAttribute("viewBox", "0 0 24 24");
@@ -116,9 +119,9 @@ export function icon(name) {
   return svg;
 }
 
-/** Announces a text to screen readers, politely. */
+/** Announces a message to screen readers through a polite live region. */
 export function announce(text) {
   const live = document.getElementById("live");
-  // Screen readers would ignore the same text repeated.
+  // Screen readers ignore a repeated message unless its text changes.
   live.textContent = live.textContent === text ? `${text}\u00a0` : text;
 }

@@ -1,7 +1,8 @@
-// Follows the events of one analysis to its end, through lost connections, sleep, and restarts of the server. The
-// browser's EventSource resumes with Last-Event-ID; when it gives up, this module reconnects. Without an account
-// the events are the response to the request itself.
+// Follows the events of one analysis to its end, through lost connections, sleep, and server restarts. The
+// browser's EventSource resumes with Last-Event-ID; when it gives up, this module reconnects. Without an account,
+// the events arrive in the response to the request itself.
 import { call, get } from "./api.js";
+import { within } from "./base.js";
 
 const NAMES = [
   "analysis.started", "stage.started", "member.started", "member.delta", "member.reasoning",
@@ -9,7 +10,7 @@ const NAMES = [
   "analysis.completed", "analysis.failed", "analysis.cancelled",
 ];
 const LAST = new Set(["analysis.completed", "analysis.failed", "analysis.cancelled"]);
-const LONGEST_PAUSE = 15_000;
+const MAX_PAUSE = 15_000;
 
 /**
  * Calls `onEvent(name, data)` once for every event in order; `onLine(connected)` when the connection is
@@ -30,7 +31,7 @@ export function follow(id, { onEvent, onLine, onGone, signal }) {
   }
 
   function open() {
-    source = new EventSource(`/api/analyses/${encodeURIComponent(id)}/events?after=${last}`);
+    source = new EventSource(within(`/api/analyses/${encodeURIComponent(id)}/events?after=${last}`));
     source.onopen = () => {
       pause = 500;
       onLine?.(true);
@@ -38,7 +39,8 @@ export function follow(id, { onEvent, onLine, onGone, signal }) {
     source.onerror = () => {
       if (signal.aborted) return;
       onLine?.(false);
-      // CONNECTING: the browser retries by itself. CLOSED: the response was not an event stream.
+      // CONNECTING means that the browser retries by itself; CLOSED means that the response was not an event
+      // stream.
       if (source.readyState === EventSource.CLOSED) askThenReopen();
     };
     for (const name of NAMES) source.addEventListener(name, (event) => receive(name, event));
@@ -52,12 +54,12 @@ export function follow(id, { onEvent, onLine, onGone, signal }) {
     onEvent(name, JSON.parse(event.data));
   }
 
-  // First an ordinary request: it renews an expired session, and tells a deleted analysis from a lost
+  // Sends an ordinary request first: it renews an expired session and distinguishes a deleted analysis from a lost
   // connection.
   function askThenReopen() {
     source.close();
     timer = setTimeout(async () => {
-      pause = Math.min(pause * 2, LONGEST_PAUSE);
+      pause = Math.min(pause * 2, MAX_PAUSE);
       try {
         await get(`/api/analyses/${encodeURIComponent(id)}`, { signal });
       } catch (problem) {
@@ -88,7 +90,7 @@ export async function startHere(request, signal) {
   };
 }
 
-// Returns whether the run's last event was among them.
+// Reads events until the stream ends. Returns whether the run's final event was among them.
 async function readEvents(reader, onEvent) {
   let rest = "";
   for (;;) {

@@ -1,4 +1,4 @@
-// Numbers, times and texts for people, in the language their browser asks for.
+// Formats numbers, times, and text in the browser's language.
 
 const whole = new Intl.NumberFormat();
 const one = new Intl.NumberFormat(undefined, { minimumFractionDigits: 1, maximumFractionDigits: 1 });
@@ -23,7 +23,7 @@ export function duration(ms) {
   return `${Math.floor(seconds / 3600)} h ${Math.floor((seconds % 3600) / 60)} min`;
 }
 
-/** Dollars → "$0.12", "$0.00034"; unknown prices are not zero. */
+/** Dollars → "$0.12", "$0.00034"; an unknown price is not shown as zero. */
 export function money(usd) {
   if (usd === null || usd === undefined) return "price unknown";
   const dollars = Number(usd);
@@ -32,12 +32,12 @@ export function money(usd) {
   return `$${dollars.toPrecision(2)}`;
 }
 
-/** What it cost; "about" where the tokens are estimated. */
+/** The cost, prefixed with "about" if the token counts are estimates. */
 export function cost(usd, usage) {
   return usage?.estimated && Number(usd) > 0 ? `about ${money(usd)}` : money(usd);
 }
 
-/** Input and output tokens, as one phrase. */
+/** Input and output tokens, as a phrase. */
 export function tokens(usage) {
   if (!usage) return "";
   const sum = (usage.input ?? 0) + (usage.output ?? 0);
@@ -62,7 +62,7 @@ const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-d
 const day = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short", year: "numeric" });
 const full = new Intl.DateTimeFormat(undefined, { dateStyle: "full", timeStyle: "medium" });
 
-/** "today, 14:05", or the date and time of day. */
+/** "today, 14:05", or the date and the time. */
 export function when(rfc3339) {
   const date = new Date(rfc3339);
   if (Number.isNaN(date.getTime())) return "";
@@ -70,13 +70,13 @@ export function when(rfc3339) {
   return `${today ? "today" : day.format(date)}, ${clock.format(date)}`;
 }
 
-/** The same with nothing left out. */
+/** The full date and time, with nothing left out. */
 export function exactly(rfc3339) {
   const date = new Date(rfc3339);
   return Number.isNaN(date.getTime()) ? "" : full.format(date);
 }
 
-/** Server texts are lower case without a stop; a page shows sentences. */
+/** Server messages are lowercase without a period; pages show full sentences. */
 export function sentence(text) {
   const trimmed = String(text ?? "").trim();
   if (!trimmed) return "";
@@ -84,7 +84,7 @@ export function sentence(text) {
   return /[.!?…:]$/.test(first) ? first : `${first}.`;
 }
 
-/** A short form of a long text, cut at a word. */
+/** Shortens a long text at a word boundary. */
 export function excerpt(text, length = 140) {
   const flat = String(text ?? "").replace(/\s+/g, " ").trim();
   if (flat.length <= length) return flat;
@@ -92,7 +92,7 @@ export function excerpt(text, length = 140) {
   return `${cut.slice(0, Math.max(cut.lastIndexOf(" "), length / 2))}…`;
 }
 
-/** The time of a running clock, in whole seconds: tenths are distracting. */
+/** The elapsed time of a running clock, in whole seconds, because tenths are distracting. */
 export function elapsed(ms) {
   const seconds = Math.max(0, Math.floor(ms / 1000)) || 0;
   return seconds < 10 ? `${seconds} s` : duration(seconds * 1000);

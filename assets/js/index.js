@@ -1,5 +1,5 @@
-// The entry under its stable address: starts the application, and names its components for scripts. The pages import
-// them directly.
+// The entry point under its stable URL: starts the application and exposes its components to scripts by name. The
+// pages import them directly.
 import "./start.js";
 
 export const components = {

@@ -1,6 +1,7 @@
-// Shows the page for the address. Pages are loaded on demand; leaving one aborts its signal, so nothing it started
-// outlives it.
+// Shows the page for the current URL. Pages are loaded on demand; leaving a page aborts its signal, so that
+// nothing it started outlives it.
 import { signedInBefore, whoAmI } from "./api.js";
+import { pathOf, within } from "./base.js";
 import { announce, el, fill, link } from "./dom.js";
 import { user } from "./state.js";
 import { EmptyPage, Failure, Loading } from "./parts/states.js";
@@ -9,8 +10,8 @@ import { mark } from "./shell/places.js";
 const analyze = () => import("./pages/analyze.js");
 const thread = () => import("./pages/thread.js");
 
-// Path, title, access, module. A last segment that starts with a colon is a parameter. Access is for "anyone", for a
-// "user", or in the offline "demo" for visitors too, which the page checks.
+// Path, title, access, and module. A last segment that starts with a colon is a parameter. Access is "anyone",
+// "user", or "demo"; the last admits visitors of the offline demo too, which the page itself checks.
 const TABLE = [
   ["/", "Quire", "anyone", () => (user.get() || signedInBefore() ? thread() : import("./pages/landing.js"))],
   ["/t/:id", "Thread", "user", thread],
@@ -35,23 +36,26 @@ const TABLE = [
 let leaving = new AbortController();
 let shown = "";
 
-/** Follows links and the back button, and shows the first page. */
+/** Handles links and the back button, and shows the first page. */
 export function start() {
+  // The server also answers without the path of its public address, for proxies that remove it. A browser that came
+  // past the proxy continues below that path.
+  if (pathOf() === null) return location.replace(within(location.pathname) + location.search + location.hash);
   document.addEventListener("click", followLink);
   window.addEventListener("popstate", () => show());
   return show();
 }
 
-/** Navigates to an address of this application. Pages get it as an argument: they never import this module. */
+/** Navigates to an in-app URL. Passed to pages as an argument, so that they never import this module. */
 export function go(address, { replace = false } = {}) {
-  if (replace) history.replaceState(null, "", address);
-  else history.pushState(null, "", address);
+  if (replace) history.replaceState(null, "", within(address));
+  else history.pushState(null, "", within(address));
   return show();
 }
 
-// Changes the address without leaving the page, for state that a reload or a link should restore.
+// Changes the URL without leaving the page, for state that a reload or a link should restore.
 function note(address) {
-  history.replaceState(null, "", address);
+  history.replaceState(null, "", within(address));
   shown = location.pathname + location.search;
   mark();
 }
@@ -61,12 +65,13 @@ function followLink(event) {
   if (!anchor || event.defaultPrevented || event.button !== 0) return;
   if (event.metaKey || event.ctrlKey || event.shiftKey || event.altKey || anchor.target || anchor.download) return;
   const address = new URL(anchor.href);
-  if (address.origin !== location.origin || address.hash || !find(address.pathname)) return;
+  if (address.origin !== location.origin || address.hash || !find(pathOf(address))) return;
   event.preventDefault();
-  go(address.pathname + address.search);
+  go(pathOf(address) + address.search);
 }
 
 function find(path) {
+  if (path === null) return null;
   const clean = path.replace(/\/+$/, "") || "/";
   for (const [pattern, title, access, load] of TABLE) {
     const [fixed, parameter] = pattern.split("/:");
@@ -83,16 +88,20 @@ async function show() {
   leaving = new AbortController();
   const { signal } = leaving;
   const main = document.getElementById("main");
-  const route = find(location.pathname);
+  const route = find(pathOf());
   if (!route) {
+    document.documentElement.dataset.page = "";
     document.title = "No such page · Quire";
+    // Shows the user's rail.
+    if (!user.get() && signedInBefore()) whoAmI(signal).catch(() => {});
     return fill(main, EmptyPage("There is no such page", "The address may be mistyped, or from another version.", link("/", "To the start page", { class: "button primary" })));
   }
   const query = Object.fromEntries(new URLSearchParams(location.search));
   // A page that loads quickly shows no loading indicator.
   const patience = setTimeout(() => signal.aborted || fill(main, Loading("Loading")), 150);
   try {
-    const asked = !user.get() && (route.access !== "anyone" || signedInBefore()) ? whoAmI(signal) : null;
+    // Without an earlier sign-in, pages open to visitors skip this request: its 401 would be logged as an error.
+    const asked = !user.get() && (route.access === "user" || signedInBefore()) ? whoAmI(signal) : null;
     // Data that does not depend on the user is loaded while the session is checked.
     const early = asked && signedInBefore() ? ahead(route, { ...route.params, ...query }, signal) : null;
     early?.catch(() => {});
@@ -110,23 +119,24 @@ async function show() {
     clearTimeout(patience);
     if (signal.aborted) return;
     if (problem.status === 401 && route.access !== "anyone") return askToSignIn();
+    document.documentElement.dataset.page ??= "";
     fill(main, el("h1", { class: "visually-hidden" }, route.title), Failure(problem, () => show()));
   }
 }
 
-// The page's data, if it does not depend on the user; otherwise null.
+// Loads the page's data in advance if it does not depend on the user; otherwise returns null.
 async function ahead(route, params, signal) {
   const page = await route.load();
   return page.early ? page.load(params, signal) : null;
 }
 
 function askToSignIn() {
-  const next = location.pathname + location.search;
+  const next = pathOf() + location.search;
   return go(`/login?next=${encodeURIComponent(next)}`, { replace: true });
 }
 
-// Screen readers and keyboards start at the new page's beginning, except on the first load, where the browser has
-// already placed them there.
+// Moves screen readers and the keyboard to the start of the new page, except on the first load, where the browser
+// has already done so.
 function arrive(main, title) {
   mark();
   const here = location.pathname + location.search;
@@ -135,7 +145,7 @@ function arrive(main, title) {
     window.scrollTo(0, 0);
     announce(title);
   }
-  // Redrawing the page has removed the focused element.
+  // The focused element was removed when the page was redrawn.
   else if (shown && document.activeElement === document.body) main.focus({ preventScroll: true });
   shown = here;
 }

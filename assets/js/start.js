@@ -1,4 +1,4 @@
-// Starts the application: the frame, the connection state, the first page.
+// Starts the application: the frame, the connection state, and the first page.
 import { signedInBefore } from "./api.js";
 import { el } from "./dom.js";
 import { go, start } from "./router.js";
@@ -11,7 +11,7 @@ frame();
 user.watch((person) => {
   if (person || !signedInBefore()) keepThreadsOf(person);
   if (person) return void signedIn(person, go);
-  // Unknown so far: keep the frame of the last visit, so that nothing shifts.
+  // Sign-in state not known yet: keep the frame of the last visit, so that nothing shifts.
   if (signedInBefore()) return;
   delete document.documentElement.dataset.rail;
   signedOut();

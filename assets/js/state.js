@@ -1,7 +1,7 @@
 // Observable values and browser storage. Holds no token: the session is in HttpOnly cookies, which scripts
 // cannot read.
 
-/** An observable value. */
+/** Creates an observable value. */
 export function value(initial) {
   let current = initial;
   const watchers = new Set();
@@ -11,7 +11,7 @@ export function value(initial) {
       current = next;
       for (const watcher of watchers) watcher(next);
     },
-    /** Calls `watcher` now and at every change, until the signal is aborted. */
+    /** Calls `watcher` now and on every change, until the signal is aborted. */
     watch(watcher, signal) {
       watchers.add(watcher);
       signal?.addEventListener("abort", () => watchers.delete(watcher), { once: true });
@@ -23,7 +23,7 @@ export function value(initial) {
 /** The signed-in user, or null. */
 export const user = value(null);
 
-/** Whether this device has a network, and the last request reached the server. */
+/** Whether the device is online and the last request reached the server. */
 export const online = value(navigator.onLine);
 
 /** Reads a stored JSON value; anything unreadable counts as absent. */
@@ -35,7 +35,7 @@ export function recall(key, area = localStorage) {
   }
 }
 
-/** Stores a JSON value; null removes it. Ignores full or forbidden storage. */
+/** Stores a JSON value; null removes it. Fails silently if storage is full or forbidden. */
 export function remember(key, content, area = localStorage) {
   try {
     if (content === null) area.removeItem(`quire.${key}`);
@@ -50,7 +50,7 @@ export function theme() {
   return document.documentElement.dataset.theme ?? "system";
 }
 
-/** Changes and stores the theme. theme.js reads the stored value. */
+/** Changes and stores the theme; theme.js reads the stored value. */
 export function chooseTheme(name) {
   const root = document.documentElement;
   try {
@@ -62,6 +62,6 @@ export function chooseTheme(name) {
       localStorage.setItem("quire.theme", name);
     }
   } catch {
-    // Without storage the choice lasts until the page is left.
+    // Without storage, the choice lasts until the page is closed.
   }
 }

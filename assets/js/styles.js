@@ -1,10 +1,10 @@
-// Style sheets that only some pages need, loaded when the first of them is shown. A page waits for its own, so
-// that it is never shown unstyled.
+// Style sheets that only some pages need, loaded when the first such page is shown. A page waits for its style
+// sheets, so that it is never shown unstyled.
 import { el } from "./dom.js";
 
 const known = new Map();
 
-/** Loads `assets/css/<name>.css` once; resolves when it is applied, or has failed to load. */
+/** Loads `assets/css/<name>.css` once; resolves when it is applied or has failed to load. */
 export function styled(name) {
   if (!known.has(name)) {
     known.set(name, new Promise((resolve) => {

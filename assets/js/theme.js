@@ -1,5 +1,5 @@
-// Runs before the first paint, so that neither a stored theme nor the frame of a signed-in user flashes. A classic
-// script on purpose: modules run too late. Does nothing else.
+// Runs before the first paint, so that neither a stored theme nor a signed-in user's frame causes a flash. A
+// classic script on purpose, since modules run too late; it does nothing else.
 (function () {
   var root = document.documentElement;
   root.dataset.scripted = "";
@@ -7,8 +7,9 @@
     var theme = localStorage.getItem("quire.theme");
     if (theme === "light" || theme === "dark") root.dataset.theme = theme;
     if (localStorage.getItem("quire.signed-in") === "true") root.dataset.rail = localStorage.getItem("quire.rail") === '"folded"' ? "folded" : "open";
-    if (/^\/((t|projects)\/.+)?$/.test(location.pathname)) root.dataset.page = "thread";
+    var path = location.pathname.slice((root.dataset.base || "").length);
+    if (/^\/((t|projects)\/.+)?$/.test(path)) root.dataset.page = "thread";
   } catch (refused) {
-    // Storage can be forbidden; the system's theme then applies.
+    // Storage can be forbidden; the system theme then applies.
   }
 })();

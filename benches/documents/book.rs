@@ -7,13 +7,13 @@ use flate2::Compression;
 use flate2::write::ZlibEncoder;
 
 const TEXT: &str = include_str!("../../tests/data/documents/gpl-3.txt");
-/// A page: lines, and words in a line.
+/// Lines per page, and words per line.
 const LINES: usize = 58;
 const WORDS: usize = 15;
-/// Pages under one node of the tree.
-const SHEAF: usize = 50;
+/// Pages per node of the page tree.
+const PAGES_PER_NODE: usize = 50;
 
-/// A PDF and the number of words in it.
+/// A generated PDF and the number of words in it.
 pub struct Book {
     pub bytes: Vec<u8>,
     pub words: usize,
@@ -25,7 +25,7 @@ struct Writer {
 }
 
 impl Writer {
-    /// Objects are numbered in the order in which they are written.
+    /// Appends an object and returns its number: objects are numbered in the order in which they are written.
     fn object(&mut self, body: &[u8]) -> usize {
         self.places.push(self.bytes.len());
         let number = self.places.len();
@@ -36,7 +36,7 @@ impl Writer {
     }
 }
 
-/// Words, one after the other, without end.
+/// An endless stream of words.
 fn words() -> impl Iterator<Item = &'static str> {
     let all: Vec<&str> = TEXT
         .split(|c: char| !c.is_ascii_alphanumeric())
@@ -51,7 +51,7 @@ fn words() -> impl Iterator<Item = &'static str> {
     })
 }
 
-/// `[(ex)-12(ample )]TJ`: pieces of three letters, moved a little.
+/// A `TJ` array such as `[(ex)-12(ample )]TJ`: pieces of three letters with kerning between them.
 fn line(words: &[&str]) -> String {
     let text = words.join(" ");
     let pieces: Vec<String> = text
@@ -73,11 +73,12 @@ pub fn make(pages: usize) -> Book {
     );
     let mut source = words();
     let (mut count, mut sheaves) = (0, Vec::new());
-    let sheaf_count = pages.div_ceil(SHEAF);
-    // Sheaf by sheaf: contents and pages, then their node; the root comes last, its number is known.
+    let sheaf_count = pages.div_ceil(PAGES_PER_NODE);
+    // For each tree node, first its contents and pages, then the node itself. The root comes last; its number is
+    // known in advance.
     let root = 1 + 2 * pages + sheaf_count + 1;
     for sheaf in 0..sheaf_count {
-        let here = SHEAF.min(pages - sheaf * SHEAF);
+        let here = PAGES_PER_NODE.min(pages - sheaf * PAGES_PER_NODE);
         let node = writer.places.len() + 2 * here + 1;
         let mut kids = Vec::new();
         for page in 0..here {

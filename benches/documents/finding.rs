@@ -4,18 +4,18 @@
 use std::time::Instant;
 
 use quire::app::documents::PassageSearch;
-use quire::domain::chunk::{Cutter, PageText};
+use quire::domain::chunk::{PageText, PassageSplitter};
 use quire::store::{Store, StoreSettings, documents, users};
 
 use crate::set::{self, Library, Quality};
 use crate::support::Folder;
 
 const SIZE: usize = 50 << 20;
-/// As the server takes a document in.
+/// Batch size in bytes, the same as the server uses for uploads.
 const BATCH: usize = 128 << 10;
 const DOCUMENT: usize = 1 << 20;
 
-/// The public questions, all of them.
+/// Measures search quality on all public questions.
 pub fn quality() {
     let folder = Folder::new("finding");
     let library = Library::new(&folder.0);
@@ -36,9 +36,15 @@ pub fn quality() {
         (ours, plain) = (ours.and(us), plain.and(them));
     }
     line("all", ours, plain);
+    for language in ["en", "de", "es"] {
+        let folder = Folder::new(&format!("long-{language}"));
+        let (us, them) = set::measure_long(&folder.0, language, 1);
+        line(&format!("{language} as one document"), us, them);
+    }
 }
 
-/// 50 MB of real paragraphs, over and over, through cutter, terms and index into the store; then questions.
+/// Indexes 50 MB of real paragraphs, repeated as needed, through cutter, terms, index, and store; then searches
+/// them.
 pub fn speed() {
     let folder = Folder::new("indexing");
     let path = folder.0.join("quire.db");
@@ -92,7 +98,7 @@ pub fn speed() {
     );
 }
 
-/// One document of many pages, a batch at a time. Gives the bytes of its text.
+/// Indexes one document of many pages in batches. Returns the size of its text in bytes.
 fn put<'a>(
     store: &Store,
     document: &quire::domain::document::Document,
@@ -102,7 +108,7 @@ fn put<'a>(
     store
         .write_now(move |db| documents::insert(db, &row, &[], &[]))
         .unwrap();
-    let mut cutter = Cutter::new();
+    let mut cutter = PassageSplitter::new();
     let (mut size, mut number) = (0, 0);
     while size < DOCUMENT {
         let (mut batch, mut pages, mut passages) = (0, Vec::new(), Vec::new());

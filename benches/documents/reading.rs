@@ -13,7 +13,7 @@ use crate::support::{Folder, Program, ask, sign_up};
 use crate::words::{count, recall};
 
 const PAGES: usize = 2_000;
-/// Between two looks at the processes.
+/// Interval between two samples of the processes.
 const LOOK: Duration = Duration::from_millis(10);
 
 struct Row {
@@ -37,7 +37,7 @@ fn row(sample: &Sample) -> Option<Row> {
     })
 }
 
-/// One line a file, then one a kind.
+/// Prints one line per file, then one per kind.
 pub fn table() {
     let mut kinds: BTreeMap<String, Vec<f64>> = BTreeMap::new();
     println!("word recall, file by file     words   recall      time");
@@ -69,14 +69,14 @@ pub fn table() {
     }
 }
 
-/// A number of kB in a file of /proc.
+/// Returns a value in kB from a file in /proc.
 fn kb(path: &str, name: &str) -> Option<u64> {
     let text = std::fs::read_to_string(path).ok()?;
     let line = text.lines().find(|line| line.starts_with(name))?;
     line.split_whitespace().nth(1)?.parse().ok()
 }
 
-/// Processes that the server has started, through whichever of its threads.
+/// Returns the processes started by the server, from any of its threads.
 fn children(parent: u32) -> Vec<u32> {
     let threads = std::fs::read_dir(format!("/proc/{parent}/task"));
     let listed = threads
@@ -91,7 +91,7 @@ fn children(parent: u32) -> Vec<u32> {
         .collect()
 }
 
-/// What was seen while the server read.
+/// Samples taken while the server reads a document.
 #[derive(Default)]
 struct Seen {
     reader: u64,
@@ -108,13 +108,13 @@ impl Seen {
     }
 }
 
-/// The long PDF through the server.
+/// Measures the server reading the long PDF.
 pub fn book(quire: &Path) {
     let book = book::make(PAGES);
     let folder = Folder::new("documents");
     let program = Program::start(quire, Some(&folder.0), "/api/health", &[]);
     let token = sign_up(program.address, "bench");
-    // What the first document costs once is not the second one's.
+    // Pay one-time costs with a small document first, so that they do not count for the second.
     upload(program.address, &token, "small.pdf", &book::make(3).bytes);
     std::thread::sleep(Duration::from_secs(3));
     let idle = program.pss_kb();
@@ -179,7 +179,7 @@ fn body(answer: &str) -> serde_json::Value {
     serde_json::from_str(json).unwrap_or_else(|_| panic!("{answer}"))
 }
 
-/// The document's id.
+/// Uploads a document and returns its ID.
 fn upload(address: SocketAddr, token: &str, name: &str, bytes: &[u8]) -> String {
     let head = format!(
         "--edge\r\ncontent-disposition: form-data; name=\"file\"; filename=\"{name}\"\r\n\r\n"

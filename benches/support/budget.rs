@@ -1,16 +1,17 @@
 //! A table of figures, each with the baseline of the same run, its budget, and its goal.
 
-/// What a figure may be before the run fails, and what the goal is.
+/// The limit at which the run fails, and the goal.
 pub struct Budget {
     pub name: &'static str,
     pub unit: &'static str,
-    /// Held against the ratio to the floor instead of the figure: times differ from machine to machine.
+    /// Whether the limit applies to the ratio to the baseline instead of the figure itself: times differ from
+    /// machine to machine.
     pub is_ratio: bool,
     pub most: f64,
     pub goal: Option<f64>,
 }
 
-/// A budget held against the figure itself.
+/// Returns a budget for the figure itself.
 pub const fn most(name: &'static str, unit: &'static str, most: f64, goal: Option<f64>) -> Budget {
     Budget {
         name,
@@ -21,7 +22,7 @@ pub const fn most(name: &'static str, unit: &'static str, most: f64, goal: Optio
     }
 }
 
-/// A budget held against the ratio to the floor.
+/// Returns a budget for the ratio to the baseline.
 pub const fn times(name: &'static str, unit: &'static str, most: f64, goal: Option<f64>) -> Budget {
     Budget {
         name,
@@ -32,7 +33,7 @@ pub const fn times(name: &'static str, unit: &'static str, most: f64, goal: Opti
     }
 }
 
-/// Prints rows as they come and remembers those over budget.
+/// Prints rows as they are measured and remembers those over budget.
 pub struct Report {
     budgets: &'static [Budget],
     over: Vec<String>,
@@ -83,12 +84,12 @@ impl Report {
         );
     }
 
-    /// Why a figure is missing stands where the figure would.
+    /// Prints a row with the reason for a missing figure in place of the figure.
     pub fn unmeasured(&self, name: &str, why: &str) {
         println!("{name:<38} not measured: {why}");
     }
 
-    /// Ends the program with a fault where something was over.
+    /// Exits with an error if any figure was over budget.
     pub fn end(self) {
         if !self.over.is_empty() {
             println!("over budget: {}", self.over.join("; "));

@@ -1,6 +1,6 @@
 //! The combined resource use of a program's processes.
 
-/// CPU time of a process and those it has started, in clock ticks of 10 ms.
+/// Returns the CPU time of a process and its descendants, in clock ticks of 10 ms.
 pub fn ticks_of_family(process: u32) -> u64 {
     let of = |process: u32| {
         let text = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
@@ -11,7 +11,7 @@ pub fn ticks_of_family(process: u32) -> u64 {
     family(process).into_iter().map(of).sum()
 }
 
-/// Their proportional set sizes, in MB.
+/// Returns the sum of their proportional set sizes, in MB.
 pub fn pss_of_family(process: u32) -> f64 {
     let of = |process: u32| {
         let text =
@@ -28,7 +28,7 @@ pub fn pss_of_family(process: u32) -> f64 {
     family(process).into_iter().map(of).sum::<f64>() / 1_024.0
 }
 
-/// A process and its children.
+/// Returns a process and its descendants.
 pub fn family(process: u32) -> Vec<u32> {
     let path = format!("/proc/{process}/task/{process}/children");
     let children = std::fs::read_to_string(path).unwrap_or_default();

@@ -1,20 +1,19 @@
-//! Limits of a free hosting plan, a tenth of a CPU and 512 MB, by a control group of either version (needs
-//! root).
+//! The limits of a free hosting plan, a tenth of a CPU and 512 MB, applied with cgroup v1 or v2 (needs root).
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Removed when dropped; what ran in it has to have ended.
+/// A control group, removed on drop; its processes must have ended by then.
 pub struct Limits {
     groups: Vec<PathBuf>,
-    /// What starts a program inside.
+    /// Script that starts a program inside the group.
     pub starter: PathBuf,
 }
 
 const MEMORY: &str = "536870912";
 
 impl Limits {
-    /// None where this machine does not let us.
+    /// Returns `None` if this machine does not permit it.
     pub fn new(folder: &Path, binary: &Path) -> Option<Self> {
         let name = format!("quire-bench-{}", std::process::id());
         let root = Path::new("/sys/fs/cgroup");
@@ -60,7 +59,7 @@ impl Limits {
         Some(limits)
     }
 
-    /// The most memory that was charged to it, the cache of its files included, in MB.
+    /// Returns the peak memory charged to the group in MB, including its page cache.
     pub fn peak_mb(&self) -> Option<f64> {
         let files = ["memory.peak", "memory.max_usage_in_bytes"];
         let mut found = (self.groups.iter())

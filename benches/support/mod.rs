@@ -17,11 +17,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// A program under measurement; ended when dropped.
+/// A program under measurement; stopped on drop.
 pub struct Program {
     pub child: Child,
     pub address: SocketAddr,
-    /// From spawn to the first 200.
+    /// Time from spawn to the first 200.
     pub first_answer: Duration,
 }
 
@@ -50,7 +50,7 @@ impl Program {
             command.env("QUIRE_DATA", data).arg("serve");
         }
         let begun = Instant::now();
-        // Ended and waited for when the `Program` is dropped.
+        // The child is killed and waited for when the `Program` is dropped.
         #[allow(
             clippy::zombie_processes,
             reason = "a program that never answers ends the bench"
@@ -74,7 +74,7 @@ impl Program {
         panic!("{} did not answer", binary.display());
     }
 
-    /// Proportional set size in KB.
+    /// Returns the proportional set size in KB.
     pub fn pss_kb(&self) -> u64 {
         let text = std::fs::read_to_string(format!("/proc/{}/smaps_rollup", self.child.id()))
             .unwrap_or_default();
@@ -88,7 +88,7 @@ impl Program {
             .unwrap_or(0)
     }
 
-    /// CPU time so far, in clock ticks (10 ms).
+    /// Returns the CPU time so far, in clock ticks (10 ms).
     pub fn ticks(&self) -> u64 {
         let text =
             std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap_or_default();
@@ -118,7 +118,7 @@ impl Drop for Program {
     }
 }
 
-/// One request on a connection of its own; the whole answer.
+/// Sends one request on a new connection and returns the whole response.
 pub fn ask(address: SocketAddr, request: &str) -> Option<String> {
     let mut stream = TcpStream::connect(address).ok()?;
     stream
@@ -130,7 +130,7 @@ pub fn ask(address: SocketAddr, request: &str) -> Option<String> {
     Some(String::from_utf8_lossy(&answer).into_owned())
 }
 
-/// A POST of JSON; the whole answer.
+/// Sends a POST with JSON and returns the whole response.
 pub fn post(address: SocketAddr, path: &str, token: &str, body: &str) -> String {
     let authorization = if token.is_empty() {
         String::new()
@@ -144,7 +144,7 @@ pub fn post(address: SocketAddr, path: &str, token: &str, body: &str) -> String 
     ask(address, &request).expect("an answer")
 }
 
-/// The text of a field of a JSON answer.
+/// Returns the text of a field in a JSON response.
 pub fn field(answer: &str, name: &str) -> String {
     let json = answer.split("\r\n\r\n").nth(1).unwrap_or_default();
     let value: serde_json::Value = serde_json::from_str(json).unwrap_or_default();
@@ -154,7 +154,7 @@ pub fn field(answer: &str, name: &str) -> String {
         .to_owned()
 }
 
-/// A new account `NAME@example.org`; its access token. The first one is the administrator's.
+/// Creates an account `NAME@example.org` and returns its access token. The first one is the administrator's.
 pub fn sign_up(address: SocketAddr, name: &str) -> String {
     let account = format!(r#"{{"email":"{name}@example.org","password":"Tr4verse-Orchid"}}"#);
     post(address, "/api/auth/register", "", &account);
@@ -162,7 +162,7 @@ pub fn sign_up(address: SocketAddr, name: &str) -> String {
     field(&answer, "access_token")
 }
 
-/// A key of the account with this access token.
+/// Creates an API key for the account with this access token.
 pub fn new_key(address: SocketAddr, token: &str) -> String {
     let made = post(
         address,
@@ -178,7 +178,8 @@ pub fn median(mut values: Vec<f64>) -> f64 {
     values[values.len() / 2]
 }
 
-/// The two programs to compare: arguments, else where `make release` and `make footprint` put them.
+/// Returns the two programs to compare: from the arguments, or else where `make release` and `make footprint` put
+/// them.
 pub fn binaries() -> (PathBuf, PathBuf) {
     let given: Vec<String> = std::env::args()
         .skip(1)
@@ -203,7 +204,7 @@ pub fn binaries() -> (PathBuf, PathBuf) {
     (quire, hello)
 }
 
-/// Quire alone, found in the same way.
+/// Returns only Quire's binary, found in the same way.
 pub fn binary() -> PathBuf {
     let given = std::env::args()
         .skip(1)
@@ -217,13 +218,13 @@ pub fn binary() -> PathBuf {
     binary
 }
 
-/// For what a bench does on one thread.
+/// Returns a single-threaded runtime.
 pub fn runtime() -> tokio::runtime::Runtime {
     let mut builder = tokio::runtime::Builder::new_current_thread();
     builder.enable_all().build().expect("a runtime")
 }
 
-/// A folder that is removed when dropped.
+/// A temporary folder that is removed on drop.
 pub struct Folder(pub PathBuf);
 
 impl Folder {

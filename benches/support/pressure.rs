@@ -1,4 +1,4 @@
-//! Requests over 32 keep-alive connections from this process, which runs on the other core.
+//! Generates load over 32 keep-alive connections from this process, which runs on the other core.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -11,13 +11,14 @@ use super::family::ticks_of_family;
 const CONNECTIONS: usize = 32;
 const LENGTH: Duration = Duration::from_secs(4);
 
-/// Requests a second, and microseconds of the program's CPU time a request.
+/// Returns requests per second, and the program's CPU time per request in microseconds.
 pub fn measure(address: SocketAddr, process: u32, request: &str) -> (f64, f64) {
     let (stop, done) = (
         Arc::new(AtomicBool::new(false)),
         Arc::new(AtomicU64::new(0)),
     );
-    // Many connections a thread, written in one go and read in one go: the load must not be the bottleneck.
+    // Each thread writes to many connections in one go and then reads from them, so that the load generator is not
+    // the bottleneck.
     let request = request.to_owned();
     let (flag, count) = (stop.clone(), done.clone());
     let client = std::thread::spawn(move || drive(address, &request, &flag, &count));
@@ -92,7 +93,7 @@ fn read_answer(stream: &mut TcpStream, answer: &mut Vec<u8>) {
     }
 }
 
-// None for an answer in chunks.
+// Returns `None` for a chunked response.
 fn content_length(head: &[u8]) -> Option<usize> {
     let name = b"content-length:";
     let start = head

@@ -1,6 +1,6 @@
-//! Prompt search on a scripted model: a case is answered well if the prompt contains the phrase that it
-//! needs, and a scripted writer reads a failure and adds a phrase, the right one or a useless one. For the
-//! tests and the benches of the search; the parent module names `experiment`.
+//! Prompt search on a scripted model. A case is answered well if the prompt contains the phrase that it needs; a
+//! scripted writer reads a failure and adds a phrase, the right one or a useless one. Used by the tests and
+//! benches of the search; the parent module provides `experiment`.
 
 use super::experiment::design::{Design, RaceStep, RaceVerdict};
 use super::experiment::prompt_search::{Proposal, Reflection, SearchDesign};
@@ -11,19 +11,19 @@ use super::experiment::{
 
 /// Number of phrases that matter; each case needs one of them.
 const PHRASES: usize = 4;
-/// How often a case is answered well with the phrase that it needs, and without.
+/// Probability that a case is answered well with the phrase that it needs, and without it.
 const RATES: (f64, f64) = (0.9, 0.4);
 
-/// What is simulated.
+/// Parameters of a simulation.
 #[derive(Clone, Copy)]
 pub struct Script {
     /// Number of cases.
     pub cases: usize,
-    /// Budget.
+    /// Budget, in evaluations.
     pub evaluations: u64,
     /// Maximum number of proposals.
     pub proposals: usize,
-    /// How often the writer adds the phrase that a failure needs; else it adds a useless one.
+    /// Probability that the writer adds the phrase that a failure needs instead of a useless one.
     pub skill: f64,
     /// Random seed.
     pub seed: u64,
@@ -35,9 +35,9 @@ pub struct Searched {
     pub race: SuccessiveHalving,
     /// Its verdict.
     pub verdict: RaceVerdict,
-    /// How often the leader's prompt is answered well.
+    /// Probability that a case is answered well with the leader's prompt.
     pub leader: f64,
-    /// The same for the best given prompt.
+    /// The same for the best of the given prompts.
     pub given: f64,
     /// The same for the current prompt.
     pub current: f64,
@@ -47,7 +47,7 @@ pub struct Searched {
     pub results: Vec<(Trial, TrialOutcome)>,
 }
 
-/// Runs a search from an empty prompt and one with the first phrase.
+/// Runs a search that starts from an empty prompt and one with the first phrase.
 pub fn searched(script: Script) -> Searched {
     let mut prompts: Vec<u64> = vec![0, 1];
     let mut race = SuccessiveHalving::new(design(script, prompts.len()));
@@ -97,7 +97,7 @@ pub fn searched(script: Script) -> Searched {
     }
 }
 
-/// The design of a search with this many given prompts.
+/// Returns the design of a search with this many given prompts.
 pub fn design(script: Script, given: usize) -> Design {
     Design {
         arms: (0..given)
@@ -145,7 +145,7 @@ fn improved(prompt: u64, wanted: &Reflection, script: Script, number: usize) -> 
     }
 }
 
-/// A uniform number from a seed and a place (splitmix64).
+/// Returns a uniform number derived from a seed and an index (splitmix64).
 fn unit(seed: u64, place: u64) -> f64 {
     let mut z =
         seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ place.wrapping_mul(0xD1B5_4A32_D192_ED03);

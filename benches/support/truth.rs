@@ -1,15 +1,15 @@
-//! Settings with known quality: a simulated experiment for tests and benches. Scores are the sum of a
-//! setting effect, a case effect, and noise, as in the design's own figures.
+//! Settings with known quality: a simulated experiment for tests and benches. Scores are the sum of a setting
+//! effect, a case effect, and noise, as the experiment design assumes.
 
 /// A simulated experiment.
 pub struct Truth {
-    /// What each setting is worth.
+    /// The true effect of each setting.
     pub effects: Vec<f64>,
-    /// What each setting scores on each case.
+    /// The score of each setting on each case.
     pub scores: Vec<Vec<f64>>,
 }
 
-/// How much varies.
+/// Standard deviations of the simulated effects.
 #[derive(Clone, Copy)]
 pub struct Spread {
     /// Between settings.
@@ -18,11 +18,11 @@ pub struct Spread {
     pub case: f64,
     /// Between repetitions of one setting on one case.
     pub noise: f64,
-    /// The part of the settings' variance that their axes explain, each value adding its own.
+    /// The share of the settings' variance that their axes explain, as a sum of one effect per value.
     pub shared: f64,
 }
 
-/// The design's.
+/// The values that the experiment design assumes.
 pub const USUAL: Spread = Spread {
     arm: 0.05,
     case: 0.2,
@@ -30,7 +30,8 @@ pub const USUAL: Spread = Spread {
     shared: 0.0,
 };
 
-/// Settings given by the places of their values on each axis; `normal` draws standard normal numbers.
+/// Draws scores for settings given as indices of their values on each axis; `normal` returns standard normal
+/// numbers.
 pub fn draw(
     arms: &[Vec<usize>],
     cases: usize,
@@ -70,7 +71,7 @@ pub fn draw(
 }
 
 impl Truth {
-    /// What is lost by taking this setting.
+    /// Returns the regret of choosing this setting.
     pub fn regret(&self, arm: usize) -> f64 {
         self.effects.iter().copied().fold(f64::MIN, f64::max) - self.effects[arm]
     }

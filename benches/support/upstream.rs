@@ -1,5 +1,5 @@
-//! A provider that streams tokens at a steady rate, on a thread of its own. A model's name gives their
-//! number and rate: `200x10` is 200 tokens, one every 10 ms; `20x0` is 20 tokens without delay.
+//! A provider that streams tokens at a steady rate on its own thread. The model name gives their number and rate:
+//! `200x10` is 200 tokens, one every 10 ms; `20x0` is 20 tokens without delay.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -10,15 +10,15 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{Instant, sleep_until};
 
-/// From the request to the first token.
+/// Delay from the request to the first token.
 pub const THINKING: Duration = Duration::from_millis(20);
 
 /// The provider; it runs until the bench ends.
 pub struct Upstream {
     pub address: SocketAddr,
-    /// Streams under way.
+    /// Number of open streams.
     pub open: Arc<AtomicUsize>,
-    /// The most there have been.
+    /// Peak number of open streams.
     pub peak: Arc<AtomicUsize>,
 }
 
@@ -35,7 +35,7 @@ impl Upstream {
                 while let Ok((socket, _)) = listener.accept().await {
                     let counts = counts.clone();
                     tokio::spawn(async move {
-                        // A caller that has gone needs no answer.
+                        // A caller that has disconnected needs no response.
                         let _ = serve(socket, &counts).await;
                     });
                 }

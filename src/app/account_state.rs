@@ -1,5 +1,5 @@
-//! Whether an account may have work done for it: it exists and is not locked. Checked in the store, because
-//! another process may have locked it.
+//! Whether work may be done on behalf of an account: it must exist and not be locked. Checked in the store,
+//! because another process may have locked it.
 
 use super::{Error, Kind, Result};
 use crate::domain::id::UserId;
@@ -8,16 +8,16 @@ use crate::store::{Store, StoreError, Writer, users};
 /// Whether an account exists and is not locked.
 ///
 /// # Errors
-/// When the database cannot be read.
+/// Returns an error if the database cannot be read.
 pub(super) async fn is_active(store: &Store, user: &UserId) -> Result<bool> {
     let id = user.clone();
     Ok(store.read(move |db| users::is_active(db, &id)).await?)
 }
 
-/// Refuses work for an account that is locked or deleted.
+/// Returns an error if an account is locked or deleted.
 ///
 /// # Errors
-/// `Forbidden` when the account is not active.
+/// `Forbidden` if the account is not active.
 pub(super) async fn check_active(store: &Store, user: &UserId) -> Result<()> {
     match is_active(store, user).await? {
         true => Ok(()),
@@ -26,11 +26,11 @@ pub(super) async fn check_active(store: &Store, user: &UserId) -> Result<()> {
     }
 }
 
-/// Like [`check_active`], inside a write, where no lock can come in between. `None` is a user who is not
-/// signed in.
+/// Like [`check_active`], but within a write transaction, so that the account cannot be locked in between. `None`
+/// stands for a user who is not signed in.
 ///
 /// # Errors
-/// [`StoreError::Missing`] when the account is not active.
+/// [`StoreError::Missing`] if the account is not active.
 pub(super) fn check_active_in(db: &Writer, user: Option<&UserId>) -> crate::store::Result<()> {
     match user {
         Some(user) if !users::is_active(db, user)? => Err(StoreError::Missing),

@@ -35,7 +35,7 @@ use crate::store::{Store, audit, sessions, sign_in_networks, users};
 pub use devices::DEVICE_LENGTH;
 pub use in_flight::PresenceGuard;
 pub use profile::NewProfile;
-pub(super) use profile::{needs_session, shut_out};
+pub(super) use profile::{needs_session, revoke_access};
 pub(super) use setup::AdminClaim;
 pub use setup::FirstAdminRule;
 
@@ -43,7 +43,7 @@ pub use setup::FirstAdminRule;
 pub const ACCESS_LENGTH: Duration = Duration::from_secs(15 * 60);
 /// Lifetime of a refresh token; every renewal restarts it.
 pub const REFRESH_LENGTH: Duration = Duration::from_secs(7 * 24 * 3600);
-/// Time during which the previous refresh token is still accepted.
+/// How long the previous refresh token is still accepted after a renewal.
 const GRACE: Duration = Duration::from_secs(30);
 
 /// Account settings.
@@ -51,37 +51,37 @@ const GRACE: Duration = Duration::from_secs(30);
 pub struct AccountSettings {
     /// Folder with the users' files.
     pub data_dir: PathBuf,
-    /// The installation's secret.
+    /// The installation's secret key.
     pub secret: String,
-    /// PBKDF2 rounds of a new password hash.
+    /// Number of PBKDF2 rounds for new password hashes.
     pub password_rounds: u32,
     /// Sign-in attempts per minute for one account from one network.
     pub login_per_minute: u32,
     /// Whether registration is open, closed, or by invitation.
     pub registration: Registration,
-    /// How the first account becomes administrator.
+    /// How the first account becomes an administrator.
     pub setup: FirstAdminRule,
 }
 
-/// Use cases of accounts, with their in-memory limits and caches.
+/// The account use cases, with their in-memory limits and caches.
 pub struct Accounts {
     pub(super) store: Store,
-    /// Store handle for signing in, signing out, and deleting, which must work on a full disk.
+    /// Store handle for signing in, signing out, and deleting, which must work even when the disk is full.
     pub(super) freeing: Store,
     pub(super) data_dir: PathBuf,
     registration: Registration,
     setup: FirstAdminRule,
     jwt: jwt::Jwt,
-    refresh: refresh::RefreshTokens,
-    devices: device::DeviceTokens,
+    refresh_token: refresh::RefreshTokens,
+    device_cookie: device::DeviceTokens,
     pub(super) passwords: passwords::Passwords,
     attempts: login_limits::LoginThrottle,
     turns: login_queue::LoginTurns,
     pub(super) seen: recent_callers::CallerCache,
     presence: in_flight::Presence,
-    /// Whether an account exists. Never reset, because the last administrator cannot be deleted.
+    /// Whether any account exists. Never reset, because the last administrator cannot be deleted.
     somebody: AtomicBool,
-    /// Whether an administrator exists; never reset either.
+    /// Whether an administrator exists. Never reset either.
     has_admin: AtomicBool,
 }
 
@@ -99,17 +99,17 @@ pub enum Credential {
 /// Parameters of a registration.
 #[derive(Clone)]
 pub struct NewAccount {
-    /// E-mail address as typed.
+    /// Email address as typed.
     pub email: String,
     /// Password as typed.
     pub password: String,
-    /// Display name; may be empty.
+    /// Display name. May be empty.
     pub name: String,
-    /// Invitation code, where registration is by invitation.
+    /// Invitation code, if registration is by invitation.
     pub invite: Option<String>,
-    /// Setup token, to become the first administrator.
+    /// Setup token for becoming the first administrator.
     pub setup_token: Option<String>,
-    /// Whether the request comes from this machine, as far as that can be determined.
+    /// Whether the request comes from this machine, as far as can be determined.
     pub is_local: bool,
 }
 
@@ -120,7 +120,7 @@ pub struct SignedIn {
     /// The session.
     pub session: SessionId,
     /// The access token, valid for `ACCESS_LENGTH`.
-    pub access: String,
+    pub access_token: String,
     /// The refresh token, valid for `REFRESH_LENGTH`.
     pub refresh: String,
     /// The value of the device cookie, valid for `DEVICE_LENGTH` seconds.
@@ -128,10 +128,10 @@ pub struct SignedIn {
 }
 
 impl AccountSettings {
-    /// The account settings of a configuration, with the installation's secret.
+    /// Derives the account settings from a configuration and the installation's secret.
     ///
     /// # Errors
-    /// When the system provides no random numbers.
+    /// Returns an error if the system provides no random numbers.
     pub fn of(config: &Config, secret: &str) -> Result<Self> {
         Ok(Self {
             data_dir: config.data_dir.clone(),
@@ -145,10 +145,10 @@ impl AccountSettings {
 }
 
 impl Accounts {
-    /// Opens only the accounts of a data folder, for the command line.
+    /// Opens only the account use cases of a data folder, for the command line.
     ///
     /// # Errors
-    /// As [`folder::open`].
+    /// Same as [`folder::open`].
     pub fn open(config: &Config) -> Result<Self> {
         Self::of(config, folder::open(config)?)
     }
@@ -156,7 +156,7 @@ impl Accounts {
     /// Like `open`, but creates nothing.
     ///
     /// # Errors
-    /// As [`folder::open_existing`].
+    /// Same as [`folder::open_existing`].
     pub fn open_existing(config: &Config) -> Result<Self> {
         Self::of(config, folder::open_existing(config)?)
     }
@@ -166,7 +166,7 @@ impl Accounts {
         Ok(Self::new(opened.store, &settings))
     }
 
-    /// Creates the use cases. The password thread starts with the first password.
+    /// Creates the use cases. The password thread starts when the first password arrives.
     pub fn new(store: Store, settings: &AccountSettings) -> Self {
         Self {
             freeing: store.for_freeing(),
@@ -175,8 +175,8 @@ impl Accounts {
             registration: settings.registration,
             setup: settings.setup.clone(),
             jwt: jwt::Jwt::new(&settings.secret),
-            refresh: refresh::RefreshTokens::new(&settings.secret),
-            devices: device::DeviceTokens::new(&settings.secret),
+            refresh_token: refresh::RefreshTokens::new(&settings.secret),
+            device_cookie: device::DeviceTokens::new(&settings.secret),
             passwords: passwords::Passwords::new(settings.password_rounds),
             attempts: login_limits::LoginThrottle::new(settings.login_per_minute),
             turns: login_queue::LoginTurns::default(),
@@ -187,10 +187,10 @@ impl Accounts {
         }
     }
 
-    /// Signs in. A wrong address and a wrong password look the same and take the same time.
+    /// Signs a user in. A wrong address and a wrong password are indistinguishable, in timing too.
     ///
     /// # Errors
-    /// `SignInNeeded` for a wrong address or password; `Forbidden` for a locked account with the right password;
+    /// `SignInNeeded` for a wrong address or password; `Forbidden` for a locked account with the correct password;
     /// `TooFast` after too many attempts; `Unavailable` when the password queue is full.
     pub async fn login(
         &self,
@@ -199,7 +199,7 @@ impl Accounts {
         visit: &RequestOrigin,
     ) -> Result<SignedIn> {
         let account = Email::parse(email).map(|email| email.as_str().to_owned());
-        // An invalid address is counted too, under the typed text, cut to a bounded length.
+        // An invalid address is counted too, under the text as typed, truncated.
         let tried = account
             .clone()
             .unwrap_or_else(|| email.chars().take(254).collect());
@@ -244,7 +244,7 @@ impl Accounts {
         better: Option<String>,
         visit: &RequestOrigin,
     ) -> Result<SignedIn> {
-        let id = SessionId::new(visit.now, chance()?);
+        let id = SessionId::new(visit.now, random_number()?);
         let checked = user.password_hash.clone();
         if let Some(hash) = &better {
             user.password_hash.clone_from(hash);
@@ -273,8 +273,8 @@ impl Accounts {
         let begun = self
             .freeing
             .write(move |db| {
-                // The password may have been changed while it was being checked. That ends all sessions, so no
-                // session may start after it.
+                // The password may have been changed while it was being verified. A change ends all sessions, so
+                // no session may start after it.
                 let user = users::by_id(db, &session.user)?;
                 if user.is_none_or(|user| user.disabled || user.password_hash != checked) {
                     return Ok(false);
@@ -298,15 +298,18 @@ impl Accounts {
         }
     }
 
-    /// Renews a session: returns a new pair of tokens for a refresh token. For a short time the previous token gives
-    /// the same pair; any other token of this session means that it was copied, and ends the session.
+    /// Renews a session: exchanges a refresh token for a new pair of tokens. For a short time, the previous token
+    /// yields the same pair; any other token of this session means that it was copied, and ends the session.
     ///
     /// # Errors
-    /// `SignInNeeded` when the token is not valid.
+    /// `SignInNeeded` if the token is not valid.
     pub async fn refresh(&self, presented: &str, visit: &RequestOrigin) -> Result<SignedIn> {
-        let (id, renewals) = self.refresh.read(presented).ok_or_else(sign_in_again)?;
+        let (id, renewals) = self
+            .refresh_token
+            .read(presented)
+            .ok_or_else(sign_in_again)?;
         let id = SessionId::parse(id).ok_or_else(sign_in_again)?;
-        let next = token::hash(&self.refresh.token(id.as_str(), renewals + 1));
+        let next = token::hash(&self.refresh_token.token(id.as_str(), renewals + 1));
         let shown = token::hash(presented);
         let (now, session) = (visit.now, id.clone());
         let reused = visit.entry(None, "session.reused", id.as_str());
@@ -352,7 +355,7 @@ impl Accounts {
     /// Ends the caller's session at once. An API key has no session: delete the key instead.
     ///
     /// # Errors
-    /// When the store fails.
+    /// Returns an error if the store fails.
     pub async fn logout(&self, caller: &Caller, visit: &RequestOrigin) -> Result<()> {
         let Some(session) = caller.session.clone() else {
             return Err(
@@ -366,10 +369,10 @@ impl Accounts {
     /// Ends the session of a refresh token, for a browser whose access token has expired.
     ///
     /// # Errors
-    /// When the store fails.
+    /// Returns an error if the store fails.
     pub async fn logout_by_refresh(&self, presented: &str, visit: &RequestOrigin) -> Result<()> {
         let session = self
-            .refresh
+            .refresh_token
             .read(presented)
             .and_then(|(id, _)| SessionId::parse(id));
         self.end_session(session.ok_or_else(sign_in_again)?, visit)
@@ -403,7 +406,7 @@ impl Accounts {
     /// Deletes expired sessions, links, and invitations.
     ///
     /// # Errors
-    /// When the store fails.
+    /// Returns an error if the store fails.
     pub async fn tidy(&self, now: Timestamp) -> Result<()> {
         let gone = self
             .freeing
@@ -415,7 +418,7 @@ impl Accounts {
         Ok(())
     }
 
-    /// Stops the store's threads; for the command line.
+    /// Stops the store's threads, for the command line.
     pub async fn close(&self) {
         self.store.close().await;
     }
@@ -428,19 +431,19 @@ impl Accounts {
         visit: &RequestOrigin,
     ) -> Result<SignedIn> {
         let now = visit.now;
-        let id = crate::domain::id::ulid(now, chance()?);
+        let id = crate::domain::id::ulid(now, random_number()?);
         let claims =
             jwt::Claims::access(user.id.as_str(), session.as_str(), id, now, ACCESS_LENGTH);
         Ok(SignedIn {
-            access: self.jwt.sign(&claims),
-            refresh: self.refresh.token(session.as_str(), renewals),
+            access_token: self.jwt.sign(&claims),
+            refresh: self.refresh_token.token(session.as_str(), renewals),
             devices: self.device_cookie(&user, &session, visit),
             user,
             session,
         })
     }
 
-    /// Does not record text that is not an address: it may be a password typed into the wrong field.
+    /// Does not record text that is not an email address: it may be a password typed into the wrong field.
     async fn note_failure(&self, account: Option<String>, visit: &RequestOrigin) -> Result<()> {
         let entry = visit.entry(None, "login.failed", &account.unwrap_or_default());
         Ok(self
@@ -453,7 +456,7 @@ impl Accounts {
 /// Returns a random initial password that satisfies the rules.
 ///
 /// # Errors
-/// When the system provides no random numbers.
+/// Returns an error if the system provides no random numbers.
 pub fn random_password() -> Result<String> {
     loop {
         let password: String = token::new()?.chars().take(20).collect();
@@ -463,11 +466,11 @@ pub fn random_password() -> Result<String> {
     }
 }
 
-/// A random number.
+/// Returns a random number.
 ///
 /// # Errors
-/// When the operating system gives none.
-pub(super) fn chance() -> Result<u128> {
+/// Returns an error if the operating system provides no random numbers.
+pub(super) fn random_number() -> Result<u128> {
     crypto::random_number().map_err(Error::internal)
 }
 

@@ -1,10 +1,10 @@
-//! Administration of accounts by administrators and the command line. The routes and the command line
-//! decide who may call these; each action is in the audit log with its actor.
+//! Account administration, for administrators and the command line. The routes and the command line decide who may
+//! call these functions; each action is recorded in the audit log with its actor.
 
 use std::path::Path;
 use std::time::Duration;
 
-use super::accounts::{Accounts, AdminClaim, NewAccount, RequestOrigin, shut_out};
+use super::accounts::{Accounts, AdminClaim, NewAccount, RequestOrigin, revoke_access};
 use super::documents::deletion;
 use super::{Error, Kind, Result};
 use crate::crypto::token;
@@ -26,7 +26,7 @@ pub use crate::store::password_resets::ResetRequest;
 /// Changes to an account; `None` leaves a value unchanged.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct UserChange {
-    /// A new role.
+    /// The new role.
     pub role: Option<Role>,
     /// Whether the account is locked.
     pub disabled: Option<bool>,
@@ -42,10 +42,10 @@ pub struct OneTimeLink {
 }
 
 impl Accounts {
-    /// Accounts, newest first.
+    /// Lists accounts, newest first.
     ///
     /// # Errors
-    /// When the database cannot be read.
+    /// Returns an error if the database cannot be read.
     pub async fn users(&self, limit: u32, cursor: Option<UserId>) -> Result<Vec<User>> {
         Ok(self
             .store
@@ -53,10 +53,10 @@ impl Accounts {
             .await?)
     }
 
-    /// The account with this email address.
+    /// Returns the account with this email address.
     ///
     /// # Errors
-    /// `Missing` when there is none.
+    /// `Missing` if there is none.
     pub async fn user_by_email(&self, email: &str) -> Result<User> {
         let missing = || Error::new(Kind::Missing, "there is no account with this email");
         let email = Email::parse(email).ok_or_else(missing)?;
@@ -70,7 +70,7 @@ impl Accounts {
     /// Creates an account, whatever the registration rules.
     ///
     /// # Errors
-    /// `BadInput` for an invalid email address or a weak password, `Conflict` when the address is taken.
+    /// `BadInput` for an invalid email address or a weak password; `Conflict` if the address is taken.
     pub async fn create_user(
         &self,
         actor: Option<&UserId>,
@@ -83,10 +83,10 @@ impl Accounts {
         self.create(new, actor, (role, claim), None, visit).await
     }
 
-    /// Changes the role or locks or unlocks an account, effective at once.
+    /// Changes the role of an account, or locks or unlocks it, effective immediately.
     ///
     /// # Errors
-    /// `Missing` when there is no such account, `Conflict` when it is the last administrator.
+    /// `Missing` if there is no such account; `Conflict` if it is the last administrator.
     pub async fn change_user(
         &self,
         actor: Option<&UserId>,
@@ -117,7 +117,7 @@ impl Accounts {
     /// Deletes an account with all its data, files included. Completes even if the caller is dropped.
     ///
     /// # Errors
-    /// `Missing` when there is no such account, `Conflict` when it is the last administrator.
+    /// `Missing` if there is no such account; `Conflict` if it is the last administrator.
     pub async fn delete_user(
         &self,
         actor: Option<&UserId>,
@@ -132,11 +132,11 @@ impl Accounts {
         deleted.map_err(Error::internal)?
     }
 
-    /// Sets an account's password. All its sessions end, and its API keys are deleted unless `keep_keys` is
-    /// set. Returns the number of deleted keys.
+    /// Sets an account's password. Ends all of its sessions, and deletes its API keys unless `keep_keys` is set.
+    /// Returns the number of deleted keys.
     ///
     /// # Errors
-    /// `Kind::BadRequest` for a weak password, `Kind::Missing` when there is no such account.
+    /// `Kind::BadRequest` for a weak password; `Kind::Missing` if there is no such account.
     pub async fn set_password(
         &self,
         actor: Option<&UserId>,
@@ -150,7 +150,7 @@ impl Accounts {
         let (id, now) = (id.clone(), visit.now);
         let set = self.store.write(move |db| {
             users::set_password_hash(db, &id, &hash)?;
-            let deleted = shut_out(db, &id, keep_keys, now)?;
+            let deleted = revoke_access(db, &id, keep_keys, now)?;
             audit::append(db, &entry)?;
             Ok(deleted)
         });
@@ -162,7 +162,7 @@ impl Accounts {
     /// Creates a link for setting a new password. An earlier link becomes invalid.
     ///
     /// # Errors
-    /// `Missing` when there is no such account.
+    /// `Missing` if there is no such account.
     pub async fn reset_link(
         &self,
         actor: Option<&UserId>,
@@ -181,10 +181,10 @@ impl Accounts {
         Ok(link)
     }
 
-    /// Requests for a new password, newest first.
+    /// Lists password-reset requests, newest first.
     ///
     /// # Errors
-    /// When the database cannot be read.
+    /// Returns an error if the database cannot be read.
     pub async fn resets(&self, limit: u32) -> Result<Vec<ResetRequest>> {
         Ok(self
             .store
@@ -225,10 +225,10 @@ impl Accounts {
         Ok(link)
     }
 
-    /// Audit entries, newest first.
+    /// Lists audit entries, newest first.
     ///
     /// # Errors
-    /// When the database cannot be read.
+    /// Returns an error if the database cannot be read.
     pub async fn audit(&self, limit: u32, cursor: Option<i64>) -> Result<Vec<(i64, AuditEntry)>> {
         Ok(self
             .store

@@ -1,5 +1,5 @@
-//! Use cases of analyses: start, watch, read, stop, share. The rules of a run are in `domain`, and `engine` runs it;
-//! this module checks what a caller may do.
+//! Analysis use cases: start, watch, read, stop, and share. The rules of a run are in `domain`, and `engine` runs
+//! it; this module checks what a caller may do.
 
 mod check;
 mod context_allocation;
@@ -13,6 +13,7 @@ mod plan;
 mod relay;
 mod report;
 mod rerun;
+mod retrieval;
 mod share;
 mod standings;
 mod start;
@@ -25,6 +26,7 @@ use super::account_state::is_active;
 use super::documents::DocumentService;
 use super::fallbacks::Fallbacks;
 use super::key_limits::KeyLimitService;
+use super::meaning_search::MeaningSearch;
 use super::models::ModelService;
 use super::patterns::Patterns;
 use super::recipes::Recipes;
@@ -71,14 +73,15 @@ pub struct Analyses<'a> {
     pub(super) recipes: Recipes<'a>,
     pub(super) usage: UsageService<'a>,
     pub(super) key_limits: KeyLimitService<'a>,
-    /// The installation's secret; the marks around documents are derived from it.
+    pub(super) meaning: MeaningSearch<'a>,
+    /// The installation's secret key, from which the delimiters around documents are derived.
     pub(super) secret: &'a str,
     /// Server-wide limits of a run.
     pub(super) times: RunDeadlines,
-    /// A blind comparison is offered for one in this many analyses, unless the user has set another interval; 0:
+    /// Offer a blind comparison for one in this many analyses, unless the user has set another interval; 0 means
     /// never.
     pub(super) compare_every: u64,
-    /// Whether the answers of a request that does not say so are compared by a model.
+    /// Whether a model compares the answers of a request that does not specify it.
     pub(super) evidence: EvidenceMode,
     /// Whether callers without an account may run analyses, on demo models only.
     pub(super) allows_anonymous: bool,
@@ -86,13 +89,13 @@ pub struct Analyses<'a> {
 
 /// A started run.
 pub struct Begun {
-    /// Its id.
+    /// Its ID.
     pub id: AnalysisId,
     /// Resolves when the run ends.
     pub finished: Finished,
-    /// Stops the run when dropped; none for a detached run.
+    /// Stops the run when dropped; `None` for a detached run.
     pub guard: Option<CancelOnDrop>,
-    /// The events of a relayed call, which are nowhere else.
+    /// The events of a relayed call, which are available nowhere else.
     pub watch: Option<RunWatch>,
 }
 
@@ -102,10 +105,10 @@ fn cache_age(plan: &Plan) -> Option<Duration> {
 }
 
 impl Analyses<'_> {
-    /// Returns an analysis of the caller with its results.
+    /// Returns one of the caller's analyses with its results.
     ///
     /// # Errors
-    /// `Missing` when there is no such analysis of the caller; otherwise when the store cannot be read.
+    /// `Missing` if the caller has no such analysis. Also fails if the store cannot be read.
     pub async fn show(&self, caller: &Caller, id: &AnalysisId) -> Result<AnalysisReport> {
         let user = Some(caller.user.clone());
         self.report(user, id.clone(), None).await
@@ -114,7 +117,7 @@ impl Analyses<'_> {
     /// Returns an analysis whose run has just ended, including results that could not be stored.
     ///
     /// # Errors
-    /// When the analysis is not the caller's or the store cannot be read.
+    /// Returns an error if the analysis is not the caller's or the store cannot be read.
     pub async fn show_ended(
         &self,
         caller: Option<&Caller>,
@@ -162,11 +165,15 @@ impl Analyses<'_> {
         })
     }
 
-    /// Returns the place of an analysis of the caller in its thread; none outside the history.
+    /// Returns the position of one of the caller's analyses in its thread; `None` outside the history.
     ///
     /// # Errors
-    /// When the store cannot be read.
-    pub async fn place(&self, caller: &Caller, id: &AnalysisId) -> Result<Option<TurnPlace>> {
+    /// Returns an error if the store cannot be read.
+    pub async fn turn_position(
+        &self,
+        caller: &Caller,
+        id: &AnalysisId,
+    ) -> Result<Option<TurnPlace>> {
         let (user, id) = (caller.user.clone(), id.clone());
         let found = self.store.read(move |db| threads::place_of(db, &user, &id));
         Ok(found.await?)
@@ -175,7 +182,7 @@ impl Analyses<'_> {
     /// Lists the caller's analyses, newest first.
     ///
     /// # Errors
-    /// When the store cannot be read.
+    /// Returns an error if the store cannot be read.
     pub async fn list(&self, caller: &Caller, query: HistoryQuery) -> Result<Vec<HistoryRow>> {
         let user = caller.user.clone();
         let HistoryQuery {
@@ -188,10 +195,10 @@ impl Analyses<'_> {
         Ok(self.store.read(found).await?)
     }
 
-    /// Follows the events after a sequence number: first the stored ones, then new ones until the last.
+    /// Follows the events after a sequence number: first the stored ones, then new ones until the final event.
     ///
     /// # Errors
-    /// `Missing` when there is no such analysis of the caller; otherwise when the store cannot be read.
+    /// `Missing` if the caller has no such analysis. Also fails if the store cannot be read.
     pub async fn watch(
         &self,
         caller: Option<&Caller>,
@@ -210,7 +217,7 @@ impl Analyses<'_> {
     /// Stops a run and returns its status. Stopping a finished run changes nothing.
     ///
     /// # Errors
-    /// `Missing` when there is no such analysis of the caller; otherwise when the store fails.
+    /// `Missing` if the caller has no such analysis. Also returns any error from the store.
     pub async fn cancel(&self, caller: &Caller, id: &AnalysisId) -> Result<Status> {
         let report = self.show(caller, id).await?;
         if report.analysis.status.is_over() {
@@ -220,10 +227,10 @@ impl Analyses<'_> {
         Ok(self.show(caller, id).await?.analysis.status)
     }
 
-    // Wait for the run's last event, so that nothing is written to it afterwards.
+    // Wait for the run's final event, so that nothing is written to it afterward.
     async fn stop(&self, id: &AnalysisId, reason: &str) -> Result<()> {
         if !self.engine.cancel(id, reason) {
-            // The run is not driven any more, because its end could not be stored: write the end now.
+            // The run is no longer driven, because its end could not be stored: write the end now.
             return self.abandon(id.clone(), reason).await;
         }
         let mut watch = self.engine.watch(id.clone(), u64::MAX - 1);
@@ -231,10 +238,10 @@ impl Analyses<'_> {
         Ok(())
     }
 
-    /// Deletes an analysis with its answers and events, and stops it first if it runs.
+    /// Deletes an analysis with its answers and events, stopping it first if it is running.
     ///
     /// # Errors
-    /// `Missing` when there is no such analysis of the caller; otherwise when the store fails.
+    /// `Missing` if the caller has no such analysis. Also returns any error from the store.
     pub async fn delete(&self, caller: &Caller, id: &AnalysisId, now: Timestamp) -> Result<()> {
         self.show(caller, id).await?;
         self.stop(id, "deleted by its owner").await?;
@@ -255,8 +262,8 @@ impl Analyses<'_> {
     /// Stores the caller's vote on a result, replacing an earlier one.
     ///
     /// # Errors
-    /// `Missing` when there is no such analysis of the caller; `BadInput` for an unknown choice; otherwise when the
-    /// store fails.
+    /// `Missing` if the caller has no such analysis; `BadInput` for an unknown choice. Also returns any error from
+    /// the store.
     pub async fn vote(
         &self,
         caller: &Caller,
@@ -280,11 +287,11 @@ impl Analyses<'_> {
             .await?)
     }
 
-    /// Resumes detached runs that a stop or crash interrupted, and ends runs whose client is gone. An analysis that
-    /// cannot be read is skipped, so that it does not block the others.
+    /// Resumes detached runs that a shutdown or crash interrupted, and ends runs whose client is gone. An analysis
+    /// that cannot be read is skipped, so that it does not block the others.
     ///
     /// # Errors
-    /// When the list of unfinished analyses cannot be read.
+    /// Returns an error if the list of unfinished analyses cannot be read.
     pub(super) async fn resume(&self) -> Result<()> {
         for id in self.store.read(analyses::unfinished).await? {
             if let Err(fault) = self.resume_one(id.clone()).await {
@@ -360,7 +367,7 @@ impl Analyses<'_> {
         Ok(())
     }
 
-    // Ends a run that is not driven. The answers received so far are paid for and count.
+    // Ends a run that is not being driven. The answers received so far are paid for and count.
     async fn abandon(&self, id: AnalysisId, reason: &str) -> Result<()> {
         let reason = reason.to_owned();
         let ended = self.store.write(move |db| {
@@ -382,7 +389,7 @@ impl Analyses<'_> {
                             seq: events::last_seq(db, &id)? + 1,
                             kind: event.name().to_owned(),
                             data: serde_json::to_string(&event)
-                                .map_err(|fault| StoreError::Failed(fault.to_string()))?,
+                                .map_err(|error| StoreError::Failed(error.to_string()))?,
                         };
                         events::append(db, &id, [&stored])?;
                     }
@@ -398,21 +405,21 @@ impl Analyses<'_> {
             Ok(())
         });
         match ended.await {
-            // Already over: another task was faster.
+            // Already over: another task got there first.
             Err(StoreError::Missing) => Ok(()),
             ended => Ok(ended?),
         }
     }
 }
 
-/// Filter and page of a list of analyses.
+/// Filter and page of an analysis list.
 #[derive(Debug, Clone)]
 pub struct HistoryQuery {
     /// Maximum number of rows.
     pub limit: u32,
     /// Only analyses older than this one.
     pub cursor: Option<AnalysisId>,
-    /// Only analyses that match.
+    /// Only analyses that match this filter.
     pub filter: HistoryFilter,
 }
 

@@ -1,8 +1,8 @@
-//! API keys of an account: created and shown once, listed, deleted.
+//! API keys of an account: created and shown once, listed, and deleted.
 
 use std::time::Duration;
 
-use super::accounts::{Accounts, RequestOrigin, chance, needs_session};
+use super::accounts::{Accounts, RequestOrigin, needs_session, random_number};
 use super::{Error, Kind, Result};
 use crate::crypto::token;
 use crate::domain::id::{KeyId, UserId};
@@ -15,7 +15,7 @@ use crate::store::{api_keys, audit};
 const MAX_KEYS: usize = 100;
 /// Maximum lifetime of a key, in days.
 const MAX_DAYS: u32 = 3_650;
-/// Maximum number of models that a key may name.
+/// Maximum number of models in a key's allowlist.
 const MAX_MODELS: usize = 100;
 
 /// Parameters of a new key. The default has `KeyScope::DEFAULT` and never expires.
@@ -25,22 +25,22 @@ pub struct NewKey {
     pub name: String,
     /// Lifetime in days.
     pub days: Option<u32>,
-    /// Names of the parts of the API that it may use; `KeyScope::DEFAULT` when empty.
+    /// API scopes of the key; `KeyScope::DEFAULT` if empty.
     pub scopes: Vec<String>,
-    /// Models that it may use; all when empty.
+    /// Models that the key may use; all if empty.
     pub models: Vec<String>,
     /// Daily budget in US dollars.
-    pub day_usd: Option<f64>,
+    pub daily_budget_usd: Option<f64>,
     /// Total budget in US dollars.
-    pub all_usd: Option<f64>,
+    pub total_budget_usd: Option<f64>,
 }
 
 impl Accounts {
     /// Creates an API key for the caller. Returns the key, which is stored only as a hash, and its description.
     ///
     /// # Errors
-    /// `Forbidden` when the caller uses an API key, `BadInput` for invalid parameters, `Conflict` when
-    /// there are too many keys.
+    /// `Forbidden` if the caller uses an API key; `BadInput` for invalid parameters; `Conflict` if there are too
+    /// many keys.
     pub async fn create_key(
         &self,
         caller: &Caller,
@@ -51,10 +51,10 @@ impl Accounts {
         self.make_key(&caller.user, wanted, visit).await
     }
 
-    /// Creates a key for the command line, by the same rules.
+    /// Creates a key for the command line, under the same rules.
     ///
     /// # Errors
-    /// `BadInput` for invalid parameters, `Conflict` when there are too many keys.
+    /// `BadInput` for invalid parameters; `Conflict` if there are too many keys.
     pub async fn make_key(
         &self,
         user: &UserId,
@@ -65,7 +65,7 @@ impl Accounts {
         let (name, days) = (wanted.name.trim(), wanted.days);
         let text = token::new_key().map_err(Error::internal)?;
         let key = ApiKey {
-            id: KeyId::new(visit.now, chance()?),
+            id: KeyId::new(visit.now, random_number()?),
             user: user.clone(),
             name: if name.is_empty() {
                 "API key".to_owned()
@@ -100,10 +100,10 @@ impl Accounts {
         Ok((text, key))
     }
 
-    /// The caller's keys.
+    /// Lists the caller's keys.
     ///
     /// # Errors
-    /// When the database cannot be read.
+    /// Returns an error if the database cannot be read.
     pub async fn keys(&self, caller: &Caller) -> Result<Vec<ApiKey>> {
         let user = caller.user.clone();
         Ok(self
@@ -112,11 +112,10 @@ impl Accounts {
             .await?)
     }
 
-    /// Deletes one of the caller's keys, effective at once.
+    /// Deletes one of the caller's keys, effective immediately.
     ///
     /// # Errors
-    /// `Missing` when there is no such key, `Forbidden` when the caller uses another API key without the
-    /// scope `keys`.
+    /// `Missing` if there is no such key; `Forbidden` if the caller uses another API key without the `keys` scope.
     pub async fn delete_key(&self, caller: &Caller, id: &str, visit: &RequestOrigin) -> Result<()> {
         let missing = || Error::new(Kind::Missing, "there is no such key");
         let id = KeyId::parse(id).ok_or_else(missing)?;
@@ -178,8 +177,8 @@ fn checked(wanted: &NewKey) -> Result<(Vec<KeyScope>, KeyLimits)> {
             .iter()
             .map(|model| model.trim().to_owned())
             .collect(),
-        day_cost: amount("day_budget_usd", wanted.day_usd)?,
-        all_cost: amount("budget_usd", wanted.all_usd)?,
+        day_cost: amount("day_budget_usd", wanted.daily_budget_usd)?,
+        all_cost: amount("budget_usd", wanted.total_budget_usd)?,
     };
     Ok((scopes, confines))
 }

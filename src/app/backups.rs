@@ -1,5 +1,5 @@
-//! Automatic backups to the administrator's folder: written when due or on request, verified, and pruned to
-//! the newest few. Touches no file whose name it did not choose itself.
+//! Automatic backups to the administrator's folder: written when due or on request, verified, and pruned to the
+//! newest few. Never touches a file whose name it did not generate itself.
 
 use std::collections::BTreeMap;
 use std::fs::{self, DirBuilder};
@@ -21,7 +21,7 @@ use crate::log;
 use crate::replica::replicator::Replicator;
 use crate::store::{BackupError, Store, Verified, audit};
 
-/// Pause after a failure before the next attempt, which is logged again.
+/// Pause after a failure, which is logged, before the next attempt.
 const AGAIN: Duration = Duration::from_secs(3600);
 
 /// A backup in the folder.
@@ -38,7 +38,7 @@ pub struct BackupFile {
 /// The outcome of this process's last attempt.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BackupAttempt {
-    /// When it was made.
+    /// When the attempt was made.
     pub at: Timestamp,
     /// The number of rows of each table, or the error.
     pub rows: std::result::Result<BTreeMap<String, u64>, String>,
@@ -49,10 +49,10 @@ pub struct BackupAttempt {
 pub struct BackupFolder {
     /// The backups, newest first.
     pub copies: Vec<BackupFile>,
-    /// The last attempt since the start of the server.
+    /// The last attempt since the server started.
     pub last: Option<BackupAttempt>,
-    /// The error when the folder cannot be read.
-    pub fault: Option<String>,
+    /// The error, if the folder cannot be read.
+    pub error: Option<String>,
 }
 
 /// The server's record of its backups.
@@ -64,12 +64,12 @@ pub(super) struct BackupStatus {
     due: Mutex<Option<Timestamp>>,
 }
 
-/// The file name of a backup started at this time, in the folder or as a download.
+/// Returns the file name of a backup started at this time, for the folder or a download.
 pub fn name_of(now: Timestamp) -> String {
     format!("quire-{}.db", now.to_string().replace([':', '.'], "-"))
 }
 
-/// When a backup of this name was started; `None` for other files.
+/// Returns when a backup with this name was started; `None` for other files.
 fn time_of(name: &str) -> Option<Timestamp> {
     let stamp = name.strip_prefix("quire-")?.strip_suffix(".db")?;
     let (day, time) = stamp.split_once('T')?;
@@ -77,14 +77,14 @@ fn time_of(name: &str) -> Option<Timestamp> {
         return None;
     };
     let at = Timestamp::parse(&format!("{day}T{hour}:{minute}:{second}.{rest}"))?;
-    // A similar name with another spelling is not ours.
+    // A similar name with a different spelling is not ours.
     (name_of(at) == name).then_some(at)
 }
 
-/// The backups in a folder, newest first. A missing folder has none.
+/// Lists the backups in a folder, newest first. A missing folder has none.
 ///
 /// # Errors
-/// When the folder cannot be read.
+/// Returns an error if the folder cannot be read.
 pub fn copies(folder: &Path) -> io::Result<Vec<BackupFile>> {
     let files = match fs::read_dir(folder) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -103,7 +103,7 @@ pub fn copies(folder: &Path) -> io::Result<Vec<BackupFile>> {
     Ok(found)
 }
 
-/// Writes a backup and removes the oldest ones beyond the number to keep. Blocks.
+/// Writes a backup and prunes the oldest ones. Blocks.
 fn make(
     store: &Store,
     wanted: &BackupConfig,
@@ -126,7 +126,7 @@ fn make(
     Ok(verified)
 }
 
-/// Use cases of backups on a running server.
+/// The backup use cases of a running server.
 #[derive(Clone, Copy)]
 pub struct Backups<'a> {
     pub(super) store: &'a Store,
@@ -141,7 +141,7 @@ impl Backups<'_> {
     /// Writes a backup to the folder now, for an administrator.
     ///
     /// # Errors
-    /// `Conflict` when no folder is set or a backup is running, `Unavailable` when the backup fails.
+    /// `Conflict` if no folder is set or a backup is running; `Unavailable` if the backup fails.
     pub async fn make_now(
         &self,
         by: &UserId,
@@ -156,23 +156,23 @@ impl Backups<'_> {
         self.folder().await
     }
 
-    /// The backups in the folder, and the outcome of the last attempt.
+    /// Returns the backups in the folder and the outcome of the last attempt.
     ///
     /// # Errors
-    /// `Conflict` when no folder is set.
+    /// `Conflict` if no folder is set.
     pub async fn folder(&self) -> Result<BackupFolder> {
         let folder = self.settings()?.folder.clone();
         let listed = tokio::task::spawn_blocking(move || copies(&folder));
         let copies = listed.await.map_err(Error::internal)?;
         let last = self.status.last.lock().unwrap_or_else(|e| e.into_inner());
         Ok(BackupFolder {
-            fault: copies.as_ref().err().map(ToString::to_string),
+            error: copies.as_ref().err().map(ToString::to_string),
             copies: copies.unwrap_or_default(),
             last: last.clone(),
         })
     }
 
-    /// Writes a backup when the newest is old enough. Cheap otherwise; does nothing when no folder is set.
+    /// Writes a backup if the newest one is old enough. Otherwise cheap; does nothing if no folder is set.
     pub async fn make_when_due(&self, now: Timestamp) {
         let Some(wanted) = self.config else {
             return;
@@ -208,7 +208,7 @@ impl Backups<'_> {
     /// dropped.
     ///
     /// # Errors
-    /// `Unavailable` when the copy cannot be written or verified.
+    /// `Unavailable` if the copy cannot be written or verified.
     pub async fn download(&self, by: &UserId, visit: &RequestOrigin) -> Result<TemporaryFile> {
         let name = crypto::hex(&crypto::random::<16>()?);
         let path = self.data_dir.join("tmp").join(format!("backup-{name}"));
@@ -218,7 +218,7 @@ impl Backups<'_> {
         );
         let work = move || {
             let file = TemporaryFile::new(path);
-            store.backup(file.path(), false).map_err(unwell)?;
+            store.backup(file.path(), false).map_err(backup_failed)?;
             store.write_now(move |db| audit::append(db, &entry))?;
             Ok(file)
         };
@@ -227,10 +227,10 @@ impl Backups<'_> {
             .map_err(Error::internal)?
     }
 
-    /// Requests a snapshot of the database, to be sent to the replica soon, for an administrator.
+    /// Requests a snapshot of the database for the replica, on behalf of an administrator; it is sent soon.
     ///
     /// # Errors
-    /// `Conflict` when no replica is set.
+    /// `Conflict` if no replica is set.
     pub async fn send_snapshot(&self, by: &UserId, visit: &RequestOrigin) -> Result<()> {
         let Some(replica) = self.replica else {
             return Err(Error::new(Kind::Conflict, "no replica is set")
@@ -240,7 +240,7 @@ impl Backups<'_> {
         self.store
             .write(move |db| audit::append(db, &entry).map(drop))
             .await?;
-        replica.copy_soon();
+        replica.request_snapshot();
         Ok(())
     }
 
@@ -259,7 +259,7 @@ impl Backups<'_> {
             at: now,
             rows: made.clone().map(|verified| verified.rows),
         });
-        let verified = made.map_err(unwell)?;
+        let verified = made.map_err(backup_failed)?;
         *self.due() = Some(now + every);
         Ok(verified)
     }
@@ -276,13 +276,13 @@ impl Backups<'_> {
     }
 }
 
-/// The complete error, because only administrators see it and can fix the cause.
-pub(super) fn unwell(why: impl std::fmt::Display) -> Error {
+/// Includes the complete error, because only administrators see it and can fix the cause.
+pub(super) fn backup_failed(why: impl std::fmt::Display) -> Error {
     Error::new(Kind::Unavailable, format!("the backup failed: {why}"))
         .resolve("fix the cause and try again; stored data and older backups are unchanged")
 }
 
-/// For the command line: the path of a backup; in a folder it gets a generated name.
+/// Returns the path of a backup for the command line; in a folder, it gets a generated name.
 pub fn place(to: &Path, now: Timestamp) -> PathBuf {
     match to.is_dir() {
         true => to.join(name_of(now)),

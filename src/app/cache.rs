@@ -15,7 +15,7 @@ pub use crate::store::cache_savings::Savings;
 pub use crate::store::cached_answers::{CacheSelection, CacheStats};
 use crate::store::{Store, cache_savings, cached_answers};
 
-/// Use cases of the cache.
+/// The cache use cases.
 #[derive(Clone, Copy)]
 pub struct CacheService<'a> {
     pub(super) store: &'a Store,
@@ -34,10 +34,10 @@ pub struct CacheLookup {
 }
 
 impl CacheService<'_> {
-    /// The contents of the cache, and the total savings of all users.
+    /// Returns the contents of the cache and the total savings of all users.
     ///
     /// # Errors
-    /// When the database cannot be read.
+    /// Returns an error if the database cannot be read.
     pub async fn stats(&self) -> Result<(CacheStats, Savings)> {
         let read = |db: &_| {
             Ok((
@@ -48,10 +48,10 @@ impl CacheService<'_> {
         Ok(self.store.read(read).await?)
     }
 
-    /// The savings of a user, or of all users, in a period.
+    /// Returns the savings of a user, or of all users, in a period.
     ///
     /// # Errors
-    /// When the database cannot be read.
+    /// Returns an error if the database cannot be read.
     pub async fn saved(&self, user: Option<&UserId>, from: i64, to: i64) -> Result<Savings> {
         let user = user.cloned();
         let read = move |db: &_| cache_savings::sum(db, user.as_ref(), from, to);
@@ -61,7 +61,7 @@ impl CacheService<'_> {
     /// Deletes cached answers. Returns their number.
     ///
     /// # Errors
-    /// When the database cannot be written.
+    /// Returns an error if the database cannot be written.
     pub async fn clear(&self, which: CacheSelection) -> Result<usize> {
         Ok(self
             .store
@@ -73,7 +73,7 @@ impl CacheService<'_> {
     /// Deletes one cached answer.
     ///
     /// # Errors
-    /// `Missing` when there is no such answer.
+    /// `Missing` if there is no such answer.
     pub async fn delete(&self, key: &str) -> Result<()> {
         let key = key.to_owned();
         match self
@@ -87,11 +87,11 @@ impl CacheService<'_> {
         }
     }
 
-    /// Explains each answered call of an analysis: a cache hit, or the difference from everything that was
+    /// Explains each answered call of an analysis: either a cache hit, or how it differs from everything that was
     /// cached when the analysis started.
     ///
     /// # Errors
-    /// `Missing` when the caller has no such analysis.
+    /// `Missing` if the caller has no such analysis.
     pub async fn explain(&self, caller: &Caller, id: &AnalysisId) -> Result<Vec<CacheLookup>> {
         let report = self.analyses.show(caller, id).await?;
         let calls: Vec<(CallId, ModelRequest)> =

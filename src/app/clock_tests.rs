@@ -1,4 +1,4 @@
-//! A run during a change of the machine's clock.
+//! A run during which the machine's clock is changed.
 
 use std::time::Duration;
 

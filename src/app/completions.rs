@@ -1,5 +1,6 @@
-//! Requests of the compatible APIs: a model ID asks that model, whose answer is relayed; `quire/` and the name of a
-//! pattern or recipe ask a panel, which is an analysis. Both have the same budgets, prices, and cancellation.
+//! Requests of the compatible APIs. A model ID calls that model and relays its answer; `quire/` followed by the
+//! name of a pattern or recipe runs a panel, which is an analysis. Both have the same budgets, prices, and
+//! cancellation.
 
 mod answer;
 
@@ -20,25 +21,24 @@ use crate::domain::time::Timestamp;
 use crate::domain::tools::Tools;
 use crate::domain::user::Caller;
 pub use answer::Completion;
-pub(super) use answer::kind_of;
 
-pub use crate::engine::StreamPlace;
+pub use crate::engine::StreamPermit;
 use crate::llm::{Llm, Retired};
 use crate::wire::serve_openai::{ChatRequest, shown};
 use crate::wire::{ApiFormat, cache_marks, passthrough};
 
-/// Prefix of the names of patterns and recipes.
+/// Prefix for the names of patterns and recipes.
 pub const PREFIX: &str = "quire/";
-/// The field that chooses the members of a panel, as OpenRouter's clients send it.
+/// The field that selects the members of a panel, as OpenRouter's clients send it.
 const MEMBERS: &str = "models";
-/// The field with settings of Quire's own, for a panel.
+/// The field with Quire-specific settings for a panel.
 const OWN: &str = "quire";
-/// Maximum number of ignored fields that are reported.
+/// Maximum number of ignored fields to report.
 const MAX_IGNORED: usize = 20;
-/// The pattern that sends one model exactly what was written.
+/// The pattern that sends the prompt to one model, exactly as written.
 const PLAIN: &str = "plain";
 
-/// Use cases of the compatible APIs.
+/// The use cases of the compatible APIs.
 #[derive(Clone, Copy)]
 pub struct Completions<'a> {
     pub(super) llm: &'a Llm,
@@ -52,15 +52,15 @@ pub struct Completions<'a> {
 /// A name that a client can send as `model`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ModelName {
-    /// The model; none for a panel.
+    /// The model; `None` for a panel.
     pub model: Option<Model>,
     /// ID that clients send.
     pub id: String,
     /// Owner: the model's provider, or `quire` for patterns and recipes.
     pub owner: String,
-    /// Creation time, when known.
+    /// Creation time, if known.
     pub created: Option<Timestamp>,
-    /// Set when its provider no longer lists the model.
+    /// Set if the provider no longer lists the model.
     pub retired: Option<Retired>,
     /// Models of a recipe that no longer exist or are no longer listed.
     pub retired_members: Vec<String>,
@@ -72,9 +72,9 @@ pub struct StartedCompletion {
     pub begun: Begun,
     /// Fields of the request that no provider receives.
     pub ignored: Vec<String>,
-    /// Whether a panel answers instead of one model.
+    /// Whether a panel answers rather than a single model.
     pub is_panel: bool,
-    /// Whether a single model answers, whose reasoning is then shown.
+    /// Whether a single model answers, in which case its reasoning is shown.
     pub is_passthrough: bool,
 }
 
@@ -82,7 +82,7 @@ impl Completions<'_> {
     /// Lists every name that the caller can send as `model`.
     ///
     /// # Errors
-    /// When the store cannot be read.
+    /// Returns an error if the store cannot be read.
     pub async fn names(&self, caller: &Caller) -> Result<Vec<ModelName>> {
         let user = &caller.user;
         let limits = self.key_limits.of(caller).await?;
@@ -117,7 +117,7 @@ impl Completions<'_> {
     /// Finds one of these names by ID or alias.
     ///
     /// # Errors
-    /// `Missing` when there is none; otherwise when the store cannot be read.
+    /// `Missing` if there is none. Also fails if the store cannot be read.
     pub async fn name(&self, caller: &Caller, id: &str) -> Result<ModelName> {
         let limits = self.key_limits.of(caller).await?;
         let model = self.llm.find(Some(&caller.user), id);
@@ -130,11 +130,11 @@ impl Completions<'_> {
         found.ok_or_else(|| unknown(id))
     }
 
-    /// Reserves places for several answers to one request.
+    /// Reserves slots for several answers to one request.
     ///
     /// # Errors
-    /// As `start` when there is no place; nothing was started.
-    pub fn reserve(&self, caller: &Caller, places: usize) -> Result<StreamPlace> {
+    /// The errors of `start` if there is no free slot; nothing is started.
+    pub fn reserve(&self, caller: &Caller, places: usize) -> Result<StreamPermit> {
         self.analyses.stream_places(caller, places)
     }
 
@@ -149,18 +149,18 @@ impl Completions<'_> {
         }
     }
 
-    /// Starts a completion. Its guard stops the run when the connection closes. `thread` is the thread in the history to
+    /// Starts a completion. Its guard stops the run when the connection closes. `thread` is the history thread to
     /// which a panel's answer is added.
     ///
     /// # Errors
-    /// `Missing` for an unknown model or recipe; otherwise as `Analyses::start`.
+    /// `Missing` for an unknown model or recipe, and the errors of `Analyses::start`.
     pub async fn start(
         &self,
         caller: &Caller,
         asked: ChatRequest,
         thread: Option<&str>,
         now: Timestamp,
-        held: Option<&StreamPlace>,
+        held: Option<&StreamPermit>,
     ) -> Result<StartedCompletion> {
         let mut ignored = asked.ignored.clone();
         ignored.extend(self.unread(caller, &asked));
@@ -171,8 +171,8 @@ impl Completions<'_> {
         ignored.extend(Box::pin(self.missing_members(caller, &request)).await?);
         ignored.truncate(MAX_IGNORED);
         let is_passthrough = context.passed_on;
-        // Boxed: the request waits for its first token in this future, and would keep the memory of everything that comes
-        // before (measured: 62 KB).
+        // Boxed, because the request waits for its first token in this future and would otherwise keep the memory
+        // of everything before it (measured: 62 KB).
         let begun = match is_panel {
             true => Box::pin(self.analyses.start(Some(caller), request, context, now)).await?,
             false => {
@@ -188,7 +188,7 @@ impl Completions<'_> {
         })
     }
 
-    // Models of the recipe that no longer exist. They are reported in a header, because a stream's headers are sent
+    // The recipe's models that no longer exist. They are reported in a header, because a stream's headers are sent
     // before its notes are known.
     async fn missing_members(&self, caller: &Caller, request: &Request) -> Result<Vec<String>> {
         let (Some(name), user) = (&request.recipe, &caller.user) else {
@@ -207,14 +207,15 @@ impl Completions<'_> {
         Ok(models.chain(writer).collect())
     }
 
-    // Fields that no provider receives: a panel has several, and not every provider has the client's API format.
+    // Fields that no provider receives: a panel calls several providers, and not every provider uses the client's
+    // API format.
     fn unread(&self, caller: &Caller, asked: &ChatRequest) -> Vec<String> {
         let kind = self.llm.kind_of(Some(&caller.user), &asked.model);
         let reaches = |name: &str| {
             kind.is_some_and(|kind| passthrough::reaches(kind, &asked.passthrough, name))
         };
         let is_panel = asked.model.starts_with(PREFIX);
-        // A thinking budget reaches every provider, at least as an effort.
+        // A thinking budget reaches every provider, if only as an effort level.
         let is_effort = |name: &str| {
             let value = asked.passthrough.fields.get("thinking");
             name == "thinking" && value.is_some_and(|it| it["type"] == "enabled")
@@ -226,7 +227,7 @@ impl Completions<'_> {
                 || is_effort(name))
         });
         let mut unread: Vec<String> = names.map(|name| shown(name)).collect();
-        // The name of a tool's result is known from the call.
+        // The name of a tool result is known from its call.
         let is_speaker = |turn: &Message| turn.name.is_some() && turn.result_of.is_none();
         if kind != Some(ApiFormat::OpenAi) && asked.turns.iter().any(is_speaker) {
             unread.push("messages.name".to_owned());
@@ -238,7 +239,7 @@ impl Completions<'_> {
         unread
     }
 
-    /// The analysis request of a chat request, and whether it asks a panel.
+    /// Builds the analysis request for a chat request, and returns whether it is for a panel.
     async fn request(
         &self,
         caller: &Caller,
@@ -279,7 +280,8 @@ impl Completions<'_> {
         Ok((request, context, true))
     }
 
-    /// The request to one model, which gets the whole conversation and the fields that Quire does not interpret.
+    /// The request to a single model, which receives the whole conversation and any fields that Quire does not
+    /// interpret.
     fn single(
         &self,
         caller: &Caller,
@@ -302,7 +304,7 @@ impl Completions<'_> {
         }
         context.passthrough = Some(Arc::new(passthrough)).filter(|given| !given.fields.is_empty());
         context.passed_on = true;
-        // The conversation is passed on whole; the question only names the run.
+        // The whole conversation is passed on; the question only names the run.
         if let Some((end, _)) = request.prompt.char_indices().nth(MAX_PROMPT) {
             request.prompt.truncate(end);
         }
@@ -311,7 +313,7 @@ impl Completions<'_> {
         Ok((request, context))
     }
 
-    /// The request to a panel: a pattern, a recipe, or both as `pattern:recipe`.
+    /// Returns the request to a panel: a pattern, a recipe, or both as `pattern:recipe`.
     async fn panel(
         &self,
         caller: &Caller,
@@ -320,7 +322,7 @@ impl Completions<'_> {
         mut request: Request,
         mut context: RunContext,
     ) -> Result<(Request, RunContext)> {
-        // Several vendors are called, and not all accept these fields.
+        // Several vendors are called, and not all of them accept these fields.
         for turn in &mut context.turns {
             (turn.name, turn.cache_marks) = (None, Vec::new());
         }
@@ -351,7 +353,7 @@ impl Completions<'_> {
         Ok((request, context))
     }
 
-    /// After tool results the synthesizer continues alone: the panel advised when the user spoke.
+    /// After tool results, the synthesizer continues alone: the panel already advised on the user's turn.
     async fn after_tools(
         &self,
         caller: &Caller,
@@ -373,7 +375,7 @@ impl Completions<'_> {
     }
 }
 
-// Programs wait for the end of the run, so its answers are compared only if they ask for it: `quire.evidence`.
+// API clients wait for the end of the run, so its answers are compared only on request, with `quire.evidence`.
 fn evidence(passthrough: &Passthrough) -> Result<EvidenceRequest> {
     let given = passthrough.fields.get(OWN).map(|own| &own["evidence"]);
     match given.filter(|given| !given.is_null()) {
@@ -383,7 +385,7 @@ fn evidence(passthrough: &Passthrough) -> Result<EvidenceRequest> {
     }
 }
 
-/// The members that the client chose; empty when the pattern or recipe decides.
+/// The members chosen by the client; empty if the pattern or recipe decides.
 fn members(passthrough: &Passthrough) -> Result<Vec<String>> {
     let Some(given) = passthrough.fields.get(MEMBERS) else {
         return Ok(Vec::new());
@@ -400,7 +402,7 @@ fn members(passthrough: &Passthrough) -> Result<Vec<String>> {
     })
 }
 
-/// A panel answers the last turn. A prefill, an answer that the client has started itself, becomes part of the
+/// A panel answers the last turn. A prefill (an answer that the client has already begun) becomes part of the
 /// question.
 fn end_with_question(request: &mut Request, context: &mut RunContext) {
     let mut begun = Vec::new();
@@ -430,10 +432,10 @@ fn end_with_question(request: &mut Request, context: &mut RunContext) {
     request.prompt.clone_from(&last.text);
 }
 
-/// Approximate number of tokens of a conversation.
+/// Returns the approximate number of tokens in a conversation.
 pub fn count(asked: &ChatRequest) -> u64 {
     let turns = asked.turns.iter();
-    // Overhead of each turn.
+    // Overhead per turn.
     let turns: u64 = turns.map(|turn| turn.tokens() + 4).sum();
     turns + asked.tools.as_deref().map_or(0, Tools::tokens)
 }

@@ -1,14 +1,14 @@
-//! Free disk space: below the minimum, new files and runs are refused; deletions are always allowed.
+//! Free disk space: below the minimum, new files and runs are refused, while deletions are always allowed.
 
 use super::{Error, Kind, Result};
 pub use crate::store::DiskState;
 use crate::store::Store;
 
-/// The problem when the reserve cannot be created, and what to do.
+/// The error shown when the reserve file cannot be created, with the remedy.
 pub const RESERVE_BLOCKED: &str = "reserve in the data folder is not a file, so no space is kept for a full disk: move it \
                                    elsewhere, and the server makes the file within a few seconds";
 
-/// Refuses work that would use up the last free space on the disk.
+/// Refuses work that would use up the remaining disk space.
 ///
 /// # Errors
 /// [`Kind::Unavailable`] while less than `MIN_FREE_MB` is free.

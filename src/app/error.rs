@@ -4,18 +4,20 @@
 use std::fmt;
 use std::time::Duration;
 
+use crate::domain::chat::{CallError, CallErrorKind};
+
 /// The kinds of errors.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Kind {
-    /// The request cannot be parsed: invalid JSON, a missing file.
+    /// The request cannot be parsed, such as invalid JSON or a missing file.
     BadRequest,
     /// A field is invalid; `Error::fields` names it.
     BadInput,
     /// No credential, or an invalid one.
     SignInNeeded,
-    /// The caller is known but not allowed.
+    /// The caller is known but lacks permission.
     Forbidden,
-    /// The item does not exist, or belongs to another user.
+    /// The item does not exist or belongs to another user.
     Missing,
     /// The request conflicts with an existing item or state.
     Conflict,
@@ -29,20 +31,36 @@ pub enum Kind {
     BudgetExceeded,
     /// A provider failed.
     UpstreamFailed,
-    /// Temporarily unavailable: all members failed, shutdown, full queue.
+    /// Temporarily unavailable: all members failed, the server is shutting down, or a queue is full.
     Unavailable,
-    /// An internal error. The user sees a fixed sentence; the log has the rest.
+    /// An internal error. The user sees a fixed message; the log has the details.
     Internal,
+}
+
+impl Kind {
+    /// The kind that a failed call has for a client with retries of its own.
+    pub(super) fn of_call(error: CallErrorKind) -> Self {
+        match error {
+            CallErrorKind::RateLimited => Self::TooFast,
+            CallErrorKind::Rejected | CallErrorKind::TooLarge => Self::BadRequest,
+            CallErrorKind::Connect
+            | CallErrorKind::Timeout
+            | CallErrorKind::Overloaded
+            | CallErrorKind::Unavailable
+            | CallErrorKind::Cancelled => Self::Unavailable,
+            _ => Self::UpstreamFailed,
+        }
+    }
 }
 
 /// An invalid field.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FieldError {
-    /// Path of the field: `["body", "parameters", "temperature"]`.
-    pub place: Vec<String>,
+    /// Path of the field, such as `["body", "parameters", "temperature"]`.
+    pub location: Vec<String>,
     /// The problem, in lowercase.
     pub message: String,
-    /// The type of the problem, for programs: `missing`, `out_of_range`, `unknown_field`, `value_error`.
+    /// The machine-readable type of the problem: `missing`, `out_of_range`, `unknown_field`, or `value_error`.
     pub kind: &'static str,
 }
 
@@ -61,7 +79,7 @@ pub struct Error {
     pub fields: Vec<FieldError>,
     /// Time to wait before a retry, for `TooFast` and `Unavailable`.
     pub retry_after: Option<Duration>,
-    /// The provider's status of a failed call, where a client may receive it as the response's own: see
+    /// The provider's status for a failed call, if a client may receive it as the response's own: see
     /// [`CallError::passed_on_status`](crate::domain::chat::CallError::passed_on_status).
     pub upstream_status: Option<u16>,
     /// Whether a client with retries of its own must not repeat the request: its calls were paid, and would be again.
@@ -72,7 +90,7 @@ pub struct Error {
 pub type Result<T> = std::result::Result<T, Error>;
 
 impl Error {
-    /// An error with a message to send.
+    /// Creates an error with a message to send.
     pub fn new(kind: Kind, public: impl Into<String>) -> Self {
         Self {
             kind,
@@ -85,30 +103,30 @@ impl Error {
             is_final: false,
         }
     }
-    /// A missing item or another user's: the two must look the same.
+    /// Creates the error for an item that is missing or belongs to another user; the two must look the same.
     pub fn missing() -> Self {
         Self::new(Kind::Missing, "not found")
     }
-    /// A missing credential.
+    /// Creates the error for a missing credential.
     pub fn sign_in() -> Self {
         Self::new(Kind::SignInNeeded, "sign in first")
             .resolve("send an access token, an API key or the session cookie")
     }
-    /// One invalid field.
+    /// Creates the error for one invalid field.
     pub fn field(place: &[&str], kind: &'static str, message: impl Into<String>) -> Self {
         let message = message.into();
         let field = FieldError {
-            place: place.iter().map(|&part| part.to_owned()).collect(),
+            location: place.iter().map(|&part| part.to_owned()).collect(),
             message,
             kind,
         };
         Self::fields(vec![field])
     }
-    /// Several invalid fields.
+    /// Creates the error for several invalid fields.
     pub fn fields(fields: Vec<FieldError>) -> Self {
         let public = fields
             .iter()
-            .map(|field| format!("{}: {}", field.place.join("."), field.message))
+            .map(|field| format!("{}: {}", field.location.join("."), field.message))
             .collect::<Vec<_>>()
             .join("; ");
         Self {
@@ -116,14 +134,25 @@ impl Error {
             ..Self::new(Kind::BadInput, public)
         }
     }
-    /// An internal error; `private` goes to the log.
+    /// Creates an internal error; `private` goes to the log.
     pub fn internal(private: impl fmt::Display) -> Self {
         Self {
             private: Some(private.to_string()),
             ..Self::new(Kind::Internal, "something went wrong on our side")
         }
     }
-    /// Adds what the user can do about it.
+    /// A failed call to a model, in its provider's words.
+    pub(super) fn of_call(error: CallError) -> Self {
+        let wait = error.retry_after_ms.map(Duration::from_millis);
+        let status = error.client_visible_status();
+        let mut failure = Self::new(
+            Kind::of_call(error.kind),
+            error.with_upstream_message().detail,
+        );
+        (failure.retry_after, failure.upstream_status) = (wait, status);
+        failure
+    }
+    /// Adds what the user can do about the error.
     pub fn resolve(mut self, resolution: impl Into<String>) -> Self {
         self.resolution = resolution.into();
         self

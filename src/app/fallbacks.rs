@@ -1,5 +1,5 @@
-//! Fallback models that replace a failed one. Off unless an administrator sets them; the result always
-//! reports them.
+//! Fallback models that replace a failed model. Off unless an administrator sets them; the result always reports
+//! their use.
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
@@ -13,13 +13,13 @@ use crate::store::{Store, audit, settings};
 
 /// Name of the setting that stores them.
 const KEY: &str = "fallbacks";
-/// Maximum number of models with a chain, and of models in one chain.
-const MOST: (usize, usize) = (100, 3);
+/// Maximum number of models that have a chain, and of models in a chain.
+const MAX_CHAINS_AND_MODELS: (usize, usize) = (100, 3);
 
-/// Fallback chains by the full id of the planned model.
+/// Fallback chains, keyed by the full ID of the planned model.
 pub type Chains = BTreeMap<String, Vec<String>>;
 
-/// Use cases of fallback models.
+/// The fallback use cases.
 #[derive(Clone, Copy)]
 pub struct Fallbacks<'a> {
     pub(super) store: &'a Store,
@@ -28,7 +28,7 @@ pub struct Fallbacks<'a> {
 }
 
 impl Fallbacks<'_> {
-    /// The current chains.
+    /// Returns the current chains.
     pub fn current(&self) -> Chains {
         self.chains
             .lock()
@@ -36,29 +36,29 @@ impl Fallbacks<'_> {
             .unwrap_or_default()
     }
 
-    /// Replaces all chains. Names are resolved to full ids.
+    /// Replaces all chains. Model names are resolved to full IDs.
     ///
     /// # Errors
-    /// `BadInput` for an unknown or repeated model, or too many.
+    /// `BadInput` for an unknown or repeated model, or too many of them.
     pub async fn set(
         &self,
         wanted: Chains,
         actor: &UserId,
         visit: &RequestOrigin,
     ) -> Result<Chains> {
-        if wanted.len() > MOST.0 {
+        if wanted.len() > MAX_CHAINS_AND_MODELS.0 {
             return Err(fault(&format!(
                 "at most {} models can have a chain",
-                MOST.0
+                MAX_CHAINS_AND_MODELS.0
             )));
         }
         let mut chains = Chains::new();
         for (model, names) in &wanted {
             let id = self.known(model)?;
-            if names.len() > MOST.1 {
+            if names.len() > MAX_CHAINS_AND_MODELS.1 {
                 return Err(fault(&format!(
                     "{id}: a chain has at most {} models",
-                    MOST.1
+                    MAX_CHAINS_AND_MODELS.1
                 )));
             }
             let mut chain: Vec<String> = Vec::new();
@@ -87,7 +87,7 @@ impl Fallbacks<'_> {
     /// Loads the stored chains.
     ///
     /// # Errors
-    /// When the database cannot be read.
+    /// Returns an error if the database cannot be read.
     pub(super) async fn load(&self) -> Result<()> {
         let stored = self.store.read(|db| settings::get(db, KEY)).await?;
         let chains = stored.map(|text| serde_json::from_str(&text));
@@ -109,7 +109,7 @@ impl Fallbacks<'_> {
         let model = self.llm.find(None, name);
         let shown: String = name.chars().take(80).collect();
         match model {
-            // A model is never replaced by a demo algorithm, nor the other way round.
+            // A model is never replaced by a demo algorithm, or vice versa.
             Some(model) if model.mock => Err(fault("demo models cannot be part of a chain")),
             Some(model) => Ok(model.id),
             None => Err(fault(&format!("no model is called {shown:?}"))),

@@ -1,5 +1,5 @@
-//! The data folder: created for its owner only, and locked by the one process that serves from it. Opens
-//! the database and the secret in it, and refuses a folder that has lost one of them.
+//! The data folder: accessible only to its owner, and locked by the one process that serves from it. Opens its
+//! database and secret, and refuses a folder that has lost either.
 
 pub(super) mod entries;
 pub(super) mod journal_check;
@@ -29,14 +29,14 @@ pub struct OpenedFolder {
     pub store: Store,
     /// The secret that signs tokens and encrypts stored keys.
     pub secret: String,
-    /// The prepared replication, in a server with a replica.
+    /// The prepared replication; only in a server with a replica.
     pub(super) prepared: Option<replica::PreparedReplica>,
 }
 
-/// Opens the folder and creates what is missing. Blocks.
+/// Opens the folder and creates whatever is missing. Blocks.
 ///
 /// # Errors
-/// `Conflict` when the folder has lost its database or its secret; `Internal` when it cannot be used. The message is
+/// `Conflict` if the folder has lost its database or its secret; `Internal` if it cannot be used. The message is
 /// complete, because it is for the operator who starts the program.
 pub fn open(config: &Config) -> Result<OpenedFolder> {
     open_with(config, Opener::Command, |config| {
@@ -51,10 +51,10 @@ pub fn open(config: &Config) -> Result<OpenedFolder> {
     })
 }
 
-/// Like [`open`], for commands that need an existing installation: creates none.
+/// Like [`open`], for commands that need an existing installation: never creates one.
 ///
 /// # Errors
-/// As [`open`]; `Missing` when there is no installation yet.
+/// The errors of [`open`], and `Missing` if there is no installation yet.
 pub fn open_existing(config: &Config) -> Result<OpenedFolder> {
     exists(config)?;
     open(config)
@@ -63,7 +63,7 @@ pub fn open_existing(config: &Config) -> Result<OpenedFolder> {
 /// Checks that there is an installation, or a replica to restore it from. Opens and creates nothing.
 ///
 /// # Errors
-/// `Missing` when there is none; `Conflict` when the folder has lost its database.
+/// `Missing` if there is none; `Conflict` if the folder has lost its database.
 pub fn exists(config: &Config) -> Result<()> {
     soundness::check(config, config.replica.is_some())?;
     if config.replica.is_some() || database(&config.data_dir).exists() {
@@ -75,11 +75,10 @@ pub fn exists(config: &Config) -> Result<()> {
     ))
 }
 
-/// Checks that the folder may be opened: it has a database that can be sound, or nothing of value. Only
-/// reads.
+/// Checks that the folder may be opened: it has a database that looks sound, or nothing of value. Read-only.
 ///
 /// # Errors
-/// `Conflict`, with what was found and what to do.
+/// `Conflict`, with the finding and the remedy.
 pub fn check(config: &Config) -> Result<()> {
     soundness::check(config, config.replica.is_some())
 }
@@ -87,7 +86,7 @@ pub fn check(config: &Config) -> Result<()> {
 /// Like [`open`], for a server, which also prepares replication if it is set.
 ///
 /// # Errors
-/// As [`open`], and when the replica cannot be used.
+/// The errors of [`open`]. Also fails if the replica cannot be used.
 pub(super) fn open_to_serve(config: &Config) -> Result<OpenedFolder> {
     open_with(config, Opener::Server, |config| {
         replace_database::clear_cut_short(&database(&config.data_dir)).map_err(Error::internal)?;
@@ -101,15 +100,15 @@ pub(super) fn open_to_serve(config: &Config) -> Result<OpenedFolder> {
     })
 }
 
-/// Refuses a folder that has lost its database when the replica has none to restore, before this process
-/// registers as the replica's writer. Files in the folder stay when a database is restored.
+/// Refuses a folder that has lost its database if the replica has none to restore either, before this process
+/// registers as the replica's writer. Other files in the folder are kept when a database is restored.
 fn may_fetch(config: &Config, settings: &ReplicaConfig) -> Result<()> {
     let Err(refusal) = soundness::check(config, false) else {
         return Ok(());
     };
     let target = replica::target(config, settings)?;
-    let inventory = Inventory::of(&*target).map_err(|fault| {
-        let text = format!("cannot read the replica {}: {fault}", settings.address);
+    let inventory = Inventory::list(&*target).map_err(|error| {
+        let text = format!("cannot read the replica {}: {error}", settings.address);
         Error::new(Kind::Internal, text)
     })?;
     match inventory.newest() {
@@ -143,18 +142,18 @@ fn open_with(
     })
 }
 
-/// The files that were moved aside because no row names them.
+/// Lists files that were moved aside because no row refers to them.
 ///
 /// # Errors
-/// When the folder cannot be read.
+/// Returns an error if the folder cannot be read.
 pub fn orphans(config: &Config) -> Result<Vec<Orphan>> {
     orphans::list(&config.data_dir).map_err(Error::internal)
 }
 
-/// Deletes files that were moved aside, for good, and returns them. `early`: also recent ones. Blocks.
+/// Permanently deletes files that were moved aside, and returns them. With `early`, includes recent ones. Blocks.
 ///
 /// # Errors
-/// `Missing` when a name is not among them, `Conflict` when one must be kept; nothing is deleted then.
+/// `Missing` if a name is not among them; `Conflict` if one must be kept. In either case, nothing is deleted.
 pub fn delete_orphans(
     config: &Config,
     names: &[&str],
@@ -165,33 +164,33 @@ pub fn delete_orphans(
     orphans::delete(&store, &config.data_dir, (names, early), now)
 }
 
-/// The error for an action that is not allowed while a server uses the folder.
+/// Returns the error for an action that is not allowed while a server uses the folder.
 pub fn in_use(folder: &Path) -> Error {
     let who = holder(folder).map_or_else(String::new, |who| format!(" ({who})"));
     let text = format!("a server is using {}{who}", folder.display());
     Error::new(Kind::Conflict, text)
 }
 
-/// The lock of a data folder, held by the process that serves from it. Released when dropped, and by the
-/// system however the process ends.
+/// The lock on a data folder, held by the process that serves from it. Released on drop, and by the system however
+/// the process ends.
 pub struct FolderLock(File);
 
 impl FolderLock {
-    /// Records where the server listens, for commands that show the address. A full disk does not matter:
+    /// Records the address on which the server listens, for commands that show it. A full disk does not matter:
     /// the lock is valid without it.
     pub fn note_address(&self, address: &str) {
         let _ = (&self.0).write_all(format!("{address}\n").as_bytes());
     }
 }
 
-/// The address of the server that holds a folder, such as `http://127.0.0.1:8080`. `None` when the lock
-/// does not record it. Meaningful only while the folder is held.
+/// Returns the address of the server that holds a folder, such as `http://127.0.0.1:8080`; `None` if the lock does
+/// not record it. Meaningful only while the folder is held.
 pub fn server_address(folder: &Path) -> Option<String> {
     let address = lock_line(folder, 1)?;
     address.starts_with("http").then_some(address)
 }
 
-/// Whether a process holds the folder now. Creates nothing.
+/// Whether a process currently holds the folder. Creates nothing.
 pub fn is_held(folder: &Path) -> bool {
     let file = open_lock(folder);
     file.is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
@@ -201,9 +200,9 @@ fn open_lock(folder: &Path) -> std::io::Result<File> {
     crate::system::open_without_waiting(&folder.join("lock"))
 }
 
-/// A line of a folder's lock file, counted from 0.
+/// Returns a line of a folder's lock file; `number` is zero-based.
 fn lock_line(folder: &Path, number: usize) -> Option<String> {
-    /// Maximum number of bytes read of a lock file.
+    /// Maximum number of bytes read from a lock file.
     const MAX_LOCK_BYTES: u64 = 200;
     let mut text = String::new();
     let file = open_lock(folder).ok()?;
@@ -211,11 +210,11 @@ fn lock_line(folder: &Path, number: usize) -> Option<String> {
     text.lines().nth(number).map(str::to_owned)
 }
 
-/// Takes the lock of a data folder; `None` while another process holds it. Two servers on one folder would
-/// run each other's analyses and delete each other's uploads.
+/// Locks a data folder; `None` while another process holds the lock. Two servers on one folder would run each
+/// other's analyses and delete each other's uploads.
 ///
 /// # Errors
-/// `Internal` when the folder or its lock file cannot be created or locked.
+/// `Internal` if the folder or its lock file cannot be created or locked.
 pub fn lock(folder: &Path) -> Result<Option<FolderLock>> {
     let unusable = |error: std::io::Error| {
         let (shown, why) = (folder.display(), reason(&error));
@@ -231,8 +230,7 @@ pub fn lock(folder: &Path) -> Result<Option<FolderLock>> {
         .map_err(unusable)?;
     match file.try_lock() {
         Ok(()) => {
-            // For the message to a process that is refused. The lock is valid without it, so a full disk
-            // does not matter.
+            // Shown to a process that is refused. The lock is valid without it, so a full disk does not matter.
             let line = format!("{} {}\n", std::process::id(), clock::now());
             let _ = file
                 .set_len(0)
@@ -244,10 +242,10 @@ pub fn lock(folder: &Path) -> Result<Option<FolderLock>> {
     }
 }
 
-/// What to do when the data folder cannot be used.
+/// The remedy when the data folder cannot be used.
 const OTHER_FOLDER: &str = "choose a writable folder with --data or QUIRE_DATA, or give this one to the user that runs quire";
 
-/// Why a folder cannot be used, in words.
+/// Describes why a folder cannot be used.
 fn reason(error: &std::io::Error) -> String {
     match error.kind() {
         ErrorKind::PermissionDenied => "this user may not write there".to_owned(),
@@ -271,8 +269,8 @@ fn make(folder: &Path) -> Result<()> {
     })
 }
 
-/// The process that holds a folder, as recorded in its lock: "process 12, since 2026-11-23T12:00:00.000Z".
-/// `None` when the record is missing or unreadable. Meaningful only after [`lock`] returned `None`.
+/// Returns the process that holds a folder, as recorded in its lock: "process 12, since 2026-11-23T12:00:00.000Z".
+/// `None` if the record is missing or unreadable. Meaningful only after [`lock`] has returned `None`.
 pub fn holder(folder: &Path) -> Option<String> {
     let line = lock_line(folder, 0)?;
     let (process, since) = line.split_once(' ')?;

@@ -1,4 +1,4 @@
-//! Health of the program: its database, its cache, and the process. Reads only, never repairs.
+//! Health of the program: the database, the cache, and the process. Only reads; never repairs anything.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -16,18 +16,18 @@ use crate::store::{self, DiskState, Store, cached_answers, usage};
 /// The state of the database.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DatabaseHealth {
-    /// The error, if there is one.
-    pub fault: Option<String>,
+    /// The error, if any.
+    pub error: Option<String>,
     /// The engine and its version.
     pub engine: String,
 }
 
-/// The operating system's figures for this process.
+/// Statistics for this process from the operating system.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct ProcessStats {
     /// Resident memory in KiB.
     pub memory_kib: u64,
-    /// CPU time since the start.
+    /// CPU time since the process started.
     pub cpu: Duration,
     /// Number of open files.
     pub open_files: usize,
@@ -35,10 +35,10 @@ pub struct ProcessStats {
     pub threads: u64,
 }
 
-/// The current load, and commit times since the start. Costs no query.
+/// The current load and the commit times since startup. Requires no query.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Activity {
-    /// Number of running or waiting analyses.
+    /// Number of running and waiting analyses.
     pub runs: usize,
     /// Number of running calls to providers.
     pub calls: usize,
@@ -50,10 +50,10 @@ pub struct Activity {
     pub commits: CommitTimesSnapshot,
 }
 
-/// The current load, and usage since the first start. Contains no texts and no names of users.
+/// The current load and the usage since the first start. Contains no texts and no user names.
 #[derive(Debug, Clone, Default)]
 pub struct Workload {
-    /// Number of running or waiting analyses.
+    /// Number of running and waiting analyses.
     pub runs: usize,
     /// Number of running calls to providers.
     pub calls: usize,
@@ -63,14 +63,14 @@ pub struct Workload {
     pub changes_waiting: usize,
     /// Distribution of commit times.
     pub commits: CommitTimesSnapshot,
-    /// Usage per model, all days together.
+    /// Usage per model, summed over all days.
     pub models: Vec<DailyUsage>,
-    /// Models whose circuit breaker is not closed: 2 for open (no calls), 1 for half-open (one call at a
+    /// Models whose circuit breaker is not closed: 2 means open (no calls), 1 means half-open (one call at a
     /// time).
     pub circuits: Vec<(String, u8)>,
 }
 
-/// Use cases of health.
+/// The health use cases.
 #[derive(Clone, Copy)]
 pub struct Health<'a> {
     pub(super) store: &'a Store,
@@ -78,13 +78,13 @@ pub struct Health<'a> {
     pub(super) llm: &'a Llm,
     pub(super) replica: Option<&'a Replicator>,
     pub(super) data_dir: &'a Path,
-    /// Whether a provider is configured or the demo models are on.
+    /// Whether a provider is configured or the demo models are enabled.
     pub(super) has_models: bool,
 }
 
 impl Health<'_> {
-    /// The current load.
-    pub fn pulse(&self) -> Activity {
+    /// Returns the current load.
+    pub fn activity(&self) -> Activity {
         let (commits, changes_waiting) = self.store.commits();
         let (calls, calls_waiting) = self.llm.counts();
         let runs = self.engine.count();
@@ -97,10 +97,10 @@ impl Health<'_> {
         }
     }
 
-    /// The current load, and usage since the first start.
+    /// Returns the current load and the usage since the first start.
     ///
     /// # Errors
-    /// When the database cannot be read.
+    /// Returns an error if the database cannot be read.
     pub async fn work(&self) -> Result<Workload> {
         let days = self
             .store
@@ -112,7 +112,7 @@ impl Health<'_> {
             calls_waiting,
             changes_waiting,
             commits,
-        } = self.pulse();
+        } = self.activity();
         let mut circuits = Vec::new();
         for provider in self.llm.providers(None) {
             for (model, circuit, _) in provider.held {
@@ -135,10 +135,10 @@ impl Health<'_> {
         })
     }
 
-    /// The outcome of the last read and the last commit. Costs no query.
+    /// Returns the outcome of the last read and the last commit. Requires no query.
     pub fn database(&self) -> DatabaseHealth {
         DatabaseHealth {
-            fault: self.store.check().err().map(|fault| match fault {
+            error: self.store.check().err().map(|fault| match fault {
                 store::StoreError::Failed(what) => what,
                 store::StoreError::Closed if self.is_superseded() => {
                     "another process has taken over the replica and stores all data now".into()
@@ -159,23 +159,23 @@ impl Health<'_> {
     /// Number of calls answered from the cache.
     ///
     /// # Errors
-    /// When the database cannot be read.
+    /// Returns an error if the database cannot be read.
     pub async fn cache_hits(&self) -> Result<u64> {
         let stats = self.store.read(cached_answers::stats).await?;
         Ok(stats.hits)
     }
 
-    /// The state of the replica, if there is one.
+    /// Returns the state of the replica, if there is one.
     pub fn replica(&self) -> Option<ReplicaStatus> {
         self.replica.map(Replicator::status)
     }
 
-    // Whether another process has taken over storage: nothing can be changed here any more.
+    // Whether another process has taken over storage, in which case nothing can be changed here anymore.
     fn is_superseded(&self) -> bool {
         self.replica().is_some_and(|status| status.superseded)
     }
 
-    /// The state of the data folder's disk. Costs one system call.
+    /// Returns the state of the data folder's disk. Costs one system call.
     pub fn disk(&self) -> Option<DiskState> {
         self.store.disk()
     }
@@ -191,7 +191,7 @@ impl Health<'_> {
     }
 }
 
-/// One row per model, ordered by name.
+/// Sums the usage to one row per model, ordered by name.
 fn by_model(days: Vec<DailyUsage>) -> Vec<DailyUsage> {
     let mut models: BTreeMap<String, DailyUsage> = BTreeMap::new();
     for day in days {
@@ -209,14 +209,14 @@ fn by_model(days: Vec<DailyUsage>) -> Vec<DailyUsage> {
 }
 
 impl ProcessStats {
-    /// Proportional set size in KiB: private memory plus the share of common memory. The kernel counts it
-    /// page by page, so it takes longer than all other figures.
+    /// Proportional set size in KiB: private memory plus the process's share of shared memory. The kernel computes
+    /// it page by page, so it takes longer than all the other statistics.
     pub fn own_kib() -> u64 {
         let rollup = std::fs::read_to_string("/proc/self/smaps_rollup").unwrap_or_default();
         line(&rollup, "Pss:")
     }
 
-    /// The current figures. Those that cannot be read are zero.
+    /// Returns the current statistics. Those that cannot be read are zero.
     pub fn now() -> Self {
         let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
         let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
@@ -238,13 +238,13 @@ fn line(status: &str, name: &str) -> u64 {
     number.unwrap_or_default()
 }
 
-/// CPU time from `/proc/self/stat`. The process name may contain anything, so fields are counted from the
-/// last bracket.
+/// Parses the CPU time from `/proc/self/stat`. The process name may contain anything, so fields are counted from
+/// the last parenthesis.
 fn cpu(stat: &str) -> Duration {
     let rest = stat.rsplit_once(") ").map_or("", |(_, rest)| rest);
     let ticks = rest.split_whitespace().skip(11).take(2);
     let ticks: u64 = ticks.filter_map(|tick| tick.parse::<u64>().ok()).sum();
-    // User space sees a tick of 10 ms on every Linux.
+    // User space sees ticks of 10 ms on every Linux system.
     Duration::from_millis(ticks * 10)
 }
 

@@ -1,24 +1,25 @@
-//! Limits that the settings leave to the machine: how many runs, calls, and streams its memory has room for.
+//! Limits that the settings leave to the machine: how many runs, calls, and streams fit into its memory.
 
 use crate::config::ServerLimits;
 
-/// Memory limits of the container that the server runs in, version 2 and version 1.
+/// Memory limits of the container that the server runs in, for version 2 and version 1 of control groups.
 pub(super) const CONTAINER_LIMITS: [&str; 2] = [
     "/sys/fs/cgroup/memory.max",
     "/sys/fs/cgroup/memory/memory.limit_in_bytes",
 ];
-/// Memory assumed where the system does not report it, in MiB: a small free host.
+/// Memory assumed if the system does not report it, in MiB: that of a small free host.
 const ASSUMED: u64 = 512;
-/// Memory for each provider call, in MiB per two calls. A call takes about 0.1 MiB; the rest is for what is in it.
-const CALLS_PER_MIB: (u64, u64) = (1, 2);
-/// Fewest and most calls.
+/// Provider calls per MiB of memory, as a fraction. A call itself takes about 0.1 MiB; the rest is for its
+/// content.
+const CALLS_PER_MIB_RATIO: (u64, u64) = (1, 2);
+/// Minimum and maximum number of calls.
 const CALLS: (u64, u64) = (64, 1_000);
-/// Memory for each analysis, in MiB.
+/// Memory per analysis, in MiB.
 const RUN_MIB: u64 = 64;
-/// Fewest and most analyses.
+/// Minimum and maximum number of analyses.
 const RUNS: (u64, u64) = (16, 64);
 
-/// Replaces the limits that are 0 by what the machine has room for.
+/// Replaces limits of 0 with what the machine has room for.
 pub(super) fn fill(limits: &mut ServerLimits) {
     fill_for(limits, memory_mib().unwrap_or(ASSUMED));
 }
@@ -29,18 +30,18 @@ fn fill_for(limits: &mut ServerLimits, mib: u64) {
             *limit = scaled as usize;
         }
     };
-    let calls = (mib * CALLS_PER_MIB.0 / CALLS_PER_MIB.1).clamp(CALLS.0, CALLS.1);
+    let calls = (mib * CALLS_PER_MIB_RATIO.0 / CALLS_PER_MIB_RATIO.1).clamp(CALLS.0, CALLS.1);
     or_scaled(&mut limits.max_runs, (mib / RUN_MIB).clamp(RUNS.0, RUNS.1));
     or_scaled(&mut limits.max_calls, calls);
-    // More would only wait for a call to end.
+    // Any more would only wait for a call to end.
     let streams = limits.max_calls as u64;
     or_scaled(&mut limits.max_streams, streams);
-    // So that one person cannot take all.
+    // So that one user cannot take all of them.
     let of_one = (limits.max_streams as u64).div_ceil(2);
     or_scaled(&mut limits.max_streams_per_user, of_one);
 }
 
-/// The memory that the server may use, in MiB.
+/// Returns the memory that the server may use, in MiB.
 fn memory_mib() -> Option<u64> {
     let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
     let of_container = CONTAINER_LIMITS

@@ -1,5 +1,5 @@
-//! Deletes what has expired: sessions, links, uploads, stored answers; moves files without a row aside.
-//! Nothing that it deletes could still be used.
+//! Deletes expired data (sessions, links, uploads, cached answers) and moves files without a row aside. Never
+//! deletes anything that could still be used.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,22 +11,22 @@ use crate::domain::time::Timestamp;
 use crate::log;
 use crate::store::{analyses, audit, cached_answers, call_log, idempotency};
 
-/// How long analyses without an account and passthrough calls to a single model are kept, for
-/// troubleshooting. Clients see such an analysis only while connected.
+/// How long analyses without an account and passthrough calls are kept, for troubleshooting. Clients see such an
+/// analysis only while connected.
 const KEPT_ANONYMOUS: Duration = Duration::from_secs(24 * 3600);
-/// How long audit entries and single calls are kept: a little over a year. Daily sums are kept forever.
+/// How long audit entries and call log rows are kept: a little over a year. Daily totals are kept forever.
 const KEPT_AUDIT: Duration = Duration::from_secs(400 * 24 * 3600);
 
 impl App {
-    /// Number of changes of the database since the start.
+    /// Returns the number of commits to the database since startup.
     pub fn commits(&self) -> u64 {
         self.store.commits().0.count
     }
 
-    /// Frees the memory that the database needs only while it is changed.
+    /// Frees the memory that the database needs only for writing.
     ///
     /// # Errors
-    /// When the store is closed.
+    /// Returns an error if the store is closed.
     pub async fn free_cache(&self) -> Result<()> {
         Ok(self.store.free_cache().await?)
     }
@@ -36,17 +36,17 @@ impl App {
         self.llm.close_idle_connections();
     }
 
-    /// Runs one round. Cheap when nothing has expired; the server runs it every hour.
+    /// Runs one round of housekeeping. Cheap if nothing has expired; the server runs it every hour.
     ///
     /// # Errors
-    /// When the store or a folder cannot be read or changed.
+    /// Returns an error if the store or a folder cannot be read or changed.
     pub async fn tidy(self: &Arc<Self>, now: Timestamp) -> Result<()> {
         self.accounts().tidy(now).await?;
         for guest in self.accounts().expired_guests(now).await? {
             self.delete_guest(&guest, &RequestOrigin::local(now))
                 .await?;
         }
-        // The command line may have unlocked an account whose documents wait.
+        // The command line may have unlocked an account with waiting documents.
         self.documents().resume().await?;
         self.documents().expire_uploads(now).await?;
         self.documents().tidy(now).await?;
@@ -73,15 +73,15 @@ impl App {
     /// Deletes a guest with all its data, and stops its work.
     ///
     /// # Errors
-    /// `Missing` when there is no such guest; otherwise when the store fails.
+    /// `Missing` if there is no such guest. Also returns any error from the store.
     pub async fn delete_guest(self: &Arc<Self>, id: &UserId, origin: &RequestOrigin) -> Result<()> {
         self.accounts().delete_user(None, id, origin).await?;
         self.stop_account(id, "its account was deleted").await
     }
 
-    /// Restores the reserve once there is free space again. The server calls it every few seconds.
-    pub async fn restock(&self) {
-        // Work every few seconds would keep all idle threads of the pool alive.
+    /// Recreates the disk reserve once there is free space again. The server calls it every few seconds.
+    pub async fn restore_reserve(&self) {
+        // Blocking work every few seconds would keep all idle threads of the pool alive.
         if !self.store.lacks_reserve() {
             return;
         }

@@ -1,6 +1,6 @@
-//! Idempotency keys: a request repeated with the same key gets the same answer for a day. A key is claimed
-//! in the store before any paid call, so that neither a crash nor a second server pays twice. Only answers
-//! are stored, never errors: a failed request may be retried.
+//! Idempotency keys: a request repeated with the same key gets the same response for a day. A key is claimed in
+//! the store before any paid call, so that neither a crash nor a second server pays twice. Only successful
+//! responses are stored, never errors: a failed request may be retried.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
@@ -16,17 +16,17 @@ use crate::log;
 use crate::store::Store;
 use crate::store::idempotency::{self, KeptAnswer, KeyLookup};
 
-/// How long a key returns the same answer.
+/// How long a key returns the same response.
 pub const KEPT: Duration = Duration::from_secs(24 * 3600);
-/// Maximum size of a stored answer, in bytes.
+/// Maximum size of a stored response, in bytes.
 const MAX_ANSWER_BYTES: usize = 4 << 20;
-/// Maximum number of remembered keys whose answers could not be stored.
+/// Maximum number of remembered keys whose responses could not be stored.
 const MAX_LOST: usize = 4096;
 
 /// The idempotency keys in use in this process.
-pub(super) type Underway = Arc<IdempotencyKeys>;
+pub(super) type SharedIdempotencyKeys = Arc<IdempotencyKeys>;
 
-/// The keys behind [`Underway`].
+/// The keys behind [`SharedIdempotencyKeys`].
 pub(super) struct IdempotencyKeys {
     /// Identifies this process in the store's claims.
     process: String,
@@ -37,7 +37,7 @@ pub(super) struct IdempotencyKeys {
 enum KeyState {
     /// The request is being processed.
     Answering,
-    /// The request was answered, and the answer could not be stored.
+    /// The request was processed, but the response could not be stored.
     Lost,
 }
 
@@ -59,9 +59,9 @@ impl IdempotencyKeys {
 
 /// How to proceed with a request that has an idempotency key.
 pub enum IdempotencyTurn {
-    /// It was answered before: the headers and the body of the answer.
+    /// The request was already answered: the headers and the body of that response.
     Again(Vec<(String, String)>, String),
-    /// It must be processed now.
+    /// The request must be processed now.
     First(IdempotencyClaim),
 }
 
@@ -69,7 +69,7 @@ pub enum IdempotencyTurn {
 pub struct IdempotencyClaim {
     name: (UserId, String),
     request: [u8; 32],
-    underway: Underway,
+    underway: SharedIdempotencyKeys,
 }
 
 impl Drop for IdempotencyClaim {
@@ -81,19 +81,19 @@ impl Drop for IdempotencyClaim {
     }
 }
 
-/// Use cases of idempotency keys.
+/// The idempotency use cases.
 #[derive(Clone, Copy)]
 pub struct Idempotency<'a> {
     pub(super) store: &'a Store,
-    pub(super) underway: &'a Underway,
+    pub(super) underway: &'a SharedIdempotencyKeys,
 }
 
 impl Idempotency<'_> {
-    /// Claims a key for a request, or returns the stored answer.
+    /// Claims a key for a request, or returns the stored response.
     ///
     /// # Errors
-    /// When the key is malformed or was used for another request (400), when its request is being answered or its
-    /// outcome is not known (409), and when the claim cannot be stored.
+    /// Returns an error if the key is malformed or was used for another request (400), if its request is being
+    /// processed or its outcome is unknown (409), or if the claim cannot be stored.
     pub async fn claim(
         &self,
         caller: &Caller,
@@ -105,7 +105,7 @@ impl Idempotency<'_> {
             let why = "an idempotency key has 1 to 255 visible ASCII characters";
             return Err(Error::new(Kind::BadRequest, why));
         }
-        // The answer to one API key is not valid for another, which may have limits.
+        // A response to one API key is not valid for another, which may have different limits.
         let name = match &caller.key {
             Some(with) => format!("{} {key}", with.id),
             None => key.to_owned(),
@@ -169,7 +169,7 @@ impl Idempotency<'_> {
         })
     }
 
-    /// Releases a claim whose request failed: the key may be used again.
+    /// Releases a claim whose request failed, so that the key may be used again.
     pub async fn release(&self, claim: IdempotencyClaim) {
         let (user, key) = claim.name.clone();
         let process = self.underway.process.clone();
@@ -177,7 +177,7 @@ impl Idempotency<'_> {
             .store
             .write(move |db| idempotency::release(db, &user, &key, &process));
         if let Err(fault) = written.await {
-            // This process takes the claim over when the key is used again.
+            // This process takes over the claim when the key is used again.
             log::error(
                 "idempotency key not released",
                 &[("fault", &format!("{fault:?}"))],
@@ -185,8 +185,8 @@ impl Idempotency<'_> {
         }
     }
 
-    /// Stores the answer to a request. Returns false on failure: the answer is paid for, so the client
-    /// still gets it, and the key is refused from then on.
+    /// Stores the response to a request. Returns false on failure: the response has been paid for, so the client
+    /// still receives it, and the key is refused from then on.
     pub async fn keep_answer(
         &self,
         claim: IdempotencyClaim,
@@ -221,12 +221,12 @@ impl Idempotency<'_> {
         }
         let kept = KeptAnswer {
             request: claim.request,
-            headers: serde_json::to_string(headers).map_err(|fault| fault.to_string())?,
+            headers: serde_json::to_string(headers).map_err(|error| error.to_string())?,
             body,
         };
         let (user, key) = claim.name.clone();
         let kept = (self.store).write(move |db| idempotency::keep(db, &user, &key, &kept, now));
-        kept.await.map_err(|fault| format!("{fault:?}"))
+        kept.await.map_err(|error| format!("{error:?}"))
     }
 }
 

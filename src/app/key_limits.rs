@@ -1,5 +1,4 @@
-//! Limits of API keys: models and budgets, checked before a run starts. Spending is counted in
-//! `store::api_keys`.
+//! API key limits: models and budgets, checked before a run starts. Spending is counted in `store::api_keys`.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -17,7 +16,7 @@ use crate::engine::KeyFunds;
 use crate::llm::Llm;
 use crate::store::{Store, api_keys};
 
-/// Use cases of the limits of API keys.
+/// The use cases for API key limits.
 #[derive(Clone, Copy)]
 pub(super) struct KeyLimitService<'a> {
     pub(super) store: &'a Store,
@@ -26,10 +25,10 @@ pub(super) struct KeyLimitService<'a> {
 }
 
 impl KeyLimitService<'_> {
-    /// The limits of the caller's key; none for a session or an unlimited key.
+    /// Returns the limits of the caller's key; `None` for a session or an unlimited key.
     ///
     /// # Errors
-    /// `SignInNeeded` when the key no longer exists.
+    /// `SignInNeeded` if the key no longer exists.
     pub async fn of(&self, caller: &Caller) -> Result<KeyLimits> {
         match &caller.key {
             Some(key) if key.is_confined => Ok(self.limits(&caller.user, &key.id).await?),
@@ -46,8 +45,8 @@ impl KeyLimitService<'_> {
         Ok(found.confines)
     }
 
-    /// The ready models that a limited caller may use, strongest first, for a panel in which no model is
-    /// named.
+    /// Returns the available models that a limited caller may use, strongest first, for a panel without specified
+    /// models.
     pub fn models(&self, user: &UserId, limits: &KeyLimits) -> Vec<Model> {
         let all = self.llm.models(Some(user)).into_iter();
         let mut models: Vec<Model> = all
@@ -58,11 +57,11 @@ impl KeyLimitService<'_> {
         models
     }
 
-    /// Refuses a run that its key does not allow, and reserves its cost until the run is stored.
+    /// Rejects a run that its key does not allow, and reserves its cost until the run is stored.
     ///
     /// # Errors
-    /// `Forbidden` for a model that the key may not use, `BudgetExceeded` when its budget is too small or a
-    /// price is unknown.
+    /// `Forbidden` for a model that the key may not use; `BudgetExceeded` if its budget is too small or a price is
+    /// unknown.
     pub async fn reserve_run(
         &self,
         user: &UserId,
@@ -99,7 +98,7 @@ impl KeyLimitService<'_> {
     /// Reserves the maximum cost of a key's calls until they are recorded.
     ///
     /// # Errors
-    /// `BudgetExceeded` when the key's budget is too small.
+    /// `BudgetExceeded` if the key's budget is too small.
     pub async fn reserve(
         &self,
         key_limits: &KeyLimits,
@@ -108,7 +107,7 @@ impl KeyLimitService<'_> {
         now: Timestamp,
     ) -> Result<KeyReservation> {
         let _asking = self.reservations.asking.lock().await;
-        // Read before the store: a reservation released in between has been recorded by then.
+        // Read before the store: any reservation released in between will have been recorded by then.
         let held = self.reservations.held(key);
         let wanted = key.clone();
         let read = self
@@ -142,29 +141,29 @@ impl KeyLimitService<'_> {
     }
 }
 
-/// Money reserved by keys and not recorded yet: two requests must not be granted the same money.
+/// Amounts reserved by keys and not yet recorded, so that two requests are not granted the same money.
 #[derive(Default)]
 pub(super) struct KeyReservations {
     held: Mutex<HashMap<KeyId, HeldFunds>>,
-    /// Held from reading the spent amount until the reservation is made.
+    /// Held from reading the spent amount until the reservation has been made.
     asking: tokio::sync::Mutex<()>,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
 struct HeldFunds {
     now: MicroDollars,
-    /// Sum of all reservations ever made, which includes what has been spent since.
+    /// Sum of all reservations ever made, including those that have been spent since.
     ever: MicroDollars,
 }
 
-/// Money reserved until this is dropped.
+/// An amount that stays reserved until this is dropped.
 pub(super) struct KeyReservation {
     grants: Arc<KeyReservations>,
     key: KeyId,
     cost: Mutex<MicroDollars>,
-    /// Budget left when the reservation was made; `None` without a budget.
+    /// Remaining budget when the reservation was made; `None` without a budget.
     room: Option<MicroDollars>,
-    /// `HeldFunds::ever` at that time.
+    /// The value of `HeldFunds::ever` at that time.
     ever: MicroDollars,
 }
 
@@ -217,7 +216,7 @@ impl KeyFunds for KeyReservation {
     fn extend(&self, cost: MicroDollars) -> std::result::Result<(), String> {
         let mut all = self.grants.all();
         let held = all.entry(self.key.clone()).or_default();
-        // Everything reserved since may be spent by now; none of it has been returned.
+        // Everything reserved since then may have been spent by now; none of it has been returned.
         let since = MicroDollars(held.ever.0.saturating_sub(self.ever.0));
         if self.room.is_some_and(|room| since.plus(cost) > room) {
             return Err("this API key's budget is used up".to_owned());
@@ -243,7 +242,7 @@ impl Drop for KeyReservation {
     }
 }
 
-// A model of the plan, or one of its fallbacks, that the key may not use.
+// Returns a model of the plan, or one of its fallbacks, that the key may not use.
 fn forbidden_model<'a>(limits: &KeyLimits, plan: &'a Plan) -> Option<&'a str> {
     let members = plan.members.iter().chain(&plan.readers);
     let members = members.chain(std::iter::once(&plan.synthesizer));

@@ -1,6 +1,5 @@
-//! Locking or deleting an account stops everything that it started: runs, experiments, requests, and
-//! streams. Code that starts work later (a timer, a queue, a restart) checks in the store whether the
-//! account is active.
+//! Locking or deleting an account stops everything it started: runs, experiments, requests, and streams. Code that
+//! starts work later (a timer, a queue, a restart) checks in the store whether the account is active.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,15 +10,16 @@ use crate::domain::id::UserId;
 use crate::log;
 use crate::store::{experiments, users};
 
-/// How often running work is compared with the accounts: the command line locks them in another process.
+/// How often running work is checked against the accounts, which the command line may lock from another process.
 const CHECK_EVERY: Duration = Duration::from_secs(2);
 
 impl App {
-    /// Stops everything of an account that was locked or deleted. Must be called last: the calling request
+    /// Stops all work of an account that was locked or deleted. Must be called last, because the calling request
     /// may be one of the account's own.
     ///
     /// # Errors
-    /// When its experiments cannot be marked as cancelled. All running work has been stopped even then.
+    /// Returns an error if its experiments cannot be marked as canceled. All running work has been stopped even
+    /// then.
     pub async fn stop_account(self: &Arc<Self>, user: &UserId, reason: &str) -> Result<()> {
         let id = user.clone();
         let cancelled = self
@@ -27,24 +27,23 @@ impl App {
             .write(move |db| experiments::cancel_all_of(db, &id, clock::now()))
             .await;
         if let Ok(cancelled) = &cancelled {
-            self.experiments().stop_seats(cancelled);
+            self.experiments().signal_stop(cancelled);
         }
         self.documents().stop_reading(user);
-        // Requests before their runs, without a pause in between: a request then ends because its account
-        // is gone, not because of the failure of a run.
+        // Requests before their runs, without a pause in between, so that a request ends because its account is
+        // gone rather than because its run failed.
         self.accounts().end_presence(user);
         self.engine.cancel_all_of(user, reason);
         cancelled.map(drop).map_err(Error::from)
     }
 
-    /// Stops the work of accounts that another process has locked or deleted. Never returns, and sleeps
-    /// without a timer while no work is running. Accounts locked or deleted by this process are stopped at
-    /// once.
+    /// Stops the work of accounts that another process has locked or deleted. Never returns, and sleeps without a
+    /// timer while no work is running. Accounts locked or deleted by this process are handled immediately.
     pub async fn watch_accounts(self: &Arc<Self>) {
         loop {
             tokio::select! {
                 () = self.accounts().arrived() => {}
-                () = self.engine.arrived() => {}
+                () = self.engine.wait_for_run() => {}
                 () = self.documents().reading_arrived() => {}
             }
             loop {
@@ -58,7 +57,7 @@ impl App {
         }
     }
 
-    /// Returns whether any work is running that needs another check.
+    /// Returns whether any running work needs another check.
     async fn stop_inactive(self: &Arc<Self>) -> Result<bool> {
         let mut busy = self.accounts().present();
         busy.extend(self.engine.users());
@@ -117,7 +116,7 @@ mod tests {
             flags: Vec::new(),
         };
         let config = config::load(&layers).unwrap();
-        // Without timers: setting one panics.
+        // Without timers, setting one panics.
         let runtime = tokio::runtime::Builder::new_current_thread().build();
         runtime.unwrap().block_on(async {
             let app = App::open(config).unwrap();

@@ -1,12 +1,12 @@
-//! Tools for MCP clients: consult a panel, list patterns, search documents, look up an analysis. Every tool has a
-//! deadline, and a panel a budget; a run that no client waits for is stopped.
+//! MCP tools: consult a panel, list patterns, search documents, and look up an analysis. Every tool has a
+//! deadline, and a panel has a budget; a run that no client is waiting for is stopped.
 
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use super::analyses::{Analyses, Begun};
-use super::documents::DocumentService;
+use super::meaning_search::MeaningSearch;
 use super::patterns::Patterns;
 use super::{Error, Kind, Result};
 use crate::clock;
@@ -19,32 +19,32 @@ use crate::wire::mcp::{self, McpRequest, McpTool, PanelQuestion};
 pub use crate::wire::mcp::{McpMessage, read, refused};
 
 /// Maximum length of a message, in bytes.
-pub const MOST_BYTES: u64 = 4 << 20;
+pub const MAX_BYTES: u64 = 4 << 20;
 
-/// Use cases of the MCP tools.
+/// The MCP use cases.
 #[derive(Clone, Copy)]
 pub struct Mcp<'a> {
     pub(super) analyses: Analyses<'a>,
     pub(super) patterns: Patterns<'a>,
-    pub(super) documents: &'a DocumentService,
+    pub(super) meaning: MeaningSearch<'a>,
 }
 
 impl Mcp<'_> {
-    /// Answers a message; none for a notification. Dropping the future stops what it started.
+    /// Answers a message; `None` for a notification. Dropping the future stops what it started.
     pub async fn answer(&self, caller: &Caller, text: &str) -> Option<Value> {
         match mcp::read(text) {
             Ok(McpMessage::Request { id, ask }) => {
                 Some(mcp::answered(&id, self.result(caller, ask).await))
             }
             Ok(McpMessage::Cancelled(_) | McpMessage::Notice) => None,
-            Err(fault) => Some(mcp::refused(&fault)),
+            Err(error) => Some(mcp::refused(&error)),
         }
     }
 
     async fn result(&self, caller: &Caller, ask: McpRequest) -> Value {
         let (tool, seconds) = match ask {
             McpRequest::Initialize(version) => {
-                return mcp::hello(version, env!("CARGO_PKG_VERSION"));
+                return mcp::initialize_result(version, env!("CARGO_PKG_VERSION"));
             }
             McpRequest::Ping => return json!({}),
             McpRequest::Tools => return mcp::tools(),
@@ -151,12 +151,15 @@ impl Mcp<'_> {
             .iter()
             .map(|kept| format!("{}: {}", kept.pattern.id, kept.pattern.description))
             .collect();
-        Ok(mcp::found(&lines.join("\n"), json!({ "patterns": rows })))
+        Ok(mcp::tool_result(
+            &lines.join("\n"),
+            json!({ "patterns": rows }),
+        ))
     }
 
     async fn search(&self, caller: &Caller, query: &str, limit: usize) -> Result<Value> {
         opens(caller, KeyScope::Documents)?;
-        let mut hits = self.documents.search_all(&caller.user, query).await?;
+        let mut hits = self.meaning.search(caller, None, query).await?.hits;
         hits.truncate(limit);
         let rows: Vec<Value> = hits
             .iter()
@@ -179,11 +182,14 @@ impl Mcp<'_> {
         if text.is_empty() {
             text.push("nothing was found".to_owned());
         }
-        Ok(mcp::found(&text.join("\n\n"), json!({ "passages": rows })))
+        Ok(mcp::tool_result(
+            &text.join("\n\n"),
+            json!({ "passages": rows }),
+        ))
     }
 }
 
-// A tool needs the scope of the part of the API that it uses.
+// Checks that the caller has the scope of the API area that a tool uses.
 fn opens(caller: &Caller, scope: KeyScope) -> Result<()> {
     if caller.key.as_ref().is_none_or(|key| key.opens(scope)) {
         return Ok(());
@@ -200,7 +206,7 @@ fn shown(analysis: &Analysis) -> Value {
         (None, Some(why)) => format!("the analysis is {state}: {why}"),
         (None, None) => format!("the analysis is {state}"),
     };
-    mcp::found(
+    mcp::tool_result(
         &text,
         json!({
             "analysis_id": analysis.id, "status": state, "cost_usd": analysis.cost,
@@ -210,11 +216,11 @@ fn shown(analysis: &Analysis) -> Value {
     )
 }
 
-/// The public texts of an error, which a model can act on.
+/// The user-facing message of an error, which a model can act on.
 fn told(error: &Error) -> String {
     let mut text = error.public.clone();
     for field in &error.fields {
-        let place = field.place.last().map_or("", |name| name);
+        let place = field.location.last().map_or("", |name| name);
         text = format!("{text}; {place}: {}", field.message);
     }
     text

@@ -1,4 +1,4 @@
-//! Use cases: everything a user or a program can request. Independent of HTTP and terminals.
+//! Use cases: everything a user or an API client can request. Independent of HTTP and terminals.
 
 mod account_state;
 pub mod accounts;
@@ -25,6 +25,7 @@ pub mod idempotency;
 mod key_limits;
 mod locks;
 pub mod mcp;
+pub mod meaning_search;
 pub mod models;
 pub mod offline;
 pub mod panel_vs_single;
@@ -36,6 +37,7 @@ mod replace_database;
 pub mod replica;
 pub mod request_origin;
 mod services;
+mod side_charges;
 pub mod threads;
 pub mod usage;
 
@@ -56,71 +58,71 @@ use crate::store::{self, Store};
 
 pub use error::{Error, Kind, Result};
 
-/// The state that lives as long as the process. Handlers and commands get the services from it.
+/// The process-wide state, from which handlers and commands get the services.
 pub struct App {
-    /// The checked configuration.
+    /// The validated configuration.
     pub config: Config,
     /// When the process started.
     pub started: Timestamp,
     store: Store,
     // Runs analyses.
     engine: Engine,
-    // The client of the language models.
+    // The language model client.
     llm: Llm,
-    // Marks the fence around documents in prompts.
+    // Derives the fences around documents in prompts.
     secret: String,
-    // Encrypts the keys of providers.
+    // Encrypts provider keys.
     vault: Vault,
-    // The built-in patterns and those of the folder.
+    // The built-in patterns and those from the folder.
     patterns: patterns::HousePatterns,
     accounts: accounts::Accounts,
     documents: documents::DocumentService,
-    // Archives are imported one at a time.
+    // Ensures that archives are imported one at a time.
     imports: Arc<tokio::sync::Semaphore>,
     experiments_desk: experiments::ExperimentRegistry,
     fallbacks: Mutex<fallbacks::Chains>,
-    // The state of the stored providers when they were last read.
+    // The state of the stored providers when they were last loaded.
     providers_mark: Mutex<(i64, i64)>,
+    embedder: meaning_search::EmbedderState,
     // Idempotency keys of requests being processed.
-    underway: idempotency::Underway,
-    // Money reserved by API keys and not recorded yet.
+    underway: idempotency::SharedIdempotencyKeys,
+    // Amounts reserved by API keys and not yet recorded.
     grants: Arc<key_limits::KeyReservations>,
-    // Set while clients are asked to close their connections because another process takes over.
+    // Set while clients are told to close their connections because another process is taking over.
     leaving: AtomicBool,
-    // When the server started to shut down.
+    // When the server began to shut down.
     stopping: OnceLock<Instant>,
     replica: Option<Replicator>,
     backups: backups::BackupStatus,
 }
 
 impl App {
-    /// Opens the store, and creates or migrates it. Must be called within a tokio runtime.
+    /// Opens the store, creating or migrating it as needed. Must be called within a tokio runtime.
     ///
     /// # Errors
-    /// As [`folder::open`].
+    /// Same as [`folder::open`].
     pub fn open(config: Config) -> Result<Arc<Self>> {
         let opened = folder::open(&config)?;
         Self::of(config, opened, true)
     }
 
-    /// Opens the app for reading and deleting while a server may use the folder, whose temporary files
-    /// stay.
+    /// Opens the app for reading and deleting while a server may be using the folder, whose temporary files are
+    /// left alone.
     ///
     /// # Errors
-    /// As [`folder::open_existing`].
+    /// Same as [`folder::open_existing`].
     pub fn open_beside(config: Config) -> Result<Arc<Self>> {
         let opened = folder::open_existing(&config)?;
         Self::of(config, opened, false)
     }
 
-    /// Opens the app for a server, which replicates if a replica is set. Blocks while the replica is
-    /// restored.
+    /// Opens the app for a server, with replication if a replica is set. Blocks while the replica is restored.
     ///
     /// # Errors
-    /// As [`folder::open`], and when the replica cannot be used.
+    /// The errors of [`folder::open`]. Also fails if the replica cannot be used.
     pub fn open_to_serve(config: Config) -> Result<Arc<Self>> {
         let opened = folder::open_to_serve(&config)?;
-        opened.store.keep_room(config.limits.min_free);
+        opened.store.reserve_disk_space(config.limits.min_free);
         if opened
             .store
             .disk()
@@ -152,7 +154,7 @@ impl App {
             max_runs: config.limits.max_runs,
             streams: engine::StreamLimits {
                 all: config.limits.max_streams,
-                of_one: config.limits.max_streams_per_user,
+                per_user: config.limits.max_streams_per_user,
             },
             cache: engine::CacheLimits {
                 ttl: config.cache_ttl,
@@ -183,7 +185,8 @@ impl App {
             experiments_desk: experiments::ExperimentRegistry::default(),
             fallbacks: Mutex::default(),
             providers_mark: Mutex::default(),
-            underway: idempotency::Underway::default(),
+            embedder: meaning_search::EmbedderState::default(),
+            underway: idempotency::SharedIdempotencyKeys::default(),
             grants: Arc::default(),
             leaving: AtomicBool::new(false),
             stopping: OnceLock::new(),
@@ -192,7 +195,7 @@ impl App {
         }))
     }
 
-    /// Cleans up after a crash, and continues what it interrupted.
+    /// Cleans up after a crash and continues interrupted work.
     pub async fn resume(self: &Arc<Self>) {
         if let Err(fault) = self.discovery().notice().await {
             log::error("stored providers could not be read", &[("fault", &fault)]);
@@ -239,36 +242,35 @@ impl App {
         self.is_demo_only() && self.allows_anonymous()
     }
 
-    /// Waits for a good moment to stop while the server still runs: until clients have been told that their
-    /// connections will close and no request is running, but at most half the shutdown timeout. For use when
-    /// another process accepts new connections.
-    pub async fn leave(&self) {
-        /// Time in which an active client sends another request and sees that its connection closes.
-        const TELL: Duration = Duration::from_secs(1);
+    /// Waits for a good moment to stop while the server is still running: until clients have been told that their
+    /// connections will close and no request is running, but at most half the shutdown timeout. Used when another
+    /// process accepts new connections.
+    pub async fn drain_clients(&self) {
+        /// Time within which an active client sends another request and sees that its connection is closing.
+        const NOTICE_PERIOD: Duration = Duration::from_secs(1);
         /// Polling interval.
         const LOOK: Duration = Duration::from_millis(50);
         self.leaving.store(true, Relaxed);
         let limit = self.config.limits.shutdown_timeout / 2;
         let begun = clock::instant();
-        tokio::time::sleep(TELL.min(limit)).await;
+        tokio::time::sleep(NOTICE_PERIOD.min(limit)).await;
         while !self.engine.is_quiet() && begun.elapsed() < limit {
             tokio::time::sleep(LOOK).await;
         }
     }
 
-    /// Whether responses tell clients that their connection ends.
+    /// Whether responses tell clients that their connection is closing.
     pub fn is_leaving(&self) -> bool {
         self.leaving.load(Relaxed) || self.stopping.get().is_some()
     }
 
-    /// Starts the shutdown: no new runs, and the timeout of running ones begins.
+    /// Begins the shutdown: accepts no new runs, and starts the timeout for running ones.
     pub fn stopping(&self) {
         self.stopping.get_or_init(clock::instant);
-        self.engine.refuse();
+        self.engine.stop_accepting();
     }
 
-    /// Accepts no new runs, waits for running ones, leaves the rest for the next start, and closes the
-    /// store.
+    /// Rejects new runs, waits for running ones, leaves the rest for the next start, and closes the store.
     pub async fn close(self: &Arc<Self>) {
         let since = *self.stopping.get_or_init(clock::instant);
         let used = clock::instant().saturating_duration_since(since);
@@ -281,9 +283,9 @@ impl App {
 }
 
 impl From<store::StoreError> for Error {
-    fn from(fault: store::StoreError) -> Self {
+    fn from(error: store::StoreError) -> Self {
         use store::StoreError::{Busy, Closed, Conflict, Failed, Full, Missing};
-        match fault {
+        match error {
             Missing => Error::missing(),
             Conflict(what) => Error::new(Kind::Conflict, format!("{what} already exists")),
             Busy => Error::new(Kind::Unavailable, "the database is busy")
@@ -295,7 +297,7 @@ impl From<store::StoreError> for Error {
             }
             Closed => Error::new(
                 Kind::Unavailable,
-                "this server stores nothing more: it is stopping, or a newer one has taken over",
+                "this server no longer accepts changes: it is shutting down, or a newer process has taken over",
             )
             .resolve("try again in a moment"),
             Failed(private) => Error::internal(private),
@@ -304,7 +306,7 @@ impl From<store::StoreError> for Error {
 }
 
 impl From<crypto::Error> for Error {
-    fn from(fault: crypto::Error) -> Self {
-        Error::internal(format!("{fault:?}"))
+    fn from(error: crypto::Error) -> Self {
+        Error::internal(format!("{error:?}"))
     }
 }

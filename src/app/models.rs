@@ -1,4 +1,4 @@
-//! Models and providers: which exist, whether they can be called, and a real test on request.
+//! Models and providers: which exist, whether they are available, and a real test on request.
 
 use super::{Error, Kind, Result};
 use crate::config::{self, Config};
@@ -10,21 +10,21 @@ use crate::llm::{self, Llm};
 pub use crate::llm::{CircuitView, ProviderSource, ProviderStatus, Retired};
 use crate::wire;
 
-/// Use cases of models.
+/// The model use cases.
 #[derive(Clone, Copy)]
 pub struct ModelService<'a> {
     pub(super) llm: &'a Llm,
 }
 
 impl ModelService<'_> {
-    /// All models that this user may call, ready ones first in the catalog's order.
+    /// Returns all models that this user may call, available ones first, in catalog order.
     pub fn list(&self, user: Option<&UserId>) -> Vec<(Model, Availability)> {
         let mut all = self.llm.models(user);
         all.sort_by_key(|(_, state)| *state != Availability::Ready);
         all
     }
 
-    /// The default panel: three ready models, from different providers if possible.
+    /// Returns the default panel: three available models, from different providers if possible.
     pub fn default_panel(&self, user: Option<&UserId>) -> Vec<String> {
         let ready: Vec<Model> = self
             .list(user)
@@ -49,17 +49,17 @@ impl ModelService<'_> {
         panel.into_iter().map(|model| model.id.clone()).collect()
     }
 
-    /// Whether a model no longer exists, or its provider no longer lists it.
+    /// Returns whether a model no longer exists or is no longer listed by its provider.
     pub fn retired(&self, user: Option<&UserId>, name: &str) -> Option<Retired> {
         self.llm.retired(user, name)
     }
 
-    /// Whether this user's last call to a model failed a short time ago.
+    /// Whether this user's last call to a model failed recently.
     pub fn failed_lately(&self, user: Option<&UserId>, id: &str) -> bool {
         self.llm.failed_lately(user, id)
     }
 
-    /// The models named by a recipe that no longer exist or are no longer listed, each once.
+    /// Returns the models named by a recipe that no longer exist or are no longer listed, without duplicates.
     pub fn retired_of(&self, user: &UserId, recipe: &Request) -> Vec<(String, Retired)> {
         let mut found: Vec<(String, Retired)> = Vec::new();
         for name in recipe.models.iter().chain(&recipe.ultra_model) {
@@ -72,12 +72,12 @@ impl ModelService<'_> {
         found
     }
 
-    /// The last known state of each provider that this user may call.
+    /// Returns the last known state of each provider that this user may call.
     pub fn providers(&self, user: Option<&UserId>) -> Vec<ProviderStatus> {
         self.llm.providers(user)
     }
 
-    /// Closes the circuit breakers of failed models, and returns their number.
+    /// Closes the circuit breakers of failed models and returns their number.
     pub fn reset(&self, name: Option<&str>) -> usize {
         self.llm.reset(name)
     }
@@ -87,10 +87,10 @@ impl ModelService<'_> {
         self.llm.has_demo()
     }
 
-    /// The model with this name or alias.
+    /// Returns the model with this name or alias.
     ///
     /// # Errors
-    /// `Missing` when there is none, with suggestions.
+    /// `Missing` if there is none, with suggestions.
     pub fn find(&self, user: Option<&UserId>, name: &str) -> Result<Model> {
         self.llm
             .find(user, name)
@@ -98,7 +98,7 @@ impl ModelService<'_> {
     }
 }
 
-/// The settings of the LLM client.
+/// Returns the settings of the LLM client.
 pub(super) fn settings(config: &Config) -> llm::LlmSettings {
     let provider = |provider: &config::ProviderConfig| llm::Provider {
         id: provider.id.clone(),

@@ -1,5 +1,5 @@
-//! Panel versus single model: blind comparisons of a panel's answer with the best single draft, and the
-//! statistics of users' votes, computed by `domain::panel_vs_single`.
+//! Panel versus single model: blind comparisons of a panel's answer with the best single draft, and statistics of
+//! the users' votes, computed by `domain::panel_vs_single`.
 
 use super::analyses::Analyses;
 use super::{Error, Kind, Result};
@@ -17,12 +17,12 @@ pub use crate::store::comparisons::{Comparison, ComparisonScope, TopicCount};
 use crate::store::model_records::ScoredVote;
 use crate::store::{Store, StoreError, Writer, audit, comparisons, model_records};
 
-/// Use cases of comparisons.
+/// The comparison use cases.
 #[derive(Clone, Copy)]
 pub struct Comparisons<'a> {
     pub(super) store: &'a Store,
     pub(super) analyses: Analyses<'a>,
-    /// The server's interval: a comparison is offered for one in this number of analyses; 0 for none.
+    /// The server's interval: a comparison is offered for one in this many analyses; 0 means never.
     pub(super) compare_every: u64,
 }
 
@@ -48,7 +48,7 @@ pub struct ComparisonView {
     pub right: String,
 }
 
-/// The votes on one topic or on all, with their evaluation.
+/// The votes on one topic or on all topics, with their evaluation.
 #[derive(Debug, Clone)]
 pub struct TopicRow {
     /// The votes.
@@ -62,17 +62,17 @@ pub struct TopicRow {
 /// The evaluation of panels versus single models, in total and by topic.
 #[derive(Debug, Clone)]
 pub struct Verdicts {
-    /// All topics together.
+    /// All topics combined.
     pub overall: TopicRow,
-    /// Each topic, those with most votes first.
+    /// The individual topics, those with the most votes first.
     pub topics: Vec<TopicRow>,
 }
 
 impl Comparisons<'_> {
-    /// Creates the comparison of an analysis, in random order; returns the existing one if there is one.
+    /// Creates the comparison of an analysis, in random order, or returns the existing one.
     ///
     /// # Errors
-    /// `Missing` when the caller has no such analysis; `Conflict` when its answers cannot be compared.
+    /// `Missing` if the caller has no such analysis; `Conflict` if its answers cannot be compared.
     pub async fn compare(
         &self,
         caller: &Caller,
@@ -113,10 +113,10 @@ impl Comparisons<'_> {
         })
     }
 
-    /// The comparison of an analysis, if there is one.
+    /// Returns the comparison of an analysis, if there is one.
     ///
     /// # Errors
-    /// `Missing` when the caller has no such analysis; `Conflict` when its answers cannot be compared.
+    /// `Missing` if the caller has no such analysis; `Conflict` if its answers cannot be compared.
     pub async fn comparison(
         &self,
         caller: &Caller,
@@ -130,7 +130,7 @@ impl Comparisons<'_> {
         let Some(comparison) = found.await? else {
             return Ok(None);
         };
-        // The draft chosen at the time, whichever is the strongest now.
+        // The draft chosen at the time, even if another is the strongest now.
         let of = (comparison.stage, comparison.member);
         let mut answers = report.answers.iter();
         let draft = answers.find(|answer| (answer.stage, answer.member) == of);
@@ -148,10 +148,10 @@ impl Comparisons<'_> {
         }))
     }
 
-    /// Stores a vote, once; the returned comparison reveals which text was which.
+    /// Stores a vote, which cannot be changed; the returned comparison reveals which text was which.
     ///
     /// # Errors
-    /// `Missing` when the analysis has not been compared; `Conflict` when there is a vote already.
+    /// `Missing` if the analysis has no comparison; `Conflict` if there already is a vote.
     pub async fn vote(
         &self,
         caller: &Caller,
@@ -185,11 +185,11 @@ impl Comparisons<'_> {
         }
     }
 
-    /// The interval at which a user is offered a comparison (one in this number of analyses), and whether the user
-    /// has set it.
+    /// Returns the interval at which a user is offered a comparison (one in this many analyses), and whether the
+    /// user has set it.
     ///
     /// # Errors
-    /// When the database cannot be read.
+    /// Returns an error if the database cannot be read.
     pub async fn every(&self, caller: &Caller) -> Result<(u64, bool)> {
         let user = caller.user.clone();
         let own = self.store.read(move |db| comparisons::every(db, &user));
@@ -200,17 +200,17 @@ impl Comparisons<'_> {
     /// Sets the interval; `None` restores the server default.
     ///
     /// # Errors
-    /// When the database cannot be written.
-    pub async fn set_every(&self, caller: &Caller, every: Option<u64>) -> Result<()> {
+    /// Returns an error if the database cannot be written.
+    pub async fn set_compare_interval(&self, caller: &Caller, every: Option<u64>) -> Result<()> {
         let user = caller.user.clone();
         let set = move |db: &Writer| comparisons::set_every(db, &user, every);
         Ok(self.store.write(set).await?)
     }
 
-    /// How often this user's panels voted right on cases with a known answer.
+    /// Returns how often this user's panels voted correctly on cases with a known answer.
     ///
     /// # Errors
-    /// When the database cannot be read.
+    /// Returns an error if the database cannot be read.
     pub async fn calibration(&self, caller: &Caller) -> Result<VoteCalibration> {
         let user = caller.user.clone();
         let votes = self
@@ -223,7 +223,7 @@ impl Comparisons<'_> {
     /// Evaluates the votes.
     ///
     /// # Errors
-    /// When the database cannot be read.
+    /// Returns an error if the database cannot be read.
     pub async fn verdicts(&self, scope: ComparisonScope) -> Result<Verdicts> {
         let topic = fold_case(&scope.topic);
         let found = self.store.read(move |db| {
@@ -231,7 +231,7 @@ impl Comparisons<'_> {
                 let blind = comparisons::blind(db, &scope, by_topic)?;
                 Ok((blind, comparisons::helped(db, &scope, by_topic)?))
             };
-            // One topic shown alone is still one of several that the user can look at.
+            // A topic shown alone is still one of several that the user can look at.
             let every = ComparisonScope {
                 topic: String::new(),
                 ..scope.clone()
@@ -260,7 +260,7 @@ fn case_vote(vote: ScoredVote) -> Option<CaseVote> {
     })
 }
 
-/// Topics with a blind vote in the order of their first one, case-folded.
+/// Topics with a blind vote, case-folded, in the order of their first vote.
 struct TopicOrder(Vec<String>);
 
 impl TopicOrder {
@@ -269,7 +269,7 @@ impl TopicOrder {
         Self(topics.iter().map(|count| fold_case(&count.topic)).collect())
     }
 
-    // An empty topic is the total; one without a vote has nothing to judge.
+    // An empty topic stands for the total; one without a vote has nothing to judge.
     fn stricter(&self, topic: &str) -> several::Stricter {
         let place = self.0.iter().position(|one| one == topic);
         let place = match topic {
@@ -281,7 +281,7 @@ impl TopicOrder {
 }
 
 impl Comparison {
-    /// The preference that a choice of this side expresses.
+    /// Returns the preference that choosing this side expresses.
     pub fn preference(&self, side: ComparisonSide) -> Preference {
         match (side, self.panel_first) {
             (ComparisonSide::Tie, _) => Preference::Tie,

@@ -1,4 +1,4 @@
-//! Patterns: those available to a user, and storing custom ones. `domain::pattern` validates their content.
+//! Patterns: those available to a user, and storage of custom ones. `domain::pattern` validates their content.
 
 pub mod folder;
 pub mod house;
@@ -19,20 +19,20 @@ use crate::domain::user::{Caller, Role};
 use crate::log;
 use crate::store::{Store, audit, patterns};
 
-/// Maximum number of stored patterns per owner; the team is one owner.
+/// Maximum number of stored patterns per owner; the team counts as one owner.
 const MAX_PER_OWNER: i64 = 100;
 /// Maximum number of stored patterns listed: the team's and the user's own.
 const MAX_LISTED: u32 = 200;
 
-/// Use cases of patterns.
+/// The pattern use cases.
 #[derive(Clone, Copy)]
 pub struct Patterns<'a> {
     pub(super) store: &'a Store,
-    /// Built-in patterns and those of the folder.
+    /// Built-in patterns and those from the folder.
     pub(super) house: &'a HousePatterns,
 }
 
-/// Reads the patterns of the folder, and logs its problems.
+/// Loads the patterns from the folder, and logs any problems.
 pub(super) fn open(config: &Config) -> HousePatterns {
     let (house, problems) = HousePatterns::open(config);
     for problem in &problems {
@@ -42,10 +42,10 @@ pub(super) fn open(config: &Config) -> HousePatterns {
 }
 
 impl Patterns<'_> {
-    /// All patterns available to this user: built-in, from the folder, the team's, and the user's own.
+    /// Returns all patterns available to this user: built-in, from the folder, the team's, and the user's own.
     ///
     /// # Errors
-    /// When the database cannot be read.
+    /// Returns an error if the database cannot be read.
     pub async fn visible(&self, user: Option<&UserId>) -> Result<Vec<StoredPattern>> {
         let mut all = self.house.all().to_vec();
         let Some(user) = user.cloned() else {
@@ -55,7 +55,7 @@ impl Patterns<'_> {
             .store
             .read(move |db| patterns::visible(db, &user, MAX_LISTED));
         for kept in stored.await? {
-            // A file added later overrides a stored pattern of the same id.
+            // A file added later overrides a stored pattern with the same ID.
             if self.in_house(kept.id()).is_none() {
                 all.push(kept);
             }
@@ -63,20 +63,24 @@ impl Patterns<'_> {
         Ok(all)
     }
 
-    /// The pattern with this id, if it is available to this user.
+    /// Returns the pattern with this ID, if it is available to this user.
     ///
     /// # Errors
-    /// When the database cannot be read.
+    /// Returns an error if the database cannot be read.
     pub async fn find(&self, user: Option<&UserId>, id: &str) -> Result<Option<Arc<Pattern>>> {
-        let found = self.kept(user, id).await?;
+        let found = self.find_stored(user, id).await?;
         Ok(found.map(|kept| kept.pattern))
     }
 
     /// Like [`Self::find`], with its origin.
     ///
     /// # Errors
-    /// When the database cannot be read.
-    pub async fn kept(&self, user: Option<&UserId>, id: &str) -> Result<Option<StoredPattern>> {
+    /// Returns an error if the database cannot be read.
+    pub async fn find_stored(
+        &self,
+        user: Option<&UserId>,
+        id: &str,
+    ) -> Result<Option<StoredPattern>> {
         if let Some(kept) = self.in_house(id) {
             return Ok(Some(kept.clone()));
         }
@@ -88,20 +92,20 @@ impl Patterns<'_> {
         Ok(found.await?)
     }
 
-    /// The ids of all patterns available to this user.
+    /// Returns the IDs of all patterns available to this user.
     ///
     /// # Errors
-    /// When the database cannot be read.
+    /// Returns an error if the database cannot be read.
     pub async fn ids(&self, user: Option<&UserId>) -> Result<Vec<String>> {
         let visible = self.visible(user).await?;
         Ok(visible.iter().map(|kept| kept.id().to_owned()).collect())
     }
 
-    /// Stores a pattern: the user's own, or with `team` everyone's.
+    /// Stores a pattern: the user's own or, with `team`, everyone's.
     ///
     /// # Errors
-    /// `Forbidden` when the caller may not change the team's patterns, `Conflict` when the id is taken or
-    /// there are too many patterns.
+    /// `Forbidden` if the caller may not change the team's patterns; `Conflict` if the ID is taken or there are
+    /// too many patterns.
     pub async fn add(
         &self,
         caller: &Caller,
@@ -142,11 +146,11 @@ impl Patterns<'_> {
         })
     }
 
-    /// Replaces a pattern's text. Analyses that have started keep the old one.
+    /// Replaces a pattern's text. Analyses that have already started keep the old one.
     ///
     /// # Errors
-    /// `Missing` when there is no such pattern, `Forbidden` when the caller may not change it, `BadInput`
-    /// when the id differs.
+    /// `Missing` if there is no such pattern; `Forbidden` if the caller may not change it; `BadInput` if the ID
+    /// differs.
     pub async fn change(
         &self,
         caller: &Caller,
@@ -173,10 +177,10 @@ impl Patterns<'_> {
         })
     }
 
-    /// Deletes a pattern. Analyses that used it keep what they need of it.
+    /// Deletes a pattern. Analyses that used it keep the data they need from it.
     ///
     /// # Errors
-    /// `Missing` when there is no such pattern, `Forbidden` when the caller may not change it.
+    /// `Missing` if there is no such pattern; `Forbidden` if the caller may not change it.
     pub async fn delete(&self, caller: &Caller, id: &str, visit: &RequestOrigin) -> Result<()> {
         self.own(caller, id).await?;
         let entry = visit.entry(Some(&caller.user), "pattern.deleted", id);
@@ -189,12 +193,12 @@ impl Patterns<'_> {
         Ok(written.await?)
     }
 
-    /// The pattern with this id, if this user may change it.
+    /// Returns the pattern with this ID, if this user may change it.
     ///
     /// # Errors
-    /// `Missing` when there is no such pattern, `Forbidden` when the caller may not change it.
+    /// `Missing` if there is no such pattern; `Forbidden` if the caller may not change it.
     pub async fn own(&self, caller: &Caller, id: &str) -> Result<StoredPattern> {
-        let kept = self.kept(Some(&caller.user), id).await?;
+        let kept = self.find_stored(Some(&caller.user), id).await?;
         let kept = kept.ok_or_else(Error::missing)?;
         match kept.origin {
             PatternOrigin::Own => {}
@@ -228,7 +232,7 @@ fn fixed(origin: PatternOrigin) -> Error {
         ),
         _ => (
             "is part of the program",
-            "add a pattern with an id of its own",
+            "add a pattern with a different id",
         ),
     };
     Error::new(Kind::Forbidden, format!("this pattern {why}")).resolve(what)

@@ -1,4 +1,4 @@
-//! Use cases of projects: list, create, change, share with people of this server, delete.
+//! Project use cases: list, create, change, share with users of this server, and delete.
 
 use super::{Error, Kind, Result};
 use crate::crypto;
@@ -10,25 +10,25 @@ use crate::domain::time::Timestamp;
 use crate::domain::user::{Caller, Email};
 use crate::store::{Reader, Store, documents, projects, users};
 
-/// Maximum number of listed projects, the user's own and shared ones.
-const MOST_SHOWN: u32 = 1_000;
+/// Maximum number of listed projects, both the user's own and shared ones.
+const MAX_SHOWN: u32 = 1_000;
 
-/// Use cases of projects.
+/// The project use cases.
 #[derive(Clone, Copy)]
 pub struct Projects<'a> {
     pub(super) store: &'a Store,
 }
 
-/// Fields of a project to set; what is absent stays.
+/// Fields of a project to set; absent fields are unchanged.
 #[derive(Debug, Clone, Default)]
 pub struct ProjectChange {
-    /// Name.
+    /// The name.
     pub name: Option<String>,
-    /// Instructions.
+    /// The instructions.
     pub instructions: Option<String>,
-    /// Documents of the caller in it.
+    /// The caller's documents in it.
     pub documents: Option<Vec<String>>,
-    /// Email addresses of the people it is shared with.
+    /// Email addresses of the users it is shared with.
     pub people: Option<Vec<String>>,
 }
 
@@ -44,19 +44,19 @@ impl Projects<'_> {
     /// Lists the caller's projects and those shared with them.
     ///
     /// # Errors
-    /// When the store cannot be read.
+    /// Returns an error if the store cannot be read.
     pub async fn list(&self, caller: &Caller) -> Result<Vec<Project>> {
         let user = caller.user.clone();
         let found = self
             .store
-            .read(move |db| projects::visible(db, &user, MOST_SHOWN));
+            .read(move |db| projects::visible(db, &user, MAX_SHOWN));
         Ok(found.await?)
     }
 
-    /// Finds a project of the caller or one that is shared with them.
+    /// Returns a project that belongs to the caller or is shared with them.
     ///
     /// # Errors
-    /// `Missing` when there is none; otherwise when the store cannot be read.
+    /// `Missing` if there is none. Also fails if the store cannot be read.
     pub async fn show(&self, caller: &Caller, id: &ProjectId) -> Result<Project> {
         let (user, id) = (caller.user.clone(), id.clone());
         let found = self
@@ -69,7 +69,7 @@ impl Projects<'_> {
     /// Creates a project.
     ///
     /// # Errors
-    /// `BadInput` for an invalid field; `Conflict` when the caller has as many projects as one person may have.
+    /// `BadInput` for an invalid field; `Conflict` if the caller has reached the maximum number of projects.
     pub async fn create(
         &self,
         caller: &Caller,
@@ -106,12 +106,12 @@ impl Projects<'_> {
         written.await?
     }
 
-    /// Changes a project. Its owner changes everything; the people it is shared with, only which documents of theirs
-    /// are in it.
+    /// Changes a project. Its owner may change everything; users it is shared with may change only which of their
+    /// own documents it contains.
     ///
     /// # Errors
-    /// `Missing` when the caller may not see it; `Forbidden` for a field that only its owner changes; `BadInput` for an
-    /// invalid field.
+    /// `Missing` if the caller may not see it; `Forbidden` for a field that only its owner may change; `BadInput`
+    /// for an invalid field.
     pub async fn change(
         &self,
         caller: &Caller,
@@ -123,7 +123,7 @@ impl Projects<'_> {
         let change = CheckedChange::of(change)?;
         let is_owner = project.owner == caller.user;
         if !is_owner && change.is_for_owner() {
-            let why = "a project is changed by whoever made it";
+            let why = "only the owner of a project can change it";
             return Err(Error::new(Kind::Forbidden, why)
                 .resolve("you can add and remove your own documents"));
         }
@@ -143,10 +143,10 @@ impl Projects<'_> {
         written.await?
     }
 
-    /// Deletes a project of the caller. Its threads and documents stay.
+    /// Deletes one of the caller's projects. Its threads and documents are kept.
     ///
     /// # Errors
-    /// `Missing` when it is not theirs; otherwise when the store fails.
+    /// `Missing` if the project is not the caller's. Also returns any error from the store.
     pub async fn delete(&self, caller: &Caller, id: &ProjectId) -> Result<()> {
         let (user, id) = (caller.user.clone(), id.clone());
         let store = self.store.for_freeing();
@@ -173,7 +173,7 @@ impl CheckedChange {
         self.name.is_some() || self.instructions.is_some() || self.people.is_some()
     }
 
-    // Documents and people, which must exist.
+    // Sets the documents and users, which must exist.
     fn fill(
         &self,
         db: &crate::store::Writer,
@@ -206,7 +206,10 @@ fn found_people(db: &Reader, emails: &[Email]) -> crate::store::Result<Result<Ve
         match users::by_email(db, email.as_str())? {
             Some(user) => people.push(user.id),
             None => {
-                let why = format!("nobody on this server has the address {}", email.as_str());
+                let why = format!(
+                    "no account on this server has the address {}",
+                    email.as_str()
+                );
                 let place = &["body", "members"];
                 return Ok(Err(Error::field(place, "unknown_user", why)));
             }
@@ -268,6 +271,6 @@ fn checked_people(emails: Vec<String>) -> Result<Vec<Email>> {
 }
 
 fn too_many() -> Error {
-    let why = format!("you have {MAX_PROJECTS} projects, the most one person may have");
+    let why = format!("you have {MAX_PROJECTS} projects, the most that one account can have");
     Error::new(Kind::Conflict, why).resolve("delete one first")
 }

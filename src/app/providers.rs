@@ -1,4 +1,4 @@
-//! Providers added at run time: by administrators for everyone, by users for themselves. Keys are tested
+//! Providers added at run time: by administrators for everyone, and by users for themselves. Keys are tested
 //! before they are stored, stored encrypted, and never shown again.
 
 mod discovery;
@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
-use super::accounts::{RequestOrigin, chance};
+use super::accounts::{RequestOrigin, random_number};
 use super::{Error, Kind, Result};
 use crate::crypto::vault::Vault;
 use crate::domain::chat::CallErrorKind;
@@ -25,32 +25,32 @@ pub use scope::ProviderScope;
 use secrets::Secrets;
 
 /// Maximum number of shared providers, and of providers per user.
-const MOST: (usize, usize) = (64, 16);
+const MAX_SHARED_AND_OWN: (usize, usize) = (64, 16);
 /// Maximum length of a key, in characters.
 const MAX_KEY_CHARS: usize = 4_096;
 /// Maximum number of models listed per provider.
 const MAX_MODELS: usize = 1_000;
-/// Maximum number of concurrent calls that can be set.
+/// Maximum value for the number of concurrent calls.
 const MAX_CALLS: usize = 1_000;
 
-/// Parameters of a provider to add or change. Absent fields keep their values, or get defaults.
+/// Parameters of a provider to add or change. Absent fields are unchanged or get defaults.
 #[derive(Default)]
 pub struct ProviderParams {
     /// Its API format.
     pub kind: Option<String>,
-    /// Its address; empty for the default.
+    /// Its base URL; empty for the default.
     pub base_url: Option<String>,
     /// Its key; empty for none.
     pub api_key: Option<String>,
-    /// Its models; empty for all that it lists.
+    /// Its models; empty for all models that it lists.
     pub models: Option<Vec<String>>,
-    /// Concurrent calls; 0 for no limit of its own.
+    /// Maximum number of concurrent calls; 0 means no limit of its own.
     pub concurrency: Option<usize>,
     /// Headers added to its requests; empty for none.
     pub headers: Option<BTreeMap<String, String>>,
     /// Body fields added to its requests; empty for none.
     pub body: Option<Map<String, Value>>,
-    /// Headers and body fields for single models.
+    /// Headers and body fields for individual models.
     pub model_settings: Option<BTreeMap<String, Additions>>,
     /// Whether to store it even if the test fails.
     pub force: bool,
@@ -68,33 +68,33 @@ impl ProviderTrial {
     }
 }
 
-/// Use cases of providers.
+/// The provider use cases.
 #[derive(Clone, Copy)]
 pub struct Providers<'a> {
     pub(super) store: &'a Store,
     pub(super) llm: &'a Llm,
     pub(super) vault: &'a Vault,
-    /// Whether users who are not administrators may set addresses.
+    /// Whether users who are not administrators may set base URLs.
     pub(super) open_addresses: bool,
 }
 
 impl Providers<'_> {
-    /// Everyone's providers, or the user's own.
+    /// Returns the shared providers or the user's own.
     ///
     /// # Errors
-    /// When the database cannot be read.
+    /// Returns an error if the database cannot be read.
     pub async fn list(&self, scope: &ProviderScope) -> Result<Vec<StoredProvider>> {
         let owner = scope.owner().cloned();
         let found = move |db: &crate::store::Reader| providers::list_of(db, owner.as_ref());
         Ok(self.store.read(found).await?)
     }
 
-    /// Whether providers at custom addresses may be added.
+    /// Whether providers with a custom base URL may be added.
     pub fn takes_addresses(&self, scope: &ProviderScope) -> bool {
         self.open_addresses || scope.owner().is_none()
     }
 
-    /// The well-known providers, which can be added by name.
+    /// Returns the well-known providers, which can be added by name.
     pub fn known(&self, scope: &ProviderScope) -> Vec<WellKnown> {
         let all = llm::known_providers();
         if self.takes_addresses(scope) {
@@ -104,11 +104,11 @@ impl Providers<'_> {
             .collect()
     }
 
-    /// Adds a provider, if it answers. Returns it with the outcome of the test in a sentence.
+    /// Adds a provider if it responds. Returns it with the outcome of the test as a sentence.
     ///
     /// # Errors
-    /// `BadInput` for invalid parameters, an address that the user may not set, or a failed test;
-    /// `Conflict` when the name exists.
+    /// `BadInput` for invalid parameters, a base URL that the user may not set, or a failed test; `Conflict` if
+    /// the name exists.
     pub async fn add(
         &self,
         scope: &ProviderScope,
@@ -122,9 +122,9 @@ impl Providers<'_> {
         }
         let known = self.list(scope).await?;
         let most = if scope.owner().is_some() {
-            MOST.1
+            MAX_SHARED_AND_OWN.1
         } else {
-            MOST.0
+            MAX_SHARED_AND_OWN.0
         };
         if known.len() >= most {
             return Err(fault(
@@ -139,12 +139,12 @@ impl Providers<'_> {
             );
         }
         let blank = StoredProvider {
-            id: ProviderId::new(visit.now, chance()?),
+            id: ProviderId::new(visit.now, random_number()?),
             user: scope.owner().cloned(),
             name: name.to_owned(),
             kind: String::new(),
             base_url: None,
-            sealed_key: String::new(),
+            encrypted_key: String::new(),
             key_end: String::new(),
             models: None,
             concurrency: None,
@@ -164,11 +164,11 @@ impl Providers<'_> {
         Ok((provider, tried.said))
     }
 
-    /// Changes a provider, if it still answers.
+    /// Changes a provider if it still responds.
     ///
     /// # Errors
-    /// `Missing` when there is no such provider; `BadInput` for invalid parameters, an address that the
-    /// user may not set, or a failed test.
+    /// `Missing` if there is no such provider; `BadInput` for invalid parameters, a base URL that the user may not
+    /// set, or a failed test.
     pub async fn change(
         &self,
         scope: &ProviderScope,
@@ -177,7 +177,7 @@ impl Providers<'_> {
         visit: &RequestOrigin,
     ) -> Result<(StoredProvider, String)> {
         let old = self.find(scope, id).await?;
-        let had_key = !old.sealed_key.is_empty();
+        let had_key = !old.encrypted_key.is_empty();
         let moves = wanted.base_url.as_ref().is_some_and(|url| {
             Some(url.trim_end_matches('/')).filter(|url| !url.is_empty()) != old.base_url.as_deref()
         });
@@ -221,15 +221,15 @@ impl Providers<'_> {
         self.reload().await?;
         if let Some(listed) = listed {
             let owner = provider.user.as_ref();
-            self.llm.teach(owner, &provider.name, listed);
+            self.llm.set_listed_models(owner, &provider.name, listed);
         }
         Ok(())
     }
 
-    /// Removes a provider. Running calls finish.
+    /// Removes a provider. Running calls are allowed to finish.
     ///
     /// # Errors
-    /// `Missing` when there is no such provider.
+    /// `Missing` if there is no such provider.
     pub async fn remove(
         &self,
         scope: &ProviderScope,
@@ -252,11 +252,11 @@ impl Providers<'_> {
         self.reload().await
     }
 
-    /// Requests a provider's list of models and returns the number of models, or why it does not answer, in
-    /// a sentence.
+    /// Fetches a provider's model list. Returns, as a sentence, the number of models or why the provider does not
+    /// respond.
     ///
     /// # Errors
-    /// `Missing` when there is no such provider; `BadInput` when the test fails.
+    /// `Missing` if there is no such provider; `BadInput` if the test fails.
     pub async fn test(&self, scope: &ProviderScope, id: &str) -> Result<String> {
         let stored = self.find(scope, id).await?;
         let asked = self.llm.test(self.opened(&stored)).await;
@@ -270,7 +270,7 @@ impl Providers<'_> {
         self.store.read(look).await?.ok_or_else(Error::missing)
     }
 
-    /// Checks, encrypts, and tests the parameters.
+    /// Validates, encrypts, and tests the parameters.
     async fn tried(
         &self,
         scope: &ProviderScope,
@@ -299,7 +299,7 @@ impl Providers<'_> {
             is_lost: false,
         };
         let secrets = secrets.packed();
-        provider.sealed_key = match secrets.is_empty() {
+        provider.encrypted_key = match secrets.is_empty() {
             true => String::new(),
             false => self.vault.seal(&provider.place(), &secrets)?,
         };
@@ -308,7 +308,7 @@ impl Providers<'_> {
                 said: counted(listed.len()),
                 listed: Some(listed),
             },
-            // Some providers have no list of models, but can be called all the same.
+            // Some providers have no model list but can be called nevertheless.
             Err(TestError { error, .. })
                 if error.kind == CallErrorKind::Rejected && error.status == Some(404) =>
             {
@@ -343,8 +343,7 @@ impl Providers<'_> {
         if let Some(url) = &wanted.base_url {
             provider.base_url = match url.trim() {
                 "" => None,
-                // A query string is shown and logged like the rest of an address, so it must not hold a
-                // key.
+                // A query string is shown and logged like the rest of a URL, so it must not contain a key.
                 url => Some(
                     crate::config::http_url(url)
                         .filter(|url| !url.contains(['?', '#']))

@@ -1,4 +1,4 @@
-//! Recipes: named, versioned settings of requests that a user saves to use again and can share with the team.
+//! Recipes: named, versioned request settings that a user saves for reuse and can share with the team.
 
 mod save;
 
@@ -14,10 +14,10 @@ pub use save::{RecipeChange, RecipeEditor};
 
 /// Maximum number of versions of a recipe.
 const MAX_VERSIONS: u32 = 500;
-/// Maximum number of listed recipes, the user's own and shared ones.
+/// Maximum number of listed recipes, both the user's own and shared ones.
 const MAX_LISTED: u32 = 1_000;
 
-/// Use cases of recipes.
+/// The recipe use cases.
 #[derive(Clone, Copy)]
 pub struct Recipes<'a> {
     pub(super) store: &'a Store,
@@ -27,7 +27,7 @@ impl Recipes<'_> {
     /// Lists the user's own and shared recipes, each in its newest version.
     ///
     /// # Errors
-    /// When the store cannot be read.
+    /// Returns an error if the store cannot be read.
     pub async fn list(&self, user: &UserId) -> Result<Vec<Recipe>> {
         let user = user.clone();
         let found = self
@@ -39,7 +39,7 @@ impl Recipes<'_> {
     /// Finds a recipe of this user, or a shared one, by name or ID, in the given version (`brief@3`) or the newest.
     ///
     /// # Errors
-    /// `Missing` when there is none; `Conflict` when the name is ambiguous; otherwise when the store cannot be read.
+    /// `Missing` if there is none; `Conflict` if the name is ambiguous. Also fails if the store cannot be read.
     pub async fn find(&self, user: &UserId, reference: &str) -> Result<Recipe> {
         let (name, version) = recipe::parse_reference(reference);
         let (of, named) = (user.clone(), name.to_owned());
@@ -67,10 +67,10 @@ impl Recipes<'_> {
         old.await?.ok_or_else(Error::missing)
     }
 
-    /// Returns the recipe that fills this user's requests by default, if they have set one.
+    /// Returns the recipe that applies to this user's requests by default, if one is set.
     ///
     /// # Errors
-    /// When the store cannot be read.
+    /// Returns an error if the store cannot be read.
     pub async fn default_of(&self, user: &UserId) -> Result<Option<RecipeId>> {
         let user = user.clone();
         let found = self.store.read(move |db| recipes::default_of(db, &user));
@@ -80,7 +80,7 @@ impl Recipes<'_> {
     /// Sets the default recipe by name or ID, or removes it.
     ///
     /// # Errors
-    /// As `find`; otherwise when the store fails.
+    /// The errors of `find`. Also returns any error from the store.
     pub async fn set_default(
         &self,
         caller: &Caller,
@@ -106,7 +106,7 @@ impl Recipes<'_> {
     /// Lists all versions of a recipe, newest first.
     ///
     /// # Errors
-    /// As `find`.
+    /// Same as `find`.
     pub async fn versions(&self, user: &UserId, reference: &str) -> Result<Vec<Recipe>> {
         let id = self.find(user, reference).await?.id;
         let found = self
@@ -115,10 +115,10 @@ impl Recipes<'_> {
         Ok(found.await?)
     }
 
-    /// Finds a recipe of the caller's own.
+    /// Finds one of the caller's own recipes.
     ///
     /// # Errors
-    /// As `find`; `Forbidden` when it belongs to another user.
+    /// The errors of `find`, and `Forbidden` if the recipe belongs to another user.
     pub async fn own(&self, caller: &Caller, id: &str) -> Result<Recipe> {
         let recipe = self.find(&caller.user, id).await?;
         if recipe.owner != caller.user {
@@ -129,10 +129,10 @@ impl Recipes<'_> {
         Ok(recipe)
     }
 
-    /// Deletes a recipe with all its versions. An administrator may delete what others share.
+    /// Deletes a recipe with all its versions. An administrator may also delete recipes shared by others.
     ///
     /// # Errors
-    /// As `own`; otherwise when the store fails.
+    /// The errors of `own`. Also returns any error from the store.
     pub async fn delete(&self, caller: &Caller, id: &str, visit: &RequestOrigin) -> Result<()> {
         let recipe = match caller.role {
             Role::Admin => self.find(&caller.user, id).await?,
@@ -147,10 +147,10 @@ impl Recipes<'_> {
         Ok(written.await?)
     }
 
-    /// Fills what a request leaves open, and returns the recipe and version that did: `brief@3`.
+    /// Fills in what a request leaves open, and returns the recipe and version used, such as `brief@3`.
     ///
     /// # Errors
-    /// `SignInNeeded` without a caller; `BadInput` when there is no such recipe or its prompt is not a valid
+    /// `SignInNeeded` without a caller; `BadInput` if there is no such recipe or its prompt is not a valid
     /// template.
     pub(super) async fn fill(
         &self,
@@ -178,7 +178,8 @@ impl Recipes<'_> {
         Ok(Some(format!("{}@{}", recipe.name, recipe.version)))
     }
 
-    // A request that names neither models nor a pattern is filled by the user's default recipe, if it still exists.
+    // Applies the user's default recipe, if it still exists, to a request that specifies neither models nor a
+    // pattern.
     async fn fill_by_default(
         &self,
         caller: Option<&Caller>,
@@ -204,14 +205,14 @@ impl Recipes<'_> {
     }
 }
 
-/// Fills what the request leaves open from a recipe. A preset of the request takes precedence over the recipe's
+/// Fills in what the request leaves open from a recipe. A preset in the request takes precedence over the recipe's
 /// parameters.
 ///
 /// # Errors
-/// `BadInput` when the recipe's prompt is not a valid template.
+/// `BadInput` if the recipe's prompt is not a valid template.
 pub(super) fn fill(request: &mut Request, context: &mut RunContext, body: Request) -> Result<()> {
     if let Some(preset) = request.preset.as_deref().and_then(Parameters::preset) {
-        request.parameters = request.parameters.over(&preset);
+        request.parameters = request.parameters.overlay(&preset);
     }
     context.inherited = body.named_models();
     if !body.prompt.is_empty() {

@@ -1,4 +1,4 @@
-//! Replaces a database with another. Whenever it is interrupted, one of the two is in place, complete with
+//! Replaces a database with another. Even if interrupted at any point, one of the two is in place, complete with
 //! every committed change; the replaced database is kept next to it.
 
 use std::fs::{self, File};
@@ -10,30 +10,30 @@ use super::folder::soundness;
 use crate::domain::time::Timestamp;
 use crate::store::{BackupError, fold_log};
 
-/// Maximum number of replaced databases that are kept.
+/// Maximum number of replaced databases to keep.
 const KEPT: usize = 3;
-/// Marks the file names of replaced databases.
+/// Part of the file names of replaced databases.
 const MARK: &str = ".before-restore-";
 
 /// The replacement of a database.
 pub(super) struct ReplaceDatabase {
     new: PathBuf,
     place: PathBuf,
-    kept: PathBuf,
+    previous: PathBuf,
 }
 
-/// What happened to replaced databases.
+/// The outcome for the replaced databases.
 #[derive(Debug, PartialEq, Eq)]
 pub struct ReplacedFiles {
-    /// Where the replaced database is, if there was one.
+    /// The path of the replaced database, if there was one.
     pub kept: Option<PathBuf>,
-    /// Databases replaced earlier and removed now.
+    /// Databases replaced earlier that were removed now.
     pub forgotten: Vec<PathBuf>,
 }
 
 type SwapStep = fn(&ReplaceDatabase) -> io::Result<()>;
 
-/// The steps in order. Each leaves a complete database in place.
+/// The steps in order. After each, a complete database is in place.
 const STEPS: &[SwapStep] = &[
     ReplaceDatabase::keep,
     ReplaceDatabase::fold,
@@ -42,17 +42,21 @@ const STEPS: &[SwapStep] = &[
 ];
 
 impl ReplaceDatabase {
-    /// `new` is a complete database next to `place`.
+    /// Prepares a replacement; `new` is a complete database next to `place`.
     pub(super) fn new(new: PathBuf, place: PathBuf, now: Timestamp) -> Self {
         let stamp = now.to_string().replace([':', '.'], "-");
         let kept = beside(&place, &format!("{MARK}{stamp}"));
-        Self { new, place, kept }
+        Self {
+            new,
+            place,
+            previous: kept,
+        }
     }
 
     /// Replaces the database.
     ///
     /// # Errors
-    /// When a step fails. The old database is then in place under its own name.
+    /// Returns an error if a step fails. The old database is then in place under its own name.
     pub(super) fn run(self) -> io::Result<ReplacedFiles> {
         clear_cut_short(&self.place)?;
         if let Err(error) = STEPS.iter().try_for_each(|step| step(&self)) {
@@ -61,15 +65,15 @@ impl ReplaceDatabase {
         }
         Ok(ReplacedFiles {
             forgotten: forget_oldest(&self.place),
-            kept: Some(self.kept).filter(|kept| kept.exists()),
+            kept: Some(self.previous).filter(|kept| kept.exists()),
         })
     }
 
-    /// Gives the old database a second name, which survives the loss of the first. The log comes first: a
+    /// Gives the old database a second name, which survives the loss of the first. The log is first, because a
     /// database without its log would be incomplete.
     fn keep(&self) -> io::Result<()> {
         for end in ["-wal", "-journal", ""] {
-            let (old, kept) = (beside(&self.place, end), beside(&self.kept, end));
+            let (old, kept) = (beside(&self.place, end), beside(&self.previous, end));
             match fs::hard_link(&old, &kept) {
                 Ok(()) => {}
                 Err(error) if error.kind() == ErrorKind::NotFound => {}
@@ -84,12 +88,12 @@ impl ReplaceDatabase {
                 }
             }
         }
-        self.settle()
+        self.sync_folder()
     }
 
-    /// Checkpoints the old database's log into it, under both its names. A damaged database keeps its log:
-    /// SQLite would delete it, or apply it to what is left. A sound one is not replaced while its log
-    /// cannot be checkpointed, because another program has it open or the disk is full.
+    /// Checkpoints the old database's log into it, under both of its names. A damaged database keeps its log,
+    /// because SQLite would delete it or apply it to what is left. A sound database is not replaced as long as its
+    /// log cannot be checkpointed, because another program has it open or the disk is full.
     fn fold(&self) -> io::Result<()> {
         if soundness::damage(&self.place)?.is_some() {
             return Ok(());
@@ -104,12 +108,12 @@ impl ReplaceDatabase {
                 return Err(io::Error::other(text));
             }
         }
-        // The second name of a log that is empty now, or of a journal that was rolled back.
-        let log = beside(&self.kept, "-wal");
+        // The second name of a log that is now empty, or of a journal that was rolled back.
+        let log = beside(&self.previous, "-wal");
         if fs::metadata(&log).is_ok_and(|log| log.len() == 0) {
             fs::remove_file(log)?;
         }
-        match fs::remove_file(beside(&self.kept, "-journal")) {
+        match fs::remove_file(beside(&self.previous, "-journal")) {
             Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
             _ => Ok(()),
         }
@@ -123,27 +127,27 @@ impl ReplaceDatabase {
                 _ => {}
             }
         }
-        self.settle()
+        self.sync_folder()
     }
 
     fn replace(&self) -> io::Result<()> {
         fs::rename(&self.new, &self.place)?;
-        self.settle()
+        self.sync_folder()
     }
 
-    /// Syncs the folder: directory entries must survive a power failure too.
-    fn settle(&self) -> io::Result<()> {
+    /// Syncs the folder, because directory entries must survive a power failure too.
+    fn sync_folder(&self) -> io::Result<()> {
         let folder = self.place.parent().unwrap_or(Path::new("."));
         File::open(folder)?.sync_all()
     }
 }
 
 /// Cleans up after an interrupted restore: second names of files in use, empty logs without a database, and
-/// half a copy. Opening the database by its second name would give it a second log and corrupt it. A log
-/// that is not empty stays. Requires the folder's lock.
+/// partial copies. Opening the database under its second name would give it a second log and corrupt it. Non-empty
+/// logs are kept. Requires the folder's lock.
 ///
 /// # Errors
-/// When the folder cannot be read or a file cannot be removed.
+/// Returns an error if the folder cannot be read or a file cannot be removed.
 pub(super) fn clear_cut_short(place: &Path) -> io::Result<()> {
     if !place.exists() {
         return Ok(());
@@ -166,8 +170,7 @@ pub(super) fn clear_cut_short(place: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Removes the oldest replaced databases and returns their paths. A failure to remove one does not fail the
-/// restore.
+/// Removes the oldest replaced databases and returns their paths. Failing to remove one does not fail the restore.
 fn forget_oldest(place: &Path) -> Vec<PathBuf> {
     let mut kept = replaced(place).unwrap_or_default();
     let many = kept.len().saturating_sub(KEPT);
@@ -182,7 +185,7 @@ fn forget_oldest(place: &Path) -> Vec<PathBuf> {
     kept
 }
 
-/// The replaced databases, oldest first.
+/// Returns the replaced databases, oldest first.
 fn replaced(place: &Path) -> io::Result<Vec<PathBuf>> {
     let mut kept = marked(place)?;
     kept.retain(|path| {
@@ -194,7 +197,7 @@ fn replaced(place: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(kept)
 }
 
-/// All files of replaced databases, ordered by name: a log comes after its database.
+/// All files of replaced databases, ordered by name, so that a log comes after its database.
 fn marked(place: &Path) -> io::Result<Vec<PathBuf>> {
     let folder = place.parent().unwrap_or(Path::new("."));
     let own = place.file_name().unwrap_or_default().to_string_lossy();
@@ -229,7 +232,7 @@ mod tests {
         .unwrap()
     }
 
-    // The value is read from a copy: the file may have two names, and a store still has it open for a
+    // Reads the value from a copy, because the file may have two names, and a store still has it open for a
     // moment.
     fn value(path: &Path) -> Option<String> {
         let scratch = unused(path);
@@ -250,7 +253,7 @@ mod tests {
         path.with_file_name(format!("scratch-{number}"))
     }
 
-    /// A database whose last commit is only in the log, as after kill -9.
+    /// Creates a database whose last commit is only in the log, as after `kill -9`.
     fn killed(path: &Path, whose: &'static str) {
         let scratch = unused(path);
         let store = open(&scratch);
@@ -282,12 +285,12 @@ mod tests {
             let expected = if steps < 4 { "old" } else { "new" };
             assert_eq!(value(&place).as_deref(), Some(expected), "{steps}");
             if steps >= 1 {
-                assert_eq!(value(&swap.kept).as_deref(), Some("old"), "{steps}");
+                assert_eq!(value(&swap.previous).as_deref(), Some("old"), "{steps}");
             }
             clear_cut_short(&place).unwrap();
             let one_name = fs::metadata(&place).unwrap().nlink() == 1;
             assert!(one_name, "{steps}");
-            assert_eq!(swap.kept.exists(), steps == 4, "{steps}");
+            assert_eq!(swap.previous.exists(), steps == 4, "{steps}");
             assert_eq!(value(&place).as_deref(), Some(expected), "{steps}");
             fs::remove_dir_all(folder).unwrap();
         }

@@ -1,5 +1,5 @@
-//! The replica: restored when the data folder has no database, kept up to date while the server runs.
-//! Refuses to replicate an old folder over a newer replica.
+//! The replica: restored if the data folder has no database, and kept up to date while the server runs. Refuses to
+//! replicate an old folder over a newer replica.
 
 use std::io::{Read as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -26,23 +26,23 @@ use crate::replica::target::{Target, TargetError};
 use crate::replica::wal_spool::{SpoolShared, WalSpool};
 use crate::store::{Store, WalFollower, verify};
 
-/// Gap in the numbering of changes: a predecessor that is still running may send this many more, and ours
+/// Gap in the numbering of changes: a predecessor that is still running may send up to this many more, and ours
 /// come after them.
 const PAST_OTHERS: u64 = 100_000;
 
-/// The prepared replication, before there is a store.
+/// A prepared replication, before there is a store.
 pub(super) struct PreparedReplica {
     settings: replicator::ReplicatorSettings,
     shared: Arc<SpoolShared>,
     holder: ReplicaLease,
-    // The path of the folder's secret, if it is replicated.
+    // The path of the folder's secret, if the secret is replicated.
     secret: Option<PathBuf>,
 }
 
-/// The storage at the replica's address.
+/// Returns the storage at the replica's address.
 ///
 /// # Errors
-/// `Internal` when the address or the key is invalid.
+/// `Internal` if the address or the key is invalid.
 pub(super) fn target(config: &Config, replica: &ReplicaConfig) -> Result<Arc<dyn Target>> {
     let inner = plain(config, replica)?;
     let sealer = replica.key.as_ref().map(|key| {
@@ -53,9 +53,9 @@ pub(super) fn target(config: &Config, replica: &ReplicaConfig) -> Result<Arc<dyn
         })
     });
     let sealer = sealer.transpose()?;
-    encrypted::check(&*inner, sealer.is_some()).map_err(|fault| faulty(replica, &fault))?;
+    encrypted::check(&*inner, sealer.is_some()).map_err(|error| faulty(replica, &error))?;
     Ok(match sealer {
-        Some(sealer) => Arc::new(EncryptedTarget::over(
+        Some(sealer) => Arc::new(EncryptedTarget::new(
             inner,
             sealer,
             config.data_dir.join("tmp"),
@@ -83,7 +83,7 @@ fn plain(config: &Config, replica: &ReplicaConfig) -> Result<Box<dyn Target>> {
     match replica.address.strip_prefix("file://") {
         Some(path) if path.starts_with('/') => {
             let folder =
-                FolderTarget::open(Path::new(path)).map_err(|fault| faulty(replica, &fault))?;
+                FolderTarget::open(Path::new(path)).map_err(|error| faulty(replica, &error))?;
             Ok(Box::new(folder))
         }
         _ => Err(unknown()),
@@ -116,17 +116,17 @@ fn fetch_secret(config: &Config, replica: &ReplicaConfig, target: &dyn Target) -
     written.map_err(Error::internal)
 }
 
-fn faulty(replica: &ReplicaConfig, fault: &TargetError) -> Error {
-    let text = format!("cannot use the replica {}: {fault}", replica.address);
+fn faulty(replica: &ReplicaConfig, error: &TargetError) -> Error {
+    let text = format!("cannot use the replica {}: {error}", replica.address);
     Error::new(Kind::Internal, text)
         .resolve("fix that, or remove QUIRE_REPLICA to start with the data on this machine")
 }
 
-/// Restores a replica's database if the folder has none, or if it `replaces` the folder's, which is then
-/// kept next to it. `None` when there is nothing to restore or no need to.
+/// Restores a replica's database if the folder has none, or if it `replaces` the folder's, which is then kept next
+/// to it. `None` if there is nothing to restore or no need to.
 ///
 /// # Errors
-/// When the replica cannot be read, or the restored database cannot be put in place.
+/// Returns an error if the replica cannot be read, or the restored database cannot be put in place.
 pub(super) fn fetch(
     config: &Config,
     replica: &ReplicaConfig,
@@ -182,7 +182,7 @@ pub(super) fn fetch(
 /// Restores into a temporary file, as a test.
 ///
 /// # Errors
-/// When the replica cannot be read, or the temporary folder cannot be written.
+/// Returns an error if the replica cannot be read, or the temporary folder cannot be written.
 pub(super) fn rehearse(config: &Config, replica: &ReplicaConfig) -> Result<Option<RestoredFiles>> {
     let folder = config.data_dir.join("tmp");
     std::fs::create_dir_all(&folder).map_err(Error::internal)?;
@@ -208,16 +208,16 @@ fn drop_log(database: &Path) {
     }
 }
 
-/// Takes the replica over, and restores from it what is missing here.
+/// Takes over the replica, and restores from it what is missing here.
 ///
 /// # Errors
-/// When the replica cannot be used, or another installation has written to it.
+/// Returns an error if the replica cannot be used, or if another installation has written to it.
 pub(super) fn prepare(config: &Config, replica: &ReplicaConfig) -> Result<PreparedReplica> {
-    let faulty = |fault: TargetError| faulty(replica, &fault);
+    let faulty = |error: TargetError| faulty(replica, &error);
     let target = target(config, replica)?;
     let data = &config.data_dir;
     let has_database = database(data).exists();
-    // The replica contains every change of a database that was handed over.
+    // A database that was handed over is completely contained in the replica.
     let replaces = has_database && !replica.overwrite && ownership::is_handed_over(data);
     let may_go_on = !has_database || replica.overwrite || replaces;
     if !may_go_on && !ownership::is_known(&*target, data).map_err(faulty)? {
@@ -241,7 +241,7 @@ pub(super) fn prepare(config: &Config, replica: &ReplicaConfig) -> Result<Prepar
     }
     fetch_secret(config, replica, &*target)?;
     let fetched = fetch(config, replica, &*target, replaces)?;
-    let newest = Inventory::of(&*target).map_err(faulty)?.newest();
+    let newest = Inventory::list(&*target).map_err(faulty)?.newest();
     let whole = fetched
         .as_ref()
         .is_some_and(|restored| restored.damage.is_empty() && restored.position == newest);
@@ -271,7 +271,7 @@ pub(super) fn prepare(config: &Config, replica: &ReplicaConfig) -> Result<Prepar
 }
 
 impl PreparedReplica {
-    /// The component that follows the store's log.
+    /// Returns the component that follows the store's log.
     pub(super) fn follower(&self) -> Box<dyn WalFollower> {
         let folder = self.settings.data.join("tmp").join("replica");
         Box::new(WalSpool::new(Arc::clone(&self.shared), folder))
@@ -280,14 +280,14 @@ impl PreparedReplica {
     /// Starts replicating.
     ///
     /// # Errors
-    /// When the replica cannot be written, or no thread can be started.
+    /// Returns an error if the replica cannot be written, or no thread can be started.
     pub(super) fn start(self, store: Store) -> Result<Replicator> {
         if let Some(secret) = &self.secret
             && let Ok(file) = std::fs::File::open(secret)
         {
             let put = self.settings.target.put(SECRET, &file, false);
-            put.map_err(|fault| {
-                Error::new(Kind::Internal, format!("cannot use the replica: {fault}"))
+            put.map_err(|error| {
+                Error::new(Kind::Internal, format!("cannot use the replica: {error}"))
             })?;
         }
         Replicator::start(self.settings, self.shared, store, self.holder).map_err(Error::internal)
@@ -295,14 +295,14 @@ impl PreparedReplica {
 }
 
 impl App {
-    /// Whether another process took the replica over and has ended since: no process stores data.
+    /// Whether another process took over the replica and has since ended, so that no process stores data.
     pub fn is_abandoned(&self) -> bool {
         self.replica
             .as_ref()
             .is_some_and(|shipper| shipper.status().is_abandoned)
     }
 
-    /// Sends the remaining changes until the deadline, and logs an error if some are left then.
+    /// Sends the remaining changes until the deadline, and logs an error if any are left.
     pub(super) async fn finish_replica(self: &Arc<Self>, until: Instant) {
         let app = Arc::clone(self);
         let work = move || {
@@ -315,7 +315,7 @@ impl App {
             let status = shipper.status();
             let handed_over = status.superseded && status.waiting.0 == 0;
             if !done && !handed_over {
-                let why = status.fault.unwrap_or_else(|| "the time ran out".into());
+                let why = status.error.unwrap_or_else(|| "the time ran out".into());
                 log::error(
                     "the replica is incomplete: the newest changes are only in the data folder",
                     &[

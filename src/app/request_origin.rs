@@ -9,18 +9,18 @@ use crate::store::audit;
 /// The origin and time of a request, for throttling and the audit log.
 #[derive(Debug, Clone)]
 pub struct RequestOrigin {
-    /// The client's IP address; `None` for the command line, which is not throttled.
+    /// The client's IP address; `None` for the command line, which is not rate-limited.
     pub peer: Option<IpAddr>,
-    /// The client's description of itself (user agent).
+    /// The client's description of itself (the user agent).
     pub client: String,
-    /// The value of its device cookie; may be empty.
+    /// The value of its device cookie. May be empty.
     pub devices: String,
     /// The time of the request.
     pub now: Timestamp,
 }
 
 impl RequestOrigin {
-    /// The origin of an action on the command line.
+    /// Returns the origin of an action on the command line.
     pub fn local(now: Timestamp) -> Self {
         Self {
             peer: None,

@@ -1,4 +1,4 @@
-//! The services: each is built from what it uses of the [`App`], and knows nothing else of it.
+//! The services: each is built from the parts of the [`App`] that it uses, and knows nothing else about it.
 
 use std::sync::Arc;
 
@@ -17,12 +17,14 @@ use super::health::Health;
 use super::idempotency::Idempotency;
 use super::key_limits::KeyLimitService;
 use super::mcp::Mcp;
+use super::meaning_search::MeaningSearch;
 use super::models::ModelService;
 use super::panel_vs_single::Comparisons;
 use super::patterns::Patterns;
 use super::projects::Projects;
 use super::providers::{ProviderDiscovery, Providers};
 use super::recipes::{RecipeEditor, Recipes};
+use super::side_charges::SideCharges;
 use super::threads::Threads;
 use super::usage::UsageService;
 use crate::domain::analysis::RunDeadlines;
@@ -33,7 +35,7 @@ impl App {
         &self.accounts
     }
 
-    /// Documents: upload, read, search, delete.
+    /// Documents: upload, read, search, and delete.
     pub fn documents(&self) -> &DocumentService {
         &self.documents
     }
@@ -79,7 +81,7 @@ impl App {
         }
     }
 
-    /// Updates the LLM client's providers and lists of models.
+    /// Keeps the LLM client's providers and model lists up to date.
     pub fn discovery(&self) -> ProviderDiscovery<'_> {
         ProviderDiscovery {
             providers: self.providers(),
@@ -102,7 +104,7 @@ impl App {
         Recipes { store: &self.store }
     }
 
-    /// Analyses: start, follow, read, stop.
+    /// Analyses: start, follow, read, and stop.
     pub fn analyses(&self) -> Analyses<'_> {
         let limits = &self.config.limits;
         Analyses {
@@ -116,6 +118,7 @@ impl App {
             recipes: self.recipes(),
             usage: self.usage(),
             key_limits: self.key_limits(),
+            meaning: self.meaning_search(),
             secret: &self.secret,
             times: RunDeadlines {
                 stage: limits.stage_timeout.as_secs() as u32,
@@ -127,7 +130,7 @@ impl App {
         }
     }
 
-    /// Threads: list, search, change, delete, share.
+    /// Threads: list, search, change, delete, and share.
     pub fn threads(&self) -> Threads<'_> {
         Threads {
             store: &self.store,
@@ -181,7 +184,7 @@ impl App {
         }
     }
 
-    /// Health of the program.
+    /// Program health.
     pub fn health(&self) -> Health<'_> {
         let config = &self.config;
         Health {
@@ -202,7 +205,7 @@ impl App {
         }
     }
 
-    /// Experiments: finding the best setting.
+    /// Experiments: finding the best configuration.
     pub fn experiments(self: &Arc<Self>) -> Experiments<'_> {
         Experiments(self)
     }
@@ -231,10 +234,23 @@ impl App {
     /// Embeddings.
     pub fn embeddings(&self) -> EmbeddingService<'_> {
         EmbeddingService {
-            store: &self.store,
-            engine: &self.engine,
             llm: &self.llm,
-            key_limits: self.key_limits(),
+            charges: SideCharges {
+                store: &self.store,
+                engine: &self.engine,
+                key_limits: self.key_limits(),
+            },
+        }
+    }
+
+    /// Search by meaning.
+    pub fn meaning_search(&self) -> MeaningSearch<'_> {
+        MeaningSearch {
+            store: &self.store,
+            llm: &self.llm,
+            documents: &self.documents,
+            embeddings: self.embeddings(),
+            state: &self.embedder,
         }
     }
 
@@ -243,7 +259,7 @@ impl App {
         Mcp {
             analyses: self.analyses(),
             patterns: self.patterns(),
-            documents: &self.documents,
+            meaning: self.meaning_search(),
         }
     }
 }

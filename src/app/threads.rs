@@ -1,4 +1,4 @@
-//! Use cases of threads: list, search, read, change, delete, share. Turns are added by `analyses`.
+//! Thread use cases: list, search, read, change, delete, and share. Turns are added by `analyses`.
 
 use super::analyses::{Analyses, AnalysisReport};
 use super::{Error, Result};
@@ -9,32 +9,33 @@ use crate::domain::thread::MAX_TITLE;
 use crate::domain::time::Timestamp;
 use crate::domain::user::Caller;
 use crate::store::audit::{self, AuditEntry};
-pub use crate::store::threads::{ThreadChange, ThreadFilter, ThreadRow, TurnRow};
+pub use crate::store::thread_list::ThreadFilter;
+pub use crate::store::threads::{ThreadChange, ThreadRow, TurnRow};
 pub use crate::store::turn_texts::TurnMatch;
-use crate::store::{Store, projects, threads, turn_texts};
+use crate::store::{Store, projects, thread_list, threads, turn_texts};
 
-/// Characters of a snippet before the first match, and in all.
+/// Characters of a snippet before the first match, and in total.
 const SNIPPET: (usize, usize) = (60, 240);
-/// Maximum number of matches marked in a snippet.
+/// Maximum number of matches highlighted in a snippet.
 const MAX_MATCHES: usize = 20;
 
-/// Use cases of threads.
+/// The thread use cases.
 #[derive(Clone, Copy)]
 pub struct Threads<'a> {
     pub(super) store: &'a Store,
     pub(super) analyses: Analyses<'a>,
 }
 
-/// Filter and page of a list of threads.
+/// Filter and page of a thread list.
 #[derive(Debug, Clone)]
 pub struct ThreadQuery {
     /// Maximum number of rows.
     pub limit: u32,
     /// Only threads older than this one.
     pub cursor: Option<(Timestamp, ThreadId)>,
-    /// Words that a question, an answer, or the title contains.
+    /// Words to find in a question, an answer, or the title.
     pub words: Option<String>,
-    /// Only threads that match.
+    /// Only threads that match this filter.
     pub filter: ThreadFilter,
 }
 
@@ -43,20 +44,20 @@ pub struct ThreadQuery {
 pub struct ListedThread {
     /// The thread.
     pub row: ThreadRow,
-    /// Where it contains the words; none without a search, or when only the title does.
+    /// The matching excerpt; `None` without a search, or if only the title matches.
     pub snippet: Option<Snippet>,
 }
 
-/// A part of a question or answer that contains the words of a search.
+/// An excerpt of a question or answer that contains the search words.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Snippet {
     /// The turn.
     pub analysis: AnalysisId,
-    /// Whether it is from the answer, not from the question.
+    /// Whether it is from the answer rather than the question.
     pub is_answer: bool,
     /// The text.
     pub text: String,
-    /// The words, as byte ranges of the text.
+    /// The matched words, as byte ranges of the text.
     pub matches: Vec<(usize, usize)>,
 }
 
@@ -73,7 +74,7 @@ impl Threads<'_> {
     /// Lists the caller's threads, newest first.
     ///
     /// # Errors
-    /// When the store cannot be read.
+    /// Returns an error if the store cannot be read.
     pub async fn list(&self, caller: &Caller, query: ThreadQuery) -> Result<Vec<ListedThread>> {
         let user = caller.user.clone();
         let found = self.store.read(move |db| {
@@ -92,7 +93,7 @@ impl Threads<'_> {
                 let ids = best.keys().cloned().collect();
                 filter.found = Some((ids, words.trim().to_owned()));
             }
-            let rows = threads::list_of(db, &user, limit, cursor.as_ref(), &filter)?;
+            let rows = thread_list::list_of(db, &user, limit, cursor.as_ref(), &filter)?;
             let search = words.as_deref().map(SearchQuery::of);
             let mut listed = Vec::new();
             for row in rows {
@@ -109,10 +110,10 @@ impl Threads<'_> {
         Ok(found.await?)
     }
 
-    /// Returns a thread of the caller with its turns.
+    /// Returns one of the caller's threads with its turns.
     ///
     /// # Errors
-    /// `Missing` when there is no such thread of the caller; otherwise when the store cannot be read.
+    /// `Missing` if the caller has no such thread. Also fails if the store cannot be read.
     pub async fn show(&self, caller: &Caller, id: &ThreadId) -> Result<ThreadReport> {
         let (user, id) = (caller.user.clone(), id.clone());
         let found = self.store.read(move |db| {
@@ -128,7 +129,7 @@ impl Threads<'_> {
     /// Returns the caller's newest thread.
     ///
     /// # Errors
-    /// When the store cannot be read.
+    /// Returns an error if the store cannot be read.
     pub async fn newest(&self, caller: &Caller) -> Result<Option<ThreadId>> {
         let user = caller.user.clone();
         Ok(self
@@ -137,11 +138,11 @@ impl Threads<'_> {
             .await?)
     }
 
-    /// Changes title, pin, archive, or project of a thread.
+    /// Changes the title, pin, archive flag, or project of a thread.
     ///
     /// # Errors
-    /// `Missing` when there is no such thread of the caller; `BadInput` for an empty or long title, or a project that
-    /// the caller may not use; otherwise when the store fails.
+    /// `Missing` if the caller has no such thread; `BadInput` for an empty or overlong title, or a project that
+    /// the caller may not use. Also returns any error from the store.
     pub async fn change(
         &self,
         caller: &Caller,
@@ -164,10 +165,10 @@ impl Threads<'_> {
         written.await?.ok_or_else(unknown)
     }
 
-    /// Deletes a thread with all its turns, and stops those that run first.
+    /// Deletes a thread with all its turns, stopping any that are running first.
     ///
     /// # Errors
-    /// `Missing` when there is no such thread of the caller; otherwise when the store fails.
+    /// `Missing` if the caller has no such thread. Also returns any error from the store.
     pub async fn delete(&self, caller: &Caller, id: &ThreadId, now: Timestamp) -> Result<()> {
         let report = self.show(caller, id).await?;
         for turn in report.turns.iter().filter(|turn| !turn.status.is_over()) {
@@ -189,10 +190,10 @@ impl Threads<'_> {
         Ok(deleted.await?)
     }
 
-    /// Creates the token of a read-only link to a thread. An older link stops working.
+    /// Creates the token for a read-only link to a thread. Any older link stops working.
     ///
     /// # Errors
-    /// `Missing` when there is no such thread of the caller; otherwise when the store fails.
+    /// `Missing` if the caller has no such thread. Also returns any error from the store.
     pub async fn share(&self, caller: &Caller, id: &ThreadId) -> Result<String> {
         let token = crypto::token::new()?;
         let hash = crypto::token::hash(&token);
@@ -203,7 +204,7 @@ impl Threads<'_> {
     /// Removes the read-only link.
     ///
     /// # Errors
-    /// `Missing` when there is no such thread of the caller; otherwise when the store fails.
+    /// `Missing` if the caller has no such thread. Also returns any error from the store.
     pub async fn unshare(&self, caller: &Caller, id: &ThreadId) -> Result<()> {
         self.set_share(caller, id, None).await
     }
@@ -221,11 +222,11 @@ impl Threads<'_> {
         Ok(written.await?)
     }
 
-    /// Returns the thread that a share link shows, with the reports of its turns as anyone may see them; none when the
-    /// link belongs to no thread.
+    /// Returns the thread that a share link shows, with the reports of its turns as anyone may see them; `None` if
+    /// the link belongs to no thread.
     ///
     /// # Errors
-    /// When the store cannot be read.
+    /// Returns an error if the store cannot be read.
     pub async fn shared(&self, token: &str) -> Result<Option<(ThreadReport, Vec<AnalysisReport>)>> {
         let hash = crypto::token::hash(token);
         let found = self.store.read(move |db| {
@@ -243,15 +244,15 @@ impl Threads<'_> {
         };
         let mut reports = Vec::new();
         for turn in &thread.turns {
-            reports.extend(self.analyses.shown_to_all(&user, &turn.id).await?);
+            reports.extend(self.analyses.shared_report(&user, &turn.id).await?);
         }
         Ok(Some((thread, reports)))
     }
 
-    /// Returns the reports of a thread's turns, oldest first, or of one turn of it.
+    /// Returns the reports of a thread's turns, oldest first, or of a single turn.
     ///
     /// # Errors
-    /// `Missing` when there is no such thread of the caller, or no such turn in it.
+    /// `Missing` if the caller has no such thread, or if it has no such turn.
     pub async fn reports(
         &self,
         caller: &Caller,
@@ -294,11 +295,11 @@ impl Snippet {
     }
 }
 
-// The text around a position, and where it begins.
+// Returns the text around a position, and the offset at which it begins.
 fn excerpt(text: &str, at: usize) -> (&str, usize) {
     let before = text[..at].char_indices().rev().take(SNIPPET.0).last();
     let start = before.map_or(at, |(start, _)| start);
-    // At a word, unless the text begins here.
+    // Start at a word boundary, unless the text begins here.
     let start = match text[start..at].find(char::is_whitespace) {
         Some(space) if start > 0 => start + space + 1,
         _ => start,

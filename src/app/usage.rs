@@ -1,5 +1,5 @@
-//! Usage and budgets of users: their days, calls, and limits. Checks whether a run may start; the engine
-//! checks before each stage whether it may continue.
+//! Usage and budgets of users: daily usage, calls, and limits. Checks whether a run may start; the engine checks
+//! before each stage whether it may continue.
 
 use super::accounts::RequestOrigin;
 use super::{Error, Kind, Result};
@@ -16,7 +16,7 @@ pub use crate::store::call_log::CallRecord;
 pub use crate::store::usage::{DailyUsage, UserUsage};
 use crate::store::{Store, audit, budgets, call_log, usage, users};
 
-/// Use cases of usage and budgets.
+/// The usage and budget use cases.
 #[derive(Clone, Copy)]
 pub struct UsageService<'a> {
     pub(super) store: &'a Store,
@@ -25,19 +25,19 @@ pub struct UsageService<'a> {
 }
 
 impl UsageService<'_> {
-    /// A user's budgets and what is left of them.
+    /// Returns a user's budgets and what is left of them.
     ///
     /// # Errors
-    /// When the database cannot be read.
-    pub async fn standing(&self, user: &UserId) -> Result<BudgetStanding> {
+    /// Returns an error if the database cannot be read.
+    pub async fn budget_status(&self, user: &UserId) -> Result<BudgetStanding> {
         self.engine.record_relayed().await;
-        Ok(self.engine.standing(user).await?)
+        Ok(self.engine.budget_status(user).await?)
     }
 
-    /// A user's usage per day and model, newest day first.
+    /// Returns a user's usage per day and model, newest day first.
     ///
     /// # Errors
-    /// When the database cannot be read.
+    /// Returns an error if the database cannot be read.
     pub async fn days(&self, user: &UserId, from: i64, to: i64) -> Result<Vec<DailyUsage>> {
         self.engine.record_relayed().await;
         let user = user.clone();
@@ -47,30 +47,30 @@ impl UsageService<'_> {
         Ok(found.await?)
     }
 
-    /// Each user's usage in a period, most expensive first.
+    /// Returns each user's usage in a period, most expensive first.
     ///
     /// # Errors
-    /// When the database cannot be read.
+    /// Returns an error if the database cannot be read.
     pub async fn people(&self, from: i64, to: i64) -> Result<Vec<UserUsage>> {
         self.engine.record_relayed().await;
         let found = self.store.read(move |db| usage::of_all(db, from, to));
         Ok(found.await?)
     }
 
-    /// The usage of all users in a period per day and model, newest day first.
+    /// Returns the usage of all users in a period, per day and model, newest day first.
     ///
     /// # Errors
-    /// When the database cannot be read.
+    /// Returns an error if the database cannot be read.
     pub async fn days_of_all(&self, from: i64, to: i64) -> Result<Vec<DailyUsage>> {
         self.engine.record_relayed().await;
         let found = self.store.read(move |db| usage::days_of_all(db, from, to));
         Ok(found.await?)
     }
 
-    /// A user's calls older than a cursor, newest first.
+    /// Returns a user's calls older than a cursor, newest first.
     ///
     /// # Errors
-    /// When the database cannot be read.
+    /// Returns an error if the database cannot be read.
     pub async fn calls(
         &self,
         user: &UserId,
@@ -85,15 +85,15 @@ impl UsageService<'_> {
         Ok(found.await?)
     }
 
-    /// The limits set for a user; `None` when the server's limits apply.
+    /// Returns the limits set for a user; `None` if the server's limits apply.
     ///
     /// # Errors
-    /// `Missing` when there is no such account.
+    /// `Missing` if there is no such account.
     pub async fn budget(&self, user: &UserId) -> Result<Option<UserLimits>> {
         let user = user.clone();
         let found = self.store.read(move |db| {
             let known = users::by_id(db, &user)?.is_some();
-            Ok((known, budgets::of_user(db, &user)?))
+            Ok((known, budgets::for_user(db, &user)?))
         });
         let (known, limits) = found.await?;
         known.then_some(limits).ok_or_else(no_account)
@@ -102,7 +102,7 @@ impl UsageService<'_> {
     /// Sets a user's limits, or removes them so that the server's limits apply.
     ///
     /// # Errors
-    /// `Missing` when there is no such account.
+    /// `Missing` if there is no such account.
     pub async fn set_budget(
         &self,
         by: &UserId,
@@ -132,10 +132,10 @@ impl UsageService<'_> {
         Ok(changed?)
     }
 
-    /// Refuses a run that would exceed its own budget or the user's.
+    /// Rejects a run that would exceed its own budget or the user's.
     ///
     /// # Errors
-    /// `BudgetExceeded` when a budget is too small or the price of a model is unknown.
+    /// `BudgetExceeded` if a budget is too small or the price of a model is unknown.
     pub async fn afford(
         &self,
         user: Option<&UserId>,
@@ -157,7 +157,7 @@ impl UsageService<'_> {
             limits,
             spent,
             reserved,
-        } = self.engine.standing(user).await?;
+        } = self.engine.budget_status(user).await?;
         let is_own = |model: &str| self.llm.own_key(Some(user), model);
         if limits.bound_cost()
             && let Some(model) = unpriced.find(|model| !is_own(model))
@@ -171,8 +171,8 @@ impl UsageService<'_> {
         allow(&limits, &spent, reserved, wanted, now).map_err(over)
     }
 
-    // The expected usage of a run, but at least what is reserved for its first stage: with less it would
-    // end before it starts.
+    // Returns the expected usage of a run, but at least the amount reserved for its first stage: with less, it
+    // would end before it starts.
     fn expected_usage(&self, user: Option<&UserId>, calls: &[CallEstimate]) -> UsageAmount {
         let is_own = |call: &&CallEstimate| {
             user.is_some_and(|user| self.llm.own_key(Some(user), &call.model))

@@ -1,13 +1,13 @@
-//! Which chunk of the pages' scripts each module is in. A chunk is one file that the browser loads; a module is in
-//! exactly one, so that its state exists once.
+//! Assigns each module of the pages' scripts to a chunk: one file that the browser loads. A module is in exactly
+//! one chunk, so that its state exists only once.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::BuildResult;
 use super::module::Module;
 
-/// Chunks that several pages share, with the modules they are for. Each also holds what these modules import, unless an
-/// earlier chunk has it. Every other module that is loaded with `import()` gets a chunk of its own.
+/// Chunks that several pages share, with the modules they are for. Each also holds what these modules import,
+/// unless an earlier chunk has it. Every other module that is loaded with `import()` gets its own chunk.
 const SHARED: &[(&str, &[&str])] = &[
     (
         "core",
@@ -21,7 +21,7 @@ const SHARED: &[(&str, &[&str])] = &[
             "js/styles.js",
         ],
     ),
-    // What any page about questions and answers needs, without a text.
+    // Needed by every page about questions and answers, even before any text is shown.
     (
         "parts",
         &[
@@ -35,7 +35,7 @@ const SHARED: &[(&str, &[&str])] = &[
             "js/workbench/draft.js",
         ],
     ),
-    // Texts as models write them, with their citations.
+    // Renders text that models write, with its citations.
     (
         "text",
         &[
@@ -55,7 +55,7 @@ const SHARED: &[(&str, &[&str])] = &[
             "js/workbench/speed.js",
         ],
     ),
-    // Texts while they are written: a turn without an answer, and the members of any run.
+    // Renders streamed text: a turn without an answer yet, and the members of any run.
     (
         "live",
         &[
@@ -81,7 +81,7 @@ const SHARED: &[(&str, &[&str])] = &[
             "js/orchestrator/flow.js",
         ],
     ),
-    // The guided page, and what else offers models, documents, and settings.
+    // The guided page, and other pages that offer models, documents, and settings.
     (
         "ask",
         &[
@@ -127,10 +127,10 @@ pub(super) struct Chunk {
     pub(super) modules: Vec<String>,
 }
 
-/// All chunks, each after the ones that it imports.
+/// All chunks, each after those that it imports.
 ///
 /// # Errors
-/// When modules import each other in a circle, a module is missing, or no page loads it.
+/// When modules import each other in a cycle, a module is missing, or no page loads it.
 pub(super) fn plan(modules: &BTreeMap<String, Module>) -> BuildResult<Vec<Chunk>> {
     let mut planner = Planner {
         modules,
@@ -170,7 +170,7 @@ pub(super) fn plan(modules: &BTreeMap<String, Module>) -> BuildResult<Vec<Chunk>
 struct Planner<'a> {
     modules: &'a BTreeMap<String, Module>,
     placed: BTreeSet<String>,
-    /// The modules that are being visited, to find circles.
+    /// Modules being visited, to find cycles.
     open: Vec<String>,
 }
 
@@ -184,7 +184,8 @@ impl Planner<'_> {
         })
     }
 
-    /// These modules and all that they import, without those in earlier chunks; in the order in which a browser runs them.
+    /// These modules and everything that they import, except what earlier chunks contain, in the order in which a
+    /// browser runs them.
     fn needed(&mut self, roots: &[&str]) -> BuildResult<Vec<String>> {
         let mut found = Vec::new();
         for root in roots {

@@ -1,20 +1,21 @@
-//! Finds the commit that is built, for `quire version`. Asks git in release builds only: a debug build that knew
-//! its commit would be compiled again after every commit.
+//! Finds the commit that is being built, for `quire version`. Asks git in release builds only: a debug build that
+//! knew its commit would be recompiled after every commit.
 
 use std::process::Command;
 
-/// Cargo instructions that set `QUIRE_COMMIT` and say when it must be looked up again. The variable of that name
-/// wins, for builds without a `.git` folder; without either, the commit is `unknown`.
+/// Cargo instructions that set `QUIRE_COMMIT` and determine when it must be looked up again. An environment
+/// variable of that name takes precedence, for builds without a `.git` folder; without either, the commit is
+/// `unknown`.
 pub(super) fn instructions() -> Vec<String> {
     let mut lines = vec!["cargo::rerun-if-env-changed=QUIRE_COMMIT".to_owned()];
     let given = std::env::var("QUIRE_COMMIT").ok();
     let mut commit = given.filter(|text| !text.is_empty());
     let is_release = std::env::var("PROFILE").is_ok_and(|profile| profile == "release");
-    // A copy of the sources inside another repository is not that repository's commit.
+    // If the sources were copied into another repository, its commit is not ours.
     let is_ours = || git(&["rev-parse", "--show-prefix"]).is_some_and(|prefix| prefix.is_empty());
     if commit.is_none() && is_release && is_ours() {
         commit = git(&["rev-parse", "--short=12", "HEAD"]);
-        // This file grows with every commit, checkout and rebase.
+        // This file grows with every commit, checkout, and rebase.
         let log = git(&["rev-parse", "--git-path", "logs/HEAD"]);
         let log = log.filter(|path| std::path::Path::new(path).exists());
         lines.extend(log.map(|path| format!("cargo::rerun-if-changed={path}")));
@@ -28,7 +29,7 @@ pub(super) fn instructions() -> Vec<String> {
     lines
 }
 
-/// What git prints, or `None` where there is no git or no repository.
+/// The output of git, or `None` without git or a repository.
 fn git(words: &[&str]) -> Option<String> {
     let output = Command::new("git").args(words).output().ok()?;
     let text = String::from_utf8(output.stdout).ok()?.trim().to_owned();

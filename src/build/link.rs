@@ -1,5 +1,6 @@
-//! Writes the chunks of the pages' scripts: every module is a function that returns what it exports, and a chunk imports
-//! the objects of other chunks' modules by name. Lines stay lines, and a source map names the file and line of each.
+//! Writes the chunks of the pages' scripts. Every module becomes a function that returns its exports, and a chunk
+//! imports the objects of other chunks' modules by name. Line breaks are kept, and a source map gives the file and
+//! line of each line.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -13,7 +14,7 @@ use super::source_map;
 pub(super) struct LinkedChunk {
     /// The name of its file, without `.js`.
     pub(super) name: String,
-    /// Its text, which names other chunks as `./NAME.js`.
+    /// Its text, which imports other chunks as `./NAME.js`.
     pub(super) text: String,
     /// Its source map.
     pub(super) map: String,
@@ -24,7 +25,7 @@ pub(super) struct LinkedChunk {
 /// Links all chunks.
 ///
 /// # Errors
-/// When a module uses a name that the linker gives, or imports a module that does not exist.
+/// When a module uses a name that the linker generates, or imports a module that does not exist.
 pub(super) fn link(
     modules: &BTreeMap<String, Module>,
     chunks: &[Chunk],
@@ -105,7 +106,7 @@ struct Linker<'a> {
     chunk: &'a Chunk,
 }
 
-/// A chunk's text, the source of each line, and the other chunks with the objects that it takes from them.
+/// A chunk's text, the source of each line, and the other chunks with the objects that this one imports from them.
 struct ChunkText<'a> {
     text: String,
     lines: Vec<Option<(String, usize)>>,
@@ -136,7 +137,7 @@ impl<'a> Linker<'a> {
         Ok(written)
     }
 
-    /// The objects that this chunk takes from others, by chunk.
+    /// The objects that this chunk imports from others, by chunk.
     fn direct(&self) -> BuildResult<BTreeMap<&'a str, BTreeSet<String>>> {
         let mut direct: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
         for path in &self.chunk.modules {
@@ -181,7 +182,7 @@ impl<'a> Linker<'a> {
         Ok(())
     }
 
-    /// A line whose calls of `import()` load a chunk and give the module's object.
+    /// A line whose calls of `import()` load a chunk and return the module's object.
     fn loaded(&self, module: &Module, text: &str) -> BuildResult<String> {
         let mut text = text.to_owned();
         if module.path.starts_with("vendor/") {

@@ -1,5 +1,5 @@
-//! Builds the manual: reads `assets/manual`, generates the lists of settings and of API requests, and returns
-//! all topics as one JSON list. The pages, `quire help` and `quire man` read that list.
+//! Builds the manual: reads `assets/manual`, generates the lists of settings and of API requests, and returns all
+//! topics as one JSON list, which the pages, `quire help`, and `quire man` read.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -32,8 +32,8 @@ const TOPICS: &[&str] = &[
     "changelog",
 ];
 
-/// The whole manual: a JSON list of `id`, `title`, `summary` and `text`, each text as Markdown with one
-/// paragraph per line.
+/// The whole manual: a JSON list of `id`, `title`, `summary`, and `text`, each text as Markdown with one paragraph
+/// per line.
 ///
 /// # Errors
 /// When a topic has no file, a file has no topic, or a file lacks its title or summary.
@@ -162,7 +162,7 @@ fn names(api: &Value, parameters: &Value, kind: &str) -> String {
     shown.collect::<Vec<_>>().join(", ")
 }
 
-/// The fields of a request body, those that are required first.
+/// The fields of a request body, required ones first.
 fn fields(api: &Value, body: &Value) -> String {
     let body = resolved(api, body);
     let Some(content) = body["content"]

@@ -14,14 +14,14 @@ pub(super) struct Module {
     pub(super) imports: Vec<String>,
     /// The paths of the modules that it loads with `import()`.
     pub(super) loads: Vec<String>,
-    /// What it exports: the public name and the local one.
+    /// What it exports, as pairs of public and local name.
     pub(super) exports: Vec<(String, String)>,
     /// Its lines. Static imports read from the other module's object; calls of `import()` are still as written.
     pub(super) lines: Vec<ScriptLine>,
 }
 
 impl Module {
-    /// Reads a module of ours, or a minified library.
+    /// Reads one of our modules, or a minified library.
     ///
     /// # Errors
     /// When a statement has a form that the linker does not know.
@@ -64,11 +64,11 @@ impl Module {
                 Some(("export", rest)) if line.is_top => module.export(rest),
                 _ => Ok(text),
             };
-            line.text = text.map_err(|fault| format!("line {place}: {fault}"))?;
+            line.text = text.map_err(|error| format!("line {place}: {error}"))?;
             for loaded in loads(&line.text)? {
                 module.loads.push(resolve(path, &loaded));
             }
-            // Chunks are in their own folder; URLs that a module builds are relative to its source.
+            // Chunks are in a folder of their own; URLs that a module builds are relative to its source.
             let here = format!("new URL(\"../{path}\", import.meta.url)");
             line.text = line.text.replace("import.meta.url", &here);
             if !line.text.is_empty() {
@@ -98,7 +98,8 @@ impl Module {
         Ok(module)
     }
 
-    /// `import` without its keyword: gives the statement that reads the names from the other module's object.
+    /// Parses an `import` whose keyword was read. Returns the statement that reads the names from the other
+    /// module's object.
     fn import(&mut self, rest: &str) -> BuildResult<String> {
         let refused = || format!("unknown form: import {rest}");
         if let Some(from) = rest
@@ -122,7 +123,7 @@ impl Module {
         Ok(format!("const {pattern} = {object};"))
     }
 
-    /// `export` without its keyword: gives the declaration, or what is left of it.
+    /// Parses an `export` whose keyword was read. Returns the declaration, or what is left of it.
     fn export(&mut self, rest: &str) -> BuildResult<String> {
         if let Some(list) = rest.strip_prefix("{ ") {
             let (names, from) = list.split_once(" }").ok_or("the list has no end")?;
@@ -180,7 +181,7 @@ impl Module {
     }
 }
 
-/// The variable that holds what a module exports.
+/// The variable that holds a module's exports.
 pub(super) fn object_name(path: &str) -> String {
     let stem = path.trim_end_matches(".js").trim_start_matches("js/");
     let signs = stem
@@ -192,7 +193,7 @@ pub(super) fn object_name(path: &str) -> String {
 /// The addresses in the calls of `import()` on this line.
 ///
 /// # Errors
-/// When the address is not written as a string.
+/// When the address is not a string literal.
 pub(super) fn loads(text: &str) -> BuildResult<Vec<String>> {
     let calls = text.match_indices("import(").filter(|(place, _)| {
         let before = text[..*place].chars().next_back();

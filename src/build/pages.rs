@@ -10,7 +10,7 @@ use super::link::{self, LinkedChunk};
 use super::module::Module;
 use super::styles;
 
-/// The chunk whose page scripts find under the stable address `/assets/index.js`.
+/// The chunk that page scripts can import under the stable address `/assets/index.js`.
 const ENTRY: &str = "index";
 
 /// The linked scripts and styles.
@@ -18,7 +18,7 @@ pub(super) struct LinkedPages {
     modules: BTreeMap<String, Module>,
     chunks: Vec<LinkedChunk>,
     sheets: Vec<(String, String)>,
-    /// For each page module, such as `pages/thread`: its chunk, and the style sheets it waits for.
+    /// For each page module, such as `pages/thread`, its chunk and the style sheets it waits for.
     pages: BTreeMap<String, (String, Vec<String>)>,
 }
 
@@ -26,7 +26,8 @@ impl LinkedPages {
     /// Links the scripts and styles among these files of `assets`.
     ///
     /// # Errors
-    /// When a script has a form that the linker does not know, or a style sheet has no end.
+    /// When a script has a form that the linker does not know, or a style sheet has an unterminated comment or
+    /// string.
     pub(super) fn link(files: &[(String, Vec<u8>)]) -> BuildResult<Self> {
         let mut modules = BTreeMap::new();
         let mut pages = BTreeMap::new();
@@ -64,7 +65,7 @@ impl LinkedPages {
         self.modules.contains_key(name) || name.starts_with("css/")
     }
 
-    /// The files that are served: name and text.
+    /// The files that are served, with name and text.
     pub(super) fn files(&self, tree: &str) -> Vec<(String, String)> {
         let mut files = self.sheets.clone();
         for chunk in &self.chunks {
@@ -91,7 +92,7 @@ impl LinkedPages {
         for (page, (home, sheets)) in &self.pages {
             let chunk = self.chunks.iter().find(|chunk| chunk.name == *home);
             let chunk = chunk.ok_or_else(|| format!("{page} is in no chunk"))?;
-            // The page's HTML names the core itself.
+            // The page's HTML already names the core.
             let names = chunk
                 .needs
                 .iter()
@@ -109,7 +110,7 @@ impl LinkedPages {
     }
 }
 
-/// The scripts that modules are made of: not the worker, and not the one that runs before the first paint.
+/// Whether a script is a module: the worker is not, nor is the script that runs before the first paint.
 fn is_module(name: &str) -> bool {
     let is_script = name.starts_with("js/") || name.starts_with("vendor/");
     is_script && name.ends_with(".js") && name != "js/theme.js"
@@ -122,7 +123,8 @@ fn styled(text: &str) -> Vec<String> {
     names.map(str::to_owned).collect()
 }
 
-/// The entry under its stable address: names other chunks by the tree's, and exports what its module does.
+/// The entry under its stable address: refers to other chunks by the tree's hash, and exports what its module
+/// does.
 fn entry(text: &str, tree: &str) -> String {
     let text = text.replace("\"./", &format!("\"/assets/{tree}/app/"));
     format!("{text}export const {{ components }} = $index;\n")

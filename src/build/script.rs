@@ -1,5 +1,5 @@
-//! Reads one JavaScript file into lines without comments, blank lines, and indentation. Keeps every line break, so that
-//! no statement changes its end and each line of the result has one line of the source.
+//! Reads a JavaScript file into lines without comments, blank lines, and indentation. Keeps every line break, so
+//! that no statement ends elsewhere and each line of the result comes from one line of the source.
 
 use super::BuildResult;
 
@@ -7,7 +7,7 @@ use super::BuildResult;
 pub(super) struct ScriptLine {
     /// The text, without indentation unless it continues a template literal.
     pub(super) text: String,
-    /// The line of the source, from 0.
+    /// The line number in the source, from 0.
     pub(super) source: usize,
     /// Whether the line begins at the top level: neither indented nor inside a template literal.
     pub(super) is_top: bool,
@@ -156,7 +156,7 @@ impl ScriptReader {
         self.until(|sign| sign == quote, "a string")
     }
 
-    /// Copies signs up to the one that ends this part, all of them on this line.
+    /// Copies characters up to the one that ends this part, all of them on this line.
     fn until(&mut self, is_end: impl Fn(char) -> bool, what: &str) -> BuildResult<()> {
         loop {
             match self.peek(0) {
@@ -194,7 +194,7 @@ impl ScriptReader {
         }
     }
 
-    /// Copies a template literal up to its end or to an expression inside, whose brace is noted.
+    /// Copies a template literal up to its end or to an expression inside it, whose brace is recorded.
     fn template(&mut self) -> BuildResult<()> {
         loop {
             match self.peek(0) {

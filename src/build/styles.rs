@@ -1,5 +1,5 @@
-//! The style sheets of the pages: several files become one sheet, without comments and needless spaces. Cascade layers
-//! (`@layer`) decide what wins, so a file may be in two sheets.
+//! The pages' style sheets: several files become one sheet, without comments and needless spaces. Cascade layers
+//! (`@layer`) decide which rule wins, so a file may be in two sheets.
 
 use super::BuildResult;
 
@@ -25,7 +25,7 @@ pub(super) fn sheets(files: &[(String, Vec<u8>)]) -> BuildResult<Vec<(String, St
         let found = files.iter().find(|(file, _)| *file == path);
         let (_, bytes) = found.ok_or_else(|| format!("there is no assets/{path}"))?;
         smaller(std::str::from_utf8(bytes)?)
-            .map_err(|fault| format!("assets/{path}: {fault}").into())
+            .map_err(|error| format!("assets/{path}: {error}").into())
     };
     let names = files.iter().filter_map(|(file, _)| {
         let name = file.strip_prefix("css/")?.strip_suffix(".css")?;
@@ -44,8 +44,8 @@ pub(super) fn sheets(files: &[(String, Vec<u8>)]) -> BuildResult<Vec<(String, St
     Ok(sheets)
 }
 
-/// A style sheet without comments, and with one space in place of several whitespace characters, or none where the
-/// syntax needs none.
+/// A style sheet without comments, with each run of whitespace reduced to one space, or to none where the syntax
+/// needs none.
 ///
 /// # Errors
 /// When a comment or a string has no end.

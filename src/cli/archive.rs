@@ -1,5 +1,5 @@
-//! `quire export` and `quire import`: write everything a user owns to one file, and read it back elsewhere.
-//! Both work while a server runs on the data folder, and with a server elsewhere, for the account of the API key.
+//! `quire export` and `quire import`: write everything a user owns to one file, and read it back elsewhere. Both
+//! work while a server runs on the data folder, and on a remote server for the account of the API key.
 
 use std::io::IsTerminal as _;
 use std::path::Path;
@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::args::CommandCall;
 use super::remote::RemoteSession;
-use super::screen::{progress, several, width};
+use super::screen::{progress, summarize_list, width};
 use super::text_width::cut;
 use super::{CommandFailure, Outcome, block_on, download, failed, print, usage};
 use crate::app::accounts::Accounts;
@@ -25,7 +25,7 @@ pub(super) fn export(call: &CommandCall) -> Outcome {
     let user = owner(call)?;
     let place = archive::open(&call.config()?)?;
     let outcome = place.export(&user, Path::new(file), &mut steps(call))?;
-    let Some(faulty) = several(&outcome.faulty) else {
+    let Some(faulty) = summarize_list(&outcome.faulty) else {
         return report(call, file, &rows(&outcome.counts));
     };
     Err(CommandFailure::Failed(format!(
@@ -50,7 +50,7 @@ pub(super) fn import(call: &CommandCall) -> Outcome {
     report(call, file, &rows(&counts))
 }
 
-/// The server that is named, if the account that is named has its API key.
+/// The server named on the command line, whose API key must belong to the named account.
 fn named(call: &CommandCall) -> Result<Option<RemoteSession>, CommandFailure> {
     let server = RemoteSession::named(call, &call.config()?)?;
     if let (Some(server), Some(email)) = (&server, call.value("user")) {

@@ -1,5 +1,4 @@
-//! Parses the command line into a call: the command, its words, its options, and the flags that are
-//! settings.
+//! Parses the command line into a call: the command, its arguments, its options, and the flags that are settings.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -12,7 +11,7 @@ use super::{COMMANDS, Command, CommandOption};
 use crate::config::{self, Config, options};
 use crate::domain::closest::closest;
 
-/// Short options, and the options that they stand for: the first one that the command has.
+/// Short options, and the long options that they stand for: the first one that the command has.
 pub(super) const SHORT: &[(char, &str)] = &[
     ('c', "continue"),
     ('f', "file"),
@@ -25,13 +24,13 @@ pub(super) const SHORT: &[(char, &str)] = &[
 ];
 /// Other names of options.
 const ALIASES: &[(&str, &str)] = &[("models", "panel"), ("synthesiser", "synthesizer")];
-/// The option that takes all files after it: the shell makes several words of `--file *.md`.
+/// The option that accepts several files: the shell expands `--file *.md` to several words.
 const FILE: &str = "file";
 
 /// A command with its arguments.
 pub(super) struct CommandCall {
     pub command: &'static Command,
-    /// The words after the command, in order.
+    /// The arguments after the command, in order.
     pub words: Vec<String>,
     options: Vec<(&'static str, String)>,
     settings: Vec<(String, String)>,
@@ -70,7 +69,7 @@ impl CommandCall {
     /// [`CommandFailure::Usage`] when a setting is invalid.
     pub fn config(&self) -> Result<Config, CommandFailure> {
         config::from_surroundings(self.settings.clone(), self.file.as_deref())
-            .or_else(|faults| usage(format!("invalid settings:\n{faults}")))
+            .or_else(|errors| usage(format!("invalid settings:\n{errors}")))
     }
     /// Prints the warnings about the settings to stderr, unless `--quiet` is given.
     pub fn warn(&self, config: &Config) {
@@ -78,7 +77,7 @@ impl CommandCall {
             config.warnings.iter().for_each(|warning| progress(warning));
         }
     }
-    /// Refuses more than `words` words.
+    /// Refuses more than `words` arguments.
     ///
     /// # Errors
     /// [`CommandFailure::Usage`] when there are more.
@@ -93,7 +92,7 @@ impl CommandCall {
     }
 }
 
-/// Parses the arguments after the program's name. `--help` wins over every other argument, also over invalid ones.
+/// Parses the arguments after the program's name. `--help` wins over every other argument, even invalid ones.
 ///
 /// # Errors
 /// [`CommandFailure::Usage`] for an unknown command or option, or a missing value.
@@ -168,7 +167,7 @@ fn next(
     })
 }
 
-/// The option of a command that a letter stands for, or the letter.
+/// The long option of a command that a letter stands for, or else the letter.
 fn long_name(letter: char, command: Option<&'static Command>) -> String {
     let own = command.map_or(&[] as &[CommandOption], |command| command.options);
     let mut names = SHORT.iter().filter(|(short, _)| *short == letter);
@@ -320,7 +319,7 @@ mod tests {
         );
         check("ask --models a", r#"ask [] [("panel", "a")] []"#);
         check("ask --synthesiser a", r#"ask [] [("synthesizer", "a")] []"#);
-        // The shell makes several words of --file src/*.rs; those that are files belong to it.
+        // The shell expands `--file src/*.rs` to several words; those that are files belong to the option.
         check(
             "ask why --file Cargo.toml Cargo.lock no-such-file",
             r#"ask ["why", "no-such-file"] [("file", "Cargo.toml"), ("file", "Cargo.lock")] []"#,

@@ -1,6 +1,6 @@
 //! `quire ask`: one analysis from the command line, with progress on stderr and the answer on stdout (see
-//! screen.rs). Runs the same app as the server; without any account it works in a folder that is deleted
-//! afterwards. While a server uses the data folder, or with QUIRE_SERVER, the question is sent to that server.
+//! screen.rs). Runs the same app as the server; without any account it works in a folder that is then deleted.
+//! While a server uses the data folder, or with QUIRE_SERVER, the question is sent to that server.
 
 use std::io::{IsTerminal as _, Read as _};
 use std::sync::Arc;
@@ -24,7 +24,7 @@ use crate::domain::request::{Request, RunContext};
 use crate::http::handlers::{analyses, analysis_shape};
 use crate::{clock, log};
 
-/// Maximum number of bytes read of a question from stdin; the domain's own limit is stricter.
+/// Maximum size of a question read from stdin, in bytes; the domain's own limit is stricter.
 const MAX_QUESTION_BYTES: u64 = 4 << 20;
 
 /// What to do while another command uses the data folder.
@@ -114,7 +114,7 @@ pub(super) async fn newest_turn(home: &LocalSession) -> Result<String, CommandFa
     failed(question::NO_THREAD)
 }
 
-/// The request of a body, with the documents of these files.
+/// The request for a body, with the documents from these files.
 ///
 /// # Errors
 /// When a value is invalid or a file cannot be read.
@@ -131,7 +131,7 @@ pub(super) async fn request(
     let mut documents: Vec<String> =
         serde_json::from_value(named.unwrap_or_default()).unwrap_or_default();
     for file in files {
-        documents.extend(take_in(call.has("quiet"), config, home, file).await?);
+        documents.extend(upload_document(call.has("quiet"), config, home, file).await?);
     }
     question::request(body, &documents)
 }
@@ -188,11 +188,11 @@ fn conclude(analysis: &Analysis, shown: bool, screen: &mut Screen) -> Outcome {
     }
 }
 
-/// Reads a file like an upload, and returns the document. `None` when nothing was piped.
+/// Reads a file like an upload and returns the document; `None` when nothing was piped.
 ///
 /// # Errors
 /// When it cannot be read or stored.
-pub(super) async fn take_in(
+pub(super) async fn upload_document(
     is_quiet: bool,
     config: &Config,
     home: &LocalSession,

@@ -1,5 +1,5 @@
-//! `quire backup FILE|FOLDER` and `quire restore FILE`: write a verified copy of the database, or download one from a
-//! server, and restore one.
+//! `quire backup FILE|FOLDER` and `quire restore FILE`: write a verified copy of the database, or download one
+//! from a server, and restore a copy.
 
 use std::path::Path;
 
@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::args::CommandCall;
 use super::remote::RemoteSession;
-use super::screen::{progress, several};
+use super::screen::{progress, summarize_list};
 use super::{Outcome, download, print, usage};
 use crate::app::backups;
 use crate::app::offline::backup;
@@ -26,7 +26,7 @@ pub(super) fn run(call: &CommandCall) -> Outcome {
     }
     let written = backup::write(&config, &file, call.has("replace"))?;
     let copy = written.copy;
-    if let Some(faulty) = several(&written.faulty).filter(|_| !call.has("json")) {
+    if let Some(faulty) = summarize_list(&written.faulty).filter(|_| !call.has("json")) {
         progress(&format!(
             "warning: the copy holds the rows of documents whose files are damaged: {faulty}. quire doctor lists all"
         ));
@@ -46,7 +46,7 @@ pub(super) fn run(call: &CommandCall) -> Outcome {
     ))
 }
 
-/// Downloads a copy, which the server verified.
+/// Downloads a copy that the server has verified.
 fn fetch(call: &CommandCall, server: &RemoteSession, file: &Path) -> Outcome {
     let bytes = download::to_file(server, "/api/admin/backup", file, call.has("replace"))?;
     match call.has("json") {

@@ -1,5 +1,5 @@
-//! `quire chat`: a conversation in the terminal. Each line is a question that follows the one before; answers appear as
-//! in `quire ask`. Runs the same app as the server, or asks a running one.
+//! `quire chat`: a conversation in the terminal. Each line is a question that follows the one before; answers
+//! appear as in `quire ask`. Runs the same app as the server, or uses a running one.
 
 use std::io::{BufRead as _, IsTerminal as _, Write as _};
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use super::{ask, block_on, input_files, question};
 use crate::config::Config;
 use crate::log;
 
-/// What `quire help chat` says besides the options.
+/// The help text of `quire chat` besides the options.
 pub(super) const DETAILS: &str = "Each line is a question that follows the one before, with the same panel. With\n--continue, the conversation continues the newest thread. Ctrl-C stops\nan answer, and at the prompt ends the program. Commands:\n  /new   begin a new thread\n  /help  list the commands\n  /quit  end; so does the end of the input";
 
 /// The commands of the conversation, in one line.
@@ -26,12 +26,12 @@ const COMMANDS: &str = "/new begins a new thread, /quit ends";
 const WAITING: usize = 16;
 
 /// Where the questions are answered.
-enum ChatSide {
+enum ChatBackend {
     Local(Box<LocalSession>),
     Server(Arc<RemoteSession>),
 }
 
-/// Converses until the input ends.
+/// Holds a conversation until the input ends.
 pub(super) fn run(call: &CommandCall) -> Outcome {
     call.at_most(0)?;
     let config = call.config()?;
@@ -40,7 +40,7 @@ pub(super) fn run(call: &CommandCall) -> Outcome {
     block_on(async {
         if let Some(server) = RemoteSession::of_call(call, &config).await? {
             let server = Arc::new(server);
-            let outcome = converse(call, &config, &ChatSide::Server(server.clone())).await;
+            let outcome = converse(call, &config, &ChatBackend::Server(server.clone())).await;
             server.close().await;
             return outcome;
         }
@@ -49,14 +49,14 @@ pub(super) fn run(call: &CommandCall) -> Outcome {
         // The available models decide the default panel and the synthesizer.
         home.app.discovery().probe().await;
         let app = home.app.clone();
-        let side = ChatSide::Local(Box::new(home));
+        let side = ChatBackend::Local(Box::new(home));
         let outcome = converse(call, &config, &side).await;
         app.close().await;
         outcome
     })
 }
 
-async fn converse(call: &CommandCall, config: &Config, side: &ChatSide) -> Outcome {
+async fn converse(call: &CommandCall, config: &Config, side: &ChatBackend) -> Outcome {
     let is_shown = std::io::stdin().is_terminal() && std::io::stderr().is_terminal();
     let mut lines = lines();
     let mut follows = match call.has("continue") {
@@ -94,7 +94,7 @@ async fn converse(call: &CommandCall, config: &Config, side: &ChatSide) -> Outco
     }
 }
 
-// Read on a thread of its own, because reading the terminal blocks.
+// Reads lines on a separate thread, because reading the terminal blocks.
 fn lines() -> mpsc::Receiver<String> {
     let (send, lines) = mpsc::channel(WAITING);
     std::thread::spawn(move || {
@@ -108,7 +108,7 @@ fn lines() -> mpsc::Receiver<String> {
     lines
 }
 
-impl ChatSide {
+impl ChatBackend {
     async fn newest_turn(&self) -> Result<String, CommandFailure> {
         match self {
             Self::Local(home) => ask::newest_turn(home).await,
@@ -124,7 +124,7 @@ impl ChatSide {
         text: &str,
         follows: Option<&str>,
     ) -> Result<String, CommandFailure> {
-        // Later questions have the panel and the documents of the turn before.
+        // Later questions use the panel and the documents of the previous turn.
         let (body, files) = match follows {
             None => (
                 question::body(call, text)?,

@@ -1,5 +1,5 @@
-//! `quire completions SHELL`: completion scripts of commands, actions, and options for bash, zsh, and fish,
-//! generated from the tables of commands and settings.
+//! `quire completions SHELL`: prints completion scripts for bash, zsh, and fish, generated from the tables of
+//! commands and settings.
 
 use super::args::CommandCall;
 use super::{COMMANDS, Command, Outcome, print, usage};
@@ -17,7 +17,7 @@ pub(super) fn run(call: &CommandCall) -> Outcome {
 }
 
 /// The actions of a command: the lowercase words in its usage.
-fn acts(command: &Command) -> Vec<&'static str> {
+fn actions(command: &Command) -> Vec<&'static str> {
     let first = |part: &'static str| {
         let part = part.trim().trim_start_matches('[');
         part.split([' ', ']']).next().unwrap_or_default()
@@ -29,7 +29,7 @@ fn acts(command: &Command) -> Vec<&'static str> {
 
 /// The words that may follow a command.
 fn words(command: &Command) -> Vec<&'static str> {
-    let mut words = acts(command);
+    let mut words = actions(command);
     if command.name == "help" {
         words.extend(COMMANDS.iter().map(|command| command.name));
     }
@@ -156,7 +156,7 @@ mod tests {
             ("help", &["settings"]),
         ] {
             let command = COMMANDS.iter().find(|command| command.name == name);
-            assert_eq!(command.map(acts).as_deref(), Some(expected), "{name}");
+            assert_eq!(command.map(actions).as_deref(), Some(expected), "{name}");
         }
     }
 

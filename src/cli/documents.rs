@@ -1,5 +1,5 @@
-//! `quire documents …`: adds, lists, searches, and deletes a user's documents. Opens the data folder, or asks the server
-//! that uses it or that QUIRE_SERVER names.
+//! `quire documents …`: adds, lists, searches, and deletes a user's documents. Opens the data folder, or uses the
+//! server that holds it or that QUIRE_SERVER names.
 
 use serde_json::{Value, json};
 
@@ -40,7 +40,7 @@ pub(super) fn run(call: &CommandCall) -> Outcome {
     let config = call.config()?;
     log::configure(log::LogLevel::Error, config.log_json);
     block_on(async {
-        // Documents are read by the server where one runs: two readers would exceed its limits.
+        // Where a server runs, it reads the documents: two readers would exceed its limits.
         let server = match &act {
             DocumentsAction::Add(_) => RemoteSession::of_call(call, &config).await?,
             _ => RemoteSession::named(call, &config)?,
@@ -53,7 +53,7 @@ pub(super) fn run(call: &CommandCall) -> Outcome {
         let account = call.value("as");
         let home = match &act {
             DocumentsAction::Add(_) => {
-                LocalSession::to_change(config.clone(), account, ask::WAIT).await?
+                LocalSession::open_for_write(config.clone(), account, ask::WAIT).await?
             }
             _ => LocalSession::to_read(config.clone(), account).await?,
         };
@@ -87,12 +87,12 @@ async fn perform(
         DocumentsAction::Add(names) => {
             let mut added = Vec::new();
             for file in input_files::of_names(names)? {
-                added.extend(ask::take_in(call.has("json"), config, home, &file).await?);
+                added.extend(ask::upload_document(call.has("json"), config, home, &file).await?);
             }
             print_added(call, &added)
         }
         DocumentsAction::Search(words) => {
-            let hits = documents.search_all(user, words).await?;
+            let hits = documents.search_all(user, words, None).await?;
             print_passages(call, &hits.iter().map(hit_json).collect::<Vec<_>>())
         }
         DocumentsAction::Delete(id) => {
@@ -116,7 +116,7 @@ async fn perform(
     }
 }
 
-// The calls block: nothing else happens in this process.
+// Blocking calls are fine: nothing else happens in this process.
 fn at_server(
     call: &CommandCall,
     config: &Config,

@@ -1,4 +1,5 @@
-//! Downloads a file from a server: it gets its name only when it is complete, and only its owner can read it.
+//! Downloads a file from a server. The file gets its name only when it is complete, and only its owner can read
+//! it.
 
 use std::fs::{self, OpenOptions};
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -7,10 +8,10 @@ use std::path::{Path, PathBuf};
 use super::outcome::{CommandFailure, failed};
 use super::remote::RemoteSession;
 
-/// Downloads `path` of the server into a file, and returns its length in bytes. Blocks.
+/// Downloads `path` from the server into a file and returns the file's length in bytes. Blocks.
 ///
 /// # Errors
-/// When the file exists and is not to be replaced, cannot be written, or the server refuses.
+/// When the file exists and must not be replaced or cannot be written, or the server refuses.
 pub(super) fn to_file(
     server: &RemoteSession,
     path: &str,
@@ -40,7 +41,7 @@ pub(super) fn to_file(
     Ok(bytes)
 }
 
-/// The name of an incomplete download; the file is removed unless it was renamed.
+/// The path of an incomplete download. The file is removed on drop unless it was renamed.
 struct PartialFile(PathBuf);
 
 impl PartialFile {

@@ -1,12 +1,12 @@
-//! `quire experiment`: the search for the best setting, run from a file with a progress bar, here or on a server. Prints
-//! the estimate before spending anything.
+//! `quire experiment`: runs a search for the best setting from a file, with a progress bar, here or on a server.
+//! Prints the estimate before spending anything.
 
 use std::path::Path;
 
 use serde_json::{Value, json};
 
 use super::args::CommandCall;
-use super::experiment_side::ExperimentSide;
+use super::experiment_side::ExperimentBackend;
 use super::screen::progress;
 use super::table::TextTable;
 use super::{CommandFailure, Outcome, block_on, experiment_file, failed, no_action, print, usage};
@@ -46,14 +46,14 @@ pub(super) fn run(call: &CommandCall) -> Outcome {
     }
     block_on(async {
         let runs = !matches!(word, "list" | "show");
-        let side = ExperimentSide::open(call, config, runs).await?;
+        let side = ExperimentBackend::open(call, config, runs).await?;
         let outcome = act(call, &side, word).await;
         side.close().await;
         outcome
     })
 }
 
-async fn act(call: &CommandCall, side: &ExperimentSide, word: &str) -> Outcome {
+async fn act(call: &CommandCall, side: &ExperimentBackend, word: &str) -> Outcome {
     let argument = call.words.get(1).map(String::as_str);
     match (word, argument) {
         ("list", _) => list(call, &side.list().await?),
@@ -70,7 +70,7 @@ async fn act(call: &CommandCall, side: &ExperimentSide, word: &str) -> Outcome {
     }
 }
 
-async fn start(call: &CommandCall, side: &ExperimentSide, file: &Path) -> Outcome {
+async fn start(call: &CommandCall, side: &ExperimentBackend, file: &Path) -> Outcome {
     let file = experiment_file::read(call, file)?;
     let forecast = side.forecast(&file).await?;
     print_forecast(&forecast);
@@ -111,7 +111,7 @@ fn print_forecast(forecast: &Value) {
     }
 }
 
-async fn follow(call: &CommandCall, side: &ExperimentSide, id: &str) -> Outcome {
+async fn follow(call: &CommandCall, side: &ExperimentBackend, id: &str) -> Outcome {
     side.follow(id).await?;
     if side.is_stored() {
         progress(&format!("stored as {id}"));
@@ -119,7 +119,7 @@ async fn follow(call: &CommandCall, side: &ExperimentSide, id: &str) -> Outcome 
     conclude(call, side, id).await
 }
 
-async fn conclude(call: &CommandCall, side: &ExperimentSide, id: &str) -> Outcome {
+async fn conclude(call: &CommandCall, side: &ExperimentBackend, id: &str) -> Outcome {
     if let Some(path) = call.value("out") {
         let text = side.export(id, format_of(path)?).await?;
         std::fs::write(path, text)
@@ -135,7 +135,7 @@ async fn conclude(call: &CommandCall, side: &ExperimentSide, id: &str) -> Outcom
     }
 }
 
-/// The format that the end of a file's name names.
+/// The format that a file's extension means.
 fn format_of(path: &str) -> Result<&'static str, CommandFailure> {
     match path.rsplit_once('.').map_or("", |(_, ending)| ending) {
         "csv" => Ok("csv"),

@@ -1,4 +1,4 @@
-//! Reads the file of an experiment, and names its lines in errors.
+//! Reads an experiment file, and cites its lines in errors.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -13,13 +13,13 @@ use crate::app::{Error, Kind};
 use crate::http::handlers::experiments::NewExperiment;
 use crate::http::json;
 
-/// The lines of a file's fields.
+/// The line numbers of a file's fields.
 pub(super) struct FieldLines {
     file: String,
     lines: BTreeMap<String, usize>,
 }
 
-/// The experiment in a file: the body of `POST /api/experiments`, and its lines.
+/// An experiment read from a file: the body of `POST /api/experiments`, and its line numbers.
 pub(super) struct ExperimentFile {
     pub body: Value,
     pub lines: FieldLines,
@@ -76,19 +76,19 @@ impl ExperimentFile {
 }
 
 impl FieldLines {
-    /// An error with the lines of its fields.
+    /// An error with the line numbers of its fields.
     pub(super) fn explain(&self, error: Error) -> CommandFailure {
         if error.kind != Kind::BadInput || error.fields.is_empty() {
             return error.into();
         }
         let fields = error.fields.iter().map(|field| {
-            let path = field.place.get(1..).unwrap_or_default();
+            let path = field.location.get(1..).unwrap_or_default();
             self.located(path, &field.message)
         });
         CommandFailure::Failed(fields.collect::<Vec<_>>().join("\n"))
     }
 
-    /// A server's message about invalid fields, with their lines.
+    /// A server's message about invalid fields, with their line numbers.
     pub(super) fn explain_refusal(&self, why: &str) -> CommandFailure {
         let pieces = why.replace("; body.", "\nbody.");
         let located = pieces.lines().map(|piece| {

@@ -1,4 +1,4 @@
-//! The progress of an experiment: on a terminal one line that is overwritten; elsewhere a line per tenth.
+//! The progress of an experiment: on a terminal, one line that is overwritten; elsewhere, a line per tenth.
 
 use std::io::{IsTerminal as _, Write as _};
 
@@ -60,7 +60,7 @@ impl ProgressBar {
     }
 }
 
-/// Used share of the budget, 0 to 1: of the limit that is used most.
+/// Largest used share of any budget limit, 0 to 1.
 fn share(progress: &Value, done: u64, most: u64) -> f64 {
     let of = |name: &str| {
         let limit = progress["budget"][name].as_f64();

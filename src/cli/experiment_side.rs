@@ -1,4 +1,4 @@
-//! Where the experiments of `quire experiment` are: in the data folder, or on a server. Both give the JSON of the API.
+//! The side on which `quire experiment` works: the data folder, or a server. Both return the JSON of the API.
 
 use serde_json::{Value, json};
 
@@ -25,13 +25,13 @@ const PATH: &str = "/api/experiments";
 const LAST_EVENTS: &[&str] = &["experiment.finished"];
 
 /// The data folder or a server.
-pub(super) enum ExperimentSide {
+pub(super) enum ExperimentBackend {
     Local(Box<LocalSession>),
     Server(Box<RemoteSession>),
 }
 
-impl ExperimentSide {
-    /// Opens the data folder, or a server. With `runs`, a server that uses the same folder.
+impl ExperimentBackend {
+    /// Opens the data folder, or a server. With `runs`, also a server that uses the same folder.
     ///
     /// # Errors
     /// When there is no account, or another command uses the folder.
@@ -110,7 +110,7 @@ impl ExperimentSide {
         }
     }
 
-    /// Starts an experiment, and returns its id.
+    /// Starts an experiment and returns its ID.
     ///
     /// # Errors
     /// As [`Self::forecast`], and when too many are running.
@@ -136,7 +136,7 @@ impl ExperimentSide {
     /// Continues a stopped experiment.
     ///
     /// # Errors
-    /// When there is none with this id, or it is completed.
+    /// When no experiment has this ID, or it is completed.
     pub(super) async fn resume(&self, id: &str) -> Outcome {
         match self {
             Self::Local(home) => {
@@ -170,7 +170,7 @@ impl ExperimentSide {
     /// Shows the progress until the experiment ends; Ctrl-C stops it.
     ///
     /// # Errors
-    /// When there is none with this id, or the server cannot be reached any more.
+    /// When no experiment has this ID, or the server can no longer be reached.
     pub(super) async fn follow(&self, id: &str) -> Outcome {
         let mut source = match self {
             Self::Local(home) => {
@@ -203,7 +203,7 @@ impl ExperimentSide {
     /// An experiment with its report, without its cases.
     ///
     /// # Errors
-    /// When there is none with this id.
+    /// When no experiment has this ID.
     pub(super) async fn show(&self, id: &str) -> Result<Value, CommandFailure> {
         match self {
             Self::Local(home) => Ok(shape::full(&view(home, id).await?)),
@@ -214,7 +214,7 @@ impl ExperimentSide {
     /// An experiment as `json`, `csv`, or `markdown`.
     ///
     /// # Errors
-    /// When there is none with this id, or the format is unknown.
+    /// When no experiment has this ID, or the format is unknown.
     pub(super) async fn export(&self, id: &str, format: &str) -> Result<String, CommandFailure> {
         match self {
             Self::Local(home) => match handlers::exported(&view(home, id).await?, format) {
@@ -226,14 +226,14 @@ impl ExperimentSide {
     }
 }
 
-/// Where progress comes from.
+/// The source of progress events.
 enum ProgressSource {
     Local(experiments::ExperimentWatch),
     Server(tokio::sync::mpsc::Receiver<Result<(String, Value), CommandFailure>>),
 }
 
 impl ProgressSource {
-    /// The next progress; `None` at the end.
+    /// The next progress event; `None` at the end.
     async fn next(&mut self) -> Result<Option<Value>, CommandFailure> {
         match self {
             Self::Local(watch) => Ok(watch.next().await.map(|progress| json!(progress))),

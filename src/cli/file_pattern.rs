@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 use glob::{MatchOptions, Pattern};
 use walkdir::{DirEntry, WalkDir};
 
-/// Maximum number of files of a pattern.
+/// Maximum number of files that a pattern may match.
 const MAX_FILES: usize = 200;
-/// Maximum number of folders that are searched for a pattern.
+/// Maximum number of folders searched for a pattern.
 const MAX_FOLDERS: usize = 10_000;
-/// As in shells: `*` does not cross folders, and hidden files are named with their dot.
+/// As in shells: `*` does not cross folders, and hidden files must be named with their dot.
 const OPTIONS: MatchOptions = MatchOptions {
     case_sensitive: true,
     require_literal_separator: true,
@@ -26,13 +26,13 @@ pub(super) fn is_pattern(name: &str) -> bool {
 /// The files that match, in alphabetical order.
 ///
 /// # Errors
-/// The reason, when none or too many match, or too many folders would be searched.
+/// An error message when none or too many match, or too many folders would be searched.
 pub(super) fn expand(pattern: &str) -> Result<Vec<PathBuf>, String> {
     files(pattern, MAX_FOLDERS)
 }
 
 fn files(pattern: &str, most_folders: usize) -> Result<Vec<PathBuf>, String> {
-    // Without doubled slashes, which no path that is found has.
+    // Doubled slashes are removed, because no path that is found has them.
     let normal: PathBuf = Path::new(pattern).components().collect();
     let parts: Vec<String> = (normal.components())
         .map(|part| part.as_os_str().to_string_lossy().into_owned())
@@ -53,7 +53,7 @@ fn files(pattern: &str, most_folders: usize) -> Result<Vec<PathBuf>, String> {
     };
     let (mut found, mut folders) = (Vec::new(), 0);
     let walk = WalkDir::new(root).max_depth(depth).into_iter();
-    // Folders that cannot be read are left out, as in shells.
+    // Folders that cannot be read are skipped, as in shells.
     for entry in walk.filter_entry(is_searched).flatten() {
         if entry.file_type().is_dir() {
             folders += 1;

@@ -1,9 +1,9 @@
-//! Replaces a running process without losing a connection: the old process passes its listening sockets to
-//! the new one (SCM_RIGHTS over a socket in the data folder), or systemd keeps them. Clients that connect
-//! meanwhile wait in the kernel's queue, which both processes share. Refuses processes of other users.
+//! Replaces a running process without losing a connection: the old process passes its listening sockets to the new
+//! one (SCM_RIGHTS over a socket in the data folder), or systemd keeps them. Clients that connect in the meantime
+//! wait in the kernel's queue, which both processes share. Refuses processes of other users.
 //!
-//! SO_REUSEPORT is not used: it gives each process a queue of its own, and connections that the old process
-//! has not accepted when it closes are reset.
+//! SO_REUSEPORT is not used: it gives each process its own queue, and connections that the old process has not
+//! accepted when it closes are reset.
 
 use std::fs;
 use std::io::{self, ErrorKind, IoSlice, IoSliceMut, Read as _, Write as _};
@@ -29,7 +29,7 @@ use crate::log;
 /// Maximum number of listening sockets handed over.
 const MAX_SOCKETS: usize = 4;
 /// How long either process waits for the other's next byte.
-const PATIENCE: Duration = Duration::from_secs(30);
+const IO_TIMEOUT: Duration = Duration::from_secs(30);
 /// The byte sent with the sockets: the version of the protocol.
 const HELLO: [u8; 1] = [1];
 /// The byte that tells the old process to stop: the new one has everything it needs.
@@ -39,12 +39,12 @@ const STOP_BYTE: [u8; 1] = [2];
 ///
 /// # Errors
 /// When a passed socket is not a TCP listener.
-pub(super) fn given() -> io::Result<Vec<TcpListener>> {
+pub(super) fn inherited_listeners() -> io::Result<Vec<TcpListener>> {
     let mut passed = listenfd::ListenFd::from_env();
     let mut sockets = Vec::new();
     for place in 0..passed.len() {
         if let Some(socket) = passed.take_tcp_listener(place)? {
-            // The copy is not inherited by the processes that read files.
+            // The copy is not inherited by the child processes that read files.
             sockets.push(TcpListener::from(socket.as_fd().try_clone_to_owned()?));
         }
     }
@@ -77,13 +77,13 @@ impl Handover {
     }
 
     /// Waits until a process has received the sockets and tells this one to stop.
-    pub(super) async fn done(&self) {
+    pub(super) async fn wait_for_takeover(&self) {
         loop {
             let Ok((heir, _)) = self.asked.accept().await else {
                 tokio::time::sleep(Duration::from_secs(1)).await;
                 continue;
             };
-            match timeout(PATIENCE, self.hand_over(heir)).await {
+            match timeout(IO_TIMEOUT, self.hand_over(heir)).await {
                 Ok(Ok(process)) => return log::info("handing over", &[("process", &process)]),
                 Ok(Err(error)) => log::warn("not handed over", &[("why", &error)]),
                 Err(_) => log::warn("not handed over", &[("why", &"no answer in time")]),
@@ -93,7 +93,7 @@ impl Handover {
 
     async fn hand_over(&self, mut heir: UnixStream) -> io::Result<i32> {
         let who = heir.peer_cred()?;
-        // The folder belongs to its owner alone, but its permissions can be changed.
+        // Normally only its owner can access the folder, but its permissions may have been changed.
         let owner = fs::metadata(&self.path)?.uid();
         if who.uid() != owner && who.uid() != 0 {
             return Err(io::Error::new(ErrorKind::PermissionDenied, "another user"));
@@ -146,9 +146,9 @@ impl Predecessor {
     ///
     /// # Errors
     /// When no process answers in the folder, or none of the expected kind.
-    pub(super) fn meet(folder: &Path) -> io::Result<Self> {
+    pub(super) fn connect(folder: &Path) -> io::Result<Self> {
         let mut line = BlockingStream::connect(path(folder))?;
-        line.set_read_timeout(Some(PATIENCE))?;
+        line.set_read_timeout(Some(IO_TIMEOUT))?;
         let mut space = [MaybeUninit::uninit(); cmsg_space!(ScmRights(MAX_SOCKETS))];
         let mut rights = RecvAncillaryBuffer::new(&mut space);
         let mut word = [0];
@@ -160,18 +160,18 @@ impl Predecessor {
         });
         let sockets: Vec<_> = messages.flatten().map(TcpListener::from).collect();
         if word != HELLO || sockets.is_empty() {
-            // It has closed the connection, or speaks another protocol.
+            // The process has closed the connection, or speaks another protocol.
             let _ = line.read(&mut word);
             return Err(ErrorKind::InvalidData.into());
         }
         Ok(Self { line, sockets })
     }
 
-    /// Tells it to stop and to release the folder.
+    /// Tells the process to stop and to release the folder.
     ///
     /// # Errors
     /// When the process has closed the connection.
-    pub(super) fn relieve(mut self) -> io::Result<()> {
+    pub(super) fn tell_to_stop(mut self) -> io::Result<()> {
         self.line.write_all(&STOP_BYTE)
     }
 }

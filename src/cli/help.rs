@@ -48,7 +48,7 @@ pub(super) fn version(call: &CommandCall) -> Outcome {
     ))
 }
 
-/// Features of this binary beyond answering HTTP, for bug reports.
+/// Features of this binary besides serving HTTP, for bug reports.
 const FEATURES: &[&str] = &[
     concat!("SQLite (rusqlite ", env!("QUIRE_RUSQLITE"), ")"),
     "TLS (rustls)",
@@ -151,20 +151,28 @@ fn overview() -> Result<String, super::CommandFailure> {
         .collect();
     let topics: Vec<String> = topics.join(", ").split(' ').map(str::to_owned).collect();
     text.push_str("\nThe manual (`quire help TOPIC`, or /manual in a browser):\n");
-    text.push_str(&filled(&topics, "  ", "  "));
+    text.push_str(&fill_lines(&topics, "  ", "  "));
     Ok(text)
 }
 
+/// A name with its explanation in a column of its own, below the name if that is too long.
 fn push_row(text: &mut String, name: &str, summary: &str) {
+    /// Where the column begins, in characters.
+    const COLUMN: usize = 18;
     let words: Vec<&str> = summary.split_whitespace().collect();
-    let name = format!("  {name:15} ");
-    let hang = " ".repeat(name.chars().count().min(22));
-    text.push_str(&filled(&words, &name, &hang));
+    let hang = " ".repeat(COLUMN);
+    let mut name = format!("  {name:15} ");
+    if name.chars().count() > COLUMN {
+        text.push_str(name.trim_end());
+        text.push('\n');
+        name.clone_from(&hang);
+    }
+    text.push_str(&fill_lines(&words, &name, &hang));
     text.push('\n');
 }
 
 /// Words filled into lines of at most 80 columns.
-fn filled(words: &[impl AsRef<str>], first: &str, other: &str) -> String {
+fn fill_lines(words: &[impl AsRef<str>], first: &str, other: &str) -> String {
     let mut out = String::from(first);
     let mut column = first.chars().count();
     for (at, word) in words.iter().map(AsRef::as_ref).enumerate() {
@@ -187,7 +195,7 @@ fn explain(command: &Command) -> String {
     let mut text = format!("{}\n\n", command.summary);
     let usage = format!("Usage: quire {} {} [OPTIONS]", command.name, command.usage);
     let words: Vec<&str> = usage.split_whitespace().collect();
-    text.push_str(&filled(&words, "", "    "));
+    text.push_str(&fill_lines(&words, "", "    "));
     text.push('\n');
     if !command.details.is_empty() {
         text.push('\n');
@@ -217,14 +225,14 @@ fn explain(command: &Command) -> String {
     text + "\nEvery setting is an option too: `quire help settings`."
 }
 
-/// Appends a line of prepared text; one that is too long continues below its last column of text.
+/// Appends a line of preformatted text; one that is too long continues below its last column of text.
 fn push_line(text: &mut String, line: &str) {
     if line.chars().count() <= WIDTH {
         text.push_str(line);
     } else {
         let hang = line.rfind("  ").map_or(0, |gap| gap + 2);
         let words: Vec<&str> = line[hang..].split_whitespace().collect();
-        text.push_str(&filled(&words, &line[..hang], &" ".repeat(hang)));
+        text.push_str(&fill_lines(&words, &line[..hang], &" ".repeat(hang)));
     }
     text.push('\n');
 }
@@ -249,7 +257,7 @@ mod tests {
         for line in lines.chain(FIRST_EXAMPLES) {
             let call = line.rsplit(" | ").next().unwrap_or_default();
             let call = call.split(" > ").next().unwrap_or_default();
-            // Quoted words are one word; what it is does not matter here.
+            // Quoted text counts as one word; its content does not matter here.
             let parts: Vec<&str> = call.split('"').collect();
             let words = parts
                 .iter()

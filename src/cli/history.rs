@@ -1,5 +1,5 @@
-//! `quire history`: the threads of an account: list, search, read, and export them. Opens the data folder, also while a
-//! server uses it, or asks the server that QUIRE_SERVER names. Works on the JSON of the API in both cases.
+//! `quire history`: lists, searches, reads, and exports the threads of an account. Opens the data folder, even
+//! while a server uses it, or uses the server that QUIRE_SERVER names. Works on the JSON of the API in both cases.
 
 use serde_json::{Value, json};
 
@@ -204,7 +204,7 @@ impl HistorySide {
         }
     }
 
-    /// The id that a word names.
+    /// The ID that an argument names.
     async fn id(&self, word: &str) -> Result<String, CommandFailure> {
         if word != "last" {
             return match ThreadId::parse(word) {

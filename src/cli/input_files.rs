@@ -16,12 +16,12 @@ use crate::config::Config;
 
 /// How long to wait for piped input before the question is sent without it.
 const PIPE_TIMEOUT: Duration = Duration::from_secs(10);
-/// When a pipe that sends nothing is mentioned.
+/// Delay before the user is told that a pipe sends nothing.
 const PIPE_NOTICE: Duration = Duration::from_secs(1);
 
 /// A document to read.
 pub(super) struct InputFile {
-    /// As the command line names it.
+    /// The name, as given on the command line.
     pub shown: String,
     source: InputSource,
 }
@@ -29,9 +29,9 @@ pub(super) struct InputFile {
 enum InputSource {
     Path(PathBuf),
     Web(String),
-    /// Named with `-`.
+    /// Named as `-`.
     Stdin,
-    /// Not named: something is piped to the program next to a question.
+    /// Not named: input piped to the program in addition to a question.
     Pipe,
 }
 
@@ -41,7 +41,7 @@ pub(super) struct OpenedInput {
     pub content: Box<dyn Read + Send>,
 }
 
-/// The documents of `--file`, and what is piped next to a question with `takes_pipe`.
+/// The documents of `--file` and, with `takes_pipe`, input that is piped in addition to a question.
 ///
 /// # Errors
 /// When a pattern matches no file, or stdin is named twice.
@@ -90,7 +90,7 @@ pub(super) fn of_names(names: &[&str]) -> Result<Vec<InputFile>, CommandFailure>
 }
 
 impl InputFile {
-    /// Opens the document. `None` when nothing was piped. Blocks.
+    /// Opens the document; `None` when nothing was piped. Blocks.
     ///
     /// # Errors
     /// When it cannot be opened.
@@ -113,7 +113,7 @@ impl InputFile {
                 opened(&name, Box::new(file))
             }
             InputSource::Web(address) => {
-                // One byte more than the limit, so that a larger file is refused and not cut.
+                // One byte more than the limit, so that a larger file is refused rather than cut.
                 let most = config.limits.max_upload + 1;
                 let authorities = config.authorities.clone();
                 let found = open_web_file(address, most, &config.outbound_allow, authorities);
@@ -143,7 +143,7 @@ fn open_path(path: &Path) -> std::io::Result<File> {
     File::open(path)
 }
 
-/// Whether something is piped or redirected to stdin: a terminal and /dev/null are not.
+/// Whether input is piped or redirected to stdin: a terminal and /dev/null do not count.
 fn is_piped() -> bool {
     let stdin = std::io::stdin();
     if stdin.is_terminal() {
@@ -157,8 +157,8 @@ fn is_piped() -> bool {
     })
 }
 
-/// What is piped. `None` when it is empty, or when nothing arrives: programs that start other programs often leave a
-/// pipe open that they never write to.
+/// The piped input; `None` when it is empty, or when nothing arrives: programs that start other programs often
+/// leave a pipe open that they never write to.
 fn piped() -> Result<Option<Box<dyn Read + Send>>, CommandFailure> {
     let (sender, receiver) = mpsc::channel();
     std::thread::spawn(move || {

@@ -1,5 +1,5 @@
-//! `quire key …`: API keys from the command line, by the same rules as on the pages, also while the server
-//! runs. With a server elsewhere, those of the account of the API key.
+//! `quire key …`: manages API keys from the command line, by the same rules as on the pages, even while the server
+//! runs. With a remote server, manages the keys of the API key's account.
 
 use serde_json::{Value, json};
 
@@ -69,8 +69,8 @@ async fn perform(call: &CommandCall, accounts: &Accounts, words: (&str, &str, &s
                 days: number(call, "expires")?,
                 scopes: listed(call, "scope"),
                 models: listed(call, "model"),
-                day_usd: number(call, "day-budget")?,
-                all_usd: number(call, "budget")?,
+                daily_budget_usd: number(call, "day-budget")?,
+                total_budget_usd: number(call, "budget")?,
             };
             let (key, known) = accounts.make_key(&caller.user, wanted, &visit).await?;
             if call.has("json") {
@@ -89,7 +89,7 @@ async fn perform(call: &CommandCall, accounts: &Accounts, words: (&str, &str, &s
     }
 }
 
-/// Lists or deletes keys of the account of the API key; its email address may be left out.
+/// Lists or deletes keys of the API key's account, whose email address may be omitted.
 fn at_server(call: &CommandCall, server: &RemoteSession, act: &str) -> Outcome {
     const PATH: &str = "/api/users/me/api-keys";
     call.at_most(if act == "delete" { 3 } else { 2 })?;

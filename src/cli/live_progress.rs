@@ -1,5 +1,5 @@
-//! Live progress of the members as lines of a terminal that are redrawn while they write. Pure: takes
-//! events and returns the text to print.
+//! Live progress of the members, as terminal lines that are redrawn while they write. Pure: takes events and
+//! returns the text to print.
 
 use serde_json::Value;
 
@@ -64,8 +64,8 @@ impl LiveLines {
         up
     }
 
-    /// Draws the current state of the members over the last drawing. No line is wider than the terminal:
-    /// one that wraps could not be overwritten.
+    /// Draws the current state of the members over the previous drawing. No line is wider than the terminal: one
+    /// that wraps could not be overwritten.
     pub(super) fn draw(&mut self, width: usize) -> String {
         let mut out = self.erase();
         for member in self.members.iter().take(MAX_MEMBER_LINES) {

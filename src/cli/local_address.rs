@@ -1,12 +1,12 @@
-//! The address of the server of this machine: from the settings, or from the lock of the data folder.
+//! The address of the server on this machine: from the settings, or from the lock of the data folder.
 
 use std::net::{Ipv4Addr, SocketAddr};
 
 use crate::app::folder;
 use crate::config::Config;
 
-/// The public address: from the settings, otherwise where the server that holds the data folder listens,
-/// otherwise where one would listen.
+/// The public address: from the settings, else the address on which the server that holds the data folder listens,
+/// else the one on which a server would listen.
 pub(super) fn public_url(config: &Config) -> String {
     let usual = || {
         let port = config.ui_port.unwrap_or(config.port);
@@ -16,7 +16,7 @@ pub(super) fn public_url(config: &Config) -> String {
     config.public_url.clone().unwrap_or_else(shown)
 }
 
-/// The address of the server that holds the data folder; `None` while none does.
+/// The address of the server that holds the data folder; `None` while no server does.
 pub(super) fn running_server(config: &Config) -> Option<String> {
     let is_held = folder::is_held(&config.data_dir);
     is_held.then(|| folder::server_address(&config.data_dir))?
@@ -30,8 +30,8 @@ pub(super) fn scheme(config: &Config) -> &'static str {
     }
 }
 
-/// The URL of an address. A browser cannot open the unspecified address, so the loopback address takes its
-/// place.
+/// The URL of an address. The unspecified address, which a browser cannot open, is replaced by the loopback
+/// address.
 pub(super) fn url(scheme: &str, address: SocketAddr) -> String {
     match address.ip() {
         ip if ip.is_unspecified() => {

@@ -1,6 +1,6 @@
-//! The data folder and account that a command works with: the data folder as its operator or, for a run
-//! without any account, a folder that is deleted afterwards. While a server runs, commands that read use
-//! its database; commands that run something are sent to it (remote.rs) or refuse.
+//! The data folder and account that a command works with: the data folder as its operator or, without any account,
+//! a temporary folder that is then deleted. While a server runs, commands that read use its database; commands
+//! that run something are sent to it (remote.rs) or refuse.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use crate::config::Config;
 use crate::domain::user::{Caller, Role, User};
 
 const NOBODY: &str = "there is no account yet";
-/// The failure of a command that needs an account.
+/// Error message of a command that needs an account.
 pub(super) const NO_ACCOUNT: &str =
     "there is no account yet: create one with quire user add EMAIL --admin";
 
@@ -27,7 +27,7 @@ pub(super) struct LocalSession {
     /// Whether the data is deleted after the command.
     pub(super) is_scrap: bool,
     _lock: Option<folder::FolderLock>,
-    // Last, so that it is removed after everything in it is closed.
+    // Declared last, so that it is removed after everything in it is closed.
     _scrap: Option<TemporaryFolder>,
 }
 
@@ -41,9 +41,9 @@ impl Drop for TemporaryFolder {
 }
 
 impl LocalSession {
-    /// For a command that runs something: opens the data folder as this account, or as its operator.
-    /// Without any account, opens a folder that is deleted afterwards. `instead`: what to do while another process uses
-    /// the folder.
+    /// For a command that runs something: opens the data folder as this account, or as its operator. Without any
+    /// account, opens a temporary folder that is then deleted. `instead` is the advice shown while another process
+    /// uses the folder.
     ///
     /// # Errors
     /// When a server uses the folder, the account is missing or locked, or the folder cannot be opened.
@@ -59,7 +59,7 @@ impl LocalSession {
                 return Err(folder::in_use(&config.data_dir).resolve(instead).into());
             };
             let app = App::open(config.clone())?;
-            match person(&app, account).await? {
+            match find_account(&app, account).await? {
                 Some(user) => return Ok(Self::of(app, user, Some(lock), None)),
                 None => app.close().await,
             }
@@ -77,7 +77,7 @@ impl LocalSession {
     ///
     /// # Errors
     /// As [`Self::to_read`], and when the folder is in use.
-    pub(super) async fn to_change(
+    pub(super) async fn open_for_write(
         config: Config,
         account: Option<&str>,
         instead: &str,
@@ -87,7 +87,7 @@ impl LocalSession {
             return Err(folder::in_use(&config.data_dir).resolve(instead).into());
         };
         let app = App::open(config)?;
-        match person(&app, account).await? {
+        match find_account(&app, account).await? {
             Some(user) => Ok(Self::of(app, user, Some(lock), None)),
             None => {
                 app.close().await;
@@ -96,8 +96,7 @@ impl LocalSession {
         }
     }
 
-    /// For a command that only reads or deletes: opens the existing installation, also while a server uses
-    /// it.
+    /// For a command that only reads or deletes: opens the existing installation, even while a server uses it.
     ///
     /// # Errors
     /// When there is no installation or no such account, or the account is locked.
@@ -107,7 +106,7 @@ impl LocalSession {
     ) -> Result<Self, CommandFailure> {
         folder::exists(&config)?;
         let app = App::open_beside(config)?;
-        match person(&app, account).await? {
+        match find_account(&app, account).await? {
             Some(user) => Ok(Self::of(app, user, None, None)),
             None => {
                 app.close().await;
@@ -120,7 +119,7 @@ impl LocalSession {
     ///
     /// # Errors
     /// As [`Self::to_read`].
-    pub(super) async fn to_look(
+    pub(super) async fn open_or_empty(
         config: Config,
         account: Option<&str>,
     ) -> Result<Self, CommandFailure> {
@@ -133,7 +132,7 @@ impl LocalSession {
     }
 
     async fn in_scrap(mut config: Config) -> Result<Self, CommandFailure> {
-        // A random name that nobody else can have created before.
+        // A random name, which nobody else can have created before.
         let path = std::env::temp_dir().join(format!("quire-ask-{}", random_password()?));
         let scrap = TemporaryFolder(path.clone());
         // Custom patterns are still read from the data folder.
@@ -143,7 +142,7 @@ impl LocalSession {
         }
         config.data_dir = path;
         config.replica = None;
-        // No one ever signs in with it.
+        // No one ever signs in with this password.
         config.password_rounds = 1;
         let app = App::open(config)?;
         let new = NewAccount {
@@ -185,7 +184,7 @@ impl LocalSession {
 }
 
 /// The named account, or the operator's. `None` when no account is named and none exists.
-async fn person(app: &App, account: Option<&str>) -> Result<Option<User>, CommandFailure> {
+async fn find_account(app: &App, account: Option<&str>) -> Result<Option<User>, CommandFailure> {
     let user = match account {
         Some(email) => Some(app.accounts().user_by_email(email).await?),
         None => operator(app.accounts()).await?,

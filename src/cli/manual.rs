@@ -1,5 +1,5 @@
 //! The manual on a terminal: `quire man` prints the page of all commands and settings, or one topic, as roff;
-//! `quire help TOPIC` prints a topic as text. The topics are those of the page `/manual`.
+//! `quire help TOPIC` prints a topic as text. The topics are those of the `/manual` page.
 
 use std::io::IsTerminal as _;
 
@@ -31,7 +31,7 @@ pub(super) fn topics() -> Result<Vec<Topic>, CommandFailure> {
     manual::topics().or_else(|_| super::failed("the manual in this binary is damaged"))
 }
 
-/// The topic with this id.
+/// The topic with this ID.
 ///
 /// # Errors
 /// When the manual in the binary is damaged.
@@ -39,7 +39,7 @@ pub(super) fn topic(id: &str) -> Result<Option<Topic>, CommandFailure> {
     Ok(topics()?.into_iter().find(|topic| topic.id == id))
 }
 
-/// A topic as text for a terminal of this many columns; with styles only where stdout is a terminal.
+/// A topic as text for a terminal that is this many columns wide; styled only when stdout is a terminal.
 pub(super) fn shown(topic: &Topic, width: usize) -> String {
     let mut markdown = match std::io::stdout().is_terminal() {
         true => screen::markdown(width),
@@ -49,7 +49,7 @@ pub(super) fn shown(topic: &Topic, width: usize) -> String {
     markdown.push(&text) + &markdown.finish()
 }
 
-/// Links as words: the command that prints a topic, or the address in parentheses.
+/// Replaces links with words: the command that prints a topic, or the address in parentheses.
 fn without_links(text: &str) -> String {
     let mut out = String::new();
     let mut rest = text;
@@ -107,7 +107,7 @@ fn topic_page(topic: &Topic) -> String {
     out
 }
 
-/// A line of Markdown in roff: bold and code are bold.
+/// A line of Markdown in roff; both bold text and code are bold.
 fn styled(text: &str) -> String {
     let mut out = String::new();
     let mut is_bold = false;
@@ -172,7 +172,7 @@ fn page(topics: &[Topic]) -> String {
            The command line or the settings are wrong.\n.TP\n130\nStopped by Ctrl-C.\n"
 }
 
-/// Escapes text for roff: no line is read as a request, and no backslash as an escape.
+/// Escapes text for roff, so that no line is read as a request and no backslash as an escape.
 fn roff(text: &str) -> String {
     let lines = text.lines().map(|line| {
         let line = line.replace('\\', "\\e").replace('-', "\\-");

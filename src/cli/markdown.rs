@@ -1,5 +1,5 @@
-//! Renders Markdown for a terminal, line by line as it arrives: headings, emphasis, lists, code,
-//! quotations, and links, wrapped at words. Pure. Removes anything that could control the terminal.
+//! Renders Markdown for a terminal, line by line as it arrives: headings, emphasis, lists, code, quotations, and
+//! links, wrapped at word boundaries. Pure. Removes anything that could control the terminal.
 
 use super::text_width::{width, width_of};
 
@@ -33,7 +33,7 @@ impl Markdown {
         }
     }
 
-    /// Takes a piece of text and returns the lines that it completes.
+    /// Takes a fragment of text and returns the lines that it completes.
     pub(super) fn push(&mut self, piece: &str) -> String {
         self.rest.push_str(piece);
         let Some(end) = self.rest.rfind('\n') else {
@@ -44,7 +44,7 @@ impl Markdown {
         lines.lines().map(|line| self.line(line)).collect()
     }
 
-    /// Returns the rest at the end.
+    /// Returns the remaining text at the end.
     pub(super) fn finish(&mut self) -> String {
         match std::mem::take(&mut self.rest) {
             rest if rest.is_empty() => rest,
@@ -106,7 +106,7 @@ impl Markdown {
         }
     }
 
-    // Wraps at words; escape sequences count as no columns.
+    // Wraps at word boundaries; escape sequences have no width.
     fn wrapped(&self, text: &str, first: &str, other: &str, style: Option<&str>) -> String {
         let mut out = String::from(first);
         let mut column = width(first);
@@ -114,7 +114,7 @@ impl Markdown {
         let open = |out: &mut String| out.push_str(style.filter(|_| self.is_colored).unwrap_or(""));
         open(&mut out);
         for (at, word) in text.split_whitespace().enumerate() {
-            // The words are parts of the text.
+            // The words are slices of the text.
             let end = word.as_ptr() as usize - text.as_ptr() as usize + word.len();
             let shown = inline.shown(word, &text[end..]);
             let length: usize = shown.iter().map(MarkdownPiece::columns).sum();
@@ -183,8 +183,8 @@ impl InlineState {
         !self.bold && !self.italic && !self.code
     }
 
-    // A word without its marks; `line` follows it. A single asterisk or underscore is a mark only at the edge of a word: 2*3 and snake_case
-    // are not emphasis.
+    // A word without its delimiters; `line` follows it. A single asterisk or underscore is a delimiter only at the
+    // edge of a word: 2*3 and snake_case are not emphasis.
     fn shown(&mut self, word: &str, line: &str) -> Vec<MarkdownPiece> {
         let mut out = Vec::new();
         let mut rest = word;
@@ -208,7 +208,7 @@ impl InlineState {
             }
             let doubled = rest.starts_with("**") || rest.starts_with("__");
             if !self.code && (rest.starts_with("***") || rest.starts_with("~~")) {
-                // Bold and italic are bold; what is struck through is only read.
+                // Bold and italic are bold; strikethrough is shown as plain text.
                 let width = if rest.starts_with('*') { 3 } else { 2 };
                 if width == 3 {
                     self.bold = !self.bold;
@@ -233,8 +233,8 @@ impl InlineState {
         out
     }
 
-    /// Whether a mark opens or closes emphasis: it opens before a letter at the start of a word, and closes after one at
-    /// its end.
+    /// Whether a delimiter opens or closes emphasis: it opens before a letter at the start of a word, and closes
+    /// after one at its end.
     fn is_emphasis(&self, mark: char, before: Option<char>, after: &str) -> bool {
         if !matches!(mark, '*' | '_') || self.code || before == Some(mark) {
             return false;
@@ -251,7 +251,7 @@ impl InlineState {
     }
 }
 
-/// Whether a mark of emphasis follows a letter in the text.
+/// Whether an emphasis delimiter follows a letter in the text.
 fn is_closed(mark: char, text: &str) -> bool {
     text.match_indices(mark).any(|(at, _)| {
         text[..at]
@@ -261,8 +261,8 @@ fn is_closed(mark: char, text: &str) -> bool {
     })
 }
 
-/// The text without the tags that a text may use, with `line_break` for `<br>`, and with its common entities decoded.
-/// Tags and entities in code stay.
+/// The text without the tags that it may use, with `line_break` for `<br>`, and with common entities decoded. Tags
+/// and entities in code stay.
 fn inline_html(text: &str, line_break: &str) -> String {
     const TAGS: [&str; 6] = ["sub", "sup", "kbd", "b", "i", "u"];
     let parts = text.split('`').enumerate().map(|(place, part)| {
@@ -286,7 +286,7 @@ fn inline_html(text: &str, line_break: &str) -> String {
     parts.collect::<Vec<_>>().join("`")
 }
 
-/// The entities that models write; the ampersand comes last, or what it escapes would be decoded twice.
+/// The entities that models write. The ampersand comes last; otherwise what it escapes would be decoded twice.
 const ENTITIES: [(&str, &str); 10] = [
     ("&nbsp;", " "),
     ("&lt;", "<"),

@@ -1,6 +1,6 @@
 //! `quire mcp`: Quire's tools over stdin and stdout, for programs that start it and speak the Model Context
-//! Protocol. One message per line; requests run concurrently. When stdin ends, it stops the running work
-//! and exits. Where a server is named or uses the data folder, it passes the messages on to that server.
+//! Protocol. One message per line; requests run concurrently. When stdin ends, it stops the running work and
+//! exits. If a server is named or uses the data folder, messages are passed on to that server.
 
 use std::io::{BufRead as _, Read as _};
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use super::local_session::LocalSession;
 use super::remote::RemoteSession;
 use super::{Outcome, ask, block_on, print};
 use crate::app::App;
-use crate::app::mcp::{MOST_BYTES, McpMessage, read, refused};
+use crate::app::mcp::{MAX_BYTES, McpMessage, read, refused};
 use crate::domain::user::Caller;
 use crate::log;
 
@@ -23,9 +23,9 @@ use crate::log;
 const WAITING: usize = 16;
 /// Maximum number of concurrent requests.
 const AT_ONCE: usize = 16;
-/// JSON-RPC's code for a failure that is not the client's.
+/// JSON-RPC code for internal errors.
 const INTERNAL_ERROR: i64 = -32603;
-/// How long requests that are running when stdin ends may take to finish.
+/// How long requests still running when stdin ends may take to finish.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Serves until stdin ends.
@@ -36,13 +36,13 @@ pub(super) fn run(call: &CommandCall) -> Outcome {
     block_on(async {
         if let Some(server) = RemoteSession::of_call(call, &config).await? {
             let server = Arc::new(server);
-            let outcome = serve(&McpSide::Server(server.clone())).await;
+            let outcome = serve(&McpBackend::Server(server.clone())).await;
             server.close().await;
             return outcome;
         }
         let home = LocalSession::to_run(config, call.value("as"), false, ask::WAIT).await?;
         home.app.discovery().probe().await;
-        let outcome = serve(&McpSide::Local(home.app.clone(), home.caller.clone())).await;
+        let outcome = serve(&McpBackend::Local(home.app.clone(), home.caller.clone())).await;
         home.app.close().await;
         outcome
     })
@@ -50,28 +50,28 @@ pub(super) fn run(call: &CommandCall) -> Outcome {
 
 /// Where the messages are answered.
 #[derive(Clone)]
-enum McpSide {
+enum McpBackend {
     Local(Arc<App>, Caller),
     Server(Arc<RemoteSession>),
 }
 
-impl McpSide {
-    /// Answers a message; none for a notification.
+impl McpBackend {
+    /// Answers a message; `None` for a notification.
     async fn answer(self, line: String) -> Option<Value> {
         match self {
             Self::Local(app, caller) => app.mcp().answer(&caller, &line).await,
             Self::Server(server) => match read(&line) {
-                Err(fault) => Some(refused(&fault)),
+                Err(error) => Some(refused(&error)),
                 Ok(_) => pass_on(server, line).await,
             },
         }
     }
 }
 
-/// Sends a message to the server. A server that cannot be reached is an error of the request.
+/// Sends a message to the server. If the server cannot be reached, the request gets an error.
 async fn pass_on(server: Arc<RemoteSession>, line: String) -> Option<Value> {
     let (tell, told) = oneshot::channel();
-    // The call blocks, so it runs on a thread of its own, which ends with the process.
+    // The call blocks, so it runs on its own thread, which ends with the process.
     std::thread::spawn(move || {
         let answer = server.mcp(&line).unwrap_or_else(|failure| {
             let message = crate::domain::json::parse(&line).unwrap_or_default();
@@ -84,7 +84,7 @@ async fn pass_on(server: Arc<RemoteSession>, line: String) -> Option<Value> {
     told.await.ok().flatten()
 }
 
-async fn serve(side: &McpSide) -> Outcome {
+async fn serve(side: &McpBackend) -> Outcome {
     let mut lines = lines();
     let mut work: JoinSet<Option<Value>> = JoinSet::new();
     let mut running: Vec<(Value, AbortHandle)> = Vec::new();
@@ -122,15 +122,15 @@ fn write_message(answer: Option<Value>) -> Outcome {
     answer.map_or(Ok(()), print)
 }
 
-/// The lines of stdin, read by a thread of its own, which ends with the process.
+/// The lines of stdin, read by a separate thread, which ends with the process.
 fn lines() -> mpsc::Receiver<String> {
     let (sender, receiver) = mpsc::channel(WAITING);
     std::thread::spawn(move || {
         let mut stdin = std::io::stdin().lock();
         loop {
             let mut line = Vec::new();
-            // A line that is too long is cut and thus no longer valid JSON; the client gets an error.
-            let read = stdin.by_ref().take(MOST_BYTES).read_until(b'\n', &mut line);
+            // A line that is too long is cut and therefore no longer valid JSON; the client gets an error.
+            let read = stdin.by_ref().take(MAX_BYTES).read_until(b'\n', &mut line);
             let text = String::from_utf8_lossy(&line).trim().to_owned();
             if !matches!(read, Ok(1..)) || !text.is_empty() && sender.blocking_send(text).is_err() {
                 return;

@@ -270,7 +270,7 @@ pub static COMMANDS: &[Command] = &[
     },
     Command {
         name: "export", usage: "--user EMAIL FILE", summary: "write everything a person owns into one archive",
-        details: "Works while the server runs. With QUIRE_SERVER, --user may be left out: it is the\naccount of the API key. FILE, which must not exist yet, becomes a tar with\ngzip: a manifest, JSON lines per table, and the original documents; no\npassword, API key, or share link.",
+        details: "Works while the server runs. With QUIRE_SERVER, --user may be left out: the\naccount is that of the API key. FILE, which must not exist yet, becomes a\ngzip-compressed tar: a manifest, JSON lines per table, and the original\ndocuments; no password, API key, or share link.",
         options: &[
             choice("user", "EMAIL", "the account"),
             choice("json", "", "print the counts as JSON"),
@@ -279,7 +279,7 @@ pub static COMMANDS: &[Command] = &[
     },
     Command {
         name: "import", usage: "--user EMAIL FILE", summary: "import an archive, or conversations from elsewhere",
-        details: "FILE is an archive of quire export, an export of ChatGPT or Claude (the ZIP file or\nthe conversations.json in it) or of Open WebUI, JSON lines with messages as\nOpenAI's tools use them, or an export of Quire's predecessor. Existing data is\nkept, so importing the same file twice changes nothing. Past spending is not\ncounted.",
+        details: "FILE is an archive of quire export, an export of ChatGPT or Claude (the ZIP\nfile or the conversations.json in it) or of Open WebUI, JSON lines with messages\nas OpenAI's tools use them, or an export of Quire's predecessor. Existing data\nis kept, so importing the same file twice changes nothing. Past spending is not\ncounted.",
         options: &[
             choice("user", "EMAIL", "the account that receives it"),
             choice("json", "", "print the counts as JSON"),
@@ -345,7 +345,7 @@ fn block_on<T>(
     runtime()?.block_on(script)
 }
 
-/// One thread is faster and smaller here than two; blocking work has threads of its own.
+/// A single-threaded runtime is faster and smaller here; blocking work has its own threads.
 fn runtime() -> Result<tokio::runtime::Runtime, CommandFailure> {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()

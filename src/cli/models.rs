@@ -1,4 +1,4 @@
-//! `quire models`: lists the available models, by asking every provider, or the server that QUIRE_SERVER names.
+//! `quire models`: lists the available models by querying every provider, or the server that QUIRE_SERVER names.
 
 use serde_json::{Value, json};
 
@@ -22,7 +22,7 @@ pub(super) fn run(call: &CommandCall) -> Outcome {
         return list(call, found["models"].as_array().map_or(&[], Vec::as_slice));
     }
     block_on(async {
-        let home = LocalSession::to_look(config, call.value("as")).await?;
+        let home = LocalSession::open_or_empty(config, call.value("as")).await?;
         home.app.discovery().probe().await;
         let models = home.app.models().list(Some(&home.caller.user));
         let rows: Vec<Value> = models.iter().map(shape).collect();

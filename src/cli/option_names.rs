@@ -1,4 +1,4 @@
-//! Replaces the fields of a request in error messages by the options of the command line that set them.
+//! Replaces request fields in error messages with the command-line options that set them.
 
 /// Fields of a request, and the options that set them.
 const OPTIONS: &[(&str, &str)] = &[
@@ -26,8 +26,8 @@ const OPTIONS: &[(&str, &str)] = &[
     ("password", "the password"),
 ];
 
-/// The message with options instead of fields: `body.models.0: …` becomes `--panel: …`. Several messages, which are
-/// joined by `; `, become one line each.
+/// The message with options instead of fields: `body.models.0: …` becomes `--panel: …`. Several messages joined by
+/// `; ` become one line each.
 pub(super) fn named(message: &str) -> String {
     if !message.starts_with("body.") && !message.starts_with("query.") {
         return message.to_owned();

@@ -1,5 +1,5 @@
-//! `quire orphans`: files that no row of the database names and that the server has moved aside. Works
-//! while the server runs.
+//! `quire orphans`: files that no database row names and that the server has set aside. Works while the server
+//! runs.
 
 use serde_json::{Value, json};
 
@@ -59,7 +59,7 @@ fn list(call: &CommandCall) -> Outcome {
     }
     print(format!(
         "Each is kept for at least {} days, and then until you delete it: quire orphans delete NAME",
-        orphans::KEPT_DAYS
+        orphans::RETENTION_DAYS
     ))
 }
 

@@ -1,5 +1,5 @@
-//! The outcome of a command, and what it prints. The errors of the app become sentences that name options of the
-//! command line.
+//! The outcome of a command, and what it prints. Errors of the app become sentences that name command-line
+//! options.
 
 use std::fmt::Display;
 use std::io::Write as _;
@@ -63,7 +63,7 @@ pub(super) fn usage<T>(text: impl Display) -> Result<T, CommandFailure> {
     Err(CommandFailure::Usage(text.to_string()))
 }
 
-/// The message for a model whose provider has no key: where to put it.
+/// The message for a model whose provider has no key; it explains where to put one.
 pub(super) fn without_key(message: &str) -> Option<String> {
     let why = message.strip_prefix("needs_key: ")?;
     let provider = why.rsplit(' ').next().unwrap_or_default();
@@ -87,7 +87,7 @@ pub(super) fn no_action(command: &str, word: &str, details: &str) -> String {
 }
 
 impl From<Error> for CommandFailure {
-    /// Includes the private text: the user of the command line operates the machine.
+    /// Includes the private text: whoever uses the command line operates the machine.
     fn from(error: Error) -> Self {
         if let Some(text) = without_key(&error.public) {
             return Self::Usage(text);

@@ -1,6 +1,6 @@
-//! `quire patterns`: lists the built-in patterns and those in the folder, and validates pattern files.
-//! Needs no server and no database; with QUIRE_SERVER, shows those that the account has there, with its own and the
-//! team's.
+//! `quire patterns`: lists the built-in patterns and those in the folder, and validates pattern files. Needs no
+//! server and no database; with QUIRE_SERVER, shows the patterns available to the account there, including its own
+//! and the team's.
 
 use std::io::Write as _;
 use std::path::Path;
@@ -31,7 +31,7 @@ pub(super) fn run(call: &CommandCall) -> Outcome {
     }
 }
 
-/// A pattern, and where it comes from.
+/// A pattern and its source.
 struct ListedPattern {
     pattern: Arc<Pattern>,
     from: &'static str,
@@ -44,8 +44,8 @@ fn known(call: &CommandCall) -> Result<Vec<ListedPattern>, CommandFailure> {
         let listed = found["patterns"].as_array().into_iter().flatten();
         return listed.map(|listed| at_server(&server, listed)).collect();
     }
-    let (house, faults) = HousePatterns::open(&config);
-    for fault in faults {
+    let (house, errors) = HousePatterns::open(&config);
+    for fault in errors {
         warn(&format!("skipped: {fault}"));
     }
     let listed = house.all().iter().map(|kept| ListedPattern {
@@ -58,7 +58,7 @@ fn known(call: &CommandCall) -> Result<Vec<ListedPattern>, CommandFailure> {
     Ok(listed.collect())
 }
 
-/// The whole pattern of a row in the server's list.
+/// The complete pattern for a row of the server's list.
 fn at_server(server: &RemoteSession, row: &Value) -> Result<ListedPattern, CommandFailure> {
     let id = row["id"].as_str().unwrap_or_default();
     let mut found = server.get(&format!("/api/patterns/{}", query_text(id)))?;
@@ -155,9 +155,9 @@ fn check(call: &CommandCall) -> Outcome {
                     pattern.stages.len()
                 ))?;
             }
-            Err(faults) => {
+            Err(errors) => {
                 wrong += 1;
-                for fault in faults {
+                for fault in errors {
                     print(format_args!("{file}: {fault}"))?;
                 }
             }
@@ -173,7 +173,7 @@ fn check(call: &CommandCall) -> Outcome {
 fn whole(value: &serde_json::Value) -> Outcome {
     match serde_json::to_string_pretty(value) {
         Ok(text) => print(text),
-        Err(fault) => failed(format!("cannot write JSON: {fault}")),
+        Err(error) => failed(format!("cannot write JSON: {error}")),
     }
 }
 

@@ -1,6 +1,6 @@
-//! `quire provider …`: shared providers from the command line, by the same rules as on the pages. Works
-//! while the server runs, which notices changes within ten seconds, and with a server elsewhere for its administrators.
-//! A key is never an argument, because other people on the machine could read it.
+//! `quire provider …`: manages shared providers from the command line, by the same rules as on the pages. Works
+//! while the server runs, which notices changes within ten seconds, and on a remote server for its administrators.
+//! A key is never an argument, because other users of the machine could read it.
 
 use std::io::BufRead as _;
 
@@ -178,7 +178,7 @@ fn print_message(name: &str, reply: &Value) -> Outcome {
 
 fn shape(provider: &StoredProvider) -> Value {
     json!({
-        "name": provider.name, "base_url": provider.base_url, "has_key": !provider.sealed_key.is_empty(),
+        "name": provider.name, "base_url": provider.base_url, "has_key": !provider.encrypted_key.is_empty(),
         "key_end": provider.key_end,
     })
 }

@@ -58,7 +58,7 @@ pub(super) fn body(call: &CommandCall, question: &str) -> Result<Value, CommandF
     Ok(body)
 }
 
-/// The request of a body with its documents, for the app.
+/// The request for a body and its documents, for the app.
 ///
 /// # Errors
 /// When a value has the wrong type.
@@ -69,10 +69,10 @@ pub(super) fn request(mut body: Value, documents: &[String]) -> Result<Request, 
     serde_json::from_value(body).or_else(|error| usage(format!("--parameter: {error}")))
 }
 
-/// The newest turn of a thread of the API.
+/// The newest turn of a thread from the API.
 ///
 /// # Errors
-/// When the thread has none.
+/// When the thread has no turns.
 pub(super) fn newest_turn(thread: &Value) -> Result<String, CommandFailure> {
     let newest = thread["turns"].as_array().and_then(|turns| turns.last());
     match newest.and_then(|turn| turn["analysis_id"].as_str()) {
@@ -81,7 +81,7 @@ pub(super) fn newest_turn(thread: &Value) -> Result<String, CommandFailure> {
     }
 }
 
-/// Why nothing can be continued.
+/// The error when there is nothing to continue.
 pub(super) const NO_THREAD: &str = "there is no thread to continue";
 
 fn parameters(call: &CommandCall) -> Result<Map<String, Value>, CommandFailure> {

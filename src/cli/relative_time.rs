@@ -1,4 +1,4 @@
-//! Times as people say them: "5 min ago", "in 3 days", and the date when it is far away.
+//! Formats times as people say them: "5 min ago", "in 3 days", or the date when it is far away.
 
 use std::time::Duration;
 
@@ -8,10 +8,10 @@ use crate::domain::time::Timestamp;
 const MINUTE: u64 = 60;
 const HOUR: u64 = 60 * MINUTE;
 const DAY: u64 = 24 * HOUR;
-/// Distance from which a date says more than a number of days, in seconds.
+/// Distance, in seconds, from which a date is clearer than a number of days.
 const FAR: u64 = 31 * DAY;
 
-/// A time before or after now.
+/// A time relative to now, in the past or the future.
 pub(super) fn relative(at: Timestamp, now: Timestamp) -> String {
     let (past, future) = (now.since(at), at.since(now));
     match future > past {
@@ -22,7 +22,7 @@ pub(super) fn relative(at: Timestamp, now: Timestamp) -> String {
     .unwrap_or_else(|| date(at))
 }
 
-/// The time of a field of the API; the text itself when it is not a time.
+/// The time in an API field; the text itself when it is not a time.
 pub(super) fn relative_text(text: Option<&str>, now: Timestamp) -> String {
     let text = text.unwrap_or_default();
     Timestamp::parse(text).map_or_else(|| text.to_owned(), |at| relative(at, now))

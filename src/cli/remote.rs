@@ -1,6 +1,6 @@
 //! The client of commands that run on a server: one that `QUIRE_SERVER` names, or the one that uses the same data
-//! folder. The API key of the former comes from the environment, where it does not appear in the list of processes; for
-//! the latter, a key is created and deleted again.
+//! folder. For the former, the API key comes from the environment, where the list of processes does not show it;
+//! for the latter, a key is created and then deleted.
 
 use std::io::{Read, Write};
 use std::sync::Arc;
@@ -22,11 +22,11 @@ use crate::domain::user::{Caller, Email};
 
 /// Environment variable of the API key.
 const KEY: &str = "QUIRE_API_KEY";
-/// Maximum number of events that wait to be shown.
+/// Maximum number of events waiting to be shown.
 const WAITING: usize = 64;
-/// Maximum number of reconnections of a broken stream.
+/// Maximum number of reconnections of an interrupted stream.
 const TRIES: u32 = 5;
-/// Scopes of the key for the server that uses the same data folder.
+/// Scopes of the key for a server that uses the same data folder.
 const SCOPES: [&str; 4] = ["chat", "analyze", "documents", "export"];
 /// Rows fetched per request of a list.
 const PAGE: u32 = 100;
@@ -41,21 +41,21 @@ pub enum ServerUse {
     Refuses(&'static str),
 }
 
-/// A running server and the key to it.
+/// A running server and its API key.
 pub(super) struct RemoteSession {
     address: String,
     remote: Arc<Remote>,
     own_key: Option<OwnKey>,
 }
 
-/// A key that was created for this command.
+/// A key created for this command.
 struct OwnKey {
     accounts: Accounts,
     caller: Caller,
     id: String,
 }
 
-/// Refuses a command that cannot work with the server that is named.
+/// Refuses a command that cannot work with the named server.
 ///
 /// # Errors
 /// [`CommandFailure::Usage`] when a server is named and the command works only with a data folder.
@@ -87,7 +87,7 @@ impl RemoteSession {
         let Some(address) = running_server(config) else {
             return Ok(None);
         };
-        // Its certificate is for its public name.
+        // The server's certificate is for its public name.
         let public = config.public_url.clone().filter(|_| config.tls.is_some());
         let address = public.unwrap_or(address);
         let accounts = Accounts::open_existing(config)?;
@@ -120,7 +120,7 @@ impl RemoteSession {
         }))
     }
 
-    /// The server that QUIRE_SERVER or --server names.
+    /// The server that QUIRE_SERVER or `--server` names.
     ///
     /// # Errors
     /// When an account is named too.
@@ -168,7 +168,7 @@ impl RemoteSession {
         self.remote.get(path).map_err(failure)
     }
 
-    /// Fetches all pages of a list: the rows under `field`. Blocks.
+    /// Fetches all pages of a list, returning the rows under `field`. Blocks.
     ///
     /// # Errors
     /// As [`Self::get`].
@@ -193,7 +193,7 @@ impl RemoteSession {
         self.remote.text(path).map_err(failure)
     }
 
-    /// Downloads a file, and returns its length in bytes. Blocks.
+    /// Downloads a file and returns its length in bytes. Blocks.
     ///
     /// # Errors
     /// As [`Self::get`], and when `into` cannot be written.
@@ -213,10 +213,10 @@ impl RemoteSession {
         self.remote.post(path, body).map_err(failure)
     }
 
-    /// Sends a POST request whose invalid fields the caller explains itself. Blocks.
+    /// Sends a POST request whose caller explains invalid fields itself. Blocks.
     ///
     /// # Errors
-    /// The message about invalid fields as `Ok(Err)`; otherwise as [`Self::get`].
+    /// The message about invalid fields is `Ok(Err)`; otherwise as [`Self::get`].
     pub(super) fn post_fields(
         &self,
         path: &str,
@@ -225,7 +225,7 @@ impl RemoteSession {
         match self.remote.post(path, body) {
             Ok(value) => Ok(Ok(value)),
             Err(RemoteError::Refused(422, why)) => Ok(Err(why)),
-            Err(fault) => Err(failure(fault)),
+            Err(error) => Err(failure(error)),
         }
     }
 
@@ -245,7 +245,7 @@ impl RemoteSession {
         self.remote.delete(path).map_err(failure)
     }
 
-    /// Sends a message to the server's MCP endpoint; `None` when it needs no response. Blocks.
+    /// Sends a message to the server's MCP endpoint; `None` when there is no response. Blocks.
     ///
     /// # Errors
     /// As [`Self::get`].
@@ -285,7 +285,7 @@ impl RemoteSession {
         }
     }
 
-    /// The id of the account with this email address, for administrators. Blocks.
+    /// The ID of the account with this email address, for administrators. Blocks.
     ///
     /// # Errors
     /// As [`Self::get`], and when there is no such account.
@@ -302,7 +302,7 @@ impl RemoteSession {
         }
     }
 
-    /// Follows a stream of events until one of `last` arrives. Reconnects; runs on a thread of its own.
+    /// Follows a stream of events until one of `last` arrives. Reconnects; runs on its own thread.
     pub(super) fn events(
         &self,
         path: String,
@@ -312,15 +312,16 @@ impl RemoteSession {
         let remote = self.remote.clone();
         std::thread::spawn(move || {
             let sent = |kind, data| tell.blocking_send(Ok((kind, data))).is_ok();
-            if let Err(fault) = stream(&remote, &path, last, sent) {
-                let _ = tell.blocking_send(Err(failure(fault)));
+            if let Err(error) = stream(&remote, &path, last, sent) {
+                let _ = tell.blocking_send(Err(failure(error)));
             }
         });
         told
     }
 }
 
-/// Reads a stream until one of the last events, or until `take` returns false because nothing listens any more.
+/// Reads a stream until one of the last events, or until `take` returns false because nothing is listening
+/// anymore.
 fn stream(
     remote: &Remote,
     path: &str,
@@ -339,8 +340,8 @@ fn stream(
         });
         match followed {
             _ if is_over => return Ok(()),
-            Err(fault @ RemoteError::Refused(..)) => return Err(fault),
-            Err(fault) if tries == TRIES => return Err(fault),
+            Err(error @ RemoteError::Refused(..)) => return Err(error),
+            Err(error) if tries == TRIES => return Err(error),
             _ if tries == TRIES => return Ok(()),
             _ => {
                 tries += 1;
@@ -350,13 +351,13 @@ fn stream(
     }
 }
 
-fn failure(fault: RemoteError) -> CommandFailure {
-    if let RemoteError::Refused(_, why) = &fault
+fn failure(error: RemoteError) -> CommandFailure {
+    if let RemoteError::Refused(_, why) = &error
         && let Some(text) = without_key(why)
     {
         return CommandFailure::Usage(text);
     }
-    CommandFailure::Failed(match fault {
+    CommandFailure::Failed(match error {
         RemoteError::Away(why) => format!("cannot reach the server: {why}"),
         RemoteError::Refused(401, why) => format!("the server refused the key in {KEY}: {why}"),
         RemoteError::Refused(422, why) => return CommandFailure::Usage(option_names::named(&why)),
@@ -364,7 +365,7 @@ fn failure(fault: RemoteError) -> CommandFailure {
     })
 }
 
-/// A text as a value of a query.
+/// Encodes a text as a query value.
 pub(super) fn query_text(text: &str) -> String {
     let kept = |byte: &u8| byte.is_ascii_alphanumeric();
     text.bytes()

@@ -1,4 +1,4 @@
-//! A question for a server: sends its files, starts the run, shows its events, and stops it with Ctrl-C.
+//! A question for a server: uploads its files, starts the run, shows its events, and stops it on Ctrl-C.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use super::screen::{Screen, progress};
 use super::{estimate, question};
 use crate::config::Config;
 
-/// Time between two looks at a document that is being read.
+/// Polling interval for a document that is being read.
 const READ_INTERVAL: Duration = Duration::from_millis(300);
 /// Events that end a run.
 const LAST_EVENTS: &[&str] = &[
@@ -23,7 +23,7 @@ const LAST_EVENTS: &[&str] = &[
     "analysis.cancelled",
 ];
 
-/// A question for a server, with the files that are sent first.
+/// A question for a server, with the files to upload first.
 pub(super) struct RemoteQuestion {
     body: Value,
     files: Vec<InputFile>,
@@ -50,7 +50,7 @@ impl RemoteQuestion {
     /// Asks the question, or estimates it.
     ///
     /// # Errors
-    /// When it has no answer, or was stopped.
+    /// When it gets no answer, or was stopped.
     pub(super) async fn ask(mut self, call: &CommandCall, server: &Arc<RemoteSession>) -> Outcome {
         if call.has("continue") {
             self.body["follow_up_to"] = json!(newest_turn(server)?);
@@ -68,7 +68,7 @@ impl RemoteQuestion {
     /// Asks the question, shows the answer, and returns the turn.
     ///
     /// # Errors
-    /// When it has no answer, or was stopped.
+    /// When it gets no answer, or was stopped.
     pub(super) async fn answer(
         self,
         call: &CommandCall,
@@ -114,7 +114,7 @@ impl RemoteQuestion {
         }
     }
 
-    /// Sends the files, starts the run, and returns its id. The calls block, so they run on a thread of their own.
+    /// Uploads the files, starts the run, and returns its ID. The calls block, so they run on their own thread.
     async fn start(mut self, server: Arc<RemoteSession>) -> Result<String, CommandFailure> {
         let (tell, told) = oneshot::channel();
         std::thread::spawn(move || {
@@ -133,10 +133,10 @@ impl RemoteQuestion {
         }
     }
 
-    /// Uploads the files and names them in the body. Blocks.
+    /// Uploads the files and adds their IDs to the body. Blocks.
     ///
     /// # Errors
-    /// When one cannot be read, or the server refuses it.
+    /// When a file cannot be read, or the server refuses it.
     fn send_files(&mut self, server: &RemoteSession) -> Outcome {
         let mut documents = Vec::new();
         for file in std::mem::take(&mut self.files) {
@@ -162,7 +162,7 @@ pub(super) fn newest_turn(server: &RemoteSession) -> Result<String, CommandFailu
     question::newest_turn(&server.get(&format!("/api/threads/{thread}"))?)
 }
 
-/// Uploads a document, waits until it has been read, and returns its id. `None` when nothing was piped. Blocks.
+/// Uploads a document, waits until it has been read, and returns its ID; `None` when nothing was piped. Blocks.
 ///
 /// # Errors
 /// When the file cannot be read, or the server refuses it.

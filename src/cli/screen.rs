@@ -1,5 +1,5 @@
-//! The display of `quire ask`: on terminals, members as live lines and the answer as it is written;
-//! otherwise plain lines; with --quiet nothing.
+//! The display of `quire ask`: on a terminal, members as live lines and the answer as it is written; otherwise
+//! plain lines; with `--quiet`, nothing.
 
 use std::io::{IsTerminal as _, Write as _};
 
@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::live_progress::LiveLines;
 use super::markdown::Markdown;
 use super::outcome::{Outcome, print};
-use super::text_width::broken;
+use super::text_width::wrap;
 use crate::system;
 
 /// Columns assumed when the terminal's width is unknown.
@@ -18,17 +18,17 @@ const WIDTH: usize = 80;
 pub(super) struct Screen {
     is_quiet: bool,
     live: Option<LiveLines>,
-    /// Renders the answer on a terminal as it is written.
+    /// Renders the answer on a terminal as it is streamed.
     answer: Option<Markdown>,
     /// The part of the answer already written.
     written: String,
     width: usize,
-    /// The summary of the run, which is printed after the answer's last line.
+    /// The summary of the run, printed after the answer's last line.
     ending: Option<String>,
 }
 
 impl Screen {
-    /// `streams`: whether the answer may be shown while it is written.
+    /// `streams` is whether the answer may be shown while it is written.
     pub(super) fn new(is_quiet: bool, streams: bool) -> Self {
         let width = width();
         let is_terminal = std::io::stdout().is_terminal();
@@ -63,8 +63,8 @@ impl Screen {
         }
     }
 
-    /// Writes what is missing of the complete answer, and then the summary of the run. `None`: the answer was printed
-    /// in another way.
+    /// Writes the missing part of the complete answer, and then the summary of the run. With `None`, the answer
+    /// was printed in another way.
     ///
     /// # Errors
     /// When stdout cannot be written.
@@ -134,7 +134,7 @@ pub(super) fn width() -> usize {
     system::terminal_width().map_or(WIDTH, usize::from)
 }
 
-/// A renderer for a terminal of this many columns; NO_COLOR disables styles.
+/// A renderer for a terminal that is this many columns wide; NO_COLOR disables styles.
 pub(super) fn markdown(width: usize) -> Markdown {
     let is_colored = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     Markdown::new(width, is_colored)
@@ -166,7 +166,7 @@ fn is_ending(kind: &str) -> bool {
     )
 }
 
-/// One event as a line of text; `None` for events that carry only a piece of text.
+/// One event as a line of text; `None` for events that carry only a fragment of text.
 fn line(kind: &str, data: &Value) -> Option<String> {
     let text = |name: &str| data[name].as_str().unwrap_or_default();
     let number = |name: &str| data[name].as_u64().unwrap_or_default();
@@ -226,14 +226,14 @@ pub(super) fn progress(line: &str) {
     let mut clean: String = line.chars().filter(|c| !c.is_control()).collect();
     let mut stderr = std::io::stderr().lock();
     if stderr.is_terminal() {
-        clean = broken(&clean, width());
+        clean = wrap(&clean, width());
     }
     let _ = writeln!(stderr, "{clean}");
 }
 
-/// The first few items of a list on one line, and how many more there are. `None` for an empty list.
-pub(super) fn several(items: &[String]) -> Option<String> {
-    // Number of items.
+/// The first few items of a list on one line, and the number of further ones; `None` for an empty list.
+pub(super) fn summarize_list(items: &[String]) -> Option<String> {
+    // Maximum number of items shown.
     const SHOWN: usize = 10;
     let shown = items.iter().take(SHOWN).cloned().collect::<Vec<_>>();
     match items.len().saturating_sub(SHOWN) {

@@ -1,5 +1,4 @@
-//! `quire secret`: creates a new secret for a data folder that lost its own, or accepts another one on
-//! purpose.
+//! `quire secret`: creates a new secret for a data folder that lost its own, or deliberately accepts another one.
 
 use super::args::CommandCall;
 use super::{Outcome, print, usage};

@@ -1,4 +1,4 @@
-//! `quire serve`: opens the app, binds the ports, serves until a signal, and shuts down in order.
+//! `quire serve`: opens the app, binds the ports, serves until a signal, and shuts down cleanly.
 
 use std::future::Future;
 use std::io::ErrorKind;
@@ -39,13 +39,14 @@ pub(super) fn run(call: &CommandCall) -> Outcome {
 }
 
 async fn serve(mut config: Config, takes_over: bool) -> Outcome {
-    // Before anything is opened: a signal during startup must not be lost.
+    // Must come first: a signal during startup must not be lost.
     let mut signals = Signals::new()?;
     for warning in &config.warnings {
         log::warn(warning, &[]);
     }
     let tls = certificate(&config)?;
-    let given = handover::given().or_else(|error| failed(format!("LISTEN_FDS: {error}")))?;
+    let given =
+        handover::inherited_listeners().or_else(|error| failed(format!("LISTEN_FDS: {error}")))?;
     let is_activated = !given.is_empty();
     let (lock, listeners, lines) = match folder::lock(&config.data_dir)? {
         Some(lock) => {
@@ -56,7 +57,7 @@ async fn serve(mut config: Config, takes_over: bool) -> Outcome {
         None if takes_over => take_over(&config, tls.clone(), given).await?,
         None => return failed(in_use_message(&config)),
     };
-    // The pages are on the last listener.
+    // The pages are served by the last listener.
     let last = listeners.last().map(|one| one.listener.local_addr());
     if let Some(Ok(address)) = last {
         lock.note_address(&url(scheme(&config), address));
@@ -64,11 +65,45 @@ async fn serve(mut config: Config, takes_over: bool) -> Outcome {
     warn_of_loss(&config);
     let offer = handover_offer(&config, &listeners);
     if let Some(open) = reachable(&listeners) {
-        // A socket that was passed to us may be reachable by others although the settings say otherwise.
+        // A socket passed to us may be reachable from other machines even if the settings say otherwise.
         config.host = open;
     }
     let app = App::open_to_serve(config)?;
     app.resume().await;
+    announce(&app, &listeners, lines).await?;
+    let (stop, stopped) = (Notify::new(), Notify::new());
+    let work = async {
+        let told = async {
+            stop.notified().await;
+            stopped.notify_one();
+        };
+        http::serve(app.clone(), listeners, told).await;
+        app.close().await;
+    };
+    let slowly = is_activated.then_some(&*app);
+    tokio::select! {
+        () = work => {}
+        () = signals.wait_for_stop(&stop, slowly) => {
+            log::warn("stopped at once by a second signal", &[]);
+            std::process::exit(130);
+        }
+        () = stop_when_relieved(offer, &app, (&stop, &stopped)) => {}
+        () = stop_when_abandoned(&app, &stop) => {}
+        () = run_housekeeping(&app) => {}
+        () = watch_certificate(tls.as_deref()) => {}
+    }
+    if app.is_abandoned() {
+        return failed(
+            "the quire that took over the replica no longer answers: this one has stopped, because it stores nothing \
+             any more\nstart it again (a supervisor does so by itself): it then takes the replica over",
+        );
+    }
+    log::info("stopped", &[]);
+    Ok(())
+}
+
+/// Prints the addresses, what to do next, and the state of the server, and logs the limits.
+async fn announce(app: &App, listeners: &[Listener], lines: Vec<String>) -> Outcome {
     for line in lines {
         print(line)?;
     }
@@ -83,40 +118,12 @@ async fn serve(mut config: Config, takes_over: bool) -> Outcome {
             ("connections", &limits.max_connections),
         ],
     );
-    for line in setup_lines(&app, &listeners).await? {
+    for line in setup_lines(app, listeners).await? {
         print(line)?;
     }
-    for line in status::about(&app) {
+    for line in status::about(app) {
         print(line)?;
     }
-    let (stop, stopped) = (Notify::new(), Notify::new());
-    let work = async {
-        let told = async {
-            stop.notified().await;
-            stopped.notify_one();
-        };
-        http::serve(app.clone(), listeners, told).await;
-        app.close().await;
-    };
-    let slowly = is_activated.then_some(&*app);
-    tokio::select! {
-        () = work => {}
-        () = signals.obey(&stop, slowly) => {
-            log::warn("stopped at once by a second signal", &[]);
-            std::process::exit(130);
-        }
-        () = stop_when_relieved(offer, &app, (&stop, &stopped)) => {}
-        () = stop_when_abandoned(&app, &stop) => {}
-        () = upkeep(&app) => {}
-        () = renew(tls.as_deref()) => {}
-    }
-    if app.is_abandoned() {
-        return failed(
-            "the quire that took over the replica no longer answers: this one has stopped, because it stores nothing \
-             any more\nstart it again (a supervisor does so by itself): it then takes the replica over",
-        );
-    }
-    log::info("stopped", &[]);
     Ok(())
 }
 
@@ -132,7 +139,7 @@ async fn stop_when_abandoned(app: &App, stop: &Notify) {
     std::future::pending().await
 }
 
-/// The error for a data folder in use, with the process that uses it.
+/// The error for a data folder in use, naming the process that uses it.
 fn in_use_message(config: &Config) -> String {
     let shown = config.data_dir.display();
     let who = folder::holder(&config.data_dir).map_or_else(String::new, |who| format!(" ({who})"));
@@ -142,8 +149,8 @@ fn in_use_message(config: &Config) -> String {
     )
 }
 
-/// Takes over from the process that holds the folder. It is asked to stop only when nothing in our own
-/// settings can fail any more.
+/// Takes over from the process that holds the folder. That process is told to stop only when nothing in our own
+/// settings can fail anymore.
 async fn take_over(
     config: &Config,
     tls: Option<Arc<CertificateResolver>>,
@@ -151,13 +158,13 @@ async fn take_over(
 ) -> Result<(folder::FolderLock, Vec<Listener>, Vec<String>), CommandFailure> {
     /// Polling interval.
     const LOOK: Duration = Duration::from_millis(10);
-    let mut before = handover::Predecessor::meet(&config.data_dir).or_else(|error| {
+    let mut before = handover::Predecessor::connect(&config.data_dir).or_else(|error| {
         let held = in_use_message(config);
         failed(format!("{held}\nit does not hand over: {error}"))
     })?;
     let wanted = [Some(config.port), config.ui_port].into_iter().flatten();
     let wanted = wanted.map(|port| SocketAddr::new(config.host, port));
-    // The new process may be set to listen elsewhere.
+    // The new process may be configured to listen elsewhere.
     let fits = |socket: &StdListener, wanted: SocketAddr| {
         let is = socket.local_addr().unwrap_or(wanted);
         is.ip() == wanted.ip() && (wanted.port() == 0 || is.port() == wanted.port())
@@ -171,9 +178,9 @@ async fn take_over(
         false => given.into_iter().map(Some).collect(),
     };
     let (listeners, lines) = listeners(config, tls, open).await?;
-    let told = before.relieve();
+    let told = before.tell_to_stop();
     told.or_else(|error| failed(format!("the previous process cannot be stopped: {error}")))?;
-    // Its own time to stop may be longer than ours.
+    // The other process's shutdown timeout may be longer than ours.
     let patience = config.limits.shutdown_timeout * 2 + Duration::from_secs(60);
     let begun = clock::instant();
     while begun.elapsed() < patience {
@@ -185,7 +192,7 @@ async fn take_over(
     failed(in_use_message(config))
 }
 
-/// The offer to hand over to a next process. Without it only the handover is impossible.
+/// The offer to hand over to a successor process. If it fails, only the handover is impossible.
 fn handover_offer(config: &Config, listeners: &[Listener]) -> Option<handover::Handover> {
     let sockets = listeners
         .iter()
@@ -206,8 +213,8 @@ async fn stop_when_relieved(
 ) {
     if let Some(offer) = offer {
         let taken_over = async {
-            offer.done().await;
-            app.leave().await;
+            offer.wait_for_takeover().await;
+            app.drain_clients().await;
             stop.notify_one();
         };
         tokio::select! {
@@ -220,7 +227,7 @@ async fn stop_when_relieved(
     std::future::pending().await
 }
 
-/// An address of these listeners that other machines can reach.
+/// The first address of these listeners that other machines can reach.
 fn reachable(listeners: &[Listener]) -> Option<IpAddr> {
     let address = |one: &Listener| one.listener.local_addr().ok();
     let mut all = listeners
@@ -236,7 +243,7 @@ async fn setup_lines(app: &App, listeners: &[Listener]) -> Result<Vec<String>, C
         return Ok(Vec::new());
     };
     let config = &app.config;
-    // The pages are on the last listener.
+    // The pages are served by the last listener.
     let address = listeners
         .last()
         .and_then(|one| one.listener.local_addr().ok());
@@ -333,11 +340,13 @@ async fn bind(
         let address = listener.local_addr()?;
         Ok::<_, std::io::Error>((listener, address))
     };
-    bound.await.or_else(|error| failed(unbound(wanted, &error)))
+    bound
+        .await
+        .or_else(|error| failed(bind_error(wanted, &error)))
 }
 
-/// Why a port cannot be used, and what to do.
-fn unbound(wanted: SocketAddr, error: &std::io::Error) -> String {
+/// The error for a port that cannot be used, and what to do.
+fn bind_error(wanted: SocketAddr, error: &std::io::Error) -> String {
     let port = wanted.port();
     match error.kind() {
         ErrorKind::AddrInUse => format!(
@@ -374,14 +383,14 @@ impl Signals {
             int: listen(SignalKind::interrupt())?,
         })
     }
-    /// The first signal asks for an orderly stop, at a good moment if another process keeps the sockets;
+    /// The first signal requests an orderly stop, delayed to a good moment if another process keeps the sockets;
     /// the second one ends the wait.
-    async fn obey(&mut self, stop: &Notify, slowly: Option<&App>) {
+    async fn wait_for_stop(&mut self, stop: &Notify, slowly: Option<&App>) {
         self.next().await;
         log::info("stopping", &[]);
         if let Some(app) = slowly {
             tokio::select! {
-                () = app.leave() => {}
+                () = app.drain_clients() => {}
                 () = self.next() => return,
             }
         }
@@ -408,10 +417,10 @@ fn certificate(config: &Config) -> Result<Option<Arc<CertificateResolver>>, Comm
 }
 
 /// Reloads a renewed certificate when its files change or on SIGHUP. Never returns.
-async fn renew(shown: Option<&CertificateResolver>) {
+async fn watch_certificate(shown: Option<&CertificateResolver>) {
     /// Interval at which the files are checked.
     const PAUSE: Duration = Duration::from_secs(10);
-    // Without a certificate SIGHUP keeps its default meaning.
+    // Without a certificate, SIGHUP keeps its default meaning.
     let (Some(shown), Ok(mut told)) = (shown, signal(SignalKind::hangup())) else {
         return std::future::pending().await;
     };
@@ -430,19 +439,19 @@ async fn renew(shown: Option<&CertificateResolver>) {
 
 /// Housekeeping: returns memory while idle, deletes expired data, and refreshes the state of the providers.
 /// Never returns.
-async fn upkeep(app: &Arc<App>) {
+async fn run_housekeeping(app: &Arc<App>) {
     /// Pause between rounds.
     const PAUSE: Duration = Duration::from_secs(10);
     /// Rounds between cleanups: one per hour.
-    const TIDY_EVERY: u32 = 360;
-    /// Rounds between probes while a provider is unavailable: one per minute, because it may have started
-    /// after us.
-    const ASK_EVERY: u32 = 6;
+    const CLEANUP_EVERY: u32 = 360;
+    /// Rounds between probes while a provider is unavailable: one per minute, because the provider may have
+    /// started after us.
+    const PROBE_EVERY: u32 = 6;
     let mut round = 0_u32;
     app.discovery().probe().await;
-    // The first start has written the whole schema.
+    // The first start writes the whole schema, which fills the cache.
     report(app.free_cache()).await;
-    system::give_back();
+    system::release_memory();
     let (mut commits, mut is_freed) = (app.commits(), true);
     loop {
         tokio::time::sleep(PAUSE).await;
@@ -453,19 +462,19 @@ async fn upkeep(app: &Arc<App>) {
             is_freed = true;
         }
         app.close_idle_connections();
-        system::give_back();
-        app.restock().await;
+        system::release_memory();
+        app.restore_reserve().await;
         round = round.wrapping_add(1);
         // The command line may have changed the providers.
         report(app.discovery().notice()).await;
         app.backups().make_when_due(clock::now()).await;
         app.discovery().probe_new().await;
-        if round % TIDY_EVERY == 1 {
+        if round % CLEANUP_EVERY == 1 {
             report(app.tidy(clock::now())).await;
         }
         let states = app.models().providers(None);
         let missing = states.iter().any(|state| state.status == "unavailable");
-        if round.is_multiple_of(TIDY_EVERY) || (missing && round.is_multiple_of(ASK_EVERY)) {
+        if round.is_multiple_of(CLEANUP_EVERY) || (missing && round.is_multiple_of(PROBE_EVERY)) {
             app.discovery().probe().await;
         }
     }

@@ -1,4 +1,4 @@
-//! What `quire` prints about an installation: at the start of a server, and alone next to one that runs.
+//! What `quire` prints about an installation: when a server starts, or on its own while one is running.
 
 use super::local_address::{public_url, running_server};
 use super::local_session::{self, LocalSession};
@@ -21,7 +21,7 @@ pub(super) async fn print(config: Config) -> Outcome {
     let page = public_url(&config);
     let address = running_server(&config).unwrap_or_else(|| page.clone());
     super::print(format!("Quire is listening on {address}"))?;
-    let home = LocalSession::to_look(config, None).await;
+    let home = LocalSession::open_or_empty(config, None).await;
     let home = match home {
         Ok(home) => home,
         Err(CommandFailure::Failed(why)) if why == local_session::NO_ACCOUNT => {
@@ -47,7 +47,7 @@ fn print_lines(lines: &[String]) -> Outcome {
     lines.iter().try_for_each(super::print)
 }
 
-/// Two lines about an opened installation: where its data is, and which models are ready.
+/// Two lines about an opened installation: the location of its data, and the models that are ready.
 pub(super) fn about(app: &App) -> [String; 2] {
     let folder = &app.config.data_dir;
     let shown = std::path::absolute(folder).unwrap_or_else(|_| folder.clone());
@@ -65,6 +65,11 @@ fn models(app: &App) -> String {
         .map(|(model, _)| model.id.as_str())
         .collect();
     let next = "quire ask \"What is a quire?\"";
+    if real.is_empty()
+        && let Some(line) = awaited(app)
+    {
+        return line;
+    }
     match (real.len(), ready.count()) {
         (0, 0) => "No model is ready: set OPENAI_API_KEY, or see quire help providers".to_owned(),
         (0, demo) => format!(
@@ -73,4 +78,24 @@ fn models(app: &App) -> String {
         (1..=NAMED, _) => format!("Ready: {}. Next: {next}", real.join(", ")),
         (more, _) => format!("{more} models are ready. Next: {next}"),
     }
+}
+
+/// The line about providers that are set but whose models are not known; `None` without such a provider.
+fn awaited(app: &App) -> Option<String> {
+    let mut providers = app.models().providers(None);
+    providers.retain(|provider| provider.configured);
+    let names: Vec<&str> = providers.iter().map(|one| one.id.as_str()).collect();
+    let names = names.join(", ");
+    if providers.iter().any(|one| one.checked.is_none()) {
+        return Some(format!(
+            "Asking {names} for models; quire models lists them"
+        ));
+    }
+    if !providers.is_empty() {
+        return Some(format!(
+            "No model of {names} is ready: quire doctor says why"
+        ));
+    }
+    (app.discovery().stored() > 0)
+        .then(|| "Models are ready for accounts that have added their own providers".to_owned())
 }

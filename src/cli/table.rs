@@ -1,4 +1,4 @@
-//! Lists on the command line: aligned columns under a header, cut to the width of a terminal.
+//! Lists on the command line: aligned columns under a header, cut to the width of the terminal.
 
 use std::io::IsTerminal as _;
 
@@ -17,7 +17,7 @@ pub(super) struct TextTable {
 }
 
 impl TextTable {
-    /// An empty list. A title that begins with `>` is that of a column of numbers, which is aligned to the right.
+    /// Creates an empty list. A title that begins with `>` marks a column of numbers, which is right-aligned.
     pub(super) fn new(titles: &'static [&'static str]) -> Self {
         Self {
             titles,
@@ -43,7 +43,7 @@ impl TextTable {
         print(self.text(columns).trim_end_matches('\n'))
     }
 
-    /// The lines, at most this wide.
+    /// The lines, at most `columns` wide.
     fn text(&self, columns: Option<usize>) -> String {
         let header: Vec<String> = self.titles.iter().map(|title| shown(title)).collect();
         let all = || std::iter::once(&header).chain(&self.rows);
@@ -54,7 +54,7 @@ impl TextTable {
         for row in all() {
             let line = self.line(row, &widths);
             match columns {
-                // One column more than the text: nothing overwrites these lines.
+                // The ellipsis may use the last column: nothing overwrites these lines.
                 Some(columns) if width(&line) > columns => {
                     out.push_str(cut(&line, columns));
                     out.push('…');

@@ -12,8 +12,8 @@ pub(super) fn width_of(character: char) -> usize {
     character.width().unwrap_or(0)
 }
 
-/// The prefix of a line that fits a terminal of `columns` columns. The last column stays empty: a line that
-/// wraps could not be overwritten.
+/// The longest prefix of a line that fits a terminal of `columns` columns. The last column stays empty: a line
+/// that wraps could not be overwritten.
 pub(super) fn cut(line: &str, columns: usize) -> &str {
     let mut left = columns.saturating_sub(1);
     let end = line.char_indices().find(|(_, character)| {
@@ -24,8 +24,8 @@ pub(super) fn cut(line: &str, columns: usize) -> &str {
     &line[..end.map_or(line.len(), |(at, _)| at)]
 }
 
-/// A line broken at words so that it fits `columns`; what follows is indented.
-pub(super) fn broken(line: &str, columns: usize) -> String {
+/// A line wrapped at word boundaries to fit `columns`; continuation lines are indented.
+pub(super) fn wrap(line: &str, columns: usize) -> String {
     const HANG: &str = "    ";
     if width(line) <= columns || columns <= HANG.len() {
         return line.to_owned();
@@ -70,8 +70,8 @@ mod tests {
 
     #[test]
     fn long_lines_are_broken_at_words() {
-        assert_eq!(broken("  short", 10), "  short");
-        assert_eq!(broken("  one two three", 10), "  one two\n    three");
-        assert_eq!(broken("unbreakable-word", 10), "unbreakable-word");
+        assert_eq!(wrap("  short", 10), "  short");
+        assert_eq!(wrap("  one two three", 10), "  one two\n    three");
+        assert_eq!(wrap("unbreakable-word", 10), "unbreakable-word");
     }
 }

@@ -1,5 +1,5 @@
-//! `quire usage`: tokens, calls, and cost per account from the store, also while the server runs, or from the server that
-//! QUIRE_SERVER names.
+//! `quire usage`: tokens, calls, and cost per account from the store, even while the server runs, or from the
+//! server that QUIRE_SERVER names.
 
 use serde_json::{Value, json};
 
@@ -10,14 +10,14 @@ use super::{CommandFailure, Outcome, block_on, failed, print, usage};
 use crate::app::offline::OfflineUsage;
 use crate::app::usage::DailyUsage;
 use crate::clock;
-use crate::domain::usage::day_text;
+use crate::domain::usage::format_day;
 
 /// Days shown by default.
 const DAYS: i64 = 30;
 /// Maximum number of days shown; a longer list is unreadable.
 const MAX_DAYS: i64 = 3660;
 
-/// Prints one account's days, or the sums of all accounts.
+/// Prints one account's days, or the totals of all accounts.
 pub(super) fn run(call: &CommandCall) -> Outcome {
     call.at_most(0)?;
     let days = match call.value("days").map(str::parse::<i64>) {
@@ -41,10 +41,10 @@ pub(super) fn run(call: &CommandCall) -> Outcome {
         })?,
     };
     if call.has("json") {
-        let text = json!({"from": day_text(from), "to": day_text(today), "usage": rows});
+        let text = json!({"from": format_day(from), "to": format_day(today), "usage": rows});
         return match serde_json::to_string_pretty(&text) {
             Ok(text) => print(text),
-            Err(fault) => failed(format!("cannot write JSON: {fault}")),
+            Err(error) => failed(format!("cannot write JSON: {error}")),
         };
     }
     let mut table = TextTable::new(&[
@@ -70,7 +70,7 @@ pub(super) fn run(call: &CommandCall) -> Outcome {
     table.print("No usage in these days.")
 }
 
-/// The rows of a server: all accounts for an administrator, otherwise the days of the account of the API key.
+/// The rows from a server: all accounts for an administrator, otherwise the days of the API key's account.
 ///
 /// # Errors
 /// When the server refuses, or there is no such account.
@@ -80,7 +80,7 @@ fn at_server(
     from: i64,
     to: i64,
 ) -> Result<Vec<Value>, CommandFailure> {
-    let query = format!("from={}&to={}", day_text(from), day_text(to));
+    let query = format!("from={}&to={}", format_day(from), format_day(to));
     let me = server.account(None)?;
     let own = me["email"].as_str().unwrap_or_default();
     let is_all = call.value("user").is_none() && me["role"] == "admin";

@@ -1,4 +1,4 @@
-//! `quire user …`: accounts from the command line, by the same rules as on the pages. Works while the
+//! `quire user …`: manages accounts from the command line, by the same rules as on the pages. Works while the
 //! server runs; a session ended here ends there within two seconds.
 
 use serde_json::{Value, json};
@@ -122,7 +122,7 @@ fn shape(user: &User) -> Value {
     })
 }
 
-/// Prints a one-time link that opens the page for it.
+/// Prints a one-time link to the page that uses it.
 fn print_link(call: &CommandCall, config: &Config, link: &OneTimeLink, field: &str) -> Outcome {
     let url = format!("{}/login?{field}={}", public_url(config), link.token);
     user_action::print_link(call, &url, &link.token, &link.expires.to_string())?;

@@ -25,7 +25,7 @@ pub(super) const DETAILS: &str =
   enable EMAIL        unlock it
   delete EMAIL --yes  delete an account with all its documents and analyses";
 
-/// An action with its words.
+/// An action with its arguments.
 pub(super) enum UserAction<'a> {
     List,
     Invite(Option<&'a str>),
@@ -99,7 +99,7 @@ pub(super) fn new_role(call: &CommandCall) -> Role {
 /// The password from stdin; `None` when one is to be generated.
 ///
 /// # Errors
-/// When stdin holds none, or cannot be read.
+/// When stdin contains no password, or cannot be read.
 pub(super) fn password(call: &CommandCall) -> Result<Option<String>, CommandFailure> {
     if !call.has("password-stdin") {
         return Ok(None);
@@ -136,7 +136,7 @@ pub(super) fn print_users(call: &CommandCall, users: &[Value]) -> Outcome {
     table.print("No accounts yet. Create one: quire user add EMAIL --admin")
 }
 
-/// Prints an account, with the password that was generated for it.
+/// Prints an account, with its generated password if there is one.
 ///
 /// # Errors
 /// When stdout cannot be written.
@@ -163,7 +163,7 @@ pub(super) fn print_user(call: &CommandCall, user: &Value, generated: Option<&st
     print_password(generated)
 }
 
-/// Prints a password that was generated.
+/// Prints a generated password, if there is one.
 ///
 /// # Errors
 /// When stdout cannot be written.
@@ -174,7 +174,7 @@ pub(super) fn print_password(generated: Option<&str>) -> Outcome {
     }
 }
 
-/// Prints a one-time link, and to stderr how long it is valid.
+/// Prints a one-time link, and how long it is valid to stderr.
 ///
 /// # Errors
 /// When stdout cannot be written.

@@ -1,4 +1,4 @@
-//! `quire user …` against a server that QUIRE_SERVER names, for its administrators.
+//! `quire user …` on a server that QUIRE_SERVER names, for its administrators.
 
 use serde_json::{Value, json};
 
@@ -51,7 +51,7 @@ pub(super) fn perform(call: &CommandCall, server: &RemoteSession, act: UserActio
     }
 }
 
-/// Without PUBLIC_URL, the server does not know its address; then it is the one that this command uses.
+/// Without PUBLIC_URL, the server does not know its address; the address that this command uses takes its place.
 fn print_link(call: &CommandCall, server: &RemoteSession, link: &Value) -> Outcome {
     let of = |name: &str| link[name].as_str().unwrap_or_default();
     let url = match link["url"].as_str() {

@@ -1,4 +1,4 @@
-//! Settings of backups and the replica. Reads only the texts; opens nothing.
+//! Settings of backups and the replica. Only parses the values; opens nothing.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -13,22 +13,22 @@ pub struct BackupConfig {
     pub folder: PathBuf,
     /// Interval between two backups.
     pub every: Duration,
-    /// Number of backups kept.
+    /// Number of backups to keep.
     pub keep: usize,
 }
 
-/// Continuous replica in another place.
+/// A continuous replica in another location.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReplicaConfig {
     /// `file:///folder` or `s3://bucket/prefix`.
     pub address: String,
     /// Sync interval: how long acknowledged data may exist only on this machine.
     pub window: Duration,
-    /// Number of snapshots kept there.
+    /// Number of snapshots to keep there.
     pub keep: usize,
-    /// Encrypts the replica; `None` stores it unencrypted.
+    /// Key that encrypts the replica; `None` stores it unencrypted.
     pub key: Option<Secret>,
-    /// Continue with the local data even if the replica contains changes it lacks.
+    /// Continue with the local data even if the replica contains changes that it lacks.
     pub overwrite: bool,
 }
 

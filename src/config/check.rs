@@ -1,5 +1,5 @@
-//! Turns raw texts into checked values. Collects every error instead of stopping at the first, and states for each what
-//! would be valid.
+//! Turns raw text into validated values. Collects all errors instead of stopping at the first, and says for each
+//! what would be valid.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
@@ -22,13 +22,13 @@ impl Checker {
         raw.map_or(ValueSource::Default, |raw| raw.source.clone())
     }
 
-    /// Records an error of a setting; `right` says what would be valid.
-    pub fn fault(&mut self, name: &str, right: &str) {
+    /// Records an error in a setting; `right` says what would be valid.
+    pub fn error(&mut self, name: &str, right: &str) {
         let fault = match self.gathered.values.get(name) {
             Some(raw) => format!("{} ({}): {right}", raw.name, raw.source),
             None => format!("{name}: {right}"),
         };
-        self.gathered.faults.push(fault);
+        self.gathered.errors.push(fault);
     }
 
     /// Returns the configured text, ignoring the default.
@@ -42,8 +42,13 @@ impl Checker {
             .unwrap_or_else(|| row(name).default.to_owned())
     }
 
-    /// Parses the text in effect; on an error falls back to the default, so that checking can continue.
-    fn read<T>(&mut self, name: &str, read: impl Fn(&str) -> Option<T>, right: &str) -> Option<T> {
+    /// Parses the effective value; on an error, falls back to the default so that checking can continue.
+    pub fn read<T>(
+        &mut self,
+        name: &str,
+        read: impl Fn(&str) -> Option<T>,
+        right: &str,
+    ) -> Option<T> {
         let text = self.text(name);
         if text.is_empty() {
             return None;
@@ -55,7 +60,7 @@ impl Checker {
             } else {
                 text.as_str()
             };
-            self.fault(name, &format!("{} is not {right}", quoted(shown)));
+            self.error(name, &format!("{} is not {right}", quoted(shown)));
             return read(row(name).default);
         }
         value
@@ -124,7 +129,7 @@ impl Checker {
         .unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST))
     }
 
-    /// Parses a switch; `None` when it is not set.
+    /// Parses a switch; `None` if it is not set.
     pub fn switch(&mut self, name: &str) -> Option<bool> {
         let read = |text: &str| match text.to_ascii_lowercase().as_str() {
             "true" | "1" | "yes" | "on" => Some(true),
@@ -134,14 +139,14 @@ impl Checker {
         self.read(name, read, "true or false")
     }
 
-    /// Parses a choice and returns the word as the table spells it.
+    /// Parses a choice and returns it as spelled in the table.
     pub fn choice(&mut self, name: &str) -> &'static str {
         let ValueKind::Choice(words) = row(name).kind else {
             return "";
         };
         let read = |text: &str| {
             let text = text.to_ascii_lowercase();
-            let text = SAME_WORD
+            let text = SYNONYMS
                 .iter()
                 .find(|(other, _)| *other == text)
                 .map_or(text.as_str(), |(_, word)| word);
@@ -160,8 +165,8 @@ impl Checker {
         )
     }
 
-    /// Parses origins as browsers send them. Ignores a wildcard with a warning: together with cookies it would let any
-    /// page act for its visitors.
+    /// Parses origins as browsers send them. Ignores a wildcard with a warning, because together with cookies it
+    /// would let any page act on behalf of its visitors.
     pub fn origins(&mut self, name: &str) -> Vec<String> {
         let text = self.text(name);
         let list = serde_json::from_str::<Vec<String>>(&text)
@@ -180,7 +185,7 @@ impl Checker {
             }
             match http_url(entry).filter(|url| url.matches('/').count() == 2) {
                 Some(origin) => origins.push(origin.to_ascii_lowercase()),
-                None => self.fault(
+                None => self.error(
                     name,
                     &format!(
                         "{} is not an origin such as https://example.org (no path)",
@@ -203,7 +208,7 @@ impl Checker {
         {
             match Network::parse(entry) {
                 Some(network) => networks.push(network),
-                None => self.fault(
+                None => self.error(
                     name,
                     &format!(
                         "{} is not an address or network such as 10.0.0.0/8",
@@ -217,7 +222,7 @@ impl Checker {
 }
 
 /// Synonyms that other programs use for a choice.
-const SAME_WORD: &[(&str, &str)] = &[
+const SYNONYMS: &[(&str, &str)] = &[
     ("dev", "development"),
     ("local", "development"),
     ("prod", "production"),
@@ -233,7 +238,8 @@ fn row(name: &str) -> &'static OptionRow {
         .expect("the checks name only rows of the table; a test looks up every one")
 }
 
-/// Quotes a value for an error: cut to 60 characters and without control characters, because it may be untrusted.
+/// Quotes a value for an error message: truncated to 60 characters and without control characters, because it may
+/// be untrusted.
 fn quoted(text: &str) -> String {
     let clean: String = text
         .chars()
@@ -243,7 +249,7 @@ fn quoted(text: &str) -> String {
     format!("\"{clean}\"")
 }
 
-/// Returns an http or https URL without the trailing slash, or `None` when it is not one that we would open.
+/// Returns an http or https URL without the trailing slash, or `None` if it is not one that we would open.
 pub fn http_url(text: &str) -> Option<String> {
     let text = text.trim().trim_end_matches('/');
     let rest = text
@@ -257,8 +263,8 @@ pub fn http_url(text: &str) -> Option<String> {
     sound.then(|| text.to_owned())
 }
 
-/// Whether a URL's authority spells its host in plain characters. Clients read `①②⑦.0.0.1` and `%31%32%37.0.0.1` as
-/// 127.0.0.1, so a check of the address as written would miss them; a name in another script has an ASCII form
+/// Whether a URL's authority spells its host in plain characters. Clients read `①②⑦.0.0.1` and `%31%32%37.0.0.1`
+/// as 127.0.0.1, so a check of the literal address would miss them; a name in another script has an ASCII form
 /// (`xn--…`).
 fn has_plain_host(authority: &str) -> bool {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-._~:[]".contains(c);

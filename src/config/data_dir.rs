@@ -1,16 +1,16 @@
-//! Where everything is stored when QUIRE_DATA is not set: `./quire-data` where it exists, because earlier versions
-//! created it there, otherwise the user's data folder (XDG Base Directory Specification 0.8).
+//! The data folder when QUIRE_DATA is not set: `./quire-data` if it exists, because earlier versions created it
+//! there; otherwise, the user's data folder (XDG Base Directory Specification 0.8).
 
 use std::path::{Path, PathBuf};
 
 /// The folder that earlier versions created in the working directory.
 const EARLIER: &str = "./quire-data";
 
-/// The default data folder, by the environment and by whether the earlier folder exists.
+/// Returns the default data folder, depending on the environment and on whether the earlier folder exists.
 pub(super) fn usual(environment: &dyn Fn(&str) -> Option<String>, has_earlier: bool) -> PathBuf {
     let absolute = |name: &str| {
         let path = PathBuf::from(environment(name)?);
-        // The specification: a relative path is ignored.
+        // Per the specification, a relative path is ignored.
         path.is_absolute().then_some(path)
     };
     let home = || Some(absolute("HOME")?.join(".local/share"));

@@ -1,6 +1,6 @@
-//! Parses the lines of a settings file: `NAME = value`, as in `.env`. Knows no settings.
+//! Parses the lines of a settings file: `NAME = value`, as in `.env`. Does not know any settings.
 
-/// A non-empty line: its number, and a name with its value or what is wrong.
+/// A non-empty line: its number, and either a name with its value or what is wrong with it.
 pub(super) type Line = (usize, Result<(String, String), &'static str>);
 
 /// Parses a file, skipping comments and empty lines.

@@ -1,9 +1,9 @@
-//! The limits of the server, read from their settings.
+//! The server limits, read from their settings.
 
 use super::ServerLimits;
 use super::check::Checker;
 
-/// Reads every limit; faults are kept in `checker`.
+/// Reads all limits; errors are collected in `checker`.
 pub(super) fn read(checker: &mut Checker) -> ServerLimits {
     ServerLimits {
         max_upload: checker.number("MAX_UPLOAD_MB") << 20,

@@ -1,5 +1,5 @@
-//! Merges the sources: defaults < file < `.env` < environment < flags. Returns raw texts with their source; `check`
-//! interprets them.
+//! Merges the sources: defaults < file < `.env` < environment < flags. Returns raw text with its source; `check`
+//! interprets it.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -9,16 +9,16 @@ use super::mistaken::meant_by;
 use super::options::{self, OptionRow};
 use crate::domain::closest::closest;
 
-/// The contents of all sources of settings.
+/// The contents of all setting sources.
 #[derive(Debug, Default, Clone)]
 pub struct ConfigLayers {
     /// Path and text of the file given with `--config`.
     pub file: Option<(String, String)>,
     /// Text of `.env` in the working directory.
     pub dotenv: Option<String>,
-    /// Names and values of the environment.
+    /// Names and values of environment variables.
     pub environment: Vec<(String, String)>,
-    /// Flags, by the name of their setting.
+    /// Flags, keyed by the name of their setting.
     pub flags: Vec<(String, String)>,
 }
 
@@ -62,7 +62,7 @@ pub(super) struct RawValue {
 #[derive(Debug, Default)]
 pub(super) struct GatheredValues {
     pub values: BTreeMap<&'static str, RawValue>,
-    pub faults: Vec<String>,
+    pub errors: Vec<String>,
     pub warnings: Vec<String>,
 }
 
@@ -77,7 +77,7 @@ pub(super) fn gather(layers: &ConfigLayers) -> GatheredValues {
         let pairs = all.dotenv(text);
         all.lay(&pairs, &ValueSource::DotEnv);
     }
-    // POSIX shells keep the path of their startup file in ENV; it is not meant for us.
+    // POSIX shells keep the path of their startup file in ENV, which is not meant for us.
     let environment: Vec<_> = layers
         .environment
         .iter()
@@ -95,14 +95,14 @@ impl GatheredValues {
         let mut pairs = Vec::new();
         for (line, pair) in file::parse(text) {
             match pair {
-                Err(why) => self.faults.push(format!("{path} line {line}: {why}")),
+                Err(why) => self.errors.push(format!("{path} line {line}: {why}")),
                 Ok((name, _)) if !is_known(&name) => {
                     let names = options::SETTINGS.iter().map(|row| row.name);
                     let hint = match meant_by(&name).or_else(|| closest(&name, names)) {
                         Some(meant) => format!("did you mean {meant}?"),
                         None => "`quire help settings` lists them".to_owned(),
                     };
-                    self.faults.push(format!(
+                    self.errors.push(format!(
                         "{path} line {line}: there is no setting {name}; {hint}"
                     ));
                 }
@@ -157,8 +157,8 @@ impl GatheredValues {
         }
     }
 
-    /// Returns the value under the main name, else under the first alias that is set. An empty value counts as
-    /// unset: environment templates use it to omit a setting.
+    /// Returns the value under the main name, or else under the first alias that is set. An empty value counts as
+    /// unset, because environment templates use it to omit a setting.
     fn pick(&mut self, row: &OptionRow, pairs: &[(String, String)]) -> Option<(String, String)> {
         let mut found: Option<(String, String)> = None;
         for name in std::iter::once(&row.name).chain(row.aliases) {

@@ -1,9 +1,9 @@
-//! Recognizes names that look like settings and are not, such as OPENAI_KEY.
+//! Recognizes names that look like settings but are not, such as OPENAI_KEY.
 
 use super::options::{SETTINGS, setting};
 use crate::domain::closest::closest;
 
-/// Names that people write by mistake, and the settings that they mean.
+/// Names that people use by mistake, and the settings they mean.
 #[rustfmt::skip]
 static MISTAKEN: &[(&str, &str)] = &[
     ("OPENAI_KEY", "OPENAI_API_KEY"),
@@ -36,7 +36,8 @@ const OTHER_NAMES: &[&str] = &[
     "QUIRE_RUSQLITE",
 ];
 
-/// The setting that an unknown name means; `None` when it is a setting, or another program's name.
+/// Returns the setting that an unknown name probably means; `None` if the name is a setting or belongs to another
+/// program.
 pub(super) fn meant_by(name: &str) -> Option<&'static str> {
     if let Some((_, meant)) = MISTAKEN.iter().find(|(mistaken, _)| *mistaken == name) {
         return Some(meant);

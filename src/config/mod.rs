@@ -1,5 +1,5 @@
-//! Configuration: defaults < file < environment < flags, checked once into one struct. All errors are reported
-//! together. Decides nothing that needs a running server.
+//! Configuration: defaults < file < environment < flags, validated once into a single struct. All errors are
+//! reported together. Decides nothing that requires a running server.
 
 mod backups;
 mod check;
@@ -10,6 +10,7 @@ mod load;
 mod mistaken;
 pub mod options;
 mod providers;
+mod public_url;
 mod secret;
 #[cfg(test)]
 mod tests;
@@ -30,100 +31,101 @@ pub use backups::{BackupConfig, ReplicaConfig};
 use check::Checker;
 pub use check::http_url;
 pub use load::{ConfigLayers, ValueSource};
+pub use public_url::RESERVED_PATHS;
 pub use secret::Secret;
 pub use tls::TlsFiles;
 
-/// The checked configuration. Built once at startup.
+/// The validated configuration, built once at startup.
 #[derive(Debug, Clone)]
 pub struct Config {
     /// Address to listen on.
     pub host: IpAddr,
     /// Port to listen on; 0 picks a free one.
     pub port: u16,
-    /// Second port, only for the pages.
+    /// Second port, for the pages only.
     pub ui_port: Option<u16>,
     /// Certificate files for TLS; `None` serves plain HTTP, for example behind a proxy that terminates TLS.
     pub tls: Option<TlsFiles>,
-    /// Folder for everything Quire stores.
+    /// Folder for everything that Quire stores.
     pub data_dir: PathBuf,
     /// A running server that commands use.
     pub server: Option<String>,
-    /// Program that reads documents; `None` for Quire itself. Set only by tests.
+    /// Program that reads documents; `None` for Quire itself. Set only in tests.
     pub reader: Option<PathBuf>,
-    /// Folder of custom patterns; `None` for `patterns` in the data folder, if it exists.
+    /// Folder with custom patterns; `None` for `patterns` in the data folder, if it exists.
     pub patterns: Option<PathBuf>,
-    /// Signs tokens and encrypts keys; `None` for the one stored in the data folder.
+    /// Signs tokens and encrypts keys; `None` for the secret stored in the data folder.
     pub secret: Option<Secret>,
     /// Continuous replica, also used to restore an empty data folder.
     pub replica: Option<ReplicaConfig>,
     /// Token that makes the account registering with it the first administrator.
     pub setup_token: Option<Secret>,
-    /// Scheduled backups; `None` makes none.
+    /// Scheduled backups; `None` disables them.
     pub backups: Option<BackupConfig>,
     /// Kind of installation.
     pub environment: Environment,
     /// `error`, `warn`, `info` or `debug`.
     pub log_level: &'static str,
-    /// Write log lines as JSON.
+    /// Whether to write log lines as JSON.
     pub log_json: bool,
     /// Origins that may call the API from a browser, in lowercase.
     pub cors_origins: Vec<String>,
-    /// URL that people use, without a trailing slash.
+    /// Public URL, without a trailing slash.
     pub public_url: Option<String>,
-    /// Proxies to trust X-Forwarded headers from.
+    /// Proxies whose X-Forwarded headers are trusted.
     pub trusted_proxies: Vec<Network>,
-    /// Private networks that providers added by users without the admin role may be in.
+    /// Private networks that providers added by non-administrators may be in.
     pub outbound_allow: Vec<Network>,
-    /// Let users without the admin role add providers at URLs of their own.
+    /// Whether non-administrators may add providers with custom URLs.
     pub allow_user_base_urls: bool,
-    /// Look for local model servers on this machine.
+    /// Whether to look for local model servers on this machine.
     pub discover_local: bool,
-    /// PEM text of the certificate authorities to trust instead of the built-in ones.
+    /// Certificate authorities to trust instead of the built-in ones, as PEM.
     pub authorities: Option<String>,
     /// Model data from QUIRE_MODELS_FILE.
     pub models: CatalogSheet,
     /// Who may register.
     pub registration: Registration,
-    /// Allow analyses without an account; `None` for the default rule.
+    /// Whether to allow analyses without an account; `None` for the default rule.
     pub allow_anonymous: Option<bool>,
-    /// Offer demo models; `None` for the default rule.
+    /// Whether to offer demo models; `None` for the default rule.
     pub use_mock: Option<bool>,
     /// How long an answer can be reused; zero turns the cache off.
     pub cache_ttl: Duration,
     /// Cache size, in bytes.
     pub cache_bytes: u64,
-    /// Share cached answers that use no one's documents or provider keys.
+    /// Whether to share cached answers that use no one's documents or provider keys.
     pub cache_shared: bool,
-    /// `app_type` in /health.
+    /// The `app_type` in /health.
     pub app_type: String,
-    /// `service` in /health.
+    /// The `service` in /health.
     pub service_name: String,
     /// Mail server; has no effect yet.
     pub smtp_url: Option<Secret>,
-    /// Serve /metrics to everyone.
+    /// Whether to serve /metrics to everyone.
     pub metrics_public: bool,
-    /// Default usage limits of users without their own.
+    /// Default usage limits of users who have none of their own.
     pub budgets: usage::UserLimits,
-    /// About one in this many analyses offers a blind comparison; 0 for none.
+    /// Offer a blind comparison for about one in this many analyses; 0 means never.
     pub compare_every: u64,
-    /// Whether the answers of a request that does not say so are compared by a model.
+    /// Whether a model compares the answers of a request that does not specify it.
     pub evidence: EvidenceMode,
     /// Limits and timeouts.
     pub limits: ServerLimits,
-    /// PBKDF2 rounds of a new password hash.
+    /// Number of PBKDF2 rounds for new password hashes.
     pub password_rounds: u32,
     /// Model providers.
     pub providers: Vec<ProviderConfig>,
     /// Warnings to print at startup.
     pub warnings: Vec<String>,
-    /// Name and source of each setting, in table order. No values.
+    /// Name and source of each setting, in table order. Does not include values.
     pub sources: Vec<(&'static str, ValueSource)>,
 }
 
 /// Limits and timeouts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ServerLimits {
-    /// Largest document, in bytes.
+    /// Maximum document size, in bytes.
     pub max_upload: u64,
     /// Free bytes on the data folder's disk below which new files and runs are refused; 0 for no limit.
     pub min_free: u64,
@@ -131,41 +133,42 @@ pub struct ServerLimits {
     pub document_memory: u64,
     /// CPU time for reading one document.
     pub document_cpu: Duration,
-    /// Text extracted from one document, in bytes.
+    /// Maximum text extracted from one document, in bytes.
     pub document_text: usize,
-    /// Documents read at the same time; 0 for one per core.
+    /// Maximum number of documents read concurrently; 0 for one per core.
     pub document_readers: usize,
-    /// Concurrent connections.
+    /// Maximum number of concurrent connections.
     pub max_connections: usize,
-    /// Concurrent analyses; 0 for as many as the machine's memory has room for, here and in the next three.
+    /// Maximum number of concurrent analyses; 0 for as many as fit into the machine's memory, as for the next
+    /// three fields.
     pub max_runs: usize,
-    /// Concurrent calls to providers.
+    /// Maximum number of concurrent provider calls.
     pub max_calls: usize,
-    /// Concurrent calls that programs make to single models.
+    /// Maximum number of concurrent calls that API clients make to single models.
     pub max_streams: usize,
-    /// The share of these that one user may have.
+    /// Maximum number of these per user.
     pub max_streams_per_user: usize,
-    /// Requests per minute and caller.
+    /// Maximum number of requests per minute and caller.
     pub rate_per_minute: u32,
-    /// Failed sign-ins per minute for one account from one address.
+    /// Maximum number of failed sign-ins per minute for one account from one address.
     pub login_per_minute: u32,
-    /// Time for a client to send its headers.
+    /// Time limit for a client to send its headers.
     pub header_timeout: Duration,
-    /// Time for a client to send its body.
+    /// Time limit for a client to send its body.
     pub body_timeout: Duration,
-    /// Time before a connection without a request is closed.
+    /// Idle time after which a connection without a request is closed.
     pub idle_timeout: Duration,
-    /// Time to connect to a provider.
+    /// Time limit for connecting to a provider.
     pub connect_timeout: Duration,
-    /// Time to the first token of a model's answer.
+    /// Time limit for the first token of a model's answer.
     pub first_token_timeout: Duration,
-    /// Time between two tokens.
+    /// Time limit between two tokens.
     pub token_timeout: Duration,
     /// Time limit of one stage of an analysis.
     pub stage_timeout: Duration,
     /// Time limit of a whole analysis.
     pub run_timeout: Duration,
-    /// Retries of a call that failed for a transient reason.
+    /// Maximum number of retries of a call that failed for a transient reason.
     pub retries: u32,
     /// Time for running work to finish at shutdown.
     pub shutdown_timeout: Duration,
@@ -174,16 +177,16 @@ pub struct ServerLimits {
 /// Kind of installation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Environment {
-    /// One person's own machine.
+    /// A personal machine.
     Development,
-    /// A server for other people.
+    /// A server for other users.
     Production,
     /// Tests: cheaper password hashes are allowed.
     Test,
 }
 
 impl Environment {
-    /// Name used in the settings.
+    /// Returns the name used in the settings.
     pub fn as_str(self) -> &'static str {
         match self {
             Environment::Development => "development",
@@ -196,16 +199,16 @@ impl Environment {
 /// Who may register.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Registration {
-    /// Everyone.
+    /// Anyone.
     Open,
-    /// People an admin has invited.
+    /// Users invited by an administrator.
     Invite,
-    /// Nobody; admins create accounts.
+    /// Nobody; administrators create accounts.
     Closed,
 }
 
 impl Registration {
-    /// Name used in the settings.
+    /// Returns the name used in the settings.
     pub fn as_str(self) -> &'static str {
         match self {
             Registration::Open => "open",
@@ -220,15 +223,15 @@ impl Registration {
 pub struct ProviderConfig {
     /// ID: the part of a model's name before the slash.
     pub id: String,
-    /// API format; `None` for the usual one of a provider with this ID.
+    /// API format; `None` for the default of a provider with this ID.
     pub kind: Option<String>,
-    /// Base URL without a trailing slash; `None` for a known provider's own.
+    /// Base URL without a trailing slash; `None` for the default of a known provider.
     pub base_url: Option<String>,
     /// API key.
     pub api_key: Option<Secret>,
     /// Its models.
     pub models: ProviderModels,
-    /// Concurrent calls to it; `None` for no limit of its own.
+    /// Maximum number of concurrent calls to it; `None` for no limit of its own.
     pub concurrency: Option<usize>,
     /// Price of each of its models, if configured.
     pub price: Option<Price>,
@@ -239,13 +242,13 @@ pub struct ProviderConfig {
 /// A provider's models.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ProviderModels {
-    /// Any name is passed on.
+    /// Any model name is passed on.
     Any,
     /// Only the listed ones.
     List(Vec<String>),
 }
 
-/// All configuration errors, one line each.
+/// All configuration errors, one per line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConfigErrors(pub Vec<String>);
 
@@ -256,8 +259,14 @@ impl fmt::Display for ConfigErrors {
 }
 
 impl Config {
-    /// Whether other machines may reach the server, directly or through a proxy, so that the first person to
-    /// register is not trusted. Through a trusted proxy on this machine, strangers come from a loopback address.
+    /// The path of `PUBLIC_URL`, such as `/quire`; empty without one.
+    pub fn base_path(&self) -> &str {
+        self.public_url.as_deref().map_or("", public_url::path)
+    }
+
+    /// Whether other machines may reach the server, directly or through a proxy, in which case the first person to
+    /// register is not trusted. Through a trusted proxy on this machine, strangers appear to come from a loopback
+    /// address.
     pub fn needs_setup_token(&self) -> bool {
         let is_published = self
             .public_url
@@ -273,7 +282,7 @@ impl Config {
 /// Loads the configuration from the environment, `.env`, the file, and flags.
 ///
 /// # Errors
-/// [`ConfigErrors`] when the file cannot be read or any setting is invalid.
+/// [`ConfigErrors`] if the file cannot be read or any setting is invalid.
 pub fn from_surroundings(
     flags: Vec<(String, String)>,
     file: Option<&Path>,
@@ -298,13 +307,13 @@ pub fn from_surroundings(
     load(&layers)
 }
 
-/// The setting that holds the key of a provider.
+/// Returns the setting that contains a provider's key.
 pub fn key_setting(provider: &str) -> Option<&'static str> {
     let mut rows = options::PROVIDERS.iter();
     rows.find(|(id, ..)| *id == provider).and_then(|row| row.1)
 }
 
-/// Size limit of a configuration file, in bytes (1 MiB).
+/// Maximum size of a configuration file, in bytes (1 MiB).
 const MAX_FILE_BYTES: u64 = 1 << 20;
 
 fn read_file(path: &Path) -> Result<String, String> {
@@ -318,10 +327,10 @@ fn read_file(path: &Path) -> Result<String, String> {
     std::fs::read_to_string(path).map_err(|error| format!("cannot read {shown}: {error}"))
 }
 
-/// Merges and checks the layers.
+/// Merges and validates the layers.
 ///
 /// # Errors
-/// [`ConfigErrors`] with every invalid setting.
+/// [`ConfigErrors`], listing every invalid setting.
 pub fn load(layers: &ConfigLayers) -> Result<Config, ConfigErrors> {
     let mut checker = Checker {
         gathered: load::gather(layers),
@@ -341,7 +350,7 @@ pub fn load(layers: &ConfigLayers) -> Result<Config, ConfigErrors> {
     }
     config.authorities = authorities(&mut checker, &read);
     config.models = models(&mut checker, &read);
-    let faults = checker.gathered.faults;
+    let faults = checker.gathered.errors;
     if faults.is_empty() {
         Ok(config)
     } else {
@@ -374,7 +383,7 @@ fn checked(checker: &mut Checker, providers: Vec<ProviderConfig>) -> Config {
         log_level: checker.choice("LOG_LEVEL"),
         log_json: checker.choice("LOG_FORMAT") == "json",
         cors_origins: checker.origins("CORS_ORIGINS"),
-        public_url: checker.url("PUBLIC_URL"),
+        public_url: checker.public_url("PUBLIC_URL"),
         trusted_proxies: checker.networks("TRUSTED_PROXIES"),
         outbound_allow: checker.networks("OUTBOUND_ALLOW"),
         allow_user_base_urls: checker.switch("ALLOW_USER_BASE_URLS").unwrap_or(false),
@@ -421,8 +430,8 @@ fn authorities(
     let path = checker.given("QUIRE_CA_FILE")?;
     match read(&path) {
         Ok(text) if text.contains("-----BEGIN CERTIFICATE-----") => return Some(text),
-        Ok(_) => checker.fault("QUIRE_CA_FILE", "there is no PEM certificate in the file"),
-        Err(why) => checker.fault("QUIRE_CA_FILE", &why),
+        Ok(_) => checker.error("QUIRE_CA_FILE", "there is no PEM certificate in the file"),
+        Err(why) => checker.error("QUIRE_CA_FILE", &why),
     }
     None
 }
@@ -431,13 +440,13 @@ fn models(checker: &mut Checker, read: &dyn Fn(&str) -> Result<String, String>) 
     let Some(path) = checker.given("QUIRE_MODELS_FILE") else {
         return CatalogSheet::default();
     };
-    let faults = match read(&path).map(|text| CatalogSheet::parse(&text)) {
+    let errors = match read(&path).map(|text| CatalogSheet::parse(&text)) {
         Ok(Ok(sheet)) => return sheet,
-        Ok(Err(faults)) => faults,
+        Ok(Err(errors)) => errors,
         Err(why) => vec![why],
     };
-    for fault in faults {
-        checker.fault("QUIRE_MODELS_FILE", &fault);
+    for fault in errors {
+        checker.error("QUIRE_MODELS_FILE", &fault);
     }
     CatalogSheet::default()
 }
@@ -445,7 +454,7 @@ fn models(checker: &mut Checker, read: &dyn Fn(&str) -> Result<String, String>) 
 fn ui_port(checker: &mut Checker) -> Option<u16> {
     let ui_port = checker.port("UI_PORT");
     if ui_port.is_some_and(|port| port != 0) && checker.text("UI_PORT") == checker.text("PORT") {
-        checker.fault("UI_PORT", "it must differ from PORT");
+        checker.error("UI_PORT", "it must differ from PORT");
     }
     ui_port
 }
@@ -453,7 +462,7 @@ fn ui_port(checker: &mut Checker) -> Option<u16> {
 fn secret(checker: &mut Checker, name: &'static str) -> Option<Secret> {
     let text = checker.given(name)?;
     if text.chars().count() < 16 {
-        checker.fault(
+        checker.error(
             name,
             "it needs at least 16 characters; `openssl rand -hex 32` makes a good one",
         );
@@ -461,13 +470,13 @@ fn secret(checker: &mut Checker, name: &'static str) -> Option<Secret> {
     Some(Secret::new(text))
 }
 
-/// Lowest number of PBKDF2 rounds outside tests.
+/// Minimum number of PBKDF2 rounds outside of tests.
 const MIN_ROUNDS: u64 = 600_000;
 
 fn password_rounds(checker: &mut Checker, environment: Environment) -> u32 {
     let rounds = checker.number("PASSWORD_ROUNDS");
     if rounds < MIN_ROUNDS && environment != Environment::Test {
-        checker.fault(
+        checker.error(
             "PASSWORD_ROUNDS",
             "fewer than 600000 are allowed only in the test environment",
         );

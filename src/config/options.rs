@@ -1,11 +1,12 @@
-//! The table of settings: the only definition of their names, defaults, and help; help, manual, and checks read it.
+//! The table of settings, which is the only definition of their names, defaults, and help. The help, the manual,
+//! and the checks are derived from it.
 
 /// Type of a setting's value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ValueKind {
     /// Any text.
     Text,
-    /// Text that is never shown.
+    /// Text that is never displayed.
     Secret,
     /// An IP address, or `localhost`.
     Host,
@@ -13,11 +14,11 @@ pub enum ValueKind {
     Port,
     /// An integer within inclusive bounds.
     Number(u64, u64),
-    /// An amount of US dollars, fractions of a cent included.
+    /// An amount of US dollars, including fractions of a cent.
     Dollars,
     /// A duration in whole seconds, within inclusive bounds.
     Seconds(u64, u64),
-    /// `true` or `false`; as a flag the value can be omitted.
+    /// `true` or `false`; as a flag, the value can be omitted.
     Switch,
     /// One of these words.
     Choice(&'static [&'static str]),
@@ -38,7 +39,7 @@ pub enum ValueKind {
 pub struct OptionRow {
     /// Name in the environment and in the configuration file.
     pub name: &'static str,
-    /// Aliases. The main name wins when both are set.
+    /// Aliases. The main name takes precedence if both are set.
     pub aliases: &'static [&'static str],
     /// Type of the value.
     pub kind: ValueKind,
@@ -49,12 +50,12 @@ pub struct OptionRow {
 }
 
 impl OptionRow {
-    /// Name on the command line: `MAX_UPLOAD_MB` is `max-upload-mb`, `QUIRE_DATA` is `data`.
+    /// Returns the command-line flag: `MAX_UPLOAD_MB` is `max-upload-mb`, `QUIRE_DATA` is `data`.
     pub fn flag(&self) -> String {
         let name = self.name.strip_prefix("QUIRE_").unwrap_or(self.name);
         name.to_ascii_lowercase().replace('_', "-")
     }
-    /// Whether the value must never be shown.
+    /// Whether the value must never be displayed.
     pub fn is_secret(&self) -> bool {
         matches!(self.kind, ValueKind::Secret | ValueKind::Providers) || self.name == "SMTP_URL"
     }
@@ -76,7 +77,7 @@ const fn row(
     }
 }
 
-/// Every setting, in the order of the help.
+/// All settings, in help order.
 #[rustfmt::skip]
 pub static SETTINGS: &[OptionRow] = &[
     row("HOST", &[], ValueKind::Host, "127.0.0.1", "address to listen on; 0.0.0.0 when PORT is set by the environment"),
@@ -99,10 +100,10 @@ pub static SETTINGS: &[OptionRow] = &[
     row("LOG_LEVEL", &[], ValueKind::Choice(&["error", "warn", "info", "debug"]), "info", "how much is logged"),
     row("LOG_FORMAT", &[], ValueKind::Choice(&["text", "json"]), "text", "format of log lines"),
     row("CORS_ORIGINS", &["ALLOWED_ORIGINS"], ValueKind::Origins, "", "origins of other websites that may call the API, separated by commas"),
-    row("PUBLIC_URL", &["RENDER_EXTERNAL_URL"], ValueKind::Url, "", "the address that people use, for links"),
+    row("PUBLIC_URL", &["RENDER_EXTERNAL_URL"], ValueKind::Url, "", "the address that people use, for links; with a path, such as https://example.com/quire, where a proxy serves Quire under it"),
     row("TRUSTED_PROXIES", &[], ValueKind::Networks, "", "addresses or networks whose X-Forwarded headers are trusted"),
     row("REGISTRATION", &[], ValueKind::Choice(&["open", "invite", "closed"]), "open", "who may create an account"),
-    row("QUIRE_SETUP_TOKEN", &[], ValueKind::Secret, "", "makes the account that registers with it the first administrator, at least 16 characters; if unset, one is printed at each start where it is needed"),
+    row("QUIRE_SETUP_TOKEN", &[], ValueKind::Secret, "", "setup token: the account that registers with it becomes the first administrator, at least 16 characters; if unset, one is printed at startup when needed"),
     row("ALLOW_ANONYMOUS", &[], ValueKind::Switch, "", "analyses without an account, on demo models only; default: on if there are only demo models"),
     row("USE_MOCK", &["MOCK_MODE", "ENABLE_MOCK_LLM"], ValueKind::Switch, "", "the offline demo models; default: on if no provider is configured"),
     row("CACHE_TTL", &[], ValueKind::Seconds(0, 31_536_000), "86400", "seconds an answer stays in the cache; 0 turns the cache off"),
@@ -175,7 +176,7 @@ pub static SETTINGS: &[OptionRow] = &[
     row("VLLM_BASE_URL", &[], ValueKind::Url, "", "address of a vLLM server; only if it is not http://127.0.0.1:8000/v1"),
 ];
 
-/// Providers that their key or URL alone enables: ID, setting of the key, setting of the URL.
+/// Providers that can be enabled by a key or URL alone: ID, key setting, URL setting.
 #[rustfmt::skip]
 pub(super) static PROVIDERS: &[(&str, Option<&str>, &str)] = &[
     ("openai", Some("OPENAI_API_KEY"), "OPENAI_BASE_URL"),
@@ -194,7 +195,7 @@ pub(super) static PROVIDERS: &[(&str, Option<&str>, &str)] = &[
     ("vllm", None, "VLLM_BASE_URL"),
 ];
 
-/// Names that Quire's predecessor read, and what replaces them.
+/// Names used by Quire's predecessor, and their replacements.
 #[rustfmt::skip]
 pub static REPLACED: &[(&str, &str)] = &[
     ("DATABASE_URL", "Quire stores its database in QUIRE_DATA"),
@@ -219,12 +220,12 @@ pub fn setting(name: &str) -> Option<&'static OptionRow> {
         .find(|row| row.name == name || row.aliases.contains(&name))
 }
 
-/// Finds a setting by its flag, without dashes.
+/// Finds a setting by its flag, without the dashes.
 pub fn by_flag(flag: &str) -> Option<&'static OptionRow> {
     SETTINGS.iter().find(|row| row.flag() == flag)
 }
 
-/// Renders the table as text: `quire help settings`.
+/// Renders the table as text for `quire help settings`.
 pub fn help() -> String {
     let mut text = String::from(
         "Settings. Each source overrides the ones before it: the default, the file given with\n\

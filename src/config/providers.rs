@@ -1,5 +1,5 @@
-//! Configured providers: from keys and URLs in the settings, or from QUIRE_PROVIDERS. Knows the names of API formats,
-//! not the formats.
+//! Configured providers, from keys and URLs in the settings or from QUIRE_PROVIDERS. Knows only the names of API
+//! formats.
 
 use std::collections::BTreeMap;
 
@@ -35,9 +35,9 @@ struct ProviderEntry {
 /// API formats that a provider may use.
 pub const KINDS: &[&str] = &["openai", "responses", "anthropic", "gemini", "ollama"];
 
-/// Limit on entries of QUIRE_PROVIDERS.
+/// Maximum number of entries in QUIRE_PROVIDERS.
 const MAX_PROVIDERS: usize = 64;
-/// Limit on concurrent calls to one provider.
+/// Maximum number of concurrent calls to one provider.
 const MAX_CALLS: usize = 1000;
 
 /// Collects all providers. `read` opens the file that QUIRE_PROVIDERS may name; `environment` resolves `api_key_env`.
@@ -70,7 +70,7 @@ pub(super) fn providers(
                     add(checker, &mut list, entry, environment);
                 }
             }
-            Err(why) => checker.fault("QUIRE_PROVIDERS", &why),
+            Err(why) => checker.error("QUIRE_PROVIDERS", &why),
         }
     }
     list
@@ -100,12 +100,12 @@ fn add(
     environment: &dyn Fn(&str) -> Option<String>,
 ) {
     match provider(entry, environment) {
-        // An entry that repeats a provider enabled by a key says more about it, so it wins.
+        // An entry that repeats a provider enabled by a key is more specific, so it wins.
         Ok(provider) => {
             list.retain(|other| other.id != provider.id);
             list.push(provider);
         }
-        Err(why) => checker.fault("QUIRE_PROVIDERS", &why),
+        Err(why) => checker.error("QUIRE_PROVIDERS", &why),
     }
 }
 

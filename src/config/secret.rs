@@ -11,7 +11,7 @@ impl Secret {
     pub fn new(text: String) -> Self {
         Self(text)
     }
-    /// Returns the text, for the code that needs it.
+    /// Returns the text, for code that needs it.
     pub fn expose(&self) -> &str {
         &self.0
     }

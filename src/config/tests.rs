@@ -1,4 +1,4 @@
-//! Settings as people write them, and the resulting configuration.
+//! Settings as users write them, and the resulting configuration.
 
 use super::*;
 
@@ -12,7 +12,7 @@ fn from_environment(list: &[(&str, &str)]) -> Config {
         environment: pairs(list),
         ..ConfigLayers::default()
     };
-    load(&layers).unwrap_or_else(|faults| panic!("{faults}"))
+    load(&layers).unwrap_or_else(|errors| panic!("{errors}"))
 }
 
 fn faults(list: &[(&str, &str)]) -> Vec<String> {
@@ -209,8 +209,8 @@ fn all_errors_are_reported_together() {
         ]),
         ..ConfigLayers::default()
     };
-    let faults = load(&layers).expect_err("must be refused").0;
-    assert_eq!(faults.len(), 13, "{faults:#?}");
+    let errors = load(&layers).expect_err("must be refused").0;
+    assert_eq!(errors.len(), 13, "{errors:#?}");
     for expected in [
         "q.conf line 1: there is no setting PROT",
         "q.conf line 2: expected NAME = value",
@@ -221,8 +221,8 @@ fn all_errors_are_reported_together() {
         "must be one of openai, responses, anthropic, gemini, ollama, not \"soap\"",
     ] {
         assert!(
-            faults.iter().any(|fault| fault.contains(expected)),
-            "{expected} in {faults:#?}"
+            errors.iter().any(|error| error.contains(expected)),
+            "{expected} in {errors:#?}"
         );
     }
 }
@@ -326,8 +326,8 @@ fn invalid_provider_lists_are_rejected() {
             "unknown field `price`",
         ),
     ] {
-        let faults = faults(&[("QUIRE_PROVIDERS", list)]);
-        assert!(faults[0].contains(why), "{list}: {faults:?}");
+        let errors = faults(&[("QUIRE_PROVIDERS", list)]);
+        assert!(errors[0].contains(why), "{list}: {errors:?}");
     }
 }
 

@@ -7,13 +7,13 @@ use super::check::Checker;
 /// Paths of a certificate and its key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TlsFiles {
-    /// Chain as PEM, our own certificate first.
+    /// Certificate chain as PEM, starting with our own certificate.
     pub certificate: PathBuf,
-    /// Unencrypted key as PEM.
+    /// Unencrypted private key as PEM.
     pub key: PathBuf,
 }
 
-/// Reads the two settings: both files or none.
+/// Reads the two settings, which must be set together or not at all.
 pub(super) fn files(checker: &mut Checker) -> Option<TlsFiles> {
     let (certificate, key) = (
         checker.given("QUIRE_TLS_CERT"),
@@ -26,14 +26,14 @@ pub(super) fn files(checker: &mut Checker) -> Option<TlsFiles> {
         }),
         (None, None) => None,
         (Some(_), None) => {
-            checker.fault(
+            checker.error(
                 "QUIRE_TLS_CERT",
                 "set QUIRE_TLS_KEY to the path of its key, too",
             );
             None
         }
         (None, Some(_)) => {
-            checker.fault(
+            checker.error(
                 "QUIRE_TLS_KEY",
                 "set QUIRE_TLS_CERT to the path of its certificate, too",
             );

@@ -1,7 +1,7 @@
-//! Device tokens (OWASP, "Slow Down Online Guessing Attacks with Device Cookies"): proof that a browser has signed in
-//! to an account before. A token holds the account, the device, a mark of the account's password, and an HMAC over the
-//! three. Nothing is stored. A token grants no access; it only spares its holder from waiting behind other people's
-//! attempts.
+//! Device tokens (OWASP, "Slow Down Online Guessing Attacks with Device Cookies"): proof that a browser has signed
+//! in to an account before. A token contains the account, the device, a fingerprint of the account's password, and
+//! an HMAC over the three. Nothing is stored. A token grants no access; it only spares its holder from waiting
+//! behind other people's attempts.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -29,7 +29,7 @@ pub struct DeviceToken<'a> {
 
 /// Length limit of a token, in bytes.
 const MAX_BYTES: usize = 200;
-/// Length of the password's mark, in bytes before encoding.
+/// Length of the password's fingerprint, in bytes before encoding.
 const MARK_BYTES: usize = 12;
 
 impl DeviceTokens {
@@ -66,12 +66,12 @@ impl DeviceTokens {
         })
     }
 
-    /// Whether the account's password is still the one of the token.
+    /// Whether the account's password is still the one for which the token was issued.
     pub fn is_current(&self, token: &DeviceToken<'_>, password_hash: &str) -> bool {
         same(token.mark.as_bytes(), self.mark(password_hash).as_bytes())
     }
 
-    /// Keyed, so that it says nothing about the password.
+    /// Keyed, so that it reveals nothing about the password.
     fn mark(&self, password_hash: &str) -> String {
         let mark = hmac::sign(&self.mark, password_hash.as_bytes());
         URL_SAFE_NO_PAD.encode(&mark.as_ref()[..MARK_BYTES])

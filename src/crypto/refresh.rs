@@ -1,6 +1,6 @@
-//! Refresh tokens: session ID, number of renewals, and an HMAC over both. A token's successor can be recomputed, so a
-//! client that lost a response, or two tabs that refresh at once, get the same one. An old token can be told from a
-//! forged one, so reuse is detected.
+//! Refresh tokens: session ID, number of renewals, and an HMAC over both. A token's successor can be recomputed,
+//! so a client that lost a response, or two tabs that refresh at once, get the same one. An old token can be
+//! distinguished from a forged one, so reuse is detected.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;

@@ -1,8 +1,8 @@
 //! AWS Signature Version 4 in headers, for S3-compatible stores. Pure: the caller passes the time and sends the
 //! request. No presigned URLs, no chunked signing, no other services.
 //!
-//! Our own, because the existing crates bring more than we need: rusty-s3 only presigns URLs, and pulls in url, idna,
-//! hmac, sha2, and jiff; ring is a dependency anyway.
+//! Implemented here, because the existing crates bring more than we need: rusty-s3 only presigns URLs, and pulls
+//! in url, idna, hmac, sha2, and jiff; ring is a dependency anyway.
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use ring::hmac;

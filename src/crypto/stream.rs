@@ -1,6 +1,6 @@
 //! Encrypts files of any length: AES-256-GCM in chunks, each bound to its position in the file and the last one
-//! marked, after "STREAM" (Hoang, Reyhanitabar, Rogaway, Vizár: Online Authenticated-Encryption and its Nonce-Reuse
-//! Misuse-Resistance, 2015). Never returns a byte that was not authenticated.
+//! marked, following "STREAM" (Hoang, Reyhanitabar, Rogaway, Vizár: Online Authenticated-Encryption and its
+//! Nonce-Reuse Misuse-Resistance, 2015). Never returns a byte that was not authenticated.
 
 use std::io::{self, Read, Write};
 

@@ -12,7 +12,7 @@ use super::time::Timestamp;
 
 pub use super::answer::{FailedAttemptRecord, StageAnswer};
 pub use super::plan::{
-    Arrangement, CacheUse, Depth, Member, Plan, PlanPicture, RunDeadlines, Stage, StageRole,
+    Arrangement, CacheUse, Depth, Member, Plan, PlanImage, RunDeadlines, Stage, StageRole,
 };
 
 /// Status of an analysis.
@@ -63,27 +63,27 @@ impl Status {
 /// A stored analysis.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Analysis {
-    /// Its id.
+    /// ID of the analysis.
     pub id: AnalysisId,
     /// Owner; none for anonymous use.
     pub user: Option<UserId>,
     /// Current status.
     pub status: Status,
-    /// The request, checked: its names are resolved.
+    /// The validated request, with its names resolved.
     pub request: Request,
-    /// Context besides the client's fields.
+    /// Run context that the client's fields do not carry.
     pub context: RunContext,
     /// The plan of the run.
     pub plan: Plan,
-    /// The final answer, once written.
+    /// The final answer; none until it is written.
     pub synthesis: Option<String>,
-    /// Why it failed or was cancelled.
+    /// Why the analysis failed or was cancelled.
     pub error: Option<String>,
     /// Token usage of all calls.
     pub usage: Usage,
     /// Sum of the known costs of all calls.
     pub cost: MicroDollars,
-    /// When it was stored.
+    /// When the analysis was stored.
     pub created: Timestamp,
     /// When the first call started.
     pub started: Option<Timestamp>,

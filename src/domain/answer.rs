@@ -13,7 +13,7 @@ pub struct StageAnswer {
     pub stage: usize,
     /// Index into the plan's members; 0 in the synthesizer's stage.
     pub member: usize,
-    /// Full id of the model called.
+    /// Full ID of the called model.
     pub model: String,
     /// Visible text; empty when the call failed.
     pub text: String,
@@ -23,9 +23,9 @@ pub struct StageAnswer {
     pub usage: Usage,
     /// None when the price is unknown.
     pub cost: Option<MicroDollars>,
-    /// From the start of the call to its end, in ms.
+    /// Time from the start of the call to its end, in ms.
     pub latency_ms: u64,
-    /// From the start of the call to the first text, in ms.
+    /// Time from the start of the call to the first text, in ms.
     pub first_token_ms: Option<u64>,
     /// Why the model stopped; none when the call failed.
     pub finish: Option<Finish>,
@@ -48,7 +48,7 @@ pub struct StageAnswer {
     /// Tool calls requested by the model.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub calls: Vec<ToolCall>,
-    /// Other data that the vendor sent.
+    /// Other data returned by the vendor.
     #[serde(default, skip_serializing_if = "Extras::is_empty")]
     pub extras: Extras,
 }
@@ -56,7 +56,7 @@ pub struct StageAnswer {
 /// A failed call that was replaced by a call to another model.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct FailedAttemptRecord {
-    /// Full model id.
+    /// Full model ID.
     pub model: String,
     /// Why it failed.
     pub error: CallError,
@@ -66,7 +66,8 @@ pub struct FailedAttemptRecord {
     pub cost: Option<MicroDollars>,
 }
 
-/// The text of a run that was stopped before its answer was complete: the newest, and of a stage the longest.
+/// Returns the text of a run that was stopped before its answer was complete: the longest text of the latest stage
+/// that has one.
 pub fn partial_text(answers: &[StageAnswer]) -> Option<&str> {
     let written = answers
         .iter()
@@ -81,7 +82,8 @@ impl StageAnswer {
         self.error.is_none()
     }
 
-    /// Whether the call was stopped after its first words: the text is the beginning of an answer.
+    /// Whether the call was stopped after it had started to return text, so that `text` is only the beginning of
+    /// an answer.
     pub fn is_partial(&self) -> bool {
         let error = self.error.as_ref();
         let is_stopped = error.is_some_and(|error| error.kind == CallErrorKind::Cancelled);

@@ -1,4 +1,4 @@
-//! Property tests: no text from a user, document, or model causes a panic (no slice inside a character, no
+//! Property tests: no text from a user, document, or model causes a panic (such as slicing inside a character or
 //! arithmetic underflow).
 
 use proptest::prelude::*;

@@ -5,9 +5,12 @@
 /// `ΣΊΣΥΦΟΣ` and `Σίσυφος`. The result is for comparison, not display.
 ///
 /// The uppercase step expands letters without a single-letter counterpart (`ß` to `SS`) and merges the two
-/// lowercase sigmas; the result is Unicode full case folding for all but a few archaic letters. Lowercasing
-/// first covers `ẞ`, which is its own uppercase.
+/// lowercase sigmas; the result is Unicode full case folding for all but a few archaic letters. Lowercasing first
+/// handles `ẞ`, which is its own uppercase.
 pub fn fold_case(text: &str) -> String {
+    if text.is_ascii() {
+        return text.to_ascii_lowercase();
+    }
     let lower = text.chars().flat_map(char::to_lowercase);
     let upper = lower.flat_map(char::to_uppercase);
     upper.flat_map(char::to_lowercase).collect()

@@ -38,16 +38,16 @@ pub struct Message {
     /// Tools that the model called at the end of its turn.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub calls: Vec<ToolCall>,
-    /// Id of the tool call that this message answers.
+    /// ID of the tool call that this message answers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub result_of: Option<String>,
     /// The model's reasoning before its turn, when a client sends it back.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub reasoning: String,
-    /// The same as its vendor wrote it, with signatures: see [`Extras::reasoning`].
+    /// The reasoning in the vendor's original form, with signatures: see [`Extras::reasoning`].
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub reasoning_items: Vec<Value>,
-    /// Name of the speaker, for models that tell several apart.
+    /// Name of the speaker, for models that distinguish several.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     /// Where a client wants the vendor's prompt cache to end.
@@ -55,7 +55,7 @@ pub struct Message {
     pub cache_marks: Vec<CacheMark>,
 }
 
-/// End of a prefix that a vendor's prompt cache is to keep.
+/// End of a prefix that the vendor's prompt cache should keep.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CacheMark {
     /// End of the marked text, in bytes of the message's text; none for the end of the message's last block.
@@ -105,7 +105,7 @@ pub struct Image {
 /// Required format of an answer.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Format {
-    /// Letters, digits, `_`, and `-`; some providers require a name.
+    /// Name of the format: letters, digits, `_`, and `-`; some providers require one.
     pub name: String,
     /// JSON schema with an object at the top level.
     pub schema: Value,
@@ -115,21 +115,21 @@ pub struct Format {
     /// Whether any JSON object is accepted because the client gave no schema.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub any: bool,
-    /// The compiled schema, shared by everything that belongs to one request.
+    /// The compiled schema, shared by all calls of one request.
     #[serde(skip)]
     pub compiled: Compiled,
 }
 
 impl Format {
-    /// Checks that its schema can be used.
+    /// Checks that the schema can be used.
     ///
     /// # Errors
-    /// As [`Compiled::check`].
+    /// Same as [`Compiled::check`].
     pub fn check(&self) -> Result<(), String> {
         self.compiled.check(&self.schema)
     }
 
-    /// The format as OpenAI's clients request it.
+    /// Returns the format as OpenAI clients request it.
     pub fn requested(&self) -> Value {
         if self.any {
             return json!({ "type": "json_object" });
@@ -138,16 +138,16 @@ impl Format {
         json!({ "type": "json_schema", "json_schema": inner })
     }
 
-    /// The JSON object in a model's answer, if it conforms to the schema.
+    /// Returns the JSON object in a model's answer, if it conforms to the schema.
     ///
     /// # Errors
-    /// As [`Compiled::fitting`].
+    /// Same as [`Compiled::fitting`].
     pub fn fitting<'t>(&self, text: &'t str) -> Result<&'t str, String> {
         self.compiled.fitting(&self.schema, text)
     }
 }
 
-/// Request fields that Quire does not interpret and passes to the single model that the client names.
+/// Request fields that Quire passes uninterpreted to the single model that the client names.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Passthrough {
     /// API format of the request, by its name in settings: `openai`, `responses`, `anthropic`.
@@ -160,7 +160,7 @@ pub struct Passthrough {
 /// from, which the local demo models read instead of parsing text.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ModelRequest {
-    /// Full model id, `provider/name`.
+    /// Full model ID, `provider/name`.
     pub model: String,
     /// Conversation, oldest message first.
     pub messages: Vec<Message>,
@@ -177,7 +177,7 @@ pub struct ModelRequest {
     /// Uninterpreted client fields, passed to the provider.
     pub passthrough: Option<Arc<Passthrough>>,
     /// Whether a later call of this run starts with the same prefix, so that provider-side caching pays off.
-    pub is_reread: bool,
+    pub is_prefix_reused: bool,
     /// Whether a client streams the answer over an API that cannot retract text.
     pub is_live: bool,
     /// Sample index, when one model gets the same request several times; each sample is a separate call.
@@ -207,7 +207,7 @@ pub enum Task {
     /// Answer the question independently.
     #[default]
     Answer,
-    /// Extract what part of the documents says about the question.
+    /// Extract what one part of the documents says about the question.
     Read,
     /// Judge or compare other members' texts.
     Review,
@@ -229,7 +229,7 @@ pub struct Brief {
     pub sources: Vec<SourcePassage>,
     /// The model's own earlier text, if any.
     pub own: Option<String>,
-    /// Other members' texts under letters, in the order shown to this reader.
+    /// Other members' texts, each under a letter, in the order shown to this reader.
     pub peers: Vec<Peer>,
     /// Critiques under their authors' letters, for a synthesis of texts that were critiqued but not revised.
     pub reviews: Vec<Peer>,
@@ -244,7 +244,7 @@ pub struct SourcePassage {
     /// before these marks existed.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub mark: String,
-    /// Document id; none in analyses stored before it was recorded.
+    /// Document ID; none in analyses stored before it was recorded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub document_id: Option<DocumentId>,
     /// Start of the passage in its page's text, in bytes.
@@ -277,27 +277,27 @@ pub enum Delta {
     Text(String),
     /// The model's reasoning, where the provider returns it.
     Reasoning(String),
-    /// The end of a reasoning block, with the block in the form that its vendor requires back: see
-    /// [`Extras::reasoning`]. Its text was sent before, in pieces.
+    /// The end of a reasoning block, with the block in the form that its vendor requires to be sent back: see
+    /// [`Extras::reasoning`]. Its text was streamed before.
     Sealed(Value),
     /// The answer starts over; discard the text so far.
     Restart,
 }
 
-/// Usage of a call, successful or not. Only calls with a bill are charged.
+/// Usage of a call, successful or not. A call without a bill is not charged.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct CallBill {
     /// Usage of all attempts; estimated where the provider gave no count or the stream was cut off.
     pub usage: Usage,
     /// Number of attempts; 0 when no request was sent.
     pub tries: u32,
-    /// From the request to the end, including queueing, in ms.
+    /// Time from the request to the end, including queueing, in ms.
     pub latency_ms: u64,
-    /// From the request to the first piece of reasoning or text, in ms.
+    /// Time from the request to the first piece of reasoning or text, in ms.
     pub first_token_ms: Option<u64>,
-    /// Parameters left out after the model refused them, by glossary name.
+    /// Parameters dropped because the model rejected them, by glossary name.
     pub dropped: Vec<String>,
-    /// The charge that the provider reports, where it does.
+    /// The charge reported by the provider, if any.
     pub charged: Option<MicroDollars>,
 }
 
@@ -311,7 +311,7 @@ pub enum Finish {
     Length,
     /// The provider blocked the answer or the model refused.
     ContentFilter,
-    /// The model requests a tool call.
+    /// The model requested a tool call.
     ToolCalls,
 }
 
@@ -330,7 +330,7 @@ pub struct Answer {
     /// Tool calls requested by the model.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub calls: Vec<ToolCall>,
-    /// What else the vendor sent.
+    /// Other data that the vendor sent.
     #[serde(default, skip_serializing_if = "Extras::is_empty")]
     pub extras: Extras,
 }
@@ -339,20 +339,20 @@ pub struct Answer {
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Extras {
-    /// Blocks or items of reasoning that the vendor requires back unchanged: Anthropic's `thinking` and
-    /// `redacted_thinking`, items of Responses, OpenRouter's `reasoning_details`.
+    /// Reasoning blocks or items that the vendor requires to be sent back unchanged: Anthropic's `thinking` and
+    /// `redacted_thinking`, Responses items, OpenRouter's `reasoning_details`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub reasoning: Vec<Value>,
     /// The stop sequence that ended the answer, where the vendor names it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stop_sequence: Option<String>,
-    /// Log probabilities of the tokens, in the shape of a chat completion's `logprobs`.
+    /// Log probabilities of the tokens, in the format of a chat completion's `logprobs`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub logprobs: Option<Value>,
 }
 
 impl Extras {
-    /// Whether there are none.
+    /// Whether there are no extras.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
     }
@@ -406,7 +406,7 @@ pub struct CallError {
     /// Wait time in ms that the upstream requested.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_after_ms: Option<u64>,
-    /// One sentence for users, in lower case.
+    /// One sentence for users, starting in lowercase.
     pub detail: String,
     /// The upstream's own message, cleaned and shortened; empty when there is none.
     #[serde(skip)]
@@ -425,17 +425,18 @@ impl CallError {
         }
     }
 
-    /// The upstream's status, as shown to a client that named the model. None for a refused key (401, 403, and 407 of a
-    /// proxy): the key is this server's, and the vendors' SDKs would report the client's own as wrong.
-    pub fn passed_on_status(&self) -> Option<u16> {
+    /// Returns the upstream's status for a client that named the model. None for a rejected key (401, 403, and a
+    /// proxy's 407): the key is this server's, and the vendors' SDKs would report the client's own key as wrong.
+    pub fn client_visible_status(&self) -> Option<u16> {
         let status = self.status.filter(|_| self.kind != CallErrorKind::Auth)?;
         let is_own = matches!(status, 400..=599) && !matches!(status, 401 | 403 | 407);
         is_own.then_some(status)
     }
 
-    /// Adds the upstream's own message to the reason for a refusal: it names the field, and programs look for it.
+    /// Adds the upstream's own message to the reason for a rejection: it names the offending field, and client
+    /// programs search for it.
     #[must_use]
-    pub fn in_its_words(mut self) -> Self {
+    pub fn with_upstream_message(mut self) -> Self {
         let is_refused = self.kind == CallErrorKind::Rejected && self.status.is_some();
         if is_refused && !self.said.is_empty() {
             self.detail = format!("{}: {}", self.detail, self.said);

@@ -18,9 +18,9 @@ pub struct PageText {
 }
 
 /// Maximum passage length in characters, exceeded only to include a remainder too short for its own passage.
-pub const LONGEST: usize = 1_200;
+pub const MAX_LENGTH: usize = 1_200;
 /// A remainder of at most this many characters is appended to the preceding passage.
-const CRUMB: usize = 200;
+const MAX_REMAINDER_CHARS: usize = 200;
 /// Minimum passage length in characters at which a heading ends it.
 const SECTION: usize = 300;
 /// Minimum passage length in characters at which a paragraph end is a break point.
@@ -29,31 +29,31 @@ const PARAGRAPH: usize = 700;
 const SENTENCE: usize = 900;
 /// Maximum number of passages per document, to bound its share of the index. No text is lost: the largest
 /// accepted text, 64 MiB, has fewer, even if all its sections have the minimum length.
-pub const MOST: usize = 250_000;
+pub const MAX_PASSAGES: usize = 250_000;
 /// Maximum length of a heading in characters.
 const HEADING_CHARS: usize = 200;
 
-/// Splits a document into passages, in order. At most `MOST`.
+/// Splits a document into passages, in order. At most `MAX_PASSAGES`.
 pub fn passages(pages: &[PageText]) -> Vec<Passage> {
-    let mut cutter = Cutter::new();
+    let mut cutter = PassageSplitter::new();
     pages.iter().flat_map(|page| cutter.page(page)).collect()
 }
 
-/// Incremental splitter for a document that arrives page by page. Numbers passages across pages and carries
-/// the current section heading over page boundaries.
+/// Incremental splitter for a document that arrives page by page. Numbers passages across pages and carries the
+/// current section heading across page boundaries.
 #[derive(Debug, Default)]
-pub struct Cutter {
+pub struct PassageSplitter {
     ordinal: usize,
     section: String,
 }
 
-impl Cutter {
+impl PassageSplitter {
     /// Creates a splitter positioned before the first page.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Splits the next page into passages. Returns none once `MOST` is reached.
+    /// Splits the next page into passages. Returns none once `MAX_PASSAGES` is reached.
     pub fn page(&mut self, page: &PageText) -> Vec<Passage> {
         let layout = Layout::of(&page.text);
         if !page.title.is_empty() {
@@ -61,7 +61,7 @@ impl Cutter {
         }
         let mut found = Vec::new();
         let mut at = skip_blank_lines(&page.text, 0);
-        while at < page.text.len() && self.ordinal < MOST {
+        while at < page.text.len() && self.ordinal < MAX_PASSAGES {
             let next = at + cut(&page.text[at..], &layout, at);
             let end = at + page.text[at..next].trim_end().len();
             if end > at {
@@ -108,8 +108,8 @@ impl Cutter {
     }
 }
 
-/// Counts words: runs of non-space characters that contain a letter or digit, and each ideograph, since
-/// Chinese and Japanese put no spaces between words.
+/// Counts words: runs of non-space characters that contain a letter or digit. Each ideograph counts as a word,
+/// since Chinese and Japanese put no spaces between words.
 pub fn count_words(text: &str) -> u64 {
     let (mut words, mut inside) = (0, false);
     for character in text.chars() {
@@ -156,14 +156,15 @@ fn cut(rest: &str, layout: &Layout, base: usize) -> usize {
         }
         if let Some(block) = block.filter(|block| block.start == here)
             && characters >= SECTION
-            && block.end - block.start < LONGEST
+            && block.end - block.start < MAX_LENGTH
         {
             places.block = at;
         }
         let inside = block.filter(|block| block.start < here);
-        if characters == LONGEST {
+        if characters == MAX_LENGTH {
             // The look-ahead is limited to `CRUMB` characters, never the whole rest.
-            let crumb = rest[at..].chars().take(CRUMB + 1).count() <= CRUMB;
+            let crumb =
+                rest[at..].chars().take(MAX_REMAINDER_CHARS + 1).count() <= MAX_REMAINDER_CHARS;
             let section = layout.headings.get(next_heading).is_some();
             return match (crumb && !section, inside) {
                 (true, _) => rest.len(),
@@ -204,7 +205,7 @@ impl LastBreaks {
         if character.is_whitespace() {
             self.word = at + character.len_utf8();
             let mark = matches!(previous, '.' | '!' | '?' | '…' | ';' | ':');
-            if mark && !block && !goes_on(rest) {
+            if mark && !block && !is_abbreviation(rest) {
                 self.sentence = self.word;
             }
         } else if matches!(character, '。' | '！' | '？') && !block {
@@ -220,7 +221,7 @@ impl LastBreaks {
 }
 
 /// Whether a lowercase letter follows the period, which suggests an abbreviation.
-fn goes_on(rest: &str) -> bool {
+fn is_abbreviation(rest: &str) -> bool {
     let next = rest.chars().find(|c| !c.is_whitespace());
     next.is_some_and(char::is_lowercase)
 }

@@ -1,10 +1,10 @@
-//! The known word that is closest to a mistyped one, for error messages.
+//! Finds the known word that is closest to a mistyped one, for error messages.
 
-/// Longest word that is compared, in characters: the time grows with its square.
+/// Maximum length of a word that is compared, in characters: the time grows with its square.
 const MAX_CHARS: usize = 64;
 
-/// Returns the candidate with the fewest edits to `word`. `None` when more than a third of its characters differ: that
-/// is another word, not a typing error.
+/// Returns the candidate with the fewest edits to `word`. `None` when more than a third of its characters differ:
+/// that is a different word, not a typo.
 pub fn closest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let word: Vec<char> = word.to_lowercase().chars().take(MAX_CHARS).collect();
     let most = (word.len() / 3).max(1);
@@ -17,7 +17,7 @@ pub fn closest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) ->
         .map(|(_, candidate)| candidate)
 }
 
-/// The closest model: also by its name without the provider before the slash.
+/// Returns the closest model, also comparing its name without the provider before the slash.
 pub fn closest_model<'a>(
     word: &str,
     ids: impl Iterator<Item = &'a str> + Clone,
@@ -30,8 +30,8 @@ pub fn closest_model<'a>(
     ids.into_iter().find(|id| name(id) == found)
 }
 
-/// Insertions, deletions, replacements, and swaps of neighbors that turn one word into the other: the optimal string
-/// alignment distance.
+/// Returns the optimal string alignment distance: the number of insertions, deletions, substitutions, and
+/// transpositions of adjacent characters that turn one word into the other.
 fn edits(from: &[char], to: &[char]) -> usize {
     let mut before_last: Vec<usize> = Vec::new();
     let mut last: Vec<usize> = (0..=to.len()).collect();

@@ -1,5 +1,5 @@
-//! Chooses the context mode of each member: whole documents, relevant passages, fewer passages, notes on
-//! every part, or nothing for lack of space. Decided from lengths before anything is spent.
+//! Chooses each member's context mode: whole documents, relevant passages, fewer passages, notes on every part, or
+//! none for lack of space. Decided from lengths, before anything is spent.
 
 use serde::{Deserialize, Serialize};
 
@@ -37,11 +37,11 @@ pub enum Fit {
 /// A member's context, for users.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fitting {
-    /// Full model id.
+    /// Full model ID.
     pub model: String,
     /// Context given.
     pub fit: Fit,
-    /// Why it is less than the whole; empty if it is not.
+    /// Why the context is not whole documents; empty if it is.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub why: String,
 }
@@ -49,15 +49,15 @@ pub struct Fitting {
 /// Length of documents.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct DocumentSizes {
-    /// Characters.
+    /// Number of characters.
     pub chars: u64,
-    /// UTF-8 bytes.
+    /// Number of UTF-8 bytes.
     pub bytes: u64,
 }
 
 impl DocumentSizes {
-    /// Estimated token count, like `chat::estimate_tokens` but from lengths alone. Characters outside ASCII
-    /// have two to four bytes; three are assumed.
+    /// Estimated token count, like `chat::estimate_tokens` but from lengths alone. Non-ASCII characters have two
+    /// to four bytes; three are assumed.
     pub fn tokens(self) -> u64 {
         let other = self.bytes.saturating_sub(self.chars) / 2;
         let other = other.min(self.chars);
@@ -71,19 +71,19 @@ impl DocumentSizes {
     }
 }
 
-/// Characters of passages in a prompt for a model whose context window is small or unknown: about 6,000 tokens, which
-/// every current model can read.
+/// Maximum characters of passages in a prompt for a model whose context window is small or unknown: about 6,000
+/// tokens, which fits every current model.
 pub const PASSAGES: usize = 24_000;
 /// Documents up to this many characters are included whole by default in any window that has room: about 24,000
 /// tokens.
-pub const UNASKED: u64 = 96_000;
-/// Documents take at most one part in this number of a context window by default.
+pub const MAX_WHOLE_BY_DEFAULT: u64 = 96_000;
+/// Divisor of the context window that gives the default maximum for documents.
 const WINDOW_SHARE: u64 = 4;
 /// Maximum characters included whole on request; they are stored with the analysis.
-pub const MOST: u64 = 2_000_000;
-/// Characters of passages for members with smaller context windows.
+pub const MAX_CHARS: u64 = 2_000_000;
+/// Maximum characters of passages for members with smaller context windows, tried in order.
 const STEPS: [usize; 4] = [12_000, 6_000, 3_000, 1_500];
-/// Tokens reserved for the panel's rules and a stage's prompt.
+/// Number of tokens reserved for the panel's rules and a stage's prompt.
 const RULES: u64 = 1_200;
 /// Minimum and maximum characters of a part: below, notes would be longer than their source; above, models
 /// overlook text in the middle.
@@ -92,55 +92,55 @@ const PART: (usize, usize) = (3_000, 60_000);
 /// Uses of a member's context window, in tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct MemberNeeds {
-    /// Size of the context window; 0 if unknown.
+    /// Size of the context window, in tokens; 0 if unknown.
     pub window: u64,
-    /// Maximum output.
+    /// Maximum output, in tokens.
     pub output: u64,
-    /// Question.
+    /// Tokens of the question.
     pub question: u64,
-    /// Other members' texts.
+    /// Tokens of other members' texts.
     pub peers: u64,
-    /// Tokens of documents that the request's budget pays for, if it has one.
+    /// Tokens of documents that the request's budget can pay for, if it has one.
     pub affordable: Option<u64>,
 }
 
 impl MemberNeeds {
     /// Tokens left for documents; none if the window is unknown.
-    pub fn room(self) -> Option<u64> {
+    pub fn available_tokens(self) -> Option<u64> {
         let needed = self.output + self.question + self.peers + RULES;
         (self.window > 0).then(|| self.window.saturating_sub(needed))
     }
 
-    /// Tokens of documents by default: a share of the window, as far as there is room and money for it.
+    /// Default number of tokens for documents: a share of the window, limited by room and budget.
     fn share(self) -> Option<u64> {
-        let share = self.room()?.min(self.window / WINDOW_SHARE);
+        let share = self.available_tokens()?.min(self.window / WINDOW_SHARE);
         Some(share.min(self.affordable.unwrap_or(u64::MAX)))
     }
 }
 
-/// Chosen context of a member, with its size limit.
+/// The context chosen for a member, with its size limit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FitChoice {
     /// Context mode.
     pub fit: Fit,
     /// Maximum characters.
     pub chars: usize,
-    /// Why it is less than the whole; empty if it is not.
+    /// Why the context is not whole documents; empty if it is.
     pub why: String,
 }
 
 /// Chooses the context of one member. Never `Parts`, which is a decision for the whole panel.
 pub fn choose(wish: ContextMode, volume: DocumentSizes, seat: MemberNeeds) -> FitChoice {
-    let room = seat.room();
+    let room = seat.available_tokens();
     let given = |fit, chars, why: String| FitChoice { fit, chars, why };
     let unknown = PASSAGES as u64;
     let most = match (wish, room) {
-        (ContextMode::Whole, _) => MOST,
+        (ContextMode::Whole, _) => MAX_CHARS,
         (ContextMode::Passages, _) => 0,
         (_, None) => unknown,
         (_, Some(_)) => {
             let share = seat.share().map_or(0, |share| volume.chars_in(share));
-            UNASKED.max(share as u64).min(MOST)
+            MAX_WHOLE_BY_DEFAULT.max(share as u64).min(MAX_CHARS)
         }
     };
     let fits = room.is_none_or(|room| volume.tokens() <= room);
@@ -168,11 +168,11 @@ pub fn choose(wish: ContextMode, volume: DocumentSizes, seat: MemberNeeds) -> Fi
     let chars = room.map_or(PASSAGES, |room| volume.chars_in(room));
     if chars >= PASSAGES {
         let share = match wish {
-            // An explicit request for passages is one for little text.
+            // An explicit request for passages is a request for little text.
             ContextMode::Passages => PASSAGES,
             _ => seat.share().map_or(0, |share| volume.chars_in(share)),
         };
-        let chars = share.clamp(PASSAGES, chars.min(MOST as usize));
+        let chars = share.clamp(PASSAGES, chars.min(MAX_CHARS as usize));
         return given(Fit::Passages, chars, why);
     }
     match STEPS.into_iter().find(|&step| step <= chars) {
@@ -181,9 +181,13 @@ pub fn choose(wish: ContextMode, volume: DocumentSizes, seat: MemberNeeds) -> Fi
     }
 }
 
-/// Characters of a part that all of these members can read; none if one of them has too little space.
+/// Returns the size of a part that all of these members can read, in characters; none if one of them has too
+/// little space.
 pub fn part(volume: DocumentSizes, seats: &[MemberNeeds]) -> Option<usize> {
-    let room = |seat: &MemberNeeds| seat.room().map_or(PASSAGES, |room| volume.chars_in(room));
+    let room = |seat: &MemberNeeds| {
+        seat.available_tokens()
+            .map_or(PASSAGES, |room| volume.chars_in(room))
+    };
     let least = seats.iter().map(room).min()?;
     (least >= PART.0).then(|| least.min(PART.1))
 }

@@ -64,7 +64,7 @@ pub struct InjectionFlag {
 /// An uploaded file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Document {
-    /// Id, also the file name of the original bytes in the data folder.
+    /// Document ID, also the file name of the original bytes in the data folder.
     pub id: DocumentId,
     /// Owner.
     pub user: UserId,
@@ -90,7 +90,7 @@ pub struct Document {
     pub words: u64,
     /// Pages without text.
     pub gaps: Vec<TextlessPage>,
-    /// Pages whose text was recognized in a scanned picture, so that single letters may be wrong; ascending.
+    /// Pages whose text was recognized from a scanned image, so that single letters may be wrong; ascending.
     pub recognized: Vec<u32>,
     /// Suspected prompt injections.
     pub flags: Vec<InjectionFlag>,
@@ -118,7 +118,7 @@ pub struct Passage {
 /// A search result.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SearchHit {
-    /// Document id.
+    /// Document ID.
     pub document: DocumentId,
     /// File name of the document.
     pub name: String,

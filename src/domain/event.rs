@@ -31,8 +31,7 @@ pub enum RunEvent {
         index: usize,
         total: usize,
     },
-    /// `member.started`: the text of this member and stage starts, or starts over; clients discard earlier
-    /// text.
+    /// `member.started`: this member's text in this stage starts, or starts over; clients discard earlier text.
     MemberStarted {
         stage: String,
         model: String,
@@ -49,7 +48,7 @@ pub enum RunEvent {
         stage: String,
         model: String,
         text: String,
-        /// The block that has just been completed, as its vendor wrote it.
+        /// The reasoning block that has just been completed, in the vendor's form.
         #[serde(skip_serializing_if = "Option::is_none")]
         item: Option<Value>,
     },
@@ -88,7 +87,7 @@ pub enum RunEvent {
     },
     /// `synthesis.delta`
     SynthesisDelta { text: String },
-    /// `evidence_ready`: the map of the panel; comes once, before the final event.
+    /// `evidence_ready`: the panel's evidence map; sent once, before the final event.
     EvidenceReady { evidence: Box<EvidenceMap> },
     /// `analysis.completed`
     Completed(RunTotals),
@@ -113,7 +112,7 @@ pub struct StageInfo {
     pub stage: String,
     /// `members` or `synthesiser`; the latter writes the answer.
     pub who: StageRole,
-    /// Full ids of the participating models.
+    /// Full IDs of the participating models.
     pub models: Vec<String>,
 }
 
@@ -180,7 +179,7 @@ impl RunEvent {
 pub enum StreamDelta<'a> {
     /// Text of the answer.
     Text(Cow<'a, str>),
-    /// Reasoning of a member; `item` is a complete block as its vendor wrote it.
+    /// Reasoning of a member; `item` is a complete block in the vendor's form.
     Reasoning(Cow<'a, str>, Option<Cow<'a, Value>>),
     /// A line about the panel's progress.
     Progress(String),
@@ -191,7 +190,7 @@ pub enum StreamDelta<'a> {
 }
 
 impl<'a> StreamDelta<'a> {
-    /// The delta of an event; none when streams do not show it.
+    /// Returns the delta of an event; none if streams do not show the event.
     pub fn of(event: &'a RunEvent) -> Option<Self> {
         Some(match event {
             RunEvent::SynthesisDelta { text } => Self::Text(Cow::Borrowed(text)),
@@ -216,7 +215,7 @@ impl<'a> StreamDelta<'a> {
         })
     }
 
-    /// The same for an event that was read back from the store, by its name and JSON.
+    /// Returns the delta of an event read back from the store, given its name and JSON.
     pub fn parse(name: &str, data: &str) -> Option<StreamDelta<'static>> {
         if LAST.contains(&name) {
             return Some(StreamDelta::End);

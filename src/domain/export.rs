@@ -18,7 +18,7 @@ use super::analysis::{Analysis, Plan, StageAnswer, StageRole};
 use super::citation::{self, CitationState, Citations};
 use super::prompt::letter;
 
-/// One row per call, RFC 4180, with a header.
+/// Exports one row per call as CSV (RFC 4180), with a header.
 pub fn csv(analysis: &Analysis, answers: &[StageAnswer]) -> String {
     let mut out = String::from(
         "stage,letter,model,status,text,input_tokens,output_tokens,cost_usd,latency_ms,cached\r\n",
@@ -59,7 +59,7 @@ pub fn csv(analysis: &Analysis, answers: &[StageAnswer]) -> String {
 }
 
 // Spreadsheets evaluate a cell that starts like a formula; a leading quote makes it text (OWASP, "CSV Injection").
-/// A cell of a CSV file: quoted where necessary, and never read as a formula.
+/// Formats a CSV cell: quoted if necessary, and never interpreted as a formula.
 pub fn cell(text: &str) -> String {
     let guard = if text.starts_with(['=', '+', '-', '@', '\t', '\r']) {
         "'"
@@ -72,7 +72,7 @@ pub fn cell(text: &str) -> String {
     format!("\"{guard}{}\"", text.replace('"', "\"\""))
 }
 
-/// The whole result as a document: the answer first, then how it was produced.
+/// Exports the whole result as a document: the answer first, then how it was produced.
 pub fn markdown(analysis: &Analysis, answers: &[StageAnswer]) -> String {
     let mut out = String::new();
     let plan = &analysis.plan;
@@ -96,7 +96,7 @@ pub fn markdown(analysis: &Analysis, answers: &[StageAnswer]) -> String {
     match (&analysis.synthesis, &analysis.error) {
         (Some(text), _) => {
             let checked = match &analysis.citations {
-                Some(found) => citation::struck(text, found),
+                Some(found) => citation::strike_unknown_marks(text, found),
                 None => text.clone(),
             };
             let _ = writeln!(out, "## Answer\n\n{}\n", checked.trim());
@@ -138,7 +138,7 @@ pub fn markdown(analysis: &Analysis, answers: &[StageAnswer]) -> String {
     out
 }
 
-// Citations of the answer itself; marks that were removed never reached a reader.
+// Writes the citations of the answer itself; marks that were removed never reached a reader.
 fn citations(out: &mut String, found: &Citations) {
     let of_answer = || found.items.iter().filter(|item| item.member.is_none());
     if of_answer().next().is_none() {
@@ -163,7 +163,7 @@ fn citations(out: &mut String, found: &Citations) {
     out.push('\n');
 }
 
-// The result of checking a citation, as text.
+// Describes the result of a citation check.
 fn meaning(state: CitationState) -> &'static str {
     match state {
         CitationState::Verified => "✓ the quoted words are on that page",

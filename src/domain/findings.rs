@@ -1,5 +1,5 @@
-//! What a finished run reports beside its answer: the figures of its stages, its notes, and the map of the panel. Older
-//! clients read the map's points from lists of their own.
+//! What a finished run reports in addition to its answer: statistics of its stages, its notes, and the panel's
+//! evidence map. Older clients read the map's points from separate lists.
 
 mod figures;
 #[cfg(test)]
@@ -15,31 +15,31 @@ use super::analysis::{Plan, StageAnswer};
 use super::event::RunTotals;
 use super::evidence::{self, ClaimContradiction, EvidenceMap, EvidenceStatus, OLDER, Stance};
 
-/// What has to be said beside every count of members that agree.
+/// The caveat shown with every count of members that agree.
 pub const NOTE: &str = "Agreement is weak evidence: models share their mistakes. A level says what a sentence rests on, not that it is true.";
 
-/// Where the points of the lists come from.
+/// Source of the points in the lists.
 const ORIGIN: &str = "judge";
 
-/// A point of the map, for older clients.
+/// A point of the evidence map, for older clients.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Point {
-    /// In the judge's words.
+    /// The point, in the judge's words.
     pub point: String,
-    /// The members that make it.
+    /// The members that make the point.
     pub letters: BTreeSet<char>,
     /// Always `judge`.
     pub from: String,
 }
 
-/// A point that one member alone makes, for older clients.
+/// A point that only one member makes, for older clients.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Unique {
     /// The member.
     pub letter: Option<char>,
-    /// In the judge's words.
+    /// The point, in the judge's words.
     pub point: String,
     /// Always `judge`.
     pub from: String,
@@ -51,7 +51,7 @@ pub struct Unique {
 pub struct Side {
     /// The members.
     pub letters: BTreeSet<char>,
-    /// Their words, verbatim.
+    /// The members' words, verbatim.
     pub says: String,
 }
 
@@ -59,7 +59,7 @@ pub struct Side {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Contradiction {
-    /// In the judge's words.
+    /// The point, in the judge's words.
     pub point: String,
     /// The members with their words.
     pub sides: Vec<Side>,
@@ -69,7 +69,7 @@ pub struct Contradiction {
     pub from: String,
 }
 
-/// Everything that a run reports beside its answer.
+/// Everything that a run reports in addition to its answer.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default, from = "StoredFindings")]
 pub struct Findings {
@@ -77,23 +77,24 @@ pub struct Findings {
     pub consensus: Vec<Point>,
     /// Points on which members contradict each other.
     pub contradictions: Vec<Contradiction>,
-    /// Points of one member alone.
+    /// Points that only one member makes.
     pub unique: Vec<Unique>,
-    /// What no answer covers, in the judge's words.
+    /// Points that no answer covers, in the judge's words.
     pub blind_spots: Vec<Point>,
-    /// Figures of each stage.
+    /// Statistics of each stage.
     pub stages: Vec<StageFigures>,
-    /// What a reader should know: stages skipped, members dropped, another synthesizer.
+    /// Notes for the reader: skipped stages, dropped members, a different synthesizer.
     pub notes: Vec<String>,
-    /// Why the answer is less than was planned.
+    /// Why the answer is only a partial result.
     pub degraded: Option<String>,
-    /// How to take all this.
+    /// How to interpret the findings.
     pub note: String,
-    /// The map of the panel.
+    /// The panel's evidence map.
     pub evidence: EvidenceMap,
 }
 
-/// As stored by this or an older version, whose claims about meaning rested on word overlap: they are dropped.
+/// Findings as stored by this or an older version. Claims about meaning from older versions were based on word
+/// overlap and are dropped.
 #[derive(Deserialize)]
 #[serde(default)]
 #[derive(Default)]
@@ -116,8 +117,8 @@ impl From<StoredFindings> for Findings {
     }
 }
 
-// Those who assert the claim against those who deny it, with the words of the first; if no one denies it, each
-// member by itself.
+// Returns the members that assert the claim and those that deny it, with the words of the first of each; if no one
+// denies it, each member separately.
 fn sides(evidence: &EvidenceMap, one: &ClaimContradiction) -> Vec<Side> {
     let stance = |letter: char| {
         let mut stances = evidence.claims[one.claim].stances.iter();
@@ -149,7 +150,7 @@ fn sides(evidence: &EvidenceMap, one: &ClaimContradiction) -> Vec<Side> {
 }
 
 impl Findings {
-    /// Reads what a run's calls gave.
+    /// Builds the findings from the answers of a run's calls.
     pub fn of(plan: &Plan, answers: &[StageAnswer], synthesis: Option<&str>) -> Self {
         Self {
             stages: figures::of(plan, answers),
@@ -206,7 +207,7 @@ impl Findings {
         }
     }
 
-    /// With what the run says of itself.
+    /// Adds the run's own notes.
     pub fn noted(mut self, totals: &RunTotals) -> Self {
         self.notes.clone_from(&totals.notes);
         self.degraded.clone_from(&totals.degraded);

@@ -12,7 +12,7 @@ pub fn ulid(now: Timestamp, random: u128) -> String {
     Ulid::from_parts(now.millis().max(0) as u64, random).to_string()
 }
 
-/// Whether the text is a ULID as we write it: the library also reads lower case.
+/// Whether the text is a ULID as we write it; the library also reads lowercase.
 fn is_ulid(text: &str) -> bool {
     Ulid::from_string(text).is_ok_and(|ulid| ulid.array_to_str(&mut [0; ulid::ULID_LEN]) == text)
 }
@@ -25,16 +25,16 @@ macro_rules! ids {
         pub struct $name(String);
 
         impl $name {
-            /// Creates an id from the time and the low 80 bits of `random`.
+            /// Creates an ID from the time and the low 80 bits of `random`.
             pub fn new(now: Timestamp, random: u128) -> Self {
                 Self(format!(concat!($prefix, "_{}"), ulid(now, random)))
             }
-            /// Parses an id in exactly the form that `new` creates.
+            /// Parses an ID in exactly the form that `new` creates.
             pub fn parse(text: &str) -> Option<Self> {
                 let rest = text.strip_prefix(concat!($prefix, "_"))?;
                 is_ulid(rest).then(|| Self(text.to_owned()))
             }
-            /// Returns the whole id, including the prefix.
+            /// Returns the whole ID, including the prefix.
             pub fn as_str(&self) -> &str {
                 &self.0
             }
@@ -89,8 +89,9 @@ ids! {
 }
 
 impl ThreadId {
-    /// The thread that an analysis begins: the same ULID, so that it is the same whenever it is derived.
-    pub fn begun_by(analysis: &AnalysisId) -> Self {
+    /// Returns the ID of the thread that an analysis begins: the same ULID, so that it is the same whenever it is
+    /// derived.
+    pub fn from_first_analysis(analysis: &AnalysisId) -> Self {
         let ulid = analysis.as_str().trim_start_matches("analysis_");
         Self(format!("thread_{ulid}"))
     }

@@ -11,15 +11,16 @@ const SMALL: usize = 256 << 10;
 
 /// Bytes per value in an array or object, including its share of the container's spare capacity.
 const VALUE: usize = 64;
-/// Bytes per entry of an object, besides `VALUE`: nodes other than the root can be filled with 5 of 11 entries.
+/// Bytes per entry of an object, in addition to `VALUE`: nodes other than the root may be filled with only 5 of 11
+/// entries.
 const ENTRY: usize = 96;
 /// Minimum bytes of a non-empty array.
 const ARRAY: usize = 128;
 /// Minimum bytes of a non-empty object: a B-tree node with capacity for eleven entries.
 const OBJECT: usize = 700;
 
-/// Upper bound in bytes of the memory that a JSON text takes as a `serde_json::Value`. One pass, no
-/// allocation; the result is meaningless for text that is not JSON.
+/// Upper bound on the memory in bytes that a JSON text takes as a `serde_json::Value`. One pass, no allocation;
+/// the result is meaningless for text that is not JSON.
 pub fn memory(text: &[u8]) -> usize {
     // String contents are stored as they are.
     let mut bytes = text.len().saturating_add(VALUE);

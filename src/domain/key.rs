@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::id::KeyId;
 use super::money::MicroDollars;
 
-/// Number of deleted API keys as a sentence, without the period.
+/// Formats the number of deleted API keys as a sentence, without the period.
 pub fn keys_deleted(count: usize) -> String {
     match count {
         1 => "1 API key is deleted".to_owned(),
@@ -13,7 +13,7 @@ pub fn keys_deleted(count: usize) -> String {
     }
 }
 
-/// A part of the API that a key can open.
+/// A part of the API to which a key can give access.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum KeyScope {
@@ -31,10 +31,11 @@ pub enum KeyScope {
     Export,
 }
 
-/// Paths of the documents API; half of them are the predecessor's.
+/// Paths of the documents API; half of them come from the predecessor.
 const DOCUMENTS: &[&str] = &[
     "/api/documents",
     "/api/search",
+    "/api/meaning-search",
     "/api/create-document-session",
     "/api/document-sessions",
     "/api/upload-document",
@@ -76,7 +77,7 @@ impl KeyScope {
     }
 
     /// Scopes required for a path; the key needs all of them.
-    pub fn of_path(path: &str) -> &'static [Self] {
+    pub fn for_path(path: &str) -> &'static [Self] {
         let under = |root: &str| {
             let rest = path.strip_prefix(root);
             rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
@@ -98,10 +99,10 @@ impl KeyScope {
     }
 }
 
-/// Limits of a key besides its scopes. The default has no limits.
+/// Limits of a key in addition to its scopes. The default has no limits.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct KeyLimits {
-    /// Permitted model ids, or id prefixes followed by `*`; empty permits all models.
+    /// Permitted model IDs, or ID prefixes followed by `*`; empty permits all models.
     pub models: Vec<String>,
     /// Maximum cost per UTC day.
     pub day_cost: Option<MicroDollars>,
@@ -128,7 +129,7 @@ impl KeyLimits {
 /// The API key of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PresentedKey {
-    /// Id of the key.
+    /// ID of the key.
     pub id: KeyId,
     /// Scopes of the key; empty means `KeyScope::DEFAULT`.
     pub scopes: Vec<KeyScope>,
@@ -175,7 +176,7 @@ mod tests {
             ("/api/users/me/import", &[KeyScope::Export]),
             ("/api/users/me/api-keys/{id}", &[KeyScope::Keys]),
         ] {
-            assert_eq!(KeyScope::of_path(path), scope, "{path}");
+            assert_eq!(KeyScope::for_path(path), scope, "{path}");
         }
         for scope in KeyScope::ALL {
             assert_eq!(KeyScope::parse(scope.as_str()), Some(scope));

@@ -7,11 +7,11 @@ use super::money::Price;
 /// A model that a panel can contain.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Model {
-    /// Full id, `provider/name`.
+    /// Full ID, `provider/name`.
     pub id: String,
     /// Display name.
     pub name: String,
-    /// Provider: the part of the id before the first slash.
+    /// Provider: the part of the ID before the first slash.
     pub provider: String,
     /// Alternative names.
     #[serde(default)]
@@ -27,13 +27,13 @@ pub struct Model {
     /// Model family: `gpt`, `claude`, `gemini`, `llama`, … A judge should not share its author's family.
     #[serde(default)]
     pub family: String,
-    /// Whether it accepts images; none if unknown.
+    /// Whether the model accepts images; none if unknown.
     #[serde(default)]
     pub vision: Option<bool>,
     /// Support for structured output.
     #[serde(default)]
     pub structured: Structured,
-    /// How its reasoning is controlled.
+    /// How the model's reasoning is controlled.
     #[serde(default)]
     pub thinking: Thinking,
     /// Accepted effort levels, lowest first; empty if unknown.
@@ -48,21 +48,21 @@ pub struct Model {
     /// Free-form labels: `fast`, `offline`, `reasoning`.
     #[serde(default)]
     pub tags: Vec<String>,
-    /// Whether it is a local demo algorithm instead of a language model.
+    /// Whether this is a local demo algorithm instead of a language model.
     #[serde(default)]
     pub mock: bool,
-    /// Rank for automatic selection, such as of the synthesizer: higher is better value.
+    /// Rank for automatic selection, such as of the synthesizer; higher means better value.
     #[serde(default)]
     pub strength: u32,
 }
 
 impl Model {
-    /// Whether it is known not to accept images. Unknown models are tried.
+    /// Whether the model is known not to accept images. Unknown models are tried.
     pub fn is_blind(&self) -> bool {
         self.vision == Some(false)
     }
 
-    /// Whether `name` is one of its aliases.
+    /// Whether `name` is one of the model's aliases.
     pub fn answers_to(&self, name: &str) -> bool {
         let mut aliases = self.aliases.iter();
         aliases.any(|alias| alias.eq_ignore_ascii_case(name))

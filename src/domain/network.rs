@@ -1,6 +1,6 @@
 //! IP networks: membership, public addresses, and permitted targets of outbound connections.
 
-// Only the address types: nothing here opens a connection.
+// Imports only the address types: nothing here opens a connection.
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// A network in CIDR notation; a single address is a network of its own.
@@ -11,7 +11,7 @@ pub struct Network {
 }
 
 impl Network {
-    /// Parses `10.0.0.0/8`, `::1`, and the like.
+    /// Parses a network such as `10.0.0.0/8` or `::1`.
     pub fn parse(text: &str) -> Option<Self> {
         let (address, bits) = match text.split_once('/') {
             Some((address, bits)) => (address, Some(bits.parse().ok()?)),
@@ -47,8 +47,8 @@ pub enum AddressReach {
     Anywhere,
 }
 
-/// IPv4 networks without public servers: loopback, private and link-local networks, carrier-grade NAT, tests
-/// and documentation, multicast, and reserved (IANA special-purpose registry, RFC 6890 and its updates).
+/// IPv4 networks without public servers: loopback, private and link-local networks, carrier-grade NAT, testing and
+/// documentation, multicast, and reserved (IANA special-purpose registry, RFC 6890 and its updates).
 const SPECIAL_V4: &[&str] = &[
     "0.0.0.0/8",
     "10.0.0.0/8",
@@ -126,8 +126,8 @@ fn number(text: &str) -> Option<u32> {
     u32::from_str_radix(digits, radix).ok().filter(|_| plain)
 }
 
-/// The IPv4 address to which a NAT64 gateway (64:ff9b::/96, RFC 6052) or a 6to4 relay (2002::/16, RFC 3056)
-/// forwards. Local-use NAT64 (64:ff9b:1::/48) can lead anywhere and is not public at all.
+/// Returns the IPv4 address to which a NAT64 gateway (64:ff9b::/96, RFC 6052) or a 6to4 relay (2002::/16, RFC
+/// 3056) forwards. Local-use NAT64 (64:ff9b:1::/48) can lead anywhere and does not count as public.
 fn carried(address: Ipv6Addr) -> Option<Ipv4Addr> {
     let bits = address.to_bits();
     if bits >> 32 == 0x0064_ff9b << 64 {

@@ -19,7 +19,7 @@ use serde::Serialize;
 /// Maximum error probability of a verdict, at any number of looks.
 pub const WRONG: f64 = 0.05;
 
-/// Minimum win rate of a panel that makes a relevant difference, 0 to 1.
+/// Minimum win rate of a panel that counts as a relevant difference, 0 to 1.
 pub const WORTHWHILE: f64 = 0.6;
 
 /// Upper bound of the search for the number of votes needed; larger than realistic, and enough for the
@@ -90,7 +90,8 @@ pub struct PanelJudgment {
     pub rate: Option<f64>,
     /// 95% confidence interval of the true win rate, valid for a single look; `None` without votes.
     pub interval: Option<(f64, f64)>,
-    /// Number of further votes needed at the current rates; none if the verdict is known or too far away.
+    /// Number of further votes needed at the current rates; none if the verdict is already known or too many would
+    /// be needed.
     pub more: Option<u64>,
 }
 
@@ -100,12 +101,12 @@ impl VoteTally {
         self.wins + self.ties + self.losses
     }
 
-    /// Evaluates the votes on the only question.
+    /// Evaluates the votes as the only question.
     pub fn judge(self) -> PanelJudgment {
         self.judge_among(several::Stricter::NONE)
     }
 
-    /// Evaluates the votes on one of several questions.
+    /// Evaluates the votes as one of several questions.
     pub fn judge_among(self, stricter: several::Stricter) -> PanelJudgment {
         let votes = self.votes();
         let (wins, ties, losses) = (self.wins as f64, self.ties as f64, self.losses as f64);

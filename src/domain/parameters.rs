@@ -7,31 +7,31 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Parameters {
-    /// 0 to 2.
+    /// Sampling temperature, 0 to 2.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub temperature: Option<f64>,
-    /// 0 to 1.
+    /// Nucleus sampling: the probability mass to sample from, 0 to 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub top_p: Option<f64>,
-    /// 1 to 1,000.
+    /// Number of most likely tokens to sample from, 1 to 1,000.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub top_k: Option<u32>,
-    /// 1 to 200,000.
+    /// Maximum number of output tokens, 1 to 200,000.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_tokens: Option<u32>,
     /// Stop sequences: at most `MAX_STOPS`, each of 1 to 64 characters.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub stop: Vec<String>,
-    /// Any integer.
+    /// Random seed; any integer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub seed: Option<i64>,
-    /// -2 to 2.
+    /// Penalty for tokens that have already occurred, -2 to 2.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub presence_penalty: Option<f64>,
-    /// -2 to 2.
+    /// Penalty for tokens in proportion to how often they have occurred, -2 to 2.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub frequency_penalty: Option<f64>,
-    /// One of `EFFORTS`.
+    /// Reasoning effort; one of `EFFORTS`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reasoning_effort: Option<String>,
     /// Time limit of one call in seconds, 1 to 3,600.
@@ -216,7 +216,7 @@ impl Parameters {
             "timeout_s" => self.timeout_s.map(f64::from),
             _ => None,
         };
-        let mut faults = Vec::new();
+        let mut errors = Vec::new();
         for entry in GLOSSARY {
             let (Some(low), Some(high), Some(found)) =
                 (entry.minimum, entry.maximum, value(entry.name))
@@ -224,7 +224,7 @@ impl Parameters {
                 continue;
             };
             if !(low..=high).contains(&found) {
-                faults.push(OutOfRange {
+                errors.push(OutOfRange {
                     name: entry.name,
                     message: format!("must be between {low} and {high}"),
                 });
@@ -236,7 +236,7 @@ impl Parameters {
                 .iter()
                 .any(|text| text.is_empty() || text.chars().count() > 64)
         {
-            faults.push(OutOfRange {
+            errors.push(OutOfRange {
                 name: "stop",
                 message: format!("must be at most {MAX_STOPS} strings of 1 to 64 characters"),
             });
@@ -246,20 +246,20 @@ impl Parameters {
             .as_deref()
             .is_some_and(|effort| !EFFORTS.contains(&effort))
         {
-            faults.push(OutOfRange {
+            errors.push(OutOfRange {
                 name: "reasoning_effort",
                 message: format!("must be one of {}", EFFORTS.join(", ")),
             });
         }
-        if faults.is_empty() {
+        if errors.is_empty() {
             Ok(())
         } else {
-            Err(faults)
+            Err(errors)
         }
     }
 
     /// Fills unset parameters from `base`.
-    pub fn over(&self, base: &Parameters) -> Parameters {
+    pub fn overlay(&self, base: &Parameters) -> Parameters {
         Parameters {
             temperature: self.temperature.or(base.temperature),
             top_p: self.top_p.or(base.top_p),
@@ -292,7 +292,7 @@ mod tests {
             .err()
             .unwrap_or_default()
             .into_iter()
-            .map(|fault| fault.name)
+            .map(|error| error.name)
             .collect()
     }
 
@@ -346,7 +346,7 @@ mod tests {
             temperature: Some(0.0),
             ..Parameters::default()
         };
-        let merged = own.over(&sampling(1.0, 0.5));
+        let merged = own.overlay(&sampling(1.0, 0.5));
         assert_eq!((merged.temperature, merged.top_p), (Some(0.0), Some(0.5)));
     }
 }

@@ -1,19 +1,19 @@
-//! Rules for passwords, after NIST SP 800-63B: a minimum length and a list of common passwords, and no rules about kinds
-//! of characters.
+//! Password rules based on NIST SP 800-63B: a minimum length and a list of common passwords, but no composition
+//! rules.
 
 use unicode_normalization::UnicodeNormalization as _;
 
 /// Minimum length, in characters.
 pub const MIN_CHARS: usize = 8;
-/// Maximum length, in bytes: bounds the cost of hashing.
+/// Maximum length in bytes, which limits the cost of hashing.
 const MAX_BYTES: usize = 1024;
 
 /// Why a password is rejected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WeakPassword {
-    /// Under 8 characters.
+    /// Shorter than 8 characters.
     TooShort,
-    /// Over 1,024 bytes.
+    /// Longer than 1,024 bytes.
     TooLong,
     /// Among the most common passwords, a variation of one, or a simple sequence.
     Common,
@@ -30,9 +30,10 @@ impl WeakPassword {
     }
 }
 
-/// The form in which a password is hashed and compared (NFC): keyboards write the same letter in different ways.
+/// Returns the form in which a password is hashed and compared (NFC): keyboards encode the same letter in
+/// different ways.
 pub fn normalized(password: &str) -> String {
-    // Longer ones never match; this bounds the work.
+    // Longer passwords never match; truncating them bounds the work.
     let end = password.floor_char_boundary(4 * MAX_BYTES);
     password[..end].nfc().collect()
 }
@@ -84,7 +85,7 @@ const COMMON: &[&str] = &[
     "chouchou", "motdepasse", "contrasena", "hola", "amor", "teamo", "tequiero", "senha", "parola",
 ];
 
-/// Runs of characters that are typed in this order, also backward.
+/// Sequences of characters that are typed in this order or backward.
 const RUNS: &[&str] = &[
     "01234567890",
     "abcdefghijklmnopqrstuvwxyz",
@@ -103,7 +104,7 @@ fn is_common(password: &str) -> bool {
     if distinct.len() < 4 || is_run(&lower) || is_repeated(&letters) {
         return true;
     }
-    // A year, digits, or punctuation at the ends, or `@` for `a`, do not make a password harder to guess.
+    // A year, digits, or punctuation at the ends, or `@` for `a`, does not make a password harder to guess.
     let word = lower.trim_end_matches(|c: char| !c.is_alphabetic());
     [word, word.trim_start_matches(|c: char| !c.is_alphabetic())]
         .iter()
@@ -113,14 +114,14 @@ fn is_common(password: &str) -> bool {
         })
 }
 
-/// Whether the whole text is a part of a run, forward or backward.
+/// Whether the whole text is part of a sequence, forward or backward.
 fn is_run(text: &str) -> bool {
     let backward: String = text.chars().rev().collect();
     RUNS.iter()
         .any(|run| run.contains(text) || run.contains(&backward))
 }
 
-/// Whether the text is a common or very short piece several times.
+/// Whether the text repeats a common or very short piece.
 fn is_repeated(letters: &[char]) -> bool {
     (1..=4).any(|length| {
         letters.len().is_multiple_of(length)
@@ -158,7 +159,7 @@ mod tests {
             ("lkjhgfdsa", Err(WeakPassword::Common)),
             ("11111111", Err(WeakPassword::Common)),
             ("ab12ab12ab12", Err(WeakPassword::Common)),
-            // Length is what counts: no kinds of characters are required.
+            // Only length counts: there are no composition rules.
             ("correct horse battery staple", Ok(())),
             ("unrelatedwordsonly", Ok(())),
             ("72904183365", Ok(())),

@@ -10,6 +10,7 @@ use super::context_mode::Fitting;
 use super::id::DocumentId;
 use super::money::{MicroDollars, Price};
 use super::parameters::Parameters;
+use super::retrieval::record::{RETRIEVAL_CALLS, RETRIEVAL_STAGE, RetrievalRecord};
 use super::standing::MemberStanding;
 use super::thread::{self, CarriedTurns};
 use super::tools::Tools;
@@ -34,7 +35,7 @@ pub enum Arrangement {
     /// Members in every stage, the synthesizer in the last.
     #[default]
     Staged,
-    /// One model, sampled several times, then a synthesis.
+    /// One model, sampled several times, followed by a synthesis.
     #[serde(rename = "self")]
     Own,
     /// Closed questions: answers are normalized and counted.
@@ -75,7 +76,7 @@ pub enum Depth {
 /// regardless of later changes to patterns and settings.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Plan {
-    /// Pattern id.
+    /// Pattern ID.
     pub pattern: String,
     /// The question.
     pub question: String,
@@ -94,6 +95,9 @@ pub struct Plan {
     /// The documents split into parts, when they are read one by one before the first stage.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub parts: Vec<Vec<SourcePassage>>,
+    /// How passages were found by meaning, if the user chose that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retrieval: Option<RetrievalRecord>,
     /// Context given to each member and, last, the synthesizer; empty without documents.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub fits: Vec<Fitting>,
@@ -113,7 +117,7 @@ pub struct Plan {
     pub budget: Option<MicroDollars>,
     /// Images shown to members with vision.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub pictures: Vec<PlanPicture>,
+    pub pictures: Vec<PlanImage>,
     /// Time limits of a stage and of the run.
     #[serde(default)]
     pub times: RunDeadlines,
@@ -138,7 +142,7 @@ pub struct Plan {
     /// The conversation, including the question as its last turn; empty for a standalone question.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub turns: Vec<Message>,
-    /// Tokens of earlier turns that each model sees, by model id; a model that is not listed sees all.
+    /// Tokens of earlier turns that each model sees, by model ID; a model that is not listed sees all.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub rooms: BTreeMap<String, u64>,
     /// Tools that the model writing the answer may call.
@@ -147,19 +151,19 @@ pub struct Plan {
     /// Uninterpreted client fields, passed to the single model.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub passthrough: Option<Arc<Passthrough>>,
-    /// The beginning of the answer, which a stopped run has written; the answer continues it.
+    /// The beginning of the answer, written by a stopped run; the answer continues it.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub begun: String,
-    /// Whether the conversation is sent as is, without rules or text of Quire's.
+    /// Whether the conversation is sent as is, without Quire's rules or other text.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub bare: bool,
-    /// What is known of the members; empty in plans of earlier versions.
+    /// Catalog rank and record of each member; empty in plans of earlier versions.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub standings: Vec<MemberStanding>,
-    /// Whether a vote asks a majority first and the rest only if they can change the result.
+    /// Whether a vote calls a majority first and the rest only if they can change the result.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub is_adaptive: bool,
-    /// As in the request. Not stored: a resumed run has no live reader.
+    /// Same as `is_live` in the request. Not stored: a resumed run has no live reader.
     #[serde(skip)]
     pub is_live: bool,
 }
@@ -168,7 +172,7 @@ pub struct Plan {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum EvidenceMode {
-    /// If the run has a synthesis by a model that can judge, and the budget has room for it.
+    /// If the run has a synthesis by a model that can judge, and the budget leaves room for it.
     #[default]
     Auto,
     /// If any model of the run can judge.
@@ -189,26 +193,27 @@ impl EvidenceMode {
     }
 }
 
-/// The models that compare the answers of a run. Without a judge, none does.
+/// The models that compare the answers of a run. Without a judge, the answers are not compared.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct EvidencePlan {
     /// Compares the first answers and the synthesis.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub judge: Option<Member>,
-    /// Candidates for comparing the answer with the documents; the first that did not write it is called.
+    /// Candidates for comparing the answer with the documents; the first one that did not write the answer is
+    /// called.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub checkers: Vec<Member>,
     /// Whether there is no judge because no model of the run can be one.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub lacks_judge: bool,
-    /// Why there is no judge, for people; empty if there is one.
+    /// Why there is no judge, for users; empty if there is one.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub reason: String,
 }
 
 impl EvidencePlan {
-    /// A plan that makes no calls, for this reason.
+    /// Creates a plan that makes no calls, with the reason.
     pub fn off(reason: impl Into<String>) -> Self {
         Self {
             reason: reason.into(),
@@ -216,7 +221,7 @@ impl EvidencePlan {
         }
     }
 
-    /// Whether it is the plan of a run stored before there were such calls.
+    /// Whether this is the plan of a run stored before evidence calls existed.
     pub fn is_unstated(&self) -> bool {
         *self == Self::default()
     }
@@ -234,11 +239,11 @@ pub enum EvidenceCall {
     Map = 0,
     /// Compares the synthesis with the passages that it cites.
     Passages = 1,
-    /// Compares the first answers, before it is decided whether stages are skipped.
+    /// Compares the first answers before the decision on skipping stages.
     Drafts = 2,
 }
 
-/// The name of the stage of these calls in events, estimates, and the call log.
+/// Stage name of these calls in events, estimates, and the call log.
 pub const EVIDENCE_STAGE: &str = "evidence";
 
 /// Time limits of a run in seconds. The limit of a single call is `timeout_s` of its parameters.
@@ -261,12 +266,12 @@ impl Default for RunDeadlines {
 
 /// An image document, or an image page of a document.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PlanPicture {
-    /// Document id.
+pub struct PlanImage {
+    /// Document ID.
     pub document: DocumentId,
     /// File name of the document.
     pub name: String,
-    /// Media type; for a page it is known only when fetched.
+    /// Media type; for a page, known only when fetched.
     pub content_type: String,
     /// Page number of an image page; 0 if the whole document is an image.
     #[serde(default, skip_serializing_if = "is_first")]
@@ -276,7 +281,7 @@ pub struct PlanPicture {
 /// A model with its call settings.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Member {
-    /// Full model id.
+    /// Full model ID.
     pub model: String,
     /// Parameters, merged for this member.
     pub parameters: Parameters,
@@ -288,7 +293,7 @@ pub struct Member {
     /// Sample index among members of the same model, from 0.
     #[serde(default, skip_serializing_if = "is_first")]
     pub sample: u32,
-    /// Index of its passages: 0 for the plan's `sources`, n for `readings[n - 1]`.
+    /// Index of the member's passages: 0 for the plan's `sources`, n for `readings[n - 1]`.
     #[serde(default, skip_serializing_if = "is_first")]
     pub reads: u32,
 }
@@ -298,7 +303,7 @@ pub(super) fn is_first(number: &u32) -> bool {
 }
 
 impl Plan {
-    /// Index of the stage of first answers, which follows a reading stage.
+    /// Index of the stage of first answers, after the reading stage if there is one.
     pub fn first(&self) -> usize {
         let reads = self.stages.first().map(|stage| stage.who) == Some(StageRole::Readers);
         usize::from(reads)
@@ -309,7 +314,7 @@ impl Plan {
         self.stages.len() + call as usize
     }
 
-    /// The evidence call of a stage; none for the pattern's own stages.
+    /// Returns the evidence call of a stage; none for the pattern's own stages.
     pub fn evidence_call(&self, stage: usize) -> Option<EvidenceCall> {
         let all = [
             EvidenceCall::Map,
@@ -320,10 +325,11 @@ impl Plan {
             .find(|&call| self.evidence_stage(call) == stage)
     }
 
-    /// Name of a stage, with that of the evidence calls.
+    /// Name of a stage, including the evidence stage.
     pub fn stage_name(&self, stage: usize) -> Option<&str> {
         let name = self.stages.get(stage).map(|stage| stage.name.as_str());
         name.or_else(|| self.evidence_call(stage).map(|_| EVIDENCE_STAGE))
+            .or((stage == RETRIEVAL_CALLS).then_some(RETRIEVAL_STAGE))
     }
 
     /// Whether the stage has a member with this index.
@@ -339,7 +345,7 @@ impl Plan {
         }
     }
 
-    /// The earlier turns that a model sees, without the conversation's own system messages.
+    /// Returns the earlier turns that a model sees, without the conversation's own system messages.
     pub fn earlier_turns(&self, model: &str) -> CarriedTurns {
         let room = self.rooms.get(model).copied().unwrap_or(u64::MAX);
         thread::context(&thread::spoken(&self.turns), room)
@@ -359,7 +365,7 @@ impl Plan {
     }
 }
 
-/// The model of a member's name ([`Member::name`]): without the number of its sample.
+/// Returns the model in a member's name ([`Member::name`]), without the sample number.
 pub fn model_of(name: &str) -> &str {
     match name.rsplit_once('#') {
         Some((model, sample)) if sample.parse::<u32>().is_ok() => model,
@@ -368,7 +374,7 @@ pub fn model_of(name: &str) -> &str {
 }
 
 impl Member {
-    /// Name in events and results: the model id, with the sample number from the second sample on.
+    /// Name in events and results: the model ID, with a sample number from the second sample on.
     pub fn name(&self) -> String {
         match self.sample {
             0 => self.model.clone(),
@@ -393,7 +399,7 @@ pub enum StageRole {
 /// One stage of a pattern.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Stage {
-    /// `initial`, `meta`, `hyper` or `ultra`.
+    /// `initial`, `meta`, `hyper`, or `ultra`.
     pub name: String,
     /// Participants.
     pub who: StageRole,

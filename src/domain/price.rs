@@ -48,19 +48,18 @@ impl Price {
 pub struct LongCallPrice {
     /// Minimum input tokens (exclusive) of a long call.
     pub over: u64,
-    /// As in `Price`.
+    /// Same as in `Price`.
     pub input: f64,
-    /// As in `Price`.
+    /// Same as in `Price`.
     pub output: f64,
-    /// As in `Price`.
+    /// Same as in `Price`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cached_input: Option<f64>,
 }
 
-/// Surcharge for writing a token to the prompt cache, as a fraction of the input price: Anthropic's
-/// five-minute cache, the only one that is requested
-/// (docs.anthropic.com/en/docs/build-with-claude/prompt-caching). Providers that cache for free report no
-/// such tokens.
+/// Surcharge for writing a token to the prompt cache, as a fraction of the input price: Anthropic's five-minute
+/// cache, the only one that Quire requests (docs.anthropic.com/en/docs/build-with-claude/prompt-caching).
+/// Providers that cache for free report no such tokens.
 const STORING: f64 = 0.25;
 
 impl Price {

@@ -1,5 +1,5 @@
-//! Renders prompts from templates with named placeholders, the fence around documents, and the letters under
-//! which members read each other. Which models are called is decided in `pattern`.
+//! Renders prompts from templates with named placeholders, the fence around documents, and the letters that stand
+//! for members in each other's prompts. `pattern` decides which models are called.
 
 use super::analysis::Plan;
 use super::chat::{Brief, Message, MessageRole, Peer, SourcePassage, Task};
@@ -50,9 +50,9 @@ pub fn system_message(sources: &[SourcePassage], nonce: &str, canary: &str) -> M
 pub const MAY_ACT: &str = "\n\nYou are given tools, the other members were not: call them where the question needs it, \
     instead of writing what you have not looked up or done.";
 
-/// Messages of a call of `model`: our rules, the earlier conversation as far as the model has room for it, and the
-/// rendered question in place of its last turn. The conversation's own system messages follow our rules; a bare plan
-/// sends the conversation alone.
+/// Messages of a call to `model`: our rules, the earlier conversation as far as the model has room for it, and the
+/// rendered question in place of its last turn. The conversation's own system messages follow our rules; a bare
+/// plan sends only the conversation.
 pub fn conversation(plan: &Plan, model: &str, rules: Message, asked: Message) -> Vec<Message> {
     let Some((last, earlier)) = plan.turns.split_last() else {
         return vec![rules, asked];
@@ -81,7 +81,7 @@ pub fn conversation(plan: &Plan, model: &str, rules: Message, asked: Message) ->
     messages
 }
 
-// Tool calls as text, for members without tools.
+// Formats a turn's tool calls as text, for members without tools.
 fn in_words(turn: &Message) -> Message {
     let mut text = turn.text.clone();
     if turn.result_of.is_some() {
@@ -102,7 +102,7 @@ fn in_words(turn: &Message) -> Message {
 /// Values of a template's placeholders at this point of a run.
 #[derive(Debug, Clone, Copy)]
 pub struct Placeholders<'a> {
-    /// `{question}`, and `{sources}`, `{peers}`, and `{reviews}` as far as the brief has them.
+    /// `{question}`, and `{sources}`, `{peers}`, and `{reviews}` if the brief has them.
     pub brief: &'a Brief,
     /// `{own_initial}`
     pub own_initial: &'a str,
@@ -211,8 +211,8 @@ fn fill(line: &str, value: &dyn Fn(&str) -> Option<String>) -> String {
     out
 }
 
-// Replaces citation marks inside a document, which could be mistaken for other passages. Notes may contain
-// marks.
+// Replaces citation marks inside a document, which could be mistaken for references to other passages. Notes may
+// contain marks.
 fn disarmed(source: &SourcePassage, passage: &str) -> String {
     if source.document_id.is_none() {
         return passage.to_owned();

@@ -170,7 +170,7 @@ impl RequestExtras {
     }
 
     /// Headers of a model's requests; with an empty name, those of the provider's own requests.
-    pub fn headers_of(&self, model: &str) -> BTreeMap<String, String> {
+    pub fn headers_for(&self, model: &str) -> BTreeMap<String, String> {
         let mut headers = self.headers.clone();
         let own = self.model_settings.get(model);
         headers.extend(own.into_iter().flat_map(|own| own.headers.clone()));
@@ -178,7 +178,7 @@ impl RequestExtras {
     }
 
     /// Extra body fields for requests to a model: the provider's, overridden by the model's own.
-    pub fn body_of(&self, model: &str) -> Map<String, Value> {
+    pub fn body_fields_for(&self, model: &str) -> Map<String, Value> {
         let mut body = self.body.clone();
         let own = self.model_settings.get(model);
         body.extend(own.into_iter().flat_map(|own| own.body.clone()));
@@ -205,19 +205,19 @@ impl RequestExtras {
 /// A stored provider. Its key is encrypted, so that the database alone does not reveal it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredProvider {
-    /// Its id.
+    /// ID of the provider.
     pub id: ProviderId,
     /// Owner; none if it is available to everyone.
     pub user: Option<UserId>,
-    /// Name: the first part of its models' ids.
+    /// Name: the first part of its models' IDs.
     pub name: String,
-    /// API format; empty for the usual format of a provider of this name.
+    /// API format; empty for the default format of a provider with this name.
     pub kind: String,
-    /// Base URL; none for a well-known provider at its usual URL.
+    /// Base URL; none for a well-known provider at its default URL.
     pub base_url: Option<String>,
     /// Encrypted key, bound to this provider and URL; empty if it needs none.
-    pub sealed_key: String,
-    /// Last characters of the key, to tell keys apart.
+    pub encrypted_key: String,
+    /// Last characters of the key, to distinguish keys.
     pub key_end: String,
     /// Model names; none for all that the provider lists.
     pub models: Option<Vec<String>>,
@@ -230,7 +230,7 @@ pub struct StoredProvider {
 }
 
 impl StoredProvider {
-    /// Associated data of the key's encryption: moved to another row or URL, the key cannot be decrypted.
+    /// Associated data of the key's encryption: if the key is moved to another row or URL, it cannot be decrypted.
     pub fn place(&self) -> String {
         let base = self.base_url.as_deref().unwrap_or_default();
         format!("provider {} {} {base}", self.id, self.name)

@@ -1,5 +1,5 @@
-//! Schedules document processing: fairly between users, each user's small files first; with more than one reader,
-//! no user can occupy all of them. Pure: waiting and active documents are arguments.
+//! Schedules document processing: fairly between users, and each user's small files first; with more than one
+//! reader, no user can occupy all of them. Pure: waiting and active documents are arguments.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,7 +14,7 @@ const OLDEST_EVERY: u64 = 4;
 /// A document waiting to be processed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WaitingDocument {
-    /// Document id; ids sort by upload time.
+    /// Document ID; IDs sort by upload time.
     pub id: DocumentId,
     /// Owner.
     pub user: UserId,
@@ -40,9 +40,9 @@ struct ReadingTurn {
 }
 
 impl ReadingQueue {
-    /// Selects the next document when one of `readers` is free: from the user who occupies the fewest
-    /// readers, then from the one served longest ago. None while nothing waits, or only documents of users
-    /// who occupy all readers but the last.
+    /// Selects the next document when one of `readers` is free: from the user who occupies the fewest readers,
+    /// then from the one whose last turn was longest ago. None if nothing is waiting, or all waiting documents are
+    /// from users who already occupy all readers but one.
     pub fn next<'a>(
         &self,
         waiting: &'a [WaitingDocument],
@@ -213,7 +213,7 @@ mod tests {
         fn no_user_starves(readers in 1usize..5, events in prop::collection::vec(event(), 1..200)) {
             let mut turns = ReadingQueue::default();
             let (mut waiting, mut held) = (Vec::<WaitingDocument>::new(), Vec::<UserId>::new());
-            // For each user who waits and could be served: the users served since.
+            // For each user who is waiting and could be served, the users served since then.
             let mut since: BTreeMap<UserId, Vec<UserId>> = BTreeMap::new();
             let share = readers.saturating_sub(1).max(1);
             for (number, event) in events.into_iter().enumerate() {

@@ -31,7 +31,7 @@ pub fn prompt(template: &str, question: &str) -> Result<String, &'static str> {
 /// A version of a recipe.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Recipe {
-    /// Its id.
+    /// ID of the recipe.
     pub id: RecipeId,
     /// Owner.
     pub owner: UserId,
@@ -41,7 +41,7 @@ pub struct Recipe {
     pub shared: bool,
     /// Version number, from 1.
     pub version: u32,
-    /// Settings that fill what a request leaves open; `prompt` is a template or empty.
+    /// Settings for fields that a request omits; `prompt` is a template or empty.
     pub body: Request,
     /// Creation time of the recipe.
     pub created: Timestamp,
@@ -49,7 +49,7 @@ pub struct Recipe {
     pub saved: Timestamp,
 }
 
-/// Parses a reference to a recipe: name or id, with an optional version: `brief@3`.
+/// Parses a reference to a recipe: a name or ID with an optional version, such as `brief@3`.
 pub fn parse_reference(text: &str) -> (&str, Option<u32>) {
     match text.rsplit_once('@') {
         Some((name, version)) => match version.parse() {
@@ -63,7 +63,7 @@ pub fn parse_reference(text: &str) -> (&str, Option<u32>) {
 /// Validates and trims a recipe name.
 ///
 /// # Errors
-/// Fails when the name is empty, too long, contains `@` or control characters, or looks like an id.
+/// Fails when the name is empty, too long, contains `@` or control characters, or looks like an ID.
 pub fn checked_name(name: &str) -> Result<String, &'static str> {
     let name = name.trim();
     if name.is_empty() {

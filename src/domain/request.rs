@@ -1,5 +1,5 @@
-//! An analysis request: parsed once from a client's JSON, checked once, stored, and read back by reruns, recipes,
-//! experiments, MCP, and the CLI. What the server adds to it is its `RunContext`.
+//! An analysis request: parsed once from a client's JSON, validated once, stored, and read back by reruns,
+//! recipes, experiments, MCP, and the CLI. The data that the server adds is its `RunContext`.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -22,10 +22,10 @@ pub const DEFAULT_PATTERN: &str = "confidence";
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Request {
-    /// The question; in a recipe, the template that it is inserted into.
+    /// The question; in a recipe, the template into which it is inserted.
     #[serde(alias = "query", skip_serializing_if = "String::is_empty")]
     pub prompt: String,
-    /// Names of models, full IDs once checked. Empty: the default panel. A model that is named twice gives two samples.
+    /// Names of models; full IDs once validated. Empty: the default panel. A model named twice gives two samples.
     #[serde(alias = "selected_models", skip_serializing_if = "Vec::is_empty")]
     pub models: Vec<String>,
     /// Pattern ID.
@@ -37,7 +37,7 @@ pub struct Request {
     /// IDs of the documents to use as context.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub document_ids: Vec<String>,
-    /// One more document, in the predecessor's form; the check appends it to the list.
+    /// One more document, in the predecessor's form; validation appends it to the list.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub document_id: Option<String>,
     /// Context mode: how the documents are put into prompts.
@@ -52,7 +52,7 @@ pub struct Request {
     /// Name of a preset, which the parameters override.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub preset: Option<String>,
-    /// Upper limit for the estimated cost of the run, in dollars.
+    /// Upper limit on the estimated cost of the run, in dollars.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub budget_usd: Option<f64>,
     /// Cache policy.
@@ -73,7 +73,8 @@ pub struct Request {
     /// Topic; votes are counted per topic. The pattern's family when absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub topic: Option<String>,
-    /// Name or ID of the recipe that supplies omitted settings. A checked request has none: see `RunContext::recipe`.
+    /// Name or ID of the recipe that supplies omitted settings. A validated request has none: see
+    /// `RunContext::recipe`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub recipe: Option<String>,
     /// How much of the pattern runs; `standard` when absent.
@@ -82,37 +83,37 @@ pub struct Request {
     /// Skip the remaining stages when the first answers agree at least this much, 0 to 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stop_when_agreed: Option<f64>,
-    /// Whether a vote asks a majority first and the rest only if they can change the result; true when absent.
+    /// Whether a vote calls a majority first and the rest only if they can change the result; true when absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub adaptive: Option<bool>,
-    /// Number of samples of the one model in the arrangement `self`.
+    /// Number of samples of the one model in the `self` arrangement.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub samples: Option<u32>,
-    /// Whether a model compares the answers, and which.
+    /// Whether a model compares the answers, and which one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub evidence: Option<EvidenceRequest>,
     /// Maximum number of document passages; as many as fit when absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub passages: Option<u32>,
-    /// The analysis that this question follows. A checked request has none: see `RunContext::follows`.
+    /// The analysis that this question follows. A validated request has none: see `RunContext::follows`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub follow_up_to: Option<String>,
-    /// The thread whose newest turn this question follows; none once checked.
+    /// The thread whose latest turn this question follows; none once validated.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub thread: Option<String>,
-    /// The turn beside which this question begins a branch; none once checked.
+    /// The turn that this question edits, as a branch next to it; none once validated.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub edit_of: Option<String>,
-    /// The stopped turn whose answer is continued, beside it; none once checked.
+    /// The stopped turn whose answer is continued in a new turn next to it; none once validated.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub continue_of: Option<String>,
-    /// The stopped turn from whose drafts the answer is written, beside it; none once checked.
+    /// The stopped turn from whose drafts the answer is written, in a new turn next to it; none once validated.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub write_from: Option<String>,
-    /// The project of a new thread; none once checked.
+    /// The project of a new thread; none once validated.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub project: Option<String>,
-    /// Whether a follow-up is asked about the documents of the turn that it follows; true when absent.
+    /// Whether a follow-up also uses the documents of the turn that it follows; true when absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub keep_documents: Option<bool>,
 }
@@ -136,7 +137,7 @@ pub enum EvidenceRequest {
 pub struct EvidenceChoice {
     /// The mode.
     pub mode: EvidenceMode,
-    /// Name of the model that judges; the synthesizer when absent.
+    /// Name of the judging model; the synthesizer when absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
 }
@@ -158,7 +159,7 @@ impl EvidenceRequest {
     }
 }
 
-/// The fields that a recipe can hold: those that `Request::fill` takes over.
+/// The fields that a recipe can set; the ones that `Request::fill` copies.
 pub const RECIPE_FIELDS: [&str; 14] = [
     "prompt",
     "models",
@@ -176,7 +177,7 @@ pub const RECIPE_FIELDS: [&str; 14] = [
     "passages",
 ];
 
-/// Canonical names of the fields that have an alias.
+/// Canonical names of fields that have an alias.
 const ALIASES: [(&str, &str); 4] = [
     ("query", "prompt"),
     ("selected_models", "models"),
@@ -184,7 +185,7 @@ const ALIASES: [(&str, &str); 4] = [
     ("options", "parameters"),
 ];
 
-/// Context of a request besides the client's fields.
+/// Context of a request that the client's fields do not carry.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct RunContext {
@@ -197,7 +198,7 @@ pub struct RunContext {
     /// Uninterpreted client fields, passed to the single model.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub passthrough: Option<Arc<Passthrough>>,
-    /// Whether a program passed this call through to a single model; such runs are left out of the history.
+    /// Whether a program's call was passed through to a single model; such runs are left out of the history.
     #[serde(skip_serializing_if = "is_default")]
     pub passed_on: bool,
     /// Index of this sample among several answers to one request, from 0.
@@ -218,28 +219,29 @@ pub struct RunContext {
     /// Whether a client streams the answer over an API that cannot retract text.
     #[serde(skip)]
     pub is_live: bool,
-    /// Models that a recipe or an earlier analysis names, not the client: a missing one is skipped and reported.
+    /// Models named by a recipe or an earlier analysis, not by the client: a missing one is skipped and reported.
     #[serde(skip)]
     pub inherited: Vec<String>,
-    /// First answers that exist already, by the name of the member: only the synthesis is left.
+    /// First answers that already exist, by member name: only the synthesis is left.
     #[serde(skip)]
     pub drafts: Vec<StageAnswer>,
-    /// Its thread; none for a run outside the history, or to begin a new one.
+    /// The run's thread; none for a run outside the history, or one that begins a new thread.
     #[serde(skip)]
     pub thread: Option<ThreadId>,
-    /// The turn that it follows; none for the first turn of a thread.
+    /// The turn that the question follows; none for the first turn of a thread.
     #[serde(skip)]
     pub follows: Option<AnalysisId>,
-    /// The project of the thread that it begins.
+    /// The project of the thread that the question begins.
     #[serde(skip)]
     pub project: Option<ProjectId>,
-    /// The beginning of the answer that it continues; empty for any other question.
+    /// The beginning of the answer that the run continues; empty for any other question.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub begun: String,
-    /// Whether it asks only one model of the panel: later turns have the panel of the turn before.
+    /// Whether the question is sent to only one model of the panel: later turns use the panel of the previous
+    /// turn.
     #[serde(skip_serializing_if = "is_default")]
     pub is_aside: bool,
-    /// Whether `turns` holds a thread's earlier turns, which are shortened to each member's room.
+    /// Whether `turns` holds a thread's earlier turns, which are shortened to fit each member's context window.
     #[serde(skip_serializing_if = "is_default")]
     pub is_threaded: bool,
 }
@@ -249,11 +251,11 @@ impl Request {
     pub fn pattern(&self) -> &str {
         self.pattern.as_deref().unwrap_or(DEFAULT_PATTERN)
     }
-    /// Topic of a checked request.
+    /// Topic of a validated request.
     pub fn topic(&self) -> &str {
         self.topic.as_deref().unwrap_or_default()
     }
-    /// Document IDs of a checked request, whose spelling is valid.
+    /// Document IDs of a validated request, whose format is known to be valid.
     pub fn documents(&self) -> Vec<DocumentId> {
         let ids = self.document_ids.iter();
         ids.filter_map(|id| DocumentId::parse(id)).collect()
@@ -265,17 +267,17 @@ impl Request {
         let judge = self.evidence.as_ref().and_then(EvidenceRequest::model);
         models.chain(judge.map(str::to_owned)).collect()
     }
-    /// Takes the settings that a recipe may hold from `defaults` where this request leaves them open.
+    /// Fills the settings that a recipe may hold and this request omits from `defaults`.
     pub fn fill(&mut self, defaults: Self) {
         if self.models.is_empty() {
             self.models = defaults.models;
         }
         self.pattern = self.pattern.take().or(defaults.pattern);
         self.ultra_model = self.ultra_model.take().or(defaults.ultra_model);
-        self.parameters = self.parameters.over(&defaults.parameters);
+        self.parameters = self.parameters.overlay(&defaults.parameters);
         for (model, parameters) in defaults.model_parameters {
             let own = self.model_parameters.entry(model).or_default();
-            *own = own.over(&parameters);
+            *own = own.overlay(&parameters);
         }
         self.preset = self.preset.take().or(defaults.preset);
         self.depth = self.depth.or(defaults.depth);
@@ -286,7 +288,7 @@ impl Request {
         self.budget_usd = self.budget_usd.or(defaults.budget_usd);
         self.passages = self.passages.or(defaults.passages);
     }
-    /// The name of a field that this request sets and a recipe cannot hold.
+    /// Returns the name of a field that this request sets and a recipe cannot hold.
     pub fn beyond_recipe(&self) -> Option<String> {
         match json!(self) {
             Value::Object(fields) => fields
@@ -296,7 +298,7 @@ impl Request {
             _ => None,
         }
     }
-    /// The request's JSON with these fields replaced, under any of their names; null removes a field.
+    /// Returns the request's JSON with these fields replaced, under any of their names; null removes a field.
     pub fn merged(&self, changes: Map<String, Value>) -> Value {
         let mut fields = match json!(self) {
             Value::Object(fields) => fields,
@@ -325,10 +327,10 @@ impl RunContext {
     }
 }
 
-/// Serializes a checked request with its context as the one object that the database and archives hold.
+/// Serializes a validated request with its context as the single object that the database and archives hold.
 ///
 /// # Errors
-/// When a value cannot be written as JSON.
+/// Fails when a value cannot be serialized as JSON.
 pub fn to_stored(request: &Request, context: &RunContext) -> serde_json::Result<String> {
     #[derive(Serialize)]
     struct Row<'a> {
@@ -340,7 +342,7 @@ pub fn to_stored(request: &Request, context: &RunContext) -> serde_json::Result<
     serde_json::to_string(&Row { request, context })
 }
 
-/// The object that `to_stored` or an older version wrote; the last fields are older names.
+/// The object written by `to_stored` or an older version; the last fields are older names.
 #[derive(Debug, Deserialize)]
 pub struct StoredRequest {
     #[serde(flatten)]
@@ -357,7 +359,7 @@ pub struct StoredRequest {
 }
 
 impl StoredRequest {
-    /// The request and its context, in today's fields.
+    /// Converts the request and its context to the current fields.
     pub fn upgraded(self) -> (Request, RunContext) {
         let (mut request, mut context) = (self.request, self.context);
         request.document_ids.extend(self.documents);

@@ -1,6 +1,5 @@
-//! JSON schemas for structured answers: which are accepted, and whether a value conforms. The crate
-//! `jsonschema` validates; the limits are ours, because schema and value both come from outside. References
-//! are never fetched.
+//! JSON schemas for structured answers: which are accepted, and whether a value conforms. The `jsonschema` crate
+//! validates; the limits are ours, because schema and value both come from outside. References are never fetched.
 
 mod compiled;
 mod effort;
@@ -101,7 +100,7 @@ fn compiled(schema: &Value) -> Result<Validator, String> {
         _ => Draft::Draft202012,
     };
     if let Some(fields) = schema.as_object_mut() {
-        // The id is unused because nothing is fetched, and an unknown dialect is treated as the newest.
+        // The ID is unused because nothing is fetched, and an unknown dialect is treated as the newest.
         fields.remove("$schema");
         fields.remove("$id");
     }
@@ -373,7 +372,7 @@ mod tests {
         }
         let refusal = validate(&schema, &json!({ "d": value })).unwrap_err();
         assert!(refusal.contains("too long"), "{refusal}");
-        // A chain of definitions that doubles at each step.
+        // A chain of definitions that doubles in size at each step.
         let mut defs = serde_json::Map::new();
         for n in 0..40 {
             let next = json!({ "$ref": format!("#/$defs/d{}", n + 1) });

@@ -1,13 +1,13 @@
-//! What is known of a panel's members before a run: their rank in the catalog and the user's own record of them.
-//! Fixed in the plan, so that a resumed run decides the same. Decides ties and which draft represents a single
-//! model.
+//! What is known about a panel's members before a run: their rank in the catalog and their record with the user.
+//! Fixed in the plan, so that a resumed run makes the same decisions. Used to break ties and to choose the draft
+//! that represents a single model.
 
 use std::cmp::Ordering;
 
 use serde::{Deserialize, Serialize};
 
-/// Minimum number of cases of a record that decides anything.
-pub const LEAST_CASES: u32 = 10;
+/// Minimum number of cases for a record to count.
+pub const MIN_CASES: u32 = 10;
 
 /// How often a model was right in this user's own data.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
@@ -18,12 +18,12 @@ pub struct StandingRecord {
     pub cases: u32,
 }
 
-/// What is known of a member.
+/// Catalog rank and record of a member.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 pub struct MemberStanding {
-    /// Rank in the catalog, higher is stronger; 0 or 1 if nothing is known.
+    /// Rank in the catalog, higher is stronger; 0 or 1 if unknown.
     pub strength: u32,
-    /// Scores of this model alone in the user's experiments, on the questions that all members have answered there.
+    /// The model's own scores in the user's experiments, on the questions that all members have answered there.
     #[serde(default)]
     pub experiments: StandingRecord,
     /// Blind votes on this model's drafts against the panel: a win is 1, a tie a half.
@@ -31,7 +31,7 @@ pub struct MemberStanding {
     pub votes: StandingRecord,
 }
 
-/// What ranked a member above others.
+/// The basis on which a member was ranked above others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum StandingBasis {
@@ -44,9 +44,9 @@ pub enum StandingBasis {
 }
 
 impl StandingRecord {
-    /// Whether it has enough cases to decide.
+    /// Whether the record has enough cases to count.
     pub const fn is_enough(self) -> bool {
-        self.cases >= LEAST_CASES
+        self.cases >= MIN_CASES
     }
 
     /// Mean score; 0 without cases.
@@ -55,7 +55,7 @@ impl StandingRecord {
     }
 }
 
-/// The bases in the order in which they are tried.
+/// The bases, in the order in which they are tried.
 pub const BASES: [StandingBasis; 3] = [
     StandingBasis::Experiments,
     StandingBasis::Votes,
@@ -63,7 +63,7 @@ pub const BASES: [StandingBasis; 3] = [
 ];
 
 impl MemberStanding {
-    /// The member's value on one basis; none where its record has too few cases.
+    /// Returns the member's value on one basis; none if its record has too few cases.
     pub fn on(&self, basis: StandingBasis) -> Option<f64> {
         let of = |record: StandingRecord| record.is_enough().then(|| record.mean());
         match basis {
@@ -74,8 +74,8 @@ impl MemberStanding {
     }
 }
 
-/// Returns the only best of several groups of members, each represented by its best member, and what decided.
-/// A basis decides only if every group has a value on it and one value is the highest.
+/// Returns the single best of several groups of members, each represented by its best member, and the basis of the
+/// decision. A basis decides only if every group has a value on it and one value is the highest.
 pub fn best_group(
     standings: &[MemberStanding],
     groups: &[Vec<usize>],
@@ -96,7 +96,7 @@ pub fn best_group(
     })
 }
 
-/// The best of these members: by record, else by catalog, else the first.
+/// Returns the best of these members: by record, else by catalog, else the first.
 pub fn best_member(standings: &[MemberStanding], members: &[usize]) -> Option<usize> {
     let groups: Vec<Vec<usize>> = members.iter().map(|&member| vec![member]).collect();
     let by_standing = best_group(standings, &groups).map(|(at, _)| members[at]);
@@ -106,7 +106,7 @@ pub fn best_member(standings: &[MemberStanding], members: &[usize]) -> Option<us
                 .get(member)
                 .map_or(0, |standing| standing.strength)
         };
-        // `max_by_key` would take the last of equals.
+        // `max_by_key` would return the last of several equal ones.
         members
             .iter()
             .copied()
@@ -115,7 +115,7 @@ pub fn best_member(standings: &[MemberStanding], members: &[usize]) -> Option<us
     })
 }
 
-/// Whether the catalog alone ranks every member differently, so that no tie can stay unbroken.
+/// Whether the catalog alone ranks every member differently, so that no tie can remain unbroken.
 pub fn separates_all(standings: &[MemberStanding]) -> bool {
     let mut strengths: Vec<u32> = standings.iter().map(|standing| standing.strength).collect();
     strengths.sort_unstable();

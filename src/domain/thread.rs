@@ -1,55 +1,55 @@
-//! Threads: what a member sees of the earlier turns of a conversation, and a thread's title.
+//! Threads: which of a conversation's earlier turns a member sees, and a thread's title.
 
 use super::chat::{Message, MessageRole, estimate_tokens};
 
 /// Maximum length of a title in characters.
 pub const MAX_TITLE: usize = 200;
-/// Maximum number of turns of a thread, branches included.
+/// Maximum number of turns in a thread, including branches.
 pub const MAX_TURNS: u64 = 500;
-/// Maximum number of tokens of earlier turns that a turn carries, regardless of the members' context windows.
+/// Maximum number of tokens of earlier turns included with a turn, regardless of the members' context windows.
 pub const CARRIED: u64 = 100_000;
-/// Tokens of earlier turns for a member whose context window is unknown.
+/// Maximum tokens of earlier turns for a member whose context window is unknown.
 pub const UNKNOWN_ROOM: u64 = 6_000;
-/// Follows the answer of a stopped turn.
+/// Appended to the answer of a stopped turn.
 pub const STOPPED: &str = "\n\n(The answer was stopped here.)";
-/// Stands for the answer of a turn that has none.
+/// Replaces the answer of a turn that has none.
 pub const NO_ANSWER: &str = "(This question was not answered.)";
 
-/// Length of a title that is derived from a question, in characters.
+/// Maximum length of a title derived from a question, in characters.
 const DERIVED_TITLE: usize = 80;
-/// Tokens below which a shortened turn says too little to be carried.
-const LEAST_TURN: u64 = 48;
+/// Minimum tokens of a shortened turn; a shorter one says too little to be worth including.
+const MIN_TURN: u64 = 48;
 /// Tokens reserved for the notice about turns that were left out.
 const NOTICE: u64 = 24;
-/// Stands for the middle of a shortened text: the beginning says what it is about, the end concludes.
+/// Replaces the middle of a shortened text: the beginning gives the subject, the end the conclusion.
 const CUT: &str = "\n[… shortened …]\n";
 
 /// The earlier turns that a member sees.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct CarriedTurns {
-    /// Their messages, oldest first.
+    /// The turns' messages, oldest first.
     pub messages: Vec<Message>,
-    /// Number of turns that were left out, all older than the others.
-    pub left_out: usize,
+    /// Number of omitted turns, all older than the included ones.
+    pub omitted: usize,
     /// Number of turns that were shortened.
-    pub shortened: usize,
+    pub truncated: usize,
 }
 
 impl CarriedTurns {
-    /// Whether something is missing.
+    /// Whether a turn was omitted or shortened.
     pub fn is_reduced(&self) -> bool {
-        self.left_out + self.shortened > 0
+        self.omitted + self.truncated > 0
     }
 
-    /// Estimated tokens.
+    /// Estimated number of tokens.
     pub fn tokens(&self) -> u64 {
         self.messages.iter().map(Message::tokens).sum()
     }
 }
 
-/// Chooses what a member sees of the earlier turns, within `room` tokens: the newest first, each whole while it fits;
-/// the first one that does not is shortened, and the older ones are left out with a notice. A turn begins with each
-/// message of the user.
+/// Chooses which earlier turns a member sees, within `room` tokens: the newest first, each whole while it fits;
+/// the first one that does not is shortened, and older ones are omitted with a notice. A turn begins with each
+/// user message.
 pub fn context(earlier: &[Message], room: u64) -> CarriedTurns {
     let turns = split(earlier);
     if tokens_of(earlier) <= room {
@@ -58,10 +58,10 @@ pub fn context(earlier: &[Message], room: u64) -> CarriedTurns {
             ..CarriedTurns::default()
         };
     }
-    // No turn is carried without the notice that others are not.
+    // Without room for the notice about omitted turns, no turn is included.
     let Some(mut left) = room.checked_sub(NOTICE) else {
         return CarriedTurns {
-            left_out: turns.len(),
+            omitted: turns.len(),
             ..CarriedTurns::default()
         };
     };
@@ -73,7 +73,7 @@ pub fn context(earlier: &[Message], room: u64) -> CarriedTurns {
             kept.push(turn.to_vec());
             continue;
         }
-        if left >= LEAST_TURN {
+        if left >= MIN_TURN {
             kept.push(shorten(turn, left));
             shortened = 1;
         }
@@ -87,12 +87,12 @@ pub fn context(earlier: &[Message], room: u64) -> CarriedTurns {
     }
     CarriedTurns {
         messages,
-        left_out,
-        shortened,
+        omitted: left_out,
+        truncated: shortened,
     }
 }
 
-/// The earlier turns of a conversation that ends with the question, without its system messages.
+/// Returns the earlier turns of a conversation that ends with the question, without its system messages.
 pub fn spoken(turns: &[Message]) -> Vec<Message> {
     let earlier = turns.iter().take(turns.len().saturating_sub(1));
     let spoken = earlier.filter(|turn| turn.role != MessageRole::System);
@@ -105,12 +105,12 @@ pub fn own_tokens(turns: &[Message]) -> u64 {
     own.map(Message::tokens).sum()
 }
 
-/// Estimated tokens that a thread takes of a context window in which its earlier turns have `room`.
+/// Estimates the tokens that a thread takes of a context window in which its earlier turns have `room`.
 pub fn used(turns: &[Message], room: u64) -> u64 {
     own_tokens(turns) + context(&spoken(turns), room).tokens()
 }
 
-/// The question to a model whose answer was stopped after `begun`.
+/// Builds the question for a model whose answer was stopped after `begun`.
 pub fn continuation(question: &str, begun: &str) -> String {
     format!(
         "{question}\n\nYou have begun to answer, and were stopped in the middle. Continue exactly where your text ends: \
@@ -156,7 +156,7 @@ fn tokens_of(messages: &[Message]) -> u64 {
     messages.iter().map(Message::tokens).sum()
 }
 
-// Short messages stay whole; the long ones share what is left.
+// Short messages stay whole; the long ones share the remaining space.
 fn shorten(turn: &[Message], room: u64) -> Vec<Message> {
     let mut order: Vec<usize> = (0..turn.len()).collect();
     order.sort_by_key(|&at| turn[at].tokens());
@@ -189,7 +189,7 @@ fn cut(text: &str, tokens: u64) -> String {
         0,
     );
     let tail = reach(text.char_indices().rev(), room / 3, text.len());
-    // At a word, unless the text has none nearby.
+    // At a word boundary, unless there is none nearby.
     let head = text[..head]
         .rfind(char::is_whitespace)
         .filter(|at| *at > head / 2)
@@ -205,7 +205,7 @@ fn cut(text: &str, tokens: u64) -> String {
     )
 }
 
-// The last position that is reached within `room` quarters of a token.
+// Returns the last position reached within `room` quarters of a token.
 fn reach(positions: impl Iterator<Item = (usize, char)>, room: u64, start: usize) -> usize {
     let mut used = 0;
     let mut reached = start;
@@ -219,7 +219,7 @@ fn reach(positions: impl Iterator<Item = (usize, char)>, room: u64, start: usize
     reached
 }
 
-/// Quarters of a token that a character counts, as in `estimate_tokens`.
+/// Returns the quarters of a token that a character counts as, matching `estimate_tokens`.
 fn quarters(character: char) -> u64 {
     if character.is_ascii() { 1 } else { 4 }
 }
@@ -254,7 +254,7 @@ mod tests {
         let long = "word ".repeat(100);
         let all = conversation(&[("First", &long), ("Second", &long), ("Third", "Short.")]);
         let carried = context(&all, 60);
-        assert_eq!((carried.left_out, carried.shortened), (2, 0));
+        assert_eq!((carried.omitted, carried.truncated), (2, 0));
         let notice = "(Earlier turns of this conversation are left out: 2.)\n\nThird";
         assert_eq!(carried.messages[0].text, notice);
         assert_eq!(carried.messages[1].text, "Short.");
@@ -265,7 +265,7 @@ mod tests {
         let long = format!("Begin. {} End.", "word ".repeat(400));
         let all = conversation(&[("Old", &long), ("What now?", &long)]);
         let carried = context(&all, 150);
-        assert_eq!((carried.left_out, carried.shortened), (1, 1));
+        assert_eq!((carried.omitted, carried.truncated), (1, 1));
         let [question, answer] = &carried.messages[..] else {
             panic!("{carried:?}")
         };
@@ -279,7 +279,7 @@ mod tests {
     fn without_room_for_the_notice_nothing_is_carried() {
         let all = conversation(&[("First", "Long enough to take some tokens."), ("", "")]);
         let carried = context(&all, 3);
-        assert_eq!((carried.messages.len(), carried.left_out), (0, 2));
+        assert_eq!((carried.messages.len(), carried.omitted), (0, 2));
     }
 
     #[test]
@@ -308,8 +308,8 @@ mod tests {
             let carried = context(&all, room);
             prop_assert!(carried.tokens() <= room, "{} of {room}", carried.tokens());
             let kept = carried.messages.len() / 2;
-            prop_assert_eq!(kept + carried.left_out, turns.len());
-            // All but the oldest of the kept turns are whole, and they are the newest.
+            prop_assert_eq!(kept + carried.omitted, turns.len());
+            // All kept turns except the oldest are whole, and they are the newest.
             let whole = kept.saturating_sub(1) * 2;
             prop_assert_eq!(
                 &carried.messages[carried.messages.len() - whole..],
@@ -324,7 +324,7 @@ mod tests {
         ) {
             let all: Vec<Message> = turns.iter().flat_map(|(one, two)| turn(one, two)).collect();
             let (less, more) = (context(&all, room), context(&all, room + 50));
-            prop_assert!(more.left_out <= less.left_out);
+            prop_assert!(more.omitted <= less.omitted);
         }
     }
 }

@@ -61,7 +61,7 @@ impl TokenBucket {
         Ok(())
     }
 
-    /// Returns a token that was taken for something that does not count.
+    /// Puts back a token that was taken for a request that does not count.
     pub fn put_back(&mut self, rate: Rate) {
         self.level = rate.full().min(self.level + TOKEN);
     }

@@ -23,7 +23,7 @@ pub struct Usage {
     /// Whether the counts are estimated because the provider reported none.
     #[serde(default)]
     pub estimated: bool,
-    /// The charge reported by the provider, where it does.
+    /// The charge reported by the provider, if any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub charged: Option<MicroDollars>,
 }
@@ -36,14 +36,14 @@ impl Usage {
     fn charged_with(&self, other: &Usage) -> Option<MicroDollars> {
         match (self.charged, other.charged) {
             (Some(one), Some(two)) => Some(one.plus(two)),
-            // A charge for a part does not cover the whole unless the other part is empty.
+            // A charge for one part does not cover the whole unless the other part is empty.
             (Some(one), None) if other.input + other.output == 0 => Some(one),
             (None, Some(two)) if self.input + self.output == 0 => Some(two),
             _ => None,
         }
     }
 
-    /// Sum of both; estimated if either is.
+    /// Sum of both usages; estimated if either is.
     pub fn plus(&self, other: &Usage) -> Usage {
         Usage {
             input: self.input.saturating_add(other.input),

@@ -7,12 +7,12 @@ use serde_json::Value;
 use super::tokens::estimate_tokens;
 
 /// Maximum number of tools per request, and of calls per answer.
-pub const MOST: usize = 128;
+pub const MAX_TOOLS: usize = 128;
 
 /// A function that a model may call.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Tool {
-    /// Letters, digits, `_`, and `-`.
+    /// Tool name: letters, digits, `_`, and `-`.
     pub name: String,
     /// Description, from the client.
     #[serde(default, skip_serializing_if = "String::is_empty")]
@@ -71,7 +71,7 @@ impl Tools {
 /// A tool call requested by a model.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct ToolCall {
-    /// Id that links the call to its result; unique within a conversation.
+    /// ID that links the call to its result; unique within a conversation.
     pub id: String,
     /// Name of the tool.
     pub name: String,
@@ -92,7 +92,7 @@ impl ToolCall {
         }
     }
 
-    /// The call as text, for models without tools.
+    /// Formats the call as text, for models without tools.
     pub fn in_words(&self) -> String {
         format!("(called {} with {})", self.name, self.arguments)
     }

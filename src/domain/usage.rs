@@ -41,12 +41,12 @@ impl CallEnd {
     }
 }
 
-/// Usage and cost of one call, at the price of that time.
+/// Usage and cost of one call, at the price at that time.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CallCharge {
     /// Stage and member of the call.
     pub call: CallId,
-    /// Full model id.
+    /// Full model ID.
     pub model: String,
     /// Start time.
     pub at: Timestamp,
@@ -101,7 +101,7 @@ pub fn with_margin(reserved: u64) -> u64 {
     reserved.saturating_add(reserved.saturating_mul(MARGIN_PERCENT) / 100)
 }
 
-/// Spending limits of one user; none where there is no limit. Days and months are in UTC.
+/// Spending limits of one user; an absent limit does not apply. Days and months are in UTC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct UserLimits {
@@ -141,7 +141,7 @@ pub struct UsageAmount {
 }
 
 impl UsageAmount {
-    /// Sum of both.
+    /// Sum of both amounts.
     pub fn plus(self, other: Self) -> Self {
         Self {
             cost: self.cost.plus(other.cost),
@@ -160,9 +160,9 @@ impl UsageAmount {
 /// Usage of one user so far.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 pub struct UserSpending {
-    /// Since midnight UTC.
+    /// Usage since midnight UTC.
     pub day: UsageAmount,
-    /// Since the first of the month.
+    /// Usage since the first of the month.
     pub month: UsageAmount,
 }
 
@@ -191,12 +191,12 @@ pub struct LimitExceeded {
     /// Amount used or reserved for runs in progress.
     pub used: u64,
     /// Additional amount requested.
-    pub wanted: u64,
+    pub requested: u64,
     /// When the limit resets; none for a run.
     pub resets_at: Option<Timestamp>,
 }
 
-/// Checks whether `wanted` fits within the limits, in addition to what is spent and reserved.
+/// Checks whether `wanted` fits within the limits, in addition to the amounts spent and reserved.
 ///
 /// # Errors
 /// Returns the first limit that would be exceeded.
@@ -243,13 +243,13 @@ pub fn allow(
             _ => (dollars(reserved.cost), dollars(wanted.cost)),
         };
         let used = spent.saturating_add(reserved);
-        // A request that uses none of a kind is not blocked by its limit.
+        // A request that uses none of a kind is not blocked by that kind's limit.
         if wanted > 0 && used.saturating_add(wanted) > limit {
             return Err(LimitExceeded {
                 which,
                 limit,
                 used,
-                wanted,
+                requested: wanted,
                 resets_at: Some(resets_at),
             });
         }
@@ -271,7 +271,7 @@ pub fn allow_run(
             which: LimitKind::Run,
             limit: budget.0.max(0) as u64,
             used: used.0.max(0) as u64,
-            wanted: wanted.0 as u64,
+            requested: wanted.0 as u64,
             resets_at: None,
         }),
         _ => Ok(()),
@@ -279,7 +279,7 @@ pub fn allow_run(
 }
 
 /// Formats a day, counted from 1970, as `2026-11-23`.
-pub fn day_text(day: i64) -> String {
+pub fn format_day(day: i64) -> String {
     let moment = Timestamp::from_millis(day.saturating_mul(86_400_000));
     moment.to_string().chars().take(10).collect()
 }
@@ -340,7 +340,11 @@ impl fmt::Display for LimitExceeded {
             LimitKind::DayTokens | LimitKind::MonthTokens => format!("{value} tokens"),
             _ => dollars(value),
         };
-        let (limit, left, wanted) = (amount(self.limit), amount(self.left()), amount(self.wanted));
+        let (limit, left, wanted) = (
+            amount(self.limit),
+            amount(self.left()),
+            amount(self.requested),
+        );
         write!(
             f,
             "{name} of {limit} has {left} left, and this would take up to {wanted}"
@@ -352,7 +356,7 @@ impl fmt::Display for LimitExceeded {
     }
 }
 
-// At least whole cents, and as many more digits as needed.
+// Formats dollars with at least whole cents, and as many more digits as needed.
 fn dollars(micro: u64) -> String {
     let text = format!("{}.{:06}", micro / 1_000_000, micro % 1_000_000);
     let cents = text.len() - 4;

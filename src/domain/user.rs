@@ -16,7 +16,7 @@ pub enum Role {
     /// Access to the user's own data.
     User,
     /// A visitor of the offline demo without an account: a few documents and threads, deleted after a day.
-    // No request can give this role.
+    // No request can assign this role.
     #[serde(skip_deserializing)]
     Guest,
 }
@@ -44,9 +44,9 @@ impl Role {
 /// A stored account.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct User {
-    /// Its id.
+    /// ID of the account.
     pub id: UserId,
-    /// Email address in lower case; unique.
+    /// Email address in lowercase; unique.
     pub email: String,
     /// Display name; may be empty.
     pub name: String,
@@ -65,7 +65,7 @@ pub struct User {
 /// A signed-in browser or program. The same row is kept through all rotations of its refresh token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Session {
-    /// Id; `sid` in the JWT.
+    /// ID; `sid` in the JWT.
     pub id: SessionId,
     /// Owner.
     pub user: UserId,
@@ -86,7 +86,7 @@ pub struct Session {
 /// An API key. The key itself is not stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ApiKey {
-    /// Its id.
+    /// ID of the key.
     pub id: KeyId,
     /// Owner.
     pub user: UserId,
@@ -111,7 +111,7 @@ pub struct ApiKey {
 /// The authenticated caller of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Caller {
-    /// Account id.
+    /// Account ID.
     pub user: UserId,
     /// Role of the account.
     pub role: Role,
@@ -138,9 +138,9 @@ impl Caller {
 pub struct Email(String);
 
 impl Email {
-    /// Trims, normalizes (NFC), lowercases, and validates an address: keyboards write the same letter in different ways,
-    /// also in international domains. Checks the shape of every deliverable address, not all of
-    /// RFC 5322: the only real test of an address is an email to it.
+    /// Trims, normalizes (NFC), lowercases, and validates an address. Normalization is needed because keyboards
+    /// encode the same letter in different ways, even in international domains. Checks the shape that every
+    /// deliverable address has, not all of RFC 5322: the only real test of an address is to send an email to it.
     pub fn parse(text: &str) -> Option<Self> {
         if text.len() > 1_024 {
             return None;
@@ -201,7 +201,7 @@ mod tests {
         ] {
             assert!(Email::parse(bad).is_none(), "{bad}");
         }
-        // The same letter as one character and as two.
+        // The same letter as one code point and as two.
         assert_eq!(
             Email::parse("ju\u{308}rgen@mu\u{308}nchen.de"),
             Email::parse("j\u{fc}rgen@m\u{fc}nchen.de")

@@ -1,5 +1,5 @@
-//! Answer cache: exact repetitions only. The key covers everything that could change the answer, and the owner, so
-//! that nobody gets an answer that another person paid for or may not see.
+//! Answer cache, for exact repetitions only. The key covers everything that could change the answer, as well as
+//! the owner, so that nobody gets an answer that someone else paid for or that they may not see.
 
 mod key_fields;
 mod single_flight;
@@ -23,9 +23,9 @@ pub(super) use single_flight::{FlightRole, LeaderGuard, SingleFlight};
 pub struct CacheLimits {
     /// How long an answer can be reused; zero turns the cache off.
     pub ttl: Duration,
-    /// Bytes of all answers together; the least recently used are evicted first.
+    /// Total size of all answers in bytes; the least recently used are evicted first.
     pub bytes: u64,
-    /// Share answers that use nobody's documents or provider keys among all accounts.
+    /// Whether answers that use nobody's documents or provider keys are shared among all accounts.
     pub is_shared: bool,
 }
 
@@ -33,11 +33,11 @@ pub struct CacheLimits {
 pub(super) struct AnswerCache {
     pub limits: CacheLimits,
     pub flights: SingleFlight,
-    /// Bytes added since the total size was last checked.
+    /// Number of bytes added since the total size was last checked.
     grown: AtomicU64,
 }
 
-/// Divisor: the total size is checked each time a sixteenth of the limit was added.
+/// Divisor: the total size is checked each time a sixteenth of the limit has been added.
 const LOOKED_AT: u64 = 16;
 
 impl AnswerCache {
@@ -49,7 +49,7 @@ impl AnswerCache {
         }
     }
 
-    /// Counts added bytes. Returns the limit when it is time to check the total size.
+    /// Counts added bytes. Returns the limit if it is time to check the total size.
     pub fn grow(&self, bytes: u64) -> Option<u64> {
         let before = self.grown.fetch_add(bytes, Ordering::Relaxed);
         if before + bytes < self.limits.bytes / LOOKED_AT {
@@ -60,15 +60,15 @@ impl AnswerCache {
     }
 }
 
-/// Cache key of a call.
+/// The cache key of a call.
 #[derive(Debug, Clone)]
 pub(super) struct CacheKey {
-    /// Owner and SHA-256 over all fields.
+    /// Owner, and SHA-256 over all fields.
     pub whole: String,
     pub fields: CanonicalFields,
 }
 
-/// Owner part of a call's cache key: the user, or `team` for answers that may be shared.
+/// Returns the owner part of a call's cache key: the user, or `team` for answers that may be shared.
 pub(super) fn owner(shared: &EngineShared, user: &UserId, request: &ModelRequest) -> String {
     let draws_on_own = !request.brief.sources.is_empty()
         || request
@@ -86,7 +86,7 @@ pub(super) fn owner(shared: &EngineShared, user: &UserId, request: &ModelRequest
 pub(super) fn key(shared: &EngineShared, user: &UserId, request: &ModelRequest) -> CacheKey {
     let owner = owner(shared, user, request);
     let endpoint = shared.llm.endpoint(Some(user), &request.model);
-    let fields = CanonicalFields::of(&endpoint, request);
+    let fields = CanonicalFields::from_request(&endpoint, request);
     let hash = crypto::hex(&crypto::sha256::hash(fields.canonical().as_bytes()));
     CacheKey {
         whole: format!("{owner}.{hash}"),
@@ -94,7 +94,7 @@ pub(super) fn key(shared: &EngineShared, user: &UserId, request: &ModelRequest) 
     }
 }
 
-/// Looks up a stored answer that is at most `most` old. A failing store counts as a miss: the model is called.
+/// Looks up a stored answer that is at most `most` old. A store failure counts as a miss, so the model is called.
 pub(super) async fn find(
     shared: &EngineShared,
     key: &str,
@@ -106,8 +106,8 @@ pub(super) async fn find(
     shared.store.read(look).await.ok().flatten()
 }
 
-/// Whether an answer may be cached: only complete ones with a normal end. An error, a refusal, or a text cut off by
-/// a limit must not be replayed.
+/// Whether an answer may be cached: only a complete one that ended normally. An error, a refusal, or a text
+/// truncated by a limit must not be replayed.
 pub(super) fn is_worth_keeping(answer: &Answer) -> bool {
     answer.finish == Finish::Stop && !answer.text.trim().is_empty()
 }

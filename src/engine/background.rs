@@ -1,5 +1,5 @@
 //! Background jobs: work that outlives the request that started it, throttled to leave room for interactive runs.
-//! What a job does is up to the app.
+//! The app decides what a job does.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use super::{Engine, EngineShared};
 
-/// How long a waiting job sleeps before it checks again without being notified.
+/// How long a waiting job sleeps before it checks again without a notification.
 const LOOK: Duration = Duration::from_millis(500);
 
-/// Counts a job while it runs; dropped on panic too.
+/// Counts a job while it runs; also dropped on panic.
 struct JobCounter(Arc<EngineShared>);
 
 impl Drop for JobCounter {
@@ -22,8 +22,8 @@ impl Drop for JobCounter {
 }
 
 impl Engine {
-    /// Spawns a job. A stopping engine waits for it: the job ends when its next run is refused or left for the next
-    /// start.
+    /// Spawns a job. A stopping engine waits for it; the job ends when its next run is refused or left for the
+    /// next start.
     pub fn job(&self, work: impl Future<Output = ()> + Send + 'static) {
         self.shared.jobs.fetch_add(1, Ordering::Relaxed);
         let count = JobCounter(self.shared.clone());
@@ -33,12 +33,12 @@ impl Engine {
         });
     }
 
-    /// Waits until a job may start a run: at least half of the slots are free, and while interactive runs are active
-    /// no other job's run is. Returns false when the engine accepts no more runs.
-    pub async fn lull(&self) -> bool {
+    /// Waits until a job may start a run: at least half of the slots must be free, and while interactive runs are
+    /// active, no other job may have a run. Returns false if the engine accepts no more runs.
+    pub async fn wait_for_idle(&self) -> bool {
         loop {
             let left = self.shared.left.notified();
-            if self.shared.turns.is_closed() {
+            if self.shared.run_slots.is_closed() {
                 return false;
             }
             if self.shared.has_room() {
@@ -53,9 +53,9 @@ impl Engine {
         self.shared.running().values().all(|run| run.background)
     }
 
-    /// Whether the engine accepts no more runs.
+    /// Whether the engine has stopped accepting runs.
     pub fn is_closing(&self) -> bool {
-        self.shared.turns.is_closed()
+        self.shared.run_slots.is_closed()
     }
 }
 

@@ -1,5 +1,5 @@
-//! Keeps runs within their budgets: reserves in memory the most that calls may take, and releases it once the
-//! actual usage is stored. The domain decides what fits.
+//! Keeps runs within their budgets: reserves in memory the maximum that calls may use, and releases it once the
+//! actual usage has been stored. The domain decides what fits.
 
 mod unlimited;
 
@@ -17,18 +17,18 @@ use crate::domain::usage::{
 use crate::store::{Store, StoreError, budgets, usage};
 use unlimited::UnlimitedUsers;
 
-/// Prices and budget of one run, fixed when it was planned.
+/// Prices and budget of a run, fixed at planning time.
 #[derive(Debug, Clone, Default)]
 pub struct RunTerms {
     prices: BTreeMap<String, Price>,
     /// The run's budget, in micro-dollars.
     budget: Option<MicroDollars>,
-    /// What it had spent before the last restart.
+    /// The amount spent before the last restart.
     spent: MicroDollars,
 }
 
 impl RunTerms {
-    /// Collects the terms of a plan and the cost of the calls already made.
+    /// Collects the terms of a plan, and the cost of the calls already made.
     pub fn of(plan: &Plan, answers: &[StageAnswer]) -> Self {
         let planned = plan.members.iter().chain([&plan.synthesizer]);
         let planned = planned.chain(plan.evidence.members());
@@ -56,19 +56,20 @@ impl RunTerms {
 pub struct BudgetStanding {
     /// The user's own limits, or the server's default.
     pub limits: UserLimits,
-    /// Amounts spent.
+    /// Amounts already spent.
     pub spent: UserSpending,
     /// Amount reserved for calls in progress.
     pub reserved: UsageAmount,
 }
 
-/// Reservation ledger of all users; one per process.
+/// The reservation ledger of all users; one per process.
 pub(super) struct ReservationLedger {
     store: Store,
-    /// Default limits of users without their own.
+    /// Default limits of users who have none of their own.
     limits: UserLimits,
     reserved: Mutex<HashMap<UserId, UsageAmount>>,
-    /// Held from reading what is spent until the reservation is made: two runs must not be granted the same money.
+    /// Held from reading the spent amount until the reservation has been made, so that two runs are not granted
+    /// the same money.
     granting: tokio::sync::Mutex<()>,
     unlimited: UnlimitedUsers,
 }
@@ -87,14 +88,14 @@ impl ReservationLedger {
     /// Returns a user's budget status.
     ///
     /// # Errors
-    /// When the store cannot be read.
-    pub async fn standing(&self, user: &UserId) -> Result<BudgetStanding, StoreError> {
-        // Read before the store: an amount released in between has been stored by then, so it may be counted
-        // twice but never missed.
+    /// Returns an error if the store cannot be read.
+    pub async fn status(&self, user: &UserId) -> Result<BudgetStanding, StoreError> {
+        // Read before the store: an amount released in between has been stored by then, so it may be counted twice
+        // but is never missed.
         let reserved = self.reserved().get(user).copied().unwrap_or_default();
         let (id, default, today) = (user.clone(), self.limits, clock::now().day());
         let look = self.store.read(move |db| {
-            let limits = budgets::of_user(db, &id)?.unwrap_or(default);
+            let limits = budgets::for_user(db, &id)?.unwrap_or(default);
             Ok((limits, usage::spent(db, &id, today)?))
         });
         let (limits, spent) = look.await?;
@@ -105,23 +106,23 @@ impl ReservationLedger {
         })
     }
 
-    /// Whether a user has no limits. Remembered for two seconds.
+    /// Whether a user has no limits. Cached for two seconds.
     ///
     /// # Errors
-    /// When the store cannot be read.
+    /// Returns an error if the store cannot be read.
     pub async fn is_unlimited(&self, user: &UserId) -> Result<bool, StoreError> {
         let now = clock::instant();
         let Err(epoch) = self.unlimited.find(user, now) else {
             return Ok(true);
         };
-        let is_unlimited = self.standing(user).await?.limits.is_none();
+        let is_unlimited = self.status(user).await?.limits.is_none();
         if is_unlimited {
             self.unlimited.note(epoch, user, now);
         }
         Ok(is_unlimited)
     }
 
-    /// Forgets who has no limits, because limits have changed.
+    /// Clears the cache of users without limits, because limits have changed.
     pub fn budgets_changed(&self) {
         self.unlimited.forget();
     }
@@ -139,7 +140,7 @@ impl ReservationLedger {
             return Ok(false);
         }
         let _granting = self.granting.lock().await;
-        let standing = self.standing(user).await;
+        let standing = self.status(user).await;
         let BudgetStanding {
             limits,
             spent,
@@ -176,7 +177,7 @@ impl ReservationLedger {
     }
 }
 
-/// A reservation for something other than a run, released when dropped.
+/// A reservation for something other than a run, released on drop.
 pub struct ReservedAmount {
     book: Arc<ReservationLedger>,
     user: UserId,
@@ -184,10 +185,10 @@ pub struct ReservedAmount {
 }
 
 impl ReservedAmount {
-    /// Reserves the amount, for users with a budget.
+    /// Reserves the amount if the user has a budget.
     ///
     /// # Errors
-    /// With the sentence for the user when the budget does not cover it, or the store fails.
+    /// A sentence for the user if the budget does not cover the amount or the store fails.
     pub(super) async fn of(
         book: Arc<ReservationLedger>,
         user: &UserId,
@@ -212,7 +213,7 @@ impl Drop for ReservedAmount {
     }
 }
 
-/// The reservations of one run, released when dropped.
+/// The reservations of a run, released on drop.
 pub(super) struct BudgetReservation {
     book: Arc<ReservationLedger>,
     user: Option<UserId>,
@@ -221,28 +222,28 @@ pub(super) struct BudgetReservation {
     open: BTreeMap<CallId, LedgerState>,
     /// The budget of the run's API key, if it has one.
     key: Option<Box<dyn KeyFunds>>,
-    /// Reserved for calls that have ended but are not stored yet.
+    /// Reserved for calls that have ended but are not yet stored.
     over: UsageAmount,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
 struct LedgerState {
-    /// Counts toward the user's budgets: tokens, and money unless the user's own key pays.
+    /// Counted toward the user's budgets: tokens, and money unless the user's own key pays.
     amount: UsageAmount,
-    /// Counts toward the run's budget.
+    /// Counted toward the run's budget.
     cost: MicroDollars,
-    /// Reserved output tokens.
+    /// Number of reserved output tokens.
     output: u64,
-    /// Whether a budget applies to it.
+    /// Whether a budget applies to the call.
     is_bound: bool,
 }
 
 /// A reservation in an API key's budget, held for a run until dropped.
 pub trait KeyFunds: Send + Sync {
-    /// Reserves more.
+    /// Increases the reservation.
     ///
     /// # Errors
-    /// When the key's budget has no room for it, with the reason.
+    /// The reason, if the key's budget has no room for it.
     fn extend(&self, cost: MicroDollars) -> Result<(), String>;
 }
 
@@ -265,11 +266,11 @@ impl BudgetReservation {
         self
     }
 
-    /// Reserves what these calls may take; each comes with whether the user's own key pays for it. Store ended calls
-    /// first.
+    /// Reserves the maximum usage of these calls; each comes with whether the user's own key pays for it. Store
+    /// ended calls first.
     ///
     /// # Errors
-    /// When a budget has no room, or a dollar budget applies and a price is unknown, with the reason.
+    /// The reason, if a budget has no room, or if a dollar budget applies and a price is unknown.
     pub async fn reserve(&mut self, calls: &[(CallReservation, bool)]) -> Result<(), String> {
         let held: Vec<(CallId, LedgerState)> = calls.iter().map(held).collect();
         let wanted = held
@@ -297,22 +298,22 @@ impl BudgetReservation {
         for ((call, held), (claim, _)) in held.into_iter().zip(calls) {
             let sum = self.open.entry(call).or_default();
             *sum = sum.plus(&held);
-            sum.output = sum.output.saturating_add(claim.output);
+            sum.output = sum.output.saturating_add(claim.output_tokens);
             sum.is_bound |= is_bound;
         }
         Ok(())
     }
 
-    /// Output tokens reserved for a call; `None` when no budget applies.
+    /// Returns the output tokens reserved for a call; `None` if no budget applies.
     pub fn reserved_output(&self, call: CallId) -> Option<u64> {
         let held = self.open.get(&call).filter(|held| held.is_bound);
         held.map(|held| held.output)
     }
 
-    /// Reserves more output for a call in progress.
+    /// Reserves additional output for a call in progress.
     ///
     /// # Errors
-    /// When a budget has no room for it, with the reason.
+    /// The reason, if a budget has no room for it.
     pub async fn extend(&mut self, more: CallReservation, own_key: bool) -> Result<(), String> {
         if let Some(key) = &self.key {
             key.extend(more.cost.unwrap_or_default())?;
@@ -320,7 +321,7 @@ impl BudgetReservation {
         self.reserve(&[(more, own_key)]).await
     }
 
-    /// Ends a call that cost this much.
+    /// Ends a call that cost this amount.
     pub fn close(&mut self, call: CallId, cost: MicroDollars) {
         self.spent = self.spent.plus(cost);
         if let Some(held) = self.open.remove(&call) {
@@ -328,7 +329,7 @@ impl BudgetReservation {
         }
     }
 
-    /// Whether ended calls have not been stored yet.
+    /// Whether there are ended calls that have not been stored yet.
     pub fn is_waiting(&self) -> bool {
         self.over != UsageAmount::default()
     }
@@ -338,7 +339,7 @@ impl BudgetReservation {
         self.key.is_some() || self.is_waiting()
     }
 
-    /// Releases the reservations of ended calls, once they are stored.
+    /// Releases the reservations of ended calls once they have been stored.
     pub fn stored(&mut self) {
         let over = std::mem::take(&mut self.over);
         if let Some(user) = &self.user {
@@ -376,7 +377,7 @@ fn held((claim, own_key): &(CallReservation, bool)) -> (CallId, LedgerState) {
     let cost = claim.cost.unwrap_or_default();
     let amount = UsageAmount {
         cost: if *own_key { MicroDollars(0) } else { cost },
-        tokens: claim.input.saturating_add(claim.output),
+        tokens: claim.input_tokens.saturating_add(claim.output_tokens),
     };
     let held = LedgerState {
         amount,

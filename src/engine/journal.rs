@@ -1,4 +1,4 @@
-//! Stores a run's events and publishes them only after that: an event that a client has seen still exists after a
+//! Stores a run's events, and publishes them only after that: an event that a client has seen still exists after a
 //! crash, under the same number. Deltas are merged before they are written.
 
 mod delta_merge;
@@ -35,7 +35,7 @@ use crate::store::{
 /// Buffers a run's events and results on their way to the store.
 pub(super) struct Journal {
     store: Store,
-    hub: Arc<RunChannel>,
+    channel: Arc<RunChannel>,
     id: AnalysisId,
     user: Option<UserId>,
     key: Option<KeyId>,
@@ -45,18 +45,18 @@ pub(super) struct Journal {
     charges: Vec<CallCharge>,
     cacheable: Vec<AnswerToKeep>,
     hits: Vec<CacheHit>,
-    /// Size limit to enforce with the next write, in bytes, when a cache check is due.
+    /// Size limit to enforce with the next write, in bytes, if a cache check is due.
     purge: Option<u64>,
-    begun: bool,
-    /// Texts that have started: stage and model; both empty for the synthesis.
-    flowing: HashSet<(String, String)>,
+    is_started: bool,
+    /// Texts that have started, as stage and model; both are empty for the synthesis.
+    open_texts: HashSet<(String, String)>,
     urgent: bool,
     /// Stage durations in ms, by name.
     durations: Vec<(String, u64)>,
     is_awaited: bool,
     /// Set for a relayed call, whose events are not stored.
     relay: Option<RelayAudience>,
-    /// Batches not in the store yet: the one being written and, of an awaited run, those that failed.
+    /// Batches that are not in the store yet: the one being written and, for an awaited run, those that failed.
     pending: Vec<Arc<JournalBatch>>,
     /// When to retry after a failed write.
     retry_at: Option<Instant>,
@@ -65,14 +65,14 @@ pub(super) struct Journal {
 impl Journal {
     pub fn new(
         store: Store,
-        hub: Arc<RunChannel>,
+        channel: Arc<RunChannel>,
         id: AnalysisId,
         (user, key): (Option<UserId>, Option<KeyId>),
         last: u64,
     ) -> Self {
         Self {
             store,
-            hub,
+            channel,
             id,
             user,
             key,
@@ -83,8 +83,8 @@ impl Journal {
             cacheable: Vec::new(),
             hits: Vec::new(),
             purge: None,
-            begun: false,
-            flowing: HashSet::new(),
+            is_started: false,
+            open_texts: HashSet::new(),
             urgent: false,
             durations: Vec::new(),
             is_awaited: false,
@@ -94,18 +94,18 @@ impl Journal {
         }
     }
 
-    /// Marks the run as awaited by a connection: its events are then published even if they cannot be stored.
+    /// Marks the run as awaited by a connection, so that its events are published even if they cannot be stored.
     pub fn awaited(self, is_awaited: bool) -> Self {
         Self { is_awaited, ..self }
     }
 
-    /// Whether everything up to the last flush is stored. The usage of a relayed call is recorded when the call
-    /// ends.
+    /// Whether everything up to the last flush has been stored. The usage of a relayed call is recorded when the
+    /// call ends.
     pub fn is_stored(&self) -> bool {
         self.pending.is_empty() && (self.relay.is_none() || self.charges.is_empty())
     }
 
-    /// Returns what the store lacks of a finished run.
+    /// Returns the data of a finished run that is not in the store.
     pub fn unstored(&self) -> Option<Unstored> {
         let last = self.pending.last()?;
         let found = last.outcome.as_ref().and_then(|(_, found)| found.clone());
@@ -118,7 +118,7 @@ impl Journal {
         })
     }
 
-    /// Tries once to store what is left. Returns whether it succeeded.
+    /// Makes one attempt to store what is left. Returns whether it succeeded.
     pub async fn store_rest(&mut self) -> bool {
         self.store_pending(&[]).await.is_ok()
     }
@@ -130,11 +130,11 @@ impl Journal {
             .collect()
     }
 
-    pub fn note(&mut self, event: RunEvent) {
+    pub fn push(&mut self, event: RunEvent) {
         if self.relay.is_none() {
             self.mark(&event);
         }
-        // Merges only with directly preceding text: a restarted member begins a new text.
+        // Merges only with directly preceding text, because a restarted member begins a new text.
         let growing = self
             .events
             .iter_mut()
@@ -150,14 +150,14 @@ impl Journal {
     fn mark(&mut self, event: &RunEvent) {
         match event {
             RunEvent::Delta { stage, model, .. } | RunEvent::Reasoning { stage, model, .. } => {
-                self.urgent |= self.flowing.insert((stage.clone(), model.clone()));
+                self.urgent |= self.open_texts.insert((stage.clone(), model.clone()));
             }
             RunEvent::SynthesisDelta { .. } => {
-                self.urgent |= self.flowing.insert(Default::default())
+                self.urgent |= self.open_texts.insert(Default::default())
             }
             RunEvent::MemberStarted { stage, model, .. } => {
-                self.flowing.remove(&(stage.clone(), model.clone()));
-                self.flowing.remove(&Default::default());
+                self.open_texts.remove(&(stage.clone(), model.clone()));
+                self.open_texts.remove(&Default::default());
             }
             RunEvent::StageCompleted {
                 stage, duration_ms, ..
@@ -166,7 +166,7 @@ impl Journal {
         }
     }
 
-    /// Whether a text has started since the last flush: readers should see it without delay.
+    /// Whether a text has started since the last flush, so that readers should see it without delay.
     pub fn is_urgent(&self) -> bool {
         self.urgent
     }
@@ -175,14 +175,14 @@ impl Journal {
         self.kept.push(answer);
     }
 
-    /// Adds charges, stored in the same transaction as the results of their calls.
+    /// Adds charges, which are stored in the same transaction as the results of their calls.
     pub fn charge(&mut self, charges: Vec<CallCharge>) {
         partial_bills::add(&mut self.kept, &charges);
         self.charges.extend(charges);
     }
 
     /// Replaces the totals in the final event with more complete ones.
-    pub fn correct(&mut self, known: &RunTotals) {
+    pub fn set_final_totals(&mut self, known: &RunTotals) {
         if let Some(
             RunEvent::Completed(totals)
             | RunEvent::Failed { totals, .. }
@@ -220,8 +220,8 @@ impl Journal {
     /// Stores everything buffered in one transaction, then publishes it.
     ///
     /// # Errors
-    /// When the store fails after all retries. An awaited run continues unstored instead, unless the analysis was
-    /// deleted or is already over ([`StoreError::Missing`], [`StoreError::Conflict`]).
+    /// Returns an error if the store fails after all retries. An awaited run continues unstored instead, unless
+    /// the analysis was deleted or is already over ([`StoreError::Missing`], [`StoreError::Conflict`]).
     pub async fn flush(&mut self, now: Timestamp) -> Result<(), StoreError> {
         if self.is_relayed() {
             self.pass_on();
@@ -230,10 +230,10 @@ impl Journal {
         self.write(now, None).await
     }
 
-    /// Flushes and stores the run's end in the same transaction.
+    /// Flushes, and stores the end of the run in the same transaction.
     ///
     /// # Errors
-    /// As [`Journal::flush`].
+    /// Same as [`Journal::flush`].
     pub async fn finish(
         &mut self,
         now: Timestamp,
@@ -243,9 +243,9 @@ impl Journal {
             self.pass_on();
             return Ok(());
         }
-        let found = self.found(&outcome).await;
+        let found = self.compute_findings(&outcome).await;
         if let Some((findings, _)) = &found {
-            self.announce(&findings.evidence);
+            self.push_evidence_ready(&findings.evidence);
         }
         self.write(now, Some((outcome, found))).await
     }
@@ -256,7 +256,7 @@ impl Journal {
         }
         self.urgent = false;
         let ends = outcome.is_some();
-        // Callers that wait for the same call continue after this attempt, successful or not.
+        // Callers that wait for the same call continue after this attempt, whether or not it succeeds.
         let _seats: Vec<LeaderGuard> = (self.cacheable.iter_mut())
             .filter_map(|keeping| keeping.seat.take())
             .collect();
@@ -268,12 +268,12 @@ impl Journal {
             (true, None) => &PAUSES[..AWAITED],
             (true, Some(at)) if ends || clock::instant() >= at => &[],
             (true, Some(_)) => {
-                self.hub.publish_unstored(events);
+                self.channel.publish_unstored(events);
                 return Ok(());
             }
         };
         match self.store_pending(pauses).await {
-            Ok(()) => self.hub.publish(events),
+            Ok(()) => self.channel.publish(events),
             Err(fault @ (StoreError::Missing | StoreError::Conflict(_))) => return Err(fault),
             Err(fault) if self.is_awaited => {
                 let fault = format!("{fault:?}");
@@ -282,14 +282,14 @@ impl Journal {
                     &[("analysis", &self.id), ("fault", &fault)],
                 );
                 self.retry_at = Some(clock::instant() + RETRY);
-                self.hub.publish_unstored(events);
+                self.channel.publish_unstored(events);
             }
             Err(fault) => return Err(fault),
         }
         Ok(())
     }
 
-    /// Stores all pending batches in one transaction; retries after each of these pauses.
+    /// Stores all pending batches in one transaction, retrying after each of these pauses.
     async fn store_pending(&mut self, pauses: &[Duration]) -> Result<(), StoreError> {
         let mut pauses = pauses.iter();
         loop {
@@ -297,12 +297,13 @@ impl Journal {
             let all = move |db: &Writer| batches.iter().try_for_each(|batch| batch.store(db));
             match self.store.write(all).await {
                 Ok(()) => break,
-                // Deleted meanwhile, or already over: a retry changes nothing.
-                Err(fault @ (StoreError::Missing | StoreError::Conflict(_))) => return Err(fault),
-                // A full disk may be cleared, a busy one freed: the answers are paid for, so retry.
-                Err(fault) => match pauses.next() {
+                // Deleted in the meantime, or already over: a retry would change nothing.
+                Err(error @ (StoreError::Missing | StoreError::Conflict(_))) => return Err(error),
+                // A full disk may be cleaned up and a busy one may recover; the answers have been paid for, so
+                // retry.
+                Err(error) => match pauses.next() {
                     Some(pause) => tokio::time::sleep(*pause).await,
-                    None => return Err(fault),
+                    None => return Err(error),
                 },
             }
         }
@@ -320,7 +321,7 @@ impl Journal {
         for event in self.events.drain(..) {
             self.last += 1;
             let data = serde_json::to_string(&event)
-                .map_err(|fault| StoreError::Failed(fault.to_string()))?;
+                .map_err(|error| StoreError::Failed(error.to_string()))?;
             let stored = StoredEvent {
                 seq: self.last,
                 kind: event.name().to_owned(),
@@ -336,7 +337,7 @@ impl Journal {
             user: self.user.clone(),
             key: self.key.clone(),
             now,
-            first: !std::mem::replace(&mut self.begun, true),
+            first: !std::mem::replace(&mut self.is_started, true),
             events,
             kept: std::mem::take(&mut self.kept),
             charges: std::mem::take(&mut self.charges),
@@ -348,7 +349,7 @@ impl Journal {
     }
 }
 
-/// Pauses between attempts to store a batch: half a minute in all.
+/// Pauses between attempts to store a batch: half a minute in total.
 const PAUSES: [Duration; 5] = [
     Duration::from_millis(200),
     Duration::from_secs(1),
@@ -356,7 +357,7 @@ const PAUSES: [Duration; 5] = [
     Duration::from_secs(10),
     Duration::from_secs(15),
 ];
-/// Number of these pauses used when a connection waits for the run.
+/// Number of these pauses to use if a connection waits for the run.
 const AWAITED: usize = 2;
 /// Interval between attempts of a run that continues unstored.
 const RETRY: Duration = Duration::from_secs(5);
@@ -366,7 +367,7 @@ pub(super) struct AnswerToKeep {
     pub key: String,
     pub kept: cached_answers::CachedAnswer,
     pub ttl: Duration,
-    /// Held until stored; other callers wait for its drop.
+    /// Held until the answer is stored; other callers wait for it to be dropped.
     pub seat: Option<LeaderGuard>,
 }
 
@@ -381,7 +382,7 @@ struct CacheHit {
 /// How a run ended, and the findings and citations of its answers.
 type Ended = (PatternOutcome, Option<(Findings, Option<Citations>)>);
 
-/// Everything stored in one transaction.
+/// Everything to be stored in one transaction.
 pub(super) struct JournalBatch {
     id: AnalysisId,
     user: Option<UserId>,
@@ -401,7 +402,7 @@ impl JournalBatch {
     /// Writes the batch, within the caller's transaction.
     ///
     /// # Errors
-    /// When the database cannot be written.
+    /// Returns an error if the database cannot be written.
     pub fn store(&self, db: &Writer) -> Result<(), StoreError> {
         let (id, now) = (&self.id, self.now);
         if self.first {
@@ -446,7 +447,7 @@ impl JournalBatch {
     }
 }
 
-// None when no documents were given.
+// `None` if no documents were provided.
 fn citations(
     db: &Reader,
     user: &UserId,
@@ -473,7 +474,7 @@ fn citations(
         text: &answer.text,
     });
     let mut page = |id: &DocumentId, number: u32| {
-        // Treat an unreadable page as missing: nothing is called verified then.
+        // Treat an unreadable page as missing, so that nothing is reported as verified.
         let found = documents::page_of(db, user, id, number).ok().flatten();
         found.map(|page| citation::CitedPage {
             text: page.text,

@@ -1,4 +1,4 @@
-//! Tracks a run's calls and what they cost. Every started call passes through here and leaves exactly one charge,
+//! Tracks a run's calls and their cost. Every started call passes through here and leaves exactly one charge,
 //! however it ends. Makes no budget decisions.
 
 use std::collections::BTreeMap;
@@ -12,21 +12,21 @@ use crate::domain::time::Timestamp;
 use crate::domain::usage::{CallCharge, CallEnd, cost};
 use crate::llm::RunningCall;
 
-/// Output tokens reserved at a time for an answer without its own limit.
+/// Number of output tokens reserved at a time for an answer without its own limit.
 const MORE: u64 = 1_000;
 
 /// The calls of one run.
 #[derive(Default)]
 pub(super) struct CallLedger {
-    /// Last call number. Numbers are never reused: late events of a stopped call must not be taken for its
-    /// successor's.
+    /// The last call number. Numbers are never reused, because late events of a stopped call must not be
+    /// attributed to its successor.
     next: u64,
     open: BTreeMap<u64, OpenCall>,
     charges: Vec<CallCharge>,
-    unseen: UnseenSpending,
+    unseen: StoppedCallUsage,
 }
 
-/// A call in progress, or one that was stopped and is not billed yet.
+/// A call in progress, or one that was stopped and has not been billed yet.
 pub(super) struct OpenCall {
     pub call: CallId,
     pub model: String,
@@ -34,21 +34,21 @@ pub(super) struct OpenCall {
     pub key: Option<CacheKey>,
     /// Held while other callers wait for the same call.
     pub seat: Option<LeaderGuard>,
-    /// Dropping it cancels the call. `None` once stopped; the state machine has forgotten the call then.
+    /// Dropping it cancels the call. `None` once stopped, when the state machine no longer knows the call.
     running: Option<RunningCall>,
     price: Option<Price>,
     own_key: bool,
     at: Timestamp,
-    /// Our own token count, used when no bill arrives.
+    /// Our own token count, used if no bill arrives.
     counted: Usage,
     first_token_ms: Option<u64>,
-    /// Reserved output tokens, if more must be reserved once they are used up.
+    /// Reserved output tokens, if more must be reserved when they are used up.
     reserved: Option<u64>,
 }
 
 /// Usage of stopped calls, which the state machine does not count.
 #[derive(Default)]
-struct UnseenSpending {
+struct StoppedCallUsage {
     calls: u32,
     usage: Usage,
     cost: MicroDollars,
@@ -57,7 +57,7 @@ struct UnseenSpending {
 
 impl CallLedger {
     /// Returns the next call number.
-    pub fn number(&mut self) -> u64 {
+    pub fn next_number(&mut self) -> u64 {
         self.next += 1;
         self.next
     }
@@ -67,7 +67,7 @@ impl CallLedger {
         self.open.insert(number, open);
     }
 
-    /// Counts a streamed piece. Returns its call, or `None` when the call was stopped.
+    /// Counts a streamed piece. Returns its call, or `None` if the call was stopped.
     pub fn piece(&mut self, number: u64, delta: &Delta, now: Timestamp) -> Option<CallId> {
         let open = self.open.get_mut(&number)?;
         let tokens = match delta {
@@ -83,7 +83,8 @@ impl CallLedger {
         open.running.is_some().then_some(open.call)
     }
 
-    /// Returns the further reservation a call needs once it exceeds its own: [`MORE`] output tokens.
+    /// Returns the additional reservation that a call needs once it exceeds its current one: [`MORE`] output
+    /// tokens.
     pub fn needs(&self, number: u64) -> Option<CallReservation> {
         let open = self.open.get(&number)?;
         let is_over = open.reserved.is_some_and(|most| open.counted.output > most);
@@ -97,20 +98,20 @@ impl CallLedger {
         Some(CallReservation {
             call: open.call,
             model: open.model.clone(),
-            input: 0,
-            output: MORE,
+            input_tokens: 0,
+            output_tokens: MORE,
             cost: open.price.map(|price| price.cost(&more)),
         })
     }
 
-    /// Records that more output is reserved for a call.
+    /// Records that additional output has been reserved for a call.
     pub fn extend(&mut self, number: u64, output: u64) {
         if let Some(open) = self.open.get_mut(&number) {
             open.reserved = open.reserved.map(|most| most.saturating_add(output));
         }
     }
 
-    /// Ends a call with what has arrived, because no budget has room for more.
+    /// Ends a call with the text received so far, because no budget has room for more.
     pub fn cut(&mut self, number: u64) {
         if let Some(open) = self.open.get_mut(&number) {
             open.reserved = None;
@@ -120,7 +121,7 @@ impl CallLedger {
         }
     }
 
-    /// Stops a call. Its bill is still to come.
+    /// Stops a call. Its bill is still outstanding.
     pub fn stop(&mut self, call: CallId) {
         for open in self.open.values_mut().filter(|open| open.call == call) {
             drop(open.running.take());
@@ -158,7 +159,7 @@ impl CallLedger {
         (!stopped).then_some(open)
     }
 
-    /// Charges calls without a bill by our own token count, marked as estimated.
+    /// Charges calls without a bill according to our own token count, marked as estimated.
     pub fn estimate_missing(&mut self, now: Timestamp) {
         for open in std::mem::take(&mut self.open).into_values() {
             let bill = CallBill {
@@ -192,7 +193,7 @@ impl CallLedger {
         });
     }
 
-    /// Takes the charges recorded since the last call, to store them.
+    /// Takes the charges recorded since the last call, to be stored.
     pub fn take(&mut self) -> Vec<CallCharge> {
         std::mem::take(&mut self.charges)
     }
@@ -237,7 +238,7 @@ impl OpenCall {
         }
     }
 
-    /// Sets the handle of the started call.
+    /// Sets the handle of the running call.
     pub fn running(self, running: RunningCall) -> Self {
         Self {
             running: Some(running),
@@ -245,14 +246,14 @@ impl OpenCall {
         }
     }
 
-    /// Cuts the call off after this many output tokens.
+    /// Makes the call stop after this many output tokens.
     pub fn limit(&mut self, tokens: u64) {
         if let Some(running) = &self.running {
             running.limit_output(tokens);
         }
     }
 
-    /// Requires a further reservation once this many output tokens have arrived.
+    /// Requires an additional reservation once this many output tokens have arrived.
     pub fn watch(&mut self, tokens: u64) {
         self.reserved = Some(tokens);
     }
@@ -266,8 +267,8 @@ impl OpenCall {
         }
     }
 
-    /// Sets the cache key, and the seat that other callers wait on.
-    pub fn kept(self, key: Option<CacheKey>, seat: Option<LeaderGuard>) -> Self {
+    /// Sets the cache key, and the leader guard that other callers wait on.
+    pub fn with_cache_key(self, key: Option<CacheKey>, seat: Option<LeaderGuard>) -> Self {
         Self { key, seat, ..self }
     }
 }

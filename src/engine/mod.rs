@@ -41,27 +41,27 @@ pub use relay::RelayedCall;
 use run_channel::RunChannel;
 pub use run_channel::{PublishedEvent, RelayAudience, RunWatch};
 pub use run_handle::{CancelOnDrop, Finished};
-use settlement::Settlement;
-use stream_limits::StreamPlaces;
-pub use stream_limits::{StreamLimits, StreamPlace};
+use settlement::UsageRecorder;
+use stream_limits::StreamSlots;
+pub use stream_limits::{StreamLimits, StreamPermit};
 
-/// Engine settings.
+/// The engine settings.
 #[derive(Debug, Clone)]
 pub struct EngineSettings {
-    /// Runs in progress at once; more wait for a slot.
+    /// Maximum number of concurrent runs; others wait for a slot.
     pub max_runs: usize,
-    /// Relayed calls at once; more are refused.
+    /// Limits on concurrent relayed calls; calls beyond them are refused.
     pub streams: StreamLimits,
     /// Cache limits.
     pub cache: CacheLimits,
-    /// Default usage limits of users without their own.
+    /// Default usage limits of users who have none of their own.
     pub limits: UserLimits,
 }
 
-/// Runs that may wait for a slot.
+/// Maximum number of runs that may wait for a slot.
 const MAX_WAITING: usize = 64;
-/// Runs of one user, active and waiting; all users without an account count as one.
-const MAX_OF_ONE: usize = 24;
+/// Maximum number of active and waiting runs per user; all users without an account count as one.
+const MAX_RUNS_PER_USER: usize = 24;
 
 /// Owns all active runs.
 #[derive(Clone)]
@@ -74,11 +74,11 @@ pub(crate) struct EngineShared {
     llm: Llm,
     settings: EngineSettings,
     cache: AnswerCache,
-    book: Arc<ReservationLedger>,
-    turns: Semaphore,
+    reservations: Arc<ReservationLedger>,
+    run_slots: Semaphore,
     runs: Mutex<RunMap>,
-    streams: Arc<StreamPlaces>,
-    settlement: Arc<Settlement>,
+    streams: Arc<StreamSlots>,
+    settlement: Arc<UsageRecorder>,
     /// Notified whenever a run has left `runs`, or a job has ended.
     left: Notify,
     /// Notified whenever a run has entered `runs`.
@@ -87,8 +87,8 @@ pub(crate) struct EngineShared {
     jobs: AtomicUsize,
 }
 
-/// Number of newest stored answers compared with a call to explain a cache miss.
-const LOOKED_THROUGH: u32 = 500;
+/// Number of most recent cached answers compared with a call to explain a cache miss.
+const MAX_COMPARED_ANSWERS: u32 = 500;
 
 fn nearest(fields: &CanonicalFields, kept: &[BTreeMap<String, String>]) -> CacheMiss {
     let differing = kept.iter().map(|hashes| fields.differing(hashes));
@@ -100,15 +100,15 @@ fn nearest(fields: &CanonicalFields, kept: &[BTreeMap<String, String>]) -> Cache
 pub struct RunSpec {
     /// ID of the analysis, stored before the run starts.
     pub id: AnalysisId,
-    /// The user: bounds the cache and is charged for the usage.
+    /// The user, who determines the cache scope and is charged for the usage.
     pub user: Option<UserId>,
-    /// State machine, new or restored.
+    /// The state machine, new or restored.
     pub machine: StagedRun,
-    /// The API key of the request; usage is counted for it too.
+    /// The API key of the request, for which usage is counted too.
     pub key: Option<KeyId>,
-    /// Reservation in that key's budget, if it has one.
+    /// The reservation in that key's budget, if it has one.
     pub funds: Option<Box<dyn KeyFunds>>,
-    /// Cache use, as planned.
+    /// Cache mode, as planned.
     pub cache: CacheUse,
     /// Maximum age of a cached answer.
     pub cache_age: Option<Duration>,
@@ -118,14 +118,14 @@ pub struct RunSpec {
     pub terms: RunTerms,
     /// Sequence number of the last stored event; 0 for a new run.
     pub last_event: u64,
-    /// Calls of an earlier run of the same user with their answers; not made again.
+    /// Calls from an earlier run of the same user, with their answers; they are not made again.
     pub known: Vec<(ModelRequest, Answer)>,
-    /// Started by a background job: no user waits for it.
+    /// Whether a background job started the run, so that no user is waiting for it.
     pub background: bool,
-    /// A connection waits for the answer, which is delivered even if it cannot be stored. Other runs stop unstored
-    /// and resume at the next start.
+    /// Whether a connection waits for the answer, which is then delivered even if it cannot be stored. Other runs
+    /// stop if they cannot be stored, and resume at the next start.
     pub is_awaited: bool,
-    /// Set by [`Engine::relay`]: it is a relayed call, not an analysis.
+    /// Set by [`Engine::relay`]: the run is a relayed call, not an analysis.
     pub relay: Option<RelayAudience>,
 }
 
@@ -143,7 +143,7 @@ pub enum RunRefused {
 /// Why a run was not started.
 #[derive(Debug)]
 pub enum NotStarted {
-    /// Refused.
+    /// The run was refused.
     Refused(RunRefused),
     /// The run could not be stored.
     Store(StoreError),
@@ -158,23 +158,23 @@ type RunMap = HashMap<AnalysisId, RunningRun>;
 #[derive(Clone)]
 struct RunningRun {
     user: Option<UserId>,
-    hub: Arc<RunChannel>,
+    channel: Arc<RunChannel>,
     background: bool,
     is_relayed: bool,
 }
 
-/// A run's entry in `runs`, removed however its task ends, even by a panic: callers that wait for the run or for
-/// the engine to drain must not wait forever.
+/// A run's entry in `runs`, removed however its task ends, even by a panic, so that callers waiting for the run or
+/// for the engine to drain do not wait forever.
 struct RunPermit {
     shared: Arc<EngineShared>,
     id: AnalysisId,
-    hub: Arc<RunChannel>,
-    _place: Option<StreamPlace>,
+    channel: Arc<RunChannel>,
+    _place: Option<StreamPermit>,
 }
 
 impl Drop for RunPermit {
     fn drop(&mut self) {
-        self.hub.close();
+        self.channel.close();
         self.shared.running().remove(&self.id);
         self.shared.left.notify_waiters();
     }
@@ -185,14 +185,14 @@ impl Engine {
     pub fn new(store: Store, llm: Llm, settings: EngineSettings) -> Self {
         let turns = Semaphore::new(settings.max_runs.max(1));
         let shared = EngineShared {
-            book: Arc::new(ReservationLedger::new(store.clone(), settings.limits)),
-            settlement: Settlement::new(store.clone()),
-            streams: StreamPlaces::new(settings.streams),
+            reservations: Arc::new(ReservationLedger::new(store.clone(), settings.limits)),
+            settlement: UsageRecorder::new(store.clone()),
+            streams: StreamSlots::new(settings.streams),
             store,
             llm,
             cache: AnswerCache::new(settings.cache.clone()),
             settings,
-            turns,
+            run_slots: turns,
             runs: Mutex::new(HashMap::new()),
             arrived: Notify::new(),
             left: Notify::new(),
@@ -203,57 +203,57 @@ impl Engine {
         }
     }
 
-    /// Starts a run: stores it with `insert` and drives it, both in its own task that no connection owns. A stored
-    /// run is always driven and a refused one never stored, even if the caller goes away.
+    /// Starts a run: stores it with `insert` and drives it, both in a separate task that no connection owns. A
+    /// stored run is always driven and a refused one never stored, even if the caller goes away.
     ///
     /// # Errors
-    /// [`NotStarted`] when the run is refused or cannot be stored.
+    /// [`NotStarted`] if the run is refused or cannot be stored.
     pub async fn start(&self, run: RunSpec, insert: Insert) -> Result<Finished, NotStarted> {
-        let hub = self.take_place(&run).map_err(NotStarted::Refused)?;
+        let channel = self.reserve_slot(&run).map_err(NotStarted::Refused)?;
         let (tell, stored) = oneshot::channel();
-        let finished = self.spawn(run, hub, Some((insert, tell)), None);
+        let finished = self.spawn(run, channel, Some((insert, tell)), None);
         match stored.await {
             Ok(Ok(())) => Ok(finished),
-            Ok(Err(fault)) => Err(NotStarted::Store(fault)),
+            Ok(Err(error)) => Err(NotStarted::Store(error)),
             Err(_) => Err(NotStarted::Refused(RunRefused::Closing)),
         }
     }
 
-    /// Resumes a run that was stored before the last restart; the queue limit does not apply.
+    /// Resumes a run that was stored before the last restart. The queue limit does not apply.
     pub fn resume(&self, run: RunSpec) -> Finished {
-        let hub = Arc::new(RunChannel::new(run.last_event));
-        let entry = RunningRun::of(&run, &hub);
+        let channel = Arc::new(RunChannel::new(run.last_event));
+        let entry = RunningRun::of(&run, &channel);
         self.shared.running().insert(run.id.clone(), entry);
         self.shared.arrived.notify_one();
-        self.spawn(run, hub, None, None)
+        self.spawn(run, channel, None, None)
     }
 
-    fn take_place(&self, run: &RunSpec) -> Result<Arc<RunChannel>, RunRefused> {
+    fn reserve_slot(&self, run: &RunSpec) -> Result<Arc<RunChannel>, RunRefused> {
         let mut running = self.shared.running();
         let user = run.user.as_ref();
         self.shared.check_room(&running, user, run.background)?;
-        let hub = Arc::new(RunChannel::new(run.last_event));
-        running.insert(run.id.clone(), RunningRun::of(run, &hub));
+        let channel = Arc::new(RunChannel::new(run.last_event));
+        running.insert(run.id.clone(), RunningRun::of(run, &channel));
         self.shared.arrived.notify_one();
-        Ok(hub)
+        Ok(channel)
     }
 
     fn spawn(
         &self,
         run: RunSpec,
-        hub: Arc<RunChannel>,
+        channel: Arc<RunChannel>,
         first: Option<(Insert, StoredRun)>,
-        stream: Option<StreamPlace>,
+        stream: Option<StreamPermit>,
     ) -> Finished {
         let (tell, finished) = oneshot::channel();
         let shared = self.shared.clone();
         let place = RunPermit {
             shared: shared.clone(),
             id: run.id.clone(),
-            hub: hub.clone(),
+            channel: channel.clone(),
             _place: stream,
         };
-        // `runs` tracks this task: `drain` waits until its entry is gone.
+        // `runs` tracks this task; `drain` waits until its entry is gone.
         tokio::spawn(async move {
             if let Some((insert, tell)) = first {
                 let stored = shared.store.write(insert).await;
@@ -264,45 +264,47 @@ impl Engine {
                     return;
                 }
             }
-            let over = runner::run(&shared, run, &hub).await;
+            let over = runner::run(&shared, run, &channel).await;
             let (ended, rest) = over.map_or((None, None), |over| {
                 shared.settle(over.settled);
                 (Some(over.ended), over.rest)
             });
             let Some(rest) = rest else {
                 drop(place);
-                // Nobody may be waiting: an asynchronous run has no receiver.
+                // Nobody may be waiting, because an asynchronous run has no receiver.
                 let _ = tell.send(ended);
                 return;
             };
             let _ = tell.send(ended);
-            rest.store(|| shared.turns.is_closed()).await;
+            rest.store(|| shared.run_slots.is_closed()).await;
             drop(place);
         });
         Finished(finished)
     }
 
-    /// Cancels a run. Returns false when it is not active here.
+    /// Cancels a run. Returns false if it is not active here.
     pub fn cancel(&self, id: &AnalysisId, reason: &str) -> bool {
         let found = self.shared.running().get(id).cloned();
-        found.map(|run| run.hub.cancel(reason)).is_some()
+        found.map(|run| run.channel.cancel(reason)).is_some()
     }
 
-    /// Finishes a run early: its answer is written from the answers so far. Returns false when it is not active
+    /// Finishes a run early: its answer is written from the answers so far. Returns false if it is not active
     /// here.
-    pub fn hurry(&self, id: &AnalysisId) -> bool {
+    pub fn finish_early(&self, id: &AnalysisId) -> bool {
         let found = self.shared.running().get(id).cloned();
-        found.map(|run| run.hub.hurry()).is_some()
+        found
+            .map(|run| run.channel.request_finish_early())
+            .is_some()
     }
 
-    /// Skips a model in a run. Returns false when it is not active here.
-    pub fn leave(&self, id: &AnalysisId, model: &str) -> bool {
+    /// Skips a model in a run. Returns false if it is not active here.
+    pub fn skip_model(&self, id: &AnalysisId, model: &str) -> bool {
         let found = self.shared.running().get(id).cloned();
-        found.map(|run| run.hub.leave(model)).is_some()
+        found.map(|run| run.channel.request_skip(model)).is_some()
     }
 
-    /// Waits until a run has started since the last call. For one caller at a time.
-    pub async fn arrived(&self) {
+    /// Waits until a run has started since the last call. Supports one waiter at a time.
+    pub async fn wait_for_run(&self) {
         self.shared.arrived.notified().await;
     }
 
@@ -320,14 +322,14 @@ impl Engine {
         let running = self.shared.running();
         let own = |run: &&RunningRun| run.user.as_ref() == Some(user);
         for run in running.values().filter(own) {
-            run.hub.cancel(reason);
+            run.channel.cancel(reason);
         }
     }
 
-    /// Returns, for each call, its cache key and why it was not in the cache before `before`.
+    /// Returns each call's cache key and why it was not in the cache before `before`.
     ///
     /// # Errors
-    /// When the store cannot be read.
+    /// Returns an error if the store cannot be read.
     pub async fn misses(
         &self,
         user: &UserId,
@@ -338,19 +340,19 @@ impl Engine {
         for request in calls {
             let owner = answer_cache::owner(&self.shared, user, request);
             let key = answer_cache::key(&self.shared, user, request);
-            let look = move |db: &Reader| kept::fields_of(db, &owner, before, LOOKED_THROUGH);
+            let look = move |db: &Reader| kept::fields_of(db, &owner, before, MAX_COMPARED_ANSWERS);
             let kept = self.shared.store.read(look).await?;
             misses.push((key.whole, nearest(&key.fields, &kept)));
         }
         Ok(misses)
     }
 
-    /// Follows a run's events after the given sequence number, stored ones first.
+    /// Follows a run's events after the given sequence number, starting with stored ones.
     pub fn watch(&self, id: AnalysisId, after: u64) -> RunWatch {
         let found = self.shared.running().get(&id).cloned();
         RunWatch::new(
             self.shared.store.clone(),
-            found.map(|run| run.hub),
+            found.map(|run| run.channel),
             id,
             after,
         )
@@ -359,31 +361,31 @@ impl Engine {
     /// Returns a user's budget status, including reservations of active runs.
     ///
     /// # Errors
-    /// When the store cannot be read.
-    pub async fn standing(&self, user: &UserId) -> Result<BudgetStanding, StoreError> {
-        self.shared.book.standing(user).await
+    /// Returns an error if the store cannot be read.
+    pub async fn budget_status(&self, user: &UserId) -> Result<BudgetStanding, StoreError> {
+        self.shared.reservations.status(user).await
     }
 
     /// Reserves an amount for something other than a run.
     ///
     /// # Errors
-    /// When a budget has no room for it, with the reason.
-    pub async fn set_aside(
+    /// The reason, if a budget has no room for it.
+    pub async fn reserve(
         &self,
         user: &UserId,
         amount: UsageAmount,
     ) -> Result<ReservedAmount, String> {
-        ReservedAmount::of(self.shared.book.clone(), user, amount).await
+        ReservedAmount::of(self.shared.reservations.clone(), user, amount).await
     }
 
-    /// Number of active and waiting runs.
+    /// Returns the number of active and waiting runs.
     pub fn count(&self) -> usize {
         self.shared.running().len()
     }
 
     /// Refuses new runs from now on; waiting runs leave the queue.
-    pub fn refuse(&self) {
-        self.shared.turns.close();
+    pub fn stop_accepting(&self) {
+        self.shared.run_slots.close();
         self.shared.streams.close();
     }
 
@@ -395,7 +397,7 @@ impl Engine {
     }
 
     async fn wait_for_runs(&self, limit: Duration) {
-        self.refuse();
+        self.stop_accepting();
         let until = tokio::time::Instant::from_std(clock::instant() + limit);
         loop {
             let left = self.shared.left.notified();
@@ -410,12 +412,12 @@ impl Engine {
             .shared
             .running()
             .values()
-            .map(|run| run.hub.clone())
+            .map(|run| run.channel.clone())
             .collect();
-        for hub in hubs {
-            hub.checkpoint();
+        for channel in hubs {
+            channel.checkpoint();
         }
-        // A checkpoint is one write; the timeout guards against a hanging disk.
+        // A checkpoint is a single write; the timeout guards against a hanging disk.
         let _ = tokio::time::timeout(Duration::from_secs(2), async {
             loop {
                 let left = self.shared.left.notified();
@@ -430,10 +432,10 @@ impl Engine {
 }
 
 impl RunningRun {
-    fn of(run: &RunSpec, hub: &Arc<RunChannel>) -> Self {
+    fn of(run: &RunSpec, channel: &Arc<RunChannel>) -> Self {
         Self {
             user: run.user.clone(),
-            hub: hub.clone(),
+            channel: channel.clone(),
             background: run.background,
             is_relayed: run.relay.is_some(),
         }
@@ -441,14 +443,14 @@ impl RunningRun {
 }
 
 impl EngineShared {
-    /// Whether one more run of a person may be taken. Relayed calls have limits of their own.
+    /// Checks whether one more run of a user may be accepted. Relayed calls have separate limits.
     fn check_room(
         &self,
         running: &RunMap,
         user: Option<&UserId>,
         background: bool,
     ) -> Result<(), RunRefused> {
-        if self.turns.is_closed() {
+        if self.run_slots.is_closed() {
             return Err(RunRefused::Closing);
         }
         let runs = running.values().filter(|other| !other.is_relayed);
@@ -456,7 +458,7 @@ impl EngineShared {
             return Err(RunRefused::Full);
         }
         let own = |other: &&RunningRun| other.user.as_ref() == user && !other.background;
-        if runs.filter(own).count() >= MAX_OF_ONE && !background {
+        if runs.filter(own).count() >= MAX_RUNS_PER_USER && !background {
             return Err(RunRefused::TooMany);
         }
         Ok(())
@@ -466,7 +468,7 @@ impl EngineShared {
         self.running().is_empty() && self.jobs.load(Ordering::Relaxed) == 0
     }
     fn running(&self) -> std::sync::MutexGuard<'_, RunMap> {
-        // No code panics while it holds the lock; if it did, the map would still be consistent.
+        // No code panics while holding the lock; if it did, the map would still be consistent.
         self.runs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

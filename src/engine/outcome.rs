@@ -11,19 +11,19 @@ use crate::domain::plan::Plan;
 pub struct RunOutcome {
     /// Final status and totals.
     pub outcome: PatternOutcome,
-    /// The plan that was run.
+    /// The plan that was executed.
     pub plan: Plan,
-    /// Answers of its calls, by stage and member.
+    /// The answers of its calls, by stage and member.
     pub answers: Vec<StageAnswer>,
-    /// Results missing from the store; `None` when everything is stored.
+    /// Results missing from the store; `None` if everything has been stored.
     pub unstored: Option<Unstored>,
 }
 
 /// Results of a run that could not be stored.
 #[derive(Debug, Clone)]
 pub struct Unstored {
-    /// Comparison of its answers.
+    /// The comparison of its answers.
     pub findings: Option<Findings>,
-    /// Verification of its citations.
+    /// The verification of its citations.
     pub citations: Option<Citations>,
 }

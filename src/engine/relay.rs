@@ -1,12 +1,12 @@
-//! Relayed calls: a program's call of a single model, driven like a run but never stored as one. Nothing waits for
-//! the database: usage is recorded after the call, in batches.
+//! Relayed calls: an API client's call to a single model, driven like a run but never stored as one. Nothing waits
+//! for the database: usage is recorded after the call, in batches.
 
 use std::sync::Arc;
 
 use super::run_channel::{RelayAudience, RunChannel, RunWatch};
 use super::run_handle::Finished;
 use super::settlement::SettledCall;
-use super::stream_limits::StreamPlace;
+use super::stream_limits::StreamPermit;
 use super::{Engine, EngineShared, RunRefused, RunSpec, RunningRun};
 use crate::domain::id::UserId;
 use crate::store::StoreError;
@@ -23,31 +23,31 @@ impl Engine {
     /// Reserves slots for the relayed calls of one request.
     ///
     /// # Errors
-    /// When there are not as many, or the server is shutting down.
-    pub fn stream_places(&self, user: &UserId, count: usize) -> Result<StreamPlace, RunRefused> {
+    /// Returns an error if there are not enough free slots or the server is shutting down.
+    pub fn stream_places(&self, user: &UserId, count: usize) -> Result<StreamPermit, RunRefused> {
         self.shared.streams.take(user, count)
     }
 
-    /// Starts a relayed call in its own task. `place` is held until the call has ended; a request with several calls
-    /// holds their places itself.
+    /// Starts a relayed call in a separate task. `place` is held until the call has ended; a request with several
+    /// calls holds their slots itself.
     pub fn relay(
         &self,
         run: RunSpec,
         audience: RelayAudience,
-        place: Option<StreamPlace>,
+        place: Option<StreamPermit>,
     ) -> RelayedCall {
-        let hub = Arc::new(RunChannel::relayed());
+        let channel = Arc::new(RunChannel::relayed());
         let run = RunSpec {
             relay: Some(audience),
             ..run
         };
-        let entry = RunningRun::of(&run, &hub);
+        let entry = RunningRun::of(&run, &channel);
         self.shared.running().insert(run.id.clone(), entry);
         self.shared.arrived.notify_one();
         let store = self.shared.store.clone();
-        let watch = RunWatch::new(store, Some(hub.clone()), run.id.clone(), 0);
+        let watch = RunWatch::new(store, Some(channel.clone()), run.id.clone(), 0);
         RelayedCall {
-            finished: self.spawn(run, hub, None, place),
+            finished: self.spawn(run, channel, None, place),
             watch,
         }
     }
@@ -57,22 +57,22 @@ impl Engine {
         self.shared.settlement.write_all().await;
     }
 
-    /// Whether a user has no budget. Remembered for two seconds.
+    /// Whether a user has no budget. Cached for two seconds.
     ///
     /// # Errors
-    /// When the store cannot be read.
+    /// Returns an error if the store cannot be read.
     pub async fn is_unlimited(&self, user: &UserId) -> Result<bool, StoreError> {
-        self.shared.book.is_unlimited(user).await
+        self.shared.reservations.is_unlimited(user).await
     }
 
-    /// Forgets who has no budget, because budgets have changed.
+    /// Clears the cache of users without a budget, because budgets have changed.
     pub fn budgets_changed(&self) {
-        self.shared.book.budgets_changed();
+        self.shared.reservations.budgets_changed();
     }
 }
 
 impl EngineShared {
-    /// Hands a call that has ended over to be recorded.
+    /// Hands over a finished call to be recorded.
     pub(super) fn settle(&self, call: Option<SettledCall>) {
         if let Some(call) = call {
             self.settlement.add(call);

@@ -1,6 +1,6 @@
 //! Publishes a run's events to watchers. The store is authoritative; the channel keeps the newest events in
-//! memory, so that a watcher that keeps up never reads the store. One channel per run, one waker per watcher. A
-//! relayed call has one watcher and no store: it keeps what the watcher has not taken.
+//! memory, so that a watcher that keeps up never reads the store. There is one channel per run, and one waker per
+//! watcher. A relayed call has one watcher and no store: its channel keeps what the watcher has not taken yet.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,24 +12,24 @@ use crate::domain::id::AnalysisId;
 use crate::store::events::{self, StoredEvent};
 use crate::store::{Store, StoreError};
 
-/// Bytes of events a hub keeps in memory; watchers further behind re-read the store.
+/// Bytes of events that a channel keeps in memory; watchers that are further behind read the store again.
 const KEPT_BYTES: usize = 128 * 1024;
-/// Limit on queued requests to skip a model.
-const LEAVING: usize = 64;
-/// Events read from the store at once.
+/// Maximum number of queued requests to skip a model.
+const MAX_QUEUED_SKIPS: usize = 64;
+/// Number of events read from the store at once.
 const PAGE: u32 = 200;
 
 /// An event on its way to watchers.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PublishedEvent {
-    /// As the store has it.
+    /// The event as stored.
     pub stored: StoredEvent,
-    /// As the engine made it; none when it was read back from the store.
+    /// The event as created by the engine; `None` if it was read back from the store.
     pub event: Option<RunEvent>,
 }
 
 impl PublishedEvent {
-    /// The part of the event that a client's stream shows.
+    /// Returns the part of the event that a client's stream shows.
     pub fn delta(&self) -> Option<StreamDelta<'_>> {
         match &self.event {
             Some(event) => StreamDelta::of(event),
@@ -56,23 +56,23 @@ impl PublishedEvent {
     }
 }
 
-/// Who follows a relayed call.
+/// The audience of a relayed call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RelayAudience {
-    /// One client, which receives the answer as it arrives and applies backpressure to the call.
+    /// A single client, which receives the answer as it arrives and applies backpressure to the call.
     Watcher,
-    /// Nobody: the answer is returned as a whole.
+    /// No one: the answer is returned as a whole.
     Nobody,
 }
 
-/// Live channel of one run: events out, commands in.
+/// The live channel of a run: events out, commands in.
 pub(super) struct RunChannel {
     state: Mutex<ChannelState>,
-    /// Wakes watchers on new events or the end.
+    /// Wakes watchers on new events or at the end.
     changed: Notify,
-    /// Wakes the driver on commands.
+    /// Wakes the runner on commands.
     wanted: Notify,
-    /// Wakes the driver of a relayed call when its watcher has taken events.
+    /// Wakes the runner of a relayed call when its watcher has taken events.
     taken: Notify,
     is_relayed: bool,
 }
@@ -82,8 +82,8 @@ struct ChannelState {
     bytes: usize,
     last: u64,
     over: bool,
-    wish: Option<RunCommand>,
-    /// Models to skip, queued for the driver; at most [`LEAVING`].
+    command: Option<RunCommand>,
+    /// Models to skip, queued for the runner; at most [`LEAVING`].
     leaving: Vec<String>,
 }
 
@@ -91,9 +91,9 @@ struct ChannelState {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum RunCommand {
     /// Finish early: write the answer from what is ready.
-    Hurry,
+    FinishEarly,
     /// Continue without this model.
-    Leave(String),
+    SkipModel(String),
     /// Stop for good, for this reason.
     Cancel(String),
     /// Store the current state and stop; the run resumes at the next start.
@@ -107,7 +107,7 @@ impl RunChannel {
             bytes: 0,
             last,
             over: false,
-            wish: None,
+            command: None,
             leaving: Vec::new(),
         };
         Self {
@@ -119,7 +119,7 @@ impl RunChannel {
         }
     }
 
-    /// A channel of a relayed call.
+    /// Creates the channel of a relayed call.
     pub fn relayed() -> Self {
         Self {
             is_relayed: true,
@@ -133,7 +133,7 @@ impl RunChannel {
     }
 
     /// Waits until the watcher has taken events.
-    pub async fn made_room(&self) {
+    pub async fn wait_for_room(&self) {
         self.taken.notified().await;
     }
 
@@ -146,8 +146,8 @@ impl RunChannel {
         self.show(events, true);
     }
 
-    /// Publishes events that the store could not take. From then on nothing is dropped from memory until the store
-    /// works again, because watchers could not re-read it.
+    /// Publishes events that the store could not accept. From then on, nothing is dropped from memory until the
+    /// store works again, because watchers could not read it again.
     pub fn publish_unstored(&self, events: Vec<PublishedEvent>) {
         self.show(events, false);
     }
@@ -165,7 +165,7 @@ impl RunChannel {
             };
             state.bytes -= oldest.bytes();
         }
-        // Release before notifying: the tasks it wakes need the same lock.
+        // Release before notifying, because the tasks it wakes need the same lock.
         drop(state);
         self.changed.notify_waiters();
     }
@@ -176,17 +176,17 @@ impl RunChannel {
     }
 
     pub fn cancel(&self, reason: &str) {
-        self.wish(RunCommand::Cancel(reason.to_owned()));
+        self.send_command(RunCommand::Cancel(reason.to_owned()));
     }
 
-    pub fn hurry(&self) {
-        self.wish(RunCommand::Hurry);
+    pub fn request_finish_early(&self) {
+        self.send_command(RunCommand::FinishEarly);
     }
 
-    pub fn leave(&self, model: &str) {
+    pub fn request_skip(&self, model: &str) {
         let mut state = self.state();
         let known = state.leaving.iter().any(|other| other == model);
-        if !known && state.leaving.len() < LEAVING {
+        if !known && state.leaving.len() < MAX_QUEUED_SKIPS {
             state.leaving.push(model.to_owned());
         }
         drop(state);
@@ -194,42 +194,42 @@ impl RunChannel {
     }
 
     pub fn checkpoint(&self) {
-        self.wish(RunCommand::Checkpoint);
+        self.send_command(RunCommand::Checkpoint);
     }
 
-    fn wish(&self, wish: RunCommand) {
+    fn send_command(&self, wish: RunCommand) {
         let mut state = self.state();
-        // Finishing early can still be followed by cancel; nothing overrides cancel or checkpoint.
-        if matches!(state.wish, None | Some(RunCommand::Hurry)) {
-            state.wish = Some(wish);
+        // A request to finish early can be overridden by cancel; nothing overrides cancel or checkpoint.
+        if matches!(state.command, None | Some(RunCommand::FinishEarly)) {
+            state.command = Some(wish);
         }
         drop(state);
         self.wanted.notify_one();
     }
 
     /// Waits for the next command.
-    pub async fn wanted(&self) -> RunCommand {
+    pub async fn next_command(&self) -> RunCommand {
         loop {
-            if let Some(wish) = self.wish_now() {
+            if let Some(wish) = self.pending_command() {
                 return wish;
             }
             self.wanted.notified().await;
         }
     }
 
-    fn wish_now(&self) -> Option<RunCommand> {
+    fn pending_command(&self) -> Option<RunCommand> {
         let mut state = self.state();
-        let Some(wish) = state.wish.clone() else {
-            return state.leaving.pop().map(RunCommand::Leave);
+        let Some(wish) = state.command.clone() else {
+            return state.leaving.pop().map(RunCommand::SkipModel);
         };
-        // The run continues after this command, so take it to make room for more.
-        if wish == RunCommand::Hurry {
-            state.wish = None;
+        // The run continues after this command, so take it to make room for another.
+        if wish == RunCommand::FinishEarly {
+            state.command = None;
         }
         Some(wish)
     }
 
-    // Events after a sequence number, or `TooOld` when memory does not reach back that far.
+    // Returns events after a sequence number, or `TooOld` if memory does not reach back that far.
     fn after(&self, after: u64) -> WatchPosition {
         let mut state = self.state();
         if self.is_relayed && !state.recent.is_empty() {
@@ -270,7 +270,7 @@ enum WatchPosition {
 /// Follows one run from a given event onward.
 pub struct RunWatch {
     store: Store,
-    hub: Option<Arc<RunChannel>>,
+    channel: Option<Arc<RunChannel>>,
     id: AnalysisId,
     after: u64,
     ended: bool,
@@ -279,38 +279,38 @@ pub struct RunWatch {
 impl RunWatch {
     pub(super) fn new(
         store: Store,
-        hub: Option<Arc<RunChannel>>,
+        channel: Option<Arc<RunChannel>>,
         id: AnalysisId,
         after: u64,
     ) -> Self {
         Self {
             store,
-            hub,
+            channel,
             id,
             after,
             ended: false,
         }
     }
 
-    /// Waits for the next events, at least one; `None` after the last. Cancel-safe.
+    /// Waits for the next events, at least one; `None` after the final one. Cancel-safe.
     ///
     /// # Errors
-    /// When the store cannot be read.
+    /// Returns an error if the store cannot be read.
     pub async fn next(&mut self) -> Result<Option<Vec<Arc<PublishedEvent>>>, StoreError> {
         while !self.ended {
-            let Some(hub) = self.hub.clone() else {
+            let Some(channel) = self.channel.clone() else {
                 // Boxed: a thousand watchers wait, few of them on the store, and each would reserve the space.
                 return Box::pin(self.stored()).await;
             };
             // Created before checking, so that no change in between is missed.
-            let changed = hub.changed.notified();
-            match hub.after(self.after) {
+            let changed = channel.changed.notified();
+            match channel.after(self.after) {
                 WatchPosition::Events(events) => return Ok(self.advance(events)),
                 WatchPosition::TooOld => return Box::pin(self.stored()).await,
                 WatchPosition::Nothing => changed.await,
-                WatchPosition::Over if hub.is_relayed => self.ended = true,
-                // Events that the channel lacks (an end written by another path) are in the store.
-                WatchPosition::Over => self.hub = None,
+                WatchPosition::Over if channel.is_relayed => self.ended = true,
+                // Events that the channel lacks (such as an end written through another path) are in the store.
+                WatchPosition::Over => self.channel = None,
             }
         }
         Ok(None)
@@ -322,7 +322,7 @@ impl RunWatch {
             .store
             .read(move |db| events::after(db, &id, after, PAGE))
             .await?;
-        if found.is_empty() && self.hub.is_none() {
+        if found.is_empty() && self.channel.is_none() {
             self.ended = true;
             return Ok(None);
         }
@@ -362,19 +362,19 @@ mod tests {
 
     #[test]
     fn a_relayed_call_is_held_back_until_its_watcher_has_taken_events() {
-        let hub = RunChannel::relayed();
-        hub.publish_unstored(vec![piece(1, "thin")]);
-        assert!(hub.has_room());
-        hub.publish_unstored(vec![piece(2, &"x".repeat(KEPT_BYTES))]);
-        assert!(!hub.has_room());
-        let WatchPosition::Events(taken) = hub.after(0) else {
+        let channel = RunChannel::relayed();
+        channel.publish_unstored(vec![piece(1, "thin")]);
+        assert!(channel.has_room());
+        channel.publish_unstored(vec![piece(2, &"x".repeat(KEPT_BYTES))]);
+        assert!(!channel.has_room());
+        let WatchPosition::Events(taken) = channel.after(0) else {
             panic!("there are two");
         };
         assert_eq!(taken.len(), 2);
-        assert!(hub.has_room());
-        assert!(matches!(hub.after(2), WatchPosition::Nothing));
-        hub.close();
-        assert!(matches!(hub.after(2), WatchPosition::Over));
+        assert!(channel.has_room());
+        assert!(matches!(channel.after(2), WatchPosition::Nothing));
+        channel.close();
+        assert!(matches!(channel.after(2), WatchPosition::Over));
         // A run's watchers can read the store.
         let run = RunChannel::new(0);
         run.publish(vec![piece(1, &"x".repeat(2 * KEPT_BYTES))]);

@@ -1,19 +1,19 @@
-//! Handles of a started run: wait for its end, or cancel it when dropped.
+//! Handles of a started run: wait for its end, or cancel it on drop.
 
 use super::{Engine, RunOutcome};
 use crate::domain::id::AnalysisId;
 
-/// Handle that waits for the end of a started run.
+/// Waits for the end of a started run.
 pub struct Finished(pub(super) tokio::sync::oneshot::Receiver<Option<RunOutcome>>);
 
 impl Finished {
-    /// How the run ended; `None` when a shutdown interrupted it and it will resume.
+    /// Returns how the run ended; `None` if a shutdown interrupted it and it will resume.
     pub async fn outcome(self) -> Option<RunOutcome> {
         self.0.await.ok().flatten()
     }
 }
 
-/// Cancels a run when dropped, unless disarmed: for connections that wait for their run.
+/// Cancels a run on drop, unless disarmed; for connections that wait for their run.
 pub struct CancelOnDrop {
     engine: Engine,
     id: Option<AnalysisId>,
@@ -27,7 +27,7 @@ impl CancelOnDrop {
             id: Some(id),
         }
     }
-    /// Disarms the guard: the run is over, or should continue without the client.
+    /// Disarms the guard, because the run is over or should continue without the client.
     pub fn disarm(&mut self) {
         self.id = None;
     }
@@ -36,8 +36,8 @@ impl CancelOnDrop {
 impl Drop for CancelOnDrop {
     fn drop(&mut self) {
         if let Some(id) = &self.id {
-            // A stopping server closes its connections: the client is not to blame.
-            let reason = if self.engine.shared.turns.is_closed() {
+            // A stopping server closes its connections, so the client is not to blame.
+            let reason = if self.engine.shared.run_slots.is_closed() {
                 "the server stopped while a client was waiting for this analysis"
             } else {
                 "the client closed the connection"

@@ -1,5 +1,5 @@
-//! Drives one run: executes what the state machine outputs and feeds the results back. Ends with the machine, or at a
-//! checkpoint.
+//! Drives one run: executes the outputs of the state machine and feeds the results back. Ends when the machine
+//! ends, or at a checkpoint.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,24 +29,24 @@ use crate::llm::CallEvent;
 use crate::log;
 use crate::store::StoreError;
 
-/// Time events are batched before they are written and published: one write for many deltas, and still faster than
-/// people read.
-const PAUSE: Duration = Duration::from_millis(60);
-/// Call events buffered here before the call threads block.
+/// How long events are batched before they are written and published: one write for many deltas, and still faster
+/// than people read.
+const FLUSH_INTERVAL: Duration = Duration::from_millis(60);
+/// Number of call events buffered here before the call threads block.
 const WAITING_EVENTS: usize = 64;
-/// Time limit for bills of stopped calls; after it the run's end is written without them.
-const BILLS: Duration = Duration::from_secs(1);
+/// Time limit for the bills of stopped calls; after that, the run's end is written without them.
+const BILLING_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Waits for a slot, then drives the run. Returns `None` when the run is left for the next start.
+/// Waits for a slot, then drives the run. Returns `None` if the run is left for the next start.
 pub(super) async fn run(
     shared: &Arc<EngineShared>,
     run: RunSpec,
-    hub: &Arc<RunChannel>,
+    channel: &Arc<RunChannel>,
 ) -> Option<FinishedRun> {
     let (id, last, is_relayed) = (run.id.clone(), run.last_event, run.relay.is_some());
     let journal = Journal::new(
         shared.store.clone(),
-        hub.clone(),
+        channel.clone(),
         run.id.clone(),
         (run.user.clone(), run.key.clone()),
         last,
@@ -56,34 +56,38 @@ pub(super) async fn run(
     let mut hurried = false;
     let turn = loop {
         if is_relayed {
-            // It already holds a slot among the relayed calls.
+            // It already holds a relayed-call slot.
             break Some(None);
         }
         tokio::select! {
-            turn = shared.turns.acquire() => break Some(Some(turn.ok()?)),
-            wish = hub.wanted() => match wish {
+            turn = shared.run_slots.acquire() => break Some(Some(turn.ok()?)),
+            wish = channel.next_command() => match wish {
                 RunCommand::Checkpoint => return None,
-                // Driven without a slot: it makes no calls.
+                // Driven without a slot, since it makes no calls.
                 RunCommand::Cancel(_) => break None,
-                RunCommand::Hurry => hurried = true,
+                RunCommand::FinishEarly => hurried = true,
                 // No model has been called yet.
-                RunCommand::Leave(_) => {}
+                RunCommand::SkipModel(_) => {}
             },
         }
     };
     if hurried {
-        // Repeat the command for the driver.
-        hub.hurry();
+        // Repeat the command for the runner.
+        channel.request_finish_early();
     }
     let (events, inbox) = mpsc::channel(WAITING_EVENTS);
     let driver = Driver {
         id: id.clone(),
         shared: shared.clone(),
-        hub: hub.clone(),
+        channel: channel.clone(),
         journal,
         machine: run.machine,
-        purse: BudgetReservation::new(shared.book.clone(), run.user.clone(), &run.terms)
-            .with_key(run.funds),
+        reservation: BudgetReservation::new(
+            shared.reservations.clone(),
+            run.user.clone(),
+            &run.terms,
+        )
+        .with_key(run.funds),
         user: run.user,
         cache: run.cache,
         cache_age: run.cache_age,
@@ -97,7 +101,7 @@ pub(super) async fn run(
         cancelled: turn.is_none(),
         watch: Stopwatch::start(),
     };
-    let over = driver.go().await;
+    let over = driver.drive().await;
     log_end(&id, is_relayed, &over);
     over.ok().flatten()
 }
@@ -117,7 +121,7 @@ fn log_end(id: &AnalysisId, is_relayed: bool, over: &Result<Option<FinishedRun>,
             ],
         ),
         Ok(None) => log::info("analysis left for the next start", &[("analysis", id)]),
-        // The stored events simply end; watchers see the end of the stream, and the run resumes at the next start.
+        // The stored events simply end: watchers see the end of the stream, and the run resumes at the next start.
         Err(fault) => log::error(
             "analysis could not be stored",
             &[("analysis", id), ("fault", &format!("{fault:?}"))],
@@ -128,7 +132,7 @@ fn log_end(id: &AnalysisId, is_relayed: bool, over: &Result<Option<FinishedRun>,
 struct Driver {
     id: AnalysisId,
     shared: Arc<EngineShared>,
-    hub: Arc<RunChannel>,
+    channel: Arc<RunChannel>,
     journal: Journal,
     machine: StagedRun,
     user: Option<UserId>,
@@ -138,11 +142,11 @@ struct Driver {
     pictures: Vec<Image>,
     known: Vec<(ModelRequest, Answer)>,
     terms: RunTerms,
-    purse: BudgetReservation,
+    reservation: BudgetReservation,
     ledger: CallLedger,
     events: mpsc::Sender<(u64, CallEvent)>,
     inbox: mpsc::Receiver<(u64, CallEvent)>,
-    /// Calls that wait for another caller's identical call, with their requests.
+    /// Calls waiting for another caller's identical call, with their requests.
     following: FollowedCalls,
     cancelled: bool,
     /// The state machine's clock: setting the wall clock must not expire its deadlines.
@@ -150,9 +154,9 @@ struct Driver {
 }
 
 impl Driver {
-    async fn go(mut self) -> Result<Option<FinishedRun>, StoreError> {
+    async fn drive(mut self) -> Result<Option<FinishedRun>, StoreError> {
         if self.cancelled
-            && let RunCommand::Cancel(reason) = self.hub.wanted().await
+            && let RunCommand::Cancel(reason) = self.channel.next_command().await
         {
             self.machine
                 .handle(self.watch.now(), MachineInput::Cancelled(reason));
@@ -165,11 +169,13 @@ impl Driver {
                 NextStep::Over(mut outcome) => {
                     self.settle().await;
                     self.ledger.complete(&mut outcome.totals);
-                    self.journal.correct(&outcome.totals);
+                    self.journal.set_final_totals(&outcome.totals);
                     self.journal.finish(clock::now(), outcome.clone()).await?;
-                    return Ok(Some(self.over(outcome)));
+                    return Ok(Some(self.into_finished(outcome)));
                 }
-                NextStep::Wait(until) => until.map(|until| soon(until.since(self.watch.now()))),
+                NextStep::Wait(until) => {
+                    until.map(|until| deadline_in(until.since(self.watch.now())))
+                }
             };
             if self.journal.is_relayed() {
                 self.journal.pass_on();
@@ -177,16 +183,16 @@ impl Driver {
                 self.flush().await?;
                 flush_at = None;
             } else if flush_at.is_none() && !self.journal.is_empty() {
-                flush_at = Some(soon(PAUSE));
+                flush_at = Some(deadline_in(FLUSH_INTERVAL));
             }
-            let has_room = self.hub.has_room();
+            let has_room = self.channel.has_room();
             tokio::select! {
                 Some((call, request)) = self.following.next() => self.call(call, request).await,
-                event = self.inbox.recv(), if has_room => self.hear(event).await,
-                () = self.hub.made_room(), if !has_room => {}
-                wish = self.hub.wanted() => match wish {
-                    RunCommand::Hurry => self.machine.handle(self.watch.now(), MachineInput::Hurry),
-                    RunCommand::Leave(model) => self.machine.handle(self.watch.now(), MachineInput::Leave(model)),
+                event = self.inbox.recv(), if has_room => self.handle_call_event(event).await,
+                () = self.channel.wait_for_room(), if !has_room => {}
+                wish = self.channel.next_command() => match wish {
+                    RunCommand::FinishEarly => self.machine.handle(self.watch.now(), MachineInput::Hurry),
+                    RunCommand::SkipModel(model) => self.machine.handle(self.watch.now(), MachineInput::Leave(model)),
                     RunCommand::Cancel(reason) => self.machine.handle(self.watch.now(), MachineInput::Cancelled(reason)),
                     RunCommand::Checkpoint if self.journal.is_relayed() => {
                         let reason = "the server stopped while a client was waiting for this call";
@@ -207,16 +213,16 @@ impl Driver {
         }
     }
 
-    fn over(self, outcome: PatternOutcome) -> FinishedRun {
+    fn into_finished(self, outcome: PatternOutcome) -> FinishedRun {
         let unstored = self.journal.unstored();
         let (mut rest, mut settled) = (None, None);
         if self.journal.is_relayed() {
-            settled = self.journal.into_settled(self.purse);
+            settled = self.journal.into_settled(self.reservation);
         } else if unstored.is_some() {
             rest = Some(PendingStore {
                 id: self.id,
                 journal: self.journal,
-                purse: self.purse,
+                reservation: self.reservation,
             });
         }
         let (plan, answers) = self.machine.into_parts();
@@ -233,7 +239,7 @@ impl Driver {
         }
     }
 
-    /// Executes the machine's outputs until it wants to wait.
+    /// Executes the machine's outputs until it needs to wait.
     async fn perform(&mut self) -> Result<NextStep, StoreError> {
         loop {
             match self.machine.poll() {
@@ -243,7 +249,7 @@ impl Driver {
                     self.following.stop(call);
                     self.ledger.stop(call);
                 }
-                MachineOutput::Emit(event) => self.journal.note(event),
+                MachineOutput::Emit(event) => self.journal.push(event),
                 MachineOutput::Keep(answer) => self.journal.keep(*answer),
                 MachineOutput::Wait(until) => return Ok(NextStep::Wait(until)),
                 MachineOutput::Done(outcome) => return Ok(NextStep::Over(*outcome)),
@@ -254,14 +260,14 @@ impl Driver {
     async fn flush(&mut self) -> Result<(), StoreError> {
         self.journal.flush(clock::now()).await?;
         if self.journal.is_stored() {
-            self.purse.stored();
+            self.reservation.stored();
         }
         Ok(())
     }
 
     async fn reserve(&mut self, calls: Vec<CallReservation>) -> Result<(), StoreError> {
-        // What has ended then counts as spent, no longer as reserved.
-        if self.purse.is_waiting() {
+        // Ended calls then count as spent rather than reserved.
+        if self.reservation.is_waiting() {
             self.flush().await?;
         }
         let own_key = |claim: CallReservation| {
@@ -269,7 +275,7 @@ impl Driver {
             (claim, own)
         };
         let calls: Vec<(CallReservation, bool)> = calls.into_iter().map(own_key).collect();
-        let input = match self.purse.reserve(&calls).await {
+        let input = match self.reservation.reserve(&calls).await {
             Ok(()) => MachineInput::Granted,
             Err(reason) => MachineInput::Denied(reason),
         };
@@ -292,20 +298,20 @@ impl Driver {
         }
     }
 
-    async fn hear(&mut self, event: Option<(u64, CallEvent)>) {
+    async fn handle_call_event(&mut self, event: Option<(u64, CallEvent)>) {
         let Some((number, event)) = event else { return };
         if let Some(more) = self.take_in(number, event) {
             self.extend(number, more).await;
         }
     }
 
-    /// Handles a call's event. Returns the further reservation that the call needs.
+    /// Handles a call's event. Returns the additional reservation that the call needs.
     fn take_in(&mut self, number: u64, event: CallEvent) -> Option<CallReservation> {
         let now = self.watch.now();
         let input = match event {
             CallEvent::Delta(delta) => match self.ledger.piece(number, &delta, now) {
                 Some(call) => MachineInput::Delta(call, delta),
-                // Late events of a stopped call.
+                // A late event of a stopped call.
                 None => return None,
             },
             CallEvent::Finished { result, bill } => {
@@ -339,17 +345,17 @@ impl Driver {
     // An answer without its own limit continues as long as its budgets have room.
     async fn extend(&mut self, number: u64, more: CallReservation) {
         let own = self.shared.llm.own_key(self.user.as_ref(), &more.model);
-        let output = more.output;
-        match self.purse.extend(more, own).await {
+        let output = more.output_tokens;
+        match self.reservation.extend(more, own).await {
             Ok(()) => self.ledger.extend(number, output),
             Err(_) => self.ledger.cut(number),
         }
     }
 
-    /// Stops open calls and collects their bills, up to [`BILLS`].
+    /// Stops open calls and collects their bills, waiting up to [`BILLS`].
     async fn settle(&mut self) {
         self.ledger.stop_all();
-        let until = soon(BILLS);
+        let until = deadline_in(BILLING_TIMEOUT);
         while !self.ledger.is_settled() {
             match tokio::time::timeout_at(until, self.inbox.recv()).await {
                 Ok(Some((number, event))) => drop(self.take_in(number, event)),
@@ -364,7 +370,7 @@ impl Driver {
         let charges = self.ledger.take();
         for charge in &charges {
             let cost = charge.cost().unwrap_or_default();
-            self.purse.close(charge.call, cost);
+            self.reservation.close(charge.call, cost);
         }
         self.journal.charge(charges);
     }
@@ -375,7 +381,7 @@ enum NextStep {
     Over(PatternOutcome),
 }
 
-// Shown to people beside the model's name.
+// Makes an error readable, because it is shown beside the model's name.
 fn readable(error: CallError) -> CallError {
     if error.detail.is_empty() {
         return CallError {
@@ -392,12 +398,12 @@ fn default_detail(kind: CallErrorKind) -> &'static str {
         CallErrorKind::Timeout => "no answer within the time limit",
         CallErrorKind::Auth => "the provider does not accept the key",
         CallErrorKind::Money => "the provider's account has no credit left",
-        CallErrorKind::RateLimited => "the provider is asked too often",
-        CallErrorKind::Overloaded => "the provider has a fault",
+        CallErrorKind::RateLimited => "the provider's rate limit was reached",
+        CallErrorKind::Overloaded => "the provider has a temporary problem",
         CallErrorKind::Rejected => "the provider refused the request",
         CallErrorKind::Malformed => "the provider sent a malformed response",
         CallErrorKind::Truncated => "the answer was cut off",
-        CallErrorKind::Empty => "the model answered with nothing",
+        CallErrorKind::Empty => "the model returned an empty answer",
         CallErrorKind::TooLarge => "the answer is too large",
         CallErrorKind::Cancelled => "stopped",
         CallErrorKind::Unavailable => "the model is not available",
@@ -407,7 +413,7 @@ fn default_detail(kind: CallErrorKind) -> &'static str {
     }
 }
 
-fn soon(length: Duration) -> Instant {
+fn deadline_in(length: Duration) -> Instant {
     Instant::from_std(clock::instant() + length)
 }
 

@@ -1,5 +1,6 @@
-//! What relayed calls took, on its way to the store: collected for a moment and written together, so that no client waits
-//! for a disk. Until a call is written, what it may have cost stays reserved, so no budget is exceeded meanwhile.
+//! Usage of relayed calls on its way to the store: collected for a moment and written together, so that no client
+//! waits for a disk. Until a call is recorded, its maximum cost stays reserved, so that no budget is exceeded in
+//! the meantime.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -15,44 +16,44 @@ use crate::store::{Store, Writer};
 
 /// How long calls are collected before they are written.
 const COLLECTED: Duration = Duration::from_millis(200);
-/// Calls that are written without waiting for more.
+/// Number of calls that are written without waiting for more.
 const ENOUGH: usize = 256;
 /// Pause after a failed write.
 const PAUSE: Duration = Duration::from_secs(5);
-/// How long a call waits for a store that fails; after that it is given up.
+/// How long a call is kept while the store fails; after that, it is dropped.
 const MAX_AGE: Duration = Duration::from_secs(600);
-/// Limit on calls that wait while the store fails; beyond it the oldest are given up.
+/// Maximum number of calls waiting while the store fails; beyond it, the oldest are dropped.
 const MAX_WAITING: usize = 20_000;
 
-/// A relayed call that has ended; dropping it gives up recording it.
+/// A relayed call that has ended. Dropping it abandons its recording.
 pub(super) struct SettledCall {
     pub batch: Arc<JournalBatch>,
-    /// What it has reserved, released when this is dropped.
-    pub purse: BudgetReservation,
-    /// Held until its answer is in the cache; other callers wait for their drop.
+    /// Its reservation, released on drop.
+    pub reservation: BudgetReservation,
+    /// Held until its answer is in the cache; other callers wait for these to be dropped.
     pub _seats: Vec<LeaderGuard>,
-    /// When its end came.
+    /// When the call ended.
     pub ended: Instant,
-    /// Whether the log has a line about its first failure.
+    /// Whether its first failure has been logged.
     pub is_reported: bool,
 }
 
-/// Writes relayed calls in the background.
-pub(super) struct Settlement {
+/// Records relayed calls in the background.
+pub(super) struct UsageRecorder {
     store: Store,
     state: Mutex<SettlementState>,
-    /// Held while a group is written.
+    /// Held while a batch is written.
     writing: AsyncMutex<()>,
 }
 
 #[derive(Default)]
 struct SettlementState {
     waiting: Vec<SettledCall>,
-    /// Whether a task waits to write.
+    /// Whether a task is waiting to write.
     is_due: bool,
 }
 
-impl Settlement {
+impl UsageRecorder {
     pub fn new(store: Store) -> Arc<Self> {
         Arc::new(Self {
             store,
@@ -63,8 +64,8 @@ impl Settlement {
 
     /// Adds a call that has ended.
     pub fn add(self: &Arc<Self>, call: SettledCall) {
-        // What is still reserved for it may keep another call out.
-        let holds_budget = call.purse.holds_budget();
+        // The amount still reserved for it may keep another call out.
+        let holds_budget = call.reservation.holds_budget();
         let (starts, is_enough) = {
             let mut state = self.state();
             state.waiting.push(call);
@@ -77,7 +78,7 @@ impl Settlement {
         }
     }
 
-    // `Engine::drain` writes what a task that has not begun leaves.
+    // Calls left by a task that has not begun are written by `Engine::drain`.
     fn write_after(self: &Arc<Self>, pause: Duration) {
         let settlement = self.clone();
         tokio::spawn(async move {
@@ -86,7 +87,8 @@ impl Settlement {
         });
     }
 
-    /// Writes everything that waits, in a task of its own: a caller that goes away must not take calls along.
+    /// Writes everything that is waiting, in a separate task, so that a caller that goes away does not lose any
+    /// calls.
     pub async fn write_all(self: &Arc<Self>) {
         let settlement = self.clone();
         let writing = tokio::spawn(async move { settlement.write_waiting().await });
@@ -118,8 +120,8 @@ impl Settlement {
         }
     }
 
-    // One transaction for all; if it fails, one for each, so that only the call at fault waits. Returns those that were
-    // not written.
+    // Writes all calls in one transaction or, if that fails, each in its own, so that only the failing call has to
+    // wait. Returns those that were not written.
     async fn write(&self, group: Vec<SettledCall>) -> Vec<SettledCall> {
         let batches: Vec<_> = group.iter().map(|call| call.batch.clone()).collect();
         let all = move |db: &Writer| batches.iter().try_for_each(|batch| batch.store(db));

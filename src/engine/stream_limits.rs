@@ -1,5 +1,6 @@
-//! Limits on relayed calls, those of programs to a single model: how many may be open at once, in all and for one person.
-//! Separate from the limits on analyses, because a program has hundreds of streams open where a person has a few runs.
+//! Limits on relayed calls (those of API clients to a single model): how many may be open at once, in total and
+//! per user. Separate from the limits on analyses, because an API client may have hundreds of streams open where a
+//! user has a few runs.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -7,17 +8,17 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use super::RunRefused;
 use crate::domain::id::UserId;
 
-/// Numbers of relayed calls that may be open at once.
+/// Maximum numbers of concurrent relayed calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StreamLimits {
-    /// In all.
+    /// In total.
     pub all: usize,
-    /// Of one person.
-    pub of_one: usize,
+    /// Per user.
+    pub per_user: usize,
 }
 
-/// The places of all relayed calls.
-pub(super) struct StreamPlaces {
+/// The slots of all relayed calls.
+pub(super) struct StreamSlots {
     limits: StreamLimits,
     open: Mutex<OpenStreams>,
 }
@@ -25,19 +26,19 @@ pub(super) struct StreamPlaces {
 #[derive(Default)]
 struct OpenStreams {
     all: usize,
-    /// Only people with open calls.
+    /// Open calls by user; contains only users who have any.
     of: HashMap<UserId, usize>,
     is_closed: bool,
 }
 
-/// Places of one request, free again when this is dropped.
-pub struct StreamPlace {
-    places: Arc<StreamPlaces>,
+/// The slots of one request, released on drop.
+pub struct StreamPermit {
+    places: Arc<StreamSlots>,
     user: UserId,
     count: usize,
 }
 
-impl StreamPlaces {
+impl StreamSlots {
     pub fn new(limits: StreamLimits) -> Arc<Self> {
         Arc::new(Self {
             limits,
@@ -48,8 +49,8 @@ impl StreamPlaces {
     /// Reserves slots for a user.
     ///
     /// # Errors
-    /// When there are not as many, or the server is shutting down.
-    pub fn take(self: &Arc<Self>, user: &UserId, count: usize) -> Result<StreamPlace, RunRefused> {
+    /// Returns an error if there are not enough free slots or the server is shutting down.
+    pub fn take(self: &Arc<Self>, user: &UserId, count: usize) -> Result<StreamPermit, RunRefused> {
         let mut open = self.open();
         if open.is_closed {
             return Err(RunRefused::Closing);
@@ -58,12 +59,12 @@ impl StreamPlaces {
             return Err(RunRefused::Full);
         }
         let own = open.of.get(user).copied().unwrap_or_default() + count;
-        if own > self.limits.of_one {
+        if own > self.limits.per_user {
             return Err(RunRefused::TooMany);
         }
         open.all += count;
         open.of.insert(user.clone(), own);
-        Ok(StreamPlace {
+        Ok(StreamPermit {
             places: self.clone(),
             user: user.clone(),
             count,
@@ -80,7 +81,7 @@ impl StreamPlaces {
     }
 }
 
-impl Drop for StreamPlace {
+impl Drop for StreamPermit {
     fn drop(&mut self) {
         let mut open = self.places.open();
         open.all -= self.count;
@@ -101,7 +102,10 @@ mod tests {
     #[test]
     fn places_are_limited_in_all_and_for_one_person_and_free_again() {
         let user = |number| UserId::new(Timestamp::default(), number);
-        let places = StreamPlaces::new(StreamLimits { all: 4, of_one: 3 });
+        let places = StreamSlots::new(StreamLimits {
+            all: 4,
+            per_user: 3,
+        });
         let two = places.take(&user(1), 2).unwrap();
         let refused = |number, count| places.take(&user(number), count).err();
         assert_eq!(refused(1, 2), Some(RunRefused::TooMany));

@@ -1,5 +1,5 @@
-//! A run whose results could not be stored while a client waits for the answer. The calls are paid for, so the answer
-//! is delivered from memory, and storing is retried for a while.
+//! A run whose results could not be stored while a client waits for the answer. The calls have been paid for, so
+//! the answer is delivered from memory, and storing is retried for a while.
 
 use std::time::Duration;
 
@@ -10,12 +10,12 @@ use super::settlement::SettledCall;
 use crate::domain::id::AnalysisId;
 use crate::log;
 
-/// Attempts to store after the answer was delivered.
+/// Number of attempts to store after the answer has been delivered.
 const TRIES: u32 = 6;
-/// Time between these attempts.
+/// Pause between these attempts.
 const PAUSE: Duration = Duration::from_secs(5);
 
-/// A finished run; dropping it discards what is not stored yet.
+/// A finished run. Dropping it discards any data that has not been stored.
 pub(super) struct FinishedRun {
     pub ended: RunOutcome,
     pub rest: Option<PendingStore>,
@@ -27,16 +27,16 @@ pub(super) struct FinishedRun {
 pub(super) struct PendingStore {
     pub id: AnalysisId,
     pub journal: Journal,
-    pub purse: BudgetReservation,
+    pub reservation: BudgetReservation,
 }
 
 impl PendingStore {
-    /// Retries storing for half a minute, or until `stops` returns true because the server shuts down.
+    /// Retries storing for half a minute, or until `stops` returns true because the server is shutting down.
     pub async fn store(mut self, stops: impl Fn() -> bool) {
         for _ in 0..TRIES {
             tokio::time::sleep(PAUSE).await;
             if self.journal.store_rest().await {
-                self.purse.stored();
+                self.reservation.stored();
                 log::info("analysis stored late", &[("analysis", &self.id)]);
                 return;
             }

@@ -5,7 +5,7 @@ use super::output::Output;
 use super::zip::{Zip, ZipError};
 use super::{FileInput, Unreadable, inner};
 
-/// Path fragments of files that programs leave behind and that hold no document.
+/// Path fragments of files that programs leave behind and that contain no document.
 const LITTER: &[&str] = &["__MACOSX/", ".DS_Store", "Thumbs.db", "desktop.ini"];
 
 /// Reads every readable file in the archive; a note names each of the others.
@@ -30,14 +30,14 @@ pub(super) fn read(
             continue;
         }
         files += 1;
-        let (bytes, fault) = zip.read(entry, input.limits.input);
-        if fault == Some(ZipError::Locked) {
+        let (bytes, error) = zip.read(entry, input.limits.input);
+        if error == Some(ZipError::Locked) {
             locked += 1;
         }
-        if let Some(fault) = fault {
-            out.note(format!("{name}: {}", fault.message()));
-            // Half a file of most kinds reads as a damaged one; an oversized file is not read in part.
-            if fault != ZipError::Damaged || bytes.is_empty() {
+        if let Some(error) = error {
+            out.note(format!("{name}: {}", error.message()));
+            // A partial file of most kinds looks damaged, so an oversized file is not read in part.
+            if error != ZipError::Damaged || bytes.is_empty() {
                 continue;
             }
         }

@@ -1,5 +1,5 @@
-//! Calendars (iCalendar, RFC 5545) and address cards (vCard, RFC 6350): one entry per line, with folded lines joined,
-//! escapes decoded, and times written out. Pictures are left out, with a note.
+//! Calendars (iCalendar, RFC 5545) and address cards (vCard, RFC 6350): one entry per line, with folded lines
+//! joined, escapes decoded, and times written out. Images are left out, with a note.
 
 /// Maximum length of a line in bytes; a longer one is cut.
 const MAX_LINE_BYTES: usize = 64 << 10;
@@ -37,7 +37,7 @@ pub fn render(text: &str) -> (String, Vec<String>) {
                 _ => {}
             },
             "END" => times -= usize::from(times > 0 && value.eq_ignore_ascii_case("VTIMEZONE")),
-            // The rules of a time zone name no time of an event.
+            // Time zone rules contain no times of events.
             _ if times > 0 || SKIPPED.contains(&name.as_str()) => {}
             _ if value.len() > 200 && parameters.to_ascii_uppercase().contains("ENCODING=B")
                 || value.starts_with("data:") =>

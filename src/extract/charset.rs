@@ -18,16 +18,16 @@ pub struct Decoded {
     pub replaced: usize,
     /// Number of control characters removed.
     pub dropped: usize,
-    /// Number of bytes that are not UTF-8 in a text that is, and were read as Windows-1252.
+    /// Number of bytes that are not UTF-8 in a text that otherwise is, and were read as Windows-1252.
     pub stray: usize,
 }
 
-/// Bytes searched for a declaration of the encoding, in HTML as in XML.
+/// Number of bytes searched for an encoding declaration, in HTML as in XML.
 const DECLARED_WITHIN: usize = 1_024;
-/// Bytes that encoding detection looks at: half a megabyte takes up to 70 ms.
+/// Number of bytes that encoding detection examines: half a megabyte takes up to 70 ms.
 const DETECT_WITHIN: usize = 256 * 1024;
 
-/// The canonical name in lowercase of the encoding that a label means.
+/// The canonical name, in lowercase, of the encoding that a label means.
 pub fn named(label: &str) -> Option<String> {
     let encoding = Encoding::for_label(label.trim().as_bytes())?;
     Some(encoding.name().to_lowercase())
@@ -72,7 +72,7 @@ pub fn decode(bytes: &[u8], chosen: Option<&str>) -> Result<Decoded, Unreadable>
 
 fn with(encoding: &'static Encoding, bytes: &[u8]) -> Result<Decoded, Unreadable> {
     let (text, bad) = encoding.decode_without_bom_handling(bytes);
-    // A U+FFFD that the author wrote is counted too; telling them apart is not worth a second decoder.
+    // A U+FFFD that the author wrote is counted too; distinguishing them is not worth a second decoder.
     let replaced = if bad {
         text.matches('\u{FFFD}').count()
     } else {
@@ -81,7 +81,7 @@ fn with(encoding: &'static Encoding, bytes: &[u8]) -> Result<Decoded, Unreadable
     clean(&text, &encoding.name().to_lowercase(), replaced)
 }
 
-/// Normalizes line ends and drops control characters; too many of these or of replaced bytes mean binary
+/// Normalizes line ends and drops control characters; too many control characters or replaced bytes mean binary
 /// data.
 fn clean(text: &str, encoding: &str, replaced: usize) -> Result<Decoded, Unreadable> {
     let mut kept = String::with_capacity(text.len());
@@ -100,7 +100,7 @@ fn clean(text: &str, encoding: &str, replaced: usize) -> Result<Decoded, Unreada
             '\u{B}' | '\u{85}' | '\u{2028}' | '\u{2029}' => kept.push('\n'),
             // Remnants of escapes and overstrikes are dropped, but do not count as evidence of binary data.
             '\u{8}' | '\u{1B}' | '\u{FEFF}' => {}
-            // The end-of-file mark of DOS.
+            // The DOS end-of-file marker.
             '\u{1A}' if rest.peek().is_none() => {}
             control if control.is_control() => dropped += 1,
             other => kept.push(other),
@@ -170,9 +170,9 @@ fn utf16_without_mark(bytes: &[u8]) -> Option<&'static Encoding> {
     (plausible && !encoding.decode_without_bom_handling(bytes).1).then_some(encoding)
 }
 
-/// Decodes a text that is UTF-8 except for some bytes: in a line with one of these, each run of other bytes
-/// is read as Windows-1252 if it gives letters and signs, and is replaced otherwise. `None` when less than half
-/// of the characters outside ASCII are UTF-8, so that the text is in another encoding.
+/// Decodes a text that is UTF-8 except for some bytes: in a line with such bytes, each run of them is read as
+/// Windows-1252 if it gives letters and symbols, and is replaced otherwise. `None` when less than half of the
+/// non-ASCII characters are UTF-8, because the text is then in another encoding.
 fn mixed(bytes: &[u8]) -> Option<Result<Decoded, Unreadable>> {
     let (mut whole, mut broken) = (0usize, 0usize);
     let mut text = String::with_capacity(bytes.len());
@@ -201,7 +201,7 @@ fn mixed(bytes: &[u8]) -> Option<Result<Decoded, Unreadable>> {
     Some(decoded.map(|decoded| Decoded { stray, ..decoded }))
 }
 
-/// The encoding that HTML, XML, CSS, or a source file declares.
+/// The encoding that an HTML, XML, CSS, or source file declares.
 fn declared(bytes: &[u8]) -> Option<&'static Encoding> {
     let head = String::from_utf8_lossy(&bytes[..bytes.len().min(DECLARED_WITHIN)]).to_lowercase();
     ["charset=", "encoding=", "coding:", "coding="]

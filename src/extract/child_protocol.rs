@@ -13,13 +13,13 @@ use crate::domain::document::TextlessPage;
 /// Maximum size of one frame, in bytes: the longest page with every character escaped.
 const MAX_FRAME_BYTES: usize = 8 << 20;
 
-/// The first argument that starts the program as a document reader. Not a command of the command line.
+/// The first argument that starts the program as a document reader. Not a user-facing command.
 pub const ARGUMENT: &str = "--read-document-from-stdin";
 
-/// What the child reads, and within which limits.
+/// What the child must read, and within which limits.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct ReadRequest {
-    /// The file's name: a hint to tell kinds of text apart.
+    /// The file's name: a hint to distinguish kinds of text.
     pub name: String,
     /// The encoding that the user has chosen.
     pub encoding: Option<String>,
@@ -31,7 +31,7 @@ pub struct ReadRequest {
     pub cpu_s: u64,
     /// Wall-clock time in seconds.
     pub wall_s: u32,
-    /// The page to return as a picture, in place of the text.
+    /// The page to return as an image, instead of the text.
     #[serde(default)]
     pub picture: Option<u32>,
 }
@@ -49,14 +49,21 @@ pub enum ReportFrame {
         /// Page text.
         text: String,
     },
-    /// The requested picture of a page.
+    /// How much of the file has been read.
+    Progress {
+        /// What is done.
+        done: u64,
+        /// Everything, in the same unit: pages, chapters, or bytes.
+        total: u64,
+    },
+    /// The requested image of a page.
     Picture {
         /// Media type: `image/png` or `image/jpeg`.
         media_type: String,
-        /// The picture's bytes in base64.
+        /// The image's bytes in base64.
         base64: String,
     },
-    /// The whole file is read.
+    /// The whole file has been read.
     Done(SentReport),
     /// The file cannot be read.
     Refused {
@@ -67,7 +74,7 @@ pub enum ReportFrame {
     },
 }
 
-/// How the server treats a file that gave no text.
+/// How the server treats a file that yielded no text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ReadRefusal {
@@ -170,7 +177,7 @@ impl SentReport {
         let known: &FileKind = kind::named(&self.kind);
         ReadReport {
             kind: known.name,
-            // A picture's media type is one of several.
+            // An image has one of several media types.
             content_type: super::CONTENT_TYPES
                 .iter()
                 .find(|one| **one == self.content_type)

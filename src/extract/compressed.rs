@@ -1,4 +1,5 @@
-//! Files packed with gzip and archives of the kind tar: a packed file is read as itself, an archive like a ZIP archive.
+//! Files compressed with gzip, and tar archives: a compressed file is read as the file inside, a tar archive like
+//! a ZIP archive.
 
 use std::io::Read;
 
@@ -12,12 +13,12 @@ use super::{FileInput, Unreadable, inner, read};
 const MAX_FILES: usize = 20_000;
 /// Maximum ratio of the unpacked to the packed size.
 const MAX_RATIO: usize = 300;
-/// Bytes up to which the ratio does not matter.
+/// Unpacked size, in bytes, up to which the ratio does not matter.
 const RATIO_FROM: usize = 16 << 20;
 /// Path fragments of files that programs leave behind.
 const LITTER: &[&str] = &["/._", ".DS_Store", "PaxHeader", "@LongLink"];
 
-/// Whether the bytes are packed with gzip.
+/// Whether the bytes are gzip-compressed.
 pub fn is_gzip(bytes: &[u8]) -> bool {
     bytes.starts_with(b"\x1F\x8B")
 }
@@ -27,11 +28,11 @@ pub fn is_tar(bytes: &[u8]) -> bool {
     bytes.get(257..262) == Some(b"ustar")
 }
 
-/// Reads a packed file or an archive, and returns its kind and encoding.
+/// Reads a compressed file or an archive, and returns its kind and encoding.
 ///
 /// # Errors
-/// [`Unreadable::TooLarge`] when it grows past the limit, [`Unreadable::Broken`] when it cannot be unpacked, and
-/// whatever the file inside gives.
+/// [`Unreadable::TooLarge`] when it exceeds the limit, [`Unreadable::Broken`] when it cannot be unpacked, and the
+/// errors of the file inside.
 pub(super) fn read_packed(
     input: &FileInput<'_>,
     out: &mut Output<'_>,

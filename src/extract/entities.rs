@@ -1,5 +1,5 @@
-//! Decodes HTML character references (`&eacute;`, `&#8211;`), with all names of HTML 5. An unknown name
-//! stays as written.
+//! Decodes HTML character references (`&eacute;`, `&#8211;`), including all HTML5 names. An unknown name stays as
+//! written.
 
 use std::borrow::Cow;
 
@@ -58,7 +58,7 @@ fn one(text: &str) -> Option<(Cow<'static, str>, usize)> {
         .get(..length)
         .filter(|name| (2..=MAX_NAME_BYTES).contains(&name.len()))?;
     let closed = inner[length..].starts_with(';');
-    // Old pages omit the semicolon of these; for other names that would swallow ordinary words.
+    // Old pages omit the semicolon of these; for other names, allowing that would swallow ordinary words.
     if !closed && !["amp", "lt", "gt", "quot", "nbsp", "copy", "reg"].contains(&name) {
         return None;
     }
@@ -73,7 +73,7 @@ fn one(text: &str) -> Option<(Cow<'static, str>, usize)> {
 }
 
 fn numbered(value: u32) -> char {
-    // Browsers read 128 to 159 as windows-1252, since that is what their authors meant.
+    // Browsers read 128 to 159 as Windows-1252, since that is what authors meant.
     const WINDOWS: [char; 32] = [
         '€', '\u{81}', '‚', 'ƒ', '„', '…', '†', '‡', 'ˆ', '‰', 'Š', '‹', 'Œ', '\u{8D}', 'Ž',
         '\u{8F}', '\u{90}', '‘', '’', '“', '”', '•', '–', '—', '˜', '™', 'š', '›', 'œ', '\u{9D}',

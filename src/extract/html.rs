@@ -43,7 +43,7 @@ const UNCLOSED: &[&str] = &[
 ];
 /// The text of a web page.
 #[derive(Debug, PartialEq, Default)]
-pub struct Reading {
+pub struct RenderedPage {
     /// The page's title.
     pub title: String,
     /// The page's text.
@@ -53,8 +53,8 @@ pub struct Reading {
 }
 
 /// Converts a page, with its title above the text; stops once the text is longer than `max_text` bytes. With
-/// `is_xml` an element that closes itself has no content, even if the page is not well-formed.
-pub fn render(page: &str, max_text: usize, is_xml: bool) -> Reading {
+/// `is_xml`, a self-closing element has no content, even if the page is not well-formed.
+pub fn render(page: &str, max_text: usize, is_xml: bool) -> RenderedPage {
     let mut reading = body(page, max_text, is_xml);
     let (title, text) = (&reading.title, &reading.text);
     let repeated = title.is_empty()
@@ -69,7 +69,7 @@ pub fn render(page: &str, max_text: usize, is_xml: bool) -> Reading {
 }
 
 /// Converts a page without putting its title above the text.
-pub fn body(page: &str, max_text: usize, is_xml: bool) -> Reading {
+pub fn body(page: &str, max_text: usize, is_xml: bool) -> RenderedPage {
     let mut tokens = Tokens::new(page, is_xml);
     let (mut deleted, mut aids, mut hidden) = (0, 0, 0);
     let mut writer = HtmlTextWriter::default();
@@ -138,7 +138,7 @@ fn is_code(name: &str) -> bool {
     matches!(name, "script" | "style")
 }
 
-/// Whether an element's text is not on the page, or is noted in another way.
+/// Whether an element's text is not displayed, or is noted in another way.
 fn is_silent(name: &str) -> bool {
     matches!(
         name,
@@ -182,13 +182,13 @@ struct Dropped {
     depth: usize,
     after: usize,
     unclosed: bool,
-    /// Whether the chosen option of a menu, or a text of a drawing, is open.
+    /// Whether the selected option of a menu, or the text of a drawing, is open.
     chosen: bool,
     has_text: bool,
 }
 
 impl Dropped {
-    /// The text of a menu's chosen option or of a drawing, which the page shows.
+    /// The text of a menu's selected option or of a drawing, which the page shows.
     fn choice(&mut self, token: &Token) -> Option<String> {
         match token {
             Token::Open { name, .. } if self.name == "svg" => {
@@ -368,9 +368,9 @@ mod tests {
             "http://www.w3.org/1999/xhtml"
         );
         check(&page, "# A & B\n\none\n\na < b two");
-        // Not well-formed, but it says that it is XML.
+        // Not well-formed, but declared as XML.
         check(&page.replace("</p>", ""), "# A & B\n\none\n\na < b two");
-        // Nothing says that it is XML: browsers too read it as HTML, where the script never ends.
+        // Not declared as XML: browsers also read it as HTML, where the script never ends.
         check(
             &page
                 .replace("</p>", "")

@@ -1,5 +1,5 @@
-//! Removes characters that nobody sees and that break words apart for a search: soft hyphens, zero-width
-//! spaces, and word joiners. Keeps the joiners that scripts need (ZWJ and ZWNJ).
+//! Removes characters that are invisible and break words apart for a search: soft hyphens, zero-width spaces, and
+//! word joiners. Keeps the joiners that scripts need (ZWJ and ZWNJ).
 
 use std::borrow::Cow;
 
@@ -11,7 +11,7 @@ fn is_invisible(character: char) -> bool {
     )
 }
 
-/// The text without invisible characters. A soft hyphen at the end of a line joins the word it cuts.
+/// The text without invisible characters. A soft hyphen at the end of a line joins the two parts of the word.
 pub fn visible(text: &str) -> Cow<'_, str> {
     if !text.contains(is_invisible) {
         return text.into();

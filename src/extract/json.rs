@@ -1,10 +1,11 @@
-//! Converts JSON to lines that a model and a search can read: one-line JSON is indented, escaped letters
-//! are decoded, numbers and key order stay. Builds no tree, so memory stays small for large files.
+//! Converts JSON to lines that models and full-text search can read: one-line JSON is indented, and escaped
+//! letters are decoded; numbers and key order are unchanged. Builds no tree, so memory use stays small for large
+//! files.
 
 use serde::de::IgnoredAny;
 
 /// Whether the text is one JSON value, or lines of one value each (JSON Lines).
-pub fn looks_like(text: &str) -> bool {
+pub fn is_json(text: &str) -> bool {
     let text = text.trim();
     text.starts_with(['{', '[']) && (is_one_value(text) || is_lines(text))
 }
@@ -27,7 +28,7 @@ fn is_lines(text: &str) -> bool {
 /// Returns the text to show, and notes for the user.
 pub fn render(text: &str, max_text: usize, max_depth: usize) -> (String, Vec<String>) {
     let mut notes = Vec::new();
-    if !looks_like(text) {
+    if !is_json(text) {
         notes.push("the JSON is invalid; it is shown unchanged".to_owned());
         return (text.to_owned(), notes);
     }
@@ -60,7 +61,7 @@ fn depth(text: &str) -> usize {
     deepest
 }
 
-/// Copies valid JSON; decodes `\uXXXX` inside strings, and with `indent` breaks the lines.
+/// Copies valid JSON, decoding `\uXXXX` inside strings; with `indent`, adds line breaks.
 fn reflow(text: &str, indent: bool, max_text: usize) -> String {
     let mut out = String::with_capacity(text.len());
     let (mut depth, mut quoted) = (0usize, false);
@@ -117,7 +118,7 @@ fn new_line(out: &mut String, depth: usize) {
 }
 
 /// The decoded form of the escape at the start of `rest`, and its length in bytes. Only letters and similar
-/// characters are decoded: a quote, a backslash, or a control character stays escaped.
+/// characters are decoded: quotes, backslashes, and control characters stay escaped.
 fn unescape(rest: &str) -> (String, usize) {
     let unit = |from: usize| {
         let digits = rest.get(from + 2..from + 6)?;
@@ -157,7 +158,7 @@ mod tests {
             ("\"text\"", false),
             ("", false),
         ] {
-            assert_eq!(looks_like(text), expected, "{text}");
+            assert_eq!(is_json(text), expected, "{text}");
         }
     }
 

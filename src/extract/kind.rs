@@ -1,17 +1,17 @@
-//! Detects the kind of a text by its content; the file name decides only between kinds that any text could
-//! be. Bytes and encodings are handled elsewhere.
+//! Detects the kind of a text by its content; the file name decides only between kinds that any text could be.
+//! Does not handle bytes and encodings.
 
 use super::{calendar, json, notebook, subtitles, table};
 
 /// A kind of file that Quire reads: a row of `KINDS`.
 pub struct FileKind {
-    /// The name that is stored and shown.
+    /// Name, as stored and shown.
     pub name: &'static str,
     /// Media type.
     pub content_type: &'static str,
     /// File name extensions of this kind, without the dot.
     pub extensions: &'static [&'static str],
-    /// What is extracted, in words for the user.
+    /// What is extracted, as a description for the user.
     pub help: &'static str,
 }
 
@@ -173,12 +173,12 @@ pub fn named(name: &str) -> &'static FileKind {
 
 /// The kind of a text, with the delimiter for a table.
 #[derive(Debug, PartialEq, Clone, Copy)]
-pub enum TextSort {
+pub enum TextKind {
     /// A web page.
     Html,
     /// A table with this delimiter byte.
     Table(u8),
-    /// JSON or JSON Lines, or a file whose name claims it.
+    /// JSON or JSON Lines, or a file whose extension claims it.
     Json,
     /// A Jupyter notebook.
     Notebook,
@@ -191,54 +191,54 @@ pub enum TextSort {
 }
 
 /// Detects the kind of a text, by content first.
-pub fn of(text: &str, file_name: &str) -> TextSort {
+pub fn of(text: &str, file_name: &str) -> TextKind {
     let claim = claimed(file_name);
     let head = text.trim_start();
     if calendar::looks_like(head) {
-        return TextSort::Calendar;
+        return TextKind::Calendar;
     }
     if subtitles::looks_like(head) {
-        return TextSort::Subtitles;
+        return TextKind::Subtitles;
     }
     if is_page(head) {
-        return TextSort::Html;
+        return TextKind::Html;
     }
     if head.starts_with("<?xml") || starts_with_tag(head, &["svg", "rss", "feed"]) {
         return if claim == Some("html") {
-            TextSort::Html
+            TextKind::Html
         } else {
-            TextSort::Plain("xml")
+            TextKind::Plain("xml")
         };
     }
-    if json::looks_like(text) {
+    if json::is_json(text) {
         return match notebook::looks_like(text) {
-            true => TextSort::Notebook,
-            false => TextSort::Json,
+            true => TextKind::Notebook,
+            false => TextKind::Json,
         };
     }
     match claim {
-        Some("html") if head.contains('<') => TextSort::Html,
-        Some("csv") => table::sniff(text, true).map_or(TextSort::Plain("text"), TextSort::Table),
-        Some("json") => TextSort::Json,
-        Some(kind @ ("markdown" | "source" | "xml")) => TextSort::Plain(kind),
+        Some("html") if head.contains('<') => TextKind::Html,
+        Some("csv") => table::sniff(text, true).map_or(TextKind::Plain("text"), TextKind::Table),
+        Some("json") => TextKind::Json,
+        Some(kind @ ("markdown" | "source" | "xml")) => TextKind::Plain(kind),
         _ => by_features(text, head),
     }
 }
 
-fn by_features(text: &str, head: &str) -> TextSort {
+fn by_features(text: &str, head: &str) -> TextKind {
     if head.starts_with("#!") {
-        return TextSort::Plain("source");
+        return TextKind::Plain("source");
     }
     if has_many_tags(head) {
-        return TextSort::Html;
+        return TextKind::Html;
     }
     if let Some(delimiter) = table::sniff(text, false) {
-        return TextSort::Table(delimiter);
+        return TextKind::Table(delimiter);
     }
     if is_markdown(text) {
-        return TextSort::Plain("markdown");
+        return TextKind::Plain("markdown");
     }
-    TextSort::Plain("text")
+    TextKind::Plain("text")
 }
 
 fn claimed(file_name: &str) -> Option<&'static str> {
@@ -249,7 +249,7 @@ fn claimed(file_name: &str) -> Option<&'static str> {
         .map(|kind| kind.name)
 }
 
-/// Whether a whole page begins here, after comments and an XML declaration.
+/// Whether a complete page begins here, after comments and an XML declaration.
 fn is_page(head: &str) -> bool {
     let mut rest = head;
     // Bounded: pages begin with at most a few comments.
@@ -282,7 +282,7 @@ fn starts_with_tag(text: &str, names: &[&str]) -> bool {
     })
 }
 
-/// Whether the text is a fragment of a page: several different closed elements near the start.
+/// Whether the text is a fragment of a page: several different elements are closed near its start.
 fn has_many_tags(head: &str) -> bool {
     if !head.starts_with('<') {
         return false;
@@ -299,7 +299,7 @@ fn has_many_tags(head: &str) -> bool {
     closed.iter().filter(|tag| start.contains(*tag)).count() >= 2
 }
 
-/// Whether the text shows two different Markdown features, one of them a heading or a fence.
+/// Whether the text has two different Markdown features, one of them a heading or a fence.
 fn is_markdown(text: &str) -> bool {
     let (mut headings, mut fences, mut others) = (0, 0, 0);
     for line in text.lines().take(400) {
@@ -329,45 +329,45 @@ mod tests {
     fn content_decides_and_the_name_breaks_ties() {
         let prose = "Dear reader, this is text.\nIt goes on, and on.\n";
         for (text, name, expected) in [
-            (prose, "a.txt", TextSort::Plain("text")),
-            (prose, "", TextSort::Plain("text")),
-            (prose, "a.csv", TextSort::Table(b',')),
-            ("no commas at all\nnone\n", "a.csv", TextSort::Plain("text")),
-            ("<!-- c --><!DOCTYPE HTML><p>", "a.txt", TextSort::Html),
-            ("<html lang=en>", "x.json", TextSort::Html),
+            (prose, "a.txt", TextKind::Plain("text")),
+            (prose, "", TextKind::Plain("text")),
+            (prose, "a.csv", TextKind::Table(b',')),
+            ("no commas at all\nnone\n", "a.csv", TextKind::Plain("text")),
+            ("<!-- c --><!DOCTYPE HTML><p>", "a.txt", TextKind::Html),
+            ("<html lang=en>", "x.json", TextKind::Html),
             (
                 "<?xml version='1.0'?><!DOCTYPE html><html>",
                 "a",
-                TextSort::Html,
+                TextKind::Html,
             ),
-            ("<?xml version='1.0'?><data/>", "a", TextSort::Plain("xml")),
+            ("<?xml version='1.0'?><data/>", "a", TextKind::Plain("xml")),
             (
                 "<p align=center>x</p><a href=y>z</a>",
                 "README.md",
-                TextSort::Plain("markdown"),
+                TextKind::Plain("markdown"),
             ),
             (
                 "<p align=center>x</p><a href=y>z</a>",
                 "part",
-                TextSort::Html,
+                TextKind::Html,
             ),
-            ("{\"a\": [1, 2]}", "a.txt", TextSort::Json),
-            ("{\"a\": [1, 2", "a.json", TextSort::Json),
-            ("{\"a\": [1, 2", "a.txt", TextSort::Plain("text")),
-            ("#!/bin/sh\necho", "run", TextSort::Plain("source")),
-            ("fn main() {}", "main.rs", TextSort::Plain("source")),
+            ("{\"a\": [1, 2]}", "a.txt", TextKind::Json),
+            ("{\"a\": [1, 2", "a.json", TextKind::Json),
+            ("{\"a\": [1, 2", "a.txt", TextKind::Plain("text")),
+            ("#!/bin/sh\necho", "run", TextKind::Plain("source")),
+            ("fn main() {}", "main.rs", TextKind::Plain("source")),
             (
                 "# Title\n\n- a\n- b\n",
                 "notes",
-                TextSort::Plain("markdown"),
+                TextKind::Plain("markdown"),
             ),
             (
                 "name,age,city\nA,1,X\nB,2,Y\n",
                 "data",
-                TextSort::Table(b','),
+                TextKind::Table(b','),
             ),
-            ("a\tb\n1\t2\n3\t4\n", "data.txt", TextSort::Table(b'\t')),
-            ("", "x", TextSort::Plain("text")),
+            ("a\tb\n1\t2\n3\t4\n", "data.txt", TextKind::Table(b'\t')),
+            ("", "x", TextKind::Plain("text")),
         ] {
             assert_eq!(of(text, name), expected, "{name}: {text}");
         }

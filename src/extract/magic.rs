@@ -9,7 +9,7 @@ struct MagicMark {
     needs_nul: bool,
 }
 
-/// A signature that no text begins with.
+/// A signature with which no text begins.
 const fn sure(offset: usize, bytes: &'static [u8], name: &'static str) -> MagicMark {
     MagicMark {
         offset,
@@ -72,7 +72,7 @@ const MARKS: &[MagicMark] = &[
 /// Bytes within which a PDF begins, as readers accept it (ISO 32000-1, annex H, implementation note 13).
 const PDF_WITHIN: usize = 1_024;
 
-/// Whether a PDF begins here: at once, or after other bytes and then followed by an object, as no text about PDF is.
+/// Whether a PDF begins here: immediately, or after other bytes if an object follows, which no text about PDF has.
 fn is_pdf(bytes: &[u8]) -> bool {
     let head = &bytes[..bytes.len().min(PDF_WITHIN + 4)];
     let Some(at) = head.windows(5).position(|window| window == b"%PDF-") else {
@@ -103,11 +103,11 @@ pub fn name_of(bytes: &[u8]) -> Option<&'static str> {
         .map(|mark| mark.name)
 }
 
-/// Name of an Office file with a password: Office wraps the whole file in a compound file that only the
-/// password decrypts.
+/// Name of a password-protected Office file: Office wraps the whole file in a compound file that only the password
+/// decrypts.
 pub const ENCRYPTED: &str = "encrypted Office document";
 
-/// Streams of a compound file, in UTF-16, and the kind of file that contains them.
+/// Streams of a compound file, in UTF-16, and the kind of file that contains each.
 const STREAMS: &[(&str, &str)] = &[
     ("EncryptedPackage", ENCRYPTED),
     ("WordDocument", "Word 97 document (DOC)"),
@@ -128,8 +128,8 @@ fn compound(bytes: &[u8]) -> &'static str {
         .map_or("old Microsoft Office document", |(_, kind)| kind)
 }
 
-/// The extension of a format that the user can save such a file as, so that it can be read.
-pub fn instead(kind: &str) -> Option<&'static str> {
+/// The extension of a readable format in which the user can save such a file instead.
+pub fn suggested_extension(kind: &str) -> Option<&'static str> {
     match kind {
         "Word 97 document (DOC)" => Some(".docx"),
         "PowerPoint 97 presentation (PPT)" => Some(".pptx"),

@@ -1,5 +1,5 @@
-//! Emails: sender, recipients, date, and subject, then the text, then readable attachments under their
-//! names. Of a text in two forms the plain one is used. Follows no link and fetches nothing.
+//! Emails: sender, recipients, date, and subject, then the text, then readable attachments under their names. If a
+//! text comes in two forms, the plain one is used. Follows no links and fetches nothing.
 
 mod flowed;
 mod header;
@@ -35,8 +35,7 @@ const SIGNS: &[&str] = &[
     "x-mailer",
 ];
 
-/// Whether a text begins with the header of an email. With `named` (the file name says so) fewer fields
-/// suffice.
+/// Whether a text begins with an email header. With `named` (the file name says so), fewer fields suffice.
 pub(super) fn is_mail(bytes: &[u8], named: bool) -> bool {
     let head = &bytes[..bytes.len().min(64 << 10)];
     let (fields, _) = header::split(head);
@@ -57,8 +56,8 @@ pub(super) fn is_mail(bytes: &[u8], named: bool) -> bool {
     signs.count() >= if named { 1 } else { 3 } && (named || sent)
 }
 
-/// An email that was saved in UTF-16, in UTF-8.
-pub(super) fn narrowed(bytes: &[u8]) -> Option<Vec<u8>> {
+/// An email saved in UTF-16, converted to UTF-8.
+pub(super) fn utf16_to_utf8(bytes: &[u8]) -> Option<Vec<u8>> {
     let is_wide = bytes.starts_with(b"\xFF\xFE") || bytes.starts_with(b"\xFE\xFF");
     let decoded = is_wide
         .then(|| charset::decode(bytes, None).ok())
@@ -158,7 +157,7 @@ impl Mail {
             "text/calendar" if !attached => {
                 self.put(&calendar::render(&plain(&content, kind.get("charset"))).0);
             }
-            // The appearance of a saved page.
+            // Styles, scripts, and fonts of a saved page.
             _ if is_appearance(media) && place.value != "attachment" => {}
             "text/html" if !attached => {
                 let page = plain(&content, kind.get("charset"));
@@ -172,7 +171,7 @@ impl Mail {
                     None if media == "message/rfc822" => "forwarded message.eml".to_owned(),
                     None => media.to_owned(),
                 };
-                // Other parts concern transport and appearance.
+                // Other parts concern transport and styling.
                 if !matches!(
                     media,
                     "application/pgp-signature" | "application/pkcs7-signature"
@@ -194,7 +193,7 @@ impl Mail {
             }
             return;
         }
-        // Alternatives of one text: the plain one, unless it is empty, as some programs leave it.
+        // For alternatives of one text, take the plain one, unless it is empty, as some programs leave it.
         let media = |fields: &[MailField<'_>]| header::parameters(fields, "content-type").value;
         let rank = |(fields, body): &&(Vec<MailField<'_>>, &[u8])| match media(fields).as_str() {
             "text/plain" | "" => {
@@ -229,7 +228,7 @@ impl Mail {
     }
 }
 
-/// Whether a part only says how others look.
+/// Whether a part contains only styles, scripts, or fonts for other parts.
 fn is_appearance(media: &str) -> bool {
     matches!(
         media,
@@ -238,7 +237,7 @@ fn is_appearance(media: &str) -> bool {
         || media.starts_with("application/font")
 }
 
-/// Decodes bytes in the encoding that the part names, or in the detected one when that is unknown.
+/// Decodes bytes in the encoding that the part declares, or in the detected one when that is unknown.
 fn plain(bytes: &[u8], label: Option<&str>) -> String {
     let label = label.filter(|label| encoding_rs::Encoding::for_label(label.as_bytes()).is_some());
     let read = charset::decode(bytes, label).or_else(|_| charset::decode(bytes, None));

@@ -1,6 +1,6 @@
-//! Splits HTML and XHTML into tags and text as browsers do, whatever the markup. Builds no tree and keeps
-//! no stack, so its time is linear and its memory constant for any input. Knows no meaning of elements
-//! except which ones hold raw text.
+//! Splits HTML and XHTML into tags and text as browsers do, however broken the markup. Builds no tree and keeps no
+//! stack, so its time is linear and its memory constant for any input. Knows nothing about the meaning of
+//! elements, except which ones contain raw text.
 
 use quick_xml::events::{BytesStart, Event};
 
@@ -39,7 +39,7 @@ const RAW: &[&str] = &[
     "plaintext",
 ];
 
-/// Whether an element of XML may hold further elements, which in HTML would be raw text.
+/// Whether an XML element may contain other elements although it would contain raw text in HTML.
 fn is_markup(name: &str) -> bool {
     !matches!(name, "script" | "style" | "title")
 }
@@ -49,7 +49,7 @@ pub struct Tokens<'a> {
     text: &'a str,
     at: usize,
     raw: Option<String>,
-    /// Whether the page is XML: `<script/>` is then a complete element, and no element holds raw text.
+    /// Whether the page is XML: `<script/>` is then a complete element, and no element contains raw text.
     is_xml: bool,
     /// The self-closing element that has just opened.
     empty: Option<String>,
@@ -81,8 +81,8 @@ fn is_xhtml(text: &str) -> bool {
 }
 
 impl<'a> Tokens<'a> {
-    /// Starts at the beginning of `text`. With `is_xml` the text is read as XML in any case, otherwise when it
-    /// says so.
+    /// Starts at the beginning of `text`. With `is_xml`, the text is always read as XML, otherwise only if it is
+    /// XHTML.
     pub fn new(text: &'a str, is_xml: bool) -> Self {
         Self {
             text,
@@ -209,18 +209,18 @@ fn close_of(text: &str, name: &str) -> Option<usize> {
     })
 }
 
-/// Length in bytes of a comment after its `<!--`, end mark included. `<!-->` is a complete comment.
+/// Length in bytes of a comment after its `<!--`, including the end delimiter. `<!-->` is a complete comment.
 fn comment_length(comment: &str) -> Option<usize> {
     if comment.starts_with('>') {
         return Some(1);
     }
     let plain = comment.find("-->").map(|at| at + 3);
-    // Searched only before the plain mark; otherwise every comment would search the whole page.
+    // Searched only before the plain end delimiter; otherwise every comment would search the whole page.
     let before = &comment[..plain.unwrap_or(comment.len())];
     before.find("--!>").map(|at| at + 4).or(plain)
 }
 
-/// The offset of the `>` that ends a tag; one inside a quoted attribute value does not.
+/// The offset of the `>` that ends a tag, ignoring any inside a quoted attribute value.
 fn tag_end(attributes: &str) -> Option<usize> {
     let (mut quote, mut after_equals) = (0u8, false);
     for (at, &byte) in attributes.as_bytes().iter().enumerate() {
@@ -233,7 +233,7 @@ fn tag_end(attributes: &str) -> Option<usize> {
         }
         after_equals = byte == b'=' || (after_equals && byte.is_ascii_whitespace());
     }
-    // A quote that is never closed would swallow the page, so the first `>` ends the tag instead.
+    // An unclosed quote would swallow the page, so the first `>` ends the tag instead.
     if quote == 0 {
         None
     } else {
@@ -241,7 +241,7 @@ fn tag_end(attributes: &str) -> Option<usize> {
     }
 }
 
-/// The value of one attribute with entities decoded; empty when the attribute has no value.
+/// The value of an attribute, with entities decoded; empty when the attribute has no value.
 pub fn attribute(attributes: &str, wanted: &str) -> Option<String> {
     let mut rest = attributes.trim_start_matches(|c: char| c.is_ascii_whitespace() || c == '/');
     while !rest.is_empty() {

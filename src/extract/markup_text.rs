@@ -1,9 +1,9 @@
-//! Sources of texts in LaTeX, reStructuredText, Org, and AsciiDoc: headings become `#`, the rest stays readable. Comments
-//! of LaTeX are left out, with a note, as on the printed page.
+//! Text in LaTeX, reStructuredText, Org, and AsciiDoc markup: headings become `#`, the rest stays readable. LaTeX
+//! comments are left out, with a note, because they are not printed.
 
 use super::tex;
 
-/// Converts a text with this file name extension; `None` for other extensions. Returns notes for the user too.
+/// Converts a text with this file name extension, and returns notes for the user too; `None` for other extensions.
 pub fn render(text: &str, extension: &str) -> Option<(String, Vec<String>)> {
     match extension {
         "tex" | "latex" | "ltx" => Some(tex::render(text)),
@@ -14,7 +14,8 @@ pub fn render(text: &str, extension: &str) -> Option<(String, Vec<String>)> {
     }
 }
 
-/// Headings that a line of one character underlines; the order in which the characters occur gives the levels.
+/// Headings underlined with a line of one character; the order in which the characters first occur gives the
+/// levels.
 fn underlined(text: &str) -> String {
     let lines: Vec<&str> = text.lines().collect();
     let is_rule = |line: &str| {
@@ -28,7 +29,7 @@ fn underlined(text: &str) -> String {
     let mut at = 0;
     while at < lines.len() {
         let line = lines[at];
-        // A rule above the title belongs to it.
+        // A rule above the title belongs to the heading.
         let is_framed = is_rule(line) && lines.get(at + 2).is_some_and(|below| *below == line);
         let title = if is_framed { lines[at + 1] } else { line };
         let rule = lines
@@ -63,7 +64,7 @@ fn underlined(text: &str) -> String {
     out
 }
 
-/// Headings that begin with marks, one for each level.
+/// Headings that begin with one marker character per level.
 fn marked(text: &str, mark: char) -> String {
     let heading = |line: &str| -> Option<String> {
         let rest = line.trim_start_matches(mark);

@@ -1,5 +1,5 @@
-//! Extracts plain text by page from the bytes of a file, with limits on size, depth, and rows. Pure: no
-//! I/O, no clock. Judges a file by its content, whatever its name says, and never invents text.
+//! Extracts plain text by page from the bytes of a file, with limits on size, depth, and rows. Pure: no I/O, no
+//! clock. Identifies a file by its content, whatever its name, and never invents text.
 
 mod archive;
 mod calendar;
@@ -32,22 +32,24 @@ mod table_rows;
 mod terminal;
 mod tex;
 mod texts;
+mod unreadable;
 pub(crate) mod zip;
 
 use crate::domain::chunk::PageText;
 use crate::domain::document::TextlessPage;
 
 pub use kind::{FileKind, KINDS};
-pub use output::{Full, Output};
-pub use pdf::{ScanPicture, picture as page_picture};
+pub use output::{Output, OutputFull};
+pub use pdf::{ScannedImage, page_image as page_picture};
 pub use table_rows::records;
+pub use unreadable::Unreadable;
 
-/// Bounds on what reading one file may cost.
+/// Limits on the cost of reading one file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct ReadLimits {
-    /// Bytes of the file.
+    /// Size of the file, in bytes.
     pub input: usize,
-    /// Bytes of extracted text; the rest is cut off, with a note.
+    /// Size of the extracted text, in bytes; the rest is cut off, with a note.
     pub text: usize,
     /// Levels of nesting.
     pub depth: usize,
@@ -74,11 +76,11 @@ impl Default for ReadLimits {
 pub struct FileInput<'a> {
     /// The file's bytes.
     pub bytes: &'a [u8],
-    /// The file's name: a hint only between kinds that any text could be.
+    /// The file's name: a hint, used only between kinds that any text could be.
     pub name: &'a str,
     /// The encoding that the user has chosen; applies to texts.
     pub encoding: Option<&'a str>,
-    /// Bounds on the cost.
+    /// Limits on the cost.
     pub limits: &'a ReadLimits,
 }
 
@@ -89,9 +91,9 @@ pub struct ReadReport {
     pub kind: &'static str,
     /// Media type, detected from the content.
     pub content_type: &'static str,
-    /// The encoding of a text; empty for other kinds.
+    /// The encoding of a text file; empty for other kinds.
     pub encoding: String,
-    /// Number of pages with text; zero for a picture or a scan.
+    /// Number of pages with text; zero for an image or a scan.
     pub pages: u32,
     /// Number of words on all pages.
     pub words: u64,
@@ -99,79 +101,8 @@ pub struct ReadReport {
     pub notes: Vec<String>,
     /// Pages without text, with the reason.
     pub gaps: Vec<TextlessPage>,
-    /// Pages whose text was recognized in a scanned picture; ascending.
+    /// Pages whose text was recognized in a scanned image; ascending.
     pub recognized: Vec<u32>,
-}
-
-/// Why no text could be extracted from a file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Unreadable {
-    /// The file has no bytes.
-    Empty,
-    /// The file is larger than the limit.
-    TooLarge,
-    /// A known format that is not supported.
-    Unsupported(&'static str),
-    /// The bytes are not text in any encoding.
-    Binary,
-    /// The file is readable but holds no words.
-    NoText,
-    /// The file begins like a picture but has no valid header.
-    Damaged,
-    /// The file needs a password.
-    Locked,
-    /// None of the files inside can be read.
-    NothingInside,
-    /// The file is nested deeper than archives are opened.
-    TooDeep,
-    /// The file holds no words, only pictures that cannot be shown one by one.
-    PicturesOnly,
-    /// The file is of a known kind, but nothing in it can be parsed.
-    Broken(&'static str),
-    /// The fonts do not map their glyphs to characters.
-    Nameless,
-    /// The picture is larger than models accept.
-    PictureTooLarge,
-}
-
-impl Unreadable {
-    /// The reason in a sentence for the user.
-    pub fn message(self) -> String {
-        match self {
-            Self::Empty => "the file is empty".to_owned(),
-            Self::TooLarge => "the file is too large to read".to_owned(),
-            Self::Unsupported(name) => {
-                let hint = match magic::instead(name) {
-                    Some(kind) => format!("; save it as {kind} and upload that"),
-                    None => String::new(),
-                };
-                format!(
-                    "this is a file of the kind {name}, which is not a supported type yet{hint}"
-                )
-            }
-            Self::Binary => {
-                "this is not text in any known encoding, so not a supported type".to_owned()
-            }
-            Self::NoText => "there is no text in the file".to_owned(),
-            Self::Damaged => "the picture is damaged: its header cannot be read".to_owned(),
-            Self::Locked => {
-                "the file is encrypted: remove its password and upload it again".to_owned()
-            }
-            Self::NothingInside => {
-                "none of the files in it can be read: they are of other kinds, damaged, or too large once unpacked".to_owned()
-            }
-            Self::TooDeep => "it is nested in more archives than are opened".to_owned(),
-            Self::PicturesOnly => "there is no text in the file, only pictures".to_owned(),
-            Self::Nameless => "its fonts do not map to characters, so its text cannot be read; try a copy saved or printed in another way".to_owned(),
-            Self::Broken(kind) => {
-                format!("the {kind} file is damaged: nothing in it can be read")
-            }
-            Self::PictureTooLarge => format!(
-                "a picture may have at most {} MB and {MAX_PICTURE_SIDE} pixels per side, the most that models accept; make it smaller",
-                MAX_PICTURE_BYTES >> 20
-            ),
-        }
-    }
 }
 
 /// The canonical name of the encoding that a label means, as web pages label them.
@@ -179,10 +110,10 @@ pub fn encoding_named(label: &str) -> Option<String> {
     charset::named(label)
 }
 
-/// Bytes of a file's start that suffice for `recognize`.
+/// Number of bytes at the start of a file that suffice for `recognize`.
 pub const HEAD: usize = 64 * 1024;
 
-/// Checks by a file's first bytes whether it may be of a readable kind.
+/// Checks, by its first bytes, whether a file may be of a readable kind.
 ///
 /// # Errors
 /// [`Unreadable::Locked`] for an encrypted Office file, [`Unreadable::Unsupported`] for any other known
@@ -203,10 +134,23 @@ pub fn recognize(head: &[u8]) -> Result<(), Unreadable> {
 /// Reads a file and passes its pages to `sink` as they are read, until it returns false.
 ///
 /// # Errors
-/// With the reason why it has no text to read.
+/// [`Unreadable`], with the reason.
 pub fn extract(
     input: &FileInput<'_>,
     sink: &mut dyn FnMut(PageText) -> bool,
+) -> Result<ReadReport, Unreadable> {
+    extract_reporting(input, sink, &mut |_, _| {})
+}
+
+/// Reads a file as [`extract`] does, and reports how much of it has been read whenever that is another percent: what is
+/// done, and the total, in pages, chapters, or bytes.
+///
+/// # Errors
+/// As [`extract`].
+pub fn extract_reporting(
+    input: &FileInput<'_>,
+    sink: &mut dyn FnMut(PageText) -> bool,
+    progress: &mut dyn FnMut(u64, u64),
 ) -> Result<ReadReport, Unreadable> {
     if input.bytes.is_empty() {
         return Err(Unreadable::Empty);
@@ -218,7 +162,7 @@ pub fn extract(
     if picture::content_type(input.bytes).is_some() {
         return show(input.bytes);
     }
-    let mut out = Output::new(input.limits, sink);
+    let mut out = Output::new(input.limits, sink).reporting(progress);
     let (kind, encoding) = read(input, &mut out)?;
     if out.words == 0 && !out.gaps.iter().any(|gap| gap.picture) {
         return Err(Unreadable::NoText);
@@ -267,7 +211,7 @@ fn read(
     if compressed::is_tar(input.bytes) {
         return compressed::read_archive(input, out);
     }
-    let narrowed = mail::narrowed(input.bytes);
+    let narrowed = mail::utf16_to_utf8(input.bytes);
     let letter = FileInput {
         bytes: narrowed.as_deref().unwrap_or(input.bytes),
         ..*input
@@ -289,10 +233,10 @@ fn read(
     texts::read(input, out)
 }
 
-/// Maximum depth of archives and emails that are opened inside another.
+/// Maximum nesting depth of archives and emails that are opened inside another file.
 const MAX_FILE_DEPTH: usize = 1;
 
-/// Reads a file that is inside another, under its name.
+/// Reads a file contained in another, under its name.
 fn inner(file: &FileInput<'_>, out: &mut Output<'_>) -> Result<(), Unreadable> {
     if file.bytes.is_empty() {
         return Err(Unreadable::Empty);
@@ -310,14 +254,14 @@ fn inner(file: &FileInput<'_>, out: &mut Output<'_>) -> Result<(), Unreadable> {
     }
 }
 
-/// Bytes of a picture that every provider accepts.
+/// Size, in bytes, of an image that every provider accepts.
 const MAX_PICTURE_BYTES: usize = 5 << 20;
-/// Maximum pixels on an image's longer side that every provider accepts.
+/// Length of an image's longer side, in pixels, that every provider accepts.
 const MAX_PICTURE_SIDE: u32 = 8_000;
 
-/// Reports a picture, which has no text; vision models receive it as it is.
+/// Reports an image, which has no text; vision models receive it unchanged.
 fn show(bytes: &[u8]) -> Result<ReadReport, Unreadable> {
-    let seen = picture::look(bytes).ok_or(Unreadable::Damaged)?;
+    let seen = picture::parse_header(bytes).ok_or(Unreadable::Damaged)?;
     if bytes.len() > MAX_PICTURE_BYTES || seen.width.max(seen.height) > MAX_PICTURE_SIDE {
         return Err(Unreadable::PictureTooLarge);
     }

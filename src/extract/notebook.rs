@@ -1,5 +1,5 @@
-//! Jupyter notebooks: the cells in order, code as code, and the text of its outputs. Pictures and other binary outputs are
-//! left out, with a note.
+//! Jupyter notebooks: the cells in order, code as code, and the text of outputs. Images and other binary outputs
+//! are left out, with a note.
 
 use serde_json::Value;
 
@@ -117,7 +117,7 @@ impl NotebookText {
         });
         self.pictures += usize::from(is_picture);
         let Some(text) = text else {
-            // A table as a web page, without the plain form that programs usually add.
+            // A table as HTML, without the plain form that programs usually add.
             let page = joined(&data["text/html"]);
             if !page.is_empty() {
                 self.block(
@@ -152,7 +152,7 @@ impl NotebookText {
     }
 }
 
-/// A text that is stored as one string or as a list of lines.
+/// Text stored as one string or as a list of lines.
 fn joined(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),

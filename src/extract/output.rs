@@ -1,4 +1,4 @@
-//! Collects a reader's text page by page, so that no reader holds a whole document. Enforces the limits,
+//! Collects a reader's text page by page, so that no reader holds a whole document in memory. Enforces the limits,
 //! counts words, and records notes for the user. Reads nothing itself.
 
 use super::ReadLimits;
@@ -6,31 +6,34 @@ use super::invisible::visible;
 use crate::domain::chunk::{PageText, count_words};
 use crate::domain::document::TextlessPage;
 
-/// Bytes after which a section of a text without pages ends at the next line end: about a printed page, so
-/// that a citation points close to its place.
+/// Size, in bytes, after which a section of a text without pages ends at the next line end: about a printed page,
+/// so that a citation points close to its source.
 const SECTION: usize = 4 << 10;
 /// Maximum size of a section, in bytes; a longer paragraph is cut.
 const MAX_SECTION_BYTES: usize = 2 * SECTION;
-/// Maximum size of a page, in bytes: one page is held in memory and sent in one piece.
+/// Maximum size of a page, in bytes: each page is held in memory and sent as a whole.
 const MAX_PAGE_BYTES: usize = 1 << 20;
-/// Maximum number of notes kept; further ones are counted.
+/// Maximum number of notes kept; additional ones are only counted.
 const MAX_NOTES: usize = 50;
-/// Maximum number of recorded pages without text; further ones are counted.
+/// Maximum number of recorded pages without text; additional ones are only counted.
 const MAX_GAPS: usize = 5_000;
 
 /// The limit is reached, or the receiver is gone. The reader stops at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Full;
+pub struct OutputFull;
 
 /// Receives a document's text.
 pub struct Output<'a> {
     limits: &'a ReadLimits,
     sink: &'a mut dyn FnMut(PageText) -> bool,
+    report: Option<&'a mut dyn FnMut(u64, u64)>,
+    /// The last reported share of the whole, in percent.
+    percent: usize,
     text: usize,
     next: u32,
-    /// Number of pages before the file being read, when it is inside another.
+    /// Number of pages before the file being read, when it is inside another one.
     base: u32,
-    /// The names of the enclosing files, and the file's own.
+    /// The names of the enclosing files and of the file itself.
     path: Vec<String>,
     full: bool,
     last: u32,
@@ -47,6 +50,8 @@ impl<'a> Output<'a> {
         Self {
             limits,
             sink,
+            report: None,
+            percent: 0,
             text: 0,
             next: 1,
             base: 0,
@@ -61,12 +66,37 @@ impl<'a> Output<'a> {
         }
     }
 
-    /// The number of the next page, unless it has one of its own.
+    /// Reports progress to this.
+    pub(super) fn reporting(self, report: &'a mut dyn FnMut(u64, u64)) -> Self {
+        Self {
+            report: Some(report),
+            ..self
+        }
+    }
+
+    /// Reports how much of the file is done, of a total in any unit, if that is another percent: at most 100 times a
+    /// file. More than everything counts as everything. What a file inside
+    /// another reports says nothing about the whole.
+    pub fn progress(&mut self, done: usize, total: usize) {
+        if total == 0 || !self.path.is_empty() {
+            return;
+        }
+        let done = done.min(total);
+        let percent = (done as u128 * 100 / total as u128) as usize;
+        if percent > self.percent
+            && let Some(report) = &mut self.report
+        {
+            self.percent = percent;
+            report(done as u64, total as u64);
+        }
+    }
+
+    /// The number of the next page, unless the page brings its own.
     pub fn next(&self) -> u32 {
         self.next - self.base
     }
 
-    /// Reads a file inside this one: its pages follow those so far, under its name.
+    /// Reads a file inside this one: its pages follow the previous ones, under its name.
     pub(super) fn within<T>(&mut self, name: &str, read: impl FnOnce(&mut Self) -> T) -> T {
         let before = std::mem::replace(&mut self.base, self.next - 1);
         self.path.push(name.to_owned());
@@ -95,29 +125,29 @@ impl<'a> Output<'a> {
         }
     }
 
-    /// The bounds on the cost of reading.
+    /// The limits on the cost of reading.
     pub(super) fn limits(&self) -> &'a ReadLimits {
         self.limits
     }
 
-    /// Bytes of text that still fit.
+    /// Number of bytes of text that still fit.
     pub fn room(&self) -> usize {
         self.limits.text.saturating_sub(self.text)
     }
 
-    /// Adds a page with its own number; numbers only grow. A page without words is skipped: the reader
-    /// reports the reason with `gap`.
+    /// Adds a page with its own number; numbers only increase. A page without words is skipped: the reader reports
+    /// the reason with `gap`.
     ///
     /// # Errors
-    /// [`Full`] when the limit is reached or the receiver is gone.
-    pub fn page(&mut self, number: u32, title: &str, text: &str) -> Result<(), Full> {
+    /// [`OutputFull`] when the limit is reached or the receiver is gone.
+    pub fn page(&mut self, number: u32, title: &str, text: &str) -> Result<(), OutputFull> {
         let given = self.give(number.saturating_add(self.base), title, text);
         self.full |= given.is_err();
         given
     }
 
-    fn give(&mut self, number: u32, title: &str, text: &str) -> Result<(), Full> {
-        // A damaged file may number pages in any way; a page's number identifies it, so each is unique.
+    fn give(&mut self, number: u32, title: &str, text: &str) -> Result<(), OutputFull> {
+        // A damaged file may number pages arbitrarily. A page's number identifies it, so each must be unique.
         let number = number.max(self.last.saturating_add(1));
         self.next = number.saturating_add(1);
         let shown = visible(text);
@@ -131,7 +161,7 @@ impl<'a> Output<'a> {
                 "only the first {} pages are used",
                 self.limits.pages
             ));
-            return Err(Full);
+            return Err(OutputFull);
         }
         let room = self.room();
         let cut = cut(text, room.min(MAX_PAGE_BYTES));
@@ -161,21 +191,36 @@ impl<'a> Output<'a> {
                 "only the first {} KiB of text are used",
                 self.limits.text >> 10
             ));
-            return Err(Full);
+            return Err(OutputFull);
         }
-        if wanted { Ok(()) } else { Err(Full) }
+        if wanted { Ok(()) } else { Err(OutputFull) }
     }
 
     /// Adds text of a format without pages: cut into sections of about a printed page, under one title.
     ///
     /// # Errors
-    /// [`Full`] when the limit is reached or the receiver is gone.
-    pub fn flow(&mut self, title: &str, text: &str) -> Result<(), Full> {
+    /// [`OutputFull`] when the limit is reached or the receiver is gone.
+    pub fn flow(&mut self, title: &str, text: &str) -> Result<(), OutputFull> {
+        self.sections(title, text, false)
+    }
+
+    /// Adds the text of a whole file as [`Self::flow`] does, and reports its progress.
+    ///
+    /// # Errors
+    /// As [`Self::flow`].
+    pub fn flow_all(&mut self, title: &str, text: &str) -> Result<(), OutputFull> {
+        self.sections(title, text, true)
+    }
+
+    fn sections(&mut self, title: &str, text: &str, is_all: bool) -> Result<(), OutputFull> {
         let mut rest = text;
         while !rest.is_empty() {
             let end = section(rest);
             self.page(self.next(), title, &rest[..end])?;
             rest = &rest[end..];
+            if is_all {
+                self.progress(text.len() - rest.len(), text.len());
+            }
         }
         Ok(())
     }
@@ -188,17 +233,18 @@ impl<'a> Output<'a> {
         }
     }
 
-    /// Records that the text of a page was recognized in a scanned picture.
+    /// Records that the text of a page was recognized in a scanned image.
     pub fn recognized(&mut self, page: u32) {
         if self.recognized.len() < MAX_GAPS {
             self.recognized.push(page.saturating_add(self.base));
         }
     }
 
-    /// Records a page without text, and the reason; `picture` when a vision model can be shown it.
+    /// Records a page without text, and the reason; `picture` is whether a vision model can see the page as an
+    /// image.
     pub fn gap(&mut self, page: u32, why: impl Into<String>, picture: bool) {
         let page = page.saturating_add(self.base);
-        // Pages of an inner file cannot be rendered as pictures.
+        // Pages of an inner file cannot be rendered as images.
         let picture = picture && self.path.is_empty();
         self.next = self.next.max(page.saturating_add(1));
         if self.gaps.len() < MAX_GAPS {
@@ -236,8 +282,7 @@ fn section(text: &str) -> usize {
         .unwrap_or(most)
 }
 
-/// The length of the longest prefix within `limit` bytes, ending at a line end if one is in its second
-/// half.
+/// The length of the longest prefix within `limit` bytes, ending at a line end if there is one in its second half.
 fn cut(text: &str, limit: usize) -> usize {
     if text.len() <= limit {
         return text.len();
@@ -253,7 +298,7 @@ mod tests {
 
     fn run(
         limits: &ReadLimits,
-        feed: impl FnOnce(&mut Output) -> Result<(), Full>,
+        feed: impl FnOnce(&mut Output) -> Result<(), OutputFull>,
     ) -> (Vec<PageText>, Vec<String>, bool) {
         let mut pages = Vec::new();
         let mut sink = |page| {
@@ -310,6 +355,22 @@ mod tests {
         });
         assert!(full && pages.len() == 3);
         assert_eq!(notes, ["only the first 3 pages are used"]);
+    }
+
+    #[test]
+    fn progress_is_reported_by_percent_and_only_for_the_whole_file() {
+        let limits = ReadLimits::default();
+        let mut sink = |_| true;
+        let mut told = Vec::new();
+        let mut report = |done, total| told.push((done, total));
+        let mut out = Output::new(&limits, &mut sink).reporting(&mut report);
+        for page in 0..=400 {
+            out.progress(page, 400);
+        }
+        out.progress(0, 0);
+        out.within("inner", |out| out.progress(1, 1));
+        assert_eq!((told.len(), told[0]), (100, (4, 400)));
+        assert_eq!(told.last(), Some(&(400, 400)));
     }
 
     #[test]

@@ -1,9 +1,9 @@
-//! Detects the format and size of pictures by their first bytes. Their content is for vision models; no
-//! text is extracted.
+//! Detects the format and size of images by their first bytes. Their content is for vision models; no text is
+//! extracted.
 
-/// A picture as its header describes it.
+/// The properties of an image, from its header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct PictureHeader {
+pub struct ImageHeader {
     /// Media type: `image/png`, `image/jpeg`, `image/gif`, or `image/webp`, which all providers accept.
     pub content_type: &'static str,
     /// Width in pixels.
@@ -14,7 +14,7 @@ pub struct PictureHeader {
 
 const PNG: &[u8] = b"\x89PNG\r\n\x1A\n";
 
-/// The media type, judged by the first bytes alone.
+/// The media type, determined by the first bytes alone.
 pub fn content_type(bytes: &[u8]) -> Option<&'static str> {
     let is_webp = bytes.starts_with(b"RIFF") && bytes.get(8..12) == Some(b"WEBP");
     [
@@ -31,7 +31,7 @@ pub fn content_type(bytes: &[u8]) -> Option<&'static str> {
 }
 
 /// Parses the header; `None` for another format or an invalid header.
-pub fn look(bytes: &[u8]) -> Option<PictureHeader> {
+pub fn parse_header(bytes: &[u8]) -> Option<ImageHeader> {
     let content_type = content_type(bytes)?;
     let (width, height) = match content_type {
         "image/png" => png(bytes),
@@ -39,7 +39,7 @@ pub fn look(bytes: &[u8]) -> Option<PictureHeader> {
         "image/gif" => Some((little(bytes, 6, 2)?, little(bytes, 8, 2)?)),
         _ => webp(bytes),
     }?;
-    (width > 0 && height > 0).then_some(PictureHeader {
+    (width > 0 && height > 0).then_some(ImageHeader {
         content_type,
         width,
         height,
@@ -124,11 +124,12 @@ mod tests {
             (b"plain", None),
             (b"", None),
         ] {
-            let found = look(bytes).map(|seen| (seen.content_type, seen.width, seen.height));
+            let found =
+                parse_header(bytes).map(|seen| (seen.content_type, seen.width, seen.height));
             assert_eq!(found, expected, "{bytes:?}");
         }
         assert_eq!(
-            look(PNG_FILE).map(|seen| seen.content_type),
+            parse_header(PNG_FILE).map(|seen| seen.content_type),
             Some("image/png")
         );
     }
@@ -137,7 +138,7 @@ mod tests {
     fn a_truncated_header_is_rejected() {
         for whole in [JPEG, WEBP_X, WEBP_L, WEBP_Y, &PNG_FILE[..24]] {
             for end in 0..whole.len() {
-                assert_eq!(look(&whole[..end]), None, "{end} of {whole:?}");
+                assert_eq!(parse_header(&whole[..end]), None, "{end} of {whole:?}");
             }
         }
     }

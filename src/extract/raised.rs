@@ -1,5 +1,5 @@
-//! Raised, lowered, and struck-out text in plain text: `10^3` for a power, `[1]` for a note mark, `x_1` for an
-//! index, `~~old~~` for text that is struck out. Knows no markup: the readers report the position.
+//! Superscript, subscript, and struck-out text in plain text: `10^3` for a power, `[1]` for a note reference,
+//! `x_1` for an index, `~~old~~` for struck-out text. Independent of markup: the readers report the position.
 
 /// Vertical position of a piece of text relative to its line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -10,7 +10,7 @@ pub enum Script {
     Lowered,
 }
 
-/// How a run of text differs from its line.
+/// How a run of text differs from normal text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct RunStyle {
     /// Its vertical position, unless it is on the line.
@@ -19,20 +19,21 @@ pub struct RunStyle {
     pub struck: bool,
 }
 
-/// Longest raised or lowered text in characters; a longer one is a line of its own style, not a mark.
+/// Maximum length of superscript or subscript text, in characters; a longer one is a line with a style of its own,
+/// not a mark.
 const MAX_MARK_CHARS: usize = 24;
-/// Letters that follow a figure as an ordinal or a trade mark and change no number: `1st`, `2e`, `No`.
+/// Letters that follow a digit as an ordinal or a trademark and do not change the number: `1st`, `2e`, `No`.
 const ORDINALS: &[&str] = &[
     "st", "nd", "rd", "th", "e", "er", "re", "ers", "res", "me", "mes", "ème", "eme", "ième",
     "lle", "nde", "o", "os", "a", "as", "º", "ª", "te", "de", "tm", "sm",
 ];
-/// Units that have powers; other words of three letters and more carry note marks.
+/// Units that have powers; other words of three or more letters carry note references.
 const UNITS: &[&str] = &[
     "mm", "cm", "dm", "km", "nm", "µm", "μm", "ft", "in", "yd", "mi", "sec", "min", "mol", "kg",
     "ha",
 ];
 
-/// The text of a raised piece after `before`. With `is_note` the file itself says that it marks a note.
+/// The text of a superscript after `before`. With `is_note`, the file itself declares it a note reference.
 pub fn superscript(before: &str, text: &str, is_note: bool) -> String {
     let mark = text.trim();
     let is_sign = |c: char| "*†‡§¶®™©ªº°′″'’".contains(c);
@@ -100,7 +101,7 @@ fn after_word(word: &str, mark: &str, counts: bool, note: &dyn Fn() -> String) -
     }
 }
 
-/// The text of a lowered piece after `before`. `H2O` and `CO2` keep the form in which people search them.
+/// The text of a subscript after `before`. `H2O` and `CO2` keep the form in which people search for them.
 pub fn subscript(before: &str, text: &str) -> String {
     let mark = text.trim();
     let last = before.chars().next_back();
@@ -118,7 +119,7 @@ pub fn subscript(before: &str, text: &str) -> String {
     }
 }
 
-/// The symbols of two letters that occur in common formulas.
+/// Two-letter symbols of elements that occur in common formulas.
 const ELEMENTS: &[&str] = &[
     "Na", "Mg", "Al", "Si", "Cl", "Ca", "Fe", "Cu", "Zn", "Br", "Ag", "Ba", "Pb", "Mn", "Ti", "Li",
     "Be", "Ni", "Cr",
@@ -128,7 +129,7 @@ fn power(mark: &str) -> String {
     format!("^{}", grouped(mark))
 }
 
-/// The mark in parentheses when it is more than one figure or word.
+/// The mark, in parentheses when it is more than one number or word.
 fn grouped(mark: &str) -> String {
     let inner = mark.trim_start_matches(['-', '−', '+']);
     let is_one = inner
@@ -151,7 +152,7 @@ fn word_before(before: &str) -> &str {
     start.map_or("", |(at, _)| &before[at..])
 }
 
-/// Whether the parenthesis that has just closed holds a formula, not words.
+/// Whether the parenthesis that has just closed contains a formula, not words.
 fn is_formula(before: &str) -> bool {
     let Some(open) = before.rfind(['(', '[']) else {
         return false;
@@ -161,7 +162,7 @@ fn is_formula(before: &str) -> bool {
     inner.len() <= 60 && inner.split_whitespace().all(is_short)
 }
 
-/// Collects consecutive runs of one style and writes them in plain text.
+/// Collects consecutive runs of one style and writes them as plain text.
 #[derive(Debug, Clone, Default)]
 pub struct RunBuffer {
     style: RunStyle,
@@ -182,7 +183,7 @@ impl RunBuffer {
         }
     }
 
-    /// Writes what is pending.
+    /// Writes the pending runs.
     pub fn flush(&mut self, into: &mut String) {
         let text = std::mem::take(&mut self.text);
         if text.is_empty() {

@@ -1,13 +1,13 @@
-//! RTF: text in the code pages of its fonts, headings by outline level, tables by rows, footnotes after
-//! their paragraph, headers and footers that appear nowhere else at the end. Omits pictures, embedded objects, and
-//! hidden or deleted text, with a note, and field codes.
+//! RTF: text in the code pages of its fonts, headings by outline level, tables by rows, footnotes after their
+//! paragraph, and at the end the headers and footers that appear nowhere else. Omits images, embedded objects, and
+//! hidden or deleted text, with a note, as well as field codes.
 
 use std::collections::HashMap;
 
 use encoding_rs::Encoding;
 
 use super::office::{BodyText, MarginLines, ParagraphRole};
-use super::output::{Full, Output};
+use super::output::{Output, OutputFull};
 use super::raised::{RunBuffer, RunStyle, Script};
 use super::rtf_encodings::{of_charset, of_page};
 use super::{FileInput, Unreadable};
@@ -18,7 +18,7 @@ const MAX_DEPTH: usize = 2_000;
 const MAX_PARAGRAPH_BYTES: usize = 1 << 20;
 /// Maximum size of a header or footer, in bytes.
 const MAX_MARGIN_BYTES: usize = 4 << 10;
-/// Groups whose content is not text of the document.
+/// Groups whose content is not part of the document's text.
 const SKIPPED: &[&str] = &[
     "colortbl",
     "stylesheet",
@@ -61,7 +61,7 @@ pub(super) fn read(input: &FileInput<'_>, out: &mut Output<'_>) -> Result<(), Un
         notes: 0,
     };
     // Full: the limit is reached; the text so far has been passed on.
-    let _: Result<(), Full> = rtf.walk(input.bytes);
+    let _: Result<(), OutputFull> = rtf.walk(input.bytes);
     let omitted = rtf.omitted;
     for (count, what) in [
         (omitted.hidden, "hidden or deleted passages left out"),
@@ -89,12 +89,12 @@ struct RtfState {
     hidden: bool,
     fonts: bool,
     font: i32,
-    /// Number of fallback characters after `\u` for programs without Unicode.
+    /// Number of fallback characters after `\u`, for programs without Unicode support.
     behind: Option<usize>,
     outline: Option<usize>,
     note: Option<usize>,
     style: RunStyle,
-    /// Whether the text is on a header or footer, and which.
+    /// The kind of header or footer that the text is in; `None` for the document's text.
     margin: Option<&'static str>,
 }
 
@@ -119,7 +119,7 @@ struct Rtf<'o, 's> {
 }
 
 impl Rtf<'_, '_> {
-    fn walk(&mut self, input: &[u8]) -> Result<(), Full> {
+    fn walk(&mut self, input: &[u8]) -> Result<(), OutputFull> {
         let mut at = 0;
         while let Some(&byte) = input.get(at) {
             at += 1;
@@ -141,7 +141,7 @@ impl Rtf<'_, '_> {
         self.state = RtfState::default();
         self.end_paragraph()?;
         if !self.row.is_empty() || !self.cell.is_empty() {
-            // A row without an end is a row all the same.
+            // A row without an end still counts as a row.
             self.end_cell();
             self.end_row()?;
         }
@@ -215,8 +215,8 @@ impl Rtf<'_, '_> {
         }
     }
 
-    /// Handles a control word or sign and returns the offset after it.
-    fn control(&mut self, input: &[u8], at: usize) -> Result<usize, Full> {
+    /// Handles a control word or symbol and returns the offset after it.
+    fn control(&mut self, input: &[u8], at: usize) -> Result<usize, OutputFull> {
         let rest = &input[at..];
         let Some(&first) = rest.first() else {
             return Ok(at);
@@ -257,7 +257,7 @@ impl Rtf<'_, '_> {
         Ok(end)
     }
 
-    fn sign(&mut self, sign: u8, rest: &[u8], at: usize) -> Result<usize, Full> {
+    fn sign(&mut self, sign: u8, rest: &[u8], at: usize) -> Result<usize, OutputFull> {
         match sign {
             b'\'' => {
                 let digit =
@@ -283,7 +283,7 @@ impl Rtf<'_, '_> {
         Ok(at + 1)
     }
 
-    fn word(&mut self, word: &str, number: Option<i32>) -> Result<(), Full> {
+    fn word(&mut self, word: &str, number: Option<i32>) -> Result<(), OutputFull> {
         let on = number != Some(0);
         match word {
             "par" | "sect" => self.end_paragraph()?,
@@ -378,12 +378,12 @@ impl Rtf<'_, '_> {
         }
         self.runs.flush(&mut self.text);
         let text = std::mem::take(&mut self.text);
-        self.margins.see(&text);
+        self.margins.remove_repeated(&text);
         self.cell.push_str(text.trim());
         self.row.push(std::mem::take(&mut self.cell));
     }
 
-    fn end_row(&mut self) -> Result<(), Full> {
+    fn end_row(&mut self) -> Result<(), OutputFull> {
         if self.state.skip {
             return Ok(());
         }
@@ -400,7 +400,7 @@ impl Rtf<'_, '_> {
         self.body.close_row()
     }
 
-    fn end_paragraph(&mut self) -> Result<(), Full> {
+    fn end_paragraph(&mut self) -> Result<(), OutputFull> {
         self.flush();
         if self.state.skip {
             return Ok(());
@@ -424,7 +424,7 @@ impl Rtf<'_, '_> {
         if text.trim().is_empty() {
             return Ok(());
         }
-        self.margins.see(&text);
+        self.margins.remove_repeated(&text);
         if std::mem::take(&mut self.in_table) {
             self.body.close_table()?;
         }

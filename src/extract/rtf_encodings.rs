@@ -1,4 +1,4 @@
-//! The encodings of RTF by the numbers of Windows.
+//! The encodings of RTF, by their Windows numbers.
 
 use encoding_rs::Encoding;
 

@@ -1,4 +1,4 @@
-//! Subtitles (SubRip and WebVTT): the spoken words with the time at which each begins; cue numbers, positions, and
+//! Subtitles (SubRip and WebVTT): the spoken words, each cue with its start time; cue numbers, positions, and
 //! formatting are left out.
 
 /// Whether a text is a subtitle file.
@@ -15,7 +15,7 @@ pub fn looks_like(text: &str) -> bool {
         || time(first).is_some()
 }
 
-/// The text, one cue per line.
+/// The text, with one cue per line.
 pub fn render(text: &str) -> String {
     let mut out = String::new();
     for block in text.split("\n\n") {
@@ -51,7 +51,7 @@ fn time(line: &str) -> Option<String> {
         .then(|| start.split(['.', ',']).next().unwrap_or(start).to_owned())
 }
 
-/// A line without tags; a speaker is named before the words.
+/// A line without tags; a speaker's name precedes the words.
 fn plain(line: &str) -> String {
     let mut out = String::new();
     let mut rest = line;

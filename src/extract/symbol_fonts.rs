@@ -1,5 +1,5 @@
-//! Characters of symbol fonts (Symbol, Wingdings), which office files store by their code in the font, mostly
-//! in the private-use area. Boxes of forms are written as `[x]` and `[ ]`.
+//! Characters of symbol fonts (Symbol, Wingdings), which office files store by their code in the font, usually in
+//! the private-use area. Form check boxes are written as `[x]` and `[ ]`.
 
 use super::pdf;
 
@@ -20,15 +20,15 @@ pub fn text(font: &str, code: u32) -> Option<String> {
         "wingdings 2" => of(WINGDINGS_2, low),
         "webdings" => of(WEBDINGS, low),
         font if font.starts_with("wingdings") => of(WINGDINGS, low),
-        // Without a font the codes of the usual bullets and boxes still tell what they are.
+        // Even without a font, the codes of the usual bullets and boxes are unambiguous.
         _ if low == 0xB7 => Some("•"),
         _ => of(WINGDINGS, low).filter(|_| low >= 0x6C),
     };
     found.map(str::to_owned)
 }
 
-/// Replaces the private-use characters of a text that is set in this font. Returns the number of those that
-/// are unknown and therefore missing.
+/// Replaces the private-use characters of a text set in this font. Returns the text and the number of unknown
+/// characters, which are omitted.
 pub fn replaced(font: &str, text: &str) -> (String, usize) {
     let mut out = String::with_capacity(text.len());
     let mut lost = 0;

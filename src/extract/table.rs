@@ -1,5 +1,5 @@
-//! Converts comma-, semicolon-, tab-, and pipe-separated tables to lines that keep their meaning on their
-//! own: each row names its columns. Accepts rows of uneven length.
+//! Converts comma-, semicolon-, tab-, and pipe-separated tables to lines that are meaningful on their own: each
+//! row names its columns. Accepts rows of uneven length.
 
 use csv::{ReaderBuilder, StringRecord};
 
@@ -7,11 +7,11 @@ use csv::{ReaderBuilder, StringRecord};
 const DELIMITERS: &[u8] = b",;\t|";
 /// Maximum number of rows above the header.
 const MAX_PREAMBLE: usize = 12;
-/// Rows examined to find the delimiter.
+/// Number of rows examined to find the delimiter.
 const SAMPLE: usize = 50;
 
-/// The delimiter with which `text` is a table, if it is one. With `named` (the file name says so) one row
-/// or column more or less does not matter.
+/// The delimiter that makes `text` a table, if there is one. With `named` (the file name says so), a difference of
+/// one row or column does not matter.
 pub fn sniff(text: &str, named: bool) -> Option<u8> {
     if let Some((delimiter, _)) = separator_line(text) {
         return Some(delimiter);
@@ -20,7 +20,7 @@ pub fn sniff(text: &str, named: bool) -> Option<u8> {
         .iter()
         .filter_map(|&delimiter| {
             let widths = widths(text, delimiter);
-            // The most common width: a header may be longer than its rows.
+            // The most common width is used: a header may be longer than its rows.
             let count = |width: usize| widths.iter().filter(|&&other| other == width).count();
             let width = *widths.iter().max_by_key(|&&width| count(width))?;
             let alike = count(width);
@@ -32,7 +32,7 @@ pub fn sniff(text: &str, named: bool) -> Option<u8> {
                     && widths.len() >= 3
                     && alike == widths.len()
             };
-            // Evenness counts before width: decimal commas make more cells than the semicolons between
+            // Consistency counts before width: decimal commas result in more cells than the semicolons between
             // them.
             fits.then_some(((alike * 1_000 / widths.len(), width), delimiter))
         })
@@ -40,7 +40,7 @@ pub fn sniff(text: &str, named: bool) -> Option<u8> {
         .map(|(_, delimiter)| delimiter)
 }
 
-/// The delimiter that the first line names for Excel (`sep=;`), and the text after that line.
+/// The delimiter that the first line declares for Excel (`sep=;`), and the text after that line.
 fn separator_line(text: &str) -> Option<(u8, &str)> {
     let (first, rest) = text.split_once('\n')?;
     let value = first.trim_matches(['"', '\r', ' ']).strip_prefix("sep=")?;
@@ -71,7 +71,7 @@ fn preamble(text: &str, delimiter: u8) -> usize {
 }
 
 fn widths(text: &str, delimiter: u8) -> Vec<usize> {
-    // A sample cut inside a quoted cell spoils only its last row, which is left out.
+    // A sample that is cut inside a quoted cell spoils only its last row, which is left out.
     let end = text
         .char_indices()
         .nth(64 * 1024)
@@ -113,8 +113,7 @@ pub fn render(
     let (mut rows, mut ragged) = (0usize, 0usize);
     let mut width = 0;
     let mut row = StringRecord::new();
-    // Reading valid UTF-8 from memory with flexible rows cannot fail; if it did, the rows so far would
-    // remain.
+    // Reading valid UTF-8 from memory with flexible rows cannot fail; if it did, the rows so far would be kept.
     while reader.read_record(&mut row).unwrap_or(false) {
         if above > 0 {
             above -= 1;
@@ -183,20 +182,20 @@ fn write_row(out: &mut String, row: &StringRecord, header: Option<&StringRecord>
     out.push('\n');
 }
 
-/// A table whose rows arrive one by one, written as lines that name their columns when its first row does.
-/// Whether it does is decided when the second row arrives.
+/// A table whose rows arrive one at a time, written as lines that name their columns if the first row is a header.
+/// This is decided when the second row arrives.
 #[derive(Debug, Default)]
 pub struct Grid {
     header: Option<StringRecord>,
     first: Option<StringRecord>,
     begun: bool,
-    /// Whether the table comes from a sheet, whose rows are mostly records; a table in a text is as often a
+    /// Whether the table comes from a sheet, whose rows are mostly records; a table in a text is just as often a
     /// form or a layout.
     records: bool,
 }
 
 impl Grid {
-    /// A table of a text, or with `records` of a sheet.
+    /// Creates an empty table. With `records`, it comes from a sheet, otherwise from a text.
     pub fn new(records: bool) -> Self {
         Self {
             records,
@@ -204,7 +203,7 @@ impl Grid {
         }
     }
 
-    /// Adds the next row. `named`: the file itself says that this row names the columns.
+    /// Adds the next row; `named` is whether the file itself declares it a header row.
     pub fn row(&mut self, cells: &[String], named: bool, out: &mut String) {
         let filled = cells.len() - cells.iter().rev().take_while(|cell| blank(cell)).count();
         let row = StringRecord::from_iter(&cells[..filled]);
@@ -231,7 +230,7 @@ impl Grid {
         }
     }
 
-    /// Ends the table, or writes what is pending so far.
+    /// Ends the table and writes the pending first row, if there is one.
     pub fn end(&mut self, out: &mut String) {
         if let Some(first) = self.first.take() {
             write_row(out, &first, None);
@@ -249,8 +248,8 @@ impl Grid {
         (self.header, self.begun) = (Some(row), true);
     }
 
-    /// Cells with letters above a number name their columns. When all cells are words, only a sheet's row
-    /// of three or more does: a pair of words is as often the first line of a form.
+    /// Whether the first row names the columns. Cells with letters above a number do. When all cells are words,
+    /// only a sheet's row of three or more does: a pair of words is just as often the first line of a form.
     fn names(&self, first: &StringRecord, second: &StringRecord) -> bool {
         let number = |cell: &str| cell.chars().any(|c| c.is_ascii_digit());
         let counts = second

@@ -2,8 +2,8 @@
 
 use super::table;
 
-/// At most `most` rows, each with the line it begins on. `None` when the text is not a table, not even one
-/// with a single column.
+/// The first rows, up to `most`, each with the number of its first line. `None` when the text is not a table, not
+/// even one with a single column.
 pub fn records(text: &str, most: usize) -> Option<Vec<(usize, Vec<String>)>> {
     let text = text.trim_start_matches('\u{feff}');
     let delimiter = table::sniff(text, true).unwrap_or(b',');
@@ -12,7 +12,8 @@ pub fn records(text: &str, most: usize) -> Option<Vec<(usize, Vec<String>)>> {
     let (mut line, mut seen) = (1, 0);
     for record in reader.records().take(most) {
         let record = record.ok()?;
-        // Counted here: the reader's own count is one too low after a line that ends in two characters.
+        // Lines are counted here, because the reader's own count is one too low after a line that ends in two
+        // characters.
         let start = record.position().map_or(0, |place| place.byte() as usize);
         let blank = text[start..]
             .bytes()

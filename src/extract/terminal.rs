@@ -1,5 +1,5 @@
-//! Text as a terminal shows it: without the escape sequences that color it, and with overstrikes (a letter,
-//! backspace, and the letter again for bold, or an underscore for underlined) read once.
+//! Text as a terminal shows it: without the escape sequences that color it, and with overstrikes (a letter, a
+//! backspace, and the letter again for bold, or an underscore for underlining) read once.
 
 use std::borrow::Cow;
 
@@ -28,7 +28,7 @@ pub fn plain(text: &str) -> Cow<'_, str> {
     out.into()
 }
 
-/// Handles a backspace between two characters: the visible one stays.
+/// Handles a backspace between two characters: the visible one is kept.
 fn overstrike<'a>(out: &mut String, next: &'a str) -> &'a str {
     let before = out.chars().next_back().filter(|c| !c.is_control());
     let Some(over) = next.chars().next().filter(|c| !c.is_control()) else {
@@ -44,12 +44,12 @@ fn overstrike<'a>(out: &mut String, next: &'a str) -> &'a str {
     if over == '_' {
         return &next[over.len_utf8()..];
     }
-    // A typed correction: the later character is the one that is seen.
+    // A typed correction: the later character is the visible one.
     out.pop();
     next
 }
 
-/// The text after an escape sequence (ECMA-48), given from behind its escape character.
+/// The text after an escape sequence (ECMA-48); `text` starts after its escape character.
 fn after_escape(text: &str) -> &str {
     match text.chars().next() {
         Some('[') => after_control(&text[1..]),

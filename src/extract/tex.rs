@@ -1,6 +1,6 @@
-//! LaTeX sources as text: headings, items, and notes; formulas stay as they are written.
+//! Converts LaTeX to text: headings, items, and notes; formulas stay as written.
 
-/// LaTeX: the text of the document with its headings, items, and formulas.
+/// The text of a LaTeX document, with its headings, items, and formulas, and notes for the user.
 pub fn render(text: &str) -> (String, Vec<String>) {
     let mut comments = 0;
     let mut kept = String::with_capacity(text.len());
@@ -13,7 +13,7 @@ pub fn render(text: &str) -> (String, Vec<String>) {
             kept.push('\n');
             continue;
         };
-        // A comment hides its line end too.
+        // A comment also hides its line end.
         kept.push_str(&line[..at]);
         if line[..at].trim().is_empty() && kept.ends_with('\n') {
             continue;
@@ -32,7 +32,7 @@ pub fn render(text: &str) -> (String, Vec<String>) {
     (commands(body), notes)
 }
 
-/// Where a comment begins: at a `%` that is not escaped.
+/// The offset where a comment begins: at a `%` that is not escaped.
 fn comment(line: &str) -> Option<usize> {
     let mut escaped = false;
     line.char_indices().find_map(|(at, character)| {
@@ -81,7 +81,7 @@ fn group(text: &str) -> Option<(&str, &str)> {
     None
 }
 
-/// Levels of headings.
+/// Sectioning commands and their heading levels.
 const LEVELS: [(&str, usize); 7] = [
     ("part", 1),
     ("chapter", 1),
@@ -91,7 +91,7 @@ const LEVELS: [(&str, usize); 7] = [
     ("paragraph", 5),
     ("subparagraph", 6),
 ];
-/// Commands that only set type.
+/// Commands that only affect typography.
 const PLAIN: &[&str] = &[
     "textbf",
     "textit",
@@ -106,7 +106,7 @@ const PLAIN: &[&str] = &[
     "caption",
     "url",
 ];
-/// Commands that print nothing, with their argument.
+/// Commands that print nothing and have an argument.
 const SILENT: &[&str] = &[
     "label",
     "usepackage",
@@ -126,7 +126,7 @@ const BARE: &[&str] = &[
     "clearpage",
 ];
 
-/// Replaces the commands of structure and type; formulas and unknown commands stay as they are.
+/// Replaces commands for structure and typography; formulas and unknown commands stay as they are.
 fn commands(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
@@ -184,7 +184,7 @@ fn command<'a>(text: &'a str, out: &mut String) -> &'a str {
     }
 }
 
-/// An escaped sign, or a line break.
+/// Handles an escaped character or a line break.
 fn sign<'a>(text: &'a str, out: &mut String) -> &'a str {
     let sign = text.chars().next();
     match sign {
@@ -196,9 +196,9 @@ fn sign<'a>(text: &'a str, out: &mut String) -> &'a str {
     &text[sign.map_or(0, char::len_utf8)..]
 }
 
-/// The commands inside a group, which is shorter than the text around it.
+/// Replaces the commands inside a group, which is shorter than the text around it.
 fn inner(words: &str) -> String {
-    // Groups are read one level deep: nested ones keep their commands.
+    // Groups are processed one level deep; nested ones keep their commands.
     words
         .replace("\\&", "&")
         .replace("\\%", "%")

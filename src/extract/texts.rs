@@ -1,13 +1,13 @@
-//! Files that are text in some encoding: decoded, told apart by their content, and given to the formatter of their kind.
+//! Reads a file that is text: finds its encoding, and formats its kind of text.
 
-use super::kind::{self, TextSort};
-use super::output::{Full, Output};
-use super::{
-    FileInput, FileKind, Unreadable, calendar, charset, html, json, markup_text, notebook,
-    subtitles, table,
-};
+use super::kind::{self, TextKind};
+use super::{FileInput, FileKind, Output, OutputFull, Unreadable};
+use super::{calendar, charset, html, json, markup_text, notebook, subtitles, table};
 
 /// Reads a file that is text in some encoding; a form feed starts a new page.
+///
+/// # Errors
+/// [`Unreadable::Binary`] when the bytes are no text in any encoding.
 pub(super) fn read(
     input: &FileInput<'_>,
     out: &mut Output<'_>,
@@ -29,12 +29,17 @@ pub(super) fn read(
         out.note(format!("control characters removed: {}", decoded.dropped));
     }
     let (kind, title, text) = render(decoded.text, input, out);
+    let mut before = 0;
     let mut parts = text.split('\u{C}').enumerate();
     let paged = text.contains('\u{C}');
-    // Full: the limit is reached; the text so far has been passed on.
-    let _: Result<(), Full> = parts.try_for_each(|(index, part)| match paged {
-        true => out.page(index as u32 + 1, &title, part),
-        false => out.flow(&title, part),
+    // OutputFull: the limit is reached; the text so far has been passed on.
+    let _: Result<(), OutputFull> = parts.try_for_each(|(index, part)| match paged {
+        true => {
+            out.progress(before, text.len());
+            before += part.len() + 1;
+            out.page(index as u32 + 1, &title, part)
+        }
+        false => out.flow_all(&title, part),
     });
     Ok((kind, decoded.encoding))
 }
@@ -47,34 +52,34 @@ fn render(
 ) -> (&'static FileKind, String, String) {
     let limits = input.limits;
     let (kind, title, text, notes) = match kind::of(&text, input.name) {
-        TextSort::Html => {
+        TextKind::Html => {
             let is_xml = input.name.to_lowercase().ends_with(".xhtml");
             let reading = html::render(&text, limits.text, is_xml);
             ("html", reading.title, reading.text, reading.notes)
         }
-        TextSort::Table(delimiter) => {
+        TextKind::Table(delimiter) => {
             let (text, notes) = table::render(&text, delimiter, limits.rows, limits.text);
             ("csv", String::new(), text, notes)
         }
-        TextSort::Json => {
+        TextKind::Json => {
             let (text, notes) = json::render(&text, limits.text, limits.depth);
             ("json", String::new(), text, notes)
         }
-        TextSort::Notebook => match notebook::render(&text, limits.text) {
+        TextKind::Notebook => match notebook::render(&text, limits.text) {
             Some((text, notes)) => ("notebook", String::new(), text, notes),
             None => ("json", String::new(), text, Vec::new()),
         },
-        TextSort::Calendar => {
+        TextKind::Calendar => {
             let (text, notes) = calendar::render(&text);
             ("calendar", String::new(), text, notes)
         }
-        TextSort::Subtitles => (
+        TextKind::Subtitles => (
             "subtitles",
             String::new(),
             subtitles::render(&text),
             Vec::new(),
         ),
-        TextSort::Plain(kind @ "markdown") => {
+        TextKind::Plain(kind @ "markdown") => {
             let extension = input
                 .name
                 .rsplit('.')
@@ -85,7 +90,7 @@ fn render(
                 markup_text::render(&text, &extension).unwrap_or((text, Vec::new()));
             (kind, String::new(), text, notes)
         }
-        TextSort::Plain(kind) => (kind, String::new(), text, Vec::new()),
+        TextKind::Plain(kind) => (kind, String::new(), text, Vec::new()),
     };
     notes.into_iter().for_each(|note| out.note(note));
     (kind::named(kind), title, text)

@@ -1,6 +1,6 @@
-//! The ZIP container of office files, books, and archives: finds the entries and inflates one at a time
-//! within limits. Trusts no size, offset, or count that the file states. Nothing is written to disk, so a
-//! path in it is only a name. Refuses encrypted entries and methods other than deflate.
+//! The ZIP container of office files, books, and archives: finds the entries and inflates one at a time, within
+//! limits. Trusts no size, offset, or count in the file. Nothing is written to disk, so a path in it is only a
+//! name. Refuses encrypted entries and methods other than deflate.
 
 use std::cell::Cell;
 use std::io::{self, BufRead, Read};
@@ -9,11 +9,11 @@ use flate2::{Crc, bufread::DeflateDecoder};
 
 /// Maximum number of entries read.
 const MAX_ENTRIES: usize = 20_000;
-/// Maximum number of bytes inflated per container; bounds the time that a decompression bomb can take.
+/// Maximum number of bytes inflated per container; limits the time that a decompression bomb can take.
 const MAX_INFLATED_BYTES: u64 = 1 << 30;
-/// Bytes of an entry from which its compression ratio is checked.
+/// Size of an entry, in bytes, from which its compression ratio is checked.
 const RATIO_FROM: u64 = 16 << 20;
-/// Maximum compression ratio: real sheets reach 60, deflate itself ends at 1,032.
+/// Maximum compression ratio: real sheets reach 60; the limit of deflate itself is 1,032.
 const MAX_RATIO: u64 = 300;
 
 /// Bytes of an entry that are scanned at a time.
@@ -35,7 +35,7 @@ pub enum ZipError {
     Method,
     /// The bytes do not match their checksum or cannot be inflated.
     Damaged,
-    /// The entry grows past a limit.
+    /// The entry exceeds a limit.
     TooLarge,
 }
 
@@ -54,8 +54,10 @@ impl ZipError {
 /// A file in the container.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
-    /// The path as the container states it.
+    /// The path, as written in the container.
     pub name: String,
+    /// Bytes of its unpacked content as the container states them: a hint for progress, 0 where it does not.
+    pub size: usize,
     start: usize,
     packed: usize,
     method: u16,
@@ -68,7 +70,7 @@ pub struct Zip<'a> {
     bytes: &'a [u8],
     /// The entries in the order of the directory.
     pub entries: Vec<Entry>,
-    /// Whether the directory is lost and the entries were found by their own headers.
+    /// Whether the directory is missing and the entries were found by their own headers.
     pub repaired: bool,
     spent: Cell<u64>,
 }
@@ -79,7 +81,7 @@ pub fn is_zip(bytes: &[u8]) -> bool {
 }
 
 impl<'a> Zip<'a> {
-    /// Finds the entries by the directory or, if that is lost, by their own headers.
+    /// Finds the entries by the directory or, if it is missing, by their own headers.
     pub fn open(bytes: &'a [u8]) -> Self {
         let listed = directory(bytes).filter(|entries| !entries.is_empty());
         let repaired = listed.is_none() && !bytes.starts_with(END);
@@ -91,7 +93,7 @@ impl<'a> Zip<'a> {
         }
     }
 
-    /// The entry with this path; case is ignored, as in the programs that write such files.
+    /// The entry with this path, ignoring case, as the programs that write such files do.
     pub fn find(&self, name: &str) -> Option<&Entry> {
         let exact = self.entries.iter().find(|entry| entry.name == name);
         exact.or_else(|| {
@@ -127,12 +129,12 @@ impl<'a> Zip<'a> {
             crc: Crc::new(),
             given: 0,
             spent: &self.spent,
-            fault: None,
+            error: None,
         })
     }
 
-    /// Passes an entry's inflated bytes to `take` in pieces that overlap by `overlap` bytes, with whether the
-    /// piece is the last. Does not count towards the container's limit: the entry is read again afterwards.
+    /// Passes an entry's inflated bytes to `take` in chunks that overlap by `overlap` bytes, each with whether it
+    /// is the last one. Does not count toward the container's limit, because the entry is read again later.
     pub fn scan(&self, entry: &Entry, overlap: usize, take: &mut dyn FnMut(&[u8], bool)) {
         let before = self.spent.get();
         let Ok(mut stream) = self.stream(entry) else {
@@ -164,12 +166,12 @@ impl<'a> Zip<'a> {
         };
         let mut bytes = Vec::new();
         let ended = (&mut stream).take(limit as u64).read_to_end(&mut bytes);
-        let fault = match (stream.fault, ended) {
+        let fault = match (stream.error, ended) {
             (Some(fault), _) => Some(fault),
             (None, Err(_)) => Some(ZipError::Damaged),
             (None, Ok(length)) if length == limit && more(&mut stream) => Some(ZipError::TooLarge),
-            // Exactly at the limit the end may not have been reached, and with it the checksum.
-            (None, Ok(_)) => stream.fault,
+            // At exactly the limit, the end, and with it the checksum, may not have been reached.
+            (None, Ok(_)) => stream.error,
         };
         (bytes, fault)
     }
@@ -193,12 +195,12 @@ pub struct Inflated<'a> {
     given: u64,
     spent: &'a Cell<u64>,
     /// The first failure, if any.
-    pub fault: Option<ZipError>,
+    pub error: Option<ZipError>,
 }
 
 impl Inflated<'_> {
     fn fail(&mut self, fault: ZipError) -> io::Error {
-        self.fault = Some(fault);
+        self.error = Some(fault);
         io::Error::new(io::ErrorKind::InvalidData, fault.message())
     }
 }
@@ -244,11 +246,11 @@ fn u32_at(bytes: &[u8], at: usize) -> Option<usize> {
 
 /// The entries of the directory at the file's end. `None` when it is missing or unusable.
 fn directory(bytes: &[u8]) -> Option<Vec<Entry>> {
-    // The comment after the end record has 64 KiB at most; some garbage after that is tolerated.
+    // The comment after the end record is at most 64 KiB long; some garbage after it is tolerated.
     let from = bytes.len().saturating_sub(80 * 1024);
     let end = from + bytes[from..].windows(4).rposition(|mark| mark == END)?;
     let (size, stated) = (u32_at(bytes, end + 12)?, u32_at(bytes, end + 16)?);
-    // Data before the container shifts all its offsets by the same amount.
+    // Data before the container shifts all offsets by the same amount.
     let begins = |at: &usize| {
         bytes
             .get(*at..)
@@ -276,6 +278,7 @@ fn directory(bytes: &[u8]) -> Option<Vec<Entry>> {
         if let Some(start) = content(bytes, local) {
             entries.push(Entry {
                 name: name_of(name, flags),
+                size: u32_at(bytes, at + 24)?,
                 start,
                 packed,
                 method: u16_at(bytes, at + 10)? as u16,
@@ -338,7 +341,7 @@ fn lone(bytes: &[u8], at: usize) -> Option<Entry> {
     let start = at + 30 + named + u16_at(header, 28)?;
     let rest = bytes.get(start..)?;
     let stated = u32_at(header, 18)?;
-    // Written as a stream: its size follows the data, so the data extends to the next header.
+    // Written as a stream: the size follows the data, so the data extends to the next header.
     let streamed = flags & 8 != 0;
     let packed = if streamed || stated > rest.len() {
         let next = [LOCAL, CENTRAL]
@@ -351,6 +354,7 @@ fn lone(bytes: &[u8], at: usize) -> Option<Entry> {
     };
     Some(Entry {
         name: name_of(header.get(30..30 + named)?, flags),
+        size: u32_at(header, 22).unwrap_or(0),
         start,
         packed,
         method: u16_at(header, 8)? as u16,
@@ -368,7 +372,7 @@ const CP437: &str = "ÇüéâäàåçêëèïîìÄÅÉæÆôöòûùÿÖÜ¢£�
 
 fn name_of(bytes: &[u8], flags: usize) -> String {
     let name = match std::str::from_utf8(bytes) {
-        // Many programs write UTF-8 without the flag, and nothing else looks like it by chance.
+        // Many programs write UTF-8 without the flag, and nothing else is valid UTF-8 by chance.
         Ok(name) => name.to_owned(),
         Err(_) if flags & 0x800 != 0 => String::from_utf8_lossy(bytes).into_owned(),
         Err(_) => bytes
@@ -392,8 +396,8 @@ fn name_of(bytes: &[u8], flags: usize) -> String {
         .collect()
 }
 
-/// A reader that limits the bytes taken between two refills, so that no single piece of markup is held in
-/// memory whole, however long it is.
+/// A reader that limits the bytes read between two refills, so that no single piece of markup is held in memory
+/// whole, however long it is.
 pub struct Metered<R> {
     inner: R,
     left: usize,

@@ -18,8 +18,8 @@ const MAX_PROJECT: usize = 105_000;
 const MAX_PAGE: usize = 84_000;
 /// Files of a page: scripts, style sheets, and the HTML.
 const MAX_FILES: usize = 12;
-/// Compressed bytes of everything that a release embeds, without the two tables that only the server reads. Libraries by
-/// others are 122 KB of it.
+/// Compressed bytes of everything embedded in a release, without the two tables that only the server reads.
+/// Third-party libraries account for 122 KB.
 const MAX_TOTAL: usize = 500_000;
 const TABLES: [&str; 2] = ["openapi.json", "models.json"];
 
@@ -28,7 +28,7 @@ fn compressed_size(name: &str) -> usize {
     file.data.len()
 }
 
-/// What a page loads before it is usable: what its HTML names, and the `Link` header.
+/// The files that a page loads before it is usable: those named in its HTML and in the `Link` header.
 fn files_of(path: &str, is_signed_in: bool) -> BTreeSet<String> {
     let links = preload::links(path, is_signed_in).expect(path);
     let start = format!("</assets/{TREE_HASH}/");

@@ -9,7 +9,7 @@ use flate2::read::GzDecoder;
 use hyper::HeaderMap;
 use hyper::StatusCode;
 use hyper::header::{ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, ETAG, VARY};
-use rust_embed::RustEmbed;
+use rust_embed::{EmbeddedFile, RustEmbed};
 
 use super::error::ApiError;
 use super::etag;
@@ -45,13 +45,7 @@ pub fn reply(name: &str, policy: CachePolicy, headers: &HeaderMap) -> Result<Rep
     }
     let file = EmbeddedFiles::get(name).ok_or_else(missing)?;
     let gzip = accepts_gzip(headers);
-    let hash = file.metadata.sha256_hash();
-    let digits = hash[..12].iter().map(|byte| format!("{byte:02x}"));
-    let etag = format!(
-        "\"{}{}\"",
-        digits.collect::<String>(),
-        if gzip { "-gz" } else { "" }
-    );
+    let etag = format!("\"{}{}\"", digest(&file), if gzip { "-gz" } else { "" });
     let cache_control = match policy {
         CachePolicy::Immutable => "public, max-age=31536000, immutable",
         CachePolicy::Revalidate => "no-cache",
@@ -69,14 +63,45 @@ pub fn reply(name: &str, policy: CachePolicy, headers: &HeaderMap) -> Result<Rep
         .header(VARY, "accept-encoding"))
 }
 
+/// The response for an embedded text after `rewrite` has put the base path into it, with 304 as the request's headers
+/// allow.
+///
+/// # Errors
+/// `Internal` when there is no such file, or it is damaged or not UTF-8.
+pub(super) fn rewritten(
+    name: &str,
+    base: &str,
+    rewrite: fn(&str, &str) -> String,
+    headers: &HeaderMap,
+) -> Result<Reply, ApiError> {
+    let etag = format!("\"{}@{base}\"", digest(&embedded(name)?));
+    let reply = match etag::matches(headers, &etag) {
+        true => Reply::empty().status(StatusCode::NOT_MODIFIED),
+        false => Reply::bytes(rewrite(&text(name)?, base), content_type(name)),
+    };
+    Ok(reply.header(ETAG, &etag).header(CACHE_CONTROL, "no-cache"))
+}
+
+fn embedded(name: &str) -> Result<EmbeddedFile, ApiError> {
+    EmbeddedFiles::get(name)
+        .ok_or_else(|| Error::internal(format!("the asset {name} is missing")).into())
+}
+
+/// The first 96 bits of a file's SHA-256 hash in hex.
+fn digest(file: &EmbeddedFile) -> String {
+    let hash = file.metadata.sha256_hash();
+    hash[..12]
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
+}
+
 /// The text of an embedded file.
 ///
 /// # Errors
 /// `Internal` when there is no such file, or it is damaged or not UTF-8.
 pub(super) fn text(name: &str) -> Result<String, ApiError> {
-    let file = EmbeddedFiles::get(name)
-        .ok_or_else(|| Error::internal(format!("the asset {name} is missing")))?;
-    String::from_utf8(decompress(&file.data)?)
+    String::from_utf8(decompress(&embedded(name)?.data)?)
         .map_err(|_| Error::internal(format!("the asset {name} is not UTF-8")).into())
 }
 

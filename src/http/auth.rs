@@ -28,22 +28,46 @@ pub enum AuthCookie {
 
 impl AuthCookie {
     /// The cookie's name. The `__Host-` prefix makes browsers reject a cookie set by another host or over plain HTTP;
-    /// it is available over HTTPS only.
-    pub const fn name(self, secure: bool) -> &'static str {
-        match (self, secure) {
-            (Self::Access, true) => "__Host-quire_access",
-            (Self::Refresh, true) => "__Host-quire_refresh",
-            (Self::Device, true) => "__Host-quire_device",
-            (Self::Access, false) => "quire_access",
-            (Self::Refresh, false) => "quire_refresh",
-            (Self::Device, false) => "quire_device",
+    /// it is available over HTTPS only, and not under a path.
+    pub fn name(self, scope: CookieScope<'_>) -> &'static str {
+        match (self, scope.is_secure, scope.base) {
+            (Self::Access, true, "") => "__Host-quire_access",
+            (Self::Refresh, true, "") => "__Host-quire_refresh",
+            (Self::Device, true, "") => "__Host-quire_device",
+            (Self::Access, true, _) => "__Secure-quire_access",
+            (Self::Refresh, true, _) => "__Secure-quire_refresh",
+            (Self::Device, true, _) => "__Secure-quire_device",
+            (Self::Access, false, _) => "quire_access",
+            (Self::Refresh, false, _) => "quire_refresh",
+            (Self::Device, false, _) => "quire_device",
         }
     }
-    /// The cookie's `Path`. The `__Host-` prefix requires `/`.
-    pub const fn path(self, secure: bool) -> &'static str {
-        match (self, secure) {
-            (Self::Refresh, false) => "/api/auth",
-            _ => "/",
+    /// The cookie's `Path`: no other path of the host gets it. The `__Host-` prefix requires `/`.
+    pub fn path(self, scope: CookieScope<'_>) -> String {
+        match (self, scope.is_secure, scope.base) {
+            (_, true, "") => "/".to_owned(),
+            (Self::Refresh, _, base) => format!("{base}/api/auth"),
+            (_, _, "") => "/".to_owned(),
+            (_, _, base) => base.to_owned(),
+        }
+    }
+}
+
+/// Where a cookie is sent: only over HTTPS, and under which path.
+#[derive(Debug, Clone, Copy)]
+pub struct CookieScope<'a> {
+    /// Whether it is marked `Secure`.
+    pub is_secure: bool,
+    /// The path of `PUBLIC_URL`; empty for the whole host.
+    pub base: &'a str,
+}
+
+impl<'a> CookieScope<'a> {
+    /// The scope for a request, which came over HTTPS or not.
+    pub fn of(app: &'a App, https: bool) -> Self {
+        Self {
+            is_secure: is_secure(app, https),
+            base: app.config.base_path(),
         }
     }
 }
@@ -54,7 +78,8 @@ pub fn is_secure(app: &App, https: bool) -> bool {
     https || public.is_some_and(|url| url.starts_with("https://"))
 }
 
-/// Headers besides `Authorization` that carry an API key: Anthropic's (and ours), Azure's, Google's.
+/// Headers other than `Authorization` that carry an API key: Anthropic's (also Quire's own), Azure's, and
+/// Google's.
 const KEY_HEADERS: &[&str] = &["x-api-key", "api-key", "x-goog-api-key"];
 
 /// Whether the request carries a credential in a header, which no browser adds on its own.
@@ -128,8 +153,11 @@ impl LinkToken {
 /// program sets them.
 ///
 /// # Errors
-/// `SignInNeeded` when a credential header is present but holds no token or key.
-pub fn credential(headers: &HeaderMap, secure: bool) -> Result<Option<Credential>, ApiError> {
+/// `SignInNeeded` when a credential header is present but contains no token or key.
+pub fn credential(
+    headers: &HeaderMap,
+    scope: CookieScope<'_>,
+) -> Result<Option<Credential>, ApiError> {
     let has_key = KEY_HEADERS.iter().any(|name| headers.contains_key(*name));
     // Some clients send both headers and leave the one that is not configured blank.
     let authorization = headers.get(AUTHORIZATION);
@@ -157,12 +185,12 @@ pub fn credential(headers: &HeaderMap, secure: bool) -> Result<Option<Credential
             };
         }
     }
-    let name = AuthCookie::Access.name(secure);
+    let name = AuthCookie::Access.name(scope);
     let token = cookie(headers, name).filter(|token| !token.is_empty());
     Ok(token.map(|token| Credential::Cookie(token.to_owned())))
 }
 
-/// Whether an `Authorization` header is empty or holds only its scheme.
+/// Whether an `Authorization` header is empty or contains only its scheme.
 fn is_blank(value: &HeaderValue) -> bool {
     let text = value.to_str().unwrap_or("?").trim();
     text.is_empty() || text.eq_ignore_ascii_case("bearer")
@@ -178,7 +206,7 @@ pub async fn caller(
     https: bool,
     now: Timestamp,
 ) -> Result<Option<Caller>, ApiError> {
-    match credential(headers, is_secure(app, https))? {
+    match credential(headers, CookieScope::of(app, https))? {
         None => Ok(None),
         Some(credential) => Ok(Some(app.accounts().authenticate(credential, now).await?)),
     }
@@ -202,8 +230,8 @@ pub fn cookie<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
         .find_map(|pair| pair.trim().strip_prefix(name)?.strip_prefix('='))
 }
 
-/// Whether another site may have made a browser send this request (CSRF): with our cookies, or to a server that only
-/// the browser's own machine reaches. Browsers never add a credential header on their own.
+/// Whether another site may have caused a browser to send this request (CSRF): with this server's cookies, or to a
+/// server that only the browser's own machine can reach. Browsers never add a credential header on their own.
 pub fn is_cross_site(request: &Parts, app: &App) -> bool {
     let headers = &request.headers;
     if has_credential_header(headers) {
@@ -219,7 +247,7 @@ pub fn is_cross_site(request: &Parts, app: &App) -> bool {
 }
 
 /// Whether the `Origin` header names another site. Host names other than `localhost` count as another site unless
-/// the settings list them, because any DNS name can resolve to this machine.
+/// they are listed in the settings, because any DNS name can resolve to this machine.
 pub fn has_cross_site_origin(request: &Parts, app: &App) -> bool {
     request.headers.contains_key(ORIGIN) && !has_same_origin(request, app, true)
 }
@@ -293,9 +321,9 @@ const PROXY_HEADERS: &[&str] = &[
     "x-vercel-",
 ];
 
-/// Whether a request appears to come from this machine itself: not through a proxy on this machine, and not from a
-/// page under a name that resolves here. Local clients name a loopback host; proxies pass on their public host, or
-/// use HTTP/1.0 (nginx before 1.29.7).
+/// Whether a request appears to come from this machine itself, rather than through a proxy on this machine or from
+/// a page under a name that resolves here. Local clients name a loopback host; proxies pass on their public host,
+/// or use HTTP/1.0 (nginx before 1.29.7).
 pub fn is_local(request: &Parts, peer: IpAddr) -> bool {
     let is_proxy_header = |name: &HeaderName| {
         let mut prefixes = PROXY_HEADERS.iter();

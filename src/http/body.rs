@@ -18,7 +18,7 @@ use crate::app::Kind;
 /// The size limit of a route's request body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BodyLimit {
-    /// At most this many bytes, read into memory.
+    /// Maximum number of bytes, read into memory.
     Bytes(u64),
     /// The configured maximum size of a document, streamed.
     Upload,

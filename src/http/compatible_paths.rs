@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 
 /// Paths of the compatible APIs, without `/v1`.
-const COMPATIBLE: &[&str] = &[
+pub(super) const COMPATIBLE: &[&str] = &[
     "/models",
     "/chat/completions",
     "/completions",

@@ -21,7 +21,7 @@ const MAX_INLINE_BYTES: usize = 64 * 1024;
 /// Level 3 of 9: 36 KB of results become 8 KB, in half the time of the default level.
 const LEVEL: u32 = 3;
 
-/// How the response to a request is coded.
+/// How the response to a request is encoded.
 #[derive(Debug)]
 pub struct ResponseCoding {
     gzip: bool,
@@ -30,8 +30,8 @@ pub struct ResponseCoding {
 }
 
 impl ResponseCoding {
-    /// Reads the request's headers. Answers of models under `/v1` are sent as they are: their clients are mostly on the
-    /// same network, and compressing an answer would take longer than relaying it.
+    /// Reads the request's headers. Model answers under `/v1` are sent uncompressed: their clients are mostly on
+    /// the same network, and compressing an answer would take longer than relaying it.
     pub fn of(request: &Parts, has_tag: bool) -> Self {
         let is_api = request.method == Method::GET || request.uri.path().starts_with("/api/");
         Self {
@@ -40,7 +40,7 @@ impl ResponseCoding {
         }
     }
 
-    /// Leaves out a body that the client already has, and compresses a JSON body of at least 1 KB if the client accepts
+    /// Omits a body that the client already has, and compresses a JSON body of at least 1 KB if the client accepts
     /// that.
     pub async fn apply(self, reply: Reply) -> Reply {
         let reply = match &self.known {
@@ -86,7 +86,7 @@ fn gzip(body: &[u8]) -> Option<Bytes> {
     Some(encoder.finish().ok()?.into())
 }
 
-/// Adds a weak entity tag to a JSON response, and leaves out a body that the client already has.
+/// Adds a weak entity tag to a JSON response, and omits a body that the client already has.
 fn revalidate(reply: Reply, request: &HeaderMap) -> Reply {
     let Some(body) = reply.json_body().filter(|_| reply.code() == StatusCode::OK) else {
         return reply;
@@ -139,7 +139,7 @@ mod tests {
         assert_eq!(text.as_bytes(), large().json_body().unwrap());
         let plain = compressed(false, large());
         assert_eq!(encoding(&plain), "");
-        // A cache must know that others get something else.
+        // A cache must know that other clients get a different response.
         assert_eq!(plain.headers()[VARY], "accept-encoding");
         for other in [
             Reply::json(&json!({ "text": "thin" })),

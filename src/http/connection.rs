@@ -1,6 +1,6 @@
-//! The state of one connection and when it began: idle, receiving headers, responding, or stalled on writes. hyper's
-//! own header timeout costs a timer per request and treats idle connections as slow; this costs two stores per request
-//! and one timer per connection.
+//! The state of a connection and when it began: idle, receiving headers, responding, or stalled on writes. hyper's
+//! own header timeout costs a timer per request and treats idle connections as slow; this costs two stores per
+//! request and one timer per connection.
 
 use std::cell::RefCell;
 use std::io::{self, Write as _};
@@ -38,9 +38,9 @@ pub enum ServerCommand {
 /// The timeouts of a connection.
 #[derive(Debug, Clone, Copy)]
 pub struct Timeouts {
-    /// From the first byte of a request head to its last.
+    /// Maximum time from the first byte of a request head to its last.
     pub headers: Duration,
-    /// Without a request, or with a write that makes no progress.
+    /// Maximum time without a request, or with a write that makes no progress.
     pub idle: Duration,
 }
 

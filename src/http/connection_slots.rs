@@ -13,7 +13,7 @@ use super::connection::ConnectionActivity;
 use super::rate_limiter::network;
 use super::shared::SharedState;
 
-/// Idle connections that are asked to close for one new connection, one after another.
+/// Maximum number of idle connections asked to close for one new connection, one after another.
 const MAX_EVICTIONS: usize = 4;
 /// How long to wait for an idle connection to close: 100 ms. It closes immediately unless a request has just arrived.
 const EVICTION_TIMEOUT: Duration = Duration::from_millis(100);
@@ -68,8 +68,8 @@ impl ConnectionSlots {
         let _ = self.permits.acquire_many(self.max_connections as u32).await;
     }
 
-    /// Takes a slot for a connection from this address, closing idle connections to make room; `None` when all are
-    /// in use.
+    /// Takes a slot for a connection from this address, closing idle connections to make room; `None` when all
+    /// slots are in use.
     pub async fn admit(
         self: &Arc<Self>,
         shared: &Arc<SharedState>,
@@ -166,15 +166,15 @@ impl Drop for ConnectionPermit {
         }
         drop(state);
         self.shared.stats.open.fetch_sub(1, Relaxed);
-        // Release before notifying: the task it wakes looks for a free permit.
+        // Release the permit before notifying, because the woken task looks for a free one.
         drop(self.permit.take());
         self.slots.released.notify_one();
     }
 }
 
 /// The number of connections that one address may hold, of `max_connections` in total. A trusted proxy serves many
-/// users and may hold all; a loopback address is often a proxy missing from `TRUSTED_PROXIES` and may hold seven
-/// eighths; others a quarter.
+/// users and may hold all; a loopback address, often a proxy missing from `TRUSTED_PROXIES`, seven eighths; any
+/// other address a quarter.
 fn share(max_connections: usize, is_proxy: bool, peer: IpAddr) -> usize {
     match peer.to_canonical() {
         _ if is_proxy => max_connections,

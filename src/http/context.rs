@@ -23,11 +23,11 @@ pub struct RequestContext {
     pub app: Arc<App>,
     /// Method, URI, and headers.
     pub request: Parts,
-    /// The client's address; behind a trusted proxy the one that the proxy reports.
+    /// The client's address; behind a trusted proxy, the one that the proxy reports.
     pub peer: IpAddr,
     /// Whether the client uses HTTPS, to this server or to a trusted proxy.
     pub https: bool,
-    /// The request id, as logged and returned in `x-request-id`.
+    /// The request ID, as logged and returned in `x-request-id`.
     pub id: Arc<str>,
     /// When the request arrived, on the monotonic clock.
     pub started: Instant,
@@ -91,8 +91,8 @@ impl RequestContext {
     }
     /// The value of the device cookie, not yet verified.
     pub fn device_cookie(&self) -> Option<&str> {
-        let secure = super::auth::is_secure(&self.app, self.https);
-        self.cookie(super::auth::AuthCookie::Device.name(secure))
+        let scope = super::auth::CookieScope::of(&self.app, self.https);
+        self.cookie(super::auth::AuthCookie::Device.name(scope))
     }
     /// The `User-Agent` header, cut to 200 characters.
     pub fn user_agent(&self) -> String {

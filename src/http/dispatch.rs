@@ -16,6 +16,7 @@ use hyper::http::request::Parts;
 use hyper::{HeaderMap, Method, Request};
 
 use super::auth::{self, Admin, LinkToken};
+use super::base_path;
 use super::body::UnreadBody;
 use super::compatible_paths::intended_path;
 use super::compression::ResponseCoding;
@@ -43,7 +44,7 @@ use crate::log;
 pub struct Dispatcher {
     pub(super) shared: Arc<SharedState>,
     router: Router,
-    /// Seed and counter of generated request ids.
+    /// Seed and counter of generated request IDs.
     id_seed: RandomState,
     id_count: AtomicU64,
 }
@@ -90,10 +91,14 @@ impl Dispatcher {
     /// Responds to one request. Never fails: errors become responses.
     pub fn respond(
         self: &Arc<Self>,
-        request: Request<Incoming>,
+        mut request: Request<Incoming>,
         entry: EntryPoint,
     ) -> PendingResponse {
         let started = clock::instant();
+        let base = self.shared.app.config.base_path();
+        if let Some(uri) = base_path::strip(request.uri(), base) {
+            *request.uri_mut() = uri;
+        }
         let headers = request.headers();
         let (peer, forwarded) = auth::client_address(headers, entry.peer, &self.shared.app);
         let https = entry.https || forwarded;
@@ -149,6 +154,7 @@ impl Dispatcher {
         matched: RouteMatch,
     ) -> Reply {
         let (started, id) = (meta.started, meta.id);
+        let base = self.shared.app.config.base_path();
         let (parts, body) = request.into_parts();
         let area = stats::area(parts.uri.path());
         let logged = log::enabled(log::LogLevel::Info);
@@ -199,7 +205,7 @@ impl Dispatcher {
             RouteMatch::Methods(allow, format) => {
                 error_response(&ApiError::method_not_allowed(allow), &id, format)
             }
-            RouteMatch::None => not_found_page(&parts).unwrap_or_else(|| {
+            RouteMatch::None => not_found_page(&parts, base).unwrap_or_else(|| {
                 let error = ApiError::unknown_path(&parts.method, parts.uri.path());
                 error_response(&error, &id, format_of_unknown_path(&parts))
             }),
@@ -209,6 +215,7 @@ impl Dispatcher {
         if is_private {
             headers::forbid_caching(&mut reply);
         }
+        base_path::add_to_location(&mut reply, base);
         meta.common.add(&mut reply, &id);
         reply = coding.apply(reply).await;
         self.shared
@@ -306,7 +313,10 @@ impl Dispatcher {
             }
             RouteHandler::Link(handler) => match LinkToken::check(cx.param("token")) {
                 Ok(token) => handler(cx, token),
-                Err(error) => return not_found_page(&cx.request).ok_or(error),
+                Err(error) => {
+                    let base = self.shared.app.config.base_path();
+                    return not_found_page(&cx.request, base).ok_or(error);
+                }
             },
         };
         let result = while_present(presence, response).await;
@@ -320,7 +330,7 @@ impl Dispatcher {
         Ok(reply)
     }
 
-    /// The client's request id if it is well-formed, otherwise a generated one.
+    /// The client's request ID if it is well-formed, otherwise a generated one.
     fn request_id(&self, headers: &HeaderMap) -> Arc<str> {
         let client_id = headers.get(headers::REQUEST_ID);
         let client_id = client_id.and_then(|id| id.to_str().ok()).filter(|id| {
@@ -419,7 +429,7 @@ fn check_key_scope(key: &PresentedKey, route: &Route, cx: &RequestContext) -> Re
     // Routes for administrators need the admin scope whatever their path.
     let needed = match route.handler {
         RouteHandler::Admin(_) => &[KeyScope::Admin],
-        _ => KeyScope::of_path(route.path),
+        _ => KeyScope::for_path(route.path),
     };
     let Some(needed) = needed.iter().find(|scope| !key.opens(**scope)) else {
         return Ok(());
@@ -439,7 +449,7 @@ fn check_key_scope(key: &PresentedKey, route: &Route, cx: &RequestContext) -> Re
 /// # Errors
 /// `SignInNeeded` when the server is no longer an offline demo, `Forbidden` for a route that needs an account.
 fn check_guest(caller: &Caller, route: &Route, cx: &RequestContext) -> Result<(), ApiError> {
-    if caller.role != Role::Guest || (cx.app.allows_guests() && route.for_guests) {
+    if caller.role != Role::Guest || (cx.app.allows_guests() && route.allows_guests) {
         return Ok(());
     }
     if !cx.app.allows_guests() {

@@ -9,10 +9,10 @@ use super::head;
 use super::rate_limit_status::RateLimitStatus;
 use crate::app::{Error, Kind};
 
-/// The cause of an error response: an error of the app, or one that only HTTP has.
+/// The cause of an error response: an error of the app, or one specific to HTTP.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ErrorCause {
-    /// An error kind of the app.
+    /// An app error kind.
     App(Kind),
     /// The path is unknown.
     UnknownPath,
@@ -57,13 +57,13 @@ pub static KINDS: &[(ErrorCause, u16, &str, &str, &str)] = &[
 /// The vendor whose error format a client expects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ErrorFormat {
-    /// Quire's.
+    /// Quire's own format.
     Quire,
-    /// OpenAI's.
+    /// OpenAI's format.
     OpenAi,
-    /// Anthropic's.
+    /// Anthropic's format.
     Anthropic,
-    /// Gemini's.
+    /// Gemini's format.
     Gemini,
 }
 
@@ -195,7 +195,7 @@ impl ApiError {
         let detail = if error.fields.is_empty() {
             Value::from(error.public.as_str())
         } else {
-            let field = |field: &crate::app::error::FieldError| json!({"loc": field.place, "msg": field.message, "type": field.kind});
+            let field = |field: &crate::app::error::FieldError| json!({"loc": field.location, "msg": field.message, "type": field.kind});
             error.fields.iter().map(field).collect()
         };
         let resolution = match error.resolution.as_str() {
@@ -272,7 +272,7 @@ impl ApiError {
             (None, App(Kind::Missing) | ErrorCause::UnknownPath) => "invalid_request_error",
             _ => kind,
         };
-        let param = error.fields.first().and_then(|field| field.place.last());
+        let param = error.fields.first().and_then(|field| field.location.last());
         json!({ "error": { "message": message, "type": kind, "param": param, "code": code } })
     }
 

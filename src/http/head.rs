@@ -1,7 +1,7 @@
 //! Validates request heads before hyper parses them, and tracks bodies to find where the next head begins.
-//! Prevents request smuggling by refusing whatever another server on the way could parse differently: bare LF,
-//! folded lines, more than one length or host, transfer codings other than a single `chunked` (RFC 9112, sections
-//! 2.2, 3.2, 5, 6, 7.1). Does no I/O.
+//! Prevents request smuggling by refusing anything that another server in between could parse differently: bare
+//! LF, folded lines, more than one length or host, transfer codings other than a single `chunked` (RFC 9112,
+//! sections 2.2, 3.2, 5, 6, 7.1). Does no I/O.
 
 use hyper::Uri;
 
@@ -19,7 +19,7 @@ const MAX_CHUNK_DIGITS: u8 = 15;
 /// Why a request head or a body is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HeadRefusal {
-    /// 400: the head is malformed, and how.
+    /// 400: the head is malformed, with the reason.
     Malformed(&'static str),
     /// 431: the head is too long or has too many lines.
     TooLarge,

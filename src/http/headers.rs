@@ -12,9 +12,9 @@ use super::reply::Reply;
 use crate::app::App;
 
 /// The content security policy of pages: no inline scripts or styles, no other origins, no framing.
-pub const PAGE_POLICY: &str = "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
+pub const PAGE_CSP: &str = "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
 
-/// The request id, chosen by the client or by the server.
+/// The request ID, chosen by the client or by the server.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Response headers that depend on the request.
@@ -76,7 +76,7 @@ impl CommonHeaders {
                 headers.insert(name, HeaderValue::from_static(value));
             }
         } else if headers.contains_key(ACCESS_CONTROL_ALLOW_METHODS) {
-            // Without an allowed origin a preflight is refused by the absence of these headers.
+            // Without an allowed origin, the absence of these headers refuses the preflight.
             headers.remove(ACCESS_CONTROL_ALLOW_METHODS);
             headers.remove(ACCESS_CONTROL_ALLOW_HEADERS);
             headers.remove(ACCESS_CONTROL_MAX_AGE);
@@ -95,7 +95,7 @@ pub fn forbid_caching(reply: &mut Reply) {
     }
 }
 
-/// The response to a CORS preflight; without `methods` it stays as it is.
+/// The response to a CORS preflight; unchanged without `methods`.
 pub fn preflight(reply: Reply, methods: Option<&String>) -> Reply {
     let Some(methods) = methods else {
         return reply;

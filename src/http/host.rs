@@ -1,6 +1,6 @@
 //! Validates the authority of a request: a host and an optional port, as in `Host` and absolute request targets
-//! (RFC 9110, section 7.2). Host names are limited to the characters that DNS and container networks use, fewer than
-//! RFC 3986 allows, so that no other server on the way parses them differently.
+//! (RFC 9110, section 7.2). Host names are limited to the characters that DNS and container networks use, which
+//! are fewer than RFC 3986 allows, so that no other server in between parses them differently.
 
 use std::net::Ipv6Addr;
 

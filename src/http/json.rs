@@ -21,8 +21,8 @@ const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 /// Parses a body.
 ///
 /// # Errors
-/// `BadRequest` with line and column when the text is empty, not UTF-8, or malformed JSON; `TooLarge` when it holds too
-/// many values; `BadInput` with the path of the field when the shape is wrong.
+/// `BadRequest` with line and column when the text is empty, not UTF-8, or malformed JSON; `TooLarge` when it
+/// contains too many values; `BadInput` with the path of the field when the shape is wrong.
 pub fn read<T: DeserializeOwned>(text: &[u8]) -> Result<T, Error> {
     let text = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text);
     if text.iter().all(u8::is_ascii_whitespace) {
@@ -96,7 +96,7 @@ fn wrong_shape(text: &[u8], error: &serde_json::Error) -> Error {
     };
     location.extend(path.into_iter().map(|part| part.name));
     Error::fields(vec![FieldError {
-        place: location,
+        location,
         message,
         kind,
     }])
@@ -247,7 +247,7 @@ mod tests {
             assert_eq!(error.kind, Kind::BadInput, "{text}");
             let field = &error.fields[0];
             assert_eq!(
-                (field.place.join(".").as_str(), field.kind),
+                (field.location.join(".").as_str(), field.kind),
                 (location, kind),
                 "{text}: {error}"
             );

@@ -73,7 +73,7 @@ impl MinuteStats {
         let classes = requests.classes();
         // The last area is health checks and metrics.
         let counted = || classes.iter().take(classes.len() - 1);
-        let activity = app.health().pulse();
+        let activity = app.health().activity();
         let totals = MinuteTotals {
             requests: counted().flatten().sum(),
             failed: counted().map(|area| area[4]).sum(),
@@ -103,7 +103,7 @@ impl MinuteStats {
         if ring.minutes.len() == MAX_MINUTES {
             ring.minutes.pop_front();
         }
-        // Minutes stay in order when the clock is set back.
+        // Keep minutes in order when the clock is set back.
         if ring.minutes.back().is_none_or(|last| last.at < at) {
             ring.minutes.push_back(minute);
         }
@@ -131,7 +131,7 @@ mod tests {
         };
         hours.add(100, totals(20), &pulse, 4096);
         hours.add(101, totals(20), &pulse, 4096);
-        // Asleep from 102 to 199; then the clock is set back.
+        // A gap from 102 to 199; then the clock is set back.
         hours.add(200, totals(50), &pulse, u64::MAX);
         hours.add(150, totals(51), &pulse, 4096);
         let all = hours.since(0);

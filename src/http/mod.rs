@@ -4,6 +4,7 @@
 mod asset_budget;
 mod assets;
 pub mod auth;
+mod base_path;
 pub mod body;
 mod compatible_paths;
 mod compression;

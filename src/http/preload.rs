@@ -13,7 +13,7 @@ pub fn links(path: &str, is_signed_in: bool) -> Option<&'static str> {
         .map(|(_, links)| links)
 }
 
-/// The module that shows a path, as the table in `assets/js/router.js` has it.
+/// The module that shows a path, according to the table in `assets/js/router.js`.
 fn page_module(path: &str, is_signed_in: bool) -> Option<&'static str> {
     let mut parts = path.trim_matches('/').split('/');
     let module = match (parts.next()?, parts.next()) {
@@ -21,7 +21,7 @@ fn page_module(path: &str, is_signed_in: bool) -> Option<&'static str> {
         ("analyze", None) => "pages/analyze",
         ("orchestrator", None) => "pages/orchestrator",
         ("modelrunner", None) => "pages/modelrunner",
-        // Without an account it is a sentence that needs none of them.
+        // Without an account, the page shows one sentence and needs none of these files.
         ("experiments", None) if !is_signed_in => return None,
         ("experiments", None) => "pages/experiments",
         ("documents", None) => "pages/documents",

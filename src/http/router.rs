@@ -48,7 +48,7 @@ impl PatternRoutes {
             routes: Vec::new(),
         }
     }
-    /// The decoded parameters; none when one is not valid.
+    /// The decoded parameters; `None` when one is not valid.
     fn decoded(&self, found: &matchit::Params<'_, '_>) -> Option<Vec<(&'static str, String)>> {
         let last = self.params.len().saturating_sub(1);
         let values = found.iter().map(|(_, value)| value).enumerate();
@@ -83,7 +83,7 @@ impl Router {
         }
         let mut patterns = matchit::Router::new();
         for (path, routes) in with_params {
-            // Cannot fail: a test inserts the whole table.
+            // Cannot fail: a test inserts all routes.
             if let Err(error) = patterns.insert(matchit_pattern(path), routes) {
                 log::error(
                     "a route cannot be matched",

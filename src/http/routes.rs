@@ -12,8 +12,9 @@ use super::error::ApiError;
 use super::error::ErrorFormat::{self, Anthropic, Gemini, OpenAi};
 use super::handlers::{
     accounts, admin, analyses, api_keys, archive, backups, cache, compatible, compatible_models,
-    documents, embeddings, experiments, gemini, health, history, mcp, models, pages,
-    panel_vs_single, patterns, projects, providers, recipes, search, sessions, threads, usage,
+    documents, embeddings, experiments, gemini, health, history, mcp, meaning_search, models,
+    pages, panel_vs_single, patterns, projects, providers, recipes, search, sessions, threads,
+    usage,
 };
 use super::reply::Reply;
 use super::shared::SharedState;
@@ -81,7 +82,7 @@ pub struct Route {
     /// Whether responses have an entity tag.
     pub seldom_changes: bool,
     /// Whether guests may use it.
-    pub for_guests: bool,
+    pub allows_guests: bool,
 }
 
 /// The default body limit: 1 MiB.
@@ -100,7 +101,7 @@ const fn route(verb: Verb, path: &'static str, handler: RouteHandler) -> Route {
         rate_limited: true,
         error_format: ErrorFormat::Quire,
         seldom_changes: false,
-        for_guests: false,
+        allows_guests: false,
     }
 }
 
@@ -173,17 +174,17 @@ impl Route {
         self.rate_limited = false;
         self
     }
-    /// Adds entity tags to responses, for what seldom changes.
+    /// Adds entity tags to responses, for content that seldom changes.
     const fn tagged(mut self) -> Self {
         self.seldom_changes = true;
         self
     }
     /// Opens the route to guests of the offline demo.
     const fn guests(mut self) -> Self {
-        self.for_guests = true;
+        self.allows_guests = true;
         self
     }
-    /// Whether responses may hold private data, so that caches must not keep them.
+    /// Whether responses may contain private data, so that caches must not store them.
     pub fn is_private(&self) -> bool {
         let is_open = matches!(self.handler, RouteHandler::Quick(_) | RouteHandler::Open(_));
         !is_open || self.path == "/metrics" || self.path.starts_with("/api/auth/")
@@ -215,9 +216,9 @@ macro_rules! h {
 
 use Verb::{Delete, Get, Patch, Post, Put};
 
-/// All routes. Arguments of the handlers: `open`: `RequestContext`; `maybe`: and `Option<Caller>`; `user`: and
-/// `Caller`; `admin`: and `Admin`; `link`: and `LinkToken`, parsed from `{token}` of the path; `quick`:
-/// `&SharedState` and the time of arrival.
+/// All routes. Handler arguments by access level: `open`: `RequestContext`; `maybe`: also `Option<Caller>`;
+/// `user`: also `Caller`; `admin`: also `Admin`; `link`: also `LinkToken`, parsed from `{token}` in the path;
+/// `quick`: `&SharedState` and the time of arrival.
 #[rustfmt::skip]
 pub static ROUTES: &[Route] = &[
     // Health and operations.
@@ -263,7 +264,7 @@ pub static ROUTES: &[Route] = &[
     admin(Get,    "/api/admin/backups",                      h!(backups::list)),
     admin(Get,    "/api/admin/users",                        h!(admin::users)),
     admin(Post,   "/api/admin/users",                        h!(admin::create_user)).small(),
-    admin(Put,    "/api/admin/users/{id}",                   h!(admin::change_user)).small(),
+    admin(Put,    "/api/admin/users/{id}",                   h!(admin::update_user)).small(),
     admin(Delete, "/api/admin/users/{id}",                   h!(admin::delete_user)),
     admin(Post,   "/api/admin/users/{id}/reset-link",        h!(admin::reset_link)).small(),
     admin(Get,    "/api/admin/password-resets",              h!(admin::resets)),
@@ -304,6 +305,8 @@ pub static ROUTES: &[Route] = &[
     user( Get,    "/api/documents/{id}/uses",                h!(documents::uses)).guests(),
     user( Get,    "/api/documents/{id}/search",              h!(search::in_one)).guests(),
     user( Get,    "/api/search",                             h!(search::in_all)).guests(),
+    user( Get,    "/api/meaning-search",                     h!(meaning_search::show)),
+    user( Put,    "/api/meaning-search",                     h!(meaning_search::choose)).small(),
     user( Get,    "/api/documents/{id}/content",             h!(documents::content)).guests(),
     user( Post,   "/api/create-document-session",            h!(documents::announce)).small(),
     user( Get,    "/api/document-sessions/{id}",             h!(documents::progress)),
@@ -366,7 +369,7 @@ pub static ROUTES: &[Route] = &[
     user( Post,   "/api/experiments/{id}/apply",             h!(experiments::apply)).small(),
     user( Post,   "/api/experiments/{id}/revert",            h!(experiments::revert)).small(),
     user( Get,    "/api/experiments/{id}/duel",              h!(experiments::duel)),
-    user( Post,   "/api/experiments/{id}/duel",              h!(experiments::decide)).small(),
+    user( Post,   "/api/experiments/{id}/duel",              h!(experiments::record_judgment)).small(),
     user( Post,   "/api/experiments/{id}/resume",            h!(experiments::resume)).small(),
 
     // Analyses.

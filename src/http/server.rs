@@ -63,6 +63,7 @@ pub async fn serve(app: Arc<App>, listeners: Vec<Listener>, shutdown: impl Futur
         .chain([tokio::spawn(probe_database(server.shared.clone()))])
         .chain([tokio::spawn(record_minute_stats(server.shared.clone()))])
         .chain([tokio::spawn(watch_accounts(server.shared.clone()))])
+        .chain([tokio::spawn(embed_passages(server.shared.clone()))])
         .collect::<Vec<_>>();
 
     shutdown.await;
@@ -92,6 +93,10 @@ async fn probe_database(shared: Arc<SharedState>) {
 
 async fn watch_accounts(shared: Arc<SharedState>) {
     shared.app.watch_accounts().await;
+}
+
+async fn embed_passages(shared: Arc<SharedState>) {
+    shared.app.meaning_search().embed_passages().await;
 }
 
 async fn record_minute_stats(shared: Arc<SharedState>) {
@@ -199,7 +204,7 @@ async fn serve_connection(
         .timer(TokioTimer::new())
         // `ConnectionActivity` enforces this timeout.
         .header_read_timeout(None)
-        // Larger heads are refused before; this holds a whole head and the bytes received with it.
+        // Larger heads have already been refused; this buffer fits a whole head and the bytes received with it.
         .max_buf_size(2 * head::MAX_HEAD)
         .serve_connection(ActivitySocket::new(socket, activity.clone()), service);
 
@@ -210,7 +215,7 @@ async fn serve_connection(
         tokio::select! {
             // In this order, because most wake-ups are the connection's.
             biased;
-            // An error here is the client's: it disconnected, or sent no HTTP and has received a response.
+            // An error here is the client's: it disconnected, or sent invalid HTTP and has received a response.
             _ = &mut connection => return,
             _ = &mut timer => match activity.overdue(timeouts) {
                 _ if is_last && activity.is_fresh() => return,

@@ -38,7 +38,7 @@ pub struct HealthCache {
 }
 
 impl SharedState {
-    /// Creates the state of a server that starts.
+    /// Creates the state of a new server.
     pub fn new(app: Arc<App>) -> Self {
         let rate = app.config.limits.rate_per_minute;
         Self {

@@ -32,9 +32,9 @@ pub struct SseEvent {
     pub data: String,
 }
 
-/// A response that streams events, coalesced over 40 ms. `next` takes the state and returns events and the next state,
-/// or `None` at the end. It is called again only after the client has taken the previous events. The stream also ends
-/// when the server stops; clients then reconnect with the last id.
+/// A response that streams events, coalesced over 40 ms. `next` takes the state and returns events and the next
+/// state, or `None` at the end. It is called again only after the client has taken the previous events. The stream
+/// also ends when the server stops; clients then reconnect with the last ID.
 pub fn stream<S, F, Fut>(cx: &RequestContext, state: S, next: F) -> Reply
 where
     S: Send + 'static,
@@ -88,7 +88,7 @@ struct SseEvents<S, F, Fut> {
 }
 
 enum SseSource<S, Fut> {
-    /// To be polled next.
+    /// Ready to be polled.
     Ready(S),
     /// To be polled when the coalescing window ends.
     Coalescing(S),

@@ -51,7 +51,7 @@ async fn open(socket: TcpStream, config: Arc<ServerConfig>) -> Option<Socket> {
     let mut first = [0];
     match socket.peek(&mut first).await {
         Ok(1) if first[0] == HANDSHAKE_RECORD => {
-            // On failure rustls has sent the client an alert.
+            // On failure, rustls has already sent the client an alert.
             let stream = TlsAcceptor::from(config).accept(socket).await.ok()?;
             Some(Socket::Tls(Box::new(stream)))
         }

@@ -37,8 +37,8 @@ impl AddressGuard {
         }
     }
 
-    /// Checks every address that a connection may be opened to. One private address among public ones is an attack or
-    /// a mistake: no connection is opened.
+    /// Checks every address that may be connected to. One private address among public ones is an attack or a
+    /// mistake, so no connection is opened.
     ///
     /// # Errors
     ///

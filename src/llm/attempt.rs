@@ -1,5 +1,5 @@
-//! Calls a provider, with retries: after temporary failures, and without fields that the model refuses. No retry once
-//! a client that cannot retract text has received some.
+//! Calls a provider, with retries: after temporary failures, and without fields that the model refuses. Does not
+//! retry once a client that cannot retract text has received some.
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::Arc;
@@ -53,7 +53,7 @@ pub(super) fn ask(attempt: &CallAttempt, meter: &mut UsageMeter) -> Result<Answe
     }
     let mut request = attempt.request.clone();
     let again = format!(
-        "That is not what was wanted: {why}. Answer again with nothing but the JSON object."
+        "That does not match the requested format: {why}. Answer again with only the JSON object."
     );
     let said = Message::new(MessageRole::Assistant, &*answer.text);
     request
@@ -140,7 +140,7 @@ fn ask_until(attempt: &CallAttempt, meter: &mut UsageMeter) -> Result<Answer, Ca
             return Err(failed.error);
         }
         let shows = |message: &Message| !message.images.is_empty();
-        if wire::shows_no_pictures(&failed.error) && attempt.request.messages.iter().any(shows) {
+        if wire::rejects_images(&failed.error) && attempt.request.messages.iter().any(shows) {
             attempt.entry.remember_refusal(attempt.name, PICTURES);
         }
         if let Some(field) = &failed.unwelcome
@@ -246,7 +246,7 @@ const SPELLINGS: &[(&str, &[&str])] = &[
     ),
 ];
 
-/// The parameters that the user set and the model does not receive, by their names in the glossary.
+/// The parameters set by the user that the model does not receive, by their names in the glossary.
 fn left_out(parameters: &Parameters, capabilities: &ModelCapabilities) -> Vec<String> {
     let set = serde_json::to_value(parameters).unwrap_or_default();
     let names = set.as_object().into_iter().flat_map(|set| set.keys());

@@ -1,6 +1,6 @@
-//! Circuit breaker of one model: after several failed calls in a row, the model is not called for a while; then one
-//! trial call decides. Failures that only one source sees may be that source's fault and do not open the circuit.
-//! Pure: receives the time, returns decisions. (M. Nygard, Release It!, "Circuit Breaker".)
+//! Circuit breaker of one model: after several consecutive failed calls, the model is not called for a while; then
+//! one trial call decides. Failures seen by only one source may be that source's fault and do not open the
+//! circuit. Pure: receives the time and returns decisions. (M. Nygard, Release It!, "Circuit Breaker".)
 
 use std::time::Duration;
 
@@ -13,7 +13,8 @@ const FAULTS: u32 = 5;
 const FIRST_PAUSE: Duration = Duration::from_secs(20);
 /// Maximum time for which the circuit stays open.
 const MAX_PAUSE: Duration = Duration::from_secs(300);
-/// Maximum duration of a trial call. One without a reported end does not keep the circuit half open forever.
+/// Maximum duration of a trial call, so that one without a reported end does not keep the circuit half open
+/// forever.
 const MAX_TRIAL: Duration = Duration::from_secs(600);
 
 /// Circuit breaker of a model.

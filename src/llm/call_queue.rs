@@ -30,10 +30,10 @@ struct SharedQueue {
 }
 
 struct CallQueue {
-    most: usize,
+    max_concurrent: usize,
     busy: usize,
     started: u64,
-    /// Number of running calls by lane; lanes without any are absent.
+    /// Number of running calls by provider limiter; limiters without any are absent.
     lanes: BTreeMap<u64, usize>,
     waiting: VecDeque<WaitingCall>,
     /// Threads that wait and have been handed no call.
@@ -43,7 +43,7 @@ struct CallQueue {
     sweeping: bool,
 }
 
-/// A concurrency limit that calls share: those to one provider.
+/// A concurrency limit shared by the calls to one provider.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct ProviderLimiter {
     pub id: u64,
@@ -74,7 +74,7 @@ impl RunningCall {
         if let Some(threads) = &self.threads
             && !self.slot.has_begun()
         {
-            threads.sweep();
+            threads.run_cancelled();
         }
     }
 
@@ -89,7 +89,7 @@ impl RunningCall {
         self.slot.cut();
     }
 
-    /// A handle of a call that ended before it began.
+    /// A handle for a call that ended before it began.
     pub(super) fn ended() -> Self {
         Self {
             slot: Arc::default(),
@@ -108,7 +108,7 @@ impl CallThreads {
     /// Creates a queue that runs at most this many calls at once.
     pub fn new(most: usize) -> Self {
         let queue = CallQueue {
-            most: most.max(1),
+            max_concurrent: most.max(1),
             busy: 0,
             started: 0,
             lanes: BTreeMap::new(),
@@ -123,7 +123,7 @@ impl CallThreads {
         }))
     }
 
-    /// Runs the job on a thread, now or when its turn comes; a cancelled job runs at once.
+    /// Runs the job on a thread, now or when a slot is free; a cancelled job runs at once.
     ///
     /// # Errors
     ///
@@ -209,9 +209,9 @@ impl CallThreads {
         }
     }
 
-    /// Runs the cancelled jobs in the queue, on a thread, because they send events that may block, and the canceller
-    /// must not wait.
-    fn sweep(&self) {
+    /// Runs the queued jobs that were cancelled, on a separate thread: they send events, which may block, and the
+    /// canceller must not wait.
+    fn run_cancelled(&self) {
         let mut queue = self.queue();
         if queue.sweeping
             || !queue
@@ -230,7 +230,7 @@ impl CallThreads {
             }
         });
         if sweeper.is_err() {
-            // They end when their turn comes.
+            // The jobs are run when a slot becomes free.
             self.queue().sweeping = false;
         }
     }
@@ -249,7 +249,7 @@ impl CallThreads {
 impl CallQueue {
     fn has_room(&self, lane: ProviderLimiter) -> bool {
         let busy = self.lanes.get(&lane.id).copied().unwrap_or(0);
-        self.busy < self.most && busy < lane.most.max(1)
+        self.busy < self.max_concurrent && busy < lane.most.max(1)
     }
 
     fn take(&mut self, lane: ProviderLimiter) {
@@ -267,7 +267,7 @@ impl CallQueue {
         }
     }
 
-    /// The first waiting call whose provider has room. One call has ended, so at most one can begin.
+    /// The first waiting call whose provider has a free slot. One call has ended, so at most one can begin.
     fn next(&mut self) -> Option<WaitingCall> {
         let found = self
             .waiting
@@ -286,7 +286,7 @@ fn spawn(name: String, work: impl FnOnce() + Send + 'static) -> std::io::Result<
 
 fn run(slot: &Arc<CancelSlot>, job: CallJob) {
     slot.begin();
-    // A panic in one call must not end the thread and its place in the queue.
+    // A panic in one call must not end the thread and leak its slot.
     let _ = catch_unwind(AssertUnwindSafe(|| job(slot)));
 }
 

@@ -37,7 +37,7 @@ pub(super) fn list_timeout(inner: &Inner) -> Duration {
 pub(super) struct CallRequest<'a> {
     pub request: &'a ModelRequest,
     /// When the call was requested: time in the queue counts.
-    pub asked: Instant,
+    pub queued_at: Instant,
     /// The caller and the prompt, hashed, for the circuit breaker.
     pub origin: CallOrigin,
     /// The provider, and the model's name there; `None` for demo models and for models that no longer exist.
@@ -61,7 +61,7 @@ pub(super) fn guarded<T>(call: impl FnOnce() -> Result<T, CallError>) -> Result<
 impl CallRequest<'_> {
     /// The remaining time of the whole call.
     pub fn left(&self) -> Duration {
-        let gone = clock::instant().saturating_duration_since(self.asked);
+        let gone = clock::instant().saturating_duration_since(self.queued_at);
         self.request.deadline.saturating_sub(gone)
     }
 }

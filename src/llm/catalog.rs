@@ -50,7 +50,7 @@ impl LazyCatalog {
         let catalog = self.catalog();
         let known = catalog.names_of(&provider.id);
         if listed.is_empty() {
-            // Another server under a vendor's name: its models are unknown until it lists them.
+            // A different server under a vendor's name: its models are unknown until it lists them.
             return known.filter(|_| provider.is_vendor_host()).collect();
         }
         let offered: HashSet<&str> = listed.iter().map(|model| model.name.as_str()).collect();

@@ -7,10 +7,11 @@ use ureq::unversioned::transport::{Buffers, NextTimeout, ShutdownHandle, Transpo
 
 use super::cancel_slot::CancelSlot;
 
-/// A connection whose reads end at the deadline of the current call's next piece: keep-alive lines do not extend it.
+/// A connection whose reads time out at the deadline of the current call's next piece: keep-alive lines do not
+/// extend it.
 pub(super) struct ReusableConnection {
     inner: Box<dyn Transport>,
-    /// Shuts the socket down; `None` where the connector registered none.
+    /// Shuts the socket down; `None` if the connector registered no handle.
     handle: Option<Weak<dyn ShutdownHandle>>,
     /// The call that uses the connection; `None` in the pool, and outside calls.
     bound: Option<Arc<CancelSlot>>,

@@ -8,7 +8,7 @@ use super::Provider;
 use super::provider::known_base_url;
 use crate::domain::network::AddressReach;
 
-/// Well-known providers to look for, in order.
+/// Well-known model servers to look for, in order.
 const LOCAL_SERVERS: &[&str] = &["ollama", "lmstudio", "llamacpp", "vllm"];
 /// Connect timeout: this machine responds at once or not at all.
 const CONNECT_TIMEOUT: Duration = Duration::from_millis(250);

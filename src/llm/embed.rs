@@ -113,7 +113,7 @@ fn attempt_once(
     let Some((path, mut body)) = embed::request(kind, name, asked) else {
         return Err(not_available(&format!("{}/{name}", provider.id)).into());
     };
-    let left_out = embed::leave_out(&mut body, refused);
+    let left_out = embed::remove_refused(&mut body, refused);
     let optional = embed::optional(&body);
     let now = clock::steady();
     if let Some(until) = entry.throttled(name, now) {

@@ -9,7 +9,7 @@ use super::CallEvent;
 use super::transport::CancelSlot;
 use crate::domain::chat::{Answer, CallBill, CallError, CallErrorKind, Delta};
 
-/// Interval at which a full channel is polled: the first, and the longest.
+/// Intervals at which a full channel is polled: the first, and the maximum.
 const POLL_INTERVALS: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(20));
 
 /// Sender of one call's events.

@@ -82,7 +82,7 @@ pub(super) fn ask_once(
     drop((outgoing, parts));
     let reading = StreamSettings {
         model: attempt.name,
-        expects_close: attempt.entry.closes_only(attempt.name),
+        expects_close: attempt.entry.omits_opening_tag(attempt.name),
         keeps_shown: request.is_live,
     };
     let mut stream = AnswerDecoder::reading(kind, reading);
@@ -92,7 +92,7 @@ pub(super) fn ask_once(
         read_to_end(&mut reader, attempt.slot);
     }
     if stream.was_closed() {
-        attempt.entry.remember_closing(attempt.name);
+        attempt.entry.record_missing_opening_tag(attempt.name);
     }
     let (has_begun, ended) = (stream.has_begun(), stream.ended());
     let is_streamed = stream.is_streamed();
@@ -105,7 +105,7 @@ pub(super) fn ask_once(
         result
     });
     result.map_err(|error| FailedExchange {
-        // A model that reasoned up to its limit, or that was blocked, will do so again.
+        // A model that reasoned up to its limit or was blocked will do so again.
         lasting: attempt.slot.is_cut()
             || (error.kind == CallErrorKind::Empty && !matches!(ended, None | Some(Finish::Stop))),
         // A stream with an unreadable first chunk may be readable next time; a web page or a complete body will not.
@@ -151,7 +151,7 @@ fn post(
     sent.map_err(unreached)
 }
 
-/// Whether a body has the field that the provider claims to refuse: the claim is not trusted.
+/// Whether a body has the field that the provider claims to refuse; the claim itself is not trusted.
 fn has_field(body: &[u8], field: &str) -> bool {
     let name = format!("\"{}\":", field.rsplit('.').next().unwrap_or(field));
     body.windows(name.len())
@@ -187,7 +187,7 @@ pub(super) fn refusal(
     let wait = rate_limit_headers::after_refusal(header, clock::now());
     let millis = wait.map(|wait| wait.as_millis() as u64);
     error.retry_after_ms = millis.or(error.retry_after_ms);
-    let unwelcome = wire::unwelcome(body).filter(|_| matches!(status, 400 | 422));
+    let unwelcome = wire::refused_parameter(body).filter(|_| matches!(status, 400 | 422));
     FailedExchange {
         error,
         unwelcome,

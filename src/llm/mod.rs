@@ -188,7 +188,7 @@ impl Llm {
             let mut send = |delta| outlet.pass(delta, slot);
             let wanted = CallRequest {
                 request: &request,
-                asked,
+                queued_at: asked,
                 origin,
                 entry: entry.as_ref().map(|(entry, name)| (&**entry, &**name)),
             };
@@ -204,17 +204,17 @@ impl Llm {
 
     /// Requests the model list of every provider, all at once.
     pub async fn refresh(&self) {
-        self.ask_each(self.0.registry.all()).await;
+        self.fetch_model_lists(self.0.registry.all()).await;
     }
 
     /// Requests the model lists of providers added since the last refresh.
     pub async fn refresh_new(&self) {
         let mut new = self.0.registry.all();
         new.retain(|entry| entry.state().checked.is_none());
-        self.ask_each(new).await;
+        self.fetch_model_lists(new).await;
     }
 
-    async fn ask_each(&self, entries: Vec<Arc<RegisteredProvider>>) {
+    async fn fetch_model_lists(&self, entries: Vec<Arc<RegisteredProvider>>) {
         let mut asked = Vec::new();
         for entry in entries {
             let (inner, (done, is_done)) = (self.0.clone(), oneshot::channel());
@@ -264,7 +264,7 @@ impl Llm {
     }
 
     /// Stores the result of a test, now that the provider is registered.
-    pub fn teach(&self, owner: Option<&UserId>, id: &str, listed: Vec<ListedModel>) {
+    pub fn set_listed_models(&self, owner: Option<&UserId>, id: &str, listed: Vec<ListedModel>) {
         let is_it = |entry: &&Arc<RegisteredProvider>| {
             let provider = &entry.provider;
             entry.source == ProviderSource::Stored
@@ -304,7 +304,7 @@ impl Llm {
 impl RegisteredProvider {
     fn lane(&self) -> ProviderLimiter {
         ProviderLimiter {
-            id: self.lane,
+            id: self.limiter_id,
             most: self.provider.max_concurrency(),
         }
     }
@@ -322,7 +322,7 @@ impl Inner {
             efforts: model.efforts,
             context_window: model.context_window,
             max_output: model.max_output,
-            body: entry.provider.extras.body_of(name),
+            body: entry.provider.extras.body_fields_for(name),
         }
     }
 

@@ -30,8 +30,8 @@ pub struct ProviderStatus {
     pub models: usize,
     /// When its model list was last requested.
     pub checked: Option<Timestamp>,
-    /// Why its model list could not be read, in the provider's own words, for administrators. Empty if there is no
-    /// problem.
+    /// Why its model list could not be read, in the provider's own words, for administrators. Empty if there was
+    /// no problem.
     pub message: String,
     /// The last failed call.
     pub last_failure: Option<LastFailure>,
@@ -42,7 +42,7 @@ pub struct ProviderStatus {
 /// A model that is no longer offered.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Retired {
-    /// The newest listed model of the same family at the same provider, where one is known.
+    /// The newest listed model of the same family at the same provider, if one is known.
     pub successor: Option<String>,
 }
 
@@ -132,7 +132,7 @@ impl Llm {
         }
     }
 
-    // Of the providers that had the alias's model, the first one that lists a successor.
+    // Finds a model's successor at the first provider that had the alias's model and lists one.
     fn successor(&self, user: Option<&UserId>, alias: &str) -> Option<Model> {
         let entries = self.0.registry.of(user).into_iter();
         let mut found = entries.map(|entry| {
@@ -227,7 +227,7 @@ impl RegisteredProvider {
             matches!(circuit, CircuitView::Open(_))
         };
         let status = match (
-            self.provider.availability(state.fault.is_some()),
+            self.provider.availability(state.last_error.is_some()),
             state.checked,
         ) {
             (Availability::Ready, _) if !held.is_empty() && held.iter().all(is_open) => {
@@ -247,7 +247,7 @@ impl RegisteredProvider {
             configured: self.provider.has_key(),
             models: known.models_of(&self.provider, &state).len(),
             checked: state.checked,
-            message: state.fault.clone().unwrap_or_default(),
+            message: state.last_error.clone().unwrap_or_default(),
             last_failure: state.last_failure.clone(),
             held,
         }

@@ -76,7 +76,7 @@ impl Resolver for NameResolver {
     }
 }
 
-// The scheme decides the port where the authority has none.
+// The scheme determines the port if the authority has none.
 fn named(uri: &Uri) -> String {
     let authority = uri.authority().map_or("", |authority| authority.as_str());
     format!("{}://{authority}", uri.scheme_str().unwrap_or_default())

@@ -2,7 +2,7 @@
 
 use crate::domain::chat::Delta;
 
-/// Maximum number of ASCII characters per token. No tokenizer in use does better on running text.
+/// Maximum number of ASCII characters per token. No tokenizer in use needs fewer tokens for running text.
 const ASCII: u64 = 5;
 /// Maximum number of ideographs per token.
 const IDEOGRAPHS: u64 = 2;
@@ -26,7 +26,7 @@ impl AnswerProgress {
         let text = match delta {
             Delta::Text(text) | Delta::Reasoning(text) => text,
             Delta::Sealed(_) => return,
-            // The whole text is sent again, as reasoning.
+            // The whole text will be sent again, as reasoning.
             Delta::Restart => {
                 *self = Self::default();
                 return;

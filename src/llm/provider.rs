@@ -12,7 +12,7 @@ use crate::domain::provider::RequestExtras;
 use crate::wire::ApiFormat;
 use crate::wire::openai::{PLAIN, ProviderQuirks};
 
-/// A configured provider. No `Debug`: it holds a key.
+/// A configured provider. No `Debug`, because it contains a key.
 #[derive(Clone, PartialEq, Default)]
 pub struct Provider {
     /// Its ID: the first part of its models' IDs.
@@ -27,8 +27,8 @@ pub struct Provider {
     pub models: Option<Vec<String>>,
     /// Maximum number of concurrent calls, if it is limited.
     pub concurrency: Option<usize>,
-    /// Price of all of its models, if the operator sets one: takes precedence over its own list, and yields to the
-    /// operator's entry for a model.
+    /// Price of all of its models, if the operator sets one: it takes precedence over the provider's own list, and
+    /// yields to the operator's entry for a model.
     pub price: Option<Price>,
     /// The only user who may call it; `None` for everyone.
     pub owner: Option<UserId>,
@@ -55,7 +55,7 @@ struct ProviderRow {
     kind: ApiFormat,
     auth: KeyHeader,
     needs_key: bool,
-    /// Runs on a home machine, answers one or two requests at a time, and costs nothing.
+    /// Whether it runs on a home machine, answers one or two requests at a time, and costs nothing.
     is_local: bool,
     quirks: ProviderQuirks,
 }
@@ -272,7 +272,7 @@ impl Provider {
             };
             headers.insert(name.to_owned(), value);
         }
-        headers.extend(self.extras.headers_of(model));
+        headers.extend(self.extras.headers_for(model));
         Ok(headers)
     }
 
@@ -311,8 +311,8 @@ impl Provider {
         }
     }
 
-    /// Maximum number of concurrent calls; without a setting, only `MAX_CALLS` limits them. A home machine answers two
-    /// requests at once more slowly than in sequence.
+    /// Maximum number of concurrent calls; without a setting, only `MAX_CALLS` limits them. A home machine takes
+    /// longer to answer two requests at once than one after the other.
     pub(super) fn max_concurrency(&self) -> usize {
         let is_home = matches!(self.id.as_str(), "ollama" | "lmstudio" | "llamacpp");
         self.concurrency

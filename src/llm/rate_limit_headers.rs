@@ -10,7 +10,7 @@ const MAX_PAUSE: Duration = Duration::from_secs(24 * 3600);
 /// Maximum pause when a counter is at zero and no call was refused yet.
 const MAX_PAUSE_BEFORE_REFUSAL: Duration = Duration::from_secs(60);
 
-/// Rate-limit headers: the remaining count, and the time of its reset. OpenAI and compatible vendors send a duration,
+/// Rate-limit headers: the remaining count and its reset time. OpenAI and compatible vendors send a duration,
 /// Anthropic a date.
 const COUNTERS: &[(&str, &str)] = &[
     (

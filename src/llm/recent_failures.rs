@@ -1,5 +1,5 @@
-//! Which users' last call to a model failed a short time ago. Such a model can still be called, but it is shown as
-//! failing and not chosen unasked. Pure: receives the time.
+//! Tracks which users' last call to a model failed a short time ago. Such a model can still be called, but it is
+//! shown as failing and not chosen by default. Pure: receives the time.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -35,7 +35,7 @@ impl RecentFailures {
         self.0.clear();
     }
 
-    /// Whether the user's last call failed and that was not long ago.
+    /// Whether the user's last call failed a short time ago.
     pub fn has(&self, user: u64, now: Timestamp) -> bool {
         self.0
             .get(&user)
@@ -43,7 +43,8 @@ impl RecentFailures {
     }
 }
 
-/// Whether the next call may well fail too: the request, a limit that passes, and Quire itself are not to blame.
+/// Whether the next call may well fail too, because the cause is not the request, a temporary limit, or Quire
+/// itself.
 fn is_models_fault(kind: CallErrorKind) -> bool {
     use CallErrorKind::{
         Auth, Connect, Empty, Malformed, Money, Overloaded, Timeout, Truncated, Unavailable,

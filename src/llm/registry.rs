@@ -43,7 +43,7 @@ pub(super) struct RegisteredProvider {
     pub provider: Provider,
     pub source: ProviderSource,
     /// Its key in the limits of `threads`.
-    pub lane: u64,
+    pub limiter_id: u64,
     state: Mutex<ProviderRecord>,
 }
 
@@ -53,12 +53,12 @@ pub(super) struct ProviderRecord {
     pub listed: Vec<ListedModel>,
     pub checked: Option<Timestamp>,
     /// Why its list could not be read; `None` if it could.
-    pub fault: Option<String>,
+    pub last_error: Option<String>,
     pub last_failure: Option<LastFailure>,
     models: BTreeMap<String, ModelRecord>,
 }
 
-/// Maximum number of users per model with a circuit breaker of their own.
+/// Maximum number of users per model with a separate circuit breaker.
 const MAX_USER_BREAKERS: usize = 128;
 
 /// Origin of a call, for failures that its request may have caused.
@@ -112,7 +112,7 @@ pub struct LastFailure {
     pub message: String,
 }
 
-/// The model's circuit is open because it failed too often; holds when it closes, if known.
+/// The model's circuit is open because it failed too often; contains the time when it closes, if known.
 pub(super) struct OpenCircuit(pub Option<Timestamp>);
 
 impl RegisteredProvider {
@@ -125,7 +125,7 @@ impl RegisteredProvider {
     ///
     /// # Errors
     ///
-    /// When the circuit is open; holds when it closes, if known.
+    /// When the circuit is open; contains the time when it closes, if known.
     pub fn admit(
         &self,
         model: &str,
@@ -161,7 +161,7 @@ impl RegisteredProvider {
     pub fn succeeded(&self, model: &str, origin: CallOrigin) {
         let mut state = self.state();
         // An answer is stronger evidence than a failed request for the model list.
-        state.fault = None;
+        state.last_error = None;
         if let Some(record) = state.models.get_mut(model) {
             record.breaker.succeeded();
             record.failures.succeeded(origin.person);
@@ -214,12 +214,12 @@ impl RegisteredProvider {
     }
 
     /// Remembers that the model closes reasoning that it did not open.
-    pub fn remember_closing(&self, model: &str) {
+    pub fn record_missing_opening_tag(&self, model: &str) {
         self.state().record(model).closes_only = true;
     }
 
     /// Whether the model closes reasoning that it does not open.
-    pub fn closes_only(&self, model: &str) -> bool {
+    pub fn omits_opening_tag(&self, model: &str) -> bool {
         let state = self.state();
         let record = state.models.get(model);
         record.is_some_and(|record| record.closes_only)
@@ -229,8 +229,8 @@ impl RegisteredProvider {
         let mut state = self.state();
         state.checked = Some(clock::now());
         match found {
-            Ok(listed) => (state.listed, state.fault) = (listed, None),
-            Err(error) => state.fault = Some(describe_failure(&error)),
+            Ok(listed) => (state.listed, state.last_error) = (listed, None),
+            Err(error) => state.last_error = Some(describe_failure(&error)),
         }
     }
 
@@ -238,7 +238,7 @@ impl RegisteredProvider {
     pub fn availability(&self, user: Option<&UserId>, model: &str, now: Timestamp) -> Availability {
         let state = self.state();
         let record = state.models.get(model);
-        match self.provider.availability(state.fault.is_some()) {
+        match self.provider.availability(state.last_error.is_some()) {
             Availability::Ready => {
                 record.map_or(Availability::Ready, |record| record.availability(user, now))
             }
@@ -354,7 +354,7 @@ impl ProviderRegistry {
                 Arc::new(RegisteredProvider {
                     provider,
                     source,
-                    lane: self.lanes.fetch_add(1, Ordering::Relaxed),
+                    limiter_id: self.lanes.fetch_add(1, Ordering::Relaxed),
                     state: Mutex::default(),
                 })
             }));

@@ -18,20 +18,20 @@ const MAX_RESPONSE: u64 = 64 << 20;
 const MAX_EVENT: usize = 8 << 20;
 /// Timeout for the first byte of a response.
 const FIRST_BYTE_TIMEOUT: Duration = Duration::from_secs(120);
-/// Timeout for the first byte of the response to a tool call or to a file: the server works for so long. The longest
-/// deadline of a tool call, and a minute.
+/// Timeout for the first byte of the response to a tool call or a file, which the server may take this long to
+/// compute: the longest deadline of a tool call, and a minute.
 const WORK_TIMEOUT: Duration = Duration::from_secs(3_660);
 /// Timeout between two chunks of a stream: the server sends a keep-alive every few seconds.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(90);
 /// Boundary of the parts of an upload, long enough never to occur in a file by chance.
 const BOUNDARY: &str = "quire-upload-9c1f5e0d7a3b48628f";
 
-/// A server, and the key for it.
+/// A server and the API key for it.
 pub struct Remote {
     base: String,
     key: String,
     agent: ureq::Agent,
-    /// For requests that the server works on before it responds.
+    /// Agent for requests that the server works on before it responds.
     patient: ureq::Agent,
 }
 
@@ -150,7 +150,7 @@ impl Remote {
         }
     }
 
-    /// Downloads a file of any size, and returns its length in bytes.
+    /// Downloads a file of any size and returns its length in bytes.
     ///
     /// # Errors
     ///

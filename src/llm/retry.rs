@@ -7,7 +7,7 @@ use crate::domain::chat::{CallError, CallErrorKind};
 /// Maximum pause that Quire chooses itself; a provider may require more.
 const MAX_PAUSE: Duration = Duration::from_secs(20);
 
-/// Minimum ratio of a later pause to the longest pause before it.
+/// Minimum ratio of a pause to the longest possible pause before it.
 const MIN_GROWTH: f64 = 1.2;
 
 /// The circumstances of a failed attempt.
@@ -81,7 +81,7 @@ fn may_pass(failure: &FailedAttempt) -> bool {
         // on the first retry or not at all.
         CallErrorKind::Empty => is_first,
         CallErrorKind::Malformed => is_first && failure.broke_off,
-        // The provider's own timeout, not Quire's, which would have used up the time.
+        // The provider's own timeout: Quire's would have used up the time.
         CallErrorKind::Timeout => failure.error.status.is_some() || (is_first && failure.broke_off),
         _ => false,
     }

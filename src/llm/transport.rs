@@ -21,7 +21,7 @@ use crate::domain::network::AddressReach;
 
 /// How long an unused connection stays in the pool; common servers close theirs after a minute or more.
 const MAX_IDLE_AGE: Duration = Duration::from_secs(55);
-/// Maximum number of unused connections, in all and to one provider: each takes about 12 KB, and 40 KB with TLS.
+/// Maximum number of unused connections, in total and to one provider: each takes about 12 KB, and 40 KB with TLS.
 const MAX_IDLE: (usize, usize) = (128, 64);
 
 struct Cancellable {
@@ -99,7 +99,8 @@ impl HttpClients {
         agent.clone()
     }
 
-    /// Closes the unused connections if no call has begun for a while; the pool itself looks only when one begins.
+    /// Closes the unused connections if no call has begun for a while, because the pool itself checks only when
+    /// one begins.
     pub fn close_idle(&self) {
         let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let idle = |used| clock::instant().saturating_duration_since(used) > MAX_IDLE_AGE;

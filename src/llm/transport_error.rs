@@ -77,7 +77,7 @@ pub(super) fn web_page() -> CallError {
     )
 }
 
-/// The response has a success status and no body.
+/// The response has a success status but no body.
 pub(super) fn empty_body() -> CallError {
     CallError::new(CallErrorKind::Empty, "the provider's response is empty")
 }

@@ -28,7 +28,7 @@ impl<'a> UsageMeter<'a> {
         Self {
             send,
             request: wanted.request,
-            asked: wanted.asked,
+            asked: wanted.queued_at,
             bill: CallBill::default(),
             text: 0,
             reasoning: 0,

@@ -1,5 +1,5 @@
-//! Downloads a file from the web, for a document that is named by its address. Only public addresses, or networks in
-//! `OUTBOUND_ALLOW`; every redirect is checked like the first address. Blocks.
+//! Downloads a file from the web, for a document given by its address. Only public addresses are allowed, and
+//! networks in `OUTBOUND_ALLOW`; every redirect is checked like the first address. Blocks.
 
 use std::io::Read;
 use std::time::Duration;
@@ -15,11 +15,12 @@ const MAX_REDIRECTS: usize = 5;
 /// Timeout for the first byte, and between two pieces.
 const READ_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Opens the file at an http or https address. Returns its name and its content, of which at most `most` bytes are
-/// given; `authorities` is PEM text that replaces the built-in certificate authorities.
+/// Opens the file at an http or https address. Returns its name and its content, limited to `most` bytes;
+/// `authorities` is PEM text that replaces the built-in certificate authorities.
 ///
 /// # Errors
-/// The reason, as a sentence part: the address is invalid or private, the server does not answer, or it refuses.
+/// The reason, as a sentence fragment: the address is invalid or private, the server does not respond, or it
+/// refuses.
 pub fn open_web_file(
     address: &str,
     most: u64,
@@ -36,7 +37,7 @@ pub fn open_web_file(
     let agent = transport::agent(&settings, AddressReach::Public);
     let mut uri = web_address(address)?;
     for _ in 0..=MAX_REDIRECTS {
-        // A new connection for each redirect: a server may close the one before it without saying so.
+        // A new connection for each redirect, because a server may silently close the previous one.
         let request = agent.get(uri.clone()).config();
         let request = request.max_idle_age(Duration::ZERO).build();
         let response = request

@@ -1,6 +1,6 @@
-//! Replicates original documents: each is sent once, and the target's listing decides what is there. Removes an
-//! original from the target after its document was deleted here; one that no document here has ever named is kept
-//! for days, because this database may be older than the replica's.
+//! Replicates original documents: each is sent once, and the target's listing decides what is there. After a
+//! document is deleted here, its original is removed from the target. An original that no document here has ever
+//! named is kept for days, because this database may be older than the replica.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
@@ -25,13 +25,13 @@ const LOOK_AT_UNKNOWN: Duration = Duration::from_secs(24 * 3600);
 /// Size limit of the note about them, in bytes.
 const MAX_NOTE_BYTES: u64 = 16 * 1024 * 1024;
 
-/// Originals that exist nowhere.
+/// Originals that are missing somewhere.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct MissingOriginals {
-    /// Why the replica is incomplete: originals that it had are now in neither place.
-    pub lost: Option<String>,
-    /// Documents without an original in either place since this process started: an archive may be imported without
-    /// them.
+    /// Why the replica is incomplete: originals that it used to have are now in neither place.
+    pub incomplete_reason: Option<String>,
+    /// Number of documents without an original in either place since this process started: an archive may be
+    /// imported without them.
     pub absent: usize,
 }
 
@@ -40,7 +40,7 @@ pub struct OriginalsSync {
     target: Arc<dyn Target>,
     originals: Arc<Originals>,
     scratch: PathBuf,
-    // Stored size of each original in the replica. None: not listed yet.
+    // Stored size of each original in the replica; `None` until it has been listed.
     there: Option<BTreeMap<DocumentId, u64>>,
     // Every original that was in the replica while this process ran.
     known: BTreeSet<DocumentId>,
@@ -48,10 +48,10 @@ pub struct OriginalsSync {
     // Every document of the database with the size of its original.
     here: BTreeMap<DocumentId, u64>,
     mark: Option<(i64, i64, String)>,
-    // Deleted here, and possibly still in the replica.
+    // Documents deleted here whose original may still be in the replica.
     gone: BTreeSet<DocumentId>,
     looked_at_unknown: Option<Timestamp>,
-    // Something may be missing in the replica.
+    // Whether something may be missing in the replica.
     is_due: bool,
     has_asked_for_missing: bool,
 }
@@ -119,7 +119,7 @@ impl OriginalsSync {
     pub fn round(&mut self, store: &Store, removing: bool) -> Result<MissingOriginals> {
         if !self.is_due {
             return Ok(MissingOriginals {
-                lost: None,
+                incomplete_reason: None,
                 absent: self.absent,
             });
         }
@@ -133,13 +133,13 @@ impl OriginalsSync {
             self.remove_unknown()?;
         }
         if !nowhere.is_empty() {
-            // Documents deleted since are not missing.
+            // Documents deleted in the meantime are not missing.
             self.read(store)?;
         }
         let nowhere = nowhere.iter().filter(|id| self.here.contains_key(*id));
         let (lost, absent): (Vec<_>, Vec<_>) = nowhere.partition(|id| self.known.contains(*id));
         self.absent = absent.len();
-        // The file of an absent one may still come: an import stores the rows first.
+        // The file of an absent original may still arrive: an import stores the rows first.
         self.is_due = self.absent > 0 || !lost.is_empty();
         let lost = lost.first().map(|first| {
             format!(
@@ -150,7 +150,10 @@ impl OriginalsSync {
             )
         });
         let absent = self.absent;
-        Ok(MissingOriginals { lost, absent })
+        Ok(MissingOriginals {
+            incomplete_reason: lost,
+            absent,
+        })
     }
 
     fn read(&mut self, store: &Store) -> Result<()> {
@@ -176,7 +179,7 @@ impl OriginalsSync {
         let is_missing = |id: &&DocumentId| there.contains_key(*id) && !self.path(id).exists();
         let missing: Vec<_> = self.here.keys().filter(is_missing).cloned().collect();
         if !missing.is_empty() {
-            self.originals.bring_all(missing);
+            self.originals.fetch_all(missing);
         }
     }
 
@@ -222,8 +225,8 @@ impl OriginalsSync {
         Ok(())
     }
 
-    /// Removes originals that no document has named for days. The time each was first seen is stored in the
-    /// replica, because this disk may be a new one every day.
+    /// Removes originals that no document has named for days. The time when each was first seen is stored in the
+    /// replica, because the local disk may be a new one every day.
     fn remove_unknown(&mut self) -> Result<()> {
         let now = clock::now();
         let is_due = |at: Timestamp| now.since(at) >= LOOK_AT_UNKNOWN;

@@ -1,5 +1,5 @@
 //! A target whose files are encrypted with the user's key: only names and sizes are visible there. A replica is
-//! encrypted or not, never mixed.
+//! either encrypted or not, never mixed.
 
 use std::fs::{self, File};
 use std::io::{BufReader, BufWriter, Read, Seek as _, SeekFrom};
@@ -13,7 +13,7 @@ use crate::crypto::stream::{self, StreamCipher};
 
 const END: &str = ".sealed";
 
-/// Encrypts what is written to another target.
+/// Encrypts everything written to another target.
 pub struct EncryptedTarget {
     inner: Box<dyn Target>,
     sealer: StreamCipher,
@@ -23,7 +23,7 @@ pub struct EncryptedTarget {
 
 impl EncryptedTarget {
     /// Wraps a target; files are encrypted in `scratch` before they are sent.
-    pub fn over(inner: Box<dyn Target>, sealer: StreamCipher, scratch: PathBuf) -> Self {
+    pub fn new(inner: Box<dyn Target>, sealer: StreamCipher, scratch: PathBuf) -> Self {
         Self {
             inner,
             sealer,
@@ -36,7 +36,7 @@ impl EncryptedTarget {
 /// Rejects a target with snapshots of the other kind, which would not be recognized.
 ///
 /// # Errors
-/// `Refused` with what to do; otherwise when the target cannot be listed.
+/// `Refused` with advice when the kinds differ; otherwise when the target cannot be listed.
 pub fn check(inner: &dyn Target, sealed: bool) -> Result<()> {
     let mut others = false;
     inner.list(SNAPSHOTS, &mut |entry| {
@@ -58,7 +58,7 @@ impl Target for EncryptedTarget {
     fn put(&self, name: &str, mut file: &File, only_new: bool) -> Result<()> {
         let failed = |error: std::io::Error| TargetError::Failed(error.to_string());
         fs::create_dir_all(&self.scratch).map_err(failed)?;
-        // Several threads may put files at the same time.
+        // Several threads may upload files at the same time.
         let number = self.number.fetch_add(1, Ordering::Relaxed);
         let path = self.scratch.join(format!("sealed-{number}"));
         file.seek(SeekFrom::Start(0)).map_err(failed)?;

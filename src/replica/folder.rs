@@ -1,4 +1,5 @@
-//! A replica in a folder: another disk, a network share, a mounted bucket. Rejects names that lead out of it.
+//! A replica in a folder: on another disk, a network share, or a mounted bucket. Rejects names that lead out of
+//! the folder.
 
 use std::fs::{self, DirBuilder, File};
 use std::io::{self, ErrorKind, Read, Seek as _, SeekFrom};
@@ -172,7 +173,7 @@ mod tests {
         let mut reader = target.get("ltx/0/b").expect("it is there");
         reader.read_to_string(&mut text).expect("read");
         assert_eq!(text, "two");
-        // A file cut off while it was written does not exist.
+        // A partially written file counts as absent.
         fs::write(base.join("replica/ltx/0/c.part"), "half").expect("written");
         assert_eq!(names("ltx/0/").len(), 2);
         assert_eq!(target.remove("ltx/0/b"), Ok(()));

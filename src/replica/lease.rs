@@ -1,5 +1,5 @@
 //! Watches the lease of a replica, on its own thread so that no long upload delays it. The owner answers liveness
-//! questions; a replaced process asks them, and so learns when its replacement has ended.
+//! questions; a replaced process asks them to find out when its replacement has ended.
 
 use std::fs::{self, File};
 use std::io::{self, Read as _, Write as _};
@@ -7,12 +7,12 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::names::{ANSWERED, ASKED, HOLDER, RELEASED};
+use super::names::{ANSWERED, ASKED, OWNER, RELEASED};
 use super::target::{Result, Target, TargetError};
 
 /// Interval between two checks.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
-/// A question is asked or looked for at every third check: buckets charge for each request.
+/// A question is asked or looked for only at every third check, because buckets charge for each request.
 const QUESTION_EVERY: u64 = 3;
 /// Unanswered checks in a row after which a replacement counts as ended.
 const MAX_UNANSWERED: u32 = 15;
@@ -59,16 +59,16 @@ impl LeaseWatch {
         }
     }
 
-    /// Checks once. A failed check changes nothing.
+    /// Performs one check. A failed check changes nothing.
     ///
     /// # Errors
     /// When the target fails.
     pub fn step(&mut self) -> Result<LeaseView> {
         let asks = self.steps.is_multiple_of(QUESTION_EVERY);
         self.steps += 1;
-        let Some(holder) = read(&*self.target, HOLDER)? else {
-            // Processes never replace another by removing its note: the target has lost it.
-            self.write(HOLDER, &self.id)?;
+        let Some(holder) = read(&*self.target, OWNER)? else {
+            // No process replaces another by removing its note, so the target has lost the note.
+            self.write(OWNER, &self.id)?;
             return Ok(LeaseView::Ours);
         };
         if holder != self.id {
@@ -117,7 +117,7 @@ struct LeaseState {
     stopping: bool,
 }
 
-/// A thread that checks every two seconds, until it is dropped.
+/// A thread that checks every two seconds until it is dropped.
 #[derive(Clone)]
 pub struct Lease(Arc<Thread>);
 
@@ -230,15 +230,15 @@ mod tests {
         };
         let note = |name: &str, text: &str| write(&*target, &base, name, text).unwrap();
         let (mut first, mut other) = (watch("first"), watch("other"));
-        // A note that the target has lost is written again.
+        // A note that the target has lost is rewritten.
         assert_eq!(first.step(), Ok(LeaseView::Ours));
-        assert_eq!(read(&*target, HOLDER).unwrap().as_deref(), Some("first"));
-        note(HOLDER, "other");
+        assert_eq!(read(&*target, OWNER).unwrap().as_deref(), Some("first"));
+        note(OWNER, "other");
         for _ in 0..MAX_UNANSWERED * 3 {
             assert_eq!(first.step(), Ok(LeaseView::Replaced { is_gone: false }));
             assert_eq!(other.step(), Ok(LeaseView::Ours));
         }
-        // It dies: the answers stop.
+        // The other process dies: the answers stop.
         let quiet = (0..MAX_UNANSWERED * 2)
             .take_while(|_| first.step() == Ok(LeaseView::Replaced { is_gone: false }));
         let quiet = quiet.count() as u32;
@@ -246,7 +246,7 @@ mod tests {
             (MAX_UNANSWERED - 3..=MAX_UNANSWERED + 1).contains(&quiet),
             "{quiet}"
         );
-        // It returns, as another process.
+        // The other process comes back.
         assert_eq!(other.step(), Ok(LeaseView::Ours));
         assert_eq!(other.step(), Ok(LeaseView::Ours));
         assert_eq!(other.step(), Ok(LeaseView::Ours));
@@ -254,7 +254,7 @@ mod tests {
         // An orderly stop is noticed immediately.
         note(RELEASED, "other");
         assert_eq!(first.step(), Ok(LeaseView::Replaced { is_gone: true }));
-        note(HOLDER, "first");
+        note(OWNER, "first");
         assert_eq!(first.step(), Ok(LeaseView::Ours));
         fs::remove_dir_all(base).unwrap();
     }

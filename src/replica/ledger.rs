@@ -24,8 +24,9 @@ impl SizeLedger {
         self.sizes.insert(names::snapshot(number), stored);
     }
 
-    /// Compares with the target's listing, and names what a restore up to `position` would lack: files that are
-    /// missing or not as large as they were sent. Of files sent by an earlier process only the presence is checked.
+    /// Compares the ledger with the target's listing, and names what a restore up to `position` would lack: files
+    /// that are missing or differ in size from what was sent. For files sent by an earlier process, only their
+    /// presence is checked.
     ///
     /// # Errors
     /// When the target cannot be listed.
@@ -99,7 +100,7 @@ mod tests {
         assert_eq!(ledger.audit(&target, 5).unwrap(), [names::change(4)]);
         target.remove(&names::change(4)).unwrap();
         assert_eq!(ledger.audit(&target, 5).unwrap(), [names::change(4)]);
-        // A new snapshot replaces it, and must itself be there.
+        // A new snapshot replaces the files before it, and must itself be present.
         ledger.snapshot(5, 5);
         assert_eq!(ledger.audit(&target, 5).unwrap(), [names::snapshot(5)]);
         put(&names::snapshot(5), b"whole");

@@ -1,6 +1,6 @@
-//! Files of changed pages in Litestream's format, LTX version 3 (github.com/superfly/ltx), so that its tools can also
-//! restore a replica. Pages are compressed one by one; a checksum covers the whole file. Without the optional rolling
-//! checksum of the database, which Litestream omits as well.
+//! Files of changed pages in Litestream's format, LTX version 3 (github.com/superfly/ltx), so that its tools can
+//! also restore a replica. Pages are compressed one by one; a checksum covers the whole file. Omits the optional
+//! rolling checksum of the database, as Litestream does.
 
 use std::io::{self, BufRead, Read, Write};
 use std::sync::LazyLock;
@@ -24,7 +24,7 @@ const MAX_PAGE_SIZE: u32 = 65_536;
 // Offset of SQLite's lock byte; the page that contains it is never used.
 const LOCK_BYTE: u64 = 0x4000_0000;
 
-// 32 KB, made at the first use: only servers with a replica need it.
+// 32 KB, computed on first use: only servers with a replica need it.
 static CRC: LazyLock<Crc<u64, Table<16>>> =
     LazyLock::new(|| Crc::<u64, Table<16>>::new(&CRC_64_GO_ISO));
 
@@ -35,7 +35,7 @@ pub struct LtxHeader {
     pub page_size: u32,
     /// Size of the database after these changes, in pages.
     pub commit: u32,
-    /// Number of the first change. 1: the file is a snapshot with every page.
+    /// Number of the first change; if it is 1, the file is a snapshot with every page.
     pub min: u64,
     /// Number of the last change.
     pub max: u64,
@@ -52,7 +52,7 @@ fn faulty(why: &str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, format!("an LTX file {why}"))
 }
 
-/// Writes a file. Pages must come in ascending order, a snapshot's without gaps.
+/// Writes a file. Pages must come in ascending order, and those of a snapshot without gaps.
 pub struct LtxEncoder<W> {
     to: W,
     header: LtxHeader,

@@ -1,5 +1,5 @@
-//! Continuous replica of the stored data in another place, in Litestream's format (LTX), so that its tools can also
-//! restore it. Decides nothing about what is stored.
+//! Continuous replica of the stored data in another place, in Litestream's format (LTX), so that its tools can
+//! also restore it. Does not decide what is stored.
 
 pub mod documents;
 pub mod encrypted;

@@ -1,5 +1,5 @@
-//! File names in a replica, and which files make up a database. The layout is Litestream's: snapshots in level 9,
-//! single changes in level 0.
+//! File names in a replica, and the files that make up a database. The layout is Litestream's: snapshots in level
+//! 9, single changes in level 0.
 
 use crate::domain::id::DocumentId;
 
@@ -12,14 +12,14 @@ pub const SNAPSHOTS: &str = "ltx/9/";
 /// Folder of original documents.
 pub const DOCUMENTS: &str = "documents/";
 /// Note with the ID of the owner.
-pub const HOLDER: &str = "quire-holder";
-/// Note with the ID of the last owner that sent everything.
+pub const OWNER: &str = "quire-holder";
+/// Note with the ID of the last owner that sent everything before it stopped.
 pub const RELEASED: &str = "quire-released";
 /// Note with a liveness question to the owner, from a process that it has replaced.
 pub const ASKED: &str = "quire-asked";
 /// Note with the owner's answer.
 pub const ANSWERED: &str = "quire-answered";
-/// Note with the times since which originals without a document are there.
+/// Note with the times since which originals without a document have been there.
 pub const UNKNOWN: &str = "quire-unknown";
 /// The installation's secret, only in an encrypted replica.
 pub const SECRET: &str = "quire-secret";
@@ -67,7 +67,7 @@ impl Inventory {
     ///
     /// # Errors
     /// When the target cannot be listed.
-    pub fn of(target: &dyn Target) -> Result<Self> {
+    pub fn list(target: &dyn Target) -> Result<Self> {
         let list = |beginning: &str| {
             let mut found = Vec::new();
             target.list(beginning, &mut |entry| found.extend(last(&entry.name)))?;
@@ -86,8 +86,8 @@ impl Inventory {
         last(&self.snapshots).max(last(&self.changes))
     }
 
-    /// Each snapshot with the changes that follow it without a gap, the newest snapshot first.
-    pub fn ways(&self) -> impl Iterator<Item = (u64, Vec<u64>)> + '_ {
+    /// Each snapshot with the changes that follow it without a gap, newest snapshot first.
+    pub fn restore_chains(&self) -> impl Iterator<Item = (u64, Vec<u64>)> + '_ {
         self.snapshots.iter().rev().map(|&snapshot| {
             let from = self.changes.partition_point(|&change| change <= snapshot);
             let following = self.changes[from..].iter().zip(snapshot + 1..);
@@ -96,8 +96,8 @@ impl Inventory {
         })
     }
 
-    /// Names of files not needed to keep this many snapshots with all later changes.
-    pub fn dispensable(&self, keep: usize) -> Vec<String> {
+    /// Names of files that are not needed to keep `keep` snapshots and all later changes.
+    pub fn obsolete_files(&self, keep: usize) -> Vec<String> {
         let keep = keep.clamp(1, self.snapshots.len().max(1));
         let (old, kept) = self
             .snapshots
@@ -130,7 +130,7 @@ mod tests {
                 "ltx/0/000000000000000a-000000000000000a.ltx.part".into(),
                 None,
             ),
-            (HOLDER.into(), None),
+            (OWNER.into(), None),
         ] {
             assert_eq!(last(&name), expected, "{name}");
         }
@@ -142,10 +142,10 @@ mod tests {
             snapshots: vec![3, 8, 20],
             changes: vec![2, 3, 4, 5, 6, 8, 9, 10, 12],
         };
-        let ways: Vec<_> = there.ways().collect();
+        let ways: Vec<_> = there.restore_chains().collect();
         assert_eq!(ways, [(20, vec![]), (8, vec![9, 10]), (3, vec![4, 5, 6])]);
         assert_eq!(there.newest(), 20);
-        assert_eq!(there.dispensable(5), [change(2), change(3)]);
+        assert_eq!(there.obsolete_files(5), [change(2), change(3)]);
         let expected = [
             snapshot(3),
             change(2),
@@ -155,14 +155,14 @@ mod tests {
             change(6),
             change(8),
         ];
-        assert_eq!(there.dispensable(2), expected);
-        assert_eq!(there.dispensable(0).len(), 2 + 9);
+        assert_eq!(there.obsolete_files(2), expected);
+        assert_eq!(there.obsolete_files(0).len(), 2 + 9);
         let none = Inventory::default();
         assert_eq!(
             (
                 none.newest(),
-                none.ways().count(),
-                none.dispensable(2).len()
+                none.restore_chains().count(),
+                none.obsolete_files(2).len()
             ),
             (0, 0, 0)
         );

@@ -18,7 +18,7 @@ use crate::store::{Store, documents};
 
 /// Number of background threads.
 const THREADS: usize = 4;
-/// Limit on concurrent fetches, including those on demand.
+/// Maximum number of concurrent fetches, including those on demand.
 const AT_ONCE: usize = 12;
 /// Pause of a thread after a failure.
 const PAUSE: Duration = Duration::from_secs(2);
@@ -35,9 +35,9 @@ pub struct Originals {
 
 #[derive(Default)]
 struct OriginalsState {
-    // Being fetched.
+    // Originals being fetched.
     underway: BTreeSet<DocumentId>,
-    // Still to be fetched in the background.
+    // Originals still to be fetched in the background.
     queue: VecDeque<DocumentId>,
     threads: usize,
     stopping: bool,
@@ -64,9 +64,9 @@ impl Originals {
     /// Ensures that an original is in the data folder. Blocks while it is fetched.
     ///
     /// # Errors
-    /// [`TargetError::Missing`] when the replica does not have it or the document is deleted; any other fault when it
-    /// could not be fetched now.
-    pub fn bring(&self, id: &DocumentId) -> Result<()> {
+    /// [`TargetError::Missing`] when the replica does not have it or the document is deleted; any other error when
+    /// it cannot be fetched now.
+    pub fn fetch(&self, id: &DocumentId) -> Result<()> {
         let mut state = self.state();
         loop {
             if self.path(id).exists() {
@@ -82,13 +82,13 @@ impl Originals {
         }
         state.underway.insert(id.clone());
         drop(state);
-        let fetched = self.fetch(id);
+        let fetched = self.fetch_now(id);
         self.state().underway.remove(id);
         self.changed.notify_all();
         fetched
     }
 
-    fn fetch(&self, id: &DocumentId) -> Result<()> {
+    fn fetch_now(&self, id: &DocumentId) -> Result<()> {
         let scratch = self.scratch.join(format!("original-{}", id.as_str()));
         let fetched = self.fetch_to(id, &scratch);
         let _ = std::fs::remove_file(&scratch);
@@ -126,8 +126,8 @@ impl Originals {
             .map_err(|error| TargetError::Failed(error.to_string()))
     }
 
-    /// Fetches these in the background.
-    pub fn bring_all(self: &Arc<Self>, missing: Vec<DocumentId>) {
+    /// Fetches these originals in the background.
+    pub fn fetch_all(self: &Arc<Self>, missing: Vec<DocumentId>) {
         let mut state = self.state();
         state.queue.extend(missing);
         let wanted = THREADS.min(state.queue.len());
@@ -138,7 +138,7 @@ impl Originals {
                 .stack_size(512 * 1024)
                 .spawn(move || originals.work());
             if let Err(error) = thread {
-                // They are still fetched on demand.
+                // Without the threads, originals are still fetched on demand.
                 log::error(
                     "originals are not fetched in the background",
                     &[("why", &error)],
@@ -150,11 +150,11 @@ impl Originals {
     }
 
     /// Number of originals still to be fetched.
-    pub fn left(&self) -> usize {
+    pub fn remaining(&self) -> usize {
         self.state().queue.len()
     }
 
-    /// Stops the background threads, and waits up to `within` for their end.
+    /// Stops the background threads, and waits up to `within` for them to end.
     pub fn stop(&self, within: Duration) {
         let mut state = self.state();
         state.stopping = true;
@@ -184,12 +184,12 @@ impl Originals {
                 return;
             };
             drop(state);
-            match self.bring(&id) {
+            match self.fetch(&id) {
                 // The replication thread reports originals that are in neither place.
                 Ok(()) | Err(TargetError::Missing) => {}
-                Err(fault) => {
+                Err(error) => {
                     if !std::mem::replace(&mut told, true) {
-                        log::warn("an original could not be fetched yet", &[("why", &fault)]);
+                        log::warn("an original could not be fetched yet", &[("why", &error)]);
                     }
                     let mut state = self.state();
                     state.queue.push_back(id);

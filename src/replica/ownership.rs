@@ -1,6 +1,6 @@
 //! Ownership of a replica: one process at a time writes to it. A starting process claims it, and the previous one
-//! sends its last changes and stores nothing more. Also records in the data folder which replica state it has, so
-//! that an old disk is never taken for the newest.
+//! sends its last changes and then stores nothing more. Also records in the data folder which replica state it
+//! has, so that an old disk is never mistaken for the newest.
 
 use std::fs::{self, File};
 use std::io::{self, Write as _};
@@ -31,7 +31,7 @@ pub struct ReplicaLease {
 /// How the previous process ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PreviousHolder {
-    /// There was none, or it has sent everything and released the replica.
+    /// There was none, or it sent everything and released the replica.
     Clean,
     /// It did not answer: it crashed, or is unreachable.
     Silent,
@@ -49,15 +49,15 @@ impl ReplicaLease {
     ) -> Result<(Self, PreviousHolder)> {
         let scratch = scratch(data);
         fs::create_dir_all(&scratch).map_err(failed)?;
-        // Unsent changes of the last process are in the database, and no other process reads these files.
+        // The previous process's unsent changes are in the database, and no other process reads these files.
         for left in fs::read_dir(&scratch).map_err(failed)?.flatten() {
             let _ = fs::remove_file(left.path());
         }
-        let before = lease::read(&*target, names::HOLDER)?;
-        // Noted before it is true, so that after a crash in between the folder is still recognized.
+        let before = lease::read(&*target, names::OWNER)?;
+        // Recorded before it becomes true, so that the folder is still recognized after a crash in between.
         let own = before.as_deref().filter(|before| noted(data, before));
         note(data, &id, own).map_err(failed)?;
-        lease::write(&*target, &scratch, names::HOLDER, &id)?;
+        lease::write(&*target, &scratch, names::OWNER, &id)?;
         let watch = LeaseWatch::new(Arc::clone(&target), id.clone(), scratch);
         let holder = Self {
             target,
@@ -66,7 +66,7 @@ impl ReplicaLease {
             lease: Lease::start(watch).map_err(failed)?,
         };
         if own.is_some() {
-            // It was this folder's process, and only one process uses a folder at a time.
+            // It was this folder's own process, and only one process uses a folder at a time.
             return Ok((holder, PreviousHolder::Clean));
         }
         let end = clock::instant() + PATIENCE;
@@ -103,8 +103,8 @@ impl ReplicaLease {
         lease::write(&*self.target, &scratch(&self.data), RELEASED, &self.id)
     }
 
-    /// Releases the replica for good, after everything was sent. The folder records that its database, as it is
-    /// now, holds nothing that the replica lacks.
+    /// Releases the replica permanently, after everything was sent. The folder records that its database, in its
+    /// current state, contains nothing that the replica lacks.
     ///
     /// # Errors
     /// When the target or the data folder cannot be written to.
@@ -157,7 +157,7 @@ fn write(path: &Path, text: &str) -> io::Result<()> {
 /// # Errors
 /// When the target cannot be read.
 pub fn is_known(target: &dyn Target, data: &Path) -> Result<bool> {
-    let holder = lease::read(target, names::HOLDER)?;
+    let holder = lease::read(target, names::OWNER)?;
     Ok(holder.is_none_or(|holder| noted(data, &holder)))
 }
 

@@ -1,4 +1,4 @@
-//! Handle of the replication thread: starts it, reports its status, stops it. The rounds are in `worker`.
+//! Handle of the replication thread: starts it, reports its status, and stops it. The rounds are in `worker`.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -71,8 +71,8 @@ impl Replicator {
         let state = self.shared.lock();
         let bytes = state.waiting.iter().map(|waiting| waiting.bytes).sum();
         status.waiting = (state.waiting.len(), bytes);
-        status.fault = status.fault.or_else(|| state.fault.clone());
-        status.originals_left = self.originals.left();
+        status.error = status.error.or_else(|| state.error.clone());
+        status.originals_left = self.originals.remaining();
         status.is_abandoned =
             status.superseded && self.lease.seen() == Ok(LeaseView::Replaced { is_gone: true });
         status
@@ -83,14 +83,15 @@ impl Replicator {
         Arc::clone(&self.originals)
     }
 
-    /// Requests a snapshot as soon as possible; the status tells when it is there.
-    pub fn copy_soon(&self) {
+    /// Requests a snapshot as soon as possible; the status reports when it is done.
+    pub fn request_snapshot(&self) {
         let (signal, wake) = &*self.signal;
         locked(signal).copy = true;
         wake.notify_all();
     }
 
-    /// Sends what is left, for up to `within`. The store must be closed. Blocks; returns whether everything was sent.
+    /// Sends the remaining changes, for up to `within`. The store must be closed. Blocks; returns whether
+    /// everything was sent.
     pub fn finish(&self, within: Duration) -> bool {
         let (signal, wake) = &*self.signal;
         locked(signal).stop_by = Some(clock::instant() + within);
@@ -102,6 +103,6 @@ impl Replicator {
             let _ = thread.join();
         }
         self.originals.stop(within.saturating_sub(begun.elapsed()));
-        done && locked(&self.status).fault.is_none()
+        done && locked(&self.status).error.is_none()
     }
 }

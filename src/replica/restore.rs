@@ -1,5 +1,5 @@
 //! Restores a database file from a replica: the newest snapshot, and every change after it. A damaged file never
-//! reaches the database; what follows it is skipped and reported.
+//! reaches the database; everything after it is skipped and reported.
 
 use std::fs::File;
 use std::io::{self, Seek as _, SeekFrom};
@@ -15,7 +15,7 @@ use super::target::{Result, Target, TargetError};
 pub struct RestoredFiles {
     /// The last restored change.
     pub position: u64,
-    /// The last change in the replica: greater if something could not be read.
+    /// The last change in the replica; greater than `position` if something could not be read.
     pub newest: u64,
     /// Number of changes applied to the snapshot.
     pub changes: usize,
@@ -31,13 +31,13 @@ pub struct RestoredFiles {
 /// # Errors
 /// `Refused` when the replica contains no readable database; otherwise when the target or the disk fails.
 pub fn restore(target: &dyn Target, to: &Path) -> Result<Option<RestoredFiles>> {
-    let inventory = Inventory::of(target)?;
+    let inventory = Inventory::list(target)?;
     let newest = inventory.newest();
     if newest == 0 {
         return Ok(None);
     }
     let mut damage = Vec::new();
-    for (snapshot, changes) in inventory.ways() {
+    for (snapshot, changes) in inventory.restore_chains() {
         match one_way(target, to, snapshot, &changes, &mut damage) {
             Ok(mut restored) => {
                 restored.newest = newest;
@@ -47,9 +47,9 @@ pub fn restore(target: &dyn Target, to: &Path) -> Result<Option<RestoredFiles>> 
             Err(RestoreError::Damaged(why)) => {
                 damage.push(format!("{}: {why}", names::snapshot(snapshot)))
             }
-            Err(RestoreError::Fault(fault)) => {
+            Err(RestoreError::Fault(error)) => {
                 let _ = std::fs::remove_file(to);
-                return Err(fault);
+                return Err(error);
             }
         }
     }
@@ -71,10 +71,10 @@ enum RestoreError {
 }
 
 impl From<TargetError> for RestoreError {
-    fn from(fault: TargetError) -> Self {
-        match fault {
-            // Another process may have deleted it for retention.
-            TargetError::Missing => Self::Damaged(fault.to_string()),
+    fn from(error: TargetError) -> Self {
+        match error {
+            // Another process may have deleted it because of its retention policy.
+            TargetError::Missing => Self::Damaged(error.to_string()),
             other => Self::Fault(other),
         }
     }
@@ -125,9 +125,9 @@ fn one_way(
                 damage.push(format!("{}: {why}", names::change(number)));
                 break;
             }
-            Err(fault) => {
+            Err(error) => {
                 let _ = std::fs::remove_file(&part);
-                return Err(fault);
+                return Err(error);
             }
         }
     }
@@ -137,7 +137,7 @@ fn one_way(
     Ok(done)
 }
 
-/// Downloads a change and reads it completely: its checksum comes last.
+/// Downloads a change and reads it completely, because its checksum comes last.
 fn one_change(
     target: &dyn Target,
     part: &Path,

@@ -32,10 +32,10 @@ pub fn of(database: &File, page_size: u32, pages: u32, to: &Path, number: u64) -
     Ok(u64::from(pages) * u64::from(page_size))
 }
 
-/// Like [`of`], for a database that nobody has open and whose log is empty.
+/// Like [`of`], for a database that no process has open and whose log is empty.
 ///
 /// # Errors
-/// As [`of`], or when the database has too many pages.
+/// As [`of`], and when the database has too many pages.
 pub fn of_closed(database: &Path, to: &Path, number: u64) -> io::Result<u64> {
     let file = File::open(database)?;
     let mut size = [0; 2];
@@ -50,8 +50,8 @@ pub fn of_closed(database: &Path, to: &Path, number: u64) -> io::Result<u64> {
     of(&file, page_size, pages, to, number)
 }
 
-/// Uploads a file under a new name. Succeeds when the same file is already there, because an earlier response may have
-/// been lost. Returns the bytes it uses at the target.
+/// Uploads a file under a new name. Succeeds when the same file is already there, because an earlier response may
+/// have been lost. Returns its stored size at the target, in bytes.
 ///
 /// # Errors
 /// [`TargetError::Missing`] when there is no file to send; otherwise when the target did not accept it.
@@ -70,7 +70,7 @@ pub fn put(target: &dyn Target, name: &str, path: &Path) -> Result<u64> {
 }
 
 fn is_same(mut there: impl io::Read, here: &Path) -> io::Result<bool> {
-    // Bytes compared at a time.
+    // Number of bytes compared at a time.
     const PIECE: u64 = 16 * 1024;
     let mut here = File::open(here)?;
     let (mut one, mut other) = (Vec::new(), Vec::new());

@@ -30,7 +30,7 @@ pub struct ReplicaStatus {
     pub shown: String,
     /// Sync interval: how long acknowledged data may exist only here, while nothing fails.
     pub window: Duration,
-    /// Everything stored up to this moment is in the replica; `None` while that is unknown.
+    /// Time up to which everything stored is in the replica; `None` while that is unknown.
     pub whole_at: Option<Timestamp>,
     /// Time of the newest snapshot.
     pub copied_at: Option<Timestamp>,
@@ -38,15 +38,15 @@ pub struct ReplicaStatus {
     pub position: u64,
     /// Number and bytes of changes not sent yet.
     pub waiting: (usize, u64),
-    /// Current error.
-    pub fault: Option<String>,
-    /// Another process has taken over: nothing is sent any more.
+    /// Current error, if any.
+    pub error: Option<String>,
+    /// Whether another process has taken over, so that nothing is sent anymore.
     pub superseded: bool,
-    /// That process has ended too: nothing is being stored.
+    /// Whether that process has ended too, so that nothing is being stored.
     pub is_abandoned: bool,
-    /// Documents whose original is in neither place.
+    /// Number of documents whose original is in neither place.
     pub absent: usize,
-    /// Originals still to be fetched after a restore.
+    /// Number of originals still to be fetched after a restore.
     pub originals_left: usize,
 }
 
@@ -55,9 +55,9 @@ pub struct ReplicaStatus {
 pub(super) struct ReplicatorSignal {
     /// Deadline for stopping.
     pub stop_by: Option<Instant>,
-    /// A snapshot was requested.
+    /// Whether a snapshot was requested.
     pub copy: bool,
-    /// The thread has ended.
+    /// Whether the thread has ended.
     pub is_done: bool,
 }
 

@@ -1,4 +1,4 @@
-//! Storage of a replica: named files, complete or absent. Knows nothing of their contents.
+//! Storage of a replica: named files, each complete or absent. Knows nothing about their contents.
 
 use std::fmt;
 use std::fs::File;
@@ -17,11 +17,11 @@ pub struct TargetEntry {
 /// Why an operation failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TargetError {
-    /// There is no file of this name.
+    /// No file has this name.
     Missing,
-    /// The name exists, but a new one was required.
+    /// The name is already in use, but a new one was required.
     Taken,
-    /// Refused, permanently until someone changes a key, a permission, or a bucket's name.
+    /// Refused permanently, until someone changes a key, a permission, or a bucket's name.
     Refused(String),
     /// Failed, but may succeed later.
     Failed(String),
@@ -44,13 +44,13 @@ pub type Result<T> = std::result::Result<T, TargetError>;
 
 /// A folder, or a prefix in a bucket. Every call blocks.
 pub trait Target: Send + Sync {
-    /// Stores a file atomically under a name. With `only_new`, never replaces one.
+    /// Stores a file atomically under a name. With `only_new`, never replaces an existing file.
     ///
     /// # Errors
     /// [`TargetError::Taken`] when the name exists and `only_new` is set; otherwise when the target fails.
     fn put(&self, name: &str, file: &File, only_new: bool) -> Result<()>;
 
-    /// Opens a file for reading from its beginning. The reader fails rather than ends early.
+    /// Opens a file for reading from its beginning. The reader returns an error rather than end early.
     ///
     /// # Errors
     /// [`TargetError::Missing`] when there is no such file; otherwise when the target fails.
@@ -68,13 +68,13 @@ pub trait Target: Send + Sync {
     /// When the target fails.
     fn remove(&self, name: &str) -> Result<()>;
 
-    /// How many bytes a file of this size takes here, as [`Target::list`] reports it.
+    /// The stored size, in bytes, of a file of this size, as [`Target::list`] reports it.
     fn stored_size(&self, bytes: u64) -> u64 {
         bytes
     }
 
-    /// Minimum time between two listings: buckets charge for each. Zero when only the duration of a listing limits
-    /// them; then nothing but a listing proves that everything is there.
+    /// Minimum time between two listings, because buckets charge for each. Zero if only the duration of a listing
+    /// limits them; only a listing then proves that everything is there.
     fn audit_interval(&self) -> Duration {
         Duration::from_secs(60)
     }

@@ -1,4 +1,5 @@
-//! Random changes, looks, snapshots, other processes, and crashes: the restored database equals the original.
+//! Random changes, log reads, snapshots, other processes, and crashes: the restored database always equals the
+//! original.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -35,7 +36,7 @@ impl Drop for Place {
     }
 }
 
-/// A followed store with its sender, driven step by step.
+/// A store with its log follower and sender, driven step by step.
 struct Rig {
     store: Store,
     shared: Arc<SpoolShared>,
@@ -148,7 +149,7 @@ proptest! {
                 Step::Copy => rig.copy(),
                 Step::Checkpoint => { let _ = runtime.block_on(rig.store.checkpoint()); }
                 Step::Other(length) => {
-                    // As the command line does next to a server.
+                    // Does what the command line does while a server runs.
                     let other = Store::open(&StoreSettings { path: rig.database.clone() }).unwrap();
                     rig.set(&other, &text(length));
                     runtime.block_on(other.close());

@@ -1,5 +1,6 @@
-//! Incremental reader of SQLite's write-ahead log: the pages of complete transactions, verified frame by frame
-//! (sqlite.org/fileformat2.html, section 4). Changes nothing; detects when the log is not the one read before.
+//! Incremental reader of SQLite's write-ahead log: returns the pages of complete transactions, verified frame by
+//! frame (sqlite.org/fileformat2.html, section 4). Changes nothing; detects when the log is not the one that was
+//! read before.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -23,13 +24,13 @@ pub struct WalPosition {
 }
 
 impl WalPosition {
-    /// Whether nothing of the current log was read yet.
+    /// Whether nothing of the current log has been read yet.
     pub fn is_fresh(&self) -> bool {
         self.offset == 0
     }
 }
 
-/// Result of reading on.
+/// Result of continuing to read the log.
 #[derive(Debug, PartialEq, Eq)]
 pub enum WalChanges {
     /// No new transactions.
@@ -45,11 +46,11 @@ pub enum WalChanges {
         /// Position after them.
         next: WalPosition,
     },
-    /// The log was restarted, and may have contained something that was not read.
+    /// The log was restarted, and may have contained changes that were not read.
     Lost,
 }
 
-/// Reads from a position on. The log must not change while it is read.
+/// Reads on from a position. The log must not change while it is read.
 ///
 /// # Errors
 /// When the log cannot be read.

@@ -1,5 +1,5 @@
-//! Follows the write-ahead log: each look writes the changed pages to a file, which waits here until it is sent.
-//! Gives up rather than guesses: then a snapshot is made.
+//! Follows the write-ahead log: each read writes the changed pages to a file, which waits here until it is sent.
+//! When anything is uncertain, gives up rather than guess, and a snapshot is made.
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -15,7 +15,7 @@ use crate::store::WalFollower;
 
 /// Maximum total size of the waiting files, in bytes (256 MiB). Above it, they are discarded, and a snapshot is
 /// made later.
-const ROOM: u64 = 256 * 1024 * 1024;
+const MAX_WAITING_BYTES: u64 = 256 * 1024 * 1024;
 
 /// A change waiting to be sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,14 +33,14 @@ pub struct SpoolState {
     pub newest: u64,
     /// Changes not sent yet, in order.
     pub waiting: VecDeque<WaitingChange>,
-    /// Something was missed, or nothing is known yet: a snapshot is needed.
+    /// Whether something was missed, or nothing is known yet, so that a snapshot is needed.
     pub lost: bool,
     /// Last change included in the snapshot in progress.
     pub held_at: u64,
-    /// Files and bytes since the last snapshot was started.
+    /// Number of files and bytes since the last snapshot was started.
     pub since: (u32, u64),
     /// Why a change could not be spooled.
-    pub fault: Option<String>,
+    pub error: Option<String>,
 }
 
 /// State shared by the follower and the sending thread.
@@ -48,7 +48,8 @@ pub struct SpoolState {
 pub struct SpoolShared(Mutex<SpoolState>);
 
 impl SpoolShared {
-    /// Creates the state of a replica with this last change; `lost` when the database may differ from it.
+    /// Creates the state for a replica whose last change is `newest`; `lost` is whether the database may differ
+    /// from it.
     pub fn new(newest: u64, lost: bool) -> Arc<Self> {
         Arc::new(Self(Mutex::new(SpoolState {
             newest,
@@ -88,7 +89,7 @@ impl WalSpool {
 
     /// Spools new changes. Returns false when something was missed.
     fn collect(&mut self, log: &Path, foreign: bool) -> io::Result<bool> {
-        // Another process may have written to a new log and truncated it again.
+        // Another process may have started a new log, written to it, and truncated it again.
         if foreign && self.position.is_fresh() {
             return Ok(false);
         }
@@ -134,7 +135,7 @@ impl WalSpool {
             .iter()
             .map(|waiting| waiting.bytes)
             .sum::<u64>()
-            <= ROOM)
+            <= MAX_WAITING_BYTES)
     }
 }
 
@@ -145,7 +146,7 @@ impl WalFollower for WalSpool {
         }
         let outcome = self.collect(log, foreign);
         let mut state = self.shared.lock();
-        state.fault = outcome.as_ref().err().map(io::Error::to_string);
+        state.error = outcome.as_ref().err().map(io::Error::to_string);
         if !matches!(outcome, Ok(true)) {
             state.lost = true;
             let gone = state.newest + 1;
@@ -163,12 +164,12 @@ impl WalFollower for WalSpool {
     fn held(&mut self) {
         let mut state = self.shared.lock();
         if state.lost || state.newest == 0 {
-            // Nothing connects what was sent to the current state.
+            // Nothing links what was sent to the current state.
             state.newest += 1;
             state.lost = false;
         }
         state.held_at = state.newest;
         state.since = (0, 0);
-        state.fault = None;
+        state.error = None;
     }
 }

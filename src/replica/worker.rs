@@ -1,6 +1,6 @@
-//! The replication thread: each round sends the changes in the log, a snapshot now and then, and new original
-//! documents. Retries after every failure; never delays a change. Reports nothing as replicated that the target
-//! does not have.
+//! The replication thread: each round sends the changes in the log, occasionally a snapshot, and new original
+//! documents. Retries after every failure; never delays a change. Never reports anything as replicated that the
+//! target does not have.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -20,22 +20,22 @@ use crate::domain::time::Timestamp;
 use crate::log;
 use crate::store::Store;
 
-/// Interval between checks for changes by another process.
+/// Interval between checks for changes by other processes.
 const FOREIGN: Duration = Duration::from_secs(30);
 /// Maximum age of the newest snapshot of a changed database.
 const COPY_EVERY: Duration = Duration::from_secs(24 * 3600);
-/// Number of changes that are always fast to apply.
+/// Number of changes that can always be applied quickly.
 const FEW: u32 = 64;
 /// Cost of downloading one more file during a restore, in bytes that could be downloaded in the same time.
 const FILE_COST: u64 = 200 * 1024;
 /// Size of the log, in bytes, above which it is read even while nothing can be sent (64 MiB).
 const LARGE_LOG: u64 = 64 * 1024 * 1024;
-/// Longest pause between retries.
+/// Maximum pause between retries.
 const MAX_PAUSE: Duration = Duration::from_secs(60);
-/// Pause before the next listing, as a multiple of the last one's duration, so that listing a large replica uses
-/// little of a machine.
+/// Pause before the next listing, as a multiple of the last one's duration, so that listing a large replica puts
+/// little load on the machine.
 const PER_LISTING: u32 = 20;
-/// Longest pause between listings.
+/// Maximum pause between listings.
 const MAX_LISTING_PAUSE: Duration = Duration::from_secs(60);
 
 /// Fingerprint of the log that changes with every commit, by this process or another.
@@ -65,14 +65,14 @@ pub(super) struct ReplicatorWorker {
     holder: ReplicaLease,
     documents: OriginalsSync,
     ledger: SizeLedger,
-    // When the target was last listed, and how long that took; None after a failure.
+    // Time of the last listing of the target, and how long it took; `None` after a failure.
     audited: Option<(Instant, Duration)>,
-    // Whether this round has listed the target.
+    // Whether the target has been listed in this round.
     is_audited: bool,
     status: Arc<Mutex<ReplicaStatus>>,
     signal: Arc<Bell>,
     spool: PathBuf,
-    // The log's fingerprint at the last look, and when that was.
+    // The log's fingerprint when it was last read.
     seen: Option<CommitStamp>,
     looked: Option<Instant>,
     copied: Instant,
@@ -122,26 +122,26 @@ impl ReplicatorWorker {
             pause = match self.round(stop_by.is_some()) {
                 Ok(report) => {
                     locked(&self.status).absent = report.absent;
-                    match report.lost {
+                    match report.incomplete_reason {
                         None => self.well(begun),
-                        Some(lost) => self.unwell(&TargetError::Failed(lost)),
+                        Some(lost) => self.record_error(&TargetError::Failed(lost)),
                     }
                     self.settings.window
                 }
                 Err(fault) => {
                     // The state of the target is unknown: list it again.
                     self.audited = None;
-                    self.unwell(&fault);
+                    self.record_error(&fault);
                     (pause * 2).clamp(Duration::from_millis(500), MAX_PAUSE)
                 }
             };
             let Some(stop_by) = stop_by else { continue };
             let done =
-                self.shared.lock().waiting.is_empty() && locked(&self.status).fault.is_none();
+                self.shared.lock().waiting.is_empty() && locked(&self.status).error.is_none();
             let superseded = locked(&self.status).superseded;
             if done || superseded || clock::instant() + pause > stop_by {
                 if done && let Err(fault) = self.holder.release() {
-                    self.unwell(&fault);
+                    self.record_error(&fault);
                 }
                 break;
             }
@@ -151,7 +151,7 @@ impl ReplicatorWorker {
         wake.notify_all();
     }
 
-    /// Waits for the next round. Returns the deadline once it is asked to stop.
+    /// Waits for the next round. Once the thread is asked to stop, returns the deadline.
     fn wait(&mut self, pause: Duration) -> Option<Instant> {
         let signal = Arc::clone(&self.signal);
         let (signal, wake) = &*signal;
@@ -172,11 +172,11 @@ impl ReplicatorWorker {
     }
 
     fn has_fault(&self) -> bool {
-        locked(&self.status).fault.is_some()
+        locked(&self.status).error.is_some()
     }
 
-    /// Sends what the replica lacks, and verifies the rest. Succeeds only if everything stored before it started is
-    /// in the replica, or the report says what is not.
+    /// Sends what the replica lacks, and verifies the rest. Succeeds only if everything stored before it started
+    /// is in the replica, or the result says what is not.
     fn round(&mut self, stopping: bool) -> Result<MissingOriginals> {
         self.is_audited = false;
         if locked(&self.status).superseded {
@@ -186,22 +186,22 @@ impl ReplicatorWorker {
             self.hand_over();
             return Ok(MissingOriginals::default());
         }
-        let seal = CommitStamp::of(&self.store, &self.settings.data.join("quire.db-wal"));
-        let is_news = stopping || self.is_news(seal);
+        let stamp = CommitStamp::of(&self.store, &self.settings.data.join("quire.db-wal"));
+        let is_news = stopping || self.is_news(stamp);
         if is_news {
-            // Before reading the log: a document deleted by now is deleted in the changes sent next, and only after
-            // that may its original be removed.
+            // Must come before reading the log. If a document is deleted by now, the changes sent next contain the
+            // deletion, and only after that may its original be removed.
             self.documents.refresh(&self.store)?;
         }
         let looked = match stopping || !is_news {
             true => Ok(true),
-            false => self.look(seal, false),
+            false => self.read_log(stamp, false),
         };
         // Send what was read before, even when a full disk prevents reading more.
         self.send()?;
         if !looked? {
-            // It was not read while files were waiting, so it may contain more.
-            self.look(seal, true)?;
+            // The log was not read while files were waiting, so it may contain more.
+            self.read_log(stamp, true)?;
             self.send()?;
         }
         if self.is_lost() || (!stopping && self.is_copy_due()) {
@@ -219,7 +219,8 @@ impl ReplicatorWorker {
         state.lost || state.newest == 0
     }
 
-    /// Makes and sends a snapshot. If the log is lost again because it has grown too large, another one follows.
+    /// Makes and sends a snapshot. If the log has grown too large in the meantime and is lost again, another one
+    /// follows.
     fn copy_and_send(&mut self, closed: bool) -> Result<()> {
         self.copy(closed)?;
         self.send()?;
@@ -236,7 +237,7 @@ impl ReplicatorWorker {
         })
     }
 
-    /// Lists the target. Sends what it has lost again, and reports the replica as incomplete until then.
+    /// Lists the target. Resends what it has lost, and reports the replica as incomplete until then.
     fn audit(&mut self, stopping: bool) -> Result<()> {
         let begun = clock::instant();
         let sent = {
@@ -266,7 +267,8 @@ impl ReplicatorWorker {
         Ok(())
     }
 
-    /// Another process has taken over the replica: sends what was acknowledged here before, and then nothing more.
+    /// Handles the takeover of the replica by another process: sends what was acknowledged here before, and then
+    /// nothing more.
     fn hand_over(&mut self) {
         log::error(
             "another Quire has taken over this replica; nothing more can be stored here",
@@ -276,7 +278,7 @@ impl ReplicatorWorker {
         let sent = self.send_last();
         let mut status = locked(&self.status);
         status.superseded = true;
-        status.fault = Some(match sent {
+        status.error = Some(match sent {
             Ok(()) => "another Quire has taken over this replica".into(),
             Err(fault) => format!(
                 "another Quire has taken over this replica, and the last changes could not be sent: {fault}"
@@ -284,32 +286,34 @@ impl ReplicatorWorker {
         });
     }
 
-    /// Sends everything that is left, including originals, and only then tells the next process that it has all.
+    /// Sends everything that remains, including originals, and only then tells the next process that the replica
+    /// is complete.
     fn send_last(&mut self) -> Result<()> {
         self.send()?;
         if self.is_lost() {
             self.copy_and_send(true)?;
         }
         self.documents.refresh(&self.store)?;
-        match self.documents.round(&self.store, false)?.lost {
+        match self.documents.round(&self.store, false)?.incomplete_reason {
             None => self.holder.hand_over(),
             Some(lost) => Err(TargetError::Failed(lost)),
         }
     }
 
-    /// Whether anything may have been committed since the last look.
+    /// Whether anything may have been committed since the log was last read.
     fn is_news(&self, seal: CommitStamp) -> bool {
         let is_old = |at: Instant| clock::instant() - at >= FOREIGN;
         self.seen != Some(seal) || self.looked.is_none_or(is_old)
     }
 
     /// Reads the log. Returns false when that was deferred because files are waiting.
-    fn look(&mut self, seal: CommitStamp, must: bool) -> Result<bool> {
+    fn read_log(&mut self, seal: CommitStamp, must: bool) -> Result<bool> {
         let waits = !self.shared.lock().waiting.is_empty();
         if waits && !must && seal.length <= LARGE_LOG {
             return Ok(false);
         }
-        // Busy: another connection is reading, so the log is truncated another time. It was read anyway.
+        // If another connection is reading, the log cannot be truncated now and is truncated later, but it has
+        // been read.
         match self.store.look_now() {
             Ok(()) | Err(crate::store::StoreError::Busy) => {}
             Err(error) => return Err(TargetError::Failed(error.to_string())),
@@ -326,12 +330,12 @@ impl ReplicatorWorker {
             match snapshots::put(&*self.settings.target, &names::snapshot(number), &path) {
                 Ok(stored) => self.ledger.snapshot(number, stored),
                 Err(TargetError::Missing) => {
-                    // The file was deleted by someone: make another snapshot.
+                    // Someone deleted the file, so another snapshot is needed.
                     self.unsent = None;
                     self.shared.lock().lost = true;
                     return Ok(());
                 }
-                Err(fault) => return Err(fault),
+                Err(error) => return Err(error),
             }
             let _ = std::fs::remove_file(&path);
             self.unsent = None;
@@ -354,7 +358,7 @@ impl ReplicatorWorker {
                         state.waiting.clear();
                         return Ok(());
                     }
-                    Err(fault) => return Err(fault),
+                    Err(error) => return Err(error),
                 }
                 state.waiting.pop_front();
                 locked(&self.status).position = first.number;
@@ -401,8 +405,8 @@ impl ReplicatorWorker {
     }
 
     fn throw_away(&self) -> Result<()> {
-        let inventory = Inventory::of(&*self.settings.target)?;
-        for name in inventory.dispensable(self.settings.keep) {
+        let inventory = Inventory::list(&*self.settings.target)?;
+        for name in inventory.obsolete_files(self.settings.keep) {
             self.settings.target.remove(&name)?;
         }
         Ok(())
@@ -413,31 +417,31 @@ impl ReplicatorWorker {
         if status.superseded {
             return;
         }
-        if status.fault.take().is_some() {
+        if status.error.take().is_some() {
             log::info(
                 "the replica is up to date again",
                 &[("replica", &status.shown)],
             );
         }
-        // Anyone may delete a folder's files right after it has confirmed them, and listing it costs nothing but time.
+        // A folder's files may be deleted right after it has confirmed them, and listing a folder costs only time.
         if self.is_audited || !self.settings.target.audit_interval().is_zero() {
             status.whole_at = Some(begun);
         }
     }
 
-    fn unwell(&self, fault: &TargetError) {
+    fn record_error(&self, fault: &TargetError) {
         let mut status = locked(&self.status);
         let why = match fault {
             TargetError::Taken => format!("{fault}: {}", ownership::TWO),
             other => other.to_string(),
         };
-        if status.fault.as_ref() != Some(&why) {
+        if status.error.as_ref() != Some(&why) {
             log::error(
                 "the replica cannot be updated",
                 &[("replica", &status.shown), ("why", &why)],
             );
         }
-        status.fault = Some(why);
+        status.error = Some(why);
     }
 }
 

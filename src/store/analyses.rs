@@ -1,5 +1,5 @@
-//! Analyses, the answers of their stages, and which answer people preferred. A user of `None` means an analysis
-//! without an account, which no account can see.
+//! Analyses, the answers of their stages, and users' preferred answers. A user of `None` means an analysis without
+//! an account, which no account can see.
 
 pub(super) mod index;
 
@@ -23,7 +23,7 @@ use crate::domain::time::Timestamp;
 /// A row of the history: an analysis without its plan, which can be large.
 #[derive(Debug, Clone, PartialEq)]
 pub struct HistoryRow {
-    /// Its id.
+    /// Its ID.
     pub id: AnalysisId,
     /// Status.
     pub status: Status,
@@ -133,8 +133,8 @@ pub fn insert(db: &Writer, analysis: &Analysis) -> Result<()> {
             follows.filter(|_| thread.is_some()).map_or("", AnalysisId::as_str),
         ],
     )?;
-    db.with(|db| turn_texts::write(db, analysis.id.as_str()))?;
-    db.with(|db| index::link(db, analysis.id.as_str(), &request, origin.is_empty()))
+    db.with_connection(|db| turn_texts::write(db, analysis.id.as_str()))?;
+    db.with_connection(|db| index::link(db, analysis.id.as_str(), &request, origin.is_empty()))
 }
 
 /// Finds an analysis of this user.
@@ -175,7 +175,7 @@ pub fn status_of(db: &Reader, user: Option<&UserId>, id: &AnalysisId) -> Result<
 }
 
 /// Filter of the history; the default matches everything.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct HistoryFilter {
     /// Only questions that contain this text.
     pub search: Option<String>,
@@ -264,14 +264,14 @@ pub fn finish(db: &Writer, id: &AnalysisId, end: &AnalysisEnd<'_>, now: Timestam
             end.citations.map(to_json).transpose()?.unwrap_or_default(),
         ),
     )?;
-    db.with(|db| turn_texts::write(db, id.as_str()))
+    db.with_connection(|db| turn_texts::write(db, id.as_str()))
 }
 
 /// Lists this user's newest analyses of a document: ID, question, and time of creation.
 ///
 /// # Errors
 /// When the database cannot be read.
-pub fn given(
+pub fn using_document(
     db: &Reader,
     user: &UserId,
     document: &DocumentId,

@@ -95,7 +95,7 @@ pub fn delete(db: &Writer, user: &UserId, id: &KeyId) -> Result<bool> {
 ///
 /// # Errors
 /// When the database cannot be written.
-pub fn delete_all_of(db: &Writer, user: &UserId) -> Result<usize> {
+pub fn delete_all_for_user(db: &Writer, user: &UserId) -> Result<usize> {
     db.run("DELETE FROM api_keys WHERE user_id = ?1", [user])
 }
 
@@ -138,7 +138,7 @@ pub fn add_usage(db: &Writer, id: &KeyId, charge: &CallCharge) -> Result<()> {
 /// # Errors
 /// When the database cannot be read.
 pub fn spent(db: &Reader, id: &KeyId, today: i64) -> Result<(MicroDollars, MicroDollars)> {
-    db.one(
+    db.query_one(
         "SELECT coalesce(sum(CASE WHEN day = ?2 THEN cost ELSE 0 END), 0) AS today,
              coalesce(sum(cost), 0) AS whole
          FROM key_usage WHERE key_id = ?1",
@@ -186,7 +186,7 @@ mod tests {
     #[test]
     fn a_key_works_until_it_is_deleted_or_its_account_locked() {
         with_writer(|db| {
-            users::insert_first_is_admin(db, &user(1))?;
+            users::insert_bootstrapping_admin(db, &user(1))?;
             users::insert(db, &user(2))?;
             let owner = user(2).id;
             let key = ApiKey {

@@ -30,11 +30,11 @@ pub struct ArchiveTable {
     pub name: &'static str,
     /// Query for the finished rows of the user ?1.
     rows: &'static str,
-    /// Columns that are not exported: numbers with a meaning only in this file, and credentials.
+    /// Columns that are not exported: numbers that are meaningful only in this file, and credentials.
     left: &'static [&'static str],
     /// Column with the ID of the parent row.
     pub parent: Option<&'static str>,
-    /// Whether rows have an ID of their own, to which child rows refer.
+    /// Whether rows have their own ID, to which child rows refer.
     pub has_id: bool,
     /// Whether the table is imported. Usage of another installation is exported, but not imported.
     pub is_taken: bool,
@@ -47,7 +47,7 @@ pub struct ArchiveTable {
 /// Default size limit of a row, in bytes. The longest text in most tables is a page of a document: 1 MiB, and several
 /// times that with JSON escapes.
 const ROW: u64 = 8 << 20;
-/// Size limit of a row with a model's answer, which has at most 8 MiB, or with a plan and all the text it sends.
+/// Size limit of a row with a model's answer, which has at most 8 MiB, or with a plan and the text it sends.
 const LONG_ROW: u64 = 32 << 20;
 
 const fn table(name: &'static str, rows: &'static str) -> ArchiveTable {
@@ -223,7 +223,7 @@ fn object(row: &Row<'_>, table: &ArchiveTable) -> rusqlite::Result<Map<String, V
 /// # Errors
 /// When the database cannot be read.
 pub fn owner_of(db: &Reader, table: &ArchiveTable, id: &str) -> Result<Option<String>> {
-    // The table name is one of ours, never from an archive.
+    // The table name is one of the constants, never from an archive.
     let sql = format!(
         "SELECT coalesce(user_id, '') FROM {} WHERE id = ?1",
         table.name
@@ -245,7 +245,7 @@ pub fn columns(db: &Reader, table: &ArchiveTable) -> Result<Vec<String>> {
     Ok(names)
 }
 
-/// Adds a row for a person. False when it is there already, or does not fit.
+/// Adds a row for a user. Returns false when it already exists or does not fit.
 ///
 /// # Errors
 /// When the table's columns cannot be read, the disk is full, or a row whose index cannot be written cannot be
@@ -254,26 +254,13 @@ pub fn put(
     db: &Writer,
     table: &ArchiveTable,
     user: &UserId,
-    row: Map<String, Value>,
-) -> Result<bool> {
-    put_columns(db, table, &columns(db, table)?, user, row)
-}
-
-/// Like [`put`], with the table's columns, which many rows share.
-///
-/// # Errors
-/// As [`put`].
-pub fn put_columns(
-    db: &Writer,
-    table: &ArchiveTable,
-    columns: &[String],
-    user: &UserId,
     mut row: Map<String, Value>,
 ) -> Result<bool> {
+    let columns = columns(db, table)?;
     let id = row.get(table.parent.unwrap_or("id"));
     let id = id.and_then(Value::as_str).unwrap_or_default().to_owned();
     let (mut names, mut cells) = (Vec::new(), Vec::new());
-    for name in columns {
+    for name in &columns {
         let cell = match row.remove(name) {
             _ if name == "user_id" => Cell::Text(user.as_str().to_owned()),
             Some(value) => cell(value),
@@ -299,7 +286,7 @@ pub fn put_columns(
         Err(_) => false,
     };
     if added && index(db, table, &id).is_err() {
-        // Both tables with an index have one row per id.
+        // Both indexed tables have one row per ID.
         let named = table.parent.unwrap_or("id");
         let sql = format!(
             "DELETE FROM {} WHERE {named} = ?1 AND user_id = ?2",
@@ -311,14 +298,14 @@ pub fn put_columns(
     Ok(added)
 }
 
-// Writes what is derived from a row and not in the archive. When this fails, the row itself is unreadable.
+// Writes data derived from a row that is not in the archive. When this fails, the row itself is unreadable.
 fn index(db: &Writer, table: &ArchiveTable, id: &str) -> Result<()> {
     match table.name {
-        "analyses" => db.with(|db| {
+        "analyses" => db.with_connection(|db| {
             analyses::index::write(db, id)?;
             turn_texts::adopt(db, id)
         }),
-        "comparisons" => db.with(|db| comparisons::fold_topic(db, id)),
+        "comparisons" => db.with_connection(|db| comparisons::fold_topic(db, id)),
         "threads" => threads::settle(db, id),
         "project_documents" => projects::drop_foreign_documents(db, id),
         _ => Ok(()),

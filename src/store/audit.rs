@@ -1,4 +1,4 @@
-//! Audit log: who did what from where. Entries are appended and read, never changed.
+//! Audit log: who did what, and from where. Entries are appended and read, never changed.
 
 use super::connection::{Reader, Writer};
 use super::error::Result;

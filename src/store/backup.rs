@@ -72,7 +72,7 @@ impl Verified {
     }
 }
 
-/// Copies a consistent snapshot of the database through its own connection; writers continue meanwhile.
+/// Copies a consistent snapshot of the database through its own connection; writers are not blocked.
 ///
 /// # Errors
 /// `Exists` when the name is taken; `NoRoom` without enough space; `Unsound` unless the copy is valid and has as
@@ -90,11 +90,11 @@ pub(super) fn copy(from: &Path, to: &Path, replace: bool) -> Result<Verified, Ba
         .0
         .to_str()
         .ok_or_else(|| BackupError::Failed("the name of the copy is not unicode".into()))?;
-    // Count and copy in one transaction of one connection: concurrent writes are in neither.
+    // Count and copy in one transaction of one connection, so that neither includes concurrent writes.
     source.execute_batch("BEGIN")?;
     let rows = counted(&source)?;
     let mut whole = Connection::open(&pages.0)?;
-    // Temporary: only the compacted copy of it must survive a power cut.
+    // Temporary: only its compacted copy must survive a power cut.
     whole.execute_batch("PRAGMA synchronous = OFF")?;
     if Backup::new(&source, &mut whole)?.step(-1)? != StepResult::Done {
         return Err(BackupError::Failed("the database is busy".into()));
@@ -188,7 +188,7 @@ pub fn fold_log(path: &Path) -> Result<(), BackupError> {
 /// Verifies a copy completely: every page, every index, every reference.
 ///
 /// # Errors
-/// `Unsound` with what is wrong; `Failed` when the file cannot be read.
+/// `Unsound` with the problem; `Failed` when the file cannot be read.
 pub fn verify(path: &Path) -> Result<Verified, BackupError> {
     let bytes = fs::metadata(path)?.len();
     let unsound = |error: rusqlite::Error| BackupError::Unsound(error.to_string());

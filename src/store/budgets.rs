@@ -1,4 +1,4 @@
-//! Usage limits that an admin has set for single users. Others have the server's default limits.
+//! Usage limits that an admin has set for single users. All others have the server's default limits.
 
 use super::connection::{Reader, Writer};
 use super::error::Result;
@@ -11,7 +11,7 @@ use crate::domain::usage::UserLimits;
 ///
 /// # Errors
 /// When the database cannot be read.
-pub fn of_user(db: &Reader, user: &UserId) -> Result<Option<UserLimits>> {
+pub fn for_user(db: &Reader, user: &UserId) -> Result<Option<UserLimits>> {
     db.maybe("SELECT * FROM budgets WHERE user_id = ?1", [user], |row| {
         let known = |value: i64| (value >= 0).then_some(value);
         Ok(UserLimits {
@@ -63,7 +63,7 @@ mod tests {
         with_writer(|db| {
             users::insert(db, &user(1))?;
             let id = user(1).id;
-            assert_eq!(of_user(db, &id)?, None);
+            assert_eq!(for_user(db, &id)?, None);
             let limits = UserLimits {
                 day_cost: Some(MicroDollars(0)),
                 month_tokens: Some(9),
@@ -71,7 +71,7 @@ mod tests {
             };
             put(db, &id, &UserLimits::default())?;
             put(db, &id, &limits)?;
-            assert_eq!(of_user(db, &id)?, Some(limits));
+            assert_eq!(for_user(db, &id)?, Some(limits));
             assert_eq!((delete(db, &id)?, delete(db, &id)?), (true, false));
             Ok(())
         });

@@ -128,7 +128,7 @@ pub fn put(
 /// When the database cannot be written.
 pub fn purge(db: &Writer, now: Timestamp, max_bytes: u64) -> Result<usize> {
     let old = db.run("DELETE FROM answer_cache WHERE expires <= ?1", [now])?;
-    // Running sum from the most recently used: one statement deletes everything beyond the limit.
+    // A running sum from the most recently used answer: one statement deletes everything beyond the limit.
     let large = db.run(
         "DELETE FROM answer_cache WHERE key IN (
              SELECT key FROM (
@@ -323,7 +323,7 @@ mod tests {
                     at(until),
                 )?;
             }
-            // The oldest is the most recently used.
+            // The oldest answer is now the most recently used.
             hit(db, "1", at(8))?;
             let one = stats(db)?.bytes / 5;
             assert_eq!(purge(db, at(10), 2 * one), Ok(3));

@@ -17,7 +17,7 @@ use crate::domain::money::MicroDollars;
 use crate::domain::panel_vs_single::{Preference, VoteTally};
 use crate::domain::time::Timestamp;
 
-/// Maximum number of votes in which repeated questions are looked for, oldest first.
+/// Maximum number of votes searched for repeated questions, oldest first.
 const MAX_VOTES: u32 = 20_000;
 
 /// A blind comparison.
@@ -174,7 +174,7 @@ pub fn is_decided(db: &Reader, id: &AnalysisId) -> Result<bool> {
     Ok(found?.is_some())
 }
 
-/// Stores the vote, once: a person who knows which answer was which can no longer vote blindly.
+/// Stores the vote, once: a user who knows which answer was which can no longer vote blindly.
 ///
 /// # Errors
 /// `Conflict` after a vote; `Missing` without a comparison; otherwise when the database cannot be written.
@@ -242,15 +242,15 @@ pub fn blind(db: &Reader, scope: &ComparisonScope, by_topic: bool) -> Result<Vec
     )
 }
 
-// A vote and what makes its question the same as another's.
+// A vote, with the fields that identify its question.
 struct VotedQuestion {
     analysis: String,
     asked: (UserId, String, String),
     case: Case,
 }
 
-// Analyses with a vote on a question that the same user has voted on before, as a JSON array: votes on one question
-// depend on each other. By topic, a question counts once in each.
+// Returns the analyses with a vote on a question that the same user has voted on before, as a JSON array: votes on
+// one question depend on each other. By topic, a question counts once in each.
 fn repeats(db: &Reader, scope: &ComparisonScope, by_topic: bool) -> Result<String> {
     let votes = db.all(
         "SELECT c.analysis_id, c.user_id, CASE WHEN ?5 THEN c.topic_folded ELSE '' END AS of_topic,

@@ -1,5 +1,5 @@
-//! Configured connections as the topic files see them: `Reader` queries, `Writer` also changes. Writing through a
-//! `Reader` does not compile, and its connection is read-only besides.
+//! Configured connections as used by the topic files: `Reader` queries, `Writer` also changes. Writing through a
+//! `Reader` does not compile, and its connection is also read-only.
 
 use std::cell::Cell;
 use std::ops::Deref;
@@ -68,7 +68,7 @@ impl Reader {
     ///
     /// # Errors
     /// When the database cannot be read.
-    pub(super) fn one<T>(
+    pub(super) fn query_one<T>(
         &self,
         sql: &str,
         params: impl Params,
@@ -78,7 +78,7 @@ impl Reader {
             .ok_or(StoreError::Missing)
     }
 
-    /// Runs a query that returns one row and is rarely needed: keeps neither its statement nor the pages it has read.
+    /// Runs a rarely needed query that returns one row, without caching its statement or the pages it reads.
     ///
     /// # Errors
     /// When the database cannot be read.
@@ -88,7 +88,7 @@ impl Reader {
         self.free_cache()
     }
 
-    /// Frees the page cache, which is read again when needed.
+    /// Frees the page cache, which is filled again when needed.
     ///
     /// # Errors
     /// When SQLite refuses.
@@ -244,7 +244,7 @@ impl Writer {
     ///
     /// # Errors
     /// When the database cannot be written.
-    pub(super) fn with<T>(
+    pub(super) fn with_connection<T>(
         &self,
         work: impl FnOnce(&Connection) -> rusqlite::Result<T>,
     ) -> Result<T> {
@@ -269,13 +269,13 @@ impl Writer {
 }
 
 fn connect(path: &Path, flags: OpenFlags) -> rusqlite::Result<Connection> {
-    // Without SQLITE_OPEN_URI: a path is a path, whatever characters it contains.
+    // Without SQLITE_OPEN_URI, so that a path is taken literally, whatever characters it contains.
     let connection = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
     // First, because every later statement may find the file locked.
     connection.busy_timeout(Duration::from_secs(5))?;
     connection.set_prepared_statement_cache_capacity(128);
-    // Without it, SQLite plans for the bound values and so replans at every call of a cached
-    // statement: measured, 95% of the time of a lookup by key.
+    // Without it, SQLite plans for the bound values and so replans at every call of a cached statement, which took
+    // 95% of the time of a lookup by key.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     connection.execute_batch("PRAGMA temp_store = MEMORY; PRAGMA mmap_size = 0;")?;
     Ok(connection)

@@ -1,5 +1,5 @@
-//! Keeps free space on the data folder's disk: a reserve file, released when the disk is full so that people can still
-//! sign in and delete, and a floor below which nothing large is accepted.
+//! Keeps free space on the data folder's disk: a reserve file, released when the disk is full so that users can
+//! still sign in and delete, and a floor below which nothing large is accepted.
 
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Write as _};
@@ -19,11 +19,12 @@ pub struct DiskState {
     pub free: u64,
     /// Free bytes below which no file or run is accepted.
     pub floor: u64,
-    /// Free space is below the floor, or the reserve was released and not restored.
+    /// Whether free space is below the floor, or the reserve was released and not restored.
     pub is_low: bool,
-    /// Writes fail: a commit failed for lack of space and none has succeeded since, or the next one will.
+    /// Whether writes fail: a commit failed for lack of space and none has succeeded since, or the next one will
+    /// fail.
     pub is_full: bool,
-    /// Something other than a file has the reserve's name, so there is no reserve.
+    /// Whether the reserve's name is taken by something other than a file, so that there is no reserve.
     pub is_reserve_blocked: bool,
 }
 
@@ -31,10 +32,10 @@ pub struct DiskState {
 pub(super) struct DiskWatch {
     folder: PathBuf,
     floor: u64,
-    // The reserve has been released.
+    // Whether the reserve has been released.
     is_spent: AtomicBool,
-    // A commit has failed for lack of space, and none has succeeded since. Free bytes do not settle it: inodes or a
-    // quota may have run out.
+    // Whether a commit has failed for lack of space, and none has succeeded since. Free bytes alone do not tell,
+    // because inodes or a quota may be exhausted.
     has_failed: AtomicBool,
 }
 
@@ -59,7 +60,7 @@ impl DiskWatch {
         self.folder.join(RESERVE)
     }
 
-    /// Free bytes; unlimited where the system does not report them.
+    /// Free bytes; unlimited if the system does not report them.
     fn free(&self) -> u64 {
         rustix::fs::statvfs(&self.folder)
             .map_or(u64::MAX, |disk| disk.f_bavail.saturating_mul(disk.f_frsize))
@@ -140,14 +141,14 @@ impl DiskWatch {
         made.is_ok()
     }
 
-    /// Whether the reserve's name is a file of its own, and no link to bytes that have another name too.
+    /// Whether the reserve is a regular file, and not a link to bytes that also have another name.
     fn is_ours(&self) -> bool {
         let about = fs::symlink_metadata(self.path());
         about.is_ok_and(|entry| entry.is_file() && entry.nlink() == 1)
     }
 
     fn fill(&self) -> io::Result<()> {
-        // Not truncated: through a link that would empty another file.
+        // Not truncated, because through a link that would empty another file.
         match fs::remove_file(self.path()) {
             Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
             _ => {}

@@ -54,7 +54,7 @@ pub fn insert(
 /// # Errors
 /// When the database cannot be read.
 pub fn has_fewer(db: &Reader, user: &UserId, most: u32) -> Result<bool> {
-    db.one(
+    db.query_one(
         "SELECT count(*) < ?2 FROM documents WHERE user_id = ?1",
         (user, most),
         |row| row.get(0),
@@ -65,7 +65,7 @@ pub fn has_fewer(db: &Reader, user: &UserId, most: u32) -> Result<bool> {
 ///
 /// # Errors
 /// `Missing` when the document was deleted in the meantime; otherwise when the database cannot be written.
-pub fn settle(db: &Writer, document: &Document) -> Result<()> {
+pub fn store_read_result(db: &Writer, document: &Document) -> Result<()> {
     db.run_one(
         "UPDATE documents SET content_type = ?3, kind = ?4, encoding = ?5, status = ?6, message = ?7,
                               pages = ?8, words = ?9, gaps = ?10, flags = ?11
@@ -244,7 +244,7 @@ pub fn list_of(
 /// # Errors
 /// When the database cannot be read.
 pub fn volume(db: &Reader, user: &UserId, id: &DocumentId) -> Result<Option<DocumentSizes>> {
-    /// Number of words up to which the text is measured: that means reading all of it.
+    /// Number of words up to which the text is measured exactly, which means reading all of it.
     const COUNTED: u64 = 300_000;
     /// Estimated characters per word.
     const WORD: u64 = 7;
@@ -318,7 +318,7 @@ pub fn size_of(db: &Reader, id: &DocumentId) -> Result<Option<u64>> {
 /// When the database cannot be read.
 pub fn mark(db: &Reader) -> Result<(i64, i64, String)> {
     let sql = "SELECT count(*), coalesce(max(rowid), 0), coalesce(max(id), '') FROM documents";
-    db.one(sql, [], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+    db.query_one(sql, [], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
 }
 
 /// Deletes a document with its text and index entries. Returns false when there is none.
@@ -358,7 +358,7 @@ fn stored_gaps(document: &Document) -> Vec<StoredGap> {
     gaps.chain(recognized).collect()
 }
 
-/// Whether the text of a page was recognized in a scanned picture.
+/// Whether the text of a page was recognized in a scanned image.
 ///
 /// # Errors
 /// When the database cannot be read.

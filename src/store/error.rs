@@ -7,9 +7,9 @@ use std::fmt;
 pub enum StoreError {
     /// The row to change, or its parent, does not exist.
     Missing,
-    /// It exists already; the text names what.
+    /// It already exists; the text names the object.
     Conflict(&'static str),
-    /// Another process locked the database for longer than we wait.
+    /// Another process locked the database for longer than Quire waits.
     Busy,
     /// The disk is full.
     Full,

@@ -1,4 +1,4 @@
-//! Events of analyses, in order. `analyses` knows who may read them.
+//! Events of analyses, in order. `analyses` determines who may read them.
 
 use super::connection::{Reader, Writer};
 use super::error::Result;
@@ -54,7 +54,7 @@ pub fn after(db: &Reader, id: &AnalysisId, after: u64, limit: u32) -> Result<Vec
 /// # Errors
 /// When the database cannot be read.
 pub fn last_seq(db: &Reader, id: &AnalysisId) -> Result<u64> {
-    db.one(
+    db.query_one(
         "SELECT coalesce(max(seq), 0) AS n FROM events WHERE analysis_id = ?1",
         [id],
         |row| count(row, "n"),

@@ -1,5 +1,5 @@
-//! Experiments: their specification, cases, the result of each configuration on each case, and verdicts of people and
-//! judges.
+//! Experiments: their specification, cases, the result of each configuration on each case, and verdicts of users
+//! and judges.
 
 use rusqlite::Row;
 
@@ -11,7 +11,7 @@ use crate::domain::experiment::record::{
 };
 use crate::domain::experiment::spec::ExperimentSpec;
 use crate::domain::experiment::{
-    Case, JudgeCost, MOST_CASES, Trial, TrialOutcome, design::RaceVerdict,
+    Case, JudgeCost, MAX_CASES, Trial, TrialOutcome, design::RaceVerdict,
 };
 use crate::domain::id::{AnalysisId, ExperimentId, UserId};
 use crate::domain::time::Timestamp;
@@ -75,7 +75,7 @@ pub fn unfinished(db: &Reader) -> Result<Vec<Experiment>> {
 /// # Errors
 /// When the database cannot be read.
 pub fn running(db: &Reader, user: &UserId) -> Result<i64> {
-    db.one(
+    db.query_one(
         "SELECT count(*) FROM experiments WHERE user_id = ?1 AND finished = 0 AND status = 'running'",
         [user],
         |row| row.get(0),
@@ -126,7 +126,7 @@ pub fn list_of(
 pub fn cases_of(db: &Reader, id: &ExperimentId) -> Result<Vec<Case>> {
     db.all(
         "SELECT body FROM experiment_cases WHERE experiment_id = ?1 ORDER BY place LIMIT ?2",
-        (id, MOST_CASES as i64),
+        (id, MAX_CASES as i64),
         |row| json(row, 0),
     )
 }
@@ -153,7 +153,7 @@ pub fn evaluations_of(db: &Reader, id: &ExperimentId) -> Result<Vec<Evaluation>>
                 },
             };
             Ok(Evaluation {
-                cell: Trial {
+                trial: Trial {
                     arm: place(row, "arm")?,
                     case: place(row, "place")?,
                 },

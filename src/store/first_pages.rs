@@ -3,8 +3,8 @@
 use super::connection::Reader;
 use super::error::Result;
 
-/// Reads a row of every table that the schema creates, except those of full-text search itself. Written in full,
-/// because making it from the schema took half of all instructions of a start; a test compares the two.
+/// Reads a row of every table that the schema creates, except those of full-text search itself. Written out,
+/// because deriving it from the schema took half of all instructions of a start; a test compares the two.
 const QUERY: &str = include_str!("first_pages.sql");
 
 /// Reads from each table.
@@ -28,7 +28,7 @@ mod tests {
 
     const PAGE: usize = 4096;
 
-    /// The tables in the order of the schema, and the columns of the primary key of those that are stored by it.
+    /// The tables in schema order, with the primary key columns of `WITHOUT ROWID` tables.
     const TABLES: &str = "SELECT t.name,
             (SELECT group_concat(name, ', ') FROM
                 (SELECT name FROM pragma_table_info(t.name) WHERE pk > 0 ORDER BY pk) WHERE t.wr)

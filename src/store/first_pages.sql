@@ -11,6 +11,7 @@ SELECT
     (SELECT count(*) FROM (SELECT 1 FROM documents NOT INDEXED LIMIT 1)),
     (SELECT count(*) FROM (SELECT 1 FROM document_pages NOT INDEXED LIMIT 1)),
     (SELECT count(*) FROM (SELECT 1 FROM passages NOT INDEXED LIMIT 1)),
+    (SELECT count(*) FROM (SELECT 1 FROM meaning_search ORDER BY user_id LIMIT 1)),
     (SELECT count(*) FROM (SELECT 1 FROM passage_vectors ORDER BY passage_id, model LIMIT 1)),
     (SELECT count(*) FROM (SELECT 1 FROM uploads NOT INDEXED LIMIT 1)),
     (SELECT count(*) FROM (SELECT 1 FROM upload_parts ORDER BY upload_id, part LIMIT 1)),

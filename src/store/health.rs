@@ -29,10 +29,10 @@ fn locked(scan: &Mutex<IntegrityScan>) -> MutexGuard<'_, IntegrityScan> {
 pub(super) struct StoreHealth {
     reads_fail: AtomicBool,
     writes_fail: AtomicBool,
-    // A damaged page was read. Only a scan of the whole database can clear this.
+    // Whether a damaged page was read. Only a scan of the whole database can clear this.
     is_damaged: AtomicBool,
     scan: Mutex<IntegrityScan>,
-    /// Watches the disk, in a server.
+    /// The disk watch, in a server.
     pub room: OnceLock<DiskWatch>,
 }
 
@@ -56,14 +56,14 @@ impl StoreHealth {
     }
 
     /// Records that a commit was written to disk.
-    pub fn had_room(&self) {
+    pub fn record_successful_commit(&self) {
         if let Some(room) = self.room.get() {
             room.succeeded();
         }
     }
 
     /// Whether a commit has failed for lack of space, and none has been written since.
-    pub fn lacks_room(&self) -> bool {
+    pub fn is_out_of_space(&self) -> bool {
         self.room.get().is_some_and(DiskWatch::has_failed)
     }
 
@@ -107,10 +107,10 @@ impl StoreHealth {
         self.is_damaged.load(Relaxed)
     }
 
-    /// Reports what is wrong, if anything.
+    /// Returns the current problem, if any.
     ///
     /// # Errors
-    /// [`StoreError::Failed`] with what is wrong.
+    /// [`StoreError::Failed`] with the problem.
     pub fn check(&self) -> Result<()> {
         let failed = |what: &str| Err(StoreError::Failed(what.into()));
         if self.is_damaged() {
@@ -135,7 +135,7 @@ mod tests {
         let (health, begun) = (StoreHealth::default(), Instant::now());
         let after = |seconds| begun + Duration::from_secs(seconds);
         assert!(health.begin_scan(begun));
-        // A long scan: no other one starts until it ends.
+        // During a long scan, no other one starts until it ends.
         assert!(!health.begin_scan(after(100)));
         health.scanned(after(101));
         let polls = (101..=200).filter(|&second| {

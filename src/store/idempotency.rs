@@ -1,4 +1,4 @@
-//! Claims and answers of idempotent requests. `app` decides which requests those are, and for how long.
+//! Claims and answers of idempotent requests. `app` decides which requests are idempotent, and for how long.
 
 use super::connection::Writer;
 use super::error::Result;
@@ -19,7 +19,7 @@ pub struct KeptAnswer {
     pub body: String,
 }
 
-/// What is known of a key when it is claimed.
+/// The state of a key when it is claimed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum KeyLookup {
     /// Unused so far: the key is claimed now.
@@ -145,7 +145,7 @@ mod tests {
     #[test]
     fn an_answer_belongs_to_its_owner_until_it_expires() {
         with_writer(|db| {
-            users::insert_first_is_admin(db, &user(1))?;
+            users::insert_bootstrapping_admin(db, &user(1))?;
             users::insert(db, &user(2))?;
             let (owner, other) = (user(1).id, user(2).id);
             let kept = |number: u8| KeptAnswer {
@@ -181,7 +181,7 @@ mod tests {
     #[test]
     fn a_claim_holds_until_answered_released_or_expired() {
         with_writer(|db| {
-            users::insert_first_is_admin(db, &user(1))?;
+            users::insert_bootstrapping_admin(db, &user(1))?;
             let owner = user(1).id;
             let ask = |request: u8, process: &str, since: i64| {
                 let times = (at(since), at(10));

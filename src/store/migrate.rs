@@ -1,5 +1,5 @@
-//! Brings a database to the current schema: a new one from `schema.sql`, an older one by migrations, after a verified
-//! backup. Refuses one that is newer or not ours.
+//! Brings a database to the current schema: a new one from `schema.sql`, an older one by migrations, after a
+//! verified backup. Refuses one that is newer or belongs to another program.
 
 mod threads_and_projects;
 
@@ -30,6 +30,7 @@ const STEPS: &[MigrationStep] = &[
     folded_text_and_links,
     no_leases,
     threads_and_projects::step,
+    meaning_search,
 ];
 
 const _: () = assert!(VERSION == OLDEST + STEPS.len() as u32);
@@ -323,6 +324,16 @@ fn no_leases(db: &Transaction<'_>) -> rusqlite::Result<()> {
     )
 }
 
+fn meaning_search(db: &Transaction<'_>) -> rusqlite::Result<()> {
+    db.execute_batch(
+        "CREATE TABLE meaning_search (
+             user_id TEXT    NOT NULL PRIMARY KEY REFERENCES users (id) ON DELETE CASCADE,
+             model   TEXT    NOT NULL,
+             chosen  INTEGER NOT NULL
+         ) STRICT, WITHOUT ROWID;",
+    )
+}
+
 /// State of the file.
 enum FileState {
     Nothing,
@@ -332,7 +343,8 @@ enum FileState {
 /// Migrates the database. Returns the path of the backup made before, if one was.
 ///
 /// # Errors
-/// `Newer`, `Foreign`, or `Damaged` for a file we must not touch; otherwise when the backup or migration fails.
+/// `Newer`, `Foreign`, or `Damaged` for a file that must not be touched; otherwise when the backup or migration
+/// fails.
 pub(super) fn bring_up(db: &mut Connection, path: &Path) -> Result<Option<PathBuf>, OpenError> {
     let saved = match inspect(db)? {
         FileState::Version(VERSION) => return Ok(None),

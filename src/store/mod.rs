@@ -1,9 +1,9 @@
 //! SQLite storage. The only folder that contains SQL: one writer thread, up to two reader threads, and one file per topic
 //! with one function per query. Decides nothing about features.
 //!
-//! A closure passed to `read` or `write` runs within one transaction, which closures that waited with it may share. It
-//! runs on a thread of the store, so it must own what it uses; if its caller goes away, a queued write is still made
-//! completely.
+//! A closure passed to `read` or `write` runs within one transaction, possibly shared with closures that waited at
+//! the same time. It runs on a thread of the store, so it must own the values it uses; if its caller goes away, a
+//! queued write is still carried out completely.
 
 pub mod analyses;
 pub mod api_keys;
@@ -25,10 +25,13 @@ pub mod experiments;
 mod first_pages;
 mod health;
 pub mod idempotency;
+pub mod imported;
 pub mod invites;
 mod job_queue;
+pub mod meaning_search;
 mod migrate;
 pub mod model_records;
+pub mod passage_vectors;
 pub mod passages;
 pub mod password_resets;
 pub mod patterns;
@@ -40,6 +43,7 @@ pub mod recipes;
 pub mod sessions;
 pub mod settings;
 pub mod sign_in_networks;
+pub mod thread_list;
 pub mod threads;
 pub mod turn_texts;
 pub mod uploads;
@@ -130,7 +134,7 @@ impl Store {
     ) -> std::result::Result<Self, OpenError> {
         let followed = follower.is_some();
         let path = settings.path.clone();
-        // Created by us, because the log and its index inherit the database's mode.
+        // Create the file here, because the log and its index inherit the database's mode.
         if let Err(error) = backup::private_file(&path)
             && error.kind() != std::io::ErrorKind::AlreadyExists
         {
@@ -195,7 +199,7 @@ impl Store {
     /// Makes changes. Returns after they are safely on disk; on an error, nothing was changed.
     ///
     /// # Errors
-    /// The closure's own error, `Full` without disk space, or `Closed` or `Failed` when it could not run or commit.
+    /// The closure's own error, `OutputFull` without disk space, or `Closed` or `Failed` when it could not run or commit.
     pub async fn write<T, F>(&self, change: F) -> Result<T>
     where
         T: Send + 'static,
@@ -248,7 +252,7 @@ impl Store {
     /// Reports whether the last read and the last commit succeeded. Costs nothing.
     ///
     /// # Errors
-    /// `Closed`, or `Failed` with what is wrong.
+    /// `Closed`, or `Failed` with the problem.
     pub fn check(&self) -> Result<()> {
         if *self.0.done.borrow() {
             return Err(closed(job_queue::QueueClosed));
@@ -261,9 +265,9 @@ impl Store {
         (self.0.times.taken(), self.0.changes.length())
     }
 
-    /// Tests both sides with real queries, which refreshes what `check` reports. The write changes nothing. A
-    /// database that was found damaged is scanned completely, at most every half minute: only that proves that it
-    /// is sound again. After a commit that found no space, one page is rewritten unchanged.
+    /// Tests both sides with real queries, which refreshes the state reported by `check`. The write changes
+    /// nothing. A database that was found damaged is scanned completely, at most every half minute, because only a
+    /// scan proves that it is sound again. After a commit that found no space, one page is rewritten unchanged.
     ///
     /// # Errors
     /// As [`Store::check`].
@@ -283,10 +287,10 @@ impl Store {
         self.read(first_pages::read).await?;
         let writing = Self(Arc::clone(&self.0), WriteKind::Nothing);
         writing.write(|_| Ok(())).await?;
-        if health.lacks_room() {
+        if health.is_out_of_space() {
             let same = format!("PRAGMA user_version = {VERSION}");
             match writing.write(move |db| db.batch(&same)).await {
-                Ok(()) => health.had_room(),
+                Ok(()) => health.record_successful_commit(),
                 // Reported as a problem of the disk, not of the database.
                 Err(StoreError::Full) => {}
                 Err(error) => return Err(error),
@@ -295,7 +299,7 @@ impl Store {
         self.check()
     }
 
-    /// Reads the first page of each table. Returns what is wrong with the file, if anything. Blocks.
+    /// Reads the first page of each table. Returns the problem with the file, if any. Blocks.
     ///
     /// # Errors
     /// When they cannot be read for a reason other than damage.
@@ -309,7 +313,7 @@ impl Store {
 
     /// Reserves disk space from now on: below `floor` free bytes nothing large is accepted, and half as much is kept in
     /// reserve for [`Store::for_freeing`]. 0 reserves nothing. Blocks.
-    pub fn keep_room(&self, floor: u64) {
+    pub fn reserve_disk_space(&self, floor: u64) {
         if let Some(folder) = self.0.path.parent() {
             let _ = self
                 .0
@@ -377,7 +381,7 @@ impl Store {
         self.on_writer(writer::WriteJob::Checkpoint).await
     }
 
-    /// Frees the writer's page cache; for when nothing has been written for a while.
+    /// Frees the writer's page cache, for use when nothing has been written for a while.
     ///
     /// # Errors
     /// `Closed`, or when SQLite refuses.
@@ -405,8 +409,8 @@ impl Store {
         self.on_log(writer::WriteJob::Look)
     }
 
-    /// Empties the log and holds the database file unchanged until the returned value is dropped; the log grows
-    /// meanwhile. Blocks.
+    /// Empties the log and holds the database file unchanged until the returned value is dropped; the log grows in
+    /// the meantime. Blocks.
     ///
     /// # Errors
     /// [`StoreError::Busy`] while another connection reads from the log; otherwise when the database cannot be used.
@@ -448,7 +452,7 @@ impl Store {
         self.0.readers.queue.close();
         self.0.changes.close();
         let mut done = self.0.done.clone();
-        // An error means that the thread is gone, which is what we wait for.
+        // An error means that the thread has ended, which is the goal.
         let _ = done.wait_for(|done| *done).await;
     }
 }

@@ -1,5 +1,5 @@
 //! How often each model was right in a user's own data: scores of single models in experiments, and blind votes on
-//! single drafts. And the votes of panels on cases with a known answer.
+//! single drafts. Also the votes of panels on cases with a known answer.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -13,12 +13,12 @@ use crate::domain::id::{AnalysisId, UserId};
 use crate::domain::standing::StandingRecord;
 
 /// Maximum number of the newest experiments that count.
-const MOST_EXPERIMENTS: u32 = 20;
+const MAX_EXPERIMENTS: u32 = 20;
 /// Maximum number of their evaluations that count.
-const MOST_EVALUATIONS: u32 = 2_000;
+const MAX_EVALUATIONS: u32 = 2_000;
 
 /// Maximum number of the newest scored votes that count.
-const MOST_VOTES: u32 = 300;
+const MAX_VOTES: u32 = 300;
 
 /// A vote on a case of an experiment with an expected answer.
 #[derive(Debug, Clone)]
@@ -36,21 +36,21 @@ pub struct ScoredVote {
 /// Records by full model ID.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ModelRecords {
-    /// Mean scores in experiments, where the configuration asked this model alone, on the questions that all these
-    /// models have answered in the same settings.
+    /// Mean scores in experiments whose configuration called only this model, on the questions that all these
+    /// models have answered with the same settings.
     pub experiments: HashMap<String, StandingRecord>,
     /// Blind votes on this model's draft against a panel.
     pub votes: HashMap<String, StandingRecord>,
 }
 
-/// Reads a user's records of these models. A question counts once, however often and in however many settings it was
-/// asked, so that neither a rerun nor a bad prompt makes a difference between models.
+/// Reads a user's records of these models. A question counts once, however often and with however many settings it
+/// was asked, so that neither a rerun nor a bad prompt makes a difference between models.
 ///
 /// # Errors
 /// When the database cannot be read.
 pub fn of_user(db: &Reader, user: &UserId, models: &[&str]) -> Result<ModelRecords> {
     let distinct: BTreeSet<&str> = models.iter().copied().collect();
-    // The request without its model is the question with its documents in one setting.
+    // The request without its model identifies the question with its documents and settings.
     let experiments = db.all(
         "WITH found AS (
              SELECT json_extract(a.request, '$.models[0]') AS model,
@@ -73,8 +73,8 @@ pub fn of_user(db: &Reader, user: &UserId, models: &[&str]) -> Result<ModelRecor
          SELECT model, sum(score) AS points, count(*) AS cases FROM by_question GROUP BY model LIMIT 1000",
         (
             user,
-            MOST_EXPERIMENTS,
-            MOST_EVALUATIONS,
+            MAX_EXPERIMENTS,
+            MAX_EVALUATIONS,
             serde_json::json!(distinct).to_string(),
             distinct.len() as i64,
         ),
@@ -93,7 +93,7 @@ pub fn of_user(db: &Reader, user: &UserId, models: &[&str]) -> Result<ModelRecor
     })
 }
 
-/// Reads a user's votes on cases with an expected answer that a rule scored, newest experiments first.
+/// Reads a user's rule-scored votes on cases with an expected answer, newest experiments first.
 ///
 /// # Errors
 /// When the database cannot be read.
@@ -107,7 +107,7 @@ pub fn scored_votes(db: &Reader, user: &UserId) -> Result<Vec<ScoredVote>> {
          WHERE r.number > 0 AND r.error = '' AND a.pattern = 'vote' AND r.score IN (0.0, 1.0)
            AND json_extract(e.body, '$.evaluator.kind') IN ('exact', 'contains', 'number', 'choice', 'regex')
          ORDER BY e.id DESC, r.number DESC LIMIT ?3",
-        (user, MOST_EXPERIMENTS, MOST_VOTES),
+        (user, MAX_EXPERIMENTS, MAX_VOTES),
         |row| {
             let (id, score) = (row.get("id")?, row.get("score")?);
             Ok((id, json(row, "asked")?, json(row, "plan")?, score))

@@ -37,15 +37,15 @@ pub(super) fn insert(
     .map(drop)
 }
 
-/// Limit on row ranges queried per part. A user's passages are stored in runs; nearby runs are queried together, and
-/// foreign rows between them are filtered out afterward.
+/// Limit on row ranges queried per part. A user's passages are stored in runs; nearby runs are queried together,
+/// and foreign rows between them are then filtered out.
 const MAX_RANGES: usize = 32;
 
 /// The passages a search covers: those of some documents of a user, or of all.
 pub struct PassageScope {
     /// First and last row of each run, ascending, without gaps inside a run.
     runs: Vec<(i64, i64)>,
-    /// The same with the smallest gaps closed, so that there are at most [`MAX_RANGES`].
+    /// The same ranges with the smallest gaps closed, so that there are at most [`MAX_RANGES`].
     ranges: Vec<(i64, i64)>,
 }
 
@@ -90,7 +90,13 @@ impl PassageScope {
         self.runs.is_empty()
     }
 
-    fn has(&self, id: i64) -> bool {
+    /// First and last row of each range that holds passages of the scope, and perhaps others.
+    pub(super) fn ranges(&self) -> &[(i64, i64)] {
+        &self.ranges
+    }
+
+    /// Whether the passage in this row is in the scope.
+    pub(super) fn has(&self, id: i64) -> bool {
         let after = self.runs.partition_point(|(first, _)| *first <= id);
         after > 0 && id <= self.runs[after - 1].1
     }
@@ -236,7 +242,7 @@ pub fn slice_of(
 }
 
 /// Deletes up to `most` passages of a document of this user and returns their number. Removing every word from the
-/// index costs about 1 ms per passage, so a large document is deleted in slices, with other people's writes in
+/// index takes about 1 ms per passage, so a large document is deleted in slices, with other users' writes in
 /// between, before `documents::delete` deletes the rest.
 ///
 /// # Errors

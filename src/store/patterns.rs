@@ -41,7 +41,7 @@ pub fn by_id(db: &Reader, user: &UserId, id: &str) -> Result<Option<StoredPatter
 /// # Errors
 /// When the database cannot be read.
 pub fn count(db: &Reader, owner: Option<&UserId>) -> Result<i64> {
-    db.one(
+    db.query_one(
         "SELECT COUNT(*) FROM patterns WHERE user_id IS ?1",
         [owner],
         |row| row.get(0),

@@ -1,4 +1,4 @@
-//! Projects, their documents, and the people they are shared with.
+//! Projects, their documents, and the users they are shared with.
 
 use rusqlite::Row;
 
@@ -49,14 +49,14 @@ pub fn by_id(db: &Reader, user: &UserId, id: &ProjectId) -> Result<Option<Projec
 /// # Errors
 /// When the database cannot be read.
 pub fn count_of(db: &Reader, user: &UserId) -> Result<u64> {
-    db.one(
+    db.query_one(
         "SELECT count(*) AS count FROM projects WHERE user_id = ?1",
         [user],
         |row| count(row, "count"),
     )
 }
 
-/// Inserts a project, without documents and people.
+/// Inserts a project without documents and users.
 ///
 /// # Errors
 /// When the database cannot be written.
@@ -94,8 +94,8 @@ pub fn change(
     )
 }
 
-/// Replaces the documents of a project that the user may see. Documents of others stay, and only the user's own are
-/// added.
+/// Replaces the documents of a project that the user may see. Documents of other users stay, and only the user's
+/// own are added.
 ///
 /// # Errors
 /// When the database cannot be written.
@@ -121,7 +121,7 @@ pub fn set_documents(
     Ok(())
 }
 
-/// Replaces the people with whom a project is shared. Threads in it of people who lose access leave it.
+/// Replaces the users with whom a project is shared. Threads of users who lose access leave the project.
 ///
 /// # Errors
 /// When the database cannot be written.

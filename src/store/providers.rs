@@ -22,7 +22,7 @@ pub fn insert(db: &Writer, provider: &StoredProvider) -> Result<()> {
             &provider.name,
             &provider.kind,
             provider.base_url.as_deref().unwrap_or_default(),
-            &provider.sealed_key,
+            &provider.encrypted_key,
             &provider.key_end,
             models,
             provider.concurrency.unwrap_or(0) as i64,
@@ -48,7 +48,7 @@ pub fn update(db: &Writer, provider: &StoredProvider) -> Result<()> {
             &provider.user,
             &provider.kind,
             provider.base_url.as_deref().unwrap_or_default(),
-            &provider.sealed_key,
+            &provider.encrypted_key,
             &provider.key_end,
             models,
             provider.concurrency.unwrap_or(0) as i64,
@@ -97,8 +97,8 @@ pub fn all(db: &Reader) -> Result<Vec<StoredProvider>> {
 ///
 /// # Errors
 /// When the database cannot be read.
-pub fn mark(db: &Reader) -> Result<(i64, i64)> {
-    db.one(
+pub fn version(db: &Reader) -> Result<(i64, i64)> {
+    db.query_one(
         "SELECT count(*), coalesce(max(changed), 0) FROM providers",
         [],
         |row| Ok((row.get(0)?, row.get(1)?)),
@@ -127,7 +127,7 @@ fn read(row: &rusqlite::Row<'_>) -> rusqlite::Result<StoredProvider> {
         name: row.get("name")?,
         kind: row.get("kind")?,
         base_url: Some(base_url).filter(|url| !url.is_empty()),
-        sealed_key: row.get("sealed_key")?,
+        encrypted_key: row.get("sealed_key")?,
         key_end: row.get("key_end")?,
         models: Some(models).filter(|models| !models.is_empty()),
         concurrency: usize::try_from(concurrency).ok().filter(|most| *most > 0),
@@ -150,7 +150,7 @@ mod tests {
             name: name.into(),
             kind: "openai".into(),
             base_url: Some("https://example.org/v1".into()),
-            sealed_key: "sealed".into(),
+            encrypted_key: "sealed".into(),
             key_end: "cdef".into(),
             models: Some(vec!["m".into()]),
             concurrency: Some(3),
@@ -185,7 +185,7 @@ mod tests {
             };
             update(db, &bare)?;
             assert_eq!(all(db)?, [house.clone(), bare]);
-            assert_eq!(mark(db)?, (2, at(5).millis()));
+            assert_eq!(version(db)?, (2, at(5).millis()));
             assert!(!delete(db, None, &own.id)? && delete(db, Some(&ada), &own.id)?);
             users::delete(db, &ada)?;
             assert_eq!(all(db)?, [house]);

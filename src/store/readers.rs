@@ -16,21 +16,21 @@ use super::job_queue::WriteQueue;
 
 /// Maximum number of reader threads; on two cores, four were slower.
 const READERS: u32 = 2;
-/// Stack size in bytes, as of the writer's thread: enough for SQLite and a stored plan, which a build without optimization
-/// reads in large frames. Untouched pages of it cost no memory; the default is 2 MiB.
+/// Stack size in bytes, the same as for the writer's thread: enough for SQLite and a stored plan, which needs
+/// large stack frames in an unoptimized build. Untouched pages cost no memory; the default is 2 MiB.
 const STACK: usize = 512 * 1024;
 /// Limit on waiting queries that share one transaction: opening one costs as much as a row. Small, because a slow
 /// query delays the others.
 const SHARED: usize = 4;
 
-/// A caller's query. Given an error instead of a connection, it passes that on.
+/// A caller's query. If it receives an error instead of a connection, it passes the error on.
 pub(super) type Job = Box<dyn FnOnce(Result<&Reader>) + Send>;
 
 pub(super) struct ReadPool {
     pub(super) queue: Arc<WriteQueue<Job>>,
     pool: Pool<Connect>,
     started: Mutex<u32>,
-    /// Has one more reference for each query without a result.
+    /// Holds one extra reference for each query without a result.
     unanswered: Arc<()>,
     health: Arc<StoreHealth>,
 }
@@ -45,7 +45,7 @@ impl ManageConnection for Connect {
         Ok(Reader::open(&self.0)?)
     }
     fn is_valid(&self, db: &mut Reader) -> Result<()> {
-        db.one("SELECT 1", [], |_| Ok(()))
+        db.query_one("SELECT 1", [], |_| Ok(()))
     }
     fn has_broken(&self, db: &mut Reader) -> bool {
         db.is_broken()
@@ -56,7 +56,7 @@ impl ReadPool {
     pub(super) fn new(path: PathBuf, health: Arc<StoreHealth>) -> Self {
         let pool = Pool::builder()
             .max_size(READERS)
-            // An idle server keeps no connection, and so no page cache.
+            // An idle server keeps no connection, and thus no page cache.
             .min_idle(Some(0))
             .idle_timeout(Some(Duration::from_secs(60)))
             .max_lifetime(None)
@@ -80,8 +80,8 @@ impl ReadPool {
         }
     }
 
-    /// A query whose result goes to `deliver`, and a thread to run it. The health of the connection is recorded before,
-    /// so that a caller who has the result of a failed read also sees that it failed.
+    /// Wraps a query whose result goes to `deliver`, for a reader thread. The health of the connection is recorded
+    /// first, so that a caller that has the result of a failed read also sees that it failed.
     pub(super) fn job<T>(
         &self,
         ask: impl FnOnce(&Reader) -> Result<T> + Send + 'static,
@@ -96,14 +96,14 @@ impl ReadPool {
                 note(&health, db);
                 result
             });
-            // Before the result is there: the caller's next query needs no other thread.
+            // Dropped before the result is delivered, so that the caller's next query needs no other thread.
             drop(unanswered);
             deliver(result);
         })
     }
 
-    /// Starts a thread if there are more queries than threads. Queries of which each waits for the one before it need
-    /// one thread, and one connection with one page cache; that is so during a start.
+    /// Starts a thread if there are more queries than threads. Sequential queries, such as those during startup,
+    /// need only one thread, and one connection with one page cache.
     fn wake(&self) {
         let unanswered = Arc::strong_count(&self.unanswered) - 1;
         let mut started = self.started.lock().unwrap_or_else(PoisonError::into_inner);
@@ -118,7 +118,7 @@ impl ReadPool {
             .stack_size(STACK)
             .spawn(move || run(&queue, &pool, &health));
         if thread.is_err() && *started == 1 {
-            // Nobody would ever answer: refuse instead of letting callers wait.
+            // No thread would ever answer: refuse instead of letting callers wait.
             self.queue.close();
         }
     }
@@ -147,7 +147,7 @@ fn run(queue: &WriteQueue<Job>, pool: &Pool<Connect>, health: &StoreHealth) {
     }
 }
 
-// Records what a connection has met.
+// Records the errors that a connection has encountered.
 fn note(health: &StoreHealth, db: &Reader) {
     if db.is_broken() {
         health.read(false);
@@ -163,8 +163,8 @@ fn refuse(jobs: Vec<Job>, why: &StoreError) {
     }
 }
 
-/// Queries that waited together see one state of the database, from after the last of them was queued, however many
-/// statements they run.
+/// Queries that waited together see the same state of the database, no older than when the last of them was
+/// queued, however many statements they run.
 fn answer(db: &Reader, health: &StoreHealth, jobs: Vec<Job>) {
     if let Err(error) = db.control("BEGIN") {
         db.give_up();

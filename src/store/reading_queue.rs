@@ -30,7 +30,7 @@ pub fn waiting(db: &Reader) -> Result<Vec<WaitingDocument>> {
 /// # Errors
 /// When the database cannot be read.
 pub fn count_waiting(db: &Reader, user: &UserId) -> Result<u64> {
-    db.one(
+    db.query_one(
         "SELECT count(*) AS n FROM documents WHERE user_id = ?1 AND status = 'processing'",
         [user],
         |row| count(row, "n"),

@@ -74,7 +74,7 @@ pub fn version(db: &Reader, id: &RecipeId, version: u32) -> Result<Option<Recipe
 /// # Errors
 /// When the database cannot be read.
 pub fn count(db: &Reader, user: &UserId) -> Result<i64> {
-    db.one(
+    db.query_one(
         "SELECT COUNT(*) FROM recipes WHERE user_id = ?1",
         [user],
         |row| row.get(0),

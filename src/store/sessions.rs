@@ -213,7 +213,7 @@ mod tests {
     #[test]
     fn only_valid_sessions_of_unlocked_accounts_are_active() {
         with_writer(|db| {
-            users::insert_first_is_admin(db, &user(1))?;
+            users::insert_bootstrapping_admin(db, &user(1))?;
             users::insert(db, &user(2))?;
             let (one, two) = (session(1, &user(2).id), session(2, &user(2).id));
             insert(db, &one)?;

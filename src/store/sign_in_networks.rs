@@ -41,7 +41,7 @@ pub fn is_known(db: &Reader, email: &str, network: &str) -> Result<bool> {
     Ok(found.is_some())
 }
 
-/// Forgets all networks of a user, because another person may have signed in from one of them.
+/// Forgets all networks of a user, because someone else may have signed in from one of them.
 ///
 /// # Errors
 /// When the rows cannot be deleted.
@@ -59,7 +59,7 @@ mod tests {
     #[test]
     fn the_newest_networks_of_each_user_are_kept() {
         with_writer(|db| {
-            users::insert_first_is_admin(db, &user(1))?;
+            users::insert_bootstrapping_admin(db, &user(1))?;
             users::insert(db, &user(2))?;
             let (one, two) = (user(1), user(2));
             remember(db, &two.id, "10.0.0.0", at(1))?;

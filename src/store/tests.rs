@@ -1,4 +1,4 @@
-//! Guarantees of every closure: its own transaction, even when several share a commit.
+//! Guarantees for every closure: its own transaction, even when several share a commit.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -160,7 +160,7 @@ fn a_lost_transaction_fails_only_its_own_jobs() {
         &store,
         vec![
             add(1),
-            // What SQLite does itself when the disk is full.
+            // SQLite does this itself when the disk is full.
             Box::new(|db| db.control("ROLLBACK").map(|()| 2)),
             add(3),
         ],
@@ -175,7 +175,7 @@ fn a_commit_without_space_is_reported_until_one_succeeds() {
     for floor in [0, 1] {
         let folder = Folder::new();
         let store = folder.open();
-        store.keep_room(floor);
+        store.reserve_disk_space(floor);
         let is_full = |store: &Store| store.disk().is_some_and(|disk| disk.is_full);
         store.write_now(add(1)).expect("room");
         assert!(!is_full(&store));
@@ -204,7 +204,7 @@ fn a_commit_without_space_is_reported_until_one_succeeds() {
 fn a_probe_detects_free_space() {
     let folder = Folder::new();
     let store = folder.open();
-    store.keep_room(0);
+    store.reserve_disk_space(0);
     let failed = store.write_now(|_| Err::<(), _>(StoreError::Full));
     assert_eq!(failed, Err(StoreError::Full));
     assert!(store.disk().is_some_and(|disk| disk.is_full));
@@ -214,7 +214,7 @@ fn a_probe_detects_free_space() {
 }
 
 fn stored_version(store: &Store) -> u32 {
-    let ask = |db: &Reader| db.one("PRAGMA user_version", [], |row| row.get(0));
+    let ask = |db: &Reader| db.query_one("PRAGMA user_version", [], |row| row.get(0));
     store.read_now(ask).expect("a number")
 }
 
@@ -352,7 +352,7 @@ fn pages_are_reread_only_after_the_cache_is_freed() {
     let look = || {
         store.write_now(|db| {
             let before = reads();
-            db.one("SELECT count(*) FROM users", [], |row| row.get::<_, i64>(0))?;
+            db.query_one("SELECT count(*) FROM users", [], |row| row.get::<_, i64>(0))?;
             Ok(reads() - before)
         })
     };
@@ -374,10 +374,10 @@ fn a_briefly_empty_file_is_read_again() {
     let probed = block_on(store.probe());
     let missing = StoreError::Failed("no such table: users".to_owned());
     assert_eq!(probed, Err(missing));
-    // The connection that saw it is discarded, with whatever it has cached.
+    // The connection that read it is discarded, including its cache.
     assert!(store.check().is_err());
     std::fs::write(&path, &sound).expect("written");
-    // The first probe may still meet the connection that saw the empty file.
+    // The first probe may still use the connection that read the empty file.
     let _ = block_on(store.probe());
     assert_eq!(block_on(store.probe()), Ok(()));
 }
@@ -389,7 +389,7 @@ fn closing_finishes_queued_jobs_and_empties_the_log() {
     block_on(async {
         let last = store.write(add(1));
         tokio::pin!(last);
-        // Polled once, so that it is queued; then its caller goes away.
+        // Polled once, so that it is queued; then the future is dropped.
         tokio::select! {
             biased;
             _ = &mut last => {}

@@ -1,16 +1,18 @@
-//! Threads and the place of each analysis in its thread. A thread is deleted with its last analysis, by a trigger.
+//! Threads and the position of each analysis in its thread. A thread is deleted with its last analysis, by a
+//! trigger.
 
 use std::collections::HashSet;
 
-use rusqlite::{Row, params};
+use rusqlite::Row;
 
 use super::connection::{Reader, Writer};
 use super::error::{Result, StoreError};
-use super::values::{count, json, text, to_json};
+use super::values::{count, json, text};
 use crate::domain::analysis::{Analysis, StageAnswer, Status};
 use crate::domain::answer::partial_text;
 use crate::domain::case_folding::fold_case;
 use crate::domain::id::{AnalysisId, ProjectId, ThreadId, UserId};
+use crate::domain::money::MicroDollars;
 use crate::domain::plan::Member;
 use crate::domain::thread::{MAX_TURNS, title_of};
 use crate::domain::time::Timestamp;
@@ -18,7 +20,7 @@ use crate::domain::time::Timestamp;
 /// A thread without its turns.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ThreadRow {
-    /// Its id.
+    /// Its ID.
     pub id: ThreadId,
     /// Title.
     pub title: String,
@@ -34,6 +36,10 @@ pub struct ThreadRow {
     pub project: Option<ProjectId>,
     /// Number of turns.
     pub turns: u64,
+    /// Cost of all its turns.
+    pub cost: MicroDollars,
+    /// Its newest turn, and the status of that turn; none while the thread has no turn.
+    pub newest: Option<(AnalysisId, Status)>,
     /// Whether it has a share link.
     pub shared: bool,
 }
@@ -51,11 +57,11 @@ pub struct TurnRow {
     pub status: Status,
     /// The final answer.
     pub answer: Option<String>,
-    /// What a stopped turn has written, in a list of turns with panels.
+    /// The text that a stopped turn has written, in a list of turns with panels.
     pub partial: Option<String>,
     /// Why there is no answer.
     pub error: Option<String>,
-    /// Pattern id.
+    /// Pattern ID.
     pub pattern: String,
     /// The panel; empty in a list of turns without it.
     pub members: Vec<Member>,
@@ -63,7 +69,7 @@ pub struct TurnRow {
     pub created: Timestamp,
 }
 
-/// The place of an analysis in its thread.
+/// The position of an analysis in its thread.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TurnPlace {
     /// The thread.
@@ -78,20 +84,7 @@ pub struct TurnPlace {
     pub count: u64,
 }
 
-/// Filter of the list of threads; the default matches everything.
-#[derive(Debug, Clone, Default)]
-pub struct ThreadFilter {
-    /// Only in this project.
-    pub project: Option<ProjectId>,
-    /// Only pinned ones, or only others.
-    pub pinned: Option<bool>,
-    /// Only archived ones, or only others.
-    pub archived: Option<bool>,
-    /// Only these, or those whose title contains the text.
-    pub found: Option<(Vec<ThreadId>, String)>,
-}
-
-/// A change of a thread; what is absent stays.
+/// A change to a thread; absent fields stay unchanged.
 #[derive(Debug, Clone, Default)]
 pub struct ThreadChange {
     /// Title.
@@ -104,8 +97,15 @@ pub struct ThreadChange {
     pub project: Option<Option<ProjectId>>,
 }
 
-/// Begins the thread of a new analysis, or adds the analysis to its thread. Returns none for an analysis outside the
-/// history.
+/// What `from_row` reads of `threads t`.
+pub(super) const COLUMNS: &str = "t.*,
+    (SELECT count(*) FROM analyses a WHERE a.thread = t.id) AS turns,
+    (SELECT coalesce(sum(a.cost), 0) FROM analyses a WHERE a.thread = t.id) AS cost,
+    (SELECT max(a.id) FROM analyses a WHERE a.thread = t.id) AS newest,
+    (SELECT a.status FROM analyses a WHERE a.thread = t.id ORDER BY a.id DESC LIMIT 1) AS status";
+
+/// Begins the thread of a new analysis, or adds the analysis to its thread. Returns `None` for an analysis outside
+/// the history.
 ///
 /// # Errors
 /// `Missing` when its thread or the turn that it follows is gone; otherwise when the database cannot be written.
@@ -115,7 +115,7 @@ pub(super) fn enter(db: &Writer, analysis: &Analysis, is_listed: bool) -> Result
     };
     let context = &analysis.context;
     let Some(thread) = &context.thread else {
-        let thread = ThreadId::begun_by(&analysis.id);
+        let thread = ThreadId::from_first_analysis(&analysis.id);
         let title = title_of(&analysis.request.prompt);
         db.run(
             "INSERT INTO threads (id, user_id, project, title, title_folded, created, updated)
@@ -146,53 +146,13 @@ pub(super) fn enter(db: &Writer, analysis: &Analysis, is_listed: bool) -> Result
     Ok(Some(thread.clone()))
 }
 
-/// Lists the user's threads, newest first, older than the cursor.
-///
-/// # Errors
-/// When the database cannot be read.
-pub fn list_of(
-    db: &Reader,
-    user: &UserId,
-    limit: u32,
-    cursor: Option<&(Timestamp, ThreadId)>,
-    filter: &ThreadFilter,
-) -> Result<Vec<ThreadRow>> {
-    // -1 for either; `~` sorts after every ID.
-    let choice = |wanted: Option<bool>| wanted.map_or(-1, i64::from);
-    let (found, title) = filter.found.clone().unwrap_or_default();
-    db.all(
-        "SELECT t.*, (SELECT count(*) FROM analyses a WHERE a.thread = t.id) AS turns
-         FROM threads t
-         WHERE t.user_id = ?1 AND (t.updated, t.id) < (?2, ?3)
-           AND (?4 = '' OR t.project = ?4)
-           AND (?5 < 0 OR t.pinned = ?5) AND (?6 < 0 OR t.archived = ?6)
-           AND (?7 = 0 OR t.id IN (SELECT value FROM json_each(?8))
-                OR (?9 <> '' AND instr(t.title_folded, ?9) > 0))
-         ORDER BY t.updated DESC, t.id DESC LIMIT ?10",
-        params![
-            user,
-            cursor.map_or(Timestamp::from_millis(i64::MAX), |(updated, _)| *updated),
-            cursor.map_or("~", |(_, id)| id.as_str()),
-            filter.project.as_ref().map_or("", ProjectId::as_str),
-            choice(filter.pinned),
-            choice(filter.archived),
-            filter.found.is_some(),
-            to_json(&found)?,
-            fold_case(&title),
-            limit,
-        ],
-        from_row,
-    )
-}
-
 /// Finds a thread of this user.
 ///
 /// # Errors
 /// When the database cannot be read.
 pub fn by_id(db: &Reader, user: &UserId, id: &ThreadId) -> Result<Option<ThreadRow>> {
     db.maybe(
-        "SELECT t.*, (SELECT count(*) FROM analyses a WHERE a.thread = t.id) AS turns
-         FROM threads t WHERE t.id = ?2 AND t.user_id = ?1",
+        &format!("SELECT {COLUMNS} FROM threads t WHERE t.id = ?2 AND t.user_id = ?1"),
         (user, id),
         from_row,
     )
@@ -262,7 +222,7 @@ pub fn newest(db: &Reader, user: &UserId) -> Result<Option<ThreadId>> {
 /// # Errors
 /// When the database cannot be read.
 pub fn path_to(db: &Reader, user: &UserId, turn_id: &AnalysisId) -> Result<Vec<TurnRow>> {
-    // Bounded, so that no imported circle is followed forever.
+    // Bounded, so that an imported cycle is not followed forever.
     db.all(
         "WITH RECURSIVE path (id, follows, thread, depth) AS (
              SELECT id, follows, thread, 0 FROM analyses
@@ -280,7 +240,7 @@ pub fn path_to(db: &Reader, user: &UserId, turn_id: &AnalysisId) -> Result<Vec<T
     )
 }
 
-/// Returns the place of an analysis of this user in its thread; none outside the history.
+/// Returns the position of an analysis of this user in its thread; `None` outside the history.
 ///
 /// # Errors
 /// When the database cannot be read.
@@ -343,7 +303,7 @@ pub fn change(db: &Writer, user: &UserId, id: &ThreadId, change: &ThreadChange) 
 /// # Errors
 /// When the database cannot be written.
 pub(super) fn settle(db: &Writer, id: &str) -> Result<()> {
-    let title = db.one("SELECT title FROM threads WHERE id = ?1", [id], |row| {
+    let title = db.query_one("SELECT title FROM threads WHERE id = ?1", [id], |row| {
         row.get::<_, String>(0)
     })?;
     db.run_one(
@@ -364,7 +324,7 @@ pub fn delete(db: &Writer, user: &UserId, id: &ThreadId) -> Result<()> {
         "DELETE FROM analyses WHERE thread = ?2 AND user_id = ?1",
         (user, id),
     )?;
-    // The trigger has deleted it, unless it had no turn.
+    // The trigger has already deleted it, unless it had no turn.
     db.run(
         "DELETE FROM threads WHERE id = ?2 AND user_id = ?1",
         (user, id),
@@ -416,8 +376,10 @@ fn turn(row: &Row<'_>) -> rusqlite::Result<TurnRow> {
     })
 }
 
-fn from_row(row: &Row<'_>) -> rusqlite::Result<ThreadRow> {
+pub(super) fn from_row(row: &Row<'_>) -> rusqlite::Result<ThreadRow> {
     let project = text(row, "project")?;
+    let newest: Option<AnalysisId> = row.get("newest")?;
+    let status: Option<Status> = row.get("status")?;
     Ok(ThreadRow {
         id: row.get("id")?,
         title: row.get("title")?,
@@ -427,6 +389,8 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<ThreadRow> {
         archived: row.get("archived")?,
         project: project.and_then(|id| ProjectId::parse(&id)),
         turns: count(row, "turns")?,
+        cost: row.get("cost")?,
+        newest: newest.zip(status),
         shared: row.get::<_, Option<Vec<u8>>>("share_hash")?.is_some(),
     })
 }

@@ -12,10 +12,12 @@ use crate::domain::id::{AnalysisId, ThreadId, UserId};
 use crate::domain::search::index_terms;
 use crate::domain::thread::title_of;
 
-/// Bytes of a question or an answer that are indexed.
-const MOST_TEXT: usize = 64 << 10;
-/// Number of matching turns that a search considers, best first.
-const MOST_MATCHES: u32 = 5_000;
+/// Maximum number of indexed bytes of a question or an answer.
+const MAX_TEXT: usize = 64 << 10;
+/// Number of turns that one statement adds.
+const MAX_ROWS: usize = 500;
+/// Maximum number of matching turns that a search considers, best first.
+const MAX_MATCHES: u32 = 5_000;
 
 /// A turn that matches a search.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,7 +30,7 @@ pub struct TurnMatch {
     pub answer: String,
 }
 
-/// Replaces the indexed text of an analysis by its current one. Without a thread, it has none.
+/// Replaces the indexed text of an analysis with its current one; without a thread, there is none.
 ///
 /// # Errors
 /// When there is no such analysis, or the database cannot be written.
@@ -43,19 +45,56 @@ pub(super) fn write(db: &Connection, id: &str) -> rusqlite::Result<()> {
         return Ok(());
     };
     let (question, answer) = (beginning(&question), beginning(&answer));
-    let terms = format!("{} {}", index_terms(question), index_terms(answer));
+    let terms = terms_of(question, answer);
     db.prepare_cached("DELETE FROM turn_texts WHERE analysis_id = ?1")?
         .execute([id])?;
     db.prepare_cached(
         "INSERT INTO turn_texts (analysis_id, owner, question, answer, terms)
          VALUES (?1, ?2, ?3, ?4, ?5)",
     )?
-    .execute([id, &owner, question, answer, terms.trim()])?;
+    .execute([id, &owner, question, answer, &terms])?;
     Ok(())
 }
 
-/// Makes an existing analysis of the history a thread of one turn, unless it is in a thread of its user already, and
-/// indexes it.
+/// Adds the text of turns that have none yet. One statement adds many rows, because FTS5 writes its changes to the
+/// database at the start of each statement that may be undone.
+///
+/// # Errors
+/// When a turn has its text already, there is no such analysis, or the database cannot be written.
+pub(super) fn add_new(
+    db: &Connection,
+    user: &UserId,
+    turns: &[(&AnalysisId, &str, &str)],
+) -> rusqlite::Result<()> {
+    for turns in turns.chunks(MAX_ROWS) {
+        let row = |n: usize| format!("(?{}, ?1, ?{}, ?{}, ?{})", n + 2, n + 3, n + 4, n + 5);
+        let rows: Vec<String> = (0..turns.len()).map(|place| row(place * 4)).collect();
+        let mut statement = db.prepare(&format!(
+            "INSERT INTO turn_texts (analysis_id, owner, question, answer, terms) VALUES {}",
+            rows.join(", ")
+        ))?;
+        statement.raw_bind_parameter(1, user)?;
+        for (place, (id, question, answer)) in turns.iter().enumerate() {
+            let (question, answer) = (beginning(question), beginning(answer));
+            let terms = terms_of(question, answer);
+            let first = place * 4 + 2;
+            for (column, text) in [id.as_str(), question, answer, &terms].iter().enumerate() {
+                statement.raw_bind_parameter(first + column, text)?;
+            }
+        }
+        statement.raw_execute()?;
+    }
+    Ok(())
+}
+
+/// Search terms of a turn that the index's tokenizer cannot find.
+fn terms_of(question: &str, answer: &str) -> String {
+    let terms = format!("{} {}", index_terms(question), index_terms(answer));
+    terms.trim().to_owned()
+}
+
+/// Makes an existing analysis of the history a thread of one turn, unless it is already in a thread of its user,
+/// and indexes it.
 ///
 /// # Errors
 /// When there is no such analysis, or the database cannot be written.
@@ -76,7 +115,10 @@ pub(super) fn adopt(db: &Connection, id: &str) -> rusqlite::Result<()> {
         return Ok(());
     };
     if let (false, Some(analysis)) = (is_threaded, AnalysisId::parse(id)) {
-        let (thread, title) = (ThreadId::begun_by(&analysis), title_of(&question));
+        let (thread, title) = (
+            ThreadId::from_first_analysis(&analysis),
+            title_of(&question),
+        );
         let folded = fold_case(&title);
         db.prepare_cached(
             "INSERT INTO threads (id, user_id, title, title_folded, created, updated)
@@ -108,7 +150,7 @@ pub fn best_by_thread(
          JOIN turn_texts x ON x.id = f.rowid
          JOIN analyses a ON a.id = x.analysis_id
          WHERE turns_fts MATCH ?1 AND a.user_id = ?2 ORDER BY f.rank LIMIT ?3",
-        (whole, user, MOST_MATCHES),
+        (whole, user, MAX_MATCHES),
         |row| {
             let thread: String = row.get(0)?;
             if let Some(thread) = ThreadId::parse(&thread) {
@@ -142,7 +184,7 @@ pub fn by_row(db: &Reader, user: &UserId, row: i64) -> Result<Option<TurnMatch>>
 }
 
 fn beginning(text: &str) -> &str {
-    let mut end = text.len().min(MOST_TEXT);
+    let mut end = text.len().min(MAX_TEXT);
     while !text.is_char_boundary(end) {
         end -= 1;
     }

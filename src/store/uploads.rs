@@ -1,4 +1,4 @@
-//! Chunked uploads: their declaration, and which parts have arrived. The bytes are in the data folder.
+//! Chunked uploads: their declaration and the parts that have arrived. The bytes are in the data folder.
 
 use rusqlite::Row;
 
@@ -77,7 +77,7 @@ pub fn by_id(db: &Reader, user: &UserId, id: &UploadId) -> Result<Option<Upload>
 /// # Errors
 /// When the database cannot be read.
 pub fn count_of(db: &Reader, user: &UserId) -> Result<u64> {
-    db.one(
+    db.query_one(
         "SELECT count(*) AS n FROM uploads WHERE user_id = ?1",
         [user],
         |row| count(row, "n"),

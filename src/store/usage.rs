@@ -34,7 +34,7 @@ pub struct DailyUsage {
     pub own_key: MicroDollars,
     /// Calls with an unknown price.
     pub unpriced: u64,
-    /// Calls whose tokens we estimated.
+    /// Calls with estimated token counts.
     pub estimated: u64,
 }
 
@@ -144,13 +144,14 @@ pub fn days_of_all(db: &Reader, from_day: i64, to_day: i64) -> Result<Vec<DailyU
     )
 }
 
-/// Returns what counts toward a user's budgets on a day: the server's money, and all tokens.
+/// Returns the amounts that count toward a user's budgets on a day: money spent with the server's keys, and all
+/// tokens.
 ///
 /// # Errors
 /// When the database cannot be read.
 pub fn spent(db: &Reader, user: &UserId, today: i64) -> Result<UserSpending> {
     let since = |from: i64| {
-        db.one(
+        db.query_one(
             "SELECT coalesce(sum(cost - own_key), 0) AS cost,
                  coalesce(sum(input + output), 0) AS tokens
              FROM usage WHERE user_id = ?1 AND day BETWEEN ?2 AND ?3",

@@ -38,7 +38,7 @@ pub fn insert(db: &Writer, user: &User) -> Result<()> {
 ///
 /// # Errors
 /// As [`insert`].
-pub fn insert_first_is_admin(db: &Writer, user: &User) -> Result<Role> {
+pub fn insert_bootstrapping_admin(db: &Writer, user: &User) -> Result<Role> {
     let role = if count(db)? == 0 {
         Role::Admin
     } else {
@@ -59,7 +59,7 @@ pub fn insert_first_is_admin(db: &Writer, user: &User) -> Result<Role> {
 /// # Errors
 /// When the database cannot be read.
 pub fn has_admin(db: &Reader) -> Result<bool> {
-    db.one(
+    db.query_one(
         "SELECT EXISTS (SELECT 1 FROM users WHERE role = 'admin')",
         [],
         |row| row.get(0),
@@ -95,12 +95,12 @@ pub fn by_email(db: &Reader, email: &str) -> Result<Option<User>> {
     db.maybe("SELECT * FROM users WHERE email = ?1", [email], from_row)
 }
 
-/// Counts all accounts; guests have none.
+/// Counts all accounts; guests do not have one.
 ///
 /// # Errors
 /// When the database cannot be read.
 pub fn count(db: &Reader) -> Result<u64> {
-    db.one(
+    db.query_one(
         "SELECT count(*) AS n FROM users WHERE role <> 'guest'",
         [],
         |row| super::values::count(row, "n"),
@@ -112,7 +112,7 @@ pub fn count(db: &Reader) -> Result<u64> {
 /// # Errors
 /// When the database cannot be read.
 pub fn count_guests(db: &Reader) -> Result<u64> {
-    db.one(
+    db.query_one(
         "SELECT count(*) AS n FROM users WHERE role = 'guest'",
         [],
         |row| super::values::count(row, "n"),
@@ -234,7 +234,7 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<User> {
 }
 
 /// Reads an account from the table's columns in order, starting at `first`. By position rather than name, because
-/// every request with a credential comes through here.
+/// every request with a credential runs this.
 ///
 /// # Errors
 /// When a column has an invalid value.
@@ -259,8 +259,8 @@ mod tests {
     #[test]
     fn the_first_account_is_the_admin() {
         with_writer(|db| {
-            assert_eq!(insert_first_is_admin(db, &user(1)), Ok(Role::Admin));
-            assert_eq!(insert_first_is_admin(db, &user(2)), Ok(Role::User));
+            assert_eq!(insert_bootstrapping_admin(db, &user(1)), Ok(Role::Admin));
+            assert_eq!(insert_bootstrapping_admin(db, &user(2)), Ok(Role::User));
             assert_eq!(
                 by_id(db, &user(1).id)?.map(|user| user.role),
                 Some(Role::Admin)
@@ -276,8 +276,8 @@ mod tests {
     fn an_active_administrator_always_remains() {
         with_writer(|db| {
             let (first, second) = (user(1).id, user(2).id);
-            insert_first_is_admin(db, &user(1))?;
-            insert_first_is_admin(db, &user(2))?;
+            insert_bootstrapping_admin(db, &user(1))?;
+            insert_bootstrapping_admin(db, &user(2))?;
             let last = Err(StoreError::Conflict("last admin"));
             set_role(db, &second, Role::Admin)?;
             set_role(db, &first, Role::User)?;
@@ -285,7 +285,7 @@ mod tests {
             set_disabled(db, &second, false)?;
             assert_eq!(delete(db, &first), Ok(true));
             assert_eq!(delete(db, &first), Ok(false));
-            // The very last account may be deleted: then nobody is left to manage.
+            // The very last account may be deleted, because no one is left to manage.
             assert_eq!(delete(db, &second), Ok(true));
             Ok(())
         });

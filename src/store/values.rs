@@ -95,7 +95,7 @@ pub(super) fn text(row: &Row<'_>, column: impl RowIndex) -> rusqlite::Result<Opt
     Ok((!text.is_empty()).then_some(text))
 }
 
-/// Reads a count. We store no negative ones.
+/// Reads a count. Negative ones are never stored.
 ///
 /// # Errors
 /// When the column does not exist or has an invalid value.

@@ -12,14 +12,14 @@ use rusqlite::{Connection, OpenFlags};
 use super::error::OpenError;
 use super::version::APPLICATION_ID;
 
-/// Limit on accounts of the file that are looked up after applying the log.
+/// Maximum number of the file's accounts that are looked up after applying the log.
 const MAX_COMPARED: u32 = 1_000;
 
 /// Refuses a log that belongs to another database. Changes neither file.
 ///
-/// A log belongs when the two together are a Quire database with at least one account of the file alone: the last
-/// administrator cannot be deleted. A file that cannot be read alone was interrupted during a checkpoint, and its log
-/// has the rest.
+/// A log belongs to its file when the two together are a Quire database with at least one account that is also in
+/// the file alone: the last administrator cannot be deleted. A file that cannot be read alone was interrupted
+/// during a checkpoint, and its log contains the rest.
 ///
 /// # Errors
 /// `OtherLog` when the two do not belong together; `Busy` when another process holds the database.

@@ -14,11 +14,12 @@ const LARGE_LOG: u64 = 4 * 1024 * 1024;
 
 /// Follows the log. Called between changes, while the log does not change. Must be fast: every change waits.
 pub trait WalFollower: Send {
-    /// Reads what was added since the last call. `foreign`: another process has changed the database since.
+    /// Reads the log entries added since the last call. `foreign`: whether another process has changed the
+    /// database since.
     fn look(&mut self, log: &Path, foreign: bool);
-    /// The log was truncated after a look.
+    /// Called when the log was truncated after a `look`.
     fn emptied(&mut self);
-    /// The database is now held with an empty log, to make a snapshot.
+    /// Called when the database is held with an empty log, to make a snapshot.
     fn held(&mut self);
 }
 
@@ -103,7 +104,7 @@ impl WalLog {
     }
 
     fn empty(&mut self, db: &Writer) -> Result<()> {
-        if db.one("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| {
+        if db.query_one("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| {
             row.get::<_, bool>(0)
         })? {
             return Err(StoreError::Busy);
@@ -114,7 +115,7 @@ impl WalLog {
         Ok(())
     }
 
-    /// Empties the log and holds the file as it is then.
+    /// Empties the log and holds the file in that state.
     ///
     /// # Errors
     /// `Busy` while another connection uses the log; otherwise when the database cannot be read or written.
@@ -125,7 +126,7 @@ impl WalLog {
         let reader = Reader::open(&self.database)?;
         reader.batch("BEGIN")?;
         // With an empty log this reads from the file itself, which no checkpoint may then change.
-        let number = |sql| reader.one(sql, [], |row| row.get(0));
+        let number = |sql| reader.query_one(sql, [], |row| row.get(0));
         number("SELECT count(*) FROM sqlite_schema").map(|_: u32| ())?;
         let (page_size, pages) = (number("PRAGMA page_size")?, number("PRAGMA page_count")?);
         if std::fs::metadata(&self.path).is_ok_and(|data| data.len() > 0) {
@@ -152,5 +153,5 @@ impl WalLog {
 
 /// Changes whenever another connection has changed the database.
 fn version(db: &Writer) -> Result<i64> {
-    db.one("PRAGMA data_version", [], |row| row.get(0))
+    db.query_one("PRAGMA data_version", [], |row| row.get(0))
 }

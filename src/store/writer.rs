@@ -22,7 +22,7 @@ pub(super) struct CommitResult {
     pub(super) answer: Box<dyn FnOnce(Result<()>) + Send>,
 }
 
-/// A caller's work. Given an error instead of a connection, it passes that on.
+/// A caller's work. If it receives an error instead of a connection, it passes the error on.
 pub(super) type Work = Box<dyn FnOnce(Result<&Writer>) -> CommitResult + Send>;
 
 pub(super) enum WriteJob {
@@ -34,7 +34,7 @@ pub(super) enum WriteJob {
     Checkpoint(Box<dyn FnOnce(Result<()>) + Send>),
     /// Let the follower read the log.
     Look(Box<dyn FnOnce(Result<()>) + Send>),
-    /// Empty the log and hold the database as it is then.
+    /// Empty the log and hold the database in that state.
     Hold(Box<dyn FnOnce(Result<HeldSnapshot>) + Send>),
 }
 
@@ -106,7 +106,7 @@ fn run(
         for job in jobs {
             match job {
                 WriteJob::Work(work) => group.push(work),
-                // It must include what was queued before.
+                // The command must include all changes queued before it.
                 other => {
                     commit_group(&db, std::mem::take(&mut group), health, times);
                     other.on_log(&db, &mut log);
@@ -115,7 +115,7 @@ fn run(
         }
         commit_group(&db, group, health, times);
     }
-    // Nobody is left to report to; if this fails, the log is replayed at the next start.
+    // There is no one left to report to; if this fails, the log is replayed at the next start.
     let _ = db.batch("PRAGMA optimize;");
     let _ = log.checkpoint(&db);
 }
@@ -132,7 +132,7 @@ fn commit_group(db: &Writer, group: Vec<Work>, health: &StoreHealth, times: &Com
         if verdicts.iter().any(had_no_room) {
             health.wrote(&Err(StoreError::Full));
         } else if commit.is_ok() && db.rows_changed() != rows {
-            health.had_room();
+            health.record_successful_commit();
         }
         if db.is_damaged() {
             health.damaged();

@@ -16,11 +16,11 @@ use rustls::{
 pub struct LocalVerifier(StreamOwned<ClientConnection, TcpStream>);
 
 impl LocalVerifier {
-    /// Wraps a socket, which keeps its timeouts.
+    /// Wraps a socket, keeping its timeouts.
     ///
     /// # Errors
     /// When the TLS configuration or connection cannot be created.
-    pub fn over(socket: TcpStream, address: IpAddr) -> io::Result<Self> {
+    pub fn new(socket: TcpStream, address: IpAddr) -> io::Result<Self> {
         let provider = super::provider();
         let anyone = AcceptAny(provider.signature_verification_algorithms);
         let config = ClientConfig::builder_with_provider(provider)

@@ -1,5 +1,6 @@
-//! TLS server side: loads and checks certificate files and reloads them when they change. Uses no sockets, creates
-//! no certificates, contacts no certificate authority. An invalid file never replaces a valid certificate.
+//! TLS server side: loads and checks certificate files, and reloads them when they change. Uses no sockets,
+//! creates no certificates, and contacts no certificate authority. An invalid file never replaces a valid
+//! certificate.
 
 mod loopback_client;
 mod validity;
@@ -75,7 +76,7 @@ impl CertificateResolver {
     /// As [`CertificateResolver::open`]. The previous certificate stays in use, and the same files are not tried again until they
     /// change.
     pub fn refresh(&self, in_any_case: bool, now: Timestamp) -> Result<Option<Timestamp>, String> {
-        // Taken before reading: a change while we read is noticed the next time.
+        // Taken before reading, so that a change during the read is noticed the next time.
         let stamps = self.files.stamps();
         {
             let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
@@ -129,7 +130,7 @@ impl LoadedFiles {
 }
 
 impl Files {
-    /// Returns when the certificate expires.
+    /// Returns the certificate's expiry.
     ///
     /// # Errors
     /// A sentence that names the file and what to do, when the files cannot be used.
@@ -191,7 +192,7 @@ fn content(path: &Path) -> Result<Vec<u8>, String> {
     }
 }
 
-// Named explicitly rather than taken from the process default, which nothing sets.
+// Specified explicitly rather than taken from the process default, which nothing sets.
 fn provider() -> Arc<CryptoProvider> {
     Arc::new(primitives::default_provider())
 }

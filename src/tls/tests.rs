@@ -1,4 +1,4 @@
-//! Reading certificate files, refusing invalid ones, and reloading renewed ones.
+//! Tests reading certificate files, refusing invalid ones, and reloading renewed ones.
 
 use std::fs;
 use std::path::PathBuf;

@@ -1,5 +1,5 @@
 //! Reads a certificate's expiry from its DER: the one field we need that rustls does not expose. Parses only what
-//! leads to it, and bounds-checks every length.
+//! precedes it, and bounds-checks every length.
 
 use crate::domain::time::Timestamp;
 
@@ -60,7 +60,7 @@ fn element(bytes: &[u8]) -> Option<(u8, &[u8], &[u8])> {
     Some((kind, content, rest))
 }
 
-/// Parses `260102030405Z` or `20260102030405Z`; two-digit years from 50 on belong to the 1900s.
+/// Parses `260102030405Z` or `20260102030405Z`; two-digit years of 50 and above belong to the 1900s.
 fn moment(kind: u8, text: &[u8]) -> Option<Timestamp> {
     let text = std::str::from_utf8(text)
         .ok()
@@ -113,7 +113,7 @@ mod tests {
         for length in 0..der.len() {
             assert_eq!(Validity::of(&der[..length]), None, "{length}");
         }
-        // Any byte at any position gives a value or `None`, never a panic.
+        // Any byte at any position results in a value or `None`, never a panic.
         for place in 0..der.len() {
             for byte in [0, 0x30, 0x7f, 0x80, 0x84, 0xff] {
                 let mut damaged = der.clone();

@@ -1,5 +1,5 @@
-//! Assembles an answer from any API format: each format's decoder reports what it finds, and the builder returns the
-//! whole at the end. A truncated answer never passes for a complete one.
+//! Assembles an answer from any API format: each format's decoder reports what it finds, and the builder returns
+//! the complete answer at the end. A truncated answer is never returned as a complete one.
 
 use serde_json::{Value, json};
 
@@ -20,7 +20,7 @@ pub(super) struct AnswerBuilder {
     text: String,
     reasoning: String,
     extras: Extras,
-    /// Number of alternatives among the log probabilities so far.
+    /// Number of alternatives in the log probabilities so far.
     alternatives: usize,
     calls: ToolCallBuilder,
     splitter: ReasoningSplitter,
@@ -46,22 +46,22 @@ const MAX_ITEMS: usize = 512;
 const MAX_ALTERNATIVES: usize = 100_000;
 
 impl AnswerBuilder {
-    /// Expects reasoning without an opening mark: the model's prompt template opens it.
+    /// Expects reasoning without an opening marker, because the model's prompt template opens it.
     pub fn expect_close(&mut self) {
         self.splitter.expect_close();
     }
 
-    /// Expects channels whose marks the server strips, if the model of this name writes them.
+    /// Expects channels whose markers the server strips, if the model of this name writes them.
     pub fn expect_bare(&mut self, model: &str) {
         self.splitter.expect_bare(model);
     }
 
-    /// Sets that sent pieces cannot be retracted.
+    /// Records that sent pieces cannot be retracted.
     pub fn keep_shown(&mut self) {
         self.keeps_shown = true;
     }
 
-    /// Whether a closing mark without an opening one has ended the reasoning.
+    /// Whether a closing marker without an opening one has ended the reasoning.
     pub fn was_closed(&self) -> bool {
         self.splitter.was_closed()
     }
@@ -71,7 +71,7 @@ impl AnswerBuilder {
         *self.choice.get_or_insert(choice) == choice
     }
 
-    /// Adds visible text. Local models write their reasoning into it.
+    /// Adds visible text, which may contain the reasoning of local models.
     pub fn text(&mut self, piece: &str) {
         self.splitter.push(piece, &mut self.fresh);
     }
@@ -89,7 +89,7 @@ impl AnswerBuilder {
         }
     }
 
-    /// Adds reasoning items that the vendor requires back; merges fragments with the same index.
+    /// Adds reasoning items that the vendor requires back, merging fragments with the same index.
     pub fn reasoning_items(&mut self, items: &[Value]) {
         let known_items = &mut self.extras.reasoning;
         for item in items {
@@ -115,7 +115,7 @@ impl AnswerBuilder {
         let Some(item) = items.find(|item| item["index"] == index) else {
             return;
         };
-        // The index only served to find the block.
+        // The index was needed only to find the block.
         if let Some(item) = item.as_object_mut() {
             item.remove("index");
         }
@@ -148,7 +148,7 @@ impl AnswerBuilder {
             let tops = tops.map(|top| 1 + top.map_or(0, Vec::len));
             self.alternatives += tops.sum::<usize>();
             if self.alternatives > MAX_ALTERNATIVES {
-                // Incomplete log probabilities would pass for complete ones.
+                // Incomplete log probabilities would look like complete ones.
                 self.extras.logprobs = None;
                 return;
             }
@@ -171,7 +171,7 @@ impl AnswerBuilder {
         self.calls.take_whole(id, name, arguments, signature);
     }
 
-    /// Adds counts that the provider reports.
+    /// Adds token counts that the provider reports.
     pub fn count(&mut self, counts: UsageCounts) {
         self.counts.take(counts);
     }
@@ -186,22 +186,22 @@ impl AnswerBuilder {
         if finish_reasons::is_none(reason) {
             return;
         }
-        match finish_reasons::of(reason) {
+        match finish_reasons::parse(reason) {
             Some(finish) => self.finish = Some(finish),
             None => self.cut = Some(clean(reason)),
         }
     }
 
     /// Ends the answer with an error.
-    pub fn fail(&mut self, fault: CallError) {
-        self.fault.get_or_insert(fault);
+    pub fn fail(&mut self, error: CallError) {
+        self.fault.get_or_insert(error);
     }
 
-    /// Ends the answer because the provider sent something that is not part of one.
+    /// Ends the answer because the provider sent something that does not belong in one.
     pub fn malformed(&mut self, what: &str) {
         self.fail(CallError::new(
             CallErrorKind::Malformed,
-            format!("the provider sent something that is no {what}"),
+            format!("the provider sent something that is not {what}"),
         ));
     }
 
@@ -264,7 +264,7 @@ impl AnswerBuilder {
                     out.push(Delta::Reasoning(text));
                 }
                 ThinkPiece::Sealed(item) => out.push(Delta::Sealed(item)),
-                // The reader already sees the mark in the text, and can tell where the answer begins.
+                // The reader already sees the marker in the text, and can tell where the answer begins.
                 ThinkPiece::Closed(close) if self.keeps_shown && shown.0 > 0 => {
                     self.text.push_str(close);
                     out.push(Delta::Text(close.to_owned()));
@@ -308,7 +308,7 @@ impl AnswerBuilder {
         }
         std::mem::take(&mut self.splitter).finish(&mut self.fresh);
         let mut held = self.take();
-        // To enforce a schema, Quire adds a tool of its own: its arguments are the answer.
+        // Quire may have added a tool to enforce a schema; the arguments of its call are the answer.
         if request.tools.is_none()
             && request.format.is_some()
             && self.text.trim().is_empty()
@@ -323,7 +323,7 @@ impl AnswerBuilder {
         }
         let result = self.answer(request);
         if matches!(&result, Err(error) if error.kind == CallErrorKind::Empty) {
-            // Only whitespace: showing it would prevent a retry.
+            // Only whitespace: emitting it would prevent a retry.
             held.clear();
         }
         (held, result)
@@ -356,7 +356,7 @@ impl AnswerBuilder {
         }
         let usage = self.usage(request, &calls);
         let mut extras = self.extras;
-        // A block whose end is missing still has its index, and the vendor would refuse it.
+        // A block whose end is missing still contains its index, and the vendor would refuse it.
         let blocks = extras.reasoning.iter_mut().filter(|item| !is_detail(item));
         for block in blocks.filter_map(Value::as_object_mut) {
             block.remove("index");
@@ -382,7 +382,7 @@ impl AnswerBuilder {
         Err(CallError::new(CallErrorKind::Truncated, why))
     }
 
-    /// Returns the provider's counts; estimates what it reports as zero although there is an answer.
+    /// Returns the provider's counts, with estimates for those it reports as zero although there is an answer.
     fn usage(&self, request: &ModelRequest, calls: &[ToolCall]) -> Usage {
         let counted = self.counts.usage();
         let (text, reasoning) = (
@@ -422,7 +422,7 @@ impl AnswerBuilder {
     }
 }
 
-/// Maximum plausible count of one call, in tokens; a larger one would corrupt a month's budget.
+/// Maximum plausible token count of one call; a larger one would corrupt a month's budget.
 const MAX_TOKENS: u64 = 50_000_000;
 
 /// Merges fragments: strings are appended, other values are replaced.
@@ -450,6 +450,6 @@ fn empty_answer_message(finish: Finish) -> &'static str {
         }
         Finish::ContentFilter => "the provider blocked the answer",
         Finish::ToolCalls => "the model asked for a tool instead of answering",
-        Finish::Stop => "the model answered with nothing",
+        Finish::Stop => "the model returned an empty answer",
     }
 }

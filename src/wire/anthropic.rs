@@ -1,10 +1,10 @@
 //! Anthropic's Messages API: <https://docs.anthropic.com/en/api/messages>. `input_tokens` excludes tokens of the
-//! prompt cache; the output count of each `message_delta` is cumulative.
+//! prompt cache; the output count in each `message_delta` is cumulative.
 
 use serde_json::{Map, Value, json};
 
 use super::answer_builder::AnswerBuilder;
-use super::prompt::{PromptTurn, budget, divide, effort, is_acting, is_signed_thought};
+use super::prompt::{PromptTurn, divide, effort, is_acting, is_signed_thought, thinking_budget};
 use super::sse::SseFrame;
 use super::tool_call_builder::ToolCallFragment;
 use super::usage_counts::{self, UsageCounts};
@@ -16,9 +16,10 @@ use crate::domain::tools::{Tool, ToolChoice, Tools};
 /// Default output limit, in tokens, when the request has none and the model's own limit is unknown. The field is
 /// required.
 const DEFAULT_OUTPUT: u64 = 8_192;
-/// Maximum default output limit, in tokens. A higher limit must be requested: with it, a runaway answer takes long.
+/// Maximum default output limit, in tokens. A higher limit must be requested, because it lets a runaway answer
+/// take long.
 const MAX_DEFAULT_OUTPUT: u64 = 32_000;
-/// Minimum length, in tokens, of a prompt that its models cache.
+/// Minimum length, in tokens, of a prompt that Anthropic's models cache.
 const MIN_CACHED_PROMPT: u64 = 1_024;
 /// Minimum thinking budget, in tokens.
 const MIN_THINKING_BUDGET: u64 = 1_024;
@@ -41,9 +42,9 @@ pub(super) fn body(name: &str, request: &ModelRequest, capabilities: &ModelCapab
     body.insert("stream".into(), json!(true));
     body.insert("messages".into(), messages(&turns));
     if !system.is_empty() {
-        // A marked prompt is cached for five minutes and read again at a tenth of the price; an unmarked one is never
+        // A marked prompt is cached for five minutes and reread at a tenth of the price; an unmarked one is never
         // cached.
-        let is_kept = request.is_reread && estimate_tokens(&system) >= MIN_CACHED_PROMPT;
+        let is_kept = request.is_prefix_reused && estimate_tokens(&system) >= MIN_CACHED_PROMPT;
         let system = match is_kept {
             _ if !marks.is_empty() => json!(cache_marks::blocks(&system, &marks)),
             true => {
@@ -185,8 +186,8 @@ fn config(body: &mut Map<String, Value>) -> &mut Map<String, Value> {
     config.as_object_mut().expect("it was made an object above")
 }
 
-/// Whether the model decides how much it thinks, as a client of Anthropic's API can request. Without an effort, this
-/// is about as much as with a high one.
+/// Whether the model decides how much it thinks, as a client of Anthropic's API can request. Without an effort,
+/// this is about the same as high effort.
 fn is_adaptive(request: &ModelRequest) -> bool {
     let passthrough = request.passthrough.as_deref();
     passthrough.is_some_and(|it| {
@@ -242,9 +243,9 @@ fn think(
         }
         return true;
     }
-    let wanted = budget(effort).max(MIN_THINKING_BUDGET);
+    let wanted = thinking_budget(effort).max(MIN_THINKING_BUDGET);
     if request.parameters.max_tokens.is_none() {
-        // The budget counts against the limit, so the limit grows by it and the answer keeps its room.
+        // The budget counts against the limit, so the limit is raised by it to leave the answer its room.
         let known = Some(capabilities.max_output).filter(|most| *most > 0);
         *most = (*most + wanted).min(known.unwrap_or(u64::MAX));
     }
@@ -276,7 +277,7 @@ fn sample(
     if thinks {
         return;
     }
-    // The temperature is at most 1, and the API accepts either `temperature` or `top_p`.
+    // The temperature must not exceed 1, and the API accepts either `temperature` or `top_p`.
     let temperature = own.temperature.map(|value| json!(value.min(1.0)));
     let top_p = own.top_p.filter(|_| temperature.is_none());
     set("temperature", "temperature", temperature);
@@ -388,7 +389,7 @@ fn stopped(builder: &mut AnswerBuilder, stop: &Value) {
     builder.stopped(reason);
 }
 
-/// Reads usage. Counts are cumulative. An answer made in several steps lists them, and each is billed.
+/// Reads usage. Counts are cumulative. For an answer made in several steps, each step is listed and billed.
 fn usage(builder: &mut AnswerBuilder, found: &Value) {
     let steps = found["iterations"]
         .as_array()

@@ -1,52 +1,52 @@
-//! Prompt-cache marks of clients (Anthropic's `cache_control`): read from content and tools, and written back at the
-//! same positions. Other vendors have no such field.
+//! Clients' prompt-cache markers (Anthropic's `cache_control`): read from content and tools, and written back at
+//! the same positions. Other vendors have no such field.
 
 use serde_json::{Value, json};
 
-use super::serve_error::{RequestError, fault};
+use super::serve_error::{RequestError, invalid};
 use crate::domain::chat::{CacheMark, Message, MessageRole};
 use crate::domain::tools::Tools;
 
 /// The name of the field.
 pub(super) const FIELD: &str = "cache_control";
-/// Maximum size of one mark, in bytes of JSON; a vendor's has only a type and a time to live.
+/// Maximum size of one marker, in bytes of JSON; a vendor's has only a type and a time to live.
 const MAX_MARK_BYTES: usize = 256;
 
-/// The mark of a block or a tool, if any.
+/// The marker of a block or a tool, if any.
 ///
 /// # Errors
 ///
-/// When the mark is not an object, or is larger than 256 bytes.
+/// When the marker is not an object, or is larger than 256 bytes.
 pub(super) fn of(block: &Value) -> Result<Option<Value>, RequestError> {
     match &block[FIELD] {
         Value::Null => Ok(None),
         mark @ Value::Object(_) if mark.to_string().len() <= MAX_MARK_BYTES => {
             Ok(Some(mark.clone()))
         }
-        _ => fault(
+        _ => invalid(
             "cache_control",
             "cache_control must be an object such as {\"type\": \"ephemeral\"}",
         ),
     }
 }
 
-/// A mark after a message's last block, which is a tool call or a tool result.
+/// The marker after a message's last block, which is a tool call or a tool result.
 ///
 /// # Errors
 ///
-/// When the mark is not an object, or is larger than 256 bytes.
+/// When the marker is not an object, or is larger than 256 bytes.
 pub(super) fn behind(block: &Value) -> Result<Option<CacheMark>, RequestError> {
     Ok(of(block)?.map(|control| CacheMark { end: None, control }))
 }
 
-/// Whether a request has cache marks.
+/// Whether a request has cache markers.
 pub fn are_in(turns: &[Message], tools: Option<&Tools>) -> bool {
     let mut tools = tools.into_iter().flat_map(|tools| &tools.list);
     turns.iter().any(|turn| !turn.cache_marks.is_empty())
         || tools.any(|tool| tool.cache_control.is_some())
 }
 
-/// The marks of all instructions, with offsets into the joined text.
+/// The markers of all instructions, with offsets into the joined text.
 pub(super) fn of_instructions(messages: &[Message]) -> Vec<CacheMark> {
     let (mut marks, mut before) = (Vec::new(), 0);
     let instructions = messages
@@ -62,7 +62,7 @@ pub(super) fn of_instructions(messages: &[Message]) -> Vec<CacheMark> {
 /// Separator of joined texts.
 const JOINT: &str = "\n\n";
 
-/// Shifts the marks of a text by the length, in bytes, of the text before it.
+/// Shifts the markers of a text by the length, in bytes, of the text before it.
 pub(super) fn moved(marks: &[CacheMark], bytes: usize) -> impl Iterator<Item = CacheMark> {
     marks.iter().map(move |mark| CacheMark {
         end: mark.end.map(|end| end + bytes),
@@ -70,7 +70,7 @@ pub(super) fn moved(marks: &[CacheMark], bytes: usize) -> impl Iterator<Item = C
     })
 }
 
-/// Splits a text into blocks that end at its marks.
+/// Splits a text into blocks that end at its markers.
 pub(super) fn blocks(text: &str, marks: &[CacheMark]) -> Vec<Value> {
     let (mut blocks, mut from) = (Vec::new(), 0);
     let ends = marks.iter().filter_map(|mark| Some((mark.end?, mark)));
@@ -78,7 +78,8 @@ pub(super) fn blocks(text: &str, marks: &[CacheMark]) -> Vec<Value> {
         let end = text.floor_char_boundary(end);
         let piece = text.get(from..end).unwrap_or_default();
         let piece = piece.strip_prefix(JOINT).unwrap_or(piece);
-        // A vendor refuses a block of only whitespace, so its mark is skipped: the cached prefix ends at the mark before.
+        // A vendor refuses a block of only whitespace, so its marker is skipped: the cached prefix ends at the
+        // previous marker.
         if piece.trim().is_empty() {
             continue;
         }

@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 
 use super::serve::model;
-use super::serve_error::{RequestError, fault};
+use super::serve_error::{RequestError, invalid};
 use super::{ApiFormat, passthrough};
 use crate::domain::chat::Passthrough;
 
@@ -22,7 +22,7 @@ pub struct EmbeddingRequest {
     pub texts: Vec<String>,
     /// Dimensions of the vectors, if the model can choose.
     pub dimensions: Option<u32>,
-    /// Whether vectors are sent as base64 of little-endian 32-bit floats, as OpenAI's client requests.
+    /// Whether vectors are sent as base64 of little-endian 32-bit floats, which OpenAI's client requests.
     pub is_base64: bool,
     /// Fields that Quire does not interpret, passed on to the provider.
     pub passthrough: Passthrough,
@@ -35,7 +35,7 @@ pub struct EmbeddingRequest {
 /// When a field is missing, malformed, or too large; the error names it.
 pub fn read(body: &Value) -> Result<EmbeddingRequest, RequestError> {
     let Some(fields) = body.as_object() else {
-        return fault("body", "the body must be a JSON object");
+        return invalid("body", "the body must be a JSON object");
     };
     let texts: Option<Vec<String>> = match fields.get("input") {
         Some(Value::String(text)) => Some(vec![text.clone()]),
@@ -46,7 +46,7 @@ pub fn read(body: &Value) -> Result<EmbeddingRequest, RequestError> {
         _ => None,
     };
     let Some(texts) = texts else {
-        return fault(
+        return invalid(
             "input",
             "input must be a string or a list of strings; tokens are not accepted",
         );
@@ -54,21 +54,21 @@ pub fn read(body: &Value) -> Result<EmbeddingRequest, RequestError> {
     let bytes: usize = texts.iter().map(String::len).sum();
     if texts.is_empty() || texts.len() > MAX_TEXTS || bytes > MAX_BYTES {
         let why = format!("1 to {MAX_TEXTS} texts, {MAX_BYTES} bytes together at most");
-        return fault("input", why);
+        return invalid("input", why);
     }
     if texts.iter().any(String::is_empty) {
-        return fault("input", "a text is empty");
+        return invalid("input", "a text is empty");
     }
     let is_base64 = match fields.get("encoding_format").and_then(Value::as_str) {
         None | Some("float") => false,
         Some("base64") => true,
-        Some(_) => return fault("encoding_format", "encoding_format must be float or base64"),
+        Some(_) => return invalid("encoding_format", "encoding_format must be float or base64"),
     };
     let dimensions = match fields.get("dimensions") {
         None | Some(Value::Null) => None,
         Some(given) => match given.as_u64().and_then(|given| u32::try_from(given).ok()) {
             Some(given) if given > 0 => Some(given),
-            _ => return fault("dimensions", "dimensions must be a number above 0"),
+            _ => return invalid("dimensions", "dimensions must be a number above 0"),
         },
     };
     const KNOWN: &[&str] = &["model", "input", "encoding_format", "dimensions", "user"];
@@ -96,7 +96,7 @@ pub fn request(kind: ApiFormat, name: &str, asked: &EmbeddingRequest) -> Option<
             Some(("embeddings".to_owned(), body))
         }
         ApiFormat::Ollama => {
-            // A text that is too long is an error, never silently truncated.
+            // A text that is too long must cause an error, never be silently truncated.
             body["truncate"] = json!(false);
             if let Some(dimensions) = dimensions {
                 body["dimensions"] = json!(dimensions);
@@ -130,7 +130,7 @@ pub fn optional(body: &Value) -> Vec<String> {
 }
 
 /// Removes the fields that the model has refused from a request and returns their names in the client's API.
-pub fn leave_out(body: &mut Value, refused: &[String]) -> Vec<String> {
+pub fn remove_refused(body: &mut Value, refused: &[String]) -> Vec<String> {
     let names = optional(body);
     let left_out: Vec<String> = names
         .into_iter()
@@ -150,7 +150,7 @@ pub fn leave_out(body: &mut Value, refused: &[String]) -> Vec<String> {
     left_out.into_iter().map(known).collect()
 }
 
-// Quire's own fields take precedence.
+// Fields that Quire sets take precedence.
 fn pass_on(kind: ApiFormat, body: &mut Value, asked: &EmbeddingRequest) {
     let Some(body) = body.as_object_mut() else {
         return;
@@ -162,7 +162,8 @@ fn pass_on(kind: ApiFormat, body: &mut Value, asked: &EmbeddingRequest) {
     }
 }
 
-/// The fields of a request that a provider of this kind does not receive. `None` as kind: no provider was found.
+/// The fields of a request that a provider with this API format does not receive. `None` means that no provider
+/// was found.
 pub fn ignored(kind: Option<ApiFormat>, asked: &EmbeddingRequest) -> Vec<String> {
     let reaches =
         |name: &str| kind.is_some_and(|kind| passthrough::reaches(kind, &asked.passthrough, name));
@@ -273,7 +274,11 @@ mod tests {
         ] {
             let (_, mut body) = request(kind, "m", &asked).expect("it has embeddings");
             let refused = [field.to_owned(), "model".to_owned(), "input".to_owned()];
-            assert_eq!(leave_out(&mut body, &refused), ["dimensions"], "{kind:?}");
+            assert_eq!(
+                remove_refused(&mut body, &refused),
+                ["dimensions"],
+                "{kind:?}"
+            );
             assert!(!body.to_string().contains(field), "{body}");
             assert!(body.to_string().contains("\"a\""), "{body}");
         }

@@ -1,5 +1,5 @@
-//! Other vendors' reasoning inside a Responses item: `encrypted_content` holds the vendor's own block as JSON, so
-//! that a client that sends the item back returns the block with its signature.
+//! Other vendors' reasoning inside a Responses item: `encrypted_content` contains the vendor's own block as JSON,
+//! so that a client that sends the item back also returns the block with its signature.
 
 use serde_json::{Value, json};
 

@@ -1,9 +1,9 @@
-//! Vendors' names for a regular end of an answer. Any other reason means that the answer broke off.
+//! Vendors' names for a regular end of an answer. Any other reason means that the answer was cut off.
 
 use crate::domain::chat::Finish;
 
-/// Documented finish reasons of a regular end, in lower case. Routers pass on the reason of the model's own vendor,
-/// so one table serves every API format.
+/// Documented finish reasons of a regular end, in lowercase. Routers pass on the reason from the model's own
+/// vendor, so one table serves every API format.
 const GOOD: &[(&str, Finish)] = &[
     // OpenAI, Gemini, Ollama, and most others.
     ("stop", Finish::Stop),
@@ -20,7 +20,7 @@ const GOOD: &[(&str, Finish)] = &[
     ("stop_sequence", Finish::Stop),
     ("tool_use", Finish::ToolCalls),
     ("model_context_window_exceeded", Finish::Length),
-    // The model would continue if called again: the answer is incomplete.
+    // The model would continue if called again, so the answer is incomplete.
     ("pause_turn", Finish::Length),
     ("refusal", Finish::ContentFilter),
     ("guardrail_intervened", Finish::ContentFilter),
@@ -61,7 +61,7 @@ const GOOD: &[(&str, Finish)] = &[
     ("image_recitation", Finish::ContentFilter),
 ];
 
-/// Prefixes from enum names: proxies that print an SDK's value keep them.
+/// Prefixes from enum names, which proxies keep when they print an SDK's value.
 const PREFIXES: &[&str] = &[
     "finish_reason_",
     "finishreason.",
@@ -71,14 +71,14 @@ const PREFIXES: &[&str] = &[
 ];
 
 /// Maps a finish reason; `None` if no vendor documents it as a regular end.
-pub(super) fn of(reason: &str) -> Option<Finish> {
+pub(super) fn parse(reason: &str) -> Option<Finish> {
     let reason = reason.trim().trim_matches('"').to_ascii_lowercase();
     let reason = reason.replace(['-', ' '], "_");
     let bare = PREFIXES
         .iter()
         .find_map(|prefix| reason.strip_prefix(prefix));
     let reason = bare.unwrap_or(&reason);
-    // Gemini's compatible endpoint names the filter after the reason: `content_filter: RECITATION`.
+    // Gemini's compatible endpoint appends the filter's name to the reason: `content_filter: RECITATION`.
     let (word, is_filter) = match reason.split_once(':') {
         Some((word, _)) => (word, true),
         None => (reason, false),
@@ -134,7 +134,7 @@ mod tests {
             ("\"stop\"", Some(Finish::Stop)),
             ("stop: error", None),
         ] {
-            assert_eq!(of(reason), expected, "{reason}");
+            assert_eq!(parse(reason), expected, "{reason}");
         }
     }
 }

@@ -4,7 +4,7 @@
 use serde_json::{Map, Value, json};
 
 use super::answer_builder::AnswerBuilder;
-use super::prompt::{PromptTurn, budget, called, divide, effort};
+use super::prompt::{PromptTurn, called, divide, effort, thinking_budget};
 use super::sse::SseFrame;
 use super::usage_counts::{self, UsageCounts};
 use super::{ModelCapabilities, refusal, schema_subset};
@@ -155,7 +155,7 @@ fn sampling(request: &ModelRequest, capabilities: &ModelCapabilities) -> Map<Str
     config
 }
 
-/// The thinking settings: a level or a budget, never both, which the API refuses.
+/// The thinking settings: a level or a budget, but never both, which the API refuses.
 fn thinking(request: &ModelRequest, capabilities: &ModelCapabilities) -> Option<Value> {
     if matches!(capabilities.thinking, Thinking::Fixed | Thinking::Unknown)
         && request.parameters.reasoning_effort.is_none()
@@ -170,7 +170,7 @@ fn thinking(request: &ModelRequest, capabilities: &ModelCapabilities) -> Option<
     match (effort, capabilities.thinking) {
         (None, _) => {}
         (Some(effort), Thinking::Budget) => {
-            config["thinkingBudget"] = json!(budget(effort).min(24_576));
+            config["thinkingBudget"] = json!(thinking_budget(effort).min(24_576));
             if effort == "none" {
                 config["includeThoughts"] = json!(false);
             }
@@ -195,7 +195,7 @@ pub(super) fn read(builder: &mut AnswerBuilder, event: &SseFrame) {
     }
 }
 
-/// Without `alt=sse` the frames come as one list.
+/// Without `alt=sse`, the frames arrive as one list.
 pub(super) fn whole(builder: &mut AnswerBuilder, body: &Value) {
     let frames = body
         .as_array()
@@ -258,7 +258,7 @@ fn take(builder: &mut AnswerBuilder, frame: &Value) {
     }
 }
 
-/// Finish reasons that mean that the model's output is unusable.
+/// Finish reasons for which the model's output is unusable.
 const UNUSABLE: &[&str] = &[
     "MALFORMED_FUNCTION_CALL",
     "MALFORMED_RESPONSE",

@@ -1,15 +1,15 @@
-//! Splits JSON texts that arrive as one: some servers omit the line feeds between events or the `data:` prefix, or
-//! repeat the prefix. Splits only where the result is unambiguous.
+//! Splits JSON texts that arrive as one, because some servers omit the line feeds between events or the `data:`
+//! prefix, or repeat the prefix. Splits only where the result is unambiguous.
 
 use serde::de::IgnoredAny;
 
-/// Strings between two objects that should have been separate events.
+/// Strings at the boundary of two objects that should have been separate events.
 const SEAMS: &[&str] = &["}{", "}data:", "}\n", "} ", "}\r", "}[DONE]", "}\t"];
 
 /// Splits a text into its JSON texts; `None` if it is a single text, or not JSON.
-pub(super) fn divide(data: &str) -> Option<Vec<String>> {
+pub(super) fn split(data: &str) -> Option<Vec<String>> {
     let bare = without_mark(data);
-    // Nearly all data is one object; this check avoids parsing it.
+    // Nearly all data is a single object; this check avoids parsing it.
     let may_be_several = SEAMS.iter().any(|seam| bare.contains(seam));
     if !may_be_several {
         return (bare.len() < data.trim_start().len()).then(|| vec![bare.to_owned()]);
@@ -38,7 +38,7 @@ fn without_mark(text: &str) -> &str {
     text
 }
 
-/// Length, in bytes, of the object that a text begins with.
+/// Length, in bytes, of the object with which a text begins.
 fn length(text: &str) -> Option<usize> {
     text.strip_prefix('{')?;
     let mut values = serde_json::Deserializer::from_str(text).into_iter::<IgnoredAny>();
@@ -70,7 +70,7 @@ mod tests {
         ] {
             let expected =
                 expected.map(|parts: Vec<&str>| { parts }.into_iter().map(str::to_owned).collect());
-            assert_eq!(divide(data), expected, "{data:?}");
+            assert_eq!(split(data), expected, "{data:?}");
         }
     }
 }

@@ -1,5 +1,5 @@
-//! Line numbers of the values of a JSON text, so that an error can name the line of a value. The text must already
-//! have been parsed as JSON: nothing is validated here.
+//! Line numbers of the values in a JSON text, so that an error can name a value's line. The text must already have
+//! been parsed as JSON: nothing is validated here.
 
 use std::collections::BTreeMap;
 
@@ -9,11 +9,11 @@ enum OpenContainer {
     List(usize),
 }
 
-/// Maximum work, in bytes of paths written; later values have no line. Without a limit, each of many values under one
-/// long key would cost the key's length.
+/// Maximum work, in bytes of paths written; later values have no line number. Otherwise, each of many values under
+/// one long key would cost the key's length.
 const MAX_PATHS: usize = 16 << 20;
 
-/// Lines, from 1, by path: `stages.1.prompt`.
+/// Line numbers, from 1, by path: `stages.1.prompt`.
 pub fn lines(text: &str) -> BTreeMap<String, usize> {
     let mut found = BTreeMap::new();
     let mut path: Vec<OpenContainer> = Vec::new();
@@ -41,7 +41,7 @@ pub fn lines(text: &str) -> BTreeMap<String, usize> {
             }
             _ => {}
         }
-        // A value is on the line of its first character, or of its key.
+        // A value's line is that of its first character, or of its key.
         if !character.is_whitespace() && !matches!(character, ',' | '}' | ']' | ':') {
             let shown = shown(&path);
             size += shown.len();

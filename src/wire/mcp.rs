@@ -1,5 +1,5 @@
 //! Model Context Protocol, server side: parses one JSON-RPC message into a request and encodes the response. Pure:
-//! knows nothing of pipes, HTTP, or analyses. Refuses batches, which the protocol has dropped.
+//! knows nothing about pipes, HTTP, or analyses. Refuses batches, which the protocol no longer has.
 
 use serde_json::{Map, Value, json};
 
@@ -35,7 +35,7 @@ pub enum McpMessage {
 /// A method of the protocol, with its parameters.
 #[derive(Debug, Clone, PartialEq)]
 pub enum McpRequest {
-    /// Introduces the server and settles the protocol version.
+    /// Introduces the server and negotiates the protocol version.
     Initialize(&'static str),
     /// Checks that the server responds.
     Ping,
@@ -59,7 +59,7 @@ pub enum McpTool {
         /// Maximum number of passages.
         limit: usize,
     },
-    /// Returns the state of an analysis with this ID.
+    /// Returns the state of the analysis with this ID.
     AnalysisStatus(String),
 }
 
@@ -74,7 +74,7 @@ pub struct PanelQuestion {
     pub pattern: Option<String>,
     /// IDs of documents.
     pub documents: Vec<String>,
-    /// `quick`, `standard` or `full`.
+    /// `quick`, `standard`, or `full`.
     pub depth: Option<String>,
     /// Maximum cost, in US dollars.
     pub budget_usd: Option<f64>,
@@ -97,20 +97,20 @@ pub struct McpError {
 ///
 /// When the message is not valid JSON-RPC, is a batch, or names an unknown method, tool, or argument.
 pub fn read(text: &str) -> Result<McpMessage, McpError> {
-    let fault = |id: &Value, code, text: &str| McpError {
+    let error = |id: &Value, code, text: &str| McpError {
         id: id.clone(),
         code,
         text: text.to_owned(),
     };
     let message: Value = crate::domain::json::parse(text)
-        .map_err(|why| fault(&Value::Null, -32700, &format!("this is not JSON: {why}")))?;
+        .map_err(|why| error(&Value::Null, -32700, &format!("this is not JSON: {why}")))?;
     let id = message.get("id").cloned().unwrap_or(Value::Null);
     let is_answer = message.get("result").is_some() || message.get("error").is_some();
     let Some(method) = message["method"].as_str() else {
         // A response to a request that was never sent; ignored, because there is no request to answer.
         return match is_answer {
             true => Ok(McpMessage::Notice),
-            false => Err(fault(&id, -32600, "this is not a JSON-RPC 2.0 request")),
+            false => Err(error(&id, -32600, "this is not a JSON-RPC 2.0 request")),
         };
     };
     let params = &message["params"];
@@ -121,17 +121,17 @@ pub fn read(text: &str) -> Result<McpMessage, McpError> {
         });
     }
     if !(id.is_string() || id.is_number()) {
-        return Err(fault(&Value::Null, -32600, "an id is a string or a number"));
+        return Err(error(&Value::Null, -32600, "an id is a string or a number"));
     }
     let ask = match method {
         "initialize" => McpRequest::Initialize(version(params["protocolVersion"].as_str())),
         "ping" => McpRequest::Ping,
         "tools/list" => McpRequest::Tools,
         "tools/call" => {
-            let (tool, deadline) = call(params).map_err(|why| fault(&id, -32602, &why))?;
+            let (tool, deadline) = call(params).map_err(|why| error(&id, -32602, &why))?;
             McpRequest::Call(tool, deadline)
         }
-        _ => return Err(fault(&id, -32601, &format!("there is no method {method}"))),
+        _ => return Err(error(&id, -32601, &format!("there is no method {method}"))),
     };
     Ok(McpMessage::Request { id, ask })
 }
@@ -231,12 +231,12 @@ pub fn answered(id: &Value, result: Value) -> Value {
 }
 
 /// Encodes an error response.
-pub fn refused(fault: &McpError) -> Value {
-    json!({"jsonrpc": "2.0", "id": fault.id, "error": {"code": fault.code, "message": fault.text}})
+pub fn refused(error: &McpError) -> Value {
+    json!({"jsonrpc": "2.0", "id": error.id, "error": {"code": error.code, "message": error.text}})
 }
 
 /// Encodes a tool's result: text for the model, and structured content for programs.
-pub fn found(text: &str, structured: Value) -> Value {
+pub fn tool_result(text: &str, structured: Value) -> Value {
     json!({"content": [{"type": "text", "text": text}], "structuredContent": structured, "isError": false})
 }
 
@@ -246,7 +246,7 @@ pub fn failed(text: &str) -> Value {
 }
 
 /// Encodes the response to `initialize`.
-pub fn hello(version: &str, release: &str) -> Value {
+pub fn initialize_result(version: &str, release: &str) -> Value {
     json!({
         "protocolVersion": version,
         "capabilities": {"tools": {"listChanged": false}},
@@ -304,7 +304,7 @@ mod tests {
         match read(text) {
             Ok(McpMessage::Request { id, ask }) => format!("{id} {ask:?}"),
             Ok(other) => format!("{other:?}"),
-            Err(fault) => format!("{} {} {}", fault.id, fault.code, fault.text),
+            Err(error) => format!("{} {} {}", error.id, error.code, error.text),
         }
     }
 

@@ -1,4 +1,4 @@
-//! Wire formats: decodes bytes into values and encodes values into bytes. Pure. Providers use one of five API
+//! Wire formats: decode bytes into values and encode values into bytes. Pure. Providers use one of five API
 //! formats; this is their common interface, and each format has its own file.
 
 mod answer_builder;
@@ -53,7 +53,7 @@ use crate::domain::model::{Structured, Thinking};
 use answer_builder::AnswerBuilder;
 pub use model_lists::{ListedModel, models};
 pub use openai::ProviderQuirks;
-pub use refusal::{clean, error, shows_no_pictures, unwelcome, unwelcome_among};
+pub use refusal::{clean, error, refused_parameter, rejects_images, unwelcome_among};
 use surrogates::PendingSurrogates;
 
 /// An API format.
@@ -154,10 +154,10 @@ impl ModelCapabilities {
         self.refused.iter().any(|name| name == spelled)
     }
 
-    /// How the answer's schema is enforced; a way that the model has refused is not used again.
+    /// How the answer's schema is enforced; a method that the model has refused is not used again.
     fn shape(&self, native: &str, request: &ModelRequest) -> Structured {
         match self.structured {
-            // A forced tool would be mixed with the client's own tools.
+            // A forced tool would interfere with the client's own tools.
             Structured::Tool if request.tools.is_some() => Structured::Prompt,
             Structured::Native if self.refuses(native) => Structured::Prompt,
             Structured::Tool if self.refuses("tools") || self.refuses("tool_choice") => {
@@ -211,7 +211,7 @@ pub fn request(
     }
 }
 
-/// Decodes an answer: takes every event; `finish` returns the whole.
+/// Decodes an answer: consumes every event; `finish` returns the complete answer.
 #[derive(Debug)]
 pub struct AnswerDecoder {
     kind: ApiFormat,
@@ -279,7 +279,7 @@ impl AnswerDecoder {
                 &repaired
             }
         };
-        match joined_json::divide(&event.data) {
+        match joined_json::split(&event.data) {
             None => read(self.kind, builder, event),
             Some(parts) => {
                 for data in parts {
@@ -299,7 +299,7 @@ impl AnswerDecoder {
     /// Decodes a complete response: a server that does not stream sends one JSON object.
     pub fn push_whole(&mut self, body: &str) -> Vec<Delta> {
         // Some servers send the stream's chunks one after the other, without event framing.
-        if let Some(parts) = joined_json::divide(body.trim()) {
+        if let Some(parts) = joined_json::split(body.trim()) {
             let events = parts.into_iter().map(|data| sse::SseFrame {
                 data,
                 ..sse::SseFrame::default()
@@ -344,13 +344,13 @@ impl AnswerDecoder {
         self.is_streamed
     }
 
-    /// Whether a closing mark without an opening one has ended the reasoning.
+    /// Whether a closing marker without an opening one has ended the reasoning.
     pub fn was_closed(&self) -> bool {
         self.builder.was_closed()
     }
 
-    /// Ends the stream; returns the pieces still held back, and the answer. A stream that ends without a documented
-    /// finish reason counts as broken off.
+    /// Ends the stream; returns the pieces still held back, and the answer. A stream that ends without a
+    /// documented finish reason counts as cut off.
     ///
     /// # Errors
     ///
@@ -359,7 +359,7 @@ impl AnswerDecoder {
         self.builder.finish(request)
     }
 
-    /// Ends the answer early, as a token limit does, with estimated tokens; otherwise like `finish`.
+    /// Ends the answer early, as a token limit does, with estimated token counts; otherwise like `finish`.
     ///
     /// # Errors
     ///

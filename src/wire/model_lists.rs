@@ -15,15 +15,15 @@ const MAX_MODELS: usize = 1_000;
 pub struct ListedModel {
     /// Its name at the provider.
     pub name: String,
-    /// Context window, in tokens; 0 if the list does not state it.
+    /// Context window, in tokens; 0 if the list does not give it.
     pub context_window: u64,
-    /// Its price, if the list states it.
+    /// Its price, if the list gives it.
     pub price: Option<Price>,
-    /// Whether it accepts images, if the list states it.
+    /// Whether it accepts images, if the list says so.
     pub vision: Option<bool>,
-    /// Supported parameters, by their names in the glossary; empty if the list does not state them.
+    /// Supported parameters, by their names in the glossary; empty if the list does not give them.
     pub parameters: Vec<String>,
-    /// Release date, in seconds since 1970; 0 if the list does not state it.
+    /// Release date, in seconds since 1970; 0 if the list does not give it.
     pub created: i64,
 }
 
@@ -52,7 +52,7 @@ fn named(name: &Value) -> Option<ListedModel> {
     })
 }
 
-/// Reads a row. OpenAI's list has names only; OpenRouter, Together, vLLM, and Anthropic add fields of their own.
+/// Reads a row. OpenAI's list has names only; OpenRouter, Together, vLLM, and Anthropic add their own fields.
 fn plain(model: &Value) -> Option<ListedModel> {
     let mut listed = named(&model["id"])?;
     let windows = [
@@ -85,12 +85,12 @@ fn plain(model: &Value) -> Option<ListedModel> {
     Some(listed)
 }
 
-/// Reads OpenRouter's prices, in dollars per token, as text.
+/// Parses OpenRouter's prices, which are strings in dollars per token.
 fn price(pricing: &Value) -> Option<Price> {
     let dollars = |name: &str| {
         let value: f64 = pricing[name].as_str()?.parse().ok()?;
-        // A negative price depends on the model that is chosen later; one above a cent per token is an error in the
-        // list.
+        // A negative price means that it depends on a model chosen later; one above a cent per token is an error
+        // in the list.
         (0.0..=0.01).contains(&value).then_some(value * 1e6)
     };
     Some(Price {

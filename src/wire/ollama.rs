@@ -1,5 +1,5 @@
-//! Ollama's native chat API: <https://github.com/ollama/ollama/blob/main/docs/api.md>. Newline-delimited JSON. Its
-//! default context is small and it silently drops what does not fit, so each request sets the size.
+//! Ollama's native chat API: <https://github.com/ollama/ollama/blob/main/docs/api.md>. Newline-delimited JSON.
+//! Ollama's default context is small and it silently drops what does not fit, so each request sets the size.
 
 use serde_json::{Map, Value, json};
 
@@ -16,13 +16,13 @@ use crate::domain::tools::ToolChoice;
 
 /// Room for the answer, in tokens, when the request has no limit.
 const ROOM: u64 = 2_048;
-/// Step of context sizes, in tokens: each new size reloads the model.
+/// Increment of context sizes, in tokens: each new size reloads the model.
 const STEP: u64 = 4_096;
-/// Maximum context size, in tokens: a home machine does not hold more in addition to the model.
+/// Maximum context size, in tokens: a home machine cannot hold more in addition to the model.
 const MAX_CONTEXT: u64 = 131_072;
 
 pub(super) fn body(name: &str, request: &ModelRequest, capabilities: &ModelCapabilities) -> Value {
-    // Ollama itself enforces a schema with every model.
+    // Ollama itself can enforce a schema with any model.
     let shape = match capabilities.refuses("format") {
         true => Structured::Prompt,
         false => Structured::Native,
@@ -70,7 +70,7 @@ pub(super) fn body(name: &str, request: &ModelRequest, capabilities: &ModelCapab
     if let (Some(format), Structured::Native) = (&request.format, shape) {
         body["format"] = format.schema.clone();
     }
-    // Ollama can neither force a call nor prevent parallel ones: only omitting tools has an effect.
+    // Ollama can neither force a call nor prevent parallel ones; only omitting the tools has an effect.
     if let Some(tools) = (request.tools.as_deref()).filter(|tools| tools.choice != ToolChoice::None)
     {
         body["tools"] = functions(tools);

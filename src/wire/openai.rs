@@ -151,7 +151,7 @@ fn messages(
     let words = schema_instruction(request, shape);
     let words = words.map(|words| json!({ "role": system, "content": words }));
     let all = request.messages.iter().map(message);
-    // First in the list: some servers accept instructions only there.
+    // Must come first: some servers accept instructions only there.
     words.into_iter().chain(all).collect()
 }
 
@@ -255,7 +255,7 @@ fn sample(
         "seed"
     };
     let own = &request.parameters;
-    // A model without known capabilities may accept it.
+    // A model without known capabilities may support it.
     let top_k = own
         .top_k
         .filter(|_| quirks.top_k || capabilities.accepted.is_empty());
@@ -307,7 +307,7 @@ fn think(
     };
     match capabilities.thinking {
         Thinking::Fixed => {}
-        // OpenRouter translates the field for each model; never send both.
+        // OpenRouter translates this field for each model; never send both.
         _ if quirks.reasoning_object => {
             body.insert("reasoning".into(), json!({ "effort": effort }));
         }

@@ -1,10 +1,10 @@
-//! Fields that Quire does not interpret: which of a client's fields go to which provider, and which fields the
-//! settings add to every request. A field that the model has refused before is skipped.
+//! Fields that Quire does not interpret: decides which of a client's fields go to which provider, and which fields
+//! the settings add to every request. A field that the model has refused before is skipped.
 
 use serde_json::{Map, Value, json};
 
 use super::refusal::NAME;
-use super::serve_error::{RequestError, fault};
+use super::serve_error::{RequestError, invalid};
 use super::{ApiFormat, ModelCapabilities, cache_marks};
 use crate::domain::chat::{ModelRequest, Passthrough};
 use crate::domain::provider::FIXED_FIELDS;
@@ -40,7 +40,7 @@ const RESERVED: &[&str] = &[
     "tools",
     "tool_choice",
     "toolConfig",
-    // These would reach models, accounts, and servers that the caller may not use.
+    // These would give access to models, accounts, and servers that the caller may not use.
     "models",
     "fallbacks",
     "route",
@@ -64,7 +64,7 @@ const RESERVED: &[&str] = &[
     "service_tier",
     "speed",
     "inference_geo",
-    // Run and charged by the vendor: searches, code execution, tools of other servers.
+    // Run and charged by the vendor: searches, code execution, and tools of other servers.
     "plugins",
     "mcp_servers",
     "mcp",
@@ -118,11 +118,12 @@ const OLLAMA_OPTIONS: &[&str] = &[
     "penalize_newline",
 ];
 
-/// The fields of a request that Quire does not interpret. `also`: fields that it knows and passes on unread.
+/// The fields of a request that Quire does not interpret. `also` lists fields that it knows and passes on without
+/// reading them.
 ///
 /// # Errors
 ///
-/// When there are more than 64 such fields, a name is too long, or all together exceed 256 KiB.
+/// When there are more than 64 such fields, a name is too long, or all of them together exceed 256 KiB.
 pub(super) fn read(
     format: ApiFormat,
     fields: &Map<String, Value>,
@@ -144,7 +145,7 @@ pub(super) fn read(
             "at most {MAX_FIELDS} further fields of together {} KiB are passed on",
             MAX_BYTES / 1024
         );
-        return fault("body", why);
+        return invalid("body", why);
     }
     Ok(Passthrough {
         format: format.as_str().to_owned(),
@@ -163,7 +164,7 @@ fn is_reserved(name: &str) -> bool {
             .any(|beginning| wanted.starts_with(beginning))
 }
 
-/// Whether a client's field goes to a provider with this API format.
+/// Whether a client's field is sent to a provider with this API format.
 pub fn reaches(kind: ApiFormat, passthrough: &Passthrough, name: &str) -> bool {
     if is_reserved(name) {
         return false;
@@ -176,7 +177,7 @@ pub fn reaches(kind: ApiFormat, passthrough: &Passthrough, name: &str) -> bool {
     }
 }
 
-/// Adds the client's fields and those of the settings to a body.
+/// Adds the client's fields and those from the settings to a body.
 pub(super) fn add(
     kind: ApiFormat,
     body: &mut Value,
@@ -188,7 +189,7 @@ pub(super) fn add(
     };
     if let Some(passthrough) = &request.passthrough {
         for (name, value) in &passthrough.fields {
-            // Whether Anthropic's models may think depends on the whole request; `anthropic` sets the field.
+            // Whether Anthropic's models may think depends on the whole request, so `anthropic` sets the field.
             let is_placed = name == "thinking" && kind == ApiFormat::Anthropic;
             if reaches(kind, passthrough, name) && !capabilities.refuses(name) && !is_placed {
                 place(kind, body, name, value);
@@ -229,7 +230,7 @@ fn place(kind: ApiFormat, body: &mut Map<String, Value>, name: &str, value: &Val
     }
 }
 
-// Adds the fields that `own` does not have.
+// Adds the fields that `own` lacks.
 fn fill(own: &mut Value, more: &Value) {
     let (Some(own), Some(more)) = (own.as_object_mut(), more.as_object()) else {
         return;

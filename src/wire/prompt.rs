@@ -1,4 +1,4 @@
-//! Request building that the API formats share: turns in order, and the answer's schema as an instruction.
+//! Request building shared by the API formats: turns in order, and the answer's schema as an instruction.
 
 use serde_json::Value;
 
@@ -7,7 +7,7 @@ use crate::domain::chat::{CacheMark, Image, MessageRole, ModelRequest};
 use crate::domain::model::Structured;
 use crate::domain::tools::ToolCall;
 
-/// A turn; adjacent turns of one role are joined, because some vendors require alternating roles.
+/// A turn; adjacent turns with the same role are joined, because some vendors require alternating roles.
 pub(super) struct PromptTurn<'a> {
     pub is_model: bool,
     pub text: String,
@@ -99,12 +99,12 @@ pub(super) fn is_signed_thought(item: &Value) -> bool {
     }
 }
 
-/// Whether it is a self-contained Responses item: nothing is stored at the vendor under its ID.
+/// Whether a reasoning item is a self-contained Responses item: nothing is stored at the vendor under its ID.
 pub(super) fn is_encrypted_item(item: &Value) -> bool {
     item["type"] == "reasoning" && item["encrypted_content"].is_string()
 }
 
-/// Whether it is one of OpenRouter's `reasoning_details`.
+/// Whether a reasoning item is one of OpenRouter's `reasoning_details`.
 pub(super) fn is_detail(item: &Value) -> bool {
     !matches!(
         item["type"].as_str(),
@@ -127,8 +127,8 @@ pub(super) fn schema_instruction(request: &ModelRequest, shape: Structured) -> O
 /// Effort levels, lowest first.
 const EFFORTS: &[&str] = &["none", "minimal", "low", "medium", "high", "xhigh", "max"];
 
-/// Thinking budget, in tokens, of an effort level, for vendors that require a number. The steps are Quire's own.
-pub(super) fn budget(effort: &str) -> u64 {
+/// Thinking budget, in tokens, for an effort level, for vendors that require a number. The values are Quire's own.
+pub(super) fn thinking_budget(effort: &str) -> u64 {
     match EFFORTS.iter().position(|known| *known == effort) {
         Some(0) => 0,
         Some(1) => 1_024,
@@ -141,7 +141,7 @@ pub(super) fn budget(effort: &str) -> u64 {
 }
 
 /// The requested effort, if the model accepts one under this name on the wire: the nearest level that it supports,
-/// the lower of two equally near ones.
+/// or the lower of two equally near ones.
 pub(super) fn effort(
     request: &ModelRequest,
     capabilities: &ModelCapabilities,
@@ -178,7 +178,7 @@ mod tests {
                 tools: None,
                 passthrough: None,
                 sample: 0,
-                is_reread: false,
+                is_prefix_reused: false,
                 is_live: false,
             };
             let capabilities = ModelCapabilities {

@@ -1,5 +1,5 @@
-//! Separates reasoning from the answer in a stream. Local models write their reasoning into the text, between marks
-//! such as `<think>` and `</think>`; marks in code are part of the answer.
+//! Separates reasoning from the answer in a stream. Local models write their reasoning into the text, between
+//! markers such as `<think>` and `</think>`; markers in code are part of the answer.
 
 mod code;
 mod find;
@@ -9,18 +9,19 @@ use code::Code;
 use find::{MarkFound, find, first_of};
 use marks::{ANSWERS, BARE, BareChannels, FIRST, MARKS, Marks};
 
-/// First marks of channels: gpt-oss writes in channels, of which `final` is the answer (OpenAI's Harmony format).
+/// Markers that open a channel: gpt-oss writes in channels, of which `final` is the answer (OpenAI's Harmony
+/// format).
 const BEGINS: &[&str] = &["<|channel|>", "<|start|>"];
 const MESSAGE: &str = "<|message|>";
 const ENDS: &[&str] = &["<|end|>", "<|return|>", "<|call|>"];
-/// Maximum length of the header between a channel's mark and its message, in bytes.
+/// Maximum length of the header between a channel's marker and its message, in bytes.
 const MAX_HEADER_BYTES: usize = 256;
-/// Maximum length of whitespace before a mark, in bytes; more belongs to the answer.
+/// Maximum length of whitespace before a marker, in bytes; more belongs to the answer.
 const MAX_SPACE_BYTES: usize = 1024;
-/// Maximum number of bytes held back for an expected closing mark. Beyond it the text is emitted as the answer; a
-/// later closing mark still turns it into reasoning.
+/// Maximum number of bytes held back for an expected closing marker. Beyond it, the text is emitted as the answer;
+/// a later closing marker still turns it into reasoning.
 const MAX_AWAITED_BYTES: usize = 1024 * 1024;
-/// Bytes processed in one step, so that the work of a step is bounded, however large the piece.
+/// Number of bytes processed per step, so that the work of a step is bounded, however large the piece.
 const STEP: usize = 4096;
 
 /// A classified piece of the text.
@@ -28,7 +29,7 @@ const STEP: usize = 4096;
 pub(super) enum ThinkPiece {
     Text(String),
     Reasoning(String),
-    /// All text so far was reasoning: this closing mark, without an opening one, has ended it.
+    /// All text so far was reasoning, which this closing marker has ended without an opening one.
     Closed(&'static str),
     Sealed(serde_json::Value),
 }
@@ -37,25 +38,25 @@ pub(super) enum ThinkPiece {
 #[derive(Debug, Default)]
 pub(super) struct ReasoningSplitter {
     mode: SplitterMode,
-    /// Text that may begin a mark, or waits for one.
+    /// Text that may begin a marker, or is waiting for one.
     held: String,
-    /// Bytes of `held` already scanned: they contain no closing mark and do not begin one.
+    /// Number of bytes of `held` already scanned: they contain no closing marker and do not begin one.
     scanned: usize,
     code: Code,
-    /// Whether a mark has opened a block, or the vendor sends reasoning in a separate field: a lone closing mark then
-    /// belongs to the answer.
+    /// Whether a marker has opened a block, or the vendor sends reasoning in a separate field; a lone closing
+    /// marker then belongs to the answer.
     is_marked: bool,
-    /// Whether a lone closing mark has ended the reasoning before it.
+    /// Whether a lone closing marker has ended the reasoning before it.
     was_closed: bool,
-    /// Whether the prompt template opens the reasoning: all text is held until a mark closes it.
+    /// Whether the prompt template opens the reasoning: all text is held until a marker closes it.
     expects_close: bool,
     channels: bool,
-    /// The mark that closes the answer, if one has opened it.
+    /// The marker that closes the answer, if one has opened it.
     wrapped: Option<&'static str>,
     has_text: bool,
-    /// Whether the text itself contains an opening mark as ordinary text.
+    /// Whether the text contains an opening marker as ordinary text.
     has_plain: bool,
-    /// The form in which this model writes channels without marks; `None` once the text has begun differently.
+    /// The form in which this model writes channels without markers; `None` once the text has begun differently.
     bare: Option<&'static BareChannels>,
 }
 
@@ -65,20 +66,21 @@ enum SplitterMode {
     #[default]
     Start,
     Text,
-    /// In reasoning, until this closing mark.
+    /// In reasoning, until this closing marker.
     Reasoning(&'static str),
-    /// Between a channel's mark and its message.
+    /// Between a channel's marker and its message.
     Header,
-    /// In a channel: true in the final one.
+    /// In a channel; true if it is the final one.
     Channel(bool),
-    /// In a channel without marks, until the answer's channel begins.
+    /// In a channel without markers, until the answer's channel begins.
     Bare,
-    /// In an answer that this mark closes. Only detected, never a state: such an answer is read like other text.
+    /// In an answer that this marker closes. Only detected, never used as a state: such an answer is read like
+    /// other text.
     Wrapped(&'static str),
 }
 
 impl ReasoningSplitter {
-    /// Expects reasoning without an opening mark: the prompt template opens it.
+    /// Expects reasoning without an opening marker: the prompt template opens it.
     pub fn expect_close(&mut self) {
         self.expects_close = true;
     }
@@ -94,16 +96,16 @@ impl ReasoningSplitter {
         self.is_marked = true;
     }
 
-    /// Whether a lone closing mark has ended the reasoning.
+    /// Whether a lone closing marker has ended the reasoning.
     pub fn was_closed(&self) -> bool {
         self.was_closed
     }
 
-    /// Adds a piece of text; emits what is certain.
+    /// Adds a piece of text; emits everything that can be classified.
     pub fn push(&mut self, piece: &str, out: &mut Vec<ThinkPiece>) {
         let is_awaiting = self.awaits_close() || self.mode == SplitterMode::Bare;
         if self.held.len() > MAX_SPACE_BYTES && !is_awaiting {
-            // Held for a closing mark until the vendor sent reasoning in a separate field.
+            // This text was held for a closing marker until the vendor sent reasoning in a separate field.
             let held = std::mem::take(&mut self.held);
             self.push_parts(&held, out);
         }
@@ -127,7 +129,7 @@ impl ReasoningSplitter {
         self.expects_close && !self.is_marked && !self.was_closed
     }
 
-    /// Treats the text held for a closing mark as ordinary text.
+    /// Treats the text held for a closing marker as ordinary text.
     fn stop_awaiting(&mut self, out: &mut Vec<ThinkPiece>) {
         self.expects_close = false;
         let held = std::mem::take(&mut self.held);
@@ -171,7 +173,7 @@ impl ReasoningSplitter {
         };
         self.was_closed = true;
         self.wrapped = wrapper(&self.held[at..at + length]);
-        // Some templates open the block in the prompt, and the model opens it again.
+        // Some templates open the block in the prompt, and the model then opens it again.
         let trimmed = self.held.trim_start();
         let opening = distinct().filter(|marks| !marks.open.is_empty());
         let opening = opening.map(|marks| (marks.open, ()));
@@ -184,7 +186,8 @@ impl ReasoningSplitter {
         true
     }
 
-    /// Buffers a channel without markers until the answer channel begins. If none begins, the text is the answer.
+    /// Buffers a channel without markers until the answer's channel begins. If none begins, the text is the
+    /// answer.
     fn wait_for_answer(&mut self, out: &mut Vec<ThinkPiece>) -> bool {
         let bare = self.bare.filter(|_| self.held.len() <= MAX_AWAITED_BYTES);
         let Some(bare) = bare else {
@@ -256,7 +259,8 @@ impl ReasoningSplitter {
             }
             MarkFound::Perhaps if self.held.len() <= MAX_SPACE_BYTES => return false,
             _ => {
-                // Whitespace between a block and the answer belongs to neither; the answer's own is kept.
+                // Whitespace between a block and the answer belongs to neither; whitespace within the answer is
+                // kept.
                 if is_behind {
                     self.held.drain(..space);
                 }
@@ -266,10 +270,10 @@ impl ReasoningSplitter {
         true
     }
 
-    /// Emits text up to the next mark.
+    /// Emits text up to the next marker.
     fn text(&mut self, out: &mut Vec<ThinkPiece>) -> bool {
         let held = std::mem::take(&mut self.held);
-        // Whitespace before the mark that closes the answer is not part of it.
+        // Whitespace before the marker that closes the answer is not part of it.
         let wrapped = self.wrapped;
         let kept = |text: &str| match wrapped {
             Some(_) if text.len() - text.trim_end().len() <= MAX_SPACE_BYTES => {
@@ -312,7 +316,7 @@ impl ReasoningSplitter {
         false
     }
 
-    /// Enters the state after a mark.
+    /// Enters the state that follows a marker.
     fn pass(&mut self, mark: MarkKind, out: &mut Vec<ThinkPiece>) {
         match mark {
             MarkKind::Plain => {}
@@ -335,7 +339,7 @@ impl ReasoningSplitter {
         }
     }
 
-    /// Finds a mark of reasoning within the text, or of the answer's end.
+    /// Finds a reasoning marker within the text, or the marker at the answer's end.
     fn mark(&self, text: &str) -> MarkFound<MarkKind> {
         let blocks = opening().filter(|marks| {
             // Recognized at the beginning of a line, or anywhere if the answer began with a block.
@@ -394,7 +398,7 @@ impl ReasoningSplitter {
         }
     }
 
-    /// Emits the text before a mark, and removes the mark.
+    /// Emits the text before a marker, and removes the marker.
     fn give(&mut self, at: usize, length: usize, is_text: bool, out: &mut Vec<ThinkPiece>) {
         self.give_sure(at, is_text, out);
         self.held.drain(..length);
@@ -442,20 +446,20 @@ impl ReasoningSplitter {
 
 #[derive(Debug, Clone, Copy)]
 enum MarkKind {
-    /// An opening mark within a line: ordinary text, as is its closing mark.
+    /// An opening marker within a line: ordinary text, as is its closing marker.
     Plain,
     Open(SplitterMode),
     Close(&'static str),
-    /// The end of an answer that a mark has opened.
+    /// The end of an answer that a marker has opened.
     Answered,
 }
 
-/// The marks that have an opening mark.
+/// The markers that have an opening marker.
 fn opening() -> impl Iterator<Item = &'static Marks> {
     MARKS.iter().filter(|marks| !marks.open.is_empty())
 }
 
-/// The mark that closes an answer opened by this mark.
+/// The marker that closes an answer opened by this marker.
 fn wrapper(mark: &str) -> Option<&'static str> {
     let found = { ANSWERS.iter() }.find(|(open, _)| open.eq_ignore_ascii_case(mark));
     found.map(|(_, close)| *close)

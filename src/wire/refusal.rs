@@ -1,5 +1,5 @@
-//! Interprets providers' errors, in any API format, and decides which of their words may be shown. Makes no decision
-//! about retries.
+//! Interprets providers' errors, in any API format, and decides which of their messages may be shown. Does not
+//! decide about retries.
 
 use std::borrow::Cow;
 
@@ -24,7 +24,7 @@ pub fn error(status: u16, headers: &dyn Fn(&str) -> Option<String>, body: &str) 
     error
 }
 
-/// Google's retry delay, from the body, in milliseconds; a daily quota does not recover within a minute.
+/// Google's retry delay from the body, in milliseconds; a daily quota does not recover within a minute.
 fn google_delay(error: &Value) -> Option<u64> {
     /// One hour, in milliseconds.
     const HOUR: u64 = 3_600_000;
@@ -55,7 +55,7 @@ pub(super) fn in_band(error: &Value) -> CallError {
     meaning(error, None)
 }
 
-/// Fields of which every frame of an answer has at least one, in any API format.
+/// Fields of which every frame of an answer contains at least one, in any API format.
 const ANSWERS: &[&str] = &[
     "choices",
     "candidates",
@@ -68,8 +68,8 @@ const ANSWERS: &[&str] = &[
     "usageMetadata",
 ];
 
-/// The error that a frame, or a body with a success status, reports instead of an answer: in a field of its own, or
-/// as the frame itself, in any form that servers and proxies are known to use.
+/// The error that a frame, or a body with a success status, reports instead of an answer: in its own field, or as
+/// the frame itself, in any form that servers and proxies are known to use.
 pub(super) fn reported(frame: &Value) -> Option<&Value> {
     let frame = frame.get(0).unwrap_or(frame);
     if let Some(error) = field(frame) {
@@ -94,7 +94,7 @@ pub(super) fn reported(frame: &Value) -> Option<&Value> {
     (has_words && !is_answer).then_some(frame)
 }
 
-/// The error in a field of its own, if there is one.
+/// The error in its own field, if there is one.
 pub(super) fn field(frame: &Value) -> Option<&Value> {
     let is_something = |value: &&Value| match value {
         Value::Null | Value::Bool(_) => false,
@@ -103,7 +103,7 @@ pub(super) fn field(frame: &Value) -> Option<&Value> {
         Value::Array(items) => !items.is_empty(),
         Value::Number(number) => number.as_f64() != Some(0.0),
     };
-    // Apigee and Tencent use names of their own.
+    // Apigee and Tencent use their own names.
     let fields = [
         &frame["error"],
         &frame["errors"],
@@ -115,8 +115,8 @@ pub(super) fn field(frame: &Value) -> Option<&Value> {
     Some(error.get(0).unwrap_or(error))
 }
 
-/// Fields that a request may have and a model may refuse, by their names on the wire; longer names precede names that
-/// they contain.
+/// Fields that a request may have and a model may refuse, by their names on the wire; longer names precede the
+/// names they contain.
 const FIELDS: &[&str] = &[
     "cache_control",
     "max_completion_tokens",
@@ -154,7 +154,7 @@ const FIELDS: &[&str] = &[
     "stop",
 ];
 
-/// Name of the field for a speaker's name, among refused fields.
+/// Entry in the list of refused fields for a speaker's name.
 pub(super) const NAME: &str = "messages.name";
 
 /// Phrases by which providers without a dedicated field report an unsupported parameter.
@@ -176,7 +176,7 @@ const UNWELCOME: &[&str] = &[
 ];
 
 /// The parameter that a provider refuses, by its name on the wire.
-pub fn unwelcome(body: &str) -> Option<String> {
+pub fn refused_parameter(body: &str) -> Option<String> {
     let parsed: Value = crate::domain::json::parse(body).ok()?;
     let error = inner(&parsed);
     let code = error["code"].as_str().unwrap_or_default();
@@ -208,8 +208,8 @@ pub fn unwelcome(body: &str) -> Option<String> {
     )
 }
 
-/// Whether a provider refuses the speaker's name in a message: stated in `param`, in a validator's path, or in a
-/// sentence that names the position.
+/// Whether a provider refuses the speaker's name in a message, as stated in `param`, in a validator's path, or in
+/// a sentence that names the position.
 fn is_name(error: &Value, body: &Value) -> bool {
     let is_place = |place: &str| place.starts_with("messages") && place.ends_with("name");
     if error["param"].as_str().is_some_and(is_place) {
@@ -269,7 +269,7 @@ pub fn unwelcome_among(body: &str, names: &[String]) -> Option<String> {
 }
 
 /// Whether an error means that the model does not accept images.
-pub fn shows_no_pictures(error: &CallError) -> bool {
+pub fn rejects_images(error: &CallError) -> bool {
     error.kind == CallErrorKind::Rejected && error.detail.starts_with(BLIND)
 }
 
@@ -286,7 +286,7 @@ fn inner(body: &Value) -> &Value {
 }
 
 fn meaning(error: &Value, status: Option<u16>) -> CallError {
-    // OpenRouter puts the upstream's status in the body, vLLM's code is a status, and some servers send it as text.
+    // OpenRouter puts the upstream status in the body, vLLM's code is a status, and some servers send it as text.
     let number = |name: &str| {
         let code = usage_counts::whole(&error[name]).and_then(|code| u16::try_from(code).ok());
         code.filter(|code| (400..600).contains(code))
@@ -327,8 +327,8 @@ fn codes(error: &Value) -> String {
     all.join(" ").to_ascii_lowercase()
 }
 
-/// Names that various servers and proxies give the field with an error's message.
-const WORDS: &[&str] = &[
+/// Names of the field with an error's message, on various servers and proxies.
+const MESSAGE_FIELDS: &[&str] = &[
     "message",
     "detail",
     "msg",
@@ -348,7 +348,7 @@ const WORDS: &[&str] = &[
 
 fn words(error: &Value) -> Cow<'_, str> {
     let message = said_in(error, 0).unwrap_or_default();
-    // OpenRouter's general sentence is followed by the message of the model's host.
+    // OpenRouter's generic sentence is followed by the message of the model's host.
     if message == "Provider returned error"
         && let Some(raw) = error["metadata"]["raw"].as_str()
     {
@@ -363,7 +363,7 @@ fn words(error: &Value) -> Cow<'_, str> {
     Cow::Borrowed(message)
 }
 
-/// The message of an error, or of the first one in it.
+/// The message of an error, or of the first error nested in it.
 fn said_in(error: &Value, depth: usize) -> Option<&str> {
     match error {
         Value::String(text) => Some(text)
@@ -372,7 +372,7 @@ fn said_in(error: &Value, depth: usize) -> Option<&str> {
         _ if depth > 3 => None,
         Value::Array(items) => said_in(items.first()?, depth + 1),
         Value::Object(_) => {
-            let mut fields = WORDS.iter().map(|name| &error[*name]);
+            let mut fields = MESSAGE_FIELDS.iter().map(|name| &error[*name]);
             fields.find_map(|field| said_in(field, depth + 1))
         }
         _ => None,
@@ -420,15 +420,15 @@ fn sentence(kind: CallErrorKind) -> &'static str {
         CallErrorKind::Money => "the provider's account has no credit left",
         CallErrorKind::Auth => "the provider does not accept the key",
         CallErrorKind::Timeout => "the provider timed out",
-        CallErrorKind::RateLimited => "the provider is asked too often",
+        CallErrorKind::RateLimited => "the provider's rate limit was reached",
         CallErrorKind::Rejected => "the provider refused the request",
-        _ => "the provider has a fault",
+        _ => "the provider has a temporary problem",
     }
 }
 
 /// Maximum length of a provider's message when shown, in characters.
 const MAX_MESSAGE_CHARS: usize = 200;
-/// Maximum number of bytes read of a message, so that a huge one costs nothing.
+/// Maximum number of bytes of a message that are read, so that a huge one costs nothing.
 const MAX_READ_BYTES: usize = 4096;
 
 /// Sanitizes a provider's message: one line, at most 200 characters, nothing that looks like a key.
@@ -462,12 +462,12 @@ fn looks_like_a_key(part: &str) -> bool {
     let known = part.len() >= 8 && marked.iter().any(|start| part.starts_with(start));
     let digits = part.bytes().filter(u8::is_ascii_digit).count();
     let letters = part.bytes().filter(u8::is_ascii_alphabetic).count();
-    // Model names have digits too, but in few and short groups.
+    // Model names contain digits too, but in few and short groups.
     let groups = part.split(['-', '_', '.']).map(str::len).max().unwrap_or(0);
     known || (groups >= 20 && digits >= 3 && letters >= 3)
 }
 
-// Control characters and bidirectional marks could make a message look like another one.
+// Control characters and bidirectional marks could disguise a message.
 fn is_shown(c: char) -> bool {
     !c.is_control()
         && !matches!(c, '\u{200B}'..='\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2060}'..='\u{206F}' | '\u{FEFF}')

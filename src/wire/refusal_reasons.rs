@@ -1,9 +1,10 @@
-//! Recognizes why a provider refused a request from its error message: the few reasons that a user needs to know.
+//! Recognizes from an error message why a provider refused a request, for the few reasons that a user needs to
+//! know.
 
 /// Message for a model that received an image and does not accept any.
 pub(super) const BLIND: &str = "the model does not accept images";
-/// The reason for a refusal, if the provider's message is unambiguous: in Quire's own words, because the provider's
-/// are not for every user.
+/// The reason for a refusal, if the provider's message is unambiguous: in Quire's own words, because not every
+/// user may see the provider's.
 pub(super) fn reason(codes: &str, said: &str) -> Option<String> {
     const REASONS: &[(&[&str], &str)] = &[
         (
@@ -82,7 +83,7 @@ pub(super) fn reason(codes: &str, said: &str) -> Option<String> {
     })
 }
 
-/// Text before the number of tokens of the context window, in the messages of various servers.
+/// Text that precedes the context window's token count in the messages of various servers.
 const BEFORE_WINDOW: &[&str] = &[
     "context length is ",
     "context length of ",

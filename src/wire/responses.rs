@@ -1,5 +1,5 @@
 //! OpenAI's Responses: <https://platform.openai.com/docs/api-reference/responses>. Nothing is stored at the vendor
-//! (`store` is false). Only the events about text, reasoning, and the end are read.
+//! (`store` is false). Only events about text, reasoning, tool calls, and the end are read.
 
 use serde_json::{Map, Value, json};
 
@@ -48,7 +48,8 @@ pub(super) fn body(name: &str, request: &ModelRequest, capabilities: &ModelCapab
     if let Some(effort) = effort.filter(|_| capabilities.thinking != Thinking::Fixed) {
         reasoning.insert("effort".into(), json!(effort));
     }
-    // Nothing is stored at the vendor: reasoning before a tool call must come back with the result, or it is lost.
+    // Nothing is stored at the vendor, so reasoning before a tool call must be sent back with the result, or it is
+    // lost.
     if capabilities.thinking == Thinking::Effort
         && request.tools.is_some()
         && !capabilities.refuses("include")
@@ -223,7 +224,7 @@ pub(super) fn whole(builder: &mut AnswerBuilder, body: &Value) {
     ended(builder, body, "completed");
 }
 
-// A call is sent at its beginning and at its end; complete arguments that are repeated count once.
+// A call is sent at its beginning and at its end; repeated complete arguments count once.
 fn function_call(builder: &mut AnswerBuilder, place: u64, item: &Value) {
     let text = |name: &str| item[name].as_str().unwrap_or_default();
     builder.call(ToolCallFragment {

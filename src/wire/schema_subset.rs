@@ -1,5 +1,5 @@
-//! JSON Schema subsets of the vendors. Each enforces a part of the language and refuses the rest: unsupported parts
-//! are omitted or expressed in another way, and Quire validates the answer against the whole schema.
+//! JSON Schema subsets of the vendors. Each enforces a part of the language and refuses the rest, so unsupported
+//! parts are omitted or expressed in another way, and Quire validates the answer against the whole schema.
 
 use serde_json::{Map, Value, json};
 
@@ -98,7 +98,7 @@ const ANTHROPIC_FORMATS: &[&str] = &[
     "uuid",
 ];
 
-/// The schema with an object at the top level, where some vendors accept no reference.
+/// The schema with an object at the top level, where some vendors do not accept a reference.
 pub(super) fn top(schema: &Value) -> Value {
     let mut schema = schema.clone();
     let target = schema["$ref"]
@@ -228,7 +228,7 @@ fn spell_alternatives(fields: &mut Map<String, Value>) {
     if let Some(alternatives) = fields.remove("oneOf") {
         fields.entry("anyOf").or_insert(alternatives);
     }
-    // Libraries wrap a reference in a list of one to add a description.
+    // Libraries wrap a reference in a single-element list to add a description.
     let only = match fields
         .get("allOf")
         .and_then(Value::as_array)

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use super::serve_error::{RequestError, fault};
+use super::serve_error::{RequestError, invalid};
 use super::serve_tools::OfferedTools;
 use crate::domain::chat::{Extras, Finish, Message, Passthrough, Usage};
 use crate::domain::parameters::Parameters;
@@ -35,7 +35,7 @@ pub struct ChatRequest {
     pub settings: Map<String, Value>,
     /// Number of answers requested; 0 means 1.
     pub choices: u32,
-    /// Index of this answer among several, from 0: each is an independent sample.
+    /// Index of this answer among several, from 0; each is an independent sample.
     pub sample: u32,
     /// The prompt that a text completion repeats before its answer.
     pub echo: Option<String>,
@@ -43,7 +43,7 @@ pub struct ChatRequest {
     pub is_legacy: bool,
     /// Whether the client requested `thinking`, a parameter of Anthropic's API.
     pub shows_thinking: bool,
-    /// Fields passed on to a single model unread; a panel ignores them.
+    /// Fields passed unread to a single model; a panel ignores them.
     pub passthrough: Passthrough,
 }
 
@@ -55,7 +55,7 @@ impl ChatRequest {
 }
 
 /// Maximum length of a conversation in bytes.
-pub const MOST_TEXT: usize = 2_000_000;
+pub const MAX_TEXT: usize = 2_000_000;
 
 /// Maximum number of turns of a conversation.
 const MAX_TURNS: usize = 2_000;
@@ -68,7 +68,7 @@ const MAX_TURNS: usize = 2_000;
 pub(super) fn model(fields: &Map<String, Value>) -> Result<String, RequestError> {
     match fields.get("model").and_then(Value::as_str).map(str::trim) {
         Some(model) if !model.is_empty() && model.len() <= 200 => Ok(model.to_owned()),
-        _ => fault("model", "you must provide a model parameter"),
+        _ => invalid("model", "you must provide a model parameter"),
     }
 }
 
@@ -76,20 +76,20 @@ pub(super) fn model(fields: &Map<String, Value>) -> Result<String, RequestError>
 ///
 /// # Errors
 ///
-/// When it has no turns, too many, too much text, or neither text, images, nor tool results.
+/// When it has no turns, too many turns, too much text, or neither text, images, nor tool results.
 pub(super) fn check_turns(turns: &[Message]) -> Result<(), RequestError> {
     let characters: usize = turns.iter().map(|turn| turn.text.len()).sum();
-    if turns.len() > MAX_TURNS || characters > MOST_TEXT {
-        return fault("messages", "the conversation is too long");
+    if turns.len() > MAX_TURNS || characters > MAX_TEXT {
+        return invalid("messages", "the conversation is too long");
     }
     // Vendors accept a conversation that ends with the model's own turn (a prefill), or that has only instructions.
     let says = |turn: &Message| {
         !turn.text.trim().is_empty() || !turn.images.is_empty() || turn.result_of.is_some()
     };
     match turns.is_empty() {
-        true => fault("messages", "there is no message"),
+        true => invalid("messages", "there is no message"),
         false if turns.iter().any(says) => Ok(()),
-        false => fault("messages", "the messages contain neither text nor images"),
+        false => invalid("messages", "the messages contain neither text nor images"),
     }
 }
 

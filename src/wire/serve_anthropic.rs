@@ -6,7 +6,7 @@ use super::prompt::is_signed_thought;
 use super::serve::{ChatRequest, ChunkFrame, CompleteAnswer, check_turns, model};
 use super::serve_call;
 use super::serve_content::{content, marked};
-use super::serve_error::{RequestError, fault};
+use super::serve_error::{RequestError, invalid};
 use super::serve_parameters::{flag, parameters};
 use super::serve_tools::{self, ToolShape};
 use super::{ApiFormat, cache_marks, passthrough};
@@ -42,7 +42,7 @@ const UNREAD: &[&str] = &["metadata", "service_tier"];
 /// When a field is missing, malformed, or not supported; the error names it.
 pub fn read(body: &Value, needs_limit: bool) -> Result<ChatRequest, RequestError> {
     let Some(fields) = body.as_object() else {
-        return fault("body", "the body must be a JSON object");
+        return invalid("body", "the body must be a JSON object");
     };
     let mut asked = ChatRequest {
         model: model(fields)?,
@@ -57,7 +57,7 @@ pub fn read(body: &Value, needs_limit: bool) -> Result<ChatRequest, RequestError
     let format = fields.get("output_config").map(|config| &config["format"]);
     asked.format = format.and_then(wanted_format);
     if needs_limit && asked.parameters.max_tokens.is_none() {
-        return fault("max_tokens", "max_tokens is required");
+        return invalid("max_tokens", "max_tokens is required");
     }
     let system = marked(fields.get("system").unwrap_or(&Value::Null))?;
     if !system.text.is_empty() {
@@ -67,24 +67,24 @@ pub fn read(body: &Value, needs_limit: bool) -> Result<ChatRequest, RequestError
         });
     }
     let Some(messages) = fields.get("messages").and_then(Value::as_array) else {
-        return fault("messages", "messages must be a list");
+        return invalid("messages", "messages must be a list");
     };
     if messages.is_empty() {
-        return fault("messages", "at least one message is required");
+        return invalid("messages", "at least one message is required");
     }
     for message in messages {
         let role = match message["role"].as_str() {
             Some("user") => MessageRole::User,
             Some("assistant") => MessageRole::Assistant,
             Some("system") => MessageRole::System,
-            _ => return fault("messages", "each message needs a role: user or assistant"),
+            _ => return invalid("messages", "each message needs a role: user or assistant"),
         };
         add_message(&mut asked.turns, role, &message["content"])?;
     }
     check_turns(&asked.turns)?;
     asked.offer(serve_tools::read(fields, ToolShape::Anthropic)?);
     asked.passthrough = passthrough::read(ApiFormat::Anthropic, fields, KNOWN, UNREAD)?;
-    // An effort level expresses neither adaptive thinking nor an exact number of tokens.
+    // An effort level can express neither adaptive thinking nor an exact number of tokens.
     let is_exact = |it: &&Value| it["type"] == "adaptive" || it["type"] == "enabled";
     if let Some(thinking) = fields.get("thinking").filter(is_exact) {
         let further = &mut asked.passthrough.fields;
@@ -93,7 +93,7 @@ pub fn read(body: &Value, needs_limit: bool) -> Result<ChatRequest, RequestError
     Ok(asked)
 }
 
-// This API's schema has no name; the chat API's has one.
+// A schema has no name in this API, but must have one in the chat API.
 fn wanted_format(given: &Value) -> Option<Value> {
     (given["type"] == "json_schema").then(|| {
         let inner = json!({ "name": "answer", "schema": given["schema"], "strict": true });
@@ -145,7 +145,7 @@ fn take_turn(
             thoughts.push(block.clone());
         } else if is(block, "tool_result") && role == MessageRole::User {
             let Some(id) = block["tool_use_id"].as_str() else {
-                return fault("messages", "a tool's result needs its tool_use_id");
+                return invalid("messages", "a tool's result needs its tool_use_id");
             };
             let (mut text, images) = content(&block["content"])?;
             if block["is_error"] == true {
@@ -201,7 +201,7 @@ pub fn message(frame: &ChunkFrame, answer: &CompleteAnswer) -> Value {
     })
 }
 
-/// Encodes the reasoning blocks: the vendor's own, or an unsigned one with another vendor's text.
+/// Encodes the reasoning blocks: the vendor's own, or an unsigned block with another vendor's text.
 fn reasoning_blocks(answer: &CompleteAnswer) -> Vec<Value> {
     let own = answer.extras.reasoning.iter();
     let own: Vec<Value> = own.filter(|item| is_block(item)).cloned().collect();
@@ -237,7 +237,7 @@ pub struct MessageEvents {
     signed: usize,
 }
 
-/// A block that has begun and not ended.
+/// A block that has begun but not ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum MessageBlock {
     Thinking,
@@ -257,7 +257,7 @@ impl MessageEvents {
         }
     }
 
-    /// The `message_start` event. The input tokens follow in `message_delta`, once the vendor has counted.
+    /// The `message_start` event. The input tokens follow in `message_delta`, once the vendor has counted them.
     pub fn opening(&self) -> Named {
         let begun = json!({
             "id": self.frame.id, "type": "message", "role": "assistant", "model": self.frame.model,

@@ -2,17 +2,17 @@
 
 use serde_json::Value;
 
-use super::serve_error::{RequestError, fault};
+use super::serve_error::{RequestError, invalid};
 use crate::domain::tools::ToolCall;
 
-/// Parses a tool call in the form of the chat API and of Responses.
+/// Parses a tool call in the form shared by the chat API and Responses.
 ///
 /// # Errors
 ///
 /// When the call has no ID or no name.
 pub fn call(id: &Value, name: &Value, arguments: &Value) -> Result<ToolCall, RequestError> {
     let (Some(id), Some(name)) = (id.as_str(), name.as_str()) else {
-        return fault("messages", "a call of a tool needs an id and a name");
+        return invalid("messages", "a call of a tool needs an id and a name");
     };
     let arguments = match arguments {
         Value::String(text) => text.clone(),

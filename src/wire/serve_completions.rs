@@ -1,10 +1,10 @@
-//! OpenAI's text completions (`/v1/completions`) over chat models: the prompt becomes a conversation that requests
-//! its continuation. Editors use it for code completion, and evaluation harnesses for generation.
+//! OpenAI's text completions (`/v1/completions`) on top of chat models: the prompt becomes a conversation that
+//! requests its continuation. Editors use it for code completion, and evaluation harnesses for generation.
 
 use serde_json::{Map, Value, json};
 
 use super::serve::{ChatRequest, ChunkFrame, model};
-use super::serve_error::{RequestError, fault};
+use super::serve_error::{RequestError, invalid};
 use super::serve_openai::{choices, finish_reason, tokens};
 use super::serve_parameters::{flag, parameters};
 use super::{ApiFormat, passthrough};
@@ -48,11 +48,11 @@ const FILL: &str = "You fill a gap in a text. The user gives the text before the
 /// the prompt itself.
 pub fn read(body: &Value) -> Result<Vec<ChatRequest>, RequestError> {
     let Some(fields) = body.as_object() else {
-        return fault("body", "the body must be a JSON object");
+        return invalid("body", "the body must be a JSON object");
     };
     let echo = flag(fields, "echo")?;
     if echo && fields.get("logprobs").is_some_and(|value| !value.is_null()) {
-        return fault(
+        return invalid(
             "logprobs",
             "log probabilities of a prompt are not available over chat models: leave out echo or logprobs",
         );
@@ -60,20 +60,20 @@ pub fn read(body: &Value) -> Result<Vec<ChatRequest>, RequestError> {
     let n = choices(fields)?;
     let best_of = super::serve_parameters::whole(fields.get("best_of"), "best_of")?;
     if best_of.is_some_and(|best| best > u64::from(n)) {
-        return fault(
+        return invalid(
             "best_of",
             "best_of must not be larger than n: all answers are returned",
         );
     }
     let mut parameters = parameters(fields)?;
-    // In OpenAI's API, 0 returns only the prompt; a chat model writes at least one token.
+    // In OpenAI's API, 0 returns only the prompt, but a chat model writes at least one token.
     if parameters.max_tokens == Some(0) {
         parameters.max_tokens = Some(1);
     }
     let suffix = match fields.get("suffix") {
         None | Some(Value::Null) => None,
         Some(Value::String(text)) => Some(text.as_str()).filter(|text| !text.is_empty()),
-        Some(_) => return fault("suffix", "suffix must be a string"),
+        Some(_) => return invalid("suffix", "suffix must be a string"),
     };
     let asked = ChatRequest {
         model: model(fields)?,
@@ -107,18 +107,18 @@ fn prompts(fields: &Map<String, Value>) -> Result<Vec<&str>, RequestError> {
         Some(Value::Array(list)) => match list.iter().map(Value::as_str).collect() {
             Some(texts) => texts,
             None => {
-                return fault(
+                return invalid(
                     "prompt",
                     "prompt must be a string or a list of strings: token ids differ by model",
                 );
             }
         },
-        _ => return fault("prompt", "prompt must be a string or a list of strings"),
+        _ => return invalid("prompt", "prompt must be a string or a list of strings"),
     };
     let size: usize = texts.iter().map(|text| text.len()).sum();
     match texts.iter().any(|text| !text.trim().is_empty()) {
-        false => fault("prompt", "the prompt is empty"),
-        true if size > super::serve::MOST_TEXT => fault("prompt", "the prompt is too long"),
+        false => invalid("prompt", "the prompt is empty"),
+        true if size > super::serve::MAX_TEXT => invalid("prompt", "the prompt is too long"),
         true => Ok(texts),
     }
 }

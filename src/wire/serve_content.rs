@@ -1,9 +1,9 @@
-//! Parses message content in Quire's own APIs: a string, or a list of parts of the kinds in the three APIs.
+//! Parses message content in Quire's own APIs: a string, or a list of parts of the kinds that the three APIs have.
 
 use serde_json::Value;
 
 use super::cache_marks;
-use super::serve_error::{RequestError, fault};
+use super::serve_error::{RequestError, invalid};
 use crate::domain::chat::{CacheMark, Image};
 
 /// Parsed content of a message.
@@ -24,7 +24,7 @@ pub(super) fn content(content: &Value) -> Result<(String, Vec<Image>), RequestEr
     Ok((found.text, found.images))
 }
 
-/// Parses content together with the marks for the vendor's prompt cache.
+/// Parses content together with the vendor's prompt-cache markers.
 ///
 /// # Errors
 ///
@@ -40,14 +40,14 @@ pub(super) fn marked(content: &Value) -> Result<MessageContent, RequestError> {
         }
         Value::Null => return Ok(MessageContent::default()),
         Value::Array(parts) => parts,
-        _ => return fault("messages", "content must be a string or a list of parts"),
+        _ => return invalid("messages", "content must be a string or a list of parts"),
     };
     let (mut texts, mut images, mut cache_marks) = (Vec::new(), Vec::new(), Vec::new());
     for part in parts {
         match part["type"].as_str() {
             Some("text" | "input_text" | "output_text") => {
                 let Some(text) = part["text"].as_str() else {
-                    return fault("messages", "a text part needs its text");
+                    return invalid("messages", "a text part needs its text");
                 };
                 if !text.is_empty() {
                     texts.push(text);
@@ -66,14 +66,14 @@ pub(super) fn marked(content: &Value) -> Result<MessageContent, RequestError> {
             Some(kind) if kind == "server_tool_use" || kind.ends_with("_tool_result") => {}
             other => {
                 let what = other.unwrap_or("a part without a type");
-                return fault(
+                return invalid(
                     "messages",
                     format!("{what} is not accepted: send text or images"),
                 );
             }
         }
         if let Some(control) = cache_marks::of(part)? {
-            // Offset of the end of these texts once they are joined.
+            // Offset of the end of these texts after they are joined.
             let length: usize = texts.iter().map(|text: &&str| text.len() + 2).sum();
             let end = Some(length.saturating_sub(2));
             cache_marks.push(CacheMark { end, control });
@@ -101,7 +101,7 @@ fn picture(url: &str) -> Result<Image, RequestError> {
             .then_some((media_type, base64))
     });
     let Some((media_type, base64)) = parts else {
-        return fault(
+        return invalid(
             "messages",
             "images must be base64 data: URLs: this server fetches nothing from elsewhere",
         );
@@ -115,7 +115,7 @@ fn anthropic_picture(source: &Value) -> Result<Image, RequestError> {
             source["media_type"].as_str().unwrap_or_default(),
             source["data"].as_str().unwrap_or_default(),
         ),
-        _ => fault(
+        _ => invalid(
             "messages",
             "images must be base64: this server fetches nothing from elsewhere",
         ),
@@ -129,11 +129,11 @@ fn image(media_type: &str, base64: &str) -> Result<Image, RequestError> {
         kind => kind,
     };
     if !["image/png", "image/jpeg", "image/webp", "image/gif"].contains(&media_type.as_str()) {
-        return fault("messages", "images must be PNG, JPEG, WebP, or GIF");
+        return invalid("messages", "images must be PNG, JPEG, WebP, or GIF");
     }
     let sound = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'=');
     if base64.is_empty() || !base64.bytes().all(sound) {
-        return fault("messages", "an image is not base64");
+        return invalid("messages", "an image is not base64");
     }
     Ok(Image {
         media_type,

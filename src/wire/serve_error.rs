@@ -14,7 +14,7 @@ pub struct RequestError {
 /// # Errors
 ///
 /// Always.
-pub(super) fn fault<T>(param: &'static str, why: impl Into<String>) -> Result<T, RequestError> {
+pub(super) fn invalid<T>(param: &'static str, why: impl Into<String>) -> Result<T, RequestError> {
     Err(RequestError {
         param,
         why: why.into(),

@@ -1,9 +1,9 @@
-//! Files inside a conversation: Anthropic's `document` and `search_result` blocks, OpenAI's `file` and `input_file`
-//! parts. Extracts them, and puts their text in their place once it has been read.
+//! Files inside a conversation: Anthropic's `document` and `search_result` blocks, and OpenAI's `file` and
+//! `input_file` parts. Extracts them, and inserts their text in their place once it has been read.
 
 use serde_json::{Value, json};
 
-use super::serve_error::{RequestError, fault};
+use super::serve_error::{RequestError, invalid};
 
 /// Maximum number of files in one request.
 const MAX_FILES: usize = 20;
@@ -43,7 +43,7 @@ pub fn take(body: &mut Value) -> Result<Vec<AttachedFile>, RequestError> {
         }
     }
     match found.len() > MAX_FILES {
-        true => fault(
+        true => invalid(
             "messages",
             format!("at most {MAX_FILES} documents can be sent with one request"),
         ),
@@ -70,7 +70,7 @@ pub fn put(body: &mut Value, file: &AttachedFile, text: &str) {
     }
 }
 
-// Clients nest files three levels deep: a message, its content, a tool result in it.
+// Clients nest files up to three levels deep: a message, its content, and a tool result in it.
 fn visit(
     value: &mut Value,
     place: &str,
@@ -133,8 +133,8 @@ fn source(source: &Value) -> Result<FileContent, RequestError> {
             Ok(FileContent::Base64(media_type.to_owned(), bytes.to_owned()))
         }
         (Some("content"), _) => Ok(FileContent::Text(texts(&source["content"])?)),
-        (Some("text" | "base64"), None) => fault("messages", "a document needs its data"),
-        _ => fault(
+        (Some("text" | "base64"), None) => invalid("messages", "a document needs its data"),
+        _ => invalid(
             "messages",
             "a document must come as base64 or text: this server fetches nothing from elsewhere and keeps no files",
         ),
@@ -148,17 +148,17 @@ fn texts(content: &Value) -> Result<String, RequestError> {
             let texts = parts.iter().map(|part| part["text"].as_str());
             match texts.collect::<Option<Vec<_>>>() {
                 Some(texts) => Ok(texts.join("\n\n")),
-                None => fault("messages", "the content of a document must be text blocks"),
+                None => invalid("messages", "the content of a document must be text blocks"),
             }
         }
-        _ => fault("messages", "a document needs its content"),
+        _ => invalid("messages", "a document needs its content"),
     }
 }
 
 // Parses OpenAI's file data: a data URL, or bare base64 of a PDF.
 fn data(data: &Value) -> Result<FileContent, RequestError> {
     let Some(data) = data.as_str() else {
-        return fault(
+        return invalid(
             "messages",
             "a file must come as file_data with base64: this server fetches nothing from elsewhere and keeps no files",
         );
@@ -167,7 +167,7 @@ fn data(data: &Value) -> Result<FileContent, RequestError> {
         None => ("application/pdf", data),
         Some(rest) => match rest.split_once(";base64,") {
             Some(pair) => pair,
-            None => return fault("messages", "file_data must be a data URL with base64"),
+            None => return invalid("messages", "file_data must be a data URL with base64"),
         },
     };
     Ok(FileContent::Base64(media_type.to_owned(), bytes.to_owned()))

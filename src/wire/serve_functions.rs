@@ -4,7 +4,7 @@
 use serde_json::{Map, Value, json};
 
 use super::serve_call;
-use super::serve_error::{RequestError, fault};
+use super::serve_error::{RequestError, invalid};
 use crate::domain::chat::Message;
 use crate::domain::tools::ToolCall;
 
@@ -56,7 +56,7 @@ pub(super) fn call(message: &Value, position: usize) -> Result<Option<ToolCall>,
     serve_call::call(&id, &given["name"], &given["arguments"]).map(Some)
 }
 
-/// The ID of the call that a message of the role `function` is the result of: the last call of that name.
+/// The ID of the call that a message with the role `function` is the result of: the last call of that name.
 ///
 /// # Errors
 ///
@@ -66,7 +66,7 @@ pub(super) fn result_of(message: &Value, turns: &[Message]) -> Result<String, Re
     let calls = turns.iter().rev().flat_map(|turn| turn.calls.iter().rev());
     match calls.into_iter().find(|call| call.name == name) {
         Some(call) => Ok(call.id.clone()),
-        None => fault(
+        None => invalid(
             "messages",
             "a function's result needs the name of a function that was called before it",
         ),

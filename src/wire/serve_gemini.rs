@@ -4,7 +4,7 @@
 use serde_json::{Map, Value, json};
 
 use super::serve::{ChatRequest, ChunkFrame, CompleteAnswer};
-use super::serve_error::{RequestError, fault};
+use super::serve_error::{RequestError, invalid};
 use super::serve_openai as openai;
 use super::{ApiFormat, passthrough};
 use crate::domain::chat::{Finish, Usage};
@@ -39,18 +39,18 @@ const SETTINGS: &[(&str, &str)] = &[
     ("frequencyPenalty", "frequency_penalty"),
 ];
 
-/// Parses a body for this model. `stream`: whether the path requests a stream.
+/// Parses a body for this model. `stream` is whether the path requests a stream.
 ///
 /// # Errors
 ///
 /// When a field is missing, malformed, or not supported; the error names it.
 pub fn read(model: &str, body: &Value, stream: bool) -> Result<ChatRequest, RequestError> {
     let Some(fields) = body.as_object() else {
-        return fault("body", "the body must be a JSON object");
+        return invalid("body", "the body must be a JSON object");
     };
     let config = field(body, "generationConfig");
     if field(config, "candidateCount").as_u64() > Some(1) {
-        return fault(
+        return invalid(
             "candidateCount",
             "only one candidate is returned: leave candidateCount out",
         );
@@ -100,7 +100,7 @@ fn settings(config: &Value) -> Map<String, Value> {
     if let Some(level) = field(thinking, "thinkingLevel").as_str() {
         chat.insert("reasoning_effort".into(), json!(level.to_ascii_lowercase()));
     } else if let Some(tokens) = field(thinking, "thinkingBudget").as_u64() {
-        // -1 leaves the budget to the model.
+        // A value of -1 leaves the budget to the model.
         chat.insert("reasoning".into(), json!({ "max_tokens": tokens }));
     }
     let schemas = ["responseJsonSchema", "responseSchema"].map(|name| field(config, name));
@@ -115,7 +115,7 @@ fn settings(config: &Value) -> Map<String, Value> {
     chat
 }
 
-/// Converts a schema to the common form: Google writes type names in capitals.
+/// Converts a schema to the common form: Google writes type names in uppercase.
 fn common_schema(schema: &Value) -> Value {
     match schema {
         Value::Object(fields) => {
@@ -137,7 +137,7 @@ fn messages(body: &Value) -> Result<Value, RequestError> {
     for part in parts(system, "systemInstruction")? {
         match part["text"].as_str() {
             Some(text) => words.push(text.to_owned()),
-            None => return fault("systemInstruction", "each of its parts must be text"),
+            None => return invalid("systemInstruction", "each of its parts must be text"),
         }
     }
     if !words.is_empty() {
@@ -154,13 +154,13 @@ fn messages(body: &Value) -> Result<Value, RequestError> {
         match content["role"].as_str() {
             None | Some("user" | "function") => add_user_turn(&parts, &mut calls, &mut messages)?,
             Some("model") => messages.push(model_turn(&parts, &mut calls)?),
-            Some(_) => return fault("contents", "each content needs a role: user or model"),
+            Some(_) => return invalid("contents", "each content needs a role: user or model"),
         }
     }
     Ok(Value::Array(messages))
 }
 
-/// The parts of a content: Google's servers accept one object instead of a list, and its SDKs accept a string.
+/// The parts of a content. Google's servers also accept one object instead of a list, and its SDKs a string.
 fn parts(content: &Value, field: &'static str) -> Result<Vec<Value>, RequestError> {
     let text = |text: &str| vec![json!({ "text": text })];
     let why = "it must be a string, or an object with parts: a list of objects or of strings";
@@ -168,18 +168,18 @@ fn parts(content: &Value, field: &'static str) -> Result<Vec<Value>, RequestErro
         Value::Null => return Ok(Vec::new()),
         Value::String(words) => return Ok(text(words)),
         Value::Object(fields) if fields.contains_key("parts") => &content["parts"],
-        // Clients send an empty turn of the model back in this form.
+        // This is the form in which clients send back an empty turn of the model.
         Value::Object(fields) if fields.keys().all(|name| name == "role") => {
             return Ok(Vec::new());
         }
         // A part instead of a content, or a list of parts.
         Value::Object(_) | Value::Array(_) => content,
-        _ => return fault(field, why),
+        _ => return invalid(field, why),
     };
     let one = |part: &Value| match part {
         Value::String(words) => Ok(json!({ "text": words })),
         Value::Object(_) => Ok(part.clone()),
-        _ => fault(field, why),
+        _ => invalid(field, why),
     };
     match given {
         Value::Null => Ok(Vec::new()),
@@ -188,7 +188,7 @@ fn parts(content: &Value, field: &'static str) -> Result<Vec<Value>, RequestErro
     }
 }
 
-/// Calls without a result so far. Google's clients often send both without IDs.
+/// Calls that have no result yet. Google's clients often send both without IDs.
 #[derive(Default)]
 struct Calls {
     open: Vec<(String, String)>,
@@ -227,7 +227,7 @@ fn add_user_turn(
         let (result, data) = (field(part, "functionResponse"), field(part, "inlineData"));
         if result.is_object() {
             let Some(id) = calls.end(result) else {
-                return fault(
+                return invalid(
                     "contents",
                     "a functionResponse has no matching functionCall before it",
                 );
@@ -244,7 +244,7 @@ fn add_user_turn(
         } else if part["text"].is_string() {
             content.push(json!({ "type": "text", "text": part["text"] }));
         } else {
-            return fault(
+            return invalid(
                 "contents",
                 "a part must be text, inlineData, or a functionResponse",
             );
@@ -277,7 +277,7 @@ fn model_turn(parts: &[Value], calls: &mut Calls) -> Result<Value, RequestError>
             };
             place.push_str(words);
         } else {
-            return fault(
+            return invalid(
                 "contents",
                 "a part of the model's must be text or a functionCall",
             );

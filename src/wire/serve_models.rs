@@ -1,4 +1,4 @@
-//! Model lists of Quire's own APIs: OpenAI's row with OpenRouter's fields added, and Anthropic's.
+//! Model lists of Quire's own APIs: OpenAI's rows with OpenRouter's fields added, and Anthropic's.
 
 use serde_json::{Map, Value, json};
 
@@ -16,7 +16,7 @@ pub struct ServedModel<'a> {
     pub owner: &'a str,
     /// Creation time, or the server's start if unknown.
     pub created: Timestamp,
-    /// The model; none for a panel.
+    /// The model; `None` for a panel.
     pub model: Option<&'a Model>,
     /// Set if its provider no longer lists it. The inner value is the successor, if known.
     pub retired: Option<Option<&'a str>>,
@@ -76,7 +76,7 @@ fn known(count: u64) -> Option<u64> {
     (count > 0).then_some(count)
 }
 
-// US dollars per token, as a string, as OpenRouter avoids floats.
+// US dollars per token, as a string, because OpenRouter avoids floats.
 fn pricing(price: Price) -> Value {
     let mut prices = Map::new();
     let mut tell = |name: &str, dollars: f64| {
@@ -96,8 +96,8 @@ fn per_token(dollars_per_million: f64) -> String {
     text.to_owned()
 }
 
-/// Supported parameters, by OpenRouter's names. A model with unknown capabilities is sent all of them: what it
-/// refuses is omitted and remembered.
+/// Supported parameters, by OpenRouter's names. A model with unknown capabilities is sent all of them; those it
+/// refuses are then omitted and remembered.
 fn supported(model: Option<&Model>) -> Vec<&'static str> {
     let takes = |name: &str| match model {
         Some(model) if !model.parameters.is_empty() => model.parameters.iter().any(|it| it == name),

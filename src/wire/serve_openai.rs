@@ -1,14 +1,14 @@
 //! Quire's OpenAI-compatible chat API: parses requests, and encodes answers and chunks. Ignores unknown fields and
-//! reports their names; refuses what it could only drop silently. Each special case comes from a client that failed
-//! without it.
+//! reports their names; refuses those that must not be dropped silently. Each special case comes from a client
+//! that failed without it.
 
 use serde_json::{Map, Value, json};
 
-pub use super::serve::{ChatRequest, ChunkFrame, CompleteAnswer, MOST_TEXT};
+pub use super::serve::{ChatRequest, ChunkFrame, CompleteAnswer, MAX_TEXT};
 use super::serve::{check_turns, model};
 use super::serve_content::marked;
 pub use super::serve_error::RequestError;
-use super::serve_error::fault;
+use super::serve_error::invalid;
 use super::serve_functions;
 use super::serve_parameters::{flag, parameters, whole};
 use super::serve_tools::{self, ToolShape};
@@ -16,14 +16,14 @@ use super::{ApiFormat, passthrough};
 use crate::domain::chat::{Extras, Finish, Message, MessageRole, Usage};
 use crate::domain::tools::ToolCall;
 
-/// Parses the body of a chat completion, also one in the form of Responses (`input` instead of `messages`).
+/// Parses the body of a chat completion, even one in the form of Responses (`input` instead of `messages`).
 ///
 /// # Errors
 ///
 /// When a field is missing, malformed, or not supported; the error names it.
 pub fn read(body: &Value) -> Result<ChatRequest, RequestError> {
     let Some(fields) = body.as_object() else {
-        return fault("body", "the body must be a JSON object");
+        return invalid("body", "the body must be a JSON object");
     };
     if !fields.contains_key("messages") && fields.contains_key("input") {
         return super::serve_responses::read(body);
@@ -40,7 +40,7 @@ pub fn read(body: &Value) -> Result<ChatRequest, RequestError> {
         ..ChatRequest::default()
     };
     let Some(messages) = fields.get("messages").and_then(Value::as_array) else {
-        return fault("messages", "messages must be a list");
+        return invalid("messages", "messages must be a list");
     };
     for message in messages {
         let turn = turn(message, &asked.turns)?;
@@ -68,7 +68,7 @@ fn format(given: Option<&Value>) -> Option<Value> {
 }
 
 /// Maximum number of answers to one request.
-pub const MOST_CHOICES: u32 = 16;
+pub const MAX_CHOICES: u32 = 16;
 
 /// Number of answers requested: `n`, or 1.
 ///
@@ -78,8 +78,8 @@ pub const MOST_CHOICES: u32 = 16;
 pub(super) fn choices(fields: &Map<String, Value>) -> Result<u32, RequestError> {
     let n = whole(fields.get("n"), "n")?.unwrap_or(1);
     match u32::try_from(n) {
-        Ok(n @ 1..=MOST_CHOICES) => Ok(n),
-        _ => fault("n", format!("n must be from 1 to {MOST_CHOICES}")),
+        Ok(n @ 1..=MAX_CHOICES) => Ok(n),
+        _ => invalid("n", format!("n must be from 1 to {MAX_CHOICES}")),
     }
 }
 
@@ -137,7 +137,7 @@ fn turn(message: &Value, earlier: &[Message]) -> Result<Message, RequestError> {
         Some("assistant") => MessageRole::Assistant,
         Some("tool" | "function") => MessageRole::User,
         _ => {
-            return fault(
+            return invalid(
                 "messages",
                 "each message needs a role: system, developer, user, assistant or tool",
             );
@@ -147,7 +147,7 @@ fn turn(message: &Value, earlier: &[Message]) -> Result<Message, RequestError> {
     let result_of = match message["role"].as_str() {
         Some("tool") => match message["tool_call_id"].as_str() {
             Some(id) => Some(id.to_owned()),
-            None => return fault("messages", "a tool's result needs its tool_call_id"),
+            None => return invalid("messages", "a tool's result needs its tool_call_id"),
         },
         Some("function") => Some(serve_functions::result_of(message, earlier)?),
         _ => None,
@@ -174,7 +174,7 @@ fn turn(message: &Value, earlier: &[Message]) -> Result<Message, RequestError> {
 /// Maximum length of a speaker's name, in bytes; OpenAI accepts 64 characters.
 const MAX_NAME_BYTES: usize = 256;
 
-/// The speaker's name. In the role `function`, `name` is the function's.
+/// The speaker's name. With the role `function`, `name` is the function's.
 fn name(message: &Value) -> Result<Option<String>, RequestError> {
     match &message["name"] {
         _ if message["role"] == "function" => Ok(None),
@@ -182,7 +182,7 @@ fn name(message: &Value) -> Result<Option<String>, RequestError> {
         Value::String(name) if name.len() <= MAX_NAME_BYTES => {
             Ok(Some(name.clone()).filter(|name| !name.is_empty()))
         }
-        _ => fault(
+        _ => invalid(
             "messages",
             format!("a name must be a text of at most {MAX_NAME_BYTES} bytes"),
         ),
@@ -217,7 +217,7 @@ pub fn completion(frame: &ChunkFrame, answer: &CompleteAnswer) -> Value {
     })
 }
 
-/// Encodes the first chunk: some clients fail without a role.
+/// Encodes the first chunk, which has a role because some clients fail without one.
 pub fn opening(frame: &ChunkFrame) -> Value {
     chunk(frame, json!({ "role": "assistant", "content": "" }), None)
 }
@@ -247,7 +247,7 @@ fn add_details(message: &mut Value, extras: &Extras) {
     }
 }
 
-/// Encodes the chunks after the text that are not split: tool calls, reasoning items, log probabilities.
+/// Encodes the chunks that follow the text and are not split: tool calls, reasoning items, and log probabilities.
 pub fn behind(frame: &ChunkFrame, calls: &[ToolCall], extras: &Extras) -> Vec<Value> {
     let mut delta = match (calls.first(), frame.is_legacy) {
         (None, _) => json!({}),

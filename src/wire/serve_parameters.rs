@@ -3,8 +3,8 @@
 
 use serde_json::{Map, Value};
 
-use super::prompt::budget;
-use super::serve_error::{RequestError, fault};
+use super::prompt::thinking_budget;
+use super::serve_error::{RequestError, invalid};
 use crate::domain::parameters::{EFFORTS, Parameters};
 
 /// Parses the parameters that the three APIs share.
@@ -18,7 +18,7 @@ pub(super) fn parameters(fields: &Map<String, Value>) -> Result<Parameters, Requ
         None => Ok(None),
         Some(value) => match value.as_f64() {
             Some(number) => Ok(Some(number)),
-            None => fault(name, format!("{name} must be a number")),
+            None => invalid(name, format!("{name} must be a number")),
         },
     };
     let mut max_tokens = None;
@@ -30,7 +30,7 @@ pub(super) fn parameters(fields: &Map<String, Value>) -> Result<Parameters, Requ
         None => None,
         Some(value) => match value.as_i64().or_else(|| whole_float(value)) {
             Some(seed) => Some(seed),
-            None => return fault("seed", "seed must be a whole number of 64 bits"),
+            None => return invalid("seed", "seed must be a whole number of 64 bits"),
         },
     };
     Ok(Parameters {
@@ -49,7 +49,7 @@ pub(super) fn parameters(fields: &Map<String, Value>) -> Result<Parameters, Requ
 
 /// The effort, from any field that an API uses for it: OpenAI's `reasoning_effort` and `reasoning.effort`,
 /// Anthropic's `output_config.effort` and `thinking`, OpenRouter's `reasoning.max_tokens` and `.enabled`. A level
-/// takes precedence over a number of tokens, a number over a switch.
+/// takes precedence over a number of tokens, and a number over a switch.
 fn effort(fields: &Map<String, Value>) -> Result<Option<String>, RequestError> {
     let inner = |outer: &str, name: &str| {
         let value = fields.get(outer)?.get(name)?;
@@ -64,7 +64,7 @@ fn effort(fields: &Map<String, Value>) -> Result<Option<String>, RequestError> {
     if let Some(word) = word {
         return match word.as_str() {
             Some(word) => Ok(Some(word.trim().to_ascii_lowercase())),
-            None => fault("reasoning_effort", "reasoning_effort must be a string"),
+            None => invalid("reasoning_effort", "reasoning_effort must be a string"),
         };
     }
     let tokens = inner("thinking", "budget_tokens").or_else(|| inner("reasoning", "max_tokens"));
@@ -73,7 +73,7 @@ fn effort(fields: &Map<String, Value>) -> Result<Option<String>, RequestError> {
     }
     let is_off = inner("reasoning", "enabled") == Some(&Value::Bool(false))
         || inner("thinking", "type").is_some_and(|kind| kind == "disabled");
-    // OpenRouter's default when thinking is only switched on.
+    // OpenRouter's default if thinking is only switched on.
     let is_on = inner("reasoning", "enabled") == Some(&Value::Bool(true));
     let word = match (is_off, is_on) {
         (true, _) => Some("none"),
@@ -87,7 +87,7 @@ fn effort(fields: &Map<String, Value>) -> Result<Option<String>, RequestError> {
 fn effort_of(tokens: u64) -> &'static str {
     let near = EFFORTS
         .iter()
-        .min_by_key(|word| budget(word).abs_diff(tokens));
+        .min_by_key(|word| thinking_budget(word).abs_diff(tokens));
     near.copied().unwrap_or("medium")
 }
 
@@ -130,7 +130,7 @@ pub(super) fn whole(
     };
     match value.as_u64().or_else(|| float(value)) {
         Some(count) => Ok(Some(count)),
-        None => fault(name, format!("{name} must be a whole number, 1 or more")),
+        None => invalid(name, format!("{name} must be a whole number, 1 or more")),
     }
 }
 
@@ -143,25 +143,25 @@ pub(super) fn flag(fields: &Map<String, Value>, name: &'static str) -> Result<bo
     match fields.get(name) {
         None | Some(Value::Null) => Ok(false),
         Some(Value::Bool(on)) => Ok(*on),
-        Some(_) => fault(name, format!("{name} must be true or false")),
+        Some(_) => invalid(name, format!("{name} must be true or false")),
     }
 }
 
 fn stops(given: Option<&Value>) -> Result<Vec<String>, RequestError> {
     let list = match given {
         None => return Ok(Vec::new()),
-        // An empty stop sequence never matches; forms send one for an empty field.
+        // An empty stop sequence never matches; web forms send one for an empty field.
         Some(Value::String(one)) if one.is_empty() => return Ok(Vec::new()),
         Some(Value::String(one)) => return Ok(vec![one.clone()]),
         Some(Value::Array(list)) => list,
-        Some(_) => return fault("stop", "stop must be a string or a list of strings"),
+        Some(_) => return invalid("stop", "stop must be a string or a list of strings"),
     };
     let texts = list.iter().map(|text| text.as_str().map(str::to_owned));
     match texts.collect::<Option<Vec<String>>>() {
         Some(texts) => Ok({ texts.into_iter() }
             .filter(|text| !text.is_empty())
             .collect()),
-        None => fault("stop", "stop must be a string or a list of strings"),
+        None => invalid("stop", "stop must be a string or a list of strings"),
     }
 }
 
@@ -194,7 +194,7 @@ mod tests {
             (json!({ "reasoning_effort": 3 }), "reasoning_effort"),
             (json!({ "presence_penalty": true }), "presence_penalty"),
         ] {
-            let refused = read(&body).map_err(|fault| fault.param);
+            let refused = read(&body).map_err(|error| error.param);
             assert_eq!(refused, Err(param), "{body}");
         }
         for wrong in [json!("true"), json!(1)] {

@@ -9,7 +9,7 @@ use super::prompt::is_signed_thought;
 use super::serve::{ChatRequest, ChunkFrame, CompleteAnswer, check_turns, model};
 use super::serve_call;
 use super::serve_content::content;
-use super::serve_error::{RequestError, fault};
+use super::serve_error::{RequestError, invalid};
 use super::serve_parameters::{flag, parameters};
 use super::serve_settings::settings;
 use super::serve_tools::{self, ToolShape};
@@ -62,7 +62,7 @@ const UNREAD: &[&str] = &[
 /// When a field is missing, malformed, not supported, or refers to stored data; the error names it.
 pub fn read(body: &Value) -> Result<ChatRequest, RequestError> {
     let Some(fields) = body.as_object() else {
-        return fault("body", "the body must be a JSON object");
+        return invalid("body", "the body must be a JSON object");
     };
     refuse_stored(fields)?;
     let mut asked = ChatRequest {
@@ -86,7 +86,7 @@ pub fn read(body: &Value) -> Result<ChatRequest, RequestError> {
                 add_item(&mut asked.turns, item).map_err(in_input)?;
             }
         }
-        _ => return fault("input", "input must be a string or a list of items"),
+        _ => return invalid("input", "input must be a string or a list of items"),
     }
     check_turns(&asked.turns).map_err(in_input)?;
     let offered = serve_tools::read(fields, ToolShape::Flat)?;
@@ -96,7 +96,7 @@ pub fn read(body: &Value) -> Result<ChatRequest, RequestError> {
     Ok(asked)
 }
 
-/// Refuses references to data stored at a vendor: without that data, the answer would be a different one.
+/// Refuses references to data stored at a vendor: without that data, the answer would be different.
 fn refuse_stored(fields: &Map<String, Value>) -> Result<(), RequestError> {
     let is_given = |name: &str| fields.get(name).is_some_and(|value| !value.is_null());
     let kept = "responses are not stored: send the whole conversation as input";
@@ -109,11 +109,11 @@ fn refuse_stored(fields: &Map<String, Value>) -> Result<(), RequestError> {
         ),
     ] {
         if is_given(name) {
-            return fault(name, why);
+            return invalid(name, why);
         }
     }
     match flag(fields, "background")? {
-        true => fault(
+        true => invalid(
             "background",
             "responses are not stored: leave out background",
         ),
@@ -122,11 +122,11 @@ fn refuse_stored(fields: &Map<String, Value>) -> Result<(), RequestError> {
 }
 
 /// Renames the field at fault to its name in this API.
-fn in_input(mut fault: RequestError) -> RequestError {
-    if fault.param == "messages" {
-        fault.param = "input";
+fn in_input(mut error: RequestError) -> RequestError {
+    if error.param == "messages" {
+        error.param = "input";
     }
-    fault
+    error
 }
 
 // This API's schema is flat; the chat API nests it one level deeper.
@@ -150,8 +150,8 @@ const VENDORS: &[&str] = &[
     "mcp_list_tools",
 ];
 
-/// Parses a call that the client ran, of a function or of a tool with an item type of its own: `custom_tool_call`
-/// with a text, `local_shell_call` with an action. These become function calls with one argument.
+/// Parses a call that the client ran, of a function or of a tool with its own item type: `custom_tool_call` with a
+/// text, `local_shell_call` with an action. These become function calls with one argument.
 fn parse_call(kind: &str, item: &Value) -> Result<ToolCall, RequestError> {
     if kind == "function_call" {
         return serve_call::call(&item["call_id"], &item["name"], &item["arguments"]);
@@ -179,7 +179,7 @@ fn add_item(turns: &mut Vec<Message>, item: &Value) -> Result<(), RequestError> 
         }
         _ if kind.ends_with("_call_output") => {
             let Some(id) = item["call_id"].as_str() else {
-                return fault("input", "a tool's result needs its call_id");
+                return invalid("input", "a tool's result needs its call_id");
             };
             let (text, images) = content(&item["output"])?;
             turns.push(Message {
@@ -241,7 +241,7 @@ fn turn(item: &Value) -> Result<Message, RequestError> {
     match item["type"].as_str() {
         None | Some("message") => {}
         Some(other) => {
-            return fault("input", format!("{other} is not accepted: send messages"));
+            return invalid("input", format!("{other} is not accepted: send messages"));
         }
     }
     let role = match item["role"].as_str() {
@@ -249,7 +249,7 @@ fn turn(item: &Value) -> Result<Message, RequestError> {
         Some("user") => MessageRole::User,
         Some("assistant") => MessageRole::Assistant,
         _ => {
-            return fault(
+            return invalid(
                 "input",
                 "each message needs a role: system, developer, user or assistant",
             );
@@ -262,7 +262,7 @@ fn turn(item: &Value) -> Result<Message, RequestError> {
     })
 }
 
-/// Encodes a response object: complete, or its current state.
+/// Encodes a response object, either complete or in its current state.
 pub fn response(frame: &ChunkFrame, state: &str, answer: Option<&CompleteAnswer>) -> Value {
     let cut = answer.is_some_and(|answer| answer.finish == Finish::Length);
     let usage = answer.map(|CompleteAnswer { usage, .. }| {
@@ -297,7 +297,7 @@ fn output(frame: &ChunkFrame, answer: &CompleteAnswer) -> Vec<Value> {
     output
 }
 
-/// Encodes the reasoning items: the vendor's own, its blocks as items, or one item with the text of a vendor that has
+/// Encodes the reasoning items: the vendor's own, its blocks as items, or one item with the text if the vendor has
 /// neither.
 fn reasoning_items(frame: &ChunkFrame, answer: &CompleteAnswer) -> Vec<Value> {
     let mut items: Vec<Value> = Vec::new();

@@ -1,5 +1,5 @@
 //! The settings of a Responses request, as its response objects repeat them. Every field that OpenAI's published
-//! schema requires is present; an absent one has its documented default.
+//! schema requires is present; one that the request omits has its documented default.
 
 use serde_json::{Map, Value, json};
 

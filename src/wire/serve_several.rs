@@ -70,7 +70,7 @@ mod tests {
                 "choices": [{ "index": 0, "finish_reason": "stop", "message": { "role": "assistant", "content": text } }],
             })
         };
-        // The second one failed.
+        // The second answer failed.
         let all = joined(
             [(0, whole("a")), (2, whole("b"))],
             json!({ "total_tokens": 9 }),

@@ -7,9 +7,9 @@ use serde_json::{Map, Value, json};
 
 use super::cache_marks;
 use super::serve_call;
-use super::serve_error::{RequestError, fault};
+use super::serve_error::{RequestError, invalid};
 use super::serve_functions;
-use crate::domain::tools::{MOST, Tool, ToolCall, ToolChoice, Tools};
+use crate::domain::tools::{MAX_TOOLS, Tool, ToolCall, ToolChoice, Tools};
 
 /// Maximum size of one tool's description and schema, in bytes.
 const MAX_TOOL_BYTES: usize = 200_000;
@@ -19,7 +19,7 @@ const MAX_TOOL_BYTES: usize = 200_000;
 pub struct OfferedTools {
     /// The tools that are passed on, if any.
     pub tools: Option<Arc<Tools>>,
-    /// The tools that are omitted, by their kind.
+    /// The kinds of the tools that are omitted.
     pub left_out: Vec<String>,
 }
 
@@ -46,10 +46,10 @@ pub fn read(fields: &Map<String, Value>, shape: ToolShape) -> Result<OfferedTool
     let list = match fields.get("tools") {
         None | Some(Value::Null) => return Ok(OfferedTools::default()),
         Some(Value::Array(list)) => list,
-        Some(_) => return fault("tools", "tools must be a list"),
+        Some(_) => return invalid("tools", "tools must be a list"),
     };
-    if list.len() > MOST {
-        return fault("tools", format!("at most {MOST} tools are passed on"));
+    if list.len() > MAX_TOOLS {
+        return invalid("tools", format!("at most {MAX_TOOLS} tools are passed on"));
     }
     let (mut kept, mut left_out) = (Vec::new(), Vec::new());
     for given in list {
@@ -67,7 +67,7 @@ pub fn read(fields: &Map<String, Value>, shape: ToolShape) -> Result<OfferedTool
     }
     let mut given = fields.get("tool_choice").unwrap_or(&Value::Null);
     if given["type"] == "allowed_tools" {
-        // The chat API nests it one level deeper.
+        // The chat API nests the list one level deeper.
         let allowed = given.get("allowed_tools").unwrap_or(given);
         kept.retain(|tool| is_allowed(allowed, &tool.name));
         given = &allowed["mode"];
@@ -76,7 +76,7 @@ pub fn read(fields: &Map<String, Value>, shape: ToolShape) -> Result<OfferedTool
     if let ToolChoice::Named(name) = &choice
         && !kept.iter().any(|tool| tool.name == *name)
     {
-        return fault(
+        return invalid(
             "tool_choice",
             "tool_choice names a tool that is not in tools",
         );
@@ -126,7 +126,7 @@ fn tool(given: &Value, shape: ToolShape) -> Result<Tool, RequestError> {
     let name = inner["name"].as_str().unwrap_or_default();
     let sound = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | ':');
     if name.is_empty() || name.len() > 128 || !name.chars().all(sound) {
-        return fault(
+        return invalid(
             "tools",
             "a tool's name must be letters, digits, _ and -, 128 at most",
         );
@@ -134,13 +134,13 @@ fn tool(given: &Value, shape: ToolShape) -> Result<Tool, RequestError> {
     let description = inner["description"].as_str().unwrap_or_default();
     let parameters = inner[schema].clone();
     if !parameters.is_null() && !parameters.is_object() {
-        return fault(
+        return invalid(
             "tools",
             format!("the {schema} of {name} must be a JSON schema"),
         );
     }
     if description.len() + parameters.to_string().len() > MAX_TOOL_BYTES {
-        return fault("tools", format!("the description of {name} is too long"));
+        return invalid("tools", format!("the description of {name} is too long"));
     }
     Ok(Tool {
         name: name.to_owned(),
@@ -167,7 +167,7 @@ fn choice(given: &Value, shape: ToolShape) -> Result<ToolChoice, RequestError> {
         ("none", _) => Ok(ToolChoice::None),
         ("required", _) | ("any", _) => Ok(ToolChoice::Required),
         ("function" | "tool", Some(name)) => Ok(ToolChoice::Named(name.to_owned())),
-        _ => fault(
+        _ => invalid(
             "tool_choice",
             "tool_choice must be auto, none, required, or the name of one tool",
         ),
@@ -199,7 +199,7 @@ pub fn encode(calls: &[ToolCall], is_stream: bool) -> Value {
         if is_stream {
             encoded["index"] = json!(index);
         }
-        // The same position as in Gemini's own OpenAI-compatible API.
+        // The position is the same as in Gemini's own OpenAI-compatible API.
         if let Some(signature) = &call.signature {
             encoded["extra_content"] = json!({ "google": { "thought_signature": signature } });
         }
@@ -259,7 +259,7 @@ mod tests {
                 "tool_choice",
             ),
             (
-                json!({ "tools": vec![named("a")[0].clone(); MOST + 1] }),
+                json!({ "tools": vec![named("a")[0].clone(); MAX_TOOLS + 1] }),
                 "tools",
             ),
         ] {

@@ -1,6 +1,6 @@
 //! Server-sent events: decoder and encoder. The decoder takes chunks of any size and returns complete events; the
-//! format is <https://html.spec.whatwg.org/multipage/server-sent-events.html>. It recognizes a complete JSON object,
-//! so that an event without its blank line ends there. Knows nothing of sockets or providers.
+//! format is <https://html.spec.whatwg.org/multipage/server-sent-events.html>. It recognizes a complete JSON
+//! object, so that an event without its blank line ends there. Knows nothing about sockets or providers.
 
 use std::collections::VecDeque;
 
@@ -85,15 +85,15 @@ impl SseDecoder {
                 let mut line = std::mem::take(&mut self.line);
                 line.extend_from_slice(piece);
                 self.take_line(&line);
-                // Put back to reuse its memory for the next line.
+                // Put back so that its memory is reused for the next line.
                 line.clear();
                 self.line = line;
             }
         }
     }
 
-    /// Ends the stream. The standard drops an event without its blank line; this decoder returns one with complete
-    /// data.
+    /// Ends the stream. The standard drops a final event without a blank line; this decoder returns one if its
+    /// data is complete.
     pub fn end(&mut self) {
         if self.broken {
             return;
@@ -102,12 +102,13 @@ impl SseDecoder {
         if !line.is_empty() {
             self.take_line(&line);
         }
-        if self.is_complete() || super::joined_json::divide(&self.event.data).is_some() {
+        if self.is_complete() || super::joined_json::split(&self.event.data).is_some() {
             self.give();
         }
     }
 
-    /// Whether a line of an event stream, or the beginning of one, has arrived. A web page or plain text has none.
+    /// Whether a line of an event stream, or the beginning of one, has arrived, which a web page or plain text
+    /// does not contain.
     pub fn is_sensible(&self) -> bool {
         let begun = |field: &[u8]| self.line.starts_with(field);
         self.sensible || FIELDS.iter().any(|field| begun(field)) || begun(b":")
@@ -132,7 +133,7 @@ impl SseDecoder {
         } else {
             line
         };
-        // The standard ignores an indented line; such a line can only be meant as a field.
+        // The standard ignores an indented line, but it can only be meant as a field.
         let bare = line.trim_ascii_start();
         let is_indented = bare.len() < line.len();
         let line = match is_indented && (bare.starts_with(b"data:") || bare.starts_with(b"event:"))
@@ -153,7 +154,7 @@ impl SseDecoder {
             .unwrap_or(line.len());
         let value = line.get(colon + 1..).unwrap_or_default();
         let value = String::from_utf8_lossy(value.strip_prefix(b" ").unwrap_or(value));
-        // Case, or a space before the colon, leaves no doubt about the field.
+        // Different case, or a space before the colon, leaves no doubt about the field.
         let field = line[..colon].trim_ascii_end();
         let known = FIELDS
             .into_iter()
@@ -178,7 +179,7 @@ impl SseDecoder {
                 self.event.data.push_str(&value);
             }
             b"id" if !value.contains('\0') => self.event.id = Some(value.into_owned()),
-            // Comments, `retry` and unknown fields.
+            // Comments, `retry`, and unknown fields.
             _ => {}
         }
     }

@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 use std::collections::VecDeque;
 
-/// High surrogates that wait for their low surrogates, in the order of the strings that they ended.
+/// High surrogates waiting for their low surrogates, in the order of the strings that they ended.
 #[derive(Debug, Default)]
 pub(super) struct PendingSurrogates(VecDeque<u16>);
 

@@ -1,4 +1,4 @@
-//! Tests all API formats against recorded responses of vendors, split at any position, and against malformed ones.
+//! Tests all API formats with recorded vendor responses, split at any position, and with malformed ones.
 //! `openai/tests.rs` has more for chat completions.
 
 mod asking;
@@ -26,7 +26,7 @@ fn wanted(parameters: Parameters) -> ModelRequest {
         tools: None,
         passthrough: None,
         sample: 0,
-        is_reread: false,
+        is_prefix_reused: false,
         is_live: false,
     }
 }
@@ -171,7 +171,7 @@ fn recordings() -> Vec<(&'static str, ApiFormat, String)> {
 #[test]
 fn recorded_answers_are_complete() {
     let request = wanted(Parameters::default());
-    // Beginning of the text, minimum bytes of reasoning, then tokens: input, output, cached, reasoning.
+    // Beginning of the text, minimum bytes of reasoning, and token counts: input, output, cached, reasoning.
     for (wanted, begins, thinks, counts) in [
         ("redacted", "I notice that you've sent", 0, (92, 189, 0, 0)),
         ("compaction", "Hello! 👋", 0, (55_377, 91, 55_096, 0)),
@@ -267,7 +267,8 @@ fn truncated_recordings_are_not_complete_answers() {
             .min()
             .expect(name);
         for cut in (0..end).step_by((end / 40).max(1)) {
-            // When tools are requested, the end of the arguments may end the stream; these recordings continue.
+            // When tools are requested, the end of the arguments may end the stream; these recordings continue
+            // after it.
             let result = decode(kind, &[&body.as_bytes()[..cut]], &request).2;
             let error = result.expect_err(name);
             let is_cut = matches!(

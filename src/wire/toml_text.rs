@@ -30,7 +30,7 @@ pub struct TomlDocument {
 pub struct TomlError {
     /// Line number, from 1.
     pub line: usize,
-    /// Message, in lower case.
+    /// Message, in lowercase.
     pub message: String,
 }
 
@@ -38,7 +38,8 @@ pub struct TomlError {
 ///
 /// # Errors
 ///
-/// When the text is not valid TOML, or has a value that JSON cannot express; the error has the line and the reason.
+/// When the text is not valid TOML, or has a value that JSON cannot express; the error contains the line and the
+/// reason.
 pub fn read(text: &str) -> Result<TomlDocument, TomlError> {
     let text = text.trim_start_matches('\u{feff}').replace("\r\n", "\n");
     parse(&text)
@@ -55,7 +56,8 @@ fn parse(text: &str) -> Result<TomlDocument, TomlError> {
         return fault(convert.line(start), "nested too deep");
     }
     let (table, errors) = DeTable::parse_recoverable(text);
-    // The first line with an error has the cause: the parser reports structural errors before errors in values.
+    // The first line with an error contains the cause: the parser reports structural errors before errors in
+    // values.
     let line = |error: &&toml::de::Error| convert.line(error.span().map_or(0, |span| span.start));
     if let Some(error) = errors.iter().min_by_key(line) {
         let (at, message) = explain(text, error);
@@ -68,8 +70,8 @@ fn parse(text: &str) -> Result<TomlDocument, TomlError> {
     })
 }
 
-/// The line at which brackets or dotted names nest too deep. The parser's own limits multiply: it accepts 6,400
-/// nested tables and frees them by recursion, which overflows a thread's stack of 256 KiB.
+/// The line at which brackets or dotted names are nested too deep. The parser's own limits multiply: it accepts
+/// 6,400 nested tables and frees them by recursion, which overflows a thread's 256 KiB stack.
 fn too_deep(text: &str) -> Option<usize> {
     // The open brackets, each with the number of dots before it since the last comma.
     let mut open: Vec<(TokenKind, usize)> = Vec::new();
@@ -101,7 +103,7 @@ fn too_deep(text: &str) -> Option<usize> {
     None
 }
 
-/// The line of the parser's error, and its message with the text that it is about, such as a duplicate key.
+/// The line of the parser's error, and its message with the text that it concerns, such as a duplicate key.
 fn explain(text: &str, error: &toml::de::Error) -> (usize, String) {
     let span = error.span().unwrap_or_default();
     let message = error.message();

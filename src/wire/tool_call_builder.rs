@@ -15,12 +15,12 @@ struct PendingCall {
     /// Its index as the vendor numbers it.
     index: u64,
     call: ToolCall,
-    /// The last fragment of the arguments, as long as each fragment begins with all of the one before: some hosts
-    /// send the arguments so far instead of the new part. Only the end of the stream shows which.
+    /// The last fragment of the arguments, as long as each fragment begins with the whole previous one: some hosts
+    /// send all arguments so far instead of only the new part. Only the end of the stream shows which.
     repeated: Option<String>,
 }
 
-/// A fragment of a tool call. An empty field means that the fragment does not have it.
+/// A fragment of a tool call. An empty field means that the fragment lacks it.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct ToolCallFragment<'a> {
     pub index: Option<u64>,
@@ -52,7 +52,7 @@ impl ToolCallBuilder {
     pub fn take(&mut self, fragment: ToolCallFragment) {
         let at = match self.position_of(&fragment) {
             Some(at) => at,
-            None if self.0.len() > tools::MOST => return,
+            None if self.0.len() > tools::MAX_TOOLS => return,
             None => {
                 let index = fragment.index.unwrap_or(self.next_index());
                 self.0.push(PendingCall {
@@ -78,7 +78,7 @@ impl ToolCallBuilder {
         };
         let goes_on = before.is_some_and(|before| fragment.arguments.starts_with(before));
         pending.repeated = goes_on.then(|| fragment.arguments.to_owned());
-        // After a complete object only whitespace may follow: otherwise the object is repeated, or starts over.
+        // After a complete object, only whitespace may follow: otherwise the object is repeated, or starts over.
         if is_object(&call.arguments) && !fragment.arguments.trim().is_empty() {
             call.arguments.clear();
         }
@@ -104,12 +104,12 @@ impl ToolCallBuilder {
             };
         };
         let Some(at) = self.0.iter().rposition(|pending| pending.index == index) else {
-            // Some hosts number fragments instead of calls: the same call continues under another index.
+            // Some hosts number fragments instead of calls: the same call continues under a different index.
             return of_id.filter(|&at| !is_object(&self.0[at].call.arguments));
         };
         let call = &self.0[at].call;
         let is_other = !id.is_empty() && !call.id.is_empty() && call.id != id;
-        // Some hosts number every call 0 and send no ID: a second complete call is a new one.
+        // Some hosts number every call 0 and send no ID, so a second complete call is a new one.
         let is_next = id.is_empty()
             && !name.is_empty()
             && call.arguments.trim() != "{}"
@@ -139,7 +139,7 @@ impl ToolCallBuilder {
 
     /// Appends a complete call.
     pub fn take_whole(&mut self, id: &str, name: &str, arguments: &Value, signature: Option<&str>) {
-        if self.0.len() > tools::MOST {
+        if self.0.len() > tools::MAX_TOOLS {
             return;
         }
         let arguments = match arguments {
@@ -203,14 +203,14 @@ impl ToolCallBuilder {
             }
             finished.push(call);
         }
-        finished.truncate(tools::MOST);
+        finished.truncate(tools::MAX_TOOLS);
         Ok(finished)
     }
 }
 
 impl PendingCall {
-    /// The arguments, in the first reading that gives an object: as sent, as the last of cumulative fragments, as
-    /// JSON encoded in a JSON string, or as one object repeated several times.
+    /// The arguments, by the first interpretation that results in an object: as sent, as the last of cumulative
+    /// fragments, as JSON encoded in a JSON string, or as one object repeated several times.
     fn arguments(&self) -> String {
         let sent = &self.call.arguments;
         if is_object(sent) {

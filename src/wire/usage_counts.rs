@@ -1,5 +1,5 @@
 //! Token counts and charges as providers report them, under various names and JSON types. A count that is missing,
-//! negative, or not an integer is `None`; `growing` estimates missing counts.
+//! negative, or not an integer is `None`; `answer_builder` estimates missing counts.
 
 use serde_json::Value;
 
@@ -157,7 +157,7 @@ pub(super) fn of(found: &Value) -> UsageCounts {
         output = written.checked_add(thought);
     }
     let kept = cached.unwrap_or(0).saturating_add(stored.unwrap_or(0));
-    // A part larger than its whole is the vendor's error; it is clamped to the whole.
+    // A part larger than its whole is an error by the vendor; it is clamped to the whole.
     let is_within = find(found, CACHED_WITHIN).unwrap_or(0) > 0;
     UsageCounts {
         input,
@@ -166,7 +166,7 @@ pub(super) fn of(found: &Value) -> UsageCounts {
         stored,
         reasoning,
         charged: charged(found),
-        // Some hosts pass on Anthropic's counts, where the input excludes cached tokens.
+        // Some hosts pass on Anthropic's counts, whose input excludes cached tokens.
         beside: kept > 0 && (kept > read && !is_within || is_sum(&[read, written, kept])),
     }
 }
@@ -184,7 +184,7 @@ pub(super) fn of_timings(found: &Value) -> UsageCounts {
     }
 }
 
-/// The charge that the provider states: OpenRouter's `cost`, or what the upstream provider charged the user's own
+/// The charge that the provider reports: OpenRouter's `cost`, or what the upstream provider charged the user's own
 /// key.
 fn charged(found: &Value) -> Option<MicroDollars> {
     let dollars = |value: &Value| match value {
@@ -200,7 +200,7 @@ fn charged(found: &Value) -> Option<MicroDollars> {
         &found["total_cost"],
         &found["cost_usd"],
     ];
-    // xAI counts in ten-billionths of a dollar.
+    // xAI reports charges in ten-billionths of a dollar.
     let ticks = || {
         let ticks = whole(&found["cost_in_usd_ticks"])?;
         MicroDollars::from_dollars(ticks as f64 / 1e10)

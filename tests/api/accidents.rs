@@ -48,7 +48,7 @@ fn command(folder: &Folder, words: &[&str]) -> Command {
     command
 }
 
-/// What a command that succeeds prints.
+/// Runs a command that must succeed and returns its output.
 fn quire(folder: &Folder, words: &[&str]) -> String {
     let said = command(folder, words).output().unwrap();
     let text = String::from_utf8_lossy(&said.stderr).into_owned();
@@ -56,7 +56,7 @@ fn quire(folder: &Folder, words: &[&str]) -> String {
     String::from_utf8(said.stdout).unwrap()
 }
 
-/// What a command that must fail says: a server that starts all the same is a failure of the test.
+/// Runs a command that must fail and returns its error output. A server that starts anyway fails the test.
 fn refused(mut command: Command) -> String {
     let mut child = command
         .stdout(Stdio::piped())
@@ -91,12 +91,14 @@ fn upload(client: &mut Client, number: usize) -> String {
     let name = format!("{number}.txt");
     let answer = client.upload("/api/upload-document", &name, text.as_bytes());
     assert_eq!(answer.status, 200, "{}", answer.text());
-    let told = answer.json();
-    let id = &told["id"];
-    id.as_str().unwrap_or_else(|| panic!("{told}")).to_owned()
+    let response = answer.json();
+    let id = &response["id"];
+    id.as_str()
+        .unwrap_or_else(|| panic!("{response}"))
+        .to_owned()
 }
 
-/// Each of these documents has the bytes that were uploaded.
+/// Checks that each of these documents has the bytes that were uploaded.
 fn all_there(client: &mut Client, ids: &[String]) {
     for (number, id) in ids.iter().enumerate() {
         let answer = client.get(&format!("/api/documents/{id}/content"));
@@ -105,7 +107,7 @@ fn all_there(client: &mut Client, ids: &[String]) {
     }
 }
 
-/// Files in a folder and the folders in it, by name. Empty where there is none.
+/// Files in a folder and its subfolders, by name. Empty if the folder does not exist.
 fn files(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     let Ok(entries) = fs::read_dir(folder) else {
@@ -121,7 +123,7 @@ fn files(folder: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// As if they had been uploaded yesterday: what has just come in is left alone.
+/// Backdates all files by a day, since recent uploads are left alone.
 fn age(folder: &Folder) {
     let yesterday = SystemTime::now() - Duration::from_secs(86_400);
     for part in ["documents", "uploads"] {
@@ -140,7 +142,7 @@ fn settle(folder: &Folder) {
     stop(start(folder));
 }
 
-/// A server with an account and these documents, stopped.
+/// Starts a server with an account and these documents, then stops it.
 fn house(folder: &Folder, documents: usize) -> (Client, Vec<String>) {
     let server = start(folder);
     let mut ada = Client::new(server.address).registered("ada@example.com");
@@ -201,7 +203,7 @@ fn a_restored_older_copy_costs_no_original_and_no_upload() {
     assert_eq!(files(&data(&folder).join("uploads")).len(), 1);
 }
 
-/// Refused by everything that would open the folder; nothing in it changes.
+/// Every command that would open the folder refuses to, and nothing in the folder changes.
 fn refused_by_all(folder: &Folder, why: &str) {
     let before = contents(folder);
     for words in [
@@ -237,8 +239,8 @@ fn refused_by_all(folder: &Folder, why: &str) {
     assert_eq!(contents(folder), before, "doctor");
 }
 
-/// Every file with its bytes, but for the lock, which says who looked, and the index of the log, which SQLite
-/// rebuilds from it.
+/// Every file with its bytes, except the lock, which records who holds it, and the WAL index, which SQLite
+/// rebuilds from the log.
 fn contents(folder: &Folder) -> Vec<(PathBuf, Vec<u8>)> {
     let names = files(&data(folder)).into_iter();
     names
@@ -285,7 +287,7 @@ fn a_database_that_is_empty_or_cut_off_or_something_else_is_refused() {
         fs::write(&there, bytes).unwrap();
         refused_by_all(&folder, why);
     }
-    // A backup is the way out, and keeps what was there.
+    // Restoring a backup is the way out, and it keeps the files that were there.
     fs::write(&there, &whole).unwrap();
     quire(&folder, &["backup", "copy.db"]);
     fs::write(&there, b"").unwrap();
@@ -321,7 +323,7 @@ fn a_log_without_its_database_is_refused_and_kept() {
     all_there(&mut server.known(&ada), &ids);
 }
 
-/// SQLite plays any valid log into the file it lies beside, and what was in the file is gone.
+/// SQLite replays any valid log next to a database file into it, overwriting the file's content.
 #[test]
 fn a_log_of_another_database_is_refused_and_neither_changes() {
     let folder = Folder::new();
@@ -378,11 +380,11 @@ fn a_restore_beside_a_log_without_its_database_keeps_the_log() {
 }
 
 #[test]
-fn a_database_whose_log_holds_what_its_file_lacks_is_sound() {
+fn database_with_commits_only_in_its_log_is_valid() {
     let folder = Folder::new();
     let server = start(&folder);
     let ada = Client::new(server.address).registered("ada@example.com");
-    // Killed before anything was moved from the log into the file.
+    // Kill it before anything is checkpointed from the log into the file.
     server.kill();
     let server = start(&folder);
     assert_eq!(server.known(&ada).get("/api/users/me").status, 200);

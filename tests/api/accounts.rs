@@ -1,4 +1,4 @@
-//! Accounts over a real socket: registration, sessions, tokens, keys, and administration, used by people,
+//! Accounts over a real socket: registration, sessions, tokens, API keys, and administration, as used by people,
 //! programs, and attackers.
 
 mod administration;
@@ -37,7 +37,7 @@ fn refresh(client: &mut Client, token: &Value) -> Answer {
     client.post("/api/auth/refresh", json!({"refresh_token": token}))
 }
 
-/// Signs a new account in and gives the answer, without keeping cookies.
+/// Signs in to a new account and returns the response, without keeping cookies.
 fn signed_in(server: &Server, email: &str) -> Value {
     let mut client = server.client();
     assert_eq!(register(&mut client, email).status, 200);
@@ -285,7 +285,7 @@ fn a_login_answers_programs_and_browsers() {
     ] {
         let cookie = sent.iter().find(|cookie| cookie.starts_with(name));
         let cookie = cookie.unwrap_or_else(|| panic!("{name}: {sent:?}"));
-        // What browsers demand of the prefix.
+        // The attributes that browsers require for the prefix.
         assert!(
             cookie.contains("; Path=/;") && cookie.ends_with("; Secure"),
             "{cookie}"
@@ -294,7 +294,7 @@ fn a_login_answers_programs_and_browsers() {
     }
 }
 
-/// Over HTTPS a cookie under the plain name may have been set by another host: it opens nothing.
+/// Over HTTPS, a cookie under the unprefixed name may have been set by another host, so it grants no access.
 #[test]
 fn cookies_without_the_prefix_open_nothing_over_https() {
     let server = Server::with(&[("PUBLIC_URL", "https://quire.example")]);
@@ -319,7 +319,7 @@ fn cookies_without_the_prefix_open_nothing_over_https() {
     assert_eq!(kept, ["__Host-quire_device"], "what opens something");
 }
 
-/// Whoever has had the password may have created a key.
+/// Anyone who knew the password may have created a key.
 #[test]
 fn a_reset_deletes_api_keys_unless_they_are_kept() {
     let server = Server::start();

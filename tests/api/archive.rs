@@ -10,7 +10,7 @@ use crate::support::executable::Executable;
 use crate::support::server::Folder;
 use crate::support::{Client, Server};
 
-/// The archive with every stored request changed.
+/// Returns the archive with a change applied to every stored request.
 fn changed(archive: &[u8], change: impl Fn(&mut Value)) -> Vec<u8> {
     let mut from = tar::Archive::new(GzDecoder::new(archive));
     let mut to = tar::Builder::new(GzEncoder::new(Vec::new(), flate2::Compression::fast()));
@@ -35,7 +35,7 @@ fn changed(archive: &[u8], change: impl Fn(&mut Value)) -> Vec<u8> {
 }
 
 #[test]
-fn what_an_archive_says_is_checked_before_it_is_asked_again() {
+fn imported_requests_are_validated_before_a_rerun() {
     let (here, there) = (Server::start(), Server::start());
     let mut ada = here.user("ada@example.com");
     let body = json!({ "prompt": "Is it thin?", "models": ["demo/extract"], "pattern": "self" });
@@ -112,11 +112,11 @@ fn an_archive_goes_from_one_server_to_another() {
         (&done["synthesis"], &json!("completed"))
     );
     assert!(bob.get("/api/recipes").text().contains("mine"));
-    // Other users there see none of it.
+    // Other users on the target server see none of it.
     let mut eve = there.user("eve@example.com");
     eve.get(&format!("/api/analyses/{id}"))
         .refused(404, "NOT_FOUND");
-    // On the server that it came from another person gets it under ids of their own, and once.
+    // On the server that the archive came from, another user gets its contents under new IDs, and only once.
     let mut carl = here.user("carl@example.com");
     for (added, present) in [(1, 0), (0, 1)] {
         let took = carl.upload("/api/users/me/import", "ada.tar.gz", &archive.bytes);
@@ -131,12 +131,12 @@ fn an_archive_goes_from_one_server_to_another() {
         }
         assert_eq!(counts["stage_answers"]["refused"], 0, "{counts}");
     }
-    // What was spent elsewhere is not spent here.
+    // Usage from the other server does not count here.
     assert!(!bob.get("/api/usage").text().contains("demo/extract"));
 }
 
 #[test]
-fn conversations_from_elsewhere_can_be_looked_at_and_run_again() {
+fn imported_conversations_can_be_viewed_and_rerun() {
     let server = Server::start();
     let mut ada = server.user("ada@example.com");
     let line = json!({ "prompt": "Which?", "model_responses": { "gpt-4": "One.", "claude": "Two." }, "ultra_response": "Both." });
@@ -164,8 +164,8 @@ fn conversations_from_elsewhere_can_be_looked_at_and_run_again() {
         shown.text()
     );
     for format in ["json", "csv", "markdown", "html"] {
-        let told = ada.get(&format!("/api/analyses/{id}/export?format={format}"));
-        assert_eq!(told.status, 200, "{format} {}", told.text());
+        let response = ada.get(&format!("/api/analyses/{id}/export?format={format}"));
+        assert_eq!(response.status, 200, "{format} {}", response.text());
     }
     let _ = ada.get(&format!("/api/analyses/{id}/events")).status;
     for nothing in [&b"hello"[..], b"\x1f\x8bnonsense"] {
@@ -191,10 +191,10 @@ fn an_administrator_takes_a_copy_of_the_database() {
     other.get("/api/admin/backup").refused(403, "FORBIDDEN");
 }
 
-/// Bytes of memory that an import may take, whatever is in the file.
+/// Maximum memory of an import in bytes, whatever the file contains.
 const MEMORY: u64 = 256 << 20;
 
-/// A line of /proc/PID/status in bytes.
+/// Returns the value of a line in /proc/PID/status, in bytes.
 fn status(process: u32, name: &str) -> u64 {
     let text = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap();
     let line = text.lines().find(|line| line.starts_with(name)).unwrap();
@@ -202,7 +202,7 @@ fn status(process: u32, name: &str) -> u64 {
     kb.parse::<u64>().unwrap() << 10
 }
 
-/// An archive's first file, as this version writes it.
+/// Returns an archive's first file as this version writes it.
 fn manifest(client: &mut Client) -> Vec<u8> {
     let archive = client.get("/api/users/me/export").bytes;
     let mut archive = tar::Archive::new(GzDecoder::new(&archive[..]));
@@ -212,8 +212,8 @@ fn manifest(client: &mut Client) -> Vec<u8> {
     bytes
 }
 
-/// A compressed archive of a manifest and one more entry, whose content is `begin` and then `piece` until it
-/// has this many bytes.
+/// Returns a compressed archive of a manifest and one more entry, whose content is `begin` followed by `piece`
+/// repeated to this many bytes.
 fn bomb(
     manifest: &[u8],
     kind: tar::EntryType,
@@ -245,7 +245,7 @@ fn bomb(
 }
 
 #[test]
-fn a_bomb_takes_no_more_memory_than_an_import_may() {
+fn decompression_bomb_stays_within_the_memory_limit() {
     let folder = Folder::new();
     let server = Executable::with(&folder, &[("USE_MOCK", "true")]);
     let mut ada = Client::new(server.address).registered("ada@example.com");
@@ -293,7 +293,7 @@ fn a_bomb_takes_no_more_memory_than_an_import_may() {
             (peak - before) >> 20
         );
     }
-    // A name in an extension of the format is not read.
+    // A name in a format extension is ignored.
     let archive = bomb(
         &first,
         tar::EntryType::GNULongName,
@@ -303,7 +303,8 @@ fn a_bomb_takes_no_more_memory_than_an_import_may() {
         300 << 20,
     );
     assert_eq!(ada.upload(path, "bomb.tar.gz", &archive).status, 200);
-    // Conversations of other programs: many values in few bytes, one long line, and one long list that is sound.
+    // Conversations exported from other programs: many values in few bytes, one long line, and one long valid
+    // list.
     let many = format!("{{\"messages\":[{}0]}}\n", "{\"\":0},".repeat(2 << 20));
     ada.upload(path, "many.jsonl", many.as_bytes())
         .refused(413, "PAYLOAD_TOO_LARGE");
@@ -359,7 +360,7 @@ fn threads_and_projects_move_with_their_turns() {
     let body = json!({"prompt": "And a sheet?", "thread": one["thread_id"]});
     assert_eq!(bob.post("/api/analyze", body).json()["turn"], 3);
 
-    // Taken in beside the originals, everything gets ids of its own.
+    // When imported alongside the originals, everything gets new IDs.
     let mut eve = from.user("eve@example.com");
     eve.upload("/api/users/me/import", "a.tar.gz", &archive);
     assert_eq!(eve.get(&path).status, 404);

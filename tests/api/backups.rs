@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::support::server::{Folder, Server};
 
-/// Lets the server look whether a copy is due, as it does all the time.
+/// Makes the server check whether a backup is due, as it does regularly.
 fn look(server: &Server, now: Timestamp) {
     let runtime = tokio::runtime::Builder::new_current_thread();
     let runtime = { runtime }.enable_all().build().unwrap();
@@ -36,8 +36,8 @@ fn copies_are_made_when_due_and_the_newest_kept() {
     ];
     let server = Server::with(&settings);
     let mut admin = server.user("ada@example.com");
-    let told = admin.get("/api/admin/backups").json();
-    assert_eq!(told["folder"]["copies"], json!([]), "{told}");
+    let response = admin.get("/api/admin/backups").json();
+    assert_eq!(response["folder"]["copies"], json!([]), "{response}");
     fs::create_dir_all(&folder).unwrap();
     for other in ["quire.db", "quire-2020.db", "notes.txt"] {
         fs::write(folder.join(other), "mine").unwrap();
@@ -49,7 +49,7 @@ fn copies_are_made_when_due_and_the_newest_kept() {
     assert_eq!(names(&folder).len(), 4);
     look(&server, start + 25 * hour);
     look(&server, start + 50 * hour);
-    // The oldest of three is gone, and nobody else's file.
+    // The oldest of three is deleted, and no other file is.
     let left = names(&folder);
     let wanted = [
         "notes.txt",
@@ -66,7 +66,7 @@ fn copies_are_made_when_due_and_the_newest_kept() {
     assert_eq!(people, 1);
     drop(copy);
 
-    // A server that starts again does not begin with a copy.
+    // A restart does not begin with a backup.
     let data = server.stop();
     let server = Server::in_folder(data, &settings);
     look(&server, start + 51 * hour);
@@ -92,15 +92,18 @@ fn copies_are_made_when_due_and_the_newest_kept() {
         .post("/api/admin/backup", json!({}))
         .refused(403, "FORBIDDEN");
 
-    // A folder that cannot be used is said, and kept in mind.
+    // An unusable folder is reported and recorded.
     fs::remove_dir_all(&folder).unwrap();
     fs::write(&folder, "a file").unwrap();
     let refused = admin.post("/api/admin/backup", json!({}));
     let said = refused.refused(503, "SERVICE_UNAVAILABLE")["message"].to_string();
     assert!(said.contains("the backup failed: "), "{said}");
-    let told = admin.get("/api/admin/backups").json();
-    assert!(told["folder"]["last"]["error"].is_string(), "{told}");
-    assert!(told["folder"]["error"].is_string(), "{told}");
+    let response = admin.get("/api/admin/backups").json();
+    assert!(
+        response["folder"]["last"]["error"].is_string(),
+        "{response}"
+    );
+    assert!(response["folder"]["error"].is_string(), "{response}");
 }
 
 fn admin_of(server: &Server) -> crate::support::Client {
@@ -111,8 +114,8 @@ fn admin_of(server: &Server) -> crate::support::Client {
 fn without_a_folder_it_says_what_to_set() {
     let server = Server::start();
     let mut admin = server.user("ada@example.com");
-    let told = admin.get("/api/admin/backups").json();
-    assert_eq!(told, json!({ "folder": null, "replica": null }));
+    let response = admin.get("/api/admin/backups").json();
+    assert_eq!(response, json!({ "folder": null, "replica": null }));
     let refused = admin.post("/api/admin/backup", json!({}));
     let said = refused.refused(409, "CONFLICT")["resolution"].to_string();
     assert!(said.contains("QUIRE_BACKUP_DIR"), "{said}");

@@ -5,22 +5,25 @@ use serde_json::json;
 use crate::compatible::{data, key, lines};
 use crate::stream::{texts, whole};
 use crate::support::provider::{Provider, on};
-use crate::support::script::{about, begin, beginning, ended, id_of, saying, server, short_with};
+use crate::support::script::{
+    analysis_path, answer_stream, begin, id_of, server, short_run_with, unfinished_stream,
+    wait_until_ended,
+};
 
 #[test]
 fn the_synthesizer_reads_that_an_answer_was_cut_off() {
-    let cut = beginning("Sixty grams and")
+    let cut = unfinished_stream("Sixty grams and")
         + "data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"length\"}]}\n\ndata: [DONE]\n\n";
     let provider = Provider::script([
         on("long").sse(&cut),
-        on("whole").sse(&saying("Eighty grams.")),
-        on("writer").sse(&saying("Eighty, most likely.")),
+        on("whole").sse(&answer_stream("Eighty grams.")),
+        on("writer").sse(&answer_stream("Eighty, most likely.")),
     ]);
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
     let more = json!({ "ultra_model": "p/writer", "async": true });
-    let id = id_of(&client.post("/api/analyze", short_with(&["p/long", "p/whole"], more)));
-    assert_eq!(ended(&mut client, &id)["status"], "completed");
+    let id = id_of(&client.post("/api/analyze", short_run_with(&["p/long", "p/whole"], more)));
+    assert_eq!(wait_until_ended(&mut client, &id)["status"], "completed");
     let asked = provider.asked();
     let prompt = asked.last().unwrap().body["messages"].to_string();
     let announced = "(This answer was cut off by its length limit.)";
@@ -35,14 +38,16 @@ fn the_synthesizer_reads_that_an_answer_was_cut_off() {
 #[test]
 fn a_member_that_breaks_off_begins_again_in_the_live_stream() {
     let provider = Provider::script([
-        on("breaks").cut(&beginning("Sixty grams ")),
-        on("breaks").sse(&saying("Eighty grams.")),
-        on("steady").sse(&saying("Eighty.")),
+        on("breaks").cut(&unfinished_stream("Sixty grams ")),
+        on("breaks").sse(&answer_stream("Eighty grams.")),
+        on("steady").sse(&answer_stream("Eighty.")),
     ]);
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
     let id = begin(&mut client, &["p/breaks", "p/steady"]);
-    let events: Vec<_> = client.events(&about(&id, "/events"), None).collect();
+    let events: Vec<_> = client
+        .events(&analysis_path(&id, "/events"), None)
+        .collect();
     whole(&events);
     let started = events
         .iter()
@@ -67,15 +72,15 @@ fn a_member_that_breaks_off_begins_again_in_the_live_stream() {
 #[test]
 fn a_program_that_reads_a_panel_s_answer_notices_nothing_of_it() {
     let provider = Provider::script([
-        on("breaks").cut(&beginning("Sixty grams ")),
-        on("breaks").sse(&saying("Eighty grams.")),
-        on("steady").sse(&saying("Eighty.")),
+        on("breaks").cut(&unfinished_stream("Sixty grams ")),
+        on("breaks").sse(&answer_stream("Eighty grams.")),
+        on("steady").sse(&answer_stream("Eighty.")),
         on("breaks")
             .optional()
-            .sse(&saying("Eighty grams, both say.")),
+            .sse(&answer_stream("Eighty grams, both say.")),
         on("steady")
             .optional()
-            .sse(&saying("Eighty grams, both say.")),
+            .sse(&answer_stream("Eighty grams, both say.")),
     ]);
     let server = server(&provider, &[]);
     let own = key(&mut server.user("ada@example.com"));

@@ -4,13 +4,15 @@ use serde_json::{Value, json};
 
 use crate::support::Client;
 use crate::support::provider::{Provider, on};
-use crate::support::script::{about, ended, id_of, saying, server, short_with};
+use crate::support::script::{
+    analysis_path, answer_stream, id_of, server, short_run_with, wait_until_ended,
+};
 
 fn run(client: &mut Client, models: &[&str], more: Value) -> Value {
-    let mut body = short_with(models, more);
+    let mut body = short_run_with(models, more);
     body["async"] = json!(true);
     let id = id_of(&client.post("/api/analyze", body));
-    ended(client, &id)
+    wait_until_ended(client, &id)
 }
 
 fn first_is_cached(shown: &Value) -> bool {
@@ -18,8 +20,8 @@ fn first_is_cached(shown: &Value) -> bool {
 }
 
 #[test]
-fn modes_and_ages_are_kept_and_hits_cost_nothing() {
-    let provider = Provider::script([on("gpt-4o").times(4).sse(&saying("It is thin."))]);
+fn cache_modes_and_maximum_age_are_honored_and_hits_are_free() {
+    let provider = Provider::script([on("gpt-4o").times(4).sse(&answer_stream("It is thin."))]);
     let url = provider.base_url();
     let server = server(
         &provider,
@@ -43,7 +45,7 @@ fn modes_and_ages_are_kept_and_hits_cost_nothing() {
     }
     assert_eq!(provider.asked().len(), 4);
     let stats = ada.get("/api/cache/stats").json();
-    // The provider's answer, and what the demo model wrote of it.
+    // The provider's answer, and the demo model's answer.
     assert_eq!(stats["entries"], 2, "{stats}");
     assert!(
         stats["saved"]["cost_usd"].as_f64().unwrap() > 0.0,
@@ -60,7 +62,7 @@ fn modes_and_ages_are_kept_and_hits_cost_nothing() {
     assert_eq!(ada.post("/api/cache/clear", own).json()["removed"], 1);
     assert_eq!(bob.delete("/api/users/me/cache").json()["removed"], 0);
     assert_eq!(ada.delete("/api/users/me/cache").json()["removed"], 1);
-    // What was spared stays known.
+    // The savings are still reported.
     let left = ada.get("/api/cache/stats").json();
     assert_eq!(
         (&left["entries"], &left["saved"]),
@@ -72,7 +74,7 @@ fn modes_and_ages_are_kept_and_hits_cost_nothing() {
 fn an_answer_is_for_whom_it_was_made_unless_the_team_shares() {
     for (sharing, expected) in [("off", false), ("team", true)] {
         let times = if expected { 3 } else { 4 };
-        let provider = Provider::script([on("a").times(times).sse(&saying("It is thin."))]);
+        let provider = Provider::script([on("a").times(times).sse(&answer_stream("It is thin."))]);
         let server = server(&provider, &[("CACHE_SHARING", sharing)]);
         let mut ada = server.user("ada@example.com");
         let mut bob = server.client().registered("bob@example.com");
@@ -81,7 +83,7 @@ fn an_answer_is_for_whom_it_was_made_unless_the_team_shares() {
             first_is_cached(&run(&mut bob, &["p/a"], json!({}))),
             expected
         );
-        // What draws on somebody's documents is theirs alone.
+        // An answer that draws on a user's documents is cached only for that user.
         for client in [&mut ada, &mut bob] {
             let name = "paper.txt";
             let document = client
@@ -97,17 +99,17 @@ fn an_answer_is_for_whom_it_was_made_unless_the_team_shares() {
 fn the_same_call_at_the_same_time_is_made_once() {
     let provider = Provider::script([on("a")
         .after(std::time::Duration::from_millis(800))
-        .sse(&saying("It is thin."))]);
+        .sse(&answer_stream("It is thin."))]);
     let server = server(&provider, &[]);
     let mut ada = server.user("ada@example.com");
-    let body = || short_with(&["p/a"], json!({ "async": true }));
+    let body = || short_run_with(&["p/a"], json!({ "async": true }));
     let ids: Vec<String> = (0..4)
         .map(|_| id_of(&ada.post("/api/analyze", body())))
         .collect();
     let cached: Vec<bool> = ids
         .iter()
         .map(|id| {
-            let shown = ended(&mut ada, id);
+            let shown = wait_until_ended(&mut ada, id);
             assert_eq!(shown["model_responses"]["p/a"], "It is thin.", "{shown}");
             first_is_cached(&shown)
         })
@@ -117,28 +119,28 @@ fn the_same_call_at_the_same_time_is_made_once() {
 }
 
 #[test]
-fn whoever_waits_takes_over_when_the_first_one_fails_or_leaves() {
-    let provider = Provider::script([on("a").hang(), on("a").sse(&saying("It is thin."))]);
+fn waiting_request_takes_over_when_the_leader_fails_or_disconnects() {
+    let provider = Provider::script([on("a").hang(), on("a").sse(&answer_stream("It is thin."))]);
     let server = server(&provider, &[]);
     let mut ada = server.user("ada@example.com");
-    let body = || short_with(&["p/a"], json!({ "async": true }));
+    let body = || short_run_with(&["p/a"], json!({ "async": true }));
     let first = id_of(&ada.post("/api/analyze", body()));
     provider.wait_called("a");
     let second = id_of(&ada.post("/api/analyze", body()));
-    ada.post(&about(&first, "/cancel"), json!({}));
-    let shown = ended(&mut ada, &second);
+    ada.post(&analysis_path(&first, "/cancel"), json!({}));
+    let shown = wait_until_ended(&mut ada, &second);
     assert_eq!(shown["status"], "completed", "{shown}");
     assert!(!first_is_cached(&shown));
 }
 
 #[test]
-fn it_is_said_why_it_was_no_hit() {
-    let provider = Provider::script([on("a").times(2).sse(&saying("It is thin."))]);
+fn cache_misses_are_explained() {
+    let provider = Provider::script([on("a").times(2).sse(&answer_stream("It is thin."))]);
     let server = server(&provider, &[]);
     let mut ada = server.user("ada@example.com");
     let why = |client: &mut Client, shown: &Value| {
         let id = shown["id"].as_str().unwrap();
-        client.get(&about(id, "/cache")).json()["calls"][0].clone()
+        client.get(&analysis_path(id, "/cache")).json()["calls"][0].clone()
     };
     let first = run(&mut ada, &["p/a"], json!({}));
     assert_eq!(
@@ -152,15 +154,16 @@ fn it_is_said_why_it_was_no_hit() {
     );
     assert_eq!(why(&mut ada, &warm)["differs"], json!(["temperature"]));
     let again = run(&mut ada, &["p/a"], json!({}));
-    let told = why(&mut ada, &again);
+    let response = why(&mut ada, &again);
     assert_eq!(
-        (&told["hit"], &told["why"]),
+        (&response["hit"], &response["why"]),
         (&json!(true), &json!("given again"))
     );
-    let key = told["key"].as_str().unwrap();
+    let key = response["key"].as_str().unwrap();
     let mut bob = server.client().registered("bob@example.com");
     let id = again["id"].as_str().unwrap();
-    bob.get(&about(id, "/cache")).refused(404, "NOT_FOUND");
+    bob.get(&analysis_path(id, "/cache"))
+        .refused(404, "NOT_FOUND");
     assert_eq!(ada.delete(&format!("/api/cache/{key}")).status, 200);
     ada.delete(&format!("/api/cache/{key}"))
         .refused(404, "NOT_FOUND");

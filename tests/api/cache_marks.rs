@@ -1,16 +1,16 @@
-//! Prompt-cache marks of clients: they reach a vendor of Anthropic's format where they were set, and are named in
-//! `x-quire-ignored` for all others.
+//! Prompt-cache markers of clients: they are passed to providers with Anthropic's format where the client set
+//! them, and listed in `x-quire-ignored` for all others.
 
 use serde_json::{Value, json};
 
 use crate::reasoning::{last_sent, speaking};
 use crate::support::line::on;
-use crate::support::provider::{Asked, Provider};
-use crate::support::script::{saying, server};
+use crate::support::provider::{Provider, ReceivedRequest};
+use crate::support::script::{answer_stream, server};
 use crate::upstream::{anthropic, block, started, stopped};
 
 fn answering() -> Provider {
-    Provider::answering(|_: &Asked| {
+    Provider::answering(|_: &ReceivedRequest| {
         anthropic(&[
             started(json!({ "input_tokens": 3 })),
             block("Thin."),
@@ -74,7 +74,7 @@ fn marks_reach_a_vendor_of_anthropics_format_where_they_were_set() {
     assert_eq!(turns[1]["content"][0]["cache_control"], mark(), "{sent}");
     assert_eq!(turns[2]["content"][0]["cache_control"], mark(), "{sent}");
     assert_eq!(turns[2]["content"][1], text("And now?"), "{sent}");
-    // The chat API has them on its parts.
+    // The chat API has them on its content parts.
     let body = json!({ "model": "p/mine", "messages": [
         { "role": "system", "content": [marked(text("Be exact."), mark())] },
         { "role": "user", "content": "Is it thin?" },
@@ -88,7 +88,7 @@ fn marks_reach_a_vendor_of_anthropics_format_where_they_were_set() {
 
 #[test]
 fn marks_are_named_where_no_vendor_takes_them() {
-    let provider = Provider::answering(|_: &Asked| on("").sse(&saying("Thin.")));
+    let provider = Provider::answering(|_: &ReceivedRequest| on("").sse(&answer_stream("Thin.")));
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
     let answer = client.post("/v1/messages", message());
@@ -103,7 +103,7 @@ fn marks_are_named_where_no_vendor_takes_them() {
 
 #[test]
 fn a_vendor_that_refuses_marks_is_asked_without_them() {
-    let provider = Provider::answering(|asked: &Asked| {
+    let provider = Provider::answering(|asked: &ReceivedRequest| {
         match asked.body.to_string().contains("cache_control") {
             true => {
                 let words = "system.0.cache_control: Extra inputs are not permitted";

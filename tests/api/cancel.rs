@@ -7,35 +7,35 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::stream::{newest, open, read_until};
-use crate::support::provider::{Line, Provider, on};
-use crate::support::script::{about, begin, beginning, server, short_with};
+use crate::support::provider::{Provider, ScriptLine, on};
+use crate::support::script::{analysis_path, begin, server, short_run_with, unfinished_stream};
 use crate::support::{Client, Server};
 
 const PROMISED: Duration = Duration::from_millis(250);
-/// The promise is about the program; a machine that is busy elsewhere may break it once, not every time.
+/// The limit applies to the server; a machine that is busy with other work may exceed it once, but not every time.
 const ROUNDS: usize = 3;
 
-/// Who goes, and how.
+/// The kind of client, and how it disconnects.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Caller {
     Streaming,
     Waiting,
-    /// Asked with `async` and presses stop.
+    /// Starts the run with `async` and then stops it.
     Stopping,
 }
 
-/// A member in each of the windows: before the headers, before the first token, in the middle.
-fn windows() -> [Line; 3] {
+/// One member in each phase: before the headers, before the first token, and in the middle.
+fn windows() -> [ScriptLine; 3] {
     [
         on("headers").hang(),
         on("first").stall(""),
-        on("midway").stall(&beginning("It is thin, ")),
+        on("midway").stall(&unfinished_stream("It is thin, ")),
     ]
 }
 
 const MEMBERS: [&str; 3] = ["p/headers", "p/first", "p/midway"];
 
-fn served(lines: &[Line], tls: bool) -> (Provider, Server) {
+fn served(lines: &[ScriptLine], tls: bool) -> (Provider, Server) {
     let lines = lines.to_vec();
     let provider = if tls {
         Provider::over_tls(lines)
@@ -46,7 +46,7 @@ fn served(lines: &[Line], tls: bool) -> (Provider, Server) {
     (provider, server)
 }
 
-/// Lets the caller go as soon as all calls hang; how long the provider had to wait for the last of them.
+/// Disconnects the client once all calls hang. Returns how long the provider waited for the last of them to close.
 fn leave(
     (provider, server): &(Provider, Server),
     client: &mut Client,
@@ -69,7 +69,7 @@ fn leave(
     });
     provider.wait_hanging(hanging);
     if let (Caller::Streaming, Some(socket)) = (caller, socket.as_mut()) {
-        // The piece has come all the way through.
+        // The piece has reached the client.
         let mark = if hanging == 1 {
             "synthesis.delta"
         } else {
@@ -80,9 +80,14 @@ fn leave(
     let gone = Instant::now();
     drop(socket);
     if let Some(id) = id {
-        assert_eq!(client.post(&about(&id, "/cancel"), json!({})).status, 200);
+        assert_eq!(
+            client
+                .post(&analysis_path(&id, "/cancel"), json!({}))
+                .status,
+            200
+        );
     }
-    let left = provider.wait_all_left(hanging);
+    let left = provider.wait_for_disconnects(hanging);
     assert_eq!(left.len(), hanging, "{left:?}");
     let last = left.iter().map(|(_, at)| *at).max().unwrap();
     last.saturating_duration_since(gone)
@@ -92,7 +97,7 @@ fn is_theirs(model: &Value) -> bool {
     model.as_str().is_some_and(|model| model.starts_with("p/"))
 }
 
-fn check(lines: &[Line], body: Value) {
+fn check(lines: &[ScriptLine], body: Value) {
     for tls in [false, true] {
         for caller in [Caller::Streaming, Caller::Waiting, Caller::Stopping] {
             let mut took = Vec::new();
@@ -118,13 +123,13 @@ fn check(lines: &[Line], body: Value) {
 
 #[test]
 fn in_each_window_the_connections_are_closed_at_once() {
-    let body = short_with(&MEMBERS, json!({"cache": "off"}));
+    let body = short_run_with(&MEMBERS, json!({"cache": "off"}));
     check(&windows(), body);
 }
 
 #[test]
-fn in_the_last_stage_too() {
-    let body = short_with(
+fn connections_are_closed_in_the_last_stage_too() {
+    let body = short_run_with(
         &["demo/extract"],
         json!({"cache": "off", "ultra_model": "p/midway"}),
     );
@@ -132,7 +137,7 @@ fn in_the_last_stage_too() {
 }
 
 #[test]
-fn who_waits_for_another_try_does_not_make_it() {
+fn cancelled_call_is_not_retried() {
     let pause = Duration::from_millis(400);
     let provider = Provider::script([on("later").header("retry-after-ms", "400").status(
         429,
@@ -142,8 +147,8 @@ fn who_waits_for_another_try_does_not_make_it() {
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
     let id = begin(&mut client, &["p/later"]);
-    provider.wait_asked(1);
-    let answer = client.post(&about(&id, "/cancel"), json!({}));
+    provider.wait_for_requests(1);
+    let answer = client.post(&analysis_path(&id, "/cancel"), json!({}));
     assert_eq!(answer.json()["status"], "cancelled");
     std::thread::sleep(pause * 2);
     assert_eq!(provider.connections(), 1);
@@ -151,7 +156,7 @@ fn who_waits_for_another_try_does_not_make_it() {
 
 #[test]
 fn a_handshake_that_never_ends_is_left_too() {
-    // A plain server that is spoken to as if it knew TLS waits for a request that never comes.
+    // A plain-HTTP server addressed over TLS waits for a request that never comes.
     let provider = Provider::script([]);
     let known = json!([{
         "id": "p", "base_url": provider.base_url().replace("http:", "https:"), "models": "*"
@@ -167,6 +172,6 @@ fn a_handshake_that_never_ends_is_left_too() {
     let mut client = server.user("ada@example.com");
     let id = begin(&mut client, &["p/m"]);
     provider.wait_connected(1);
-    client.post(&about(&id, "/cancel"), json!({}));
-    provider.wait_broken_off(1);
+    client.post(&analysis_path(&id, "/cancel"), json!({}));
+    provider.wait_for_empty_connections(1);
 }

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::support::Server;
 use crate::support::provider::{Provider, on};
-use crate::support::script::{about, saying, server};
+use crate::support::script::{analysis_path, answer_stream, server};
 
 const LEASE: &[u8] =
     b"The tenant pays a deposit of 900 euros.\x0CRepairs under 100 euros are the tenant's.";
@@ -29,7 +29,7 @@ fn states(shown: &Value) -> Vec<(String, String)> {
 fn false_citations_are_struck_out_and_true_ones_lead_to_their_words() {
     let answer = "They say “a deposit of 900 euros” [D1:p1], “a deposit of 800 euros” [D1:p1], \
         “repairs under 100 euros” [D1:p1] and “no pets at all” [D4:p2].";
-    let provider = Provider::script([on("one").sse(&saying(answer))]);
+    let provider = Provider::script([on("one").sse(&answer_stream(answer))]);
     let server = server(&provider, &[]);
     let mut person = server.user("a@example.org");
     let lease = person
@@ -48,7 +48,7 @@ fn false_citations_are_struck_out_and_true_ones_lead_to_their_words() {
         system.contains("[D1:p1] lease.txt, page 1:") && system.contains("[D1:p2]"),
         "{system}"
     );
-    let shown = person.get(&about(&id, "")).json();
+    let shown = person.get(&analysis_path(&id, "")).json();
     let expected = [
         ("D1:p1", "verified"),
         ("D1:p1", "not_found"),
@@ -76,7 +76,9 @@ fn false_citations_are_struck_out_and_true_ones_lead_to_their_words() {
         &page["text"].as_str().expect("a text")[start..end],
         "a deposit of 900 euros"
     );
-    let exported = person.get(&about(&id, "/export?format=markdown")).text();
+    let exported = person
+        .get(&analysis_path(&id, "/export?format=markdown"))
+        .text();
     assert!(
         exported.contains("~~[D4:p2]~~") && exported.contains("✓"),
         "{exported}"
@@ -94,7 +96,10 @@ fn what_the_demo_models_quote_is_verified() {
         "document_ids": [lease["id"]], "pattern": "critique", "depth": "full"});
     let done = person.post("/api/analyze", body).json();
     let shown = person
-        .get(&about(done["analysis_id"].as_str().expect("an id"), ""))
+        .get(&analysis_path(
+            done["analysis_id"].as_str().expect("an id"),
+            "",
+        ))
         .json();
     let counts = &shown["citations"]["counts"];
     assert!(counts["verified"].as_u64() > Some(3), "{counts}");
@@ -113,7 +118,7 @@ fn a_shortened_quotation_shows_what_it_leaves_out_and_one_over_a_page_break_is_f
     let lease = b"The landlord shall not enter without notice. Repairs are the\x0Ctenant's if they cost less than 100 euros.";
     let answer = "“The landlord shall … enter without notice” [D1:p1], “Repairs are the tenant's if they cost less” \
         [D1:p1-2], “[r]epairs are the tenant's” [D1:p2], and “less than 1,000 euros in all” [D1:p2].";
-    let provider = Provider::script([on("one").sse(&saying(answer))]);
+    let provider = Provider::script([on("one").sse(&answer_stream(answer))]);
     let server = server(&provider, &[]);
     let mut person = server.user("a@example.org");
     let stored = person
@@ -123,7 +128,7 @@ fn a_shortened_quotation_shows_what_it_leaves_out_and_one_over_a_page_break_is_f
         "document_ids": [stored["id"]], "pattern": "summarize", "depth": "quick"});
     let done = person.post("/api/analyze", body).json();
     let id = done["analysis_id"].as_str().expect("an id").to_owned();
-    let shown = person.get(&about(&id, "")).json();
+    let shown = person.get(&analysis_path(&id, "")).json();
     let found: Vec<String> = states(&shown).into_iter().map(|(_, state)| state).collect();
     assert_eq!(
         found,
@@ -140,6 +145,8 @@ fn a_shortened_quotation_shows_what_it_leaves_out_and_one_over_a_page_break_is_f
         json!({"page": 2, "start": 0, "end": "tenant's if they cost less".len()})
     );
     assert_eq!(shown["citations"]["counts"]["shortened"], 1);
-    let exported = person.get(&about(&id, "/export?format=markdown")).text();
+    let exported = person
+        .get(&analysis_path(&id, "/export?format=markdown"))
+        .text();
     assert!(exported.contains("left out: “not”"), "{exported}");
 }

@@ -8,12 +8,12 @@ use serde_json::{Value, json};
 
 use crate::compatible::{data, key, lines};
 use crate::support::line::on;
-use crate::support::provider::{Asked, Provider};
-use crate::support::script::{saying, server};
+use crate::support::provider::{Provider, ReceivedRequest};
+use crate::support::script::{answer_stream, server};
 
-/// A model that answers anything; what it was asked is looked up at the provider.
+/// A model that answers anything; the tests inspect the requests that the provider received.
 pub fn plain() -> Provider {
-    Provider::answering(|_: &Asked| on("").sse(&saying("It is thin.")))
+    Provider::answering(|_: &ReceivedRequest| on("").sse(&answer_stream("It is thin.")))
 }
 
 pub fn user() -> Value {
@@ -36,7 +36,7 @@ pub fn last_sent(provider: &Provider) -> Value {
 }
 
 #[test]
-fn fields_that_say_nothing_are_taken_for_nothing() {
+fn empty_fields_are_treated_as_absent() {
     let provider = plain();
     let server = server(&provider, &[("CACHE_TTL", "0")]);
     let mut client = server.user("ada@example.com");
@@ -128,14 +128,14 @@ fn conversations_end_as_vendors_let_them_end() {
             "{messages}"
         );
     }
-    // A panel has a question to answer: the beginning is part of it.
+    // A panel needs a question, so the system message becomes part of it.
     let body = json!({ "model": "quire/gut", "messages": [said("user", json!("What is it?")), said("assistant", json!("It is a"))] });
     let answer = client.post("/v1/chat/completions", body);
     assert_eq!(answer.status, 200, "{}", answer.text());
 }
 
 #[test]
-fn a_body_may_be_marked_or_packed() {
+fn body_may_have_a_byte_order_mark_or_compression() {
     let provider = plain();
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
@@ -237,11 +237,11 @@ fn addresses_and_keys_as_clients_write_them() {
 
 #[test]
 fn legacy_functions_are_called_and_answered_in_their_own_form() {
-    let provider = Provider::answering(|asked: &Asked| {
+    let provider = Provider::answering(|asked: &ReceivedRequest| {
         let messages = asked.body["messages"].as_array().unwrap();
         match messages.iter().any(|message| message["role"] == "tool") {
-            true => on("").sse(&saying("It is warm.")),
-            false => on("").sse(&crate::support::script::calling()),
+            true => on("").sse(&answer_stream("It is warm.")),
+            false => on("").sse(&crate::support::script::tool_call_stream()),
         }
     });
     let server = server(&provider, &[("CACHE_TTL", "0")]);

@@ -5,14 +5,14 @@ use std::io::{BufReader, Read, Write};
 use serde_json::{Value, json};
 
 use crate::support::line::on;
-use crate::support::provider::{Asked, Provider};
-use crate::support::script::{beginning, saying, server};
+use crate::support::provider::{Provider, ReceivedRequest};
+use crate::support::script::{answer_stream, server, unfinished_stream};
 use crate::support::{Client, Server};
 
-/// A model that says what it was asked, in a word.
+/// A model whose answer summarizes the request it received.
 fn echo() -> Provider {
-    Provider::answering(|asked: &Asked| match asked.model().as_str() {
-        "broken" => on("").cut(&beginning("It is ")),
+    Provider::answering(|asked: &ReceivedRequest| match asked.model().as_str() {
+        "broken" => on("").cut(&unfinished_stream("It is ")),
         "busy" => on("")
             .header("retry-after", "1")
             .status(429, "application/json", "{}"),
@@ -21,7 +21,7 @@ fn echo() -> Provider {
             "application/json",
             "{\"error\":{\"message\":\"too hot\"}}",
         ),
-        _ => on("").sse(&saying("It is thin.")),
+        _ => on("").sse(&answer_stream("It is thin.")),
     })
 }
 
@@ -32,7 +32,7 @@ pub fn key(client: &mut Client) -> String {
     made["key"].as_str().unwrap().to_owned()
 }
 
-/// The lines of a stream, without those that only keep it alive.
+/// Returns the lines of a stream without the keep-alive lines.
 pub fn lines(server: &Server, key: &str, path: &str, body: &Value) -> (String, Vec<String>) {
     let body = body.to_string();
     let mut socket = server.connect();
@@ -45,7 +45,7 @@ pub fn lines(server: &Server, key: &str, path: &str, body: &Value) -> (String, V
     let mut text = String::new();
     BufReader::new(socket).read_to_string(&mut text).unwrap();
     let (head, rest) = text.split_once("\r\n\r\n").unwrap();
-    // Chunked: sizes stand on lines of their own.
+    // In chunked encoding, each chunk size is a separate line.
     let is_size =
         |line: &&str| !line.is_empty() && line.bytes().all(|byte| byte.is_ascii_hexdigit());
     let kept = rest.lines().map(|line| line.trim_end_matches('\r'));
@@ -79,12 +79,12 @@ fn a_single_model_is_asked_what_was_sent_and_nothing_else() {
     body["max_completion_tokens"] = json!(77);
     let answer = client.post("/v1/chat/completions", body);
     assert_eq!(answer.status, 200, "{}", answer.text());
-    let told = answer.json();
-    assert_eq!(told["object"], "chat.completion");
-    assert_eq!(told["choices"][0]["message"]["content"], "It is thin.");
-    assert_eq!(told["choices"][0]["finish_reason"], "stop");
-    assert_eq!(told["choices"][0]["message"]["refusal"], Value::Null);
-    assert_eq!(told["usage"]["total_tokens"], 18);
+    let response = answer.json();
+    assert_eq!(response["object"], "chat.completion");
+    assert_eq!(response["choices"][0]["message"]["content"], "It is thin.");
+    assert_eq!(response["choices"][0]["finish_reason"], "stop");
+    assert_eq!(response["choices"][0]["message"]["refusal"], Value::Null);
+    assert_eq!(response["usage"]["total_tokens"], 18);
     assert_eq!(answer.header("x-quire-ignored"), "");
     assert_eq!(answer.header("x-quire-panel"), "p/any");
     let asked = provider.asked();
@@ -103,7 +103,7 @@ fn a_single_model_is_asked_what_was_sent_and_nothing_else() {
         sent["max_tokens"] == 77 || sent["max_completion_tokens"] == 77,
         "{sent}"
     );
-    // What is passed on is no work of the person's.
+    // A relayed call is not stored as one of the user's analyses.
     assert_eq!(client.get("/api/analyses").json()["analyses"], json!([]));
 }
 
@@ -192,14 +192,14 @@ fn the_other_two_shapes_and_a_responses_body_on_the_chat_route() {
     let mut client = server.user("ada@example.com");
     let key = key(&mut client);
     let body = json!({ "model": "p/any", "input": "Is it thin?", "instructions": "Be brief." });
-    let told = client.post("/v1/responses", body.clone()).json();
+    let response = client.post("/v1/responses", body.clone()).json();
     assert_eq!(
-        (&told["object"], &told["status"]),
+        (&response["object"], &response["status"]),
         (&json!("response"), &json!("completed"))
     );
-    assert_eq!(told["output"][0]["content"][0]["text"], "It is thin.");
-    let told = client.post("/v1/chat/completions", body.clone()).json();
-    assert_eq!(told["choices"][0]["message"]["content"], "It is thin.");
+    assert_eq!(response["output"][0]["content"][0]["text"], "It is thin.");
+    let response = client.post("/v1/chat/completions", body.clone()).json();
+    assert_eq!(response["choices"][0]["message"]["content"], "It is thin.");
     let mut streamed = body;
     streamed["stream"] = json!(true);
     let (_, events) = lines(&server, &key, "/v1/responses", &streamed);
@@ -210,10 +210,13 @@ fn the_other_two_shapes_and_a_responses_body_on_the_chat_route() {
         assert_eq!(event["sequence_number"], number);
     }
     let body = json!({ "model": "p/any", "max_tokens": 50, "messages": [{ "role": "user", "content": "Is it thin?" }] });
-    let told = client.post("/v1/messages", body.clone()).json();
-    assert_eq!(told["content"][0]["text"], "It is thin.");
+    let response = client.post("/v1/messages", body.clone()).json();
+    assert_eq!(response["content"][0]["text"], "It is thin.");
     assert_eq!(
-        (&told["stop_reason"], &told["usage"]["output_tokens"]),
+        (
+            &response["stop_reason"],
+            &response["usage"]["output_tokens"]
+        ),
         (&json!("end_turn"), &json!(7))
     );
     let mut streamed = body.clone();
@@ -292,10 +295,10 @@ fn a_client_that_leaves_stops_the_call() {
         body.len()
     )
     .unwrap();
-    // There is no head yet: it waits for the first token.
+    // No response head has been sent yet, because the server waits for the first token.
     provider.wait_called("slow");
     drop(socket);
-    provider.wait_left("slow");
+    provider.wait_for_disconnect("slow");
 }
 
 #[test]
@@ -356,7 +359,7 @@ fn a_request_that_is_sent_again_under_its_key_is_answered_once() {
     assert_eq!(other.status, 400, "{}", other.text());
     assert_eq!(send("two", chat("p/any")).status, 200);
     assert_eq!(provider.asked().len(), 2);
-    // What failed is tried again.
+    // A failed call is tried again.
     for _ in 0..2 {
         assert_eq!(send("three", chat("p/refused")).status, 400);
     }

@@ -1,24 +1,23 @@
-//! Calls that exceed their reservation: they are cut off, and the budget is exceeded only within its
-//! margin.
+//! Calls that exceed their reservation are cut off, and the budget is exceeded only within its margin.
 
 use serde_json::{Value, json};
 
 use crate::money::priced;
 use crate::support::line::on;
-use crate::support::provider::{Asked, Provider};
-use crate::support::script::beginning;
+use crate::support::provider::{Provider, ReceivedRequest};
+use crate::support::script::unfinished_stream;
 use crate::support::{Client, Server};
 
-/// Dollars of one million tokens: openai/gpt-4o, read and written.
+/// Dollars per million tokens of openai/gpt-4o, input and output.
 const PRICE: (f64, f64) = (2.5, 10.0);
 
-/// An answer of a thousand tokens to whatever is asked, and the count of it.
+/// Answers every request with a thousand tokens and reports that count.
 fn verbose() -> Provider {
-    Provider::answering(|_: &Asked| {
+    Provider::answering(|_: &ReceivedRequest| {
         let end = "data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n\
                    data: {\"choices\":[],\"usage\":{\"prompt_tokens\":420,\"completion_tokens\":1000}}\n\n\
                    data: [DONE]\n\n";
-        on("").sse(&(beginning(&"word ".repeat(1_000)) + end))
+        on("").sse(&(unfinished_stream(&"word ".repeat(1_000)) + end))
     })
 }
 
@@ -39,7 +38,7 @@ fn api_key(owner: &mut Client, body: Value) -> String {
     made.json()["key"].as_str().unwrap().to_owned()
 }
 
-/// 33 requests at once, each a status and why its answer ended.
+/// Sends 33 requests at once. Returns the status and finish reason of each.
 fn at_once(server: &Server, key: &str) -> Vec<(u16, Value)> {
     let ask = |number: usize| {
         let client = Client::new(server.address).with("authorization", &format!("Bearer {key}"));
@@ -58,7 +57,7 @@ fn an_upstream_that_ignores_max_tokens_stays_within_a_budget() {
     let provider = verbose();
     let server = priced(&provider, &[]);
     let mut admin = server.user("root@example.com");
-    // Room for about ten calls that keep to their limit.
+    // Budget for about ten calls that stay within their limit.
     let budget = 10.0 * (450.0 * PRICE.0 + 16.0 * PRICE.1) / 1e6;
     for (email, by_key) in [("ada@example.com", true), ("bob@example.com", false)] {
         let mut owner = server.user(email);
@@ -75,16 +74,19 @@ fn an_upstream_that_ignores_max_tokens_stays_within_a_budget() {
             let path = format!("/api/admin/users/{id}/budget");
             assert_eq!(admin.put(&path, json!({ "day_usd": budget })).status, 200);
         }
-        let told = at_once(&server, &key);
-        let answered: Vec<_> = told.iter().filter(|(status, _)| *status == 200).collect();
-        assert!(!answered.is_empty() && answered.len() < 33, "{told:?}");
+        let response = at_once(&server, &key);
+        let answered: Vec<_> = response
+            .iter()
+            .filter(|(status, _)| *status == 200)
+            .collect();
+        assert!(!answered.is_empty() && answered.len() < 33, "{response:?}");
         assert!(
             answered.iter().all(|(_, finish)| finish == "length"),
-            "{told:?}"
+            "{response:?}"
         );
         let cost = spent(&mut owner);
         assert!(cost <= budget * 1.25, "{cost} of {budget}");
-        // What it really cost counts, so that sooner or later the next is refused.
+        // The actual cost counts, so a later call is eventually refused.
         let mut client =
             Client::new(server.address).with("authorization", &format!("Bearer {key}"));
         let statuses = (100..120).map(|n| client.post("/v1/chat/completions", question(n)).status);
@@ -109,9 +111,10 @@ fn without_a_budget_nothing_is_cut_off() {
 
 #[test]
 fn an_answer_without_a_limit_ends_where_its_budget_does() {
-    // More than is reserved for an answer at first, and then it hangs.
-    let provider =
-        Provider::answering(|_: &Asked| on("").stall(&beginning(&"word ".repeat(4_000))));
+    // Sends more than the initial reservation for an answer, then hangs.
+    let provider = Provider::answering(|_: &ReceivedRequest| {
+        on("").stall(&unfinished_stream(&"word ".repeat(4_000)))
+    });
     let server = priced(&provider, &[]);
     let mut admin = server.user("root@example.com");
     let mut body = question(1);
@@ -121,7 +124,7 @@ fn an_answer_without_a_limit_ends_where_its_budget_does() {
         .as_str()
         .unwrap()
         .to_owned();
-    // Room for the first reservation (2,800 tokens), not for a second.
+    // Budget for the first reservation (2,800 tokens) but not for a second.
     let budget = (500.0 * PRICE.0 + 3_000.0 * PRICE.1) / 1e6;
     let path = format!("/api/admin/users/{id}/budget");
     assert_eq!(admin.put(&path, json!({ "day_usd": budget })).status, 200);

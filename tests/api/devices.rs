@@ -1,4 +1,5 @@
-//! The device cookie: a browser that has signed in before signs in at once, whatever others do at its address.
+//! The device cookie: a browser that has signed in before can sign in at once, whatever other clients at its
+//! address do.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
@@ -18,7 +19,7 @@ fn login(client: &mut Client, email: &str, password: &str) -> Answer {
     )
 }
 
-/// A browser with an account, signed out again.
+/// Returns a browser with an account, signed out again.
 fn browser(server: &Server, email: &str) -> Client {
     let mut browser = server.client();
     let account = json!({"email": email, "password": PASSWORD});
@@ -32,7 +33,7 @@ fn browser(server: &Server, email: &str) -> Client {
     browser
 }
 
-/// Guesses without a pause from the same address, twenty at a time, while `owner` continues.
+/// Guesses continuously from the same address, twenty at a time, while `owner` runs.
 fn beside_a_flood(server: &Server, email: &str, owner: impl FnOnce()) {
     let (ended, refused) = (AtomicBool::new(false), AtomicUsize::new(0));
     std::thread::scope(|scope| {
@@ -42,7 +43,7 @@ fn beside_a_flood(server: &Server, email: &str, owner: impl FnOnce()) {
                 while !ended.load(Relaxed) {
                     if login(&mut stranger, email, "An0ther-Password").status == 429 {
                         refused.fetch_add(1, Relaxed);
-                        // Still many times what the limits let through.
+                        // Still many times more than the limits allow.
                         std::thread::sleep(Duration::from_millis(20));
                     }
                 }
@@ -52,7 +53,7 @@ fn beside_a_flood(server: &Server, email: &str, owner: impl FnOnce()) {
         while refused.load(Relaxed) < 1000 && begun.elapsed() < Duration::from_secs(60) {
             std::thread::sleep(Duration::from_millis(20));
         }
-        // In a closure of its own, so that a failure ends the flood too.
+        // Caught here, so that a failure also stops the flood.
         let owned = std::panic::catch_unwind(std::panic::AssertUnwindSafe(owner));
         ended.store(true, Relaxed);
         if let Err(failed) = owned {
@@ -81,7 +82,7 @@ fn a_flood_from_its_own_address_does_not_keep_a_browser_out() {
     });
 }
 
-/// Whoever uses up what an address may ask does not use up what its browsers may.
+/// A client that exhausts its address's request limit does not exhaust that of the browsers at that address.
 #[test]
 fn requests_of_a_browser_are_counted_apart_from_its_address() {
     let server = Server::with(&[("RATE_LIMIT", "5")]);
@@ -94,7 +95,7 @@ fn requests_of_a_browser_are_counted_apart_from_its_address() {
     forger.get("/api/models").refused(429, "RATE_LIMITED");
     let mut owner = owner;
     assert_eq!(login(&mut owner, "a@b.co", PASSWORD).status, 200);
-    // Its own requests are bounded as well.
+    // The browser's own requests are limited as well.
     owner.cookies.remove("quire_access");
     assert!((0..20).any(|_| owner.get("/api/models").status == 429));
 }

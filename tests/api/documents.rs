@@ -14,13 +14,13 @@ use crate::support::{Answer, Client, Server};
 /// The smallest limit that the settings allow.
 const LIMIT: usize = 1 << 20;
 
-/// A running server with two people, the first of them its administrator.
-struct House {
+/// A running server with two users, the first of them its administrator.
+struct TwoUsers {
     server: Server,
     people: [Client; 2],
 }
 
-impl House {
+impl TwoUsers {
     fn new() -> Self {
         let server = Server::with(&[("MAX_UPLOAD_MB", "1"), ("BODY_TIMEOUT", "2")]);
         let people = ["a@example.org", "b@example.org"].map(|email| server.user(email));
@@ -47,7 +47,7 @@ impl House {
     fn files(&self, folder: &str) -> usize {
         std::fs::read_dir(self.server.folder().join(folder)).map_or(0, Iterator::count)
     }
-    /// The first person's token, for requests written by hand.
+    /// Returns the head of an upload with the first user's token, for requests written by hand.
     fn head(&self, length: usize) -> String {
         let account = json!({"email": "a@example.org", "password": PASSWORD});
         let signed_in = self.server.client().post("/api/auth/login", account).json();
@@ -110,8 +110,8 @@ impl Expect for Answer {
 }
 
 #[test]
-fn kinds_and_encodings() {
-    let house = House::new();
+fn supported_file_types_and_encodings() {
+    let house = TwoUsers::new();
     let utf16: Vec<u8> = "\u{FEFF}Grüße aus Köln"
         .encode_utf16()
         .flat_map(u16::to_le_bytes)
@@ -169,8 +169,8 @@ fn kinds_and_encodings() {
 }
 
 #[test]
-fn hostile_names_are_only_names() {
-    let house = House::new();
+fn hostile_file_names_are_harmless() {
+    let house = TwoUsers::new();
     for (number, (name, expected)) in [
         ("../../../../tmp/evil.txt", "evil.txt"),
         ("..\\\\..\\\\evil.txt", "evil.txt"),
@@ -233,7 +233,7 @@ fn hostile_names_are_only_names() {
 
 #[test]
 fn what_cannot_be_taken_is_refused_and_leaves_nothing() {
-    let house = House::new();
+    let house = TwoUsers::new();
     for (name, bytes, words) in [
         (
             "a.txt",
@@ -303,11 +303,11 @@ fn what_cannot_be_taken_is_refused_and_leaves_nothing() {
 
 #[test]
 fn a_client_that_leaves_or_stalls_half_way_leaves_nothing() {
-    let house = House::new();
+    let house = TwoUsers::new();
     let form = Form::default()
         .file("file", "a.txt", &b"word ".repeat(10_000))
         .end();
-    let half = |house: &House| {
+    let half = |house: &TwoUsers| {
         let mut socket = house.server.connect();
         let head = house.head(form.len());
         socket
@@ -342,7 +342,7 @@ fn wait_for(done: impl Fn() -> bool) {
 
 #[test]
 fn the_same_bytes_are_one_document_and_nobody_meets_another_s() {
-    let house = House::new();
+    let house = TwoUsers::new();
     let text = b"# Secret\n\nThe zanzibar plan is to be kept.";
     let first = house.send(0, "a.md", text).expect(200);
     assert_eq!(house.send(0, "b.md", text).expect(200)["id"], first["id"]);
@@ -371,7 +371,7 @@ fn the_same_bytes_are_one_document_and_nobody_meets_another_s() {
 
 #[test]
 fn one_search_goes_over_all_of_a_person_s_documents() {
-    let house = House::new();
+    let house = TwoUsers::new();
     let lease = house
         .send(
             0,
@@ -424,7 +424,7 @@ fn one_search_goes_over_all_of_a_person_s_documents() {
 
 #[test]
 fn delete_really_deletes() {
-    let house = House::new();
+    let house = TwoUsers::new();
     let kept = house
         .send(0, "a.md", b"# Plan\n\nThe zanzibar plan.")
         .expect(200);

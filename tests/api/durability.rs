@@ -9,24 +9,26 @@ use crate::stream::{texts, whole};
 use crate::support::Client;
 use crate::support::client::Event;
 use crate::support::executable::Executable;
-use crate::support::provider::{Line, Provider, on};
-use crate::support::script::{about, begin, beginning, ended, saying, short_with};
+use crate::support::provider::{Provider, ScriptLine, on};
+use crate::support::script::{
+    analysis_path, answer_stream, begin, short_run_with, unfinished_stream, wait_until_ended,
+};
 use crate::support::server::Folder;
 
-/// Every start of the executable asks a provider once what it has.
-fn asked_for_models(starts: usize) -> Line {
+/// Every start of the executable requests the provider's model list once.
+fn asked_for_models(starts: usize) -> ScriptLine {
     on("GET models")
         .times(starts)
         .optional()
         .status(200, "application/json", "{\"data\":[]}")
 }
 
-/// A run of two members: one has answered, the other hangs in the middle of its answer. Gives the id and
-/// the events that somebody has seen.
+/// Starts a run of two members: one has answered, the other hangs in the middle of its answer. Returns the run's
+/// ID and the events received so far.
 pub fn interrupted(client: &mut Client) -> (String, Vec<Event>) {
     let id = begin(client, &["p/quick", "p/slow"]);
     let mut seen = Vec::new();
-    for event in client.events(&about(&id, "/events"), None) {
+    for event in client.events(&analysis_path(&id, "/events"), None) {
         seen.push(event);
         let has = |name: &str, model: &str| {
             seen.iter()
@@ -39,26 +41,25 @@ pub fn interrupted(client: &mut Client) -> (String, Vec<Event>) {
     panic!("the run is over already: {seen:?}");
 }
 
-pub fn half_then_whole() -> Vec<Line> {
+pub fn half_then_whole() -> Vec<ScriptLine> {
     vec![
-        on("quick").sse(&saying("Eighty grams.")),
-        on("slow").stall(&beginning("It is ")),
-        on("slow").sse(&saying("It is thin.")),
+        on("quick").sse(&answer_stream("Eighty grams.")),
+        on("slow").stall(&unfinished_stream("It is ")),
+        on("slow").sse(&answer_stream("It is thin.")),
         asked_for_models(2),
     ]
 }
 
-/// Checks that a run has gone on after a restart, from the last event on, without asking again what had
-/// been answered.
+/// Checks that a run has resumed after a restart from the last event, without repeating completed calls.
 pub fn went_on(client: &mut Client, provider: &Provider, id: &str, seen: &[Event]) {
-    let shown = ended(client, id);
+    let shown = wait_until_ended(client, id);
     assert_eq!(shown["status"], "completed", "{shown}");
     let answers = &shown["model_responses"];
     assert_eq!(
         (&answers["p/quick"], &answers["p/slow"]),
         (&json!("Eighty grams."), &json!("It is thin."))
     );
-    let all: Vec<Event> = client.events(&about(id, "/events"), None).collect();
+    let all: Vec<Event> = client.events(&analysis_path(id, "/events"), None).collect();
     assert_eq!(all[..seen.len()], *seen, "what was seen has changed");
     for (event, number) in all.iter().zip(1..) {
         assert_eq!(event.id, Some(number), "{event:?}");
@@ -67,7 +68,7 @@ pub fn went_on(client: &mut Client, provider: &Provider, id: &str, seen: &[Event
     let starts = all.iter().filter(|event| event.name == "analysis.started");
     assert_eq!(starts.count(), 1);
     let last = seen.last().unwrap().id;
-    let rest: Vec<Event> = client.events(&about(id, "/events"), last).collect();
+    let rest: Vec<Event> = client.events(&analysis_path(id, "/events"), last).collect();
     assert_eq!(rest, all[seen.len()..]);
     let joined = &texts(&all).0[&("initial".to_owned(), "p/slow".to_owned())];
     assert_eq!(joined, "It is thin.");
@@ -107,7 +108,7 @@ fn a_run_goes_on_after_the_server_was_stopped() {
 fn a_stop_lets_a_run_finish_that_is_nearly_done() {
     let pause = Duration::from_millis(40);
     let provider = Provider::script([
-        on("a").dribble(&saying("It is thin."), 64, pause),
+        on("a").sse_in_pieces(&answer_stream("It is thin."), 64, pause),
         asked_for_models(2),
     ]);
     let folder = Folder::new();
@@ -118,7 +119,7 @@ fn a_stop_lets_a_run_finish_that_is_nearly_done() {
     first.signal("-TERM");
     assert_eq!(first.code(), Some(0));
     let second = Executable::start(&folder, &provider, &[]);
-    let shown = second.known(&client).get(&about(&id, "")).json();
+    let shown = second.known(&client).get(&analysis_path(&id, "")).json();
     assert_eq!(
         (&shown["status"], &shown["model_responses"]["p/a"]),
         (&json!("completed"), &json!("It is thin."))
@@ -127,15 +128,18 @@ fn a_stop_lets_a_run_finish_that_is_nearly_done() {
 
 #[test]
 fn a_second_signal_does_not_wait_for_a_run() {
-    let provider = Provider::script([on("slow").stall(&beginning("It is ")), asked_for_models(1)]);
+    let provider = Provider::script([
+        on("slow").stall(&unfinished_stream("It is ")),
+        asked_for_models(1),
+    ]);
     let folder = Folder::new();
     let server = Executable::start(&folder, &provider, &[("SHUTDOWN_TIMEOUT", "600")]);
     let mut client = Client::new(server.address).registered("ada@example.com");
     let id = begin(&mut client, &["p/slow"]);
-    let mut events = client.events(&about(&id, "/events"), None);
+    let mut events = client.events(&analysis_path(&id, "/events"), None);
     assert!(events.any(|event| event.name == "member.delta"));
     server.signal("-TERM");
-    // A stream ends when the server has understood that it shall stop.
+    // The stream ends once the server has started to shut down.
     events.for_each(drop);
     server.signal("-TERM");
     assert_eq!(server.code(), Some(130));
@@ -144,8 +148,8 @@ fn a_second_signal_does_not_wait_for_a_run() {
 #[test]
 fn a_request_whose_client_was_waiting_at_the_crash_is_cancelled() {
     let provider = Provider::script([
-        on("quick").sse(&saying("Eighty grams.")),
-        on("slow").stall(&beginning("It is ")),
+        on("quick").sse(&answer_stream("Eighty grams.")),
+        on("slow").stall(&unfinished_stream("It is ")),
         asked_for_models(2),
     ]);
     let folder = Folder::new();
@@ -155,7 +159,7 @@ fn a_request_whose_client_was_waiting_at_the_crash_is_cancelled() {
         .post("/api/users/me/api-keys", json!({"name": "x"}))
         .json()["key"]
         .clone();
-    let asking = short_with(&["p/quick", "p/slow"], json!({"stream": true}));
+    let asking = short_run_with(&["p/quick", "p/slow"], json!({"stream": true}));
     let address = first.address;
     let waiting = std::thread::spawn(move || {
         let mut socket = std::net::TcpStream::connect(address).unwrap();
@@ -167,7 +171,7 @@ fn a_request_whose_client_was_waiting_at_the_crash_is_cancelled() {
         );
         std::io::Write::write_all(&mut socket, head.as_bytes()).unwrap();
         let mut bytes = Vec::new();
-        // The connection breaks; what has come until then is kept.
+        // The connection breaks; the bytes received until then are kept.
         let _ = std::io::Read::read_to_end(&mut socket, &mut bytes);
         String::from_utf8_lossy(&bytes).into_owned()
     });
@@ -177,7 +181,7 @@ fn a_request_whose_client_was_waiting_at_the_crash_is_cancelled() {
         .unwrap()
         .to_owned();
     let (mut answered, mut begun) = (false, false);
-    for event in client.events(&about(&id, "/events"), None) {
+    for event in client.events(&analysis_path(&id, "/events"), None) {
         answered |= event.name == "member.completed";
         begun |= event.name == "member.delta" && event.data["model"] == "p/slow";
         if answered && begun {
@@ -188,18 +192,21 @@ fn a_request_whose_client_was_waiting_at_the_crash_is_cancelled() {
     assert!(waiting.join().unwrap().contains("analysis.started"));
     let second = Executable::start(&folder, &provider, &[]);
     let mut client = second.known(&client);
-    let shown = ended(&mut client, &id);
+    let shown = wait_until_ended(&mut client, &id);
     assert_eq!(shown["status"], "cancelled");
     assert_eq!(
         shown["error"],
         "the server stopped while a client was waiting for this analysis"
     );
-    let last = client.events(&about(&id, "/events"), None).last().unwrap();
+    let last = client
+        .events(&analysis_path(&id, "/events"), None)
+        .last()
+        .unwrap();
     assert_eq!(
         (last.name.as_str(), &last.data["reason"]),
         ("analysis.cancelled", &shown["error"])
     );
-    // What was answered was paid for.
+    // The completed answer was paid for.
     assert_eq!(shown["usage"]["output"], 7, "{shown}");
     assert_eq!(
         (&last.data["answered"], &last.data["usage"]["output"]),
@@ -210,8 +217,8 @@ fn a_request_whose_client_was_waiting_at_the_crash_is_cancelled() {
 #[test]
 fn runs_that_waited_for_their_turn_are_not_forgotten() {
     let provider = Provider::script([
-        on("first").stall(&beginning("It is ")),
-        on("first").sse(&saying("It is thin.")),
+        on("first").stall(&unfinished_stream("It is ")),
+        on("first").sse(&answer_stream("It is thin.")),
         asked_for_models(2),
     ]);
     let folder = Folder::new();
@@ -224,7 +231,7 @@ fn runs_that_waited_for_their_turn_are_not_forgotten() {
     let second = Executable::start(&folder, &provider, &[("MAX_RUNS", "1")]);
     let mut client = second.known(&client);
     for id in &runs {
-        assert_eq!(ended(&mut client, id)["status"], "completed");
+        assert_eq!(wait_until_ended(&mut client, id)["status"], "completed");
     }
 }
 
@@ -233,7 +240,7 @@ fn a_run_survives_being_killed_again_and_again() {
     let pause = Duration::from_millis(15);
     let slowly = |model: &str, text: &str| {
         on(model)
-            .dribble(&saying(text), 100, pause)
+            .sse_in_pieces(&answer_stream(text), 100, pause)
             .times(9)
             .optional()
     };
@@ -250,7 +257,10 @@ fn a_run_survives_being_killed_again_and_again() {
     let first = Executable::start(&folder, &provider, &[]);
     let mut client = Client::new(first.address).registered("ada@example.com");
     let more = json!({"async": true, "cache": "off", "ultra_model": "p/writer"});
-    let answer = client.post("/api/analyze", short_with(&["p/a", "demo/extract"], more));
+    let answer = client.post(
+        "/api/analyze",
+        short_run_with(&["p/a", "demo/extract"], more),
+    );
     let id = answer.json()["analysis_id"].as_str().unwrap().to_owned();
     let mut seen: Vec<Event> = Vec::new();
     let mut server = first;
@@ -262,7 +272,7 @@ fn a_run_survives_being_killed_again_and_again() {
         "synthesis.delta",
     ] {
         let last = seen.last().and_then(|event| event.id);
-        for event in client.events(&about(&id, "/events"), last) {
+        for event in client.events(&analysis_path(&id, "/events"), last) {
             let reached = event.name == mark;
             seen.push(event);
             if reached {
@@ -275,13 +285,15 @@ fn a_run_survives_being_killed_again_and_again() {
         client = server.known(&client);
     }
     let last = seen.last().and_then(|event| event.id);
-    seen.extend(client.events(&about(&id, "/events"), last));
+    seen.extend(client.events(&analysis_path(&id, "/events"), last));
     whole(&seen);
-    let stored: Vec<Event> = client.events(&about(&id, "/events"), None).collect();
+    let stored: Vec<Event> = client
+        .events(&analysis_path(&id, "/events"), None)
+        .collect();
     assert_eq!(stored, seen, "what was seen is what is stored");
     let (members, synthesis) = texts(&seen);
     assert_eq!(members[&("initial".to_owned(), "p/a".to_owned())], member);
-    let shown = client.get(&about(&id, "")).json();
+    let shown = client.get(&analysis_path(&id, "")).json();
     assert_eq!(
         (&shown["status"], &shown["ultra_response"]),
         (&json!("completed"), &json!(writer))

@@ -8,24 +8,26 @@ use crate::compatible::key;
 use crate::money::priced;
 use crate::support::Client;
 use crate::support::line::on;
-use crate::support::provider::{Asked, Provider};
+use crate::support::provider::{Provider, ReceivedRequest};
 use crate::support::script::server;
 
 fn vectors() -> Provider {
-    Provider::answering(|asked: &Asked| match asked.body["model"].as_str() {
-        Some("busy") => on("")
-            .header("retry-after", "7")
-            .status(429, "application/json", "{}"),
-        Some("odd") => on("").status(200, "application/json", "{\"data\":[]}"),
-        _ => {
-            let texts = asked.body["input"].as_array().unwrap().len();
-            let rows: Vec<Value> = (0..texts)
-                .map(|at| json!({ "index": at, "embedding": [at as f64, 0.5] }))
-                .collect();
-            let body = json!({ "data": rows, "usage": { "prompt_tokens": 9 } });
-            on("").status(200, "application/json", &body.to_string())
-        }
-    })
+    Provider::answering(
+        |asked: &ReceivedRequest| match asked.body["model"].as_str() {
+            Some("busy") => on("")
+                .header("retry-after", "7")
+                .status(429, "application/json", "{}"),
+            Some("odd") => on("").status(200, "application/json", "{\"data\":[]}"),
+            _ => {
+                let texts = asked.body["input"].as_array().unwrap().len();
+                let rows: Vec<Value> = (0..texts)
+                    .map(|at| json!({ "index": at, "embedding": [at as f64, 0.5] }))
+                    .collect();
+                let body = json!({ "data": rows, "usage": { "prompt_tokens": 9 } });
+                on("").status(200, "application/json", &body.to_string())
+            }
+        },
+    )
 }
 
 #[test]
@@ -52,7 +54,7 @@ fn vectors_are_passed_on_in_both_forms_and_written_down() {
     );
     assert_eq!(sent["input_type"], "query", "{sent}");
     assert_eq!(sent["api_base"], Value::Null, "{sent}");
-    // Two 32-bit floats, 0 and 0.5, as OpenAI's own client asks for them; without /v1 too.
+    // Two 32-bit floats, 0 and 0.5, in the encoding that OpenAI's client requests; also without /v1.
     let answer = client
         .post(
             "/embeddings",
@@ -88,7 +90,7 @@ fn what_cannot_be_had_is_said_as_clients_know_it() {
 
 #[test]
 fn many_at_once_stay_within_a_budget() {
-    let provider = Provider::answering(|_: &Asked| {
+    let provider = Provider::answering(|_: &ReceivedRequest| {
         let body = json!({ "data": [{ "index": 0, "embedding": [0.5] }], "usage": { "prompt_tokens": 16 } });
         on("")
             .after(Duration::from_millis(300))
@@ -96,7 +98,7 @@ fn many_at_once_stay_within_a_budget() {
     });
     let server = priced(&provider, &[("BUDGET_DAY_TOKENS", "20")]);
     let key = key(&mut server.user("ada@example.com"));
-    // 16 tokens each: two have no room.
+    // Each is 16 tokens; two do not fit.
     let body = json!({ "model": "p/vec", "input": "a".repeat(64) });
     let ask = || {
         let client = Client::new(server.address).with("authorization", &format!("Bearer {key}"));
@@ -131,7 +133,7 @@ fn a_request_that_is_sent_again_under_its_key_is_passed_on_once() {
     assert_eq!(again.header("idempotent-replayed"), "true");
     assert_eq!(ask(0, "b").status, 400);
     assert_eq!(provider.asked().len(), 1);
-    // Another API key of the same person may be confined: it is told nothing.
+    // Another API key of the same user may be restricted, so it learns nothing.
     assert_eq!(ask(1, "a").status, 200);
     assert_eq!(provider.asked().len(), 2);
 }
@@ -154,9 +156,9 @@ fn no_vectors_beyond_a_budget() {
     assert_eq!(provider.asked().len(), 3);
 }
 
-/// Refuses two fields in its vendors' words.
+/// Refuses two fields with the vendors' own error messages.
 fn picky() -> Provider {
-    Provider::answering(|asked: &Asked| {
+    Provider::answering(|asked: &ReceivedRequest| {
         let refuse = |why: &str| {
             let body = json!({ "error": { "message": why, "type": "invalid_request_error", "param": null, "code": null } });
             on("").status(400, "application/json", &body.to_string())

@@ -1,18 +1,24 @@
-//! Experiments: estimated before they start, run in the background, survive a kill, end with the same
+//! Experiments: estimated before they start, run in the background, survive a kill, and end with the same
 //! decisions.
 
 use serde_json::{Value, json};
 
 use crate::support::Client;
-use crate::support::line::{Line, on};
+use crate::support::line::{ScriptLine, on};
 use crate::support::provider::Provider;
-use crate::support::script::{saying, server};
+use crate::support::script::{answer_stream, server};
 
-/// A model that knows and one that does not.
-fn two_models() -> Vec<Line> {
+/// One model that knows the answers and one that does not.
+fn two_models() -> Vec<ScriptLine> {
     vec![
-        on("dull").times(500).optional().sse(&saying("It is 3.")),
-        on("bright").times(500).optional().sse(&saying("It is 4.")),
+        on("dull")
+            .times(500)
+            .optional()
+            .sse(&answer_stream("It is 3.")),
+        on("bright")
+            .times(500)
+            .optional()
+            .sse(&answer_stream("It is 4.")),
     ]
 }
 
@@ -34,7 +40,7 @@ fn begun(client: &mut Client, body: Value) -> String {
     format!("/api/experiments/{id}")
 }
 
-/// Follows its events to the end and gives it.
+/// Follows an experiment's events to the end and returns the experiment.
 fn ended(client: &mut Client, path: &str) -> Value {
     let events: Vec<_> = client.events(&format!("{path}/events"), None).collect();
     assert_eq!(events.last().unwrap().name, "experiment.finished");
@@ -46,10 +52,10 @@ fn the_better_setting_is_found() {
     let provider = Provider::script(two_models());
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
-    let told = client.post("/api/experiments/estimate", body(30));
-    assert_eq!(told.status, 200, "{}", told.text());
-    // The sentence before the run names the test, its cases, and the rate.
-    let power = &told.json()["detectable"];
+    let response = client.post("/api/experiments/estimate", body(30));
+    assert_eq!(response.status, 200, "{}", response.text());
+    // The estimate before the run names the test, its number of cases, and the detectable rate.
+    let power = &response.json()["detectable"];
     assert_eq!(
         (&power["cases"], &power["test"]),
         (&json!(30), &json!("sign"))
@@ -67,15 +73,15 @@ fn the_better_setting_is_found() {
     let path = begun(&mut client, body(30));
     let shown = ended(&mut client, &path);
     assert_eq!(shown["status"], "completed");
-    // Nobody said which setting is in use, so the page must not say so either.
+    // No setting was declared as current, so the page must not claim one is.
     assert_eq!(
-        (&told.json()["baseline"], &shown["baseline"]),
+        (&response.json()["baseline"], &shown["baseline"]),
         (&json!("first"), &json!("first"))
     );
     let mut named = body(30);
     named["current"] = json!({ "model": "p/dull" });
-    let told = client.post("/api/experiments/estimate", named);
-    assert_eq!(told.json()["baseline"], "current");
+    let response = client.post("/api/experiments/estimate", named);
+    assert_eq!(response.json()["baseline"], "current");
     // An overwhelming difference ends it early: 16 cases of 30.
     assert_eq!(shown["progress"]["evaluations"], 32);
     assert_eq!(shown["progress"]["best"]["place"], 1);
@@ -102,7 +108,7 @@ fn a_winner_becomes_the_default_and_is_taken_back() {
     client
         .post(&format!("{path}/apply"), json!({}))
         .refused(409, "CONFLICT");
-    // What says neither who nor how is now asked of the winner.
+    // A request without models and pattern now uses the winner.
     let answer = client.post("/api/analyze", json!({ "prompt": "What is 2 and 2?" }));
     assert_eq!(
         answer.json()["metadata"]["recipe"],
@@ -130,7 +136,7 @@ fn a_winner_becomes_the_default_and_is_taken_back() {
     client
         .post(&format!("{path}/revert"), json!({}))
         .refused(409, "CONFLICT");
-    // A recipe of the same name gets a version, and back its old words.
+    // If a recipe of the same name exists, it gets a new version; reverting restores the earlier text.
     client.post("/api/recipes", json!({ "name": "Sums", "pattern": "gut" }));
     let applied = client.post(&format!("{path}/apply"), json!({ "place": 0 }));
     assert_eq!(applied.json()["applied"]["recipe"], "Sums@2");
@@ -146,7 +152,7 @@ fn a_winner_becomes_the_default_and_is_taken_back() {
 }
 
 #[test]
-fn a_person_judges_without_knowing_whom() {
+fn user_judges_blindly() {
     let provider = Provider::script(two_models());
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
@@ -327,7 +333,7 @@ fn a_budget_that_compares_nothing_is_refused() {
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
     let many: Vec<String> = (0..70).map(|n| format!("p/m{n}")).collect();
-    // Two settings are compared with the whole budget, more of them with what the reserve leaves.
+    // Two settings share the whole budget; more settings get what the reserve leaves.
     for (models, least, seconds) in [(&many[..2], 2, 30), (&many[..], 3, 38)] {
         for (budget, words) in [
             (json!({ "evaluations": 1 }), format!("{least} evaluations")),
@@ -362,11 +368,11 @@ fn a_budget_that_compares_nothing_is_refused() {
             json!({ "seconds": seconds }),
         ] {
             asked["budget"] = budget;
-            let told = client.post("/api/experiments/estimate", asked.clone());
-            assert_eq!(told.status, 200, "{}", told.text());
+            let response = client.post("/api/experiments/estimate", asked.clone());
+            assert_eq!(response.status, 200, "{}", response.text());
         }
     }
-    // Too few tokens for anything, in a space so large that settings are drawn from it.
+    // A budget too small for any trial, in a space so large that settings are sampled from it.
     let mut asked = body(12);
     asked["space"] = json!([{ "dial": "model", "values": many }]);
     asked["budget"] = json!({ "tokens": 10 });
@@ -376,7 +382,7 @@ fn a_budget_that_compares_nothing_is_refused() {
     assert!(provider.asked().is_empty());
 }
 
-/// The responses to this many requests, sent at once.
+/// Returns the statuses of these requests, sent at once.
 fn at_once(client: &Client, requests: &[(&str, Value)]) -> Vec<u16> {
     std::thread::scope(|scope| {
         let tries: Vec<_> = (requests.iter())
@@ -391,7 +397,7 @@ fn at_once(client: &Client, requests: &[(&str, Value)]) -> Vec<u16> {
 }
 
 #[test]
-fn what_is_asked_twice_at_once_is_done_once() {
+fn concurrent_apply_and_revert_succeed_once() {
     let provider = Provider::script(two_models());
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");

@@ -1,11 +1,13 @@
-//! Runs in which something is missing: a fallback for a member, a required answer format, a picture that
-//! only some models can see, a deadline that has passed.
+//! Runs in which something is missing: a fallback for a member, a required answer format, an image that only some
+//! models can see, or a deadline that has passed.
 
 use serde_json::{Value, json};
 
 use crate::support::Server;
 use crate::support::provider::{Provider, on};
-use crate::support::script::{about, begin, ended, id_of, saying, server, short_with};
+use crate::support::script::{
+    analysis_path, answer_stream, begin, id_of, server, short_run_with, wait_until_ended,
+};
 use crate::support::server::Folder;
 
 fn named<'a>(events: &'a [(String, Value)], name: &str) -> Vec<&'a Value> {
@@ -14,7 +16,7 @@ fn named<'a>(events: &'a [(String, Value)], name: &str) -> Vec<&'a Value> {
 }
 
 fn events(client: &mut crate::support::Client, id: &str) -> Vec<(String, Value)> {
-    let all = client.events(&about(id, "/events"), None);
+    let all = client.events(&analysis_path(id, "/events"), None);
     all.map(|event| (event.name, event.data)).collect()
 }
 
@@ -22,8 +24,8 @@ fn events(client: &mut crate::support::Client, id: &str) -> Vec<(String, Value)>
 fn another_model_answers_where_an_admin_says_so_and_it_is_told() {
     let provider = Provider::script([
         on("a").status(400, "application/json", "{}"),
-        on("c").sse(&saying("From the other one.")),
-        on("b").sse(&saying("From the member.")),
+        on("c").sse(&answer_stream("From the other one.")),
+        on("b").sse(&answer_stream("From the member.")),
     ]);
     let server = server(&provider, &[]);
     let mut admin = server.user("ada@example.com");
@@ -50,7 +52,7 @@ fn another_model_answers_where_an_admin_says_so_and_it_is_told() {
         .refused(403, "FORBIDDEN");
 
     let id = begin(&mut admin, &["p/a", "p/b"]);
-    let shown = ended(&mut admin, &id);
+    let shown = wait_until_ended(&mut admin, &id);
     assert_eq!(shown["status"], "completed", "{shown}");
     let answers = &shown["results"]["stages"][0]["answers"];
     let first = &answers[0];
@@ -77,12 +79,12 @@ fn another_model_answers_where_an_admin_says_so_and_it_is_told() {
 fn nobody_answers_in_another_s_place_unless_an_admin_says_so() {
     let provider = Provider::script([
         on("a").status(400, "application/json", "{}"),
-        on("b").sse(&saying("From the member.")),
+        on("b").sse(&answer_stream("From the member.")),
     ]);
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
     let id = begin(&mut client, &["p/a", "p/b"]);
-    let shown = ended(&mut client, &id);
+    let shown = wait_until_ended(&mut client, &id);
     let first = &shown["results"]["stages"][0]["answers"][0];
     assert_eq!(
         (&first["model"], &first["status"]),
@@ -93,10 +95,10 @@ fn nobody_answers_in_another_s_place_unless_an_admin_says_so() {
 #[test]
 fn the_one_answer_has_the_shape_that_was_asked_for() {
     let provider = Provider::script([
-        on("a").sse(&saying("Paris is the capital.")),
-        // Not JSON, then one repair.
-        on("a").sse(&saying("The city is Paris.")),
-        on("a").sse(&saying("{\"city\":\"Paris\"}")),
+        on("a").sse(&answer_stream("Paris is the capital.")),
+        // An answer that is not JSON, then one repair.
+        on("a").sse(&answer_stream("The city is Paris.")),
+        on("a").sse(&answer_stream("{\"city\":\"Paris\"}")),
     ]);
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
@@ -106,12 +108,12 @@ fn the_one_answer_has_the_shape_that_was_asked_for() {
     });
     let format =
         json!({ "type": "json_schema", "json_schema": { "name": "place", "schema": schema } });
-    let wanted = short_with(
+    let wanted = short_run_with(
         &["p/a"],
         json!({ "response_format": format, "ultra_model": "p/a", "async": true }),
     );
     let id = id_of(&client.post("/api/analyze", wanted));
-    let shown = ended(&mut client, &id);
+    let shown = wait_until_ended(&mut client, &id);
     assert_eq!(shown["structured"], json!({ "city": "Paris" }), "{shown}");
     let asked = provider.asked();
     assert_eq!(asked.len(), 3);
@@ -122,13 +124,13 @@ fn the_one_answer_has_the_shape_that_was_asked_for() {
         asked[0].body
     );
     assert!(asked[1].body.to_string().contains("city"));
-    // An algorithm writes none, and the answer says so.
-    let plain = short_with(
+    // A pattern without a synthesis model cannot produce the format, and the answer says so.
+    let plain = short_run_with(
         &["demo/extract"],
         json!({ "response_format": { "type": "json_object" }, "async": true }),
     );
     let id = id_of(&client.post("/api/analyze", plain));
-    let shown = ended(&mut client, &id);
+    let shown = wait_until_ended(&mut client, &id);
     assert_eq!(shown["structured"], Value::Null);
     let all = events(&mut client, &id);
     let notes = named(&all, "analysis.completed")[0]["notes"].to_string();
@@ -136,7 +138,7 @@ fn the_one_answer_has_the_shape_that_was_asked_for() {
         notes.contains("demo/merge") && notes.contains("JSON"),
         "{notes}"
     );
-    let wrong = short_with(&["p/a"], json!({ "response_format": { "type": "xml" } }));
+    let wrong = short_run_with(&["p/a"], json!({ "response_format": { "type": "xml" } }));
     client
         .post("/api/analyze", wrong)
         .refused(422, "VALIDATION_ERROR");
@@ -145,9 +147,9 @@ fn the_one_answer_has_the_shape_that_was_asked_for() {
 #[test]
 fn a_picture_is_shown_to_those_that_see_and_the_others_are_named() {
     let provider = Provider::script([
-        on("gpt-4o").times(2).sse(&saying("A grey field.")),
-        on("own").sse(&saying("A grey field.")),
-        on("blind").sse(&saying("I cannot see it.")),
+        on("gpt-4o").times(2).sse(&answer_stream("A grey field.")),
+        on("own").sse(&answer_stream("A grey field.")),
+        on("blind").sse(&answer_stream("I cannot see it.")),
     ]);
     let folder = Folder::new();
     let sheet = folder.path().join("models.json");
@@ -168,12 +170,12 @@ fn a_picture_is_shown_to_those_that_see_and_the_others_are_named() {
         .upload("/api/upload-document", "screen.png", bytes)
         .json();
     assert_eq!(document["status"], "processed", "{document}");
-    let wanted = short_with(
+    let wanted = short_run_with(
         &["openai/gpt-4o", "p/blind", "p/own"],
         json!({ "document_ids": [document["id"]], "ultra_model": "openai/gpt-4o", "async": true }),
     );
     let id = id_of(&client.post("/api/analyze", wanted));
-    assert_eq!(ended(&mut client, &id)["status"], "completed");
+    assert_eq!(wait_until_ended(&mut client, &id)["status"], "completed");
     let mut saw = Vec::new();
     for asked in provider.asked() {
         let pictures = asked
@@ -184,7 +186,7 @@ fn a_picture_is_shown_to_those_that_see_and_the_others_are_named() {
         saw.push((asked.model(), pictures));
     }
     saw.sort();
-    // A model that the catalog does not know is shown the picture: only known blindness counts.
+    // A model unknown to the catalog gets the image; only models known not to accept images are skipped.
     let expected = [("blind", 0), ("gpt-4o", 1), ("gpt-4o", 1), ("own", 1)];
     assert_eq!(saw, expected.map(|(name, count)| (name.to_owned(), count)));
     let all = events(&mut client, &id);
@@ -197,11 +199,11 @@ fn a_picture_is_shown_to_those_that_see_and_the_others_are_named() {
 
 #[test]
 fn a_stage_that_takes_too_long_goes_on_without_its_late_members() {
-    let provider = Provider::script([on("a").sse(&saying("In time.")), on("late").hang()]);
+    let provider = Provider::script([on("a").sse(&answer_stream("In time.")), on("late").hang()]);
     let server: Server = server(&provider, &[("STAGE_TIMEOUT", "5")]);
     let mut client = server.user("ada@example.com");
     let id = begin(&mut client, &["p/a", "p/late"]);
-    let shown = ended(&mut client, &id);
+    let shown = wait_until_ended(&mut client, &id);
     assert_eq!(shown["status"], "completed", "{shown}");
     let late = &shown["results"]["stages"][0]["answers"][1];
     assert_eq!(late["status"], "failed");

@@ -11,8 +11,11 @@ use serde_json::json;
 
 use crate::stream::whole;
 use crate::support::client::Event;
-use crate::support::provider::{Line, Provider, on};
-use crate::support::script::{about, begin, beginning, ended, id_of, saying, server, short_with};
+use crate::support::provider::{Provider, ScriptLine, on};
+use crate::support::script::{
+    analysis_path, answer_stream, begin, id_of, server, short_run_with, unfinished_stream,
+    wait_until_ended,
+};
 use crate::support::{Client, Server};
 
 const JSON: &str = "application/json";
@@ -47,17 +50,19 @@ fn fate() -> impl Strategy<Value = Fate> + Clone {
     ]
 }
 
-fn line(model: &str, fate: Fate, delay: u64) -> Line {
+fn line(model: &str, fate: Fate, delay: u64) -> ScriptLine {
     let line = on(model).after(Duration::from_millis(delay));
     match fate {
-        Fate::Answers => line.sse(&saying(WORDS)),
-        Fate::Slow => line.dribble(&saying(WORDS), 50, Duration::from_millis(5)),
+        Fate::Answers => line.sse(&answer_stream(WORDS)),
+        Fate::Slow => line.sse_in_pieces(&answer_stream(WORDS), 50, Duration::from_millis(5)),
         Fate::Refused(status) => line.status(status, JSON, "{\"error\":{\"message\":\"no\"}}"),
-        Fate::Cut => line.cut(&beginning(WORDS)),
+        Fate::Cut => line.cut(&unfinished_stream(WORDS)),
         Fate::Silent => line.hang(),
-        Fate::Stalls => line.stall(&beginning(WORDS)),
+        Fate::Stalls => line.stall(&unfinished_stream(WORDS)),
         Fate::Garbage => line.raw(b"\x00\x9f\x92\x96\r\n\r\n"),
-        Fate::Lies => line.lying(200, "text/event-stream", &beginning(WORDS), 1 << 20),
+        Fate::Lies => {
+            line.with_wrong_length(200, "text/event-stream", &unfinished_stream(WORDS), 1 << 20)
+        }
     }
 }
 
@@ -94,7 +99,7 @@ fn any_mix_and_order_of_failures_ends() {
         let names: Vec<String> = (0..members.len())
             .map(|place| format!("m{place}"))
             .collect();
-        let mut lines: Vec<Line> = names
+        let mut lines: Vec<ScriptLine> = names
             .iter()
             .zip(&members)
             .map(|(name, (fate, delay))| line(name, *fate, *delay).times(9).optional())
@@ -111,10 +116,12 @@ fn any_mix_and_order_of_failures_ends() {
         let models: Vec<String> = names.iter().map(|name| format!("p/{name}")).collect();
         let models: Vec<&str> = models.iter().map(String::as_str).collect();
         let more = json!({"async": true, "cache": "off", "ultra_model": "p/last"});
-        let id = id_of(&client.post("/api/analyze", short_with(&models, more)));
-        let events: Vec<Event> = client.events(&about(&id, "/events"), None).collect();
+        let id = id_of(&client.post("/api/analyze", short_run_with(&models, more)));
+        let events: Vec<Event> = client
+            .events(&analysis_path(&id, "/events"), None)
+            .collect();
         check(&events);
-        let shown = ended(&mut client, &id);
+        let shown = wait_until_ended(&mut client, &id);
         let answers = members
             .iter()
             .any(|(fate, _)| matches!(fate, Fate::Answers | Fate::Slow));
@@ -130,11 +137,11 @@ fn any_mix_and_order_of_failures_ends() {
     tested.unwrap();
 }
 
-/// Providers with room for this many calls each; every call takes long enough to be counted.
+/// Returns providers with this many slots each and a server; every call takes long enough to be counted.
 fn crowded(rooms: [usize; 2], max_calls: &str) -> ([Provider; 2], Server) {
     let providers = rooms.map(|room| {
-        let provider = Provider::acting(|_| on("").after(LONG).sse(&saying(WORDS)));
-        provider.allow_at_once(room);
+        let provider = Provider::acting(|_| on("").after(LONG).sse(&answer_stream(WORDS)));
+        provider.limit_concurrency(room);
         provider
     });
     let known = json!([
@@ -153,7 +160,7 @@ fn crowded(rooms: [usize; 2], max_calls: &str) -> ([Provider; 2], Server) {
 fn ask_at_once(client: &mut Client, runs: usize, models: &[&str]) {
     let ids: Vec<String> = (0..runs).map(|_| begin(client, models)).collect();
     for id in ids {
-        let shown = ended(client, &id);
+        let shown = wait_until_ended(client, &id);
         assert_eq!(shown["status"], "completed", "{shown}");
         assert_eq!(shown["failures"], json!([]), "{shown}");
     }
@@ -170,8 +177,8 @@ fn each_provider_is_asked_by_no_more_than_it_has_room_for() {
 
 #[test]
 fn all_together_are_no_more_than_the_settings_say() {
-    let provider = Provider::acting(|_| on("").after(LONG).sse(&saying(WORDS)));
-    provider.allow_at_once(3);
+    let provider = Provider::acting(|_| on("").after(LONG).sse(&answer_stream(WORDS)));
+    provider.limit_concurrency(3);
     let server = server(&provider, &[("MAX_CALLS", "3")]);
     let mut client = server.user("ada@example.com");
     ask_at_once(&mut client, 5, &["p/a", "p/b", "p/c", "p/d"]);

@@ -1,6 +1,6 @@
-//! The resources a server holds, checked in every test run: threads, open files, memory per event stream.
-//! `make footprint` measures startup, memory, and size of the release binary; this build is larger and has
-//! budgets of its own.
+//! The resources a server holds, checked in every test run: threads, open files, and memory per event stream.
+//! `make footprint` measures startup, memory, and size of the release binary; this build is larger and has its own
+//! budgets.
 
 use std::fs;
 use std::io::{Read as _, Write as _};
@@ -11,12 +11,12 @@ use serde_json::json;
 use crate::support::Client;
 use crate::support::executable::Executable;
 use crate::support::provider::{Provider, on};
-use crate::support::script::{about, begin};
+use crate::support::script::{analysis_path, begin};
 use crate::support::server::Folder;
 
 const STREAMS: usize = 200;
 
-/// Memory of a process that is its own and not shared, in KB.
+/// Returns a process's private memory in KB.
 fn own_kb(process: u32) -> u64 {
     let text = fs::read_to_string(format!("/proc/{process}/smaps_rollup")).unwrap();
     let of = |name: &str| {
@@ -40,12 +40,12 @@ fn a_server_holds_little_and_a_stream_costs_little() {
     let mut client = Client::new(server.address).registered("ada@example.com");
     let id = begin(&mut client, &["p/slow"]);
     provider.wait_hanging(1);
-    let held = server.holds();
-    // One for the call that hangs among them.
+    let held = server.held_resources();
+    // One thread is for the call that hangs.
     assert!(held.threads.len() <= 10, "{:?}", held.threads);
     assert!(held.files.len() <= 32, "{:?}", held.files);
 
-    let events = about(&id, "/events");
+    let events = analysis_path(&id, "/events");
     let line = client.authorization();
     let before = own_kb(server.id());
     let mut streams = Vec::new();
@@ -69,5 +69,5 @@ fn a_server_holds_little_and_a_stream_costs_little() {
         held.files.len()
     );
     drop(streams);
-    client.post(&about(&id, "/cancel"), json!({}));
+    client.post(&analysis_path(&id, "/cancel"), json!({}));
 }

@@ -1,6 +1,6 @@
-//! A full disk during writes, uploads, and backups: reported clearly, nothing half-written, users can still
-//! sign in, read, and delete, and everything works again once there is space. The disk is a small one in
-//! memory, mounted where only the server sees it.
+//! A full disk during writes, uploads, and backups: it is reported clearly, nothing is half-written, users can
+//! still sign in, read, and delete, and everything works again once there is space. The disk is a small tmpfs,
+//! mounted where only the server sees it.
 
 use std::fs;
 use std::io::Write as _;
@@ -14,7 +14,8 @@ use crate::support::Client;
 use crate::support::executable::Executable;
 use crate::support::server::Folder;
 
-/// A server whose data folder is a disk of 24 MB; none where this machine lets nobody mount one.
+/// Starts a server whose data folder is on a disk of 24 MB. Returns `None` if this machine does not permit
+/// mounting.
 fn on_a_small_disk(folder: &Folder) -> Option<(Executable, PathBuf)> {
     const MOUNT: &str = "mount -t tmpfs -o size=24m tmpfs \"$QUIRE_DATA\"";
     let data = folder.path().join("data");
@@ -36,13 +37,13 @@ fn on_a_small_disk(folder: &Folder) -> Option<(Executable, PathBuf)> {
         ("MIN_FREE_MB", "8"),
     ];
     let server = Executable::by(command, folder, &settings);
-    // As the server sees it.
+    // The path as the server sees it.
     let seen = PathBuf::from(format!("/proc/{}/root", server.id()));
     let disk = seen.join(data.strip_prefix("/").unwrap());
     Some((server, disk))
 }
 
-/// Takes all the room there is, and gives the file that is to be removed.
+/// Fills the disk and returns the file to delete to free it again.
 fn fill(disk: &Path) -> PathBuf {
     let path = disk.join("filling");
     let mut file = fs::File::create(&path).unwrap();
@@ -64,7 +65,7 @@ fn a_full_disk_loses_nothing_and_is_told() {
     assert_eq!(named(&mut client, "Before").status, 200);
     let filling = fill(&disk);
 
-    // Writes: the log has some room of its own, until it has to grow.
+    // Writes succeed until the log has to grow.
     let mut last = "Before".to_owned();
     let refused = (0..20_000).find_map(|n| {
         let name = format!("{n} {}", "x".repeat(80));
@@ -78,7 +79,7 @@ fn a_full_disk_loses_nothing_and_is_told() {
     let refused = refused.expect("a full disk refuses at last");
     let said = refused.refused(503, "SERVICE_UNAVAILABLE")["message"].to_string();
     assert!(said.contains("disk is full"), "{said}");
-    // What is there can be read.
+    // Existing data can still be read.
     assert_eq!(client.get("/api/users/me").json()["name"], json!(last));
 
     let text = "All of it is thin.\n".repeat(20_000);
@@ -99,7 +100,7 @@ fn a_full_disk_loses_nothing_and_is_told() {
     assert_eq!(refused.status, 503, "{}", refused.text());
     assert!(refused.text().contains("MB free"), "{}", refused.text());
 
-    // There is room again: it recovers by itself.
+    // With free space it recovers by itself.
     fs::remove_file(&filling).unwrap();
     assert_eq!(named(&mut client, "After").status, 200);
     let taken = client.upload("/api/upload-document", "thin.txt", text.as_bytes());
@@ -108,7 +109,7 @@ fn a_full_disk_loses_nothing_and_is_told() {
     assert_eq!(answer.status, 200, "{}", answer.text());
     let copy = client.get("/api/admin/backup");
     assert_eq!(copy.status, 200);
-    // The copy was read through by the server; here it is read by another SQLite.
+    // The server has verified the copy; here a different SQLite reads it.
     let path = folder.path().join("copy.db");
     fs::write(&path, &copy.bytes).unwrap();
     let copy = rusqlite::Connection::open(&path).unwrap();
@@ -119,12 +120,12 @@ fn a_full_disk_loses_nothing_and_is_told() {
         .query_row("SELECT name FROM users", [], |row| row.get(0))
         .unwrap();
     assert_eq!((whole.as_str(), name.as_str()), ("ok", "After"));
-    // Nothing of what did not fit lies about.
+    // No partial files are left.
     let parts: Vec<_> = fs::read_dir(disk.join("tmp")).unwrap().flatten().collect();
     assert!(parts.is_empty(), "{parts:?}");
 }
 
-/// The health once it is as wanted. A damaged database is read through every half minute at most.
+/// Returns the health once it satisfies a condition. A damaged database is checked at most every half minute.
 fn until(client: &mut Client, what: &str, wanted: impl Fn(&Value) -> bool) -> Value {
     for _ in 0..1800 {
         let health = client.get("/health").json();
@@ -165,7 +166,7 @@ fn people_sign_in_read_and_delete_on_a_full_disk() {
         health["message"].to_string().contains("disk is full"),
         "{health}"
     );
-    // All of this works again and again, and not only with the room that was left in the log.
+    // All of this works repeatedly, not only with the space left in the log.
     for (n, id) in ids.iter().enumerate() {
         let mut other = Client::new(server.address).signed_in("ada@example.com");
         let content = other.get(&format!("/api/documents/{id}/content"));
@@ -196,7 +197,7 @@ fn people_sign_in_read_and_delete_on_a_full_disk() {
     assert_eq!(health["disk"]["status"], "ok", "{health}");
     let taken = client.upload("/api/upload-document", "more.txt", text(9).as_bytes());
     assert_eq!(taken.status, 200, "{}", taken.text());
-    // The reserve comes back by itself.
+    // The reserve is restored automatically.
     let is_back = (0..600).any(|_| {
         std::thread::sleep(Duration::from_millis(50));
         fs::metadata(&reserve).is_ok_and(|file| file.len() == 4 << 20)
@@ -204,9 +205,9 @@ fn people_sign_in_read_and_delete_on_a_full_disk() {
     assert!(is_back);
 }
 
-/// The reserve is for signing in and deleting. What only stores something must not use it up.
+/// The reserve is for signing in and deleting. Operations that only store data must not use it up.
 #[test]
-fn changes_that_free_nothing_leave_the_reserve_alone() {
+fn only_freeing_changes_use_the_disk_reserve() {
     let folder = Folder::new();
     let Some((server, disk)) = on_a_small_disk(&folder) else {
         return;
@@ -235,7 +236,7 @@ fn changes_that_free_nothing_leave_the_reserve_alone() {
     let registered = client.post("/api/auth/register", account);
     assert_eq!(registered.status, 503, "{}", registered.text());
     assert!(is_whole(), "a registration has used the reserve");
-    // A program reads with its key, although the time of its use cannot be noted.
+    // A program can read with its API key, although the key's last use cannot be recorded.
     let mut program = Client::new(server.address).with("x-api-key", key.as_str().unwrap());
     let read = program.get("/api/documents");
     assert_eq!(read.status, 200, "{}", read.text());
@@ -291,7 +292,7 @@ fn a_damaged_page_is_an_error_until_it_is_mended() {
         health["message"].to_string().contains("damaged"),
         "{health}"
     );
-    // However often it is asked, and although other questions go well.
+    // Every request fails the same way, even while other queries succeed.
     for _ in 0..80 {
         assert_eq!(client.get("/health").status, 503);
         std::thread::sleep(Duration::from_millis(50));

@@ -1,10 +1,10 @@
-//! Gemini's own API, with a provider of another kind and with Google's.
+//! Gemini's native API, with a provider of another kind and with Google.
 
 use serde_json::{Value, json};
 
 use crate::compatible::{data, key, lines};
-use crate::support::provider::{Asked, Provider, on};
-use crate::support::script::{calling, saying, server};
+use crate::support::provider::{Provider, ReceivedRequest, on};
+use crate::support::script::{answer_stream, server, tool_call_stream};
 use crate::support::{Client, Server};
 
 fn question() -> Value {
@@ -18,16 +18,16 @@ fn question() -> Value {
     })
 }
 
-/// Calls a tool that it is offered, unless it has a result; else answers.
+/// Calls an offered tool unless the request contains its result; otherwise answers.
 fn acting() -> Provider {
-    Provider::answering(|asked: &Asked| {
+    Provider::answering(|asked: &ReceivedRequest| {
         let has_result = asked.body["messages"].to_string().contains("\"tool\"");
         match asked.body["tools"].is_array() && !has_result {
-            true => on("").sse(&calling()),
+            true => on("").sse(&tool_call_stream()),
             false => on("").sse(
                 &("data: {\"choices\":[{\"delta\":{\"reasoning_content\":\"South.\"}}]}\n\n"
                     .to_owned()
-                    + &saying("It is mild.")),
+                    + &answer_stream("It is mild.")),
             ),
         }
     })
@@ -43,18 +43,21 @@ fn content_is_generated_whole_streamed_and_counted() {
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
     let path = |action: &str| format!("/v1beta/models/p/any:{action}");
-    let told = client.post(&path("generateContent"), question());
-    assert_eq!(told.status, 200, "{}", told.text());
-    let told = told.json();
+    let response = client.post(&path("generateContent"), question());
+    assert_eq!(response.status, 200, "{}", response.text());
+    let response = response.json();
     let parts = json!([{ "text": "South.", "thought": true }, { "text": "It is mild." }]);
-    let candidate = &told["candidates"][0];
+    let candidate = &response["candidates"][0];
     assert_eq!(
         candidate["content"],
         json!({ "role": "model", "parts": parts }),
-        "{told}"
+        "{response}"
     );
     assert_eq!(candidate["finishReason"], "STOP");
-    assert_eq!(told["usageMetadata"]["totalTokenCount"], 18, "{told}");
+    assert_eq!(
+        response["usageMetadata"]["totalTokenCount"], 18,
+        "{response}"
+    );
     let sent = last_sent(&provider);
     assert_eq!(
         sent["messages"][0],
@@ -111,14 +114,14 @@ fn content_is_generated_whole_streamed_and_counted() {
         Some(true)
     );
 
-    let told = client.post(&path("countTokens"), question()).json();
-    assert!(told["totalTokens"].as_u64().unwrap() > 3, "{told}");
-    // A panel by its name, at the address of the newest clients.
-    let told = client.post(
+    let response = client.post(&path("countTokens"), question()).json();
+    assert!(response["totalTokens"].as_u64().unwrap() > 3, "{response}");
+    // A panel by name, under the path that the newest clients use.
+    let response = client.post(
         "/v1/models/quire/summarize:generateContent",
         json!({ "contents": "Warm?" }),
     );
-    assert_eq!(told.status, 200, "{}", told.text());
+    assert_eq!(response.status, 200, "{}", response.text());
     let listed = client.get("/v1beta/models").json();
     let mut names = listed["models"].as_array().unwrap().iter();
     assert!(
@@ -157,10 +160,10 @@ fn tools_go_both_ways_without_ids() {
     let turns = body["contents"].as_array_mut().unwrap();
     turns.push(content);
     turns.push(json!({ "role": "user", "parts": [result("mild"), result("cold")] }));
-    let told = client.post(path, body).json();
+    let response = client.post(path, body).json();
     assert_eq!(
-        told["candidates"][0]["content"]["parts"][0]["text"], "It is mild.",
-        "{told}"
+        response["candidates"][0]["content"]["parts"][0]["text"], "It is mild.",
+        "{response}"
     );
     let sent = last_sent(&provider)["messages"].clone();
     assert_eq!(
@@ -204,9 +207,9 @@ fn a_key_is_taken_from_the_address_and_refusals_are_google_s() {
         let answer = nobody.post(&address, body.clone());
         assert_eq!(answer.status, status, "{address} {}", answer.text());
         if status != 200 {
-            let told = answer.json();
+            let response = answer.json();
             assert_eq!(
-                (&told["error"]["code"], &told["error"]["status"]),
+                (&response["error"]["code"], &response["error"]["status"]),
                 (&json!(status), &json!(name))
             );
         }
@@ -225,7 +228,7 @@ fn a_key_is_taken_from_the_address_and_refusals_are_google_s() {
 
 #[test]
 fn google_s_own_fields_reach_google() {
-    let provider = Provider::answering(|_: &Asked| {
+    let provider = Provider::answering(|_: &ReceivedRequest| {
         let whole = json!({ "candidates": [{ "content": { "parts": [{ "text": "Mild." }] }, "finishReason": "STOP" }] });
         on("").sse(&format!("data: {whole}\n\n"))
     });

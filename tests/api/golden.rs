@@ -1,5 +1,5 @@
-//! Golden files of streams: a change is seen before a client sees it. `UPDATE_GOLDEN=1 cargo test --test
-//! api golden` rewrites them.
+//! Golden files of streams: they reveal a change before clients see it. `UPDATE_GOLDEN=1 cargo test --test api
+//! golden` rewrites them.
 
 use std::path::Path;
 
@@ -7,10 +7,10 @@ use serde_json::{Value, json};
 
 use crate::compatible::{key, lines};
 use crate::support::line::on;
-use crate::support::provider::{Asked, Provider};
-use crate::support::script::{beginning, calling, saying, server};
+use crate::support::provider::{Provider, ReceivedRequest};
+use crate::support::script::{answer_stream, server, tool_call_stream, unfinished_stream};
 
-// Ids and times are of the moment.
+// Masks IDs and times, which differ in each run.
 fn masked(line: &str) -> String {
     let Some(data) = line.strip_prefix("data: ") else {
         return line.to_owned();
@@ -49,12 +49,12 @@ fn mask(value: &mut Value) {
 }
 
 #[test]
-fn streams_are_what_they_were() {
-    let provider = Provider::answering(|asked: &Asked| match asked.model().as_str() {
-        "tools" => on("").sse(&calling()),
+fn streams_match_golden_files() {
+    let provider = Provider::answering(|asked: &ReceivedRequest| match asked.model().as_str() {
+        "tools" => on("").sse(&tool_call_stream()),
         "whole" => on("").sse(include_str!("../data/streams/whole-openai.sse")),
-        "broken" => on("").cut(&beginning("It is ")),
-        _ => on("").sse(&saying("It is thin.")),
+        "broken" => on("").cut(&unfinished_stream("It is ")),
+        _ => on("").sse(&answer_stream("It is thin.")),
     });
     let server = server(&provider, &[("RETRIES", "0")]);
     let mut client = server.user("ada@example.com");
@@ -127,22 +127,22 @@ fn streams_are_what_they_were() {
     ] {
         let mut body = body;
         body["stream"] = json!(true);
-        let (_, told) = lines(&server, &key, path, &body);
-        // How the text is cut into pieces is chance.
-        let told: Vec<String> = told.iter().map(|line| masked(line)).collect();
-        let told = joined(told).join("\n") + "\n";
+        let (_, response) = lines(&server, &key, path, &body);
+        // How the text is split into pieces is random.
+        let response: Vec<String> = response.iter().map(|line| masked(line)).collect();
+        let response = joined(response).join("\n") + "\n";
         let file =
             Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/data/golden/{name}.sse"));
         if std::env::var_os("UPDATE_GOLDEN").is_some() {
-            std::fs::write(&file, &told).unwrap();
+            std::fs::write(&file, &response).unwrap();
         }
         let kept = std::fs::read_to_string(&file).unwrap_or_default();
-        assert_eq!(told, kept, "{name}: look at it, then UPDATE_GOLDEN=1");
+        assert_eq!(response, kept, "{name}: look at it, then UPDATE_GOLDEN=1");
     }
 }
 
-// Pieces of text that follow one another count as one, and what is numbered behind them is not compared.
-fn joined(told: Vec<String>) -> Vec<String> {
+// Merges consecutive pieces of text, and drops the numbers of the events after them from the comparison.
+fn joined(response: Vec<String>) -> Vec<String> {
     let mut out: Vec<String> = Vec::new();
     let mut open: Option<Value> = None;
     let close = |open: &mut Option<Value>, out: &mut Vec<String>| {
@@ -150,7 +150,7 @@ fn joined(told: Vec<String>) -> Vec<String> {
             out.push(format!("data: {value}"));
         }
     };
-    for line in told {
+    for line in response {
         if line.starts_with("event: ") && open.is_some() && out.last() == Some(&line) {
             continue;
         }

@@ -1,4 +1,4 @@
-//! Guests of the offline demo over real sockets: their own documents only, within limits, and nowhere else.
+//! Guests of the offline demo over real sockets: they reach only their own documents, within limits.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::support::{Client, Server};
 
-/// A visitor who has become a guest: its session is in its cookies.
+/// Returns a visitor who has become a guest; the session is in the cookies.
 fn guest(server: &Server) -> Client {
     let mut client = server.client();
     let answer = client.post("/api/auth/guest", json!({}));

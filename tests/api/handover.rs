@@ -19,14 +19,14 @@ use crate::support::server::Folder;
 
 const SETTINGS: &[(&str, &str)] = &[("USE_MOCK", "true"), ("RATE_LIMIT", "100000000")];
 
-/// In the place of the one that serves from this folder.
+/// Starts a process that replaces the one serving from this folder.
 fn next(folder: &Folder, settings: &[(&str, &str)]) -> Executable {
     let mut command = Command::new(env!("CARGO_BIN_EXE_quire"));
     command.args(["serve", "--take-over"]);
     Executable::by(command, folder, settings)
 }
 
-/// With a socket that is open already, as systemd starts it.
+/// Starts a process with an already open socket, as systemd does.
 fn activated(folder: &Folder, socket: &TcpListener, settings: &[(&str, &str)]) -> Executable {
     let mut command = Command::new("/bin/sh");
     let line = "LISTEN_PID=$$ LISTEN_FDS=1 exec \"$0\" serve 3<&0 </dev/null";
@@ -35,8 +35,8 @@ fn activated(folder: &Folder, socket: &TcpListener, settings: &[(&str, &str)]) -
     Executable::by(command, folder, settings)
 }
 
-/// Lets people write and read until `change` is over, each on connections of two kinds. A request that is refused,
-/// cut off or answered with anything but 200 fails the test, and so does a write that is not there afterwards.
+/// Runs `change` while users write and read, each on both new and reused connections. The test fails if a request
+/// is refused, cut off, or answered with anything but 200, or if a write is missing later.
 fn under_load<T>(address: SocketAddr, change: impl FnOnce() -> T) -> T {
     let (over, answered) = (AtomicBool::new(false), AtomicU64::new(0));
     let people: Vec<Client> = (0..20)
@@ -49,7 +49,7 @@ fn under_load<T>(address: SocketAddr, change: impl FnOnce() -> T) -> T {
                 let mut person = person;
                 for turn in 0_u64.. {
                     if n % 2 == 0 {
-                        // On a connection of its own.
+                        // On a new connection.
                         person = person.fresh();
                     }
                     let name = format!("{n} of {turn}");
@@ -87,7 +87,7 @@ fn an_upgrade_under_load_fails_no_request() {
             let old = std::mem::replace(&mut server, next(&folder, &settings));
             assert_eq!(old.code(), Some(0));
             assert_eq!(server.address, address);
-            // In use for a while before it has to go too.
+            // It serves for a while before it is replaced too.
             std::thread::sleep(Duration::from_millis(300));
         }
     });
@@ -133,14 +133,14 @@ fn a_run_goes_on_in_the_next_process() {
 }
 
 #[test]
-fn there_is_nobody_to_replace_or_the_wrong_one() {
+fn takeover_without_a_server_or_of_the_wrong_one() {
     let folder = Folder::new();
-    // Nobody is there: it starts as always.
+    // With nothing to replace, it starts normally.
     let first = next(&folder, SETTINGS);
     let socket = folder.path().join("data/handover");
     let mode = std::fs::metadata(&socket).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
-    // One that cannot use its own settings leaves the other where it is.
+    // A process that cannot apply its own settings leaves the running one in place.
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port().to_string();
     let refused = |more: &[(&str, &str)]| {
@@ -166,7 +166,7 @@ fn there_is_nobody_to_replace_or_the_wrong_one() {
     let second = next(&folder, &[("PORT", "0"), ("USE_MOCK", "true")]);
     assert_eq!(first.code(), Some(0));
     assert_eq!(second.known(&client).get("/health").status, 200);
-    // A server of an older version has no such socket.
+    // A server of an older version has no control socket.
     std::fs::remove_file(&socket).unwrap();
     let said = refused(&[]);
     assert!(said.contains("does not hand over"), "{said}");

@@ -6,14 +6,15 @@ use serde_json::{Value, json};
 
 use crate::support::provider::{Provider, on};
 use crate::support::script::{
-    about, begin, beginning, ended, id_of, saying, server, short, short_with,
+    analysis_path, answer_stream, begin, id_of, server, short_run, short_run_with,
+    unfinished_stream, wait_until_ended,
 };
 use crate::support::{Client, Server};
 
 fn asked(client: &mut Client, prompt: &str) -> String {
     let answer = client.post(
         "/api/analyze",
-        short_with(&["demo/extract"], json!({"prompt": prompt})),
+        short_run_with(&["demo/extract"], json!({"prompt": prompt})),
     );
     assert_eq!(answer.status, 200, "{}", answer.text());
     id_of(&answer)
@@ -41,7 +42,7 @@ fn the_list_is_paged_searched_and_filtered() {
     .map(|prompt| asked(&mut client, prompt))
     .into();
     client
-        .post("/api/analyze", short(&["p/bad"]))
+        .post("/api/analyze", short_run(&["p/bad"]))
         .refused(503, "SERVICE_UNAVAILABLE");
     made.reverse();
 
@@ -107,15 +108,15 @@ fn the_list_is_paged_searched_and_filtered() {
 
 #[test]
 fn progress_follows_the_stages() {
-    let provider = Provider::script([on("slow").stall(&beginning("It is "))]);
+    let provider = Provider::script([on("slow").stall(&unfinished_stream("It is "))]);
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
     let id = begin(&mut client, &["p/slow", "demo/extract"]);
     let settled = client
-        .events(&about(&id, "/events"), None)
+        .events(&analysis_path(&id, "/events"), None)
         .any(|event| event.name == "member.completed");
     assert!(settled);
-    let progress = client.get(&about(&id, "/progress")).json();
+    let progress = client.get(&analysis_path(&id, "/progress")).json();
     assert_eq!(
         (&progress["status"], &progress["current_stage"]),
         (&json!("running"), &json!("initial"))
@@ -126,14 +127,14 @@ fn progress_follows_the_stages() {
             "initial": {"status": "running", "progress": 50}, "ultra": {"status": "pending", "progress": 0},
         })
     );
-    client.post(&about(&id, "/cancel"), json!({}));
-    let progress = client.get(&about(&id, "/progress")).json();
+    client.post(&analysis_path(&id, "/cancel"), json!({}));
+    let progress = client.get(&analysis_path(&id, "/progress")).json();
     assert_eq!(
         (&progress["status"], &progress["current_stage"]),
         (&json!("cancelled"), &Value::Null)
     );
     let done = asked(&mut client, "Is it done?");
-    let progress = client.get(&about(&done, "/progress")).json();
+    let progress = client.get(&analysis_path(&done, "/progress")).json();
     assert_eq!(
         progress["stages"]["ultra"],
         json!({"status": "completed", "progress": 100})
@@ -144,16 +145,16 @@ fn progress_follows_the_stages() {
 fn an_analysis_can_be_taken_along_in_three_formats() {
     let odd = "It is \"thin\", light,\nand 80 g.";
     let provider = Provider::script([
-        on("a").sse(&saying(odd)),
-        on("formula").sse(&saying("=1+1")),
+        on("a").sse(&answer_stream(odd)),
+        on("formula").sse(&answer_stream("=1+1")),
     ]);
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
-    let answer = client.post("/api/analyze", short(&["p/a", "p/formula"]));
+    let answer = client.post("/api/analyze", short_run(&["p/a", "p/formula"]));
     let (id, ultra) = (id_of(&answer), answer.json()["ultra_response"].clone());
     let ultra = ultra.as_str().unwrap();
     let mut export = |format: &str, ending: &str, kind: &str| {
-        let file = client.get(&about(&id, &format!("/export{format}")));
+        let file = client.get(&analysis_path(&id, &format!("/export{format}")));
         assert_eq!(file.status, 200);
         assert_eq!(
             file.header("content-disposition"),
@@ -187,7 +188,7 @@ fn an_analysis_can_be_taken_along_in_three_formats() {
         assert!(markdown.contains(part), "{part:?} is not in {markdown}");
     }
     client
-        .get(&about(&id, "/export?format=pdf"))
+        .get(&analysis_path(&id, "/export?format=pdf"))
         .refused(422, "VALIDATION_ERROR");
 }
 
@@ -198,7 +199,7 @@ fn a_shared_analysis_can_be_read_without_an_account_until_the_link_is_revoked() 
     let id = asked(&mut client, "What may be shared?");
     let mut nobody = server.client();
     let mut share = || {
-        client.post(&about(&id, "/share"), json!({})).json()["token"]
+        client.post(&analysis_path(&id, "/share"), json!({})).json()["token"]
             .as_str()
             .unwrap()
             .to_owned()
@@ -208,14 +209,16 @@ fn a_shared_analysis_can_be_read_without_an_account_until_the_link_is_revoked() 
     assert_eq!(shown.status, 200, "{}", shown.text());
     assert_eq!(shown.json()["prompt"], "What may be shared?");
     assert!(!shown.text().contains("ada@example.com") && !shown.text().contains("user_"));
-    nobody.get(&about(&id, "")).refused(401, "UNAUTHENTICATED");
+    nobody
+        .get(&analysis_path(&id, ""))
+        .refused(401, "UNAUTHENTICATED");
     let second = format!("/api/shared/{}", share());
     nobody.get(&first).refused(404, "NOT_FOUND");
     assert_eq!(nobody.get(&second).status, 200);
-    assert_eq!(client.get(&about(&id, "")).json()["shared"], true);
-    assert_eq!(client.delete(&about(&id, "/share")).status, 200);
+    assert_eq!(client.get(&analysis_path(&id, "")).json()["shared"], true);
+    assert_eq!(client.delete(&analysis_path(&id, "/share")).status, 200);
     nobody.get(&second).refused(404, "NOT_FOUND");
-    assert_eq!(client.get(&about(&id, "")).json()["shared"], false);
+    assert_eq!(client.get(&analysis_path(&id, "")).json()["shared"], false);
 }
 
 #[test]
@@ -224,7 +227,7 @@ fn a_vote_is_one_of_a_few_words() {
     let mut client = server.user("ada@example.com");
     let id = asked(&mut client, "Is this any good?");
     for choice in ["helpful", "not_helpful", "tie"] {
-        let answer = client.post(&about(&id, "/vote"), json!({"choice": choice}));
+        let answer = client.post(&analysis_path(&id, "/vote"), json!({"choice": choice}));
         assert_eq!(
             (answer.status, &answer.json()["choice"]),
             (200, &json!(choice))
@@ -237,7 +240,7 @@ fn a_vote_is_one_of_a_few_words() {
         json!({"choice": "tie", "by": "x"}),
     ] {
         client
-            .post(&about(&id, "/vote"), body)
+            .post(&analysis_path(&id, "/vote"), body)
             .refused(422, "VALIDATION_ERROR");
     }
 }
@@ -246,50 +249,59 @@ fn a_vote_is_one_of_a_few_words() {
 fn a_failed_analysis_can_be_tried_again() {
     let provider = Provider::script([
         on("a").status(400, "text/plain", "no"),
-        on("a").sse(&saying("Thin.")),
+        on("a").sse(&answer_stream("Thin.")),
     ]);
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
     client
-        .post("/api/analyze", short(&["p/a"]))
+        .post("/api/analyze", short_run(&["p/a"]))
         .refused(503, "SERVICE_UNAVAILABLE");
     let failed = ids(&client.get("/api/analyses").json()).remove(0);
-    let answer = client.post(&about(&failed, "/retry"), json!({}));
+    let answer = client.post(&analysis_path(&failed, "/retry"), json!({}));
     assert_eq!(answer.status, 202, "{}", answer.text());
     let again = id_of(&answer);
     assert_ne!(again, failed);
-    let shown = ended(&mut client, &again);
+    let shown = wait_until_ended(&mut client, &again);
     assert_eq!(
         (&shown["status"], &shown["model_responses"]["p/a"]),
         (&json!("completed"), &json!("Thin."))
     );
-    assert_eq!(client.get(&about(&failed, "")).json()["status"], "failed");
+    assert_eq!(
+        client.get(&analysis_path(&failed, "")).json()["status"],
+        "failed"
+    );
 }
 
 #[test]
 fn a_deleted_analysis_is_gone_with_everything_about_it() {
-    let provider = Provider::script([on("slow").stall(&beginning("It is "))]);
+    let provider = Provider::script([on("slow").stall(&unfinished_stream("It is "))]);
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
     let done = asked(&mut client, "What is left of me?");
-    let token = client.post(&about(&done, "/share"), json!({})).json()["token"]
+    let token = client
+        .post(&analysis_path(&done, "/share"), json!({}))
+        .json()["token"]
         .as_str()
         .unwrap()
         .to_owned();
     let running = begin(&mut client, &["p/slow"]);
-    provider.wait_asked(1);
+    provider.wait_for_requests(1);
     for id in [&done, &running] {
-        let answer = client.delete(&about(id, ""));
+        let answer = client.delete(&analysis_path(id, ""));
         assert_eq!(
             (answer.status, &answer.json()["success"]),
             (200, &json!(true))
         );
         for what in ["", "/events", "/progress", "/export"] {
-            client.get(&about(id, what)).refused(404, "NOT_FOUND");
+            client
+                .get(&analysis_path(id, what))
+                .refused(404, "NOT_FOUND");
         }
-        client.delete(&about(id, "")).refused(404, "NOT_FOUND");
+        client
+            .delete(&analysis_path(id, ""))
+            .refused(404, "NOT_FOUND");
     }
-    provider.wait_left("slow");
+    provider.wait_for_disconnect("slow");
     server
         .client()
         .get(&format!("/api/shared/{token}"))
@@ -298,15 +310,16 @@ fn a_deleted_analysis_is_gone_with_everything_about_it() {
 }
 
 #[test]
-fn somebody_else_finds_nothing() {
+fn other_users_find_no_analyses() {
     let pause = Duration::from_millis(10);
-    let provider = Provider::script([on("a").dribble(&saying("It is thin."), 64, pause)]);
+    let provider =
+        Provider::script([on("a").sse_in_pieces(&answer_stream("It is thin."), 64, pause)]);
     let server = server(&provider, &[]);
     let mut ada = server.user("ada@example.com");
     let mut eve = server.user("eve@example.com");
     let id = begin(&mut ada, &["p/a"]);
     for what in ["", "/events", "/progress", "/export", "/export?format=csv"] {
-        eve.get(&about(&id, what)).refused(404, "NOT_FOUND");
+        eve.get(&analysis_path(&id, what)).refused(404, "NOT_FOUND");
     }
     for path in [
         format!("/analyze/stream/{id}"),
@@ -321,10 +334,13 @@ fn somebody_else_finds_nothing() {
         } else {
             json!({})
         };
-        eve.post(&about(&id, what), body).refused(404, "NOT_FOUND");
+        eve.post(&analysis_path(&id, what), body)
+            .refused(404, "NOT_FOUND");
     }
-    eve.delete(&about(&id, "/share")).refused(404, "NOT_FOUND");
-    eve.delete(&about(&id, "")).refused(404, "NOT_FOUND");
+    eve.delete(&analysis_path(&id, "/share"))
+        .refused(404, "NOT_FOUND");
+    eve.delete(&analysis_path(&id, ""))
+        .refused(404, "NOT_FOUND");
     assert_eq!(ids(&eve.get("/api/analyses").json()), Vec::<String>::new());
-    assert_eq!(ended(&mut ada, &id)["status"], "completed");
+    assert_eq!(wait_until_ended(&mut ada, &id)["status"], "completed");
 }

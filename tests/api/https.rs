@@ -1,5 +1,5 @@
-//! TLS by the binary itself: requests, streams, and cookies over it, peers that do not speak it, and a
-//! renewal while connections are open.
+//! TLS by the binary itself: requests, streams, and cookies over it, clients that do not speak it, and a
+//! certificate renewal while connections are open.
 
 use std::io::Write;
 use std::path::Path;
@@ -18,7 +18,8 @@ fn authority() -> CertificateParams {
     params
 }
 
-/// Writes a certificate for this machine and the intermediate one between it and the given authority.
+/// Writes the key and chain of a certificate for this machine, issued by an intermediate one. Returns the root
+/// certificate.
 fn put(folder: &Path) -> String {
     let key = || KeyPair::generate().unwrap();
     let root = CertifiedIssuer::self_signed(authority(), key()).unwrap();
@@ -47,10 +48,10 @@ fn start(settings: &[(&str, &str)]) -> (Server, String) {
 }
 
 #[test]
-fn people_sign_in_over_it_and_their_cookies_stay_on_it() {
+fn sign_in_over_https_sets_secure_cookies() {
     let (server, root) = start(&[("UI_PORT", "0")]);
     for address in [server.address, server.pages.unwrap()] {
-        let mut client = Client::sealed(address, &root);
+        let mut client = Client::over_tls(address, &root);
         let health = client.get("/health");
         assert_eq!(
             (health.status, &health.json()["status"] != "error"),
@@ -59,7 +60,7 @@ fn people_sign_in_over_it_and_their_cookies_stay_on_it() {
         let age = health.header("strict-transport-security");
         assert!(age.starts_with("max-age="), "{age}");
     }
-    let mut client = Client::sealed(server.address, &root).registered("sealed@example.com");
+    let mut client = Client::over_tls(server.address, &root).registered("sealed@example.com");
     let login = serde_json::json!({"email": "sealed@example.com", "password": crate::support::client::PASSWORD});
     let answer = client.post("/api/auth/login", login);
     let cookies: Vec<_> = answer.headers.get_all("set-cookie").iter().collect();
@@ -67,7 +68,7 @@ fn people_sign_in_over_it_and_their_cookies_stay_on_it() {
     for cookie in cookies {
         assert!(cookie.to_str().unwrap().contains("; Secure"), "{cookie:?}");
     }
-    // An upload is larger than what one record and one buffer hold.
+    // An upload larger than one record and one buffer.
     let text = "All of this is sealed on its way. ".repeat(20_000);
     let kept = client.upload("/api/upload-document", "long.txt", text.as_bytes());
     assert!(kept.status < 300, "{}", kept.text());
@@ -76,29 +77,29 @@ fn people_sign_in_over_it_and_their_cookies_stay_on_it() {
 }
 
 #[test]
-fn who_does_not_speak_it_is_told_and_does_not_keep_others_out() {
+fn plain_http_clients_get_an_error_and_do_not_block_others() {
     let (server, root) = start(&[("MAX_CONNECTIONS", "1"), ("HEADER_TIMEOUT", "1")]);
     let plain = server.raw(b"GET /health HTTP/1.1\r\nhost: localhost\r\n\r\n");
     assert!(plain.starts_with("HTTP/1.1 400 "), "{plain}");
     assert!(plain.contains("https://"), "{plain}");
 
-    // The only place is given back when the time for a handshake is over.
+    // The only slot is released when the handshake times out.
     for said in [&b""[..], b"\x16\x03\x01"] {
         let mut silent = server.connect();
         silent.write_all(said).unwrap();
         assert_eq!(rest(&mut silent).len(), 0, "it is closed without a word");
         let answered = (0..200).any(|_| {
             std::thread::sleep(Duration::from_millis(20));
-            Client::sealed(server.address, &root).try_status("/health") == Ok(200)
+            Client::over_tls(server.address, &root).try_status("/health") == Ok(200)
         });
         assert!(answered, "its place is free again");
     }
 }
 
 #[test]
-fn a_renewal_leaves_open_streams_alone() {
+fn certificate_renewal_keeps_open_streams() {
     let (server, root) = start(&[]);
-    let mut client = Client::sealed(server.address, &root);
+    let mut client = Client::over_tls(server.address, &root);
     let mut stream = client.events(TICKS, None);
     let first = stream.next();
     assert!(first.is_some(), "the stream has begun");
@@ -108,10 +109,10 @@ fn a_renewal_leaves_open_streams_alone() {
     let until = shown.refresh(true, quire::clock::now()).unwrap();
     assert!(until.is_some());
 
-    let status = |root: &str| Client::sealed(server.address, root).try_status("/health");
+    let status = |root: &str| Client::over_tls(server.address, root).try_status("/health");
     assert_eq!(status(&newer), Ok(200));
     let old = status(&root).expect_err("it is not shown any more");
     assert!(old.contains("invalid peer certificate"), "{old}");
-    // The stream had begun under the old one.
+    // The stream began under the old certificate.
     assert!(stream.count() >= 3, "it goes on to its end");
 }

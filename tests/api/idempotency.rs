@@ -1,19 +1,19 @@
-//! Idempotency keys under faults: a crash, a failed request, an answer that cannot be stored.
+//! Idempotency keys under failures: a crash, a failed request, and an answer that cannot be stored.
 
 use serde_json::json;
 
 use crate::support::Client;
 use crate::support::executable::Executable;
 use crate::support::line::on;
-use crate::support::provider::{Asked, Provider};
-use crate::support::script::{beginning, saying, server};
+use crate::support::provider::{Provider, ReceivedRequest};
+use crate::support::script::{answer_stream, server, unfinished_stream};
 use crate::support::server::Folder;
 
 #[test]
 fn a_crash_between_the_claim_and_the_answer_does_not_pay_twice() {
-    let provider = Provider::answering(|asked: &Asked| match asked.model().as_str() {
-        "slow" => on("").stall(&beginning("It is ")),
-        _ => on("").sse(&saying("It is thin.")),
+    let provider = Provider::answering(|asked: &ReceivedRequest| match asked.model().as_str() {
+        "slow" => on("").stall(&unfinished_stream("It is ")),
+        _ => on("").sse(&answer_stream("It is thin.")),
     });
     let folder = Folder::new();
     let first = Executable::start(&folder, &provider, &[]);
@@ -21,7 +21,7 @@ fn a_crash_between_the_claim_and_the_answer_does_not_pay_twice() {
     let body = |model: &str| json!({ "model": model, "messages": [{ "role": "user", "content": "Is it thin?" }] });
     let under =
         |server: &Executable, key: &str| server.known(&user).fresh().with("idempotency-key", key);
-    // One that is answered, and one that is paid for when the process dies.
+    // One request that is answered, and one already paid for when the process dies.
     let answered = under(&first, "done").post("/v1/chat/completions", body("p/quick"));
     assert_eq!(answered.status, 200, "{}", answered.text());
     let mut waiting = under(&first, "lost");
@@ -33,7 +33,7 @@ fn a_crash_between_the_claim_and_the_answer_does_not_pay_twice() {
     provider.wait_called("slow");
     first.kill();
     let _ = asking.join();
-    // A server asks for the list of models when it starts: that is no call.
+    // A server requests the model list when it starts; that is not a model call.
     let calls = || {
         let asked = provider.asked().into_iter();
         asked.filter(|asked| asked.head.starts_with("POST")).count()
@@ -62,13 +62,12 @@ fn a_crash_between_the_claim_and_the_answer_does_not_pay_twice() {
 fn a_request_that_failed_gives_its_key_back() {
     let failing = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(true));
     let now = failing.clone();
-    let provider =
-        Provider::answering(
-            move |_: &Asked| match now.load(std::sync::atomic::Ordering::SeqCst) {
-                true => on("").status(400, "text/plain", "no"),
-                false => on("").sse(&saying("It is thin.")),
-            },
-        );
+    let provider = Provider::answering(move |_: &ReceivedRequest| {
+        match now.load(std::sync::atomic::Ordering::SeqCst) {
+            true => on("").status(400, "text/plain", "no"),
+            false => on("").sse(&answer_stream("It is thin.")),
+        }
+    });
     let server = server(&provider, &[]);
     let mut client = server
         .user("ada@example.com")
@@ -83,13 +82,13 @@ fn a_request_that_failed_gives_its_key_back() {
 
 #[test]
 fn a_paid_answer_that_cannot_be_kept_goes_to_the_client() {
-    let provider = Provider::answering(|_: &Asked| {
-        // More than is kept under a key.
+    let provider = Provider::answering(|_: &ReceivedRequest| {
+        // Longer than what is stored for a key.
         let long = format!(
             "data: {{\"choices\":[{{\"delta\":{{\"content\":\"{}\"}}}}]}}\n\n",
             "long ".repeat(20_000)
         );
-        on("").sse(&(long.repeat(50) + &saying("Over.")))
+        on("").sse(&(long.repeat(50) + &answer_stream("Over.")))
     });
     let server = server(&provider, &[]);
     let mut client = server
@@ -99,7 +98,7 @@ fn a_paid_answer_that_cannot_be_kept_goes_to_the_client() {
     let answer = client.post("/v1/chat/completions", body.clone());
     assert_eq!(answer.status, 200, "{}", answer.text());
     assert_eq!(answer.header("x-quire-idempotency"), "not-stored");
-    // It is not paid a second time either.
+    // The repeated request is not paid for a second time.
     let again = client.post("/v1/chat/completions", body);
     assert_eq!(again.status, 409, "{}", again.text());
     assert_eq!(provider.asked().len(), 1);

@@ -1,4 +1,4 @@
-//! API keys with limits: parts of the API, models, budgets.
+//! API keys with limits: scopes, models, and budgets.
 
 use std::time::Duration;
 
@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 
 use crate::money::priced;
 use crate::support::line::on;
-use crate::support::provider::{Asked, Provider};
-use crate::support::script::{saying, server};
+use crate::support::provider::{Provider, ReceivedRequest};
+use crate::support::script::{answer_stream, server};
 use crate::support::{Client, Server};
 
 fn made(client: &mut Client, body: Value) -> String {
@@ -134,13 +134,16 @@ fn tools_reach_no_further_than_their_key() {
             "params": { "name": tool, "arguments": said },
         });
         let answer = with(&server, key).post("/mcp", call).json();
-        let told = &answer["result"];
-        assert_eq!(told["isError"], !allowed, "{tool} {said}: {answer}");
+        let response = &answer["result"];
+        assert_eq!(response["isError"], !allowed, "{tool} {said}: {answer}");
         if !allowed {
-            assert!(told.to_string().contains("does not cover"), "{told}");
+            assert!(
+                response.to_string().contains("does not cover"),
+                "{response}"
+            );
         }
         // A key may read the analyses that it started.
-        let own = &told["structuredContent"]["analysis_id"];
+        let own = &response["structuredContent"]["analysis_id"];
         if tool == "consult" && allowed {
             let (name, arguments) = status(own);
             let call = json!({
@@ -151,7 +154,7 @@ fn tools_reach_no_further_than_their_key() {
             assert_eq!(answer["result"]["isError"], false, "{answer}");
         }
     }
-    // Nor does it take other keys away.
+    // It cannot delete other keys either.
     let keys = owner.get("/api/users/me/api-keys").json();
     for key in keys["api_keys"].as_array().unwrap() {
         let one = format!("/api/users/me/api-keys/{}", key["id"].as_str().unwrap());
@@ -162,7 +165,8 @@ fn tools_reach_no_further_than_their_key() {
 
 #[test]
 fn a_key_asks_the_models_that_it_may() {
-    let provider = Provider::answering(|_: &Asked| on("").sse(&saying("It is thin.")));
+    let provider =
+        Provider::answering(|_: &ReceivedRequest| on("").sse(&answer_stream("It is thin.")));
     let server = server(&provider, &[]);
     let mut owner = server.user("ada@example.com");
     let key = made(&mut owner, json!({ "models": ["demo/*", "p/cheap"] }));
@@ -186,12 +190,16 @@ fn a_key_asks_the_models_that_it_may() {
     let refused = client.post("/v1/chat/completions", ask("p/dear"));
     assert_eq!(refused.status, 403, "{}", refused.text());
     assert!(refused.text().contains("p/dear"), "{}", refused.text());
-    // A panel that nobody has chosen is made of those.
+    // A default panel is chosen from the allowed models.
     let answer = client.post("/v1/chat/completions", ask("quire/gut"));
     assert_eq!(answer.status, 200, "{}", answer.text());
     let body = json!({ "prompt": "Is it thin?", "models": ["p/dear"], "async": true });
     assert_eq!(client.post("/api/analyze", body).status, 403);
-    let asked: Vec<String> = provider.asked().iter().map(Asked::model).collect();
+    let asked: Vec<String> = provider
+        .asked()
+        .iter()
+        .map(ReceivedRequest::model)
+        .collect();
     assert!(asked.iter().all(|model| model == "cheap"), "{asked:?}");
     let started = client.post("/api/experiments", json!({}));
     assert!(started.status >= 400);
@@ -199,10 +207,11 @@ fn a_key_asks_the_models_that_it_may() {
 
 #[test]
 fn a_key_spends_what_it_may_and_no_more() {
-    let provider = Provider::answering(|_: &Asked| on("").sse(&saying("It is thin.")));
+    let provider =
+        Provider::answering(|_: &ReceivedRequest| on("").sse(&answer_stream("It is thin.")));
     let server = priced(&provider, &[]);
     let mut owner = server.user("ada@example.com");
-    // An answer of 100 tokens at most takes about 0.001 USD, and is billed at 7 tokens.
+    // An answer of up to 100 tokens costs an estimated 0.001 USD, and is billed at 7 tokens.
     let mut body = ask("openai/gpt-4o");
     body["max_tokens"] = json!(100);
     let key = made(
@@ -215,7 +224,7 @@ fn a_key_spends_what_it_may_and_no_more() {
     let mut refused = None;
     for _ in 0..30 {
         let mut other = body.clone();
-        // Another question each time: what the cache gives costs nothing.
+        // A different question each time, because a cached answer costs nothing.
         other["messages"][0]["content"] = json!(format!("Is it thin? {}", provider.asked().len()));
         let answer = client.post("/v1/chat/completions", other);
         if answer.status != 200 {
@@ -227,7 +236,7 @@ fn a_key_spends_what_it_may_and_no_more() {
     assert_eq!(refused.status, 429, "{}", refused.text());
     assert!(refused.text().contains("API key"), "{}", refused.text());
     assert!(provider.asked().len() > 1);
-    // Another key of the same person is not touched by it.
+    // Another key of the same user is not affected.
     let free = made(&mut owner, json!({}));
     assert_eq!(
         with(&server, &free)
@@ -235,7 +244,7 @@ fn a_key_spends_what_it_may_and_no_more() {
             .status,
         200
     );
-    // Without a price no amount can be kept.
+    // Without a price, a budget cannot be enforced.
     let refused = client.post("/v1/chat/completions", ask("p/unpriced"));
     assert_eq!(refused.status, 429, "{}", refused.text());
     let shown = owner.get("/api/users/me/api-keys").json();
@@ -249,13 +258,13 @@ fn a_key_spends_what_it_may_and_no_more() {
 
 #[test]
 fn many_at_once_are_not_granted_the_same_money() {
-    let provider = Provider::answering(|_: &Asked| {
+    let provider = Provider::answering(|_: &ReceivedRequest| {
         on("")
             .after(Duration::from_millis(300))
-            .sse(&saying("It is thin."))
+            .sse(&answer_stream("It is thin."))
     });
     let server = priced(&provider, &[]);
-    // An answer of 100 tokens at most takes about 0.001 USD: two have room, three have not.
+    // An answer of up to 100 tokens costs an estimated 0.001 USD: the budget has room for two, not for three.
     let mut ada = server.user("ada@example.com");
     let of_the_key = made(&mut ada, json!({ "budget_usd": 0.0025 }));
     let mut bob = server.user("bob@example.com");
@@ -268,14 +277,14 @@ fn many_at_once_are_not_granted_the_same_money() {
         let statuses = asked_at_once(&server, &key);
         let answered = statuses.iter().filter(|status| **status == 200).count();
         assert!((1..=2).contains(&answered), "{statuses:?}");
-        // What no waiting mends is no 503, or a program would ask again and again.
+        // Not a 503, since waiting does not help and a program would retry forever.
         let refused = statuses.iter().filter(|status| **status == 429).count();
         assert_eq!(answered + refused, statuses.len(), "{statuses:?}");
         assert_eq!(provider.asked().len() - before, answered);
     }
 }
 
-/// Twelve programs with one key, and what each is told.
+/// Sends requests from twelve programs with one key at once. Returns their statuses.
 fn asked_at_once(server: &Server, key: &str) -> Vec<u16> {
     let ask = |n: usize| {
         let mut body = ask("openai/gpt-4o");
@@ -333,14 +342,14 @@ fn a_key_manages_keys_only_with_the_scope_for_it() {
         let refused = client.post("/api/users/me/api-keys", create.clone());
         refused.refused(403, "FORBIDDEN");
     }
-    // A program may always give up its own.
+    // A program may always delete its own key.
     assert_eq!(plain.delete(&own).status, 200);
     plain.get("/api/models").refused(401, "UNAUTHENTICATED");
     assert_eq!(keeper.delete(&victim).status, 200);
     assert_eq!(id_of(&mut owner, "victim"), None);
 }
 
-/// Whatever changes the account itself, or is for administrators, is out of reach of a key without scopes.
+/// Operations that change the account itself or are for administrators are not available to a key without scopes.
 #[test]
 fn a_key_without_scopes_does_work_and_nothing_else() {
     let server = Server::start();

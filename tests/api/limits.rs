@@ -13,7 +13,7 @@ use crate::stream::{self, read_until};
 use crate::support::client::PASSWORD;
 use crate::support::line::on;
 use crate::support::provider::Provider;
-use crate::support::script::{self, about, begin, beginning};
+use crate::support::script::{self, analysis_path, begin, unfinished_stream};
 use crate::support::server::rest;
 use crate::support::{Answer, Server};
 
@@ -33,7 +33,7 @@ fn safe(answer: &Answer) {
     assert!(!answer.header("x-request-id").is_empty());
 }
 
-/// A login request as it goes over the wire, with these header lines and this body.
+/// Returns a sign-in request as raw bytes, with these header lines and this body.
 fn login(headers: &str, body: &str) -> Vec<u8> {
     format!(
         "POST {LOGIN} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n{headers}\r\n{body}"
@@ -56,7 +56,7 @@ fn unknown_paths_and_wrong_methods() {
         answer.refused(404, "NOT_FOUND");
         safe(&answer);
     }
-    // A person who follows such an address gets the page, which says so in words.
+    // In a browser, such an address returns the page, which explains it in words.
     let mut browser = client.fresh().with("accept", "text/html,*/*;q=0.8");
     for path in ["/nothing", "/share/short"] {
         let answer = browser.get(path);
@@ -117,7 +117,7 @@ fn a_body_over_the_limit_is_not_asked_for() {
     ));
     assert!(answer.starts_with("HTTP/1.1 413"), "{answer}");
     assert!(answer.contains("PAYLOAD_TOO_LARGE"), "{answer}");
-    // One within it is.
+    // A head within the limit is accepted.
     let mut socket = server.connect();
     let body = "{\"email\":\"a@b.co\",\"password\":\"x\"}";
     let length = body.len();
@@ -167,7 +167,7 @@ fn the_index_for_programs() {
 }
 
 #[test]
-fn other_origins() {
+fn cors_allows_only_configured_origins() {
     let server = Server::with(&[("CORS_ORIGINS", "https://app.example.org")]);
     let ask = |origin: &str| server.client().with("origin", origin).get("/api/models");
     let listed = ask("https://app.example.org");
@@ -220,7 +220,7 @@ fn other_origins() {
 }
 
 #[test]
-fn rates_are_told_and_kept() {
+fn rate_limits_are_enforced_and_reported() {
     let server = Server::with(&[("RATE_LIMIT", "3")]);
     let mut client = server.client();
     for left in ["2", "1", "0"] {
@@ -238,7 +238,7 @@ fn rates_are_told_and_kept() {
     let wait: u64 = answer.header("retry-after").parse().unwrap();
     assert!((1..=20).contains(&wait), "{wait}");
     assert_eq!(answer.header("x-ratelimit-remaining"), "0");
-    // A forged token is no way around it, and no way to try tokens without end.
+    // A forged token does not bypass the limit, and tokens cannot be guessed without limit.
     let mut forger = server.client().with("authorization", "Bearer x");
     forger.get("/api/users/me").refused(429, "RATE_LIMITED");
     for _ in 0..20 {
@@ -248,8 +248,8 @@ fn rates_are_told_and_kept() {
 }
 
 #[test]
-fn only_trusted_proxies_speak_for_others() {
-    let told = |server: &Server, address: &str| {
+fn forwarded_addresses_count_only_from_trusted_proxies() {
+    let response = |server: &Server, address: &str| {
         let client = server.client().with("x-forwarded-for", address);
         let answer = client.with("x-forwarded-proto", "https").get("/api/models");
         (
@@ -258,9 +258,9 @@ fn only_trusted_proxies_speak_for_others() {
         )
     };
     let plain = Server::with(&[("RATE_LIMIT", "1")]);
-    assert_eq!(told(&plain, "192.0.2.1"), (200, String::new()));
+    assert_eq!(response(&plain, "192.0.2.1"), (200, String::new()));
     assert_eq!(
-        told(&plain, "192.0.2.2").0,
+        response(&plain, "192.0.2.2").0,
         429,
         "the address is not believed"
     );
@@ -270,15 +270,15 @@ fn only_trusted_proxies_speak_for_others() {
         ("TRUSTED_PROXIES", "127.0.0.0/8, 10.0.0.0/8"),
     ]);
     let secure = "max-age=31536000; includeSubDomains".to_owned();
-    assert_eq!(told(&behind, "192.0.2.1"), (200, secure));
-    assert_eq!(told(&behind, "192.0.2.2").0, 200);
+    assert_eq!(response(&behind, "192.0.2.1"), (200, secure));
+    assert_eq!(response(&behind, "192.0.2.2").0, 200);
     assert_eq!(
-        told(&behind, "203.0.113.9, 192.0.2.1").0,
+        response(&behind, "203.0.113.9, 192.0.2.1").0,
         429,
         "the last hop counts, not what it was told"
     );
-    assert_eq!(told(&behind, "192.0.2.3, 10.0.0.1").0, 200);
-    assert_eq!(told(&behind, "192.0.2.3").0, 429);
+    assert_eq!(response(&behind, "192.0.2.3, 10.0.0.1").0, 200);
+    assert_eq!(response(&behind, "192.0.2.3").0, 429);
 }
 
 #[test]
@@ -292,7 +292,7 @@ fn production_asks_for_https() {
     );
 }
 
-/// Asks something on a connection that stays open.
+/// Sends a request on a connection that stays open.
 fn ask(socket: &mut TcpStream) -> String {
     let request = b"GET /api/health HTTP/1.1\r\nhost: x\r\n\r\n";
     let mut piece = [0; 4096];
@@ -326,11 +326,11 @@ fn an_idle_connection_makes_room_for_a_new_one() {
 
 #[test]
 fn one_connection_too_many() {
-    let provider = Provider::script([on("slow").stall(&beginning("It is "))]);
+    let provider = Provider::script([on("slow").stall(&unfinished_stream("It is "))]);
     let settings = [("MAX_CONNECTIONS", "2")];
     let server = script::server(&provider, &settings);
     let mut person = server.user("a@example.org");
-    let events = about(&begin(&mut person, &["p/slow"]), "/events");
+    let events = analysis_path(&begin(&mut person, &["p/slow"]), "/events");
     let mut open = || {
         let mut socket = stream::open(&server, &mut person, "GET", &events, &Value::Null);
         read_until(&mut socket, "It is");
@@ -341,7 +341,7 @@ fn one_connection_too_many() {
     assert!(turned_away.starts_with("HTTP/1.1 503"), "{turned_away}");
     assert!(turned_away.contains("retry-after: 1") && turned_away.contains("SERVICE_UNAVAILABLE"));
     drop(one);
-    // The place is free again once the server has seen the close.
+    // The slot is free again once the server has seen the close.
     let free = (0..500).any(|_| {
         std::thread::sleep(std::time::Duration::from_millis(20));
         ask(&mut server.connect()).starts_with("HTTP/1.1 200")
@@ -349,11 +349,11 @@ fn one_connection_too_many() {
     assert!(free);
 }
 
-/// Whatever one address holds, something is left for another one.
+/// However many connections one address holds, some are left for others.
 #[test]
 fn one_address_cannot_hold_all_connections() {
     let server = Server::with(&[("MAX_CONNECTIONS", "8")]);
-    // Heads that never end: not idle, so they make no room.
+    // Request heads that never end: these connections are not idle, so they are not evicted.
     let held: Vec<TcpStream> = (0..20)
         .map(|_| {
             let mut socket = server.connect();

@@ -1,4 +1,4 @@
-//! Locking an account stops everything that it started, and nothing of it resumes after a restart.
+//! Locking an account stops everything it started, and nothing resumes after a restart.
 
 use std::io::{ErrorKind, Read};
 use std::process::Command;
@@ -9,22 +9,25 @@ use serde_json::{Value, json};
 use crate::stream::{open, read_until};
 use crate::support::executable::Executable;
 use crate::support::line::on;
-use crate::support::provider::{Asked, Provider};
-use crate::support::script::{about, begin, beginning, ended, saying, server, short};
+use crate::support::provider::{Provider, ReceivedRequest};
+use crate::support::script::{
+    analysis_path, answer_stream, begin, server, short_run, unfinished_stream, wait_until_ended,
+};
 use crate::support::server::Folder;
 use crate::support::{Client, Server};
 
 fn provider() -> Provider {
-    Provider::answering(|asked: &Asked| match asked.model().as_str() {
-        "slow" => on("").stall(&beginning("It is ")),
-        _ => on("").sse(&saying("It is thin.")),
+    Provider::answering(|asked: &ReceivedRequest| match asked.model().as_str() {
+        "slow" => on("").stall(&unfinished_stream("It is ")),
+        _ => on("").sse(&answer_stream("It is thin.")),
     })
 }
 
-/// Calls that were made for the person; a server that starts also asks which models there are.
+/// Number of calls made for the user, without the model list that a server requests at startup.
 fn calls(provider: &Provider) -> usize {
     let asked = provider.asked();
-    let of_person = |one: &&Asked| ["slow", "quick", "other"].contains(&one.model().as_str());
+    let of_person =
+        |one: &&ReceivedRequest| ["slow", "quick", "other"].contains(&one.model().as_str());
     asked.iter().filter(of_person).count()
 }
 
@@ -39,7 +42,7 @@ fn lock(admin: &mut Client, user: &str, locked: bool) {
     assert_eq!(answer.status, 200, "{}", answer.text());
 }
 
-/// An experiment with more to evaluate than any test waits for.
+/// Starts an experiment longer than any test waits.
 fn long_experiment(client: &mut Client) -> String {
     let cases: Vec<Value> = (0..60)
         .map(|n| json!({ "prompt": format!("How thick is sheet {n}?"), "expected": "thick" }))
@@ -52,11 +55,11 @@ fn long_experiment(client: &mut Client) -> String {
 }
 
 fn share(client: &mut Client) -> String {
-    let mut asked = short(&["p/quick"]);
+    let mut asked = short_run(&["p/quick"]);
     asked["cache"] = json!("off");
     let done = client.post("/api/analyze", asked).json();
     let id = done["analysis_id"].as_str().unwrap();
-    let shared = client.post(&about(id, "/share"), json!({})).json();
+    let shared = client.post(&analysis_path(id, "/share"), json!({})).json();
     format!("/api/shared/{}", shared["token"].as_str().unwrap())
 }
 
@@ -71,10 +74,10 @@ fn a_lock_stops_runs_experiments_and_nothing_resumes() {
     let run = begin(&mut person, &["p/slow"]);
     provider.wait_called("slow");
     let experiment = long_experiment(&mut person);
-    provider.wait_asked(8);
+    provider.wait_for_requests(8);
 
     lock(&mut admin, &user, true);
-    provider.wait_left("slow");
+    provider.wait_for_disconnect("slow");
     provider.wait_idle();
     let asked = calls(&provider);
     person.get("/api/users/me").refused(401, "UNAUTHENTICATED");
@@ -87,8 +90,8 @@ fn a_lock_stops_runs_experiments_and_nothing_resumes() {
     first.kill();
     let second = Executable::start(&folder, &provider, &[]);
     let mut admin = second.known(&admin);
-    // Whatever a restart resumes comes before what is asked afterwards.
-    let own = admin.post("/api/analyze", short(&["p/admins"]));
+    // Work that a restart resumes runs before new requests.
+    let own = admin.post("/api/analyze", short_run(&["p/admins"]));
     assert_eq!(own.status, 200, "{}", own.text());
     assert_eq!(calls(&provider), asked, "something resumed");
 
@@ -96,10 +99,10 @@ fn a_lock_stops_runs_experiments_and_nothing_resumes() {
     assert_eq!(admin.get(&link).status, 200, "and open again afterwards");
     let mut person = second.known(&person);
     let shown = person.get(&format!("/api/experiments/{experiment}")).json();
-    // Paused where it came to its next evaluation before it was told to stop.
+    // Paused if it reached its next evaluation before it was told to stop.
     let stopped = ["cancelled", "paused"].map(Value::from);
     assert!(stopped.contains(&shown["status"]), "{shown}");
-    assert_eq!(ended(&mut person, &run)["status"], "cancelled");
+    assert_eq!(wait_until_ended(&mut person, &run)["status"], "cancelled");
     assert_eq!(
         calls(&provider),
         asked,
@@ -115,7 +118,7 @@ fn a_crash_between_a_lock_and_the_stop_resumes_nothing() {
     let mut person = Client::new(first.address).registered("ada@example.org");
     let run = begin(&mut person, &["p/slow"]);
     let experiment = long_experiment(&mut person);
-    provider.wait_asked(6);
+    provider.wait_for_requests(6);
     first.kill();
     provider.wait_idle();
     let asked = calls(&provider);
@@ -126,7 +129,7 @@ fn a_crash_between_a_lock_and_the_stop_resumes_nothing() {
 
     let second = Executable::start(&folder, &provider, &[]);
     let mut admin = Client::new(second.address).signed_in("root@example.org");
-    let own = admin.post("/api/analyze", short(&["p/admins"]));
+    let own = admin.post("/api/analyze", short_run(&["p/admins"]));
     assert_eq!(own.status, 200, "{}", own.text());
     assert_eq!(calls(&provider), asked, "something resumed");
     let users = admin.get("/api/admin/users").json();
@@ -136,23 +139,23 @@ fn a_crash_between_a_lock_and_the_stop_resumes_nothing() {
     let mut person = second.known(&person);
     let shown = person.get(&format!("/api/experiments/{experiment}")).json();
     assert_eq!(shown["status"], "cancelled", "{shown}");
-    assert_eq!(ended(&mut person, &run)["status"], "cancelled");
+    assert_eq!(wait_until_ended(&mut person, &run)["status"], "cancelled");
 }
 
-/// The process that reads a document for this server, if there is one.
+/// Returns the process that reads a document for this server, if there is one.
 fn reader_of(server: u32) -> Option<u32> {
     let folders = std::fs::read_dir("/proc").unwrap().flatten();
     let mut ids = folders.filter_map(|folder| folder.file_name().to_str()?.parse::<u32>().ok());
     ids.find(|id| {
         let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
-        // After the name, which may hold anything: the state and the parent.
+        // The state and the parent come after the name, which may contain anything.
         let mut fields = stat.rsplit(") ").next().unwrap_or_default().split(' ');
         let state = fields.next();
         state.is_some_and(|state| state != "Z") && fields.next() == Some(&server.to_string())
     })
 }
 
-/// Waits for something that comes within a second where all is well.
+/// Waits for a condition that normally holds within a second.
 fn wait<T>(what: &str, found: impl Fn() -> Option<T>) -> T {
     for _ in 0..30_000 {
         if let Some(found) = found() {
@@ -178,7 +181,7 @@ fn a_lock_kills_the_process_that_reads_a_document_and_it_is_read_after_the_unloc
     assert_eq!(taken.json()["status"], "processing", "{}", taken.text());
     let document = taken.json()["document_id"].as_str().unwrap().to_owned();
     let reader = wait("read", || reader_of(server.id()));
-    // It cannot end by itself: only a kill ends a process that is stopped.
+    // A process stopped by SIGSTOP cannot end by itself, only by a kill.
     let stopped = Command::new("kill")
         .args(["-STOP", &reader.to_string()])
         .status();
@@ -202,14 +205,14 @@ fn a_lock_kills_the_process_that_reads_a_document_and_it_is_read_after_the_unloc
     lock(&mut admin, &user, false);
     let mut person = Client::new(server.address).signed_in("ada@example.org");
     let path = format!("/api/documents/{document}");
-    let read = (0..1200).any(|_| {
+    let read = (0..6_000).any(|_| {
         std::thread::sleep(Duration::from_millis(50));
         person.get(&path).json()["status"] == "processed"
     });
     assert!(read, "{}", person.get(&path).text());
 }
 
-/// Everything that a locked or deleted account has open ends, and its calls with it.
+/// Everything that a locked or deleted account has open ends, including its calls.
 fn ends_what_is_open(end: impl Fn(&Server, &mut Client, &str)) {
     let provider = provider();
     let server = server(&provider, &[]);
@@ -218,7 +221,7 @@ fn ends_what_is_open(end: impl Fn(&Server, &mut Client, &str)) {
     let user = id_of(&mut person);
     let message = json!([{ "role": "user", "content": "Is it thin?" }]);
     let chat = json!({ "model": "p/slow", "messages": message });
-    // Another question: two who ask the same share one call.
+    // A different question, because identical requests share one call.
     let other = json!([{ "role": "user", "content": "Is it thick?" }]);
     let streamed = json!({ "model": "p/slow", "messages": other, "stream": true });
     let embedded = json!({ "model": "p/slow", "input": "thin" });
@@ -233,12 +236,12 @@ fn ends_what_is_open(end: impl Fn(&Server, &mut Client, &str)) {
         ),
         open(&server, &mut person, "POST", "/v1/embeddings", &embedded),
     ];
-    provider.wait_asked(3);
+    provider.wait_for_requests(3);
     read_until(&mut calls[1], "It is");
     let run = begin(&mut person, &["p/slow"]);
-    let path = about(&run, "/events");
+    let path = analysis_path(&run, "/events");
     let mut events = open(&server, &mut person, "GET", &path, &Value::Null);
-    provider.wait_asked(4);
+    provider.wait_for_requests(4);
     read_until(&mut events, "It is");
 
     end(&server, &mut admin, &user);
@@ -247,10 +250,10 @@ fn ends_what_is_open(end: impl Fn(&Server, &mut Client, &str)) {
         read_until(socket, "HTTP/1.1 401");
     }
     for socket in [&mut streamed, &mut events] {
-        // Complete or cut off; only a stream that never ends would time out.
+        // The stream is complete or cut off; only one that never ends would time out.
         let late = [ErrorKind::WouldBlock, ErrorKind::TimedOut];
         let ended = socket.read_to_end(&mut Vec::new());
-        assert!(!ended.is_err_and(|fault| late.contains(&fault.kind())));
+        assert!(!ended.is_err_and(|error| late.contains(&error.kind())));
     }
     provider.wait_idle();
     person.get("/api/users/me").refused(401, "UNAUTHENTICATED");

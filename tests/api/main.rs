@@ -1,4 +1,4 @@
-//! Whole-server tests: the real server on a real socket. One crate, so that it is linked once.
+//! Whole-server tests: the real server on a real socket. They are one crate, so that it is linked only once.
 #![allow(clippy::unwrap_used, reason = "a test may fail loudly")]
 
 mod accidents;
@@ -37,6 +37,7 @@ mod limits;
 mod locks;
 mod matrix;
 mod mcp;
+mod meaning;
 mod models;
 mod money;
 mod names;

@@ -1,6 +1,6 @@
-//! The cross-user matrix, generated from the OpenAPI document: every operation, requested by another user
-//! and without an account, with the owner's ids in its path and in a body made from its schema. A route
-//! with an unknown placeholder or id fails the test.
+//! The cross-user matrix, generated from the OpenAPI document: every operation, requested by another user and
+//! without an account, with the owner's IDs in its path and in a body built from its schema. A route with an
+//! unknown placeholder or ID fails the test.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use crate::routes::{RARE, document, everything, filled, owner};
 use crate::support::{Client, Server};
 
-/// Ids of the owner's things, by the name that a body has for them.
+/// Returns the ID of one of the owner's objects, by its field name in a request body.
 fn known(name: &str, values: &BTreeMap<&str, String>) -> Option<String> {
     let kind = match name {
         "sessionId" | "session_id" | "upload_id" => "upload",
@@ -33,7 +33,7 @@ fn known(name: &str, values: &BTreeMap<&str, String>) -> Option<String> {
     Some(values[kind].clone())
 }
 
-/// A value that the schema allows, with the owner's ids where there are any.
+/// Returns a value valid under the schema, with the owner's IDs where it has any.
 fn made(document: &Value, schema: &Value, name: &str, values: &BTreeMap<&str, String>) -> Value {
     if let Some(target) = schema["$ref"].as_str() {
         let pointer = target.trim_start_matches('#');
@@ -86,7 +86,7 @@ fn ask(
 }
 
 #[test]
-fn nobody_reaches_the_things_of_another_through_any_operation() {
+fn no_operation_reaches_another_users_data() {
     let server = Server::start();
     server.user("root@example.org");
     let mut owner = owner(&server);
@@ -104,7 +104,7 @@ fn nobody_reaches_the_things_of_another_through_any_operation() {
         );
         for (verb, operation) in operations.as_object().expect("operations") {
             let access = operation["x-quire-access"].as_str().expect("an access");
-            // These concern the caller; signing out would end the test.
+            // These affect only the caller; signing out would end the test.
             if path.starts_with("/api/auth/") {
                 continue;
             }

@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 use crate::compatible::key;
 use crate::money::priced;
 use crate::support::line::on;
-use crate::support::provider::{Asked, Provider};
-use crate::support::script::{beginning, saying, server};
+use crate::support::provider::{Provider, ReceivedRequest};
+use crate::support::script::{answer_stream, server, unfinished_stream};
 
 fn consult(arguments: Value) -> Value {
     json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call",
@@ -16,14 +16,14 @@ fn consult(arguments: Value) -> Value {
 }
 
 fn slow() -> Provider {
-    Provider::answering(|asked: &Asked| match asked.model().as_str() {
-        "slow" => on("").stall(&beginning("It is ")),
-        _ => on("").sse(&saying("It is thin.")),
+    Provider::answering(|asked: &ReceivedRequest| match asked.model().as_str() {
+        "slow" => on("").stall(&unfinished_stream("It is ")),
+        _ => on("").sse(&answer_stream("It is thin.")),
     })
 }
 
 #[test]
-fn a_deadline_and_a_closed_line_stop_the_calls() {
+fn deadline_and_disconnect_stop_the_calls() {
     let provider = slow();
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
@@ -39,7 +39,7 @@ fn a_deadline_and_a_closed_line_stop_the_calls() {
             .contains("1 seconds"),
         "{answer}"
     );
-    provider.wait_left("slow");
+    provider.wait_for_disconnect("slow");
 
     let key = key(&mut client);
     let body =
@@ -47,9 +47,9 @@ fn a_deadline_and_a_closed_line_stop_the_calls() {
             .to_string();
     let mut socket = server.connect();
     write!(socket, "POST /mcp HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {key}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}", body.len()).unwrap();
-    provider.wait_asked(2);
+    provider.wait_for_requests(2);
     drop(socket);
-    provider.wait_all_left(2);
+    provider.wait_for_disconnects(2);
 }
 
 #[test]
@@ -114,9 +114,10 @@ fn pages_of_other_sites_are_refused_whatever_they_carry() {
     }
 }
 
-/// The name under which a page reached us proves nothing: it may have been pointed here (DNS rebinding).
+/// The host name under which a page reached the server proves nothing, because it may have been pointed here (DNS
+/// rebinding).
 #[test]
-fn a_name_that_was_pointed_here_is_another_site() {
+fn dns_rebinding_is_refused() {
     let provider = slow();
     let server = server(&provider, &[("HOST", "0.0.0.0")]);
     let mut owner = server.user("ada@example.com");
@@ -141,7 +142,7 @@ fn a_name_that_was_pointed_here_is_another_site() {
         ("/mcp", &local, &evil, "403"),
         ("/mcp", &evil, &local, "403"),
         ("/mcp", &local, &local, "200"),
-        // What a whole address names counts, not the Host beside it.
+        // An absolute request URI overrides the Host header.
         (&*whole(&local), &evil, &local, "200"),
         (&*whole(&evil), &local, &local, "403"),
     ] {

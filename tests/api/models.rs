@@ -1,11 +1,11 @@
-//! Information about models: the built-in catalog, the provider's own list, and an administrator's sheet
-//! that overrides both.
+//! Information about models: the built-in catalog, the provider's own list, and an administrator's model file that
+//! overrides both.
 
 use serde_json::{Value, json};
 
 use crate::support::Client;
 use crate::support::provider::{Provider, on};
-use crate::support::script::{saying, server, short_with};
+use crate::support::script::{answer_stream, server, short_run_with};
 
 const LIST: &str = r#"{"data": [
     {"id": "new-one", "context_length": 64000, "architecture": {"input_modalities": ["text", "image"]},
@@ -75,7 +75,7 @@ fn an_admin_s_sheet_comes_before_a_provider_s_list_and_that_before_the_built_in_
         ),
         "{known}"
     );
-    // The day on which the provider said so.
+    // The day on which the provider reported it.
     for model in [&new, &known] {
         assert_eq!(model["price_of"].as_str().unwrap().len(), 10, "{model}");
         assert_ne!(model["price_of"], "2026-11-20");
@@ -92,7 +92,7 @@ fn an_admin_s_sheet_comes_before_a_provider_s_list_and_that_before_the_built_in_
 
 #[test]
 fn an_effort_is_asked_for_in_a_word_that_the_model_knows() {
-    let provider = Provider::script([on("gpt-5").sse(&saying("Eighty grams."))]);
+    let provider = Provider::script([on("gpt-5").sse(&answer_stream("Eighty grams."))]);
     let url = provider.base_url();
     let settings = [
         ("OPENAI_API_KEY", "sk-test"),
@@ -101,8 +101,8 @@ fn an_effort_is_asked_for_in_a_word_that_the_model_knows() {
     let server = server(&provider, &settings);
     let mut client = server.user("ada@example.com");
     let wanted = json!({ "parameters": { "reasoning_effort": "max", "temperature": 0.5 } });
-    // An old name means the model.
-    let answer = client.post("/api/analyze", short_with(&["gpt5"], wanted));
+    // An old name refers to the current model.
+    let answer = client.post("/api/analyze", short_run_with(&["gpt5"], wanted));
     assert_eq!(answer.status, 200, "{}", answer.text());
     let body = provider.asked().remove(0).body;
     assert_eq!(body["reasoning_effort"], "high", "{body}");

@@ -5,11 +5,12 @@ use serde_json::{Value, json};
 
 use crate::support::provider::{Provider, on};
 use crate::support::script::{
-    about, begin, beginning, ended, id_of, saying, server, short, short_with,
+    analysis_path, answer_stream, begin, id_of, server, short_run, short_run_with,
+    unfinished_stream, wait_until_ended,
 };
 use crate::support::{Client, Server};
 
-/// The calls of this person, oldest first: model, outcome, estimated.
+/// Returns this user's calls, oldest first: model, outcome, and whether they are estimated.
 fn calls(client: &mut Client) -> Vec<(String, String, bool, Value)> {
     let listed = client.get("/api/usage/calls").json();
     let calls = listed["calls"].as_array().unwrap().iter().rev();
@@ -34,7 +35,7 @@ fn of<'a>(
     one
 }
 
-/// An OpenAI whose prices are known, played by this provider.
+/// Returns a server with this provider in the place of OpenAI, whose prices are known.
 pub fn priced(provider: &Provider, more: &[(&str, &str)]) -> Server {
     let url = provider.base_url();
     let mut all = vec![
@@ -48,10 +49,10 @@ pub fn priced(provider: &Provider, more: &[(&str, &str)]) -> Server {
 #[test]
 fn every_call_is_written_down_however_it_ends() {
     let provider = Provider::script([
-        on("gpt-4o").sse(&saying("It is thin.")),
-        on("gpt-4.1").times(3).cut(&beginning("It is ")),
+        on("gpt-4o").sse(&answer_stream("It is thin.")),
+        on("gpt-4.1").times(3).cut(&unfinished_stream("It is ")),
         on("broken").status(400, "application/json", "{}"),
-        on("gpt-4o-mini").stall(&beginning("It is quite ")),
+        on("gpt-4o-mini").stall(&unfinished_stream("It is quite ")),
     ]);
     let server = priced(&provider, &[]);
     let mut client = server.user("ada@example.com");
@@ -62,7 +63,7 @@ fn every_call_is_written_down_however_it_ends() {
         "openai/gpt-4o-mini",
     ];
     let id = begin(&mut client, &models);
-    let events = client.events(&about(&id, "/events"), None);
+    let events = client.events(&analysis_path(&id, "/events"), None);
     let mut awaited = vec!["member.completed", "member.failed", "member.failed"];
     let mut stalled = false;
     for event in events {
@@ -75,7 +76,9 @@ fn every_call_is_written_down_however_it_ends() {
         }
     }
     assert_eq!(
-        client.post(&about(&id, "/cancel"), json!({})).json()["status"],
+        client
+            .post(&analysis_path(&id, "/cancel"), json!({}))
+            .json()["status"],
         "cancelled"
     );
 
@@ -83,7 +86,7 @@ fn every_call_is_written_down_however_it_ends() {
     assert_eq!(all.len(), 4, "{all:?}");
     let (_, outcome, estimated, call) = of(&all, "openai/gpt-4o");
     assert_eq!((outcome.as_str(), *estimated), ("answered", false));
-    // 11 tokens at 2.5 and 7 at 10 dollars a million.
+    // 11 tokens at 2.5 and 7 at 10 dollars per million.
     assert_eq!(call["cost_usd"], json!(0.000_098));
     for (model, ended, estimated) in [
         ("openai/gpt-4.1", "failed", true),
@@ -108,7 +111,7 @@ fn every_call_is_written_down_however_it_ends() {
         "{usage}"
     );
     assert_eq!(usage["budget"]["reserved"]["tokens"], 0, "{usage}");
-    let shown = client.get(&about(&id, "")).json();
+    let shown = client.get(&analysis_path(&id, "")).json();
     assert!(near(&shown["cost_usd"]), "{shown}");
     let text = client.get("/api/usage?format=csv").text();
     assert_eq!(text.lines().count(), 5, "{text}");
@@ -120,11 +123,11 @@ fn a_run_beyond_a_budget_is_refused_and_told_why() {
     let server = priced(&provider, &[("BUDGET_DAY_TOKENS", "100")]);
     let mut client = server.user("ada@example.com");
     let estimate = client
-        .post("/api/estimate", short(&["openai/gpt-4o"]))
+        .post("/api/estimate", short_run(&["openai/gpt-4o"]))
         .json();
     assert_eq!(estimate["allowed"], false, "{estimate}");
     assert!(estimate["upper_bound_usd"].as_f64() >= estimate["cost_usd"].as_f64());
-    let answer = client.post("/api/analyze", short(&["openai/gpt-4o"]));
+    let answer = client.post("/api/analyze", short_run(&["openai/gpt-4o"]));
     let refused = answer.refused(402, "BUDGET_EXCEEDED")["message"].to_string();
     for word in [
         "day's token budget of 100 tokens",
@@ -134,7 +137,8 @@ fn a_run_beyond_a_budget_is_refused_and_told_why() {
         assert!(refused.contains(word), "{refused}");
     }
 
-    // An admin lifts it for one person and binds their money instead; the price of one model is not known.
+    // An administrator removes the limit for one user and sets a dollar budget instead; one model has no known
+    // price.
     let me = client.get("/api/users/me").json()["id"]
         .as_str()
         .unwrap()
@@ -142,7 +146,7 @@ fn a_run_beyond_a_budget_is_refused_and_told_why() {
     let path = format!("/api/admin/users/{me}/budget");
     let set = client.put(&path, json!({"day_usd": 0.01})).json();
     assert_eq!(set["limits"]["day_tokens"], Value::Null, "{set}");
-    let refused = client.post("/api/analyze", short(&["p/unpriced"]));
+    let refused = client.post("/api/analyze", short_run(&["p/unpriced"]));
     let refused = refused.refused(402, "BUDGET_EXCEEDED")["message"].to_string();
     assert!(refused.contains("p/unpriced"), "{refused}");
     client
@@ -150,8 +154,8 @@ fn a_run_beyond_a_budget_is_refused_and_told_why() {
         .refused(422, "VALIDATION_ERROR");
     assert_eq!(client.delete(&path).status, 200);
     assert_eq!(client.get(&path).json()["own"], false);
-    // Demo models cost nothing, but tokens are tokens.
-    let demo = client.post("/api/analyze", short(&["demo/extract"]));
+    // Demo models cost nothing, but their tokens count.
+    let demo = client.post("/api/analyze", short_run(&["demo/extract"]));
     demo.refused(402, "BUDGET_EXCEEDED");
 
     let mut other = server.user("bob@example.com");
@@ -168,17 +172,20 @@ fn a_run_beyond_a_budget_is_refused_and_told_why() {
 #[test]
 fn a_run_that_runs_out_of_money_ends_with_the_best_it_has() {
     // The first answer uses far more than estimated.
-    let dear =
-        saying("It is thin.").replace("\"completion_tokens\":7", "\"completion_tokens\":900000");
+    let dear = answer_stream("It is thin.")
+        .replace("\"completion_tokens\":7", "\"completion_tokens\":900000");
     let provider = Provider::script([on("gpt-4o").sse(&dear)]);
     let server = priced(&provider, &[]);
     let mut client = server.user("ada@example.com");
     let more = json!({
         "budget_usd": 1, "async": true, "ultra_model": "openai/gpt-4o-mini", "cache": "off",
     });
-    let started = client.post("/api/analyze", short_with(&["openai/gpt-4o"], more));
+    let started = client.post("/api/analyze", short_run_with(&["openai/gpt-4o"], more));
     let id = id_of(&started);
-    let last = client.events(&about(&id, "/events"), None).last().unwrap();
+    let last = client
+        .events(&analysis_path(&id, "/events"), None)
+        .last()
+        .unwrap();
     assert_eq!(last.name, "analysis.completed");
     let notes = last.data["notes"].to_string();
     assert!(
@@ -187,7 +194,7 @@ fn a_run_that_runs_out_of_money_ends_with_the_best_it_has() {
     );
     let why = last.data["degraded"].as_str().unwrap();
     assert!(why.contains("budget of this analysis of 1.00 USD"), "{why}");
-    let shown = ended(&mut client, &id);
+    let shown = wait_until_ended(&mut client, &id);
     assert_eq!(shown["ultra_response"], "It is thin.", "{shown}");
     assert_eq!(provider.asked().len(), 1);
 }
@@ -202,10 +209,10 @@ fn runs_at_once_cannot_spend_the_same_money_twice() {
         .unwrap()
         .to_owned();
     let estimate = client
-        .post("/api/estimate", short(&["openai/gpt-4o"]))
+        .post("/api/estimate", short_run(&["openai/gpt-4o"]))
         .json();
     let bound = estimate["calls"][0]["upper_bound_usd"].as_f64().unwrap();
-    // Room for two first stages, and not for three.
+    // Budget for two first stages, but not for three.
     let limit = json!({"day_usd": bound * 2.5});
     assert_eq!(
         client
@@ -217,7 +224,7 @@ fn runs_at_once_cannot_spend_the_same_money_twice() {
         .map(|n| {
             let more =
                 json!({"async": true, "cache": "off", "prompt": format!("How thick is it? {n}")});
-            client.post("/api/analyze", short_with(&["openai/gpt-4o"], more))
+            client.post("/api/analyze", short_run_with(&["openai/gpt-4o"], more))
         })
         .filter(|answer| answer.status == 202)
         .map(|answer| id_of(&answer))
@@ -228,7 +235,7 @@ fn runs_at_once_cannot_spend_the_same_money_twice() {
     assert!(reserved > 0.0 && reserved <= bound * 2.5, "{usage}");
     assert_eq!(provider.asked().len(), 2);
     for id in begun {
-        client.post(&about(&id, "/cancel"), json!({}));
+        client.post(&analysis_path(&id, "/cancel"), json!({}));
     }
     let usage = client.get("/api/usage").json();
     assert_eq!(usage["budget"]["reserved"]["cost_usd"], 0.0, "{usage}");
@@ -240,7 +247,7 @@ fn runs_at_once_cannot_spend_the_same_money_twice() {
 
 #[test]
 fn the_price_of_a_listed_provider_is_what_its_models_cost() {
-    let provider = Provider::script([on("any").sse(&saying("It is thin."))]);
+    let provider = Provider::script([on("any").sse(&answer_stream("It is thin."))]);
     let list = json!([{ "id": "lab", "base_url": provider.base_url(), "models": ["any"],
         "price": { "input": 1000.0, "output": 2000.0 } }])
     .to_string();

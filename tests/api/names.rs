@@ -1,11 +1,12 @@
-//! Names of speakers in a chat: passed on to a single model in OpenAI's format, named as ignored for all others.
+//! Speaker names in a chat: passed on to a single model with OpenAI's API format, reported as ignored for all
+//! others.
 
 use serde_json::{Value, json};
 
 use crate::reasoning::{last_sent, speaking};
 use crate::support::line::on;
-use crate::support::provider::{Asked, Provider};
-use crate::support::script::{saying, server};
+use crate::support::provider::{Provider, ReceivedRequest};
+use crate::support::script::{answer_stream, server};
 use crate::upstream::{anthropic, block, started, stopped};
 
 const CHAT: &str = "/v1/chat/completions";
@@ -25,7 +26,7 @@ fn names(sent: &Value) -> Vec<&Value> {
 
 #[test]
 fn a_single_model_in_openais_format_is_told_who_speaks() {
-    let provider = Provider::answering(|_: &Asked| on("").sse(&saying("Thin.")));
+    let provider = Provider::answering(|_: &ReceivedRequest| on("").sse(&answer_stream("Thin.")));
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
     let answer = client.post(CHAT, chat("p/any"));
@@ -34,7 +35,7 @@ fn a_single_model_in_openais_format_is_told_who_speaks() {
     let sent = last_sent(&provider);
     let expected = [Value::Null, json!("Ada"), json!("Bob")];
     assert_eq!(names(&sent), expected.iter().collect::<Vec<_>>(), "{sent}");
-    // Not the same question as without names.
+    // Names make it a different question.
     let mut other = chat("p/any");
     other["messages"][1]["name"] = json!("Eve");
     assert_eq!(client.post(CHAT, other).header("x-quire-cache"), "miss");
@@ -47,9 +48,9 @@ fn a_single_model_in_openais_format_is_told_who_speaks() {
 
 #[test]
 fn a_model_that_refuses_names_is_asked_without_them() {
-    let provider = Provider::answering(|asked: &Asked| {
+    let provider = Provider::answering(|asked: &ReceivedRequest| {
         if names(&asked.body).iter().all(|name| name.is_null()) {
-            return on("").sse(&saying("Thin."));
+            return on("").sse(&answer_stream("Thin."));
         }
         let body = match asked.model().as_str() {
             "groq" => {
@@ -76,8 +77,8 @@ fn a_model_that_refuses_names_is_asked_without_them() {
 }
 
 #[test]
-fn names_that_reach_nobody_are_told() {
-    let provider = Provider::answering(|_: &Asked| {
+fn ignored_speaker_names_are_reported() {
+    let provider = Provider::answering(|_: &ReceivedRequest| {
         anthropic(&[
             started(json!({ "input_tokens": 3 })),
             block("Thin."),
@@ -90,7 +91,7 @@ fn names_that_reach_nobody_are_told() {
     let answer = client.post(CHAT, chat("p/any"));
     assert_eq!(answer.status, 200, "{}", answer.text());
     assert_eq!(answer.header("x-quire-ignored"), "messages.name");
-    // The name of a tool is known from its call.
+    // The tool name is taken from its call.
     let mut body = chat("p/any");
     body["messages"] = json!([
         { "role": "user", "content": "Warm?" },

@@ -1,6 +1,5 @@
-//! More unusual requests of the kinds in `clients`: fields in other types and spellings, tools and
-//! conversations in the forms of other APIs, items that only one provider understands, other ways to send a
-//! body or a key.
+//! More unusual requests of the kinds in `clients`: fields with other types and spellings, tools and conversations
+//! in the forms of other APIs, items that only one provider understands, and other ways to send a body or a key.
 
 mod bodies;
 
@@ -14,7 +13,7 @@ use crate::support::script::server;
 
 const CHAT: &str = "/v1/chat/completions";
 
-/// Sends each request, and compares what the provider was sent at a place; null is for a field that was not sent.
+/// Sends each request and compares the field that the provider received; null if the field was not sent.
 fn sends(path: &str, cases: &[(Value, &str, Value)]) {
     let provider = plain();
     let server = server(&provider, &[("CACHE_TTL", "0")]);
@@ -134,10 +133,12 @@ fn fields_in_other_types_and_spellings() {
 
 #[test]
 fn a_schema_under_json_object_is_a_schema() {
-    let provider =
-        crate::support::provider::Provider::answering(|_: &crate::support::provider::Asked| {
-            crate::support::line::on("").sse(&crate::support::script::saying("{\"thin\": true}"))
-        });
+    let provider = crate::support::provider::Provider::answering(
+        |_: &crate::support::provider::ReceivedRequest| {
+            crate::support::line::on("")
+                .sse(&crate::support::script::answer_stream("{\"thin\": true}"))
+        },
+    );
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
     let schema = json!({ "type": "object", "properties": { "thin": { "type": "boolean" } }, "required": ["thin"] });

@@ -1,5 +1,5 @@
-//! More provider quirks of the kinds in `upstream`: other finish reasons, other places for token counts,
-//! other marks of reasoning, other forms of streams, errors, and calls.
+//! More provider quirks of the kinds in `upstream`: other finish reasons, token count fields, and reasoning
+//! markers; other forms of streams, errors, and tool calls.
 
 mod calls;
 mod tokens;
@@ -9,7 +9,7 @@ use std::io::Write;
 use serde_json::{Value, json};
 
 use crate::compatible::key;
-use crate::support::line::Line;
+use crate::support::line::ScriptLine;
 use crate::support::provider::on;
 use crate::upstream::{
     Answer, BROKE, Broken, CACHED, COUNTED, Case, JSON, Refused, T, anthropic, block, both, broken,
@@ -18,15 +18,15 @@ use crate::upstream::{
 };
 
 const HALF: &str = "Seven plus ";
-const FAULT: &str = "the provider has a fault";
+const FAULT: &str = "the provider has a temporary problem";
 
-/// A whole answer with something else between its text and its end.
-fn between(middle: &str) -> Line {
+/// Returns a complete answer with something else between its text and its end.
+fn between(middle: &str) -> ScriptLine {
     let (first, rest) = (events(&[text(T)]), events(&[end("stop"), usual(), done()]));
     on("").sse(&(first + middle + &rest))
 }
 
-/// An answer that breaks off behind its first words with this.
+/// Returns an answer that breaks off with this chunk after its first words.
 fn breaks(model: &'static str, last: Value, status: u16, words: &'static str) -> Case {
     broken(model, sse(&[text(HALF), last, done()]), status, words)
 }
@@ -35,19 +35,19 @@ fn message_stop() -> Value {
     json!({ "type": "message_stop" })
 }
 
-/// A stream of Responses.
-fn responses(objects: &[Value]) -> Line {
+/// Returns a stream in the format of the Responses API.
+fn responses(objects: &[Value]) -> ScriptLine {
     anthropic(objects)
 }
 
-fn said(pieces: &[&str]) -> Line {
+fn said(pieces: &[&str]) -> ScriptLine {
     let pieces = pieces.iter().map(|piece| text(piece));
     sse(&{ pieces }
         .chain([end("stop"), usual(), done()])
         .collect::<Vec<_>>())
 }
 
-fn zlib(body: &str) -> Line {
+fn zlib(body: &str) -> ScriptLine {
     let mut packed = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::default());
     packed.write_all(body.as_bytes()).unwrap();
     let packed = packed.finish().unwrap();
@@ -236,7 +236,7 @@ fn errors_inside_a_stream_in_other_shapes() {
         breaks("aws", json!({ "__type": "InternalServerException", "Message": "lost" }), 503, FAULT),
         breaks("in-choice", json!({ "choices": [{ "index": 0, "delta": {}, "finish_reason": "error", "error": { "code": 502, "message": "lost" } }] }), 502, FAULT),
         broken("event-error", on("").sse(&(events(&[text(HALF)]) + "event: error\ndata: Internal server error\n\n")), 503, FAULT),
-        breaks("limited", json!({ "error": { "code": "rate_limit_exceeded", "message": "slow down" } }), 429, "asked too often"),
+        breaks("limited", json!({ "error": { "code": "rate_limit_exceeded", "message": "slow down" } }), 429, "rate limit was reached"),
         breaks("too-long", json!({ "error": { "message": "the request exceeds the available context size (4096 tokens), try increasing it", "type": "exceed_context_size_error", "code": 400 } }), 400, "4096"),
         broken("ge/list", on("").sse(&(events(&[gemini(json!([{ "text": HALF }]), Value::Null)]) + "data: [{\"error\":{\"code\":500,\"message\":\"lost\",\"status\":\"INTERNAL\"}}]\n\n")), 500, FAULT),
         broken("rs/failed", responses(&[json!({ "type": "response.output_text.delta", "delta": HALF }), json!({ "type": "response.failed", "response": { "status": "failed", "error": { "code": "server_error", "message": "lost" } } })]), 503, FAULT),
@@ -431,7 +431,7 @@ fn failures_in_other_words() {
         )
     };
     let message = |message: &str| json!({ "error": { "message": message } });
-    let then = |line: Line| vec![line, sse(&[text(T), end("stop"), usual(), done()])];
+    let then = |line: ScriptLine| vec![line, sse(&[text(T), end("stop"), usual(), done()])];
     let thought = sse(&[
         chunk(json!({ "reasoning_content": "Okay." }), Value::Null),
         end("stop"),
@@ -453,7 +453,7 @@ fn failures_in_other_words() {
         refused("detail-text", 400, json!({ "detail": "maximum context length is 4096 tokens" }), 400, "4096"),
         refused("in-200", 200, json!({ "message": "maximum context length is 4096 tokens", "type": "BadRequestError" }), 400, "4096"),
         refused("in-list", 200, json!([{ "error": { "code": 400, "message": "maximum context length is 4096 tokens" } }]), 400, "4096"),
-        refused("code-in-200", 200, json!({ "error": { "code": "429", "message": "slow" } }), 429, "asked too often"),
+        refused("code-in-200", 200, json!({ "error": { "code": "429", "message": "slow" } }), 429, "rate limit was reached"),
         refused("minimax", 200, json!({ "base_resp": { "status_code": 1000, "status_msg": "unknown error" } }), 503, FAULT),
         refused("no-credit", 200, json!({ "error": { "code": 402, "message": "Insufficient credits" } }), 402, "no credit left"),
         refused("overloaded", 529, json!({ "type": "error", "error": { "type": "overloaded_error", "message": "Overloaded" } }), 529, FAULT),

@@ -1,11 +1,11 @@
-//! Oddities that no list of reports has: neighbours of the known ones in each class, written to find what holds for the
-//! class and not for the case alone.
+//! Quirks beyond the reported ones: variations of the known cases in each class, to test the class rather than a
+//! single case.
 
 mod errors;
 
 use serde_json::{Value, json};
 
-use crate::support::line::Line;
+use crate::support::line::ScriptLine;
 use crate::support::provider::on;
 use crate::upstream::{
     Answer, BROKE, CACHED, COUNTED, Case, T, anthropic, block, both, broken, check, chunk, counted,
@@ -14,7 +14,7 @@ use crate::upstream::{
 };
 
 const HALF: &str = "Seven plus ";
-const FAULT: &str = "the provider has a fault";
+const FAULT: &str = "the provider has a temporary problem";
 
 fn choice(more: Value) -> Value {
     let mut choice = json!({ "index": 0, "delta": {} });
@@ -24,8 +24,8 @@ fn choice(more: Value) -> Value {
     json!({ "choices": [choice] })
 }
 
-/// A stream that says why it ended with this chunk.
-fn ending(words: &str, last: Value) -> Line {
+/// Returns a stream whose last chunk gives the reason for its end.
+fn ending(words: &str, last: Value) -> ScriptLine {
     sse(&[text(words), last, usual(), done()])
 }
 
@@ -126,7 +126,7 @@ fn endings_beside_the_known_ones() {
     ]);
 }
 
-fn said(pieces: &[&str]) -> Line {
+fn said(pieces: &[&str]) -> ScriptLine {
     let pieces = pieces.iter().map(|piece| text(piece));
     sse(&{ pieces }
         .chain([end("stop"), usual(), done()])

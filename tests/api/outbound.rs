@@ -9,8 +9,8 @@ use quire::http::routes::ROUTES;
 use serde_json::{Value, json};
 
 use crate::support::line::on;
-use crate::support::provider::{Asked, Provider};
-use crate::support::script::{about, id_of, providers, saying, short};
+use crate::support::provider::{Provider, ReceivedRequest};
+use crate::support::script::{analysis_path, answer_stream, id_of, providers, short_run};
 use crate::support::{Answer, Client, Server};
 
 /// Routes that make the server connect to a provider.
@@ -24,17 +24,18 @@ const CALLING: &[&str] = &[
     "POST /analyze", "POST /api/analyze", "POST /api/orchestrator/analyze",
     "POST /api/analyses/{id}/retry", "POST /api/analyses/{id}/rerun",
     "POST /api/experiments", "POST /api/experiments/{id}/resume",
+    "PUT /api/meaning-search", "GET /api/search", "GET /api/documents/{id}/search",
 ];
 
-/// Routes that steer a run which one of those has started; its calls are that run's.
+/// Routes that control a run started by one of those; its calls belong to that run.
 #[rustfmt::skip]
 const STEERING: &[&str] = &[
     "POST /api/analyses/{id}/synthesize", "POST /api/analyses/{id}/leave-out", "POST /api/analyses/{id}/cancel",
     "POST /api/experiments/{id}/cancel",
 ];
 
-/// Routes with a body that never call out. A GET or DELETE that does belongs in `CALLING`, which the last test
-/// proves.
+/// Routes with a body that never make outbound calls. A GET or DELETE that does belongs in `CALLING`, which the
+/// last test verifies.
 #[rustfmt::skip]
 const QUIET: &[&str] = &[
     "PATCH /api/threads/{id}", "POST /api/threads/{id}/share", "POST /api/projects", "PATCH /api/projects/{id}",
@@ -56,7 +57,7 @@ const QUIET: &[&str] = &[
     "POST /api/analyses/{id}/comparison/vote", "PUT /api/worth",
 ];
 
-/// Hosts that lead to this machine, in every way they can be written.
+/// Hosts that resolve to this machine, in every possible spelling.
 const LOOPBACK: &[&str] = &[
     "127.0.0.1",
     "127.1",
@@ -95,7 +96,7 @@ const LOOPBACK: &[&str] = &[
     "[2002:7f00:1::]",
 ];
 
-/// Hosts in other networks that no user's provider may be in.
+/// Hosts in other networks that are not allowed for a user's provider.
 const PRIVATE: &[&str] = &[
     "10.0.0.1",
     "172.16.0.1",
@@ -137,7 +138,7 @@ impl Canary {
         Self { port, heard }
     }
 
-    /// Callers so far. Connections are accepted in order, so that none of theirs comes after ours.
+    /// Returns the number of connections so far. They are accepted in order, so no earlier one is missed.
     fn heard(self) -> usize {
         use std::io::Write;
         let mut socket = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).unwrap();
@@ -146,19 +147,23 @@ impl Canary {
     }
 }
 
-/// A provider that answers whatever it is asked.
+/// A provider that answers every request.
 fn house() -> Provider {
-    Provider::answering(|asked: &Asked| {
+    Provider::answering(|asked: &ReceivedRequest| {
         if asked.head.starts_with("GET") {
             return on("").status(200, "application/json", "{\"data\":[{\"id\":\"m\"}]}");
         }
         match asked.head.contains("/embeddings") {
             true => {
-                let body = json!({ "data": [{ "index": 0, "embedding": [0.5] }] });
+                let texts = asked.body["input"].as_array().map_or(1, Vec::len);
+                let rows: Vec<Value> = (0..texts)
+                    .map(|at| json!({ "index": at, "embedding": [0.5] }))
+                    .collect();
+                let body = json!({ "data": rows });
                 on("").status(200, "application/json", &body.to_string())
             }
             false if asked.model().contains("fails") => on("").status(401, "text/plain", "no"),
-            false => on("").sse(&saying("It is 4.")),
+            false => on("").sse(&answer_stream("It is 4.")),
         }
     })
 }
@@ -171,19 +176,33 @@ fn experiment(model: &str) -> Value {
         "cases": cases, "space": [{ "dial": "model", "values": [model, "demo/extract"] }], "budget": { "evaluations": 200 } })
 }
 
+/// A document with a vector by this model, if the model can be reached.
+fn document_with_meaning(client: &mut Client, model: &str) -> String {
+    let sent = client.upload("/api/upload-document", "words.txt", b"A few words.");
+    let id = sent.json()["document_id"].as_str().unwrap().to_owned();
+    let chosen = client.put("/api/meaning-search", json!({ "model": model }));
+    for _ in 0..1_000 {
+        if chosen.status != 200 || client.get("/api/meaning-search").json()["state"] == "ready" {
+            return id;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    panic!("never ready: {}", client.get("/api/meaning-search").text());
+}
+
 fn ended(client: &mut Client, path: &str) {
     client
         .events(&format!("{path}/events"), None)
         .for_each(drop);
 }
 
-/// Makes one request to a route that calls a model, in the name of this client, and waits for what it started.
+/// Makes one request to a route that calls a model, as this client, and waits for the work that it started.
 /// `before` is called right before the request.
 fn provoke(client: &mut Client, route: &str, model: &str, before: impl FnOnce()) -> Answer {
     let (verb, path) = route.split_once(' ').unwrap();
     let chat = json!({ "model": model, "max_tokens": 9, "messages": [{ "role": "user", "content": "2 and 2?" }] });
     let alone = |models: &[&str]| {
-        let mut body = short(models);
+        let mut body = short_run(models);
         body["cache"] = json!("off");
         body["pattern"] = json!("gut");
         body
@@ -192,7 +211,7 @@ fn provoke(client: &mut Client, route: &str, model: &str, before: impl FnOnce())
         let mut body = alone(&[model]);
         body["async"] = json!(true);
         let id = id_of(&client.post("/api/analyze", body));
-        ended(client, &about(&id, ""));
+        ended(client, &analysis_path(&id, ""));
         id
     };
     let (path, body) = match path {
@@ -242,16 +261,21 @@ fn provoke(client: &mut Client, route: &str, model: &str, before: impl FnOnce())
             client.post("/api/admin/breakers/reset", json!({}));
             (path.replace("{id}", &id), json!({}))
         }
+        "/api/meaning-search" => (path.to_owned(), json!({ "model": model })),
+        "/api/search" | "/api/documents/{id}/search" => {
+            let path = path.replace("{id}", &document_with_meaning(client, model));
+            (format!("{path}?q=words"), json!(null))
+        }
         other => panic!("no request is written down for {other}"),
     };
     before();
     let answer = client.json(verb, &path, &body);
-    let told: Value = serde_json::from_slice(&answer.bytes).unwrap_or_default();
-    let started = |name: &str| told[name].as_str().map(str::to_owned);
+    let response: Value = serde_json::from_slice(&answer.bytes).unwrap_or_default();
+    let started = |name: &str| response[name].as_str().map(str::to_owned);
     if let Some(id) = started("experiment_id") {
         ended(client, &format!("/api/experiments/{id}"));
     } else if let Some(id) = started("analysis_id") {
-        ended(client, &about(&id, ""));
+        ended(client, &analysis_path(&id, ""));
     }
     answer
 }
@@ -306,8 +330,8 @@ fn what_is_listed_as_calling_out_does_and_nothing_else() {
     assert_eq!(provider.asked().len(), asked);
 }
 
-/// A server whose user has a provider under each of these addresses, put there by another way than the API: a name
-/// that led elsewhere when it was saved, a row of an older version.
+/// Returns a server whose user has a provider at each of these addresses, stored without the API: a name that
+/// resolved elsewhere when it was saved, or a row of an older version.
 fn smuggled(urls: &[String]) -> (Server, Client, Client) {
     let settings = [("ALLOW_USER_BASE_URLS", "true"), ("USE_MOCK", "true")];
     let server = Server::with(&settings);
@@ -352,11 +376,11 @@ fn no_route_reaches_a_private_address_of_a_user_s_provider() {
     let (_server, mut admin, user) = smuggled(&urls);
     let walk = |mut user: Client, number: usize, url: &str| {
         for (at, route) in CALLING.iter().filter(asks_a_model).enumerate() {
-            // An experiment waits between failures: one case is enough.
+            // An experiment waits between failures, so one case is enough.
             if route.contains("/experiments") && number > 0 {
                 continue;
             }
-            // A model of its own for each: a circuit that is open would hide a call.
+            // A separate model for each, because an open circuit breaker would hide a call.
             let model = format!("s{number}/m{at}");
             let answer = provoke(&mut user, route, &model, || ());
             assert_ne!(answer.status, 500, "{route} {url}: {}", answer.text());
@@ -393,7 +417,7 @@ fn force_keeps_no_address_that_the_guard_refuses() {
     let kept = user.post(own, kept);
     assert_eq!(kept.status, 201, "{}", kept.text());
     let id = kept.json()["provider"]["id"].as_str().unwrap().to_owned();
-    // Names that this machine does not know cannot be tried, and may be kept.
+    // Names that this machine cannot resolve cannot be tested, and may be accepted.
     let is_known = |url: &String| {
         let host = url.trim_start_matches("http://").trim_end_matches("/v1");
         !host.starts_with("ip6-") && !host.contains("localdomain") || host.to_socket_addrs().is_ok()

@@ -4,8 +4,8 @@
 use serde_json::{Value, json};
 
 use crate::support::line::on;
-use crate::support::provider::{Asked, Provider};
-use crate::support::script::{saying, server};
+use crate::support::provider::{Provider, ReceivedRequest};
+use crate::support::script::{answer_stream, server};
 
 const PICTURE: &str = "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==";
 
@@ -29,9 +29,9 @@ fn seeing(model: &str) -> Value {
     json!({ "model": model, "messages": [{ "role": "user", "content": parts }] })
 }
 
-/// Knows no `min_p` and sees nothing under the name `blind`.
+/// A provider that does not know `min_p` and does not accept images for the model `blind`.
 fn picky() -> Provider {
-    Provider::answering(|asked: &Asked| {
+    Provider::answering(|asked: &ReceivedRequest| {
         let body = &asked.body;
         let refuse = |message: &str| {
             let body = json!({ "error": { "message": message, "type": "invalid_request_error" } });
@@ -47,8 +47,8 @@ fn picky() -> Provider {
             return refuse("response_format is not supported by this model");
         }
         match body["response_format"].is_null() && asked.model() != "shapeless" {
-            true => on("").sse(&saying("It is thin.")),
-            false => on("").sse(&saying("{\"thin\": true}")),
+            true => on("").sse(&answer_stream("It is thin.")),
+            false => on("").sse(&answer_stream("{\"thin\": true}")),
         }
     })
 }
@@ -70,7 +70,7 @@ fn every_field_reaches_a_model_that_the_catalog_does_not_know() {
     for (name, value) in fields.as_object().unwrap() {
         assert_eq!(&sent[name], value, "{name} of {sent}");
     }
-    // Quire's own stay as they are, and nobody is reached that was not asked for.
+    // Quire's own fields are unchanged, and no model is called that was not requested.
     let own = json!({ "stream": false, "api_key": "sk-other", "models": ["p/dear"], "seed": 5 });
     let answer = client.post("/v1/chat/completions", ask_with("p/mine", own));
     assert_eq!(answer.header("x-quire-ignored"), "api_key, models");
@@ -126,7 +126,7 @@ fn a_refused_field_is_skipped_and_told() {
 }
 
 #[test]
-fn a_model_of_ones_own_gets_its_pictures() {
+fn models_unknown_to_the_catalog_receive_images() {
     let provider = picky();
     let server = server(&provider, &[("OPENAI_API_KEY", "sk-test")]);
     let mut client = server.user("ada@example.com");
@@ -137,7 +137,7 @@ fn a_model_of_ones_own_gets_its_pictures() {
         sent["messages"][0]["content"][1]["image_url"]["url"],
         PICTURE
     );
-    // One that turns out not to see is known from then on.
+    // Once a model turns out not to accept images, this is remembered.
     let answer = client.post("/v1/chat/completions", seeing("p/blind"));
     assert_eq!(answer.status, 400, "{}", answer.text());
     assert_eq!(provider.asked().len(), 2);
@@ -169,7 +169,7 @@ fn a_response_format_goes_out_as_it_came() {
         let answer = client.post("/v1/chat/completions", body);
         assert_eq!(answer.status, 200, "{}", answer.text());
         assert_eq!(provider.asked()[count].body["response_format"], format);
-        // One that refuses the field is asked in words.
+        // A model that refuses the field gets the format as an instruction.
         let body = ask_with("p/shapeless", json!({ "response_format": format }));
         let answer = client.post("/v1/chat/completions", body);
         assert_eq!(answer.status, 200, "{}", answer.text());
@@ -197,7 +197,7 @@ fn headers_and_fields_of_settings_go_with_every_request() {
     }
     let asked = provider.asked();
     let (mine, slow) = (&asked[0], &asked[1]);
-    let head = |asked: &Asked| asked.head.to_ascii_lowercase();
+    let head = |asked: &ReceivedRequest| asked.head.to_ascii_lowercase();
     assert!(head(mine).contains("x-team: paper") && head(slow).contains("x-team: slow"));
     assert!(
         head(mine).contains("authorization: token t"),
@@ -262,7 +262,7 @@ fn headers_and_fields_of_stored_providers_are_write_only() {
         (&sent.body["keep"]["token"], &sent.body["service_tier"]),
         (&json!("hush-too"), &json!("flex"))
     );
-    // What is not named stays; another address wants all of it again.
+    // Fields that are not named stay unchanged; a new address requires all of them again.
     let change = |body: Value| {
         let mut admin = admin.clone();
         admin.put(&format!("/api/admin/providers/{id}"), body)
@@ -287,7 +287,7 @@ fn headers_and_fields_of_stored_providers_are_write_only() {
         change(json!({ "headers": headers, "force": true })).refused(422, "VALIDATION_ERROR");
     }
     change(json!({ "body": { "messages": [] }, "force": true })).refused(422, "VALIDATION_ERROR");
-    // Whoever is no admin signs with a key only.
+    // A user who is not an administrator authenticates with a key only.
     let mut bob = server.client().registered("bob@example.com");
     let own = json!({ "name": "mine", "base_url": provider.base_url(), "headers": { "Authorization": "x" }, "force": true });
     bob.post("/api/users/me/providers", own)
@@ -295,7 +295,7 @@ fn headers_and_fields_of_stored_providers_are_write_only() {
 }
 
 #[test]
-fn nobody_who_sees_is_told_before_anything_is_spent() {
+fn missing_image_support_is_reported_before_any_cost() {
     let provider = picky();
     let sheet = json!({ "models": [{ "id": "p/text", "vision": false }, { "id": "p/words", "vision": false }] });
     let folder = crate::support::server::Folder::new();
@@ -306,7 +306,7 @@ fn nobody_who_sees_is_told_before_anything_is_spent() {
     let mut body = seeing("quire/summarize");
     body["models"] = json!(["p/text", "p/words"]);
     let answer = client.post("/v1/chat/completions", body.clone());
-    // The one who writes the answer is known not to see either, or nobody is asked.
+    // The synthesizer is also known not to accept images, so no model is called.
     assert_eq!(answer.status, 400, "{}", answer.text());
     assert!(
         answer
@@ -316,7 +316,7 @@ fn nobody_who_sees_is_told_before_anything_is_spent() {
         answer.text()
     );
     assert!(provider.asked().is_empty());
-    // One that nobody knows is tried, and only it is shown the picture.
+    // A model with unknown capabilities is tried, and only it gets the image.
     body["models"] = json!(["p/text", "p/mine"]);
     assert_eq!(client.post("/v1/chat/completions", body).status, 200);
     for asked in provider.asked() {
@@ -346,7 +346,7 @@ fn nobody_who_sees_is_told_before_anything_is_spent() {
 
 #[test]
 fn a_budget_of_thinking_reaches_an_unknown_model() {
-    let provider = Provider::answering(|_: &Asked| {
+    let provider = Provider::answering(|_: &ReceivedRequest| {
         on("").sse("event: message_start\ndata: {\"type\":\"message_start\",\"message\":{\"usage\":{\"input_tokens\":3}}}\n\nevent: content_block_delta\ndata: {\"type\":\"content_block_delta\",\"index\":0,\"delta\":{\"type\":\"text_delta\",\"text\":\"Thin.\"}}\n\nevent: message_delta\ndata: {\"type\":\"message_delta\",\"delta\":{\"stop_reason\":\"end_turn\"},\"usage\":{\"output_tokens\":2}}\n\nevent: message_stop\ndata: {\"type\":\"message_stop\"}\n\n")
     });
     let own = json!([{ "id": "an", "kind": "anthropic", "base_url": provider.base_url(), "api_key": "k", "models": ["mine"] }]);

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::support::Server;
 use crate::support::provider::{Provider, on};
-use crate::support::script::{ended, id_of, saying, server};
+use crate::support::script::{answer_stream, id_of, server, wait_until_ended};
 
 const HEADINGS: [&str; 5] = [
     "## Answer",
@@ -40,14 +40,14 @@ fn every_staged_pattern_runs_and_its_answer_has_the_headings() {
         if pattern["arrangement"] != "staged" {
             continue;
         }
-        // All at once: the demo models write no faster than one reads.
+        // All at once, because the demo models write at reading speed.
         let asked = json!({ "prompt": "Should the town keep the night bus?", "pattern": pattern["id"], "depth": "full", "async": true, "document_ids": [document["document_id"]] });
         let answer = ada.post("/api/analyze", asked);
         assert_eq!(answer.status, 202, "{}: {}", pattern["id"], answer.text());
         begun.push((pattern["id"].clone(), id_of(&answer)));
     }
     for (pattern, id) in &begun {
-        let shown = ended(&mut ada, id);
+        let shown = wait_until_ended(&mut ada, id);
         assert_eq!(shown["status"], "completed", "{pattern}: {shown}");
         let written = shown["synthesis"].as_str().unwrap_or_default();
         for heading in HEADINGS {
@@ -85,7 +85,7 @@ fn one_s_own_pattern_is_kept_run_changed_and_deleted() {
     let answer = ada.post("/api/analyze", asked("two-steps"));
     assert_eq!(answer.status, 200, "{}", answer.text());
 
-    // To others it is not there, and the refusal lists what is.
+    // For other users it does not exist, and the error lists the available ones.
     let refusal = bob.post("/api/analyze", asked("two-steps"));
     refusal.refused(422, "VALIDATION_ERROR");
     assert!(
@@ -113,7 +113,7 @@ fn one_s_own_pattern_is_kept_run_changed_and_deleted() {
     );
     ada.put("/api/patterns/two-steps", own("other"))
         .refused(422, "VALIDATION_ERROR");
-    // What is read can be sent back.
+    // The source as read can be sent back.
     let source = ada.get("/api/patterns/two-steps").json()["source"].clone();
     assert_eq!(ada.put("/api/patterns/two-steps", source).status, 200);
     assert_eq!(ada.delete("/api/patterns/two-steps").status, 200);
@@ -167,16 +167,16 @@ fn a_check_says_where_it_is_wrong_and_keeps_nothing() {
         .post("/api/patterns/check", json!({ "text": text }))
         .json();
     assert_eq!(wrong["valid"], false);
-    let fault = &wrong["faults"][0];
+    let error = &wrong["faults"][0];
     assert_eq!(
-        (&fault["line"], &fault["place"]),
+        (&error["line"], &error["place"]),
         (&json!(5), &json!("stages.0.prompt"))
     );
     assert!(
-        fault["message"]
+        error["message"]
             .as_str()
             .is_some_and(|why| why.contains("{qestion}")),
-        "{fault}"
+        "{error}"
     );
     let broken = ada
         .post("/api/patterns/check", json!({ "text": "id = \"x" }))
@@ -216,17 +216,17 @@ fn a_folder_of_patterns_is_read_at_the_start() {
 #[test]
 fn the_arrangements_run_by_their_patterns() {
     let provider = Provider::script([
-        on("a").sse(&saying("Eight fit.\nAnswer: B")),
-        on("b").sse(&saying("**Answer:** b) eight")),
-        on("c").optional().sse(&saying("Answer: A")),
-        on("x").sse(&saying("It is thin.\nAnswer: 4 mm")),
-        on("y").sse(&saying("Measured.\nAnswer: 4 mm")),
-        on("x").sse(&saying("It is 4 mm thick.")),
-        on("y").sse(&saying("It is not 4 mm but 9 mm thick.")),
-        on("w").sse(&saying("## Answer\nThe drafts differ.")),
-        on("s").times(3).sse(&saying("It is thin.")),
-        on("s").sse(&saying("## Answer\nThin.")),
-        on("q").sse(&saying("Alone.")),
+        on("a").sse(&answer_stream("Eight fit.\nAnswer: B")),
+        on("b").sse(&answer_stream("**Answer:** b) eight")),
+        on("c").optional().sse(&answer_stream("Answer: A")),
+        on("x").sse(&answer_stream("It is thin.\nAnswer: 4 mm")),
+        on("y").sse(&answer_stream("Measured.\nAnswer: 4 mm")),
+        on("x").sse(&answer_stream("It is 4 mm thick.")),
+        on("y").sse(&answer_stream("It is not 4 mm but 9 mm thick.")),
+        on("w").sse(&answer_stream("## Answer\nThe drafts differ.")),
+        on("s").times(3).sse(&answer_stream("It is thin.")),
+        on("s").sse(&answer_stream("## Answer\nThin.")),
+        on("q").sse(&answer_stream("Alone.")),
     ]);
     let server = server(&provider, &[("CACHE_TTL", "0")]);
     let mut ada = server.user("ada@example.org");
@@ -242,7 +242,7 @@ fn the_arrangements_run_by_their_patterns() {
     };
     let question = "How many leaves?\nA) four\nB) eight";
     let vote = run("vote", question, &["p/a", "p/b", "p/c"], "p/w");
-    // The winner's own words, not a table.
+    // The winner's own answer, not a table.
     assert_eq!(vote, "Eight fit.\nAnswer: B");
     let question = "How thick is the paper?";
     let agreed = run("cascade", question, &["p/x", "p/y"], "p/w");
@@ -252,7 +252,7 @@ fn the_arrangements_run_by_their_patterns() {
     let own = run("self", question, &["p/s"], "p/s");
     assert!(own.contains("Thin."), "{own}");
     assert_eq!(run("single", question, &["p/q"], "p/q"), "Alone.");
-    // What was asked is what the files say.
+    // The requests match the pattern files.
     let asked = provider.asked();
     let said = |words: &str| {
         asked

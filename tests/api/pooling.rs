@@ -1,5 +1,5 @@
-//! Connections to a provider are reused, counted at the provider's own sockets; one that a cancelled call has used is
-//! not, and one that the provider has closed in the meantime costs no call.
+//! Connections to a provider are reused, counted at the provider's own sockets. A connection used by a cancelled
+//! call is not reused, and one that the provider has closed in the meantime does not fail a call.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -11,14 +11,14 @@ use serde_json::{Value, json};
 use crate::compatible::key;
 use crate::stream::open;
 use crate::support::line::on;
-use crate::support::provider::{Asked, Provider};
-use crate::support::script::{self, beginning, saying, short_with};
+use crate::support::provider::{Provider, ReceivedRequest};
+use crate::support::script::{self, answer_stream, short_run_with, unfinished_stream};
 use crate::support::{Client, Server};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// What the provider does with a request, by the number of its connection and of the request on it, both from 1.
-type Act = fn(usize, usize) -> Turn;
+/// How the provider handles a request, by the number of its connection and of the request on it, both from 1.
+type ConnectionScript = fn(usize, usize) -> Turn;
 
 #[derive(Clone, Copy, PartialEq)]
 enum Turn {
@@ -39,13 +39,13 @@ struct Counted {
 }
 
 /// A provider that keeps its connections open, as real ones do.
-struct Keeper {
+struct KeepAliveProvider {
     address: SocketAddr,
     counted: Arc<(Mutex<Counted>, Condvar)>,
 }
 
-impl Keeper {
-    fn start(act: Act) -> Self {
+impl KeepAliveProvider {
+    fn start(act: ConnectionScript) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let counted = Arc::<(Mutex<Counted>, Condvar)>::default();
@@ -92,7 +92,12 @@ fn count<T>(all: &(Mutex<Counted>, Condvar), change: impl FnOnce(&mut Counted) -
     changed
 }
 
-fn keep(mut socket: TcpStream, number: usize, act: Act, all: &(Mutex<Counted>, Condvar)) {
+fn keep(
+    mut socket: TcpStream,
+    number: usize,
+    act: ConnectionScript,
+    all: &(Mutex<Counted>, Condvar),
+) {
     let mut request = 0;
     while read(&mut socket) {
         request += 1;
@@ -102,8 +107,8 @@ fn keep(mut socket: TcpStream, number: usize, act: Act, all: &(Mutex<Counted>, C
             return;
         }
         let body = match turn {
-            Turn::Hangs => beginning("It is "),
-            _ => saying("It is thin."),
+            Turn::Hangs => unfinished_stream("It is "),
+            _ => answer_stream("It is thin."),
         };
         let head =
             "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked";
@@ -116,7 +121,7 @@ fn keep(mut socket: TcpStream, number: usize, act: Act, all: &(Mutex<Counted>, C
     count(all, |counted| counted.closed += 1);
 }
 
-/// Reads one request; false once the caller has closed.
+/// Reads one request. Returns false once the client has closed the connection.
 fn read(socket: &mut TcpStream) -> bool {
     let (mut bytes, mut buffer) = (Vec::new(), [0; 4096]);
     loop {
@@ -154,25 +159,25 @@ fn ask_for(client: &mut Client, word: &str) {
 
 #[test]
 fn calls_one_after_the_other_share_one_connection() {
-    let keeper = Keeper::start(|_, _| Turn::Answers);
+    let keeper = KeepAliveProvider::start(|_, _| Turn::Answers);
     let server = keeper.server();
     let mut client = server.user("ada@example.com");
     for number in 0..6 {
         ask(&mut client, number % 2 == 0);
     }
     let (connections, requests) = keeper.counts();
-    // The first start asks for the list of models.
+    // The first start requests the model list.
     assert!(requests >= 6, "{requests}");
     assert_eq!(connections, 1, "for {requests} requests");
 }
 
 #[test]
 fn a_panel_needs_no_more_connections_than_calls_at_once() {
-    let keeper = Keeper::start(|_, _| Turn::Answers);
+    let keeper = KeepAliveProvider::start(|_, _| Turn::Answers);
     let server = keeper.server();
     let mut client = server.user("ada@example.com");
     let more = json!({ "pattern": "critique", "ultra_model": "p/w" });
-    let answer = client.post("/api/analyze", short_with(&["p/a", "p/b", "p/c"], more));
+    let answer = client.post("/api/analyze", short_run_with(&["p/a", "p/b", "p/c"], more));
     assert_eq!(answer.status, 200, "{}", answer.text());
     let (connections, requests) = keeper.counts();
     assert!(requests >= 7, "three members, two rounds, and a synthesis");
@@ -181,7 +186,7 @@ fn a_panel_needs_no_more_connections_than_calls_at_once() {
 
 #[test]
 fn the_connection_of_a_cancelled_call_is_closed_and_not_reused() {
-    let keeper = Keeper::start(|number, _| match number {
+    let keeper = KeepAliveProvider::start(|number, _| match number {
         1 => Turn::Hangs,
         _ => Turn::Answers,
     });
@@ -212,7 +217,7 @@ fn the_connection_of_a_cancelled_call_is_closed_and_not_reused() {
 
 #[test]
 fn a_connection_that_the_provider_has_closed_costs_no_attempt() {
-    let keeper = Keeper::start(|number, request| match (number, request) {
+    let keeper = KeepAliveProvider::start(|number, request| match (number, request) {
         (1, 3) => Turn::Closes,
         _ => Turn::Answers,
     });
@@ -233,7 +238,9 @@ const LONG: usize = 100_000;
 
 #[test]
 fn a_client_that_reads_late_gets_the_whole_answer() {
-    let provider = Provider::answering(|_: &Asked| on("").sse(&saying(&"word ".repeat(LONG / 5))));
+    let provider = Provider::answering(|_: &ReceivedRequest| {
+        on("").sse(&answer_stream(&"word ".repeat(LONG / 5)))
+    });
     let server = script::server(&provider, &[("CACHE_TTL", "0")]);
     let mut client = server.user("ada@example.com");
     let mut socket = open(
@@ -244,7 +251,7 @@ fn a_client_that_reads_late_gets_the_whole_answer() {
         &chat(true),
     );
     // Meanwhile, other requests are served.
-    provider.wait_asked(1);
+    provider.wait_for_requests(1);
     std::thread::sleep(Duration::from_millis(500));
     ask_for(&mut client, "word");
     let mut text = String::new();

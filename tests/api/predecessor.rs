@@ -3,8 +3,8 @@
 use serde_json::json;
 
 use crate::support::Server;
-use crate::support::provider::{Asked, Provider, on};
-use crate::support::script::saying;
+use crate::support::provider::{Provider, ReceivedRequest, on};
+use crate::support::script::answer_stream;
 
 #[test]
 fn health_names_its_dependencies_as_they_are_imported() {
@@ -87,10 +87,13 @@ fn an_alias_means_the_newest_model_that_its_provider_lists() {
         { "id": "gpt-7-old", "created": 10 }, { "id": "gpt-7-new", "created": 30 }, { "id": "gpt-7-mid", "created": 20 },
         { "id": "text-embedding-9", "created": 99 },
     ] });
-    let provider = Provider::answering(move |asked: &Asked| match asked.head.starts_with("GET") {
-        true => on("").status(200, "application/json", &list.to_string()),
-        false => on("").sse(&saying("Thin.")),
-    });
+    let provider =
+        Provider::answering(
+            move |asked: &ReceivedRequest| match asked.head.starts_with("GET") {
+                true => on("").status(200, "application/json", &list.to_string()),
+                false => on("").sse(&answer_stream("Thin.")),
+            },
+        );
     let url = provider.base_url();
     let server = Server::with(&[("OPENAI_API_KEY", "sk-test"), ("OPENAI_BASE_URL", &url)]);
     let mut admin = server.user("admin@example.org");

@@ -1,9 +1,9 @@
-//! Projects: what every question in them carries, and who may use them.
+//! Projects: the context that every question in them carries, and who may use them.
 
 use serde_json::{Value, json};
 
 use crate::support::provider::{Provider, on};
-use crate::support::script::{saying, server};
+use crate::support::script::{answer_stream, server};
 use crate::support::{Client, Server};
 
 fn created(client: &mut Client, body: Value) -> String {
@@ -18,7 +18,7 @@ fn about(id: &str) -> String {
 
 #[test]
 fn every_question_carries_instructions_and_documents() {
-    let provider = Provider::answering(|_| on("*").sse(&saying("Yes.")));
+    let provider = Provider::answering(|_| on("*").sse(&answer_stream("Yes.")));
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
     let stored = client.upload("/api/upload-document", "a.txt", b"It is made in Basel.");
@@ -84,7 +84,7 @@ fn a_project_is_shared_with_people_of_the_server() {
     assert_eq!(of_bob["status"], "success", "{of_bob}");
     eve.post("/api/analyze", ask)
         .refused(422, "VALIDATION_ERROR");
-    // Threads remain one's own.
+    // Threads remain private.
     let path = format!("/api/threads/{}", of_bob["thread_id"].as_str().unwrap());
     assert_eq!(ada.get(&path).status, 404);
     let list = ada.get(&format!("/api/threads?project={project}")).json();
@@ -97,7 +97,7 @@ fn a_project_is_shared_with_people_of_the_server() {
     let stored = bob.upload("/api/upload-document", "b.txt", b"Bob's paper.");
     let own = json!({"document_ids": [stored.json()["document_id"]]});
     assert_eq!(bob.json("PATCH", &about(&project), &own).status, 200);
-    // Ada's questions do not read Bob's document, and say so.
+    // Ada's questions do not use Bob's document, and the result reports it.
     let of_ada = json!({"prompt": "What is a ream?", "project": project});
     let of_ada = ada.post("/api/analyze", of_ada).json();
     assert_eq!(of_ada["metadata"]["document_ids"], json!([]));

@@ -27,7 +27,7 @@ fn start(folder: &Folder, more: &[(&str, &str)]) -> Executable {
     Executable::with(folder, &settings)
 }
 
-/// Starts on an empty disk. Nobody has to wait for a machine that is known to be gone.
+/// Starts on an empty disk. No need to wait for the replica lease of a machine that is known to be gone.
 fn start_again(folder: &Folder) -> Executable {
     fs::remove_dir_all(folder.path().join("data")).unwrap();
     let _ = fs::remove_file(folder.path().join("replica/quire-holder"));
@@ -46,7 +46,7 @@ fn whole_at(client: &mut Client) -> String {
         .to_owned()
 }
 
-/// Asks for the health until it is as wanted.
+/// Polls the health until it satisfies a condition.
 fn until(client: &mut Client, what: &str, wanted: impl Fn(&Value) -> bool) -> Value {
     let begun = std::time::Instant::now();
     loop {
@@ -59,7 +59,7 @@ fn until(client: &mut Client, what: &str, wanted: impl Fn(&Value) -> bool) -> Va
     }
 }
 
-/// This moment as the server writes it: times compare as texts.
+/// Returns the current time in the server's format; such times compare as strings.
 fn now() -> String {
     let millis = SystemTime::now()
         .duration_since(UNIX_EPOCH)
@@ -99,7 +99,7 @@ fn an_original_that_cannot_be_sent_stops_the_promise_until_it_is_there() {
     until(&mut client, "whole", |health| {
         is_whole_after(health, &begun)
     });
-    // Rows can be sent, originals cannot.
+    // Rows can be replicated, originals cannot.
     let place = folder.path().join("replica/documents");
     let _ = fs::remove_dir_all(&place);
     fs::write(&place, "in the way").unwrap();
@@ -113,7 +113,7 @@ fn an_original_that_cannot_be_sent_stops_the_promise_until_it_is_there() {
         health["message"].to_string().contains("replica"),
         "{health}"
     );
-    // Nothing comes, round after round: nothing may be promised.
+    // No data arrives for many sync intervals, so nothing may be reported as replicated.
     for _ in 0..60 {
         let health = self::health(&mut client);
         assert!(!is_whole_after(&health, &stored), "{health}");
@@ -131,7 +131,7 @@ fn an_original_that_cannot_be_sent_stops_the_promise_until_it_is_there() {
 }
 
 #[test]
-fn what_the_other_end_loses_is_sent_again() {
+fn files_lost_by_the_replica_are_sent_again() {
     let folder = Folder::new();
     let server = start(&folder, &[]);
     let mut client = Client::new(server.address).registered("ada@example.com");
@@ -175,7 +175,7 @@ fn what_the_other_end_loses_is_sent_again() {
 }
 
 #[test]
-fn every_original_can_be_had_at_once_after_a_restore() {
+fn originals_are_available_immediately_after_a_restore() {
     let folder = Folder::new();
     let server = start(&folder, &[]);
     let mut client = Client::new(server.address).registered("ada@example.com");
@@ -190,7 +190,7 @@ fn every_original_can_be_had_at_once_after_a_restore() {
     server.kill();
     let server = start_again(&folder);
     let mut client = server.known(&client);
-    // The last first: no order in which they are fetched by themselves helps.
+    // In reverse, so that the order of automatic fetching does not help.
     for (number, id) in ids.iter().enumerate().rev() {
         assert!(content(&mut client, id) == (200, bytes(number)), "{number}");
     }
@@ -211,12 +211,12 @@ fn a_server_whose_replacement_died_stops_and_takes_over_when_it_is_started_again
     assert_eq!(new.put("/api/users/me", name).status, 200);
     let stored = now();
     until(&mut new, "whole", |health| is_whole_after(health, &stored));
-    // While the second lives, the first stays and answers questions.
+    // While the second is running, the first still answers read requests.
     assert_eq!(client.get("/api/users/me").status, 200);
     assert_eq!(client.get("/health").status, 503);
     second.kill();
     assert_eq!(first.code(), Some(1));
-    // Its supervisor starts it again: nothing is lost, and it stores again.
+    // Its supervisor restarts it: nothing is lost, and it accepts writes again.
     let first = start(&one, &[]);
     let mut client = first.known(&client);
     assert_eq!(

@@ -6,18 +6,18 @@ use serde_json::{Value, json};
 use crate::support::Client;
 use crate::support::executable::Executable;
 use crate::support::line::on;
-use crate::support::provider::{Asked, Provider};
-use crate::support::script::{saying, server};
+use crate::support::provider::{Provider, ReceivedRequest};
+use crate::support::script::{answer_stream, server};
 use crate::support::server::Folder;
 
-fn prompt(asked: &Asked) -> String {
+fn prompt(asked: &ReceivedRequest) -> String {
     let messages = asked.body["messages"].as_array().into_iter().flatten();
     let said = messages.filter_map(|message| message["content"].as_str());
     said.collect::<Vec<_>>().join("\n")
 }
 
-/// A model that is right when told to check, and a writer whose first reply is unusable and whose later ones
-/// say that.
+/// Provider with a model that is right when told to check, and a writer whose first reply is unusable and whose
+/// later ones add that instruction.
 fn models() -> Provider {
     let replies = std::cell::Cell::new(0);
     Provider::answering(move |asked| {
@@ -39,7 +39,7 @@ fn models() -> Provider {
             _ if prompt.contains("Check twice.") => "It is 4.".to_owned(),
             _ => "It is 3.".to_owned(),
         };
-        on("").sse(&saying(&text))
+        on("").sse(&answer_stream(&text))
     })
 }
 
@@ -74,16 +74,16 @@ fn a_better_prompt_is_proposed_confirmed_and_applied() {
     let provider = models();
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
-    let told = client.post("/api/experiments/estimate", body());
-    assert_eq!(told.status, 200, "{}", told.text());
-    let stopping = told.json()["stopping"].as_str().unwrap().to_owned();
+    let response = client.post("/api/experiments/estimate", body());
+    assert_eq!(response.status, 200, "{}", response.text());
+    let stopping = response.json()["stopping"].as_str().unwrap().to_owned();
     assert!(stopping.contains("up to 3 better prompts"), "{stopping}");
 
     let path = begun(&mut client, body());
     let shown = ended(&mut client, &path);
     assert_eq!(shown["status"], "completed", "{shown}");
     assert_eq!(shown["report"]["finding"], "better", "{shown}");
-    // The first reply was refused, the second is a prompt, and that has no failure left to learn from.
+    // The first reply was refused; the second is a valid prompt, which leaves no failure to learn from.
     let proposals = shown["proposals"].as_array().unwrap();
     assert_eq!(proposals.len(), 2, "{proposals:?}");
     assert_eq!(proposals[0]["refused"], "the reply contains no prompt");

@@ -11,7 +11,7 @@ const LIST: &str = "{\"data\":[{\"id\":\"m\"},{\"id\":\"n\"}]}";
 const ADMIN: &str = "/api/admin/providers";
 const OWN: &str = "/api/users/me/providers";
 
-fn lists(provider: crate::support::provider::Line) -> crate::support::provider::Line {
+fn lists(provider: crate::support::provider::ScriptLine) -> crate::support::provider::ScriptLine {
     provider.status(200, "application/json", LIST)
 }
 
@@ -59,7 +59,7 @@ fn an_admin_s_provider_is_tried_sealed_and_everybody_s() {
         .post(ADMIN, wanted(&provider, "mine"))
         .refused(403, "FORBIDDEN");
     server.client().get(ADMIN).refused(401, "UNAUTHENTICATED");
-    // Everybody may ask it.
+    // Every user may use it.
     let asked = json!({ "prompt": "Say hello.", "models": ["box/m"], "pattern": "gut", "ultra_model": "demo/extract" });
     let answer = other.post("/api/analyze", asked).json();
     assert_eq!(
@@ -73,7 +73,7 @@ fn an_admin_s_provider_is_tried_sealed_and_everybody_s() {
         .unwrap()
         .head;
     assert!(head.contains(KEY));
-    // Two of one name are a conflict.
+    // Two providers with the same name are a conflict.
     admin
         .post(ADMIN, wanted(&provider, "box"))
         .refused(409, "CONFLICT");
@@ -81,7 +81,7 @@ fn an_admin_s_provider_is_tried_sealed_and_everybody_s() {
         admin.post(&format!("{ADMIN}/{id}/test"), json!({})).status,
         200
     );
-    // After a restart it is still there, and no byte on the disk is the key's.
+    // After a restart it still exists, and the key appears nowhere on disk.
     let folder = server.stop();
     for entry in std::fs::read_dir(folder.path()).unwrap().flatten() {
         if let Ok(bytes) = std::fs::read(entry.path()) {
@@ -140,7 +140,7 @@ fn a_key_that_does_not_hold_is_not_kept() {
     forced["force"] = json!(true);
     let kept = admin.post(ADMIN, forced);
     assert_eq!(kept.status, 201, "{}", kept.text());
-    // One without a list is kept and says so.
+    // A provider without a model list is saved, and the response says so.
     let bare = admin.post(ADMIN, wanted(&provider, "bare")).json();
     assert!(
         bare["message"].as_str().unwrap().contains("no list"),
@@ -245,21 +245,21 @@ fn an_address_of_one_s_own_must_be_allowed_and_public() {
         refusal.to_string().contains("only administrators"),
         "{refusal}"
     );
-    // Neither at home on this machine, which is the server's.
+    // A user's provider cannot be on this machine either, which is the server's.
     ada.post(OWN, json!({ "name": "ollama" }))
         .refused(422, "VALIDATION_ERROR");
-    let told = ada.get(OWN).json();
-    assert_eq!(told["takes_addresses"], false);
-    let names = |told: &Value| {
-        let known = told["known"].as_array().unwrap().iter();
+    let response = ada.get(OWN).json();
+    assert_eq!(response["takes_addresses"], false);
+    let names = |response: &Value| {
+        let known = response["known"].as_array().unwrap().iter();
         known.map(|known| known["name"].clone()).collect::<Vec<_>>()
     };
-    assert!(names(&told).contains(&json!("openai")));
-    assert!(!names(&told).contains(&json!("ollama")), "{told}");
+    assert!(names(&response).contains(&json!("openai")));
+    assert!(!names(&response).contains(&json!("ollama")), "{response}");
     let open = Server::with(&[("ALLOW_USER_BASE_URLS", "true")]);
     let mut ada = open.user("ada@example.org");
     assert!(names(&ada.get(OWN).json()).contains(&json!("azure")));
-    // A key has its own field: an address is shown and logged.
+    // A key has its own field, because an address is shown and logged.
     let keyed =
         json!({ "name": "x", "kind": "openai", "base_url": "https://api.example/v1?key=sk-1" });
     let refusal = ada.post(OWN, keyed).refused(422, "VALIDATION_ERROR");

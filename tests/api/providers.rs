@@ -14,7 +14,7 @@ use quire::domain::parameters::Parameters;
 use quire::llm::{self, CallEvent, Llm, LlmSettings, RunningCall};
 use tokio::sync::mpsc;
 
-use crate::support::provider::{Line, Provider, on};
+use crate::support::provider::{Provider, ScriptLine, on};
 
 const KEY: &str = "sk-test-0123456789abcdefghij";
 const SHORT: Duration = Duration::from_millis(300);
@@ -50,12 +50,12 @@ pub fn request(model: &str) -> ModelRequest {
         tools: None,
         passthrough: None,
         sample: 0,
-        is_reread: false,
+        is_prefix_reused: false,
         is_live: false,
     }
 }
 
-/// A call that can be listened to.
+/// A call whose events can be read.
 pub struct Call {
     pub running: RunningCall,
     pub events: mpsc::Receiver<(u64, CallEvent)>,
@@ -72,12 +72,12 @@ pub fn call(llm: &Llm, request: ModelRequest) -> Call {
 pub type Result = std::result::Result<Answer, CallError>;
 
 impl Call {
-    /// All that it told, and its one end.
+    /// Returns the streamed text and the result.
     fn end(self) -> (String, Result) {
         let (text, result, _) = self.whole();
         (text, result)
     }
-    /// The same with its bill.
+    /// Like `end`, with the bill.
     pub fn whole(mut self) -> (String, Result, CallBill) {
         let mut text = String::new();
         loop {
@@ -118,9 +118,9 @@ const DEEPSEEK: &str = include_str!("../data/streams/deepseek-reasoning.sse");
 fn recorded_streams_arrive_whole_in_any_pieces() {
     let provider = Provider::script([
         on("a").sse(OPENAI),
-        on("a").dribble(OPENAI, 7, Duration::from_micros(50)),
+        on("a").sse_in_pieces(OPENAI, 7, Duration::from_micros(50)),
         on("b").sse(DEEPSEEK),
-        on("b").dribble(DEEPSEEK, 911, Duration::from_micros(200)),
+        on("b").sse_in_pieces(DEEPSEEK, 911, Duration::from_micros(200)),
         on("c").status(
             200,
             "application/json",
@@ -175,12 +175,12 @@ fn the_key_travels_in_its_header_and_nowhere_else() {
 }
 
 #[test]
-fn every_misbehaviour_has_its_name() {
+fn each_provider_failure_has_a_distinct_error_kind() {
     use CallErrorKind::*;
     let json = "application/json";
     let nested = format!("data: {{\"x\":{}{}}}\n\n", "[".repeat(120), "]".repeat(120));
     let too_nested = format!("data: {}\n\n", "[".repeat(100_000));
-    let cases: Vec<(&str, Line, CallErrorKind)> = vec![
+    let cases: Vec<(&str, ScriptLine, CallErrorKind)> = vec![
         ("key", on("m").status(403, json, "{}"), Auth),
         ("money", on("m").status(402, json, "{\"error\":{\"message\":\"Insufficient Balance\"}}"), Money),
         ("fault", on("m").status(500, "text/html", "<h1>oops</h1>"), Overloaded),
@@ -200,8 +200,8 @@ fn every_misbehaviour_has_its_name() {
         ("no end", on("m").sse(&event("hel")), Truncated),
         ("cut", on("m").cut(&event("hel")), Truncated),
         ("cut in an event", on("m").cut(&event("hel")[..20]), Truncated),
-        ("too long a length", on("m").lying(200, "text/event-stream", &event("hel"), 90_000), Truncated),
-        ("too short a length", on("m").lying(200, "text/event-stream", &hello(), 40), Truncated),
+        ("too long a length", on("m").with_wrong_length(200, "text/event-stream", &event("hel"), 90_000), Truncated),
+        ("too short a length", on("m").with_wrong_length(200, "text/event-stream", &hello(), 40), Truncated),
         ("broken chunks", on("m").raw(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nzz\r\nhello"), Malformed),
         ("fault within", on("m").sse(&(event("hel") + "data: {\"error\":{\"message\":\"upstream died\",\"code\":502}}\n\n")), Overloaded),
         ("depth", on("m").cut(&nested), Truncated),
@@ -237,7 +237,7 @@ fn a_lost_count_of_tokens_does_not_lose_the_answer() {
 }
 
 #[test]
-fn who_is_asked_too_often_says_when_to_come_back() {
+fn rate_limit_error_contains_the_retry_delay() {
     let provider = Provider::script([on("m").header("Retry-After", "1.5").status(
         429,
         "application/json",
@@ -253,7 +253,7 @@ fn who_is_asked_too_often_says_when_to_come_back() {
 }
 
 #[test]
-fn nobody_there() {
+fn unreachable_provider_is_unavailable() {
     let provider = Provider::script([]);
     let mut settings = settings(&provider);
     drop(provider);
@@ -265,12 +265,12 @@ fn nobody_there() {
 }
 
 #[test]
-fn silence_has_an_end() {
+fn silent_provider_times_out() {
     let provider = Provider::script([
         on("headers").hang(),
         on("token").stall(""),
         on("middle").stall(&event("hel")),
-        on("slow").dribble(
+        on("slow").sse_in_pieces(
             &event(&"x".repeat(4000)).repeat(50),
             1,
             Duration::from_millis(20),
@@ -290,7 +290,7 @@ fn silence_has_an_end() {
             "{model}: {}",
             error.detail
         );
-        provider.wait_left(model);
+        provider.wait_for_disconnect(model);
     }
     let patient = Llm::new(settings(&provider));
     let short = ModelRequest {
@@ -301,11 +301,11 @@ fn silence_has_an_end() {
         ..request("slow")
     };
     assert_eq!(call(&patient, short).kind(), CallErrorKind::Timeout);
-    provider.wait_left("slow");
+    provider.wait_for_disconnect("slow");
 }
 
 #[test]
-fn cancelling_is_felt_upstream_in_every_window() {
+fn cancel_reaches_the_provider_in_every_phase() {
     for dropped in [false, true] {
         let provider = Provider::script([
             on("headers").hang(),
@@ -319,7 +319,7 @@ fn cancelling_is_felt_upstream_in_every_window() {
             .enumerate()
         {
             let mut call = call(&llm, request(model));
-            provider.wait_asked(number + 1);
+            provider.wait_for_requests(number + 1);
             if number > 1 {
                 let first = call.events.blocking_recv();
                 assert!(matches!(first, Some((7, CallEvent::Delta(_)))), "{first:?}");
@@ -327,7 +327,7 @@ fn cancelling_is_felt_upstream_in_every_window() {
             if dropped {
                 let Call { running, events } = call;
                 drop(running);
-                // It may have begun before it is cancelled, so it asks nobody.
+                // It may start before it is cancelled, so it calls no provider.
                 let local = ModelRequest {
                     model: "demo/extract".into(),
                     ..request("")
@@ -342,7 +342,7 @@ fn cancelling_is_felt_upstream_in_every_window() {
                 call.running.cancel();
             }
             assert_eq!(call.kind(), CallErrorKind::Cancelled, "{model}");
-            provider.wait_left(model);
+            provider.wait_for_disconnect(model);
         }
     }
 }
@@ -353,10 +353,10 @@ fn a_reader_that_does_not_read_holds_up_nobody_but_its_call() {
     let llm = Llm::new(settings(&provider));
     let (tell, mut events) = mpsc::channel(1);
     let running = llm.start(7, None, request("m"), tell);
-    provider.wait_asked(1);
-    // Full now, and nobody reads.
+    provider.wait_for_requests(1);
+    // The channel is full now, and no one reads it.
     running.cancel();
-    provider.wait_left("m");
+    provider.wait_for_disconnect("m");
     let mut last = None;
     while let Some((_, event)) = events.blocking_recv() {
         last = Some(event);
@@ -369,22 +369,22 @@ fn a_reader_that_does_not_read_holds_up_nobody_but_its_call() {
     };
     assert_eq!(error.kind, CallErrorKind::Cancelled);
 
-    // A reader that has gone is as good as a cancel.
+    // A dropped receiver counts as a cancel.
     let (tell, events) = mpsc::channel(1);
     let _running = llm.start(7, None, request("m"), tell);
     drop(events);
-    provider.wait_asked(2);
+    provider.wait_for_requests(2);
 }
 
 #[test]
-fn a_call_cancelled_in_line_is_never_made() {
+fn call_cancelled_in_the_queue_is_never_sent() {
     let provider = Provider::script([on("first").hang()]);
     let llm = Llm::new(LlmSettings {
         max_calls: 1,
         ..settings(&provider)
     });
     let first = call(&llm, request("first"));
-    provider.wait_asked(1);
+    provider.wait_for_requests(1);
     let second = call(&llm, request("second"));
     second.running.cancel();
     assert_eq!(second.kind(), CallErrorKind::Cancelled);

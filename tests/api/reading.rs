@@ -6,7 +6,7 @@ use crate::support::Server;
 use crate::support::provider::{Provider, on};
 use crate::support::script;
 
-/// A text of this many numbered paragraphs.
+/// Returns a text of this many numbered paragraphs.
 fn long(paragraphs: usize) -> String {
     (1..=paragraphs)
         .map(|number| {
@@ -23,7 +23,7 @@ fn ask(documents: &[&Value], reading: &str, models: &[&str]) -> Value {
 }
 
 #[test]
-fn what_fits_is_said_before_anything_is_spent() {
+fn document_shares_are_reported_before_any_cost() {
     let server = Server::with(&[("USE_MOCK", "true")]);
     let mut person = server.user("a@example.org");
     let short = person
@@ -42,9 +42,9 @@ fn what_fits_is_said_before_anything_is_spent() {
         (&short, "parts", "whole", false),
     ] {
         let body = ask(&[&document["id"]], reading, &models);
-        let told = person.post("/api/estimate", body).json();
-        let members = told["members"].as_array().expect("members");
-        assert_eq!(members.len(), 3, "{told}");
+        let response = person.post("/api/estimate", body).json();
+        let members = response["members"].as_array().expect("members");
+        assert_eq!(members.len(), 3, "{response}");
         for member in members {
             assert_eq!(member["documents"]["fit"], fit, "{reading}: {member}");
             assert!(
@@ -52,10 +52,10 @@ fn what_fits_is_said_before_anything_is_spent() {
                 "{member}"
             );
         }
-        assert_eq!(told["parts"].as_u64() > Some(1), parts, "{told}");
-        let reads = told["calls"].as_array().expect("calls").iter();
+        assert_eq!(response["parts"].as_u64() > Some(1), parts, "{response}");
+        let reads = response["calls"].as_array().expect("calls").iter();
         let reads = reads.filter(|call| call["stage"] == "reading").count() as u64;
-        assert_eq!(Some(reads), told["parts"].as_u64());
+        assert_eq!(Some(reads), response["parts"].as_u64());
     }
     let body = ask(&[&big["id"]], "sideways", &models);
     person
@@ -106,7 +106,7 @@ fn every_part_is_read_and_the_coverage_is_told() {
 }
 
 #[test]
-fn a_member_with_little_room_is_given_less_and_one_without_any_is_not_asked() {
+fn small_context_windows_get_fewer_passages_or_skip_the_member() {
     let provider = Provider::script([]);
     let models = json!({"models": [
         {"id": "p/small", "context_window": 6_000}, {"id": "p/large", "context_window": 100_000},
@@ -126,18 +126,18 @@ fn a_member_with_little_room_is_given_less_and_one_without_any_is_not_asked() {
         "prompt": "What does party 3 owe?", "models": ["p/small", "p/large", "p/tiny"], "ultra_model": "p/large",
         "document_ids": [text["id"]], "pattern": "critique", "depth": "quick", "parameters": {"max_tokens": 500},
     });
-    let told = person.post("/api/estimate", body.clone()).json();
-    let fits: Vec<&str> = told["members"]
+    let response = person.post("/api/estimate", body.clone()).json();
+    let fits: Vec<&str> = response["members"]
         .as_array()
         .expect("members")
         .iter()
         .map(|one| one["documents"]["fit"].as_str().expect("a fit"))
         .collect();
-    assert_eq!(fits, ["whole", "whole"], "one model alone: {told}");
+    assert_eq!(fits, ["whole", "whole"], "one model alone: {response}");
     let mut body = body;
     body["depth"] = json!("standard");
-    let told = person.post("/api/estimate", body).json();
-    let fits: Vec<(&str, &str)> = told["members"]
+    let response = person.post("/api/estimate", body).json();
+    let fits: Vec<(&str, &str)> = response["members"]
         .as_array()
         .expect("members")
         .iter()
@@ -156,14 +156,15 @@ fn a_member_with_little_room_is_given_less_and_one_without_any_is_not_asked() {
             ("p/tiny", "cannot"),
             ("p/large", "whole")
         ],
-        "{told}"
+        "{response}"
     );
-    assert_eq!(told["models"], json!(["p/small", "p/large"]));
+    assert_eq!(response["models"], json!(["p/small", "p/large"]));
 }
 
 #[test]
-fn a_scanned_page_is_shown_to_members_that_see() {
-    let provider = Provider::script([on("eye").sse(&script::saying("A page about packages."))]);
+fn scanned_pages_are_sent_to_models_that_accept_images() {
+    let provider =
+        Provider::script([on("eye").sse(&script::answer_stream("A page about packages."))]);
     let sheet = std::env::temp_dir().join(format!("quire-eyes-{}.json", std::process::id()));
     let models = json!({"models": [{"id": "p/eye", "vision": true, "context_window": 100_000}]});
     std::fs::write(&sheet, models.to_string()).expect("a sheet");

@@ -1,14 +1,14 @@
-//! Reasoning on each compatible API: shown whole and streamed, signatures kept and sent back to the
+//! Reasoning on each compatible API: returned whole and streamed, with signatures kept and sent back to the
 //! provider that requires them. Also stop sequences and log probabilities.
 
 use serde_json::{Value, json};
 
 use crate::compatible::{data, key, lines};
-use crate::support::provider::{Asked, Line, Provider, on};
+use crate::support::provider::{Provider, ReceivedRequest, ScriptLine, on};
 use crate::support::script::server;
 use crate::support::{Client, Server};
 
-pub fn named(objects: &[Value]) -> Line {
+pub fn named(objects: &[Value]) -> ScriptLine {
     let one = |object: &Value| {
         let name = object["type"].as_str().unwrap();
         format!("event: {name}\ndata: {object}\n\n")
@@ -16,7 +16,7 @@ pub fn named(objects: &[Value]) -> Line {
     on("").sse(&objects.iter().map(one).collect::<String>())
 }
 
-fn chunks(objects: &[Value]) -> Line {
+fn chunks(objects: &[Value]) -> ScriptLine {
     let one = |object: &Value| format!("data: {object}\n\n");
     let body: String = objects.iter().map(one).collect();
     on("").sse(&(body + "data: [DONE]\n\n"))
@@ -38,7 +38,7 @@ pub fn redacted() -> Value {
     json!({ "type": "redacted_thinking", "data": "b3BhcXVl" })
 }
 
-/// Thinks, then calls a tool; answers once it has the result.
+/// A provider that reasons, then calls a tool, and answers once it has the result.
 pub fn anthropic() -> Provider {
     let start = |index: u32, block: Value| json!({ "type": "content_block_start", "index": index, "content_block": block });
     let piece = |index: u32, delta: Value| json!({ "type": "content_block_delta", "index": index, "delta": delta });
@@ -87,7 +87,7 @@ pub fn anthropic() -> Provider {
         stop(0),
     ];
     says.extend(ended(json!("stop_sequence"), json!("END")));
-    Provider::answering(move |asked: &Asked| {
+    Provider::answering(move |asked: &ReceivedRequest| {
         let has_result = asked.body["messages"].to_string().contains("tool_result");
         named(if has_result { &says } else { &calls })
     })
@@ -130,9 +130,9 @@ fn signed_thinking_goes_through_a_tool_loop_unchanged() {
     let tools = json!([{ "name": "weather", "input_schema": { "type": "object" } }]);
     let thinking = json!({ "type": "enabled", "budget_tokens": 2048 });
     let mut body = messages(json!({ "thinking": thinking, "tools": tools }));
-    let told = client.post("/v1/messages", body.clone()).json();
-    let content = told["content"].as_array().unwrap().clone();
-    assert_eq!(content[..2], [thought(), redacted()], "{told}");
+    let response = client.post("/v1/messages", body.clone()).json();
+    let content = response["content"].as_array().unwrap().clone();
+    assert_eq!(content[..2], [thought(), redacted()], "{response}");
     assert_eq!(
         (content.len(), &content[2]["type"]),
         (3, &json!("tool_use"))
@@ -148,10 +148,10 @@ fn signed_thinking_goes_through_a_tool_loop_unchanged() {
     let turns = body["messages"].as_array_mut().unwrap();
     turns.push(json!({ "role": "assistant", "content": content }));
     turns.push(json!({ "role": "user", "content": result }));
-    let told = client.post("/v1/messages", body.clone()).json();
-    assert_eq!(told["content"][0]["text"], "It is mild", "{told}");
+    let response = client.post("/v1/messages", body.clone()).json();
+    assert_eq!(response["content"][0]["text"], "It is mild", "{response}");
     assert_eq!(
-        (&told["stop_reason"], &told["stop_sequence"]),
+        (&response["stop_reason"], &response["stop_sequence"]),
         (&json!("stop_sequence"), &json!("END"))
     );
     let sent = last_sent(&provider);
@@ -167,7 +167,7 @@ fn signed_thinking_goes_through_a_tool_loop_unchanged() {
         last_sent(&provider)["thinking"],
         json!({ "type": "adaptive" })
     );
-    // A client that has lost the blocks: the vendor would refuse to think without them.
+    // A client that has lost the reasoning blocks: the vendor would refuse to reason without them.
     let turns = body["messages"].as_array_mut().unwrap();
     turns[1]["content"].as_array_mut().unwrap().drain(..2);
     assert_eq!(client.post("/v1/messages", body.clone()).status, 200);
@@ -180,7 +180,7 @@ fn signed_thinking_goes_through_a_tool_loop_unchanged() {
     assert_eq!(ending["delta"]["stop_sequence"], "END", "{ending}");
 }
 
-/// The blocks of a stream, put together as Anthropic's SDK does; every block must have its begin and its end.
+/// Assembles the blocks of a stream as Anthropic's SDK does; every block must have a start and a stop event.
 pub fn collected(events: &[Value]) -> Vec<Value> {
     let mut blocks: Vec<Value> = Vec::new();
     let mut open = None;
@@ -209,9 +209,9 @@ pub fn collected(events: &[Value]) -> Vec<Value> {
     blocks
 }
 
-/// A reasoning model behind chat completions.
+/// A reasoning model behind the chat completions API.
 fn reasoning() -> Provider {
-    Provider::answering(|_: &Asked| {
+    Provider::answering(|_: &ReceivedRequest| {
         chunks(&[
             delta(json!({ "reasoning_content": "Rome is " })),
             delta(json!({ "reasoning_content": "south." })),
@@ -238,12 +238,12 @@ fn messages_show_thinking_to_clients_that_ask_for_it() {
             vec![text.clone()],
         ),
     ] {
-        let told = client.post("/v1/messages", messages(more.clone())).json();
-        assert_eq!(told["content"], json!(expected), "{more}");
+        let response = client.post("/v1/messages", messages(more.clone())).json();
+        assert_eq!(response["content"], json!(expected), "{more}");
         let events = streamed(&server, &mut client, "/v1/messages", &messages(more));
         assert_eq!(collected(&events), expected, "{events:?}");
     }
-    // What it has thought goes back in its own vendor's field.
+    // The model's reasoning is sent back in its vendor's own field.
     let mut body = messages(asks);
     let turns = body["messages"].as_array_mut().unwrap();
     turns.push(json!({ "role": "assistant", "content": [unsigned, text] }));
@@ -262,12 +262,12 @@ fn responses_have_an_item_of_reasoning_and_take_it_back() {
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
     let body = json!({ "model": "p/thinker", "input": "Warm?" });
-    let told = client.post("/v1/responses", body.clone()).json();
-    let output = &told["output"];
+    let response = client.post("/v1/responses", body.clone()).json();
+    let output = &response["output"];
     assert_eq!(
         (&output[0]["type"], &output[1]["type"]),
         (&json!("reasoning"), &json!("message")),
-        "{told}"
+        "{response}"
     );
     assert_eq!(
         output[0]["summary"],
@@ -326,20 +326,21 @@ fn encrypted_reasoning_goes_through_responses_unchanged() {
         done(1, &call),
         json!({ "type": "response.completed", "response": { "status": "completed", "usage": { "input_tokens": 3, "output_tokens": 4 } } }),
     ];
-    let provider = Provider::answering(move |_: &Asked| named(&events));
+    let provider = Provider::answering(move |_: &ReceivedRequest| named(&events));
     let server = speaking("responses", &provider);
     let mut client = server.user("ada@example.com");
     let tools =
         json!([{ "type": "function", "name": "weather", "parameters": { "type": "object" } }]);
     let body = json!({ "model": "p/thinker", "input": "Warm?", "tools": tools });
-    let told = client.post("/v1/responses", body.clone()).json();
-    assert_eq!(told["output"][0], item, "{told}");
-    assert_eq!(told["output"][1]["type"], "function_call", "{told}");
+    let response = client.post("/v1/responses", body.clone()).json();
+    assert_eq!(response["output"][0], item, "{response}");
+    assert_eq!(response["output"][1]["type"], "function_call", "{response}");
     let stream = streamed(&server, &mut client, "/v1/responses", &body);
     let whole = &stream.last().unwrap()["response"]["output"];
     assert_eq!(whole[0], item, "{whole}");
     let result = json!({ "type": "function_call_output", "call_id": "c1", "output": "mild" });
-    let input = json!([{ "role": "user", "content": "Warm?" }, item, told["output"][1], result]);
+    let input =
+        json!([{ "role": "user", "content": "Warm?" }, item, response["output"][1], result]);
     let again = json!({ "model": "p/thinker", "input": input, "tools": tools });
     assert_eq!(client.post("/v1/responses", again).status, 200);
     let sent = last_sent(&provider);
@@ -351,7 +352,7 @@ fn encrypted_reasoning_goes_through_responses_unchanged() {
 fn opaque_reasoning_goes_through_chat_without_a_call_too() {
     let details = json!([{ "type": "reasoning.encrypted", "data": "opaque", "index": 0 }]);
     let given = details.clone();
-    let provider = Provider::answering(move |_: &Asked| {
+    let provider = Provider::answering(move |_: &ReceivedRequest| {
         let first =
             json!({ "reasoning_content": "Rome.", "reasoning_details": given, "content": "Mild." });
         chunks(&[delta(first), end()])
@@ -360,9 +361,9 @@ fn opaque_reasoning_goes_through_chat_without_a_call_too() {
     let mut client = server.user("ada@example.com");
     let mut body =
         json!({ "model": "p/thinker", "messages": [{ "role": "user", "content": "Warm?" }] });
-    let told = client.post("/v1/chat/completions", body.clone()).json();
-    let message = told["choices"][0]["message"].clone();
-    assert_eq!(message["reasoning_details"], details, "{told}");
+    let response = client.post("/v1/chat/completions", body.clone()).json();
+    let message = response["choices"][0]["message"].clone();
+    assert_eq!(message["reasoning_details"], details, "{response}");
     let events = streamed(&server, &mut client, "/v1/chat/completions", &body);
     let found = events
         .iter()
@@ -381,7 +382,7 @@ fn log_probabilities_come_back_whole_and_streamed() {
     let token = |text: &str| json!({ "token": text, "logprob": -0.25, "bytes": [65], "top_logprobs": [{ "token": text, "logprob": -0.25, "bytes": [65] }] });
     let both = json!([token("Mild"), token(".")]);
     let given = both.clone();
-    let provider = Provider::answering(move |asked: &Asked| {
+    let provider = Provider::answering(move |asked: &ReceivedRequest| {
         let piece = |text: &str, at: usize| {
             let mut piece = delta(json!({ "content": text }));
             if asked.body["logprobs"] == true {
@@ -403,11 +404,11 @@ fn log_probabilities_come_back_whole_and_streamed() {
         body
     };
     let wanted = ask(json!({ "logprobs": true, "top_logprobs": 1 }));
-    let told = client.post("/v1/chat/completions", wanted.clone()).json();
+    let response = client.post("/v1/chat/completions", wanted.clone()).json();
     assert_eq!(
-        told["choices"][0]["logprobs"],
+        response["choices"][0]["logprobs"],
         json!({ "content": both, "refusal": null }),
-        "{told}"
+        "{response}"
     );
     for wanted in [
         wanted.clone(),
@@ -421,6 +422,10 @@ fn log_probabilities_come_back_whole_and_streamed() {
         let all: Vec<Value> = all.flatten().cloned().collect();
         assert_eq!(json!(all), both, "{events:?}");
     }
-    let told = client.post("/v1/chat/completions", ask(json!({}))).json();
-    assert_eq!(told["choices"][0]["logprobs"], Value::Null, "{told}");
+    let response = client.post("/v1/chat/completions", ask(json!({}))).json();
+    assert_eq!(
+        response["choices"][0]["logprobs"],
+        Value::Null,
+        "{response}"
+    );
 }

@@ -115,7 +115,7 @@ fn every_save_is_a_version_and_old_ones_stay() {
         (again.status, &again.json()["recipe"]["version"]),
         (200, &json!(2))
     );
-    // Nothing new is no version.
+    // Saving without changes creates no version.
     assert_eq!(
         ada.post("/api/recipes", brief("summarize")).json()["recipe"]["version"],
         2
@@ -153,7 +153,7 @@ fn every_save_is_a_version_and_old_ones_stay() {
 }
 
 #[test]
-fn a_shared_recipe_is_the_team_s_to_use_and_its_maker_s_to_change() {
+fn shared_recipe_is_usable_by_all_and_editable_by_its_owner() {
     let server = Server::start();
     let mut root = server.user("root@example.org");
     let mut ada = server.user("ada@example.org");
@@ -175,13 +175,13 @@ fn a_shared_recipe_is_the_team_s_to_use_and_its_maker_s_to_change() {
     bob.put(&path, json!({ "pattern": "critique" }))
         .refused(403, "FORBIDDEN");
     bob.delete(&path).refused(403, "FORBIDDEN");
-    // One's own of the same name goes before it.
+    // The user's own recipe takes precedence over a shared one of the same name.
     assert_eq!(bob.post("/api/recipes", brief("summarize")).status, 201);
     assert_eq!(
         bob.post("/api/analyze", asked.clone()).json()["metadata"]["pattern"],
         "summarize"
     );
-    // Of two that others share, the name does not say which.
+    // If two shared recipes have the same name, the name is ambiguous.
     let bobs = bob.get("/api/recipes").json()["recipes"]
         .as_array()
         .unwrap()

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::support::Client;
 use crate::support::executable::Executable;
-use crate::support::s3::{Bucket, Trouble};
+use crate::support::s3::{Bucket, BucketFault};
 use crate::support::server::Folder;
 
 fn start(folder: &Folder) -> Executable {
@@ -31,7 +31,7 @@ fn wipe(folder: &Folder) {
     fs::remove_dir_all(folder.path().join("data")).unwrap();
 }
 
-/// When everything that was stored was in the replica too.
+/// Returns the last time at which everything stored was also in the replica.
 fn whole_at(client: &mut Client) -> String {
     let health = client.get("/health").json();
     health["replica"]["whole_at"]
@@ -40,11 +40,11 @@ fn whole_at(client: &mut Client) -> String {
         .to_owned()
 }
 
-/// Waits until everything that is stored now is in the replica.
+/// Waits until everything stored so far is in the replica.
 fn wait_whole(client: &mut Client) {
     let mut last = whole_at(client);
     let mut later = 0;
-    // Two rounds: the first may have begun before.
+    // Two rounds, because the first may have begun earlier.
     for _ in 0..600 {
         std::thread::sleep(Duration::from_millis(50));
         let at = whole_at(client);
@@ -82,15 +82,15 @@ fn everything_is_back_after_a_stop_on_another_disk() {
     let folder = Folder::new();
     let first = start(&folder);
     let mut client = Client::new(first.address).registered("ada@example.com");
-    let told = client.upload(
+    let response = client.upload(
         "/api/upload-document",
         "thin.txt",
         b"Paper of eighty grams is thin.",
     );
-    assert_eq!(told.status, 200, "{}", told.text());
-    let id = told.json()["document_id"]
+    assert_eq!(response.status, 200, "{}", response.text());
+    let id = response.json()["document_id"]
         .as_str()
-        .or(told.json()["id"].as_str())
+        .or(response.json()["id"].as_str())
         .unwrap()
         .to_owned();
     first.signal("-TERM");
@@ -133,17 +133,17 @@ fn everything_is_back_after_a_stop_on_another_disk() {
         .unwrap();
     let said = String::from_utf8_lossy(&doctor.stdout);
     assert!(said.contains("gives back a sound database"), "{said}");
-    // An administrator wants a whole copy there now.
+    // An administrator requests a snapshot now.
     let asked = client.post("/api/admin/backup", json!({}));
     assert_eq!(asked.status, 202, "{}", asked.text());
     let before = asked.json()["replica"]["copied_at"].clone();
     let copied = (0..200).any(|_| {
         std::thread::sleep(Duration::from_millis(50));
-        let told = client.get("/api/admin/backups").json();
-        told["folder"].is_null() && told["replica"]["copied_at"] != before
+        let response = client.get("/api/admin/backups").json();
+        response["folder"].is_null() && response["replica"]["copied_at"] != before
     });
     assert!(copied, "{}", client.get("/health").text());
-    // What is deleted is gone there as well.
+    // Deleted data is deleted in the replica as well.
     assert_eq!(client.delete(&format!("/api/documents/{id}")).status, 200);
     wait_whole(&mut client);
     assert_eq!(
@@ -171,16 +171,16 @@ fn a_bucket_that_fails_in_every_way_has_everything_in_the_end() {
     let mut client = Client::new(first.address).registered("ada@example.com");
     wait_whole(&mut client);
     let troubles = [
-        Trouble::Says(503, "SlowDown", "Please reduce your request rate."),
-        Trouble::Half,
-        Trouble::Lost,
-        Trouble::Says(507, "QuotaExceeded", "The bucket is full."),
-        Trouble::Says(403, "AccessDenied", "Access Denied"),
-        Trouble::Page(502, "<html>bad gateway</html>"),
-        Trouble::Late(Duration::from_millis(300)),
+        BucketFault::Says(503, "SlowDown", "Please reduce your request rate."),
+        BucketFault::Half,
+        BucketFault::Lost,
+        BucketFault::Says(507, "QuotaExceeded", "The bucket is full."),
+        BucketFault::Says(403, "AccessDenied", "Access Denied"),
+        BucketFault::Page(502, "<html>bad gateway</html>"),
+        BucketFault::Late(Duration::from_millis(300)),
     ];
     for (number, trouble) in troubles.into_iter().enumerate() {
-        bucket.trouble("PUT", trouble);
+        bucket.fail_next("PUT", trouble);
         let answer = client.put("/api/users/me", json!({ "name": number.to_string() }));
         assert_eq!(answer.status, 200, "{}", answer.text());
         wait_whole(&mut client);
@@ -253,7 +253,7 @@ fn a_sealed_replica_brings_the_secret_back_and_tells_nobody_else_anything() {
         "{said}"
     );
     let second = Executable::with(&folder, &settings);
-    // The token was signed with a secret that was only in the folder.
+    // The token was signed with a secret that existed only in the folder.
     assert_eq!(
         second.known(&client).get("/api/users/me").json()["email"],
         "ada@example.com"
@@ -267,7 +267,7 @@ fn nothing_that_was_whole_is_lost_when_the_server_is_killed_and_the_disk_vanishe
     let mut client = Client::new(server.address).registered("ada@example.com");
     wait_whole(&mut client);
     let mut number = 0_u64;
-    // `make vanish` looks longer.
+    // `make vanish` runs more rounds.
     let rounds = std::env::var("VANISH")
         .ok()
         .and_then(|text| text.parse().ok());
@@ -275,7 +275,7 @@ fn nothing_that_was_whole_is_lost_when_the_server_is_killed_and_the_disk_vanishe
         let mut sure = number;
         let mut before = whole_at(&mut client);
         let mut pending = number;
-        // Some rounds end right after something became whole, others in the middle of writing.
+        // Some rounds end right after replication, others in the middle of writing.
         for step in 0..40 + round * 13 % 60 {
             number += 1;
             let answer = client.put("/api/users/me", json!({ "name": number.to_string() }));
@@ -285,28 +285,28 @@ fn nothing_that_was_whole_is_lost_when_the_server_is_killed_and_the_disk_vanishe
             }
             let at = whole_at(&mut client);
             if at > before {
-                // A round that ended after these were stored may have begun before them; the one after did not.
+                // A sync that ended after these were stored may have begun before; the next one did not.
                 (sure, pending, before) = (pending, number, at);
             }
         }
         server.kill();
         wipe(&folder);
-        // Nobody has to wait for a machine that is known to be gone.
+        // No need to wait for the lease of a machine that is known to be gone.
         fs::remove_file(folder.path().join("replica/quire-holder")).unwrap();
         server = start(&folder);
         client = match round % 50 {
-            // A token lasts a quarter of an hour.
+            // A token lasts 15 minutes.
             49 => Client::new(server.address).signed_in("ada@example.com"),
             _ => server.known(&client),
         };
         let name = name_of(&mut client);
-        // The first round may end before any name was whole.
+        // The first round may end before any name was replicated.
         let back: u64 = match name.as_str() {
             None | Some("") => 0,
             Some(text) => text.parse().unwrap(),
         };
         if round % 50 == 49 {
-            // The next round may end before anything is whole again, and must know its credential then.
+            // The next round may end before anything is replicated, and needs its credential then.
             wait_whole(&mut client);
         }
         assert!(
@@ -318,7 +318,7 @@ fn nothing_that_was_whole_is_lost_when_the_server_is_killed_and_the_disk_vanishe
 }
 
 #[test]
-fn who_starts_takes_over_and_the_one_before_stores_nothing_more() {
+fn new_server_takes_the_lease_and_the_old_one_stops_writing() {
     let (one, other) = (Folder::new(), Folder::new());
     let replica = format!("file://{}", one.path().join("replica").display());
     let first = start(&one);
@@ -330,7 +330,7 @@ fn who_starts_takes_over_and_the_one_before_stores_nothing_more() {
         200
     );
     let second = try_start(&other, &[("QUIRE_REPLICA", &replica)]);
-    // What was acknowledged before the second had everything is there.
+    // Data acknowledged before the second server had everything is there.
     let mut new = second.known(&client);
     assert_eq!(name_of(&mut new), "Ada of the first");
     let refused = client.put("/api/users/me", json!({ "name": "Lost" }));
@@ -346,7 +346,8 @@ fn who_starts_takes_over_and_the_one_before_stores_nothing_more() {
     assert_eq!(first.code(), Some(0));
     second.signal("-TERM");
     assert_eq!(second.code(), Some(0));
-    // It is changed without the replica, which is newer: then the folder says so rather than win.
+    // The folder is changed without the replica, which is newer: the server reports a conflict rather than
+    // overwrite it.
     let alone = Executable::with(
         &one,
         &[
@@ -380,7 +381,7 @@ fn who_starts_takes_over_and_the_one_before_stores_nothing_more() {
     assert_eq!(name_of(&mut third.known(&client)), "Ada of the second");
 }
 
-/// Files under a folder, and their bytes.
+/// Returns the number of files under a folder, and their size in bytes.
 fn size(folder: &Path) -> (usize, u64) {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
     entries.fold((0, 0), |(files, bytes), entry| {
@@ -393,11 +394,12 @@ fn size(folder: &Path) -> (usize, u64) {
     })
 }
 
-/// A host whose disk vanishes whenever it sleeps. Half of the sleeps are a stop, half a kill after the window.
+/// A host whose disk vanishes whenever it sleeps. Half of the sleeps are a clean stop, half a kill after the sync
+/// interval.
 #[test]
 fn nothing_is_lost_over_many_sleeps_and_the_replica_does_not_grow_without_end() {
     let folder = Folder::new();
-    // `make week` wakes a hundred and sixty-eight times, as somebody who looks in every hour.
+    // `make week` wakes the host 168 times, like a user who visits once an hour.
     let wakes = std::env::var("WAKES").ok();
     let wakes: usize = wakes.and_then(|text| text.parse().ok()).unwrap_or(6);
     let (mut server, mut slowest) = (start(&folder), Duration::ZERO);
@@ -458,7 +460,7 @@ fn nothing_is_lost_over_many_sleeps_and_the_replica_does_not_grow_without_end() 
         database / 1024,
         slowest.as_millis()
     );
-    // Two whole copies and the changes since the first of them: never one per wake-up.
+    // Two snapshots and the changes since the first of them, rather than one per wake-up.
     assert!(files - originals < 200, "{files} files");
 }
 

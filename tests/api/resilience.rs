@@ -1,4 +1,4 @@
-//! The LLM client when calls fail: waits, skips, gives up, half-open circuit breakers, and the recorded
+//! The LLM client when calls fail: waiting, skipping, giving up, half-open circuit breakers, and the recorded
 //! usage.
 
 use std::time::Duration;
@@ -13,7 +13,7 @@ use quire::llm::{self, CallEvent, CircuitView, Llm, LlmSettings, ProviderSource}
 use tokio::sync::mpsc;
 
 use crate::providers::{Call, call, event, hello, request, settings};
-use crate::support::provider::{Asked, Provider, on};
+use crate::support::provider::{Provider, ReceivedRequest, on};
 
 const JSON: &str = "application/json";
 
@@ -72,7 +72,7 @@ fn a_pause_that_does_not_fit_ends_the_call_and_holds_the_next_one_back() {
             .last_failure
             .is_some_and(|failure| failure.model == "m")
     );
-    // Another model of the same provider is not concerned, and an admin may end it.
+    // Another model of the same provider is not affected, and an administrator can reset the circuit breaker.
     assert_eq!(llm.reset(Some("p/other")), 0);
     assert_eq!(llm.reset(Some("p/m")), 1);
     assert_eq!(state(&llm).status, "unknown");
@@ -93,7 +93,7 @@ fn a_short_pause_is_waited_for_by_the_next_call_too() {
 }
 
 #[test]
-fn a_counter_at_its_end_holds_the_next_call_back() {
+fn exhausted_rate_limit_counter_delays_the_next_call() {
     let provider = Provider::script([on("m")
         .header("x-ratelimit-remaining-requests", "0")
         .header("x-ratelimit-reset-requests", "3m")
@@ -104,7 +104,7 @@ fn a_counter_at_its_end_holds_the_next_call_back() {
     assert_eq!(error.kind, CallErrorKind::RateLimited);
 }
 
-/// A call of the model `m` with a prompt of its own.
+/// Returns a request for the model `m` with a distinct prompt.
 fn about(number: usize) -> ModelRequest {
     ModelRequest {
         messages: vec![Message::new(
@@ -116,11 +116,12 @@ fn about(number: usize) -> ModelRequest {
 }
 
 #[test]
-fn what_one_prompt_or_one_person_sees_opens_no_circuit_for_others() {
-    let poisoned = |asked: &Asked| match asked.body["messages"].to_string().contains("POISON") {
-        true => on("").status(500, JSON, "{}"),
-        false => on("").sse(&hello()),
-    };
+fn failures_of_one_prompt_or_user_open_no_shared_circuit() {
+    let poisoned =
+        |asked: &ReceivedRequest| match asked.body["messages"].to_string().contains("POISON") {
+            true => on("").status(500, JSON, "{}"),
+            false => on("").sse(&hello()),
+        };
     let provider = Provider::answering(poisoned);
     let llm = twice(&provider);
     let ada = UserId::new(Timestamp::from_millis(1), 1);
@@ -137,12 +138,12 @@ fn what_one_prompt_or_one_person_sees_opens_no_circuit_for_others() {
             .1
             .map_err(|error| error.kind)
     };
-    // One prompt, again and again: not even its author is kept from other questions.
+    // One prompt repeated: even its author can still ask other questions.
     for _ in 0..8 {
         assert_eq!(ask(&ada, "POISON"), Err(CallErrorKind::Overloaded));
     }
     assert!(ask(&ada, "hello").is_ok());
-    // Several prompts of one person: that person waits, and nobody else.
+    // Several prompts of one user: only that user has to wait.
     for number in 0..5 {
         let text = format!("POISON {number}");
         assert_eq!(ask(&ada, &text), Err(CallErrorKind::Overloaded));
@@ -151,7 +152,7 @@ fn what_one_prompt_or_one_person_sees_opens_no_circuit_for_others() {
     assert!(ask(&bob, "hello").is_ok());
     let state = |user: &UserId| llm.providers(Some(user)).remove(0).status;
     assert_eq!((state(&ada), state(&bob)), ("circuit_open", "unknown"));
-    // What two people see is the model's fault.
+    // Failures for two users are attributed to the model.
     assert_eq!(llm.reset(None), 1);
     for number in 0..5 {
         let who = [&ada, &bob][number % 2];
@@ -214,7 +215,7 @@ fn a_stream_that_breaks_off_is_begun_again_unless_somebody_reads_it() {
             ("hello", tries),
             "{model}"
         );
-        // What was begun in vain was paid for.
+        // A call that started but failed was still paid for.
         assert!(bill.usage.estimated, "{model}: {bill:?}");
     }
     let live = ModelRequest {
@@ -266,7 +267,7 @@ fn a_refused_parameter_is_left_out_once_remembered_and_told() {
     let provider = Provider::script([
         on("m").status(400, JSON, refusal),
         on("m").times(2).sse(&hello()),
-        // A provider that keeps refusing a field that was not sent.
+        // A provider that keeps refusing a field although it is no longer sent.
         on("n").times(2).status(400, JSON, refusal),
     ]);
     let llm = Llm::new(settings(&provider));
@@ -298,7 +299,7 @@ fn a_refused_parameter_is_left_out_once_remembered_and_told() {
 }
 
 #[test]
-fn what_was_under_way_is_on_the_bill() {
+fn interrupted_attempts_are_billed() {
     let words = event("four words of text");
     let provider = Provider::script([
         on("cut").cut(&words),
@@ -320,7 +321,7 @@ fn what_was_under_way_is_on_the_bill() {
     let (_, _, bill) = left.whole();
     assert!(bill.usage.estimated && bill.usage.output >= 4, "{bill:?}");
     let waiting = call(&llm, request("headers"));
-    provider.wait_asked(3);
+    provider.wait_for_requests(3);
     waiting.running.cancel();
     let (_, _, bill) = waiting.whole();
     assert!(
@@ -333,11 +334,11 @@ fn what_was_under_way_is_on_the_bill() {
 }
 
 #[test]
-fn signs_of_life_are_not_an_answer() {
+fn keep_alives_do_not_extend_the_timeout() {
     let alive = ": still thinking\n\n".repeat(400);
     let provider = Provider::script([
-        on("first").dribble(&alive, 18, Duration::from_millis(20)),
-        on("next").dribble(&(event("hel") + &alive), 60, Duration::from_millis(20)),
+        on("first").sse_in_pieces(&alive, 18, Duration::from_millis(20)),
+        on("next").sse_in_pieces(&(event("hel") + &alive), 60, Duration::from_millis(20)),
     ]);
     let short = Duration::from_millis(300);
     let llm = Llm::new(LlmSettings {
@@ -353,7 +354,7 @@ fn signs_of_life_are_not_an_answer() {
             "{model}: {}",
             error.detail
         );
-        provider.wait_left(model);
+        provider.wait_for_disconnect(model);
     }
 }
 
@@ -405,7 +406,7 @@ fn an_address_that_a_user_gave_must_be_public() {
         );
     }
     assert_eq!(provider.asked().len(), 0);
-    // Where it is allowed, it is asked.
+    // Where allowed, the provider is called.
     let llm = Llm::new(LlmSettings {
         allowed: vec![quire::domain::network::Network::parse("127.0.0.0/8").unwrap()],
         ..settings(&provider)

@@ -2,19 +2,23 @@
 
 use serde_json::{Value, json};
 
-use crate::support::provider::{Asked, Provider, on};
-use crate::support::script::{about, ended, id_of, saying, server, short, short_with};
+use crate::support::provider::{Provider, ReceivedRequest, on};
+use crate::support::script::{
+    analysis_path, answer_stream, id_of, server, short_run, short_run_with, wait_until_ended,
+};
 use crate::support::{Client, Server};
 
-/// Answers whatever is asked; lists one model.
+/// A provider that answers every request and lists one model.
 fn listing(name: &'static str) -> Provider {
-    Provider::answering(move |asked: &Asked| match asked.head.starts_with("GET") {
-        true => {
-            let list = json!({ "data": [{ "id": name, "created": 30 }] });
-            on("").status(200, "application/json", &list.to_string())
-        }
-        false => on("").sse(&saying("Thin.")),
-    })
+    Provider::answering(
+        move |asked: &ReceivedRequest| match asked.head.starts_with("GET") {
+            true => {
+                let list = json!({ "data": [{ "id": name, "created": 30 }] });
+                on("").status(200, "application/json", &list.to_string())
+            }
+            false => on("").sse(&answer_stream("Thin.")),
+        },
+    )
 }
 
 fn named(provider: &Provider, id: &str, models: &[&str]) -> String {
@@ -44,9 +48,9 @@ fn a_recipe_a_retry_and_a_rerun_go_on_without_a_model_that_is_gone() {
     }
     let id = id_of(&ada.post(
         "/api/analyze",
-        short_with(&["p/old", "p/new"], json!({ "async": true })),
+        short_run_with(&["p/old", "p/new"], json!({ "async": true })),
     ));
-    assert_eq!(ended(&mut ada, &id)["status"], "completed");
+    assert_eq!(wait_until_ended(&mut ada, &id)["status"], "completed");
     let one = named(&provider, "p", &["new"]);
     let again = Server::in_folder(
         server.stop(),
@@ -78,15 +82,15 @@ fn a_recipe_a_retry_and_a_rerun_go_on_without_a_model_that_is_gone() {
         ("/retry", json!({})),
         ("/rerun", json!({ "depth": "quick" })),
     ] {
-        let begun = ada.post(&about(&id, path), body);
+        let begun = ada.post(&analysis_path(&id, path), body);
         assert_eq!(begun.status, 202, "{}", begun.text());
-        let shown = ended(&mut ada, &id_of(&begun));
+        let shown = wait_until_ended(&mut ada, &id_of(&begun));
         assert!(
             notes(&shown).contains("p/old is no longer available"),
             "{path} {shown}"
         );
     }
-    let direct = ada.post("/api/analyze", short(&["p/old", "p/new"]));
+    let direct = ada.post("/api/analyze", short_run(&["p/old", "p/new"]));
     direct.refused(422, "VALIDATION_ERROR");
     let recipes = ada.get("/api/recipes").json();
     for recipe in recipes["recipes"].as_array().unwrap() {
@@ -106,7 +110,7 @@ fn a_recipe_a_retry_and_a_rerun_go_on_without_a_model_that_is_gone() {
         assert_eq!(answer.status, 200, "{}", answer.text());
         assert_eq!(answer.header("x-quire-ignored"), "models: p/old");
     }
-    // A new name for it is no new recipe.
+    // A new name for the model does not create a new recipe version.
     let id = recipes["recipes"][0]["id"].as_str().unwrap();
     let renamed = ada.put(&format!("/api/recipes/{id}"), json!({ "name": "renamed" }));
     assert_eq!(renamed.status, 200, "{}", renamed.text());
@@ -134,10 +138,10 @@ fn lists_mark_a_model_that_its_provider_no_longer_lists() {
         );
         assert_eq!(of(&list, "openai/gpt-7-new")["retired"], Value::Null);
     }
-    // Lists have gaps: it is asked all the same, and the result says so.
+    // Model lists can be incomplete: the model is still called, and the result says so.
     let body = json!({ "prompt": "Why?", "models": ["openai/gpt-4o"], "pattern": "single", "async": true });
     let id = id_of(&admin.post("/api/analyze", body));
-    let shown = ended(&mut admin, &id);
+    let shown = wait_until_ended(&mut admin, &id);
     assert!(
         notes(&shown).contains("openai/gpt-4o is no longer in its provider's list"),
         "{shown}"
@@ -151,7 +155,7 @@ fn a_model_that_is_named_twice_gives_two_samples() {
     let provider = listing("m");
     let server = server(&provider, &[]);
     let mut ada = server.user("ada@example.org");
-    let answer = ada.post("/api/analyze", short(&["p/m", "p/m"]));
+    let answer = ada.post("/api/analyze", short_run(&["p/m", "p/m"]));
     assert_eq!(answer.status, 200, "{}", answer.text());
     let texts = answer.json()["model_responses"].clone();
     assert_eq!(texts, json!({ "p/m": "Thin.", "p/m#2": "Thin." }));

@@ -17,7 +17,7 @@ fn described(path: &str) -> String {
     path.replace("*}", "}")
 }
 
-/// The row's path with these values in its holes.
+/// Returns the route's path with its placeholders filled in.
 pub fn filled(path: &str, values: &BTreeMap<&str, String>) -> String {
     let kind = match path {
         _ if path.contains("/api-keys/") => "key",
@@ -41,7 +41,7 @@ pub fn filled(path: &str, values: &BTreeMap<&str, String>) -> String {
         .replace("{path*}", "js/index.js")
 }
 
-/// The same, with the question that some rows need.
+/// The same, with the query that some routes need.
 pub fn asked(route: &Route, values: &BTreeMap<&str, String>) -> String {
     let question = match route.path {
         "/api/documents/{id}/search" | "/api/search" => "?q=towers",
@@ -112,7 +112,7 @@ fn the_document_and_the_table_agree() {
     assert_eq!((served.status, served.json()), (200, document));
 }
 
-/// Everything that is referred to exists.
+/// Checks that every reference resolves.
 fn references(value: &Value, document: &Value) {
     if let Some(target) = value.get("$ref") {
         let pointer = target.as_str().unwrap().strip_prefix('#').unwrap();
@@ -169,7 +169,7 @@ fn nobody_gets_in_without_a_credential() {
     answer.refused(401, "UNAUTHENTICATED");
 }
 
-/// Somebody with one thing of each kind, all holding the same rare word.
+/// A user with one object of each kind, all containing the same rare word.
 pub struct Owner {
     pub client: Client,
     pub values: BTreeMap<&'static str, String>,
@@ -253,7 +253,7 @@ pub fn owner(server: &Server) -> Owner {
     Owner { client, values }
 }
 
-/// What the owner sees of everything, to be the same before and after.
+/// Returns everything that the owner can see, to be compared before and after.
 pub fn everything(owner: &mut Owner) -> Vec<(String, Value)> {
     let mut seen = Vec::new();
     for route in ROUTES
@@ -266,7 +266,7 @@ pub fn everything(owner: &mut Owner) -> Vec<(String, Value)> {
         }
         let answer = owner.client.get(&path);
         assert_eq!(answer.status, 200, "{path}: {}", answer.text());
-        // An archive says when it was made.
+        // An archive contains its creation time.
         if path.ends_with("/export") && path.contains("/users/") {
             continue;
         }
@@ -275,7 +275,7 @@ pub fn everything(owner: &mut Owner) -> Vec<(String, Value)> {
     seen
 }
 
-/// Whatever may hold one person's things must not stay in a cache on the way.
+/// Responses that may contain a user's data must not be stored by a shared cache.
 #[test]
 fn no_cache_keeps_what_is_private() {
     let server = Server::start();
@@ -301,13 +301,13 @@ fn no_cache_keeps_what_is_private() {
 }
 
 #[test]
-fn another_person_meets_nothing() {
+fn other_users_objects_are_not_found() {
     let server = Server::start();
     server.user("root@example.org");
     let mut owner = owner(&server);
     let before = everything(&mut owner);
     let mut other = server.user("other@example.org");
-    // Signing out would end the walk.
+    // Signing out would end the test.
     let walk = ROUTES
         .iter()
         .filter(|route| !route.path.starts_with("/api/auth/"));
@@ -322,9 +322,9 @@ fn another_person_meets_nothing() {
                 answer.refused(403, "FORBIDDEN");
             }
             "user" if own_thing => {
-                // A body that is wrong may be said to be wrong before the thing is looked for.
-                let told = [404, 422].contains(&answer.status);
-                assert!(told, "{shown}: {} {}", answer.status, answer.text());
+                // An invalid body may be rejected before the object is looked up.
+                let response = [404, 422].contains(&answer.status);
+                assert!(response, "{shown}: {} {}", answer.status, answer.text());
                 assert!(answer.status == 404 || route.verb == Verb::Post, "{shown}");
             }
             _ => {}
@@ -351,7 +351,7 @@ fn another_person_meets_nothing() {
     for (path, was) in before {
         let now = owner.client.get(&path).text();
         let expected = was.as_str().unwrap();
-        // When a key was last used, and how far an upload is, are nobody else's doing either.
+        // No other user may affect when a key was last used or how far an upload has progressed.
         assert_eq!(now, expected, "{path}");
     }
 }
@@ -408,8 +408,8 @@ fn answers_are_what_the_document_says() {
     );
 }
 
-/// The part of JSON Schema that the document uses. A field that it does not name is a fault too: the
-/// document would be silent about it.
+/// Checks a value against the part of JSON Schema that the document uses. An unlisted field is an error too,
+/// because the document would omit it.
 fn fits(value: &Value, schema: &Value, document: &Value, place: &str) {
     if let Some(target) = schema.get("$ref") {
         let pointer = target.as_str().unwrap().strip_prefix('#').unwrap();
@@ -478,13 +478,13 @@ fn fits(value: &Value, schema: &Value, document: &Value, place: &str) {
 }
 
 #[test]
-fn a_credential_that_does_not_hold_is_refused_where_none_is_needed_too() {
+fn invalid_credentials_are_refused_on_open_routes_too() {
     let server = Server::start();
     let mut client = server.client().with("authorization", "Bearer forged");
     for path in ["/api/available-models", "/api/patterns", "/api/parameters"] {
         client.get(path).refused(401, "UNAUTHENTICATED");
     }
-    // Whoever comes back with a token that has run out must be able to get a new one.
+    // A client with an expired token must be able to get a new one.
     client
         .post("/api/auth/refresh", json!({}))
         .refused(400, "BAD_REQUEST");

@@ -3,12 +3,15 @@
 use serde_json::json;
 
 use crate::support::provider::{Provider, on};
-use crate::support::script::{about, begin, beginning, ended, saying, server, short_with};
+use crate::support::script::{
+    analysis_path, answer_stream, begin, server, short_run_with, unfinished_stream,
+    wait_until_ended,
+};
 
-/// A stream with this text that ends for this reason.
+/// Returns a stream with this text and finish reason.
 fn ending(text: &str, reason: &str) -> String {
     let end = json!({ "choices": [{ "index": 0, "delta": {}, "finish_reason": reason }] });
-    format!("{}data: {end}\n\ndata: [DONE]\n\n", beginning(text))
+    format!("{}data: {end}\n\ndata: [DONE]\n\n", unfinished_stream(text))
 }
 
 #[test]
@@ -22,18 +25,18 @@ fn an_answer_that_is_not_whole_is_never_given_again() {
     let mut lines = Vec::new();
     for (model, reason) in endings {
         lines.push(on(model).sse(&ending("It is ", reason)));
-        lines.push(on(model).sse(&saying("Thin.")));
+        lines.push(on(model).sse(&answer_stream("Thin.")));
     }
     let provider = Provider::script(lines);
     let server = server(&provider, &[("RETRIES", "0")]);
     let mut client = server.user("ada@example.com");
     for (model, reason) in endings {
         let mut texts = Vec::new();
-        // The second time it is asked for again; the third time it comes from the cache.
+        // The second request calls the model again; the third is served from the cache.
         for _ in 0..3 {
             let body = json!({ "model": format!("p/{model}"), "messages": [{ "role": "user", "content": "Is it thin?" }] });
-            let told = client.post("/v1/chat/completions", body).json();
-            texts.push(told["choices"][0]["message"]["content"].clone());
+            let response = client.post("/v1/chat/completions", body).json();
+            texts.push(response["choices"][0]["message"]["content"].clone());
         }
         let thin = json!("Thin.");
         assert_ne!(texts[0], thin, "{reason}");
@@ -46,14 +49,14 @@ fn an_answer_that_is_not_whole_is_never_given_again() {
 fn a_member_that_breaks_off_is_announced_and_asked_again() {
     let provider = Provider::script([
         on("m").sse(&ending("It is ", "abort")),
-        on("m").cut(&beginning("It is still ")),
-        on("m").sse(&saying("It is thin.")),
+        on("m").cut(&unfinished_stream("It is still ")),
+        on("m").sse(&answer_stream("It is thin.")),
     ]);
     let server = server(&provider, &[("RETRIES", "2")]);
     let mut client = server.user("ada@example.com");
     let id = begin(&mut client, &["p/m"]);
     let (mut text, mut begun) = (String::new(), 0);
-    for event in client.events(&about(&id, "/events"), None) {
+    for event in client.events(&analysis_path(&id, "/events"), None) {
         if event.data["model"] != "p/m" {
             continue;
         }
@@ -66,7 +69,7 @@ fn a_member_that_breaks_off_is_announced_and_asked_again() {
             _ => {}
         }
     }
-    let shown = ended(&mut client, &id);
+    let shown = wait_until_ended(&mut client, &id);
     let answer = &shown["results"]["stages"][0]["answers"][0];
     assert_eq!(
         (&answer["status"], &answer["text"]),
@@ -87,9 +90,9 @@ fn an_empty_answer_is_asked_for_once_more_and_not_again() {
     let server = server(&provider, &[("RETRIES", "5")]);
     let mut client = server.user("ada@example.com");
     let more = json!({ "async": true, "cache": "off" });
-    let body = short_with(&["p/empty", "p/blank", "p/thinks", "demo/extract"], more);
+    let body = short_run_with(&["p/empty", "p/blank", "p/thinks", "demo/extract"], more);
     let answer = client.post("/api/analyze", body);
-    let shown = ended(&mut client, &crate::support::script::id_of(&answer));
+    let shown = wait_until_ended(&mut client, &crate::support::script::id_of(&answer));
     let failed = shown["failures"].as_array().unwrap();
     assert_eq!(failed.len(), 3, "{shown}");
     assert_eq!(provider.asked().len(), 5);

@@ -1,13 +1,13 @@
-//! Required answer formats: JSON schemas of client libraries are accepted whole, and an answer that does
-//! not match is repaired once or refused, from one model and from a panel.
+//! Required answer formats: JSON schemas of client libraries are accepted unchanged, and an answer that does not
+//! match is repaired once or refused, from one model and from a panel.
 
 use serde_json::{Value, json};
 
 use crate::support::line::on;
-use crate::support::provider::{Asked, Provider};
-use crate::support::script::{saying, server, short_with};
+use crate::support::provider::{Provider, ReceivedRequest};
+use crate::support::script::{answer_stream, server, short_run_with};
 
-/// What pydantic writes for a model with a reference, a pattern and a union.
+/// The schema that pydantic generates for a model with a reference, a pattern, and a union.
 fn invoice() -> Value {
     json!({ "type": "json_schema", "json_schema": { "name": "invoice", "schema": {
         "$defs": { "Line": {
@@ -38,23 +38,23 @@ fn ask(model: &str, more: Value) -> Value {
     body
 }
 
-/// `good` answers right, `fenced` with words around it, `learns` right at the second time, `never` never. Only a
-/// call that asks for the format is answered so: members of a panel write prose.
+/// `good` answers correctly, `fenced` with words around it, `learns` on the second attempt, and `never` not at
+/// all. Only calls that request the format are answered this way; panel members write prose.
 fn clerk() -> Provider {
-    Provider::answering(|asked: &Asked| {
+    Provider::answering(|asked: &ReceivedRequest| {
         let body = asked.body.to_string();
         let is_again = body.contains("That is not what was wanted");
         if asked.body["response_format"].is_null() {
-            return on("").sse(&saying("It lists two pieces."));
+            return on("").sse(&answer_stream("It lists two pieces."));
         }
         match asked.model().as_str() {
-            "good" => on("").sse(&saying(GOOD)),
-            "fenced" => on("").sse(&saying(&format!(
+            "good" => on("").sse(&answer_stream(GOOD)),
+            "fenced" => on("").sse(&answer_stream(&format!(
                 "Here it is:\n```json\n{GOOD}\n```\nDone."
             ))),
-            "learns" if is_again => on("").sse(&saying(GOOD)),
-            "learns" => on("").sse(&saying(BAD)),
-            _ => on("").sse(&saying("It lists two pieces.")),
+            "learns" if is_again => on("").sse(&answer_stream(GOOD)),
+            "learns" => on("").sse(&answer_stream(BAD)),
+            _ => on("").sse(&answer_stream("It lists two pieces.")),
         }
     })
 }
@@ -67,7 +67,7 @@ fn one_model_keeps_to_a_schema_that_a_library_wrote() {
     for model in ["p/good", "p/fenced", "p/learns"] {
         let answer = client.post("/v1/chat/completions", ask(model, json!({})));
         assert_eq!(answer.status, 200, "{model}: {}", answer.text());
-        // Nothing but the object.
+        // Only the object.
         assert_eq!(
             answer.json()["choices"][0]["message"]["content"],
             GOOD,
@@ -128,17 +128,19 @@ fn a_panel_keeps_to_the_schema_or_fails() {
 
 #[test]
 fn what_a_writer_cannot_write_is_no_answer() {
-    // Everybody who may write fails, and prose is not what was asked for.
-    let provider = Provider::answering(|_: &Asked| on("").sse(&saying("It lists two pieces.")));
+    // Every model that could write the answer fails, and prose does not match the requested format.
+    let provider = Provider::answering(|_: &ReceivedRequest| {
+        on("").sse(&answer_stream("It lists two pieces."))
+    });
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
     let body = ask("quire/summarize", json!({ "models": ["p/a", "p/b"] }));
     let answer = client.post("/v1/chat/completions", body);
     assert_eq!(answer.status, 502, "{}", answer.text());
     let more = json!({ "response_format": invoice(), "ultra_model": "p/a" });
-    let answer = client.post("/api/analyze", short_with(&["p/a", "p/b"], more));
+    let answer = client.post("/api/analyze", short_run_with(&["p/a", "p/b"], more));
     assert_ne!(answer.status, 200, "{}", answer.text());
-    // Votes are counted, and nobody writes.
+    // Votes are counted, so no model writes an answer.
     let body = ask("quire/vote", json!({ "models": ["p/a", "p/b"] }));
     let answer = client.post("/v1/chat/completions", body);
     assert!(matches!(answer.status, 400 | 422), "{}", answer.text());

@@ -1,5 +1,5 @@
-//! Many concurrent analyses with a provider at its worst and clients that disconnect. Afterwards nothing is
-//! left behind: no thread, file, connection, or slot; and the recorded usage matches what the provider saw.
+//! Many concurrent analyses with a misbehaving provider and clients that disconnect. Afterward nothing is left
+//! behind (no thread, file, connection, or slot), and the recorded usage matches what the provider saw.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -11,14 +11,14 @@ use rusqlite::Connection;
 use serde_json::{Value, json};
 
 use crate::support::Client;
-use crate::support::executable::{Executable, Held};
-use crate::support::provider::{Line, Provider, on};
-use crate::support::script::{about, beginning, saying, short_with};
+use crate::support::executable::{Executable, ProcessResources};
+use crate::support::provider::{Provider, ScriptLine, on};
+use crate::support::script::{analysis_path, answer_stream, short_run_with, unfinished_stream};
 use crate::support::server::Folder;
 
 const JSON: &str = "application/json";
 const PEOPLE: usize = 6;
-/// Of each person; a person may have 24 under way.
+/// Concurrent analyses per user; the limit is 24.
 const AT_ONCE: usize = 10;
 const SETTINGS: &[(&str, &str)] = &[
     ("RATE_LIMIT", "1000000"),
@@ -28,12 +28,12 @@ const SETTINGS: &[(&str, &str)] = &[
     ("RETRIES", "1"),
     ("FIRST_TOKEN_TIMEOUT", "1"),
     ("TOKEN_TIMEOUT", "1"),
-    // What an earlier analysis got would keep later ones from the provider.
+    // Cached answers of earlier analyses would keep later ones from calling the provider.
     ("CACHE_TTL", "0"),
 ];
 const CALLS_AT_ONCE: usize = 48;
 
-/// Chance that is the same each time: a number from 0 to below `most` for this occasion.
+/// Returns a reproducible random number from 0 to below `most`.
 fn chance(seed: u64, number: usize, most: usize) -> usize {
     let mut bits = seed ^ (number as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15);
     for shift in [30, 27, 31] {
@@ -42,12 +42,12 @@ fn chance(seed: u64, number: usize, most: usize) -> usize {
     (bits % most as u64) as usize
 }
 
-/// What the provider does to its request of this number.
-fn fate(number: usize) -> Line {
+/// How the provider handles the request with this number.
+fn fate(number: usize) -> ScriptLine {
     let words = "It is thin, and it is light, and it takes ink well.";
     let line = on("");
     if number == 1 {
-        // The server asks for the list of models when it starts.
+        // The server requests the model list when it starts.
         return line.status(200, JSON, "{\"data\":[]}");
     }
     match chance(1, number, 100) {
@@ -56,45 +56,47 @@ fn fate(number: usize) -> Line {
         15..18 => line.status(529, "text/plain", "overloaded"),
         18..22 => line.status(400, JSON, "{\"error\":{\"message\":\"no\"}}"),
         22..29 => line.reset(),
-        29..36 => line.cut(&beginning(words)),
-        36..39 => line.stall(&beginning("It is ")),
+        29..36 => line.cut(&unfinished_stream(words)),
+        36..39 => line.stall(&unfinished_stream("It is ")),
         39..41 => line.stall(""),
         41..43 => line.hang(),
         43..47 => line.raw(&[0, 159, 146, 150, 13, 10, 13, 10]),
         47..50 => line.sse("data: {\"choices\":[{\"delta\":{\"content\":\"It\"}}\n\n"),
         50..53 => line.status(200, "text/html", "<html>a wall</html>"),
-        53..60 => line.dribble(&saying(words), 40, Duration::from_millis(4)),
-        60..65 => line.after(Duration::from_millis(200)).sse(&saying(words)),
-        _ => line.sse(&saying(words)),
+        53..60 => line.sse_in_pieces(&answer_stream(words), 40, Duration::from_millis(4)),
+        60..65 => line
+            .after(Duration::from_millis(200))
+            .sse(&answer_stream(words)),
+        _ => line.sse(&answer_stream(words)),
     }
 }
 
 /// How a caller behaves.
 #[derive(Debug, Clone, Copy)]
-enum Manner {
+enum ClientBehavior {
     Streams,
     Waits,
     Watches,
     /// Disconnects after this many milliseconds, streaming or not.
     Leaves(bool, u64),
-    /// Starts it to go on alone, and presses stop.
+    /// Starts the run in the background, then stops it.
     Stops(u64),
 }
 
-fn manner(number: usize) -> Manner {
+fn manner(number: usize) -> ClientBehavior {
     let pause = chance(3, number, 120) as u64;
     match chance(2, number, 10) {
-        0..2 => Manner::Streams,
-        2..5 => Manner::Waits,
-        5..7 => Manner::Watches,
-        7 => Manner::Leaves(true, pause),
-        8 => Manner::Leaves(false, pause),
-        _ => Manner::Stops(pause),
+        0..2 => ClientBehavior::Streams,
+        2..5 => ClientBehavior::Waits,
+        5..7 => ClientBehavior::Watches,
+        7 => ClientBehavior::Leaves(true, pause),
+        8 => ClientBehavior::Leaves(false, pause),
+        _ => ClientBehavior::Stops(pause),
     }
 }
 
 fn body(number: usize) -> Value {
-    // Half of them share models, and so the models' circuits; the others have theirs to themselves.
+    // Half of them share models, and thus circuit breakers; the others have their own.
     let name = |place: usize| match number % 2 {
         0 => format!("p/shared-{}", chance(4, number + place, 12)),
         _ => format!("p/own-{number}-{place}"),
@@ -108,14 +110,14 @@ fn body(number: usize) -> Value {
     let mut models = models;
     models.sort_unstable();
     models.dedup();
-    short_with(&models, json!({"ultra_model": ultra}))
+    short_run_with(&models, json!({"ultra_model": ultra}))
 }
 
 /// One analysis from beginning to end, as its caller sees it.
 fn one(number: usize, address: SocketAddr, client: &mut Client, key: &str) {
     let mut body = body(number);
     match manner(number) {
-        Manner::Streams => {
+        ClientBehavior::Streams => {
             body["stream"] = json!(true);
             let text = rest(&mut ask(address, key, &body));
             let ends =
@@ -125,7 +127,7 @@ fn one(number: usize, address: SocketAddr, client: &mut Client, key: &str) {
                 "{number}: {text}"
             );
         }
-        Manner::Waits => {
+        ClientBehavior::Waits => {
             let text = rest(&mut ask(address, key, &body));
             assert!(text.starts_with("HTTP/1.1 "), "{number}: {text}");
             let marks = ["\"analysis_id\"", "\"SERVICE_UNAVAILABLE\""];
@@ -134,22 +136,22 @@ fn one(number: usize, address: SocketAddr, client: &mut Client, key: &str) {
                 "{number}: {text}"
             );
         }
-        Manner::Leaves(streams, pause) => {
+        ClientBehavior::Leaves(streams, pause) => {
             body["stream"] = json!(streams);
             let socket = ask(address, key, &body);
             std::thread::sleep(Duration::from_millis(pause));
             drop(socket);
         }
-        Manner::Watches => {
+        ClientBehavior::Watches => {
             let id = started(client, &mut body);
-            let events = client.events(&about(&id, "/events"), None);
+            let events = client.events(&analysis_path(&id, "/events"), None);
             let last = events.last().unwrap();
             assert!(last.name.starts_with("analysis."), "{number}: {last:?}");
         }
-        Manner::Stops(pause) => {
+        ClientBehavior::Stops(pause) => {
             let id = started(client, &mut body);
             std::thread::sleep(Duration::from_millis(pause));
-            let answer = client.post(&about(&id, "/cancel"), json!({}));
+            let answer = client.post(&analysis_path(&id, "/cancel"), json!({}));
             assert_eq!(answer.status, 200, "{number}: {}", answer.text());
         }
     }
@@ -227,8 +229,8 @@ fn until(what: &str, mut so: impl FnMut() -> Result<(), String>) {
     }
 }
 
-/// What the process holds now and did not hold before.
-fn more(after: &Held, before: &Held) -> Vec<String> {
+/// Returns the resources that the process holds now and did not hold before.
+fn more(after: &ProcessResources, before: &ProcessResources) -> Vec<String> {
     let surplus = |after: &[String], before: &[String]| {
         let mut left = before.to_vec();
         let mut more = after.to_vec();
@@ -248,11 +250,11 @@ fn more(after: &Held, before: &Held) -> Vec<String> {
 
 fn soak(count: usize) {
     let provider = Provider::acting(fate);
-    provider.allow_at_once(CALLS_AT_ONCE);
+    provider.limit_concurrency(CALLS_AT_ONCE);
     let folder = Folder::new();
     let server = Executable::start(&folder, &provider, SETTINGS);
     let mut crowd = people(&server);
-    // What is made at first need is made, such as the store's readers.
+    // Resources created on first use now exist, such as the store's readers.
     all(1_000_000, 60, server.address, &crowd);
     provider.wait_idle();
     let fresh = |crowd: &[(Client, String)]| -> Vec<(Client, String)> {
@@ -263,7 +265,7 @@ fn soak(count: usize) {
     };
     crowd = fresh(&crowd);
     std::thread::sleep(Duration::from_millis(500));
-    let before = server.holds();
+    let before = server.held_resources();
     let begun = Instant::now();
     all(0, count, server.address, &crowd);
     let asked = provider.connections();
@@ -277,15 +279,15 @@ fn soak(count: usize) {
     until("all analyses end", || nothing_runs(&crowd));
     drop(crowd);
     until("everything is given back", || {
-        let more = more(&server.holds(), &before);
+        let more = more(&server.held_resources(), &before);
         more.is_empty().then_some(()).ok_or(format!("{more:?}"))
     });
-    // A run that is still held somewhere would be waited for, for as long as the settings say.
+    // Shutdown would wait for a run that is still held, for as long as the settings allow.
     let begun = Instant::now();
     server.signal("-TERM");
     assert_eq!(server.code(), Some(0));
     assert!(begun.elapsed() < Duration::from_secs(15), "a run is left");
-    books_agree(&folder, &provider);
+    check_recorded_usage(&folder, &provider);
 }
 
 fn nothing_runs(crowd: &[(Client, String)]) -> Result<(), String> {
@@ -303,8 +305,8 @@ fn nothing_runs(crowd: &[(Client, String)]) -> Result<(), String> {
     Ok(())
 }
 
-/// The calls as they are stored, their sums, and what the provider saw of them.
-fn books_agree(folder: &Folder, provider: &Provider) {
+/// The stored calls, their sums, and the provider's count of them agree.
+fn check_recorded_usage(folder: &Folder, provider: &Provider) {
     let book = Connection::open(folder.path().join("data/quire.db")).unwrap();
     let number =
         |question: &str| -> i64 { book.query_row(question, [], |row| row.get(0)).unwrap() };
@@ -330,7 +332,7 @@ fn books_agree(folder: &Folder, provider: &Provider) {
         .filter(|asked| asked.head.starts_with("GET"))
         .count();
     let seen = (provider.connections() - lists) as i64;
-    // A try that was stopped may not have come as far as a connection; each other one has.
+    // A cancelled attempt may not have opened a connection; every other attempt has.
     assert!(
         (tries - stopped..=tries).contains(&seen),
         "{tries} tries, {stopped} of them stopped, {seen} connections"

@@ -1,12 +1,12 @@
-//! The status of a failed call of a single model: its vendor's own, with the vendor's wait, on every compatible surface,
-//! whole and streamed.
+//! The status of a failed call of a single model: the vendor's own status and retry delay, on every compatible
+//! API, whole and streamed.
 
 use std::time::{Duration, SystemTime};
 
 use serde_json::{Value, json};
 
 use crate::support::Client;
-use crate::support::provider::{Asked, Provider, on};
+use crate::support::provider::{Provider, ReceivedRequest, on};
 use crate::support::script::server;
 
 const PATHS: [&str; 4] = [
@@ -16,10 +16,10 @@ const PATHS: [&str; 4] = [
     "/v1/messages",
 ];
 
-/// A vendor's status, the one that a client is given, and the words for it in OpenAI's and Anthropic's errors.
+/// A vendor's status, the status returned to the client, and the error types in OpenAI's and Anthropic's formats.
 const STATUSES: &[(u16, u16, &str, &str)] = &[
     (400, 400, "invalid_request_error", "invalid_request_error"),
-    // The key that is refused is this server's, not the client's.
+    // The refused key is this server's, not the client's.
     (401, 502, "api_error", "api_error"),
     (402, 402, "insufficient_quota", "billing_error"),
     (403, 502, "api_error", "api_error"),
@@ -51,7 +51,7 @@ fn asked(path: &str, model: &str, stream: bool) -> Value {
 
 /// A provider whose models are named after the status that they answer with.
 fn failing() -> Provider {
-    Provider::answering(|asked: &Asked| {
+    Provider::answering(|asked: &ReceivedRequest| {
         let model = asked.model();
         let status = model.split('-').next().unwrap_or_default();
         let body = json!({ "error": { "message": "no", "type": "some_error" } });
@@ -72,19 +72,19 @@ fn a_failed_call_has_its_vendors_status_on_every_surface() {
     for (place, path) in PATHS.iter().enumerate() {
         for (status, given, openai, anthropic) in STATUSES {
             for stream in [false, true] {
-                // A model of its own each: none waits for the others' limits.
+                // A separate model for each, so that none waits for another's limit.
                 let model = format!("p/{status}-{place}-{stream}");
                 let answer = client.post(path, asked(path, &model, stream));
                 let kind = match *path {
                     "/v1/messages" => anthropic,
                     _ => openai,
                 };
-                let told = answer.json();
-                let found = (answer.status, told["error"]["type"].as_str());
+                let response = answer.json();
+                let found = (answer.status, response["error"]["type"].as_str());
                 let waits = answer.header("retry-after") == "17";
                 if found != (*given, Some(*kind)) || !waits {
                     wrong.push(format!(
-                        "{path} {status} {stream}: {} {told}",
+                        "{path} {status} {stream}: {} {response}",
                         answer.status
                     ));
                 }
@@ -96,7 +96,7 @@ fn a_failed_call_has_its_vendors_status_on_every_surface() {
 
 #[test]
 fn no_credit_is_said_as_openai_says_it_and_not_tried_again() {
-    let provider = Provider::answering(|asked: &Asked| {
+    let provider = Provider::answering(|asked: &ReceivedRequest| {
         let (status, error) = match asked.model().as_str() {
             "in-body" => (
                 200,
@@ -125,7 +125,7 @@ fn no_credit_is_said_as_openai_says_it_and_not_tried_again() {
 
 #[test]
 fn a_wait_until_a_date_is_passed_on_in_seconds() {
-    let provider = Provider::answering(|_: &Asked| {
+    let provider = Provider::answering(|_: &ReceivedRequest| {
         let at = SystemTime::now() + Duration::from_secs(40);
         on("")
             .header("Retry-After", &httpdate::fmt_http_date(at))

@@ -8,8 +8,11 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::support::client::{Event, Events};
-use crate::support::provider::{Line, Provider, on};
-use crate::support::script::{about, begin, beginning, ended, id_of, saying, server, short_with};
+use crate::support::provider::{Provider, ScriptLine, on};
+use crate::support::script::{
+    analysis_path, answer_stream, begin, id_of, server, short_run_with, unfinished_stream,
+    wait_until_ended,
+};
 use crate::support::{Client, Server};
 
 const ENDS: [&str; 3] = [
@@ -20,8 +23,8 @@ const ENDS: [&str; 3] = [
 const THIN: &str = "It is thin, and it is light, and it takes ink well on both of its sides.";
 const STRONG: &str = "It is strong; nobody has torn it yet, whatever they say about its edges.";
 
-fn slowly(model: &str, text: &str) -> Line {
-    on(model).dribble(&saying(text), 90, Duration::from_millis(12))
+fn slowly(model: &str, text: &str) -> ScriptLine {
+    on(model).sse_in_pieces(&answer_stream(text), 90, Duration::from_millis(12))
 }
 
 fn two() -> Provider {
@@ -29,10 +32,12 @@ fn two() -> Provider {
 }
 
 fn follow(client: &mut Client, id: &str, after: Option<u64>) -> Vec<Event> {
-    client.events(&about(id, "/events"), after).collect()
+    client
+        .events(&analysis_path(id, "/events"), after)
+        .collect()
 }
 
-/// Checks what every whole stream keeps to.
+/// Checks the invariants of a complete stream.
 pub fn whole(events: &[Event]) {
     for (event, number) in events.iter().zip(1..) {
         assert_eq!(event.id, Some(number), "{event:?}");
@@ -45,13 +50,13 @@ pub fn whole(events: &[Event]) {
     assert!(ENDS.contains(&events.last().unwrap().name.as_str()));
 }
 
-/// A member's place in a run.
+/// Returns the stage and the member of an event.
 fn who(event: &Event) -> (String, String) {
     let word = |field: &str| event.data[field].as_str().unwrap_or_default().to_owned();
     (word("stage"), word("model"))
 }
 
-/// Joins the texts of a stream as a page does; a member that begins again begins a new text.
+/// Joins the texts of a stream as a page does; a member that restarts begins a new text.
 pub fn texts(events: &[Event]) -> (BTreeMap<(String, String), String>, String) {
     let (mut members, mut synthesis) = (BTreeMap::new(), String::new());
     for event in events {
@@ -79,7 +84,7 @@ fn events_are_numbered_and_can_be_resumed_after_each() {
     let id = begin(&mut client, &["p/thin", "p/strong"]);
     let mut watchers = Vec::new();
     let mut events: Vec<Event> = Vec::new();
-    for event in client.events(&about(&id, "/events"), None) {
+    for event in client.events(&analysis_path(&id, "/events"), None) {
         // A client reconnects in the middle of the run, at every event.
         let (mut again, id, after) = (client.clone(), id.clone(), event.id);
         watchers.push(std::thread::spawn(move || follow(&mut again, &id, after)));
@@ -119,7 +124,7 @@ fn the_pieces_join_to_what_is_stored() {
     let id = begin(&mut client, &["p/thin", "p/strong"]);
     let events = follow(&mut client, &id, None);
     let (members, synthesis) = texts(&events);
-    let shown = client.get(&about(&id, "")).json();
+    let shown = client.get(&analysis_path(&id, "")).json();
     assert_eq!(shown["model_responses"]["p/thin"], THIN);
     for (model, text) in shown["model_responses"].as_object().unwrap() {
         assert_eq!(&members[&("initial".to_owned(), model.clone())], text);
@@ -152,7 +157,7 @@ fn a_streamed_request_tells_the_same_as_its_stored_events() {
     let provider = two();
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
-    let asking = short_with(&["p/thin", "p/strong"], json!({"stream": true}));
+    let asking = short_run_with(&["p/thin", "p/strong"], json!({"stream": true}));
     let answer = client.post("/api/analyze", asking);
     assert_eq!(answer.status, 200);
     let list = client.get("/api/analyses").json();
@@ -160,7 +165,7 @@ fn a_streamed_request_tells_the_same_as_its_stored_events() {
     let stored = client
         .clone()
         .with("accept", "text/event-stream")
-        .get(&about(&id, "/events"));
+        .get(&analysis_path(&id, "/events"));
     assert_eq!(
         without_comments(&answer.text()),
         without_comments(&stored.text())
@@ -182,11 +187,11 @@ fn without_comments(stream: &str) -> Vec<&str> {
 }
 
 #[test]
-fn places_that_are_not_in_the_stream() {
+fn positions_outside_the_stream() {
     let server = Server::start();
     let mut client = server.user("ada@example.com");
-    let answer = client.post("/api/analyze", short_with(&["demo/extract"], json!({})));
-    let path = about(&id_of(&answer), "/events");
+    let answer = client.post("/api/analyze", short_run_with(&["demo/extract"], json!({})));
+    let path = analysis_path(&id_of(&answer), "/events");
     for after in ["9999", "9223372036854775807", "18446744073709551615"] {
         let beyond = client.get(&format!("{path}?after={after}"));
         assert_eq!(
@@ -204,7 +209,7 @@ fn places_that_are_not_in_the_stream() {
     }
 }
 
-/// A request on a socket of its own, so that it can be left in the middle.
+/// Sends a request on a separate socket, so that the test can disconnect midway.
 pub fn open(
     server: &Server,
     client: &mut Client,
@@ -212,7 +217,7 @@ pub fn open(
     path: &str,
     body: &Value,
 ) -> TcpStream {
-    // A key replaces the token, which only the client knows.
+    // A key replaces the token, which only the client has.
     let made = client
         .post("/api/users/me/api-keys", json!({"name": "socket"}))
         .json();
@@ -232,7 +237,7 @@ pub fn open(
     socket
 }
 
-/// Reads until this has come.
+/// Reads until this text has arrived.
 pub fn read_until(socket: &mut TcpStream, mark: &str) -> String {
     let mut text = String::new();
     let mut piece = [0; 512];
@@ -244,20 +249,20 @@ pub fn read_until(socket: &mut TcpStream, mark: &str) -> String {
     text
 }
 
-/// Waits until the newest analysis is over, and gives it.
+/// Waits until the newest analysis has ended, and returns it.
 pub fn newest(client: &mut Client) -> Value {
     let list = client.get("/api/analyses").json();
     let id = list["analyses"][0]["id"].as_str().unwrap().to_owned();
-    ended(client, &id)
+    wait_until_ended(client, &id)
 }
 
 #[test]
-fn a_body_that_nobody_wanted_does_not_cost_the_next_request_its_connection() {
+fn unread_body_does_not_break_the_connection() {
     let server = Server::start();
     let mut socket = server.connect();
     let wait = std::time::Duration::from_millis(100);
     for _ in 0..3 {
-        // Nothing is at this address: the answer could go out before the body has come.
+        // This path does not exist, so the response could be sent before the body has arrived.
         write!(
             socket,
             "POST /api/nothing HTTP/1.1\r\nhost: x\r\ncontent-length: 2\r\n\r\n"
@@ -276,7 +281,7 @@ fn the_first_bytes_come_before_any_answer() {
     let provider = Provider::script([on("silent").hang()]);
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
-    let asking = short_with(&["p/silent"], json!({"stream": true}));
+    let asking = short_run_with(&["p/silent"], json!({"stream": true}));
     let mut socket = open(&server, &mut client, "POST", "/api/analyze", &asking);
     let head = read_until(&mut socket, "\n:");
     assert!(head.starts_with("HTTP/1.1 200"), "{head}");
@@ -285,19 +290,21 @@ fn the_first_bytes_come_before_any_answer() {
 
 #[test]
 fn cancelling_closes_the_call_and_ends_the_stream() {
-    let provider = Provider::script([on("slow").stall(&beginning("It is "))]);
+    let provider = Provider::script([on("slow").stall(&unfinished_stream("It is "))]);
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
     let id = begin(&mut client, &["p/slow", "demo/extract"]);
-    let mut events: Events = client.events(&about(&id, "/events"), None);
+    let mut events: Events = client.events(&analysis_path(&id, "/events"), None);
     let slow = |event: &Event| event.name == "member.delta" && event.data["model"] == "p/slow";
     assert!(events.any(|event| slow(&event)), "it has begun to answer");
-    let answer = client.post(&about(&id, "/cancel"), json!({})).json();
+    let answer = client
+        .post(&analysis_path(&id, "/cancel"), json!({}))
+        .json();
     assert_eq!(answer["status"], "cancelled");
-    provider.wait_left("slow");
+    provider.wait_for_disconnect("slow");
     assert_eq!(events.last().unwrap().name, "analysis.cancelled");
     whole(&follow(&mut client, &id, None));
-    let again = client.post(&about(&id, "/cancel"), json!({}));
+    let again = client.post(&analysis_path(&id, "/cancel"), json!({}));
     assert_eq!(
         (again.status, again.json()["status"].clone()),
         (200, json!("cancelled"))
@@ -307,21 +314,21 @@ fn cancelling_closes_the_call_and_ends_the_stream() {
 #[test]
 fn a_client_that_leaves_its_request_stops_the_run() {
     for (streamed, line) in [
-        (true, on("slow").stall(&beginning("It is "))),
-        (false, on("slow").stall(&beginning("It is "))),
+        (true, on("slow").stall(&unfinished_stream("It is "))),
+        (false, on("slow").stall(&unfinished_stream("It is "))),
         (false, on("slow").hang()),
     ] {
         let provider = Provider::script([line]);
         let server = server(&provider, &[]);
         let mut client = server.user("ada@example.com");
-        let asking = short_with(&["p/slow"], json!({"stream": streamed}));
+        let asking = short_run_with(&["p/slow"], json!({"stream": streamed}));
         let mut socket = open(&server, &mut client, "POST", "/api/analyze", &asking);
-        provider.wait_asked(1);
+        provider.wait_for_requests(1);
         if streamed {
             read_until(&mut socket, "member.delta");
         }
         drop(socket);
-        provider.wait_left("slow");
+        provider.wait_for_disconnect("slow");
         let shown = newest(&mut client);
         assert_eq!(shown["status"], "cancelled");
         assert_eq!(shown["error"], "the client closed the connection");
@@ -334,22 +341,23 @@ fn a_watcher_that_leaves_stops_nothing() {
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
     let id = begin(&mut client, &["p/thin", "p/strong"]);
-    let path = about(&id, "/events");
+    let path = analysis_path(&id, "/events");
     let mut socket = open(&server, &mut client, "GET", &path, &Value::Null);
     read_until(&mut socket, "member.delta");
     drop(socket);
-    assert_eq!(ended(&mut client, &id)["status"], "completed");
+    assert_eq!(wait_until_ended(&mut client, &id)["status"], "completed");
 }
 
 #[test]
 fn a_stopping_server_says_that_it_was_the_one_who_left() {
-    let provider = Provider::script([on("slow").stall(&beginning("It is ")).times(2)]);
+    let provider = Provider::script([on("slow").stall(&unfinished_stream("It is ")).times(2)]);
     let server = server(&provider, &[("SHUTDOWN_TIMEOUT", "1")]);
     let mut client = server.user("ada@example.com");
-    let ask = |streamed: bool| short_with(&["p/slow"], json!({"stream": streamed, "cache": "off"}));
+    let ask =
+        |streamed: bool| short_run_with(&["p/slow"], json!({"stream": streamed, "cache": "off"}));
     let mut streamed = open(&server, &mut client, "POST", "/api/analyze", &ask(true));
     let waiting = open(&server, &mut client, "POST", "/api/analyze", &ask(false));
-    provider.wait_asked(2);
+    provider.wait_for_requests(2);
     read_until(&mut streamed, "member.delta");
     let again = Server::in_folder(server.stop(), &[]);
     client.base = again.client().base;
@@ -369,7 +377,7 @@ fn a_streamed_request_that_may_go_on_alone_does() {
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
     let more = json!({"stream": true, "async": true});
-    let asking = short_with(&["p/thin", "p/strong"], more);
+    let asking = short_run_with(&["p/thin", "p/strong"], more);
     let mut socket = open(&server, &mut client, "POST", "/api/analyze", &asking);
     read_until(&mut socket, "member.delta");
     drop(socket);
@@ -382,7 +390,7 @@ fn asking_for_events_is_asking_for_a_stream() {
     let mut client = server
         .user("ada@example.com")
         .with("accept", "text/event-stream");
-    let answer = client.post("/api/analyze", short_with(&["demo/extract"], json!({})));
+    let answer = client.post("/api/analyze", short_run_with(&["demo/extract"], json!({})));
     assert!(
         answer.text().contains("event: analysis.completed"),
         "{}",

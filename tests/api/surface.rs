@@ -1,5 +1,5 @@
-//! Compatible endpoints besides chat: text completions, lists of models, several answers, documents inside
-//! a request, and reasoning effort.
+//! Compatible endpoints besides chat: text completions, model lists, several answers, documents inside a request,
+//! and reasoning effort.
 
 use std::time::Duration;
 
@@ -10,15 +10,15 @@ use serde_json::{Value, json};
 use crate::compatible::{data, key, lines};
 use crate::stream::open;
 use crate::support::line::on;
-use crate::support::provider::{Asked, Provider};
-use crate::support::script::{begin, saying, server};
+use crate::support::provider::{Provider, ReceivedRequest};
+use crate::support::script::{answer_stream, begin, server};
 
 /// A model that numbers its answers.
 fn counting() -> Provider {
     let count = std::sync::atomic::AtomicU32::new(0);
-    Provider::answering(move |_: &Asked| {
+    Provider::answering(move |_: &ReceivedRequest| {
         let number = count.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-        on("").sse(&saying(&format!("Answer {number}.")))
+        on("").sse(&answer_stream(&format!("Answer {number}.")))
     })
 }
 
@@ -28,26 +28,26 @@ fn last_sent(provider: &Provider) -> Value {
 
 #[test]
 fn text_completions_over_a_chat_model() {
-    let provider = Provider::answering(|_: &Asked| on("").sse(&saying(" a + b")));
+    let provider = Provider::answering(|_: &ReceivedRequest| on("").sse(&answer_stream(" a + b")));
     let server = server(&provider, &[("CACHE_TTL", "0")]);
     let mut client = server.user("ada@example.com");
     let body = json!({
         "model": "p/any", "prompt": "def add(a, b): return", "suffix": "\n\nprint(1)", "stop": ["\n\n"], "max_tokens": 20,
     });
     let answer = client.post("/v1/completions", body.clone());
-    let told = answer.json();
+    let response = answer.json();
     assert_eq!(
-        (answer.status, &told["object"]),
+        (answer.status, &response["object"]),
         (200, &json!("text_completion")),
-        "{told}"
+        "{response}"
     );
-    let choice = &told["choices"][0];
+    let choice = &response["choices"][0];
     assert_eq!(
         (&choice["text"], &choice["finish_reason"]),
         (&json!(" a + b"), &json!("stop"))
     );
     assert_eq!(choice.get("logprobs"), Some(&Value::Null));
-    assert_eq!(told["usage"]["total_tokens"], 18);
+    assert_eq!(response["usage"]["total_tokens"], 18);
     let sent = last_sent(&provider);
     assert_eq!(
         (&sent["stop"], &sent["max_tokens"]),
@@ -99,8 +99,8 @@ fn several_answers_are_as_many_calls_and_one_answer() {
         body
     };
     let answer = client.post("/v1/chat/completions", chat(json!({})));
-    let told = answer.json();
-    let choices = told["choices"].as_array().unwrap();
+    let response = answer.json();
+    let choices = response["choices"].as_array().unwrap();
     let texts: std::collections::BTreeSet<&str> = choices
         .iter()
         .map(|it| it["message"]["content"].as_str().unwrap())
@@ -108,7 +108,7 @@ fn several_answers_are_as_many_calls_and_one_answer() {
     assert_eq!(
         (choices.len(), texts.len(), provider.asked().len()),
         (3, 3, 3),
-        "{told}"
+        "{response}"
     );
     assert_eq!(
         choices
@@ -117,7 +117,7 @@ fn several_answers_are_as_many_calls_and_one_answer() {
             .collect::<Vec<_>>(),
         [0, 1, 2]
     );
-    assert_eq!(told["usage"]["completion_tokens"], 21);
+    assert_eq!(response["usage"]["completion_tokens"], 21);
     assert_eq!(answer.header("x-quire-panel"), "p/any");
 
     let key = key(&mut client);
@@ -156,8 +156,12 @@ fn several_answers_are_as_many_calls_and_one_answer() {
         );
     }
     let prompts = json!({ "model": "p/any", "prompt": ["a", "b"], "n": 2 });
-    let told = client.post("/v1/completions", prompts).json();
-    assert_eq!(told["choices"].as_array().unwrap().len(), 4, "{told}");
+    let response = client.post("/v1/completions", prompts).json();
+    assert_eq!(
+        response["choices"].as_array().unwrap().len(),
+        4,
+        "{response}"
+    );
 }
 
 fn several(n: usize, more: Value) -> Value {
@@ -171,26 +175,30 @@ fn several(n: usize, more: Value) -> Value {
 #[test]
 fn of_many_answers_few_are_under_way_at_once() {
     let provider = counting();
-    provider.allow_at_once(4);
+    provider.limit_concurrency(4);
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
-    let told = client
+    let response = client
         .post("/v1/chat/completions", several(16, json!({})))
         .json();
-    assert_eq!(told["choices"].as_array().unwrap().len(), 16, "{told}");
-    assert_eq!(told.get("incomplete"), None);
+    assert_eq!(
+        response["choices"].as_array().unwrap().len(),
+        16,
+        "{response}"
+    );
+    assert_eq!(response.get("incomplete"), None);
     assert_eq!(provider.asked().len(), 16);
 }
 
 #[test]
 fn without_room_for_all_answers_nothing_is_asked() {
-    let provider = Provider::answering(|asked: &Asked| match asked.model().as_str() {
+    let provider = Provider::answering(|asked: &ReceivedRequest| match asked.model().as_str() {
         "slow" => on("").hang(),
-        _ => on("").sse(&saying("It is thin.")),
+        _ => on("").sse(&answer_stream("It is thin.")),
     });
     let server = server(&provider, &[("MAX_STREAMS_PER_USER", "4")]);
     let mut client = server.user("ada@example.com");
-    // Analyses have limits of their own.
+    // Analyses have separate limits.
     for _ in 0..4 {
         begin(&mut client, &["p/slow"]);
     }
@@ -207,14 +215,14 @@ fn without_room_for_all_answers_nothing_is_asked() {
     assert_eq!(refused.status, 429, "{}", refused.text());
     assert!(refused.header("retry-after").parse::<u64>().unwrap() >= 1);
     assert_eq!(asked(&provider), 0);
-    // The places that were taken in vain are free again.
+    // The slots of failed requests are free again.
     for _ in 0..2 {
         let answer = client.post("/v1/chat/completions", several(3, json!({})));
         assert_eq!(answer.status, 200, "{}", answer.text());
     }
     drop(held);
-    provider.wait_left("slow");
-    // Its place is free once what it took is known.
+    provider.wait_for_disconnect("slow");
+    // Its slot is free once its usage is known.
     let free = (0..200).any(|_| {
         std::thread::sleep(Duration::from_millis(20));
         let answer = client.post("/v1/chat/completions", several(4, json!({})));
@@ -226,34 +234,40 @@ fn without_room_for_all_answers_nothing_is_asked() {
 #[test]
 fn what_was_answered_before_one_failed_is_delivered() {
     let count = std::sync::atomic::AtomicU32::new(0);
-    let provider = Provider::answering(move |_: &Asked| {
+    let provider = Provider::answering(move |_: &ReceivedRequest| {
         let number = count.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         match number {
-            0..5 => on("").sse(&saying("It is thin.")),
+            0..5 => on("").sse(&answer_stream("It is thin.")),
             _ => on("").status(400, "application/json", "{}"),
         }
     });
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
     let answer = client.post("/v1/chat/completions", several(16, json!({})));
-    let told = answer.json();
-    assert_eq!(answer.status, 200, "{told}");
-    let given = told["choices"].as_array().unwrap().len();
-    assert_eq!(given, 5, "{told}");
+    let response = answer.json();
+    assert_eq!(answer.status, 200, "{response}");
+    let given = response["choices"].as_array().unwrap().len();
+    assert_eq!(given, 5, "{response}");
     assert_eq!(answer.header("x-quire-incomplete"), "5 of 16");
     assert_eq!(
-        (&told["incomplete"]["wanted"], &told["incomplete"]["given"]),
+        (
+            &response["incomplete"]["wanted"],
+            &response["incomplete"]["given"]
+        ),
         (&json!(16), &json!(5))
     );
-    assert!(told["incomplete"]["error"]["message"].is_string(), "{told}");
-    // What a failed one has cost is not known.
+    assert!(
+        response["incomplete"]["error"]["message"].is_string(),
+        "{response}"
+    );
+    // The cost of a failed call is unknown.
     assert_eq!(answer.header("x-quire-cost-usd"), "");
     let asked = provider.asked().len();
     assert!(
         asked < 5 + 2 * 4,
         "none begins after one has failed: {asked}"
     );
-    // And where none has an answer, the failure is the answer.
+    // If all of them fail, the request fails.
     let other = json!({ "messages": [{ "role": "user", "content": "Another number?" }] });
     let none = client.post("/v1/chat/completions", several(16, other));
     assert_eq!(none.status, 400, "{}", none.text());
@@ -263,12 +277,12 @@ fn what_was_answered_before_one_failed_is_delivered() {
 fn fields_without_effect_are_named_for_all_answers_together() {
     let count = std::sync::atomic::AtomicU32::new(0);
     let refusal = json!({ "error": { "message": "Unsupported parameter: 'top_k'", "param": "top_k", "code": "unsupported_parameter" } });
-    let provider = Provider::answering(move |asked: &Asked| {
+    let provider = Provider::answering(move |asked: &ReceivedRequest| {
         let has_field = asked.body.get("top_k").is_some();
         let number = count.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         match has_field && number > 0 {
             true => on("").status(400, "application/json", &refusal.to_string()),
-            false => on("").sse(&saying("It is thin.")),
+            false => on("").sse(&answer_stream("It is thin.")),
         }
     });
     let server = server(&provider, &[]);
@@ -421,7 +435,7 @@ fn documents_in_a_request_are_read_in_their_place() {
         );
         assert!(answer.text().contains(why), "{}", answer.text());
     }
-    // Nothing of it is kept.
+    // It is not stored.
     assert_eq!(client.get("/api/documents").json()["documents"], json!([]));
 }
 
@@ -478,7 +492,8 @@ fn an_effort_reaches_the_provider_however_it_is_written() {
 
 #[test]
 fn a_message_may_name_many_stop_sequences() {
-    let provider = Provider::answering(|_: &Asked| on("").sse(&saying("It is thin.")));
+    let provider =
+        Provider::answering(|_: &ReceivedRequest| on("").sse(&answer_stream("It is thin.")));
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
     let stops: Vec<String> = (0..12).map(|number| format!("</end{number}>")).collect();
@@ -486,7 +501,7 @@ fn a_message_may_name_many_stop_sequences() {
         "model": "p/any", "max_tokens": 50, "stop_sequences": stops,
         "messages": [{ "role": "user", "content": "Is it thin?" }],
     });
-    let told = client.post("/v1/messages", body);
-    assert_eq!(told.status, 200, "{}", told.text());
+    let response = client.post("/v1/messages", body);
+    assert_eq!(response.status, 200, "{}", response.text());
     assert_eq!(provider.asked()[0].body["stop"], json!(stops));
 }

@@ -1,6 +1,6 @@
-//! A disk that reports an I/O error (EIO) once when a file is synced. Whatever the file, nothing is
-//! acknowledged that is not stored, and everything works afterwards. A preloaded library makes the call
-//! fail in the real executable.
+//! A disk that reports an I/O error (EIO) once when a file is synced. Whichever file it is, nothing is
+//! acknowledged that is not stored, and everything works afterward. A preloaded library makes the call fail in the
+//! real executable.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -13,8 +13,8 @@ use crate::support::Client;
 use crate::support::executable::Executable;
 use crate::support::server::Folder;
 
-/// The n-th sync of a file whose path holds `FAIL_SYNC_OF` fails, n being in the file that `FAIL_SYNC_COUNT` names.
-/// The file is removed then.
+/// Makes the n-th sync of a file whose path contains `FAIL_SYNC_OF` fail, where n is read from the file named by
+/// `FAIL_SYNC_COUNT`. That file is then removed.
 const SHIM: &str = r#"
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -70,7 +70,7 @@ int fdatasync(int fd) {
 }
 "#;
 
-/// The library, compiled. None where this machine has no C compiler.
+/// Compiles the library. Returns `None` if this machine has no C compiler.
 fn shim(folder: &Folder) -> Option<PathBuf> {
     let (source, library) = (folder.path().join("shim.c"), folder.path().join("shim.so"));
     fs::write(&source, SHIM).unwrap();
@@ -119,7 +119,7 @@ impl Failing {
         })
     }
 
-    /// The n-th sync from now on fails. The number is there as a whole or not at all.
+    /// Makes the n-th sync from now on fail. The file is written atomically.
     fn fail(&self, n: usize) {
         let part = self.count.with_extension("part");
         fs::write(&part, n.to_string()).unwrap();
@@ -130,7 +130,7 @@ impl Failing {
         !self.count.exists()
     }
 
-    /// Killed, and started on what is on the disk, without the library.
+    /// Kills the server and restarts it on the same folder, without the library.
     fn restarted(self, client: &Client) -> (Executable, Client, Folder) {
         self.server.kill();
         let settings = [("USE_MOCK", "true"), ("RATE_LIMIT", "1000000")];
@@ -144,7 +144,7 @@ fn text_of(n: usize) -> String {
     format!("Sheet {n} weighs eighty grams. ").repeat(20)
 }
 
-/// The document once it has been read.
+/// Returns the document once it has been read.
 fn settled(client: &mut Client, id: &str) -> Value {
     for _ in 0..1200 {
         let shown = client.get(&format!("/api/documents/{id}")).json();
@@ -157,13 +157,13 @@ fn settled(client: &mut Client, id: &str) -> Value {
 }
 
 fn listed(client: &mut Client) -> Vec<String> {
-    let told = client.get("/api/documents?limit=200").json();
-    let all = told["documents"].as_array().unwrap().iter();
+    let response = client.get("/api/documents?limit=200").json();
+    let all = response["documents"].as_array().unwrap().iter();
     all.map(|one| one["id"].as_str().unwrap().to_owned())
         .collect()
 }
 
-/// Uploads a document at each sync that fails, until none is left to fail. Returns those that were acknowledged, and
+/// Uploads a document for each sync that can fail, until none is left. Returns those that were acknowledged, and
 /// how many were refused.
 fn upload_all(failing: &Failing, client: &mut Client) -> (Vec<(String, usize)>, usize) {
     let (mut stored, mut refused) = (Vec::new(), 0);
@@ -204,7 +204,7 @@ fn all_there(client: &mut Client, stored: &[(String, usize)]) {
     }
 }
 
-/// Files below a folder.
+/// Returns the number of files below a folder.
 fn files(folder: &Path) -> usize {
     fs::read_dir(folder).map_or(0, |entries| entries.flatten().count())
 }
@@ -230,7 +230,7 @@ fn an_upload_survives(of: &str, expected: usize) {
     ids.sort();
     found.sort();
     assert_eq!(found, ids);
-    // Nothing of what was refused takes up room.
+    // Refused uploads take up no space.
     let data = folder.path().join("data");
     assert_eq!(files(&data.join("documents")), stored.len());
     drop(server);
@@ -238,7 +238,7 @@ fn an_upload_survives(of: &str, expected: usize) {
 
 #[test]
 fn a_document_whose_file_cannot_be_synced_is_refused() {
-    // The bytes as they come in, and the folder that has the name.
+    // First the sync of the incoming bytes fails, then that of the folder with the name.
     an_upload_survives("/data/tmp/", 1);
     an_upload_survives("/data/documents", 1);
 }

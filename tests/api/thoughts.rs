@@ -1,12 +1,12 @@
-//! Blocks of thinking on the surfaces that do not ask for them: a model that thinks by itself wants them back with the
-//! results of its tools, whichever API the client speaks.
+//! Thinking blocks on APIs that do not request them: a model that thinks on its own needs them returned with tool
+//! results, whichever API the client speaks.
 
 use serde_json::{Value, json};
 
 use crate::reasoning::{
     anthropic, collected, last_sent, messages, named, redacted, speaking, streamed, thought,
 };
-use crate::support::provider::{Asked, Provider, on};
+use crate::support::provider::{Provider, ReceivedRequest, on};
 
 fn tools() -> Value {
     json!([{ "type": "function", "name": "weather", "parameters": { "type": "object" } }])
@@ -21,16 +21,20 @@ fn blocks_of_thinking_go_through_responses_as_items() {
         "model": "p/thinker", "input": [{ "role": "user", "content": "Warm?" }], "tools": tools(),
         "include": ["reasoning.encrypted_content"], "reasoning": { "effort": "high" }, "store": false,
     });
-    let told = client.post("/v1/responses", body.clone()).json();
-    let output = told["output"].as_array().unwrap().clone();
+    let response = client.post("/v1/responses", body.clone()).json();
+    let output = response["output"].as_array().unwrap().clone();
     let kinds: Vec<&Value> = output.iter().map(|item| &item["type"]).collect();
-    assert_eq!(kinds, ["reasoning", "reasoning", "function_call"], "{told}");
+    assert_eq!(
+        kinds,
+        ["reasoning", "reasoning", "function_call"],
+        "{response}"
+    );
     assert_eq!(output[0]["summary"][0]["text"], "I need the weather.");
     for (item, sealed) in [(&output[0], "c2lnbmVk"), (&output[1], "b3BhcXVl")] {
         let content = item["encrypted_content"].as_str().unwrap_or_default();
         assert!(content.contains(sealed), "{item}");
     }
-    assert_ne!(output[0]["id"], output[1]["id"], "{told}");
+    assert_ne!(output[0]["id"], output[1]["id"], "{response}");
     let sent = last_sent(&provider);
     let effort = (&sent["thinking"]["type"], &sent["output_config"]["effort"]);
     assert_eq!(effort, (&json!("adaptive"), &json!("high")), "{sent}");
@@ -45,7 +49,7 @@ fn blocks_of_thinking_go_through_responses_as_items() {
         let streamed = &whole[place]["encrypted_content"];
         assert_eq!(item["encrypted_content"], *streamed, "{whole}");
     }
-    // The client sends back what it was given, and the vendor gets its own blocks.
+    // The client sends back what it received, and the vendor gets its own blocks.
     for output in [json!(output), whole.clone()] {
         let mut again = body.clone();
         let input = again["input"].as_array_mut().unwrap();
@@ -53,8 +57,8 @@ fn blocks_of_thinking_go_through_responses_as_items() {
         let result = json!({ "type": "function_call_output", "call_id": call, "output": "mild" });
         input.extend(output.as_array().unwrap().iter().cloned());
         input.push(result);
-        let told = client.post("/v1/responses", again).json();
-        assert_eq!(told["status"], "completed", "{told}");
+        let response = client.post("/v1/responses", again).json();
+        assert_eq!(response["status"], "completed", "{response}");
         let sent = last_sent(&provider);
         let own = &sent["messages"][1]["content"];
         assert_eq!((&own[0], &own[1]), (&thought(), &redacted()), "{sent}");
@@ -70,9 +74,9 @@ fn signed_blocks_are_given_to_a_client_that_has_not_asked_for_thinking() {
     let mut client = server.user("ada@example.com");
     let tools = json!([{ "name": "weather", "input_schema": { "type": "object" } }]);
     let mut body = messages(json!({ "tools": tools }));
-    let told = client.post("/v1/messages", body.clone()).json();
-    let content = told["content"].as_array().unwrap().clone();
-    assert_eq!(content[..2], [thought(), redacted()], "{told}");
+    let response = client.post("/v1/messages", body.clone()).json();
+    let content = response["content"].as_array().unwrap().clone();
+    assert_eq!(content[..2], [thought(), redacted()], "{response}");
     let events = streamed(&server, &mut client, "/v1/messages", &body);
     let blocks = collected(&events);
     assert_eq!(blocks[..2], [thought(), redacted()], "{events:?}");
@@ -109,22 +113,22 @@ fn blocks_between_words_and_calls_keep_their_place() {
         json!({ "type": "message_delta", "delta": { "stop_reason": "tool_use" }, "usage": { "output_tokens": 5 } }),
         json!({ "type": "message_stop" }),
     ];
-    let provider = Provider::answering(move |_: &Asked| named(&events));
+    let provider = Provider::answering(move |_: &ReceivedRequest| named(&events));
     let server = speaking("anthropic", &provider);
     let mut client = server.user("ada@example.com");
     let tools = json!([{ "name": "weather", "input_schema": { "type": "object" } }]);
     for more in [json!({}), json!({ "thinking": { "type": "adaptive" } })] {
         let mut body = messages(more);
         body["tools"] = tools.clone();
-        let told = streamed(&server, &mut client, "/v1/messages", &body);
-        let mut blocks = collected(&told);
+        let response = streamed(&server, &mut client, "/v1/messages", &body);
+        let mut blocks = collected(&response);
         let found = (&blocks[0], &blocks[1]["text"], &blocks[2]);
         assert_eq!(
             found,
             (&thought(), &json!("Let me look."), &second),
-            "{told:?}"
+            "{response:?}"
         );
-        assert_eq!(blocks[3]["type"], "tool_use", "{told:?}");
+        assert_eq!(blocks[3]["type"], "tool_use", "{response:?}");
         blocks[3]["input"] = json!({ "place": "Rome" });
         let result = json!([{ "type": "tool_result", "tool_use_id": "t1", "content": "mild" }]);
         let turns = body["messages"].as_array_mut().unwrap();
@@ -147,7 +151,7 @@ fn blocks_between_words_and_calls_keep_their_place() {
 #[test]
 fn a_refusal_of_the_request_keeps_its_vendors_words() {
     const WORDS: &str = "messages.1.content.0: expected `thinking`, found `tool_use`";
-    let provider = Provider::answering(|_: &Asked| {
+    let provider = Provider::answering(|_: &ReceivedRequest| {
         let error = json!({ "type": "invalid_request_error", "message": format!("{WORDS} sk-ant-api03-0123456789abcdef") });
         let body = json!({ "type": "error", "error": error });
         on("").status(400, "application/json", &body.to_string())
@@ -164,13 +168,13 @@ fn a_refusal_of_the_request_keeps_its_vendors_words() {
             body[field] = json!([{ "role": "user", "content": "Warm?" }]);
             let answer = client.post(path, body);
             assert_eq!(answer.status, 400, "{}", answer.text());
-            let told = answer.json();
-            let said = told["error"]["message"].as_str().unwrap();
+            let response = answer.json();
+            let said = response["error"]["message"].as_str().unwrap();
             assert!(said.contains(WORDS), "{path}: {said}");
             assert!(!said.contains("sk-ant"), "{path}: {said}");
         }
     }
-    // A panel's members and the pages say it in Quire's own words.
+    // A panel's members and the pages use Quire's own format.
     let asked =
         json!({ "prompt": "Warm?", "models": ["p/thinker"], "pattern": "gut", "cache": "off" });
     let said = client.post("/api/analyze", asked).text();

@@ -1,5 +1,5 @@
-//! Threads: follow-up questions, branches, and what is done with a whole thread. What a model gets of the earlier turns
-//! is proven by what the provider received.
+//! Threads: follow-up questions, branches, and actions on a whole thread. The tests check the earlier turns that a
+//! model receives in the provider's requests.
 
 mod library;
 mod stopped;
@@ -7,22 +7,24 @@ mod stopped;
 use serde_json::{Value, json};
 
 use crate::support::executable::Executable;
-use crate::support::provider::{Asked, Line, Provider, on};
-use crate::support::script::{about, beginning, ended, id_of, saying, server};
+use crate::support::provider::{Provider, ReceivedRequest, ScriptLine, on};
+use crate::support::script::{
+    analysis_path, answer_stream, id_of, server, unfinished_stream, wait_until_ended,
+};
 use crate::support::server::Folder;
 use crate::support::{Client, Server};
 
-/// A provider whose models repeat the question that they are asked, in capital letters.
+/// A provider whose models repeat the question in capital letters.
 fn shouting() -> Provider {
     Provider::answering(|asked| {
         let question = said(asked).pop().map_or_else(String::new, |(_, text)| text);
         let last = question.lines().last().unwrap_or_default();
-        on("*").sse(&saying(&last.to_uppercase()))
+        on("*").sse(&answer_stream(&last.to_uppercase()))
     })
 }
 
-/// The messages of a request by role, without the system message.
-fn said(asked: &Asked) -> Vec<(String, String)> {
+/// Returns a request's messages with their roles, without the system message.
+fn said(asked: &ReceivedRequest) -> Vec<(String, String)> {
     let messages = asked.body["messages"].as_array().cloned();
     let messages = messages.unwrap_or_default().into_iter();
     messages
@@ -34,13 +36,13 @@ fn said(asked: &Asked) -> Vec<(String, String)> {
         .collect()
 }
 
-fn system(asked: &Asked) -> String {
+fn system(asked: &ReceivedRequest) -> String {
     let first = &asked.body["messages"][0];
     assert_eq!(first["role"], "system", "{first}");
     first["content"].as_str().unwrap().to_owned()
 }
 
-/// A first question to one model.
+/// Returns a first question to one model.
 fn first(prompt: &str) -> Value {
     json!({
         "prompt": prompt, "models": ["p/a"], "pattern": "plain", "cache": "off", "ultra_model": "p/a",
@@ -137,8 +139,8 @@ fn each_member_of_a_panel_hears_the_conversation() {
         assert_eq!(texts[1], ("assistant".to_owned(), answer.clone()));
         assert!(texts[2].1.contains("beta"), "{texts:?}");
     }
-    // The rules and the conversation before the question are the same bytes for every call, for prompt caches.
-    let prefix = |asked: &Asked| (system(asked), said(asked)[..2].to_vec());
+    // For prompt caches, the instructions and the conversation before the question are identical in every call.
+    let prefix = |asked: &ReceivedRequest| (system(asked), said(asked)[..2].to_vec());
     assert!(asked.iter().all(|one| prefix(one) == prefix(&asked[0])));
 }
 
@@ -185,11 +187,11 @@ fn an_edited_question_is_a_branch_and_a_rerun_is_one_too() {
         "the edited question is not carried"
     );
 
-    let path = about(two["analysis_id"].as_str().unwrap(), "/rerun");
+    let path = analysis_path(two["analysis_id"].as_str().unwrap(), "/rerun");
     let again = client.post(&path, json!({"cache": "off"}));
     assert_eq!(again.status, 202, "{}", again.text());
     assert_eq!(again.json()["branch"]["count"], 3);
-    let shown = ended(&mut client, &id_of(&again));
+    let shown = wait_until_ended(&mut client, &id_of(&again));
     assert_eq!(
         (&shown["turn"], &shown["prompt"]),
         (&json!(2), &json!("beta"))
@@ -232,7 +234,7 @@ fn thread_continues_after_the_newest_turn() {
 
 #[test]
 fn what_does_not_fit_is_shortened_and_reported() {
-    let provider = Provider::answering(|_| on("*").sse(&saying(&"word ".repeat(9_000))));
+    let provider = Provider::answering(|_| on("*").sse(&answer_stream(&"word ".repeat(9_000))));
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
     let one = ask(&mut client, first("alpha"));
@@ -318,7 +320,37 @@ fn a_thread_is_renamed_pinned_archived_and_deleted() {
         (1, 1)
     );
     assert_eq!(count(&mut client, "?pinned=false"), 0);
+    let listed = client.get("/api/threads").json()["threads"][0].clone();
+    assert_eq!(
+        (&listed["turns"], &listed["newest"]["status"]),
+        (&json!(2), &json!("completed"))
+    );
+    assert!(listed["cost_usd"].is_number(), "{listed}");
+    let model = thread(&mut client, &one)["turns"][0]["models"][0].clone();
+    let model = model.as_str().unwrap();
+    for (query, found) in [
+        ("?shared=true", 0),
+        ("?shared=false", 1),
+        ("?status=completed", 1),
+        ("?status=failed", 0),
+        ("?pattern=no-such", 0),
+        ("?from=2020-01-01T00:00:00Z", 1),
+        ("?to=2020-01-01T00:00:00Z", 0),
+        (&format!("?model={model}"), 1),
+        ("?model=no-such", 0),
+    ] {
+        assert_eq!(count(&mut client, query), found, "{query}");
+    }
+    client
+        .get("/api/threads?status=odd")
+        .refused(422, "VALIDATION_ERROR");
     client.json("PATCH", &path, &json!({"archived": true}));
+    client.json(
+        "POST",
+        &analysis_path(one["analysis_id"].as_str().unwrap(), "/share"),
+        &json!({}),
+    );
+    assert_eq!(count(&mut client, "?shared=true"), 1, "archived ones too");
     assert_eq!(
         (count(&mut client, ""), count(&mut client, "?archived=true")),
         (0, 1)
@@ -350,12 +382,12 @@ fn turns_after_a_deleted_one_follow_the_one_before_it() {
     let one = ask(&mut client, json!({"prompt": "What is a quire?"}));
     let two = follow(&mut client, &one, "And a ream?");
     let three = follow(&mut client, &two, "And a sheet?");
-    client.delete(&about(two["analysis_id"].as_str().unwrap(), ""));
+    client.delete(&analysis_path(two["analysis_id"].as_str().unwrap(), ""));
     let turns = thread(&mut client, &one)["turns"].clone();
     assert_eq!(turns.as_array().unwrap().len(), 2);
     assert_eq!(turns[1]["parent"], one["analysis_id"]);
     for turn in [&one, &three] {
-        client.delete(&about(turn["analysis_id"].as_str().unwrap(), ""));
+        client.delete(&analysis_path(turn["analysis_id"].as_str().unwrap(), ""));
     }
     assert_eq!(client.get("/api/threads").json()["threads"], json!([]));
 }
@@ -363,9 +395,9 @@ fn turns_after_a_deleted_one_follow_the_one_before_it() {
 #[test]
 fn a_follow_up_goes_on_after_the_server_was_killed() {
     let provider = Provider::script([
-        on("a").sse(&saying("ALPHA")),
-        on("a").stall(&beginning("BE")),
-        on("a").sse(&saying("BETA")),
+        on("a").sse(&answer_stream("ALPHA")),
+        on("a").stall(&unfinished_stream("BE")),
+        on("a").sse(&answer_stream("BETA")),
         on("GET models")
             .times(2)
             .optional()
@@ -383,12 +415,12 @@ fn a_follow_up_goes_on_after_the_server_was_killed() {
     killed.kill();
     let again = Executable::start(&folder, &provider, &[]);
     let mut client = again.known(&client);
-    let shown = ended(&mut client, &id_of(&two));
+    let shown = wait_until_ended(&mut client, &id_of(&two));
     assert_eq!(
         (&shown["turn"], &shown["synthesis"]),
         (&json!(2), &json!("BETA"))
     );
-    let calls: Vec<Asked> = provider
+    let calls: Vec<ReceivedRequest> = provider
         .asked()
         .into_iter()
         .filter(|asked| asked.body["model"] == "a")
@@ -422,7 +454,7 @@ fn programs_group_the_answers_of_a_panel_in_a_thread() {
         thread,
         "a thread of its own"
     );
-    // Another user's thread is as unknown as one that never was.
+    // Another user's thread gives the same response as one that never existed.
     for name in [thread.as_str(), "thread_01ARYZ6S410000000000000000", "x"] {
         let mut stranger = bob.clone().with("x-quire-thread", name);
         let refused = stranger.post("/v1/chat/completions", body.clone());
@@ -433,7 +465,7 @@ fn programs_group_the_answers_of_a_panel_in_a_thread() {
             refused.text()
         );
     }
-    // A single model's answer is in no thread.
+    // A single model's answer does not belong to a thread.
     let single = json!({"model": "p/a", "messages": [{"role": "user", "content": "one"}]});
     let relayed = bob.post("/v1/chat/completions", single);
     assert_eq!(relayed.status, 200, "{}", relayed.text());

@@ -1,12 +1,12 @@
-//! Tool calls of clients of the compatible API: offered to one acting model, called by it, with their
-//! results returned; advisers see text only.
+//! Tool calls by clients of the compatible API: the tools are offered to one acting model, which calls them and
+//! gets their results; advisers see text only.
 
 use serde_json::{Value, json};
 
 use crate::compatible::{data, key, lines};
 use crate::support::line::on;
-use crate::support::provider::{Asked, Line, Provider};
-use crate::support::script::{calling, saying, server};
+use crate::support::provider::{Provider, ReceivedRequest, ScriptLine};
+use crate::support::script::{answer_stream, server, tool_call_stream};
 
 fn weather() -> Value {
     json!({ "type": "function", "function": {
@@ -15,19 +15,19 @@ fn weather() -> Value {
     } })
 }
 
-/// Calls the tool in two pieces, unless it has its result already.
+/// A provider that calls the tool in two pieces, unless the request contains its result.
 fn acting() -> Provider {
-    Provider::answering(|asked: &Asked| {
+    Provider::answering(|asked: &ReceivedRequest| {
         let messages = asked.body["messages"].as_array().unwrap();
         let has_result = messages.iter().any(|message| message["role"] == "tool");
         if asked.body["tools"].is_null() || has_result {
-            return on("").sse(&saying("It is warm."));
+            return on("").sse(&answer_stream("It is warm."));
         }
-        on("").sse(&calling())
+        on("").sse(&tool_call_stream())
     })
 }
 
-fn asked_with_tools(provider: &Provider) -> Vec<Asked> {
+fn asked_with_tools(provider: &Provider) -> Vec<ReceivedRequest> {
     let asked = provider.asked().into_iter();
     asked
         .filter(|asked| !asked.body["tools"].is_null())
@@ -79,7 +79,7 @@ fn a_single_model_calls_and_is_given_the_result() {
 }
 
 #[test]
-fn calls_are_told_in_each_api_s_stream() {
+fn tool_calls_are_streamed_in_each_api_format() {
     let provider = acting();
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
@@ -89,8 +89,8 @@ fn calls_are_told_in_each_api_s_stream() {
     let own = json!({ "name": "weather", "input_schema": { "type": "object" } });
 
     let body = json!({ "model": "p/any", "stream": true, "tools": [weather()], "messages": user });
-    let (_, told) = lines(&server, &key, "/v1/chat/completions", &body);
-    let chunks = data(&told);
+    let (_, response) = lines(&server, &key, "/v1/chat/completions", &body);
+    let chunks = data(&response);
     let calls: Vec<&Value> = chunks
         .iter()
         .flat_map(|chunk| {
@@ -108,7 +108,7 @@ fn calls_are_told_in_each_api_s_stream() {
         chunks.last().unwrap()["choices"][0]["finish_reason"],
         "tool_calls"
     );
-    assert_eq!(told.last().unwrap(), "data: [DONE]");
+    assert_eq!(response.last().unwrap(), "data: [DONE]");
 
     let body =
         json!({ "model": "p/any", "stream": true, "tools": [flat], "input": "Where is it warm?" });
@@ -192,7 +192,7 @@ fn anthropic_s_and_responses_results_are_given_back() {
 }
 
 #[test]
-fn a_panel_advises_and_one_of_it_acts() {
+fn panel_advises_and_one_member_calls_tools() {
     let provider = acting();
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
@@ -234,8 +234,8 @@ fn a_panel_advises_and_one_of_it_acts() {
 
 #[test]
 fn a_call_that_breaks_off_is_a_failure() {
-    let provider = Provider::answering(|_: &Asked| -> Line {
-        let whole = calling();
+    let provider = Provider::answering(|_: &ReceivedRequest| -> ScriptLine {
+        let whole = tool_call_stream();
         on("").cut(&whole[..whole.len() / 2])
     });
     let server = server(&provider, &[]);

@@ -1,4 +1,4 @@
-//! Experiments under faults: unreliable judges, a kill in the middle, failing providers, exhausted budgets.
+//! Experiments under faults: unreliable judges, a kill midway, failing providers, and exhausted budgets.
 
 use std::time::Duration;
 
@@ -6,18 +6,18 @@ use serde_json::{Value, json};
 
 use crate::support::Client;
 use crate::support::executable::Executable;
-use crate::support::line::{Line, on};
-use crate::support::provider::{Asked, Provider};
-use crate::support::script::{saying, server};
+use crate::support::line::{ScriptLine, on};
+use crate::support::provider::{Provider, ReceivedRequest};
+use crate::support::script::{answer_stream, server};
 use crate::support::server::Folder;
 
-fn prompt(asked: &Asked) -> String {
+fn prompt(asked: &ReceivedRequest) -> String {
     let messages = asked.body["messages"].as_array().into_iter().flatten();
     let said = messages.filter_map(|message| message["content"].as_str());
     said.collect::<Vec<_>>().join("\n")
 }
 
-/// The text of one answer as a judge is shown it.
+/// Returns one answer's text as shown to the judge.
 fn shown<'p>(prompt: &'p str, letter: &str) -> &'p str {
     let from = prompt.find(&format!("----- answer {letter} ")).unwrap();
     let to = prompt
@@ -26,7 +26,7 @@ fn shown<'p>(prompt: &'p str, letter: &str) -> &'p str {
     &prompt[from..to]
 }
 
-/// Members that answer by their names, and a judge that says this of two answers.
+/// A provider whose members answer according to their names, with this judge of two answers.
 fn panel(judge: impl Fn(&str, &str) -> &'static str + Send + 'static) -> Provider {
     Provider::answering(move |asked| {
         if asked.head.starts_with("GET") {
@@ -48,7 +48,7 @@ fn panel(judge: impl Fn(&str, &str) -> &'static str + Send + 'static) -> Provide
                 .to_owned(),
             _ => "It is 3. That is so because two and two are three.".to_owned(),
         };
-        on("").sse(&saying(&text))
+        on("").sse(&answer_stream(&text))
     })
 }
 
@@ -92,7 +92,7 @@ fn ended(client: &mut Client, path: &str) -> Value {
     client.get(path).json()
 }
 
-/// What a race has decided, whatever its times and ids.
+/// Returns a race's decisions without times and IDs.
 fn decisions(shown: &Value) -> Value {
     let board = shown["report"]["leaderboard"].as_array().unwrap().iter();
     let rows: Vec<Value> = board
@@ -107,7 +107,7 @@ fn decisions(shown: &Value) -> Value {
 }
 
 #[test]
-fn an_honest_judge_finds_the_better_one_and_is_told_apart_by_probes() {
+fn honest_judge_finds_the_better_setting_and_passes_probes() {
     let provider = panel(honest);
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
@@ -131,7 +131,7 @@ fn an_honest_judge_finds_the_better_one_and_is_told_apart_by_probes() {
         assert!(probe["tried"].as_u64().unwrap() > 0);
     }
     assert_eq!(judge["probes"].as_array().unwrap().len(), 4);
-    // What the judge was paid is in what was spent, and not in what a setting costs.
+    // The judge's cost counts toward the amount spent, but not toward a setting's cost.
     let spent = shown["progress"]["spent"]["tokens"].as_u64().unwrap();
     let board = shown["report"]["leaderboard"].as_array().unwrap().iter();
     let own: u64 = board
@@ -142,7 +142,7 @@ fn an_honest_judge_finds_the_better_one_and_is_told_apart_by_probes() {
 }
 
 #[test]
-fn a_judge_that_looks_at_the_place_only_finds_nothing() {
+fn position_biased_judge_finds_no_difference() {
     let provider = panel(|_, _| "A");
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
@@ -171,7 +171,7 @@ fn marks_are_scores() {
     assert_eq!(shown["report"]["leader"], 1, "{shown}");
     let board = &shown["report"]["leaderboard"];
     assert!(board[0]["mean"].as_f64().unwrap() > 0.9);
-    // Accuracy below 5 caps the whole at 4 of 10.
+    // An accuracy below 5 caps the total at 4 of 10.
     assert!(board[1]["mean"].as_f64().unwrap() < 0.34);
     for (model, words) in [("demo/extract", "demo algorithm"), ("nobody/x", "no model")] {
         let mut asked = body(&["p/dull", "p/bright"], judge.clone());
@@ -183,7 +183,7 @@ fn marks_are_scores() {
 }
 
 #[test]
-fn a_killed_experiment_ends_as_an_unbroken_one() {
+fn killed_experiment_resumes_with_the_same_result() {
     let models = ["p/dull", "p/bright", "p/other"];
     let provider = panel(honest);
     let folder = Folder::new();
@@ -203,7 +203,7 @@ fn a_killed_experiment_ends_as_an_unbroken_one() {
     let broken = ended(&mut client, &path);
     assert_eq!(broken["status"], "completed", "{broken}");
     assert_eq!(decisions(&broken), decisions(&unbroken));
-    // Once more, stopped in good order and by its owner.
+    // Again, stopped cleanly by its owner.
     let path = begun(&mut client, body(&models, json!({ "kind": "number" })));
     for event in client.events(&format!("{path}/events"), None) {
         if event.data["evaluations"].as_u64() > Some(7) {
@@ -220,15 +220,15 @@ fn a_killed_experiment_ends_as_an_unbroken_one() {
 }
 
 #[test]
-fn a_provider_s_bad_day_pauses_and_is_held_against_nobody() {
+fn provider_outage_pauses_the_experiment_without_penalty() {
     let failing = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(true));
     let now = failing.clone();
-    let provider = Provider::answering(move |asked| -> Line {
+    let provider = Provider::answering(move |asked| -> ScriptLine {
         let bad = now.load(std::sync::atomic::Ordering::SeqCst) && asked.model() == "bright";
         match bad {
             true => on("").status(401, "application/json", "{}"),
-            false if asked.model() == "bright" => on("").sse(&saying("It is 4.")),
-            false => on("").sse(&saying("It is 3.")),
+            false if asked.model() == "bright" => on("").sse(&answer_stream("It is 4.")),
+            false => on("").sse(&answer_stream("It is 3.")),
         }
     });
     let server = server(&provider, &[]);
@@ -260,7 +260,9 @@ fn a_budget_is_not_exceeded_and_people_come_first() {
         } else {
             "It is 3."
         };
-        on("").after(Duration::from_millis(20)).sse(&saying(text))
+        on("")
+            .after(Duration::from_millis(20))
+            .sse(&answer_stream(text))
     });
     let url = provider.base_url();
     let server = server(
@@ -276,11 +278,11 @@ fn a_budget_is_not_exceeded_and_people_come_first() {
     let mut asked = body(&models, json!({ "kind": "number" }));
     asked["budget"] = json!({ "cost_usd": 0.3 });
     asked["base"] = json!({ "parameters": { "max_tokens": 50 } });
-    let told = client
+    let response = client
         .post("/api/experiments/estimate", asked.clone())
         .json();
-    let most = told["cost_usd"]["at_most"].as_f64().unwrap();
-    assert!(most > 0.0 && most <= 0.3, "{told}");
+    let most = response["cost_usd"]["at_most"].as_f64().unwrap();
+    assert!(most > 0.0 && most <= 0.3, "{response}");
     let mut poor = asked.clone();
     poor["budget"] = json!({ "cost_usd": 0.00002 });
     let path = begun(&mut client, asked);
@@ -294,7 +296,7 @@ fn a_budget_is_not_exceeded_and_people_come_first() {
     let spent = shown["progress"]["spent"]["cost_usd"].as_f64().unwrap();
     assert!(spent > 0.0 && spent <= 0.3, "{shown}");
     assert_eq!(shown["report"]["leader"], 1);
-    // What cannot pay for anything evaluates nothing, and says so.
+    // An experiment that cannot pay for a single evaluation does none and reports it.
     let path = begun(&mut client, poor);
     let shown = ended(&mut client, &path);
     assert_eq!(
@@ -304,12 +306,12 @@ fn a_budget_is_not_exceeded_and_people_come_first() {
     assert_eq!(shown["report"]["finding"], "not_tested");
 }
 
-/// Members that answer by their names at once, and a judge that says nothing.
+/// A provider whose members answer at once according to their names, and whose judge returns nothing.
 fn silent_judge() -> Provider {
     Provider::answering(|asked| match asked.model().as_str() {
         "judge" => on("").hang(),
-        "bright" => on("").sse(&saying("It is 4.")),
-        _ => on("").sse(&saying("It is 3.")),
+        "bright" => on("").sse(&answer_stream("It is 4.")),
+        _ => on("").sse(&answer_stream("It is 3.")),
     })
 }
 
@@ -324,21 +326,21 @@ fn a_stop_reaches_a_judge_s_call() {
     provider.wait_hanging(1);
     let stopped = client.post(&format!("{path}/cancel"), json!({}));
     assert_eq!(stopped.json()["status"], "cancelled", "{}", stopped.text());
-    provider.wait_left("judge");
+    provider.wait_for_disconnect("judge");
     provider.wait_idle();
 }
 
 #[test]
-fn a_slow_evaluation_holds_up_one_slot_only() {
+fn slow_evaluation_blocks_only_one_slot() {
     let provider = Provider::answering(|asked| match asked.model().as_str() {
         "slow" => on("").hang(),
-        _ => on("").sse(&saying("It is 4.")),
+        _ => on("").sse(&answer_stream("It is 4.")),
     });
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
     let models = ["p/slow", "p/a", "p/b", "p/c"];
     let path = begun(&mut client, body(&models, json!({ "kind": "number" })));
-    // All four are of one case, two at once.
+    // All four belong to one case, with two running at once.
     provider.wait_hanging(1);
     for model in ["a", "b", "c"] {
         provider.wait_called(model);

@@ -1,13 +1,12 @@
-//! A paid answer that cannot be stored is delivered all the same, says so, and is stored once the store
-//! works again. A trigger that refers to a missing table simulates a store that fails from the first charge
-//! on.
+//! A paid answer that cannot be stored is still delivered, with a note, and is stored once the store works again.
+//! A trigger that refers to a missing table simulates a store that fails from the first charge on.
 
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::support::provider::{Asked, Provider, on};
-use crate::support::script::{saying, server, short};
+use crate::support::provider::{Provider, ReceivedRequest, on};
+use crate::support::script::{answer_stream, server, short_run};
 use crate::support::{Client, Server};
 
 const TEXT: &str = "The paper is 0.08 mm thick.";
@@ -18,7 +17,7 @@ fn database(server: &Server) -> rusqlite::Connection {
     db
 }
 
-/// Makes the store refuse whatever a run writes once it has paid for a call.
+/// Makes the store refuse writes from a run that has paid for a call.
 fn break_store(server: &Server) {
     let trigger =
         "CREATE TRIGGER broken BEFORE INSERT ON calls BEGIN INSERT INTO gone VALUES (1); END";
@@ -32,7 +31,7 @@ fn mend_store(server: &Server) {
 }
 
 fn started() -> (Provider, Server, Client) {
-    let provider = Provider::answering(|_: &Asked| on("").sse(&saying(TEXT)));
+    let provider = Provider::answering(|_: &ReceivedRequest| on("").sse(&answer_stream(TEXT)));
     let server = server(&provider, &[]);
     let client = server.user("ada@example.com");
     break_store(&server);
@@ -100,7 +99,7 @@ fn a_streamed_completion_is_delivered_to_its_end() {
 #[test]
 fn a_waiting_panel_is_delivered_whole_and_as_events() {
     let (_provider, _server, mut client) = started();
-    let body = short(&["p/a", "p/b"]);
+    let body = short_run(&["p/a", "p/b"]);
     let answer = client.post("/api/analyze", body.clone());
     assert_eq!(answer.status, 200, "{}", answer.text());
     assert_eq!(answer.header("x-quire-stored"), "no");
@@ -111,7 +110,7 @@ fn a_waiting_panel_is_delivered_whole_and_as_events() {
             .is_some_and(|text| !text.is_empty()),
         "{body_of}"
     );
-    // Both members and the synthesis, of which no word reached the store.
+    // Both members and the synthesis, none of which reached the store.
     assert!(body_of.to_string().matches(TEXT).count() >= 2, "{body_of}");
     let mut streamed = body;
     streamed["stream"] = json!(true);

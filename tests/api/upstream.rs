@@ -1,5 +1,5 @@
-//! Provider quirks known from public bug reports, one per model, requested whole and streamed: the text,
-//! finish reason, tokens, and price that a client gets.
+//! Provider quirks known from public bug reports, one per model, requested whole and streamed: the text, finish
+//! reason, tokens, and price that a client receives.
 
 mod cases;
 mod lines;
@@ -12,43 +12,48 @@ use std::sync::Mutex;
 use serde_json::{Value, json};
 
 use crate::compatible::{data, key, lines};
-use crate::support::line::Line;
-use crate::support::provider::{Asked, Provider, on};
+use crate::support::line::ScriptLine;
+use crate::support::provider::{Provider, ReceivedRequest, on};
 use crate::support::{Client, Server};
 use cases::*;
 pub use lines::*;
 
-/// What a client is given.
+/// The response a client receives.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Given {
-    /// A whole answer and its end.
+pub enum ExpectedResponse {
+    /// A complete answer with its finish reason.
     Answer(&'static str, &'static str),
-    /// A status and words of the reason, before anything of an answer.
+    /// A status and part of the message, before any text of an answer.
     Refused(u16, &'static str),
-    /// Text, and then an error in the stream.
+    /// Text followed by an error in the stream.
     Broken(&'static str, &'static str),
 }
 
-pub use Given::{Answer, Broken, Refused};
+pub use ExpectedResponse::{Answer, Broken, Refused};
 
-/// What is counted: tokens read, written, from a cache; and the price. None where it is an estimate.
+/// Expected usage: input, output, and cached tokens, and the price. `None` if estimated.
 pub type Count = Option<(u64, u64, u64, &'static str)>;
 
 pub struct Case {
     pub model: &'static str,
-    /// What is played to the first call, the second, and so on; the last to all others.
-    pub lines: Vec<Line>,
-    pub whole: Given,
-    pub stream: Given,
+    /// Responses to the first call, the second, and so on; the last is repeated.
+    pub lines: Vec<ScriptLine>,
+    pub whole: ExpectedResponse,
+    pub stream: ExpectedResponse,
     pub count: Count,
 }
 
-/// A case in which both are given the same answer.
-pub fn whole(model: &'static str, line: Line, count: Count) -> Case {
+/// Returns a case with the same response whole and streamed.
+pub fn whole(model: &'static str, line: ScriptLine, count: Count) -> Case {
     both(model, vec![line], Answer(T, "stop"), count)
 }
 
-pub fn both(model: &'static str, lines: Vec<Line>, given: Given, count: Count) -> Case {
+pub fn both(
+    model: &'static str,
+    lines: Vec<ScriptLine>,
+    given: ExpectedResponse,
+    count: Count,
+) -> Case {
     Case {
         model,
         lines,
@@ -58,8 +63,8 @@ pub fn both(model: &'static str, lines: Vec<Line>, given: Given, count: Count) -
     }
 }
 
-/// A case in which the answer breaks off after its first words, at every call.
-pub fn broken(model: &'static str, line: Line, status: u16, words: &'static str) -> Case {
+/// Returns a case in which every call breaks off after its first words.
+pub fn broken(model: &'static str, line: ScriptLine, status: u16, words: &'static str) -> Case {
     let half = "Seven plus ";
     Case {
         model,
@@ -73,9 +78,9 @@ pub fn broken(model: &'static str, line: Line, status: u16, words: &'static str)
 pub const COUNTED: Count = Some((100, 7, 0, "0.170000"));
 pub const CACHED: Count = Some((100, 7, 80, "0.098000"));
 pub const BROKE: &str = "broke off";
-const FAULT: &str = "the provider has a fault";
+const FAULT: &str = "the provider has a temporary problem";
 
-pub fn ended(reason: &str) -> Line {
+pub fn ended(reason: &str) -> ScriptLine {
     sse(&[text("Seven plus "), end(reason), usual(), done()])
 }
 
@@ -93,15 +98,15 @@ impl Case {
     }
 }
 
-/// A provider that plays these cases in four API formats, and a server that knows it.
+/// Returns a provider that plays these cases in four API formats, and a server that uses it.
 pub fn playing(cases: &[Case]) -> (Provider, Server) {
     let name = |model: &str| model.rsplit('/').next().unwrap().to_owned();
-    let script: HashMap<String, Vec<Line>> = cases
+    let script: HashMap<String, Vec<ScriptLine>> = cases
         .iter()
         .map(|case| (case.id(), case.lines.clone()))
         .collect();
     let counts: Mutex<HashMap<String, usize>> = Mutex::default();
-    let provider = Provider::answering(move |asked: &Asked| {
+    let provider = Provider::answering(move |asked: &ReceivedRequest| {
         let path = asked.head.split(' ').nth(1).unwrap_or_default();
         let kind = ["an", "ge", "ol", "rs"]
             .into_iter()
@@ -114,7 +119,7 @@ pub fn playing(cases: &[Case]) -> (Provider, Server) {
         let Some(lines) = script.get(&id) else {
             return on("").status(404, JSON, "{}");
         };
-        // The whole answer and the streamed one each begin with the first line.
+        // The whole and the streamed request each start with the first line.
         let is_streamed = asked.body.to_string().contains("? true");
         let mut counts = counts.lock().unwrap();
         let count = counts.entry(format!("{id} {is_streamed}")).or_default();
@@ -190,8 +195,8 @@ fn check_count(case: &Case, usage: &Value) {
 
 fn check_whole(case: &Case, client: &mut Client) {
     let answer = client.post("/v1/chat/completions", asked(case, false));
-    let (model, told) = (case.model, answer.json());
-    let choice = &told["choices"][0];
+    let (model, response) = (case.model, answer.json());
+    let choice = &response["choices"][0];
     let found = (
         answer.status,
         choice["message"]["content"].as_str(),
@@ -199,16 +204,20 @@ fn check_whole(case: &Case, client: &mut Client) {
     );
     match case.whole {
         Answer(text, finish) => {
-            assert_eq!(found, (200, Some(text), Some(finish)), "{model}: {told}");
-            check_count(case, &told["usage"]);
+            assert_eq!(
+                found,
+                (200, Some(text), Some(finish)),
+                "{model}: {response}"
+            );
+            check_count(case, &response["usage"]);
             if let Some((.., price)) = case.count {
                 assert_eq!(answer.header("x-quire-cost-usd"), price, "{model}");
             }
         }
         Refused(status, words) => {
-            assert_eq!(answer.status, status, "{model}: {told}");
-            let said = told["error"]["message"].to_string();
-            assert!(said.contains(words), "{model}: {told}");
+            assert_eq!(answer.status, status, "{model}: {response}");
+            let said = response["error"]["message"].to_string();
+            assert!(said.contains(words), "{model}: {response}");
         }
         Broken(..) => panic!("{model}: a whole answer does not break off"),
     }
@@ -222,7 +231,7 @@ fn check_streamed(case: &Case, server: &Server, key: &str) {
         assert_eq!(status, expected, "{model}: {lines:?}");
         assert!(lines.concat().contains(words), "{model}: {lines:?}");
         let waits = head.to_ascii_lowercase().contains("retry-after: ");
-        // A host's own 502 may pass; an answer that broke off has one of Quire's.
+        // A provider's own 502 is passed on; an answer that broke off gets Quire's.
         let passes = matches!(expected, 429 | 500 | 503..) || words == FAULT;
         assert_eq!(waits, passes, "{model}: {head}");
         return;
@@ -270,7 +279,7 @@ pub fn check(cases: &[Case]) {
     let (_provider, server) = playing(cases);
     let mut client = server.user("ada@example.com");
     let key = key(&mut client);
-    // Every case is checked, and all that fail are reported.
+    // Every case is checked, and all failures are reported.
     let is_wrong = |check: &mut dyn FnMut()| catch_unwind(AssertUnwindSafe(check)).is_err();
     let mut wrong = Vec::new();
     for case in cases {
@@ -402,15 +411,18 @@ fn calls_are_told_apart_however_hosts_number_them() {
     let tools = json!([{ "type": "function", "function": { "name": "weather" } }]);
     for (model, _, _, expected) in cases {
         let body = json!({ "model": format!("up/{model}"), "tools": tools, "messages": [{ "role": "user", "content": "Warm?" }] });
-        let told = client.post("/v1/chat/completions", body).json();
-        let calls = told["choices"][0]["message"]["tool_calls"].as_array();
+        let response = client.post("/v1/chat/completions", body).json();
+        let calls = response["choices"][0]["message"]["tool_calls"].as_array();
         let found: Vec<&str> = calls
-            .unwrap_or_else(|| panic!("{model}: {told}"))
+            .unwrap_or_else(|| panic!("{model}: {response}"))
             .iter()
             .map(|call| call["function"]["arguments"].as_str().unwrap())
             .collect();
         assert_eq!(found, expected, "{model}");
-        assert_eq!(told["choices"][0]["finish_reason"], "tool_calls", "{model}");
+        assert_eq!(
+            response["choices"][0]["finish_reason"], "tool_calls",
+            "{model}"
+        );
     }
 }
 
@@ -438,18 +450,21 @@ fn reasoning_is_given_to_clients_and_sent_back_with_the_results_of_tools() {
     let mut client = server.user("ada@example.com");
     let mut body = json!({ "model": "up/thinks", "messages": [{ "role": "user", "content": "Warm?" }],
         "tools": [{ "type": "function", "function": { "name": "weather" } }] });
-    let told = client.post("/v1/chat/completions", body.clone()).json();
-    let message = &told["choices"][0]["message"];
+    let response = client.post("/v1/chat/completions", body.clone()).json();
+    let message = &response["choices"][0]["message"];
     assert_eq!(
         message["reasoning_content"], "I need the weather.",
-        "{told}"
+        "{response}"
     );
-    assert_eq!(message["reasoning_details"], details, "{told}");
+    assert_eq!(message["reasoning_details"], details, "{response}");
     let result = json!({ "role": "tool", "tool_call_id": "a1", "content": "mild" });
     let turns = body["messages"].as_array_mut().unwrap();
     turns.extend([message.clone(), result]);
-    let told = client.post("/v1/chat/completions", body).json();
-    assert_eq!(told["choices"][0]["message"]["content"], T, "{told}");
+    let response = client.post("/v1/chat/completions", body).json();
+    assert_eq!(
+        response["choices"][0]["message"]["content"], T,
+        "{response}"
+    );
     let mut asked = provider.asked();
     asked.retain(|asked| asked.head.starts_with("POST"));
     let sent = &asked[1].body["messages"][1];

@@ -1,10 +1,10 @@
-//! Votes over the wire: who is asked, how ties end, and what programs get.
+//! Votes through the API: which models are called, how ties are resolved, and what programs get.
 
 use serde_json::{Value, json};
 
 use crate::support::line::on;
 use crate::support::provider::Provider;
-use crate::support::script::{saying, server};
+use crate::support::script::{answer_stream, server};
 use crate::support::{Client, Server};
 
 const QUESTION: &str = "How much is it?";
@@ -23,14 +23,14 @@ fn run(client: &mut Client, models: &[&str], more: Value) -> Value {
 fn votes(answers: &[(&str, &str)]) -> (Provider, Server) {
     let lines = answers
         .iter()
-        .map(|(model, text)| on(model).sse(&saying(text)));
+        .map(|(model, text)| on(model).sse(&answer_stream(text)));
     let provider = Provider::script(lines);
     let server = server(&provider, &[]);
     (provider, server)
 }
 
 #[test]
-fn spellings_of_one_value_are_one_vote_and_the_rest_is_not_asked() {
+fn equivalent_spellings_count_as_one_vote_and_end_voting_early() {
     let (provider, server) = votes(&[
         ("a", "By the list.\nAnswer: $1,200.00"),
         ("b", "Answer: $1.2k"),
@@ -63,7 +63,7 @@ fn spellings_of_one_value_are_one_vote_and_the_rest_is_not_asked() {
 }
 
 #[test]
-fn everybody_is_asked_where_that_is_wanted() {
+fn all_members_are_called_on_request() {
     let (provider, server) = votes(&[("a", "Answer: 5"), ("b", "Answer: 5"), ("c", "Answer: 6")]);
     let mut client = server.user("ada@example.com");
     let result = run(
@@ -79,8 +79,8 @@ fn everybody_is_asked_where_that_is_wanted() {
 #[test]
 fn a_tie_goes_to_the_stronger_model_of_the_catalog_without_another_call() {
     let provider = Provider::script([
-        on("gpt-4o-mini").sse(&saying("Answer: 5")),
-        on("gpt-4o").sse(&saying("Six, by the list.\nAnswer: 6")),
+        on("gpt-4o-mini").sse(&answer_stream("Answer: 5")),
+        on("gpt-4o").sse(&answer_stream("Six, by the list.\nAnswer: 6")),
     ]);
     let url = provider.base_url();
     let settings = [
@@ -120,7 +120,7 @@ fn a_tie_of_unknown_models_is_broken_by_the_synthesizer_reading_the_answers() {
         read.contains("I counted five.") && read.contains("I counted six."),
         "{read}"
     );
-    // The estimate has counted this call.
+    // The estimate includes this call.
     let body = json!({
         "prompt": QUESTION, "pattern": "vote", "models": ["p/a", "p/b"], "ultra_model": "p/w",
     });
@@ -130,10 +130,12 @@ fn a_tie_of_unknown_models_is_broken_by_the_synthesizer_reading_the_answers() {
 }
 
 #[test]
-fn programs_get_the_winners_words_in_the_form_that_they_asked_for() {
+fn programs_get_the_winning_answer_in_the_requested_format() {
     let provider = Provider::script([
-        on("a").times(5).sse(&saying("Two dozens.\nAnswer: $24.00")),
-        on("b").times(5).sse(&saying("Answer: $24")),
+        on("a")
+            .times(5)
+            .sse(&answer_stream("Two dozens.\nAnswer: $24.00")),
+        on("b").times(5).sse(&answer_stream("Answer: $24")),
     ]);
     let server = server(&provider, &[("CACHE_TTL", "0")]);
     let mut client = server.user("ada@example.com");

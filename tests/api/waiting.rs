@@ -15,10 +15,13 @@ use serde_json::Value;
 use crate::support::server::{Folder, READER};
 use crate::support::{Answer, Client, Server};
 
-/// A server whose reader notes the first word of each file, and does not go on with one that begins with `slow`
-/// before it is told to.
+/// What a reader that has read a quarter reports: the length of the message, and the message.
+const QUARTER: &str = r#"\041\000\000\000{"progress":{"done":1,"total":4}}"#;
+
+/// A server whose reader records the first word of each file and pauses at one that begins with `slow` until
+/// released.
 struct Slow {
-    // Stopped before the folder goes.
+    // First, so that it is stopped before the folder is removed.
     server: Server,
     folder: Folder,
 }
@@ -33,7 +36,7 @@ impl Slow {
         }
         let script = format!(
             "#!/bin/sh\nword=$(head -n 1 < /proc/self/fd/0)\necho $word >> {}\n\
-             case $word in slow*) echo $word > {}; read go < {} ;; esac\nexec {} \"$@\"\n",
+             case $word in slow*) printf '{QUARTER}'; echo $word > {}; read go < {} ;; esac\nexec {} \"$@\"\n",
             at("order"),
             at("begun"),
             at("go"),
@@ -45,7 +48,7 @@ impl Slow {
         let server = Server::with(&settings);
         Self { server, folder }
     }
-    /// Uploads in the background, so that the server's patience with a slow file is not waited for.
+    /// Uploads in the background, so that the test does not wait for the server to read a slow file.
     fn send(&self, client: &Client, text: &str) -> std::thread::JoinHandle<Answer> {
         let (mut client, text) = (client.clone(), text.to_owned());
         std::thread::spawn(move || client.upload("/api/upload-document", "a.txt", text.as_bytes()))
@@ -54,7 +57,7 @@ impl Slow {
     fn begun(&self) {
         std::fs::read_to_string(self.folder.path().join("begun")).unwrap();
     }
-    /// Lets one that waits go on.
+    /// Releases a paused file.
     fn go(&self) {
         std::fs::write(self.folder.path().join("go"), "go\n").unwrap();
     }
@@ -62,7 +65,7 @@ impl Slow {
         let text = std::fs::read_to_string(self.folder.path().join("order")).unwrap();
         text.lines().map(str::to_owned).collect()
     }
-    /// All documents of this person, once none is being read.
+    /// Returns all of this user's documents once none is being read.
     fn settled(&self, client: &mut Client) -> Vec<Value> {
         loop {
             let listed = client.get("/api/documents").json();
@@ -116,7 +119,7 @@ fn a_second_person_is_not_behind_all_files_of_the_first() {
     slow.go();
     let (adas, bobs) = (slow.settled(&mut ada), slow.settled(&mut bob));
     assert_eq!((adas.len(), bobs.len()), (5, 1));
-    // Her smallest comes first, and her oldest in its turn.
+    // Ada's smallest document is next, and her oldest gets its turn.
     assert_eq!(slow.order()[..4], ["slow one", "bob", "ada3", "ada2"]);
 }
 
@@ -131,7 +134,7 @@ fn one_person_does_not_hold_every_reader() {
         assert_eq!(one.join().unwrap().json()["status"], "processing");
     }
     assert_eq!(slow.order().len(), 1, "the other reader is kept for others");
-    // Both of hers are stuck, and his is read.
+    // Both of Ada's documents are stuck, and Bob's is read.
     slow.send(&bob, "bob\n").join().unwrap();
     let bobs = slow.settled(&mut bob);
     assert_eq!(bobs[0]["status"], "processed", "{}", bobs[0]);
@@ -169,7 +172,31 @@ fn a_person_s_queue_has_an_end() {
             .count()
     };
     assert_eq!((files("documents"), files("tmp")), (0, 0));
-    // No other user is refused because of it.
+    // Other users are not refused because of it.
     let taken = bob.upload("/api/upload-document", "b.txt", b"his first");
     assert!(taken.status < 300, "{}", taken.text());
+}
+
+#[test]
+fn the_share_that_has_been_read_is_shown_while_a_document_is_read() {
+    let slow = Slow::with("1");
+    let mut client = slow.server.user("ada@example.com");
+    let sent = slow.send(&client, "slow words");
+    slow.begun();
+    let shown = loop {
+        let listed = client.get("/api/documents").json();
+        let one = listed["documents"][0].clone();
+        if !one["share_read"].is_null() {
+            break one;
+        }
+        std::thread::yield_now();
+    };
+    assert_eq!(
+        (&shown["status"], &shown["share_read"]),
+        (&"processing".into(), &0.25.into())
+    );
+    slow.go();
+    assert_eq!(sent.join().unwrap().status, 200);
+    let all = slow.settled(&mut client);
+    assert_eq!(all[0]["share_read"], Value::Null, "{all:?}");
 }

@@ -1,5 +1,5 @@
-//! Files that harm their reader, and readers and servers that crash over a file: only that document is
-//! affected, with a reason.
+//! Malicious files that harm their reader, and crashes of the reader or the server: only that document is
+//! affected, and it gets a reason.
 
 use std::time::Duration;
 
@@ -11,7 +11,11 @@ use crate::support::{Client, Server};
 
 const UPLOAD: &str = "/api/upload-document";
 
-/// A page that takes long to read, at any speed of the machine: a second and more for each ten megabytes.
+/// Megabytes of a page that is read for longer than an upload waits. A build without optimization reads about one a
+/// second, so more would only take the time of the other tests.
+const LONG: usize = if cfg!(debug_assertions) { 10 } else { 24 };
+
+/// Returns a page that takes long to read on any machine: at least a second per ten megabytes.
 fn slow_page(megabytes: usize) -> Vec<u8> {
     let row = "<tr><td>a &amp; b</td><td><b>c</b> <i>d</i></td></tr>\n";
     let mut page = String::from("<!doctype html><title>t</title><table>");
@@ -21,10 +25,11 @@ fn slow_page(megabytes: usize) -> Vec<u8> {
     page.into_bytes()
 }
 
-/// The document once it is read or has failed.
+/// Returns the document once it has been read or has failed.
 fn settled(person: &mut Client, document: &Value) -> Value {
     let path = format!("/api/documents/{}", document["id"].as_str().expect("an id"));
-    for _ in 0..1_200 {
+    // Five minutes: a busy machine gives each of many tests a small share of its time.
+    for _ in 0..6_000 {
         let shown = person.get(&path).json();
         if shown["status"] != "processing" {
             return shown;
@@ -41,7 +46,7 @@ fn failed_for(document: &Value, reason: &str) {
     assert!(message.contains("the file is kept"), "{message}");
 }
 
-/// Processes that this one has started to read documents.
+/// Returns the processes that this server has started to read documents.
 fn reading(server: u32) -> Vec<u32> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir("/proc").expect("processes").flatten() {
@@ -61,7 +66,7 @@ fn reading(server: u32) -> Vec<u32> {
 
 fn wait_reading(server: &Executable) -> u32 {
     for _ in 0..400 {
-        // Behind its walls, so that it is past its own start.
+        // The process is sandboxed, and thus past its own startup.
         let walled = |process: &u32| {
             std::fs::read_to_string(format!("/proc/{process}/status"))
                 .is_ok_and(|status| status.contains("Seccomp:\t2"))
@@ -87,7 +92,7 @@ fn too_much_memory_or_computing_costs_one_document() {
 
     let server = Server::with(&[("DOCUMENT_CPU_SECONDS", "1")]);
     let mut person = server.user("a@example.org");
-    let sent = person.upload(UPLOAD, "slow.html", &slow_page(40)).json();
+    let sent = person.upload(UPLOAD, "slow.html", &slow_page(LONG)).json();
     failed_for(&settled(&mut person, &sent), "more than 1 seconds");
     let small = person.upload(UPLOAD, "small.txt", b"few words").json();
     assert_eq!(settled(&mut person, &small)["words"], 2);
@@ -120,7 +125,7 @@ fn a_server_that_is_killed_reads_on_when_it_is_back() {
     let text: String = (0..400_000)
         .map(|n| format!("line {n} of a long text\n"))
         .collect();
-    let sent = person.upload(UPLOAD, "long.html", &slow_page(24)).json();
+    let sent = person.upload(UPLOAD, "long.html", &slow_page(LONG)).json();
     assert_eq!(sent["status"], "processing", "{sent}");
     let asked =
         json!({"prompt": "What is c?", "models": ["demo/extract"], "document_ids": [sent["id"]]});
@@ -154,13 +159,13 @@ fn a_server_that_is_killed_reads_on_when_it_is_back() {
     assert_eq!(settled(&mut person, &again)["words"], 400_000 * 6);
 }
 
-/// Somebody updates Quire while files are being read: they are not marked as files that nobody can read.
+/// Quire is updated while files are being read: these are not marked as unreadable.
 #[test]
 fn a_server_that_is_stopped_reads_on_when_it_is_back() {
     let folder = Folder::new();
     let first = Executable::with(&folder, &[("USE_MOCK", "true")]);
     let mut person = Client::new(first.address).registered("a@example.org");
-    let sent = person.upload(UPLOAD, "long.html", &slow_page(24)).json();
+    let sent = person.upload(UPLOAD, "long.html", &slow_page(LONG)).json();
     assert_eq!(sent["status"], "processing", "{sent}");
     wait_reading(&first);
     first.signal("-TERM");

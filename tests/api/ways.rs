@@ -4,7 +4,9 @@ use serde_json::{Value, json};
 
 use crate::support::Client;
 use crate::support::provider::{Provider, on};
-use crate::support::script::{about, ended, id_of, saying, server, short_with};
+use crate::support::script::{
+    analysis_path, answer_stream, id_of, server, short_run_with, wait_until_ended,
+};
 
 fn stages(shown: &Value) -> Vec<&str> {
     let stages = shown["results"]["stages"].as_array().unwrap().iter();
@@ -14,24 +16,24 @@ fn stages(shown: &Value) -> Vec<&str> {
 }
 
 fn run(client: &mut Client, models: &[&str], more: Value) -> Value {
-    let mut body = short_with(models, more);
+    let mut body = short_run_with(models, more);
     body["async"] = json!(true);
     let id = id_of(&client.post("/api/analyze", body));
-    ended(client, &id)
+    wait_until_ended(client, &id)
 }
 
 fn last_event(client: &mut Client, shown: &Value) -> Value {
     let id = shown["id"].as_str().unwrap();
-    let all = client.events(&about(id, "/events"), None);
+    let all = client.events(&analysis_path(id, "/events"), None);
     all.last().unwrap().data
 }
 
 #[test]
-fn the_depth_is_the_person_s() {
-    let provider = Provider::script([on("a").sse(&saying("Thin."))]);
+fn depth_follows_the_request() {
+    let provider = Provider::script([on("a").sse(&answer_stream("Thin."))]);
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
-    // Quick asks one model, and it is the one who would write the answer.
+    // Quick mode calls only the model that would write the answer.
     let quick = run(
         &mut client,
         &["p/a"],
@@ -58,21 +60,21 @@ fn the_depth_is_the_person_s() {
     client
         .post(
             "/api/analyze",
-            short_with(&["p/a"], json!({ "depth": "deep" })),
+            short_run_with(&["p/a"], json!({ "depth": "deep" })),
         )
         .refused(422, "VALIDATION_ERROR");
     for wrong in [json!({ "stop_when_agreed": 2 }), json!({ "samples": 1 })] {
         client
-            .post("/api/analyze", short_with(&["p/a"], wrong))
+            .post("/api/analyze", short_run_with(&["p/a"], wrong))
             .refused(422, "VALIDATION_ERROR");
     }
 }
 
 #[test]
-fn first_answers_that_agree_spare_the_critique() {
+fn agreeing_first_answers_skip_the_critique() {
     let provider = Provider::script([
-        on("a").sse(&saying("It is thin.\nAnswer: 4 mm")),
-        on("b").sse(&saying("Measured.\nAnswer: 4 mm")),
+        on("a").sse(&answer_stream("It is thin.\nAnswer: 4 mm")),
+        on("b").sse(&answer_stream("Measured.\nAnswer: 4 mm")),
     ]);
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
@@ -91,23 +93,26 @@ fn first_answers_that_agree_spare_the_critique() {
 }
 
 #[test]
-fn a_person_may_have_the_answer_now() {
-    let provider = Provider::script([on("a").sse(&saying("It is thin.")), on("slow").hang()]);
+fn run_can_be_finished_early() {
+    let provider = Provider::script([
+        on("a").sse(&answer_stream("It is thin.")),
+        on("slow").hang(),
+    ]);
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
-    let body = short_with(&["p/a", "p/slow"], json!({ "async": true }));
+    let body = short_run_with(&["p/a", "p/slow"], json!({ "async": true }));
     let id = id_of(&client.post("/api/analyze", body));
-    for event in client.events(&about(&id, "/events"), None) {
+    for event in client.events(&analysis_path(&id, "/events"), None) {
         if event.name == "member.completed" {
             break;
         }
     }
     let mut bob = server.client().registered("bob@example.com");
-    bob.post(&about(&id, "/synthesize"), json!({}))
+    bob.post(&analysis_path(&id, "/synthesize"), json!({}))
         .refused(404, "NOT_FOUND");
-    let told = client.post(&about(&id, "/synthesize"), json!({}));
-    assert_eq!(told.status, 200, "{}", told.text());
-    let shown = ended(&mut client, &id);
+    let response = client.post(&analysis_path(&id, "/synthesize"), json!({}));
+    assert_eq!(response.status, 200, "{}", response.text());
+    let shown = wait_until_ended(&mut client, &id);
     assert_eq!(shown["status"], "completed");
     provider.wait_idle();
     let notes = last_event(&mut client, &shown)["notes"].to_string();
@@ -115,46 +120,48 @@ fn a_person_may_have_the_answer_now() {
         notes.contains("p/slow") && notes.contains("at the user's request"),
         "{notes}"
     );
-    // Once it is over there is nothing to hurry.
-    let told = client.post(&about(&id, "/synthesize"), json!({})).json();
-    assert_eq!(told["status"], "completed");
+    // A finished run cannot be finished early.
+    let response = client
+        .post(&analysis_path(&id, "/synthesize"), json!({}))
+        .json();
+    assert_eq!(response["status"], "completed");
 }
 
 #[test]
 fn one_member_is_stopped_and_the_others_go_on() {
     let provider = Provider::script([
-        on("a").times(2).sse(&saying("It is thin.")),
+        on("a").times(2).sse(&answer_stream("It is thin.")),
         on("slow").hang(),
     ]);
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
-    let body = short_with(
+    let body = short_run_with(
         &["p/a", "p/slow"],
         json!({ "async": true, "ultra_model": "p/a" }),
     );
     let id = id_of(&client.post("/api/analyze", body));
     provider.wait_hanging(1);
-    let leave = about(&id, "/leave-out");
+    let leave = analysis_path(&id, "/leave-out");
     let mut bob = server.client().registered("bob@example.com");
     bob.post(&leave, json!({ "model": "p/slow" }))
         .refused(404, "NOT_FOUND");
     let wrong = client.post(&leave, json!({ "model": "p/other" }));
     assert_eq!(wrong.status, 422, "{}", wrong.text());
-    let told = client.post(&leave, json!({ "model": "p/slow" }));
-    assert_eq!(told.status, 200, "{}", told.text());
-    let shown = ended(&mut client, &id);
+    let response = client.post(&leave, json!({ "model": "p/slow" }));
+    assert_eq!(response.status, 200, "{}", response.text());
+    let shown = wait_until_ended(&mut client, &id);
     assert_eq!(shown["status"], "completed");
     provider.wait_idle();
     let answers = shown["results"]["stages"][0]["answers"].to_string();
     assert!(answers.contains("stopped by you"), "{answers}");
     // A finished run has no members to stop.
-    let told = client.post(&leave, json!({ "model": "p/slow" })).json();
-    assert_eq!(told["status"], "completed");
+    let response = client.post(&leave, json!({ "model": "p/slow" })).json();
+    assert_eq!(response["status"], "completed");
 }
 
 #[test]
 fn a_rerun_keeps_the_conversation_its_question_ends() {
-    let provider = Provider::answering(|asked| on(&asked.model()).sse(&saying("At noon.")));
+    let provider = Provider::answering(|asked| on(&asked.model()).sse(&answer_stream("At noon.")));
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
     let save = json!({ "name": "ferry", "pattern": "gut", "models": ["p/a"], "ultra_model": "p/w", "depth": "full" });
@@ -179,9 +186,9 @@ fn a_rerun_keeps_the_conversation_its_question_ends() {
         ),
     ] {
         let before = provider.asked().len();
-        let begun = client.post(&about(&id, "/rerun"), changes);
+        let begun = client.post(&analysis_path(&id, "/rerun"), changes);
         assert_eq!(begun.status, 202, "{}", begun.text());
-        ended(&mut client, &id_of(&begun));
+        wait_until_ended(&mut client, &id_of(&begun));
         for request in &provider.asked()[before..] {
             let body = request.body.to_string();
             for part in [
@@ -197,23 +204,23 @@ fn a_rerun_keeps_the_conversation_its_question_ends() {
 }
 
 #[test]
-fn only_what_depends_on_a_change_is_asked_again() {
+fn rerun_calls_only_affected_models() {
     let provider = Provider::script([
-        on("a").times(2).sse(&saying("It is thin.")),
-        on("b").sse(&saying("It is thick.")),
-        on("w").sse(&saying("## Answer\nNobody knows.")),
-        on("v").sse(&saying("## Answer\nOne knows.")),
+        on("a").times(2).sse(&answer_stream("It is thin.")),
+        on("b").sse(&answer_stream("It is thick.")),
+        on("w").sse(&answer_stream("## Answer\nNobody knows.")),
+        on("v").sse(&answer_stream("## Answer\nOne knows.")),
     ]);
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
-    // Without the cache: what is known is known from the earlier run.
+    // Without the cache, so that known answers come from the earlier run.
     let more = json!({ "ultra_model": "p/w", "cache": "off" });
     let first = run(&mut client, &["p/a", "p/b"], more);
     let id = first["id"].as_str().unwrap().to_owned();
     let mut again = |changes: Value| {
-        let begun = client.post(&about(&id, "/rerun"), changes);
+        let begun = client.post(&analysis_path(&id, "/rerun"), changes);
         assert_eq!(begun.status, 202, "{}", begun.text());
-        let shown = ended(&mut client, &id_of(&begun));
+        let shown = wait_until_ended(&mut client, &id_of(&begun));
         let asked: Vec<bool> = (shown["results"]["stages"].as_array().unwrap().iter())
             .flat_map(|stage| stage["answers"].as_array().unwrap())
             .map(|answer| answer["cached"].as_bool().unwrap())
@@ -221,27 +228,28 @@ fn only_what_depends_on_a_change_is_asked_again() {
         assert_eq!(shown["metadata"]["repeats"], json!(id));
         (asked, shown)
     };
-    // Another writer: nobody else is asked, and nothing else costs.
+    // With another synthesis model, only it is called and paid for.
     let (cached, shown) = again(json!({ "ultra_model": "p/v" }));
     assert_eq!(cached, [true, true, false], "{shown}");
     assert_eq!(shown["model_responses"], first["model_responses"]);
-    // Another parameter of one member: it and the writer, who reads the same text and is known.
+    // With another parameter for one member, only that member is called; the synthesis model reads the same text,
+    // so its answer is known.
     let (cached, _) = again(json!({ "model_parameters": { "p/a": { "temperature": 0.3 } } }));
     assert_eq!(cached, [false, true, true]);
-    // Nothing changed: nothing is asked.
+    // Without changes, no model is called.
     let (cached, shown) = again(json!({}));
     assert_eq!(cached, [true, true, true]);
     assert_eq!(shown["synthesis"], first["synthesis"]);
-    // It can be told beforehand, and nobody is asked for that: the script has no answer left.
+    // The estimate works without calling a model: the script has no answer left.
     let mut foreseen = |changes: Value| {
-        let told = client.post(&about(&id, "/rerun"), changes).json();
+        let response = client.post(&analysis_path(&id, "/rerun"), changes).json();
         let models = |list: &Value| -> Vec<String> {
             let models = list.as_array().unwrap().iter();
             models
                 .map(|one| one["model"].as_str().unwrap().to_owned())
                 .collect()
         };
-        (models(&told["taken_over"]), models(&told["calls"]))
+        (models(&response["taken_over"]), models(&response["calls"]))
     };
     let (taken, asked) = foreseen(json!({ "dry_run": true, "ultra_model": "p/v" }));
     assert_eq!(
@@ -259,9 +267,12 @@ fn only_what_depends_on_a_change_is_asked_again() {
     let (taken, asked) = foreseen(json!({ "dry_run": true, "prompt": "Something else?" }));
     assert_eq!((taken.len(), asked.len()), (0, 3));
     client
-        .post(&about(&id, "/rerun"), json!({ "dry_run": "perhaps" }))
+        .post(
+            &analysis_path(&id, "/rerun"),
+            json!({ "dry_run": "perhaps" }),
+        )
         .refused(422, "VALIDATION_ERROR");
     client
-        .post(&about(&id, "/rerun"), json!({ "colour": "green" }))
+        .post(&analysis_path(&id, "/rerun"), json!({ "colour": "green" }))
         .refused(422, "VALIDATION_ERROR");
 }

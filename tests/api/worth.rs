@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use serde_json::{Value, json};
 
 use crate::support::provider::{Provider, on};
-use crate::support::script::{about, id_of, saying, server, short_with};
+use crate::support::script::{analysis_path, answer_stream, id_of, server, short_run_with};
 use crate::support::{Client, Server};
 
 const PANEL: &str = "Paper is 0.1 mm thick.";
@@ -14,14 +14,16 @@ const SINGLE: &str = "I say: 0.1 mm.";
 const SYNTHESIS: &str =
     "## Answer\nPaper is 0.1 mm thick (A, B).\n\n## Where the members agree\nAll (A).";
 
-/// Two members of which the second is the stronger and dearer one, and who sums up; prices are known. Each
-/// is asked in this many runs.
+/// A synthesizer and two members with known prices, the second stronger and more expensive. Each is called in this
+/// many runs.
 fn panel(runs: usize, synthesis: &str, settings: &[(&str, &str)]) -> (Provider, Server) {
     let dear = "As ChatGPT, I say: 0.1 mm.\n\n## Not known\nThe brand.";
     let provider = Provider::script([
-        on("gpt-4o-mini").times(runs).sse(&saying("Paper is thin.")),
-        on("gpt-4o").times(runs).sse(&saying(dear)),
-        on("gpt-4.1").times(runs).sse(&saying(synthesis)),
+        on("gpt-4o-mini")
+            .times(runs)
+            .sse(&answer_stream("Paper is thin.")),
+        on("gpt-4o").times(runs).sse(&answer_stream(dear)),
+        on("gpt-4.1").times(runs).sse(&answer_stream(synthesis)),
         on("none").optional().status(400, "text/plain", "no"),
     ]);
     let url = provider.base_url();
@@ -35,7 +37,7 @@ fn panel(runs: usize, synthesis: &str, settings: &[(&str, &str)]) -> (Provider, 
 }
 
 fn run(client: &mut Client, more: Value) -> Value {
-    let mut body = short_with(
+    let mut body = short_run_with(
         &["openai/gpt-4o-mini", "openai/gpt-4o"],
         json!({"ultra_model": "openai/gpt-4.1", "cache": "off"}),
     );
@@ -47,14 +49,16 @@ fn run(client: &mut Client, more: Value) -> Value {
     answer.json()
 }
 
-/// Asks, compares and votes, and gives the id.
+/// Asks a question, compares, votes, and returns the ID.
 fn voted(client: &mut Client, mut more: Value, preferred: &str) -> String {
-    // Votes on one question count once.
+    // Several votes on one question count once.
     static ASKED: AtomicUsize = AtomicUsize::new(0);
     let number = ASKED.fetch_add(1, Ordering::Relaxed);
     more["prompt"] = json!(format!("How thin is paper of kind {number}?"));
     let id = id(&run(client, more));
-    let shown = client.post(&about(&id, "/comparison"), json!({})).json();
+    let shown = client
+        .post(&analysis_path(&id, "/comparison"), json!({}))
+        .json();
     let choice = match preferred {
         "tie" => "tie",
         preferred => {
@@ -62,7 +66,10 @@ fn voted(client: &mut Client, mut more: Value, preferred: &str) -> String {
             if left { "left" } else { "right" }
         }
     };
-    let vote = client.post(&about(&id, "/comparison/vote"), json!({"choice": choice}));
+    let vote = client.post(
+        &analysis_path(&id, "/comparison/vote"),
+        json!({"choice": choice}),
+    );
     assert_eq!(vote.status, 200, "{}", vote.text());
     assert_eq!(vote.json()["reveal"]["preferred"], preferred);
     id
@@ -83,7 +90,7 @@ fn the_best_single_draft_is_kept_beside_the_panels_answer() {
     assert!(single["text"].as_str().unwrap().contains("0.1 mm"));
     assert!(single["cost_usd"].as_f64().unwrap() > 0.0);
     assert_eq!(result["comparison_offered"], false);
-    let shown = client.get(&about(&id(&result), "")).json();
+    let shown = client.get(&analysis_path(&id(&result), "")).json();
     assert_eq!(shown["best_single"], *single);
 }
 
@@ -92,7 +99,7 @@ fn a_comparison_is_blind_until_its_one_vote() {
     let (_provider, server) = panel(1, SYNTHESIS, &[]);
     let mut client = server.user("ada@example.com");
     let id = id(&run(&mut client, json!({"topic": "paper"})));
-    let path = about(&id, "/comparison");
+    let path = analysis_path(&id, "/comparison");
     assert_eq!(
         client.get(&path).json()["left"],
         Value::Null,
@@ -100,7 +107,7 @@ fn a_comparison_is_blind_until_its_one_vote() {
     );
     let vote = json!({"choice": "left"});
     client
-        .post(&about(&id, "/comparison/vote"), vote.clone())
+        .post(&analysis_path(&id, "/comparison/vote"), vote.clone())
         .refused(404, "NOT_FOUND");
 
     let made = client.post(&path, json!({}));
@@ -136,14 +143,17 @@ fn a_comparison_is_blind_until_its_one_vote() {
     other.get(&path).refused(404, "NOT_FOUND");
     other.post(&path, json!({})).refused(404, "NOT_FOUND");
     other
-        .post(&about(&id, "/comparison/vote"), vote.clone())
+        .post(&analysis_path(&id, "/comparison/vote"), vote.clone())
         .refused(404, "NOT_FOUND");
     client
-        .post(&about(&id, "/comparison/vote"), json!({"choice": "panel"}))
+        .post(
+            &analysis_path(&id, "/comparison/vote"),
+            json!({"choice": "panel"}),
+        )
         .refused(422, "VALIDATION_ERROR");
 
     let reveal = client
-        .post(&about(&id, "/comparison/vote"), vote.clone())
+        .post(&analysis_path(&id, "/comparison/vote"), vote.clone())
         .json()["reveal"]
         .clone();
     let left_is_panel = shown["left"]["text"] == PANEL;
@@ -165,7 +175,7 @@ fn a_comparison_is_blind_until_its_one_vote() {
     for again in ["left", "right", "tie"] {
         let again = json!({"choice": again});
         client
-            .post(&about(&id, "/comparison/vote"), again)
+            .post(&analysis_path(&id, "/comparison/vote"), again)
             .refused(409, "CONFLICT");
     }
     assert_eq!(client.get(&path).json()["reveal"], reveal);
@@ -179,19 +189,19 @@ fn what_cannot_be_compared_blindly_is_refused_with_its_reason() {
         &mut client,
         json!({"response_format": {"type": "json_object"}}),
     );
-    let refused = client.post(&about(&id(&shaped), "/comparison"), json!({}));
+    let refused = client.post(&analysis_path(&id(&shaped), "/comparison"), json!({}));
     let text = refused.text();
     refused.refused(409, "CONFLICT");
     assert!(text.contains("requested format"), "{text}");
     assert_eq!(shaped["comparison_offered"], false);
-    let failed = client.post("/api/analyze", short_with(&["p/none"], json!({})));
+    let failed = client.post("/api/analyze", short_run_with(&["p/none"], json!({})));
     assert_eq!(failed.status, 503);
     let listed = client.get("/api/analyses?status=failed").json();
     let failed = listed["analyses"][0]["id"].as_str().unwrap().to_owned();
     client
-        .post(&about(&failed, "/comparison"), json!({}))
+        .post(&analysis_path(&failed, "/comparison"), json!({}))
         .refused(409, "CONFLICT");
-    let shown = client.get(&about(&failed, "")).json();
+    let shown = client.get(&analysis_path(&failed, "")).json();
     assert_eq!(
         (&shown["best_single"], &shown["comparison_offered"]),
         (&Value::Null, &json!(false))
@@ -199,12 +209,12 @@ fn what_cannot_be_compared_blindly_is_refused_with_its_reason() {
 }
 
 #[test]
-fn a_comparison_is_offered_as_often_as_is_set_and_not_after_its_vote() {
+fn comparisons_are_offered_at_the_configured_interval_until_the_vote() {
     let (_provider, server) = panel(4, SYNTHESIS, &[("COMPARE_EVERY", "1")]);
     let mut client = server.user("ada@example.com");
     assert_eq!(run(&mut client, json!({}))["comparison_offered"], true);
     let id = voted(&mut client, json!({}), "tie");
-    let shown = client.get(&about(&id, "")).json();
+    let shown = client.get(&analysis_path(&id, "")).json();
     assert_eq!(shown["comparison_offered"], false);
     let shown = client.get("/api/worth").json();
     assert_eq!(
@@ -245,7 +255,10 @@ fn the_report_says_what_is_known_and_how_many_votes_are_missing() {
         voted(&mut client, paper.clone(), "panel");
     }
     let liked = voted(&mut client, json!({}), "single");
-    client.post(&about(&liked, "/vote"), json!({"choice": "helpful"}));
+    client.post(
+        &analysis_path(&liked, "/vote"),
+        json!({"choice": "helpful"}),
+    );
     let report = client.get("/api/worth").json();
     let (topics, overall) = (&report["topics"], &report["overall"]);
     assert_eq!(topics[0]["topic"], "paper");
@@ -255,7 +268,7 @@ fn the_report_says_what_is_known_and_how_many_votes_are_missing() {
     );
     assert_eq!(
         (&topics[0]["verdict"], &topics[0]["votes_needed"]),
-        // One would do for a single topic; two topics share the permitted error.
+        // One would suffice for a single topic; two topics share the permitted error.
         (&json!("unknown"), &json!(4))
     );
     let sentence = topics[0]["sentence"].as_str().unwrap();
@@ -263,7 +276,7 @@ fn the_report_says_what_is_known_and_how_many_votes_are_missing() {
         sentence.contains("Unknown, about 4 more votes needed"),
         "{sentence}"
     );
-    // Without a topic the pattern's family is one.
+    // Without a topic, the pattern's family is used.
     let patterns = client.get("/api/patterns").json();
     let patterns = patterns["patterns"].as_array().unwrap();
     let summarize = patterns
@@ -283,13 +296,13 @@ fn the_report_says_what_is_known_and_how_many_votes_are_missing() {
         [&overall["interval"][0], &overall["interval"][1]].map(|end| end.as_f64().unwrap());
     let rate = overall["win_rate"].as_f64().unwrap();
     assert!(0.3 < interval[0] && interval[0] < rate && rate < interval[1] && interval[1] < 1.0);
-    // 11 tokens read and 7 written by each of three: the panel's price over that of the one draft.
+    // Three calls with 11 input and 7 output tokens each: the ratio of the panel's price to the single draft's.
     let multiple = overall["cost_multiple"].as_f64().unwrap();
     assert!(1.5 < multiple && multiple < 4.0, "{multiple}");
 
     for more in 1..5 {
         voted(&mut client, paper.clone(), "panel");
-        // The topic shown alone is still one of two.
+        // A single topic in the report still counts as one of two.
         let report = client.get("/api/worth?topic=Paper").json();
         let verdict = if more < 4 { "unknown" } else { "pays" };
         assert_eq!(report["overall"]["verdict"], verdict, "{report}");
@@ -324,14 +337,14 @@ fn a_topic_is_short_and_printable() {
     let server = Server::start();
     let mut client = server.user("ada@example.com");
     for topic in ["x".repeat(61), "a\nb".to_owned()] {
-        let body = short_with(&["demo/extract"], json!({"topic": topic}));
+        let body = short_run_with(&["demo/extract"], json!({"topic": topic}));
         client
             .post("/api/analyze", body)
             .refused(422, "VALIDATION_ERROR");
     }
-    let body = short_with(&["demo/extract"], json!({"topic": "  Tea  "}));
+    let body = short_run_with(&["demo/extract"], json!({"topic": "  Tea  "}));
     let answer = client.post("/api/analyze", body);
     assert_eq!(answer.status, 200, "{}", answer.text());
-    let shown = client.get(&about(&id_of(&answer), "")).json();
+    let shown = client.get(&analysis_path(&id_of(&answer), "")).json();
     assert_eq!(shown["topic"], "Tea");
 }

@@ -1,7 +1,8 @@
-//! Files form no cycles: reads from the paths in the code which file uses the definitions of another.
+//! Files must not form dependency cycles: derives from the paths in the code which file uses definitions from
+//! another.
 //!
-//! A re-export (`pub use`) is not an import of its own: using it imports the file that defines the item. A
-//! submodule may use what its parents define, as `super` does in Rust: that is not counted either.
+//! A re-export (`pub use`) is not counted as an import: using it imports the file that defines the item. A
+//! submodule may use what its parents define, as with `super` in Rust, so that is not counted either.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,11 +10,11 @@ use super::{Source, holds, is_word, joined, sources};
 
 type Path = Vec<String>;
 
-/// The crate's modules and what each hands on.
+/// The crate's modules and their exports.
 struct Modules {
-    /// Module path → file.
+    /// File by module path.
     files: BTreeMap<Path, String>,
-    /// Per module: the exported name (`*` for all) → the full path it leads to.
+    /// For each module, exported name (`*` for all) and the full path it refers to.
     exports: BTreeMap<Path, Vec<(String, Path)>>,
 }
 
@@ -29,7 +30,7 @@ fn module_path(file: &str) -> Path {
     path
 }
 
-/// Every path in a text that begins at `at`, groups in braces taken apart; with the name each is bound to.
+/// Collects every path that begins at `at`, with brace groups expanded, and the name each is bound to.
 fn expand(text: &str, prefix: &[String], found: &mut Vec<(Path, String)>) {
     let mut path = prefix.to_vec();
     let mut rest = text;
@@ -65,7 +66,7 @@ fn expand(text: &str, prefix: &[String], found: &mut Vec<(Path, String)>) {
     found.push((path, name));
 }
 
-/// What a group in braces holds, up to its end.
+/// Returns the items of a brace group, up to its end.
 fn parts(group: &str) -> Vec<&str> {
     let (mut depth, mut start, mut found) = (0, 0, Vec::new());
     for (at, character) in group.char_indices() {
@@ -120,7 +121,7 @@ impl Modules {
         modules
     }
 
-    /// A path from the crate's root, if it leads into the crate.
+    /// Resolves a path from the crate root, if it refers to this crate.
     fn absolute(&self, own: &[String], path: &[String]) -> Option<Path> {
         let mut base = match path[0].as_str() {
             "crate" | "quire" => Vec::new(),
@@ -141,7 +142,7 @@ impl Modules {
         Some(base)
     }
 
-    /// The file that defines what a path names.
+    /// Returns the file that defines the item at a path.
     fn file_of(&self, path: &[String], depth: usize) -> Option<&String> {
         let length = (0..=path.len())
             .rev()
@@ -171,7 +172,7 @@ impl Modules {
                 let start = line[..at]
                     .rfind(|c| !is_word(c))
                     .map_or(0, |before| before + 1);
-                // The middle of a longer path.
+                // Skip the middle of a longer path.
                 if start >= at || line[..start].ends_with("::") {
                     continue;
                 }
@@ -187,7 +188,7 @@ impl Modules {
     }
 }
 
-/// The groups of files that reach each other.
+/// Returns the groups of files that are mutually reachable.
 fn circles(edges: &BTreeMap<String, BTreeSet<String>>) -> Vec<Vec<String>> {
     let reach = |from: &String| {
         let mut seen: BTreeSet<String> = BTreeSet::new();

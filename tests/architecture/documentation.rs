@@ -1,4 +1,4 @@
-//! What is written beside the code: what a module is for, units of constants, the manual, and the overview.
+//! Documentation next to the code: module purposes, units of constants, the manual, and the overview.
 
 use std::fs;
 use std::path::Path;
@@ -9,7 +9,7 @@ const NUMBERS: &[&str] = &[
     "u8", "u16", "u32", "u64", "usize", "i32", "i64", "f32", "f64", "Duration",
 ];
 
-/// The lines that declare a numeric constant with nothing said of it: no comment above its group, none beside it.
+/// Returns the lines that declare an undocumented numeric constant: no comment above its group and none beside it.
 fn silent_constants(source: &Source) -> Vec<usize> {
     let mut is_told = false;
     let lines = source.text.lines().take(source.own_lines()).enumerate();

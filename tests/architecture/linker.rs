@@ -1,4 +1,5 @@
-//! The linker of the pages' scripts (`src/build`): it keeps what a script says, and refuses what it does not know.
+//! The linker of the pages' scripts (`src/build`): it preserves a script's behavior and rejects syntax it does not
+//! know.
 
 #[path = "../../src/build/module.rs"]
 mod module;

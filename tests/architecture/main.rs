@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// What each folder, or file at the root, may import of ours.
+/// The crate modules that each folder, or file at the root, may import.
 #[rustfmt::skip]
 const LAYERS: &[(&str, &[&str])] = &[
     ("domain",  &[]),
@@ -24,16 +24,16 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("config",  &["domain"]),
     ("clock",   &["domain"]),
     ("log",     &["clock"]),
-    // Where the files are is a setting; when they end is a moment.
+    // The location of the files is a setting, and their expiry is a timestamp.
     ("tls",     &["config", "domain"]),
     ("system",  &[]),
     ("worker",  &["extract", "system"]),
-    // clock for one thing: how long commits take.
+    // clock only for measuring how long commits take.
     ("store",   &["domain", "clock"]),
     ("llm",     &["domain", "wire", "clock"]),
-    // What the store's log says goes elsewhere: a file or a bucket.
+    // Copies the store's log to a folder or a bucket.
     ("replica", &["domain", "crypto", "store", "clock", "log"]),
-    // crypto for one thing: the hash that is a cached answer's key.
+    // crypto only for the hash in a cached answer's key.
     ("engine",  &["domain", "store", "llm", "crypto", "clock", "log"]),
     ("app",     &["domain", "wire", "extract", "crypto", "config", "store", "llm", "replica", "engine", "tls", "clock", "log", "system"]),
     ("http",    &["app", "domain", "wire", "tls", "clock", "log"]),
@@ -43,7 +43,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("build",   &[]),
 ];
 
-/// Crates, and the only places that may name them.
+/// External crates, and the only places that may name them.
 #[rustfmt::skip]
 const OWNED: &[(&str, &[&str])] = &[
     ("rusqlite", &["store"]), ("r2d2", &["store"]), ("scheduled_thread_pool", &["store"]),
@@ -65,12 +65,12 @@ const OWNED: &[(&str, &[&str])] = &[
 const CONFINED: &[(&str, &[&str])] = &[
     ("SystemTime::now", &["clock.rs"]),
     ("Instant::now", &["clock.rs"]),
-    // Each task has an owner that waits for it.
+    // Every task has an owner that waits for it.
     ("tokio::spawn", &["http/server.rs", "engine/"]),
     ("println!", &[]),
     ("unsafe ", &["system.rs"]),
-    // Whoever opens a connection decides where it may lead: `llm::guard`. The replica's bucket and the doctor's
-    // own server are the operator's choice; `discover` asks this machine only.
+    // Outbound connections are checked in `llm::guard`. The replica's bucket and the doctor's own server are the
+    // operator's choice; `discover` connects only to this machine.
     ("TcpStream::connect", &["llm/discover.rs", "app/offline/doctor/health.rs"]),
     ("UdpSocket", &[]),
     ("config_builder", &["llm/transport.rs", "replica/s3/client.rs"]),
@@ -79,8 +79,8 @@ const CONFINED: &[(&str, &[&str])] = &[
     ("ureq::get", &[]), ("ureq::post", &[]), ("ureq::put", &[]), ("ureq::head", &[]), ("ureq::run", &[]),
 ];
 
-const MOST_FILE_LINES: usize = 500;
-const MOST_FUNCTION_LINES: usize = 80;
+const MAX_FILE_LINES: usize = 500;
+const MAX_FUNCTION_LINES: usize = 80;
 
 struct Source {
     /// Relative to src, with slashes.
@@ -89,19 +89,19 @@ struct Source {
 }
 
 impl Source {
-    /// The folder under src, or the file's stem at the root.
+    /// Returns the folder under src, or the stem of a file at the root.
     fn layer(&self) -> &str {
         let first = self.name.split('/').next().unwrap();
         first.strip_suffix(".rs").unwrap_or(first)
     }
-    /// Its lines with their numbers, without comments and without what follows the tests' heading.
+    /// Returns the numbered lines without comments and without the test module.
     fn code(&self) -> impl Iterator<Item = (usize, &str)> {
         let lines = self.text.lines().enumerate();
         lines
             .take(self.own_lines())
             .map(|(number, line)| (number + 1, line.split("//").next().unwrap()))
     }
-    /// How many lines are not tests.
+    /// Returns the number of lines that are not tests.
     fn own_lines(&self) -> usize {
         if self.name.ends_with("tests.rs") || self.name.contains("/tests/") {
             return 0;
@@ -148,7 +148,7 @@ fn walk(folder: &Path, extension: &str, paths: &mut Vec<PathBuf>) {
     }
 }
 
-/// Fails with everything that is wrong, not only the first.
+/// Fails with all violations, not only the first.
 fn holds(faults: Vec<String>) {
     assert!(faults.is_empty(), "\n{}\n", faults.join("\n"));
 }
@@ -157,7 +157,7 @@ fn is_word(character: char) -> bool {
     character.is_alphanumeric() || character == '_'
 }
 
-/// The words that follow `root::` in a line: one, or the heads of a group in braces.
+/// Returns the names that follow `root::` in a line: one, or the first segments of a brace group.
 fn heads(line: &str, root: &str) -> Vec<String> {
     let mut found = Vec::new();
     for (at, _) in line.match_indices(root) {
@@ -192,7 +192,7 @@ fn heads(line: &str, root: &str) -> Vec<String> {
     found
 }
 
-/// A file's code with every `use` in one line, each with the number of its first line.
+/// Returns a file's code with every `use` on one line, each with the number of its first line.
 fn joined(source: &Source) -> Vec<(usize, String)> {
     let mut lines: Vec<(usize, String)> = Vec::new();
     let mut open = false;
@@ -243,7 +243,7 @@ fn imports_go_down_only() {
                     ));
                 }
             }
-            // A detour over the root is an import like any other.
+            // An import via the crate root counts like any other.
             if let Some(head) = heads(&line, "super::super::")
                 .iter()
                 .find(|head| layers.contains_key(head.as_str()) && *head != layer)
@@ -260,13 +260,13 @@ fn imports_go_down_only() {
     assert_eq!(cycle(&edges), None);
 }
 
-/// A node that can be reached from itself.
+/// Returns a node that is reachable from itself, if there is one.
 fn cycle(edges: &BTreeSet<(String, String)>) -> Option<String> {
     let mut left = edges.clone();
     loop {
         let sources: BTreeSet<String> = left.iter().map(|(from, _)| from.clone()).collect();
         let before = left.len();
-        // What points at something that points nowhere cannot be part of a cycle by that.
+        // A node without outgoing edges cannot be part of a cycle.
         left.retain(|(_, to)| sources.contains(to));
         if left.is_empty() {
             return None;
@@ -278,7 +278,7 @@ fn cycle(edges: &BTreeSet<(String, String)>) -> Option<String> {
 }
 
 #[test]
-fn the_outside_world_has_one_door_each() {
+fn each_external_crate_has_one_owner() {
     let mut faults = Vec::new();
     for source in sources() {
         for (number, line) in source.code() {
@@ -314,7 +314,7 @@ fn the_outside_world_has_one_door_each() {
 }
 
 #[test]
-fn pure_folders_touch_nothing() {
+fn pure_modules_do_no_io() {
     let mut faults = Vec::new();
     for source in sources()
         .iter()
@@ -343,14 +343,14 @@ fn pure_folders_touch_nothing() {
 }
 
 #[test]
-fn nothing_grows_too_long() {
+fn files_and_functions_stay_within_size_limits() {
     let mut faults = Vec::new();
     for source in sources() {
         let own = source.own_lines();
-        if own > MOST_FILE_LINES {
+        if own > MAX_FILE_LINES {
             faults.push(format!("src/{}: {own} lines", source.name));
         }
-        // rustfmt closes a function at the column where it began.
+        // rustfmt puts a function's closing brace in the column where the function starts.
         let lines: Vec<(usize, &str)> = source.code().collect();
         for (at, (number, line)) in lines.iter().enumerate() {
             let indent = line.len() - line.trim_start().len();
@@ -369,7 +369,7 @@ fn nothing_grows_too_long() {
                 .iter()
                 .position(|(_, line)| line.trim_end() == end)
                 .unwrap_or(0);
-            if length > MOST_FUNCTION_LINES {
+            if length > MAX_FUNCTION_LINES {
                 faults.push(format!(
                     "src/{}:{number}: a function of {length} lines",
                     source.name

@@ -1,16 +1,16 @@
-//! A type's name is given once in the crate, so that it can be searched and read without its path.
+//! Type names are unique in the crate, so that they can be searched for and read without their path.
 
 use std::collections::BTreeMap;
 
 use super::{holds, is_word, sources};
 
-/// Names that are given again, and why.
+/// Names that may be reused, with the reason.
 const REUSED: &[&str] = &[
     // Always written with its module, as `io::Error` is.
     "Error",
 ];
 
-/// The name of the type that a line declares.
+/// Returns the name of the type declared on a line.
 fn type_name(line: &str) -> Option<&str> {
     let line = line.trim_start();
     let line = match line.strip_prefix("pub") {
@@ -38,7 +38,7 @@ fn type_names_are_unique() {
     assert!(places.len() > 500, "the types are found");
     let reused = places.iter().filter(|(_, places)| places.len() > 1);
     let (known, reused): (Vec<_>, Vec<_>) = reused.partition(|(name, _)| REUSED.contains(name));
-    let fault = |(name, places): &(&&str, &Vec<String>)| format!("{name}: {}", places.join(", "));
-    holds(reused.iter().map(fault).collect());
+    let error = |(name, places): &(&&str, &Vec<String>)| format!("{name}: {}", places.join(", "));
+    holds(reused.iter().map(error).collect());
     assert_eq!(known.len(), REUSED.len(), "a name is not reused any more");
 }

@@ -1,4 +1,5 @@
-//! What the pages' scripts import from each other is exported there: a browser would find out only when the page opens.
+//! Every import between the pages' scripts must be exported by its target; a browser would report it only when the
+//! page opens.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -6,9 +7,9 @@ use std::path::{Path, PathBuf};
 
 use super::{cycle, holds, is_word, vendor, walk};
 
-const MOST_SCRIPT_LINES: usize = 300;
+const MAX_SCRIPT_LINES: usize = 300;
 
-/// A script without its comments, in which a lost end of a comment hides what follows.
+/// Returns a script without its comments; an unterminated comment hides the rest.
 fn code(text: &str) -> String {
     let mut parts = text.split("/*");
     let first = parts.next().unwrap_or_default().to_owned();
@@ -20,7 +21,7 @@ fn code(text: &str) -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
 
-/// The names that a script exports: at a declaration, or in a list of one line.
+/// Returns the names that a script exports, at a declaration or in a list on one line.
 fn exports(code: &str) -> BTreeSet<&str> {
     let keywords = ["async", "function", "const", "let", "class"];
     let lines = code.lines().filter_map(|line| line.strip_prefix("export "));
@@ -32,7 +33,7 @@ fn exports(code: &str) -> BTreeSet<&str> {
     names.collect()
 }
 
-/// The names that a script imports, with the script that each comes from.
+/// Returns the names that a script imports, each with the script it comes from.
 fn imports(code: &str) -> Vec<(&str, &str)> {
     let statements = code.split("import {").skip(1);
     let read = statements.filter_map(|rest| {
@@ -101,7 +102,7 @@ fn the_pages_scripts_keep_their_order() {
             .to_owned();
         let text = fs::read_to_string(path).unwrap();
         let lines = text.lines().count();
-        if lines > MOST_SCRIPT_LINES {
+        if lines > MAX_SCRIPT_LINES {
             faults.push(format!("assets/js/{name}: {lines} lines"));
         }
         for (before, quoted) in text
@@ -120,7 +121,7 @@ fn the_pages_scripts_keep_their_order() {
                 faults.push(format!("assets/js/{name}: {quoted} is not there"));
                 continue;
             };
-            // What others wrote is outside of this order (vendor.rs).
+            // Third-party code is exempt (vendor.rs).
             let Ok(target) = target.strip_prefix(root.canonicalize().unwrap()) else {
                 continue;
             };

@@ -1,4 +1,5 @@
-//! Services hold what they use: only the composition, and what runs longer than a request, knows the whole `App`.
+//! Services hold their dependencies: only the composition root, and work that outlives a request, uses the whole
+//! `App`.
 
 use super::{Source, holds, is_word, sources};
 
@@ -30,7 +31,7 @@ fn services_hold_what_they_use() {
         .iter()
         .filter(|source| source.layer() == "app" && names_the_app(source))
         .partition(|source| COMPOSITION.contains(&source.name.as_str()));
-    let fault = |source: &&Source| format!("{} names App: hold what it uses", source.name);
-    holds(others.iter().map(fault).collect());
+    let error = |source: &&Source| format!("{} names App: hold what it uses", source.name);
+    holds(others.iter().map(error).collect());
     assert_eq!(known.len(), COMPOSITION.len(), "a file names it no more");
 }

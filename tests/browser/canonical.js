@@ -1,6 +1,6 @@
-// What the page shows for a text, and what a specification says it is, in a form in which the two can be compared:
-// without what the page adds (wrappers, roles, buttons, the address behind a link) and with what it decides otherwise
-// (the level of headings, pictures as links, no link to other schemes).
+// Compares a rendered text with a specification's HTML in a canonical form: without what the page adds (wrappers,
+// roles, buttons, link URLs) and with the page's own rules applied (heading levels, images as links, no links with
+// other schemes).
 const { placeOf } = await import(base + "text/links.js");
 
 function canonical(root) {
@@ -38,7 +38,7 @@ function escaped(text) {
   return text.replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;").replace(/"/g, "&quot;");
 }
 
-/** What a specification's HTML becomes under the page's decisions. */
+/** Returns a specification's HTML with the page's rules applied. */
 function expected(html) {
   const root = new DOMParser().parseFromString(html, "text/html").body;
   const headings = [...root.querySelectorAll("h1, h2, h3, h4, h5, h6")];

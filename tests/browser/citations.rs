@@ -1,4 +1,4 @@
-//! Citations open the cited page with the passage marked and show the result of their check; the documents
+//! Citations open the cited page with the passage highlighted and show the result of their check; the documents
 //! that each member reads are shown before any cost.
 
 use serde_json::{Value, json};
@@ -18,7 +18,7 @@ const ASK: &str = "
     if (!response.ok) throw new Error(await response.text());
     return (await response.json()).analysis_id;";
 
-/// What the check of the four citations comes to, as it is stored with an analysis.
+/// The check results of the four citations, as stored with an analysis.
 const CHECKED: &str = "
     const real = window.fetch;
     window.fetch = async (address, options) => {
@@ -53,7 +53,7 @@ fn far() -> Vec<(&'static str, String)> {
 }
 
 #[test]
-fn a_citation_opens_its_page_and_says_whether_it_holds() {
+fn citation_opens_its_page_and_shows_its_check() {
     let Some(_turn) = turn() else { return };
     let axe = axe();
     let server = Server::start_with(far());
@@ -73,7 +73,7 @@ fn a_citation_opens_its_page_and_says_whether_it_holds() {
         browser.wait(".row");
         let start = SECOND.find("The pump").unwrap();
         browser.run(CHECKED, json!([start, SECOND.len() - 1]));
-        // Without a reload, which would forget the answer that is put in.
+        // Without a reload, which would discard the injected answer.
         browser.run(
             "const link = document.createElement('a'); link.href = `/analyze?id=${args[0]}`; document.querySelector('main').append(link); link.click();",
             json!([id]),
@@ -85,8 +85,8 @@ fn a_citation_opens_its_page_and_says_whether_it_holds() {
         assert_eq!(browser.count(".sheet .citation.doubtful"), 2);
         assert_eq!(browser.text(".sheet .citation.unknown s"), "D7:p1");
         if !dark {
-            judge(&browser, axe.as_deref(), "checked citations");
-            browser.picture("citations");
+            check_accessibility(&browser, axe.as_deref(), "checked citations");
+            browser.screenshot("citations");
         }
 
         browser.click(".sheet .citation.verified");
@@ -98,7 +98,7 @@ fn a_citation_opens_its_page_and_says_whether_it_holds() {
         browser.wait_text(".verified-words", "Quotation verified.");
         browser.picture_of_window(if dark { "citation-phone" } else { "citation" });
         if !dark {
-            judge(&browser, axe.as_deref(), "a cited page");
+            check_accessibility(&browser, axe.as_deref(), "a cited page");
         }
         browser.keys(&[], keys::ESCAPE);
         until("the dialog to close", || {
@@ -121,11 +121,11 @@ fn a_citation_opens_its_page_and_says_whether_it_holds() {
             "Quotation shortened, leaving out “delivers 40 litres”.",
         );
         browser.keys(&[], keys::ESCAPE);
-        assert_eq!(browser.complaints(), Vec::<String>::new());
+        assert_eq!(browser.console_errors(), Vec::<String>::new());
     }
 }
 
-/// What is known of the two models: one has a large context, one hardly any.
+/// Writes the model data: one model has a large context, the other a very small one.
 fn known(folder: &std::path::Path) -> String {
     let sheet = json!({ "models": [
         { "id": "far/large", "name": "Large", "context_window": 200_000, "max_output": 4_000, "price": { "input": 1.0, "output": 2.0 } },
@@ -138,7 +138,7 @@ fn known(folder: &std::path::Path) -> String {
 }
 
 #[test]
-fn what_each_member_is_given_is_said_before_anything_is_spent() {
+fn document_shares_per_member_are_shown_before_any_cost() {
     let Some(_turn) = turn() else { return };
     let axe = axe();
     let address = provider(&["large", "tiny"], citing);
@@ -173,8 +173,8 @@ fn what_each_member_is_given_is_said_before_anything_is_spent() {
     browser.wait_text(".plan-table", "All of them");
     browser.wait_text(".plan", "Tiny");
     browser.wait_text(".plan-summary", "$");
-    judge(&browser, axe.as_deref(), "the plan");
-    browser.picture("plan");
+    check_accessibility(&browser, axe.as_deref(), "the plan");
+    browser.screenshot("plan");
     browser.run(
         "const choice = document.querySelector('.reading-selector'); choice.value = 'passages'; choice.dispatchEvent(new Event('change'));",
         json!([]),
@@ -185,10 +185,10 @@ fn what_each_member_is_given_is_said_before_anything_is_spent() {
         json!({ "width": 375, "height": 780, "deviceScaleFactor": 1, "mobile": true }),
     );
     browser.prefer(true, false);
-    browser.picture("plan-phone");
+    browser.screenshot("plan-phone");
     let over = browser
         .value("document.documentElement.scrollWidth - document.documentElement.clientWidth");
     assert_eq!(over, json!(0), "wider than the phone");
-    assert_eq!(browser.complaints(), Vec::<String>::new());
+    assert_eq!(browser.console_errors(), Vec::<String>::new());
     let _ = std::fs::remove_dir_all(folder);
 }

@@ -1,4 +1,4 @@
-//! The panel versus the best single answer: blind, one vote, then revealed.
+//! The panel compared with the best single answer: blind, one vote, then revealed.
 
 use serde_json::json;
 
@@ -7,7 +7,7 @@ use crate::pages::*;
 use crate::server::Server;
 use crate::turn;
 
-/// Asks `args[0]` about the one document that there is, and opens the result.
+/// Asks `args[0]` about the only document and opens the result.
 const ASK: &str = "
     const { documents } = await (await fetch('/api/documents')).json();
     const response = await fetch('/api/analyze', { method: 'POST', headers: { 'content-type': 'application/json' },
@@ -23,7 +23,7 @@ const EVERY_TIME: &str = "const often = [...document.querySelectorAll('select')]
     often.value = '1'; often.dispatchEvent(new Event('change'));";
 
 #[test]
-fn a_result_is_compared_blindly_and_told_after_the_vote() {
+fn blind_comparison_is_revealed_after_the_vote() {
     let Some(_turn) = turn() else { return };
     let axe = axe();
     let server = Server::start_with(vec![("COMPARE_EVERY", "1".into())]);
@@ -41,7 +41,7 @@ fn a_result_is_compared_blindly_and_told_after_the_vote() {
                 ]),
             );
         }
-        // Votes on one question count once.
+        // Several votes on one question count once.
         let question = match dark {
             true => "How much does the pump deliver a minute?",
             false => "How much does the pump deliver?",
@@ -52,7 +52,7 @@ fn a_result_is_compared_blindly_and_told_after_the_vote() {
         browser.wait(".offer");
         browser.press("Single-model answer");
         browser.wait_text(".dialog", "Single-model answer");
-        judge(&browser, axe.as_deref(), "the best single answer");
+        check_accessibility(&browser, axe.as_deref(), "the best single answer");
         browser.click(".dialog-head button");
 
         browser.press("Compare now");
@@ -62,26 +62,26 @@ fn a_result_is_compared_blindly_and_told_after_the_vote() {
         for betraying in ["Ultra", "Extract", "Passages", "members agree", "(A"] {
             assert!(!shown.contains(betraying), "{betraying} in {shown}");
         }
-        judge(&browser, axe.as_deref(), "a comparison");
+        check_accessibility(&browser, axe.as_deref(), "a comparison");
         browser.picture_of_window(&format!("compare-{width}"));
         let wide = browser.value("document.documentElement.scrollWidth <= innerWidth");
         assert_eq!(wide, json!(true), "nothing sticks out");
         browser.press("First is better");
         browser.wait(".compare-choice");
-        let told = flat(&browser.text(".dialog"));
-        assert!(told.contains("was the panel's"), "{told}");
-        assert!(told.contains("pumps: Unknown, about"), "{told}");
-        judge(&browser, axe.as_deref(), "what was chosen");
+        let response = flat(&browser.text(".dialog"));
+        assert!(response.contains("was the panel's"), "{response}");
+        assert!(response.contains("pumps: Unknown, about"), "{response}");
+        check_accessibility(&browser, axe.as_deref(), "what was chosen");
         browser.picture_of_window(&format!("compared-{width}"));
         browser.press("Done");
         until("the offer to go, since there is a vote", || {
             (!browser.shows(".offer")).then_some(())
         });
 
-        // The same again tells, and asks no more.
+        // Pressing it again shows the result without another vote.
         browser.press("Blind test");
         browser.wait(".compare-choice");
-        assert_eq!(flat(&browser.text(".compare-choice")), choice(&told));
+        assert_eq!(flat(&browser.text(".compare-choice")), choice(&response));
         browser.press("Done");
 
         browser.go(&server.address("/settings"));
@@ -89,8 +89,8 @@ fn a_result_is_compared_blindly_and_told_after_the_vote() {
         let row = flat(&browser.text("section[aria-label='Is the panel worth it?'] table"));
         let votes = if dark { "pumps 2" } else { "pumps 1" };
         assert!(row.contains(votes) && row.contains("more needed"), "{row}");
-        judge(&browser, axe.as_deref(), "whether the panel pays");
-        browser.picture(&format!("worth-{width}"));
+        check_accessibility(&browser, axe.as_deref(), "whether the panel pays");
+        browser.screenshot(&format!("worth-{width}"));
         browser.run(NEVER, json!([]));
         browser.wait_text("#toasts", "Saved");
         browser.reload();
@@ -99,11 +99,11 @@ fn a_result_is_compared_blindly_and_told_after_the_vote() {
         assert_eq!(kept, json!("0"));
         browser.run(EVERY_TIME, json!([]));
         browser.wait_text("#toasts", "Saved");
-        assert_eq!(browser.complaints(), Vec::<String>::new());
+        assert_eq!(browser.console_errors(), Vec::<String>::new());
     }
 }
 
-fn choice(told: &str) -> String {
-    let start = told.find("You preferred").unwrap();
-    told[start..=start + told[start..].find('.').unwrap()].to_owned()
+fn choice(response: &str) -> String {
+    let start = response.find("You preferred").unwrap();
+    response[start..=start + response[start..].find('.').unwrap()].to_owned()
 }

@@ -1,4 +1,4 @@
-//! A panel whose members contradict each other, its judge, and its checker, as a scripted provider.
+//! A scripted provider for a panel whose members contradict each other, its judge, and its checker.
 
 use serde_json::{Value, json};
 
@@ -35,7 +35,7 @@ fn says(body: &Value) -> Answer {
     )
 }
 
-/// The last message of a request.
+/// Returns the last message of a request.
 fn last_message(body: &Value) -> &str {
     let messages = body["messages"].as_array().map_or(&[][..], Vec::as_slice);
     let last = messages
@@ -44,7 +44,7 @@ fn last_message(body: &Value) -> &str {
     last.unwrap_or_default()
 }
 
-/// The judge's reply: the letters are shuffled, so it says of each text what that text says.
+/// Returns the judge's reply. The letters are shuffled, so each stance is derived from the text itself.
 fn judged(body: &Value) -> String {
     let prompt = last_message(body);
     let text = |letter: char| {
@@ -82,7 +82,7 @@ fn judged(body: &Value) -> String {
     .to_string()
 }
 
-/// The checker's reply: each passage entails each sentence, in words that stand in one of them.
+/// Returns the checker's reply: each passage entails each sentence, with a quote from one of them.
 fn checked(body: &Value) -> String {
     let prompt = last_message(body);
     let sentences = prompt.lines().filter_map(|line| {
@@ -102,12 +102,12 @@ pub const ASK: &str = "
     if (!response.ok) throw new Error(await response.text());
     return (await response.json()).analysis_id;";
 
-/// A server whose panel contradicts itself; nobody judges its answers.
-pub fn quarrelling() -> Server {
+/// Starts a server whose panel contradicts itself, without a judge.
+pub fn contradicting_without_judge() -> Server {
     contradicting("off")
 }
 
-/// A server whose panel contradicts itself.
+/// Starts a server whose panel contradicts itself.
 pub fn contradicting(evidence: &str) -> Server {
     let address = provider(&["a", "b", "c", "lead"], says);
     let providers = json!([{ "id": "p", "kind": "openai", "base_url": format!("http://{address}/v1"), "models": ["a", "b", "c", "lead"] }]);
@@ -117,7 +117,7 @@ pub fn contradicting(evidence: &str) -> Server {
     ])
 }
 
-/// Signed in, with a result of theirs; its id.
+/// Signs in, creates a result, and returns its ID.
 pub fn asked(browser: &Browser, server: &Server) -> String {
     sign_up(browser, server);
     browser.run(

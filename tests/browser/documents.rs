@@ -1,5 +1,5 @@
-//! Documents: several at once, a large one in parts over an interrupted connection, paging by keyboard, a
-//! marked span in the address.
+//! Documents: several at once, a large one in parts over an interrupted connection, paging by keyboard, and a
+//! highlighted span in the address.
 
 use serde_json::json;
 
@@ -8,7 +8,7 @@ use crate::pages::*;
 use crate::server::Server;
 use crate::turn;
 
-/// A text of about 9 MB whose last line is told.
+/// Builds a text of about 9 MB and returns its last line.
 const LARGE: &str = "
     const line = 'The pump delivers 40 litres a minute, and the valve holds. ';
     const text = '# Log\\n\\n' + (line.repeat(20) + '\\n\\n').repeat(7500) + 'The very last line.\\n';
@@ -18,7 +18,7 @@ const LARGE: &str = "
     input.files = files.files;
     input.dispatchEvent(new Event('change'));";
 
-/// Every second part is lost on its way, until it is sent again.
+/// Makes every second part of an upload fail until it is sent again.
 const BREAK_THE_LINE: &str = "
     const real = window.fetch;
     window.lost = 0;
@@ -35,7 +35,7 @@ const DROP: &str = "
     for (const type of ['dragover', 'drop']) zone.dispatchEvent(new DragEvent(type, { dataTransfer: files, bubbles: true, cancelable: true }));";
 
 #[test]
-fn several_are_dropped_and_a_large_one_comes_over_a_broken_line() {
+fn several_files_and_an_interrupted_large_upload() {
     let Some(_turn) = turn() else { return };
     let server = Server::start();
     let browser = Browser::open(1280, 900, false);
@@ -58,8 +58,8 @@ fn several_are_dropped_and_a_large_one_comes_over_a_broken_line() {
     browser.wait_text(".found", "The second of them.");
     assert_eq!(browser.text(".found mark"), "second");
     assert!(browser.url().ends_with("/documents?q=second"));
-    judge(&browser, axe().as_deref(), "documents");
-    browser.picture("documents");
+    check_accessibility(&browser, axe().as_deref(), "documents");
+    browser.screenshot("documents");
     browser.click(".found .hit a");
     browser.wait("mark.cited");
     browser.press("All documents");
@@ -84,10 +84,10 @@ fn several_are_dropped_and_a_large_one_comes_over_a_broken_line() {
         json!([]),
         "nothing is left to be gone on with"
     );
-    assert_eq!(browser.complaints(), Vec::<String>::new());
+    assert_eq!(browser.console_errors(), Vec::<String>::new());
 }
 
-/// Three pages; page 2 has letters of more than a byte before the place.
+/// Three pages; page 2 has multi-byte characters before the passage.
 const PAGES: &str = "First page, plain.\u{c}Zweite Seite: größte Übelkeit — 東京. The pump delivers 40 litres.\u{c}Third and last page.";
 
 #[test]
@@ -111,8 +111,8 @@ fn a_document_opens_at_the_place_its_address_names() {
     browser.wait("mark.cited");
     assert_eq!(browser.text("mark.cited"), "The pump delivers 40 litres.");
     browser.wait_text("#live", "Page 2, marked: The pump delivers");
-    judge(&browser, axe.as_deref(), "a document at a place");
-    browser.picture("document-place");
+    check_accessibility(&browser, axe.as_deref(), "a document at a place");
+    browser.screenshot("document-place");
 
     browser.click(".page-text");
     browser.keys(&[], keys::RIGHT);
@@ -130,7 +130,7 @@ fn a_document_opens_at_the_place_its_address_names() {
     browser.wait_text(".hits", "1 passage found");
     browser.click(".hit .link-button");
     browser.wait_text("mark.cited", "The pump delivers 40 litres.");
-    assert_eq!(browser.complaints(), Vec::<String>::new());
+    assert_eq!(browser.console_errors(), Vec::<String>::new());
 
     let phone = Browser::open(375, 780, true);
     sign_in(&phone, &server);
@@ -139,7 +139,7 @@ fn a_document_opens_at_the_place_its_address_names() {
     let over =
         phone.value("document.documentElement.scrollWidth - document.documentElement.clientWidth");
     assert_eq!(over, json!(0), "wider than the phone");
-    phone.picture("document-place-phone");
+    phone.screenshot("document-place-phone");
 }
 
 const LATIN: &str = "
@@ -151,7 +151,7 @@ const LATIN: &str = "
     return response.json();";
 
 #[test]
-fn letters_that_look_wrong_are_read_in_another_encoding() {
+fn document_is_reread_in_another_encoding() {
     let Some(_turn) = turn() else { return };
     let server = Server::start();
     let browser = Browser::open(1280, 900, false);
@@ -167,8 +167,8 @@ fn letters_that_look_wrong_are_read_in_another_encoding() {
     );
     browser.press("Read again");
     browser.wait_text(".page-text", "Die GrцЯe");
-    browser.picture("encoding");
-    assert_eq!(browser.complaints(), Vec::<String>::new());
+    browser.screenshot("encoding");
+    assert_eq!(browser.console_errors(), Vec::<String>::new());
 }
 
 const LEFT: &str = "(await (await fetch('/api/documents')).json()).documents.length";
@@ -211,12 +211,12 @@ fn a_deletion_is_undone_or_says_what_quotes_the_document() {
     browser.click("[aria-label='Delete notes.md']");
     browser.wait_text("dialog", "1 analysis still quotes it");
     browser.wait_text("dialog", "How much does the pump deliver?");
-    judge(&browser, axe().as_deref(), "what quotes a document");
+    check_accessibility(&browser, axe().as_deref(), "what quotes a document");
     browser.picture_of_window("delete-quoted");
     browser.click("dialog .danger");
     browser.wait(".empty");
     until("it is gone", || {
         (browser.value(LEFT) == json!(0)).then_some(())
     });
-    assert_eq!(browser.complaints(), Vec::<String>::new());
+    assert_eq!(browser.console_errors(), Vec::<String>::new());
 }

@@ -1,4 +1,4 @@
-//! A browser through chromedriver's JSON protocol. Waits for visible content, never for a fixed time.
+//! A browser driven through chromedriver's JSON protocol. Waits for visible content, never for a fixed time.
 
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -9,11 +9,11 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use ureq::Agent;
 
-/// How long anything may take to appear. Generous: it is only used up by a failure.
+/// Maximum wait for anything to appear. It is generous, because only failures use it up.
 const PATIENCE: Duration = Duration::from_secs(60);
 const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
 
-/// Keys that are no characters.
+/// Keys that are not characters.
 pub mod keys {
     pub const TAB: &str = "\u{e004}";
     pub const ENTER: &str = "\u{e007}";
@@ -25,7 +25,7 @@ pub mod keys {
     pub const CONTROL: &str = "\u{e009}";
 }
 
-/// Where chromedriver is; none when this machine has none.
+/// Takes a screenshot of the visible part.
 pub fn chromedriver() -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
     std::env::split_paths(&path)
@@ -37,7 +37,7 @@ pub fn chromedriver() -> Option<PathBuf> {
         .find(|file| file.is_file())
 }
 
-/// A headless browser with a profile of its own, closed and removed at the end.
+/// A headless browser with its own profile, closed and removed at the end.
 pub struct Browser {
     driver: Child,
     agent: Agent,
@@ -53,7 +53,7 @@ impl Browser {
         let profile =
             std::env::temp_dir().join(format!("quire-browser-{}-{number}", std::process::id()));
         std::fs::create_dir_all(profile.join("downloads")).unwrap();
-        // It takes a port that is free for one protocol and gives up if it is not for the other.
+        // chromedriver picks a port that is free for one IP version and gives up if it is taken for the other.
         let (driver, port) = (0..5)
             .find_map(|_| started())
             .expect("chromedriver says its port");
@@ -114,12 +114,12 @@ impl Browser {
         self.base = format!("{}/session/{id}", self.base);
     }
 
-    /// Where downloads end.
+    /// Returns the download folder.
     pub fn downloads(&self) -> PathBuf {
         self.profile.join("downloads")
     }
 
-    /// Waits until this download is complete, and reads it.
+    /// Waits until this download is complete, and returns its content.
     pub fn downloaded(&self, ending: &str) -> String {
         let folder = self.downloads();
         until(&format!("a download .{ending}"), || {
@@ -160,31 +160,31 @@ impl Browser {
             .to_owned()
     }
 
-    /// Runs the body of an async function in the page; `arguments` are its `args`.
+    /// Runs the body of an async function in the page, with `arguments` as `args`.
     pub fn run(&self, body: &str, arguments: Value) -> Value {
         let script = format!(
             "const args = arguments[0], done = arguments[arguments.length - 1];
              (async () => {{ {body} }})().then((value) => done({{ value: value ?? null }}), (thrown) => done({{ thrown: String(thrown) }}));"
         );
-        let told = self.call(
+        let response = self.call(
             "POST",
             "/execute/async",
             Some(json!({ "script": script, "args": [arguments] })),
         );
         assert!(
-            told.get("thrown").is_none(),
+            response.get("thrown").is_none(),
             "the page threw {}: {body}",
-            told["thrown"]
+            response["thrown"]
         );
-        told["value"].clone()
+        response["value"].clone()
     }
 
-    /// What an expression gives.
+    /// Returns the value of an expression.
     pub fn value(&self, expression: &str) -> Value {
         self.run(&format!("return {expression};"), json!([]))
     }
 
-    /// The text to be seen in the first element of this kind; empty when there is none.
+    /// Returns the visible text of the first matching element; empty if there is none.
     pub fn text(&self, css: &str) -> String {
         let text = self.run(
             "return document.querySelector(args[0])?.innerText ?? '';",
@@ -202,12 +202,12 @@ impl Browser {
         .unwrap_or(0)
     }
 
-    /// Whether the first element of this kind is to be seen.
+    /// Whether the first matching element is visible.
     pub fn shows(&self, css: &str) -> bool {
         self.run("const found = document.querySelector(args[0]); return Boolean(found && found.checkVisibility({ visibilityProperty: true }));", json!([css])) == json!(true)
     }
 
-    /// Waits until it is to be seen.
+    /// Waits until it is visible.
     pub fn wait(&self, css: &str) {
         until_or(
             || format!("{css} in {}", self.url()),
@@ -215,7 +215,7 @@ impl Browser {
         );
     }
 
-    /// Waits until its text has these words in it.
+    /// Waits until its text contains these words.
     pub fn wait_text(&self, css: &str, words: &str) {
         until_or(
             || format!("“{words}” in {css}; there is: {}", self.text("main")),
@@ -223,12 +223,12 @@ impl Browser {
         );
     }
 
-    /// Clicks as a person does: what is covered or out of sight cannot be clicked.
+    /// Clicks as a user does: an element that is covered or out of view cannot be clicked.
     pub fn click(&self, css: &str) {
         self.act("css selector", css, "click", json!({}));
     }
 
-    /// Clicks the button, link or summary with these words: in what the page shows, or else in the frame around it.
+    /// Clicks the button, link, or summary with these words: in the page content, or else in the frame around it.
     pub fn press(&self, words: &str) {
         let kinds = "*[self::button or self::a or self::summary]";
         let named = format!("[contains(normalize-space(.), '{words}')]");
@@ -282,7 +282,7 @@ impl Browser {
         );
     }
 
-    /// Presses keys, one after the other; those in `held` are down meanwhile.
+    /// Presses keys one after the other while the keys in `held` are down.
     pub fn keys(&self, held: &[&str], pressed: &str) {
         let down = |key: &str| json!({ "type": "keyDown", "value": key });
         let up = |key: &str| json!({ "type": "keyUp", "value": key });
@@ -298,8 +298,8 @@ impl Browser {
         );
     }
 
-    /// A picture of the whole page in target/screenshots.
-    pub fn picture(&self, name: &str) {
+    /// Takes a screenshot of the whole page into target/screenshots.
+    pub fn screenshot(&self, name: &str) {
         let size = self.cdp("Page.getLayoutMetrics", json!({}))["cssContentSize"].clone();
         let height = size["height"].as_f64().unwrap_or(900.0).min(4000.0);
         let clip = json!({ "x": 0, "y": 0, "width": size["width"], "height": height, "scale": 1 });
@@ -309,13 +309,13 @@ impl Browser {
         );
     }
 
-    /// A picture of what the window shows.
+    /// Takes a screenshot of the visible part.
     pub fn picture_of_window(&self, name: &str) {
         self.shoot(name, json!({ "format": "png" }));
     }
 
     fn shoot(&self, name: &str, how: Value) {
-        // A passing message would cover what the picture is of.
+        // A toast would cover part of the screenshot.
         self.run(
             "document.getElementById('toasts')?.replaceChildren();",
             json!([]),
@@ -327,8 +327,8 @@ impl Browser {
         std::fs::write(folder.join(format!("{name}.png")), bytes).unwrap();
     }
 
-    /// What the browser complained of since the last time: failures of scripts, of loading, of the page's policy.
-    pub fn complaints(&self) -> Vec<String> {
+    /// Returns the browser's errors since the last call: script errors, failed loads, and CSP violations.
+    pub fn console_errors(&self) -> Vec<String> {
         let log = self.call("POST", "/se/log", Some(json!({ "type": "browser" })));
         let lines = log.as_array().cloned().unwrap_or_default();
         lines
@@ -416,12 +416,12 @@ fn announced_port(driver: &mut Child) -> Option<u16> {
     None
 }
 
-/// Asks again and again until there is an answer.
+/// Polls until `ask` returns a value.
 pub fn until<T>(what: &str, ask: impl FnMut() -> Option<T>) -> T {
     until_or(|| what.to_owned(), ask)
 }
 
-/// Like [`until`], for descriptions that cost calls to the browser: made only when the answer never comes.
+/// Like [`until`], for descriptions that need calls to the browser: created only if the value never arrives.
 fn until_or<T>(what: impl FnOnce() -> String, mut ask: impl FnMut() -> Option<T>) -> T {
     let end = Instant::now() + PATIENCE;
     loop {

@@ -1,13 +1,13 @@
-//! The evidence beside an answer: its filters set in faint what does not match.
+//! The evidence next to an answer: its filters fade what does not match.
 
 use serde_json::json;
 
 use crate::contradicting::{asked, contradicting};
 use crate::driver::{Browser, keys};
-use crate::pages::{axe, judge, sign_in};
+use crate::pages::{axe, check_accessibility, sign_in};
 use crate::turn;
 
-/// For each paragraph of the answer, whether it is set in faint.
+/// For each paragraph of the answer, whether it is faded.
 const FAINT: &str = "[...document.querySelectorAll('.answer > .blk > p')].map((p) => getComputedStyle(p).color !== getComputedStyle(document.querySelector('.turn h1, .bubble, main')).color)";
 
 #[test]
@@ -41,14 +41,14 @@ fn the_filters_of_the_evidence_filter_the_text() {
         open();
         let pressed = format!("{place} .filter[aria-pressed=true]");
         assert_eq!(browser.count(&pressed), 0);
-        // The only paragraph has the claim that is contradicted.
+        // The only paragraph contains the contradicted claim.
         browser.press("Contradictions");
         assert_eq!(browser.count(".blk.unmatched"), browser.count(".blk") - 1);
         assert_eq!(browser.count(".blk:not(.unmatched) > p"), 1);
-        judge(&browser, axe.as_deref(), "a filtered answer");
+        check_accessibility(&browser, axe.as_deref(), "a filtered answer");
         open();
         browser.wait_text(&pressed, "Contradictions");
-        // What one member alone says is not in the answer as the judge quoted it.
+        // A claim of a single member does not appear in the answer as the judge quoted it.
         browser.press("Said by one");
         browser.wait_text(place, "The answer does not mention them");
         assert_eq!(browser.count(&pressed), 1, "one filter at a time");
@@ -65,6 +65,6 @@ fn the_filters_of_the_evidence_filter_the_text() {
         browser.press("Show all claims");
         browser.wait(".map-table");
         browser.keys(&[], keys::ESCAPE);
-        assert_eq!(browser.complaints(), Vec::<String>::new());
+        assert_eq!(browser.console_errors(), Vec::<String>::new());
     }
 }

@@ -8,14 +8,14 @@ use crate::pages::*;
 use crate::server::{Answer, Server, provider};
 use crate::turn;
 
-/// Writes into the field of this label.
+/// Fills in the field with this label.
 const WRITE: &str = "
     const label = [...document.querySelectorAll('label')].find((one) => one.textContent === args[0]);
     const input = document.getElementById(label.htmlFor);
     input.value = args[1];
     input.dispatchEvent(new Event('input', { bubbles: true }));";
 
-/// Begins the demo's experiment with at most this many evaluations.
+/// Starts the demo's experiment with a maximum number of evaluations.
 fn begin(browser: &Browser, server: &Server, evaluations: &str) {
     browser.go(&server.address("/experiments?new=1"));
     browser.wait(".experiment-part");
@@ -38,7 +38,7 @@ fn an_experiment_from_the_demo_to_its_result() {
     sign_up(&browser, &server);
     browser.go(&server.address("/experiments"));
     browser.wait_text(".empty", "No experiments yet");
-    judge(&browser, axe.as_deref(), "no experiment");
+    check_accessibility(&browser, axe.as_deref(), "no experiment");
 
     browser.press("New experiment");
     browser.wait(".experiment-part");
@@ -47,20 +47,20 @@ fn an_experiment_from_the_demo_to_its_result() {
     browser.fill(".case-prompt", "What is six times seven?");
     browser.press("Estimate cost");
     browser.wait_text(".error-message", "at least one model");
-    judge(&browser, axe.as_deref(), "a new experiment");
+    check_accessibility(&browser, axe.as_deref(), "a new experiment");
 
     begin(&browser, &server, "64");
-    let told = flat(&browser.text(".estimate"));
+    let response = flat(&browser.text(".estimate"));
     for words in [
         "Settings 8",
         "of them held back",
         "no cost",
         "30 cases or more",
     ] {
-        assert!(told.contains(words), "no {words} in {told}");
+        assert!(response.contains(words), "no {words} in {response}");
     }
-    judge(&browser, axe.as_deref(), "an estimate");
-    browser.picture("experiment-new");
+    check_accessibility(&browser, axe.as_deref(), "an estimate");
+    browser.screenshot("experiment-new");
     browser.run(WRITE, json!(["Name", "Another name"]));
     browser.wait_text(".estimate-body", "Estimate again");
     browser.press("Estimate cost");
@@ -72,32 +72,32 @@ fn an_experiment_from_the_demo_to_its_result() {
     browser.picture_of_window("experiment-running");
     browser.wait(".verdict");
     read_it(&browser);
-    judge(&browser, axe.as_deref(), "a result");
-    browser.picture("experiment-result");
+    check_accessibility(&browser, axe.as_deref(), "a result");
+    browser.screenshot("experiment-result");
     judge_blind(&browser, axe.as_deref());
-    take_it_along(&browser, axe.as_deref());
+    apply_and_export(&browser, axe.as_deref());
 
     let address = browser.url();
     browser.go(&server.address("/experiments"));
     browser.wait_text(".row", "Another name");
-    judge(&browser, axe.as_deref(), "a list of experiments");
-    assert_eq!(browser.complaints(), Vec::<String>::new());
+    check_accessibility(&browser, axe.as_deref(), "a list of experiments");
+    assert_eq!(browser.console_errors(), Vec::<String>::new());
 
     let phone = Browser::open(360, 760, true);
     sign_in(&phone, &server);
     phone.go(&address);
     phone.wait(".verdict");
     phone.wait(".chart-picture .point");
-    nothing_sticks_out(&phone, "the experiment");
-    phone.picture("experiment-result-360-dark");
+    check_width(&phone, "the experiment");
+    phone.screenshot("experiment-result-360-dark");
     phone.go(&server.address("/experiments?new=1"));
     phone.wait(".experiment-part");
-    nothing_sticks_out(&phone, "the experiment");
-    phone.picture("experiment-new-360-dark");
-    assert_eq!(phone.complaints(), Vec::<String>::new());
+    check_width(&phone, "the experiment");
+    phone.screenshot("experiment-new-360-dark");
+    assert_eq!(phone.console_errors(), Vec::<String>::new());
 }
 
-/// The sentence, the pictures with the keyboard, the tables behind them, the answers of a case.
+/// Checks the summary, the charts by keyboard, the tables behind them, and the answers of a case.
 fn read_it(browser: &Browser) {
     assert!(browser.text(".verdict-words").len() > 40);
     browser.wait(".chart-picture .point");
@@ -145,7 +145,7 @@ fn read_it(browser: &Browser) {
     assert!(text.contains("demo algorithm"), "{text}");
 }
 
-/// Two answers without names; a key for each verdict.
+/// Judges two unnamed answers, with one key per verdict.
 fn judge_blind(browser: &Browser, axe: Option<&str>) {
     browser.press("Start judging");
     browser.wait(".duel .compare");
@@ -154,9 +154,9 @@ fn judge_blind(browser: &Browser, axe: Option<&str>) {
         shown.contains("0 of ") && !shown.contains("demo/"),
         "{shown}"
     );
-    judge(browser, axe, "a pair to be judged");
+    check_accessibility(browser, axe, "a pair to be judged");
     browser.picture_of_window("experiment-duel");
-    // Strengths are shown from six compared cases on.
+    // Strengths are shown once six cases have been compared.
     let verdicts = ["1", "t", keys::RIGHT, "1", "2", "1"];
     for (key, said) in verdicts.into_iter().zip(1..) {
         browser.keys(&[], key);
@@ -173,24 +173,24 @@ fn judge_blind(browser: &Browser, axe: Option<&str>) {
         (browser.count(".dialog") == 0).then_some(())
     });
     browser.wait_text(".judge-known", "Bradley–Terry strength");
-    judge(browser, axe, "what the verdicts come to");
+    check_accessibility(browser, axe, "what the verdicts come to");
     until("the focus to come back", || {
         (focused(browser) == "Start judging").then_some(())
     });
 }
 
-/// The winner as the default and back again, the export, and its like put together.
-fn take_it_along(browser: &Browser, axe: Option<&str>) {
+/// Sets the winner as the default and reverts it, exports it, and builds a similar experiment.
+fn apply_and_export(browser: &Browser, axe: Option<&str>) {
     const DEFAULT: &str = "(await (await fetch('/api/recipes')).json()).default";
-    // What lies above would come to lie under the header.
+    // Content above would end up under the header.
     browser.run("scrollTo(0, 0);", json!([]));
     browser.press("Use as default");
     browser.wait(".dialog");
-    judge(browser, axe, "the winner as the default");
+    check_accessibility(browser, axe, "the winner as the default");
     browser.press("Save");
     browser.wait_text(".applied", "Another name@1");
     assert_ne!(browser.value(DEFAULT), Value::Null);
-    judge(browser, axe, "a result that is applied");
+    check_accessibility(browser, axe, "a result that is applied");
     browser.press("Revert");
     until("it to be taken back", || {
         (browser.count(".applied") == 0).then_some(())
@@ -253,7 +253,7 @@ fn cases_come_from_a_file_and_from_the_history() {
         3,
         "what cannot be read adds nothing"
     );
-    let refused = browser.complaints();
+    let refused = browser.console_errors();
     assert!(
         refused.iter().all(|line| line.contains("422")),
         "{refused:?}"
@@ -261,14 +261,14 @@ fn cases_come_from_a_file_and_from_the_history() {
 
     browser.press("Pick from history");
     browser.wait(".history-pick input");
-    judge(&browser, axe.as_deref(), "picking from the history");
+    check_accessibility(&browser, axe.as_deref(), "picking from the history");
     browser.click(".history-pick input");
     browser.press("Add selected");
     until("the case from the history", || {
         (browser.count(".case-row") == 4).then_some(())
     });
     browser.wait_text(".case-editor", "4 cases, 3 with an expected answer");
-    // What is put together outlives a reload.
+    // A draft survives a reload.
     until("the draft to be kept", || {
         let kept =
             browser.value("sessionStorage.getItem('quire.experiment-draft')?.includes('spare')");
@@ -280,7 +280,7 @@ fn cases_come_from_a_file_and_from_the_history() {
     browser.click("[aria-label='Remove case 1']");
     assert_eq!(browser.count(".case-row"), 3);
     assert_eq!(focused(&browser), "Question of case 1");
-    assert_eq!(browser.complaints(), Vec::<String>::new());
+    assert_eq!(browser.console_errors(), Vec::<String>::new());
 }
 
 #[test]
@@ -302,10 +302,10 @@ fn an_experiment_is_stopped_and_goes_on() {
     });
     browser.go(&here);
     browser.wait(".experiment-progress");
-    judge(&browser, axe.as_deref(), "a running experiment");
+    check_accessibility(&browser, axe.as_deref(), "a running experiment");
     browser.press("Stop");
     browser.wait_text("main", "Stopped");
-    judge(&browser, axe.as_deref(), "a stopped experiment");
+    check_accessibility(&browser, axe.as_deref(), "a stopped experiment");
     browser.press("Resume");
     browser.wait(".status-word.completed");
     let status = browser.run(
@@ -320,13 +320,14 @@ fn an_experiment_is_stopped_and_goes_on() {
     browser.click("[aria-label='Delete this experiment']");
     browser.wait_text("main", "No experiments yet");
     until("it to be gone for good", || {
-        let told = browser.value("(await (await fetch('/api/experiments')).json()).experiments");
-        (told == json!([])).then_some(())
+        let response =
+            browser.value("(await (await fetch('/api/experiments')).json()).experiments");
+        (response == json!([])).then_some(())
     });
-    assert_eq!(browser.complaints(), Vec::<String>::new());
+    assert_eq!(browser.console_errors(), Vec::<String>::new());
 }
 
-/// Somebody without an account is told what this is.
+/// A visitor without an account sees an explanation.
 #[test]
 fn experiments_need_an_account() {
     let Some(_turn) = turn() else { return };
@@ -334,12 +335,12 @@ fn experiments_need_an_account() {
     let browser = Browser::open(1280, 900, false);
     browser.go(&server.address("/experiments"));
     browser.wait_text("main", "Sign in");
-    let told: Value = browser.value("document.querySelector('main h1').textContent");
-    assert_eq!(told, json!("Find out which setting is best for you"));
+    let response: Value = browser.value("document.querySelector('main h1').textContent");
+    assert_eq!(response, json!("Find out which setting is best for you"));
 }
 
-/// A dear model that knows, a cheap one that does not, and a judge that reads.
-fn courtroom(asked: &Value) -> Answer {
+/// Answers as an expensive model that knows the answers, a cheap one that does not, or a judge that reads them.
+fn judged_models(asked: &Value) -> Answer {
     let messages = asked["messages"].as_array().into_iter().flatten();
     let said: Vec<&str> = messages.filter_map(|one| one["content"].as_str()).collect();
     let prompt = said.join("\n");
@@ -369,9 +370,9 @@ fn courtroom(asked: &Value) -> Answer {
 }
 
 #[test]
-fn a_model_judges_and_is_told_how_it_errs() {
+fn model_judge_is_shown_with_its_errors() {
     let Some(_turn) = turn() else { return };
-    let address = provider(&["dull", "bright", "judge"], courtroom);
+    let address = provider(&["dull", "bright", "judge"], judged_models);
     let providers = json!([{ "id": "far", "kind": "openai", "base_url": format!("http://{address}/v1"), "models": ["dull", "bright", "judge"] }]);
     let priced = |name: &str, price: f64| json!({ "id": format!("far/{name}"), "price": { "input": price, "output": price }, "price_of": "2026-11-20" });
     let models = json!([
@@ -415,26 +416,26 @@ fn a_model_judges_and_is_told_how_it_errs() {
     browser.run(WRITE, json!(["US dollars", "2"]));
     browser.press("Estimate cost");
     browser.wait(".detectable");
-    let told = flat(&browser.text(".estimate"));
-    assert!(told.contains("Cost about $"), "{told}");
+    let response = flat(&browser.text(".estimate"));
+    assert!(response.contains("Cost about $"), "{response}");
     browser.press("Start experiment");
     browser.wait(".status-word.completed");
     browser.wait_text(".verdict", "far/bright is better");
-    let told = flat(&browser.text("main"));
+    let response = flat(&browser.text("main"));
     for words in [
         "far/judge compared",
         "in both orders",
         "Judge biases",
         "You have not judged any pairs yet",
     ] {
-        assert!(told.contains(words), "no {words} in {told}");
+        assert!(response.contains(words), "no {words} in {response}");
     }
     assert_eq!(
         browser.count(".chart-pair:first-of-type .chart-picture .front"),
         2,
         "cost and time"
     );
-    judge(&browser, axe().as_deref(), "a result that a model judged");
-    browser.picture("experiment-judged");
-    assert_eq!(browser.complaints(), Vec::<String>::new());
+    check_accessibility(&browser, axe().as_deref(), "a result that a model judged");
+    browser.screenshot("experiment-judged");
+    assert_eq!(browser.console_errors(), Vec::<String>::new());
 }

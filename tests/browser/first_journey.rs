@@ -1,4 +1,5 @@
-//! The main journey: from the first account over a panel, a running answer, and its results to the exported files.
+//! The main journey: from the first account through a panel, a running answer, and its results to the exported
+//! files.
 
 use serde_json::Value;
 
@@ -45,7 +46,7 @@ fn from_the_first_account_to_the_exported_answer() {
     browser.press("Run with 1 document");
 
     watch_it_stream(&browser);
-    browser.picture("running");
+    browser.screenshot("running");
     reload_and_go_on(&browser);
     browser.wait(".synthesis-card .member-body p");
     browser.wait(".results-container");
@@ -55,8 +56,9 @@ fn from_the_first_account_to_the_exported_answer() {
     let synthesis = browser.text(".sheet .prose");
     server.restart();
     browser.click(".rail a[href='/history']");
-    browser.wait_text(".row", QUESTION);
-    browser.press(QUESTION);
+    // A long question is shortened to a title.
+    browser.wait_text(".row-title", &QUESTION[..60]);
+    browser.click(".row-title");
     browser.wait(".answer > .blk");
     let again = browser.text(".answer");
     let beginning: String = flat(&again).chars().take(200).collect();
@@ -67,7 +69,7 @@ fn from_the_first_account_to_the_exported_answer() {
 
     account_menu(&browser, "Sign out");
     browser.wait_text("h1", "Sign in");
-    assert_eq!(browser.complaints(), Vec::<String>::new());
+    assert_eq!(browser.console_errors(), Vec::<String>::new());
     browser.go(&server.address("/history"));
     browser.wait_text("h1", "Sign in");
     assert!(
@@ -117,7 +119,7 @@ fn watch_it_stream(browser: &Browser) {
     });
     until("more text from each of them", || {
         let now = lengths(browser);
-        // The next stage begins with empty sheets: that is progress too.
+        // The next stage begins with empty cards; that is progress too.
         let moved = now.iter().zip(&first).all(|(now, first)| now != first);
         (now.len() == 3 && moved).then_some(())
     });
@@ -148,7 +150,7 @@ fn see_the_results(browser: &Browser) {
         2,
         "two stages before the synthesis: the depth is standard"
     );
-    browser.picture("side-by-side");
+    browser.screenshot("side-by-side");
 
     browser.press("Answer");
     browser.click(".sheet .citation");
@@ -164,9 +166,9 @@ fn see_the_results(browser: &Browser) {
 
 fn take_it_along(browser: &Browser) {
     browser.press("Export as JSON");
-    let told: Value = serde_json::from_str(&browser.downloaded("json")).unwrap();
-    assert_eq!(told["prompt"], QUESTION);
-    assert_eq!(told["results"]["stages"].as_array().unwrap().len(), 3);
+    let response: Value = serde_json::from_str(&browser.downloaded("json")).unwrap();
+    assert_eq!(response["prompt"], QUESTION);
+    assert_eq!(response["results"]["stages"].as_array().unwrap().len(), 3);
     browser.press("Export as CSV");
     let table = browser.downloaded("csv");
     assert!(

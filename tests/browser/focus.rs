@@ -1,5 +1,5 @@
-//! Keyboard focus on the pages: restored by every dialog, kept when the focused element is removed, never
-//! reset to the start of the page. Also reduced motion.
+//! Keyboard focus on the pages: restored by every dialog, kept when the focused element is removed, and never
+//! reset to the start of the page. Also covers reduced motion.
 
 use serde_json::{Value, json};
 
@@ -8,7 +8,7 @@ use crate::pages::{QUESTION, UPLOAD, focused, sign_up};
 use crate::server::Server;
 use crate::turn;
 
-/// As somebody at the keyboard: the focus on the element, then Enter.
+/// Activates an element by keyboard: focuses it, then presses Enter.
 fn enter(browser: &Browser, css: &str) {
     browser.wait(css);
     browser.run(
@@ -23,7 +23,7 @@ fn place(browser: &Browser) -> Value {
     browser.value("(() => { const here = document.activeElement; return here === document.body ? 'lost' : here.tagName.toLowerCase(); })()")
 }
 
-/// Opens the dialog of this button and leaves it by Escape: the focus is on the button again.
+/// Opens this button's dialog and closes it with Escape; the focus must return to the button.
 fn there_and_back(browser: &Browser, css: &str) {
     enter(browser, css);
     browser.wait("dialog");
@@ -44,7 +44,7 @@ fn there_and_back(browser: &Browser, css: &str) {
 }
 
 #[test]
-fn the_keyboard_never_loses_its_place() {
+fn keyboard_focus_is_never_lost() {
     let Some(_turn) = turn() else { return };
     let server = Server::start();
     let browser = Browser::open(1280, 900, false);
@@ -62,7 +62,7 @@ fn the_keyboard_never_loses_its_place() {
     there_and_back(&browser, "[aria-label='View the text of notes.md']");
     there_and_back(&browser, ".recipe-links button");
 
-    // What was pressed is gone when a run begins, and again when it ends.
+    // The pressed button disappears when a run begins, and again when it ends.
     browser.fill(".prompt-input", QUESTION);
     enter(&browser, ".bench-run");
     browser.wait(".members");
@@ -88,7 +88,7 @@ fn the_keyboard_never_loses_its_place() {
 }
 
 #[test]
-fn nothing_moves_where_calm_is_wanted() {
+fn nothing_moves_with_reduced_motion() {
     let Some(_turn) = turn() else { return };
     let server = Server::start();
     let browser = Browser::open(1280, 900, false);

@@ -1,5 +1,5 @@
-//! Screenshots of every page with content, wide and narrow, light and dark. Nothing is wider than the
-//! window, and the browser logs no errors.
+//! Screenshots of every page with content, wide and narrow, light and dark. Nothing is wider than the window, and
+//! the browser logs no errors.
 
 use serde_json::{Value, json};
 
@@ -8,7 +8,7 @@ use crate::pages::{QUESTION, UPLOAD, sign_in, sign_up};
 use crate::server::Server;
 use crate::turn;
 
-/// What is asked, shared and compared before the pictures are taken; gives the analysis and the link's word.
+/// Asks, shares, and compares before the screenshots are taken; returns the analysis and the link's token.
 const FILL: &str = "
     const send = async (method, path, body) => {
       const response = await fetch(path, { method, headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) });
@@ -61,9 +61,9 @@ fn picture(browser: &Browser, name: &str, width: u32) {
         (loading == 0).then_some(())
     });
     for (dark, theme) in [(false, "light"), (true, "dark")] {
-        // Without movement, so that nothing is caught half way.
+        // Without animations, so that screenshots do not catch them midway.
         browser.prefer(dark, true);
-        browser.picture(&format!("page-{name}-{width}-{theme}"));
+        browser.screenshot(&format!("page-{name}-{width}-{theme}"));
     }
     let over = browser
         .value("document.documentElement.scrollWidth - document.documentElement.clientWidth");
@@ -99,8 +99,8 @@ fn every_page_wide_and_narrow_light_and_dark() {
         browser.go(&server.address("/analyze"));
         browser.wait(".bench");
         picture(&browser, "bench", width);
-        let faults = browser.complaints();
-        let told = |line: &String| line.contains("404");
-        assert!(faults.iter().all(told), "{faults:?}");
+        let faults = browser.console_errors();
+        let response = |line: &String| line.contains("404");
+        assert!(faults.iter().all(response), "{faults:?}");
     }
 }

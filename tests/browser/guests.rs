@@ -38,7 +38,7 @@ fn a_visitor_tries_a_document_without_an_account() {
         browser.run("return (await fetch('/api/documents')).status;", json!([])),
         json!(401)
     );
-    browser.complaints();
+    browser.console_errors();
 }
 
 #[test]

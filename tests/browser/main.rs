@@ -1,11 +1,14 @@
-//! The pages in a real browser with the real executable: the main journey, a phone in dark mode, the
-//! keyboard alone, hostile texts, accessibility. Skipped with a notice without chromedriver, unless
-//! BROWSER=1 requires it.
+//! The pages in a real browser with the real executable: the main journey, a phone in dark mode, keyboard only,
+//! hostile texts, and accessibility. Skipped with a notice without chromedriver, unless BROWSER=1 requires it.
 #![allow(clippy::unwrap_used, reason = "a test may fail loudly")]
+
+#[path = "../cli/nginx.rs"]
+mod nginx;
 
 mod citations;
 mod compare;
 mod contradicting;
+mod dialogs;
 mod documents;
 mod driver;
 mod evidence;
@@ -27,6 +30,7 @@ mod streaming;
 mod suggestions;
 mod thread;
 mod troubles;
+mod under_a_path;
 mod weight;
 mod workbench;
 
@@ -38,10 +42,10 @@ use driver::{Browser, keys};
 use pages::*;
 use server::Server;
 
-/// Browsers at a time. More make each other's waits too short on a small machine.
+/// Number of concurrent browsers. On a small machine, more would make waits time out.
 const BROWSERS: u32 = 2;
 
-/// The right to run this many browsers, for as long as it is held.
+/// A permit to run this many browsers while it is held.
 struct Turn(u32);
 
 static RUNNING: Mutex<u32> = Mutex::new(0);
@@ -52,7 +56,7 @@ fn turn() -> Option<Turn> {
     turn_of(1)
 }
 
-/// Like [`turn`], for a test whose page must be quick: no other browser runs meanwhile.
+/// Like [`turn`], for a test that needs a fast page: no other browser runs at the same time.
 fn turn_alone() -> Option<Turn> {
     turn_of(BROWSERS)
 }
@@ -101,9 +105,9 @@ fn a_phone_in_the_dark_and_a_wide_screen() {
     browser.wait(".members .member-body p");
     let swiped = browser.value("(() => { const grid = document.querySelector('.members'); return getComputedStyle(grid).scrollSnapType !== 'none' && grid.scrollWidth > grid.clientWidth * 1.5; })()");
     assert_eq!(swiped, json!(true), "a card per member, to be swiped");
-    browser.picture("phone-running");
+    browser.screenshot("phone-running");
     browser.wait(".results-container");
-    browser.picture("phone-result");
+    browser.screenshot("phone-result");
     for path in EVERY_PAGE {
         browser.go(&server.address(path));
         browser.wait("main h1, main h2");
@@ -129,7 +133,7 @@ fn a_phone_in_the_dark_and_a_wide_screen() {
         browser.wait("main h1, main h2");
         assert!(browser.shows("nav") && !browser.shows(".mobile-menu"));
     }
-    assert_eq!(browser.complaints(), Vec::<String>::new());
+    assert_eq!(browser.console_errors(), Vec::<String>::new());
 }
 
 #[test]
@@ -173,7 +177,7 @@ fn the_keyboard_alone() {
     browser.keys(&[], keys::LEFT);
     assert_eq!(focused(&browser), "All answers (Combined)");
     assert!(browser.count(".combined-member") > 0);
-    assert_eq!(browser.complaints(), Vec::<String>::new());
+    assert_eq!(browser.console_errors(), Vec::<String>::new());
 }
 
 #[test]
@@ -210,7 +214,7 @@ fn hostile_texts_stay_text() {
     );
     let requests = browser.value("performance.getEntriesByType('resource').map((entry) => entry.name).filter((name) => !name.startsWith(location.origin))");
     assert_eq!(requests, json!([]), "nothing is loaded from elsewhere");
-    assert_eq!(browser.complaints(), Vec::<String>::new());
+    assert_eq!(browser.console_errors(), Vec::<String>::new());
 }
 
 #[test]
@@ -221,7 +225,7 @@ fn accessible_in_every_state() {
     let browser = Browser::open(1280, 900, false);
     browser.go(&server.address("/login"));
     browser.wait("form");
-    judge(&browser, axe.as_deref(), "first account");
+    check_accessibility(&browser, axe.as_deref(), "first account");
     sign_up(&browser, &server);
     browser.run(
         UPLOAD,
@@ -233,35 +237,35 @@ fn accessible_in_every_state() {
     for path in EVERY_PAGE {
         browser.go(&server.address(path));
         browser.wait("main h1, main h2");
-        judge(&browser, axe.as_deref(), path);
+        check_accessibility(&browser, axe.as_deref(), path);
     }
     browser.go(&server.address("/documents"));
     browser.press("View text");
     browser.wait(".page-text");
-    judge(&browser, axe.as_deref(), "a document's text");
+    check_accessibility(&browser, axe.as_deref(), "a document's text");
     browser.go(&server.address("/analyze"));
     browser.wait(".intro-step");
     browser.press("Start");
     browser.fill(".prompt-input", "How much does the pump deliver?");
-    judge(&browser, axe.as_deref(), "question");
+    check_accessibility(&browser, axe.as_deref(), "question");
     browser.press("Next");
     browser.wait(".model-selector");
-    judge(&browser, axe.as_deref(), "panel");
+    check_accessibility(&browser, axe.as_deref(), "panel");
     browser.press("Next");
     browser.wait(".pattern-selector");
-    judge(&browser, axe.as_deref(), "options");
+    check_accessibility(&browser, axe.as_deref(), "options");
     browser.click(".document-checkbox");
     browser.press("Run with 1 document");
     browser.wait(".member-body p");
-    judge(&browser, axe.as_deref(), "running");
+    check_accessibility(&browser, axe.as_deref(), "running");
     browser.wait(".results-container");
     for view in ["Side by Side", "All answers", "Answer"] {
         browser.press(view);
-        judge(&browser, axe.as_deref(), view);
+        check_accessibility(&browser, axe.as_deref(), view);
     }
     browser.click(".sheet .citation");
     browser.wait("mark.cited");
-    judge(&browser, axe.as_deref(), "a source");
+    check_accessibility(&browser, axe.as_deref(), "a source");
 }
 
 #[test]
@@ -281,11 +285,11 @@ fn without_an_account() {
     );
     assert!(browser.text(".sheet .prose").len() > 100);
     browser.press("Export as JSON");
-    let told: Value = serde_json::from_str(&browser.downloaded("json")).unwrap();
+    let response: Value = serde_json::from_str(&browser.downloaded("json")).unwrap();
     assert_eq!(
         (
-            &told["prompt"],
-            told["results"]["stages"].as_array().unwrap().len()
+            &response["prompt"],
+            response["results"]["stages"].as_array().unwrap().len()
         ),
         (&json!(QUESTION), 2)
     );
@@ -294,7 +298,7 @@ fn without_an_account() {
     browser.press("Export as Markdown");
     assert!(browser.downloaded("md").contains(QUESTION));
 
-    // Another question, so that no stored answer can make it too quick to be stopped.
+    // A different question, so that no cached answer makes the run too fast to be stopped.
     browser.press("New question");
     browser.wait(".intro-step");
     browser.press("Start");
@@ -309,7 +313,7 @@ fn without_an_account() {
     browser.wait(".member-body p");
     browser.press("Cancel");
     browser.wait_text(".results-headline", "Analysis cancelled");
-    assert_eq!(browser.complaints(), Vec::<String>::new());
+    assert_eq!(browser.console_errors(), Vec::<String>::new());
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::driver::Browser;
-use crate::pages::{axe, judge};
+use crate::pages::{axe, check_accessibility};
 use crate::server::Server;
 
 #[test]
@@ -23,7 +23,7 @@ fn the_manual_is_read_and_searched_without_an_account() {
         let wide = "document.documentElement.scrollWidth <= document.documentElement.clientWidth";
         assert_eq!(browser.value(wide), json!(true), "it fits {width} pixels");
         browser.picture_of_window(&format!("manual-{width}"));
-        judge(&browser, axe().as_deref(), "manual");
+        check_accessibility(&browser, axe().as_deref(), "manual");
         // A link to another topic stays within the application.
         browser.run("window.stayed = true; return true;", json!([]));
         browser.click("article a[href$='/manual/providers']");
@@ -37,6 +37,6 @@ fn the_manual_is_read_and_searched_without_an_account() {
         browser.wait_text(".manual-body", "No matches");
         browser.go(&server.address("/manual/nothing"));
         browser.wait_text("main h1", "No such topic");
-        assert_eq!(browser.complaints(), Vec::<String>::new());
+        assert_eq!(browser.console_errors(), Vec::<String>::new());
     }
 }

@@ -1,5 +1,6 @@
-//! Text as models write it: the examples of CommonMark and of GitHub's extensions, the cases that all renderers share,
-//! growing and long texts, formulas, and code. `canonical.js` says how what is shown is compared with a specification.
+//! Text as models write it: the examples of CommonMark and of GitHub's extensions, cases common to all renderers,
+//! streamed and long texts, formulas, and code. `canonical.js` defines how the rendered text is compared with a
+//! specification.
 
 use serde_json::{Value, json};
 
@@ -12,10 +13,10 @@ const COMMONMARK: &str = include_str!("../data/markdown/commonmark.json");
 const GFM: &str = include_str!("../data/markdown/gfm.json");
 const CASES: &str = include_str!("../data/markdown/cases.json");
 
-/// Examples of CommonMark in which an address without brackets is text: GitHub's extension links it.
+/// Examples of CommonMark in which a bare URL is plain text, but GitHub's extension links it.
 const LINKED_BY_GFM: [u64; 4] = [602, 608, 611, 612];
 
-/// A page of the product whose modules a script can import from `base`.
+/// Opens a page whose modules a script can import from `base`.
 fn page(server: &Server) -> Browser {
     let browser = Browser::open(1280, 900, false);
     browser.go(&server.address("/login"));
@@ -31,7 +32,7 @@ fn script(body: &str) -> String {
     )
 }
 
-/// The examples that are shown otherwise than the specification says, and how.
+/// Examples that are rendered differently from the specification, and how.
 const DIFFERENCES: &str = "
     const wrong = [];
     for (const { number, about, markdown, html, isOwn } of args) {
@@ -75,11 +76,11 @@ fn every_example_of_commonmark_and_of_github_is_shown_as_specified() {
     );
     let wrong = browser.run(&script(DIFFERENCES), json!(extensions));
     assert_eq!(wrong, json!([]), "{wrong:#}");
-    assert_eq!(browser.complaints(), Vec::<String>::new());
+    assert_eq!(browser.console_errors(), Vec::<String>::new());
 }
 
 #[test]
-fn the_cases_of_all_renderers_are_shown_as_they_are_meant() {
+fn shared_renderer_cases_are_rendered_as_expected() {
     let Some(_turn) = turn() else { return };
     let server = Server::start();
     let browser = page(&server);
@@ -89,11 +90,11 @@ fn the_cases_of_all_renderers_are_shown_as_they_are_meant() {
     }
     let wrong = browser.run(&script(DIFFERENCES), json!(cases));
     assert_eq!(wrong, json!([]), "{wrong:#}");
-    assert_eq!(browser.complaints(), Vec::<String>::new());
+    assert_eq!(browser.console_errors(), Vec::<String>::new());
 }
 
-/// Lets a text grow by a letter at a time. Says which signs flashed up, whether the first paragraph stayed the same
-/// node, and whether the end is what the whole text shows.
+/// Streams a text one letter at a time. Returns which delimiters were briefly visible, whether the first paragraph
+/// stayed the same node, and whether the final state equals a full render.
 const GROW: &str = "
     const { GrowingText } = await import(base + 'parts/growing.js');
     const [text] = args;
@@ -119,19 +120,24 @@ const GROWN: &str = "The **pump** delivers `40 l` a minute, *as [the sheet](http
     ```rust\nfn a() {}\n```\n\nSo ***all*** is well.\n";
 
 #[test]
-fn a_growing_text_shows_no_sign_that_is_not_there_in_the_end() {
+fn streamed_text_never_flashes_delimiters() {
     let Some(_turn) = turn() else { return };
     let server = Server::start();
     let browser = page(&server);
-    let told = browser.run(&script(GROW), json!([GROWN]));
-    assert_eq!(told["flashes"], json!([]));
-    // Once, when it is finished and settles.
-    assert!(told["moved"].as_u64().unwrap() <= 1, "{}", told["moved"]);
-    assert_eq!(told["end"], told["want"]);
-    assert_eq!(browser.complaints(), Vec::<String>::new());
+    let response = browser.run(&script(GROW), json!([GROWN]));
+    assert_eq!(response["flashes"], json!([]));
+    // Once, when the text is complete and settles.
+    assert!(
+        response["moved"].as_u64().unwrap() <= 1,
+        "{}",
+        response["moved"]
+    );
+    assert_eq!(response["end"], response["want"]);
+    assert_eq!(browser.console_errors(), Vec::<String>::new());
 }
 
-/// A text of 200 KB: how many blocks are there at once and in the end, and the longest task meanwhile.
+/// Renders a text of 200 KB. Returns the number of blocks at first and at the end, and the longest task in
+/// between.
 const LONG: &str = "
     const { markdown } = await import(base + 'parts/markdown.js');
     let longest = 0;
@@ -155,19 +161,19 @@ fn a_long_text_is_shown_in_pieces() {
     let browser = page(&server);
     let piece = "## Part\n\nThe **pump** delivers [40](https://a.example/x) litres *a minute*. See `code` and so on.\n\n- one\n- two, and $x^2$\n\n";
     let text = piece.repeat(200_000 / piece.len());
-    let told = browser.run(&script(LONG), json!([text]));
+    let response = browser.run(&script(LONG), json!([text]));
     let blocks = 3 * (200_000 / piece.len()) as u64;
-    assert_eq!(told["blocks"], json!(blocks), "all of it in the end");
-    let at_once = told["atOnce"]["blocks"].as_u64().unwrap();
+    assert_eq!(response["blocks"], json!(blocks), "all of it in the end");
+    let at_once = response["atOnce"]["blocks"].as_u64().unwrap();
     assert!(at_once > 100 && at_once < blocks / 4, "{at_once} at once");
     eprintln!(
         "200 KB: {} of {blocks} blocks after {} ms, all after {} ms, longest task {} ms",
-        at_once, told["atOnce"]["ms"], told["whole"], told["longest"]
+        at_once, response["atOnce"]["ms"], response["whole"], response["longest"]
     );
     let lines = "*a ".repeat(20_000);
-    let told = browser.run(&script(LONG), json!([lines]));
-    eprintln!("`*a ` 20,000 times: {} ms", told["whole"]);
-    assert_eq!(told["blocks"], json!(1));
+    let response = browser.run(&script(LONG), json!([lines]));
+    eprintln!("`*a ` 20,000 times: {} ms", response["whole"]);
+    assert_eq!(response["blocks"], json!(1));
 }
 
 #[test]
@@ -195,6 +201,6 @@ fn formulas_are_typeset_and_code_is_highlighted_under_the_policy_of_the_page() {
     browser.wait("pre .code-comment");
     assert_eq!(browser.text("pre .code-word"), "select");
     assert_eq!(browser.text("pre .code-comment"), "-- one");
-    browser.picture("formulas");
-    assert_eq!(browser.complaints(), Vec::<String>::new());
+    browser.screenshot("formulas");
+    assert_eq!(browser.console_errors(), Vec::<String>::new());
 }

@@ -1,19 +1,19 @@
-//! An answer from documents, a member that is stopped, and the answer found again in the history.
+//! An answer from documents, a stopped member, and the same answer opened from the history.
 
 use serde_json::json;
 
 use crate::driver::{Browser, until};
-use crate::pages::{axe, document, judge, sign_up};
+use crate::pages::{axe, check_accessibility, document, sign_up};
 use crate::server::Server;
 use crate::streaming::server_with;
 use crate::thread::{ask, new_question};
 use crate::turn;
 
-/// The heights of the citations that are verified, in pixels.
+/// Heights of the verified citations, in pixels.
 const HEIGHTS: &str = "Math.max(...[...document.querySelectorAll('.answer .citation.verified')].map((one) => one.getBoundingClientRect().height))";
 
 #[test]
-fn a_stopped_member_has_not_failed() {
+fn stopped_member_is_not_shown_as_failed() {
     let Some(_turn) = turn() else { return };
     let panel = ["slow-1", "steady-1"];
     let server = server_with(&panel.map(str::to_owned));
@@ -45,16 +45,16 @@ fn an_answer_is_found_again() {
     assert!(height < 40.0, "a citation is {height} pixels high");
 
     browser.go(&server.address("/history?q=license"));
-    browser.wait(".found-thread");
+    browser.wait(".found-text mark");
     browser.wait_text(".preview h2", "Who may change the license?");
     browser.wait(".preview .citation");
-    judge(&browser, axe().as_deref(), "the history with a preview");
+    check_accessibility(&browser, axe().as_deref(), "the history with a preview");
     browser.press("Open thread");
     until("the thread", || {
         browser.url().contains("/t/thread_").then_some(())
     });
     browser.wait(".answer .citation.verified");
-    assert_eq!(browser.complaints(), Vec::<String>::new());
+    assert_eq!(browser.console_errors(), Vec::<String>::new());
     browser.cdp(
         "Emulation.setDeviceMetricsOverride",
         json!({ "width": 1200, "height": 800, "deviceScaleFactor": 1, "mobile": false }),

@@ -38,7 +38,7 @@ pub const HOSTILE_UPLOAD: &str = "
     const response = await fetch('/api/upload-document', { method: 'POST', body: form });
     if (!response.ok) throw new Error(await response.text());";
 
-/// A real document of the test data.
+/// Returns the path of a real document from the test data.
 pub fn document(name: &str) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("tests/data/documents")
@@ -46,12 +46,12 @@ pub fn document(name: &str) -> String {
     path.to_str().unwrap().to_owned()
 }
 
-/// The text with all space alike.
+/// Returns the text with whitespace normalized.
 pub fn flat(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// Makes an account and signs in without the form, as a page's own requests would.
+/// Creates an account and signs in without the form, as a page's own requests would.
 pub fn sign_up(browser: &Browser, server: &Server) {
     browser.go(&server.address("/experiments"));
     browser.wait("main h1");
@@ -66,7 +66,7 @@ pub fn sign_up(browser: &Browser, server: &Server) {
     );
 }
 
-/// Signs in to the account that `sign_up` made.
+/// Signs in to the account that `sign_up` created.
 pub fn sign_in(browser: &Browser, server: &Server) {
     browser.go(&server.address("/experiments"));
     browser.wait("main h1");
@@ -84,14 +84,14 @@ pub fn guided(browser: &Browser) {
     browser.wait(".intro-step");
 }
 
-/// Chooses from the account's menu in the rail.
+/// Chooses an item from the account menu in the sidebar.
 pub fn account_menu(browser: &Browser, words: &str) {
     browser.click(".rail-person");
     browser.wait(".rail [role=menu]");
     browser.press(words);
 }
 
-/// From the introduction to a run of this pattern without documents.
+/// Goes from the introduction to a run of this pattern without documents.
 pub fn start_run(browser: &Browser, pattern: &str) {
     browser.press("Start");
     browser.fill(".prompt-input", QUESTION);
@@ -107,7 +107,7 @@ pub fn start_run(browser: &Browser, pattern: &str) {
     browser.wait(".loading-spinner");
 }
 
-/// How bright the page's ground is, 0 to 255.
+/// Returns the brightness of the page's background, 0 to 255.
 pub fn brightness(browser: &Browser) -> u64 {
     let colour = browser.value("getComputedStyle(document.documentElement).backgroundColor.match(/\\d+/g).slice(0, 3).map(Number)");
     colour
@@ -119,7 +119,7 @@ pub fn brightness(browser: &Browser) -> u64 {
         / 3
 }
 
-/// What the focused element is called.
+/// Returns the accessible name of the focused element.
 pub fn focused(browser: &Browser) -> String {
     let name = browser.value(
         "(() => { const here = document.activeElement;
@@ -129,7 +129,8 @@ pub fn focused(browser: &Browser) -> String {
     name.as_str().unwrap_or_default().to_owned()
 }
 
-/// Presses Tab until the element of this name has the focus; every stop on the way must be visible as such.
+/// Presses Tab until the element with this name has the focus; every stop on the way must have a visible focus
+/// indicator.
 pub fn tab_to(browser: &Browser, name: &str) {
     let mut passed = Vec::new();
     for _ in 0..80 {
@@ -149,7 +150,7 @@ pub fn tab_to(browser: &Browser, name: &str) {
     panic!("Tab never came to {name}; it passed {passed:?}");
 }
 
-/// axe-core's script, where npm has put it; a notice where it has not.
+/// Returns axe-core's script as installed by npm; prints a notice if it is missing.
 pub fn axe() -> Option<String> {
     let path =
         Path::new(env!("CARGO_MANIFEST_DIR")).join("target/axe/node_modules/axe-core/axe.min.js");
@@ -163,7 +164,7 @@ pub fn axe() -> Option<String> {
 }
 
 /// Checks that axe finds no WCAG 2.2 AA violation in either theme, and that every control has a name.
-pub fn judge(browser: &Browser, axe: Option<&str>, state: &str) {
+pub fn check_accessibility(browser: &Browser, axe: Option<&str>, state: &str) {
     let unnamed = browser.value(
         "[...document.querySelectorAll('button, input, select, textarea, nav')]
            .filter((node) => !node.hasAttribute('aria-label') && !node.hasAttribute('aria-labelledby')).map((node) => node.outerHTML)",
@@ -172,7 +173,7 @@ pub fn judge(browser: &Browser, axe: Option<&str>, state: &str) {
     assert!(browser.count("main h1") > 0, "a heading in {state}");
     let Some(axe) = axe else { return };
     for dark in [false, true] {
-        // Animations are stopped, so that no colour is judged half way.
+        // Animations are stopped, so that no color is checked mid-transition.
         browser.prefer(dark, true);
         let found = browser.run(
             &format!(
@@ -188,8 +189,8 @@ pub fn judge(browser: &Browser, axe: Option<&str>, state: &str) {
     browser.prefer(false, false);
 }
 
-/// Checks that the page is not wider than the window; `what` names it in the failure.
-pub fn nothing_sticks_out(browser: &Browser, what: &str) {
+/// Checks that the page is not wider than the window; `what` names the page in the failure message.
+pub fn check_width(browser: &Browser, what: &str) {
     let over = browser
         .value("document.documentElement.scrollWidth - document.documentElement.clientWidth");
     assert_eq!(over, json!(0), "{what} is wider than the window");

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::driver::{Browser, keys};
-use crate::pages::{axe, judge, sign_up};
+use crate::pages::{axe, check_accessibility, sign_up};
 use crate::server::{Server, refusing_provider};
 use crate::turn;
 
@@ -27,7 +27,7 @@ fn fill(browser: &Browser, label: &str, text: &str) {
 }
 
 #[test]
-fn an_admin_adds_a_provider_and_says_who_stands_in() {
+fn admin_adds_a_provider_and_sets_fallbacks() {
     let Some(_turn) = turn() else { return };
     let server = Server::start_with(vec![
         ("USE_MOCK", "true".into()),
@@ -53,7 +53,7 @@ fn an_admin_adds_a_provider_and_says_who_stands_in() {
         page.contains("far") && !page.contains("sk-browser"),
         "{page}"
     );
-    browser.picture("admin");
+    browser.screenshot("admin");
 
     browser.run(
         "document.querySelector('.providers > .step-message').textContent = ''",
@@ -97,18 +97,18 @@ fn an_admin_adds_a_provider_and_says_who_stands_in() {
             .text("section[aria-label='Your providers']")
             .contains("None yet")
     );
-    browser.picture("settings");
-    judge(&browser, axe().as_deref(), "settings");
+    browser.screenshot("settings");
+    check_accessibility(&browser, axe().as_deref(), "settings");
     browser.go(&server.address("/admin"));
     browser.wait_text(".provider-list", "far");
-    judge(&browser, axe().as_deref(), "admin");
+    check_accessibility(&browser, axe().as_deref(), "admin");
     browser.click("button[aria-label='Remove far']");
     browser.wait("dialog");
     browser.click("dialog .danger");
     browser.wait_text("body", "The provider is removed.");
     assert!(!browser.text(".provider-list").contains("far"));
-    // What was refused on purpose, and nothing else.
-    let complaints = browser.complaints();
+    // Only the intentionally refused requests are logged.
+    let complaints = browser.console_errors();
     assert!(
         complaints.iter().all(|one| one.contains("422")),
         "{complaints:?}"
@@ -116,7 +116,7 @@ fn an_admin_adds_a_provider_and_says_who_stands_in() {
 }
 
 #[test]
-fn a_person_brings_a_key_on_a_phone_in_the_dark() {
+fn user_adds_a_key_on_a_dark_phone() {
     let Some(_turn) = turn() else { return };
     let server = Server::start_with(vec![
         ("USE_MOCK", "true".into()),
@@ -139,6 +139,6 @@ fn a_person_brings_a_key_on_a_phone_in_the_dark() {
     fill(&browser, "Key", "sk-phone-87654321");
     browser.press("Save and test");
     browser.wait_text(".provider-list", "key ends in 4321");
-    browser.picture("settings-phone");
-    assert_eq!(browser.complaints(), Vec::<String>::new());
+    browser.screenshot("settings-phone");
+    assert_eq!(browser.console_errors(), Vec::<String>::new());
 }

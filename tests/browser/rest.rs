@@ -3,11 +3,11 @@
 use serde_json::json;
 
 use crate::driver::{Browser, until};
-use crate::pages::{EMAIL, PASSWORD, axe, judge, nothing_sticks_out, sign_in, sign_up};
+use crate::pages::{EMAIL, PASSWORD, axe, check_accessibility, check_width, sign_in, sign_up};
 use crate::server::{Server, provider};
 use crate::turn;
 
-/// Replaces the text of the field with this label.
+/// Replaces the text in the field with this label.
 const WRITE: &str = "
     const label = [...document.querySelectorAll('label')].find((one) => one.textContent === args[0]);
     const input = label ? document.getElementById(label.htmlFor) : document.querySelector(args[0]);
@@ -19,13 +19,13 @@ fn write(browser: &Browser, field: &str, text: &str) {
     browser.run(WRITE, json!([field, text]));
 }
 
-/// What is behind the header cannot be clicked.
+/// An element behind the header cannot be clicked.
 fn to_top(browser: &Browser) {
     browser.run("scrollTo(0, 0);", json!([]));
 }
 
 #[test]
-fn a_pattern_is_read_copied_mended_tried_and_deleted() {
+fn patterns_are_viewed_copied_fixed_tried_and_deleted() {
     let Some(_turn) = turn() else { return };
     let (server, axe) = (Server::start(), axe());
     let browser = Browser::open(1280, 900, false);
@@ -37,7 +37,7 @@ fn a_pattern_is_read_copied_mended_tried_and_deleted() {
     until("one pattern", || {
         (browser.count(".pattern-card") == 1).then_some(())
     });
-    judge(&browser, axe.as_deref(), "patterns");
+    check_accessibility(&browser, axe.as_deref(), "patterns");
     browser.press("Critique Analysis");
     browser.wait_text("h1", "Critique Analysis");
     browser.press("Prompt");
@@ -48,8 +48,8 @@ fn a_pattern_is_read_copied_mended_tried_and_deleted() {
     browser.click(".dry-stage summary");
     browser.wait_text(".dry-stage .filled", "May a licence be taken back?");
     to_top(&browser);
-    judge(&browser, axe.as_deref(), "a pattern with a dry run");
-    browser.picture("orchestrator-pattern");
+    check_accessibility(&browser, axe.as_deref(), "a pattern with a dry run");
+    browser.screenshot("orchestrator-pattern");
 
     to_top(&browser);
     browser.press("Copy and edit");
@@ -57,8 +57,8 @@ fn a_pattern_is_read_copied_mended_tried_and_deleted() {
     write(&browser, "Id", "Not An Id");
     browser.wait_text(".field-fault:not([hidden])", "2 to 40 lowercase letters");
     to_top(&browser);
-    judge(&browser, axe.as_deref(), "the form of a pattern");
-    browser.picture("orchestrator-form");
+    check_accessibility(&browser, axe.as_deref(), "the form of a pattern");
+    browser.screenshot("orchestrator-form");
     write(&browser, "Id", "my_critique");
     browser.click("[aria-label='Move stage 2 back']");
     browser.click("[aria-label='Move stage 3 forward']");
@@ -73,8 +73,8 @@ fn a_pattern_is_read_copied_mended_tried_and_deleted() {
     browser.press("Line ");
     let chosen = browser.value("(() => { const area = document.querySelector('.pattern-text'); return area === document.activeElement && area.selectionEnd > area.selectionStart && area.scrollTop > 100; })()");
     assert_eq!(chosen, json!(true), "the cursor stands on the fault's line");
-    judge(&browser, axe.as_deref(), "a pattern with a fault");
-    browser.picture("orchestrator-editor");
+    check_accessibility(&browser, axe.as_deref(), "a pattern with a fault");
+    browser.screenshot("orchestrator-editor");
     write(&browser, ".pattern-text", &text);
     browser.wait_text(".check-word", "Valid");
     browser.press("Add pattern");
@@ -99,7 +99,7 @@ fn a_pattern_is_read_copied_mended_tried_and_deleted() {
     browser.wait_text("h1", "House rules");
     browser.press("Delete");
     browser.wait(".pattern-card");
-    // Whoever leaves has no second thoughts; should the request be lost on the way out, the next page sends it.
+    // Leaving the page confirms the deletion; if that request is lost, the next page sends it.
     browser.reload();
     browser.wait(".pattern-card");
     assert!(!browser.text("main").contains("House rules"));
@@ -110,26 +110,26 @@ fn a_pattern_is_read_copied_mended_tried_and_deleted() {
     let there =
         "const r = await fetch('/api/patterns'); return (await r.text()).includes('House rules');";
     assert_eq!(browser.run(there, json!([])), json!(false));
-    // Where the way out did deliver it, the next page is told that there is nothing left to delete.
-    let mut complaints = browser.complaints();
+    // If the request did arrive, the next page gets the response that nothing is left to delete.
+    let mut complaints = browser.console_errors();
     complaints.retain(|one| !(one.contains("/api/patterns/house_rules") && one.contains("404")));
     assert_eq!(complaints, Vec::<String>::new());
 }
 
 #[test]
-fn a_recipe_has_versions_and_can_be_the_default_on_a_phone_in_the_dark() {
+fn recipe_versions_and_default_on_a_dark_phone() {
     let Some(_turn) = turn() else { return };
     let (server, axe) = (Server::start(), axe());
     let phone = Browser::open(375, 800, true);
     sign_up(&phone, &server);
     phone.go(&server.address("/orchestrator?pattern=summarize"));
     phone.wait(".flow-figure");
-    nothing_sticks_out(&phone, "a pattern");
+    check_width(&phone, "a pattern");
     phone.press("Save as recipe");
     phone.wait_text("h1", "New recipe");
     write(&phone, "Name", "Short brief");
     phone.click(".model-choice input");
-    nothing_sticks_out(&phone, "the form of a recipe");
+    check_width(&phone, "the form of a recipe");
     phone.press("Save recipe");
     phone.wait_text("h1", "Short brief");
     phone.wait_text(".fact-list", "Summary");
@@ -149,21 +149,21 @@ fn a_recipe_has_versions_and_can_be_the_default_on_a_phone_in_the_dark() {
     write(&phone, "Question", "What is it about?");
     phone.press("Preview");
     phone.wait(".dry-sum");
-    nothing_sticks_out(&phone, "a recipe");
+    check_width(&phone, "a recipe");
     to_top(&phone);
-    judge(&phone, axe.as_deref(), "a recipe");
+    check_accessibility(&phone, axe.as_deref(), "a recipe");
     phone.prefer(true, false);
-    phone.picture("recipe-375-dark");
+    phone.screenshot("recipe-375-dark");
     to_top(&phone);
     phone.press("Delete");
     phone.wait_text(".recipes-part", "No recipes yet");
-    nothing_sticks_out(&phone, "the patterns");
-    judge(&phone, axe.as_deref(), "patterns on a phone");
-    assert_eq!(phone.complaints(), Vec::<String>::new());
+    check_width(&phone, "the patterns");
+    check_accessibility(&phone, axe.as_deref(), "patterns on a phone");
+    assert_eq!(phone.console_errors(), Vec::<String>::new());
 }
 
 #[test]
-fn models_say_how_they_are_and_can_be_tried() {
+fn models_show_their_status_and_can_be_tried() {
     let Some(_turn) = turn() else { return };
     let axe = axe();
     let address = provider(&["swift", "slow"], |_| {
@@ -181,14 +181,14 @@ fn models_say_how_they_are_and_can_be_tried() {
     browser.go(&server.address("/modelrunner"));
     browser.wait_text("[data-provider=far]", "far/swift");
     browser.wait_text("[data-provider=demo]", "Sceptic (demo)");
-    judge(&browser, axe.as_deref(), "models");
-    browser.picture("models");
+    check_accessibility(&browser, axe.as_deref(), "models");
+    browser.screenshot("models");
     browser.click("button[aria-label='Try Sceptic (demo)']");
     browser.wait("dialog .try-form");
     browser.press("Send");
     browser.wait_text(".try-facts", "First words");
     browser.wait_text(".try-answer", "not a language model");
-    judge(&browser, axe.as_deref(), "a model that was tried");
+    check_accessibility(&browser, axe.as_deref(), "a model that was tried");
     browser.click("dialog [aria-label=Close]");
     browser.click("[data-provider=far] tbody tr:last-child button");
     browser.wait("dialog .try-form");
@@ -201,27 +201,27 @@ fn models_say_how_they_are_and_can_be_tried() {
     until("one model", || {
         (browser.count(".model-table tbody tr") == 1).then_some(())
     });
-    let complaints = browser.complaints();
+    let complaints = browser.console_errors();
     let expected = |one: &String| one.contains("/v1/chat/completions");
     assert!(complaints.iter().all(expected), "{complaints:?}");
 
     let phone = Browser::open(375, 800, true);
     phone.go(&server.address("/modelrunner"));
     phone.wait(".local-servers");
-    nothing_sticks_out(&phone, "the models");
-    phone.picture("models-375-dark");
-    assert_eq!(phone.complaints(), Vec::<String>::new());
+    check_width(&phone, "the models");
+    phone.screenshot("models-375-dark");
+    assert_eq!(phone.console_errors(), Vec::<String>::new());
 }
 
 #[test]
-fn usage_is_drawn_by_day_and_model_and_person_and_taken_along() {
+fn usage_is_charted_by_day_model_and_user_and_exported() {
     let Some(_turn) = turn() else { return };
     let (server, axe) = (Server::start(), axe());
     let browser = Browser::open(1280, 900, false);
     sign_up(&browser, &server);
     browser.go(&server.address("/usage"));
     browser.wait_text(".empty", "No calls in this period");
-    judge(&browser, axe.as_deref(), "no usage");
+    check_accessibility(&browser, axe.as_deref(), "no usage");
     browser.run(
         "const send = (method, path, body) => fetch(path, { method, headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) }).then((response) => response.json());
          await send('POST', '/api/analyze', { prompt: 'What is a quire?', pattern: 'summarize' });
@@ -235,26 +235,29 @@ fn usage_is_drawn_by_day_and_model_and_person_and_taken_along() {
     browser.wait_text(".budget-part", "of 100,000");
     browser.press("Call log");
     browser.wait_text(".call-table", "stage 1 of an analysis");
-    judge(&browser, axe.as_deref(), "usage");
+    check_accessibility(&browser, axe.as_deref(), "usage");
     write(&browser, "User", "all");
     browser.wait_text("main", "By person");
     browser.wait_text("main", "ada@example.org");
     to_top(&browser);
-    judge(&browser, axe.as_deref(), "everybody's usage");
-    browser.picture("usage");
+    check_accessibility(&browser, axe.as_deref(), "everybody's usage");
+    browser.screenshot("usage");
     browser.press("By day as CSV");
-    let told = browser.downloaded("csv");
-    assert!(told.starts_with("day,model,calls"), "{told}");
-    assert!(told.lines().count() == 2, "a line for today: {told}");
-    assert_eq!(browser.complaints(), Vec::<String>::new());
+    let response = browser.downloaded("csv");
+    assert!(response.starts_with("day,model,calls"), "{response}");
+    assert!(
+        response.lines().count() == 2,
+        "a line for today: {response}"
+    );
+    assert_eq!(browser.console_errors(), Vec::<String>::new());
 
     let phone = Browser::open(375, 800, true);
     sign_in(&phone, &server);
     phone.go(&server.address("/usage?span=90"));
     phone.wait(".chart-picture .bar");
-    nothing_sticks_out(&phone, "usage");
-    phone.picture("usage-375-dark");
-    assert_eq!(phone.complaints(), Vec::<String>::new());
+    check_width(&phone, "usage");
+    phone.screenshot("usage-375-dark");
+    assert_eq!(phone.console_errors(), Vec::<String>::new());
 }
 
 #[test]
@@ -274,16 +277,16 @@ fn the_account_has_keys_with_limits_and_sessions_that_can_be_ended() {
     write(&browser, "Allowed models", "demo/*");
     browser.press("Create key");
     browser.wait_text(".new-key", "shown only once");
-    let told = browser.text(keys);
+    let response = browser.text(keys);
     for words in ["expires ", "opens chat", "asks demo/*"] {
-        assert!(told.contains(words), "no {words} in {told}");
+        assert!(response.contains(words), "no {words} in {response}");
     }
     let address = format!("{}/v1", server.base);
     browser.wait_text(".snippets", &address);
     browser.press("curl");
     browser.wait_text(".snippets", "Authorization: Bearer quire_");
-    judge(&browser, axe.as_deref(), "settings with a new key");
-    browser.picture("settings-key");
+    check_accessibility(&browser, axe.as_deref(), "settings with a new key");
+    browser.screenshot("settings-key");
 
     let archive = browser.run(
         "const told = await fetch('/api/users/me/export');
@@ -299,17 +302,17 @@ fn the_account_has_keys_with_limits_and_sessions_that_can_be_ended() {
 
     elsewhere.go(&server.address("/settings"));
     elsewhere.wait("section[aria-label=Sessions]");
-    nothing_sticks_out(&elsewhere, "settings");
-    elsewhere.picture("settings-375-dark");
+    check_width(&elsewhere, "settings");
+    elsewhere.screenshot("settings-375-dark");
     browser.press("Sign out everywhere else");
     browser.wait_text("body", "You are signed out everywhere else.");
     elsewhere.reload();
     elsewhere.wait_text("h1", "Sign in");
-    assert_eq!(browser.complaints(), Vec::<String>::new());
+    assert_eq!(browser.console_errors(), Vec::<String>::new());
 }
 
 #[test]
-fn an_admin_sees_how_the_server_does_and_who_is_on_it() {
+fn admin_sees_server_statistics_and_accounts() {
     let Some(_turn) = turn() else { return };
     let copies = std::env::temp_dir().join(format!("quire-copies-{}", std::process::id()));
     let shown = copies.display().to_string();
@@ -338,7 +341,8 @@ fn an_admin_sees_how_the_server_does_and_who_is_on_it() {
         "section[aria-label='Recent activity']",
         "The server was not running",
     );
-    // The server makes one by itself 10 seconds after its start: this page may have been opened before or after that.
+    // The server creates one automatically 10 seconds after its start, which may be before or after this page was
+    // opened.
     browser.wait("section[aria-label=Backup]");
     browser.press("Back up now");
     browser.wait_text("body", "Backed up: ");
@@ -349,14 +353,14 @@ fn an_admin_sees_how_the_server_does_and_who_is_on_it() {
         assert!(listed.contains(&name), "{name} is not in {listed}");
     }
     std::fs::remove_dir_all(&copies).unwrap();
-    browser.picture("administration-backup");
+    browser.screenshot("administration-backup");
     to_top(&browser);
-    judge(&browser, axe.as_deref(), "administration");
+    check_accessibility(&browser, axe.as_deref(), "administration");
     browser.press("Create link");
     browser.wait_text("section[aria-label='Forgotten passwords']", "/login?token=");
     browser.click("[aria-label='More about bob@example.org']");
     browser.wait("dialog");
-    judge(&browser, axe.as_deref(), "more about an account");
+    check_accessibility(&browser, axe.as_deref(), "more about an account");
     browser.press("Lock");
     browser.wait_text(".people-table", "locked");
     browser.run(
@@ -375,31 +379,31 @@ fn an_admin_sees_how_the_server_does_and_who_is_on_it() {
     browser.wait_text("section[aria-label='New account']", "shown only once");
     browser.wait_text(".people-table", "carol@example.org");
     to_top(&browser);
-    browser.picture("administration");
-    assert_eq!(browser.complaints(), Vec::<String>::new());
+    browser.screenshot("administration");
+    assert_eq!(browser.console_errors(), Vec::<String>::new());
 
     let phone = Browser::open(375, 800, true);
     sign_in(&phone, &server);
     phone.go(&server.address("/admin"));
     phone.wait("section[aria-label=State]");
-    nothing_sticks_out(&phone, "administration");
-    judge(&phone, axe.as_deref(), "administration on a phone");
+    check_width(&phone, "administration");
+    check_accessibility(&phone, axe.as_deref(), "administration on a phone");
     phone.prefer(true, false);
-    phone.picture("administration-375-dark");
+    phone.screenshot("administration-375-dark");
 }
 
 #[test]
-fn the_way_in_for_who_comes_first_who_only_looks_and_who_forgot() {
+fn first_account_guest_access_and_password_reset() {
     let Some(_turn) = turn() else { return };
     let (server, axe) = (Server::start(), axe());
     let phone = Browser::open(375, 800, true);
     phone.go(&server.address("/"));
     phone.wait_text(".landing-hero", "This server has no accounts");
     phone.wait(".panel-picture");
-    nothing_sticks_out(&phone, "the start page");
-    judge(&phone, axe.as_deref(), "the first start page");
+    check_width(&phone, "the start page");
+    check_accessibility(&phone, axe.as_deref(), "the first start page");
     phone.prefer(true, false);
-    phone.picture("landing-375-dark");
+    phone.screenshot("landing-375-dark");
     phone.press("Create the first account");
     phone.wait_text("h1", "Create the first account");
     phone.fill("input[name=email]", EMAIL);
@@ -407,17 +411,17 @@ fn the_way_in_for_who_comes_first_who_only_looks_and_who_forgot() {
     phone.press("Create account");
     phone.wait_text("h1", "Welcome");
     phone.wait_text(".welcome-steps", "Only demo algorithms so far");
-    nothing_sticks_out(&phone, "the welcome");
-    judge(&phone, axe.as_deref(), "the welcome");
+    check_width(&phone, "the welcome");
+    check_accessibility(&phone, axe.as_deref(), "the welcome");
     phone.prefer(true, false);
-    phone.picture("welcome-375-dark");
-    assert_eq!(phone.complaints(), Vec::<String>::new());
+    phone.screenshot("welcome-375-dark");
+    assert_eq!(phone.console_errors(), Vec::<String>::new());
 
     let browser = Browser::open(1280, 900, false);
     browser.go(&server.address("/"));
     browser.wait_text(".landing-hero", "Sign in or create an account");
-    judge(&browser, axe.as_deref(), "the start page");
-    browser.picture("landing");
+    check_accessibility(&browser, axe.as_deref(), "the start page");
+    browser.screenshot("landing");
     browser.press("Start");
     browser.wait(".prompt-input");
     browser.go(&server.address("/login?forgotten"));
@@ -426,6 +430,6 @@ fn the_way_in_for_who_comes_first_who_only_looks_and_who_forgot() {
     browser.fill("input[name=email]", EMAIL);
     browser.press("Request a link");
     browser.wait_text(".login-card .notice", "an administrator has the link");
-    judge(&browser, axe.as_deref(), "a forgotten password");
-    assert_eq!(browser.complaints(), Vec::<String>::new());
+    check_accessibility(&browser, axe.as_deref(), "a forgotten password");
+    assert_eq!(browser.console_errors(), Vec::<String>::new());
 }

@@ -1,4 +1,4 @@
-//! The real executable with a data folder of its own, on a port that stays the same across restarts.
+//! The real executable with its own data folder, on a port that stays the same across restarts.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -20,7 +20,7 @@ impl Server {
         Self::start_with(Vec::new())
     }
 
-    /// With these settings in its environment.
+    /// Starts a server with these settings in its environment.
     pub fn start_with(settings: Vec<(&'static str, String)>) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
@@ -36,7 +36,7 @@ impl Server {
         }
     }
 
-    /// Stops it as a service manager would, and starts it again under the same address.
+    /// Stops it as a service manager would, and restarts it at the same address.
     pub fn restart(&mut self) {
         self.stop();
         let port = self.base.rsplit(':').next().unwrap().to_owned();
@@ -83,15 +83,15 @@ fn spawn(folder: &PathBuf, port: &str, settings: &[(&str, String)]) -> (Child, S
         let start = line.find("http://")?;
         Some(line[start..].trim().trim_end_matches('/').to_owned())
     });
-    // Somebody has to read what it prints later, or it would wait for a reader one day.
+    // Keep reading its output, or it would eventually block on a full pipe.
     std::thread::spawn(move || lines.for_each(drop));
     (child, address.expect("the server says where it listens"))
 }
 
-/// What a provider answers to a call: status, content type, body.
+/// A provider's response to a call: status, content type, body.
 pub type Answer = (&'static str, &'static str, String);
 
-/// A provider that knows one model and refuses every call to it, until the test program ends.
+/// Starts a provider that knows one model and refuses every call to it, until the test program ends.
 pub fn refusing_provider() -> SocketAddr {
     provider(&["model"], |_| {
         let body = r#"{"error":{"message":"this key is not known"}}"#;
@@ -99,7 +99,7 @@ pub fn refusing_provider() -> SocketAddr {
     })
 }
 
-/// A provider that lists these models and answers each call, whose body it is given, like this.
+/// Starts a provider that lists these models and answers each call with the result of `answer` for its body.
 pub fn provider(models: &[&str], answer: fn(&Value) -> Answer) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();

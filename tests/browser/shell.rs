@@ -7,7 +7,7 @@ use crate::pages::sign_up;
 use crate::server::Server;
 
 #[test]
-fn anything_is_reached_from_the_keyboard() {
+fn palette_and_shortcuts_work_by_keyboard() {
     let Some(_turn) = crate::turn() else { return };
     for (width, dark) in [(1280, false), (375, true)] {
         let server = Server::start();
@@ -27,7 +27,7 @@ fn anything_is_reached_from_the_keyboard() {
         browser.keys(&[], keys::ENTER);
         browser.wait_text("main h1", "History");
         assert_eq!(browser.count("dialog"), 0);
-        // Letters outside of fields.
+        // Letter keys outside of fields.
         browser.keys(&[], "?");
         browser.wait_text("dialog h2", "Keyboard shortcuts");
         browser.picture_of_window(&format!("shortcuts-{width}"));
@@ -40,12 +40,12 @@ fn anything_is_reached_from_the_keyboard() {
         browser.fill(".palette-field", "no such thing at all");
         browser.wait_text(".palette-list", "No matches");
         browser.keys(&[], keys::ESCAPE);
-        assert_eq!(browser.complaints(), Vec::<String>::new());
+        assert_eq!(browser.console_errors(), Vec::<String>::new());
     }
 }
 
 #[test]
-fn the_shell_opens_without_a_line() {
+fn shell_opens_offline() {
     let Some(_turn) = crate::turn() else { return };
     let server = Server::start();
     let browser = Browser::open(1280, 800, false);
@@ -75,7 +75,7 @@ fn the_shell_opens_without_a_line() {
     browser.picture_of_window("offline");
 }
 
-/// The paths that are kept for the signed-in user.
+/// The cached paths for the signed-in user.
 const KEPT: &str = "
     const paths = [];
     for (const name of (await caches.keys()).filter((name) => name.startsWith('quire-threads-')))
@@ -83,7 +83,7 @@ const KEPT: &str = "
     return paths;";
 
 #[test]
-fn threads_are_read_without_a_connection_until_the_user_signs_out() {
+fn threads_are_readable_offline_until_sign_out() {
     let Some(_turn) = crate::turn() else { return };
     let mut server = Server::start();
     let browser = Browser::open(1440, 900, false);
@@ -97,7 +97,7 @@ fn threads_are_read_without_a_connection_until_the_user_signs_out() {
     let address = server.address(&format!("/t/{}", thread.as_str().unwrap()));
     browser.go(&address);
     browser.wait(".answer > .blk");
-    // The worker serves from the second visit on.
+    // The service worker serves the page from the second visit on.
     crate::driver::until("the worker", || {
         let active = browser.run(
             "return Boolean(navigator.serviceWorker.controller);",
@@ -112,7 +112,7 @@ fn threads_are_read_without_a_connection_until_the_user_signs_out() {
         (kept.contains("/api/threads/thread_") && kept.contains("/api/analyses/")).then_some(())
     });
     let answer = browser.text(".answer");
-    // Not by emulation, which the worker's own requests do not see.
+    // Not by emulation, which does not affect the service worker's own requests.
     server.stop();
     browser.reload();
     browser.wait(".answer > .blk");
@@ -132,7 +132,7 @@ fn threads_are_read_without_a_connection_until_the_user_signs_out() {
 }
 
 #[test]
-fn code_is_coloured_and_answers_are_read_in_sentences() {
+fn code_is_highlighted_and_answers_are_announced_by_sentence() {
     let Some(_turn) = crate::turn() else { return };
     let server = Server::start();
     let browser = Browser::open(1280, 800, true);
@@ -160,9 +160,9 @@ fn code_is_coloured_and_answers_are_read_in_sentences() {
           whole: highlighted('a \"b', 'js').map((node) => node.textContent ?? node).join(''),
           said,
         };";
-    let told = browser.run(script, json!([]));
+    let response = browser.run(script, json!([]));
     assert_eq!(
-        told["kinds"],
+        response["kinds"],
         json!([
             "code-word fn",
             "code-name thin",
@@ -174,11 +174,11 @@ fn code_is_coloured_and_answers_are_read_in_sentences() {
             "code-comment // thin"
         ])
     );
-    assert_eq!(told["whole"], "a \"b");
+    assert_eq!(response["whole"], "a \"b");
     assert_eq!(
-        told["said"],
+        response["said"],
         json!(["", "It is thin.", "It is thin.", "And so on."])
     );
     browser.picture_of_window("code-dark");
-    assert_eq!(browser.complaints(), Vec::<String>::new());
+    assert_eq!(browser.console_errors(), Vec::<String>::new());
 }

@@ -23,7 +23,7 @@ fn a_question_suggests_its_pattern() {
     browser.press("Next");
     browser.wait(".pattern-suggestions li");
     browser.wait_text(".pattern-suggestions", "the question says compare");
-    browser.picture("suggestions");
+    browser.screenshot("suggestions");
     browser.click("[aria-label='Choose the pattern Comparison']");
     browser.wait_text(".pattern-help", "by the same criteria");
     assert_eq!(

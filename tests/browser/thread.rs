@@ -1,10 +1,10 @@
-//! A conversation with a panel: the first question, follow-ups, branches, stopping, the board while it runs; on a
-//! desktop and on a phone.
+//! A conversation with a panel: the first question, follow-ups, branches, stopping, and the live view of a run; on
+//! a desktop and on a phone.
 
 use serde_json::json;
 
 use crate::driver::{Browser, keys, until};
-use crate::pages::{axe, flat, focused, judge, nothing_sticks_out, sign_up};
+use crate::pages::{axe, check_accessibility, check_width, flat, focused, sign_up};
 use crate::server::Server;
 use crate::streaming::server_with;
 use crate::turn;
@@ -12,7 +12,7 @@ use crate::turn;
 const FIRST: &str = "How much does the pump deliver, and when may it fail?";
 const SECOND: &str = "And below zero?";
 
-/// Sums the layout shifts of the page from its start; `args[0]` is where the sum is kept.
+/// Sums the page's layout shifts from its start; `args[0]` is the name under which the sum is kept.
 const WATCH_SHIFTS: &str = "
     window.shifts = [];
     new PerformanceObserver((list) => {
@@ -21,12 +21,13 @@ const WATCH_SHIFTS: &str = "
       }
     }).observe({ type: 'layout-shift', buffered: true });";
 
-/// The sum of all layout shifts so far; what moved is printed, and shown if the test fails.
+/// Returns the sum of all layout shifts so far. The elements that moved are printed, which shows if the test
+/// fails.
 fn shifted(browser: &Browser) -> f64 {
-    let told = browser.value("window.shifts");
-    let all = told.as_array().unwrap();
+    let response = browser.value("window.shifts");
+    let all = response.as_array().unwrap();
     let sum = all.iter().filter_map(|one| one[0].as_f64()).sum();
-    eprintln!("moved: {told}");
+    eprintln!("moved: {response}");
     sum
 }
 
@@ -34,7 +35,7 @@ fn models(names: &[&str]) -> Vec<String> {
     names.iter().map(|&name| name.to_owned()).collect()
 }
 
-/// Signed in, on the page of a new question, whose panel is these models of the provider.
+/// Signs in and opens the page of a new question with a panel of these models.
 pub fn new_question(browser: &Browser, server: &Server, panel: &[&str]) {
     sign_up(browser, server);
     let ids: Vec<String> = panel.iter().map(|name| format!("far/{name}")).collect();
@@ -55,7 +56,7 @@ pub fn ask(browser: &Browser, words: &str) {
     browser.click(".send");
 }
 
-/// Waits until this many turns are shown and the last is over.
+/// Waits until this many turns are shown and the last has ended.
 fn answered(browser: &Browser, turns: u64) {
     until(&format!("{turns} turns with an answer"), || {
         let there = browser.count(".turn") == turns
@@ -74,16 +75,16 @@ fn answer_top(browser: &Browser) -> f64 {
 fn a_conversation_with_follow_ups_and_branches() {
     let Some(_turn) = turn() else { return };
     let axe = axe();
-    let server = server_with(&models(&["steady-1", "steady-2", "steady-3"]));
+    let server = server_with(&models(&["calm-1", "steady-2", "steady-3"]));
     let browser = Browser::open(1440, 900, false);
-    new_question(&browser, &server, &["steady-1", "steady-2", "steady-3"]);
+    new_question(&browser, &server, &["calm-1", "steady-2", "steady-3"]);
     assert_eq!(browser.count(".example"), 3);
     assert_eq!(
         browser.value("document.activeElement.className"),
         json!("composer-text"),
         "the question can be written at once"
     );
-    judge(&browser, axe.as_deref(), "a new question");
+    check_accessibility(&browser, axe.as_deref(), "a new question");
     browser.picture_of_window("thread-new");
     browser.wait_text(".composer-price", "Write a question");
     browser.run(WATCH_SHIFTS, json!([]));
@@ -97,7 +98,7 @@ fn a_conversation_with_follow_ups_and_branches() {
     let title = browser.value("document.title");
     assert!(title.as_str().unwrap().starts_with(FIRST), "{title}");
     browser.wait_text(".rail-threads", "How much does the pump");
-    judge(&browser, axe.as_deref(), "an answer");
+    check_accessibility(&browser, axe.as_deref(), "an answer");
     browser.picture_of_window("thread-answer");
 
     // A follow-up by keyboard; the panel is kept.
@@ -107,7 +108,7 @@ fn a_conversation_with_follow_ups_and_branches() {
     assert_eq!(browser.text(".turn.last .bubble"), SECOND);
     assert!(flat(&browser.text(".turn.last .view-tabs")).contains("Members 3"));
 
-    // Another version of the second question.
+    // Create another version of the second question.
     browser.click(".turn.last .turn-edit");
     browser.wait(".ask-input");
     browser.fill(".ask-input", " At night, too?");
@@ -126,16 +127,16 @@ fn a_conversation_with_follow_ups_and_branches() {
         "the address keeps the branch"
     );
 
-    // The views are in the address, and their numbers are their keys.
+    // The view is part of the address, and its number is its keyboard shortcut.
     browser.run("document.activeElement.blur();", json!([]));
     browser.keys(&[], "2");
     browser.wait(".turn .member-card");
     assert!(browser.url().contains("tab=members"), "{}", browser.url());
     browser.reload();
     browser.wait(".turn.last .member-card");
-    judge(&browser, axe.as_deref(), "the members of an answer");
+    check_accessibility(&browser, axe.as_deref(), "the members of an answer");
     rename_and_find(&browser);
-    assert_eq!(browser.complaints(), Vec::<String>::new());
+    assert_eq!(browser.console_errors(), Vec::<String>::new());
 }
 
 fn rename_and_find(browser: &Browser) {
@@ -162,35 +163,35 @@ fn rename_and_find(browser: &Browser) {
 fn a_conversation_on_a_phone_in_the_dark() {
     let Some(_turn) = turn() else { return };
     let axe = axe();
-    let server = server_with(&models(&["steady-1", "steady-2", "slow-1"]));
+    let server = server_with(&models(&["calm-1", "steady-2", "slow-1"]));
     let browser = Browser::open(390, 844, true);
-    new_question(&browser, &server, &["steady-1", "steady-2"]);
-    nothing_sticks_out(&browser, "a new question");
-    judge(&browser, axe.as_deref(), "a new question on a phone");
+    new_question(&browser, &server, &["calm-1", "steady-2"]);
+    check_width(&browser, "a new question");
+    check_accessibility(&browser, axe.as_deref(), "a new question on a phone");
     browser.prefer(true, false);
     browser.run(WATCH_SHIFTS, json!([]));
     ask(&browser, FIRST);
     browser.wait(".board .col.chosen");
-    nothing_sticks_out(&browser, "a run");
+    check_width(&browser, "a run");
     answered(&browser, 1);
     let sum = shifted(&browser);
     assert!(sum <= 0.05, "the page moves while it is read: {sum}");
     assert!(answer_top(&browser) <= 190.0, "{}", answer_top(&browser));
-    nothing_sticks_out(&browser, "an answer");
-    judge(&browser, axe.as_deref(), "an answer on a phone");
+    check_width(&browser, "an answer");
+    check_accessibility(&browser, axe.as_deref(), "an answer on a phone");
     browser.prefer(true, false);
     browser.picture_of_window("thread-phone");
     browser.click(".bar-ring");
-    browser.wait_text("dialog", "steady-1");
-    judge(&browser, axe.as_deref(), "the evidence on a phone");
+    browser.wait_text("dialog", "steady-2");
+    check_accessibility(&browser, axe.as_deref(), "the evidence on a phone");
     browser.keys(&[], keys::ESCAPE);
     browser.click(".mobile-menu");
     browser.wait_text(".rail-threads", "How much does the pump");
-    judge(&browser, axe.as_deref(), "the drawer");
+    check_accessibility(&browser, axe.as_deref(), "the drawer");
     browser.press("New question");
     browser.wait_text("h1", "Ask a panel of models");
     assert!(!browser.shows("nav"), "the drawer closes");
-    assert_eq!(browser.complaints(), Vec::<String>::new());
+    assert_eq!(browser.console_errors(), Vec::<String>::new());
 }
 
 #[test]
@@ -205,7 +206,7 @@ fn the_panel_and_the_pattern_are_chosen_in_sheets() {
     browser.click("[aria-label^='Panel:']");
     browser.wait(".panel-sheet");
     assert_eq!(browser.count(".picked"), 2);
-    judge(&browser, axe.as_deref(), "the panel as a sheet");
+    check_accessibility(&browser, axe.as_deref(), "the panel as a sheet");
     browser.fill(".sheet-search input", "steady-4");
     until("what was looked for", || {
         (browser.count(".model-row") == 1).then_some(())
@@ -221,7 +222,7 @@ fn the_panel_and_the_pattern_are_chosen_in_sheets() {
     browser.click("[aria-label^='Pattern:']");
     browser.wait(".pattern-pick");
     assert_eq!(browser.count(".pattern-pick"), 4);
-    judge(&browser, axe.as_deref(), "the pattern as a sheet");
+    check_accessibility(&browser, axe.as_deref(), "the pattern as a sheet");
     browser.press("Vote");
     browser.press("Quick");
     browser.picture_of_window("thread-pattern");
@@ -235,11 +236,11 @@ fn the_panel_and_the_pattern_are_chosen_in_sheets() {
     );
     assert_eq!(asked["pattern"], "vote");
     assert_eq!(asked["models"].as_array().unwrap().len(), 3);
-    assert_eq!(browser.complaints(), Vec::<String>::new());
+    assert_eq!(browser.console_errors(), Vec::<String>::new());
 }
 
 #[test]
-fn stopping_is_no_error() {
+fn stopped_run_is_not_shown_as_an_error() {
     let Some(_turn) = turn() else { return };
     let axe = axe();
     let server = server_with(&models(&["slow-1", "steady-1"]));
@@ -278,10 +279,10 @@ fn stopping_is_no_error() {
             "[...document.querySelectorAll('.stopped .col-body')].map((body) => body.textContent.length > 10)",
         );
         assert_eq!(texts, json!([true, true]));
-        nothing_sticks_out(&browser, "a stopped run");
-        judge(&browser, axe.as_deref(), "a stopped run");
+        check_width(&browser, "a stopped run");
+        check_accessibility(&browser, axe.as_deref(), "a stopped run");
         browser.picture_of_window(&format!("thread-stopped-{width}"));
-        // It is still there tomorrow.
+        // It survives a reload.
         browser.reload();
         browser.wait_text(".stopped-head", "You stopped this run");
         browser.wait_text(".stopped", "delivers");
@@ -289,7 +290,7 @@ fn stopping_is_no_error() {
 }
 
 #[test]
-fn sixteen_members_do_not_move_the_page() {
+fn sixteen_members_cause_no_layout_shift() {
     let Some(_turn) = turn() else { return };
     let names: Vec<String> = (0..16).map(|number| format!("quick-{number}")).collect();
     let mut all = names.clone();
@@ -306,7 +307,7 @@ fn sixteen_members_do_not_move_the_page() {
         );
         (filled == json!(16)).then_some(())
     });
-    judge(&browser, axe().as_deref(), "sixteen members");
+    check_accessibility(&browser, axe().as_deref(), "sixteen members");
     browser.picture_of_window("thread-sixteen");
     let sum = shifted(&browser);
     assert!(sum <= 0.05, "the page moves while it is read: {sum}");
@@ -314,7 +315,7 @@ fn sixteen_members_do_not_move_the_page() {
     browser.wait(".stopped");
 }
 
-/// Below a result of the guided page a follow-up continues its thread.
+/// A follow-up below a result on the guided page continues its thread.
 #[test]
 fn a_guided_result_is_continued() {
     let Some(_turn) = turn() else { return };
@@ -329,19 +330,19 @@ fn a_guided_result_is_continued() {
     browser.go(&server.address(&format!("/analyze?id={}", id.as_str().unwrap())));
     browser.wait(".results-container");
     browser.wait(".follow-up .composer");
-    judge(&browser, axe().as_deref(), "a guided result");
+    check_accessibility(&browser, axe().as_deref(), "a guided result");
     ask(&browser, SECOND);
     answered(&browser, 2);
     assert!(browser.url().contains("/t/thread_"), "{}", browser.url());
     let questions = browser
         .value("[...document.querySelectorAll('.bubble')].map((one) => one.innerText.trim())");
     assert_eq!(questions, json!([FIRST, SECOND]));
-    assert_eq!(browser.complaints(), Vec::<String>::new());
+    assert_eq!(browser.console_errors(), Vec::<String>::new());
 }
 
-/// What the page knows of its address is kept by the server: a thread of another account is not there.
+/// An address alone grants no access: another account's thread is reported as missing.
 #[test]
-fn a_thread_that_is_not_there() {
+fn missing_thread_shows_an_explanation() {
     let Some(_turn) = turn() else { return };
     let server = Server::start();
     let browser = Browser::open(1280, 900, false);

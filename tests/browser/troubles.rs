@@ -1,10 +1,10 @@
-//! Deviations from the plan are explained in words: fallbacks, retries, skipped models, what the answer
-//! lacks; during the run, in the result, and in a shared result.
+//! Deviations from the plan are explained in words: fallbacks, retries, skipped models, and what the answer lacks;
+//! during the run, in the result, and in a shared result.
 
 use serde_json::{Value, json};
 
 use crate::driver::Browser;
-use crate::pages::{QUESTION, axe, judge, sign_up};
+use crate::pages::{QUESTION, axe, check_accessibility, sign_up};
 use crate::server::{Answer, Server, provider, refusing_provider};
 use crate::turn;
 
@@ -25,7 +25,7 @@ const SHARE: &str = "
     if (!response.ok) throw new Error(await response.text());
     return (await response.json()).token;";
 
-/// `broken` breaks down whenever it is asked, `spare` takes no temperature and counts no tokens.
+/// Model `broken` fails every call; `spare` accepts no temperature and counts no tokens.
 fn troubled(asked: &Value) -> Answer {
     let json = "application/json";
     match asked["model"].as_str() {
@@ -53,11 +53,11 @@ fn troubled(asked: &Value) -> Answer {
 }
 
 #[test]
-fn whoever_stood_in_is_named_everywhere() {
+fn fallback_models_are_named_everywhere() {
     let Some(_turn) = turn() else { return };
     let address = provider(&["broken", "spare", "steady"], troubled);
     let providers = json!([{ "id": "far", "kind": "openai", "base_url": format!("http://{address}/v1"), "models": ["broken", "spare", "steady"] }]);
-    // None of these models could judge: their answers are no JSON.
+    // None of these models could judge, because their answers are not JSON.
     let server = Server::start_with(vec![
         ("QUIRE_PROVIDERS", providers.to_string()),
         ("EVIDENCE", "off".to_owned()),
@@ -69,8 +69,8 @@ fn whoever_stood_in_is_named_everywhere() {
     browser.go(&server.address(&format!("/analyze?id={id}")));
     browser.wait(".results-container");
     named(&browser);
-    browser.picture("stood-in");
-    judge(&browser, axe().as_deref(), "a stand-in");
+    browser.screenshot("stood-in");
+    check_accessibility(&browser, axe().as_deref(), "a stand-in");
     drawn_where_it_failed(&browser);
 
     let token = browser.run(SHARE, json!([id]));
@@ -84,10 +84,10 @@ fn whoever_stood_in_is_named_everywhere() {
     for words in ["broken", "price unknown"] {
         assert!(used.contains(words), "no {words} in {used}");
     }
-    assert_eq!(browser.complaints(), Vec::<String>::new());
+    assert_eq!(browser.console_errors(), Vec::<String>::new());
 }
 
-/// The call that broke down has a mark at its end, and a word in the table.
+/// The failed call is marked at its end in the chart, and labeled in the table.
 fn drawn_where_it_failed(browser: &Browser) {
     browser.press("Cost and Time");
     browser.wait(".costs .chart-picture .span");
@@ -95,7 +95,7 @@ fn drawn_where_it_failed(browser: &Browser) {
     assert!(browser.text(".costs").contains("failed"), "the legend");
     browser.press("As a table");
     browser.wait_text(".costs table", "failed");
-    browser.picture("costs-failed");
+    browser.screenshot("costs-failed");
 }
 
 fn named(browser: &Browser) {
@@ -110,7 +110,7 @@ fn named(browser: &Browser) {
     browser.press("All answers");
     let combined = browser.text(".combined");
     assert!(
-        combined.contains("says spare") && combined.contains("In the place of far/broken"),
+        combined.contains("says spare") && combined.contains("Fallback for far/broken"),
         "{combined}"
     );
     browser.press("Side by Side");
@@ -119,8 +119,8 @@ fn named(browser: &Browser) {
     assert!(failed.contains("far/spare took its place"), "{failed}");
     let cards = browser.text(".members");
     for words in [
-        "In the place of far/broken, which failed.",
-        "It does not take temperature: left out.",
+        "Fallback for far/broken, which failed.",
+        "Not supported by this model, so not sent: temperature.",
         "asked 2 times",
         "about",
     ] {
@@ -134,7 +134,7 @@ fn named(browser: &Browser) {
 }
 
 #[test]
-fn a_stand_in_is_named_while_it_runs() {
+fn fallback_model_is_named_during_the_run() {
     let Some(_turn) = turn() else { return };
     let server = Server::start();
     let browser = Browser::open(1280, 900, false);
@@ -145,7 +145,7 @@ fn a_stand_in_is_named_while_it_runs() {
         json!({ "model": "far/last", "letter": "A", "insteadOf": "far/broken", "text": "Forty." });
     assert_eq!(
         seen["failed"],
-        "It was asked more than once. far/spare takes its place."
+        "Called more than once. far/spare takes its place."
     );
     assert_eq!(seen["running"], "in the place of far/broken");
     assert_eq!(
@@ -180,7 +180,7 @@ const FROM_EVENTS: &str = "
     return { failed, running, words: lastWords(run).map(brief), writer: { model: synthesis(run).model, insteadOf: synthesis(run).insteadOf } };";
 
 #[test]
-fn a_member_that_fails_is_shown_in_its_place() {
+fn failed_member_is_shown_in_its_own_column() {
     let Some(_turn) = turn() else { return };
     let providers = json!([{ "id": "far", "kind": "openai", "base_url": format!("http://{}/v1", refusing_provider()), "models": ["model"] }]);
     let server = Server::start_with(vec![
@@ -213,6 +213,6 @@ fn a_member_that_fails_is_shown_in_its_place() {
     browser.press("First answers");
     browser.wait_text(".member-card[data-status=failed]", "No answer:");
     assert_eq!(browser.count(".member-card[data-status=done]"), 2);
-    browser.picture("a-member-failed");
-    assert_eq!(browser.complaints(), Vec::<String>::new());
+    browser.screenshot("a-member-failed");
+    assert_eq!(browser.console_errors(), Vec::<String>::new());
 }

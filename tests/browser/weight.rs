@@ -1,4 +1,4 @@
-//! What a page costs on the network: requests and bytes as sent, and when its text is there on a slow phone line.
+//! The network cost of a page: requests and bytes as sent, and when its text is visible on slow 3G.
 
 use serde_json::{Value, json};
 
@@ -7,11 +7,11 @@ use crate::pages::sign_up;
 use crate::server::Server;
 use crate::turn;
 
-/// Requests of a thread with a result, until nothing more is fetched.
+/// Maximum number of requests of a thread with a result, until nothing more is fetched.
 const MAX_REQUESTS: u64 = 20;
-/// Bytes of these requests as sent, without their headers.
+/// Maximum size of these requests as sent, without headers, in bytes.
 const MAX_BYTES: u64 = 90_000;
-/// Milliseconds until the answer can be read on slow 3G.
+/// Maximum time until the answer can be read on slow 3G, in milliseconds.
 const MAX_MS: f64 = 4000.0;
 
 const ASK: &str = "
@@ -20,19 +20,19 @@ const ASK: &str = "
     if (!response.ok) throw new Error(await response.text());
     return (await response.json()).thread_id;";
 
-/// Notes when the answer is on the page.
+/// Records when the answer appears on the page.
 const NOTE: &str = "new MutationObserver((_, watcher) => {
     if (!document.querySelector('.answer p')) return;
     watcher.disconnect();
     window.readableAt = performance.now();
   }).observe(document, { childList: true, subtree: true });";
 
-/// Every request so far with the bytes of its body as sent, the page itself first.
+/// Every request so far with the size of its body as sent, the page itself first.
 const REQUESTS: &str = "[...performance.getEntriesByType('navigation'), ...performance.getEntriesByType('resource')].map((one) => [new URL(one.name).pathname, one.encodedBodySize])";
 
 fn requests(browser: &Browser) -> Vec<(String, u64)> {
-    let told = browser.value(REQUESTS);
-    let all = told.as_array().unwrap().iter();
+    let response = browser.value(REQUESTS);
+    let all = response.as_array().unwrap().iter();
     all.map(|one| {
         (
             one[0].as_str().unwrap().to_owned(),
@@ -43,13 +43,13 @@ fn requests(browser: &Browser) -> Vec<(String, u64)> {
 }
 
 #[test]
-fn a_result_is_few_requests_few_bytes_and_soon_readable() {
+fn result_page_stays_within_its_network_budget() {
     let Some(_turn) = turn() else { return };
     let server = Server::start();
     let browser = Browser::open(390, 844, false);
     sign_up(&browser, &server);
     let thread = browser.run(ASK, json!([]));
-    // As on a first visit: nothing is cached, and no worker is in between.
+    // As on a first visit: nothing is cached, and there is no service worker.
     browser.cdp("Network.enable", json!({}));
     browser.cdp("Network.setCacheDisabled", json!({ "cacheDisabled": true }));
     browser.cdp("Network.setBypassServiceWorker", json!({ "bypass": true }));
@@ -77,11 +77,11 @@ fn a_result_is_few_requests_few_bytes_and_soon_readable() {
     assert!(count <= MAX_REQUESTS, "{count} requests: {all:#?}");
     assert!(bytes <= MAX_BYTES, "{bytes} bytes: {all:#?}");
     assert!(readable <= MAX_MS, "readable after {readable} ms: {all:#?}");
-    let unused = browser.complaints();
+    let unused = browser.console_errors();
     assert_eq!(unused, Vec::<String>::new());
 }
 
-/// Scripts as they are served name the module and line that each of their lines is from.
+/// Served scripts have source maps that name the module and line of each of their lines.
 #[test]
 fn source_maps_lead_to_the_modules() {
     let Some(_turn) = turn() else { return };

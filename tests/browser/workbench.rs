@@ -4,7 +4,7 @@
 use serde_json::json;
 
 use crate::driver::{Browser, keys, until};
-use crate::pages::{QUESTION, axe, judge, sign_up, tab_to};
+use crate::pages::{QUESTION, axe, check_accessibility, sign_up, tab_to};
 use crate::server::Server;
 use crate::streaming::server_with;
 use crate::turn;
@@ -27,7 +27,7 @@ fn on_one_screen(width: u32, dark: bool) -> (Server, Browser) {
     (server, browser)
 }
 
-/// As a person scrolls: the bar at the bottom covers what lies behind it.
+/// Scrolls as a user does: the bar at the bottom covers elements behind it.
 fn to_the_middle(browser: &Browser, css: &str) {
     browser.wait(css);
     browser.run(
@@ -42,7 +42,7 @@ fn everything_on_one_screen() {
     let (server, browser) = on_one_screen(1280, false);
     browser.wait_text(".plan-summary", "to see the estimated cost");
     browser.wait(".pattern-picture svg");
-    judge(&browser, axe().as_deref(), "one screen");
+    check_accessibility(&browser, axe().as_deref(), "one screen");
     browser.press("Run");
     browser.wait_text(".error-message", "write a question");
 
@@ -57,8 +57,8 @@ fn everything_on_one_screen() {
     to_the_middle(&browser, ".budget-input");
     browser.fill(".budget-input", "0.5");
     browser.wait_text(".run-settings summary", "at most $0.5");
-    judge(&browser, axe().as_deref(), "settings");
-    browser.picture("bench");
+    check_accessibility(&browser, axe().as_deref(), "settings");
+    browser.screenshot("bench");
 
     to_the_middle(&browser, ".model-checkbox[value='demo/merge']");
     browser.click(".model-checkbox[value='demo/merge']");
@@ -70,7 +70,7 @@ fn everything_on_one_screen() {
     let kept = browser.value("document.querySelector('.recipe-selector').selectedOptions[0].text");
     assert_eq!(kept, json!("everybody"));
 
-    // The window is closed and another one opened: what was written is still there.
+    // After closing the window and opening another one, the text is still there.
     browser.run("sessionStorage.clear();", json!([]));
     browser.reload();
     browser.wait(".bench");
@@ -98,7 +98,7 @@ fn everything_on_one_screen() {
     browser.wait_text(".plan-summary", "based on recent runs");
     browser.press("Step by step");
     browser.wait(".step-options, .step-prompt");
-    assert_eq!(browser.complaints(), Vec::<String>::new());
+    assert_eq!(browser.console_errors(), Vec::<String>::new());
 }
 
 #[test]
@@ -109,8 +109,8 @@ fn one_screen_on_a_phone() {
     let over = browser
         .value("document.documentElement.scrollWidth - document.documentElement.clientWidth");
     assert_eq!(over, json!(0), "wider than the phone");
-    browser.picture("bench-phone");
-    judge(&browser, axe().as_deref(), "one screen on a phone");
+    browser.screenshot("bench-phone");
+    check_accessibility(&browser, axe().as_deref(), "one screen on a phone");
     browser.fill(".prompt-input", QUESTION);
     browser.wait_text(".plan-summary", "About");
     browser.press("Run");
@@ -138,7 +138,7 @@ fn a_file_dropped_in_any_step() {
     browser.wait_text("#toasts", "1 file is kept");
     browser.press("Next");
     browser.wait(".model-selector");
-    browser.picture("panel");
+    browser.screenshot("panel");
     browser.press("Next");
     browser.wait_text(".document-choice", "pump.md");
     browser.run(
@@ -157,14 +157,14 @@ fn a_file_dropped_in_any_step() {
     browser.wait_text(".page-text", "900 litres");
     browser.keys(&[], keys::ESCAPE);
     browser.wait(".pattern-picture svg");
-    browser.picture("options");
+    browser.screenshot("options");
     browser.press("Run with 2 documents");
     browser.wait(".results-container");
-    assert_eq!(browser.complaints(), Vec::<String>::new());
+    assert_eq!(browser.console_errors(), Vec::<String>::new());
 }
 
 #[test]
-fn a_panel_out_of_many_and_by_keyboard_alone() {
+fn panel_is_chosen_from_many_models_by_keyboard() {
     let Some(_turn) = turn() else { return };
     let models: Vec<String> = (0..60).map(|number| format!("plain-{number:02}")).collect();
     let server = server_with(&models);
@@ -185,10 +185,10 @@ fn a_panel_out_of_many_and_by_keyboard_alone() {
     until("what was looked for, and who is chosen", || {
         (browser.count(".model-item") == 4).then_some(())
     });
-    judge(&browser, axe().as_deref(), "a panel out of many");
+    check_accessibility(&browser, axe().as_deref(), "a panel out of many");
     browser.picture_of_window("many-models");
 
-    // From the question to the answer without a pointer.
+    // From the question to the answer by keyboard only.
     browser.reload();
     browser.wait(".bench");
     tab_to(&browser, "Your question");
@@ -208,10 +208,10 @@ fn a_panel_out_of_many_and_by_keyboard_alone() {
     browser.keys(&[], keys::ENTER);
     browser.wait(".results-container");
     assert!(browser.text(".facts").contains("Summ"));
-    assert_eq!(browser.complaints(), Vec::<String>::new());
+    assert_eq!(browser.console_errors(), Vec::<String>::new());
 }
 
-/// A slow line: every answer takes this much longer.
+/// Simulates a slow connection: every response takes this much longer.
 fn slow(browser: &Browser, ms: u32) {
     browser.cdp(
         "Network.emulateNetworkConditions",
@@ -219,15 +219,15 @@ fn slow(browser: &Browser, ms: u32) {
     );
 }
 
-/// What shows a document or a run is fetched when somebody asks for it: the press is not lost until then.
+/// The code that shows a document or a run is loaded on demand: a press made meanwhile is not lost.
 #[test]
-fn a_press_waits_for_the_part_that_it_needs() {
+fn press_is_not_lost_while_code_loads() {
     let Some(_turn) = turn() else { return };
     let (server, browser) = on_one_screen(1280, false);
     browser.run(DROP, json!(["pump.txt", "It delivers forty litres."]));
     browser.wait(".document-choice .document-checkbox:checked");
     browser.cdp("Network.enable", json!({}));
-    // The worker's own line is neither blocked nor slow.
+    // The service worker's own connection is neither blocked nor slowed.
     browser.cdp("Network.setBypassServiceWorker", json!({ "bypass": true }));
     let block = |parts: &[&str]| browser.cdp("Network.setBlockedURLs", json!({ "urls": parts }));
     block(&["*/app/reader.js"]);

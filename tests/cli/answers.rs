@@ -1,5 +1,5 @@
-//! Questions as people ask them: piped documents, several words, file patterns, web addresses, estimates, recipes, and
-//! what becomes of them in the history; in the data folder, next to a server, and with QUIRE_SERVER.
+//! Questions as users ask them: piped documents, several words, file patterns, web addresses, estimates, recipes,
+//! and their entries in the history; in the data folder, next to a server, and with QUIRE_SERVER.
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::TcpListener;
@@ -14,12 +14,12 @@ fn place_of_ada() -> Place {
     let place = Place::new();
     place
         .run(&["user", "add", "ada@example.com", "--admin"])
-        .well();
+        .expect_success();
     place
 }
 
 fn asked(said: Said) -> Value {
-    serde_json::from_str(&said.well()).unwrap()
+    serde_json::from_str(&said.expect_success()).unwrap()
 }
 
 #[test]
@@ -48,7 +48,7 @@ fn what_is_piped_next_to_a_question_is_a_document() {
         result["prompt"], "Who repairs the lock?",
         "several words are one question"
     );
-    // From a file too; nothing piped is nothing read.
+    // Also from a file; an empty pipe adds nothing.
     std::fs::write(place.0.join("lock.txt"), LOCK).unwrap();
     let mut command = place.quire(&words);
     command.stdin(std::fs::File::open(place.0.join("lock.txt")).unwrap());
@@ -94,12 +94,12 @@ fn several_files_are_read_by_words_and_by_pattern() {
             "{said:?}"
         );
     }
-    let listed = place.run(&["documents", "--json"]).well();
+    let listed = place.run(&["documents", "--json"]).expect_success();
     let listed: Value = serde_json::from_str(&listed).unwrap();
     assert_eq!(listed["documents"].as_array().unwrap().len(), 2, "{listed}");
     let none = place.run(&["ask", "What?", "-f", "*.pdf"]).refused(1);
     assert!(none.contains("no file matches *.pdf"), "{none}");
-    // A stored document by its id.
+    // A stored document by its ID.
     let added = place.run(&["documents", "add", "c.txt"]);
     let id = added.out.trim().to_owned();
     assert!(id.starts_with("document_"), "{added:?}");
@@ -172,7 +172,7 @@ fn a_web_address_is_read_if_it_may_be() {
 fn an_estimate_spends_nothing_and_parameters_arrive() {
     let place = place_of_ada();
     let words = ["ask", "Why?", "-m", "demo/extract", "--estimate"];
-    let text = place.run(&words).well();
+    let text = place.run(&words).expect_success();
     assert!(
         text.contains("demo/extract") && text.contains("output tokens"),
         "{text}"
@@ -180,7 +180,7 @@ fn an_estimate_spends_nothing_and_parameters_arrive() {
     assert!(
         place
             .run(&["history"])
-            .well()
+            .expect_success()
             .starts_with("No threads yet.")
     );
     let words = [
@@ -253,10 +253,12 @@ fn next_to_a_server_questions_go_through_it() {
     place.run(&["documents", "add", "lock.txt"]);
     let said = place.run_with(&["chat", "-c", "-q"], "Why?\n");
     assert_eq!(said.code, Some(0), "{said:?}");
-    // The key that was made for this is gone.
-    let keys = place.run(&["key", "list", "ada@example.com"]).well();
+    // The temporary key has been deleted.
+    let keys = place
+        .run(&["key", "list", "ada@example.com"])
+        .expect_success();
     assert!(keys.starts_with("No API keys yet."), "{keys}");
-    let listed = place.run(&["history"]).well();
+    let listed = place.run(&["history"]).expect_success();
     assert!(
         listed.contains("Who repairs it?") && listed.contains("just now"),
         "{listed}"
@@ -282,7 +284,7 @@ fn quire_server_serves_every_command_that_can_use_one() {
         "--scope",
         "export",
     ]);
-    let key = key.well().trim().to_owned();
+    let key = key.expect_success().trim().to_owned();
     let run = |words: &[&str]| {
         let mut command = other.quire(words);
         command.env("QUIRE_SERVER", format!("http://{}", server.address));
@@ -293,13 +295,13 @@ fn quire_server_serves_every_command_that_can_use_one() {
     let added = run(&["documents", "add", "lock.txt"]);
     let id = added.out.trim().to_owned();
     assert!(id.starts_with("document_"), "{added:?}");
-    assert!(run(&["documents"]).well().contains("lock.txt"));
+    assert!(run(&["documents"]).expect_success().contains("lock.txt"));
     assert!(
         run(&["documents", "search", "water", "board"])
-            .well()
+            .expect_success()
             .contains("lock.txt, page 1:")
     );
-    assert!(run(&["models"]).well().contains("demo/extract"));
+    assert!(run(&["models"]).expect_success().contains("demo/extract"));
     let result = asked(run(&[
         "ask",
         "Who repairs it?",
@@ -319,27 +321,27 @@ fn quire_server_serves_every_command_that_can_use_one() {
     );
     assert!(
         run(&["ask", "Why?", "-m", "demo/extract", "--estimate"])
-            .well()
+            .expect_success()
             .contains("output tokens")
     );
     assert!(
         run(&["history", "show", "last"])
-            .well()
+            .expect_success()
             .contains("water board")
     );
     assert!(
         run(&["history", "search", "repairs"])
-            .well()
+            .expect_success()
             .contains("Who repairs it?")
     );
     assert!(
         run(&["history", "export", "last", "--format", "html"])
-            .well()
+            .expect_success()
             .contains("<html")
     );
     assert!(
         run(&["documents", "delete", &id])
-            .well()
+            .expect_success()
             .contains("deleted")
     );
     assert!(!other.data().exists(), "nothing is left behind");
@@ -350,34 +352,39 @@ fn the_history_is_listed_read_searched_and_exported() {
     let place = place_of_ada();
     place
         .run(&["ask", "What is a quire?", "-m", "demo/extract", "-q"])
-        .well();
-    let listed = place.run(&["history"]).well();
+        .expect_success();
+    let listed = place.run(&["history"]).expect_success();
     assert!(
         listed.starts_with("ID") && listed.contains("What is a quire?"),
         "{listed}"
     );
-    let json: Value = serde_json::from_str(&place.run(&["history", "--json"]).well()).unwrap();
+    let json: Value =
+        serde_json::from_str(&place.run(&["history", "--json"]).expect_success()).unwrap();
     let id = json["threads"][0]["thread_id"].as_str().unwrap();
     assert!(
         place
             .run(&["history", "show", id])
-            .well()
+            .expect_success()
             .contains("## What is a quire?")
     );
     assert!(
         place
             .run(&["history", "search", "quire"])
-            .well()
+            .expect_success()
             .contains(id)
     );
-    let none = place.run(&["history", "search", "unheard"]).well();
+    let none = place
+        .run(&["history", "search", "unheard"])
+        .expect_success();
     assert_eq!(none, "No thread contains these words.\n");
     for (name, part) in [
         ("a.md", "What is a quire?"),
         ("a.html", "<html"),
         ("a.json", "\"turns\""),
     ] {
-        place.run(&["history", "export", "last", "-o", name]).well();
+        place
+            .run(&["history", "export", "last", "-o", name])
+            .expect_success();
         let text = std::fs::read_to_string(place.0.join(name)).unwrap();
         assert!(text.contains(part), "{name}: {text}");
     }
@@ -389,11 +396,11 @@ fn the_history_is_listed_read_searched_and_exported() {
 #[test]
 fn the_example_of_an_experiment_runs() {
     let place = Place::new();
-    let example = place.run(&["experiment", "example"]).well();
+    let example = place.run(&["experiment", "example"]).expect_success();
     std::fs::write(place.0.join("example.toml"), &example).unwrap();
     let ran = place.run(&["experiment", "run", "example.toml", "--estimate"]);
     assert_eq!(ran.code, Some(0), "{ran:?}");
-    // Errors name field and line.
+    // Errors name the field and the line.
     let wrong = example.replace("dial = \"model\"", "dail = \"model\"");
     let line = wrong
         .lines()

@@ -17,11 +17,11 @@ fn well(said: Said) -> String {
 }
 
 fn counts(said: Said) -> Value {
-    let said: Value = serde_json::from_str(&said.well()).unwrap();
+    let said: Value = serde_json::from_str(&said.expect_success()).unwrap();
     said["counts"].clone()
 }
 
-/// An account with an analysis over a document, and a recipe's worth of history.
+/// Returns a place with an account that has an analysis over a document, and history that uses a recipe.
 fn lived_in() -> Place {
     let place = with_account("ada@example.com");
     std::fs::write(
@@ -43,7 +43,7 @@ fn lived_in() -> Place {
 }
 
 #[test]
-fn everything_goes_elsewhere_and_twice_is_once() {
+fn export_and_import_are_complete_and_idempotent() {
     let place = lived_in();
     let file = place.0.join("ada.tar.gz");
     let file = file.to_str().unwrap();
@@ -85,8 +85,8 @@ fn everything_goes_elsewhere_and_twice_is_once() {
         (&0.into(), &0.into()),
         "{again}"
     );
-    // It is found, and its bytes are there.
-    let found = other.run(&["documents", "search", "lock"]).well();
+    // It is found, and its bytes are complete.
+    let found = other.run(&["documents", "search", "lock"]).expect_success();
     assert!(found.contains("lease.txt"), "{found}");
     let kept: Vec<_> = std::fs::read_dir(other.data().join("documents"))
         .unwrap()
@@ -112,10 +112,10 @@ fn the_same_things_belong_to_two_people_of_one_place() {
     );
     let theirs = place
         .run(&["documents", "list", "--as", "bob@example.com", "--json"])
-        .well();
+        .expect_success();
     let ours = place
         .run(&["documents", "list", "--as", "ada@example.com", "--json"])
-        .well();
+        .expect_success();
     assert!(theirs.contains("lease.txt") && ours.contains("lease.txt"));
     let id = |rows: &str| {
         let rows: Value = serde_json::from_str(rows).unwrap();
@@ -148,7 +148,7 @@ nonsense
         (&0.into(), &2.into()),
         "{again}"
     );
-    // Out and in again, elsewhere.
+    // Exported, then imported elsewhere.
     well(place.run(&["export", "--user", "ada@example.com", "ada.tar.gz"]));
     let other = with_account("bob@example.com");
     let file = place.0.join("ada.tar.gz");
@@ -167,7 +167,7 @@ nonsense
 }
 
 #[test]
-fn what_is_no_archive_changes_nothing() {
+fn invalid_archive_changes_nothing() {
     let place = with_account("ada@example.com");
     for (name, bytes) in [
         ("empty", &b""[..]),
@@ -193,7 +193,8 @@ fn what_is_no_archive_changes_nothing() {
         .refused(1);
 }
 
-/// An archive or a backup with the row of a document whose file is short or lost is no silent success.
+/// An archive or backup that contains the row of a document whose file is truncated or missing does not succeed
+/// silently.
 #[test]
 fn originals_that_are_short_or_lost_are_named() {
     let place = lived_in();
@@ -227,7 +228,7 @@ fn originals_that_are_short_or_lost_are_named() {
     std::fs::remove_file(&file).unwrap();
     let why = export("lost.tar.gz").refused(1);
     assert!(why.contains(&id) && why.contains("lost"), "{why}");
-    let said = place.run(&["backup", "lost.db", "--json"]).well();
+    let said = place.run(&["backup", "lost.db", "--json"]).expect_success();
     let said: Value = serde_json::from_str(&said).unwrap();
     let named = said["faulty_originals"][0].as_str().unwrap();
     assert!(named.contains(&id) && named.contains("lost"), "{said}");
@@ -298,7 +299,7 @@ fn conversations_of_other_programs_become_threads() {
     assert!(places.is_sorted(), "{shown}");
     let found = well(place.run(&["history", "search", "sticks"]));
     assert!(found.contains("Glue"), "{found}");
-    // A thread that was imported can be continued.
+    // An imported thread can be continued.
     let words = ["ask", "-c", "Why?", "-m", "demo/extract", "-q", "--json"];
     let next: Value = serde_json::from_str(&well(place.run(&words))).unwrap();
     assert_eq!(next["status"], "completed", "{next}");

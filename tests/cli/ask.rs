@@ -17,7 +17,9 @@ fn a_question_comes_from_stdin_and_quiet_says_nothing() {
         &words[..],
         &["ask", "-", "--quiet", "--panel", "demo/extract"],
     ] {
-        let answer = place.run_with(words, "What is a covenant?\n").well();
+        let answer = place
+            .run_with(words, "What is a covenant?\n")
+            .expect_success();
         assert!(!answer.trim().is_empty() && !answer.contains('\x1b'));
     }
     let err = place.run_with(&words, " \n").refused(2);
@@ -38,7 +40,7 @@ fn a_document_comes_from_stdin() {
         "--json",
     ];
     let text = "The lock of the north canal is repaired by the water board each spring.\n";
-    let answer = place.run_with(&words, text).well();
+    let answer = place.run_with(&words, text).expect_success();
     let result: serde_json::Value = serde_json::from_str(&answer).unwrap();
     assert_eq!(result["status"], "completed");
     assert!(answer.contains("water board"), "{answer}");
@@ -50,7 +52,7 @@ fn a_document_comes_from_stdin() {
 fn shells_take_what_completions_prints() {
     let place = Place::new();
     for shell in ["bash", "zsh", "fish"] {
-        let script = place.run(&["completions", shell]).well();
+        let script = place.run(&["completions", shell]).expect_success();
         let is_there = std::process::Command::new(shell)
             .args(["-c", "exit"])
             .status()
@@ -77,5 +79,10 @@ fn shells_take_what_completions_prints() {
     assert_eq!(String::from_utf8_lossy(&said.stdout), "check\n--quiet\n");
     let err = place.run(&["completions", "tcsh"]).refused(2);
     assert!(err.contains("bash, zsh, or fish"), "{err}");
-    assert!(place.run(&["man"]).well().starts_with(".TH QUIRE 1"));
+    assert!(
+        place
+            .run(&["man"])
+            .expect_success()
+            .starts_with(".TH QUIRE 1")
+    );
 }

@@ -22,7 +22,7 @@ prompt = "Is the garden worth it?"
 "#;
 
 fn person(place: &Place) {
-    place.run(&["user", "add", "a@b.co"]).well();
+    place.run(&["user", "add", "a@b.co"]).expect_success();
     let words = [
         "ask",
         "Who repairs it?",
@@ -34,7 +34,7 @@ fn person(place: &Place) {
     ];
     place
         .run_with(&words, "The lock is repaired by the water board.\n")
-        .well();
+        .expect_success();
 }
 
 #[test]
@@ -42,31 +42,38 @@ fn documents_are_listed_searched_and_deleted_beside_a_server() {
     let place = Place::new();
     person(&place);
     let server = Running::start(place.quire(&["--port", "0"]));
-    let found = place.run(&["documents", "search", "water", "board"]).well();
+    let found = place
+        .run(&["documents", "search", "water", "board"])
+        .expect_success();
     assert!(found.contains("stdin.txt, page 1:"), "{found}");
-    let listed = place.run(&["documents", "list", "--json"]).well();
+    let listed = place.run(&["documents", "list", "--json"]).expect_success();
     let listed: serde_json::Value = serde_json::from_str(&listed).unwrap();
     let id = listed["documents"][0]["id"].as_str().unwrap();
-    place.run(&["documents", "delete", id]).well();
-    let none = place.run(&["documents"]).well();
+    place.run(&["documents", "delete", id]).expect_success();
+    let none = place.run(&["documents"]).expect_success();
     assert!(none.starts_with("No documents yet."), "{none}");
     assert!(!place.data().join("documents").join(id).exists());
     assert!(server.get("/api/health").starts_with("HTTP/1.1 200"));
-    // What the server has on its way in is left alone.
+    // The server's uploads in progress are left alone.
     let on_its_way = place.data().join("tmp").join("0123456789abcdef");
     std::fs::write(&on_its_way, "half").unwrap();
-    place.run(&["documents"]).well();
+    place.run(&["documents"]).expect_success();
     assert!(on_its_way.exists());
 }
 
 #[test]
 fn experiments_and_models_are_shown_beside_a_server() {
     let place = Place::new();
-    place.run(&["user", "add", "a@b.co"]).well();
+    place.run(&["user", "add", "a@b.co"]).expect_success();
     let _server = Running::start(place.quire(&["--port", "0"]));
-    let listed = place.run(&["experiment", "list"]).well();
+    let listed = place.run(&["experiment", "list"]).expect_success();
     assert!(listed.starts_with("No experiments yet."), "{listed}");
-    assert!(place.run(&["models"]).well().contains("demo/extract"));
+    assert!(
+        place
+            .run(&["models"])
+            .expect_success()
+            .contains("demo/extract")
+    );
     let shown = place
         .run(&[
             "experiment",
@@ -97,8 +104,8 @@ fn what_runs_something_is_sent_to_the_server_beside() {
     let said = place.run_with(&["mcp"], request);
     assert_eq!(said.code, Some(0), "{said:?}");
     assert!(said.out.contains("list_patterns"), "{said:?}");
-    // The keys that the commands made for themselves are gone.
-    let keys = place.run(&["key", "list", "a@b.co"]).well();
+    // The commands' temporary keys have been deleted.
+    let keys = place.run(&["key", "list", "a@b.co"]).expect_success();
     assert!(keys.starts_with("No API keys yet."), "{keys}");
 }
 
@@ -138,7 +145,7 @@ fn commands_that_only_read_make_no_folder() {
         &["doctor", "--port", "0"],
         &["help"],
     ] {
-        place.run(words).well();
+        place.run(words).expect_success();
         assert!(!place.data().exists(), "{words:?}");
     }
 }

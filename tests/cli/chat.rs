@@ -15,7 +15,7 @@ fn place_of_ada() -> Place {
 fn ask(place: &Place, words: &[&str]) -> Value {
     let mut all = vec!["ask", "--quiet", "--json"];
     all.extend_from_slice(words);
-    serde_json::from_str(&place.run(&all).well()).unwrap()
+    serde_json::from_str(&place.run(&all).expect_success()).unwrap()
 }
 
 #[test]
@@ -81,7 +81,9 @@ fn a_running_server_converses_too() {
     command.env("PORT", "0").env("USE_MOCK", "true");
     let server = Running::start(command);
     place.run(&["user", "add", "ada@example.com", "--admin"]);
-    let key = place.run(&["key", "add", "ada@example.com"]).well();
+    let key = place
+        .run(&["key", "add", "ada@example.com"])
+        .expect_success();
     let url = format!("http://{}", server.address);
     let with_key = |words: &[&str], input: &str| {
         let mut command = other.quire(words);
@@ -107,7 +109,7 @@ fn a_running_server_converses_too() {
         "--quiet",
         "--json",
     ];
-    let answer: Value = serde_json::from_str(&with_key(&words, "").well()).unwrap();
+    let answer: Value = serde_json::from_str(&with_key(&words, "").expect_success()).unwrap();
     assert_eq!(answer["turn"], 3);
     assert!(!other.data().exists());
 }

@@ -7,13 +7,13 @@ use super::{Place, Said};
 #[test]
 fn help_is_printed_from_the_tables() {
     let place = Place::new();
-    // As one line without marks: where lines are broken is not what is promised here.
+    // As one line without markup, because line breaks are not part of the contract.
     let flat = |text: &str| {
         let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
         words.replace('`', "")
     };
-    let overview = place.run(&["--help"]).well();
-    assert_eq!(overview, place.run(&["help"]).well());
+    let overview = place.run(&["--help"]).expect_success();
+    assert_eq!(overview, place.run(&["help"]).expect_success());
     assert!(overview.lines().all(|line| line.chars().count() <= 80));
     let overview = flat(&overview);
     for command in quire::cli::COMMANDS {
@@ -22,7 +22,7 @@ fn help_is_printed_from_the_tables() {
             "{}",
             command.name
         );
-        let explained = place.run(&["help", command.name]).well();
+        let explained = place.run(&["help", command.name]).expect_success();
         assert!(
             explained.lines().all(|line| line.chars().count() <= 80),
             "{explained}"
@@ -39,12 +39,12 @@ fn help_is_printed_from_the_tables() {
     }
     for topic in quire::http::manual::topics().unwrap() {
         assert!(overview.contains(&topic.id), "{overview}");
-        let shown = place.run(&["help", &topic.id]).well();
+        let shown = place.run(&["help", &topic.id]).expect_success();
         assert!(shown.contains(&topic.title), "{shown}");
-        let page = place.run(&["man", &topic.id]).well();
+        let page = place.run(&["man", &topic.id]).expect_success();
         assert!(page.starts_with(".TH QUIRE-"), "{page}");
     }
-    let settings = flat(&place.run(&["help", "settings"]).well());
+    let settings = flat(&place.run(&["help", "settings"]).expect_success());
     for row in options::SETTINGS {
         let flag = format!("--{}", row.flag());
         assert!(
@@ -58,7 +58,7 @@ fn help_is_printed_from_the_tables() {
             row.name
         );
     }
-    let version = place.run(&["--version"]).well();
+    let version = place.run(&["--version"]).expect_success();
     assert_eq!(
         version.lines().next(),
         Some(concat!("quire ", env!("CARGO_PKG_VERSION")))
@@ -132,7 +132,7 @@ fn all_faults_of_the_settings_are_told_at_once() {
     let mut command = place.quire(&["serve", "--config", "quire.conf", "--cache-ttl", "-1"]);
     command.env("JWT_SECRET", "short").env("LOG_LEVEL", "loud");
     let err = Said::of(command.output().unwrap()).refused(2);
-    for fault in [
+    for error in [
         "quire.conf line 1: there is no setting PROT",
         "MAX_RUNS (file quire.conf): \"none\"",
         "HOST (.env): \"example.org\"",
@@ -140,7 +140,7 @@ fn all_faults_of_the_settings_are_told_at_once() {
         "LOG_LEVEL (environment): \"loud\"",
         "JWT_SECRET (environment): it needs at least 16 characters",
     ] {
-        assert!(err.contains(fault), "{fault} in {err}");
+        assert!(err.contains(error), "{error} in {err}");
     }
     assert!(!err.contains("short"), "{err}");
     assert!(!place.data().exists(), "nothing was begun");

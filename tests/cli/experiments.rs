@@ -31,15 +31,18 @@ fn written(place: &Place) {
 fn an_experiment_says_what_it_takes_and_then_what_it_found() {
     let place = Place::new();
     written(&place);
-    let told = place.run(&["experiment", "run", "signs.toml", "--estimate", "--json"]);
-    assert_eq!(told.code, Some(0), "{told:?}");
-    let estimate: serde_json::Value = serde_json::from_str(&told.out).unwrap();
+    let response = place.run(&["experiment", "run", "signs.toml", "--estimate", "--json"]);
+    assert_eq!(response.code, Some(0), "{response:?}");
+    let estimate: serde_json::Value = serde_json::from_str(&response.out).unwrap();
     assert_eq!(
         (&estimate["arms"], &estimate["cases"]),
         (&2.into(), &6.into())
     );
-    assert!(told.err.contains("McNemar's exact test"), "{told:?}");
-    assert!(told.err.contains("unused columns: id"), "{told:?}");
+    assert!(
+        response.err.contains("McNemar's exact test"),
+        "{response:?}"
+    );
+    assert!(response.err.contains("unused columns: id"), "{response:?}");
 
     let ran = place.run(&[
         "experiment",

@@ -47,7 +47,7 @@ fn a_served_certificate_is_looked_at_and_read_again() {
         let mut command = place.sealed(words);
         super::Said::of(command.env("PORT", &port).output().unwrap())
     };
-    assert_eq!(ask(&["doctor", "--health"]).well().trim(), "ok");
+    assert_eq!(ask(&["doctor", "--health"]).expect_success().trim(), "ok");
     let said = ask(&["doctor"]).out;
     assert!(
         said.contains("ok       certificate: the one in chain.pem is valid until"),
@@ -64,7 +64,7 @@ fn a_served_certificate_is_looked_at_and_read_again() {
         said.contains("warning  certificate: the certificate in chain.pem expires in"),
         "{said}"
     );
-    assert_eq!(ask(&["doctor", "--health"]).well().trim(), "ok");
+    assert_eq!(ask(&["doctor", "--health"]).expect_success().trim(), "ok");
     fs::write(place.0.join("key.pem"), "no key").unwrap();
     server.signal("-HUP");
     logged("the previous certificate stays in use");
@@ -74,7 +74,7 @@ fn a_served_certificate_is_looked_at_and_read_again() {
         "{said}"
     );
     assert_eq!(
-        ask(&["doctor", "--health"]).well().trim(),
+        ask(&["doctor", "--health"]).expect_success().trim(),
         "ok",
         "the one before is kept"
     );

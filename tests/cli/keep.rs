@@ -7,17 +7,19 @@ use super::Place;
 #[test]
 fn keys_are_made_shown_once_and_deleted() {
     let place = Place::new();
-    place.run(&["user", "add", "a@b.co"]).well();
+    place.run(&["user", "add", "a@b.co"]).expect_success();
     let made = place
         .run(&["key", "add", "a@b.co", "--name", "ci", "--json"])
-        .well();
+        .expect_success();
     let made: Value = serde_json::from_str(&made).unwrap();
     let (id, key) = (made["id"].as_str().unwrap(), made["key"].as_str().unwrap());
-    let listed = place.run(&["key", "list", "a@b.co"]).well();
+    let listed = place.run(&["key", "list", "a@b.co"]).expect_success();
     assert!(listed.contains(id) && listed.contains("  ci  ") && !listed.contains(key));
-    place.run(&["key", "delete", "a@b.co", id]).well();
+    place.run(&["key", "delete", "a@b.co", id]).expect_success();
     assert_eq!(
-        place.run(&["key", "list", "a@b.co", "--json"]).well(),
+        place
+            .run(&["key", "list", "a@b.co", "--json"])
+            .expect_success(),
         "{\"keys\":[]}\n"
     );
     place.run(&["key", "delete", "a@b.co", id]).refused(1);
@@ -37,8 +39,10 @@ fn keys_are_made_shown_once_and_deleted() {
         "--expires",
         "30",
     ];
-    place.run(&words).well();
-    let listed = place.run(&["key", "list", "a@b.co", "--json"]).well();
+    place.run(&words).expect_success();
+    let listed = place
+        .run(&["key", "list", "a@b.co", "--json"])
+        .expect_success();
     assert!(
         listed.contains(r#""scopes":["chat"]"#)
             && listed.contains(r#""models":["openai/*","demo/*"]"#),
@@ -58,9 +62,14 @@ fn keys_are_made_shown_once_and_deleted() {
 #[test]
 fn models_and_documents_are_listed() {
     let place = Place::new();
-    assert!(place.run(&["models"]).well().contains("demo/extract"));
+    assert!(
+        place
+            .run(&["models"])
+            .expect_success()
+            .contains("demo/extract")
+    );
     place.run(&["documents"]).refused(1);
-    place.run(&["user", "add", "a@b.co"]).well();
+    place.run(&["user", "add", "a@b.co"]).expect_success();
     let words = [
         "ask",
         "Who repairs it?",
@@ -72,15 +81,22 @@ fn models_and_documents_are_listed() {
     ];
     place
         .run_with(&words, "The lock is repaired by the water board.\n")
-        .well();
-    let listed = place.run(&["documents", "list", "--json"]).well();
+        .expect_success();
+    let listed = place.run(&["documents", "list", "--json"]).expect_success();
     let listed: Value = serde_json::from_str(&listed).unwrap();
     let id = listed["documents"][0]["id"].as_str().unwrap();
-    assert!(place.run(&["documents"]).well().contains("stdin.txt"));
-    let found = place.run(&["documents", "search", "water", "board"]).well();
+    assert!(
+        place
+            .run(&["documents"])
+            .expect_success()
+            .contains("stdin.txt")
+    );
+    let found = place
+        .run(&["documents", "search", "water", "board"])
+        .expect_success();
     assert!(found.contains("stdin.txt, page 1:"), "{found}");
-    place.run(&["documents", "delete", id]).well();
-    let listed = place.run(&["documents", "list"]).well();
+    place.run(&["documents", "delete", id]).expect_success();
+    let listed = place.run(&["documents", "list"]).expect_success();
     assert!(listed.starts_with("No documents yet."), "{listed}");
     place.run(&["documents", "burn"]).refused(2);
 }
@@ -88,9 +104,9 @@ fn models_and_documents_are_listed() {
 #[test]
 fn a_backup_is_put_back_and_what_was_there_is_kept() {
     let place = Place::new();
-    place.run(&["user", "add", "a@b.co"]).well();
-    place.run(&["backup", "copy.db"]).well();
-    place.run(&["user", "add", "later@b.co"]).well();
+    place.run(&["user", "add", "a@b.co"]).expect_success();
+    place.run(&["backup", "copy.db"]).expect_success();
+    place.run(&["user", "add", "later@b.co"]).expect_success();
     assert!(
         place
             .run(&["restore", "copy.db"])
@@ -99,7 +115,7 @@ fn a_backup_is_put_back_and_what_was_there_is_kept() {
     );
     std::fs::write(place.0.join("junk.db"), "no database").unwrap();
     place.run(&["restore", "junk.db", "--replace"]).refused(1);
-    // SQLite keeps `user_version` in bytes 60 to 63 of the file.
+    // SQLite stores `user_version` in bytes 60 to 63 of the file.
     let mut newer = std::fs::read(place.0.join("copy.db")).unwrap();
     newer[60..64].copy_from_slice(&9_000_u32.to_be_bytes());
     std::fs::write(place.0.join("newer.db"), newer).unwrap();
@@ -108,15 +124,22 @@ fn a_backup_is_put_back_and_what_was_there_is_kept() {
         said.contains("written by a newer quire (its version is 9000"),
         "{said}"
     );
-    assert!(place.run(&["user", "list"]).well().contains("later@b.co"));
-    let said = place.run(&["restore", "copy.db", "--replace"]).well();
+    assert!(
+        place
+            .run(&["user", "list"])
+            .expect_success()
+            .contains("later@b.co")
+    );
+    let said = place
+        .run(&["restore", "copy.db", "--replace"])
+        .expect_success();
     let kept = said
         .split("the replaced database is ")
         .nth(1)
         .expect("where it is")
         .trim();
     assert!(std::path::Path::new(kept).exists(), "{said}");
-    let people = place.run(&["user", "list"]).well();
+    let people = place.run(&["user", "list"]).expect_success();
     assert!(people.contains("a@b.co") && !people.contains("later@b.co"));
     place.run(&["restore"]).refused(2);
 }
@@ -124,14 +147,14 @@ fn a_backup_is_put_back_and_what_was_there_is_kept() {
 #[test]
 fn a_backup_into_a_folder_is_named_by_its_time_and_counted() {
     let place = Place::new();
-    place.run(&["user", "add", "a@b.co"]).well();
+    place.run(&["user", "add", "a@b.co"]).expect_success();
     std::fs::create_dir(place.0.join("copies")).unwrap();
-    let said = place.run(&["backup", "copies"]).well();
+    let said = place.run(&["backup", "copies"]).expect_success();
     assert!(said.contains("as many as in the database"), "{said}");
-    let said = place.run(&["backup", "copies", "--json"]).well();
-    let told: Value = serde_json::from_str(&said).unwrap();
-    assert_eq!(told["rows"]["users"], 1, "{told}");
-    let file = told["file"].as_str().unwrap();
+    let said = place.run(&["backup", "copies", "--json"]).expect_success();
+    let response: Value = serde_json::from_str(&said).unwrap();
+    assert_eq!(response["rows"]["users"], 1, "{response}");
+    let file = response["file"].as_str().unwrap();
     assert!(
         file.starts_with("copies/quire-2") && file.ends_with("Z.db"),
         "{file}"
@@ -152,34 +175,38 @@ fn a_copy_of_an_older_version_is_put_back_and_brought_up_to_date() {
             .query_row("SELECT count(*) FROM users", [], |row| row.get(0))
             .unwrap();
         drop(old);
-        place.run(&["restore", "old.db"]).well();
-        let listed = place.run(&["user", "list"]).well();
+        place.run(&["restore", "old.db"]).expect_success();
+        let listed = place.run(&["user", "list"]).expect_success();
         assert_eq!(
             listed.lines().count(),
             1 + people as usize,
             "{version}: a header and {listed}"
         );
-        let told = place.run(&["backup", "new.db", "--json"]).well();
-        let told: Value = serde_json::from_str(&told).unwrap();
-        assert_eq!(told["schema_version"], quire::store::VERSION, "{told}");
+        let response = place.run(&["backup", "new.db", "--json"]).expect_success();
+        let response: Value = serde_json::from_str(&response).unwrap();
+        assert_eq!(
+            response["schema_version"],
+            quire::store::VERSION,
+            "{response}"
+        );
     }
 }
 
-/// A database that was copied with its log, as after kill -9, has commits in the log only.
+/// A database copied together with its log, as after kill -9, has some commits only in the log.
 #[test]
 fn a_copy_comes_with_its_log_and_a_later_restore_says_what_it_removes() {
     let place = Place::new();
-    place.run(&["user", "add", "a@b.co"]).well();
-    place.run(&["backup", "copy.db"]).well();
+    place.run(&["user", "add", "a@b.co"]).expect_success();
+    place.run(&["backup", "copy.db"]).expect_success();
     let data = place.data();
     let reader = rusqlite::Connection::open(data.join("quire.db")).unwrap();
-    // While somebody has it open, the log is not folded at the end of a command.
+    // While the database is open elsewhere, the log is not checkpointed at the end of a command.
     let count = |db: &rusqlite::Connection| {
         db.query_row("SELECT count(*) FROM users", [], |row| row.get::<_, i64>(0))
             .unwrap()
     };
     assert_eq!(count(&reader), 1);
-    place.run(&["user", "add", "later@b.co"]).well();
+    place.run(&["user", "add", "later@b.co"]).expect_success();
     for end in ["", "-wal"] {
         let from = data.join(format!("quire.db{end}"));
         std::fs::copy(from, place.0.join(format!("killed.db{end}"))).unwrap();
@@ -191,8 +218,8 @@ fn a_copy_comes_with_its_log_and_a_later_restore_says_what_it_removes() {
         } else {
             "copy.db"
         };
-        let said = place.run(&["restore", file, "--replace"]).well();
-        let people = place.run(&["user", "list"]).well();
+        let said = place.run(&["restore", file, "--replace"]).expect_success();
+        let people = place.run(&["user", "list"]).expect_success();
         assert_eq!(people.contains("later@b.co"), round % 2 == 0, "{round}");
         assert_eq!(said.contains("removed, of those kept earlier"), round > 2);
     }
@@ -201,7 +228,7 @@ fn a_copy_comes_with_its_log_and_a_later_restore_says_what_it_removes() {
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
         .filter(|name| name.contains("restore"))
         .collect();
-    // The three that are kept, without empty logs; nothing half done.
+    // The three that are kept, without empty logs or partial files.
     assert_eq!(names.len(), 3, "{names:?}");
 }
 
@@ -214,30 +241,42 @@ fn a_backup_is_a_database_that_opens() {
             .refused(1)
             .contains("no database")
     );
-    place.run(&["user", "add", "a@b.co"]).well();
-    assert!(place.run(&["backup", "copy.db"]).well().contains("checked"));
+    place.run(&["user", "add", "a@b.co"]).expect_success();
+    assert!(
+        place
+            .run(&["backup", "copy.db"])
+            .expect_success()
+            .contains("checked")
+    );
     assert!(
         place
             .run(&["backup", "copy.db"])
             .refused(1)
             .contains("already exists")
     );
-    place.run(&["backup", "copy.db", "--replace"]).well();
+    place
+        .run(&["backup", "copy.db", "--replace"])
+        .expect_success();
     let other = Place::new();
     std::fs::create_dir(other.data()).unwrap();
     std::fs::copy(place.0.join("copy.db"), other.data().join("quire.db")).unwrap();
-    // Without the secret that belongs to it, only on purpose.
+    // Without its matching secret, only with an explicit option.
     assert!(other.run(&["user", "list"]).refused(1).contains("secret"));
-    other.run(&["secret", "new"]).well();
-    assert!(other.run(&["user", "list"]).well().contains("\na@b.co"));
+    other.run(&["secret", "new"]).expect_success();
+    assert!(
+        other
+            .run(&["user", "list"])
+            .expect_success()
+            .contains("\na@b.co")
+    );
 }
 
 #[test]
 fn a_newer_database_is_refused() {
     let place = Place::new();
-    place.run(&["user", "add", "a@b.co"]).well();
+    place.run(&["user", "add", "a@b.co"]).expect_success();
     let path = place.data().join("quire.db");
-    // SQLite keeps `user_version` in bytes 60 to 63 of the file.
+    // SQLite stores `user_version` in bytes 60 to 63 of the file.
     let mut bytes = std::fs::read(&path).unwrap();
     bytes[60..64].copy_from_slice(&999_u32.to_be_bytes());
     std::fs::write(&path, &bytes).unwrap();

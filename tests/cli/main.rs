@@ -1,5 +1,7 @@
-//! The real executable: exit codes, what goes to stdout and what to stderr, signals.
+//! The real executable: exit codes, stdout and stderr, and signals.
 #![allow(clippy::unwrap_used, reason = "a test may fail loudly")]
+
+mod nginx;
 
 mod answers;
 mod archive;
@@ -23,6 +25,7 @@ mod remote_commands;
 mod serving;
 mod setup;
 mod terminal;
+mod under_a_path;
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -30,7 +33,7 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// A working directory of its own with a data folder in it, removed at the end.
+/// A temporary working directory with a data folder in it, removed at the end.
 struct Place(PathBuf);
 
 impl Place {
@@ -41,7 +44,7 @@ impl Place {
         std::fs::create_dir_all(&path).unwrap();
         Self(path)
     }
-    /// The executable with these words, in an environment that says nothing else.
+    /// Returns the executable with these arguments, in an otherwise empty environment.
     fn quire(&self, words: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_quire"));
         command
@@ -70,7 +73,7 @@ impl Drop for Place {
     }
 }
 
-/// Runs a command with this on its stdin.
+/// Runs a command with this input on stdin.
 fn fed(mut command: Command, input: &str) -> Output {
     let pipes = command
         .stdin(Stdio::piped())
@@ -83,7 +86,7 @@ fn fed(mut command: Command, input: &str) -> Output {
     child.wait_with_output().unwrap()
 }
 
-/// How a command ended.
+/// The result of a command.
 #[derive(Debug)]
 struct Said {
     code: Option<i32>,
@@ -99,8 +102,8 @@ impl Said {
             err: String::from_utf8(output.stderr).unwrap(),
         }
     }
-    /// It did what was asked: everything on stdout, nothing on stderr.
-    fn well(self) -> String {
+    /// Checks that it succeeded with all output on stdout and none on stderr. Returns stdout.
+    fn expect_success(self) -> String {
         assert_eq!(
             (self.code, self.err.as_str()),
             (Some(0), ""),
@@ -109,7 +112,7 @@ impl Said {
         );
         self.out
     }
-    /// It refused with this code, and said why on stderr, and nothing on stdout.
+    /// Checks that it failed with this code and an explanation on stderr, and nothing on stdout. Returns stderr.
     fn refused(self, code: i32) -> String {
         assert_eq!(
             (self.code, self.out.as_str()),
@@ -122,7 +125,7 @@ impl Said {
     }
 }
 
-/// A server of the real executable, killed at the end if it still runs.
+/// A server run by the real executable, killed on drop if it is still running.
 struct Running {
     child: Child,
     out: BufReader<std::process::ChildStdout>,
@@ -165,7 +168,7 @@ impl Running {
         let sent = Command::new("kill").args([name, &id]).status().unwrap();
         assert!(sent.success());
     }
-    /// What it says on stderr, from now on line by line.
+    /// Returns a line reader for its stderr from now on.
     fn errors(&mut self) -> BufReader<std::process::ChildStderr> {
         BufReader::new(self.child.stderr.take().unwrap())
     }

@@ -12,7 +12,7 @@ use crate::Place;
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
-/// Words in capitals that look like settings and are other programs', or of a request.
+/// Uppercase words that look like settings but belong to other programs or to a request.
 const OTHERS: &[&str] = &[
     "AF_INET",
     "AF_INET6",
@@ -35,7 +35,7 @@ fn topic(id: &str) -> Topic {
         .unwrap()
 }
 
-/// README and every topic, by name.
+/// Returns README and every manual topic, by name.
 pub fn texts() -> Vec<(String, String)> {
     let readme = std::fs::read_to_string(Path::new(ROOT).join("README.md")).unwrap();
     let topics = topics()
@@ -47,7 +47,7 @@ pub fn texts() -> Vec<(String, String)> {
         .collect()
 }
 
-/// The blocks of code in this language.
+/// Returns the code blocks in this language.
 pub fn blocks(text: &str, language: &str) -> Vec<String> {
     let fence = format!("```{language}\n");
     let parts = text.split(&fence).skip(1);
@@ -56,7 +56,7 @@ pub fn blocks(text: &str, language: &str) -> Vec<String> {
         .collect()
 }
 
-/// The lines of a block of shell commands, continued ones joined, without comments.
+/// Returns the lines of a shell block, with continued lines joined and comments removed.
 pub fn commands(block: &str) -> Vec<String> {
     let joined = block.replace("\\\n", " ");
     let lines = joined
@@ -68,7 +68,7 @@ pub fn commands(block: &str) -> Vec<String> {
         .collect()
 }
 
-/// What is wrong with a call of quire: a command or an option that does not exist.
+/// Returns the problem with a `quire` command line: a command or an option that does not exist.
 fn wrong_call(line: &str) -> Option<String> {
     let (_, call) = line
         .split_once("quire ")
@@ -184,7 +184,7 @@ fn fits(route: &str, path: &str) -> bool {
     }
 }
 
-/// The sources without tests, with texts that go over several lines joined.
+/// Returns the sources without tests, with multi-line string literals joined.
 fn sources() -> String {
     fn walk(folder: &Path, all: &mut Vec<PathBuf>) {
         for entry in std::fs::read_dir(folder).unwrap() {

@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 
 use super::Place;
 
-/// What the server answers to this input. Its stdin stays open until this many answers have arrived, as with any
-/// client that wants them.
+/// Returns the server's answers to this input. Its stdin stays open until this many answers have arrived, as with
+/// a real client.
 fn answers(place: &Place, input: &str, count: usize) -> Vec<Value> {
     let mut command = place.quire(&["mcp"]);
     let pipes = command.stdin(Stdio::piped()).stdout(Stdio::piped());

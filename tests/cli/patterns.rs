@@ -1,4 +1,4 @@
-//! Patterns on the command line: listed, shown, and checked with the position of every problem.
+//! Patterns on the command line: listed, shown, and checked, with the position of every problem.
 
 use crate::Place;
 
@@ -20,7 +20,7 @@ fn patterns_are_listed_shown_and_checked() {
         shown.out
     );
 
-    // What is shown as JSON is sound as a file.
+    // The JSON output is valid as a file.
     let file = place.0.join("copy.json");
     let copy = place.run(&["patterns", "show", "critique", "--json"]).out;
     std::fs::write(&file, copy).unwrap();

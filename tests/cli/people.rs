@@ -7,7 +7,7 @@ fn people_are_managed() {
     let place = Place::new();
     let made = place
         .run(&["user", "add", "Ada@Example.org", "--name", "Ada"])
-        .well();
+        .expect_success();
     assert!(
         made.contains("ada@example.org  admin  active") && made.contains("password: "),
         "{made}"
@@ -17,7 +17,7 @@ fn people_are_managed() {
             &["user", "add", "b@b.co", "--password-stdin"],
             "Tr4verse-Orchid\n",
         )
-        .well();
+        .expect_success();
     let weak = place
         .run_with(&["user", "add", "c@b.co", "--password-stdin"], "weak\n")
         .refused(1);
@@ -27,13 +27,13 @@ fn people_are_managed() {
     assert!(
         place
             .run(&["user", "role", "b@b.co", "admin"])
-            .well()
+            .expect_success()
             .contains("admin")
     );
     assert!(
         place
             .run(&["user", "disable", "ada@example.org"])
-            .well()
+            .expect_success()
             .contains("locked")
     );
     let last = place.run(&["user", "disable", "b@b.co"]).refused(1);
@@ -50,13 +50,13 @@ fn people_are_managed() {
     assert!(
         place
             .run(&["user", "passwd", "b@b.co"])
-            .well()
+            .expect_success()
             .contains("password: ")
     );
     place
         .run(&["user", "delete", "ada@example.org", "--yes"])
-        .well();
-    let listed = place.run(&["user", "list"]).well();
+        .expect_success();
+    let listed = place.run(&["user", "list"]).expect_success();
     assert!(
         listed.starts_with("EMAIL") && listed.contains("\nb@b.co") && listed.lines().count() == 2,
         "{listed}"

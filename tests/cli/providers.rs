@@ -8,7 +8,7 @@ use super::{Place, Running, Said};
 
 const KEY: &str = "sk-cli-0123456789-secret-wxyz";
 
-/// A provider that lists two models to callers with the key, until the test program ends.
+/// Starts a provider that lists two models to callers with the key, until the test program ends.
 fn provider() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
@@ -59,8 +59,8 @@ fn a_running_server_notices() {
         "--key-env",
         "BOX_KEY",
     ]);
-    Said::of(add.env("BOX_KEY", KEY).output().unwrap()).well();
-    // It reads what was added within ten seconds, and asks it for its models by itself.
+    Said::of(add.env("BOX_KEY", KEY).output().unwrap()).expect_success();
+    // The server notices the new provider within ten seconds and requests its models by itself.
     let shown = |wanted: bool| {
         let limit = Instant::now() + Duration::from_secs(60);
         while server.get("/api/models").contains("\"box/m\"") != wanted {
@@ -69,8 +69,39 @@ fn a_running_server_notices() {
         }
     };
     shown(true);
-    place.run(&["provider", "remove", "box"]).well();
+    place.run(&["provider", "remove", "box"]).expect_success();
     shown(false);
+}
+
+#[test]
+fn the_first_lines_name_a_stored_provider_instead_of_asking_for_a_key() {
+    let place = Place::new();
+    let url = provider();
+    let words = [
+        "provider",
+        "add",
+        "box",
+        "--base-url",
+        &url,
+        "--key-env",
+        "BOX_KEY",
+    ];
+    let mut add = place.quire(&words);
+    Said::of(add.env("BOX_KEY", KEY).output().unwrap()).expect_success();
+    let mut command = place.quire(&["--port", "0"]);
+    command.env("DISCOVER_LOCAL", "false");
+    let mut server = Running::start(command);
+    let mut line = String::new();
+    while !line.starts_with("The data is in") {
+        line.clear();
+        assert!(server.out.read_line(&mut line).unwrap() > 0);
+    }
+    line.clear();
+    server.out.read_line(&mut line).unwrap();
+    assert!(
+        line.contains("box") && !line.contains("OPENAI_API_KEY"),
+        "{line}"
+    );
 }
 
 #[test]

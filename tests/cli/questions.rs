@@ -31,9 +31,9 @@ fn a_question_is_answered_without_an_account_and_nothing_stays() {
 }
 
 #[test]
-fn questions_that_cannot_be_put() {
+fn invalid_questions_are_refused() {
     let place = Place::new();
-    place.run(&["user", "add", "a@b.co"]).well();
+    place.run(&["user", "add", "a@b.co"]).expect_success();
     for (words, code, why) in [
         (
             &["ask", "q", "--models", "nobody/nothing"][..],

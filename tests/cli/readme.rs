@@ -1,6 +1,6 @@
-//! README's commands. Those of quire and curl are run, in README's order, with a server and a data folder
-//! of their own. Those that need root, Docker, or a release build are only parsed by the shell, and the
-//! files they name exist.
+//! README's commands. Those of quire and curl are run in README's order, with a separate server and data folder.
+//! For those that need root, Docker, or a release build, only the shell syntax and the files they name are
+//! checked.
 
 use std::path::Path;
 use std::process::Command;
@@ -14,7 +14,7 @@ fn readme() -> String {
     texts().swap_remove(0).1
 }
 
-/// A place with README's example files, and `quire` in its folder `bin`.
+/// Returns a place with README's example files, and `quire` in its folder `bin`.
 fn place() -> Place {
     let place = Place::new();
     let experiments = texts()
@@ -112,7 +112,7 @@ fn commands_of_the_table_work() {
     let rows: Vec<&str> = rows.collect();
     assert_eq!(rows.len(), 10, "{rows:?}");
     run(&place, "quire user add root@example.org --admin");
-    // The server is run above.
+    // `quire serve` is run above.
     for row in rows.iter().filter(|row| **row != "serve") {
         run(&place, &format!("quire {row}"));
     }

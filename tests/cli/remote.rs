@@ -5,14 +5,16 @@ use std::time::Duration;
 
 use super::{Place, Running, Said};
 
-/// A server with an account, and its key.
+/// Returns a server with an account, and its API key.
 fn served(place: &Place) -> (Running, String) {
     let mut command = place.quire(&["serve"]);
     command.env("PORT", "0").env("USE_MOCK", "true");
     let server = Running::start(command);
     let added = place.run(&["user", "add", "ada@example.com", "--admin"]);
     assert_eq!(added.code, Some(0), "{added:?}");
-    let key = place.run(&["key", "add", "ada@example.com"]).well();
+    let key = place
+        .run(&["key", "add", "ada@example.com"])
+        .expect_success();
     (server, key.trim().to_owned())
 }
 
@@ -41,14 +43,14 @@ fn a_running_server_answers_and_keeps_it() {
         "--quiet",
         "--json",
     ];
-    let answer = Said::of(ask(&other, &server, &key, &words).output().unwrap()).well();
+    let answer = Said::of(ask(&other, &server, &key, &words).output().unwrap()).expect_success();
     let answer: serde_json::Value = serde_json::from_str(&answer).unwrap();
     assert_eq!(answer["status"], "completed");
     assert!(
         answer["synthesis"].as_str().unwrap().contains("2031"),
         "{answer}"
     );
-    // Nothing is left behind where the question was asked.
+    // Nothing is left behind on the client's machine.
     assert!(!other.data().exists());
     let words = ["When does the lease end?", "--depth", "quick"];
     let said = Said::of(ask(&other, &server, &key, &words).output().unwrap());
@@ -58,7 +60,7 @@ fn a_running_server_answers_and_keeps_it() {
 }
 
 #[test]
-fn what_keeps_it_from_answering_is_said() {
+fn remote_errors_are_explained() {
     let (place, other) = (Place::new(), Place::new());
     let (server, key) = served(&place);
     let refused = |key: &str, words: &[&str], code| {
@@ -108,6 +110,6 @@ fn ctrl_c_stops_the_run_on_the_server() {
         .status()
         .unwrap();
     let said = Said::of(child.wait_with_output().unwrap());
-    // Stopped, unless it had been over before the signal came.
+    // Stopped, unless it had ended before the signal arrived.
     assert!(said.code == Some(130) || said.code == Some(0), "{said:?}");
 }

@@ -1,20 +1,21 @@
-//! `QUIRE_SERVER`: every command works with that server in the same syntax, or refuses with one sentence.
+//! `QUIRE_SERVER`: every command works against that server with the same syntax, or refuses with a single
+//! sentence.
 
 use serde_json::Value;
 
 use super::{Place, Running, Said, fed};
 
-/// A server with an administrator, and a key of that person for everything.
+/// Returns a server with an administrator, and that user's unrestricted key.
 fn served(place: &Place) -> (Running, String) {
     let server = Running::start(place.quire(&["--port", "0", "--use-mock"]));
     place
         .run(&["user", "add", "ada@example.com", "--admin"])
-        .well();
+        .expect_success();
     let mut words = vec!["key", "add", "ada@example.com"];
     for scope in ["chat", "analyze", "documents", "admin", "keys", "export"] {
         words.extend(["--scope", scope]);
     }
-    let key = place.run(&words).well();
+    let key = place.run(&words).expect_success();
     (server, key.trim().to_owned())
 }
 
@@ -63,11 +64,11 @@ fn accounts_are_managed_on_a_server() {
     assert!(
         there
             .run(&words)
-            .well()
+            .expect_success()
             .contains("bob@example.com  admin  active")
     );
     let words = ["user", "disable", "bob@example.com"];
-    assert!(there.run(&words).well().contains("locked"));
+    assert!(there.run(&words).expect_success().contains("locked"));
     let linked = there.run(&["user", "reset-link", "bob@example.com"]);
     let start = format!("http://{}/login?token=", there.server.address);
     assert!(linked.out.starts_with(&start), "{linked:?}");
@@ -78,8 +79,8 @@ fn accounts_are_managed_on_a_server() {
     assert!(refused.contains("use user reset-link"), "{refused}");
     there
         .run(&["user", "delete", "bob@example.com", "--yes"])
-        .well();
-    let listed = there.run(&["user", "list"]).well();
+        .expect_success();
+    let listed = there.run(&["user", "list"]).expect_success();
     assert_eq!(listed.lines().count(), 2, "{listed}");
     let missing = there.run(&["user", "enable", "bob@example.com"]).refused(1);
     assert!(missing.contains("no account"), "{missing}");
@@ -91,7 +92,9 @@ fn keys_providers_patterns_and_usage_come_from_a_server() {
     let there = elsewhere(&home);
     let keys = there.json(&["key", "list", "--json"]);
     let id = keys["keys"][0]["id"].as_str().unwrap();
-    let listed = there.run(&["key", "list", "ada@example.com"]).well();
+    let listed = there
+        .run(&["key", "list", "ada@example.com"])
+        .expect_success();
     assert!(listed.contains(id), "{listed}");
     let other = there.run(&["key", "list", "bob@example.com"]).refused(2);
     assert!(other.contains("belongs to ada@example.com"), "{other}");
@@ -103,15 +106,23 @@ fn keys_providers_patterns_and_usage_come_from_a_server() {
 
     let base = "http://127.0.0.1:1/v1";
     let words = ["provider", "add", "box", "--base-url", base, "--force"];
-    there.run(&words).well();
-    assert!(there.run(&["provider", "list"]).well().contains(base));
-    there.run(&["provider", "remove", "box"]).well();
+    there.run(&words).expect_success();
+    assert!(
+        there
+            .run(&["provider", "list"])
+            .expect_success()
+            .contains(base)
+    );
+    there.run(&["provider", "remove", "box"]).expect_success();
     there.run(&["provider", "remove", "box"]).refused(1);
 
     let patterns = there.json(&["patterns", "list", "--json"]);
-    let here = there.place.run(&["patterns", "list", "--json"]).well();
+    let here = there
+        .place
+        .run(&["patterns", "list", "--json"])
+        .expect_success();
     assert_eq!(patterns, serde_json::from_str::<Value>(&here).unwrap());
-    let shown = there.run(&["patterns", "show", "gut"]).well();
+    let shown = there.run(&["patterns", "show", "gut"]).expect_success();
     assert!(shown.contains("Panel: "), "{shown}");
 
     let asked = there.run(&["ask", "Why?", "-m", "demo/extract", "-q"]);
@@ -120,7 +131,7 @@ fn keys_providers_patterns_and_usage_come_from_a_server() {
     assert_eq!(all["usage"][0]["of"], "ada@example.com", "{all}");
     let own = there
         .run(&["usage", "--user", "ada@example.com", "--days", "2"])
-        .well();
+        .expect_success();
     assert!(own.contains("demo/extract"), "{own}");
     let words = ["usage", "--days", "3000"];
     let refused = there.run(&words).refused(2);
@@ -132,7 +143,7 @@ fn archives_and_backups_come_from_a_server() {
     let home = Place::new();
     let there = elsewhere(&home);
     there.run(&["ask", "Why?", "-m", "demo/extract", "-q"]);
-    there.run(&["export", "all.tar.gz"]).well();
+    there.run(&["export", "all.tar.gz"]).expect_success();
     let twice = there.run(&["export", "all.tar.gz"]).refused(1);
     assert!(twice.contains("already exists"), "{twice}");
     let words = [
@@ -147,11 +158,11 @@ fn archives_and_backups_come_from_a_server() {
     let words = ["export", "--user", "bob@example.com", "b.tar.gz"];
     let other = there.run(&words).refused(2);
     assert!(other.contains("belongs to ada@example.com"), "{other}");
-    let written = there.run(&["backup", "copy.db"]).well();
+    let written = there.run(&["backup", "copy.db"]).expect_success();
     assert!(written.contains("checked by the server"), "{written}");
-    // What was downloaded can be restored, without the server.
-    there.place.run(&["restore", "copy.db"]).well();
-    let people = there.place.run(&["user", "list"]).well();
+    // The downloaded file can be restored without the server.
+    there.place.run(&["restore", "copy.db"]).expect_success();
+    let people = there.place.run(&["user", "list"]).expect_success();
     assert!(people.contains("ada@example.com"), "{people}");
     let left = std::fs::read_dir(&there.place.0).unwrap().flatten();
     let mut left: Vec<_> = left.map(|entry| entry.file_name()).collect();
@@ -163,7 +174,7 @@ fn archives_and_backups_come_from_a_server() {
 fn experiments_and_tools_run_on_a_server() {
     let home = Place::new();
     let there = elsewhere(&home);
-    let example = there.run(&["experiment", "example"]).well();
+    let example = there.run(&["experiment", "example"]).expect_success();
     std::fs::write(there.place.0.join("example.toml"), example).unwrap();
     let words = ["experiment", "run", "example.toml", "--estimate", "--json"];
     assert!(there.json(&words)["arms"].as_u64() > Some(1));
@@ -174,7 +185,7 @@ fn experiments_and_tools_run_on_a_server() {
     let listed = there.json(&["experiment", "list", "--json"]);
     let id = listed["experiments"][0]["id"].as_str().unwrap();
     let words = ["experiment", "show", id, "--out", "found.csv"];
-    there.run(&words).well();
+    there.run(&words).expect_success();
     assert!(there.place.0.join("found.csv").exists());
     let bad = "name = \"x\"\nmood = 1\n[[cases]]\nprompt = \"a\"\n";
     std::fs::write(there.place.0.join("bad.toml"), bad).unwrap();
@@ -212,7 +223,7 @@ fn commands_of_a_data_folder_refuse_a_server() {
     for words in [&["help"][..], &["version"], &["experiment", "example"]] {
         let mut command = place.quire(words);
         command.env("QUIRE_SERVER", "http://127.0.0.1:1");
-        Said::of(command.output().unwrap()).well();
+        Said::of(command.output().unwrap()).expect_success();
     }
     assert!(!place.data().exists());
 }
@@ -221,7 +232,9 @@ fn commands_of_a_data_folder_refuse_a_server() {
 fn a_key_without_the_scope_is_told_which_one() {
     let home = Place::new();
     let mut there = elsewhere(&home);
-    let key = home.run(&["key", "add", "ada@example.com"]).well();
+    let key = home
+        .run(&["key", "add", "ada@example.com"])
+        .expect_success();
     there.key = key.trim().to_owned();
     let said = there.run(&["user", "list"]).refused(1);
     assert!(said.contains("use a key with the scope admin"), "{said}");

@@ -20,8 +20,8 @@ fn the_server_says_where_it_is_and_stops_in_order() {
         assert!(second.contains(&who), "{second}");
         let restored = place.run(&["restore", "copy.db", "--replace"]).refused(1);
         assert!(restored.contains(&who), "{restored}");
-        // The command line works beside it.
-        place.run(&["user", "list"]).well();
+        // The command line works while it is running.
+        place.run(&["user", "list"]).expect_success();
         server.signal(signal);
         let said = server.ended();
         assert_eq!(said.code, Some(0), "{said:?}");
@@ -40,7 +40,7 @@ fn a_second_signal_ends_it_at_once() {
     let place = Place::new();
     let mut server = Running::start(place.quire(&["--port", "0", "--shutdown-timeout", "600"]));
     let mut err = server.errors();
-    // A request that has begun and does not end keeps the server from stopping by itself.
+    // An unfinished request delays the server's shutdown.
     let mut socket = TcpStream::connect(&server.address).unwrap();
     let head = "POST /api/auth/login HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 50\r\n\r\n{";
     socket.write_all(head.as_bytes()).unwrap();

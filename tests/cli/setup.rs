@@ -11,12 +11,12 @@ use super::{Place, Running};
 
 const PASSWORD: &str = "Tr4verse-Orchid";
 
-/// Open to other machines, as in a container.
+/// Returns the command for a server reachable from other machines, as in a container.
 fn exposed(place: &Place) -> Command {
     place.quire(&["serve", "--host", "0.0.0.0", "--port", "0"])
 }
 
-/// What it prints after its first line, up to what it says of registration.
+/// Returns its output after the first line, through the message about registration.
 fn told(server: &mut Running) -> Vec<String> {
     let mut lines = Vec::new();
     loop {
@@ -89,26 +89,28 @@ fn on_an_open_address_only_the_setup_link_makes_an_administrator_and_only_once()
     );
     assert_eq!(index(&server)["needs_setup_token"], true);
     let token = token(&lines);
-    // A stranger who comes first is an ordinary user, and guessing does not help.
-    let (status, told) = register(&server, "eve@example.com", None);
+    // A stranger who registers first becomes an ordinary user, and guessing does not help.
+    let (status, response) = register(&server, "eve@example.com", None);
     assert_eq!(
-        (status, &told["user"]["role"]),
+        (status, &response["user"]["role"]),
         (200, &json!("user")),
-        "{told}"
+        "{response}"
     );
-    let (status, told) = register(&server, "mallory@example.com", Some("0123456789abcdef"));
-    assert_eq!(status, 403, "{told}");
-    let (status, told) = register(&server, "ada@example.com", Some(&token));
+    let (status, response) = register(&server, "mallory@example.com", Some("0123456789abcdef"));
+    assert_eq!(status, 403, "{response}");
+    let (status, response) = register(&server, "ada@example.com", Some(&token));
     assert_eq!(
-        (status, &told["user"]["role"]),
+        (status, &response["user"]["role"]),
         (200, &json!("admin")),
-        "{told}"
+        "{response}"
     );
-    let (status, told) = register(&server, "late@example.com", Some(&token));
-    assert_eq!(status, 403, "{told}");
+    let (status, response) = register(&server, "late@example.com", Some(&token));
+    assert_eq!(status, 403, "{response}");
     assert!(
-        told.to_string().contains("has an administrator already"),
-        "{told}"
+        response
+            .to_string()
+            .contains("has an administrator already"),
+        "{response}"
     );
     assert_eq!(index(&server)["needs_setup_token"], false);
     let mut err = server.errors();
@@ -116,7 +118,7 @@ fn on_an_open_address_only_the_setup_link_makes_an_administrator_and_only_once()
     let mut log = String::new();
     err.read_to_string(&mut log).unwrap();
     assert!(!log.contains(&token), "{log}");
-    // With an administrator, nothing is said of it.
+    // With an administrator, it is not mentioned.
     let mut again = Running::start(exposed(&place));
     again.signal("-TERM");
     let mut rest = String::new();
@@ -128,7 +130,7 @@ fn on_an_open_address_only_the_setup_link_makes_an_administrator_and_only_once()
 }
 
 #[test]
-fn a_vanished_disk_hands_nothing_to_a_stranger() {
+fn lost_disk_does_not_let_a_stranger_become_administrator() {
     let place = Place::new();
     let start = |place: &Place| {
         let mut command = exposed(place);
@@ -145,10 +147,10 @@ fn a_vanished_disk_hands_nothing_to_a_stranger() {
             "{lines:?}"
         );
         assert!(!lines.concat().contains("owner-only"), "{lines:?}");
-        let (_, told) = register(&server, "eve@example.com", None);
-        assert_eq!(told["user"]["role"], "user", "{told}");
-        let (_, told) = register(&server, "ada@example.com", Some("owner-only-0123456789"));
-        assert_eq!(told["user"]["role"], "admin", "{told}");
+        let (_, response) = register(&server, "eve@example.com", None);
+        assert_eq!(response["user"]["role"], "user", "{response}");
+        let (_, response) = register(&server, "ada@example.com", Some("owner-only-0123456789"));
+        assert_eq!(response["user"]["role"], "admin", "{response}");
         drop(server);
         std::fs::remove_dir_all(place.data()).unwrap();
     }
@@ -168,13 +170,13 @@ fn production_needs_the_token_on_loopback_too_and_closed_registration_admits_it(
     line.clear();
     server.out.read_line(&mut line).unwrap();
     let token = token(&[line.trim().to_owned()]);
-    let (status, told) = register(&server, "eve@example.com", None);
-    assert_eq!(status, 403, "{told}");
-    let (status, told) = register(&server, "ada@example.com", Some(&token));
+    let (status, response) = register(&server, "eve@example.com", None);
+    assert_eq!(status, 403, "{response}");
+    let (status, response) = register(&server, "ada@example.com", Some(&token));
     assert_eq!(
-        (status, &told["user"]["role"]),
+        (status, &response["user"]["role"]),
         (200, &json!("admin")),
-        "{told}"
+        "{response}"
     );
 }
 
@@ -186,13 +188,13 @@ fn an_invitation_is_not_needed_with_the_token_and_is_without_it() {
         .env("REGISTRATION", "invite")
         .env("QUIRE_SETUP_TOKEN", "owner-only-0123456789");
     let server = Running::start(command);
-    let (status, told) = register(&server, "eve@example.com", None);
-    assert_eq!(status, 403, "{told}");
-    let (status, told) = register(&server, "ada@example.com", Some("owner-only-0123456789"));
+    let (status, response) = register(&server, "eve@example.com", None);
+    assert_eq!(status, 403, "{response}");
+    let (status, response) = register(&server, "ada@example.com", Some("owner-only-0123456789"));
     assert_eq!(
-        (status, &told["user"]["role"]),
+        (status, &response["user"]["role"]),
         (200, &json!("admin")),
-        "{told}"
+        "{response}"
     );
 }
 
@@ -202,17 +204,17 @@ fn the_machine_makes_an_administrator_and_loopback_stays_as_it_was() {
     let mut server = Running::start(place.quire(&["serve", "--port", "0"]));
     let lines = told(&mut server);
     assert!(lines[0].starts_with("There is no account yet"), "{lines:?}");
-    let (_, told) = register(&server, "ada@example.com", None);
-    assert_eq!(told["user"]["role"], "admin", "{told}");
+    let (_, response) = register(&server, "ada@example.com", None);
+    assert_eq!(response["user"]["role"], "admin", "{response}");
     drop(server);
     let other = Place::new();
     let said = other
         .run(&["user", "add", "root@example.com", "--admin"])
-        .well();
+        .expect_success();
     assert!(said.contains("admin"), "{said}");
     let server = Running::start(exposed(&other));
-    let (_, told) = register(&server, "eve@example.com", None);
-    assert_eq!(told["user"]["role"], "user", "{told}");
+    let (_, response) = register(&server, "eve@example.com", None);
+    assert_eq!(response["user"]["role"], "user", "{response}");
 }
 
 #[test]
@@ -231,11 +233,11 @@ fn a_public_address_in_front_of_loopback_needs_the_token() {
     let (_, told_ada) = register(&server, "ada@example.com", Some(&link));
     assert_eq!(told_ada["user"]["role"], "admin", "{told_ada}");
     drop(server);
-    // An address of this machine publishes nothing.
+    // A loopback address exposes nothing.
     let other = Place::new();
     let server = behind(&other, "http://localhost:8000");
-    let (_, told) = register(&server, "ada@example.com", None);
-    assert_eq!(told["user"]["role"], "admin", "{told}");
+    let (_, response) = register(&server, "ada@example.com", None);
+    assert_eq!(response["user"]["role"], "admin", "{response}");
 }
 
 #[test]

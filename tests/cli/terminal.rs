@@ -1,11 +1,11 @@
-//! The command line on a terminal of 80 columns (`script` of bsdutils makes one), piped, and with NO_COLOR; what `quire`
-//! alone says; where the data is by default.
+//! The command line on a terminal of 80 columns (created with bsdutils' `script`), piped, and with NO_COLOR; the
+//! output of `quire` alone; and the default data folder.
 
 use std::process::Command;
 
 use super::{Place, Running, Said};
 
-/// What a command line writes on a terminal of 80 columns.
+/// Returns a command's output on a terminal of 80 columns.
 fn on_terminal(place: &Place, line: &str, environment: &[(&str, &str)]) -> String {
     let own = place.quire(&[]);
     let shell = format!("stty cols 80 rows 24; {line}");
@@ -30,7 +30,7 @@ fn on_terminal(place: &Place, line: &str, environment: &[(&str, &str)]) -> Strin
     text.replace("\r\n", "\n")
 }
 
-/// The columns of a line without escape sequences.
+/// Returns the width of a line in columns, without escape sequences.
 fn columns(line: &str) -> usize {
     let mut count = 0;
     let mut letters = line.chars();
@@ -54,7 +54,7 @@ fn everything_fits_80_columns() {
             "ada.lovelace-of-the-long-address@example.org",
             "--admin",
         ])
-        .well();
+        .expect_success();
     place
         .run(&[
             "key",
@@ -63,11 +63,11 @@ fn everything_fits_80_columns() {
             "--name",
             &"long ".repeat(18),
         ])
-        .well();
+        .expect_success();
     let question = "Is it so that a very long question is cut where the terminal ends, or not?";
     place
         .run(&["ask", question, "-m", "demo/extract", "-q"])
-        .well();
+        .expect_success();
     for line in [
         "quire --help",
         "quire help ask",
@@ -113,7 +113,7 @@ fn the_answer_comes_before_the_summary() {
 #[test]
 fn lists_have_a_header_and_json_and_say_when_they_are_empty() {
     let place = Place::new();
-    place.run(&["user", "add", "a@b.co"]).well();
+    place.run(&["user", "add", "a@b.co"]).expect_success();
     for (words, empty) in [
         (&["key", "list", "a@b.co"][..], "No API keys yet."),
         (&["provider", "list"], "No providers have been added."),
@@ -123,22 +123,22 @@ fn lists_have_a_header_and_json_and_say_when_they_are_empty() {
         (&["usage"], "No usage"),
         (&["orphans", "list"], "No file was moved aside."),
     ] {
-        let text = place.run(words).well();
+        let text = place.run(words).expect_success();
         assert!(text.starts_with(empty), "{words:?}: {text}");
-        let json = place.run(&[words, &["--json"]].concat()).well();
+        let json = place.run(&[words, &["--json"]].concat()).expect_success();
         assert!(json.trim_start().starts_with('{'), "{words:?}: {json}");
     }
     for words in [&["user", "list"][..], &["models"], &["patterns", "list"]] {
-        let text = place.run(words).well();
+        let text = place.run(words).expect_success();
         let header = text.lines().next().unwrap();
         assert_eq!(header, header.to_uppercase(), "{words:?}");
-        let json = place.run(&[words, &["--json"]].concat()).well();
+        let json = place.run(&[words, &["--json"]].concat()).expect_success();
         assert!(
             json.trim_start().starts_with(['{', '[']),
             "{words:?}: {json}"
         );
     }
-    let listed = place.run(&["user", "list"]).well();
+    let listed = place.run(&["user", "list"]).expect_success();
     assert!(
         listed.contains("just now") && listed.contains("never"),
         "{listed}"
@@ -170,15 +170,15 @@ fn quire_alone_says_four_things() {
         lines[2].contains("demo models are ready") && lines[2].contains("OPENAI_API_KEY"),
         "{lines:?}"
     );
-    // Next to it, the same about the one that runs.
+    // Next to a running server, the same output about that server.
     place
         .run(&["user", "add", "ada@example.com", "--admin"])
-        .well();
+        .expect_success();
     let mut command = place.quire(&[]);
     command
         .env("DISCOVER_LOCAL", "false")
         .env("USE_MOCK", "true");
-    let text = Said::of(command.output().unwrap()).well();
+    let text = Said::of(command.output().unwrap()).expect_success();
     let lines: Vec<&str> = text.lines().collect();
     assert_eq!(lines.len(), 4, "{text}");
     assert_eq!(
@@ -190,7 +190,7 @@ fn quire_alone_says_four_things() {
         "{text}"
     );
     assert!(lines[3].contains("demo models are ready"), "{text}");
-    // Links lead to the server that runs.
+    // Links point to the running server.
     let link = place.run(&["user", "invite", "b@b.co"]).out;
     assert!(
         link.starts_with(&format!("http://{}/login?invite=", server.address)),
@@ -206,7 +206,7 @@ fn data_is_kept_where_the_platform_keeps_it() {
         let mut command = place.quire(words);
         command.env_remove("QUIRE_DATA").env("HOME", &home);
         command.envs(environment.iter().copied());
-        Said::of(command.output().unwrap()).well();
+        Said::of(command.output().unwrap()).expect_success();
     };
     add(&["user", "add", "a@b.co"], &[]);
     assert!(home.join(".local/share/quire/quire.db").exists());

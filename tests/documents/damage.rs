@@ -1,7 +1,7 @@
-//! Two hundred damaged files of each kind, the same every time: bits flipped, blocks cut, doubled, or
-//! cleared, and fragments inserted that are hard to parse. In archives, the content of entries is damaged.
-//! Each is read in a process like the server's, and none may make it panic, crash, or exceed its limits.
-//! `make mutations` reads all of them; a test run reads `FEW` of each, or as many as `DAMAGED=1000` says.
+//! Two hundred damaged files of each kind, the same every time: bits flipped, blocks cut, doubled, or cleared, and
+//! fragments inserted that are hard to parse. In archives, the content of entries is damaged. Each is read in a
+//! process like the server's, and none may make it panic, crash, or exceed its limits. `make mutations` reads all
+//! of them; a test run reads `FEW` of each, or as many as `DAMAGED=1000` sets.
 
 use std::io::Write;
 use std::process::{Command, Stdio};
@@ -12,10 +12,10 @@ use quire::extract::child_protocol::{ARGUMENT, ReadRequest, ReportFrame};
 use crate::manifest::samples;
 use crate::pack;
 
-/// Of each kind in an ordinary run.
+/// Number of files of each kind in an ordinary run.
 const FEW: usize = 25;
-/// Larger files only take longer.
-const LONGEST: usize = 100 << 10;
+/// Maximum size in bytes; larger files only take longer.
+const MAX_BYTES: usize = 100 << 10;
 
 const LIMITS: ReadLimits = ReadLimits {
     input: 4 << 20,
@@ -25,8 +25,8 @@ const LIMITS: ReadLimits = ReadLimits {
     pages: 100,
 };
 
-/// Pieces that readers of these kinds have trouble with.
-const SPICES: &[&[u8]] = &[
+/// Fragments that are hard for parsers of these formats.
+const HARD_FRAGMENTS: &[&[u8]] = &[
     b"<![CDATA[",
     b"]]>",
     b"<!--",
@@ -117,20 +117,20 @@ fn harm(bytes: &mut Vec<u8>, chance: &mut Chance) {
             let again = bytes[block.clone()].to_vec();
             bytes.splice(at..at, again);
         }
-        // Deep or long where one was expected.
+        // Nested or long where a single item was expected.
         6 => {
             let short = block.start..block.end.min(block.start + 24);
             let many = bytes[short].repeat(chance.below(2_000));
             bytes.splice(at..at, many);
         }
         _ => {
-            let spice = SPICES[chance.below(SPICES.len())];
+            let spice = HARD_FRAGMENTS[chance.below(HARD_FRAGMENTS.len())];
             bytes.splice(at..at, spice.to_vec());
         }
     }
 }
 
-/// A damaged file made of a whole one.
+/// Returns a damaged copy of a valid file.
 pub fn damaged(whole: &[u8], chance: &mut Chance) -> Vec<u8> {
     let rounds = 1 + chance.below(4);
     let mut bytes = whole.to_vec();
@@ -153,12 +153,12 @@ pub fn damaged(whole: &[u8], chance: &mut Chance) -> Vec<u8> {
 /// A name and its bytes.
 pub type File = (String, Vec<u8>);
 
-/// Whole files by kind, small ones.
+/// Returns small valid files by kind.
 pub fn whole() -> Vec<(String, Vec<File>)> {
     let mut kinds: Vec<(String, Vec<File>)> = Vec::new();
     for sample in samples() {
         let (folder, bytes) = (sample.folder().to_owned(), sample.bytes());
-        if bytes.len() > LONGEST {
+        if bytes.len() > MAX_BYTES {
             continue;
         }
         let file = (sample.name().to_owned(), bytes);
@@ -171,11 +171,11 @@ pub fn whole() -> Vec<(String, Vec<File>)> {
 }
 
 pub fn rounds() -> usize {
-    let told = std::env::var("DAMAGED").ok();
-    told.and_then(|text| text.parse().ok()).unwrap_or(FEW)
+    let response = std::env::var("DAMAGED").ok();
+    response.and_then(|text| text.parse().ok()).unwrap_or(FEW)
 }
 
-/// What the reading process says of a file, and what is wrong with that.
+/// Runs the reading process on a file. Returns what is wrong with its output, if anything.
 fn read(name: &str, bytes: &[u8]) -> Result<(), String> {
     let job = ReadRequest {
         name: name.to_owned(),
@@ -195,12 +195,12 @@ fn read(name: &str, bytes: &[u8]) -> Result<(), String> {
         .spawn()
         .unwrap();
     let (mut file, copy) = (reader.stdin.take().unwrap(), bytes.to_vec());
-    // A reader that has ended takes no more, which is no fault of this side.
+    // A write to a reader that has exited fails, which is not an error here.
     let sending = std::thread::spawn(move || drop(file.write_all(&copy)));
     let ended = reader.wait_with_output().unwrap();
     sending.join().unwrap();
-    let told = String::from_utf8_lossy(&ended.stderr);
-    let first = told.lines().take(3).collect::<Vec<_>>().join(" ");
+    let response = String::from_utf8_lossy(&ended.stderr);
+    let first = response.lines().take(3).collect::<Vec<_>>().join(" ");
     if !ended.status.success() {
         return Err(format!("{}: {first}", ended.status));
     }
@@ -218,6 +218,10 @@ fn read(name: &str, bytes: &[u8]) -> Result<(), String> {
                 }
                 last = number;
             }
+            ReportFrame::Progress { done, total } if done > total => {
+                return Err(format!("{done} of {total} read"));
+            }
+            ReportFrame::Progress { .. } => {}
             ReportFrame::Done(told) => {
                 let report = told.report();
                 return match report.pages as usize == pages
@@ -251,9 +255,9 @@ fn damage_costs_no_more_than_the_document() {
         for round in 0..rounds() {
             let (name, whole) = &files[round % files.len()];
             let bytes = damaged(whole, &mut chance);
-            if let Err(fault) = read(name, &bytes) {
+            if let Err(error) = read(name, &bytes) {
                 keep(&kind, round, name, &bytes);
-                faults.push(format!("{kind} {round}, made of {name}: {fault}"));
+                faults.push(format!("{kind} {round}, made of {name}: {error}"));
             }
         }
         println!(
@@ -265,7 +269,7 @@ fn damage_costs_no_more_than_the_document() {
     assert!(faults.is_empty(), "{} faults: {faults:#?}", faults.len());
 }
 
-/// For people who look into it.
+/// Keeps a failing file for inspection.
 pub fn keep(kind: &str, round: usize, name: &str, bytes: &[u8]) {
     let folder = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("damaged");
     std::fs::create_dir_all(&folder).unwrap();

@@ -1,5 +1,5 @@
-//! What a person sees in each file is in the extracted text, on its page; unreadable files are refused with
-//! the right reason.
+//! Text visible in each file must be in the extracted text, on its page; unreadable files are refused with the
+//! right reason.
 
 use quire::domain::chunk::PageText;
 use quire::extract::ReadReport;
@@ -18,19 +18,19 @@ fn folded(text: &str) -> String {
 }
 
 fn check(sample: &Sample, faults: &mut Vec<String>) {
-    let mut fault = |what: String| faults.push(format!("{}: {what}", sample.path));
+    let mut error = |what: String| faults.push(format!("{}: {what}", sample.path));
     match (sample.read(), &sample.refused) {
         (Err(why), Some(words)) => {
             let message = why.message().to_lowercase();
             for word in words {
                 if !message.contains(word.as_str()) {
-                    fault(format!("refused, but not because of {word}: {message}"));
+                    error(format!("refused, but not because of {word}: {message}"));
                 }
             }
         }
-        (Err(why), None) => fault(format!("refused: {}", why.message())),
-        (Ok((report, _)), Some(_)) => fault(format!("read, {} words", report.words)),
-        (Ok((report, pages)), None) => compare(sample, &report, &pages, &mut fault),
+        (Err(why), None) => error(format!("refused: {}", why.message())),
+        (Ok((report, _)), Some(_)) => error(format!("read, {} words", report.words)),
+        (Ok((report, pages)), None) => compare(sample, &report, &pages, &mut error),
     }
 }
 
@@ -38,13 +38,13 @@ fn compare(
     sample: &Sample,
     report: &ReadReport,
     pages: &[PageText],
-    fault: &mut dyn FnMut(String),
+    error: &mut dyn FnMut(String),
 ) {
     let all: Vec<String> = pages.iter().map(|page| folded(&page.text)).collect();
     let text = all.join(" ");
     for words in &sample.words {
         if !text.contains(words.as_str()) {
-            fault(format!("«{words}» is missing"));
+            error(format!("«{words}» is missing"));
         }
     }
     for words in sample
@@ -52,52 +52,52 @@ fn compare(
         .iter()
         .filter(|words| text.contains(words.as_str()))
     {
-        fault(format!("«{words}» is there"));
+        error(format!("«{words}» is there"));
     }
     for words in &sample.once {
         let times = text.matches(words.as_str()).count();
         if times != 1 {
-            fault(format!("«{words}» is there {times} times"));
+            error(format!("«{words}» is there {times} times"));
         }
     }
     for (number, words) in &sample.page_words {
         let number: u32 = number.parse().expect("a page's number");
         let page = pages.iter().position(|page| page.number == number);
         if !page.is_some_and(|at| all[at].contains(words.as_str())) {
-            fault(format!("«{words}» is not on page {number}"));
+            error(format!("«{words}» is not on page {number}"));
         }
     }
     for title in &sample.titles {
         if !pages.iter().any(|page| page.title.contains(title.as_str())) {
-            fault(format!("no page is titled «{title}»"));
+            error(format!("no page is titled «{title}»"));
         }
     }
     let gaps: Vec<u32> = report.gaps.iter().map(|gap| gap.page).collect();
     if sample.folder() == "pdf" && gaps != sample.gaps {
-        fault(format!(
+        error(format!(
             "pages without text {gaps:?}, not {:?}",
             sample.gaps
         ));
     }
     if report.gaps.iter().any(|gap| gap.why.is_empty()) {
-        fault("a page without text and no reason".to_owned());
+        error("a page without text and no reason".to_owned());
     }
     let counted = pages.len() + gaps.len();
     if sample.pages.is_some_and(|pages| pages != counted) {
-        fault(format!("{counted} pages, not {:?}", sample.pages));
+        error(format!("{counted} pages, not {:?}", sample.pages));
     }
     for (what, got, wanted) in [
         ("kind", report.kind, &sample.kind),
         ("encoding", report.encoding.as_str(), &sample.encoding),
     ] {
         if wanted.as_ref().is_some_and(|wanted| wanted != got) {
-            fault(format!("{what} {got}, not {wanted:?}"));
+            error(format!("{what} {got}, not {wanted:?}"));
         }
     }
 }
 
 #[test]
-fn what_stands_in_a_file_is_read_out_of_it() {
+fn expected_text_is_extracted_from_each_file() {
     let mut faults = Vec::new();
     for sample in samples() {
         check(&sample, &mut faults);

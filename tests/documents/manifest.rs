@@ -8,7 +8,7 @@ use quire::domain::chunk::PageText;
 use quire::extract::{self, FileInput, ReadLimits, ReadReport, Unreadable};
 use serde::Deserialize;
 
-/// One file and what must be read out of it.
+/// A file and the text that must be extracted from it.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Sample {
@@ -16,9 +16,9 @@ pub struct Sample {
     pub source: String,
     pub origin: String,
     pub licence: String,
-    /// Another name that the reader may know the kind by is a fault here.
+    /// The expected kind; any other is an error, even an alias that the reader may know.
     pub kind: Option<String>,
-    /// With text and without.
+    /// Number of pages, with and without text.
     pub pages: Option<usize>,
     pub encoding: Option<String>,
     #[serde(default)]
@@ -33,7 +33,7 @@ pub struct Sample {
     pub titles: Vec<String>,
     #[serde(default)]
     pub gaps: Vec<u32>,
-    /// Words of the reason, when the file must be refused.
+    /// Words of the reason if the file must be refused.
     pub refused: Option<Vec<String>>,
 }
 
@@ -49,7 +49,7 @@ fn folder() -> PathBuf {
 pub fn samples() -> Vec<Sample> {
     let text = std::fs::read_to_string(folder().join("MANIFEST.toml")).unwrap();
     let table = toml::from_str::<Table>(&text);
-    // Its own message repeats the whole file.
+    // The error's own message repeats the whole file.
     let table = table.unwrap_or_else(|error| panic!("{}, at {:?}", error.message(), error.span()));
     table.file
 }

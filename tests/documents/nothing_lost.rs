@@ -1,5 +1,5 @@
-//! Nothing is lost without a word: each kind of content that a file can hold is planted in a small file, and is either in
-//! the text or named in the notes.
+//! No content is lost silently: each kind of content that a file can have is planted in a small file, and must be
+//! either in the text or named in the notes.
 
 mod open_documents;
 mod pdfs;
@@ -11,7 +11,7 @@ use std::fmt::Write as _;
 
 use quire::extract::{FileInput, ReadLimits, extract};
 
-/// The text of a file, and everything that is said about it.
+/// Returns a file's text and all notes about it.
 fn read(bytes: &[u8], name: &str) -> (String, String) {
     let limits = ReadLimits::default();
     let input = FileInput {
@@ -41,7 +41,7 @@ fn read(bytes: &[u8], name: &str) -> (String, String) {
     (text, said)
 }
 
-/// A container with these files, without compression.
+/// Returns a container with these files, without compression.
 fn container(files: &[(&str, &str)]) -> Vec<u8> {
     let (mut bytes, mut directory) = (Vec::new(), Vec::new());
     for (name, content) in files {
@@ -107,7 +107,7 @@ fn run(properties: &str, text: &str) -> String {
     format!("<w:p><w:r><w:rPr>{properties}</w:rPr><w:t>{text}</w:t></w:r></w:p>")
 }
 
-/// Checks that the file's text holds `text` or that what is said holds `note`.
+/// Checks that the file's text contains `text` or its notes contain `note`.
 fn check(what: &str, file: &[u8], name: &str, text: &str, note: &str) {
     let (got, said) = read(file, name);
     let is_there = !text.is_empty() && got.contains(text);

@@ -20,7 +20,7 @@ fn number(bytes: &[u8], at: usize, width: usize) -> Option<usize> {
     )
 }
 
-/// What the central directory lists. Nothing for an archive that is none.
+/// Returns the entries of the central directory. `None` if it is not an archive.
 pub fn open(bytes: &[u8]) -> Option<Vec<Entry>> {
     let end = bytes
         .windows(4)
@@ -45,7 +45,8 @@ pub fn open(bytes: &[u8]) -> Option<Vec<Entry>> {
     Some(entries)
 }
 
-/// An archive of these entries, its sums right. The first is stored as it is, as EPUB and OpenDocument want.
+/// Returns an archive of these entries with valid checksums. The first is stored uncompressed, as EPUB and
+/// OpenDocument require.
 pub fn pack(entries: &[Entry]) -> Vec<u8> {
     let (mut out, mut directory) = (Vec::new(), Vec::new());
     for (index, (name, whole)) in entries.iter().enumerate() {

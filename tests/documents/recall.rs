@@ -6,11 +6,11 @@ use std::collections::BTreeMap;
 use crate::manifest::samples;
 use crate::words::{count, recall};
 
-/// Half of the files must reach this: of all and of the PDFs, and of every other kind. Pages of the web say
-/// less here than in pandoc: menus are left out.
+/// Minimum median recall of all files and of the PDFs, and of every other kind. It is lower for web pages, because
+/// unlike pandoc the reader leaves out menus.
 const MEDIAN: f64 = 0.97;
 const MEDIAN_OF_A_KIND: f64 = 0.95;
-/// So many may stay under nine words in ten.
+/// Share of files that may have a recall below 0.9.
 const FEW: f64 = 0.08;
 
 #[test]
@@ -46,8 +46,8 @@ fn most_words_are_found() {
             _ => MEDIAN_OF_A_KIND,
         };
         assert!(median >= wanted, "{kind}: median {median:.3}");
-        // Two files of a small group are more than a few in a hundred: sheets of nothing but times, say, which
-        // the other program writes as a clock in America does.
+        // In a small group, two files exceed this share: for example, sheets of only times, which the other
+        // program formats in the American style.
         assert!(
             low.len() as f64 <= (FEW * rows.len() as f64).max(2.0),
             "{kind}: {low:?}"

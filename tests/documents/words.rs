@@ -3,12 +3,12 @@
 
 use std::collections::HashMap;
 
-/// Marks that no one sees: soft hyphen, joiners, directions, byte order.
+/// Whether a character is invisible: soft hyphen, joiners, directional marks, byte order mark.
 fn is_unseen(c: char) -> bool {
     matches!(c, '\u{AD}' | '\u{200B}'..='\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2060}'..='\u{2069}' | '\u{FEFF}')
 }
 
-/// Scripts written without spaces: every character counts as a word.
+/// Whether a script is written without spaces, so that every character counts as a word.
 fn stands_alone(c: char) -> bool {
     matches!(c, '\u{0E00}'..='\u{0E7F}' | '\u{2E80}'..='\u{9FFF}' | '\u{F900}'..='\u{FAFF}' | '\u{20000}'..='\u{3FFFF}')
 }
@@ -24,7 +24,7 @@ fn unfold(c: char) -> Option<&'static str> {
     })
 }
 
-/// Every word with its number of occurrences.
+/// Returns every word with its number of occurrences.
 pub fn count(text: &str) -> HashMap<String, usize> {
     let mut counts = HashMap::new();
     let mut word = String::new();
@@ -53,7 +53,7 @@ pub fn count(text: &str) -> HashMap<String, usize> {
     counts
 }
 
-/// The share of the reference's words that were found, each as often as it occurs there.
+/// Returns the share of the reference's words that were found, each counted as often as it occurs there.
 pub fn recall(found: &HashMap<String, usize>, reference: &HashMap<String, usize>) -> f64 {
     let all: usize = reference.values().sum();
     let hits: usize = reference

@@ -27,7 +27,7 @@ fn started() -> Option<(Mock, Asking)> {
 }
 
 #[test]
-fn every_dialect_is_understood() {
+fn every_api_format_is_parsed() {
     let Some((mock, mut asking)) = started() else {
         return;
     };
@@ -52,14 +52,14 @@ fn every_dialect_is_understood() {
         assert_eq!(answer["text"], text, "{model}");
         assert_eq!(answer["reasoning"], thought, "{model}");
         assert_eq!(answer["finish_reason"], "stop", "{model}");
-        // Of Ollama's counters it knows nothing.
+        // aimock does not support Ollama's token counts.
         if model != "ollama/says" {
             let usage = &answer["usage"];
             let counted = (&usage["input"], &usage["output"], &usage["estimated"]);
             assert_eq!(counted, (&json!(31), &json!(17), &json!(false)), "{model}");
         }
     }
-    // What it was asked: everybody got the question, and each vendor its own key in its own header only.
+    // Its journal: every model got the question, and each vendor got only its own key in its own header.
     let journal = mock.get("/__aimock/journal");
     let asked: Vec<&Value> = calls(&journal).collect();
     assert_eq!(asked.len(), panel.len() + 1, "{journal:#}");
@@ -75,13 +75,13 @@ fn calls(journal: &Value) -> impl Iterator<Item = &Value> {
 }
 
 #[test]
-fn every_dialect_s_refusals_are_told_apart() {
+fn refusals_are_distinguished_in_every_api_format() {
     let Some((mock, mut asking)) = started() else {
         return;
     };
     let vendors = ["openai", "responses", "anthropic", "google", "ollama"];
     for (model, reason) in [
-        ("limited", "asked too often"),
+        ("limited", "rate limit was reached"),
         ("broke", "no credit left"),
         ("gone", "(404)"),
         ("busy", "(529)"),

@@ -1,5 +1,5 @@
-//! Third-party clients against Quire: what each gets of answers, streams, panels, refusals, interrupted
-//! streams, and its own disconnects. The scripts under `clients/` print what they got; the expectations are
+//! Third-party clients against Quire: what each receives for answers, streams, panels, refusals, interrupted
+//! streams, and its own disconnects. The scripts under `clients/` print what they received; the expectations are
 //! here.
 
 use std::collections::BTreeMap;
@@ -11,12 +11,12 @@ use serde_json::json;
 use crate::mock::installed;
 use crate::support::Client;
 use crate::support::executable::Executable;
-use crate::support::line::{Line, on};
-use crate::support::provider::{Asked, Provider};
-use crate::support::script::{beginning, calling, saying};
+use crate::support::line::{ScriptLine, on};
+use crate::support::provider::{Provider, ReceivedRequest};
+use crate::support::script::{answer_stream, tool_call_stream, unfinished_stream};
 use crate::support::server::Folder;
 
-/// A client: how it is run, and what it must have seen, by check.
+/// A client: how it is run, and its expected results by check.
 struct Program {
     /// The interpreter or program, under target/interop.
     runs: &'static str,
@@ -42,9 +42,9 @@ const OPENAI: [(&str, &str); 14] = [
 ];
 
 fn provider() -> Provider {
-    Provider::answering(|asked: &Asked| -> Line {
+    Provider::answering(|asked: &ReceivedRequest| -> ScriptLine {
         match asked.model().as_str() {
-            "broken" => on("").cut(&beginning("It is ")),
+            "broken" => on("").cut(&unfinished_stream("It is ")),
             "busy" => on("")
                 .header("retry-after", "1")
                 .status(429, "application/json", "{}"),
@@ -57,23 +57,24 @@ fn provider() -> Provider {
                 let messages = asked.body["messages"].as_array().unwrap();
                 let has_result = messages.iter().any(|message| message["role"] == "tool");
                 on("").sse(&match has_result {
-                    true => saying("It is warm."),
-                    false => calling(),
+                    true => answer_stream("It is warm."),
+                    false => tool_call_stream(),
                 })
             }
-            "shaped" => on("").sse(&saying("{\"thin\": true}")),
+            "shaped" => on("").sse(&answer_stream("{\"thin\": true}")),
             "vectors" => {
                 let row = |at: u32| json!({ "index": at, "embedding": [at, 0.5] });
                 let body = json!({ "data": [row(0), row(1)], "usage": { "prompt_tokens": 2 } });
                 on("").status(200, "application/json", &body.to_string())
             }
-            slow if slow.starts_with("slow") => on("").stall(&beginning("It ")),
-            _ => on("").sse(&saying("It is thin.")),
+            slow if slow.starts_with("slow") => on("").stall(&unfinished_stream("It ")),
+            _ => on("").sse(&answer_stream("It is thin.")),
         }
     })
 }
 
-/// Runs a client and compares what it saw; gives the provider that was asked, none where it is not installed.
+/// Runs a client and checks its results. Returns the provider that was called; `None` if the client is not
+/// installed.
 fn tried(program: &Program) -> Option<Provider> {
     let runs = installed(program.runs)?;
     let provider = provider();
@@ -85,7 +86,7 @@ fn tried(program: &Program) -> Option<Provider> {
             ("CACHE_TTL", "0"),
             ("RETRIES", "0"),
             ("RATE_LIMIT", "100000"),
-            // A model that is known to see.
+            // A model known to accept images.
             ("OPENAI_API_KEY", "sk-test"),
             ("OPENAI_BASE_URL", &provider.base_url()),
         ],
@@ -103,7 +104,7 @@ fn tried(program: &Program) -> Option<Provider> {
             command
         }
         Some("mjs") => {
-            // Modules are looked for beside the script.
+            // Modules are resolved relative to the script.
             let beside = runs.parent().unwrap().join(program.script);
             std::fs::copy(&script, &beside).unwrap();
             let mut command = Command::new("node");
@@ -142,7 +143,7 @@ fn tried(program: &Program) -> Option<Provider> {
 
 fn tries(program: &Program, slow: &str) {
     if let Some(provider) = tried(program) {
-        provider.wait_left(slow);
+        provider.wait_for_disconnect(slow);
     }
 }
 
@@ -279,7 +280,7 @@ fn aichat_on_a_terminal() {
             ("panel stream", "true"),
             ("unknown model", "does not exist (exit 1)"),
             ("provider refuses", "refused the request (exit 1)"),
-            // It shows what came, and takes no notice of the error behind it.
+            // It shows the received text and ignores the error after it.
             ("cut", "exit 0"),
         ],
     };

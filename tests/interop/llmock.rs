@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 use crate::mock::{Asking, Mock, installed};
 
 fn started() -> Option<(Mock, Asking)> {
-    // Without a pause between chunks it may have sent a whole stream before its client can stop reading, and then
-    // reports that the client has not stopped.
+    // Without a pause between chunks, it may send a whole stream before its client can stop reading, and then
+    // report that the client has not stopped.
     let mock = Mock::start(
         "venv/bin/llmock",
         &["serve", "--stream-chunk-delay-ms", "40"],
@@ -37,7 +37,7 @@ fn script(mock: &Mock, behaviors: Value) {
     mock.post("/_llmock/scenario", &json!({"behaviors": behaviors}));
 }
 
-/// It has no complaint about how its answers were taken.
+/// Checks that llmock reports no problem with how its client handled the answers.
 fn judged_well(mock: &Mock) {
     let verdict = mock.get("/_llmock/verdict");
     let findings = verdict["findings"].as_array().unwrap();
@@ -82,7 +82,7 @@ fn seven_vendors_answer_in_one_panel() {
 }
 
 #[test]
-fn what_passes_is_asked_again_when_it_says_and_what_does_not_is_not() {
+fn temporary_failures_are_retried_after_the_stated_delay_and_lasting_ones_are_not() {
     let Some((mock, mut asking)) = started() else {
         return;
     };
@@ -122,11 +122,11 @@ fn a_stream_that_breaks_is_never_taken_for_an_answer() {
     let kinds = ["disconnect", "truncate", "stall", "malformed"];
     let vendors = [PANEL[0], PANEL[1], PANEL[2]];
     for kind in kinds {
-        let fault = |model: &str| {
+        let error = |model: &str| {
             let name = model.split_once('/').unwrap().1;
             json!({"type": "stream_fault", "kind": kind, "after_chunks": 2, "stall_seconds": 6, "times": 3, "match": {"model": name}})
         };
-        script(&mock, json!(vendors.map(fault)));
+        script(&mock, json!(vendors.map(error)));
         let shown = asking.panel(&vendors, "openai/gpt-4o-mini");
         for model in vendors {
             let answer = Asking::answer(&shown, model);
@@ -136,7 +136,7 @@ fn a_stream_that_breaks_is_never_taken_for_an_answer() {
     }
 }
 
-/// Its own command for CI finds nothing to complain of, not even a warning.
+/// Checks with llmock's own CI command that there are no problems, not even warnings.
 fn judged_well_strictly(mock: &Mock, what: &str) {
     let program = installed("venv/bin/llmock").expect("it is running");
     let report = Command::new(program)
@@ -147,8 +147,8 @@ fn judged_well_strictly(mock: &Mock, what: &str) {
     assert!(report.status.success(), "{what}: {said}");
 }
 
-/// Faults that another try overcomes, each with how often it comes: streams that break before, within, and behind
-/// their text, and every status that is worth another try.
+/// Faults that a retry overcomes, each with its number of occurrences: streams that break before, within, and
+/// after their text, and every retryable status.
 fn passing_faults() -> Vec<Value> {
     let mut faults = Vec::new();
     for kind in ["disconnect", "truncate", "malformed", "stall"] {
@@ -171,7 +171,7 @@ fn passing_faults() -> Vec<Value> {
 }
 
 #[test]
-fn no_fault_is_taken_badly_by_its_strict_judgement() {
+fn llmock_strict_check_reports_no_problem() {
     let Some((mock, mut asking)) = started() else {
         return;
     };
@@ -182,21 +182,21 @@ fn no_fault_is_taken_badly_by_its_strict_judgement() {
         .chunks(PANEL.len())
         .map(|faults| (faults, "completed"));
     for (faults, status) in rounds.chain([(&lasting[..], "failed")]) {
-        let scripted = faults.iter().zip(PANEL).map(|(fault, model)| {
-            let mut fault = fault.clone();
+        let scripted = faults.iter().zip(PANEL).map(|(error, model)| {
+            let mut error = error.clone();
             let name = model.split_once('/').unwrap().1;
-            fault["match"] = json!({ "model": name });
-            fault
+            error["match"] = json!({ "model": name });
+            error
         });
         script(&mock, scripted.collect());
         let shown = asking.panel(&PANEL, "openai/gpt-4o-mini");
-        for (model, fault) in PANEL.iter().zip(faults) {
+        for (model, error) in PANEL.iter().zip(faults) {
             let answer = Asking::answer(&shown, model);
-            // Silence until the first word has used up the time that another try would need.
-            let is_given_up = fault["kind"] == "stall" && answer["text"] == "";
+            // Silence before the first token has used up the time needed for a retry.
+            let is_given_up = error["kind"] == "stall" && answer["text"] == "";
             assert!(
                 answer["status"] == status || is_given_up,
-                "{fault}: {answer:#}"
+                "{error}: {answer:#}"
             );
         }
         judged_well_strictly(&mock, &json!(faults).to_string());

@@ -11,19 +11,19 @@ use crate::support::Client;
 use crate::support::executable::Executable;
 use crate::support::server::Folder;
 
-/// The question that is asked.
+/// The test question.
 pub const QUESTION: &str = "How thick is the paper?";
 
 /// A running mock server.
 pub struct Mock {
     child: Child,
-    /// Where it listens, without a path.
+    /// Base URL, without a path.
     pub url: String,
 }
 
 impl Mock {
-    /// Starts a program under target/interop with these arguments and a port; none, with a notice, where it
-    /// is not installed.
+    /// Starts a program under target/interop with these arguments and a port. `None`, with a notice, if it is not
+    /// installed.
     pub fn start(program: &str, arguments: &[&str]) -> Option<Self> {
         let path = installed(program)?;
         let port = TcpListener::bind("127.0.0.1:0")
@@ -53,13 +53,13 @@ impl Mock {
         Some(mock)
     }
 
-    /// What it says at this path.
+    /// Returns the JSON response at this path.
     pub fn get(&self, path: &str) -> Value {
         let mut answer = ureq::get(format!("{}{path}", self.url)).call().unwrap();
         serde_json::from_str(&answer.body_mut().read_to_string().unwrap()).unwrap()
     }
 
-    /// Tells it something.
+    /// Posts JSON to this path.
     pub fn post(&self, path: &str, body: &Value) {
         let sent = ureq::post(format!("{}{path}", self.url))
             .header("content-type", "application/json")
@@ -75,7 +75,7 @@ impl Drop for Mock {
     }
 }
 
-/// Where a program under target/interop is; none, with a notice, where it is not installed.
+/// Returns the path of a program under target/interop. `None`, with a notice, if it is not installed.
 pub fn installed(program: &str) -> Option<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/interop");
     let path = root.join(program);
@@ -86,7 +86,7 @@ pub fn installed(program: &str) -> Option<PathBuf> {
     None
 }
 
-/// Quire with these providers, and somebody who asks.
+/// Quire with these providers, and a client.
 pub struct Asking {
     _server: Executable,
     _folder: Folder,
@@ -108,7 +108,7 @@ impl Asking {
         }
     }
 
-    /// Asks a panel in one stage, and gives the analysis as it is kept.
+    /// Asks a panel with one stage, and returns the stored analysis.
     pub fn panel(&mut self, models: &[&str], ultra: &str) -> Value {
         let body = json!({
             "prompt": QUESTION, "models": models, "ultra_model": ultra, "pattern": "summarize",
@@ -119,7 +119,7 @@ impl Asking {
         self.client.get(&format!("/api/analyses/{id}")).json()
     }
 
-    /// The first stage's answer of a model.
+    /// Returns a model's first-stage answer.
     pub fn answer(shown: &Value, model: &str) -> Value {
         let stages = shown["results"]["stages"].as_array().unwrap();
         let answers = stages

@@ -1,12 +1,12 @@
-//! A public set of questions about passages: XQuAD in seven languages, each language the documents of one
-//! user, all in one index. Our search is compared with plain FTS5 over the same passages.
+//! A public set of questions about passages: XQuAD in seven languages, each language as the documents of one user,
+//! all in one index. Quire's search is compared with plain FTS5 over the same passages.
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use flate2::read::GzDecoder;
 use quire::app::documents::PassageSearch;
-use quire::domain::chunk::{Cutter, PageText};
+use quire::domain::chunk::{PageText, PassageSplitter};
 use quire::domain::document::{Document, DocumentStatus, Passage};
 use quire::domain::id::{DocumentId, UserId};
 use quire::domain::time::Timestamp;
@@ -20,7 +20,7 @@ pub const LANGUAGES: [&str; 7] = ["en", "de", "es", "ru", "zh", "th", "hi"];
 pub struct Article {
     title: String,
     paragraphs: Vec<String>,
-    /// With the page that answers them.
+    /// Each question with the number of the page that answers it.
     questions: Vec<(String, u32)>,
 }
 
@@ -36,7 +36,7 @@ impl Article {
 }
 
 impl Article {
-    /// One long document of all these.
+    /// Joins all of these articles into one long document.
     #[allow(dead_code, reason = "the bench has its own")]
     pub fn joined(title: &str, articles: &[Self]) -> Self {
         let paragraphs = articles
@@ -49,8 +49,8 @@ impl Article {
         }
     }
 
-    fn passages(&self) -> Vec<Passage> {
-        let mut cutter = Cutter::new();
+    pub fn passages(&self) -> Vec<Passage> {
+        let mut cutter = PassageSplitter::new();
         let pages = (1..).zip(&self.paragraphs).map(|(number, text)| PageText {
             number,
             title: String::new(),
@@ -60,7 +60,7 @@ impl Article {
     }
 }
 
-/// The articles of one language.
+/// Returns the articles of one language.
 pub fn articles(language: &str) -> Vec<Article> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("tests/data/retrieval")
@@ -100,7 +100,7 @@ pub struct Quality {
 }
 
 impl Quality {
-    fn add(&mut self, rank: Option<usize>) {
+    pub fn add(&mut self, rank: Option<usize>) {
         self.questions += 1;
         self.recall += f64::from(u8::from(rank.is_some_and(|rank| rank < 5)));
         self.reciprocal += rank.map_or(0.0, |rank| 1.0 / (rank + 1) as f64);
@@ -111,11 +111,11 @@ impl Quality {
         self.reciprocal += other.reciprocal;
         self
     }
-    /// Share of questions whose page is among the first five.
+    /// Returns the share of questions whose page is among the first five.
     pub fn recall_at_5(&self) -> f64 {
         self.recall / f64::from(self.questions)
     }
-    /// Mean of one over the rank.
+    /// Returns the mean reciprocal rank.
     pub fn mrr(&self) -> f64 {
         self.reciprocal / f64::from(self.questions)
     }
@@ -156,7 +156,7 @@ pub fn document(owner: &User, number: u32, name: &str) -> Document {
     }
 }
 
-/// All languages in one store, and each again in an index as SQLite makes it by itself.
+/// All languages in one store, and each also in a default FTS5 index.
 pub struct Library {
     store: Store,
     plain: Connection,
@@ -175,12 +175,7 @@ impl Library {
         };
         let mut number = 0;
         for (index, language) in LANGUAGES.iter().enumerate() {
-            library
-                .plain
-                .execute_batch(&format!(
-                    "CREATE VIRTUAL TABLE {language} USING fts5 (text, document UNINDEXED, page UNINDEXED)"
-                ))
-                .unwrap();
+            create_plain(&library.plain, language);
             let owner = person(index as u32);
             let row = owner.clone();
             library
@@ -201,22 +196,14 @@ impl Library {
 
     fn put(&self, language: &str, owner: &User, number: u32, article: &Article) {
         let passages = article.passages();
-        let mut insert = self
-            .plain
-            .prepare_cached(&format!("INSERT INTO {language} VALUES (?1, ?2, ?3)"))
-            .unwrap();
-        for passage in &passages {
-            insert
-                .execute((&passage.text, &article.title, passage.page))
-                .unwrap();
-        }
+        put_plain(&self.plain, language, article);
         let document = document(owner, number, &article.title);
         self.store
             .write_now(move |db| documents::insert(db, &document, &[], &passages))
             .unwrap();
     }
 
-    /// Ours and SQLite's own, over every `step`th question of each language.
+    /// Returns the quality of Quire's search and of SQLite's, over every `step`th question of each language.
     pub fn measure(&self, step: usize) -> Vec<(String, Quality, Quality)> {
         self.languages
             .iter()
@@ -230,7 +217,7 @@ impl Library {
                     let rank =
                         |found: Vec<(String, u32)>| found.iter().position(|hit| *hit == wanted);
                     ours.add(rank(self.ours(owner, question)));
-                    plain.add(rank(self.plain(language, question)));
+                    plain.add(rank(find_plain(&self.plain, language, question)));
                 }
                 (language.clone(), ours, plain)
             })
@@ -246,29 +233,75 @@ impl Library {
             .map(|hit| (hit.name, hit.passage.page))
             .collect()
     }
+}
 
-    /// What one gets by quoting each word and joining them by OR.
-    fn plain(&self, language: &str, question: &str) -> Vec<(String, u32)> {
-        let words: Vec<String> = question
-            .split(|c: char| !c.is_alphanumeric())
-            .filter(|word| !word.is_empty())
-            .map(|word| format!("\"{word}\""))
-            .collect();
-        let mut query = self
-            .plain
-            .prepare_cached(&format!(
-                "SELECT document, page FROM {language} WHERE {language} MATCH ?1 ORDER BY rank LIMIT 50"
-            ))
+/// An index as SQLite makes it by itself.
+fn create_plain(plain: &Connection, language: &str) {
+    plain
+        .execute_batch(&format!(
+            "CREATE VIRTUAL TABLE {language} USING fts5 (text, document UNINDEXED, page UNINDEXED)"
+        ))
+        .unwrap();
+}
+
+fn put_plain(plain: &Connection, language: &str, article: &Article) {
+    let mut insert = plain
+        .prepare_cached(&format!("INSERT INTO {language} VALUES (?1, ?2, ?3)"))
+        .unwrap();
+    for passage in article.passages() {
+        insert
+            .execute((&passage.text, &article.title, passage.page))
             .unwrap();
-        query
-            .query_map([words.join(" OR ")], |row| Ok((row.get(0)?, row.get(1)?)))
-            .unwrap()
-            .map(Result::unwrap)
-            .collect()
     }
 }
 
-/// Documents of two people in one store.
+/// Searches plain FTS5 by quoting each word and joining them with OR.
+fn find_plain(plain: &Connection, language: &str, question: &str) -> Vec<(String, u32)> {
+    let words: Vec<String> = question
+        .split(|c: char| !c.is_alphanumeric())
+        .filter(|word| !word.is_empty())
+        .map(|word| format!("\"{word}\""))
+        .collect();
+    let mut query = plain
+        .prepare_cached(&format!(
+            "SELECT document, page FROM {language} WHERE {language} MATCH ?1 ORDER BY rank LIMIT 50"
+        ))
+        .unwrap();
+    query
+        .query_map([words.join(" OR ")], |row| Ok((row.get(0)?, row.get(1)?)))
+        .unwrap()
+        .map(Result::unwrap)
+        .collect()
+}
+
+/// All articles of a language as one long document of some 240 pages: ours and SQLite's own, over every `step`th
+/// question.
+pub fn measure_long(folder: &Path, language: &str, step: usize) -> (Quality, Quality) {
+    let articles = articles(language);
+    let report = Article::joined("Report", &articles);
+    let shelf = Shelf::new(folder);
+    let id = shelf.put(0, 1, &report);
+    let index = Connection::open_in_memory().unwrap();
+    create_plain(&index, language);
+    put_plain(&index, language, &report);
+    let mut questions: Vec<(&String, u32)> = Vec::new();
+    let mut before = 0;
+    for article in &articles {
+        let asked = article.questions.iter();
+        questions.extend(asked.map(|(question, page)| (question, before + page)));
+        before += article.paragraphs.len() as u32;
+    }
+    let (mut ours, mut plain) = (Quality::default(), Quality::default());
+    for (question, page) in questions.into_iter().step_by(step) {
+        let found = shelf.ask(0, &id, question);
+        ours.add(found.iter().position(|(at, _)| *at == page));
+        let found = find_plain(&index, language, question);
+        plain.add(found.iter().position(|(_, at)| *at == page));
+    }
+    (ours, plain)
+}
+
+/// Documents of two users in one store.
 #[allow(dead_code, reason = "the bench has its own")]
 pub struct Shelf {
     store: Store,
@@ -296,7 +329,7 @@ impl Shelf {
         id
     }
 
-    /// Pages and scores of the passages of one document, best first.
+    /// Returns the pages and scores of one document's passages, best first.
     pub fn ask(&self, person: u32, document: &DocumentId, question: &str) -> Vec<(u32, f64)> {
         let owner = self.people[person as usize].id.clone();
         let (document, question) = ([document.clone()], question.to_owned());
@@ -304,7 +337,7 @@ impl Shelf {
             PassageSearch::new(&question).hits(db, &owner, Some(&document), 50)
         };
         let hits = self.store.read_now(ask).unwrap();
-        let told = hits.into_iter().map(|hit| (hit.passage.page, hit.score));
-        told.collect()
+        let response = hits.into_iter().map(|hit| (hit.passage.page, hit.score));
+        response.collect()
     }
 }

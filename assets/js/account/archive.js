@@ -1,4 +1,4 @@
-// Export of all of a user's data as one file, and import of such a file.
+// Exports all of a user's data as one file, and imports such a file.
 import { post } from "../api.js";
 import { el, fill, icon } from "../dom.js";
 import { count, plural } from "../format.js";
@@ -6,7 +6,7 @@ import { Field } from "../parts/field.js";
 import { Loading } from "../parts/states.js";
 import { form, section } from "./parts.js";
 
-/** The section. */
+/** The data export and import section. */
 export function Archive() {
   const file = Field("Import a file", { type: "file", required: true }, "An archive from Quire, or conversations exported elsewhere. Existing data is kept.");
   const out = el("div", { class: "step-message", role: "status" });
@@ -21,7 +21,7 @@ export function Archive() {
         element.reset();
         const taken = Object.entries(counts).filter(([, { added }]) => added > 0).map(([name, { added }]) => `${count(added)} ${name.replaceAll("_", " ")}`);
         const refused = Object.values(counts).reduce((sum, one) => sum + (one.refused ?? 0), 0);
-        fill(out, el("p", { class: "notice" }, taken.length > 0 ? `Imported: ${taken.join(", ")}.` : "The file holds nothing new.",
+        fill(out, el("p", { class: "notice" }, taken.length > 0 ? `Imported: ${taken.join(", ")}.` : "The file contains nothing new.",
           refused > 0 && ` ${plural(refused, "part")} could not be imported.`));
       } catch (problem) {
         fill(out);

@@ -1,5 +1,6 @@
 // API keys: created with an expiry and limits, shown once, with code snippets that use them.
 import { post, remove } from "../api.js";
+import { within } from "../base.js";
 import { button, el, fill, icon } from "../dom.js";
 import { money, plural, sentence, when } from "../format.js";
 import { CopyButton } from "../parts/copy.js";
@@ -19,7 +20,7 @@ const SCOPES = [
   ["export", "Export", "exporting and importing all your data"],
 ];
 
-/** The section. Changes `keys`. */
+/** The API keys section. Updates `keys` in place. */
 export function Keys(keys, { isAdmin, signal }) {
   const list = el("ul", { class: "rows" });
   const shown = el("div", { class: "new-key" });
@@ -94,9 +95,9 @@ function limitsOf(key) {
   ].filter(Boolean);
 }
 
-// The address is the one this page came from, so it works from this browser's network.
+// Snippets use this page's own origin, so they work from this browser's network.
 function Snippets(key) {
-  const base = `${location.origin}/v1`;
+  const base = `${location.origin}${within("/v1")}`;
   const panel = el("div", { class: "snippet-panel" });
   const texts = [
     ["Python", `from openai import OpenAI\n\nclient = OpenAI(base_url="${base}", api_key="${key}")\nanswer = client.chat.completions.create(\n    model="quire/critique",\n    messages=[{"role": "user", "content": "Which is the better offer, and why?"}],\n)\nprint(answer.choices[0].message.content)`],

@@ -1,10 +1,10 @@
-// The illustration of the start page: a question and documents, a panel whose members read each other, and an
-// answer whose claims cite passages. Decorative and without text: the page says the same.
+// The landing-page illustration: a question with documents, a panel whose members read each other, and an answer
+// whose claims cite passages. Purely decorative and without text, since the page says the same in words.
 import { svg } from "../charts/svg.js";
 
 const MEMBERS = [["A", 60], ["B", 150], ["C", 240]];
 
-/** The illustration. */
+/** Returns the illustration as an SVG element. */
 export function PanelPicture() {
   return svg("svg", { class: "panel-picture", viewBox: "0 0 560 300", role: "img", "aria-label": "A question and a document go to three models, A, B and C. They read one another, and one answer with marked passages comes out." },
     Sheet(20, 66, 84, 64, 3, "asked"), Sheet(20, 160, 84, 100, 6, "document"),
@@ -32,7 +32,7 @@ function Sheet(x, y, width, height, rows, kind) {
     kind === "document" && svg("path", { class: "passage", d: `M${x + 12} ${y + 44}h${width - 24}` }));
 }
 
-// Three claims, each with the marks of its member and its passage.
+// Three claims, each marked with its member and its passage.
 function Answer() {
   return svg("g", { class: "panel-sheet answer" },
     svg("rect", { x: 420, y: 50, width: 124, height: 200, rx: 4 }),

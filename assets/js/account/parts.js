@@ -2,7 +2,7 @@
 import { button, el, fill } from "../dom.js";
 import { Alert } from "../parts/states.js";
 
-/** A section with its heading. */
+/** A section with a heading. */
 export function section(title, lead, ...content) {
   return el("section", { class: "card", "aria-label": title }, el("h2", null, title), lead && el("p", null, lead), content);
 }

@@ -1,4 +1,4 @@
-// The user's name, the color theme, and the password.
+// Profile settings: the user's name, the color theme, and the password.
 import { post, put } from "../api.js";
 import { el } from "../dom.js";
 import { chooseTheme, recall, remember, theme, user } from "../state.js";
@@ -6,7 +6,7 @@ import { Choice, Field } from "../parts/field.js";
 import { toast } from "../parts/toast.js";
 import { form, section } from "./parts.js";
 
-/** Name and role. */
+/** The section with the user's name and role. */
 export function Profile(me) {
   const name = Field("Name", { value: me.name ?? "", autocomplete: "name", maxLength: 100 });
   return section("Profile", null,
@@ -18,7 +18,7 @@ export function Profile(me) {
     }));
 }
 
-/** The theme, and whether single letters are shortcuts. */
+/** The appearance section: the theme, and whether single letters act as shortcuts. */
 export function Look() {
   const keys = el("input", { type: "checkbox", "aria-label": "Single-letter shortcuts", checked: recall("single-keys") !== false, on: { change: () => remember("single-keys", keys.checked ? null : false) } });
   const choice = Choice("Theme", { value: theme(), on: { change: (event) => chooseTheme(event.target.value) } },
@@ -26,7 +26,7 @@ export function Look() {
   return section("Appearance", null, choice.node, el("label", { class: "check" }, keys, "Single-letter shortcuts"));
 }
 
-/** The default recipe, used when a question names nothing else. */
+/** The default recipe, used when a question does not specify one. */
 export function Standard(recipes, standard) {
   const choice = Choice("Recipe", { value: standard ?? "", on: { change: async (event) => {
     try {
@@ -41,9 +41,9 @@ export function Standard(recipes, standard) {
     el("p", null, el("a", { href: "/orchestrator" }, recipes.length > 0 ? "Edit recipes" : "New recipe")));
 }
 
-/** Changing the password ends all other sessions. */
+/** The password section. Changing the password ends all other sessions. */
 export function Password(me) {
-  // Hidden; tells password managers which account the password belongs to.
+  // A hidden field that tells password managers which account the password belongs to.
   const account = el("input", { type: "email", value: me.email, autocomplete: "username", hidden: true, readOnly: true, "aria-label": "Account" });
   const old = Field("Current password", { type: "password", autocomplete: "current-password", required: true });
   const fresh = Field("New password", { type: "password", autocomplete: "new-password", required: true, minLength: 8 },

@@ -1,4 +1,4 @@
-// The user's sessions, and signing out of them.
+// The user's sessions, with buttons to sign them out.
 import { get, remove } from "../api.js";
 import { button, el, fill } from "../dom.js";
 import { sentence, when } from "../format.js";
@@ -10,7 +10,7 @@ const SYSTEMS = [["Android", "Android"], ["iPhone", "iPhone"], ["iPad", "iPad"],
 
 const FIRST = 5;
 
-/** The section. */
+/** The sessions section. */
 export function Sessions(sessions, signal) {
   const list = el("ul", { class: "rows" });
   const others = button("Sign out everywhere else", { class: "secondary", on: { click: () => end("/api/users/me/sessions", "You are signed out everywhere else.") } });
@@ -48,7 +48,7 @@ export function Sessions(sessions, signal) {
   return section("Sessions", "Where you are signed in. An unused session ends after seven days.", list, el("div", { class: "actions" }, others, rest));
 }
 
-// A familiar name of the client if it can be recognized, otherwise its user agent.
+// A familiar name for the client if it is recognized, otherwise its user agent.
 function deviceOf(client) {
   const find = (table) => table.find(([sign]) => client.includes(sign))?.[1];
   const [browser, system] = [find(BROWSERS), find(SYSTEMS)];

@@ -7,7 +7,7 @@ import { Failure, Loading } from "../parts/states.js";
 
 const PAGE = 30;
 
-/** The section. `people` maps ids to names. */
+/** The audit log section. `people` maps user IDs to names. */
 export function Audit(people, signal) {
   const names = new Map(people.map((each) => [each.id, each.email]));
   const rows = el("tbody");

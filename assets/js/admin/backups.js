@@ -1,4 +1,4 @@
-// Backups of the database: a download, those in the server's folder, and a snapshot for the replica.
+// Database backups: download one, list those in the server's folder, and take a snapshot for the replica.
 import { get, post } from "../api.js";
 import { button, el, fill } from "../dom.js";
 import { bytes, count, plural, sentence, when } from "../format.js";
@@ -43,7 +43,7 @@ export function Backups(first, signal) {
     body.querySelector("button")?.focus();
   }
 
-  // The snapshot is made in the background; a message appears when it has arrived.
+  // Waits until the snapshot, which is taken in the background, is in the replica.
   async function arrived(told) {
     const before = told.replica.copied_at;
     for (let look = 0; look < LOOKS; look += 1) {

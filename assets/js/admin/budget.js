@@ -9,7 +9,7 @@ import { toast } from "../parts/toast.js";
 
 const LIMITS = [["day_usd", "Dollars a day"], ["month_usd", "Dollars a month"], ["day_tokens", "Tokens a day"], ["month_tokens", "Tokens a month"]];
 
-/** Opens the dialog. */
+/** Opens the budget dialog for this user. */
 export async function budgetOf(person) {
   const path = `/api/admin/users/${person.user_id ?? person.id}/budget`;
   let told;

@@ -1,5 +1,5 @@
-// Charts of the server's activity in the last hours. Minutes without a running server are marked, not drawn
-// as idle.
+// Charts of the server's activity in recent hours. Minutes in which the server was not running are marked instead
+// of drawn as idle.
 import { get } from "../api.js";
 import { el, fill } from "../dom.js";
 import { count, plural, sentence } from "../format.js";
@@ -27,7 +27,7 @@ const FIGURES = {
   commit_ms: { name: "Database commit time", of: mean, show: (value) => `${count(Math.round(value * 100) / 100)} ms` },
 };
 
-/** The section; `first` is the response of `/api/admin/metrics`. */
+/** The activity section. `first` is the initial response of `/api/admin/metrics`. */
 export function Hours(first, signal) {
   let told = first;
   const picture = el("div", { class: "card" });
@@ -66,7 +66,7 @@ export function Hours(first, signal) {
     el("div", { class: "usage-choices" }, span.node, figure.node), picture);
 }
 
-/** The minutes of each column, from the first to the current one. */
+/** Groups the minutes into columns, from the oldest to the current one. */
 function columnsOf(told, name, step) {
   const wide = step * 60_000;
   const begin = Math.floor(Date.parse(told.from) / wide) * wide + wide;

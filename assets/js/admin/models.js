@@ -1,4 +1,4 @@
-// Administration of models: probing all providers, resetting failed models, fallback chains.
+// Model administration: probing all providers, resetting failed models, and fallback chains.
 import { post, put } from "../api.js";
 import { button, el, fill } from "../dom.js";
 import { sentence } from "../format.js";
@@ -6,7 +6,7 @@ import { Field } from "../parts/field.js";
 import { Alert } from "../parts/states.js";
 import { toast } from "../parts/toast.js";
 
-/** The actions below the list of providers. */
+/** The actions below the provider list. */
 export function Checks(refresh, signal) {
   const run = async (path, said) => {
     try {
@@ -21,7 +21,7 @@ export function Checks(refresh, signal) {
     button("Reset circuit breakers", { class: "secondary", title: "Calls models again that were paused after failures", on: { click: () => run("/api/admin/breakers/reset") } }));
 }
 
-/** The fallback chains. */
+/** The fallback chains section. */
 export function Fallbacks(chains) {
   const lines = Object.entries(chains).map(([model, others]) => `${model} > ${others.join(" > ")}`);
   const text = Field("Chains, one per line", { rows: 4, value: lines.join("\n"), spellcheck: false, placeholder: "openai/gpt-5.1 > anthropic/claude-sonnet-4.5" },

@@ -1,5 +1,6 @@
-// Accounts: role, lock, budget, reset link, deletion; new accounts and invitations.
+// Account administration: role, lock, budget, reset link, and deletion; creating accounts and invitations.
 import { get, post, put, remove } from "../api.js";
+import { within } from "../base.js";
 import { button, el, fill, icon } from "../dom.js";
 import { plural, sentence, when } from "../format.js";
 import { user } from "../state.js";
@@ -12,7 +13,7 @@ import { budgetOf } from "./budget.js";
 
 const HEADS = ["Account", "Role", "State", "Last seen", ""];
 
-/** The section of accounts. */
+/** The accounts section. */
 export function People(first, signal) {
   let people = first.users;
   let cursor = first.next_cursor;
@@ -99,9 +100,10 @@ export function People(first, signal) {
   ];
 }
 
-// A link is complete if the server knows its public address; otherwise it uses the address of this page.
+// Shows a link to hand over. The link is absolute if the server knows its public address; otherwise this page's
+// origin is used.
 function Handed(words, told) {
-  const address = told.url ?? `${location.origin}${told.path}`;
+  const address = told.url ?? `${location.origin}${within(told.path)}`;
   return el("div", { class: "notice" }, el("p", null, words),
     el("p", { class: "key-line" }, el("code", null, address), CopyButton("Copy the link", () => address)),
     el("p", { class: "fine" }, `Valid until ${when(told.expires_at)}, for one use.`));
@@ -133,7 +135,7 @@ function Invite(signal) {
     }), out);
 }
 
-/** Users who have requested a new password and wait for a link. */
+/** Users who have requested a password reset and are waiting for a link. */
 export function Waiting({ password_resets: waiting }, signal) {
   if (waiting.length === 0) return null;
   return section("Forgotten passwords", "These users asked for a new password. This server sends no email; send each of them a link.",

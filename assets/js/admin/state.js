@@ -1,4 +1,4 @@
-// The state of the server: health, answer cache, and the sources of its settings.
+// Server status: health, the answer cache, and where each setting comes from.
 import { get, post } from "../api.js";
 import { button, el, fill } from "../dom.js";
 import { bytes, count, duration, money, plural, sentence, when } from "../format.js";
@@ -9,7 +9,7 @@ import { toast } from "../parts/toast.js";
 const NEWS_MS = 15_000;
 const LOOK = { ok: "good", warning: "warn" };
 
-/** Health, refreshed while the page is open. */
+/** The health section, refreshed while the page is open. */
 export function State(health, signal) {
   const body = el("div", { class: "state-body" });
   draw(health);
@@ -38,7 +38,7 @@ function Facts(rows) {
   return el("dl", { class: "sums" }, rows.filter(([, value]) => value || value === 0).map(([name, value]) => el("div", null, el("dt", null, name), el("dd", null, String(value)))));
 }
 
-/** The answer cache. */
+/** The answer cache section. */
 export function Cache(first, signal) {
   const body = el("div");
   draw(first);
@@ -65,7 +65,7 @@ export function Cache(first, signal) {
     first.entries > 0 && el("div", { class: "actions" }, button("Clear cache", { class: "secondary", on: { click: clear } })));
 }
 
-/** The settings by name with their source; values are not sent. */
+/** The settings by name with the source of each; their values are never sent to the browser. */
 export function Settings({ settings, warnings }) {
   const changed = settings.filter((one) => one.source !== "default");
   return section("Server settings", "Set where the server starts. See quire help settings. Values are not shown.",

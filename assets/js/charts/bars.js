@@ -1,10 +1,10 @@
-// Shares of a whole as bars, the largest first.
+// A bar chart of shares of a whole, largest first.
 import { Chart } from "./chart.js";
 import { fitted, linear, svg } from "./svg.js";
 
 const NARROW = 480;
 
-/** Props of a chart, and `bars`: `{label, part, words}` with parts from 0 to 1; `show(part)` formats one. */
+/** Takes the props of `Chart`, and `bars`: `{label, part, words}` with parts from 0 to 1; `show(part)` formats a part. */
 export function Bars({ title, about, bars, show, table }) {
   return Chart({ title, about, table, draw: ({ width, point }) => {
     const narrow = width < NARROW;

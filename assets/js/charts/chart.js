@@ -1,4 +1,4 @@
-// The frame of every chart: a caption, a drawing whose points the keyboard can reach, the description of the
+// The frame of every chart: a caption, a drawing whose points can be reached by keyboard, a description of the
 // current point, and the same figures as a table. Redraws when its width changes.
 import { el, fill, uid } from "../dom.js";
 import { svg } from "./svg.js";
@@ -20,7 +20,7 @@ export function Chart({ title, about, draw, table, legend = [], hint = "" }) {
   picture.addEventListener("keydown", move);
   picture.addEventListener("focusin", (event) => visit(points.indexOf(event.target.closest(".point"))));
   picture.addEventListener("pointerover", (event) => tell(event.target.closest(".point")));
-  // The observer is collected with the element and needs no disconnect.
+  // The observer is garbage-collected with the element, so it needs no disconnect.
   new ResizeObserver(([entry]) => paint(Math.floor(entry.contentRect.width))).observe(box);
 
   function paint(width) {
@@ -55,7 +55,7 @@ export function Chart({ title, about, draw, table, legend = [], hint = "" }) {
     if (node) readout.textContent = node.getAttribute("aria-label");
   }
 
-  // One tab stop; arrow keys move between points, in the order of the table.
+  // Keyboard navigation: one tab stop; arrow keys move between points in table order.
   function move(event) {
     const next = { ArrowRight: at + 1, ArrowDown: at + 1, ArrowLeft: at - 1, ArrowUp: at - 1, Home: 0, End: points.length - 1 }[event.key];
     if (next === undefined || points.length === 0) return;
@@ -81,7 +81,7 @@ export function Figures(title, table) {
   return node;
 }
 
-/** A table that may scroll. `heads` are strings, `rows` lists of strings whose first names the row. */
+/** A scrollable table. `heads` is a list of strings; `rows` is a list of string lists whose first entry is the row header. */
 export function Table(label, { heads, rows }) {
   return el("div", { class: "table-scroll", tabindex: "0", role: "group", "aria-label": label },
     el("table", { class: "figures" },

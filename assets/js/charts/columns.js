@@ -1,10 +1,13 @@
-// A value per day as columns, from the first day to the last, including days without data.
+// A column chart with one value per day, from the first day to the last, including days without data.
 import { Chart } from "./chart.js";
 import { linear, svg, ticks } from "./svg.js";
 
+// Pixels of a letter of a label, and between two labels.
+const LETTER = 8;
+const GAP = 16;
 const PAD = { left: 58, right: 6, top: 10, bottom: 26 };
 
-/** Props of a chart, and `columns`: `{label, value, words}`; `show(value)` formats one for the axis. */
+/** Takes the props of `Chart`, and `columns`: `{label, value, words}`; `show(value)` formats a value for the axis. */
 export function Columns({ title, about, columns, show, table }) {
   return Chart({ title, about, table, draw: ({ width, point }) => {
     const height = width < 480 ? 180 : 230;
@@ -13,8 +16,9 @@ export function Columns({ title, about, columns, show, table }) {
     const y = linear([0, most || 1], [floor, PAD.top]);
     const step = (width - PAD.left - PAD.right) / Math.max(columns.length, 1);
     const thick = Math.max(1, Math.min(step - 2, 34));
-    // As many labels as fit, always with the last day.
-    const every = Math.max(1, Math.ceil(columns.length / Math.max(1, Math.floor((width - PAD.left) / 64))));
+    // Show as many labels as fit, always including the last day.
+    const label = Math.max(...columns.map((column) => column.label.length), 0) * LETTER;
+    const every = Math.max(1, Math.ceil(columns.length / Math.max(1, Math.floor((width - PAD.left) / Math.max(64, label + GAP)))));
     const nodes = ticks(0, most || 1, 4).flatMap((value) => [
       svg("line", { class: "grid", x1: PAD.left, x2: width - PAD.right, y1: y(value), y2: y(value) }),
       svg("text", { class: "tick", x: PAD.left - 8, y: y(value) + 4, "text-anchor": "end" }, most > 0 || value === 0 ? show(value) : ""),
@@ -25,7 +29,7 @@ export function Columns({ title, about, columns, show, table }) {
       nodes.push(point(column.words,
         svg("rect", { class: "hit", x: left, y: PAD.top, width: step, height: floor - PAD.top }),
         column.value > 0 && svg("rect", { class: "bar", x: middle - thick / 2, y: Math.min(y(column.value), floor - 1.5), width: thick, height: Math.max(1.5, floor - y(column.value)) })));
-      if ((columns.length - 1 - place) % every === 0) nodes.push(svg("text", { class: "tick", x: Math.min(middle, width - 22), y: height - 8, "text-anchor": "middle" }, column.label));
+      if ((columns.length - 1 - place) % every === 0) nodes.push(svg("text", { class: "tick", x: Math.min(middle, width - label / 2), y: height - 8, "text-anchor": "middle" }, column.label));
     });
     return { height, nodes };
   } });

@@ -1,4 +1,4 @@
-// How far each runner got: a line up to where it stopped, and a mark for the reason.
+// How far each contender got: a line up to the point where it was eliminated, with a mark for the reason.
 import { Chart } from "./chart.js";
 import { fitted, linear, mark, svg, ticks } from "./svg.js";
 

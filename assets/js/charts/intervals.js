@@ -1,4 +1,4 @@
-// Rows of a value with its uncertainty: a mark on a line, with whiskers for the confidence interval.
+// A value with its uncertainty per row: a mark on a line, with whiskers for the confidence interval.
 import { Chart } from "./chart.js";
 import { fitted, linear, mark, svg, ticks } from "./svg.js";
 

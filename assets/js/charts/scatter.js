@@ -1,4 +1,4 @@
-// Two figures per item as a scatter plot, with the Pareto front.
+// A scatter plot of two figures per item, with the Pareto front.
 import { Chart } from "./chart.js";
 import { linear, mark, svg, ticks } from "./svg.js";
 
@@ -40,7 +40,7 @@ function beside(x, y, width) {
   return { x: left ? x - 10 : x + 10, y: y - 8, "text-anchor": left ? "end" : "start" };
 }
 
-// Omits labels that would overlap others; those of highlighted dots are omitted last.
+// Drops labels that would overlap others; labels of highlighted dots are dropped last.
 function room(dots, placeOf) {
   const taken = new Map();
   for (const dot of [...dots].sort((a, b) => Boolean(b.kind) - Boolean(a.kind))) {
@@ -51,7 +51,7 @@ function room(dots, placeOf) {
   return taken;
 }
 
-// A step for each dot that is better than all cheaper ones.
+// The Pareto front as a step line: one step for each dot that beats all cheaper ones.
 function front(dots, x, y, width) {
   const best = dots.filter((dot) => dot.front).sort((a, b) => a.x - b.x || b.y - a.y);
   let top = -Infinity;

@@ -1,10 +1,10 @@
-// Primitives of the charts: SVG elements, scales, round ticks, fitted texts. Independent of the data.
+// Chart primitives: SVG elements, scales, round ticks, and truncated text. They know nothing about the data.
 
 const SPACE = "http://www.w3.org/2000/svg";
-/** Average width of a letter in the charts' font, in pixels. */
+/** Average width of a character in the chart font, in pixels. */
 const LETTER = 7.2;
 
-/** An SVG element. Attributes that are null are omitted. */
+/** Creates an SVG element. Null attributes are omitted. */
 export function svg(tag, attributes, ...children) {
   const node = document.createElementNS(SPACE, tag);
   for (const [name, value] of Object.entries(attributes ?? {})) {
@@ -14,7 +14,7 @@ export function svg(tag, attributes, ...children) {
   return node;
 }
 
-/** A function from values to pixels. An empty range maps to the middle. */
+/** Returns a linear scale from values to pixels. An empty domain maps to the middle of the range. */
 export function linear([from, to], [left, right]) {
   const span = to - from;
   return (value) => (span === 0 ? (left + right) / 2 : left + ((value - from) / span) * (right - left));
@@ -32,13 +32,13 @@ export function ticks(from, to, wanted = 5) {
   return Array.from({ length: last - first + 1 }, (_, place) => Number(((first + place) * step).toPrecision(12)));
 }
 
-/** The text, cut to at most this many pixels. */
+/** Truncates the text to at most this many pixels. */
 export function fitted(text, pixels) {
   const most = Math.max(3, Math.floor(pixels / LETTER));
   return text.length <= most ? text : `${text.slice(0, most - 1).trimEnd()}…`;
 }
 
-/** Marks of distinct shapes, so that no chart relies on color alone. */
+/** A marker with a distinct shape, so that no chart relies on color alone. */
 export function mark(kind, x, y, size = 5) {
   const square = (half) => ({ x: x - half, y: y - half, width: half * 2, height: half * 2 });
   switch (kind) {

@@ -1,4 +1,4 @@
-// A timeline of calls: a bar for each, hollow until its first token and filled while it streams, in lanes.
+// A timeline of calls in lanes: one bar per call, hollow until its first token and filled while it streams.
 import { Chart } from "./chart.js";
 import { fitted, linear, mark, svg, ticks } from "./svg.js";
 

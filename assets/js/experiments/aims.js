@@ -6,12 +6,12 @@ import { Radio } from "./evaluator.js";
 import { DIALS, namer } from "./words.js";
 
 const OBJECTIVES = [
-  ["quality", "The best answers", "The score alone decides; money and time are shown, but do not count."],
-  ["weighted", "Good answers for their price", "Points are taken off for money and for waiting."],
-  ["pareto", "Show me the trade-off", "No single best: every setting that no other beats in quality, money and time."],
+  ["quality", "The best answers", "Only the score counts; cost and time are shown."],
+  ["weighted", "Good answers for their price", "Cost and latency reduce the score."],
+  ["pareto", "Show me the trade-off", "No single winner: every setting that no other beats on quality, cost, and time."],
 ];
 
-/** `{node}`; changes `draft.objective` and calls `changed`. */
+/** Returns `{node}`. Changes `draft.objective` and calls `changed`. */
 export function ObjectivePicker({ draft, changed }) {
   const name = uid("objective");
   const extra = el("div", { class: "pair" });
@@ -33,7 +33,7 @@ export function ObjectivePicker({ draft, changed }) {
         if (uses > 0) draft.objective.uses = uses;
         else delete draft.objective.uses;
         changed();
-      } } }, "With this, it also ends when going on would cost more than a better setting could bring.").node,
+      } } }, "If set, the experiment also ends when continuing would cost more than a better setting could save.").node,
     ]);
   }
 
@@ -45,7 +45,7 @@ export function ObjectivePicker({ draft, changed }) {
     }))), extra) };
 }
 
-/** `{node, refresh()}`: the setting used now; call `refresh` when the search space has changed. */
+/** Returns `{node, refresh()}` for the setting currently in use; call `refresh` when the search space changes. */
 export function CurrentPicker({ draft, models, changed }) {
   const node = el("div", { class: "current-picker" });
   refresh();
@@ -69,7 +69,7 @@ export function CurrentPicker({ draft, models, changed }) {
   return { node, refresh };
 }
 
-/** `{node}`; changes `draft.budget` and the advanced options. */
+/** Returns `{node}`. Changes `draft.budget` and the advanced options. */
 export function BudgetFields({ draft, changed }) {
   const amount = (label, key, factor, hint) => Field(label, { type: "number", min: 0, step: "any", value: draft.budget[key] ? draft.budget[key] / factor : "", on: { input: ({ target }) => {
     const given = Number(target.value) * factor;

@@ -1,4 +1,4 @@
-// Results case by case: two settings side by side, the better one, and both answers when a case is opened.
+// Per-case results: two settings side by side, which one did better, and both answers when a case is expanded.
 import { get } from "../api.js";
 import { button, el, fill, link } from "../dom.js";
 import { duration, money, plural, sentence } from "../format.js";
@@ -8,10 +8,10 @@ import { Failure, Loading } from "../parts/states.js";
 import { score } from "./words.js";
 
 const SHOWN = 25;
-/** Scores that differ by less are equal: a difference in a float's last digit means nothing. */
+/** Scores closer than this are treated as equal: a difference in a float's last digits means nothing. */
 const EVEN = 1e-9;
 
-/** Props: `id`, `cases`, `settings` (`[{place, setting}]`, the best first), `leader`, `current`, `words`. */
+/** Props: `id`, `cases`, `settings` (`[{place, setting}]`, best first), `leader`, `current`, `words`. */
 export function CaseTable({ id, cases, settings, leader, current, baseline, words, signal }) {
   const tried = settings.filter(({ place }) => cases.some((one) => resultOf(one, place)));
   if (tried.length < 2) return null;
@@ -37,7 +37,7 @@ export function CaseTable({ id, cases, settings, leader, current, baseline, word
     const tally = { left: 0, right: 0, tie: 0 };
     for (const each of met) tally[each.won = winner(each)] += 1;
     sum.textContent = met.length === 0
-      ? "These two share no case: one was eliminated before."
+      ? "These two settings have no case in common: one was eliminated earlier."
       : `Of ${plural(met.length, "case")} that both were asked, the first is better on ${tally.left}, the second on ${tally.right}, and they are even on ${tally.tie}.`;
     const shown = met.filter(({ one, won }) => chosen.only === "all" || (chosen.only === "held" ? one.held_back : won === chosen.only));
     fill(list, shown.slice(0, most).map((each) => CaseResult(each, { id, chosen, named, signal })));
@@ -83,7 +83,7 @@ function CaseResult({ one, left, right, won }, { id, chosen, named, signal }) {
   }
 }
 
-// In long prompts the question is mostly at the end.
+// In a long prompt, the question is usually at the end.
 function ending(prompt) {
   const flat = prompt.replace(/\s+/g, " ").trim();
   if (flat.length <= 160) return flat;

@@ -1,4 +1,4 @@
-// The cases of a new experiment: entered, read from a file, or taken from the history.
+// The cases of a new experiment: typed in, imported from a file, or taken from the history.
 import { call, get } from "../api.js";
 import { announce, button, el, fill, icon, uid } from "../dom.js";
 import { excerpt, plural, sentence, when } from "../format.js";
@@ -7,10 +7,10 @@ import { DocumentPicker } from "../parts/document-picker.js";
 import { Alert, Empty } from "../parts/states.js";
 
 const SHOWN = 30;
-const MOST = 1000;
+const MAX_CASES = 1000;
 const TYPES = { jsonl: "application/jsonl", ndjson: "application/jsonl", json: "application/json", tsv: "text/tab-separated-values" };
 
-/** `{node}`; changes `draft.cases` and `draft.documents`, and calls `changed`. */
+/** Returns `{node}`. Changes `draft.cases` and `draft.documents`, and calls `changed`. */
 export function CaseEditor({ draft, documents, changed, signal }) {
   const list = el("ol", { class: "case-list" });
   const below = el("div", { class: "actions" });
@@ -53,15 +53,15 @@ export function CaseEditor({ draft, documents, changed, signal }) {
     announce("Case removed.");
   }
 
-  // Imported cases are appended; an empty first row is replaced.
+  // Appends imported cases; an empty first row is replaced.
   function add(cases, words) {
     const kept = draft.cases.filter((one) => one.prompt.trim() || one.expected?.trim());
-    const room = MOST - kept.length;
+    const room = MAX_CASES - kept.length;
     draft.cases = [...kept, ...cases.slice(0, room)];
     draw();
     changed();
     const left = cases.length - Math.min(cases.length, room);
-    fill(message, el("p", { class: "notice", role: "status" }, `${plural(Math.min(cases.length, room), "case")} added${words}.${left > 0 ? ` ${plural(left, "case")} left out: ${MOST} is the most.` : ""}`));
+    fill(message, el("p", { class: "notice", role: "status" }, `${plural(Math.min(cases.length, room), "case")} added${words}.${left > 0 ? ` ${plural(left, "case")} left out: ${MAX_CASES} is the most.` : ""}`));
   }
 
   function one() {

@@ -1,6 +1,5 @@
-// A small experiment that needs no key and no network: questions on one page of text for the demo
-// algorithms.
-// The questions, the answers, and the differences are real.
+// A small experiment that needs no API key and no network: the demo algorithms answer questions about one page of
+// text. The questions, the answers, and the differences are real.
 import { newDraft } from "./draft.js";
 
 const TEXT = `The Lindqvist workshop opened in 1962 under Marta Lindqvist in Falun. It employs 48 people, nine of them apprentices. The main hall covers 1,250 square meters. The new pump delivers 40 liters a minute. It must not be run below 5 degrees. The old pump delivered 25 liters a minute and is kept as a spare. A service takes 3 hours and costs 180 euros. Filters are changed every 6 weeks. The warranty lasts 24 months from delivery. Orders above 500 euros are shipped without charge. The office answers calls between 8 and 16 hours. Complaints go to the quality desk, which replies within 10 days. Spare parts are kept for 15 years. The motor draws 750 watts and weighs 31 kilograms. The housing is made of stainless steel. Hoses are tested at 12 bar. The largest customer is the dairy in Mora. Deliveries leave on Tuesdays and Fridays. Invoices are due within 30 days. A training course lasts 2 days and takes at most 6 people. The night shift ended in 2009. The roof carries 96 solar panels. They cover a third of the electricity. The canteen opens at 7.`;
@@ -32,7 +31,7 @@ const QUESTIONS = [
   ["In which town is the workshop?", "Falun"],
 ];
 
-/** A complete draft with these demo models. */
+/** Returns a complete draft that uses these demo models. */
 export function demoDraft(models) {
   const demo = models.filter((model) => model.mock && model.available).map((model) => model.id);
   return {
@@ -40,12 +39,12 @@ export function demoDraft(models) {
     name: "Which demo algorithm finds the figure?",
     cases: QUESTIONS.map(([prompt, expected]) => ({ prompt, expected })),
     axes: { model: demo, prompt: [`${TEXT}\n\n{{question}}`], max_tokens: [null, 120] },
-    // A plausible first choice, not necessarily the best.
+    // A plausible initial choice, not necessarily the best one.
     current: { model: demo.at(-1), max_tokens: null },
     evaluator: { kind: "contains" },
     seed: 1,
   };
 }
 
-/** Whether there are enough demo models to run it. */
+/** Whether there are enough demo models to run the experiment. */
 export const hasDemo = (models) => models.filter((model) => model.mock && model.available).length > 1;

@@ -1,9 +1,9 @@
-// The draft of an experiment: survives a reload, and becomes the request. Contains no user interface.
+// The draft of an experiment: survives a reload, and is turned into the request. Contains no UI code.
 import { recall, remember } from "../state.js";
 
 const KEY = "experiment-draft";
 const PLAIN = "{{question}}";
-/** Parameters of models; the others concern how the question is asked. */
+/** Model parameters; the others concern how the question is asked. */
 export const OF_MODELS = ["effort", "temperature", "top_p", "max_tokens"];
 /** The order in which parameters are shown. */
 export const ORDER = ["model", "prompt", "pattern", "members", ...OF_MODELS, "passages"];
@@ -23,14 +23,14 @@ export function loadDraft() {
 export const saveDraft = (draft) => remember(KEY, draft, sessionStorage);
 export const dropDraft = () => remember(KEY, null, sessionStorage);
 
-/** The parameters that vary: `[{dial, values}]`. */
+/** The parameters that vary, as `[{dial, values}]`. */
 export function spaceOf(draft) {
   const improve = draft.improve?.model && { model: draft.improve.model, proposals: draft.improve.proposals };
   return ORDER.map((dial) => ({ dial, values: draft.axes[dial] ?? [], ...(improve && dial === "prompt" ? { improve } : {}) }))
     .filter(({ values, improve: searched }) => values.length > 1 || searched);
 }
 
-// A parameter with a single value is fixed for every setting.
+// The fixed parameters: those with a single value, shared by all settings.
 function baseOf(draft) {
   const base = {};
   for (const dial of ORDER) {
@@ -45,7 +45,7 @@ function baseOf(draft) {
   return base;
 }
 
-/** A draft with the values of an existing experiment. */
+/** Returns a draft with the values of an existing experiment. */
 export function draftOf(told, cases) {
   const { base } = told;
   const of = (dial, value) => (value === null || value === undefined || value.length === 0 ? {} : { [dial]: [value] });
@@ -67,7 +67,7 @@ export function draftOf(told, cases) {
   };
 }
 
-/** The request for POST /api/experiments and for its estimate. */
+/** The request body for `POST /api/experiments` and for its estimate. */
 export function requestOf(draft) {
   const space = spaceOf(draft);
   const cases = draft.cases.filter((one) => one.prompt.trim()).map(({ prompt, expected, label, documents }) => ({
@@ -86,7 +86,7 @@ export function requestOf(draft) {
   };
 }
 
-/** What the draft still lacks for an estimate, in words; empty when it is complete. */
+/** What the draft still lacks for an estimate, as text; empty when it is complete. */
 export function missing(draft) {
   const told = [];
   const cases = draft.cases.filter((one) => one.prompt.trim());
@@ -103,7 +103,7 @@ export function missing(draft) {
   return told;
 }
 
-/** The number of settings; `takes(model, dial)` is whether a model supports a parameter. */
+/** The number of settings; `takes(model, dial)` tells whether a model supports a parameter. */
 export function countSettings(draft, takes) {
   const space = spaceOf(draft);
   const models = draft.axes.model;
@@ -114,7 +114,7 @@ export function countSettings(draft, takes) {
   }, 1), 0);
 }
 
-/** Whether a list contains this value; values may be lists themselves. */
+/** Whether the list contains this value; values may be lists themselves. */
 export function holds(values, value) {
   return values.some((one) => same(one, value));
 }

@@ -1,5 +1,5 @@
-// Blind judging: two anonymous answers, one key for each verdict. The agreement between a judging model and the
-// user's verdicts decides whether the model's verdicts count.
+// Blind judging: two anonymous answers and one key per verdict. The judge model's verdicts count only if they
+// agree well enough with the user's.
 import { get, post } from "../api.js";
 import { announce, button, el, fill } from "../dom.js";
 import { openDialog } from "../parts/dialog.js";

@@ -1,4 +1,5 @@
-// The expected cost and power of an experiment before anything is spent, and the button that starts it.
+// The expected cost and statistical power of an experiment before anything is spent, with the button that starts
+// it.
 import { post } from "../api.js";
 import { announce, button, el, fill, icon } from "../dom.js";
 import { count, money, plural, sentence } from "../format.js";
@@ -6,7 +7,7 @@ import { Alert, Loading, Missing } from "../parts/states.js";
 import { missing, requestOf } from "./draft.js";
 import { namer } from "./words.js";
 
-/** `{node, stale()}`; `begun(id)` is called after the start. Call `stale` when the draft has changed. */
+/** Returns `{node, stale()}`; call `stale` when the draft changes. `begun(id)` is called after the start. */
 export function EstimateView({ draft, models, begun, signal }) {
   const body = el("div", { class: "estimate-body" });
   const ask = button("Estimate cost", { class: "secondary", on: { click: estimate } });

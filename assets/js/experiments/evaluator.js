@@ -9,8 +9,8 @@ const GROUPS = [
     ["exact", "Exact match", "The answer equals the expected one, except for case, spaces, and a final period. For labels and codes."],
     ["contains", "Contains", "The answer contains the expected words. Good for facts; a long answer that mentions everything passes too."],
     ["number", "Numeric", "The last number of the answer equals the expected one, within a tolerance."],
-    ["regex", "Regular expression", "The answer fits a regular expression: one for all cases, or each case’s expected answer."],
-    ["schema", "Fits a JSON schema", "The answer holds JSON of a given shape. Says nothing of whether what it holds is true."],
+    ["regex", "Regular expression", "The answer matches a regular expression: one for all cases, or each case’s expected answer."],
+    ["schema", "Fits a JSON schema", "The answer contains JSON that matches a schema. This does not check whether its content is correct."],
     ["choice", "Multiple choice", "The chosen letter is the expected one."],
   ]],
   ["Similarity: reproducible, but ignores meaning", [
@@ -18,11 +18,11 @@ const GROUPS = [
   ]],
   ["Judgment: a model’s opinion; check it against yours", [
     ["pairwise", "Pairwise judge", "A judge sees each answer beside that of what you use now, without names and in both orders; if it changes its mind with the order, that is a tie. Judge some blind yourself to see whether it can be trusted."],
-    ["rubric", "Rubric judge", "A judge gives marks for accuracy, completeness and clarity; where accuracy is low, the rest cannot make up for it. The least trusted way."],
+    ["rubric", "Rubric judge", "A judge scores accuracy, completeness, and clarity; low accuracy caps the total. The least reliable method."],
   ]],
 ];
 
-/** `{node}`; changes `draft.evaluator` and calls `changed`. */
+/** Returns `{node}`. Changes `draft.evaluator` and calls `changed`. */
 export function EvaluatorPicker({ draft, models, changed }) {
   const name = uid("evaluator");
   const extra = el("div", { class: "evaluator-more" });
@@ -80,7 +80,7 @@ function Schema(evaluator, { changed }) {
       note.textContent = "";
     } catch (fault) {
       delete evaluator.schema;
-      note.textContent = target.value.trim() ? `This is no JSON yet: ${fault.message}.` : "";
+      note.textContent = target.value.trim() ? `Not valid JSON: ${fault.message}.` : "";
     }
     changed();
   } } });
@@ -94,7 +94,7 @@ function Judge(evaluator, { models, changed }) {
   const judge = Choice("Judge", { value: evaluator.model ?? "", on: { change: ({ target }) => {
     evaluator.model = target.value || undefined;
     changed();
-  } } }, [["", "Choose a model"], ...ready.map((model) => [model.id, nameOf(model.id, models).name])], "Best from another family than the models it judges: models favor their own.");
+  } } }, [["", "Choose a model"], ...ready.map((model) => [model.id, nameOf(model.id, models).name])], "Best from a different family than the models it judges: models favor their own.");
   const same = el("label", { class: "check" }, el("input", { type: "checkbox", checked: evaluator.same_family ?? false, "aria-label": "It may judge models of its own family", on: { change: ({ target }) => {
     if (target.checked) evaluator.same_family = true;
     else delete evaluator.same_family;

@@ -1,6 +1,7 @@
-// A running experiment: progress, the leading setting, cost, and remaining time. Announces news to screen readers
-// only occasionally.
+// A running experiment: progress, the leading setting, cost, and remaining time. Updates are announced to screen
+// readers only occasionally.
 import { post } from "../api.js";
+import { within } from "../base.js";
 import { announce, button, el, fill } from "../dom.js";
 import { count, duration, money, plural, sentence } from "../format.js";
 import { Alert } from "../parts/states.js";
@@ -8,9 +9,9 @@ import { toast } from "../parts/toast.js";
 import { score, span } from "./words.js";
 
 const SPEAKS_MS = 20_000;
-const LONGEST_PAUSE = 15_000;
+const MAX_PAUSE = 15_000;
 
-/** `{node}`: follows the events of a running experiment; calls `ended()` at its end. `words` names settings. */
+/** Returns `{node}`. Follows the events of a running experiment and calls `ended()` when it ends. `words` names settings. */
 export function ProgressView({ told, words, ended, signal }) {
   const bar = el("progress", { class: "experiment-bar", max: 1, "aria-label": "Budget used" });
   const doing = el("p", { class: "run-doing" });
@@ -69,7 +70,7 @@ export function ProgressView({ told, words, ended, signal }) {
     el("p", { class: "fine" }, "It continues in the background; you can leave this page.")) };
 }
 
-// The used share of the limit closest to being reached.
+// The fraction used of whichever limit is closest to being reached.
 function used(spent, budget = {}) {
   const parts = ["cost_usd", "tokens", "seconds", "evaluations"].filter((kind) => budget[kind] > 0).map((kind) => (spent[kind] ?? 0) / budget[kind]);
   return Math.min(1, Math.max(0, ...parts));
@@ -86,7 +87,7 @@ function spentOf(spent, budget = {}) {
   ].filter(Boolean).join(", ") || "nothing yet";
 }
 
-/** The notice of an experiment that is neither running nor over: the reason, and how to resume. */
+/** The notice for an experiment that is neither running nor finished: the reason, and how to resume it. */
 export function Halted({ told, resumed, signal }) {
   const message = el("div", { class: "step-message" });
   const words = told.status === "paused" ? "Paused" : told.status === "failed" ? "Failed" : "Stopped";
@@ -106,9 +107,8 @@ export function Halted({ told, resumed, signal }) {
     message, el("div", { class: "actions" }, on));
 }
 
-// The browser's EventSource reconnects by itself after a lost connection, but not after a response that is
-// not an
-// event stream; then it is reopened here.
+// EventSource reconnects by itself after a lost connection, but not after a response that is not an event stream;
+// in that case it is reopened here.
 function follow(id, { onProgress, onLine, onEnd, signal }) {
   let pause = 500;
   let source = null;
@@ -122,7 +122,7 @@ function follow(id, { onProgress, onLine, onEnd, signal }) {
   }
 
   function open() {
-    source = new EventSource(`/api/experiments/${encodeURIComponent(id)}/events`);
+    source = new EventSource(within(`/api/experiments/${encodeURIComponent(id)}/events`));
     source.onopen = () => {
       pause = 500;
       onLine(true);
@@ -137,7 +137,7 @@ function follow(id, { onProgress, onLine, onEnd, signal }) {
       onLine(false);
       if (source.readyState !== EventSource.CLOSED) return;
       timer = setTimeout(open, pause);
-      pause = Math.min(pause * 2, LONGEST_PAUSE);
+      pause = Math.min(pause * 2, MAX_PAUSE);
     };
   }
 }

@@ -1,5 +1,6 @@
-// The results of an experiment as charts with their tables: the leaderboard, quality against cost and time, the
-// elimination rounds, the influence of parameters. Shows the report's figures and computes none of its own.
+// The results of an experiment as charts with tables: the leaderboard, quality against cost and time, the
+// elimination rounds, and the influence of each parameter. Only shows figures from the report and computes none of
+// its own.
 import { el } from "../dom.js";
 import { cost, count, duration, money, plural, sentence } from "../format.js";
 import { Bars } from "../charts/bars.js";
@@ -10,7 +11,7 @@ import { DIALS, change, fate, percent, score, span } from "./words.js";
 
 const DRAWN = 20;
 const LISTED = 300;
-// The baseline is the setting in use only if the user named it; else it is the first one.
+// The baseline is the setting in use if the user named one, otherwise the first setting.
 const SIGNS = { current: "what is used now", first: "the first setting" };
 const MARKS = { current: "used now", first: "the first setting" };
 
@@ -21,7 +22,7 @@ const STOPS = {
   cases: "Ended: all cases were used.", budget: "Ended: the budget was spent.",
 };
 
-/** The conclusion in a sentence, and the figures behind it. */
+/** The conclusion as a sentence, with the figures behind it. */
 export function Verdict({ sentence: words, finding, difference, stop, notes }) {
   const figures = difference && `On the ${plural(difference.cases, "case")} held back: ${change(difference.mean)} (${change(difference.interval[0])} to ${change(difference.interval[1])}), p ${difference.p < 0.001 ? "under 0.001" : `= ${difference.p.toFixed(3)}`}.`;
   return el("div", { class: "verdict", data: { finding: finding ?? "" } },
@@ -30,7 +31,7 @@ export function Verdict({ sentence: words, finding, difference, stop, notes }) {
     notes?.length > 0 && el("ul", { class: "fine notes" }, notes.map((note) => el("li", null, sentence(note)))));
 }
 
-/** Everything below the conclusion. `words` names settings. */
+/** Everything below the conclusion. `words` provides the names of settings. */
 export function ReportView(report, words, { objective, baseline = "current" }) {
   const board = report.leaderboard.filter((row) => row.cases > 0);
   if (board.length === 0) return [el("p", { class: "fine" }, "No setting has been tried on a case yet.")];
@@ -42,12 +43,12 @@ function Section(title, ...content) {
   return el("section", { class: "report-section" }, el("h2", null, title), content);
 }
 
-// Fast models differ by less than tenths of a second.
+// Fast models differ by less than a tenth of a second.
 const brief = (ms) => (ms < 1000 ? `${Math.round(ms)} ms` : duration(ms));
 
 const named = ({ words, kind, rank, mark }, row) => `${rank.get(row.place)}. ${words.name(row.setting)}${kind(row.place) === "leader" ? ", the leader" : kind(row.place) === "current" ? `, ${mark}` : ""}`;
 
-// The best settings, and the current one wherever it ranks.
+// The best settings, plus the current one wherever it ranks.
 function first(board, current, most) {
   const shown = board.slice(0, most);
   const now = board.find((row) => row.place === current);
@@ -82,7 +83,7 @@ function boardTable({ words, board, measure, rank, kind }) {
   };
 }
 
-// The prompts that a model proposed, each below the one that it improves.
+// The prompts that a model proposed, each below the one it improves on.
 function Family({ report, words, kind, mark }) {
   const rows = report.leaderboard;
   if (!rows.some((row) => Number.isInteger(row.parent))) return null;
@@ -114,7 +115,7 @@ function TradeOffs(context) {
     }));
     if (dots.length === 0 || dots.every((dot) => dot.x === 0)) return el("p", { class: "fine" }, `${title}: no setting ${across.startsWith("Cost") ? "cost anything" : "took any time"}.`);
     return Scatter({
-      title, about: `Up is better, left is ${across.startsWith("Cost") ? "cheaper" : "quicker"}. Numbers are places on the leaderboard.`,
+      title, about: `Up is better, left is ${across.startsWith("Cost") ? "cheaper" : "quicker"}. Numbers are ranks on the leaderboard.`,
       dots, across: { name: across, show }, up: { name: measure, show: score }, legend: [...signs, ["front", "nothing is better and cheaper"]].slice(0, across.startsWith("Cost") ? 3 : 2),
       table: () => ({ heads: ["Setting", measure, across, "On the Pareto front"], rows: board.slice(0, LISTED).map((row) => [`${rank.get(row.place)}. ${words.name(row.setting)}`, score(row.mean), show(x(row)), front.has(row.place) ? "yes" : "no"]) }),
     });
@@ -142,7 +143,7 @@ function Fates(context) {
   const shown = runners.slice(0, DRAWN + 4);
   return Section("Elimination rounds",
     Falls({
-      title: "How far each setting came", length, course: "cases in the race",
+      title: "How far each setting got", length, course: "cases in the race",
       about: `Set aside does not mean worse: it was behind when only half could go on. Only a cross means that it was shown to be worse.${runners.length > shown.length ? ` The ${shown.length} that came furthest, of ${count(runners.length)}.` : ""}`,
       legend: [["leader", "leads"], ["aside", "set aside"], ["beaten", "shown to be worse"]],
       runners: shown.map((runner) => ({ label: runner.setting, to: runner.to, fate: runner.fate, kind: kind(runner.place), words: `${runner.setting}: ${why[runner.fate]}, after ${plural(runner.to, "case")}` })),

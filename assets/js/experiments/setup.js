@@ -10,7 +10,7 @@ const WAYS = {
 };
 const GOALS = { quality: "the best answers", weighted: "good answers for their price", pareto: "the trade-off of quality, cost and time" };
 
-/** Takes an experiment and the names of its settings; collapsed, since most readers want the result. */
+/** Takes an experiment and the names of its settings. Collapsed, since most readers want the result. */
 export function Setup(told, words) {
   const line = (name, ...value) => el("div", null, el("dt", null, name), el("dd", { dir: "auto" }, value));
   const { evaluator, objective, budget } = told;

@@ -1,5 +1,5 @@
-// The search space: models, prompts, and other parameters, each as a list of values. Offers only parameters that a
-// chosen model supports, and always shows the number of settings.
+// The search space: models, prompts, and other parameters, each as a list of values. Offers only parameters that
+// at least one chosen model supports, and always shows the number of settings.
 import { button, el, fill, icon, uid } from "../dom.js";
 import { plural } from "../format.js";
 import { Choice, Field } from "../parts/field.js";
@@ -16,7 +16,7 @@ const HINTS = {
   passages: "Maximum number of document passages per model.",
 };
 
-/** `{node, refresh()}`; changes `draft.axes` and calls `changed`. Call `refresh` when documents were added or removed. */
+/** Returns `{node, refresh()}`. Changes `draft.axes` and calls `changed`; call `refresh` when documents are added or removed. */
 export function SpaceEditor({ draft, data, changed }) {
   const more = el("div", { class: "dials" });
   const total = el("p", { class: "setting-count", role: "status" });
@@ -80,7 +80,7 @@ const asksDocuments = (draft) => draft.documents.length > 0 || draft.cases.some(
 const chosen = (draft) => [...new Set(draft.axes.model.flat())];
 const meaning = (parameters, dial) => parameters.parameters.find((one) => one.name === dial)?.meaning;
 
-/** Whether a model supports this parameter. A model without that information is assumed to. */
+/** Whether a model supports this parameter; assumed if the model has no such information. */
 export function takes(models, id, dial) {
   const known = models.find((model) => model.id === id)?.parameters ?? [];
   const word = dial === "effort" ? "reasoning_effort" : dial;
@@ -114,7 +114,7 @@ function ModelAxis({ draft, models, edited }) {
     drawPanels();
     edited();
   } } });
-  // Models that no longer exist are removed from the draft.
+  // Remove models that no longer exist from the draft.
   draft.axes.model = draft.axes.model.filter((value) => [value].flat().every((id) => ready.some((model) => model.id === id)));
   draw();
   drawPanels();
@@ -176,7 +176,7 @@ function PromptAxis({ draft, models, edited }) {
     ImprovePicker({ draft, models, edited }));
 }
 
-// Which model proposes better prompts, if any.
+// Selects the model that proposes better prompts, if any.
 function ImprovePicker({ draft, models, edited }) {
   const writers = inOrder(models).filter((model) => model.available && !model.mock);
   if (draft.improve && !writers.some((model) => model.id === draft.improve.model)) delete draft.improve;

@@ -1,5 +1,6 @@
-// Actions on an experiment's winner: save as recipe, make it the default, or undo that; and the export.
+// Actions for an experiment's winner: save it as a recipe, make it the default, or undo that; and export.
 import { post } from "../api.js";
+import { pathOf } from "../base.js";
 import { button, el, fill, icon } from "../dom.js";
 import { sentence } from "../format.js";
 import { openDialog } from "../parts/dialog.js";
@@ -37,13 +38,13 @@ export function Taking({ told, settings, words, again, go, signal }) {
     const name = Field("Name of the recipe", { value: told.name.slice(0, 60).replaceAll("@", " "), maxLength: 60, autocomplete: "off" });
     const which = Choice("Setting", { value: String(settings[0].place) }, settings.slice(0, 50).map(({ place, setting }, rank) => [String(place), `${rank + 1}. ${words.name(setting)}`]));
     const lead = as === "recipe"
-      ? "A recipe is chosen by name when a question is asked, here or over the API."
-      : "It becomes a recipe, and questions that say nothing else are asked with it. You can take that back at any time.";
+      ? "You can select a recipe by name for a question, here or through the API."
+      : "It becomes a recipe that questions without other settings use. You can undo this at any time.";
     const answer = await openDialog(as === "recipe" ? "Save as recipe" : "Use as default", [el("p", null, lead), which.node, name.node],
       { actions: [["", "Cancel", "secondary"], ["yes", "Save", "primary"]] });
     if (answer !== "yes") return;
     await act(() => post(`${path}/apply`, { place: Number(which.input.value), as, ...(name.input.value.trim() ? { name: name.input.value.trim() } : {}) }, { signal }),
-      (now) => (now.applied.as === "default" ? "Questions are asked with it from now on." : `It is saved as ${now.applied.recipe}.`));
+      (now) => (now.applied.as === "default" ? "Questions now use it by default." : `It is saved as ${now.applied.recipe}.`));
   }
 
   function revert() {
@@ -63,7 +64,7 @@ export function Taking({ told, settings, words, again, go, signal }) {
   }
 
   function drop() {
-    const here = location.pathname + location.search;
+    const here = pathOf() + location.search;
     removeWithUndo(`/api/experiments/${encodeURIComponent(told.id)}`, `“${told.name}” is deleted with its cases and answers.`, () => go(here));
     go("/experiments");
   }
@@ -74,6 +75,6 @@ export function Taking({ told, settings, words, again, go, signal }) {
 function Applied({ as, recipe, place }, settings, words, revert) {
   const setting = settings.find((one) => one.place === place)?.setting;
   return el("p", { class: "notice applied" },
-    as === "default" ? "Your questions are asked with this now" : "It is saved as a recipe", `: ${recipe ?? ""}${setting ? ` (${words.name(setting)})` : ""}. `,
+    as === "default" ? "Default for your questions" : "Saved as a recipe", `: ${recipe ?? ""}${setting ? ` (${words.name(setting)})` : ""}. `,
     button("Revert", { class: "link-button", on: { click: revert } }));
 }

@@ -1,5 +1,5 @@
-// The reliability of the scores: their agreement with the user, the errors of a judging model, and the preferences
-// between settings.
+// How reliable the scores are: agreement with the user, the judge model's errors, and preferences between
+// settings.
 import { el } from "../dom.js";
 import { count, money, plural, sentence } from "../format.js";
 import { Figures, Table } from "../charts/chart.js";
@@ -12,7 +12,7 @@ const BIASES = {
   obedience: "Obeys an instruction inside an answer",
 };
 
-/** The section; `judge` is the `judge` field of an experiment. */
+/** The section on the reliability of the scores; `judge` is the `judge` field of an experiment. */
 export function Trust(judge) {
   const { calibration, model, preference, probes } = judge;
   const unknown = !calibration || (calibration.labels === 0 && !model);
@@ -40,14 +40,14 @@ function habits({ model, kind, pairs, flips, unreadable, orders }) {
   ].filter(Boolean).join(" ");
 }
 
-/** The preferences as one strength per setting; nothing before the first comparison. */
+/** The pairwise preferences as one strength per setting; empty before the first comparison. */
 export function Strengths(report, words) {
   if (!report.strengths?.length) return null;
   const settings = new Map(report.leaderboard.map((row) => [row.place, row.setting]));
   const rows = [...report.strengths].sort((a, b) => b.strength - a.strength).map((one) => [words.name(settings.get(one.place) ?? {}), score(one.strength), one.interval ? span(one.interval) : "Unknown: all cases agree"]);
   return [
     el("h3", null, "Bradley–Terry strength"),
-    el("p", { class: "fine" }, "From who was preferred to whom, by judges and by you: the mean is 0, and one point more wins about 73 of 100 comparisons."),
+    el("p", { class: "fine" }, "Estimated from pairwise preferences of judges and of you. The mean is 0; a lead of one point wins about 73 of 100 comparisons."),
     Figures("Bradley–Terry strength", () => ({ heads: ["Setting", "Strength", "Interval"], rows })),
   ];
 }

@@ -1,4 +1,4 @@
-// Names of parameters, settings, states, and scores of an experiment. Pure.
+// Names of the parameters, settings, states, and scores of an experiment. Pure functions.
 import { cost, duration, money, plural } from "../format.js";
 
 const two = new Intl.NumberFormat(undefined, { minimumFractionDigits: 2, maximumFractionDigits: 2 });
@@ -9,7 +9,7 @@ const part = new Intl.NumberFormat(undefined, { style: "percent", maximumFractio
 export const score = (value) => (value === null || value === undefined ? "none" : two.format(value));
 /** 0.051 → "+0.05" */
 export const change = (value) => signed.format(value);
-/** 0.62 → "62 %" */
+/** 0.62 → "62%" */
 export const percent = (value) => part.format(value);
 /** [0.1, 0.4] → "0.10 to 0.40" */
 export const span = (interval) => (interval ? `${two.format(interval[0])} to ${two.format(interval[1])}` : "not known");
@@ -29,18 +29,18 @@ const FINDINGS = {
   not_tested: "Not enough data",
 };
 
-/** The finding, in the words of a list row. */
+/** The finding, as worded in a list row. */
 export const finding = (name) => FINDINGS[name] ?? "";
 
 const FATES = {
   untried: "not tried", racing: "in the race to the end", set_aside: "set aside, not shown to be worse", beaten: "shown to be worse",
 };
 
-/** The outcome of a setting. Outcomes are strings, or objects with one key. */
+/** The outcome of a setting. Outcomes are strings or objects with a single key. */
 export const fate = (told) => FATES[fateOf(told)] ?? String(fateOf(told) ?? "");
 export const fateOf = (told) => (typeof told === "object" && told !== null ? told.fate ?? Object.keys(told)[0] : told);
 
-/** The amounts spent, as one phrase. */
+/** The amounts spent, as a phrase. */
 export function spentOf(spent) {
   return [plural(spent.evaluations ?? 0, "evaluation"), spent.cost_usd > 0 && money(spent.cost_usd), spent.tokens > 0 && plural(spent.tokens, "token")].filter(Boolean).join(" · ");
 }
@@ -85,14 +85,14 @@ const PHRASES = {
   passages: (number) => plural(Number(number), "passage"),
 };
 
-// The part of a model's id after the provider; the whole id if another provider has the same model.
+// The model ID without the provider prefix; the full ID if several providers have the same model.
 function modelName(id, models) {
   const tail = (text) => text.slice(text.indexOf("/") + 1);
   const alike = models.filter((model) => tail(model.id) === tail(id));
   return alike.length > 1 ? id : tail(id);
 }
 
-// In a phrase, a panel is named by its size; several of one size by their order.
+// In a phrase, a panel is named by its size; panels of the same size are numbered.
 function panelName(panel, { values }) {
   const alike = values.filter((one) => Array.isArray(one) && one.length === panel.length);
   const place = alike.length > 1 ? ` (${alike.findIndex((one) => one.join() === panel.join()) + 1})` : "";

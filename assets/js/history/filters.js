@@ -1,33 +1,36 @@
-// The filters of the history: words, state, pattern, model, days. Kept in the address, so that a reload or a link
-// shows the same list.
-import { button, el } from "../dom.js";
+// The filters of the history: words, a segment, a project, and what a turn of the thread must be. Kept in the address, so
+// that a reload or a link shows the same list.
+import { button, el, icon, uid } from "../dom.js";
 import { plural } from "../format.js";
 import { Choice, Field } from "../parts/field.js";
 import { nameOf } from "../parts/model-name.js";
 
 const TYPING_MS = 250;
-const NAMES = ["q", "status", "pattern", "model", "from", "to"];
-const STATES = [["", "Any state"], ["completed", "Complete"], ["running", "Running"], ["queued", "Queued"], ["failed", "Failed"], ["cancelled", "Cancelled"]];
+const NAMES = ["q", "show", "project", "status", "pattern", "model", "from", "to"];
+const STATES = [["", "Any state"], ["completed", "Complete"], ["running", "Running"], ["queued", "Queued"], ["failed", "Failed"], ["cancelled", "Stopped"]];
+const SEGMENTS = [["", "All"], ["pinned", "Pinned"], ["archived", "Archived"], ["shared", "Shared"]];
 
-/** The filter in an address. */
+/** Reads the filter from URL parameters. */
 export function filterOf(params) {
-  return Object.fromEntries(NAMES.map((name) => [name, params[name] ?? ""]));
+  const filter = Object.fromEntries(NAMES.map((name) => [name, params[name] ?? ""]));
+  if (!SEGMENTS.some(([name]) => name === filter.show)) filter.show = "";
+  return filter;
 }
 
-/** The address of a filter. */
+/** The URL for a filter. */
 export function addressOf(filter) {
   const query = new URLSearchParams(NAMES.filter((name) => filter[name]).map((name) => [name, filter[name]]));
   return query.size > 0 ? `/history?${query}` : "/history";
 }
 
-/** The filter as the server expects it: days are in the user's time zone. */
-export function queryOf(filter) {
+/** The filter as the server expects it; dates are in the user's time zone. */
+export function queryOf({ show, ...filter }) {
   const start = (day, later) => {
     const [year, month, date] = day.split("-").map(Number);
     const moment = new Date(year, month - 1, date + later);
     return Number.isNaN(moment.getTime()) ? "" : moment.toISOString();
   };
-  return { ...filter, from: filter.from && start(filter.from, 0), to: filter.to && start(filter.to, 1) };
+  return { ...filter, ...(show && { [show]: true }), from: filter.from && start(filter.from, 0), to: filter.to && start(filter.to, 1) };
 }
 
 /** Whether the filter excludes anything. */
@@ -35,15 +38,26 @@ export function isNarrow(filter) {
   return NAMES.some((name) => filter[name]);
 }
 
-/** `{node, clear()}`; changes `filter` and calls `onChange`. */
-export function Filters({ filter, patterns, models, onChange }) {
+/** Whether a thread still belongs to the segment. */
+export function isShown(thread, { show, q }) {
+  if (show === "pinned") return thread.pinned;
+  if (show === "archived") return thread.archived;
+  return show === "shared" || Boolean(q) || !thread.archived;
+}
+
+/** Returns `{node, clear()}`. Changes `filter` and calls `onChange`. */
+export function Filters({ filter, patterns, models, projects, onChange }) {
   let timer = 0;
-  const search = Field("Search questions and answers", { type: "search", value: filter.q, autocomplete: "off", maxLength: 200, on: { input: () => {
+  const id = uid("search");
+  const search = el("input", { type: "search", id, value: filter.q, autocomplete: "off", maxlength: 200, "aria-label": "Search questions and answers", placeholder: "Search questions and answers", on: { input: () => {
     clearTimeout(timer);
-    timer = setTimeout(() => take("q", search.input.value.trim()), TYPING_MS);
+    timer = setTimeout(() => take("q", search.value.trim()), TYPING_MS);
   } } });
+  const segments = SEGMENTS.map(([name, label]) => button(label, { class: "segment", "aria-pressed": String(filter.show === name), data: { show: name }, on: { click: () => take("show", name) } }));
+  const project = projects.length > 0 && el("select", { class: "history-project", "aria-label": "Project", on: { change: () => take("project", project.value) } },
+    [["", "All projects"], ...projects.map((each) => [each.project_id, each.name])].map(([value, name]) => el("option", { value, selected: value === filter.project }, name)));
   const pick = (name, label, options) => {
-    // The value in an old link may no longer exist.
+    // The value in an old link may no longer be an option.
     const known = options.some(([value]) => value === filter[name]) ? options : [...options, [filter[name], filter[name]]];
     const choice = Choice(label, { value: filter[name], on: { change: () => take(name, choice.input.value) } }, known);
     return choice;
@@ -60,31 +74,35 @@ export function Filters({ filter, patterns, models, onChange }) {
   const reset = button("Clear", { class: "link-button", on: { click: clear } });
   const more = el("details", { class: "filters", open: Object.keys(fields).some((name) => filter[name]) }, summary,
     el("div", { class: "filter-fields" }, Object.values(fields).map((field) => field.node), reset));
-  const node = el("form", { class: "search-form history-search", role: "search", on: { submit: (event) => {
+  const node = el("form", { class: "history-search", role: "search", on: { submit: (event) => {
     event.preventDefault();
     clearTimeout(timer);
-    take("q", search.input.value.trim());
-  } } }, search.node, more);
-  count();
+    take("q", search.value.trim());
+  } } }, el("div", { class: "search-box" }, icon("search"), search),
+  el("div", { class: "history-segments" }, el("div", { class: "segments", role: "group", "aria-label": "Threads" }, segments), project), more);
+  tell();
   return { node, clear };
 
   function take(name, value) {
+    if (filter[name] === value) return;
     filter[name] = value;
-    count();
+    tell();
     onChange();
   }
 
-  function count() {
+  function tell() {
     const set = Object.keys(fields).filter((name) => filter[name]).length;
     summary.textContent = set > 0 ? `Narrowed by ${plural(set, "filter")}` : "Filter";
     reset.hidden = set === 0;
+    for (const segment of segments) segment.setAttribute("aria-pressed", String(segment.dataset.show === filter.show));
   }
 
   function clear() {
     for (const name of NAMES) filter[name] = "";
-    search.input.value = "";
+    search.value = "";
+    if (project) project.value = "";
     for (const field of Object.values(fields)) field.input.value = "";
-    count();
+    tell();
     onChange();
   }
 }

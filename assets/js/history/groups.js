@@ -1,30 +1,31 @@
-// The rows of the history under headings: by day, by pattern, or ungrouped. Rows are loaded page by page.
+// The rows of the history under the days on which their threads were last written to; the places of a search are not
+// grouped. Rows are loaded page by page.
 import { el } from "../dom.js";
+import { plural } from "../format.js";
 
 const day = new Intl.DateTimeFormat(undefined, { weekday: "long", day: "numeric", month: "long", year: "numeric" });
 
-/** The grouping options. */
-export const WAYS = [["day", "By day"], ["pattern", "By pattern"], ["none", "Not grouped"]];
-
-/** `{node, add(analyses, row), clear(), rows()}`; `way` is one of `WAYS`. */
-export function Groups({ way, patterns }) {
+/** `{node, add(threads, row, isSearch), clear(), rows(), tidy()}`. */
+export function Groups() {
   const node = el("div", { class: "history-groups" });
   const lists = new Map();
 
-  function listOf(analysis) {
-    const name = title(analysis, way, patterns);
+  function listOf(name) {
     if (!lists.has(name)) {
+      const title = el("h2", null, name);
       const list = el("ul", { class: "rows" });
-      lists.set(name, list);
-      node.append(el("section", { class: "history-group", "aria-label": name || "Analyses" }, name && el("h2", null, name), list));
+      lists.set(name, { list, title });
+      node.append(el("section", { class: "history-group", "aria-label": name || "Threads found" }, title, list));
     }
     return lists.get(name);
   }
 
   return {
     node,
-    add(analyses, row) {
-      for (const analysis of analyses) listOf(analysis).append(row(analysis));
+    add(threads, row, isSearch) {
+      for (const thread of threads) listOf(isSearch ? "" : dayOf(thread.updated_at)).list.append(row(thread));
+      const found = lists.get("");
+      if (found) found.title.textContent = plural(found.list.children.length, "thread");
     },
     clear() {
       lists.clear();
@@ -33,7 +34,7 @@ export function Groups({ way, patterns }) {
     rows: () => [...node.querySelectorAll(".row")],
     /** Removes groups without rows. */
     tidy() {
-      for (const [name, list] of lists) {
+      for (const [name, { list }] of lists) {
         if (list.children.length > 0) continue;
         list.parentElement.remove();
         lists.delete(name);
@@ -42,10 +43,8 @@ export function Groups({ way, patterns }) {
   };
 }
 
-function title(analysis, way, patterns) {
-  if (way === "none") return "";
-  if (way === "pattern") return patterns.find((each) => each.id === analysis.pattern)?.name ?? analysis.pattern;
-  const date = new Date(analysis.created_at);
+function dayOf(moment) {
+  const date = new Date(moment);
   const now = new Date();
   if (date.toDateString() === now.toDateString()) return "Today";
   const before = new Date(now.getFullYear(), now.getMonth(), now.getDate() - 1);

@@ -1,6 +1,5 @@
-// Keyboard navigation in a list of rows: j and k move down and up, Enter opens (each row is a link), Delete
-// deletes.
-// Inactive in input fields.
+// Keyboard navigation in a list of rows: j and k move down and up, Enter opens a row (each is a link), and Delete
+// deletes it. Inactive in input fields.
 
 /** Listens until the page is left; `rows()` returns the current rows. */
 export function listenForKeys({ rows, remove, signal }) {

@@ -1,11 +1,11 @@
-// Deletion with undo: for some seconds the row shows that it is deleted and can be restored. The server is told
-// afterwards, or when the page is left.
+// Deletion with undo: for a few seconds, the row shows that it is deleted and can be restored. The request is sent
+// after that, or when the page is left.
 import { announce, button, el } from "../dom.js";
 import { owe, pay, payLeaving, settle } from "../parts/owed.js";
 
 const SECONDS = 10;
 
-/** The pending deletions; `signal` ends with the page. */
+/** Manages the pending deletions; `signal` is aborted when the page is left. */
 export function Leaving(signal) {
   const pending = new Set();
   const all = () => Promise.all([...pending].map((one) => one.go()));
@@ -15,7 +15,7 @@ export function Leaving(signal) {
 
   return { leave, /** Tells the server now. */ flush: all };
 
-  /** Replaces the row with a notice. `path` is deleted; `kept(problem)` is called when the row is restored. */
+  /** Replaces the row with a notice and deletes `path` after the delay; `kept(problem)` is called if the row is restored. */
   function leave(row, words, { path, gone, kept }) {
     const keep = button(`Undo: keep ${words}`, { class: "link-button", on: { click: undo } }, "Undo");
     const notice = el("li", { class: "row row-leaving" }, el("span", null, `${words} is deleted.`), keep);

@@ -1,4 +1,5 @@
-// The answer of an entry beside the list, on wide windows: shown when the pointer rests on the entry or it has the focus.
+// A preview of an entry's answer beside the list, on wide windows: shown when the pointer rests on the entry or it
+// has the focus.
 import { get } from "../api.js";
 import { el, fill, icon, link } from "../dom.js";
 import { exactly, when } from "../format.js";
@@ -8,13 +9,14 @@ const REST_MS = 150;
 const KEPT = 40;
 
 /**
- * `{node, watch(list)}`. `watch` makes the entries of a list show themselves: elements with `data-preview`, the id of an
- * analysis, that lie in it now or later. The first one is shown at once.
+ * `{node, watch(list), first(list, words)}`. `watch` makes the entries of a list show themselves: elements with `data-preview`, the id of an
+ * analysis, that lie in it now or later. `first` shows the first one and marks the words of a search.
  */
 export function Preview({ signal }) {
   const node = el("aside", { class: "preview", "aria-label": "Preview", hidden: true });
   const known = new Map();
   let shown = "";
+  let words = "";
   let timer = 0;
 
   function of(event) {
@@ -32,13 +34,21 @@ export function Preview({ signal }) {
     signal.addEventListener("abort", () => clearTimeout(timer), { once: true });
   }
 
-  /** Shows the first entry of these lists, if the one that is shown is no longer there. */
-  function first(...lists) {
-    const all = lists.flatMap((list) => [...list.querySelectorAll("[data-preview]")]);
-    if (all.some((entry) => entry.dataset.preview === shown)) return;
+  /** Shows the first entry of the list, if the one that is shown is no longer there, and marks these words. */
+  function first(list, searched) {
+    words = searched;
+    const all = [...list.querySelectorAll("[data-preview]")];
+    const same = all.find((entry) => entry.dataset.preview === shown);
+    if (same) return arrive();
     shown = "";
     node.hidden = true;
     if (all.length > 0) show(all[0].dataset.preview);
+  }
+
+  // Highlights the shown entry in the list, and the words of the search in its text.
+  function arrive() {
+    for (const entry of document.querySelectorAll("[data-preview]")) entry.classList.toggle("previewed", entry.dataset.preview === shown);
+    mark(node.querySelector(".preview-text"), words);
   }
 
   async function show(id) {
@@ -52,8 +62,9 @@ export function Preview({ signal }) {
       fill(node, content);
       node.hidden = false;
       node.scrollTop = 0;
+      arrive();
     } catch {
-      // The list works without it; the entry itself says what is wrong.
+      // The preview is optional; the entry itself reports what is wrong.
       if (shown === id) node.hidden = true;
     }
   }
@@ -74,4 +85,28 @@ export function Preview({ signal }) {
   }
 
   return { node, watch, first };
+}
+
+// Marks words in a text without changing it, where the browser can.
+function mark(text, searched) {
+  if (!globalThis.CSS?.highlights) return;
+  CSS.highlights.delete("found");
+  const wanted = searched.toLowerCase().split(/\s+/).filter((word) => word.length > 1);
+  if (!text || wanted.length === 0) return;
+  const found = new Highlight();
+  const walker = document.createTreeWalker(text, NodeFilter.SHOW_TEXT);
+  while (walker.nextNode()) {
+    const here = walker.currentNode.data.toLowerCase();
+    // Some letters get longer in lower case, which would shift the marks.
+    if (here.length !== walker.currentNode.data.length) continue;
+    for (const word of wanted) {
+      for (let at = here.indexOf(word); at >= 0; at = here.indexOf(word, at + word.length)) {
+        const range = new Range();
+        range.setStart(walker.currentNode, at);
+        range.setEnd(walker.currentNode, at + word.length);
+        found.add(range);
+      }
+    }
+  }
+  CSS.highlights.set("found", found);
 }

@@ -1,40 +1,83 @@
-// One past analysis in the list.
-import { button, el, icon, link } from "../dom.js";
-import { duration, exactly, excerpt, money, plural, when } from "../format.js";
-import { AnalysisExports } from "../parts/exports.js";
+// One thread in the history: its title, the place with the words of a search, and a menu.
+import { call } from "../api.js";
+import { el, icon, link } from "../dom.js";
+import { exactly, excerpt, money, plural, sentence, when } from "../format.js";
+import { Menu } from "../parts/menu.js";
+import { saveAs } from "../parts/save.js";
+import { marked } from "../parts/spans.js";
+import { toast } from "../parts/toast.js";
+import { refresh } from "../shell/threads.js";
 
-const STATUS = { queued: "Queued", running: "Running", completed: "Complete", failed: "Failed", cancelled: "Cancelled" };
+const STATUS = { queued: "Queued", running: "Running", failed: "Failed", cancelled: "Stopped" };
+const FORMATS = [["markdown", "Markdown", "md"], ["html", "HTML", "html"], ["json", "JSON", "json"]];
 
-/** Its id. */
-export function idOf(analysis) {
-  return analysis.analysis_id ?? analysis.id;
-}
+/** The path of a thread in the API. */
+export const pathOf = (thread) => `/api/threads/${encodeURIComponent(thread.thread_id)}`;
 
-/** The row; `drop(analysis, row)` deletes it. */
-export function Row(analysis, { patterns, drop }) {
-  const id = idOf(analysis);
-  const words = excerpt(analysis.prompt, 160);
-  const exporting = el("details", { class: "row-export" }, el("summary", null, "Export"), AnalysisExports(id));
-  const address = analysis.thread_id ? `/t/${encodeURIComponent(analysis.thread_id)}?turn=${encodeURIComponent(id)}` : `/analyze?id=${encodeURIComponent(id)}`;
-  const row = el("li", { class: "row", data: { status: analysis.status, id, preview: id } },
+/** The row; `drop(thread, row)` deletes it, `moved(thread, row)` is called when it may no longer be in the list. */
+export function Row(thread, { projects, drop, moved }) {
+  const { snippet, newest } = thread;
+  const turn = snippet?.analysis_id ?? (newest?.analysis_id || "");
+  const place = snippet?.analysis_id ? `?turn=${encodeURIComponent(snippet.analysis_id)}` : "";
+  const facts = el("p", { class: "fine" });
+  const row = el("li", { class: "row thread-row", data: { id: thread.thread_id, preview: turn } },
     el("div", { class: "row-words" },
-      link(address, words, { class: "row-title", dir: "auto" }),
-      el("p", { class: "fine" },
-        el("span", { class: `status-word ${analysis.status}` }, STATUS[analysis.status] ?? analysis.status),
-        ` · ${facts(analysis, patterns)}`,
-        el("time", { datetime: analysis.created_at, title: exactly(analysis.created_at) }, ` · ${when(analysis.created_at)}`),
-        analysis.shared && el("span", { class: "badge" }, "Shared by link"))),
-    el("div", { class: "row-actions" }, exporting,
-      button(`Delete the analysis “${excerpt(analysis.prompt, 60)}”`, { class: "quiet icon-only row-delete", title: "Delete", on: { click: () => drop(analysis, row) } }, icon("trash"))));
+      el("div", { class: "row-head" },
+        link(`/t/${encodeURIComponent(thread.thread_id)}${place}`, thread.title, { class: "row-title", dir: "auto" }),
+        el("time", { class: "fine", datetime: thread.updated_at, title: exactly(thread.updated_at) }, when(thread.updated_at))),
+      snippet && Found(snippet), facts),
+    Menu(`Actions for “${excerpt(thread.title, 60)}”`, actions, { class: "quiet icon-only row-menu", title: "More", content: icon("more") }));
+  row.drop = () => drop(thread, row);
+  tell();
   return row;
+
+  function tell() {
+    const status = STATUS[newest?.status];
+    const project = projects.find((each) => each.project_id === thread.project_id)?.name;
+    const words = [project, plural(thread.turns ?? 1, "turn"), thread.cost_usd > 0 && money(thread.cost_usd)].filter(Boolean).join(" · ");
+    const badges = [thread.pinned && "Pinned", thread.archived && "Archived", thread.shared && "Shared"].filter(Boolean);
+    facts.replaceChildren(...[status && el("span", { class: `status-word ${newest.status}` }, `${status} · `), words, ...badges.map((word) => el("span", { class: "badge" }, word))].filter(Boolean));
+  }
+
+  function actions() {
+    return [
+      { label: thread.pinned ? "Unpin" : "Pin", icon: "pin", act: () => patch({ pinned: !thread.pinned }) },
+      { label: thread.archived ? "Unarchive" : "Archive", icon: "folder", act: () => patch({ archived: !thread.archived }) },
+      ...FORMATS.map(([format, name, ending]) => ({ label: `Export as ${name}`, icon: "download", act: () => take(format, ending) })),
+      { label: "Delete", icon: "trash", look: "danger", act: row.drop },
+    ];
+  }
+
+  async function patch(change) {
+    try {
+      await call("PATCH", pathOf(thread), { body: change });
+      Object.assign(thread, change);
+      tell();
+      refresh();
+      const [name] = Object.keys(change);
+      toast({ pinned: change.pinned ? "Pinned." : "Unpinned.", archived: change.archived ? "Archived." : "Moved back to your threads." }[name]);
+      moved(thread, row);
+    } catch (problem) {
+      toast(sentence(problem.message), "failed");
+    }
+  }
+
+  async function take(format, ending) {
+    try {
+      const response = await call("GET", `${pathOf(thread)}/export`, { query: { format }, raw: true, accept: "*/*" });
+      saveAs(await response.blob(), `${thread.thread_id}.${ending}`);
+    } catch (problem) {
+      toast(sentence(problem.message), "failed");
+    }
+  }
 }
 
-function facts(analysis, patterns) {
-  const took = Date.parse(analysis.finished_at) - Date.parse(analysis.started_at);
-  return [
-    patterns.find((each) => each.id === analysis.pattern)?.name ?? analysis.pattern,
-    plural(analysis.models?.length ?? 0, "model"),
-    took > 0 && duration(took),
-    analysis.cost_usd > 0 && money(analysis.cost_usd),
-  ].filter(Boolean).join(" · ");
+function Found({ in: where, text, matches }) {
+  return el("p", { class: "found-text", dir: "auto" }, `${where === "answer" ? "Answer" : "Question"}: “`,
+    marked(plain(text), matches.map(([start, end]) => ({ start, end, kind: "" }))), "”");
+}
+
+// Blanks out Markdown syntax and citations. The byte length stays the same, so that the marks stay aligned.
+function plain(text) {
+  return text.replace(/\[D\d+:p\d+\]/g, (mark) => " ".repeat(mark.length)).replace(/[*_#`|>]/g, " ");
 }

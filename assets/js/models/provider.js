@@ -1,4 +1,4 @@
-// One provider: whether it answers, its last error, and its models, each of which can be tested.
+// One provider: whether it is reachable, its last error, and its models, each of which can be tested.
 import { button, el, fill } from "../dom.js";
 import { exactly, money, plural, sentence, short, when } from "../format.js";
 import { user } from "../state.js";
@@ -7,7 +7,7 @@ import { tryModel } from "./try.js";
 
 const SHOWN = 12;
 
-/** The provider's section. `models`: its models that match the search. */
+/** The provider's section. `models` are those of its models that match the search. */
 export function ProviderPart(name, state, models, { searching }) {
   const [words, look] = PROVIDER[state.status] ?? [state.status, "soft"];
   const more = el("div");

@@ -8,9 +8,9 @@ import { markdown } from "../parts/markdown.js";
 import { Alert } from "../parts/states.js";
 
 const PROMPT = "Explain in three sentences why the sky is blue.";
-const MOST_TOKENS = 400;
+const MAX_TOKENS = 400;
 
-/** Opens the dialog. Closing it stops the answer. */
+/** Opens the dialog. Closing it cancels the request. */
 export async function tryModel(model) {
   const stop = new AbortController();
   const prompt = Field("Prompt", { rows: 2, value: PROMPT, maxLength: 2000 });
@@ -19,7 +19,7 @@ export async function tryModel(model) {
   const problem = el("div", { class: "step-message" });
   const send = button("Send", { type: "submit", class: "primary" });
   const form = el("form", { class: "try-form", on: { submit } }, prompt.node,
-    el("div", { class: "actions" }, send, el("span", { class: "fine" }, model.mock || model.price === null ? "" : `At most ${MOST_TOKENS} tokens are written.`)),
+    el("div", { class: "actions" }, send, el("span", { class: "fine" }, model.mock || model.price === null ? "" : `At most ${MAX_TOKENS} tokens are written.`)),
     problem, answer, facts);
 
   async function submit(event) {
@@ -49,7 +49,7 @@ export async function tryModel(model) {
 async function ask(model, prompt, signal, onPiece) {
   const began = performance.now();
   const response = await call("POST", "/v1/chat/completions", {
-    body: { model, stream: true, stream_options: { include_usage: true }, max_tokens: MOST_TOKENS, messages: [{ role: "user", content: prompt }] },
+    body: { model, stream: true, stream_options: { include_usage: true }, max_tokens: MAX_TOKENS, messages: [{ role: "user", content: prompt }] },
     accept: "text/event-stream", raw: true, signal,
   });
   const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
@@ -78,7 +78,7 @@ async function ask(model, prompt, signal, onPiece) {
   }
   if (first === null) throw new Error("the model gave no text");
   const whole = performance.now() - began;
-  // An answer in one piece has no measurable speed.
+  // An answer that arrives in one chunk has no measurable speed.
   const writing = whole - first;
   return { text, first, whole, tokens, rate: tokens > 1 && writing > 50 ? (tokens * 1000) / writing : null };
 }

@@ -1,6 +1,6 @@
-// Names of the states of providers and models.
+// Display names of provider and model states.
 
-/** A provider's state: `[words, look]`. */
+/** Provider states, as `[words, look]`. */
 export const PROVIDER = {
   ready: ["ready", "good"],
   unknown: ["not checked yet", "soft"],
@@ -10,12 +10,12 @@ export const PROVIDER = {
   circuit_open: ["paused after failures", "bad"],
 };
 
-/** A model's state. */
+/** Model states, as `[words, look]`. */
 export const MODEL = {
   ready: "ready", needs_key: "needs a key", throttled: "rate limited", unavailable: "not reachable", circuit_open: "paused after failures",
 };
 
-/** Local model servers: name, port, start command. */
+/** Local model servers: name, port, and start command. */
 export const LOCAL = [
   ["Ollama", 11434, "ollama serve"],
   ["llama.cpp", 8080, "llama-server -m model.gguf"],

@@ -1,4 +1,4 @@
-// A dry run: the prompt and cost of each member, without calling any model.
+// A dry run: each member's prompt and cost, without calling any model.
 import { post } from "../api.js";
 import { button, el, fill, icon } from "../dom.js";
 import { count, money, plural, sentence } from "../format.js";
@@ -9,7 +9,7 @@ import { Template } from "./template.js";
 
 const DEPTHS = [["full", "Full: every stage"], ["standard", "Standard: one round of review"], ["quick", "Quick: one model"]];
 
-/** The section. `recipe`: its name; panel and settings are then the recipe's. */
+/** The dry-run section. With `recipe` (a name), the panel and settings are the recipe's. */
 export function DryRun({ pattern, models, panel, recipe, signal }) {
   const usable = models.filter((one) => one.available);
   const chosen = new Set(panel);
@@ -65,7 +65,7 @@ function Result(told, pattern, prompt, models) {
           pattern.rules && el("p", { class: "template", dir: "auto" }, pattern.rules),
           Template(stage.prompt, { question: prompt, members: String(told.models.length) })));
     }),
-    el("p", { class: "fine" }, "Tokens are estimated from the texts. Passages of documents come on top."),
+    el("p", { class: "fine" }, "Tokens are estimated from the texts. Document passages are not included."),
   ];
 }
 

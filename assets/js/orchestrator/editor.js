@@ -1,5 +1,5 @@
-// Edits a pattern, as a form or as the text of a file. The server validates it during editing; problems appear at
-// their field or line, and the diagram shows the valid part.
+// The pattern editor, as a form or as the text of a file. The server validates while the user types; problems
+// appear at their field or line, and the diagram shows the valid part.
 import { post, put } from "../api.js";
 import { button, el, fill, icon, link, uid } from "../dom.js";
 import { plural, sentence } from "../format.js";
@@ -13,7 +13,7 @@ import { BEGINNING, toToml } from "./toml.js";
 
 const PATIENCE_MS = 400;
 
-/** A new pattern, a copy, or one of the user's own. */
+/** Edits a new pattern, a copy, or one of the user's own. */
 export function PatternEditor({ params, pattern }, { signal, go }) {
   const changing = pattern && "edit" in params;
   const source = !pattern ? BEGINNING : changing ? pattern.source
@@ -25,7 +25,7 @@ export function PatternEditor({ params, pattern }, { signal, go }) {
   const team = el("input", { type: "checkbox", "aria-label": "For everyone on this server" });
   const message = el("div", { class: "step-message" });
   const save = button(changing ? "Save" : "Add pattern", { type: "submit", class: "primary" });
-  // The last valid content of the text, with which the form starts.
+  // The last valid parse of the text; the form is initialized from it.
   let read = source;
   let form = null;
   const panel = el("div", { class: "editor-panel" });
@@ -73,14 +73,14 @@ export function PatternEditor({ params, pattern }, { signal, go }) {
     if (!text.isConnected) tabs.choose(1);
     const lines = text.value.split("\n");
     const start = lines.slice(0, line - 1).join("\n").length + (line > 1 ? 1 : 0);
-    // Focusing scrolls to the cursor, however the lines are wrapped.
+    // Focusing scrolls to the cursor, even with wrapped lines.
     text.blur();
     text.setSelectionRange(start, start);
     text.focus();
     text.setSelectionRange(start, start + (lines[line - 1] ?? "").length);
   }
 
-  // Tab leaves the field as everywhere; Ctrl+Enter saves.
+  // Tab leaves the field as it does everywhere else; Ctrl+Enter saves.
   function indent(event) {
     if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) text.form.requestSubmit();
   }
@@ -103,7 +103,7 @@ export function PatternEditor({ params, pattern }, { signal, go }) {
     }
   }
 
-  // A pattern for the team is sent as its fields, because a text carries no other fields.
+  // A pattern for the team is sent as fields, because the text form has none for visibility.
   async function parsed() {
     const answer = await post("/api/patterns/check", { text: text.value }, { signal });
     if (!answer.valid) throw new Error("the text has faults still: they are named beside it");
@@ -134,7 +134,7 @@ function Told({ valid, faults, warnings, pattern }, jump) {
   ];
 }
 
-// Parsed patterns use the names of the file format; diagrams use those of the list.
+// Parsed patterns use the field names of the file format; diagrams use those of the list.
 function shown(pattern) {
   return { ...pattern, recommended_panel: { from: pattern.panel[0], to: pattern.panel[1] } };
 }

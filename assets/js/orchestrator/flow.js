@@ -1,13 +1,12 @@
-// A pattern as a diagram: the members of each stage, and whose texts each reads. Drawn from the server's
-// description;
-// contains no knowledge of single patterns.
+// A pattern as a diagram: the members of each stage, and whose texts each of them reads. Drawn from the server's
+// description, with no knowledge of specific patterns.
 import { svg } from "../charts/svg.js";
 import { stageName } from "../parts/stages.js";
 
 const GAP = 26;
 const DOT = 6;
 
-/** The diagram. `small`: without text, for lists. */
+/** Returns the diagram. `small` omits all text, for lists. */
 export function Flow(pattern, { small = false } = {}) {
   const columns = columnsOf(pattern);
   const rows = Math.max(...columns.map((column) => column.seats));
@@ -43,7 +42,7 @@ export function Flow(pattern, { small = false } = {}) {
   }, nodes);
 }
 
-/** A description of the diagram. */
+/** A text description of the diagram. */
 export function inWords(pattern) {
   const [from, to] = [pattern.recommended_panel.from, pattern.recommended_panel.to];
   const who = from === to ? (from === 1 ? "One model" : `${from} models`) : `${from} to ${to} models`;
@@ -70,7 +69,7 @@ function columnsOf(pattern) {
   return columns;
 }
 
-// The reading relations between two stages; a member's own text has a separate line.
+// The lines between two stages that show who reads whom; a member's own text has a separate line.
 function linesInto(columns, place) {
   const { seats, final } = columns[place];
   const before = columns[place - 1].seats;

@@ -1,5 +1,5 @@
 // A pattern as a form: its names, its panel, and its stages. Every change is reported as a complete source; the
-// server's errors appear at the field they concern.
+// server's errors appear at the fields they concern.
 import { button, el, fill, icon, uid } from "../dom.js";
 import { sentence } from "../format.js";
 import { Choice, Field } from "../parts/field.js";
@@ -9,9 +9,9 @@ const ARRANGEMENTS = [
   ["staged", "Stages, then one answer"], ["self", "One model several times, then one answer"], ["cascade", "Two drafts; a synthesis only if they differ"],
   ["vote", "Vote, counted by Quire"], ["single", "Single model"],
 ];
-const MOST_STAGES = 6;
+const MAX_STAGES = 6;
 
-/** `{node, tell(faults)}`. `source` is not modified; `onChange(source)` gets a new one. `fixed`: the id cannot change. */
+/** Returns `{node, tell(faults)}`. `source` is not modified; `onChange(source)` receives a new one. With `fixed`, the ID cannot be changed. */
 export function PatternForm(source, { fixed, onChange }) {
   let now = structuredClone(source);
   const places = new Map();
@@ -28,7 +28,7 @@ export function PatternForm(source, { fixed, onChange }) {
   };
   draw();
 
-  // A field with space for its error.
+  // A field with room for its error.
   function at(place, part) {
     const fault = el("p", { class: "field-fault", id: uid("fault"), hidden: true });
     part.node.append(fault);
@@ -64,7 +64,7 @@ export function PatternForm(source, { fixed, onChange }) {
       text(`stages.${place}.prompt`, `Prompt of ${name}`, stage.prompt, (value) => changeStage(place, { prompt: value }), { rows: 8, maxLength: 20_000, class: "stage-prompt" }));
   }
 
-  // Inserted before the last stage, which writes the answer.
+  // New stages go before the last one, which writes the answer.
   function add() {
     const fresh = { name: `stage_${now.stages.length}`, help: "", prompt: "{sources}\n\nQuestion: {question}\n\nYour own answer: {own}\n\nThe others' texts, under letters:\n{peers}\n" };
     const list = [...now.stages];
@@ -91,7 +91,7 @@ export function PatternForm(source, { fixed, onChange }) {
       at("panel", Field("Minimum models", { type: "number", min: 1, max: 16, value: now.panel?.[0] ?? 2, on: { input: panel(0) } })),
       Field("Maximum models", { type: "number", min: 1, max: 16, value: now.panel?.[1] ?? 4, on: { input: panel(1) } }).node),
     el("h2", null, "Stages"), stages,
-    button("Add a stage", { class: "secondary", on: { click: () => now.stages.length < MOST_STAGES && add() } }),
+    button("Add a stage", { class: "secondary", on: { click: () => now.stages.length < MAX_STAGES && add() } }),
     el("div", { class: "pair" },
       text("use_cases", "Good for, one per line", (now.use_cases ?? []).join("\n"), (value) => change({ use_cases: lines(value) }), { rows: 3 }),
       text("limitations", "Limitations, one per line", (now.limitations ?? []).join("\n"), (value) => change({ limitations: lines(value) }), { rows: 3 })));

@@ -1,4 +1,4 @@
-// All patterns by purpose, each with its diagram; and the recipes.
+// All patterns by purpose, each with its diagram, followed by the recipes.
 import { el, fill, link } from "../dom.js";
 import { plural, when } from "../format.js";
 import { user } from "../state.js";
@@ -9,12 +9,12 @@ import { Flow } from "./flow.js";
 export const EFFORT = { low: "Low effort", medium: "Medium effort", high: "High effort" };
 const ORIGINS = { own: "yours", team: "the team’s", folder: "from this server’s folder" };
 
-/** The panel size that a pattern is made for. */
+/** The panel size a pattern is designed for. */
 export function panelWords({ from, to }) {
   return from === to ? plural(from, "model") : `${from} to ${to} models`;
 }
 
-/** The overview. */
+/** The overview page. */
 export function List({ patterns: known, recipes: kept, standard }) {
   const patterns = known.filter((one) => !isGoing(`/api/patterns/${encodeURIComponent(one.id)}`));
   const recipes = kept.filter((one) => !isGoing(`/api/recipes/${one.id}`));

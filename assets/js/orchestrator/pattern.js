@@ -1,4 +1,5 @@
-// One pattern: its diagram, its purpose, the prompt of each stage, and the cost of a question.
+// One pattern: its diagram, its purpose, each stage's prompt, and the cost of a question.
+import { pathOf } from "../base.js";
 import { button, el, icon, link } from "../dom.js";
 import { sentence, when } from "../format.js";
 import { user } from "../state.js";
@@ -12,7 +13,7 @@ import { Template } from "./template.js";
 const TASKS = { answer: "answers", review: "reviews the others", revise: "revises its own", synthesise: "writes the one answer" };
 const FROM = { embedded: "comes with Quire", folder: "from this server’s folder of patterns", team: "the team’s", own: "yours" };
 
-/** The page. */
+/** The pattern page. */
 export function PatternPage({ pattern, models, panel }, { go, signal }) {
     const address = `/orchestrator?pattern=${encodeURIComponent(pattern.id)}`;
   const mine = pattern.origin === "own" || (pattern.origin === "team" && user.get()?.role === "admin");
@@ -47,9 +48,9 @@ function Stage(stage, place) {
     el("details", { class: "more" }, el("summary", null, "Prompt"), Template(stage.prompt)));
 }
 
-// Analyses that used it keep what they need of it.
+// Deletes the pattern. Analyses that used it keep the data they need from it.
 function drop(pattern, go) {
-  const back = () => location.pathname === "/orchestrator" && go("/orchestrator", { replace: true });
+  const back = () => pathOf() === "/orchestrator" && go("/orchestrator", { replace: true });
   removeWithUndo(`/api/patterns/${encodeURIComponent(pattern.id)}`, `${pattern.name} is deleted.`, back);
   go("/orchestrator", { replace: true });
 }

@@ -1,4 +1,4 @@
-// The form of a recipe: a new one, a copy, or one of the user's own, whose change creates a new version.
+// The recipe form: a new one, a copy, or one of the user's own, for which saving creates a new version.
 import { get, post, put } from "../api.js";
 import { button, el, fill, link } from "../dom.js";
 import { short } from "../format.js";
@@ -6,7 +6,7 @@ import { Choice, Field } from "../parts/field.js";
 import { Alert } from "../parts/states.js";
 import { toast } from "../parts/toast.js";
 
-/** The page. */
+/** The recipe form page. */
 export function RecipeForm({ params, recipe, recipes, patterns, models }, { signal, go }) {
   const changing = Boolean(recipe);
   const copied = recipes.find((one) => one.id === params.copy);

@@ -1,6 +1,6 @@
-// One recipe: the values it fills in, its versions, its visibility, whether it is the default, and a dry
-// run.
+// One recipe: the values it sets, its versions, its visibility, whether it is the default, and a dry run.
 import { get, put } from "../api.js";
+import { pathOf } from "../base.js";
 import { button, el, fill, icon, link } from "../dom.js";
 import { exactly, money, sentence, when } from "../format.js";
 import { CopyButton } from "../parts/copy.js";
@@ -8,7 +8,7 @@ import { toast } from "../parts/toast.js";
 import { removeWithUndo } from "../parts/undo.js";
 import { DryRun } from "./dry-run.js";
 
-/** The page. */
+/** The recipe page. */
 export function RecipePage({ recipe, versions, patterns, models, standard, panel }, { signal, go }) {
   const address = `/orchestrator?recipe=${encodeURIComponent(recipe.id)}`;
   const isDefault = standard === recipe.id;
@@ -24,7 +24,7 @@ export function RecipePage({ recipe, versions, patterns, models, standard, panel
   const place = el("div", { class: "dry-place" });
   dry();
 
-  // The prompts of the stages are part of the pattern, which is fetched with its texts.
+  // The stage prompts belong to the pattern, which is fetched with its texts.
   async function dry() {
     const pattern = recipe.pattern ? await get(`/api/patterns/${encodeURIComponent(recipe.pattern)}`, { signal }).catch(() => null) : null;
     if (!signal.aborted) fill(place, DryRun({ pattern, models, panel, recipe: recipe.id, signal }));
@@ -38,17 +38,17 @@ export function RecipePage({ recipe, versions, patterns, models, standard, panel
       el("div", { class: "actions" },
         recipe.own && link(`${address}&edit`, "Edit", { class: "button primary" }),
         link(`/orchestrator?recipe=new&copy=${encodeURIComponent(recipe.id)}`, "Copy", { class: "button secondary" }),
-        recipe.own && button(recipe.shared ? "Stop sharing" : "Share with everyone here", { class: "secondary", on: { click: () => act(put(`/api/recipes/${recipe.id}`, { shared: !recipe.shared }, { signal }), recipe.shared ? "It is yours alone again." : "Everybody with an account here may use it now.") } }),
-        button(isDefault ? "Remove as default" : "Use as default", { class: "secondary", on: { click: () => act(put("/api/users/me/recipe", { recipe: isDefault ? null : recipe.id }, { signal }), isDefault ? "You have no default recipe now." : "Questions that say nothing else use it from now on.") } }),
+        recipe.own && button(recipe.shared ? "Stop sharing" : "Share with everyone here", { class: "secondary", on: { click: () => act(put(`/api/recipes/${recipe.id}`, { shared: !recipe.shared }, { signal }), recipe.shared ? "Only you can use it now." : "Everyone with an account on this server can use it now.") } }),
+        button(isDefault ? "Remove as default" : "Use as default", { class: "secondary", on: { click: () => act(put("/api/users/me/recipe", { recipe: isDefault ? null : recipe.id }, { signal }), isDefault ? "You have no default recipe now." : "Questions without other settings now use it.") } }),
         recipe.own && button(`Delete the recipe ${recipe.name}`, { class: "quiet", on: { click: drop } }, icon("trash"), "Delete"))),
     el("section", { class: "card", "aria-label": "Settings" }, el("h2", null, "Settings"), Facts(factsOf(recipe, patterns, models)),
       el("p", { class: "call-by" }, el("span", null, "API requests use it as ", el("code", null, `quire/${recipe.name}`), " or by ", el("code", null, `"recipe": "${recipe.name}"`), "."), CopyButton("Copy the recipe's name", () => recipe.name))),
     place,
     versions.length > 1 && Versions(versions, patterns, models, recipe, act, signal));
 
-  // Analyses made with it are unchanged.
+  // Deletes the recipe. Analyses made with it are unaffected.
   function drop() {
-    const back = () => location.pathname === "/orchestrator" && go("/orchestrator", { replace: true });
+    const back = () => pathOf() === "/orchestrator" && go("/orchestrator", { replace: true });
     removeWithUndo(`/api/recipes/${recipe.id}`, `${recipe.name} is deleted.`, back);
     go("/orchestrator", { replace: true });
   }
@@ -85,10 +85,10 @@ function Versions(versions, patterns, models, recipe, act, signal) {
       el("details", { class: "more" },
         el("summary", null, `Version ${one.version}`, el("time", { class: "fine", datetime: one.saved_at, title: exactly(one.saved_at) }, ` ${when(one.saved_at)}`)),
         Facts(factsOf(one, patterns, models)),
-        recipe.own && one.version !== recipe.version && button(`Go back to version ${one.version}`, { class: "secondary", on: { click: () => act(put(`/api/recipes/${recipe.id}`, bodyOf(one), { signal }), `Version ${one.version} is in force again, as a new version.`) } }))))));
+        recipe.own && one.version !== recipe.version && button(`Go back to version ${one.version}`, { class: "secondary", on: { click: () => act(put(`/api/recipes/${recipe.id}`, bodyOf(one), { signal }), `Version ${one.version} is restored as a new version.`) } }))))));
 }
 
-/** The body that sends a version again, without the fields it leaves open. */
+/** The request body that submits a version again, without the fields it leaves open. */
 export function bodyOf({ pattern, models, ultra_model: writer, parameters, model_parameters: own, preset, prompt, ...rest }) {
   const { depth, stop_when_agreed: agreed, samples, budget_usd: budget, passages } = rest;
   return {

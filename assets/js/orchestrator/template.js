@@ -6,7 +6,7 @@ const HOLES = {
   own_initial: "its own first answer", peers: "the others’ texts, under letters", reviews: "what the others wrote about them", members: "how many members there are",
 };
 
-/** The template; `filled` maps placeholders to texts that are already known. */
+/** Renders the template; `filled` maps placeholders to values that are already known. */
 export function Template(prompt, filled = {}) {
   const parts = prompt.trim().split(/\{(question|sources|own|own_initial|peers|reviews|members)\}/);
   return el("div", { class: "template", tabindex: "0", role: "group", "aria-label": "Text of the request", dir: "auto" }, parts.map((part, place) => {

@@ -1,4 +1,4 @@
-// A pattern as TOML in the usual style, with long texts over several lines. The server parses it.
+// A pattern as conventionally formatted TOML, with long texts as multi-line strings. The server parses it.
 
 const FIELDS = ["id", "name", "description", "category", "arrangement", "complexity", "panel", "use_cases", "limitations"];
 const OF_STAGE = ["name", "who", "task", "help", "prompt"];
@@ -22,7 +22,7 @@ function written(value) {
     return `[\n${value.map((each) => `    ${JSON.stringify(each)},`).join("\n")}\n]`;
   }
   if (!value.includes("\n")) return JSON.stringify(value);
-  // Escapes backslashes and triple quotes, which have a meaning inside.
+  // Escapes backslashes and triple quotes, which are special inside multi-line strings.
   const safe = value.replaceAll("\\", "\\\\").replaceAll('"""', '""\\"').replace(/[\u0000-\u0008\u000b-\u001f\u007f]/g, (sign) => `\\u${sign.charCodeAt(0).toString(16).padStart(4, "0")}`);
   return `"""\n${safe.replace(/"$/, '\\"')}"""`;
 }

@@ -1,6 +1,6 @@
-// The guided analysis: question, panel, documents and pattern, then the run and its result. With an `id` in the
-// address, shows that analysis, running or finished. The code of the run view is loaded while the question is
-// being written.
+// The guided analysis: question, panel, documents, and pattern, then the run and its result. With an `id` in the
+// URL, shows that analysis, running or finished. The run view's code is loaded while the question is being
+// written.
 import { get } from "../api.js";
 import { el, fill } from "../dom.js";
 import { plural } from "../format.js";
@@ -78,12 +78,12 @@ function guide(data, context, show) {
   }
 }
 
-// If it fails now, it is retried when a run starts.
+// Preloads the run view; a failure here is retried when a run starts.
 function prepare() {
   running().catch(() => null);
 }
 
-// Files may be dropped in any step; those of an early one wait for the documents' turn.
+// Files may be dropped at any step; those dropped early wait for the documents step.
 function keepDropped(data, signal) {
   data.dropped = [];
   const heard = (type, act) => window.addEventListener(type, (event) => {

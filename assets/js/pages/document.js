@@ -1,4 +1,4 @@
-// One document: its pages as the models see them, at the place that the address names.
+// One document: its pages as the models see them, at the position given in the URL.
 import { get } from "../api.js";
 import { el, fill, link } from "../dom.js";
 import { exactly, when } from "../format.js";

@@ -1,9 +1,10 @@
-// The documents: upload, watch processing, search, and delete. With an `id` in the address it shows that document.
+// The documents: upload, watch processing, search, and delete. With an `id` in the URL, shows that document.
 // Visitors of the offline demo can try it: they become guests with their first file.
 import { ApiProblem, get } from "../api.js";
 import { button, el, icon, link } from "../dom.js";
 import { exactly, plural, sentence, when } from "../format.js";
 import { addressOf } from "../parts/document-link.js";
+import { MeaningSearch } from "../parts/meaning-search.js";
 import { SearchAll } from "../parts/search-all.js";
 import { takesGuests } from "../parts/guest.js";
 import { deleteDocument } from "../parts/document-delete.js";
@@ -19,7 +20,7 @@ export async function load(params, signal) {
   return { q: params.q ?? "", ...(await get("/api/documents", { query: { limit: 200 }, signal })) };
 }
 
-// Documents have an owner: without an account there are none. Only the offline demo has visitors here.
+// Documents have an owner, so visitors have none. Only the offline demo allows visitors here.
 async function visit(signal) {
   if (!(await takesGuests(signal))) throw new ApiProblem(401, null);
   return { q: "", documents: [] };
@@ -45,7 +46,7 @@ export function view(data, context) {
     let row = build(stored);
     follow(stored, { signal, onNews: (now) => {
       if (!row.isConnected) return;
-      // A row keeps the focus when an update replaces it.
+      // Keep the focus in the row when an update replaces it.
       const held = row.contains(document.activeElement) && document.activeElement.getAttribute("aria-label");
       const fresh = build(now);
       row.replaceWith(fresh);
@@ -78,8 +79,8 @@ export function view(data, context) {
   }
 
   return el("section", { class: "page documents-page" },
-    el("header", { class: "page-head" }, el("h1", null, "Documents"), el("p", { class: "lead" }, "Only you can open them. Not even administrators can.")),
-    DocumentUpload({ onDone: add, signal }), search.node, empty, el("div", { class: "document-list" }, list));
+    el("header", { class: "page-head" }, el("h1", null, "Documents"), el("p", { class: "lead" }, "Only you can open them. Administrators cannot.")),
+    DocumentUpload({ onDone: add, signal }), search.node, MeaningSearch({ signal }), empty, el("div", { class: "document-list" }, list));
 }
 
 function DocumentRow(stored, drop) {

@@ -1,4 +1,4 @@
-// A new experiment, in steps on one page: cases, search space, scoring, objective, budget, and estimate.
+// A new experiment, with all steps on one page: cases, search space, scoring, objective, budget, and estimate.
 import { get } from "../api.js";
 import { button, el, link } from "../dom.js";
 import { Field } from "../parts/field.js";
@@ -49,7 +49,7 @@ export function view(data, { signal, go }) {
       current.refresh();
       changed();
     } });
-    // Passages can be varied only if there are documents.
+    // The number of passages can be varied only if there are documents.
     const cases = CaseEditor({ draft, documents: data.documents, signal, changed: () => {
       space.refresh();
       changed();

@@ -1,4 +1,4 @@
-// One experiment: its progress while it runs, then its results and the actions on them.
+// One experiment: its progress while it runs, then its results and actions.
 import { get } from "../api.js";
 import { announce, el, fill, link } from "../dom.js";
 import { duration, exactly, plural, sentence, when } from "../format.js";
@@ -15,7 +15,7 @@ import { STATES, namer, spentOf } from "../experiments/words.js";
 export async function load(params, signal) {
   const path = `/api/experiments/${encodeURIComponent(params.id)}`;
   const [told, models] = await Promise.all([get(path, { signal }), get("/api/available-models", { signal })]);
-  // While it runs, the list of cases would be outdated immediately.
+  // While the experiment runs, the list of cases would be outdated immediately.
   const cases = told.status === "running" ? [] : (await get(`${path}/cases`, { signal })).cases;
   return { told, models, cases };
 }
@@ -29,7 +29,7 @@ export function view(data, context) {
     fill(page, ...content(shown, { ...context, again }));
   }
 
-  // When the focused button is gone, the focus moves to the beginning.
+  // Reloads the page's content. If the focused button is gone, the focus moves to the top of the page.
   async function again(words) {
     try {
       const fresh = await load({ id: data.told.id }, context.signal);

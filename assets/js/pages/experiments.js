@@ -1,4 +1,4 @@
-// The experiments: a list; with `new` in the address, a new one; with an `id`, that one.
+// The experiments: a list; with `new` in the URL, a new experiment; with an `id`, that experiment.
 import { get } from "../api.js";
 import { button, el, fill, icon, link } from "../dom.js";
 import { exactly, money, plural, sentence, when } from "../format.js";
@@ -11,7 +11,7 @@ import { STATES, finding } from "../experiments/words.js";
 
 const PAGE = 30;
 const NEWS_MS = 5000;
-const ABOUT = "Which model, which prompt, which setting answers your questions best, and is the difference real? An experiment puts the same cases to all of them and says what it can, and what it cannot.";
+const ABOUT = "Which model, which prompt, which setting answers your questions best, and is the difference real? An experiment runs the same cases on all of them and reports what the data shows, and what it cannot show.";
 
 export async function load(params, signal) {
   if (!user.get()) return {};
@@ -46,7 +46,7 @@ function List(told, { signal, go }) {
       rows.hidden && Empty("No experiments yet", ABOUT, link("/experiments?new=1", "New experiment", { class: "button primary" })));
   }
 
-  // Running experiments continue. A row keeps the focus when an update replaces it.
+  // Updates the list while experiments run. A row keeps the focus when an update replaces it.
   async function news() {
     if (document.hidden || !rows.querySelector("[data-status='running']")) return;
     const fresh = await get("/api/experiments", { query: { limit: PAGE }, signal }).catch(() => null);

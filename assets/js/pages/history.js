@@ -1,75 +1,59 @@
-// The history: search, open, export, and delete analyses.
+// The history: search, open, pin, archive, export, and delete threads.
 import { get } from "../api.js";
 import { announce, button, el, fill, link } from "../dom.js";
 import { excerpt, plural, sentence } from "../format.js";
-import { addressOf, filterOf, Filters, isNarrow, queryOf } from "../history/filters.js";
-import { Found } from "../history/found.js";
-import { Groups, WAYS } from "../history/groups.js";
+import { addressOf, filterOf, Filters, isNarrow, isShown, queryOf } from "../history/filters.js";
+import { Groups } from "../history/groups.js";
 import { listenForKeys } from "../history/keys.js";
 import { Leaving } from "../history/leaving.js";
 import { Preview } from "../history/preview.js";
-import { idOf, Row } from "../history/row.js";
-import { Choice } from "../parts/field.js";
+import { pathOf, Row } from "../history/row.js";
 import { isGoing } from "../parts/owed.js";
 import { Empty, Failure, Loading } from "../parts/states.js";
 import { toast } from "../parts/toast.js";
-import { recall, remember } from "../state.js";
+import { refresh } from "../shell/threads.js";
 import { styled } from "../styles.js";
 
 const PAGE = 30;
 
+const EMPTY = {
+  pinned: ["Nothing pinned", "Pin a thread from its menu to keep it at the top of the sidebar."],
+  archived: ["Nothing archived", "Archived threads leave the sidebar; a search still finds them."],
+  shared: ["Nothing shared", "Threads with a public link are listed here, so that you can take the link back."],
+};
+
 export async function load(params, signal) {
   const filter = filterOf(params);
-  const [told, patterns, models] = await Promise.all([
+  const [told, patterns, models, { projects }] = await Promise.all([
     fetchPage(filter, "", signal),
     get("/api/orchestrator/patterns", { signal }),
     get("/api/available-models", { signal }),
-    styled("results"), styled("history"),
+    get("/api/projects", { signal }).catch(() => ({ projects: [] })),
+    styled("results"), styled("sheets"), styled("history"),
   ]);
-  return { filter, told, patterns, models };
+  return { filter, told, patterns, models, projects };
 }
 
 function fetchPage(filter, cursor, signal) {
-  return get("/api/analyses", { query: { ...queryOf(filter), cursor, limit: PAGE }, signal });
+  return get("/api/threads", { query: { ...queryOf(filter), cursor, limit: PAGE }, signal });
 }
 
-const pathOf = (analysis) => `/api/analyses/${encodeURIComponent(idOf(analysis))}`;
-
-export function view({ filter, told, patterns, models }, { signal, note }) {
+export function view({ filter, told, patterns, models, projects }, { signal, note }) {
   const below = el("div", { class: "rows-below" });
-  const place = el("div", null);
-  const threads = Found();
+  const groups = Groups();
   const preview = Preview({ signal });
-  let inThreads = 0;
   const { leave, flush } = Leaving(signal);
   const known = [];
-  let groups;
   let asked = new AbortController();
   signal.addEventListener("abort", () => asked.abort(), { once: true });
-  const filters = Filters({ filter, patterns, models, onChange: find });
-  const grouping = Choice("Grouped", { value: recall("history-groups") ?? "day", on: { change: () => {
-    remember("history-groups", grouping.input.value);
-    regroup();
-  } } }, WAYS);
-  regroup();
+  const filters = Filters({ filter, patterns, models, projects, onChange: find });
   show(told);
-  threads.find(filter.q, signal).then((number) => {
-    inThreads = number;
-    if (number > 0 && groups.rows().length === 0) fill(below);
-    preview.first(threads.node, place);
-  });
-  preview.watch(threads.node);
-  preview.watch(place);
-  listenForKeys({ rows: () => groups.rows(), remove: (row) => row.querySelector(".row-delete")?.click(), signal });
+  preview.watch(groups.node);
+  preview.first(groups.node, filter.q);
+  listenForKeys({ rows: groups.rows, remove: (row) => row.drop?.(), signal });
 
-  function regroup() {
-    groups = Groups({ way: grouping.input.value, patterns });
-    groups.add(known, row);
-    fill(place, groups.node);
-  }
-
-  function row(analysis) {
-    return Row(analysis, { patterns, drop });
+  function row(thread) {
+    return Row(thread, { projects, drop, moved });
   }
 
   async function find() {
@@ -82,28 +66,29 @@ export function view({ filter, told, patterns, models }, { signal, note }) {
     fill(below, Loading("Searching"));
     try {
       await flush();
-      inThreads = await threads.find(filter.q, mine);
       show(await fetchPage(filter, "", mine));
-      preview.first(threads.node, place);
-      announce(known.length + inThreads > 0 ? `${plural(known.length, "question")} and ${plural(inThreads, "thread")} found.` : "Nothing found.");
+      preview.first(groups.node, filter.q);
+      announce(known.length > 0 ? `${plural(known.length, "thread")} found.` : "Nothing found.");
     } catch (problem) {
       if (!mine.aborted) fill(below, Failure(problem, find));
     }
   }
 
   function show(page) {
-    const there = page.analyses.filter((one) => !isGoing(pathOf(one)));
+    const there = page.threads.filter((one) => !isGoing(pathOf(one)));
     known.push(...there);
-    groups.add(there, row);
+    groups.add(there, row, Boolean(filter.q));
     fill(below);
     if (page.next_cursor) fill(below, button("Show earlier ones", { class: "secondary", on: { click: () => more(page.next_cursor) } }));
-    else if (groups.rows().length === 0 && inThreads === 0) fill(below, Nothing());
+    else if (groups.rows().length === 0) fill(below, Nothing());
   }
 
   function Nothing() {
-    if (!isNarrow(filter)) return Empty("No analyses yet", "Every question you ask is kept here with all its answers, until you delete it.", link("/", "Ask the first one", { class: "button primary" }));
-    const words = filter.q ? `No question of yours has “${filter.q}” in it${isNarrow({ ...filter, q: "" }) ? " and fits the filters" : ""}.` : "None of your analyses fits these filters.";
-    return Empty("Nothing found", words, button("Show all", { class: "secondary", on: { click: filters.clear } }));
+    if (!isNarrow(filter)) return Empty("No threads yet", "Every question you ask is kept here with all its answers, until you delete it.", link("/", "New question", { class: "button primary" }));
+    const all = button("Show all", { class: "secondary", on: { click: filters.clear } });
+    if (EMPTY[filter.show] && !isNarrow({ ...filter, show: "" })) return Empty(...EMPTY[filter.show], all);
+    const words = filter.q ? `No question or answer has “${filter.q}” in it${isNarrow({ ...filter, q: "" }) ? " and fits the filters" : ""}.` : "No thread fits these filters.";
+    return Empty("Nothing found", words, all);
   }
 
   async function more(cursor) {
@@ -115,26 +100,42 @@ export function view({ filter, told, patterns, models }, { signal, note }) {
     }
   }
 
-  function drop(analysis, node) {
-    const at = known.indexOf(analysis);
-    known.splice(at, 1);
-    leave(node, `“${excerpt(analysis.prompt, 80)}”`, {
-      path: pathOf(analysis),
+  function moved(thread, node) {
+    if (isShown(thread, filter)) return;
+    forget(thread);
+    node.remove();
+    rest();
+  }
+
+  function forget(thread) {
+    const at = known.indexOf(thread);
+    if (at >= 0) known.splice(at, 1);
+  }
+
+  function rest() {
+    groups.tidy();
+    if (known.length === 0 && !signal.aborted) find();
+  }
+
+  function drop(thread, node) {
+    forget(thread);
+    leave(node, `“${excerpt(thread.title, 80)}”`, {
+      path: pathOf(thread),
       gone() {
-        groups.tidy();
-        if (known.length === 0 && !signal.aborted) find();
+        refresh();
+        rest();
       },
       kept(problem) {
-        known.splice(at, 0, analysis);
+        known.push(thread);
         if (problem) toast(sentence(problem.message), "failed");
       },
     });
   }
 
   return el("section", { class: "page history-page" },
-    el("header", { class: "page-head history-head" }, el("h1", null, "History"), grouping.node),
+    el("header", { class: "page-head" }, el("h1", null, "History")),
     el("div", { class: "history-columns" },
-      el("div", { class: "history-list" }, filters.node, threads.node, place, below,
+      el("div", { class: "history-list" }, filters.node, groups.node, below,
         el("p", { class: "fine history-keys" }, el("kbd", null, "j"), " next, ", el("kbd", null, "k"), " previous, ", el("kbd", null, "Enter"), " open, ", el("kbd", null, "Delete"), " delete")),
       preview.node));
 }

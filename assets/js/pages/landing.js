@@ -1,4 +1,4 @@
-// The start page for visitors: a short description, an illustration, and links to sign in or try the demo.
+// The landing page for visitors: a short description, an illustration, and links to sign in or try the demo.
 import { get } from "../api.js";
 import { button, el, icon, link } from "../dom.js";
 import { styled } from "../styles.js";

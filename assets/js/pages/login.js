@@ -8,19 +8,21 @@ import { Alert } from "../parts/states.js";
 import { toast } from "../parts/toast.js";
 
 export async function load(params, signal) {
-  // The index tells whether anybody has an account yet. An older server does not say; then both ways are offered alike.
+  // The API index reports whether any account exists. An older server omits that; then both options are offered
+  // equally.
   const index = await get("/", { signal }).catch(() => ({}));
   return { setup: setupToken(params), needsToken: index.needs_setup_token === true, next: safe(params.next), asked: Boolean(params.next), forgot: "forgotten" in params, create: "new" in params, token: params.token ?? "", invite: params.invite ?? "", first: index.first_run === true, registration: index.registration ?? "open" };
 }
 
-// The setup link carries its token after a #, so that no server and no proxy logs it; the address bar forgets it at once.
+// The setup link carries its token after a `#`, so that no server or proxy logs it; it is removed from the address
+// bar at once.
 function setupToken(params) {
   const token = params.setup ?? new URLSearchParams(location.hash.slice(1)).get("setup") ?? "";
   if (token) history.replaceState(history.state, "", location.pathname);
   return token;
 }
 
-// Only addresses of this application: a link must not redirect users to another site after sign-in.
+// Only in-app URLs are accepted: a link must not redirect users to another site after sign-in.
 function safe(next) {
   return typeof next === "string" && /^\/(?![/\\])/.test(next) ? next : "/";
 }

@@ -1,11 +1,13 @@
-// The manual: a list of topics, a topic, and a search over all of them. The text is the one that `quire help` prints.
+// The manual: a list of topics, single topics, and a search over all of them. The text is the same as that of
+// `quire help`.
+import { pathOf, within } from "../base.js";
 import { el, fill, link } from "../dom.js";
 import { markdown } from "../parts/markdown.js";
 import { EmptyPage } from "../parts/states.js";
 import { styled } from "../styles.js";
 
-const MOST_FOUND = 30;
-// Characters shown around a match.
+const MAX_FOUND = 30;
+// Number of characters shown around a match.
 const AROUND = 80;
 
 let topics = null;
@@ -36,7 +38,7 @@ export function view({ list, topic, words }, { note }) {
     type: "search", value: words, placeholder: "Search the manual", "aria-label": "Search the manual",
     on: { input: () => {
       draw(field.value);
-      note(location.pathname + (field.value.trim() ? `?q=${encodeURIComponent(field.value.trim())}` : ""));
+      note(pathOf() + (field.value.trim() ? `?q=${encodeURIComponent(field.value.trim())}` : ""));
     } },
   });
   draw(words);
@@ -58,8 +60,8 @@ function Topics(list) {
 }
 
 function Topic(one) {
-  const article = el("article", { class: "prose" }, el("h2", null, one.title), markdown(one.text.replaceAll("](/manual/", `](${location.origin}/manual/`)));
-  // Markdown links lead out of the application; those to other topics do not.
+  const article = el("article", { class: "prose" }, el("h2", null, one.title), markdown(one.text.replaceAll("](/manual/", `](${location.origin}${within("/manual/")}`)));
+  // Markdown links open outside the application; links to other topics do not.
   for (const anchor of article.querySelectorAll("a[target]")) {
     if (anchor.origin !== location.origin) continue;
     anchor.removeAttribute("target");
@@ -67,7 +69,7 @@ function Topic(one) {
     if (anchor.nextElementSibling?.matches(".link-target")) anchor.nextElementSibling.remove();
   }
   for (const heading of article.querySelectorAll("h3, h4")) heading.id = slug(heading.textContent);
-  // The browser resolved the fragment before its target existed.
+  // The browser resolved the fragment before its target was on the page.
   if (location.hash) setTimeout(() => document.getElementById(location.hash.slice(1))?.scrollIntoView(), 0);
   return article;
 }
@@ -76,13 +78,13 @@ function slug(text) {
   return text.toLowerCase().replace(/[^a-z0-9]+/g, "-").replace(/^-|-$/g, "");
 }
 
-// Sections that have every word: those with a word in their heading first.
+// Sections that contain every word; matches in headings come first.
 function search(list, words) {
   const sections = list.flatMap(sectionsOf).map((section) => ({ ...section, low: `${section.topic.title} ${section.heading} ${section.text}`.toLowerCase() }));
   const fits = sections.filter((section) => words.every((word) => section.low.includes(word)));
   const inHeading = (section) => words.some((word) => `${section.topic.title} ${section.heading}`.toLowerCase().includes(word));
   fits.sort((one, other) => Number(inHeading(other)) - Number(inHeading(one)));
-  return fits.slice(0, MOST_FOUND).map((section) => ({ ...section, excerpt: excerpt(section.text, words[0]) }));
+  return fits.slice(0, MAX_FOUND).map((section) => ({ ...section, excerpt: excerpt(section.text, words[0]) }));
 }
 
 function sectionsOf(topic) {

@@ -1,4 +1,4 @@
-// Patterns and recipes: the list, or what the address names: one of them, its editor, a new one.
+// Patterns and recipes: the list or, depending on the URL, one of them, its editor, or a new one.
 import { get } from "../api.js";
 import { user } from "../state.js";
 import { styled } from "../styles.js";

@@ -1,4 +1,4 @@
-// The user's account: profile, defaults, usage, providers, password, sessions, API keys.
+// The user's account: profile, defaults, usage, providers, password, sessions, and API keys.
 import { get } from "../api.js";
 import { el, link } from "../dom.js";
 import { user } from "../state.js";

@@ -49,7 +49,7 @@ function SharedThread({ title, results = [] }, models) {
       return el("article", { class: "turn", "aria-label": "Turn" },
         el("header", { class: "ask" }, el("div", { class: "bubble", dir: "auto" }, el("h2", { class: "bubble-words" }, run.prompt))),
         answer?.text ? el("div", { class: "answer prose reading preview" }, markdown(answer.text, Citer(run, null)))
-          : el("p", { class: "notice" }, isOver(run) ? "There is no answer to this question." : "The answer is still being written; reload the page later."),
+          : el("p", { class: "notice" }, isOver(run) ? "This question has no answer." : "The answer is still being written; reload the page later."),
         el("p", { class: "fine" }, run.models.map((model) => nameOf(model, models).name).join(", ")),
         SourceList(run.sources));
     }));

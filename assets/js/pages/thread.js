@@ -1,4 +1,4 @@
-// A conversation with a panel. Without an id it is a new question: a heading, the composer, and examples.
+// A conversation with a panel. Without an ID, it is a new question: a heading, the composer, and examples.
 import { get } from "../api.js";
 import { EmptyPage } from "../parts/states.js";
 import { link } from "../dom.js";
@@ -6,10 +6,10 @@ import { styled } from "../styles.js";
 import { ThreadPage } from "../thread/page.js";
 import { newest, newestBelow, pathTo } from "../thread/tree.js";
 
-/** The loaded data does not depend on the user. */
+/** Lets the router load the data early, since it does not depend on the user. */
 export const early = true;
 
-/** Selects the frame's layout: no footer, and a single bar on phones. */
+/** Selects the page layout: no footer, and a single bar on phones. */
 export const kind = "thread";
 
 export async function load({ id, turn, tab, project, document }, signal) {
@@ -21,10 +21,10 @@ export async function load({ id, turn, tab, project, document }, signal) {
   ]);
   const wanted = thread?.turns.some((each) => each.analysis_id === turn) ? newestBelow(thread.turns, turn) : newest(thread?.turns ?? []);
   const last = thread && wanted ? pathTo(thread.turns, wanted).at(-1) : null;
-  // The thread has the answer's text: it is shown while the rest of the analysis is fetched.
+  // The thread includes the answer's text, which is shown while the rest of the analysis is fetched.
   const stored = last ? get(`/api/analyses/${encodeURIComponent(last.analysis_id)}`, { signal }) : null;
   stored?.catch(() => {});
-  // Documents are fetched when they are to be chosen.
+  // Documents are fetched only when the user opens the picker.
   return { models, patterns, documents: null, thread, missing: Boolean(id) && !thread, leaf: last?.analysis_id ?? null, stored, tab: tab ?? "", project: project ?? null, document: document ?? null };
 }
 

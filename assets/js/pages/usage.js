@@ -1,4 +1,4 @@
-// Calls and cost by day, by model, and (for administrators) by person; and the budgets.
+// Calls and cost by day, by model, and (for administrators) by user; and the budgets.
 import { get } from "../api.js";
 import { el, icon } from "../dom.js";
 import { count, money, plural } from "../format.js";

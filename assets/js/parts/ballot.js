@@ -1,8 +1,8 @@
-// The counts of a vote and what decided it.
+// The vote counts and what decided the vote.
 import { el } from "../dom.js";
 import { count, money, plural, sentence } from "../format.js";
 
-/** The vote of a result, as a table with what decided it. */
+/** The vote of a result as a table, with what decided it. */
 export function Ballot({ choices, sentence: how, unread, not_asked: unasked, saved }) {
   const head = ["Answer", "Votes", "Members"];
   const row = ({ choice, votes, letters }) => el("tr", null,

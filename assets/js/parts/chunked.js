@@ -1,12 +1,12 @@
-// Chunked upload of large files: a lost connection or a reload costs one part, not the file. The server knows
-// which parts it has; this browser keeps only the upload's id.
+// Chunked upload of large files: a lost connection or a reload costs one chunk, not the whole file. The server
+// knows which chunks it has; this browser stores only the upload's ID.
 import { get, post } from "../api.js";
 import { recall, remember } from "../state.js";
 
 const PART = 2 * 1024 * 1024;
 const WAITS_MS = [1000, 2000, 4000, 8000, 15_000];
 
-/** Files larger than this (in bytes) are sent in parts. */
+/** Files larger than this (in bytes) are sent in chunks. */
 export const LARGE = 2 * PART;
 
 /**
@@ -43,7 +43,7 @@ async function resume(id, signal) {
   try {
     return await get(`/api/document-sessions/${encodeURIComponent(id)}`, { signal });
   } catch (problem) {
-    // The upload has expired after a day, or belongs to another user.
+    // The upload expired after a day, or belongs to another user.
     if (problem.status === 404) return null;
     throw problem;
   }
@@ -55,7 +55,7 @@ function missing({ receivedChunks, totalChunks }) {
   return -1;
 }
 
-// Retries only temporary failures: no connection, or a server that is restarting or busy.
+// Retries only on temporary failures: no connection, or a server that is restarting or busy.
 async function retried(act, onLine, signal) {
   for (let tries = 0; ; tries += 1) {
     try {
@@ -70,7 +70,7 @@ async function retried(act, onLine, signal) {
   }
 }
 
-// Ends early when the network is back.
+// Waits this long, but returns early when the network is back.
 function pause(ms, signal) {
   return new Promise((resolve, reject) => {
     const ends = new AbortController();

@@ -1,5 +1,5 @@
-// Citations in a text: `[D1:p4]` and the older `[3]` become buttons that open the page with the passage marked. Each
-// shows the result of its check; a citation of an unknown passage is struck out.
+// Turns citations in a text, `[D1:p4]` and the older `[3]`, into buttons that open the page with the passage
+// highlighted. Each shows the result of its check; a citation of an unknown passage is struck out.
 import { button, el, icon } from "../dom.js";
 import { plural } from "../format.js";
 import { openPlace } from "./sources.js";
@@ -51,7 +51,7 @@ function byMark(run, where, [, document, page, last], text, at) {
       ? `The question has no document ${document}: the model made this mark up.`
       : `The model was not given page ${page} of document ${document}: the mark is made up.`)];
   }
-  // Citations are not checked while an analysis runs.
+  // While an analysis runs, its citations are not checked yet.
   if (!place) return [`[${mark}]`];
   const name = sources[0]?.document ?? run.sources.find((each) => each.document_id === place)?.document ?? `document ${document}`;
   return [Citation(shown, `${shown} of ${name}`, run, sources, item, Number(page))];
@@ -82,7 +82,7 @@ function stateOf(item) {
   return String(item?.state ?? "").toLowerCase().replace(/[^a-z]/g, "");
 }
 
-// The check of this citation at this offset: of several, the one whose quotation is nearest.
+// The check result for this citation: if there are several, the one whose quotation is closest to this offset.
 function itemFor(run, where, marks, text, at) {
   const items = (run.citations?.items ?? []).filter((item) => isAt(item.where, where) && marks.includes(bare(item.mark)));
   if (items.length < 2 || text === undefined) return items[0] ?? null;
@@ -112,7 +112,7 @@ function letters(text) {
   return text.toLowerCase().replace(/[^\p{L}\p{N}]+/gu, "");
 }
 
-/** The number of supported citations, in a sentence; null if none were checked. */
+/** The number of supported citations, as a sentence; null if none were checked. */
 export function CitationCount({ citations }) {
   const items = citations?.items ?? [];
   if (items.length === 0) return null;

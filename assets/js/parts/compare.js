@@ -1,5 +1,5 @@
-// The panel's answer next to the best single draft: openly on request, or blindly with one vote. Nothing that is
-// shown or fetched before the vote contains a name.
+// The panel's answer next to the best single draft: openly on request, or blind with one vote. Nothing shown or
+// fetched before the vote reveals a name.
 import { get, post } from "../api.js";
 import { button, el } from "../dom.js";
 import { money, sentence } from "../format.js";
@@ -15,7 +15,7 @@ const PREFERRED = {
   tie: "You saw no relevant difference.",
 };
 
-/** Opens the best single draft. */
+/** A button that shows the best single draft. */
 export function SingleButton(run, models) {
   const draft = run.single;
   return button("Single-model answer", { class: "secondary", title: "The first answer of the strongest member", on: { click: () => openDialog(
@@ -28,12 +28,12 @@ export function SingleButton(run, models) {
   ) } });
 }
 
-/** A button that starts the blind comparison of this analysis. */
+/** A button that starts a blind comparison for this analysis. */
 export function CompareButton(run, models) {
   return button("Blind test", { class: "secondary", title: "Compare the panel's answer with a single model's, without names", on: { click: () => compare(run, models) } });
 }
 
-/** The invitation above a result that was drawn for a comparison. */
+/** The invitation shown above a result that was sampled for a comparison. */
 export function Offer(run, models) {
   const node = el("p", { class: "notice offer" },
     "Was the panel worth it? Two texts without names, one vote. ",
@@ -43,7 +43,7 @@ export function Offer(run, models) {
   return node;
 }
 
-// Returns whether it has a vote, now or already.
+// Opens the comparison. Returns whether the analysis has a vote, new or earlier.
 async function compare(run, models) {
   const path = `/api/analyses/${encodeURIComponent(run.id)}/comparison`;
   try {
@@ -64,7 +64,7 @@ async function compare(run, models) {
 function ask(run, told) {
   return openDialog("Which answer is better?", [
     el("p", { dir: "auto" }, run.prompt.length > 280 ? `${run.prompt.slice(0, 280)}…` : run.prompt),
-    el("p", { class: "fine" }, "One is the panel's answer, the other a single model's. You see which is which after your vote, which is final."),
+    el("p", { class: "fine" }, "One is the panel's answer, the other a single model's. After your vote, which is final, you see which is which."),
     texts(told),
   ], { kind: "wide blind", actions: [["tie", "No difference", "secondary"], ["left", "First is better", "primary"], ["right", "Second is better", "primary"]] });
 }

@@ -1,7 +1,7 @@
-// A long page of sections with a table of contents next to it; on a phone, above it.
+// A long page of sections with a table of contents beside it, or above it on a phone.
 import { el, uid } from "../dom.js";
 
-/** Takes sections, each with a heading; null ones are omitted. */
+/** Takes sections, each with a heading; null sections are skipped. */
 export function WithContents(label, sections) {
   const there = sections.flat().filter(Boolean);
   const links = there.map((section) => {

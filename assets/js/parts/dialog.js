@@ -1,7 +1,7 @@
-// Modal dialogs with the browser's <dialog>, which traps and restores the focus.
+// Modal dialogs based on the browser's `<dialog>`, which traps and restores the focus.
 import { button, el, icon, uid } from "../dom.js";
 
-/** Opens a dialog with this content, and `foot` below it; removed when closed. Resolves with its return value. */
+/** Opens a dialog with this content and `foot` below it; it is removed when closed. Resolves to its return value. */
 export function openDialog(title, content, { kind = "", actions = [], foot = null } = {}) {
   const heading = uid("dialog");
   const dialog = el("dialog", { class: `dialog ${kind}`, "aria-labelledby": heading },
@@ -13,7 +13,7 @@ export function openDialog(title, content, { kind = "", actions = [], foot = nul
     actions.length > 0 && el("div", { class: "dialog-actions" },
       actions.map(([word, label, look]) => button(label, { class: look, on: { click: () => dialog.close(word) } }))));
   document.body.append(dialog);
-  // A click on the backdrop reaches the dialog element itself.
+  // A click on the backdrop targets the dialog element itself.
   dialog.addEventListener("click", (event) => event.target === dialog && dialog.close(""));
   return new Promise((resolve) => {
     dialog.addEventListener("close", () => {
@@ -24,7 +24,7 @@ export function openDialog(title, content, { kind = "", actions = [], foot = nul
   });
 }
 
-/** Asks for confirmation of something irreversible; `text` is a string or elements. True when confirmed. */
+/** Asks the user to confirm something irreversible; `text` is a string or elements. Resolves to true when confirmed. */
 export async function confirm(title, text, label) {
   const answer = await openDialog(title, typeof text === "string" ? el("p", null, text) : text, {
     kind: "confirm",

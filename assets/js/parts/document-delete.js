@@ -1,5 +1,5 @@
-// Deletes a document. One that no analysis uses is deleted with a short undo; otherwise a dialog first lists the
-// analyses that cite it.
+// Deletes a document. If no analysis uses it, it can be restored for a short time; otherwise a dialog first lists
+// the analyses that cite it.
 import { get, remove } from "../api.js";
 import { button, el, link } from "../dom.js";
 import { excerpt, plural, sentence } from "../format.js";
@@ -32,7 +32,7 @@ function Quoted({ analyses, count }) {
   ];
 }
 
-// The deletion is sent when the undo period ends, or when the page is left.
+// The request is sent when the undo period ends or the page is left.
 function withUndo(stored, bringBack, signal) {
   const ends = new AbortController();
   const timer = setTimeout(end, UNDO_MS);

@@ -1,16 +1,16 @@
-// Links to the text of a document: its address, or a dialog over the page, whose code is loaded on demand.
+// Links to the text of a document: its URL, or a dialog over the page, whose code is loaded on demand.
 import { el, fill, link } from "../dom.js";
 import { openDialog } from "./dialog.js";
 import { idOf, nameOf } from "./reading.js";
 import { Alert, Waiting } from "./states.js";
 
-/** The address of a place in a document; `span` is `{start, end}` in bytes of the page's text. */
+/** The URL of a position in a document; `span` is `{start, end}` in bytes of the page's text. */
 export function addressOf(id, page = 1, span = null) {
   const place = page > 1 || span ? `&page=${page}` : "";
   return `/documents?id=${encodeURIComponent(id)}${place}${span ? `&from=${span.start}&to=${span.end}` : ""}`;
 }
 
-/** Opens the text of a document over the page. */
+/** Opens the text of a document in a dialog over the page. */
 export function openDocument(stored) {
   const stop = new AbortController();
   const place = el("div");

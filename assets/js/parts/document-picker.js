@@ -17,7 +17,7 @@ export function DocumentPicker({ documents, chosen, onChange, signal, files }) {
     el("p", { id: label, class: "group-label" }, "Documents"), list,
     DocumentUpload({ signal, files, onDone: (stored) => {
       [...list.children].find((row) => row.dataset.id === idOf(stored))?.remove();
-      // A document that is still being read is selected already: the question can use it as soon as it is
+      // A document that is still being processed is already selected: the question can use it as soon as it is
       // ready.
       if (stored.status !== "failed") chosen.add(idOf(stored));
       keep(stored);
@@ -26,7 +26,7 @@ export function DocumentPicker({ documents, chosen, onChange, signal, files }) {
     } }));
   for (const stored of documents) list.append(row(stored));
 
-  // Keeps uploads for a return to this step.
+  // Remembers uploads in case the user returns to this step.
   function keep(stored) {
     const place = documents.findIndex((each) => idOf(each) === idOf(stored));
     if (place < 0) documents.unshift(stored);

@@ -7,7 +7,7 @@ import { PageReader } from "./page-reader.js";
 import { describe, idOf } from "./reading.js";
 import { snippet } from "./spans.js";
 
-/** `{node, go(page, span)}`: all views of a document that has been read. */
+/** Returns `{node, go(page, span)}`: the complete view of a processed document. */
 export function DocumentView(stored, { page = 1, span = null, signal, onTurn, level = 2 }) {
   const reader = PageReader(stored, { signal, onTurn, level });
   const hits = el("div", { class: "hits", role: "status" });
@@ -23,7 +23,7 @@ export function DocumentView(stored, { page = 1, span = null, signal, onTurn, le
   return { node, go: reader.go };
 }
 
-/** Pages without text and possible prompt injections, each linked to its page; null if there are none. */
+/** Pages without text and possible prompt injections, each linked to its page; null if there are neither. */
 function Troubles(stored, go) {
   const { gaps = [], flags = [] } = stored;
   const place = (each, words) => el("li", null,

@@ -1,5 +1,5 @@
-// Downloads an analysis as a file: the server's exports or, without an account, three formats generated
-// here.
+// Downloads an analysis as a file: the server's exports or, without an account, three formats generated in the
+// browser.
 import { call } from "../api.js";
 import { button, el, icon } from "../dom.js";
 import { sentence } from "../format.js";
@@ -9,7 +9,7 @@ import { stageName } from "./stages.js";
 import { toast } from "./toast.js";
 
 const FORMATS = [["json", "JSON", "json"], ["csv", "CSV", "csv"], ["markdown", "Markdown", "md"]];
-// A formatted page for reading and printing; only analyses have it.
+// A formatted page for reading and printing; available only for analyses.
 const PAGE = ["html", "HTML", "html"];
 const WRITERS = { json: asJson, csv: asCsv, markdown: asMarkdown };
 
@@ -30,7 +30,7 @@ function fetched(id, path) {
   };
 }
 
-/** The export buttons of an analysis that only this page knows. */
+/** The export buttons of an analysis that exists only on this page. */
 export function LocalExportButtons(run) {
   return Buttons(FORMATS, async (format, ending) => saveAs(new Blob([WRITERS[format](run)]), `analysis.${ending}`));
 }
@@ -64,7 +64,7 @@ function asJson(run) {
 }
 
 function asCsv(run) {
-  // Spreadsheets must not run a cell as a formula.
+  // Keep spreadsheets from running a cell as a formula.
   const cell = (content) => `"${String(content ?? "").replace(/^([=+\-@\t\r])/, "'$1").replaceAll('"', '""')}"`;
   const rows = calls(run.stages).map((each) => [each.stage, each.model, each.letter, each.status, each.latency, each.text || each.problem]);
   return [["stage", "model", "letter", "status", "latency_ms", "text"], ...rows].map((row) => row.map(cell).join(",")).join("\r\n");

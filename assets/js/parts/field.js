@@ -1,7 +1,7 @@
 // A labeled input with its hint.
 import { el, uid } from "../dom.js";
 
-/** `{node, input}`; props go to the input. `hint` is its accessible description. */
+/** Returns `{node, input}`; the props go to the input. `hint` becomes its accessible description. */
 export function Field(label, props, hint) {
   const id = uid("field");
   const name = `${id}-label`;

@@ -5,10 +5,10 @@ import { withoutBegun } from "../text/unfinished.js";
 import { blocks, reading, Writer } from "../text/writer.js";
 import { markdown } from "./markdown.js";
 
-// Blocks per container of a streamed text.
+// Number of blocks per container of a streamed text.
 const SHEET = 16;
-// A last block longer than this, such as a long list, is redrawn only when it has grown by this fraction, so that
-// the total cost stays proportional to its length.
+// Length in characters above which the last block, such as a long list, is redrawn only when it has grown by a
+// fixed fraction, so that the total cost stays proportional to its length.
 const LARGE = 4000;
 const STEP = 1 / 100;
 
@@ -32,7 +32,7 @@ export function GrowingText(cite) {
       if (!sheet || sheet.childElementCount >= SHEET) tail.before(sheet = el("div", { class: "prose settled" }));
       sheet.append(block);
     }
-    // A new element for the next block: the old one would count as one that moved.
+    // A new element for the next block, because reusing the old one would count as a layout shift.
     const next = el("div", { class: "prose" });
     tail.replaceWith(next);
     tail = next;
@@ -68,7 +68,7 @@ export function GrowingText(cite) {
       Writer(blocks(withoutBegun(rest, isCode), env), env, fresh, true).write();
       patch(tail, fresh);
     },
-    /** Renders everything again, so that references to later lines resolve. */
+    /** Renders the whole text once more, so that references to later lines resolve. */
     finish(text) {
       done = 0;
       clear();
@@ -77,7 +77,7 @@ export function GrowingText(cite) {
   };
 }
 
-// Where a line of a text begins.
+// The offset at which a line of a text begins.
 function offsetOf(text, line) {
   const ends = /\r\n?|\n/g;
   for (let left = line; left > 0; left -= 1) if (!ends.exec(text)) return text.length;

@@ -1,21 +1,21 @@
-// Visitors of the offline demo become guests with their first document: no account, and everything is deleted after a
-// day.
+// Visitors of the offline demo become guests with their first document: without an account, and with everything
+// deleted after a day.
 import { get, post, whoAmI } from "../api.js";
 import { remember, user } from "../state.js";
 
-/** What a guest may upload; the server enforces it. */
+/** The limits for a guest's uploads, as shown to the user; the server enforces them. */
 export const LIMITS = "Without an account: up to 3 files of 4 MB, deleted after a day.";
 const LARGEST = 4 * 1024 * 1024;
 
 let begun = null;
 
-/** Whether this server takes guests: only an offline demo does. */
+/** Whether this server accepts guests; only an offline demo does. */
 export async function takesGuests(signal) {
   const index = await get("/", { signal });
   return index.guests === true;
 }
 
-/** Signs a visitor in as a guest; does nothing for users. Uploads that start together become one guest. */
+/** Signs a visitor in as a guest; does nothing for signed-in users. Concurrent uploads share one guest. */
 export async function becomeGuest() {
   if (user.get()) return;
   begun ??= begin().finally(() => (begun = null));
@@ -28,7 +28,7 @@ async function begin() {
   await whoAmI();
 }
 
-/** Refuses a file that is too large for a guest, before it is sent. */
+/** Rejects a file that is too large for a guest before it is sent. */
 export function checkSize(file) {
   if (user.get()?.role === "guest" && file.size > LARGEST) throw new Error("is larger than 4 MB. Create an account for larger files.");
 }

@@ -6,7 +6,7 @@ import { toast } from "./toast.js";
 
 const CHOICES = [["helpful", "Yes"], ["not_helpful", "No"]];
 
-/** The question below an answer; an earlier reply is shown and can be changed. */
+/** The question below an answer; an earlier response is shown and can be changed. */
 export function Helpful(run) {
   const buttons = CHOICES.map(([choice, label]) => button(label, {
     class: "secondary", "aria-label": `${label}: this answer ${choice === "helpful" ? "helped" : "did not help"}`, "aria-pressed": String(run.vote === choice),

@@ -1,13 +1,14 @@
-// Syntax highlighting with highlight.js: what it recognizes becomes elements here. Loaded where a text has code.
+// Syntax highlighting with highlight.js: the scopes it recognizes become elements here. Loaded only when a text
+// contains code.
 import hljs from "../../vendor/highlight.js";
 import { el } from "../dom.js";
 
-// Maximum number of characters highlighted per block; the rest stays plain, which bounds the cost of a streamed
+// Maximum number of characters highlighted per block; the rest stays plain, which bounds the cost of streaming a
 // block.
-const MOST = 16_000;
+const MAX_LENGTH = 16_000;
 const PLAIN = /^(|text|txt|plain|plaintext|output|log|csv)$/;
 
-// Maps highlight.js scopes, by the first part of their name, to our styles.
+// Maps highlight.js scopes, by the first part of their name, to our style classes.
 const LOOKS = {
   comment: "comment", quote: "comment", meta: "comment",
   string: "text", regexp: "text", char: "text", addition: "text", code: "text", link: "text",
@@ -16,11 +17,11 @@ const LOOKS = {
   title: "name", name: "name", section: "name", attr: "name", attribute: "name", property: "name", "selector-class": "name", "selector-id": "name", type: "name",
 };
 
-/** Nodes for a text in this language; the text alone if the language is not known. */
+/** Nodes for a text in this language; just the text if the language is unknown. */
 export function highlighted(text, language) {
   const name = language.toLowerCase();
   if (PLAIN.test(name) || !hljs.getLanguage(name)) return [text];
-  const end = text.length > MOST ? text.lastIndexOf("\n", MOST) + 1 : text.length;
+  const end = text.length > MAX_LENGTH ? text.lastIndexOf("\n", MAX_LENGTH) + 1 : text.length;
   return [...hljs.highlight(text.slice(0, end), { language: name, ignoreIllegals: true })._emitter.rootNode.children.map(build), text.slice(end)].filter(Boolean);
 }
 

@@ -1,2 +1,2 @@
-// Markdown inside a line: emphasis, code, links, formulas, citations (text/writer.js).
+// Inline Markdown: emphasis, code, links, formulas, and citations (text/writer.js).
 export { inline } from "../text/writer.js";

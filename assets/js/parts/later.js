@@ -1,8 +1,8 @@
-// A view whose code is loaded when it is shown.
+// A view whose code is loaded when it is first shown.
 import { el, fill } from "../dom.js";
 import { Failure, Loading } from "./states.js";
 
-/** `{node, shown}`: `load` imports the module, `build` makes the view from it; `shown` resolves when it is on the page. */
+/** Returns `{node, shown}`: `load` imports the module and `build` creates the view from it; `shown` resolves once the view is on the page. */
 export function later(load, build) {
   const node = el("div", { class: "later" }, Loading("Loading"));
   const shown = load().then((module) => node.replaceWith(build(module)), (problem) => fill(node, Failure(problem)));

@@ -1,30 +1,30 @@
-// A member's letter, and the facts and remarks about its answer.
+// A member's letter, and the facts and notes about its answer.
 import { el } from "../dom.js";
 import { cost, count, duration, plural, tokens } from "../format.js";
 
-/** The letter by which the other members know this one. */
+/** The letter that identifies this member to the others. */
 export function Letter(letter) {
   if (!letter) return null;
   const tint = (letter.charCodeAt(letter.length - 1) - 65) % 6;
   return el("span", { class: `letter tint-${tint}`, title: `Member ${letter}` }, letter);
 }
 
-/** The same, drawn by the style sheet, so that the letter is not part of the surrounding button's name. */
+/** Like `Letter`, but drawn by the style sheet, so that it is not part of the surrounding button's accessible name. */
 export function Mark(letter) {
   return el("span", { class: `letter mark tint-${(letter.charCodeAt(letter.length - 1) - 65) % 6}`, "aria-hidden": "true", data: { letter } });
 }
 
-/** Remarks on how an answer came about; empty if all went as planned. */
+/** Notes on how an answer was produced; empty if everything went as planned. */
 export function remarksOf(member) {
   if (member.status !== "done") return "";
   return [
-    member.insteadOf && `In the place of ${member.insteadOf}, which failed.`,
-    member.dropped.length > 0 && `It does not take ${member.dropped.join(", ")}: left out.`,
+    member.insteadOf && `Fallback for ${member.insteadOf}, which failed.`,
+    member.dropped.length > 0 && `Not supported by this model, so not sent: ${member.dropped.join(", ")}.`,
     member.finish === "length" && "Cut off at its token limit.",
   ].filter(Boolean).join(" ");
 }
 
-/** Tokens, cost, and time of a member, in one line. */
+/** A member's tokens, cost, and time, on one line. */
 export function factsOf(member) {
   if (member.status !== "done") return member.text ? plural(member.text.length, "character") : "";
   return [

@@ -1,8 +1,8 @@
-// Renders a model's Markdown as elements. Long text is rendered in pieces, so that the page stays responsive.
+// Renders a model's Markdown as elements. Long text is rendered in chunks, so that the page stays responsive.
 import { el, uid } from "../dom.js";
 import { blocks, reading, Writer } from "../text/writer.js";
 
-// Characters rendered in the first piece and in each further one: about 90 and 25 ms, including layout, on a slow
+// Characters rendered in the first chunk and in each later one: about 90 ms and 25 ms, including layout, on a slow
 // laptop.
 const FIRST_PIECE = 16_000;
 const PIECE = 8_000;
@@ -16,7 +16,7 @@ export function markdown(text, cite) {
   const root = document.createDocumentFragment();
   const place = el("span", { class: "text-rest", hidden: true });
   root.append(place);
-  // The finished nodes of a piece are inserted in one operation.
+  // All nodes of a chunk are inserted in one operation.
   const piece = document.createDocumentFragment();
   const writer = Writer(blocks(text, env), env, piece);
   const write = (budget) => {
@@ -29,7 +29,7 @@ export function markdown(text, cite) {
   return [...root.childNodes];
 }
 
-// Stop if the elements were never inserted.
+// Renders the remaining chunks; stops if the elements were never inserted.
 function goOn(write, place) {
   if (place.parentNode) write(PIECE);
 }

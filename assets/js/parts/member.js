@@ -1,4 +1,4 @@
-// One member of the panel in one stage: its text as it is streamed, its state, its cost and time.
+// One member of the panel in one stage: its streamed text, its state, its cost, and its time.
 import { button, el, icon } from "../dom.js";
 import { sentence } from "../format.js";
 import { CopyButton } from "./copy.js";
@@ -15,7 +15,7 @@ export function MemberCard(member, { models, cite, onStop }) {
   const state = el("p", { class: "member-state" });
   const text = GrowingText(cite);
   const body = el("div", { class: "member-body", tabindex: "0", role: "group", "aria-label": `Answer of ${name}`, on: { scroll: () => {
-    // Scrolls along only while the reader is at the end.
+    // Auto-scroll only while the reader is at the end.
     following = body.scrollHeight - body.scrollTop - body.clientHeight < 40;
   } } }, text.node);
   const facts = el("p", { class: "member-facts" });
@@ -36,7 +36,7 @@ export function MemberCard(member, { models, cite, onStop }) {
   let drawn = -1;
   let following = true;
 
-  // Once a card has its maximum height, its text no longer moves anything around it.
+  // Once a card has reached its maximum height, growing text no longer shifts anything around it.
   function toTheEnd() {
     const height = body.scrollHeight;
     if (height > body.clientHeight + 1) node.classList.add("full");
@@ -78,7 +78,7 @@ function stateOf(member) {
     case "left":
       return "Not reached.";
     case "stopped":
-      return "Stopped. What was written until then is kept.";
+      return "Stopped. The text so far is kept.";
     default:
       return remarksOf(member);
   }

@@ -1,6 +1,9 @@
-// A menu button by the ARIA pattern: opens with a click or an arrow key, moves with arrows, closes with Escape, a choice,
-// or a click elsewhere.
+// A menu button following the ARIA pattern: opens on click or an arrow key, is navigated with arrows, and closes
+// on Escape, a choice, or a click elsewhere.
 import { button, el, fill, icon, uid } from "../dom.js";
+
+// Pixels between a menu and the edge of the window.
+const EDGE = 8;
 
 /**
  * A button with a menu. `items` are `{label, act | href, icon, look}` (false ones are left out), or a function that
@@ -26,10 +29,21 @@ export function Menu(label, items, { class: look = "", content = null, title = "
     const known = (typeof items === "function" ? items() : items).filter(Boolean);
     fill(list, known.map(Item));
     list.hidden = false;
+    stayInside();
     opener.setAttribute("aria-expanded", "true");
     stop = new AbortController();
     document.addEventListener("pointerdown", (event) => place.contains(event.target) || close(false), { signal: stop.signal });
     entries()[0]?.focus({ preventScroll: true });
+  }
+
+  // A menu at the edge of the window is moved into it, and opens upward where there is no room below.
+  function stayInside() {
+    list.style.translate = "";
+    list.classList.remove("up");
+    const { left, right, bottom, height } = list.getBoundingClientRect();
+    list.classList.toggle("up", bottom > innerHeight && opener.getBoundingClientRect().top > height + EDGE);
+    const over = Math.max(0, right - (document.documentElement.clientWidth - EDGE)) || Math.min(0, left - EDGE);
+    if (over !== 0) list.style.translate = `${-over}px`;
   }
 
   function close(back = true) {

@@ -1,6 +1,6 @@
 // The display order of models, and the default panel.
 
-/** Available models first, recently failed ones after the others; language models before demo algorithms. */
+/** Available models first and recently failed ones after the others; language models before demo algorithms. */
 export function inOrder(models) {
   const rank = (model) => (model.available ? 0 : 4) + (model.failed_lately ? 2 : 0) + (model.mock ? 1 : 0);
   return [...models].sort((a, b) => rank(a) - rank(b));

@@ -1,4 +1,4 @@
-// The panel: which models take part; the price, abilities, and availability of each.
+// The panel picker: which models take part, with the price, capabilities, and availability of each.
 import { button, el, fill, uid } from "../dom.js";
 import { count, money, plural, short } from "../format.js";
 import { Choice, Field } from "./field.js";
@@ -6,7 +6,7 @@ import { nameOf } from "./model-name.js";
 import { inOrder } from "./model-order.js";
 
 const MANY = 9;
-// Maximum number of models shown at once; a provider may list hundreds, and search finds the others.
+// Maximum number of models shown at once; a provider may list hundreds, and the rest can be found by search.
 const AT_ONCE = 40;
 
 const STATUS = {
@@ -53,7 +53,7 @@ export function ModelSelector({ models, chosen, onChange, speeds }) {
     const compare = ORDERS.find(([id]) => id === order.input.value)[2];
     const matching = all.filter((model) => wanted.every((word) => describing(model).includes(word)) || chosen.has(model.id))
       .sort((a, b) => compare(a, b, known));
-    // Chosen models are always visible.
+    // Selected models are always visible.
     const first = matching.filter((model, place) => whole || place < AT_ONCE || chosen.has(model.id));
     fill(list, first.map((model) => Item(model, chosen, known, () => {
       sum();
@@ -66,7 +66,7 @@ export function ModelSelector({ models, chosen, onChange, speeds }) {
     sum();
   }
 
-  // Updates only the texts, so that the focus stays where it is.
+  // Updates only the text, so that the focus stays where it is.
   function learn() {
     for (const item of list.children) {
       const model = all.find((each) => each.id === item.dataset.model);
@@ -115,7 +115,7 @@ function facts(model, known) {
   ].filter(Boolean).join(" · ");
 }
 
-// Every model accepts documents as text; these are the abilities that not all models have.
+// Every model accepts documents as text; these are the capabilities that only some models have.
 function takes({ vision, efforts, parameters, structured, tags }) {
   return [
     vision && "Images",

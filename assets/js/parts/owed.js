@@ -1,10 +1,10 @@
-// Deletions not yet confirmed by the server. They are kept in this browser, because a request sent while a page is
-// left may be lost: unconfirmed ones are sent again at the next start.
+// Deletions not yet confirmed by the server. They are kept in local storage, because a request sent while the page
+// is being left may be lost; unconfirmed ones are sent again at the next start.
 import { remove } from "../api.js";
 import { recall, remember, user } from "../state.js";
 
 const KEY = "deletions";
-const MOST = 100;
+const MAX_KEPT = 100;
 const here = new Set();
 let left = false;
 window.addEventListener("pagehide", () => (left = true));
@@ -15,20 +15,20 @@ const mine = () => kept().filter((one) => one.by === me());
 const mark = (path, due) => ({ path, due, by: me() });
 const others = (path) => kept().filter((one) => one.path !== path || one.by !== me());
 
-/** Records a deletion that is due in `wait` milliseconds, or at once when the page is left. */
+/** Records a deletion due in `wait` milliseconds, or immediately when the page is left. */
 export function owe(path, wait) {
   here.add(path);
-  remember(KEY, [...others(path), mark(path, Date.now() + wait)].slice(-MOST));
+  remember(KEY, [...others(path), mark(path, Date.now() + wait)].slice(-MAX_KEPT));
 }
 
-/** Removes the record: the item stays, or its deletion is confirmed. */
+/** Removes the record: either the item was kept, or its deletion is confirmed. */
 export function settle(path) {
   here.delete(path);
   const left = others(path);
   remember(KEY, left.length > 0 ? left : null);
 }
 
-/** Whether the item at this path is about to be deleted: lists omit it. */
+/** Whether the item at this path is about to be deleted, in which case lists omit it. */
 export const isGoing = (path) => here.has(path) || mine().some((one) => one.path === path);
 
 /** Sends the deletion. An item that no longer exists counts as deleted. */
@@ -38,18 +38,18 @@ export async function pay(path) {
   } catch (problem) {
     if (problem.status !== 404) throw problem;
   } finally {
-    // Interrupted by leaving the page, it may or may not have arrived.
+    // A request interrupted by leaving the page may or may not have arrived.
     if (!left) settle(path);
   }
 }
 
-/** Sends the deletion while the page is left; the next start checks whether it arrived. */
+/** Sends the deletion while the page is being left; the next start checks whether it arrived. */
 export function payLeaving(path) {
   remember(KEY, [...others(path), mark(path, 0)]);
   remove(path, { keepalive: true }).then(() => settle(path), () => {});
 }
 
-/** Sends the deletions that an earlier page could not confirm; those that another window may still undo wait. */
+/** Sends deletions that an earlier page could not confirm; those that can still be undone in another window wait. */
 export function payAll() {
   for (const { path, due } of mine()) {
     if (here.has(path)) continue;

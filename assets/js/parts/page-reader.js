@@ -1,5 +1,5 @@
-// The pages of a document, one at a time: the text as the models see it with marked spans, and remarks on the page
-// above. Pages are fetched on demand.
+// The pages of a document, one at a time: the text as the models see it with highlighted spans, and notes on the
+// page above it. Pages are fetched on demand.
 import { get } from "../api.js";
 import { announce, button, el, fill, icon } from "../dom.js";
 import { count, excerpt, sentence } from "../format.js";
@@ -8,7 +8,8 @@ import { idOf } from "./reading.js";
 import { marked } from "./spans.js";
 import { Failure, Loading } from "./states.js";
 
-// Characters of a page shown at once; the rest on demand, so that a long page does not freeze the browser.
+// Number of characters of a page shown at first; the rest is shown on demand, so that a long page does not freeze
+// the browser.
 const SHOWN = 60_000;
 const KEPT = 12;
 
@@ -38,12 +39,12 @@ export function PageReader(stored, { signal, onTurn, level = 2 }) {
     const mine = ++asked;
     here = wanted;
     number.input.value = String(wanted);
-    // A disabled button loses the focus, which moves to the other one.
+    // A button loses the focus when it is disabled, so the focus moves to the other one.
     const held = document.activeElement === back || document.activeElement === forth;
     back.disabled = wanted <= 1;
     forth.disabled = wanted >= last;
     if (held && document.activeElement?.disabled !== false) (back.disabled ? forth : back).focus();
-    // Keeps the focus in the text when the page that has it is replaced.
+    // Keep the focus in the text when the page that has it is replaced.
     const reading = sheet.contains(document.activeElement);
     const patience = setTimeout(() => {
       fill(sheet, Loading("Loading the page"));
@@ -78,7 +79,7 @@ export function PageReader(stored, { signal, onTurn, level = 2 }) {
     } else if (last > 1) announce(`Page ${page.number} of ${last}`);
   }
 
-  // Arrow keys turn pages unless they have another function.
+  // Arrow keys turn pages unless they are needed for something else.
   function turn(event) {
     const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
     if (!step || event.altKey || event.ctrlKey || event.metaKey || event.shiftKey || event.target.matches("input")) return;

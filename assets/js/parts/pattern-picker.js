@@ -1,9 +1,9 @@
-// The choice of a pattern, with a diagram and a description of its stages.
+// The pattern picker, with a diagram and a description of the stages.
 import { el, fill, link, uid } from "../dom.js";
 import { Choice } from "./field.js";
 import { stageHelp, stageName } from "./stages.js";
 
-/** `{node, choose(id), show(id)}`; `onChange(id)` when another pattern is chosen. `brief`: stages are collapsed. */
+/** Returns `{node, choose(id), show(id)}`; `onChange(id)` is called when another pattern is chosen. With `brief`, the stages are collapsed. */
 export function PatternPicker({ patterns, chosen, onChange, brief }) {
   const help = el("div", { class: "pattern-help", id: uid("pattern"), role: "status" });
   const picture = el("div", { class: "pattern-picture" });
@@ -40,7 +40,7 @@ export function PatternPicker({ patterns, chosen, onChange, brief }) {
     onChange(id);
   }
 
-  /** Shows a choice made elsewhere. */
+  /** Reflects a choice made elsewhere. */
   function show(id) {
     input.value = id;
     explain(id);
@@ -48,7 +48,7 @@ export function PatternPicker({ patterns, chosen, onChange, brief }) {
   return { node, choose, show };
 }
 
-// The diagram is not needed to choose: it appears when loaded.
+// The diagram is not needed to make a choice; it appears once it has loaded.
 async function draw(pattern, place, input) {
   if (!pattern.recommended_panel) return fill(place);
   const { Flow } = await import("../orchestrator/flow.js");

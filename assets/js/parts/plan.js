@@ -1,5 +1,5 @@
-// The estimate of a run: how much of the documents each member reads, tokens, and cost. Requested from the server
-// whenever the choice changes.
+// The estimate of a run: how much of the documents each member reads, its tokens, and its cost. Requested from the
+// server whenever the selection changes.
 import { post } from "../api.js";
 import { el, fill, icon } from "../dom.js";
 import { count, duration, money, plural, sentence } from "../format.js";
@@ -9,7 +9,7 @@ import { nameOf } from "./model-name.js";
 const PATIENCE_MS = 350;
 
 const FITS = {
-  whole: () => "All of them",
+  whole: () => "Whole documents",
   passages: () => "Relevant passages",
   trimmed: () => "Fewer passages than the others",
   parts: ({ parts }) => `Notes on ${plural(parts, "part")}, so that every page is read`,
@@ -85,7 +85,7 @@ function Warnings({ members = [], allowed, refusal, context_too_small: small = [
 }
 
 function Members({ members: told = [], calls = [] }, models) {
-  // The last one writes the synthesis; a member that does has a single row.
+  // The last entry writes the synthesis; a panel member that also writes it has a single row.
   const writer = told.at(-1);
   const both = told.slice(0, -1).find((member) => member.model === writer?.model && member.documents.fit === writer.documents.fit);
   const members = both ? told.slice(0, -1) : told;

@@ -1,16 +1,16 @@
-// The input of the question.
+// The question's text field.
 import { el, uid } from "../dom.js";
 import { count } from "../format.js";
 
-const LONGEST = 50_000;
+const MAX_LENGTH = 50_000;
 
-/** `{node, input}`; `onInput(text)` at every change, `onSubmit` for Ctrl+Enter; `hint` is shown below. */
+/** Returns `{node, input}`; `onInput(text)` is called on every change, `onSubmit` on Ctrl+Enter; `hint` is shown below. */
 export function PromptInput({ text, onInput, onSubmit, hint: where }) {
   const label = uid("prompt");
   const hint = uid("prompt-hint");
   const length = el("span", { class: "fine" });
   const input = el("textarea", {
-    class: "prompt-input", rows: 8, maxLength: LONGEST, value: text, dir: "auto", spellcheck: true,
+    class: "prompt-input", rows: 8, maxLength: MAX_LENGTH, value: text, dir: "auto", spellcheck: true,
     "aria-labelledby": label, "aria-describedby": hint,
     placeholder: "For example: Which obligations does this contract put on us, and until when?",
     on: {
@@ -28,7 +28,7 @@ export function PromptInput({ text, onInput, onSubmit, hint: where }) {
   });
   measure();
   function measure() {
-    length.textContent = input.value ? `${count(input.value.length)} of ${count(LONGEST)} characters` : "";
+    length.textContent = input.value ? `${count(input.value.length)} of ${count(MAX_LENGTH)} characters` : "";
   }
   const node = el("div", { class: "field prompt-field", data: { component: "PromptInput" } },
     el("label", { id: label, for: (input.id = uid("prompt-text")) }, "Your question"),

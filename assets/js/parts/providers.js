@@ -1,5 +1,5 @@
-// Providers of models with their states, and the form that adds one. Used for the user's own providers
-// (/api/users/me/providers) and for shared ones (/api/admin/providers).
+// Model providers with their states, and the form that adds one. Used for the user's own providers
+// (`/api/users/me/providers`) and for shared ones (`/api/admin/providers`).
 import { get, post, put, remove } from "../api.js";
 import { button, el, fill, icon } from "../dom.js";
 import { plural, sentence, when } from "../format.js";
@@ -15,7 +15,7 @@ const WORDS = {
   throttled: "rate limited", circuit_open: "paused after failures",
 };
 
-/** Props: `path`, `told` (its response), `states` (providers of /api/llm/status), `title`, `lead`, `signal`, `actions`. */
+/** Props: `path`, `told` (the response of `path`), `states` (the providers of `/api/llm/status`), `title`, `lead`, `signal`, `actions`. */
 export function Providers({ path, told, states, title, lead, signal, actions }) {
   const list = el("ul", { class: "rows provider-list" });
   const message = el("div", { class: "step-message", role: "status" });
@@ -26,7 +26,7 @@ export function Providers({ path, told, states, title, lead, signal, actions }) 
 
   function draw() {
     const mine = new Set(providers.map((provider) => provider.name));
-    // Providers from the environment or found on this machine are shown, but cannot be changed here.
+    // Providers set in the environment or discovered on this machine are shown, but cannot be edited here.
     const others = path.includes("/admin/") ? Object.entries(states).filter(([name, state]) => !mine.has(name) && !state.own) : [];
     fill(list, providers.length + others.length === 0 && el("li", { class: "fine" }, "None yet."),
       providers.map(row), others.map(([name, state]) => Fixed(name, state)));

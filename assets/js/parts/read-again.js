@@ -1,4 +1,4 @@
-// Reads a document again: in another encoding if characters are wrong, or unchanged if reading failed.
+// Processes a document again: with another encoding if characters are wrong, or unchanged if processing failed.
 import { post } from "../api.js";
 import { button, el, fill } from "../dom.js";
 import { Choice } from "./field.js";
@@ -16,7 +16,7 @@ const ENCODINGS = [
   ["big5", "Chinese, traditional (Big5)"], ["euc-kr", "Korean (EUC)"],
 ];
 
-/** `onRead(document)` when reading has started again; null for a document without encoding that was read well. */
+/** Calls `onRead(document)` once processing has restarted. Returns null for a successfully processed document that has no encoding. */
 export function ReadAgain(stored, { onRead, signal }) {
   const message = el("div", { class: "step-message" });
   if (stored.encoding) {

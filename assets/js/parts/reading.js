@@ -1,4 +1,4 @@
-// The reading state of a document in words, and updates until reading has ended.
+// A document's processing state in words, and updates until processing has ended.
 import { get } from "../api.js";
 import { bytes, plural, sentence } from "../format.js";
 
@@ -10,15 +10,17 @@ export function nameOf(stored) {
   return stored.filename ?? stored.name;
 }
 
-/** Its id. */
+/** The ID of a stored document. */
 export function idOf(stored) {
   return stored.document_id ?? stored.id;
 }
 
-/** A description in one line: kind, size, words, pages; or the progress of reading; or why there is no text. */
+/** A one-line description: type, size, words, and pages; or the progress of processing; or the reason why there is no text. */
 export function describe(stored) {
   if (stored.status === "processing") {
-    return `Reading: ${stored.pages > 0 ? `${plural(stored.pages, "page")} so far` : "just started"}…`;
+    const share = stored.share_read == null ? [] : [`${Math.floor(stored.share_read * 100)} %`];
+    const pages = stored.pages > 0 ? [`${plural(stored.pages, "page")} so far`] : [];
+    return `Reading: ${[...share, ...pages].join(", ") || "just started"}…`;
   }
   if (stored.status === "failed") return sentence(stored.message) || "No text could be read.";
   return [
@@ -27,7 +29,7 @@ export function describe(stored) {
   ].filter(Boolean).join(" · ");
 }
 
-/** Polls a document that is being read; `onNews(document)` for each update, the last when reading has ended. */
+/** Polls a document while it is being processed. Calls `onNews(document)` for each update, the last one when processing has ended. */
 export async function follow(stored, { signal, onNews }) {
   for (let wait = FIRST_MS; stored.status === "processing"; wait = Math.min(wait * 1.4, SLOWEST_MS)) {
     await new Promise((resolve) => setTimeout(resolve, wait));
@@ -36,7 +38,7 @@ export async function follow(stored, { signal, onNews }) {
       stored = await get(`/api/documents/${idOf(stored)}`, { signal });
     } catch (problem) {
       if (signal.aborted || problem.status === 404) return;
-      // The connection may come back; the server continues reading meanwhile.
+      // The connection may come back; the server continues processing in the meantime.
       continue;
     }
     onNews(stored);

@@ -1,4 +1,4 @@
-// Headers and body fields added to every request to a provider. Values can be written, never read back.
+// Headers and body fields added to every request to a provider. Values are write-only.
 import { button, el } from "../dom.js";
 
 const FIELDS = [
@@ -7,13 +7,13 @@ const FIELDS = [
   ["model_settings", "Per model", '{"model-name": {"headers": {}, "body": {}}}'],
 ];
 
-/** The names of what is set; empty if nothing is. */
+/** The names of the values that are set; empty if there are none. */
 export function settingsOf({ added }) {
   const names = [...(added?.headers ?? []), ...(added?.body ?? []), ...Object.keys(added?.model_settings ?? {})];
   return names.length > 0 && `adds ${names.join(", ")}`;
 }
 
-/** The form. `save` gets the completed fields; an empty field keeps the stored value. */
+/** The form. `save` receives the filled-in fields; an empty field keeps the stored value. */
 export function RequestSettings(provider, save) {
   const fault = el("p", { class: "fine", role: "alert" });
   const boxes = FIELDS.map(([name, label, sample]) => {

@@ -1,4 +1,4 @@
-// A finished analysis: its views, cost and time, sources, and exports.
+// A finished analysis: its views, cost, time, sources, and exports.
 import { button, el } from "../dom.js";
 import { cost, count, duration, plural, sentence, tokens, when } from "../format.js";
 import { Ballot } from "./ballot.js";
@@ -15,11 +15,11 @@ import { optionalViews } from "../results/views.js";
 import { styled } from "../styles.js";
 import { Tabs } from "./tabs.js";
 
-// The server's stored error of a run that its owner canceled.
+// The error that the server stores for a run canceled by its owner.
 const BY_OWNER = "stopped by its owner";
 const HEADLINE = { completed: "Analysis complete", failed: "Analysis failed", cancelled: "Analysis cancelled" };
 
-/** The finished analysis. `models` and `patterns` give names; `exports` and `actions` are buttons; `own` is whether the reader asked it. */
+/** The finished analysis. `models` and `patterns` supply names, `exports` and `actions` are buttons, and `own` is whether the reader asked the question. */
 export function AnalysisResults(run, { models = [], patterns = [], actions = [], exports = null, own = false }) {
   styled("run");
   styled("results");
@@ -51,7 +51,7 @@ export function AnalysisResults(run, { models = [], patterns = [], actions = [],
       SourceList(run.sources)));
 }
 
-// A long question would push its answer off the screen.
+// A long question is folded, since it would push its answer off the screen.
 function question(prompt) {
   if (prompt.length <= 280) return [prompt];
   const rest = el("span", { hidden: true }, prompt.slice(240));
@@ -89,7 +89,7 @@ function Failures(run, models) {
   const others = run.stages.flatMap((stage) => stage.members.filter((member) => member.insteadOf && member.status === "done"));
   const stoodIn = new Set(others.map((member) => `${nameOf(member.model, models).name} answered in the place of ${nameOf(member.insteadOf, models).name}.`));
   return el("p", { class: "notice" },
-    [`${plural(failed.length, "call")} failed (${names.join(", ")}).`, ...stoodIn, "What the others said is complete; the reasons are in Side by Side."].join(" "));
+    [`${plural(failed.length, "call")} failed (${names.join(", ")}).`, ...stoodIn, "The other members' answers are complete; see Side by Side for the reasons."].join(" "));
 }
 
 function Remarks(member) {
@@ -97,7 +97,7 @@ function Remarks(member) {
   return words && el("p", { class: "member-state" }, words);
 }
 
-// Remarks: skipped models with the reason, reused answers, what the answer lacks.
+// Notes: skipped models with the reason, reused answers, and what the answer lacks.
 function Notes({ notes, degraded }) {
   if (notes.length === 0 && !degraded) return null;
   const shown = notes.includes(degraded) || !degraded ? notes : [degraded, ...notes];
@@ -119,7 +119,7 @@ function combined(context) {
       member.text ? el("div", { class: "prose" }, markdown(member.text, Citer(run, lastPlace(run, member)))) : el("p", { class: "notice" }, sentence(member.problem) || "It did not answer."))));
 }
 
-// The stage of a member's last text.
+// The stage that contains a member's last text.
 function lastPlace(run, member) {
   const stage = panelStages(run).find((each) => each.members.includes(member));
   return stage ? placeOf(stage, member) : { stage: "", model: member.model, letter: member.letter };
@@ -137,7 +137,7 @@ function ultra(context) {
       el("p", { class: "fine" }, "Letters in the text name these members. Agreement between models is a hint, not a proof: check what matters against the sources.")));
 }
 
-// A vote ends with the words of a member who voted for the winner.
+// A vote's answer is the text of a member who voted for the winner.
 function author(run, member, models) {
   const voter = run.ballot && run.models[run.ballot.answer_by.charCodeAt(0) - 65];
   return voter ? `In the words of ${run.ballot.answer_by} (${nameOf(voter, models).name})` : `Written by ${nameOf(member.model, models).name}`;

@@ -3,7 +3,7 @@ import { button } from "../dom.js";
 import { sentence } from "../format.js";
 import { toast } from "./toast.js";
 
-/** A button that opens the dialog; `onStarted(id)` when the new analysis runs. */
+/** A button that opens the dialog; `onStarted(id)` is called when the new analysis has started. */
 export function RunAgainButton(run, context) {
   return button("Run again", { class: "secondary", title: "Runs again with one change and reuses the answers that it does not affect", on: { click: async () => {
     try {

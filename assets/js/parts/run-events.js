@@ -1,7 +1,7 @@
-// Applies live events to the model of an analysis (run-model.js). Pure: no elements, no requests.
+// Applies live events to the analysis model (run-model.js). Pure: creates no elements and sends no requests.
 import { isFinal, isStop, memberOf, stageOf, untold } from "./run-model.js";
 
-/** Applies one event. Returns the member whose text or state changed, if it was one. */
+/** Applies one event. Returns the member whose text or state changed, if any. */
 export function apply(run, name, data) {
   run.version += 1;
   switch (name) {
@@ -38,8 +38,8 @@ export function apply(run, name, data) {
       }));
     case "member.failed":
       return change(run, data, (member, stage) => {
-        const note = [data.retried && untold(data.error) && "It was asked more than once.", data.fallback && `${data.fallback} takes its place.`];
-        // A stopped or skipped member has not failed.
+        const note = [data.retried && untold(data.error) && "Called more than once.", data.fallback && `${data.fallback} takes its place.`];
+        // A stopped or skipped member did not fail.
         if (isStop(data.error)) Object.assign(member, { status: "stopped", problem: "", note: "" });
         else Object.assign(member, { status: "failed", problem: data.error, note: note.filter(Boolean).join(" ") });
         if (data.fallback) seat(run, stage, data.fallback, member);
@@ -85,11 +85,11 @@ function end(run, status, data) {
   }
 }
 
-// A fallback takes the letter of the failed member; a chain of fallbacks leads back to the planned one.
+// A fallback takes over the letter of the failed member; a chain of fallbacks leads back to the planned member.
 function seat(run, stage, model, failed) {
   const planned = failed.insteadOf || failed.model;
   const member = memberOf(run, stage, model);
-  // A fallback that is a member of the panel itself keeps its own slot.
+  // A fallback that is itself a panel member keeps its own slot.
   if (stage.final || !member.letter) Object.assign(member, { insteadOf: planned, letter: failed.letter });
   member.version += 1;
   return member;
@@ -107,7 +107,7 @@ function addToSynthesis(run, text) {
   const stage = run.stages.at(-1)?.final ? run.stages.at(-1) : stageOf(run, "ultra");
   stage.final = true;
   const member = memberOf(run, stage, stage.members[0]?.model ?? run.ultra);
-  // The server may also send the same text as member.delta; it is counted once.
+  // The server may also send the same text as member.delta; it must be counted only once.
   if (!stage.ownDeltas) member.text = "";
   stage.ownDeltas = true;
   member.text += text;

@@ -1,7 +1,7 @@
-// The model of an analysis on the pages: built from a stored result, or from live events (run-events.js). Pure: no
-// elements, no requests. `version` counts changes, so that views know what to redraw.
+// The client-side model of an analysis, built from a stored result or from live events (run-events.js). Pure:
+// creates no elements and sends no requests. `version` counts changes, so that views know what to redraw.
 
-/** A new analysis of which only these fields are known. */
+/** Creates an analysis of which only these fields are known. */
 export function newRun({ id, prompt = "", pattern = "", models = [], ultra = "", documents = [], createdAt = null }) {
   return {
     id, prompt, pattern, models, ultra, documents, createdAt,
@@ -15,13 +15,13 @@ export function isOver(run) {
   return ["completed", "failed", "cancelled"].includes(run.status);
 }
 
-/** The stage whose text is the answer, with its one member. */
+/** The stage whose text is the answer, with its only member. */
 export function synthesis(run) {
   const last = run.stages.at(-1);
   return last?.final ? last.members[0] ?? null : null;
 }
 
-/** The position of a member's text, in the form that checked citations use; null for the synthesis. */
+/** The position of a member's text, in the format used by checked citations; null for the synthesis. */
 export function placeOf(stage, member) {
   return stage.final ? null : { stage: stage.name, model: member.model, letter: member.letter };
 }
@@ -31,7 +31,7 @@ export function panelStages(run) {
   return run.stages.filter((stage) => !stage.final);
 }
 
-/** The last text of each member, or of its fallback, in the panel's order; one that failed late keeps its last text. */
+/** The last text of each member, or of its fallback, in panel order; a member that failed late keeps its last text. */
 export function lastWords(run) {
   return run.models.map((model) => {
     const all = panelStages(run).filter((stage) => stage.name !== "tie").flatMap((stage) => stage.members.filter((member) => member.model === model || member.insteadOf === model));
@@ -39,12 +39,12 @@ export function lastWords(run) {
   });
 }
 
-/** Whether a stage writes the answer: a synthesizer that only breaks a tie of votes does not. */
+/** Whether a stage writes the answer; false for a synthesizer that only breaks a tied vote. */
 export function isFinal(who, stage) {
   return who === "synthesiser" && stage !== "tie";
 }
 
-/** The stage of this name, added if it is new. */
+/** The stage with this name, added if it does not exist yet. */
 export function stageOf(run, name) {
   let stage = run.stages.find((known) => known.name === name);
   if (!stage) {
@@ -63,30 +63,30 @@ function newMember(run, model) {
   };
 }
 
-/** A, B … Z, then AA. */
+/** 0 → "A", 25 → "Z", 26 → "AA" */
 export function letterAt(place) {
   const letter = String.fromCharCode(65 + (place % 26));
   return place < 26 ? letter : letterAt(Math.floor(place / 26) - 1) + letter;
 }
 
-/** The member of a stage, added if it is new. */
+/** The member of a stage, added if it does not exist yet. */
 export function memberOf(run, stage, model) {
   let member = stage.final ? stage.members[0] : stage.members.find((known) => known.model === model);
   if (!member) {
     member = newMember(run, model);
     stage.members.push(member);
   }
-  // Another synthesizer may take over: the slot stays, the name changes.
+  // Another synthesizer may take over: the slot stays, but the name changes.
   if (stage.final) member.model = model;
   return member;
 }
 
-/** Whether a reason does not yet contain the number of attempts. */
+/** Whether an error message does not yet contain the number of attempts. */
 export function untold(problem) {
   return !/\basked \d+ times\b/.test(problem);
 }
 
-/** Whether this error says that the owner stopped the member, or had the answer written without it. */
+/** Whether this error means that the owner stopped the member, or had the answer written without it. */
 export function isStop(problem) {
   return /^(stopped by you|skipped: )/i.test(problem ?? "");
 }
@@ -116,7 +116,7 @@ export function fromStored(stored) {
   stages.forEach((told) => {
     const stage = stageOf(run, told.name ?? told.stage);
     Object.assign(stage, { status: "done", final: isFinal(told.who, stage.name) });
-    // A failed attempt of the synthesizer comes before its fallback's text.
+    // A failed synthesizer attempt precedes its fallback's text.
     for (const answer of told.answers ?? []) {
       for (const earlier of answer.earlier ?? []) {
         restore(seatFor(run, stage, earlier.model), { ...earlier, letter: answer.letter, stoodIn: answer.model });
@@ -142,8 +142,7 @@ export function fromStored(stored) {
   return run;
 }
 
-// One model may be the fallback of several members: each answer has a slot of its own, except the final
-// one.
+// One model may be the fallback of several members: each answer gets its own slot, except the final one.
 function seatFor(run, stage, model) {
   if (stage.final) return memberOf(run, stage, model);
   const member = newMember(run, model);
@@ -152,11 +151,11 @@ function seatFor(run, stage, model) {
 }
 
 function restore(member, answer) {
-  // A stopped call is not an error: its text is the beginning of an answer.
+  // A stopped call is not an error: its text is a partial answer.
   const stopped = answer.status === "stopped" || isStop(textOf(answer.error));
   const problem = stopped ? "" : textOf(answer.error);
   if (problem && member.text) return;
-  const note = [answer.tries > 1 && untold(problem) && `It was asked ${answer.tries} times.`, answer.stoodIn && `${answer.stoodIn} took its place.`];
+  const note = [answer.tries > 1 && untold(problem) && `Called ${answer.tries} times.`, answer.stoodIn && `${answer.stoodIn} took its place.`];
   Object.assign(member, {
     letter: answer.letter ?? member.letter, text: answer.text ?? "", reasoning: answer.reasoning ?? "",
     problem, note: note.filter(Boolean).join(" "), status: stopped ? "stopped" : problem ? "failed" : "done", usage: answer.usage ?? null, cost: answer.cost_usd,

@@ -1,4 +1,4 @@
-// A running analysis: the stages, the members side by side, the synthesis, the elapsed time.
+// A running analysis: the stages, the members side by side, the synthesis, and the elapsed time.
 import { announce, button, el, fill, icon } from "../dom.js";
 import { cost, count, elapsed, excerpt, plural } from "../format.js";
 import { Frames } from "../workbench/frames.js";
@@ -70,7 +70,7 @@ export function RunView(run, { models, onCancel, onStop, onHurry, began, signal 
     frames.soon(node, draw);
   }
 
-  // Draws everything but the texts, each of which is drawn separately.
+  // Draws everything except the texts, each of which is drawn separately.
   function draw() {
     const current = [...run.stages].reverse().find((stage) => stage.status !== "waiting") ?? run.stages[0];
     if (current && current.name !== followed) {
@@ -105,7 +105,7 @@ export function RunView(run, { models, onCancel, onStop, onHurry, began, signal 
     jump.hidden = atSynthesis || !synthesis(run)?.text;
   }
 
-  // Whether a member has answered and the synthesis has not started.
+  // Whether "Finish now" is possible: a member has answered and the synthesis has not started.
   function canHurry() {
     const answered = panelStages(run).some((stage) => stage.members.some((member) => member.status === "done"));
     return answered && run.stages.length > 1 && run.stages.at(-1).final && run.stages.at(-1).status === "waiting";
@@ -120,7 +120,7 @@ export function RunView(run, { models, onCancel, onStop, onHurry, began, signal 
 
   return {
     node,
-    /** Schedules a redraw of the member whose text grew, and of what depends on it. */
+    /** Schedules a redraw of the member whose text grew, and of everything that depends on it. */
     changed(member) {
       const card = member && cards.find((each) => each.member === member);
       if (card) sight.draw(card);
@@ -132,7 +132,7 @@ export function RunView(run, { models, onCancel, onStop, onHurry, began, signal 
   };
 }
 
-// The characters written so far and, for finished calls, their tokens and cost.
+// The number of characters written so far and, for finished calls, tokens and cost.
 function spent(run) {
   const members = run.stages.flatMap((stage) => stage.members);
   const over = members.filter((member) => member.usage);

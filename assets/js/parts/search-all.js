@@ -1,4 +1,4 @@
-// Search over all documents: hits by document, each linked to its page.
+// Search across all documents: hits grouped by document, each linked to its page.
 import { get } from "../api.js";
 import { button, el, fill, link } from "../dom.js";
 import { plural } from "../format.js";
@@ -7,10 +7,10 @@ import { Field } from "./field.js";
 import { snippet } from "./spans.js";
 import { Failure, Loading } from "./states.js";
 
-// Hits shown per document; the others are found by a search inside it.
+// Hits shown per document; the rest can be found by searching within it.
 const SHOWN = 3;
 
-/** `{node}`; searches `words` at once if there are any; `onSearch(words)` is called for every search. */
+/** Returns `{node}`; searches for `words` immediately, if there are any. `onSearch(words)` is called on every search. */
 export function SearchAll({ words = "", signal, onSearch }) {
   const hits = el("div", { class: "hits", role: "status" });
   const field = Field("Search all documents", { type: "search", autocomplete: "off", maxLength: 200, value: words });
@@ -35,6 +35,7 @@ export function SearchAll({ words = "", signal, onSearch }) {
       const told = await get("/api/search", { query: { q }, signal: mine });
       fill(hits,
         el("p", { class: "fine" }, told.count === 0 ? `Nothing found for “${q}”.` : `${plural(told.count, "passage")} in ${plural(told.documents.length, "document")}.`),
+        told.meaning?.error && el("p", { class: "fine warn" }, `Searched by words alone: ${told.meaning.error}`),
         told.documents.map(Found));
     } catch (problem) {
       if (!mine.aborted) fill(hits, Failure(problem, find));

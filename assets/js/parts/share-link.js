@@ -1,5 +1,5 @@
-// Shares a result with people without an account, by a link that can be revoked. The server keeps only a hash of
-// the link: an existing one cannot be shown again, only replaced.
+// Shares a result through a revocable link that needs no account. The server stores only a hash of the link, so an
+// existing link can be replaced but not shown again.
 import { post, remove } from "../api.js";
 import { button, el, fill } from "../dom.js";
 import { sentence } from "../format.js";
@@ -7,7 +7,7 @@ import { CopyButton } from "./copy.js";
 import { openDialog } from "./dialog.js";
 import { toast } from "./toast.js";
 
-/** A button that shares this analysis, or shows that it is shared; `shared` is whether there is a link already. */
+/** A button that shares this analysis, or shows that it is shared; `shared` is whether a link already exists. */
 export function ShareButton(id, shared = false) {
   const path = `/api/analyses/${encodeURIComponent(id)}/share`;
   const node = button("Share", { class: "secondary", on: { click: open } });

@@ -1,4 +1,4 @@
-// The page of a document that an answer cites, with the span marked, over the page that shows the answer.
+// The document page that an answer cites, with the span highlighted, in a dialog over the answer.
 import { get } from "../api.js";
 import { el, fill, icon, link } from "../dom.js";
 import { user } from "../state.js";

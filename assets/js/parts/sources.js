@@ -1,9 +1,9 @@
-// The passages an answer cites: the list, and the way to the page of one of them.
+// The passages that an answer cites: the list, and opening the page of one of them.
 import { button, el } from "../dom.js";
 import { excerpt, plural, sentence } from "../format.js";
 import { toast } from "./toast.js";
 
-/** Opens a page of a document with a span marked, as `showPlace` does, whose code is loaded for the first one. */
+/** Opens a page of a document with a span highlighted; takes the arguments of `showPlace`, whose code is loaded on first use. */
 export async function openPlace(place) {
   try {
     const { showPlace } = await import("./source-page.js");
@@ -13,7 +13,7 @@ export async function openPlace(place) {
   }
 }
 
-/** All sources, collapsed; null when there are none. */
+/** All sources, collapsed; null if there are none. */
 export function SourceList(sources) {
   if (sources.length === 0) return null;
   return el("details", { class: "source-list" },

@@ -1,8 +1,8 @@
-// Marks spans in a text. The server counts bytes of UTF-8, the browser UTF-16 code units: this module converts
-// between them.
+// Highlights spans in a text. The server counts UTF-8 bytes and the browser UTF-16 code units; this module
+// converts between them.
 import { el } from "../dom.js";
 
-/** An excerpt around the first of these spans, `[start, end]` in bytes, with all of them marked. */
+/** An excerpt around the first of these spans, each `[start, end]` in bytes, with all of them highlighted. */
 export function snippet(text, places, length = 360) {
   const bytes = new TextEncoder().encode(text);
   const decoder = new TextDecoder();
@@ -12,7 +12,7 @@ export function snippet(text, places, length = 360) {
   return [from > 0 && "… ", marked(decoder.decode(bytes.subarray(from, to)), spans), to < bytes.length && " …"];
 }
 
-// The next offset at which a character begins.
+// The next offset at a character boundary.
 function boundary(bytes, at) {
   let place = Math.floor(at);
   while (place < bytes.length && (bytes[place] & 0xc0) === 0x80) place += 1;

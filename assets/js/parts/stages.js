@@ -1,4 +1,4 @@
-// The stages of an analysis as a path; choosing one shows its texts.
+// The stages of an analysis as a path; selecting one shows its texts.
 import { button, el, icon } from "../dom.js";
 import { plural } from "../format.js";
 
@@ -21,7 +21,7 @@ export function stageHelp(name) {
   return NAMES[name]?.[1] ?? "";
 }
 
-/** `{node, draw(run, chosen)}`; `onChoose(name)` when a stage is chosen. */
+/** Returns `{node, draw(run, chosen)}`; `onChoose(name)` is called when a stage is selected. */
 export function StagePath(onChoose) {
   const node = el("ol", { class: "stage-path", "aria-label": "Stages" });
   let drawn = "";
@@ -32,7 +32,7 @@ export function StagePath(onChoose) {
       if (now === drawn) return;
       drawn = now;
       const items = run.stages.map((stage, index) => step(stage, index, chosen, onChoose));
-      // Restores the focus, which rebuilding the list would lose.
+      // Restore the focus, which would be lost when the list is rebuilt.
       const focused = [...node.children].findIndex((item) => item.contains(document.activeElement));
       node.replaceChildren(...items);
       if (focused >= 0) node.children[focused]?.querySelector("button")?.focus();
@@ -50,7 +50,7 @@ function step(stage, index, chosen, onChoose) {
       disabled: stage.status === "waiting",
       on: { click: () => onChoose(stage.name) },
     },
-    // The style sheet draws the number: it is not part of the button's name.
+    // The style sheet draws the number, so that it is not part of the button's accessible name.
     el("span", { class: "stage-mark", "aria-hidden": "true", data: { number: index + 1 } }, stage.status === "done" && icon("check")),
     el("span", { class: "stage-words" },
       el("span", { class: "stage-name" }, name), " ",

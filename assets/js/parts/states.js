@@ -1,4 +1,4 @@
-// The states that every page has besides its content: loading, empty, failed.
+// The states every page has besides its content: loading, empty, and failed.
 import { button, el, fill, icon } from "../dom.js";
 import { sentence } from "../format.js";
 
@@ -7,7 +7,7 @@ export function Loading(text) {
   return el("p", { class: "state loading", role: "status" }, el("span", { class: "loading-spinner", "aria-hidden": "true" }), `${text}…`);
 }
 
-/** Shows a loading indicator in `place` after a short delay; returns a function that ends it. */
+/** Shows a loading indicator in `place` after a short delay; returns a function that removes it. */
 export function Waiting(place, text) {
   const patience = setTimeout(() => fill(place, Loading(text)), 150);
   return () => {
@@ -16,7 +16,7 @@ export function Waiting(place, text) {
   };
 }
 
-/** An empty state, with what to do about it. */
+/** An empty state, with a suggestion for what to do. */
 export function Empty(title, text, ...actions) {
   return el("div", { class: "state empty" }, el("h2", null, title), el("p", null, text), actions);
 }
@@ -26,7 +26,7 @@ export function EmptyPage(title, text, ...actions) {
   return el("div", { class: "state empty" }, el("h1", null, title), el("p", null, text), actions);
 }
 
-/** A failure: what happened, what to do, and a button to try again. */
+/** An error state: what happened, what to do, and a retry button. */
 export function Failure(problem, retry) {
   return el(
     "div",
@@ -39,21 +39,20 @@ export function Failure(problem, retry) {
   );
 }
 
-/** The contract's alert next to a form or an action: shows "Error: …". */
+/** The alert next to a form or an action, as the contract defines it: "Error: …". */
 export function Alert(problem) {
   return el("p", { class: "error-alert", role: "alert" }, `Error: ${wordsOf(problem).join(" ")}`);
 }
 
-/** A short hint that something in the form is missing. */
+/** A short hint that the form is incomplete. */
 export function Missing(text, id) {
   return el("p", { class: "error-message", role: "alert", id }, text);
 }
 
-// Resolutions meant for programs, which do not help at a form.
+// Resolutions meant for API clients, which do not help in a form.
 const FOR_PROGRAMS = ["correct the request", "correct the fields named in detail"];
 
-// What happened and what to do. Browsers word the failure to load a script differently, none of them
-// helpfully.
+// The message and resolution to show. Browsers word a failed script load differently, and none of them helpfully.
 function wordsOf({ message, resolution }) {
   const [what, help] = /imported module|importing a module/i.test(message)
     ? ["part of this page could not be loaded", "press again to retry"] : [message, resolution];

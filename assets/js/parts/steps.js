@@ -1,6 +1,5 @@
-// The steps before a run: introduction, question, panel, documents and pattern. Each is a form, so that
-// Enter continues;
-// none holds state: the draft belongs to the page.
+// The steps before a run: introduction, question, panel, and documents with the pattern. Each is a form, so that
+// Enter continues; none holds state, because the draft belongs to the page.
 import { button, el, fill, icon, keepPlace, link } from "../dom.js";
 import { plural } from "../format.js";
 import { user } from "../state.js";
@@ -17,7 +16,7 @@ export const OPTIONS = "options";
 const ORDER = [PROMPT, MODELS, OPTIONS];
 const BUILD = { [INTRO]: intro, [PROMPT]: prompt, [MODELS]: models, [OPTIONS]: options };
 
-/** The element of a step. `to(step)` goes to another; `begin` starts the run and resolves to a problem or null. */
+/** The element of a step. `to(step)` goes to another step; `begin` starts the run and resolves to a problem or null. */
 export function Step(name, context) {
   return (BUILD[name] ?? intro)(context);
 }
@@ -27,7 +26,7 @@ function intro({ data, to, arrange }) {
   return el("section", { class: "intro-step", "aria-labelledby": "step-title" },
     el("div", { class: "intro-words" },
       el("h1", { id: "step-title", tabindex: "-1" }, "One question, several models, one answer you can check"),
-      el("p", { class: "lead" }, "Put a question to a panel of language models, with your documents at hand. They answer alone and review one another, and one of them writes the answer, with links to the passages it cites."),
+      el("p", { class: "lead" }, "Ask a panel of language models about your documents. They answer independently and review each other, and one of them writes the answer, with links to the passages it cites."),
       el("div", { class: "actions" },
         button("Start", { class: "primary large", on: { click: () => to(PROMPT) } }, "Start", icon("arrow")),
         user.get() && button("Everything on one screen", { class: "secondary large", on: { click: () => arrange(ONE) } }),
@@ -39,7 +38,7 @@ function intro({ data, to, arrange }) {
     el("ol", { class: "intro-how" },
       how("A", "They answer alone", "Each model answers independently, so that one mistake does not spread."),
       how("B", "They read each other", "Without names, in shuffled order: what counts is the argument."),
-      how("C", "One answer is written", "With what they agree on, where they differ, and what only one of them saw.")));
+      how("C", "One answer is written", "It shows what they agree on, where they differ, and what only one of them noticed.")));
 }
 
 function how(letter, title, text) {
@@ -96,7 +95,7 @@ function models(context) {
       fill(message, Missing("Please select at least one model"));
       part.node.querySelector("input:not(:disabled)")?.focus();
     },
-  }, part.node, recipes.node, data.models.length === 0 && el("p", { class: "notice" }, "There is no model to ask. An administrator can add a provider in the server’s settings, or turn the demo algorithms on."));
+  }, part.node, recipes.node, data.models.length === 0 && el("p", { class: "notice" }, "No model is available. An administrator can add a provider or turn on the demo algorithms."));
 }
 
 function options(context) {

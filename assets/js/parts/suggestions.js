@@ -1,14 +1,14 @@
-// Patterns suggested for a question, each with its reason: the server's heuristics on words and form. Shown only
-// if there is one; the user chooses.
+// Patterns suggested for a question, each with a reason, from the server's heuristics on wording and form. Shown
+// only if there is a suggestion; the user decides.
 import { get } from "../api.js";
 import { announce, button, el, fill } from "../dom.js";
 
-// Characters of the question that are sent: the URL is limited, and the beginning suffices.
+// Number of characters of the question that are sent: URL length is limited, and the beginning is enough.
 const READ = 1500;
 // Score below which a suggestion would be a guess.
 const BAR = 0.25;
 
-/** `{node}`; `onChoose(id)` when a suggestion is taken. */
+/** Returns `{node}`; `onChoose(id)` is called when a suggestion is accepted. */
 export function Suggestions({ prompt, signal, onChoose }) {
   const node = el("div", { class: "pattern-suggestions" });
   load();
@@ -18,7 +18,7 @@ export function Suggestions({ prompt, signal, onChoose }) {
     try {
       found = (await get("/api/patterns/suggest", { query: { prompt: prompt.slice(0, READ) }, signal })).suggestions;
     } catch {
-      // A failed suggestion is not reported.
+      // A failed request for suggestions is not reported.
       return;
     }
     const fitting = found.filter((each) => each.score >= BAR).slice(0, 3);

@@ -1,5 +1,8 @@
-// Tabs by the ARIA pattern: one tab stop, arrow keys move, the panel follows.
+// Tabs following the ARIA pattern: one tab stop, arrow keys move, and the panel follows.
 import { button, el, fill, uid } from "../dom.js";
+
+// Pixels of the tab before the chosen one that can still be seen.
+const BEFORE = 48;
 
 /**
  * `{node, choose(index)}`; `views` are `[label, build, former, count]`, built each time they are shown; scripts may
@@ -24,8 +27,9 @@ export function Tabs(label, panel, views, first = 0, { onChoose = null } = {}) {
       tab.setAttribute("aria-selected", String(place === index));
       tab.tabIndex = place === index ? 0 : -1;
     });
-    // On a phone the row of tabs scrolls.
+    // On a phone, the row of tabs scrolls.
     if (node.isConnected) tabs[index].scrollIntoView({ block: "nearest", inline: "nearest" });
+    else if (index > 0) requestAnimationFrame(() => (node.scrollLeft = tabs[index].offsetLeft - node.offsetLeft - BEFORE));
     panel.setAttribute("aria-labelledby", tabs[index].id);
     fill(panel, views[index][1]());
   }

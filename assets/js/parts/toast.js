@@ -1,4 +1,4 @@
-// Short messages that disappear by themselves and are announced politely.
+// Short messages that disappear by themselves and are announced politely to screen readers.
 import { el } from "../dom.js";
 
 const STAYS_MS = 6000;

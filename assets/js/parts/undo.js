@@ -1,4 +1,4 @@
-// Deletion with undo: it is sent after a short delay, or when the window is closed.
+// Deletion with undo: the request is sent after a short delay, or when the window is closed.
 import { button } from "../dom.js";
 import { sentence } from "../format.js";
 import { owe, pay, payLeaving, settle } from "./owed.js";
@@ -6,7 +6,7 @@ import { toast } from "./toast.js";
 
 const UNDO_MS = 6000;
 
-/** Deletes `path`; `words` name the item. `back()` is called on undo or when the deletion failed. */
+/** Deletes `path`; `words` names the item. `back()` is called on undo, or if the deletion fails. */
 export function removeWithUndo(path, words, back) {
   owe(path, UNDO_MS);
   const over = new AbortController();

@@ -1,4 +1,5 @@
-// Uploads files by click, keyboard, or drop, with the progress of each. A few at a time; the others are queued.
+// Uploads files chosen by click, keyboard, or drop, with the progress of each. A few are uploaded at a time; the
+// others are queued.
 import { upload } from "../api.js";
 import { announce, button, el, icon, uid } from "../dom.js";
 import { bytes, sentence } from "../format.js";
@@ -25,9 +26,9 @@ export function DocumentUpload({ onDone, signal, files = [] }) {
   const zone = el("label", { class: "drop-zone", for: input.id },
   icon("upload"),
   el("span", { id: label, class: "drop-title" }, "Choose files, or drop them here"),
-  el("span", { class: "fine" }, "PDF, Word, slides, sheets, e-books, web pages, mails, text, tables, source code, or a zip of these. They stay on this server and are yours alone."),
+  el("span", { class: "fine" }, "PDF, Word, slides, spreadsheets, e-books, web pages, emails, text, tables, source code, or a ZIP of these. They stay on this server, and only you can open them."),
   (!user.get() || user.get().role === "guest") && el("span", { class: "fine" }, LIMITS));
-  // The whole page is the drop zone: a file dropped next to it would otherwise replace the page.
+  // The whole page is the drop zone, because the browser would otherwise navigate to a file dropped next to it.
   const heard = (type, act) => window.addEventListener(type, (event) => {
     if (!zone.isConnected || ![...(event.dataTransfer?.types ?? [])].includes("Files")) return;
     event.preventDefault();
@@ -59,7 +60,7 @@ export function DocumentUpload({ onDone, signal, files = [] }) {
   return el("div", { class: "document-upload", data: { component: "DocumentUpload" } }, input, zone, list);
 }
 
-// One upload: `start()` resolves when it is complete, failed, or canceled.
+// One upload; `start()` resolves when it has completed, failed, or been canceled.
 function Upload(file, list, onDone, signal) {
   const bar = el("progress", { max: 1, value: 0, "aria-label": `Upload of ${file.name}` });
   const state = el("span", { class: "fine upload-state" }, `${bytes(file.size)}, waiting for its turn`);

@@ -1,5 +1,4 @@
-// Is the panel worth it? The result of the user's blind votes by topic, and how often to offer a
-// comparison.
+// Whether the panel is worth it: the user's blind votes by topic, and how often to offer a comparison.
 import { put } from "../api.js";
 import { el } from "../dom.js";
 import { count, sentence } from "../format.js";
@@ -15,7 +14,7 @@ const VERDICTS = {
 
 const OFTEN = [["default", "Server default"], ["0", "Never"], ["1", "Every time"], ["3", "About 1 in 3"], ["10", "About 1 in 10"], ["30", "About 1 in 30"]];
 
-/** The report of `GET /api/worth` and the setting, as elements. */
+/** Renders the report of `GET /api/worth` and the setting. */
 export function Worth(told) {
   return [
     el("p", { class: "notice" }, told.overall.sentence),

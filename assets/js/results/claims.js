@@ -1,9 +1,9 @@
-// The claims of a run as rows of a map: who asserts or denies each, with quotes. Everything here was judged by a
-// model, and the server has found every quote in its draft. Pure: creates no elements.
+// The claims of a run as rows of the map: who asserts or denies each, with quotes. All of this was judged by a
+// model, and the server has verified every quote against its draft. Pure: creates no elements.
 import { panelStages } from "../parts/run-model.js";
 import { locate } from "./words.js";
 
-/** The kinds of claims, in the order in which they matter. */
+/** The kinds of claims, most important first. */
 export const KINDS = [
   ["conflict", "Contradictions", "Not all can be right"],
   ["alone", "Said by one", "An insight, or a mistake of one model"],
@@ -20,7 +20,7 @@ export const LEVELS = {
   supported_agreed: ["supported, members agree", "A model found that the cited passage says so, and a model found that first answers of two or more models do and none denies it."],
 };
 
-/** The basis of a sentence's level: the checker's finding, if it is below "supported". */
+/** Why a sentence has its level: the checker's verdict, if it is below "supported". */
 export function reasonOf({ level, verdict, lowered }) {
   const [, reason] = LEVELS[level] ?? LEVELS.none;
   if (level === "supported" || level === "supported_agreed") return reason;
@@ -29,12 +29,12 @@ export function reasonOf({ level, verdict, lowered }) {
   return lowered ? "A model compared the sentence with the cited passage, but its finding does not count as support." : "A model found that the cited passage does not say so.";
 }
 
-/** Whether a model has compared the answers. */
+/** Whether a model compared the answers. */
 export function isJudged({ evidence }) {
   return evidence?.status === "judged";
 }
 
-/** Rows `{index, kind, text, why, answer, stances}`; a stance is `{letter, model, stance, stage, quote}`. */
+/** Returns rows `{index, kind, text, why, answer, stances}`; a stance is `{letter, model, stance, stage, quote}`. */
 export function claimsOf(run) {
   if (!isJudged(run)) return [];
   const { claims = [], consensus = [], contradictions = [], unique = [] } = run.evidence;
@@ -49,25 +49,25 @@ export function claimsOf(run) {
   }));
 }
 
-/** Contradictions that the judge reports, but whose quotes were not found, in its words. */
+/** Contradictions that the judge reported but whose quotes were not found, as the judge worded them. */
 export function unverifiedOf(run) {
   const all = isJudged(run) ? run.evidence.unverified ?? [] : [];
-  return all.map(({ point = "", why = "" }) => [point, why].filter(Boolean).join(" – ") || "The judge does not say on what.");
+  return all.map(({ point = "", why = "" }) => [point, why].filter(Boolean).join(" – ") || "The judge does not say what they disagree about.");
 }
 
-/** What no answer covers, in the judge's words. */
+/** What no answer covers, as the judge worded it. */
 export function blindSpots(run) {
   return isJudged(run) ? run.evidence.blind_spots ?? [] : [];
 }
 
-/** The answer's sentences that cite something or are disputed, and the number of the others. */
+/** The answer's sentences that cite something or are disputed, and the number of remaining sentences. */
 export function supportOf({ evidence }) {
   const all = evidence?.sentences ?? [];
   const shown = all.filter((one) => one.level !== "none" || one.disputed);
   return { shown, others: all.length - shown.length };
 }
 
-/** The letters of the members with this stance on a claim, in order. */
+/** The letters of the members that take this stance on a claim, in order. */
 export function lettersOf(claim, stance) {
   return claim.stances.filter((one) => one.stance === stance).map((one) => one.letter).sort();
 }

@@ -1,4 +1,4 @@
-// Each call's start, first token, end, tokens, and cost, as the server stored them; missing figures are not
+// Each call's start, first token, end, tokens, and cost, as stored by the server; missing figures are not
 // estimated.
 import { Bars } from "../charts/bars.js";
 import { Waterfall } from "../charts/waterfall.js";
@@ -26,7 +26,7 @@ function fromCache(run) {
   return run.stages.reduce((sum, stage) => sum + stage.members.filter((member) => member.cached).length, 0);
 }
 
-// Without stored calls (old ones are deleted), the answers have only durations, not start times.
+// Without stored calls (old ones are deleted), only the durations of the answers are known, not their start times.
 function callsOf(run) {
   if (run.timeline.length > 0) {
     return run.timeline.map((call) => ({
@@ -66,7 +66,7 @@ function Times(run, calls) {
   });
 }
 
-// Cost by member; tokens by member if the run was free or prices are unknown.
+// Cost by member, or tokens by member if the run was free or prices are unknown.
 function Shares(calls) {
   const members = new Map();
   for (const call of calls) {
@@ -101,7 +101,7 @@ function Shares(calls) {
   });
 }
 
-// Fast models and cached prompts take milliseconds.
+// Fast models and cached prompts take only milliseconds.
 function span(ms) {
   return ms < 1000 ? `${count(Math.round(ms))} ms` : duration(ms);
 }

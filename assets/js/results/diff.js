@@ -1,15 +1,15 @@
-// Word-by-word differences between two texts (jsdiff). Pure: creates no elements. Bounded: above a maximum number
-// of edits, the whole text counts as changed.
+// Word-level differences between two texts (jsdiff). Pure: creates no elements. Bounded: above a maximum number of
+// edits, the whole text counts as changed.
 import { diffArrays } from "../../vendor/diff.js";
 
-// Maximum number of added and removed words; above it, two texts count as entirely different.
-const MOST_EDITS = 1200;
+// Maximum number of added and removed words; beyond it, two texts count as entirely different.
+const MAX_EDITS = 1200;
 // Similarity above which one text counts as a revision of the other.
 const KIN = 0.5;
 
 const segmenter = globalThis.Intl?.Segmenter ? new Intl.Segmenter(undefined, { granularity: "word" }) : null;
 
-/** Pieces `{kind, text}` in order; kinds are `same`, `gone` (only in the first) and `new` (only in the second). */
+/** Returns pieces `{kind, text}` in order, where kind is `same`, `gone` (only in the first text), or `new` (only in the second). */
 export function diff(before, after) {
   const [left, right] = [units(before), units(after)];
   const runs = compare(left, right) ?? [{ kind: "gone", from: 0, to: left.length }, { kind: "new", from: 0, to: right.length }];
@@ -21,7 +21,7 @@ export function diff(before, after) {
  * `same`. Null where they differ in too many places.
  */
 export function compare(left, right) {
-  const found = diffArrays(left, right, { comparator: (one, other) => one.trim() === other.trim(), maxEditLength: MOST_EDITS });
+  const found = diffArrays(left, right, { comparator: (one, other) => one.trim() === other.trim(), maxEditLength: MAX_EDITS });
   if (!found) return null;
   const out = [];
   let [a, b] = [0, 0];
@@ -35,7 +35,7 @@ export function compare(left, right) {
   return out;
 }
 
-/** Words of two texts in both and in only one. Texts that differ in too many places are compared without their order. */
+/** Counts the words in both texts and in only one. Texts that differ in too many places are compared as unordered sets of words. */
 export function tally(before, after) {
   const [left, right] = [units(before), units(after)];
   const sum = { same: 0, gone: 0, new: 0 };
@@ -62,17 +62,17 @@ export function alike({ same, gone, new: fresh }) {
   return same + gone + fresh > 0 ? (2 * same) / (2 * same + gone + fresh) : 1;
 }
 
-/** Whether the texts are similar enough for inline marks to be readable. */
+/** Whether the texts are similar enough for inline marks to stay readable. */
 export function isKin(sum) {
   return alike(sum) > KIN;
 }
 
-// Whether a unit is a word or a number, not punctuation.
+// Whether a unit is a word or a number rather than punctuation.
 function isWord(unit) {
   return /[\p{L}\p{N}]/u.test(unit);
 }
 
-/** Splits text into words (with trailing whitespace) and punctuation; joined, they are the text. */
+/** Splits text into words (with trailing whitespace) and punctuation; joined, the units give the text again. */
 export function units(text) {
   const out = [];
   const pieces = segmenter ? Array.from(segmenter.segment(text), (each) => each.segment) : text.match(/\s+|[\p{L}\p{N}\p{M}]+|[^\s\p{L}\p{N}\p{M}]/gu) ?? [];
@@ -87,8 +87,8 @@ function add(out, kind, from, length) {
   if (length > 0) out.push({ kind, from, to: from + length });
 }
 
-// Changes as lengths. A single short unchanged word between two changes is merged into them, which is easier to
-// read.
+// Represents changes as lengths. A single short unchanged word between two changes is merged into them, which is
+// easier to read.
 function settled(found) {
   const out = [];
   found.forEach((part, place) => {

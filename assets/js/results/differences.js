@@ -1,5 +1,5 @@
 // The differences between any two texts of a run (first answers, revisions, the synthesis), side by side, section
-// by section. Readable without color: what only the first has is struck through, what only the second has is
+// by section. Readable without color: text only in the first is struck through, text only in the second is
 // underlined.
 import { button, el, fill } from "../dom.js";
 import { plural } from "../format.js";
@@ -47,7 +47,7 @@ function textsOf(run) {
   })));
 }
 
-// Defaults to a first answer and its revision, otherwise to two members' answers.
+// Defaults to a first answer and its revision, or else to two members' answers.
 function firstPair(texts) {
   const isLater = (each, at) => !each.final && each.letter && texts.findIndex((other) => other.letter === each.letter) < at;
   const revised = texts.findIndex((each, at) => each.stage === "hyper" && isLater(each, at));
@@ -64,7 +64,7 @@ function rendered(text) {
   const env = reading();
   const node = el("div", { class: "prose" });
   Writer(blocks(text, env), env, node).write();
-  // <del> is what only the first text has.
+  // `<del>` marks text that only the first one has.
   for (const own of node.querySelectorAll("del")) own.replaceWith(el("s", null, ...own.childNodes));
   return node;
 }

@@ -1,4 +1,4 @@
-// A finished run with its actions: compare, share, export, run again.
+// A finished run with its actions: compare, share, export, and run again.
 import { button, el, link } from "../dom.js";
 import { CompareButton, Offer, SingleButton } from "../parts/compare.js";
 import { AnalysisExports, LocalExportButtons } from "../parts/exports.js";
@@ -12,7 +12,7 @@ import { styled } from "../styles.js";
 import { toast } from "../parts/toast.js";
 import { clearDraft } from "../workbench/draft.js";
 
-/** Shows the result of a run that is over, with `show`. */
+/** Shows the result of a finished run, using `show`. */
 export function finish(run, data, context, show) {
   const again = button("Ask again", { class: "secondary", title: "Asks the same question with another panel or pattern", on: { click: () => {
     const known = new Set((data.documents ?? []).map((each) => each.document_id ?? each.id));
@@ -44,8 +44,8 @@ export function finish(run, data, context, show) {
     user.get() && run.id && FollowUp(run, data, context));
 }
 
-// The composer below a result: a follow-up continues its thread, on the page of the thread. Loaded after the
-// result, so that readers do not wait for it.
+// The composer below a result: a follow-up continues its thread, on the thread's page. Loaded after the result, so
+// that readers do not wait for it.
 function FollowUp(run, data, context) {
   const place = el("section", { class: "follow-up", "aria-label": "Follow-up" });
   const turn = { analysis_id: run.id, question: run.prompt, status: run.status, models: run.models, pattern: run.pattern };

@@ -1,5 +1,5 @@
-// The map of a panel: every claim a row, every member a column, a mark where a member asserts or denies it. A row opens
-// to the quotes, a mark leads to the words in the draft.
+// The map of a panel: one row per claim, one column per member, and a mark where a member asserts or denies the
+// claim. A row expands to the quotes; a mark leads to the words in the draft.
 import { button, el, icon } from "../dom.js";
 import { svg } from "../charts/svg.js";
 import { count, plural, sentence } from "../format.js";
@@ -42,7 +42,7 @@ function Table(groups, { members, models }) {
       groups.map((group) => group.node)));
 }
 
-// Citations in quotes on the map are not checked there: they only link to their pages.
+// Citations in the map's quotes are not checked; they only link to their pages.
 function unchecked(run) {
   return Citer(run, { stage: "", model: "", letter: "" });
 }
@@ -67,7 +67,7 @@ function Group({ kind, title, help, rows }, context) {
     rows.map((claim) => Row(claim, context)));
 }
 
-// A claim; expanded, it shows each member's words.
+// The row of a claim; expanded, it shows each member's words.
 function Row(claim, context) {
   const id = `claim-${context.run.id}-${claim.index}`;
   const detail = el("tr", { class: "map-detail", id, hidden: true }, el("td", { colSpan: context.members.length + 1 }, Detail(claim, context)));
@@ -87,7 +87,7 @@ function Cell(claim, member, { run, models, onDraft }) {
   return el("td", { class: "map-cell" }, button(`${words}. Show in the draft`, { class: "map-sign", title: `${words}: “${own.quote}”`, on: { click: (event) => onDraft(draft, event.currentTarget) } }, Mark(stance)));
 }
 
-// Stances differ in shape, so that no mark relies on color alone.
+// Stances have different shapes, so that no mark relies on color alone.
 function Mark(stance) {
   const [shape, attributes] = {
     asserts: ["path", { d: "M4.5 8.4l2.4 2.4 4.6-5" }],

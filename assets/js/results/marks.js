@@ -1,11 +1,11 @@
-// Marks in two rendered texts what only one of them has, word by word.
+// Marks the words that only one of two rendered texts contains.
 import { el } from "../dom.js";
 import { compare, units } from "./diff.js";
 
-// Elements excluded from the word-by-word comparison: controls and formulas.
+// Elements excluded from the word-by-word comparison: controls, formulas, and link targets.
 const SKIPPED = "button, .math, .link-target";
 
-/** Marks what is only in `left` as deleted and what is only in `right` as inserted. */
+/** Marks words only in `left` as deleted and words only in `right` as inserted. */
 export function markDifferences(left, right) {
   const [a, b] = [wordsOf(left), wordsOf(right)];
   for (const { kind, from, to } of compare(a.map(textOf), b.map(textOf))?.reverse() ?? []) {
@@ -14,7 +14,7 @@ export function markDifferences(left, right) {
   }
 }
 
-/** The words of a rendered text that are compared. */
+/** The words of a rendered text that take part in the comparison. */
 export function wordsIn(root) {
   return wordsOf(root).map(textOf).join(" ");
 }
@@ -23,7 +23,7 @@ function textOf({ text }) {
   return text;
 }
 
-// The words of a rendered text, and where each is.
+// The words of a rendered text, with their positions.
 function wordsOf(root) {
   const walker = document.createTreeWalker(root, NodeFilter.SHOW_TEXT);
   const out = [];
@@ -38,7 +38,7 @@ function wordsOf(root) {
   return out;
 }
 
-// From last to first, so that earlier offsets stay valid.
+// Wrap from last to first, so that earlier offsets stay valid.
 function wrap(words, tag) {
   let last = words.length - 1;
   for (let first = last; first >= 0; first -= 1) {

@@ -6,7 +6,7 @@ import { MemberCard } from "../parts/member.js";
 import { panelStages, placeOf } from "../parts/run-model.js";
 import { stageHelp, StagePath } from "../parts/stages.js";
 
-/** The members' texts side by side, by stage; `sought` is a position to show: `{stage, letter, says, back}`. */
+/** The members' texts side by side, by stage. `sought` is a position to show: `{stage, letter, says, back}`. */
 export function MembersView({ run, models, sought }) {
   const grid = el("div", { class: "members" });
   const help = el("p", { class: "fine stage-help" });

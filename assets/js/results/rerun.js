@@ -1,5 +1,5 @@
-// Runs an analysis again with one change. Shows the server's plan first: what is reused from the earlier run, which calls
-// are repeated, and what they may cost.
+// Runs an analysis again with one change. First shows the server's plan: what is reused from the earlier run,
+// which calls are repeated, and what they may cost.
 import { post } from "../api.js";
 import { button, el, fill } from "../dom.js";
 import { money, plural, sentence } from "../format.js";
@@ -13,7 +13,7 @@ import { styled } from "../styles.js";
 const TYPING_MS = 300;
 const DEPTHS = [["quick", "Quick: one model answers"], ["standard", "Standard: first answers, one round of critique, synthesis"], ["full", "Full: every stage of the pattern"]];
 
-/** A dialog that starts the analysis again with one change; `onStarted(id)` when the new one runs. */
+/** A dialog that starts the analysis again with one change; `onStarted(id)` is called when the new one has started. */
 export async function runAgain(run, { models, patterns, onStarted }) {
   await styled("views");
   const changes = ways(run, models, patterns);
@@ -37,7 +37,7 @@ export async function runAgain(run, { models, patterns, onStarted }) {
     fill(place, make(foresee));
   }
 
-  // `next` is null while the choice is not a change yet.
+  // `next` is null as long as the selection does not change anything.
   function foresee(next, why = "") {
     asked.abort();
     clearTimeout(timer);
@@ -76,7 +76,7 @@ function pathOf(run) {
   return `/api/analyses/${encodeURIComponent(run.id)}/rerun`;
 }
 
-// The possible changes: kind, name, and fields; each change is passed to `foresee`.
+// The possible changes, each with its kind, name, and fields; every change is passed to `foresee`.
 function ways(run, models, patterns) {
   const usable = models.filter((model) => model.available);
   const writer = synthesis(run)?.model ?? run.ultra;

@@ -1,9 +1,9 @@
-// Scrolls to a sentence on the page, marks it, and moves the focus there for screen readers.
+// Scrolls to a sentence on the page, highlights it, and moves the focus there for screen readers.
 import { locate } from "./words.js";
 
 const BLOCKS = "p, li, td, th, h2, h3, h4, h5, h6, pre, blockquote";
 
-/** Marks these words in `node`. Returns false if they were not found; `node` itself is shown then. */
+/** Highlights these words in `node`. Returns false if they were not found; `node` itself is shown in that case. */
 export function reveal(node, said) {
   const { text, pieces } = gather(node);
   const found = locate(text, said);
@@ -18,8 +18,8 @@ export function reveal(node, said) {
   range.setEnd(...place(pieces, found.end));
   const block = range.startContainer.parentElement.closest(BLOCKS) ?? node;
   block.classList.add("revealed");
-  // The CSS Custom Highlight API marks ranges across elements without changing them; without it, only the block is
-  // marked.
+  // The CSS Custom Highlight API highlights ranges across elements without changing them; without it, only the
+  // block is highlighted.
   if (globalThis.Highlight && CSS.highlights) CSS.highlights.set("revealed", new Highlight(range));
   if (!block.hasAttribute("tabindex")) block.tabIndex = -1;
   show(block);
@@ -31,7 +31,7 @@ function show(node) {
   node.focus({ preventScroll: true });
 }
 
-// The text as it is read, without the words of citations, and where each piece of it comes from.
+// The text as displayed, without the words of citations, and the text node each piece comes from.
 function gather(node) {
   const walker = document.createTreeWalker(node, NodeFilter.SHOW_TEXT);
   const pieces = [];

@@ -1,9 +1,9 @@
-// Aligns two texts by their headings: what is under the same heading is in one row.
+// Aligns two texts by their headings: sections with the same heading share a row.
 import { diffArrays } from "../../vendor/diff.js";
 import { blocks, reading } from "../text/parser.js";
 import { isKin, tally } from "./diff.js";
 
-/** Rows `{title, left, right}`, in order; a text that has no such section is null. */
+/** Returns rows `{title, left, right}` in order; `left` or `right` is null if that text has no such section. */
 export function rows(left, right) {
   const [a, b] = [sections(left), sections(right)];
   const out = [];
@@ -18,7 +18,7 @@ export function rows(left, right) {
   return renamed(out);
 }
 
-// The sections of a text: what is before the first heading, then each heading with what follows.
+// The sections of a text: everything before the first heading, then each heading with its content.
 function sections(text) {
   const lines = text.replace(/\r\n?/g, "\n").split("\n");
   const tokens = blocks(text, reading());

@@ -5,7 +5,7 @@ import { inline } from "../parts/inline.js";
 import { nameOf } from "../parts/model-name.js";
 import { isJudged, LEVELS, reasonOf, supportOf } from "./claims.js";
 
-/** Which model compared the answers, or why none did, and how similar their wording is (not their meaning). */
+/** Which model compared the answers, or why none did, and how similar the answers are in wording (not in meaning). */
 export function JudgeNote(run, models) {
   const { evidence } = run;
   if (!evidence) return null;
@@ -21,7 +21,7 @@ export function JudgeNote(run, models) {
     typeof evidence.similarity === "number" && el("p", { class: "fine", title: "Share of words that the first answers have in common, 0 to 1. It says nothing about meaning." }, `Similar wording: ${evidence.similarity.toFixed(2)} of 1. This says nothing about meaning.`));
 }
 
-/** The cited or disputed sentences of the answer with their level. */
+/** The cited or disputed sentences of the answer, each with its level. */
 export function Support(run, cite) {
   const { shown, others } = supportOf(run);
   if (shown.length === 0) return null;

@@ -1,5 +1,5 @@
-// The views of a finished run that most readers do not open: the map of disagreements, the differences between the texts,
-// cost and time. Their code is loaded when they are opened.
+// The views of a finished run that most readers never open: the map of disagreements, the differences between the
+// texts, and cost and time. Their code is loaded when they are opened.
 import { later } from "../parts/later.js";
 import { styled } from "../styles.js";
 
@@ -22,7 +22,7 @@ export function optionalViews(run, { models, names, panel, context, open, member
     isDrawable(run) && [names[2], onOpen(() => import("./costs.js"), (it) => it.CostAndTime(run, models))],
   ];
 
-  // Navigates from a mark on the map to its text in the draft and back.
+  // Navigates from a mark on the map to its text in the draft, and back.
   function seek(draft, from) {
     const place = signs().indexOf(from);
     context.sought = { ...draft, back: async () => {
@@ -39,7 +39,7 @@ export function optionalViews(run, { models, names, panel, context, open, member
   }
 }
 
-// Whether there is a map, or a reason why the answers of several members were not compared.
+// Whether there is a map, or a reason why the members' answers were not compared.
 function isMappable({ evidence, models }) {
   const isShown = evidence?.status !== "off" || evidence.sentences?.some((one) => one.level !== "none");
   return models.length > 1 && Boolean(evidence) && isShown;
@@ -50,7 +50,7 @@ function isComparable({ stages }) {
   return stages.flatMap((stage) => stage.members).filter((member) => member.text).length > 1;
 }
 
-// Whether the times or costs of calls are known.
+// Whether any call's time or cost is known.
 function isDrawable({ timeline, stages }) {
   return timeline.length > 0 || stages.some((stage) => stage.members.some((member) => member.latency > 0 || member.cached));
 }

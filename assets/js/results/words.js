@@ -1,14 +1,15 @@
-// Splits text into words with positions, and locates words in a text. Pure: creates no elements.
+// Splits text into words with their positions, and locates words in a text. Pure: creates no elements.
 
 const segmenter = globalThis.Intl?.Segmenter ? new Intl.Segmenter(undefined, { granularity: "word" }) : null;
 const WORD = /[\p{L}\p{N}\p{M}]+(?:['’][\p{L}\p{N}\p{M}]+)*/gu;
 // Citation marks and member letters do not count as words.
 const MARKS = /\[[^\]\n]{1,80}\]|\((?:[A-Z]\d*(?:,\s*)?)+\)/g;
-// Overlap above which two sentences count as the same statement: with the shorter one, and with the sought words.
+// Minimum overlap at which two sentences count as the same statement; measured against the shorter sentence, and
+// against the words searched for.
 const ALIKE = 0.5;
 const SOUGHT = 0.35;
 
-/** Every word with its place, also in scripts that write without spaces. */
+/** All words with their positions, also in scripts that do not separate words with spaces. */
 export function words(text) {
   if (!segmenter) return [...text.matchAll(WORD)].map((found) => ({ word: found[0].toLowerCase(), start: found.index, end: found.index + found[0].length }));
   const out = [];
@@ -18,7 +19,7 @@ export function words(text) {
   return out;
 }
 
-/** Locates words in a text, `{start, end, score}`: verbatim (score 1), or in the most similar sentence. */
+/** Locates words in a text and returns `{start, end, score}`: a verbatim match (score 1) or the most similar sentence. */
 export function locate(text, said) {
   const wanted = words(said.replace(MARKS, " ")).map((each) => each.word);
   if (wanted.length === 0) return null;
@@ -38,7 +39,7 @@ export function locate(text, said) {
   return best;
 }
 
-// Numbers distinguish sentences better than long words, and long words better than short ones.
+// Numbers are more distinctive than long words, and long words more than short ones.
 function weight(all) {
   let sum = 0;
   for (const word of all) sum += /\p{N}/u.test(word) ? 3 : word.length > 3 ? 1.5 : 0.5;
@@ -54,7 +55,7 @@ function sequence(there, wanted) {
   return null;
 }
 
-/** The sentences of a text; lines without one count too. */
+/** The sentences of a text; lines without sentence punctuation count too. */
 export function sentences(text) {
   const out = [];
   for (const found of text.matchAll(/[^.!?。！？\n]+(?:[.!?。！？]+["”’)\]]*|\n|$)/g)) {

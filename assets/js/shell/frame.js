@@ -1,5 +1,5 @@
-// The frame around every page: a bar for visitors; for a signed-in user a rail, folded to icons on laptops and a
-// drawer on phones. The rail's own content is loaded when a user is signed in.
+// The frame around every page: a top bar for visitors; for signed-in users a side rail, which is collapsed to
+// icons on laptops and a drawer on phones. The rail's content is loaded once a user is signed in.
 import { el, fill, link } from "../dom.js";
 import { remember } from "../state.js";
 
@@ -9,16 +9,16 @@ const root = document.documentElement;
 const nav = document.getElementById("site-nav");
 const menu = document.querySelector(".mobile-menu");
 const fold = document.querySelector(".rail-fold");
-// The bar's original content from the server, restored on sign-out.
+// The bar's server-rendered content, restored on sign-out.
 const forVisitors = [...nav.childNodes];
 
-/** Makes the buttons of the frame work. */
+/** Attaches the event handlers of the frame's buttons. */
 export function frame() {
   const scrim = el("div", { class: "rail-scrim", on: { click: close } });
   document.body.append(scrim);
   menu.addEventListener("click", () => open(menu.getAttribute("aria-expanded") !== "true"));
   fold.addEventListener("click", toggle);
-  // Choosing a page closes overlays.
+  // Choosing a page closes any overlay.
   nav.addEventListener("click", (event) => event.target.closest("a, .menu button, .rail-close") && close());
   document.addEventListener("keydown", (event) => {
     if (event.key !== "Escape" || event.defaultPrevented || !isOver()) return;
@@ -28,7 +28,7 @@ export function frame() {
   WIDE.addEventListener("change", close);
 }
 
-/** Shows the rail of this user; `go` is the router's. */
+/** Shows this user's rail; `go` is the router's. */
 export async function signedIn(person, go) {
   root.dataset.rail ??= "open";
   const { Rail } = await import("./rail.js");
@@ -49,7 +49,7 @@ function isOver() {
   return root.dataset.rail === "over" || menu.getAttribute("aria-expanded") === "true";
 }
 
-// The drawer of a phone, or the bar's list for visitors.
+// Opens or closes the drawer on a phone, or the visitors' menu.
 function open(wanted) {
   menu.setAttribute("aria-expanded", String(wanted));
   nav.classList.toggle("open", wanted);

@@ -6,7 +6,7 @@ import { PLACES } from "./places.js";
 
 const COMMAND = /Mac|iPhone|iPad/.test(navigator.platform) ? "⌘" : "Ctrl";
 
-/** Opens the list. */
+/** Opens the list of shortcuts. */
 export async function help() {
   await styled("shell");
   const rows = [

@@ -1,5 +1,5 @@
-// Keyboard shortcuts of the whole application: letters outside of fields, Ctrl or Cmd and K anywhere. What they
-// open is loaded on demand.
+// Keyboard shortcuts of the whole application: single letters outside of fields, and Ctrl+K or Cmd+K anywhere. The
+// views they open are loaded on demand.
 
 import { recall } from "../state.js";
 import { PLACES } from "./places.js";
@@ -49,7 +49,7 @@ function isTyping(target) {
   return target.closest?.("input, textarea, select, [contenteditable=true], dialog, [role=listbox], [role=tablist]") !== null;
 }
 
-// Focuses the page's own search, otherwise the question.
+// Focuses the page's own search field, or the question field if there is none.
 function focusSearch(event) {
   const field = document.querySelector("main input[type=search], main textarea");
   if (!field) return;

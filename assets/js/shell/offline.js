@@ -1,7 +1,9 @@
-// Caches what the pages need offline: the shell, and the threads that the signed-in user has read. See sw.js.
-const THREADS = "quire-threads-";
+// Caches what the pages need offline: the app shell, and the threads that the signed-in user has read. See sw.js.
+import { cachePrefix, within } from "../base.js";
 
-/** Opens the cache of this user and deletes those of others; without a user, all of them. */
+const THREADS = `${cachePrefix}threads-`;
+
+/** Opens this user's cache and deletes those of other users; without a user, deletes all of them. */
 export async function keepThreadsOf(person) {
   if (!globalThis.caches) return;
   try {
@@ -10,21 +12,21 @@ export async function keepThreadsOf(person) {
     await Promise.all(others.map((name) => caches.delete(name)));
     if (!own) return;
     const me = new Response(JSON.stringify(person), { headers: { "content-type": "application/json", "x-quire-kept": new Date().toISOString() } });
-    await (await caches.open(own)).put("/api/users/me", me);
+    await (await caches.open(own)).put(within("/api/users/me"), me);
   } catch {
-    // Storage can be blocked: then nothing is cached.
+    // Storage can be blocked; nothing is cached then.
   }
 }
 
-/** Registers the worker, and tells it which files this page consists of. */
+/** Registers the service worker and tells it which files this page consists of. */
 export async function keepShell() {
   if (!("serviceWorker" in navigator) || !window.isSecureContext) return;
   try {
-    await navigator.serviceWorker.register("/sw.js");
+    await navigator.serviceWorker.register(within("/sw.js"));
     const { active } = await navigator.serviceWorker.ready;
     const loaded = performance.getEntriesByType("resource").map((entry) => entry.name);
-    active?.postMessage({ keep: loaded.filter((name) => new URL(name).pathname.startsWith("/assets/")) });
+    active?.postMessage({ keep: loaded.filter((name) => new URL(name).pathname.startsWith(within("/assets/"))) });
   } catch {
-    // Forbidden or failed: the pages work without it.
+    // If registration is forbidden or fails, the pages work without it.
   }
 }

@@ -1,6 +1,5 @@
-// The command palette: one field that finds pages, threads, and commands. A combobox with a listbox
-// by WAI-ARIA:
-// the focus stays in the field, arrow keys move the selection.
+// The command palette: one field that finds pages, threads, and commands. A combobox with a listbox following
+// WAI-ARIA: the focus stays in the field, and arrow keys move the selection.
 import { get, signOut } from "../api.js";
 import { announce, el, fill, uid } from "../dom.js";
 import { user } from "../state.js";
@@ -9,7 +8,7 @@ import { openDialog } from "../parts/dialog.js";
 import { PLACES } from "./places.js";
 import { help } from "./help.js";
 
-const MOST = 12;
+const MAX_SHOWN = 12;
 const PAUSE = 200;
 
 /** Opens the palette. `go` is the router's. */
@@ -32,7 +31,7 @@ export async function palette(go) {
   const draw = () => {
     const words = field.value.trim().toLowerCase().split(/\s+/).filter(Boolean);
     const fits = (command) => words.every((word) => command.name.toLowerCase().includes(word));
-    state.shown = [...commands(go).filter(fits), ...state.found].slice(0, MOST);
+    state.shown = [...commands(go).filter(fits), ...state.found].slice(0, MAX_SHOWN);
     state.at = Math.min(state.at, Math.max(state.shown.length - 1, 0));
     fill(list, state.shown.length === 0 && el("li", { role: "option", "aria-disabled": "true", class: "palette-none" }, "No matches"),
       state.shown.map((command, at) => el("li", {
@@ -98,7 +97,7 @@ function commands(go) {
   return [...pages, ...acts.filter(Boolean)];
 }
 
-// Threads with these words in a question or an answer: none without a signed-in user or a connection.
+// Threads with these words in a question or an answer; empty without a signed-in user or a connection.
 async function past(words, go) {
   if (!user.get()) return [];
   try {
@@ -117,7 +116,7 @@ function paint(theme) {
     if (theme) localStorage.setItem("quire.theme", theme);
     else localStorage.removeItem("quire.theme");
   } catch {
-    // Without storage the choice is kept until the page is closed.
+    // Without storage, the choice lasts until the page is closed.
   }
   announce(`${theme || "system"} theme`);
 }

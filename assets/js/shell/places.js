@@ -1,6 +1,6 @@
-// The pages that have a keyboard shortcut, and the mark of the page that is shown.
+// The pages that have a keyboard shortcut, and highlighting of the current page in the frame.
 
-/** Letter after "g", address, and name of each page. */
+/** The letter after "g", the path, and the name of each page. */
 export const PLACES = [
   ["n", "/", "New question"],
   ["a", "/analyze", "Guided question"],
@@ -13,7 +13,7 @@ export const PLACES = [
   ["s", "/settings", "Settings"],
 ];
 
-/** Marks the links of the frame that lead to the page that is shown. */
+/** Marks the links in the frame that lead to the current page. */
 export function mark() {
   for (const anchor of document.querySelectorAll(".site-nav a")) {
     if (new URL(anchor.href).pathname === location.pathname) anchor.setAttribute("aria-current", "page");

@@ -1,4 +1,4 @@
-// The content of the rail: a new question, search, the pages, projects, threads by day, and the account's menu.
+// The content of the rail: new question, search, pages, projects, threads by day, and the account menu.
 import { get, post, signOut } from "../api.js";
 import { button, el, fill, icon, uid } from "../dom.js";
 import { money } from "../format.js";
@@ -12,7 +12,7 @@ import { byDay, recent, refresh, SHOWN } from "./threads.js";
 
 const COMMAND = /Mac|iPhone|iPad/.test(navigator.platform) ? "⌘" : "Ctrl";
 
-/** The nodes of the rail of this user. */
+/** Returns the nodes of this user's rail. */
 export function Rail(person, go) {
   const projects = el("div", { class: "rail-projects" });
   const threads = el("div", { class: "rail-threads" });
@@ -22,7 +22,7 @@ export function Rail(person, go) {
     if (!known) return;
     fill(projects, (person.role !== "guest" || known.projects.length > 0) && el("h2", null, "Projects"), el("ul", null,
       known.projects.map((each) => el("li", null, Row(`/projects/${encodeURIComponent(each.project_id ?? each.id)}`, "folder", each.name))),
-      person.role !== "guest" && el("li", null, button("New project", { class: "rail-row", on: { click: () => newProject(go) } }, icon("folder"), el("span", null, "New project")))));
+      person.role !== "guest" && el("li", null, button("New project", { class: "rail-row", on: { click: () => newProject(go) } }, icon("plus"), el("span", null, "New project")))));
     fill(threads, Threads(known.threads));
     mark();
   }, gone.signal);

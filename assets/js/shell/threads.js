@@ -1,9 +1,9 @@
-// The user's recent threads, as the rail lists them: fetched once, kept in this browser for when there is no
-// connection, and fetched again when a thread begins or changes.
+// The user's recent threads, as listed in the rail: fetched once, stored in this browser for offline use, and
+// refetched when a thread is created or changes.
 import { get } from "../api.js";
 import { recall, remember, user, value } from "../state.js";
 
-/** Maximum number of threads in the rail; search finds the others. */
+/** Maximum number of threads in the rail; the rest can be found by search. */
 export const SHOWN = 40;
 
 /** `{threads, projects}`, newest first; null until they are known. */
@@ -11,7 +11,7 @@ export const recent = value(null);
 
 const me = () => user.get()?.id ?? user.get()?.user_id ?? "";
 
-/** Fetches them again; offline, the last known list is shown. */
+/** Refetches them; offline, the last known list is shown. */
 export async function refresh() {
   const whose = me();
   if (!whose) return;
@@ -21,7 +21,7 @@ export async function refresh() {
     const [{ threads }, { projects }] = await Promise.all([
       get("/api/threads", { query: { limit: SHOWN } }), get("/api/projects").catch(() => ({ projects: [] })),
     ]);
-    // Pinned ones may be older than those that were listed.
+    // Pinned threads may be older than the ones listed.
     const pinned = threads.length < SHOWN || threads.some((each) => each.pinned) ? [] : (await get("/api/threads", { query: { pinned: true, limit: SHOWN } }).catch(() => ({ threads: [] }))).threads;
     if (me() !== whose) return;
     const all = [...threads, ...pinned.filter((each) => !threads.some((one) => one.thread_id === each.thread_id))];
@@ -34,7 +34,7 @@ export async function refresh() {
 
 const DAY_MS = 86_400_000;
 
-/** Threads by the day on which they were last written to: `[title, threads]`, pinned ones first. */
+/** Threads by the day of their last activity: `[title, threads]`, pinned ones first. */
 export function byDay(threads, now = Date.now()) {
   const midnight = new Date(now).setHours(0, 0, 0, 0);
   const groups = [["Pinned", []], ["Today", []], ["Yesterday", []], ["Last 7 days", []], ["Earlier", []]];

@@ -1,17 +1,17 @@
-// Web and email addresses without brackets around them, as GitHub links them ("autolinks (extension)").
+// Bare web and email addresses, linked the way GitHub does ("autolinks (extension)").
 
 const SCHEME = /(?<![\p{L}\p{N}])(https?|ftp)$/iu;
 // Maximum number of characters examined per address.
 const WEB = /:\/\/[^\s<>/?#][^\s<]{0,2000}/y;
 const WWW = /www\.[^\s<]{1,2000}/y;
-// The last two labels of a domain have no underscore.
+// The last two labels of a domain contain no underscore.
 const DOMAIN = /^(?:[\w-]+\.)*[a-z0-9-]+\.[a-z0-9-]+(?=$|[/?#:])/i;
 const LOCAL = /[\w.+-]+$/;
 const MAIL_HOST = /@(?:[\w-]{1,63}\.){1,8}[\w-]{0,62}[a-z0-9](?![\w-])/iy;
-// Maximum number of characters before the trigger character: an email's local part, or a scheme.
+// Maximum number of characters examined before the trigger character: an email's local part, or a scheme.
 const BEFORE = 64;
 
-/** Adds the rules to a reader. */
+/** Adds the rules to a parser. */
 export function addresses(reader) {
   reader.inline.ruler.after("text", "address", address);
 }
@@ -31,7 +31,7 @@ function address(state, silent) {
   }
 }
 
-// The beginning of the address has already been emitted as text.
+// Handles an address whose beginning has already been emitted as text.
 function behind(state, pattern, read) {
   const before = pattern.exec(state.src.slice(Math.max(0, state.pos - BEFORE), state.pos))?.[0];
   const found = before && read(state, before);
@@ -41,7 +41,7 @@ function behind(state, pattern, read) {
   return true;
 }
 
-// Removes this many characters from the end of the text that was read; an underscore among them began no emphasis.
+// Removes this many characters from the end of the pending text; an underscore among them did not open emphasis.
 function takeBack(state, length) {
   let text = state.pending;
   let first = state.tokens.length;
@@ -78,8 +78,8 @@ function match(pattern, state) {
   return found?.slice(0, state.posMax - state.pos);
 }
 
-// Punctuation at the end belongs to the sentence, and so do a closing bracket that the address does not open and what
-// looks like an entity.
+// Trailing punctuation belongs to the sentence, as do an unmatched closing bracket and anything that looks like an
+// entity.
 function trimmed(text) {
   let end = text.length;
   let surplus = text.split(")").length - text.split("(").length;

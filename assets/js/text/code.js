@@ -1,18 +1,18 @@
-// A block of code: scrolls sideways, can be copied, and is highlighted as soon as the highlighter is loaded.
+// A code block: scrolls horizontally, can be copied, and is highlighted once the highlighter is loaded.
 import { el, fill } from "../dom.js";
 import { CopyButton } from "../parts/copy.js";
 
 // The highlighter, loaded on first use.
 let painter = null;
 
-/** The block; `language` as the text names it, or an empty string. */
+/** Creates the block; `language` is the name used in the text, or an empty string. */
 export function codeBlock(text, language) {
   const shown = el("code", null, text);
   if (painter) fill(shown, painter.highlighted(text, language));
   else if (language) load().then(() => fill(shown, painter.highlighted(shown.textContent, language)), () => {});
   return el("div", { class: "code-block" },
     el("pre", { tabindex: "0", role: "group", "aria-label": language ? `Code in ${language}` : "Code" }, shown),
-    // Read from the page, because streamed text continues in the same block.
+    // Read from the page, because streamed text is appended to the same block.
     CopyButton("Copy the code", (button) => button.parentElement.querySelector("code").textContent));
 }
 

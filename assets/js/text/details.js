@@ -1,17 +1,17 @@
-// <details> with its <summary>: the one block of HTML that is read. What is inside is Markdown again.
+// `<details>` with its `<summary>`: the only HTML block that is recognized. Its content is Markdown.
 
 // Maximum nesting depth of <details>.
-const DEEPEST = 6;
+const MAX_DEPTH = 6;
 const OPEN = /^<details(\s+open(?:="[^"]*")?)?\s*>/i;
 const SUMMARY = /^\s*<summary>([\s\S]{0,500}?)<\/summary>/i;
 
-/** Adds the rule to a reader. */
+/** Adds the rule to a parser. */
 export function details(reader) {
   reader.block.ruler.before("paragraph", "details", block, { alt: ["paragraph", "reference", "blockquote"] });
 }
 
 function block(state, from, to, silent) {
-  if (state.env.within >= DEEPEST || state.sCount[from] - state.blkIndent >= 4) return false;
+  if (state.env.within >= MAX_DEPTH || state.sCount[from] - state.blkIndent >= 4) return false;
   const open = OPEN.exec(line(state, from));
   if (!open) return false;
   if (silent) return true;
@@ -33,7 +33,7 @@ function block(state, from, to, silent) {
   return true;
 }
 
-// The line of the matching end; `to` where there is none, as while it is streamed.
+// The line of the matching end tag, or `to` if there is none, as during streaming.
 function lastLine(state, from, to) {
   let depth = 0;
   for (let at = from; at < to; at += 1) {

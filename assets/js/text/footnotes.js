@@ -1,10 +1,10 @@
-// Footnotes: `[^1]` in a text, and `[^1]: words` on a line of its own. A note is shown where it is written, which is the
-// end of the text as a rule.
+// Footnotes: `[^1]` in a text, and `[^1]: words` on its own line. A note is shown where it is written, which is
+// usually the end of the text.
 
 const NOTE = /^\[\^([^\]\s]{1,60})\]:[ \t]*/;
 const MARK = /\[\^([^\]\s]{1,60})\]/y;
 
-/** Adds the rules to a reader. */
+/** Adds the rules to a parser. */
 export function footnotes(reader) {
   reader.block.ruler.before("reference", "footnote", note, { alt: ["paragraph", "reference"] });
   reader.inline.ruler.before("link", "footnote", mark);

@@ -1,9 +1,10 @@
-// A formula, typeset as MathML as soon as the typesetter is loaded; until then, and where TeX is wrong, its source.
+// A formula, typeset as MathML once the typesetter is loaded; until then, or if the TeX is invalid, its source is
+// shown.
 import { el } from "../dom.js";
 
 let typesetter = null;
 
-/** The formula; a block has a line of its own, also inside a paragraph. One that is still being written shows its source. */
+/** Creates the formula. A block formula has its own line, even inside a paragraph; one that is still being streamed shows its source. */
 export function Formula(tex, isBlock, isOpen) {
   const node = isBlock
     ? el("span", { class: "math math-block", tabindex: "0", role: "group", "aria-label": "Formula", data: { tex } }, el("code", null, tex))

@@ -1,15 +1,16 @@
-// Formulas: `$x$`, `\(x\)` inside a text, `$$x$$` and `\[x\]` in it or on lines of their own. Money is no formula.
+// Formulas: `$x$` and `\(x\)` inline, `$$x$$` and `\[x\]` inline or on lines of their own. Amounts of money are
+// not formulas.
 
-// Maximum length of a formula; longer ones stay text.
-const MOST = 5000;
+// Maximum length of a formula in characters; longer ones stay plain text.
+const MAX_LENGTH = 5000;
 
-/** Adds the rules to a reader. */
+/** Adds the rules to a parser. */
 export function formulas(reader) {
   reader.inline.ruler.before("escape", "formula", inlineFormula);
   reader.block.ruler.before("fence", "formula", blockFormula, { alt: ["paragraph", "reference", "blockquote", "list"] });
 }
 
-/** Whether the text between two dollar signs is a formula: words without TeX syntax are not. */
+/** Whether the text between two dollar signs is a formula; words without TeX syntax are not. */
 export function isFormula(text) {
   if (/^\s|\s$|^$/.test(text)) return false;
   if (/[\\^_={}]/.test(text)) return true;
@@ -28,16 +29,16 @@ function inlineFormula(state, silent) {
 
 function between(state, silent, width, close, isBlock) {
   const from = state.pos + width;
-  // A missing end is remembered, so that many openings stay cheap.
+  // A missing closing delimiter is remembered, so that many opening ones stay cheap.
   state.env.endless ??= {};
   const known = state.env.endless[close];
   if (known?.src === state.src && from >= known.from) return false;
   const end = state.src.indexOf(close, from);
   if (end < 0) state.env.endless[close] = { src: state.src, from };
   const text = state.src.slice(from, Math.max(from, end)).trim();
-  // `\[1\]` is a bracket that was escaped, not a formula.
+  // `\[1\]` is an escaped bracket, not a formula.
   const isBracket = close === "\\]" && !(/[\\^_={}]/.test(text) && /[\p{L}\p{N}]/u.test(text));
-  if (end < 0 || end > state.posMax || text === "" || text.length > MOST || isBracket) return false;
+  if (end < 0 || end > state.posMax || text === "" || text.length > MAX_LENGTH || isBracket) return false;
   return push(state, silent, text, isBlock, end + close.length);
 }
 
@@ -47,7 +48,7 @@ function dollars(state, silent) {
   const end = closing(src, pos + 1);
   if (end < 0 || end >= state.posMax || /[\p{L}\p{N}$]/u.test(src[end + 1] ?? "")) return false;
   const text = src.slice(pos + 1, end);
-  return text.length <= MOST && !text.includes("\n") && isFormula(text) && push(state, silent, text, false, end + 1);
+  return text.length <= MAX_LENGTH && !text.includes("\n") && isFormula(text) && push(state, silent, text, false, end + 1);
 }
 
 function closing(src, from) {
@@ -68,7 +69,7 @@ function blockFormula(state, from, to, silent) {
   const close = first.startsWith("$$") ? "$$" : first.startsWith("\\[") ? "\\]" : null;
   if (!close) return false;
   const head = first.slice(2);
-  // A backslash-bracket opens a formula only on its own; otherwise it is an escaped bracket.
+  // `\[` opens a formula only at the start of its own line; otherwise it is an escaped bracket.
   if (head.includes(close) ? !head.endsWith(close) || head.indexOf(close) !== head.length - 2 : close === "\\]" && head !== "") return false;
   const last = head.includes(close) ? from : lastLine(state, from + 1, to, close);
   if (last < 0) return false;
@@ -81,8 +82,8 @@ function blockFormula(state, from, to, silent) {
   return true;
 }
 
-// The line that ends the formula; `to` where the text ends before it, as it does while it is streamed; -1 if a
-// blank line shows that it is not a formula.
+// The line that ends the formula; `to` if the text ends first, as during streaming; -1 if a blank line shows that
+// it is not a formula.
 function lastLine(state, from, to, close) {
   for (let at = from; at < to; at += 1) {
     if (state.isEmpty(at) || state.sCount[at] < state.blkIndent) return -1;

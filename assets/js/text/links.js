@@ -1,9 +1,9 @@
-// What may be linked, and how a link shows where it leads.
+// Which addresses may be linked, and how a link shows its destination.
 import { el } from "../dom.js";
 
 const SCHEMES = ["http:", "https:", "mailto:"];
 
-/** How this address may be linked: `here` (this site), `away` (the web, mail), or `no`. */
+/** How this address may be linked: `here` (this site), `away` (the web or email), or `no`. */
 export function placeOf(href) {
   let url;
   try {
@@ -15,7 +15,7 @@ export function placeOf(href) {
   return url.origin === location.origin ? "here" : "away";
 }
 
-/** An empty link; null where this address may not be linked. */
+/** An empty link; null if this address may not be linked. */
 export function anchor(href, title) {
   const place = placeOf(href);
   if (place === "no") return null;
@@ -25,7 +25,7 @@ export function anchor(href, title) {
   return link;
 }
 
-/** Shows where a link leads, unless its text does or it is a local link. */
+/** Shows where a link leads, unless its text already does or it is a local link. */
 export function target(link, words) {
   const href = link.getAttribute("href");
   const bare = (text) => text.replace(/^(mailto:|https?:\/\/)/i, "");

@@ -1,11 +1,11 @@
-// Citations in brackets: `[D1:p4]`, `[3]`, and what some models write instead, `(D1:p4)` and `【D1:p4】`. The caller
-// resolves them: `cite(label, text, at)` returns nodes, or null if it is not a citation.
+// Citations in brackets: `[D1:p4]`, `[3]`, and the variants `(D1:p4)` and `【D1:p4】` that some models write. The
+// caller resolves them: `cite(label, text, at)` returns nodes, or null if the label is not a citation.
 
-// Maximum number of characters in brackets.
-const MOST = 200;
+// Maximum number of characters between the brackets.
+const MAX_LENGTH = 200;
 const OTHER = /(?:\((D\s?\d[^()\n]{1,120})\)|【(D\s?\d[^【】\n]{1,120})】)/iy;
 
-/** Adds the rule to a reader. */
+/** Adds the rule to a parser. */
 export function marks(reader) {
   reader.inline.ruler.before("link", "mark", mark);
 }
@@ -23,7 +23,7 @@ function mark(state, silent) {
 }
 
 function square({ src, pos, posMax, env, md }) {
-  const end = src.slice(pos + 1, pos + MOST).search(/[[\]]/) + pos + 1;
+  const end = src.slice(pos + 1, pos + MAX_LENGTH).search(/[[\]]/) + pos + 1;
   if (end <= pos || end >= posMax || src[end] !== "]" || src[end + 1] === "(") return null;
   const label = src.slice(pos + 1, end);
   return env.references[md.utils.normalizeReference(label)] ? null : { label, width: end + 1 - pos };

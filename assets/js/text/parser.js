@@ -1,6 +1,6 @@
-// Reads Markdown as models write it: CommonMark with GitHub's extensions, formulas, footnotes, <details>, and
-// citations. Gives markdown-it's tokens; writer.js turns them into nodes. Blocks are read first and cheaply; the text
-// inside each is read when it is written, so that a long answer can be written piece by piece.
+// Parses Markdown as models write it: CommonMark with GitHub's extensions, formulas, footnotes, `<details>`, and
+// citations. Produces markdown-it's tokens; writer.js turns them into nodes. Blocks are parsed first, which is
+// cheap; the text inside each is parsed when it is rendered, so that a long answer can be rendered piece by piece.
 import MarkdownIt from "../../vendor/markdown-it.js";
 import { addresses } from "./addresses.js";
 import { details } from "./details.js";
@@ -9,23 +9,24 @@ import { formulas } from "./formulas.js";
 import { marks } from "./marks.js";
 import { strikes } from "./strikes.js";
 
-// Plain text may end at every character that starts a rule.
+// Characters at which plain text may end, because a rule starts with them.
 const SIGN = /[\n$&*:<@[\]\\_`~!(【]|(?<![\p{L}\p{N}])w(?=ww\.)/gu;
 const TASK = /^\[([ xX])\](?=\s)/;
 
 const reader = new MarkdownIt({ html: true, maxNesting: 40 });
-// What may be linked is decided where links are written (links.js): a refused one shows its words and its address.
+// Whether an address may be linked is decided at rendering (links.js): a rejected one is shown as its text and
+// address.
 reader.validateLink = () => true;
 reader.block.ruler.disable("html_block");
 reader.inline.ruler.at("text", plainText);
 for (const extend of [addresses, strikes, formulas, details, footnotes, marks]) extend(reader);
 
-/** The environment shared by all parts of a parse. `cite` renders citations (marks.js), `prefix` keeps the ids of two texts apart. */
+/** The environment shared by all parts of a parse. `cite` renders citations (marks.js); `prefix` keeps the IDs of two texts apart. */
 export function reading(cite = null, prefix = "") {
   return { cite, prefix, references: {}, notes: new Map(), within: 0 };
 }
 
-/** The tokens of the blocks of a text. */
+/** The block tokens of a text. */
 export function blocks(text, env) {
   const tokens = [];
   reader.block.parse(text.replace(/\r\n?/g, "\n").replaceAll("\0", "\uFFFD"), reader, env, tokens);
@@ -35,14 +36,14 @@ export function blocks(text, env) {
   return tokens;
 }
 
-/** The tokens of a text inside a block. */
+/** The inline tokens of a text. */
 export function inlines(text, env) {
   const tokens = [];
   reader.inline.parse(text, reader, env, tokens);
   return tokens;
 }
 
-/** The closing delimiters of emphasis that a text leaves open. */
+/** The closing delimiters for emphasis that is still open at the end of a text. */
 export function openSigns(text, env) {
   const state = new reader.inline.State(text, reader, env, []);
   reader.inline.tokenize(state);
@@ -52,7 +53,7 @@ export function openSigns(text, env) {
   return open.map((sign) => state.tokens[sign.token].content).reverse().join("");
 }
 
-// A delimiter inside a word or a number is not meant as emphasis.
+// A delimiter inside a word or a number is not emphasis.
 function beginsWord(tokens, at) {
   const sign = tokens[at].content;
   let before = at - 1;

@@ -1,5 +1,5 @@
-// Updates a node's children to match new ones and keeps those that are equal, so that selection, focus, and scroll
-// position survive while text is streamed.
+// Updates a node's children to match new ones and keeps equal ones, so that selection, focus, and scroll position
+// survive streaming.
 
 /** Makes the children of `node` equal to those of `fresh`; may move nodes out of `fresh`. */
 export function patch(node, fresh) {
@@ -35,7 +35,7 @@ function isText(node) {
   return node.nodeType === Node.TEXT_NODE;
 }
 
-// Same element, different content. A button's listener belongs to its content, so buttons are replaced.
+// Same element, different content. A button's listener belongs to its content, so buttons are always replaced.
 function isAlike(here, next) {
   return here.nodeType === Node.ELEMENT_NODE && here.nodeName === next.nodeName && here.nodeName !== "BUTTON" && here.cloneNode().isEqualNode(next.cloneNode());
 }

@@ -1,11 +1,11 @@
-// Text struck through between one or two tildes, as GitHub reads them. A single tilde inside a word or before a number
+// Text struck through with one or two tildes, as on GitHub. A single tilde inside a word or before a number
 // ("5~6", "~7") means "about" and stays.
 
 const TILDE = 0x7e;
-// Two tildes never pair with a single one: they are a separate delimiter.
+// A double tilde never pairs with a single one: it is a separate delimiter.
 const DOUBLE = 0x17e;
 
-/** Adds the rules to a reader, in place of its own. */
+/** Adds the rules to a parser, replacing the built-in ones. */
 export function strikes(reader) {
   reader.inline.ruler.at("strikethrough", open);
   reader.inline.ruler2.at("strikethrough", pair);

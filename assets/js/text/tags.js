@@ -1,11 +1,11 @@
-// The HTML tags that are allowed, without attributes. Every other tag is shown as text.
+// The allowed HTML tags, without attributes. Every other tag is shown as text.
 
 const PAIRED = new Set(["sub", "sup", "kbd", "b", "i", "u"]);
-// Maximum number of open tags searched for the one that an end tag closes.
-const DEEPEST = 20;
+// Maximum number of open tags searched for the one that a closing tag matches.
+const MAX_DEPTH = 20;
 const TAG = /^<(\/?)([a-z]+)\s*(\/?)>$/i;
 
-/** Makes tokens of the tags that are allowed and, except <br>, closed on their level; the others become text. */
+/** Turns allowed tags into tokens if they are closed on the same level (`<br>` need not be); the others become text. */
 export function readTags(tokens) {
   const open = [];
   for (const token of tokens) {
@@ -16,7 +16,7 @@ export function readTags(tokens) {
     const [, isEnd, name, isEmpty] = TAG.exec(token.content) ?? [];
     const tag = name?.toLowerCase();
     if (tag === "br" && !isEnd) token.type = "hardbreak";
-    else if (PAIRED.has(tag) && !isEmpty && !isEnd && open.length < DEEPEST) open.push({ tag, token });
+    else if (PAIRED.has(tag) && !isEmpty && !isEnd && open.length < MAX_DEPTH) open.push({ tag, token });
     else if (PAIRED.has(tag) && isEnd) close(open, tag, token);
   }
 }

@@ -1,16 +1,16 @@
-// Typesets TeX as MathML, which browsers draw with the fonts they have. Loaded only where a formula occurs.
+// Typesets TeX as MathML, which browsers render with installed fonts. Loaded only if a formula occurs.
 import { tree } from "../../vendor/temml.js";
 
 const MATHML = "http://www.w3.org/1998/Math/MathML";
 // Maximum number of macro expansions.
-const MOST_EXPANSIONS = 500;
+const MAX_EXPANSIONS = 500;
 const ELEMENT = /^(math|m[a-z]+|semantics)$/;
 const REFUSED = /^(on|href|src|style$)/i;
 
-/** A formula as an element, or null where its TeX is wrong. */
+/** Returns a formula as an element, or null if its TeX is invalid. */
 export function typeset(tex, isBlock) {
   try {
-    return build(tree(tex, { displayMode: isBlock, throwOnError: true, maxExpand: MOST_EXPANSIONS, strict: false, trust: false }));
+    return build(tree(tex, { displayMode: isBlock, throwOnError: true, maxExpand: MAX_EXPANSIONS, strict: false, trust: false }));
   } catch {
     return null;
   }
@@ -23,7 +23,7 @@ function build(part) {
   if (part.type === undefined || node.setAttribute === undefined) return node;
   for (const [name, value] of Object.entries(part.attributes ?? {})) if (!REFUSED.test(name)) node.setAttribute(name, value);
   if (part.classes?.length > 0) node.setAttribute("class", part.classes.filter(Boolean).join(" "));
-  // The page's policy refuses styles in attributes, not those that are set one by one.
+  // The page's Content-Security-Policy blocks style attributes, but not properties set one by one.
   for (const [name, value] of Object.entries(part.style ?? {})) node.style[name] = value;
   for (const rule of String(part.attributes?.style ?? "").split(";")) {
     const [name, value] = rule.split(":");

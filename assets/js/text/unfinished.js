@@ -1,16 +1,16 @@
 // Closes markup that is still open at the end of streamed text, so that emphasis, code, and links render correctly
-// from the first character, and ambiguous delimiters do not flash.
+// from the first character and ambiguous delimiters do not flash.
 import { openSigns } from "./parser.js";
 
-// A last line that may become a rule, a heading, a list, a fence, or a table's second row.
+// A last line that may turn into a rule, a heading, a list, a fence, or a table's delimiter row.
 const BEGUN = /(^|\n) {0,3}([-=+*_]+|#{1,6}|\d{1,9}[.)]|>|`{1,2}|~{1,2}|\|?[ :|-]+)[ \t]*$/;
-// A table's first row, before the second has arrived.
+// A table's header row before its delimiter row has arrived.
 const BEGUN_TABLE = /(^|\n[ \t]*\n)\|[^\n]*\n?$/;
 const BEGUN_FENCE = /\n[ \t]*(`{1,9}|~{1,9})$/;
-// Maximum distance from the end at which an open link or citation may have begun, in characters.
+// Maximum distance from the end, in characters, at which an open link or citation may begin.
 const REACH = 300;
 
-/** Streamed text without a last line whose kind is still unknown. */
+/** Streamed text without a last line whose block type is not yet known. */
 export function withoutBegun(text, isCode) {
   if (isCode) return text.replace(BEGUN_FENCE, "\n");
   return text.replace(BEGUN, "$1").replace(BEGUN_TABLE, "$1");
@@ -26,7 +26,7 @@ export function closed(content, env) {
   return words + signs + text.slice(words.length);
 }
 
-// Delimiters at the very end may be half of a closing one, or an opening one.
+// Delimiters at the very end may be opening ones or half of a closing one.
 function withoutEnd(content) {
   const code = content.replace(/`+$/, "");
   const ticks = openCode(code);

@@ -1,5 +1,5 @@
-// Turns the tokens of a text into nodes, in pieces of any size: it can stop between two tokens and continue later. Creates
-// nodes only, never from a string of HTML, and loads nothing.
+// Turns the tokens of a text into nodes, in pieces of any size: it can stop between two tokens and resume later.
+// Creates nodes directly, never from an HTML string, and loads nothing.
 import { el } from "../dom.js";
 import { blocks, inlines, reading } from "./parser.js";
 import { codeBlock } from "./code.js";
@@ -8,7 +8,7 @@ import { anchor, target } from "./links.js";
 import { readTags } from "./tags.js";
 import { closed } from "./unfinished.js";
 
-// The headings above a text on the page are of the second level at most.
+// The page's headings above a text are level 1 or 2.
 const FIRST_LEVEL = 3;
 const LAST_LEVEL = 6;
 
@@ -38,7 +38,7 @@ export function Writer(tokens, env, root, isOpen = false) {
   };
 }
 
-/** Nodes for inline text. */
+/** Returns nodes for inline text. */
 export function inline(text, cite) {
   const root = el("span");
   line([{ inner: root }], text, { env: reading(cite) }, false);
@@ -51,7 +51,8 @@ function headings(tokens, before = { top: LAST_LEVEL, last: FIRST_LEVEL - 1 }) {
   return { top: levels.reduce((top, level) => Math.min(top, level), before.top), last: before.last };
 }
 
-// Elements are put into their parents when they are complete: in the document, each addition would cost a layout.
+// Elements are appended to their parents only when complete: within the document, each addition would trigger a
+// layout.
 function open(stack, node, inner = node) {
   stack.push({ node, inner, parent: stack.at(-1).inner });
 }
@@ -168,7 +169,7 @@ function word(stack, token, env) {
 function openLink(stack, token) {
   const href = token.attrGet("href");
   const link = anchor(href, token.attrGet("title"));
-  // A refused address follows its words in brackets, which need no element.
+  // A rejected address follows its text in parentheses, which needs no element.
   open(stack, link ?? el("span", { class: "no-link" }));
   stack.at(-1).href = href;
 }
@@ -180,7 +181,7 @@ function closeLink(stack) {
   else if (words !== href) node.append(` (${href})`);
 }
 
-// An image would let a document's author track the reader, so its address is linked instead.
+// A remote image would let a document's author track the reader, so its address is linked instead.
 function picture(stack, token) {
   const href = token.attrGet("src");
   const name = words(token.children) || "without a name";

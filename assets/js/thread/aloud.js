@@ -1,7 +1,7 @@
-// Reads an answer aloud with the browser's own voice, where there is one.
+// Reads an answer aloud with the browser's speech synthesis, if available.
 import { button, icon } from "../dom.js";
 
-/** A button that starts and stops reading `text()`; null without a voice. */
+/** A button that starts and stops reading `text()` aloud; null if no voice is available. */
 export function ReadAloud(text) {
   if (!("speechSynthesis" in window)) return null;
   const voice = window.speechSynthesis;
@@ -17,7 +17,7 @@ export function ReadAloud(text) {
     speech.onerror = () => pressed(false);
     pressed(true);
     voice.speak(speech);
-    // Leaving the page ends it.
+    // Stop reading when the page is left.
     addEventListener("pagehide", () => voice.cancel(), { once: true });
     addEventListener("popstate", () => voice.cancel(), { once: true });
   }

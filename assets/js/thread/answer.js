@@ -15,12 +15,12 @@ import { claimsOf, lettersOf } from "../results/claims.js";
 import { locate } from "../results/words.js";
 import { ReadAloud } from "./aloud.js";
 
-// Letters shown beside a paragraph; more are counted.
+// Maximum number of letters shown beside a paragraph; the rest are shown as a count.
 const LETTERS = 4;
 // Minimum similarity between a claim's sentence (which has no formatting) and a sentence of the paragraph.
 const ENOUGH = 0.8;
 
-/** The view of the answer. */
+/** The answer view. */
 export function Answer(run, page) {
   const member = synthesis(run);
   if (!member?.text) return el("p", { class: "notice" }, "There is no single answer. The members' answers are under Members.");
@@ -34,13 +34,13 @@ export function Answer(run, page) {
   ];
 }
 
-// The tab says already that this is the answer: its first sentence comes first.
+// The tab already labels this as the answer, so a leading title is dropped.
 function withoutTitle(blocks) {
   const isTitle = /^H\d$/.test(blocks[0]?.tagName ?? "") && /^(the )?(final )?(answer|synthesis)\W*$/i.test(blocks[0].textContent);
   return isTitle && blocks.length > 1 ? blocks.slice(1) : blocks;
 }
 
-// A paragraph or list with its margin; tables and code take the whole width.
+// A paragraph or list with its margin; tables and code span the full width.
 function Block(block, claims) {
   if (!(block instanceof Element) || !/^(P|UL|OL|BLOCKQUOTE)$/.test(block.tagName)) return el("div", { class: `blk ${block.tagName && /^H\d$/.test(block.tagName) ? "" : "full"}` }, block);
   const text = block.textContent;

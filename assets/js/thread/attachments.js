@@ -1,19 +1,19 @@
-// Files that were dropped, pasted, or chosen for a question: uploaded at once, shown above the text, removable.
+// Files dropped, pasted, or chosen for a question: uploaded immediately, shown above the text, and removable.
 import { upload } from "../api.js";
 import { announce, button, el, icon } from "../dom.js";
 import { bytes, sentence } from "../format.js";
 import { describe, follow, idOf } from "../parts/reading.js";
 
-// Files taken at once; more are uploaded on the documents page.
-const MOST = 20;
+// Maximum number of files accepted at once; more can be uploaded on the documents page.
+const MAX_FILES = 20;
 
-/** `{node, add(files), uploading(), clear()}`; `attached(document)` for each stored file and each update to it, `gone(id)` when one is removed. */
+/** Returns `{node, add(files), uploading(), clear()}`. Calls `attached(document)` for each stored file and every update to it, and `gone(id)` when one is removed. */
 export function Attachments({ signal, attached, gone }) {
   const node = el("ul", { class: "attachments", "aria-label": "Attachments" });
   let running = 0;
 
   function add(files) {
-    for (const file of [...files].slice(0, MOST)) take(file);
+    for (const file of [...files].slice(0, MAX_FILES)) take(file);
   }
 
   async function take(file) {

@@ -1,4 +1,4 @@
-// The line above a thread: its title, Details, Share, Export, and the rest in a menu.
+// The bar above a thread: its title, Details, Share, Export, and a menu with the rest.
 import { call, remove } from "../api.js";
 import { button, el, fill, icon } from "../dom.js";
 import { sentence } from "../format.js";
@@ -15,7 +15,7 @@ import { openEvidence, quotesOf, Ring } from "./trust.js";
 
 const FORMATS = [["markdown", "Markdown", "md"], ["html", "HTML", "html"], ["json", "JSON", "json"]];
 
-/** `{node, draw()}`; `thread()` and `last()` return the current thread and its last turn; `renamed()` is called after a rename. */
+/** Returns `{node, draw()}`. `thread()` and `last()` return the current thread and its last turn; `renamed()` is called after a rename. */
 export function ThreadBar({ data, context, thread, last, renamed }) {
   const node = el("header", { class: "thread-bar" });
   draw();
@@ -39,7 +39,7 @@ export function ThreadBar({ data, context, thread, last, renamed }) {
     const now = thread();
     const narrow = matchMedia("(max-width: 45rem)").matches && over;
     return [
-      narrow && { label: "Details", act: details },
+      narrow && { label: "Details", icon: "all", act: details },
       narrow && !isGuest() && { label: "Share", icon: "share", act: share },
       ...(narrow ? FORMATS.map(([format, name, ending]) => ({ label: `Export as ${name}`, icon: "download", act: () => take(format, ending) })) : []),
       { label: "Rename", icon: "pen", act: rename },
@@ -50,7 +50,7 @@ export function ThreadBar({ data, context, thread, last, renamed }) {
     ];
   }
 
-  // A public link needs an account.
+  // Creating a public link requires an account.
   function isGuest() {
     return user.get()?.role === "guest";
   }
@@ -115,7 +115,7 @@ export function ThreadBar({ data, context, thread, last, renamed }) {
   }
 
   function share() {
-    later(() => import("./share.js"), ({ shareThread }) => shareThread({ path: `${path()}/share`, turn: last().turn.analysis_id, many: thread().turns.length > 1 }));
+    later(() => import("./share.js"), ({ shareThread }) => shareThread({ thread: thread(), run: last().run(), many: thread().turns.length > 1 }));
   }
 
   async function take(format, ending) {

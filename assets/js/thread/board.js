@@ -1,5 +1,5 @@
-// A running analysis: the stages as a strip, the members side by side in boxes of fixed size, and the answer in
-// its final position. Only text and the progress lines move.
+// A running analysis: the stages as a strip, the members side by side in fixed-size boxes, and the answer in its
+// final position. Only text and progress lines move.
 import { announce, button, el, fill, icon } from "../dom.js";
 import { cost, elapsed } from "../format.js";
 import { Citer } from "../parts/citations.js";
@@ -12,7 +12,7 @@ import { Sight } from "../workbench/sight.js";
 import { Speaker } from "../workbench/speaker.js";
 import { Column, Strip } from "./column.js";
 
-// More members than this are shown as rows.
+// With more members than this, they are shown as rows.
 const COLUMNS = 4;
 
 /**
@@ -54,7 +54,7 @@ export function Board(run, { models, onStop, onSkip, onFinish, began, signal }) 
     if (isOver(run)) clearInterval(ticker);
   }
 
-  // Draws everything but the texts, each of which is drawn separately.
+  // Draws everything except the texts, each of which is drawn separately.
   function draw() {
     drawStages();
     const stages = panelStages(run).filter((stage) => stage.status !== "waiting");
@@ -68,7 +68,7 @@ export function Board(run, { models, onStop, onSkip, onFinish, began, signal }) 
     speaker.hear(last?.text ?? "");
     const ready = panelStages(run).some((each) => each.members.some((member) => member.status === "done"));
     finish.disabled = !(ready && run.stages.length > 1 && run.stages.at(-1).final && run.stages.at(-1).status === "waiting");
-    // Invisible and not hidden: Stop keeps its place.
+    // Invisible rather than hidden, so that Stop keeps its position.
     finish.classList.toggle("over", writing);
   }
 
@@ -94,12 +94,12 @@ export function Board(run, { models, onStop, onSkip, onFinish, began, signal }) 
     choose(0);
   }
 
-  // A phone shows one member at a time.
+  // On a phone, only one member is shown at a time.
   function choose(place) {
     cards.forEach((card, index) => card.select(index === place));
   }
 
-  // The answer opens where it will stay; the members become strips below it.
+  // The answer opens in its final position; the members become strips below it.
   function fold() {
     grid.hidden = true;
     tabs.hidden = true;
@@ -110,7 +110,7 @@ export function Board(run, { models, onStop, onSkip, onFinish, began, signal }) 
 
   return {
     node,
-    /** Schedules a redraw of the member whose text grew, and of what depends on it. */
+    /** Schedules a redraw of the member whose text grew, and of everything that depends on it. */
     changed(member) {
       const card = member && cards.find((each) => each.member === member);
       if (card) sight.draw(card);
@@ -123,7 +123,7 @@ export function Board(run, { models, onStop, onSkip, onFinish, began, signal }) 
 
   function Answer() {
     const text = GrowingText(Citer(run, null));
-    // Behind the text, which covers them as it grows.
+    // Placed behind the text, which covers them as it grows.
     const rest = el("div", { class: "skeletons", "aria-hidden": "true" }, [100, 92, 96, 64, 0, 100, 88, 94, 72].map((width) => el("span", { class: "skeleton", style: `width:${width}%` })));
     text.node.classList.add("reading");
     const place = el("div", { class: "answer live-answer", hidden: true }, rest, text.node);

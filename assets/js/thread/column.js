@@ -1,7 +1,7 @@
-// One member on the board: its head, a hairline of progress, and its text, which follows its newest line in a box of
-// fixed height. With many members it is a row that shows the newest words.
+// One member on the board: its header, a thin progress line, and its text in a fixed-height box that follows the
+// newest line. With many members, a row that shows the newest words.
 import { button, el, fill, icon } from "../dom.js";
-import { cost, count, duration, sentence } from "../format.js";
+import { cost, duration, plural, sentence } from "../format.js";
 import { Citer } from "../parts/citations.js";
 import { CopyButton } from "../parts/copy.js";
 import { GrowingText } from "../parts/growing.js";
@@ -9,11 +9,11 @@ import { Letter, Mark } from "../parts/letter.js";
 import { nameOf } from "../parts/model-name.js";
 import { placeOf } from "../parts/run-model.js";
 
-// Characters of a typical answer, used to scale the progress line while the length is unknown.
+// Characters in a typical answer; scales the progress line while the length is unknown.
 const USUAL = 2400;
 const TAIL = 160;
 
-/** `{node, member, draw(), tab(choose), select(chosen)}`; `draw` returns a function to call after layout, or null. */
+/** Returns `{node, member, draw(), tab(choose), select(chosen)}`; `draw` returns a function to call after layout, or null. */
 export function Column(member, { run, stage, models, rows = false, onSkip = null }) {
   const { name, demo } = nameOf(member.model, models);
   const text = rows ? null : GrowingText(Citer(run, placeOf(stage, member)));
@@ -64,7 +64,7 @@ export function Column(member, { run, stage, models, rows = false, onSkip = null
   }
 
   function nameChip() {
-    const words = member.status === "done" ? "Done" : member.status === "failed" ? "Failed" : member.status === "stopped" ? "Stopped" : member.text ? `${count(wordsIn(member.text))} words` : "Waiting";
+    const words = member.status === "done" ? "Done" : member.status === "failed" ? "Failed" : member.status === "stopped" ? "Stopped" : member.text ? plural(wordsIn(member.text), "word") : "Waiting";
     chip.lastChild.textContent = words;
     chip.setAttribute("aria-label", `${words}: show ${[member.letter, name].filter(Boolean).join(", ")}`);
   }
@@ -89,7 +89,7 @@ export function Column(member, { run, stage, models, rows = false, onSkip = null
   };
 }
 
-/** The member in one line, below the answer that is being written. */
+/** A member on one line, below the answer while it is being written. */
 export function Strip(member, models) {
   const failed = member.status === "failed";
   return el("div", { class: "strip" }, Letter(member.letter), el("span", { class: "strip-name" }, nameOf(member.model, models).name),
@@ -100,7 +100,7 @@ function Waiting() {
   return el("div", { class: "skeletons", "aria-hidden": "true" }, [100, 92, 64].map((width) => el("span", { class: "skeleton", style: `width:${width}%` })));
 }
 
-// Only opacity and transforms move.
+// Animate only opacity and transforms.
 function part(member) {
   if (member.status === "done") return 1;
   return Math.min(0.95, member.text.length / USUAL);
@@ -115,13 +115,13 @@ function stateOf(member) {
     case "waiting":
       return "Waiting for its turn";
     case "running":
-      return member.text ? `Writing · ${count(wordsIn(member.text))} words` : member.reasoning ? "Thinking" : "Waiting for the first words…";
+      return member.text ? `Writing · ${plural(wordsIn(member.text), "word")}` : member.reasoning ? "Thinking" : "Waiting for the first words…";
     case "failed":
       return member.note || "The others continue without it.";
     case "left":
       return "Not reached";
     case "stopped":
-      return [`${count(wordsIn(member.text))} words`, typeof member.cost === "number" && cost(member.cost, member.usage)].filter(Boolean).join(" · ");
+      return [plural(wordsIn(member.text), "word"), typeof member.cost === "number" && cost(member.cost, member.usage)].filter(Boolean).join(" · ");
     default:
       return [member.latency !== null && `Done in ${duration(member.latency)}`, typeof member.cost === "number" && cost(member.cost, member.usage)].filter(Boolean).join(" · ") || "Done";
   }

@@ -1,5 +1,5 @@
-// Where a question is written: the text, what answers it (panel, pattern, documents), what it will cost, and Send. In a
-// thread it holds the choice of the last turn; only what is changed is sent with the follow-up.
+// The composer: the question's text, what answers it (panel, pattern, documents), the estimated cost, and Send. In
+// a thread it keeps the previous turn's selection; only changes are sent with a follow-up.
 import { button, el, fill, icon } from "../dom.js";
 import { plural, sentence } from "../format.js";
 import { Mark } from "../parts/letter.js";
@@ -11,9 +11,9 @@ import { Attachments } from "./attachments.js";
 import { Dictation } from "./dictation.js";
 import { Estimate } from "./estimate.js";
 
-const LONGEST = 50_000;
+const MAX_LENGTH = 50_000;
 const SHOWN_LETTERS = 3;
-// Pixels above the composer that a sheet needs.
+// Space above the composer that a sheet needs, in pixels.
 const ROOM = 520;
 
 /**
@@ -23,7 +23,7 @@ const ROOM = 520;
 export function Composer({ data, context, send, last }) {
   const { signal } = context;
   const draft = loadDraft(data);
-  // Fields that differ from the previous turn; only these are sent with a follow-up.
+  // Fields that differ from the previous turn.
   const changed = new Set();
   if (data.document) {
     draft.documents.add(data.document);
@@ -33,7 +33,7 @@ export function Composer({ data, context, send, last }) {
   let single = null;
   let busy = false;
   const input = el("textarea", {
-    class: "composer-text", rows: 1, maxLength: LONGEST, dir: "auto", spellcheck: true, value: draft.prompt, "aria-label": "Question",
+    class: "composer-text", rows: 1, maxLength: MAX_LENGTH, dir: "auto", spellcheck: true, value: draft.prompt, "aria-label": "Question",
     placeholder: "Ask anything, or drop files here", on: { input: () => written(), keydown: pressed, paste: pasted },
   });
   const message = el("div", { class: "step-message" });
@@ -62,7 +62,7 @@ export function Composer({ data, context, send, last }) {
     return { ...requestOf({ ...draft, prompt: input.value }), ...(single ? { models: [single] } : {}) };
   }
 
-  // The request to estimate; null until the turn before is known.
+  // The request to estimate; null until the previous turn is known.
   function planned() {
     if (!after || input.value.trim()) return body();
     return after.run() ? { ...body(), prompt: after.turn.question } : null;
@@ -70,7 +70,7 @@ export function Composer({ data, context, send, last }) {
 
   function written() {
     draft.prompt = input.value;
-    // Preload: a run needs this code immediately.
+    // Preload this code, because a run needs it immediately.
     if (input.value) import("./live.js").catch(() => {});
     if (!after) saveDraft(draft);
     grow();
@@ -107,7 +107,7 @@ export function Composer({ data, context, send, last }) {
     fill(pattern, icon("flow"), el("span", null, name));
     pattern.setAttribute("aria-label", `Pattern: ${name}`);
     const count = draft.documents.size;
-    fill(documents, icon("document"), el("span", { class: "chip-word" }, count > 0 ? plural(count, "document") : "Documents"), count > 0 && el("span", { class: "chip-number" }, String(count)), "+");
+    fill(documents, icon("document"), el("span", { class: "chip-word" }, count > 0 ? plural(count, "document") : "Documents"), count > 0 && el("span", { class: "chip-number" }, String(count)), el("span", null, "+"));
     documents.setAttribute("aria-label", count > 0 ? `Documents: ${plural(count, "document")} +` : "Documents +");
     ready();
     estimate.update();
@@ -130,7 +130,7 @@ export function Composer({ data, context, send, last }) {
     }
   }
 
-  // Sheets open right above the composer where there is enough room, otherwise in the middle.
+  // Opens sheets right above the composer if there is enough room, otherwise in the middle.
   function anchor() {
     const { left, top } = node.getBoundingClientRect();
     const root = document.documentElement;
@@ -214,7 +214,7 @@ export function Composer({ data, context, send, last }) {
     const whole = request();
     if (!after) return { ...whole, ...(data.project ? { project: data.project } : {}) };
     const follow = { prompt: whole.prompt, follow_up_to: after.turn.analysis_id };
-    // One model and no pattern: the server asks it alone, and the next turn has the panel again.
+    // With one model and no pattern, the server asks that model alone; the next turn uses the panel again.
     if (single) return { ...follow, models: [single] };
     if (changed.has("documents") && draft.documents.size === 0) follow.keep_documents = false;
     const fields = { models: ["models"], pattern: ["pattern"], documents: ["document_ids", "reading"], depth: ["depth"], ultra: ["ultra_model"], settings: ["preset", "parameters", "budget_usd", "recipe"] };
@@ -240,14 +240,14 @@ export function Composer({ data, context, send, last }) {
     draw();
   }
 
-  /** The next question goes to this member alone. */
+  /** Sends the next question to this member alone. */
   function only(model) {
     single = model.replace(/#\d+$/, "");
     draw();
     input.focus();
   }
 
-  /** Starts a follow-up with these words; `model` asks that member alone. */
+  /** Starts a follow-up with this text; `model` sends it to that member alone. */
   function pushBack(text, model = "") {
     if (model) single = model.replace(/#\d+$/, "");
     input.value = text;
@@ -257,7 +257,7 @@ export function Composer({ data, context, send, last }) {
     input.setSelectionRange(text.length, text.length);
   }
 
-  /** Takes an example: its question and pattern. */
+  /** Uses an example: its question and pattern. */
   function take({ question, pattern: wanted }) {
     input.value = question;
     if (data.patterns.some((each) => each.id === wanted)) draft.pattern = wanted;

@@ -1,5 +1,5 @@
-// The facts of a turn, behind "Details": who answered, by which pattern, when, at which cost, and how the answer came
-// about.
+// The facts of a turn, behind "Details": the models, the pattern, the time, the cost, and how the answer was
+// produced.
 import { el } from "../dom.js";
 import { duration, money, sentence, tokens, when } from "../format.js";
 import { CitationCount } from "../parts/citations.js";

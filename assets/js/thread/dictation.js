@@ -1,9 +1,9 @@
-// Dictation through the browser's own speech recognition, where it exists.
+// Dictation through the browser's speech recognition, if available.
 import { announce, button, icon } from "../dom.js";
 
 const Recognition = globalThis.SpeechRecognition ?? globalThis.webkitSpeechRecognition;
 
-/** A button that writes what is said; null where the browser cannot listen. `heard(words)` for each phrase. */
+/** A dictation button; null if the browser has no speech recognition. `heard(words)` is called for each phrase. */
 export function Dictation(heard) {
   if (!Recognition) return null;
   let listening = null;

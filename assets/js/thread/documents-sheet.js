@@ -1,10 +1,10 @@
-// The documents of a question, and how they are read.
+// The documents of a question and their reading mode.
 import { get } from "../api.js";
 import { button, el } from "../dom.js";
 import { openDialog } from "../parts/dialog.js";
 import { Documents } from "../workbench/fields.js";
 
-/** Opens the sheet; `bound` is the composer's choice, changed at once. */
+/** Opens the sheet; `bound` is the composer's selection, which is changed immediately. */
 export async function open(bound) {
   const { data, signal } = bound;
   data.documents ??= (await get("/api/documents", { query: { limit: 200 }, signal })).documents;

@@ -1,11 +1,11 @@
 // The estimated cost of a question, requested from the server whenever the selection changes: a short price, and
-// what blocks the run.
+// anything that blocks the run.
 import { post } from "../api.js";
 import { money, sentence } from "../format.js";
 
 const PATIENCE_MS = 350;
 
-/** `{update()}`; `request()` is the body of the question, or null while it is not known; `tell({words, warn})` shows the result. */
+/** Returns `{update()}`; `request()` is the body of the question, or null if it is not known yet; `tell({words, warn})` shows the result. */
 export function Estimate({ request, signal, tell }) {
   let timer = 0;
   let asked = new AbortController();
@@ -34,7 +34,7 @@ export function Estimate({ request, signal, tell }) {
   }
 }
 
-/** A price in short: "≈ $0.07", "free". */
+/** A short price: "≈ $0.07", "free". */
 export function priceOf({ total }) {
   if (total.cost_usd === null || total.cost_usd === undefined) return "price unknown";
   return Number(total.cost_usd) > 0 ? `≈ ${money(total.cost_usd)}` : "free";

@@ -1,9 +1,9 @@
-// The keys of a thread: 1 to 5 for the tabs, J and K for the turns, E to edit, [ and ] for citations; outside of
-// fields, and only where single letters are not switched off. Escape stops a run.
+// Keyboard shortcuts of a thread: 1 to 5 for the tabs, J and K for the turns, E to edit, [ and ] for citations.
+// Active outside of fields, unless single-letter shortcuts are turned off. Escape stops a run.
 import { toast } from "../parts/toast.js";
 import { recall } from "../state.js";
 
-// Milliseconds within which Escape has to be pressed again to stop a run.
+// Time in milliseconds within which Escape must be pressed a second time to stop a run.
 const AGAIN_MS = 4000;
 
 /** Listens until the page is left. */
@@ -24,7 +24,7 @@ export function listenForKeys({ signal, views, composer }) {
     event.preventDefault();
   }, { signal });
 
-  // Escape closes what is open; with nothing open it stops the run, after asking once.
+  // Escape closes whatever is open; with nothing open it stops the run, after asking once.
   function stop() {
     const button = document.querySelector(".turn.last .board-stop:not(:disabled)");
     if (!button || document.querySelector("dialog[open], [role=menu]:not([hidden]), .ask-form")) return;

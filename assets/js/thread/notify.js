@@ -1,5 +1,5 @@
-// Tells the user that a long run has ended while they were elsewhere. Permission is asked for only after a long run, by a
-// button that they press; there is no sound.
+// Notifies the user when a long run has ended while they were elsewhere. Permission is requested only after a long
+// run, through a button; there is no sound.
 import { button } from "../dom.js";
 import { excerpt } from "../format.js";
 import { toast } from "../parts/toast.js";
@@ -8,7 +8,7 @@ import { recall, remember } from "../state.js";
 // Minimum duration of a run, in milliseconds, for a notification.
 const LONG_MS = 30_000;
 
-/** A run of this question has ended after `ms`; `done` is what happened in a few words. */
+/** Called when a run of this question has ended after `ms`; `done` is the outcome in a few words. */
 export function ended(question, ms, done) {
   if (!("Notification" in globalThis) || ms < LONG_MS) return;
   if (Notification.permission === "granted") {

@@ -1,4 +1,5 @@
-// The page of a thread: its bar, its turns, the composer below. Holds which branch is shown; a turn draws itself.
+// The thread page: its bar, its turns, and the composer below. Tracks which branch is shown; each turn draws
+// itself.
 import { post } from "../api.js";
 import { announce, el, fill, keepPlace } from "../dom.js";
 import { sentence } from "../format.js";
@@ -13,7 +14,7 @@ import { listenForKeys } from "./keys.js";
 import { TurnView } from "./turn.js";
 import { newest, newestBelow, pathTo, versionsOf } from "./tree.js";
 
-/** The element of the page. */
+/** The page's element. */
 export function ThreadPage(data, context) {
   let thread = data.thread;
   let views = [];
@@ -31,18 +32,18 @@ export function ThreadPage(data, context) {
   listenForKeys({ signal: context.signal, views: () => views, composer });
   return page;
 
-  // A new question: the composer is in the middle, with examples below.
+  // Shows a new question: the composer in the middle, with examples below.
   function greet() {
     page.classList.add("new");
     fill(hello,
       el("h1", null, "Ask a panel of models"),
       el("p", null, "Several models answer on their own and review each other. One writes the answer, with every quote checked."));
     page.append(Examples({ data, choose: composer.take }));
-    // The router inserts the page, and focuses its start, after this function returns.
+    // The router inserts the page and focuses its start after this function returns.
     requestAnimationFrame(() => context.signal.aborted || composer.focus());
   }
 
-  // A conversation opens at its last turn, after the router has placed the page.
+  // A conversation opens at its last turn, after the router has inserted the page.
   function toLast() {
     requestAnimationFrame(() => !context.signal.aborted && views.length > 1 && views.at(-1).node.scrollIntoView({ block: "start" }));
   }
@@ -57,7 +58,7 @@ export function ThreadPage(data, context) {
     refresh();
   }
 
-  // Shows the branch that ends with this turn. Turns that stay are not drawn again.
+  // Shows the branch that ends with this turn. Turns that are already shown are not redrawn.
   function show(leaf, { fresh = false } = {}) {
     page.classList.remove("new");
     hello.remove();
@@ -74,7 +75,7 @@ export function ThreadPage(data, context) {
       return view;
     });
     for (const gone of old.values()) gone.leave();
-    // Only what changed is moved, so that a running turn keeps its focus and its scroll positions.
+    // Move only the nodes that changed, so that a running turn keeps its focus and scroll positions.
     const nodes = views.map((view) => view.node);
     for (const child of [...turns.children]) if (!nodes.includes(child)) child.remove();
     nodes.forEach((node, place) => turns.children[place] !== node && turns.insertBefore(node, turns.children[place] ?? null));
@@ -83,7 +84,7 @@ export function ThreadPage(data, context) {
     if (fresh) views.at(-1).node.scrollIntoView({ block: "start" });
   }
 
-  // Starts a turn; a problem is given back for the composer to show.
+  // Starts a turn; returns a problem for the composer to show, if any.
   async function send(body, question = body.prompt) {
     try {
       const started = await post("/api/analyze", { ...body, async: true }, { signal: context.signal });
@@ -95,7 +96,7 @@ export function ThreadPage(data, context) {
     }
   }
 
-  // Another version of a turn, with what followed it.
+  // Shows another version of a turn, with the turns that followed it.
   function version(turn) {
     const leaf = newestBelow(thread.turns, turn.analysis_id);
     show(leaf);
@@ -118,14 +119,14 @@ export function ThreadPage(data, context) {
     if (problem) toast(sentence(problem.message), "failed");
   }
 
-  // A run is over.
+  // Called when a run is over.
   function settled(view, ran) {
     bar.draw();
     if (view === views.at(-1)) composer.follow(view, views.map((each) => each.turn));
     if (ran) refresh();
   }
 
-  // The tab that is shown stays in the address.
+  // Keeps the selected tab in the URL.
   function tabbed(view, tab) {
     const here = view.turn.analysis_id;
     context.note(addressOf(here, tab));

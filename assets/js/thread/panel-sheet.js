@@ -1,5 +1,5 @@
-// The panel of a question as a sheet: saved panels, the picked models, and every model in a row with its price, context,
-// speed, and whether it sees pictures. Holds for the next question and what follows it.
+// The panel of a question as a sheet: saved panels, the selected models, and a row for every model with its price,
+// context length, speed, and image support. Applies to the next question and its follow-ups.
 import { get, post } from "../api.js";
 import { button, el, fill, icon } from "../dom.js";
 import { count, money, plural, sentence, short } from "../format.js";
@@ -13,14 +13,14 @@ import { toast } from "../parts/toast.js";
 import { requestOf, takeRecipe } from "../workbench/draft.js";
 import { measured, priceAndTime } from "./price.js";
 
-// Rows shown at once; search finds the others.
+// Maximum number of rows shown at once; search finds the rest.
 const AT_ONCE = 60;
 // Price thresholds for two, three, and four dots, in dollars per million tokens (input plus output).
 const STEPS = [2, 8, 25];
 const FAILED = "Failed lately";
 const STATES = { needs_key: "Needs a key", throttled: "Busy", unavailable: FAILED, circuit_open: FAILED };
 
-/** Opens the sheet; `bound` is the composer's choice, which "Use panel" changes. */
+/** Opens the sheet; `bound` is the composer's selection, which "Use panel" changes. */
 export function open(bound) {
   const { draft, data, signal } = bound;
   const copy = { ...draft, models: new Set(draft.models), parameters: { ...draft.parameters } };
@@ -63,12 +63,12 @@ export function open(bound) {
     price();
   }
 
-  // The models that can write the answer: not one that has just failed.
+  // The models that can write the answer, without those that have just failed.
   function writers() {
     return [["", "Automatic"], ...all.filter((model) => model.available && !failed(model)).map((model) => [model.id, nameOf(model.id, [model]).name])];
   }
 
-  // The page may have been open for a long time: a model may have failed since.
+  // The page may have been open for a long time, and a model may have failed since.
   async function renew() {
     const told = await get("/api/available-models", { signal: stop.signal }).catch(() => null);
     if (!told || stop.signal.aborted) return;
@@ -122,7 +122,7 @@ export function open(bound) {
         const { price: words, time } = await priceAndTime(requestOf({ ...copy, prompt: bound.request().prompt || "?" }), AbortSignal.any([signal, stop.signal]));
         total.textContent = [base, words, time && `about ${time}`].filter(Boolean).join(" · ");
       } catch {
-        // The number of models is shown; the composer says why a question cannot be asked.
+        // The number of models is shown; the composer explains why a question cannot be asked.
       }
     }, 300);
   }

@@ -1,5 +1,6 @@
-// How the models work together, as a sheet: the depth with a live price for each, the patterns that fit as cards with a
-// picture, one line, their cost relative to the present one, and all others below.
+// The collaboration pattern as a sheet: the depth with a live price for each option, suggested patterns as cards
+// with a diagram, a one-line description, and their cost relative to the current one, and all other patterns
+// below.
 import { get } from "../api.js";
 import { button, el, fill, uid } from "../dom.js";
 import { openDialog } from "../parts/dialog.js";
@@ -13,10 +14,10 @@ const FIRST = 4;
 const USUAL = ["critique", "confidence", "fact_check", "vote"];
 const DEPTHS = [["quick", "Quick"], ["standard", "Standard"], ["full", "Full"]];
 
-/** Opens the sheet; `bound` is the composer's choice, which "Use pattern" changes. */
+/** Opens the sheet; `bound` is the composer's selection, which "Use pattern" changes. */
 export async function open(bound) {
   const { draft, data, signal } = bound;
-  // The page knows only their names.
+  // So far, the page knows only the patterns' names.
   if (!data.patterns[0]?.stages) data.patterns = await get("/api/orchestrator/patterns", { signal });
   const copy = { ...draft, models: new Set(draft.models), parameters: { ...draft.parameters } };
   const stop = new AbortController();
@@ -89,7 +90,7 @@ export async function open(bound) {
     }));
   }
 
-  // Estimates are asked for once per choice.
+  // Each estimate is requested once per selection.
   async function tell(change, show, none = () => {}) {
     const wanted = requestOf({ ...copy, ...change, prompt });
     const key = `${wanted.pattern} ${wanted.depth}`;
@@ -108,19 +109,19 @@ export async function open(bound) {
   }
 }
 
-// What a run costs; where nothing is paid, its tokens.
+// The cost of a run or, if it is free, its tokens.
 function weight({ total }) {
   return Number(total.cost_usd) || (total.input_tokens ?? 0) + (total.output_tokens ?? 0);
 }
 
-// Its accessible name is all of its content, including the price.
+// Its accessible name is its whole content, including the price.
 function Radio(chosen, look, choose, picture, ...content) {
   const id = uid("choice");
   return el("button", { type: "button", class: look, role: "radio", "aria-labelledby": id, "aria-checked": String(chosen), tabindex: chosen ? "0" : "-1", on: { click: choose, keydown: move } },
     picture, el("span", { id, class: "choice-words" }, content));
 }
 
-// One tab stop for the group; arrows move and choose.
+// One tab stop for the group; arrow keys move and select.
 function move(event) {
   const all = [...event.currentTarget.parentElement.children];
   const by = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
@@ -129,7 +130,7 @@ function move(event) {
   all[(all.indexOf(event.currentTarget) + by + all.length) % all.length].click();
 }
 
-// Redraws a group; the focus stays on what is chosen.
+// Redraws a group; the focus stays on the selected item.
 function swap(node, children) {
   const held = node.contains(document.activeElement);
   fill(node, children);

@@ -1,11 +1,11 @@
-// The question of a turn in its bubble, with its versions beside it; it can be edited, which makes another version.
+// The question of a turn in its bubble, with its versions beside it. Editing it creates another version.
 import { button, el, fill, icon } from "../dom.js";
 import { Alert } from "../parts/states.js";
 
-// Lines of a question before it is folded, so that the answer still begins near the top.
+// Length in characters above which a question is folded, so that the answer still begins near the top.
 const FOLDED = 220;
 
-/** `{node, versions(all, index), edit()}`. */
+/** Returns `{node, versions(all, index), edit()}`. */
 export function Question(turn, { version, edit }) {
   const branch = el("span", { class: "branch" });
   const pen = button("Edit question", { class: "quiet icon-only turn-edit", title: "Edit question", on: { click: open } }, icon("pen"));

@@ -1,5 +1,5 @@
-// A turn that is over: its views behind tabs, and the evidence beside them. The answer comes first; the other views are
-// loaded when they are opened.
+// A finished turn: its views behind tabs, and the evidence beside them. The answer comes first; the other views
+// are loaded when opened.
 import { button, el } from "../dom.js";
 import { sentence } from "../format.js";
 import { later } from "../parts/later.js";
@@ -12,7 +12,7 @@ import { Answer } from "./answer.js";
 import { EvidenceFilter } from "./filter.js";
 import { Trust } from "./trust.js";
 
-/** `{node, choose(index), evidence}` of a run that is over. `page` knows the models, the turn, and what can be done. */
+/** Returns `{node, choose(index), evidence}` for a finished run. `page` knows the models, the turn, and the available actions. */
 export function Result(run, page) {
   const { data, turn } = page;
   const answered = Boolean(synthesis(run)?.text);
@@ -57,14 +57,14 @@ export function Result(run, page) {
   }
 }
 
-// The sought position is known only while the view opens.
+// The sought position is known only when the view opens.
 function Members(context) {
   const now = { ...context };
   const load = () => Promise.all([import("../results/members.js"), styled("run")]).then(([module]) => module);
   return later(load, (it) => el("div", null, it.MembersView(now))).node;
 }
 
-// A run that was stopped while its answer was being written, or that failed late, still shows what there is.
+// A run that was stopped while its answer was being written, or that failed late, still shows what it has.
 function Trouble(run, page) {
   if (run.status === "cancelled") {
     return el("div", { class: "turn-note" }, el("span", { class: "pill" }, "Stopped"), el("p", null, "You stopped this run; the beginning of the answer is kept."),

@@ -1,4 +1,4 @@
-// Shares a thread, or one turn of it, by a link that can be revoked. The server keeps only a hash of the link.
+// Shares a thread, or one turn of it, through a revocable link. The server stores only a hash of the link.
 import { post, remove } from "../api.js";
 import { button, el, fill } from "../dom.js";
 import { sentence } from "../format.js";
@@ -6,34 +6,49 @@ import { CopyButton } from "../parts/copy.js";
 import { openDialog } from "../parts/dialog.js";
 import { toast } from "../parts/toast.js";
 
-/** Opens the dialog; `path` takes a POST that makes the link and a DELETE that revokes it; `turn` is the last turn. */
-export function shareThread({ path, turn, many }) {
+/**
+ * Opens the dialog for a thread and its last turn, the analysis `run`; `many` whether the thread has other turns. Keeps
+ * `shared` of both up to date.
+ */
+export function shareThread({ thread, run, many }) {
+  const links = [[thread, `/api/threads/${encodeURIComponent(thread.thread_id)}/share`], [run, `/api/analyses/${encodeURIComponent(run.id)}/share`]];
   const body = el("div", { class: "share-body" });
   openDialog("Share", body);
+  const isShared = links.some(([one]) => one.shared);
   fill(body,
     el("p", null, "Anyone with the link can read the questions, the answers, and the quoted passages, without an account, until you stop sharing."),
-    el("div", { class: "actions" }, button("Stop sharing", { class: "quiet", on: { click: stop } }),
-      many && button("Link to this turn", { class: "secondary", on: { click: () => make({ turn }) } }),
-      button(many ? "Link to the thread" : "Create link", { class: "primary", on: { click: () => make({}) } })));
+    isShared && el("p", { class: "fine" }, "It is shared already. A new link replaces the old one."),
+    el("div", { class: "actions" }, isShared && Stop(),
+      many && button("Link to this turn", { class: "secondary", on: { click: () => make({ turn: run.id }, run) } }),
+      button(many ? "Link to the thread" : "Create link", { class: "primary", on: { click: () => make({}, thread) } })));
 
-  async function make(what) {
+  function Stop() {
+    return button("Stop sharing", { class: "quiet", on: { click: stop } });
+  }
+
+  async function make(what, one) {
     try {
-      const { url } = await post(path, what);
+      const { url } = await post(links[0][1], what);
+      one.shared = true;
       const address = new URL(url, location.origin).href;
       const copy = CopyButton("Copy the link", () => address);
       fill(body,
         el("p", { class: "key-line" }, el("code", null, address), copy),
         el("p", { class: "fine" }, "Copy it now. It is not shown again."),
-        el("div", { class: "actions" }, button("Stop sharing", { class: "quiet", on: { click: stop } }), button("Done", { class: "primary", on: { click: close } })));
+        el("div", { class: "actions" }, Stop(), button("Done", { class: "primary", on: { click: close } })));
       copy.focus();
     } catch (problem) {
       fill(body, el("p", { class: "error-message" }, sentence(problem.message)));
     }
   }
 
+  // Revokes both links, so that nothing stays public.
   async function stop() {
     try {
-      await remove(path);
+      for (const [one, path] of links.filter(([each]) => each.shared)) {
+        await remove(path);
+        one.shared = false;
+      }
       close();
       toast("The link no longer works.");
     } catch (problem) {

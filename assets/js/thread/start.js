@@ -2,7 +2,7 @@
 import { post } from "../api.js";
 import { clearDraft } from "../workbench/draft.js";
 
-/** Starts a turn with this request and goes to its thread; gives a problem, or null. */
+/** Starts a turn with this request and goes to its thread; resolves to a problem, or null. */
 export async function startThread(body, { signal, go }) {
   try {
     const started = await post("/api/analyze", { ...body, async: true }, { signal });

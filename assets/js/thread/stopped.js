@@ -1,5 +1,5 @@
 // A run without an answer: stopped by its owner, or failed. The text so far is kept and shown. Stopping is not an
-// error; red is for failures only.
+// error; red is reserved for failures.
 import { button, el } from "../dom.js";
 import { cost, duration, plural, sentence } from "../format.js";
 import { panelStages } from "../parts/run-model.js";

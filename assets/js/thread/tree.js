@@ -1,21 +1,21 @@
-// The turns of a thread as a tree: each follows another, and an edited or regenerated turn is a sibling of the first.
-// Pure: no element, no request.
+// The turns of a thread as a tree: each follows another, and an edited or regenerated turn is a sibling of the
+// original. Pure: creates no elements and sends no requests.
 
 /** The turns from the first one to this one, in order. */
 export function pathTo(turns, id) {
   const byId = new Map(turns.map((turn) => [turn.analysis_id, turn]));
   const path = [];
-  // A thread has no cycle; a broken one must not hang the page.
+  // A thread has no cycles, but a corrupt one must not hang the page.
   for (let turn = byId.get(id); turn && path.length <= turns.length; turn = byId.get(turn.parent)) path.unshift(turn);
   return path;
 }
 
-/** The versions of a turn, oldest first: the turns that follow the same one. */
+/** The versions of a turn, oldest first: the turns with the same predecessor. */
 export function versionsOf(turns, turn) {
   return turns.filter((each) => (each.parent ?? null) === (turn.parent ?? null)).sort(byTime);
 }
 
-/** The newest turn below this one, or itself. */
+/** The newest descendant of this turn, or the turn itself. */
 export function newestBelow(turns, id) {
   let here = id;
   for (let step = 0; step <= turns.length; step += 1) {
@@ -26,7 +26,7 @@ export function newestBelow(turns, id) {
   return here;
 }
 
-/** The turn that was asked last; null in an empty thread. */
+/** The most recently asked turn; null in an empty thread. */
 export function newest(turns) {
   return [...turns].sort(byTime).at(-1)?.analysis_id ?? null;
 }

@@ -11,9 +11,9 @@ import { blindSpots, claimsOf, LEVELS, supportOf } from "../results/claims.js";
 import { JudgeNote } from "../results/support.js";
 import { styled } from "../styles.js";
 
-// The circumference of the ring in the units of its picture: 2 π 24.
+// The circumference of the ring in SVG units: 2π × 24.
 const AROUND = 151;
-// The filter for what no answer covers: no paragraph matches it, so it lists what is missing.
+// The filter for gaps, which no answer covers: no paragraph matches it, so it lists what is missing.
 const GAP = "gap";
 
 /**
@@ -24,20 +24,20 @@ export function Trust(run, shown) {
   return el("aside", { class: "trust", "aria-label": "Evidence" }, Evidence(run, shown));
 }
 
-/** Opens the evidence over the page. */
+/** Opens the evidence panel over the page. */
 export async function openEvidence(run, shown) {
   await styled("sheets");
   openDialog("Evidence", el("div", { class: "trust-sheet" }, Evidence(run, shown)), { kind: "bottom" });
 }
 
-/** The numbers of verified and of checked quotes, `{good, all}`; null if none were checked. */
+/** The number of verified and of checked quotes, `{good, all}`; null if none were checked. */
 export function quotesOf({ citations }) {
   const state = (item) => String(item.state ?? "").toLowerCase().replace(/[^a-z]/g, "");
   const checked = (citations?.items ?? []).filter((item) => ["verified", "elsewhere", "notfound"].includes(state(item)));
   return checked.length > 0 ? { good: checked.filter((item) => state(item) === "verified").length, all: checked.length } : null;
 }
 
-/** The ring of verified quotes, of this size in pixels. */
+/** The ring of verified quotes; `size` is in pixels. */
 export function Ring({ good, all }, size = 56) {
   const full = good === all;
   return svg("svg", { class: `ring ${full ? "full" : ""}`, viewBox: "0 0 56 56", width: size, height: size, role: "img", "aria-label": `${good} of ${all} quotes verified` },
@@ -61,7 +61,7 @@ function Evidence(run, { data, filter, map }) {
   ];
 }
 
-// The kinds of claims with their numbers; each filters the answer, and says what it found.
+// The kinds of claims with their counts; each filters the answer and reports what it found.
 function Filters(run, filter, map) {
   const claims = claimsOf(run);
   const spots = blindSpots(run);
@@ -90,7 +90,7 @@ function Filters(run, filter, map) {
         node.closest("dialog")?.close("");
         map();
       } } })));
-    // On the sheet the answer is behind it.
+    // As a sheet, the panel covers the answer.
     if (found.length === 0) return;
     node.closest("dialog")?.close("");
     found[0].scrollIntoView({ block: "nearest" });

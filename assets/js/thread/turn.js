@@ -1,4 +1,4 @@
-// One turn: the question, and below it the run as it happens, the answer with its views, or what was written until it
+// One turn: the question, and below it the live run, the answer with its views, or the text written until the run
 // was stopped.
 import { get, post } from "../api.js";
 import { announce, button, el, fill, icon, keepPlace } from "../dom.js";
@@ -11,7 +11,7 @@ import { ended } from "./notify.js";
 import { Question } from "./question.js";
 import { Result } from "./result.js";
 
-// Distance from the viewport, in pixels, at which a turn's content is fetched.
+// Distance from the viewport at which a turn's content is fetched.
 const NEAR = "600px";
 
 /**
@@ -51,7 +51,7 @@ export function TurnView(turn, page) {
       const stored = await asked;
       if (!stop.signal.aborted) take(stored);
     } catch (problem) {
-      // Offline, the text that came with the thread stays.
+      // Offline, keep the text that came with the thread.
       if (!stop.signal.aborted && !(problem.status === 0 && turn.answer)) fill(body, Failure(problem, () => load()));
     }
   }
@@ -59,7 +59,7 @@ export function TurnView(turn, page) {
   function take(stored) {
     const known = fromStored(stored);
     if (isOver(known)) return finish(known);
-    // Events are replayed from the first one, so the stored text would appear twice.
+    // Events are replayed from the beginning, so the stored text would appear twice.
     const fresh = newRun(known);
     fresh.sources = known.sources;
     watch(fresh, Math.min(Date.parse(known.createdAt) || Date.now(), Date.now()));
@@ -79,7 +79,7 @@ export function TurnView(turn, page) {
       live.abort();
       fill(body, Failure(problem));
     };
-    // The frame of the board, so that nothing moves when its code is there.
+    // Reserve the board's space, so that nothing shifts when its code has loaded.
     fill(body, BoardFrame());
     try {
       const { watchRun } = await import("./live.js");
@@ -93,7 +93,7 @@ export function TurnView(turn, page) {
     }
   }
 
-  // The stored result has data that events lack: the letters that the models saw, sources, billed costs.
+  // The stored result has data that events lack: the letters that the models saw, sources, and billed costs.
   async function conclude(live, took) {
     live.abort();
     let final = run;
@@ -127,7 +127,7 @@ export function TurnView(turn, page) {
     try {
       run.sources = (await get(path, { signal })).sources ?? [];
     } catch {
-      // The result brings them in any case.
+      // The final result includes them in any case.
     }
   }
 
@@ -146,7 +146,7 @@ export function TurnView(turn, page) {
     label();
   }
 
-  // The number distinguishes several turns.
+  // The number distinguishes turns from one another.
   function label() {
     node.setAttribute("aria-label", `Turn ${number}`);
     body.querySelector(".trust")?.setAttribute("aria-label", `Evidence of turn ${number}`);

@@ -1,8 +1,8 @@
-// A budget as bars: the spent and reserved part of each limit, and when it renews.
+// A budget as bars: the spent and reserved part of each limit, and when it resets.
 import { el } from "../dom.js";
 import { count, money, plural, when } from "../format.js";
 
-/** Takes the `budget` of /api/usage. */
+/** Takes the `budget` field of `/api/usage`. */
 export function Budget(budget) {
   const lines = [
     Line("Today", "day", budget), Line("This month", "month", budget),

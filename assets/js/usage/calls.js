@@ -1,4 +1,4 @@
-// The call log, newest calls first, fetched on demand.
+// The call log, newest first, fetched on demand.
 import { get } from "../api.js";
 import { button, el, fill, link } from "../dom.js";
 import { count, duration, exactly, money, when } from "../format.js";
@@ -7,7 +7,7 @@ import { Failure, Loading } from "../parts/states.js";
 const PAGE = 50;
 const HEADS = [["When"], ["Model"], ["For"], ["Outcome"], ["Tokens", "right"], ["Cost", "right"], ["First words", "right"], ["Took", "right"]];
 
-/** A collapsible section. `user`: whose calls; empty for the user's own. */
+/** A collapsible section. `user` is the user whose calls are shown; empty for the current user. */
 export function Calls(user, signal) {
   const rows = el("tbody");
   const below = el("div", { class: "rows-below" });

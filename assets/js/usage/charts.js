@@ -1,10 +1,10 @@
-// Charts of usage: a column per day, a bar per model or user; each with its figures as a table.
+// Usage charts: a column per day, and a bar per model or user, each with its figures as a table.
 import { Bars } from "../charts/bars.js";
 import { Columns } from "../charts/columns.js";
 import { count, money, plural, short } from "../format.js";
 
 const DAY_MS = 86_400_000;
-const MOST_BARS = 12;
+const MAX_BARS = 12;
 
 /** The measures: `[name, description, value of a row, format, short format for an axis]`. */
 export const MEASURES = {
@@ -16,7 +16,7 @@ export const MEASURES = {
 const HEADS = ["Calls", "Failed", "Tokens read", "Tokens written", "Cost"];
 const cells = (row) => [count(row.calls), count(row.failed), count(row.input_tokens), count(row.output_tokens), costOf(row)];
 
-/** The cost of a row in words; calls of unknown price are not free. */
+/** The cost of a row in words; calls with an unknown price are not shown as free. */
 export function costOf({ cost_usd: usd, unpriced, estimated }) {
   const words = !unpriced ? money(usd) : Number(usd) > 0 ? `${money(usd)} and calls of unknown price` : "price unknown";
   return estimated && Number(usd) > 0 ? `${words} (partly estimated)` : words;
@@ -39,11 +39,11 @@ export function Days({ rows, from, to, measure }) {
   });
 }
 
-/** A bar for each row, the largest first. `named(row)` returns its name. */
+/** A bar per row, largest first. `named(row)` returns the row's name. */
 export function Shares({ title, about, rows, named, head, measure }) {
   const sorted = rows.toSorted((a, b) => measure.of(b) - measure.of(a));
   const whole = sorted.reduce((sum, row) => sum + measure.of(row), 0);
-  const bars = sorted.slice(0, MOST_BARS).map((row) => {
+  const bars = sorted.slice(0, MAX_BARS).map((row) => {
     const part = whole > 0 ? measure.of(row) / whole : 0;
     return { label: named(row), part, words: `${named(row)}: ${measure.show(measure.of(row))}, ${Math.round(part * 100)} % of it` };
   });

@@ -10,7 +10,7 @@ import { Depth, Documents, Panel, Pattern, Plan, Question, RecipeChoice, Setting
 
 const READS_AGAIN_MS = 900;
 
-/** The element. `begin` starts the run and gives a problem or null; `arrange(name)` changes the layout. */
+/** The element. `begin` starts the run and resolves to a problem or null; `arrange(name)` changes the layout. */
 export function Bench(context) {
   const { draft, data, signal } = context;
   const plan = Plan(context);
@@ -28,7 +28,7 @@ export function Bench(context) {
     bound.changed();
     clearTimeout(timer);
     timer = setTimeout(suggest, READS_AGAIN_MS);
-  } }, () => form.requestSubmit(), matchMedia("(pointer: coarse)").matches ? "" : "Ctrl and Enter start it.");
+  } }, () => form.requestSubmit(), matchMedia("(pointer: coarse)").matches ? "" : "Press Ctrl+Enter to run.");
   const documents = Documents(bound, drawButton);
   const panel = Panel({ ...bound, changed: () => {
     bound.changed();
@@ -59,7 +59,7 @@ export function Bench(context) {
     fill(place, pattern.node, el("div", { class: "pair" }, Depth(bound).node, Writer(bound).node), settings.node);
   }
 
-  // A recipe may have changed every choice.
+  // A recipe may have changed every field.
   function retake() {
     panel.draw();
     pattern.show(draft.pattern);

@@ -1,5 +1,5 @@
-// The draft of a question: its settings, and their storage until it is sent. Creates no elements. The window has
-// its own draft; an account's last one waits for it in this browser.
+// The draft of a question: its settings, and their storage until it is sent. Creates no elements. Each window has
+// its own draft; the account's last one is also kept in this browser.
 import { recall, remember, user } from "../state.js";
 import { defaultPanel } from "../parts/model-order.js";
 
@@ -7,7 +7,7 @@ import { defaultPanel } from "../parts/model-order.js";
 export const STEPS = "steps";
 export const ONE = "one";
 
-/** Which of them was used last. */
+/** The layout that was used last. */
 export function layout() {
   return recall("layout") === ONE ? ONE : STEPS;
 }
@@ -16,14 +16,14 @@ export function chooseLayout(name) {
   remember("layout", name);
 }
 
-// Only for a signed-in user, under their id: another person at this browser does not see it.
+// Stored only for a signed-in user, under their ID, so that another person using this browser does not see it.
 const account = () => (user.get() ? `draft.${user.get().id ?? user.get().user_id}` : null);
 
 function kept() {
   return recall("draft", sessionStorage) ?? (account() && recall(account())) ?? {};
 }
 
-/** The saved draft, without models and patterns that no longer exist. */
+/** Loads the saved draft, without models and patterns that no longer exist. */
 export function loadDraft({ models, patterns }, wantedPattern) {
   const old = kept();
   const usable = new Set(models.filter((model) => model.available).map((model) => model.id));
@@ -57,7 +57,7 @@ export function clearDraft() {
   if (account()) remember(account(), null);
 }
 
-/** The body of a request for it. */
+/** The request body for the draft. */
 export function requestOf(draft, withDocuments = true) {
   const documents = withDocuments ? [...draft.documents] : [];
   return {
@@ -71,7 +71,7 @@ export function requestOf(draft, withDocuments = true) {
   };
 }
 
-/** Applies a recipe to the draft; fields that the recipe leaves open are unchanged. */
+/** Applies a recipe to the draft; fields that the recipe leaves open do not change. */
 export function takeRecipe(draft, recipe, models) {
   const usable = new Set(models.filter((model) => model.available).map((model) => model.id));
   const panel = recipe.models.filter((id) => usable.has(id));

@@ -1,5 +1,5 @@
-// The choices of a question, each bound to the draft. Both layouts, step by step and all on one screen, are made
-// of these.
+// The form fields of a question, each bound to the draft. Both layouts, step by step and all on one screen, are
+// built from them.
 import { Choice } from "../parts/field.js";
 import { DocumentPicker } from "../parts/document-picker.js";
 import { ModelSelector } from "../parts/model-selector.js";
@@ -13,7 +13,7 @@ import { speeds } from "./speed.js";
 const DEPTHS = [["quick", "Quick: one model answers"], ["standard", "Standard: first answers, one round of critique, synthesis"], ["full", "Full: every stage of the pattern"]];
 const READINGS = [["auto", "Automatic: whole if short, otherwise the matching passages"], ["whole", "Whole, where they fit"], ["passages", "Matching passages only"], ["parts", "In parts: every page is read, and everyone gets the notes"]];
 
-/** Where the question is written; `onSubmit` for Ctrl+Enter, `hint` says where documents are added. */
+/** The question field. `onSubmit` is called on Ctrl+Enter; `hint` says where documents are added. */
 export function Question({ draft, changed }, onSubmit, hint) {
   return PromptInput({
     text: draft.prompt, onSubmit, hint,
@@ -24,12 +24,12 @@ export function Question({ draft, changed }, onSubmit, hint) {
   });
 }
 
-/** The panel. */
+/** The panel picker. */
 export function Panel({ draft, data, signal, changed }) {
   return ModelSelector({ models: data.models, chosen: draft.models, onChange: changed, speeds: known(data, signal) });
 }
 
-/** The documents with how they are read; `onChange` after each change. */
+/** The documents and their reading mode; `onChange` is called after each change. */
 export function Documents({ draft, data, signal, changed }, onChange) {
   for (const id of draft.documents) {
     if (!(data.documents ?? []).some((each) => (each.document_id ?? each.id) === id)) draft.documents.delete(id);
@@ -47,7 +47,7 @@ export function Documents({ draft, data, signal, changed }, onChange) {
   return [picker.node, reading.node];
 }
 
-/** The pattern; `brief` where there is little room. */
+/** The pattern picker; `brief` if space is limited. */
 export function Pattern({ draft, data, changed }, brief = false) {
   return PatternPicker({ brief, patterns: data.patterns, chosen: draft.pattern, onChange: (id) => {
     draft.pattern = id;
@@ -55,12 +55,12 @@ export function Pattern({ draft, data, changed }, brief = false) {
   } });
 }
 
-/** How many of its stages. */
+/** The depth: how many of the pattern's stages to run. */
 export function Depth({ draft, changed }) {
   return choice("depth", "Depth", "depth-selector", DEPTHS, draft, changed, "Each further stage calls every member once more.");
 }
 
-/** Who writes the answer. */
+/** The choice of the model that writes the answer. */
 export function Writer({ draft, data, changed }) {
   const models = data.models.filter((model) => model.available).map((model) => [model.id, model.name || model.id]);
   return choice("ultra", "Synthesis model", "ultra-selector", [["", "Automatic"], ...models], draft, changed,

@@ -1,13 +1,13 @@
-// Schedules redraws in animation frames with a time budget for each, so that input stays responsive however fast
-// text arrives. A hidden page draws nothing.
+// Schedules redraws in animation frames with a time budget, so that input stays responsive however fast text
+// arrives. A hidden page draws nothing.
 
 // Time budget per 16 ms frame, leaving room for layout and paint.
 const SHARE_MS = 6;
-// If frames arrive late, fewer items are drawn per frame.
+// Frame interval in milliseconds above which fewer items are drawn per frame.
 const LATE_MS = 34;
 const GOOD_MS = 20;
-const MOST = 24;
-// Minimum interval between redraws of an item; items that are slow to draw wait longer.
+const MAX_STEPS = 24;
+// Minimum interval between redraws of an item, in milliseconds; items that are slow to draw wait longer.
 const PAUSE_MS = 80;
 const REST = 6;
 
@@ -20,7 +20,7 @@ export function Frames(signal) {
   const waiting = new Map();
   const drawn = new Map();
   let asked = 0;
-  let allowed = MOST;
+  let allowed = MAX_STEPS;
   let last = 0;
   signal.addEventListener("abort", () => cancelAnimationFrame(asked), { once: true });
 
@@ -53,7 +53,7 @@ export function Frames(signal) {
   return {
     soon(key, draw, pause = PAUSE_MS) {
       if (signal.aborted) return;
-      // Set again and not moved: it keeps its place in the row.
+      // Updated in place, so that it keeps its position in the queue.
       waiting.set(key, { draw, pause });
       ask();
     },
@@ -62,5 +62,5 @@ export function Frames(signal) {
 
 function next(allowed, took) {
   if (took > LATE_MS) return Math.max(1, allowed >> 1);
-  return took < GOOD_MS ? Math.min(MOST, allowed + 1) : allowed;
+  return took < GOOD_MS ? Math.min(MAX_STEPS, allowed + 1) : allowed;
 }

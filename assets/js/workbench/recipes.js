@@ -1,4 +1,4 @@
-// Saved panels: a recipe fills in all settings at once, and the current settings can be saved as one.
+// Saved panels: a recipe fills in all settings at once, and the current settings can be saved as a recipe.
 import { get, post } from "../api.js";
 import { announce, button, el, fill, link } from "../dom.js";
 import { sentence } from "../format.js";
@@ -9,7 +9,7 @@ import { Alert } from "../parts/states.js";
 import { toast } from "../parts/toast.js";
 import { requestOf, takeRecipe } from "./draft.js";
 
-/** `{node}`; `onTake()` after a recipe has filled the draft. Nothing without an account. */
+/** Returns `{node}`; `onTake()` is called after a recipe has filled the draft. Empty without an account. */
 export function RecipeChoice({ draft, data, signal, changed, onTake }) {
   const node = el("div", { class: "recipe-choice" });
   if (user.get()) load();

@@ -1,5 +1,5 @@
-// A run from its start (or its current state, when reopened) to its result. `place` says where: `{data, context,
-// show}` of the page.
+// A run from its start (or its current state, if reopened) to its result. `place` is `{data, context, show}` of
+// the page that shows it.
 import { get, post } from "../api.js";
 import { announce, keepPlace } from "../dom.js";
 import { follow, startHere } from "../events.js";
@@ -12,7 +12,7 @@ import { Failure } from "../parts/states.js";
 import { toast } from "../parts/toast.js";
 import { clearDraft } from "./draft.js";
 
-/** Starts it; the server keeps it, and every page of its owner finds it again. */
+/** Starts a run that the server stores, so that every page of its owner can reopen it. */
 export async function begin(request, place) {
   const { context } = place;
   const started = await post("/api/analyze", { ...request, async: true }, { signal: context.signal });
@@ -23,19 +23,19 @@ export async function begin(request, place) {
   announce("The analysis has started.");
 }
 
-/** Starts a run without an account: it lasts as long as its connection. */
+/** Starts a run without an account; it lasts as long as its connection. */
 export async function beginHere(request, place) {
   const stop = new AbortController();
   place.context.signal.addEventListener("abort", () => stop.abort(), { once: true });
   watchHere(planned(request, ""), place, await startHere(request, stop.signal), stop);
 }
 
-/** Shows a stored analysis, whether it is over or not. */
+/** Shows a stored analysis, running or finished. */
 export function reopen(place) {
   const run = fromStored(place.data.stored);
   if (isOver(run)) return finish(run, place);
   const began = Date.parse(run.createdAt) || Date.now();
-  // Events are replayed from the first one, so the stored text would appear twice.
+  // Events are replayed from the beginning, so the stored text would appear twice.
   const fresh = newRun(run);
   fresh.sources = run.sources;
   watch(fresh, place, Math.min(began, Date.now()));
@@ -69,7 +69,7 @@ function watch(run, place, began) {
     },
   });
 
-  // The stored result has data that events lack: the letters that the models saw, sources, billed costs.
+  // The stored result has data that events lack: the letters that the models saw, sources, and billed costs.
   async function conclude() {
     stop.abort();
     let final = run;
@@ -85,7 +85,7 @@ function watch(run, place, began) {
   }
 }
 
-// Without an account: nothing is stored, so the events are all there is.
+// Without an account, nothing is stored, so the events are the only source.
 function watchHere(run, place, attach, stop) {
   const { data, show } = place;
   prepare();
@@ -123,7 +123,7 @@ async function learnSources(run, signal) {
   try {
     run.sources = (await get(`/api/analyses/${encodeURIComponent(run.id)}`, { signal })).sources ?? [];
   } catch {
-    // The result brings them in any case.
+    // The final result includes them in any case.
   }
 }
 
@@ -152,7 +152,7 @@ async function cancel(run) {
   }
 }
 
-// The code of the result views is loaded during the run, so that asking a question does not wait for it.
+// The result views' code is loaded during the run, so that asking a question does not wait for it.
 async function finish(run, place) {
   const { data, context, show } = place;
   try {
@@ -167,7 +167,7 @@ function ending() {
   return import("../results/finish.js");
 }
 
-// Should it fail now, it is tried again at the end.
+// Preloads the result views; a failure here is retried at the end of the run.
 function prepare() {
   ending().catch(() => null);
 }

@@ -1,14 +1,15 @@
-// Model parameters and budget: a preset, individual parameters with descriptions, and a budget. All optional.
+// Model parameters and budget: a preset, individual parameters with descriptions, and a budget. All of them are
+// optional.
 import { get } from "../api.js";
 import { el, fill } from "../dom.js";
 import { plural, sentence } from "../format.js";
 import { Choice, Field } from "../parts/field.js";
 
-// Larger bounds are just limits of the number type and are not shown.
+// Bounds above this are just limits of the number type and are not shown.
 const SAYS_NOTHING = 1e9;
 const EFFORTS = ["none", "minimal", "low", "medium", "high", "xhigh", "max"];
 
-/** `{node, draw()}`: a closed block; `draw` after the panel or the draft has changed. */
+/** Returns `{node, draw()}`, a collapsed section; call `draw` when the panel or the draft changes. */
 export function Settings({ draft, data, signal, changed }) {
   const body = el("div", { class: "settings-body" });
   const state = el("span", { class: "fine" });

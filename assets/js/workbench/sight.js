@@ -1,9 +1,9 @@
-// Redraws cards in proportion to how well they can be seen: often in sight, rarely out of sight.
+// Redraws cards according to their visibility: often in view, rarely out of view.
 
-// Interval in milliseconds at which cards out of sight are redrawn.
+// Redraw interval for cards out of view, in milliseconds.
 const UNSEEN_MS = 1500;
 
-/** `{watch(cards), draw(card)}`: `frames` schedules, `margin` is how far around the window counts as in sight. */
+/** Returns `{watch(cards), draw(card)}`. `frames` schedules the redraws; `margin` is how far around the window still counts as in view. */
 export function Sight(frames, signal, margin) {
   const seen = new Set();
   let cards = [];
@@ -17,7 +17,7 @@ export function Sight(frames, signal, margin) {
   }, { rootMargin: margin });
   signal.addEventListener("abort", () => watcher.disconnect(), { once: true });
   return {
-    /** Watches these cards instead of those before. */
+    /** Watches these cards instead of the previous ones. */
     watch(next) {
       watcher.disconnect();
       seen.clear();

@@ -1,8 +1,8 @@
-// Announces streamed text to screen readers: whole sentences, politely, and at a listenable rate.
+// Announces streamed text to screen readers: in whole sentences, politely, and at a pace that can be followed.
 import { announce } from "../dom.js";
 
 const PAUSE_MS = 5_000;
-const MOST = 600;
+const MAX_LENGTH = 600;
 const END = /[.!?。！？][)"'”’\]]*\s/g;
 
 /** Called with the full text each time it grows. */
@@ -15,7 +15,7 @@ export function Speaker(now = Date.now) {
       if (now() - last < PAUSE_MS) return;
       const end = lastEnd(text, said);
       if (end <= said) return;
-      announce(text.slice(Math.max(said, end - MOST), end).replace(/[*_#`>|]+/g, " ").replace(/\s+/g, " ").trim());
+      announce(text.slice(Math.max(said, end - MAX_LENGTH), end).replace(/[*_#`>|]+/g, " ").replace(/\s+/g, " ").trim());
       said = end;
       last = now();
     },

@@ -1,4 +1,4 @@
-// The speed of each model, measured in the user's own last calls; unknown without calls.
+// The speed of each model, measured in the user's recent calls; unknown without calls.
 import { get } from "../api.js";
 import { user } from "../state.js";
 
@@ -6,7 +6,7 @@ const CALLS = 100;
 // Output tokens below which the connection matters more than the model.
 const ENOUGH = 20;
 
-/** A Map from the model's id to `{perSecond, firstMs}`, the medians; empty where nothing is known. */
+/** A Map from model ID to the medians `{perSecond, firstMs}`; empty if nothing is known. */
 export async function speeds(signal) {
   if (!user.get()) return new Map();
   const told = await get("/api/usage/calls", { query: { limit: CALLS }, signal }).catch(() => ({ calls: [] }));
@@ -27,7 +27,7 @@ function median(numbers) {
   return sorted.length % 2 === 1 ? sorted[half] : (sorted[half - 1] + sorted[half]) / 2;
 }
 
-/** How long these calls take: stages follow one another, the calls of one run at once. Null where a model is unknown. */
+/** The estimated duration of these calls: stages run one after another, and the calls of a stage in parallel. Null if a model's speed is unknown. */
 export function timeOf(calls, known) {
   const stages = new Map();
   for (const { stage, model, output_tokens: words } of calls) {

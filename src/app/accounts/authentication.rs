@@ -1,5 +1,5 @@
-//! Authentication: resolves an access token or API key to a caller. Runs for every request, so it reads the database
-//! only when its short-lived cache has no entry.
+//! Authentication: resolves an access token or API key to a caller. Runs on every request, so it queries the
+//! database only on a miss in its short-lived cache.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ impl Accounts {
     /// Resolves a credential to a caller. Every failure looks the same.
     ///
     /// # Errors
-    /// `SignInNeeded` when the credential is not valid; otherwise when the store cannot be read.
+    /// `SignInNeeded` if the credential is not valid. Also fails if the store cannot be read.
     pub async fn authenticate(&self, credential: Credential, now: Timestamp) -> Result<Caller> {
         match credential {
             Credential::ApiKey(key) => self.by_key(&key, now).await,
@@ -77,7 +77,7 @@ impl Accounts {
         };
         let caller = Caller {
             user: user.id,
-            // An administrator's key without the `admin` scope has the rights of an ordinary user.
+            // With a key that lacks the `admin` scope, an administrator has only the rights of an ordinary user.
             role: match presented.opens(KeyScope::Admin) {
                 true => user.role,
                 false => Role::User,
@@ -85,7 +85,7 @@ impl Accounts {
             session: None,
             key: Some(presented),
         };
-        // At most one write per minute: a write for every request would cost more than the request.
+        // At most one write per minute: a write on every request would cost more than the request itself.
         let recent = key
             .last_used
             .is_some_and(|used| now.since(used) < Duration::from_secs(60));
@@ -94,7 +94,7 @@ impl Accounts {
                 .store
                 .write(move |db| api_keys::note_used(db, &key.id, now));
             match note.await {
-                // A full disk must not keep programs from reading.
+                // A full disk must not lock out API clients that only read.
                 Ok(()) | Err(StoreError::Full) => {}
                 Err(error) => return Err(error.into()),
             }

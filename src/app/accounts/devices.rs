@@ -1,7 +1,7 @@
-//! Device cookies: proof that a browser has signed in before. A browser keeps the tokens of its last few accounts. A
-//! device is named after the session in which its token was issued, and outlives it.
+//! Device cookies: proof that a browser has signed in before. A browser keeps the tokens of its most recent
+//! accounts. A device is named after the session in which its token was issued, and outlives that session.
 
-use super::{Accounts, RequestOrigin, chance};
+use super::{Accounts, RequestOrigin, random_number};
 use crate::app::Result;
 use crate::crypto::device::DeviceToken;
 use crate::domain::id::SessionId;
@@ -10,28 +10,29 @@ use crate::store::users;
 
 /// Lifetime of the device cookie, in seconds: 365 days.
 pub const DEVICE_LENGTH: u64 = 365 * 24 * 3600;
-/// Maximum number of accounts whose tokens one browser keeps.
+/// Maximum number of accounts whose tokens a browser keeps.
 const MAX_ACCOUNTS: usize = 4;
-/// Separates the tokens in a cookie.
+/// Separator between the tokens in a cookie.
 const SEPARATOR: char = '~';
 
 impl Accounts {
-    /// The device that a cookie names, whatever its account; `None` for a token that we did not issue.
+    /// Returns the device that a cookie identifies, regardless of account; `None` if we did not issue the token.
     pub fn device(&self, cookie: &str) -> Option<SessionId> {
         let mut tokens = self.tokens_in(cookie);
         tokens.find_map(|token| SessionId::parse(token.device))
     }
 
-    /// The cookie of a browser that has just registered an account.
+    /// Returns the device cookie for a browser that has just registered an account.
     ///
     /// # Errors
-    /// When the system provides no random numbers.
+    /// Returns an error if the system provides no random numbers.
     pub fn new_device(&self, user: &User, visit: &RequestOrigin) -> Result<String> {
-        let device = SessionId::new(visit.now, chance()?);
+        let device = SessionId::new(visit.now, random_number()?);
         Ok(self.device_cookie(user, &device, visit))
     }
 
-    /// The cookie of a browser that has just proved this account's password, with its tokens of other accounts.
+    /// Returns the device cookie for a browser that has just proved this account's password, including its tokens
+    /// for other accounts.
     pub(super) fn device_cookie(
         &self,
         user: &User,
@@ -39,7 +40,7 @@ impl Accounts {
         visit: &RequestOrigin,
     ) -> String {
         let (id, device) = (user.id.as_str(), device.as_str());
-        let mut cookie = self.devices.token(id, device, &user.password_hash);
+        let mut cookie = self.device_cookie.token(id, device, &user.password_hash);
         let others = self.tokens_in(&visit.devices);
         for other in others
             .filter(|token| token.user != id)
@@ -51,16 +52,16 @@ impl Accounts {
         cookie
     }
 
-    /// The device of this request, if it has signed in to the account with its current password.
+    /// Returns the device of this request, if it has signed in to the account with its current password.
     ///
     /// # Errors
-    /// When the store cannot be read.
+    /// Returns an error if the store cannot be read.
     pub(super) async fn known_device(
         &self,
         account: &str,
         visit: &RequestOrigin,
     ) -> Result<Option<SessionId>> {
-        // The signature is checked first, so that a forged token costs no query.
+        // The signature is checked first, so that a forged token does not cost a query.
         if self.device(&visit.devices).is_none() {
             return Ok(None);
         }
@@ -74,13 +75,14 @@ impl Accounts {
         };
         let mut tokens = self.tokens_in(&visit.devices);
         let known = tokens.find(|token| {
-            token.user == user.id.as_str() && self.devices.is_current(token, &user.password_hash)
+            token.user == user.id.as_str()
+                && self.device_cookie.is_current(token, &user.password_hash)
         });
         Ok(known.and_then(|token| SessionId::parse(token.device)))
     }
 
     fn tokens_in<'a>(&'a self, cookie: &'a str) -> impl Iterator<Item = DeviceToken<'a>> {
         let texts = cookie.split(SEPARATOR).take(MAX_ACCOUNTS);
-        texts.filter_map(|text| self.devices.read(text))
+        texts.filter_map(|text| self.device_cookie.read(text))
     }
 }

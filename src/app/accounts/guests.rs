@@ -1,9 +1,9 @@
-//! Guests: visitors of the offline demo who try documents and threads without an account. A guest is a user that
-//! nobody can sign in to again, with a session in one browser; it is deleted with all its data after a day.
+//! Guests: visitors of the offline demo who try documents and threads without an account. A guest is a user with a
+//! session in one browser and no way to sign in again; it is deleted with all its data after a day.
 
 use std::time::Duration;
 
-use super::{Accounts, RequestOrigin, SignedIn, chance};
+use super::{Accounts, RequestOrigin, SignedIn, random_number};
 use crate::app::{Error, Kind, Result};
 use crate::domain::id::UserId;
 use crate::domain::time::Timestamp;
@@ -12,17 +12,17 @@ use crate::store::{audit, users};
 
 /// How long a guest and its data are kept.
 const GUEST_LENGTH: Duration = Duration::from_secs(24 * 3600);
-/// Maximum number of guests at a time, so that visitors cannot fill the disk.
+/// Maximum number of concurrent guests, so that visitors cannot fill the disk.
 const MAX_GUESTS: u64 = 100;
 
 impl Accounts {
-    /// Creates a guest and signs it in. The caller checks that guests are allowed here.
+    /// Creates a guest and signs it in. The caller must check that guests are allowed here.
     ///
     /// # Errors
-    /// `TooFast` after many attempts from one network, `Unavailable` when there are too many guests.
+    /// `TooFast` after many attempts from one network; `Unavailable` when there are too many guests.
     pub async fn begin_guest(&self, visit: &RequestOrigin) -> Result<SignedIn> {
         self.note_attempt(None, visit).await?;
-        let id = UserId::new(visit.now, chance()?);
+        let id = UserId::new(visit.now, random_number()?);
         let guest = User {
             // `.invalid` is reserved, so no account can have this address.
             email: format!("{}@guest.invalid", id.as_str().to_lowercase()),
@@ -55,10 +55,10 @@ impl Accounts {
         }
     }
 
-    /// Guests whose time is over.
+    /// Returns the guests that have expired.
     ///
     /// # Errors
-    /// When the store cannot be read.
+    /// Returns an error if the store cannot be read.
     pub(in crate::app) async fn expired_guests(&self, now: Timestamp) -> Result<Vec<UserId>> {
         let before = now - GUEST_LENGTH;
         let expired = self.store.read(move |db| users::guests_before(db, before));

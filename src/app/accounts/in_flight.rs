@@ -1,5 +1,5 @@
-//! Requests and streams in flight, by account, so that locking or deleting an account ends them at once. Holds one
-//! entry per account with something in flight.
+//! Requests and streams in flight, by account, so that locking or deleting an account ends them at once. Has one
+//! entry per account with anything in flight.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -11,7 +11,7 @@ use crate::app::Result;
 use crate::domain::id::UserId;
 use crate::store::users;
 
-/// Set when everything in flight for one account must end.
+/// Set to true when everything in flight for one account must end.
 type Ended = watch::Sender<bool>;
 
 #[derive(Default)]
@@ -28,7 +28,7 @@ struct PresenceState {
     in_flight: HashMap<UserId, Weak<Ended>>,
 }
 
-/// Registration of one request or stream of an account; dropping it deregisters.
+/// Registration of a request or stream of an account; dropping it deregisters.
 pub struct PresenceGuard {
     state: Arc<Mutex<PresenceState>>,
     user: UserId,
@@ -49,7 +49,7 @@ impl Drop for PresenceGuard {
         let mut state = lock(&self.state);
         let is_ours = (state.in_flight.get(&self.user))
             .is_some_and(|group| std::ptr::eq(group.as_ptr(), Arc::as_ptr(&self.group)));
-        // Counted under the lock, so that no request joins the group in between.
+        // Counted while holding the lock, so that no request joins the group in between.
         if is_ours && Arc::strong_count(&self.group) == 1 {
             state.in_flight.remove(&self.user);
         }
@@ -97,7 +97,7 @@ impl Accounts {
     /// Registers a request or stream of a caller whose credential was checked after `mark`.
     ///
     /// # Errors
-    /// `Kind::SignInNeeded` when the account was locked or deleted since.
+    /// `Kind::SignInNeeded` if the account was locked or deleted since then.
     pub async fn enter(&self, user: &UserId, mark: u64) -> Result<PresenceGuard> {
         let (present, epoch) = self.presence.enter(user);
         if epoch != mark {
@@ -116,13 +116,13 @@ impl Accounts {
         self.presence.end(user);
     }
 
-    /// The accounts with something in flight.
+    /// Returns the accounts with anything in flight.
     pub(in crate::app) fn present(&self) -> Vec<UserId> {
         let state = lock(&self.presence.state);
         state.in_flight.keys().cloned().collect()
     }
 
-    /// Waits until a request or stream has started since the last call. For one caller at a time.
+    /// Waits until a request or stream has started since the last call. Supports one waiter at a time.
     pub(in crate::app) async fn arrived(&self) {
         self.presence.arrived.notified().await;
     }
@@ -151,7 +151,7 @@ mod tests {
         one.ended().await;
         two.ended().await;
         assert!(!*other.ended.borrow());
-        // The account was unlocked: what starts now is not ended by the earlier lock.
+        // The account was unlocked: new requests are not ended by the earlier lock.
         let (again, after) = presence.enter(&user(1));
         assert!(after > before && !*again.ended.borrow());
         drop((one, two));

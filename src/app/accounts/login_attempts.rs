@@ -1,8 +1,8 @@
-//! Rate limits of sign-in attempts. A device that has signed in to the account before has a limit of its own and
-//! never queues behind others. All other attempts count strictly per account and network, and loosely per account and
-//! per network. A network that has signed in to the account before is never blocked: the loose limits do not apply to
-//! it, and beyond the strict one its attempts wait for their turn, newest first, so that a correct password succeeds
-//! and guesses stay bounded.
+//! Rate limits for sign-in attempts. A device that has signed in to the account before has its own limit and never
+//! queues behind others. All other attempts are limited strictly per account and network, and loosely per account
+//! and per network. A network that has signed in to the account before is never blocked: the loose limits do not
+//! apply to it, and attempts beyond the strict one wait for their turn, newest first, so that a correct password
+//! succeeds while the rate of guesses stays bounded.
 
 use std::net::IpAddr;
 
@@ -19,11 +19,11 @@ use crate::store::sign_in_networks;
 /// A counted attempt.
 #[derive(Debug, Default)]
 pub(super) struct Attempt {
-    /// The buckets that it was counted in; refunded when the password is correct.
+    /// The buckets it was counted in; refunded if the password is correct.
     counted: Vec<ThrottleKey>,
     /// The turn to wait for before the password is checked.
     pub turn: Option<LoginTurn>,
-    /// Queue in which its password is checked.
+    /// The queue in which the password is checked.
     pub lane: PasswordLane,
 }
 
@@ -32,7 +32,7 @@ impl Accounts {
     /// only the network is counted.
     ///
     /// # Errors
-    /// `Kind::TooFast` when the attempt is refused.
+    /// `Kind::TooFast` if the attempt is refused.
     pub(super) async fn note_attempt(
         &self,
         account: Option<&str>,
@@ -58,7 +58,7 @@ impl Accounts {
             attempt.turn = Some(self.turns.join(pair, clock::instant()));
             return Ok(attempt);
         }
-        // Count in both buckets, even when the first one refuses.
+        // Count in both buckets, even if the first one refuses.
         let over_network = self.count(ThrottleKey::Network(network), now, &mut attempt);
         let over_account = self.count(ThrottleKey::Account(account.to_owned()), now, &mut attempt);
         if let Err(too_fast) = over_network.and(over_account)
@@ -69,8 +69,8 @@ impl Accounts {
         Ok(attempt)
     }
 
-    /// Counts an attempt by a device, or in a session. Beyond its limit it waits for its turn; attempts by others
-    /// never cause a refusal.
+    /// Counts an attempt from a known device or session. Beyond its limit it waits for its turn; attempts by
+    /// others never cause it to be refused.
     pub(super) fn note_device_attempt(&self, device: SessionId, now: Timestamp) -> Attempt {
         let mut attempt = Attempt {
             lane: PasswordLane::Known,
@@ -86,7 +86,7 @@ impl Accounts {
     /// Waits until the password of an attempt may be checked.
     ///
     /// # Errors
-    /// `Kind::TooFast` when newer attempts took every turn for too long.
+    /// `Kind::TooFast` if newer attempts took every turn for too long.
     pub(super) async fn await_turn(&self, attempt: &mut Attempt) -> Result<()> {
         match attempt.turn.take() {
             Some(turn) => self.turns.wait(turn).await,

@@ -1,4 +1,4 @@
-//! Token buckets of sign-in attempts by device, network, and account. Bounded in number.
+//! Token buckets for sign-in attempts by device, network, and account. Their number is bounded.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -10,15 +10,16 @@ use crate::domain::id::SessionId;
 use crate::domain::time::Timestamp;
 use crate::domain::token_bucket::{Rate, TokenBucket};
 
-/// Maximum number of device buckets, and of all other buckets; one takes about 100 bytes.
+/// Maximum number of device buckets, and of all other buckets; a bucket takes about 100 bytes.
 const MAX_BUCKETS: usize = 8192;
 
-/// Limit of one network over all accounts, as a multiple of the strict limit: several people may share it.
+/// Limit for one network across all accounts, as a multiple of the strict limit, because several people may share
+/// a network.
 const NETWORK_FACTOR: u32 = 5;
-/// Limit of one account over all networks, as a multiple of the strict limit. Slows guessing from many addresses;
-/// networks that the owner has used are exempt.
+/// Limit for one account across all networks, as a multiple of the strict limit. Slows guessing from many
+/// addresses; networks that the owner has used are exempt.
 const ACCOUNT_FACTOR: u32 = 20;
-/// Buckets of all recent attempts.
+/// The buckets of all recent attempts.
 pub struct LoginThrottle {
     pair: Rate,
     network: Rate,
@@ -30,10 +31,11 @@ pub struct LoginThrottle {
 
 type Buckets = HashMap<ThrottleKey, TokenBucket>;
 
-/// What an attempt is counted under. An account is the e-mail address that was tried, whether it exists or not.
+/// The key under which an attempt is counted. An account is identified by the email address as entered, whether or
+/// not it exists.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum ThrottleKey {
-    /// An account and the network of the attempt.
+    /// An account combined with the network of the attempt.
     Pair(String, IpAddr),
     /// An account, from any network.
     Account(String),
@@ -43,8 +45,8 @@ pub enum ThrottleKey {
     Device(SessionId),
 }
 
-/// The network of an address: an IPv4 address itself, or the /64 of an IPv6 address, which usually belongs to one
-/// household.
+/// Returns the network of an address: an IPv4 address itself, or the /64 of an IPv6 address, which usually belongs
+/// to one household.
 pub fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(v6) => IpAddr::V6((v6.to_bits() >> 64 << 64).into()),
@@ -53,7 +55,8 @@ pub fn network(address: IpAddr) -> IpAddr {
 }
 
 impl LoginThrottle {
-    /// Allows `per_minute` attempts per device, and per account and network; multiples of it for the other keys.
+    /// Allows `per_minute` attempts per device, and per account and network; the limits of the other keys are
+    /// multiples of it.
     pub fn new(per_minute: u32) -> Self {
         let times = |factor| Rate::per_minute(per_minute.saturating_mul(factor));
         Self {
@@ -68,7 +71,7 @@ impl LoginThrottle {
     /// Counts an attempt before it is made, so that concurrent attempts cannot exceed the limit.
     ///
     /// # Errors
-    /// `Kind::TooFast`, with the time until the next attempt.
+    /// `Kind::TooFast`, with the time until the next attempt is allowed.
     pub fn take(&self, key: ThrottleKey, now: Timestamp) -> Result<()> {
         let rate = self.rate(&key);
         let mut buckets = self.buckets(&key);
@@ -105,7 +108,7 @@ impl LoginThrottle {
         }
     }
 
-    /// Evicts full buckets; if that is not enough, the least recently used half.
+    /// Evicts full buckets or, if that is not enough, the least recently used half.
     fn make_room(&self, buckets: &mut Buckets, now: Timestamp) {
         buckets.retain(|key, bucket| !bucket.is_full(self.rate(key), now));
         if buckets.len() > MAX_BUCKETS / 2 {
@@ -122,7 +125,7 @@ impl LoginThrottle {
     }
 }
 
-/// The refusal of an attempt, with the time until the next one.
+/// Returns the refusal of an attempt, with the time until the next one.
 pub fn too_fast(wait: Duration) -> Error {
     Error {
         retry_after: Some(wait),

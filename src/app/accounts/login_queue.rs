@@ -1,7 +1,7 @@
-//! Queues of sign-in attempts beyond the strict limit, from a network or device that has signed in to the account
-//! before: one attempt every 3 s, newest first. A full queue refuses its oldest attempt, so that a burst of guesses
-//! does not keep the owner out. A flood of more than ten new attempts in 3 s keeps out all others in the same queue;
-//! each device has a queue of its own.
+//! Queues for sign-in attempts beyond the strict limit, from a network or device that has signed in to the account
+//! before: one attempt every 3 s, newest first. A full queue refuses its oldest attempt, so that a burst of
+//! guesses does not keep the owner out. A flood of more than ten new attempts per 3 s does keep out all others in
+//! the same queue, but each device has its own queue.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -15,12 +15,12 @@ use crate::clock;
 
 /// Time between two turns.
 const PAUSE: Duration = Duration::from_secs(3);
-/// Maximum number of waiting attempts; one more refuses the oldest.
+/// Maximum number of waiting attempts; one more makes the oldest be refused.
 const MAX_WAITING: usize = 10;
-/// Maximum wait: longer than a full queue takes when no newer attempt arrives.
+/// Maximum wait: longer than a full queue needs if no newer attempt arrives.
 const PATIENCE: Duration = Duration::from_secs(33);
 
-/// The queues of all devices, and of all accounts and networks.
+/// The queues of all devices, and of all account and network pairs.
 #[derive(Default)]
 pub(super) struct LoginTurns {
     lines: Mutex<HashMap<ThrottleKey, Line>>,
@@ -28,12 +28,12 @@ pub(super) struct LoginTurns {
 
 /// A queue, oldest attempt first.
 struct Line {
-    /// Time of the next turn.
+    /// Time at which the next turn is due.
     due: Instant,
     waiting: VecDeque<oneshot::Sender<()>>,
 }
 
-/// A place in a queue.
+/// A slot in a queue.
 #[derive(Debug)]
 pub(super) struct LoginTurn {
     line: ThrottleKey,
@@ -45,7 +45,7 @@ impl LoginTurns {
     pub fn join(&self, key: ThrottleKey, now: Instant) -> LoginTurn {
         let (given_to, given) = oneshot::channel();
         let mut lines = self.lines();
-        // A queue is kept until its next turn is due; otherwise leaving and rejoining would shorten the pause.
+        // A queue is kept until its next turn is due; otherwise, leaving and rejoining would shorten the pause.
         lines.retain(|_, line| {
             line.waiting.retain(|waiting| !waiting.is_closed());
             !line.waiting.is_empty() || line.due > now
@@ -61,10 +61,10 @@ impl LoginTurns {
         LoginTurn { line: key, given }
     }
 
-    /// Waits for the turn. Each waiting attempt also gives out turns that are due, its own or another's.
+    /// Waits for the turn. Each waiting attempt also grants turns that are due, whether its own or another's.
     ///
     /// # Errors
-    /// `Kind::TooFast` when newer attempts took every turn for too long.
+    /// `Kind::TooFast` if newer attempts took every turn for too long.
     pub async fn wait(&self, mut turn: LoginTurn) -> Result<()> {
         let end = clock::instant() + PATIENCE;
         loop {
@@ -163,7 +163,7 @@ mod tests {
             assert!(kept.len() <= MAX_WAITING);
         }
         assert_eq!(given, 3600 / 3 - 1);
-        // Nor does leaving and rejoining the queue gain time.
+        // Leaving and rejoining the queue does not gain time either.
         drop(kept);
         let now = start + Duration::from_secs(3600);
         let mut back = turns.join(key(), now);

@@ -1,4 +1,4 @@
-//! A user's open sessions by device, and ending them remotely. Shows no token.
+//! A user's open sessions by device, and ending them remotely. Never exposes tokens.
 
 use super::{Accounts, RequestOrigin, needs_session};
 use crate::app::{Error, Result};
@@ -11,7 +11,7 @@ impl Accounts {
     /// Lists the caller's valid sessions, newest first.
     ///
     /// # Errors
-    /// When the store cannot be read.
+    /// Returns an error if the store cannot be read.
     pub async fn open_sessions(&self, caller: &Caller, now: Timestamp) -> Result<Vec<Session>> {
         needs_session(caller, "see the sessions")?;
         let user = caller.user.clone();
@@ -22,7 +22,7 @@ impl Accounts {
     /// Ends one of the caller's sessions at once.
     ///
     /// # Errors
-    /// `Missing` when the caller has no such session; otherwise when the store fails.
+    /// `Missing` if the caller has no such session. Also returns any error from the store.
     pub async fn end_one(&self, caller: &Caller, id: &str, visit: &RequestOrigin) -> Result<()> {
         needs_session(caller, "end a session")?;
         let id = SessionId::parse(id).ok_or_else(Error::missing)?;
@@ -46,7 +46,7 @@ impl Accounts {
     /// Ends all of the caller's sessions except the current one. Returns their number.
     ///
     /// # Errors
-    /// When the store fails.
+    /// Returns an error if the store fails.
     pub async fn end_others(&self, caller: &Caller, visit: &RequestOrigin) -> Result<usize> {
         needs_session(caller, "end the other sessions")?;
         let entry = visit.entry(

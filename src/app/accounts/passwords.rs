@@ -1,6 +1,6 @@
-//! Password hashing on one thread of its own: slow on purpose, so one at a time, and never on the runtime. The thread
-//! starts with the first password. A full queue refuses instead of growing. Devices that have signed in before have a
-//! priority queue, which others cannot fill.
+//! Password hashing on a dedicated thread: hashing is slow on purpose, so one at a time, and never on the runtime.
+//! The thread starts with the first password. A full queue refuses new work instead of growing. Devices that have
+//! signed in before have a priority queue, which others cannot fill.
 
 use std::sync::OnceLock;
 use std::sync::mpsc::{Receiver, Sender, SyncSender, TrySendError, channel, sync_channel};
@@ -12,10 +12,10 @@ use crate::app::{Error, Kind, Result};
 use crate::crypto::password;
 use crate::domain::password::normalized;
 
-/// Maximum number of waiting passwords per queue. At 0.1 s each, the last one waits about three seconds.
+/// Maximum number of waiting passwords per queue. At 0.1 s each, the last one waits about 3 s.
 const QUEUE: usize = 32;
 
-/// Hashes and checks passwords.
+/// Hashes and verifies passwords.
 pub struct Passwords {
     rounds: u32,
     dummy: String,
@@ -36,7 +36,7 @@ pub enum PasswordLane {
 struct PasswordQueue {
     known: SyncSender<PasswordJob>,
     others: SyncSender<PasswordJob>,
-    /// One ticket per job, sent after it: whenever there is a ticket, there is a job.
+    /// Carries one ticket per job, sent after the job, so that a ticket always has a job.
     tickets: Sender<()>,
 }
 
@@ -62,7 +62,7 @@ impl Passwords {
     /// Hashes a password for storage.
     ///
     /// # Errors
-    /// `Kind::Unavailable` when the queue is full.
+    /// `Kind::Unavailable` if the queue is full.
     pub async fn hash(&self, password: &str) -> Result<String> {
         let (answer, answered) = oneshot::channel();
         self.send(
@@ -72,10 +72,10 @@ impl Passwords {
         answered.await.map_err(|_| gone())?
     }
 
-    /// Whether the password matches the stored hash. Without a hash it takes as long and never matches.
+    /// Whether the password matches the stored hash. Without a hash, it takes equally long and never matches.
     ///
     /// # Errors
-    /// `Kind::Unavailable` when its queue is full.
+    /// `Kind::Unavailable` if the queue is full.
     pub async fn verify(
         &self,
         password: &str,
@@ -138,7 +138,7 @@ fn start(rounds: u32) -> PasswordQueue {
     let (known, known_jobs) = sync_channel(QUEUE);
     let (others, other_jobs) = sync_channel(QUEUE);
     let (tickets, taken) = channel();
-    // If no thread can be started, the receiver is dropped and every send fails.
+    // If the thread cannot be started, the receiver is dropped and every send fails.
     let _ = std::thread::Builder::new()
         .name("quire-password".into())
         .stack_size(128 * 1024)
@@ -150,7 +150,7 @@ fn start(rounds: u32) -> PasswordQueue {
     }
 }
 
-/// Ends when the last sender is dropped. A job whose caller has left is skipped.
+/// The thread's loop; ends when the last sender is dropped. A job whose caller has gone is skipped.
 fn work(tickets: &Receiver<()>, lanes: [&Receiver<PasswordJob>; 2], rounds: u32) {
     for () in tickets {
         let Some(job) = lanes.into_iter().find_map(|lane| lane.try_recv().ok()) else {
@@ -192,7 +192,7 @@ mod tests {
             tokio::spawn(async move { passwords.verify("wrong", None, PasswordLane::Others).await })
         };
         let strangers: Vec<_> = (0..QUEUE * 2).map(guess).collect();
-        // Each takes many milliseconds, so all are queued before the thread has finished the first few.
+        // Each takes many milliseconds, so all of them are queued before the thread has finished the first few.
         tokio::task::yield_now().await;
         let full = passwords.verify("wrong", None, PasswordLane::Others).await;
         assert_eq!(full.map_err(|error| error.kind), Err(Kind::Unavailable));

@@ -1,4 +1,4 @@
-//! A user's own account: show it, change it, change or reset the password.
+//! A user's own account: showing and changing it, and changing or resetting the password.
 
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -18,9 +18,9 @@ use crate::store::{
 /// Fields to change; `None` keeps the value.
 #[derive(Debug, Clone, Default)]
 pub struct NewProfile {
-    /// A new address.
+    /// The new email address.
     pub email: Option<String>,
-    /// A new name.
+    /// The new display name.
     pub name: Option<String>,
 }
 
@@ -28,7 +28,7 @@ impl Accounts {
     /// Whether there is no account yet, so that the pages start with registration.
     ///
     /// # Errors
-    /// When the store cannot be read.
+    /// Returns an error if the store cannot be read.
     pub async fn is_first_run(&self) -> Result<bool> {
         if self.somebody.load(Relaxed) {
             return Ok(false);
@@ -38,10 +38,10 @@ impl Accounts {
         Ok(empty)
     }
 
-    /// The rule for the first administrator; none once there is one.
+    /// Returns the rule for the first administrator; `None` once there is one.
     ///
     /// # Errors
-    /// When the store cannot be read.
+    /// Returns an error if the store cannot be read.
     pub async fn open_setup(&self) -> Result<Option<&FirstAdminRule>> {
         if self.has_admin.load(Relaxed) {
             return Ok(None);
@@ -54,17 +54,17 @@ impl Accounts {
     /// Returns the caller's account.
     ///
     /// # Errors
-    /// `Missing` when it was deleted in the meantime; otherwise when the store cannot be read.
+    /// `Missing` if the account was deleted in the meantime. Also fails if the store cannot be read.
     pub async fn me(&self, caller: &Caller) -> Result<User> {
         let id = caller.user.clone();
         let user = self.store.read(move |db| users::by_id(db, &id)).await?;
         user.ok_or_else(|| Error::new(Kind::Missing, "the account no longer exists"))
     }
 
-    /// Changes the caller's name and address.
+    /// Changes the caller's name and email address.
     ///
     /// # Errors
-    /// `Forbidden` for an API key; `BadInput` for an invalid name or address; `Conflict` when the address is taken.
+    /// `Forbidden` for an API key; `BadInput` for an invalid name or address; `Conflict` if the address is taken.
     pub async fn update_me(
         &self,
         caller: &Caller,
@@ -104,8 +104,8 @@ impl Accounts {
     /// Changes the caller's password and ends all other sessions. Returns the value of the new device cookie.
     ///
     /// # Errors
-    /// `Kind::Forbidden` for an API key, `Kind::BadRequest` when the current password is wrong or the new one weak,
-    /// `Kind::TooFast` when newer attempts of the same session took every turn for too long.
+    /// `Kind::Forbidden` for an API key; `Kind::BadRequest` if the current password is wrong or the new one is
+    /// weak; `Kind::TooFast` if newer attempts of the same session took every turn for too long.
     pub async fn change_password(
         &self,
         caller: &Caller,
@@ -144,11 +144,11 @@ impl Accounts {
         Ok(devices)
     }
 
-    /// Records that a user cannot sign in, for an administrator, who creates the reset link. The result and the time
-    /// it takes are the same whether or not the account exists.
+    /// Records that a user cannot sign in, so that an administrator can create a reset link. The result and the
+    /// time taken are the same whether or not the account exists.
     ///
     /// # Errors
-    /// `TooFast` after many requests; otherwise when the store fails.
+    /// `TooFast` after many requests. Also returns any error from the store.
     pub async fn request_reset(&self, email: &str, visit: &RequestOrigin) -> Result<()> {
         self.note_attempt(None, visit).await?;
         let Some(email) = Email::parse(email) else {
@@ -166,12 +166,12 @@ impl Accounts {
         Ok(noted.await?)
     }
 
-    /// Sets a new password with the token of a reset link, once, and ends all sessions. Another person may have known
-    /// the old password, and could have created API keys with it: they are deleted unless `keep_keys` is set. Returns
-    /// the number of deleted keys.
+    /// Sets a new password with the token of a reset link, which works only once, and ends all sessions. Someone
+    /// else may have known the old password and created API keys with it, so the keys are deleted unless
+    /// `keep_keys` is set. Returns the number of deleted keys.
     ///
     /// # Errors
-    /// `Kind::BadRequest` when the link or the password is not valid, `Kind::TooFast` after many attempts.
+    /// `Kind::BadRequest` if the link or the password is not valid; `Kind::TooFast` after many attempts.
     pub async fn reset_password(
         &self,
         reset: &str,
@@ -190,7 +190,7 @@ impl Accounts {
                     return Ok(None);
                 };
                 users::set_password_hash(db, &user, &hash)?;
-                let deleted = shut_out(db, &user, keep_keys, now)?;
+                let deleted = revoke_access(db, &user, keep_keys, now)?;
                 let target = user.to_string();
                 audit::append(
                     db,
@@ -220,9 +220,9 @@ impl Accounts {
     }
 }
 
-/// Revokes everything that the old password gave access to: sessions, API keys, and trusted networks. Device tokens
-/// are bound to the password and end with it. Returns the number of deleted keys.
-pub(in crate::app) fn shut_out(
+/// Revokes everything the old password gave access to: sessions, API keys, and trusted networks. Device tokens are
+/// bound to the password and become invalid with it. Returns the number of deleted keys.
+pub(in crate::app) fn revoke_access(
     db: &Writer,
     user: &UserId,
     keep_keys: bool,
@@ -232,11 +232,11 @@ pub(in crate::app) fn shut_out(
     sign_in_networks::forget_all(db, user)?;
     match keep_keys {
         true => Ok(0),
-        false => api_keys::delete_all_of(db, user),
+        false => api_keys::delete_all_for_user(db, user),
     }
 }
 
-/// Rejects an API key for actions that would make a stolen key's access permanent.
+/// Rejects API keys for actions that would make a stolen key's access permanent.
 pub(in crate::app) fn needs_session<'c>(caller: &'c Caller, what: &str) -> Result<&'c SessionId> {
     match &caller.session {
         Some(session) => Ok(session),

@@ -1,6 +1,6 @@
-//! Cache of recently authenticated callers, so that most requests need no database query. Entries last two seconds at
-//! most, because another process (the command line) may end a session too; in this process every change of an
-//! account, session, or key clears the cache at once.
+//! Cache of recently authenticated callers, so that most requests need no database query. Entries last at most two
+//! seconds, because another process (the command line) may end a session too; within this process, every change to
+//! an account, session, or key clears the cache at once.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -9,11 +9,11 @@ use std::time::Duration;
 use crate::domain::time::Timestamp;
 use crate::domain::user::Caller;
 
-/// Number of callers, and the time for which one is remembered.
+/// Maximum number of cached callers, and how long an entry is valid.
 const MAX_CALLERS: usize = 4096;
 const MAX_AGE: Duration = Duration::from_secs(2);
 
-/// The cache.
+/// The cache itself.
 #[derive(Default)]
 pub struct CallerCache(Mutex<Memory>);
 
@@ -25,7 +25,7 @@ struct Memory {
 }
 
 impl CallerCache {
-    /// The caller of this key when cached; otherwise the epoch to pass to `note`.
+    /// Returns the cached caller for this key, or else the epoch to pass to `note`.
     pub fn find(&self, key: &[u8], now: Timestamp) -> Result<Caller, u64> {
         let memory = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match memory.callers.get(key) {
@@ -37,8 +37,8 @@ impl CallerCache {
         }
     }
 
-    /// Caches a caller read from the database, unless the cache was cleared since the query began: the result may
-    /// then be outdated.
+    /// Caches a caller read from the database, unless the cache was cleared after the query began, in which case
+    /// the result may be outdated.
     pub fn note(&self, epoch: u64, key: &[u8], caller: &Caller, now: Timestamp) {
         let mut memory = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if memory.epoch != epoch {
@@ -50,7 +50,8 @@ impl CallerCache {
         memory.callers.insert(key.into(), (now, caller.clone()));
     }
 
-    /// Clears the cache; call it once a change is in the database. Rare, and one query per caller refills it.
+    /// Clears the cache; call it after a change has been committed. Changes are rare, and one query per caller
+    /// refills it.
     pub fn forget(&self) {
         let mut memory = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         memory.epoch += 1;

@@ -2,7 +2,7 @@
 
 use super::rules::{checked_name, taken_error};
 use super::setup::{self, AdminClaim, FirstAdminRule};
-use super::{Accounts, NewAccount, RequestOrigin, chance};
+use super::{Accounts, NewAccount, RequestOrigin, random_number};
 use crate::app::error::FieldError;
 use crate::app::{Error, Kind, Result};
 use crate::config::Registration;
@@ -17,8 +17,8 @@ impl Accounts {
     /// Registers an account. `setup` decides whether it becomes the first administrator.
     ///
     /// # Errors
-    /// `Forbidden` when registration is closed, an invitation is missing, or the setup token is wrong; `BadRequest`
-    /// when the address is taken or the password is weak.
+    /// `Forbidden` if registration is closed, an invitation is missing, or the setup token is wrong; `BadRequest`
+    /// if the address is taken or the password is weak.
     pub async fn register(&self, new: NewAccount, visit: &RequestOrigin) -> Result<User> {
         let has_token = new
             .setup_token
@@ -40,8 +40,8 @@ impl Accounts {
             .await
     }
 
-    /// Creates an account: validates, hashes the password, inserts. With `invite` the invitation must be valid,
-    /// unless there is no account yet that could have invited.
+    /// Creates an account: validates it, hashes the password, and inserts it. With `invite`, the invitation must
+    /// be valid, unless no account exists yet that could have issued one.
     pub(in crate::app) async fn create(
         &self,
         new: NewAccount,
@@ -62,7 +62,7 @@ impl Accounts {
             return Err(taken_error());
         }
         let mut user = User {
-            id: UserId::new(visit.now, chance()?),
+            id: UserId::new(visit.now, random_number()?),
             email: email.as_str().to_owned(),
             name,
             password_hash: self.passwords.hash(&new.password).await?,
@@ -98,7 +98,7 @@ impl Accounts {
     }
 }
 
-/// Result of an insertion.
+/// The result of an insertion.
 enum Inserted {
     As(Role),
     NotInvited,
@@ -116,7 +116,7 @@ fn insert(
     if claim == AdminClaim::FromElsewhere && users::count(db)? == 0 {
         return Ok(Inserted::NotLocal);
     }
-    // Where the first account becomes administrator, no account exists yet that could have invited it.
+    // If the first account becomes the administrator, no account exists yet that could have invited it.
     let is_first = claim == AdminClaim::FirstCome && users::count(db)? == 0;
     if let Some(invite) = invite
         && !is_first
@@ -129,7 +129,7 @@ fn insert(
     }
     let role = match (user.role, claim) {
         (Role::Guest, _) => users::insert(db, user).map(|()| Role::Guest)?,
-        (Role::User, AdminClaim::FirstCome) => users::insert_first_is_admin(db, user)?,
+        (Role::User, AdminClaim::FirstCome) => users::insert_bootstrapping_admin(db, user)?,
         (Role::User, AdminClaim::Ordinary | AdminClaim::FromElsewhere) => {
             users::insert(db, user).map(|()| Role::User)?
         }
@@ -147,13 +147,13 @@ fn insert(
     Ok(Inserted::As(role))
 }
 
-/// Validates address and name, and reports all errors at once.
+/// Validates the address and name, and reports all errors at once.
 fn checked(new: &NewAccount) -> Result<(Email, String)> {
     let mut fields = Vec::new();
     let email = Email::parse(&new.email);
     if email.is_none() {
         fields.push(FieldError {
-            place: vec!["body".into(), "email".into()],
+            location: vec!["body".into(), "email".into()],
             message: "not a valid e-mail address".into(),
             kind: "value_error",
         });

@@ -1,4 +1,4 @@
-//! Rules for names and addresses of accounts.
+//! Rules for account names and email addresses.
 
 use crate::app::error::FieldError;
 use crate::app::{Error, Kind};
@@ -6,7 +6,7 @@ use crate::app::{Error, Kind};
 /// Validates a display name: trimmed, bounded, without control characters.
 ///
 /// # Errors
-/// With the rule that the name breaks.
+/// The rule that the name violates.
 pub(super) fn checked_name(name: &str) -> std::result::Result<String, FieldError> {
     let name = name.trim();
     let wrong = match name {
@@ -15,7 +15,7 @@ pub(super) fn checked_name(name: &str) -> std::result::Result<String, FieldError
         _ => return Ok(name.to_owned()),
     };
     Err(FieldError {
-        place: vec!["body".into(), "name".into()],
+        location: vec!["body".into(), "name".into()],
         message: wrong.into(),
         kind: "value_error",
     })

@@ -10,7 +10,7 @@ use crate::app::error::FieldError;
 use crate::app::{Error, Kind, Result};
 use crate::domain::chat::Format;
 use crate::domain::closest::{closest, closest_model};
-use crate::domain::id::{DocumentId, UserId};
+use crate::domain::id::{AnalysisId, DocumentId, UserId};
 use crate::domain::model::Model;
 use crate::domain::money::MicroDollars;
 use crate::domain::parameters::Parameters;
@@ -24,40 +24,43 @@ use fields::{
 
 /// Maximum length of a question in characters.
 pub const MAX_PROMPT: usize = 200_000;
-/// Maximum number of members of a panel.
+/// Maximum number of panel members.
 const MAX_MEMBERS: usize = 16;
-/// Maximum number of documents of an analysis.
+/// Maximum number of documents per analysis.
 pub(super) const MAX_DOCUMENTS: usize = 100;
 /// Maximum length of a topic in characters.
 const MAX_TOPIC: usize = 60;
-/// Error kind of a model whose provider has no API key.
+/// Error kind for a model whose provider has no API key.
 const NEEDS_KEY: &str = "needs_key";
-/// Number of members of a panel that is selected automatically.
+/// Number of members in an automatically selected panel.
 const USUAL_PANEL: usize = 3;
 
 /// A request that can be planned: names resolved, ranges checked, formats compiled.
 #[derive(Debug, Clone)]
 pub(in crate::app) struct CheckedRequest {
-    /// The request with full model IDs, and with everything that a recipe or preset supplies.
+    /// The request with full model IDs and with everything supplied by a recipe or preset.
     pub request: Request,
-    /// What it carries besides the client's fields.
+    /// The run context that comes with the request.
     pub context: RunContext,
     /// Documents to use as context.
     pub documents: Vec<DocumentId>,
     /// Upper limit for the estimated cost.
     pub budget: Option<MicroDollars>,
-    /// Required format of the answer.
+    /// Required answer format.
     pub format: Option<Format>,
-    /// What the check left out, for the plan's notes.
+    /// Notes for the plan about anything the check dropped.
     pub notes: Vec<String>,
+    /// The run that is about to start, under which calls to find passages are recorded; none for an estimate, which makes
+    /// no calls.
+    pub run: Option<AnalysisId>,
 }
 
 impl Analyses<'_> {
     /// Checks a request and reports all errors at once.
     ///
     /// # Errors
-    /// `BadInput` with one entry per invalid field; `Unavailable` when a model's provider lacks its API key;
-    /// `SignInNeeded` when the request needs an account.
+    /// `BadInput` with one entry per invalid field; `Unavailable` if a model's provider lacks its API key;
+    /// `SignInNeeded` if the request requires an account.
     pub(in crate::app) async fn check(
         &self,
         caller: Option<&Caller>,
@@ -82,7 +85,7 @@ impl Analyses<'_> {
         check_prompt(&request.prompt, &mut faults);
         let mut notes = self.leave_out_missing(user, &mut request, &context.inherited)?;
         notes.extend(left_out);
-        self.confine(caller, &mut request).await?;
+        self.select_allowed_models(caller, &mut request).await?;
         let models = self.check_names(user, &mut request, &mut faults).await?;
         check_parameters(&mut request, context.passed_on, &mut faults);
         let documents = check_documents(&mut request, &mut faults);
@@ -104,6 +107,7 @@ impl Analyses<'_> {
             budget,
             format,
             notes,
+            run: None,
         };
         match caller {
             Some(caller) => self.check_ownership(caller, &checked).await?,
@@ -112,7 +116,8 @@ impl Analyses<'_> {
         Ok(checked)
     }
 
-    /// Checks a request that is relayed to one model, which `Completions` has found; the provider checks the rest.
+    /// Checks a request to be relayed to one model, which `Completions` has resolved; the provider checks the
+    /// rest.
     ///
     /// # Errors
     /// `BadInput` with one entry per invalid field.
@@ -121,11 +126,11 @@ impl Analyses<'_> {
         mut request: Request,
         context: RunContext,
     ) -> Result<CheckedRequest> {
-        let mut faults = Vec::new();
-        check_prompt(&request.prompt, &mut faults);
-        let format = check_format(request.response_format.as_ref(), &mut faults).await;
-        if !faults.is_empty() {
-            return Err(refusal(faults));
+        let mut errors = Vec::new();
+        check_prompt(&request.prompt, &mut errors);
+        let format = check_format(request.response_format.as_ref(), &mut errors).await;
+        if !errors.is_empty() {
+            return Err(refusal(errors));
         }
         request.depth.get_or_insert_default();
         Ok(CheckedRequest {
@@ -135,29 +140,30 @@ impl Analyses<'_> {
             budget: None,
             format,
             notes: Vec::new(),
+            run: None,
         })
     }
 
-    /// Replaces the names of models by full IDs, and returns the models.
+    /// Replaces model names with full IDs and returns the models.
     async fn check_names(
         &self,
         user: Option<&UserId>,
         request: &mut Request,
-        faults: &mut Vec<FieldError>,
+        errors: &mut Vec<FieldError>,
     ) -> Result<Vec<Model>> {
-        let mut models = self.check_models(user, &request.models, faults);
+        let mut models = self.check_models(user, &request.models, errors);
         request.models = models.iter().map(|model| model.id.clone()).collect();
         if let Some(name) = request.ultra_model.take() {
-            let ultra = self.check_model(user, &name, &["body", "ultra_model"], faults);
+            let ultra = self.check_model(user, &name, &["body", "ultra_model"], errors);
             request.ultra_model = ultra.as_ref().map(|model| model.id.clone());
             models.extend(ultra);
         }
         let place = &["body", "evidence", "model"];
         if let Some(name) = request.evidence.as_ref().and_then(EvidenceRequest::model) {
-            let judge = self.check_model(user, name, place, faults);
+            let judge = self.check_model(user, name, place, errors);
             if judge.as_ref().is_some_and(|model| model.mock) {
                 let why = "a demo model compares words, not meaning: it cannot judge";
-                faults.push(field(place, "value_error", why));
+                errors.push(field(place, "value_error", why));
             }
             let mode = request.evidence.as_ref().map(EvidenceRequest::mode);
             request.evidence = judge.as_ref().map(|model| {
@@ -169,13 +175,17 @@ impl Analyses<'_> {
             models.extend(judge);
         }
         request.pattern = Some(request.pattern().to_owned());
-        self.check_pattern(user, request.pattern(), faults).await?;
-        request.model_parameters = self.check_model_parameters(user, request, faults);
+        self.check_pattern(user, request.pattern(), errors).await?;
+        request.model_parameters = self.check_model_parameters(user, request, errors);
         Ok(models)
     }
 
-    // Selects the models that the request leaves open among those that the API key allows.
-    async fn confine(&self, caller: Option<&Caller>, request: &mut Request) -> Result<()> {
+    // Selects the models that the request leaves open, among those that the API key allows.
+    async fn select_allowed_models(
+        &self,
+        caller: Option<&Caller>,
+        request: &mut Request,
+    ) -> Result<()> {
         let Some(caller) = caller else { return Ok(()) };
         let limits = self.key_limits.of(caller).await?;
         if limits.models.is_empty() {
@@ -196,7 +206,7 @@ impl Analyses<'_> {
         &self,
         user: Option<&UserId>,
         names: &[String],
-        faults: &mut Vec<FieldError>,
+        errors: &mut Vec<FieldError>,
     ) -> Vec<Model> {
         let chosen = if names.is_empty() {
             self.models.default_panel(user)
@@ -204,14 +214,14 @@ impl Analyses<'_> {
             names.to_vec()
         };
         if chosen.is_empty() {
-            faults.push(field(
+            errors.push(field(
                 &["body", "models"],
                 "value_error",
                 "no model is available: configure a provider or switch the demo models on",
             ));
         }
         if chosen.len() > MAX_MEMBERS {
-            faults.push(field(
+            errors.push(field(
                 &["body", "models"],
                 "too_long",
                 &format!("at most {MAX_MEMBERS} models"),
@@ -222,7 +232,7 @@ impl Analyses<'_> {
         for (index, name) in chosen.iter().enumerate() {
             let place = index.to_string();
             // A model that is named twice gives two samples.
-            models.extend(self.check_model(user, name, &["body", "models", &place], faults));
+            models.extend(self.check_model(user, name, &["body", "models", &place], errors));
         }
         models
     }
@@ -275,7 +285,8 @@ impl Analyses<'_> {
         Ok(())
     }
 
-    // Topic of a request that names none: the pattern's family, so that votes are counted per kind of question.
+    // The topic of a request that specifies none: the pattern's family, so that votes are counted per kind of
+    // question.
     async fn family_of(&self, user: Option<&UserId>, id: &str) -> Result<String> {
         let found = self.patterns.find(user, id).await?;
         Ok(found.map_or_else(String::new, |pattern| pattern.category.clone()))
@@ -285,11 +296,11 @@ impl Analyses<'_> {
         &self,
         user: Option<&UserId>,
         request: &Request,
-        faults: &mut Vec<FieldError>,
+        errors: &mut Vec<FieldError>,
     ) -> BTreeMap<String, Parameters> {
         let mut checked = BTreeMap::new();
         if request.model_parameters.len() > MAX_MEMBERS + 1 {
-            faults.push(field(
+            errors.push(field(
                 &["body", "model_parameters"],
                 "too_long",
                 "more models than a panel may have",
@@ -297,8 +308,8 @@ impl Analyses<'_> {
             return checked;
         }
         for (name, parameters) in &request.model_parameters {
-            check_ranges(parameters, &["body", "model_parameters", name], faults);
-            if let Some(model) = self.check_model(user, name, &["body", "model_parameters"], faults)
+            check_ranges(parameters, &["body", "model_parameters", name], errors);
+            if let Some(model) = self.check_model(user, name, &["body", "model_parameters"], errors)
             {
                 checked.insert(model.id, parameters.clone());
             }
@@ -339,7 +350,7 @@ impl Analyses<'_> {
     }
 }
 
-// The task of a pattern that needs no question, only documents.
+// The default task of a pattern that needs only documents and no question.
 fn usual_task(request: &Request) -> Option<&'static str> {
     let has_documents = !request.document_ids.is_empty() || request.document_id.is_some();
     if !has_documents || !request.prompt.trim().is_empty() {
@@ -352,12 +363,12 @@ fn usual_task(request: &Request) -> Option<&'static str> {
     }
 }
 
-// Models that only lack an API key exist: they are reported as unavailable, not as unknown.
-fn refusal(faults: Vec<FieldError>) -> Error {
-    if faults.iter().any(|fault| fault.kind != NEEDS_KEY) {
-        return Error::fields(faults);
+// Models that merely lack an API key do exist: they are reported as unavailable, not as unknown.
+fn refusal(errors: Vec<FieldError>) -> Error {
+    if errors.iter().any(|error| error.kind != NEEDS_KEY) {
+        return Error::fields(errors);
     }
-    let mut why: Vec<String> = faults.into_iter().map(|fault| fault.message).collect();
+    let mut why: Vec<String> = errors.into_iter().map(|error| error.message).collect();
     why.dedup();
     Error::new(
         Kind::Unavailable,

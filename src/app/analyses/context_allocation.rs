@@ -1,5 +1,6 @@
-//! Allocates document context to the members by their context windows, or divides the documents into parts that the
-//! panel reads one by one. A member without room for any of it is skipped and named in the notes.
+//! Allocates document context to the members according to their context windows, or divides the documents into
+//! parts that the panel reads one by one. A member without room for any of them is skipped and listed in the
+//! notes.
 
 use std::collections::BTreeMap;
 
@@ -14,9 +15,10 @@ use crate::domain::context_mode::{
 use crate::domain::id::UserId;
 use crate::domain::money::Price;
 use crate::domain::pattern::reading;
+use crate::domain::retrieval::record::RetrievalRecord;
 use crate::domain::thread;
 
-/// Output tokens reserved for an answer without a limit, at most a quarter of the window.
+/// Output tokens reserved for an answer without a limit; at most a quarter of the window.
 const ANSWER: u64 = 4_096;
 /// Assumed length of another member's answer, in tokens.
 const PEER: u64 = 700;
@@ -30,6 +32,7 @@ pub(super) struct ContextAllocation {
     pub readers: Vec<Member>,
     pub fits: Vec<Fitting>,
     pub notes: Vec<String>,
+    pub retrieval: Option<RetrievalRecord>,
 }
 
 /// The panel: its members and the synthesizer.
@@ -38,16 +41,16 @@ pub(super) struct PlannedPanel<'a> {
     pub synthesizer: &'a mut Member,
     /// Whether later stages read the members' earlier answers.
     pub reads_peers: bool,
-    /// Tokens that each model has for a thread's earlier turns; empty outside threads.
-    pub rooms: &'a BTreeMap<String, u64>,
+    /// Tokens that each model has for a thread's earlier turns; empty outside of threads.
+    pub history_tokens: &'a BTreeMap<String, u64>,
 }
 
 impl Analyses<'_> {
-    /// Allocates context to every member, and removes members that have no room for any.
+    /// Allocates context to every member and removes members that have no room for any.
     ///
     /// # Errors
-    /// When the documents cannot be read, or no member has room for any of them.
-    pub(super) async fn provide(
+    /// Returns an error if the documents cannot be read, or no member has room for any of them.
+    pub(super) async fn allocate_context(
         &self,
         user: Option<&UserId>,
         new: &CheckedRequest,
@@ -62,7 +65,7 @@ impl Analyses<'_> {
         }
         if new.request.reading == ContextMode::Parts
             && new.request.passages.is_none()
-            && let Some(provision) = self.divide(user, new, volume, &panel).await?
+            && let Some(provision) = self.split_into_parts(user, new, volume, &panel).await?
         {
             return Ok(provision);
         }
@@ -72,10 +75,11 @@ impl Analyses<'_> {
             ContextMode::Parts => ContextMode::Whole,
             other => other,
         };
-        self.share_out(user, new, (wish, volume), panel).await
+        self.allocate_passages(user, new, (wish, volume), panel)
+            .await
     }
 
-    async fn share_out(
+    async fn allocate_passages(
         &self,
         user: &UserId,
         new: &CheckedRequest,
@@ -110,7 +114,7 @@ impl Analyses<'_> {
         for (member, own) in seats.chain([(&mut *panel.synthesizer, &writer)]) {
             member.reads = reads(own);
             for fallback in &mut member.fallbacks {
-                // A fallback has room for at least what the member is given.
+                // A fallback has room for at least as much as the member gets.
                 fallback.reads = member.reads;
             }
             provision.fits.push(Fitting {
@@ -120,9 +124,40 @@ impl Analyses<'_> {
             });
         }
         dismiss(panel.members, &choices, &mut provision.notes);
+        self.choose_passages(
+            user,
+            new,
+            (panel.members.as_slice(), budgets),
+            &mut provision,
+        )
+        .await?;
+        if provision.fits.iter().any(|one| one.fit != Fit::Whole) {
+            provision.notes.push(read_note(&provision.sources, volume));
+        }
+        Ok(provision)
+    }
+
+    // Fills in the passages of each budget, largest first, and how they were found.
+    async fn choose_passages(
+        &self,
+        user: &UserId,
+        new: &CheckedRequest,
+        (members, budgets): (&[Member], Vec<usize>),
+        provision: &mut ContextAllocation,
+    ) -> Result<()> {
+        // Where everybody reads everything, there is nothing to choose.
+        let chooses = provision.fits.iter().any(|one| one.fit != Fit::Whole);
+        let (meaning, retrieval) = match chooses {
+            true => self.question_meaning(user, new, members).await?,
+            false => (None, None),
+        };
+        let notes = &mut provision.notes;
+        notes.extend(retrieval.as_ref().map(RetrievalRecord::note));
+        provision.retrieval = retrieval;
         for budget in budgets {
             let documents = self.documents;
-            let chosen = documents.passages_for(user, &new.documents, &new.request.prompt, budget);
+            let (ids, question) = (&new.documents, &new.request.prompt);
+            let chosen = documents.passages_for(user, ids, question, budget, meaning.clone());
             let mut chosen = chosen.await?;
             chosen.truncate(
                 new.request
@@ -135,14 +170,11 @@ impl Analyses<'_> {
             true => Vec::new(),
             false => provision.readings.remove(0),
         };
-        if provision.fits.iter().any(|one| one.fit != Fit::Whole) {
-            provision.notes.push(read_note(&provision.sources, volume));
-        }
-        Ok(provision)
+        Ok(())
     }
 
-    // None when one part would do.
-    async fn divide(
+    // Divides the documents into parts; `None` if one part would suffice.
+    async fn split_into_parts(
         &self,
         user: &UserId,
         new: &CheckedRequest,
@@ -179,7 +211,7 @@ impl Analyses<'_> {
         let everybody = panel.members.iter().chain([&*panel.synthesizer]);
         for member in everybody.clone() {
             let seat = self.seat(user, new, member, panel, texts);
-            if seat.room().is_some_and(|room| room < notes) {
+            if seat.available_tokens().is_some_and(|room| room < notes) {
                 let why = format!(
                     "its context of {} tokens has no room for the notes on {} parts",
                     seat.window,
@@ -217,7 +249,7 @@ impl Analyses<'_> {
     ) -> MemberNeeds {
         let model = self.llm.find(Some(user), &member.model);
         let model = model.unwrap_or_default();
-        // The smallest room of a member and its fallbacks.
+        // The smallest context window among the member and its fallbacks.
         let windows = member.fallbacks.iter().filter_map(|one| {
             let found = self.llm.find(Some(user), &one.model)?;
             (found.context_window > 0).then_some(found.context_window)
@@ -228,7 +260,7 @@ impl Analyses<'_> {
             (most, window) => most.min(ANSWER).min(window / 4),
         };
         let peers = if panel.reads_peers { texts } else { 0 };
-        let room = panel.rooms.get(&member.model);
+        let room = panel.history_tokens.get(&member.model);
         let earlier = room.map_or(0, |&room| thread::used(&new.context.turns, room));
         MemberNeeds {
             window: match model.context_window {
@@ -243,7 +275,7 @@ impl Analyses<'_> {
     }
 }
 
-// What was read, when it is not everything.
+// Describes what was read, if that is not everything.
 fn read_note(sources: &[SourcePassage], volume: DocumentSizes) -> String {
     let chars: u64 = sources
         .iter()
@@ -256,8 +288,8 @@ fn read_note(sources: &[SourcePassage], volume: DocumentSizes) -> String {
     )
 }
 
-// Tokens of documents that half of the budget pays for when every member and the synthesis read as much; the other half
-// is for the answers.
+// Tokens of documents that half of the budget pays for, assuming that every member and the synthesis read the same
+// amount; the other half is for the answers.
 fn affordable(new: &CheckedRequest, price: Option<&Price>, members: usize) -> Option<u64> {
     let dollars = new.budget?.dollars() / 2.0 / (members as f64 + 1.0);
     let input = price
@@ -266,7 +298,7 @@ fn affordable(new: &CheckedRequest, price: Option<&Price>, members: usize) -> Op
     Some((dollars / input * 1e6) as u64)
 }
 
-// Size of all passages, each with its frame, in tokens.
+// The size of all passages in tokens, including their frames.
 fn budget_of(choice: &FitChoice) -> usize {
     match choice.fit {
         Fit::Whole => 2 * choice.chars + context_mode::PASSAGES,
@@ -287,12 +319,12 @@ fn reader(readers: &[Member], part: usize) -> Member {
 }
 
 fn check_count(parts: usize) -> Result<()> {
-    if parts <= reading::MOST_PARTS {
+    if parts <= reading::MAX_PARTS {
         return Ok(());
     }
     let why = format!(
         "the documents make {parts} parts for this panel; at most {} are read",
-        reading::MOST_PARTS
+        reading::MAX_PARTS
     );
     Err(Error::field(&["body", "reading"], "too_long", why).resolve(
         "choose models with larger contexts or fewer documents, or have the passages chosen that matter",

@@ -1,22 +1,22 @@
-//! The conversation of an earlier analysis, within what the API accepts.
+//! The conversation of an earlier analysis, if it is within the API's limits.
 
 use crate::app::{Error, Kind, Result};
 use crate::domain::request::RunContext;
 use crate::domain::tools;
 
-/// Maximum number of turns of a conversation that is run again, as in the API.
-const MOST_TURNS: usize = 2_000;
-/// Maximum length of all turns, in bytes.
-const MOST_SAID: usize = 2_000_000;
+/// Maximum number of turns of a conversation that is run again; same as in the API.
+const MAX_TURNS: usize = 2_000;
+/// Maximum length of all turns together, in bytes.
+const MAX_MESSAGE: usize = 2_000_000;
 
 /// Rejects a conversation beyond the API's limits, which an imported archive can contain.
 ///
 /// # Errors
-/// When it has more turns, text, or tools than the API accepts.
+/// Returns an error if it has more turns, text, or tools than the API accepts.
 pub(super) fn check_conversation(old: &RunContext) -> Result<()> {
     let said: usize = old.turns.iter().map(|turn| turn.text.len()).sum();
     let offered = old.tools.as_ref().map_or(0, |tools| tools.list.len());
-    if old.turns.len() > MOST_TURNS || said > MOST_SAID || offered > tools::MOST {
+    if old.turns.len() > MAX_TURNS || said > MAX_MESSAGE || offered > tools::MAX_TOOLS {
         let why = "the conversation of this analysis is too long to repeat";
         return Err(Error::new(Kind::BadRequest, why));
     }

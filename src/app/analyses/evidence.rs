@@ -1,4 +1,4 @@
-//! Chooses the models that compare a run's answers, and gives the comparison up where a budget has no room for it.
+//! Chooses the models that compare a run's answers, and drops the comparison if the budget has no room for it.
 
 use super::Analyses;
 use super::check::CheckedRequest;
@@ -13,10 +13,10 @@ use crate::domain::time::Timestamp;
 use crate::domain::usage;
 
 /// Maximum number of candidates for checking the passages.
-const MOST_CHECKERS: usize = 4;
+const MAX_CHECKERS: usize = 4;
 
 impl Analyses<'_> {
-    /// The evidence calls of a run with these models: its members and, last, the synthesizer.
+    /// The evidence calls for a run with these models, which are its members followed by the synthesizer.
     pub(super) fn evidence_plan(
         &self,
         user: Option<&UserId>,
@@ -55,7 +55,7 @@ impl Analyses<'_> {
         }
     }
 
-    // Runs for programs are not compared unless requested: no one reads the result, and it costs money.
+    // Runs of API clients are not compared unless requested: nobody reads the result, and it costs money.
     fn evidence_mode(&self, new: &CheckedRequest) -> (EvidenceMode, &'static str) {
         if new.context.passed_on {
             return (EvidenceMode::Off, "one model answered a program");
@@ -69,11 +69,11 @@ impl Analyses<'_> {
         (self.evidence, "it is turned off on this server")
     }
 
-    /// Drops a plan's evidence calls if it is affordable only without them, and returns the remaining calls. A
-    /// request that insists on them keeps them.
+    /// Drops a plan's evidence calls if the plan is affordable only without them, and returns the remaining calls.
+    /// A request that insists on them keeps them.
     ///
     /// # Errors
-    /// When the store cannot be read.
+    /// Returns an error if the store cannot be read.
     pub(super) async fn fit_evidence(
         &self,
         user: Option<&UserId>,
@@ -101,13 +101,13 @@ impl Analyses<'_> {
                 *plan = without;
                 Ok(fewer)
             }
-            // It is not the evidence that is too much.
+            // The evidence calls are not what exceeds the budget.
             Err(_) => Ok(calls),
         }
     }
 }
 
-// The synthesizer, or, where the request insists, the strongest model of the panel. Demo models never judge.
+// The synthesizer or, if the request insists, the strongest model of the panel. Demo models never judge.
 fn judge_among(models: &[Model], mode: EvidenceMode) -> Option<Model> {
     let writer = models.last().filter(|model| !model.mock);
     let others = models.iter().filter(|model| !model.mock);
@@ -118,8 +118,8 @@ fn judge_among(models: &[Model], mode: EvidenceMode) -> Option<Model> {
     }
 }
 
-// Models of this run other than the writer, another family first; the writer checks its own answer only if there is
-// no other. Models outside the run do not see its documents.
+// Models of this run other than the writer, preferring another family; the writer checks its own answer only if
+// there is no other. Models outside the run do not see its documents.
 fn checkers(models: &[Model], judge: &Model) -> Vec<Member> {
     let Some(writer) = models.last() else {
         return Vec::new();
@@ -133,7 +133,7 @@ fn checkers(models: &[Model], judge: &Model) -> Vec<Member> {
     }
     let is_kin = |model: &&Model| !model.family.is_empty() && model.family == writer.family;
     found.sort_by_key(is_kin);
-    found.truncate(MOST_CHECKERS - 1);
+    found.truncate(MAX_CHECKERS - 1);
     found.extend(Some(writer).filter(|writer| !writer.mock));
     found.into_iter().map(seat).collect()
 }

@@ -1,4 +1,4 @@
-//! Follow-up questions: finds the turn that a request follows, and carries over what the thread holds: the earlier
+//! Follow-up questions: finds the turn that a request follows, and carries over the thread's content: the earlier
 //! questions and answers, the panel with its settings, and the documents.
 
 use super::Analyses;
@@ -16,30 +16,30 @@ use crate::domain::user::Caller;
 use crate::store::threads::{self, TurnRow};
 use crate::store::{Reader, analyses, documents, projects};
 
-/// What a request carries from its thread and project.
+/// The data that a request carries over from its thread and project.
 pub(super) struct CarriedThread {
-    /// The turn whose panel and settings it has: the one that it follows, or an earlier one if that asked only one
-    /// model.
+    /// The turn whose panel and settings are used: the one the request follows, or an earlier one if that one
+    /// asked only a single model.
     settings: Option<Box<Analysis>>,
-    /// Its instructions and the earlier turns.
+    /// The project's instructions and the earlier turns.
     turns: Vec<Message>,
-    /// Documents of the turn that it follows, as far as they still exist.
+    /// Documents of the turn it follows, as far as they still exist.
     documents: Vec<DocumentId>,
-    /// Documents of the project, as far as the caller owns them.
+    /// Documents of the project that belong to the caller.
     project_documents: Vec<DocumentId>,
-    /// Documents that were left out.
+    /// Notes about documents that were left out.
     notes: Vec<String>,
-    /// The stopped run that is continued.
+    /// The stopped run to be continued.
     stopped: Option<StoppedRun>,
 }
 
 impl Analyses<'_> {
-    /// Resolves the fields of a request that name a place in a thread, or a project, into its context. None when the
-    /// request has none of them.
+    /// Resolves the request fields that specify a position in a thread, or a project, into its context. `None` if
+    /// the request has none of them.
     ///
     /// # Errors
-    /// `SignInNeeded` without a caller; `BadInput` when a named analysis, thread, or project is not the caller's;
-    /// `Conflict` when the thread has as many turns as it may, or a stopped turn cannot be continued.
+    /// `SignInNeeded` without a caller; `BadInput` if a named analysis, thread, or project is not the caller's;
+    /// `Conflict` if the thread has reached its maximum number of turns, or if a stopped turn cannot be continued.
     pub(super) async fn carried(
         &self,
         caller: Option<&Caller>,
@@ -81,10 +81,10 @@ impl Analyses<'_> {
         Ok(Some(carried))
     }
 
-    /// Adds a run to the end of a thread without carrying anything over: the request holds its own conversation.
+    /// Appends a run to a thread without carrying anything over: the request contains its own conversation.
     ///
     /// # Errors
-    /// `BadInput` when the thread is not the caller's; `Conflict` when the thread is full.
+    /// `BadInput` if the thread is not the caller's; `Conflict` if the thread is full.
     pub async fn join_thread(
         &self,
         caller: &Caller,
@@ -121,7 +121,7 @@ fn check_room(turns: u64) -> Result<()> {
 }
 
 impl CarriedThread {
-    /// Fills what the request leaves open, after its recipe if it names one.
+    /// Fills in what the request leaves open, after applying its recipe, if any.
     pub(super) fn fill(mut self, request: &mut Request, context: &mut RunContext) -> Vec<String> {
         if let Some(stopped) = self.stopped.take() {
             stopped.fill(request, context);
@@ -162,7 +162,7 @@ impl CarriedThread {
     }
 }
 
-/// The place that a request names.
+/// The thread position that a request specifies.
 struct WantedPlace {
     follow_up_to: Option<AnalysisId>,
     thread: Option<ThreadId>,
@@ -170,7 +170,7 @@ struct WantedPlace {
     continue_of: Option<AnalysisId>,
     write_from: Option<AnalysisId>,
     project: Option<ProjectId>,
-    /// The model whose text is continued; the one that wrote most when absent.
+    /// The model whose text is continued; if absent, the one that wrote the most.
     model: Option<String>,
 }
 
@@ -185,7 +185,7 @@ impl WantedPlace {
         (self.continue_of.as_ref(), self.write_from.as_ref())
     }
 
-    /// The turn beside which a branch begins.
+    /// Returns the turn beside which a branch begins.
     fn beside(&self) -> Option<&AnalysisId> {
         let stopped = self.continue_of.as_ref().or(self.write_from.as_ref());
         self.edit_of.as_ref().or(stopped)
@@ -213,10 +213,10 @@ impl WantedPlace {
     }
 }
 
-/// A thread, and the turn in it that is followed; none for a new thread.
+/// A thread and the turn in it to follow; `None` for a new thread.
 type NamedPlace = (Option<ThreadId>, Option<AnalysisId>);
 
-/// A place that exists.
+/// A thread position that exists.
 struct FoundPlace {
     thread: Option<ThreadId>,
     follows: Option<AnalysisId>,
@@ -252,7 +252,7 @@ impl FoundPlace {
                 why,
             )));
         }
-        // An edited question has the settings of the one beside it.
+        // An edited question uses the settings of the one beside it.
         let model = wanted.beside().or(follows.as_ref());
         let mut carried = CarriedThread::of(db, user, (model, follows.as_ref()), project.as_ref())?;
         match StoppedRun::of(db, user, wanted.stopped(), wanted.model.as_deref())? {
@@ -315,7 +315,8 @@ impl CarriedThread {
     }
 }
 
-// The thread and the turn that a request follows, or the field that names none of this user's.
+// The thread and the turn that a request follows, or the name of the field that does not refer to anything of this
+// user's.
 fn named_place(
     db: &Reader,
     user: &UserId,
@@ -341,7 +342,7 @@ fn named_place(
     Ok(Ok((Some(row.id), newest)))
 }
 
-// The analysis with the settings, and the documents of the model itself.
+// The analysis that supplies the settings, and the documents of the single-model turn itself.
 fn settings_of(
     db: &Reader,
     user: &UserId,
@@ -358,7 +359,7 @@ fn settings_of(
     if !first.context.is_aside {
         return Ok((Some(first), documents));
     }
-    // Everything on the path before the question to one model.
+    // Everything on the path before the question to a single model.
     for turn in path.iter().rev().filter(|turn| turn.id != first.id) {
         if let Some(earlier) = analyses::by_id(db, Some(user), &turn.id)?
             && !earlier.context.is_aside
@@ -369,7 +370,7 @@ fn settings_of(
     Ok((Some(first), documents))
 }
 
-// The project's instructions, what preceded the first turn (in an imported conversation), and each turn.
+// The project's instructions, anything that preceded the first turn (in an imported conversation), and each turn.
 fn turns_of(
     db: &Reader,
     user: &UserId,
@@ -408,7 +409,7 @@ fn turns_of(
     Ok(system)
 }
 
-// What a stopped turn has written so far.
+// The text that a stopped turn has produced so far.
 fn stopped_answer(db: &Reader, turn: &TurnRow) -> crate::store::Result<String> {
     let answers = match turn.status {
         Status::Cancelled => analyses::answers_of(db, &turn.id)?,

@@ -1,4 +1,4 @@
-//! Estimates what an analysis would take and whether it would be started. Makes no calls and stores nothing.
+//! Estimates what an analysis would cost and whether it would be started. Makes no calls and stores nothing.
 
 use std::collections::BTreeMap;
 
@@ -15,19 +15,19 @@ use crate::domain::user::Caller;
 /// Estimate of an analysis.
 #[derive(Debug, Clone)]
 pub struct AnalysisForecast {
-    /// The plan it would run.
+    /// The plan that would run.
     pub plan: Plan,
     /// Estimates of all calls.
     pub calls: Vec<CallEstimate>,
-    /// The user's budgets; none without an account.
+    /// The user's budgets; `None` without an account.
     pub standing: Option<BudgetStanding>,
-    /// Why a budget would not allow it; none when it would start.
+    /// Why a budget would not allow it; `None` if it would start.
     pub refused: Option<Error>,
-    /// Models whose context window is too small, each with its window in tokens.
+    /// Models whose context window is too small, each with its window size in tokens.
     pub too_small: Vec<(String, u64)>,
-    /// Models of the panel that are known not to see the request's pictures.
+    /// Models of the panel that are known not to accept the request's images.
     pub blind: Vec<String>,
-    /// Whether no model of the panel sees them.
+    /// Whether no model of the panel accepts them.
     pub is_unseen: bool,
 }
 
@@ -35,7 +35,7 @@ impl Analyses<'_> {
     /// Returns the model that would write the answer.
     ///
     /// # Errors
-    /// As `check`, and those of planning.
+    /// The errors of `check` and of planning.
     pub(in crate::app) async fn writer(
         &self,
         caller: &Caller,
@@ -52,7 +52,7 @@ impl Analyses<'_> {
     /// Estimates tokens and cost before anything is spent.
     ///
     /// # Errors
-    /// As `check`, and those of planning. An exceeded budget is not an error: see `AnalysisForecast::refused`.
+    /// The errors of `check` and of planning. An exceeded budget is not an error: see `AnalysisForecast::refused`.
     pub async fn forecast(
         &self,
         caller: Option<&Caller>,
@@ -67,7 +67,7 @@ impl Analyses<'_> {
         let calls = calls.await?;
         let usage = self.usage;
         let standing = match user {
-            Some(user) => Some(usage.standing(user).await?),
+            Some(user) => Some(usage.budget_status(user).await?),
             None => None,
         };
         let refused = match usage.afford(user, &plan, &calls, clock::now()).await {
@@ -86,7 +86,7 @@ impl Analyses<'_> {
         })
     }
 
-    // A model that is not in the catalog counts as seeing: only a call can tell.
+    // A model that is not in the catalog is assumed to accept images: only a call can tell.
     fn blind(&self, user: Option<&UserId>, plan: &Plan) -> (Vec<String>, bool) {
         if plan.pictures.is_empty() {
             return (Vec::new(), false);
@@ -105,7 +105,7 @@ impl Analyses<'_> {
         (models.into_iter().map(str::to_owned).collect(), is_unseen)
     }
 
-    // A context window of 0 is unknown.
+    // A context window of 0 means unknown.
     fn too_small(&self, user: Option<&UserId>, calls: &[CallEstimate]) -> Vec<(String, u64)> {
         let mut found = BTreeMap::new();
         for call in calls {

@@ -1,5 +1,5 @@
-//! How much of a thread's earlier turns each model sees: as much as its context window holds beside the question, the
-//! answer, and the documents.
+//! How much of a thread's earlier turns each model sees: as much as its context window holds besides the question,
+//! the answer, and the documents.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use crate::domain::id::UserId;
 use crate::domain::thread::{self, CARRIED, UNKNOWN_ROOM};
 
 impl Analyses<'_> {
-    /// Tokens of earlier turns for each model of the panel; empty when the request carries no thread.
+    /// Tokens available for earlier turns, for each model of the panel; empty if the request carries no thread.
     pub(super) fn rooms(
         &self,
         user: Option<&UserId>,
@@ -33,22 +33,22 @@ impl Analyses<'_> {
             members: &mut all,
             synthesizer: &mut writer,
             reads_peers,
-            rooms: &nothing,
+            history_tokens: &nothing,
         };
         let instructions = thread::own_tokens(&new.context.turns);
         let mut rooms = BTreeMap::new();
         for member in members.iter().chain([synthesizer]) {
             let seat = self.seat(user, new, member, &panel, texts);
-            let free = seat.room().map_or(UNKNOWN_ROOM, |room| {
+            let free = seat.available_tokens().map_or(UNKNOWN_ROOM, |room| {
                 let room = room.saturating_sub(instructions);
-                // The documents have the other half.
+                // The documents get the other half.
                 if new.documents.is_empty() {
                     room
                 } else {
                     room / 2
                 }
             });
-            // A fallback is given what the planned model is given.
+            // A fallback gets the same as the planned model.
             for model in std::iter::once(member).chain(&member.fallbacks) {
                 let room = rooms.entry(model.model.clone()).or_insert(CARRIED);
                 *room = free.min(*room);
@@ -58,7 +58,7 @@ impl Analyses<'_> {
     }
 }
 
-/// What each model does not see of the thread, for the notes of the result.
+/// Notes for the result about turns of the thread that some models do not see.
 pub(super) fn notes(turns: &[Message], rooms: &BTreeMap<String, u64>) -> Vec<String> {
     let spoken = thread::spoken(turns);
     let note = |(model, room): (&String, &u64)| {
@@ -67,7 +67,7 @@ pub(super) fn notes(turns: &[Message], rooms: &BTreeMap<String, u64>) -> Vec<Str
             format!(
                 "{model} did not see the whole conversation: {} of its earlier turns were left out and {} shortened, \
                  so that it fits the context window",
-                seen.left_out, seen.shortened
+                seen.omitted, seen.truncated
             )
         })
     };

@@ -1,4 +1,4 @@
-//! Pictures among a user's documents: sent to members with vision, never read as text.
+//! Images among a user's documents: sent to members with vision, never read as text.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -6,24 +6,24 @@ use base64::engine::general_purpose::STANDARD;
 use super::Analyses;
 use super::check::CheckedRequest;
 use crate::app::{Error, Kind, Result};
-use crate::domain::analysis::{Plan, PlanPicture};
+use crate::domain::analysis::{Plan, PlanImage};
 use crate::domain::chat::Image;
 use crate::domain::id::UserId;
 use crate::domain::model::Model;
 
-/// Maximum number of pictures in one run; every call carries all of them.
-const MOST_PICTURES: usize = 4;
+/// Maximum number of images in a run; every call carries all of them.
+const MAX_PICTURES: usize = 4;
 
-/// What a plan is made of besides the question.
+/// The material of a plan besides the question.
 #[derive(Debug, Default)]
 pub(super) struct Material {
-    pub pictures: Vec<PlanPicture>,
-    /// Warnings about the documents, for the user before anything is spent.
+    pub pictures: Vec<PlanImage>,
+    /// Warnings about the documents, shown to the user before anything is spent.
     pub warnings: Vec<String>,
 }
 
 impl Material {
-    /// Notes for readers of the result, given the models of the panel.
+    /// Notes for readers of the result; they depend on the models of the panel.
     pub fn notes(&self, models: &[Model]) -> Vec<String> {
         let names: Vec<&str> = self.pictures.iter().map(|picture| &*picture.name).collect();
         let blind = models.iter().filter(|model| model.is_blind());
@@ -42,10 +42,11 @@ impl Material {
 }
 
 impl Analyses<'_> {
-    /// The pictures among the request's documents, pages without text included, and warnings about all of them.
+    /// Returns the images among the request's documents, including pages without text, and warnings about all of
+    /// the documents.
     ///
     /// # Errors
-    /// When there are too many pictures, or the store fails.
+    /// Returns an error if there are too many images or the store fails.
     pub(super) async fn material(
         &self,
         user: Option<&UserId>,
@@ -55,29 +56,29 @@ impl Analyses<'_> {
             return Ok(Material::default());
         };
         let documents = self.documents;
-        let mut pictures = documents.pictures_among(user, &new.documents).await?;
-        if pictures.len() > MOST_PICTURES {
+        let mut pictures = documents.images_among(user, &new.documents).await?;
+        if pictures.len() > MAX_PICTURES {
             return Err(Error::field(
                 &["body", "document_ids"],
                 "too_long",
-                format!("at most {MOST_PICTURES} pictures at once"),
+                format!("at most {MAX_PICTURES} pictures at once"),
             ));
         }
-        let room = MOST_PICTURES - pictures.len();
+        let room = MAX_PICTURES - pictures.len();
         let (scans, more) = documents.scans_among(user, &new.documents, room).await?;
         pictures.extend(scans);
         let mut warnings = documents.warnings(user, &new.documents).await?;
         if more > 0 {
             warnings.push(format!(
-                "{more} more pages without text were shown to nobody: at most {MOST_PICTURES} pictures are shown at once"
+                "{more} more pages without text were shown to nobody: at most {MAX_PICTURES} pictures are shown at once"
             ));
         }
         Ok(Material { pictures, warnings })
     }
 
-    async fn scan(&self, user: &UserId, picture: &PlanPicture) -> Result<Image> {
+    async fn scan(&self, user: &UserId, picture: &PlanImage) -> Result<Image> {
         let documents = self.documents;
-        let found = documents.page_picture(user, &picture.document, picture.page);
+        let found = documents.page_image(user, &picture.document, picture.page);
         let (media_type, base64) = found.await?.ok_or_else(|| {
             Error::new(
                 Kind::UnsupportedType,
@@ -90,11 +91,11 @@ impl Analyses<'_> {
         })
     }
 
-    /// Reads the bytes of a plan's pictures. A picture that was deleted meanwhile fails the run: an answer about
-    /// something else than what was shown would be worse.
+    /// Reads the bytes of a plan's images. An image that was deleted in the meantime fails the run: an answer
+    /// about something other than what was shown would be worse.
     ///
     /// # Errors
-    /// When a picture is gone or cannot be read.
+    /// Returns an error if an image is gone or cannot be read.
     pub(super) async fn pictures(&self, user: Option<&UserId>, plan: &Plan) -> Result<Vec<Image>> {
         let mut images = Vec::new();
         for picture in &plan.pictures {
@@ -127,7 +128,7 @@ mod tests {
             vision,
             ..crate::llm::demo::models().remove(0)
         };
-        let picture = PlanPicture {
+        let picture = PlanImage {
             document: DocumentId::new(Timestamp::from_millis(1), 1),
             name: "plan.png".into(),
             content_type: "image/png".into(),

@@ -1,5 +1,5 @@
-//! Turns a checked request into a plan: the members, the synthesizer, the passages, and the numbers that
-//! make a repetition exact.
+//! Turns a checked request into a plan: the members, the synthesizer, the passages, and the values that make a
+//! rerun reproducible.
 
 use std::collections::BTreeMap;
 
@@ -15,45 +15,45 @@ use crate::domain::ballot;
 use crate::domain::id::UserId;
 use crate::domain::model::{Availability, Model};
 use crate::domain::pattern::{arrange, reading};
-use crate::domain::plan::{EvidencePlan, PlanPicture};
+use crate::domain::plan::{EvidencePlan, PlanImage};
 use crate::domain::standing::{self, MemberStanding};
 use crate::domain::thread;
 use crate::domain::usage;
 
-/// The pattern that sends one model exactly what was written.
+/// The pattern that sends the prompt to one model, exactly as written.
 const PLAIN: &str = "plain";
 /// The strength assumed for a model that is not in the catalog.
-const STRANGER: u32 = 1;
+const UNKNOWN_STRENGTH: u32 = 1;
 
-/// The ids of the panel's models.
+/// The IDs of the panel's models.
 struct PanelIds {
     members: Vec<String>,
     writer: String,
 }
 
-/// What a plan is assembled from, besides the request.
+/// The inputs from which a plan is assembled, besides the request.
 struct PlanParts {
-    /// Id of the pattern.
+    /// ID of the pattern.
     pattern: String,
     members: Vec<Member>,
     synthesizer: Member,
-    /// Without the reading of documents in parts.
+    /// The stages, without those that read documents in parts.
     stages: Vec<Stage>,
-    way: Arrangement,
+    arrangement: Arrangement,
     standings: Vec<MemberStanding>,
     rooms: BTreeMap<String, u64>,
     evidence: EvidencePlan,
     notes: Vec<String>,
-    given: ContextAllocation,
-    pictures: Vec<PlanPicture>,
+    context: ContextAllocation,
+    pictures: Vec<PlanImage>,
 }
 
 impl Analyses<'_> {
     /// Fixes everything a run needs. `new` has been checked: its models and pattern exist.
     ///
     /// # Errors
-    /// `BadRequest` when the models cannot do what the request requires, `Missing` for an unknown document,
-    /// and the errors of reading the documents.
+    /// `BadRequest` if the models cannot do what the request requires; `Missing` for an unknown document; and the
+    /// errors of reading the documents.
     pub(super) async fn plan(
         &self,
         user: Option<&UserId>,
@@ -78,9 +78,9 @@ impl Analyses<'_> {
             members: &mut members,
             synthesizer: &mut synthesizer,
             reads_peers: stages.len() > 1,
-            rooms: &rooms,
+            history_tokens: &rooms,
         };
-        let mut given = self.provide(user, new, panel).await?;
+        let mut given = self.allocate_context(user, new, panel).await?;
         number(&mut members, new.context.sample);
         synthesizer.sample = new.context.sample;
         let mut notes = new.notes.clone();
@@ -98,28 +98,28 @@ impl Analyses<'_> {
             members,
             synthesizer,
             stages,
-            way,
+            arrangement: way,
             standings,
             rooms,
             notes,
-            given,
+            context: given,
         };
         Ok(self.assemble(user, new, parts))
     }
 
-    // The plan of its parts and of what the request says.
+    // Assembles the plan from its parts and the request.
     fn assemble(&self, user: Option<&UserId>, new: &CheckedRequest, parts: PlanParts) -> Plan {
         let PlanParts {
             pattern,
             members,
             synthesizer,
             stages,
-            way,
+            arrangement: way,
             standings,
             rooms,
             evidence,
             notes,
-            given,
+            context: given,
             pictures,
         } = parts;
         // The bare prompt is sent only if no document has to be introduced.
@@ -149,6 +149,7 @@ impl Analyses<'_> {
             sources: given.sources,
             readings: given.readings,
             parts: given.parts,
+            retrieval: given.retrieval,
             readers: given.readers,
             fits: given.fits,
             pictures,
@@ -171,7 +172,7 @@ impl Analyses<'_> {
         }
     }
 
-    // A model that its provider no longer lists is called all the same: lists have gaps.
+    // A model that its provider no longer lists is called nevertheless, since such lists have gaps.
     fn retired_notes(&self, user: Option<&UserId>, models: &[Model]) -> Vec<String> {
         let mut ids: Vec<&str> = models.iter().map(|model| &*model.id).collect();
         ids.sort_unstable();
@@ -201,7 +202,7 @@ impl Analyses<'_> {
                 .get(&model.id)
                 .cloned()
                 .unwrap_or_default();
-            let parameters = own.over(&new.request.parameters);
+            let parameters = own.overlay(&new.request.parameters);
             let seat = |model: Model| Member {
                 price: usage::price_of(&model),
                 model: model.id,
@@ -220,8 +221,8 @@ impl Analyses<'_> {
         models.iter().map(member).collect()
     }
 
-    // The models that answer, and the one that writes the synthesis. A model that the user has named is
-    // never replaced; named models beyond what the arrangement needs are not called.
+    // The models that answer, and the one that writes the synthesis. A model specified by the user is never
+    // replaced; specified models beyond what the arrangement needs are not called.
     fn seats(&self, user: Option<&UserId>, new: &CheckedRequest, way: Arrangement) -> PanelIds {
         let panel: Vec<Model> = new
             .request
@@ -253,7 +254,7 @@ impl Analyses<'_> {
             }
             Arrangement::Cascade => {
                 let mut drafts: Vec<&Model> = panel.iter().collect();
-                // A stable sort: the user's order decides between equals; an unknown price counts as high.
+                // A stable sort: ties keep the user's order. An unknown price counts as high.
                 let price = |model: &Model| {
                     usage::price_of(model).map_or(f64::INFINITY, |price| price.input + price.output)
                 };
@@ -268,7 +269,7 @@ impl Analyses<'_> {
                     writer: chosen().unwrap_or_else(|| self.choose_synthesizer(user, new)),
                 }
             }
-            // In a vote the synthesizer may have to break a tie.
+            // In a vote, the synthesizer may have to break a tie.
             Arrangement::Staged | Arrangement::Vote => PanelIds {
                 members: new.request.models.clone(),
                 writer: chosen().unwrap_or_else(|| self.choose_synthesizer(user, new)),
@@ -276,9 +277,9 @@ impl Analyses<'_> {
         }
     }
 
-    // The strongest ready model that is not a member, otherwise the strongest member; one that has just failed only
-    // where there is no other. A paid model never
-    // summarizes a panel of demo algorithms, and no algorithm a panel of models.
+    // The strongest available model that is not a member, otherwise the strongest member; one that has just failed
+    // only if there is no other. A paid model never summarizes a panel of demo algorithms, nor an algorithm a
+    // panel of models.
     fn choose_synthesizer(&self, user: Option<&UserId>, new: &CheckedRequest) -> String {
         let members = &new.request.models;
         let all: Vec<(Model, Availability)> = self.llm.models(user);
@@ -287,11 +288,11 @@ impl Analyses<'_> {
             .filter_map(|id| self.llm.find(user, id))
             .collect();
         let demo = panel.iter().all(|model| model.mock);
-        // A model that is not in the catalog is not preferred to the panel's: nothing is known about it,
-        // and without a known price no budget can be enforced.
+        // A model that is not in the catalog is not preferred to the panel's: nothing is known about it, and
+        // without a known price, no budget can be enforced.
         let is_known = |model: &Model| {
             let is_priced = usage::price_of(model).is_some();
-            model.mock || model.strength > STRANGER && (is_priced || new.budget.is_none())
+            model.mock || model.strength > UNKNOWN_STRENGTH && (is_priced || new.budget.is_none())
         };
         let outside = all
             .iter()
@@ -314,8 +315,8 @@ impl Analyses<'_> {
             .map_or_else(|| members[0].clone(), |model| model.id.clone())
     }
 
-    // Unpredictable to the authors of the documents, yet the same when the same user asks about the same
-    // documents again, so that the prompt's prefix stays identical.
+    // Unpredictable to the authors of the documents, yet stable when the same user asks about the same documents
+    // again, so that the prompt prefix stays identical and cacheable.
     fn secret_of(&self, what: &str, user: Option<&UserId>, new: &CheckedRequest) -> String {
         let mut hasher = sha256::Hasher::new();
         hasher.update(what.as_bytes());
@@ -333,13 +334,13 @@ fn shows(new: &CheckedRequest) -> bool {
     new.context.turns.iter().any(|turn| !turn.images.is_empty())
 }
 
-// The stage in which the synthesizer breaks a tie, where the catalog does not rank all members.
+// The stage in which the synthesizer breaks a tie, if the catalog does not rank all members.
 fn tie_stage(way: Arrangement, standings: &[MemberStanding]) -> Option<Stage> {
     let may_stay_tied = way == Arrangement::Vote && !standing::separates_all(standings);
     may_stay_tied.then(ballot::tie_stage)
 }
 
-// In a vote, the winning value is written in the requested format, so no member has to support it.
+// In a vote, the winning value is formatted by the server, so no member has to support the requested format.
 fn text_note(new: &CheckedRequest, way: Arrangement, writer: Option<&Model>) -> Option<String> {
     let writer = writer.filter(|model| model.mock)?;
     let is_shaped = new.format.is_some() && way != Arrangement::Vote;
@@ -365,7 +366,7 @@ fn named<'m>(models: impl Iterator<Item = &'m Model>) -> String {
     names.join(", ")
 }
 
-// Refuses what can only fail, before anything is spent.
+// Rejects requests that can only fail, before anything is spent.
 fn can_do(new: &CheckedRequest, way: Arrangement, models: &[Model]) -> Result<()> {
     if let Some(format) = new.format.as_ref().filter(|_| way == Arrangement::Vote) {
         ballot::form::check(format).map_err(|why| {
@@ -383,7 +384,7 @@ fn can_do(new: &CheckedRequest, way: Arrangement, models: &[Model]) -> Result<()
     Ok(())
 }
 
-// Numbers the samples of one model, also across several answers to one request.
+// Numbers the samples of each model, also across several answers to one request.
 fn number(members: &mut [Member], first: u32) {
     let mut seen: Vec<String> = Vec::new();
     for member in members {

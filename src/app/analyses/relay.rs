@@ -1,5 +1,5 @@
-//! Relays a program's call to a single model: checks it and every budget, then starts it. Reads nothing from the database
-//! for a caller without budgets, and stores no analysis.
+//! Relays an API client's call to a single model: checks it and every budget, then starts it. Reads nothing from
+//! the database for a caller without budgets, and stores no analysis.
 
 use std::time::Duration;
 
@@ -15,33 +15,35 @@ use crate::domain::pattern::staged::StagedRun;
 use crate::domain::request::{Request, RunContext};
 use crate::domain::time::Timestamp;
 use crate::domain::user::Caller;
-use crate::engine::{CancelOnDrop, RelayAudience, RunRefused, RunSpec, RunTerms, StreamPlace};
+use crate::engine::{CancelOnDrop, RelayAudience, RunRefused, RunSpec, RunTerms, StreamPermit};
 
-/// `Retry-After` for a call that was refused a slot: slots free up within seconds.
+/// `Retry-After` for a call that was refused a slot; slots free up within seconds.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 impl Analyses<'_> {
     /// Reserves slots for several relayed calls of one request.
     ///
     /// # Errors
-    /// `TooFast` when as many calls are open as the server or one person may have, `Unavailable` during shutdown.
-    pub fn stream_places(&self, caller: &Caller, count: usize) -> Result<StreamPlace> {
+    /// `TooFast` if the server or the user has reached the maximum number of open calls; `Unavailable` during
+    /// shutdown.
+    pub fn stream_places(&self, caller: &Caller, count: usize) -> Result<StreamPermit> {
         let places = self.engine.stream_places(&caller.user, count);
         places.map_err(no_place)
     }
 
-    /// Checks and starts a relayed call. Without `held`, it takes a place of its own, and its answer can be watched.
+    /// Checks and starts a relayed call. Without `held`, it reserves a slot of its own, and its answer can be
+    /// watched.
     ///
     /// # Errors
-    /// `BadInput` for an invalid field, `Forbidden` for a model that the API key may not use, `BudgetExceeded`
-    /// when a budget would be exceeded, and those of [`Self::stream_places`].
+    /// `BadInput` for an invalid field; `Forbidden` for a model that the API key may not use; `BudgetExceeded` if
+    /// a budget would be exceeded; and the errors of [`Self::stream_places`].
     pub(in crate::app) async fn relay(
         &self,
         caller: &Caller,
         request: Request,
         context: RunContext,
         now: Timestamp,
-        held: Option<&StreamPlace>,
+        held: Option<&StreamPermit>,
     ) -> Result<Begun> {
         let place = match held {
             Some(_) => None,
@@ -53,7 +55,7 @@ impl Analyses<'_> {
         let plan = self.plan(Some(user), &new, Material::default()).await?;
         let calls = estimate::calls(&plan);
         let funds = match self.relay_funds(caller, &plan, &calls, now).await {
-            // Calls that have ended may have taken less than is still reserved for them.
+            // Calls that have ended may have used less than is still reserved for them.
             Err(error) if error.kind == Kind::BudgetExceeded => {
                 self.engine.record_relayed().await;
                 self.relay_funds(caller, &plan, &calls, now).await?
@@ -90,7 +92,7 @@ impl Analyses<'_> {
         })
     }
 
-    // Checks the caller's budgets, if there are any, and reserves in that of the API key.
+    // Checks the caller's budgets, if any, and reserves the amount in the API key's budget.
     async fn relay_funds(
         &self,
         caller: &Caller,
@@ -111,11 +113,11 @@ impl Analyses<'_> {
 
 fn no_place(refused: RunRefused) -> Error {
     let (kind, text) = match refused {
-        RunRefused::TooMany => (
+        RunRefused::TooMany => (Kind::TooFast, "you have reached the limit of open calls"),
+        RunRefused::Full => (
             Kind::TooFast,
-            "as many of your calls are open as one person may have",
+            "this server has reached its limit of open calls",
         ),
-        RunRefused::Full => (Kind::TooFast, "as many calls are open as this server takes"),
         RunRefused::Closing => (Kind::Unavailable, "the server is shutting down"),
     };
     let mut error = Error::new(kind, text).resolve("try again when others have ended");

@@ -13,27 +13,27 @@ use crate::store::threads::TurnPlace;
 pub struct AnalysisReport {
     /// The analysis.
     pub analysis: Analysis,
-    /// By stage and member.
+    /// The answers, by stage and member.
     pub answers: Vec<StageAnswer>,
-    /// The best single draft; none before the analysis is over.
+    /// The best single draft; `None` before the analysis is over.
     pub single: Option<SingleDraft>,
     /// Whether its owner is offered a blind comparison of the panel with that draft.
     pub comparison_offered: bool,
-    /// All calls, by start. Old rows of the call log are deleted.
+    /// All calls in order of start. Old rows of the call log are deleted.
     pub calls: Vec<CallRecord>,
-    /// Its owner's vote.
+    /// The owner's vote.
     pub vote: Option<String>,
-    /// Its place in its thread, for its owner; none outside the history.
+    /// Its position in its thread, for its owner; `None` outside the history.
     pub place: Option<TurnPlace>,
 }
 
 impl AnalysisReport {
-    /// The draft that represents a single model, once the analysis has ended.
+    /// Returns the draft that represents a single model, once the analysis has ended.
     pub fn best_single(&self) -> Option<&StageAnswer> {
         self.answers.get(self.single?.index)
     }
 
-    /// Why each failed member failed. What the evidence lacks is reported with it.
+    /// The reason for each member's failure. Missing evidence is reported separately.
     pub fn failures(&self) -> Vec<String> {
         let reason = |answer: &StageAnswer| {
             answer
@@ -51,14 +51,14 @@ impl AnalysisReport {
 /// Whether the reader of an analysis may be offered a comparison.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ComparisonOffer {
-    /// Not offered: there is a vote already, or the reader may not vote.
+    /// Not offered: there already is a vote, or the reader may not vote.
     Never,
-    /// At the user's interval; at the server's default when none is set.
+    /// At the user's interval, or at the server's default if none is set.
     As(Option<u64>),
 }
 
 impl Analyses<'_> {
-    /// An analysis with the information about its best single draft.
+    /// Builds the report of an analysis, including its best single draft.
     pub(super) fn report_of(
         &self,
         analysis: Analysis,
@@ -89,8 +89,8 @@ impl Analyses<'_> {
     }
 }
 
-// Draws one in `every` analyses by the hash of the id (FNV-1a): the same result each time, but not
-// predictable beforehand.
+// Samples one in `every` analyses by the FNV-1a hash of the ID: the same result each time, but not predictable
+// beforehand.
 fn is_drawn(id: &AnalysisId, every: u64) -> bool {
     let hash = id
         .as_str()

@@ -1,4 +1,4 @@
-//! Reruns of an analysis with changes: answers that do not depend on a change are reused. Also commands to a run in
+//! Reruns of an analysis with changes, reusing answers that do not depend on a change. Also commands to a run in
 //! progress: finish early, and skip a model.
 
 use super::conversation::check_conversation;
@@ -14,10 +14,10 @@ use crate::domain::time::Timestamp;
 use crate::domain::user::Caller;
 
 impl Analyses<'_> {
-    /// Starts a changed repetition of an analysis of the caller.
+    /// Starts a modified rerun of one of the caller's analyses.
     ///
     /// # Errors
-    /// `Missing` when there is no such analysis of the caller; otherwise as `start`.
+    /// `Missing` if the caller has no such analysis, and the errors of `start`.
     pub async fn rerun(
         &self,
         caller: &Caller,
@@ -39,8 +39,8 @@ impl Analyses<'_> {
     /// Estimates what a rerun would reuse and which calls it would make.
     ///
     /// # Errors
-    /// As `rerun`.
-    pub async fn foresee_rerun(
+    /// Same as `rerun`.
+    pub async fn estimate_rerun(
         &self,
         caller: &Caller,
         id: &AnalysisId,
@@ -67,18 +67,18 @@ impl Analyses<'_> {
     /// Finishes early: writes the answer from what is ready.
     ///
     /// # Errors
-    /// `Missing` when there is no such analysis of the caller; `Conflict` when no member has answered yet, or the run
-    /// is not on this server.
-    pub async fn hurry(&self, caller: &Caller, id: &AnalysisId) -> Result<Status> {
+    /// `Missing` if the caller has no such analysis; `Conflict` if no member has answered yet, or if the run is
+    /// not on this server.
+    pub async fn finish_early(&self, caller: &Caller, id: &AnalysisId) -> Result<Status> {
         let report = self.show(caller, id).await?;
         if report.analysis.status.is_over() {
             return Ok(report.analysis.status);
         }
         if !report.answers.iter().any(StageAnswer::answered) {
-            let why = "nobody has answered yet: there is nothing to write an answer from";
+            let why = "no model has answered yet, so there is nothing to write an answer from";
             return Err(Error::new(Kind::Conflict, why).resolve("wait for the first answer"));
         }
-        if !self.engine.hurry(id) {
+        if !self.engine.finish_early(id) {
             let why = "this analysis is not running here";
             return Err(Error::new(Kind::Conflict, why));
         }
@@ -88,9 +88,14 @@ impl Analyses<'_> {
     /// Continues without the answer of one model.
     ///
     /// # Errors
-    /// `Missing` when there is no such analysis of the caller; `BadInput` when the model is not on its panel;
-    /// `Conflict` when the run is not on this server.
-    pub async fn leave_out(&self, caller: &Caller, id: &AnalysisId, model: &str) -> Result<Status> {
+    /// `Missing` if the caller has no such analysis; `BadInput` if the model is not on its panel; `Conflict` if
+    /// the run is not on this server.
+    pub async fn skip_model(
+        &self,
+        caller: &Caller,
+        id: &AnalysisId,
+        model: &str,
+    ) -> Result<Status> {
         let report = self.show(caller, id).await?;
         let analysis = report.analysis;
         let mut panel = analysis.plan.members.iter().chain(&analysis.plan.readers);
@@ -100,7 +105,7 @@ impl Analyses<'_> {
             let why = "is not on the panel of this analysis";
             return Err(Error::field(&["body", "model"], "value_error", why));
         }
-        if !analysis.status.is_over() && !self.engine.leave(id, model) {
+        if !analysis.status.is_over() && !self.engine.skip_model(id, model) {
             let why = "this analysis is not running here";
             return Err(Error::new(Kind::Conflict, why));
         }
@@ -108,7 +113,7 @@ impl Analyses<'_> {
     }
 }
 
-// The context of a rerun: the conversation, in which a changed question replaces the old one.
+// The context of a rerun: the conversation, with a changed question replacing the old one.
 fn conversation_of(old: &Analysis, request: &Request) -> Result<RunContext> {
     check_conversation(&old.context)?;
     let mut context = RunContext {
@@ -135,14 +140,14 @@ pub struct RerunForecast {
     pub taken: Vec<StageAnswer>,
 }
 
-/// Plan and answers of an earlier run, finished or not.
+/// The plan and answers of an earlier run, finished or not.
 pub(super) struct EarlierRun {
     plan: Plan,
     answers: Vec<StageAnswer>,
 }
 
 impl EarlierRun {
-    /// Requests and answers that the new plan can reuse. Calls are compared whole when they are made.
+    /// Requests and answers that the new plan can reuse. Calls are compared in full when they are made.
     pub fn known(&self, plan: &Plan) -> Vec<(ModelRequest, Answer)> {
         match self.serves(plan) {
             true => StagedRun::asked(&self.plan, &self.answers),
@@ -152,12 +157,12 @@ impl EarlierRun {
 
     fn spared(&self, plan: &Plan) -> Vec<StageAnswer> {
         match self.serves(plan) {
-            true => StagedRun::taken_over(plan, &self.plan, &self.answers),
+            true => StagedRun::reusable_answers(plan, &self.plan, &self.answers),
             false => Vec::new(),
         }
     }
 
-    // Pictures are not part of the compared requests, so they must be equal.
+    // Images are not part of the compared requests, so they must be equal.
     fn serves(&self, plan: &Plan) -> bool {
         plan.cache != CacheUse::Refresh && self.plan.pictures == plan.pictures
     }

@@ -1,4 +1,4 @@
-//! Share links of analyses, and what their holders see.
+//! Share links of analyses, and what their holders can see.
 
 use super::report::ComparisonOffer;
 use super::{Analyses, AnalysisReport, calls_of};
@@ -10,10 +10,10 @@ use crate::domain::user::Caller;
 use crate::store::analyses;
 
 impl Analyses<'_> {
-    /// Creates the token of a read-only link. An older link stops working.
+    /// Creates the token for a read-only link. Any older link stops working.
     ///
     /// # Errors
-    /// `Missing` when there is no such analysis of the caller; otherwise when the store fails.
+    /// `Missing` if the caller has no such analysis. Also returns any error from the store.
     pub async fn share(&self, caller: &Caller, id: &AnalysisId) -> Result<String> {
         let token = crypto::token::new()?;
         self.set_share(caller, id, Some(crypto::token::hash(&token)))
@@ -24,7 +24,7 @@ impl Analyses<'_> {
     /// Removes the read-only link.
     ///
     /// # Errors
-    /// `Missing` when there is no such analysis of the caller; otherwise when the store fails.
+    /// `Missing` if the caller has no such analysis. Also returns any error from the store.
     pub async fn unshare(&self, caller: &Caller, id: &AnalysisId) -> Result<()> {
         self.set_share(caller, id, None).await
     }
@@ -45,7 +45,7 @@ impl Analyses<'_> {
     /// Returns the analysis that a share link shows.
     ///
     /// # Errors
-    /// `Missing` when no analysis has this link; otherwise when the store cannot be read.
+    /// `Missing` if no analysis has this link. Also fails if the store cannot be read.
     pub async fn shared(&self, token: &str) -> Result<AnalysisReport> {
         let hash = crypto::token::hash(token);
         let found = self.store.read(move |db| analyses::by_share(db, &hash));
@@ -53,11 +53,11 @@ impl Analyses<'_> {
         self.without_owner(analysis).await
     }
 
-    /// Returns an analysis as holders of a link see it; none when the user has no such analysis.
+    /// Returns an analysis as holders of a link see it; `None` if the user has no such analysis.
     ///
     /// # Errors
-    /// When the store cannot be read.
-    pub(in crate::app) async fn shown_to_all(
+    /// Returns an error if the store cannot be read.
+    pub(in crate::app) async fn shared_report(
         &self,
         user: &UserId,
         id: &AnalysisId,

@@ -1,4 +1,4 @@
-//! What is known of a panel's members when a run is planned: the catalog's rank and the user's own records.
+//! What is known about a panel's members when a run is planned: the catalog's rank and the user's own records.
 
 use super::Analyses;
 use crate::app::Result;
@@ -8,17 +8,17 @@ use crate::domain::standing::MemberStanding;
 use crate::store::model_records;
 
 impl Analyses<'_> {
-    /// The standing of each model, in order.
+    /// Returns the standing of each model, in order.
     ///
     /// # Errors
-    /// When the database cannot be read.
+    /// Returns an error if the database cannot be read.
     pub(super) async fn standings(
         &self,
         user: Option<&UserId>,
         models: &[Model],
     ) -> Result<Vec<MemberStanding>> {
         let records = match user {
-            // There is nothing to compare a single model with.
+            // A single model has nothing to be compared with.
             Some(user) if models.len() > 1 => {
                 let user = user.clone();
                 let ids: Vec<String> = models.iter().map(|model| model.id.to_string()).collect();

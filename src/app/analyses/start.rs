@@ -1,16 +1,16 @@
-//! Starts an analysis: checks it, plans it, checks every budget, then stores and runs it, or does neither.
+//! Starts an analysis: checks it, plans it, checks every budget, and then stores and runs it, or does neither.
 
 use super::check::CheckedRequest;
 use super::conversation::check_conversation;
 use super::rerun::EarlierRun;
-use super::stopped::seat_drafts;
+use super::stopped::assign_drafts;
 use super::{Analyses, Begun, cache_age, entry};
 use crate::app::account_state::{check_active, check_active_in};
 use crate::app::key_limits::KeyReservation;
 use crate::app::{Error, Kind, Result, disk_space};
 use crate::clock;
 use crate::crypto;
-use crate::domain::analysis::{Analysis, StageAnswer, Status};
+use crate::domain::analysis::{Analysis, Plan, StageAnswer, Status};
 use crate::domain::chat::Usage;
 use crate::domain::id::{AnalysisId, UserId};
 use crate::domain::money::MicroDollars;
@@ -26,17 +26,17 @@ use crate::store::{self, Writer, analyses, audit};
 struct PreparedRun {
     analysis: Analysis,
     run: RunSpec,
-    /// First answers that exist already, stored with the analysis.
+    /// First answers that already exist, stored with the analysis.
     drafts: Vec<StageAnswer>,
 }
 
 impl Analyses<'_> {
-    /// Checks, plans, stores, and starts an analysis. What is returned is stored: a detached run is resumed after a
-    /// crash.
+    /// Checks, plans, stores, and starts an analysis. Whatever is returned has been stored: a detached run is
+    /// resumed after a crash.
     ///
     /// # Errors
-    /// As `check`; `BudgetExceeded` when a budget would be exceeded; `TooFast` or `Unavailable` when the queue is
-    /// full.
+    /// The errors of `check`; `BudgetExceeded` if a budget would be exceeded; `TooFast` or `Unavailable` if the
+    /// queue is full.
     pub async fn start(
         &self,
         caller: Option<&Caller>,
@@ -49,7 +49,7 @@ impl Analyses<'_> {
             .await
     }
 
-    /// Starts an analysis and stores something with it in the same transaction.
+    /// Starts an analysis and stores additional data with it in the same transaction.
     pub(in crate::app) async fn start_for(
         &self,
         caller: &Caller,
@@ -67,7 +67,7 @@ impl Analyses<'_> {
     /// Runs the same analysis again, as a new one.
     ///
     /// # Errors
-    /// `Missing` when there is no such analysis of the caller; otherwise as `start`.
+    /// `Missing` if the caller has no such analysis, and the errors of `start`.
     pub async fn retry(&self, caller: &Caller, id: &AnalysisId, now: Timestamp) -> Result<Begun> {
         let old = self.show(caller, id).await?.analysis;
         check_conversation(&old.context)?;
@@ -78,12 +78,12 @@ impl Analyses<'_> {
         };
         let context = RunContext {
             inherited,
-            // A run of the caller's own, which no experiment counts.
+            // A run of the caller's own, not counted by any experiment.
             experiment: None,
             is_live: false,
             ..old.context
         };
-        // Checked like a new request: its models may be gone, and it may come from an imported archive.
+        // Checked like a new request: its models may be gone, or it may come from an imported archive.
         let mut new = self.check(Some(caller), request, context).await?;
         new.context.recipe = recipe;
         self.begin(Some(caller.user.clone()), new, None, now).await
@@ -92,7 +92,8 @@ impl Analyses<'_> {
     /// Plans a run, checks every limit and budget, and starts it.
     ///
     /// # Errors
-    /// When a limit or a budget is exceeded, the plan is impossible, the disk is full, or the store fails.
+    /// Returns an error if a limit or a budget is exceeded, the plan is impossible, the disk is full, or the store
+    /// fails.
     pub(super) async fn begin(
         &self,
         user: Option<UserId>,
@@ -108,7 +109,7 @@ impl Analyses<'_> {
     async fn prepare(
         &self,
         user: Option<UserId>,
-        new: CheckedRequest,
+        mut new: CheckedRequest,
         earlier: Option<EarlierRun>,
         now: Timestamp,
     ) -> Result<PreparedRun> {
@@ -116,11 +117,13 @@ impl Analyses<'_> {
             check_active(self.store, user).await?;
         }
         disk_space::require(self.store)?;
+        let id = AnalysisId::new(now, crypto::random_number()?);
+        new.run = Some(id.clone());
         let material = self.material(user.as_ref(), &new).await?;
         let mut plan = self.plan(user.as_ref(), &new, material).await?;
         let drafts = match new.context.drafts.is_empty() {
             true => Vec::new(),
-            false => seat_drafts(&mut plan, &new.context.drafts),
+            false => assign_drafts(&mut plan, &new.context.drafts),
         };
         let pictures = self.pictures(user.as_ref(), &plan).await?;
         let calls = self.fit_evidence(user.as_ref(), &new, &mut plan, now);
@@ -138,25 +141,7 @@ impl Analyses<'_> {
             _ => None,
         };
         let forecast = estimate::total(&calls);
-        let id = AnalysisId::new(now, crypto::random_number()?);
-        let analysis = Analysis {
-            id: id.clone(),
-            user: user.clone(),
-            status: Status::Queued,
-            request: new.request,
-            context: new.context,
-            plan: plan.clone(),
-            synthesis: None,
-            error: None,
-            usage: Usage::default(),
-            cost: MicroDollars(0),
-            created: now,
-            started: None,
-            finished: None,
-            findings: None,
-            citations: None,
-            shared: None,
-        };
+        let analysis = queued(id.clone(), user.clone(), new, plan.clone(), now);
         let (cache, cache_age) = (plan.cache, cache_age(&plan));
         let terms = RunTerms::of(&plan, &drafts);
         let known = earlier.map_or_else(Vec::new, |earlier| earlier.known(&plan));
@@ -201,7 +186,7 @@ impl Analyses<'_> {
         let id = run.id.clone();
         let entry = (!run.background)
             .then(|| entry(analysis.created, run.user.as_ref(), "analysis.start", &id));
-        // Created before the run is stored, so that a client that disconnects meanwhile stops it too.
+        // Created before the run is stored, so that a client disconnecting in the meantime stops it too.
         let guard = (!analysis.request.detached)
             .then(|| CancelOnDrop::new(self.engine.clone(), id.clone()));
         let insert = Box::new(move |db: &Writer| {
@@ -223,6 +208,34 @@ impl Analyses<'_> {
     }
 }
 
+// The analysis before its run has started.
+fn queued(
+    id: AnalysisId,
+    user: Option<UserId>,
+    new: CheckedRequest,
+    plan: Plan,
+    now: Timestamp,
+) -> Analysis {
+    Analysis {
+        id,
+        user,
+        status: Status::Queued,
+        request: new.request,
+        context: new.context,
+        plan,
+        synthesis: None,
+        error: None,
+        usage: Usage::default(),
+        cost: MicroDollars(0),
+        created: now,
+        started: None,
+        finished: None,
+        findings: None,
+        citations: None,
+        shared: None,
+    }
+}
+
 fn not_started(fault: NotStarted) -> Error {
     let refused = match fault {
         NotStarted::Store(fault) => return fault.into(),
@@ -231,11 +244,11 @@ fn not_started(fault: NotStarted) -> Error {
     let (kind, text) = match refused {
         RunRefused::TooMany => (
             Kind::TooFast,
-            "as many of your analyses are running and waiting as one person may have",
+            "you have reached the limit of running and waiting analyses",
         ),
         RunRefused::Full => (
             Kind::Unavailable,
-            "as many analyses are running and waiting as this server takes",
+            "this server has reached its limit of running and waiting analyses",
         ),
         RunRefused::Closing => (Kind::Unavailable, "the server is shutting down"),
     };

@@ -12,15 +12,16 @@ use crate::store::{self, Reader, analyses};
 pub(super) struct StoppedRun {
     analysis: Analysis,
     answers: Vec<StageAnswer>,
-    /// The text to continue; none to write the answer from the drafts.
+    /// The text to continue; `None` to write the answer from the drafts.
     continued: Option<StageAnswer>,
 }
 
 impl StoppedRun {
-    /// Loads the run that a request continues; none when it continues none.
+    /// Loads the run that a request continues; `None` if it continues none.
     ///
     /// # Errors
-    /// When the store cannot be read. `Conflict` in the inner result when there is nothing to continue.
+    /// Returns an error if the store cannot be read; the inner result is `Conflict` if there is nothing to
+    /// continue.
     pub(super) fn of(
         db: &Reader,
         user: &UserId,
@@ -69,14 +70,14 @@ impl StoppedRun {
         }
     }
 
-    // Whether a synthesis is written from drafts, without notes on parts of the documents.
+    // Whether a synthesis is written from drafts, with no notes on document parts involved.
     fn has_synthesis(&self) -> bool {
         let plan = &self.analysis.plan;
         let is_one = matches!(plan.arrangement, Arrangement::Single | Arrangement::Vote);
         !is_one && plan.first() == 0
     }
 
-    /// Fills the request that continues it.
+    /// Fills in the request that continues the run.
     pub(super) fn fill(self, request: &mut Request, context: &mut RunContext) {
         if request.prompt.trim().is_empty() {
             request.prompt.clone_from(&self.analysis.request.prompt);
@@ -105,7 +106,7 @@ fn conflict<T>(why: &str, what: &str) -> Result<T> {
     Err(Error::new(Kind::Conflict, why).resolve(what))
 }
 
-// The synthesis rather than a draft, and the longest draft.
+// The synthesis if there is one, otherwise the longest draft.
 fn chosen<'a>(answers: &'a [StageAnswer], model: Option<&str>) -> Option<&'a StageAnswer> {
     let is_wanted = |one: &&StageAnswer| {
         let (own, wanted) = (model_of(one), model.unwrap_or_default());
@@ -118,9 +119,9 @@ fn chosen<'a>(answers: &'a [StageAnswer], model: Option<&str>) -> Option<&'a Sta
         .max_by_key(|one| (one.stage, one.text.len()))
 }
 
-/// Prepares a plan to begin with drafts: its members are those that wrote them, and only the synthesis is left. Returns
-/// the drafts in their places.
-pub(super) fn seat_drafts(plan: &mut Plan, drafts: &[StageAnswer]) -> Vec<StageAnswer> {
+/// Prepares a plan that begins with drafts: its members are those that wrote them, and only the synthesis is left.
+/// Returns the drafts in their slots.
+pub(super) fn assign_drafts(plan: &mut Plan, drafts: &[StageAnswer]) -> Vec<StageAnswer> {
     let last = plan.stages.pop();
     plan.stages.truncate(1);
     plan.stages.extend(last);
@@ -140,12 +141,12 @@ pub(super) fn seat_drafts(plan: &mut Plan, drafts: &[StageAnswer]) -> Vec<StageA
     seated
 }
 
-// A fallback wrote in the place of the planned model.
+// A fallback wrote in place of the planned model.
 fn is_of(draft: &StageAnswer, name: &str) -> bool {
     draft.fallback_for.as_deref().unwrap_or(&draft.model) == name
 }
 
-// The newest text of each member, as a first answer that costs nothing more.
+// The newest text of each member, as a first answer that incurs no further cost.
 fn drafts_of(plan: &Plan, answers: &[StageAnswer]) -> Vec<StageAnswer> {
     let is_draft = |one: &&StageAnswer| {
         let stage = plan.stages.get(one.stage);
@@ -175,7 +176,7 @@ fn drafts_of(plan: &Plan, answers: &[StageAnswer]) -> Vec<StageAnswer> {
     drafts
 }
 
-// Without the number of the sample.
+// The model name without the sample number.
 fn model_of(answer: &StageAnswer) -> &str {
     answer.model.split('#').next().unwrap_or_default()
 }

@@ -4,7 +4,7 @@ use crate::clock;
 use crate::domain::analysis::{Analysis, StageAnswer};
 use crate::engine::RunOutcome;
 
-/// Completes the stored part of a run with what only memory has.
+/// Completes the stored part of a run with data that exists only in memory.
 pub(super) fn complete(analysis: &mut Analysis, answers: &mut Vec<StageAnswer>, ended: RunOutcome) {
     let Some(unstored) = ended.unstored else {
         return;

@@ -1,22 +1,22 @@
-//! Parses the exports of ChatGPT, Claude, and Open WebUI: one conversation becomes a thread with a turn per question.
-//! Of a conversation with branches, only the current one is taken.
+//! Parses the exports of ChatGPT, Claude, and Open WebUI: a conversation becomes a thread with one turn per
+//! question. Only the current branch of a branched conversation is imported.
 
 use serde_json::Value;
 
 use super::foreign::{ForeignConversation, model};
 use crate::domain::time::Timestamp;
 
-/// Maximum number of messages of a conversation.
+/// Maximum number of messages per conversation.
 const MAX_MESSAGES: usize = 10_000;
 
-/// A conversation of another program.
+/// A conversation exported by another program.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(super) struct ForeignThread {
-    /// What identifies it in its program; empty if nothing does.
+    /// Its identifier in that program; empty if there is none.
     pub source: String,
-    /// Its title; may be empty.
+    /// Its title. May be empty.
     pub title: String,
-    /// Questions with their answers, oldest first; never empty.
+    /// Questions with their answers, oldest first. Never empty.
     pub turns: Vec<ForeignConversation>,
 }
 
@@ -27,7 +27,7 @@ struct SpokenText {
     at: Option<Timestamp>,
 }
 
-/// Parses a conversation; `None` when it is in another format, or has no answer.
+/// Parses a conversation; `None` if it is in another format or has no answer.
 pub(super) fn thread(value: &Value) -> Option<ForeignThread> {
     let (source, title, spoken) = if value["mapping"].is_object() {
         let id = value["conversation_id"].as_str().or(value["id"].as_str());
@@ -55,7 +55,7 @@ pub(super) fn thread(value: &Value) -> Option<ForeignThread> {
     })
 }
 
-// Messages are a tree; the current branch is read from its end.
+// Messages form a tree; the current branch is read from its leaf.
 fn chatgpt(value: &Value) -> Vec<SpokenText> {
     let nodes = &value["mapping"];
     let path = path(value["current_node"].as_str(), |id| {
@@ -71,7 +71,7 @@ fn chatgpt(value: &Value) -> Vec<SpokenText> {
             "assistant" => false,
             _ => return None,
         };
-        // A call of a tool is addressed to it.
+        // A tool call has the tool as its recipient.
         if message["recipient"].as_str().is_some_and(|to| to != "all") {
             return None;
         }
@@ -143,14 +143,14 @@ fn open_webui(chat: &Value) -> Vec<SpokenText> {
     list.take(MAX_MESSAGES).filter_map(spoken).collect()
 }
 
-/// The nodes from the root to this one. `find` returns a node and its parent.
+/// Returns the nodes from the root to this one. `find` returns a node and its parent.
 fn path<'a>(
     end: Option<&'a str>,
     find: impl Fn(&str) -> Option<(&'a Value, Option<&'a str>)>,
 ) -> Vec<&'a Value> {
     let mut nodes = Vec::new();
     let mut next = end;
-    // The limit also ends a circle.
+    // The limit also breaks cycles.
     while let Some((node, parent)) = next.and_then(&find)
         && nodes.len() < MAX_MESSAGES
     {
@@ -161,8 +161,8 @@ fn path<'a>(
     nodes
 }
 
-/// Pairs every question with the answer after it. Several messages of one side in a row are one text; a question without
-/// an answer is left out.
+/// Pairs every question with the answer that follows it. Consecutive messages of one side are joined; a question
+/// without an answer is dropped.
 fn turns(spoken: Vec<SpokenText>, begun: Option<Timestamp>) -> Vec<ForeignConversation> {
     let mut turns: Vec<ForeignConversation> = Vec::new();
     let mut last_was_user = false;
@@ -201,7 +201,7 @@ fn append(to: &mut String, text: &str) {
     to.push_str(text);
 }
 
-/// A time as seconds, milliseconds, or nanoseconds since 1970, or as RFC 3339.
+/// Parses a time in seconds, milliseconds, or nanoseconds since 1970, or in RFC 3339.
 fn moment(value: &Value) -> Option<Timestamp> {
     if let Some(text) = value.as_str() {
         return Timestamp::parse(text).or_else(|| Timestamp::parse(&text.replace("+00:00", "Z")));

@@ -1,11 +1,11 @@
-//! Stores conversations of other programs in a person's history. One read of what is there at the beginning and one
-//! transaction per batch make the work linear in the number of conversations.
+//! Stores conversations from other programs in a user's history. The existing history is read once at the
+//! beginning and each batch is one transaction, so that the work is linear in the number of conversations.
 
 use std::collections::HashSet;
 use std::path::Path;
 use std::time::Duration;
 
-use serde_json::{Map, Value, json};
+use serde_json::Value;
 
 use super::chat_exports::{self, ForeignThread};
 use super::foreign::{self, ForeignConversation};
@@ -18,42 +18,17 @@ use crate::domain::json;
 use crate::domain::request::to_stored;
 use crate::domain::thread::{MAX_TITLE, title_of};
 use crate::domain::time::Timestamp;
-use crate::store::Writer;
-use crate::store::archive::{self, ArchiveTable};
+use crate::store::archive;
+use crate::store::imported::{self, ImportOutcome, ImportedAnswer, ImportedThread, ImportedTurn};
 
-/// Conversations per transaction, and the bytes of text after which one is closed.
+/// Conversations per transaction, and bytes of text after which a transaction is committed.
 const BATCH: (usize, usize) = (200, 8 << 20);
 
-/// A table of the history, with its columns.
-#[derive(Clone)]
-pub(super) struct HistoryTable {
-    table: &'static ArchiveTable,
-    columns: Vec<String>,
-}
-
-/// A conversation as rows.
-#[derive(Default)]
-pub(super) struct ThreadRows {
-    /// The thread; none for a single analysis, which makes its own.
-    thread: Option<Map<String, Value>>,
-    analyses: Vec<(String, Map<String, Value>)>,
-    answers: Vec<Map<String, Value>>,
-}
-
-/// What happened to a conversation.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum StoredAs {
-    Added,
-    Present,
-    /// A row does not fit its table; nothing was stored.
-    Refused,
-}
-
-/// Adds all conversations of these files to a person's history, skipping those already there.
+/// Adds all conversations in these files to a user's history, skipping those already there.
 ///
 /// # Errors
-/// `TooLarge` when a file or a conversation in it exceeds its limit, before anything is changed; `BadRequest` when
-/// the files contain no conversation.
+/// `TooLarge` if a file or a conversation in it exceeds its limit, before anything is changed; `BadRequest` if the
+/// files contain no conversation.
 pub(super) fn keep(
     place: &ArchivePaths,
     user: &UserId,
@@ -98,21 +73,18 @@ pub(super) fn keep(
 pub(super) struct HistoryImport<'a> {
     place: &'a ArchivePaths,
     user: &'a UserId,
-    threads: HistoryTable,
-    analyses: HistoryTable,
-    pub answers: HistoryTable,
-    /// Hashes of the questions with their answers that are in the history.
+    /// Hashes of the questions with answers already in the history.
     known: HashSet<[u8; 32]>,
-    pub batch: Vec<ThreadRows>,
+    pub batch: Vec<ImportedThread>,
     bytes: usize,
     pub count: TableCount,
 }
 
 impl<'a> HistoryImport<'a> {
-    /// Reads what is in the history.
+    /// Loads the state of the existing history.
     ///
     /// # Errors
-    /// When the store cannot be read.
+    /// Returns an error if the store cannot be read.
     pub fn new(place: &'a ArchivePaths, user: &'a UserId) -> Result<Self> {
         let whose = user.clone();
         let mut known = HashSet::new();
@@ -125,9 +97,6 @@ impl<'a> HistoryImport<'a> {
         Ok(Self {
             place,
             user,
-            threads: table(place, "threads")?,
-            analyses: table(place, "analyses")?,
-            answers: table(place, "stage_answers")?,
             known,
             batch: Vec::new(),
             bytes: 0,
@@ -141,30 +110,31 @@ impl<'a> HistoryImport<'a> {
 
     fn take(&mut self, piece: &[u8]) -> Result<()> {
         let value: Value = serde_json::from_slice(piece).unwrap_or_default();
-        let rows = match chat_exports::thread(&value) {
-            Some(thread) => self.thread_rows(&thread)?,
+        let thread = match chat_exports::thread(&value) {
+            Some(thread) => self.imported(&thread)?,
             None => match foreign::past(&value) {
                 Some(one) if !self.known.insert(hash(&one.question, &one.answer)) => {
                     self.count.present += 1;
                     return Ok(());
                 }
-                Some(one) => single_rows(&one)?,
+                Some(one) => single(&one)?,
                 None => {
                     self.count.refused += 1;
                     return Ok(());
                 }
             },
         };
-        self.batch.push(rows);
+        self.batch.push(thread);
         self.bytes += piece.len();
         Ok(())
     }
 
-    /// A thread with a turn per question. Its ids follow from its content, so that a second import finds them.
+    /// Builds a thread with one turn per question. Its IDs are derived from its content, so that a second import
+    /// recognizes them.
     ///
     /// # Errors
-    /// When a row cannot be written as JSON.
-    pub fn thread_rows(&self, thread: &ForeignThread) -> Result<ThreadRows> {
+    /// When a request, a plan, or an answer cannot be written as JSON.
+    pub fn imported(&self, thread: &ForeignThread) -> Result<ImportedThread> {
         let first = &thread.turns[0];
         let source = match thread.source.as_str() {
             "" => crate::crypto::hex(&hash(&first.question, &first.answer)),
@@ -177,156 +147,100 @@ impl<'a> HistoryImport<'a> {
                 .fold(0, |sum, byte| (sum << 8) | u128::from(*byte));
             AnalysisId::new(made, number)
         };
-        let mut rows = ThreadRows::default();
         let begun = first.made.unwrap_or_default();
-        let thread_id = ThreadId::begun_by(&id(0, begun));
-        let mut before = String::new();
+        let mut turns: Vec<ImportedTurn> = Vec::with_capacity(thread.turns.len());
         let mut earliest = begun;
         for (turn, one) in thread.turns.iter().enumerate() {
-            // Turns are sorted by id, so each needs a later time than the one before it.
+            // Turns are sorted by ID, so each needs a later time than the one before it.
             let made = one.made.unwrap_or_default().max(earliest);
             earliest = made + Duration::from_millis(1);
-            let id = id(turn, made);
-            rows.add(&id, one, Some((&thread_id, &before)))?;
-            before = id.to_string();
+            let follows = turns.last().map(|last| last.id.clone());
+            turns.push(imported_turn(id(turn, made), follows, one)?);
         }
         let title = match thread.title.as_str() {
             "" => title_of(&first.question),
             title => title.chars().take(MAX_TITLE).collect(),
         };
-        let created = first.made.unwrap_or_else(clock::now).millis();
+        let created = first.made.unwrap_or_else(clock::now);
         let last = thread.turns.iter().filter_map(|turn| turn.made).max();
-        rows.thread = object(json!({
-            "id": thread_id, "title": title, "created": created,
-            "updated": last.map_or(created, |last| last.millis()),
-        }));
-        Ok(rows)
+        Ok(ImportedThread {
+            id: ThreadId::from_first_analysis(&id(0, begun)),
+            title,
+            created,
+            updated: last.unwrap_or(created),
+            turns,
+        })
     }
 
     /// Stores the batch in one transaction.
     ///
     /// # Errors
-    /// When the store cannot be written.
+    /// Returns an error if the store cannot be written.
     pub fn store(&mut self) -> Result<()> {
         let batch = std::mem::take(&mut self.batch);
         self.bytes = 0;
         if batch.is_empty() {
             return Ok(());
         }
-        let tables = [&self.threads, &self.analyses, &self.answers].map(HistoryTable::clone);
         let user = self.user.clone();
-        let stored = self.place.store.write_now(move |db| {
-            let each = batch.into_iter();
-            each.map(|rows| rows.put(db, &tables, &user))
-                .collect::<crate::store::Result<Vec<StoredAs>>>()
-        })?;
-        for outcome in stored {
+        let store = &self.place.store;
+        let outcomes = store.write_now(move |db| imported::add(db, &user, &batch))?;
+        for outcome in outcomes {
             match outcome {
-                StoredAs::Added => self.count.added += 1,
-                StoredAs::Present => self.count.present += 1,
-                StoredAs::Refused => self.count.refused += 1,
+                ImportOutcome::Added => self.count.added += 1,
+                ImportOutcome::Present => self.count.present += 1,
+                ImportOutcome::Refused => self.count.refused += 1,
             }
         }
         Ok(())
     }
 }
 
-/// A conversation of the other formats: one analysis.
-fn single_rows(one: &ForeignConversation) -> Result<ThreadRows> {
+/// A conversation of the other formats: a thread of one analysis.
+fn single(one: &ForeignConversation) -> Result<ImportedThread> {
     let made = one.made.unwrap_or_else(clock::now);
-    let mut rows = ThreadRows::default();
-    rows.add(&AnalysisId::new(made, random_number()?), one, None)?;
-    Ok(rows)
+    let id = AnalysisId::new(made, random_number()?);
+    Ok(ImportedThread {
+        id: ThreadId::from_first_analysis(&id),
+        title: title_of(&one.question),
+        created: made,
+        updated: made,
+        turns: vec![imported_turn(id, None, one)?],
+    })
 }
 
-impl ThreadRows {
-    fn add(
-        &mut self,
-        id: &AnalysisId,
-        one: &ForeignConversation,
-        place: Option<(&ThreadId, &str)>,
-    ) -> Result<()> {
-        let made = one.made.unwrap_or_else(clock::now);
-        let (plan, given) = foreign::planned(one);
-        let (request, context) = foreign::requested(one, &plan);
-        let mut row = json!({
-            "id": id, "status": "completed", "pattern": plan.pattern, "question": one.question,
-            "request": to_stored(&request, &context).map_err(Error::internal)?,
-            "plan": serde_json::to_string(&plan).map_err(Error::internal)?,
-            "synthesis": one.answer, "created": made.millis(), "started": made.millis(), "finished": made.millis(),
-            "topic": "imported",
-        });
-        if let Some((thread, follows)) = place {
-            row["thread"] = json!(thread);
-            row["follows"] = json!(follows);
-        }
-        self.analyses
-            .extend(object(row).map(|row| (id.to_string(), row)));
-        for answer in given {
-            let text = serde_json::to_string(&answer).map_err(Error::internal)?;
-            self.answers.extend(object(json!({
-                "analysis_id": id, "stage": answer.stage, "member": answer.member, "model": answer.model, "answer": text,
-            })));
-        }
-        Ok(())
-    }
-
-    /// Stores the rows, all or none.
-    fn put(
-        self,
-        db: &Writer,
-        [threads, analyses, answers]: &[HistoryTable; 3],
-        user: &UserId,
-    ) -> crate::store::Result<StoredAs> {
-        let ids: Vec<String> = self.analyses.iter().map(|(id, _)| id.clone()).collect();
-        for id in &ids {
-            if archive::owner_of(db, analyses.table, id)?.is_some() {
-                return Ok(StoredAs::Present);
-            }
-        }
-        let thread_id = self.thread.as_ref().and_then(|row| row.get("id")?.as_str());
-        let thread_id = thread_id.map(str::to_owned);
-        let thread = self.thread.into_iter().map(|row| (threads, row));
-        let turns = self.analyses.into_iter().map(|(_, row)| (analyses, row));
-        let given = self.answers.into_iter().map(|row| (answers, row));
-        for (of, row) in thread.chain(turns).chain(given) {
-            if !archive::put_columns(db, of.table, &of.columns, user, row)? {
-                for id in &ids {
-                    archive::remove(db, analyses.table, user, id)?;
-                }
-                if let Some(id) = &thread_id {
-                    archive::remove(db, threads.table, user, id)?;
-                }
-                return Ok(StoredAs::Refused);
-            }
-        }
-        Ok(StoredAs::Added)
-    }
-}
-
-/// The description of a table of the history, and the columns that the store has.
-///
-/// # Errors
-/// When this version keeps no such table, or the store fails.
-pub(super) fn table(place: &ArchivePaths, name: &str) -> Result<HistoryTable> {
-    let Some(table) = archive::TABLES.iter().find(|table| table.name == name) else {
-        return Err(unreadable("this version keeps no history"));
-    };
-    let columns = place
-        .store
-        .read_now(move |db| archive::columns(db, table))?;
-    Ok(HistoryTable { table, columns })
-}
-
-fn object(value: Value) -> Option<Map<String, Value>> {
-    match value {
-        Value::Object(row) => Some(row),
-        _ => None,
-    }
+fn imported_turn(
+    id: AnalysisId,
+    follows: Option<AnalysisId>,
+    one: &ForeignConversation,
+) -> Result<ImportedTurn> {
+    let (plan, given) = foreign::planned(one);
+    let (request, context) = foreign::requested(one, &plan);
+    let models = request.models.iter().chain(&request.ultra_model);
+    let answers = given.iter().map(|answer| {
+        Ok(ImportedAnswer {
+            stage: answer.stage,
+            member: answer.member,
+            model: answer.model.clone(),
+            json: serde_json::to_string(answer).map_err(Error::internal)?,
+        })
+    });
+    Ok(ImportedTurn {
+        id,
+        follows,
+        models: models.cloned().collect(),
+        request: to_stored(&request, &context).map_err(Error::internal)?,
+        plan: serde_json::to_string(&plan).map_err(Error::internal)?,
+        stage_answers: answers.collect::<Result<_>>()?,
+        pattern: plan.pattern,
+        question: one.question.clone(),
+        answer: one.answer.clone(),
+        created: one.made.unwrap_or_else(clock::now),
+    })
 }
 
 fn hash(question: &str, answer: &str) -> [u8; 32] {
-    // The length keeps ("ab", "c") and ("a", "bc") apart.
+    // The length distinguishes ("ab", "c") from ("a", "bc").
     let mut hasher = sha256::Hasher::new();
     hasher.update(&question.len().to_le_bytes());
     hasher.update(question.as_bytes());

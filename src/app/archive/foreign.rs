@@ -1,5 +1,6 @@
-//! Parses data of other programs as analyses: conversations in the JSON Lines format of OpenAI's tools, and exports of
-//! Quire's predecessor. Guesses nothing: an unnamed model becomes `imported/unknown`, and costs stay unknown.
+//! Parses data from other programs as analyses: conversations in the JSON Lines format of OpenAI's tools, and
+//! exports of Quire's predecessor. Guesses nothing: an unnamed model becomes `imported/unknown`, and costs stay
+//! unknown.
 
 use serde_json::Value;
 
@@ -11,10 +12,11 @@ use crate::domain::chat::{Finish, Message, MessageRole, Task, Usage, estimate_to
 use crate::domain::parameters::Parameters;
 use crate::domain::request::{Request, RunContext};
 use crate::domain::time::Timestamp;
+use crate::store::imported::TOPIC;
 
-/// Length limit of a model's name, in characters.
+/// Maximum length of a model name, in characters.
 const MAX_NAME_CHARS: usize = 100;
-/// Limit on models per analysis.
+/// Maximum number of models per analysis.
 const MAX_MODELS: usize = 64;
 
 /// A past question and its answers.
@@ -77,7 +79,7 @@ pub(super) fn model(name: Option<&str>) -> String {
 fn made(value: &Value) -> Option<Timestamp> {
     let names = ["created", "created_at", "timestamp", "create_time"];
     names.iter().find_map(|name| match &value[*name] {
-        // Some exports omit the Z of UTC.
+        // Some exports omit the Z for UTC.
         Value::String(text) => {
             Timestamp::parse(text).or_else(|| Timestamp::parse(&format!("{text}Z")))
         }
@@ -233,6 +235,7 @@ pub(super) fn planned(one: &ForeignConversation) -> (Plan, Vec<StageAnswer>) {
         readings: Vec::new(),
         parts: Vec::new(),
         fits: Vec::new(),
+        retrieval: None,
         readers: Vec::new(),
         nonce: crate::crypto::hex(&hash[..8]),
         seed: 0,
@@ -300,7 +303,7 @@ pub(super) fn requested(one: &ForeignConversation, plan: &Plan) -> (Request, Run
         ultra_model: Some(one.writer.clone()),
         cache: CacheUse::Off,
         detached: true,
-        topic: Some("imported".to_owned()),
+        topic: Some(TOPIC.to_owned()),
         depth: Some(Depth::Full),
         ..Request::default()
     };

@@ -1,6 +1,6 @@
-//! Exports everything a person owns as one archive, and imports such an archive into another installation: a
-//! gzip-compressed tar of a manifest, one JSON Lines file per table, and the original documents. Contains no secrets:
-//! no password, key, or share link.
+//! Exports everything a user owns as one archive, and imports such an archive into another installation: a
+//! gzip-compressed tar file with a manifest, one JSON Lines file per table, and the original documents. Contains
+//! no secrets: no passwords, keys, or share links.
 
 mod chat_exports;
 mod conversations;
@@ -36,7 +36,7 @@ const ZIP: [u8; 2] = *b"PK";
 const FORMAT: &str = "quire-archive";
 /// Name of the first entry.
 const MANIFEST: &str = "manifest.json";
-/// Folders of the tables and of the documents as uploaded.
+/// Folders for the tables and for the documents as uploaded.
 const TABLES: &str = "tables/";
 const ORIGINALS: &str = "documents/";
 
@@ -44,10 +44,10 @@ const ORIGINALS: &str = "documents/";
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct Manifest {
     format: String,
-    /// Schema version of the source database; archives of newer versions are refused.
+    /// Schema version of the source database; archives from newer versions are refused.
     schema: u32,
     quire: String,
-    /// Time of export, RFC 3339.
+    /// Time of export, in RFC 3339.
     made: String,
     email: String,
 }
@@ -71,15 +71,16 @@ pub type Counts = Vec<(String, TableCount)>;
 pub struct ExportOutcome {
     /// Counts per table.
     pub counts: Counts,
-    /// Originals that are lost or differ in size, as text. Those that differ in size are in the
-    /// archive as they are.
+    /// Originals that are missing or have a different size, as text. The latter are included in the archive as
+    /// they are.
     pub faulty: Vec<String>,
 }
 
-/// Callback for progress: the name of the current table, the number of rows done, and of all rows, 0 if unknown.
+/// Progress callback: takes the name of the current table, the number of rows done, and the total number of rows
+/// (0 if unknown).
 pub type Progress<'a> = &'a mut (dyn FnMut(&str, u64, u64) + Send);
 
-/// The installation's store and folders, as far as archives need them.
+/// The installation's store and folders, as needed by archives.
 #[derive(Clone)]
 pub struct ArchivePaths {
     store: Store,
@@ -89,14 +90,14 @@ pub struct ArchivePaths {
     shelf: Option<documents::OriginalFiles>,
     /// Folder for temporary files.
     scratch: PathBuf,
-    /// Size limit of a document, in bytes.
+    /// Maximum size of a document, in bytes.
     limit: u64,
 }
 
 /// Opens the configured installation for its operator; works while a server is running. Blocks.
 ///
 /// # Errors
-/// When there is no usable data folder, or its folders cannot be created.
+/// Returns an error if there is no usable data folder or its folders cannot be created.
 pub fn open(config: &Config) -> Result<ArchivePaths> {
     let store = folder::open_existing(config)?.store;
     let place = of(store, &config.data_dir, config.limits.max_upload);
@@ -116,15 +117,15 @@ fn of(store: Store, data_dir: &Path, limit: u64) -> ArchivePaths {
     }
 }
 
-/// Use cases of archives on a running server.
+/// The archive use cases of a running server.
 #[derive(Clone, Copy)]
 pub struct Archives<'a> {
     pub(super) store: &'a Store,
     pub(super) documents: &'a DocumentService,
     pub(super) data_dir: &'a Path,
-    /// Size limit of a document, in bytes.
+    /// Maximum size of a document, in bytes.
     pub(super) max_upload: u64,
-    /// Held while an archive is imported.
+    /// Permit held while an archive is imported.
     pub(super) imports: &'a Arc<Semaphore>,
 }
 
@@ -133,10 +134,10 @@ impl Archives<'_> {
         of(self.store.clone(), self.data_dir, self.max_upload)
     }
 
-    /// Exports a person's archive to a temporary file, deleted when the returned value is dropped.
+    /// Exports a user's archive to a temporary file, which is deleted when the returned value is dropped.
     ///
     /// # Errors
-    /// When the store cannot be read or the file cannot be written.
+    /// Returns an error if the store cannot be read or the file cannot be written.
     pub async fn export(&self, user: &UserId) -> Result<TemporaryFile> {
         let (mut place, user) = (self.paths(), user.clone());
         place.shelf = Some(self.documents.shelf().clone());
@@ -161,10 +162,10 @@ impl Archives<'_> {
     /// Imports an uploaded file. Completes even if the caller goes away.
     ///
     /// # Errors
-    /// As [`ArchivePaths::import`].
+    /// Same as [`ArchivePaths::import`].
     pub async fn import(&self, user: &UserId, received: ReceivedFile) -> Result<Counts> {
         let (place, user) = (self.paths(), user.clone());
-        // One at a time: each may use the full memory allowance of an import.
+        // One at a time: each import may use its full memory allowance.
         let turn = self.imports.clone().acquire_owned().await;
         let turn = turn.map_err(Error::internal)?;
         let work = move || {
@@ -181,15 +182,15 @@ impl ArchivePaths {
     /// Fetches a document's original if needed, and returns its path.
     fn original(&self, id: &str) -> Result<PathBuf> {
         match (&self.shelf, DocumentId::parse(id)) {
-            (Some(shelf), Some(id)) => shelf.bring(&id),
+            (Some(shelf), Some(id)) => shelf.fetch_blocking(&id),
             _ => Ok(self.documents.join(id)),
         }
     }
 
-    /// Writes a person's archive to a file that must not exist yet. Blocks.
+    /// Writes a user's archive to a file that must not exist yet. Blocks.
     ///
     /// # Errors
-    /// `Conflict` when the file exists; `Internal` when it cannot be written or the store cannot be read.
+    /// `Conflict` if the file exists; `Internal` if it cannot be written or the store cannot be read.
     pub fn export(
         &self,
         user: &UserId,
@@ -199,11 +200,12 @@ impl ArchivePaths {
         pack::pack(self, user, to, progress)
     }
 
-    /// Imports a file for a person: an archive, or conversations exported by other programs. Importing the same file
-    /// twice changes nothing. Uses at most 256 MiB of memory, whatever the file contains, a ZIP file included. Blocks.
+    /// Imports a file for a user: an archive, or conversations exported by other programs. Importing the same file
+    /// twice changes nothing. Uses at most 256 MiB of memory, whatever the file contains, even for a ZIP file.
+    /// Blocks.
     ///
     /// # Errors
-    /// `BadRequest` for any other file; `TooLarge` when the file, or one row or conversation in it, exceeds a limit.
+    /// `BadRequest` for any other file; `TooLarge` if the file, or one row or conversation in it, exceeds a limit.
     /// Length limits are checked before anything is changed.
     pub fn import(&self, user: &UserId, from: &Path, progress: Progress<'_>) -> Result<Counts> {
         let mut file = File::open(from).map_err(unreadable)?;

@@ -1,4 +1,4 @@
-//! Writes an archive. Rows go through temporary files, because a tar entry starts with its length.
+//! Writes an archive. Rows go through temporary files, because a tar entry is preceded by its length.
 
 use std::fs::File;
 use std::io::{BufWriter, Read, Seek as _, SeekFrom, Write as _};
@@ -22,10 +22,10 @@ use crate::store::{self, users};
 
 type TarWriter = Builder<GzEncoder<BufWriter<File>>>;
 
-/// Writes a person's archive to a new file; removes it on failure.
+/// Writes a user's archive to a new file, and removes the file on failure.
 ///
 /// # Errors
-/// `Conflict` when the file exists; `Internal` when it cannot be written or the store cannot be read.
+/// `Conflict` if the file exists; `Internal` if it cannot be written or the store cannot be read.
 pub(super) fn pack(
     place: &ArchivePaths,
     user: &UserId,
@@ -74,7 +74,7 @@ fn fill(
     }
     let (mut added, mut faulty) = (0, Vec::new());
     for ExportedDocument { id, name, size } in documents(place, user)? {
-        // The text of a document is exported even when its original is lost.
+        // The text of a document is exported even if its original is lost.
         let Ok(file) = File::open(place.original(&id)?) else {
             faulty.push(format!("{id} ({name}): its file is lost"));
             continue;
@@ -99,7 +99,7 @@ fn fill(
     Ok(ExportOutcome { counts, faulty })
 }
 
-/// The columns of a document's row that concern its original.
+/// The columns of a document row that describe its original.
 struct ExportedDocument {
     id: String,
     name: String,
@@ -116,9 +116,9 @@ fn rows(
     let name = hex(&random::<16>()?);
     let path = place.scratch.join(format!("export-{name}"));
     let file = scratch(&path).map_err(Error::internal)?;
-    // Unlinked right away, so that no crash leaves it behind.
+    // Unlinked right away, so that a crash cannot leave it behind.
     let _ = std::fs::remove_file(&path);
-    // Read and written in one closure, so that the table is consistent.
+    // Read and write in one closure, so that the table is consistent.
     let (reader, user) = (file.try_clone().map_err(Error::internal)?, user.clone());
     let work = move |db: &store::Reader| {
         let mut out = BufWriter::new(reader);

@@ -1,5 +1,5 @@
 //! Splits a JSON file into its values without loading the whole file: the elements of a list, JSON Lines, or one
-//! object. Parses nothing.
+//! object. Does not parse the values.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Seek as _, SeekFrom};
@@ -10,16 +10,16 @@ use serde::de::IgnoredAny;
 use super::{too_large, unreadable};
 use crate::app::Result;
 
-/// Size limit of a file, in bytes (256 MiB).
+/// Maximum size of a file, in bytes (256 MiB).
 pub(super) const MAX_FILE: u64 = 256 << 20;
-/// Size limit of one value, in bytes (16 MiB).
+/// Maximum size of one value, in bytes (16 MiB).
 const MAX_PIECE: u64 = 16 << 20;
 
-/// Passes every piece of a file, which should be one JSON value, to `take`. Broken pieces are passed unchanged.
+/// Passes every piece of a file to `take`; each should be one JSON value. Broken pieces are passed on unchanged.
 ///
 /// # Errors
-/// `TooLarge` when the file or a piece exceeds its limit; `BadRequest` when the file cannot be read; the error
-/// of `take`.
+/// `TooLarge` if the file or a piece exceeds its limit; `BadRequest` if the file cannot be read; and any error of
+/// `take`.
 pub(super) fn each(from: &Path, take: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<()> {
     let mut file = File::open(from).map_err(unreadable)?;
     let length = file.metadata().map_err(unreadable)?.len();
@@ -49,7 +49,7 @@ pub(super) fn each(from: &Path, take: &mut dyn FnMut(&[u8]) -> Result<()>) -> Re
 
 const BOM: &[u8] = "\u{feff}".as_bytes();
 
-// Returns the first byte that is not white space, without consuming it.
+// Returns the first non-whitespace byte, without consuming it.
 fn first(source: &mut impl BufRead) -> Result<Option<u8>> {
     loop {
         let text = source.fill_buf().map_err(unreadable)?;
@@ -108,7 +108,7 @@ fn elements(source: &mut impl BufRead, take: &mut dyn FnMut(&[u8]) -> Result<()>
     }
     match (scan.depth, piece.trim_ascii().is_empty()) {
         (0, true) => Ok(()),
-        // Cut off, or with trailing data.
+        // Truncated, or with trailing data.
         _ => take(&piece),
     }
 }
@@ -223,7 +223,7 @@ mod tests {
                 "{\"a\":1}\n\n{\"a\":2}\nnot",
                 vec!["{\"a\":1}", "{\"a\":2}", "not"],
             ),
-            // Cut off, or with trailing data.
+            // Truncated, or with trailing data.
             ("[{\"a\":1},{\"a\"", vec!["{\"a\":1}", "{\"a\""]),
             ("[1] 2", vec!["1", "2"]),
         ] {

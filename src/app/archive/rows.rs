@@ -1,6 +1,6 @@
 //! Reads a table's rows from an archive, one JSON object per line. A row is flat: no nested values, no unknown
-//! columns, no line longer than the table can need. So a row's memory is bounded by about the length of its text,
-//! whatever it contains.
+//! columns, and no line longer than the table can need. This bounds a row's memory by about the length of its
+//! text, whatever it contains.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -16,15 +16,15 @@ use crate::app;
 use crate::domain::json;
 use crate::store::archive::ArchiveTable;
 
-/// Bytes of memory that a row, or all rows with the same parent, may use once parsed, because they are loaded
-/// together (64 MiB).
+/// Bytes of memory that a parsed row, or all rows with the same parent, may use, because they are loaded together
+/// (64 MiB).
 const MAX_MEMORY: u64 = 64 << 20;
-/// The same limit for tables without JSON, which hold the text of one document (256 MiB).
+/// The same limit for tables without JSON, which hold the text of a single document (256 MiB).
 const MAX_TEXT: u64 = 256 << 20;
-/// Length limit of an ID, in bytes.
+/// Maximum length of an ID, in bytes.
 const MAX_ID: usize = 64;
 
-/// Reader of a table's lines.
+/// Reader for the lines of a table.
 pub(super) struct Lines<R: Read> {
     source: BufReader<R>,
     table: &'static ArchiveTable,
@@ -43,7 +43,7 @@ impl<R: Read> Lines<R> {
     /// Returns the next line, unparsed.
     ///
     /// # Errors
-    /// `TooLarge` for a line longer than any row of the table; at most the limit is buffered.
+    /// `TooLarge` for a line longer than any row of the table; no more than the limit is buffered.
     pub(super) fn next_line(&mut self) -> app::Result<Option<&[u8]>> {
         self.line.clear();
         let mut bounded = (&mut self.source).take(self.table.max_row + 1);
@@ -61,7 +61,7 @@ impl<R: Read> Lines<R> {
     /// Returns the next row, reduced to these columns, and its length in bytes.
     ///
     /// # Errors
-    /// As `next_line`, and `BadRequest` when the line is not a JSON object.
+    /// The errors of `next_line`, and `BadRequest` if the line is not a JSON object.
     pub(super) fn next_row(
         &mut self,
         columns: &[&str],
@@ -87,7 +87,7 @@ impl<R: Read> Lines<R> {
 pub(super) struct RowLimits(BTreeMap<String, u64>);
 
 impl RowLimits {
-    /// Whether the row, together with earlier rows of the same parent, stays within limits.
+    /// Whether the row, together with earlier rows of the same parent, stays within the limits.
     pub(super) fn admit(&mut self, table: &ArchiveTable, row: &Map<String, Value>) -> bool {
         let text = |name: &str| row.get(name).and_then(Value::as_str).unwrap_or_default();
         if table.has_id && text("id").len() > MAX_ID {
@@ -115,7 +115,7 @@ impl RowLimits {
 }
 
 fn size(table: &ArchiveTable, name: &str, value: &Value) -> usize {
-    // Bytes of memory of a cell besides its text.
+    // Memory used by a cell in addition to its text, in bytes.
     const CELL: usize = 64;
     let text = value.as_str().unwrap_or_default();
     CELL + match table.json.contains(&name) {
@@ -154,7 +154,7 @@ impl<'de> Visitor<'de> for RowReader<'_> {
     }
 }
 
-/// A column's value. No column is nested: lists and objects become null.
+/// The value of a column. No column is nested: lists and objects become null.
 struct ColumnValue(Value);
 
 impl<'de> Deserialize<'de> for ColumnValue {

@@ -63,17 +63,16 @@ fn a_conversation_with_a_row_that_does_not_fit_leaves_nothing_behind() {
         turns: vec![one],
     };
     let mut import = conversations::HistoryImport::new(&place, &user).expect("a store");
-    let answers = import.answers.clone();
-    let mut store = |answers: conversations::HistoryTable| {
-        import.answers = answers;
-        let rows = import.thread_rows(&thread).expect("rows");
+    let mut store = |copies: usize| {
+        let mut rows = import.imported(&thread).expect("rows");
+        let answers = &mut rows.turns[0].stage_answers;
+        *answers = answers.iter().cycle().take(copies).cloned().collect();
         import.batch.push(rows);
         import.store().expect("a store");
         import.count
     };
-    // An answer fits no other table.
-    let unfit = conversations::table(&place, "projects").expect("a table");
-    assert_eq!(store(unfit).refused, 1);
+    // Two answers at one place conflict.
+    assert_eq!(store(2).refused, 1);
     let count = || {
         let whose = user.clone();
         let mut found = 0;
@@ -84,8 +83,8 @@ fn a_conversation_with_a_row_that_does_not_fit_leaves_nothing_behind() {
         read.expect("a store")
     };
     assert_eq!(count(), 0, "the question was stored without its answer");
-    assert_eq!(store(answers.clone()).added, 1);
-    assert_eq!(store(answers).present, 1);
+    assert_eq!(store(1).added, 1);
+    assert_eq!(store(1).present, 1);
     assert_eq!(count(), 1);
 }
 
@@ -327,7 +326,7 @@ fn a_damaged_or_newer_archive_changes_nothing() {
         let refused = import(&place, &user, &path).expect_err("refused");
         assert_eq!(refused.kind, Kind::BadRequest, "{bytes:?}");
     }
-    // Cut anywhere, it is refused or its complete part is imported, without a panic.
+    // Truncated at any point, it is refused or its complete part is imported, without a panic.
     let whole = archive(
         &scratch,
         SCHEMA,
@@ -378,7 +377,7 @@ fn a_zip_file_of_another_program_is_imported_with_all_its_parts() {
     assert_eq!(left, 0, "temporary files are removed");
 
     let bytes = std::fs::read(&path).expect("a file");
-    // The last bytes only state that there is no comment.
+    // The last bytes only indicate that there is no comment.
     for length in (0..bytes.len() - 4).step_by(11) {
         std::fs::write(&path, &bytes[..length]).expect("a file");
         assert!(import(&place, &user, &path).is_err(), "{length} bytes");

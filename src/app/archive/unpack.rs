@@ -1,5 +1,5 @@
-//! Imports an archive. Nothing in it is trusted: sizes are limited, names are looked up and never used as paths, every
-//! row is assigned to the importing person, and what cannot be read afterwards is removed again.
+//! Imports an archive. Nothing in it is trusted: sizes are limited, names are looked up and never used as paths,
+//! every row is assigned to the importing user, and anything that turns out to be unreadable is removed again.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
@@ -22,13 +22,13 @@ use crate::domain::id::{UserId, ulid};
 use crate::domain::time::Timestamp;
 use crate::store::archive::{self, ArchiveTable, SCHEMA};
 
-/// Size limit of all entries together, in bytes (16 GiB).
+/// Maximum size of all entries together, in bytes (16 GiB).
 const MAX_BYTES: u64 = 16 << 30;
-/// Limit on rows with an ID of their own.
+/// Maximum number of rows with their own ID.
 const MAX_IDS: usize = 500_000;
-/// Limit on entries: one per table, and the original documents.
+/// Maximum number of entries: one per table, and the original documents.
 const MAX_FILES: usize = 500_000;
-/// Characters of an ID that encode its time.
+/// Number of leading characters of an ID that encode its time.
 const TIME: usize = 10;
 /// Rows per transaction, and bytes after which no more are added to it.
 const BATCH: usize = 100;
@@ -39,15 +39,15 @@ type TarReader = Archive<GzDecoder<BufReader<File>>>;
 /// What the first pass learned about the archive's IDs.
 #[derive(Default)]
 struct KnownIds {
-    /// IDs that belong to something else here, and their replacements.
+    /// IDs that belong to something else here, with their replacements.
     renamed: BTreeMap<String, String>,
-    /// IDs that exist already.
+    /// IDs that already exist.
     present: BTreeSet<String>,
     /// IDs that this import has inserted.
     put: BTreeMap<&'static str, BTreeSet<String>>,
 }
 
-/// Imports an archive for a person.
+/// Imports an archive for a user.
 ///
 /// # Errors
 /// `BadRequest` for a file that is not an archive or is damaged; `Conflict` for one of a newer version; `TooLarge`
@@ -58,7 +58,7 @@ pub(super) fn unpack(
     from: &Path,
     progress: Progress<'_>,
 ) -> Result<Counts> {
-    let mut ids = look_through(place, user, from)?;
+    let mut ids = scan_ids(place, user, from)?;
     let mut counts: BTreeMap<String, TableCount> = BTreeMap::new();
     let mut order = Vec::new();
     let mut tar = opened(from)?;
@@ -83,7 +83,7 @@ pub(super) fn unpack(
             progress(label, count.added, 0);
         }
     }
-    take_back(place, user, &mut ids, &mut counts)?;
+    remove_unreadable(place, user, &mut ids, &mut counts)?;
     let counts = order.into_iter().map(|name| {
         let count = counts.get(&name).copied().unwrap_or_default();
         (name, count)
@@ -107,9 +107,10 @@ fn table_of(name: &str) -> Option<&'static ArchiveTable> {
     archive::TABLES.iter().find(|table| table.name == name)
 }
 
-// First pass, before anything is changed: checks the limits and finds out which IDs are taken here. Entries are read
-// raw: the tar crate would read an extended name of any length into memory, and no archive of ours needs one.
-fn look_through(place: &ArchivePaths, user: &UserId, from: &Path) -> Result<KnownIds> {
+// First pass, before anything is changed: checks the limits and finds out which IDs are already in use here.
+// Entries are read raw, because the tar crate would read an extended name of any length into memory, and our
+// archives do not need one.
+fn scan_ids(place: &ArchivePaths, user: &UserId, from: &Path) -> Result<KnownIds> {
     let mut tar = opened(from)?;
     let mut entries = tar.entries().map_err(unreadable)?.raw(true);
     let first = entries.next().ok_or_else(|| unreadable("it is empty"))?;
@@ -159,7 +160,7 @@ fn look_through(place: &ArchivePaths, user: &UserId, from: &Path) -> Result<Know
     Ok(ids)
 }
 
-// Decides what an ID becomes: itself, the ID of an existing item, or a new one.
+// Decides what an ID is mapped to: itself, the ID of an existing item, or a new one.
 fn settle(
     place: &ArchivePaths,
     user: &UserId,
@@ -207,7 +208,8 @@ fn settle(
     Ok(())
 }
 
-// The replacement for an ID that another person uses here; deterministic, so that a second import recognizes it.
+// The replacement for an ID that another user already uses here; deterministic, so that a second import recognizes
+// it.
 fn moved(user: &UserId, id: &str) -> String {
     let (kind, old) = id.split_once('_').unwrap_or(("x", id));
     let hash = sha256::hash(format!("{user} {id}").as_bytes());
@@ -279,7 +281,7 @@ fn fate(table: &ArchiveTable, row: &Map<String, Value>, ids: &KnownIds) -> RowFa
     let new = ids.renamed.get(id).map_or(id, String::as_str);
     match ids.put.values().any(|put| put.contains(new)) {
         true => RowFate::Put,
-        // Its parent belongs to another person or does not exist.
+        // Its parent belongs to another user or does not exist.
         false => RowFate::Refused,
     }
 }
@@ -319,7 +321,7 @@ fn put(
     Ok(())
 }
 
-// If the person has a recipe of this name, keep both.
+// If the user already has a recipe with this name, keep both.
 fn free_name(
     db: &crate::store::Writer,
     user: &UserId,
@@ -340,7 +342,7 @@ fn free_name(
     Ok(())
 }
 
-// IDs also occur in texts and in JSON within texts: replace every renamed one.
+// IDs also occur in texts and in JSON within texts; every renamed one is replaced.
 fn renamed(row: &mut Map<String, Value>, ids: &KnownIds) {
     if ids.renamed.is_empty() {
         return;
@@ -354,7 +356,7 @@ fn renamed(row: &mut Map<String, Value>, ids: &KnownIds) {
     }
 }
 
-/// Characters after an ID's underscore.
+/// Number of characters after an ID's underscore.
 const ULID: usize = 26;
 
 fn replaced(text: &str, renamed: &BTreeMap<String, String>) -> Option<String> {
@@ -376,7 +378,8 @@ fn replaced(text: &str, renamed: &BTreeMap<String, String>) -> Option<String> {
     (done > 0).then(|| out + &text[done..])
 }
 
-// Stores an original if this import inserted its document and the hash matches. `None`: already there, or unknown.
+// Stores an original if this import inserted its document and the hash matches. `None`: already present, or
+// unknown.
 fn original(
     place: &ArchivePaths,
     user: &UserId,
@@ -400,7 +403,7 @@ fn original(
     let Some(row) = found else { return Ok(None) };
     let path = place.documents.join(document.as_str());
     let mut file = open_new(&path).map_err(Error::internal)?;
-    // Removed again unless it is complete, matches its row, and is synced to disk.
+    // Removed again unless it is complete, matches its row, and has been synced to disk.
     let kept = TemporaryFile::new(path);
     let mut hasher = sha256::Hasher::new();
     let mut source = entry.take(place.limit);
@@ -421,8 +424,8 @@ fn original(
     Ok(Some(is_it))
 }
 
-// Removes items whose children cannot all be read: they would break every list.
-fn take_back(
+// Removes items whose children cannot all be read, since they would break every list.
+fn remove_unreadable(
     place: &ArchivePaths,
     user: &UserId,
     ids: &mut KnownIds,

@@ -1,5 +1,5 @@
-//! The ZIP file that ChatGPT or Claude sends: takes its `conversations.json`, or all parts of it, and leaves pictures
-//! and other files alone. Unpacks each part to a temporary file, because conversations are read twice.
+//! The ZIP file sent by ChatGPT or Claude: its `conversations.json`, or all parts of it; images and other files
+//! are ignored. Each part is unpacked to a temporary file, because conversations are read twice.
 
 use std::fs::File;
 use std::io::{Read as _, Seek as _};
@@ -12,15 +12,15 @@ use crate::crypto;
 use crate::domain::id::UserId;
 use crate::extract::zip::{self, Zip};
 
-/// Size limit of the ZIP file, which is held in memory, in bytes (128 MiB).
+/// Maximum size of the ZIP file in bytes (128 MiB), since it is held in memory.
 const MAX_ZIP: u64 = 128 << 20;
-/// Maximum number of parts of the conversations.
+/// Maximum number of parts that hold conversations.
 const MAX_PARTS: usize = 64;
 
-/// Adds all conversations of a ZIP file to a person's history, skipping those already there.
+/// Adds all conversations of a ZIP file to a user's history, skipping those already there.
 ///
 /// # Errors
-/// `BadRequest` when the file is damaged or has no conversations; `TooLarge` when it or they exceed a limit, before
+/// `BadRequest` if the file is damaged or has no conversations; `TooLarge` if it or they exceed a limit, before
 /// anything is changed.
 pub(super) fn keep(
     place: &ArchivePaths,
@@ -38,7 +38,7 @@ pub(super) fn keep(
     from.rewind().map_err(unreadable)?;
     from.read_to_end(&mut bytes).map_err(unreadable)?;
     let zip = Zip::open(&bytes);
-    // A damaged one would give a part of the conversations, which looks like all of them.
+    // A damaged file would yield only some of the conversations, which would look like all of them.
     if zip.repaired {
         return Err(unreadable("the ZIP file is damaged"));
     }
@@ -53,14 +53,14 @@ pub(super) fn keep(
     }
     let parts = entries.into_iter().map(|entry| part(place, &zip, entry));
     let parts = parts.collect::<Result<Vec<TemporaryFile>>>()?;
-    // The parts are on disk; nothing else is needed of it.
+    // The parts are on disk; the ZIP file is no longer needed.
     drop(zip);
     drop(bytes);
     let paths: Vec<&Path> = parts.iter().map(TemporaryFile::path).collect();
     conversations::keep(place, user, &paths, progress)
 }
 
-/// Unpacks one part. The size that the file states is not trusted.
+/// Unpacks one part. The size declared by the file is not trusted.
 fn part(place: &ArchivePaths, zip: &Zip<'_>, entry: &zip::Entry) -> Result<TemporaryFile> {
     let name = crypto::hex(&crypto::random::<16>()?);
     let part = TemporaryFile::new(place.scratch.join(format!("conversations-{name}")));
@@ -80,7 +80,7 @@ fn part(place: &ArchivePaths, zip: &Zip<'_>, entry: &zip::Entry) -> Result<Tempo
     }
 }
 
-/// `conversations.json` in any folder, or a numbered part such as `conversations-001.json`.
+/// Matches `conversations.json` in any folder, and numbered parts such as `conversations-001.json`.
 fn is_conversations(name: &str) -> bool {
     let name = name.rsplit('/').next().unwrap_or_default();
     let middle = name

@@ -1,4 +1,4 @@
-//! The answer of a finished run in the terms of the compatible APIs, or why there is none.
+//! Converts the answer of a finished run to the compatible APIs' terms, or explains why there is none.
 
 use std::time::Duration;
 
@@ -6,32 +6,32 @@ use crate::app::analyses::RunOutcome;
 use crate::app::{Error, Kind, Result};
 use crate::domain::analysis::{Arrangement, Member, Status};
 use crate::domain::ballot::StoredVote;
-use crate::domain::chat::{CallErrorKind, Extras, Finish, Usage};
+use crate::domain::chat::{Extras, Finish, Usage};
 use crate::domain::money::MicroDollars;
 use crate::domain::tools::ToolCall;
 
 /// The answer of a completion with its usage and cost.
 #[derive(Debug, Clone)]
 pub struct Completion {
-    /// Text.
+    /// The text.
     pub text: String,
-    /// The reasoning before the text; only of a single model.
+    /// The reasoning before the text; only for a single model.
     pub reasoning: String,
     /// Tool calls.
     pub calls: Vec<ToolCall>,
-    /// Other fields of a single model's answer, as its vendor sent them.
+    /// Other fields of a single model's answer, as sent by its vendor.
     pub extras: Extras,
-    /// Finish reason.
+    /// The finish reason.
     pub finish: Finish,
-    /// Tokens of all calls.
+    /// Tokens of all calls together.
     pub usage: Usage,
-    /// Cost of all calls; none when the price of a call is unknown.
+    /// Cost of all calls together; `None` if the price of any call is unknown.
     pub cost: Option<MicroDollars>,
     /// Whether every answer came from the cache.
     pub cached: bool,
     /// The models of the panel.
     pub panel: Vec<String>,
-    /// Fields that the model refused and that were dropped.
+    /// Fields that the model rejected and that were dropped.
     pub dropped: Vec<String>,
     /// Whether the run is stored.
     pub is_stored: bool,
@@ -40,7 +40,7 @@ pub struct Completion {
 }
 
 impl Completion {
-    /// Merges several answers to one request: tokens and costs add up, the text is the first one's.
+    /// Merges several answers to one request: tokens and costs are summed, and the text is that of the first.
     pub fn plus(self, other: &Completion) -> Self {
         Self {
             usage: self.usage.plus(&other.usage),
@@ -56,10 +56,11 @@ impl Completion {
 }
 
 impl Completion {
-    /// The answer of a finished run. Reasoning is shown only for a run that was passed through to a single model.
+    /// Returns the answer of a finished run. Reasoning is included only for a run that was passed through to a
+    /// single model.
     ///
     /// # Errors
-    /// When the run has no answer, with the reason.
+    /// Returns an error with the reason if the run has no answer.
     pub fn of(ended: &RunOutcome, passed_on: bool) -> Result<Self> {
         let (outcome, plan) = (&ended.outcome, &ended.plan);
         let answered = ended.answers.iter().filter(|answer| answer.answered());
@@ -119,7 +120,8 @@ fn vote(ended: &RunOutcome) -> Option<String> {
     ))
 }
 
-// Reports every member's error; the kind is that of the first, because a panel fails only when all members have.
+// Reports every member's error; the kind is that of the first one, because a panel fails only if all members have
+// failed.
 fn failure(ended: &RunOutcome, passed_on: bool) -> Error {
     let errors = ended.answers.iter();
     let errors = errors.filter_map(|answer| Some((&answer.model, answer.error.as_ref()?)));
@@ -140,7 +142,7 @@ fn failure(ended: &RunOutcome, passed_on: bool) -> Error {
         _ => (why, errors.map(|(_, error)| error).next()),
     };
     let Some(error) = error else {
-        // No call was made and none failed: the budget did not allow the first one.
+        // No call was made and none failed: the budget did not allow even the first one.
         return match ended.answers.is_empty() && ended.outcome.status == Status::Failed {
             true => Error::new(Kind::BudgetExceeded, why)
                 .resolve("ask less, or wait until the budget resets"),
@@ -155,10 +157,10 @@ fn failure(ended: &RunOutcome, passed_on: bool) -> Error {
             }
         };
     };
-    let kind = kind_of(error.kind);
+    let kind = Kind::of_call(error.kind);
     let mut told = Error::new(kind, why);
     // A panel's failure is Quire's own.
-    told.upstream_status = error.passed_on_status().filter(|_| passed_on);
+    told.upstream_status = error.client_visible_status().filter(|_| passed_on);
     told.retry_after = error
         .retry_after_ms
         .map(Duration::from_millis)
@@ -167,18 +169,4 @@ fn failure(ended: &RunOutcome, passed_on: bool) -> Error {
             _ => None,
         });
     told
-}
-
-/// The error kind that a failed call has for a client with retries of its own.
-pub(in crate::app) fn kind_of(error: CallErrorKind) -> Kind {
-    match error {
-        CallErrorKind::RateLimited => Kind::TooFast,
-        CallErrorKind::Rejected | CallErrorKind::TooLarge => Kind::BadRequest,
-        CallErrorKind::Connect
-        | CallErrorKind::Timeout
-        | CallErrorKind::Overloaded
-        | CallErrorKind::Unavailable
-        | CallErrorKind::Cancelled => Kind::Unavailable,
-        _ => Kind::UpstreamFailed,
-    }
 }

@@ -1,4 +1,4 @@
-//! Reads one file in a child process and receives its pages. However the process ends, the user gets an explanation.
+//! Reads a file in a child process and receives its pages. However the process ends, the user gets an explanation.
 
 use std::fs::File;
 use std::io::{self, BufReader, Read};
@@ -11,21 +11,22 @@ use std::thread::JoinHandle;
 
 use tokio::sync::Notify;
 
+use super::read_progress::ReadProgress;
 use crate::domain::chunk::PageText;
 use crate::domain::id::UserId;
 use crate::extract::child_protocol::{ARGUMENT, ReadRefusal, ReadRequest, ReportFrame};
 use crate::extract::{ReadLimits, ReadReport};
 
-/// Limits for reading one file.
+/// Resource limits for reading one file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ReadBudget {
-    /// Address space in bytes.
+    /// Maximum address space, in bytes.
     pub memory: u64,
-    /// CPU time in seconds.
+    /// Maximum CPU time, in seconds.
     pub cpu_s: u64,
-    /// Text in bytes.
+    /// Maximum amount of text, in bytes.
     pub text: usize,
-    /// File size in bytes.
+    /// Maximum file size, in bytes.
     pub input: u64,
 }
 
@@ -41,32 +42,34 @@ impl ReadBudget {
             },
             memory: self.memory,
             cpu_s: self.cpu_s,
-            // On a busy or slow CPU, wall-clock time exceeds CPU time by far.
+            // On a busy or slow CPU, wall-clock time far exceeds CPU time.
             wall_s: u32::try_from(self.cpu_s * 12 + 30).unwrap_or(u32::MAX),
             picture: None,
         }
     }
 }
 
-/// How reading ended.
+/// How a read ended.
 pub(super) enum ChildExit {
     /// The file was read.
     Read(ReadReport),
     /// The file was refused, with the reason.
     Refused(ReadRefusal, String),
-    /// The receiver wanted no more pages.
+    /// The receiver did not want further pages.
     Left,
 }
 
-/// Starts processes that read files.
+/// Starts the processes that read files.
 #[derive(Clone)]
 pub(super) struct ChildReader {
     pub program: PathBuf,
-    pub room: ReadBudget,
+    pub budget: ReadBudget,
     /// The running processes, so that they can be stopped.
     pub running: RunningChildren,
     /// The owner of the files, so that a user's processes can be stopped.
     pub user: Option<UserId>,
+    /// Receives what the process reports.
+    pub progress: Arc<ReadProgress>,
 }
 
 /// The running reader processes.
@@ -80,7 +83,7 @@ pub(super) struct RunningChildren {
 #[derive(Default)]
 struct ChildGuard {
     children: Vec<Arc<ChildProcess>>,
-    /// Whether the server is shutting down: an interrupted reading then says nothing about its file.
+    /// Whether the server is shutting down, in which case an interrupted read reveals nothing about its file.
     stopped: bool,
 }
 
@@ -88,12 +91,12 @@ struct ChildGuard {
 struct ChildProcess {
     child: Mutex<Child>,
     user: Option<UserId>,
-    /// Whether it was stopped from here, which says nothing about its file.
+    /// Whether it was stopped from here, which reveals nothing about its file.
     interrupted: AtomicBool,
 }
 
 impl RunningChildren {
-    /// Stops all processes, and those started from now on.
+    /// Stops all processes, including any that are started later.
     pub fn stop(&self) {
         let mut at_work = lock(&self.at_work);
         at_work.stopped = true;
@@ -108,14 +111,14 @@ impl RunningChildren {
             .for_each(|one| one.interrupt());
     }
 
-    /// The users whose files are being read.
+    /// Returns the users whose files are being read.
     pub fn users(&self) -> Vec<UserId> {
         let at_work = lock(&self.at_work);
         let users = at_work.children.iter();
         users.filter_map(|one| one.user.clone()).collect()
     }
 
-    /// Waits until a process has been started since the last call. For a single caller.
+    /// Waits until a process has been started since the last call. Supports one waiter at a time.
     pub async fn arrived(&self) {
         self.arrived.notified().await;
     }
@@ -142,7 +145,7 @@ impl RunningChildren {
 }
 
 impl ChildProcess {
-    // Never waits: a holder of the lock has already killed the process and is about to collect it.
+    // Never blocks: a holder of the lock has already killed the process and is about to collect it.
     fn interrupt(&self) {
         self.interrupted.store(true, Ordering::Release);
         if let Ok(mut child) = self.child.try_lock() {
@@ -151,7 +154,7 @@ impl ChildProcess {
         }
     }
 
-    // Kills the process, which has no effect on one that has ended, and collects its exit status.
+    // Kills the process, which has no effect if it has already ended, and collects its exit status.
     fn collect(&self) -> io::Result<ExitStatus> {
         let mut child = lock(&self.child);
         let _ = child.kill();
@@ -166,7 +169,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl ChildReader {
-    /// The same reader for a user.
+    /// Returns the same reader, acting for a user.
     pub fn of(&self, user: &UserId) -> Self {
         Self {
             user: Some(user.clone()),
@@ -174,10 +177,18 @@ impl ChildReader {
         }
     }
 
+    /// The same reader, reporting its progress to this.
+    pub fn reporting(&self, progress: Arc<ReadProgress>) -> Self {
+        Self {
+            progress,
+            ..self.clone()
+        }
+    }
+
     /// Reads a file and passes its pages to `take` as they arrive, until it returns false. Blocks.
     ///
     /// # Errors
-    /// When the process cannot be started, or the file cannot be opened.
+    /// Returns an error if the process cannot be started or the file cannot be opened.
     pub fn read(
         &self,
         path: &Path,
@@ -186,20 +197,22 @@ impl ChildReader {
     ) -> io::Result<ChildExit> {
         #[cfg(test)]
         if self.program.as_os_str().is_empty() {
-            return here(&self.room, path, (name, encoding), take);
+            return here(&self.budget, path, (name, encoding), take);
         }
-        let job = self.room.job(name, encoding);
-        self.run(path, &job, |out| listen(out, self.room.text, take))
+        let job = self.budget.job(name, encoding);
+        self.run(path, &job, |out| {
+            listen(out, self.budget.text, &self.progress, take)
+        })
     }
 
-    /// The picture of a page that has no text: its media type and its bytes in base64. Blocks.
+    /// Renders the image of a page that has no text: its media type and its base64-encoded bytes. Blocks.
     ///
     /// # Errors
-    /// When the process cannot be started or is stopped, or the file cannot be opened.
+    /// Returns an error if the process cannot be started or is stopped, or if the file cannot be opened.
     pub fn picture(&self, path: &Path, page: u32) -> io::Result<Option<(String, String)>> {
         let job = ReadRequest {
             picture: Some(page),
-            ..self.room.job("", None)
+            ..self.budget.job("", None)
         };
         let mut picture = None;
         self.run(path, &job, |out| {
@@ -228,15 +241,15 @@ impl ChildReader {
             .spawn()?;
         let (out, said) = (child.stdout.take(), child.stderr.take());
         let process = self.running.add(child, self.user.clone());
-        // Both pipes are read concurrently: a process that fills one while we wait at the other would block
+        // Both pipes are read concurrently: a process that fills one while we wait on the other would block
         // forever.
         let complaint = said.map(listen_aside).transpose();
         let end = match &complaint {
             Ok(_) => out.map_or(Ok(None), listen),
             Err(_) => Ok(None),
         };
-        // Whatever the outcome, the process has nothing more to report, so it is stopped; the exit status of one that
-        // ended by itself is kept.
+        // Whatever the outcome, the process has nothing more to report, so it is stopped; if it exited by itself,
+        // its exit status is kept.
         let status = process.collect();
         self.running.remove(&process);
         let complaint = complaint?.and_then(|aside| aside.join().ok());
@@ -250,14 +263,14 @@ impl ChildReader {
     }
 
     fn cut_short(&self, status: ExitStatus, complaint: &str) -> ChildExit {
-        let (memory, cpu) = (self.room.memory >> 20, self.room.cpu_s);
+        let (memory, cpu) = (self.budget.memory >> 20, self.budget.cpu_s);
         let why = match status.signal() {
             _ if complaint.contains("memory allocation") => {
                 format!("reading it takes more than {memory} MB of memory")
             }
-            Some(libc_signal::XCPU) => format!("reading it takes more than {cpu} seconds"),
-            Some(libc_signal::ALRM) => "reading it took too long".to_owned(),
-            Some(libc_signal::KILL) => "the process that read it was stopped".to_owned(),
+            Some(libc_signal::SIGXCPU) => format!("reading it takes more than {cpu} seconds"),
+            Some(libc_signal::SIGALRM) => "reading it took too long".to_owned(),
+            Some(libc_signal::SIGKILL) => "the process that read it was stopped".to_owned(),
             _ => "the document reader failed on this file".to_owned(),
         };
         crate::log::warn(
@@ -271,7 +284,7 @@ impl ChildReader {
     }
 }
 
-// Reads the process's stderr on a thread of its own, to the end; only the beginning is kept.
+// Reads the process's stderr to the end on a separate thread; only the beginning is kept.
 fn listen_aside(mut said: ChildStderr) -> io::Result<JoinHandle<String>> {
     /// Maximum number of bytes of stderr that are kept.
     const KEPT: u64 = 4_096;
@@ -288,16 +301,17 @@ fn listen_aside(mut said: ChildStderr) -> io::Result<JoinHandle<String>> {
 
 mod libc_signal {
     //! Signal numbers on Linux.
-    pub const KILL: i32 = 9;
-    pub const ALRM: i32 = 14;
-    pub const XCPU: i32 = 24;
+    pub const SIGKILL: i32 = 9;
+    pub const SIGALRM: i32 = 14;
+    pub const SIGXCPU: i32 = 24;
 }
 
-// `None`: the process ended without an outcome. Our own reader keeps to its limits, so one that sends more
-// has been taken over by its file.
+// `None` means that the process ended without an outcome. Our own reader respects its limits, so one that sends
+// more has been compromised by its file.
 fn listen(
     out: impl Read,
     most: usize,
+    progress: &ReadProgress,
     take: &mut dyn FnMut(PageText) -> bool,
 ) -> io::Result<Option<ChildExit>> {
     let mut out = BufReader::with_capacity(64 << 10, out);
@@ -314,7 +328,7 @@ fn listen(
                     title,
                     text,
                 };
-                // Our own reader sends no page without text, so such a page counts too.
+                // Our own reader sends no page without text, so count such a page as well.
                 received += page.text.len().max(1);
                 if received > most {
                     return Err(io::ErrorKind::InvalidData.into());
@@ -323,6 +337,7 @@ fn listen(
                     return Ok(Some(ChildExit::Left));
                 }
             }
+            ReportFrame::Progress { done, total } => progress.set(done, total),
             ReportFrame::Picture { .. } => return Err(io::ErrorKind::InvalidData.into()),
             ReportFrame::Done(report) => return Ok(Some(ChildExit::Read(report.report()))),
             ReportFrame::Refused { reason, message } => {
@@ -333,7 +348,7 @@ fn listen(
     Ok(None)
 }
 
-/// Library tests have no program to start.
+/// Library tests have no executable to start.
 #[cfg(test)]
 fn here(
     room: &ReadBudget,
@@ -353,139 +368,10 @@ fn here(
         match ReportFrame::of_end(crate::extract::extract(&input, take)) {
             ReportFrame::Done(told) => ChildExit::Read(told.report()),
             ReportFrame::Refused { reason, message } => ChildExit::Refused(reason, message),
-            ReportFrame::Page { .. } | ReportFrame::Picture { .. } => ChildExit::Left,
+            _ => ChildExit::Left,
         },
     )
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn output_beyond_the_limit_is_ignored() {
-        let mut said = Vec::new();
-        for number in 1..=4 {
-            let text = "x".repeat(100);
-            let title = String::new();
-            let page = PageText {
-                number,
-                title,
-                text,
-            };
-            ReportFrame::of_page(page).write(&mut said).expect("memory");
-        }
-        for (most, wanted, ends) in [(400, 4, true), (399, 3, false), (0, 0, false)] {
-            let mut heard = 0;
-            let end = listen(&said[..], most, &mut |_| {
-                heard += 1;
-                true
-            });
-            assert_eq!(heard, wanted, "{most}");
-            assert_eq!(end.is_ok(), ends, "{most}");
-        }
-    }
-
-    /// A program in place of the reader, in a folder that is removed at the end.
-    struct Program(PathBuf);
-
-    impl Program {
-        fn new(name: &str, script: &str) -> Self {
-            use std::os::unix::fs::PermissionsExt as _;
-            let name = format!("quire-reader-{name}-{}", std::process::id());
-            let folder = std::env::temp_dir().join(name);
-            let _ = std::fs::remove_dir_all(&folder);
-            std::fs::create_dir_all(&folder).expect("a folder");
-            let program = folder.join("reader");
-            let script = script.replace("FOLDER", folder.to_str().expect("a path"));
-            std::fs::write(&program, format!("#!/bin/sh\n{script}\n")).expect("a program");
-            std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o700))
-                .expect("a program");
-            let made = Command::new("mkfifo").arg(folder.join("line")).status();
-            assert!(made.expect("mkfifo").success());
-            Self(folder)
-        }
-        fn reader(&self) -> ChildReader {
-            ChildReader {
-                program: self.0.join("reader"),
-                room: ReadBudget {
-                    memory: 0,
-                    cpu_s: 0,
-                    text: 1 << 20,
-                    input: 1 << 20,
-                },
-                running: RunningChildren::default(),
-                user: None,
-            }
-        }
-        fn read(&self, reader: &ChildReader) -> io::Result<ChildExit> {
-            reader.read(&self.0.join("reader"), ("a.txt", None), &mut |_| true)
-        }
-    }
-
-    impl Drop for Program {
-        fn drop(&mut self) {
-            let _ = std::fs::remove_dir_all(&self.0);
-        }
-    }
-
-    #[test]
-    fn a_process_with_long_stderr_output_does_not_deadlock() {
-        // Far more than a pipe holds, before any output on the other one.
-        let script =
-            "head -c 1000000 /dev/zero | tr '\\0' x >&2; echo memory allocation >&2; exit 1";
-        let program = Program::new("complains", script);
-        let ended = program.read(&program.reader()).expect("read");
-        assert!(
-            matches!(ended, ChildExit::Refused(ReadRefusal::Unreadable, why) if why.contains("the document reader failed"))
-        );
-    }
-
-    #[test]
-    fn a_process_that_closes_its_output_and_keeps_running_is_killed() {
-        let program = Program::new("stays", "exec >&- 2>&-; read word < FOLDER/line");
-        let ended = program.read(&program.reader()).expect("read");
-        assert!(matches!(
-            ended,
-            ChildExit::Refused(ReadRefusal::Unreadable, _)
-        ));
-    }
-
-    #[test]
-    fn stopping_a_user_stops_only_their_processes() {
-        use crate::domain::time::Timestamp;
-        let user = |n| UserId::new(Timestamp::from_millis(1), n);
-        let script = "echo begun > FOLDER/line; exec sleep 600";
-        let (own, other) = (Program::new("own", script), Program::new("other", script));
-        let reader = own.reader();
-        let (readers, running) = (
-            [reader.of(&user(1)), reader.of(&user(2))],
-            reader.running.clone(),
-        );
-        let theirs = ChildReader {
-            program: other.0.join("reader"),
-            ..readers[1].clone()
-        };
-        std::thread::scope(|scope| {
-            let own_end = scope.spawn(|| own.read(&readers[0]));
-            let other_end = scope.spawn(|| other.read(&theirs).map(|_| ()));
-            for program in [&own, &other] {
-                let line = std::fs::read_to_string(program.0.join("line"));
-                assert_eq!(line.expect("a line"), "begun\n");
-            }
-            running.stop_of(&user(1));
-            let end = own_end.join().expect("a thread").map(|_| ());
-            assert_eq!(
-                end.map_err(|error| error.kind()),
-                Err(io::ErrorKind::Interrupted)
-            );
-            assert!(!other_end.is_finished());
-            running.stop();
-            let end = other_end.join().expect("a thread");
-            assert_eq!(
-                end.map_err(|error| error.kind()),
-                Err(io::ErrorKind::Interrupted)
-            );
-        });
-    }
-}
+mod tests;

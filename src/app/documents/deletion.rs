@@ -1,6 +1,6 @@
-//! Deletes the files of documents and uploads that their owner deletes. A mark file is created before the
-//! row is deleted, so that a crash in between neither keeps the bytes of a deleted document nor loses those
-//! of an existing one.
+//! Deletes the files of documents and uploads that their owner deletes. A marker file is created before the row is
+//! deleted, so that a crash in between neither keeps the bytes of a deleted document nor loses those of an
+//! existing one.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
@@ -10,13 +10,13 @@ use std::path::{Path, PathBuf};
 use crate::domain::id::DocumentId;
 use crate::log;
 
-/// Suffix of the mark file of a document.
+/// Suffix of a document's marker file.
 const MARK: &str = ".deleted";
-/// Name of the mark file in the folder of an upload that is finished or abandoned.
+/// Name of the marker file in the folder of an upload that is finished or abandoned.
 const OVER: &str = "over";
 
-/// Marks documents whose rows are about to be deleted. `folder` holds the originals. When the disk is too
-/// full for the marks, the deletion continues: it frees space.
+/// Marks documents whose rows are about to be deleted. `folder` holds the originals. If the disk is too full for
+/// the markers, the deletion proceeds, since it frees space.
 pub(in crate::app) fn mark(folder: &Path, ids: &[DocumentId]) {
     for id in ids {
         let _ = File::create_new(marked(folder, id.as_str()));
@@ -24,14 +24,14 @@ pub(in crate::app) fn mark(folder: &Path, ids: &[DocumentId]) {
     let _ = File::open(folder).and_then(|folder| folder.sync_all());
 }
 
-/// Removes the marks of documents that stay after all.
+/// Removes the markers of documents that are kept after all.
 pub(in crate::app) fn unmark(folder: &Path, ids: &[DocumentId]) {
     for id in ids {
         let _ = fs::remove_file(marked(folder, id.as_str()));
     }
 }
 
-/// Removes the files of documents whose rows are deleted, and their marks.
+/// Removes the files and markers of documents whose rows have been deleted.
 pub(in crate::app) fn finish(folder: &Path, ids: &[DocumentId]) {
     for id in ids {
         if removed(&folder.join(id.as_str())) {
@@ -40,10 +40,10 @@ pub(in crate::app) fn finish(folder: &Path, ids: &[DocumentId]) {
     }
 }
 
-/// Cleans up after crashes: removes the files of marked documents without a row, and their marks.
+/// Cleans up after crashes: removes the files and markers of marked documents that have no row.
 ///
 /// # Errors
-/// When the folder cannot be read.
+/// Returns an error if the folder cannot be read.
 pub(super) fn finish_cut_short(folder: &Path, known: &BTreeSet<String>) -> io::Result<()> {
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
@@ -66,12 +66,12 @@ pub(in crate::app) fn mark_upload(folder: &Path) {
     }
 }
 
-/// Removes the mark of an upload that stays after all.
+/// Removes the marker of an upload that is kept after all.
 pub(in crate::app) fn unmark_upload(folder: &Path) {
     let _ = fs::remove_file(folder.join(OVER));
 }
 
-/// Removes the folder of an upload whose row is deleted.
+/// Removes the folder of an upload whose row has been deleted.
 pub(in crate::app) fn finish_upload(folder: &Path) {
     match fs::remove_dir_all(folder) {
         Err(error) if error.kind() != ErrorKind::NotFound => {
@@ -84,7 +84,7 @@ pub(in crate::app) fn finish_upload(folder: &Path) {
     }
 }
 
-/// Whether the folder of an upload without a row is to be removed.
+/// Whether the folder of an upload without a row should be removed.
 pub(super) fn is_marked(upload: &Path) -> bool {
     upload.join(OVER).exists()
 }
@@ -93,8 +93,7 @@ fn marked(folder: &Path, id: &str) -> PathBuf {
     folder.join(format!("{id}{MARK}"))
 }
 
-/// Removes a file and returns whether it no longer exists. If it does, its mark stays and the next start
-/// tries again.
+/// Removes a file and returns whether it is gone. If it is not, its marker stays and the next start tries again.
 fn removed(path: &Path) -> bool {
     match fs::remove_file(path) {
         Err(error) if error.kind() != ErrorKind::NotFound => {

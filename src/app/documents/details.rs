@@ -1,9 +1,9 @@
-//! Details of one document: its pages, the analyses that use it, and reading it again.
+//! Details of one document: its pages, the analyses that use it, and reprocessing it.
 
 use super::storing::queue_full;
 use super::{DocumentService, missing};
 use crate::app::{Error, Kind, Result};
-use crate::domain::analysis::PlanPicture;
+use crate::domain::analysis::PlanImage;
 use crate::domain::chunk::PageText;
 use crate::domain::document::{Document, DocumentStatus, InjectionFlag, TextlessPage};
 use crate::domain::id::{AnalysisId, DocumentId, UserId};
@@ -20,9 +20,9 @@ const MAX_USES: u32 = 20;
 pub struct PageView {
     /// The page's document.
     pub document: Document,
-    /// The page; its text is empty when there is none.
+    /// The page; its text is empty if it has none.
     pub page: PageText,
-    /// The reason why the page has no text.
+    /// Why the page has no text.
     pub gap: Option<TextlessPage>,
     /// Possible prompt injections on the page.
     pub flags: Vec<InjectionFlag>,
@@ -42,11 +42,11 @@ pub struct DocumentUse {
 }
 
 impl DocumentService {
-    /// One page.
+    /// Returns one page.
     ///
     /// # Errors
-    /// `Missing` when the user has no such document, or the page has neither text nor a reason for having
-    /// none.
+    /// `Missing` if the user has no such document, or if the page has neither text nor a recorded reason for
+    /// having none.
     pub async fn page(&self, user: &UserId, id: &DocumentId, number: u32) -> Result<PageView> {
         let document = self.show(user, id).await?;
         let (owner, one) = (user.clone(), id.clone());
@@ -78,16 +78,16 @@ impl DocumentService {
         })
     }
 
-    /// The newest analyses that used this document, and the number of all of them.
+    /// Returns the most recent analyses that used this document, and the total number of such analyses.
     ///
     /// # Errors
-    /// `Missing` when the user has no such document.
+    /// `Missing` if the user has no such document.
     pub async fn uses(&self, user: &UserId, id: &DocumentId) -> Result<(Vec<DocumentUse>, u64)> {
         self.show(user, id).await?;
         let (user, id) = (user.clone(), id.clone());
         let found = self.store.read(move |db| {
             Ok((
-                analyses::given(db, &user, &id, MAX_USES)?,
+                analyses::using_document(db, &user, &id, MAX_USES)?,
                 analyses::count_given(db, &user, &id)?,
             ))
         });
@@ -102,12 +102,12 @@ impl DocumentService {
         Ok((uses.collect(), count))
     }
 
-    /// Reads a document again, in another encoding if one is named.
+    /// Processes a document again, in another encoding if one is specified.
     ///
     /// # Errors
-    /// `BadInput` for an unknown encoding, `Missing` when the user has no such document, `Conflict` while
-    /// it is being read, `TooFast` when too many of the user's documents wait already, `UnsupportedType`
-    /// when it is of no readable kind.
+    /// `BadInput` for an unknown encoding; `Missing` if the user has no such document; `Conflict` while it is
+    /// being read; `TooFast` if too many of the user's documents are already waiting; `UnsupportedType` if the
+    /// file type is not supported.
     pub async fn read_again(
         &self,
         user: &UserId,
@@ -147,7 +147,7 @@ impl DocumentService {
             if reading_queue::count_waiting(db, &row.user)? >= MAX_WAITING {
                 return Ok(false);
             }
-            documents::settle(db, &row).map(|()| true)
+            documents::store_read_result(db, &row).map(|()| true)
         });
         match stored.await {
             Err(StoreError::Missing) => return Err(missing()),
@@ -157,12 +157,12 @@ impl DocumentService {
         self.settled(&again, false).await
     }
 
-    /// The picture of a page without text: its media type and its bytes in base64.
+    /// Returns the image of a page without text: its media type and its base64-encoded bytes.
     ///
     /// # Errors
-    /// `Missing` when the user has no such document; `Unavailable` when its file is damaged or cannot be
-    /// fetched, or too many jobs wait; `TooFast` when too many jobs of the user wait.
-    pub async fn page_picture(
+    /// `Missing` if the user has no such document; `Unavailable` if its file is damaged or cannot be fetched, or
+    /// if too many jobs are waiting; `TooFast` if too many of the user's jobs are waiting.
+    pub async fn page_image(
         &self,
         user: &UserId,
         id: &DocumentId,
@@ -170,16 +170,16 @@ impl DocumentService {
     ) -> Result<Option<(String, String)>> {
         let (_, path) = self.content(user, id).await?;
         let reader = self.reader.of(user);
-        // One at a time because a picture may be large, and not on the thread that stores files because it
+        // One at a time, because an image may be large; and not on the thread that stores files, because rendering
         // may take long.
-        let work = move || reader.picture(&path, page).map_err(super::upload::fault);
+        let work = move || reader.picture(&path, page).map_err(super::upload::from_io);
         self.pictures.hand_for(user, work).await
     }
 
-    /// Warnings for the user of possible prompt injections in these documents.
+    /// Returns warnings for the user about possible prompt injections in these documents.
     ///
     /// # Errors
-    /// `Missing` when one of them is not the user's.
+    /// `Missing` if one of them does not belong to the user.
     pub async fn warnings(&self, user: &UserId, ids: &[DocumentId]) -> Result<Vec<String>> {
         let mut warnings = Vec::new();
         for id in ids {
@@ -194,17 +194,17 @@ impl DocumentService {
         Ok(warnings)
     }
 
-    /// Up to `limit` pages of these documents that have no text and can be shown to a vision model, and the number
-    /// of further ones.
+    /// Returns up to `limit` pages of these documents that have no text and can be shown to a vision model, and
+    /// the number of further such pages.
     ///
     /// # Errors
-    /// `Missing` when one of the documents is not the user's.
+    /// `Missing` if one of the documents does not belong to the user.
     pub async fn scans_among(
         &self,
         user: &UserId,
         ids: &[DocumentId],
         most: usize,
-    ) -> Result<(Vec<PlanPicture>, usize)> {
+    ) -> Result<(Vec<PlanImage>, usize)> {
         let mut pictures = Vec::new();
         let mut more = 0;
         for id in ids {
@@ -214,7 +214,7 @@ impl DocumentService {
                     more += 1;
                     continue;
                 }
-                pictures.push(PlanPicture {
+                pictures.push(PlanImage {
                     document: document.id.clone(),
                     name: format!("{}, page {}", document.name, gap.page),
                     content_type: String::new(),

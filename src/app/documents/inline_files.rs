@@ -1,4 +1,4 @@
-//! Reads a file sent inside a request, in the same sandboxed process as an upload. Stores nothing.
+//! Reads a file sent within a request, in the same sandboxed process as an upload. Stores nothing.
 
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
@@ -17,19 +17,20 @@ use crate::domain::id::UserId;
 
 use tokio::sync::Semaphore;
 
-/// Bytes that the reader may write beyond the limit, so that a text cut off there still counts as too long.
+/// Number of bytes that the reader may write beyond the limit, so that text cut off there still counts as too
+/// long.
 const SLACK: usize = 256 << 10;
-/// Bytes that a page costs in addition to its text: the line that names it.
+/// Bytes that a page adds to its text: the line that names it.
 const PER_PAGE: usize = 16;
 
-/// Limits concurrent readings: a few in all, one per user.
+/// Limits concurrent reads: a few in total, one per user.
 pub(super) struct ReadingTurns {
     everyone: Arc<Semaphore>,
     own: Mutex<BTreeMap<UserId, Weak<Semaphore>>>,
 }
 
 impl ReadingTurns {
-    /// Allows `at_once` readings at a time.
+    /// Allows `at_once` reads at a time.
     pub fn new(at_once: usize) -> Self {
         Self {
             everyone: Arc::new(Semaphore::new(at_once.max(1))),
@@ -37,7 +38,7 @@ impl ReadingTurns {
         }
     }
 
-    // The user's semaphore; dropped when no reading of the user runs or waits.
+    // The user's semaphore; dropped when no read of the user is running or waiting.
     fn of(&self, user: &UserId) -> Arc<Semaphore> {
         let mut own = self.own.lock().unwrap_or_else(PoisonError::into_inner);
         own.retain(|_, turn| turn.strong_count() > 0);
@@ -50,7 +51,7 @@ impl ReadingTurns {
     }
 }
 
-/// Stops reading when the request is dropped.
+/// Stops the read when the request is dropped.
 struct StopOnDrop(Arc<AtomicBool>);
 
 impl Drop for StopOnDrop {
@@ -60,12 +61,12 @@ impl Drop for StopOnDrop {
 }
 
 impl DocumentService {
-    /// The text of a base64 file with its pages marked, at most `limit` bytes. Files of one user are read one
-    /// after another.
+    /// Returns the text of a base64-encoded file with its pages marked, at most `limit` bytes. Files of the same
+    /// user are read one after another.
     ///
     /// # Errors
-    /// `BadRequest` when it is not base64, cannot be read or holds no text; `TooLarge` over the limit of an upload
-    /// or with more text than `most`; `Unavailable` while the disk is full and when the reading is stopped.
+    /// `BadRequest` if the file is not base64, cannot be read, or contains no text; `TooLarge` if it exceeds the
+    /// upload limit or has more text than `most`; `Unavailable` if the disk is full or the read is stopped.
     pub async fn read_attached(
         &self,
         user: &UserId,
@@ -78,7 +79,7 @@ impl DocumentService {
         let turn = self.attached.everyone.clone().acquire_owned().await;
         let turn = turn.map_err(Error::internal)?;
         let mut reader = self.reader.of(user);
-        reader.room.text = reader.room.text.min(most.saturating_add(SLACK));
+        reader.budget.text = reader.budget.text.min(most.saturating_add(SLACK));
         let called = name.to_owned();
         let stop_on_drop = StopOnDrop(Arc::default());
         let is_dropped = stop_on_drop.0.clone();
@@ -116,7 +117,7 @@ impl DocumentService {
     }
 }
 
-/// The error for files that together hold more text than a request may have.
+/// The error for files that together contain more text than a request may have.
 pub fn too_much_text() -> Error {
     Error::new(
         Kind::TooLarge,
@@ -131,7 +132,7 @@ fn stopped(error: std::io::Error) -> Error {
             Kind::Unavailable,
             "reading the document was stopped by the server",
         ),
-        _ => upload::fault(error),
+        _ => upload::from_io(error),
     }
 }
 
@@ -174,7 +175,7 @@ mod tests {
         assert!(turns.of(&user(2)).try_acquire_owned().is_ok());
         drop(own);
         assert!(turns.of(&user(1)).try_acquire_owned().is_ok());
-        // Users without a running reading are not remembered.
+        // Users without a running read are not kept in memory.
         let kept = turns.of(&user(3));
         assert_eq!(turns.own.lock().expect("no panic").len(), 1);
         drop(kept);

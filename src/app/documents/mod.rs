@@ -1,5 +1,5 @@
-//! Documents: upload, read, list, search, download, delete; accessible only to their owner. The bytes are
-//! in the data folder under the document's id, the text is in the store.
+//! Documents: upload, read, list, search, download, and delete; accessible only to their owner. The bytes are in
+//! the data folder under the document's ID, and the text is in the store.
 
 mod child;
 pub(in crate::app) mod deletion;
@@ -9,8 +9,10 @@ mod names;
 mod originals;
 pub mod orphans;
 mod parts;
+mod read_progress;
 mod readers;
 mod search;
+mod settings;
 mod storing;
 mod storing_thread;
 mod text;
@@ -18,13 +20,14 @@ mod upload;
 mod uploads;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
-use crate::config::Config;
-use crate::domain::analysis::PlanPicture;
+use crate::domain::analysis::PlanImage;
 use crate::domain::chat::SourcePassage;
 use crate::domain::document::{Document, DocumentStatus};
 use crate::domain::id::{DocumentId, UserId};
+use crate::domain::retrieval::meaning::QuestionMeaning;
 use crate::domain::retrieval::{self, Candidate};
 use crate::domain::time::Timestamp;
 use crate::extract::PICTURE;
@@ -40,21 +43,23 @@ pub use crate::extract::{FileKind as ReadableKind, KINDS};
 pub use child::ReadBudget;
 pub use details::{DocumentUse, PageView};
 pub use inline_files::too_much_text;
-pub use names::clean as clean_name;
+pub use names::sanitize_file_name as clean_name;
 pub(in crate::app) use originals::OriginalFiles;
 pub use search::PassageSearch;
+pub use settings::DocumentSettings;
+pub(in crate::app) use settings::settings;
 pub use upload::{IncomingFile, ReceivedFile, TemporaryFile, too_large};
 pub(in crate::app) use upload::{open_new, private_folder};
 pub use uploads::{UploadAnnouncement, UploadProgress};
 
-/// Maximum number of documents in one question.
+/// Maximum number of documents per question.
 const MAX_PER_QUESTION: usize = 100;
-/// Maximum number of documents of a guest.
+/// Maximum number of documents per guest.
 const MAX_GUEST_DOCUMENTS: u32 = 3;
-/// Maximum size of a guest's file in bytes: what the pages send in one request.
+/// Maximum size of a guest's file in bytes: the largest that the pages send in a single request.
 const MAX_GUEST_FILE: u64 = 4 << 20;
 
-/// All documents, the thread that stores new ones, and those that read them.
+/// The document use cases, with the thread that stores new documents and those that read them.
 pub struct DocumentService {
     store: Store,
     shelf: OriginalFiles,
@@ -65,63 +70,27 @@ pub struct DocumentService {
     pictures: BackgroundWorker,
     reader: child::ChildReader,
     readers: ReaderPool,
-    /// Limits the concurrent readings of files sent inside requests.
+    /// Limits concurrent reads of files sent within requests.
     attached: inline_files::ReadingTurns,
 }
 
-/// Settings for reading documents.
-#[derive(Debug, Clone)]
-pub struct DocumentSettings {
-    /// The program started to read a document: this binary.
-    pub program: PathBuf,
-    /// Limits for reading one document; its `input` is the largest file accepted, in bytes.
-    pub room: ReadBudget,
-    /// Number of documents read concurrently.
-    pub at_once: usize,
-}
-
-/// The installation's settings.
-pub(in crate::app) fn settings(config: &Config) -> Result<DocumentSettings> {
-    let program = match &config.reader {
-        Some(program) => program.clone(),
-        // The running binary, even if a newer one has replaced it in the folder.
-        None if cfg!(target_os = "linux") => PathBuf::from("/proc/self/exe"),
-        None => std::env::current_exe().map_err(Error::internal)?,
-    };
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let limits = &config.limits;
-    Ok(DocumentSettings {
-        program,
-        room: ReadBudget {
-            memory: limits.document_memory,
-            cpu_s: limits.document_cpu.as_secs(),
-            text: limits.document_text,
-            input: limits.max_upload,
-        },
-        at_once: match limits.document_readers {
-            0 => cores,
-            wanted => wanted,
-        },
-    })
-}
-
-/// How long an upload waits for its text before it is answered.
+/// How long an upload waits for its text before the response is sent.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// The folders of the documents.
 #[derive(Clone)]
 struct DocumentFolders {
-    /// The data folder, which holds the others.
+    /// The data folder, which contains the others.
     data: PathBuf,
-    /// The originals, one file per document, by id.
+    /// The originals, one file per document, named by ID.
     kept: PathBuf,
-    /// Temporary files of running uploads; emptied at startup.
+    /// Temporary files of uploads in progress; emptied at startup.
     incoming: PathBuf,
-    /// The parts of chunked uploads, one folder per upload, by id.
+    /// The parts of chunked uploads, one folder per upload, named by ID.
     parts: PathBuf,
 }
 
-/// Removes the temporary files of uploads that the last process did not finish and so never acknowledged.
+/// Removes temporary files of uploads that the previous process did not finish and therefore never acknowledged.
 /// Only for the process that holds the folder's lock.
 pub(in crate::app) fn clear_temporary(data_dir: &Path) {
     let left = std::fs::read_dir(data_dir.join("tmp"))
@@ -132,10 +101,10 @@ pub(in crate::app) fn clear_temporary(data_dir: &Path) {
 }
 
 impl DocumentService {
-    /// Creates missing folders in `data_dir`. Blocks.
+    /// Opens the documents, creating missing folders in `data_dir`. Blocks.
     ///
     /// # Errors
-    /// When a folder cannot be created.
+    /// Returns an error if a folder cannot be created.
     pub fn open(data_dir: &Path, store: Store, settings: DocumentSettings) -> Result<Self> {
         let folders = DocumentFolders {
             data: data_dir.to_owned(),
@@ -144,13 +113,14 @@ impl DocumentService {
             parts: data_dir.join("uploads"),
         };
         for folder in [&folders.kept, &folders.incoming, &folders.parts] {
-            upload::private_folder(folder).map_err(upload::fault)?;
+            upload::private_folder(folder).map_err(upload::from_io)?;
         }
         let reader = child::ChildReader {
             program: settings.program,
-            room: settings.room,
+            budget: settings.budget,
             running: RunningChildren::default(),
             user: None,
+            progress: Arc::default(),
         };
         let shelf = OriginalFiles::new(folders.kept.clone());
         let originals = shelf.clone();
@@ -161,18 +131,18 @@ impl DocumentService {
             reader,
             store,
             folders,
-            limit: settings.room.input,
+            limit: settings.budget.input,
             desk: BackgroundWorker::default(),
             pictures: BackgroundWorker::default(),
         })
     }
 
-    /// The store of the originals.
+    /// Returns the store of the originals.
     pub(in crate::app) fn shelf(&self) -> &OriginalFiles {
         &self.shelf
     }
 
-    /// The largest accepted file, in bytes.
+    /// Returns the maximum accepted file size, in bytes.
     pub fn limit(&self) -> u64 {
         self.limit
     }
@@ -180,18 +150,18 @@ impl DocumentService {
     /// Starts receiving a file.
     ///
     /// # Errors
-    /// `Unavailable` when the disk is full, `Internal` when the temporary file cannot be created.
+    /// `Unavailable` if the disk is full; `Internal` if the temporary file cannot be created.
     pub fn begin(&self) -> Result<IncomingFile> {
         IncomingFile::begin(&self.folders.incoming, self.limit)?.on_disk_of(&self.store)
     }
 
-    /// Stores a received file and has it read. The same bytes again return the existing document. Completes
-    /// even if the caller is dropped. If reading takes longer than two seconds, the document is
-    /// `processing`.
+    /// Stores a received file and has it read. Uploading the same bytes again returns the existing document.
+    /// Completes even if the caller is dropped. If reading takes longer than two seconds, the document is returned
+    /// as `processing`.
     ///
     /// # Errors
-    /// `UnsupportedType` when the file is of no readable kind, `TooFast` or `Unavailable` when too many
-    /// files wait already or the disk is full.
+    /// `UnsupportedType` if the file type is not supported; `TooFast` or `Unavailable` if too many files are
+    /// waiting or the disk is full.
     pub async fn upload(
         &self,
         user: &UserId,
@@ -205,7 +175,8 @@ impl DocumentService {
     /// Stores a file for a guest, within the limits for guests.
     ///
     /// # Errors
-    /// As `upload`; `TooLarge` for a file over the limit, `Forbidden` when the guest has as many documents as allowed.
+    /// The errors of `upload`; `TooLarge` for a file over the limit; `Forbidden` if the guest has reached the
+    /// maximum number of documents.
     pub async fn upload_as_guest(
         &self,
         guest: &UserId,
@@ -238,7 +209,7 @@ impl DocumentService {
             store: self.store.clone(),
             folder: self.folders.kept.clone(),
             user: user.clone(),
-            name: names::clean(name),
+            name: names::sanitize_file_name(name),
             received,
             now,
             most,
@@ -251,7 +222,7 @@ impl DocumentService {
         self.settled(&document, is_new).await
     }
 
-    // Waits a moment for the outcome. A new document of an unsupported kind is removed again.
+    // Waits briefly for the outcome. A new document of an unsupported type is removed again.
     async fn settled(&self, document: &Document, is_new: bool) -> Result<Document> {
         let outcome = self.readers.watch(&document.id, is_new);
         self.readers.work()?;
@@ -264,26 +235,37 @@ impl DocumentService {
         }
     }
 
-    /// Stops reading for a user whose account was locked. Their documents wait until the account is
-    /// unlocked and `resume` is called.
+    /// Stops reading files of a user whose account was locked. Their documents wait until the account is unlocked
+    /// and `resume` is called.
     pub fn stop_reading(&self, user: &UserId) {
         self.reader.running.stop_of(user);
     }
 
-    /// The users whose files are being read.
+    /// Returns the users whose files are being read.
     pub(in crate::app) fn readers_for(&self) -> Vec<UserId> {
         self.reader.running.users()
     }
 
-    /// Waits until a file has started to be read since the last call. For a single caller.
+    /// Share of a document's file that has been read, 0 to 1; none while it waits, and before the reader knows.
+    pub fn share_read(&self, id: &DocumentId) -> Option<f64> {
+        self.readers.share_read(id)
+    }
+
+    /// Waits until the text of a document has been stored since the last call. For a single caller.
+    pub(in crate::app) async fn text_stored(&self) {
+        self.readers.text_stored().await;
+    }
+
+    /// Waits until a file has started to be read since the last call. Supports one waiter at a time.
     pub(in crate::app) async fn reading_arrived(&self) {
         self.reader.running.arrived().await;
     }
 
-    /// Continues reading after a restart or the unlocking of an account. Starts no thread when no document waits.
+    /// Continues reading after a restart or after an account was unlocked. Starts no thread if no document is
+    /// waiting.
     ///
     /// # Errors
-    /// When the database cannot be read; `Internal` when no thread can be started.
+    /// Returns an error if the database cannot be read; `Internal` if no thread can be started.
     pub async fn resume(&self) -> Result<()> {
         let waiting = self.store.read(reading_queue::waiting).await?;
         match waiting.is_empty() {
@@ -292,10 +274,10 @@ impl DocumentService {
         }
     }
 
-    /// A page of the user's documents, newest first.
+    /// Returns a page of the user's documents, newest first.
     ///
     /// # Errors
-    /// When the database cannot be read.
+    /// Returns an error if the database cannot be read.
     pub async fn list(
         &self,
         user: &UserId,
@@ -309,10 +291,10 @@ impl DocumentService {
             .await?)
     }
 
-    /// One document.
+    /// Returns one document.
     ///
     /// # Errors
-    /// `Missing` when the user has no such document.
+    /// `Missing` if the user has no such document.
     pub async fn show(&self, user: &UserId, id: &DocumentId) -> Result<Document> {
         let (user, id) = (user.clone(), id.clone());
         self.store
@@ -321,10 +303,10 @@ impl DocumentService {
             .ok_or_else(missing)
     }
 
-    /// The text that models see, by page.
+    /// Returns the text that models see, by page.
     ///
     /// # Errors
-    /// `Missing` when the user has no such document.
+    /// `Missing` if the user has no such document.
     pub async fn text(
         &self,
         user: &UserId,
@@ -339,11 +321,11 @@ impl DocumentService {
         Ok((document, pages))
     }
 
-    /// The document and the path of its original.
+    /// Returns the document and the path of its original.
     ///
     /// # Errors
-    /// `Missing` when the user has no such document; `Unavailable` when its file differs in size
-    /// from the stored one.
+    /// `Missing` if the user has no such document; `Unavailable` if its file differs in size from the recorded
+    /// one.
     pub async fn content(&self, user: &UserId, id: &DocumentId) -> Result<(Document, PathBuf)> {
         let document = self.show(user, id).await?;
         let path = self.shelf.find(&document.id).await?;
@@ -353,10 +335,10 @@ impl DocumentService {
         Ok((document, path))
     }
 
-    /// Deletes rows, index, and bytes at once. Completes even if the caller is dropped.
+    /// Deletes the row, index entries, and bytes immediately. Completes even if the caller is dropped.
     ///
     /// # Errors
-    /// `Missing` when the user has no such document.
+    /// `Missing` if the user has no such document.
     pub async fn delete(&self, user: &UserId, id: &DocumentId) -> Result<()> {
         self.show(user, id).await?;
         let (store, user, id) = (self.store.for_freeing(), user.clone(), id.clone());
@@ -376,15 +358,11 @@ impl DocumentService {
             .map_err(Error::internal)?
     }
 
-    /// The pictures among these documents.
+    /// Returns the images among these documents.
     ///
     /// # Errors
-    /// When the database cannot be read.
-    pub async fn pictures_among(
-        &self,
-        user: &UserId,
-        ids: &[DocumentId],
-    ) -> Result<Vec<PlanPicture>> {
+    /// Returns an error if the database cannot be read.
+    pub async fn images_among(&self, user: &UserId, ids: &[DocumentId]) -> Result<Vec<PlanImage>> {
         let (user, ids) = (user.clone(), ids.to_vec());
         let found = self.store.read(move |db| {
             let mut pictures = Vec::new();
@@ -393,7 +371,7 @@ impl DocumentService {
                 let is_picture = |document: &Document| {
                     document.kind == PICTURE && document.status == DocumentStatus::Processed
                 };
-                pictures.extend(document.filter(is_picture).map(|document| PlanPicture {
+                pictures.extend(document.filter(is_picture).map(|document| PlanImage {
                     document: document.id,
                     name: document.name,
                     content_type: document.content_type,
@@ -405,17 +383,19 @@ impl DocumentService {
         Ok(found.await?)
     }
 
-    /// The passages of these documents for a prompt with this question, `budget` characters at most. A document of
-    /// another user fails the whole call: failing is better than silently leaving out a document.
+    /// The passages of these documents for a prompt with this question, `budget` characters at most, found by words and
+    /// by `meaning`. A document of another user fails the whole call: failing is better than silently leaving out a
+    /// document.
     ///
     /// # Errors
-    /// `BadInput` for too many documents, `Missing` when one of them is not the user's.
+    /// `BadInput` for too many documents; `Missing` if one of them does not belong to the user.
     pub async fn passages_for(
         &self,
         user: &UserId,
         ids: &[DocumentId],
         question: &str,
         budget: usize,
+        meaning: Option<Arc<QuestionMeaning>>,
     ) -> Result<Vec<SourcePassage>> {
         if ids.len() > MAX_PER_QUESTION {
             let message = format!("at most {MAX_PER_QUESTION} documents at once");
@@ -430,7 +410,7 @@ impl DocumentService {
         let candidates = self
             .store
             .read(move |db| {
-                let asked = search::PassageSearch::new(&question);
+                let asked = search::PassageSearch::with_meaning(&question, meaning.as_deref());
                 let mut candidates: Vec<Candidate> = Vec::new();
                 for (index, id) in ids.iter().enumerate() {
                     if ids[..index].contains(id) {
@@ -453,12 +433,12 @@ impl DocumentService {
         }
     }
 
-    /// Moves files aside that no row names, and puts back those that a row names again. Deletes nothing
-    /// that its owner did not delete. Runs on the thread that stores files, so it cannot meet a half-stored
-    /// one.
+    /// Moves files aside that no row refers to, and restores those that a row refers to again. Never deletes
+    /// anything that its owner did not delete. Runs on the thread that stores files, so that it cannot encounter a
+    /// half-stored one.
     ///
     /// # Errors
-    /// When the store or the folders cannot be read.
+    /// Returns an error if the store or the folders cannot be read.
     pub async fn tidy(&self, now: Timestamp) -> Result<()> {
         let (store, data) = (self.store.clone(), self.folders.data.clone());
         let work = move || {

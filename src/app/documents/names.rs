@@ -1,11 +1,11 @@
-//! Cleans file names of uploads. A cleaned name is only shown, never used as a path.
+//! Cleans file names of uploads. A cleaned name is only displayed, never used as a path.
 
 /// Maximum length of a name, in characters.
 const MAX_CHARS: usize = 200;
 
-/// The last part of a path, without control characters and without the marks that reverse the writing
-/// direction (`invoice\u{202E}fdp.exe` shows as `invoiceexe.pdf`).
-pub fn clean(sent: &str) -> String {
+/// Returns the last component of a path, without control characters and without characters that reverse the
+/// writing direction (`invoice\u{202E}fdp.exe` shows as `invoiceexe.pdf`).
+pub fn sanitize_file_name(sent: &str) -> String {
     let last = sent
         .rsplit(['/', '\\'])
         .find(|part| !part.trim().is_empty())
@@ -22,7 +22,7 @@ pub fn clean(sent: &str) -> String {
     if shown.chars().count() <= MAX_CHARS {
         return shown.to_owned();
     }
-    // The extension shows the kind, so the middle is cut.
+    // The extension shows the file type, so the middle is cut.
     let ending: String = match shown.rsplit_once('.') {
         Some((_, ending)) if ending.chars().count() <= 16 => format!(".{ending}"),
         _ => String::new(),
@@ -60,9 +60,9 @@ mod tests {
             (".hidden", "hidden"),
             ("  many   spaces .txt ", "many spaces .txt"),
         ] {
-            assert_eq!(clean(sent), expected, "{sent:?}");
+            assert_eq!(sanitize_file_name(sent), expected, "{sent:?}");
         }
-        let long = clean(&format!("{}.markdown", "ä".repeat(500)));
+        let long = sanitize_file_name(&format!("{}.markdown", "ä".repeat(500)));
         assert!(long.chars().count() == 200 && long.ends_with("ä.markdown"));
     }
 }

@@ -19,36 +19,36 @@ pub(in crate::app) struct OriginalFiles {
 }
 
 impl OriginalFiles {
-    /// Originals in this folder, one file per document.
+    /// Manages the originals in this folder, one file per document.
     pub fn new(folder: PathBuf) -> Self {
         let replica = Arc::default();
         Self { folder, replica }
     }
 
-    /// Sets where originals that are not in the folder are fetched from.
+    /// Sets the replica from which missing originals are fetched.
     pub fn fetch_from(&self, originals: Arc<Originals>) {
         let _ = self.replica.set(originals);
     }
 
-    /// The folder of the originals.
+    /// Returns the folder of the originals.
     pub fn folder(&self) -> &Path {
         &self.folder
     }
 
-    /// The path of an original in the folder.
+    /// Returns the path of an original in the folder.
     pub fn path(&self, id: &DocumentId) -> PathBuf {
         self.folder.join(id.as_str())
     }
 
-    /// Fetches an original that is only in the replica. If it is in neither place, opening the path fails.
+    /// Fetches an original that exists only in the replica. If it is in neither place, opening the path fails.
     /// Blocks during the fetch.
     ///
     /// # Errors
-    /// `Unavailable` when the replica cannot deliver it now.
-    pub fn bring(&self, id: &DocumentId) -> Result<PathBuf> {
+    /// `Unavailable` if the replica cannot deliver it now.
+    pub fn fetch_blocking(&self, id: &DocumentId) -> Result<PathBuf> {
         let path = self.path(id);
         let replica = self.replica.get().filter(|_| !path.exists());
-        match replica.map(|replica| replica.bring(id)) {
+        match replica.map(|replica| replica.fetch(id)) {
             None | Some(Ok(()) | Err(TargetError::Missing)) => Ok(path),
             Some(Err(fault)) => {
                 log::warn("cannot fetch an original", &[("why", &fault)]);
@@ -64,19 +64,20 @@ impl OriginalFiles {
     /// Like `bring`, for async callers.
     ///
     /// # Errors
-    /// `Unavailable` when the replica cannot deliver it now.
+    /// `Unavailable` if the replica cannot deliver it now.
     pub async fn find(&self, id: &DocumentId) -> Result<PathBuf> {
         if self.replica.get().is_none() {
             return Ok(self.path(id));
         }
         let (shelf, id) = (self.clone(), id.clone());
-        tokio::task::spawn_blocking(move || shelf.bring(&id))
+        tokio::task::spawn_blocking(move || shelf.fetch_blocking(&id))
             .await
             .map_err(Error::internal)?
     }
 }
 
-/// Refuses a file whose size differs from the stored one: a copy or a disk has damaged it.
+/// Returns an error if a file's size differs from the recorded one, which means that it was damaged by a disk or a
+/// copy.
 ///
 /// # Errors
 /// `Unavailable`, with both sizes and what to do.

@@ -1,6 +1,6 @@
-//! Files that no database row refers to: moved aside, listed, put back when the row exists again, and deleted only
-//! when an administrator names them. An older backup, a wrong mount, or a crash leaves such files; the current
-//! database is no proof that they are unwanted.
+//! Files that no database row refers to: moved aside, listed, restored when the row exists again, and deleted only
+//! when an administrator names them. They are left behind by an older backup, a wrong mount, or a crash; the
+//! current database does not prove that they are unwanted.
 
 use std::collections::BTreeSet;
 use std::fs::{self, DirEntry, File};
@@ -9,24 +9,24 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, UNIX_EPOCH};
 
 use super::deletion;
-use super::upload::{self, fault};
+use super::upload::{self, from_io};
 use crate::app::{Error, Kind, Result};
 use crate::domain::id::{DocumentId, UploadId};
 use crate::domain::time::Timestamp;
 use crate::log;
 use crate::store::{Store, documents, uploads};
 
-/// Name of the folder in the data folder; it holds a folder for each day on which something was moved.
+/// Name of the folder within the data folder; it contains a folder for each day on which something was moved.
 pub const FOLDER: &str = "orphans";
-/// Minimum retention of orphans, in days; after that, they stay until an administrator deletes them.
-pub const KEPT_DAYS: u64 = 30;
-/// Minutes since the last change during which a file is left alone: another process may be about to store
+/// Minimum retention of orphans, in days. After that, they stay until an administrator deletes them.
+pub const RETENTION_DAYS: u64 = 30;
+/// Age in minutes, since the last change, below which a file is left alone: another process may be about to store
 /// its row.
-pub const YOUNG_MINUTES: u64 = 10;
+pub const GRACE_MINUTES: u64 = 10;
 /// `YOUNG_MINUTES` as a duration.
-const YOUNG: Duration = Duration::from_secs(YOUNG_MINUTES * 60);
+const YOUNG: Duration = Duration::from_secs(GRACE_MINUTES * 60);
 
-/// What an orphan was.
+/// What kind of thing an orphan was.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OrphanKind {
     /// The original of a document: a file.
@@ -38,7 +38,7 @@ pub enum OrphanKind {
 }
 
 impl OrphanKind {
-    /// Its folder's name, in the orphans folder and in the data folder.
+    /// Returns the name of its folder, in the orphans folder and in the data folder.
     fn folder(self) -> &'static str {
         match self {
             Self::Document => "documents",
@@ -58,11 +58,11 @@ impl OrphanKind {
 /// A file or folder that was moved aside.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Orphan {
-    /// Its name: the id under which it was stored.
+    /// Its name: the ID under which it was stored.
     pub name: String,
-    /// What it was.
+    /// What kind of thing it was.
     pub kin: OrphanKind,
-    /// The day on which it was moved, as `2026-11-29`.
+    /// The day on which it was moved, such as `2026-11-29`.
     pub since: String,
     /// Size in bytes.
     pub bytes: u64,
@@ -71,30 +71,30 @@ pub struct Orphan {
 }
 
 impl Orphan {
-    /// The time at which it has been kept for [`KEPT_DAYS`].
+    /// Returns the time until which it is kept; see [`KEPT_DAYS`].
     pub fn kept_until(&self) -> Option<Timestamp> {
         let since = Timestamp::parse(&format!("{}T00:00:00Z", self.since))?;
-        Some(since + Duration::from_secs((KEPT_DAYS + 1) * 86_400))
+        Some(since + Duration::from_secs((RETENTION_DAYS + 1) * 86_400))
     }
 }
 
 /// The differences between the rows of the database and the files.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct FileComparison {
-    /// Documents whose file is neither in its place nor moved aside.
+    /// Documents whose file is neither in its place nor among the orphans.
     pub missing: Vec<String>,
-    /// Documents whose file differs in size from the stored one, with both sizes in bytes.
+    /// Documents whose file differs in size from the recorded one, with both sizes in bytes.
     pub damaged: Vec<String>,
-    /// Files of documents and folders of uploads that no row names, still in their place.
+    /// Document files and upload folders that no row refers to, still in their place.
     pub loose: Vec<String>,
     /// Files that were moved aside.
     pub aside: Vec<Orphan>,
 }
 
-/// Files that were moved aside, oldest first.
+/// Lists files that were moved aside, oldest first.
 ///
 /// # Errors
-/// When a folder cannot be read.
+/// Returns an error if a folder cannot be read.
 pub fn list(data: &Path) -> io::Result<Vec<Orphan>> {
     let mut found = Vec::new();
     for day in entries(&data.join(FOLDER))? {
@@ -118,12 +118,12 @@ pub fn list(data: &Path) -> io::Result<Vec<Orphan>> {
     Ok(found)
 }
 
-/// Compares rows and files without changing anything. Blocks.
+/// Compares rows with files, without changing anything. Blocks.
 ///
 /// # Errors
-/// When the store or a folder cannot be read.
+/// Returns an error if the store or a folder cannot be read.
 pub fn compare(store: &Store, data: &Path) -> Result<FileComparison> {
-    let aside = list(data).map_err(fault)?;
+    let aside = list(data).map_err(from_io)?;
     let known = KnownFiles::read(store, data)?;
     let moved = |id: &String| {
         let is = |orphan: &Orphan| orphan.kin == OrphanKind::Document && orphan.name == *id;
@@ -145,20 +145,21 @@ pub fn compare(store: &Store, data: &Path) -> Result<FileComparison> {
     })
 }
 
-/// Puts back files that a row names again and moves aside files that no row names. Returns the numbers
-/// moved aside and put back. Blocks.
+/// Restores files that a row refers to again, and moves aside files that no row refers to. Returns the number of
+/// files moved aside and restored. Blocks.
 ///
 /// # Errors
-/// When the store or a folder cannot be read. A single file that cannot be moved stays and is only logged.
+/// Returns an error if the store or a folder cannot be read. A single file that cannot be moved stays and is only
+/// logged.
 pub(super) fn tidy(store: &Store, data: &Path, now: Timestamp) -> Result<(usize, usize)> {
     let known = KnownFiles::read(store, data)?;
-    let back = put_back(&known, data).map_err(fault)?;
-    deletion::finish_cut_short(&data.join("documents"), &known.documents).map_err(fault)?;
+    let back = put_back(&known, data).map_err(from_io)?;
+    deletion::finish_cut_short(&data.join("documents"), &known.documents).map_err(from_io)?;
     let mut aside = 0;
     for (kin, entry) in known.orphans() {
         let path = entry.path();
         if kin == OrphanKind::Upload && deletion::is_marked(&path) {
-            fs::remove_dir_all(&path).map_err(fault)?;
+            fs::remove_dir_all(&path).map_err(from_io)?;
         } else if path.exists() && !is_young(&path, now) {
             aside += usize::from(noted(move_aside(data, kin, &path, now), &path));
         }
@@ -166,10 +167,10 @@ pub(super) fn tidy(store: &Store, data: &Path, now: Timestamp) -> Result<(usize,
     Ok((aside, back))
 }
 
-/// Moves a log without its database aside, before another database takes its place. Returns the new path.
+/// Moves aside a log whose database is missing, before another database takes its place. Returns the new path.
 ///
 /// # Errors
-/// When it cannot be moved.
+/// Returns an error if it cannot be moved.
 pub(in crate::app) fn move_log_aside(
     data: &Path,
     log: &Path,
@@ -178,18 +179,18 @@ pub(in crate::app) fn move_log_aside(
     move_aside(data, OrphanKind::Log, log, now)
 }
 
-/// Deletes these orphans for good; none of them if one must stay. `early`: also those not yet kept for
-/// [`KEPT_DAYS`]. Blocks.
+/// Deletes these orphans for good, or none of them if any must be kept. With `early`, also deletes those not yet
+/// kept for [`KEPT_DAYS`]. Blocks.
 ///
 /// # Errors
-/// `Missing` when a name is not among the files that were moved aside, `Conflict` when one must be kept.
+/// `Missing` if a name is not among the files that were moved aside; `Conflict` if one must be kept.
 pub(in crate::app) fn delete(
     store: &Store,
     data: &Path,
     (names, early): (&[&str], bool),
     now: Timestamp,
 ) -> Result<Vec<Orphan>> {
-    let all = list(data).map_err(fault)?;
+    let all = list(data).map_err(from_io)?;
     let known = KnownFiles::read(store, data)?;
     let mut doomed = Vec::new();
     for name in names {
@@ -211,7 +212,8 @@ pub(in crate::app) fn delete(
         .find(|orphan| !early && orphan.kept_until().is_none_or(|until| now < until))
     {
         let (name, since) = (&young.name, &young.since);
-        let text = format!("{name} was moved aside on {since}, and is kept for {KEPT_DAYS} days");
+        let text =
+            format!("{name} was moved aside on {since}, and is kept for {RETENTION_DAYS} days");
         return Err(Error::new(Kind::Conflict, text)
             .resolve("add --early to delete it now; this cannot be undone"));
     }
@@ -220,13 +222,13 @@ pub(in crate::app) fn delete(
             true => fs::remove_dir_all(&orphan.path),
             false => fs::remove_file(&orphan.path),
         }
-        .map_err(fault)?;
+        .map_err(from_io)?;
         drop_if_empty(&orphan.path);
     }
     Ok(doomed)
 }
 
-/// The names in the database, and the entries of the folders.
+/// The names in the database and the entries of the folders.
 struct KnownFiles {
     documents: BTreeSet<String>,
     uploads: BTreeSet<String>,
@@ -238,10 +240,10 @@ impl KnownFiles {
         // Listed before the rows are read, so that a file stored in between is not in the list.
         let mut listed = Vec::new();
         for kin in [OrphanKind::Document, OrphanKind::Upload] {
-            let all = entries(&data.join(kin.folder())).map_err(fault)?;
+            let all = entries(&data.join(kin.folder())).map_err(from_io)?;
             listed.extend(all.into_iter().map(|entry| (kin, entry)));
         }
-        // Only names in Quire's own form: other programs' files are left alone.
+        // Only names in Quire's own format; other programs' files are left alone.
         listed.retain(|(kin, entry)| kin.owns(&text(entry)));
         let ids = store.read_now(documents::ids)?;
         let sessions = store.read_now(uploads::ids)?;
@@ -286,7 +288,7 @@ fn move_aside(data: &Path, kin: OrphanKind, from: &Path, now: Timestamp) -> io::
     let folder = data.join(FOLDER).join(day).join(kin.folder());
     upload::private_folder(&folder)?;
     let name = from.file_name().unwrap_or_default().to_string_lossy();
-    // Never overwrites an existing file. Ids are unique, names of logs are not.
+    // Never overwrites an existing file. IDs are unique, but log names are not.
     let most = if kin == OrphanKind::Log { 1000 } else { 1 };
     let free = (1..=most)
         .map(|number| match number {
@@ -314,7 +316,7 @@ fn noted<T>(moved: io::Result<T>, path: &Path) -> bool {
         .is_ok()
 }
 
-/// Syncs a folder: directory entries must survive a power failure too.
+/// Syncs a folder, because directory entries must survive a power failure too.
 fn settle(folder: &Path) -> io::Result<()> {
     File::open(folder)?.sync_all()
 }
@@ -334,7 +336,7 @@ fn is_young(path: &Path, now: Timestamp) -> bool {
     changed.is_ok_and(|changed| now.duration_since(changed).is_ok_and(|age| age < YOUNG))
 }
 
-/// The entries of a folder; none if it does not exist.
+/// Lists the entries of a folder; empty if it does not exist.
 fn entries(folder: &Path) -> io::Result<Vec<DirEntry>> {
     match fs::read_dir(folder) {
         Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {

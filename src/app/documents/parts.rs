@@ -1,24 +1,24 @@
-//! Splits whole documents into parts of bounded size, every page in order, for panels that divide the
-//! reading among their members. Cuts only between passages and omits nothing.
+//! Splits whole documents into parts of bounded size, every page in order, for panels that divide the reading
+//! among their members. Splits only between passages and omits nothing.
 
 use super::DocumentService;
 use crate::app::{Error, Kind, Result};
 use crate::domain::chat::SourcePassage;
-use crate::domain::context_mode::{DocumentSizes, MOST};
+use crate::domain::context_mode::{DocumentSizes, MAX_CHARS};
 use crate::domain::document::{DocumentStatus, Passage};
 use crate::domain::id::{DocumentId, UserId};
 use crate::store::{documents, passages};
 
-/// Passages read from the store per query.
+/// Number of passages read from the store per query.
 const SLICE: u32 = 500;
-/// Characters that a passage costs in addition to its text: its mark, the document's name, and the page.
+/// Characters that a passage adds to its text: its mark, the document's name, and the page.
 const FRAME: usize = 80;
 
 impl DocumentService {
-    /// The combined size of these documents.
+    /// Returns the combined size of these documents.
     ///
     /// # Errors
-    /// `Missing` when one of them is not the user's, `Conflict` while one is still being read.
+    /// `Missing` if one of them does not belong to the user; `Conflict` while one is still being read.
     pub async fn volume(&self, user: &UserId, ids: &[DocumentId]) -> Result<DocumentSizes> {
         let (user, ids) = (user.clone(), ids.to_vec());
         let found = self.store.read(move |db| {
@@ -43,7 +43,7 @@ impl DocumentService {
     /// Splits these documents into parts of at most `limit` characters, in the given order.
     ///
     /// # Errors
-    /// `Missing` when one of them is not the user's, `BadInput` when they exceed `context_mode::MOST` characters
+    /// `Missing` when one of them is not the user's, `BadInput` when they exceed `context_mode::MAX_CHARS` characters
     /// together.
     pub async fn parts_of(
         &self,
@@ -87,7 +87,7 @@ fn unready(id: &DocumentId) -> Error {
         .resolve("try again in a moment")
 }
 
-/// The parts being filled.
+/// The parts being built.
 struct PartBuilder {
     most: usize,
     left: usize,
@@ -111,9 +111,9 @@ impl PartBuilder {
         let chars = passage.text.chars().count();
         let cost = chars + FRAME;
         self.total += chars as u64;
-        if self.total > MOST {
+        if self.total > MAX_CHARS {
             let why = format!(
-                "the documents have more than {MOST} characters, too many to be read in parts"
+                "the documents have more than {MAX_CHARS} characters, too many to be read in parts"
             );
             return Err(Error::field(&["body", "reading"], "too_long", why).resolve(
                 "choose fewer documents, or the reading mode that selects relevant passages",

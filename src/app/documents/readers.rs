@@ -1,16 +1,17 @@
-//! Reads the stored documents that have not been read yet, a few at a time. Their list is in the store, so
-//! none is lost in a crash and none waits in memory; `domain::reading_queue` decides the order. Threads
-//! start with work and end when there is none.
+//! Reads stored documents that have not been read yet, a few at a time. The queue is in the store, so none is lost
+//! in a crash and none waits in memory; `domain::reading_queue` decides the order. Threads start when there is
+//! work and end when there is none.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::Duration;
 
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 
 use super::child::ChildReader;
 use super::deletion;
 use super::originals::OriginalFiles;
+use super::read_progress::ReadProgress;
 use super::text;
 use crate::app::{Error, Result};
 use crate::domain::document::{Document, DocumentStatus};
@@ -20,27 +21,26 @@ use crate::extract::child_protocol::ReadRefusal;
 use crate::log;
 use crate::store::{Store, StoreError, documents, reading_queue, users};
 
-/// Pauses before each retry of a failure on the server's side: a disk that refuses one write often accepts
-/// the next.
+/// Pauses before each retry of a server-side failure: a disk that refuses one write often accepts the next.
 const PAUSES: [Duration; 3] = [
     Duration::from_millis(50),
     Duration::from_millis(250),
     Duration::from_millis(500),
 ];
 
-/// How reading a document ended, for those who wait for it.
+/// The outcome of reading a document, for callers that wait for it.
 #[derive(Debug, Clone)]
 pub(super) enum ReadOutcome {
     /// The document is stored; its status has the details.
     Kept,
-    /// The document is of no readable kind and was removed again.
+    /// The document's file type is unsupported, and the document was removed again.
     Unsupported(String),
 }
 
 /// A caller that waits for the outcome.
 struct Waiter {
     tell: oneshot::Sender<ReadOutcome>,
-    /// Whether the document was just uploaded: if its kind is unsupported, it is removed.
+    /// Whether the document was just uploaded, in which case it is removed if its type is unsupported.
     is_new: bool,
 }
 
@@ -54,12 +54,16 @@ struct ReaderPoolShared {
     most: usize,
     state: Mutex<ReaderPoolState>,
     gone: Condvar,
+    /// Notified when a reading has ended.
+    ended: Notify,
 }
 
 #[derive(Default)]
 struct ReaderPoolState {
     /// Documents being read.
     taken: Vec<DocumentId>,
+    /// How far each of them is.
+    progress: BTreeMap<DocumentId, Arc<ReadProgress>>,
     turns: ReadingQueue,
     waiting: BTreeMap<DocumentId, Vec<Waiter>>,
     threads: usize,
@@ -69,7 +73,7 @@ struct ReaderPoolState {
 }
 
 impl ReaderPool {
-    /// Reads `most` documents concurrently; `shelf` holds the originals.
+    /// Creates a pool that reads up to `most` documents concurrently; `shelf` holds the originals.
     pub fn new(store: Store, shelf: OriginalFiles, reader: ChildReader, most: usize) -> Self {
         Self(Arc::new(ReaderPoolShared {
             store,
@@ -78,14 +82,15 @@ impl ReaderPool {
             most,
             state: Mutex::default(),
             gone: Condvar::new(),
+            ended: Notify::new(),
         }))
     }
 
-    /// Resolves when this document's reading has ended. Must be called before `work`.
+    /// Resolves when this document has been read. Must be called before `work`.
     pub fn watch(&self, id: &DocumentId, is_new: bool) -> oneshot::Receiver<ReadOutcome> {
         let (tell, told) = oneshot::channel();
         let mut state = self.0.state();
-        // Drops waiters that gave up on a document that is never read because it was deleted first.
+        // Drop waiters that gave up on a document that will never be read because it was deleted first.
         state
             .waiting
             .retain(|_, all| all.iter().any(|one| !one.tell.is_closed()));
@@ -94,10 +99,20 @@ impl ReaderPool {
         told
     }
 
-    /// Starts another thread while there are few, because there may be something to read.
+    /// Share of a document's file that has been read, 0 to 1; none if it is not being read or not known yet.
+    pub fn share_read(&self, id: &DocumentId) -> Option<f64> {
+        self.0.state().progress.get(id)?.share()
+    }
+
+    /// Waits until a reading has ended since the last call. For a single caller.
+    pub async fn text_stored(&self) {
+        self.0.ended.notified().await;
+    }
+
+    /// Starts another thread if there are few, because there may be something to read.
     ///
     /// # Errors
-    /// `Internal` when no thread can be started.
+    /// `Internal` if no thread can be started.
     pub fn work(&self) -> Result<()> {
         let mut state = self.0.state();
         state.calls += 1;
@@ -122,7 +137,7 @@ impl Drop for ReaderPool {
         self.0.gone.notify_all();
         while state.threads > 0 {
             self.0.reader.running.stop();
-            // A process may have been started just now, so this checks repeatedly.
+            // A process may have been started just now, so check repeatedly.
             let pause = std::time::Duration::from_millis(50);
             state = match self.0.gone.wait_timeout(state, pause) {
                 Ok((state, _)) => state,
@@ -147,12 +162,14 @@ impl ReaderPoolShared {
                 .unwrap_or_else(|_| Err(Error::internal("reading a document panicked")));
             let mut state = self.state();
             state.turns.end(&user);
+            state.progress.remove(&id);
             let stopping = state.stopping;
             let waiting = state.waiting.remove(&id).unwrap_or_default();
             match settled {
                 Ok(settled) => {
                     state.taken.retain(|other| *other != id);
                     drop(state);
+                    self.ended.notify_one();
                     for one in waiting {
                         // A caller that has stopped waiting reads the document's status.
                         let _ = one.tell.send(settled.clone());
@@ -164,8 +181,8 @@ impl ReaderPoolShared {
                     if self.is_locked(&user) || self.give_up(document) {
                         self.state().taken.retain(|other| *other != id);
                     }
-                    // Otherwise it stays marked as being read, so that it is not retried endlessly; the
-                    // next start tries again.
+                    // Otherwise, it stays marked as being read, so that it is not retried endlessly; the next
+                    // start tries again.
                     log::error(
                         "cannot read a document",
                         &[("document", &id), ("fault", &fault)],
@@ -176,12 +193,12 @@ impl ReaderPoolShared {
         }
     }
 
-    // The next document in turn that no thread is reading. Without one, this thread counts as ended.
+    // The next document in order that no thread is reading. If there is none, this thread counts as ended.
     fn next(&self) -> Option<Document> {
         let mut state = self.state();
         while !state.stopping {
             let calls = state.calls;
-            // The lock is released meanwhile: callers of `work` must not wait for the store.
+            // The lock is released in the meantime, because callers of `work` must not wait for the store.
             drop(state);
             let found = self.store.read_now(reading_queue::waiting);
             state = self.state();
@@ -218,7 +235,7 @@ impl ReaderPoolShared {
         None
     }
 
-    // A document that still waits: another thread may have read it since it was listed.
+    // Returns a document that is still waiting: another thread may have read it since it was listed.
     fn waiting(&self, user: &UserId, id: &DocumentId) -> Option<Document> {
         let (user, id) = (user.clone(), id.clone());
         let found = self
@@ -234,7 +251,7 @@ impl ReaderPoolShared {
         found.is_ok_and(|found| found.is_none_or(|user| user.disabled))
     }
 
-    // Waits, and returns false if the server shuts down in the meantime.
+    // Waits; returns false if the server shuts down in the meantime.
     fn wait(&self, pause: Duration) -> bool {
         let waited = self
             .gone
@@ -249,7 +266,7 @@ impl ReaderPoolShared {
         retried(&mut is_worth_it, &mut || self.read(document.clone()))
     }
 
-    // A failure on the server's side says nothing about the file: its owner may have it read again.
+    // A server-side failure says nothing about the file, so its owner may have it read again.
     fn give_up(&self, mut document: Document) -> bool {
         document = Document {
             status: DocumentStatus::Failed,
@@ -263,46 +280,51 @@ impl ReaderPoolShared {
         };
         "the server could not read it just now; have it read again"
             .clone_into(&mut document.message);
-        // The text so far may be cut anywhere.
+        // The text so far may be truncated anywhere.
         if text::begin(&self.store, &document).is_err() {
             return false;
         }
         let done = self
             .store
-            .write_now(move |db| documents::settle(db, &document));
+            .write_now(move |db| documents::store_read_result(db, &document));
         matches!(done, Ok(()) | Err(StoreError::Missing))
     }
 
-    /// Deletes a document of an unsupported kind: its row, then its file.
+    /// Deletes a document of an unsupported type: its row, then its file.
     ///
     /// # Errors
-    /// When the store cannot be written; the document then stays complete.
+    /// Returns an error if the store cannot be written, in which case the document stays intact.
     fn discard(&self, user: UserId, id: DocumentId) -> Result<()> {
         let (folder, ids) = (self.shelf.folder(), [id.clone()]);
         deletion::mark(folder, &ids);
         let deleted = (self.store).write_now(move |db| documents::delete(db, &user, &id));
-        if let Err(fault) = deleted {
+        if let Err(error) = deleted {
             deletion::unmark(folder, &ids);
-            return Err(fault.into());
+            return Err(error.into());
         }
         deletion::finish(folder, &ids);
         Ok(())
     }
 
     fn read(&self, document: Document) -> Result<ReadOutcome> {
-        let path = self.shelf.bring(&document.id)?;
+        let path = self.shelf.fetch_blocking(&document.id)?;
         if let Ok(about) = std::fs::metadata(&path) {
             super::originals::check_size(&document, about.len())?;
         }
+        let progress = Arc::new(ReadProgress::default());
+        let mut state = self.state();
+        state.progress.insert(document.id.clone(), progress.clone());
+        drop(state);
+        let reader = self.reader.reporting(progress);
         let (refused, id, user) = (
-            text::take(&self.store, &self.reader, document.clone(), &path)?,
+            text::take(&self.store, &reader, document.clone(), &path)?,
             document.id,
             document.user,
         );
         let Some((ReadRefusal::Unsupported | ReadRefusal::Empty, message)) = refused else {
             return Ok(ReadOutcome::Kept);
         };
-        // Only while a caller waits for the outcome. Otherwise the document stays, with the reason.
+        // Only while a caller waits for the outcome. Otherwise, the document stays, with the reason.
         let is_told = |one: &Waiter| one.is_new && !one.tell.is_closed();
         let waiting = |state: &ReaderPoolState| {
             state
@@ -318,7 +340,7 @@ impl ReaderPoolShared {
     }
 }
 
-// Retries the work until it succeeds, with a pause before each retry; `wait` returns whether to continue.
+// Retries the work until it succeeds, pausing before each retry; `wait` returns whether to continue.
 fn retried<T>(
     wait: &mut dyn FnMut(Duration) -> bool,
     work: &mut dyn FnMut() -> Result<T>,

@@ -1,5 +1,6 @@
-//! Finds passages by words: in one document, in several, or in all of a user's. Queries the full-text
-//! index; `domain::search` builds the query and ranks the results.
+//! Finds passages by words, and by meaning where the user chose a model for it: in one document, in several, or in all of
+//! a user's. Queries the full-text index; `domain::search` builds the query and ranks the results, and
+//! `domain::retrieval::meaning` joins both rankings.
 
 use std::collections::HashMap;
 
@@ -8,73 +9,100 @@ use crate::app::Result;
 use crate::domain::chunk::is_ideograph;
 use crate::domain::document::{Document, SearchHit};
 use crate::domain::id::{DocumentId, UserId};
+use crate::domain::retrieval::meaning::{QuestionMeaning, Rankings, WEAK_COVERAGE};
 use crate::domain::retrieval::{self, Candidate};
 use crate::domain::search::bm25::{self, TermStatistics, WeighedPassage};
 use crate::domain::search::{QueryPart, SearchQuery, rank_by_pairs};
 use crate::store::passages::{self, PassageScope};
-use crate::store::{self, Reader};
+use crate::store::{self, Reader, passage_vectors};
 
 /// Maximum number of hits returned by a search.
 const MAX_HITS: u32 = 50;
 /// Maximum number of hits per document considered for a prompt.
 const MAX_RANKED: u32 = 100;
-/// Maximum number of passages of one document scanned one by one.
+/// Maximum number of passages scanned one by one per document.
 const MAX_SCANNED: u32 = 4_096;
-/// Passages after which a term counts as occurring everywhere; counting further changes no weight that
-/// matters.
+/// Number of passages beyond which a term counts as occurring everywhere; counting further would not change its
+/// weight noticeably.
 const EVERYWHERE: u64 = 6_000;
 /// Minimum number of passages read for ranking.
 const MIN_RANKED: usize = 100;
+/// Maximum number of passages added because their meaning is near to the question's.
+const MAX_NEIGHBORS: usize = 50;
 
 impl DocumentService {
-    /// The passages of one document that match, best first.
+    /// Returns the passages of one document that match by words, ranked also by `meaning`, best first.
     ///
     /// # Errors
-    /// `Missing` when the user has no such document.
+    /// `Missing` if the user has no such document.
     pub async fn search(
         &self,
         user: &UserId,
         id: &DocumentId,
         words: &str,
+        meaning: Option<QuestionMeaning>,
     ) -> Result<Vec<SearchHit>> {
         let document = self.show(user, id).await?;
         let words = words.to_owned();
-        let found = self
-            .store
-            .read(move |db| PassageSearch::new(&words).in_one(db, &document, MAX_HITS));
+        let found = self.store.read(move |db| {
+            PassageSearch::with_meaning(&words, meaning.as_ref()).in_one(db, &document, MAX_HITS)
+        });
         Ok(found.await?)
     }
 
-    /// The passages of all the user's documents that match, best first.
+    /// Returns the passages of all the user's documents that match by words, ranked also by `meaning`, best first.
     ///
     /// # Errors
-    /// When the database cannot be read.
-    pub async fn search_all(&self, user: &UserId, words: &str) -> Result<Vec<SearchHit>> {
+    /// Returns an error if the database cannot be read.
+    pub async fn search_all(
+        &self,
+        user: &UserId,
+        words: &str,
+        meaning: Option<QuestionMeaning>,
+    ) -> Result<Vec<SearchHit>> {
         let (user, words) = (user.clone(), words.to_owned());
-        let found = self
-            .store
-            .read(move |db| PassageSearch::new(&words).hits(db, &user, None, MAX_HITS));
+        let found = self.store.read(move |db| {
+            PassageSearch::with_meaning(&words, meaning.as_ref()).hits(db, &user, None, MAX_HITS)
+        });
         Ok(found.await?)
     }
 }
 
-/// A search over the passages of one document, of several, or of all of a user's.
+/// A search over the passages of one document, several, or all of a user's.
 pub struct PassageSearch<'a> {
     words: &'a str,
     query: SearchQuery,
+    meaning: Option<&'a QuestionMeaning>,
+}
+
+/// Passages found by words.
+struct WordHits {
+    /// Row and hit, best first.
+    hits: Vec<(i64, SearchHit)>,
+    /// Share of the query, by weight, in the passage that contains most of it.
+    coverage: f64,
 }
 
 impl<'a> PassageSearch<'a> {
-    /// Parses a question.
+    /// Parses a question, to be searched by its words.
     pub fn new(words: &'a str) -> Self {
-        let query = SearchQuery::of(words);
-        Self { words, query }
+        Self::with_meaning(words, None)
     }
 
-    /// The information about a document needed to choose passages from it.
+    /// Parses a question, to be searched by its words and by its meaning.
+    pub fn with_meaning(words: &'a str, meaning: Option<&'a QuestionMeaning>) -> Self {
+        let query = SearchQuery::of(words);
+        Self {
+            words,
+            query,
+            meaning,
+        }
+    }
+
+    /// Returns the information about a document that is needed to choose passages from it.
     ///
     /// # Errors
-    /// When the database cannot be read.
+    /// Returns an error if the database cannot be read.
     pub(super) fn candidate(
         &self,
         db: &Reader,
@@ -82,7 +110,7 @@ impl<'a> PassageSearch<'a> {
         budget: usize,
     ) -> store::Result<Candidate> {
         let one = std::slice::from_ref(&document.id);
-        // A passage costs at least its frame, so no more than these could be used.
+        // A passage costs at least its frame, so more than this could not be used.
         let most = u32::try_from(budget / retrieval::FRAME + 1)
             .unwrap_or(u32::MAX)
             .min(MAX_SCANNED);
@@ -114,11 +142,11 @@ impl<'a> PassageSearch<'a> {
             .collect())
     }
 
-    /// The passages of these documents, or of all the user's, best first. Words are weighed by their
+    /// Returns the passages of these documents, or of all of the user's, best first. Terms are weighted by their
     /// frequency in these passages alone.
     ///
     /// # Errors
-    /// When the database cannot be read.
+    /// Returns an error if the database cannot be read.
     pub fn hits(
         &self,
         db: &Reader,
@@ -127,34 +155,124 @@ impl<'a> PassageSearch<'a> {
         most: u32,
     ) -> store::Result<Vec<SearchHit>> {
         let scope = PassageScope::of(db, user, documents)?;
-        let parts: Vec<String> = self.query.parts.iter().map(QueryPart::expression).collect();
-        let statistics = TermStatistics {
-            passages: scope.len(),
-            frequencies: parts
-                .iter()
-                .map(|part| passages::frequency(db, &scope, part, EVERYWHERE))
-                .collect::<store::Result<_>>()?,
+        let most = most as usize;
+        let found = by_words(db, user, &scope, &self.query, most)?;
+        let mut hits = match self.meaning {
+            Some(meaning) => join_meaning(db, user, &scope, found, meaning)?,
+            None => found.hits.into_iter().map(|(_, hit)| hit).collect(),
         };
-        // By row: a first score, and the parts of the query it contains.
-        let mut rows: HashMap<i64, (f64, u64)> = HashMap::new();
-        for part in statistics.selected(&self.query) {
-            let weight = statistics.weight(part);
-            for (row, share) in passages::matches(db, &scope, &parts[part], EVERYWHERE as usize)? {
-                let (score, found) = rows.entry(row).or_default();
-                *score += weight * share;
-                *found |= 1 << part;
-            }
-        }
-        let mut rows: Vec<(i64, (f64, u64))> = rows.into_iter().collect();
-        rows.sort_by(|(a, (one, _)), (b, (other, _))| other.total_cmp(one).then(a.cmp(b)));
-        rows.truncate((most as usize).max(MIN_RANKED));
-        let mut found = Vec::new();
-        for (row, (_, parts)) in rows {
-            let hit = passages::by_row(db, user, row)?;
-            found.extend(hit.map(|hit| WeighedPassage { hit, parts }));
-        }
-        let mut hits = bm25::rank(found, &self.query, &statistics);
-        hits.truncate(most as usize);
+        hits.truncate(most);
         Ok(hits)
     }
+
+    /// Whether the question's words hardly occur together in any passage of these documents.
+    ///
+    /// # Errors
+    /// Returns an error if the database cannot be read.
+    pub fn is_weak(
+        &self,
+        db: &Reader,
+        user: &UserId,
+        documents: &[DocumentId],
+    ) -> store::Result<bool> {
+        let scope = PassageScope::of(db, user, Some(documents))?;
+        let found = by_words(db, user, &scope, &self.query, MIN_RANKED)?;
+        Ok(found.coverage < WEAK_COVERAGE)
+    }
+}
+
+fn by_words(
+    db: &Reader,
+    user: &UserId,
+    scope: &PassageScope,
+    query: &SearchQuery,
+    most: usize,
+) -> store::Result<WordHits> {
+    let parts: Vec<String> = query.parts.iter().map(QueryPart::expression).collect();
+    let statistics = TermStatistics {
+        passages: scope.len(),
+        frequencies: parts
+            .iter()
+            .map(|part| passages::frequency(db, scope, part, EVERYWHERE))
+            .collect::<store::Result<_>>()?,
+    };
+    // By row: a preliminary score, and the parts of the query it contains.
+    let mut rows: HashMap<i64, (f64, u64)> = HashMap::new();
+    for part in statistics.selected(query) {
+        let weight = statistics.weight(part);
+        for (row, share) in passages::matches(db, scope, &parts[part], EVERYWHERE as usize)? {
+            let (score, found) = rows.entry(row).or_default();
+            *score += weight * share;
+            *found |= 1 << part;
+        }
+    }
+    let mut rows: Vec<(i64, (f64, u64))> = rows.into_iter().collect();
+    rows.sort_by(|(a, (one, _)), (b, (other, _))| other.total_cmp(one).then(a.cmp(b)));
+    rows.truncate(most.max(MIN_RANKED));
+    let covered = rows
+        .iter()
+        .map(|(_, (_, parts))| statistics.coverage(*parts));
+    let coverage = covered.fold(0.0, f64::max);
+    let mut found = Vec::new();
+    let mut places: HashMap<(DocumentId, u32), i64> = HashMap::new();
+    for (row, (_, parts)) in rows {
+        if let Some(hit) = passages::by_row(db, user, row)? {
+            places.insert((hit.document.clone(), hit.passage.ordinal), row);
+            found.push(WeighedPassage { hit, parts });
+        }
+    }
+    let row_of = |hit: &SearchHit| places.get(&(hit.document.clone(), hit.passage.ordinal));
+    let hits = bm25::rank(found, query, &statistics).into_iter();
+    Ok(WordHits {
+        hits: hits.filter_map(|hit| Some((*row_of(&hit)?, hit))).collect(),
+        coverage,
+    })
+}
+
+// Ranks again by meaning what was found by words; where the question's words hardly occur, adds what is found by the
+// words of the rewritten question, and the nearest neighbors in meaning.
+fn join_meaning(
+    db: &Reader,
+    user: &UserId,
+    scope: &PassageScope,
+    found: WordHits,
+    meaning: &QuestionMeaning,
+) -> store::Result<Vec<SearchHit>> {
+    let sought = (&*meaning.model, &*meaning.vector);
+    let mut rankings: Rankings<i64> = Rankings {
+        words: found.hits.iter().map(|(row, _)| *row).collect(),
+        is_weak: found.coverage < WEAK_COVERAGE,
+        ..Rankings::default()
+    };
+    let mut hits: HashMap<i64, SearchHit> = found.hits.into_iter().collect();
+    if rankings.is_weak && !meaning.rewriting.is_empty() {
+        let query = SearchQuery::of(&meaning.rewriting);
+        let rewritten = by_words(db, user, scope, &query, MIN_RANKED)?;
+        rankings.rewriting = rewritten.hits.iter().map(|(row, _)| *row).collect();
+        for (row, hit) in rewritten.hits {
+            hits.entry(row).or_insert(hit);
+        }
+    }
+    let mut near: Vec<(i64, f32)> = match rankings.is_weak {
+        true => passage_vectors::nearest(db, scope, sought, MAX_NEIGHBORS)?,
+        false => Vec::new(),
+    };
+    for &row in hits.keys() {
+        if near.iter().all(|(other, _)| *other != row)
+            && let Some(similarity) = passage_vectors::similarity_of(db, row, sought)?
+        {
+            near.push((row, similarity));
+        }
+    }
+    near.sort_by(|(a, one), (b, other)| other.total_cmp(one).then(a.cmp(b)));
+    rankings.meaning = near.into_iter().map(|(row, _)| row).collect();
+    let mut joined = Vec::new();
+    for (row, score) in rankings.joined() {
+        let hit = match hits.remove(&row) {
+            Some(hit) => Some(hit),
+            None => passages::by_row(db, user, row)?,
+        };
+        joined.extend(hit.map(|hit| SearchHit { score, ..hit }));
+    }
+    Ok(joined)
 }

@@ -12,7 +12,7 @@ use crate::domain::reading_queue::MAX_WAITING;
 use crate::domain::time::Timestamp;
 use crate::store::{Store, StoreError, documents, reading_queue};
 
-use super::upload::{ReceivedFile, TemporaryFile, fault};
+use super::upload::{ReceivedFile, TemporaryFile, from_io};
 
 /// A file to store.
 pub(super) struct KeepJob {
@@ -22,7 +22,7 @@ pub(super) struct KeepJob {
     pub name: String,
     pub received: ReceivedFile,
     pub now: Timestamp,
-    /// Maximum number of documents of the user.
+    /// Maximum number of documents for this user.
     pub most: u32,
 }
 
@@ -30,8 +30,8 @@ pub(super) struct KeepJob {
 /// it is new.
 ///
 /// # Errors
-/// `TooFast` when too many of the user's documents wait already, `Forbidden` when the user has as many as allowed;
-/// nothing of the file is stored on failure.
+/// `TooFast` if too many of the user's documents are already waiting; `Forbidden` if the user has reached the
+/// maximum number of documents. Nothing is stored on failure.
 pub(super) fn keep(job: KeepJob) -> Result<(Document, bool)> {
     if let Some(known) = known(&job)? {
         return Ok((known, false));
@@ -45,11 +45,11 @@ pub(super) fn keep(job: KeepJob) -> Result<(Document, bool)> {
     }
     let document = describe(&job)?;
     let blob = TemporaryFile::new(job.folder.join(document.id.as_str()));
-    std::fs::rename(job.received.path.path(), blob.path()).map_err(fault)?;
-    // The directory entry must be as durable as the bytes before anything is acknowledged.
+    std::fs::rename(job.received.path.path(), blob.path()).map_err(from_io)?;
+    // The directory entry must be as durable as the bytes before the upload is acknowledged.
     std::fs::File::open(&job.folder)
         .and_then(|folder| folder.sync_all())
-        .map_err(fault)?;
+        .map_err(from_io)?;
     let row = document.clone();
     let most = job.most;
     let written = job.store.write_now(move |db| {
@@ -73,7 +73,7 @@ pub(super) fn keep(job: KeepJob) -> Result<(Document, bool)> {
     }
 }
 
-/// The error for more unread documents than one user may have.
+/// The error for exceeding a user's maximum number of unread documents.
 pub(super) fn queue_full() -> Error {
     let why = format!("{MAX_WAITING} of your documents are waiting to be read");
     let mut full = Error::new(Kind::TooFast, why).resolve("wait until some of them have been read");

@@ -1,4 +1,4 @@
-//! The single thread that stores files, one after another: a caller that disconnects cannot separate a
+//! The single thread that stores files, one after another, so that a caller that disconnects cannot separate a
 //! file's bytes from its row. Users take turns, so that one user's many files do not delay another's.
 
 use std::collections::{BTreeMap, VecDeque};
@@ -12,14 +12,14 @@ use tokio::sync::oneshot;
 use crate::app::{Error, Kind, Result};
 use crate::domain::id::UserId;
 
-/// Maximum number of waiting jobs, of all users. Each has its file on disk while it waits.
+/// Maximum number of waiting jobs of all users. Each has its file on disk while it waits.
 const MAX_WAITING: usize = 256;
 /// Maximum number of waiting jobs of one user.
 const MAX_OWN: usize = 32;
 
 type WorkerJob = Box<dyn FnOnce() + Send>;
 
-/// Starts its thread with the first job; finishes the waiting jobs when dropped.
+/// Starts its thread with the first job; when dropped, finishes the waiting jobs.
 #[derive(Default)]
 pub(super) struct BackgroundWorker {
     shared: Arc<WorkerShared>,
@@ -45,7 +45,7 @@ impl BackgroundWorker {
     /// Runs the server's own `work` on the thread. It completes even if the caller is dropped.
     ///
     /// # Errors
-    /// As `hand_for`.
+    /// Same as `hand_for`.
     pub(super) async fn hand<T, F>(&self, work: F) -> Result<T>
     where
         T: Send + 'static,
@@ -57,8 +57,8 @@ impl BackgroundWorker {
     /// Runs a user's `work` on the thread. It completes even if the caller is dropped.
     ///
     /// # Errors
-    /// `TooFast` when too many of the user's jobs wait already, `Unavailable` when too many jobs wait in
-    /// all; the error of `work`.
+    /// `TooFast` if too many of the user's jobs are already waiting; `Unavailable` if too many jobs are waiting in
+    /// total; and the error of `work`.
     pub(super) async fn hand_for<T, F>(&self, user: &UserId, work: F) -> Result<T>
     where
         T: Send + 'static,

@@ -1,4 +1,4 @@
-//! Tests of the document use cases with a real database and a real folder.
+//! Document use cases with a real database and a real folder.
 
 use super::*;
 use crate::domain::document::DocumentStatus;
@@ -22,7 +22,7 @@ fn user(n: u128) -> User {
     }
 }
 
-/// A data folder with two users; removed at the end.
+/// A data folder with two users, removed at the end.
 struct House {
     path: PathBuf,
     store: Store,
@@ -66,10 +66,10 @@ impl House {
             text: 1 << 20,
             input,
         };
-        // No program: library tests read in their own process.
+        // No executable: library tests read files in their own process.
         let settings = DocumentSettings {
             program: PathBuf::new(),
-            room,
+            budget: room,
             at_once: 2,
         };
         DocumentService::open(&self.path, self.store.clone(), settings).expect("documents")
@@ -120,13 +120,13 @@ fn a_document_is_stored_once_found_shown_and_fully_deleted() {
         assert_eq!((house.files("documents"), house.files("tmp")), (2, 0));
 
         let hits = documents
-            .search(&me, &kept.id, "deposits?")
+            .search(&me, &kept.id, "deposits?", None)
             .await
             .expect("a search");
         assert_eq!(hits.len(), 1);
         assert!(
             documents
-                .search(&me, &kept.id, "\" OR *")
+                .search(&me, &kept.id, "\" OR *", None)
                 .await
                 .expect("a search")
                 .is_empty()
@@ -135,12 +135,17 @@ fn a_document_is_stored_once_found_shown_and_fully_deleted() {
             |result: Result<()>| assert_eq!(result.map_err(|e| e.kind), Err(Kind::Missing));
         missing(documents.show(&you, &kept.id).await.map(drop));
         missing(documents.text(&you, &kept.id).await.map(drop));
-        missing(documents.search(&you, &kept.id, "deposit").await.map(drop));
+        missing(
+            documents
+                .search(&you, &kept.id, "deposit", None)
+                .await
+                .map(drop),
+        );
         missing(documents.content(&you, &kept.id).await.map(drop));
         missing(documents.delete(&you, &kept.id).await);
         missing(
             documents
-                .passages_for(&you, std::slice::from_ref(&kept.id), "deposit", 9_000)
+                .passages_for(&you, std::slice::from_ref(&kept.id), "deposit", 9_000, None)
                 .await
                 .map(drop),
         );
@@ -152,7 +157,7 @@ fn a_document_is_stored_once_found_shown_and_fully_deleted() {
     });
 }
 
-/// A failure on the server's side is no property of the file and needs no restart to recover.
+/// A server-side failure is not a property of the file, and recovering from it needs no restart.
 #[test]
 fn a_document_can_be_read_again_after_a_server_failure() {
     let house = House::new();
@@ -221,7 +226,7 @@ fn prompts_contain_short_documents_whole_and_hits_of_long_ones() {
             .expect("kept");
         let ids = [long.id, short.id.clone(), short.id];
         let sources = documents
-            .passages_for(&me, &ids, "Where did the zeppelin land?", 6_000)
+            .passages_for(&me, &ids, "Where did the zeppelin land?", 6_000, None)
             .await
             .expect("sources");
         assert!(
@@ -241,7 +246,7 @@ fn prompts_contain_short_documents_whole_and_hits_of_long_ones() {
         );
         assert!(sources.iter().map(|s| s.text.len()).sum::<usize>() <= 6_000);
         let unasked = documents
-            .passages_for(&me, &ids, "", 3_000)
+            .passages_for(&me, &ids, "", 3_000, None)
             .await
             .expect("sources");
         assert!(unasked[0].text.starts_with("Nothing to see"));
@@ -260,13 +265,19 @@ fn questions_without_spaces_find_passages() {
             .await
             .expect("kept");
         let sources = documents
-            .passages_for(&me, std::slice::from_ref(&kept.id), "押金是多少？", 3_000)
+            .passages_for(
+                &me,
+                std::slice::from_ref(&kept.id),
+                "押金是多少？",
+                3_000,
+                None,
+            )
             .await
             .expect("sources");
         assert!(sources.iter().any(|source| source.text.contains("押金")));
         assert_eq!(
             documents
-                .search(&me, &kept.id, "押金")
+                .search(&me, &kept.id, "押金", None)
                 .await
                 .expect("a search")
                 .len(),

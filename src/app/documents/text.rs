@@ -1,30 +1,30 @@
-//! Writes a document's text to the store, page by page as it is read, so that the server's memory depends
-//! on neither its length nor its reader.
+//! Writes a document's text to the store, page by page as it is read, so that memory usage depends on neither its
+//! length nor its reader.
 
 use std::path::Path;
 
 use super::child::{ChildExit, ChildReader};
-use super::upload::fault;
+use super::upload::from_io;
 use crate::app::Result;
-use crate::domain::chunk::{Cutter, PageText};
+use crate::domain::chunk::{PageText, PassageSplitter};
 use crate::domain::document::{Document, DocumentStatus, InjectionFlag, Passage};
 use crate::domain::injection;
 use crate::extract::ReadReport;
 use crate::extract::child_protocol::ReadRefusal;
 use crate::store::{Store, StoreError, documents, passages};
 
-/// Bytes of text written per transaction: other writes take turns in between.
+/// Bytes of text written per transaction, so that other writes can take turns.
 const BATCH: usize = 128 << 10;
 /// Approximate maximum number of possible prompt injections recorded per document.
 const MAX_FLAGS: usize = 50;
 /// Passages removed from the index per transaction.
 const SLICE: u32 = 200;
 
-/// Reads a document and leaves it `processed` or `failed`. Returns the refusal if the file could not be
+/// Reads a document and sets its status to `processed` or `failed`. Returns the refusal if the file could not be
 /// read.
 ///
 /// # Errors
-/// When the store cannot be written or the reading process fails.
+/// Returns an error if the store cannot be written or the reading process fails.
 pub(super) fn take(
     store: &Store,
     reader: &ChildReader,
@@ -41,10 +41,11 @@ pub(super) fn take(
         .read(path, (&document.name, wish.as_deref()), &mut |page| {
             intake.add(page)
         })
-        .map_err(fault)?;
+        .map_err(from_io)?;
     let (pages, flags, outcome) = intake.end()?;
     let refused = match (ended, outcome) {
-        // The document was deleted in the meantime, or its account was locked: then it is read after the account is unlocked.
+        // The document was deleted in the meantime, or its account was locked, in which case it is read after the
+        // account is unlocked.
         (_, false) => return Ok(None),
         (ChildExit::Read(report), true) => {
             describe(&mut document, report);
@@ -60,19 +61,19 @@ pub(super) fn take(
         (ChildExit::Left, true) => None,
     };
     if refused.is_some() && pages > 0 {
-        // The text before the failure may be cut anywhere: no answer may be based on it.
+        // The text before the failure may be truncated anywhere, so no answer may be based on it.
         begin(store, &document)?;
         document.pages = 0;
     }
-    match store.write_now(move |db| documents::settle(db, &document)) {
+    match store.write_now(move |db| documents::store_read_result(db, &document)) {
         Ok(()) | Err(StoreError::Missing) => Ok(refused),
         Err(other) => Err(other.into()),
     }
 }
 
-// Removes the text of an earlier reading. Returns false when the document itself no longer exists.
+// Removes the text of an earlier read. Returns false if the document itself no longer exists.
 /// # Errors
-/// When the store cannot be written.
+/// Returns an error if the store cannot be written.
 pub(super) fn begin(store: &Store, document: &Document) -> Result<bool> {
     loop {
         let (user, id) = (document.user.clone(), document.id.clone());
@@ -110,9 +111,9 @@ struct PageWriter<'a> {
     passages: Vec<Passage>,
     bytes: usize,
     taken: u32,
-    cutter: Cutter,
+    cutter: PassageSplitter,
     flags: Vec<InjectionFlag>,
-    /// The outcome, if it has ended early; `Ok(false)` when the document no longer exists.
+    /// The outcome if it ended early; `Ok(false)` if the document no longer exists.
     end: Option<Result<bool>>,
 }
 
@@ -125,7 +126,7 @@ impl<'a> PageWriter<'a> {
             passages: Vec::new(),
             bytes: 0,
             taken: 0,
-            cutter: Cutter::new(),
+            cutter: PassageSplitter::new(),
             flags: Vec::new(),
             end: None,
         }
@@ -133,7 +134,7 @@ impl<'a> PageWriter<'a> {
 
     /// Adds a page. Returns false when no more pages are wanted.
     fn add(&mut self, page: PageText) -> bool {
-        // Empty pages cost something too.
+        // Empty pages have a cost too.
         self.bytes += page.text.len() + page.title.len() + 64;
         self.passages.extend(self.cutter.page(&page));
         if self.flags.len() < MAX_FLAGS {
@@ -169,7 +170,7 @@ impl<'a> PageWriter<'a> {
         }
     }
 
-    /// The number of pages, the possible prompt injections, and whether the document still exists.
+    /// Returns the number of pages, the possible prompt injections, and whether the document still exists.
     fn end(mut self) -> Result<(u32, Vec<InjectionFlag>, bool)> {
         if self.end.is_none() && !self.pages.is_empty() {
             self.write();

@@ -1,5 +1,5 @@
-//! Receives an upload into a temporary file, counting and hashing its bytes. On any failure, and if
-//! the caller disconnects halfway, the temporary file is removed.
+//! Receives an upload into a temporary file, counting and hashing its bytes. The temporary file is removed on any
+//! failure, and if the caller disconnects halfway.
 
 use std::fs::OpenOptions;
 use std::io;
@@ -12,10 +12,10 @@ use crate::app::{Error, Kind, Result, disk_space};
 use crate::crypto::{hex, sha256};
 use crate::store::Store;
 
-/// Bytes of the write buffer: each flush takes one turn on a blocking thread.
+/// Size of the write buffer in bytes: each flush takes one turn on a blocking thread.
 const BUFFER: usize = 256 * 1024;
 
-/// Bytes after which the free disk space is checked again.
+/// Number of bytes after which free disk space is checked again.
 const LOOK_EVERY: u64 = 1 << 20;
 
 /// A file being received.
@@ -40,13 +40,13 @@ pub struct ReceivedFile {
 }
 
 impl ReceivedFile {
-    /// The path of the temporary file.
+    /// Returns the path of the temporary file.
     pub(in crate::app) fn path(&self) -> &Path {
         self.path.path()
     }
 }
 
-/// A file that is removed when dropped, unless it was moved away before.
+/// A file that is removed when dropped, unless it has been moved or kept.
 pub struct TemporaryFile(PathBuf);
 
 impl TemporaryFile {
@@ -54,11 +54,11 @@ impl TemporaryFile {
     pub(in crate::app) fn new(path: PathBuf) -> Self {
         Self(path)
     }
-    /// The path of the file.
+    /// Returns the path of the file.
     pub fn path(&self) -> &Path {
         &self.0
     }
-    /// Keeps the file.
+    /// Keeps the file: it is no longer removed on drop.
     pub(in crate::app) fn keep(mut self) {
         self.0 = PathBuf::new();
     }
@@ -69,7 +69,7 @@ impl Drop for TemporaryFile {
         if self.0.as_os_str().is_empty() {
             return;
         }
-        // A missing file is fine; after any other failure the next start cleans up.
+        // A missing file is fine; after any other failure, the next start cleans up.
         let _ = std::fs::remove_file(&self.0);
     }
 }
@@ -78,13 +78,13 @@ impl IncomingFile {
     /// Creates an empty file in `folder` that takes up to `limit` bytes.
     ///
     /// # Errors
-    /// `Internal` when the file cannot be created, `Unavailable` when the disk is full.
+    /// `Internal` if the file cannot be created; `Unavailable` if the disk is full.
     pub(super) fn begin(folder: &Path, limit: u64) -> Result<Self> {
         let name = hex(&crate::crypto::random::<16>()?);
         let path = TemporaryFile::new(folder.join(name));
         // Opened without an await: if the caller were dropped during one, the file could appear after its
         // guard is gone.
-        let file = open_new(path.path()).map_err(fault)?;
+        let file = open_new(path.path()).map_err(from_io)?;
         Ok(Self {
             file: BufWriter::with_capacity(BUFFER, File::from_std(file)),
             path,
@@ -95,10 +95,10 @@ impl IncomingFile {
         })
     }
 
-    /// Refuses bytes that would use up the reserve of the store's disk.
+    /// Makes writes fail that would use up the reserve on the store's disk.
     ///
     /// # Errors
-    /// `Unavailable` when only the reserve is left.
+    /// `Unavailable` if only the reserve is left.
     pub(super) fn on_disk_of(self, store: &Store) -> Result<Self> {
         disk_space::require(store)?;
         Ok(Self {
@@ -110,8 +110,7 @@ impl IncomingFile {
     /// Appends bytes.
     ///
     /// # Errors
-    /// `TooLarge` over the limit, `Unavailable` when the disk is full, `Internal` when the file cannot be
-    /// written.
+    /// `TooLarge` over the limit; `Unavailable` if the disk is full; `Internal` if the file cannot be written.
     pub async fn write(&mut self, bytes: &[u8]) -> Result<()> {
         let before = self.size;
         self.size += bytes.len() as u64;
@@ -124,7 +123,7 @@ impl IncomingFile {
             return Err(too_large(self.limit));
         }
         self.hasher.update(bytes);
-        self.file.write_all(bytes).await.map_err(fault)
+        self.file.write_all(bytes).await.map_err(from_io)
     }
 
     /// Number of bytes received so far.
@@ -135,15 +134,15 @@ impl IncomingFile {
     /// Flushes the file to disk.
     ///
     /// # Errors
-    /// `BadRequest` when the file is empty, `Unavailable` when the disk is full, `Internal` when the file
-    /// cannot be written.
+    /// `BadRequest` if the file is empty; `Unavailable` if the disk is full; `Internal` if the file cannot be
+    /// written.
     pub async fn finish(mut self) -> Result<ReceivedFile> {
         if self.size == 0 {
             return Err(Error::new(Kind::BadRequest, "the file is empty")
                 .resolve("choose a file that is not empty"));
         }
-        self.file.flush().await.map_err(fault)?;
-        self.file.get_ref().sync_all().await.map_err(fault)?;
+        self.file.flush().await.map_err(from_io)?;
+        self.file.get_ref().sync_all().await.map_err(from_io)?;
         Ok(ReceivedFile {
             path: self.path,
             sha256: hex(&self.hasher.finish()),
@@ -155,7 +154,7 @@ impl IncomingFile {
 /// Creates a private file; fails if it exists.
 ///
 /// # Errors
-/// When the file exists or cannot be created.
+/// Returns an error if the file exists or cannot be created.
 pub(in crate::app) fn open_new(path: &Path) -> io::Result<std::fs::File> {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
@@ -167,7 +166,7 @@ pub(in crate::app) fn open_new(path: &Path) -> io::Result<std::fs::File> {
 /// Creates a folder with mode 0700, and its missing parents.
 ///
 /// # Errors
-/// When a folder cannot be created.
+/// Returns an error if a folder cannot be created.
 pub(in crate::app) fn private_folder(path: &Path) -> io::Result<()> {
     let mut builder = std::fs::DirBuilder::new();
     builder.recursive(true);
@@ -176,7 +175,7 @@ pub(in crate::app) fn private_folder(path: &Path) -> io::Result<()> {
     builder.create(path)
 }
 
-/// The error for a file larger than `limit` bytes.
+/// Returns the error for a file larger than `limit` bytes.
 pub fn too_large(limit: u64) -> Error {
     let shown = if limit < 1 << 20 {
         format!("{limit} bytes")
@@ -187,8 +186,8 @@ pub fn too_large(limit: u64) -> Error {
         .resolve("split it, or ask the administrator to raise MAX_UPLOAD_MB")
 }
 
-/// Translates an I/O error for the caller. The system's message may contain paths, so it is only logged.
-pub(super) fn fault(error: io::Error) -> Error {
+/// Converts an I/O error for the caller. The system's message may contain paths, so it is only logged.
+pub(super) fn from_io(error: io::Error) -> Error {
     match error.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
             let mut full = Error::new(

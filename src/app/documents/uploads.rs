@@ -1,5 +1,5 @@
-//! Chunked uploads, for slow connections: announced, filled in any order, resumed after a lost connection
-//! or a restart of the server, and joined at the end.
+//! Chunked uploads for slow connections: announced, filled in any order, resumed after a lost connection or a
+//! server restart, and joined at the end.
 
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
@@ -13,17 +13,17 @@ use crate::domain::time::Timestamp;
 use crate::store::uploads::{Upload, UploadPart};
 use crate::store::{Store, StoreError, uploads};
 
-use super::upload::{self, ReceivedFile, TemporaryFile, fault, too_large};
+use super::upload::{self, ReceivedFile, TemporaryFile, from_io, too_large};
 use super::{DocumentService, deletion, names};
 
 /// Lifetime of an unfinished upload.
 const KEPT: Duration = Duration::from_secs(24 * 60 * 60);
 /// Maximum number of unfinished uploads per user.
 const MAX_UNFINISHED: u64 = 8;
-/// Maximum number of parts of one upload: each is a file and a row.
+/// Maximum number of parts per upload: each is a file and a row.
 const MAX_PARTS: u32 = 10_000;
 
-/// A client's description of the upload to come.
+/// A client's announcement of an upload.
 #[derive(Debug, Clone)]
 pub struct UploadAnnouncement {
     /// The file's name.
@@ -39,7 +39,7 @@ pub struct UploadAnnouncement {
 /// The progress of an upload.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UploadProgress {
-    /// Its id.
+    /// Its ID.
     pub id: UploadId,
     /// The file's name, cleaned.
     pub file_name: String,
@@ -55,8 +55,8 @@ impl DocumentService {
     /// Starts a chunked upload.
     ///
     /// # Errors
-    /// `BadInput` when the announced sizes do not match or the file is too large, `Conflict` when the user
-    /// has too many unfinished uploads, `Unavailable` when the disk is full.
+    /// `BadInput` if the announced sizes do not match or the file is too large; `Conflict` if the user has too
+    /// many unfinished uploads; `Unavailable` if the disk is full.
     pub async fn announce(
         &self,
         user: &UserId,
@@ -69,7 +69,7 @@ impl DocumentService {
         let upload = Upload {
             id: UploadId::new(now, crypto::random_number()?),
             user: user.clone(),
-            file_name: names::clean(&announced.file_name),
+            file_name: names::sanitize_file_name(&announced.file_name),
             size: announced.size,
             chunk_size: announced.chunk_size,
             total_chunks: announced.total_chunks,
@@ -96,10 +96,10 @@ impl DocumentService {
         Ok(progress(upload, Vec::new()))
     }
 
-    /// The progress of an upload, from which a client resumes it.
+    /// Returns the progress of an upload, so that a client can resume it.
     ///
     /// # Errors
-    /// `Missing` when the user has no such upload.
+    /// `Missing` if the user has no such upload.
     pub async fn progress(
         &self,
         user: &UserId,
@@ -110,11 +110,11 @@ impl DocumentService {
         Ok(progress(upload, parts))
     }
 
-    /// Stores a part. The same part again replaces the first.
+    /// Stores a part. Sending the same part again replaces the first.
     ///
     /// # Errors
-    /// `Missing` when the user has no such upload or it has ended in the meantime, `BadInput` when the number or the
-    /// size is wrong, `Unavailable` when the disk is full.
+    /// `Missing` if the user has no such upload or it has ended in the meantime; `BadInput` if the number or the
+    /// size is wrong; `Unavailable` if the disk is full.
     pub async fn put_part(
         &self,
         user: &UserId,
@@ -140,18 +140,18 @@ impl DocumentService {
         let (store, parts) = (self.store.clone(), self.folders.parts.clone());
         let work = move || {
             let folder = parts.join(upload.id.as_str());
-            upload::private_folder(&folder).map_err(fault)?;
-            std::fs::rename(received.path.path(), part_path(&folder, number)).map_err(fault)?;
+            upload::private_folder(&folder).map_err(from_io)?;
+            std::fs::rename(received.path.path(), part_path(&folder, number)).map_err(from_io)?;
             std::fs::File::open(&folder)
                 .and_then(|folder| folder.sync_all())
-                .map_err(fault)?;
+                .map_err(from_io)?;
             let (user, id) = (upload.user.clone(), upload.id.clone());
             let part = UploadPart {
                 number,
                 size: expected,
             };
             match store.write_now(move |db| uploads::note_part(db, &user, &id, part)) {
-                // Finished, or its account deleted, in the meantime.
+                // The upload was finished, or its account deleted, in the meantime.
                 Err(StoreError::Missing) => {
                     remove(&folder)?;
                     Err(StoreError::Missing.into())
@@ -168,7 +168,7 @@ impl DocumentService {
     /// Joins the parts and stores the file.
     ///
     /// # Errors
-    /// `Missing` when the user has no such upload, `BadRequest` naming the missing parts, and the errors of
+    /// `Missing` if the user has no such upload; `BadRequest` listing the missing parts; and the errors of
     /// `upload`.
     pub async fn finalize(&self, user: &UserId, id: &UploadId, now: Timestamp) -> Result<Document> {
         disk_space::require(&self.store)?;
@@ -242,7 +242,7 @@ impl DocumentService {
     /// Deletes uploads that were not finished in time.
     ///
     /// # Errors
-    /// When the store or a folder cannot be changed.
+    /// Returns an error if the store or a folder cannot be changed.
     pub async fn expire_uploads(&self, now: Timestamp) -> Result<()> {
         let (store, parts) = (self.store.clone(), self.folders.parts.clone());
         let work = move || expire(&store, &parts, now);
@@ -303,18 +303,18 @@ fn progress(upload: Upload, received: Vec<u32>) -> UploadProgress {
 }
 
 fn join(folder: &Path, parts: u32, size: u64, whole: TemporaryFile) -> Result<ReceivedFile> {
-    let mut file = upload::open_new(whole.path()).map_err(fault)?;
+    let mut file = upload::open_new(whole.path()).map_err(from_io)?;
     let (mut hasher, mut written) = (sha256::Hasher::new(), 0u64);
     let mut piece = vec![0; 256 * 1024];
     for number in 0..parts {
-        let mut part = std::fs::File::open(part_path(folder, number)).map_err(fault)?;
+        let mut part = std::fs::File::open(part_path(folder, number)).map_err(from_io)?;
         loop {
-            let count = part.read(&mut piece).map_err(fault)?;
+            let count = part.read(&mut piece).map_err(from_io)?;
             if count == 0 {
                 break;
             }
             hasher.update(&piece[..count]);
-            file.write_all(&piece[..count]).map_err(fault)?;
+            file.write_all(&piece[..count]).map_err(from_io)?;
             written += count as u64;
         }
     }
@@ -323,7 +323,7 @@ fn join(folder: &Path, parts: u32, size: u64, whole: TemporaryFile) -> Result<Re
             "parts of {size} bytes came to {written}"
         )));
     }
-    file.sync_all().map_err(fault)?;
+    file.sync_all().map_err(from_io)?;
     Ok(ReceivedFile {
         path: whole,
         sha256: hex(&hasher.finish()),
@@ -344,7 +344,7 @@ fn expire(store: &Store, parts: &Path, now: Timestamp) -> Result<()> {
 
 fn remove(folder: &Path) -> Result<()> {
     match std::fs::remove_dir_all(folder) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(fault(error)),
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(from_io(error)),
         _ => Ok(()),
     }
 }

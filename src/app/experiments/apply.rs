@@ -1,4 +1,4 @@
-//! Applies a configuration: saves it as a recipe, and optionally makes it the person's default; and reverts that.
+//! Applies a configuration: saves it as a recipe and optionally makes it the user's default; and reverts that.
 
 use super::Experiments;
 use crate::app::accounts::RequestOrigin;
@@ -15,19 +15,18 @@ use crate::store::{audit, experiments, recipes};
 pub struct ApplyTarget {
     /// Index of the configuration; the leader if `None`, unless the final comparison refuted its lead.
     pub place: Option<usize>,
-    /// Also make it the default of this person's requests.
+    /// Whether to also make it the default for this user's requests.
     pub default: bool,
-    /// Name of the recipe; the experiment's if `None`.
+    /// Name of the recipe; the experiment's name if `None`.
     pub name: Option<String>,
 }
 
 impl Experiments<'_> {
-    /// Saves a configuration as a recipe. Revert it before applying another.
+    /// Saves a configuration as a recipe. It must be reverted before another can be applied.
     ///
     /// # Errors
-    /// `Conflict` when one is already applied, nothing has been evaluated, or no place is given and the final
-    /// comparison refuted the leader; `BadInput` when the index is out of
-    /// range; any error of saving a recipe.
+    /// `Conflict` if one is already applied, nothing has been evaluated, or no index is given and the final
+    /// comparison refuted the leader; `BadInput` if the index is out of range; and any error of saving a recipe.
     pub async fn apply(
         &self,
         caller: &Caller,
@@ -45,7 +44,8 @@ impl Experiments<'_> {
         let (leader, recommended) = (shown.report.leader, shown.report.recommended());
         if wish.place.is_none() && leader != recommended {
             let why = "the leader of the race did not score higher than the current setting in the final comparison";
-            return Err(Error::new(Kind::Conflict, why).resolve("choose a setting by its place"));
+            return Err(Error::new(Kind::Conflict, why)
+                .resolve("choose a setting with `place`, its rank on the leaderboard"));
         }
         let Some(place) = wish.place.or(leader) else {
             let why = "nothing has been evaluated yet, so there is no leader";
@@ -84,11 +84,11 @@ impl Experiments<'_> {
         Ok(written.await?)
     }
 
-    /// Reverts: restores the previous default and the recipe's previous version. What was changed since stays, and the
-    /// returned notes say so.
+    /// Reverts: restores the previous default and the recipe's previous version. Changes made since then are kept
+    /// and reported in the returned notes.
     ///
     /// # Errors
-    /// `Conflict` when nothing is applied; any error of changing the recipe.
+    /// `Conflict` if nothing is applied; and any error of changing the recipe.
     pub async fn revert(
         &self,
         caller: &Caller,
@@ -122,7 +122,7 @@ impl Experiments<'_> {
             if recipes::default_of(db, &user)?.as_ref() != Some(&applied.recipe) {
                 return Ok("your default was changed since and stays as it is");
             }
-            // A recipe deleted meanwhile cannot be restored.
+            // A recipe that was deleted in the meantime cannot be restored.
             let before = match &applied.before {
                 Some(id) if recipes::version(db, id, 1)?.is_some() => Some(id),
                 _ => None,
@@ -182,7 +182,7 @@ impl Experiments<'_> {
     }
 }
 
-/// Derives a recipe's name from an experiment's, which may contain what a recipe's must not.
+/// Derives a recipe name from an experiment's, which may contain characters that a recipe's must not.
 fn name_of(name: &str) -> String {
     let plain: String = name.chars().filter(|&c| c != '@').take(MAX_NAME).collect();
     match plain.trim() {

@@ -1,5 +1,5 @@
-//! Blind comparison by a person: two configurations' answers to the same case, side by side without names, in an order
-//! drawn from the case and the pair. The person's verdict is stored and outranks a model's.
+//! Blind comparison by the user: two configurations' answers to the same case, side by side without names, in an
+//! order derived from the case and the pair. The user's verdict is stored and overrides a model's.
 
 use std::collections::BTreeSet;
 
@@ -14,9 +14,9 @@ use crate::domain::statistics::random::Random;
 use crate::domain::user::Caller;
 use crate::store::{analyses, experiments};
 
-/// Limit on offered pairs: more than a person will judge.
-const MOST: usize = 500;
-/// Number of best configurations compared with each other.
+/// Maximum number of pairs offered, which is more than anyone will judge.
+const MAX_PAIRS: usize = 500;
+/// Number of top configurations that are compared with each other.
 const BEST: usize = 4;
 
 /// Two anonymous answers.
@@ -34,7 +34,7 @@ pub struct BlindComparison {
     pub of: usize,
 }
 
-/// A person's verdict.
+/// A user's verdict.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ComparisonChoice {
     /// Left is better.
@@ -56,11 +56,11 @@ struct ConfigurationPair {
 }
 
 impl Experiments<'_> {
-    /// Returns the next unjudged pair after the skipped one; `None` when all are judged.
+    /// Returns the next unjudged pair after the skipped one; `None` once all are judged.
     ///
     /// # Errors
-    /// `Missing` for an unknown experiment; store errors.
-    pub async fn duel(
+    /// `Missing` for an unknown experiment. Also returns any error from the store.
+    pub async fn next_comparison(
         &self,
         caller: &Caller,
         id: &ExperimentId,
@@ -91,7 +91,7 @@ impl Experiments<'_> {
     /// Stores a verdict and returns the next pair.
     ///
     /// # Errors
-    /// `BadInput` for an unknown pair; otherwise as [`Experiments::duel`].
+    /// `BadInput` for an unknown pair, and the errors of [`Experiments::duel`].
     pub async fn decide(
         &self,
         caller: &Caller,
@@ -120,7 +120,7 @@ impl Experiments<'_> {
                 first: pair.first,
                 second: pair.second,
                 preferred: if is_turned {
-                    preferred.turned()
+                    preferred.swapped()
                 } else {
                     preferred
                 },
@@ -133,7 +133,7 @@ impl Experiments<'_> {
                 .write(move |db| experiments::judge(db, &id, &judgment, now));
             written.await?;
         }
-        self.duel(caller, id, Some(token)).await
+        self.next_comparison(caller, id, Some(token)).await
     }
 
     async fn texts(
@@ -143,7 +143,7 @@ impl Experiments<'_> {
     ) -> Result<(String, String)> {
         let analysis = |arm: usize| -> Result<AnalysisId> {
             let mut found = shown.evaluations.iter();
-            let found = found.find(|one| one.cell.case == pair.case && one.cell.arm == arm);
+            let found = found.find(|one| one.trial.case == pair.case && one.trial.arm == arm);
             Ok(found.ok_or_else(Error::missing)?.analysis.clone())
         };
         let (one, other) = (analysis(pair.first)?, analysis(pair.second)?);
@@ -158,7 +158,7 @@ impl Experiments<'_> {
 }
 
 impl ConfigurationPair {
-    // Not a secret: the cases show which side is which anyway.
+    // Not a secret: the cases reveal which side is which anyway.
     fn token(&self) -> String {
         format!("{}.{}.{}", self.case, self.first, self.second)
     }
@@ -168,7 +168,7 @@ impl ConfigurationPair {
     }
 }
 
-/// Pairs of the best configurations on cases that both answered, in an order shuffled once by the seed.
+/// Pairs of the best configurations on cases that both have answered, in an order shuffled once with the seed.
 fn pairs(shown: &ExperimentView) -> Vec<ConfigurationPair> {
     let tried = shown.report.leaderboard.iter().filter(|row| row.cases > 0);
     let mut best: Vec<usize> = tried.map(|row| row.place).take(BEST).collect();
@@ -178,7 +178,7 @@ fn pairs(shown: &ExperimentView) -> Vec<ConfigurationPair> {
     }
     let answered = |one: &&Evaluation| one.outcome.is_some() && one.error.is_none();
     let answered: BTreeSet<Trial> = (shown.evaluations.iter().filter(answered))
-        .map(|one| one.cell)
+        .map(|one| one.trial)
         .collect();
     let answered = |arm: usize, case: usize| answered.contains(&Trial { arm, case });
     let mut pairs = Vec::new();
@@ -196,7 +196,7 @@ fn pairs(shown: &ExperimentView) -> Vec<ConfigurationPair> {
         }
     }
     Random::new(shown.experiment.spec.seed ^ 0xD0E1).shuffle(&mut pairs);
-    pairs.truncate(MOST);
+    pairs.truncate(MAX_PAIRS);
     pairs
 }
 

@@ -1,22 +1,22 @@
 //! Checks the cases of a request.
 
 use crate::app::{Error, Result};
-use crate::domain::experiment::{Case, MOST_CASES};
+use crate::domain::experiment::{Case, MAX_CASES};
 
-/// Checks the number of cases and that each has a question.
+/// Checks the number of cases, and that each has a question.
 ///
 /// # Errors
-/// `BadInput` when there is no case, too many, or one without a question.
+/// `BadInput` if there are no cases, too many, or one without a question.
 pub(super) fn checked_cases(cases: Vec<Case>) -> Result<Vec<Case>> {
-    let fault = |why: String| Error::field(&["body", "cases"], "value_error", why);
+    let error = |why: String| Error::field(&["body", "cases"], "value_error", why);
     if cases.is_empty() {
-        return Err(fault("there is no case: type one or upload some".into()));
+        return Err(error("there is no case: type one or upload some".into()));
     }
-    if cases.len() > MOST_CASES {
-        return Err(fault(format!("at most {MOST_CASES} cases")));
+    if cases.len() > MAX_CASES {
+        return Err(error(format!("at most {MAX_CASES} cases")));
     }
     match cases.iter().position(|case| case.prompt.trim().is_empty()) {
-        Some(place) => Err(fault(format!("case {} has no question", place + 1))),
+        Some(place) => Err(error(format!("case {} has no question", place + 1))),
         None => Ok(cases),
     }
 }

@@ -1,4 +1,4 @@
-//! Turns a request into an experiment that can run: expands and prices the configurations, reports errors, and
+//! Turns a request into a runnable experiment: expands and prices the configurations, reports errors, and
 //! forecasts what it could show before anything is spent.
 
 use std::collections::BTreeMap;
@@ -31,25 +31,25 @@ use crate::domain::usage;
 use crate::domain::user::Caller;
 use crate::store::documents;
 
-/// Limit on configurations: each is planned and priced before the experiment starts.
-const MOST_SETTINGS: usize = 2_000;
-/// Default limit on evaluations when nothing costs money.
+/// Maximum number of configurations: each is planned and priced before the experiment starts.
+const MAX_SETTINGS: usize = 2_000;
+/// Default limit on evaluations if nothing costs money.
 const USUAL_EVALUATIONS: u64 = 2_000;
-/// Assumed duration of one stage of an analysis, in ms, for time budgets before any was measured.
+/// Assumed duration of one stage of an analysis, in ms, for time budgets before any stage has been measured.
 const USUAL_STAGE: u64 = 15_000;
 
-/// The request, with the right types but otherwise unchecked.
+/// The request, correctly typed but otherwise unchecked.
 #[derive(Debug, Clone)]
 pub struct ExperimentParams {
     /// Display name.
     pub name: String,
-    /// Test cases.
+    /// The test cases.
     pub cases: Vec<Case>,
     /// Parameters to vary.
     pub space: SearchSpace,
     /// Values common to all configurations.
     pub base: Request,
-    /// Configuration currently in use.
+    /// The configuration currently in use.
     pub current: BTreeMap<Parameter, Value>,
     /// Evaluator.
     pub evaluator: Scoring,
@@ -57,30 +57,30 @@ pub struct ExperimentParams {
     pub objective: Objective,
     /// Budget.
     pub budget: ExperimentBudget,
-    /// Score differences below this do not matter.
+    /// Score differences below this are irrelevant.
     pub indifference: Option<f64>,
-    /// Accepted probability that the race ends with a wrong result.
+    /// Acceptable probability that the race ends with a wrong result.
     pub wrong: Option<f64>,
     /// Random seed.
     pub seed: Option<u64>,
 }
 
-/// A valid experiment and what it would take.
+/// A valid experiment and what it is expected to use.
 #[derive(Debug, Clone)]
 pub struct ExperimentForecast {
     /// The complete specification.
     pub spec: ExperimentSpec,
     /// Design of the race.
     pub design: Design,
-    /// Test cases.
+    /// The test cases.
     pub cases: Vec<Case>,
     /// Cases held out for the final comparison.
     pub held_back: usize,
     /// Upper bound on evaluations (one configuration on one case each).
     pub evaluations: u64,
-    /// Expected cost; `None` when a price is unknown.
+    /// Expected cost; `None` if a price is unknown.
     pub cost: Option<MicroDollars>,
-    /// Upper bound on the cost; `None` when nothing bounds it.
+    /// Upper bound on the cost; `None` if nothing bounds it.
     pub cost_at_most: Option<MicroDollars>,
     /// Expected tokens.
     pub tokens: u64,
@@ -103,29 +103,29 @@ impl Experiments<'_> {
     /// Validates a request and prices its configurations.
     ///
     /// # Errors
-    /// `BadInput` with the invalid field; store errors.
-    pub(super) async fn draft(
+    /// `BadInput` with the invalid field. Also returns any error from the store.
+    pub(super) async fn validate_and_price(
         &self,
         caller: &Caller,
-        wanted: ExperimentParams,
+        params: ExperimentParams,
     ) -> Result<ExperimentForecast> {
-        let cases = checked_cases(wanted.cases)?;
-        if let Some(name) = wanted.base.beyond_recipe() {
+        let cases = checked_cases(params.cases)?;
+        if let Some(name) = params.base.beyond_recipe() {
             let why = "an experiment cannot set this field";
             return Err(Error::field(&["body", "base", &name], "value_error", why));
         }
-        let name = checked_name(&wanted.name)?;
+        let name = checked_name(&params.name)?;
         let mut spec = ExperimentSpec {
             name,
-            space: wanted.space,
-            base: wanted.base,
-            current: wanted.current,
-            evaluator: wanted.evaluator,
-            objective: wanted.objective,
-            budget: wanted.budget,
-            indifference: within(wanted.indifference, 0.02, (0.0, 0.5), "indifference")?,
-            wrong: within(wanted.wrong, 0.1, (0.001, 0.5), "wrong")?,
-            seed: match wanted.seed {
+            space: params.space,
+            base: params.base,
+            current: params.current,
+            evaluator: params.evaluator,
+            objective: params.objective,
+            budget: params.budget,
+            indifference: within(params.indifference, 0.02, (0.0, 0.5), "indifference")?,
+            wrong: within(params.wrong, 0.1, (0.001, 0.5), "wrong")?,
+            seed: match params.seed {
                 Some(seed) => seed,
                 None => (crypto::random_number()? >> 80) as u64,
             },
@@ -136,7 +136,7 @@ impl Experiments<'_> {
         let cases = match &spec.evaluator {
             Scoring::Rule(rule) => {
                 let (cases, checked) = rules::check(rule, cases).await?;
-                checked.map_err(|fault| refused("evaluator", &fault))?;
+                checked.map_err(|error| refused("evaluator", &error))?;
                 cases
             }
             Scoring::Judge(_) => cases,
@@ -146,7 +146,7 @@ impl Experiments<'_> {
         let arms = self.settings(&caller.user, &spec)?;
         let current = spec
             .current_of(&arms)
-            .map_err(|fault| refused("current", &fault))?;
+            .map_err(|error| refused("current", &error))?;
         let search = self.search(&caller.user, &spec, &arms, &cases)?;
         let mut loads = self.loads(caller, &spec, &arms, &cases).await?;
         if spec
@@ -170,7 +170,7 @@ impl Experiments<'_> {
             arms,
         };
         check_reach(&design)?;
-        // Simulates the final comparison, which may take some milliseconds.
+        // Simulates the final comparison, which may take several milliseconds.
         let worked = tokio::task::spawn_blocking(move || forecast(spec, design, cases, &loads));
         worked.await.map_err(Error::internal)
     }
@@ -199,7 +199,7 @@ impl Experiments<'_> {
         }
     }
 
-    // Expands every valid configuration; parameters that a model does not support are left out.
+    // Expands all valid configurations; parameters that a model does not support are left out.
     fn settings(&self, user: &UserId, spec: &ExperimentSpec) -> Result<Vec<Configuration>> {
         let llm = &self.0.llm;
         let takes = |name: &str, dial: Parameter| {
@@ -221,11 +221,11 @@ impl Experiments<'_> {
         let arms = spec
             .space
             .arms(&takes)
-            .map_err(|fault| refused("space", &fault))?;
-        if arms.len() > MOST_SETTINGS {
+            .map_err(|error| refused("space", &error))?;
+        if arms.len() > MAX_SETTINGS {
             return Err(refused(
                 "space",
-                &ExperimentError::TooMany("settings", MOST_SETTINGS),
+                &ExperimentError::TooMany("settings", MAX_SETTINGS),
             ));
         }
         if arms.len() < 2 && spec.space.improvement().is_none() {
@@ -235,7 +235,7 @@ impl Experiments<'_> {
         Ok(arms)
     }
 
-    // Plans each configuration for the case with the longest question, the upper bound for all cases.
+    // Plans each configuration for the case with the longest question, which bounds all other cases.
     async fn loads(
         &self,
         caller: &Caller,
@@ -246,10 +246,10 @@ impl Experiments<'_> {
         let length = |case: &&Case| (case.documents.len(), case.prompt.len());
         let longest = cases.iter().max_by_key(length).ok_or_else(Error::missing)?;
         let judged = self.judged(&caller.user, spec, arms, cases)?;
-        // A proposed prompt can be longer than a given one.
+        // A proposed prompt can be longer than the original.
         let spec = &padded(spec);
-        // The experiment does not exist yet, but the request must look like an experiment's: a person's default
-        // recipe must not fill in its parameters.
+        // The experiment does not exist yet, but the request must look like an experiment's, so that the user's
+        // default recipe does not fill in its parameters.
         let nobody = ExperimentId::new(clock::now(), 0);
         let mut loads = Vec::with_capacity(arms.len());
         for (place, arm) in arms.iter().enumerate() {
@@ -278,14 +278,15 @@ impl Experiments<'_> {
                 priced: bound.is_some() && judged != Some(None),
             });
             if place % 50 == 49 {
-                // Yield between plans: thousands of them must not block other requests.
+                // Yield between plans, so that thousands of them do not block other requests.
                 tokio::task::yield_now().await;
             }
         }
         Ok(loads)
     }
 
-    // Upper bound on judging an answer, with a judge: the inner Option is None when its price is unknown.
+    // Upper bound on the cost of judging an answer, if there is a judge; the inner `Option` is `None` if its price
+    // is unknown.
     fn judged(
         &self,
         user: &UserId,
@@ -296,23 +297,27 @@ impl Experiments<'_> {
         let Some(judge) = spec.evaluator.judge() else {
             return Ok(None);
         };
-        let asked = llm_judge::asked(cases);
-        let fault = |why: String| Error::field(&["body", "evaluator", "model"], "value_error", why);
+        let asked = llm_judge::max_input_tokens(cases);
+        let error = |why: String| Error::field(&["body", "evaluator", "model"], "value_error", why);
         let llm = &self.0.llm;
         let Some(model) = llm.find(Some(user), &judge.model) else {
-            return Err(fault(format!("no model is called {:?}", judge.model)));
+            return Err(error(format!("no model is called {:?}", judge.model)));
         };
         if model.mock {
-            return Err(fault("a demo algorithm cannot judge".to_owned()));
+            return Err(error("a demo algorithm cannot judge".to_owned()));
         }
         if judge.same_family || model.family.is_empty() {
-            return Ok(Some(llm_judge::most(judge, usage::price_of(&model), asked)));
+            return Ok(Some(llm_judge::max_cost(
+                judge,
+                usage::price_of(&model),
+                asked,
+            )));
         }
         for (place, arm) in arms.iter().enumerate() {
             let names = spec.body_of(arm).models;
             let mut authors = names.iter().filter_map(|name| llm.find(Some(user), name));
             if let Some(author) = authors.find(|author| author.family == model.family) {
-                return Err(fault(format!(
+                return Err(error(format!(
                     "{} is of the same family as {} in setting {}, and judges favor their own: choose another, \
                      or set \"same_family\": true",
                     model.id,
@@ -321,7 +326,11 @@ impl Experiments<'_> {
                 )));
             }
         }
-        Ok(Some(llm_judge::most(judge, usage::price_of(&model), asked)))
+        Ok(Some(llm_judge::max_cost(
+            judge,
+            usage::price_of(&model),
+            asked,
+        )))
     }
 }
 
@@ -386,14 +395,14 @@ fn check_objective(objective: &Objective) -> Result<()> {
     Err(Error::field(&["body", "objective"], "value_error", why))
 }
 
-// Something must bound the experiment; when nothing costs money, the number of evaluations does.
+// Something must bound the experiment: if nothing costs money, the number of evaluations does.
 fn check_budget(
     spec: &mut ExperimentSpec,
     loads: &[EvaluationCost],
     arms: usize,
     cases: usize,
 ) -> Result<()> {
-    let fault = |why: String| Error::field(&["body", "budget"], "value_error", why);
+    let error = |why: String| Error::field(&["body", "budget"], "value_error", why);
     if spec.budget.cost.is_some()
         && let Some(place) = loads.iter().position(|load| !load.priced)
     {
@@ -401,14 +410,14 @@ fn check_budget(
             "the price of a model in setting {} is unknown: set tokens or evaluations instead",
             place + 1
         );
-        return Err(fault(why));
+        return Err(error(why));
     }
     if spec.budget == ExperimentBudget::default() {
         if loads
             .iter()
             .any(|load| !load.priced || load.most.whole_cost().0 > 0)
         {
-            return Err(fault(
+            return Err(error(
                 "set a budget: cost_usd, tokens, seconds or evaluations".into(),
             ));
         }
@@ -475,8 +484,8 @@ pub(super) fn forecast(
     }
 }
 
-fn refused(name: &'static str, fault: &ExperimentError) -> Error {
-    Error::field(&["body", name], "value_error", fault.to_string())
+fn refused(name: &'static str, error: &ExperimentError) -> Error {
+    Error::field(&["body", name], "value_error", error.to_string())
 }
 
 fn in_setting(mut error: Error, place: usize) -> Error {

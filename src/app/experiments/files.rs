@@ -1,19 +1,19 @@
-//! Parses files written by people: lists of cases, and whole experiments for the command line.
+//! Parses files written by users: lists of cases, and whole experiments for the command line.
 
 use std::collections::BTreeMap;
 
 use serde_json::Value;
 
 use crate::app::{Error, Kind, Result};
-use crate::domain::experiment::MOST_CASES;
+use crate::domain::experiment::MAX_CASES;
 use crate::domain::experiment::cases::{self, ParsedCases};
 use crate::extract;
 use crate::wire::toml_text;
 
-/// Parses cases from a table with a header, a JSON list, or JSON Lines; detects which.
+/// Parses cases from a table with a header, a JSON list, or JSON Lines; the format is detected.
 ///
 /// # Errors
-/// `BadRequest` when the file is not UTF-8; `BadInput` when a case is invalid.
+/// `BadRequest` if the file is not UTF-8; `BadInput` if a case is invalid.
 pub fn read_cases(bytes: &[u8]) -> Result<ParsedCases> {
     let text = std::str::from_utf8(bytes).map_err(|_| {
         let error = Error::new(Kind::BadRequest, "the file is not UTF-8 text");
@@ -21,15 +21,15 @@ pub fn read_cases(bytes: &[u8]) -> Result<ParsedCases> {
     })?;
     let first = text.trim_start_matches('\u{feff}').trim_start();
     let read = match first.starts_with(['{', '[']) {
-        true => cases::of_json(text),
-        // Plus the header, and one more to notice too many.
-        false => cases::of_rows(&extract::records(text, MOST_CASES + 2).unwrap_or_default()),
+        true => cases::from_json(text),
+        // The header, plus one more row to detect too many.
+        false => cases::from_rows(&extract::records(text, MAX_CASES + 2).unwrap_or_default()),
     };
     read.map_err(|fault| Error::field(&["body", "cases"], "value_error", fault.to_string()))
 }
 
-/// Parses an experiment in TOML or JSON, with the fields of the API request. Returns it with the line numbers of its
-/// fields by path, such as `cases.1.prompt`; JSON has none.
+/// Parses an experiment in TOML or JSON, with the fields of the API request. Returns it with the line numbers of
+/// its fields by path, such as `cases.1.prompt` (none for JSON).
 ///
 /// # Errors
 /// `BadRequest` with the line of a syntax error.

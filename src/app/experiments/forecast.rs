@@ -1,4 +1,4 @@
-//! Forecasts an experiment in words: its stopping rule, and warnings for the person who pays.
+//! Describes the forecast of an experiment: its stopping rule, and warnings for the user who pays for it.
 
 use super::AT_ONCE;
 use crate::app::{Error, Result};
@@ -7,11 +7,11 @@ use crate::domain::experiment::spec::ExperimentSpec;
 use crate::domain::experiment::successive_halving::{ALL_UP_TO, SuccessiveHalving};
 use crate::domain::experiment::{Objective, TrialOutcome, reserve, settings};
 
-/// Refuses a budget that allows no evaluation.
+/// Rejects a budget that allows no evaluation.
 ///
 /// # Errors
-/// `BadInput` when the budget does not cover two configurations on one case, besides the share reserved for the final
-/// comparison.
+/// `BadInput` if the budget does not cover two configurations on one case in addition to the share reserved for
+/// the final comparison.
 pub(super) fn check_reach(design: &Design) -> Result<()> {
     if matches!(
         SuccessiveHalving::new(design.clone()).next(),
@@ -20,14 +20,14 @@ pub(super) fn check_reach(design: &Design) -> Result<()> {
         return Ok(());
     }
     let budget = &design.budget;
-    // Only an upper bound of an evaluation's cost is known. A small space with too little money starts anyway, and may
-    // end with nothing tested.
+    // Only an upper bound on an evaluation's cost is known. A small space with too little money starts anyway, and
+    // may end with nothing tested.
     if design.arms.len() <= ALL_UP_TO && (budget.cost.is_some() || budget.tokens.is_some()) {
         return Ok(());
     }
     let least = |of: &dyn Fn(&TrialOutcome) -> u64| {
         let dearest = design.declared.iter().map(of).max().unwrap_or(0);
-        // Two evaluations are what the reserve leaves of it.
+        // Two evaluations must fit into what the reserve leaves.
         (dearest as f64 * 2.0 / (1.0 - reserve(design))).ceil() as u64
     };
     let cost = budget.cost.map(|_| {
@@ -147,7 +147,7 @@ mod tests {
     }
 
     proptest! {
-        /// Any specification is either refused or forecast with consistent numbers.
+        /// Any specification is either rejected or forecast with consistent numbers.
         #[test]
         fn every_specification_has_a_forecast(
             budget in budget(),
@@ -180,7 +180,7 @@ mod tests {
             let _ = check_reach(&design);
             let told = forecast(spec, design, vec![Case::default(); cases], &loads);
             prop_assert!(told.evaluations <= (loads.len() * cases) as u64 + 2 * cases as u64);
-            // A race without evaluations leaves all cases to the holdout.
+            // A race without evaluations leaves all cases for the holdout.
             prop_assert!(told.held_back <= cases);
             let amounts = [told.cost, told.cost_at_most].into_iter().flatten();
             for amount in amounts {

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::{Experiments, prompt_writer};
 use crate::app::{Error, Result};
-use crate::domain::experiment::prompt_search::{LONGEST_PROMPT, SearchDesign};
+use crate::domain::experiment::prompt_search::{MAX_PROMPT_LENGTH, SearchDesign};
 use crate::domain::experiment::spec::ExperimentSpec;
 use crate::domain::experiment::{Case, Configuration, JudgeCost};
 use crate::domain::id::UserId;
@@ -12,10 +12,10 @@ use crate::domain::recipe::QUESTION;
 use crate::domain::usage;
 
 impl Experiments<'_> {
-    /// The prompt search as part of the design, if one is wanted.
+    /// Returns the prompt search as part of the design, if requested.
     ///
     /// # Errors
-    /// `BadInput` when the writing model is unknown, a demo, or without a price where one is needed.
+    /// `BadInput` if the writer model is unknown, is a demo, or has no price although one is needed.
     pub(super) fn search(
         &self,
         user: &UserId,
@@ -28,17 +28,17 @@ impl Experiments<'_> {
         let Some((axis, improve)) = found else {
             return Ok(None);
         };
-        let fault = |why: String| Error::field(&["body", "space"], "value_error", why);
+        let error = |why: String| Error::field(&["body", "space"], "value_error", why);
         let Some(model) = self.0.llm.find(Some(user), &improve.model) else {
-            return Err(fault(format!("no model is called {:?}", improve.model)));
+            return Err(error(format!("no model is called {:?}", improve.model)));
         };
         if model.mock {
-            return Err(fault("a demo algorithm cannot improve a prompt".to_owned()));
+            return Err(error("a demo algorithm cannot improve a prompt".to_owned()));
         }
-        let (bill, tokens) = prompt_writer::most(usage::price_of(&model), cases);
+        let (bill, tokens) = prompt_writer::max_cost(usage::price_of(&model), cases);
         if bill.is_none() && spec.budget.cost.is_some() {
             let why = "is unknown: set tokens or evaluations instead of a cost";
-            return Err(fault(format!("the price of {} {why}", model.id)));
+            return Err(error(format!("the price of {} {why}", model.id)));
         }
         Ok(Some(SearchDesign {
             axis,
@@ -52,7 +52,7 @@ impl Experiments<'_> {
     }
 }
 
-/// The specification with the prompts to improve as long as a proposed one can be.
+/// Returns the specification with the prompts to be improved padded to the maximum length of a proposal.
 pub(super) fn padded(spec: &ExperimentSpec) -> ExperimentSpec {
     let mut spec = spec.clone();
     for axis in spec
@@ -63,7 +63,7 @@ pub(super) fn padded(spec: &ExperimentSpec) -> ExperimentSpec {
     {
         for value in &mut axis.values {
             let text = value.as_str().unwrap_or(QUESTION);
-            let missing = LONGEST_PROMPT.saturating_sub(text.chars().count());
+            let missing = MAX_PROMPT_LENGTH.saturating_sub(text.chars().count());
             *value = Value::String(format!("{text}{}", " word".repeat(missing / 5)));
         }
     }

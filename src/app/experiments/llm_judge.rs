@@ -1,8 +1,8 @@
-//! LLM judge: each judgment is an analysis of its own that is priced, stored, and bounded like any other.
+//! LLM judge: each judgment is a separate analysis that is priced, stored, and bounded like any other.
 //! `domain::experiment::jury` defines the prompts and parses the replies.
 
 use super::model_call::ModelCall;
-use super::waits::{ExperimentWaits, Work};
+use super::waits::{ExperimentWaits, StepResult};
 use crate::app::Result;
 use crate::app::analyses::Analyses;
 use crate::crypto;
@@ -16,12 +16,12 @@ use crate::domain::money::Price;
 use crate::domain::prompt::PEER_BUDGET;
 use crate::store::Store;
 
-/// Limit on tokens of a judge's reply: it solves the question before it compares.
+/// Maximum number of tokens in a judge's reply, which solves the question before it compares.
 pub(super) const REPLY: u32 = 2_000;
-/// Limit on tokens of our own instructions to a judge.
-const OWN_WORDS: u64 = 600;
-/// Scores (0 to 1) that differ by less count as equal.
-const SAME_MARK: f64 = 0.06;
+/// Maximum number of tokens in our own instructions to a judge.
+const INSTRUCTION_TOKENS: u64 = 600;
+/// Scores (0 to 1) that differ by less than this count as equal.
+const TIE_MARGIN: f64 = 0.06;
 
 /// A judge with its context.
 pub(super) struct LlmJudge<'a> {
@@ -32,7 +32,7 @@ pub(super) struct LlmJudge<'a> {
     pub judge: &'a JudgeSpec,
 }
 
-/// Outcome of a judgment.
+/// The outcome of a judgment.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct JudgeOpinion<T> {
     /// The verdict, or why there is none.
@@ -46,23 +46,23 @@ pub(super) struct JudgeOpinion<T> {
 /// Why there is no verdict.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum JudgeError {
-    /// The judge could not be called, or did not answer.
+    /// The judge could not be called or did not answer.
     Failed(String),
     /// The judge's reply cannot be parsed.
     Unreadable(&'static str),
 }
 
 impl LlmJudge<'_> {
-    /// Compares two answers in both orders; a changed verdict counts as a tie.
+    /// Compares two answers in both orders; if the verdict changes, it counts as a tie.
     ///
     /// # Errors
-    /// [`Interrupt`](super::waits::Interrupt) when the experiment stops, pauses, or fails.
+    /// [`Interrupt`](super::waits::Interrupt) if the experiment stops, pauses, or fails.
     pub async fn compare(
         &self,
         case: &Case,
         first: &str,
         second: &str,
-    ) -> Work<JudgeOpinion<Preferred>> {
+    ) -> StepResult<JudgeOpinion<Preferred>> {
         if self.judge.kind == JudgeMode::Rubric {
             return self.compare_marks(case, first, second).await;
         }
@@ -88,18 +88,18 @@ impl LlmJudge<'_> {
         Ok(match (once, turned) {
             (Ok(once), Ok(turned)) => JudgeOpinion {
                 said: Ok(Preferred::of_both_orders(once, turned)),
-                flipped: once != turned.turned(),
+                flipped: once != turned.swapped(),
                 bill,
             },
             (Err(silence), _) | (_, Err(silence)) => silent(silence, bill),
         })
     }
 
-    /// Scores one answer by a rubric, from 0 to 1.
+    /// Scores one answer against a rubric, from 0 to 1.
     ///
     /// # Errors
-    /// As [`LlmJudge::compare`].
-    pub async fn marks(&self, case: &Case, answer: &str) -> Work<JudgeOpinion<f64>> {
+    /// Same as [`LlmJudge::compare`].
+    pub async fn marks(&self, case: &Case, answer: &str) -> StepResult<JudgeOpinion<f64>> {
         let (text, bill) = self
             .ask(judge_prompts::rubric(case, answer, &nonce()?))
             .await?;
@@ -113,8 +113,12 @@ impl LlmJudge<'_> {
     /// Whether a planted bias misleads the judge; `None` without a verdict.
     ///
     /// # Errors
-    /// As [`LlmJudge::compare`].
-    pub async fn is_taken_in(&self, case: &Case, probe: &Probe) -> Work<(Option<bool>, JudgeCost)> {
+    /// Same as [`LlmJudge::compare`].
+    pub async fn is_misled(
+        &self,
+        case: &Case,
+        probe: &Probe,
+    ) -> StepResult<(Option<bool>, JudgeCost)> {
         let opinion = self.compare(case, &probe.first, &probe.second).await?;
         let taken = opinion
             .said
@@ -128,15 +132,15 @@ impl LlmJudge<'_> {
         case: &Case,
         first: &str,
         second: &str,
-    ) -> Work<JudgeOpinion<Preferred>> {
+    ) -> StepResult<JudgeOpinion<Preferred>> {
         let one = self.marks(case, first).await?;
         let other = self.marks(case, second).await?;
         let bill = one.bill.plus(other.bill);
         Ok(match (one.said, other.said) {
             (Ok(one), Ok(other)) => JudgeOpinion {
                 said: Ok(match one - other {
-                    apart if apart > SAME_MARK => Preferred::First,
-                    apart if apart < -SAME_MARK => Preferred::Second,
+                    apart if apart > TIE_MARGIN => Preferred::First,
+                    apart if apart < -TIE_MARGIN => Preferred::Second,
                     _ => Preferred::Neither,
                 }),
                 flipped: false,
@@ -149,7 +153,7 @@ impl LlmJudge<'_> {
     async fn ask(
         &self,
         prompt: String,
-    ) -> Work<(std::result::Result<String, JudgeError>, JudgeCost)> {
+    ) -> StepResult<(std::result::Result<String, JudgeError>, JudgeCost)> {
         let call = ModelCall {
             store: self.store,
             analyses: self.analyses,
@@ -173,17 +177,17 @@ fn read<T>(said: std::result::Result<T, &'static str>) -> std::result::Result<T,
     said.map_err(JudgeError::Unreadable)
 }
 
-/// A mark for fences that no answer can know.
+/// Returns a random fence marker that no answer can know.
 ///
 /// # Errors
-/// When the system has no randomness.
+/// Returns an error if the system provides no random numbers.
 pub(super) fn nonce() -> Result<String> {
     Ok(crypto::hex(&crypto::random_number()?.to_be_bytes()[..8]))
 }
 
-/// Upper bound on a judge's input tokens: the longest question, its reference answer, two answers cut to their common
-/// length, in a script with as many tokens per character as the questions, and our own instructions.
-pub(super) fn asked(cases: &[Case]) -> u64 {
+/// Upper bound on a judge's input tokens: the longest question, its reference answer, two answers cut to their
+/// maximum length, in a script with as many tokens per character as the questions, and our own instructions.
+pub(super) fn max_input_tokens(cases: &[Case]) -> u64 {
     let tokens = |case: &Case| {
         let question = estimate_tokens(&case.prompt);
         let letters = case.prompt.chars().count().max(1) as u64;
@@ -194,13 +198,14 @@ pub(super) fn asked(cases: &[Case]) -> u64 {
         let expected: String = (case.expected.iter())
             .flat_map(|expected| expected.chars().take(judge_prompts::REFERENCE))
             .collect();
-        OWN_WORDS + question + estimate_tokens(&expected) + answers
+        INSTRUCTION_TOKENS + question + estimate_tokens(&expected) + answers
     };
-    cases.iter().map(tokens).max().unwrap_or(OWN_WORDS)
+    cases.iter().map(tokens).max().unwrap_or(INSTRUCTION_TOKENS)
 }
 
-/// Upper bound on the cost of judging one answer, given the input tokens; `None` when the judge's price is unknown.
-pub(super) fn most(judge: &JudgeSpec, price: Option<Price>, asked: u64) -> Option<JudgeCost> {
+/// Upper bound on the cost of judging one answer with this many input tokens; `None` if the judge's price is
+/// unknown.
+pub(super) fn max_cost(judge: &JudgeSpec, price: Option<Price>, asked: u64) -> Option<JudgeCost> {
     let usage = crate::domain::chat::Usage {
         input: asked,
         output: REPLY.into(),
@@ -240,7 +245,7 @@ mod tests {
                 ..Case::default()
             };
             let answer = word.repeat(9_000);
-            let most = asked(std::slice::from_ref(&case));
+            let most = max_input_tokens(std::slice::from_ref(&case));
             let text = judge_prompts::pairwise(&case, &answer, &answer, &nonce);
             let real = estimate_tokens(&text);
             assert!(
@@ -251,17 +256,17 @@ mod tests {
             let bill = most_of(&judge, most);
             assert_eq!(bill.tokens, 2 * (most + u64::from(REPLY)));
         }
-        // A price entered by a person can be absurd.
+        // A price entered by a user can be absurd.
         let absurd = Price {
             input: 1e18,
             output: 1e18,
             ..Price::default()
         };
-        let bill = super::most(&judge, Some(absurd), 1_000).expect("a price");
+        let bill = super::max_cost(&judge, Some(absurd), 1_000).expect("a price");
         assert_eq!(bill.cost, crate::domain::money::MicroDollars(i64::MAX));
     }
 
     fn most_of(judge: &JudgeSpec, asked: u64) -> JudgeCost {
-        super::most(judge, Some(Price::default()), asked).expect("a price")
+        super::max_cost(judge, Some(Price::default()), asked).expect("a price")
     }
 }

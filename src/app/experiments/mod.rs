@@ -1,5 +1,5 @@
-//! Experiments: find the best configuration for a person's own questions. Checks and prices one before it starts, runs
-//! it in the background, and shows its results. The rules of the race are in the domain.
+//! Experiments: find the best configuration for a user's own questions. Checks and prices an experiment before it
+//! starts, runs it in the background, and shows its results. The rules of the race are in the domain.
 
 mod apply;
 mod blind_comparison;
@@ -24,7 +24,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
 
-use super::accounts::{RequestOrigin, chance};
+use super::accounts::{RequestOrigin, random_number};
 use super::{App, Error, Kind, Result, account_state, disk_space};
 use crate::clock;
 use crate::domain::experiment::design::RaceStep;
@@ -44,13 +44,12 @@ pub use files::{read_cases, read_file};
 pub use progress::ExperimentProgress;
 pub use result::{EvaluationView, ExperimentView};
 
-/// Evaluations of one experiment in progress at once.
+/// Maximum number of concurrent evaluations per experiment.
 const AT_ONCE: usize = 2;
-/// Experiments of one person running at once.
-const MOST_RUNNING: i64 = 5;
+/// Maximum number of running experiments per user.
+const MAX_RUNNING: i64 = 5;
 
-/// Use cases of experiments. Holds the whole [`App`], because its experiments run longer than the request that
-/// starts them.
+/// The experiment use cases. Holds the whole [`App`], because experiments outlive the requests that start them.
 #[derive(Clone, Copy)]
 pub struct Experiments<'a>(pub(super) &'a Arc<App>);
 
@@ -58,11 +57,11 @@ pub struct Experiments<'a>(pub(super) &'a Arc<App>);
 #[derive(Default)]
 pub(super) struct ExperimentRegistry {
     seats: Mutex<HashMap<ExperimentId, Arc<RunningExperiment>>>,
-    // Serializes applying and reverting configurations: both read first and then write twice.
+    // Serializes applying and reverting configurations, since both read first and then write twice.
     applying: tokio::sync::Mutex<()>,
 }
 
-/// A running experiment: its progress, and the request to stop.
+/// A running experiment: its progress and the stop signal.
 struct RunningExperiment {
     progress: watch::Sender<ExperimentProgress>,
     stop: watch::Sender<bool>,
@@ -70,7 +69,7 @@ struct RunningExperiment {
 
 impl ExperimentRegistry {
     fn seats(&self) -> MutexGuard<'_, HashMap<ExperimentId, Arc<RunningExperiment>>> {
-        // No code panics while it holds the lock; if it did, the map would still be consistent.
+        // No code panics while holding the lock; if it did, the map would still be consistent.
         self.seats.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -82,7 +81,8 @@ pub struct ExperimentWatch {
 }
 
 impl ExperimentWatch {
-    /// Waits for a progress update not returned before; `None` once the experiment is no longer running.
+    /// Waits for a progress update that has not been returned yet; `None` once the experiment is no longer
+    /// running.
     pub async fn next(&mut self) -> Option<ExperimentProgress> {
         let progress = self.progress.as_mut()?;
         if self.seen && progress.changed().await.is_err() {
@@ -94,23 +94,24 @@ impl ExperimentWatch {
 }
 
 impl Experiments<'_> {
-    /// Forecasts what an experiment would take and could show. Spends and stores nothing.
+    /// Forecasts what an experiment would cost and could show. Spends and stores nothing.
     ///
     /// # Errors
-    /// `BadInput` with the field that is invalid; store errors.
+    /// `BadInput` with the invalid field. Also returns any error from the store.
     pub async fn forecast(
         &self,
         caller: &Caller,
         wanted: ExperimentParams,
     ) -> Result<ExperimentForecast> {
-        self.draft(caller, wanted).await
+        self.validate_and_price(caller, wanted).await
     }
 
-    /// Checks, stores, and starts an experiment. Once returned, it is stored and continues after a crash.
+    /// Checks, stores, and starts an experiment. Once this returns, the experiment is stored and continues after a
+    /// crash.
     ///
     /// # Errors
-    /// `Forbidden` for a restricted API key; `Conflict` when too many are running; otherwise as
-    /// [`Experiments::forecast`], or when the disk is full.
+    /// `Forbidden` for a restricted API key; `Conflict` if too many are running; and the errors of
+    /// [`Experiments::forecast`]. Also fails if the disk is full.
     pub async fn start(
         &self,
         caller: &Caller,
@@ -123,9 +124,9 @@ impl Experiments<'_> {
                 .resolve("start it from the pages, or with an unrestricted key"));
         }
         disk_space::require(&self.0.store)?;
-        let draft = self.draft(caller, wanted).await?;
+        let draft = self.validate_and_price(caller, wanted).await?;
         let experiment = Experiment {
-            id: ExperimentId::new(visit.now, chance()?),
+            id: ExperimentId::new(visit.now, random_number()?),
             user: caller.user.clone(),
             state: ExperimentState::Running,
             spec: draft.spec,
@@ -144,7 +145,7 @@ impl Experiments<'_> {
         );
         let (stored, cases) = (experiment.clone(), draft.cases.clone());
         let written = self.0.store.write(move |db| {
-            if experiments::running(db, &stored.user)? >= MOST_RUNNING {
+            if experiments::running(db, &stored.user)? >= MAX_RUNNING {
                 return Ok(false);
             }
             experiments::insert(db, &stored, &cases)?;
@@ -159,10 +160,10 @@ impl Experiments<'_> {
         Ok(experiment)
     }
 
-    /// Lists a person's experiments, newest first.
+    /// Lists a user's experiments, newest first.
     ///
     /// # Errors
-    /// When the store cannot be read.
+    /// Returns an error if the store cannot be read.
     pub async fn list(
         &self,
         user: &UserId,
@@ -180,7 +181,7 @@ impl Experiments<'_> {
     /// Follows an experiment until it is no longer running.
     ///
     /// # Errors
-    /// `Missing` for an unknown experiment; store errors.
+    /// `Missing` for an unknown experiment. Also returns any error from the store.
     pub async fn watch(&self, user: &UserId, id: &ExperimentId) -> Result<ExperimentWatch> {
         self.find(user, id).await?;
         let seat = self.0.experiments_desk.seats().get(id).cloned();
@@ -193,13 +194,13 @@ impl Experiments<'_> {
     /// Stops an experiment. Its results so far are kept, and it can be resumed.
     ///
     /// # Errors
-    /// `Missing` for an unknown experiment; store errors.
+    /// `Missing` for an unknown experiment. Also returns any error from the store.
     pub async fn cancel(&self, caller: &Caller, id: &ExperimentId) -> Result<ExperimentState> {
         self.find(&caller.user, id).await?;
-        if !self.unseat(id).await {
+        if !self.stop_and_wait(id).await {
             let (user, wanted) = (caller.user.clone(), id.clone());
             let written = self.0.store.write(move |db| {
-                // If it has ended meanwhile, keep that state.
+                // If it has ended in the meantime, keep that state.
                 let now = experiments::by_id(db, &user, &wanted)?.map(|now| now.state);
                 match now {
                     Some(ExperimentState::Running | ExperimentState::Paused) => {
@@ -210,14 +211,14 @@ impl Experiments<'_> {
                 }
             });
             written.await?;
-            // One that was just starting has its seat by now, or sees that it is cancelled.
-            self.unseat(id).await;
+            // One that was just starting is registered by now, or will see that it is canceled.
+            self.stop_and_wait(id).await;
         }
         Ok(self.find(&caller.user, id).await?.state)
     }
 
-    // Stops a running experiment and waits for its end. False when it is not running here.
-    async fn unseat(&self, id: &ExperimentId) -> bool {
+    // Stops a running experiment and waits for its end. Returns false if it is not running here.
+    async fn stop_and_wait(&self, id: &ExperimentId) -> bool {
         let Some(seat) = self.0.experiments_desk.seats().get(id).cloned() else {
             return false;
         };
@@ -231,7 +232,8 @@ impl Experiments<'_> {
     /// Resumes a stopped or paused experiment.
     ///
     /// # Errors
-    /// `Missing` for an unknown experiment; `Conflict` when it is completed or too many are running; store errors.
+    /// `Missing` for an unknown experiment; `Conflict` if it is completed or too many are running. Also returns
+    /// any error from the store.
     pub async fn resume(
         &self,
         caller: &Caller,
@@ -250,12 +252,12 @@ impl Experiments<'_> {
         let entry = visit.entry(Some(&caller.user), "experiment.resume", id.as_str());
         let (user, wanted) = (caller.user.clone(), id.clone());
         let written = self.0.store.write(move |db| {
-            // Of two concurrent calls, the second finds it running.
+            // If two calls race, the second one finds it running.
             let now = experiments::by_id(db, &user, &wanted)?;
             if now.is_none_or(|now| now.state == ExperimentState::Running) {
                 return Ok(ResumeOutcome::Already);
             }
-            if experiments::running(db, &user)? >= MOST_RUNNING {
+            if experiments::running(db, &user)? >= MAX_RUNNING {
                 return Ok(ResumeOutcome::TooMany);
             }
             experiments::set_state(db, &wanted, ExperimentState::Running, None, None)?;
@@ -279,10 +281,10 @@ impl Experiments<'_> {
         Ok(ExperimentState::Running)
     }
 
-    /// Deletes an experiment with its analyses; stops it first if it is running.
+    /// Deletes an experiment with its analyses, stopping it first if it is running.
     ///
     /// # Errors
-    /// `Missing` for an unknown experiment; store errors.
+    /// `Missing` for an unknown experiment. Also returns any error from the store.
     pub async fn delete(
         &self,
         caller: &Caller,
@@ -303,18 +305,18 @@ impl Experiments<'_> {
         }
     }
 
-    /// Signals these experiments to stop, as far as they run here. Their state is stored already.
-    pub(super) fn stop_seats(&self, ids: &[ExperimentId]) {
+    /// Signals these experiments to stop, if they run here. Their state has already been stored.
+    pub(super) fn signal_stop(&self, ids: &[ExperimentId]) {
         let seats = self.0.experiments_desk.seats();
         for seat in ids.iter().filter_map(|id| seats.get(id)) {
             seat.stop.send_replace(true);
         }
     }
 
-    /// Resumes experiments interrupted by a stop or crash. Cancels those of locked accounts.
+    /// Resumes experiments interrupted by a shutdown or crash, and cancels those of locked accounts.
     ///
     /// # Errors
-    /// When the store cannot be read or written.
+    /// Returns an error if the store cannot be read or written.
     pub(super) async fn resume_all(&self) -> Result<()> {
         for experiment in self.0.store.read(experiments::unfinished).await? {
             let id = experiment.id.clone();
@@ -351,7 +353,7 @@ impl Experiments<'_> {
         cases: Vec<Case>,
         done: Vec<Evaluation>,
     ) -> Result<()> {
-        // Replays everything recorded, which may take a while.
+        // Replays all records, which may take a while.
         let worked = tokio::task::spawn_blocking(move || {
             let race = race_of(&experiment, &done);
             (race, experiment, done)
@@ -371,7 +373,7 @@ impl Experiments<'_> {
         }
         let (app, engine) = (self.0.clone(), self.0.engine.clone());
         engine.job(async move {
-            // It may have been stopped or deleted before it had a seat.
+            // It may have been stopped or deleted before it was registered.
             let now = Experiments(&app).find(&experiment.user, &id).await;
             if now.is_ok_and(|now| now.state == ExperimentState::Running) {
                 let runner = runner::ExperimentRunner::new(
@@ -384,7 +386,7 @@ impl Experiments<'_> {
                 );
                 runner.run().await;
             }
-            // If it was resumed meanwhile, another seat is registered.
+            // If it was resumed in the meantime, another run is registered.
             let mut seats = app.experiments_desk.seats();
             if seats
                 .get(&id)
@@ -397,16 +399,18 @@ impl Experiments<'_> {
     }
 }
 
-/// Outcome of the attempt to resume.
+/// The outcome of an attempt to resume.
 enum ResumeOutcome {
     With(Vec<Case>, Vec<Evaluation>),
     Already,
     TooMany,
 }
 
-/// Rebuilds the race from everything recorded.
+/// Rebuilds the race from all records.
 fn race_of(experiment: &Experiment, done: &[Evaluation]) -> SuccessiveHalving {
-    let results = done.iter().filter_map(|one| Some((one.cell, one.outcome?)));
+    let results = done
+        .iter()
+        .filter_map(|one| Some((one.trial, one.outcome?)));
     let proposals = experiment.spec.steps();
     let race = SuccessiveHalving::replayed(experiment.design.clone(), results.clone(), proposals);
     match experiment.verdict {
@@ -417,6 +421,6 @@ fn race_of(experiment: &Experiment, done: &[Evaluation]) -> SuccessiveHalving {
 }
 
 fn too_many() -> Error {
-    let why = format!("{MOST_RUNNING} of your experiments are running");
+    let why = format!("{MAX_RUNNING} of your experiments are running");
     Error::new(Kind::Conflict, why).resolve("wait for one to end, or stop one")
 }

@@ -1,7 +1,7 @@
-//! A call to a model on behalf of an experiment, besides its evaluations: to judge an answer or to improve a
-//! prompt. Each is an analysis of its own that is priced, stored, and bounded like any other.
+//! Model calls made on behalf of an experiment besides its evaluations: to judge an answer or to improve a prompt.
+//! Each is a separate analysis that is priced, stored, and bounded like any other.
 
-use super::waits::{ExperimentWaits, Work};
+use super::waits::{ExperimentWaits, StepResult};
 use crate::app::Kind;
 use crate::app::analyses::Analyses;
 use crate::domain::analysis::{CacheUse, Status};
@@ -13,7 +13,7 @@ use crate::domain::request::{Request, RunContext};
 use crate::domain::user::{Caller, Role};
 use crate::store::{Store, analyses as stored};
 
-/// What calls of one experiment need.
+/// The context for one experiment's model calls.
 pub(super) struct ModelCall<'a> {
     pub store: &'a Store,
     pub analyses: Analyses<'a>,
@@ -21,15 +21,20 @@ pub(super) struct ModelCall<'a> {
     pub experiment: &'a Experiment,
 }
 
-/// The reply, or why there is none, and its cost.
+/// The reply, or the reason why there is none, and its cost.
 pub(super) type ModelReply = (std::result::Result<String, String>, JudgeCost);
 
 impl ModelCall<'_> {
-    /// Asks a model and waits for its reply, at most this number of tokens. Waits while the queue is full.
+    /// Calls a model and waits for its reply of at most this many tokens. Waits while the queue is full.
     ///
     /// # Errors
-    /// [`Interrupt`](super::waits::Interrupt) when the experiment stops, pauses, or fails.
-    pub async fn ask(&self, model: &str, prompt: String, most_tokens: u32) -> Work<ModelReply> {
+    /// [`Interrupt`](super::waits::Interrupt) if the experiment stops, pauses, or fails.
+    pub async fn ask(
+        &self,
+        model: &str,
+        prompt: String,
+        most_tokens: u32,
+    ) -> StepResult<ModelReply> {
         let request = Request {
             prompt,
             models: vec![model.to_owned()],
@@ -54,7 +59,7 @@ impl ModelCall<'_> {
             key: None,
         };
         let id = loop {
-            self.waits.check()?;
+            self.waits.check_interrupt()?;
             let started =
                 self.analyses
                     .start_for(&caller, request.clone(), context.clone(), |_, _| Ok(()));
@@ -65,7 +70,7 @@ impl ModelCall<'_> {
                 Err(error) => return Ok((Err(error.public), JudgeCost::default())),
             }
         };
-        self.waits.over(&id).await?;
+        self.waits.wait_for_end(&id).await?;
         let (user, wanted) = (self.experiment.user.clone(), id);
         let read = self
             .store

@@ -13,15 +13,15 @@ use crate::domain::statistics::{betting, paired};
 /// Snapshot of an experiment's progress.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ExperimentProgress {
-    /// Completed evaluations.
+    /// Number of completed evaluations.
     pub evaluations: usize,
-    /// Amounts spent.
+    /// Resources used so far.
     pub spent: Value,
-    /// Budget.
+    /// The budget.
     pub budget: Value,
-    /// Leading configuration.
+    /// The leading configuration.
     pub best: Option<LeadingConfiguration>,
-    /// Configurations still in the race.
+    /// Number of configurations still in the race.
     pub racing: usize,
     /// Estimated seconds left; `None` before the first evaluation.
     pub seconds_left: Option<u64>,
@@ -30,15 +30,15 @@ pub struct ExperimentProgress {
 /// The leading configuration.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct LeadingConfiguration {
-    /// Index.
+    /// Its index.
     pub place: usize,
     /// Parameter values.
     pub setting: Value,
     /// Mean score so far.
     pub mean: f64,
-    /// Confidence interval of its true mean, valid at any time (see `statistics::betting`).
+    /// Anytime-valid confidence interval for its true mean (see `statistics::betting`).
     pub interval: (f64, f64),
-    /// Cases evaluated so far.
+    /// Number of cases evaluated so far.
     pub cases: usize,
 }
 
@@ -65,7 +65,7 @@ impl ExperimentProgress {
     }
 }
 
-/// Money, tokens, seconds, and evaluations as JSON.
+/// Serializes money, tokens, seconds, and evaluations to JSON.
 pub fn amounts(spent: &TrialOutcome, evaluations: u64) -> Value {
     json!({
         "cost_usd": spent.whole_cost(), "tokens": spent.whole_tokens(), "seconds": spent.latency_ms as f64 / 1e3,
@@ -79,7 +79,7 @@ fn best(
     racing: &[usize],
 ) -> Option<LeadingConfiguration> {
     let all = race.cases().0.len();
-    // Compare only cases that every remaining configuration has answered.
+    // Compare only cases that all remaining configurations have answered.
     let depth = (racing.iter().map(|&arm| race.values(arm, all).len())).min()?;
     let mean = |arm: usize| paired::mean(&race.values(arm, depth));
     let mut ranked = racing.to_vec();

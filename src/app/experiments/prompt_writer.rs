@@ -1,14 +1,14 @@
-//! Improves a prompt: shows a model the failures that the race chose, and adds the prompt that it proposes.
-//! Every proposal is stored before the race takes it, so that a resumed experiment has the same family.
+//! Improves a prompt: shows a model the failures chosen by the race, and adds the prompt that it proposes. Every
+//! proposal is stored before the race uses it, so that a resumed experiment has the same family of prompts.
 
 use super::model_call::ModelCall;
-use super::runner::{ExperimentRunner, MOST_FAILURES};
-use super::waits::{AGAIN, Interrupt, Work};
+use super::runner::{ExperimentRunner, MAX_FAILURES};
+use super::waits::{AGAIN, Interrupt, StepResult};
 use super::{ExperimentProgress, llm_judge};
 use crate::app::{Error, Result};
 use crate::domain::chat::Usage;
 use crate::domain::chat::estimate_tokens;
-use crate::domain::experiment::prompt_search::{LONGEST_PROMPT, Reflection, SHOWN};
+use crate::domain::experiment::prompt_search::{MAX_PROMPT_LENGTH, Reflection, SHOWN};
 use crate::domain::experiment::reflection::{self, Failure};
 use crate::domain::experiment::spec::PromptProposal;
 use crate::domain::experiment::{Case, JudgeCost, Parameter, Trial};
@@ -16,18 +16,18 @@ use crate::domain::money::Price;
 use crate::domain::recipe::QUESTION;
 use crate::store::{analyses, experiments};
 
-/// Limit on tokens of a proposal: its reasoning and a prompt.
+/// Maximum number of tokens in a proposal: its reasoning and a prompt.
 const REPLY: u32 = 3_000;
-/// Limit on tokens of our own instructions to the writer.
+/// Maximum number of tokens in our own instructions to the writer.
 const OWN_WORDS: u64 = 600;
 
 impl ExperimentRunner<'_> {
-    /// Has a prompt improved and hands the proposal to the race.
+    /// Has a prompt improved and passes the proposal to the race.
     ///
     /// # Errors
-    /// [`Interrupt`] when the experiment stops, pauses, or fails.
-    pub(super) async fn improve(&mut self, wanted: Reflection) -> Work<()> {
-        self.waits.room().await?;
+    /// [`Interrupt`] if the experiment stops, pauses, or fails.
+    pub(super) async fn improve(&mut self, wanted: Reflection) -> StepResult<()> {
+        self.waits.wait_for_slot().await?;
         let Some(search) = self.experiment.spec.space.improvement().cloned() else {
             return Err(
                 Error::internal("a race without a prompt search asked for a prompt").into(),
@@ -44,11 +44,11 @@ impl ExperimentRunner<'_> {
         let cost = self.unused.plus(bill);
         let reply = match reply {
             Ok(reply) => reply,
-            // An outage says nothing about the prompt: the race asks again.
+            // An outage says nothing about the prompt, so the race asks again.
             Err(why) => {
                 self.unused = cost;
                 self.failures += 1;
-                if self.failures >= MOST_FAILURES {
+                if self.failures >= MAX_FAILURES {
                     let why = format!("{} could not improve a prompt: {why}", search.model);
                     return Err(Interrupt::Paused(why));
                 }
@@ -124,16 +124,17 @@ impl ExperimentRunner<'_> {
     }
 }
 
-/// Upper bound of the usage of one proposal; its cost is `None` when the writer's price is unknown.
-pub(super) fn most(price: Option<Price>, cases: &[Case]) -> (Option<JudgeCost>, u64) {
+/// Upper bound on the usage of one proposal; `None` if the writer's price is unknown.
+pub(super) fn max_cost(price: Option<Price>, cases: &[Case]) -> (Option<JudgeCost>, u64) {
     let shown =
-        |text: &str| estimate_tokens(&text.chars().take(LONGEST_PROMPT).collect::<String>());
+        |text: &str| estimate_tokens(&text.chars().take(MAX_PROMPT_LENGTH).collect::<String>());
     let longest = cases.iter().map(|case| {
         let expected = case.expected.as_deref().map_or(0, shown);
-        // Unknown answers are shown up to a number of characters that is safe in scripts with a token per character.
-        shown(&case.prompt) + expected + LONGEST_PROMPT as u64
+        // The answers are not known yet: assume one token per character of their limit, which is safe in every
+        // script.
+        shown(&case.prompt) + expected + MAX_PROMPT_LENGTH as u64
     });
-    let input = OWN_WORDS + LONGEST_PROMPT as u64 + SHOWN as u64 * longest.max().unwrap_or(0);
+    let input = OWN_WORDS + MAX_PROMPT_LENGTH as u64 + SHOWN as u64 * longest.max().unwrap_or(0);
     let tokens = input + u64::from(REPLY);
     let usage = Usage {
         input,

@@ -7,11 +7,11 @@ use crate::domain::id::ExperimentId;
 use crate::domain::plan::CacheUse;
 use crate::domain::request::{Request, RunContext};
 
-/// The request of a case under a configuration. The cache is off: a stored answer costs nothing and comes at
-/// once, which would be counted in favor of its configuration.
+/// Returns the request for a case under a configuration. The cache is off: a cached answer is free and instant,
+/// which would be credited to its configuration.
 ///
 /// # Errors
-/// `BadInput` when the configuration is not a valid request.
+/// `BadInput` if the configuration is not a valid request.
 pub(super) fn request(
     spec: &ExperimentSpec,
     arm: &Configuration,

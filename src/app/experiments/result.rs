@@ -23,19 +23,19 @@ pub struct ExperimentView {
     pub cases: Vec<Case>,
     /// Evaluations, started and completed.
     pub evaluations: Vec<Evaluation>,
-    /// Verdicts of judges and of the person.
+    /// Verdicts of judges and of the user.
     pub judgments: Vec<Judgment>,
-    /// The race, rebuilt from everything recorded.
+    /// The race, rebuilt from all records.
     pub race: SuccessiveHalving,
     /// Progress.
     pub progress: ExperimentProgress,
     /// Report.
     pub report: ExperimentReport,
-    /// Agreement of the scores with the person's verdicts.
+    /// Agreement of the scores with the user's verdicts.
     pub calibration: Calibration,
     /// Warnings about its cases.
     pub warnings: Vec<String>,
-    /// The person's preference between leader and current configuration.
+    /// The user's preference between the leader and the current configuration.
     pub preference: Option<PersonPreference>,
 }
 
@@ -49,10 +49,10 @@ pub struct EvaluationView {
 }
 
 impl Experiments<'_> {
-    /// Returns one of the person's experiments with its results.
+    /// Returns one of the user's experiments with its results.
     ///
     /// # Errors
-    /// `Missing` for an unknown experiment; store errors.
+    /// `Missing` for an unknown experiment. Also returns any error from the store.
     pub async fn show(&self, user: &UserId, id: &ExperimentId) -> Result<ExperimentView> {
         let (user, id) = (user.clone(), id.clone());
         let found = self.0.store.read(move |db| {
@@ -65,7 +65,7 @@ impl Experiments<'_> {
             Ok(Some((experiment, cases, evaluations, judgments)))
         });
         let found = found.await?.ok_or_else(Error::missing)?;
-        // A thousand cases of a hundred configurations take a while, so this runs on a blocking thread.
+        // A thousand cases with a hundred configurations take a while, so this runs on a blocking thread.
         let worked = tokio::task::spawn_blocking(move || worked_out(found));
         worked.await.map_err(Error::internal)
     }
@@ -73,13 +73,16 @@ impl Experiments<'_> {
     /// Returns each configuration's answer to one case.
     ///
     /// # Errors
-    /// When the store cannot be read.
+    /// Returns an error if the store cannot be read.
     pub async fn answers(
         &self,
         shown: &ExperimentView,
         case: usize,
     ) -> Result<Vec<EvaluationView>> {
-        let of_case = shown.evaluations.iter().filter(|one| one.cell.case == case);
+        let of_case = shown
+            .evaluations
+            .iter()
+            .filter(|one| one.trial.case == case);
         let wanted: Vec<Evaluation> = of_case.cloned().collect();
         let user = shown.experiment.user.clone();
         let read = self.0.store.read(move |db| {
@@ -97,10 +100,10 @@ type StoredExperiment = (Experiment, Vec<Case>, Vec<Evaluation>, Vec<Judgment>);
 
 fn worked_out((mut experiment, cases, evaluations, judgments): StoredExperiment) -> ExperimentView {
     let race = race_of(&experiment, &evaluations);
-    // A prompt search adds configurations to those that are stored.
+    // A prompt search adds configurations to the stored ones.
     experiment.design = race.design().clone();
     let failed = evaluations.iter().filter(|one| one.error.is_some());
-    let failed = failed.map(|one| one.cell).collect();
+    let failed = failed.map(|one| one.trial).collect();
     let space = &experiment.spec.space;
     let baseline = experiment.spec.baseline();
     let mut report = report::report(&race, space, &failed, &matches_of(&judgments), baseline);
@@ -127,7 +130,7 @@ fn worked_out((mut experiment, cases, evaluations, judgments): StoredExperiment)
     }
 }
 
-/// Preferences of judges and the person. For pairs that both have judged, the person's verdict counts.
+/// Preferences of judges and the user. For pairs that both have judged, the user's verdict counts.
 fn matches_of(judgments: &[Judgment]) -> Vec<Match> {
     let mut words: BTreeMap<(usize, usize, usize), &Judgment> = BTreeMap::new();
     for one in judgments {
@@ -147,7 +150,7 @@ fn matches_of(judgments: &[Judgment]) -> Vec<Match> {
     found.collect()
 }
 
-/// Pairs the person's verdicts with the judge's, or else with what the scores say.
+/// Pairs the user's verdicts with the judge's or, without one, with the scores.
 fn labelled(judgments: &[Judgment], race: &SuccessiveHalving) -> Vec<(Preferred, Preferred)> {
     let own = judgments.iter().filter(|one| one.judge.is_none());
     let labels = own.filter_map(|own| {
@@ -176,5 +179,5 @@ fn labelled(judgments: &[Judgment], race: &SuccessiveHalving) -> Vec<(Preferred,
     labels.collect()
 }
 
-/// Scores that differ by less count as equal.
+/// Scores that differ by less than this count as equal.
 const SAME: f64 = 1e-9;

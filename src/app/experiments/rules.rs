@@ -1,12 +1,12 @@
-//! Rules that score answers: those that may take long work on a thread that nothing else waits for.
+//! Rules that score answers. Those that may take long run on a blocking thread.
 
 use crate::app::{Error, Result};
 use crate::domain::experiment::{Case, Evaluator, ExperimentError};
 
-/// Checks a rule against its cases, which it gives back.
+/// Checks a rule against its cases, and returns the cases.
 ///
 /// # Errors
-/// When the work panics.
+/// Returns an error if the work panics.
 pub(super) async fn check(
     rule: &Evaluator,
     cases: Vec<Case>,
@@ -15,7 +15,7 @@ pub(super) async fn check(
         let checked = rule.check(&cases);
         return Ok((cases, checked));
     }
-    // What the clone compiles, the rule shares.
+    // The clone and the original share what they compile.
     let rule = rule.clone();
     let work = move || {
         let checked = rule.check(&cases);
@@ -25,10 +25,10 @@ pub(super) async fn check(
     checked.map_err(Error::internal)
 }
 
-/// The score of an answer to a case.
+/// Returns the score of an answer to a case.
 ///
 /// # Errors
-/// When the work panics.
+/// Returns an error if the work panics.
 pub(super) async fn score(rule: &Evaluator, case: &Case, answer: &str) -> Result<f64> {
     if !rule.is_large() {
         return Ok(rule.score(case, answer));

@@ -1,6 +1,6 @@
-//! Runs an experiment: asks the race what to evaluate, has it answered while no interactive run is waiting, scores and
-//! stores it, and reports it to the race. All state is stored, so that it continues after a crash with the same
-//! decisions.
+//! Runs an experiment: asks the race what to evaluate, evaluates it while no interactive run is waiting, scores
+//! and stores the results, and reports them to the race. All state is stored, so that after a crash it continues
+//! with the same decisions.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 use super::request::request;
-use super::waits::{AGAIN, ExperimentWaits, Interrupt, Work};
+use super::waits::{AGAIN, ExperimentWaits, Interrupt, StepResult};
 use super::{AT_ONCE, ExperimentProgress, RunningExperiment};
 use crate::app::{App, Error, Result};
 use crate::clock;
@@ -24,8 +24,8 @@ use crate::domain::user::{Caller, Role};
 use crate::log;
 use crate::store::{analyses, experiments};
 
-/// Consecutive transient failures that pause an experiment.
-pub(super) const MOST_FAILURES: usize = 3;
+/// Number of consecutive transient failures after which an experiment is paused.
+pub(super) const MAX_FAILURES: usize = 3;
 /// The runner's next step.
 enum NextAction {
     /// Start this evaluation.
@@ -40,11 +40,11 @@ pub(super) struct ExperimentRunner<'s> {
     pub(super) experiment: Experiment,
     pub(super) cases: Vec<Case>,
     pub(super) race: SuccessiveHalving,
-    // Evaluations started earlier without a recorded outcome.
+    // Evaluations that were started earlier and have no recorded outcome.
     pub(super) open: Vec<Evaluation>,
-    // The analysis that answered each completed cell.
+    // The analysis that answered each completed trial.
     pub(super) answers: BTreeMap<Trial, AnalysisId>,
-    // Evaluations in progress, at most `AT_ONCE`.
+    // Evaluations in progress; at most `AT_ONCE`.
     pub(super) begun: Vec<(Trial, AnalysisId)>,
     pub(super) waits: ExperimentWaits,
     pub(super) progress: &'s watch::Sender<ExperimentProgress>,
@@ -80,7 +80,7 @@ impl<'s> ExperimentRunner<'s> {
         seat: &'s RunningExperiment,
     ) -> Self {
         let answers = done.iter().filter(|one| one.outcome.is_some());
-        let answers = answers.map(|one| (one.cell, one.analysis.clone()));
+        let answers = answers.map(|one| (one.trial, one.analysis.clone()));
         Self {
             answers: answers.collect(),
             open: done
@@ -100,7 +100,7 @@ impl<'s> ExperimentRunner<'s> {
         }
     }
 
-    /// Runs until nothing is left to do, its owner stops it, or a person must act.
+    /// Runs until nothing is left to do, its owner stops it, or user action is needed.
     pub(super) async fn run(mut self) {
         let mut end = self.drive().await;
         if let Err(Interrupt::Stopped) = end {
@@ -142,7 +142,7 @@ impl<'s> ExperimentRunner<'s> {
         }
     }
 
-    async fn drive(&mut self) -> Work<RaceVerdict> {
+    async fn drive(&mut self) -> StepResult<RaceVerdict> {
         loop {
             let cells = match self.race.next() {
                 RaceStep::Done(verdict) => {
@@ -171,14 +171,14 @@ impl<'s> ExperimentRunner<'s> {
         }
     }
 
-    // Refills each slot as soon as its evaluation is over, independent of the others.
-    async fn turn(&self, next: Option<Trial>) -> Work<NextAction> {
+    // Refills each slot as soon as its evaluation is over, independently of the others.
+    async fn turn(&self, next: Option<Trial>) -> StepResult<NextAction> {
         tokio::select! {
             biased;
             place = self.waits.first_over(&self.begun), if !self.begun.is_empty() => {
                 place.map(NextAction::Over)
             }
-            room = self.waits.room(), if next.is_some() => {
+            room = self.waits.wait_for_slot(), if next.is_some() => {
                 room?;
                 let cell = next.ok_or_else(|| Error::internal("no cell"))?;
                 Ok(NextAction::Begin(cell))
@@ -187,8 +187,8 @@ impl<'s> ExperimentRunner<'s> {
         }
     }
 
-    // Stops evaluations that the race no longer wants because the budget is spent.
-    async fn give_up_on(&mut self, wanted: &[Trial]) -> Work<()> {
+    // Stops evaluations that the race no longer wants because the budget has been spent.
+    async fn give_up_on(&mut self, wanted: &[Trial]) -> StepResult<()> {
         while let Some(place) = (self.begun.iter()).position(|(cell, _)| !wanted.contains(cell)) {
             let (_, analysis) = self.begun.remove(place);
             self.waits.cancel(&analysis).await?;
@@ -196,7 +196,7 @@ impl<'s> ExperimentRunner<'s> {
         Ok(())
     }
 
-    // The current configuration's answer comes first: others are compared with it.
+    // The current configuration's answer comes first, because the others are compared with it.
     fn in_order(&self, mut cells: Vec<Trial>) -> Vec<Trial> {
         let current = self.experiment.design.current;
         let Some(first) = cells.first().map(|cell| cell.case) else {
@@ -207,12 +207,12 @@ impl<'s> ExperimentRunner<'s> {
         cells
     }
 
-    // Starts an evaluation, or adopts the one that an earlier run has started.
-    async fn begin(&mut self, cell: Trial) -> Work<()> {
-        if let Some(place) = self.open.iter().position(|one| one.cell == cell) {
+    // Starts an evaluation, or adopts one that an earlier run has started.
+    async fn begin(&mut self, cell: Trial) -> StepResult<()> {
+        if let Some(place) = self.open.iter().position(|one| one.trial == cell) {
             let analysis = self.open.swap_remove(place).analysis;
             let status = self.status(&analysis).await?;
-            // A run cancelled with the experiment has no result.
+            // A run canceled along with the experiment has no result.
             if !matches!(status, None | Some(Status::Cancelled)) {
                 self.begun.push((cell, analysis));
                 return Ok(());
@@ -225,10 +225,10 @@ impl<'s> ExperimentRunner<'s> {
         Ok(())
     }
 
-    /// Starts the analysis of a cell.
+    /// Starts the analysis of a trial.
     ///
     /// # Errors
-    /// Any error of starting an analysis.
+    /// Any error from starting an analysis.
     pub(super) async fn ask(&self, cell: Trial) -> Result<AnalysisId> {
         let design = self.race.design();
         let found = design.arms.get(cell.arm).zip(self.cases.get(cell.case));
@@ -236,7 +236,7 @@ impl<'s> ExperimentRunner<'s> {
         let id = self.experiment.id.clone();
         let (mut request, context) = request(&self.experiment.spec, arm, case, &id)?;
         if design.budget.cost.is_some() {
-            // The engine keeps a run within its budget: that makes the declared bound a real one.
+            // The engine enforces a run's budget, which turns the declared bound into an actual one.
             request.budget_usd = Some(design.declared[cell.arm].cost.dollars());
         }
         let caller = Caller {
@@ -254,8 +254,8 @@ impl<'s> ExperimentRunner<'s> {
     }
 
     // Scores and records a finished evaluation.
-    async fn finish(&mut self, cell: Trial, analysis: AnalysisId) -> Work<()> {
-        let Some(brought) = self.brought(&analysis).await? else {
+    async fn finish(&mut self, cell: Trial, analysis: AnalysisId) -> StepResult<()> {
+        let Some(brought) = self.trial_answer(&analysis).await? else {
             return Err(Interrupt::Left);
         };
         if brought.error.is_some() && brought.passes {
@@ -265,8 +265,8 @@ impl<'s> ExperimentRunner<'s> {
         let scored = match self.score(cell, brought).await? {
             Ok(scored) => scored,
             Err((silent, taken)) => {
-                // The answer exists; only judging is retried.
-                self.open.push(begun_as(cell, analysis));
+                // The answer exists, so only judging is retried.
+                self.open.push(started_evaluation(cell, analysis));
                 let outcome = TrialOutcome {
                     judged: taken,
                     ..TrialOutcome::default()
@@ -278,14 +278,14 @@ impl<'s> ExperimentRunner<'s> {
         Ok(self.record(cell, analysis, scored).await?)
     }
 
-    // A provider's outage says nothing about a configuration: nothing is recorded, and the race asks again.
-    async fn again(&mut self, cell: Trial, took: TrialOutcome, why: String) -> Work<()> {
+    // A provider outage says nothing about a configuration: nothing is recorded, and the race asks again.
+    async fn again(&mut self, cell: Trial, took: TrialOutcome, why: String) -> StepResult<()> {
         let before = self.wasted.remove(&cell).unwrap_or_default();
         self.wasted.insert(cell, plus(before, took));
         self.failures += 1;
-        if self.failures >= MOST_FAILURES {
+        if self.failures >= MAX_FAILURES {
             return Err(Interrupt::Paused(format!(
-                "{MOST_FAILURES} evaluations in a row failed; the last error: {why}"
+                "{MAX_FAILURES} evaluations in a row failed; the last error: {why}"
             )));
         }
         self.waits.pause(AGAIN * self.failures as u32).await
@@ -318,13 +318,13 @@ impl<'s> ExperimentRunner<'s> {
         Ok(())
     }
 
-    // Failed evaluations and judgments compare nothing.
+    // Adjusts the verdict: failed evaluations and judgments do not count as comparisons.
     async fn measured(&self, verdict: RaceVerdict) -> Result<RaceVerdict> {
         let id = self.experiment.id.clone();
         let read = (self.app.store).read(move |db| experiments::evaluations_of(db, &id));
         let read = read.await?;
         let failed = read.iter().filter(|one| one.error.is_some());
-        let failed = failed.map(|one| one.cell).collect();
+        let failed = failed.map(|one| one.trial).collect();
         Ok(MeasuredTrials::new(&self.race, &failed).verdict(verdict))
     }
 
@@ -337,11 +337,11 @@ impl<'s> ExperimentRunner<'s> {
         Ok(read.await?)
     }
 
-    /// Returns the outcome of an analysis; `None` when it was left for the next start.
+    /// Returns the outcome of an analysis; `None` if it was left for the next start.
     ///
     /// # Errors
-    /// When the store cannot be read.
-    pub(super) async fn brought(&self, analysis: &AnalysisId) -> Result<Option<TrialAnswer>> {
+    /// Returns an error if the store cannot be read.
+    pub(super) async fn trial_answer(&self, analysis: &AnalysisId) -> Result<Option<TrialAnswer>> {
         let (user, id) = (self.experiment.user.clone(), analysis.clone());
         let read = self.app.store.read(move |db| {
             let found = analyses::by_id(db, Some(&user), &id)?;
@@ -349,7 +349,7 @@ impl<'s> ExperimentRunner<'s> {
         });
         let (found, answers) = read.await?;
         let Some(analysis) = found else {
-            // Deleted by its owner: the result is lost.
+            // Its owner deleted it, so the result is lost.
             return Ok(Some(gone()));
         };
         if !analysis.status.is_over() {
@@ -359,10 +359,10 @@ impl<'s> ExperimentRunner<'s> {
     }
 }
 
-/// An evaluation without a recorded outcome.
-pub(super) fn begun_as(cell: Trial, analysis: AnalysisId) -> Evaluation {
+/// Builds an evaluation without a recorded outcome.
+pub(super) fn started_evaluation(cell: Trial, analysis: AnalysisId) -> Evaluation {
     Evaluation {
-        cell,
+        trial: cell,
         analysis,
         outcome: None,
         error: None,
@@ -399,7 +399,8 @@ fn read_off(analysis: Analysis, answers: &[StageAnswer]) -> TrialAnswer {
     };
     let answered = analysis.status == Status::Completed && analysis.synthesis.is_some();
     let errors = answers.iter().filter_map(|answer| answer.error.as_ref());
-    let passes = errors.clone().next().is_some() && errors.clone().all(|error| passes(error.kind));
+    let passes =
+        errors.clone().next().is_some() && errors.clone().all(|error| is_transient(error.kind));
     let reason = || {
         let first = errors.clone().next().map(|error| error.detail.clone());
         first.or(analysis.error.clone())
@@ -412,8 +413,8 @@ fn read_off(analysis: Analysis, answers: &[StageAnswer]) -> TrialAnswer {
     }
 }
 
-/// Whether a failure is transient, so that it says nothing about the configuration.
-fn passes(kind: CallErrorKind) -> bool {
+/// Whether a failure is transient, in which case it says nothing about the configuration.
+fn is_transient(kind: CallErrorKind) -> bool {
     matches!(
         kind,
         CallErrorKind::Connect

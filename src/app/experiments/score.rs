@@ -1,10 +1,10 @@
-//! Scores an answer: by the experiment's rule, or by its judge, with marks or against the current configuration's
-//! answer to the same case. Also probes the judge for biases.
+//! Scores an answer: with the experiment's rule, or with its judge, either by a rubric or against the current
+//! configuration's answer to the same case. Also probes the judge for biases.
 
-use super::llm_judge::{JudgeError, JudgeOpinion, LlmJudge, asked, most};
+use super::llm_judge::{JudgeError, JudgeOpinion, LlmJudge, max_cost, max_input_tokens};
 use super::rules;
-use super::runner::{ExperimentRunner, ScoredTrial, TrialAnswer, begun_as};
-use super::waits::{Interrupt, Work};
+use super::runner::{ExperimentRunner, ScoredTrial, TrialAnswer, started_evaluation};
+use super::waits::{Interrupt, StepResult};
 use crate::domain::experiment::judge_prompts::{self, Probe};
 use crate::domain::experiment::pairwise::Preferred;
 use crate::domain::experiment::record::{Judgment, Probed};
@@ -14,18 +14,22 @@ use crate::domain::id::AnalysisId;
 use crate::domain::usage;
 use crate::store::{analyses, experiments};
 
-/// Number of answers used for probes.
+/// Number of answers used as probes.
 const PROBED: usize = 3;
 
-/// A score, or why there is none now and what the attempt cost.
-type Told = std::result::Result<ScoredTrial, (String, JudgeCost)>;
+/// A score, or the reason why there is none yet and the cost of the attempt.
+type ScoreResult = std::result::Result<ScoredTrial, (String, JudgeCost)>;
 
 impl ExperimentRunner<'_> {
     /// Scores an evaluation's answer; a missing answer scores 0.
     ///
     /// # Errors
-    /// [`Interrupt`] when the experiment stops, pauses, or fails.
-    pub(super) async fn score(&mut self, cell: Trial, brought: TrialAnswer) -> Work<Told> {
+    /// [`Interrupt`] if the experiment stops, pauses, or fails.
+    pub(super) async fn score(
+        &mut self,
+        cell: Trial,
+        brought: TrialAnswer,
+    ) -> StepResult<ScoreResult> {
         let Some(text) = &brought.text else {
             return Ok(Ok(plain(brought, 0.0)));
         };
@@ -55,7 +59,7 @@ impl ExperimentRunner<'_> {
         brought: TrialAnswer,
         judge: &JudgeSpec,
         text: &str,
-    ) -> Work<Told> {
+    ) -> StepResult<ScoreResult> {
         let opinion = self
             .court(judge)
             .marks(&self.cases[cell.case], text)
@@ -63,15 +67,15 @@ impl ExperimentRunner<'_> {
         Ok(self.told(brought, opinion, |marks| (marks, None)))
     }
 
-    // Better than the current configuration's answer scores 1, a tie 0.5, worse 0; the current configuration itself
-    // scores 0.5 by definition.
+    // An answer better than the current configuration's scores 1, a tie 0.5, a worse one 0; the current
+    // configuration itself scores 0.5 by definition.
     async fn against_current(
         &mut self,
         cell: Trial,
         brought: TrialAnswer,
         judge: &JudgeSpec,
         text: &str,
-    ) -> Work<Told> {
+    ) -> StepResult<ScoreResult> {
         let current = self.experiment.design.current;
         if cell.arm == current {
             return Ok(Ok(plain(brought, 0.5)));
@@ -101,7 +105,7 @@ impl ExperimentRunner<'_> {
                 second: current.max(cell.arm),
                 preferred: match current < cell.arm {
                     true => preferred,
-                    false => preferred.turned(),
+                    false => preferred.swapped(),
                 },
                 judge: Some(model),
             };
@@ -114,7 +118,7 @@ impl ExperimentRunner<'_> {
         brought: TrialAnswer,
         opinion: JudgeOpinion<T>,
         score: impl FnOnce(T) -> (f64, Option<Judgment>),
-    ) -> Told {
+    ) -> ScoreResult {
         let mut outcome = TrialOutcome {
             judged: opinion.bill,
             ..brought.outcome
@@ -130,7 +134,7 @@ impl ExperimentRunner<'_> {
                 })
             }
             Err(JudgeError::Failed(why)) => Err((format!("the judge: {why}"), opinion.bill)),
-            // No measurement: the report leaves it out, and the race continues with half of the maximum.
+            // No measurement: the report omits it, and the race continues with half of the maximum.
             Err(JudgeError::Unreadable(why)) => {
                 self.experiment.judging.unreadable += 1;
                 outcome.score = 0.5;
@@ -143,13 +147,13 @@ impl ExperimentRunner<'_> {
         }
     }
 
-    // The current configuration's answer to a case; requested now if the race no longer asks for it.
-    async fn reference(&mut self, case: usize) -> Work<(Option<String>, JudgeCost)> {
+    // Returns the current configuration's answer to a case, requesting it now if the race no longer asks for it.
+    async fn reference(&mut self, case: usize) -> StepResult<(Option<String>, JudgeCost)> {
         let cell = Trial {
             arm: self.experiment.design.current,
             case,
         };
-        let open = self.open.iter().find(|one| one.cell == cell);
+        let open = self.open.iter().find(|one| one.trial == cell);
         let begun = self.begun.iter().find(|(other, _)| *other == cell);
         let known = self.answers.get(&cell).or(open.map(|one| &one.analysis));
         let known = known.or(begun.map(|(_, analysis)| analysis));
@@ -157,11 +161,11 @@ impl ExperimentRunner<'_> {
             Some(analysis) => (analysis.clone(), false),
             None => (self.asked_for(cell).await?, true),
         };
-        self.waits.over(&analysis).await?;
+        self.waits.wait_for_end(&analysis).await?;
         let mut bill = JudgeCost::default();
         if is_new {
-            self.open.push(begun_as(cell, analysis.clone()));
-            if let Some(brought) = self.brought(&analysis).await? {
+            self.open.push(started_evaluation(cell, analysis.clone()));
+            if let Some(brought) = self.trial_answer(&analysis).await? {
                 bill.cost = brought.outcome.cost;
                 bill.tokens = brought.outcome.tokens;
             }
@@ -175,9 +179,9 @@ impl ExperimentRunner<'_> {
     }
 
     // Starts an evaluation outside the race. Waits while the queue is full.
-    async fn asked_for(&self, cell: Trial) -> Work<AnalysisId> {
+    async fn asked_for(&self, cell: Trial) -> StepResult<AnalysisId> {
         loop {
-            self.waits.check()?;
+            self.waits.check_interrupt()?;
             match self.ask(cell).await {
                 Ok(analysis) => return Ok(analysis),
                 Err(error) => self.waits.refused(error).await?,
@@ -198,8 +202,8 @@ impl ExperimentRunner<'_> {
     /// Probes the judge with biases planted in the current configuration's answers, as far as the budget allows.
     ///
     /// # Errors
-    /// [`Interrupt`] when the experiment stops, pauses, or fails.
-    pub(super) async fn probe(&mut self) -> Work<()> {
+    /// [`Interrupt`] if the experiment stops, pauses, or fails.
+    pub(super) async fn probe(&mut self) -> StepResult<()> {
         let Some(judge) = self.experiment.spec.evaluator.judge().cloned() else {
             return Ok(());
         };
@@ -222,12 +226,13 @@ impl ExperimentRunner<'_> {
                 .read(move |db| analyses::synthesis_of(db, &user, &analysis));
             let Some(answer) = read.await? else { continue };
             for probe in judge_prompts::probes(&answer) {
-                let needed = most(&judge, price, asked(&self.cases)).map(|bill| bill.plus(bill));
+                let needed = max_cost(&judge, price, max_input_tokens(&self.cases))
+                    .map(|bill| bill.plus(bill));
                 if !self.affords(needed) {
                     return Ok(());
                 }
-                match self.waits.room().await {
-                    // The verdict is known: do not defer it to the next start.
+                match self.waits.wait_for_slot().await {
+                    // The verdict is known, so do not defer it to the next start.
                     Err(Interrupt::Left) => return Ok(()),
                     other => other?,
                 }
@@ -237,9 +242,9 @@ impl ExperimentRunner<'_> {
         Ok(())
     }
 
-    async fn plant(&mut self, case: usize, judge: &JudgeSpec, probe: &Probe) -> Work<()> {
+    async fn plant(&mut self, case: usize, judge: &JudgeSpec, probe: &Probe) -> StepResult<()> {
         let court = self.court(judge);
-        let (taken_in, bill) = court.is_taken_in(&self.cases[case], probe).await?;
+        let (taken_in, bill) = court.is_misled(&self.cases[case], probe).await?;
         let judging = &mut self.experiment.judging;
         judging.bill = judging.bill.plus(bill);
         if let Some(taken_in) = taken_in {
@@ -264,7 +269,7 @@ impl ExperimentRunner<'_> {
         Ok(written.await?)
     }
 
-    // Whether the budget has room for this in addition to everything spent.
+    // Whether the budget has room for this on top of everything already spent.
     fn affords(&self, bill: Option<JudgeCost>) -> bool {
         let budget = &self.experiment.spec.budget;
         let spent = self.race.spent();

@@ -1,4 +1,4 @@
-//! Everything an experiment waits for; its owner's stop or a shutdown ends every wait.
+//! All waits of an experiment; each ends when its owner stops it or the server shuts down.
 
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -16,12 +16,12 @@ use crate::store::StoreError;
 /// Pause before retrying after a temporary refusal.
 pub(super) const AGAIN: Duration = Duration::from_secs(2);
 
-/// Why an experiment does not continue.
+/// Why an experiment cannot continue.
 #[derive(Debug)]
 pub(super) enum Interrupt {
     /// Its owner stopped it.
     Stopped,
-    /// A person must act first, for this reason.
+    /// User action is needed first, for this reason.
     Paused(String),
     /// The server is shutting down; the next start continues.
     Left,
@@ -41,10 +41,10 @@ impl From<StoreError> for Interrupt {
     }
 }
 
-/// Result of an experiment's step.
-pub(super) type Work<T> = std::result::Result<T, Interrupt>;
+/// The result of a step of an experiment.
+pub(super) type StepResult<T> = std::result::Result<T, Interrupt>;
 
-/// Wait operations of one experiment.
+/// The wait operations of one experiment.
 #[derive(Clone)]
 pub(super) struct ExperimentWaits {
     engine: Engine,
@@ -60,8 +60,8 @@ impl ExperimentWaits {
     /// Checks whether the experiment may continue.
     ///
     /// # Errors
-    /// `Stopped` or `Left`, as every wait here.
-    pub fn check(&self) -> Work<()> {
+    /// `Stopped` or `Left`, as for every wait here.
+    pub fn check_interrupt(&self) -> StepResult<()> {
         match (*self.stop.borrow(), self.engine.is_closing()) {
             (true, _) => Err(Interrupt::Stopped),
             (false, true) => Err(Interrupt::Left),
@@ -72,35 +72,36 @@ impl ExperimentWaits {
     /// Waits this long.
     ///
     /// # Errors
-    /// As [`ExperimentWaits::check`].
-    pub async fn pause(&self, time: Duration) -> Work<()> {
+    /// Same as [`ExperimentWaits::check`].
+    pub async fn pause(&self, time: Duration) -> StepResult<()> {
         tokio::select! {
             biased;
             () = self.stopped() => Err(Interrupt::Stopped),
-            () = tokio::time::sleep(time) => self.check(),
+            () = tokio::time::sleep(time) => self.check_interrupt(),
         }
     }
 
     /// Waits until the server has room for a background run.
     ///
     /// # Errors
-    /// As [`ExperimentWaits::check`].
-    pub async fn room(&self) -> Work<()> {
+    /// Same as [`ExperimentWaits::check`].
+    pub async fn wait_for_slot(&self) -> StepResult<()> {
         tokio::select! {
             biased;
             () = self.stopped() => Err(Interrupt::Stopped),
-            free = self.engine.lull() => match free {
+            free = self.engine.wait_for_idle() => match free {
                 true => Ok(()),
                 false => Err(Interrupt::Left),
             },
         }
     }
 
-    /// Waits until an analysis is over or left for the next start. Cancels it when the experiment is stopped first.
+    /// Waits until an analysis is over or has been left for the next start. Cancels it if the experiment is
+    /// stopped first.
     ///
     /// # Errors
-    /// As [`ExperimentWaits::check`], or `Failed` when the store cannot be read.
-    pub async fn over(&self, analysis: &AnalysisId) -> Work<()> {
+    /// The errors of [`ExperimentWaits::check`], and `Failed` if the store cannot be read.
+    pub async fn wait_for_end(&self, analysis: &AnalysisId) -> StepResult<()> {
         tokio::select! {
             biased;
             over = self.ended(analysis) => over,
@@ -111,11 +112,11 @@ impl ExperimentWaits {
         }
     }
 
-    /// Waits until one of these is over and returns its index. Cancels none.
+    /// Waits until one of these is over and returns its index. Does not cancel any of them.
     ///
     /// # Errors
-    /// As [`ExperimentWaits::over`].
-    pub async fn first_over(&self, begun: &[(Trial, AnalysisId)]) -> Work<usize> {
+    /// Same as [`ExperimentWaits::over`].
+    pub async fn first_over(&self, begun: &[(Trial, AnalysisId)]) -> StepResult<usize> {
         let mut ends: Vec<_> = begun
             .iter()
             .map(|(_, one)| Box::pin(self.ended(one)))
@@ -135,21 +136,22 @@ impl ExperimentWaits {
         }
     }
 
-    /// Cancels an analysis of the experiment and waits for its end, which comes soon.
+    /// Cancels an analysis of the experiment and waits until it has ended, which does not take long.
     ///
     /// # Errors
-    /// `Failed` when the store cannot be read.
-    pub async fn cancel(&self, analysis: &AnalysisId) -> Work<()> {
+    /// `Failed` if the store cannot be read.
+    pub async fn cancel(&self, analysis: &AnalysisId) -> StepResult<()> {
         self.engine.cancel(analysis, "its experiment was stopped");
         self.ended(analysis).await
     }
 
-    /// Handles a refusal to start a run: waits when the queue is full, pauses the experiment otherwise.
+    /// Handles a refusal to start a run: waits if the queue is full, and pauses the experiment otherwise.
     ///
     /// # Errors
-    /// `Paused` when a person must act, `Failed` on an internal error; otherwise as [`ExperimentWaits::check`].
-    pub async fn refused(&self, error: Error) -> Work<()> {
-        self.check()?;
+    /// `Paused` if user action is needed, `Failed` on an internal error, and the errors of
+    /// [`ExperimentWaits::check`].
+    pub async fn refused(&self, error: Error) -> StepResult<()> {
+        self.check_interrupt()?;
         match error.kind {
             Kind::Unavailable => self.pause(AGAIN).await,
             Kind::Internal => Err(error.into()),
@@ -157,7 +159,7 @@ impl ExperimentWaits {
         }
     }
 
-    async fn ended(&self, analysis: &AnalysisId) -> Work<()> {
+    async fn ended(&self, analysis: &AnalysisId) -> StepResult<()> {
         let mut watch = self.engine.watch(analysis.clone(), u64::MAX - 1);
         while watch.next().await?.is_some() {}
         Ok(())
@@ -166,7 +168,7 @@ impl ExperimentWaits {
     async fn stopped(&self) {
         let mut stop = self.stop.clone();
         if stop.wait_for(|stop| *stop).await.is_err() {
-            // The sender is gone: nothing can stop it any more.
+            // The sender is gone, so nothing can stop it anymore.
             std::future::pending::<()>().await;
         }
     }
@@ -218,10 +220,10 @@ mod tests {
             let (stop, stopped) = watch::channel(false);
             let waits = ExperimentWaits::new(app.engine.clone(), stopped);
             let refusal = |kind| Error::new(kind, "no");
-            // The engine's error when it is full: the work continues afterwards.
+            // The engine is full: the work continues afterward.
             let waited = waits.refused(refusal(Kind::Unavailable)).await;
             assert!(waited.is_ok(), "{waited:?}");
-            // What only a person can change pauses the experiment.
+            // A problem that only the user can fix pauses the experiment.
             let paused = waits.refused(refusal(Kind::BudgetExceeded)).await;
             assert!(matches!(paused, Err(Interrupt::Paused(_))), "{paused:?}");
             let failed = waits.refused(Error::internal("broken")).await;

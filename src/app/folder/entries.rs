@@ -1,4 +1,4 @@
-//! Checks what a data folder holds under the names that Quire uses, before anything is opened. Only reads.
+//! Checks, before anything is opened, what a data folder contains under the names that Quire uses. Read-only.
 
 use std::fs;
 use std::io::ErrorKind;
@@ -7,7 +7,7 @@ use std::path::Path;
 use crate::app::documents::orphans;
 use crate::app::{Error, Kind, Result};
 
-/// Files of a data folder that are opened.
+/// The files of a data folder that Quire opens.
 const FILES: &[&str] = &[
     "quire.db",
     "quire.db-wal",
@@ -17,17 +17,17 @@ const FILES: &[&str] = &[
     "lock",
 ];
 
-/// Refuses a folder in which something else has the name of one of its folders or files.
+/// Refuses a folder in which something else has the name of one of Quire's folders or files.
 ///
 /// # Errors
-/// `Conflict`, with what is there and what to do.
+/// `Conflict`, with the finding and the remedy.
 pub(in crate::app) fn check(folder: &Path) -> Result<()> {
     check_folders(folder)?;
     check_files(folder)
 }
 
-/// Refuses a pipe, socket, or device in the place of a file, because opening one may wait forever, and a link to a
-/// file that does not exist, because opening one to write makes a new file elsewhere.
+/// Refuses a pipe, socket, or device in place of a file, because opening one may block forever, and a link to a
+/// nonexistent file, because opening it for writing would create a file elsewhere.
 fn check_files(folder: &Path) -> Result<()> {
     for name in FILES {
         let path = folder.join(name);
@@ -38,7 +38,7 @@ fn check_files(folder: &Path) -> Result<()> {
             Err(error) if about.is_symlink() && error.kind() == ErrorKind::NotFound => {
                 return Err(dangling(&path));
             }
-            // A folder in this place is reported where the file is opened.
+            // A folder in this place is reported when the file is opened.
             Ok(target) if !target.is_file() && !target.is_dir() => return Err(special(&path)),
             _ => {}
         }
@@ -79,7 +79,7 @@ fn check_folders(folder: &Path) -> Result<()> {
     Ok(())
 }
 
-/// The error for a link in the place of a folder or file, whose target is gone or on a disk that is not mounted.
+/// The error for a link in place of a folder or file, whose target is gone or on a disk that is not mounted.
 fn dangling(path: &Path) -> Error {
     let target = fs::read_link(path).unwrap_or_default();
     let text = format!(

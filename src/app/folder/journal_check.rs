@@ -1,6 +1,7 @@
-//! Checks that a rollback journal belongs to its database before anything opens the two together. Quire keeps a
-//! write-ahead log instead, so a journal with pages is another database's (a folder copied together from two), and
-//! SQLite would write its pages into this one. The one exception is the switch to the log, which saves the first page.
+//! Checks that a rollback journal belongs to its database before anything opens the two together. Quire uses a
+//! write-ahead log instead, so a journal with pages comes from another database (a folder assembled from two
+//! copies), and SQLite would write its pages into this one. The only exception is the switch to the write-ahead
+//! log, which saves the first page.
 
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Read as _, Seek as _, SeekFrom};
@@ -8,15 +9,15 @@ use std::path::{Path, PathBuf};
 
 use crate::app::{Error, Kind, Result};
 
-/// Bytes of a journal's header that are read.
+/// Number of bytes read from a journal's header.
 const HEADER: usize = 28;
-/// Bytes of a record besides its page: the page's number and a checksum.
+/// Bytes of a record in addition to its page: the page number and a checksum.
 const RECORD: u64 = 8;
 
-/// Refuses a journal whose pages would replace other pages of the database. Changes neither file.
+/// Refuses a journal whose pages would overwrite other pages of the database. Changes neither file.
 ///
 /// # Errors
-/// `Conflict` when the journal belongs to another database; `Internal` when one of the two cannot be read.
+/// `Conflict` if the journal belongs to another database; `Internal` if either file cannot be read.
 pub(in crate::app) fn check(database: &Path) -> Result<()> {
     let journal = PathBuf::from(format!("{}-journal", database.display()));
     if belongs(database, &journal).map_err(Error::internal)? {
@@ -37,7 +38,7 @@ fn belongs(database: &Path, journal: &Path) -> io::Result<bool> {
     };
     let length = file.metadata()?.len();
     let mut header = [0; HEADER];
-    // SQLite ignores one that begins with 0 or ends before its header does.
+    // SQLite ignores a journal that begins with 0 or is shorter than its header.
     if length < HEADER as u64 || file.read_exact(&mut header).is_err() || header[0] == 0 {
         return Ok(true);
     }
@@ -47,7 +48,7 @@ fn belongs(database: &Path, journal: &Path) -> io::Result<bool> {
     if !is_size(page_size) || !is_size(sector) {
         return Ok(false);
     }
-    // Left by a first start that was killed: no database yet, or only its first page.
+    // Left by a first start that was killed: there is no database yet, or only its first page.
     if fs::metadata(database).map_or(0, |about| about.len()) <= page_size {
         return Ok(true);
     }

@@ -1,8 +1,8 @@
-//! Paths in a data folder.
+//! Paths within a data folder.
 
 use std::path::{Path, PathBuf};
 
-/// The path of a data folder's database.
+/// Returns the path of a data folder's database.
 pub fn database(folder: &Path) -> PathBuf {
     folder.join("quire.db")
 }

@@ -1,6 +1,6 @@
-//! The installation's secret at startup: read, created at the first start, and compared with the secret
-//! that the database was used with. Another secret signs every user out and cannot decrypt stored provider
-//! keys, so no start continues with one unnoticed.
+//! The installation's secret at startup: read, or created at the first start, and compared with the secret the
+//! database was used with. A different secret signs every user out and cannot decrypt stored provider keys, so
+//! startup never continues with one unnoticed.
 
 use std::path::{Path, PathBuf};
 
@@ -13,7 +13,7 @@ use crate::domain::provider::StoredProvider;
 use crate::log;
 use crate::store::{OpenError, Store, StoreSettings, providers, settings, users};
 
-/// Name of the setting that stores the check value of the database's secret.
+/// Name of the setting that stores the check value for the database's secret.
 const CHECK: &str = "secret_check";
 
 /// The consequence of changing the secret.
@@ -22,19 +22,19 @@ const COST: &str = "everyone must sign in again, and stored provider keys must b
 /// The kind of process that opens the folder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Opener {
-    /// A server: it stores the check value, and continues with another secret if nothing is lost by that.
+    /// A server: stores the check value, and continues with a different secret if nothing is lost by it.
     Server,
-    /// A command: it changes nothing, because its environment may lack the server's settings.
+    /// A command: changes nothing, because its environment may lack the server's settings.
     Command,
 }
 
-/// The secret compared with the one that the database was used with.
+/// The result of comparing the secret with the one the database was used with.
 #[derive(Debug, PartialEq, Eq)]
 enum Compared {
     Same,
     /// The database has no check value yet, and nothing contradicts this secret.
     NotNoted,
-    /// A different secret, with the number of provider keys encrypted with the earlier one.
+    /// A different secret, with the number of provider keys that were encrypted with the earlier one.
     Other {
         keys: usize,
     },
@@ -43,7 +43,7 @@ enum Compared {
 /// Reads the secret, or creates it for a new installation.
 ///
 /// # Errors
-/// `Conflict` when the secret is missing, invalid, or not the one the database was used with.
+/// `Conflict` if the secret is missing, invalid, or not the one the database was used with.
 pub(super) fn of(
     config: &Config,
     store: &Store,
@@ -76,7 +76,7 @@ pub(super) fn of(
 /// Refuses a file that cannot be a secret, before anything is opened.
 ///
 /// # Errors
-/// `Conflict`, with the problem and what to do.
+/// `Conflict`, with the problem and the remedy.
 pub(super) fn check_file(config: &Config) -> Result<()> {
     match config.secret.is_none() && secret::path(&config.data_dir).exists() {
         true => read(config).map(drop),
@@ -84,7 +84,7 @@ pub(super) fn check_file(config: &Config) -> Result<()> {
     }
 }
 
-/// Describes a secret other than the one the database was used with. `None` when the secret is right.
+/// Describes a secret that differs from the one the database was used with. `None` if the secret is correct.
 pub(in crate::app) fn fault(config: &Config, store: &Store) -> Option<String> {
     // Reading a missing secret would create one.
     let is_there = config.secret.is_some() || secret::path(&config.data_dir).exists();
@@ -100,13 +100,15 @@ pub(in crate::app) fn fault(config: &Config, store: &Store) -> Option<String> {
     }
 }
 
-/// Names the providers whose keys were encrypted with an earlier secret. `None` when there are none.
+/// Names the providers whose keys were encrypted with an earlier secret. `None` if there are none.
 fn lost_keys(config: &Config, store: &Store) -> Option<String> {
     let vault = Vault::new(&read(config).ok()?);
     let stored = store.read_now(providers::all).ok()?;
     let is_lost = |provider: &&StoredProvider| {
-        !provider.sealed_key.is_empty()
-            && vault.open(&provider.place(), &provider.sealed_key).is_err()
+        !provider.encrypted_key.is_empty()
+            && vault
+                .open(&provider.place(), &provider.encrypted_key)
+                .is_err()
     };
     let lost: Vec<_> = stored.iter().filter(is_lost).collect();
     if lost.is_empty() {
@@ -120,12 +122,10 @@ fn lost_keys(config: &Config, store: &Store) -> Option<String> {
     ))
 }
 
-/// Creates a new secret for an installation that has lost its own; only for the command line. Returns its
-/// path.
+/// Creates a new secret for an installation that has lost its own. For the command line only. Returns its path.
 ///
 /// # Errors
-/// `Conflict` when there is a secret, or a server holds the folder; `Missing` when there is no
-/// installation.
+/// `Conflict` if there is a secret or a server holds the folder; `Missing` if there is no installation.
 pub fn new_secret(config: &Config) -> Result<PathBuf> {
     exists(config)?;
     let folder = &config.data_dir;
@@ -137,17 +137,17 @@ pub fn new_secret(config: &Config) -> Result<PathBuf> {
     if path.exists() {
         let text = format!("{} already exists", path.display());
         return Err(Error::new(Kind::Conflict, text)
-            .resolve("move it away first if everyone is to sign in again"));
+            .resolve("move it away first if you want everyone to sign in again"));
     }
     accept_unless_served(config)?;
     Ok(path)
 }
 
-/// Records the current secret as the database's; only for the command line.
+/// Records the current secret as the database's. For the command line only.
 ///
 /// # Errors
-/// `Conflict` when a server holds the folder or the file cannot be a secret; `Missing` when there is no
-/// installation, or no secret to accept.
+/// `Conflict` if a server holds the folder or the file cannot be a secret; `Missing` if there is no installation,
+/// or no secret to accept.
 pub fn accept(config: &Config) -> Result<()> {
     exists(config)?;
     let path = secret::path(&config.data_dir);
@@ -174,8 +174,7 @@ fn accept_unless_served(config: &Config) -> Result<()> {
 /// Like [`accept`], for a caller that already holds the folder's lock.
 ///
 /// # Errors
-/// `Conflict` when the file cannot be a secret; `Internal` when the database cannot be opened or written
-/// to.
+/// `Conflict` if the file cannot be a secret; `Internal` if the database cannot be opened or written to.
 pub(in crate::app) fn accept_locked(config: &Config) -> Result<()> {
     let folder = &config.data_dir;
     let path = super::database(folder);
@@ -203,7 +202,7 @@ fn compare(store: &Store, secret: &str) -> Result<Compared> {
         store.read_now(|db| Ok((settings::get(db, CHECK)?, providers::all(db)?)))?;
     let sealed: Vec<_> = stored
         .iter()
-        .filter(|provider| !provider.sealed_key.is_empty())
+        .filter(|provider| !provider.encrypted_key.is_empty())
         .collect();
     let keys = sealed.len();
     match noted {
@@ -212,9 +211,11 @@ fn compare(store: &Store, secret: &str) -> Result<Compared> {
         // A database older than the check value has only its encrypted keys to verify the secret against.
         None => {
             let vault = Vault::new(secret);
-            let opens = sealed
-                .iter()
-                .any(|provider| vault.open(&provider.place(), &provider.sealed_key).is_ok());
+            let opens = sealed.iter().any(|provider| {
+                vault
+                    .open(&provider.place(), &provider.encrypted_key)
+                    .is_ok()
+            });
             Ok(match keys == 0 || opens {
                 true => Compared::NotNoted,
                 false => Compared::Other { keys },
@@ -223,7 +224,7 @@ fn compare(store: &Store, secret: &str) -> Result<Compared> {
     }
 }
 
-// A full disk must not prevent a start: the next one stores the check value.
+// A full disk must not prevent startup: the next start stores the check value.
 fn note(store: &Store, secret: &str) {
     let value = secret::check_value(secret);
     if let Err(error) = store.write_now(move |db| settings::set(db, CHECK, &value)) {
@@ -231,8 +232,8 @@ fn note(store: &Store, secret: &str) {
     }
 }
 
-/// Refuses to create a secret for a folder whose database is in use. A replica contains no secret without
-/// QUIRE_REPLICA_KEY: for a database restored from one, a new secret is created and logged.
+/// Refuses to create a secret for a folder whose database has been used. Without QUIRE_REPLICA_KEY, a replica
+/// contains no secret; a database restored from one gets a new secret, which is logged.
 fn may_make(folder: &Path, store: &Store, is_fetched: bool) -> Result<()> {
     let is_used =
         store.read_now(|db| Ok(users::count(db)? > 0 || !providers::all(db)?.is_empty()))?;

@@ -1,6 +1,6 @@
-//! Inspects a data folder before anything in it is opened. A missing, empty, or truncated database next to
-//! stored data is an accident (a wrong mount, a full disk, an interrupted copy), and starting anyway would
-//! hide it. Only reads.
+//! Inspects a data folder before anything in it is opened. A missing, empty, or truncated database next to stored
+//! data is an accident (a wrong mount, a full disk, an interrupted copy), and starting anyway would hide it.
+//! Read-only.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -20,7 +20,7 @@ const MAGIC: &[u8; 16] = b"SQLite format 3\0";
 const HEADER: usize = 100;
 /// Size of a log's header in bytes.
 const LOG_HEADER: u64 = 32;
-/// Size of the header before each page in a log, in bytes.
+/// Size of the header before each page of a log, in bytes.
 const FRAME_HEADER: u64 = 24;
 
 /// Why a file cannot be the database.
@@ -32,16 +32,16 @@ pub(in crate::app) enum DatabaseDamage {
     Empty,
     /// The file is shorter than its header and its log imply.
     CutOff {
-        /// Its size in bytes.
+        /// The actual size, in bytes.
         bytes: u64,
-        /// Its expected size in bytes.
+        /// The expected size, in bytes.
         expected: u64,
     },
     /// The file is not an SQLite database.
     NotSqlite,
     /// A folder has the database's name.
     Folder,
-    /// A sound database of another program.
+    /// A sound database that belongs to another program.
     Foreign,
 }
 
@@ -60,11 +60,11 @@ impl fmt::Display for DatabaseDamage {
     }
 }
 
-/// Refuses a data folder that holds data but no database that can be sound. `replicated`: a missing
+/// Refuses a data folder that contains data but no database that looks sound. `replicated` means that a missing
 /// database is about to be restored from the replica.
 ///
 /// # Errors
-/// `Conflict`, with what was found and what to do; `Internal` when the folder cannot be read.
+/// `Conflict`, with the finding and the remedy; `Internal` if the folder cannot be read.
 pub(in crate::app) fn check(config: &Config, replicated: bool) -> Result<()> {
     let folder = &config.data_dir;
     entries::check(folder)?;
@@ -77,7 +77,7 @@ pub(in crate::app) fn check(config: &Config, replicated: bool) -> Result<()> {
     let found = found(folder);
     let is_new = match damage {
         DatabaseDamage::Missing => logs.is_empty() && (replicated || found.is_empty()),
-        // A first start that was killed leaves an empty file, and no folder of documents yet.
+        // A first start that was killed leaves an empty file and no document folder.
         DatabaseDamage::Empty => {
             let is_log = |path: &PathBuf| path.to_string_lossy().ends_with("-wal");
             let started = folder.join("documents").exists();
@@ -91,11 +91,11 @@ pub(in crate::app) fn check(config: &Config, replicated: bool) -> Result<()> {
     }
 }
 
-/// The error for a database that could not be opened, with what to do about it.
+/// The error for a database that could not be opened, with the remedy.
 pub(in crate::app) fn unopened(folder: &Path, error: &OpenError) -> Error {
     let shown = folder.display();
     match error {
-        // Both files may be sound, so only a person can decide which one to keep.
+        // Both files may be sound, so only the operator can decide which one to keep.
         OpenError::OtherLog(_) => Error::new(Kind::Conflict, format!("{shown}: {error}")).resolve(
             "Nothing was changed. Copy the folder before you try anything. If quire.db is the one to keep (a backup \
              that was copied there, say), move quire.db-wal and quire.db-shm elsewhere and start again. If the log is \
@@ -112,10 +112,10 @@ pub(in crate::app) fn unopened(folder: &Path, error: &OpenError) -> Error {
     }
 }
 
-/// Reads from each table that a start needs, so that damage is found before any request is served.
+/// Reads from each table that startup needs, so that damage is found before any request is served.
 ///
 /// # Errors
-/// `Conflict` when a page of the database is damaged; `Internal` when it cannot be read for another reason.
+/// `Conflict` if a page of the database is damaged; `Internal` if it cannot be read for another reason.
 pub(in crate::app) fn check_tables(folder: &Path, store: &Store) -> Result<()> {
     match store.find_damage()? {
         Some(why) => Err(damaged(folder, &why)),
@@ -168,7 +168,7 @@ fn refusal(folder: &Path, damage: DatabaseDamage, found: &[String], logs: &[Path
     ))
 }
 
-/// Lists what the folder holds that a new installation would not have.
+/// Lists what the folder contains that a new installation would not have.
 fn found(folder: &Path) -> Vec<String> {
     let mut found = Vec::new();
     for (name, what) in [("documents", "documents"), ("uploads", "uploads in parts")] {
@@ -179,7 +179,7 @@ fn found(folder: &Path) -> Vec<String> {
             count => found.push(format!("{count} {what}")),
         }
     }
-    // Any file there counts: a copy may have brought files that Quire did not move aside itself.
+    // Any file counts: a copy may have brought files that Quire did not move aside itself.
     if holds_a_file(&folder.join(orphans::FOLDER)) {
         found.push(format!("files in {}", orphans::FOLDER));
     }
@@ -198,14 +198,14 @@ fn found(folder: &Path) -> Vec<String> {
     found
 }
 
-/// Whether a name is that of a replaced database, of a copy from before a migration, or of a backup.
+/// Whether this is the name of a replaced database, a pre-migration copy, or a backup.
 fn is_older_database(name: &str) -> bool {
     let is_beside = ["quire.db.before-restore", "quire.db.v"];
     let is_backup = name.starts_with("quire-2") && name.ends_with(".db");
     is_backup || is_beside.iter().any(|start| name.starts_with(start))
 }
 
-/// Whether a folder or one of its subfolders holds a file.
+/// Whether a folder or one of its subfolders contains a file.
 fn holds_a_file(folder: &Path) -> bool {
     let mut entries = fs::read_dir(folder).into_iter().flatten().flatten();
     entries.any(|entry| match entry.file_type() {
@@ -214,7 +214,7 @@ fn holds_a_file(folder: &Path) -> bool {
     })
 }
 
-/// Logs with the database's last changes: those that are not empty.
+/// Non-empty logs, which contain the database's last changes.
 pub(in crate::app) fn logs(folder: &Path) -> Vec<PathBuf> {
     let log = |end: &str| PathBuf::from(format!("{}{end}", super::database(folder).display()));
     let mut logs = vec![log("-wal"), log("-journal")];
@@ -222,12 +222,12 @@ pub(in crate::app) fn logs(folder: &Path) -> Vec<PathBuf> {
     logs
 }
 
-/// Examines a database file by its header and its size; `None` when it looks sound.
+/// Examines a database file by its header and size; `None` if it looks sound.
 ///
 /// # Errors
-/// When the file cannot be read.
+/// Returns an error if the file cannot be read.
 pub(in crate::app) fn damage(path: &Path) -> io::Result<Option<DatabaseDamage>> {
-    // Checked before it is opened: opening a pipe waits for its other end.
+    // Checked before it is opened, because opening a pipe waits for its other end.
     let about = match fs::metadata(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => {
             return Ok(Some(DatabaseDamage::Missing));
@@ -259,15 +259,16 @@ pub(in crate::app) fn damage(path: &Path) -> io::Result<Option<DatabaseDamage>> 
         }));
     };
     let expected = u64::from(header.pages) * u64::from(header.page_size);
-    // Our first page has its application id before any other page follows it, whenever a start is killed.
+    // Our first page contains the application ID before any other page follows it, even if startup is killed at
+    // any point.
     if header.mark != APPLICATION_ID && bytes > u64::from(header.page_size) {
         return Ok(Some(DatabaseDamage::Foreign));
     }
     if bytes >= expected {
         return Ok(None);
     }
-    // Checkpoints copy pages from the log into the file in order, so an interrupted one leaves the file
-    // short: the missing pages must then all be in the log.
+    // Checkpoints copy pages from the log into the file in order, so an interrupted one leaves the file short; in
+    // that case, the missing pages must all be in the log.
     let log = PathBuf::from(format!("{}-wal", path.display()));
     let first_missing = u32::try_from(bytes / u64::from(header.page_size)).unwrap_or(u32::MAX) + 1;
     match log_covers(&log, header.page_size, first_missing)? {
@@ -276,12 +277,12 @@ pub(in crate::app) fn damage(path: &Path) -> io::Result<Option<DatabaseDamage>> 
     }
 }
 
-/// The fields of a database's header that give its size and owner.
+/// The fields of a database header that describe its size and owner.
 struct DatabaseHeader {
     page_size: u32,
-    /// Number of pages; 0 when the header does not say.
+    /// Number of pages; 0 if the header does not specify it.
     pages: u32,
-    /// Application id: the program that the database belongs to.
+    /// Application ID: the program that the database belongs to.
     mark: i32,
 }
 
@@ -296,7 +297,7 @@ impl DatabaseHeader {
             size if size.is_power_of_two() && size >= 512 => size,
             _ => return None,
         };
-        // Valid only when both change counters agree; older programs did not maintain it.
+        // Valid only if both change counters agree, since older programs did not maintain it.
         let pages = match number(24) == number(92) {
             true => number(28),
             false => 0,
@@ -315,7 +316,7 @@ fn number(bytes: &[u8]) -> u32 {
         .fold(0, |sum, byte| sum << 8 | u32::from(*byte))
 }
 
-/// Whether the committed part of a log contains every page from `first` to the database's end.
+/// Whether the committed part of a log contains every page from `first` to the end of the database.
 fn log_covers(log: &Path, page_size: u32, first: u32) -> io::Result<bool> {
     let mut file = match File::open(log) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
@@ -334,7 +335,7 @@ fn log_covers(log: &Path, page_size: u32, first: u32) -> io::Result<bool> {
         let at = LOG_HEADER + frame * (FRAME_HEADER + u64::from(page_size));
         file.seek(SeekFrom::Start(at))?;
         file.read_exact(&mut head)?;
-        // Frames of an earlier checkpoint cycle have other salts.
+        // Frames of an earlier checkpoint cycle have different salts.
         if head[8..16] != header[16..24] {
             break;
         }
@@ -423,7 +424,7 @@ mod tests {
         store.close_to_changes();
         let folded = fs::read(&path).unwrap();
         assert!(short.len() < folded.len(), "the log had more pages");
-        // The first page has the new size, and the others are not there yet.
+        // The first page has the new size, but the other pages are not there yet.
         let mut moved = short;
         moved[..4096].copy_from_slice(&folded[..4096]);
         fs::write(&copy, &moved).unwrap();
@@ -434,7 +435,7 @@ mod tests {
         let copied_log = PathBuf::from(format!("{}-wal", copy.display()));
         fs::write(&copied_log, &whole_log).unwrap();
         assert_eq!(damage(&copy).unwrap(), None);
-        // Without its last commit the log lacks pages.
+        // Without its last commit, the log lacks pages.
         fs::write(&copied_log, &whole_log[..whole_log.len() / 2]).unwrap();
         assert!(damage(&copy).unwrap().is_some());
         fs::remove_dir_all(folder).unwrap();

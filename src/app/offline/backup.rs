@@ -1,4 +1,4 @@
-//! Backups of the database, written while it is in use, and restores. A copy is verified before it gets its
+//! Database backups, taken while the database is in use, and restores. A copy is verified before it gets its final
 //! name, and before it replaces the database.
 
 use std::io::ErrorKind;
@@ -14,20 +14,20 @@ use crate::config::Config;
 use crate::crypto::secret;
 use crate::store::{BackupError, OpenError, Store, StoreSettings, Verified, fold_log, verify};
 
-/// A copy that was written.
+/// A backup that was written.
 #[derive(Debug)]
 pub struct WrittenBackup {
-    /// What is in it.
+    /// The verified content of the copy.
     pub copy: Verified,
-    /// Documents whose original, which is not part of the copy, is lost or differs in size.
+    /// Documents whose original, which is not part of the copy, is missing or differs in size.
     pub faulty: Vec<String>,
 }
 
-/// Writes a verified copy. Blocks until it is complete; works while a server runs.
+/// Writes a verified copy. Blocks until it is complete; works while a server is running.
 ///
 /// # Errors
-/// `Missing` when there is no database, `Conflict` when the folder has lost it or the copy's name is taken,
-/// `Unavailable` when the disk is full.
+/// `Missing` if there is no database; `Conflict` if the folder has lost it or the copy's name is taken;
+/// `Unavailable` if the disk is full.
 pub fn write(config: &Config, to: &Path, replace: bool) -> Result<WrittenBackup> {
     let path = folder::database(&config.data_dir);
     soundness::check(config, false)?;
@@ -47,7 +47,7 @@ pub fn write(config: &Config, to: &Path, replace: bool) -> Result<WrittenBackup>
     })?;
     let files = orphans::compare(&store, &config.data_dir)?;
     let mut faulty = files.damaged;
-    // With a replica, files that are missing here are there.
+    // With a replica, files that are missing here are in the replica.
     if config.replica.is_none() {
         let lost = files.missing.into_iter();
         faulty.extend(lost.map(|id| format!("{id} (its file is lost)")));
@@ -60,7 +60,7 @@ pub fn write(config: &Config, to: &Path, replace: bool) -> Result<WrittenBackup>
 pub struct RestoreOutcome {
     /// The copy that replaced the database.
     pub copy: Verified,
-    /// Outcome for the replaced database.
+    /// What happened to the replaced database.
     pub swapped: ReplacedFiles,
     /// Where logs without a database were moved.
     pub logs: Vec<PathBuf>,
@@ -68,12 +68,12 @@ pub struct RestoreOutcome {
     pub has_new_secret: bool,
 }
 
-/// Replaces the database with a copy after verifying it. The replaced database stays next to it under
-/// another name. Blocks.
+/// Replaces the database with a copy after verifying it. The replaced database is kept next to it under another
+/// name. Blocks.
 ///
 /// # Errors
-/// `Conflict` while a server holds the folder, and when there is a database and `replace` is not set;
-/// `Internal` when the copy is damaged or cannot be put in place. The folder is then unchanged.
+/// `Conflict` while a server holds the folder, or if there is a database and `replace` is not set; `Internal` if
+/// the copy is damaged or cannot be put in place. In all these cases, the folder is unchanged.
 pub fn restore(config: &Config, from: &Path, replace: bool) -> Result<RestoreOutcome> {
     let folder = &config.data_dir;
     let Some(_lock) = folder::lock(folder)? else {
@@ -110,7 +110,7 @@ pub fn restore(config: &Config, from: &Path, replace: bool) -> Result<RestoreOut
             has_new_secret,
         })
     });
-    // After the replacement nothing is left to remove.
+    // After the replacement, nothing is left to remove.
     let _ = cleared(&part);
     restored
 }
@@ -137,7 +137,7 @@ fn copied_and_verified(from: &Path, part: &Path) -> Result<Verified> {
     verify(part).map_err(unsound)
 }
 
-/// Removes what an earlier restore left behind.
+/// Removes leftovers of an earlier restore.
 fn cleared(part: &Path) -> std::io::Result<()> {
     for end in ["", "-wal", "-shm"] {
         match std::fs::remove_file(beside(part, end)) {
@@ -152,7 +152,7 @@ fn beside(path: &Path, end: &str) -> PathBuf {
     PathBuf::from(format!("{}{end}", path.display()))
 }
 
-/// The complete error, because it is for the operator who starts the server.
+/// Includes the complete error, because it is for the operator who starts the server.
 fn unopened(error: OpenError) -> Error {
     Error::new(Kind::Internal, error.to_string())
 }

@@ -1,5 +1,5 @@
-//! Checks an installation: folder, disk, secret, database, machine, network, patterns, providers. Repairs
-//! and creates nothing; opening the database may migrate it, as a start would.
+//! Checks an installation: folder, disk, secret, database, machine, network, patterns, and providers. Repairs and
+//! creates nothing, although opening the database may migrate it, as a start would.
 
 pub mod health;
 mod machine;
@@ -24,11 +24,11 @@ use crate::store::{self, Store, StoreSettings, audit};
 /// The outcome of a check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CheckState {
-    /// Works.
+    /// It works.
     Well,
-    /// Works, but needs attention.
+    /// It works, but needs attention.
     Doubtful,
-    /// Does not work.
+    /// It does not work.
     Broken,
 }
 
@@ -51,8 +51,8 @@ fn finding(what: &'static str, state: CheckState, text: impl Into<String>) -> Ch
     }
 }
 
-/// Restores the newest database from the replica to a temporary file and reads it through, to prove that
-/// the replica can be restored.
+/// Restores the newest database from the replica to a temporary file and reads it completely, to prove that the
+/// replica can be restored.
 fn copy_elsewhere(config: &Config, replica: &crate::config::ReplicaConfig) -> CheckResult {
     let name = "replica";
     match replication::rehearse(config, replica) {
@@ -122,7 +122,7 @@ pub async fn examine(config: &Config) -> Vec<CheckResult> {
     findings
 }
 
-/// Checks the automatic backups: the age of the newest one, and whether it can be read.
+/// Checks the automatic backups: the age of the newest one, and whether it is readable.
 fn backups(wanted: &crate::config::BackupConfig) -> CheckResult {
     let (name, shown) = ("backups", wanted.folder.display());
     let found = match backups::copies(&wanted.folder) {
@@ -158,7 +158,7 @@ fn backups(wanted: &crate::config::BackupConfig) -> CheckResult {
     finding(name, state, text)
 }
 
-/// Bytes written as a trial: what a small upload and the database's log need.
+/// Size of a test write in bytes: what a small upload and the database log need.
 const ROOM: usize = 16 << 20;
 
 fn folder(folder: &Path) -> CheckResult {
@@ -181,7 +181,7 @@ fn folder(folder: &Path) -> CheckResult {
     }
 }
 
-/// Writes a trial file: quotas and reserved blocks make reported free space unreliable.
+/// Writes a test file, because quotas and reserved blocks make the reported free space unreliable.
 fn try_room(folder: &Path) -> io::Result<()> {
     let path = folder.join(format!(".doctor-{}", std::process::id()));
     let written = write_zeros(&path);
@@ -231,7 +231,7 @@ fn the_secret(config: &Config) -> CheckResult {
     }
 }
 
-/// Runs the network checks. They block, and nothing else waits for them here.
+/// Runs the network checks. They block, but nothing else is waiting here.
 async fn the_network(config: &Config) -> Vec<CheckResult> {
     let config = config.clone();
     let looked = tokio::task::spawn_blocking(move || {
@@ -243,7 +243,7 @@ async fn the_network(config: &Config) -> Vec<CheckResult> {
     looked.unwrap_or_default()
 }
 
-/// The findings, and the time of the newest entry of the audit log.
+/// Returns the findings, and the time of the newest audit log entry.
 async fn database(config: &Config) -> (Vec<CheckResult>, Option<Timestamp>) {
     let settings = StoreSettings {
         path: data_folder::database(&config.data_dir),
@@ -285,7 +285,7 @@ async fn database(config: &Config) -> (Vec<CheckResult>, Option<Timestamp>) {
     let newest = newest
         .ok()
         .and_then(|all| all.first().map(|(_, entry)| entry.at));
-    // After closing, all data is in the one file that is read through.
+    // Once the store is closed, all data is in the single file that is then read completely.
     store.close().await;
     findings.push(match store::verify(&settings.path) {
         Ok(sound) => finding(
@@ -308,20 +308,20 @@ async fn tables(store: &Store, config: &Config) -> Result<()> {
     read.await.map_err(Error::internal)?
 }
 
-/// Checks the patterns in the folder; the built-in ones are tested when the program is built.
+/// Checks the patterns in the folder; the built-in ones are tested at build time.
 fn own_patterns(config: &Config) -> Vec<CheckResult> {
-    let (house, faults) = HousePatterns::open(config);
+    let (house, errors) = HousePatterns::open(config);
     let read = house
         .all()
         .iter()
         .filter(|kept| kept.origin == PatternOrigin::Folder);
-    let mut findings: Vec<CheckResult> = faults
+    let mut findings: Vec<CheckResult> = errors
         .into_iter()
-        .map(|fault| {
+        .map(|error| {
             finding(
                 "patterns",
                 CheckState::Doubtful,
-                format!("skipped: {fault}"),
+                format!("skipped: {error}"),
             )
         })
         .collect();
@@ -340,7 +340,7 @@ fn own_patterns(config: &Config) -> Vec<CheckResult> {
     findings
 }
 
-/// Sends a request to each provider: a key that is set may still be refused.
+/// Sends a request to each provider, because a configured key may still be rejected.
 async fn providers(config: &Config) -> Vec<CheckResult> {
     let llm = Llm::new(models::settings(config));
     llm.refresh().await;
@@ -367,7 +367,7 @@ async fn providers(config: &Config) -> Vec<CheckResult> {
     findings
 }
 
-/// The reason why stored data may not survive a restart: the folder is in memory, or in the writable layer
+/// Returns the reason why stored data may not survive a restart: the folder is in memory, or in the writable layer
 /// of a container.
 pub fn ephemeral(folder: &Path) -> Option<String> {
     let path = folder.canonicalize().ok()?;
@@ -381,8 +381,8 @@ pub fn ephemeral(folder: &Path) -> Option<String> {
     Some(format!("{} {why}: a restart loses it", folder.display()))
 }
 
-/// The file system type of a path: that of the longest mount point above it, and of several with the same
-/// one the last.
+/// Returns the file system type of a path: that of the longest mount point above it and, among several mounts
+/// there, of the last.
 fn file_system<'m>(mounts: &'m str, path: &Path) -> Option<&'m str> {
     let rows = mounts.lines().filter_map(|line| {
         let (left, right) = line.split_once(" - ")?;

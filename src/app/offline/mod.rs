@@ -1,5 +1,5 @@
-//! What the command line does without a server: examine, back up, and restore the data folder, and open single
-//! services; and the client of another server.
+//! Operations of the command line that need no server: examining, backing up, and restoring the data folder, and
+//! opening individual services; also the client of another server.
 
 pub mod backup;
 pub mod doctor;

@@ -7,7 +7,7 @@ use crate::crypto::vault::Vault;
 use crate::llm::Llm;
 use crate::store::Store;
 
-/// The provider service with a store of its own, without the rest of the app.
+/// The provider service with its own store, without the rest of the app.
 pub struct OfflineProviders {
     store: Store,
     llm: Llm,
@@ -15,10 +15,10 @@ pub struct OfflineProviders {
 }
 
 impl OfflineProviders {
-    /// Opens the store of the data folder. `makes`: create it if there is none.
+    /// Opens the store of the data folder. With `makes`, creates it if there is none.
     ///
     /// # Errors
-    /// As [`folder::open`] and [`folder::open_existing`].
+    /// The errors of [`folder::open`] or [`folder::open_existing`].
     pub fn open(config: &Config, makes: bool) -> Result<Self> {
         let opened = match makes {
             true => folder::open(config)?,
@@ -30,7 +30,7 @@ impl OfflineProviders {
         Ok(Self { store, llm, vault })
     }
 
-    /// The service.
+    /// Returns the service.
     pub fn providers(&self) -> Providers<'_> {
         Providers {
             store: &self.store,
@@ -40,7 +40,7 @@ impl OfflineProviders {
         }
     }
 
-    /// Closes the store after all changes are written.
+    /// Closes the store after all changes have been written.
     pub async fn close(&self) {
         self.store.close().await;
     }

@@ -3,26 +3,26 @@
 use crate::app::usage::no_account;
 use crate::app::{Result, folder};
 use crate::config::Config;
-use crate::domain::usage::day_text;
+use crate::domain::usage::format_day;
 use crate::store::usage::{DailyUsage, UserUsage};
 use crate::store::{Store, usage, users};
 
-/// Usage for the command line: opens only the store.
+/// Usage for the command line, which opens only the store.
 pub struct OfflineUsage(Store);
 
 impl OfflineUsage {
-    /// Opens the installation's store, also while the server runs.
+    /// Opens the installation's store; works while the server is running.
     ///
     /// # Errors
-    /// As [`folder::open_existing`].
+    /// Same as [`folder::open_existing`].
     pub fn open(config: &Config) -> Result<Self> {
         Ok(Self(folder::open_existing(config)?.store))
     }
 
-    /// One user's usage, newest day first, labeled with day and model.
+    /// Returns one user's usage, newest day first, labeled with day and model.
     ///
     /// # Errors
-    /// `Missing` when there is no such account.
+    /// `Missing` if there is no such account.
     pub async fn of_one(
         &self,
         email: &str,
@@ -35,14 +35,14 @@ impl OfflineUsage {
             None => Ok(None),
         });
         let rows = found.await?.ok_or_else(no_account)?;
-        let named = |row: DailyUsage| (format!("{}  {}", day_text(row.day), row.model), row);
+        let named = |row: DailyUsage| (format!("{}  {}", format_day(row.day), row.model), row);
         Ok(rows.into_iter().map(named).collect())
     }
 
-    /// The sums of all users, most expensive first, labeled with the email address.
+    /// Returns the totals of all users, most expensive first, labeled with the email address.
     ///
     /// # Errors
-    /// When the database cannot be read.
+    /// Returns an error if the database cannot be read.
     pub async fn of_all(&self, from: i64, to: i64) -> Result<Vec<(String, DailyUsage)>> {
         let found = self.0.read(move |db| {
             let mut named = Vec::new();

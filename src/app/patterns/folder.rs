@@ -1,5 +1,5 @@
-//! Parses pattern files: detects the format and locates problems by line. An invalid file is reported and
-//! skipped; it never prevents a start.
+//! Parses pattern files: detects the format and locates problems by line. An invalid file is reported and skipped,
+//! and never prevents startup.
 
 use std::fmt;
 use std::fs;
@@ -14,16 +14,16 @@ use crate::wire::{json_positions, toml_text};
 /// Maximum number of files read from a folder.
 const MAX_FILES: usize = 200;
 /// Maximum size of a pattern file, in bytes.
-pub const MOST_BYTES: usize = 256 << 10;
+pub const MAX_BYTES: usize = 256 << 10;
 
 /// A problem in a pattern's text, with its location.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PatternProblem {
-    /// Line number from 1, if known.
+    /// One-based line number, if known.
     pub line: Option<usize>,
-    /// Path of the field, such as `stages.1.prompt`; empty when it concerns the whole text or the text
+    /// Path of the field, such as `stages.1.prompt`; empty if the problem concerns the whole text or the text
     /// cannot be parsed.
-    pub place: String,
+    pub location: String,
     /// The problem, in lowercase.
     pub message: String,
 }
@@ -33,19 +33,19 @@ impl fmt::Display for PatternProblem {
         if let Some(line) = self.line {
             write!(f, "line {line}: ")?;
         }
-        if !self.place.is_empty() {
-            write!(f, "{}: ", self.place)?;
+        if !self.location.is_empty() {
+            write!(f, "{}: ", self.location)?;
         }
         f.write_str(&self.message)
     }
 }
 
 impl From<PatternError> for PatternProblem {
-    fn from(fault: PatternError) -> Self {
+    fn from(error: PatternError) -> Self {
         Self {
             line: None,
-            place: fault.place,
-            message: fault.message,
+            location: error.place,
+            message: error.message,
         }
     }
 }
@@ -53,7 +53,7 @@ impl From<PatternError> for PatternProblem {
 /// A pattern, with warnings about it.
 pub type Read = (Pattern, Vec<PatternProblem>);
 
-/// Parses a text: JSON if it begins with a brace, otherwise TOML.
+/// Parses a pattern: JSON if the text begins with a brace, otherwise TOML.
 ///
 /// # Errors
 /// The problems that make the text invalid.
@@ -61,14 +61,14 @@ pub fn parse(text: &str) -> Result<Read, Vec<PatternProblem>> {
     let unreadable = |line, message: String| {
         vec![PatternProblem {
             line: Some(line),
-            place: String::new(),
+            location: String::new(),
             message,
         }]
     };
-    if text.len() > MOST_BYTES {
+    if text.len() > MAX_BYTES {
         return Err(unreadable(
             1,
-            format!("larger than {} KiB", MOST_BYTES >> 10),
+            format!("larger than {} KiB", MAX_BYTES >> 10),
         ));
     }
     let (value, lines) = if text.trim_start().starts_with('{') {
@@ -80,7 +80,7 @@ pub fn parse(text: &str) -> Result<Read, Vec<PatternProblem>> {
             toml_text::read(text).map_err(|fault| unreadable(fault.line, fault.message))?;
         (document.value, document.lines)
     };
-    // A missing field has no line; the table that lacks it has one.
+    // A missing field has no line, but the table that lacks it does.
     let line = |place: &str| {
         let mut place = place;
         loop {
@@ -99,7 +99,7 @@ pub fn parse(text: &str) -> Result<Read, Vec<PatternProblem>> {
             let warnings = file::warnings(&pattern);
             Ok((pattern, warnings.into_iter().map(told).collect()))
         }
-        Err(faults) => Err(faults.into_iter().map(told).collect()),
+        Err(errors) => Err(errors.into_iter().map(told).collect()),
     }
 }
 
@@ -111,29 +111,29 @@ pub fn read(path: &Path) -> Result<Read, Vec<PatternProblem>> {
     let unreadable = |message: String| {
         vec![PatternProblem {
             line: None,
-            place: String::new(),
+            location: String::new(),
             message,
         }]
     };
     let length = fs::metadata(path).map_err(|error| unreadable(error.to_string()))?;
-    if length.len() > MOST_BYTES as u64 {
-        return Err(unreadable(format!("larger than {} KiB", MOST_BYTES >> 10)));
+    if length.len() > MAX_BYTES as u64 {
+        return Err(unreadable(format!("larger than {} KiB", MAX_BYTES >> 10)));
     }
     let text = fs::read_to_string(path).map_err(|error| unreadable(error.to_string()))?;
     parse(&text)
 }
 
-/// All patterns of a folder ordered by file name, and a sentence for each problem. A missing folder is a
+/// Loads all patterns of a folder, ordered by file name, and a sentence for each problem. A missing folder is a
 /// problem only if it was configured.
 pub(super) fn load(folder: &Path, named: bool) -> (Vec<Pattern>, Vec<String>) {
-    let mut faults = Vec::new();
+    let mut errors = Vec::new();
     let mut paths: Vec<PathBuf> = match fs::read_dir(folder) {
         Ok(entries) => entries.flatten().map(|entry| entry.path()).collect(),
         Err(error) => {
             if named || error.kind() != std::io::ErrorKind::NotFound {
-                faults.push(format!("{}: {error}", folder.display()));
+                errors.push(format!("{}: {error}", folder.display()));
             }
-            return (Vec::new(), faults);
+            return (Vec::new(), errors);
         }
     };
     paths.retain(|path| {
@@ -144,7 +144,7 @@ pub(super) fn load(folder: &Path, named: bool) -> (Vec<Pattern>, Vec<String>) {
     if paths.len() > MAX_FILES {
         let count = paths.len();
         let shown = folder.display();
-        faults.push(format!(
+        errors.push(format!(
             "{shown}: {count} files, of which only {MAX_FILES} are read"
         ));
         paths.truncate(MAX_FILES);
@@ -154,14 +154,14 @@ pub(super) fn load(folder: &Path, named: bool) -> (Vec<Pattern>, Vec<String>) {
         let shown = path.display();
         match read(&path) {
             Ok((pattern, _)) if patterns.iter().any(|known| known.id == pattern.id) => {
-                faults.push(format!(
+                errors.push(format!(
                     "{shown}: another file already has the id {}",
                     pattern.id
                 ));
             }
             Ok((pattern, _)) => patterns.push(pattern),
-            Err(told) => faults.extend(told.iter().map(|told| format!("{shown}: {told}"))),
+            Err(told) => errors.extend(told.iter().map(|told| format!("{shown}: {told}"))),
         }
     }
-    (patterns, faults)
+    (patterns, errors)
 }

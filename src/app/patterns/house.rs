@@ -1,4 +1,4 @@
-//! Patterns that come with the installation: the built-in ones, and those of its folder, which override them.
+//! Patterns that come with the installation: the built-in ones, and those in its folder, which override them.
 
 use std::path::PathBuf;
 use std::sync::OnceLock;
@@ -10,14 +10,14 @@ use crate::domain::pattern::stored::{PatternOrigin, StoredPattern};
 
 static EMBEDDED: &str = include_str!(concat!(env!("OUT_DIR"), "/patterns.json"));
 
-/// The built-in patterns and those of the folder.
+/// The built-in patterns and those from the folder.
 pub struct HousePatterns {
     folder: Vec<Pattern>,
     all: OnceLock<Vec<StoredPattern>>,
 }
 
 impl HousePatterns {
-    /// Reads the folder, and returns the problems of the files that were skipped too.
+    /// Loads the folder; also returns the problems of files that were skipped.
     pub fn open(config: &Config) -> (Self, Vec<String>) {
         let named = config.patterns.is_some();
         let path: PathBuf = match &config.patterns {
@@ -29,8 +29,8 @@ impl HousePatterns {
         (Self { folder, all }, problems)
     }
 
-    /// All patterns; of those with one id, the folder's. The first call parses the built-in ones, which a start does not
-    /// need.
+    /// Returns all patterns; if an ID occurs twice, the folder's pattern. The first call parses the built-in ones,
+    /// which startup does not need.
     pub fn all(&self) -> &[StoredPattern] {
         self.all.get_or_init(|| {
             let mut all: Vec<StoredPattern> = embedded()
@@ -49,7 +49,7 @@ impl HousePatterns {
     }
 }
 
-/// The built-in patterns. Tests prove that they can be parsed and are valid.
+/// Returns the built-in patterns. Tests ensure that they parse and are valid.
 pub(super) fn embedded() -> Vec<Pattern> {
     serde_json::from_str(EMBEDDED).expect("the build checks the patterns")
 }

@@ -1,4 +1,4 @@
-//! Rules that every embedded pattern follows, and tests of a folder of custom patterns.
+//! Rules that every built-in pattern follows, and tests of a folder with custom patterns.
 
 use std::collections::BTreeSet;
 
@@ -39,7 +39,7 @@ fn every_embedded_pattern_follows_the_rules() {
                 prompt.starts_with("{sources}"),
                 "{about}: sources come first"
             );
-            // It sends only what the user wrote, without any text of Quire's.
+            // It sends only what the user wrote, without any text from Quire.
             if id == "plain" {
                 continue;
             }
@@ -73,7 +73,7 @@ fn every_embedded_pattern_follows_the_rules() {
 fn reviews_are_structured_and_revisions_name_them() {
     let mut seen = 0;
     for pattern in embedded() {
-        // These two edit and compare whole texts: no member criticizes another.
+        // These two edit and compare whole texts, so no member criticizes another.
         if ["gut", "confidence"].contains(&pattern.id.as_str())
             || pattern.arrangement != Arrangement::Staged
         {
@@ -130,19 +130,19 @@ fn a_folder_adds_and_overrides_patterns_and_reports_errors_by_line() {
     put("e.json", "{\n\"id\": \"late\",\n\"name\": 3}");
     put("f.toml", SOUND);
     put("g.txt", "not a pattern");
-    let (found, faults) = folder::load(&folder, true);
+    let (found, errors) = folder::load(&folder, true);
     let ids: Vec<&str> = found.iter().map(|pattern| pattern.id.as_str()).collect();
     assert_eq!(ids, ["legal", "gut"]);
-    for (fault, words) in faults.iter().zip([
+    for (error, words) in errors.iter().zip([
         "c.toml: line 8: stages.1.prompt: unknown placeholder {pears}",
         "d.toml: line 1: invalid basic string, expected `\"`",
         "e.json: line 3: name: must be a string",
         "e.json: stages: there are no stages",
         "f.toml: another file already has the id legal",
     ]) {
-        assert!(fault.contains(words), "{fault}: {words}");
+        assert!(error.contains(words), "{error}: {words}");
     }
-    assert_eq!(faults.len(), 5, "{faults:?}");
+    assert_eq!(errors.len(), 5, "{errors:?}");
     std::fs::remove_dir_all(&folder).expect("removed");
     assert_eq!(folder::load(&folder, false), (vec![], vec![]));
     assert_eq!(folder::load(&folder, true).1.len(), 1);

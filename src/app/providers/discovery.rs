@@ -1,4 +1,4 @@
-//! Keeps the LLM client's providers and models current: changes made by another process, lists of models, and
+//! Keeps the LLM client's providers and models up to date: changes made by another process, model lists, and
 //! servers on this machine.
 
 use std::sync::Mutex;
@@ -9,23 +9,23 @@ use crate::llm::{self, ProviderSource};
 use crate::log;
 use crate::store::providers;
 
-/// Updates the LLM client's providers and lists of models.
+/// Updates the LLM client's providers and model lists.
 #[derive(Clone, Copy)]
 pub struct ProviderDiscovery<'a> {
     pub(in crate::app) providers: Providers<'a>,
-    /// The number of stored providers and the time of their last change when they were last loaded.
+    /// The number of stored providers and the time of their last change, as of the last load.
     pub(in crate::app) mark: &'a Mutex<(i64, i64)>,
-    /// The port of this server, if servers on this machine are to be found: it must not find itself.
+    /// The port of this server, if servers on this machine are to be discovered: it must not discover itself.
     pub(in crate::app) own_port: Option<u16>,
 }
 
 impl ProviderDiscovery<'_> {
-    /// Applies changes made by another process. Cheap when there are none.
+    /// Applies changes made by another process. Cheap if there are none.
     ///
     /// # Errors
-    /// When the database cannot be read.
+    /// Returns an error if the database cannot be read.
     pub async fn notice(&self) -> Result<()> {
-        let mark = self.providers.store.read(providers::mark).await?;
+        let mark = self.providers.store.read(providers::version).await?;
         if self.mark.lock().is_ok_and(|known| *known == mark) {
             return Ok(());
         }
@@ -36,7 +36,12 @@ impl ProviderDiscovery<'_> {
         Ok(())
     }
 
-    /// Requests every provider's list of models, and looks for servers on this machine.
+    /// The number of stored providers, users' own ones included, when they were last loaded.
+    pub fn stored(&self) -> i64 {
+        self.mark.lock().map_or(0, |known| known.0)
+    }
+
+    /// Fetches every provider's model list, and looks for servers on this machine.
     pub async fn probe(&self) {
         if let Err(fault) = self.notice().await {
             log::error("cannot read stored providers", &[("fault", &fault)]);
@@ -49,7 +54,7 @@ impl ProviderDiscovery<'_> {
         llm.refresh().await;
     }
 
-    /// Requests the lists of models of providers added since the last probe.
+    /// Fetches the model lists of providers added since the last probe.
     pub async fn probe_new(&self) {
         self.providers.llm.refresh_new().await;
     }

@@ -8,17 +8,17 @@ use crate::domain::user::Caller;
 /// The owner of the providers that a request concerns.
 #[derive(Debug, Clone)]
 pub enum ProviderScope {
-    /// Everyone's, with the administrator who manages them; `None` for the command line.
+    /// The shared ones, with the administrator who manages them; `None` for the command line.
     House(Option<UserId>),
     /// The user's own.
     Own(UserId),
 }
 
 impl ProviderScope {
-    /// The caller's own providers.
+    /// Selects the caller's own providers.
     ///
     /// # Errors
-    /// `Forbidden` when the caller uses an API key.
+    /// `Forbidden` if the caller uses an API key.
     pub fn own(caller: &Caller) -> Result<Self> {
         needs_session(caller, "change providers")?;
         Ok(Self::Own(caller.user.clone()))

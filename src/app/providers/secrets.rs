@@ -1,5 +1,5 @@
-//! The encrypted part of a stored provider: its key, and the headers and body fields added to its requests.
-//! Names of headers and fields may be shown, values never.
+//! The encrypted part of a stored provider: its key, and the headers and body fields added to its requests. Header
+//! and field names may be shown, but never their values.
 
 use serde_json::Value;
 
@@ -7,8 +7,7 @@ use super::Providers;
 use crate::domain::provider::{RequestExtras, StoredProvider};
 use crate::log;
 
-/// The decrypted secrets of a provider: its key, and the additions to its requests, which may hold secrets
-/// too.
+/// The decrypted secrets of a provider: its key, and the additions to its requests, which may contain secrets too.
 #[derive(Default)]
 pub(super) struct Secrets {
     pub key: String,
@@ -18,7 +17,7 @@ pub(super) struct Secrets {
 }
 
 impl Secrets {
-    // A key alone is stored as it is, as in earlier versions; a key never begins with a line break.
+    // A key on its own is stored as it is, as in earlier versions; a key never begins with a line break.
     pub fn packed(&self) -> String {
         if self.extras.is_empty() {
             return self.key.clone();
@@ -44,19 +43,19 @@ impl Secrets {
 }
 
 impl Providers<'_> {
-    /// Whether the provider has a key, and the names of the headers and fields added to its requests.
+    /// Returns whether the provider has a key, and the names of the headers and fields added to its requests.
     pub fn shown(&self, stored: &StoredProvider) -> (bool, Value) {
         let secrets = self.secrets(stored);
-        // A key that can no longer be decrypted still exists.
-        let has_key = !stored.sealed_key.is_empty() && secrets.extras.is_empty();
+        // A key that can no longer be decrypted still counts.
+        let has_key = !stored.encrypted_key.is_empty() && secrets.extras.is_empty();
         (has_key || !secrets.key.is_empty(), secrets.extras.names())
     }
 
     pub(super) fn secrets(&self, stored: &StoredProvider) -> Secrets {
-        if stored.sealed_key.is_empty() {
+        if stored.encrypted_key.is_empty() {
             return Secrets::default();
         }
-        let opened = self.vault.open(&stored.place(), &stored.sealed_key);
+        let opened = self.vault.open(&stored.place(), &stored.encrypted_key);
         opened.map_or_else(
             |_| {
                 log::error(

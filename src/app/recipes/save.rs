@@ -1,7 +1,7 @@
-//! Saves recipes. Each is checked as a request first, so that only those are saved that could be used.
+//! Saves recipes. Each is first validated as a request, so that only usable ones are saved.
 
 use super::{MAX_VERSIONS, Recipes, fill};
-use crate::app::accounts::{RequestOrigin, chance};
+use crate::app::accounts::{RequestOrigin, random_number};
 use crate::app::analyses::Analyses;
 use crate::app::patterns::Patterns;
 use crate::app::{Error, Kind, Result};
@@ -16,18 +16,18 @@ use crate::store::{audit, recipes};
 /// Maximum number of recipes per user.
 const MAX_RECIPES: i64 = 200;
 
-/// Parameters of a recipe to save or change. Absent fields keep their values, or get defaults.
+/// Parameters of a recipe to save or change. Absent fields are unchanged or get defaults.
 #[derive(Debug, Clone, Default)]
 pub struct RecipeChange {
     /// Its name.
     pub name: Option<String>,
     /// Whether everyone may use it.
     pub shared: Option<bool>,
-    /// The settings that it fills.
+    /// The settings that it supplies.
     pub body: Option<Request>,
 }
 
-/// Use cases of saving recipes.
+/// The use cases for saving recipes.
 #[derive(Clone, Copy)]
 pub struct RecipeEditor<'a> {
     pub(in crate::app) recipes: Recipes<'a>,
@@ -37,12 +37,12 @@ pub struct RecipeEditor<'a> {
 }
 
 impl RecipeEditor<'_> {
-    /// Saves a recipe under a name: a new one, or a new version of the caller's own of that name. Returns it, and
-    /// whether it is new.
+    /// Saves a recipe under a name: either a new one, or a new version of the caller's existing recipe. Returns it
+    /// and whether it is new.
     ///
     /// # Errors
-    /// `BadInput` for an invalid name and for a recipe that could not be used today or not be shared; `Conflict` when
-    /// the caller has too many recipes, or the recipe too many versions.
+    /// `BadInput` for an invalid name, or a recipe that could not currently be used or shared; `Conflict` if the
+    /// caller has too many recipes or the recipe has too many versions.
     pub async fn save(
         &self,
         caller: &Caller,
@@ -61,7 +61,7 @@ impl RecipeEditor<'_> {
             return Ok((saved, false));
         }
         let recipe = Recipe {
-            id: RecipeId::new(visit.now, chance()?),
+            id: RecipeId::new(visit.now, random_number()?),
             owner: caller.user.clone(),
             name,
             shared: change.shared.unwrap_or(false),
@@ -91,7 +91,7 @@ impl RecipeEditor<'_> {
     /// Changes the caller's own recipe; a changed request becomes a new version.
     ///
     /// # Errors
-    /// `Missing` when there is no such recipe; `Forbidden` when it belongs to another user; otherwise as
+    /// `Missing` if there is no such recipe; `Forbidden` if it belongs to another user; and the errors of
     /// [`RecipeEditor::save`].
     pub async fn change(
         &self,
@@ -142,8 +142,8 @@ impl RecipeEditor<'_> {
         Ok(recipe)
     }
 
-    /// Rejects a recipe that could not be used today, and a shared one that names what only its owner has. A recipe
-    /// that is only renamed or shared may name models that no longer exist.
+    /// Rejects a recipe that could not currently be used, and a shared one that refers to things only its owner
+    /// has. A recipe that is only renamed or shared may refer to models that no longer exist.
     async fn check(&self, caller: &Caller, recipe: &Recipe, is_new: bool) -> Result<()> {
         let mut request = Request {
             prompt: "does this recipe work?".to_owned(),
@@ -156,7 +156,7 @@ impl RecipeEditor<'_> {
             request.model_parameters.clear();
             request.ultra_model = None;
         }
-        // A new recipe must not name a model that no longer exists.
+        // A new recipe must not refer to a model that no longer exists.
         context.inherited.clear();
         let new = self.analyses.check(Some(caller), request, context).await?;
         if !recipe.shared {
@@ -164,7 +164,7 @@ impl RecipeEditor<'_> {
         }
         let kept = self
             .patterns
-            .kept(Some(&caller.user), new.request.pattern())
+            .find_stored(Some(&caller.user), new.request.pattern())
             .await?;
         if kept.is_some_and(|kept| kept.origin == PatternOrigin::Own) {
             let why = "a shared recipe needs a pattern that everyone has";

@@ -1,6 +1,6 @@
-//! Options that a question lists, which of them an answer chooses, and yes or no.
+//! Reads the options that a question lists, which of them an answer chooses, and yes-or-no answers.
 
-use super::markup::bare;
+use super::markup::strip_markup;
 
 /// Words for yes and for no.
 const YES: &[&str] = &[
@@ -8,8 +8,8 @@ const YES: &[&str] = &[
 ];
 const NO: &[&str] = &["no", "false", "incorrect", "nein", "falsch", "non", "faux"];
 
-/// Words that may follow "yes" or "no" as the start of a reason. After other words it may be a name: "No. 5",
-/// "True North", "Yes, Minister".
+/// Words after "yes" or "no" that begin a reason. Before any other word, "yes" or "no" may be part of a name: "No.
+/// 5", "True North", "Yes, Minister".
 const REASONS: &[&str] = &[
     "it",
     "it's",
@@ -43,17 +43,17 @@ const REASONS: &[&str] = &[
 /// Words after a label that name a second option.
 const JOINERS: &[&str] = &["and", "or", "und", "oder", "&", "+"];
 
-/// An option of a question: its label in upper case and its text in lower case.
+/// An option of a question: its label in uppercase and its text in lowercase.
 pub type LetteredOption = (char, String);
 
 /// What an answer says about a question's options.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OptionChoice {
-    /// It chooses the option with this label.
+    /// The answer chooses the option with this label.
     Label(char),
-    /// It gives the label of one option and the text of another.
+    /// The answer gives the label of one option and the text of another.
     Contradiction,
-    /// It names none of them, or several.
+    /// The answer names no option, or several.
     Other,
 }
 
@@ -92,7 +92,7 @@ pub fn options(question: &str) -> Vec<LetteredOption> {
         let text: String = characters[at + 2..*end].iter().collect();
         let text = text.lines().next().unwrap_or_default();
         let text = text.trim_end_matches(['(', ' ']);
-        (*label, bare(text).to_lowercase())
+        (*label, strip_markup(text).to_lowercase())
     };
     starts.iter().zip(&ends).map(text).collect()
 }
@@ -116,7 +116,7 @@ pub fn chosen(said: &str, options: &[LetteredOption]) -> OptionChoice {
     let Some((_, own)) = options.iter().find(|(known, _)| *known == label) else {
         return OptionChoice::Other;
     };
-    let rest = bare(rest);
+    let rest = strip_markup(rest);
     if rest.is_empty() || begins_with(rest, own) || begins_with(own, rest) {
         return OptionChoice::Label(label);
     }
@@ -190,7 +190,7 @@ fn labeled_behind(lower: &str, options: &[LetteredOption]) -> Option<OptionChoic
     let label = characters
         .next()
         .filter(|_| characters.as_str().is_empty())?;
-    let text = bare(text);
+    let text = strip_markup(text);
     let (named, _) = options.iter().find(|(_, option)| option == text)?;
     let label = label.to_ascii_uppercase();
     options.iter().find(|(known, _)| *known == label)?;
@@ -200,7 +200,7 @@ fn labeled_behind(lower: &str, options: &[LetteredOption]) -> Option<OptionChoic
     })
 }
 
-// "(b) black coffee": the label, the mark after it, and the rest.
+// Splits "(b) black coffee" into the label, the character after it, and the rest.
 fn labeled(text: &str) -> Option<(char, char, &str)> {
     let inner = text.strip_prefix('(').unwrap_or(text);
     let mut characters = inner.chars();
@@ -211,7 +211,7 @@ fn labeled(text: &str) -> Option<(char, char, &str)> {
         return None;
     }
     let rest = rest.get(mark.len_utf8()..).unwrap_or_default();
-    // 2.5 and 1,000 are numbers.
+    // "2.5" and "1,000" are numbers, not labels.
     let is_number = label.is_ascii_digit() && rest.starts_with(|c: char| c.is_ascii_digit());
     let is_mark = matches!(mark, ')' | '.' | ':' | ',' | ';' | '-' | '–' | '—' | ' ');
     let mark = match rest.trim_start().chars().next() {

@@ -1,11 +1,10 @@
-//! Finds what an answer states in closing: "Answer: X", "#### X", `\boxed{X}`, "The answer is X", or its only
-//! line.
+//! Finds an answer's closing statement: "Answer: X", "#### X", `\boxed{X}`, "The answer is X", or its only line.
 
 use super::markup;
 
-/// Maximum length in characters of a stated answer.
-const SHORT: usize = 80;
-/// Most words of an only line that is a statement without being marked as one.
+/// Maximum length of a closing statement, in characters.
+const MAX_STATEMENT_CHARS: usize = 80;
+/// Maximum number of words of an answer's only line for the line to count as a statement without a marker.
 const FEW_WORDS: usize = 4;
 
 const MARKS: &[&str] = &[
@@ -42,16 +41,16 @@ const SENTENCES: &[&str] = &[
     "答案是",
 ];
 
-/// What an answer states.
+/// The closing statement of an answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClosingStatement {
-    /// The text after the mark, or the only line.
+    /// The text after the marker, or the only line.
     pub text: String,
-    /// Whether only a value counts: the line is not marked and longer than a few words.
+    /// Whether the text counts only if it is a value: the line has no marker and more than a few words.
     pub is_prose: bool,
 }
 
-/// Returns what an answer states in closing; none when it is not clear.
+/// Returns an answer's closing statement; none when it is not clear.
 pub fn of(answer: &str) -> Option<ClosingStatement> {
     let lines: Vec<&str> = answer
         .lines()
@@ -61,7 +60,7 @@ pub fn of(answer: &str) -> Option<ClosingStatement> {
     let marked = (0..lines.len())
         .rev()
         .find_map(|at| marked(&lines, at))
-        .or_else(|| hashed(lines.last()?))
+        .or_else(|| after_hashes(lines.last()?))
         .or_else(|| markup::boxed(answer).map(str::to_owned))
         .or_else(|| sentence(lines.last()?));
     if let Some(text) = marked {
@@ -69,15 +68,17 @@ pub fn of(answer: &str) -> Option<ClosingStatement> {
         return Some(ClosingStatement { text, is_prose });
     }
     match lines.as_slice() {
-        [only] if only.chars().count() <= SHORT && !is_mark_alone(only) => Some(ClosingStatement {
-            text: (*only).to_owned(),
-            is_prose: only.split_whitespace().count() > FEW_WORDS,
-        }),
+        [only] if only.chars().count() <= MAX_STATEMENT_CHARS && !is_marker_only(only) => {
+            Some(ClosingStatement {
+                text: (*only).to_owned(),
+                is_prose: only.split_whitespace().count() > FEW_WORDS,
+            })
+        }
         _ => None,
     }
 }
 
-// "**Answer:** X", or X on the next line.
+// Returns the X of "**Answer:** X", on the same line or the next.
 fn marked(lines: &[&str], at: usize) -> Option<String> {
     let rest = after_mark(lines[at])?;
     let rest = rest.trim_start_matches(|c: char| c.is_whitespace() || "*_".contains(c));
@@ -87,8 +88,8 @@ fn marked(lines: &[&str], at: usize) -> Option<String> {
         Some(next) if is_empty => next,
         _ => rest,
     };
-    let is_short = stated.chars().count() <= SHORT && !stated.trim().is_empty();
-    // The closing asterisk of "*Answer: B*" is not part of it.
+    let is_short = stated.chars().count() <= MAX_STATEMENT_CHARS && !stated.trim().is_empty();
+    // The closing asterisk of "*Answer: B*" is not part of the answer.
     let is_open = lines[at].starts_with('*') && !is_empty;
     let stated = match stated.strip_suffix('*').filter(|_| is_open) {
         Some(inner) if !inner.ends_with('*') => inner,
@@ -106,19 +107,19 @@ fn after_mark(line: &str) -> Option<&str> {
     plain.get(mark.len()..)
 }
 
-// "Answer:" with nothing after it.
-fn is_mark_alone(line: &str) -> bool {
+// Whether the line is "Answer:" with nothing after it.
+fn is_marker_only(line: &str) -> bool {
     after_mark(line).is_some_and(|rest| !rest.contains(char::is_alphanumeric))
 }
 
-// "#### X", as in GSM8K.
-fn hashed(line: &str) -> Option<String> {
+// Returns the X of "#### X", as in GSM8K.
+fn after_hashes(line: &str) -> Option<String> {
     let rest = line.strip_prefix("####")?;
     let is_one = !rest.starts_with('#') && !rest.trim().is_empty();
-    (is_one && rest.chars().count() <= SHORT).then(|| rest.trim().to_owned())
+    (is_one && rest.chars().count() <= MAX_STATEMENT_CHARS).then(|| rest.trim().to_owned())
 }
 
-// "So the answer is X."
+// Returns the X of "So the answer is X."
 fn sentence(line: &str) -> Option<String> {
     let lower = line.to_ascii_lowercase();
     let (at, mark) = SENTENCES
@@ -126,8 +127,8 @@ fn sentence(line: &str) -> Option<String> {
         .filter_map(|mark| Some((lower.rfind(mark)?, *mark)))
         .max()?;
     let rest = line.get(at + mark.len()..)?;
-    let is_whole =
-        rest.chars().count() <= SHORT && !rest.trim_end_matches(['.', '*']).contains(". ");
+    let is_whole = rest.chars().count() <= MAX_STATEMENT_CHARS
+        && !rest.trim_end_matches(['.', '*']).contains(". ");
     is_whole.then(|| rest.to_owned())
 }
 

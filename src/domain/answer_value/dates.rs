@@ -1,10 +1,10 @@
-//! Dates and times of day in the spellings that answers use, English, German, French, Spanish, Italian,
-//! Portuguese, and Russian.
+//! Dates and times of day in the notations used in English, German, French, Spanish, Italian, Portuguese, and
+//! Russian.
 //!
-//! Dots mean day, month, year ("3.4.2026" is 3 April). With slashes or dashes, "3/4/2026" may be 3 April or
-//! March 4: unless one of the numbers is above 12 or both are equal, it equals only itself.
+//! Dots mean day, month, year ("3.4.2026" is April 3). With slashes or dashes, "3/4/2026" may be April 3 or March
+//! 4: unless one of the numbers is above 12 or both are equal, the date equals only itself.
 
-/// Month names and their abbreviations, from January on.
+/// Month names and their abbreviations, starting with January.
 const MONTHS: [&[&str]; 12] = [
     &[
         "january",
@@ -102,7 +102,7 @@ const MONTHS: [&[&str]; 12] = [
     ],
 ];
 
-/// Names of the days of the week, from Monday on.
+/// Names of the days of the week, starting with Monday.
 const WEEKDAYS: [&[&str]; 7] = [
     &["monday", "mon", "montag", "lundi", "lunes"],
     &["tuesday", "tue", "dienstag", "mardi", "martes"],
@@ -120,18 +120,18 @@ const WEEKDAYS: [&[&str]; 7] = [
     &["sunday", "sun", "sonntag", "dimanche", "domingo"],
 ];
 
-/// Words that a date may contain besides its parts.
+/// Words that may occur in a date in addition to its parts.
 const FILLERS: &[&str] = &[
     "the", "of", "on", "der", "den", "am", "le", "de", "del", "el", "il", "года", "г",
 ];
 
-/// Longest text in bytes that is read as a date.
-const LONGEST: usize = 60;
+/// Maximum length of a text that is read as a date, in bytes.
+const MAX_DATE_LENGTH: usize = 60;
 
-/// Reads a date, a month of a year, or a day of a month, which must be all of the text. Returns it as
-/// "2026-04-03", "2026-04", or "--04-03"; a date whose order is not known as "3/4/2026".
+/// Reads a date, a month of a year, or a day of a month; the whole text must match. Returns it as "2026-04-03",
+/// "2026-04", or "--04-03"; a date whose order is unknown, as "3/4/2026".
 pub fn date(text: &str) -> Option<String> {
-    if text.len() > LONGEST || !text.contains(|c: char| c.is_ascii_digit()) {
+    if text.len() > MAX_DATE_LENGTH || !text.contains(|c: char| c.is_ascii_digit()) {
         return None;
     }
     let lower = text.trim().to_lowercase();
@@ -142,8 +142,8 @@ pub fn date(text: &str) -> Option<String> {
     numeric(&lower).or_else(|| spelled(&lower))
 }
 
-/// Reads a date written in eight digits, "20260403", if the question asks for a date: elsewhere it may be a
-/// number.
+/// Reads a date written as eight digits, "20260403". Call it only if the question asks for a date; otherwise the
+/// digits may be a number.
 pub fn in_digits(text: &str) -> Option<String> {
     let text = text.trim();
     let is_written_so = text.len() == 8 && text.bytes().all(|b| b.is_ascii_digit());
@@ -154,7 +154,7 @@ pub fn in_digits(text: &str) -> Option<String> {
         .flatten()
 }
 
-/// Reads a time of day, which must be all of the text: "14:30". None for a bare number.
+/// Reads a time of day, such as "14:30"; the whole text must match. None for a bare number.
 pub fn clock(text: &str) -> Option<String> {
     let lower = text.trim().to_lowercase().replace(' ', "");
     match lower.as_str() {
@@ -192,7 +192,7 @@ pub fn clock(text: &str) -> Option<String> {
     (hour < 24 && minute < 60).then(|| format!("{hour:02}:{minute:02}"))
 }
 
-// What a mark says about the hours.
+// Which half of the day a marker such as "am" or "pm" means.
 #[derive(Clone, Copy)]
 enum DayHalf {
     Morning,
@@ -212,7 +212,7 @@ fn numeric(text: &str) -> Option<String> {
     }
     let parts: Vec<&str> = text.split(mark).map(str::trim).collect();
     match *parts.as_slice() {
-        // "2026/04" would be a fraction.
+        // "2026/04" could be a fraction.
         [year, month] if year.len() == 4 && mark == '-' => {
             month_of(number(year, 4)?, number(month, 2)?)
         }
@@ -319,7 +319,7 @@ fn day_of(year: Option<u32>, month: u32, day: u32) -> Option<String> {
     }
 }
 
-// Days since Monday, by Sakamoto's method.
+// Days since Monday, by Sakamoto's algorithm.
 fn weekday_of(year: u32, month: u32, day: u32) -> u32 {
     const SHIFTS: [u32; 12] = [0, 3, 2, 5, 0, 3, 5, 1, 4, 6, 2, 4];
     let year = if month < 3 { year - 1 } else { year };

@@ -3,9 +3,9 @@
 use super::reader::AnswerReader;
 use super::value::AnswerValue;
 
-/// Returns the group of each value, numbered from 0 in order of first appearance. Values with the same normal
-/// form are one group. A value that leaves something out ("5") joins the others that it equals only if those all
-/// equal each other ("$5" and "5 dollars", not "$5" and "5 €").
+/// Returns the group of each value, numbered from 0 in order of first appearance. Values with the same normal form
+/// belong to one group. An underspecified value ("5") joins the values that it equals only if those all equal each
+/// other ("$5" and "5 dollars", but not "$5" and "5 €").
 pub fn grouped(values: &[AnswerValue]) -> Vec<usize> {
     let form = |value: &AnswerValue| (std::mem::discriminant(value), value.to_string());
     let forms: Vec<_> = values.iter().map(form).collect();
@@ -34,8 +34,8 @@ pub fn grouped(values: &[AnswerValue]) -> Vec<usize> {
     renumbered(&joined)
 }
 
-/// Returns what all of these answers state in closing, in the normal form, if they state the same thing. None if
-/// they differ, one of them states nothing, or there are fewer than two.
+/// Returns the closing statement that all of these answers share, in its normal form. None if the statements
+/// differ, an answer has none, or there are fewer than two answers.
 pub fn all_same(question: &str, answers: &[&str]) -> Option<AnswerValue> {
     let reader = AnswerReader::new(question);
     let values: Option<Vec<AnswerValue>> =
@@ -45,7 +45,7 @@ pub fn all_same(question: &str, answers: &[&str]) -> Option<AnswerValue> {
     values.into_iter().next().filter(|_| is_one)
 }
 
-// Sets of groups that are connected by being the same.
+// Returns the connected components of the groups under the relation `is_same`.
 fn components(groups: &[usize], is_same: impl Fn(usize, usize) -> bool) -> Vec<Vec<usize>> {
     let mut left = groups.to_vec();
     let mut found = Vec::new();

@@ -1,9 +1,9 @@
 //! Reduces an answer's markup to plain text: Markdown emphasis, LaTeX, and full-width characters.
 
-/// Deepest nesting of braces that is followed.
-const DEEPEST: usize = 16;
+/// Maximum nesting depth of braces.
+const MAX_DEPTH: usize = 16;
 
-/// LaTeX commands and the text they represent. Longer names first where one begins with another.
+/// LaTeX commands and the text they represent. Where one name is a prefix of another, the longer one comes first.
 const COMMANDS: &[(&str, &str)] = &[
     ("\\approx", "≈"),
     ("\\times", "×"),
@@ -35,7 +35,7 @@ const COMMANDS: &[(&str, &str)] = &[
     ("{,}", ","),
 ];
 
-/// Commands whose argument is shown as it is.
+/// Commands that are replaced by their argument.
 const WRAPPERS: &[&str] = &[
     "\\text",
     "\\mathrm",
@@ -49,11 +49,11 @@ const WRAPPERS: &[&str] = &[
     "\\bf",
 ];
 
-/// Fractions.
+/// LaTeX commands for fractions.
 const FRACTIONS: &[&str] = &["\\dfrac", "\\tfrac", "\\cfrac", "\\frac"];
 
-/// Returns the text without markup, with single spaces, and without punctuation around it. A leading period or
-/// minus stays, since it belongs to a number; so does an exclamation mark after a digit.
+/// Returns the text without markup and surrounding punctuation, with single spaces. A leading period or minus
+/// stays because it belongs to a number; so does an exclamation mark after a digit.
 pub fn plain(text: &str) -> String {
     let text: String = text.chars().map(narrow).collect();
     let text = text
@@ -62,7 +62,7 @@ pub fn plain(text: &str) -> String {
         .replace('…', "...");
     let text = without_latex(&text);
     let words: Vec<&str> = text.split_whitespace().collect();
-    bare(&words.join(" ")).to_owned()
+    strip_markup(&words.join(" ")).to_owned()
 }
 
 /// The argument of the last `\boxed{…}` in a text.
@@ -71,10 +71,10 @@ pub fn boxed(text: &str) -> Option<&str> {
     argument(&text[start + "\\boxed".len()..]).map(|(inner, _)| inner)
 }
 
-/// Strips emphasis, quotation marks, and final punctuation, and one pair of parentheses around everything. A mark
-/// behind a figure or symbol is part of it (`5"`, `f'`, `A*`, `0.3...`), and so are the parentheses of a pair and
-/// of a debt (`($5)`), and brackets and braces.
-pub fn bare(text: &str) -> &str {
+/// Strips emphasis, quotation marks, final punctuation, and one pair of parentheses around the whole text. Keeps a
+/// mark that belongs to the digit or symbol before it (`5"`, `f'`, `A*`, `0.3...`), the parentheses of a pair or
+/// of a negative amount (`($5)`), brackets, and braces.
+pub fn strip_markup(text: &str) -> &str {
     let is_emphasis = |c: char| c.is_whitespace() || "*_`".contains(c);
     let mut text = text;
     loop {
@@ -112,7 +112,7 @@ pub fn bare(text: &str) -> &str {
     }
 }
 
-// Whether one star behind a symbol of a letter or a number is all the emphasis there is: "A*", "5*".
+// Whether the only emphasis character is a star after a single letter or a number: "A*", "5*".
 fn is_starred(text: &str) -> bool {
     text.strip_suffix('*').is_some_and(|symbol| {
         let is_number = symbol.ends_with(|c: char| c.is_ascii_digit());
@@ -121,8 +121,8 @@ fn is_starred(text: &str) -> bool {
     })
 }
 
-// Without quotation marks around the text. Alone at the end, one behind a digit says feet, inches, or minutes, and
-// one behind a single letter is a prime.
+// Removes the quotation marks around the text. A single one at the end stays: after a digit it means feet, inches,
+// or minutes, and after a single letter it is a prime.
 fn unquoted(text: &str) -> &str {
     let is_mark = |c: char| "\"'“”„«»".contains(c);
     let inner = text.trim_start_matches(is_mark);
@@ -138,7 +138,7 @@ fn unquoted(text: &str) -> &str {
     }
 }
 
-// Full-width digits, letters, and signs as plain ones; typographic quotation marks and spaces.
+// Maps full-width digits, letters, symbols, and spaces and typographic apostrophes to ASCII.
 fn narrow(c: char) -> char {
     match c {
         '\u{ff01}'..='\u{ff5e}' => char::from_u32(c as u32 - 0xfee0).unwrap_or(c),
@@ -150,7 +150,7 @@ fn narrow(c: char) -> char {
 
 fn without_latex(text: &str) -> String {
     let text = boxed(text).unwrap_or(text);
-    let trimmed = bare(text);
+    let trimmed = strip_markup(text);
     if is_set(trimmed) {
         return trimmed.replace("\\{", "{").replace("\\}", "}");
     }
@@ -167,11 +167,11 @@ fn without_latex(text: &str) -> String {
         text = text.replace(command, shown);
     }
     text = unwrapped(&text);
-    // "10^{3}"
+    // "10^{3}" becomes "10^3".
     text.replace("^{", "^").replace(['{', '}'], "")
 }
 
-// `{1, 2}`, `{5}`, and `\{1, 2\}`, whose braces are not LaTeX groups.
+// Whether the text is a set, such as `{1, 2}`, `{5}`, or `\{1, 2\}`, whose braces are not LaTeX groups.
 fn is_set(text: &str) -> bool {
     let text = text.trim_matches('$');
     let inner = text.strip_prefix('\\').unwrap_or(text).strip_prefix('{');
@@ -184,7 +184,7 @@ fn with_fractions(text: &str, depth: usize) -> String {
         .iter()
         .filter_map(|name| Some((text.find(name)?, name.len())))
         .min();
-    let Some((start, length)) = next.filter(|_| depth < DEEPEST) else {
+    let Some((start, length)) = next.filter(|_| depth < MAX_DEPTH) else {
         return text.to_owned();
     };
     let (before, rest) = (&text[..start], &text[start + length..]);
@@ -205,10 +205,10 @@ fn with_fractions(text: &str, depth: usize) -> String {
     with_fractions(&format!("{before}{space}{shown}{rest}"), depth + 1)
 }
 
-// "√2" for "\sqrt{2}". A root with a degree stays as it is.
+// Replaces "\sqrt{2}" with "√2". A root with a degree stays as it is.
 fn with_roots(text: &str, depth: usize) -> String {
     const ROOT: &str = "\\sqrt";
-    let start = text.find(ROOT).filter(|_| depth < DEEPEST);
+    let start = text.find(ROOT).filter(|_| depth < MAX_DEPTH);
     let parts = start.and_then(|start| Some((start, argument(&text[start + ROOT.len()..])?)));
     let Some((start, (inner, rest))) = parts else {
         return text.to_owned();
@@ -221,7 +221,7 @@ fn with_roots(text: &str, depth: usize) -> String {
     with_roots(&format!("{}{shown}{rest}", &text[..start]), depth + 1)
 }
 
-// One argument: in braces, or a single character.
+// Splits off one argument: a group in braces or a single character.
 fn argument(text: &str) -> Option<(&str, &str)> {
     let text = text.trim_start();
     let first = text.chars().next()?;
@@ -245,7 +245,7 @@ fn argument(text: &str) -> Option<(&str, &str)> {
 
 fn unwrapped(text: &str) -> String {
     let mut text = text.to_owned();
-    for _ in 0..DEEPEST {
+    for _ in 0..MAX_DEPTH {
         let found = WRAPPERS.iter().find_map(|name| {
             let start = text.find(&format!("{name}{{"))?;
             let (inner, rest) = argument(&text[start + name.len()..])?;

@@ -1,16 +1,18 @@
 //! Reads short answers as values, so that different spellings of one value compare equal: numbers with units,
-//! currencies, percentages, fractions, LaTeX, dates, times, choices, yes and no. Shared by votes, evaluators,
-//! and everything else that asks whether two answers say the same.
+//! currencies, percentages, fractions, LaTeX, dates, times, choices, and yes or no. Shared by votes, evaluators,
+//! and all other code that compares answers.
 //!
-//! Answers are merged only where they cannot differ. In particular:
-//! - A period or minus belongs to the number: ".5" and "- 5" are not 5. See `numeral` for "1,234" and "1.234",
-//!   and `dates` for "03/04/2026".
-//! - A percentage is a part of 1: 50 % is 0.5. It is 50 only when the question asks for percent.
-//! - A number without a unit equals an amount of money of that number ("$1,200" and "1200"), and a quantity
-//!   whose unit the question names; it then says no unit, not another one. The same holds for "x = 5" and "5".
-//! - Case counts in symbols: in a text without a word of three or more letters ("mg" and "Mg"), and in units of up to
-//!   three letters that are not in the tables ("Cal" and "cal"). The labels A to D of options are the same in any case.
-//! - Ranges, bounds ("at least 5"), ordinals, and numbers with other words around them are text.
+//! Answers are merged only if they cannot mean different things. In particular:
+//! - A period or minus belongs to the number: ".5" and "- 5" are not 5. For "1,234" and "1.234", see `numeral`;
+//!   for "03/04/2026", see `dates`.
+//! - A percentage is a fraction of 1: 50% is 0.5. It is 50 only when the question asks for a percentage.
+//! - A number without a unit equals an amount of money with that number ("$1,200" and "1200") and a quantity in
+//!   the unit that the question names: it omits the unit and does not state a different one. The same holds for "x
+//!   = 5" and "5".
+//! - Case matters in symbols: in a text without a word of three or more letters ("mg" and "Mg"), and in units of
+//!   up to three letters that are not in the tables ("Cal" and "cal"). The option labels A to D are
+//!   case-insensitive.
+//! - Ranges, bounds ("at least 5"), ordinals, and numbers among other words are text.
 
 mod choices;
 mod closing;
@@ -43,8 +45,8 @@ pub use units::ValueUnit;
 pub use value::{AnswerValue, NumberValue};
 pub use words::is_numeral;
 
-/// Reads one numeral, such as "1,500", "1 500", or "10³", which must be all of the text; equal numbers give
-/// equal ratios.
+/// Reads one numeral, such as "1,500", "1 500", or "10³"; the whole text must match. Equal numbers give equal
+/// ratios.
 pub fn number(text: &str) -> Option<Ratio> {
     let text = text.trim();
     let (sign, digits) = match text.strip_prefix(['-', '−']) {

@@ -1,17 +1,16 @@
-//! Reads the numeral that a text begins with: digits with separators, powers of ten, fractions, and mixed
-//! numbers.
+//! Reads the numeral at the start of a text: digits with separators, powers of ten, fractions, and mixed numbers.
 //!
-//! Separators: where both a comma and a period occur, the last one is decimal. A lone comma before exactly three
-//! digits groups thousands ("1,234" is 1234), any other lone comma is decimal, and a lone period always is
-//! ("1.234" is between 1 and 2). In a text where either may be meant, such as a German one, both of these are
-//! ambiguous and yield no number.
+//! Separators: if both a comma and a period occur, the last one is the decimal separator. A lone comma before
+//! exactly three digits groups thousands ("1,234" is 1234); any other lone comma is decimal, and a lone period
+//! always is ("1.234" is between 1 and 2). In a text where either may be meant, such as a German one, both of
+//! these are ambiguous and yield no number.
 
 use super::ratio::Ratio;
 
-/// Maximum number of digits of a numeral; longer ones are not read.
-const MOST_DIGITS: usize = 30;
+/// Maximum number of digits of a numeral; longer numerals are not read.
+const MAX_DIGITS: usize = 30;
 
-/// Fractions that have a character of their own.
+/// Fractions that have their own character.
 const VULGAR: &[(char, i128, i128)] = &[
     ('½', 1, 2),
     ('⅓', 1, 3),
@@ -35,13 +34,13 @@ const VULGAR: &[(char, i128, i128)] = &[
 
 const SUPERSCRIPTS: &str = "⁰¹²³⁴⁵⁶⁷⁸⁹";
 
-/// Which number a lone separator before three digits means.
+/// The meaning of a lone separator before three digits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Separators {
-    /// As in English: "1,234" is 1234, and "1.234" has three decimals.
+    /// English: "1,234" is 1234, and "1.234" has three decimals.
     #[default]
     English,
-    /// Not known: neither is a number.
+    /// Unknown: neither form is read as a number.
     Unknown,
 }
 
@@ -54,12 +53,12 @@ pub fn leading(text: &str, separators: Separators) -> Option<(Ratio, &str)> {
     let mut value = grouped(token, separators)?;
     let mut rest = &text[token.len()..];
     if let Some((power, after)) = exponent(rest) {
-        (value, rest) = (value.times(Ratio::ten_to(power)?)?, after);
+        (value, rest) = (value.times(Ratio::power_of_ten(power)?)?, after);
     } else if let Some((power, after)) = raised(rest) {
-        (value, rest) = (value.to_the(power)?, after);
+        (value, rest) = (value.checked_pow(power)?, after);
     }
     if let Some((below, after)) = denominator(rest, separators) {
-        return Some((value.over(below)?, after));
+        return Some((value.checked_div(below)?, after));
     }
     if value.is_whole()
         && let Some((part, after)) = mixed(rest)
@@ -83,7 +82,7 @@ fn vulgar(text: &str) -> Option<(Ratio, &str)> {
     Some((Ratio::new(*above, *below)?, &text[first.len_utf8()..]))
 }
 
-// Digits and the separators between them.
+// Returns the leading digits with the separators between them.
 fn token(text: &str) -> &str {
     let bytes = text.as_bytes();
     let is_digit = |at: usize| bytes.get(at).is_some_and(u8::is_ascii_digit);
@@ -150,14 +149,14 @@ fn grouped(token: &str, separators: Separators) -> Option<Ratio> {
     decimal_number(&whole.replace(mark, ""), part)
 }
 
-// Whether the only separator is where a thousands separator would be: "1,234", not "0,123" or "1234,567".
+// Whether the only separator is in the position of a thousands separator: "1,234", but not "0,123" or "1234,567".
 fn is_group_of_three(token: &str, mark: char) -> bool {
     token.split_once(mark).is_some_and(|(before, after)| {
         (1..=3).contains(&before.len()) && !before.starts_with('0') && after.len() == 3
     })
 }
 
-// Groups of three after the first, or of two before the last three, as in India.
+// Whether the digits after the first group are in groups of three, or of two before the last three, as in India.
 fn is_well_grouped(whole: &str, mark: char) -> bool {
     let groups: Vec<&str> = whole.split(mark).collect();
     let Some(((first, last), between)) = groups
@@ -174,14 +173,14 @@ fn is_well_grouped(whole: &str, mark: char) -> bool {
 
 fn decimal_number(whole: &str, part: &str) -> Option<Ratio> {
     let digits = format!("{whole}{part}");
-    if digits.is_empty() || digits.len() > MOST_DIGITS {
+    if digits.is_empty() || digits.len() > MAX_DIGITS {
         return None;
     }
-    let scale = Ratio::ten_to(-i32::try_from(part.len()).ok()?)?;
+    let scale = Ratio::power_of_ten(-i32::try_from(part.len()).ok()?)?;
     Ratio::new(digits.parse().ok()?, 1)?.times(scale)
 }
 
-// "e3", "× 10^3", "x 10³": the power of ten.
+// Reads the power of ten in "e3", "× 10^3", or "x 10³".
 fn exponent(rest: &str) -> Option<(i32, &str)> {
     if let Some(power) = rest.strip_prefix(['e', 'E'])
         && let Some((power, after)) = signed(power)
@@ -195,7 +194,7 @@ fn exponent(rest: &str) -> Option<(i32, &str)> {
     raised(factor.trim_start().strip_prefix("10")?)
 }
 
-// "^3", "**3", "³".
+// Reads the exponent in "^3", "**3", or "³".
 fn raised(rest: &str) -> Option<(i32, &str)> {
     let marked = rest.strip_prefix('^').or_else(|| rest.strip_prefix("**"));
     if let Some(power) = marked {
@@ -227,7 +226,7 @@ fn signed(text: &str) -> Option<(i32, &str)> {
     Some((sign * power, &digits[end..]))
 }
 
-// "/4": the part below the line, unless a second slash makes it a date.
+// Reads a denominator, "/4", unless a second slash makes it a date.
 fn denominator(rest: &str, separators: Separators) -> Option<(Ratio, &str)> {
     let below = rest
         .trim_start()
@@ -240,7 +239,7 @@ fn denominator(rest: &str, separators: Separators) -> Option<(Ratio, &str)> {
     (!is_date).then_some((value, after))
 }
 
-// " 1/2" or "½" after a whole number.
+// Reads " 1/2" or "½" after a whole number.
 fn mixed(rest: &str) -> Option<(Ratio, &str)> {
     if let Some(part) = vulgar(rest.trim_start()) {
         return Some(part);
@@ -249,7 +248,7 @@ fn mixed(rest: &str) -> Option<(Ratio, &str)> {
     let end = part.find(|c: char| !c.is_ascii_digit())?;
     let above: i128 = part[..end].parse().ok()?;
     let (below, after) = denominator(&part[end..], Separators::English)?;
-    let part = Ratio::new(above, 1)?.over(below)?;
+    let part = Ratio::new(above, 1)?.checked_div(below)?;
     part.is_proper_fraction().then_some((part, after))
 }
 

@@ -1,4 +1,4 @@
-//! A number with its sign, scale, unit, or currency, and sums of such ("3 h 20 min").
+//! A number with its sign, scale, and unit or currency, and sums of several ("3 h 20 min").
 
 use std::fmt;
 
@@ -7,14 +7,14 @@ use super::ratio::Ratio;
 use super::units::ValueUnit;
 use super::words;
 
-/// Letters directly after a number that multiply it, as in "1.2k" and "3M".
+/// Letters that multiply the number directly before them, as in "1.2k" and "3M".
 const ATTACHED: &[(&str, i64)] = &[
     ("k", 1_000),
     ("K", 1_000),
     ("M", 1_000_000),
     ("B", 1_000_000_000),
 ];
-/// The same in amounts of money, where they may also follow a space: "$5 m".
+/// Letters that multiply an amount of money, where they may also follow a space: "$5 m".
 const OF_MONEY: &[(&str, i64)] = &[
     ("mm", 1_000_000),
     ("m", 1_000_000),
@@ -22,8 +22,8 @@ const OF_MONEY: &[(&str, i64)] = &[
     ("t", 1_000_000_000_000),
     ("T", 1_000_000_000_000),
 ];
-/// Words that mark a number as rounded. The vote is the same as for the bare number.
-const ABOUT: &[&str] = &[
+/// Words that mark a number as rounded. The value is the same as that of the bare number.
+const APPROXIMATIONS: &[&str] = &[
     "approximately ",
     "approx. ",
     "roughly ",
@@ -38,19 +38,19 @@ const ABOUT: &[&str] = &[
 const PERCENT: &[&str] = &["%", "percent", "per cent", "prozent", "pct"];
 /// Currencies whose hundredths are cents.
 const WITH_CENTS: &[&str] = &["usd", "eur", "aud", "cad"];
-/// Most parts of a sum: days, hours, minutes, seconds.
-const MOST_PARTS: usize = 4;
+/// Maximum number of parts of a sum: days, hours, minutes, and seconds.
+const MAX_PARTS: usize = 4;
 
 /// An amount in a base unit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Quantity {
-    /// Number of base units; a percentage as a part of 1.
+    /// Number of base units; a percentage is a fraction of 1.
     pub amount: Ratio,
     /// The unit.
     pub unit: ValueUnit,
     /// The number as written, before conversion ("3" of "3 hours"); none for a sum.
     pub written: Option<Ratio>,
-    /// The words or sign of the unit as written.
+    /// The unit's words or symbol as written.
     pub label: String,
     /// Whether it was written as a percentage.
     pub is_percent: bool,
@@ -61,7 +61,7 @@ pub struct Quantity {
 }
 
 impl Quantity {
-    /// Reads a quantity, which must be all of the text.
+    /// Reads a quantity; the whole text must match.
     pub fn read(text: &str, separators: Separators) -> Option<Self> {
         let exact = without_about(text.trim());
         let is_about = exact.len() < text.trim().len();
@@ -73,12 +73,12 @@ impl Quantity {
     }
 
     fn read_exact(text: &str, separators: Separators) -> Option<Self> {
-        if let Some(inner) = owed(text) {
+        if let Some(inner) = accounting_negative(text) {
             let debt = Self::read(inner, separators)?;
             return (debt.unit.is_money && !debt.is_negative()).then(|| debt.negated());
         }
         if let Some((mut sum, mut rest)) = Self::part(text, separators) {
-            for _ in 1..MOST_PARTS {
+            for _ in 1..MAX_PARTS {
                 if rest.is_empty() {
                     return Some(sum);
                 }
@@ -91,7 +91,8 @@ impl Quantity {
         None
     }
 
-    // One number with its unit, and what follows. Only a measured quantity may be followed by a smaller one.
+    // Reads one number with its unit, and returns it with the rest of the text. Only a measured quantity may be
+    // followed by a smaller one.
     fn part(text: &str, separators: Separators) -> Option<(Self, &str)> {
         let (is_negative, text) = sign(text);
         let (currency, text) = currency_before(text);
@@ -108,7 +109,7 @@ impl Quantity {
         let (label, rest) = label(rest);
         let label = label.trim();
         if PERCENT.contains(&label.to_lowercase().as_str()) {
-            let amount = number.over(Ratio::whole(100))?;
+            let amount = number.checked_div(Ratio::whole(100))?;
             let percent = Self {
                 is_percent: true,
                 ..Self::of(amount, ValueUnit::none(), number, label)
@@ -116,7 +117,7 @@ impl Quantity {
             return (currency.is_none()).then_some((percent, rest));
         }
         if label == "‰" {
-            let amount = number.over(Ratio::whole(1000))?;
+            let amount = number.checked_div(Ratio::whole(1000))?;
             return Some((Self::of(amount, ValueUnit::none(), number, label), rest));
         }
         let unit = unit(currency, label)?;
@@ -172,7 +173,7 @@ impl Quantity {
     }
 }
 
-/// The amount and the base unit.
+/// Formats the amount and the base unit.
 impl fmt::Display for Quantity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.unit.is_none() {
@@ -182,8 +183,8 @@ impl fmt::Display for Quantity {
     }
 }
 
-// "$5" of "($5)", which is -$5 in accounts.
-fn owed(text: &str) -> Option<&str> {
+// Returns the "$5" of "($5)", which means -$5 in accounting.
+fn accounting_negative(text: &str) -> Option<&str> {
     let inner = text.strip_prefix('(')?.strip_suffix(')')?.trim();
     let starts = inner.starts_with(|c: char| "$€£¥₹".contains(c));
     (starts && !inner.contains(['(', ')'])).then_some(inner)
@@ -195,7 +196,7 @@ fn without_about(text: &str) -> &str {
         let head = text.get(..mark.len());
         head.is_some_and(|head| head.to_lowercase() == ***mark)
     };
-    match ABOUT.iter().find(starts) {
+    match APPROXIMATIONS.iter().find(starts) {
         Some(mark) => text[mark.len()..].trim_start(),
         None => text,
     }
@@ -240,7 +241,7 @@ fn scale(rest: &str, is_money: bool) -> (Ratio, &str) {
     found.unwrap_or((Ratio::whole(1), rest))
 }
 
-// The unit's words, up to the next number of a sum.
+// Splits off the unit's words, up to the next number of a sum.
 fn label(rest: &str) -> (&str, &str) {
     let starts = rest.match_indices(char::is_whitespace);
     for (at, space) in starts {
@@ -282,6 +283,6 @@ fn unit(currency: Option<ValueUnit>, label: &str) -> Option<ValueUnit> {
     {
         return currency.per(&ValueUnit::read(below)?);
     }
-    // "$5 USD" says it twice; anything else, such as "$5 off", is not an amount.
+    // "$5 USD" gives the currency twice; anything else, such as "$5 off", is not an amount.
     ValueUnit::currency(label).filter(|after| *after == currency)
 }

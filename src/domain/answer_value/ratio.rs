@@ -1,10 +1,10 @@
-//! Exact rational numbers, so that 0.5, 1/2, and 50 % are one value and 1/3 and 0.333 are two. Arithmetic that
-//! would exceed 128 bits yields none.
+//! Exact rational numbers: 0.5, 1/2, and 50% are one value, while 1/3 and 0.333 are two. Arithmetic that would
+//! exceed 128 bits yields none.
 
 use std::fmt;
 
-/// Largest power of ten that fits.
-const MOST_TENS: u32 = 38;
+/// Largest exponent of ten that fits into 128 bits.
+const MAX_TENS: u32 = 38;
 
 /// A reduced fraction with a positive denominator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -14,7 +14,7 @@ pub struct Ratio {
 }
 
 impl Ratio {
-    /// A whole number.
+    /// Creates a whole number.
     pub const fn whole(number: i64) -> Self {
         Self {
             numerator: number as i128,
@@ -22,7 +22,7 @@ impl Ratio {
         }
     }
 
-    /// A fraction; none if the denominator is 0 or a part is too large.
+    /// Creates a fraction; none if the denominator is 0 or a part is too large.
     pub fn new(numerator: i128, denominator: i128) -> Option<Self> {
         if denominator == 0 || numerator == i128::MIN || denominator == i128::MIN {
             return None;
@@ -36,8 +36,8 @@ impl Ratio {
     }
 
     /// 10 to the power of `exponent`.
-    pub fn ten_to(exponent: i32) -> Option<Self> {
-        if exponent.unsigned_abs() > MOST_TENS {
+    pub fn power_of_ten(exponent: i32) -> Option<Self> {
+        if exponent.unsigned_abs() > MAX_TENS {
             return None;
         }
         let power = 10_i128.checked_pow(exponent.unsigned_abs())?;
@@ -62,24 +62,24 @@ impl Ratio {
         Self::new(numerator, denominator)
     }
 
-    /// The quotient; none when `other` is 0.
-    pub fn over(self, other: Self) -> Option<Self> {
+    /// The quotient; none if `other` is 0.
+    pub fn checked_div(self, other: Self) -> Option<Self> {
         self.times(Self::new(other.denominator, other.numerator)?)
     }
 
-    /// This number to a whole power.
-    pub fn to_the(self, exponent: i32) -> Option<Self> {
+    /// Raises this number to an integer power.
+    pub fn checked_pow(self, exponent: i32) -> Option<Self> {
         if exponent.unsigned_abs() > 128 {
             return None;
         }
         let base = match exponent < 0 {
-            true => Self::whole(1).over(self)?,
+            true => Self::whole(1).checked_div(self)?,
             false => self,
         };
         (0..exponent.unsigned_abs()).try_fold(Self::whole(1), |power, _| power.times(base))
     }
 
-    /// The number with the opposite sign.
+    /// This number with the opposite sign.
     pub const fn negated(self) -> Self {
         Self {
             numerator: -self.numerator,
@@ -92,7 +92,7 @@ impl Ratio {
         self.denominator == 1
     }
 
-    /// Whether it lies strictly between 0 and 1.
+    /// Whether this is strictly between 0 and 1.
     pub const fn is_proper_fraction(self) -> bool {
         self.numerator > 0 && self.numerator < self.denominator
     }
@@ -102,9 +102,9 @@ impl Ratio {
         self.numerator as f64 / self.denominator as f64
     }
 
-    // Decimal digits and the number of them after the point, where the expansion ends.
+    // Returns the decimal digits and how many of them follow the decimal point, if the expansion terminates.
     fn decimal(self) -> Option<(i128, usize)> {
-        (0..=MOST_TENS).find_map(|places| {
+        (0..=MAX_TENS).find_map(|places| {
             let power = 10_i128.checked_pow(places)?;
             let factor = (power % self.denominator == 0).then_some(power / self.denominator)?;
             Some((self.numerator.checked_mul(factor)?, places as usize))
@@ -160,11 +160,14 @@ mod tests {
         let third = Ratio::new(1, 3).unwrap();
         assert_eq!(third.times(Ratio::whole(3)), Some(Ratio::whole(1)));
         assert_eq!(third.plus(third).unwrap().to_string(), "2/3");
-        assert_eq!(third.over(Ratio::whole(0)), None);
-        assert_eq!(Ratio::ten_to(39), None);
-        let large = Ratio::ten_to(38).unwrap();
+        assert_eq!(third.checked_div(Ratio::whole(0)), None);
+        assert_eq!(Ratio::power_of_ten(39), None);
+        let large = Ratio::power_of_ten(38).unwrap();
         assert_eq!(large.times(large), None);
-        assert_eq!(Ratio::whole(2).to_the(-3).unwrap().to_string(), "0.125");
-        assert_eq!(Ratio::whole(2).to_the(200), None);
+        assert_eq!(
+            Ratio::whole(2).checked_pow(-3).unwrap().to_string(),
+            "0.125"
+        );
+        assert_eq!(Ratio::whole(2).checked_pow(200), None);
     }
 }

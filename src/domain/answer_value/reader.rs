@@ -1,5 +1,4 @@
-//! Reads answers to one question: its options, the units that it names, and its language decide what a short
-//! answer means.
+//! Reads answers to one question: the question's options, units, and language determine what a short answer means.
 
 use super::choices::{self, LetteredOption, OptionChoice};
 use super::no_answer::is_no_answer;
@@ -10,7 +9,7 @@ use super::value::{AnswerValue, NumberValue};
 use super::words::is_numeral;
 use super::{closing, dates, markup};
 
-/// Words of languages that use the comma as decimal separator. Two of them in a question make "1.234" ambiguous.
+/// Common words of languages that use a decimal comma. Two of them in a question make "1.234" ambiguous.
 const COMMA_LANGUAGES: &[&str] = &[
     "der", "die", "das", "und", "ist", "wie", "viele", "wieviel", "wieviele", "welche", "welcher",
     "welches", "wann", "wo", "ein", "eine", "den", "von", "für", "combien", "quel", "quelle",
@@ -27,14 +26,14 @@ const MONEY_WORDS: &[&str] = &[
 const WEIGHT_WORDS: &[&str] = &[
     "weigh", "weighs", "weight", "weights", "mass", "heavy", "lb", "lbs",
 ];
-/// Most words of a question that are looked at for units and language.
-const MOST_WORDS: usize = 2_000;
-/// Longest statement in bytes that is read; longer ones are not short answers.
-const LONGEST: usize = 2_000;
-/// Longest name in characters on the left of "x = 5".
-const LONGEST_NAME: usize = 24;
-/// Longest symbol in letters, in which case counts.
-const LONGEST_SYMBOL: usize = 2;
+/// Maximum number of words of a question that are searched for units and language.
+const MAX_WORDS: usize = 2_000;
+/// Maximum length of a statement in bytes; longer ones are not short answers.
+const MAX_STATEMENT_LENGTH: usize = 2_000;
+/// Maximum length of the name on the left of "x = 5", in characters.
+const MAX_NAME_LENGTH: usize = 24;
+/// Maximum length of a case-sensitive symbol, in letters.
+const MAX_SYMBOL_LENGTH: usize = 2;
 /// Remarks in parentheses behind a number that leave it as it is.
 const REMARKS: &[&str] = &[
     "rounded",
@@ -52,7 +51,7 @@ const REMARKS: &[&str] = &[
     "insgesamt",
     "siehe oben",
 ];
-/// How often a text is normalized until it stays the same.
+/// Maximum number of normalization passes over a text.
 const PASSES: usize = 8;
 
 /// Reads answers to a question.
@@ -69,12 +68,12 @@ pub struct AnswerReader {
 }
 
 impl AnswerReader {
-    /// A reader for a question; with an empty question nothing is known.
+    /// Creates a reader for a question. An empty question provides no context.
     pub fn new(question: &str) -> Self {
         let words: Vec<String> = question
             .split(|c: char| !(c.is_alphanumeric() || "%/°²³£".contains(c)))
             .filter(|word| !word.is_empty())
-            .take(MOST_WORDS)
+            .take(MAX_WORDS)
             .map(str::to_owned)
             .collect();
         let lower: Vec<String> = words.iter().map(|word| word.to_lowercase()).collect();
@@ -114,7 +113,7 @@ impl AnswerReader {
         reader
     }
 
-    /// Reads what a whole answer states in closing; none when nothing is stated or it contradicts itself.
+    /// Reads an answer's closing statement; none if there is none or it contradicts itself.
     pub fn read(&self, answer: &str) -> Option<AnswerValue> {
         let statement = closing::of(answer)?;
         let value = self.value(&statement.text)?;
@@ -124,15 +123,15 @@ impl AnswerReader {
         (!statement.is_prose || value.is_typed()).then_some(value)
     }
 
-    /// The statement that `read` reads, without markup, in the answer's own spelling.
-    pub fn statement(answer: &str) -> Option<String> {
+    /// Returns the statement that `read` reads, without markup, as the answer spells it.
+    pub fn final_statement(answer: &str) -> Option<String> {
         let statement = markup::plain(&closing::of(answer)?.text);
         (!statement.is_empty()).then_some(statement)
     }
 
-    /// Reads a statement that is the answer and nothing else.
+    /// Reads a statement that consists only of the answer.
     pub fn value(&self, said: &str) -> Option<AnswerValue> {
-        if said.len() > LONGEST {
+        if said.len() > MAX_STATEMENT_LENGTH {
             return None;
         }
         let plain = normalized(said);
@@ -211,12 +210,12 @@ impl AnswerReader {
     }
 }
 
-/// A text without what only the spelling adds. Case counts in a text without a word of three or more letters, where it
-/// may tell symbols apart ("mg" and "Mg", "p" and "P"), but not in the labels of usual options, A to D.
+/// Removes differences of spelling only. Keeps case in a text without a word of three or more letters, where it may
+/// distinguish symbols ("mg" and "Mg", "p" and "P"), except for the usual option labels, A to D.
 pub fn folded(plain: &str) -> String {
     let has_word = plain
         .split(|c: char| !c.is_alphabetic())
-        .any(|word| word.chars().count() > LONGEST_SYMBOL);
+        .any(|word| word.chars().count() > MAX_SYMBOL_LENGTH);
     let is_label = plain.len() == 1 && plain.starts_with(['A', 'B', 'C', 'D']);
     let text = match has_word || is_label {
         true => plain.to_lowercase(),
@@ -244,7 +243,7 @@ fn without_remark(text: &str) -> &str {
     }
 }
 
-// "(1, 2)" as "(1,2)": without spaces behind commas and inside the brackets.
+// Turns "(1, 2)" into "(1,2)": removes spaces after commas and inside the brackets.
 fn listed(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
@@ -260,7 +259,7 @@ fn listed(text: &str) -> String {
     out
 }
 
-// The left side of an equation: a name, or none for an expression in numbers ("2 + 3 = 5").
+// Reads the left side of an equation: a name, or none for a numeric expression ("2 + 3 = 5").
 fn name(left: &str) -> Option<Option<String>> {
     let left = left.trim();
     let is_expression = |c: char| c.is_ascii_digit() || " .,+-−*×·/()^".contains(c);
@@ -268,13 +267,13 @@ fn name(left: &str) -> Option<Option<String>> {
         return Some(None);
     }
     let is_name = |c: char| c.is_alphanumeric() || " _'()".contains(c);
-    let fits = left.chars().count() <= LONGEST_NAME
+    let fits = left.chars().count() <= MAX_NAME_LENGTH
         && left.starts_with(char::is_alphabetic)
         && left.chars().all(is_name);
     fits.then(|| Some(left.to_owned()))
 }
 
-// "B" of "Option B" and of "answer is B".
+// Returns the "B" of "Option B" and "answer is B".
 fn named_choice(text: &str) -> Option<&str> {
     let rest = |mark: &&str| {
         let head = text.get(..mark.len())?;
@@ -292,7 +291,7 @@ fn named_choice(text: &str) -> Option<&str> {
     is_letter.then_some(letter)
 }
 
-// Without markup and without a leading article, until that changes nothing.
+// Removes markup and a leading article until nothing changes.
 fn normalized(said: &str) -> String {
     let mut text = said.to_owned();
     for _ in 0..PASSES {
@@ -303,7 +302,7 @@ fn normalized(said: &str) -> String {
         if let Some(rest) = named_choice(&next) {
             next = rest.to_owned();
         }
-        // "[B]" is an option, "[5]" may be a citation or an interval.
+        // "[B]" is an option; "[5]" may be a citation or an interval.
         if let Some(letter) = next
             .strip_prefix('[')
             .and_then(|rest| rest.strip_suffix(']'))

@@ -1,4 +1,4 @@
-//! Pairs of answers that say the same and pairs that do not, and properties that hold for every text.
+//! Pairs of equal and of different answers, and property tests over arbitrary text.
 
 use proptest::prelude::*;
 
@@ -14,7 +14,7 @@ const WEIGHT: &str = "How much does it weigh?";
 const APPLES: &str = "How many apples are left?";
 const GERMAN: &str = "Wie viele Einwohner hat die Stadt und wie groß ist sie?";
 
-/// Question, and spellings of one value: every two of a row are the same.
+/// A question and spellings of one value; any two in a row are equal.
 const SAME: &[(&str, &[&str])] = &[
     (
         NONE,
@@ -195,7 +195,7 @@ const SAME: &[(&str, &[&str])] = &[
     (GERMAN, &["12.345,6", "12345,6", "12 345.6"]),
 ];
 
-/// Question and two answers that differ, or may.
+/// A question and two answers that differ, or may differ.
 const DIFFERENT: &[(&str, &str, &str)] = &[
     (NONE, ".5", "5"),
     (NONE, "- 5", "5"),
@@ -344,7 +344,7 @@ fn spellings_of_one_value_are_the_same() {
             for other in *spellings {
                 let read = |text: &str| reader.value(text).unwrap_or_else(|| panic!("{text}"));
                 let (left, right) = (read(one), read(other));
-                // What leaves different things out is compared through the full spellings.
+                // Answers that omit different things are compared through the complete spellings.
                 let is_partial = matches!((*one, *other), ("x = 1200", _) | (_, "x = 1200"));
                 assert!(
                     left.same(&right) || is_partial,
@@ -486,7 +486,7 @@ proptest! {
     fn no_text_panics(one in text(), other in text()) {
         let reader = AnswerReader::new(&other);
         reader.read(&one);
-        AnswerReader::statement(&one);
+        AnswerReader::final_statement(&one);
         numbers_in(&one);
         last_stated(&one);
         number(&one);

@@ -1,10 +1,10 @@
-//! The units and currencies that are known by name. Only exact conversions; see `units`.
+//! Units and currencies known by name. Contains only exact conversions; see `units`.
 
-/// Base unit, numerator and denominator of the factor, and names. Names of one or two letters are symbols, whose
-/// case matters.
+/// Base unit, numerator and denominator of the factor, and names. Names of one or two letters are case-sensitive
+/// symbols.
 pub(super) type UnitRow = (&'static str, i64, i64, &'static [&'static str]);
 
-/// Units, and what they are in base units.
+/// Units and their size in base units.
 pub(super) const UNITS: &[UnitRow] = &[
     (
         "s",
@@ -119,7 +119,7 @@ pub(super) const UNITS: &[UnitRow] = &[
             "kilometern",
         ],
     ),
-    // Feet or minutes, and inches or seconds: equal only to themselves.
+    // Feet or minutes, and inches or seconds: ambiguous, so they equal only themselves.
     ("′", 1, 1, &["′", "'"]),
     ("″", 1, 1, &["″", "\"", "”"]),
     ("m", 254, 10_000, &["in", "inch", "inches", "zoll"]),
@@ -236,7 +236,7 @@ pub(super) const UNITS: &[UnitRow] = &[
     ("Hz", 1, 1, &["Hz", "hertz"]),
 ];
 
-/// Code and names of currencies. "$" is taken for US dollars.
+/// Codes and names of currencies. "$" is read as US dollars.
 pub(super) const CURRENCIES: &[(&str, &[&str])] = &[
     (
         "usd",
@@ -262,6 +262,6 @@ pub(super) const CURRENCIES: &[(&str, &[&str])] = &[
     ("brl", &["r$", "brl"]),
 ];
 
-/// Speeds that have a name of their own: unit above the line and below it.
+/// Speeds that have their own name: the name, the unit above the line, and the unit below it.
 pub(super) const SPEEDS: &[(&str, &str, &str)] =
     &[("mph", "mi", "h"), ("kph", "km", "h"), ("kmh", "km", "h")];

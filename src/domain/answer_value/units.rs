@@ -1,14 +1,14 @@
-//! Units and currencies: names to a base unit and an exact factor. Only conversions that are exact by definition
-//! are made (an inch is 2.54 cm); months, temperatures, gallons, and pounds without "sterling" or "lb" are not
-//! converted, because what they equal depends on something that the answer does not say.
+//! Units and currencies: maps names to a base unit and an exact factor. Converts only where the conversion is
+//! exact by definition (an inch is 2.54 cm). Months, temperatures, gallons, and pounds without "sterling" or "lb"
+//! are not converted because their size depends on something that the answer does not say.
 
 use super::ratio::Ratio;
 use super::unit_table::{CURRENCIES, SPEEDS, UNITS};
 
-/// A unit: the base unit of its kind, and how many of them it is.
+/// A unit: its base unit and its size in base units.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ValueUnit {
-    /// Symbol of the base unit, or the unit's own name when it is not known; empty without a unit.
+    /// Symbol of the base unit, or the unit's own name if it is not known; empty without a unit.
     pub base: String,
     /// Number of base units.
     pub factor: Ratio,
@@ -16,11 +16,11 @@ pub struct ValueUnit {
     pub is_money: bool,
 }
 
-/// Longest symbol of a unit of the tables in characters.
-const LONGEST_SYMBOL: usize = 2;
-/// Longest word in characters that may be the symbol of another unit, in which case matters ("Cal" and "cal").
-const LONGEST_UNKNOWN_SYMBOL: usize = 3;
-/// Words that no unit contains: "5 or six", "5 is wrong", "5 at most".
+/// Maximum length of a unit symbol in the tables, in characters.
+const MAX_SYMBOL_LENGTH: usize = 2;
+/// Maximum length in characters of an unlisted word that may be a case-sensitive symbol ("Cal" and "cal").
+const MAX_UNKNOWN_SYMBOL_LENGTH: usize = 3;
+/// Words that no unit contains, as in "5 or six", "5 is wrong", and "5 at most".
 const NO_UNIT: &[&str] = &[
     "or",
     "nor",
@@ -55,13 +55,13 @@ const NO_UNIT: &[&str] = &[
     "mehr",
     "weniger",
 ];
-/// Most words of a unit.
-const MOST_WORDS: usize = 3;
-/// Longest unit in bytes.
-const LONGEST: usize = 40;
+/// Maximum number of words of a unit.
+const MAX_WORDS: usize = 3;
+/// Maximum length of a unit in bytes.
+const MAX_UNIT_LENGTH: usize = 40;
 
 impl ValueUnit {
-    /// No unit.
+    /// Returns the unit of a number that has none.
     pub const fn none() -> Self {
         Self::named(String::new())
     }
@@ -71,14 +71,14 @@ impl ValueUnit {
         self.base.is_empty()
     }
 
-    /// Reads a unit: known by name or symbol, a ratio of two units, or else one to three words, which only equal
-    /// themselves. None when the text cannot be a unit.
+    /// Reads a unit: a known name or symbol, a ratio of two units, or else one to three words, which equal only
+    /// themselves. None if the text cannot be a unit.
     pub fn read(text: &str) -> Option<Self> {
         let text = text.trim();
         if text.is_empty() {
             return Some(Self::none());
         }
-        if text.len() > LONGEST {
+        if text.len() > MAX_UNIT_LENGTH {
             return None;
         }
         if let Some(known) = Self::known(text) {
@@ -91,7 +91,7 @@ impl ValueUnit {
         }
     }
 
-    /// Reads the currency before a number; none if the text is not one.
+    /// Reads the currency before a number; none if the text is not a currency.
     pub fn currency(text: &str) -> Option<Self> {
         let lower = text.trim().to_lowercase();
         let lower = lower.trim_end_matches('.');
@@ -104,8 +104,9 @@ impl ValueUnit {
         })
     }
 
-    /// Reads a unit or currency of the tables in any case, as in names of fields ("power_kw"); none if it is none.
-    pub fn in_any_case(text: &str) -> Option<Self> {
+    /// Reads a unit or currency of the tables in any case, as in field names ("power_kw"); none if the text is
+    /// neither.
+    pub fn read_case_insensitive(text: &str) -> Option<Self> {
         let lower = text.to_lowercase();
         let is_name = |known: &&str| known.to_lowercase() == lower;
         let listed = UNITS
@@ -114,7 +115,7 @@ impl ValueUnit {
         Self::known(listed.unwrap_or(&text))
     }
 
-    /// Whether it is a unit or currency of the tables, or a ratio of two.
+    /// Whether it is in the tables of units and currencies, or is a ratio of two units.
     pub fn is_listed(&self) -> bool {
         let is_base = |base: &str| UNITS.iter().any(|(known, ..)| *known == base);
         let is_currency = |base: &str| CURRENCIES.iter().any(|(code, _)| *code == base);
@@ -122,11 +123,11 @@ impl ValueUnit {
         !self.is_none() && bases.all(|base| is_base(base) || is_currency(base))
     }
 
-    /// This unit for each of another: "$" before and "/h" after the number.
+    /// Returns this unit per another: "$" before and "/h" after the number.
     pub fn per(&self, below: &Self) -> Option<Self> {
         Some(Self {
             base: format!("{}/{}", self.base, below.base),
-            factor: self.factor.over(below.factor)?,
+            factor: self.factor.checked_div(below.factor)?,
             is_money: false,
         })
     }
@@ -146,8 +147,9 @@ impl ValueUnit {
             .or_else(|| lower.strip_prefix("grad "))
             .filter(|scale| matches!(*scale, "celsius" | "fahrenheit"))
             .unwrap_or(&lower);
-        let is_name =
-            |known: &str| known == text || (name.chars().count() > LONGEST_SYMBOL && known == name);
+        let is_name = |known: &str| {
+            known == text || (name.chars().count() > MAX_SYMBOL_LENGTH && known == name)
+        };
         let row = UNITS
             .iter()
             .find(|(.., names)| names.iter().any(|known| is_name(known)))?;
@@ -167,7 +169,7 @@ impl ValueUnit {
         both.then(|| above.per(&below)).flatten()
     }
 
-    // Words in lower case, and the singular of what ends in a plain s.
+    // Returns the words in lowercase, with plain plurals in "s" made singular.
     fn words(text: &str) -> Option<String> {
         let words: Vec<&str> = text.split_whitespace().collect();
         let is_word = |word: &&str| {
@@ -177,13 +179,13 @@ impl ValueUnit {
                 && letters.starts_with(char::is_alphabetic)
         };
         let is_excluded = |word: &&str| NO_UNIT.contains(&word.to_lowercase().as_str());
-        if words.len() > MOST_WORDS || !words.iter().all(is_word) || words.iter().any(is_excluded) {
+        if words.len() > MAX_WORDS || !words.iter().all(is_word) || words.iter().any(is_excluded) {
             return None;
         }
         let fold = |word: &&str| {
             let word = word.trim_end_matches('.');
-            // Case tells symbols apart, such as those of kelvin and kilo.
-            if word.chars().count() <= LONGEST_UNKNOWN_SYMBOL {
+            // Case distinguishes symbols, such as those of kelvin and kilo.
+            if word.chars().count() <= MAX_UNKNOWN_SYMBOL_LENGTH {
                 return word.to_owned();
             }
             let lower = word.to_lowercase();
@@ -194,7 +196,7 @@ impl ValueUnit {
         };
         let folded: Vec<String> = words.iter().map(fold).collect();
         let folded = folded.join(" ");
-        // A symbol in the wrong case, such as M, is not the unit that its small letter is.
+        // A symbol in the wrong case, such as M, is not the unit of the lowercase letter.
         let is_taken = Self::known(&folded).is_some() && Self::known(text).is_none();
         Some(if is_taken { text.to_owned() } else { folded })
     }

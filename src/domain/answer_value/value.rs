@@ -1,15 +1,15 @@
-//! The value of an answer and when two of them are the same.
+//! The value of an answer, and when two values are equal.
 
 use std::fmt;
 
 use super::quantity::Quantity;
 
-/// The value that an answer states. Its display is the normal form: reading it again gives the same value.
+/// The value that an answer states. Its `Display` output is the normal form, which reads back as the same value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AnswerValue {
-    /// An option of the question, by its label in upper case.
+    /// An option of the question, by its label in uppercase.
     Choice(char),
-    /// Yes or no, also for true and false.
+    /// Yes or no; also true or false.
     YesNo(bool),
     /// A number with or without a unit.
     Number(NumberValue),
@@ -17,24 +17,24 @@ pub enum AnswerValue {
     Date(String),
     /// A time of day: "14:30".
     Clock(String),
-    /// Anything else, in lower case where it is more than symbols.
+    /// Anything else, in lowercase unless it consists of symbols.
     Text(String),
 }
 
 /// A number as an answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NumberValue {
-    /// What the number was assigned to: "x" of "x = 5".
+    /// The name that the number is assigned to: "x" in "x = 5".
     pub name: Option<String>,
     /// The amount.
     pub quantity: Quantity,
-    /// Whether the question names the unit, so that the bare number says as much.
+    /// Whether the question names the unit, so that the number alone means the same.
     pub is_unit_asked: bool,
 }
 
 impl AnswerValue {
-    /// Whether two answers have the same value. Symmetric, but a number without a unit may equal two that differ
-    /// from each other ("5", "$5", and "5 €"): use `grouped` for more than two answers.
+    /// Whether two answers have the same value. Symmetric but not transitive: a number without a unit may equal
+    /// two that differ from each other ("5", "$5", and "5 €"). For more than two answers, use `grouped`.
     pub fn same(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Number(one), Self::Number(other)) => one.same(other),
@@ -42,12 +42,12 @@ impl AnswerValue {
         }
     }
 
-    /// Whether it is more than text.
+    /// Whether the value is something other than text.
     pub const fn is_typed(&self) -> bool {
         !matches!(self, Self::Text(_))
     }
 
-    /// The number, where it is one.
+    /// Returns the quantity if the value is a number.
     pub const fn quantity(&self) -> Option<&Quantity> {
         match self {
             Self::Number(number) => Some(&number.quantity),

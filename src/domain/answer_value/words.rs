@@ -1,4 +1,4 @@
-//! Numbers in words, English and German: "twenty-five", "a dozen", "half", "zwölf".
+//! Numbers written as words, in English and German: "twenty-five", "a dozen", "half", "zwölf".
 
 use super::ratio::Ratio;
 
@@ -60,7 +60,7 @@ const PARTS: &[(&str, i64)] = &[
     ("fifths", 5),
 ];
 
-/// Words inside of a number in words.
+/// Words that multiply within a number in words.
 const LARGE: &[(&str, i64)] = &[("hundred", 100), ("thousand", 1_000)];
 
 /// Words that multiply the number before them.
@@ -86,7 +86,7 @@ const SCALES: &[(&str, i64)] = &[
     ("billionen", 1_000_000_000_000),
 ];
 
-/// Reads the number that a text begins with in words, and returns it with the rest of the text.
+/// Reads the number in words at the start of a text, and returns it with the rest of the text.
 pub fn leading(text: &str) -> Option<(Ratio, &str)> {
     let (first, rest) = word(text)?;
     let first = first.to_lowercase();
@@ -99,7 +99,7 @@ pub fn leading(text: &str) -> Option<(Ratio, &str)> {
         return Some((Ratio::new(1, part.into())?, rest));
     }
     let (number, rest) = match first.as_str() {
-        // "a" alone is not a number: "a dozen", "a third".
+        // "a" counts only before certain words: "a dozen", "a third".
         "a" | "an" => {
             let (next, _) = word(rest)?;
             let next = next.to_lowercase();
@@ -127,7 +127,7 @@ pub fn is_numeral(word: &str) -> bool {
     word.contains(|c: char| c.is_ascii_digit()) || leading(word).is_some()
 }
 
-// "one" and "hundred and twenty thousand": the words that continue a number.
+// Adds the words that continue a number, such as "hundred and twenty thousand" after "one".
 fn compounded(first: i64, rest: &str) -> (i64, &str) {
     let (mut whole, mut group, mut rest) = (0, first, rest);
     while let Some((next, after)) = word(rest) {
@@ -179,7 +179,7 @@ fn find(table: &[(&str, i64)], word: &str) -> Option<i64> {
     Some(row.1)
 }
 
-// The first word, with its hyphens.
+// Splits off the first word, including its hyphens.
 fn word(text: &str) -> Option<(&str, &str)> {
     let text = text.trim_start();
     let end = text

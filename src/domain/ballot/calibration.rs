@@ -4,47 +4,47 @@ use std::collections::BTreeSet;
 
 use crate::domain::statistics::proportions;
 
-/// Minimum number of readable votes for a decision of the panel; fewer are one member's answer.
-const LEAST_CAST: usize = 2;
+/// Minimum number of readable votes for a decision by the panel; a single vote is one member's answer.
+const MIN_CAST: usize = 2;
 
-/// Minimum number of decided votes for a figure; with fewer, its 95 % interval is wider than 44 points.
-pub const LEAST_DECIDED: u32 = 20;
+/// Minimum number of decided votes before the rate is shown; with fewer, its 95% interval is wider than 44 points.
+pub const MIN_DECIDED: u32 = 20;
 
-/// When the figure appears, for users.
+/// When the rate is shown, for users.
 pub const RULE: &str = "votes on the cases of your experiments that have an expected answer, scored by a rule; each question counts once, with its newest vote; votes with fewer than two readable answers and votes that ended in a tie are not counted; shown from 20 decided votes on; the interval is Clopper and Pearson's at 95 %";
 
 /// A vote on a case with a known answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CaseVote {
-    /// The question, the same for cases that ask the same.
+    /// The question; equal for cases that ask the same question.
     pub question: String,
-    /// Number of votes that could be read.
+    /// Number of readable votes.
     pub cast: usize,
-    /// Whether it ended in a tie.
+    /// Whether the vote ended in a tie.
     pub is_tie: bool,
     /// Whether the winner was the expected answer.
     pub is_right: bool,
 }
 
-/// Votes on cases with a known answer.
+/// Results of votes on cases with a known answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct VoteCalibration {
     /// Votes in which one choice had the most votes.
     pub decided: u32,
-    /// Those whose winner was the expected answer.
+    /// Decided votes whose winner was the expected answer.
     pub right: u32,
     /// Votes that ended in a tie.
     pub ties: u32,
 }
 
 impl VoteCalibration {
-    /// Counts each question once, with its newest vote that the panel decided: repeats are not independent, and
-    /// one readable answer is a member's, not the panel's.
+    /// Counts each question once, with the newest vote that the panel decided: repeats are not independent, and a
+    /// single readable answer is that member's, not the panel's.
     pub fn of(newest_first: impl IntoIterator<Item = CaseVote>) -> Self {
         let mut calibration = Self::default();
         let mut known = BTreeSet::new();
         for vote in newest_first {
-            if vote.cast >= LEAST_CAST && known.insert(vote.question) {
+            if vote.cast >= MIN_CAST && known.insert(vote.question) {
                 calibration.add(vote.is_tie, vote.is_right);
             }
         }
@@ -66,9 +66,9 @@ impl VoteCalibration {
         proportions::exact(u64::from(self.right), u64::from(self.decided), 0.95)
     }
 
-    /// States the figure; none before there are enough decided votes.
+    /// Describes the rate in a sentence; none until there are enough decided votes.
     pub fn sentence(self) -> Option<String> {
-        if self.decided < LEAST_DECIDED {
+        if self.decided < MIN_DECIDED {
             return None;
         }
         let part = f64::from(self.right) / f64::from(self.decided);
@@ -94,7 +94,7 @@ impl VoteCalibration {
 mod tests {
     use super::*;
 
-    /// Nine questions asked three times, and twelve votes of one member, are nine votes.
+    /// Nine questions asked three times plus twelve single-member votes count as nine votes.
     #[test]
     fn repeats_and_single_answers_are_not_counted() {
         let vote = |question: usize, cast: usize, is_right: bool| CaseVote {
@@ -129,6 +129,6 @@ mod tests {
             sentence.ends_with("likely between 45 and 89 %."),
             "{sentence}"
         );
-        assert!(RULE.contains(&LEAST_DECIDED.to_string()));
+        assert!(RULE.contains(&MIN_DECIDED.to_string()));
     }
 }

@@ -10,28 +10,28 @@ pub struct VoteChoice {
     pub label: String,
     /// Indices of the members who chose it, in the order of the panel.
     pub voters: Vec<usize>,
-    /// The value that each of them stated.
+    /// The value that each voter stated.
     pub values: Vec<AnswerValue>,
 }
 
 /// Vote counts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BallotCount {
-    /// Every choice, most votes first; equal ones in the order of the panel.
+    /// All choices, most votes first; equal counts in panel order.
     pub choices: Vec<VoteChoice>,
-    /// Members with an unreadable answer.
+    /// Members whose answer could not be read.
     pub unread: Vec<usize>,
 }
 
 impl BallotCount {
-    /// Number of choices that share the highest count: more than one is a tie.
+    /// Number of choices that share the highest count; more than one means a tie.
     pub fn leaders(&self) -> usize {
         let most = self.choices.first().map_or(0, |choice| choice.voters.len());
         let leads = |choice: &&VoteChoice| choice.voters.len() == most;
         self.choices.iter().take_while(leads).count()
     }
 
-    /// Number of votes that could be read.
+    /// Number of readable votes.
     pub fn cast(&self) -> usize {
         self.choices.iter().map(|choice| choice.voters.len()).sum()
     }
@@ -49,7 +49,7 @@ impl VoteChoice {
     }
 }
 
-/// Counts the answers of these members. None when no answer can be read.
+/// Counts these members' answers. None if no answer can be read.
 pub fn count(question: &str, answers: &[(usize, &str)]) -> Option<BallotCount> {
     let reader = AnswerReader::new(question);
     let mut tally = BallotCount {
@@ -80,7 +80,7 @@ pub fn count(question: &str, answers: &[(usize, &str)]) -> Option<BallotCount> {
             }),
         }
     }
-    // Stable sort: equal counts keep the order of the panel.
+    // The sort is stable: equal counts keep panel order.
     tally
         .choices
         .sort_by_key(|choice| std::cmp::Reverse(choice.voters.len()));
@@ -97,7 +97,7 @@ pub fn choice(question: &str, answer: &str) -> Option<String> {
 fn shown(value: &AnswerValue, answer: &str) -> String {
     match value {
         AnswerValue::Choice(_) | AnswerValue::YesNo(_) => value.to_string(),
-        _ => AnswerReader::statement(answer).unwrap_or_else(|| value.to_string()),
+        _ => AnswerReader::final_statement(answer).unwrap_or_else(|| value.to_string()),
     }
 }
 

@@ -1,5 +1,5 @@
-//! The form of a vote's answer: the winner's own words, closed as the question asked, or the JSON object that a
-//! client requested.
+//! The form of a vote's answer: the winner's own words, with the closing line that the question asks for, or the
+//! JSON object that a client requested.
 
 use serde_json::{Map, Number, Value, json};
 
@@ -15,8 +15,8 @@ const POINTS: &[&str] = &[
 /// Longest symbol of a unit in characters.
 const LONGEST_SYMBOL: usize = 3;
 
-/// The winner's answer in the form that `wording`, the question and the turns before it, asks for: unchanged where
-/// its words close in that form, else with one more line.
+/// Returns the winner's answer in the form that `wording` (the question and the turns before it) asks for:
+/// unchanged if it already ends in that form, otherwise with a line added.
 pub fn closed(question: &str, wording: &str, text: &str) -> String {
     let text = text.trim_end();
     let (form, last) = (
@@ -29,7 +29,7 @@ pub fn closed(question: &str, wording: &str, text: &str) -> String {
         ClosingForm::Boxed => last.contains("\\boxed{"),
         ClosingForm::Bare | ClosingForm::Number | ClosingForm::Json => false,
     };
-    let Some(stated) = AnswerReader::statement(text).filter(|_| !fits) else {
+    let Some(stated) = AnswerReader::final_statement(text).filter(|_| !fits) else {
         return text.to_owned();
     };
     let value = AnswerReader::new(question).read(text);
@@ -60,11 +60,11 @@ pub fn closed(question: &str, wording: &str, text: &str) -> String {
     }
 }
 
-/// Why a format cannot hold the answer of a vote: it must be an object with one required value, or one that is
-/// called "answer".
+/// Checks that a format can hold the answer of a vote: an object with one required property, or with one called
+/// "answer".
 ///
 /// # Errors
-/// With the reason, when there is no such property.
+/// Returns the reason if there is no such property.
 pub fn check(format: &Format) -> Result<(), String> {
     property(format).map(drop).ok_or_else(|| {
         "a vote fills one value: the schema must have a single required property, or one called \"answer\", of \
@@ -73,8 +73,9 @@ pub fn check(format: &Format) -> Result<(), String> {
     })
 }
 
-/// The winner's answer as the requested JSON object; none if its value does not fit the schema, or if it is a
-/// number in a unit that the field does not hold (see `requested_number`). `values` are those of its voters.
+/// Returns the winner's answer as the requested JSON object. None if its value does not fit the schema, or is a
+/// number in a unit that the field does not hold (see `requested_number`). `values` are those of the winner's
+/// voters.
 pub fn object(
     question: &str,
     text: &str,
@@ -84,7 +85,7 @@ pub fn object(
     let (name, schema) = property(format)?;
     let reader = AnswerReader::new(question);
     let value = reader.read(text)?;
-    let stated = AnswerReader::statement(text)?;
+    let stated = AnswerReader::final_statement(text)?;
     let as_text = match &value {
         AnswerValue::Choice(_) | AnswerValue::YesNo(_) => value.to_string(),
         _ if schema["format"] == "date" => whole_date(&value)?,
@@ -114,7 +115,7 @@ pub fn object(
     candidates.into_iter().find_map(fitting)
 }
 
-// The property that holds the answer, with its schema.
+// Returns the property that holds the answer, with its schema.
 fn property(format: &Format) -> Option<(String, Value)> {
     if format.any {
         return Some(("answer".to_owned(), json!({})));
@@ -137,7 +138,7 @@ fn property(format: &Format) -> Option<(String, Value)> {
     is_simple.then_some((name, schema))
 }
 
-// A day of a year as JSON Schema's format `date`; none for "3/4/2026", whose order is not known.
+// Returns a full date in JSON Schema's `date` format; none for "3/4/2026", whose order is unknown.
 fn whole_date(value: &AnswerValue) -> Option<String> {
     let AnswerValue::Date(date) = value else {
         return None;
@@ -146,7 +147,7 @@ fn whole_date(value: &AnswerValue) -> Option<String> {
     is_whole.then(|| date.clone())
 }
 
-// The permitted word that equals the answer but for its case.
+// Returns the enum value that equals the answer, ignoring case.
 fn enumerated(schema: &Value, said: &str) -> Option<Value> {
     let words = schema["enum"].as_array()?;
     let same = |word: &&Value| {

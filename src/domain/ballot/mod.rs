@@ -1,5 +1,5 @@
 //! Votes on closed questions: groups equal answers, breaks ties, and returns the winner's words in the requested
-//! form. Unreadable answers are not guessed.
+//! form. Never guesses an unreadable answer.
 
 pub mod calibration;
 mod closing_form;

@@ -168,8 +168,10 @@ impl NumberWords {
             }
             if is_question && used == 3 {
                 // "How many hours per day?" may be answered in hours, "Price per kg?" in "$5 per kg".
-                demanded.extend(ValueUnit::in_any_case(word).filter(|_| is_led));
-                found.per.extend(ValueUnit::in_any_case(&words[at + 2]));
+                demanded.extend(ValueUnit::read_case_insensitive(word).filter(|_| is_led));
+                found
+                    .per
+                    .extend(ValueUnit::read_case_insensitive(&words[at + 2]));
             }
             if let Some(unit) = unit.filter(|_| !DEMANDS.contains(&word) && !is_doubtful) {
                 if (is_led || is_joined) && unit.is_listed() {
@@ -205,7 +207,7 @@ impl NumberWords {
         let kind = KINDS.iter().find(|(known, _)| *known == word);
         let kind = kind.into_iter().flat_map(|(_, units)| *units);
         self.kinds
-            .extend(kind.filter_map(|unit| ValueUnit::in_any_case(unit)));
+            .extend(kind.filter_map(|unit| ValueUnit::read_case_insensitive(unit)));
     }
 }
 
@@ -216,7 +218,7 @@ fn demands_unknown(question: &str) -> bool {
         let word = words
             .get(at)
             .map_or("", |word| word.trim_matches(is_punctuation));
-        let unit = ValueUnit::in_any_case(word);
+        let unit = ValueUnit::read_case_insensitive(word);
         unit.is_some_and(|unit| unit.is_listed())
             || [SCALES, PARTS]
                 .iter()
@@ -248,25 +250,27 @@ fn unit_at(words: &[String], takes_letter: bool) -> (Option<ValueUnit>, usize) {
     if let [above, per, below, ..] = words
         && per == "per"
     {
-        let unit = ValueUnit::in_any_case(above).zip(ValueUnit::in_any_case(below));
+        let unit =
+            ValueUnit::read_case_insensitive(above).zip(ValueUnit::read_case_insensitive(below));
         let unit = unit.and_then(|(above, below)| above.per(&below));
         return (unit, 3);
     }
     if let Some((above, below)) = first.split_once('/') {
-        let unit = ValueUnit::in_any_case(above).zip(ValueUnit::in_any_case(below));
+        let unit =
+            ValueUnit::read_case_insensitive(above).zip(ValueUnit::read_case_insensitive(below));
         return (unit.and_then(|(above, below)| above.per(&below)), 1);
     }
     if let [kind, base, ..] = words
         && ["square", "cubic"].contains(&kind.as_str())
     {
-        let unit = ValueUnit::in_any_case(&format!("{kind} {base}"));
+        let unit = ValueUnit::read_case_insensitive(&format!("{kind} {base}"));
         return (unit.filter(ValueUnit::is_listed), 2);
     }
     let is_short = first.chars().count() == 1 && first.starts_with(char::is_alphabetic);
     let unit = match first {
-        "c" | "f" if takes_letter => ValueUnit::in_any_case(&format!("°{first}")),
+        "c" | "f" if takes_letter => ValueUnit::read_case_insensitive(&format!("°{first}")),
         _ if (is_short || first == "in") && !takes_letter => None,
-        _ => ValueUnit::in_any_case(first).or_else(|| ValueUnit::read(first)),
+        _ => ValueUnit::read_case_insensitive(first).or_else(|| ValueUnit::read(first)),
     };
     (unit, 1)
 }

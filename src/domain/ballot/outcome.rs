@@ -1,4 +1,4 @@
-//! The result of a vote: the winner, how ties were broken, and whose words are the answer.
+//! The result of a vote: the winner, how a tie was broken, and which member's words are the answer.
 
 use serde::Serialize;
 
@@ -8,7 +8,7 @@ use crate::domain::prompt::letter;
 use crate::domain::standing::{self, MemberStanding, StandingBasis};
 use crate::domain::statistics::random::Random;
 
-/// What decided a vote.
+/// How a vote was decided.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum VoteDecision {
@@ -18,16 +18,16 @@ pub enum VoteDecision {
     Experiments,
     /// A tie, broken by the user's blind votes on the members.
     BlindVotes,
-    /// A tie, broken by the members' order of strength in the catalog.
+    /// A tie, broken by the catalog's strength ranking of the members.
     Catalog,
     /// A tie, broken by the synthesizer after reading the answers.
     Synthesizer,
-    /// A tie that nothing broke: drawn at random by the plan's seed.
+    /// A tie that nothing else broke: drawn at random with the plan's seed.
     Draw,
 }
 
 impl VoteDecision {
-    /// Returns the name in responses.
+    /// Returns the name used in responses.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Votes => "votes",
@@ -47,13 +47,13 @@ pub struct VoteOutcome {
     pub count: BallotCount,
     /// Index of the winner among the choices.
     pub winner: usize,
-    /// The rule that decided.
+    /// How the vote was decided.
     pub decision: VoteDecision,
     /// The member whose answer is the result: the best of the winner's voters.
     pub speaker: usize,
 }
 
-/// The votes and what may break a tie between them.
+/// The votes and the inputs for breaking a tie.
 #[derive(Debug, Clone, Copy)]
 pub struct Ballots<'a> {
     /// The question.
@@ -61,14 +61,14 @@ pub struct Ballots<'a> {
     /// Answers by member.
     pub answers: &'a [(usize, &'a str)],
     /// The members' records.
-    pub standings: &'a [MemberStanding],
-    /// Seed of a draw.
+    pub records: &'a [MemberStanding],
+    /// Seed for a random draw.
     pub seed: u64,
-    /// The synthesizer's answer to the tie, if it was asked.
+    /// The synthesizer's answer to the tie, if it was called.
     pub tie_answer: Option<&'a str>,
 }
 
-/// Decides a vote. None when no answer can be read.
+/// Decides a vote. None if no answer can be read.
 pub fn decide(ballots: Ballots<'_>) -> Option<VoteOutcome> {
     let count = count::count(ballots.question, ballots.answers)?;
     let tied = &count.choices[..count.leaders()];
@@ -76,7 +76,7 @@ pub fn decide(ballots: Ballots<'_>) -> Option<VoteOutcome> {
         1 => (0, VoteDecision::Votes),
         _ => broken(ballots, tied),
     };
-    let speaker = standing::best_member(ballots.standings, &count.choices[winner].voters)?;
+    let speaker = standing::best_member(ballots.records, &count.choices[winner].voters)?;
     Some(VoteOutcome {
         count,
         winner,
@@ -87,7 +87,7 @@ pub fn decide(ballots: Ballots<'_>) -> Option<VoteOutcome> {
 
 fn broken(ballots: Ballots<'_>, tied: &[VoteChoice]) -> (usize, VoteDecision) {
     let voters: Vec<Vec<usize>> = tied.iter().map(|choice| choice.voters.clone()).collect();
-    if let Some((winner, basis)) = standing::best_group(ballots.standings, &voters) {
+    if let Some((winner, basis)) = standing::best_group(ballots.records, &voters) {
         let decision = match basis {
             StandingBasis::Experiments => VoteDecision::Experiments,
             StandingBasis::Votes => VoteDecision::BlindVotes,
@@ -117,7 +117,7 @@ impl VoteOutcome {
         &self.count.choices[self.winner]
     }
 
-    /// States the counts and what decided, for people. `models` are the members' names.
+    /// Describes the counts and the decision in a sentence for users. `models` are the members' names.
     pub fn sentence(&self, standings: &[MemberStanding], models: &[String]) -> String {
         let (winner, cast) = (self.winner(), self.count.cast());
         let votes = format!(
@@ -137,7 +137,7 @@ impl VoteOutcome {
             format!("{} ({model})", letter(member))
         };
         let best = name(self.speaker);
-        // The best of the winner's voters first, then the best of each other choice.
+        // The best of the winner's voters first, then the best voter of each other choice.
         let record = |of: fn(&MemberStanding) -> standing::StandingRecord| {
             let others = self.count.choices[..self.count.leaders()].iter();
             let others = others.filter(|choice| !choice.voters.contains(&self.speaker));
@@ -177,13 +177,13 @@ impl VoteOutcome {
         )
     }
 
-    /// Whether the votes were tied.
+    /// Whether the vote was tied.
     pub fn is_tie(&self) -> bool {
         self.decision != VoteDecision::Votes
     }
 }
 
-/// Whether a tie of these votes stays open until the synthesizer reads the answers.
+/// Whether these votes are tied until the synthesizer has read the answers.
 pub fn needs_synthesizer(ballots: Ballots<'_>) -> bool {
     decide(ballots).is_some_and(|outcome| outcome.decision == VoteDecision::Draw)
 }
@@ -201,7 +201,7 @@ mod tests {
                 (1, "Answer: 6"),
                 (2, "It is hard to say how many there are"),
             ],
-            standings,
+            records: standings,
             seed: 7,
             tie_answer,
         })
@@ -249,7 +249,7 @@ mod tests {
             );
             assert_eq!(found.speaker, winner);
         }
-        // A new answer is none of the tied ones.
+        // An answer other than the tied ones does not count.
         let equal = [ranked(1, 0.0), ranked(1, 0.0)];
         let drawn = outcome(&equal, Some("Answer: 7"));
         assert_eq!(drawn.decision, VoteDecision::Draw);
@@ -296,7 +296,7 @@ mod tests {
         let plain = decide(Ballots {
             question: "How many?",
             answers: &[(0, "Answer: 5"), (1, "Answer: 5"), (2, "Answer: 6")],
-            standings: &[],
+            records: &[],
             seed: 1,
             tie_answer: None,
         });

@@ -44,7 +44,7 @@ impl RequestedNumber {
         match scale {
             // "$5" in a field of millions: five of them, or five millionths of one?
             Some(scale) if !quantity.is_scaled && is_below(quantity.amount, scale) => None,
-            Some(scale) => given.over(scale),
+            Some(scale) => given.checked_div(scale),
             None => Some(given),
         }
     }
@@ -79,7 +79,7 @@ impl RequestedNumber {
             return quantity.written;
         }
         match scale {
-            Some(scale) if quantity.is_scaled => quantity.amount.over(scale),
+            Some(scale) if quantity.is_scaled => quantity.amount.checked_div(scale),
             // "5,000,000" in a field of millions: five of them, or five million millions?
             Some(scale) if !is_below(quantity.amount, scale) => None,
             _ => Some(quantity.amount),
@@ -118,7 +118,7 @@ impl RequestedNumber {
             None if !self.field.is_share => Some(quantity.amount),
             None if self.question.parts.is_some() && !self.question.is_decimal => quantity
                 .amount
-                .over(Ratio::whole(100))
+                .checked_div(Ratio::whole(100))
                 .filter(|_| !is_below_one),
             None => {
                 Some(quantity.amount).filter(|amount| is_below_one || *amount == Ratio::whole(1))
@@ -145,7 +145,10 @@ impl RequestedNumber {
                 let is_meant = std::ptr::eq(stated, field)
                     || stated.is_fixed
                     || factor == quantity.unit.factor;
-                return quantity.amount.over(factor).filter(|_| is_one && is_meant);
+                return quantity
+                    .amount
+                    .checked_div(factor)
+                    .filter(|_| is_one && is_meant);
             }
             if stated.is_fixed {
                 return self.in_whole_units(quantity);
@@ -207,7 +210,10 @@ impl RequestedNumber {
             .next()
             .filter(|only| money.all(|unit| unit == *only))?;
         let fits = quantity.unit.base == "cent" && ["usd", "eur"].contains(&only.base.as_str());
-        quantity.amount.over(Ratio::whole(100)).filter(|_| fits)
+        quantity
+            .amount
+            .checked_div(Ratio::whole(100))
+            .filter(|_| fits)
     }
 }
 

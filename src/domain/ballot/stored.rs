@@ -1,4 +1,4 @@
-//! The vote of a run, counted again from its plan and stored answers.
+//! The vote of a run, recounted from its plan and stored answers.
 
 use super::outcome::{self, Ballots, VoteDecision, VoteOutcome};
 use crate::domain::answer::StageAnswer;
@@ -7,21 +7,21 @@ use crate::domain::pattern::estimate;
 use crate::domain::plan::{Member, Plan};
 use crate::domain::prompt;
 
-/// The result of a vote as stored answers show it.
+/// The result of a vote, recounted from stored answers.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StoredVote {
     /// The result.
     pub outcome: VoteOutcome,
-    /// Members that were not asked because they could not change it.
+    /// Members that were not called because they could not change the result.
     pub not_asked: Vec<usize>,
-    /// Estimated cost of their calls; none if a price is unknown.
+    /// Estimated cost of the skipped calls; none if a price is unknown.
     pub saved: Option<MicroDollars>,
     /// Why the synthesizer's answer did not break a tie.
     pub unbroken: Option<&'static str>,
 }
 
 impl StoredVote {
-    /// Counts the votes of a run again. None for other arrangements, and while no vote can be read.
+    /// Recounts the votes of a run. None for other arrangements, and while no vote can be read.
     pub fn of(plan: &Plan, answers: &[StageAnswer]) -> Option<Self> {
         let first = plan.first();
         let votes: Vec<(usize, &str)> = answers
@@ -52,7 +52,7 @@ impl StoredVote {
         })
     }
 
-    /// What the result's notes report about the vote.
+    /// Returns the vote's entries for the result's notes.
     pub fn notes(&self, plan: &Plan) -> Vec<String> {
         let models: Vec<String> = plan.members.iter().map(Member::name).collect();
         let outcome = &self.outcome;
@@ -90,12 +90,12 @@ impl StoredVote {
 }
 
 impl<'a> Ballots<'a> {
-    /// The votes of a plan's members, before the synthesizer was asked about a tie.
+    /// Returns the votes of a plan's members, before the synthesizer was called to break a tie.
     pub fn of(plan: &'a Plan, answers: &'a [(usize, &'a str)]) -> Self {
         Self {
             question: &plan.question,
             answers,
-            standings: &plan.standings,
+            records: &plan.standings,
             seed: plan.seed,
             tie_answer: None,
         }
@@ -117,7 +117,7 @@ fn unbroken(plan: &Plan, votes: &[(usize, &str)], has_answered: bool) -> Option<
     }
 }
 
-// Estimated cost of the calls that were not made.
+// Returns the estimated cost of the calls that were not made.
 fn saved(plan: &Plan, not_asked: &[usize]) -> Option<MicroDollars> {
     let first = plan.stages.get(plan.first())?.name.as_str();
     let calls = estimate::calls(plan);

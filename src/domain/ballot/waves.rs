@@ -1,4 +1,4 @@
-//! Asks a vote's members in two waves: a majority first, the rest only if they can change the result.
+//! Calls a vote's members in two waves: a majority first, the rest only if they can change the result.
 
 use std::collections::BTreeSet;
 
@@ -16,9 +16,9 @@ pub fn calling_order(prices: &[Option<Price>]) -> Vec<usize> {
     order
 }
 
-/// Whether members that have not voted yet cannot change the winner. The leading choice must have one spelling, and
-/// more votes than all others together could reach: later answers can split a choice of several spellings ("5"
-/// from "$5") but not one of equal spellings.
+/// Whether members that have not voted yet cannot change the winner. The leading choice must have a single
+/// spelling, and more votes than all others together could reach: later answers can split a choice with several
+/// spellings ("5" from "$5") but not one with a single spelling.
 pub fn is_decided(count: Option<&BallotCount>, missing: usize) -> bool {
     let Some(count) = count else {
         return missing == 0;
@@ -59,7 +59,7 @@ mod tests {
             (vec!["5", "6"], 1, false),
             (vec!["5", "5", "6"], 1, false),
             (vec!["5", "5", "5", "6"], 1, true),
-            // A later "5 €" would split these.
+            // A later "5 €" would split this choice.
             (vec!["$5", "5"], 1, false),
             (vec!["5", "5.0"], 1, true),
         ] {
@@ -70,7 +70,7 @@ mod tests {
         assert!(!is_decided(None, 1) && is_decided(None, 0));
     }
 
-    /// Whatever the rest answers, it does not change a result that counts as decided.
+    /// No remaining answer can change a result that counts as decided.
     #[test]
     fn a_decided_result_stands_whatever_the_rest_says() {
         let answers = [

@@ -7,20 +7,20 @@ use serde_json::Value;
 use super::CatalogRow;
 use crate::domain::parameters::{EFFORTS, GLOSSARY};
 
-/// Maximum token count; a higher one is assumed to be a typing error.
+/// Maximum token count; a higher one is assumed to be a typo.
 const MAX_TOKENS: u64 = 1_000_000_000;
 
 /// Deserializes one row. Records an error and returns none when the value is not a valid row.
-pub(super) fn read(value: Value, place: &str, faults: &mut Vec<String>) -> Option<CatalogRow> {
+pub(super) fn read(value: Value, place: &str, errors: &mut Vec<String>) -> Option<CatalogRow> {
     if !value.is_object() {
         // Serde would accept a list as an object with its fields in order.
-        faults.push(format!("{place}: it must be an object"));
+        errors.push(format!("{place}: it must be an object"));
         return None;
     }
     match serde_json::from_value(value) {
         Ok(row) => Some(row),
         Err(error) => {
-            faults.push(format!("{place}: {error}"));
+            errors.push(format!("{place}: {error}"));
             None
         }
     }
@@ -31,28 +31,28 @@ pub(super) fn short(name: &str) -> String {
     name.chars().filter(|c| !c.is_control()).take(80).collect()
 }
 
-/// Validates a class: the fields of a model without an id.
-pub(super) fn class(row: &CatalogRow, place: &str, faults: &mut Vec<String>) {
+/// Validates a class: the fields of a model without an ID.
+pub(super) fn class(row: &CatalogRow, place: &str, errors: &mut Vec<String>) {
     if !row.id.is_empty() || row.like.is_some() {
-        faults.push(format!("{place}: a class cannot have \"id\" or \"like\""));
+        errors.push(format!("{place}: a class cannot have \"id\" or \"like\""));
     }
-    facts(row, place, faults);
+    facts(row, place, errors);
 }
 
 /// Validates the models after their classes have been applied.
-pub(super) fn rows(rows: &[CatalogRow], faults: &mut Vec<String>) {
+pub(super) fn rows(rows: &[CatalogRow], errors: &mut Vec<String>) {
     let mut seen = BTreeSet::new();
     for row in rows {
         let place = format!("model \"{}\"", short(&row.id));
         if !is_id(&row.id) {
-            faults.push(format!(
+            errors.push(format!(
                 "{place}: \"id\" must be provider/name, at most 200 characters, without spaces"
             ));
         }
         if !seen.insert(&row.id) {
-            faults.push(format!("{place} is listed twice"));
+            errors.push(format!("{place} is listed twice"));
         }
-        facts(row, &place, faults);
+        facts(row, &place, errors);
     }
 }
 
@@ -63,29 +63,29 @@ fn is_id(id: &str) -> bool {
         && !id.chars().any(|c| c.is_control() || c.is_whitespace())
 }
 
-fn facts(row: &CatalogRow, place: &str, faults: &mut Vec<String>) {
-    let mut fault = |is_wrong: bool, what: &str| {
+fn facts(row: &CatalogRow, place: &str, errors: &mut Vec<String>) {
+    let mut error = |is_wrong: bool, what: &str| {
         if is_wrong {
-            faults.push(format!("{place}: {what}"));
+            errors.push(format!("{place}: {what}"));
         }
     };
     let is_long = |tokens: Option<u64>| tokens.is_some_and(|tokens| tokens > MAX_TOKENS);
-    fault(
+    error(
         is_long(row.context_window) || is_long(row.max_output),
         "\"context_window\" and \"max_output\" are token counts, at most 1,000,000,000",
     );
-    fault(
+    error(
         row.price.is_some_and(|price| !price.is_sane()),
         "\"price\" is in dollars per million tokens, 0 to 10000; cached_input cannot exceed input, and long-call prices cannot be below the normal ones",
     );
-    fault(
+    error(
         row.price_of.as_deref().is_some_and(|day| !is_day(day)),
         "\"price_of\" is the date of the price, such as 2026-11 or 2026-11-22",
     );
     let words = |list: &Option<Vec<String>>, known: &dyn Fn(&str) -> bool| {
         list.iter().flatten().any(|word| !known(word))
     };
-    fault(
+    error(
         words(&row.parameters, &|name| {
             GLOSSARY.iter().any(|entry| entry.name == name)
         }),
@@ -98,7 +98,7 @@ fn facts(row: &CatalogRow, place: &str, faults: &mut Vec<String>) {
                 .join(", ")
         ),
     );
-    fault(
+    error(
         words(&row.efforts, &|word| EFFORTS.contains(&word)),
         &format!("\"efforts\" can contain {}", EFFORTS.join(", ")),
     );
@@ -106,7 +106,7 @@ fn facts(row: &CatalogRow, place: &str, faults: &mut Vec<String>) {
         (1..=80).contains(&word.chars().count()) && !word.chars().any(char::is_control)
     };
     let is_text = |text: &Option<String>| text.as_deref().is_none_or(is_word);
-    fault(
+    error(
         !is_text(&row.name)
             || row
                 .family
@@ -115,7 +115,7 @@ fn facts(row: &CatalogRow, place: &str, faults: &mut Vec<String>) {
         "\"name\" must have 1 to 80 characters, \"family\" at most 40",
     );
     let lists = [&row.aliases, &row.tags];
-    fault(
+    error(
         lists
             .iter()
             .any(|list| words(list, &is_word) || list.as_ref().is_some_and(|list| list.len() > 40)),

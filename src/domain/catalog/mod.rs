@@ -28,7 +28,7 @@ pub struct CatalogSheet {
     not_chat: Vec<String>,
     /// Model family by name prefix.
     families: BTreeMap<String, String>,
-    /// Class by provider, for providers with models that all share one class and have `name:tag` names.
+    /// Class by provider, for providers whose models all share one class and have `name:tag` names.
     servers: BTreeMap<String, String>,
     classes: BTreeMap<String, CatalogRow>,
     rows: Vec<CatalogRow>,
@@ -61,7 +61,7 @@ impl CatalogSheet {
         Self::read(BUILT_IN, &BTreeMap::new()).expect("a test reads this file")
     }
 
-    /// Parses a sheet. `known`: classes that rows may use in addition to the sheet's own.
+    /// Parses a sheet. `known` holds the classes that rows may use in addition to the sheet's own.
     fn read(text: &str, known: &BTreeMap<String, CatalogRow>) -> Result<Self, Vec<String>> {
         let no_sheet = |why: &str| vec![format!("not a model sheet: {why}")];
         if !text.trim_start().starts_with('{') {
@@ -72,7 +72,7 @@ impl CatalogSheet {
         if file.models.len() > MAX_ROWS {
             return Err(vec![format!("at most {MAX_ROWS} models can be listed")]);
         }
-        let mut faults = Vec::new();
+        let mut errors = Vec::new();
         let mut sheet = Self {
             not_chat: lower(file.not_chat),
             families: file.families,
@@ -81,8 +81,8 @@ impl CatalogSheet {
         };
         for (name, value) in file.classes {
             let place = format!("class \"{name}\"");
-            if let Some(row) = check::read(value, &place, &mut faults) {
-                check::class(&row, &place, &mut faults);
+            if let Some(row) = check::read(value, &place, &mut errors) {
+                check::class(&row, &place, &mut errors);
                 sheet.classes.insert(name, row);
             }
         }
@@ -92,7 +92,7 @@ impl CatalogSheet {
                 "" => format!("model {}", at + 1),
                 id => format!("model \"{}\"", check::short(id)),
             };
-            let Some(row) = check::read(value, &place, &mut faults) else {
+            let Some(row) = check::read(value, &place, &mut errors) else {
                 continue;
             };
             let class = row.like.as_ref().map(|name| {
@@ -102,24 +102,24 @@ impl CatalogSheet {
             match class.transpose() {
                 Ok(class) => sheet
                     .rows
-                    .push(row.over(class.unwrap_or(&CatalogRow::default()))),
-                Err(fault) => faults.push(fault),
+                    .push(row.overlay(class.unwrap_or(&CatalogRow::default()))),
+                Err(fault) => errors.push(fault),
             }
         }
-        check::rows(&sheet.rows, &mut faults);
-        sheet.check_servers(known, &mut faults);
-        if faults.is_empty() {
+        check::rows(&sheet.rows, &mut errors);
+        sheet.check_servers(known, &mut errors);
+        if errors.is_empty() {
             Ok(sheet)
         } else {
-            Err(faults)
+            Err(errors)
         }
     }
 
-    fn check_servers(&self, known: &BTreeMap<String, CatalogRow>, faults: &mut Vec<String>) {
+    fn check_servers(&self, known: &BTreeMap<String, CatalogRow>, errors: &mut Vec<String>) {
         for (server, class) in &self.servers {
             if !self.classes.contains_key(class) && !known.contains_key(class) {
                 let (server, class) = (check::short(server), check::short(class));
-                faults.push(format!("server \"{server}\": unknown class \"{class}\""));
+                errors.push(format!("server \"{server}\": unknown class \"{class}\""));
             }
         }
     }
@@ -183,7 +183,7 @@ impl Catalog {
             .filter_map(move |row| row.id.strip_prefix(provider)?.strip_prefix('/'))
     }
 
-    /// Finds a model by id, bare name, or alias.
+    /// Finds a model by ID, bare name, or alias.
     pub fn named(&self, name: &str) -> Option<Model> {
         let rows = || self.own.rows.iter().chain(&self.built_in.rows);
         let is_bare = |row: &&CatalogRow| {
@@ -220,7 +220,7 @@ impl Catalog {
         let bare = bare.and_then(|bare| self.places.get(&format!("{provider}/{bare}")));
         let mut known = CatalogRow::default();
         let (fresh, rest) = seen.into_rows();
-        let mut add = |row: &CatalogRow| known = std::mem::take(&mut known).over(row);
+        let mut add = |row: &CatalogRow| known = std::mem::take(&mut known).overlay(row);
         for place in [place, bare].into_iter().flatten() {
             if let Some(row) = place.1.and_then(|at| self.own.rows.get(at)) {
                 add(row);

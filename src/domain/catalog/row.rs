@@ -5,7 +5,7 @@ use serde::Deserialize;
 use crate::domain::model::{Model, Structured, Thinking};
 use crate::domain::money::Price;
 
-/// A partial model description. `Model` documents the fields.
+/// A partial model description. For the fields, see `Model`.
 #[derive(Debug, Clone, PartialEq, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct CatalogRow {
@@ -43,7 +43,7 @@ pub struct ListedFacts {
 
 impl CatalogRow {
     /// Fills missing fields from `base`.
-    pub(super) fn over(self, base: &CatalogRow) -> CatalogRow {
+    pub(super) fn overlay(self, base: &CatalogRow) -> CatalogRow {
         let (price, price_of) = match self.price {
             // A price without a date has none: the base's date belongs to another price.
             Some(_) => (self.price, self.price_of),
@@ -98,7 +98,7 @@ impl CatalogRow {
 }
 
 impl ListedFacts {
-    /// Splits into facts that change over time and the rest.
+    /// Splits the row into facts that change over time and the rest.
     pub(super) fn into_rows(self) -> (CatalogRow, CatalogRow) {
         let (price, price_of) = self.price.unzip();
         let fresh = CatalogRow {

@@ -66,7 +66,7 @@ const OLD_NAMES: &[(&str, &[&str])] = &[
 #[test]
 fn the_built_in_sheet_is_valid() {
     let sheet = CatalogSheet::read(BUILT_IN, &BTreeMap::new());
-    let sheet = sheet.unwrap_or_else(|faults| panic!("{}", faults.join("\n")));
+    let sheet = sheet.unwrap_or_else(|errors| panic!("{}", errors.join("\n")));
     let catalogue = own("{}");
     let mut taken = std::collections::BTreeSet::new();
     assert!((60..200).contains(&sheet.len()), "{} models", sheet.len());
@@ -90,7 +90,7 @@ fn the_built_in_sheet_is_valid() {
             .any(|name| name == "reasoning_effort");
         let is_told = !matches!(model.thinking, Thinking::Fixed | Thinking::Unknown);
         assert_eq!(takes, is_told, "{}", row.id);
-        // An old name maps to one model of a provider; of a local server, to any that is installed.
+        // On a hosted provider, an old name maps to one model; on a local server, to any that is installed.
         if !sheet.servers.contains_key(provider) {
             for alias in &model.aliases {
                 assert!(
@@ -150,7 +150,7 @@ fn admin_rows_replace_and_add() {
             ]}"#,
     );
     let model = known(&catalogue, "openai/gpt-5");
-    // The price comes from the provider, which gives no date for it; the rest stays.
+    // The price comes from the provider, which gives no date for it; everything else stays.
     assert_eq!(model.price.unwrap().input, 1.0);
     assert_eq!(
         (
@@ -280,8 +280,8 @@ fn invalid_rows_are_rejected_with_a_reason() {
             "server \"s\": unknown class \"c\"",
         ),
     ] {
-        let faults = CatalogSheet::parse(text).expect_err(text).join("\n");
-        assert!(faults.contains(expected), "{text}\n{faults}");
+        let errors = CatalogSheet::parse(text).expect_err(text).join("\n");
+        assert!(errors.contains(expected), "{text}\n{errors}");
     }
     let all = CatalogSheet::parse(
         r#"{"models": [{"id": "a"}, {"id": "a/b", "x": 1}, {"id": "a/c", "price_of": "?"}]}"#,
@@ -343,9 +343,9 @@ fn a_local_model_is_found_without_its_tag() {
         (Structured::Native, Thinking::Unknown, None)
     );
     assert_eq!(model.tags, ["offline"]);
-    // Its models are installed by the operator and unknown until the server is queried.
+    // The server's models are installed by the operator and unknown until the server is queried.
     assert_eq!(catalogue.names_of("ollama").count(), 0);
-    // For a hosted provider the tag is part of the name: a free variant has another price.
+    // For a hosted provider, the tag is part of the name: a free variant has a different price.
     let model = known(&catalogue, "openrouter/z-ai/glm-5.3:free");
     assert_eq!(model.price, None);
 }

@@ -1,7 +1,7 @@
-//! Finds the parts of a page that should stay together: headings with their text, tables, and fenced code.
-//! Works line by line; knows no size limits beyond the passage length.
+//! Finds the parts of a page that should stay together: headings with their text, tables, and fenced code. Works
+//! line by line; knows no size limits other than the passage length.
 
-use super::{HEADING_CHARS, LONGEST};
+use super::{HEADING_CHARS, MAX_LENGTH};
 
 /// A heading line: byte range and text.
 pub(super) struct Heading {
@@ -14,14 +14,14 @@ pub(super) struct Heading {
 pub(super) struct LayoutBlock {
     pub start: usize,
     pub end: usize,
-    /// Whether the first line names the columns of the others.
+    /// Whether the first line is the header row of the others.
     table: bool,
 }
 
 impl LayoutBlock {
     /// Whether the block fits in one passage.
     pub fn small(&self) -> bool {
-        self.end - self.start < LONGEST
+        self.end - self.start < MAX_LENGTH
     }
 }
 
@@ -97,7 +97,7 @@ impl Layout {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum BlockKind {
     Fence,
-    /// `| a | b |`: the first row names the columns.
+    /// `| a | b |`: the first row is the header.
     Piped,
     /// `Name: a | Age: 3`: each row names its own columns.
     Named,

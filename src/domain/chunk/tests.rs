@@ -1,4 +1,4 @@
-//! Passage boundaries, and that no text is lost.
+//! Tests of passage boundaries, and that no text is lost.
 
 use super::*;
 use proptest::prelude::*;
@@ -106,7 +106,7 @@ proptest! {
             prop_assert_eq!(passage.ordinal as usize, index);
             prop_assert!(start >= last && !passage.text.trim().is_empty());
             prop_assert!(text[last..start].trim().is_empty());
-            prop_assert!(passage.text.chars().count() <= LONGEST + CRUMB);
+            prop_assert!(passage.text.chars().count() <= MAX_LENGTH + MAX_REMAINDER_CHARS);
             last = end;
         }
         prop_assert!(text[last..].trim().is_empty());
@@ -180,7 +180,7 @@ fn sections_continue_across_pages() {
             ..page("fourth\n\n# Last")
         },
     ];
-    let mut cutter = Cutter::new();
+    let mut cutter = PassageSplitter::new();
     let found: Vec<(u32, u32, String)> = pages
         .iter()
         .flat_map(|page| cutter.page(page))

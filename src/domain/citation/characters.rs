@@ -1,9 +1,9 @@
-//! Classes of characters that are written as one and read as another: superscripts, subscripts, fractions, units,
-//! and scripts without spaces.
+//! Classes of characters that stand for other characters: superscripts, subscripts, fractions, units, and scripts
+//! without spaces.
 
 use unicode_normalization::UnicodeNormalization;
 
-/// The plain character of a superscript.
+/// Returns the plain character of a superscript.
 pub(super) fn raised(c: char) -> Option<char> {
     let is_raised = matches!(c, '²' | '³' | '¹' | 'ª' | 'º' | '\u{2070}'..='\u{207F}' | '\u{1D2C}'..='\u{1D61}' | '\u{1D9C}'..='\u{1DBF}');
     let plain = is_raised
@@ -12,7 +12,7 @@ pub(super) fn raised(c: char) -> Option<char> {
     Some(if plain == '−' { '-' } else { plain })
 }
 
-/// The plain character of a subscript.
+/// Returns the plain character of a subscript.
 pub(super) fn lowered(c: char) -> Option<char> {
     let is_lowered =
         matches!(c, '\u{2080}'..='\u{2089}' | '\u{2090}'..='\u{209C}' | '\u{1D62}'..='\u{1D6A}');
@@ -21,7 +21,8 @@ pub(super) fn lowered(c: char) -> Option<char> {
         .flatten()
 }
 
-/// The words of a character that represents several: ½ is 1, /, 2 and never part of 31/2; ① is 1; ㎡ is m^2.
+/// Returns the words of a character that represents several: ½ is 1, /, 2, and never part of 31/2; ① is 1; ㎡ is
+/// m^2.
 pub(super) fn separate(c: char) -> Option<Vec<String>> {
     let whole = |text: &str| Some(vec![text.to_owned()]);
     match c {
@@ -57,7 +58,7 @@ pub(super) fn is_enclosed(c: Option<char>) -> bool {
     c.is_some_and(|c| matches!(c, '\u{2460}'..='\u{249B}' | '\u{24EA}' | '\u{3251}'..='\u{325F}' | '\u{32B1}'..='\u{32BF}'))
 }
 
-/// Scripts that are written without spaces: each character is a word.
+/// Whether the character belongs to a script written without spaces, in which each character counts as a word.
 pub(super) fn is_single(c: char) -> bool {
     let is_there = matches!(u32::from(c), 0x0E00..=0x0EFF | 0x1000..=0x109F | 0x1780..=0x17FF | 0x3005 | 0x3040..=0x30FF
         | 0x3400..=0x4DBF | 0x4E00..=0x9FFF | 0xF900..=0xFAFF | 0xFF66..=0xFF9F | 0x20000..=0x2FA1F);

@@ -1,4 +1,4 @@
-//! Checks each citation of a text: finds its page, and the quoted words on it.
+//! Checks each citation in a text: finds its page and the quoted words on it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,17 +15,17 @@ use super::{Citation, CitationState, Citations, CitedPage, CitingText, MAX_ITEMS
 
 /// Maximum number of pages searched per mark.
 const MAX_PAGES: u32 = 12;
-/// Maximum length of a stored quotation, and of what it leaves out at one ellipsis, in characters.
+/// Maximum length in characters of a stored quotation, and of the text omitted at one ellipsis.
 const MAX_SHOWN: usize = 300;
-/// Maximum number of ellipses whose words are stored.
+/// Maximum number of ellipses whose omitted words are stored.
 const MAX_LEFT_OUT: usize = 8;
 
 pub(super) struct CitationChecker<'a> {
-    /// By position in the request: the document and the pages that were given to any member.
+    /// By position in the request: the document and the pages given to any member.
     given: BTreeMap<u32, (DocumentId, BTreeSet<u32>)>,
     sources: Vec<&'a SourcePassage>,
     page: &'a mut dyn FnMut(&DocumentId, u32) -> Option<CitedPage>,
-    /// The last page used, as a one-entry cache: citations of one page come together.
+    /// The last page used, as a one-entry cache: consecutive citations often name the same page.
     last: Option<CachedPage>,
 }
 
@@ -148,7 +148,7 @@ impl<'a> CitationChecker<'a> {
         };
     }
 
-    // A complete quotation on any of the pages counts more than a shortened one on the first of them.
+    // Prefers a complete quotation on any of the pages to a shortened one on the first.
     fn quoted(
         &mut self,
         id: &DocumentId,
@@ -179,13 +179,13 @@ impl<'a> CitationChecker<'a> {
             (false, _) => CitationState::Gone,
             (_, true) => CitationState::Shortened,
             _ => self
-                .over_break(id, quote, meant, given, item)
-                .unwrap_or_else(|| self.elsewhere(quote, item)),
+                .find_across_pages(id, quote, meant, given, item)
+                .unwrap_or_else(|| self.find_on_other_pages(quote, item)),
         }
     }
 
-    // Searches where a cited page meets the page before or behind it.
-    fn over_break(
+    // Searches across the break between a cited page and the page before or after it.
+    fn find_across_pages(
         &mut self,
         id: &DocumentId,
         quote: &str,
@@ -231,7 +231,7 @@ impl<'a> CitationChecker<'a> {
         None
     }
 
-    // Says only whether a cited page is still there: whether it supports the sentence is a question of meaning.
+    // Reports only whether a cited page still exists: whether it supports the sentence is a question of meaning.
     fn unquoted(&mut self, id: &DocumentId, meant: &[u32]) -> CitationState {
         match meant.iter().any(|&page| self.cached(id, page).is_some()) {
             true => CitationState::Cited,
@@ -239,8 +239,8 @@ impl<'a> CitationChecker<'a> {
         }
     }
 
-    // Searches the other pages that were given, as far as their passages reach.
-    fn elsewhere(&self, quote: &str, item: &mut Citation) -> CitationState {
+    // Searches the other given pages, as far as their passages reach.
+    fn find_on_other_pages(&self, quote: &str, item: &mut Citation) -> CitationState {
         for source in &self.sources {
             let Some(id) = &source.document_id else {
                 continue;
@@ -277,7 +277,7 @@ impl<'a> CitationChecker<'a> {
     }
 }
 
-// In recognized text single letters may be wrong and accents missing.
+// In recognized text, single letters may be wrong and accents missing.
 fn comparable(text: &str, is_recognized: bool) -> ComparableText {
     match is_recognized {
         true => ComparableText::recognized(text),
@@ -285,7 +285,7 @@ fn comparable(text: &str, is_recognized: bool) -> ComparableText {
     }
 }
 
-// Notes where a quotation is: on which page, and where in the page's text the searched text begins.
+// Records the position of a quotation: its page, and the offset of the searched text within the page.
 fn place(item: &mut Citation, page: u32, (offset, text): (u32, &str), found: &QuoteMatch) {
     item.page = page;
     (item.start, item.end) = (offset + found.start as u32, offset + found.end as u32);

@@ -1,15 +1,16 @@
-//! Scripts without spaces: a quotation may begin or end anywhere in a clause, also right beside the word that negates
-//! it. A part of a clause that leaves out the clause's negation is not a quotation of it.
+//! Negations in scripts without spaces. There a quotation may begin or end anywhere in a clause, even right next
+//! to the word that negates it. A part of a clause that omits the clause's negation is not a quotation of it.
 
 use super::plain_word::PlainWord;
 
-/// Number of characters looked at before a quotation, and behind it.
+/// Number of characters searched before and after a quotation.
 const MAX_BEFORE: usize = 40;
 const MAX_BEHIND: usize = 24;
-/// The same for Chinese and Burmese, whose negations are single characters and part of many other words.
+/// Number of characters searched before a quotation in Chinese and Burmese, whose negations are single characters
+/// that also occur in many other words.
 const MAX_NEAR: usize = 3;
 
-/// Negations of Thai, Lao, and Khmer, which precede what they negate.
+/// Negations in Thai, Lao, and Khmer, which precede the negated words.
 const BEFORE: &[&str] = &[
     "ไม่",
     "ไร้",
@@ -31,9 +32,9 @@ const BEFORE: &[&str] = &[
     "កុំ",
     "ហាម",
 ];
-/// Characters that negate in Chinese and Burmese.
+/// Negating characters in Chinese and Burmese.
 const NEAR: &[&str] = &["不", "没", "沒", "未", "勿", "无", "無", "မ"];
-/// Endings that negate in Japanese and Burmese.
+/// Negating endings in Japanese and Burmese.
 const BEHIND: &[&str] = &[
     "ない",
     "なかっ",
@@ -49,7 +50,7 @@ const BEHIND: &[&str] = &[
     "ဘူး",
     "မဟုတ်",
 ];
-/// What directly follows and negates, or makes a question of it: Thai, and Chinese.
+/// Words directly after a quotation that negate it or turn it into a question, in Thai and Chinese.
 const NEXT: &[&str] = &["ไม่", "หรือไม่", "มิได้", "吗", "嗎", "与否", "與否", "否"];
 
 /// Whether the words from `start` to `end` are part of a clause whose negation is outside of them.
@@ -73,7 +74,7 @@ pub(super) fn leaves_out_negation(text: &[PlainWord], start: usize, end: usize) 
         || NEXT.iter().any(|one| after.starts_with(one))
 }
 
-/// Whether a word continues the clause of the word before it, given what is between them.
+/// Whether a word continues the clause of the word before it, given the text between them.
 pub(super) fn continues(before: &PlainWord, word: &PlainWord, gap: &str) -> bool {
     before.is_ideograph
         && word.is_ideograph

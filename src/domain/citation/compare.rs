@@ -1,10 +1,10 @@
-//! Locates a quotation in a text: word for word, or shortened with an ellipsis.
+//! Locates a quotation in a text, either verbatim or shortened with an ellipsis.
 //!
-//! Tolerated differences: case, spaces, line breaks and hyphens at them, punctuation, quotation marks, compatibility
-//! forms (NFKC), group separators of a figure, accents where one side has none at all, a word split into two halves
-//! of three letters or more, the numbers of footnotes, and what the person who quotes marks as their own: `[T]he`,
-//! `[sic]`. Signs at figures, exponents, and the case of units count. In text recognized from a picture, one letter
-//! in eight words may be one that recognition confuses with another.
+//! Tolerated differences: case, spaces, line breaks and hyphens at them, punctuation, quotation marks,
+//! compatibility forms (NFKC), digit group separators, accents if one side has none at all, a word split into two
+//! halves of three letters or more, footnote numbers, and the quoting author's own additions: `[T]he`, `[sic]`.
+//! Symbols next to numbers, exponents, and the case of units are significant. In text recognized from an image,
+//! one letter in eight words may be one that recognition confuses with another.
 
 use std::ops::Range;
 
@@ -17,11 +17,11 @@ use super::words::{ComparableText, negates_before, words};
 const MAX_GAP: usize = 60;
 /// Number of words per permitted letter error, in recognized text.
 const PER_ERROR: usize = 8;
-/// Minimum word length in letters for a letter error; shorter words must match exactly.
+/// Minimum length of a word that may contain a letter error, in letters; shorter words must match exactly.
 const MIN_SLIP_LETTERS: usize = 5;
 /// Maximum quotation length in words; longer quotations are not matched.
 const MAX_WORDS: usize = 400;
-/// Number of words without their accents that show that a writer left out all of them.
+/// Minimum number of words without their accents that shows that a writer omitted all accents.
 const MIN_UNACCENTED: usize = 2;
 
 /// Where a quotation was found.
@@ -29,17 +29,17 @@ const MIN_UNACCENTED: usize = 2;
 pub struct QuoteMatch {
     /// Start of the quoted words in the text, in bytes.
     pub start: usize,
-    /// End of the quoted words, in bytes.
+    /// End of the quoted words in the text, in bytes.
     pub end: usize,
-    /// What the quotation leaves out at its ellipses, as byte ranges; empty if it is complete.
+    /// What the quotation omits at its ellipses, as byte ranges; empty if it is complete.
     pub left_out: Vec<Range<usize>>,
 }
 
-/// Finds a quotation word for word in a text and returns its byte range.
+/// Finds a quotation verbatim in a text and returns its byte range.
 ///
-/// None if a word, a figure, or a sign differs, and for a quotation shortened with an ellipsis: what was left out may
-/// turn its meaning. Accepts texts of any language and length; a quotation of more than 400 words is not found.
-/// For several quotations from one text, prepare the text once and use [`locate`].
+/// None if a word, number, or symbol differs, or if the quotation is shortened with an ellipsis, since the omitted
+/// words may reverse its meaning. Accepts texts of any language and length; a quotation of more than 400 words is
+/// not found. For several quotations from one text, prepare the text once and use [`locate`].
 pub fn verify(text: &str, quote: &str) -> Option<Range<usize>> {
     let found = locate(quote, &ComparableText::of(text))?;
     found.left_out.is_empty().then_some(found.start..found.end)
@@ -52,7 +52,7 @@ pub fn locate(quote: &str, text: &ComparableText) -> Option<QuoteMatch> {
         return None;
     }
     let tolerance = Tolerance::between(&whole, text);
-    // An ellipsis that the text has itself leaves out nothing.
+    // An ellipsis that also occurs in the text omits nothing.
     if let Some((start, end, _)) = find(&whole.words, &text.words, 0..text.words.len(), tolerance) {
         return Some(QuoteMatch {
             start: text.words[start].start,
@@ -68,7 +68,7 @@ pub fn locate(quote: &str, text: &ComparableText) -> Option<QuoteMatch> {
     locate_shortened(&fragments, &text.words, tolerance)
 }
 
-// The words between the ellipses of a quotation.
+// Returns the words between the ellipses of a quotation.
 fn fragments(quote: &str) -> Vec<Vec<PlainWord>> {
     let mut quote = quote.replace('⋯', "…");
     for spelled in [
@@ -113,18 +113,18 @@ fn locate_shortened(
     None
 }
 
-/// Differences that are still permitted.
+/// Differences that are still tolerated.
 #[derive(Debug, Clone, Copy)]
 struct Tolerance {
-    /// Letter errors.
+    /// Number of letter errors.
     errors: usize,
     /// Whether accents may be missing.
     is_unaccented: bool,
-    /// Whether the text was recognized in a picture.
+    /// Whether the text was recognized from an image.
     is_recognized: bool,
-    /// Words that matched without their accents.
+    /// Number of words that matched only without accents.
     folded: usize,
-    /// Those among them that are other words without their accents.
+    /// Number of those words that become a different word without accents.
     doubtful: usize,
 }
 
@@ -142,7 +142,7 @@ impl Tolerance {
         }
     }
 
-    // Whether the words are the same; counts what was tolerated.
+    // Whether the words are equal; counts the tolerated differences.
     fn accepts(&mut self, one: &PlainWord, other: &PlainWord, is_unit: bool) -> bool {
         if one.plain == other.plain {
             return !is_case_bearing(one, other, is_unit);
@@ -153,7 +153,7 @@ impl Tolerance {
         let bare = one.bare.as_deref().unwrap_or(&one.plain);
         let is_bare = bare == other.bare.as_deref().unwrap_or(&other.plain);
         let is_doubtful = is_bare && folding::is_other_word(bare);
-        // Only ß differs: "Straße" is "STRASSE", but "in Maßen" is not "in Massen".
+        // Words that differ only in ß: "Straße" equals "STRASSE", but "in Maßen" does not equal "in Massen".
         let is_sharp = is_bare && one.plain.replace('ß', "ss") == other.plain.replace('ß', "ss");
         if is_sharp && (!is_doubtful || one.is_upper() || other.is_upper()) {
             return true;
@@ -166,7 +166,7 @@ impl Tolerance {
     }
 
     fn accepts_slip(&mut self, one: &PlainWord, other: &PlainWord) -> bool {
-        let is_slip = self.errors > 0 && is_slip(one, other);
+        let is_slip = self.errors > 0 && is_recognition_error(one, other);
         self.errors -= usize::from(is_slip);
         is_slip
     }
@@ -176,18 +176,20 @@ impl Tolerance {
     }
 }
 
-// "uebertragung" for "übertragung", as on a keyboard without umlauts.
+// Whether one word is the other with umlauts written out: "uebertragung" for "übertragung".
 fn is_written_out(one: &PlainWord, other: &PlainWord) -> bool {
     folding::written_out(&one.plain) == other.plain
         || one.plain == folding::written_out(&other.plain)
 }
 
-// The same where no ß is involved: "Gebuehr" is "Gebühr", but "Masse" may be "Maße" or "Masse".
+// Whether umlauts are written out and no ß is involved: "Gebuehr" is "Gebühr", but "Masse" may be "Maße" or
+// "Masse".
 fn is_umlaut_written_out(one: &PlainWord, other: &PlainWord) -> bool {
     is_written_out(one, other) && !one.plain.contains('ß') && !other.plain.contains('ß')
 }
 
-// First match of these words within a range: its first word, the word behind it, and what is still tolerated.
+// Finds the first match of these words within a range. Returns its first word, the word after it, and the
+// remaining tolerance.
 fn find(
     wanted: &[PlainWord],
     text: &[PlainWord],
@@ -209,7 +211,7 @@ fn find(
     })
 }
 
-// Number of text words matched when the text starts with the wanted words.
+// Returns the number of words matched at the start of the text, if it starts with the quoted words.
 fn matches(wanted: &[PlainWord], text: &[PlainWord], tolerance: &mut Tolerance) -> Option<usize> {
     let (mut mine, mut theirs) = (0, 0);
     while mine < wanted.len() {
@@ -234,17 +236,17 @@ fn matches(wanted: &[PlainWord], text: &[PlainWord], tolerance: &mut Tolerance) 
     Some(theirs)
 }
 
-/// Units that are others in another case: milliwatts and megawatts, metres and millions.
+/// Units that mean something else in another case, such as milliwatts and megawatts, meters and millions.
 const CASED_UNITS: &[&str] = &[
     "m", "s", "g", "mw", "mj", "ma", "mv", "ms", "mm", "mg", "mb", "gb", "kb", "tb", "mbit", "pa",
     "mpa", "mhz", "mbps", "kbps", "gbps", "mol",
 ];
-/// Acronyms that are words of the language in lower case.
+/// Acronyms that are ordinary words in lowercase.
 const CASED_ACRONYMS: &[&str] = &["us", "it", "who", "aids", "aid", "ram", "pin", "eu"];
-/// Greek letters that are words; the others are symbols, and their case counts: Ω is not ω.
+/// Greek letters that are words; the others are case-sensitive symbols: Ω is not ω.
 const GREEK_WORDS: &[&str] = &["η", "ο"];
 
-// Whether two words that differ in case only are two words.
+// Whether two words that differ only in case are different words.
 fn is_case_bearing(one: &PlainWord, other: &PlainWord, is_unit: bool) -> bool {
     let plain = one.plain.as_str();
     let is_other = one.cased != other.cased;
@@ -269,7 +271,8 @@ fn is_negation(word: &PlainWord) -> bool {
     NEGATIONS.contains(&word.plain.as_str())
 }
 
-/// Endings that a stray space may split off. Other halves may be words: "the rapist", "leg end", "has ten".
+/// Endings that a stray space may split off. Other halves may be words of their own: "the rapist", "leg end", "has
+/// ten".
 const ENDINGS: &[&str] = &[
     "able", "ible", "ing", "ings", "ment", "ments", "tion", "tions", "sion", "ness", "ance",
     "ence", "ized", "ised", "ung", "ungen", "lich", "liche", "lichen", "keit", "heit", "schaft",
@@ -277,8 +280,8 @@ const ENDINGS: &[&str] = &[
 ];
 
 impl Tolerance {
-    // Whether one word equals two split words. Letters only, because 1 and 5 are not 15. In recognized text, a space
-    // in the wrong place counts as a letter error.
+    // Whether one word equals two split words. Letters only, because 1 and 5 are not 15. In recognized text, a
+    // misplaced space counts as a letter error.
     fn joins(&mut self, one: &PlainWord, two: Option<&[PlainWord]>) -> bool {
         let Some([first, second]) = two else {
             return false;
@@ -287,8 +290,8 @@ impl Tolerance {
             && one.plain.starts_with(&first.plain)
             && one.plain.ends_with(&second.plain)
             && !one.plain.contains(|c: char| c.is_ascii_digit())
-            && !first.is_sign
-            && !second.is_sign;
+            && !first.is_symbol
+            && !second.is_symbol;
         if !is_same || one.hyphen == Some(first.plain.len()) {
             return is_same;
         }
@@ -302,7 +305,7 @@ impl Tolerance {
     }
 }
 
-// Number of initials that spell an acronym: three for "USA" and "U.S.A."
+// Returns the number of initials that spell an acronym: three for "USA" and "U.S.A."
 fn initials(acronym: &PlainWord, letters: &[PlainWord]) -> Option<usize> {
     let length = acronym.plain.chars().count();
     let of = letters.get(..length).filter(|_| acronym.is_upper())?;
@@ -312,8 +315,8 @@ fn initials(acronym: &PlainWord, letters: &[PlainWord]) -> Option<usize> {
     (are_initials && is_capital && spelled == acronym.plain).then_some(length)
 }
 
-// Whether the words differ in one letter that recognition confuses, other than the first.
-fn is_slip(one: &PlainWord, other: &PlainWord) -> bool {
+// Whether the words differ only in one letter, not the first, that recognition confuses with another.
+fn is_recognition_error(one: &PlainWord, other: &PlainWord) -> bool {
     const CONFUSED: &[(char, char)] = &[('c', 'e'), ('l', 'i'), ('h', 'b')];
     let (a, b): (Vec<char>, Vec<char>) =
         (one.plain.chars().collect(), other.plain.chars().collect());

@@ -1,9 +1,9 @@
-//! Reads a figure: digits with their groups and decimals, as one comparable number. Signs and units around it are
-//! words of their own.
+//! Reads a number: digits with their group and decimal separators, as one comparable string. Symbols and units
+//! around it are separate words.
 
 use unicode_normalization::UnicodeNormalization;
 
-/// A figure at the start of a text.
+/// A number at the start of a text.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct WrittenFigure {
     /// Number of characters.
@@ -13,13 +13,13 @@ pub(super) struct WrittenFigure {
     pub plain: String,
 }
 
-/// The zeros of the scripts that have digits of their own; the other nine follow each.
+/// The zeros of scripts that have their own digits; the other nine digits follow each zero.
 const ZEROS: &[u32] = &[
     0x0660, 0x06F0, 0x07C0, 0x0966, 0x09E6, 0x0A66, 0x0AE6, 0x0B66, 0x0BE6, 0x0C66, 0x0CE6, 0x0D66,
     0x0E50, 0x0ED0, 0x0F20, 0x1040, 0x17E0, 0x1810,
 ];
 
-/// The ASCII digit of a character, `３`, `𝟑`, and `٣` included; none for superscripts and subscripts.
+/// Returns the ASCII digit of a character, including `３`, `𝟑`, and `٣`; none for superscripts and subscripts.
 pub(super) fn digit(c: char) -> Option<char> {
     if c.is_ascii() {
         return c.is_ascii_digit().then_some(c);
@@ -38,7 +38,7 @@ pub(super) fn digit(c: char) -> Option<char> {
         .filter(char::is_ascii_digit)
 }
 
-/// Reads the figure at the start of `chars`, which is a digit or a decimal point before one.
+/// Reads the number at the start of `chars`, which is a digit or a decimal point before one.
 pub(super) fn read(chars: &[(usize, char)]) -> Option<WrittenFigure> {
     let at = |index: usize| chars.get(index).map(|&(_, c)| c);
     let mut written = digits(chars, 0);
@@ -64,7 +64,7 @@ pub(super) fn read(chars: &[(usize, char)]) -> Option<WrittenFigure> {
                 });
                 is_open = false;
             }
-            // Exactly one space: cells of a table are further apart.
+            // Exactly one space: table cells are further apart.
             '\'' | '’' | ' ' | '\u{A0}' | '\u{2005}'..='\u{2009}' | '\u{202F}'
                 if is_open && group.len() == 3 => {}
             _ => break,
@@ -83,7 +83,7 @@ fn digits(chars: &[(usize, char)], from: usize) -> String {
     rest.iter().map_while(|&(_, c)| digit(c)).collect()
 }
 
-// Removes group separators where they cannot be read otherwise.
+// Removes group separators that cannot mean anything else.
 fn ungrouped(written: &str) -> String {
     let parts: Vec<&str> = written.split(['.', ',']).collect();
     let signs: Vec<char> = written.chars().filter(|c| matches!(c, '.' | ',')).collect();
@@ -98,14 +98,14 @@ fn ungrouped(written: &str) -> String {
     if !before.is_empty() && is_uniform(before) && before[0] != last && are_groups(whole) {
         return format!("{}.{}", whole.concat(), parts[parts.len() - 1]);
     }
-    // A comma behind four digits or more is a decimal one.
+    // A comma after four digits or more is a decimal separator.
     match (parts.as_slice(), last) {
         ([whole, decimals], ',') if whole.len() > 3 => format!("{whole}.{decimals}"),
         _ => written.to_owned(),
     }
 }
 
-// Three digits in the last group, two or three (as in India) in those between.
+// Whether the parts are digit groups: three digits in the last, two or three (as in India) in those before it.
 fn are_groups(parts: &[&str]) -> bool {
     let Some((first, rest)) = parts.split_first() else {
         return false;

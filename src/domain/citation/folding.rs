@@ -1,9 +1,9 @@
-//! Folds a word for comparison: compatibility forms, case, and accents. Knows nothing of positions or figures.
+//! Folds a word for comparison: compatibility forms, case, and accents. Knows nothing about positions or numbers.
 
 use unicode_normalization::UnicodeNormalization;
 
-/// Words that are other words with an accent: "schon" and "schön", "ano" and "año". One of these alone does not
-/// prove that a writer left accents out.
+/// Words that become a different word with an accent: "schon" and "schön", "ano" and "año". One of these alone
+/// does not prove that a writer left accents out.
 const OTHER_WITH_ACCENT: &[&str] = &[
     // German
     "achten",
@@ -162,7 +162,8 @@ const OTHER_WITH_ACCENT: &[&str] = &[
     "πως",
 ];
 
-/// The comparable form of a word: compatibility forms composed (NFKC), lower case, `æ` and `œ` as two letters.
+/// Returns the comparable form of a word: compatibility forms composed (NFKC), lowercase, `æ` and `œ` as two
+/// letters.
 pub(super) fn plain(raw: &str) -> String {
     if raw.is_ascii() {
         return raw.to_ascii_lowercase();
@@ -180,7 +181,7 @@ pub(super) fn plain(raw: &str) -> String {
     out
 }
 
-/// The word without accents, from its plain form; none if it has no accent.
+/// Returns the word without accents, from its plain form; none if it has no accent.
 pub(super) fn bare(plain: &str) -> Option<String> {
     if plain.is_ascii() {
         return None;
@@ -193,7 +194,7 @@ pub(super) fn bare(plain: &str) -> Option<String> {
             'ł' => out.push('l'),
             'đ' | 'ð' => out.push('d'),
             'ı' => out.push('i'),
-            // A letter of its own, not an accented one.
+            // A separate letter, not an accented one.
             'й' => out.push(c),
             _ => out.extend(std::iter::once(c).nfd().filter(|&c| !is_accent(c))),
         }
@@ -202,7 +203,7 @@ pub(super) fn bare(plain: &str) -> Option<String> {
     (out != plain).then_some(out)
 }
 
-/// The word with umlauts written out, as on a keyboard without them: `uebertragung`, `aa` for `å`.
+/// Returns the word with umlauts written out, as on a keyboard without them: `uebertragung`, `aa` for `å`.
 pub(super) fn written_out(plain: &str) -> String {
     let mut out = String::with_capacity(plain.len() + 2);
     for c in plain.chars() {
@@ -223,13 +224,13 @@ pub(super) fn is_other_word(bare: &str) -> bool {
     OTHER_WITH_ACCENT.contains(&bare)
 }
 
-/// Whether the character is not part of the text as read: zero-width characters, soft hyphens, stretched Arabic.
+/// Whether the character is invisible to a reader: zero-width characters, soft hyphens, stretched Arabic.
 pub(super) fn is_ignored(c: char) -> bool {
     matches!(c, '\u{AD}' | '\u{200B}'..='\u{200F}' | '\u{2060}'..='\u{2064}' | '\u{FEFF}' | '\u{640}' | '\u{FE00}'..='\u{FE0F}')
 }
 
-// Accents of Latin, Greek, and Cyrillic, and the optional vowel points of Hebrew and Arabic. Other scripts
-// write vowels with marks: these are letters.
+// Whether this is an accent of Latin, Greek, or Cyrillic, or an optional vowel point of Hebrew or Arabic. Other
+// scripts write vowels as marks: these count as letters.
 fn is_accent(c: char) -> bool {
     matches!(c, '\u{300}'..='\u{36F}' | '\u{591}'..='\u{5BD}' | '\u{5BF}' | '\u{5C1}'..='\u{5C2}'
         | '\u{5C4}'..='\u{5C5}' | '\u{64B}'..='\u{652}' | '\u{670}')

@@ -12,7 +12,7 @@ pub enum CitationMark {
         document: u32,
         /// First page.
         from: u32,
-        /// Last page, inclusive.
+        /// Last page (inclusive).
         to: u32,
     },
     /// A document without a page.
@@ -32,7 +32,7 @@ pub struct MarkGroup {
     pub marks: Vec<CitationMark>,
 }
 
-/// Maximum length of a bracket's content in bytes; longer brackets hold a remark, not marks.
+/// Maximum length of a bracket's content in bytes; longer brackets contain remarks, not marks.
 const MAX_BRACKET: usize = 120;
 const BRACKETS: [(char, char); 3] = [('[', ']'), ('(', ')'), ('【', '】')];
 
@@ -51,14 +51,14 @@ pub fn cites(text: &str) -> Vec<MarkGroup> {
             continue;
         };
         let end = inside + length + close.len_utf8();
-        // The text of a link is not a mark.
+        // A link's text is not a mark.
         let is_link = text[end..].starts_with('(') && open == '[';
         let marks = if is_link {
             Vec::new()
         } else {
             read(&text[inside..inside + length], open == '[')
         };
-        // "(D3)" is a vitamin as often as a citation.
+        // "(D3)" is as likely to be a vitamin as a citation.
         let is_bare = open != '['
             && marks
                 .iter()
@@ -129,7 +129,7 @@ fn one(part: &str, before: Option<CitationMark>, numbers: bool) -> Option<Citati
     }
 }
 
-// `p4`, `pp4-6`, `page4`, `seite4`, `4`.
+// Parses a page reference: `p4`, `pp4-6`, `page4`, `seite4`, `4`.
 fn pages(document: u32, text: &str) -> Option<CitationMark> {
     let names = ["pages", "page", "pp", "pg", "p", "seiten", "seite", "s"];
     let bare = names
@@ -157,7 +157,7 @@ impl CitationMark {
     }
 
     /// Whether the mark refers to the passage.
-    pub fn meets(self, source: &SourcePassage) -> bool {
+    pub fn refers_to(self, source: &SourcePassage) -> bool {
         let own = || read(&source.mark, false).into_iter();
         match self {
             Self::Number(number) => source.number == number,
@@ -194,13 +194,13 @@ pub fn with_numbers(text: &str, sources: &[SourcePassage]) -> String {
     replaced(text, |mark| match mark {
         CitationMark::Number(_) => Vec::new(),
         _ => {
-            let meant = sources.iter().filter(|source| mark.meets(source));
+            let meant = sources.iter().filter(|source| mark.refers_to(source));
             meant.map(|source| source.number.to_string()).collect()
         }
     })
 }
 
-// Brackets without a known mark stay as they are.
+// Leaves brackets without a known mark unchanged.
 fn replaced(text: &str, name: impl Fn(CitationMark) -> Vec<String>) -> String {
     let mut out = String::with_capacity(text.len());
     let mut done = 0;

@@ -38,13 +38,14 @@ const MAX_ITEMS: usize = 500;
 pub enum CitationState {
     /// The quoted words occur on the cited page, complete.
     Verified,
-    /// The quoted words occur on the cited page with other words between them, which an ellipsis leaves out.
+    /// The quoted words occur on the cited page with other words between them, which the quotation replaces with
+    /// an ellipsis.
     Shortened,
     /// The quoted words occur on another page that was given.
     Elsewhere,
     /// The quoted words occur on no page that was given.
     NotFound,
-    /// Nothing is quoted; the page contains the sentence's words. In results of older versions only.
+    /// Nothing is quoted; the page contains the sentence's words. Only in results of older versions.
     Supported,
     /// Nothing is quoted; the page was given.
     Cited,
@@ -78,13 +79,14 @@ pub struct Citation {
     /// Start of the quoted words in the page's text, in bytes.
     #[serde(default)]
     pub start: u32,
-    /// End of the quoted words, in bytes; 0 when nothing was found.
+    /// End of the quoted words in the page's text, in bytes; 0 when nothing was found.
     #[serde(default)]
     pub end: u32,
-    /// Where the quoted words continue on the next page.
+    /// The continuation of the quoted words on the next page.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub continued: Option<PageSpan>,
-    /// The words of the page that the quotation leaves out, one entry per ellipsis: at most 8 of 300 characters.
+    /// The words of the page that the quotation omits, one entry per ellipsis: at most 8 entries of 300
+    /// characters.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub left_out: Vec<String>,
 }
@@ -105,7 +107,7 @@ pub struct PageSpan {
 pub struct Citations {
     /// Number of citations by state.
     pub counts: BTreeMap<CitationState, u32>,
-    /// The first citations, up to `MAX_ITEMS`.
+    /// The first citations, at most `MAX_ITEMS`.
     pub items: Vec<Citation>,
 }
 
@@ -123,9 +125,9 @@ pub struct CitingText<'a> {
 /// A page that a citation names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CitedPage {
-    /// Its text.
+    /// The page's text.
     pub text: String,
-    /// Whether the text was recognized in a scanned picture.
+    /// Whether the text was recognized from a scanned image.
     pub is_recognized: bool,
 }
 
@@ -143,8 +145,8 @@ pub fn check<'a>(
     found
 }
 
-/// Strikes out (in Markdown) the marks of pages that were not given.
-pub fn struck(text: &str, found: &Citations) -> String {
+/// Strikes out (in Markdown) citation marks for pages that were not given.
+pub fn strike_unknown_marks(text: &str, found: &Citations) -> String {
     let unknown: BTreeSet<&str> = found
         .items
         .iter()

@@ -1,16 +1,17 @@
-//! Punctuation that is an operator where it touches a figure or a name, and therefore counts as a word: `6'`, `3!`,
-//! `C#`, `|-3|`, `!ready`, `~p`, `~~struck out~~`. Pictographs count too. Elsewhere the same characters are noise.
+//! Punctuation that is an operator where it touches a number or a name, and therefore counts as a word: `6'`,
+//! `3!`, `C#`, `|-3|`, `!ready`, `~p`, `~~struck out~~`. Pictographs count too. Elsewhere, the same characters are
+//! noise.
 
 use super::figures::digit;
-use super::signs::Sign;
+use super::signs::Symbol;
 
-/// How far back the quotation mark is searched that a mark behind a figure closes, in characters.
+/// Maximum distance in characters to the opening quotation mark that a mark after a number may close.
 const MAX_QUOTED: usize = 200;
 /// Maximum number of characters between two bars.
 const MAX_BARRED: usize = 12;
 
 /// Reads the operator at position `at`, if the character there is one.
-pub(super) fn read(chars: &[(usize, char)], at: usize) -> Option<Sign> {
+pub(super) fn read(chars: &[(usize, char)], at: usize) -> Option<Symbol> {
     let place = OperatorPlace { chars, at };
     let c = place.get(0)?;
     let (length, plain) = match c {
@@ -23,7 +24,7 @@ pub(super) fn read(chars: &[(usize, char)], at: usize) -> Option<Sign> {
         _ if is_pictograph(c) && !place.is_ornament(c) => return Some(place.pictograph(c)),
         _ => return None,
     };
-    Some(Sign {
+    Some(Symbol {
         length,
         plain: plain.to_owned(),
     })
@@ -56,7 +57,7 @@ impl OperatorPlace<'_> {
         (is_free && self.get(1).is_some_and(char::is_alphabetic)).then_some((1, "~"))
     }
 
-    // A factorial behind a figure or a variable, or a negation before a name.
+    // A factorial after a number or a variable, or a negation before a name.
     fn exclamation(&self) -> Option<&'static str> {
         let is_free = self
             .back(1)
@@ -80,7 +81,7 @@ impl OperatorPlace<'_> {
             && !self.get(1).is_some_and(char::is_alphanumeric)
     }
 
-    // Behind a figure or a variable, and not the end of what a quotation mark opens.
+    // Whether this is a prime: after a number or a variable, and not the closing mark of a quotation.
     fn is_prime(&self, marks: &[char]) -> bool {
         let is_alone = self
             .back(2)
@@ -119,7 +120,8 @@ impl OperatorPlace<'_> {
         false
     }
 
-    // One of the two bars around an absolute value. The bars of a table have spaces around them, or begin the line.
+    // Whether this is one of the two bars around an absolute value. Table bars have spaces around them or begin
+    // the line.
     fn is_bar(&self) -> bool {
         self.is_condition()
             || self.opens_bars()
@@ -134,7 +136,7 @@ impl OperatorPlace<'_> {
             })
     }
 
-    // The bar of a conditional probability: `P(A | B)`.
+    // Whether this is the bar of a conditional probability: `P(A | B)`.
     fn is_condition(&self) -> bool {
         let is_inside = |c: &char| c.is_alphanumeric() || matches!(c, ' ' | ',' | '=' | '¬');
         let before = (1..=MAX_BARRED)
@@ -176,9 +178,9 @@ impl OperatorPlace<'_> {
         is_first && matches!(c, '\u{2700}'..='\u{27BF}')
     }
 
-    fn pictograph(&self, c: char) -> Sign {
+    fn pictograph(&self, c: char) -> Symbol {
         let is_modifier = |c: &char| matches!(c, '\u{1F3FB}'..='\u{1F3FF}');
-        Sign {
+        Symbol {
             length: 1 + usize::from(self.get(1).as_ref().is_some_and(is_modifier)),
             plain: c.to_string(),
         }
@@ -189,7 +191,7 @@ fn is_barred(c: char) -> bool {
     c.is_alphanumeric() || matches!(c, '-' | '−' | '+' | '.' | ',' | '/' | '^' | '_')
 }
 
-// Emoji, weather and chess signs, music accidentals, dingbats, and technical signs.
+// Whether this is an emoji, a weather or chess symbol, a musical accidental, a dingbat, or a technical symbol.
 fn is_pictograph(c: char) -> bool {
     let is_quotation_mark = matches!(c, '\u{275B}'..='\u{2760}');
     matches!(c, '\u{2300}'..='\u{23FF}' | '\u{2600}'..='\u{2775}' | '\u{2794}'..='\u{27BF}'

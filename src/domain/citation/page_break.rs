@@ -1,10 +1,10 @@
-//! The end of one page and the beginning of the next as one text, for what continues over the break.
+//! Joins the end of one page and the beginning of the next, for quotations that continue across the break.
 
 use std::ops::Range;
 
-/// Bytes of each page beside the break; longer than any quotation.
-const BESIDE: usize = 6_000;
-/// Maximum length of a line with a page number, in bytes.
+/// Number of bytes taken from each page at the break; longer than any quotation.
+const CONTEXT_BYTES: usize = 6_000;
+/// Maximum length of a page-number line, in bytes.
 const MAX_NUMBER_LINE: usize = 24;
 
 /// Two pages, joined without the page numbers between them.
@@ -12,9 +12,9 @@ const MAX_NUMBER_LINE: usize = 24;
 pub(super) struct PageBreak {
     /// The joined text.
     pub text: String,
-    /// Part of the first page's text in it, in bytes.
+    /// Range of the joined text that comes from the first page, in bytes.
     first: Range<usize>,
-    /// Start of the second page's part in its own text.
+    /// Offset in the second page's text where its part begins.
     second: usize,
 }
 
@@ -22,10 +22,10 @@ impl PageBreak {
     pub fn between(first: &str, second: &str) -> Self {
         let end = without_last_number(first).len();
         let start = first
-            .ceil_char_boundary(end.saturating_sub(BESIDE))
+            .ceil_char_boundary(end.saturating_sub(CONTEXT_BYTES))
             .min(end);
         let from = second.len() - without_first_number(second).len();
-        let to = second.floor_char_boundary((from + BESIDE).min(second.len()));
+        let to = second.floor_char_boundary((from + CONTEXT_BYTES).min(second.len()));
         Self {
             text: format!("{}\n{}", &first[start..end], &second[from..to]),
             first: start..end,
@@ -33,7 +33,7 @@ impl PageBreak {
         }
     }
 
-    /// The parts of a range on the first and on the second page; none if it does not reach over the break.
+    /// Splits a range into its parts on the first and the second page; none if it does not cross the break.
     pub fn parts(&self, range: &Range<usize>) -> Option<(Range<usize>, Range<usize>)> {
         let border = self.first.len();
         let reaches_over = range.start < border && range.end > border + 1;
@@ -63,7 +63,7 @@ fn without_first_number(page: &str) -> &str {
     }
 }
 
-// `12`, `- 12 -`, `Page 12 of 30`.
+// Whether the line is a page number: `12`, `- 12 -`, `Page 12 of 30`.
 fn is_number(line: &str) -> bool {
     let words = line
         .split(|c: char| !c.is_alphanumeric())
@@ -97,9 +97,9 @@ mod tests {
 
     #[test]
     fn long_and_empty_pages_are_joined() {
-        let long = "ä".repeat(BESIDE);
+        let long = "ä".repeat(CONTEXT_BYTES);
         let both = PageBreak::between(&long, &long);
-        assert!(both.text.len() <= 2 * BESIDE + 1);
+        assert!(both.text.len() <= 2 * CONTEXT_BYTES + 1);
         let end = both.text.len();
         let (one, other) = both.parts(&(0..end)).expect("both");
         assert_eq!((one.end, other.start), (long.len(), 0));

@@ -5,32 +5,33 @@ use super::folding;
 /// A comparable word and its position in the source text.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PlainWord {
-    /// Lower case with compatibility forms composed; a figure without group separators, an exponent as `^-3`.
+    /// The word in lowercase with compatibility forms composed; a number without group separators, an exponent as
+    /// `^-3`.
     pub plain: String,
-    /// The same without accents, if it has any.
+    /// `plain` without accents, if it has any.
     pub(super) bare: Option<String>,
-    /// The word in its own case, if it has capitals.
+    /// The word in its original case, if it has capitals.
     pub(super) cased: Option<String>,
     /// Start offset in bytes.
     pub start: usize,
     /// End offset in bytes.
     pub end: usize,
-    /// Whether it is a sign such as `%` or `→`.
-    pub is_sign: bool,
-    /// Whether it is the number of a footnote or of a reference, which a quotation may omit.
+    /// Whether it is a symbol such as `%` or `→`.
+    pub is_symbol: bool,
+    /// Whether it is a footnote or reference number, which a quotation may omit.
     pub(super) is_reference: bool,
-    /// Whether a quotation must not begin with it or end before it, because it is one figure or one word with
-    /// the word before.
+    /// Whether a quotation must not begin with it or end before it because it forms one number or word with the
+    /// word before.
     pub(super) is_bound: bool,
-    /// Whether it is one character of a script without spaces.
+    /// Whether it is a single character of a script without spaces.
     pub(super) is_ideograph: bool,
     /// Whether it continues a clause of such a script, with nothing between it and the word before.
     pub(super) is_joined: bool,
-    /// Whether it is one capital with a period behind it, as in `U.S.`.
+    /// Whether it is a single capital followed by a period, as in `U.S.`.
     pub(super) is_initial: bool,
-    /// Whether it is written in capitals between words that are not.
+    /// Whether it is in capitals between words that are not.
     pub(super) is_acronym: bool,
-    /// Number of bytes of `plain` before a hyphen at a line end.
+    /// Number of bytes of `plain` before a line-end hyphen.
     pub(super) hyphen: Option<usize>,
 }
 
@@ -47,7 +48,7 @@ impl PlainWord {
         }
     }
 
-    /// Whether it is a figure.
+    /// Whether it is a number.
     pub fn is_figure(&self) -> bool {
         self.plain.starts_with(|c: char| c.is_ascii_digit())
     }

@@ -1,15 +1,15 @@
-//! Finds quotations in an answer and the citation that belongs to each.
+//! Finds the quotations in an answer and the citation that belongs to each.
 
 use super::marks::{CitationMark, MarkGroup};
 use super::words::words;
 
-/// Minimum number of words of a quotation; fewer are a term in quotation marks.
+/// Minimum number of words of a quotation; fewer are just a term in quotation marks.
 const MIN_WORDS: usize = 3;
 /// Maximum distance in bytes between a quotation and its citation.
 const MAX_DISTANCE: usize = 240;
 /// Maximum length of a quotation in bytes.
 const MAX_QUOTE: usize = 4_000;
-/// Opening quotation marks with their closing marks; the first of these is the usual one.
+/// Opening quotation marks with their closing marks; the first closing mark is the usual one.
 const PAIRS: [(char, &[char]); 11] = [
     ('“', &['”', '“']),
     ('"', &['"']),
@@ -27,16 +27,16 @@ const PAIRS: [(char, &[char]); 11] = [
 /// A quotation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Quote {
-    /// The text without quotation marks.
+    /// The quoted text, without quotation marks.
     pub text: String,
     /// Index of its citation.
     pub cite: usize,
-    /// Where it is in the answer, in bytes.
+    /// Byte range of the quotation in the answer.
     span: (usize, usize),
 }
 
 impl Quote {
-    /// Whether the citation with this index is a number that the quotation contains as part of its own text.
+    /// Whether the citation with this index is a number inside the quotation, as part of the quoted text.
     pub fn contains(&self, index: usize, cite: &MarkGroup) -> bool {
         self.cite != index
             && is_number(cite)
@@ -51,12 +51,12 @@ pub fn find(text: &str, cites: &[MarkGroup]) -> Vec<Quote> {
     let blocks = blocks(text, &marked);
     let quote = |(start, end): (usize, usize)| {
         let cite = near(text, (start, end), cites)?;
-        // A number at the end of a quotation is its citation, not part of it.
+        // A number at the end of a quotation is the quotation's citation, not part of it.
         let is_own =
             is_number(&cites[cite]) && start <= cites[cite].start && cites[cite].end <= end;
         let stop = if is_own { cites[cite].start } else { end };
         let quoted = text[start..stop].trim().to_owned();
-        let count = words(&quoted).iter().filter(|word| !word.is_sign).count();
+        let count = words(&quoted).iter().filter(|word| !word.is_symbol).count();
         (count >= MIN_WORDS).then_some(Quote {
             text: quoted,
             cite,
@@ -72,7 +72,7 @@ fn is_number(cite: &MarkGroup) -> bool {
         .all(|mark| matches!(mark, CitationMark::Number(_)))
 }
 
-// Text between quotation marks, within one paragraph.
+// Returns the spans between quotation marks, within one paragraph.
 fn spans(text: &str) -> Vec<(usize, usize)> {
     let mut found = Vec::new();
     let mut at = 0;
@@ -101,7 +101,7 @@ fn spans(text: &str) -> Vec<(usize, usize)> {
     found
 }
 
-// Where the mark closes that was opened before this text; quotations within it are passed over.
+// Returns where a quotation mark opened before this text closes; skips quotations within the text.
 fn closed(text: &str, open: char, close: char) -> Option<usize> {
     let mut depth = 0;
     let mut before = None;
@@ -109,7 +109,7 @@ fn closed(text: &str, open: char, close: char) -> Option<usize> {
         let next = text[at + c.len_utf8()..].chars().next();
         let is_apostrophe = c == '’' && next.is_some_and(char::is_alphanumeric);
         let opens = match open == close {
-            // The same mark opens and closes: it opens between a space and a word.
+            // The same character opens and closes: it opens between a space and a word.
             true => {
                 before.is_some_and(|c: char| c.is_whitespace() || c == '(')
                     && next.is_some_and(char::is_alphanumeric)
@@ -129,7 +129,7 @@ fn closed(text: &str, open: char, close: char) -> Option<usize> {
     None
 }
 
-// Markdown quote lines, which begin with `>`.
+// Returns Markdown quote lines, which begin with `>`.
 fn blocks(text: &str, marked: &[(usize, usize)]) -> Vec<(usize, usize)> {
     let mut found: Vec<(usize, usize)> = Vec::new();
     let mut at = 0;
@@ -137,8 +137,8 @@ fn blocks(text: &str, marked: &[(usize, usize)]) -> Vec<(usize, usize)> {
         let quoted = line.trim_start().strip_prefix('>');
         if let Some(quoted) = quoted {
             let (start, end) = (at + line.len() - quoted.len(), at + line.trim_end().len());
-            // If most of the line is in quotation marks, the text between them is the quotation. A dash leads in
-            // the name of an author.
+            // If most of the line is in quotation marks, the text between them is the quotation. A dash introduces
+            // the author's name.
             let within: usize = marked
                 .iter()
                 .map(|&(from, to)| to.min(end).saturating_sub(from.max(start)))
@@ -153,8 +153,8 @@ fn blocks(text: &str, marked: &[(usize, usize)]) -> Vec<(usize, usize)> {
     found
 }
 
-// The citation inside the quotation, else the next one in the same paragraph, else the number at its end, else the
-// previous one on the same line.
+// Returns the citation inside the quotation, else the next one in the same paragraph, else the number at its end,
+// else the previous one on the same line.
 fn near(text: &str, (start, end): (usize, usize), cites: &[MarkGroup]) -> Option<usize> {
     let within = |from: usize, to: usize, stop: &str| {
         to - from <= MAX_DISTANCE && !text[from..to].contains(stop)

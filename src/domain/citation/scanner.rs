@@ -1,4 +1,4 @@
-//! Reads a text character by character into words. What a bound word or a lost exponent is, `words` decides.
+//! Splits a text into words, character by character. Bound words and lost exponents are handled by `words`.
 
 use super::characters::{is_enclosed, is_single, lowered, separate};
 use super::figures;
@@ -19,12 +19,12 @@ pub(super) struct Scanner<'a> {
     chars: Vec<(usize, char)>,
     at: usize,
     words: Vec<PlainWord>,
-    /// The word being read: its characters and where it begins and ends.
+    /// The word being read: its characters, start, and end.
     open: Option<PartialWord>,
     /// Marks in the text: start, end, and whether they are reference numbers.
     marks: std::vec::IntoIter<(usize, usize, bool)>,
     mark: Option<(usize, usize, bool)>,
-    /// Positions of brackets and dollar signs that are not part of the text as read.
+    /// Positions of brackets and dollar signs that are not part of the text proper.
     dropped: Vec<usize>,
 }
 
@@ -69,7 +69,7 @@ impl<'a> Scanner<'a> {
     }
 
     fn step(&mut self, offset: usize, c: char) {
-        // Nearly all of a text: letters and spaces that cannot be anything else.
+        // Fast path for nearly all text: letters and spaces that cannot be anything else.
         if c.is_ascii_alphabetic() && !matches!(c, 'x' | 'X') {
             return self.extend(offset, c);
         }
@@ -92,7 +92,7 @@ impl<'a> Scanner<'a> {
             self.push_parts(&parts, offset, c.len_utf8());
             self.at += 1;
         } else if self.open_figure() {
-            // It has been read.
+            // Already consumed.
         } else if let Some(sign) = signs::read(&self.chars, self.at) {
             self.push_sign(sign, offset);
         } else if let Some(sign) = operators::read(&self.chars, self.at) {
@@ -141,11 +141,11 @@ impl<'a> Scanner<'a> {
         if word.plain.is_empty() {
             return;
         }
-        word.is_reference |= self.is_in_reference(word.start) && !word.is_sign;
+        word.is_reference |= self.is_in_reference(word.start) && !word.is_symbol;
         self.words.push(word);
     }
 
-    // Whether a figure begins here, and if so reads it.
+    // Reads a number if one begins here; returns whether it did.
     fn open_figure(&mut self) -> bool {
         let rest = &self.chars[self.at..];
         let first = rest.first().map(|&(_, c)| c);
@@ -175,7 +175,7 @@ impl<'a> Scanner<'a> {
         true
     }
 
-    fn push_sign(&mut self, sign: signs::Sign, offset: usize) {
+    fn push_sign(&mut self, sign: signs::Symbol, offset: usize) {
         self.close();
         self.at += sign.length;
         self.push(PlainWord {
@@ -185,12 +185,12 @@ impl<'a> Scanner<'a> {
                 .chars
                 .get(self.at)
                 .map_or(self.text.len(), |&(at, _)| at),
-            is_sign: true,
+            is_symbol: true,
             ..PlainWord::default()
         });
     }
 
-    // One ideograph or syllable with the marks that belong to it: half-width カ and its voicing are one.
+    // Adds one ideograph or syllable with its combining marks: half-width カ and its voicing mark are one.
     fn push_ideograph(&mut self, offset: usize) {
         self.close();
         let is_voicing = |c: char| matches!(c, '\u{3099}' | '\u{309A}' | '\u{FF9E}' | '\u{FF9F}');
@@ -218,7 +218,7 @@ impl<'a> Scanner<'a> {
                 plain: part.clone(),
                 start: offset,
                 end: offset + length,
-                is_sign: !part.starts_with(char::is_alphanumeric),
+                is_symbol: !part.starts_with(char::is_alphanumeric),
                 is_bound: index > 0,
                 is_reference: is_enclosed(self.text[offset..].chars().next()),
                 ..PlainWord::default()
@@ -268,7 +268,7 @@ impl<'a> Scanner<'a> {
     }
 }
 
-// A figure right behind letters, with separators: EUR1,200 is two words.
+// Whether a number with separators begins right after letters: EUR1,200 is two words.
 fn begins_figure(rest: &[(usize, char)]) -> bool {
     let digits = rest
         .iter()
@@ -277,7 +277,8 @@ fn begins_figure(rest: &[(usize, char)]) -> bool {
     figures::read(rest).is_some_and(|figure| figure.length > digits)
 }
 
-// Citation marks, and the bracketed numbers that a quotation may omit: behind a word, and at the end of a clause.
+// Returns citation marks and the bracketed numbers that a quotation may omit: after a word or at the end of a
+// clause.
 fn marks_in(text: &str) -> Vec<(usize, usize, bool)> {
     let found = marks::cites(text).into_iter().filter_map(|group| {
         let is_number = group

@@ -6,7 +6,7 @@ use super::figures::digit;
 
 /// A symbol at a position in a text.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Sign {
+pub(super) struct Symbol {
     /// Number of characters.
     pub length: usize,
     /// The symbol in normalized form: `->` and `→` are both `→`.
@@ -31,7 +31,7 @@ const SPELLED: &[(&str, &str)] = &[
     (":=", "≔"),
 ];
 
-/// Symbols that belong to the adjacent number, so that a quotation must not end between the two.
+/// Symbols that belong to the adjacent number, so that a quotation must not end between them.
 const BOUND: &[char] = &[
     '-', '/', ':', '(', '%', '‰', '‱', '°', '<', '>', '≤', '≥', '≠', '≈', '±', '×', '÷', '+', '√',
     '!', '|', '′', '″', '△', '▲', '▽', '▼',
@@ -45,7 +45,7 @@ pub(super) fn is_bound(plain: &str) -> bool {
 }
 
 /// The symbol at position `at`, if there is one.
-pub(super) fn read(chars: &[(usize, char)], at: usize) -> Option<Sign> {
+pub(super) fn read(chars: &[(usize, char)], at: usize) -> Option<Symbol> {
     let place = SignPlace::of(chars, at)?;
     if let Some(sign) = place.spelled() {
         return Some(sign);
@@ -62,7 +62,7 @@ pub(super) fn read(chars: &[(usize, char)], at: usize) -> Option<Sign> {
         '+' | '>' | '✓' | '✔' | '✗' | '✘' | '☐' | '☑' | '☒' => {
             (!place.is_bullet).then_some(c)?
         }
-        // In Japanese accounts △ and ▲ mark a loss; elsewhere ▲ and ▼ say up and down.
+        // In Japanese accounts, △ and ▲ mark a loss; elsewhere, ▲ and ▼ mean up and down.
         '△' | '▲' | '▽' | '▼' => {
             let is_figure = place.far_next.is_some_and(|c| digit(c).is_some());
             (is_figure && !place.is_bullet).then_some(c)?
@@ -76,7 +76,7 @@ pub(super) fn read(chars: &[(usize, char)], at: usize) -> Option<Sign> {
     };
     let is_crossed = place.next == Some('\u{338}');
     Some(
-        Sign {
+        Symbol {
             length: 1 + usize::from(is_crossed),
             plain: match is_crossed {
                 true => format!("{plain}\u{338}"),
@@ -87,8 +87,8 @@ pub(super) fn read(chars: &[(usize, char)], at: usize) -> Option<Sign> {
     )
 }
 
-impl Sign {
-    // `=` with a stroke through it is `≠`.
+impl Symbol {
+    // Combines `=` and a stroke through it into `≠`.
     fn composed(self) -> Self {
         use unicode_normalization::UnicodeNormalization;
         Self {
@@ -99,13 +99,13 @@ impl Sign {
 }
 
 /// Maximum length of a grade or an ion, in characters.
-const LONGEST_GRADE: usize = 8;
-/// Words behind the parentheses of an amount, which the number of an item does not have.
+const MAX_GRADE_LENGTH: usize = 8;
+/// Words that may follow an amount in parentheses but not an item number.
 const SCALES: &[&str] = &[
     "million", "billion", "thousand", "trillion", "mio", "mrd", "%",
 ];
 
-/// A character and what surrounds it.
+/// A character and its surroundings.
 struct SignPlace<'a> {
     rest: &'a [(usize, char)],
     char: char,
@@ -114,11 +114,11 @@ struct SignPlace<'a> {
     /// The nearest characters that are not spaces.
     far_before: Option<char>,
     far_next: Option<char>,
-    /// First on its line, with a space behind.
+    /// Whether the character is first on its line and followed by a space.
     is_bullet: bool,
-    /// Number of digits in the figure before the sign.
+    /// Number of digits in the number before the symbol.
     digits_before: usize,
-    /// Letters and digits that touch the sign from the left, as far as they can be a grade or an ion.
+    /// Letters and digits directly to the left of the symbol, up to the length of a grade or an ion.
     touching: String,
 }
 
@@ -139,7 +139,7 @@ impl<'a> SignPlace<'a> {
         let touching = left.iter().rev().map(|&(_, c)| c);
         let touching: Vec<char> = touching
             .take_while(|c| c.is_alphanumeric())
-            .take(LONGEST_GRADE + 1)
+            .take(MAX_GRADE_LENGTH + 1)
             .collect();
         Some(Self {
             rest,
@@ -157,13 +157,13 @@ impl<'a> SignPlace<'a> {
         })
     }
 
-    fn spelled(&self) -> Option<Sign> {
+    fn spelled(&self) -> Option<Symbol> {
         let (spelled, plain) = SPELLED.iter().find(|(spelled, _)| self.begins(spelled))?;
         let length = spelled.chars().count();
-        // `x <-5` compares with a negative number.
+        // In `x <-5`, `<` compares with a negative number.
         let behind = self.rest.get(length - 1).map(|&(_, c)| c);
         let is_comparison = *spelled == "<-" && behind.is_some_and(|c| digit(c).is_some());
-        (!is_comparison && !self.is_bullet).then(|| Sign {
+        (!is_comparison && !self.is_bullet).then(|| Symbol {
             length,
             plain: (*plain).to_owned(),
         })
@@ -177,7 +177,7 @@ impl<'a> SignPlace<'a> {
                 .all(|(index, c)| self.rest.get(index).is_some_and(|&(_, have)| have == c))
     }
 
-    // A minus, the dash of a range, or the sign of a grade or a charge.
+    // A minus, the dash of a range, or the sign of a grade or an ionic charge.
     fn dash(&self) -> Option<char> {
         let is_end = self.next.is_none_or(|c| !c.is_alphanumeric() && c != '-');
         let is_wide = matches!(self.char, '—' | '―');
@@ -223,7 +223,7 @@ impl<'a> SignPlace<'a> {
         let has_digit = self.touching.contains(|c| digit(c).is_some());
         let is_upper = !self.touching.contains(char::is_lowercase);
         let is_grade =
-            length <= LONGEST_GRADE && is_capital && (length <= 2 || is_upper || has_digit);
+            length <= MAX_GRADE_LENGTH && is_capital && (length <= 2 || is_upper || has_digit);
         let is_figure = length > 0 && self.touching.chars().all(|c| digit(c).is_some());
         let is_at_line_end = matches!(self.next, Some('\n' | '\r'));
         let may_join = |c: char| c.is_uppercase() || c.is_numeric() || is_figure || !is_upper;
@@ -232,7 +232,8 @@ impl<'a> SignPlace<'a> {
             && !(is_at_line_end && self.far_next.is_some_and(may_join))
     }
 
-    // The sign between two characters of this kind: without spaces, or between digits with a space on both sides.
+    // Returns the symbol if it is between two characters of this kind, without spaces, or between digits with a
+    // space on both sides.
     fn between(&self, sign: char, is_side: impl Fn(char) -> bool) -> Option<char> {
         let sides = [self.before, self.next].map(|c| c.map(compatible));
         let is_tight = sides.iter().all(|c| c.is_some_and(&is_side));
@@ -240,7 +241,7 @@ impl<'a> SignPlace<'a> {
             .iter()
             .all(|c| c.is_some_and(char::is_whitespace));
         let is_digit = |c: Option<char>| c.is_some_and(|c| digit(c).is_some());
-        // In French, a colon behind a year ends a clause.
+        // In French, a colon after a year ends a clause.
         let is_far = is_spaced
             && is_digit(self.far_before)
             && is_digit(self.far_next)
@@ -248,7 +249,7 @@ impl<'a> SignPlace<'a> {
         (is_tight || is_far).then_some(sign)
     }
 
-    // `5 x 10` and `5*10`; a point in the middle may be a decimal one and stays apart.
+    // `5 x 10` and `5*10`; a middle dot may be a decimal point and stays separate.
     fn times(&self) -> Option<char> {
         let sign = self.between('×', |c| digit(c).is_some())?;
         Some(match self.char {
@@ -257,7 +258,7 @@ impl<'a> SignPlace<'a> {
         })
     }
 
-    // (1,234): a loss in a balance sheet. One or two digits count items, unless a figure precedes them.
+    // (1,234): a loss in a balance sheet. One or two digits are an item number, unless a number precedes them.
     fn negative_amount(&self) -> Option<char> {
         let is_inside = |c: char| {
             digit(c).is_some() || is_currency(c) || matches!(c, '.' | ',' | ' ' | '\u{A0}' | '%')
@@ -299,12 +300,12 @@ impl<'a> SignPlace<'a> {
     }
 }
 
-// What a figure may end with in front of a dash or a slash.
+// Whether a number may end with this character before a dash or a slash.
 fn is_figure_end(c: char) -> bool {
     matches!(c, '%' | '‰' | '°') || is_currency(c)
 }
 
-// Full-width and small forms as their plain ones.
+// Returns the plain form of a full-width or small character.
 fn compatible(c: char) -> char {
     match c {
         '\u{FF01}'..='\u{FF5E}' => char::from_u32(u32::from(c) - 0xFEE0).unwrap_or(c),
@@ -326,7 +327,7 @@ fn is_currency(c: char) -> bool {
     matches!(c, '$' | '¢'..='¥' | '֏' | '؋' | '৳' | '฿' | '៛' | '\u{20A0}'..='\u{20CF}')
 }
 
-// Arrows and mathematical operators.
+// Whether this is an arrow or a mathematical operator.
 fn is_mathematical(c: char) -> bool {
     matches!(c, '\u{2190}'..='\u{22FF}' | '\u{27F0}'..='\u{27FF}' | '\u{2900}'..='\u{297F}' | '\u{2A00}'..='\u{2AFF}')
         && !matches!(c, '⋯' | '∙' | '⋅' | '∗')

@@ -121,7 +121,7 @@ fn no_planted_false_citation_is_verified() {
                     [CitationState::Verified],
                     "{quote:?}"
                 );
-                // On the wrong page, with a word missing or changed, or with reversed order.
+                // Citations of the wrong page, with a word missing or changed, or in a different order.
                 let mut less = quote.to_vec();
                 less.remove(2);
                 let mut other = quote.to_vec();
@@ -158,7 +158,7 @@ fn unknown_marks_are_struck_out() {
     };
     let found = check(&plan(), [one], &mut page);
     assert_eq!(
-        struck(text, &found),
+        strike_unknown_marks(text, &found),
         "True [D1:p1], false ~~[D9:p1]~~, both [D1:p2] ~~[D9:p2]~~."
     );
 }

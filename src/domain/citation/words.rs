@@ -1,4 +1,4 @@
-//! Splits a text into comparable words with their positions: words, figures, signs, and ideographs. Decides what
+//! Splits a text into comparable words with their positions: words, numbers, symbols, and ideographs. Decides what
 //! counts as a word; `folding`, `figures`, and `signs` decide how each is spelled.
 
 use super::clauses;
@@ -6,18 +6,18 @@ use super::plain_word::PlainWord;
 use super::scanner::Scanner;
 use super::signs;
 
-/// A text prepared for comparison: its words, and what is true of the whole.
+/// A text prepared for comparison: its words and properties of the whole text.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ComparableText {
     pub(super) words: Vec<PlainWord>,
     /// Whether any word has an accent.
     pub(super) has_accents: bool,
-    /// Whether the text was recognized in a scanned picture, so that single letters may be wrong.
+    /// Whether the text was recognized from a scanned image, so that single letters may be wrong.
     pub(super) is_recognized: bool,
 }
 
 impl ComparableText {
-    /// Prepares a text that its author typed.
+    /// Prepares typed text.
     pub fn of(text: &str) -> Self {
         let words = words(text);
         Self {
@@ -27,7 +27,7 @@ impl ComparableText {
         }
     }
 
-    /// Prepares the text that character recognition found in a scanned picture.
+    /// Prepares text that character recognition found in a scanned image.
     pub fn recognized(text: &str) -> Self {
         Self {
             is_recognized: true,
@@ -52,7 +52,7 @@ pub fn words(text: &str) -> Vec<PlainWord> {
     words
 }
 
-// `m2` behind a figure is `m²` whose exponent was lost: no unit is called so.
+// Restores lost exponents: `m2` after a number is `m²`, since no unit is called that.
 fn restore_squares(words: &mut [PlainWord]) {
     for at in 1..words.len() {
         let is_measured = words[at - 1].is_figure();
@@ -65,7 +65,7 @@ fn restore_squares(words: &mut [PlainWord]) {
     }
 }
 
-// Capitals between words that have none: an acronym, where a whole line in capitals is a heading.
+// Marks words in capitals among words that are not as acronyms; a whole line in capitals is a heading.
 fn mark_acronyms(words: &mut [PlainWord]) {
     let upper: Vec<bool> = words.iter().map(PlainWord::is_upper).collect();
     for (at, word) in words.iter_mut().enumerate() {
@@ -103,7 +103,7 @@ const SCALES: &[&str] = &[
     "k",
 ];
 
-// Marks the words that are one figure or one word with the word before.
+// Marks words that form one number or one word with the word before.
 fn bind(words: &mut [PlainWord], text: &str) {
     for at in 1..words.len() {
         let (before, word) = (&words[at - 1], &words[at]);
@@ -121,12 +121,12 @@ fn mark_initials(words: &mut [PlainWord], text: &str) {
     }
 }
 
-/// Maximum number of words between the two signs of struck text.
+/// Maximum number of words between the two markers of struck-out text.
 const MAX_STRUCK: usize = 200;
 
-// Struck text is quoted with its signs or not at all.
+// Binds the markers of struck-out text: it is quoted with them or not at all.
 fn bind_struck(words: &mut [PlainWord]) {
-    let is_sign = |word: &PlainWord| word.is_sign && word.plain == "~~";
+    let is_sign = |word: &PlainWord| word.is_symbol && word.plain == "~~";
     let signs: Vec<usize> = (0..words.len()).filter(|&at| is_sign(&words[at])).collect();
     for pair in signs.chunks_exact(2) {
         if pair[1] - pair[0] <= MAX_STRUCK {
@@ -142,14 +142,14 @@ fn is_one(before: &PlainWord, word: &PlainWord, gap: &str) -> bool {
         return false;
     }
     const PREFIXES: &[&str] = &["¬", "~", "∀", "∃", "∄", "√"];
-    let is_plain = |one: &PlainWord| !one.is_sign && !one.is_ideograph;
+    let is_plain = |one: &PlainWord| !one.is_symbol && !one.is_ideograph;
     if PREFIXES.contains(&before.plain.as_str()) {
         return true;
     }
     if before.is_figure() || word.is_figure() {
         // In French, a colon between spaces ends a clause.
         let is_sign = |one: &PlainWord| {
-            one.is_sign && signs::is_bound(&one.plain) && (one.plain != ":" || gap.is_empty())
+            one.is_symbol && signs::is_bound(&one.plain) && (one.plain != ":" || gap.is_empty())
         };
         return gap.trim().is_empty()
             && (is_sign(before)
@@ -158,11 +158,11 @@ fn is_one(before: &PlainWord, word: &PlainWord, gap: &str) -> bool {
                 || (gap.is_empty() && is_numeral_part(&word.plain) && word.is_ideograph)
                 || (before.is_figure() && SCALES.contains(&word.plain.as_str())));
     }
-    // "non-binding" and "can't", but not "l'eau": a quotation may begin behind an article.
+    // "non-binding" and "can't", but not "l'eau": a quotation may begin after an elided article.
     match gap {
         "-" | "‐" | "‑" => is_plain(before) && is_plain(word),
         "'" | "’" => word.plain == "t" || before.plain == "n",
-        "" if word.is_sign => {
+        "" if word.is_symbol => {
             matches!(word.plain.as_str(), "+" | "-" | "#" | "♯" | "♭" | "!" | "|")
                 || is_negative_currency(before, word)
         }
@@ -173,26 +173,26 @@ fn is_one(before: &PlainWord, word: &PlainWord, gap: &str) -> bool {
 }
 
 fn is_bar(word: &PlainWord) -> bool {
-    word.is_sign && word.plain == "|"
+    word.is_symbol && word.plain == "|"
 }
 
-// The minus of -£5.
+// Whether this is the minus of -£5.
 fn is_negative_currency(before: &PlainWord, word: &PlainWord) -> bool {
-    before.is_sign && before.plain == "-" && word.is_sign && signs::is_bound(&word.plain)
+    before.is_symbol && before.plain == "-" && word.is_symbol && signs::is_bound(&word.plain)
 }
 
-// A digit of a number, or the unit that follows it without a space.
+// Whether this is a digit of a number, or the unit that follows it without a space.
 fn is_numeral_part(plain: &str) -> bool {
     FIGURES.contains(plain) || COUNTERS.contains(plain)
 }
 
-/// Ideographs that are units behind a figure: money, time, persons, parts of a law.
+/// Ideographs that are units after a number: money, time, people, parts of a law.
 const COUNTERS: &str = "元円圆圓年月日时時分秒人名个個歳岁条條章节款项項号號度米倍成割折点階层層";
 
-/// Ideographs that are figures.
+/// Ideographs that are numerals.
 const FIGURES: &str = "〇零一二三四五六七八九十百千万萬億亿兆两兩";
 
-// A negation before its verb, and the figures of 二十.
+// Whether two ideographs are one word: a negation before its verb, or the numerals of 二十.
 fn is_one_of_ideographs(before: &PlainWord, word: &PlainWord) -> bool {
     const NEGATIONS: &[&str] = &["不", "未", "無", "无", "非", "没", "沒", "莫", "勿"];
     let is_figure = |one: &PlainWord| one.is_ideograph && FIGURES.contains(&one.plain);
@@ -200,7 +200,7 @@ fn is_one_of_ideographs(before: &PlainWord, word: &PlainWord) -> bool {
     NEGATIONS.contains(&before.plain.as_str()) || is_counted
 }
 
-/// Whether the words from `at` on negate what precedes them, as Japanese does: ない, ません, ず.
+/// Whether the words starting at `at` negate what precedes them, as in Japanese: ない, ません, ず.
 pub(super) fn negates_before(words: &[PlainWord]) -> bool {
     let begins = |ending: &str| {
         let mut letters = words.iter().map(|word| word.plain.as_str());

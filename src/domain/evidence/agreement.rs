@@ -1,5 +1,5 @@
-//! Whether first answers agree, to decide on skipping stages: by a judge's comparison of them, or, without a judge, only
-//! by their closing answer lines.
+//! Whether the first answers agree, to decide on skipping stages: from a judge's comparison or, without a judge,
+//! from their closing answer lines alone.
 
 use super::prompts::first_answers;
 use super::rules::objection;
@@ -7,7 +7,7 @@ use super::{EvidenceClaim, EvidenceStatus, map};
 use crate::domain::analysis::{Plan, StageAnswer};
 use crate::domain::answer_value;
 
-/// Closing answers that answer nothing.
+/// Closing lines that do not answer the question.
 const ABSTENTIONS: &[&str] = &[
     "undecided",
     "unknown",
@@ -46,23 +46,23 @@ const ABSTENTIONS: &[&str] = &[
 /// What a judge's comparison of the first answers shows.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct DraftAgreement {
-    /// Number of claims with words that were found.
+    /// Number of claims with quoted words that were found.
     pub claims: usize,
-    /// Number of further claims, for which nobody's words were found.
+    /// Number of further claims for which no member's quoted words were found.
     pub dropped: usize,
-    /// Number of claims that every first answer makes, in words that were found there.
+    /// Number of claims that every first answer makes, in words found there.
     pub shared: usize,
-    /// Number of claims on which they contradict each other.
+    /// Number of claims on which the answers contradict each other.
     pub contradictions: usize,
-    /// Number of further contradictions that the judge reports without words that were found.
+    /// Number of further contradictions that the judge reports, but for which no quoted words were found.
     pub unverified: usize,
 }
 
 impl DraftAgreement {
-    /// Reads the comparison among the answers of a run.
+    /// Reads the comparison from the answers of a run.
     ///
     /// # Errors
-    /// When there is none, or it failed, with the reason for people.
+    /// Returns the reason, for users, if there is no comparison or it failed.
     pub fn of(plan: &Plan, answers: &[StageAnswer]) -> Result<Self, String> {
         let map = map::of(plan, answers, None);
         match map.status {
@@ -94,7 +94,7 @@ impl DraftAgreement {
         }
     }
 
-    /// On how many claims they contradict each other, for a note.
+    /// Describes on how many claims the answers contradict each other, for a note.
     pub fn apart(&self) -> String {
         let found = match self.contradictions {
             0 => "contradict each other in none".to_owned(),
@@ -108,7 +108,8 @@ impl DraftAgreement {
         }
     }
 
-    /// Whether stages can be skipped at this threshold, 0 to 1. A contradiction rules it out, found or only reported.
+    /// Whether stages can be skipped at this threshold, 0 to 1. Any contradiction rules it out, even one that is
+    /// only reported.
     pub fn reaches(&self, threshold: f64) -> bool {
         self.contradictions == 0
             && self.unverified == 0
@@ -117,7 +118,8 @@ impl DraftAgreement {
     }
 }
 
-// Whether no rule objects between the words of any two members. A claim can be so wide that opposite statements make it.
+// Whether no rule finds a conflict between the words of any two members. A claim can be so broad that opposite
+// statements make it.
 fn says_the_same(claim: &EvidenceClaim) -> bool {
     let quotes: Vec<&str> = claim.stances.iter().map(|one| one.quote.as_str()).collect();
     let carries = |one: &str, other: &str| objection(one, other).is_none();
@@ -128,7 +130,8 @@ fn says_the_same(claim: &EvidenceClaim) -> bool {
     })
 }
 
-/// The closing answer that all first answers share, in its normal form; none if one lacks such a line or they differ.
+/// Returns the closing answer that all first answers share, in its normal form; none if one lacks such a line or
+/// they differ.
 pub fn shared_closing_answer(plan: &Plan, answers: &[StageAnswer]) -> Option<String> {
     let drafts = first_answers(plan, answers);
     let closing = drafts.iter().map(|draft| closing_line(draft.text));
@@ -151,10 +154,10 @@ fn is_abstention(line: &str) -> bool {
             .any(|words| plain == *words || plain.starts_with(&format!("{words} ")))
 }
 
-// The last line, if it says "Answer: …".
+// Returns the last line, if it has the form "Answer: …".
 fn closing_line(text: &str) -> Option<&str> {
     let last = text.lines().map(str::trim).rfind(|line| !line.is_empty())?;
-    // A quoted line is another's answer.
+    // A quoted line is someone else's answer.
     let own = Some(last).filter(|last| !last.starts_with('>'))?;
     let plain = own.trim_start_matches(|c: char| !c.is_alphanumeric());
     let lower = plain.to_lowercase();

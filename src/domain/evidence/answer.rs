@@ -1,4 +1,4 @@
-//! The sentences of an answer that claim something. Headings, table rows, formulas, lead-ins, questions, sections
+//! The sentences of an answer that make a claim. Headings, table rows, formulas, lead-ins, questions, sections
 //! about the panel, and the demo models' disclaimer do not count.
 
 use super::markdown::{MarkdownBlock, TextBlockKind, blocks, plain};
@@ -8,15 +8,15 @@ use crate::domain::panel_vs_single::blind::{ASIDES, heading};
 use crate::domain::prompt;
 
 /// Maximum number of sentences.
-const MOST: usize = 150;
+const MAX_SENTENCES: usize = 150;
 /// Maximum length of a sentence in characters; the rest is cut off.
-const LONGEST: usize = 600;
-/// Minimum number of words of a sentence.
-const LEAST_WORDS: usize = 3;
-/// The same for a claim in a judge's words.
-const LEAST_WORDS_OF_JUDGE: usize = 2;
+const MAX_SENTENCE_LENGTH: usize = 600;
+/// Minimum number of words in a sentence.
+const MIN_WORDS: usize = 3;
+/// Minimum number of words in a claim in a judge's words.
+const MIN_WORDS_OF_JUDGE: usize = 2;
 
-/// Returns the sentences in order, without Markdown, each once.
+/// Returns the sentences in order, without Markdown and without duplicates.
 pub fn sentences(answer: &str) -> Vec<String> {
     let mut found: Vec<String> = Vec::new();
     let body = without_asides(prompt::without_introduction(answer.trim()));
@@ -25,10 +25,10 @@ pub fn sentences(answer: &str) -> Vec<String> {
             continue;
         }
         for sentence in joined(split(&plain(&block.text))) {
-            if found.len() == MOST {
+            if found.len() == MAX_SENTENCES {
                 return found;
             }
-            let sentence: String = sentence.chars().take(LONGEST).collect();
+            let sentence: String = sentence.chars().take(MAX_SENTENCE_LENGTH).collect();
             if is_claim(&sentence) && !found.contains(&sentence) {
                 found.push(sentence);
             }
@@ -37,7 +37,7 @@ pub fn sentences(answer: &str) -> Vec<String> {
     found
 }
 
-// A piece that has a citation mark but is not a sentence belongs to the piece before it: the text was split after an
+// A piece with a citation mark that is not a sentence belongs to the piece before it: the text was split after an
 // unknown abbreviation.
 fn joined(pieces: Vec<String>) -> Vec<String> {
     let mut sentences: Vec<String> = Vec::with_capacity(pieces.len());
@@ -56,11 +56,12 @@ fn joined(pieces: Vec<String>) -> Vec<String> {
     sentences
 }
 
-/// Whether a text in a judge's words states something: no heading, table row, formula, question, or lead-in.
+/// Whether a text in a judge's words makes a statement: it is not a heading, table row, formula, question, or
+/// lead-in.
 pub(super) fn is_statement(text: &str) -> bool {
     let found = blocks(text);
     let is_one = found.len() == 1 && found.iter().all(is_prose);
-    is_one && states(&plain(text), LEAST_WORDS_OF_JUDGE)
+    is_one && states(&plain(text), MIN_WORDS_OF_JUDGE)
 }
 
 fn is_prose(block: &MarkdownBlock) -> bool {
@@ -68,7 +69,7 @@ fn is_prose(block: &MarkdownBlock) -> bool {
     let is_formula = ["$$", "\\[", "\\begin"]
         .iter()
         .any(|open| text.starts_with(open));
-    // A line in italics as a whole is a remark on the answer.
+    // A line entirely in italics is a remark on the answer.
     let is_remark = text.len() > 2
         && text.starts_with('*')
         && text.ends_with('*')
@@ -82,7 +83,7 @@ fn is_prose(block: &MarkdownBlock) -> bool {
 }
 
 fn is_claim(sentence: &str) -> bool {
-    states(sentence, LEAST_WORDS)
+    states(sentence, MIN_WORDS)
 }
 
 fn states(sentence: &str, least_words: usize) -> bool {
@@ -91,7 +92,7 @@ fn states(sentence: &str, least_words: usize) -> bool {
     let words = sentence
         .split(|c: char| !c.is_alphabetic())
         .filter(|word| word.chars().count() > 1);
-    // Scripts without spaces have one word in a sentence.
+    // In scripts without spaces, a sentence is a single word.
     let is_unspaced = sentence.chars().filter(|c| *c as u32 >= 0x3040).count() > 3;
     let plain = end.trim_end_matches(['.', '…']).to_lowercase();
     let is_lead_in = LEAD_INS.iter().any(|words| plain.ends_with(words));
@@ -101,10 +102,10 @@ fn states(sentence: &str, least_words: usize) -> bool {
     !is_open && (words.count() >= least_words || is_unspaced)
 }
 
-// Sections with these headings are about the panel or the answer.
+// Removes sections whose headings show that they are about the panel or the answer.
 fn without_asides(text: &str) -> String {
     let mut kept = String::with_capacity(text.len());
-    // Level of the heading of the section that is left out.
+    // Heading level of the section being skipped.
     let mut aside: Option<usize> = None;
     for line in text.lines() {
         if let Some((level, title)) = heading(line) {

@@ -1,8 +1,9 @@
-//! What surrounds quoted words and takes back what they say: a condition, or doubt. Only ever objects.
+//! Finds text around quoted words that qualifies or retracts them: a condition or doubt. Can only object to a
+//! quotation, never confirm it.
 
 use super::tokens::tokens;
 
-/// Maximum length in bytes of what is read on either side.
+/// Maximum number of bytes read on either side.
 const REACH: usize = 400;
 /// Words that begin a condition.
 const CONDITIONS: &[&str] = &[
@@ -80,7 +81,7 @@ const DOUBTS: &[&str] = &[
     "aufgehoben",
     "ungültig",
 ];
-/// Beginnings of a sentence that takes back the one before it.
+/// Sentence openings that retract the previous sentence.
 const REVERSALS: &[&str] = &[
     "in fact",
     "actually",
@@ -95,7 +96,7 @@ const REVERSALS: &[&str] = &[
     "scratch that",
     "nein",
 ];
-/// Phrases around a statement that call it into question.
+/// Phrases that call the statement around them into question.
 const DOUBTING: &[&str] = &[
     "might think",
     "might believe",
@@ -110,11 +111,11 @@ const DOUBTING: &[&str] = &[
 /// The text around a quotation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct QuoteContext<'a> {
-    /// The sentence before the one that the words begin in.
+    /// The sentence before the one in which the quotation begins.
     previous: &'a str,
-    /// That sentence up to the words.
+    /// The quotation's sentence up to the quoted words.
     before: &'a str,
-    /// From the words to the end of their sentence.
+    /// The text from the quoted words to the end of their sentence.
     after: &'a str,
     /// The sentence that follows.
     next: &'a str,
@@ -134,7 +135,7 @@ impl<'a> QuoteContext<'a> {
         }
     }
 
-    /// Why the words do not carry a sentence here; none if nothing objects.
+    /// Returns why the quoted words do not support a sentence in this context; none if nothing objects.
     pub fn objection(&self, sentence: &str) -> Option<String> {
         let has = |text: &str, words: &[&str]| {
             let mut all = tokens(text).into_iter();
@@ -166,7 +167,7 @@ impl<'a> QuoteContext<'a> {
     }
 }
 
-/// Whether a text has a word that begins a condition.
+/// Whether a text contains a word that begins a condition.
 pub(super) fn has_condition(text: &str) -> bool {
     let mut all = tokens(text).into_iter();
     all.any(|token| CONDITIONS.contains(&token.text.as_str()))
@@ -180,7 +181,7 @@ fn is_end(c: char) -> bool {
     matches!(c, '.' | '!' | '?' | '。' | '！' | '？' | '।')
 }
 
-// Where the sentence begins that has this place. A period inside a figure or a word ends nothing.
+// Returns the start of the sentence at this position. A period inside a number or a word ends nothing.
 fn beginning(text: &str, place: usize) -> usize {
     let least = text.ceil_char_boundary(place.saturating_sub(REACH));
     let mut behind = text[place..].chars().next();
@@ -194,7 +195,7 @@ fn beginning(text: &str, place: usize) -> usize {
     least
 }
 
-// Where the sentence ends that has this place, behind its period.
+// Returns the end of the sentence at this position, after its period.
 fn ending(text: &str, place: usize) -> usize {
     let most = text.floor_char_boundary((place + REACH).min(text.len()));
     let mut characters = text[place..most].char_indices().peekable();

@@ -1,35 +1,35 @@
-//! Contradictions that a judge reports without words that were found. They prove no contradiction, but they rule
-//! agreement out.
+//! Contradictions that a judge reports without quoted words that were found. They prove no contradiction, but they
+//! rule out agreement.
 
 use super::{EvidenceClaim, MemberStance};
 use super::{EvidenceMap, Stance, UnverifiedContradiction};
 use crate::domain::citation::ComparableText;
 
-/// What became of a claim of the judge's list.
+/// The outcome of one claim on the judge's list.
 #[derive(Debug, Clone)]
 pub(super) struct PlacedClaim<'a> {
-    /// In the judge's words.
+    /// The claim, in the judge's words.
     pub text: &'a str,
-    /// Index in the map; none if it is left out.
+    /// Index in the map; none if the claim is left out.
     pub claim: Option<usize>,
-    /// Index of the sentence of the answer that the judge names for it.
+    /// Index of the answer's sentence that the judge names for the claim.
     pub sentence: Option<usize>,
-    /// Whether no rule objects to that the sentence makes the claim.
+    /// Whether no rule objects to the finding that the sentence makes the claim.
     pub is_made: bool,
     /// The judge's reason, if it reports a contradiction on the claim.
     pub why: Option<&'a str>,
-    /// Number of denials that the judge gave and that do not count.
+    /// Number of the judge's denials that do not count.
     pub lost: usize,
 }
 
 impl PlacedClaim<'_> {
-    /// Whether the judge reports that a member denies it.
+    /// Whether the judge reports that a member denies the claim.
     pub fn is_contested(&self) -> bool {
         self.lost > 0 || self.why.is_some()
     }
 }
 
-/// The reported contradictions that the map does not list, and that the members' words do not refute.
+/// Returns the reported contradictions that the map does not list and the members' words do not refute.
 pub(super) fn unverified(
     map: &EvidenceMap,
     placed: &[PlacedClaim<'_>],

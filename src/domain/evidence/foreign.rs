@@ -1,11 +1,11 @@
-//! Negations and figures of languages other than English and German, as far as they can be seen without knowing the
-//! language. Only ever objects.
+//! Negations and numbers in languages other than English and German, as far as they can be recognized without
+//! understanding the language. Can only object to a quotation, never confirm it.
 
 use std::collections::BTreeSet;
 
 use super::tokens::tokens;
 
-/// Words that negate, in languages that part words.
+/// Negating words in languages that separate words.
 const NEGATIONS: &[&str] = &[
     "ne",
     "pas",
@@ -93,7 +93,7 @@ const NEGATIONS: &[&str] = &[
     "غير",
     "بدون",
 ];
-/// Signs and endings that negate, in scripts that do not part words or join the negation to the word.
+/// Negating characters and endings in scripts that do not separate words or that attach the negation to the word.
 const PARTS: &[&str] = &[
     "不",
     "无",
@@ -116,10 +116,10 @@ const PARTS: &[&str] = &[
     "មិន",
     "ဘူး",
 ];
-/// Chinese and Japanese figures.
+/// Chinese and Japanese numerals.
 const FIGURES: &str = "一二三四五六七八九十百千万萬亿億两兩半〇零";
 
-/// Why words quoted for a sentence do not carry it; none if nothing is seen.
+/// Returns why words quoted for a sentence do not support it; none if nothing objects.
 pub(super) fn objection(sentence: &str, quote: &str) -> Option<String> {
     let negates = |text: &str| {
         let mut words = tokens(text).into_iter();
@@ -138,7 +138,7 @@ pub(super) fn objection(sentence: &str, quote: &str) -> Option<String> {
         .then(|| "the words differ, in a script whose words are not told apart".to_owned())
 }
 
-// Runs of figures; a single 一 is more often part of a word.
+// Returns runs of numerals; a single 一 is more often part of a word.
 fn figures(text: &str) -> BTreeSet<&str> {
     let runs = text.split(|c: char| !FIGURES.contains(c));
     runs.filter(|run| !run.is_empty() && *run != "一").collect()

@@ -1,9 +1,9 @@
-//! The map of a run, from its plan and the answers of its calls: the judge's claims with the stances whose words were
-//! found, and the answer's sentences with their support. The same inputs give the same map.
+//! Builds the evidence map of a run from its plan and the answers of its calls: the judge's claims with the
+//! stances whose quoted words were found, and the answer's sentences with their support. Deterministic.
 
 use super::answer::is_statement;
 use super::dispute::{PlacedClaim, concerns, same_words, unverified};
-use super::prompts::{FirstAnswer, MOST_SENTENCES, first_answers, shown_order};
+use super::prompts::{FirstAnswer, MAX_SENTENCES, first_answers, shown_order};
 use super::read::{self, JudgeReply, JudgedClaim};
 use super::rules::{difference, is_about, objection, repeats};
 use super::similarity::similarity;
@@ -18,12 +18,12 @@ use crate::domain::analysis::{Plan, StageAnswer};
 use crate::domain::money::MicroDollars;
 use crate::domain::plan::EvidenceCall;
 
-/// Why a run stored before there was a judge has no map.
+/// Why a run stored before judges existed has no map.
 pub const OLDER: &str = "this result was made by an older version";
 /// Why a run that ended early has no map.
 const ENDED: &str = "the run ended before the answers were compared";
 
-/// The map of a run: of the plan, the answers of all its calls, and the final answer.
+/// Builds the map of a run from its plan, the answers of all its calls, and the final answer.
 pub fn of(plan: &Plan, answers: &[StageAnswer], synthesis: Option<&str>) -> EvidenceMap {
     let drafts = first_answers(plan, answers);
     let texts: Vec<&str> = drafts.iter().map(|draft| draft.text).collect();
@@ -39,7 +39,7 @@ pub fn of(plan: &Plan, answers: &[StageAnswer], synthesis: Option<&str>) -> Evid
     };
     let checked = call(EvidenceCall::Passages);
     let unchecked = checked.and_then(|answer| check(plan, answer, &mut map));
-    // A draft that is the answer was compared before it was chosen.
+    // A draft that became the final answer was compared before it was chosen.
     let compared = call(EvidenceCall::Map).or_else(|| call(EvidenceCall::Drafts));
     match (&plan.evidence.judge, compared) {
         (None, _) => {
@@ -50,7 +50,7 @@ pub fn of(plan: &Plan, answers: &[StageAnswer], synthesis: Option<&str>) -> Evid
             let reason = Some(&plan.evidence.reason).filter(|reason| !reason.is_empty());
             map.reason = Some(reason.map_or(OLDER, |reason| reason).to_owned());
         }
-        // Only the passages were to be checked.
+        // Only the passages had to be checked.
         (Some(_), None) if checked.is_some() => {
             map.status = match unchecked {
                 None => EvidenceStatus::Judged,
@@ -105,8 +105,8 @@ fn check(plan: &Plan, answer: &StageAnswer, map: &mut EvidenceMap) -> Option<Str
         Ok(verdicts) => {
             support::apply(plan, &verdicts, &mut map.sentences);
             let cited = map.sentences.iter().filter(|one| !one.cites.is_empty());
-            (cited.count() > MOST_SENTENCES)
-                .then(|| format!("only the first {MOST_SENTENCES} cited sentences were checked"))
+            (cited.count() > MAX_SENTENCES)
+                .then(|| format!("only the first {MAX_SENTENCES} cited sentences were checked"))
         }
     }
 }
@@ -157,7 +157,7 @@ fn fill(map: &mut EvidenceMap, plan: &Plan, drafts: &[FirstAnswer<'_>], reply: J
     map.blind_spots = reply.blind_spots;
 }
 
-// The claim that this one repeats, with the same stances.
+// Returns the listed claim that this one repeats, with the same stances.
 fn known(claims: &[EvidenceClaim], text: &str, stances: &[MemberStance]) -> Option<usize> {
     let kinds = |stances: &[MemberStance]| -> Vec<Stance> {
         stances.iter().map(|one| one.stance).collect()
@@ -168,8 +168,8 @@ fn known(claims: &[EvidenceClaim], text: &str, stances: &[MemberStance]) -> Opti
         .position(|claim| kinds(&claim.stances) == own && repeats(text, &claim.text))
 }
 
-/// The stance of every first answer on a claim; silent unless its words were found and no rule objects. With the number
-/// of the judge's denials that do not count.
+/// Returns the stance of every first answer on a claim, which is silent unless its quoted words were found and no
+/// rule objects, and the number of the judge's denials that do not count.
 fn stances(
     claim: &JudgedClaim,
     drafts: &[FirstAnswer<'_>],
@@ -202,7 +202,7 @@ fn stances(
             Stance::Asserts => found.objection(&claim.text).is_some(),
             _ => same_words(&claim.text, found.words),
         };
-        // A judge that gives two stances of one member has given none.
+        // Two stances for one member cancel each other.
         let stance = &mut stances[index];
         if objects || !stance.quote.is_empty() {
             stance.stance = Stance::Silent;
@@ -225,8 +225,8 @@ fn stances(
     (stances, lost)
 }
 
-/// The sentence of the answer that a judge has copied: its words, or a part of four words and more, if it is about the
-/// claim.
+/// Returns the answer's sentence that the judge copied, in full or as a part of at least four words, if it is
+/// about the claim.
 fn sentence_of(claim: &JudgedClaim, sentences: &[SentenceSupport]) -> Option<usize> {
     let plain = |text: &str| -> Vec<String> {
         let words = super::tokens::tokens(text).into_iter();
@@ -241,14 +241,14 @@ fn sentence_of(claim: &JudgedClaim, sentences: &[SentenceSupport]) -> Option<usi
         .filter(|&at| is_about(&claim.text, &sentences[at].text))
 }
 
-// Consensus, contradictions, and points of one member, from the stances; a contradiction that the judge reports without
-// words that were found rules agreement out.
+// Derives consensus, contradictions, and single-member points from the stances. A contradiction that the judge
+// reports without quoted words that were found rules out agreement.
 fn relate(map: &mut EvidenceMap, placed: &[PlacedClaim<'_>], unplaced: &[String]) {
     for (index, claim) in map.claims.iter().enumerate() {
         let reported = placed.iter().filter(|one| one.claim == Some(index));
         let why = reported.filter_map(|one| one.why).next();
         let (asserting, denying) = counts(claim);
-        // Two members that assert a claim contradict each other only in its figures, dates, or names.
+        // Two members that both assert a claim can contradict each other only in numbers, dates, or names.
         let apart = why.is_some() && denying == 0 && differ(claim);
         if (asserting > 0 && denying > 0) || apart {
             let sides = claim
@@ -290,7 +290,7 @@ fn relate(map: &mut EvidenceMap, placed: &[PlacedClaim<'_>], unplaced: &[String]
     }
 }
 
-// Number of members that make a claim, and of those that deny it.
+// Returns the number of members that make a claim and the number that deny it.
 fn counts(claim: &EvidenceClaim) -> (usize, usize) {
     let of = |wanted: Stance| claim.stances.iter().filter(move |one| one.stance == wanted);
     (of(Stance::Asserts).count(), of(Stance::Denies).count())

@@ -1,25 +1,25 @@
-//! Splits Markdown into blocks: headings in the forms that models use, list items, paragraphs, and
-//! table rows. Code is left out. Accepts any text.
+//! Splits Markdown into blocks: headings in the forms that models use, list items, paragraphs, and table rows.
+//! Skips code. Accepts any text.
 
 /// Maximum number of blocks read from one text.
-const MOST: usize = 1_000;
+const MAX_BLOCKS: usize = 1_000;
 
 /// A piece of a text.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct MarkdownBlock {
     pub kind: TextBlockKind,
-    /// Without marks of its kind; emphasis is still in it.
+    /// The block's text without its marker; emphasis is kept.
     pub text: String,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum TextBlockKind {
-    /// From 1; a line that is bold as a whole counts as 7.
+    /// A heading and its level, from 1; a line entirely in bold counts as level 7.
     Heading(usize),
-    /// How far it is indented.
+    /// A list item and its indentation.
     Item(usize),
     Paragraph,
-    /// The cells of a table row, separated by `|`; the row above the rule is none.
+    /// A table row, with its cells separated by `|`; the header row does not count.
     Row,
 }
 
@@ -38,7 +38,7 @@ pub(super) fn blocks(markdown: &str) -> Vec<MarkdownBlock> {
             open = false;
             continue;
         }
-        if found.len() == MOST {
+        if found.len() == MAX_BLOCKS {
             break;
         }
         if is_rule(bare) {
@@ -48,7 +48,7 @@ pub(super) fn blocks(markdown: &str) -> Vec<MarkdownBlock> {
         }
         let block = block(line, bare);
         match (block.kind, found.last_mut()) {
-            // A line without a mark continues the line above.
+            // A line without a marker continues the line above.
             (TextBlockKind::Paragraph, Some(above)) if open => {
                 above.text.push(' ');
                 above.text.push_str(&block.text);
@@ -58,7 +58,7 @@ pub(super) fn blocks(markdown: &str) -> Vec<MarkdownBlock> {
                 found.push(block);
             }
         }
-        // A forced line break: what follows is not the same sentence.
+        // A forced line break: the next line is not the same sentence.
         open &= !(line.ends_with("  ") || line.ends_with('\\'));
     }
     found
@@ -101,7 +101,7 @@ fn bold_line(line: &str) -> Option<&str> {
     is_title.then(|| inner.trim_end_matches(':'))
 }
 
-/// The text after a list item's marker.
+/// Returns the text after a list item's marker.
 pub(super) fn item(line: &str) -> Option<&str> {
     for mark in ["- ", "* ", "+ ", "• ", "– ", "— "] {
         if let Some(text) = line.strip_prefix(mark) {
@@ -124,7 +124,7 @@ fn is_rule(line: &str) -> bool {
     line.len() >= 3 && line.chars().all(is_part)
 }
 
-// A rule below a row makes that row a table's head; below a lone line it makes a heading.
+// Handles a rule: a row above it becomes a table header, and a lone line above it becomes a heading.
 fn underline(found: &mut Vec<MarkdownBlock>, rule: &str, open: bool) {
     let Some(above) = found.last_mut() else {
         return;
@@ -140,7 +140,7 @@ fn underline(found: &mut Vec<MarkdownBlock>, rule: &str, open: bool) {
     }
 }
 
-/// A text without emphasis, code marks and links' addresses.
+/// Returns a text without emphasis, code marks, and link addresses.
 pub(super) fn plain(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;

@@ -1,6 +1,7 @@
-//! What a panel's answers say about each other, as far as it can be shown. A model (the judge) judges meaning, and
-//! every quotation that it gives is looked up in the text it names; without a judge, nothing is said about meaning.
-//! Makes no calls: [`prompts`] writes the questions, [`map`] reads and checks the replies.
+//! What a panel's answers say about each other, as far as it can be shown. A model (the judge) compares meaning,
+//! and every quotation that it gives is looked up in the text that it names; without a judge, there are no
+//! findings about meaning. Makes no calls: [`prompts`] writes the prompts, and [`map`] reads and checks the
+//! replies.
 
 pub mod agreement;
 mod answer;
@@ -32,7 +33,7 @@ pub use map::{OLDER, of};
 pub use rules::objection;
 pub use similarity::similarity;
 
-/// Whether there is a map, and why not.
+/// Whether a map exists, and if not, why.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum EvidenceStatus {
@@ -47,13 +48,13 @@ pub enum EvidenceStatus {
     Failed,
 }
 
-/// The map of a panel: what the members claim, and how well the answer's sentences are supported.
+/// The evidence map of a panel: the members' claims, and how well the answer's sentences are supported.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct EvidenceMap {
-    /// Whether there is a map.
+    /// Whether a map exists.
     pub status: EvidenceStatus,
-    /// Why there is none, or what it lacks, for people.
+    /// Why the map is missing or incomplete, for users.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     /// The model that compared the answers.
@@ -62,28 +63,29 @@ pub struct EvidenceMap {
     pub checker: Option<String>,
     /// Known cost of both calls.
     pub cost_usd: MicroDollars,
-    /// Similarity of the first answers' wording, 0 to 1; it says nothing about meaning. None with fewer than two.
+    /// Similarity of the first answers' wording, 0 to 1; independent of meaning. None with fewer than two answers.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub similarity: Option<f64>,
-    /// What the members claim, in the judge's words.
+    /// The members' claims, in the judge's words.
     pub claims: Vec<EvidenceClaim>,
     /// Indices of the claims that every first answer makes.
     pub consensus: Vec<usize>,
     /// Claims on which members contradict each other.
     pub contradictions: Vec<ClaimContradiction>,
-    /// Contradictions that the judge reports without words that were found. No agreement is claimed there.
+    /// Contradictions that the judge reports without quoted words that were found. No agreement is reported for
+    /// these points.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub unverified: Vec<UnverifiedContradiction>,
-    /// Number of the judge's claims that are left out because nobody's words for them were found.
+    /// Number of the judge's claims left out because no member's words for them were found.
     #[serde(skip_serializing_if = "is_zero")]
     pub dropped: u32,
-    /// Claims that one member alone makes.
+    /// Claims made by only one member.
     pub unique: Vec<UniqueClaim>,
-    /// What no answer covers, in the judge's words.
+    /// Points that no answer covers, in the judge's words.
     pub blind_spots: Vec<String>,
     /// The answer's sentences.
     pub sentences: Vec<SentenceSupport>,
-    /// Number of sentences by level, and of those disputed.
+    /// Number of sentences by level, and of disputed sentences.
     pub levels: SupportLevels,
 }
 
@@ -99,12 +101,12 @@ fn is_zero(count: &u32) -> bool {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct EvidenceClaim {
-    /// In the judge's words.
+    /// The claim, in the judge's words.
     pub text: String,
-    /// The sentence of the answer that makes it.
+    /// The answer's sentence that makes the claim.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub answer: Option<String>,
-    /// One for each first answer, by letter.
+    /// One stance for each first answer, by letter.
     pub stances: Vec<MemberStance>,
 }
 
@@ -112,11 +114,11 @@ pub struct EvidenceClaim {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Stance {
-    /// Makes the claim; the quoted words were found in the member's text.
+    /// The member makes the claim; the quoted words were found in its text.
     Asserts,
-    /// States the opposite; the quoted words were found in the member's text.
+    /// The member states the opposite; the quoted words were found in its text.
     Denies,
-    /// Neither, or no words that show it.
+    /// Neither, or no words that show a stance.
     #[default]
     Silent,
 }
@@ -127,7 +129,7 @@ pub enum Stance {
 pub struct MemberStance {
     /// The member's letter.
     pub letter: char,
-    /// Full id of the model that wrote the text.
+    /// Full ID of the model that wrote the text.
     pub model: String,
     /// The stance.
     pub stance: Stance,
@@ -144,21 +146,21 @@ pub struct MemberStance {
 pub struct ClaimContradiction {
     /// Index of the claim.
     pub claim: usize,
-    /// In the judge's words; empty if it gave no reason.
+    /// The reason, in the judge's words; empty if it gave none.
     pub why: String,
     /// At least two members with their own words.
     pub sides: Vec<ContradictionSide>,
 }
 
-/// A contradiction that the judge reports, while the words that it quotes for it were not found.
+/// A contradiction that the judge reports although the words that it quotes were not found.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct UnverifiedContradiction {
-    /// What it is about, in the judge's words; empty if the judge does not say.
+    /// The subject, in the judge's words; empty if the judge does not give one.
     pub point: String,
-    /// In the judge's words; empty if it gave no reason.
+    /// The reason, in the judge's words; empty if it gave none.
     pub why: String,
-    /// Index of the claim, if it is listed.
+    /// Index of the claim, if the map lists it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub claim: Option<usize>,
 }
@@ -169,11 +171,11 @@ pub struct UnverifiedContradiction {
 pub struct ContradictionSide {
     /// The member's letter.
     pub letter: char,
-    /// Its words.
+    /// The member's words.
     pub quote: String,
 }
 
-/// A claim that one member alone makes.
+/// A claim made by only one member.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct UniqueClaim {
@@ -183,20 +185,20 @@ pub struct UniqueClaim {
     pub letter: char,
 }
 
-/// How well a sentence is supported; each level includes those below.
+/// How well a sentence is supported; each level includes those before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SupportLevel {
-    /// No passage that was given is cited.
+    /// Cites no passage that was given.
     #[default]
     None,
     /// Cites a passage that was given.
     Cited,
     /// Quotes words that were found in a cited passage.
     Quoted,
-    /// A model found that a cited passage says it, and quoted words that were found there.
+    /// A model found that a cited passage says the same, and quoted words that were found there.
     Supported,
-    /// The same, and members of at least two models say it in their first answers while none denies it.
+    /// `Supported`, and members of at least two models make the claim in their first answers while none denies it.
     SupportedAgreed,
 }
 
@@ -212,7 +214,7 @@ impl SupportLevel {
         }
     }
 
-    /// What the level rests on, for the explanation beside it.
+    /// The basis of the level, for the explanation next to it.
     pub fn reason(self) -> &'static str {
         match self {
             Self::None => "the sentence cites no passage that was given",
@@ -232,9 +234,9 @@ impl SupportLevel {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Entailment {
-    /// The passage says it.
+    /// The passage says the same.
     Entails,
-    /// The passage says otherwise.
+    /// The passage says the opposite.
     Contradicts,
     /// The passage says neither.
     Neither,
@@ -244,33 +246,33 @@ pub enum Entailment {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct SentenceSupport {
-    /// Without Markdown.
+    /// The sentence, without Markdown.
     pub text: String,
     /// Numbers of the cited passages that were given.
     pub cites: Vec<u32>,
-    /// How well it is supported.
+    /// How well the sentence is supported.
     pub level: SupportLevel,
-    /// Whether a member denies it, in words that were found in its text.
+    /// Whether a member denies the sentence, in words found in its text.
     pub disputed: bool,
-    /// Index of the claim that it makes.
+    /// Index of the claim that the sentence makes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub claim: Option<usize>,
-    /// What the checker found, after our rules; none if it was not checked.
+    /// The checker's finding, after our rules; none if the sentence was not checked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub verdict: Option<Entailment>,
     /// Number of the passage that the verdict is about.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub passage: Option<u32>,
-    /// The passage's words for the verdict.
+    /// The passage's words that the verdict quotes.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub quote: String,
-    /// Why the level is not higher, if a rule or the passage rules it out.
+    /// Why the level is not higher, if a rule or the passage prevents it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lowered: Option<String>,
 }
 
 impl SentenceSupport {
-    /// What the level rests on here, for the explanation beside it.
+    /// The basis of the level for this sentence, for the explanation next to it.
     pub fn reason(&self) -> &'static str {
         match (self.level, self.verdict, &self.lowered) {
             (SupportLevel::Supported | SupportLevel::SupportedAgreed, ..) => self.level.reason(),
@@ -302,7 +304,7 @@ pub struct SupportLevels {
     pub supported: u32,
     /// [`SupportLevel::SupportedAgreed`]
     pub supported_agreed: u32,
-    /// Sentences that a member denies, at whatever level.
+    /// Number of sentences that a member denies, at any level.
     pub disputed: u32,
 }
 
@@ -325,7 +327,7 @@ impl SupportLevels {
 }
 
 impl EvidenceMap {
-    /// A map without judgments.
+    /// Creates a map without judgments.
     pub fn without(status: EvidenceStatus, reason: impl Into<String>) -> Self {
         Self {
             status,

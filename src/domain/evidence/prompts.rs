@@ -1,5 +1,5 @@
-//! The two questions: the judge compares the first answers and the synthesis, the checker compares cited sentences with
-//! passages. Letters and order are shuffled by the plan's seed, and everything that models or documents wrote is
+//! The two prompts: the judge compares the first answers and the synthesis; the checker compares cited sentences
+//! with passages. Letters and order are shuffled with the plan's seed, and all text from models or documents is
 //! inside a fence.
 
 use std::time::Duration;
@@ -17,23 +17,23 @@ use crate::domain::prompt::{self, PEER_BUDGET, letter};
 pub const INSTRUCTION_TOKENS: u64 = 700;
 /// Expected tokens of a reply.
 pub const REPLY_TOKENS: u64 = 1_500;
-/// Maximum number of sentences that one question to the checker holds.
-pub(super) const MOST_SENTENCES: usize = 40;
-/// Maximum characters of all passages in one question to the checker.
+/// Maximum number of sentences in one prompt to the checker.
+pub(super) const MAX_SENTENCES: usize = 40;
+/// Maximum characters of all passages in one prompt to the checker.
 pub const PASSAGES_BUDGET: usize = 24_000;
 /// Maximum characters of the user's question.
 const QUESTION_BUDGET: usize = 4_000;
-/// Distinguishes the shuffle from those of the stages.
+/// Seed offset that makes this shuffle differ from those of the stages.
 const SHUFFLE: u64 = 0x00e7_1de0_ce00_0000;
 
-/// A first answer under its member's letter.
+/// A first answer with its member's letter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FirstAnswer<'a> {
     /// The member's letter in the result.
     pub letter: char,
-    /// Full id of the model that wrote it.
+    /// Full ID of the model that wrote the answer.
     pub model: &'a str,
-    /// Its text without a self-introduction.
+    /// The answer's text without a self-introduction.
     pub text: &'a str,
 }
 
@@ -49,20 +49,20 @@ pub fn first_answers<'a>(
         model: &answer.model,
         text: prompt::without_introduction(answer.text.trim()),
     };
-    // A single answer is not a member's draft.
+    // A single answer is not a panel's draft.
     let is_panel = plan.first() < last || plan.members.len() > 1;
     let answers = answers.into_iter().filter(|_| is_panel).filter(of_first);
     answers.map(first).collect()
 }
 
-/// The order in which the judge is shown the first answers: under A the one with the first of these indices.
+/// Returns the indices of the first answers in the order shown to the judge; the first one is shown as A.
 pub(super) fn shown_order(plan: &Plan, count: usize) -> Vec<usize> {
     let mut order: Vec<usize> = (0..count).collect();
     prompt::shuffle(&mut order, plan.seed ^ SHUFFLE);
     order
 }
 
-/// The question to the judge; without an answer, the first answers alone are compared.
+/// Renders the judge's prompt; without a final answer, only the first answers are compared.
 pub fn comparison(
     plan: &Plan,
     drafts: &[FirstAnswer<'_>],
@@ -104,7 +104,7 @@ Under \"blind_spots\", list what the question needs and no text covers.";
 const COMPARISON_ANSWER: &str =
     " Where the final answer makes a claim, copy its sentence letter by letter as \"answer\".";
 
-/// The question to the checker; none if no sentence of the answer cites a passage that was given.
+/// Renders the checker's prompt; none if no sentence of the answer cites a passage that was given.
 pub fn passage_check(
     plan: &Plan,
     answer: &str,
@@ -119,7 +119,7 @@ pub fn passage_check(
             (index, sentence, cites)
         })
         .filter(|(_, _, cites)| !cites.is_empty())
-        .take(MOST_SENTENCES)
+        .take(MAX_SENTENCES)
         .collect();
     if cited.is_empty() {
         return None;
@@ -190,13 +190,13 @@ fn request(
         }),
         tools: None,
         passthrough: None,
-        is_reread: false,
+        is_prefix_reused: false,
         is_live: false,
         sample: 0,
     }
 }
 
-// Members have seen the nonce: a text that repeats it could end its own fence.
+// Members have seen the nonce: a text that repeats it could close its own fence.
 fn fenced(name: &str, text: &str, plan: &Plan) -> String {
     let nonce = &plan.nonce;
     let text = match nonce.is_empty() {

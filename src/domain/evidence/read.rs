@@ -1,36 +1,37 @@
-//! Reads the replies of the judge and the checker. Every list and text is bounded; what cannot be read is left out.
+//! Parses the replies of the judge and the checker. Every list and text is bounded; unreadable entries are
+//! skipped.
 
 use serde_json::Value;
 
-use super::verify::LONGEST_QUOTE;
+use super::verify::MAX_QUOTE_LENGTH;
 use super::{Entailment, Stance};
 use crate::domain::schema;
 
 /// Maximum number of claims.
-pub(super) const MOST_CLAIMS: usize = 24;
+pub(super) const MAX_CLAIMS: usize = 24;
 /// Maximum number of verdicts.
-const MOST_VERDICTS: usize = 200;
+const MAX_VERDICTS: usize = 200;
 /// Maximum number of blind spots.
-const MOST_BLIND_SPOTS: usize = 8;
-/// Maximum length in characters of a text in the judge's own words.
-const LONGEST: usize = 400;
+const MAX_BLIND_SPOTS: usize = 8;
+/// Maximum length of a text in the judge's own words, in characters.
+const MAX_TEXT_LENGTH: usize = 400;
 /// Maximum number of stances of a claim.
-const MOST_STANCES: usize = 16;
-/// Letter of no member.
-const NOBODY: char = '?';
+const MAX_STANCES: usize = 16;
+/// Letter that stands for no member.
+const UNKNOWN_MEMBER: char = '?';
 
-/// What a judge said.
+/// The parsed reply of a judge.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(super) struct JudgeReply {
     pub claims: Vec<JudgedClaim>,
     /// Index of the claim, and the reason.
     pub contradictions: Vec<(usize, String)>,
-    /// Reasons of contradictions that name no claim of the list.
+    /// Reasons for contradictions that name no claim on the list.
     pub unplaced: Vec<String>,
     pub blind_spots: Vec<String>,
 }
 
-/// A claim as the judge gave it.
+/// A claim as reported by the judge.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(super) struct JudgedClaim {
     pub text: String,
@@ -38,7 +39,7 @@ pub(super) struct JudgedClaim {
     pub stances: Vec<JudgedStance>,
 }
 
-/// A stance as the judge gave it; the letter is the one that it was shown.
+/// A stance as reported by the judge; the letter is the one shown to the judge.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct JudgedStance {
     pub letter: char,
@@ -46,7 +47,7 @@ pub(super) struct JudgedStance {
     pub quote: String,
 }
 
-/// A verdict as the checker gave it.
+/// A verdict as reported by the checker.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct JudgedVerdict {
     /// Number of the sentence, from 1.
@@ -60,25 +61,25 @@ pub(super) struct JudgedVerdict {
 /// Reads a comparison of the answers.
 ///
 /// # Errors
-/// When there is no list of claims in it, with the reason for people.
+/// Returns the reason, for users, if the reply has no list of claims.
 pub(super) fn claims(reply: &str) -> Result<JudgeReply, String> {
     let value = object(reply)?;
     let Value::Array(claims) = &value["claims"] else {
         return Err("its reply has no list of claims".to_owned());
     };
     let read = |claim: &Value| JudgedClaim {
-        text: text(&claim["text"], LONGEST),
-        answer: text(&claim["answer"], LONGEST_QUOTE),
-        stances: list(&claim["stances"], MOST_STANCES)
+        text: text(&claim["text"], MAX_TEXT_LENGTH),
+        answer: text(&claim["answer"], MAX_QUOTE_LENGTH),
+        stances: list(&claim["stances"], MAX_STANCES)
             .iter()
             .filter_map(stance)
             .collect(),
     };
-    // Indices of the contradictions count every claim, an empty one too.
-    let claims: Vec<JudgedClaim> = claims.iter().take(MOST_CLAIMS).map(read).collect();
+    // The contradictions' indices count every claim, including empty ones.
+    let claims: Vec<JudgedClaim> = claims.iter().take(MAX_CLAIMS).map(read).collect();
     let (mut contradictions, mut unplaced) = (Vec::new(), Vec::new());
-    for one in list(&value["contradictions"], MOST_CLAIMS) {
-        let why = text(&one["why"], LONGEST);
+    for one in list(&value["contradictions"], MAX_CLAIMS) {
+        let why = text(&one["why"], MAX_TEXT_LENGTH);
         match number(&one["claim"]).filter(|&index| index < claims.len()) {
             Some(index) => contradictions.push((index, why)),
             None => unplaced.push(why),
@@ -87,9 +88,9 @@ pub(super) fn claims(reply: &str) -> Result<JudgeReply, String> {
     Ok(JudgeReply {
         contradictions,
         unplaced,
-        blind_spots: list(&value["blind_spots"], MOST_BLIND_SPOTS)
+        blind_spots: list(&value["blind_spots"], MAX_BLIND_SPOTS)
             .iter()
-            .map(|spot| text(spot, LONGEST))
+            .map(|spot| text(spot, MAX_TEXT_LENGTH))
             .filter(|spot| !spot.is_empty())
             .collect(),
         claims,
@@ -99,7 +100,7 @@ pub(super) fn claims(reply: &str) -> Result<JudgeReply, String> {
 /// Reads the verdicts on sentences and passages.
 ///
 /// # Errors
-/// When there is no list of verdicts in it, with the reason for people.
+/// Returns the reason, for users, if the reply has no list of verdicts.
 pub(super) fn verdicts(reply: &str) -> Result<Vec<JudgedVerdict>, String> {
     let value = object(reply)?;
     let Value::Array(verdicts) = &value["verdicts"] else {
@@ -119,11 +120,11 @@ pub(super) fn verdicts(reply: &str) -> Result<Vec<JudgedVerdict>, String> {
             sentence: number(&one["sentence"])?,
             passage: passage.or(unnamed)?,
             verdict,
-            quote: text(&one["quote"], LONGEST_QUOTE),
+            quote: text(&one["quote"], MAX_QUOTE_LENGTH),
         })
     };
     let read = verdicts.iter().filter_map(read);
-    Ok(read.take(MOST_VERDICTS).collect())
+    Ok(read.take(MAX_VERDICTS).collect())
 }
 
 fn object(reply: &str) -> Result<Value, String> {
@@ -136,17 +137,17 @@ fn stance(value: &Value) -> Option<JudgedStance> {
         "denies" | "deny" | "denied" | "contradicts" | "disputes" | "disagrees" => Stance::Denies,
         _ => Stance::Silent,
     };
-    // A denial counts against agreement even if it names nobody.
-    let unnamed = (stance == Stance::Denies).then_some(NOBODY);
+    // A denial counts against agreement even if it names no member.
+    let unnamed = (stance == Stance::Denies).then_some(UNKNOWN_MEMBER);
     let letter = member(&value["member"]).or(unnamed)?;
     Some(JudgedStance {
         letter,
         stance,
-        quote: text(&value["quote"], LONGEST_QUOTE),
+        quote: text(&value["quote"], MAX_QUOTE_LENGTH),
     })
 }
 
-// "A", "text A", "Member A:".
+// Parses a member's letter: "A", "text A", "Member A:".
 fn member(name: &Value) -> Option<char> {
     let name = name.as_str()?.trim_matches(|c: char| !c.is_alphanumeric());
     let mut letters = name.rsplit(' ').next()?.chars();
@@ -159,7 +160,7 @@ fn list(value: &Value, most: usize) -> &[Value] {
     &list[..list.len().min(most)]
 }
 
-// One line without control characters.
+// Returns the text as one line without control characters.
 fn text(value: &Value, longest: usize) -> String {
     let text = value.as_str().unwrap_or_default();
     let words = text.split(|c: char| c.is_whitespace() || c.is_control());
@@ -216,7 +217,10 @@ mod tests {
         let stances: Vec<_> = (read.claims[0].stances.iter())
             .map(|one| (one.letter, one.stance))
             .collect();
-        assert_eq!(stances, [(NOBODY, Stance::Denies), ('B', Stance::Denies)]);
+        assert_eq!(
+            stances,
+            [(UNKNOWN_MEMBER, Stance::Denies), ('B', Stance::Denies)]
+        );
         assert_eq!(read.unplaced, ["dates", ""]);
         let verdict = json!({ "verdicts": [{ "sentence": 1, "passage": "D1", "verdict": "Contradicts" },
             { "sentence": 1, "passage": "D1", "verdict": "entails" }] });
@@ -231,15 +235,15 @@ mod tests {
         let read = claims(&reply.to_string()).expect("a reply");
         assert_eq!(
             (read.claims.len(), read.blind_spots.len()),
-            (MOST_CLAIMS, MOST_BLIND_SPOTS)
+            (MAX_CLAIMS, MAX_BLIND_SPOTS)
         );
-        assert_eq!(read.claims[0].text.len(), LONGEST);
-        assert_eq!(read.claims[0].stances.len(), MOST_STANCES);
-        assert_eq!(read.claims[0].stances[0].quote.len(), LONGEST_QUOTE);
+        assert_eq!(read.claims[0].text.len(), MAX_TEXT_LENGTH);
+        assert_eq!(read.claims[0].stances.len(), MAX_STANCES);
+        assert_eq!(read.claims[0].stances[0].quote.len(), MAX_QUOTE_LENGTH);
         let verdict = json!({ "sentence": 2, "passage": "1", "verdict": "entails", "quote": "so" });
         let reply = json!({ "verdicts": vec![verdict; 999] });
         let read = verdicts(&reply.to_string()).expect("verdicts");
-        assert_eq!(read.len(), MOST_VERDICTS);
+        assert_eq!(read.len(), MAX_VERDICTS);
         assert_eq!((read[0].sentence, read[0].passage), (2, 1));
     }
 }

@@ -1,5 +1,5 @@
-//! Objections to a judgment: what a sentence says and the words quoted for it do not. A rule only ever lowers a
-//! judgment; that no rule objects proves nothing.
+//! Objections to a judgment: what a sentence says that the words quoted for it do not. A rule can only lower a
+//! judgment; the absence of objections proves nothing.
 
 use std::collections::BTreeSet;
 
@@ -8,8 +8,8 @@ use super::foreign;
 use super::tokens::{SentenceToken, texts, tokens};
 use super::words::{self, OPPOSING_PREFIXES, class, date, direction, is_content, is_negation};
 
-/// Minimum share of a sentence's content words that the quoted words must have.
-const LEAST_SHARED: f64 = 0.4;
+/// Minimum share of a sentence's content words that the quoted words must contain.
+const MIN_SHARED: f64 = 0.4;
 /// Maximum number of differing words for which a substitution is assumed.
 const SUBSTITUTED: usize = 2;
 
@@ -18,7 +18,7 @@ const JOINING: &[&str] = &[
     "and", "but", "because", "while", "whereas", "although", "so", "und", "aber", "weil",
     "während", "obwohl",
 ];
-/// Words that name who says something.
+/// Words that attribute a statement to someone.
 const ATTRIBUTING: &[&str] = &[
     "says",
     "said",
@@ -40,7 +40,7 @@ const ATTRIBUTING: &[&str] = &[
     "erklärte",
 ];
 
-/// Returns why the quoted words do not support the sentence, as text for users; `None` if no rule objects.
+/// Returns why the quoted words do not support the sentence, for users; `None` if no rule objects.
 pub fn objection(sentence: &str, quote: &str) -> Option<String> {
     if has_condition(sentence) != has_condition(quote) {
         return Some("only one of the sentence and the quoted words has a condition".to_owned());
@@ -65,7 +65,7 @@ pub fn objection(sentence: &str, quote: &str) -> Option<String> {
     found.or_else(|| foreign::objection(sentence, quote))
 }
 
-/// Why the figures, dates, or names of two statements differ; none if they do not.
+/// Returns why the numbers, dates, or names of two statements differ; none if they do not.
 pub(super) fn difference(one: &str, other: &str) -> Option<String> {
     let rules: [fn(&Pair) -> Option<String>; 4] = [figures, units, dates, names];
     let pairs = [Pair::of(one, other), Pair::of(other, one)];
@@ -74,12 +74,12 @@ pub(super) fn difference(one: &str, other: &str) -> Option<String> {
         .find_map(|pair| rules.iter().find_map(|rule| rule(pair)))
 }
 
-/// Whether the second text has a good part of the terms of the first.
+/// Whether the second text contains a good part of the terms of the first.
 pub(super) fn is_about(sentence: &str, other: &str) -> bool {
     shared(&Pair::of(sentence, other)).is_none()
 }
 
-/// Whether a claim says the same as an earlier one or a part of it, in the same terms and order.
+/// Whether a claim repeats an earlier one or a part of it, in the same terms and order.
 pub(super) fn repeats(claim: &str, earlier: &str) -> bool {
     let (own, known) = (content(&tokens(claim)), content(&tokens(earlier)));
     let is_part = !own.is_empty() && known.windows(own.len()).any(|part| part == own);
@@ -123,7 +123,7 @@ fn figures(pair: &Pair) -> Option<String> {
     ))
 }
 
-// The unit of each figure: the sign before it, or one of the two words behind it.
+// Returns each number with its unit: the symbol before it, or one of the two words after it.
 fn measured(tokens: &[SentenceToken]) -> Vec<(f64, &'static str)> {
     let measure = |at: usize| {
         let value = tokens[at].value?;
@@ -148,7 +148,7 @@ fn units(pair: &Pair) -> Option<String> {
     Some(format!("{value} {unit} is not in the quoted words"))
 }
 
-// "9 am" and "9 p.m."; in German "am" is a preposition.
+// Objects to a different half of the day: "9 am" and "9 p.m.". In German, "am" is a preposition.
 fn clock(pair: &Pair) -> Option<String> {
     let halves = |tokens: &[SentenceToken]| -> BTreeSet<&'static str> {
         let word = |at: usize| tokens.get(at).map_or("", |token| token.text.as_str());
@@ -183,7 +183,8 @@ fn dates(pair: &Pair) -> Option<String> {
     ))
 }
 
-// In German every noun has a capital: there a missing one counts only if the quoted words have another in its place.
+// In German, every noun is capitalized: there a missing name counts only if the quoted words have another in its
+// place.
 fn names(pair: &Pair) -> Option<String> {
     let (own, quoted) = (texts(&pair.sentence), texts(&pair.quote));
     let is_missing = |token: &&SentenceToken| {
@@ -294,7 +295,7 @@ fn directions(pair: &Pair) -> Option<String> {
     is_bounded.then(|| "the quoted words do not compare".to_owned())
 }
 
-// Content words in one form: figures by their value, units by their canonical name.
+// Content words in one form: numbers by their value, units by their canonical name.
 fn content(tokens: &[SentenceToken]) -> Vec<String> {
     let words = tokens.iter().filter(|token| is_content(&token.text));
     let mut content: Vec<String> = words
@@ -304,7 +305,7 @@ fn content(tokens: &[SentenceToken]) -> Vec<String> {
             (None, None) => token.text.clone(),
         })
         .collect();
-    // "€900" and "EUR 900" like "900 euros".
+    // Treat "€900" and "EUR 900" like "900 euros".
     for at in 1..content.len() {
         let is_before = words::is_currency(&content[at - 1]) && content[at].parse::<f64>().is_ok();
         let is_free = at < 2 || content[at - 2].parse::<f64>().is_err();
@@ -315,7 +316,8 @@ fn content(tokens: &[SentenceToken]) -> Vec<String> {
     content
 }
 
-// The same content words in another order: who does what to whom has changed, unless one side is in the passive.
+// Objects if the same content words are in a different order: who does what to whom has changed, unless one side
+// is in the passive.
 fn order(pair: &Pair) -> Option<String> {
     let (own, quoted) = (content(&pair.sentence), content(&pair.quote));
     if own.len() < 3 || quoted.len() > own.len() + own.len() / 2 {
@@ -347,7 +349,8 @@ fn is_passive(tokens: &[SentenceToken]) -> bool {
         || has(&["wird", "werden", "wurde", "wurden", "worden"]) && has(&["von", "vom", "durch"])
 }
 
-// Nearly the same words, with one or two replaced between the same neighbors: "buyer" for "seller".
+// Objects if the words are nearly the same, with one or two replaced between the same neighbors: "buyer" for
+// "seller".
 fn substitution(pair: &Pair) -> Option<String> {
     let (own, quoted) = (content(&pair.sentence), content(&pair.quote));
     let rest = |words: &[String], others: &[String]| -> Vec<usize> {
@@ -362,7 +365,7 @@ fn substitution(pair: &Pair) -> Option<String> {
     if !is_close || 2 * (own.len() - ours.len()) < own.len() {
         return None;
     }
-    // Neighbors are equal if they are the same word, both replaced, or both the end of the words.
+    // Neighbors are equal if they are the same word, both replaced, or both the end of the text.
     let neighbor = |words: &[String], rest: &[usize], at: Option<usize>| -> Option<String> {
         let at = at?;
         let word = words.get(at)?;
@@ -393,7 +396,7 @@ fn substitution(pair: &Pair) -> Option<String> {
     ))
 }
 
-// Words quoted for a sentence must have a good part of its terms, unless the languages differ.
+// Objects if the quoted words share too few terms with the sentence, unless the languages differ.
 fn shared(pair: &Pair) -> Option<String> {
     let language =
         |tokens: &[SentenceToken]| words::is_german(tokens.iter().map(|token| token.text.as_str()));
@@ -402,13 +405,13 @@ fn shared(pair: &Pair) -> Option<String> {
         return None;
     }
     let shared = count_shared(&own, &quoted);
-    let is_little = (shared as f64) < LEAST_SHARED * own.len() as f64;
+    let is_little = (shared as f64) < MIN_SHARED * own.len() as f64;
     let is_nothing = shared == 0 && has_spaces(&own);
     (is_nothing || (own.len() >= 3 && is_little))
         .then(|| "the quoted words share too few terms with the sentence".to_owned())
 }
 
-// Whether words are what is between spaces: in Thai, Chinese, and Japanese a whole clause is.
+// Whether spaces separate words: in Thai, Chinese, and Japanese, they separate whole clauses.
 fn has_spaces(words: &[String]) -> bool {
     words
         .iter()
@@ -421,7 +424,8 @@ fn count_shared(own: &[String], quoted: &[String]) -> usize {
     own.iter().filter(is_shared).count()
 }
 
-// Every part of a sentence needs words of its own: what is joined to a supported statement is not supported with it.
+// Objects to a part of the sentence without supporting words of its own: a part joined to a supported statement is
+// not supported by that alone.
 fn parts(sentence: &str, pair: &Pair) -> Option<String> {
     let quoted = content(&pair.quote);
     let quote_is_german = words::is_german(pair.quote.iter().map(|token| token.text.as_str()));
@@ -451,7 +455,8 @@ fn parts(sentence: &str, pair: &Pair) -> Option<String> {
     Some(format!("the quoted words do not say “{}”", part.trim()))
 }
 
-// "Microsoft says that …": who says it is part of the statement.
+// Objects if the quoted words lack an attribution: in "Microsoft says that …", the source is part of the
+// statement.
 fn attribution(pair: &Pair) -> Option<String> {
     let says = |tokens: &[SentenceToken]| {
         let mut all = tokens.iter();
@@ -461,7 +466,7 @@ fn attribution(pair: &Pair) -> Option<String> {
         .then(|| "the quoted words do not say who says so".to_owned())
 }
 
-// Whether two words are forms of one: the same stem with an ending of each.
+// Whether two words are forms of one word: the same stem with different endings.
 fn is_same_word(one: &str, other: &str) -> bool {
     if one == other {
         return true;

@@ -1,17 +1,17 @@
-//! Similarity of wording: a figure about words, never about meaning. It is shown under exactly that name.
+//! Similarity of wording: a measure of words, never of meaning. It is shown under exactly that name.
 
 use std::collections::BTreeSet;
 
 use crate::domain::citation::ComparableText;
 
-/// How alike the wording of texts is, 0 to 1: the Dice coefficient of their distinct words, averaged over all pairs of
-/// texts. None with fewer than two texts that have words.
+/// Returns the similarity of the texts' wording, 0 to 1: the Dice coefficient of their distinct words, averaged
+/// over all pairs of texts. None with fewer than two texts that have words.
 pub fn similarity(texts: &[&str]) -> Option<f64> {
     let bags: Vec<BTreeSet<String>> = texts
         .iter()
         .map(|text| {
             let text = ComparableText::of(text);
-            let words = text.words().iter().filter(|word| !word.is_sign);
+            let words = text.words().iter().filter(|word| !word.is_symbol);
             words.map(|word| word.plain.clone()).collect()
         })
         .filter(|bag: &BTreeSet<String>| !bag.is_empty())

@@ -1,7 +1,8 @@
-//! Splits prose into sentences. A citation mark behind a sentence belongs to it; what is in quotation marks or
+//! Splits prose into sentences. A citation mark after a sentence belongs to it; text in quotation marks or
 //! brackets is not split. Accepts any text.
 
-/// Opening and closing quotation marks and brackets, with the maximum length in bytes of what is kept in one piece.
+/// Opening and closing quotation marks and brackets, with the maximum length in bytes of text that is kept in one
+/// piece.
 const ENCLOSING: [(char, &[char], usize); 9] = [
     ('“', &['”'], 400),
     ('„', &['“', '”'], 400),
@@ -13,19 +14,19 @@ const ENCLOSING: [(char, &[char], usize); 9] = [
     ('[', &[']'], 160),
     ('【', &['】'], 160),
 ];
-/// The same for `"`.
-const LONGEST_STRAIGHT: usize = 400;
-/// Maximum length in bytes of marks in square brackets behind a sentence.
-const LONGEST_MARK: usize = 120;
-/// Maximum length in bytes of letters in round brackets behind a sentence.
-const LONGEST_LETTERS: usize = 24;
+/// Maximum length of text between two `"`, in bytes.
+const MAX_STRAIGHT_LENGTH: usize = 400;
+/// Maximum length of marks in square brackets after a sentence, in bytes.
+const MAX_MARK_LENGTH: usize = 120;
+/// Maximum length of letters in parentheses after a sentence, in bytes.
+const MAX_LETTERS_LENGTH: usize = 24;
 /// Abbreviations that never end a sentence.
 const TITLES: &[&str] = &[
     "e.g", "i.e", "vs", "v", "approx", "ca", "dr", "mr", "mrs", "ms", "prof", "st", "bzw", "evtl",
     "ggf", "vgl", "cf", "viz", "esp", "incl", "resp", "inkl", "exkl", "zzgl", "sog", "allg", "hon",
     "rev", "gen", "gov", "sen", "rep", "sgt", "capt", "lt",
 ];
-/// Abbreviations that do not end a sentence before a figure.
+/// Abbreviations that do not end a sentence before a number.
 const COUNTED: &[&str] = &[
     "no", "nos", "nr", "art", "arts", "sec", "secs", "fig", "figs", "eq", "eqs", "p", "pp", "para",
     "paras", "par", "abs", "abschn", "ch", "chap", "cl", "vol", "ed", "app", "ex", "sched", "reg",
@@ -37,9 +38,9 @@ const OPEN: &[&str] = &[
     "inc", "ltd", "co", "corp", "llc", "plc", "bros", "etc", "al", "mio", "mrd", "usw", "jr", "sr",
     "str",
 ];
-/// Names of companies that have an exclamation mark continue with one of these.
+/// Suffixes of company names; one of these continues a name that ends in an exclamation mark.
 const COMPANIES: &[&str] = &["inc", "ltd", "corp", "llc", "co", "ag", "gmbh", "plc"];
-/// Words that begin a sentence, where a name could follow as well.
+/// Words that begin a sentence even where a name could follow.
 const BEGINNINGS: &[&str] = &[
     "the", "a", "an", "it", "its", "he", "she", "they", "we", "you", "i", "this", "that", "these",
     "those", "there", "in", "on", "at", "by", "for", "from", "with", "to", "as", "but", "and",
@@ -50,13 +51,13 @@ const BEGINNINGS: &[&str] = &[
     "nach", "vor", "wenn", "aber", "und", "oder", "auch", "doch", "dann", "daher", "dort", "hier",
     "kein", "keine", "alle", "laut", "le", "la", "les", "il", "elle", "el", "los", "las",
 ];
-/// Beginnings of the months' names, in English and German.
+/// Prefixes of the names of months, in English and German.
 const MONTHS: [&str; 16] = [
     "jan", "feb", "mar", "mär", "apr", "may", "mai", "jun", "jul", "aug", "sep", "oct", "okt",
     "nov", "dec", "dez",
 ];
 
-/// The sentences of a block without Markdown.
+/// Returns the sentences of a block without Markdown.
 pub(super) fn split(text: &str) -> Vec<String> {
     let kept = enclosed(text);
     let mut found = Vec::new();
@@ -79,12 +80,12 @@ fn is_end(c: char) -> bool {
     matches!(c, '.' | '!' | '?' | '…' | '؟' | '۔') || is_wide_end(c)
 }
 
-// Needs no space behind it.
+// Whether the character ends a sentence without a space after it.
 fn is_wide_end(c: char) -> bool {
     matches!(c, '。' | '！' | '？' | '।')
 }
 
-// Where the sentence ends that begins at `start`, if the mark at `at` ends it.
+// Returns where the sentence that begins at `start` ends, if the mark at `at` ends it.
 fn end_of_sentence(
     text: &str,
     start: usize,
@@ -92,7 +93,7 @@ fn end_of_sentence(
     mark: char,
     kept: &[(usize, usize)],
 ) -> Option<usize> {
-    // Quotation marks and brackets that close belong to the sentence.
+    // Closing quotation marks and brackets belong to the sentence.
     let is_closing = |c: &char| {
         matches!(
             c,
@@ -130,7 +131,7 @@ fn end_of_sentence(
     (!is_continued).then_some(end)
 }
 
-// What is quoted or in brackets, from the opening mark to the closing one.
+// Returns the ranges of quoted or bracketed text, from the opening mark to the closing one.
 fn enclosed(text: &str) -> Vec<(usize, usize)> {
     let mut found = Vec::new();
     let (mut done, mut before) = (0, ' ');
@@ -158,7 +159,7 @@ fn enclosed(text: &str) -> Vec<(usize, usize)> {
     found
 }
 
-// The `"` that closes the one before `inside`; five inches open nothing.
+// Returns the `"` that closes the one before `inside`; an inch mark opens nothing.
 fn straight(text: &str, inside: usize, before: char) -> Option<usize> {
     let opens = !before.is_alphanumeric() && !text[inside..].starts_with(char::is_whitespace);
     let mut ends = text[inside..].match_indices('"').filter(|(length, _)| {
@@ -167,7 +168,7 @@ fn straight(text: &str, inside: usize, before: char) -> Option<usize> {
         is_bound && !text[close + 1..].starts_with(char::is_alphanumeric)
     });
     let (length, _) = ends.next().filter(|_| opens)?;
-    (length <= LONGEST_STRAIGHT).then_some(inside + length)
+    (length <= MAX_STRAIGHT_LENGTH).then_some(inside + length)
 }
 
 // Letters and citations after the period, as in "It rose. [1] (B)", belong to the sentence before them.
@@ -177,9 +178,9 @@ fn marks(rest: &str) -> usize {
         let ahead = rest[end..].trim_start();
         let skipped = rest[end..].len() - ahead.len();
         let (close, most) = match ahead.chars().next() {
-            Some('[') => (']', LONGEST_MARK),
-            Some('【') => ('】', LONGEST_MARK),
-            Some('(') => (')', LONGEST_LETTERS),
+            Some('[') => (']', MAX_MARK_LENGTH),
+            Some('【') => ('】', MAX_MARK_LENGTH),
+            Some('(') => (')', MAX_LETTERS_LENGTH),
             _ => return end,
         };
         let Some(length) = ahead.find(close).filter(|&length| length <= most) else {
@@ -199,7 +200,7 @@ fn first_word(text: &str) -> String {
     word.unwrap_or_default().to_lowercase()
 }
 
-// Whether a period behind `before` belongs to its last word.
+// Whether a period after `before` belongs to its last word.
 fn is_abbreviated(before: &str, next: &str) -> bool {
     let word = before
         .rsplit(|c: char| c.is_whitespace() || matches!(c, '(' | '"' | '“' | '„' | '['))
@@ -216,7 +217,7 @@ fn is_abbreviated(before: &str, next: &str) -> bool {
     };
     let is_ordinal =
         is_day && before.len() > word.len() && (is_month() || is_ordinal_place(before, word));
-    // "z. B." continues the sentence, "U.S. Army" and "J. Smith" too.
+    // "z. B." continues the sentence; so do "U.S. Army" and "J. Smith".
     let mut letters = word.split('.');
     let is_initials = !word.is_empty()
         && word != "I"
@@ -229,7 +230,7 @@ fn is_abbreviated(before: &str, next: &str) -> bool {
         || ((is_initials || OPEN.contains(&lower)) && !begins && !next.is_empty())
 }
 
-// A figure, a Roman numeral, or a letter: "Art. 5", "Art. IV", "Fig. B".
+// Whether this is a number, a Roman numeral, or a letter: "Art. 5", "Art. IV", "Fig. B".
 fn is_figure(next: &str) -> bool {
     let word = next
         .split(|c: char| !c.is_alphanumeric())
@@ -240,7 +241,7 @@ fn is_figure(next: &str) -> bool {
     word.starts_with(|c: char| c.is_ascii_digit()) || (is_roman && word != "I") || is_letter
 }
 
-// A number with a stop is an ordinal behind an article or a preposition of German.
+// Whether this is where German has an ordinal: a number with a period after an article or a preposition.
 fn is_ordinal_place(before: &str, word: &str) -> bool {
     const PLACES: &[&str] = &[
         "am", "der", "den", "dem", "zum", "vom", "die", "bis", "im", "das", "des", "ab", "seit",

@@ -8,19 +8,19 @@ use crate::domain::analysis::Plan;
 use crate::domain::citation::{self, CitationMark, ComparableText, marks};
 
 /// Maximum number of passages that a sentence is compared with.
-const MOST_PASSAGES: usize = 8;
+const MAX_PASSAGES: usize = 8;
 /// Minimum number of words of a quotation in a sentence.
-const LEAST_WORDS: usize = 3;
-/// Why a sentence that a passage contradicts is not supported.
-const OTHERWISE: &str = "the passage says otherwise";
-/// The same, if the words that show it were not found.
+const MIN_WORDS: usize = 3;
+/// Reason for a sentence that a passage contradicts.
+const CONTRADICTED: &str = "the passage says otherwise";
+/// Reason for a reported contradiction whose quoted words were not found.
 const UNFOUND: &str =
     "a model says that a passage contradicts it, but the words that it quotes were not found there";
 /// Opening and closing quotation marks.
 const QUOTATION_MARKS: [(char, char); 5] =
     [('“', '”'), ('"', '"'), ('„', '“'), ('«', '»'), ('「', '」')];
 
-/// The sentences of an answer with what needs no model: their citations and quotations.
+/// Returns the sentences of an answer with the data that needs no model: their citations and quotations.
 pub(super) fn of(plan: &Plan, answer: &str) -> Vec<SentenceSupport> {
     let sentence = |text: String| {
         let cites = cited_passages(plan, &text);
@@ -42,7 +42,7 @@ pub(super) fn of(plan: &Plan, answer: &str) -> Vec<SentenceSupport> {
         .collect()
 }
 
-/// The numbers of the given passages that a sentence cites.
+/// Returns the numbers of the given passages that a sentence cites.
 pub(super) fn cited_passages(plan: &Plan, sentence: &str) -> Vec<u32> {
     let mut numbers = Vec::new();
     for mark in citation::cites(sentence)
@@ -56,7 +56,7 @@ pub(super) fn cited_passages(plan: &Plan, sentence: &str) -> Vec<u32> {
                     .into_iter()
                     .any(|own| covers(marked, own)),
             };
-            if is_meant && !numbers.contains(&source.number) && numbers.len() < MOST_PASSAGES {
+            if is_meant && !numbers.contains(&source.number) && numbers.len() < MAX_PASSAGES {
                 numbers.push(source.number);
             }
         }
@@ -78,7 +78,7 @@ fn covers(mark: CitationMark, own: CitationMark) -> bool {
     }
 }
 
-/// The text of a given passage.
+/// Returns the text of a given passage.
 pub(super) fn passage(plan: &Plan, number: u32) -> Option<&str> {
     let source = plan.all_sources().find(|source| source.number == number)?;
     Some(&source.text)
@@ -88,7 +88,7 @@ pub(super) fn passage(plan: &Plan, number: u32) -> Option<&str> {
 fn is_quoted(plan: &Plan, sentence: &str, cites: &[u32]) -> bool {
     let quotes: Vec<&str> = quotations(sentence)
         .into_iter()
-        .filter(|quote| ComparableText::of(quote).words().len() >= LEAST_WORDS)
+        .filter(|quote| ComparableText::of(quote).words().len() >= MIN_WORDS)
         .collect();
     let stands = |quote: &&str| {
         let mut passages = cites.iter().filter_map(|&number| passage(plan, number));
@@ -115,7 +115,7 @@ fn quotations(sentence: &str) -> Vec<&str> {
     found
 }
 
-/// Takes in the checker's verdicts, lowered by the rules. A contradicting verdict takes precedence over an
+/// Applies the checker's verdicts, lowered by the rules. A contradicting verdict takes precedence over an
 /// entailing one, even if its words were not found: a sentence counts as supported only if nothing contradicts it.
 pub(super) fn apply(plan: &Plan, verdicts: &[JudgedVerdict], sentences: &mut [SentenceSupport]) {
     let mut weights = vec![VerdictWeight::Nothing; sentences.len()];
@@ -142,7 +142,7 @@ pub(super) fn apply(plan: &Plan, verdicts: &[JudgedVerdict], sentences: &mut [Se
     }
 }
 
-/// How much a verdict counts beside others on the same sentence.
+/// The weight of a verdict relative to others on the same sentence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum VerdictWeight {
     Nothing,
@@ -175,7 +175,7 @@ fn checked(
             (VerdictWeight::SaidToContradict, neither(Some(UNFOUND)))
         }
         (Entailment::Contradicts, Some(found)) => {
-            let against = as_found(given.verdict, found.words, Some(OTHERWISE));
+            let against = as_found(given.verdict, found.words, Some(CONTRADICTED));
             (VerdictWeight::Contradicts, against)
         }
         (Entailment::Entails, None) => {

@@ -35,7 +35,7 @@ pub(super) fn plan(members: usize, sources: &[&str], seed: u64) -> Plan {
     serde_json::from_value(stored).expect("a plan")
 }
 
-/// An answer of a call.
+/// Creates the answer of a call.
 pub(super) fn answer(stage: usize, member: usize, text: &str) -> StageAnswer {
     let stored = json!({
         "stage": stage, "member": member, "model": format!("p/{member}"), "text": text, "reasoning": "",
@@ -68,7 +68,7 @@ pub(super) fn run(
     of(plan, &answers, Some(synthesis))
 }
 
-/// A stance as the judge gives it, for the member with this index.
+/// Creates a stance as the judge reports it, for the member with this index.
 pub(super) fn stance(plan: &Plan, count: usize, member: usize, stance: &str, quote: &str) -> Value {
     let order = shown_order(plan, count);
     let place = order
@@ -137,7 +137,7 @@ fn a_map_keeps_what_was_found_and_drops_the_rest() {
     );
     assert_eq!(map.claims[0].stances[1].quote, "runs until 31 March 2028");
     assert_eq!(map.claims[0].stances[1].stage, "initial");
-    // A did not write those words.
+    // Member A did not write those words.
     assert_eq!(map.claims[1].stances[0].stance, Stance::Silent);
     assert_eq!(map.claims[2].answer, None, "no sentence of the answer");
     let sides: Vec<char> = map.contradictions[0]
@@ -179,7 +179,7 @@ fn two_members_and_a_passage_make_the_highest_level() {
     let map = run(&plan, &drafts, ANSWER, Some(&judge), Some(&checker));
     assert_eq!(map.sentences[0].level, SupportLevel::SupportedAgreed);
     assert_eq!(map.consensus, [0]);
-    // Without the comparison, a passage alone; without the check, only the mark.
+    // Without the comparison, the passage counts alone; without the check, only the citation mark does.
     let alone = run(&plan, &drafts, ANSWER, None, Some(&checker));
     assert_eq!(alone.sentences[0].level, SupportLevel::Supported);
     let unchecked = run(&plan, &drafts, ANSWER, Some(&judge), None);
@@ -243,7 +243,7 @@ fn a_draft_cannot_speak_for_another() {
         2,
         "its fence alone: {prompt}"
     );
-    // A judge that falls for it says so of A: the words are not in A's text.
+    // A judge that falls for it attributes the claim to A, but the words are not in A's text.
     let reply = json!({ "claims": [{ "text": "The lease ends on 1 May 2030.", "stances": [
         stance(&plan, 2, 0, "asserts", "The lease ends on 1 May 2030"), stance(&plan, 2, 1, "asserts", "The lease ends on 1 May 2030") ] }] });
     let map = run(
@@ -359,7 +359,7 @@ proptest! {
         let plan = plan(drafts.len(), &SOURCES, seed);
         let texts: Vec<&str> = drafts.iter().map(String::as_str).collect();
         let stances: Vec<Value> = quotes.iter().map(|(made_up, of, from, denies)| {
-            // Half of the quotations are cut from some draft, not always the one they are given to.
+            // Half of the quotations are cut from a random draft, not always the one to which they are attributed.
             let cut: String = drafts[of % drafts.len()].chars().skip(*from).take(30).collect();
             let quote = if from % 2 == 0 { &cut } else { made_up };
             let letter = letter((of + from) % 5).to_string();

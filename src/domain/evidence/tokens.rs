@@ -1,5 +1,5 @@
-//! Words of a sentence as the rules compare them: without citation marks and members' letters, with figures and units
-//! in one form.
+//! The words of a sentence as the rules compare them: without citation marks and members' letters, and with
+//! normalized numbers and units.
 
 use std::collections::BTreeSet;
 
@@ -8,15 +8,15 @@ use crate::domain::citation;
 /// A word of a sentence.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct SentenceToken {
-    /// In lower case.
+    /// The word in lowercase.
     pub text: String,
-    /// Whether it begins with a capital behind the sentence's start.
+    /// Whether the word is capitalized and not the first of the sentence.
     pub is_name: bool,
-    /// Its value, if it is a figure in digits or words.
+    /// The word's value, if it is a number in digits or words.
     pub value: Option<f64>,
 }
 
-/// Splits a sentence.
+/// Splits a sentence into tokens.
 pub(super) fn tokens(sentence: &str) -> Vec<SentenceToken> {
     let text = without_marks(sentence);
     let mut found = Vec::new();
@@ -47,7 +47,7 @@ fn push(found: &mut Vec<SentenceToken>, word: &mut String, starts: &mut bool) {
     if word.is_empty() {
         return;
     }
-    // "5km" is a figure and its unit.
+    // "5km" is a number and its unit.
     let digits = word
         .bytes()
         .take_while(|b| b.is_ascii_digit() || matches!(b, b'.' | b','))
@@ -75,7 +75,7 @@ fn token(word: &str, starts: bool) -> SentenceToken {
     }
 }
 
-// Citation marks and letters of members, such as [D1:p4] and (A, B), say nothing themselves.
+// Removes citation marks and members' letters, such as [D1:p4] and (A, B), which carry no content.
 fn without_marks(sentence: &str) -> String {
     let mut text = String::with_capacity(sentence.len());
     let mut done = 0;
@@ -107,7 +107,7 @@ fn without_marks(sentence: &str) -> String {
     out
 }
 
-/// The value of a figure in digits: `1,200`, `1.200`, `3.5`.
+/// Returns the value of a number in digits: `1,200`, `1.200`, `3.5`.
 fn digits(word: &str) -> Option<f64> {
     if !word.starts_with(|c: char| c.is_ascii_digit()) {
         return None;
@@ -184,7 +184,7 @@ fn number_word(word: &str) -> Option<f64> {
         .or_else(joined)
 }
 
-/// Texts of the tokens.
+/// Returns the distinct texts of the tokens.
 pub(super) fn texts(tokens: &[SentenceToken]) -> BTreeSet<&str> {
     tokens.iter().map(|token| token.text.as_str()).collect()
 }

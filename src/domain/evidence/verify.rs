@@ -1,17 +1,17 @@
-//! Looks up the words that a model quotes in the text that it names. What is not there does not count.
+//! Looks up the words that a model quotes in the text that it names. Words that are not there do not count.
 
 use crate::domain::citation::{self, ComparableText};
 
 use super::context::QuoteContext;
 use super::rules::objection;
 use super::tokens::tokens;
-use super::words::is_turning;
+use super::words::reverses_meaning;
 
-/// Minimum number of words of a quotation without a figure.
-const LEAST_WORDS: usize = 4;
+/// Minimum number of words of a quotation that contains no number.
+const MIN_WORDS: usize = 4;
 /// Maximum length of a quotation in characters; a longer one is not looked up.
-pub(super) const LONGEST_QUOTE: usize = 600;
-/// Where a clause ends.
+pub(super) const MAX_QUOTE_LENGTH: usize = 600;
+/// Characters that end a clause.
 const CLAUSE_ENDS: [char; 9] = [',', ';', ':', '.', '!', '?', '\n', '—', '–'];
 
 /// A text in which quotations are looked up.
@@ -20,14 +20,14 @@ pub(super) struct SearchedText<'a> {
     words: ComparableText,
 }
 
-/// Words that were found.
+/// A quotation that was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct FoundQuote<'a> {
-    /// Verbatim from the text.
+    /// The quoted words, verbatim from the text.
     pub words: &'a str,
-    /// With the rest of the clauses that they begin and end in.
+    /// The quoted words with the rest of the clauses in which they begin and end.
     pub clause: &'a str,
-    /// The sentences around them.
+    /// The sentences around the quoted words.
     pub context: QuoteContext<'a>,
 }
 
@@ -39,9 +39,9 @@ impl<'a> SearchedText<'a> {
         }
     }
 
-    /// Finds a quotation, in one piece: an ellipsis could leave out what turns its meaning.
+    /// Finds a quotation in one piece: an ellipsis could omit words that reverse its meaning.
     pub fn find(&self, quote: &str) -> Option<FoundQuote<'a>> {
-        let is_bounded = quote.chars().nth(LONGEST_QUOTE).is_none();
+        let is_bounded = quote.chars().nth(MAX_QUOTE_LENGTH).is_none();
         if !is_bounded || quote.contains('…') || quote.contains("...") || !is_telling(quote) {
             return None;
         }
@@ -65,20 +65,20 @@ impl<'a> SearchedText<'a> {
 }
 
 impl FoundQuote<'_> {
-    /// Why the words do not carry a sentence, where they were found; none if no rule objects.
+    /// Returns why the words, in their context, do not support a sentence; none if no rule objects.
     pub fn objection(&self, sentence: &str) -> Option<String> {
-        if self.is_turned() {
+        if self.is_negated() {
             return Some("the quoted words leave out a negation".to_owned());
         }
         let in_words = objection(sentence, self.words);
         in_words.or_else(|| self.context.objection(sentence))
     }
 
-    /// Whether the clause negates what the quoted words say.
-    pub fn is_turned(&self) -> bool {
+    /// Whether the clause negates the quoted words.
+    pub fn is_negated(&self) -> bool {
         let negations = |text: &str| {
             let words = tokens(text).into_iter();
-            words.filter(|token| is_turning(&token.text)).count()
+            words.filter(|token| reverses_meaning(&token.text)).count()
         };
         negations(self.clause) % 2 != negations(self.words) % 2
     }
@@ -86,8 +86,8 @@ impl FoundQuote<'_> {
 
 fn is_telling(quote: &str) -> bool {
     let quote = ComparableText::of(quote);
-    let words = || quote.words().iter().filter(|word| !word.is_sign);
-    words().count() >= LEAST_WORDS || words().any(|word| word.is_figure())
+    let words = || quote.words().iter().filter(|word| !word.is_symbol);
+    words().count() >= MIN_WORDS || words().any(|word| word.is_figure())
 }
 
 #[cfg(test)]
@@ -120,7 +120,7 @@ mod tests {
         let text = SearchedText::of(
             "Nobody has the right to sublet the flat. It may be painted in white.",
         );
-        let is_turned = |quote: &str| text.find(quote).expect(quote).is_turned();
+        let is_turned = |quote: &str| text.find(quote).expect(quote).is_negated();
         assert!(is_turned("has the right to sublet"));
         assert!(!is_turned("Nobody has the right to sublet"));
         assert!(!is_turned("may be painted in white"));

@@ -1,4 +1,4 @@
-//! What the members' claims add to the support of the answer's sentences.
+//! Adjusts the support of the answer's sentences by the members' claims.
 
 use std::collections::BTreeSet;
 
@@ -7,10 +7,10 @@ use super::rules::objection;
 use super::{ClaimContradiction, EvidenceClaim, EvidenceMap, Stance, SupportLevel};
 use crate::domain::plan::model_of;
 
-/// Minimum number of models whose members say it.
-const LEAST_MODELS: usize = 2;
+/// Minimum number of models whose members must make a claim.
+const MIN_MODELS: usize = 2;
 
-/// Marks the sentences that a member denies, and raises those that members of several models make.
+/// Marks the sentences that a member denies, and raises the level of those that members of several models make.
 pub(super) fn weigh(map: &mut EvidenceMap, placed: &[PlacedClaim<'_>]) {
     let EvidenceMap {
         claims,
@@ -41,7 +41,7 @@ pub(super) fn weigh(map: &mut EvidenceMap, placed: &[PlacedClaim<'_>]) {
             continue;
         }
         match agreement(&made, &sentence.text) {
-            Ok(models) if models >= LEAST_MODELS && is_clean => {
+            Ok(models) if models >= MIN_MODELS && is_clean => {
                 sentence.level = SupportLevel::SupportedAgreed;
             }
             Ok(_) => {}
@@ -53,7 +53,8 @@ pub(super) fn weigh(map: &mut EvidenceMap, placed: &[PlacedClaim<'_>]) {
     }
 }
 
-// If no rule objects to that the sentence makes the claim, or to that the denial is about the sentence.
+// Whether a member denies the sentence: either the sentence makes the denied claim, or the words of the denial
+// conflict with the sentence.
 fn is_denied(one: &PlacedClaim<'_>, claims: &[EvidenceClaim], sentence: &str) -> bool {
     let stances = one.claim.map_or(&[][..], |claim| &claims[claim].stances);
     stances.iter().any(|stance| {
@@ -62,8 +63,8 @@ fn is_denied(one: &PlacedClaim<'_>, claims: &[EvidenceClaim], sentence: &str) ->
     })
 }
 
-// Whether the sentence is one side of a contradiction, or makes a claim that a member denies, also where the judge names
-// no sentence for it: its own words decide.
+// Whether the sentence is one side of a contradiction or makes a claim that a member denies. Decided by its own
+// words, even if the judge names no sentence for the claim.
 fn is_contested(
     contradictions: &[ClaimContradiction],
     claims: &[EvidenceClaim],
@@ -84,11 +85,11 @@ fn carries(words: &str, sentence: &str) -> bool {
     objection(sentence, words).is_none()
 }
 
-/// Number of models whose members make all the claims of a sentence in words that carry it. Samples of one model share
-/// its mistakes and count once.
+/// Returns the number of models whose members make all the claims of a sentence in words that support it. Samples
+/// of one model share its mistakes and count once.
 ///
 /// # Errors
-/// When members make the claims, but a rule objects to their words, with its reason.
+/// Returns a rule's reason if members make the claims but the rule objects to their words.
 fn agreement(made: &[&EvidenceClaim], sentence: &str) -> Result<usize, String> {
     let members = made.first().map_or(0, |claim| claim.stances.len());
     let (mut models, mut why) = (BTreeSet::new(), None);
@@ -107,7 +108,7 @@ fn agreement(made: &[&EvidenceClaim], sentence: &str) -> Result<usize, String> {
         }
     }
     match why {
-        Some(why) if models.len() < LEAST_MODELS => Err(why),
+        Some(why) if models.len() < MIN_MODELS => Err(why),
         _ => Ok(models.len()),
     }
 }

@@ -1,7 +1,7 @@
-//! Words that change what a sentence says: negations, quantifiers, directions, units, dates. In English and German.
-//! The rules use them only to lower a judgment, so a missing word costs nothing but a missed objection.
+//! Words that change the meaning of a sentence: negations, quantifiers, directions, units, dates. In English and
+//! German. The rules use them only to lower a judgment, so a missing word costs no more than a missed objection.
 
-/// Words that negate, or nearly do.
+/// Words that negate, or nearly negate, a statement.
 const NEGATIONS: &[&str] = &[
     "not",
     "no",
@@ -55,8 +55,8 @@ pub(super) fn is_negation(word: &str) -> bool {
     NEGATIONS.contains(&word) || word.ends_with("n't")
 }
 
-/// Whether a word beside a quotation turns what it says. "Without notice" adds a circumstance.
-pub(super) fn is_turning(word: &str) -> bool {
+/// Whether a word next to a quotation reverses its meaning. "Without notice" only adds a circumstance.
+pub(super) fn reverses_meaning(word: &str) -> bool {
     is_negation(word) && !matches!(word, "without" | "ohne" | "unless" | "except")
 }
 
@@ -166,7 +166,7 @@ const CLASSES: &[(&str, &[&str])] = &[
     ),
 ];
 
-/// The class of a quantifier or modal verb.
+/// Returns the class of a quantifier or modal verb.
 pub(super) fn class(word: &str) -> Option<&'static str> {
     let mut classes = CLASSES.iter();
     classes
@@ -174,7 +174,7 @@ pub(super) fn class(word: &str) -> Option<&'static str> {
         .map(|(name, _)| *name)
 }
 
-/// Directions: what a word says, and its opposite.
+/// Directions: words and their opposites.
 const DIRECTIONS: &[(&[&str], &[&str])] = &[
     (&["more", "mehr"], &["less", "fewer", "weniger"]),
     (&["most"], &["least"]),
@@ -263,7 +263,7 @@ const DIRECTIONS: &[(&[&str], &[&str])] = &[
     (&["<", "≤"], &[">", "≥"]),
 ];
 
-/// The index of a word's pair of directions, and whether it is the first of the two.
+/// Returns the index of a word's pair of directions, and whether it is the first of the two.
 pub(super) fn direction(word: &str) -> Option<(usize, bool)> {
     let mut pairs = DIRECTIONS.iter().enumerate();
     pairs.find_map(|(index, (one, other))| {
@@ -274,7 +274,7 @@ pub(super) fn direction(word: &str) -> Option<(usize, bool)> {
     })
 }
 
-/// Whether a unit's canonical name is that of a currency.
+/// Whether a unit's canonical name is a currency.
 pub(super) fn is_currency(unit: &str) -> bool {
     matches!(unit, "€" | "$" | "£" | "¥" | "chf")
 }
@@ -330,7 +330,7 @@ const UNITS: &[(&str, &[&str])] = &[
     ("chf", &["chf", "franken", "francs"]),
 ];
 
-/// The canonical name of a unit.
+/// Returns the canonical name of a unit.
 pub(super) fn unit(word: &str) -> Option<&'static str> {
     let mut units = UNITS.iter();
     units
@@ -367,7 +367,7 @@ const DATES: &[&[&str]] = &[
     &["yesterday", "gestern"],
 ];
 
-/// Index of a month, weekday, or season. "May" is also a verb, so only a name counts.
+/// Returns the index of a month, weekday, or season. "May" is also a verb, so it counts only as a name.
 pub(super) fn date(word: &str, is_name: bool) -> Option<usize> {
     if is_name && matches!(word, "may" | "mai") {
         return Some(DATES.len());
@@ -375,7 +375,7 @@ pub(super) fn date(word: &str, is_name: bool) -> Option<usize> {
     DATES.iter().position(|names| names.contains(&word))
 }
 
-/// Words without a content of their own.
+/// Words without any content of their own.
 const FUNCTION_WORDS: &[&str] = &[
     "a", "an", "the", "this", "that", "these", "those", "it", "its", "he", "she", "they", "their",
     "his", "her", "we", "our", "you", "your", "i", "of", "to", "in", "on", "at", "by", "for",
@@ -389,12 +389,12 @@ const FUNCTION_WORDS: &[&str] = &[
     "s",
 ];
 
-/// Whether a word carries content: no function word, quantifier, modal verb, or negation.
+/// Whether a word carries content: it is not a function word, quantifier, modal verb, or negation.
 pub(super) fn is_content(word: &str) -> bool {
     !FUNCTION_WORDS.contains(&word) && class(word).is_none() && !is_negation(word)
 }
 
-/// Whether the words are German, by its most frequent function words.
+/// Whether the words are German, judging by the most frequent function words.
 pub(super) fn is_german<'a>(words: impl Iterator<Item = &'a str>) -> bool {
     const GERMAN: &[&str] = &[
         "der", "die", "das", "den", "dem", "des", "und", "ist", "nicht", "ein", "eine", "von",

@@ -1,5 +1,5 @@
-//! Calibration of automatic scores: chance-corrected agreement with the user's own judgments on the same
-//! pairs. With few labels no conclusion is drawn.
+//! Calibration of automatic scores: chance-corrected agreement with the user's own judgments on the same pairs.
+//! With few labels, no conclusion is drawn.
 
 use serde::Serialize;
 
@@ -8,23 +8,23 @@ use crate::domain::statistics::agreement::{Weight, kappa};
 use crate::domain::statistics::paired::ends;
 use crate::domain::statistics::random::Random;
 
-/// Minimum number of labels for a statement about trust.
-pub const LEAST_LABELS: usize = 20;
+/// Minimum number of labels for a conclusion about trust.
+pub const MIN_LABELS: usize = 20;
 /// Minimum kappa for trusted scores.
-pub const LEAST_KAPPA: f64 = 0.4;
+pub const MIN_KAPPA: f64 = 0.4;
 /// Number of bootstrap resamples for the confidence interval.
 const DRAWS: usize = 500;
 
 /// Agreement between scores and user.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Calibration {
-    /// Number of pairs that both judged.
+    /// Number of pairs judged by both.
     pub labels: usize,
     /// Cohen's kappa with linear weights, ties ranked between the two sides; none when undefined.
     pub kappa: Option<f64>,
-    /// 95 % bootstrap confidence interval of kappa, resampling pairs.
+    /// 95% bootstrap confidence interval of kappa, resampling pairs.
     pub interval: Option<(f64, f64)>,
-    /// Fraction of pairs on which they differ, 0 to 1.
+    /// Fraction of pairs on which the two differ, 0 to 1.
     pub errors: Option<f64>,
     /// Whether the scores are trusted; none with too few labels.
     pub trusted: Option<bool>,
@@ -39,8 +39,8 @@ pub fn calibrate(pairs: &[(Preferred, Preferred)]) -> Calibration {
     let labels = pairs.len();
     let found = kappa_of(&numbers);
     let trusted = found
-        .filter(|_| labels >= LEAST_LABELS)
-        .map(|kappa| kappa >= LEAST_KAPPA);
+        .filter(|_| labels >= MIN_LABELS)
+        .map(|kappa| kappa >= MIN_KAPPA);
     let differ = pairs.iter().filter(|(one, other)| one != other).count();
     Calibration {
         labels,
@@ -53,7 +53,7 @@ pub fn calibrate(pairs: &[(Preferred, Preferred)]) -> Calibration {
 }
 
 impl Calibration {
-    /// A conclusion from the scores, in one sentence with the warning that they are not trusted, where they are not.
+    /// Returns a conclusion drawn from the scores as one sentence, with a warning if the scores are not trusted.
     pub fn qualified(&self, conclusion: String) -> String {
         match (self.trusted, self.kappa) {
             (Some(false), Some(kappa)) => format!(
@@ -67,7 +67,7 @@ impl Calibration {
     }
 }
 
-// Rounded to hundredths, and never "-0.00".
+// Rounds to hundredths and never shows "-0.00".
 fn shown(kappa: f64) -> f64 {
     (kappa * 100.0).round() / 100.0 + 0.0
 }
@@ -97,7 +97,7 @@ fn interval(
         })
         .collect();
     drawn.sort_by(f64::total_cmp);
-    // Pairs that are all alike show no variance when they are drawn again, yet the next may differ.
+    // Identical pairs show no variance when resampled, yet the next pair may differ.
     let (from, to) = (!drawn.is_empty()).then(|| ends(&drawn, 0.95))?;
     (to - from > 1e-9).then_some((from, to))
 }
@@ -112,10 +112,10 @@ fn words(labels: usize, kappa: Option<f64>, trusted: Option<bool>) -> String {
             format!("The scores agree with your judgments on {labels} pairs (\u{3ba} {kappa:.2}).")
         }
         (Some(kappa), Some(false)) => format!(
-            "Not trusted: the scores agree poorly with your judgments on {labels} pairs (\u{3ba} {kappa:.2}, below {LEAST_KAPPA})."
+            "Not trusted: the scores agree poorly with your judgments on {labels} pairs (\u{3ba} {kappa:.2}, below {MIN_KAPPA})."
         ),
         _ => format!(
-            "You have judged {labels} pairs; {LEAST_LABELS} are needed to assess agreement with the scores."
+            "You have judged {labels} pairs; {MIN_LABELS} are needed to assess agreement with the scores."
         ),
     }
 }
@@ -125,7 +125,7 @@ mod tests {
     use super::*;
     use Preferred::{First, Neither, Second};
 
-    /// A judge that is right with the given probability and answers randomly otherwise.
+    /// Simulates a judge that is right with the given probability and answers randomly otherwise.
     fn judged(labels: usize, right: f64) -> Calibration {
         let mut chance = Random::new(5);
         let all = [First, Neither, Second];
@@ -157,7 +157,7 @@ mod tests {
         assert!(judged(300, 0.2).words.starts_with("Not trusted:"));
     }
 
-    /// 24 of 24 verdicts are against the judge.
+    /// All 24 verdicts are against the judge.
     #[test]
     fn a_conclusion_from_scores_that_are_not_trusted_says_so() {
         let found = calibrate(&[(First, Second); 24]);
@@ -174,7 +174,7 @@ mod tests {
 
     #[test]
     fn few_labels_claim_nothing() {
-        for labels in [0, 1, LEAST_LABELS - 1] {
+        for labels in [0, 1, MIN_LABELS - 1] {
             let found = judged(labels, 1.0);
             assert_eq!((found.labels, found.trusted), (labels, None));
         }

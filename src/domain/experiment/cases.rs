@@ -1,12 +1,12 @@
-//! Imports cases from common formats: tables with a header, lists of JSON objects, and evaluation sets in the
-//! format of OpenAI's tools. Recognizes common column names. An invalid row is an error with its line number.
+//! Imports cases from common formats: tables with a header, lists of JSON objects, and evaluation sets in OpenAI's
+//! format. Recognizes common column names. An invalid row is an error with its line number.
 
 use serde_json::{Map, Value};
 
-use super::{Case, MOST_CASES};
+use super::{Case, MAX_CASES};
 
 /// Maximum length of a question in characters.
-const MOST_PROMPT: usize = 200_000;
+const MAX_PROMPT: usize = 200_000;
 
 const PROMPTS: &[&str] = &["prompt", "question", "input", "query", "problem"];
 const EXPECTED: &[&str] = &[
@@ -25,7 +25,7 @@ const DOCUMENTS: &[&str] = &["documents", "document_ids"];
 pub struct CasesError {
     /// Line number, from 1; none for the file as a whole.
     pub line: Option<usize>,
-    /// What is wrong.
+    /// Description of the error.
     pub why: String,
 }
 
@@ -51,8 +51,8 @@ pub struct ParsedCases {
 ///
 /// # Errors
 /// Fails when the table is empty, no column holds questions, a row has no question or one that is too long,
-/// there are more than `MOST_CASES` rows, or there are none.
-pub fn of_rows(rows: &[(usize, Vec<String>)]) -> Result<ParsedCases, CasesError> {
+/// there are more than `MAX_CASES` rows, or there are none.
+pub fn from_rows(rows: &[(usize, Vec<String>)]) -> Result<ParsedCases, CasesError> {
     let Some(((_, header), rows)) = rows.split_first() else {
         return Err(whole("the file is empty"));
     };
@@ -108,8 +108,8 @@ pub fn of_rows(rows: &[(usize, Vec<String>)]) -> Result<ParsedCases, CasesError>
 ///
 /// # Errors
 /// Fails when the text is not JSON, an entry is not an object, a question is missing or too long, there are
-/// more than `MOST_CASES` cases, or there are none.
-pub fn of_json(text: &str) -> Result<ParsedCases, CasesError> {
+/// more than `MAX_CASES` cases, or there are none.
+pub fn from_json(text: &str) -> Result<ParsedCases, CasesError> {
     let mut read = ParsedCases::default();
     let trimmed = text.trim_start_matches('\u{feff}').trim();
     if trimmed.starts_with('[') || is_one(trimmed) {
@@ -137,18 +137,18 @@ pub fn of_json(text: &str) -> Result<ParsedCases, CasesError> {
         if line.trim().is_empty() {
             continue;
         }
-        let fault = |why: String| CasesError {
+        let invalid = |why: String| CasesError {
             line: line_number,
             why,
         };
         let value: Value = crate::domain::json::parse(line)
-            .map_err(|error| fault(format!("not JSON: {error}")))?;
-        add(&mut read, of_value(&value).map_err(fault)?, line_number)?;
+            .map_err(|error| invalid(format!("not JSON: {error}")))?;
+        add(&mut read, of_value(&value).map_err(invalid)?, line_number)?;
     }
     finished(read)
 }
 
-// Whether the text is one object over several lines, not one object per line.
+// Whether the text is one object spread over several lines rather than one object per line.
 fn is_one(text: &str) -> bool {
     text.starts_with('{')
         && text
@@ -198,21 +198,21 @@ fn text_of(value: &Value) -> String {
 
 fn add(read: &mut ParsedCases, case: Case, line: Option<usize>) -> Result<(), CasesError> {
     let place = read.cases.len() + 1;
-    let fault = |why: String| match line {
+    let error = |why: String| match line {
         Some(_) => CasesError { line, why },
         None => whole(&format!("case {place}: {why}")),
     };
     if case.prompt.trim().is_empty() {
-        return Err(fault("the question is missing".to_owned()));
+        return Err(error("the question is missing".to_owned()));
     }
-    if case.prompt.chars().count() > MOST_PROMPT {
-        return Err(fault(format!(
-            "the question is longer than {MOST_PROMPT} characters"
+    if case.prompt.chars().count() > MAX_PROMPT {
+        return Err(error(format!(
+            "the question is longer than {MAX_PROMPT} characters"
         )));
     }
-    if read.cases.len() == MOST_CASES {
-        return Err(fault(format!(
-            "an experiment can have at most {MOST_CASES} cases"
+    if read.cases.len() == MAX_CASES {
+        return Err(error(format!(
+            "an experiment can have at most {MAX_CASES} cases"
         )));
     }
     read.cases.push(case);
@@ -260,7 +260,7 @@ mod tests {
 
     #[test]
     fn tables_with_the_names_that_people_use() {
-        let read = of_rows(&rows(&[
+        let read = from_rows(&rows(&[
             &["Question", "Answer", "Category", "id"],
             &["What is 1+1?", "2", "sums", "7"],
             &["", "", "", ""],
@@ -283,8 +283,8 @@ mod tests {
                 "line 2: the question is missing",
             ),
         ] {
-            let fault = of_rows(&table).expect_err("refused").to_string();
-            assert!(fault.contains(words), "{fault}");
+            let error = from_rows(&table).expect_err("refused").to_string();
+            assert!(error.contains(words), "{error}");
         }
     }
 
@@ -305,7 +305,7 @@ mod tests {
                 None,
             ),
         ] {
-            let read = of_json(text).expect(text);
+            let read = from_json(text).expect(text);
             assert_eq!(read.cases[0].prompt, prompt, "{text}");
             assert_eq!(read.cases[0].expected.as_deref(), expected, "{text}");
         }
@@ -319,16 +319,16 @@ mod tests {
             ("[7]", "case 1: expected an object"),
             ("[{\"prompt\":\"a\"},{}]", "case 2: the question is missing"),
         ] {
-            let fault = of_json(text).expect_err("refused").to_string();
-            assert!(fault.contains(words), "{text}: {fault}");
+            let error = from_json(text).expect_err("refused").to_string();
+            assert!(error.contains(words), "{text}: {error}");
         }
     }
 
     #[test]
     fn more_than_can_be_handled_is_refused() {
         let line = "{\"prompt\":\"a\"}\n";
-        assert!(of_json(&line.repeat(MOST_CASES)).is_ok());
-        let fault = of_json(&line.repeat(MOST_CASES + 1)).expect_err("refused");
-        assert_eq!(fault.line, Some(MOST_CASES + 1));
+        assert!(from_json(&line.repeat(MAX_CASES)).is_ok());
+        let error = from_json(&line.repeat(MAX_CASES + 1)).expect_err("refused");
+        assert_eq!(error.line, Some(MAX_CASES + 1));
     }
 }

@@ -1,10 +1,10 @@
-//! What experiments claim, on simulated ones with a known truth: small versions of `make evidence`.
+//! Checks what experiments claim, on simulated ones with a known truth: small versions of `make evidence`.
 
 use super::*;
 use crate::domain::experiment::power::{self, ScoreKind};
 use crate::domain::experiment::report::mean_interval;
 
-/// Scores of settings that are right at these rates, independently.
+/// Scores of configurations that are right at these rates, independently.
 fn yes_or_no(rates: &[f64], cases: usize, seed: u64) -> Vec<Vec<f64>> {
     let mut chance = Random::new(seed);
     let mut score = |rate: f64| f64::from(u8::from(chance.unit() < rate));
@@ -27,8 +27,8 @@ fn raced(scores: Vec<Vec<f64>>, evaluations: u64, seed: u64) -> (SuccessiveHalvi
     (race, verdict)
 }
 
-/// .60 against .75 is found in at least half of the experiments with 300 evaluations, and the budget is spent
-/// unless the difference is overwhelming.
+/// A difference of .60 to .75 is found in at least half of the experiments with 300 evaluations, and the budget is
+/// spent unless the difference is overwhelming.
 #[test]
 fn a_difference_of_fifteen_points_is_found_in_most_experiments() {
     const RUNS: u64 = 200;
@@ -43,7 +43,7 @@ fn a_difference_of_fifteen_points_is_found_in_most_experiments() {
     assert!(better * 10 >= RUNS * 6, "{better} of {RUNS}");
 }
 
-/// What the race leaves of the budget goes to cases that it has not used.
+/// The budget that the race leaves is spent on cases that it has not used.
 #[test]
 fn the_rest_of_the_budget_is_spent_on_unused_cases() {
     let scores = yes_or_no(&[0.6, 0.62, 0.61, 0.6], 400, 3);
@@ -59,7 +59,8 @@ fn the_rest_of_the_budget_is_spent_on_unused_cases() {
     }
 }
 
-/// The leaderboard's intervals cover the truth of 93 to 97 in 100 settings after a race that drops some early.
+/// After a race that drops some configurations early, the leaderboard's intervals cover the truth for 93 to 97 of
+/// 100 configurations.
 #[test]
 fn intervals_of_the_leaderboard_cover_the_truth() {
     for graded in [false, true] {
@@ -94,7 +95,8 @@ fn intervals_of_the_leaderboard_cover_the_truth() {
     }
 }
 
-/// The promise before a run holds for the run, with its choice of the leader and its early end.
+/// The detectable difference stated before a run is found at the stated rate, including the choice of the leader
+/// and early stopping.
 #[test]
 fn the_promised_difference_is_found_at_the_promised_rate() {
     const RUNS: u64 = 400;
@@ -109,7 +111,7 @@ fn the_promised_difference_is_found_at_the_promised_rate() {
     assert!((rate - told.power).abs() < 0.06, "{difference}: {rate}");
 }
 
-/// Of two equal settings, none is called better in more than 5 of 100, however often the race is watched.
+/// Of two equal configurations, one is called better in at most 5% of races, however often the race is observed.
 #[test]
 fn two_equal_settings_are_not_told_apart() {
     const RUNS: u64 = 600;

@@ -1,4 +1,4 @@
-//! Input and output types of the successive-halving race. The rules are in `race`.
+//! Input and output types of the successive-halving race. The rules are in `successive_halving`.
 
 use serde::{Deserialize, Serialize};
 
@@ -37,7 +37,7 @@ pub struct Design {
 pub enum RaceStep {
     /// Evaluate these trials, in any order and concurrently, and record each outcome.
     Evaluate(Vec<Trial>),
-    /// Have a better prompt written, and add it with `propose`.
+    /// Obtain a better prompt and add it with `propose`.
     Propose(Reflection),
     /// The race is over.
     Done(RaceVerdict),
@@ -53,7 +53,7 @@ pub enum ConfigurationState {
     Racing,
     /// Dropped by successive halving. Not proven worse.
     SetAside,
-    /// Proven worse than the leader at the time by more than the indifference.
+    /// Proven worse than the leader at the time by more than the indifference threshold.
     Beaten(Elimination),
 }
 
@@ -63,7 +63,7 @@ pub enum ConfigurationState {
 pub enum StopReason {
     /// One configuration was left.
     OneLeft,
-    /// No remaining configuration beats the leader by more than the indifference.
+    /// No remaining configuration beats the leader by more than the indifference threshold.
     CloseEnough,
     /// Continuing would cost more than a better configuration is worth.
     NotWorth,
@@ -109,7 +109,7 @@ pub struct Elimination {
     pub by: usize,
     /// Number of cases at that time.
     pub cases: usize,
-    /// Confidence interval of the mean difference to the leader; its upper end is below the negative
-    /// indifference.
+    /// Confidence interval of the mean difference to the leader; its upper bound is below the negative
+    /// indifference threshold.
     pub interval: (f64, f64),
 }

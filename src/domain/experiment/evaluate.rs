@@ -14,11 +14,11 @@ use crate::domain::answer_value::{AnswerReader, AnswerValue, folded, last_stated
 use crate::domain::schema::{self, Compiled};
 
 /// Maximum size of a regular expression in bytes.
-const MOST_PATTERN: usize = 4 * 1024;
+const MAX_PATTERN: usize = 4 * 1024;
 /// Maximum size of a compiled regular expression in bytes.
-const MOST_PROGRAM: usize = 256 * 1024;
+const MAX_PROGRAM: usize = 256 * 1024;
 /// Maximum number of words of a text used for similarity.
-const MOST_WORDS: usize = 2_000;
+const MAX_WORDS: usize = 2_000;
 
 /// A scoring rule.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -29,8 +29,7 @@ pub enum Evaluator {
     Exact,
     /// The answer contains the expected text, as whole words and whole numbers.
     Contains,
-    /// The number that the answer states in closing, or else its last one, equals the expected one within either
-    /// tolerance.
+    /// The answer's closing number, or else its last number, equals the expected one within either tolerance.
     Number {
         /// Absolute tolerance.
         #[serde(default)]
@@ -49,7 +48,7 @@ pub enum Evaluator {
     Schema {
         /// The JSON schema.
         schema: Value,
-        /// The same in the form that validates.
+        /// The schema in compiled form.
         #[serde(skip)]
         compiled: Compiled,
     },
@@ -60,7 +59,7 @@ pub enum Evaluator {
 }
 
 impl Evaluator {
-    /// Whether checking and scoring may take too long for a runtime thread.
+    /// Whether validating and scoring may take too long for an async runtime thread.
     pub fn is_large(&self) -> bool {
         match self {
             Self::Schema { schema, .. } => schema::is_large(schema),
@@ -88,7 +87,7 @@ impl Evaluator {
             _ => true,
         };
         for (place, case) in cases.iter().enumerate().filter(|_| needs_expected) {
-            let fault = |why: &str| {
+            let error = |why: &str| {
                 Err(ExperimentError::Evaluator(format!(
                     "case {}: {why}",
                     place + 1
@@ -99,14 +98,14 @@ impl Evaluator {
                 .as_deref()
                 .filter(|text| !text.trim().is_empty())
             else {
-                return fault("the expected answer is missing");
+                return error("the expected answer is missing");
             };
             match self {
                 Self::Number { .. } if numbers_in(expected).is_empty() => {
-                    return fault("the expected answer contains no number");
+                    return error("the expected answer contains no number");
                 }
                 Self::Choice if option_of(case, expected).is_none() => {
-                    return fault("the expected answer is not a letter");
+                    return error("the expected answer is not a letter");
                 }
                 Self::Regex { .. } => {
                     compile(expected).map_err(|why| {
@@ -146,20 +145,20 @@ impl Evaluator {
 }
 
 fn compile(pattern: &str) -> Result<Regex, String> {
-    if pattern.len() > MOST_PATTERN {
+    if pattern.len() > MAX_PATTERN {
         return Err("the pattern is longer than 4 KiB".to_owned());
     }
-    let built = RegexBuilder::new(pattern).size_limit(MOST_PROGRAM).build();
-    built.map_err(|fault| format!("invalid regular expression: {fault}"))
+    let built = RegexBuilder::new(pattern).size_limit(MAX_PROGRAM).build();
+    built.map_err(|error| format!("invalid regular expression: {error}"))
 }
 
-/// Normalizes to lower case and single spaces.
+/// Normalizes to lowercase and single spaces.
 fn lower(text: &str) -> String {
     let words: Vec<&str> = text.split_whitespace().collect();
     words.join(" ").to_lowercase()
 }
 
-/// Normalizes to lower case, single spaces, and no final punctuation.
+/// Normalizes to lowercase, single spaces, and no final punctuation.
 fn plain(text: &str) -> String {
     lower(text).trim_end_matches(['.', '!']).to_owned()
 }
@@ -211,13 +210,13 @@ fn stated_option(case: &Case, answer: &str) -> Option<char> {
     if let Some(AnswerValue::Choice(label)) = AnswerReader::new(&case.prompt).read(answer) {
         return Some(label);
     }
-    match AnswerReader::statement(answer) {
+    match AnswerReader::final_statement(answer) {
         Some(stated) => option_of(case, &stated),
         None => option_of(case, answer),
     }
 }
 
-/// The option that a text names: by its text in the prompt, or by a letter anywhere.
+/// Returns the option that a text names: by its text in the prompt, or by a letter anywhere.
 fn option_of(case: &Case, text: &str) -> Option<char> {
     match AnswerReader::new(&case.prompt).value(text) {
         Some(AnswerValue::Choice(label)) => Some(label),
@@ -250,7 +249,7 @@ fn words(text: &str) -> Vec<String> {
     let words = text
         .split(|c: char| !c.is_alphanumeric())
         .filter(|word| !word.is_empty());
-    words.take(MOST_WORDS).map(str::to_lowercase).collect()
+    words.take(MAX_WORDS).map(str::to_lowercase).collect()
 }
 
 /// Length of the longest common subsequence.

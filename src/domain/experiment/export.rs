@@ -13,7 +13,7 @@ use super::verdict_sentence::Baseline;
 use super::{Case, Parameter};
 use crate::domain::export::cell;
 
-/// CSV (RFC 4180) with a header and one row per finished evaluation.
+/// Exports CSV (RFC 4180) with a header and one row per finished evaluation.
 pub fn csv(experiment: &Experiment, cases: &[Case], evaluations: &[Evaluation]) -> String {
     let dials: Vec<Parameter> = (experiment.spec.space.0.iter())
         .map(|axis| axis.dial)
@@ -33,13 +33,13 @@ pub fn csv(experiment: &Experiment, cases: &[Case], evaluations: &[Evaluation]) 
     ]);
     let mut out = head.join(",") + "\r\n";
     for one in evaluations {
-        let (Some(outcome), Some(case)) = (one.outcome, cases.get(one.cell.case)) else {
+        let (Some(outcome), Some(case)) = (one.outcome, cases.get(one.trial.case)) else {
             continue;
         };
-        let Some(arm) = experiment.design.arms.get(one.cell.arm) else {
+        let Some(arm) = experiment.design.arms.get(one.trial.arm) else {
             continue;
         };
-        let mut row = vec![one.cell.arm.to_string()];
+        let mut row = vec![one.trial.arm.to_string()];
         let space = &experiment.spec.space;
         row.extend(dials.iter().map(|&dial| match space.value(arm, dial) {
             None => String::new(),
@@ -47,7 +47,7 @@ pub fn csv(experiment: &Experiment, cases: &[Case], evaluations: &[Evaluation]) 
             Some(other) => other.to_string(),
         }));
         row.extend([
-            one.cell.case.to_string(),
+            one.trial.case.to_string(),
             case.prompt.clone(),
             case.expected.clone().unwrap_or_default(),
             case.label.clone().unwrap_or_default(),
@@ -64,7 +64,7 @@ pub fn csv(experiment: &Experiment, cases: &[Case], evaluations: &[Evaluation]) 
     out
 }
 
-/// The report as Markdown.
+/// Exports the report as Markdown.
 pub fn markdown(experiment: &Experiment, cases: &[Case], report: &ExperimentReport) -> String {
     let mut out = String::new();
     let spec = &experiment.spec;

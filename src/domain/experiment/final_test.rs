@@ -1,11 +1,11 @@
-//! Final comparison of the leader with the current configuration. Its error probability of 5 % has two
-//! parts: most of it belongs to one test after the last case, which is the most powerful there is for a
-//! number of cases that was fixed before; a tenth of it belongs to a betting test after each block of cases,
-//! which ends the comparison early when the difference is overwhelming.
+//! Final comparison of the leader with the current configuration. Its error probability of 5% has two parts. Most
+//! of it goes to one test after the last case, the most powerful one for a number of cases that was fixed in
+//! advance. A tenth goes to a betting test after each block of cases, which ends the comparison early if the
+//! difference is overwhelming.
 //!
-//! The last test is the sign test where all differences have the same size, as with yes or no (McNemar's
-//! exact test) and with preferences; otherwise Student's t-test, and with few cases also the exact test that
-//! flips the signs of the differences, because Student's t is not valid for a few values that are not normal.
+//! The last test is the sign test if all differences have the same size, as with yes-or-no scores (McNemar's exact
+//! test) and preferences. Otherwise it is Student's t-test, and with few cases also the exact sign-flip test,
+//! because Student's t is not valid for a few values that are not normally distributed.
 
 use serde::Serialize;
 
@@ -17,27 +17,27 @@ use crate::domain::statistics::proportions;
 
 /// Significance level of the comparison, two-sided.
 pub const LEVEL: f64 = 0.05;
-/// The part of the level that belongs to the test after each block.
+/// Part of the level that goes to the test after each block.
 const EARLY: f64 = 0.005;
-/// Largest number of cases of the test that flips all combinations of signs.
+/// Maximum number of cases for the exact test over all sign combinations.
 const FLIPPED: usize = 12;
-/// Smallest number of cases with which the last test can be significant, whatever the scores.
-pub const LEAST_CASES: usize = 6;
-/// Smallest number of cases between two checks.
+/// Minimum number of cases with which the last test can be significant, whatever the scores.
+pub const MIN_CASES: usize = 6;
+/// Minimum number of cases between two checks.
 const BLOCK: usize = 8;
 
 /// Test after the last case.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FinalTest {
-    /// Sign test of the cases on which the two differ; on yes or no, McNemar's exact test.
+    /// Sign test on the cases in which the two differ; on yes-or-no scores, McNemar's exact test.
     Sign,
     /// Student's t-test of the differences.
     Student,
 }
 
 impl FinalTest {
-    /// The test for these differences.
+    /// Chooses the test for these differences.
     fn of(differences: &[f64]) -> Self {
         let mut sizes = differences
             .iter()
@@ -51,7 +51,7 @@ impl FinalTest {
     }
 }
 
-/// Number of cases after which to check next.
+/// Returns the number of cases after which to check next.
 pub(super) fn next_check(cases: usize) -> usize {
     cases + (cases / 4).max(BLOCK)
 }
@@ -63,8 +63,8 @@ pub(super) fn is_decided(differences: &[f64]) -> bool {
     test.p() <= EARLY
 }
 
-/// Compares leader and current configuration by their differences of value on the compared cases, in order.
-/// `planned` is whether the number of cases was fixed before; otherwise only the betting test counts.
+/// Compares the leader with the current configuration by their differences in value on the compared cases, in
+/// order. `planned` says whether the number of cases was fixed in advance; otherwise only the betting test counts.
 pub(super) fn compare(
     differences: &[f64],
     planned: bool,
@@ -110,12 +110,12 @@ pub(super) fn finds_better(differences: &[f64]) -> bool {
     p <= LEVEL - EARLY && paired::mean(differences) > 0.0
 }
 
-/// Whether a p-value of the last test is significant, at the part of the level that the early checks leave it.
+/// Whether a p-value of the last test is significant at the part of the level that the early checks leave for it.
 pub(super) fn is_significant(last_p: f64) -> bool {
     last_p <= LEVEL - EARLY
 }
 
-/// P-value of the last test.
+/// Returns the p-value of the last test.
 pub(super) fn last_p(differences: &[f64]) -> f64 {
     let ups = differences.iter().filter(|&&d| d > 0.0).count() as u64;
     let downs = differences.iter().filter(|&&d| d < 0.0).count() as u64;
@@ -123,24 +123,24 @@ pub(super) fn last_p(differences: &[f64]) -> f64 {
     let student = || paired::student_p(differences);
     match FinalTest::of(differences) {
         FinalTest::Sign => sign(),
-        // Where few differ, Student's t underestimates the variance.
+        // If few cases differ, Student's t underestimates the variance.
         FinalTest::Student if differences.len() <= FLIPPED => match student() {
             p if p <= LEVEL => p.max(flipped_p(differences)),
             p => p,
         },
-        FinalTest::Student if (ups + downs) < LEAST_CASES as u64 => student().max(sign()),
+        FinalTest::Student if (ups + downs) < MIN_CASES as u64 => student().max(sign()),
         FinalTest::Student => student(),
     }
 }
 
-/// Exact two-sided test that the differences are as likely with the opposite sign: the fraction of all
-/// combinations of signs with a sum at least as far from 0 (Fisher 1935).
+/// Returns the p-value of the exact two-sided test that differences are as likely with the opposite sign: the
+/// fraction of all sign combinations with a sum at least as far from 0 (Fisher 1935).
 fn flipped_p(differences: &[f64]) -> f64 {
     let mut flipped = differences.to_vec();
     let mut sum: f64 = flipped.iter().sum();
     let least = sum.abs() - 1e-9;
-    // Opposite combinations have opposite sums, so half of them are enough. In Gray's order, each differs from
-    // the one before in one sign.
+    // Opposite combinations have opposite sums, so half of them are enough. In Gray code order, each differs from
+    // the previous one in one sign.
     let all = 1_usize << differences.len().saturating_sub(1);
     let mut as_far = 1;
     for step in 1..all {
@@ -179,11 +179,7 @@ mod tests {
             assert!((last_p(&differences) - p).abs() < 1e-9, "{differences:?}");
             let finding = compare(&differences, true).0;
             let is_better = finding == HoldoutFinding::Better;
-            assert_eq!(
-                is_better,
-                differences.len() >= LEAST_CASES,
-                "{differences:?}"
-            );
+            assert_eq!(is_better, differences.len() >= MIN_CASES, "{differences:?}");
         }
     }
 
@@ -194,13 +190,14 @@ mod tests {
         let (finding, found) = compare(&[1.0; 16], false);
         assert_eq!(finding, HoldoutFinding::Better);
         assert!(found.is_some_and(|found| found.p < 0.05 && found.interval.0 > 0.0));
-        // Six of six are significant at a planned end only.
+        // Six of six is significant only at a planned end.
         assert_eq!(compare(&[1.0; 6], true).0, HoldoutFinding::Better);
         let early = compare(&[1.0; 6], false).0;
         assert_eq!(early, HoldoutFinding::NotDistinguishable);
     }
 
-    /// Of equal settings, at most 5 % are told apart, with early checks and a last one.
+    /// A difference between equal configurations is reported in at most 5% of cases, with early checks and a last
+    /// one.
     #[test]
     fn equal_settings_are_told_apart_in_at_most_one_of_twenty() {
         const RUNS: usize = 2_000;
@@ -211,7 +208,7 @@ mod tests {
                 let sign = |chance: &mut Random| [-1.0, 0.0, 0.0, 1.0][chance.below(4)];
                 let signs: Vec<f64> = (0..cases).map(|_| sign(&mut chance)).collect();
                 let marks: Vec<f64> = (0..cases).map(|_| 0.25 * chance.normal()).collect();
-                // Better in either direction is an error.
+                // A significant result in either direction is an error.
                 let both = |one: &[f64]| {
                     let other: Vec<f64> = one.iter().map(|value| -value).collect();
                     usize::from(finds_better(one) || finds_better(&other))

@@ -1,22 +1,23 @@
-//! Confidence intervals of means and of mean differences that cover the truth at any number of cases, also at
-//! two to five, where Student's t covers far less than it says on values that are not normal.
+//! Confidence intervals of means and of mean differences that cover the truth at any number of cases, including
+//! two to five, where Student's t has far less than nominal coverage on values that are not normally distributed.
 
 use crate::domain::statistics::{betting, paired, proportions};
 
 /// Error probability of an interval.
 const LEVEL: f64 = 0.05;
-/// Smallest value that is not 0: the accuracy of the intervals.
+/// Smallest nonzero value: the accuracy of the intervals.
 const NEXT_TO_ZERO: f64 = 1e-6;
-/// Part of the error probability of a mean difference of equal sizes that belongs to the rate of cases that
-/// differ; the rest is that of the last test (`final_test`), so that both always agree.
+/// Part of the error probability of a mean difference of equal sizes that goes to the rate of differing cases; the
+/// rest goes to the last test (`final_test`), so that both always agree.
 const DIFFER_PART: f64 = 0.1;
-/// Number of cases from which Student's t holds for differences of graded scores.
+/// Minimum number of cases for which Student's t is valid for differences of graded scores.
 const MANY_DIFFERENCES: usize = 30;
-/// Number of cases from which Student's t holds for graded scores, and Wilson's interval for yes or no.
+/// Minimum number of cases for which Student's t is valid for graded scores, and Wilson's interval for yes-or-no
+/// scores.
 const MANY_SCORES: usize = 8;
 
-/// 95 % confidence interval of the mean of values from 0 to 1. With few cases the exact one (yes or no) or the
-/// one by betting; with more, Wilson's or Student's.
+/// Returns the 95% confidence interval of the mean of values from 0 to 1. With few cases, the exact interval
+/// (yes-or-no scores) or a betting interval; with more, Wilson's or Student's.
 pub fn mean_interval(values: &[f64]) -> (f64, f64) {
     let is_few = values.len() < MANY_SCORES;
     if values.iter().all(|&one| one == 0.0 || one == 1.0) {
@@ -34,9 +35,9 @@ pub fn mean_interval(values: &[f64]) -> (f64, f64) {
     (from.max(0.0), to.min(1.0))
 }
 
-/// 95% confidence interval of the mean difference of scores from 0 to 1. Where all differences have the same size
-/// it is exact, and it excludes 0 exactly when the sign test is significant at nine tenths of the level. Otherwise
-/// it is the one by betting with few cases, and Student's with many.
+/// Returns the 95% confidence interval of the mean difference of scores from 0 to 1. If all differences have the
+/// same size, it is exact, and it excludes 0 exactly when the sign test is significant at nine tenths of the
+/// level. Otherwise it is a betting interval with few cases and Student's with many.
 pub(super) fn difference_interval(differences: &[f64]) -> (f64, f64) {
     if let Some(size) = size_of_all(differences) {
         return exact_difference(differences, size);
@@ -47,8 +48,8 @@ pub(super) fn difference_interval(differences: &[f64]) -> (f64, f64) {
     }
 }
 
-/// The interval, in agreement with a test of the same differences: it excludes 0 if the test is significant
-/// and includes it otherwise.
+/// Adjusts the interval to agree with a test of the same differences: it excludes 0 if the test is significant and
+/// includes it otherwise.
 pub(super) fn agreeing((from, to): (f64, f64), mean: f64, is_significant: bool) -> (f64, f64) {
     match is_significant {
         true if mean > 0.0 => (from.max(NEXT_TO_ZERO), to),
@@ -57,8 +58,8 @@ pub(super) fn agreeing((from, to): (f64, f64), mean: f64, is_significant: bool) 
     }
 }
 
-/// The size of all differences that are not 0, if it is one that scores of yes or no, or preferences, have: 1
-/// or 0.5. Of other sizes, a larger one may be missing from the sample.
+/// Returns the common size of all nonzero differences, if it is 1 or 0.5, as with yes-or-no scores or preferences.
+/// For other sizes, a larger one may be missing from the sample.
 fn size_of_all(differences: &[f64]) -> Option<f64> {
     let is = |size: f64| {
         let fits = |one: &f64| one.abs() < 1e-9 || (one.abs() - size).abs() < 1e-9;
@@ -67,8 +68,8 @@ fn size_of_all(differences: &[f64]) -> Option<f64> {
     [1.0, 0.5].into_iter().find(|&size| is(size))
 }
 
-/// Interval of p(up) - p(down), as the rate of cases that differ times the excess of ups among these, each with
-/// its exact interval (Clopper and Pearson 1934).
+/// Returns the interval of p(up) - p(down), computed as the rate of differing cases times the excess of ups among
+/// these, each with its exact interval (Clopper and Pearson 1934).
 fn exact_difference(differences: &[f64], size: f64) -> (f64, f64) {
     let cases = differences.len() as u64;
     let ups = differences.iter().filter(|&&one| one > 1e-9).count() as u64;
@@ -85,7 +86,7 @@ fn exact_difference(differences: &[f64], size: f64) -> (f64, f64) {
     (size * from, size * to)
 }
 
-// Identical values show no variance, yet one that differs may be missing from the sample: with 95 % confidence
+// Identical values show no variance, yet a value that differs may be missing from the sample: with 95% confidence,
 // such cases make up at most 1 - 0.05^(1/n) of all (Clopper and Pearson, for none in n).
 fn student(values: &[f64]) -> (f64, f64) {
     let Some(found) = paired::student(values, 1.0 - LEVEL) else {

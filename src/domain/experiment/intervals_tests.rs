@@ -8,7 +8,7 @@ use crate::domain::experiment::intervals::{difference_interval, mean_interval};
 
 const RUNS: usize = 2_000;
 
-/// Intervals of values in which only their number matters, not their order: computed once for the same values.
+/// Cache of intervals that depend only on the multiset of values, not on their order.
 #[derive(Default)]
 struct KnownIntervals(HashMap<Vec<u64>, (f64, f64)>);
 
@@ -20,14 +20,14 @@ impl KnownIntervals {
     }
 }
 
-/// A value of one of several distributions, by number, and its mean.
+/// Draws a value from the numbered distribution, and returns it with the mean.
 fn difference(kind: usize, chance: &mut Random) -> f64 {
     let unit = chance.unit();
     let sign = if chance.unit() < 0.5 { -1.0 } else { 1.0 };
     match kind {
-        // Two equal settings, each case won by one at random.
+        // Two equal configurations, each case won by one at random.
         0 => sign,
-        // As before, with ties.
+        // The same, with ties.
         1 => [0.0, sign][usize::from(unit < 0.4)],
         // Preferences.
         2 => 0.5 * sign,
@@ -44,13 +44,13 @@ fn difference(kind: usize, chance: &mut Random) -> f64 {
     }
 }
 
-/// Last kind whose differences are all of one size, if they are not 0.
+/// Last kind whose nonzero differences all have the same size.
 const OF_ONE_SIZE: usize = 4;
 
 const MEANS: [f64; 8] = [0.0, 0.0, 0.0, 1.0, 0.3, 0.0, 0.0, 0.0];
 
-/// At 2 to 12 cases, and for each distribution, at least 95 of 100 intervals contain the true mean (94.4 within
-/// the error of the simulation).
+/// With 2 to 12 cases, and for each distribution, at least 95 of 100 intervals contain the true mean (94.4,
+/// allowing for simulation error).
 #[test]
 fn differences_are_covered_at_every_number_of_cases() {
     for cases in 1..=12 {
@@ -71,7 +71,8 @@ fn differences_are_covered_at_every_number_of_cases() {
     }
 }
 
-/// The report's interval never contradicts its finding, and equal settings are told apart in at most 5 of 100.
+/// The report's interval never contradicts its finding, and a difference between equal configurations is reported
+/// in at most 5% of cases.
 #[test]
 fn interval_and_finding_agree_at_every_number_of_cases() {
     for cases in [2, 3, 4, 5, 6, 8, 12, 31] {
@@ -95,7 +96,7 @@ fn interval_and_finding_agree_at_every_number_of_cases() {
                 );
                 wrong += usize::from(finding != HoldoutFinding::NotDistinguishable);
             }
-            // Kind 6 is not symmetric: no test of its mean is exact, and its settings are not equal.
+            // Kind 6 is not symmetric: no test of its mean is exact, and its configurations are not equal.
             let is_equal = mean == 0.0 && kind != 6;
             assert!(
                 !is_equal || wrong <= 32,
@@ -105,7 +106,8 @@ fn interval_and_finding_agree_at_every_number_of_cases() {
     }
 }
 
-/// The sentence that contradicted itself: five of five, not significant, "between +0.55 and +1.00".
+/// Regression test for a sentence that contradicted itself: five of five, not significant, "between +0.55 and
+/// +1.00".
 #[test]
 fn five_of_five_do_not_exclude_zero_and_six_of_six_do() {
     let (from, to) = difference_interval(&[1.0; 5]);
@@ -116,7 +118,7 @@ fn five_of_five_do_not_exclude_zero_and_six_of_six_do() {
     assert!(from < -0.5 && to > 0.5, "{from} {to}");
 }
 
-/// Rates and graded means of one to seven cases are covered whatever the truth is.
+/// Intervals of rates and graded means with one to seven cases cover the truth, whatever it is.
 #[test]
 fn means_of_few_cases_are_covered() {
     for cases in 1..8 {

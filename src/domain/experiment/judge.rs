@@ -7,8 +7,8 @@ use super::quality_estimates;
 use crate::domain::statistics::random::Random;
 use crate::domain::statistics::{betting, paired};
 
-/// Minimum number of cases for stopping early; with fewer, resampling tells little.
-const LEAST_CASES: usize = 10;
+/// Minimum number of cases for stopping early; with fewer, resampling says little.
+const MIN_CASES: usize = 10;
 /// Number of bootstrap resamples of the cases.
 const DRAWS: usize = 400;
 
@@ -27,7 +27,7 @@ pub(super) fn mean_of(seen: &Observations, arm: usize, cases: usize) -> f64 {
 
 /// Ranks configurations evaluated on the same cases. The probability that the best one is eliminated is at
 /// most the design's `wrong` over all looks, split evenly over the `comparisons` (Bonferroni).
-pub(super) fn stand(
+pub(super) fn rank(
     seen: &Observations,
     arms: &[usize],
     cases: usize,
@@ -77,16 +77,16 @@ pub(super) fn stand(
 
 /// Bootstrap outlook on the leader.
 pub(super) struct Outlook {
-    /// Whether the leader is the best, or within the indifference of it, with the required probability.
+    /// Whether the leader is the best, or within the indifference threshold of it, with the required probability.
     pub close_enough: bool,
-    /// Expected gain of the best configuration over the leader: the expected value of perfect information and
-    /// thus an upper bound of what continuing can bring (Raiffa and Schlaifer 1961).
+    /// Expected gain of the best configuration over the leader: the expected value of perfect information, and
+    /// thus an upper bound on what continuing can gain (Raiffa and Schlaifer 1961).
     pub gain: f64,
 }
 
 /// Estimates the outlook by bootstrap. None with too few cases.
 pub(super) fn outlook(seen: &Observations, ranking: &[usize], cases: usize) -> Option<Outlook> {
-    if cases < LEAST_CASES {
+    if cases < MIN_CASES {
         return None;
     }
     let design = &seen.design;

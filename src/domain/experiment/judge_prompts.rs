@@ -239,8 +239,8 @@ mod tests {
             !text.contains("Claude") && text.contains("In 2031"),
             "{text}"
         );
-        // The line that names the nonce, and lines at both ends of the question, the expectation, and two
-        // answers.
+        // The line that names the nonce, and the opening and closing lines of the question, the expectation, and
+        // two answers.
         assert_eq!(text.matches("n0nce").count(), 1 + 8);
         assert!(text.len() < 12_000, "{}", text.len());
     }

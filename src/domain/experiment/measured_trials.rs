@@ -1,5 +1,5 @@
-//! Which trials of a race measured something. An answer that failed scores 0. An answer that the judge could not
-//! judge has no score, so that no mean, difference, or verdict counts it; the race continues with a neutral one.
+//! Which trials of a race produced a measurement. A failed answer scores 0. An answer that the judge could not
+//! judge has no score, so that no mean, difference, or verdict counts it; the race continues with a neutral score.
 
 use std::collections::BTreeSet;
 
@@ -9,7 +9,7 @@ use super::final_test;
 use super::race_budget::settings;
 use super::successive_halving::SuccessiveHalving;
 
-/// A race and its trials with an error.
+/// A race and its trials that ended in an error.
 #[derive(Clone, Copy)]
 pub struct MeasuredTrials<'a> {
     race: &'a SuccessiveHalving,
@@ -17,12 +17,12 @@ pub struct MeasuredTrials<'a> {
 }
 
 impl<'a> MeasuredTrials<'a> {
-    /// The measurements of a race; `failed` holds its trials with an error.
+    /// Creates the measurements of a race; `failed` holds the trials that ended in an error.
     pub fn new(race: &'a SuccessiveHalving, failed: &'a BTreeSet<Trial>) -> Self {
         Self { race, failed }
     }
 
-    /// The verdict on what was measured, for a race that ended with `verdict`.
+    /// Returns the verdict on the measured trials, for a race that ended with `verdict`.
     pub fn verdict(self, verdict: RaceVerdict) -> RaceVerdict {
         if self.is_none() {
             return RaceVerdict {
@@ -50,8 +50,8 @@ impl<'a> MeasuredTrials<'a> {
         }
     }
 
-    /// Whether nothing was measured that could be compared: every trial failed, or the judge could judge the
-    /// answers of fewer than two configurations.
+    /// Whether there is nothing to compare: every trial failed, or the judge could judge the answers of fewer than
+    /// two configurations.
     pub(super) fn is_none(self) -> bool {
         let mut made = self.race.results().keys().peekable();
         made.peek().is_some()
@@ -71,7 +71,7 @@ impl<'a> MeasuredTrials<'a> {
         order.filter_map(|&case| self.value(arm, case)).collect()
     }
 
-    /// Differences of value between two configurations on the cases of the race that measured both.
+    /// Differences in value between two configurations on the cases of the race that were measured for both.
     pub(super) fn differences(self, arm: usize, other: usize) -> Vec<f64> {
         self.differences_on(arm, other, self.race.cases().0)
     }
@@ -82,9 +82,9 @@ impl<'a> MeasuredTrials<'a> {
         cells.filter(|cell| self.is_unjudged(**cell)).count()
     }
 
-    /// Numbers of answers that were judged, and that were given to the judge: not those of the configuration with
-    /// which a pairwise judge compares the others.
-    pub(super) fn judged(self) -> (usize, usize) {
+    /// Returns the number of answers that were judged and the number sent to the judge. Excludes those of the
+    /// configuration with which a pairwise judge compares the others.
+    pub(super) fn judged_counts(self) -> (usize, usize) {
         let current = self.race.design().current;
         let has_current = self.failed.iter().any(|cell| cell.arm == current);
         let given = self.race.results().keys().filter(|cell| {
@@ -107,7 +107,7 @@ impl<'a> MeasuredTrials<'a> {
         is_measured.then(|| self.race.design().objective.value(outcome))
     }
 
-    // An error with a score is the judge's: a failed answer scores 0.
+    // An error with a nonzero score is the judge's: a failed answer scores 0.
     fn is_unjudged(self, cell: Trial) -> bool {
         let outcome = self.race.results().get(&cell);
         self.failed.contains(&cell) && outcome.is_some_and(|outcome| outcome.score > 0.0)

@@ -1,7 +1,7 @@
-//! Experiments: finds the configuration that is best on a user's own questions and tests whether the
-//! difference is real. Defines cases, configurations, objectives, scoring, and the choice of the next
-//! evaluations. Pure: the race is a fold over outcomes that the caller pays for and stores, so that a restart
-//! leads to the same decisions. Knows no providers, store, or clock.
+//! Experiments: finds the configuration that is best on a user's own questions and tests whether the difference is
+//! real. Defines cases, configurations, objectives, scoring, and the choice of the next evaluations. Pure: the
+//! race is a fold over outcomes that the caller pays for and stores, so that a restart leads to the same
+//! decisions. Does not depend on providers, storage, or a clock.
 //!
 //! Method: sequential halving on common cases with anytime elimination. Sources: Karnin, Koren, and Somekh,
 //! "Almost optimal exploration in multi-armed bandits" (2013); Shi et al., "Efficient prompt optimization
@@ -54,7 +54,7 @@ pub use scoring::Scoring;
 pub use space::{Axis, Configuration, Parameter, SearchSpace};
 
 /// Maximum number of cases of an experiment.
-pub const MOST_CASES: usize = 1_000;
+pub const MAX_CASES: usize = 1_000;
 
 /// A test question for comparing configurations.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -65,7 +65,7 @@ pub struct Case {
     /// Expected answer or content, for rules that compare.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expected: Option<String>,
-    /// Ids of the documents that the question is about.
+    /// IDs of the documents that the question is about.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub documents: Vec<String>,
     /// Label for grouping cases.
@@ -85,9 +85,9 @@ pub enum Objective {
         dollar: f64,
         /// Penalty in points per second per case.
         second: f64,
-        /// Number of questions that the winner will answer. Together with `dollar` it bounds the value of a
-        /// better configuration, and the race ends when continuing would cost more. None: the race never ends
-        /// for this reason.
+        /// Number of questions that the winner will answer. Together with `dollar`, it bounds the value of a
+        /// better configuration, and the race ends when continuing would cost more. None: the race never ends for
+        /// this reason.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         uses: Option<u64>,
     },
@@ -161,7 +161,7 @@ pub struct JudgeCost {
 }
 
 impl JudgeCost {
-    /// Sum of both bills.
+    /// Returns the sum of both costs.
     pub fn plus(self, other: Self) -> Self {
         Self {
             cost: self.cost.plus(other.cost),

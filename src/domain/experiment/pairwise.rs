@@ -8,9 +8,9 @@ use crate::domain::statistics::random::Random;
 
 /// Pseudo-wins added to each side of every compared pair; without them, an undefeated configuration would
 /// have infinite strength.
-const BESIDES: f64 = 0.1;
+const PSEUDO_WINS: f64 = 0.1;
 /// Maximum number of iterations of the fit.
-const MOST_STEPS: usize = 5_000;
+const MAX_STEPS: usize = 5_000;
 /// Number of bootstrap resamples of the cases.
 const DRAWS: usize = 200;
 
@@ -52,8 +52,8 @@ impl Preferred {
         let all = [Self::First, Self::Second, Self::Neither];
         all.into_iter().find(|one| one.as_str() == text)
     }
-    /// The same preference with the sides swapped.
-    pub fn turned(self) -> Self {
+    /// Returns the preference with the sides swapped.
+    pub fn swapped(self) -> Self {
         match self {
             Self::First => Self::Second,
             Self::Second => Self::First,
@@ -75,9 +75,9 @@ impl Preferred {
 pub struct Strengths {
     /// Log-strength by configuration.
     pub strengths: Vec<f64>,
-    /// 95 % bootstrap confidence intervals.
+    /// 95% bootstrap confidence intervals.
     pub intervals: Vec<(f64, f64)>,
-    /// Tie parameter: 0 means no ties, 1 means that sides of equal strength tie in a third of the matches.
+    /// Tie parameter: 0 means no ties; 1 means that sides of equal strength tie in a third of the matches.
     pub ties: f64,
 }
 
@@ -92,7 +92,7 @@ pub fn fit(settings: usize, matches: &[Match], seed: u64) -> Result<Strengths, E
             "a comparison needs two different known settings".to_owned(),
         ));
     }
-    let (strengths, ties) = solve(settings, matches, BESIDES);
+    let (strengths, ties) = solve(settings, matches, PSEUDO_WINS);
     let mut cases: Vec<usize> = matches.iter().map(|one| one.case).collect();
     cases.sort_unstable();
     cases.dedup();
@@ -105,7 +105,7 @@ pub fn fit(settings: usize, matches: &[Match], seed: u64) -> Result<Strengths, E
             let case = cases[chance.below(cases.len())];
             again.extend(matches.iter().filter(|one| one.case == case));
         }
-        let (strengths, _) = solve(settings, &again, BESIDES);
+        let (strengths, _) = solve(settings, &again, PSEUDO_WINS);
         for (all, strength) in drawn.iter_mut().zip(strengths) {
             all.push(strength);
         }
@@ -155,7 +155,7 @@ fn solve(settings: usize, matches: &[Match], besides: f64) -> (Vec<f64>, f64) {
     }
     let mut force = vec![1.0_f64; settings];
     let mut nu = if tied > 0.0 { 1.0 } else { 0.0 };
-    for _ in 0..MOST_STEPS {
+    for _ in 0..MAX_STEPS {
         let mut weight = vec![0.0; settings];
         for (&(i, j), count) in &pairs {
             let root = (force[i] * force[j]).sqrt();

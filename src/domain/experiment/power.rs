@@ -1,6 +1,6 @@
-//! Power of the final comparison: the smallest difference that it finds in 80 of 100 experiments, by
-//! simulating the test that is really used with the scores of the evaluator that is really used. No formula
-//! holds for it: the exact test of few cases is far less powerful than its normal approximation.
+//! Power of the final comparison: the smallest difference that it detects in 80 of 100 experiments. Computed by
+//! simulating the actual test with the actual evaluator's kind of scores, because no formula applies: with few
+//! cases, the exact test is far less powerful than its normal approximation.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
@@ -10,28 +10,28 @@ use serde::Serialize;
 use super::design::Design;
 use super::final_test::{self, FinalTest, LEVEL};
 use super::race_budget::settings;
-use super::{MOST_CASES, Objective};
+use super::{MAX_CASES, Objective};
 use crate::domain::statistics::random::Random;
 
-/// Wanted rate of experiments that find the difference.
+/// Required power: the rate of experiments that detect the difference.
 pub const WANTED: f64 = 0.8;
-/// Differences whose rates are reported besides.
+/// Additional differences whose detection rates are reported.
 const SHOWN: [f64; 3] = [0.05, 0.1, 0.2];
-/// Assumed standard deviation of the differences of graded scores on one case, in points of the score (0 to
-/// 1): model answers have about this (EVIDENCE.md, section 4).
+/// Assumed standard deviation of the differences of graded scores on one case, in points of the score (0 to 1);
+/// typical of model answers (EVIDENCE.md, section 4).
 const GRADED_DEVIATION: f64 = 0.25;
-/// Simulated cases per difference, over all runs; bounds the time to some milliseconds.
+/// Number of simulated cases per difference, over all runs; limits the time to a few milliseconds.
 const WORK: usize = 40_000;
-/// Seed of the simulations: the same for all, so that the rate grows with the difference.
+/// Seed of the simulations, the same for all differences, so that the rate increases with the difference.
 const SEED: u64 = 18;
 
-/// Kind of scores of an evaluator.
+/// Kind of scores that an evaluator gives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ScoreKind {
     /// 0 or 1.
     YesNo,
-    /// 0 or 1, less a price.
+    /// 0 or 1, minus a price.
     Priced,
     /// Any value from 0 to 1.
     Graded,
@@ -40,7 +40,7 @@ pub enum ScoreKind {
 }
 
 impl ScoreKind {
-    /// The kind of the values that an objective makes of scores of this kind.
+    /// Returns the kind of values that an objective derives from scores of this kind.
     pub fn under(self, objective: &Objective) -> Self {
         match (self, objective) {
             (Self::YesNo | Self::Preference, Objective::Weighted { .. }) => Self::Priced,
@@ -61,8 +61,8 @@ impl ScoreKind {
             Self::YesNo | Self::Priced | Self::Graded => 1.0,
         }
     }
-    /// Difference of the values on one case. Where an assumption is needed, it is the one with least power
-    /// but for graded scores: rates around one half, no tie, and errors independent of each other.
+    /// Draws the difference in value on one case. Assumptions are those with the least power, except for graded
+    /// scores: rates around one half, no ties, and independent errors.
     fn draw(self, difference: f64, chance: &mut Random) -> f64 {
         let better = f64::midpoint(1.0, difference);
         let mut hit = |rate: f64| f64::from(u8::from(chance.unit() < rate));
@@ -91,14 +91,14 @@ pub struct Power {
     pub level: f64,
     /// Rate at which `difference` is found.
     pub power: f64,
-    /// Smallest difference that is found at this rate, in points; none if even the largest is not.
+    /// Smallest difference that is detected at this rate, in points; none if even the largest is not.
     pub difference: Option<f64>,
-    /// Rates at which other differences are found.
+    /// Detection rates of other differences.
     pub rates: Vec<FoundRate>,
 }
 
 impl Power {
-    /// The power in words: the test, the number of cases, the rates, and what they assume.
+    /// Describes the power in a sentence: the test, the number of cases, the rates, and their assumptions.
     pub fn sentence(&self, design: &Design) -> String {
         let test = match self.scores {
             ScoreKind::YesNo => "McNemar's exact test",
@@ -110,7 +110,7 @@ impl Power {
             _ => "A setting that leads the race",
         };
         let budget = &design.budget;
-        // Of what an evaluation takes, only an upper bound is known before.
+        // Before a run, only an upper bound of an evaluation's usage is known.
         let is_bound =
             budget.cost.is_some() || budget.tokens.is_some() || budget.latency_ms.is_some();
         let is_exact = settings(design) == 2 && (!is_bound || self.cases == design.cases);
@@ -155,20 +155,20 @@ impl Power {
     }
 }
 
-/// How often a difference is found.
+/// The rate at which a difference is detected.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct FoundRate {
     /// The difference, in points.
     pub difference: f64,
-    /// Fraction of experiments that find it.
+    /// Fraction of experiments that detect it.
     pub rate: f64,
 }
 
-/// Power of a comparison with this number of cases. Each is simulated once per process.
+/// Returns the power of a comparison with this number of cases. Each combination is simulated once per process.
 pub fn of(scores: ScoreKind, cases: usize) -> Power {
     static KNOWN: Mutex<BTreeMap<(ScoreKind, usize), Power>> = Mutex::new(BTreeMap::new());
-    // Bounds the table: there are four kinds.
-    let cases = cases.min(MOST_CASES);
+    // Limits the size of the table: there are four kinds.
+    let cases = cases.min(MAX_CASES);
     let known = || KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(power) = known().get(&(scores, cases)) {
         return power.clone();
@@ -178,7 +178,7 @@ pub fn of(scores: ScoreKind, cases: usize) -> Power {
     power
 }
 
-/// Fraction of `runs` simulated comparisons that find a difference.
+/// Returns the fraction of `runs` simulated comparisons that detect a difference.
 pub fn rate(scores: ScoreKind, cases: usize, difference: f64, runs: usize, seed: u64) -> f64 {
     let mut chance = Random::new(seed);
     let found = (0..runs).filter(|_| {
@@ -231,7 +231,7 @@ mod tests {
         ScoreKind::Preference,
     ];
 
-    /// What is promised holds in a longer simulation with another seed, within 0.05.
+    /// The stated power holds in a longer simulation with a different seed, within 0.05.
     #[test]
     fn what_is_promised_is_what_a_longer_simulation_finds() {
         for kind in KINDS {
@@ -256,7 +256,7 @@ mod tests {
             let of = |cases| of(kind, cases).difference.expect("found");
             assert!(of(20) > of(60) && of(60) > of(150), "{kind:?}");
         }
-        // Five of five are no evidence in McNemar's exact test.
+        // Five of five is not significant in McNemar's exact test.
         assert_eq!(of(ScoreKind::YesNo, 5).difference, None);
     }
 }

@@ -1,5 +1,5 @@
-//! How much a person prefers the leader to the current configuration: from the person's own verdicts on some
-//! cases, sharpened by the scores of all (prediction-powered inference). The scores may be biased; the
+//! How strongly a person prefers the leader to the current configuration: estimated from the person's own verdicts
+//! on some cases and the scores of all cases (prediction-powered inference). The scores may be biased; the
 //! verdicts correct them.
 
 use std::collections::BTreeMap;
@@ -14,7 +14,7 @@ use super::successive_halving::SuccessiveHalving;
 use super::verdict_sentence::Baseline;
 use crate::domain::statistics::prediction_powered::{SharpenedMean, sharpened};
 
-/// Preference of a person, from -1 (always the current configuration) to 1 (always the leader).
+/// A person's preference, from -1 (always the current configuration) to 1 (always the leader).
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct PersonPreference {
     /// Estimate with its intervals.
@@ -60,7 +60,7 @@ pub fn of(
         }
     }
     let estimate = sharpened(&labeled, &others, 0.95).filter(|_| leader != current)?;
-    // A few verdicts that are all the same show no variance, yet the next may differ.
+    // A few identical verdicts show no variance, yet the next one may differ.
     let own: Vec<f64> = labeled.iter().map(|(label, _)| *label).collect();
     let alone = difference_interval(&own);
     let estimate = SharpenedMean {

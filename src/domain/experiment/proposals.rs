@@ -1,7 +1,7 @@
-//! Proposes configurations of a large space: at first a set that covers all values evenly, then those with
-//! values that occur among the good ones rather than the rest. A tree-structured Parzen estimator over
-//! categories (Bergstra et al., "Algorithms for hyper-parameter optimization", 2011): one histogram per axis
-//! for the good part, one for the rest, and their ratio.
+//! Proposes configurations of a large space: first a set that covers all values evenly, then those with values
+//! that are more frequent among the good configurations than among the rest. A tree-structured Parzen estimator
+//! over categories (Bergstra et al., "Algorithms for hyper-parameter optimization", 2011): per axis, the ratio of
+//! a histogram for the good part to one for the rest.
 
 use super::design::Design;
 use crate::domain::statistics::random::Random;
@@ -39,8 +39,8 @@ pub(super) fn first(design: &Design, most: usize) -> Vec<usize> {
     chosen
 }
 
-/// Proposes untried configurations, sampled by how promising they are. `tried` holds the mean of each tried
-/// configuration on the same cases.
+/// Proposes untried configurations, sampled in proportion to how promising they are. `tried` holds the mean of
+/// each tried configuration on the same cases.
 pub(super) fn next(design: &Design, tried: &[(usize, f64)], most: usize) -> Vec<usize> {
     let mut sorted = tried.to_vec();
     sorted.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));

@@ -1,16 +1,16 @@
 //! Estimates of configuration quality from all observations: configurations that share parameter values
 //! inform each other. Used only for ranking; elimination relies on a configuration's own results (`judge`).
 //!
-//! Model: an outcome is the case's difficulty, an effect of each parameter value, an effect of the
-//! configuration, and noise. All effects but the difficulty are shrunk toward zero as far as the data shows
-//! little variance: best linear unbiased prediction (Henderson 1975), with variances by expectation
-//! maximization (Dempster, Laird, and Rubin 1977). Prior variances count as two observations, because at the
-//! start there is hardly any other information.
+//! Model: an outcome is the sum of the case's difficulty, an effect of each parameter value, an effect of the
+//! configuration, and noise. All effects except difficulty are shrunk toward zero when the data shows little
+//! variance: best linear unbiased prediction (Henderson 1975), with variances by expectation maximization
+//! (Dempster, Laird, and Rubin 1977). Prior variances count as two observations, because there is hardly any other
+//! information at the start.
 
 use super::observations::Observations;
 
-/// Maximum number of configurations; above it each is estimated on its own, because the work is cubic.
-const MOST: usize = 96;
+/// Maximum number of configurations; above it, each is estimated on its own because the work is cubic.
+const MAX_CONFIGURATIONS: usize = 96;
 /// EM iterations. Ranking does not need exact variances: 30 iterations rank no better in the simulations.
 const STEPS: usize = 8;
 /// Weight of a prior variance, in observations.
@@ -29,7 +29,7 @@ pub(super) fn levels(seen: &Observations, arms: &[usize]) -> Option<Vec<f64>> {
     let tried: Vec<usize> = (0..seen.design.arms.len())
         .filter(|&arm| seen.fates[arm] != super::design::ConfigurationState::Untried)
         .collect();
-    if tried.len() > MOST || tried.len() < 3 {
+    if tried.len() > MAX_CONFIGURATIONS || tried.len() < 3 {
         return None;
     }
     let values: Vec<Vec<f64>> = tried.iter().map(|&arm| seen.values(arm, all)).collect();
@@ -162,7 +162,7 @@ fn prior(axes: &[&[usize]], variances: &[f64]) -> SquareMatrix {
     prior
 }
 
-/// For one axis: the number of values, the sum of squared pulls per value, and the sum of the weights of
+/// Returns, for one axis, the number of values, the sum of squared pulls per value, and the sum of the weights of
 /// configurations that share a value.
 fn within(places: &[usize], pull: &[f64], weight: &SquareMatrix) -> (f64, f64, f64) {
     let most = places.iter().max().map_or(0, |most| most + 1);
@@ -276,8 +276,8 @@ impl SquareMatrix {
     }
 }
 
-// Almost all the time of a race is spent in these loops. They count instead of chaining iterators, so that they are
-// also fast where nothing is optimized: in tests, which simulate thousands of races.
+// Nearly all of a race's time is spent in these loops. They use indices instead of chained iterators, so that they
+// are also fast without optimization: in tests, which simulate thousands of races.
 fn add(target: &mut [f64], factor: f64, source: &[f64]) {
     let size = target.len().min(source.len());
     let mut at = 0;
@@ -299,7 +299,7 @@ mod tests {
     use super::*;
     use crate::domain::statistics::random::Random;
 
-    /// Squared errors of the levels against the truth: predicted, and by plain means.
+    /// Squared errors of the levels relative to the truth: predicted, and by plain means.
     fn errors(shared: f64, own: f64) -> (f64, f64) {
         let (mut predicted, mut plain) = (0.0, 0.0);
         let mut chance = Random::new(7);

@@ -9,15 +9,15 @@ use crate::domain::money::MicroDollars;
 /// Fraction of the budget reserved for the holdout comparison.
 const RESERVE: f64 = 0.2;
 
-/// Number of configurations, with those that a prompt search may add.
+/// Returns the number of configurations, including those that a prompt search may add.
 pub fn settings(design: &Design) -> usize {
     let searched = |search: SearchDesign| search.given + search.most.max(2);
     design.search.map_or(design.arms.len(), searched)
 }
 
-/// Fraction of the budget reserved for the holdout comparison. Two configurations are compared without a
-/// holdout. In simulations of three and four, a reserve of 0.5 and 0.4 found more differences, but then the race
-/// named worse leaders than an even split of all evaluations.
+/// Returns the fraction of the budget reserved for the holdout comparison. Two configurations are compared without
+/// a holdout. In simulations of three and four, reserves of 0.5 and 0.4 found more differences, but then the race
+/// chose worse leaders than an even split of all evaluations.
 pub fn reserve(design: &Design) -> f64 {
     match settings(design) {
         2 => 0.0,
@@ -76,9 +76,9 @@ pub(super) fn usual_declared(design: &Design) -> [f64; 4] {
     usual
 }
 
-/// Number of holdout cases: what the reserve covers for two configurations, at most a third of all cases. Two
-/// configurations have no holdout.
-pub(super) fn held_back(design: &Design) -> usize {
+/// Returns the number of holdout cases: as many as the reserve covers for two configurations, but at most a third
+/// of all cases. Two configurations have no holdout.
+pub(super) fn holdout_cases(design: &Design) -> usize {
     if settings(design) == 2 {
         return 0;
     }
@@ -87,15 +87,15 @@ pub(super) fn held_back(design: &Design) -> usize {
         .min(design.cases / 3)
 }
 
-/// Number of cases of the final comparison that the budget certainly covers.
+/// Returns the number of cases of the final comparison that the budget is certain to cover.
 pub fn compared(design: &Design) -> usize {
     match settings(design) {
         2 => (covered(design, 1.0) as usize).min(design.cases),
-        _ => held_back(design),
+        _ => holdout_cases(design),
     }
 }
 
-/// Number of cases that a part of the budget covers for two configurations.
+/// Returns the number of cases that a part of the budget covers for two configurations.
 fn covered(design: &Design, part: f64) -> f64 {
     let usual = usual_declared(design);
     let mut pays = f64::from(u32::MAX);

@@ -3,7 +3,7 @@
 use super::*;
 use crate::domain::statistics::betting;
 
-/// With any size, budget, result order, and interruptions, the race ends the same.
+/// With any size, budget, result order, and interruptions, the race ends the same way.
 #[test]
 fn races_killed_anywhere_end_as_unbroken_ones() {
     let mut chance = Random::new(21);
@@ -69,8 +69,8 @@ fn of_settings_that_answer_alike_the_current_one_stays() {
     }
 }
 
-/// Checked after every outcome of a race with optional stopping and elimination, a 95 % interval misses the
-/// true value in at most 5 % of cases.
+/// Checked after every outcome of a race with optional stopping and elimination, a 95% interval misses the true
+/// value in at most 5% of cases.
 #[test]
 fn intervals_hold_while_the_race_is_looked_at() {
     let worth = [0.3, 0.5, 0.5, 0.6, 0.7, 0.9];
@@ -90,7 +90,7 @@ fn intervals_hold_while_the_race_is_looked_at() {
             }
             for (arm, worth) in worth.iter().enumerate() {
                 let values = race.values(arm, 80);
-                // One side of the interval each: it misses if it lies below or above the true value.
+                // Each interval is one-sided: it misses if it is entirely below or above the true value.
                 let turned: Vec<f64> = values.iter().map(|value| 1.0 - value).collect();
                 let is_missed = betting::is_below(&values, (0.0, 1.0), *worth, 0.025)
                     || betting::is_below(&turned, (0.0, 1.0), 1.0 - worth, 0.025);
@@ -103,7 +103,7 @@ fn intervals_hold_while_the_race_is_looked_at() {
     assert!(missed * 20 <= all, "{missed} of {all}");
 }
 
-/// An experiment that ended under earlier rules keeps its verdict and its outcomes.
+/// An experiment that ended under earlier rules keeps its verdict and outcomes.
 #[test]
 fn a_stored_verdict_stays() {
     let arms = grid(&[2]);

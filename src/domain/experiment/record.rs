@@ -48,7 +48,7 @@ impl ExperimentState {
 /// An experiment without its cases and outcomes.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Experiment {
-    /// Its id.
+    /// ID of the experiment.
     pub id: ExperimentId,
     /// Owner.
     pub user: UserId,
@@ -75,7 +75,7 @@ pub struct Experiment {
 /// A row of the experiment list.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ExperimentSummary {
-    /// Its id.
+    /// ID of the experiment.
     pub id: ExperimentId,
     /// Display name.
     pub name: String,
@@ -101,7 +101,7 @@ pub struct ExperimentSummary {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Evaluation {
     /// Configuration and case.
-    pub cell: Trial,
+    pub trial: Trial,
     /// The analysis that produced the answer.
     pub analysis: AnalysisId,
     /// Outcome; none while in progress.
@@ -131,11 +131,11 @@ pub struct Judgment {
 pub struct Judging {
     /// Number of comparisons made in both orders.
     pub pairs: u64,
-    /// Number of these in which the verdict changed with the order; counted as ties.
+    /// Number of pairs in which the verdict changed with the order; these count as ties.
     pub flips: u64,
     /// Number of unreadable replies.
     pub unreadable: u64,
-    /// Number of answers that tried to instruct the judge; they score nothing.
+    /// Number of answers that tried to instruct the judge; they score 0.
     pub orders: u64,
     /// Results of the bias probes.
     pub probes: Vec<Probed>,
@@ -146,7 +146,7 @@ pub struct Judging {
 /// Susceptibility of a judge to one bias.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Probed {
-    /// Name of the bias, as in `jury::Bias`.
+    /// Name of the bias, as in `judge_prompts::Bias`.
     pub bias: String,
     /// Number of probes.
     pub tried: u64,
@@ -167,8 +167,8 @@ pub struct Applied {
     pub name: String,
     /// Whether it is the user's default recipe for requests that name none.
     pub default: bool,
-    /// Default recipe before; none if there was none.
+    /// The previous default recipe; none if there was none.
     pub before: Option<RecipeId>,
-    /// Whether the recipe was created for this.
+    /// Whether the recipe was created to apply the configuration.
     pub new: bool,
 }

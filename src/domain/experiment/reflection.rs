@@ -1,27 +1,27 @@
-//! The prompt that asks a model to improve a prompt, and the parser of its reply. Failures are fenced, like
-//! the answers that a judge sees; what the reply proposes must be a usable prompt.
+//! The prompt that asks a model to improve a prompt, and the parser for its reply. Failures are fenced, like the
+//! answers shown to a judge; the proposal must be a usable prompt.
 
 use super::Case;
-use super::prompt_search::LONGEST_PROMPT;
+use super::prompt_search::MAX_PROMPT_LENGTH;
 use crate::domain::recipe::QUESTION;
 
 /// Maximum number of characters shown of a question, an expected answer, or an answer.
-const MOST_SHOWN: usize = 2_000;
+const MAX_SHOWN: usize = 2_000;
 /// Delimiters around the proposed prompt.
-const MARKS: (&str, &str) = ("<prompt>", "</prompt>");
+const DELIMITERS: (&str, &str) = ("<prompt>", "</prompt>");
 
 /// A failure to learn from.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Failure<'a> {
     /// The case.
     pub case: &'a Case,
-    /// The answer; none if there was none.
+    /// The answer; none if the call failed.
     pub answer: Option<String>,
-    /// Its score, 0 to 1.
+    /// The answer's score, 0 to 1.
     pub score: f64,
 }
 
-/// Renders the request. `nonce` marks the fence and must be unknown to the answers.
+/// Renders the request. `nonce` marks the fence and must not occur in the answers.
 pub fn request(prompt: &str, failures: &[Failure<'_>], nonce: &str) -> String {
     let mut text = format!(
         "You improve the prompt that a language model gets. Below are the prompt and cases on which its answers \
@@ -44,8 +44,8 @@ pub fn request(prompt: &str, failures: &[Failure<'_>], nonce: &str) -> String {
     }
     text += &format!(
         "Reply with your reasoning, then the whole new prompt between {} and {}. It must contain {QUESTION} where \
-         the question goes, and at most {LONGEST_PROMPT} characters.",
-        MARKS.0, MARKS.1
+         the question goes, and at most {MAX_PROMPT_LENGTH} characters.",
+        DELIMITERS.0, DELIMITERS.1
     );
     text
 }
@@ -53,23 +53,23 @@ pub fn request(prompt: &str, failures: &[Failure<'_>], nonce: &str) -> String {
 /// Parses the proposed prompt.
 ///
 /// # Errors
-/// Fails when the reply contains no prompt between the marks, or one that is too long or without a place for
-/// the question.
+/// Fails when the reply contains no prompt between the delimiters, or one that is too long or lacks the
+/// placeholder for the question.
 pub fn proposed(reply: &str) -> Result<String, &'static str> {
     let (_, rest) = reply
-        .rsplit_once(MARKS.0)
+        .rsplit_once(DELIMITERS.0)
         .ok_or("the reply contains no prompt")?;
     let (prompt, _) = rest
-        .split_once(MARKS.1)
+        .split_once(DELIMITERS.1)
         .ok_or("the reply contains no end of the prompt")?;
     let prompt = prompt.trim();
     if prompt.matches(QUESTION).count() != 1 {
         return Err("the proposed prompt does not contain {{question}} once");
     }
-    if prompt.chars().count() > LONGEST_PROMPT {
+    if prompt.chars().count() > MAX_PROMPT_LENGTH {
         return Err("the proposed prompt is too long");
     }
-    // Other placeholders would be refused by every request with this prompt.
+    // Other placeholders would make every request with this prompt fail.
     if prompt.replace(QUESTION, "").contains("{{") {
         return Err("the proposed prompt contains an unknown placeholder");
     }
@@ -77,7 +77,10 @@ pub fn proposed(reply: &str) -> Result<String, &'static str> {
 }
 
 fn fenced(name: &str, text: &str, nonce: &str) -> String {
-    let shown: String = text.chars().take(MOST_SHOWN.max(LONGEST_PROMPT)).collect();
+    let shown: String = text
+        .chars()
+        .take(MAX_SHOWN.max(MAX_PROMPT_LENGTH))
+        .collect();
     // A text that contains the nonce could close its own fence.
     let shown = shown.replace(nonce, "");
     format!("----- {name} {nonce} -----\n{shown}\n----- end of {name} {nonce} -----\n\n")
@@ -115,7 +118,7 @@ mod tests {
         assert_eq!(taken, Ok("Think. {{question}}".to_owned()));
         let long = format!(
             "<prompt>{{{{question}}}}{}</prompt>",
-            "x".repeat(LONGEST_PROMPT)
+            "x".repeat(MAX_PROMPT_LENGTH)
         );
         for (reply, why) in [
             ("Think. {{question}}", "no prompt"),
@@ -125,8 +128,8 @@ mod tests {
             ("<prompt>{{question}} {{mood}}</prompt>", "placeholder"),
             (long.as_str(), "too long"),
         ] {
-            let fault = proposed(reply).expect_err("refused");
-            assert!(fault.contains(why), "{reply}: {fault}");
+            let error = proposed(reply).expect_err("refused");
+            assert!(error.contains(why), "{reply}: {error}");
         }
     }
 }

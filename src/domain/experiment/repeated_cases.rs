@@ -1,6 +1,6 @@
-//! Repeated cases: the same question with the same documents. A model's answers to one question depend on each
-//! other, so that repeats would count as evidence that they are not, and a repeat on the holdout would not be
-//! unseen. Each question is therefore kept once.
+//! Repeated cases: the same question with the same documents. A model's answers to one question are correlated, so
+//! repeats would wrongly count as independent evidence, and a repeat in the holdout would not be unseen. Each
+//! question is therefore kept once.
 
 use std::collections::BTreeMap;
 
@@ -10,15 +10,15 @@ use unicode_normalization::UnicodeNormalization;
 use super::Case;
 use crate::domain::case_folding::fold_case;
 
-/// What was found when repeated cases were left out.
+/// Statistics of removed repeated cases.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct RepeatedCases {
-    /// Number of cases before.
+    /// Number of cases before removal.
     pub given: usize,
     /// Number of cases that repeat an earlier one.
     pub repeats: usize,
-    /// Number of these that expect another answer than the first.
+    /// Number of repeats whose expected answer differs from that of the first.
     pub conflicts: usize,
 }
 
@@ -27,7 +27,7 @@ impl RepeatedCases {
     pub fn is_none(&self) -> bool {
         self.repeats == 0
     }
-    /// Warning about cases that were left out; none without any.
+    /// Returns a warning about removed cases; none if no case was removed.
     pub fn warning(&self) -> Option<String> {
         let one = self.counted()?;
         let other = match self.conflicts {
@@ -42,8 +42,8 @@ impl RepeatedCases {
             "{one}. Each question is asked and counted once, which leaves {left}.{other}"
         ))
     }
-    /// Warning about an experiment of an earlier version, which counted repeats as independent; none without
-    /// any.
+    /// Returns a warning about an experiment of an earlier version, which counted repeats as independent; none
+    /// without repeats.
     pub fn warning_of_earlier(&self) -> Option<String> {
         let one = self.counted()?;
         Some(format!(
@@ -66,8 +66,8 @@ const ENDS: [char; 12] = [
     '.', '?', '!', ',', ';', ':', '…', '。', '？', '！', '¿', '¡',
 ];
 
-/// A question with its documents, the same for cases that ask the same: without differences of case, spaces,
-/// punctuation at the end, and compatibility and invisible characters.
+/// Returns a key that is equal for cases that ask the same: the question with its documents, ignoring case,
+/// spaces, final punctuation, compatibility forms, and invisible characters.
 pub fn question_key(case: &Case) -> String {
     let visible = case.prompt.chars().filter(|c| !is_invisible(*c));
     let composed: String = visible.nfkc().collect();
@@ -80,7 +80,7 @@ pub fn question_key(case: &Case) -> String {
     words.collect::<Vec<_>>().join(" ")
 }
 
-// Zero-width characters, marks of direction, soft hyphens, variation selectors, and tags.
+// Whether this is a zero-width character, a direction mark, a soft hyphen, a variation selector, or a tag.
 fn is_invisible(c: char) -> bool {
     matches!(c,
         '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}'
@@ -159,7 +159,7 @@ mod tests {
         assert!(words.contains("leaves 5. For 1 of them"), "{words}");
     }
 
-    /// Ten disguises of one question are one case.
+    /// Ten disguised copies of one question are one case.
     #[test]
     fn disguised_copies_are_one_case() {
         let disguises = [

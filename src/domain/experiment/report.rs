@@ -20,8 +20,8 @@ use super::{SearchSpace, Trial, TrialOutcome};
 use crate::domain::money::MicroDollars;
 use crate::domain::statistics::paired::{self, PairedDifference};
 
-/// Smallest number of compared cases for intervals of strengths: resampling fewer tells little.
-const LEAST_RESAMPLED: usize = 6;
+/// Minimum number of compared cases for intervals of strengths; resampling fewer says little.
+const MIN_RESAMPLED: usize = 6;
 
 /// Report of a race.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -46,7 +46,7 @@ pub struct ExperimentReport {
     pub fates: Vec<RoundReport>,
     /// Influence of each parameter.
     pub sensitivity: Vec<Influence>,
-    /// Strengths by configuration from pairwise comparisons, if these are on enough cases.
+    /// Strengths by configuration from pairwise comparisons, if there are enough cases.
     pub strengths: Option<Vec<Strength>>,
 }
 
@@ -57,16 +57,16 @@ pub struct ConfigurationRow {
     pub place: usize,
     /// Parameter values.
     pub setting: Value,
-    /// Index of the configuration whose prompt was improved to this one's; none if it was given.
+    /// Index of the configuration whose prompt was improved to create this one; none if it was given.
     pub parent: Option<usize>,
-    /// Mean value over its cases of the race; none if never tried.
+    /// Mean value over the configuration's cases in the race; none if never tried.
     pub mean: Option<f64>,
-    /// 95 % confidence interval of the true mean at this number of cases.
+    /// 95% confidence interval of the true mean at this number of cases.
     pub interval: Option<(f64, f64)>,
-    /// Mean adjusted for case difficulty by the leader's results: comparable between configurations that left
-    /// at different times.
+    /// Mean adjusted for case difficulty by the leader's results: comparable between configurations that left the
+    /// race at different times.
     pub level: Option<f64>,
-    /// Number of its cases in the race.
+    /// Number of the configuration's cases in the race.
     pub cases: usize,
     /// Number of cases without an answer.
     pub failed: usize,
@@ -93,14 +93,14 @@ pub struct Latency {
     pub p95: u64,
 }
 
-/// Difference to the leader. Computed after the leader was selected, so not evidence.
+/// Difference to the leader. Computed after the leader was selected, so it is not evidence.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct LeaderDifference {
     /// Mean; negative if the leader is better.
     pub mean: f64,
     /// Lower bound of the 95% confidence interval; it includes 0 unless the corrected p-value is significant.
     pub from: f64,
-    /// Upper end.
+    /// Upper bound.
     pub to: f64,
     /// P-value, corrected for all comparisons (Holm 1979).
     pub p_adjusted: f64,
@@ -143,7 +143,8 @@ impl ExperimentReport {
     }
 }
 
-/// Builds the report. `failed` holds the trials with an error, `matches` the preferences of judges and users.
+/// Builds the report. `failed` holds the trials that ended in an error, `matches` the preferences of judges and
+/// users.
 pub fn report(
     race: &SuccessiveHalving,
     space: &SearchSpace,
@@ -159,7 +160,7 @@ pub fn report(
         .collect();
     let leader = match verdict {
         _ if measured.is_none() => None,
-        // One configuration alone leads nothing.
+        // A single configuration does not lead.
         None if measured.arms().len() < 2 => None,
         Some(verdict) => tried.contains(&verdict.leader).then_some(verdict.leader),
         None => leading(race, &tried),
@@ -181,7 +182,7 @@ pub fn report(
     });
     ExperimentReport {
         sentence: RaceResult {
-            race,
+            halving: race,
             measured,
             space,
             failed,
@@ -206,13 +207,13 @@ pub fn report(
     }
 }
 
-// The verdict, as far as its figures allow.
+// Returns the verdict, as far as its numbers support it.
 fn verdict_of(race: &SuccessiveHalving, measured: MeasuredTrials<'_>) -> Option<RaceVerdict> {
     let RaceStep::Done(verdict) = race.next() else {
         return None;
     };
     let mut verdict = measured.verdict(verdict);
-    // A verdict of an earlier version may have an interval that its finding contradicts.
+    // A verdict of an earlier version may have an interval that contradicts its finding.
     let is_clear = matches!(
         verdict.finding,
         HoldoutFinding::Better | HoldoutFinding::Worse
@@ -293,7 +294,7 @@ fn latency(outcomes: &[&TrialOutcome]) -> Latency {
     }
 }
 
-// All comparisons with the leader together, for the multiple-testing correction.
+// Corrects the p-values of all comparisons with the leader for multiple testing.
 fn adjust(measured: MeasuredTrials<'_>, rows: &mut [ConfigurationRow], leader: Option<usize>) {
     let Some(leader) = leader else { return };
     let mut found: Vec<(usize, Vec<f64>)> = Vec::new();
@@ -322,7 +323,8 @@ fn adjust(measured: MeasuredTrials<'_>, rows: &mut [ConfigurationRow], leader: O
     }
 }
 
-// Pareto front: rows that no other matches or beats in quality, cost, and latency while being better in one.
+// Marks the Pareto front: rows that no other row matches or beats in quality, cost, and latency while being better
+// in one.
 fn front(rows: &mut [ConfigurationRow]) -> Vec<usize> {
     let of = |row: &ConfigurationRow| Some((row.level?, row.cost_usd?.0, row.latency_ms?.mean));
     let points: Vec<Option<(f64, i64, u64)>> = rows.iter().map(of).collect();
@@ -366,7 +368,7 @@ fn rounds(race: &SuccessiveHalving, tried: &[usize]) -> Vec<RoundReport> {
 
 fn strengths(settings: usize, matches: &[Match], seed: u64) -> Option<Vec<Strength>> {
     let cases: BTreeSet<usize> = matches.iter().map(|one| one.case).collect();
-    if cases.len() < LEAST_RESAMPLED {
+    if cases.len() < MIN_RESAMPLED {
         return None;
     }
     let compared: BTreeSet<usize> = (matches.iter())
@@ -374,7 +376,7 @@ fn strengths(settings: usize, matches: &[Match], seed: u64) -> Option<Vec<Streng
         .filter(|&place| place < settings)
         .collect();
     let compared: Vec<usize> = compared.into_iter().collect();
-    // Only compared configurations: the fit's work grows with each, and it knows nothing of the others.
+    // Only compared configurations: the cost of the fit grows with each, and it has no data on the others.
     let place_of = |setting: usize| compared.binary_search(&setting).ok();
     let among = matches.iter().filter_map(|one| {
         Some(Match {
@@ -385,7 +387,7 @@ fn strengths(settings: usize, matches: &[Match], seed: u64) -> Option<Vec<Streng
     });
     let among: Vec<Match> = among.collect();
     let fitted = pairwise::fit(compared.len(), &among, seed).ok()?;
-    // Cases that are all alike show no variance when they are drawn again, yet the next may differ.
+    // Identical cases show no variance when resampled, yet the next case may differ.
     let is_known = fitted.intervals.iter().any(|(from, to)| to - from > 1e-9);
     let strength = |(place, &setting): (usize, &usize)| Strength {
         place: setting,

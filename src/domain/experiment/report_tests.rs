@@ -223,7 +223,7 @@ fn what_never_differed_is_not_said_to_be_the_same_for_sure() {
     }
 }
 
-/// Runs two settings of one axis on yes or no.
+/// Runs a race between two configurations of one axis with yes-or-no scores.
 fn pair(cases: usize, of: impl Fn(usize, usize) -> f64) -> SuccessiveHalving {
     let mut design = raced(1, plain).design().clone();
     design.arms.truncate(2);
@@ -267,7 +267,7 @@ fn what_was_not_measured_has_no_leader() {
     );
 }
 
-/// A judge that cannot be read measures nothing, and what it could judge is all that counts.
+/// Trials with an unreadable judge reply are no measurement; only judged trials count.
 #[test]
 fn what_the_judge_could_not_judge_is_no_measurement() {
     let unreadable = |race: &SuccessiveHalving, of: fn(usize) -> bool| -> BTreeSet<Trial> {
@@ -276,7 +276,8 @@ fn what_the_judge_could_not_judge_is_no_measurement() {
             .filter(|cell| cell.arm == 1 && of(cell.case))
             .collect()
     };
-    // As the race records it: 0.5 for the current setting by definition, and for what could not be judged.
+    // As the race records it: 0.5 for the current configuration by definition, and for trials that could not be
+    // judged.
     let none = pair(20, |_, _| 0.5);
     let found = told(&none, &unreadable(&none, |_| true), Baseline::First);
     assert_eq!(
@@ -328,7 +329,7 @@ fn what_the_judge_could_not_judge_is_no_measurement() {
     assert!(found.leaderboard.iter().all(|row| row.mean.is_none()));
 }
 
-/// One setting alone leads nothing, and an experiment that is paused is not running.
+/// A single configuration does not lead, and a paused experiment is not reported as running.
 #[test]
 fn one_setting_alone_does_not_lead() {
     let mut design = raced(1, plain).design().clone();
@@ -358,7 +359,7 @@ fn one_setting_alone_does_not_lead() {
     assert_eq!(found.leader, None);
 }
 
-/// A tie is no lead, and a setting that the user did not name is not the current one.
+/// A tie is not a lead, and a configuration that the user did not name is not the current one.
 #[test]
 fn the_current_setting_leads_only_with_a_lead() {
     let none = BTreeSet::new();
@@ -404,7 +405,7 @@ fn the_current_setting_leads_only_with_a_lead() {
     assert!(from < 0.0 && to > 0.9, "{from} {to}");
 }
 
-/// A leader that scored lower on the holdout is not said to lead, and it is not the one to use.
+/// A leader that scored lower on the holdout is neither reported as leading nor recommended.
 #[test]
 fn a_lead_that_did_not_hold_up_is_not_used() {
     let race = raced(60, |arm, case, _| {

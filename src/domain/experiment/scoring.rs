@@ -21,9 +21,9 @@ pub enum Scoring {
 pub struct JudgeSpec {
     /// Judging mode.
     pub kind: JudgeMode,
-    /// Full id of the judging model.
+    /// Full ID of the judging model.
     pub model: String,
-    /// Whether it may judge answers of models of its own family.
+    /// Whether the judge may judge answers of models of its own family.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub same_family: bool,
 }
@@ -39,7 +39,7 @@ pub enum JudgeMode {
 }
 
 impl Scoring {
-    /// Returns the kind of its scores.
+    /// Returns the kind of scores that this method gives.
     pub fn scores(&self) -> ScoreKind {
         match self {
             Self::Rule(Evaluator::Likeness) => ScoreKind::Graded,
@@ -107,8 +107,8 @@ mod tests {
             (json!({"kind": "pairwise"}), "model"),
             (json!({"kind": "rubric", "model": "a", "mood": 1}), "mood"),
         ] {
-            let fault = serde_json::from_value::<Scoring>(text).expect_err("refused");
-            assert!(fault.to_string().contains(why), "{fault}");
+            let error = serde_json::from_value::<Scoring>(text).expect_err("refused");
+            assert!(error.to_string().contains(why), "{error}");
         }
     }
 }

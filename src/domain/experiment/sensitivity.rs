@@ -15,8 +15,8 @@ use crate::domain::statistics::paired;
 pub struct Influence {
     /// Parameter.
     pub dial: Parameter,
-    /// Fraction of the variation between configurations explained by its values, 0 to 1: the sum of squares
-    /// between values over the total. Includes noise.
+    /// Fraction of the variation between configurations explained by the parameter's values, 0 to 1: the sum of
+    /// squares between values over the total. Includes noise.
     pub share: f64,
     /// Effect of each value.
     pub values: Vec<Effect>,
@@ -31,7 +31,7 @@ pub struct Effect {
     pub value: Value,
     /// Mean of the configurations with this value.
     pub mean: f64,
-    /// 95 % confidence interval of the mean over cases; none for a single case.
+    /// 95% confidence interval of the mean over cases; none for a single case.
     pub interval: Option<(f64, f64)>,
     /// Number of configurations with this value.
     pub settings: usize,

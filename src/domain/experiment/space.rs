@@ -1,5 +1,5 @@
-//! Search space: every valid combination of the values of its axes. A parameter that a model does not accept
-//! stays at the model's default; configurations that become equal by this are tried once.
+//! Search space: every valid combination of the values of its axes. A parameter that a model does not accept stays
+//! at the model's default; configurations that become equal as a result are tried once.
 
 use std::collections::BTreeSet;
 
@@ -7,11 +7,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::ExperimentError;
-use super::prompt_search::{MOST_PROPOSALS, USUAL_PROPOSALS};
+use super::prompt_search::{MAX_PROPOSALS, USUAL_PROPOSALS};
 use crate::domain::recipe::QUESTION;
 
 /// Maximum number of configurations of a space.
-pub const MOST_ARMS: usize = 10_000;
+pub const MAX_CONFIGURATIONS: usize = 10_000;
 
 /// A parameter that an experiment can vary.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -21,7 +21,7 @@ pub enum Parameter {
     Model,
     /// Prompt variant, with `{{question}}` for the case's question.
     Prompt,
-    /// Pattern id.
+    /// Pattern ID.
     Pattern,
     /// Number of panel members.
     Members,
@@ -52,7 +52,7 @@ impl Parameter {
             Self::Passages => "passages",
         }
     }
-    /// Whether acceptance depends on the model.
+    /// Whether the model determines if the parameter is accepted.
     const fn is_of_model(self) -> bool {
         matches!(
             self,
@@ -90,16 +90,16 @@ pub struct Axis {
     pub dial: Parameter,
     /// Candidate values; null is the default.
     pub values: Vec<Value>,
-    /// Search for better values; only of prompts.
+    /// Search for better values; only for prompts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub improve: Option<Improvement>,
 }
 
-/// How better prompts are searched.
+/// Settings of the search for better prompts.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Improvement {
-    /// Full id of the model that writes them.
+    /// Full ID of the model that writes the prompts.
     pub model: String,
     /// Maximum number of proposals.
     #[serde(default = "usual_proposals")]
@@ -115,18 +115,18 @@ fn usual_proposals() -> usize {
 #[serde(transparent)]
 pub struct SearchSpace(pub Vec<Axis>);
 
-/// A configuration: for each axis the index of its value, or none where the default applies.
+/// A configuration: for each axis, the index of its value, or none if the default applies.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Configuration(pub Vec<Option<usize>>);
 
 impl SearchSpace {
     /// Enumerates every valid configuration once, in axis order. `takes` returns whether a model accepts a
-    /// parameter; it is called only for model parameters, with an empty name when no axis is of models.
+    /// parameter; it is called only for model parameters, with an empty name when there is no model axis.
     ///
     /// # Errors
     /// Fails when there is no axis, an axis is empty or repeated, a value is invalid or repeated, or there
-    /// are more than `MOST_ARMS` combinations.
+    /// are more than `MAX_CONFIGURATIONS` combinations.
     pub fn arms(
         &self,
         takes: &dyn Fn(&str, Parameter) -> bool,
@@ -134,8 +134,8 @@ impl SearchSpace {
         self.check()?;
         let mut all: Vec<Vec<usize>> = vec![Vec::new()];
         for axis in &self.0 {
-            if all.len() * axis.values.len() > MOST_ARMS {
-                return Err(ExperimentError::TooMany("settings", MOST_ARMS));
+            if all.len() * axis.values.len() > MAX_CONFIGURATIONS {
+                return Err(ExperimentError::TooMany("settings", MAX_CONFIGURATIONS));
             }
             let longer = |start: &Vec<usize>| {
                 let start = start.clone();
@@ -147,7 +147,7 @@ impl SearchSpace {
         let legal = all.iter().map(|places| self.legal(places, takes));
         Ok(legal.filter(|arm| seen.insert(arm.clone())).collect())
     }
-    /// Value of a configuration's parameter; none at the default.
+    /// Returns the value of a configuration's parameter; none at the default.
     pub fn value<'a>(&'a self, arm: &Configuration, dial: Parameter) -> Option<&'a Value> {
         let axis = self.0.iter().position(|axis| axis.dial == dial)?;
         let place = (*arm.0.get(axis)?)?;
@@ -211,24 +211,24 @@ impl SearchSpace {
 }
 
 fn check_improvement(axis: &Axis, improve: &Improvement) -> Result<(), ExperimentError> {
-    let fault = |why: String| Err(ExperimentError::Improvement(why));
+    let error = |why: String| Err(ExperimentError::Improvement(why));
     if axis.dial != Parameter::Prompt {
-        return fault(format!(
+        return error(format!(
             "only prompts can be improved, not {}",
             axis.dial.as_str()
         ));
     }
-    if !(1..=MOST_PROPOSALS).contains(&improve.proposals) {
-        return fault(format!("proposals must be from 1 to {MOST_PROPOSALS}"));
+    if !(1..=MAX_PROPOSALS).contains(&improve.proposals) {
+        return error(format!("proposals must be from 1 to {MAX_PROPOSALS}"));
     }
     let lacks = |value: &&Value| value.as_str().is_some_and(|text| !text.contains(QUESTION));
     match axis.values.iter().find(lacks) {
-        Some(_) => fault(format!("a prompt needs {QUESTION} where the question goes")),
+        Some(_) => error(format!("a prompt needs {QUESTION} where the question goes")),
         None => Ok(()),
     }
 }
 
-/// A configuration as an object of parameter values; null where the default applies.
+/// Returns a configuration as an object of parameter values; null where the default applies.
 pub fn setting(space: &SearchSpace, arm: &Configuration) -> Value {
     let values = space.0.iter().map(|axis| {
         let value = space.value(arm, axis.dial).cloned();
@@ -237,7 +237,7 @@ pub fn setting(space: &SearchSpace, arm: &Configuration) -> Value {
     Value::Object(values.collect())
 }
 
-/// A configuration as text: `model p/a, temperature 0.5`. Long values are shortened.
+/// Formats a configuration: `model p/a, temperature 0.5`. Long values are shortened.
 pub fn label(space: &SearchSpace, arm: &Configuration) -> String {
     // Parameters with a single value do not distinguish configurations.
     let turned = space.0.iter().filter(|axis| axis.values.len() > 1);
@@ -307,7 +307,7 @@ mod tests {
 
     #[test]
     fn what_cannot_be_tried_is_refused() {
-        for (axes, fault) in [
+        for (axes, error) in [
             (json!([]), ExperimentError::Empty("axis")),
             (
                 json!([{"dial": "effort", "values": []}]),
@@ -330,7 +330,7 @@ mod tests {
                 ExperimentError::Value(Parameter::Model, json!([])),
             ),
         ] {
-            assert_eq!(space(axes).arms(&|_, _| true), Err(fault));
+            assert_eq!(space(axes).arms(&|_, _| true), Err(error));
         }
         for (axes, why) in [
             (
@@ -347,8 +347,8 @@ mod tests {
                 "from 1 to 24",
             ),
         ] {
-            let fault = space(axes).arms(&|_, _| true).expect_err("refused");
-            assert!(fault.to_string().contains(why), "{fault}");
+            let error = space(axes).arms(&|_, _| true).expect_err("refused");
+            assert!(error.to_string().contains(why), "{error}");
         }
         let many: Vec<u64> = (1..=101).collect();
         let large = space(json!([
@@ -356,7 +356,7 @@ mod tests {
         ]));
         assert_eq!(
             large.arms(&|_, _| true),
-            Err(ExperimentError::TooMany("settings", MOST_ARMS))
+            Err(ExperimentError::TooMany("settings", MAX_CONFIGURATIONS))
         );
     }
 }

@@ -15,13 +15,13 @@ use super::{
 };
 use crate::domain::request::Request;
 
-/// Id of the pattern that sends the question to one model unchanged.
+/// ID of the pattern that sends the question to one model unchanged.
 pub const PLAIN: &str = "plain";
 
 /// Maximum length of a name in characters.
 pub const MAX_NAME: usize = 80;
 
-/// Specification of an experiment without its cases. Stored with it; only a prompt search adds to it.
+/// Specification of an experiment without its cases. Stored with the experiment; only a prompt search adds to it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ExperimentSpec {
     /// Display name.
@@ -45,10 +45,10 @@ pub struct ExperimentSpec {
     pub wrong: f64,
     /// Random seed.
     pub seed: u64,
-    /// What the prompt search has proposed so far, in order.
+    /// Prompts proposed by the prompt search so far, in order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub proposals: Vec<PromptProposal>,
-    /// Repeated cases that were left out.
+    /// Statistics of removed repeated cases.
     #[serde(default, skip_serializing_if = "RepeatedCases::is_none")]
     pub repeated: RepeatedCases,
 }
@@ -56,21 +56,22 @@ pub struct ExperimentSpec {
 /// A prompt that a model proposed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct PromptProposal {
-    /// Index of the configuration that it improves.
+    /// Index of the configuration that the prompt improves.
     pub parent: usize,
     /// The prompt; none if the reply contained none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prompt: Option<String>,
-    /// Why the reply was refused.
+    /// Why the reply was rejected.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refused: Option<String>,
-    /// Usage of writing it.
+    /// Usage of writing the prompt.
     #[serde(default)]
     pub cost: JudgeCost,
 }
 
 impl ExperimentSpec {
-    /// Adds a proposal, its prompt becoming a value of the axis, and returns it as the race takes it.
+    /// Adds a proposal, with its prompt as a new value of the axis, and returns it in the form that the race
+    /// accepts.
     pub fn take(&mut self, proposal: PromptProposal) -> Proposal {
         let axis = (self.space.0.iter_mut()).find(|axis| axis.dial == Parameter::Prompt);
         if let (Some(axis), Some(prompt)) = (axis, &proposal.prompt)
@@ -82,7 +83,7 @@ impl ExperimentSpec {
         self.proposals.push(proposal);
         step
     }
-    /// The proposals as the race takes them.
+    /// Returns the proposals in the form that the race accepts.
     pub fn steps(&self) -> impl Iterator<Item = Proposal> {
         self.proposals.iter().map(|proposal| self.step_of(proposal))
     }
@@ -96,13 +97,13 @@ impl ExperimentSpec {
             bill: proposal.cost,
         }
     }
-    /// Leaves out repeated cases and records them.
+    /// Removes repeated cases and records how many there were.
     pub fn without_repeats(&mut self, cases: Vec<Case>) -> Vec<Case> {
         let (kept, repeated) = repeated_cases::distinct(cases);
         self.repeated = repeated;
         kept
     }
-    /// How the current configuration is named: it is only the first one unless it was given.
+    /// Returns how to refer to the current configuration: if none was given, it is just the first one.
     pub fn baseline(&self) -> Baseline {
         match self.current.is_empty() {
             true => Baseline::First,
@@ -134,7 +135,7 @@ impl ExperimentSpec {
         let found = exact.or_else(|| arms.iter().position(|arm| fits(arm, true)));
         found.ok_or_else(|| ExperimentError::Current("it is not among the settings".to_owned()))
     }
-    /// Settings of an analysis under this configuration.
+    /// Returns the settings of an analysis under this configuration.
     pub fn body_of(&self, arm: &Configuration) -> Request {
         let mut body = self.base.clone();
         let value = |dial| self.space.value(arm, dial);
@@ -150,7 +151,7 @@ impl ExperimentSpec {
         }
         if let Some(members) = number(Parameter::Members) {
             body.models.truncate(members as usize);
-            // The arrangement `self` takes its number of samples from here.
+            // The `self` arrangement takes its number of samples from here.
             body.samples = Some(members).filter(|&members| members > 1);
         }
         if let Some(prompt) = text(Parameter::Prompt) {
@@ -257,7 +258,7 @@ mod tests {
             assert_eq!(spec.take(proposal(prompt)).place, place, "{prompt:?}");
         }
         assert_eq!(spec.space.0[0].values.len(), 2);
-        // Stored and read again, the proposals lead to the same configurations.
+        // Proposals that are stored and read back lead to the same configurations.
         let text = serde_json::to_string(&spec).expect("JSON");
         let read: ExperimentSpec = serde_json::from_str(&text).expect("a spec");
         let places: Vec<_> = read.steps().map(|step| step.place).collect();

@@ -1,8 +1,8 @@
-//! Successive-halving race: chooses the next evaluations. Configurations are evaluated on the same cases in
-//! the same order; as many as the budget covers continue while cases accumulate; those proven worse are
-//! eliminated; and what is left of the budget, at least a reserved part, compares the leader with the current
-//! configuration on cases that the race has not used (`final_test`). Two configurations are compared on all
-//! cases: without a choice among several, no case is biased by it.
+//! Successive-halving race: chooses the next evaluations. Configurations are evaluated on the same cases in the
+//! same order. As cases accumulate, only as many configurations continue as the budget covers, and those proven
+//! worse are eliminated. The remaining budget, at least a reserved part, compares the leader with the current
+//! configuration on cases that the race has not used (`final_test`). Two configurations are compared on all cases:
+//! without a choice among several, no case is biased by it.
 //!
 //! A deterministic state machine: the same design and outcomes give the same decisions, so a race is resumed
 //! by replaying stored outcomes. It never schedules calls with declared bounds that would exceed the budget;
@@ -22,21 +22,21 @@ use super::judge;
 use super::observations::Observations;
 use super::prompt_search::Proposal;
 use super::proposals;
-use super::race_budget::{NOTHING, held_back, plus, settings};
+use super::race_budget::{NOTHING, holdout_cases, plus, settings};
 use super::{Trial, TrialOutcome};
 use crate::domain::statistics::random::Random;
 use search::SearchStep;
 
-/// Maximum number of configurations that are all tried; larger spaces use proposals.
+/// Maximum number of configurations for which all are tried; larger spaces use proposals.
 pub const ALL_UP_TO: usize = 64;
-/// Number of configurations that a large space starts with, besides the current one.
+/// Number of configurations that a large space starts with, in addition to the current one.
 const FIRST: usize = 16;
 /// Number of configurations proposed per step.
 const NEXT: usize = 8;
 /// Number of cases on which a proposed configuration is first tried.
-const GLANCE: usize = 4;
-/// Divisor of the cases seen so far that gives the number of new cases until the next check.
-const PACE: usize = 4;
+const FIRST_TRY_CASES: usize = 4;
+/// Divisor of the number of cases seen so far that gives the number of new cases until the next check.
+const CHECK_DIVISOR: usize = 4;
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum RacePhase {
@@ -50,7 +50,7 @@ enum RacePhase {
     Pair,
     /// Compare this leader with the current configuration on the holdout.
     Confirm(usize, StopReason),
-    /// The end.
+    /// The race is over.
     Over(RaceVerdict),
 }
 
@@ -71,9 +71,9 @@ pub struct SuccessiveHalving {
     rung: Round,
     /// Number of cases of the round for which all its configurations have outcomes.
     met: usize,
-    /// Trials handed out and not yet recorded.
+    /// Trials handed out but not yet recorded.
     batch: Vec<Trial>,
-    /// For each configuration, the one that it was derived from.
+    /// For each configuration, the one from which it was derived.
     parents: Vec<Option<usize>>,
     /// Number of proposals made.
     made: usize,
@@ -86,7 +86,7 @@ impl SuccessiveHalving {
     pub fn new(design: Design) -> Self {
         let mut order: Vec<usize> = (0..design.cases).collect();
         Random::new(design.seed).shuffle(&mut order);
-        let held = order.split_off(design.cases - held_back(&design));
+        let held = order.split_off(design.cases - holdout_cases(&design));
         let mut race = Self {
             spent: NOTHING,
             phase: RacePhase::Race,
@@ -118,7 +118,7 @@ impl SuccessiveHalving {
     ) -> Self {
         Self::replayed(design, results, [])
     }
-    /// Rebuilds a race with a prompt search from stored outcomes and proposals, each in their order.
+    /// Rebuilds a race with a prompt search from stored outcomes and proposals, each in its original order.
     pub fn replayed(
         design: Design,
         results: impl IntoIterator<Item = (Trial, TrialOutcome)>,
@@ -127,7 +127,7 @@ impl SuccessiveHalving {
         let mut race = Self::new(design);
         let results: Vec<(Trial, TrialOutcome)> = results.into_iter().collect();
         let mut proposals = proposals.into_iter();
-        // A race that waits for a proposal takes nothing else, so the common order is implied.
+        // A race that waits for a proposal accepts nothing else, so the combined order is implied.
         let mut catch_up = |race: &mut Self| {
             while let RaceStep::Propose(_) = race.next() {
                 match proposals.next() {
@@ -141,7 +141,7 @@ impl SuccessiveHalving {
             race.record(cell, outcome);
             catch_up(&mut race);
         }
-        // Outcomes from an earlier version, whose races ran in a different order, are used when the race asks for
+        // Outcomes from an earlier version, whose races ran in a different order, are used when the race requests
         // them.
         let known: BTreeMap<Trial, TrialOutcome> = results.into_iter().collect();
         while let Some((cell, outcome)) = race.wanted_of(&known) {
@@ -199,7 +199,9 @@ impl SuccessiveHalving {
         self.batch.retain(|open| *open != cell);
         // Only a call that exceeded its declared bound can make open trials unaffordable; cases at the end of
         // the batch are then dropped.
-        while !self.batch.is_empty() && !self.affords(self.batch.iter().copied(), self.keep()) {
+        while !self.batch.is_empty()
+            && !self.affords(self.batch.iter().copied(), self.reserved_fraction())
+        {
             let last = self.batch.last().map(|cell| cell.case);
             self.batch.retain(|cell| Some(cell.case) != last);
         }
@@ -234,7 +236,7 @@ impl SuccessiveHalving {
         self.seen.values(arm, cases)
     }
 
-    /// An open trial whose outcome is known.
+    /// Returns an open trial whose outcome is known.
     fn wanted_of(&self, known: &BTreeMap<Trial, TrialOutcome>) -> Option<(Trial, TrialOutcome)> {
         let mut open = self.batch.iter();
         open.find_map(|cell| Some((*cell, *known.get(cell)?)))
@@ -279,7 +281,7 @@ impl SuccessiveHalving {
             self.rung.arms = vec![0, 1];
             self.rung.to = final_test::next_check(0).min(self.seen.order.len());
         } else if arms <= ALL_UP_TO {
-            // If not all can be afforded: the current configuration and as many others as possible.
+            // If the budget does not cover all: the current configuration and as many others as possible.
             let most = (self.evaluations_left() / 2).max(2);
             self.rung.arms = proposals::first(&self.seen.design, most);
             self.rung.to = 1;
@@ -287,7 +289,7 @@ impl SuccessiveHalving {
             self.phase = RacePhase::Explore;
             let most = (self.evaluations_left() / 3).clamp(2, FIRST + 1);
             self.rung.arms = proposals::first(&self.seen.design, most);
-            self.rung.to = GLANCE
+            self.rung.to = FIRST_TRY_CASES
                 .min((self.evaluations_left() / (3 * most)).max(1))
                 .min(self.seen.order.len());
         }
@@ -314,7 +316,7 @@ impl SuccessiveHalving {
             }
         }
     }
-    /// Fills the batch with the next cases of the round, as many as the budget covers for certain.
+    /// Fills the batch with the next cases of the round, as many as the budget is certain to cover.
     fn fill(&mut self) -> bool {
         let cases = self
             .list()
@@ -324,7 +326,10 @@ impl SuccessiveHalving {
         for &case in cases {
             let row = self.rung.arms.iter().map(|&arm| Trial { arm, case });
             let row = row.filter(|cell| !self.seen.results.contains_key(cell));
-            if !self.affords(batch.iter().copied().chain(row.clone()), self.keep()) {
+            if !self.affords(
+                batch.iter().copied().chain(row.clone()),
+                self.reserved_fraction(),
+            ) {
                 break;
             }
             batch.extend(row);
@@ -374,7 +379,7 @@ impl SuccessiveHalving {
             return;
         }
         let looks = self.comparisons();
-        let standing = judge::stand(&self.seen, &comparable, depth, looks);
+        let standing = judge::rank(&self.seen, &comparable, depth, looks);
         for (arm, elimination) in &standing.beaten {
             self.seen.fates[*arm] = ConfigurationState::Beaten(*elimination);
         }
@@ -399,7 +404,7 @@ impl SuccessiveHalving {
         self.rung = Round {
             arms: left,
             from: depth,
-            to: (depth + (depth / PACE).max(1)).min(self.seen.order.len()),
+            to: (depth + (depth / CHECK_DIVISOR).max(1)).min(self.seen.order.len()),
         };
         self.met = 0;
     }
@@ -450,9 +455,9 @@ impl SuccessiveHalving {
         .max(2)
             - 1
     }
-    /// Number of configurations that continue: all if the budget covers them on all cases, otherwise as many
-    /// as it covers when their number falls inversely to the cases, down to two. Sequential halving in
-    /// continuous form: the ranking improves with each case, not only at each halving.
+    /// Returns the number of configurations that continue: all if the budget covers them on all cases; otherwise
+    /// as many as it covers if their number falls in inverse proportion to the cases, down to two. Sequential
+    /// halving in continuous form: the ranking improves with each case, not only at each halving.
     fn carried(&self, most: usize, depth: usize) -> usize {
         let left = self.evaluations_left();
         let open = self.seen.order.len() - depth;

@@ -20,7 +20,7 @@ use crate::domain::money::MicroDollars;
 use crate::domain::statistics::random::Random;
 use truth::{Spread, Truth, USUAL};
 
-/// Every combination of axes of these lengths.
+/// Returns every combination of axes of these lengths.
 fn grid(axes: &[usize]) -> Vec<Vec<usize>> {
     axes.iter().fold(vec![Vec::new()], |all, &length| {
         let longer = |start: &Vec<usize>| {
@@ -123,7 +123,7 @@ fn uniform(truth: &Truth, evaluations: usize, chance: &mut Random) -> usize {
     *best.expect("some were tried").0
 }
 
-/// For independent configurations and for those that owe their value mostly to shared parameter values.
+/// Holds for independent configurations and for those that owe their value mostly to shared parameter values.
 #[test]
 fn regret_is_at_most_two_fifths_of_uniform_evaluation() {
     let arms = grid(&[4, 3, 2]);
@@ -293,7 +293,7 @@ fn a_large_space_is_searched() {
         let truth = truth::draw(&arms, 40, spread, &mut || chance.normal());
         let mut race = SuccessiveHalving::new(design(&arms, 40, 500, seed));
         ours += truth.regret(run(&mut race, &truth).leader);
-        // The best of 40 random configurations, with certain knowledge.
+        // The best of 40 random configurations, with perfect knowledge of their values.
         let lucky = (0..40).map(|_| truth.regret(chance.below(arms.len())));
         drawn += lucky.fold(f64::MAX, f64::min);
     }

@@ -1,32 +1,32 @@
-//! The result of a race in a sentence that claims no more than the comparison behind it.
+//! Describes the result of a race in a sentence that claims no more than the comparison supports.
 
 use std::collections::BTreeSet;
 
 use serde::Serialize;
 
 use super::design::{HoldoutFinding, RaceVerdict, StopReason};
-use super::final_test::{self, LEAST_CASES};
+use super::final_test::{self, MIN_CASES};
 use super::measured_trials::MeasuredTrials;
 use super::space::label;
 use super::successive_halving::SuccessiveHalving;
 use super::{SearchSpace, Trial};
 use crate::domain::statistics::paired::{self, PairedDifference};
 
-/// Values that differ by less are equal; the rest is floating-point noise.
+/// Values closer than this are equal; the rest is floating-point noise.
 const SAME: f64 = 1e-9;
 
-/// What the leader is compared with.
+/// The configuration that the leader is compared with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Baseline {
-    /// The setting that the user said is in use.
+    /// The configuration that the user said is in use.
     Current,
-    /// The first setting, because the user named none.
+    /// The first configuration, because the user named none.
     First,
 }
 
 impl Baseline {
-    /// Its name inside of a sentence.
+    /// Returns the baseline's name for use within a sentence.
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Current => "your current setting",
@@ -41,13 +41,13 @@ impl Baseline {
     }
 }
 
-/// A race and what its sentence depends on.
+/// A race and the inputs of its sentence.
 #[derive(Clone, Copy)]
 pub(super) struct RaceResult<'a> {
-    pub race: &'a SuccessiveHalving,
+    pub halving: &'a SuccessiveHalving,
     pub measured: MeasuredTrials<'a>,
     pub space: &'a SearchSpace,
-    /// Trials with an error.
+    /// Trials that ended in an error.
     pub failed: &'a BTreeSet<Trial>,
     pub baseline: Baseline,
     pub verdict: Option<&'a RaceVerdict>,
@@ -55,9 +55,9 @@ pub(super) struct RaceResult<'a> {
 }
 
 impl RaceResult<'_> {
-    /// The sentence.
+    /// Builds the sentence.
     pub fn sentence(&self) -> String {
-        let made = self.race.results().len();
+        let made = self.halving.results().len();
         let unjudged = self.measured.unjudged();
         let failed = self.failed.len().saturating_sub(unjudged);
         let running = match self.verdict {
@@ -72,13 +72,13 @@ impl RaceResult<'_> {
             return format!("Nothing was measured: {evaluations} failed.{running}");
         }
         if self.measured.is_none() {
-            let (judged, given) = self.measured.judged();
+            let (judged, given) = self.measured.judged_counts();
             return format!(
                 "Nothing was compared: the judge's verdict could be read for {judged} of {given} answers.{running}"
             );
         }
         if let ([only], None) = (&self.measured.arms()[..], self.verdict)
-            && self.race.fates().len() > 1
+            && self.halving.fates().len() > 1
         {
             return format!(
                 "Nothing was compared so far: only {} was evaluated, on {}.{running}",
@@ -103,7 +103,7 @@ impl RaceResult<'_> {
         let judged = match unjudged {
             0 => String::new(),
             _ => {
-                let (judged, given) = self.measured.judged();
+                let (judged, given) = self.measured.judged_counts();
                 format!(
                     " The judge's verdict could be read for {judged} of {given} answers; the others are not counted."
                 )
@@ -147,11 +147,11 @@ impl RaceResult<'_> {
         }
     }
 
-    /// No setting was found to be better than the baseline.
+    /// No configuration was found to be better than the baseline.
     fn baseline_stays(&self, leader: usize, stop: StopReason) -> String {
         let (baseline, own) = (self.baseline.capital(), self.values(leader));
         let shared = |other: usize| plural(self.measured.differences(leader, other).len());
-        let arms = 0..self.race.fates().len();
+        let arms = 0..self.halving.fates().len();
         let others: Vec<usize> = arms
             .filter(|&arm| arm != leader && !self.values(arm).is_empty())
             .collect();
@@ -193,25 +193,25 @@ impl RaceResult<'_> {
     }
 
     fn name(&self, arm: usize) -> String {
-        label(self.space, &self.race.design().arms[arm])
+        label(self.space, &self.halving.design().arms[arm])
     }
     fn values(&self, arm: usize) -> Vec<f64> {
         self.measured.values(arm)
     }
-    /// Other settings with the same mean on the same cases.
+    /// Returns the other configurations with the same mean on the same cases.
     fn tied_with(&self, leader: usize) -> Vec<usize> {
-        let made = |arm: usize| self.race.values(arm, self.race.cases().0.len()).len();
+        let made = |arm: usize| self.halving.values(arm, self.halving.cases().0.len()).len();
         let is_tied = |arm: &usize| {
             let apart = self.measured.differences(leader, *arm);
             let is_same = !apart.is_empty() && paired::mean(&apart).abs() <= SAME;
             *arm != leader && is_same && made(*arm) == made(leader)
         };
-        (0..self.race.fates().len()).filter(is_tied).collect()
+        (0..self.halving.fates().len()).filter(is_tied).collect()
     }
 }
 
 fn not_told_apart(other: &str, one: &PairedDifference) -> String {
-    match one.cases < LEAST_CASES {
+    match one.cases < MIN_CASES {
         true => format!(
             "{} are too few to tell it apart from {other}: {}",
             plural(one.cases),

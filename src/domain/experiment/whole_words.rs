@@ -1,17 +1,18 @@
-//! Whether a text contains another one as whole words and whole numbers, with the signs that belong to them.
+//! Whether a text contains another text as whole words and whole numbers, including the symbols that belong to
+//! them.
 
 /// Prefixes that turn a word into its opposite, in scripts without spaces between words.
 const NEGATIONS: &[&str] = &["不", "非", "未", "无", "無", "没", "沒", "ไม่", "ไร้"];
 
-/// Whether the text contains the part, and neither a longer word nor a longer number around it: no "lawful" in
-/// "unlawful", no "binding" in "non-binding", no C in C++, no A in A-, no 5 in 50, 0.5, -5, 5 %, and 1/5.
+/// Whether the text contains the part outside of a longer word or number: not "lawful" in "unlawful", "binding" in
+/// "non-binding", C in C++, A in A-, or 5 in 50, 0.5, -5, 5%, and 1/5.
 pub(super) fn contains(text: &str, part: &str) -> bool {
     let (Some(first), Some(last)) = (part.chars().next(), part.chars().next_back()) else {
         return false;
     };
     text.match_indices(part).any(|(at, _)| {
         let (left, right) = (&text[..at], &text[at + part.len()..]);
-        !goes_on_left(left, first) && !goes_on_right(right, last, part)
+        !extends_left(left, first) && !goes_on_right(right, last, part)
     })
 }
 
@@ -24,8 +25,8 @@ const fn is_hyphen(c: char) -> bool {
     matches!(c, '-' | '‐' | '‑')
 }
 
-// Whether the word or number that begins with `first` has begun before.
-fn goes_on_left(left: &str, first: char) -> bool {
+// Whether the word or number that begins with `first` extends further to the left.
+fn extends_left(left: &str, first: char) -> bool {
     let mut before = left.chars().rev();
     let (near, far) = (before.next(), before.next());
     let Some(near) = near else { return false };
@@ -45,7 +46,7 @@ fn goes_on_left(left: &str, first: char) -> bool {
     is_letter(near) || is_number_part || ((is_hyphen(near) || near == '_') && is_far_letter)
 }
 
-// Whether the word or number that ends with `last` continues.
+// Whether the word or number that ends with `last` extends further to the right.
 fn goes_on_right(right: &str, last: char, part: &str) -> bool {
     let mut behind = right.chars();
     let (near, far) = (behind.next(), behind.next());
@@ -60,7 +61,7 @@ fn goes_on_right(right: &str, last: char, part: &str) -> bool {
     let is_percent = near == '%' || (near == ' ' && far == Some('%'));
     let is_number_part =
         is_digit && (is_percent || (matches!(near, '.' | ',' | '/' | '⁄') && is_far_digit));
-    // "A-" is a grade; behind a word, a hyphen may be a dash.
+    // "A-" is a grade; after a longer word, a hyphen may be a dash.
     let is_grade = is_hyphen(near) && !is_digit && part.chars().count() == 1;
     let is_joined = (is_hyphen(near) || near == '_') && far.is_some_and(is_letter);
     // "C++" and "A+", not "2+3".

@@ -1,8 +1,9 @@
-//! Tests the HTML of exports against the cases that all renderers of Markdown share (tests/data/markdown).
+//! Tests the HTML of exports against the cases shared by all Markdown renderers (tests/data/markdown).
 
 use super::prose::prose;
 
-/// Cases that the pages and an export must render alike, in the canonical form of tests/browser/canonical.js.
+/// Normalizes HTML to the canonical form of tests/browser/canonical.js, in which the pages and an export must
+/// agree.
 fn canonical(html: &str) -> String {
     let mut text = html.to_owned();
     for (from, to) in [

@@ -1,4 +1,5 @@
-//! The map of a panel in exports, in Markdown and HTML. Says nothing that the map does not rest on, and what it rests on.
+//! The panel's evidence map in exports, as Markdown and HTML. States only what the map supports, and on what
+//! basis.
 
 use std::fmt::Write;
 
@@ -10,10 +11,10 @@ use crate::domain::evidence::{
 };
 use crate::domain::findings::Findings;
 
-/// Heading of the contradictions without words that were found.
+/// Heading for contradictions whose quoted words were not found.
 const UNVERIFIED: &str = "Contradictions reported by the judge without words that were found";
 
-/// What the map rests on, or why there is none.
+/// Describes the basis of the map, or why there is none.
 pub(super) fn basis(map: &EvidenceMap) -> String {
     let reason = map.reason.as_deref().unwrap_or_default();
     let mut text = match map.status {
@@ -55,7 +56,7 @@ pub(super) fn basis(map: &EvidenceMap) -> String {
     text
 }
 
-/// The section in Markdown.
+/// Writes the section in Markdown.
 pub(super) fn markdown(out: &mut String, found: &Findings) {
     let map = &found.evidence;
     let _ = writeln!(out, "## Evidence\n\n{}\n\n{}\n", found.note, basis(map));
@@ -121,7 +122,7 @@ fn list(out: &mut String, title: &str, items: impl Iterator<Item = String>) {
     }
 }
 
-/// The section in HTML.
+/// Writes the section in HTML.
 pub(super) fn html(out: &mut String, found: &Findings, cite: Cite<'_>) {
     let map = &found.evidence;
     let _ = writeln!(

@@ -1,5 +1,5 @@
-//! Exports an analysis as one self-contained HTML file for reading, forwarding, and printing. Contains no script and
-//! loads nothing; its own policy forbids both.
+//! Exports an analysis as one self-contained HTML file for reading, forwarding, and printing. The file contains no
+//! script and loads nothing; its content security policy forbids both.
 
 use std::fmt::Write;
 
@@ -13,7 +13,7 @@ use crate::domain::prompt::letter;
 
 pub(super) const STYLE: &str = include_str!("page.css");
 
-/// The whole result as a standalone page.
+/// Exports the whole result as a standalone page.
 pub fn html(analysis: &Analysis, answers: &[StageAnswer]) -> String {
     let plan = &analysis.plan;
     let cite = |mark: &str| {
@@ -77,7 +77,7 @@ fn answer(out: &mut String, analysis: &Analysis, cite: Cite<'_>) {
     match &analysis.synthesis {
         Some(text) => {
             let checked = match &analysis.citations {
-                Some(found) => citation::struck(text, found),
+                Some(found) => citation::strike_unknown_marks(text, found),
                 None => text.clone(),
             };
             let _ = writeln!(
@@ -151,7 +151,7 @@ fn drafts(out: &mut String, analysis: &Analysis, answers: &[StageAnswer], cite: 
     }
 }
 
-// Titles of the usual stages; custom patterns have names of their own.
+// Returns the title of a built-in stage; custom patterns use their own names.
 fn title(stage: &str) -> &str {
     match stage {
         "initial" => "First answers",

@@ -1,4 +1,4 @@
-//! Inline notation of models that Markdown does not know: citation marks in brackets, addresses, and formulas between
+//! Inline notation that models use and Markdown lacks: citation marks in brackets, addresses, and formulas between
 //! `\\(` and `\\)`. Links only to web and mail addresses.
 
 /// Returns the link target of a citation mark; none if the mark refers to nothing.
@@ -76,7 +76,7 @@ fn mark(rest: &str, cite: Cite<'_>) -> Token {
     Some((html, label.len() + 2))
 }
 
-/// The lengths of an email address before and from its `@`.
+/// Returns the length of the email address before its `@` and from the `@` on.
 fn mail(before: &str, rest: &str) -> Option<(usize, usize)> {
     let is_name = |c: char| c.is_ascii_alphanumeric() || ".+-_".contains(c);
     let name = before.len() - before.trim_end_matches(is_name).len();
@@ -100,13 +100,13 @@ fn bare_link(rest: &str, before: Option<char>) -> Token {
     Some((html, address.len()))
 }
 
-/// Whether an address is a web or mail address.
+/// Whether the text is a web or mail address.
 pub fn is_web(address: &str) -> bool {
     let known = ["http://", "https://", "mailto:"];
     known.iter().any(|scheme| address.starts_with(scheme))
 }
 
-/// A formula as written, in a monospaced font.
+/// Renders a formula as written, in a monospaced font.
 pub fn math(formula: &str) -> String {
     format!("<code class=\"math\">{}</code>", escape(formula.trim()))
 }
@@ -128,7 +128,7 @@ pub fn is_formula(text: &str) -> bool {
             }
 }
 
-/// The text with dollar signs, which Markdown recognizes, in place of the brackets around formulas. Code is unchanged.
+/// Replaces the brackets around formulas with dollar signs, which Markdown recognizes. Code is unchanged.
 pub fn bracketed_formulas(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let (mut is_code, mut is_formula) = (false, false);

@@ -1,5 +1,5 @@
-//! Converts models' Markdown to HTML for a standalone file. pulldown-cmark parses; this module decides what the file
-//! may contain: everything is escaped, no image is loaded, and only web and mail addresses are linked.
+//! Converts models' Markdown to HTML for a standalone file. `pulldown-cmark` parses; this module decides what the
+//! file may contain: everything is escaped, no image is loaded, and only web and mail addresses are linked.
 
 use std::ops::Range;
 
@@ -11,7 +11,8 @@ use super::tags::{Details, paired_tags};
 /// Maximum depth of nested quotations.
 const MAX_QUOTE_DEPTH: usize = 6;
 
-/// Converts a text to HTML, with headings from this level on; `cite` returns the link target of a citation mark.
+/// Converts a text to HTML, with headings starting at this level; `cite` returns the link target of a citation
+/// mark.
 pub fn prose(text: &str, first: usize, cite: Cite<'_>) -> String {
     let text = bracketed_formulas(text);
     let mut writer = ProseWriter::new(&text, first, cite);
@@ -30,7 +31,7 @@ pub fn inline(text: &str, cite: Cite<'_>) -> String {
 }
 
 const PARAGRAPH: &str = "<p dir=\"auto\">";
-/// Where the text of a footnote begins; shows nothing.
+/// Marks the start of a footnote's text; invisible.
 const NOTE: &str = "<!---->";
 const ITEM: &str = "<li dir=\"auto\">";
 const OPTIONS: Options = Options::ENABLE_TABLES
@@ -46,14 +47,14 @@ fn headings(text: &str) -> impl Iterator<Item = usize> + '_ {
     })
 }
 
-/// Writer of Markdown events as HTML.
+/// Writes Markdown events as HTML.
 struct ProseWriter<'a> {
     text: &'a str,
     cite: Cite<'a>,
     out: String,
     /// The highest level of the text's own headings.
     top: usize,
-    /// The level that it gets in the file.
+    /// The level to which `top` is mapped in the file.
     first: usize,
     /// The level of the last heading, so that no level is skipped on the way down.
     last: usize,
@@ -63,7 +64,7 @@ struct ProseWriter<'a> {
     /// Open paragraphs, items, links, and images, each with its start in `out`.
     open: Vec<(usize, String)>,
     details: Details,
-    /// Footnotes in the order in which they are first named.
+    /// Footnotes in the order of their first reference.
     notes: Vec<String>,
 }
 
@@ -137,7 +138,7 @@ impl<'a> ProseWriter<'a> {
                     .push_str(&format!("<div class=\"note\"><sup>{number}</sup> {NOTE}"));
             }
             Tag::Paragraph => {
-                // The first paragraph of an item is the item's text, without the margins of a paragraph.
+                // The first paragraph of an item is the item's text, without paragraph margins.
                 let tag = if self.out.ends_with(ITEM) || self.out.ends_with(NOTE) {
                     ""
                 } else {
@@ -287,7 +288,7 @@ impl<'a> ProseWriter<'a> {
         }
     }
 
-    // A block of HTML is the frame of details, or a paragraph of text.
+    // A block of HTML is a details element or a paragraph of text.
     fn end_html(&mut self) {
         let Some((start, _)) = self.open.pop() else {
             return;

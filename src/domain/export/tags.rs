@@ -1,4 +1,4 @@
-//! The HTML that a text may use: a few tags without attributes, and the frame of details. Everything else is text.
+//! The HTML that a text may use: a few tags without attributes, and details elements. Everything else is text.
 
 use std::collections::BTreeSet;
 
@@ -8,10 +8,11 @@ const PAIRED: [&str; 6] = ["sub", "sup", "kbd", "b", "i", "u"];
 /// Maximum number of tags open at once.
 const MAX_OPEN: usize = 20;
 
-/// Places of the tags that may be written as they are: opened and closed within the same element.
+/// Returns the positions of the tags that may be written unchanged: those opened and closed within the same
+/// element.
 pub(super) fn paired_tags<'a>(events: impl Iterator<Item = &'a Event<'a>>) -> BTreeSet<usize> {
     let mut found = BTreeSet::new();
-    // One list of open tags for each open element.
+    // A list of open tags for each open element.
     let mut levels: Vec<Vec<(String, usize)>> = vec![Vec::new()];
     for (place, event) in events.enumerate() {
         match event {
@@ -36,7 +37,7 @@ pub(super) fn paired_tags<'a>(events: impl Iterator<Item = &'a Event<'a>>) -> BT
     found
 }
 
-/// The name of an allowed tag, and whether it closes.
+/// Returns the name of an allowed tag, and whether it is a closing tag.
 fn tag(text: &str) -> Option<(String, bool)> {
     let inner = text.strip_prefix('<')?.strip_suffix('>')?;
     let (name, is_end) = match inner.strip_prefix('/') {
@@ -47,14 +48,14 @@ fn tag(text: &str) -> Option<(String, bool)> {
     PAIRED.contains(&name.as_str()).then_some((name, is_end))
 }
 
-/// The details that are open.
+/// The open details elements.
 #[derive(Default)]
 pub(super) struct Details {
     open: usize,
 }
 
 impl Details {
-    /// Writes a block of escaped HTML if it is nothing but the frame of details; returns whether it was.
+    /// Writes a block of escaped HTML if it consists only of details tags; returns whether it did.
     pub(super) fn write(&mut self, escaped: &str, out: &mut String) -> bool {
         let mut frame = String::new();
         let mut open = self.open;
@@ -86,7 +87,7 @@ impl Details {
         true
     }
 
-    /// Closes what the text left open.
+    /// Closes the elements that the text left open.
     pub(super) fn close_all(&mut self, out: &mut String) {
         for _ in 0..std::mem::take(&mut self.open) {
             out.push_str("</details>\n");

@@ -1,4 +1,4 @@
-//! A thread as a file to read: the question and the answer of each turn, oldest first.
+//! Exports a thread as a file for reading: the question and the answer of each turn, oldest first.
 
 use std::fmt::Write;
 
@@ -8,7 +8,7 @@ use super::prose::prose;
 use crate::domain::analysis::{Analysis, Member};
 use crate::domain::citation;
 
-/// The thread as Markdown. Headings of the answers stay below those of the turns.
+/// Exports the thread as Markdown. Headings in answers stay below those of the turns.
 pub fn thread_markdown<'a>(title: &str, turns: impl Iterator<Item = &'a Analysis>) -> String {
     let mut out = format!("# {}\n\n", one_line(title));
     for turn in turns {
@@ -23,7 +23,7 @@ pub fn thread_markdown<'a>(title: &str, turns: impl Iterator<Item = &'a Analysis
     out
 }
 
-/// The thread as one HTML file without scripts.
+/// Exports the thread as one HTML file without scripts.
 pub fn thread_html<'a>(title: &str, turns: impl Iterator<Item = &'a Analysis>) -> String {
     let title = escape(&one_line(title));
     let mut out = format!(
@@ -46,7 +46,7 @@ pub fn thread_html<'a>(title: &str, turns: impl Iterator<Item = &'a Analysis>) -
 fn answer(turn: &Analysis) -> String {
     match (&turn.synthesis, &turn.error) {
         (Some(text), _) => match &turn.citations {
-            Some(found) => citation::struck(text, found),
+            Some(found) => citation::strike_unknown_marks(text, found),
             None => text.clone(),
         },
         (None, Some(reason)) => format!("No answer: {reason}"),

@@ -1,4 +1,4 @@
-//! Figures of each stage of a run: time, tokens, and cost.
+//! Statistics of each stage of a run: time, tokens, and cost.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,29 +7,29 @@ use crate::domain::chat::Usage;
 use crate::domain::money::MicroDollars;
 use crate::domain::plan::EVIDENCE_STAGE;
 
-/// One stage.
+/// Statistics of one stage.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct StageFigures {
-    /// Its name.
+    /// Name of the stage.
     pub stage: String,
-    /// Calls that answered.
+    /// Number of calls that answered.
     pub answered: u32,
-    /// Calls that failed, those included whose place another model has taken.
+    /// Number of calls that failed, including those replaced by another model.
     pub failed: u32,
-    /// Of the answers, from the cache.
+    /// Number of answers from the cache.
     pub cached: u32,
-    /// By the clock; its longest call where the stage was not timed.
+    /// Wall-clock duration; the longest call if the stage was not timed.
     pub duration_ms: u64,
-    /// Tokens of all its calls.
+    /// Tokens of all calls.
     pub usage: Usage,
-    /// Known costs of all its calls.
+    /// Sum of the known costs of all calls.
     pub cost_usd: MicroDollars,
-    /// Some call's price is not known.
+    /// Whether the price of any call is unknown.
     pub cost_incomplete: bool,
 }
 
-/// Every stage of the plan, in order, and the evidence calls, if any were made.
+/// Returns the statistics of every stage of the plan, in order, and of the evidence calls, if any were made.
 pub(super) fn of(plan: &Plan, answers: &[StageAnswer]) -> Vec<StageFigures> {
     let stage = |(index, stage): (usize, &crate::domain::analysis::Stage)| {
         let mut figures = StageFigures {

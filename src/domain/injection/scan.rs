@@ -28,7 +28,7 @@ const ROLES: &[&str] = &[
     "\nassistant:",
 ];
 
-/// Phrases that divert from the task. They count only with an order nearby.
+/// Phrases that divert a reader from the task. They count only with an instruction nearby.
 const TURNS: &[&str] = &[
     "ignore all previous",
     "ignore all prior",
@@ -113,7 +113,7 @@ const ADDRESSES: &[&str] = &[
     "如果你是ai",
 ];
 
-/// Phrases that state an order.
+/// Phrases that give an instruction.
 const ORDERS: &[&str] = &[
     "reply",
     "respond",
@@ -171,7 +171,7 @@ const ORDERS: &[&str] = &[
     "your instructions",
 ];
 
-/// Words of authors who write about prompt injections.
+/// Words used by authors who write about prompt injections.
 const REPORTS: &[&str] = &[
     "prompt injection",
     "injection attack",
@@ -192,7 +192,7 @@ const REPORTS: &[&str] = &[
     "par exemple",
 ];
 
-/// Finds the suspicious places of a page, in text order.
+/// Finds the suspicious passages of a page, in text order.
 pub fn scan(page: &PageText) -> Vec<InjectionFlag> {
     let (as_it_is, its_places) = lowered(&page.text, false);
     let (run_on, run_places) = lowered(&page.text, true);
@@ -215,7 +215,7 @@ pub fn scan(page: &PageText) -> Vec<InjectionFlag> {
         (ADDRESSES, "it addresses a model and tells it what to do"),
     ] {
         let is_role = why.starts_with("it contains role markers");
-        // Role markers start lines; orders may span lines.
+        // Role markers start a line; instructions may span lines.
         let (lower, places) = match is_role {
             true => (&as_it_is, &its_places),
             false => (&run_on, &run_places),
@@ -243,7 +243,7 @@ pub fn scan(page: &PageText) -> Vec<InjectionFlag> {
     found
 }
 
-// The text in lower case, with the source offset of each byte. With `run_on`, runs of whitespace become one
+// Returns the text in lowercase, with the source offset of each byte. With `run_on`, runs of whitespace become one
 // space, invisible characters are removed, and tag characters are decoded to the letters they encode.
 fn lowered(text: &str, run_on: bool) -> (String, Vec<usize>) {
     let mut lower = String::with_capacity(text.len());
@@ -276,7 +276,7 @@ fn lowered(text: &str, run_on: bool) -> (String, Vec<usize>) {
     (lower, places)
 }
 
-// Reported in the same sentence.
+// Whether the same sentence reports the instruction instead of giving it.
 fn is_reported(text: &str, at: usize) -> bool {
     const ENDS: [char; 4] = ['.', '!', '?', '\n'];
     let start = text[..at].rfind(ENDS).map_or(0, |end| end + 1);
@@ -286,13 +286,13 @@ fn is_reported(text: &str, at: usize) -> bool {
     REPORTS.iter().any(|word| text[start..end].contains(word))
 }
 
-// Preceded by a quotation mark within 30 bytes.
+// Whether a quotation mark precedes it within 30 bytes.
 fn is_quoted(text: &str, at: usize) -> bool {
     let before = &text[text.floor_char_boundary(at.saturating_sub(30))..at];
     before.contains(['"', '“', '„', '«', '‘', '`', '「'])
 }
 
-// "System:" at the start of a line is a role marker only if the line addresses a reader.
+// Whether a role marker addresses a reader: "System:" at the start of a line counts only if the line does.
 fn is_spoken(text: &str, at: usize, sign: &str) -> bool {
     if !sign.starts_with('\n') {
         return false;
@@ -313,7 +313,7 @@ fn has_order(text: &str, at: usize, sign: &str) -> bool {
     ORDERS.iter().any(|order| near.contains(order))
 }
 
-// Markdown images with a URL that ends in an open parameter or contains a placeholder.
+// Returns Markdown images with a URL that ends in an open parameter or contains a placeholder.
 fn leaks(text: &str) -> Vec<(usize, usize)> {
     let mut found = Vec::new();
     for (at, _) in text.match_indices("![") {

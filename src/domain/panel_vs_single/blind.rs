@@ -10,7 +10,7 @@ pub(in crate::domain) const ASIDES: &[&str] = &[
     "contradictions",
     "points made by one only",
     "blind spots",
-    // Those of the demo models.
+    // Headings of the demo models.
     "similar wording",
     "different figures or negations",
     "not known",
@@ -34,7 +34,7 @@ const COLUMNS: &[&str] = &["members", "letters", "level"];
 /// Remarks that our prompts request.
 const REMARKS: &[&str] = &["(not in the passages)"];
 
-/// Words after which a letter is an option of the question.
+/// Words that make the letter after them an option of the question.
 const CHOICES: &[&str] = &[
     "option",
     "choice",
@@ -83,7 +83,7 @@ fn answer_lines(text: &str) -> Vec<&str> {
     let lines: Vec<&str> = text.lines().collect();
     let begin = (0..lines.len()).find_map(|index| Some((index, is(index, ANSWERS)?)));
     let mut kept = Vec::new();
-    // Level of the heading of the section being removed.
+    // Heading level of the section being removed.
     let mut aside = None;
     for (index, line) in lines.iter().enumerate() {
         let here = headings.get(index).and_then(Option::as_ref);
@@ -157,7 +157,7 @@ fn names_letters(question: &str, members: usize) -> bool {
     })
 }
 
-/// Whether the word is a member's letter, optionally with the number of a critique.
+/// Whether the word is a member's letter, optionally followed by the number of a critique.
 fn letters_of(word: &str, members: usize) -> bool {
     let mut characters = word.chars();
     let letter = characters.next();

@@ -1,12 +1,12 @@
-//! Anytime-valid evidence about the mean of votes: capital won by betting. The caller decides what is enough
-//! for a verdict.
+//! Anytime-valid evidence about the mean of votes: the capital won by betting. The caller decides how much is
+//! enough for a verdict.
 //!
-//! Under the hypothesis that the mean is at most `bar`, betting a fraction b of the capital on "more than
-//! `bar`" is fair or worse: a vote x in {0, 1/2, 1} multiplies the capital by 1 + b (x - bar). If the
-//! hypothesis is true, the capital is a supermartingale and reaches 1/a with probability at most a (Ville
-//! 1939), at any time and with optional stopping. The best b is unknown, so the capital is spread evenly over
-//! many: the mixture of Robbins (1970) and, for means of bounded values, of Waudby-Smith and Ramdas,
-//! "Estimating means of bounded random variables by betting" (2024).
+//! Under the hypothesis that the mean is at most `bar`, betting a fraction b of the capital on "more than `bar`"
+//! is at best fair: a vote x in {0, 1/2, 1} multiplies the capital by 1 + b (x - bar). If the hypothesis is true,
+//! the capital is a supermartingale and reaches 1/a with probability at most a (Ville 1939), at any time and with
+//! optional stopping. The best b is unknown, so the capital is spread evenly over many: the mixture of Robbins
+//! (1970) and, for means of bounded values, of Waudby-Smith and Ramdas, "Estimating means of bounded random
+//! variables by betting" (2024).
 
 /// Number of bets over which the capital is spread.
 const BETS: u32 = 64;

@@ -1,13 +1,13 @@
 //! Interval of a win rate with ties as half wins, for a single look at a fixed number of votes.
 //!
-//! Uses Jeffreys' prior for three outcomes, Dirichlet(1/2, 1/2, 1/2). Its intervals are close to nominal
-//! coverage even for few votes (Brown, Cai, and DasGupta, "Interval estimation for a binomial proportion",
-//! 2001, for two outcomes). The posterior of the win rate (wins plus half the ties) is approximated by the
-//! beta distribution with the same mean and variance, so that ties narrow the interval as they should. As in
-//! that paper, an end that no vote contradicts is open.
+//! Uses Jeffreys' prior for three outcomes, Dirichlet(1/2, 1/2, 1/2). Its intervals are close to nominal coverage
+//! even for few votes (Brown, Cai, and DasGupta, "Interval estimation for a binomial proportion", 2001, for two
+//! outcomes). The posterior of the win rate (wins plus half the ties) is approximated by the beta distribution
+//! with the same mean and variance, so that ties narrow the interval as they should. As in that paper, a bound
+//! that no vote contradicts is open.
 //!
-//! Few votes without ties have few possible outcomes, so no fixed interval covers 95 % at every rate: with 5
-//! votes and a rate of 0.1, only 91.9 or 99.1 % are possible. Coverage is then 95 % on average over rates.
+//! Few votes without ties have few possible outcomes, so no fixed interval covers 95% at every rate: with 5 votes
+//! and a rate of 0.1, only 91.9% or 99.1% is possible. Coverage is then 95% on average over rates.
 
 use crate::domain::statistics::beta::quantile;
 

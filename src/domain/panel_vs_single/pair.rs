@@ -5,7 +5,7 @@ use std::fmt;
 use super::blind::plain;
 use crate::domain::analysis::{Analysis, StageAnswer, Status};
 
-/// A panel's answer and a single draft, without what reveals their origin.
+/// A panel's answer and a single draft, without anything that reveals their origin.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AnswerPair {
     /// The panel's answer.
@@ -17,13 +17,13 @@ pub struct AnswerPair {
 /// Why an analysis cannot be compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NotComparable {
-    /// It has no answer, or not yet.
+    /// The analysis has no answer, or not yet.
     NotCompleted,
-    /// Its answer has a structured format, which reveals it.
+    /// The answer has a structured format, which reveals its origin.
     Shaped,
     /// Only one model was called, once, so there is no panel.
     Alone,
-    /// Both texts are the same, or one is empty.
+    /// The texts are equal, or one is empty.
     Same,
 }
 

@@ -1,21 +1,21 @@
-//! Several questions at once: a user with many topics would sooner or later see a false verdict on one of them if
-//! each were judged alone. The permitted error is therefore divided among all topics and the total.
+//! Corrects for several questions at once: a user with many topics would sooner or later see a false verdict on
+//! one of them if each were judged alone. The permitted error is therefore divided among all topics and the total.
 
-/// By how much the evidence on one question must exceed that on a single one.
+/// Factor by which the evidence on one of several questions must exceed that on a single one.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Stricter(f64);
 
 impl Stricter {
-    /// For the only question.
+    /// No correction, for a single question.
     pub const NONE: Self = Self(1.0);
 
-    /// For the question at `place` when `topics` are shown: 0 is the total over all topics, topics count from 1 in
-    /// the order of their first vote.
+    /// Returns the correction for the question at `place` when `topics` are shown: 0 is the total over all topics;
+    /// topics count from 1 in the order of their first vote.
     ///
-    /// With one topic, it and the total are the same question, with the whole permitted error. With more, place p
-    /// gets the share 1 / ((p + 1)(p + 2)). All shares add up to 1 for any number of topics, so the bound also
-    /// holds while topics are still being added (a Bonferroni correction of e-values with fixed weights: Vovk and
-    /// Wang, "E-values: calibration, combination and applications", 2021).
+    /// With one topic, the topic and the total are the same question, which gets the whole permitted error. With
+    /// more, place p gets the share 1 / ((p + 1)(p + 2)). All shares add up to at most 1 for any number of topics,
+    /// so the bound also holds while topics are still being added (a Bonferroni correction of e-values with fixed
+    /// weights: Vovk and Wang, "E-values: calibration, combination and applications", 2021).
     pub fn at(place: usize, topics: usize) -> Self {
         let place = place as f64;
         match topics {
@@ -51,7 +51,7 @@ mod tests {
         assert_eq!(Stricter::at(1, 1), Stricter::NONE);
     }
 
-    /// Fraction of users who see "pays" somewhere though the panel is no better anywhere, looking after every
+    /// Fraction of users who see "pays" somewhere although the panel is no better anywhere, looking after every
     /// vote. `order` lists the topics of successive votes.
     fn fooled(
         chance: &mut Random,
@@ -104,7 +104,7 @@ mod tests {
         ] {
             assert!(part <= WRONG, "{part}");
         }
-        // Without the correction the simulation finds what it is there for.
+        // Without the correction, the simulation finds the problem that the correction solves.
         let part = fooled(&mut chance, false, mixed);
         assert!(part > 0.15, "{part}");
     }

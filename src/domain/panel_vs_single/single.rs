@@ -6,8 +6,8 @@ use crate::domain::money::{MicroDollars, Price};
 use crate::domain::standing::{self, MemberStanding, StandingBasis};
 use crate::domain::statistics::random::Random;
 
-/// The selection rule, for users. It is fixed before anyone reads the drafts, so that the baseline is what a
-/// user would have got from one model, not the luckiest of several.
+/// The selection rule, for users. It is fixed before anyone reads the drafts, so that the baseline is what a user
+/// would have gotten from one model, not the luckiest of several.
 pub const RULE: &str = "the first answer of the member with the best record in the user's experiments or blind votes; without records, of the one ranked strongest in the catalog, then of the most expensive; where none of this ranks them, of a member drawn at random";
 
 /// The draft that represents a single model.
@@ -15,7 +15,7 @@ pub const RULE: &str = "the first answer of the member with the best record in t
 pub struct SingleDraft {
     /// Index among the answers.
     pub index: usize,
-    /// Why this one.
+    /// Why this draft was chosen.
     pub basis: SingleBasis,
 }
 
@@ -35,7 +35,7 @@ pub enum SingleBasis {
 }
 
 impl SingleBasis {
-    /// States the rule that applied, for people.
+    /// Describes the rule that applied, for users.
     pub fn sentence(self) -> String {
         match self {
             Self::Only => "the only first answer".to_owned(),

@@ -11,7 +11,7 @@ use crate::domain::analysis::{Plan, StageAnswer};
 use crate::domain::statistics::beta::{beta, ln_gamma};
 use crate::domain::statistics::random::Random;
 
-/// A stored plan with these members.
+/// Creates a stored plan with these members.
 pub(super) fn plan(models: &[&str]) -> Plan {
     let member = |model: &&str| json!({ "model": model, "parameters": {}, "price": null });
     let members: Vec<Value> = models.iter().map(member).collect();
@@ -23,7 +23,7 @@ pub(super) fn plan(models: &[&str]) -> Plan {
     serde_json::from_value(stored).expect("a stored plan")
 }
 
-/// A stored answer.
+/// Creates a stored answer.
 pub(super) fn answer(stage: usize, member: usize, model: &str) -> StageAnswer {
     let stored = json!({
         "stage": stage, "member": member, "model": model, "text": "Thin.", "reasoning": "",
@@ -76,7 +76,7 @@ fn the_interval_covers_the_true_rate_in_93_to_97_percent_of_2000_runs() {
     };
     for votes in [30, 50, 100, 200] {
         for ties in [0.1, 0.2] {
-            // Where the rate leaves space for both wins and losses besides the ties.
+            // Rates that leave room for both wins and losses in addition to the ties.
             let open = |rate: &&f64| (0.15..0.85).contains(*rate) || ties < 0.15;
             for rate in RATES.iter().filter(open) {
                 let part = coverage(&mut chance, votes, ties, |_| *rate);
@@ -84,7 +84,7 @@ fn the_interval_covers_the_true_rate_in_93_to_97_percent_of_2000_runs() {
             }
         }
     }
-    // With fewer votes, too few outcomes are possible for 95 % at each rate; on average it is reached.
+    // With fewer votes, too few outcomes are possible for 95% at each rate; it is reached on average.
     for votes in (5..20).chain([20, 30, 50, 100, 200]) {
         for ties in [0.0, 0.1, 0.2] {
             let any = |chance: &mut Random| 0.1 + 0.8 * chance.unit();
@@ -120,8 +120,8 @@ fn exact_coverage_without_ties_is_93_to_97_percent_from_50_votes_on() {
 fn pays_is_wrong_in_fewer_than_5_percent_with_a_look_after_every_vote() {
     let mut chance = Random::new(5);
     let mut known: HashMap<VoteTally, PanelVerdict> = HashMap::new();
-    // A panel that is equal or slightly worse must not get the verdict that it pays; one that is not worse must not get
-    // the opposite.
+    // A panel that is equal or slightly worse must not get the verdict that it pays; one that is equal must not
+    // get the opposite verdict.
     for (rate, ties) in [(0.5, 0.0), (0.5, 0.2), (0.45, 0.1)] {
         let (mut pays, mut does_not) = (0, 0);
         for _ in 0..RUNS {
@@ -230,7 +230,7 @@ fn a_verdict_needs_seven_wins_and_missing_votes_are_counted() {
         assert_eq!(after(more - 1.0), PanelVerdict::Unknown, "{start:?}");
         assert_ne!(after(more), PanelVerdict::Unknown, "{start:?}");
     }
-    // The hardest rates lie between "no difference" and "pays"; even they are settled eventually.
+    // The hardest rates are between "no difference" and "pays"; even they are settled eventually.
     let hardest = (500..=600).filter_map(|wins| tally(wins, 0, 1_000 - wins).judge().more);
     assert!(hardest.max().is_some_and(|most| most < 2_000));
 }

@@ -5,7 +5,7 @@ use crate::domain::analysis::{Depth, Stage, StageRole};
 
 /// Agreement threshold of a cascade, 0 to 1: below it, the first answers go to the synthesizer.
 pub const CASCADE_BAR: f64 = 0.8;
-/// Default number of samples in the arrangement `self`; more than three add little.
+/// Default number of samples in the `self` arrangement; more than three add little.
 pub const SAMPLES: u32 = 3;
 /// Number of drafting members in a cascade; the rest of the panel is not called.
 pub const DRAFTS: usize = 2;

@@ -10,10 +10,11 @@ use crate::domain::chat::{
 };
 use crate::domain::event::RunEstimate;
 use crate::domain::evidence::prompts;
-use crate::domain::money::MicroDollars;
+use crate::domain::money::{MicroDollars, Price};
 use crate::domain::pattern::{CallId, CallReservation, reading};
 use crate::domain::plan::EVIDENCE_STAGE;
 use crate::domain::prompt;
+use crate::domain::retrieval::record::{RETRIEVAL_STAGE, REWRITING_TOKENS, rewriting_prompt};
 use crate::domain::tools::Tools;
 use crate::domain::usage::UsageAmount;
 
@@ -32,7 +33,7 @@ const PEER_TOKENS: u64 = prompt::PEER_BUDGET as u64 / 4;
 pub struct CallEstimate {
     /// Stage name.
     pub stage: String,
-    /// Full model id.
+    /// Full model ID.
     pub model: String,
     /// Estimated input tokens.
     pub input_tokens: u64,
@@ -53,8 +54,8 @@ pub fn claim(call: CallId, request: &ModelRequest, member: &Member) -> CallReser
     CallReservation {
         call,
         model: request.model.clone(),
-        input,
-        output,
+        input_tokens: input,
+        output_tokens: output,
         cost: cost(member, input, output),
     }
 }
@@ -122,7 +123,44 @@ pub fn calls(plan: &Plan) -> Vec<CallEstimate> {
         }
     }
     calls.extend(evidence_calls(plan));
+    calls.extend(retrieval_calls(plan));
     calls
+}
+
+// The calls that find passages by meaning. Whether the question has to be rewritten is known only at the start.
+fn retrieval_calls(plan: &Plan) -> Vec<CallEstimate> {
+    let Some(retrieval) = plan.retrieval.as_ref().filter(|one| one.failure.is_empty()) else {
+        return Vec::new();
+    };
+    let call = |model: &str, price: Option<Price>, input: u64, output: u64| {
+        let usage = Usage {
+            input,
+            output,
+            ..Usage::default()
+        };
+        let cost = price.map(|price| price.cost(&usage));
+        CallEstimate {
+            stage: RETRIEVAL_STAGE.to_owned(),
+            model: model.to_owned(),
+            input_tokens: input,
+            output_tokens: output,
+            cost_usd: cost,
+            upper_bound_tokens: input + output,
+            upper_bound_usd: cost,
+        }
+    };
+    let question = estimate_tokens(&plan.question);
+    let rewriting = retrieval.rewriter.as_ref().map(|rewriter| {
+        let input = estimate_tokens(&rewriting_prompt(&plan.question));
+        call(
+            &rewriter.model,
+            rewriter.price,
+            input,
+            REWRITING_TOKENS.into(),
+        )
+    });
+    let vector = call(&retrieval.model, retrieval.price, question, 0);
+    std::iter::once(vector).chain(rewriting).collect()
 }
 
 // The calls that compare answers: each reads every first answer, the synthesis, or the cited passages.
@@ -176,15 +214,15 @@ fn earlier_tokens(plan: &Plan) -> BTreeMap<&str, u64> {
     models.into_iter().map(tokens).collect()
 }
 
-/// Tokens of a member's common prompt prefix: the panel's rules and its documents, or the notes that replace
-/// them.
+/// Returns the tokens of a member's common prompt prefix: the panel's rules and its documents, or the notes that
+/// replace them.
 pub fn beginning_of(plan: &Plan, member: &Member) -> u64 {
     let notes = (reading::notes_budget(plan.parts.len()) as u64 / 4).min(TYPICAL_ANSWER);
     let notes = plan.parts.len() as u64 * notes;
     notes + beginning(plan, plan.sources_of(member))
 }
 
-/// Tokens of the documents given to a member, or of the notes that replace them.
+/// Returns the tokens of the documents given to a member, or of the notes that replace them.
 pub fn documents_of(plan: &Plan, member: &Member) -> u64 {
     beginning_of(plan, member).saturating_sub(beginning(plan, &[]))
 }

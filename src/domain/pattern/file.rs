@@ -17,7 +17,7 @@ const MAX_PANEL: u32 = 16;
 /// Maximum number of use cases or limitations.
 const MAX_ENTRIES: usize = 12;
 
-/// Words that occupy an id's position in a URL path.
+/// Words that occupy an ID's position in a URL path.
 const RESERVED: &[&str] = &["suggest", "check"];
 
 /// Headings from which a result is parsed; a synthesis without them is still an answer.
@@ -34,7 +34,7 @@ const HEADINGS: &[&str] = &[
 pub struct PatternError {
     /// Path such as `stages.1.prompt`; empty for the whole pattern.
     pub place: String,
-    /// Message in lower case.
+    /// Error message in lowercase.
     pub message: String,
 }
 
@@ -91,7 +91,7 @@ pub fn read(value: &Value) -> Result<Pattern, Vec<PatternError>> {
     }
     pattern.stages = stages(tree, arrangement, &mut faults);
     if faults.is_empty() {
-        faults = pattern.faults();
+        faults = pattern.errors();
     }
     if faults.is_empty() {
         Ok(pattern)
@@ -100,7 +100,7 @@ pub fn read(value: &Value) -> Result<Pattern, Vec<PatternError>> {
     }
 }
 
-/// Whether the text is a valid pattern id.
+/// Whether the text is a valid pattern ID.
 pub fn is_id(id: &str) -> bool {
     (2..=40).contains(&id.len())
         && id
@@ -137,7 +137,7 @@ pub fn warnings(pattern: &Pattern) -> Vec<PatternError> {
 
 impl Pattern {
     /// Returns the errors that prevent a run, with their locations.
-    pub fn faults(&self) -> Vec<PatternError> {
+    pub fn errors(&self) -> Vec<PatternError> {
         let mut faults = Vec::new();
         if self.stages.is_empty() {
             return vec![fault("stages", "there are no stages")];
@@ -154,7 +154,7 @@ impl Pattern {
                 ));
             }
             let needs = |name: &str| holes.contains(&name);
-            // Patterns cannot give up the independence of the first answers.
+            // Patterns must keep the first answers independent.
             if at == 0
                 && ["peers", "reviews", "own", "own_initial"]
                     .iter()
@@ -181,7 +181,7 @@ impl Pattern {
         faults
     }
 
-    fn check_flow(&self, faults: &mut Vec<PatternError>) {
+    fn check_flow(&self, errors: &mut Vec<PatternError>) {
         let last = self.stages.len() - 1;
         let place = format!("stages.{last}.who");
         match self.arrangement {
@@ -191,7 +191,7 @@ impl Pattern {
                     let why = format!(
                         "the arrangement {name} must have exactly one stage, with who = members"
                     );
-                    faults.push(fault("stages", &why));
+                    errors.push(fault("stages", &why));
                 }
                 return;
             }
@@ -200,10 +200,10 @@ impl Pattern {
                 let why = format!(
                     "the arrangement {name} must have two stages: first members, then synthesiser"
                 );
-                faults.push(fault("stages", &why));
+                errors.push(fault("stages", &why));
             }
             Arrangement::Staged if last == 0 => {
-                faults.push(fault(
+                errors.push(fault(
                     "stages",
                     "a members stage must precede the synthesis",
                 ));
@@ -213,16 +213,16 @@ impl Pattern {
         for (at, stage) in self.stages.iter().enumerate() {
             if stage.task == Task::Read || stage.name == reading::STAGE {
                 let why = "reading in parts is added automatically for long documents";
-                faults.push(fault(&format!("stages.{at}"), why));
+                errors.push(fault(&format!("stages.{at}"), why));
             }
         }
         if self.stages[last].who != StageRole::Synthesizer {
-            faults.push(fault(&place, "the last stage must have who = synthesiser"));
+            errors.push(fault(&place, "the last stage must have who = synthesiser"));
         }
         for (at, stage) in self.stages[..last].iter().enumerate() {
             if stage.who != StageRole::Members {
                 let why = "every stage before the last must have who = members";
-                faults.push(fault(&format!("stages.{at}.who"), why));
+                errors.push(fault(&format!("stages.{at}.who"), why));
             }
         }
     }
@@ -311,7 +311,7 @@ fn usual(at: usize, who: StageRole, prompt: &str) -> Task {
     }
 }
 
-/// Reader of an object's fields that collects errors.
+/// Reads an object's fields and collects errors.
 struct TableFields<'a> {
     tree: &'a Map<String, Value>,
     /// Path prefix with a trailing dot, or empty.

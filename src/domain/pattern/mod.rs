@@ -1,5 +1,5 @@
-//! Patterns: which models get which prompts and how their texts flow. Prompts are data (`assets/patterns`);
-//! the course of a run is a state machine without network, threads, or clock.
+//! Patterns: which models get which prompts and how their texts flow. Prompts are data (`assets/patterns`); a run
+//! is a state machine without network, threads, or clock.
 
 pub mod arrange;
 pub mod estimate;
@@ -22,7 +22,7 @@ use super::time::Timestamp;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Pattern {
-    /// Id used in requests.
+    /// ID used in requests.
     pub id: String,
     /// Display name.
     pub name: String,
@@ -33,7 +33,7 @@ pub struct Pattern {
     /// Arrangement of the stages.
     #[serde(default)]
     pub arrangement: Arrangement,
-    /// `low`, `medium` or `high`.
+    /// `low`, `medium`, or `high`.
     pub complexity: String,
     /// Recommended panel size: minimum and maximum.
     pub panel: (u32, u32),
@@ -49,7 +49,7 @@ pub struct Pattern {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct StageText {
-    /// `initial`, `meta`, `hyper` or `ultra`.
+    /// `initial`, `meta`, `hyper`, or `ultra`.
     pub name: String,
     /// Participants.
     pub who: StageRole,
@@ -67,11 +67,11 @@ impl Pattern {
     /// # Errors
     /// Returns the first error as a sentence with its location.
     pub fn check(&self) -> Result<(), String> {
-        match self.faults().first() {
+        match self.errors().first() {
             None => Ok(()),
-            Some(fault) => Err(format!(
+            Some(error) => Err(format!(
                 "pattern {}, {}: {}",
-                self.id, fault.place, fault.message
+                self.id, error.place, error.message
             )),
         }
     }
@@ -102,12 +102,12 @@ pub struct CallId {
 pub struct CallReservation {
     /// The call.
     pub call: CallId,
-    /// Full model id.
+    /// Full model ID.
     pub model: String,
     /// Input tokens.
-    pub input: u64,
+    pub input_tokens: u64,
     /// Output tokens.
-    pub output: u64,
+    pub output_tokens: u64,
     /// Cost; none when the price is unknown.
     pub cost: Option<MicroDollars>,
 }
@@ -139,7 +139,7 @@ pub enum MachineInput {
         /// Usage.
         bill: CallBill,
     },
-    /// The time named by `Wait` has come.
+    /// The time given by `Wait` has been reached.
     Tick,
     /// The requested reservation was granted: its calls may be made.
     Granted,
@@ -156,7 +156,8 @@ pub enum MachineInput {
 /// Output of the state machine: an action for the caller.
 #[derive(Debug, Clone, PartialEq)]
 pub enum MachineOutput {
-    /// Reserve the upper bound of these calls. Answered by `Granted` or `Denied`; none of them is made before.
+    /// Reserve the upper bound of these calls. Answered by `Granted` or `Denied`; none of the calls is made
+    /// before.
     Reserve {
         /// Index into the plan's stages.
         stage: usize,

@@ -1,5 +1,5 @@
-//! Reading of long documents in parts before the panel answers: one reader takes notes on each part, and the
-//! notes replace the part from then on. Defines the prompt and the coverage; the flow is in `staged`.
+//! Reads long documents in parts before the panel answers: one reader takes notes on each part, and the notes
+//! replace the part from then on. Defines the prompt and the coverage; the flow is in `staged`.
 
 use std::fmt::Write;
 
@@ -9,8 +9,8 @@ use crate::domain::chat::{SourcePassage, Task};
 /// Name of the reading stage.
 pub const STAGE: &str = "reading";
 /// Maximum number of parts per analysis.
-pub const MOST_PARTS: usize = 64;
-/// Maximum characters of all notes together in a member's prompt.
+pub const MAX_PARTS: usize = 64;
+/// Maximum characters of all notes in a member's prompt.
 const NOTES: usize = 96_000;
 /// Maximum characters of the notes on one part.
 const MAX_NOTES_CHARS: usize = 8_000;
@@ -70,7 +70,7 @@ pub struct ReadCoverage {
 }
 
 impl ReadCoverage {
-    /// Computes the coverage; none when nothing is read in parts.
+    /// Computes the coverage; none if no documents are read in parts.
     pub fn of(plan: &Plan, answers: &[StageAnswer]) -> Option<Self> {
         if plan.parts.is_empty() {
             return None;
@@ -179,7 +179,7 @@ mod tests {
     #[test]
     fn many_parts_share_the_room_for_notes() {
         assert_eq!(notes_budget(1), 8_000);
-        assert_eq!(notes_budget(MOST_PARTS), 1_500);
+        assert_eq!(notes_budget(MAX_PARTS), 1_500);
         assert!(notes_budget(24) * 24 <= NOTES);
     }
 }

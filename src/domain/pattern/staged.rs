@@ -1,5 +1,5 @@
-//! State machine of the staged arrangement: members answer independently, later stages read the previous
-//! stage's texts under letters, and the synthesizer writes the last one. Takes inputs and the time, returns
+//! State machine of the staged arrangement: members answer independently, later stages read the previous stage's
+//! texts under letters, and the synthesizer writes the final answer. Takes inputs and the time, and returns
 //! actions; performs none itself.
 
 use std::collections::{BTreeMap, VecDeque};
@@ -31,7 +31,7 @@ use crate::domain::usage;
 /// Default time limit of a call.
 const CALL_LIMIT: Duration = Duration::from_secs(300);
 /// Minimum time limit of a call, however little time the run has left.
-const LEAST: Duration = Duration::from_secs(1);
+const MIN_CALL_TIME: Duration = Duration::from_secs(1);
 // Added to the deadline, because the LLM client enforces the same limit; this covers a client that does not
 // respond.
 const GRACE: Duration = Duration::from_secs(5);
@@ -57,7 +57,7 @@ pub struct StagedRun {
     held: Vec<usize>,
     /// Failed calls of the current stage that were replaced by a fallback, by member.
     earlier: BTreeMap<usize, Vec<FailedAttemptRecord>>,
-    /// Start of the run's time limit: its start or its resumption.
+    /// Start of the run's time limit: when the run started or resumed.
     timed: Timestamp,
     degraded: Option<String>,
     restored: bool,
@@ -72,11 +72,11 @@ struct StagedCall {
     until: Timestamp,
     first_token: Option<u64>,
     shown: bool,
-    /// Whether a piece has arrived, which means that the prompt has been read.
+    /// Whether a piece of the answer has arrived, which means that the prompt has been read.
     has_read: bool,
     /// Number of restarts of the answer.
     restarts: u32,
-    /// The text so far.
+    /// The text received so far.
     text: String,
 }
 
@@ -97,7 +97,7 @@ impl StagedRun {
                 plan,
                 results: BTreeMap::new(),
                 stage: 0,
-                turned: BTreeMap::new(),
+                fallbacks_used: BTreeMap::new(),
             },
             evidence: EvidencePhase::default(),
             estimate,
@@ -175,7 +175,7 @@ impl StagedRun {
                 let result = if answer.text.trim().is_empty() && answer.calls.is_empty() {
                     Err(CallError::new(
                         CallErrorKind::Empty,
-                        "the model answered with nothing",
+                        "the model returned an empty answer",
                     ))
                 } else {
                     Ok(answer)
@@ -200,8 +200,8 @@ impl StagedRun {
             }
             MachineInput::Denied(reason) => self.denied(now, reason),
             MachineInput::Hurry => self.synthesize_now(now),
-            MachineInput::Leave(model) => self.leave_out(now, &model),
-            // The answer is there: only what would follow it is stopped.
+            MachineInput::Leave(model) => self.skip_model(now, &model),
+            // The answer exists: only the remaining evidence calls are stopped.
             MachineInput::Cancelled(reason) if self.evidence.is_final() => {
                 self.skip_evidence(now, &reason);
             }
@@ -267,7 +267,7 @@ impl StagedRun {
             let waiting = self.next_voters(waiting);
             let is_late = stage > self.board.plan.first() && self.time_left(now).is_zero();
             if !waiting.is_empty() && is_late {
-                return self.hurry(now);
+                return self.skip_to_last_stage(now);
             }
             if !waiting.is_empty() {
                 self.emit_stage_started();
@@ -351,7 +351,7 @@ impl StagedRun {
             return;
         };
         self.warmed(now);
-        let result = result.map_err(|error| self.blamed(now, error));
+        let result = result.map_err(|error| self.attribute_timeout(now, error));
         let (result, obeyed) = self.quarantined(call.member, result);
         if let Err(error) = &result
             && self.turn_to_fallback(now, call.member, error, &took.bill)
@@ -402,7 +402,7 @@ impl StagedRun {
                     CallErrorKind::Cancelled => open.text,
                     _ => obeyed,
                 };
-                kept.error = Some(self.board.told(error));
+                kept.error = Some(self.board.error_for_client(error));
             }
         }
         self.board.results.insert(call, kept.clone());
@@ -411,7 +411,7 @@ impl StagedRun {
         if self.is_stage_settled() {
             self.stage_over(now);
         } else {
-            self.hurry_on(now);
+            self.continue_to_synthesis(now);
         }
     }
 
@@ -439,7 +439,7 @@ impl StagedRun {
         }
         if self.board.is_reading() {
             // Readers and members are numbered separately.
-            self.board.turned.clear();
+            self.board.fallbacks_used.clear();
         }
         if answered == 0 {
             self.notes.push(format!(

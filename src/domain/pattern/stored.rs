@@ -46,7 +46,7 @@ impl StoredPattern {
         }
     }
 
-    /// Returns the pattern's id.
+    /// Returns the pattern's ID.
     pub fn id(&self) -> &str {
         &self.pattern.id
     }

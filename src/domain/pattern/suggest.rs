@@ -1,5 +1,5 @@
-//! Suggests patterns for a question, from the words it contains and from its form. A heuristic that gives its
-//! reasons; the user chooses. Uses no model and no documents.
+//! Suggests patterns for a question, based on its words and its form. A heuristic that gives its reasons; the user
+//! chooses. Uses no model and no documents.
 
 mod form;
 mod signs;
@@ -12,9 +12,9 @@ use signs::{SIGNS, STRONG, WEAK};
 
 /// Maximum number of characters of a question that are examined.
 const MAX_QUESTION_CHARS: usize = 4_000;
-/// Maximum number of words in a question that count for a custom pattern.
+/// Maximum number of a question's words that count for a custom pattern.
 const MAX_COMMON_WORDS: usize = 3;
-/// Pattern ranked first when there are no signs for any.
+/// Pattern ranked first when no signal points to any.
 const DEFAULT: &str = "confidence";
 
 /// A ranked pattern with score and reason.
@@ -28,7 +28,7 @@ pub struct Ranked<'a> {
     pub reason: String,
 }
 
-/// Ranks all patterns, best first; those without signs follow in their original order.
+/// Ranks all patterns, best first; those without signals follow in their original order.
 pub fn rank<'a>(patterns: &'a [StoredPattern], question: &str) -> Vec<Ranked<'a>> {
     let end = question.char_indices().nth(MAX_QUESTION_CHARS);
     let read = end.map_or(question, |(end, _)| &question[..end]);
@@ -84,7 +84,7 @@ fn weigh<'a>(pattern: &'a Pattern, lower: &str, forms: &[form::QuestionForm]) ->
     }
 }
 
-/// The question's longer words that also occur in a pattern's name, use cases, or description.
+/// Returns the question's longer words that also occur in a pattern's name, use cases, or description.
 fn common<'q>(pattern: &Pattern, lower: &'q str) -> Vec<&'q str> {
     let about = format!(
         "{} {} {}",

@@ -1,7 +1,9 @@
-//! Context allocation: chooses what of a user's documents goes into a prompt, whole documents while they fit,
-//! else the passages found for the question and the first one for orientation. Reads no files.
+//! Context allocation: chooses which of a user's documents' text goes into a prompt: whole documents while they
+//! fit, otherwise the passages found for the question plus the first passage for orientation. Reads no files.
 
+pub mod meaning;
 mod near_duplicates;
+pub mod record;
 
 use super::chat::SourcePassage;
 use super::document::{Passage, SearchHit};
@@ -10,11 +12,11 @@ use near_duplicates::Shingles;
 
 /// A document available for selection.
 pub struct Candidate {
-    /// Document id.
+    /// Document ID.
     pub id: DocumentId,
     /// File name.
     pub name: String,
-    /// Its first passages, as many as could be used.
+    /// The document's first passages, as many as could be used.
     pub passages: Vec<Passage>,
     /// Whether `passages` is the whole document.
     pub whole: bool,
@@ -22,14 +24,14 @@ pub struct Candidate {
     pub hits: Vec<SearchHit>,
 }
 
-/// Characters per source besides its text: mark, document name, and page.
+/// Characters per source in addition to its text: mark, document name, and page.
 pub const FRAME: usize = 80;
 
 /// Maximum characters of joined neighboring passages; a longer source would be too imprecise as a citation.
 const MAX_JOINED_CHARS: usize = 3_600;
 
-/// Chooses passages within `budget` characters. They are numbered from 1, in the order of the documents and
-/// of their text, with neighbors joined. If not even one fits, returns the first passage, truncated.
+/// Chooses passages within `budget` characters. They are numbered from 1, in the order of the documents and of
+/// their text, with neighboring passages joined. If not even one fits, returns the first passage, truncated.
 pub fn choose(candidates: &[Candidate], budget: usize) -> Vec<SourcePassage> {
     let chosen = share(candidates, budget);
     let mut sources: Vec<SourcePassage> = Vec::new();
@@ -66,7 +68,7 @@ fn join(source: &mut SourcePassage, before: &Passage, passage: &Passage) -> bool
         && before.heading == passage.heading
         && source.text.len() + passage.text.len() <= MAX_JOINED_CHARS;
     if neighbors {
-        // Only whitespace lies between them; a paragraph break is all that needs to be kept.
+        // Only whitespace is between them; a paragraph break is all that needs to be kept.
         let between = if passage.start > before.end + 1 {
             "\n\n"
         } else {
@@ -79,8 +81,8 @@ fn join(source: &mut SourcePassage, before: &Passage, passage: &Passage) -> bool
     neighbors
 }
 
-/// Divides the budget: small documents first get what they need, then those without hits get their beginning;
-/// the remainder goes to the others.
+/// Divides the budget: small documents get all they need first, then those without hits get their beginning; the
+/// remainder goes to the others.
 fn share(candidates: &[Candidate], budget: usize) -> Vec<Vec<&Passage>> {
     let found = candidates
         .iter()
@@ -124,7 +126,7 @@ fn best<'a>(
     taken: &mut Vec<Shingles>,
 ) -> Vec<&'a Passage> {
     let first = candidate.passages.first();
-    // A first passage of more than a quarter of the budget would displace hits.
+    // A first passage larger than a quarter of the budget would displace hits.
     let orientation =
         first.filter(|passage| candidate.hits.is_empty() || cost(passage) * 4 <= budget);
     let mut left = budget;

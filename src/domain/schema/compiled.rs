@@ -15,7 +15,7 @@ const MAX_FITTING: usize = 64;
 /// Size in bytes up to which a schema without regular expressions compiles in well under a millisecond.
 const SMALL: usize = 2 * 1024;
 
-/// Empty until first needed; shared by clones. It adds nothing to the schema, so all values are equal.
+/// The shared compiled form; empty until first needed. It adds nothing to the schema, so all values are equal.
 #[derive(Clone, Default)]
 pub struct Compiled(Arc<Shared>);
 
@@ -116,14 +116,14 @@ impl fmt::Debug for Compiled {
     }
 }
 
-/// Whether compiling a schema may take so long that it must not run on a thread that others wait for.
+/// Whether compiling a schema may take too long for a thread that others wait for.
 pub fn is_large(schema: &Value) -> bool {
     let mut bytes = 0;
     let has_patterns = weigh(schema, &mut bytes);
     has_patterns || bytes > SMALL
 }
 
-/// Adds up the approximate size and looks for regular expressions; stops as soon as either decides.
+/// Adds up the approximate size and looks for regular expressions; stops as soon as either is decisive.
 fn weigh(part: &Value, bytes: &mut usize) -> bool {
     *bytes += 4;
     if *bytes > SMALL {

@@ -1,4 +1,4 @@
-//! Upper bound of the steps that validating a value may take. Schemas with recursive alternatives can take
+//! Upper bound on the steps that validating a value may take. Schemas with recursive alternatives can take
 //! exponential time and are rejected instead of tried, as are too many regular-expression matches.
 
 use std::collections::HashMap;
@@ -23,7 +23,7 @@ const MAX_NESTED: usize = 400;
 /// Rejects validations that could take too long.
 ///
 /// # Errors
-/// Fails with a phrase that says so.
+/// Fails with a short description when the bound is exceeded.
 pub(super) fn check(schema: &Value, value: &Value) -> Result<(), String> {
     let mut meter = EffortMeter {
         root: schema,
@@ -62,7 +62,7 @@ impl<'a> EffortMeter<'a> {
             let more = self.rule((name, rule), rules, value, nested + 1)?;
             steps = steps.saturating_add(more);
         }
-        // These keywords examine all adjacent ones again.
+        // These keywords examine all adjacent keywords again.
         if rules.keys().any(|name| name.starts_with("unevaluated")) {
             steps = steps.saturating_mul(2);
         }
@@ -209,7 +209,8 @@ fn steps_back(pattern: &str) -> bool {
     })
 }
 
-/// Upper bound of the positions of an expression active at once: its length, with counted repetitions unrolled.
+/// Upper bound on the number of positions of an expression active at once: its length, with counted repetitions
+/// unrolled.
 fn places(pattern: &str) -> u64 {
     let counts = pattern.split('{').skip(1).filter_map(|rest| {
         let (count, _) = rest.split_once('}')?;
@@ -225,7 +226,7 @@ fn places(pattern: &str) -> u64 {
         )
     });
     let length = pattern.len() as u64;
-    // Repetition of a group multiplies its content.
+    // Repeating a group multiplies its content.
     let places = match pattern.contains('(') {
         true => length.saturating_mul(product),
         false => length.saturating_add(sum),

@@ -1,5 +1,5 @@
-//! BM25 ranking with statistics only of the searched passages. Other documents and other users' libraries
-//! have no influence on a result.
+//! BM25 ranking with statistics of only the searched passages. Other documents and other users' libraries do not
+//! affect a result.
 //!
 //! BM25 as in S. Robertson and H. Zaragoza, "The Probabilistic Relevance Framework" (2009), section 3.4, with
 //! the document frequency of the Lucene variant, which is never negative.
@@ -20,8 +20,8 @@ const COVERAGE: f64 = 0.5;
 /// Bonus for a passage that contains a quoted phrase, as a fraction of its score.
 const QUOTED: f64 = 1.0;
 
-/// Minimum number of parts searched even if they are frequent, so that a question of common words still finds
-/// something.
+/// Minimum number of query parts searched even if they are frequent, so that a question of common words still
+/// finds something.
 const HANDFUL: usize = 6;
 /// Maximum passages scored per search, summed over its parts; above it only the [`HANDFUL`] rarest parts count.
 const MAX_SCORED: u64 = 6_000;
@@ -36,8 +36,8 @@ pub struct TermStatistics {
 }
 
 impl TermStatistics {
-    /// Selects the parts to search for: those that occur, quoted ones first, then the rarest, as many as
-    /// `MAX_SCORED` permits but at least `HANDFUL`.
+    /// Selects the parts to search for: those that occur, quoted ones first, then the rarest; as many as
+    /// `MAX_SCORED` permits, but at least `HANDFUL`.
     pub fn selected(&self, query: &SearchQuery) -> Vec<usize> {
         let mut order: Vec<usize> = (0..query.parts.len())
             .filter(|&part| self.frequency(part) > 0)
@@ -61,6 +61,16 @@ impl TermStatistics {
         (1.0 + (all - with).max(0.0) / (with + 0.5)).ln()
     }
 
+    /// Share of the query, by weight, that a passage with these parts contains: bit n is set for part n.
+    pub fn coverage(&self, found: u64) -> f64 {
+        let weight = |parts: &mut dyn Iterator<Item = usize>| -> f64 {
+            parts.map(|part| self.weight(part)).sum()
+        };
+        let all = weight(&mut (0..self.frequencies.len()));
+        let is_found = |part: &usize| *part < 64 && found & (1 << part) != 0;
+        weight(&mut (0..self.frequencies.len()).filter(is_found)) / all.max(f64::MIN_POSITIVE)
+    }
+
     fn frequency(&self, part: usize) -> u64 {
         self.frequencies.get(part).copied().unwrap_or(0)
     }
@@ -74,7 +84,7 @@ pub struct WeighedPassage {
     pub parts: u64,
 }
 
-/// Ranks passages by score, best first; ties keep the order of the text.
+/// Ranks passages by score, best first; ties keep text order.
 pub fn rank(
     found: Vec<WeighedPassage>,
     query: &SearchQuery,
@@ -194,7 +204,7 @@ mod tests {
         assert_eq!(order("tax levy", &[9, 9], &both)[0], 1);
         let quoted = ["sky blue sky blue", "the sky is blue"];
         assert_eq!(order(r#""sky is blue""#, &[1, 9, 9], &quoted)[0], 1);
-        // Equal scores keep the order of the text.
+        // Equal scores keep text order.
         assert_eq!(order("tax", &[9], &["no match", "nothing"]), [0, 1]);
     }
 
@@ -216,6 +226,22 @@ mod tests {
             "what occurs nowhere is not searched"
         );
         assert_eq!(of(&[5_000, 1, 5_000, 2, 0, 0, 0, 0]), [1, 3, 0, 2]);
+    }
+
+    #[test]
+    fn a_rare_word_covers_more_of_a_question_than_a_frequent_one() {
+        let statistics = TermStatistics {
+            passages: 100,
+            frequencies: vec![0, 1, 90],
+        };
+        assert!((statistics.coverage(0b111) - 1.0).abs() < 1e-9);
+        assert_eq!(statistics.coverage(0), 0.0);
+        assert!(statistics.coverage(0b010) > 4.0 * statistics.coverage(0b100));
+        let nothing = TermStatistics {
+            passages: 0,
+            frequencies: Vec::new(),
+        };
+        assert_eq!(nothing.coverage(0), 0.0);
     }
 
     #[test]

@@ -1,15 +1,15 @@
-//! A query that requires every word, for searches where people narrow a list down.
+//! A query that requires every word, for searches in which people narrow down a list.
 
 use super::{QueryPart, SearchQuery};
 
-/// Maximum number of words that are required; the rest of a pasted text is ignored.
-const MOST_REQUIRED: usize = 16;
+/// Maximum number of required words; the rest of a pasted text is ignored.
+const MAX_REQUIRED: usize = 16;
 
-/// Builds an FTS5 expression that requires every word of `text`, in any of its forms. None when there is nothing to
-/// search for, such as in `the`.
+/// Builds an FTS5 expression that requires every word of `text`, in any of its forms. None when there is nothing
+/// to search for, as in `the`.
 pub fn every_word(text: &str) -> Option<String> {
     let mut groups = Vec::new();
-    for word in text.split_whitespace().take(MOST_REQUIRED) {
+    for word in text.split_whitespace().take(MAX_REQUIRED) {
         let query = SearchQuery::of(word);
         let forms: Vec<String> = query.parts.iter().map(QueryPart::expression).collect();
         if !forms.is_empty() {
@@ -32,6 +32,6 @@ mod tests {
         let name = every_word("user_name").expect("a name");
         assert!(name.contains(" OR ") && !name.contains("AND"), "{name}");
         let long = every_word(&"word ".repeat(400)).expect("words");
-        assert_eq!(long.matches(" AND ").count(), MOST_REQUIRED - 1);
+        assert_eq!(long.matches(" AND ").count(), MAX_REQUIRED - 1);
     }
 }

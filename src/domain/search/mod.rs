@@ -21,15 +21,15 @@ const MAX_PARTS: usize = 48;
 const PREFIX_FROM: usize = 5;
 /// Maximum length of a search term in characters.
 const MAX_TERM_CHARS: usize = 64;
-/// Maximum number of words of a question that are searched, for pasted books.
+/// Maximum number of words of a question that are searched; a guard against pasted books.
 const MAX_WORDS: usize = 512;
-/// Maximum number of ideograph pairs of a question that are searched, for pasted books.
+/// Maximum number of ideograph pairs of a question that are searched; a guard against pasted books.
 const MAX_PAIRS: usize = 512;
 
 /// A parsed search query.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SearchQuery {
-    /// Parts in the order of the question, without duplicates.
+    /// Parts in question order, without duplicates.
     pub parts: Vec<QueryPart>,
 }
 
@@ -218,9 +218,9 @@ impl SearchQuery {
         self.add_one(whole);
     }
 
-    /// Adds a word as a prefix without its ending, since words of European languages are inflected. Measured
-    /// on XQuAD: recall among the first five passages is 0.925 to 0.977 for Russian questions and 0.972
-    /// to 0.977 for German ones.
+    /// Adds a word as a prefix without its ending, since words in European languages are inflected. Measured on
+    /// XQuAD: recall among the first five passages is 0.925 to 0.977 for Russian questions and 0.972 to 0.977 for
+    /// German ones.
     fn add_one(&mut self, word: String) {
         let length = word.chars().count();
         let prefix = length >= PREFIX_FROM && !word.chars().any(char::is_numeric);
@@ -253,7 +253,7 @@ fn words(text: &str) -> impl Iterator<Item = &str> {
     spans(text).map(|(start, end)| &text[start..end])
 }
 
-/// Byte ranges of the words.
+/// Returns the byte ranges of the words.
 fn spans(text: &str) -> impl Iterator<Item = (usize, usize)> {
     let mut at = 0;
     std::iter::from_fn(move || {
@@ -285,7 +285,7 @@ fn plain_of(word: &str) -> String {
         .collect()
 }
 
-/// Text between quotation marks of any kind, within one line.
+/// Returns text between quotation marks of any kind, within one line.
 fn quotations(text: &str) -> impl Iterator<Item = &str> {
     const MARKS: [(char, &[char]); 7] = [
         ('"', &['"']),
@@ -315,8 +315,8 @@ fn quotations(text: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// Ranks `texts` by the number of ideograph bigrams shared with the question, best first, for documents
-/// indexed before bigrams were. Texts that share none are omitted; a question without bigrams ranks nothing.
+/// Ranks `texts` by the number of ideograph bigrams shared with the question, best first, for documents indexed
+/// before bigrams were supported. Texts that share none are omitted; a question without bigrams ranks nothing.
 pub fn rank_by_pairs<'a>(question: &str, texts: impl Iterator<Item = &'a str>) -> Vec<usize> {
     let wanted: BTreeSet<(char, char)> = pairs(question).take(MAX_PAIRS).collect();
     if wanted.is_empty() {

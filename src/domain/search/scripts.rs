@@ -16,12 +16,13 @@ fn is_mark(character: char) -> bool {
         | 0x0EC8..=0x0ECE | 0x102B..=0x103E | 0x17B4..=0x17D3)
 }
 
-/// Ideographs, kana, and Hangul, in which words include particles: indexed as bigrams.
+/// Whether the character is an ideograph, kana, or Hangul, in which words include particles: indexed as bigrams.
 fn is_packed(character: char) -> bool {
     is_ideograph(character) || matches!(character, '々' | '\u{AC00}'..='\u{D7AF}')
 }
 
-/// Letters of Thai, Lao, Burmese, and Khmer, which put no spaces between words: indexed as trigrams.
+/// Whether the character is a letter of Thai, Lao, Burmese, or Khmer, which put no spaces between words: indexed
+/// as trigrams.
 fn is_spaceless(character: char) -> bool {
     matches!(character, '\u{0E01}'..='\u{0E46}' | '\u{0E81}'..='\u{0EC6}' | '\u{1000}'..='\u{102A}' | '\u{1780}'..='\u{17B3}')
         && !is_mark(character)
@@ -51,7 +52,7 @@ fn script(character: char) -> ScriptKind {
 pub(super) enum WordPiece<'a> {
     /// A word of a script with spaces.
     Word(&'a str),
-    /// An n-gram of a script without spaces; the flag tells that it is the whole run.
+    /// An n-gram of a script without spaces; the flag says whether it is the whole run.
     Gram(String, bool),
 }
 
@@ -118,8 +119,8 @@ fn lower(letters: &[char]) -> String {
     letters.iter().flat_map(|c| c.to_lowercase()).collect()
 }
 
-/// Replaces letters that are not base letters with marks by their ASCII spelling, as used on keyboards
-/// without them; none if there are none.
+/// Replaces letters that are not a base letter with marks by their ASCII spelling, as used on keyboards without
+/// them; none if there are none.
 pub(super) fn spelled_out(word: &str) -> Option<String> {
     if word.is_ascii() {
         return None;
@@ -147,7 +148,7 @@ pub(super) fn spelled_out(word: &str) -> Option<String> {
     (out != word).then_some(out)
 }
 
-/// Replaces umlauts by two letters: `Kuendigung`; none if there are none.
+/// Replaces umlauts with two letters: `Kuendigung`; none if there are none.
 pub(super) fn without_umlauts(word: &str) -> Option<String> {
     if !word.contains(['ä', 'ö', 'ü', 'Ä', 'Ö', 'Ü']) {
         return None;

@@ -13,7 +13,7 @@ pub fn index_terms(text: &str) -> String {
         let end = token.find(char::is_whitespace).unwrap_or(token.len());
         let (token, after) = token.split_at(end);
         rest = after;
-        // Most words are lowercase letters and perhaps a comma, and need nothing.
+        // Most words consist of lowercase letters and perhaps a comma, and need no additional terms.
         let simple = |byte: &u8| byte.is_ascii_lowercase() || matches!(byte, b',' | b'.');
         if token.as_bytes().iter().skip(1).all(simple) && token.as_bytes()[0].is_ascii_alphabetic()
         {

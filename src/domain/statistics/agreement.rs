@@ -1,4 +1,4 @@
-//! Chance-corrected agreement between two raters. Does not tell which is correct.
+//! Chance-corrected agreement between two raters. Does not say which one is correct.
 
 /// Weighting of disagreements.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -11,8 +11,8 @@ pub enum Weight {
     Quadratic,
 }
 
-/// Cohen's kappa (1960, weighted 1968) of pairs of labels from 0 to below `kinds`. None without pairs, with a
-/// label out of range, or if chance agreement is complete.
+/// Cohen's kappa (1960; weighted, 1968) of pairs of labels from 0 up to but excluding `kinds`. None without pairs,
+/// with a label out of range, or if chance agreement is complete.
 pub fn kappa(pairs: &[(usize, usize)], kinds: usize, weight: Weight) -> Option<f64> {
     if pairs.is_empty() || pairs.iter().any(|&(a, b)| a >= kinds || b >= kinds) {
         return None;

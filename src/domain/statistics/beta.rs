@@ -1,5 +1,5 @@
-//! The beta distribution and, based on it, Student's t and the normal distribution, with quantiles, from the
-//! functions of statrs. Accurate to about ten digits for up to 10,000 cases.
+//! The beta distribution and, derived from it, Student's t and the normal distribution, with quantiles, using
+//! functions of `statrs`. Accurate to about ten digits for up to 10,000 cases.
 
 use std::f64::consts::SQRT_2;
 
@@ -8,8 +8,8 @@ use statrs::function::{beta, erf};
 
 /// Quantile of the beta distribution, to twelve digits.
 pub fn quantile(a: f64, b: f64, probability: f64) -> f64 {
-    // statrs also has an inverse, but it converges slowly for small `a` or `b`.
-    halve(0.0, 1.0, |x| beta(a, b, x) < probability)
+    // `statrs` also has an inverse, but it converges slowly for small `a` or `b`.
+    bisect(0.0, 1.0, |x| beta(a, b, x) < probability)
 }
 
 /// Regularized incomplete beta function; NaN outside its domain.
@@ -23,17 +23,17 @@ pub fn normal_quantile(probability: f64) -> f64 {
 }
 
 /// Two-sided tail probability of Student's t with `freedom` degrees of freedom.
-pub fn student_tails(t: f64, freedom: f64) -> f64 {
+pub fn student_t_tail_probability(t: f64, freedom: f64) -> f64 {
     beta(freedom / 2.0, 0.5, freedom / (freedom + t * t))
 }
 
 /// Two-sided quantile of Student's t: the |t| exceeded with probability `tail_probability`.
-pub fn student_quantile(tails: f64, freedom: f64) -> f64 {
-    halve(0.0, 1e6, |t| student_tails(t, freedom) > tails)
+pub fn student_t_quantile(tails: f64, freedom: f64) -> f64 {
+    bisect(0.0, 1e6, |t| student_t_tail_probability(t, freedom) > tails)
 }
 
-/// Bisects for the boundary of a condition that holds below it and fails above.
-fn halve(mut low: f64, mut high: f64, holds: impl Fn(f64) -> bool) -> f64 {
+/// Bisects for the boundary of a condition that holds below it and fails above it.
+fn bisect(mut low: f64, mut high: f64, holds: impl Fn(f64) -> bool) -> f64 {
     for _ in 0..70 {
         let middle = (low + high) / 2.0;
         if holds(middle) {

@@ -1,19 +1,18 @@
-//! Betting: tests and confidence sequences for the mean of bounded values that may be checked after every
-//! value, at the most powerful rate known.
+//! Betting: tests and confidence sequences for the mean of bounded values that may be checked after every value,
+//! with the highest known power.
 //!
-//! The capital of a bettor against "the mean is m" grows only if the mean is not m; that it ever reaches 1/α
-//! has probability at most α if the mean is m (Ville's inequality). Source: Waudby-Smith and Ramdas,
-//! "Estimating means of bounded random variables by betting" (2024). The stake is not adapted but mixed over
-//! a grid, a universal portfolio (Cover 1991): valid whatever the values are, and nearly as good as the best
-//! fixed stake in hindsight. On differences of -1, 0, and 1 this is the beta-binomial test of the discordant
-//! pairs.
+//! The capital of a bettor against "the mean is m" grows only if the mean is not m; if the mean is m, it ever
+//! reaches 1/α with probability at most α (Ville's inequality). Source: Waudby-Smith and Ramdas, "Estimating means
+//! of bounded random variables by betting" (2024). The stake is not adapted but mixed over a grid, a universal
+//! portfolio (Cover 1991): valid whatever the values are, and nearly as good as the best fixed stake in hindsight.
+//! On differences of -1, 0, and 1, this is the beta-binomial test of the discordant pairs.
 
 /// Number of stakes in the mixture, evenly spread over (0, 1).
 const STAKES: usize = 16;
-/// Steps of the bisection for an end of an interval: accurate to a millionth of the range.
+/// Number of bisection steps for a bound of an interval: accurate to a millionth of the range.
 const STEPS: usize = 20;
 
-/// Capital at which betting ends: no significance level asks for more, and a larger one would overflow.
+/// Capital at which betting ends: no significance level requires more, and a larger one would overflow.
 const ENOUGH: f64 = 1e200;
 
 /// Capital of a bettor on one side of a hypothetical mean.
@@ -38,7 +37,7 @@ impl OneSidedBet {
             return;
         }
         let mut sum = 0.0;
-        // Counts instead of iterating: several times faster in tests, where nothing is optimized.
+        // Uses an index instead of an iterator: several times faster in tests, which are not optimized.
         let mut place = 0;
         while place < STAKES {
             let stake = (place as f64 + 0.5) / STAKES as f64;
@@ -70,7 +69,7 @@ impl BettingTest {
     /// Adds a value; values outside the bounds are clamped.
     pub fn add(&mut self, value: f64) {
         let value = value.clamp(-1.0, 1.0);
-        // A tie changes nothing.
+        // A tie has no effect.
         if value != 0.0 {
             self.above.add(1.0 + value);
             self.below.add(1.0 - value);
@@ -83,22 +82,22 @@ impl BettingTest {
     }
 }
 
-/// Whether the mean is below `mean`, with an error probability of at most `wrong` however often it is asked.
-/// The values lie between `from` and `to`; values outside are clamped.
+/// Whether the mean is below `mean`, with an error probability of at most `wrong` however often it is checked. The
+/// values are between `from` and `to`; values outside are clamped.
 pub fn is_below(values: &[f64], (from, to): (f64, f64), mean: f64, wrong: f64) -> bool {
     if mean <= from || mean >= to {
         return mean >= to && !values.is_empty();
     }
     let mut side = OneSidedBet::new();
-    // A bound that was reached stays reached, so the remaining values need not be examined.
+    // A bound that has been reached stays reached, so the remaining values need not be examined.
     values.iter().any(|value| {
         side.add((to - value.clamp(from, to)) / (to - mean));
         side.most >= 1.0 / wrong
     })
 }
 
-/// Confidence interval of the mean, valid at all times at once: the error probability of both sides together
-/// is at most `wrong`. The values lie between `from` and `to`; values outside are clamped.
+/// Confidence interval of the mean, valid at all times at once: the error probability of both sides together is at
+/// most `wrong`. The values are between `from` and `to`; values outside are clamped.
 pub fn interval(values: &[f64], (from, to): (f64, f64), wrong: f64) -> (f64, f64) {
     let mirrored: Vec<f64> = values.iter().map(|value| from + to - value).collect();
     let upper = |values: &[f64]| {
@@ -122,8 +121,8 @@ mod tests {
     use super::super::random::Random;
     use super::*;
 
-    /// Checked after each of 200 values, the test rejects a true hypothesis in at most 5 % of the runs, and
-    /// the interval misses the mean in at most 5 %.
+    /// Checked after each of 200 values, the test rejects a true hypothesis in at most 5% of the runs, and the
+    /// interval misses the mean in at most 5%.
     #[test]
     fn it_holds_at_all_times_at_once() {
         const RUNS: usize = 600;

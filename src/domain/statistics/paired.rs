@@ -1,7 +1,7 @@
 //! Paired differences of two configurations on the same cases: mean with interval, significance, and
 //! corrections for multiple comparisons.
 
-use super::beta::{student_quantile, student_tails};
+use super::beta::{student_t_quantile, student_t_tail_probability};
 
 /// Result of a paired comparison at a fixed number of cases.
 #[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
@@ -46,7 +46,7 @@ pub fn student(differences: &[f64], confidence: f64) -> Option<PairedDifference>
         deviation(differences) / (cases as f64).sqrt(),
     );
     let half = match error > 1e-12 {
-        true => student_quantile(1.0 - confidence, (cases - 1) as f64) * error,
+        true => student_t_quantile(1.0 - confidence, (cases - 1) as f64) * error,
         false => 0.0,
     };
     Some(PairedDifference {
@@ -64,13 +64,13 @@ pub fn student_p(differences: &[f64]) -> f64 {
     let middle = mean(differences);
     match cases {
         0 | 1 => 1.0,
-        _ if error > 1e-12 => student_tails(middle / error, (cases - 1) as f64),
+        _ if error > 1e-12 => student_t_tail_probability(middle / error, (cases - 1) as f64),
         _ if middle.abs() < 1e-12 => 1.0,
         _ => super::proportions::sign_test(cases as u64, 0),
     }
 }
 
-/// Central interval of sorted values at this confidence, cutting equally at both ends.
+/// Returns the central interval of sorted values at this confidence level, cutting equally at both ends.
 pub fn ends(sorted: &[f64], confidence: f64) -> (f64, f64) {
     let last = sorted.len().saturating_sub(1);
     let cut = ((1.0 - confidence) / 2.0 * last as f64).round() as usize;

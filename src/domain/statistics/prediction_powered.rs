@@ -1,20 +1,21 @@
-//! Prediction-powered inference: the mean of labels that are known for a few cases, sharpened by predictions
-//! that are known for all. The predictions may be biased: the labeled cases correct them. Sources:
-//! Angelopoulos et al., "Prediction-powered inference" (2023), and "PPI++" (2023) for the weight of the
-//! predictions, which makes the interval no wider than that of the labels alone where they predict nothing.
+//! Prediction-powered inference: estimates the mean of labels that are known for a few cases more precisely by
+//! using predictions that are known for all. The predictions may be biased; the labeled cases correct them.
+//! Sources: Angelopoulos et al., "Prediction-powered inference" (2023), and "PPI++" (2023) for the weight of the
+//! predictions, which keeps the interval no wider than that of the labels alone if the predictions are
+//! uninformative.
 
-use super::beta::student_quantile;
+use super::beta::student_t_quantile;
 use super::paired::{deviation, mean, student};
 
-/// Smallest number of labels for an interval.
-const LEAST_LABELS: usize = 5;
+/// Minimum number of labels for an interval.
+const MIN_LABELS: usize = 5;
 
 /// Estimated mean of the labels over all cases.
 #[derive(Debug, Clone, Copy, PartialEq, serde::Serialize)]
 pub struct SharpenedMean {
     /// The estimate.
     pub mean: f64,
-    /// Its confidence interval.
+    /// Confidence interval of the estimate.
     pub interval: (f64, f64),
     /// Confidence interval from the labels alone.
     pub labels_alone: (f64, f64),
@@ -22,21 +23,21 @@ pub struct SharpenedMean {
     pub labels: usize,
     /// Number of other cases, for which only predictions are known.
     pub predictions: usize,
-    /// Weight of the predictions: 0 if they predict nothing.
+    /// Weight of the predictions: 0 if they are uninformative.
     pub weight: f64,
 }
 
-/// Estimates the mean label from pairs of (label, prediction) and the predictions for the other cases. The
-/// labeled cases must be a random part of all. None with too few labels.
+/// Estimates the mean label from pairs of (label, prediction) and the predictions for the other cases. The labeled
+/// cases must be a random sample of all. None with too few labels.
 pub fn sharpened(labeled: &[(f64, f64)], others: &[f64], confidence: f64) -> Option<SharpenedMean> {
     let labels: Vec<f64> = labeled.iter().map(|(label, _)| *label).collect();
-    let alone = student(&labels, confidence).filter(|_| labels.len() >= LEAST_LABELS)?;
+    let alone = student(&labels, confidence).filter(|_| labels.len() >= MIN_LABELS)?;
     let (n, rest) = (labels.len() as f64, others.len() as f64);
     let weight = weight(labeled, others);
     let residuals: Vec<f64> = labeled.iter().map(|(y, p)| y - weight * p).collect();
     let middle = mean(&residuals) + weight * mean(others);
-    // One more parameter, the weight, was estimated from the labels. And where predictions are mostly right, few
-    // residuals are not 0: one more residual, as large as if nothing was predicted, keeps the coverage.
+    // One more parameter, the weight, was estimated from the labels. Also, if predictions are mostly right, few
+    // residuals are nonzero: one extra residual, as large as without predictions, preserves coverage.
     let own = deviation(&residuals).powi(2) * (n - 1.0) / (n - 2.0);
     let noise = (n * own + deviation(&labels).powi(2)) / (n + 1.0) / n;
     let spread = match others.len() {
@@ -54,7 +55,7 @@ pub fn sharpened(labeled: &[(f64, f64)], others: &[f64], confidence: f64) -> Opt
             weight: 0.0,
         });
     }
-    let half = student_quantile(1.0 - confidence, n - 2.0) * error;
+    let half = student_t_quantile(1.0 - confidence, n - 2.0) * error;
     Some(SharpenedMean {
         mean: middle,
         interval: (middle - half, middle + half),
@@ -88,8 +89,8 @@ mod tests {
     use super::super::random::Random;
     use super::*;
 
-    /// Labels of -1, 0, and 1 with this mean, and a judge that repeats them with this probability and else
-    /// says +1, which is a bias.
+    /// Draws labels of -1, 0, and 1 with this mean, and a judge that repeats them with this probability and
+    /// otherwise says +1, which is a bias.
     fn drawn(chance: &mut Random, right: f64) -> (f64, f64) {
         let label = match chance.unit() {
             x if x < 0.45 => 1.0,
@@ -100,7 +101,7 @@ mod tests {
         (label, prediction)
     }
 
-    /// With 30 labels and 170 more cases: coverage, and width over that of the labels alone.
+    /// With 30 labels and 170 more cases: the coverage, and the width relative to that of the labels alone.
     fn measured(right: f64) -> (f64, f64) {
         const RUNS: usize = 2_000;
         let mut chance = Random::new(51);

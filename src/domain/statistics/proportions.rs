@@ -2,7 +2,7 @@
 
 use super::beta::{beta, normal_quantile, quantile};
 
-/// Wilson score interval (1927), accurate also for few cases and near 0 and 1. (0, 1) without cases.
+/// Wilson score interval (1927); accurate even for few cases and near 0 and 1. (0, 1) without cases.
 pub fn wilson(hits: u64, cases: u64, confidence: f64) -> (f64, f64) {
     if cases == 0 {
         return (0.0, 1.0);
@@ -15,8 +15,8 @@ pub fn wilson(hits: u64, cases: u64, confidence: f64) -> (f64, f64) {
     ((middle - half).max(0.0), (middle + half).min(1.0))
 }
 
-/// Exact interval (Clopper and Pearson 1934), which covers at least at this rate whatever the number of cases
-/// and the true rate. (0, 1) without cases.
+/// Exact interval (Clopper and Pearson 1934); its coverage is at least nominal whatever the number of cases and
+/// the true rate. (0, 1) without cases.
 pub fn exact(hits: u64, cases: u64, confidence: f64) -> (f64, f64) {
     let (hits, misses) = (hits as f64, cases.saturating_sub(hits) as f64);
     let tail = (1.0 - confidence) / 2.0;
@@ -31,14 +31,14 @@ pub fn exact(hits: u64, cases: u64, confidence: f64) -> (f64, f64) {
     (from, to)
 }
 
-/// Two-sided sign test: probability of a split at least this uneven if both sides are equally likely. Exclude
-/// ties before the call. With the discordant pairs of binary outcomes it is McNemar's exact test.
+/// Two-sided sign test: the probability of a split at least this uneven if both sides are equally likely. Exclude
+/// ties before the call. With the discordant pairs of binary outcomes, it is McNemar's exact test.
 pub fn sign_test(for_one: u64, for_other: u64) -> f64 {
     let (less, all) = (for_one.min(for_other) as f64, for_one + for_other);
     if all == 0 || for_one == for_other {
         return 1.0;
     }
-    // P(X <= less) of a binomial variable, by the beta function instead of a sum.
+    // P(X <= less) of a binomial variable, computed by the beta function instead of a sum.
     (2.0 * beta(all as f64 - less, less + 1.0, 0.5)).min(1.0)
 }
 

@@ -1,5 +1,5 @@
-//! The fields of a call that can change its answer, by name: the basis of the cache key, and what a cache miss
-//! reports when a call differs slightly from an earlier one.
+//! The fields of a call that can affect its answer, by name: the basis of the cache key, and of the explanation
+//! when a call misses the cache because it differs slightly from an earlier one.
 
 use std::collections::BTreeMap;
 
@@ -9,39 +9,39 @@ use crate::crypto;
 use crate::domain::chat::{Format, Message, MessageRole, ModelRequest};
 use crate::domain::parameters::Parameters;
 
-/// Version of the key's format; increased when stored answers change their meaning.
+/// Version of the key format; incremented when the meaning of stored answers changes.
 const SCHEMA: u32 = 2;
 
-/// Canonical content of each field.
+/// Canonical content of each field, keyed by name.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CanonicalFields(BTreeMap<&'static str, Value>);
 
 /// Why a call missed the cache.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CacheMiss {
-    /// Nothing was stored for this owner at that time.
+    /// Nothing was cached for this owner at that time.
     NothingKept,
-    /// The nearest stored call differs in these fields.
+    /// The most similar cached call differs in these fields.
     Differs(Vec<String>),
 }
 
 impl CanonicalFields {
-    /// Collects the fields of a call to an endpoint. Destructures the whole request, so that the compiler flags any
-    /// new field that is not considered here.
-    pub fn of(endpoint: &str, request: &ModelRequest) -> Self {
+    /// Collects the fields of a call to an endpoint. Destructures the entire request, so that the compiler flags
+    /// any new field that is not considered here.
+    pub fn from_request(endpoint: &str, request: &ModelRequest) -> Self {
         let ModelRequest {
             model,
             messages,
             parameters,
             // Already contained in the messages.
             brief: _,
-            // A complete answer is the same whatever its time limit.
+            // A complete answer is the same regardless of its time limit.
             deadline: _,
             format,
             tools,
             passthrough,
             // Changes the cost, not the content.
-            is_reread: _,
+            is_prefix_reused: _,
             is_live: _,
             sample,
         } = request;
@@ -70,7 +70,7 @@ impl CanonicalFields {
         json!(self.0).to_string()
     }
 
-    /// Short hash of each field, stored to explain later misses.
+    /// Returns a short hash of each field, stored to explain later misses.
     pub fn hashes(&self) -> BTreeMap<String, String> {
         let hash = |value: &Value| {
             let whole = crypto::sha256::hash(value.to_string().as_bytes());
@@ -81,7 +81,7 @@ impl CanonicalFields {
             .collect()
     }
 
-    /// Returns the names of the fields that differ from stored hashes.
+    /// Returns the names of the fields that differ from the stored hashes.
     pub fn differing(&self, kept: &BTreeMap<String, String>) -> Vec<String> {
         let own = self.hashes();
         let names = own
@@ -133,7 +133,7 @@ fn texts(messages: &[Message], of_system: bool) -> Value {
         .collect()
 }
 
-// With the index of the message they belong to.
+// The images, each with the index of the message it belongs to.
 fn pictures(messages: &[Message]) -> Value {
     let mut all = Vec::new();
     for (turn, message) in messages.iter().enumerate() {
@@ -153,7 +153,7 @@ fn shape(format: Option<&Format>) -> Value {
              schema,
              strict,
              any,
-             // The same as the schema.
+             // Derived from the schema.
              compiled: _,
          }| json!([name, schema, strict, any]),
     )
@@ -207,13 +207,13 @@ mod tests {
             format: None,
             tools: None,
             passthrough: None,
-            is_reread: false,
+            is_prefix_reused: false,
             is_live: false,
             sample: 0,
         }
     }
 
-    /// One change of one field: its name, and the change.
+    /// A change to one field: its name, and the function that makes the change.
     type Change = (&'static str, fn(&mut ModelRequest, u32));
 
     const CHANGES: &[Change] = &[
@@ -282,7 +282,7 @@ mod tests {
             let mut two = one.clone();
             let (name, change) = CHANGES[which];
             change(&mut two, n);
-            let (one, two) = (CanonicalFields::of("e", &one), CanonicalFields::of("e", &two));
+            let (one, two) = (CanonicalFields::from_request("e", &one), CanonicalFields::from_request("e", &two));
             prop_assert_ne!(one.canonical(), two.canonical());
             prop_assert_eq!(two.differing(&one.hashes()), [name.to_owned()]);
         }
@@ -290,15 +290,19 @@ mod tests {
 
     #[test]
     fn what_cannot_change_an_answer_does_not_change_the_key() {
-        let one = CanonicalFields::of("e", &request());
+        let one = CanonicalFields::from_request("e", &request());
         let mut other = request();
         other.deadline = Duration::from_secs(9);
-        other.is_reread = true;
+        other.is_prefix_reused = true;
         other.parameters.timeout_s = Some(9);
-        assert_eq!(one, CanonicalFields::of("e", &other));
-        assert_ne!(one, CanonicalFields::of("f", &other), "another address");
+        assert_eq!(one, CanonicalFields::from_request("e", &other));
+        assert_ne!(
+            one,
+            CanonicalFields::from_request("f", &other),
+            "another address"
+        );
         assert_eq!(
-            CanonicalFields::of("f", &other).differing(&one.hashes()),
+            CanonicalFields::from_request("f", &other).differing(&one.hashes()),
             ["provider"]
         );
     }

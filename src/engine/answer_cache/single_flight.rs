@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::watch;
 
-/// Calls in progress by cache key. An entry exists as long as its seat.
+/// Calls in progress, by cache key. An entry exists as long as its leader guard.
 #[derive(Default, Clone)]
 pub(in crate::engine) struct SingleFlight(Arc<Mutex<HashMap<String, watch::Receiver<()>>>>);
 
@@ -17,7 +17,7 @@ pub(in crate::engine) enum FlightRole {
     Follows(watch::Receiver<()>),
 }
 
-/// Held by the leader until its answer is stored or will not come. Dropping it wakes the followers.
+/// Held by the leader until its answer has been stored or is known not to arrive. Dropping it wakes the followers.
 pub(in crate::engine) struct LeaderGuard {
     flights: SingleFlight,
     key: String,

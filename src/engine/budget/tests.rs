@@ -1,5 +1,5 @@
-//! Random runs against one store: whatever happens to their calls, nothing stays reserved and no budget is exceeded
-//! by more than the margin.
+//! Random runs against a shared store: whatever happens to their calls, nothing stays reserved and no budget is
+//! exceeded by more than the margin.
 
 use proptest::prelude::*;
 
@@ -58,14 +58,14 @@ fn claim(member: usize, tokens: u64) -> (CallReservation, bool) {
     let claim = CallReservation {
         call,
         model: "p/m".into(),
-        input: tokens,
-        output: 0,
+        input_tokens: tokens,
+        output_tokens: 0,
         cost: Some(MicroDollars(tokens as i64)),
     };
     (claim, false)
 }
 
-/// Stores what a call used, as the journal does.
+/// Stores a call's usage, as the journal does.
 fn bill(store: &Store, user: &UserId, call: CallId, tokens: u64, ended: CallEnd) {
     let charge = CallCharge {
         call,
@@ -108,7 +108,7 @@ proptest! {
             let mut purses: Vec<BudgetReservation> = (0..3)
                 .map(|_| BudgetReservation::new(book.clone(), Some(user.clone()), &terms))
                 .collect();
-            // Granted calls in progress, by run.
+            // Calls that have been granted and are in progress, by run.
             let mut open: Vec<Vec<(CallId, u64)>> = vec![Vec::new(); 3];
             let mut of_run = [0u64; 3];
             for (number, (run, what, tokens, percent, flushes)) in steps.into_iter().enumerate() {
@@ -121,7 +121,7 @@ proptest! {
                             open[run].push((call, tokens));
                         }
                     }
-                    // A call ends: answered, failed, or stopped, with a bill near its reservation.
+                    // A call ends: it is answered, fails, or is stopped, with a bill close to its reservation.
                     2 => if let Some((call, reserved)) = open[run].pop() {
                         let took = reserved * percent / 100;
                         bill(&store, &user, call, took, CallEnd::Failed);
@@ -131,7 +131,7 @@ proptest! {
                             purses[run].stored();
                         }
                     }
-                    // The run is over: open calls cost nothing any more.
+                    // The run is over: open calls no longer cost anything.
                     _ => {
                         open[run].clear();
                         of_run[run] = 0;
@@ -171,11 +171,11 @@ fn what_cannot_be_reckoned_is_refused_where_dollars_are_bound() {
                 budget: budget.map(MicroDollars),
                 ..RunTerms::default()
             };
-            let mut purse = BudgetReservation::new(book, Some(user.clone()), &terms);
+            let mut reservation = BudgetReservation::new(book, Some(user.clone()), &terms);
             let mut asked = claim(0, 5);
             asked.0.cost = None;
             asked.1 = own_key;
-            let said = purse.reserve(&[asked]).await;
+            let said = reservation.reserve(&[asked]).await;
             assert_eq!(said.is_err(), refused, "{limits:?} {budget:?} {own_key}");
             if let Err(reason) = said {
                 assert!(reason.contains("p/m"), "{reason}");

@@ -1,5 +1,6 @@
-//! Cache of users without a budget, so that their calls need no query. Entries last two seconds at most, because another
-//! process (the command line) may set a budget too; in this process every change clears the cache at once.
+//! Cache of users without a budget, so that their calls need no query. Entries last at most two seconds, because
+//! another process (the command line) may set a budget too; within this process, every change clears the cache at
+//! once.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -7,11 +8,11 @@ use std::time::{Duration, Instant};
 
 use crate::domain::id::UserId;
 
-/// Number of users, and the time for which one is remembered.
+/// Maximum number of cached users, and how long an entry is valid.
 const MAX_USERS: usize = 4096;
 const MAX_AGE: Duration = Duration::from_secs(2);
 
-/// The cache.
+/// The cache itself.
 #[derive(Default)]
 pub(super) struct UnlimitedUsers(Mutex<KnownUsers>);
 
@@ -23,7 +24,7 @@ struct KnownUsers {
 }
 
 impl UnlimitedUsers {
-    /// Whether the user is known to have no budget; otherwise the epoch to pass to `note`.
+    /// Returns `Ok` if the user is known to have no budget, or else the epoch to pass to `note`.
     pub fn find(&self, user: &UserId, now: Instant) -> Result<(), u64> {
         let known = self.known();
         match known.since.get(user) {
@@ -32,7 +33,7 @@ impl UnlimitedUsers {
         }
     }
 
-    /// Remembers a user without a budget, unless the cache was cleared since the query began.
+    /// Caches a user without a budget, unless the cache was cleared after the query began.
     pub fn note(&self, epoch: u64, user: &UserId, now: Instant) {
         let mut known = self.known();
         if known.epoch != epoch {
@@ -44,7 +45,7 @@ impl UnlimitedUsers {
         known.since.insert(user.clone(), now);
     }
 
-    /// Clears the cache; call it once a change is in the database.
+    /// Clears the cache; call it after a change has been committed.
     pub fn forget(&self) {
         let mut known = self.known();
         known.epoch += 1;
@@ -73,7 +74,7 @@ mod tests {
         assert!(users.find(&ada, late).is_err());
         users.forget();
         assert!(users.find(&ada, now).is_err());
-        // Read before the change, noted after it.
+        // Read before the change, and noted after it.
         users.note(epoch, &ada, now);
         assert!(users.find(&ada, now).is_err());
     }

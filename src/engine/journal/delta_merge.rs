@@ -2,7 +2,8 @@
 
 use crate::domain::event::RunEvent;
 
-/// Whether the event is a piece of text. The end of a reasoning block is not: what follows it is a different text.
+/// Whether the event is a piece of text. The end of a reasoning block is not, because what follows it is a
+/// different text.
 pub(super) fn is_text(event: &RunEvent) -> bool {
     matches!(
         event,

@@ -11,8 +11,8 @@ use crate::log;
 use crate::store::{StoreError, analyses};
 
 impl Journal {
-    // The map is announced before the event that ends the run.
-    pub(super) fn announce(&mut self, evidence: &EvidenceMap) {
+    // The map must be announced before the event that ends the run.
+    pub(super) fn push_evidence_ready(&mut self, evidence: &EvidenceMap) {
         let is_made = matches!(
             evidence.status,
             EvidenceStatus::Judged | EvidenceStatus::Failed
@@ -25,8 +25,8 @@ impl Journal {
         }
     }
 
-    // Runs on a reader thread: comparing long answers takes longer than an event may wait.
-    pub(super) async fn found(
+    // Runs on a reader thread, because comparing long answers takes longer than an event may wait.
+    pub(super) async fn compute_findings(
         &self,
         outcome: &PatternOutcome,
     ) -> Option<(Findings, Option<Citations>)> {
@@ -54,9 +54,9 @@ impl Journal {
         match found.await {
             Ok(found) => Some(found),
             // The answer is useful even without findings.
-            Err(fault) => {
-                let fault = format!("{fault:?}");
-                log::warn("no findings", &[("analysis", &self.id), ("fault", &fault)]);
+            Err(error) => {
+                let error = format!("{error:?}");
+                log::warn("no findings", &[("analysis", &self.id), ("fault", &error)]);
                 None
             }
         }

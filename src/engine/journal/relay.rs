@@ -1,5 +1,5 @@
 //! The journal of a relayed call: its events go to its watcher without being stored, and its usage is handed over
-//! when it ends.
+//! for recording when the call ends.
 
 use std::sync::Arc;
 
@@ -10,11 +10,11 @@ use crate::engine::run_channel::RelayAudience;
 use crate::engine::settlement::SettledCall;
 
 impl Journal {
-    /// Turns it into the journal of a relayed call.
+    /// Turns this into the journal of a relayed call.
     pub fn relayed(self, audience: Option<RelayAudience>) -> Self {
         Self {
             // There is no analysis to mark as started.
-            begun: audience.is_some(),
+            is_started: audience.is_some(),
             relay: audience,
             ..self
         }
@@ -43,22 +43,22 @@ impl Journal {
             let event = Some(event);
             PublishedEvent { stored, event }
         });
-        self.hub.publish_unstored(events.collect());
+        self.channel.publish_unstored(events.collect());
     }
 
-    /// The usage to record for the call; `None` if there is none.
-    pub fn into_settled(mut self, purse: BudgetReservation) -> Option<SettledCall> {
+    /// Returns the usage to record for the call; `None` if there is none.
+    pub fn into_settled(mut self, reservation: BudgetReservation) -> Option<SettledCall> {
         self.events.clear();
         if self.is_empty() && self.cacheable.is_empty() {
             return None;
         }
         let seats = self.cacheable.iter_mut();
         let seats = seats.filter_map(|keeping| keeping.seat.take()).collect();
-        // Without events there is nothing that could fail to serialize.
+        // Without events, there is nothing that could fail to serialize.
         let batch = Arc::new(self.batch(clock::now(), None).ok()?);
         Some(SettledCall {
             batch,
-            purse,
+            reservation,
             _seats: seats,
             ended: clock::instant(),
             is_reported: false,

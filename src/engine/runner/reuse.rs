@@ -16,7 +16,7 @@ use crate::engine::journal::AnswerToKeep;
 use crate::engine::ledger::OpenCall;
 use crate::store::cached_answers::CachedAnswer;
 
-/// Calls of this run that wait for another caller's identical call.
+/// This run's calls that are waiting for another caller's identical call.
 #[derive(Default)]
 pub(super) struct FollowedCalls {
     waiting: BTreeSet<CallId>,
@@ -42,7 +42,7 @@ impl FollowedCalls {
         self.waiting.remove(&call);
     }
 
-    /// Waits for the next call whose wait is over, forever when there is none. Cancel-safe.
+    /// Waits for the next call whose wait is over, or forever if there is none. Cancel-safe.
     pub async fn next(&mut self) -> Option<(CallId, ModelRequest)> {
         loop {
             match self.woken.join_next().await {
@@ -59,9 +59,9 @@ impl FollowedCalls {
 impl Driver {
     pub(super) async fn call(&mut self, call: CallId, mut request: ModelRequest) {
         if let Some(answer) = self.take_known(&request) {
-            return self.given(call, answer);
+            return self.answer_without_call(call, answer);
         }
-        // Used again when the leader of an identical call has ended.
+        // Called again when the leader of an identical call has ended.
         let is_cached = self.cache == CacheUse::On && !self.shared.cache.limits.ttl.is_zero();
         let plain = is_cached.then(|| request.clone());
         self.show_pictures(&mut request);
@@ -69,7 +69,7 @@ impl Driver {
         let mut seat = None;
         if let (Some(key), Some(plain)) = (&key, plain) {
             if let Some(kept) = answer_cache::find(&self.shared, &key.whole, self.cache_age).await {
-                return self.recalled(call, key, kept);
+                return self.answer_from_cache(call, key, kept);
             }
             match self.shared.cache.flights.join(&key.whole) {
                 FlightRole::Leads(taken) => {
@@ -77,13 +77,13 @@ impl Driver {
                     if let Some(kept) =
                         answer_cache::find(&self.shared, &key.whole, self.cache_age).await
                     {
-                        return self.recalled(call, key, kept);
+                        return self.answer_from_cache(call, key, kept);
                     }
                     seat = Some(taken);
                 }
                 FlightRole::Follows(mut leader) => {
                     let over = async move {
-                        // The leader's end is the sender's drop: no value is ever sent.
+                        // The leader signals its end by dropping the sender; no value is ever sent.
                         while leader.changed().await.is_ok() {}
                     };
                     return self.following.wait(call, plain, over);
@@ -100,16 +100,20 @@ impl Driver {
         key: Option<CacheKey>,
         seat: Option<LeaderGuard>,
     ) {
-        let (llm, user, number) = (&self.shared.llm, self.user.as_ref(), self.ledger.number());
+        let (llm, user, number) = (
+            &self.shared.llm,
+            self.user.as_ref(),
+            self.ledger.next_number(),
+        );
         let own_key = llm.own_key(user, &request.model);
         let price = self.terms.price(&request.model);
         let limit = request.parameters.max_tokens;
         let open = OpenCall::new(call, &request, self.watch.now());
         let running = llm.start(number, user, request, self.events.clone());
         let open = open.running(running);
-        let mut open = open.paid(price, own_key).kept(key, seat);
-        if let Some(reserved) = self.purse.reserved_output(call) {
-            // An answer with the caller's own limit is cut off there; any other once no budget has room for more.
+        let mut open = open.paid(price, own_key).with_cache_key(key, seat);
+        if let Some(reserved) = self.reservation.reserved_output(call) {
+            // An answer with the caller's own limit is cut off there, any other once no budget has room for more.
             match limit {
                 Some(_) => open.limit(usage::with_margin(reserved)),
                 None => open.watch(reserved),
@@ -118,14 +122,14 @@ impl Driver {
         self.ledger.open(number, open);
     }
 
-    fn recalled(&mut self, call: CallId, key: &CacheKey, kept: CachedAnswer) {
+    fn answer_from_cache(&mut self, call: CallId, key: &CacheKey, kept: CachedAnswer) {
         self.journal.hit(key.whole.clone(), &kept);
-        self.given(call, kept.answer);
+        self.answer_without_call(call, kept.answer);
     }
 
     // No provider was called, so the cost is zero.
-    fn given(&mut self, call: CallId, answer: Answer) {
-        self.purse.close(call, MicroDollars(0));
+    fn answer_without_call(&mut self, call: CallId, answer: Answer) {
+        self.reservation.close(call, MicroDollars(0));
         let input = MachineInput::Answered {
             call,
             answer,

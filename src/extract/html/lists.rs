@@ -1,9 +1,9 @@
-//! The numbers and marks of list items on web pages.
+//! The numbers and markers of list items on web pages.
 
 /// Maximum depth of indented list levels; deeper ones look the same.
 const MAX_DEPTH: usize = 16;
 
-/// An open list; `None` for one without numbers.
+/// An open list; `None` for an unnumbered one.
 struct Numbering {
     next: i64,
     step: i64,
@@ -23,7 +23,7 @@ impl HtmlLists {
         self.open.is_empty()
     }
 
-    /// Opens a list without numbers.
+    /// Opens an unnumbered list.
     pub fn open_plain(&mut self) {
         self.push(None);
     }
@@ -54,7 +54,7 @@ impl HtmlLists {
         }
     }
 
-    /// The indentation and mark of the next item; `value` is the number that the item itself states.
+    /// The indentation and marker of the next item; `value` is the number that the item itself gives.
     pub fn item(&mut self, value: Option<i64>) -> String {
         let indent = "  ".repeat(self.open.len().saturating_sub(1));
         match self.open.last_mut() {

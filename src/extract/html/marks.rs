@@ -1,4 +1,4 @@
-//! Raised, lowered, and struck-out text of a web page, and the marks of notes.
+//! Raised, lowered, and struck-out text of a web page, and note references.
 
 use crate::extract::markup::attribute;
 use crate::extract::raised;
@@ -6,7 +6,7 @@ use crate::extract::raised;
 /// Maximum number of open elements that are remembered.
 const MAX_OPEN: usize = 64;
 
-/// What an element does to its text.
+/// How an element changes its text.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum MarkEffect {
     None,
@@ -50,7 +50,7 @@ impl InlineMarks {
                 outer.has_link = true;
             }
         }
-        // A link directly around the raised text makes it a note mark too.
+        // A link directly around the raised text also makes it a note reference.
         let has_link = name != "a"
             && self
                 .open
@@ -75,7 +75,7 @@ impl InlineMarks {
             has_link,
             ..
         } = self.open.remove(at);
-        // The text may have been rewritten by the row it is in.
+        // The text may have been rewritten by the row that contains it.
         let Some(text) = out.get(start..).filter(|text| !text.trim().contains('\n')) else {
             return;
         };
@@ -102,7 +102,7 @@ impl InlineMarks {
     }
 }
 
-/// Whether the page says that the element refers to a note.
+/// Whether the page declares that the element refers to a note.
 fn is_reference(attributes: &str) -> bool {
     let named = |name: &str, words: &[&str]| {
         attribute(attributes, name).is_some_and(|value| {

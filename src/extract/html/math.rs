@@ -6,7 +6,7 @@ const MAX_OPEN: usize = 256;
 struct OpenElement {
     name: String,
     children: usize,
-    /// What its end adds.
+    /// The text added at its end.
     end: &'static str,
 }
 
@@ -64,7 +64,7 @@ impl Formula {
         });
     }
 
-    /// Closes an element and returns the sign behind its text.
+    /// Closes an element and returns the symbol after its text.
     pub fn close(&mut self, name: &str) -> &'static str {
         let Some(at) = self.open.iter().rposition(|open| open.name == name) else {
             return "";

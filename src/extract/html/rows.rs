@@ -1,5 +1,5 @@
-//! The rows of a table on a web page: cells that cover several rows or columns repeat their value, so that the
-//! columns stay aligned, and rows below a row of header cells name their columns.
+//! The rows of a table on a web page. Cells that span several rows or columns repeat their value, so that columns
+//! stay aligned; rows below a header row name their columns.
 
 use crate::extract::table::Grid;
 
@@ -12,7 +12,7 @@ const MAX_REPEATED_BYTES: usize = 200;
 
 /// A cell of the open row.
 struct OpenCell {
-    /// Where its text starts in the page's text.
+    /// The offset in the page's text where the cell's text starts.
     start: usize,
     rows: usize,
     columns: usize,
@@ -36,7 +36,7 @@ struct HtmlTable {
     has_names: bool,
     has_rows: bool,
     in_head: bool,
-    /// Whether the open row holds a table, so that its text is left as it is.
+    /// Whether the open row contains a table, so that its text is left as it is.
     is_nested: bool,
 }
 
@@ -47,16 +47,16 @@ pub struct HtmlTables {
     deeper: usize,
 }
 
-/// What the writer does with the row that has just ended.
+/// What the writer must do with the row that has just ended.
 pub enum RowEnd {
-    /// Its text stays as it was written.
+    /// The text stays as it was written.
     Keep,
-    /// Its text is replaced; an empty one is removed.
+    /// The text is replaced; a row replaced by an empty text is removed.
     Replace(String),
 }
 
 impl HtmlTables {
-    /// Opens a table. Returns the pending names of an outer table's columns, as text.
+    /// Opens a table.
     pub fn open(&mut self) {
         if let Some(outer) = self.open.last_mut() {
             outer.is_nested = true;
@@ -68,7 +68,7 @@ impl HtmlTables {
         }
     }
 
-    /// Closes the innermost table and returns the text of a table that has only header rows.
+    /// Closes the innermost table. Returns its text if it has only header rows.
     pub fn close(&mut self) -> Option<String> {
         if self.deeper > 0 {
             self.deeper -= 1;
@@ -78,7 +78,7 @@ impl HtmlTables {
         (!table.has_rows && !table.names.is_empty()).then(|| table.names.join(" | "))
     }
 
-    /// Marks the rows that follow as the head of the table.
+    /// Sets whether the rows that follow belong to the head of the table.
     pub fn head(&mut self, is_open: bool) {
         if let Some(table) = self.table() {
             table.in_head = is_open;
@@ -149,7 +149,7 @@ impl HtmlTable {
         RowEnd::Replace(out.trim_end().to_owned())
     }
 
-    /// Joins the names of a further header row to those above.
+    /// Joins the column names of another header row to those above.
     fn name(&mut self, row: &[String]) {
         self.names
             .resize(self.names.len().max(row.len()), String::new());
@@ -163,7 +163,7 @@ impl HtmlTable {
         }
     }
 
-    /// The row's cells by column, with those that cells above cover.
+    /// The row's cells by column, including those that span into it from above.
     fn aligned(&mut self, cells: &[OpenCell], text: &str, is_header: bool) -> Vec<String> {
         let mut row: Vec<String> = Vec::new();
         for (index, cell) in cells.iter().enumerate() {
@@ -177,7 +177,7 @@ impl HtmlTable {
                 if row.len() >= MAX_COLUMNS {
                     break;
                 }
-                // Columns are named by every header cell above them; a value is written once in its row.
+                // A column's name includes every header cell above it; a value is written once in its row.
                 let shown = if column == 0 || is_header {
                     words.clone()
                 } else {
@@ -206,7 +206,7 @@ impl HtmlTable {
         row
     }
 
-    /// Adds the cells that cover the next columns from above.
+    /// Adds the cells above that span into the next columns.
     fn cover(&self, row: &mut Vec<String>) {
         while let Some(Some(open)) = self.covering.get(row.len()) {
             row.push(open.text.clone());
@@ -214,7 +214,7 @@ impl HtmlTable {
     }
 }
 
-/// The words of a cell, without the marks between it and the cells before.
+/// The words of a cell, without the delimiters between it and the preceding cells.
 fn words(mut text: &str) -> String {
     while let Some(rest) = text.strip_prefix(" | ") {
         text = rest;

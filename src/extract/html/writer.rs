@@ -1,6 +1,6 @@
 //! Assembles the text of a web page from its tokens.
 
-use super::Reading;
+use super::RenderedPage;
 use super::lists::HtmlLists;
 use super::marks::InlineMarks;
 use super::math::Formula;
@@ -37,7 +37,7 @@ const PARAGRAPHS: &[&str] = &[
     "dialog",
     "caption",
 ];
-/// Assembles the text. Breaks and spaces are remembered and written only before the next word.
+/// Assembles the text. Line breaks and spaces are buffered and written only before the next word.
 #[derive(Default)]
 pub struct HtmlTextWriter {
     /// The text so far.
@@ -183,7 +183,7 @@ impl HtmlTextWriter {
         }
     }
 
-    /// Starts or ends a paragraph. Inside a cell or a heading that is only a space, or the row or the
+    /// Starts or ends a paragraph. Inside a cell or a heading this is only a space; otherwise the row or the
     /// heading would be torn apart.
     fn block(&mut self) {
         if self.in_cell || self.heading {
@@ -276,7 +276,7 @@ impl HtmlTextWriter {
         self.space = false;
     }
 
-    /// Writes the pending breaks, spaces, and marks before a word.
+    /// Writes the pending line breaks, spaces, and markers before a word.
     fn begin(&mut self) {
         if self.breaks > 0 {
             if !self.out.is_empty() {
@@ -301,12 +301,12 @@ impl HtmlTextWriter {
     }
 
     /// The finished text.
-    pub fn finish(mut self) -> Reading {
+    pub fn finish(mut self) -> RenderedPage {
         if let Some(names) = self.tables.close() {
             self.line(&names);
         }
         let text = self.out.trim_start_matches('\n').trim_end().to_owned();
-        Reading {
+        RenderedPage {
             title: self.title,
             text,
             notes: Vec::new(),
@@ -318,7 +318,7 @@ fn number(attributes: &str, name: &str) -> Option<i64> {
     attribute(attributes, name)?.trim().parse().ok()
 }
 
-/// What a form control shows: whether its box is checked, or the text that is filled in.
+/// The visible text of a form control: whether its box is checked, or what is filled in.
 fn control(attributes: &str) -> Option<String> {
     let kind = attribute(attributes, "type")
         .unwrap_or_default()

@@ -1,6 +1,6 @@
-//! Text whose lines flow (RFC 3676): a line that ends in a space continues in the next.
+//! Flowed text (RFC 3676): a line that ends in a space continues on the next line.
 
-/// The text with its paragraphs on one line each. With `deletes` the space at a line end belongs to the break, as in
+/// The text with each paragraph on one line. With `deletes`, the space at a line end belongs to the break, as in
 /// scripts without spaces.
 pub fn joined(text: &str, deletes: bool) -> String {
     let mut out = String::with_capacity(text.len());

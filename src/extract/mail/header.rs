@@ -1,5 +1,5 @@
-//! The header of an email or of a MIME part: fields, parameters, encoded words, and transfer encodings.
-//! Tolerates what email programs send; the standards are RFC 5322, 2045, 2047, and 2231.
+//! The header of an email or of a MIME part: fields, parameters, encoded words, and transfer encodings (RFC 5322,
+//! 2045, 2047, and 2231). Tolerates the deviations of email programs.
 
 use crate::extract::charset;
 
@@ -22,7 +22,7 @@ impl MailField<'_> {
     }
 }
 
-/// Splits into fields and body. A part without fields is all body.
+/// Splits into fields and body. A part without fields consists only of a body.
 pub fn split(bytes: &[u8]) -> (Vec<MailField<'_>>, &[u8]) {
     let mut fields: Vec<MailField<'_>> = Vec::new();
     let mut at = 0;
@@ -38,7 +38,7 @@ pub fn split(bytes: &[u8]) -> (Vec<MailField<'_>>, &[u8]) {
         }
         if matches!(content.first(), Some(b' ' | b'\t')) {
             if let Some(last) = fields.last_mut() {
-                // A continued value is one slice with its first line.
+                // A folded value is one slice together with its first line.
                 let start = last.value.as_ptr() as usize - bytes.as_ptr() as usize;
                 last.value = &bytes[start..at + content.len()];
             }
@@ -57,7 +57,7 @@ pub fn split(bytes: &[u8]) -> (Vec<MailField<'_>>, &[u8]) {
         } else if !(fields.is_empty()
             && (content.starts_with(b"From ") || content.starts_with(b">From ")))
         {
-            // Not a field: the body began without an empty line before it.
+            // Not a field: the body begins without an empty line before it.
             return (fields, line);
         }
         at += length;
@@ -81,7 +81,7 @@ impl MimeParameters {
     }
 }
 
-/// The parameters of a field, with split values joined and decoded.
+/// The parameters of a field, with continuations joined and decoded.
 pub fn parameters(fields: &[MailField<'_>], name: &str) -> MimeParameters {
     let Some(field) = fields.iter().find(|field| field.is(name)) else {
         return MimeParameters::default();
@@ -170,7 +170,7 @@ fn text_of(value: &[u8]) -> String {
 pub fn decoded_words(value: &[u8]) -> String {
     let text = text_of(value);
     let (mut out, mut rest) = (String::new(), text.as_str());
-    // Adjacent words in one encoding are decoded together: a character may be split between them.
+    // Adjacent words in one encoding are decoded together, because a character may be split between them.
     let mut held: Option<(String, Vec<u8>)> = None;
     while let Some(at) = rest.find("=?") {
         let Some((label, bytes, length)) = word(&rest[at..]) else {
@@ -224,7 +224,7 @@ fn word(text: &str) -> Option<(&str, Vec<u8>, usize)> {
     (label.len() < 60).then_some((label, bytes, length))
 }
 
-/// Decodes escapes of a mark and two hex digits.
+/// Decodes escapes that consist of the character `mark` and two hex digits.
 fn hexed(bytes: &[u8], mark: u8) -> Vec<u8> {
     let digit = |byte: Option<&u8>| byte.and_then(|&byte| char::from(byte).to_digit(16));
     let (mut out, mut at) = (Vec::with_capacity(bytes.len()), 0);
@@ -243,7 +243,7 @@ fn hexed(bytes: &[u8], mark: u8) -> Vec<u8> {
     out
 }
 
-/// The body with its transfer encoding undone.
+/// The body with its transfer encoding decoded.
 pub fn decoded(fields: &[MailField<'_>], body: &[u8]) -> Vec<u8> {
     match parameters(fields, "content-transfer-encoding")
         .value
@@ -271,7 +271,7 @@ pub fn quoted_printable(body: &[u8]) -> Vec<u8> {
     hexed(&joined, b'=')
 }
 
-/// Decodes base64. Skips anything that is not a digit, padding in the middle included: emails are often
+/// Decodes base64. Skips anything that is not a digit, even padding in the middle, because emails are often
 /// assembled from pieces.
 fn base64(body: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(body.len() / 4 * 3);

@@ -1,4 +1,4 @@
-//! Mailboxes: files of several emails, one after the other (mbox, RFC 4155).
+//! Mailboxes: files with several emails, one after the other (mbox, RFC 4155).
 
 use super::super::output::Output;
 use super::super::{FileInput, Unreadable};
@@ -35,7 +35,7 @@ pub fn read_all(input: &FileInput<'_>, out: &mut Output<'_>) -> Result<(), Unrea
     Ok(())
 }
 
-/// The offsets at which emails begin: a line `From address … year` at the start or after an empty line.
+/// The offsets at which emails begin: a line `From address … year`, at the start or after an empty line.
 fn starts(bytes: &[u8]) -> impl Iterator<Item = usize> + '_ {
     let after_blank =
         |at: usize| at == 0 || bytes[..at].ends_with(b"\n\n") || bytes[..at].ends_with(b"\r\n\r\n");
@@ -58,7 +58,7 @@ fn starts(bytes: &[u8]) -> impl Iterator<Item = usize> + '_ {
         .map(|(at, _)| at)
 }
 
-/// The email without the marks before lines that begin with `From `.
+/// The email without the quote characters before lines that begin with `From `.
 fn unquoted(mail: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(mail.len());
     for line in mail.split_inclusive(|byte| *byte == b'\n') {

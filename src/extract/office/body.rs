@@ -1,13 +1,13 @@
-//! Assembles the paragraphs, lists, tables, and notes of an office file into pages. Independent of the
-//! markup: the reader that walks it decides what a paragraph is.
+//! Assembles the paragraphs, lists, tables, and notes of an office file into pages. Independent of the markup: the
+//! reader that walks it decides what constitutes a paragraph.
 
-use crate::extract::output::{Full, Output};
+use crate::extract::output::{Output, OutputFull};
 use crate::extract::table::Grid;
 
-/// Bytes after which the text of a file without pages is passed on.
+/// Number of bytes after which the text of a file without pages is passed on.
 const FLUSH_BYTES: usize = 128 << 10;
-/// Bytes up to which the text between two page breaks is one page; beyond, the breaks are too rare to mark
-/// pages.
+/// Maximum size, in bytes, of the text between two page breaks that counts as a page; if it is larger, the breaks
+/// are too rare to mark pages.
 const MAX_PAGE_BYTES: usize = 12 << 10;
 /// Maximum depth of nested tables; deeper ones are read as the text of their cell.
 const MAX_TABLE_DEPTH: usize = 8;
@@ -26,14 +26,14 @@ pub enum ParagraphRole {
     Plain,
     /// A heading with its level, from 1.
     Heading(usize),
-    /// A list item: its nesting level, and its mark.
+    /// A list item, with its nesting level and its marker.
     Item(usize, String),
 }
 
 /// A cell of a table.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct TableCell {
-    /// Number of further columns that the cell covers.
+    /// Number of additional columns that the cell spans.
     pub spans: usize,
     /// Whether the cell continues the one in the row above.
     pub continues: bool,
@@ -60,12 +60,12 @@ pub struct BodyText<'o, 's> {
     breaking: bool,
     paged: bool,
     too_deep: usize,
-    /// Whether breaks end pages. Readers of slides and sheets end pages themselves.
+    /// Whether page breaks end pages. Readers of slides and sheets end pages themselves.
     pub flows: bool,
 }
 
 impl<'o, 's> BodyText<'o, 's> {
-    /// With `flows` a text that may have page breaks; otherwise only `end_page` ends a page.
+    /// Creates an empty text. With `flows`, it may have page breaks; otherwise only `end_page` ends a page.
     pub fn new(out: &'o mut Output<'s>, flows: bool) -> Self {
         Self {
             out,
@@ -92,6 +92,11 @@ impl<'o, 's> BodyText<'o, 's> {
         self.out.gap(number, why, false);
     }
 
+    /// Reports how much of the file is done, of a total in any unit.
+    pub fn progress(&mut self, (done, total): (usize, usize)) {
+        self.out.progress(done, total);
+    }
+
     /// The number of the next page.
     pub fn next(&self) -> u32 {
         self.out.next()
@@ -110,8 +115,8 @@ impl<'o, 's> BodyText<'o, 's> {
     /// Adds a paragraph. Inside a table it becomes a line of the open cell.
     ///
     /// # Errors
-    /// [`Full`] when the limit is reached or the receiver is gone.
-    pub fn paragraph(&mut self, text: &str, role: &ParagraphRole) -> Result<(), Full> {
+    /// [`OutputFull`] when the limit is reached or the receiver is gone.
+    pub fn paragraph(&mut self, text: &str, role: &ParagraphRole) -> Result<(), OutputFull> {
         let text = text.trim();
         if let Some(table) = self.tables.last_mut() {
             if !text.is_empty()
@@ -143,7 +148,7 @@ impl<'o, 's> BodyText<'o, 's> {
         match role {
             ParagraphRole::Plain => self.text.push_str(text),
             ParagraphRole::Heading(level) => {
-                // A heading is one line; otherwise its second line would be read as text.
+                // A heading must be one line; otherwise its second line would be read as text.
                 let line = one_line(text);
                 self.text.push_str(&"#".repeat((*level).clamp(1, 6)));
                 self.text.push(' ');
@@ -167,12 +172,12 @@ impl<'o, 's> BodyText<'o, 's> {
         }
     }
 
-    /// Adds a footnote or a comment, written after the paragraph or table it belongs to.
+    /// Adds a footnote or a comment, which is written after the paragraph or table it belongs to.
     pub fn note(&mut self, note: String) {
         self.notes.push(note);
     }
 
-    fn after_block(&mut self) -> Result<(), Full> {
+    fn after_block(&mut self) -> Result<(), OutputFull> {
         if !self.tables.is_empty() {
             return Ok(());
         }
@@ -207,7 +212,7 @@ impl<'o, 's> BodyText<'o, 's> {
         self.tables.last_mut().filter(|_| self.too_deep == 0)
     }
 
-    /// Opens a row; `names`: the file says that it names the columns.
+    /// Opens a row; `names` is whether the file declares it a header row.
     pub fn open_row(&mut self, names: bool) {
         if let Some(table) = self.table() {
             table.row.clear();
@@ -215,7 +220,7 @@ impl<'o, 's> BodyText<'o, 's> {
         }
     }
 
-    /// Marks the open row as naming the columns, for files that say so only within the row.
+    /// Marks the open row as a header row, for files that declare it only within the row.
     pub fn names_columns(&mut self) {
         if let Some(table) = self.table() {
             table.names = true;
@@ -255,7 +260,7 @@ impl<'o, 's> BodyText<'o, 's> {
     pub fn repeat_cell(&mut self, times: usize) {
         if let Some(table) = self.table() {
             let cell = table.row.last().cloned().unwrap_or_default();
-            // Only short texts are repeated; the rest of the row keeps its columns.
+            // Only short texts are repeated; otherwise empty cells keep the columns aligned.
             let cell = if cell.len() <= SHORT {
                 cell
             } else {
@@ -272,11 +277,11 @@ impl<'o, 's> BodyText<'o, 's> {
             .is_some_and(|table| table.row.iter().any(|cell| !cell.is_empty()))
     }
 
-    /// Closes the row and repeats it, `times` in all.
+    /// Closes the row and repeats it, `times` in total.
     ///
     /// # Errors
-    /// [`Full`] when the limit is reached or the receiver is gone.
-    pub fn close_row_times(&mut self, times: usize) -> Result<(), Full> {
+    /// [`OutputFull`] when the limit is reached or the receiver is gone.
+    pub fn close_row_times(&mut self, times: usize) -> Result<(), OutputFull> {
         let row = match self.table() {
             Some(table) if times > 1 => table.row.clone(),
             _ => Vec::new(),
@@ -294,8 +299,8 @@ impl<'o, 's> BodyText<'o, 's> {
     /// Closes the row.
     ///
     /// # Errors
-    /// [`Full`] when the limit is reached or the receiver is gone.
-    pub fn close_row(&mut self) -> Result<(), Full> {
+    /// [`OutputFull`] when the limit is reached or the receiver is gone.
+    pub fn close_row(&mut self) -> Result<(), OutputFull> {
         let nested = self.tables.len() > 1;
         let Some(table) = self.table() else {
             return Ok(());
@@ -303,7 +308,7 @@ impl<'o, 's> BodyText<'o, 's> {
         let mut cells = std::mem::take(&mut table.row);
         table.above.clone_from(&cells);
         if let [only] = &mut cells[..] {
-            // A table of one column is a frame around a text: its paragraphs keep their roles.
+            // A table with one column is a frame around a text: its paragraphs keep their roles.
             let text = std::mem::take(only);
             if nested {
                 self.append_to_outer_cell(&text);
@@ -346,8 +351,8 @@ impl<'o, 's> BodyText<'o, 's> {
     /// Closes the table.
     ///
     /// # Errors
-    /// [`Full`] when the limit is reached or the receiver is gone.
-    pub fn close_table(&mut self) -> Result<(), Full> {
+    /// [`OutputFull`] when the limit is reached or the receiver is gone.
+    pub fn close_table(&mut self) -> Result<(), OutputFull> {
         if self.too_deep > 0 {
             self.too_deep -= 1;
             return Ok(());
@@ -373,12 +378,12 @@ impl<'o, 's> BodyText<'o, 's> {
         Ok(())
     }
 
-    /// Ends the page at a break. A break of the last layout (`laid_out`) does not count right after one of
-    /// the author's.
+    /// Ends the page at a break. A break recorded by the last layout (`laid_out`) is ignored right after one that
+    /// the author inserted.
     ///
     /// # Errors
-    /// [`Full`] when the limit is reached or the receiver is gone.
-    pub fn break_page(&mut self, laid_out: bool) -> Result<(), Full> {
+    /// [`OutputFull`] when the limit is reached or the receiver is gone.
+    pub fn break_page(&mut self, laid_out: bool) -> Result<(), OutputFull> {
         if !self.tables.is_empty() {
             // Rows are kept whole: the page ends after the table.
             self.breaking = true;
@@ -399,8 +404,8 @@ impl<'o, 's> BodyText<'o, 's> {
     /// Ends the page with this number.
     ///
     /// # Errors
-    /// [`Full`] when the limit is reached or the receiver is gone.
-    pub fn end_page(&mut self, number: u32) -> Result<(), Full> {
+    /// [`OutputFull`] when the limit is reached or the receiver is gone.
+    pub fn end_page(&mut self, number: u32) -> Result<(), OutputFull> {
         self.after_block()?;
         let text = std::mem::take(&mut self.text);
         self.after_item = false;
@@ -409,7 +414,7 @@ impl<'o, 's> BodyText<'o, 's> {
         given
     }
 
-    fn hand_on(&mut self) -> Result<(), Full> {
+    fn hand_on(&mut self) -> Result<(), OutputFull> {
         let text = std::mem::take(&mut self.text);
         self.after_item = false;
         let given = self.out.flow(&self.title, &text);
@@ -417,7 +422,7 @@ impl<'o, 's> BodyText<'o, 's> {
         given
     }
 
-    /// Titles the next page, unless it gets its own title, with the heading that it continues.
+    /// Unless the next page gets a title of its own, gives it the heading that it continues.
     fn next_title(&mut self) {
         if self.flows {
             self.title.clone_from(&self.heading);
@@ -427,8 +432,8 @@ impl<'o, 's> BodyText<'o, 's> {
     /// Closes the tables that a damaged file leaves open.
     ///
     /// # Errors
-    /// [`Full`] when the limit is reached or the receiver is gone.
-    pub fn finish_tables(&mut self) -> Result<(), Full> {
+    /// [`OutputFull`] when the limit is reached or the receiver is gone.
+    pub fn finish_tables(&mut self) -> Result<(), OutputFull> {
         self.too_deep = 0;
         while !self.tables.is_empty() {
             self.close_row()?;
@@ -440,8 +445,8 @@ impl<'o, 's> BodyText<'o, 's> {
     /// Ends the text.
     ///
     /// # Errors
-    /// [`Full`] when the limit is reached or the receiver is gone.
-    pub fn finish(&mut self) -> Result<(), Full> {
+    /// [`OutputFull`] when the limit is reached or the receiver is gone.
+    pub fn finish(&mut self) -> Result<(), OutputFull> {
         self.finish_tables()?;
         self.after_block()?;
         if self.paged {

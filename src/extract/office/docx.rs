@@ -1,6 +1,6 @@
-//! Word documents: headings by the definition of their styles, lists with their numbers, tables by rows,
-//! notes and comments after their paragraph, pages at the file's breaks. Omits deleted and hidden text, with a
-//! note, field codes, and the second copy of each text box.
+//! Word documents: headings by the definition of their styles, lists with their numbers, tables by rows, notes and
+//! comments after their paragraph, and pages at the file's page breaks. Omits deleted and hidden text, with a
+//! note, as well as field codes and the second copy of each text box.
 
 use std::collections::HashMap;
 
@@ -13,7 +13,7 @@ use super::package::{Relation, relations};
 use super::styles::{Lists, Numbered, Styles};
 use super::xml::{Tag, Xml, XmlPiece};
 use super::{Pictures, damaged, embedded};
-use crate::extract::output::{Full, Output};
+use crate::extract::output::{Output, OutputFull};
 use crate::extract::raised::{RunBuffer, RunStyle};
 use crate::extract::symbol_fonts;
 use crate::extract::zip::Zip;
@@ -52,7 +52,7 @@ pub fn read(zip: &Zip<'_>, part: &str, out: &mut Output<'_>) -> Pictures {
         return Pictures(0);
     };
     // Full: the limit is reached; the text so far has been passed on.
-    let _: Result<(), Full> = word.walk(&mut xml).and_then(|()| word.finish());
+    let _: Result<(), OutputFull> = word.walk(&mut xml).and_then(|()| word.finish());
     let (pictures, omitted) = (word.pictures, word.omitted);
     omitted.report(out);
     if xml.broken() {
@@ -76,7 +76,7 @@ struct DocxParagraph {
     outline: Option<usize>,
     numbered: Option<Numbered>,
     section_ends: bool,
-    /// Texts of the boxes anchored in the paragraph.
+    /// Texts of the text boxes anchored in the paragraph.
     boxes: Vec<String>,
 }
 
@@ -89,7 +89,7 @@ struct DocxWord<'a, 'o, 's> {
     comments: HashMap<String, String>,
     body: BodyText<'o, 's>,
     links: &'a [Relation],
-    /// The open paragraphs: a text box in a paragraph holds paragraphs of its own.
+    /// The open paragraphs: a text box in a paragraph contains its own paragraphs.
     open: Vec<DocxParagraph>,
     cells: Vec<TableCell>,
     in_text: bool,
@@ -103,11 +103,16 @@ struct DocxWord<'a, 'o, 's> {
 }
 
 impl DocxWord<'_, '_, '_> {
-    fn walk(&mut self, xml: &mut Xml<'_>) -> Result<(), Full> {
+    fn walk(&mut self, xml: &mut Xml<'_>) -> Result<(), OutputFull> {
         while let Some(piece) = xml.next() {
             match piece {
                 XmlPiece::Open(tag) => self.open(&tag, xml)?,
-                XmlPiece::Close(name) => self.close(&name)?,
+                XmlPiece::Close(name) => {
+                    self.close(&name)?;
+                    if name == "p" {
+                        self.body.progress(xml.share());
+                    }
+                }
                 XmlPiece::Text(text) if self.in_text => self.write(&text),
                 XmlPiece::Text(_) => {}
             }
@@ -115,7 +120,7 @@ impl DocxWord<'_, '_, '_> {
         Ok(())
     }
 
-    fn finish(&mut self) -> Result<(), Full> {
+    fn finish(&mut self) -> Result<(), OutputFull> {
         self.body.finish_tables()?;
         for line in self.margins.rest() {
             self.body.paragraph(&line, &ParagraphRole::Plain)?;
@@ -136,8 +141,8 @@ impl DocxWord<'_, '_, '_> {
         }
     }
 
-    /// Inserts a part that is a web page or plain text at its position.
-    fn chunk(&mut self, tag: &Tag) -> Result<(), Full> {
+    /// Inserts a part that is HTML or plain text at its position.
+    fn chunk(&mut self, tag: &Tag) -> Result<(), OutputFull> {
         let id = tag.prefixed("id").or_else(|| tag.get("id"));
         let link = self.links.iter().find(|link| Some(&link.id) == id.as_ref());
         let text = link.and_then(|link| page_text(self.zip, link));
@@ -147,7 +152,7 @@ impl DocxWord<'_, '_, '_> {
         Ok(())
     }
 
-    fn open(&mut self, tag: &Tag, xml: &mut Xml<'_>) -> Result<(), Full> {
+    fn open(&mut self, tag: &Tag, xml: &mut Xml<'_>) -> Result<(), OutputFull> {
         match tag.name() {
             "t" => self.in_text = true,
             "p" => self.open.push(DocxParagraph::default()),
@@ -196,7 +201,8 @@ impl DocxWord<'_, '_, '_> {
                 self.omitted.deleted += 1;
                 xml.skip();
             }
-            // Moved text, which is read at its new place, fallback copies for old programs, and field codes.
+            // Skips moved text, which is read at its new position, fallback copies for old programs, and field
+            // codes.
             "moveFrom" | "Fallback" | "instrText" | "delText" | "delInstrText" | "sectPr"
             | "tblPr" | "sdtPr" | "fldData" | "binData" | "tblPrEx" => xml.skip(),
             _ => {}
@@ -204,7 +210,7 @@ impl DocxWord<'_, '_, '_> {
         Ok(())
     }
 
-    fn close(&mut self, name: &str) -> Result<(), Full> {
+    fn close(&mut self, name: &str) -> Result<(), OutputFull> {
         match name {
             "t" => self.in_text = false,
             "r" => {
@@ -224,7 +230,7 @@ impl DocxWord<'_, '_, '_> {
         Ok(())
     }
 
-    fn paragraph_properties(&mut self, xml: &mut Xml<'_>) -> Result<(), Full> {
+    fn paragraph_properties(&mut self, xml: &mut Xml<'_>) -> Result<(), OutputFull> {
         let outside = xml.depth() - 1;
         let mut paragraph = self.open.pop().unwrap_or_default();
         let mut breaks = false;
@@ -274,7 +280,7 @@ impl DocxWord<'_, '_, '_> {
                         .or_else(|| tag.get("hAnsi"))
                         .unwrap_or_default();
                 }
-                // A run of a paragraph mark: the properties of the mark itself say nothing about the text.
+                // The run of a paragraph mark: its properties do not apply to the text.
                 "rPrChange" => xml.skip(),
                 _ => {}
             }
@@ -323,7 +329,7 @@ impl DocxWord<'_, '_, '_> {
     }
 
     /// Ends a page inside a paragraph; the rest of the paragraph belongs to the next page.
-    fn split(&mut self, laid_out: bool) -> Result<(), Full> {
+    fn split(&mut self, laid_out: bool) -> Result<(), OutputFull> {
         if self.open.len() > 1 {
             return Ok(());
         }
@@ -341,7 +347,7 @@ impl DocxWord<'_, '_, '_> {
             } else {
                 paragraph.section_ends = false;
                 self.put(paragraph)?;
-                // The rest continues the text: it is neither a second heading nor a second item.
+                // The rest continues the text: it is neither a second heading nor a second list item.
                 self.open.push(DocxParagraph {
                     style: String::new(),
                     outline: None,
@@ -352,7 +358,7 @@ impl DocxWord<'_, '_, '_> {
         self.body.break_page(laid_out)
     }
 
-    fn end_paragraph(&mut self) -> Result<(), Full> {
+    fn end_paragraph(&mut self) -> Result<(), OutputFull> {
         self.hidden = false;
         let Some(mut paragraph) = self.open.pop() else {
             return Ok(());
@@ -369,9 +375,9 @@ impl DocxWord<'_, '_, '_> {
         self.put(paragraph)
     }
 
-    fn put(&mut self, paragraph: DocxParagraph) -> Result<(), Full> {
+    fn put(&mut self, paragraph: DocxParagraph) -> Result<(), OutputFull> {
         let text = paragraph.text.trim();
-        self.margins.see(text);
+        self.margins.remove_repeated(text);
         if !text.is_empty() {
             let (role, mark) = self.role(&paragraph);
             match mark {
@@ -396,7 +402,7 @@ impl DocxWord<'_, '_, '_> {
         let heading = own.unwrap_or_else(|| self.styles.heading(&paragraph.style));
         let styled = self.styles.numbered(&paragraph.style);
         let numbered = paragraph.numbered.clone().map(|mut own| {
-            // A paragraph may give only the level, and its style the list.
+            // A paragraph may specify only the level, and its style the list.
             if own.list.is_empty() {
                 own.list = styled
                     .as_ref()

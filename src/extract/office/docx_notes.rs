@@ -10,14 +10,14 @@ const MAX_NOTES_BYTES: usize = 8 << 20;
 /// Maximum size of one note, in bytes.
 const MAX_NOTE_BYTES: usize = 1 << 20;
 
-/// Footnotes, endnotes, or comments by id.
+/// Footnotes, endnotes, or comments by ID.
 pub fn notes(xml: Option<Xml<'_>>, element: &str) -> HashMap<String, String> {
     let mut notes = HashMap::new();
     let Some(mut xml) = xml else { return notes };
     let mut total = 0;
     while let Some(piece) = xml.next() {
         let XmlPiece::Open(tag) = piece else { continue };
-        // The separator lines between text and notes are stored as notes of other types.
+        // The separators between text and notes are stored as notes of other types.
         if tag.name() != element || tag.get("type").is_some_and(|kind| kind != "normal") {
             continue;
         }

@@ -1,5 +1,5 @@
-//! Parts of Word documents besides the text itself: headers and footers, pages that the text takes in, boxes of forms,
-//! and what is left out.
+//! Parts of Word documents besides the main text: headers and footers, embedded HTML, form check boxes, and counts
+//! of omitted content.
 
 use super::margins::MarginLines;
 use super::package::Relation;
@@ -9,9 +9,9 @@ use crate::extract::raised::Script;
 use crate::extract::zip::Zip;
 use crate::extract::{charset, html};
 
-/// Maximum size of a part that the text takes in, in bytes.
+/// Maximum size of an embedded part, in bytes.
 const MAX_CHUNK_BYTES: usize = 16 << 20;
-/// Maximum number of headers, and of footers.
+/// Maximum number of headers and maximum number of footers.
 const MAX_MARGINS: usize = 60;
 
 /// Omitted content, for the notes.
@@ -60,7 +60,7 @@ pub fn margins(zip: &Zip<'_>, links: &[Relation]) -> MarginLines {
     lines
 }
 
-/// Whether a part that the text takes in is a web page or plain text, which is read at its place.
+/// Whether an embedded part is HTML or plain text, which is read at its position.
 pub fn is_page(link: &Relation) -> bool {
     let target = link.target.to_ascii_lowercase();
     link.kind == "aFChunk"
@@ -69,7 +69,7 @@ pub fn is_page(link: &Relation) -> bool {
             .any(|end| target.ends_with(end))
 }
 
-/// The text of a part that is a web page or plain text.
+/// The text of a part that is HTML or plain text.
 pub fn page_text(zip: &Zip<'_>, link: &Relation) -> Option<String> {
     let entry = zip.find(&link.target).filter(|_| is_page(link))?;
     let (bytes, _) = zip.read(entry, MAX_CHUNK_BYTES);
@@ -80,7 +80,7 @@ pub fn page_text(zip: &Zip<'_>, link: &Relation) -> Option<String> {
     Some(html::body(&decoded.text, MAX_CHUNK_BYTES, false).text)
 }
 
-/// Whether the check box of a form field is checked, as text.
+/// The text for a form's check box, which shows whether it is checked.
 pub fn form_box(xml: &mut Xml<'_>) -> &'static str {
     let outside = xml.depth() - 1;
     let (mut default, mut checked) = (false, None);
@@ -99,7 +99,7 @@ pub fn form_box(xml: &mut Xml<'_>) -> &'static str {
     }
 }
 
-/// The position that `vertAlign` gives.
+/// The position that a `vertAlign` value means.
 pub fn script(value: &str) -> Option<Script> {
     match value {
         "superscript" => Some(Script::Raised),

@@ -6,7 +6,7 @@ use super::xml::{Tag, Xml, XmlPiece};
 use crate::extract::zip::Zip;
 
 /// Maximum size of the text from one chart or diagram, in bytes.
-const MOST_WORDS: usize = 64 << 10;
+const MAX_WORDS: usize = 64 << 10;
 
 /// The text of the chart or diagram that a tag refers to.
 pub fn referred(zip: &Zip<'_>, links: &[Relation], tag: &Tag) -> Vec<String> {
@@ -43,7 +43,7 @@ fn chart(mut xml: Xml<'_>) -> Vec<String> {
                 "v" => {
                     let text = xml.inside();
                     total += text.len();
-                    if let Some(series) = series.as_mut().filter(|_| total < MOST_WORDS) {
+                    if let Some(series) = series.as_mut().filter(|_| total < MAX_WORDS) {
                         series.take(part, text);
                     }
                 }
@@ -106,7 +106,7 @@ fn diagram(mut xml: Xml<'_>) -> Vec<String> {
                 // `dgm:t` holds a whole text body; the words are in its `a:t` elements.
                 continue;
             }
-            XmlPiece::Text(text) if total < MOST_WORDS => {
+            XmlPiece::Text(text) if total < MAX_WORDS => {
                 total += text.len();
                 line.push_str(&text);
             }

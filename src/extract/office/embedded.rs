@@ -1,4 +1,5 @@
-//! Files inside an office file: those of readable kinds are read under their names, the others are named.
+//! Files embedded in an office file: readable ones are read under their names; for the others, only the name is
+//! reported.
 
 use super::package::Relation;
 use crate::extract::output::Output;

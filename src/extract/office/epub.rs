@@ -28,9 +28,10 @@ pub fn read(zip: &Zip<'_>, out: &mut Output<'_>) -> Result<Pictures, Unreadable>
     let folder = main.rsplit_once('/').map_or("", |(folder, _)| folder);
     let book = EpubBook::read(zip, &main, folder, out);
     let titles = titles(zip, &book);
-    let scrambled = scrambled(zip);
+    let scrambled = encrypted_entries(zip);
     let mut locked = 0;
-    for path in &book.spine {
+    for (index, path) in book.spine.iter().enumerate() {
+        out.progress(index, book.spine.len());
         if scrambled.contains(path) {
             locked += 1;
             continue;
@@ -39,9 +40,9 @@ pub fn read(zip: &Zip<'_>, out: &mut Output<'_>) -> Result<Pictures, Unreadable>
             damaged(out, &format!("chapter {path} is missing"));
             continue;
         };
-        let (bytes, fault) = zip.read(entry, MAX_CHAPTER_BYTES);
-        if let Some(fault) = fault {
-            damaged(out, &format!("chapter {path}: {}", fault.message()));
+        let (bytes, error) = zip.read(entry, MAX_CHAPTER_BYTES);
+        if let Some(error) = error {
+            damaged(out, &format!("chapter {path}: {}", error.message()));
         }
         let Ok(decoded) = charset::decode(&bytes, None) else {
             continue;
@@ -174,7 +175,7 @@ fn titles(zip: &Zip<'_>, book: &EpubBook) -> HashMap<String, String> {
                     let file = target.split('#').next().unwrap_or_default();
                     let title: String = one_line(&text).chars().take(300).collect();
                     if !file.is_empty() && !title.is_empty() && titles.len() < MAX_CHAPTERS {
-                        // The first entry that points into a file names it.
+                        // The first entry that points into a file gives its title.
                         titles
                             .entry(resolve(folder, &unescaped(file)))
                             .or_insert(title);
@@ -188,7 +189,7 @@ fn titles(zip: &Zip<'_>, book: &EpubBook) -> HashMap<String, String> {
 }
 
 /// The entries that the encryption list marks as encrypted.
-fn scrambled(zip: &Zip<'_>) -> Vec<String> {
+fn encrypted_entries(zip: &Zip<'_>) -> Vec<String> {
     let (mut found, mut method) = (Vec::new(), String::new());
     let Some(mut xml) = Xml::part(zip, "META-INF/encryption.xml") else {
         return found;

@@ -1,5 +1,5 @@
-//! Headers and footers of an office file: what is on them and nowhere in the text, such as the data of a
-//! letterhead. Page numbers and repeated titles are left out.
+//! Headers and footers of an office file: keeps content that occurs nowhere in the text, such as a letterhead's
+//! address. Page numbers and repeated titles are left out.
 
 use super::body::one_line;
 use super::xml::{Xml, XmlPiece};
@@ -14,7 +14,7 @@ const MAX_LINE_BYTES: usize = 2_000;
 pub struct MarginLines(Vec<(String, &'static str)>);
 
 impl MarginLines {
-    /// Adds the paragraphs of a header or footer part; `kind` is the word that marks them.
+    /// Adds the paragraphs of a header or footer part; `kind` is the label for its lines.
     pub fn read(&mut self, mut xml: Xml<'_>, kind: &'static str) {
         let mut line = String::new();
         while let Some(piece) = xml.next() {
@@ -34,7 +34,7 @@ impl MarginLines {
         self.add(&line, kind);
     }
 
-    /// Adds a line, unless it is known or only a page number.
+    /// Adds a line, unless it is already known or only a page number.
     pub fn add(&mut self, line: &str, kind: &'static str) {
         let line = one_line(line);
         let is_known = self.0.iter().any(|(known, _)| *known == line);
@@ -44,7 +44,7 @@ impl MarginLines {
     }
 
     /// Removes the lines that this paragraph of the text repeats.
-    pub fn see(&mut self, paragraph: &str) {
+    pub fn remove_repeated(&mut self, paragraph: &str) {
         if !self.0.is_empty() {
             let paragraph = one_line(paragraph);
             self.0
@@ -52,7 +52,7 @@ impl MarginLines {
         }
     }
 
-    /// The remaining lines, each marked with where it is.
+    /// The remaining lines, each labeled with where it comes from.
     pub fn rest(&mut self) -> Vec<String> {
         let lines = std::mem::take(&mut self.0);
         lines
@@ -62,7 +62,7 @@ impl MarginLines {
     }
 }
 
-/// Whether a line holds at most a number and one word before each: `3`, `Page 3 of 9`, `- 3 -`.
+/// Whether a line contains at most a number and one word before each: `3`, `Page 3 of 9`, `- 3 -`.
 fn is_page_number(line: &str) -> bool {
     let (mut words, mut numbers) = (0, 0);
     for word in line
@@ -110,7 +110,7 @@ mod tests {
         ] {
             lines.add(line, "header");
         }
-        lines.see("This is the Annual  report of the year.");
+        lines.remove_repeated("This is the Annual  report of the year.");
         assert_eq!(lines.rest(), ["[header: Ref 4711/B]"]);
     }
 }

@@ -1,4 +1,4 @@
-//! The merged cells of a sheet: each row that a merged cell covers shows its value.
+//! The merged cells of a sheet: the value appears in each row that a merged cell spans.
 
 use std::collections::BTreeMap;
 
@@ -9,10 +9,10 @@ use crate::extract::zip::Zip;
 const MAX_MERGED: usize = 100_000;
 /// Maximum size in bytes of a value that is repeated.
 const MAX_REPEATED_BYTES: usize = 80;
-/// Bytes by which scanned pieces overlap: more than the tag of a merged cell has.
+/// Number of bytes by which scanned chunks overlap: longer than the tag of any merged cell.
 const OVERLAP: usize = 200;
 
-/// A cell that covers rows below it.
+/// A cell that spans rows below it.
 #[derive(Debug, Clone, Copy)]
 struct Merged {
     last_row: u32,
@@ -27,7 +27,7 @@ pub struct MergedCells {
 }
 
 impl MergedCells {
-    /// Finds them in the sheet's markup, where they follow the cells, without parsing the rest.
+    /// Finds merged cells in the sheet's markup, where they follow the other cells, without parsing the rest.
     pub fn read(zip: &Zip<'_>, part: &str) -> Self {
         let mut found = Self::default();
         let Some(entry) = zip.find(part) else {
@@ -36,7 +36,7 @@ impl MergedCells {
         let mut count = 0;
         zip.scan(entry, OVERLAP, &mut |text, is_last| {
             let end = text.len();
-            // The last bytes may cut a tag and come again with the next piece.
+            // The last bytes may contain a partial tag, which comes again with the next chunk.
             let next = if is_last {
                 end
             } else {
@@ -71,7 +71,7 @@ impl MergedCells {
         true
     }
 
-    /// Fills the cells of a row that a cell above covers.
+    /// Fills in the cells of a row that a merged cell spans from above.
     pub fn fill(&mut self, number: u32, row: &mut Vec<String>) {
         self.open.retain(|(merged, _)| merged.last_row >= number);
         for (merged, value) in &self.open {
@@ -91,7 +91,7 @@ impl MergedCells {
     }
 }
 
-/// The row and column of a cell reference such as `AB12`; the column counts from 0.
+/// The row and column of a cell reference such as `AB12`; columns are counted from 0.
 fn place(text: &str) -> Option<(u32, usize)> {
     let digits = text.find(|c: char| c.is_ascii_digit())?;
     let row = text[digits..].parse().ok()?;

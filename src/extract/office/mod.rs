@@ -31,13 +31,13 @@ pub use body::{BodyText, ParagraphRole, TableCell};
 pub use margins::MarginLines;
 pub use package::{Package, kind};
 
-/// Number of pictures in a file, whose content is not read.
+/// Number of images in a file, whose content is not read.
 struct Pictures(usize);
 
-/// Reads an opened container of the kind that `package::kind` detected. Returns a name in `KINDS`.
+/// Reads an opened container of the kind that `package::kind` detected. Returns a name from `KINDS`.
 ///
 /// # Errors
-/// [`Unreadable::PicturesOnly`] when the file holds pictures but no words, [`Unreadable::Locked`] for a
+/// [`Unreadable::PicturesOnly`] when the file contains images but no words, [`Unreadable::Locked`] for a
 /// copy-protected book.
 pub(super) fn read(
     zip: &Zip<'_>,

@@ -1,6 +1,6 @@
-//! Number formats that show something else than the number: leading zeros (`00000`), text around it
-//! (`"INV-"0000`, `0 "kg"`, currencies), digits in groups (`000-00-0000`), and scaled numbers (`0.0,,"M"`).
-//! Rounding and thousands separators are ignored: the stored number says more.
+//! Number formats that show more than the number: leading zeros (`00000`), surrounding text (`"INV-"0000`, `0
+//! "kg"`, currencies), grouped digits (`000-00-0000`), and scaled numbers (`0.0,,"M"`). Rounding and thousands
+//! separators are ignored, because the stored number is more precise.
 
 /// Maximum size of a format in bytes; a longer one is ignored.
 const MAX_CODE_BYTES: usize = 255;
@@ -28,7 +28,7 @@ pub struct NumberPattern {
 }
 
 impl NumberPattern {
-    /// Parses a format; `None` when the number itself says as much.
+    /// Parses a format; `None` when it shows no more than the number itself.
     pub fn parse(code: &str) -> Option<Self> {
         if code.len() > MAX_CODE_BYTES {
             return None;
@@ -107,7 +107,7 @@ impl NumberPattern {
         self.slots.iter().any(|slot| matches!(slot, Slot::Text(_)))
     }
 
-    /// The text for a number, given with its significant digits as `plain`.
+    /// The text for a number whose significant digits are `plain`.
     pub fn shown(&self, number: f64, plain: &str) -> String {
         let sign = if number < 0.0 { "-" } else { "" };
         let scaled = number.abs() / 1_000f64.powi(self.thousands);
@@ -130,7 +130,7 @@ impl NumberPattern {
             .to_owned()
     }
 
-    /// The digits in their slots, filled from the right.
+    /// Places the digits in their slots, filled from the right.
     fn filled(&self, whole: &str) -> String {
         let mut left: Vec<char> = whole.chars().collect();
         let mut reversed: Vec<String> = Vec::new();
@@ -148,8 +148,8 @@ impl NumberPattern {
     }
 }
 
-/// The text that a bracket shows: the currency of `[$€-407]`; `None` for a condition, which is ignored with
-/// the whole format.
+/// The text that a bracket shows, such as the currency of `[$€-407]`; `None` for a condition, which makes the
+/// whole format ignored.
 fn bracket(inner: &str) -> Option<String> {
     if let Some(currency) = inner.strip_prefix('$') {
         return Some(currency.split('-').next().unwrap_or_default().to_owned());

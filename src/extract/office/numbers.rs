@@ -1,6 +1,6 @@
-//! The text a sheet shows for a stored number: dates and times by their format, percentages, and numbers
-//! with their significant digits, in the pattern of formats that say more (`number_pattern`). Colors and
-//! rounding are ignored.
+//! The text that a sheet shows for a stored number: dates and times by their format, percentages, and numbers with
+//! their significant digits, in the pattern of formats that show more (`number_pattern`). Colors and rounding are
+//! ignored.
 
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -8,7 +8,7 @@ use std::rc::Rc;
 use super::number_pattern::NumberPattern;
 use super::xml::{Xml, XmlPiece};
 
-/// Maximum number of formats read of one workbook.
+/// Maximum number of formats read from one workbook.
 const MAX_FORMATS: usize = 100_000;
 
 /// How a cell's format presents a number.
@@ -37,7 +37,7 @@ pub struct CellFormat {
 }
 
 impl CellFormat {
-    /// The text for a stored value. `from_1904`: days are counted from 1904, as on the old Macintosh.
+    /// The text for a stored value. With `from_1904`, days are counted from 1904, as on the old Macintosh.
     pub fn shown(&self, value: &str, from_1904: bool) -> String {
         match (&self.pattern, value.trim().parse::<f64>()) {
             (Some(pattern), Ok(number)) if number.is_finite() => {
@@ -106,7 +106,7 @@ impl Shapes {
     }
 }
 
-/// The predefined formats (ECMA-376 part 1, 18.8.30), with those of East Asia.
+/// The predefined formats (ECMA-376 part 1, 18.8.30), including the East Asian ones.
 fn built_in(id: u32) -> NumberShape {
     match id {
         9 | 10 => NumberShape::Percent,
@@ -159,7 +159,7 @@ pub fn of_code(code: &str) -> NumberShape {
     }
 }
 
-/// The text for a stored value. `from_1904`: days are counted from 1904, as on the old Macintosh.
+/// The text for a stored value. With `from_1904`, days are counted from 1904, as on the old Macintosh.
 fn shown(value: &str, shape: NumberShape, from_1904: bool) -> String {
     let Ok(number) = value.trim().parse::<f64>() else {
         return value.trim().to_owned();
@@ -186,11 +186,11 @@ fn plain(number: f64, raw: &str) -> String {
         };
     }
     let rounded = format!("{number:.14e}").parse().unwrap_or(number);
-    // No minus sign before zero.
+    // Avoid a minus sign before zero.
     format!("{}", if rounded == 0.0 { 0.0 } else { rounded })
 }
 
-/// Day number of 31 December 9999, the last date that Excel knows.
+/// Number of the day after December 31, 9999, the last date that Excel supports.
 const LAST_DAY: f64 = 2_958_466.0;
 
 fn date(number: f64, from_1904: bool, shape: NumberShape) -> Option<String> {
@@ -203,8 +203,8 @@ fn date(number: f64, from_1904: bool, shape: NumberShape) -> Option<String> {
     if days == 0.0 && !from_1904 {
         return time(number, false, shape);
     }
-    // Excel treats 1900 as a leap year, so days before March 1900 are one off; dates are shown as Excel
-    // shows them.
+    // Excel treats 1900 as a leap year, so days before March 1900 are off by one; dates appear as Excel shows
+    // them.
     let shift = match (from_1904, days) {
         (true, _) => 24_107.0,
         (false, 60.0) => return Some("1900-02-29".to_owned()),
@@ -223,7 +223,7 @@ fn time(number: f64, from_1904: bool, shape: NumberShape) -> Option<String> {
     if !(0.0..LAST_DAY).contains(&number) {
         return None;
     }
-    // Large numbers are points in time that show only their clock; small ones are durations.
+    // Large numbers are points in time that show only the time of day; small ones are durations.
     if number >= 1_000.0 {
         return date(number, from_1904, shape);
     }

@@ -8,7 +8,7 @@ use super::margins::MarginLines;
 use super::odf_parts::{CoveredColumns, OdfOmitted, inside, margins, run_style};
 use super::xml::{Tag, Xml, XmlPiece};
 use super::{Pictures, damaged};
-use crate::extract::output::{Full, Output};
+use crate::extract::output::{Output, OutputFull};
 use crate::extract::raised::{RunBuffer, RunStyle};
 use crate::extract::zip::Zip;
 
@@ -19,7 +19,7 @@ const MAX_REPEATS: usize = 1_000;
 /// Maximum number of styles read.
 const MAX_STYLES: usize = 50_000;
 
-/// Reads the container's content.
+/// Reads the content of the container.
 pub fn read(zip: &Zip<'_>, rows: usize, out: &mut Output<'_>) -> Pictures {
     let Some(mut xml) = Xml::part(zip, "content.xml") else {
         damaged(out, "its content is missing");
@@ -51,7 +51,7 @@ pub fn read(zip: &Zip<'_>, rows: usize, out: &mut Output<'_>) -> Pictures {
         omitted: OdfOmitted::default(),
     };
     // Full: the limit is reached; the text so far has been passed on.
-    let _: Result<(), Full> = reader.walk(&mut xml).and_then(|()| reader.finish());
+    let _: Result<(), OutputFull> = reader.walk(&mut xml).and_then(|()| reader.finish());
     let (pictures, rows_left) = (reader.pictures, reader.rows_left);
     if rows_left == 0 {
         out.note(format!("only the first {rows} rows are shown"));
@@ -69,18 +69,18 @@ enum OdfSort {
     Slides,
 }
 
-/// A paragraph being read; a note or a box may hold one inside another.
+/// A paragraph being read; a note or a text box may contain another one.
 struct OdfParagraph {
     text: String,
     runs: RunBuffer,
     role: ParagraphRole,
 }
 
-/// How often a cell of a sheet is repeated.
+/// The repetition count of a sheet's cell.
 #[derive(Default)]
 struct Repeated {
     times: usize,
-    /// Whether a cell of a row above covers it.
+    /// Whether a cell in a row above spans it.
     continues: bool,
 }
 
@@ -113,11 +113,16 @@ struct OdfReader<'o, 's> {
 }
 
 impl OdfReader<'_, '_> {
-    fn walk(&mut self, xml: &mut Xml<'_>) -> Result<(), Full> {
+    fn walk(&mut self, xml: &mut Xml<'_>) -> Result<(), OutputFull> {
         while let Some(piece) = xml.next() {
             match piece {
                 XmlPiece::Open(tag) => self.open(&tag, xml)?,
-                XmlPiece::Close(name) => self.close(&name)?,
+                XmlPiece::Close(name) => {
+                    self.close(&name)?;
+                    if matches!(&*name, "p" | "h" | "table-row") {
+                        self.body.progress(xml.share());
+                    }
+                }
                 XmlPiece::Text(text) => self.write(&text),
             }
         }
@@ -125,7 +130,7 @@ impl OdfReader<'_, '_> {
         Ok(())
     }
 
-    fn finish(&mut self) -> Result<(), Full> {
+    fn finish(&mut self) -> Result<(), OutputFull> {
         self.body.finish_tables()?;
         let rest = self.margins.rest();
         if self.kind == OdfSort::Text {
@@ -136,7 +141,7 @@ impl OdfReader<'_, '_> {
         self.body.finish()
     }
 
-    /// Writes text with white space collapsed to one space; further spaces are written as tags.
+    /// Writes text with whitespace collapsed to one space; further spaces are encoded as tags.
     fn write(&mut self, text: &str) {
         let Some(paragraph) = self.open.last_mut() else {
             return;
@@ -167,7 +172,7 @@ impl OdfReader<'_, '_> {
         }
     }
 
-    fn open(&mut self, tag: &Tag, xml: &mut Xml<'_>) -> Result<(), Full> {
+    fn open(&mut self, tag: &Tag, xml: &mut Xml<'_>) -> Result<(), OutputFull> {
         let number = |name: &str| tag.get(name).and_then(|count| count.parse::<usize>().ok());
         match tag.name() {
             "style" => self.style = tag.get("name").unwrap_or_default(),
@@ -259,7 +264,7 @@ impl OdfReader<'_, '_> {
         }
     }
 
-    /// Records a style that puts a page break before its paragraphs or hides them.
+    /// Records a style that inserts a page break before its paragraphs or hides them.
     fn style(&mut self, tag: &Tag) {
         if self.breaking.len() + self.hidden.len() > MAX_STYLES {
             return;
@@ -277,7 +282,7 @@ impl OdfReader<'_, '_> {
         }
     }
 
-    /// Handles the element that tells whether the file is a text, a sheet, or a presentation.
+    /// Handles the element that determines whether the file is a text, a sheet, or a presentation.
     fn begin(&mut self, tag: &Tag) {
         if !self.open.is_empty() || self.number > 0 {
             return;
@@ -290,7 +295,7 @@ impl OdfReader<'_, '_> {
         self.body.flows = self.kind == OdfSort::Text;
     }
 
-    fn open_paragraph(&mut self, tag: &Tag) -> Result<(), Full> {
+    fn open_paragraph(&mut self, tag: &Tag) -> Result<(), OutputFull> {
         let style = tag.get("style-name").unwrap_or_default();
         if self.open.is_empty()
             && self.kind == OdfSort::Text
@@ -320,7 +325,7 @@ impl OdfReader<'_, '_> {
         Ok(())
     }
 
-    fn close(&mut self, name: &str) -> Result<(), Full> {
+    fn close(&mut self, name: &str) -> Result<(), OutputFull> {
         match name {
             "p" | "h" => self.end_paragraph()?,
             "span" => drop(self.spans.pop()),
@@ -336,7 +341,7 @@ impl OdfReader<'_, '_> {
         Ok(())
     }
 
-    fn end_paragraph(&mut self) -> Result<(), Full> {
+    fn end_paragraph(&mut self) -> Result<(), OutputFull> {
         let Some(OdfParagraph {
             mut text,
             mut runs,
@@ -347,9 +352,9 @@ impl OdfReader<'_, '_> {
         };
         runs.flush(&mut text);
         let text = text.trim();
-        self.margins.see(text);
+        self.margins.remove_repeated(text);
         if let Some(outer) = self.open.last_mut() {
-            // The paragraph is in a box inside another one.
+            // The paragraph is in a text box inside another one.
             if !text.is_empty() {
                 outer.text.push('\n');
                 outer.text.push_str(text);
@@ -373,7 +378,7 @@ impl OdfReader<'_, '_> {
     }
 
     /// Ends a page inside a paragraph.
-    fn split(&mut self) -> Result<(), Full> {
+    fn split(&mut self) -> Result<(), OutputFull> {
         if self.kind != OdfSort::Text {
             return Ok(());
         }
@@ -424,7 +429,7 @@ impl OdfReader<'_, '_> {
 
     fn close_cell(&mut self) {
         let Repeated { times, continues } = std::mem::take(&mut self.cell);
-        // The markup lists covered cells separately.
+        // The markup lists spanned cells separately.
         self.body.close_cell(TableCell {
             spans: 0,
             continues,
@@ -434,8 +439,8 @@ impl OdfReader<'_, '_> {
         }
     }
 
-    fn close_row(&mut self) -> Result<(), Full> {
-        // Only rows with text count; the empty rest of a sheet claims a million rows.
+    fn close_row(&mut self) -> Result<(), OutputFull> {
+        // Only rows with text count; the empty rest of a sheet may declare a million rows.
         let times = self.row_repeats.min(self.rows_left).min(MAX_REPEATS);
         let filled = self.body.row_is_filled();
         self.omitted.hidden_rows += usize::from(filled && self.is_hidden_row);
@@ -448,7 +453,7 @@ impl OdfReader<'_, '_> {
         Ok(())
     }
 
-    fn close_table(&mut self) -> Result<(), Full> {
+    fn close_table(&mut self) -> Result<(), OutputFull> {
         self.tables = self.tables.saturating_sub(1);
         self.body.close_table()?;
         if self.kind == OdfSort::Sheets && self.tables == 0 {
@@ -464,7 +469,7 @@ impl OdfReader<'_, '_> {
         Ok(())
     }
 
-    fn end_page(&mut self) -> Result<(), Full> {
+    fn end_page(&mut self) -> Result<(), OutputFull> {
         let title = std::mem::take(&mut self.page_title);
         let (number, blank) = (self.number, self.body.is_blank());
         self.body.title = match title.as_str() {

@@ -1,5 +1,5 @@
-//! Parts of OpenDocument files besides the text itself: text styles, headers and footers, covered cells, and what
-//! is left out.
+//! Parts of OpenDocument files besides the main text: text styles, headers and footers, cells spanned from above,
+//! and counts of omitted content.
 
 use super::body::{BodyText, one_line};
 use super::margins::MarginLines;
@@ -9,10 +9,10 @@ use crate::extract::zip::Zip;
 
 /// Maximum size of a note, in bytes.
 const MAX_NOTE_BYTES: usize = 1 << 20;
-/// Maximum number of columns whose cells may cover those below.
+/// Maximum number of columns whose cells may span rows below.
 const MAX_COLUMNS: usize = 1_000;
 
-/// What is left out of the text, for the notes.
+/// Omitted content, for the notes.
 #[derive(Default)]
 pub struct OdfOmitted {
     /// Hidden sheets.
@@ -20,7 +20,7 @@ pub struct OdfOmitted {
     deleted: usize,
     /// Hidden passages.
     pub hidden: usize,
-    /// Hidden rows, which are read.
+    /// Hidden rows, which are read nevertheless.
     pub hidden_rows: usize,
     controls: usize,
     /// Embedded objects.
@@ -77,17 +77,17 @@ impl OdfOmitted {
     }
 }
 
-/// The columns of the open table that cells of rows above cover.
+/// The columns of the open table that cells in rows above span.
 #[derive(Default)]
 pub struct CoveredColumns {
-    /// Rows left by column.
+    /// Number of rows still spanned, by column.
     left: Vec<usize>,
     /// The next column of the open row.
     pub column: usize,
 }
 
 impl CoveredColumns {
-    /// Whether the next column is covered from above; otherwise it covers `rows` rows from here on.
+    /// Whether the next column is spanned from above; otherwise its cell spans `rows` rows from here on.
     pub fn next(&mut self, is_covered: bool, rows: usize, times: usize) -> bool {
         let at = self.column;
         self.column = at.saturating_add(times);
@@ -103,7 +103,7 @@ impl CoveredColumns {
     }
 }
 
-/// How a text style differs from its line: `super 58%`, `-33% 58%`, or a line through.
+/// How a text style differs from normal text: `super 58%`, `-33% 58%`, or a line through.
 pub fn run_style(tag: &Tag) -> RunStyle {
     let position = tag.get("text-position").unwrap_or_default();
     let shift = position.split(' ').next().unwrap_or_default();
@@ -123,7 +123,7 @@ pub fn run_style(tag: &Tag) -> RunStyle {
     }
 }
 
-/// The headers and footers, which are part of the page styles.
+/// The headers and footers, which are defined in the page styles.
 pub fn margins(zip: &Zip<'_>) -> MarginLines {
     let mut lines = MarginLines::default();
     let mut xml = Xml::part(zip, "styles.xml");
@@ -150,7 +150,7 @@ pub fn margins(zip: &Zip<'_>) -> MarginLines {
     lines
 }
 
-/// The text of the element just opened, and separately that of one kind of child.
+/// The text of the element just opened and, separately, that of one kind of child.
 pub fn inside(xml: &mut Xml<'_>, apart: &str) -> (String, String) {
     let outside = xml.depth() - 1;
     let (mut special, mut text) = (String::new(), String::new());

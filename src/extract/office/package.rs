@@ -1,4 +1,4 @@
-//! The kind of office file in a container, and the relations between its parts.
+//! Detects the kind of office file in a container, and reads the relations between its parts.
 
 use super::xml::{Xml, XmlPiece};
 use crate::extract::Unreadable;
@@ -24,7 +24,7 @@ pub enum Package {
     Archive,
 }
 
-/// Detects the kind by the parts that every such file has.
+/// Detects the kind by the parts that every such file contains.
 ///
 /// # Errors
 /// [`Unreadable::Locked`] for an encrypted OpenDocument file, [`Unreadable::Unsupported`] for a binary
@@ -117,10 +117,10 @@ fn content_types(zip: &Zip<'_>) -> Vec<(String, String)> {
     types
 }
 
-/// A relation of one part to another.
+/// A relation from one part to another.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Relation {
-    /// The id by which the part refers to it.
+    /// The ID by which the part refers to it.
     pub id: String,
     /// The last segment of its type: `slide`, `notesSlide`, `chart`, …
     pub kind: String,
@@ -128,7 +128,7 @@ pub struct Relation {
     pub target: String,
 }
 
-/// The relations of a part, without external ones. The path of the container itself is empty.
+/// The relations of a part, without external ones. An empty path means the container itself.
 pub fn relations(zip: &Zip<'_>, part: &str) -> Vec<Relation> {
     let (folder, file) = part.rsplit_once('/').unwrap_or(("", part));
     let name = if folder.is_empty() {
@@ -158,7 +158,7 @@ pub fn relations(zip: &Zip<'_>, part: &str) -> Vec<Relation> {
     found
 }
 
-/// Resolves a path relative to a folder of the container. `..` above the root has no effect.
+/// Resolves a path relative to a folder of the container; `..` above the root has no effect.
 pub fn resolve(folder: &str, target: &str) -> String {
     let (base, rest) = match target.strip_prefix('/') {
         Some(absolute) => ("", absolute),

@@ -1,12 +1,12 @@
-//! Presentations: each slide is a page under its own title, with tables, charts, diagrams, speaker notes,
-//! and comments. Omits dates, footers, and slide numbers, and the text of layouts.
+//! Presentations: each slide is a page under its own title, with tables, charts, diagrams, speaker notes, and
+//! comments. Omits dates, footers, slide numbers, and the text of layouts.
 
 use super::body::{BodyText, ParagraphRole, TableCell, one_line};
 use super::drawing;
 use super::package::{Relation, relations};
 use super::xml::{Tag, Xml, XmlPiece};
 use super::{Pictures, damaged, embedded};
-use crate::extract::output::{Full, Output};
+use crate::extract::output::{Output, OutputFull};
 use crate::extract::raised::{RunBuffer, RunStyle, Script};
 use crate::extract::zip::Zip;
 
@@ -18,7 +18,9 @@ const MAX_PARAGRAPH_BYTES: usize = 256 << 10;
 /// Reads the presentation whose main part is `part`.
 pub fn read(zip: &Zip<'_>, part: &str, out: &mut Output<'_>) -> Pictures {
     let (mut pictures, mut files) = (0, Vec::new());
-    for (index, slide) in slides(zip, part, out).iter().enumerate() {
+    let slides = slides(zip, part, out);
+    for (index, slide) in slides.iter().enumerate() {
+        out.progress(index, slides.len());
         let number = index as u32 + 1;
         let Some(mut xml) = Xml::part(zip, slide) else {
             out.gap(number, "the slide is missing", false);
@@ -27,7 +29,7 @@ pub fn read(zip: &Zip<'_>, part: &str, out: &mut Output<'_>) -> Pictures {
         let links = relations(zip, slide);
         let mut reader = Slide::new(zip, &links, BodyText::new(out, false));
         reader.walk(&mut xml);
-        reader.say(&links);
+        reader.add_notes(&links);
         let (shown, blank) = (reader.pictures, reader.is_blank());
         let (hidden, mut body, title) = (reader.hidden, reader.body, reader.title);
         pictures += shown;
@@ -82,7 +84,7 @@ fn slides(zip: &Zip<'_>, part: &str, out: &mut Output<'_>) -> Vec<String> {
         );
     }
     if slides.is_empty() {
-        // The list is missing: the slides' file names carry their numbers.
+        // When the list is missing, the numbers in the slides' file names give the order.
         let number = |name: &str| -> Option<u32> {
             let digits = name
                 .strip_prefix("ppt/slides/slide")?
@@ -171,8 +173,8 @@ impl<'a, 'o, 's> Slide<'a, 'o, 's> {
                 XmlPiece::Text(_) => {}
             }
         }
-        // `Full` cannot occur before the page ends: a slide passes nothing on by itself.
-        let _: Result<(), Full> = self.body.finish_tables();
+        // `OutputFull` cannot occur before the page ends: a slide passes nothing on by itself.
+        let _: Result<(), OutputFull> = self.body.finish_tables();
     }
 
     fn write(&mut self, text: &str) {
@@ -231,7 +233,7 @@ impl<'a, 'o, 's> Slide<'a, 'o, 's> {
         }
     }
 
-    /// Writes the author's description of a picture; file names that programs fill in are skipped.
+    /// Writes the author's description of an image; file names that programs fill in are skipped.
     fn describe(&mut self, tag: &Tag) {
         let words = one_line(&tag.get("descr").unwrap_or_default());
         if words.contains(' ') {
@@ -240,8 +242,8 @@ impl<'a, 'o, 's> Slide<'a, 'o, 's> {
     }
 
     fn close(&mut self, name: &str) {
-        // `Full` cannot occur before the page ends.
-        let _: Result<(), Full> = match name {
+        // `OutputFull` cannot occur before the page ends.
+        let _: Result<(), OutputFull> = match name {
             "t" => {
                 self.in_text = false;
                 Ok(())
@@ -298,12 +300,12 @@ impl<'a, 'o, 's> Slide<'a, 'o, 's> {
 
     fn put(&mut self, text: &str, role: &ParagraphRole) {
         self.blank = false;
-        // `Full` cannot occur before the page ends.
-        let _: Result<(), Full> = self.body.paragraph(text, role);
+        // `OutputFull` cannot occur before the page ends.
+        let _: Result<(), OutputFull> = self.body.paragraph(text, role);
     }
 
     /// Adds the speaker's notes and the comments of the slide.
-    fn say(&mut self, links: &[Relation]) {
+    fn add_notes(&mut self, links: &[Relation]) {
         for link in links {
             let (mark, element) = match link.kind.as_str() {
                 "notesSlide" => ("Speaker notes", "sp"),
@@ -313,14 +315,14 @@ impl<'a, 'o, 's> Slide<'a, 'o, 's> {
             let Some(mut xml) = Xml::part(self.zip, &link.target) else {
                 continue;
             };
-            for text in spoken(&mut xml, element) {
+            for text in note_texts(&mut xml, element) {
                 self.put(&format!("{mark}: {text}"), &ParagraphRole::Plain);
             }
         }
     }
 }
 
-/// How a run differs from its line: raised or lowered by a share of its size, or struck out.
+/// How a run differs from normal text: raised or lowered by a share of its size, or struck out.
 fn run_style(tag: &Tag) -> RunStyle {
     let baseline = tag.get("baseline").unwrap_or_default();
     let shift: i64 = baseline.trim_end_matches('%').parse().unwrap_or(0);
@@ -334,8 +336,8 @@ fn run_style(tag: &Tag) -> RunStyle {
     }
 }
 
-/// The text of each element of a name, without the slide's image and number.
-fn spoken(xml: &mut Xml<'_>, element: &str) -> Vec<String> {
+/// The text of each element with this name, without the slide's image and number.
+fn note_texts(xml: &mut Xml<'_>, element: &str) -> Vec<String> {
     let (mut found, mut text) = (Vec::new(), String::new());
     let (mut frame, mut inside) = (false, false);
     while let Some(piece) = xml.next() {

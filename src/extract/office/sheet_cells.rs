@@ -1,11 +1,11 @@
-//! References and texts of cells.
+//! Parses cell references and cell text.
 
 use super::xml::{Xml, XmlPiece};
 
 /// Maximum size of a cell, in bytes.
 pub const MAX_CELL_BYTES: usize = 32 << 10;
 
-/// The runs of a text up to the end of its element, without phonetic readings.
+/// Appends the runs of a text up to the end of its element, without phonetic readings.
 pub fn rich_text(xml: &mut Xml<'_>, into: &mut String) {
     let outside = xml.depth() - 1;
     let most = into.len() + MAX_CELL_BYTES;
@@ -27,7 +27,7 @@ pub fn rich_text(xml: &mut Xml<'_>, into: &mut String) {
     }
 }
 
-/// Decodes escapes such as `_x000D_`, which stand for characters that XML does not allow.
+/// Decodes escapes such as `_x000D_`, which represent characters that XML does not allow.
 pub fn escapes(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
@@ -56,7 +56,7 @@ pub fn escapes(text: &str) -> String {
     out
 }
 
-/// The column of a cell reference such as `AB12`, from 0.
+/// The column in a cell reference such as `AB12`, from 0.
 pub fn column(place: &str) -> Option<usize> {
     let letters = place.bytes().take_while(u8::is_ascii_alphabetic);
     let column = letters.take(4).fold(0usize, |column, letter| {

@@ -1,12 +1,12 @@
-//! The properties that a Word file's styles and list definitions give a paragraph: heading level,
-//! numbering, hidden text. Styles are identified by their definition, because their names are translated.
+//! The properties that a Word file's styles and list definitions give a paragraph: heading level, numbering, and
+//! hidden text. Styles are identified by their definition, because their names are localized.
 
 use std::collections::HashMap;
 
 use super::xml::{Xml, XmlPiece};
 use crate::extract::raised::{RunStyle, Script};
 
-/// Maximum length of a chain of styles based on each other.
+/// Maximum length of a chain of styles that inherit from each other.
 const MAX_CHAIN: usize = 12;
 /// Maximum number of styles and list definitions read.
 const MAX_STYLES: usize = 20_000;
@@ -16,7 +16,7 @@ const LEVELS: usize = 9;
 /// The list and the level of a list item.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Numbered {
-    /// The list's id; `0` means none.
+    /// The list's ID; `0` means none.
     pub list: String,
     /// Level, from 0.
     pub level: usize,
@@ -31,7 +31,7 @@ struct Style {
     run: RunStyle,
 }
 
-/// All styles by id.
+/// All styles, by ID.
 #[derive(Debug, Default)]
 pub struct Styles(HashMap<String, Style>);
 
@@ -58,7 +58,7 @@ impl Styles {
         self.first(id, |style| style.outline)
     }
 
-    /// The list that a style puts its paragraphs in.
+    /// The list to which a style assigns its paragraphs.
     pub fn numbered(&self, id: &str) -> Option<Numbered> {
         self.first(id, |style| style.numbered.clone())
     }
@@ -68,7 +68,7 @@ impl Styles {
         self.first(id, |style| style.hidden.then_some(())).is_some()
     }
 
-    /// The position and strike-out that a style gives its text.
+    /// The position and strikethrough that a style gives its text.
     pub fn run(&self, id: &str) -> RunStyle {
         let plain = RunStyle::default();
         let found = self.first(id, |style| (style.run != plain).then_some(style.run));
@@ -194,7 +194,7 @@ impl Lists {
         lists
     }
 
-    /// Counts one more item and returns its mark: `-`, `3.`, `2.1`. `None` when the list is not defined.
+    /// Counts the next item and returns its marker: `-`, `3.`, `2.1`. `None` when the list is not defined.
     pub fn mark(&mut self, item: &Numbered) -> Option<String> {
         let kind = self.lists.get(&item.list)?;
         let levels = self.kinds.get(kind)?;
@@ -202,7 +202,7 @@ impl Lists {
         if own.format == "bullet" || own.format == "none" && own.text.is_empty() {
             return Some("-".to_owned());
         }
-        // Lists with one definition continue counting unless one of them restarts.
+        // Lists that share a definition continue counting unless one of them restarts.
         let restart = self.restarts.get(&item.list);
         let key = if restart.is_some() {
             format!("list {}", item.list)
@@ -241,7 +241,7 @@ fn counted(format: &str, count: u32) -> String {
     }
 }
 
-/// Letters as Word counts with them: a … z, aa, bb, …
+/// Numbers as letters, counted as in Word: a … z, aa, bb, …
 fn letters(count: u32, first: u8) -> String {
     let Some(index) = count.checked_sub(1).filter(|index| *index < 26 * 8) else {
         return count.to_string();

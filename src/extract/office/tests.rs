@@ -1,8 +1,8 @@
-//! Tests with files built part by part, each for one thing that must be kept or omitted.
+//! Tests with files built part by part, each for one feature that must be kept or omitted.
 
 use crate::domain::chunk::PageText;
 use crate::extract::zip::pack;
-use crate::extract::{FileInput, ReadLimits, ReadReport, Unreadable, extract};
+use crate::extract::{FileInput, ReadLimits, ReadReport, Unreadable, extract, extract_reporting};
 
 pub(super) fn read(bytes: &[u8]) -> Result<(ReadReport, Vec<PageText>), Unreadable> {
     let limits = ReadLimits::default();
@@ -76,7 +76,7 @@ fn tables_keep_rows_columns_and_merged_cells() {
         texts(&word(&named, &[])),
         ["Columns: Name | Age\nName: Ann | Age: 3"]
     );
-    // Words above numbers name their columns; words above words may be a form.
+    // Words above numbers are column names; words above words may be a form.
     let guessed = table(&[
         row("", &[cell("", "Name"), cell("", "Age")]),
         row("", &[cell("", "Ann"), cell("", "3")]),
@@ -395,4 +395,88 @@ fn books_are_read_in_spine_order_with_chapter_titles() {
         (pages.len(), report.notes[0].as_str()),
         (1, "encrypted chapters omitted: 1")
     );
+}
+
+/// What was reported as read while a file was read: what is done, of how much.
+fn shares(bytes: &[u8]) -> Vec<(u64, u64)> {
+    let limits = ReadLimits::default();
+    let input = FileInput {
+        bytes,
+        name: "upload",
+        encoding: None,
+        limits: &limits,
+    };
+    let mut shares = Vec::new();
+    let mut report = |done, total| shares.push((done, total));
+    extract_reporting(&input, &mut |_| true, &mut report).expect("readable");
+    shares
+}
+
+#[test]
+fn office_files_report_the_share_that_has_been_read() {
+    let paragraphs: String = (0..400).map(|n| p(&format!("number {n}"))).collect();
+    let written: String = (0..400)
+        .map(|n| format!("<text:p>number {n}</text:p>"))
+        .collect();
+    let text = open_document("text", &format!("<office:text>{written}</office:text>"));
+    let rows: String = (1..=200)
+        .map(|n| format!(r#"<row r="{n}"><c r="A{n}"><v>{n}</v></c></row>"#))
+        .collect();
+    let sheet = format!("<worksheet><sheetData>{rows}</sheetData></worksheet>");
+    let list = |tag: &str, count: usize| -> String {
+        let one = |n| format!(r#"<{tag} name="Sheet {n}" r:id="r{n}"/>"#);
+        (0..count).map(one).collect()
+    };
+    let links = |kind: &str, count: usize| {
+        let one =
+            |n| format!(r#"<Relationship Id="r{n}" Type="x/{kind}" Target="{kind}s/{n}.xml"/>"#);
+        let all: String = (0..count).map(one).collect();
+        format!("<Relationships>{all}</Relationships>")
+    };
+    let book = package(
+        "xl/workbook.xml",
+        "spreadsheetml.sheet",
+        &[
+            (
+                "xl/workbook.xml",
+                &format!("<workbook><sheets>{}</sheets></workbook>", list("sheet", 2)),
+            ),
+            ("xl/_rels/workbook.xml.rels", &links("worksheet", 2)),
+            ("xl/worksheets/0.xml", &sheet),
+            ("xl/worksheets/1.xml", &sheet),
+        ],
+    );
+    let slide =
+        "<p:sld><p:sp><p:txBody><a:p><a:r><a:t>words</a:t></a:r></a:p></p:txBody></p:sp></p:sld>";
+    let names: Vec<String> = (0..20).map(|n| format!("ppt/slides/{n}.xml")).collect();
+    let main = format!("<p:presentation>{}</p:presentation>", list("p:sldId", 20));
+    let targets = links("slide", 20);
+    let mut parts = vec![
+        ("ppt/presentation.xml", main.as_str()),
+        ("ppt/_rels/presentation.xml.rels", targets.as_str()),
+    ];
+    parts.extend(names.iter().map(|name| (name.as_str(), slide)));
+    let deck = package(
+        "ppt/presentation.xml",
+        "presentationml.presentation",
+        &parts,
+    );
+    for (kind, bytes, least) in [
+        ("docx", word(&paragraphs, &[]), 90),
+        ("odt", text, 80),
+        ("xlsx", book, 90),
+        ("pptx", deck, 19),
+    ] {
+        let told = shares(&bytes);
+        assert!((least..=100).contains(&told.len()), "{kind}: {told:?}");
+        assert!(
+            told.is_sorted_by(|one, next| one.0 < next.0 && one.1 == next.1),
+            "{kind}: {told:?}"
+        );
+        let (done, total) = told[told.len() - 1];
+        assert!(
+            done <= total && done * 10 > total * 9,
+            "{kind}: {done} of {total}"
+        );
+    }
 }

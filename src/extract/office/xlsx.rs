@@ -1,6 +1,6 @@
-//! Workbooks: each sheet is a page under its own name, each row a line that names its columns, dates are
-//! written as dates. Formulas give their stored result, or themselves without one. Merged cells repeat their
-//! value in each row. Omits hidden sheets, with a note; marks hidden rows.
+//! Workbooks: each sheet is a page under its own name, each row a line that names its columns, and dates are
+//! written as dates. Formulas give their stored result, or their source if there is none. Merged cells repeat
+//! their value in each row. Omits hidden sheets, with a note; marks hidden rows.
 
 use super::body::one_line;
 use super::margins::MarginLines;
@@ -10,7 +10,7 @@ use super::package::{Relation, relations};
 use super::sheet_cells::{MAX_CELL_BYTES, column, escapes, rich_text};
 use super::xml::{Tag, Xml, XmlPiece};
 use super::{Pictures, damaged, embedded, xlsx_objects};
-use crate::extract::output::{Full, Output};
+use crate::extract::output::{Output, OutputFull};
 use crate::extract::table::Grid;
 use crate::extract::zip::Zip;
 
@@ -34,7 +34,10 @@ pub fn read(zip: &Zip<'_>, part: &str, rows: usize, out: &mut Output<'_>) -> Pic
     };
     let (sheets, from_1904) = sheets(zip, part, &links, out);
     let strings = Strings::read(of("sharedStrings"), out);
+    let sizes = sheets.iter().map(|(_, target)| size_of_part(zip, target));
     let mut reader = XlsxReader {
+        before: 0,
+        size: sizes.fold(0, usize::saturating_add),
         shapes: Shapes::read(of("styles")),
         strings,
         from_1904,
@@ -49,6 +52,7 @@ pub fn read(zip: &Zip<'_>, part: &str, rows: usize, out: &mut Output<'_>) -> Pic
         if reader.sheet(zip, &name, &target, out).is_err() {
             break;
         }
+        reader.before = reader.before.saturating_add(size_of_part(zip, &target));
     }
     if reader.unsaved > 0 {
         out.note(format!(
@@ -65,6 +69,11 @@ pub fn read(zip: &Zip<'_>, part: &str, rows: usize, out: &mut Output<'_>) -> Pic
         .filter(|e| e.name.starts_with("xl/media/"))
         .count();
     Pictures(pictures)
+}
+
+fn size_of_part(zip: &Zip<'_>, part: &str) -> usize {
+    let entry = zip.find(part.trim_start_matches('/'));
+    entry.map_or(0, |entry| entry.size)
 }
 
 /// The visible sheets by name and part, and whether days are counted from 1904.
@@ -103,7 +112,7 @@ fn sheets(
     (sheets, from_1904)
 }
 
-/// The shared strings, which cells refer to by number, stored in one buffer.
+/// The shared strings, to which cells refer by number, stored in one buffer.
 #[derive(Default)]
 struct Strings {
     text: String,
@@ -145,6 +154,10 @@ impl Strings {
 }
 
 struct XlsxReader {
+    /// Bytes of the sheets that have been read.
+    before: usize,
+    /// Bytes of all sheets.
+    size: usize,
     shapes: Shapes,
     strings: Strings,
     from_1904: bool,
@@ -178,7 +191,7 @@ impl XlsxSheet {
         self.grid.row(&self.row, false, &mut self.text);
     }
 
-    fn hand_on(&mut self, out: &mut Output<'_>) -> Result<(), Full> {
+    fn hand_on(&mut self, out: &mut Output<'_>) -> Result<(), OutputFull> {
         let title = match self.parts {
             0 => self.name.clone(),
             _ => format!("{}, up to row {}", self.name, self.number),
@@ -196,7 +209,7 @@ impl XlsxReader {
         name: &str,
         part: &str,
         out: &mut Output<'_>,
-    ) -> Result<(), Full> {
+    ) -> Result<(), OutputFull> {
         let Some(mut xml) = Xml::part(zip, part) else {
             damaged(out, &format!("the sheet {name} is missing"));
             return Ok(());
@@ -238,6 +251,7 @@ impl XlsxReader {
                     }
                     self.rows_left -= 1;
                     sheet.end_row();
+                    out.progress(self.before.saturating_add(xml.share().0), self.size);
                     if sheet.text.len() > PAGE {
                         sheet.hand_on(out)?;
                     }
@@ -330,7 +344,7 @@ fn is_set(tag: &Tag, name: &str) -> bool {
     matches!(tag.get(name).as_deref(), Some("1" | "true"))
 }
 
-/// The words of a header or footer, without its codes for fonts, positions, and page numbers.
+/// The text of a header or footer, without its codes for fonts, positions, and page numbers.
 fn margin(text: &str) -> String {
     let mut words = String::new();
     let mut rest = text.chars().peekable();

@@ -1,4 +1,4 @@
-//! What a sheet shows besides its cells: comments, text boxes, charts, and diagrams.
+//! The content of a sheet besides its cells: comments, text boxes, charts, and diagrams.
 
 use super::body::one_line;
 use super::drawing;
@@ -7,10 +7,10 @@ use super::sheet_cells::rich_text;
 use super::xml::{Xml, XmlPiece};
 use crate::extract::zip::Zip;
 
-/// Maximum size of the text around one sheet's cells, in bytes.
+/// Maximum size of the text of one sheet's objects, in bytes.
 const MAX_BYTES: usize = 256 << 10;
 
-/// Adds the text of the objects that a sheet's part refers to.
+/// Adds the text of the objects to which a sheet's part refers.
 pub fn read(zip: &Zip<'_>, part: &str, text: &mut String) {
     let most = text.len() + MAX_BYTES;
     for link in relations(zip, part) {
@@ -55,7 +55,7 @@ fn shapes(zip: &Zip<'_>, part: &str, xml: &mut Xml<'_>, text: &mut String, most:
                 }
             }
             XmlPiece::Open(tag) if tag.name() == "cNvPr" => {
-                // File names that programs fill in say nothing.
+                // File names that programs fill in carry no information.
                 let words = one_line(&tag.get("descr").unwrap_or_default());
                 if words.contains(' ') && text.len() < most {
                     text.push_str(&format!("\n[image: {words}]"));

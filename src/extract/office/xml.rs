@@ -1,5 +1,5 @@
-//! A streaming XML reader of tags and text by local names: no tree, no namespaces, only the five predefined
-//! entities, with a limit on depth and on the length of one piece. Input that cannot be read ends the
+//! A streaming XML reader that returns tags and text by local name: no tree, no namespaces, only the five
+//! predefined entities, and limits on depth and on the size of one piece. Input that cannot be read ends the
 //! stream; `broken` reports it.
 
 use std::io::{BufRead, BufReader, Cursor};
@@ -15,7 +15,7 @@ use crate::extract::zip::{Metered, Zip};
 const MAX_PIECE_BYTES: usize = 8 << 20;
 /// Maximum nesting depth: office files nest some 40 deep, and a table inside a table adds six.
 const MAX_DEPTH: usize = 1_024;
-/// Maximum size of markup in an encoding other than UTF-8, in bytes; it is held whole to be decoded.
+/// Maximum size of markup in an encoding other than UTF-8, in bytes; all of it is held in memory to be decoded.
 const MAX_DECODED_BYTES: usize = 32 << 20;
 
 /// A piece of markup.
@@ -37,18 +37,18 @@ impl Tag {
         self.0.local_name().into_inner()
     }
 
-    /// The attribute with this local name; one without a prefix has precedence.
+    /// The attribute with this local name; one without a prefix takes precedence.
     pub fn get(&self, name: &str) -> Option<String> {
         self.named(name, |prefixed| !prefixed)
             .or_else(|| self.named(name, |prefixed| prefixed))
     }
 
-    /// The prefixed attribute with this local name, when one without a prefix exists too (`id` and `r:id`).
+    /// The prefixed attribute with this local name, when one without a prefix also exists (`id` and `r:id`).
     pub fn prefixed(&self, name: &str) -> Option<String> {
         self.named(name, |prefixed| prefixed)
     }
 
-    /// Whether a property such as `<w:vanish/>` is on, as it is unless its value turns it off.
+    /// Whether a property such as `<w:vanish/>` is on, which is the case unless its value turns it off.
     pub fn is_on(&self) -> bool {
         !matches!(
             self.get("val").as_deref(),
@@ -79,6 +79,7 @@ pub struct Xml<'z> {
     reader: Reader<Metered<Box<dyn BufRead + 'z>>>,
     buffer: Vec<u8>,
     depth: usize,
+    size: usize,
     broken: bool,
     ended: bool,
 }
@@ -91,6 +92,7 @@ impl<'z> Xml<'z> {
             Ok(inflated) => Box::new(BufReader::new(inflated)),
             Err(_) => return Some(Self::new(Box::new(Cursor::new(b"<")))),
         };
+        let size = entry.size;
         let wide = match stream.fill_buf() {
             Ok([0xFF, 0xFE, ..]) => Some(UTF_16LE),
             Ok([0xFE, 0xFF, ..]) => Some(UTF_16BE),
@@ -99,12 +101,23 @@ impl<'z> Xml<'z> {
         if let Some(encoding) = wide {
             let (bytes, _) = zip.read(entry, MAX_DECODED_BYTES);
             let text = encoding.decode(&bytes).0.into_owned();
-            return Some(Self::new(Box::new(Cursor::new(text.into_bytes()))));
+            let size = text.len();
+            let decoded = Self::new(Box::new(Cursor::new(text.into_bytes())));
+            return Some(Self { size, ..decoded });
         }
-        Some(Self::new(stream))
+        Some(Self {
+            size,
+            ..Self::new(stream)
+        })
     }
 
-    /// Reads markup that is already decoded.
+    /// Bytes of the part that have been read, and their number as the container states it.
+    pub fn share(&self) -> (usize, usize) {
+        let done = usize::try_from(self.reader.buffer_position()).unwrap_or(usize::MAX);
+        (done, self.size)
+    }
+
+    /// Creates a reader for markup that is already decoded.
     #[cfg(test)]
     pub fn text(text: &'z str) -> Self {
         Self::new(Box::new(text.as_bytes()))
@@ -121,6 +134,7 @@ impl<'z> Xml<'z> {
             reader,
             buffer: Vec::new(),
             depth: 0,
+            size: 0,
             broken: false,
             ended: false,
         }
@@ -131,7 +145,7 @@ impl<'z> Xml<'z> {
         if self.ended {
             return None;
         }
-        // Releases a buffer that one long run of text has grown.
+        // Releases a buffer that one long run of text has enlarged.
         if self.buffer.capacity() > 1 << 20 {
             self.buffer = Vec::new();
         }
@@ -211,7 +225,7 @@ fn piece(event: Event<'static>) -> XmlPiece {
             let name = name.into_inner();
             XmlPiece::Text(match resolve_predefined_entity(&name) {
                 Some(text) => text.to_owned(),
-                // Never expanded: a DTD may declare a decompression bomb or a local file.
+                // Never expanded: a DTD may declare a decompression bomb or refer to a local file.
                 None => format!("&{name};"),
             })
         }

@@ -1,5 +1,5 @@
-//! Form fields and comments of a page: the values of fields that have no appearance, which boxes are checked, the text
-//! of comments, and attached files.
+//! Form fields and comments of a page: the values of fields without an appearance, the state of check boxes, the
+//! text of comments, and attached files.
 
 use hayro_syntax::object::{Array, Dict, Name, Object, Stream, String as Bytes};
 
@@ -7,11 +7,11 @@ use super::canvas::{Glyph, PageCanvas};
 use super::matrix::Matrix;
 use super::operands::{matrix, rectangle, words};
 
-/// Maximum number of parents of a field.
+/// Maximum number of ancestors of a field.
 const MAX_PARENTS: usize = 12;
 /// Maximum length of a value or a comment in characters.
 const MAX_CHARS: usize = 20_000;
-/// Maximum number of comments kept of one page.
+/// Maximum number of comments kept for one page.
 const MAX_NOTES: usize = 1_000;
 /// Font size in points at which a value without an appearance is placed.
 const SIZE: f64 = 10.0;
@@ -20,9 +20,9 @@ const CHARACTER: f64 = 0.5;
 
 /// How an annotation appears to the reader of a page.
 pub enum AnnotationText<'a> {
-    /// Its appearance is read; without any text in it, this value is written instead.
+    /// The appearance is read; if it contains no text, this value is written instead.
     Appearance(String),
-    /// It is a box: checked or not.
+    /// A box: checked or not.
     Box(bool),
     /// A comment, and whether it is written on the page itself.
     Comment(String, bool),
@@ -47,7 +47,7 @@ pub fn text<'a>(annotation: &Dict<'a>) -> AnnotationText<'a> {
     }
 }
 
-/// The comment with its author, or empty.
+/// The comment with its author, or an empty text.
 fn comment(annotation: &Dict<'_>) -> String {
     let text = one_line(&string(annotation, "Contents"));
     let author = one_line(&string(annotation, "T"));
@@ -102,7 +102,7 @@ fn field<'a>(annotation: &Dict<'a>) -> AnnotationText<'a> {
     }
 }
 
-/// The options of a list box, which shows them all, with the chosen ones marked.
+/// The options of a list box, which shows them all, with the selected ones marked.
 fn listed(options: &Array<'_>, value: &str) -> String {
     let label = |option: Object<'_>| match option {
         Object::String(text) => words(text.as_bytes()),
@@ -125,7 +125,7 @@ fn listed(options: &Array<'_>, value: &str) -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
 
-/// The value as the field shows it: a choice by its label.
+/// The value as the field shows it; a selected option is shown by its label.
 fn shown(value: &Object<'_>, options: Option<&Array<'_>>) -> String {
     let label = |value: String| -> String {
         let pairs = options
@@ -163,7 +163,7 @@ fn shown(value: &Object<'_>, options: Option<&Array<'_>>) -> String {
     text.chars().take(MAX_CHARS).collect()
 }
 
-/// An entry of the field, or of the nearest parent that has it.
+/// An entry of the field, or of the nearest ancestor that has it.
 fn inherited<'a>(annotation: &Dict<'a>, key: &str) -> Option<Object<'a>> {
     let mut dict = annotation.clone();
     for _ in 0..MAX_PARENTS {
@@ -193,7 +193,8 @@ pub fn note(canvas: &mut PageCanvas<'_>, comment: String) {
     }
 }
 
-/// Places a text in the annotation's rectangle, as a viewer would draw it. `base` maps the page upright.
+/// Places a text in the annotation's rectangle, as a viewer would draw it. `base` maps the page to its upright
+/// position.
 pub fn place(canvas: &mut PageCanvas<'_>, annotation: &Dict<'_>, text: &str, base: Matrix) {
     let Some([x0, y0, x1, y1]) = rectangle(annotation, "Rect") else {
         return;
@@ -221,7 +222,7 @@ pub fn place(canvas: &mut PageCanvas<'_>, annotation: &Dict<'_>, text: &str, bas
     }
 }
 
-/// The appearance of an annotation, and the map from it to the page.
+/// The appearance of an annotation, and the mapping from it to the page.
 pub fn appearance<'a>(annotation: &Dict<'a>) -> Option<(Stream<'a>, Matrix)> {
     let looks = annotation.get::<Dict<'a>>("AP")?;
     let stream = match looks.get::<Object<'a>>("N")? {

@@ -1,4 +1,4 @@
-//! Files attached to a PDF: those of readable kinds are read after its pages, the others are named.
+//! Files attached to a PDF: readable ones are read after its pages; for the others, only the name is reported.
 
 use std::collections::HashSet;
 
@@ -11,12 +11,12 @@ use crate::extract::{FileInput, inner};
 
 /// Maximum number of attached files.
 const MAX_FILES: usize = 500;
-/// Maximum depth of the tree of names.
+/// Maximum depth of the name tree.
 const MAX_DEPTH: usize = 16;
-/// Maximum number of files around one that is opened.
+/// Maximum number of files that may enclose one that is opened.
 const MAX_FILE_DEPTH: usize = 2;
 
-/// The files attached to a document, each once.
+/// The files attached to a document, without duplicates.
 #[derive(Default)]
 pub struct Attachments<'a> {
     seen: HashSet<ObjectIdentifier>,
@@ -24,7 +24,7 @@ pub struct Attachments<'a> {
 }
 
 impl<'a> Attachments<'a> {
-    /// Lists the files of the whole document.
+    /// Lists the files attached to the document as a whole.
     pub fn of(pdf: &'a Pdf) -> Self {
         let mut found = Self::default();
         let Some(root) = pdf.xref().get::<Dict<'a>>(pdf.xref().root_id()) else {

@@ -1,4 +1,4 @@
-//! What a page draws: glyphs and pictures, in drawing order.
+//! What a page draws: glyphs and images, in drawing order.
 
 use hayro_syntax::object::Stream;
 
@@ -11,11 +11,11 @@ pub struct Glyph {
     pub x: f64,
     /// Vertical position of its baseline.
     pub y: f64,
-    /// Vector from its origin to its end.
+    /// Vector from the origin to the end of the character.
     pub along: (f64, f64),
     /// Font size.
     pub size: f64,
-    /// Whether the text state raises or lowers it above or below its line.
+    /// Whether the text state raises or lowers it relative to its line.
     pub is_raised: bool,
 }
 
@@ -24,21 +24,21 @@ pub struct Glyph {
 pub struct PageCanvas<'a> {
     /// The glyphs in drawing order.
     pub glyphs: Vec<Glyph>,
-    /// The glyphs that are drawn invisibly, as the text layer over a scan is.
+    /// The glyphs that are drawn invisibly, such as the text layer over a scan.
     pub invisible: Vec<Glyph>,
     /// Number of invisible characters that were left out.
     pub hidden: usize,
-    /// Comments of readers, which are not at a place of the text.
+    /// Readers' comments, which have no position in the text.
     pub notes: Vec<String>,
-    /// Whether content of layers that are off was left out.
+    /// Whether content of hidden layers was left out.
     pub has_layers_off: bool,
-    /// Number of characters without a text, blanks not counted.
+    /// Number of characters without a text, not counting spaces.
     pub unnamed: usize,
-    /// Share of the page that pictures cover, 0 to 1.
+    /// Share of the page that images cover, 0 to 1.
     pub covered: f64,
-    /// The largest picture, with the share of the page that it covers.
+    /// The largest image, with the share of the page that it covers.
     pub largest: Option<(f64, Stream<'a>)>,
-    /// Whether the text was recognized in a scanned picture of the page.
+    /// Whether the text was recognized in a scanned image of the page.
     pub is_recognized: bool,
     /// Whether something was omitted because a limit was reached.
     pub cut: bool,

@@ -1,12 +1,12 @@
-//! The encoding inside a CFF font: the glyph name of each code. Reads the header's tables and no outlines.
+//! The encoding inside a CFF font: the glyph name of each code. Reads the header's tables, not the outlines.
 
 use super::bytes::u16_at;
 use super::encoding::{Base, named};
 
-/// Number of predefined strings of CFF; the first 150 are the characters of the standard encoding.
+/// Number of predefined strings in CFF; the first 150 are the characters of the standard encoding.
 const STANDARD_STRINGS: usize = 391;
 
-/// The text of each code; `None` when the font has identifiers in place of names.
+/// The text of each code; `None` when the font has identifiers instead of names.
 pub fn encoding(bytes: &[u8]) -> Option<Vec<Option<String>>> {
     // An OpenType font contains the CFF table.
     let bytes = match bytes.get(..4)? {
@@ -110,7 +110,7 @@ impl Top {
                 17 => top.outlines = usize::try_from(last).ok(),
                 28 => last = next() << 8 | next(),
                 29 => last = next() << 24 | next() << 16 | next() << 8 | next(),
-                // Past the end all bytes read as the end mark.
+                // All bytes beyond the end are read as the end marker.
                 30 => while next() & 0xF != 0xF {},
                 32..=246 => last = i32::from(byte) - 139,
                 247..=250 => last = (i32::from(byte) - 247) * 256 + next() + 108,

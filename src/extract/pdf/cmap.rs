@@ -63,19 +63,19 @@ impl CMap {
             }
             stack.clear();
         }
-        // Later entries have precedence, as in other readers.
+        // Later entries take precedence, as in other readers.
         map.ranges.reverse();
         map.ranges.sort_by_key(|range| range.low);
         map
     }
 
-    /// Whether the map has no entry.
+    /// Whether the map has no entries.
     pub fn is_empty(&self) -> bool {
         self.ranges.is_empty()
     }
 
-    /// The code at the start of `bytes` and its length in bytes; `usual` is the length when the map gives
-    /// none.
+    /// The code at the start of `bytes` and its length in bytes; `usual` is the default length when the map
+    /// specifies none.
     pub fn code(&self, bytes: &[u8], usual: usize) -> (u32, usize) {
         let mut code = 0;
         for (index, &byte) in bytes.iter().take(4).enumerate() {

@@ -1,5 +1,5 @@
-//! The text of font codes and glyph names, by the encodings predefined in PDF and Adobe's list of glyph
-//! names (glyphs.txt, without scripts that no font names this way). Guesses nothing.
+//! The text of font codes and glyph names, by the encodings predefined in PDF and Adobe's glyph list (glyphs.txt,
+//! without scripts for which no font uses these names). Guesses nothing.
 
 use std::borrow::Cow;
 
@@ -14,9 +14,9 @@ pub enum Base {
     Mac,
     /// Windows-1252.
     Windows,
-    /// The encoding of the font Symbol.
+    /// The encoding of the Symbol font.
     Symbol,
-    /// The encoding of the font ZapfDingbats.
+    /// The encoding of the ZapfDingbats font.
     Dingbats,
 }
 
@@ -39,7 +39,7 @@ impl Base {
         match self {
             Self::Standard => standard(code),
             Self::Mac => single(MACINTOSH, code),
-            // Undefined codes are drawn as a bullet.
+            // Undefined codes are drawn as bullets.
             Self::Windows => single(WINDOWS_1252, code).map(|character| match character {
                 '\u{80}'..='\u{9F}' => '•',
                 _ => character,
@@ -152,7 +152,7 @@ fn listed(name: &str) -> Option<&'static str> {
             .map_or(GLYPHS.len(), |at| middle + at);
         let (key, text) = GLYPHS[start..end].split_once(' ')?;
         match key.cmp(name) {
-            // Editors and tools strip a space at the end of a line.
+            // Editors and tools strip spaces at the end of a line.
             std::cmp::Ordering::Equal => return Some(if text == "␠" { " " } else { text }),
             std::cmp::Ordering::Less => low = end + 1,
             std::cmp::Ordering::Greater => high = start,

@@ -1,17 +1,18 @@
-//! A font of a page: splits the bytes of a shown string into characters, each with its text and width.
-//! Draws nothing; reads a font's program only when nothing else tells what the codes mean.
+//! A font of a page: splits the bytes of a shown string into characters, each with its text and width. Draws
+//! nothing; reads a font's program only when nothing else maps the codes to text.
 
 use std::collections::HashMap;
 
 use encoding_rs::{BIG5, EUC_JP, EUC_KR, Encoding, GBK, SHIFT_JIS};
-use hayro_syntax::object::{Array, Dict, Name, Number, Object, Stream};
+use hayro_syntax::object::{Array, Dict, Name, Number, Object, Stream, String as Bytes};
 
 use super::cmap::CMap;
+use super::collections::CharacterCollection;
 use super::encoding::{Base, named};
 use super::program;
 use super::widths::Family;
 
-/// Maximum number of widths read of a composite font; the others have the default width.
+/// Maximum number of widths read from a composite font; further codes have the default width.
 const MAX_WIDTHS: usize = 70_000;
 
 /// One character of a shown string.
@@ -27,7 +28,7 @@ pub struct ShownGlyph {
 
 /// A font's mapping from codes to text and widths.
 pub struct Font {
-    /// The file's own map from codes to text, which has precedence.
+    /// The file's own map from codes to text, which takes precedence.
     to_unicode: Option<CMap>,
     kind: FontKind,
     /// Whether the text runs from top to bottom.
@@ -48,6 +49,8 @@ struct Composite {
     code: CodeSpace,
     /// Glyph numbers to text, from the font's program.
     glyphs: HashMap<u32, char>,
+    /// The collection that gives the characters their numbers, where the file does not say what its codes mean.
+    collection: Option<CharacterCollection>,
     /// Character identifiers to glyph numbers, when they differ.
     glyph_of: Option<Vec<u8>>,
     widths: HashMap<u32, f64>,
@@ -62,6 +65,8 @@ enum CodeSpace {
     Unicode,
     /// A text encoding older than Unicode.
     Legacy(&'static Encoding),
+    /// Two bytes of 7 bits each: the Japanese standard JIS X 0208.
+    Jis,
     /// The file's own code map.
     Map(Box<CMap>),
 }
@@ -197,7 +202,7 @@ fn texts(
     };
     let base = base.or_else(|| match own {
         Some(_) => None,
-        None => usual(name, subtype, descriptor),
+        None => default_encoding(name, subtype, descriptor),
     });
     let mut texts: Vec<Option<String>> = (0..=255u8)
         .map(|code| match (&own, base) {
@@ -227,8 +232,8 @@ fn texts(
     texts
 }
 
-/// Names such as `a65` in TeX's bitmap fonts: the number is the character's code, which in the middle of
-/// the set is ASCII.
+/// The character for names such as `a65` in TeX's bitmap fonts: the number is the character's code, which is ASCII
+/// in the middle of the range.
 fn counted(name: &[u8]) -> Option<String> {
     let digits = std::str::from_utf8(name).ok()?.strip_prefix('a')?;
     let code: u8 = digits.parse().ok()?;
@@ -237,8 +242,8 @@ fn counted(name: &[u8]) -> Option<String> {
         .then(|| char::from(code).to_string())
 }
 
-/// The encoding of a font that declares none.
-fn usual(name: &str, subtype: &[u8], descriptor: &Dict<'_>) -> Option<Base> {
+/// The default encoding of a font that declares none.
+fn default_encoding(name: &str, subtype: &[u8], descriptor: &Dict<'_>) -> Option<Base> {
     if name.contains("ZapfDingbats") {
         return Some(Base::Dingbats);
     }
@@ -248,7 +253,7 @@ fn usual(name: &str, subtype: &[u8], descriptor: &Dict<'_>) -> Option<Base> {
     match subtype {
         b"Type3" => None,
         b"TrueType" => Some(Base::Windows),
-        // The font's program has its own encoding, which could not be read: nothing is known.
+        // The font's program has its own encoding, which could not be read: the text of its codes is unknown.
         _ if descriptor.contains_key("FontFile") || descriptor.contains_key("FontFile3") => {
             Some(Base::Standard)
         }
@@ -263,12 +268,15 @@ impl Composite {
             .and_then(|array| array.iter::<Dict<'_>>().next())
             .unwrap_or_default();
         let (code, vertical) = code_of(dict);
-        let (mut glyphs, mut glyph_of) = (HashMap::new(), None);
+        let (mut glyphs, mut glyph_of, mut collection) = (HashMap::new(), None, None);
         if !mapped && matches!(code, CodeSpace::Identity | CodeSpace::Map(_)) {
             let descriptor = descendant
                 .get::<Dict<'_>>("FontDescriptor")
                 .unwrap_or_default();
             glyphs = program::characters(&descriptor);
+            let system = descendant.get::<Dict<'_>>("CIDSystemInfo");
+            let ordering = system.and_then(|system| system.get::<Bytes<'_>>("Ordering"));
+            collection = ordering.and_then(|name| CharacterCollection::named(name.as_bytes()));
             glyph_of = descendant
                 .get::<Stream<'_>>("CIDToGIDMap")
                 .and_then(|stream| Some(stream.decoded_data().ok()?.into_owned()));
@@ -278,6 +286,7 @@ impl Composite {
         let composite = Self {
             code,
             glyphs,
+            collection,
             glyph_of,
             widths: widths.unwrap_or_default(),
             usual: usual.clamp(0.0, 10_000.0),
@@ -294,7 +303,7 @@ impl Composite {
             (code, length)
         };
         match &self.code {
-            CodeSpace::Identity => pair(2),
+            CodeSpace::Identity | CodeSpace::Jis => pair(2),
             CodeSpace::Unicode if (0xD8..0xDC).contains(&bytes[0]) => pair(4),
             CodeSpace::Unicode => pair(2),
             CodeSpace::Legacy(encoding) => {
@@ -325,24 +334,35 @@ impl Composite {
             CodeSpace::Legacy(encoding) => encoding
                 .decode_without_bom_handling_and_without_replacement(bytes)
                 .map(|text| text.into_owned()),
+            CodeSpace::Jis => {
+                let high: Vec<u8> = bytes.iter().map(|byte| byte | 0x80).collect();
+                EUC_JP
+                    .decode_without_bom_handling_and_without_replacement(&high)
+                    .map(|text| text.into_owned())
+            }
             CodeSpace::Identity | CodeSpace::Map(_) => {
-                let glyph = match &self.glyph_of {
-                    Some(map) => {
-                        let pair = map.as_chunks::<2>().0.get(id as usize)?;
-                        u32::from(u16::from_be_bytes(*pair))
-                    }
-                    None => id,
-                };
-                self.glyphs
-                    .get(&glyph)
-                    .map(|character| character.to_string())
+                let found = self.drawn(id);
+                let found = found.or_else(|| self.collection?.character(id));
+                found.map(|character| character.to_string())
             }
         }
     }
 
+    // The character that the font's program has for an identifier.
+    fn drawn(&self, id: u32) -> Option<char> {
+        let glyph = match &self.glyph_of {
+            Some(map) => {
+                let pair = map.as_chunks::<2>().0.get(id as usize)?;
+                u32::from(u16::from_be_bytes(*pair))
+            }
+            None => id,
+        };
+        self.glyphs.get(&glyph).copied()
+    }
+
     fn width(&self, id: u32, length: usize) -> f64 {
         let usual = match &self.code {
-            // The widths are in a table outside the file: a single byte is half as wide.
+            // The widths are in a table outside the file; single-byte characters are half as wide.
             CodeSpace::Legacy(_) => return if length == 1 { 0.5 } else { 1.0 },
             _ => self.usual,
         };
@@ -350,7 +370,12 @@ impl Composite {
     }
 }
 
-/// How a composite font's strings are split, and whether the text runs from top to bottom.
+/// Names of the maps for codes of the Japanese standard.
+const JIS: [&str; 8] = [
+    "H", "V", "Ext-H", "Ext-V", "Add-H", "Add-V", "NWP-H", "NWP-V",
+];
+
+/// The code space of a composite font, and whether its text runs from top to bottom.
 fn code_of(dict: &Dict<'_>) -> (CodeSpace, bool) {
     match dict.get::<Object<'_>>("Encoding") {
         Some(Object::Name(name)) => {
@@ -368,10 +393,12 @@ fn code_of(dict: &Dict<'_>) -> (CodeSpace, bool) {
                 CodeSpace::Legacy(EUC_KR)
             } else if has(&["EUC"]) {
                 CodeSpace::Legacy(EUC_JP)
+            } else if JIS.contains(&name) {
+                CodeSpace::Jis
             } else {
                 CodeSpace::Identity
             };
-            (code, name.ends_with("-V"))
+            (code, name == "V" || name.ends_with("-V"))
         }
         Some(Object::Stream(stream)) => {
             let bytes = stream.decoded_data().unwrap_or_default();

@@ -1,11 +1,11 @@
-//! Words that a line end or a page end cuts in two. A hyphen that belongs to the word stays: between figures, before
-//! capitals, and where the document writes the word with it elsewhere.
+//! Joins words that a line end or a page end splits. A hyphen that belongs to the word is kept: between digits,
+//! before capitals, and where the document writes the word with a hyphen elsewhere.
 
 use std::collections::HashSet;
 
 /// Maximum number of words remembered.
 const MAX_WORDS: usize = 200_000;
-/// Words after a hyphen that belongs to a shortened word: `Vor- und Nachteile`.
+/// Words that may follow a suspended hyphen, as in German `Vor- und Nachteile`.
 const CONJUNCTIONS: &[&str] = &[
     "und", "oder", "bzw", "sowie", "bis", "and", "or", "to", "et", "ou", "y", "o", "e", "en", "of",
     "och", "og", "i",
@@ -18,12 +18,12 @@ pub struct WordList {
     hyphenated: HashSet<String>,
 }
 
-/// How a line continues in the next.
+/// How a line is joined to the next one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LineJoin {
-    /// Another line.
+    /// It is not joined: the next line stays separate.
     Break,
-    /// The hyphen only marks the cut.
+    /// The hyphen only marks the split.
     WithoutHyphen,
     /// The hyphen belongs to the word.
     WithHyphen,

@@ -1,5 +1,5 @@
-//! Runs a page's content streams for text and pictures: the position, size, and text of each character.
-//! Draws nothing and follows nothing outside the file; everything is bounded.
+//! Interprets a page's content streams to collect text and images: the position, size, and text of each character.
+//! Draws nothing, follows nothing outside the file, and bounds everything.
 
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -30,7 +30,7 @@ const MAX_FORMS: usize = 2_000;
 const MAX_FORM_DEPTH: usize = 12;
 /// Maximum number of saved graphics states.
 const MAX_STATES: usize = 512;
-/// Maximum character spacing, in multiples of the font size, that is not yet a blank between words.
+/// Maximum character spacing, in multiples of the font size, that does not count as a space between words.
 const MAX_CHARACTER_SPACING: f64 = 0.4;
 /// Maximum number of fonts cached across pages.
 const MAX_FONTS: usize = 200;
@@ -78,8 +78,8 @@ pub fn run<'a>(
     canvas
 }
 
-/// Keeps invisible text where it is the text of what is seen: over a scan, or where most text is invisible
-/// because its letters are drawn as shapes. Elsewhere nobody sees it.
+/// Keeps invisible text where it represents what is visible: over a scan, or where most text is invisible because
+/// its letters are drawn as shapes. Elsewhere it is dropped, because nobody sees it.
 fn choose_invisible(canvas: &mut PageCanvas<'_>) {
     let invisible = std::mem::take(&mut canvas.invisible);
     if invisible.is_empty() {
@@ -132,7 +132,7 @@ struct PageInterpreter<'f, 'a> {
     canvas: PageCanvas<'a>,
     fonts: &'f mut Fonts,
     layers: &'f Layers,
-    /// Number of open marks of layers that are off.
+    /// Number of open marked-content sections of hidden layers.
     off: usize,
     instructions: usize,
     forms: usize,
@@ -193,7 +193,7 @@ impl<'a> PageInterpreter<'_, 'a> {
                 _ => self.text(operator, &instruction, &mut state),
             }
         }
-        // A stream that does not close its marks must not hide what follows.
+        // A stream that does not close its marked content must not hide what follows.
         self.off = off;
     }
 
@@ -284,7 +284,7 @@ impl<'a> PageInterpreter<'_, 'a> {
             // The origin is above the middle of the character.
             ((-shown.width / 2.0 * size, state.rise), (0.0, -size))
         } else {
-            // Text set wide on purpose has no blanks for that.
+            // Letter-spacing must not look like spaces between words.
             let set = state.spacing.clamp(0.0, MAX_CHARACTER_SPACING * size.abs());
             let length = shown.width * size + set;
             ((0.0, state.rise), (length * state.stretch, 0.0))
@@ -364,7 +364,7 @@ impl<'a> PageInterpreter<'_, 'a> {
         }
     }
 
-    /// Handles a picture, or a form: a content stream of its own.
+    /// Handles an image, or a form, which is a content stream of its own.
     fn object(
         &mut self,
         instruction: &Instruction<'_, '_>,

@@ -1,4 +1,4 @@
-//! Layers (optional content, ISO 32000-1, 8.11): which of them a viewer does not show.
+//! Layers (optional content, ISO 32000-1, 8.11): determines which of them a viewer hides.
 
 use std::collections::HashSet;
 
@@ -34,7 +34,7 @@ impl Layers {
             }
         }
         layers.off.extend(identifiers(&usual, "OFF"));
-        // Layers that are for printing or exporting only.
+        // Layers that are only for printing or exporting.
         for group in all
             .get::<Array<'_>>("OCGs")
             .iter()
@@ -52,12 +52,12 @@ impl Layers {
         layers
     }
 
-    /// Whether any layer is off.
+    /// Whether no layer is off.
     pub fn is_empty(&self) -> bool {
         self.off.is_empty()
     }
 
-    /// Whether the content that a marked-content operator opens is not shown.
+    /// Whether the content that a marked-content operator opens is hidden.
     pub fn hides_mark(&self, instruction: &Instruction<'_, '_>, resources: &Resources<'_>) -> bool {
         if self.is_empty() {
             return false;
@@ -73,7 +73,7 @@ impl Layers {
             .is_some_and(|layer| self.hides(&layer))
     }
 
-    /// Whether an object with an `OC` entry is not shown.
+    /// Whether an object with an `OC` entry is hidden.
     pub fn hides_object(&self, dict: &Dict<'_>) -> bool {
         !self.is_empty()
             && dict

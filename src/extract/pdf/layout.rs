@@ -1,24 +1,24 @@
-//! Orders the pieces of a page as a person reads them: columns one after another, the cells of a table's
-//! row side by side, headings marked, hyphenated words joined.
+//! Orders the pieces of a page as a person reads them: columns one after another, the cells of a table row side by
+//! side, headings marked, and hyphenated words joined.
 
 use super::hyphens::{LineJoin, WordList};
 use super::script::{is_leftward, logical};
 use super::scripts;
 use super::text_runs::LinePiece;
 
-/// Minimum number of lines that a column has beside the other.
+/// Minimum number of lines that a column must have beside the other.
 const MIN_LINES: usize = 4;
 /// Maximum depth of nested columns.
 const MAX_DEPTH: usize = 8;
-/// Maximum number of pieces of one page that are ordered by columns; a page with more is a drawing.
+/// Maximum number of pieces on one page that are ordered by columns; a page with more is a drawing.
 const MAX_PIECES: usize = 20_000;
-/// Vertical distance, in multiples of the font size, up to which pieces share a line though one is raised.
+/// Maximum vertical distance, in multiples of the font size, at which pieces share a line although one is raised.
 const SAME_LINE: f64 = 0.4;
-/// The same for a small piece that directly follows another one: a raised or lowered mark.
+/// Like `SAME_LINE`, for a small piece that directly follows another one: a raised or lowered mark.
 const MARK_LINE: f64 = 0.6;
 /// Maximum size in bytes of a piece that is a raised or lowered mark.
 const MAX_SCRIPT_BYTES: usize = 24;
-/// Gap, in multiples of the font size, from which pieces of a row are cells.
+/// Minimum gap, in multiples of the font size, between pieces of a row that are separate cells.
 const CELL: f64 = 1.3;
 
 /// A line of the extracted text.
@@ -26,7 +26,7 @@ const CELL: f64 = 1.3;
 pub struct LayoutLine {
     /// The line's text, with ` | ` between cells.
     pub text: String,
-    /// Height in points above the page's foot.
+    /// Height in points above the bottom of the page.
     pub y: f64,
     /// Font size in points.
     pub size: f64,
@@ -34,7 +34,7 @@ pub struct LayoutLine {
     pub apart: bool,
 }
 
-/// The lines of a page in reading order.
+/// The lines of a page, in reading order.
 pub fn lines(pieces: Vec<LinePiece>) -> Vec<LayoutLine> {
     let mut lines = Vec::new();
     if pieces.len() > MAX_PIECES {
@@ -80,11 +80,11 @@ struct Gutter {
     x: f64,
     top: f64,
     bottom: f64,
-    /// Number of lines beside it, on the side that has fewer.
+    /// Number of lines on the side that has fewer.
     lines: usize,
 }
 
-/// The strip with the most lines on both sides, when both hold running text.
+/// The gutter with the most lines on both sides, if both contain running text.
 fn gutter(pieces: &[LinePiece]) -> Option<Gutter> {
     let mut order: Vec<&LinePiece> = pieces.iter().collect();
     order.sort_by(|a, b| b.y.total_cmp(&a.y));
@@ -98,21 +98,21 @@ fn gutter(pieces: &[LinePiece]) -> Option<Gutter> {
             continue;
         };
         let better = best.is_none_or(|best| found.lines > best.lines + best.lines / 10);
-        // In a wide strip the middle is used, so that overhanging text stays on its side.
+        // In a wide gutter the middle is used, so that overhanging text stays on its side.
         let wider = best.is_some_and(|best| found.lines >= best.lines) && {
-            let room = room(&order, &found);
+            let room = clearance(&order, &found);
             room > width
         };
         if better || wider {
-            width = room(&order, &found);
+            width = clearance(&order, &found);
             best = Some(found);
         }
     }
     best
 }
 
-/// Distance of the nearest text from the strip's line.
-fn room(order: &[&LinePiece], gutter: &Gutter) -> f64 {
+/// Distance from the gutter's center line to the nearest text.
+fn clearance(order: &[&LinePiece], gutter: &Gutter) -> f64 {
     order
         .iter()
         .filter(|piece| (gutter.bottom..=gutter.top).contains(&piece.y))
@@ -178,7 +178,7 @@ struct ColumnSide {
     lines: Vec<f64>,
     top: f64,
     bottom: f64,
-    /// Number of characters in the middle line.
+    /// Number of characters in the median line.
     letters: f64,
     /// Whether long lines of several words fill the column.
     running: bool,
@@ -246,7 +246,7 @@ fn block(mut pieces: Vec<LinePiece>, lines: &mut Vec<LayoutLine>) {
     space(&mut lines[begin..]);
 }
 
-/// Whether a piece belongs to a row. Raised and lowered small characters do.
+/// Whether a piece belongs to a row, which raised and lowered small characters do.
 fn on(row: &[LinePiece], piece: &LinePiece) -> bool {
     let large = row
         .iter()
@@ -265,7 +265,8 @@ fn on(row: &[LinePiece], piece: &LinePiece) -> bool {
     near && clear
 }
 
-/// Whether a small piece directly follows another one: a raised or lowered mark, even where its line has room above.
+/// Whether a small piece directly follows a large one, as a raised or lowered mark does, even if there is space
+/// above the line.
 fn is_mark(small: &LinePiece, large: &LinePiece) -> bool {
     small.size <= 0.86 * large.size
         && small.text.len() <= MAX_SCRIPT_BYTES
@@ -286,7 +287,7 @@ fn line(mut row: Vec<LinePiece>) -> LayoutLine {
             text.push_str(match gap {
                 gap if gap > CELL => " | ",
                 gap if gap > 0.1 || piece.after_blank => " ",
-                // A word behind a mark that is placed on its own is another word.
+                // A word after a separately placed mark is a new word.
                 gap if gap > -0.3 && after_mark && piece.text.starts_with(char::is_alphabetic) => {
                     " "
                 }
@@ -318,7 +319,7 @@ fn line(mut row: Vec<LinePiece>) -> LayoutLine {
     }
 }
 
-/// Marks where a paragraph ends: the gap to the next line is larger than between most lines.
+/// Marks where a paragraph ends: where the gap to the next line is larger than between most lines.
 fn space(lines: &mut [LayoutLine]) {
     let gaps = lines.windows(2).map(|pair| pair[0].y - pair[1].y);
     let mut relative: Vec<f64> = gaps
@@ -327,7 +328,7 @@ fn space(lines: &mut [LayoutLine]) {
         .filter(|gap| (0.5..3.0).contains(gap))
         .collect();
     relative.sort_by(f64::total_cmp);
-    // The lower quartile: when many lines are far apart, those of a paragraph are still the closest.
+    // The lower quartile is used: when many lines are far apart, those within a paragraph are still the closest.
     let usual = relative.get(relative.len() / 4).copied().unwrap_or(1.2);
     for index in 0..lines.len() {
         lines[index].apart = index == 0 || {
@@ -342,8 +343,9 @@ fn differ(one: f64, other: f64) -> bool {
     one.max(other) > 1.12 * one.min(other)
 }
 
-/// The text of a page. `body` is the font size of the document's running text, in points; `known` are its words.
-pub fn written(lines: &[LayoutLine], body: f64, known: &WordList) -> String {
+/// The text of a page. `body` is the font size of the document's running text, in points; `known` is its
+/// vocabulary.
+pub fn to_text(lines: &[LayoutLine], body: f64, known: &WordList) -> String {
     let mut text = String::new();
     let mut before: Option<&LayoutLine> = None;
     for line in lines {
@@ -373,13 +375,13 @@ pub fn written(lines: &[LayoutLine], body: f64, known: &WordList) -> String {
             text.push(' ');
         } else if level == 0 && words.starts_with('#') && (text.is_empty() || text.ends_with('\n'))
         {
-            // A `#` on the page is not a heading.
+            // A `#` on the page must not become a heading.
             text.push('\\');
         }
         text.push_str(words);
         before = Some(line);
     }
-    // A soft hyphen that is drawn within a line is a hyphen.
+    // A soft hyphen drawn within a line is a regular hyphen.
     text.replace('\u{AD}', "-")
 }
 

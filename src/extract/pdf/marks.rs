@@ -8,7 +8,7 @@ use super::canvas::{Glyph, PageCanvas};
 use super::operands::words;
 use super::script::letters;
 
-/// Maximum depth of nested marks.
+/// Maximum depth of nested marked content.
 const MAX_DEPTH: usize = 512;
 
 /// The open marked content and its replacement texts.
@@ -18,14 +18,14 @@ pub struct MarkedContent {
 }
 
 impl MarkedContent {
-    /// Opens a mark, with its replacement text if it has one.
+    /// Opens marked content, with its replacement text if it has one.
     pub fn open(&mut self, text: Option<String>, canvas: &PageCanvas<'_>) {
         if self.open.len() < MAX_DEPTH {
             self.open.push(text.map(|text| (text, canvas.glyphs.len())));
         }
     }
 
-    /// Closes a mark: the first of its characters takes the replacement text, the others are removed.
+    /// Closes marked content: its first character gets the replacement text, the others are removed.
     pub fn close(&mut self, canvas: &mut PageCanvas<'_>) {
         let Some(Some((text, from))) = self.open.pop() else {
             return;
@@ -47,7 +47,7 @@ impl MarkedContent {
     }
 }
 
-/// The `ActualText` of short pieces: that of a whole paragraph would lose the position of its words.
+/// The `ActualText` of short content: that of a whole paragraph would lose the positions of its words.
 pub fn replacement(instruction: &Instruction<'_, '_>, resources: &Resources<'_>) -> Option<String> {
     let mut operands = instruction.operands();
     operands.next()?;

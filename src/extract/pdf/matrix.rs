@@ -1,11 +1,11 @@
-//! Affine maps of the plane, written as six numbers as in PDF.
+//! Affine transformations of the plane, written as six numbers as in PDF.
 
 /// `x' = a x + c y + e`, `y' = b x + d y + f`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Matrix(pub [f64; 6]);
 
 impl Matrix {
-    /// The identity map.
+    /// The identity transformation.
     pub const IDENTITY: Self = Self([1.0, 0.0, 0.0, 1.0, 0.0, 0.0]);
 
     /// A translation.
@@ -13,7 +13,7 @@ impl Matrix {
         Self([1.0, 0.0, 0.0, 1.0, x, y])
     }
 
-    /// Applies this map first, then `outer`.
+    /// Applies this transformation first, then `outer`.
     pub fn then(self, outer: Self) -> Self {
         let ([a, b, c, d, e, f], [a2, b2, c2, d2, e2, f2]) = (self.0, outer.0);
         Self([
@@ -26,13 +26,13 @@ impl Matrix {
         ])
     }
 
-    /// Maps a point.
+    /// Transforms a point.
     pub fn point(self, x: f64, y: f64) -> (f64, f64) {
         let [a, b, c, d, e, f] = self.0;
         (a * x + c * y + e, b * x + d * y + f)
     }
 
-    /// Maps a direction.
+    /// Transforms a direction.
     pub fn direction(self, x: f64, y: f64) -> (f64, f64) {
         let [a, b, c, d, _, _] = self.0;
         (a * x + c * y, b * x + d * y)

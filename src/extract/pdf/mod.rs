@@ -1,5 +1,5 @@
-//! Reads PDF: text in reading order page by page, and a reported gap for each page without text. Never
-//! renders a page and never guesses a character: a page whose fonts map no characters is a gap.
+//! Reads PDF: text in reading order, page by page, and a reported gap for each page without text. Never renders a
+//! page and never guesses a character: a page whose fonts map no characters is a gap.
 
 mod annotations;
 mod attachments;
@@ -7,6 +7,7 @@ mod bytes;
 mod canvas;
 mod cff;
 mod cmap;
+mod collections;
 mod encoding;
 mod font;
 mod hyphens;
@@ -33,7 +34,7 @@ mod xfa;
 
 use hayro_syntax::{DecryptionError, LoadPdfError, Pdf};
 
-use super::{FileInput, Full, Output, Unreadable};
+use super::{FileInput, Output, OutputFull, Unreadable};
 use attachments::Attachments;
 use canvas::PageCanvas;
 use interpret::Fonts;
@@ -41,9 +42,9 @@ use layers::Layers;
 use layout::LayoutLine;
 use writer::PdfPageWriter;
 
-pub use scan::{ScanPicture, picture};
+pub use scan::{ScannedImage, page_image};
 
-/// The character of a code in the font Symbol.
+/// The character of a code in the Symbol font.
 pub fn symbol(code: u8) -> Option<char> {
     encoding::Base::Symbol.character(code)
 }
@@ -51,11 +52,11 @@ pub fn symbol(code: u8) -> Option<char> {
 /// The name of the kind in messages.
 pub const NAME: &str = "PDF";
 
-/// Number of words on a page below which it is a scan with a stamp or a page number, if a picture covers it.
+/// Number of words below which a page covered by an image is a scan with a stamp or a page number.
 const FEW_WORDS: usize = 5;
 /// The reason for a gap when no character of a page has a text.
 const NAMELESS: &str = "its fonts do not map to characters, so its text cannot be read";
-/// Minimum share of a scanned page, 0 to 1, that a picture covers.
+/// Minimum share of a page, 0 to 1, that the image of a scan covers.
 const SCAN: f64 = 0.4;
 
 /// Reads a PDF file and passes its pages to `out`.
@@ -72,8 +73,10 @@ pub fn read(input: &FileInput<'_>, out: &mut Output<'_>) -> Result<(), Unreadabl
     let mut writer = PdfPageWriter::new(outline::titles(&pdf));
     let mut omitted = PdfOmitted::default();
     let mut nameless = false;
+    let count = pdf.pages().len();
     for (index, page) in pdf.pages().iter().enumerate() {
         let number = index as u32 + 1;
+        out.progress(index, count);
         let canvas = interpret::run(page, &mut fonts, &layers, &mut files);
         if canvas.cut {
             out.note(format!(
@@ -88,7 +91,7 @@ pub fn read(input: &FileInput<'_>, out: &mut Output<'_>) -> Result<(), Unreadabl
         let (_, height) = page_frame::upright(page);
         if let Some(reason) = Reason::of(&canvas) {
             nameless |= reason.why == NAMELESS;
-            out.gap(number, reason.why, reason.picture);
+            out.gap(number, reason.why, reason.page_image);
         }
         if writer.push(number, lines(canvas), height, out).is_err() {
             return Ok(());
@@ -97,11 +100,11 @@ pub fn read(input: &FileInput<'_>, out: &mut Output<'_>) -> Result<(), Unreadabl
     let left_out = match writer.finish(out) {
         Ok(left_out) => left_out,
         // Full: the limit is reached; the text so far has been passed on.
-        Err(Full) => return Ok(()),
+        Err(OutputFull) => return Ok(()),
     };
     if let Some(values) = xfa::values(&pdf) {
         // Full: as above.
-        let _: Result<(), Full> = out.flow("form data", &values);
+        let _: Result<(), OutputFull> = out.flow("form data", &values);
         out.note("the pages of an XFA form are not drawn; its data is read".to_owned());
     }
     if left_out > 0 {
@@ -118,7 +121,7 @@ pub fn read(input: &FileInput<'_>, out: &mut Output<'_>) -> Result<(), Unreadabl
     Ok(())
 }
 
-/// What is left out of the pages, for the notes.
+/// Content omitted from the pages, for the notes.
 #[derive(Default)]
 struct PdfOmitted {
     layers: Vec<u32>,
@@ -174,14 +177,14 @@ fn open(bytes: &[u8]) -> Result<Pdf, Unreadable> {
     })
 }
 
-/// The lines of each text direction, the one with the most characters first.
+/// The lines of each text direction, starting with the one that has the most characters.
 fn lines(canvas: PageCanvas<'_>) -> Vec<LayoutLine> {
     let mut all = Vec::new();
     let notes = canvas.notes;
     for run in text_runs::runs(canvas.glyphs) {
         let mut lines = layout::lines(run.pieces);
         if !run.upright {
-            // Their positions are in a rotated frame, so they are never at the top or foot of the page.
+            // Their positions are in a rotated frame, so they never count as the top or bottom of the page.
             lines.iter_mut().for_each(|line| line.y = f64::NAN);
         }
         all.append(&mut lines);
@@ -198,7 +201,7 @@ fn lines(canvas: PageCanvas<'_>) -> Vec<LayoutLine> {
 /// Why a page has no text.
 struct Reason {
     why: &'static str,
-    picture: bool,
+    page_image: bool,
 }
 
 impl Reason {
@@ -208,7 +211,7 @@ impl Reason {
             .iter()
             .filter(|glyph| !glyph.text.trim().is_empty())
             .count();
-        let picture = canvas
+        let page_image = canvas
             .largest
             .as_ref()
             .is_some_and(|(share, stream)| *share >= SCAN && scan::is_shown(stream));
@@ -223,6 +226,6 @@ impl Reason {
         } else {
             return None;
         };
-        Some(Self { why, picture })
+        Some(Self { why, page_image })
     }
 }

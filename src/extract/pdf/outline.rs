@@ -1,5 +1,5 @@
-//! The outline of a document: the title under which each page belongs. Follows only targets inside the file
-//! and reads a bounded number of entries.
+//! The outline of a document: the title to which each page belongs. Follows only targets inside the file and reads
+//! a bounded number of entries.
 
 use std::collections::{HashMap, HashSet};
 
@@ -10,7 +10,7 @@ use super::operands::words;
 
 /// Maximum number of entries and named targets read.
 const MAX_ENTRIES: usize = 20_000;
-/// Levels of the outline that are used; deeper ones name a paragraph rather than a page.
+/// Number of outline levels that are used; deeper ones name a paragraph rather than a page.
 const MAX_DEPTH: usize = 2;
 /// Maximum length of a title, in characters.
 const MAX_TITLE_CHARS: usize = 200;
@@ -58,7 +58,7 @@ pub fn titles(pdf: &Pdf) -> Vec<String> {
         .into_iter()
         .filter_map(|(page, title)| Some((*number.get(&page)?, title)))
         .collect();
-    // A stable sort: of several entries for one page the first names it.
+    // A stable sort: if a page has several entries, the first one gives its title.
     starts.sort_by_key(|start| start.0);
     starts.dedup_by_key(|start| start.0);
     for (index, (start, title)) in starts.iter().enumerate() {

@@ -1,18 +1,19 @@
-//! Reads text once that is drawn several times in one place, as some programs do for bold type or a shadow.
+//! Removes duplicates of text that is drawn several times at the same position, as some programs do for bold type
+//! or shadows.
 
 use std::collections::HashMap;
 
 use super::canvas::Glyph;
 
-/// Distance along the line, in multiples of the font size, up to which the same character is the same one: below
-/// the width of any letter.
+/// Maximum distance along the line, in multiples of the font size, between two drawings of one character: less
+/// than the width of any letter.
 const ALONG: f64 = 0.12;
-/// Distance across the line, in multiples of the font size.
+/// Maximum distance across the line, in multiples of the font size.
 const ACROSS: f64 = 0.15;
-/// Size of a cell of the grid in points.
+/// Size of a grid cell, in points.
 const CELL: f64 = 4.0;
 
-/// The glyphs without the repeated ones, in drawing order.
+/// The glyphs without duplicates, in drawing order.
 pub fn once(glyphs: Vec<Glyph>) -> Vec<Glyph> {
     let mut grid: HashMap<(i32, i32), Vec<usize>> = HashMap::new();
     let mut kept: Vec<Glyph> = Vec::with_capacity(glyphs.len());
@@ -40,7 +41,7 @@ pub fn once(glyphs: Vec<Glyph>) -> Vec<Glyph> {
 }
 
 fn cell(glyph: &Glyph) -> (i32, i32) {
-    // Positions were checked to lie near the page.
+    // Positions are known to be near the page.
     (
         (glyph.x / CELL).floor() as i32,
         (glyph.y / CELL).floor() as i32,

@@ -5,7 +5,7 @@ use hayro_syntax::page::{Page, Rotation};
 
 use super::matrix::Matrix;
 
-/// The map from the page's coordinates to the reader's, upright.
+/// The transformation from the page's coordinates to those of the upright page.
 pub fn base(page: &Page<'_>) -> Matrix {
     let area = page.media_box();
     let (width, height) = (area.width(), area.height());
@@ -27,7 +27,7 @@ pub fn upright(page: &Page<'_>) -> (f64, f64) {
     }
 }
 
-/// The page's content in one piece. `Page::page_stream` is not used because it caches the content for good.
+/// The page's content as one stream. `Page::page_stream` is not used because it caches the content permanently.
 pub fn content(page: &Dict<'_>) -> Vec<u8> {
     match page.get::<Object<'_>>("Contents") {
         Some(Object::Stream(stream)) => stream

@@ -134,7 +134,7 @@ fn groups(font: &[u8], start: usize, found: &mut HashMap<u32, char>) -> Option<(
     Some(())
 }
 
-/// Records the first character of a glyph: the plain one comes before its variants.
+/// Records the first character of a glyph: the plain character comes before its variants.
 fn note(found: &mut HashMap<u32, char>, glyph: u32, code: u32) {
     if glyph != 0
         && found.len() < 65_536
@@ -168,7 +168,7 @@ mod tests {
     fn the_characters_of_a_truetype_font_are_read() {
         let mut font = b"\0\x01\0\0\0\x01\0\0\0\0\0\0cmap\0\0\0\0\0\0\0\x1C\0\0\0\x40".to_vec();
         font.extend(b"\0\0\0\x01\0\x03\0\x01\0\0\0\x0C");
-        // Format 4 with the characters A to C as glyphs 3 to 5, and the end mark.
+        // Format 4 with the characters A to C as glyphs 3 to 5, and the end marker.
         for value in [
             4u16,
             32,

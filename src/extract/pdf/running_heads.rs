@@ -1,17 +1,17 @@
-//! Removes the lines repeated at the top or foot of pages: titles, dates, page numbers. Compares each page
-//! with a few around it, so that a document is never held whole; the first line of its kind stays.
+//! Removes lines repeated at the top or bottom of pages: titles, dates, and page numbers. Compares each page with
+//! a few neighbors, so that a document is never held in memory whole; the first occurrence of a line is kept.
 
 use std::collections::{HashSet, VecDeque};
 
 use super::layout::LayoutLine;
 
-/// Number of pages before and after with which a page is compared.
+/// Number of pages before and after a page with which it is compared.
 const AROUND: usize = 4;
-/// Number of these that must have the line too: every second page, because left and right pages differ.
+/// Number of these that must contain the line too: every second page, because left and right pages differ.
 const MIN_REPEATS: usize = 3;
-/// Share of the page's height, 0 to 1, that is its top or foot.
+/// Share of the page's height, 0 to 1, that counts as its top or bottom.
 const MARGIN: f64 = 0.13;
-/// Lines examined at each end of a page.
+/// Number of lines examined at each end of a page.
 const LINES: usize = 3;
 /// Maximum number of remembered kinds of lines.
 const MAX_KINDS: usize = 10_000;
@@ -19,12 +19,12 @@ const MAX_KINDS: usize = 10_000;
 struct HeldLine {
     number: u32,
     lines: Vec<LayoutLine>,
-    /// Lines that may repeat: their index and their kind.
+    /// Lines that may repeat, with their index and normalized form.
     edges: Vec<(usize, String)>,
     given: bool,
 }
 
-/// The pages around the one that is written next.
+/// The neighbors of the page that is written next.
 pub struct Window {
     pages: VecDeque<HeldLine>,
     seen: HashSet<String>,
@@ -46,7 +46,7 @@ impl Window {
         self.left_out
     }
 
-    /// Adds a page and returns those that have all their neighbors now.
+    /// Adds a page and returns those whose neighbors are now all known.
     pub fn push(
         &mut self,
         number: u32,
@@ -63,23 +63,23 @@ impl Window {
         let Some(next) = self.pages.len().checked_sub(AROUND + 1) else {
             return Vec::new();
         };
-        let ready = self.give(next);
+        let ready = self.take_through(next);
         if self.pages.len() > 2 * AROUND {
             self.pages.pop_front();
         }
         ready
     }
 
-    /// Returns the last pages.
+    /// Returns the remaining pages.
     pub fn finish(&mut self) -> Vec<(u32, Vec<LayoutLine>)> {
         match self.pages.len() {
             0 => Vec::new(),
-            count => self.give(count - 1),
+            count => self.take_through(count - 1),
         }
     }
 
-    /// Returns every page up to this one that has not been returned yet.
-    fn give(&mut self, last: usize) -> Vec<(u32, Vec<LayoutLine>)> {
+    /// Returns every page up to `last` that has not been returned yet.
+    fn take_through(&mut self, last: usize) -> Vec<(u32, Vec<LayoutLine>)> {
         let mut ready = Vec::new();
         for index in 0..=last {
             if !self.pages[index].given {
@@ -99,7 +99,7 @@ impl Window {
             if others.count() < MIN_REPEATS {
                 continue;
             }
-            // A title is kept once; a page number is known anyway.
+            // A title is kept once; a page number is redundant.
             let is_number = !kind.chars().any(char::is_alphabetic);
             if is_number || self.seen.contains(kind) {
                 drop.insert(*at);
@@ -124,7 +124,8 @@ impl Window {
     }
 }
 
-/// The outermost lines with their kind: the line's words, with numbers replaced because they may count.
+/// The outermost lines with their normalized form: the line's words, with numbers replaced because they may count
+/// up.
 fn edges(lines: &[LayoutLine], height: f64) -> Vec<(usize, String)> {
     let mut order: Vec<usize> = (0..lines.len())
         .filter(|&at| lines[at].y.is_finite())
@@ -165,7 +166,7 @@ fn kind(end: char, text: &str) -> String {
     {
         kind = "0".to_owned();
     }
-    // The position belongs to the kind; a sign that is not a letter keeps numbers apart from words.
+    // The position is part of the normalized form; a character that is not a letter separates numbers from words.
     kind.insert(0, if end == 't' { '^' } else { '_' });
     kind
 }

@@ -1,5 +1,5 @@
 //! The image of a scanned page, for vision models: the largest image on the page, as a JPEG if it is one and as a
-//! PNG otherwise. Returns nothing for a picture in a format that it does not understand.
+//! PNG otherwise. Returns nothing for an image in an unsupported format.
 
 use std::io::Write;
 
@@ -14,20 +14,20 @@ use super::interpret::{self, Fonts};
 use super::layers::Layers;
 use crate::extract::{MAX_PICTURE_BYTES, MAX_PICTURE_SIDE};
 
-/// Maximum size of a decoded picture, in pixels: twice that of an A0 page at 400 dots per inch.
+/// Maximum size of a decoded image, in pixels: twice that of an A0 page at 400 dots per inch.
 const MAX_PIXELS: u64 = 400_000_000;
 
 /// An image file.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ScanPicture {
+pub struct ScannedImage {
     /// Media type: `image/jpeg` or `image/png`.
     pub media_type: &'static str,
     /// The file's bytes.
     pub bytes: Vec<u8>,
 }
 
-/// The largest picture of page `page`, counted from 1.
-pub fn picture(bytes: &[u8], page: u32) -> Option<ScanPicture> {
+/// The largest image on page `page`, counted from 1.
+pub fn page_image(bytes: &[u8], page: u32) -> Option<ScannedImage> {
     let pdf = super::open(bytes).ok()?;
     let page = pdf.pages().get(page.checked_sub(1)? as usize)?;
     let (layers, mut files) = (Layers::read(&pdf), Attachments::default());
@@ -44,7 +44,7 @@ pub fn picture(bytes: &[u8], page: u32) -> Option<ScanPicture> {
     }
 }
 
-/// Whether `picture` can return this one: JBIG2 and JPEG 2000 are not decoded.
+/// Whether `picture` can return this image: JBIG2 and JPEG 2000 are not decoded.
 pub fn is_shown(stream: &Stream<'_>) -> bool {
     ScanImage::read(stream).is_some_and(|image| match stream.filters().last() {
         Some(Filter::DctDecode) => passes(stream, &image),
@@ -54,9 +54,9 @@ pub fn is_shown(stream: &Stream<'_>) -> bool {
     })
 }
 
-/// Returns a JPEG unchanged, except CMYK ones, which would be shown in wrong colors.
-fn photograph(stream: &Stream<'_>, image: &ScanImage) -> Option<ScanPicture> {
-    passes(stream, image).then(|| ScanPicture {
+/// Returns a JPEG unchanged, except for CMYK ones, which would be shown in the wrong colors.
+fn photograph(stream: &Stream<'_>, image: &ScanImage) -> Option<ScannedImage> {
+    passes(stream, image).then(|| ScannedImage {
         media_type: "image/jpeg",
         bytes: stream.raw_data().into_owned(),
     })
@@ -71,7 +71,7 @@ fn passes(stream: &Stream<'_>, image: &ScanImage) -> bool {
         && !matches!(image.colors, Colors::Print)
 }
 
-/// How samples become colors.
+/// How samples are converted to colors.
 #[derive(Debug, Clone, PartialEq)]
 enum Colors {
     Gray,
@@ -88,7 +88,7 @@ struct ScanImage {
     height: u32,
     bits: u32,
     colors: Colors,
-    /// Whether a low sample means light.
+    /// Whether a low sample is light.
     inverted: bool,
 }
 
@@ -126,10 +126,10 @@ impl ScanImage {
         }
     }
 
-    /// Encodes a PNG row by row; of a picture that is too large, every `step`th row and column.
-    fn png(&self, samples: &[u8]) -> Option<ScanPicture> {
+    /// Encodes a PNG row by row; for an image that is too large, only every `step`th row and column.
+    fn png(&self, samples: &[u8]) -> Option<ScannedImage> {
         let stride = (self.width as usize * self.parts() * self.bits as usize).div_ceil(8);
-        // A truncated picture is white from there on, as a scanner would leave it.
+        // The missing part of a truncated image is white, as a scanner would leave it.
         let rows = (samples.len() / stride).min(self.height as usize);
         if rows == 0 {
             return None;
@@ -142,7 +142,7 @@ impl ScanImage {
         while step < 64 {
             let bytes = self.written(samples, rows, stride, step)?;
             if bytes.len() <= MAX_PICTURE_BYTES {
-                return Some(ScanPicture {
+                return Some(ScannedImage {
                     media_type: "image/png",
                     bytes,
                 });
@@ -183,8 +183,8 @@ impl ScanImage {
         Some(file)
     }
 
-    /// The lightness of a gray pixel. Of the columns skipped in its row the darkest counts, or thin lines
-    /// would vanish.
+    /// The brightness of a gray pixel: the darkest of the columns skipped in its row, because thin lines would
+    /// vanish otherwise.
     fn part(&self, row: &[u8], column: usize, step: usize) -> u8 {
         (column..(column + step).min(self.width as usize))
             .map(|column| self.light(sample(row, column, self.bits)))
@@ -270,7 +270,7 @@ fn colors(space: Object<'_>, depth: usize) -> Option<Colors> {
 }
 
 /// Decodes a black-and-white page in fax compression.
-fn fax(stream: &Stream<'_>, image: &ScanImage) -> Option<ScanPicture> {
+fn fax(stream: &Stream<'_>, image: &ScanImage) -> Option<ScannedImage> {
     if stream.filters().len() != 1 {
         return None;
     }
@@ -404,7 +404,7 @@ mod tests {
         let png = image(8, Colors::Gray)
             .png(&[0, 64, 128, 255, 1, 2, 3, 4])
             .expect("a picture");
-        let seen = crate::extract::picture::look(&png.bytes).expect("a picture");
+        let seen = crate::extract::picture::parse_header(&png.bytes).expect("a picture");
         assert_eq!((seen.width, seen.height), (4, 2));
         assert_eq!(image(8, Colors::Gray).png(&[0, 1]), None);
     }

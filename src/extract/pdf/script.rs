@@ -1,7 +1,7 @@
-//! Converts text as fonts draw it to text as people write it: ligatures and joined forms become letters,
-//! and right-to-left text is put in reading order.
+//! Converts text as fonts draw it to text as people write it: ligatures and presentation forms become letters, and
+//! right-to-left text is put in reading order.
 
-/// Joined forms of Arabic letters: the first of a letter's forms, and the letter.
+/// Presentation forms of Arabic letters: the first of a letter's forms, and the letter.
 const ARABIC: [(char, &str); 40] = [
     ('\u{FE80}', "ء"),
     ('\u{FE81}', "آ"),
@@ -45,7 +45,7 @@ const ARABIC: [(char, &str); 40] = [
     ('\u{FEFB}', "لا"),
 ];
 
-/// A character's text in letters, without control characters and private-use ones. Several right-to-left
+/// A character's text as letters, without control characters and private-use characters. Several right-to-left
 /// letters come in the order in which they are drawn.
 pub fn letters(text: &str) -> String {
     let mut plain = String::with_capacity(text.len());
@@ -98,7 +98,7 @@ pub fn logical(line: String) -> String {
     characters.into_iter().collect()
 }
 
-/// Reverses every run of characters that satisfy `of`, with the characters between two of them.
+/// Reverses every run of characters that satisfy `of`, including the characters between two of them.
 fn turn(characters: &mut [char], of: impl Fn(char) -> bool) {
     let mut at = 0;
     while at < characters.len() {
@@ -120,8 +120,8 @@ fn turn(characters: &mut [char], of: impl Fn(char) -> bool) {
     }
 }
 
-/// Mirrors brackets in text that was reversed, when they close before they open: a font may name them by their shape
-/// or by their meaning.
+/// Mirrors brackets in reversed text when they close before they open: a font may name them by their shape or by
+/// their meaning.
 fn mirror(characters: &mut [char]) {
     const PAIRS: [(char, char); 5] = [('(', ')'), ('[', ']'), ('{', '}'), ('«', '»'), ('<', '>')];
     let first = characters

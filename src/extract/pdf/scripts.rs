@@ -1,5 +1,6 @@
-//! Raised and lowered characters of a page: while a line is put together they are enclosed in private characters, which
-//! no text contains at that time, and at the end they are written as powers, note marks, and indexes.
+//! Superscript and subscript characters of a page. While a line is assembled, they are enclosed in private-use
+//! characters, which no text contains at that point; in the end they are written as powers, note references, and
+//! indexes.
 
 use crate::extract::raised::{Script, subscript, superscript};
 
@@ -7,16 +8,16 @@ use crate::extract::raised::{Script, subscript, superscript};
 const RAISED: [char; 2] = ['\u{E000}', '\u{E001}'];
 /// Encloses lowered text.
 const LOWERED: [char; 2] = ['\u{E002}', '\u{E003}'];
-/// The size of raised characters relative to their line: smaller ones are a part of a drawing, larger ones are not
+/// The size of raised characters relative to their line: smaller ones belong to a drawing; larger ones are not
 /// raised but part of a heading or a large initial.
 const RATIO: std::ops::RangeInclusive<f64> = 0.4..=0.86;
 /// Height of a raised baseline above the line, in multiples of the line's size.
 const ABOVE: std::ops::Range<f64> = 0.14..0.8;
-/// Depth of a lowered baseline below the line.
+/// Depth of a lowered baseline below the line, in multiples of the line's size.
 const BELOW: std::ops::Range<f64> = 0.07..0.5;
 
-/// The position of characters relative to the line they belong to. With `is_raised` the file itself raises or lowers
-/// them; their size does not matter then.
+/// The position of characters relative to the line they belong to. With `is_raised`, the file itself raises or
+/// lowers them; their size is then ignored.
 pub fn of(size: f64, y: f64, line_size: f64, line_y: f64, is_raised: bool) -> Option<Script> {
     if !is_raised && !RATIO.contains(&(size / line_size.max(0.01))) {
         return None;
@@ -40,7 +41,7 @@ pub fn marked(text: &str, script: Script) -> String {
     format!("{open}{}{close}", plain(text))
 }
 
-/// Appends a text; two enclosed texts of one kind become one.
+/// Appends a text; two adjacent texts enclosed in the same way become one.
 pub fn append(text: &mut String, more: &str) {
     for [open, close] in [RAISED, LOWERED] {
         if more.starts_with(open) && text.ends_with(close) {
@@ -52,12 +53,12 @@ pub fn append(text: &mut String, more: &str) {
     text.push_str(more);
 }
 
-/// The text without the marks.
+/// The text without the enclosing characters.
 pub fn plain(text: &str) -> String {
     text.replace(|c| RAISED.contains(&c) || LOWERED.contains(&c), "")
 }
 
-/// The text with powers, note marks, and indexes written out.
+/// The text with powers, note references, and indexes written out.
 pub fn written(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;

@@ -1,9 +1,9 @@
-//! Tests of the whole reader with small files built object by object.
+//! Tests the whole reader with small files built object by object.
 
 use crate::domain::chunk::PageText;
 use crate::extract::{FileInput, ReadLimits, ReadReport, Unreadable, extract, page_picture};
 
-/// A file of these objects, the first of which is the catalog.
+/// Builds a file from these objects, the first of which is the catalog.
 fn file(objects: &[String]) -> Vec<u8> {
     let mut bytes = b"%PDF-1.7\n".to_vec();
     let mut places = Vec::new();
@@ -30,7 +30,7 @@ fn stream(entries: &str, content: &str) -> String {
     )
 }
 
-/// A file whose pages have these contents, a font `/F`, and further page entries.
+/// Builds a file whose pages have these contents, a font `/F`, and further page entries.
 fn pages(contents: &[&str], fonts: &str, more: &str, others: &[String]) -> Vec<u8> {
     let kids: Vec<String> = (0..contents.len())
         .map(|index| format!("{} 0 R", 4 + 2 * index))
@@ -191,6 +191,24 @@ fn unmapped_characters_are_not_text() {
 }
 
 #[test]
+fn codes_of_a_character_collection_are_text() {
+    let shown = |encoding: &str, ordering: &str, codes: &str| {
+        let font = format!(
+            "<< /Type /Font /Subtype /Type0 /BaseFont /X /Encoding /{encoding} /DescendantFonts [<< /Type /Font /Subtype /CIDFontType0 /BaseFont /X /CIDSystemInfo << /Registry (Adobe) /Ordering ({ordering}) /Supplement 2 >> >>] >>"
+        );
+        let text = format!("BT /F 10 Tf 50 700 Td <{codes}> Tj ET");
+        let (_, pages) = read(&pages(&[text.as_str()], &font, FONT, &[])).expect("readable");
+        pages[0].text.trim().to_owned()
+    };
+    // Hiragana, kanji of both levels, and Latin letters.
+    assert_eq!(shown("Identity-H", "Japan1", "034B04650FFA0022"), "あ亜弌A");
+    assert_eq!(shown("Identity-H", "GB1", "03AC1E16"), "啊齄");
+    assert_eq!(shown("Identity-H", "CNS1", "0253"), "一");
+    assert_eq!(shown("Identity-H", "Korea1", "043E0D6C"), "가伽");
+    assert_eq!(shown("H", "Japan1", "24223021"), "あ亜");
+}
+
+#[test]
 fn the_outline_names_pages() {
     let text = "BT /F 10 Tf 50 700 Td (words) Tj ET";
     let mut bytes = pages(
@@ -203,7 +221,7 @@ fn the_outline_names_pages() {
             "<< /First 12 0 R >>".to_owned(),
         ],
     );
-    // The catalog points to object 90 by default, which does not exist.
+    // By default, the catalog points to object 90, which does not exist.
     let at = bytes
         .windows(4)
         .position(|window| window == b"90 0")

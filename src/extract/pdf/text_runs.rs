@@ -1,20 +1,20 @@
-//! Joins the characters of a page into pieces of lines: positions tell words and blanks apart, accents are
-//! joined to their letters, and text drawn twice is read once.
+//! Joins the characters of a page into pieces of lines: positions separate words, accents are joined to their
+//! letters, and text drawn twice is read once.
 
 use super::canvas::Glyph;
 use super::scripts;
 
-/// Gap, in multiples of the font size, from which there is a blank between words.
+/// Minimum gap, in multiples of the font size, that is a space between words.
 const BLANK: f64 = 0.12;
-/// Gap, in multiples of the font size, from which it may separate columns or cells.
+/// Minimum gap, in multiples of the font size, that may separate columns or cells.
 const WIDE: f64 = 0.9;
-/// Vertical distance, in multiples of the font size, from which a character is on another line.
+/// Minimum vertical distance, in multiples of the font size, at which a character is on another line.
 const OFF: f64 = 0.3;
 
-/// Maximum length in bytes of a raised text that begins a piece.
+/// Maximum length, in bytes, of a raised text that begins a piece.
 const MAX_RAISED_BYTES: usize = 24;
 
-/// The same for a character that the file itself raises or lowers.
+/// Like `OFF`, for a character that the file itself raises or lowers.
 const RISE: f64 = 0.7;
 
 /// Part of a line without a wide gap; positions in points.
@@ -28,13 +28,13 @@ pub struct LinePiece {
     pub y: f64,
     /// Font size of most of its characters.
     pub size: f64,
-    /// Whether a blank was drawn before it.
+    /// Whether a space was drawn before it.
     pub after_blank: bool,
     /// Its text.
     pub text: String,
 }
 
-/// The pieces of one text direction.
+/// The pieces with one text direction.
 pub struct DirectionRun {
     /// The pieces, in a frame rotated so that the text runs to the right.
     pub pieces: Vec<LinePiece>,
@@ -68,7 +68,7 @@ pub fn runs(glyphs: Vec<Glyph>) -> Vec<DirectionRun> {
     runs
 }
 
-/// The angle in steps of 5 degrees, which exceeds the skew of scans.
+/// The angle in steps of 5 degrees, which is more than the skew of scans.
 fn angle(glyph: &Glyph) -> i32 {
     let (x, y) = glyph.along;
     if x == 0.0 && y == 0.0 {
@@ -178,7 +178,7 @@ fn add(piece: &mut LinePiece, glyph: &Glyph, raised_alone: bool) {
     scripts::append(&mut piece.text, &own);
 }
 
-/// A text with the marks of its position relative to a line of this size and baseline.
+/// A text, enclosed according to its position relative to a line of this size and baseline.
 fn marked(text: &str, own: (f64, f64), line: (f64, f64), is_raised: bool) -> String {
     match scripts::of(own.0, own.1, line.0, line.1, is_raised) {
         Some(script) => scripts::marked(text, script),
@@ -203,7 +203,7 @@ fn pop(text: &mut String, end: &str) {
     }
 }
 
-/// Joins a letter with its accent, drawn one over the other in either order.
+/// Joins a letter with its accent if one is drawn over the other, in either order.
 fn joined(first: &Glyph, second: &Glyph) -> Option<String> {
     let over = |accent: &Glyph, letter: &Glyph| {
         let middle = accent.x + accent.along.0 / 2.0;

@@ -1,5 +1,5 @@
-//! Character widths of the standard 14 fonts, for files that omit them. From Adobe's metrics; accented
-//! letters and signs have the width of a similar character.
+//! Character widths of the standard 14 fonts, for files that omit them. From Adobe's metrics; accented letters and
+//! symbols have the width of a similar character.
 
 /// A font family, recognized by the font's name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -97,7 +97,7 @@ impl Family {
     }
 }
 
-/// An ASCII character of the same width.
+/// An ASCII character of about the same width.
 fn like(character: char) -> char {
     match character {
         ' '..='~' => character,

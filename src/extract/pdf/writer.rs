@@ -1,10 +1,10 @@
-//! Writes the lines of pages as their text: running heads removed, headings marked, and words that a page end cuts in
-//! two made whole.
+//! Writes the lines of pages as their text: running heads removed, headings marked, and words split by a page end
+//! joined.
 
 use super::hyphens::{LineJoin, WordList};
 use super::layout::{self, LayoutLine};
 use super::running_heads::Window;
-use crate::extract::output::{Full, Output};
+use crate::extract::output::{Output, OutputFull};
 
 /// The pages on their way to the output.
 pub struct PdfPageWriter {
@@ -17,7 +17,7 @@ pub struct PdfPageWriter {
 }
 
 impl PdfPageWriter {
-    /// `titles` are those of the pages, by index.
+    /// Creates a writer; `titles` are the titles of the pages, by index.
     pub fn new(titles: Vec<String>) -> Self {
         Self {
             titles,
@@ -28,17 +28,17 @@ impl PdfPageWriter {
         }
     }
 
-    /// Adds a page of this height in points, and writes those that have all their neighbors now.
+    /// Adds a page of this height in points, and writes the pages whose neighbors are now all known.
     ///
     /// # Errors
-    /// [`Full`] when the limit is reached or the receiver is gone.
+    /// [`OutputFull`] when the limit is reached or the receiver is gone.
     pub fn push(
         &mut self,
         number: u32,
         lines: Vec<LayoutLine>,
         height: f64,
         out: &mut Output<'_>,
-    ) -> Result<(), Full> {
+    ) -> Result<(), OutputFull> {
         self.body.weigh(&lines);
         lines.iter().for_each(|line| self.words.learn(&line.text));
         let ready = self.window.push(number, lines, height);
@@ -48,8 +48,8 @@ impl PdfPageWriter {
     /// Writes the remaining pages and returns the number of lines that were removed as running heads.
     ///
     /// # Errors
-    /// [`Full`] when the limit is reached or the receiver is gone.
-    pub fn finish(&mut self, out: &mut Output<'_>) -> Result<usize, Full> {
+    /// [`OutputFull`] when the limit is reached or the receiver is gone.
+    pub fn finish(&mut self, out: &mut Output<'_>) -> Result<usize, OutputFull> {
         let rest = self.window.finish();
         self.write(rest, out)?;
         self.pass_on(out)?;
@@ -60,9 +60,9 @@ impl PdfPageWriter {
         &mut self,
         pages: Vec<(u32, Vec<LayoutLine>)>,
         out: &mut Output<'_>,
-    ) -> Result<(), Full> {
+    ) -> Result<(), OutputFull> {
         for (number, lines) in pages {
-            let mut text = layout::written(&lines, self.body.size(), &self.words);
+            let mut text = layout::to_text(&lines, self.body.size(), &self.words);
             if let Some((before, end)) = &mut self.pending
                 && *before + 1 == number
             {
@@ -74,7 +74,7 @@ impl PdfPageWriter {
         Ok(())
     }
 
-    fn pass_on(&mut self, out: &mut Output<'_>) -> Result<(), Full> {
+    fn pass_on(&mut self, out: &mut Output<'_>) -> Result<(), OutputFull> {
         let Some((number, text)) = self.pending.take() else {
             return Ok(());
         };
@@ -86,7 +86,7 @@ impl PdfPageWriter {
     }
 }
 
-/// Moves the rest of a word that the page end cuts to the page where it begins.
+/// Moves the rest of a word that a page end splits to the page where it begins.
 fn complete(page: &mut String, next: &mut String, words: &WordList) {
     let join = words.join(page, next);
     let end = next.find(char::is_whitespace).unwrap_or(next.len());

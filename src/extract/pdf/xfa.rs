@@ -1,4 +1,4 @@
-//! The data of XFA forms, whose pages are drawn by a program inside the file that only few viewers run.
+//! The data of XFA forms. Their pages are drawn by a program inside the file, which only a few viewers run.
 
 use hayro_syntax::Pdf;
 use hayro_syntax::object::{Array, Dict, Object};
@@ -9,8 +9,8 @@ const MAX_BYTES: usize = 8 << 20;
 /// Maximum depth of the form's data.
 const MAX_DEPTH: usize = 64;
 
-/// The values of an XFA form, one field per line; `None` when the file is no such form, or also has ordinary fields
-/// that show the values.
+/// The values of an XFA form, one field per line; `None` when the file is not an XFA form, or also has ordinary
+/// fields that show the values.
 pub fn values(pdf: &Pdf) -> Option<String> {
     let root = pdf.xref().get::<Dict<'_>>(pdf.xref().root_id())?;
     let form = root.get::<Dict<'_>>("AcroForm")?;

@@ -1,4 +1,4 @@
-//! Containers, whole and damaged.
+//! Tests with intact and damaged containers.
 
 use super::*;
 
@@ -40,11 +40,11 @@ fn damage_is_reported_after_the_intact_bytes() {
     )]);
     let middle = bytes.len() / 2;
     bytes[middle] ^= 0x55;
-    let (got, fault) = read(&bytes, "a");
-    assert_eq!(fault, Some(ZipError::Damaged));
+    let (got, error) = read(&bytes, "a");
+    assert_eq!(error, Some(ZipError::Damaged));
     assert!(got.len() > 1_000, "{}", got.len());
     let mut bytes = pack(&[("a", b"some words")]);
-    // The encryption flag, in the directory's row.
+    // The encryption flag in the directory entry.
     let row = find(&bytes, CENTRAL).expect("a row");
     bytes[row + 8] |= 1;
     assert_eq!(read(&bytes, "a"), (Vec::new(), Some(ZipError::Locked)));
@@ -54,8 +54,8 @@ fn damage_is_reported_after_the_intact_bytes() {
 fn bombs_stop_at_the_ratio_and_long_entries_at_the_limit() {
     let bytes = pack(&[("a", &vec![0; 40 << 20])]);
     let zip = Zip::open(&bytes);
-    let (got, fault) = zip.read(&zip.entries[0], 30 << 20);
-    assert_eq!(fault, Some(ZipError::TooLarge));
+    let (got, error) = zip.read(&zip.entries[0], 30 << 20);
+    assert_eq!(error, Some(ZipError::TooLarge));
     assert!(got.len() <= 17 << 20);
     let bytes = pack(&[("a", &b"0123456789".repeat(100))]);
     let zip = Zip::open(&bytes);

@@ -11,7 +11,7 @@ use crate::app::accounts::{
 use crate::app::{Error, Kind};
 use crate::domain::key::keys_deleted;
 use crate::domain::user::{Caller, Role, User};
-use crate::http::auth::{self, AuthCookie};
+use crate::http::auth::{self, AuthCookie, CookieScope};
 use crate::http::context::RequestContext;
 use crate::http::error::ApiError;
 use crate::http::reply::Reply;
@@ -301,7 +301,7 @@ pub(super) fn no_store(reply: Reply) -> Reply {
 
 /// The refresh token from the body, or else from the cookie.
 fn refresh_token(cx: &RequestContext, body: RefreshBody) -> Option<String> {
-    let name = AuthCookie::Refresh.name(auth::is_secure(&cx.app, cx.https));
+    let name = AuthCookie::Refresh.name(CookieScope::of(&cx.app, cx.https));
     let from_cookie = || cx.cookie(name).map(str::to_owned);
     body.refresh_token
         .or_else(from_cookie)
@@ -312,14 +312,14 @@ fn refresh_token(cx: &RequestContext, body: RefreshBody) -> Option<String> {
 fn token_response(cx: &RequestContext, signed_in: &SignedIn) -> Reply {
     let body = json!({
         "status": "success",
-        "access_token": signed_in.access,
+        "access_token": signed_in.access_token,
         "refresh_token": signed_in.refresh,
         "token_type": "bearer",
         "expires_in": ACCESS_LENGTH.as_secs(),
         "user": user_json(&signed_in.user),
     });
     let (access_age, refresh_age) = (ACCESS_LENGTH.as_secs(), REFRESH_LENGTH.as_secs());
-    let access = set_cookie(cx, AuthCookie::Access, &signed_in.access, access_age);
+    let access = set_cookie(cx, AuthCookie::Access, &signed_in.access_token, access_age);
     let refresh = set_cookie(cx, AuthCookie::Refresh, &signed_in.refresh, refresh_age);
     no_store(Reply::json(&body))
         .cookie(&access)
@@ -335,8 +335,8 @@ fn device_cookie(cx: &RequestContext, value: &str) -> String {
 /// The value of a `Set-Cookie` header: `HttpOnly`, `SameSite=Lax`, and `Secure` over HTTPS. `seconds` is the maximum
 /// age in seconds.
 fn set_cookie(cx: &RequestContext, which: AuthCookie, value: &str, seconds: u64) -> String {
-    let secure = auth::is_secure(&cx.app, cx.https);
-    let (name, path) = (which.name(secure), which.path(secure));
-    let secure = if secure { "; Secure" } else { "" };
+    let scope = CookieScope::of(&cx.app, cx.https);
+    let (name, path) = (which.name(scope), which.path(scope));
+    let secure = if scope.is_secure { "; Secure" } else { "" };
     format!("{name}={value}; Path={path}; Max-Age={seconds}; HttpOnly; SameSite=Lax{secure}")
 }

@@ -94,7 +94,7 @@ pub async fn create_user(mut cx: RequestContext, admin: Admin) -> Result<Reply, 
 /// # Errors
 /// `BadInput` for an invalid body, `Missing` when there is no such account, `Conflict` when it is the last
 /// administrator.
-pub async fn change_user(mut cx: RequestContext, admin: Admin) -> Result<Reply, ApiError> {
+pub async fn update_user(mut cx: RequestContext, admin: Admin) -> Result<Reply, ApiError> {
     let body: ChangeUserBody = cx.json().await?;
     let change = UserChange {
         role: body.role,
@@ -220,7 +220,7 @@ pub async fn audit(cx: RequestContext, _: Admin) -> Result<Reply, ApiError> {
 /// `GET /api/admin/config`: the names and sources of all settings, without values.
 ///
 /// # Errors
-/// Never; the signature is that of all handlers.
+/// Never; all handlers share this signature.
 pub async fn config(cx: RequestContext, _: Admin) -> Result<Reply, ApiError> {
     let config = &cx.app.config;
     let items = config

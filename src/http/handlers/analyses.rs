@@ -24,8 +24,8 @@ use crate::http::error::ApiError;
 use crate::http::reply::Reply;
 use crate::http::sse;
 
-/// Response header with the thread of a streamed analysis, whose events do not name it, and of a panel's answer under
-/// `/v1`, where a request can name it too.
+/// Response header with the thread ID of a streamed analysis, whose events do not contain it, and of a panel's
+/// answer under `/v1`, where a request can also specify it.
 pub(super) const THREAD: HeaderName = HeaderName::from_static("x-quire-thread");
 
 /// `POST /analyze`, `/api/analyze`: runs an analysis and responds with the result, a stream of events, or 202 when
@@ -77,7 +77,7 @@ async fn run(
     if streamed {
         let watch = analyses.watch(caller.as_ref(), &id, 0).await?;
         let place = match &caller {
-            Some(caller) => analyses.place(caller, &id).await?,
+            Some(caller) => analyses.turn_position(caller, &id).await?,
             None => None,
         };
         let reply = stream_events(&cx, watch, guard.take());
@@ -144,11 +144,12 @@ async fn accepted(
     id: &AnalysisId,
 ) -> Result<Reply, ApiError> {
     let url = format!("/api/analyses/{id}");
+    let results = format!("{}{url}", cx.app.config.base_path());
     let mut body = json!({
-        "analysis_id": id, "status": "running", "events_url": format!("{url}/events"), "results_url": url,
+        "analysis_id": id, "status": "running", "events_url": format!("{results}/events"), "results_url": results,
     });
     let place = match caller {
-        Some(caller) => cx.app.analyses().place(caller, id).await?,
+        Some(caller) => cx.app.analyses().turn_position(caller, id).await?,
         None => None,
     };
     shape::add_place(&mut body, place.as_ref());
@@ -188,6 +189,7 @@ pub fn forecast_json(forecast: &AnalysisForecast, now: Timestamp) -> Value {
         "parts": forecast.plan.parts.len(),
         "members": member_contexts(&forecast.plan),
         "calls": forecast.calls,
+        "retrieval": forecast.plan.retrieval.as_ref().map(shape::retrieval_json),
         "total": total,
         "input_tokens": total.input_tokens, "output_tokens": total.output_tokens, "cost_usd": total.cost_usd,
         "upper_bound_usd": estimate::upper_bound(&forecast.calls),
@@ -202,7 +204,7 @@ pub fn forecast_json(forecast: &AnalysisForecast, now: Timestamp) -> Value {
     })
 }
 
-/// Each member, and last the synthesizer, with the share of the documents that fits its context window.
+/// Each member, then the synthesizer, with the share of the documents that fits its context window.
 fn member_contexts(plan: &Plan) -> Vec<Value> {
     let find = |model: &str| {
         let all = plan.members.iter().chain([&plan.synthesizer]);
@@ -294,7 +296,7 @@ pub async fn cancel(cx: RequestContext, caller: Caller) -> Result<Reply, ApiErro
 /// process.
 pub async fn synthesize(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let id = id(&cx)?;
-    let status = cx.app.analyses().hurry(&caller, &id).await?;
+    let status = cx.app.analyses().finish_early(&caller, &id).await?;
     Ok(Reply::json(&json!({ "analysis_id": id, "status": status })))
 }
 
@@ -314,7 +316,7 @@ pub async fn leave_out(mut cx: RequestContext, caller: Caller) -> Result<Reply, 
     let body: SkipModelBody = cx.json().await?;
     let id = id(&cx)?;
     let analyses = cx.app.analyses();
-    let status = analyses.leave_out(&caller, &id, &body.model).await?;
+    let status = analyses.skip_model(&caller, &id, &body.model).await?;
     Ok(Reply::json(&json!({ "analysis_id": id, "status": status })))
 }
 
@@ -342,7 +344,7 @@ pub async fn rerun(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiE
         ..request
     };
     if is_dry_run {
-        let forecast = analyses.foresee_rerun(&caller, &id, request).await?;
+        let forecast = analyses.estimate_rerun(&caller, &id, request).await?;
         return Ok(Reply::json(&shape::rerun_forecast(&forecast)));
     }
     let begun = analyses.rerun(&caller, &id, request, clock::now()).await?;
@@ -480,7 +482,7 @@ pub async fn vote(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiEr
 /// Streams the events of a run. The guard lives as long as the body: a client that disconnects drops both.
 fn stream_events(cx: &RequestContext, watch: RunWatch, guard: Option<CancelOnDrop>) -> Reply {
     sse::stream(cx, (watch, guard), |(mut watch, guard)| async move {
-        // A database error ends the stream without a last event; the client reconnects for it.
+        // A database error ends the stream without a final event, so the client reconnects.
         let events = watch.next().await.ok().flatten()?;
         let events = events.iter().map(|event| sse::SseEvent {
             id: Some(event.stored.seq),

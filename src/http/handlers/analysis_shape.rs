@@ -12,6 +12,7 @@ use crate::domain::citation::Citation;
 use crate::domain::pattern::estimate;
 use crate::domain::pattern::reading::ReadCoverage;
 use crate::domain::prompt::letter;
+use crate::domain::retrieval::record::RetrievalRecord;
 use crate::domain::schema;
 
 /// The format of `results`.
@@ -23,7 +24,7 @@ pub enum ResultsShape {
     List,
 }
 
-/// Returns an analysis as JSON, as lists show it.
+/// Returns an analysis as JSON, in the form used by lists.
 pub fn list_item(analysis: &HistoryRow) -> Value {
     let request = &analysis.request;
     json!({
@@ -84,7 +85,8 @@ fn timeline(report: &AnalysisReport) -> Vec<Value> {
     report.calls.iter().map(call).collect()
 }
 
-/// The passages of a plan. Passages of documents that are read in parts come without text, which would be too long.
+/// The passages of a plan. Passages of documents that are read in parts are included without text, which would be
+/// too long.
 fn sources(plan: &Plan) -> Vec<SourcePassage> {
     let without_text = |source: &SourcePassage| SourcePassage {
         text: String::new(),
@@ -142,6 +144,7 @@ pub fn result(report: &AnalysisReport, results_shape: ResultsShape) -> Value {
         "findings": findings(analysis),
         "evidence": analysis.findings.as_ref().map(|findings| &findings.evidence),
         "citations": citations(report),
+        "retrieval": analysis.plan.retrieval.as_ref().map(retrieval_json),
         "notes": notes(analysis),
         "degraded": analysis.findings.as_ref().and_then(|findings| findings.degraded.as_ref()),
         "performance": performance,
@@ -158,8 +161,8 @@ pub fn result(report: &AnalysisReport, results_shape: ResultsShape) -> Value {
     body
 }
 
-/// Adds the place of an analysis in its thread: `of` is the turn that it follows, `index` its number among those that
-/// follow the same turn.
+/// Adds the position of an analysis in its thread: `of` is the turn that it follows, `index` its number among
+/// those that follow the same turn.
 pub fn add_place(body: &mut Value, place: Option<&TurnPlace>) {
     body["thread_id"] = json!(place.map(|place| &place.thread));
     body["turn"] = json!(place.map(|place| place.turn));
@@ -168,7 +171,20 @@ pub fn add_place(body: &mut Value, place: Option<&TurnPlace>) {
     }));
 }
 
-/// The findings without the map, which is a field of its own.
+/// How passages were found by meaning.
+pub fn retrieval_json(retrieval: &RetrievalRecord) -> Value {
+    let is_made = retrieval.failure.is_empty();
+    json!({
+        "model": retrieval.model, "passages": retrieval.passages, "embedded": retrieval.embedded,
+        "weak": retrieval.is_weak, "usage": retrieval.usage, "cost_usd": retrieval.cost,
+        "rewriting": Some(&retrieval.rewriting).filter(|text| !text.is_empty()),
+        "rewritten_by": retrieval.rewriter.as_ref().map(|rewriter| &rewriter.model)
+            .filter(|_| is_made && !retrieval.rewriting.is_empty()),
+        "error": Some(&retrieval.failure).filter(|_| !is_made),
+    })
+}
+
+/// The findings without the map, which is a separate field.
 fn findings(analysis: &Analysis) -> Value {
     let mut findings = json!(analysis.findings);
     if let Some(fields) = findings.as_object_mut() {
@@ -295,7 +311,7 @@ fn first_answers(report: &AnalysisReport) -> impl Iterator<Item = &StageAnswer> 
 }
 
 fn model_responses(report: &AnalysisReport) -> Map<String, Value> {
-    // What a stopped run has written is paid for and kept.
+    // Text written before a run was stopped is paid for, so it is kept.
     let is_stopped = report.analysis.status == Status::Cancelled;
     first_answers(report)
         .filter(|answer| answer.answered() || is_stopped && answer.is_partial())

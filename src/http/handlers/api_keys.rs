@@ -34,8 +34,8 @@ pub async fn create(mut cx: RequestContext, caller: Caller) -> Result<Reply, Api
         days: body.expires_in_days,
         scopes: body.scopes.unwrap_or_default(),
         models: body.models.unwrap_or_default(),
-        day_usd: body.day_budget_usd,
-        all_usd: body.budget_usd,
+        daily_budget_usd: body.day_budget_usd,
+        total_budget_usd: body.budget_usd,
     };
     let accounts = cx.app.accounts();
     let (key, stored) = accounts

@@ -16,7 +16,7 @@ use crate::http::reply::Reply;
 /// When the archive cannot be written or read.
 pub async fn export(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let file = cx.app.archives().export(&caller.user).await?;
-    // The file is deleted while it is sent; the open handle keeps its content.
+    // The file is deleted while it is being sent; the open handle keeps its content.
     let reply = Reply::file(file.path(), "application/gzip").await?;
     let name = "attachment; filename=\"quire-archive.tar.gz\"";
     Ok(no_store(reply.header(CONTENT_DISPOSITION, name)))

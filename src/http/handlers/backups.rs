@@ -37,7 +37,7 @@ pub async fn download(cx: RequestContext, admin: Admin) -> Result<Reply, ApiErro
         .backups()
         .download(&admin.caller().user, &request_origin(&cx))
         .await?;
-    // The file is deleted while it is sent; the open handle keeps its content.
+    // The file is deleted while it is being sent; the open handle keeps its content.
     let reply = Reply::file(copy.path(), "application/vnd.sqlite3").await?;
     let name = format!("attachment; filename=\"{}\"", backups::name_of(cx.now));
     Ok(no_store(reply.header(CONTENT_DISPOSITION, &name)))
@@ -51,8 +51,8 @@ pub async fn list(cx: RequestContext, _: Admin) -> Result<Reply, ApiError> {
     Ok(no_store(Reply::json(&backup_status(&cx.app).await?)))
 }
 
-/// `POST /api/admin/backup`: writes a copy to the backup folder or the replica, as `to` says; by default to the
-/// folder if one is set.
+/// `POST /api/admin/backup`: writes a copy to the backup folder or the replica, as specified by `to`; by default
+/// to the folder if one is set.
 ///
 /// # Errors
 /// `Conflict` when the target is not set or a backup is running, `Unavailable` when the backup fails, `BadRequest` or
@@ -108,7 +108,7 @@ fn folder_json(app: &App, folder: Option<&BackupFolder>) -> Value {
         "keep": config.keep,
         "copies": copies.collect::<Vec<_>>(),
         "last": last,
-        "error": folder.fault,
+        "error": folder.error,
     })
 }
 

@@ -1,4 +1,4 @@
-//! The result of a vote as JSON: counts, winner, and what decided.
+//! The result of a vote as JSON: counts, winner, and deciding rule.
 
 use serde_json::{Value, json};
 
@@ -7,7 +7,7 @@ use crate::domain::analysis::{Arrangement, Member, Status};
 use crate::domain::ballot::{StoredVote, VoteChoice};
 use crate::domain::prompt::letter;
 
-/// The vote of a completed analysis; none for other arrangements, or when no vote could be read.
+/// The vote of a completed analysis; `None` for other patterns, or when no vote could be parsed.
 pub fn ballot(report: &AnalysisReport) -> Option<Value> {
     let plan = &report.analysis.plan;
     if plan.arrangement != Arrangement::Vote || report.analysis.status != Status::Completed {

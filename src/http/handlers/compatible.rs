@@ -111,7 +111,8 @@ pub(super) async fn respond(
     with_idempotency_key(&cx, &owner, || format!("{api:?} {body}"), work).await
 }
 
-/// Runs `work` once per `Idempotency-Key`, and replays its stored response afterwards. Streams are not stored.
+/// Runs `work` once per `Idempotency-Key`, and replays its stored response to later requests. Streams are not
+/// stored.
 ///
 /// # Errors
 /// `BadRequest` when the key is malformed or was used for another request, `Conflict` when its request is still
@@ -162,7 +163,7 @@ pub(super) async fn with_idempotency_key(
     {
         return Ok(reply);
     }
-    // The answer is paid for: return it even though it cannot be replayed.
+    // The answer is already paid for: return it even though it cannot be replayed.
     let name = HeaderName::from_static("x-quire-idempotency");
     Ok(reply.header(name, "not-stored"))
 }
@@ -184,9 +185,9 @@ async fn run_one(
     let mut ignored = std::mem::take(&mut started.ignored);
     let analysis = started.begun.id.clone();
     frame.id = id_of(api, &analysis);
-    // A single model's answer is in no thread.
+    // A single model's answer does not belong to a thread.
     let place = match started.is_panel {
-        true => cx.app.analyses().place(&caller, &analysis).await?,
+        true => cx.app.analyses().turn_position(&caller, &analysis).await?,
         false => None,
     };
     let with_headers = |reply: Reply, ignored: &[String]| {

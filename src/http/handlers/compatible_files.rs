@@ -9,19 +9,19 @@ use crate::domain::user::Caller;
 use crate::http::context::RequestContext;
 use crate::http::error::ApiError;
 use crate::wire::serve_files::{self as files, FileContent};
-use crate::wire::serve_openai::MOST_TEXT;
+use crate::wire::serve_openai::MAX_TEXT;
 
-/// Replaces each file of a body with its text.
+/// Replaces each file in a body with its text.
 ///
 /// # Errors
-/// `BadInput` when a file is not part of the request itself, `BadRequest` when it cannot be read or holds no text,
-/// `TooLarge` when the text of all files exceeds the limit of a conversation.
+/// `BadInput` when a file is not part of the request itself, `BadRequest` when it cannot be read or contains no
+/// text, `TooLarge` when the text of all files exceeds the limit of a conversation.
 pub(super) async fn inline(
     cx: &RequestContext,
     caller: &Caller,
     body: &mut Value,
 ) -> Result<(), ApiError> {
-    let mut remaining = MOST_TEXT;
+    let mut remaining = MAX_TEXT;
     for file in files::take(body).map_err(invalid_field)? {
         let text = match &file.content {
             FileContent::Text(text) => text.clone(),

@@ -1,5 +1,5 @@
-//! Holds back the headers of a stream until the answer starts. Has no timer of its own; the time limit of the call
-//! bounds the wait.
+//! Holds back the headers of a stream until the answer starts. It has no timer of its own, because the call's time
+//! limit bounds the wait.
 
 use std::sync::Arc;
 

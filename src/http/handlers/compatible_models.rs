@@ -39,7 +39,7 @@ pub async fn list(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError>
 /// # Errors
 /// `Missing` when there is no such model.
 pub async fn show(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
-    // Some clients send the slash of a model id unencoded, others as %2F.
+    // Some clients send the slash of a model ID unencoded, others as %2F.
     let id = decode(cx.param("name"), false).ok_or_else(Error::missing)?;
     let name = cx.app.completions().name(&caller, &id).await?;
     let model = served_model(&cx, &name);

@@ -1,6 +1,7 @@
-//! Requests with several answers: `n`, and lists of prompts. Each answer is a run of its own; the response combines
-//! them. A stream starts when all are complete. Run slots are reserved before the first run starts, at most four run
-//! concurrently, and none starts after one has failed; the answers so far are then returned and marked as incomplete.
+//! Requests with several answers: `n`, and lists of prompts. Each answer is a separate run; the response combines
+//! them. A stream starts when all are complete. Run slots are reserved before the first run starts, at most four
+//! run concurrently, and none starts after one has failed; the answers so far are then returned and marked as
+//! incomplete.
 
 use std::sync::Arc;
 
@@ -9,7 +10,7 @@ use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
 use super::compatible_shape::{self, ClientApi};
-use crate::app::completions::{Completion, StreamPlace};
+use crate::app::completions::{Completion, StreamPermit};
 use crate::app::{App, Error, Kind};
 use crate::clock;
 use crate::domain::id::AnalysisId;
@@ -19,7 +20,7 @@ use crate::http::error::{ApiError, ErrorFormat};
 use crate::http::reply::Reply;
 use crate::http::sse::{self, SseEvent};
 use crate::wire::serve_openai::{
-    self as openai, ChatRequest, ChunkFrame, MOST_CHOICES, RequestError,
+    self as openai, ChatRequest, ChunkFrame, MAX_CHOICES, RequestError,
 };
 use crate::wire::serve_several::{chunks, joined};
 
@@ -51,8 +52,8 @@ struct ChoiceSet {
 /// `BadInput` when there are more than 16 answers.
 pub(super) fn split_choices(requests: Vec<ChatRequest>) -> Result<Vec<ChatRequest>, ApiError> {
     let count: u32 = requests.iter().map(|one| one.choices.max(1)).sum();
-    if count > MOST_CHOICES {
-        let why = format!("a request can have at most {MOST_CHOICES} answers: prompts times n");
+    if count > MAX_CHOICES {
+        let why = format!("a request can have at most {MAX_CHOICES} answers: prompts times n");
         return Err(compatible_shape::invalid_field(RequestError {
             param: "n",
             why,
@@ -67,8 +68,9 @@ pub(super) fn split_choices(requests: Vec<ChatRequest>) -> Result<Vec<ChatReques
     Ok(samples.collect())
 }
 
-/// Runs all requests and combines their answers. Returns the response, and its body unless it is a stream. If some runs
-/// fail, the response holds the other answers, the header `x-quire-incomplete`, and the field `incomplete`.
+/// Runs all requests and combines their answers. Returns the response, and its body unless it is a stream. If some
+/// runs fail, the response contains the other answers, the header `x-quire-incomplete`, and the field
+/// `incomplete`.
 ///
 /// # Errors
 /// `TooFast` or `Unavailable` when there are no free run slots, before anything starts; the first error when no run has
@@ -116,7 +118,7 @@ pub(super) async fn run(
     Ok((reply, text))
 }
 
-/// Runs all requests, a few concurrently. A client that disconnects drops this future, and with its tasks every run.
+/// Runs all requests, a few at a time. A client that disconnects drops this future, and with its tasks every run.
 ///
 /// # Errors
 /// `TooFast` or `Unavailable` when there are no free run slots, before anything starts.
@@ -164,7 +166,7 @@ async fn run_all(
 async fn run_one(
     app: &App,
     caller: &Caller,
-    slot: &StreamPlace,
+    slot: &StreamPermit,
     (request, mut frame): (ChatRequest, ChunkFrame),
     api: ClientApi,
 ) -> Result<Choice, Error> {
@@ -193,7 +195,7 @@ async fn run_one(
     })
 }
 
-/// The sum of all completions; `None` without any. The cost of a failed run is unknown here, so the sum has no cost
+/// The sum of all completions; `None` without any. The cost of a failed run is unknown, so the sum has no cost
 /// unless all runs succeeded.
 fn sum(choices: &[Choice], all_succeeded: bool) -> Option<Completion> {
     let (first, rest) = choices.split_first()?;

@@ -34,7 +34,7 @@ pub(super) enum ClientApi {
     Gemini,
 }
 
-/// The fields that all parts of a response share, without its ID.
+/// The fields common to all parts of a response, except its ID.
 pub(super) fn frame_of(cx: &RequestContext, request: &ChatRequest) -> ChunkFrame {
     ChunkFrame {
         id: String::new(),
@@ -111,7 +111,7 @@ pub(super) fn add_result_headers(
         )
 }
 
-/// An ID in the vendor's form: its prefix and the unique part of ours.
+/// An ID in the vendor's format: its prefix and the unique part of Quire's ID.
 pub(super) fn id_of(api: ClientApi, id: &AnalysisId) -> String {
     let unique = id.as_str().rsplit('_').next().unwrap_or_default();
     match api {

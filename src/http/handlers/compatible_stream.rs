@@ -76,8 +76,8 @@ impl StreamDialect {
         }
     }
 
-    /// Events for reasoning: a model's own is always sent, a panel's progress only on request, and only in chat
-    /// completions, whose clients display it without configuration.
+    /// Events for reasoning: a model's own is always sent; a panel's progress is sent only on request, and only in
+    /// chat completions, whose clients display it without configuration.
     fn reasoning(&mut self, text: &str, is_own: bool) -> Vec<SseEvent> {
         match self {
             _ if text.is_empty() => Vec::new(),
@@ -260,8 +260,8 @@ impl CompletionStream {
         }
     }
 
-    /// Waits for the first token of a single model, so that an earlier failure is a response with its own status: clients
-    /// do not retry a 200 that ends with an error. Bounded by the time limit of the call.
+    /// Waits for the first token of a single model, so that an earlier failure gets a response with its own
+    /// status: clients do not retry a 200 that ends with an error. The call's time limit bounds the wait.
     ///
     /// # Errors
     /// The error of a run that ends without an answer; `Unavailable` when the server stops.
@@ -367,7 +367,7 @@ impl CompletionStream {
         match Completion::of(&ended, self.is_passthrough) {
             Ok(completion) => {
                 let mut events = Vec::new();
-                // The answer of a vote arrives as a whole.
+                // The answer of a vote arrives all at once.
                 if !self.text_sent && !completion.text.is_empty() {
                     events.extend(self.dialect.text(&completion.text));
                 }

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::app::documents::{DocumentUse, ReceivedFile, UploadAnnouncement, UploadProgress};
 use crate::app::{Error, Kind};
-use crate::domain::document::Document;
+use crate::domain::document::{Document, DocumentStatus};
 use crate::domain::id::{DocumentId, UploadId};
 use crate::domain::user::{Caller, Role};
 use crate::http::context::RequestContext;
@@ -26,7 +26,7 @@ struct AnnouncedBody {
     total_chunks: u32,
 }
 
-/// The upload to complete.
+/// The upload to finish.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct FinalizeBody {
@@ -48,8 +48,8 @@ const MAX_FIELD: usize = 1_024;
 ///
 /// # Errors
 /// `BadRequest` for an invalid form or an empty file, `TooLarge` over the upload limit, `UnsupportedType` when the
-/// file is of no readable kind, `TooFast` or `Unavailable` when too many files wait or the disk is full, `Forbidden` when
-/// a guest has as many documents as allowed.
+/// file's type is not supported, `TooFast` or `Unavailable` when too many files wait or the disk is full,
+/// `Forbidden` when a guest has reached the document limit.
 pub async fn upload(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let (name, received) = read_upload(&mut cx).await?;
     let (documents, user) = (cx.app.documents(), &caller.user);
@@ -61,7 +61,7 @@ pub async fn upload(mut cx: RequestContext, caller: Caller) -> Result<Reply, Api
         }
         Role::Admin | Role::User => documents.upload(user, &name, received, cx.now).await?,
     };
-    Ok(Reply::json(&document_json(&document)))
+    Ok(Reply::json(&document_json(&cx, &document)))
 }
 
 /// Receives the file of a multipart form. Returns its name and the file.
@@ -103,7 +103,10 @@ pub async fn list(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError>
     let next = (documents.len() == limit as usize)
         .then(|| documents.last().map(|last| last.id.as_str()))
         .flatten();
-    let items: Vec<Value> = documents.iter().map(document_json).collect();
+    let items: Vec<Value> = documents
+        .iter()
+        .map(|document| document_json(&cx, document))
+        .collect();
     Ok(Reply::json(
         &json!({"documents": items, "next_cursor": next}),
     ))
@@ -115,7 +118,7 @@ pub async fn list(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError>
 /// `Missing` when the caller has no such document.
 pub async fn show(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let document = cx.app.documents().show(&caller.user, &id(&cx)?).await?;
-    Ok(Reply::json(&document_json(&document)))
+    Ok(Reply::json(&document_json(&cx, &document)))
 }
 
 /// `GET /api/documents/{id}/text`: the extracted text by page.
@@ -146,7 +149,7 @@ pub async fn content(cx: RequestContext, caller: Caller) -> Result<Reply, ApiErr
     let (document, path) = cx.app.documents().content(&caller.user, &id(&cx)?).await?;
     let (headers, kind) = (&cx.request.headers, &document.content_type);
     let etag = format!("\"{}\"", document.sha256);
-    // A document may contain scripts, so browsers must download it and never render it under our origin.
+    // A document may contain scripts, so browsers must download it and never render it under this server's origin.
     Ok(Reply::file_for(headers, &path, kind, &etag)
         .await?
         .header(CONTENT_DISPOSITION, &content_disposition(&document.name))
@@ -175,8 +178,9 @@ pub async fn page(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError>
 /// `POST /api/documents/{id}/read`: extracts the text again, with another encoding if given.
 ///
 /// # Errors
-/// `BadInput` for an unknown encoding, `Missing` when the caller has no such document, `Conflict` while it is being
-/// read, `TooFast` when too many documents wait already, `UnsupportedType` when it is of no readable kind.
+/// `BadInput` for an unknown encoding, `Missing` when the caller has no such document, `Conflict` while it is
+/// being read, `TooFast` when too many documents are already waiting, `UnsupportedType` when its type is not
+/// supported.
 pub async fn read_again(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let body: ReadBody = cx.json().await?;
     let encoding = body
@@ -187,7 +191,7 @@ pub async fn read_again(mut cx: RequestContext, caller: Caller) -> Result<Reply,
     let document = documents
         .read_again(&caller.user, &id(&cx)?, encoding)
         .await?;
-    Ok(Reply::json(&document_json(&document)))
+    Ok(Reply::json(&document_json(&cx, &document)))
 }
 
 /// `GET /api/documents/{id}/uses`: lists the analyses that quote a document.
@@ -212,9 +216,9 @@ pub async fn delete(cx: RequestContext, caller: Caller) -> Result<Reply, ApiErro
     cx.app.documents().delete(&caller.user, &id).await?;
     let message = match count {
         0 => "the document is deleted".to_owned(),
-        1 => "the document is deleted; one analysis still holds what it quoted from it".to_owned(),
+        1 => "the document is deleted; one analysis still contains passages from it".to_owned(),
         _ => {
-            format!("the document is deleted; {count} analyses still hold what they quoted from it")
+            format!("the document is deleted; {count} analyses still contain passages from it")
         }
     };
     Ok(Reply::json(&json!({
@@ -316,7 +320,7 @@ pub async fn finalize(mut cx: RequestContext, caller: Caller) -> Result<Reply, A
         .documents()
         .finalize(&caller.user, &id, cx.now)
         .await?;
-    Ok(Reply::json(&document_json(&document)))
+    Ok(Reply::json(&document_json(&cx, &document)))
 }
 
 /// Streams a file field to a temporary file.
@@ -367,7 +371,7 @@ fn missing_field(name: &str) -> ApiError {
         .into()
 }
 
-/// Parses the document id in the path.
+/// Parses the document ID in the path.
 ///
 /// # Errors
 /// `Missing` when it is malformed.
@@ -382,8 +386,11 @@ fn upload_id(text: &str) -> Result<UploadId, ApiError> {
 }
 
 /// A document as JSON. `id`, `name`, and `type` are for clients of the predecessor.
-fn document_json(document: &Document) -> Value {
+fn document_json(cx: &RequestContext, document: &Document) -> Value {
+    let is_read = document.status == DocumentStatus::Processing;
+    let share = cx.app.documents().share_read(&document.id);
     json!({
+        "share_read": share.filter(|_| is_read),
         "document_id": document.id,
         "id": document.id,
         "filename": document.name,

@@ -67,14 +67,14 @@ pub fn case(view: &ExperimentView, index: usize, answers: Option<&[EvaluationVie
     let of_case = view
         .evaluations
         .iter()
-        .filter(|evaluation| evaluation.cell.case == index);
+        .filter(|evaluation| evaluation.trial.case == index);
     let results = of_case.map(|evaluation| {
         let answer = answers
             .into_iter()
             .flatten()
-            .find(|answer| answer.evaluation.cell == evaluation.cell);
+            .find(|answer| answer.evaluation.trial == evaluation.trial);
         let mut result = json!({
-            "setting": evaluation.cell.arm, "analysis_id": evaluation.analysis, "error": evaluation.error,
+            "setting": evaluation.trial.arm, "analysis_id": evaluation.analysis, "error": evaluation.error,
             "score": evaluation.outcome.map(|outcome| outcome.score),
             "cost_usd": evaluation.outcome.map(|outcome| outcome.cost),
             "tokens": evaluation.outcome.map(|outcome| outcome.tokens),

@@ -266,7 +266,7 @@ pub async fn events(cx: RequestContext, caller: Caller) -> Result<Reply, ApiErro
                     serde_json::to_string(&progress).ok()?,
                 )
             }
-            // A database error ends the stream without a last event; the client reconnects for it.
+            // A database error ends the stream without a final event, so the client reconnects.
             None => {
                 let experiments = state.app.experiments();
                 let view = experiments.show(&state.caller.user, &state.id).await.ok()?;
@@ -381,7 +381,7 @@ enum PreferredSide {
 /// `Missing` when the caller has no such experiment.
 pub async fn duel(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let (id, experiments) = (id(&cx)?, cx.app.experiments());
-    let comparison = experiments.duel(&caller, &id, None).await?;
+    let comparison = experiments.next_comparison(&caller, &id, None).await?;
     comparison_response(&cx, &caller, &id, comparison).await
 }
 
@@ -390,7 +390,7 @@ pub async fn duel(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError>
 /// # Errors
 /// `Missing` when the caller has no such experiment, `BadRequest` or `BadInput` for an invalid body or an unknown
 /// pair.
-pub async fn decide(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
+pub async fn record_judgment(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let body: JudgmentBody = cx.json().await?;
     let (id, experiments) = (id(&cx)?, cx.app.experiments());
     let choice = match body.preferred {

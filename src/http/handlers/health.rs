@@ -47,8 +47,8 @@ pub fn show(shared: &SharedState, now: Instant) -> Reply {
         .header(CACHE_CONTROL, "no-store")
 }
 
-/// Probes the database while health checks come in: at most every two seconds, and never without health checks. Runs
-/// until aborted.
+/// Probes the database while there are health checks: at most every two seconds, and never without health checks.
+/// Runs until aborted.
 pub async fn watch(shared: &SharedState) {
     loop {
         shared.health.probe_requested.notified().await;
@@ -77,7 +77,7 @@ fn condition(
         return ("error", Some(error.to_owned()));
     }
     let replica_warns =
-        replica.is_some_and(|replica| replica.fault.is_some() || replica.absent > 0);
+        replica.is_some_and(|replica| replica.error.is_some() || replica.absent > 0);
     let message = match disk {
         Some(disk) if disk.is_full => {
             "the disk is full: reading, signing in and deleting work, nothing else is stored"
@@ -91,7 +91,7 @@ fn condition(
             "a provider's key cannot be read with this installation's secret: enter its key again"
         }
         _ if !app.health().can_answer() => {
-            "no model can be asked: configure a provider or turn the demo models on"
+            "no model is available: configure a provider or turn on the demo models"
         }
         _ => return ("ok", None),
     };
@@ -100,11 +100,11 @@ fn condition(
 
 fn body(app: &App, probe_failed: bool) -> (StatusCode, Bytes) {
     let mut database = app.health().database();
-    if probe_failed && database.fault.is_none() {
-        database.fault = Some("it does not answer".into());
+    if probe_failed && database.error.is_none() {
+        database.error = Some("it does not answer".into());
     }
-    let works = database.fault.is_none();
-    let fault = database.fault.as_ref();
+    let works = database.error.is_none();
+    let fault = database.error.as_ref();
     let fault = fault.map(|fault| format!("the database does not work: {fault}"));
     let (replica, disk) = (app.health().replica(), app.health().disk());
     let (status, message) = condition(app, fault.as_deref(), replica.as_ref(), disk.as_ref());
@@ -159,7 +159,7 @@ fn body(app: &App, probe_failed: bool) -> (StatusCode, Bytes) {
 
 /// The state of the replica, without its address and its error, which only administrators see.
 fn replica(status: &ReplicaStatus) -> Value {
-    let state = match (&status.fault, status.absent) {
+    let state = match (&status.error, status.absent) {
         (Some(_), _) => "error",
         (None, 0) => "ok",
         (None, _) => "warning",
@@ -194,7 +194,7 @@ const UREQ: &str = concat!("ureq ", env!("QUIRE_UREQ"));
 const RING: &str = concat!("ring ", env!("QUIRE_RING"));
 const MULTER: &str = concat!("multer ", env!("QUIRE_MULTER"));
 
-/// Python packages that clients of the predecessor look for, and what replaces them: name, required, replacement.
+/// Python packages that the predecessor's clients look for, and their replacements: name, required, replacement.
 const REPLACED: &[(&str, bool, &str)] = &[
     ("fastapi", true, HYPER),
     ("uvicorn", true, TOKIO),
@@ -318,13 +318,13 @@ pub async fn hours(cx: RequestContext, _: Admin) -> Result<Reply, ApiError> {
 /// `GET /api/internal/resources`: memory, CPU, files, and threads of the process.
 ///
 /// # Errors
-/// Never; the signature is that of all handlers.
+/// Never; all handlers share this signature.
 pub async fn resources(cx: RequestContext) -> Result<Reply, ApiError> {
     let process = ProcessStats::now();
     let up = uptime(&cx.app).as_secs_f64();
     Ok(Reply::json(&json!({
         "memory_mb": megabytes(process.memory_kib),
-        // Of one processor, averaged since the start.
+        // Percent of one CPU, averaged since the start.
         "cpu_percent": tenths(process.cpu.as_secs_f64() * 100.0 / up.max(0.01)),
         "open_files": process.open_files,
         "connections": cx.shared.stats.open.load(Relaxed),
@@ -341,7 +341,7 @@ const TICK_INTERVAL: Duration = Duration::from_millis(250);
 /// (`quire doctor` uses it).
 ///
 /// # Errors
-/// Never; the signature is that of all handlers.
+/// Never; all handlers share this signature.
 pub async fn ticks(cx: RequestContext) -> Result<Reply, ApiError> {
     Ok(sse::stream(&cx, 0, |sent: u8| async move {
         if sent == TICKS {

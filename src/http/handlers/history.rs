@@ -41,7 +41,11 @@ pub async fn list(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError>
     ))
 }
 
-fn filter(cx: &RequestContext) -> Result<HistoryFilter, ApiError> {
+/// Reads the filter of a list of analyses from the query.
+///
+/// # Errors
+/// `BadInput` for an unknown status or an invalid time.
+pub(super) fn filter(cx: &RequestContext) -> Result<HistoryFilter, ApiError> {
     let non_empty = |name: &str| cx.query(name).filter(|text| !text.is_empty());
     let states = "must be queued, running, completed, failed or cancelled";
     let moment = "must be a time in UTC such as 2026-11-23T00:00:00Z";

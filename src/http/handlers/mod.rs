@@ -24,6 +24,7 @@ pub mod gemini;
 pub mod health;
 pub mod history;
 pub mod mcp;
+pub mod meaning_search;
 pub mod metrics;
 pub mod models;
 pub mod pages;

@@ -48,7 +48,7 @@ fn models_json(cx: &RequestContext, caller: Option<&Caller>) -> Vec<Value> {
 /// `successor`; one whose last call by the caller failed has `failed_lately`.
 ///
 /// # Errors
-/// Never; the signature is that of all handlers.
+/// Never; all handlers share this signature.
 pub async fn available(cx: RequestContext, caller: Option<Caller>) -> Result<Reply, ApiError> {
     Ok(Reply::json(&models_json(&cx, caller.as_ref())))
 }
@@ -57,7 +57,7 @@ pub async fn available(cx: RequestContext, caller: Option<Caller>) -> Result<Rep
 /// panel.
 ///
 /// # Errors
-/// Never; the signature is that of all handlers.
+/// Never; all handlers share this signature.
 pub async fn list(cx: RequestContext, caller: Option<Caller>) -> Result<Reply, ApiError> {
     let models = models_json(&cx, caller.as_ref());
     let available: Vec<&Value> = models
@@ -126,7 +126,7 @@ fn provider_json(state: &ProviderStatus, in_full: bool) -> Value {
 /// `GET /api/llm/status`, `/api/llm/health-check`: the status of each provider.
 ///
 /// # Errors
-/// Never; the signature is that of all handlers.
+/// Never; all handlers share this signature.
 pub async fn status(cx: RequestContext, caller: Option<Caller>) -> Result<Reply, ApiError> {
     Ok(providers_reply(&cx, caller.as_ref()))
 }
@@ -134,7 +134,7 @@ pub async fn status(cx: RequestContext, caller: Option<Caller>) -> Result<Reply,
 /// `POST /api/llm/health-check`: checks all providers, and returns their status.
 ///
 /// # Errors
-/// Never; the signature is that of all handlers.
+/// Never; all handlers share this signature.
 pub async fn probe(cx: RequestContext, admin: Admin) -> Result<Reply, ApiError> {
     cx.app.discovery().probe().await;
     Ok(providers_reply(&cx, Some(admin.caller())))
@@ -143,7 +143,7 @@ pub async fn probe(cx: RequestContext, admin: Admin) -> Result<Reply, ApiError> 
 /// `GET /api/parameters`: describes the model parameters and presets.
 ///
 /// # Errors
-/// Never; the signature is that of all handlers.
+/// Never; all handlers share this signature.
 pub async fn parameters(cx: RequestContext, caller: Option<Caller>) -> Result<Reply, ApiError> {
     let models = cx
         .app

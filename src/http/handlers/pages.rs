@@ -1,15 +1,15 @@
-//! The HTML pages and their assets. All pages are the same shell; its script renders the page for the URL.
+//! The HTML pages and their assets. All pages share one shell; its script renders the page for the URL.
 
 use hyper::http::request::Parts;
-use hyper::{Method, StatusCode};
+use hyper::{HeaderMap, Method, StatusCode};
 use serde_json::json;
 
 use crate::app::accounts::FirstAdminRule;
 use crate::http::assets::{self, CachePolicy};
 use crate::http::auth::{self, AuthCookie};
 use crate::http::header::{ACCEPT, CONTENT_SECURITY_POLICY, LINK};
-use crate::http::headers::PAGE_POLICY;
-use crate::http::{ApiError, LinkToken, Reply, RequestContext, preload};
+use crate::http::headers::PAGE_CSP;
+use crate::http::{ApiError, LinkToken, Reply, RequestContext, base_path, preload};
 
 /// `GET /`: the start page, or the JSON index for API clients.
 ///
@@ -31,17 +31,26 @@ pub async fn home(cx: RequestContext) -> Result<Reply, ApiError> {
 /// # Errors
 /// `Internal` when the embedded page is damaged.
 pub async fn page(cx: RequestContext) -> Result<Reply, ApiError> {
-    let reply = assets::reply("index.html", CachePolicy::Revalidate, &cx.request.headers)?;
-    let reply = reply.header(CONTENT_SECURITY_POLICY, PAGE_POLICY);
-    let secure = auth::is_secure(&cx.app, cx.https);
+    let base = cx.app.config.base_path();
+    let reply = shell(&cx.request.headers, base)?;
+    let reply = reply.header(CONTENT_SECURITY_POLICY, PAGE_CSP);
+    let scope = auth::CookieScope::of(&cx.app, cx.https);
     // The device cookie, because access tokens are short-lived. After sign-out, a wrong guess only preloads a few
     // cacheable files.
     let known = [AuthCookie::Access, AuthCookie::Device];
-    let is_signed_in = (known.iter()).any(|cookie| cx.cookie(cookie.name(secure)).is_some());
+    let is_signed_in = (known.iter()).any(|cookie| cx.cookie(cookie.name(scope)).is_some());
     Ok(match preload::links(cx.request.uri.path(), is_signed_in) {
-        Some(links) => reply.header(LINK, links),
+        Some(links) => reply.header(LINK, &base_path::in_links(links, base)),
         None => reply,
     })
+}
+
+/// The HTML that all pages share.
+fn shell(headers: &HeaderMap, base: &str) -> Result<Reply, ApiError> {
+    match base {
+        "" => assets::reply("index.html", CachePolicy::Revalidate, headers),
+        base => assets::rewritten("index.html", base, base_path::in_page, headers),
+    }
 }
 
 /// `GET /share/{token}`: the page of a shared result. Its script checks the link.
@@ -53,7 +62,7 @@ pub async fn shared(cx: RequestContext, _: LinkToken) -> Result<Reply, ApiError>
 }
 
 /// The HTML page for a browser that opens an unknown path; `None` for API clients, which get the JSON error.
-pub fn not_found_page(request: &Parts) -> Option<Reply> {
+pub fn not_found_page(request: &Parts, base: &str) -> Option<Reply> {
     let headers = &request.headers;
     let accept = headers.get(ACCEPT)?.to_str().ok()?;
     let path = request.uri.path();
@@ -63,12 +72,12 @@ pub fn not_found_page(request: &Parts) -> Option<Reply> {
     if request.method != Method::GET || !accept.contains("text/html") || is_api {
         return None;
     }
-    let reply = assets::reply("index.html", CachePolicy::Revalidate, headers).ok()?;
+    let reply = shell(headers, base).ok()?;
     let reply = match reply.code() {
         StatusCode::OK => reply.status(StatusCode::NOT_FOUND),
         _ => reply,
     };
-    Some(reply.header(CONTENT_SECURITY_POLICY, PAGE_POLICY))
+    Some(reply.header(CONTENT_SECURITY_POLICY, PAGE_CSP))
 }
 
 /// `GET /assets/index.js`: the entry script under a stable URL.
@@ -92,11 +101,12 @@ pub async fn worker(cx: RequestContext) -> Result<Reply, ApiError> {
 /// # Errors
 /// `Internal` when the embedded file is damaged.
 pub async fn manifest(cx: RequestContext) -> Result<Reply, ApiError> {
-    assets::reply(
-        "manifest.webmanifest",
-        CachePolicy::Revalidate,
-        &cx.request.headers,
-    )
+    const NAME: &str = "manifest.webmanifest";
+    let headers = &cx.request.headers;
+    match cx.app.config.base_path() {
+        "" => assets::reply(NAME, CachePolicy::Revalidate, headers),
+        base => assets::rewritten(NAME, base, base_path::in_manifest, headers),
+    }
 }
 
 /// `GET /assets/{tree}/{path*}`: an asset. A page loaded before an update still finds its files, but must not cache
@@ -117,7 +127,12 @@ pub async fn asset(cx: RequestContext) -> Result<Reply, ApiError> {
 /// # Errors
 /// `Internal` when the embedded file is damaged.
 pub async fn openapi(cx: RequestContext) -> Result<Reply, ApiError> {
-    assets::reply("openapi.json", CachePolicy::Revalidate, &cx.request.headers)
+    const NAME: &str = "openapi.json";
+    let headers = &cx.request.headers;
+    match cx.app.config.base_path() {
+        "" => assets::reply(NAME, CachePolicy::Revalidate, headers),
+        base => assets::rewritten(NAME, base, base_path::in_openapi, headers),
+    }
 }
 
 async fn index(cx: &RequestContext) -> Reply {
@@ -126,11 +141,12 @@ async fn index(cx: &RequestContext) -> Reply {
     let setup = cx.app.accounts().open_setup().await.unwrap_or(None);
     let needs_token = matches!(setup, Some(FirstAdminRule::Token { .. }));
     let is_demo = cx.app.config.providers.is_empty();
+    let base = cx.app.config.base_path();
     Reply::json(&json!({
         "message": "Quire puts a question and your documents to a panel of language models and gives one answer",
         "version": env!("CARGO_PKG_VERSION"),
-        "docs": "/api/openapi.json",
-        "health": "/api/health",
+        "docs": format!("{base}/api/openapi.json"),
+        "health": format!("{base}/api/health"),
         "first_run": first_run,
         "needs_setup_token": needs_token,
         "registration": cx.app.config.registration.as_str(),

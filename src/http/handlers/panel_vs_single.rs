@@ -15,7 +15,7 @@ use crate::http::context::RequestContext;
 use crate::http::error::ApiError;
 use crate::http::reply::Reply;
 
-/// How the figures are computed, shown to users.
+/// The method of computing the figures, shown to users.
 const METHOD: &str = "ties count half; the interval is Jeffreys' for win, tie and loss at one look; the verdict rests on evidence by betting, which stays valid however often you look; with several topics, the permitted error is divided among all of them and the total";
 
 /// Maximum of `compare_every`, in answers per comparison; the same as for the setting.
@@ -149,7 +149,7 @@ pub async fn set_every(mut cx: RequestContext, caller: Caller) -> Result<Reply, 
         return Err(Error::field(&["body", "compare_every"], "out_of_range", message).into());
     }
     let worth = cx.app.worth();
-    worth.set_every(&caller, compare_every).await?;
+    worth.set_compare_interval(&caller, compare_every).await?;
     let (every, own) = worth.every(&caller).await?;
     Ok(no_store(Reply::json(&json!({
         "status": "success", "compare_every": every, "compare_every_own": own,

@@ -45,7 +45,8 @@ async fn visible(
     Ok(cx.app.patterns().visible(user).await?)
 }
 
-/// `GET /api/orchestrator/patterns`: lists the patterns as a JSON array, with `brief=true` only their ids and names.
+/// `GET /api/orchestrator/patterns`: lists the patterns as a JSON array, with `brief=true` only their IDs and
+/// names.
 ///
 /// # Errors
 /// When the database cannot be read.
@@ -102,7 +103,7 @@ pub async fn suggest(cx: RequestContext, caller: Option<Caller>) -> Result<Reply
 /// `Missing` when there is no such pattern.
 pub async fn show(cx: RequestContext, caller: Option<Caller>) -> Result<Reply, ApiError> {
     let user = caller.as_ref().map(|caller| &caller.user);
-    let stored = cx.app.patterns().kept(user, cx.param("id")).await?;
+    let stored = cx.app.patterns().find_stored(user, cx.param("id")).await?;
     let stored = stored.ok_or_else(Error::missing)?;
     Ok(no_store(Reply::json(&full_json(&stored))))
 }
@@ -110,8 +111,8 @@ pub async fn show(cx: RequestContext, caller: Option<Caller>) -> Result<Reply, A
 /// `POST /api/patterns`: creates a pattern.
 ///
 /// # Errors
-/// `BadRequest` or `BadInput` for an invalid body or pattern, `Forbidden` when the caller may not change the team's
-/// patterns, `Conflict` when the id is taken or there are too many patterns.
+/// `BadRequest` or `BadInput` for an invalid body or pattern, `Forbidden` when the caller may not change the
+/// team's patterns, `Conflict` when the ID is taken or there are too many patterns.
 pub async fn add(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let mut body: Map<String, Value> = cx.json().await?;
     let team = match body.remove("team") {
@@ -186,7 +187,7 @@ fn read(body: Map<String, Value>) -> Result<Read, Vec<PatternProblem>> {
             Some(text) if is_only_field => folder::parse(text),
             _ => Err(vec![PatternProblem {
                 line: None,
-                place: "text".to_owned(),
+                location: "text".to_owned(),
                 message: "must be a whole pattern file, with no other field except team".to_owned(),
             }]),
         };
@@ -208,20 +209,20 @@ fn read(body: Map<String, Value>) -> Result<Read, Vec<PatternProblem>> {
 fn problems_json(problems: &[PatternProblem]) -> Vec<Value> {
     problems
         .iter()
-        .map(|problem| json!({ "place": problem.place, "line": problem.line, "message": problem.message }))
+        .map(|problem| json!({ "place": problem.location, "line": problem.line, "message": problem.message }))
         .collect()
 }
 
 fn invalid_pattern(problems: Vec<PatternProblem>) -> ApiError {
     let field = |problem: PatternProblem| {
-        let parts = problem.place.split('.').filter(|part| !part.is_empty());
+        let parts = problem.location.split('.').filter(|part| !part.is_empty());
         let place = std::iter::once("body").chain(parts).map(str::to_owned);
         let message = match problem.line {
             Some(line) => format!("line {line}: {}", problem.message),
             None => problem.message.clone(),
         };
         FieldError {
-            place: place.collect(),
+            location: place.collect(),
             message,
             kind: "value_error",
         }

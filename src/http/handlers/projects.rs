@@ -15,7 +15,7 @@ use crate::http::context::RequestContext;
 use crate::http::error::ApiError;
 use crate::http::reply::Reply;
 
-/// Fields of a project to set; what is absent stays.
+/// The fields of a project to set; absent fields stay unchanged.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct ProjectBody {

@@ -15,7 +15,7 @@ use crate::http::error::ApiError;
 use crate::http::json::from_value;
 use crate::http::reply::Reply;
 
-/// The fields of a recipe that a request does not have.
+/// The fields that a recipe has in addition to those of a request.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RecipeHead {

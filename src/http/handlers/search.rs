@@ -1,8 +1,9 @@
-//! Search handlers: in one document, and in all documents of the caller. Ranking is in `app::documents`.
+//! Search handlers: in one document, and in all documents of the caller. The rules are in `app::meaning_search`.
 
 use serde_json::{Value, json};
 
 use crate::app::Error;
+use crate::app::meaning_search::MeaningRanking;
 use crate::domain::document::SearchHit;
 use crate::domain::id::DocumentId;
 use crate::domain::search::SearchQuery;
@@ -11,7 +12,7 @@ use crate::http::context::RequestContext;
 use crate::http::error::ApiError;
 use crate::http::reply::Reply;
 
-/// Maximum number of matches marked in one passage.
+/// Maximum number of matches highlighted in one passage.
 const MAX_MATCHES: usize = 50;
 
 /// `GET /api/documents/{id}/search?q=`: searches one document.
@@ -21,12 +22,14 @@ const MAX_MATCHES: usize = 50;
 pub async fn in_one(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let id = super::documents::id(&cx)?;
     let words = search_words(&cx)?;
-    let hits = cx.app.documents().search(&caller.user, &id, &words).await?;
+    let search = cx.app.meaning_search();
+    let found = search.search(&caller, Some(&id), &words).await?;
     let query = SearchQuery::of(&words);
-    let results: Vec<Value> = hits.iter().map(|hit| hit_json(hit, &query)).collect();
-    Ok(Reply::json(
-        &json!({"document_id": id, "query": words, "count": results.len(), "results": results}),
-    ))
+    let results: Vec<Value> = found.hits.iter().map(|hit| hit_json(hit, &query)).collect();
+    Ok(Reply::json(&json!({
+        "document_id": id, "query": words, "count": results.len(), "results": results,
+        "meaning": found.meaning.as_ref().map(meaning_json),
+    })))
 }
 
 /// `GET /api/search?q=`: searches all documents of the caller; results are grouped by document, best first.
@@ -35,11 +38,15 @@ pub async fn in_one(cx: RequestContext, caller: Caller) -> Result<Reply, ApiErro
 /// `BadInput` without search words.
 pub async fn in_all(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let words = search_words(&cx)?;
-    let hits = cx.app.documents().search_all(&caller.user, &words).await?;
+    let found = cx
+        .app
+        .meaning_search()
+        .search(&caller, None, &words)
+        .await?;
     let query = SearchQuery::of(&words);
     // Hits are ordered by score, so the document with the best hit comes first.
     let mut documents: Vec<(&DocumentId, &str, Vec<Value>)> = Vec::new();
-    for hit in &hits {
+    for hit in &found.hits {
         let result = hit_json(hit, &query);
         match documents.iter_mut().find(|(id, ..)| **id == hit.document) {
             Some((.., results)) => results.push(result),
@@ -50,9 +57,15 @@ pub async fn in_all(cx: RequestContext, caller: Caller) -> Result<Reply, ApiErro
         .into_iter()
         .map(|(id, name, results)| json!({"document_id": id, "name": name, "count": results.len(), "results": results}))
         .collect();
-    Ok(Reply::json(
-        &json!({"query": words, "count": hits.len(), "documents": documents}),
-    ))
+    Ok(Reply::json(&json!({
+        "query": words, "count": found.hits.len(), "documents": documents,
+        "meaning": found.meaning.as_ref().map(meaning_json),
+    })))
+}
+
+/// How a search was ranked by meaning.
+fn meaning_json(ranking: &MeaningRanking) -> Value {
+    json!({ "model": ranking.model, "cost_usd": ranking.cost, "error": ranking.failure })
 }
 
 fn search_words(cx: &RequestContext) -> Result<String, ApiError> {

@@ -29,6 +29,10 @@ pub(super) fn row_json(row: &ThreadRow) -> Value {
 /// A thread in a list.
 pub fn listed_json(listed: &ListedThread) -> Value {
     let mut item = row_json(&listed.row);
+    item["cost_usd"] = json!(listed.row.cost);
+    if let Some((newest, status)) = &listed.row.newest {
+        item["newest"] = json!({ "analysis_id": newest, "status": status });
+    }
     if let Some(snippet) = &listed.snippet {
         item["snippet"] = snippet_json(snippet);
     }

@@ -7,9 +7,10 @@ use serde_json::{Value, json};
 use super::accounts::{no_store, success};
 use super::analyses::link_json;
 use super::analysis_shape as shape;
+use super::history;
 use super::thread_shape::{listed_json, report_json, row_json};
 use crate::app::Error;
-use crate::app::analyses::AnalysisReport;
+use crate::app::analyses::{AnalysisReport, HistoryFilter};
 use crate::app::threads::{ThreadChange, ThreadFilter, ThreadQuery, ThreadReport};
 use crate::clock;
 use crate::domain::export;
@@ -21,7 +22,7 @@ use crate::http::error::ApiError;
 use crate::http::reply::Reply;
 
 /// `GET /api/threads`: lists the caller's threads, newest first. `q` searches titles, questions, and answers. Without
-/// `archived` and `q`, archived threads are left out.
+/// `archived`, `q`, and `shared`, archived threads are left out. `status`, `pattern`, `model`, `from`, and `to` are of one turn.
 ///
 /// # Errors
 /// `BadInput` for an invalid limit, cursor, or filter.
@@ -29,7 +30,7 @@ pub async fn list(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError>
     let (limit, cursor) = cx.page()?;
     let words = cx.query("q").filter(|text| !text.trim().is_empty());
     let project = cx.query("project").filter(|text| !text.is_empty());
-    let archived = flag(&cx, "archived")?;
+    let (archived, shared) = (flag(&cx, "archived")?, flag(&cx, "shared")?);
     let query = ThreadQuery {
         // One more than the limit, to learn whether there is a next page.
         limit: limit + 1,
@@ -37,7 +38,9 @@ pub async fn list(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError>
         filter: ThreadFilter {
             project: project.map(|id| project_of(&id)).transpose()?,
             pinned: flag(&cx, "pinned")?,
-            archived: archived.or(words.is_none().then_some(false)),
+            archived: archived.or((words.is_none() && shared != Some(true)).then_some(false)),
+            shared,
+            turn: turn_filter(&cx)?,
             found: None,
         },
         words,
@@ -53,6 +56,15 @@ pub async fn list(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError>
     ))
 }
 
+// None unless the query narrows the turns.
+fn turn_filter(cx: &RequestContext) -> Result<Option<HistoryFilter>, ApiError> {
+    let filter = HistoryFilter {
+        search: None,
+        ..history::filter(cx)?
+    };
+    Ok((filter != HistoryFilter::default()).then_some(filter))
+}
+
 /// `GET /api/threads/{id}`: a thread with its turns as a tree.
 ///
 /// # Errors
@@ -62,7 +74,8 @@ pub async fn show(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError>
     Ok(Reply::json(&report_json(&report)))
 }
 
-/// Fields of a thread to set; what is absent stays, and a project of null means none.
+/// The fields of a thread to set; absent fields stay unchanged, and a null project removes the thread from its
+/// project.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct ThreadBody {
@@ -179,7 +192,7 @@ pub struct ThreadExport {
     pub text: String,
     /// Its media type.
     pub content_type: &'static str,
-    /// The usual end of its file name.
+    /// Its file name extension.
     pub extension: &'static str,
 }
 

@@ -12,14 +12,14 @@ use crate::app::{Error, Kind};
 use crate::domain::id::UserId;
 use crate::domain::money::MicroDollars;
 use crate::domain::time::Timestamp;
-use crate::domain::usage::{UserLimits, day_end, day_text, month_end, month_start, parse_day};
+use crate::domain::usage::{UserLimits, day_end, format_day, month_end, month_start, parse_day};
 use crate::domain::user::{Caller, Role};
 use crate::http::auth::Admin;
 use crate::http::context::RequestContext;
 use crate::http::error::ApiError;
 use crate::http::reply::Reply;
 
-/// Maximum length of a query in days.
+/// Maximum time range of a query, in days.
 const MAX_DAYS: i64 = 400;
 
 /// `GET /api/usage`: usage, cost, and budget of an account, or of all accounts for administrators.
@@ -50,14 +50,14 @@ pub async fn show(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError>
     if wants_csv(&cx)? {
         return Ok(csv_of(&rows));
     }
-    let standing = usage.standing(&user).await?;
+    let standing = usage.budget_status(&user).await?;
     let saved = cx.app.cache().saved(Some(&user), from, to).await?;
     let items: Vec<Value> = rows.iter().map(usage_json).collect();
     Ok(no_store(Reply::json(&json!({
         "status": "success",
         "user_id": user,
-        "from": day_text(from),
-        "to": day_text(to),
+        "from": format_day(from),
+        "to": format_day(to),
         "usage": items,
         "totals": usage_json(&totals),
         "saved": cache::savings_json(&saved),
@@ -82,8 +82,8 @@ async fn all_users(cx: &RequestContext, from: i64, to: i64) -> Result<Reply, Api
     });
     Ok(no_store(Reply::json(&json!({
         "status": "success",
-        "from": day_text(from),
-        "to": day_text(to),
+        "from": format_day(from),
+        "to": format_day(to),
         "users": items.collect::<Vec<Value>>(),
         "totals": usage_json(&totals),
     }))))
@@ -104,8 +104,8 @@ async fn all_users_grouped(
     let saved = cx.app.cache().saved(None, from, to).await?;
     Ok(no_store(Reply::json(&json!({
         "status": "success",
-        "from": day_text(from),
-        "to": day_text(to),
+        "from": format_day(from),
+        "to": format_day(to),
         "usage": rows.iter().map(usage_json).collect::<Vec<Value>>(),
         "totals": usage_json(&totals),
         "saved": cache::savings_json(&saved),
@@ -149,7 +149,7 @@ pub async fn calls(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError
 pub async fn budget_of(cx: RequestContext, _: Admin) -> Result<Reply, ApiError> {
     let user = id(cx.param("id"))?;
     let own = cx.app.usage().budget(&user).await?;
-    let standing = cx.app.usage().standing(&user).await?;
+    let standing = cx.app.usage().budget_status(&user).await?;
     let mut body = budget_json(&standing, cx.now);
     body["user_id"] = json!(user);
     body["own"] = json!(own.is_some());
@@ -176,7 +176,7 @@ pub async fn set_budget(mut cx: RequestContext, admin: Admin) -> Result<Reply, A
     usage
         .set_budget(by, &user, Some(limits), &request_origin(&cx))
         .await?;
-    let standing = cx.app.usage().standing(&user).await?;
+    let standing = cx.app.usage().budget_status(&user).await?;
     Ok(no_store(Reply::json(&budget_json(&standing, cx.now))))
 }
 
@@ -317,7 +317,7 @@ fn shown_day(row: &DailyUsage) -> String {
     if row.day == 0 {
         String::new()
     } else {
-        day_text(row.day)
+        format_day(row.day)
     }
 }
 
@@ -335,7 +335,7 @@ fn usage_json(row: &DailyUsage) -> Value {
         "estimated": row.estimated,
     });
     if row.day != 0 {
-        body["day"] = json!(day_text(row.day));
+        body["day"] = json!(format_day(row.day));
     }
     if !row.model.is_empty() {
         body["model"] = json!(row.model);

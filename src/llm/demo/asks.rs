@@ -1,10 +1,10 @@
-//! Classifies what a question asks for (a time, a number, a reason …), and whether a sentence could contain it. Looks
-//! at wording only; never says that a sentence is the answer.
+//! Classifies what a question asks for (a time, a number, a reason …), and whether a sentence could contain it.
+//! Looks only at wording; never decides that a sentence is the answer.
 
 use super::numbers;
 use super::text;
 
-/// What a question word asks for.
+/// The kind of answer that a question word asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AnswerKind {
     /// A date or duration.
@@ -17,7 +17,7 @@ pub enum AnswerKind {
     Reason,
 }
 
-/// Question words and what they ask for, longer ones first: the first match wins.
+/// Question words with the kind of answer they ask for, longer ones first: the first match wins.
 const WORDS: &[(&str, AnswerKind)] = &[
     ("how many", AnswerKind::Number),
     ("how much", AnswerKind::Number),
@@ -155,7 +155,7 @@ impl AnswerKind {
     }
 }
 
-/// Returns what the question asks for, and the question word.
+/// Returns the kind of answer that the question asks for, and the question word.
 pub fn kind(question: &str) -> Option<(&'static str, AnswerKind)> {
     let words: Vec<String> = text::words(question)
         .iter()

@@ -1,5 +1,5 @@
 //! Checks a claim against the sources: word for word, or by its words and figures. Reports what the passages say,
-//! never what is true.
+//! not what is true.
 
 use super::claims::DraftClaim;
 use super::numbers;
@@ -14,14 +14,14 @@ const SAME_SUBJECT: f64 = 0.7;
 /// Share from which a passage counts as stating it.
 const SAME_WORDS: f64 = 0.85;
 
-/// A claim's verdict, and the line it rests on.
+/// A claim's verdict, and the line on which it is based.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClaimCheck {
-    /// What the sources say.
+    /// The sources' verdict.
     pub verdict: ClaimVerdict,
     /// The line that supports or contradicts the claim; otherwise the nearest one, if any is close.
     pub line: Option<usize>,
-    /// The reason, for people; empty when the line speaks for itself.
+    /// The reason, for users; empty if the line is sufficient.
     pub why: String,
 }
 

@@ -12,8 +12,8 @@ use super::verdict::ClaimVerdict;
 /// Limit on claims read from one text.
 const MAX_CLAIMS: usize = 60;
 
-/// Disclaimer in every demo text: tells readers how to take it, and lets other algorithms tell counts from claims. It
-/// names no model, so that members stay anonymous.
+/// Disclaimer in every demo text: tells readers how to interpret it, and lets other algorithms distinguish counts
+/// from claims. It names no model, so that members stay anonymous.
 pub const MARK: &str =
     "*Words in quotation marks are quoted exactly; the rest is counted, not known.*";
 

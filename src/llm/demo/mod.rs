@@ -1,5 +1,5 @@
 //! Demo models that need no network: real algorithms over the question and the sources, deterministic and bounded.
-//! They know no facts, say so, and quote instead of asserting. No I/O, no clock, no randomness.
+//! They have no knowledge of their own, say so, and quote instead of asserting. No I/O, no clock, no randomness.
 
 mod asks;
 mod check;
@@ -127,7 +127,7 @@ pub fn answer(model_id: &str, request: &ModelRequest) -> Result<Answer, CallErro
             "there is no such demo model",
         ));
     };
-    // The algorithms number passages; people and other models cite by marks.
+    // The algorithms number passages; users and other models cite by markers.
     let brief = numbered(&request.brief);
     let whole = with_marks(&write(algorithm, &brief), &brief.sources);
     let (text, finish) = limit(whole, request);

@@ -22,7 +22,7 @@ pub struct SourceLine {
     pub text: String,
     /// Stems of its content words, sorted and deduplicated.
     pub terms: Vec<String>,
-    /// Not a quotable sentence: cut off at the passage's beginning, code, or a row of links.
+    /// Whether it is not a quotable sentence: cut off at the passage's beginning, code, or a row of links.
     pub fragment: bool,
 }
 
@@ -139,7 +139,7 @@ impl PromptReading {
             let whole = self.weight(first);
             let has = |stem: &String| terms.binary_search(stem).is_ok();
             all += whole;
-            // A word with only the same beginning is weaker evidence than the word itself.
+            // A word with only a common beginning is weaker evidence than the word itself.
             held += match (has(first), others.iter().any(has)) {
                 (true, _) => whole,
                 (false, true) => whole * 0.6,
@@ -232,7 +232,10 @@ fn asked(question: &str, postings: &BTreeMap<String, Vec<usize>>) -> Vec<Subject
     let mut asked = Vec::new();
     for word in text::words(question) {
         let stem = text::stem(word.text);
-        if stop::is_stop(word.text) || stop::is_asking(word.text) || !seen.insert(stem.clone()) {
+        if stop::is_stop(word.text)
+            || stop::is_request_word(word.text)
+            || !seen.insert(stem.clone())
+        {
             continue;
         }
         asked.push(SubjectWord {

@@ -1,5 +1,5 @@
-//! `demo/sceptic`: collects what a careful reader would check: figures, hedges, absolute words, inconsistent figures.
-//! Says where to look, never what is false.
+//! `demo/sceptic`: collects what a careful reader would check: figures, hedges, absolute words, inconsistent
+//! figures. Points out where to look, never what is false.
 
 use super::differ::{self, FigureDifference};
 use super::draft::{DraftWriter, count};
@@ -76,7 +76,7 @@ fn choose(
         .copied()
         .filter(|place| all.binary_search(place).is_ok())
         .collect();
-    // In short notes no line may rank; show them anyway.
+    // In short notes, no line may have a rank; show them anyway.
     if best.is_empty() {
         best = all.clone();
     }

@@ -180,7 +180,7 @@ pub fn is_stop(word: &str) -> bool {
 }
 
 /// Whether the word only addresses the model.
-pub fn is_asking(word: &str) -> bool {
+pub fn is_request_word(word: &str) -> bool {
     listed(&ASKING_SET, word)
 }
 
@@ -220,7 +220,7 @@ mod tests {
     fn lookups_ignore_case() {
         assert!(is_stop("The") && is_stop("Für") && is_stop("x") && is_stop("DON’T"));
         assert!(!is_stop("licence") && !is_stop("") && !is_stop("字"));
-        assert!(is_asking("Summarize") && is_negation("Nicht") && is_place("Section"));
+        assert!(is_request_word("Summarize") && is_negation("Nicht") && is_place("Section"));
         assert!(is_abbreviation("Dr"));
     }
 

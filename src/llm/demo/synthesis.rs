@@ -1,5 +1,6 @@
-//! `Task::Synthesize` for all demo algorithms: one answer from the members' statements, with their letters. Compares
-//! words and figures, and says so: whether members agree or contradict each other, an algorithm cannot know.
+//! `Task::Synthesize` for all demo algorithms: one answer from the members' statements, with their letters.
+//! Compares words and figures, and says so, because an algorithm cannot know whether members agree or contradict
+//! each other.
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,4 @@
-//! Black-box tests of the demo models: honest, deterministic, never panicking, quoting what is there.
+//! Black-box tests of the demo models: honest, deterministic, never panicking, and quoting only text that exists.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::domain::prompt;
 const GPL: &str = include_str!("../../../tests/data/documents/gpl-3.txt");
 const TASKS: [Task; 4] = [Task::Answer, Task::Review, Task::Revise, Task::Synthesize];
 
-/// A real text, several pages long.
+/// Returns a real text of several pages.
 pub(super) fn gpl() -> &'static str {
     GPL
 }
@@ -52,7 +52,7 @@ fn request(brief: Brief, parameters: Parameters) -> ModelRequest {
         tools: None,
         passthrough: None,
         sample: 0,
-        is_reread: false,
+        is_prefix_reused: false,
         is_live: false,
     }
 }
@@ -84,7 +84,7 @@ fn document(question: &str) -> Brief {
     brief(question, &texts)
 }
 
-/// A whole critique run: answers, reviews, revisions, synthesis.
+/// Runs a complete critique panel: answers, reviews, revisions, synthesis.
 fn panel(question: &str) -> Vec<(&'static str, Task, String)> {
     let names = ["demo/extract", "demo/phrases", "demo/sceptic"];
     let mut said = Vec::new();
@@ -271,7 +271,7 @@ proptest! {
     }
 }
 
-/// Arbitrary characters, and words mixed with the marks that the parsers look for.
+/// Arbitrary characters, and words mixed with the delimiters that the parsers look for.
 fn any_text() -> impl Strategy<Value = String> {
     let parts = prop::sample::select(vec![
         "word",

@@ -1,6 +1,6 @@
 //! Verdict of the sources on a claim.
 
-/// What the sources say about a claim.
+/// The verdict of the sources on a claim.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ClaimVerdict {
     /// A passage contradicts it.

@@ -8,7 +8,7 @@ use super::rank;
 use super::reading::PromptReading;
 use super::text;
 
-/// Similarity (0 to 1) from which two lines count as stating the same.
+/// Similarity (0 to 1) from which two lines count as equivalent.
 const ALIKE: f64 = 0.35;
 
 /// The first answer of `demo/merge`.
@@ -90,7 +90,7 @@ fn said_twice(reading: &PromptReading, order: &[usize]) -> Vec<(usize, usize)> {
 
 /// The best lines of each passage, the most relevant to the question.
 fn best_of_each(reading: &PromptReading, order: &[usize], taken: &[usize]) -> Vec<String> {
-    // A single passage may contribute several lines; many passages contribute one each.
+    // A single passage may contribute several lines; with many passages, each contributes one.
     let each = (5 / reading.places.len().max(1)).max(1);
     let mut best: BTreeMap<u32, Vec<usize>> = BTreeMap::new();
     for &place in order.iter().filter(|place| !taken.contains(place)) {

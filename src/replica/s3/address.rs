@@ -1,5 +1,5 @@
 //! Bucket settings: `s3://bucket/prefix` and the environment variables that every S3 tool reads. Reports what is
-//! missing or invalid in a sentence that says what to set.
+//! missing or invalid in a sentence that explains what to set.
 
 use std::fmt;
 use std::time::Duration;
@@ -12,10 +12,10 @@ pub struct BucketSettings {
     pub(super) secure: bool,
     /// Host and port, as in the `host` header.
     pub(super) host: String,
-    /// Path before the bucket's name or the key: with a leading slash, without a trailing one.
+    /// Path before the bucket's name or the key, with a leading slash and without a trailing one.
     pub(super) base: String,
     pub(super) bucket: String,
-    /// With a trailing slash, or empty.
+    /// Prefix of all keys, with a trailing slash, or empty.
     pub(super) prefix: String,
     pub(super) region: String,
     pub(super) key: String,
@@ -30,7 +30,7 @@ pub struct BucketSettings {
 #[derive(Clone)]
 pub(super) struct BucketTimeouts {
     pub connect: Duration,
-    /// Per chunk, in either direction.
+    /// Timeout per chunk, in either direction.
     pub piece: Duration,
     pub pauses: Vec<Duration>,
 }
@@ -59,7 +59,7 @@ impl fmt::Debug for BucketSettings {
 /// Parses an address, with settings from the environment.
 ///
 /// # Errors
-/// A sentence that says what to set.
+/// A sentence that explains what to set.
 pub fn address(text: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<BucketSettings, String> {
     let given = |name: &str| {
         let value = env(name)?.trim().to_owned();
@@ -83,7 +83,7 @@ pub fn address(text: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<Bucke
             "AWS_REGION is {region:?}, which is not a valid region"
         ));
     }
-    // They become headers, and the HTTP library would print invalid ones in its error.
+    // The values become headers, and the HTTP library would print invalid ones in its error.
     for (name, value) in [
         ("AWS_ACCESS_KEY_ID", Some(&key)),
         ("AWS_SECRET_ACCESS_KEY", Some(&secret)),
@@ -158,7 +158,7 @@ fn endpoint(name: &str, url: &str) -> Result<(bool, String, String), String> {
     let wrong = || {
         format!("{name} is {url:?}, which is not a valid URL; use https://host or http://host:9000")
     };
-    // Not printed: what precedes an @ is a password.
+    // The address is not printed, because the text before an @ is a password.
     if url.contains('@') {
         return Err(format!(
             "{name} contains an @: set the key as AWS_ACCESS_KEY_ID instead"

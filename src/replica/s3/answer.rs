@@ -1,5 +1,5 @@
-//! Parses a bucket's responses: a page of names, or an error. Reads no more of a response than a page may have, and
-//! never shows a secret.
+//! Parses a bucket's responses: a page of names, or an error. Limits how much of a response it reads, and never
+//! reveals a secret.
 
 use std::io::{Cursor, Read as _};
 
@@ -18,7 +18,7 @@ const MAX_PAGE_BYTES: u64 = 2 << 20;
 const MAX_ERROR_BYTES: u64 = 64 << 10;
 /// Length limit of a quoted message, in characters.
 const MAX_MESSAGE_CHARS: usize = 200;
-/// Limit on nested XML elements.
+/// Maximum depth of nested XML elements.
 const MAX_DEPTH: usize = 32;
 
 /// A page of a listing.
@@ -69,11 +69,11 @@ pub(super) fn page(body: &mut Body) -> Result<ListPage, TargetError> {
 #[derive(Debug)]
 pub(super) struct BucketRefusal {
     pub status: u16,
-    /// S3's error code; empty for a response of something else, or to a HEAD request.
+    /// S3's error code; empty if the response is not from an S3 store, or to a HEAD request.
     pub code: String,
     message: String,
     region: Option<String>,
-    /// The response has a body, but not an S3 store's.
+    /// Whether the response has a body, but not one from an S3 store.
     foreign: bool,
 }
 
@@ -107,8 +107,8 @@ impl BucketRefusal {
         refusal
     }
 
-    /// Whether the store does not support conditional requests.
-    pub fn knows_no_conditions(&self) -> bool {
+    /// Whether the store lacks support for conditional requests.
+    pub fn lacks_conditional_requests(&self) -> bool {
         self.status == 501 || self.code == "NotImplemented"
     }
 
@@ -183,7 +183,7 @@ impl BucketRefusal {
     }
 }
 
-/// One line of foreign text, with our secrets removed.
+/// One line of third-party text, with our secrets removed.
 fn shown(text: &str, settings: &BucketSettings) -> String {
     let mut text = text.replace(&settings.secret, "…");
     if let Some(token) = &settings.token {
@@ -210,8 +210,8 @@ fn all(body: &mut Body, most: u64) -> Result<Vec<u8>, String> {
     Ok(text)
 }
 
-/// Calls `each` for each element that ends: the enclosing element's name, its own name, and the text directly inside.
-/// Returns the outermost element's name if the document is complete.
+/// Calls `each` for each element that ends, with the enclosing element's name, its own name, and the text directly
+/// inside. Returns the outermost element's name if the document is complete.
 fn leaves(text: &[u8], each: &mut dyn FnMut(&str, &str, String)) -> Option<String> {
     let mut reader = Reader::from_reader(Cursor::new(text));
     reader.config_mut().expand_empty_elements = true;
@@ -238,7 +238,7 @@ fn leaves(text: &[u8], each: &mut dyn FnMut(&str, &str, String)) -> Option<Strin
             Event::CData(text) => text.xml10_content().into_owned(),
             Event::GeneralRef(name) => match name.resolve_char_ref() {
                 Ok(Some(character)) => character.to_string(),
-                // Entities declared in a document type are never expanded.
+                // Entities declared in a DTD are never expanded.
                 _ => resolve_predefined_entity(&name.into_inner())?.to_owned(),
             },
             Event::Start(_) | Event::Eof => return None,

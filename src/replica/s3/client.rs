@@ -14,7 +14,8 @@ use crate::clock;
 use crate::crypto::{hex, sha256, sigv4};
 use crate::replica::target::TargetError;
 
-/// Size in bytes above which a body waits for the store's 100-continue, so that a refusal comes first.
+/// Size in bytes above which a request waits for the store's 100-continue before it sends its body, so that a
+/// refusal comes first.
 const ASKED_FIRST: u64 = 1 << 20;
 /// Size of read and write buffers, in bytes.
 const BUFFER: usize = 16 * 1024;
@@ -29,7 +30,7 @@ pub(super) struct BucketClient {
 #[derive(Default)]
 pub(super) struct BucketRequest<'a> {
     pub method: &'static str,
-    /// Including the prefix; empty for the bucket itself.
+    /// Object key, including the prefix; empty for the bucket itself.
     pub key: &'a str,
     pub query: &'a [(&'a str, &'a str)],
     pub headers: &'a [(&'a str, &'a str)],
@@ -60,7 +61,8 @@ impl BucketClient {
             .input_buffer_size(BUFFER)
             .output_buffer_size(BUFFER)
             .max_response_header_size(32 * 1024)
-            // There may be a change every second: a handshake for each would cost more than the change.
+            // There may be a change every second, and a handshake for each would cost more than sending the
+            // change.
             .max_idle_connections(1)
             .max_idle_connections_per_host(1)
             .max_idle_age(Duration::from_secs(10))

@@ -1,5 +1,5 @@
-//! Downloads an object from beginning to end, resuming over new connections when one breaks. Never ends early, and
-//! never continues with a different object.
+//! Downloads an object from beginning to end, resuming over a new connection when one breaks. Never ends early,
+//! and never continues with a different object.
 
 use std::io::{self, Read};
 use std::sync::Arc;
@@ -40,7 +40,7 @@ impl Download {
         if answer.status() != StatusCode::OK {
             return Err(BucketRefusal::read(answer).fault(&client.settings));
         }
-        // The library's own content length is none for an empty file.
+        // The library's own content length is `None` for an empty file.
         let told = header(&answer, "content-length").and_then(|told| told.parse().ok());
         let Some(bytes) = told else {
             return Err(TargetError::Failed(

@@ -1,5 +1,5 @@
-//! A replica in a bucket: Amazon's, or any S3-compatible store. Retries transient failures, and says what to change
-//! for all others. Knows nothing of the files' contents.
+//! A replica in a bucket: Amazon's, or any S3-compatible store. Retries transient failures, and explains what to
+//! change for all others. Knows nothing about the contents of files.
 
 mod address;
 mod answer;
@@ -33,11 +33,11 @@ pub struct S3 {
     conditions: AtomicU8,
 }
 
-/// Not known yet: some stores silently ignore conditions.
+/// Support is not known yet: some stores silently ignore conditions.
 const UNTRIED: u8 = 0;
 const KEPT: u8 = 1;
 const NONE: u8 = 2;
-/// Size in bytes above which a file is not sent twice to find out.
+/// Size in bytes above which a file is not sent twice to find out whether conditions are supported.
 const MAX_PROBE_BYTES: u64 = 1 << 20;
 
 impl S3 {
@@ -86,7 +86,7 @@ impl S3 {
         }
         match BucketRefusal::read(answer).fault(self.settings()) {
             TargetError::Missing => Ok(false),
-            fault => Err(fault),
+            error => Err(error),
         }
     }
 
@@ -101,9 +101,9 @@ impl S3 {
             match self.exists(key) {
                 Ok(false) => {}
                 Ok(true) => return Err(TargetError::Taken),
-                // A HEAD response has no reason; the next request's response has one.
+                // A HEAD response has no reason, but the response to the next request will have one.
                 Err(TargetError::Refused(_)) if known == UNTRIED => {}
-                Err(fault) => return Err(fault),
+                Err(error) => return Err(error),
             }
         }
         let conditional = only_new && known != NONE;
@@ -116,15 +116,15 @@ impl S3 {
             return Ok(PutOutcome::Whole);
         }
         let refusal = BucketRefusal::read(answer);
-        if conditional && refusal.knows_no_conditions() {
+        if conditional && refusal.lacks_conditional_requests() {
             self.conditions.store(NONE, Ordering::Relaxed);
             return self.put_once(key, content, only_new);
         }
         match refusal.fault(self.settings()) {
             TargetError::Failed(why) if refusal.status == 409 => Ok(PutOutcome::Contested(why)),
-            // A put cannot miss anything: the server is not a bucket.
+            // A put cannot miss an object, so the server is not a bucket.
             TargetError::Missing => Err(TargetError::Refused(NO_STORE.into())),
-            fault => Err(fault),
+            error => Err(error),
         }
     }
 
@@ -187,7 +187,7 @@ impl S3 {
         }
         match BucketRefusal::read(answer).fault(self.settings()) {
             TargetError::Missing | TargetError::Taken => Err(TargetError::Refused(NO_STORE.into())),
-            fault => Err(fault),
+            error => Err(error),
         }
     }
 }
@@ -197,7 +197,7 @@ const NO_STORE: &str = "the server is not an S3-compatible store";
 /// Outcome of a put.
 enum PutOutcome {
     Whole,
-    /// Another process is writing there, too.
+    /// Another process is writing there too.
     Contested(String),
 }
 
@@ -252,7 +252,7 @@ impl Target for S3 {
                     let why = "the store lists its names in no order";
                     return Err(TargetError::Refused(why.into()));
                 }
-                // Consoles create such an object for a folder.
+                // Web consoles create such an object for a folder.
                 if !name.is_empty() && !name.ends_with('/') {
                     let name = name.to_owned();
                     each(TargetEntry { name, bytes });
@@ -283,7 +283,7 @@ impl Target for S3 {
             }
             match BucketRefusal::read(answer).fault(self.settings()) {
                 TargetError::Missing => Ok(()),
-                fault => Err(fault),
+                error => Err(error),
             }
         })
     }

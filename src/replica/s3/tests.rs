@@ -5,7 +5,7 @@ use std::io::Write as _;
 use std::sync::atomic::AtomicU32;
 use std::time::Duration;
 
-use self::server::{BUCKET, Bucket, Conditions, KEY, SECRET, Trouble};
+use self::server::{BUCKET, Bucket, BucketFault, Conditions, KEY, SECRET};
 use super::address::BucketTimeouts;
 use super::*;
 
@@ -68,7 +68,7 @@ fn files_are_complete_or_absent() {
     bucket.page(2);
     for prefix in ["", "/p", "/a b/ü & <c>+%41"] {
         let target = target(&bucket, &format!("s3://{BUCKET}{prefix}"), |_| {});
-        bucket.plant(&format!("{}ltx/", &target.settings().prefix), b"");
+        bucket.store_directly(&format!("{}ltx/", &target.settings().prefix), b"");
         assert_eq!(target.put("ltx/0/b", &file(b"two"), true), Ok(()));
         assert_eq!(
             target.put("ltx/0/b", &file(b"three"), true),
@@ -109,7 +109,7 @@ fn a_listing_is_requested_page_by_page() {
     let bucket = Bucket::new();
     bucket.page(2);
     for name in ["p/a", "p/b", "p/c", "p/d", "p/e", "q/f"] {
-        bucket.plant(name, b"1");
+        bucket.store_directly(name, b"1");
     }
     let found = names(&plain(&bucket), "").expect("a list");
     assert_eq!(found, ["a 1", "b 1", "c 1", "d 1", "e 1"]);
@@ -118,21 +118,21 @@ fn a_listing_is_requested_page_by_page() {
 
 #[test]
 fn transient_failures_are_retried() {
-    let busy = Trouble::Says(503, "SlowDown", "Please reduce your request rate.");
+    let busy = BucketFault::Says(503, "SlowDown", "Please reduce your request rate.");
     let troubles = [
         busy.clone(),
-        Trouble::Says(500, "InternalError", "We encountered an internal error."),
-        Trouble::Says(429, "TooManyRequests", "Later."),
-        Trouble::Says(400, "RequestTimeout", "Nothing came."),
-        Trouble::Half,
-        Trouble::Lost,
+        BucketFault::Says(500, "InternalError", "We encountered an internal error."),
+        BucketFault::Says(429, "TooManyRequests", "Later."),
+        BucketFault::Says(400, "RequestTimeout", "Nothing came."),
+        BucketFault::Half,
+        BucketFault::Lost,
     ];
     let bucket = Bucket::new();
     let target = plain(&bucket);
     for trouble in troubles {
         let twice = |method| {
-            bucket.trouble(method, trouble.clone());
-            bucket.trouble(method, busy.clone());
+            bucket.fail_next(method, trouble.clone());
+            bucket.fail_next(method, busy.clone());
         };
         twice("PUT");
         assert_eq!(target.put("a", &file(b"some bytes"), true), Ok(()));
@@ -143,7 +143,7 @@ fn transient_failures_are_retried() {
         assert_eq!(names(&target, ""), Ok(Vec::new()));
     }
     for _ in 0..4 {
-        bucket.trouble("PUT", busy.clone());
+        bucket.fail_next("PUT", busy.clone());
     }
     bucket.asked();
     let why = "the store says SlowDown: Please reduce your request rate".to_owned();
@@ -156,10 +156,10 @@ fn transient_failures_are_retried() {
 fn permanent_failures_are_reported_without_retry() {
     let bucket = Bucket::new();
     let target = plain(&bucket);
-    // From now on it is known to support conditions.
+    // From here on, the store is known to support conditions.
     assert_eq!(target.put("known", &file(b"x"), true), Ok(()));
     assert_eq!(target.remove("known"), Ok(()));
-    let says = Trouble::Says;
+    let says = BucketFault::Says;
     for (trouble, parts) in [
         (
             says(403, "AccessDenied", "Access Denied"),
@@ -207,10 +207,10 @@ fn permanent_failures_are_reported_without_retry() {
         ),
         (says(403, "Odd", SECRET), ["Odd: …;", "allowed"]),
         (
-            Trouble::Page(404, "<html>no</html>"),
+            BucketFault::Page(404, "<html>no</html>"),
             ["404", "may not be an S3-compatible store"],
         ),
-        (Trouble::Page(302, ""), ["302", "redirects"]),
+        (BucketFault::Page(302, ""), ["302", "redirects"]),
     ] {
         type Call = (&'static str, fn(&S3) -> Result<()>);
         let calls: [Call; 4] = [
@@ -220,7 +220,7 @@ fn permanent_failures_are_reported_without_retry() {
             ("DELETE", |target| target.remove("a")),
         ];
         for (method, call) in calls {
-            bucket.trouble(method, trouble.clone());
+            bucket.fail_next(method, trouble.clone());
             bucket.asked();
             let Err(TargetError::Refused(why)) = call(&target) else {
                 panic!("{method} {parts:?} is refused")
@@ -239,7 +239,10 @@ fn permanent_failures_are_reported_without_retry() {
 #[test]
 fn a_large_file_is_refused_before_it_is_sent() {
     let bucket = Bucket::new();
-    bucket.trouble("PUT", Trouble::Says(403, "AccessDenied", "Access Denied"));
+    bucket.fail_next(
+        "PUT",
+        BucketFault::Says(403, "AccessDenied", "Access Denied"),
+    );
     let put = plain(&bucket).put("a", &file(&vec![7; 4 << 20]), true);
     assert!(matches!(put, Err(TargetError::Refused(_))), "{put:?}");
 }
@@ -270,14 +273,14 @@ fn a_wrong_secret_is_reported_and_not_shown() {
 fn a_broken_download_resumes_or_fails() {
     let bucket = Bucket::new();
     let bytes: Vec<u8> = (0..100_000_u32).map(|n| (n % 249) as u8).collect();
-    bucket.plant("p/a", &bytes);
+    bucket.store_directly("p/a", &bytes);
     let target = plain(&bucket);
-    bucket.trouble("GET", Trouble::Half);
-    bucket.trouble("GET", Trouble::Half);
+    bucket.fail_next("GET", BucketFault::Half);
+    bucket.fail_next("GET", BucketFault::Half);
     assert_eq!(read(&target, "a"), Ok(bytes.clone()));
     assert_eq!(bucket.asked().len(), 3);
     for _ in 0..4 {
-        bucket.trouble("GET", Trouble::Half);
+        bucket.fail_next("GET", BucketFault::Half);
     }
     let Err(TargetError::Failed(why)) = read(&target, "a") else {
         panic!("the end is missing")
@@ -287,9 +290,9 @@ fn a_broken_download_resumes_or_fails() {
         "{why}"
     );
     // The object has been replaced.
-    bucket.trouble("GET", Trouble::Half);
+    bucket.fail_next("GET", BucketFault::Half);
     let mut reader = target.get("a").expect("it begins");
-    bucket.plant("p/a", &bytes[1..]);
+    bucket.store_directly("p/a", &bytes[1..]);
     let error = reader.read_to_end(&mut Vec::new()).expect_err("not mixed");
     assert_eq!(
         error.to_string(),
@@ -301,16 +304,16 @@ fn a_broken_download_resumes_or_fails() {
 fn a_lost_response_is_not_mistaken_for_another_writer() {
     let bucket = Bucket::new();
     let target = plain(&bucket);
-    bucket.trouble("PUT", Trouble::Lost);
+    bucket.fail_next("PUT", BucketFault::Lost);
     assert_eq!(target.put("a", &file(b"ours"), true), Ok(()));
-    bucket.trouble("PUT", Trouble::Says(500, "InternalError", ""));
+    bucket.fail_next("PUT", BucketFault::Says(500, "InternalError", ""));
     assert_eq!(
         target.put("a", &file(b"theirs"), true),
         Err(TargetError::Taken)
     );
     for _ in 0..4 {
         let conflict = "ConditionalRequestConflict";
-        bucket.trouble("PUT", Trouble::Says(409, conflict, "Both."));
+        bucket.fail_next("PUT", BucketFault::Says(409, conflict, "Both."));
     }
     assert_eq!(
         target.put("b", &file(b"ours"), true),
@@ -405,7 +408,7 @@ fn a_silent_server_is_a_failure() {
         settings.patience.pauses.truncate(1);
     });
     for _ in 0..2 {
-        bucket.trouble("GET", Trouble::Late(Duration::from_secs(2)));
+        bucket.fail_next("GET", BucketFault::Late(Duration::from_secs(2)));
     }
     assert!(matches!(read(&target, "a"), Err(TargetError::Failed(_))));
     drop(bucket);

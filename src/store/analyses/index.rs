@@ -47,12 +47,7 @@ pub(super) fn link(
     // An unreadable request links nothing: one old row must not keep a database from opening.
     let named: IndexedRequest = serde_json::from_str(request).unwrap_or_default();
     if is_listed {
-        let mut add = db.prepare_cached(
-            "INSERT INTO analysis_models (analysis_id, model) VALUES (?1, ?2) ON CONFLICT DO NOTHING",
-        )?;
-        for model in named.models.iter().chain(&named.ultra_model) {
-            add.execute([id, model])?;
-        }
+        link_models(db, id, named.models.iter().chain(&named.ultra_model))?;
     }
     let mut add = db.prepare_cached(
         "INSERT INTO analysis_documents (document_id, analysis_id) VALUES (?1, ?2)
@@ -60,6 +55,24 @@ pub(super) fn link(
     )?;
     for document in &named.document_ids {
         add.execute([document, id])?;
+    }
+    Ok(())
+}
+
+/// Links an analysis of the history with its models.
+///
+/// # Errors
+/// When the database cannot be written.
+pub(in crate::store) fn link_models<'a>(
+    db: &Connection,
+    id: &str,
+    models: impl IntoIterator<Item = &'a String>,
+) -> rusqlite::Result<()> {
+    let mut add = db.prepare_cached(
+        "INSERT INTO analysis_models (analysis_id, model) VALUES (?1, ?2) ON CONFLICT DO NOTHING",
+    )?;
+    for model in models {
+        add.execute([id, model])?;
     }
     Ok(())
 }

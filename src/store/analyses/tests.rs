@@ -1,4 +1,4 @@
-//! The life cycle of an analysis, and who can see it.
+//! The life cycle of an analysis, and which users can see it.
 
 use std::collections::BTreeMap;
 
@@ -60,6 +60,7 @@ fn analysis(n: u32, owner: Option<u32>, prompt: &str) -> Analysis {
             parts: Vec::new(),
             readers: Vec::new(),
             fits: Vec::new(),
+            retrieval: None,
             sources: vec![SourcePassage {
                 number: 1,
                 document: "a.txt".into(),
@@ -132,7 +133,7 @@ fn an_analysis_ends_exactly_once() {
         users::insert(db, &user(1))?;
         let (owner, mut new) = (user(1).id, analysis(1, Some(1), "why?"));
         insert(db, &new)?;
-        new.context.thread = Some(ThreadId::begun_by(&new.id));
+        new.context.thread = Some(ThreadId::from_first_analysis(&new.id));
         assert_eq!(by_id(db, Some(&owner), &new.id), Ok(Some(new.clone())));
         assert_eq!(unfinished(db), Ok(vec![new.id.clone()]));
         assert_eq!(to_resume(db, &new.id), Ok(Some(new.clone())));

@@ -15,7 +15,7 @@ fn stored(db: &Writer, n: u32, owner: u32, topic: &str) -> Result<()> {
          VALUES (?1, ?2, '{}', '{}', ?3, ?4, 'gut')",
         (id(n), user(owner).id, at(1), topic),
     )?;
-    db.with(|db| analyses::index::write(db, id(n).as_str()))
+    db.with_connection(|db| analyses::index::write(db, id(n).as_str()))
 }
 
 fn comparison(n: u32, owner: u32, topic: &str, costs: (i64, i64)) -> Comparison {
@@ -163,7 +163,8 @@ fn the_interval_is_per_user_and_deleted_with_the_user() {
     });
 }
 
-/// Nine votes on one question are one vote, the first; the same words after another turn are another question.
+/// Nine votes on one question count as one, the first; the same words after a different turn are a different
+/// question.
 #[test]
 fn a_question_counts_once() {
     with_writer(|db| {

@@ -1,4 +1,4 @@
-//! Documents are stored, read, listed, and deleted for their owner alone.
+//! Documents are stored, read, listed, and deleted only for their owner.
 
 use super::super::error::StoreError;
 use super::super::tests::{Folder, at, user, with_writer};
@@ -61,7 +61,7 @@ fn every_query_checks_the_owner() {
             user: other.clone(),
             ..it.clone()
         };
-        assert_eq!(settle(db, &stolen), Err(StoreError::Missing));
+        assert_eq!(store_read_result(db, &stolen), Err(StoreError::Missing));
         assert_eq!(delete(db, &owner, &it.id), Ok(true));
         assert_eq!(ids(db), Ok(vec![]));
         Ok(())
@@ -139,7 +139,7 @@ fn an_outcome_replaces_the_previous_one() {
             add_text(db, (&user(2).id, &read.id), 1, &[], &[]),
             Err(StoreError::Missing)
         );
-        settle(db, &read)?;
+        store_read_result(db, &read)?;
         assert_eq!(by_id(db, &owner, &read.id), Ok(Some(read.clone())));
         assert_eq!(pages_of(db, &owner, &read.id), Ok(vec![(1, "new".into())]));
         assert_eq!(reading_queue::waiting(db), Ok(vec![]));
@@ -152,7 +152,7 @@ fn an_outcome_replaces_the_previous_one() {
     });
 }
 
-/// What a person deletes remains in no file of the data folder.
+/// Data that a user deletes remains in no file of the data folder.
 #[test]
 fn deletion_leaves_no_traces() {
     const WORD: &str = "xylophonquartett";
@@ -203,7 +203,7 @@ fn deletion_leaves_no_traces() {
     runtime.block_on(store.checkpoint()).expect("a checkpoint");
     assert_eq!(files_with_word(), 0);
     let indexed = store.read_now(|db| {
-        db.one("SELECT count(*) FROM passages_fts_docsize", [], |row| {
+        db.query_one("SELECT count(*) FROM passages_fts_docsize", [], |row| {
             row.get(0)
         })
     });

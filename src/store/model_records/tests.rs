@@ -1,4 +1,4 @@
-//! Records count the user's own data only, and single models only.
+//! Records count only the user's own data, and only single models.
 
 use super::super::tests::{user, with_writer};
 use super::super::users;
@@ -70,7 +70,8 @@ fn scores_of_single_models_and_blind_votes_are_added_up() {
     });
 }
 
-/// Reruns count once, in the settings that both models share, and questions that only one answered do not count.
+/// Reruns count once, with the settings that both models share, and questions answered by only one of them do not
+/// count.
 #[test]
 fn records_are_of_questions_that_all_models_answered() {
     with_writer(|db| {
@@ -108,7 +109,7 @@ fn records_are_of_questions_that_all_models_answered() {
                 let prompt = format!("case {place}");
                 asked(experiment, place, "p/a", &prompt, 0.0)?;
                 asked(experiment, place, "p/b", &prompt, 1.0)?;
-                // A prompt that only one of them was given.
+                // A prompt that only one of them received.
                 asked(experiment, place, "p/a", &format!("Bad. {prompt}"), 0.0)?;
             }
             asked(experiment, 0, "p/b", "only for b", 1.0)?;

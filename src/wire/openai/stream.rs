@@ -35,7 +35,7 @@ pub(in crate::wire) fn whole(builder: &mut AnswerBuilder, body: &Value) {
     builder.end();
 }
 
-/// Decodes a chunk, also one in a list, in a string, or in a proxy's envelope.
+/// Decodes a chunk, even one in a list, in a string, or in a proxy's envelope.
 fn take(builder: &mut AnswerBuilder, chunk: &Value) {
     match chunk {
         Value::Array(chunks) => chunks.iter().for_each(|chunk| take_one(builder, chunk)),
@@ -92,8 +92,8 @@ fn reason(found: &Value) -> Option<&str> {
     places.into_iter().find_map(Value::as_str)
 }
 
-/// Reads token counts from wherever a host reports them: Groq in a field of its own, Moonshot in the choice,
-/// llama.cpp in its timings, Bedrock in its metrics.
+/// Reads token counts from wherever a host reports them: Groq in its own field, Moonshot in the choice, llama.cpp
+/// in its timings, Bedrock in its metrics.
 fn count(builder: &mut AnswerBuilder, chunk: &Value, choice: &Value) {
     if chunk["timings"].is_object() {
         builder.count(usage_counts::of_timings(&chunk["timings"]));
@@ -160,7 +160,7 @@ fn piece(builder: &mut AnswerBuilder, piece: &Value) {
     }
 }
 
-/// The text of a thought: a string, or in an object.
+/// The text of a thought, which is a string or inside an object.
 fn thought(found: &Value) -> &str {
     let places = [found, &found["content"], &found["text"]];
     let mut texts = places.into_iter().filter_map(Value::as_str);

@@ -1,4 +1,4 @@
-//! Tests decoding and encoding: of recorded responses of providers, of malformed ones, and of parameters.
+//! Tests decoding of recorded and malformed provider responses, and encoding of parameters.
 
 use std::time::Duration;
 
@@ -10,7 +10,9 @@ use crate::domain::chat::{
 };
 use crate::domain::parameters::Parameters;
 use crate::wire::sse::SseDecoder;
-use crate::wire::{AnswerDecoder, ApiFormat, ModelCapabilities, clean, error, models, unwelcome};
+use crate::wire::{
+    AnswerDecoder, ApiFormat, ModelCapabilities, clean, error, models, refused_parameter,
+};
 
 macro_rules! recordings {
     ($($name:literal),*) => {
@@ -31,7 +33,7 @@ fn request_of(parameters: Parameters) -> ModelRequest {
         tools: None,
         passthrough: None,
         sample: 0,
-        is_reread: false,
+        is_prefix_reused: false,
         is_live: false,
     }
 }
@@ -334,7 +336,7 @@ fn omitted_parameters_are_named() {
         ),
         ("<html>", None),
     ] {
-        assert_eq!(unwelcome(body).as_deref(), expected, "{body}");
+        assert_eq!(refused_parameter(body).as_deref(), expected, "{body}");
     }
 }
 

@@ -27,7 +27,7 @@ fn request(format: ApiFormat, fields: Value) -> ModelRequest {
             fields: fields.as_object().expect("an object").clone(),
         })),
         sample: 0,
-        is_reread: false,
+        is_prefix_reused: false,
         is_live: false,
     }
 }

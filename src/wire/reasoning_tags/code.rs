@@ -1,12 +1,12 @@
 //! Tracks code in Markdown, one character at a time.
 
-/// Position in Markdown: marks in code are part of the answer.
+/// Position in Markdown: markers in code are part of the answer.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Code {
     is_fenced: bool,
     /// Number of backticks that opened the current inline code.
     inline: usize,
-    /// Number of backticks (or tildes) at the end of the text so far.
+    /// Number of backticks or tildes at the end of the text so far.
     run: usize,
     /// Whether only spaces precede the run on this line.
     pub at_start: bool,

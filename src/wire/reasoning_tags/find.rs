@@ -2,19 +2,19 @@
 
 use super::marks::FIRST;
 
-/// Result of a search for a mark at one position.
+/// Result of a search for a marker at one position.
 pub(super) enum MarkFound<T> {
     Nothing,
     /// The text is too short to decide.
     Perhaps,
-    /// The mark, and its length in bytes.
+    /// The marker, and its length in bytes.
     Mark(T, usize),
 }
 
 /// Maximum length of a tag with its attributes, in bytes.
 const MAX_TAG_BYTES: usize = 128;
 
-/// Whether a text begins with a mark, ignoring case; a tag may have attributes.
+/// Whether a text begins with a marker, ignoring case; a tag may have attributes.
 fn begins(text: &str, mark: &str) -> MarkFound<()> {
     let (bytes, wanted) = (text.as_bytes(), mark.as_bytes());
     if let Some(name) = mark.strip_suffix('>')
@@ -58,11 +58,11 @@ pub(super) fn first_of<T: Copy>(
     found
 }
 
-/// Finds the first of these marks: its position and length.
+/// Finds the first of these markers: its position and length.
 ///
 /// # Errors
 ///
-/// When there is none: the position of the longest suffix that may become a mark.
+/// When there is none, the position of the longest suffix that may become a marker.
 pub(super) fn find(text: &str, marks: &[&'static str]) -> Result<(usize, usize), usize> {
     for (at, _) in text.match_indices(FIRST) {
         match first_of(&text[at..], marks.iter().map(|mark| (*mark, ()))) {

@@ -1,13 +1,13 @@
-//! The marks that models put around reasoning and answers.
+//! The markers that models put around reasoning and answers.
 
-/// A pair of marks.
+/// A pair of markers.
 pub(super) struct Marks {
-    /// Opening mark; empty if the model never writes one.
+    /// Opening marker; empty if the model never writes one.
     pub open: &'static str,
     pub close: &'static str,
-    /// Whether no answer contains it for another reason: it is recognized at the beginning of any line, and its
-    /// closing mark ends reasoning that no mark has opened (as with chat templates that open it in the prompt). Other
-    /// marks are plain XML names, recognized only at the beginning of the answer.
+    /// Whether it never occurs in answers for another reason. It is then recognized at the beginning of any line,
+    /// and its closing marker ends reasoning that no marker has opened (as with chat templates that open it in the
+    /// prompt). Other markers are plain XML names, recognized only at the beginning of the answer.
     pub distinct: bool,
 }
 
@@ -19,7 +19,7 @@ const fn marks(open: &'static str, close: &'static str, distinct: bool) -> Marks
     }
 }
 
-/// Known marks, in lower case; matching ignores case. A longer mark precedes the marks that it begins with.
+/// Known markers, in lowercase; matching ignores case. A longer marker precedes its own prefixes.
 pub(super) const MARKS: &[Marks] = &[
     // DeepSeek, Qwen, GLM, MiniMax, and most others.
     marks("<think>", "</think>", true),
@@ -44,7 +44,7 @@ pub(super) const MARKS: &[Marks] = &[
     marks("<unused94>thought", "<unused95>", true),
     // Apertus.
     marks("<|inner_prefix|>", "<|inner_suffix|>", true),
-    // Apriel begins with its reasoning, whatever the prompt is.
+    // Apriel begins with its reasoning, whatever the prompt.
     marks("", "[begin final response]", true),
     marks("<reason>", "</reason>", false),
     marks("<reasoning>", "</reasoning>", false),
@@ -54,8 +54,8 @@ pub(super) const MARKS: &[Marks] = &[
     marks("<scratchpad>", "</scratchpad>", false),
 ];
 
-/// Marks that some models put around the answer itself, in lower case. They are removed directly after the reasoning;
-/// elsewhere they are part of the answer.
+/// Markers that some models put around the answer itself, in lowercase. They are removed directly after the
+/// reasoning; elsewhere they are part of the answer.
 pub(super) const ANSWERS: &[(&str, &str)] = &[
     // Hunyuan.
     ("<answer>", "</answer>"),
@@ -68,10 +68,10 @@ pub(super) const ANSWERS: &[(&str, &str)] = &[
     ("[begin final response]", "[end final response]"),
 ];
 
-/// Channels whose marks a server strips: only the names of the channels remain in the text.
+/// Channels whose markers a server strips, so that only their names remain in the text.
 #[derive(Debug)]
 pub(super) struct BareChannels {
-    /// Part of the model's id, in lower case.
+    /// Part of the model's ID, in lowercase.
     pub model: &'static str,
     /// Beginning of the text: the name of the reasoning channel.
     pub open: &'static str,
@@ -79,7 +79,7 @@ pub(super) struct BareChannels {
     pub close: &'static str,
 }
 
-/// The models that write in channels. For all others such a text is part of the answer.
+/// The models that write in channels. For all other models, such text is part of the answer.
 pub(super) const BARE: &[BareChannels] = &[
     BareChannels {
         model: "gpt-oss",
@@ -93,5 +93,5 @@ pub(super) const BARE: &[BareChannels] = &[
     },
 ];
 
-/// First characters of all marks.
+/// First characters of all markers.
 pub(super) const FIRST: [char; 3] = ['<', '[', '◁'];

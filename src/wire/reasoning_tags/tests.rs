@@ -1,4 +1,4 @@
-//! Tests how a text is split into reasoning and answer, wherever it is cut.
+//! Tests that a text is split into reasoning and answer in the same way wherever it is cut.
 
 use proptest::prelude::*;
 
@@ -44,7 +44,7 @@ const CASES: &[(&str, &str, &str)] = &[
     ("<seed:think>a</seed:think>b", "a", "b"),
     ("<|START_THINKING|>a<|END_THINKING|>b", "a", "b"),
     ("<|channel>thought\na<channel|>b", "\na", "b"),
-    // A lone closing mark.
+    // A lone closing marker.
     ("a is so.\n</think>\n\nb", "a is so.\n", "b"),
     ("a[/THINK]b", "a", "b"),
     ("</think>\n\nb", "", "b"),
@@ -72,7 +72,7 @@ const CASES: &[(&str, &str, &str)] = &[
     ("<think lang=\"en\">a</think>b", "a", "b"),
     ("<think about it>", "", "<think about it>"),
     ("<thinker a=\"b\">", "", "<thinker a=\"b\">"),
-    // The answer between marks.
+    // An answer between markers.
     ("<think>a</think>\n<answer>\nb\n</answer>\n", "a", "b"),
     ("<think>a</think><answer>b c</answer>", "a", "b c"),
     ("<think>a</think><response>b", "a", "b"),
@@ -246,7 +246,7 @@ fn held_text_is_scanned_once_and_bounded() {
     let (mut splitter, mut out) = (awaiting(), Vec::new());
     for _ in 0..MAX_AWAITED_BYTES / 8 {
         splitter.push("a < b </", &mut out);
-        // Only text that may begin a mark is scanned again.
+        // Only text that may begin a marker is scanned again.
         assert!(splitter.held.len() - splitter.scanned < 32);
     }
     assert_eq!(out, []);
@@ -268,7 +268,7 @@ fn a_closing_mark_beyond_the_held_text_still_ends_reasoning() {
     let long = "x".repeat(MAX_AWAITED_BYTES + 100);
     let (reasoning, answer) = divided(awaiting(), &[&long, " a</thi", "nk>b"]);
     assert_eq!((reasoning.len(), answer.as_str()), (long.len() + 2, "b"));
-    // Without a closing mark, all of it is the answer.
+    // Without a closing marker, all of it is the answer.
     let (reasoning, answer) = divided(awaiting(), &[&long, "b"]);
     assert_eq!((reasoning.len(), answer.len()), (0, long.len() + 1));
 }

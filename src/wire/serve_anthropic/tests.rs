@@ -1,4 +1,4 @@
-//! Requests as the SDKs send them, and the answers they get.
+//! Tests requests as the SDKs send them, and the answers to them.
 
 use super::*;
 use crate::domain::chat::Extras;

@@ -1,5 +1,5 @@
-//! Encodes the numbered events of a streamed response: one item after the other, first reasoning, then the message,
-//! then tool calls.
+//! Encodes the numbered events of a streamed response, one item after the other: first reasoning, then the
+//! message, then tool calls.
 
 use serde_json::{Value, json};
 
@@ -22,7 +22,7 @@ pub struct Events {
     has_message: bool,
 }
 
-/// The item that has begun and not ended, with its text so far.
+/// The item that has begun but not ended, with its text so far.
 #[derive(Debug, Default)]
 enum Open {
     #[default]
@@ -84,7 +84,7 @@ impl Events {
         let Some(item) = sealed_item(&self.frame, self.thoughts.len(), block) else {
             return Vec::new();
         };
-        // A block without text does not end an item that was begun with text.
+        // A block without text does not end an item that began with text.
         let is_worded = block["type"] != "redacted_thinking";
         if matches!(self.open, Open::Reasoning(_)) && is_worded {
             return self.close(Some(&item));
@@ -121,7 +121,7 @@ impl Events {
         events
     }
 
-    // Ends the open item. `sealed`: the vendor's own reasoning item.
+    // Ends the open item. `sealed` is the vendor's own reasoning item.
     fn close(&mut self, sealed: Option<&Value>) -> Vec<Named> {
         let mut events = Vec::new();
         match std::mem::take(&mut self.open) {
@@ -155,7 +155,7 @@ impl Events {
     /// Encodes the end of a complete answer.
     pub fn ending(&mut self, answer: &CompleteAnswer) -> Vec<Named> {
         let mut events = self.close(None);
-        // After the message, send only items that belong to the calls: nothing else may follow it.
+        // After the message, only items that belong to the calls may be sent; nothing else may follow it.
         if !self.has_message || !answer.calls.is_empty() {
             events.extend(self.late(&answer.extras.reasoning));
         }

@@ -37,7 +37,7 @@ fn each_format_has_its_own_names() {
         "AAAA"
     );
     assert_eq!(anthropic["messages"][0]["content"][1]["text"], "Hello.");
-    // The temperature is at most 1, and the API accepts either `temperature` or `top_p`.
+    // The temperature must not exceed 1, and the API accepts either `temperature` or `top_p`.
     assert_eq!(
         (
             &anthropic["temperature"],
@@ -251,7 +251,7 @@ fn a_schema_is_enforced_as_well_as_the_model_allows() {
         sent(ApiFormat::Ollama, &shaped(), &tool)["format"]["type"],
         "object"
     );
-    // The schema becomes an instruction if there is no better way, or if the better way was refused.
+    // The schema becomes an instruction if there is no better method, or if the better one was refused.
     for (kind, refused) in [
         (ApiFormat::OpenAi, "response_format"),
         (ApiFormat::Anthropic, "output_config"),
@@ -275,7 +275,7 @@ fn a_schema_is_enforced_as_well_as_the_model_allows() {
 #[test]
 fn a_long_prefix_is_marked_for_caching() {
     let mut ask = wanted(Parameters::default());
-    ask.is_reread = true;
+    ask.is_prefix_reused = true;
     let system = |ask: &ModelRequest| {
         sent(ApiFormat::Anthropic, ask, &ModelCapabilities::default())["system"].clone()
     };
@@ -284,6 +284,6 @@ fn a_long_prefix_is_marked_for_caching() {
     let kept = system(&ask);
     assert_eq!(kept[0]["cache_control"], json!({ "type": "ephemeral" }));
     assert!(kept[0]["text"].as_str().unwrap().starts_with("Be brief."));
-    ask.is_reread = false;
+    ask.is_prefix_reused = false;
     assert!(system(&ask).is_string());
 }

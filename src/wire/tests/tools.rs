@@ -1,4 +1,4 @@
-//! Tests tools: outgoing requests in each API format, and recorded responses of vendors.
+//! Tests tools: outgoing requests in each API format, and recorded vendor responses.
 
 use std::sync::Arc;
 
@@ -266,7 +266,7 @@ fn invalid_calls_are_not_answers() {
             .map_err(|error| error.kind);
         assert_eq!(told, expected, "{arguments} {finish}");
     }
-    // A call in a truncated line is not a call.
+    // A call in a truncated line does not count.
     let text = chunk(called("{\"a\":1}"), Value::Null);
     let result = decode(ApiFormat::OpenAi, &[text.as_bytes()], &ask).2;
     assert_eq!(

@@ -6,7 +6,7 @@ use super::*;
 
 fn value(text: &str) -> Value {
     read(text)
-        .unwrap_or_else(|fault| panic!("{text}: {fault:?}"))
+        .unwrap_or_else(|error| panic!("{text}: {error:?}"))
         .value
 }
 
@@ -26,7 +26,7 @@ fn agrees_with_another_toml_reader() {
         "# only a comment",
         "",
     ] {
-        let other: Value = toml::from_str(text).unwrap_or_else(|fault| panic!("{text}: {fault}"));
+        let other: Value = toml::from_str(text).unwrap_or_else(|error| panic!("{text}: {error}"));
         assert_eq!(value(text), other, "{text}");
     }
 }
@@ -140,12 +140,12 @@ fn a_long_key_is_not_copied_for_each_value() {
 fn depth_is_bounded_without_a_panic() {
     let deep = format!("a = {}", "[".repeat(100_000));
     assert_eq!(
-        read(&deep).err().map(|fault| fault.message),
+        read(&deep).err().map(|error| error.message),
         Some("nested too deep".to_owned())
     );
     assert!(read(&format!("a = {}", "{b=".repeat(100_000))).is_err());
     assert!(read(&format!("{}a = 1", "a.".repeat(100_000))).is_err());
-    // The parser itself accepts these 6,400 tables, more than the stack can free.
+    // The parser itself accepts these 6,400 tables, more than can be freed on the stack.
     let dotted = format!("{{{}b = ", "b.".repeat(78)).repeat(78);
     for (open, close) in [
         (dotted.clone(), "}".repeat(78)),
@@ -154,7 +154,7 @@ fn depth_is_bounded_without_a_panic() {
         assert_eq!(
             read(&format!("a = {open}1{close}"))
                 .err()
-                .map(|fault| fault.message),
+                .map(|error| error.message),
             Some("nested too deep".to_owned())
         );
     }

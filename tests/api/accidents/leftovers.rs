@@ -66,7 +66,7 @@ fn a_link_that_leads_nowhere_is_refused() {
     symlink(folder.path().join("nowhere"), &there).unwrap();
     refused_by_all(&folder, "documents is a link to");
     fs::remove_file(&there).unwrap();
-    // One that leads somewhere is fine.
+    // A symbolic link with an existing target is fine.
     symlink(&away, &there).unwrap();
     all_there(&mut start(&folder).known(&ada), &ids);
 }
@@ -91,7 +91,7 @@ fn a_database_without_one_of_its_tables_is_refused() {
 }
 
 #[test]
-fn a_damaged_original_is_told_and_not_given_out() {
+fn damaged_original_is_reported_and_not_served() {
     let folder = Folder::new();
     let (ada, ids) = house(&folder, 3);
     let documents = data(&folder).join("documents");
@@ -129,7 +129,7 @@ fn a_damaged_original_is_told_and_not_given_out() {
 }
 
 #[test]
-fn a_folder_in_the_place_of_the_reserve_is_told() {
+fn folder_in_place_of_the_disk_reserve_is_reported() {
     let folder = Folder::new();
     fs::create_dir_all(data(&folder).join("reserve")).unwrap();
     let server = start(&folder);

@@ -39,12 +39,12 @@ fn a_missing_secret_is_refused_until_a_new_one_is_made_on_purpose() {
 }
 
 #[test]
-fn a_kill_in_the_middle_of_moving_loses_and_doubles_nothing() {
+fn kill_while_moving_files_neither_loses_nor_duplicates_any() {
     const MANY: usize = 300;
     let folder = Folder::new();
     house(&folder, 0);
     let documents = data(&folder).join("documents");
-    // Ids as the server makes them, and rows for none of them.
+    // IDs in the server's format, with no rows for any of them.
     let name = |n: usize| format!("document_01ARZ3NDEKTSV4RRFFQ69G{:04}", n);
     for n in 0..MANY {
         fs::write(documents.join(name(n)), text_of(n)).unwrap();
@@ -57,7 +57,7 @@ fn a_kill_in_the_middle_of_moving_loses_and_doubles_nothing() {
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        // Killed once a further share is moved, or when there is no more to do.
+        // Kill it after another share has been moved, or when nothing is left to move.
         while files(&orphans).len() < step * MANY / 7 && child.try_wait().unwrap().is_none() {
             std::thread::yield_now();
         }
@@ -145,7 +145,7 @@ fn the_doctor_lists_rows_without_files_and_files_without_rows() {
     assert!(line(&ids[0]).starts_with("broken   originals"), "{text}");
     assert!(line(stray).starts_with("warning  originals"), "{text}");
     assert!(line(stray).contains("not changed for 10 minutes"), "{text}");
-    // A start leaves it where it is while it is that young.
+    // A restart leaves it alone while it is that recent.
     stop(start(&folder));
     assert!(documents.join(stray).exists());
     assert!(!text.contains(&ids[1]));
@@ -153,7 +153,7 @@ fn the_doctor_lists_rows_without_files_and_files_without_rows() {
     let (_, text) = doctor();
     let aside = text.lines().find(|line| line.contains(stray)).unwrap();
     assert!(aside.contains("quire orphans delete"), "{text}");
-    // Listed, and deleted only by name, and only early when that is said.
+    // Orphans are listed; they are deleted only by name, and early only on explicit request.
     let listed = quire(&folder, &["orphans", "list", "--json"]);
     let listed: Value = serde_json::from_str(&listed).unwrap();
     assert_eq!(listed["orphans"][0]["name"], stray, "{listed}");
@@ -174,9 +174,9 @@ fn the_doctor_lists_rows_without_files_and_files_without_rows() {
     assert!(kept.iter().all(|path| path.exists()));
 }
 
-/// The documented way out: the database comes from the replica, and what the folder still has stays.
+/// The documented recovery: the database comes from the replica, and the files still in the folder are kept.
 #[test]
-fn a_replica_brings_a_lost_database_back_beside_its_originals() {
+fn replica_restores_a_lost_database_next_to_its_originals() {
     let folder = Folder::new();
     let replica = format!("file://{}", folder.path().join("replica").display());
     let mut settings = SETTINGS.to_vec();

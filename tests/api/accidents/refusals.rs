@@ -16,7 +16,7 @@ use crate::support::server::Folder;
 
 const PAGE: usize = 4096;
 
-/// The first page of a table.
+/// Returns the number of a table's first page.
 fn page_of(database: &Path, table: &str) -> usize {
     let db = rusqlite::Connection::open(database).unwrap();
     let sql = "SELECT rootpage FROM sqlite_schema WHERE type = 'table' AND name = ?1";
@@ -24,7 +24,7 @@ fn page_of(database: &Path, table: &str) -> usize {
     usize::try_from(page).unwrap()
 }
 
-/// The files that a person would miss.
+/// Returns the files that a user would miss.
 fn valuables(folder: &Folder) -> Vec<(PathBuf, Vec<u8>)> {
     let mut all = contents(folder);
     all.retain(|(path, _)| {
@@ -36,7 +36,7 @@ fn valuables(folder: &Folder) -> Vec<(PathBuf, Vec<u8>)> {
 }
 
 #[test]
-fn a_damaged_page_that_a_start_needs_is_refused_with_the_way_out() {
+fn damaged_page_at_startup_is_refused_with_a_remedy() {
     let folder = Folder::new();
     let (ada, ids) = house(&folder, 1);
     age(&folder);
@@ -46,7 +46,7 @@ fn a_damaged_page_that_a_start_needs_is_refused_with_the_way_out() {
     for table in ["", "users", "documents", "providers", "budgets", "votes"] {
         let mut damaged = sound.clone();
         match table {
-            // What follows the header of the first page: the list of all tables.
+            // The rest of the first page after the header: the list of all tables.
             "" => damaged[100..PAGE].fill(0xff),
             table => {
                 let page = page_of(&there, table);
@@ -78,7 +78,7 @@ fn a_damaged_page_that_a_start_needs_is_refused_with_the_way_out() {
         );
         fs::write(&there, &sound).unwrap();
     }
-    // The way out that it names.
+    // The remedy that the message names works.
     let mut damaged = sound;
     damaged[100..PAGE].fill(0xff);
     fs::write(&there, &damaged).unwrap();
@@ -111,7 +111,7 @@ fn a_database_that_lacks_a_table_is_refused() {
     all_there(&mut start(&folder).known(&ada), &ids);
 }
 
-/// SQLite rolls back whatever journal lies beside a database: one of another database would replace its pages.
+/// SQLite rolls back any journal next to a database; a journal of another database would replace its pages.
 #[test]
 fn a_journal_of_another_database_is_refused_before_it_is_applied() {
     let folder = Folder::new();
@@ -128,7 +128,7 @@ fn a_journal_of_another_database_is_refused_before_it_is_applied() {
     bytes[26] = 0x10;
     bytes.extend_from_slice(&[0, 0, 0, 1]);
     bytes.extend_from_slice(&[0xee; PAGE]);
-    // The checksum of its page: every 200th byte from the end on.
+    // The page checksum: every 200th byte, counted from the end.
     let sum = (1..PAGE)
         .rev()
         .filter(|at| (PAGE - at).is_multiple_of(200))
@@ -146,7 +146,7 @@ fn a_journal_of_another_database_is_refused_before_it_is_applied() {
     all_there(&mut start(&folder).known(&ada), &ids);
 }
 
-/// Opening a pipe waits for its other end, so a start would hang without a word.
+/// Opening a pipe waits for its other end, so a start would hang without any output.
 #[test]
 fn a_pipe_in_the_place_of_a_file_is_refused_at_once() {
     let folder = Folder::new();
@@ -180,7 +180,7 @@ fn a_pipe_in_the_place_of_a_file_is_refused_at_once() {
     all_there(&mut start(&folder).known(&ada), &ids);
 }
 
-/// What a command says on both streams and its exit code, within a minute.
+/// Returns a command's output on both streams and its exit code; it must end within a minute.
 fn said_in_time(mut command: Command) -> (String, Option<i32>) {
     let child = command.stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = child.spawn().unwrap();
@@ -274,7 +274,7 @@ fn a_database_of_another_program_is_refused_and_does_not_change() {
 }
 
 #[test]
-fn a_secret_that_cannot_be_one_is_refused_and_can_be_replaced_on_purpose() {
+fn invalid_secret_is_refused_unless_explicitly_replaced() {
     let folder = Folder::new();
     let (mut ada, ids) = house(&folder, 1);
     let secret = data(&folder).join("secret");
@@ -330,7 +330,7 @@ fn with_secret(secret: &str) -> Vec<(&str, &str)> {
     settings
 }
 
-/// Stores a provider whose key is sealed with this secret.
+/// Stores a provider whose key is encrypted with this secret.
 fn seal_a_key(folder: &Folder, secret: &str) {
     let mut add = command(
         folder,
@@ -388,7 +388,7 @@ fn refused_with(folder: &Folder, secret: &str) {
 }
 
 #[test]
-fn another_secret_beside_sealed_keys_is_refused_until_it_is_accepted() {
+fn changed_secret_with_encrypted_keys_needs_confirmation() {
     let folder = Folder::new();
     let server = Executable::with(&folder, &with_secret(ONE));
     let ada = Client::new(server.address).registered("ada@example.com");
@@ -397,7 +397,7 @@ fn another_secret_beside_sealed_keys_is_refused_until_it_is_accepted() {
     let noted = check_value(&folder).unwrap();
     assert!(!noted.contains(ONE));
     refused_with(&folder, OTHER);
-    // A database from before there were check values: its keys tell.
+    // A database from before check values existed: its encrypted keys reveal the mismatch.
     forget_check_value(&folder);
     refused_with(&folder, OTHER);
     assert_eq!(check_value(&folder), None, "a refusal notes nothing");
@@ -423,7 +423,7 @@ fn another_secret_beside_sealed_keys_is_refused_until_it_is_accepted() {
     let server = Executable::with(&folder, &with_secret(OTHER));
     assert_eq!(server.known(&ada).get("/api/users/me").status, 401);
     let mut ada = Client::new(server.address).signed_in("ada@example.com");
-    // The key that was sealed with the earlier secret is lost, and nothing goes out without it.
+    // The key encrypted with the earlier secret is lost, and no request is sent without it.
     let health = ada.get("/health").json();
     assert_eq!(health["status"], "warning", "{health}");
     let message = health["message"].as_str().unwrap();
@@ -444,12 +444,12 @@ fn another_secret_beside_sealed_keys_is_refused_until_it_is_accepted() {
 }
 
 #[test]
-fn another_secret_without_sealed_keys_signs_everybody_out_and_is_noted() {
+fn changed_secret_without_encrypted_keys_signs_all_users_out() {
     let folder = Folder::new();
     let (ada, _) = house(&folder, 0);
     let before = check_value(&folder).unwrap();
     fs::write(data(&folder).join("secret"), OTHER).unwrap();
-    // A command's environment may lack what the server's has: it then continues without one.
+    // A command's environment may lack the server's secret; the command then continues without one.
     let said = refused(command(&folder, &["user", "list"]));
     assert!(
         said.contains("is not the secret that this database was used with"),

@@ -1,4 +1,4 @@
-//! What administrators see and change, and sessions ended from elsewhere.
+//! What administrators see and change, and sessions ended from another session.
 
 use super::*;
 
@@ -113,9 +113,9 @@ fn sessions_are_told_and_ended_from_elsewhere() {
         &signed_in(&server, "bob@example.org")["access_token"],
     );
     let mut ada = bearer(&server, &here["access_token"]);
-    let told = ada.get("/api/users/me/sessions").json();
-    let sessions = told["sessions"].as_array().unwrap();
-    assert_eq!(sessions.len(), 2, "{told}");
+    let response = ada.get("/api/users/me/sessions").json();
+    let sessions = response["sessions"].as_array().unwrap();
+    assert_eq!(sessions.len(), 2, "{response}");
     let other = sessions.iter().find(|one| one["current"] == false).unwrap();
     assert_eq!(other["client"], "A browser elsewhere");
     let path = format!("/api/users/me/sessions/{}", other["id"].as_str().unwrap());

@@ -1,4 +1,4 @@
-//! Sign-in under attack: many attempts, strangers behind proxies, pages of other sites.
+//! Sign-in under attack: many attempts, unknown clients behind proxies, and pages of other sites.
 
 use super::*;
 
@@ -32,7 +32,7 @@ fn attempts_are_slowed_per_account() {
     );
 }
 
-/// Whoever comes through a proxy on this machine comes from a loopback address, and is no less a stranger.
+/// A client behind a proxy on this machine connects from a loopback address, but is not trusted for it.
 #[test]
 fn a_stranger_behind_a_proxy_is_not_the_first_administrator() {
     let role = |server: &Server, mut client: Client, email: &str| {
@@ -67,7 +67,7 @@ fn a_stranger_behind_a_proxy_is_not_the_first_administrator() {
         let answer = register(&mut stranger, "a@b.co");
         assert_eq!(answer.status, 403, "{header}: {value}: {}", answer.text());
     }
-    // What nginx sends where nothing but its target is set.
+    // The headers that nginx sends when only its target is configured.
     let body = json!({"email": "a@b.co", "password": PASSWORD}).to_string();
     let answer = server.raw(
         format!(
@@ -84,7 +84,7 @@ fn a_stranger_behind_a_proxy_is_not_the_first_administrator() {
     assert_eq!(role(&server, stranger, "a@b.co"), "user");
 }
 
-/// A server that only its own machine reaches believes no name: any site can have its own pointed there.
+/// A server that listens only on loopback trusts no host name, because any site can point its own name there.
 #[test]
 fn pages_of_other_sites_neither_register_nor_sign_in() {
     let server = Server::start();
@@ -93,7 +93,7 @@ fn pages_of_other_sites_neither_register_nor_sign_in() {
     let evil = format!("evil.example:{port}");
     let pages = [
         (here.clone(), Some("http://evil.example".to_owned())),
-        // Its name was pointed here: the browser takes it for the same site.
+        // A name pointed at this server: the browser considers it the same site.
         (evil.clone(), Some(format!("http://{evil}"))),
         (here.clone(), Some("null".to_owned())),
         (here.clone(), None),
@@ -105,7 +105,7 @@ fn pages_of_other_sites_neither_register_nor_sign_in() {
                 Some(origin) => format!("origin: {origin}\r\n"),
                 None => "sec-fetch-site: cross-site\r\n".to_owned(),
             };
-            // Without a content type, as a page can send it anywhere without asking.
+            // Without a content type, which any page can send anywhere without a preflight.
             let answer = server.raw(
                 format!(
                     "POST {path} HTTP/1.1\r\nhost: {host}\r\n{origin}connection: close\r\ncontent-length: {}\r\n\r\n{body}",
@@ -133,7 +133,7 @@ fn pages_of_other_sites_neither_register_nor_sign_in() {
     }
 }
 
-/// Somebody guesses from many addresses; a proxy that we trust tells them apart.
+/// An attacker guesses from many addresses; a trusted proxy tells them apart.
 #[test]
 fn an_attack_from_many_addresses_does_not_lock_the_owner_out() {
     let server = Server::with(&[("LOGIN_LIMIT", "1"), ("TRUSTED_PROXIES", "127.0.0.1")]);

@@ -1,4 +1,4 @@
-//! What people change about their own account: keys, passwords, profile.
+//! Changes that users make to their own account: keys, passwords, profile.
 
 use super::*;
 

@@ -23,7 +23,7 @@ fn refresh_rotates_and_reuse_ends_the_session() {
             .status,
         200
     );
-    // Two renewals back is no client that lost an answer.
+    // A token two renewals old does not come from a client that lost a response.
     refresh(&mut server.client(), &zero["refresh_token"]).refused(401, "UNAUTHENTICATED");
     bearer(&server, &two["access_token"])
         .get("/api/users/me")
@@ -58,7 +58,7 @@ fn refresh_without_and_with_a_wrong_token() {
 }
 
 #[test]
-fn logout_bites_at_once() {
+fn sign_out_invalidates_tokens_immediately() {
     let server = Server::start();
     let tokens = signed_in(&server, "a@b.co");
     let mut client = bearer(&server, &tokens["access_token"]);
@@ -84,7 +84,7 @@ fn logout_bites_at_once() {
 }
 
 #[test]
-fn tokens_that_are_not_ours() {
+fn forged_tokens_are_refused() {
     const SECRET: &str = "a secret that only this test knows";
     let server = Server::with(&[("QUIRE_SECRET", SECRET)]);
     let good = signed_in(&server, "a@b.co");

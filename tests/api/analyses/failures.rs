@@ -11,14 +11,14 @@ fn a_run_completes_with_the_members_that_answer() {
             "application/json",
             r#"{"error":{"message":"on fire"}}"#,
         ),
-        on("good").sse(&saying("Eighty grams.")),
+        on("good").sse(&answer_stream("Eighty grams.")),
     ]);
     let server = server(&provider, &[("RETRIES", "0")]);
     let mut client = server.user("ada@example.com");
     let panel = ["p/slow", "p/broken", "p/good", "demo/extract"];
     let answer = client.post(
         "/api/orchestrator/analyze",
-        short_with(&panel, json!({"parameters": {"timeout_s": 1}})),
+        short_run_with(&panel, json!({"parameters": {"timeout_s": 1}})),
     );
     assert_eq!(answer.status, 200, "{}", answer.text());
     let body = answer.json();
@@ -31,7 +31,10 @@ fn a_run_completes_with_the_members_that_answer() {
             .unwrap()
             .clone()
     };
-    for (model, word) in [("p/slow", "time"), ("p/broken", "has a fault (500)")] {
+    for (model, word) in [
+        ("p/slow", "time"),
+        ("p/broken", "has a temporary problem (500)"),
+    ] {
         assert_eq!(of(model)["status"], "failed");
         assert!(
             of(model)["error"].as_str().unwrap().contains(word),
@@ -44,9 +47,9 @@ fn a_run_completes_with_the_members_that_answer() {
         (&json!("Eighty grams."), &json!(7))
     );
     assert_eq!(keys(&body["model_responses"]), ["demo/extract", "p/good"]);
-    let failures = client.get(&about(&id_of(&answer), "")).json()["failures"].clone();
+    let failures = client.get(&analysis_path(&id_of(&answer), "")).json()["failures"].clone();
     assert_eq!(failures.as_array().unwrap().len(), 2, "{failures}");
-    provider.wait_left("slow");
+    provider.wait_for_disconnect("slow");
 }
 
 #[test]
@@ -65,12 +68,12 @@ fn when_nobody_answers_each_reason_is_told() {
     ]);
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
-    let answer = client.post("/api/analyze", short(&["p/a", "p/b"]));
+    let answer = client.post("/api/analyze", short_run(&["p/a", "p/b"]));
     let message = answer.refused(503, "SERVICE_UNAVAILABLE")["message"].to_string();
     for word in ["p/a: ", "accept the key", "p/b: ", "know this model"] {
         assert!(message.contains(word), "{message}");
     }
-    // What a provider says of its key is not for everybody.
+    // A provider's message about its key is not shown to all users.
     assert!(!message.contains("bad key"), "{message}");
     let listed = client.get("/api/analyses?status=failed").json();
     assert_eq!(listed["analyses"].as_array().unwrap().len(), 1);
@@ -78,21 +81,21 @@ fn when_nobody_answers_each_reason_is_told() {
 
 #[test]
 fn nonsense_from_a_provider_fails_its_member_and_nobody_else() {
-    let half = beginning("It is ");
+    let half = unfinished_stream("It is ");
     let provider = Provider::script([
         on("html").status(200, "text/html", "<html><body>Sign in</body></html>"),
         on("nothing").raw(b""),
         on("garbage").sse(&(half.clone() + "data: {\"choices\": [[[\n\n")),
         on("cut").cut(&half),
-        on("lying").lying(200, "application/json", "{}", 900),
-        on("empty").sse(&saying("")),
+        on("lying").with_wrong_length(200, "application/json", "{}", 900),
+        on("empty").sse(&answer_stream("")),
         on("binary").raw(&[0xFF; 400]),
     ]);
     let server = server(&provider, &[("RETRIES", "0")]);
     let mut client = server.user("ada@example.com");
     let mut other = server.user("bob@example.com");
     let beside = std::thread::spawn(move || {
-        other.post("/api/analyze", short(&["demo/extract", "demo/phrases"]))
+        other.post("/api/analyze", short_run(&["demo/extract", "demo/phrases"]))
     });
     let panel = [
         "p/html",
@@ -106,7 +109,7 @@ fn nonsense_from_a_provider_fails_its_member_and_nobody_else() {
     ];
     let answer = client.post(
         "/api/orchestrator/analyze",
-        short_with(&panel, json!({"parameters": {"timeout_s": 2}})),
+        short_run_with(&panel, json!({"parameters": {"timeout_s": 2}})),
     );
     assert_eq!(answer.status, 200, "{}", answer.text());
     let body = answer.json();

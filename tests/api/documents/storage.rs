@@ -4,7 +4,7 @@ use super::*;
 
 #[test]
 fn parts_out_of_order_and_resumed() {
-    let house = House::new();
+    let house = TwoUsers::new();
     let text = "part ".repeat(500);
     let announced = |size: usize, chunk: usize, total: u32| json!({"fileName": "../long.txt", "fileSize": size, "chunkSize": chunk, "totalChunks": total});
     let opened = house
@@ -73,7 +73,7 @@ fn parts_out_of_order_and_resumed() {
 
 #[test]
 fn without_a_credential_nothing_is_taken() {
-    let house = House::new();
+    let house = TwoUsers::new();
     let form = Form::default().file("file", "a.txt", b"words").end();
     let answer = house
         .server
@@ -85,7 +85,7 @@ fn without_a_credential_nothing_is_taken() {
 
 #[test]
 fn an_account_takes_its_documents_along() {
-    let house = House::new();
+    let house = TwoUsers::new();
     let mine = house.send(0, "a.txt", b"mine").expect(200);
     house.send(1, "b.txt", b"theirs").expect(200);
     let them = house.get(1, "/api/users/me").expect(200)["user_id"].clone();
@@ -98,7 +98,7 @@ fn an_account_takes_its_documents_along() {
 
 #[test]
 fn a_picture_is_kept_as_it_is_and_a_damaged_one_says_so() {
-    let house = House::new();
+    let house = TwoUsers::new();
     let picture = include_bytes!("../../data/screenshot.png");
     let kept = house.send(0, "a.txt", picture).json();
     assert_eq!(
@@ -115,7 +115,7 @@ fn a_picture_is_kept_as_it_is_and_a_damaged_one_says_so() {
 
 #[test]
 fn a_document_is_looked_into_page_by_page_and_read_again() {
-    let house = House::new();
+    let house = TwoUsers::new();
     let text = b"caf\xe9 one\x0C\x0Cthree pages";
     let sent = house.send(0, "menu.txt", text).json();
     let path = format!("/api/documents/{}", sent["id"].as_str().expect("an id"));
@@ -192,7 +192,7 @@ fn deleting_says_which_analyses_quote_it() {
     assert_eq!(person.get(&format!("{path}/uses")).status, 404);
 }
 
-/// An interrupted download resumes where it ended, and a cached one is not sent again.
+/// An interrupted download resumes where it ended, and a cached original is not sent again.
 #[test]
 fn originals_come_in_parts_and_only_once() {
     let server = Server::start();

@@ -1,9 +1,9 @@
-//! Assets and pages: compression, ranges, validators, whole documents.
+//! Assets and pages: compression, ranges, validators, and complete documents.
 
 use super::*;
 
 #[test]
-fn assets_are_sent_as_they_are_wanted() {
+fn assets_honor_compression_ranges_and_validators() {
     let server = Server::start();
     let page = server.client().get("/");
     assert_eq!(

@@ -66,7 +66,7 @@ fn bodies_that_are_not_what_they_should_be() {
 }
 
 #[test]
-fn bodies_without_end() {
+fn endless_bodies_are_refused() {
     let server = Server::start();
     let announced = server.raw(&login("content-length: 99999999999\r\n", "{"));
     assert!(
@@ -85,7 +85,7 @@ fn bodies_without_end() {
         answer.contains("connection: close") && answer.contains("PAYLOAD_TOO_LARGE"),
         "{answer}"
     );
-    // A client that leaves in the middle disturbs nobody.
+    // A client that disconnects midway does not affect others.
     let mut socket = server.connect();
     socket
         .write_all(&login("content-length: 100\r\n", "{\"email\""))
@@ -113,7 +113,7 @@ fn slow_senders() {
     );
     let nothing = server.raw(b"");
     assert_eq!(nothing, "", "an idle connection is closed without a word");
-    // One that has asked once is closed just the same, and its answer was whole.
+    // A connection that has served a request is closed the same way, and its response was complete.
     let mut socket = server.connect();
     socket
         .write_all(b"GET /api/health HTTP/1.1\r\nhost: x\r\n\r\n")
@@ -126,12 +126,12 @@ fn slow_senders() {
 }
 
 #[test]
-fn a_trickle_of_headers_is_not_patience_without_end() {
+fn slow_headers_do_not_extend_the_time_limit() {
     let server = Server::with(&[("HEADER_TIMEOUT", "1")]);
     let mut socket = server.connect();
     socket.write_all(b"GET / HTTP/1.1\r\n").unwrap();
     let mut answer = String::new();
-    // Each piece would restart the time limit if it were counted from the last byte.
+    // Each piece would restart the time limit if it were measured from the last byte.
     for number in 0.. {
         std::thread::sleep(std::time::Duration::from_millis(200));
         if socket
@@ -183,7 +183,7 @@ fn headers_that_are_too_large_or_lie() {
         "x-split\0: a\r\n",
     ] {
         let mut bytes = login(headers, "{}");
-        // What an attacker would have taken for a second request.
+        // The bytes that an attacker wants treated as a second request.
         bytes.extend_from_slice(b"GET /api/health HTTP/1.1\r\nhost: x\r\n\r\n");
         let answer = server.raw(&bytes);
         assert!(answer.starts_with("HTTP/1.1 400"), "{headers:?}: {answer}");
@@ -193,7 +193,7 @@ fn headers_that_are_too_large_or_lie() {
             "{headers:?}: {answer}"
         );
     }
-    // Both kinds of length: nothing of it is read.
+    // With both kinds of length, none of the body is read.
     let answer = server.raw(&login(
         "content-length: 5\r\ntransfer-encoding: chunked\r\n",
         "2\r\n{}\r\n0\r\n\r\nGET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n",
@@ -201,7 +201,7 @@ fn headers_that_are_too_large_or_lie() {
     assert!(answer.starts_with("HTTP/1.1 400"), "{answer}");
 }
 
-/// Each could be taken for another number of requests by a proxy on the way.
+/// A proxy in between could see a different number of requests in each of these.
 #[test]
 fn heads_that_two_servers_read_differently_are_refused() {
     let server = Server::start();
@@ -232,7 +232,7 @@ fn heads_that_two_servers_read_differently_are_refused() {
         let begin = format!("HTTP/1.1 {status}");
         assert!(answer.starts_with(&begin), "{lines:?}: {answer}");
         assert_eq!(answer.matches("HTTP/1.1").count(), 1, "{lines:?}: {answer}");
-        // Our body and our headers.
+        // The server's own error body and headers.
         for part in [
             "\"error_code\":\"BAD_REQUEST\"",
             "connection: close",
@@ -247,7 +247,7 @@ fn heads_that_two_servers_read_differently_are_refused() {
             );
         }
     }
-    // What came before on the same connection is answered first.
+    // Earlier requests on the same connection are answered first.
     let answer = server.raw(format!("{next}GET / HTTP/1.1\n\n").as_bytes());
     let (good, bad) = (answer.find("HTTP/1.1 200"), answer.find("HTTP/1.1 400"));
     assert!(good == Some(0) && bad > good, "{answer}");

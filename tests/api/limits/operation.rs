@@ -1,9 +1,9 @@
-//! Health, metrics, and the stop of the server.
+//! Health, metrics, and server shutdown.
 
 use super::*;
 
 #[test]
-fn health_tells_the_truth() {
+fn health_has_its_documented_fields() {
     let server = Server::with(&[("SERVICE_NAME", "desk"), ("APP_TYPE", "x")]);
     let answer = server.client().get("/health");
     let body = answer.json();
@@ -92,7 +92,7 @@ fn metrics_for_people_and_programs() {
 }
 
 #[test]
-fn stopping_does_not_wait_for_the_idle() {
+fn shutdown_does_not_wait_for_idle_connections() {
     let server = Server::with(&[("SHUTDOWN_TIMEOUT", "3600")]);
     let mut idle = server.connect();
     idle.write_all(b"GET /api/health HTTP/1.1\r\nhost: x\r\n\r\n")

@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn what_would_be_left_out_silently_is_refused() {
+fn unsupported_content_is_refused_rather_than_dropped() {
     let provider = plain();
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");

@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// A call in one piece, as a host writes it.
+/// Returns a tool call in one piece, as a provider sends it.
 fn written(call: Value) -> Vec<Value> {
     vec![chunk(json!({ "tool_calls": [call] }), Value::Null)]
 }
@@ -124,7 +124,7 @@ fn calls_in_other_forms() {
             )
         })
         .collect();
-    let own: [(&'static str, Line); 3] = [
+    let own: [(&'static str, ScriptLine); 3] = [
         (
             "ge/text",
             sse(&[gemini(
@@ -163,15 +163,15 @@ fn calls_in_other_forms() {
         .chain(own);
     for (model, expected) in all {
         let body = json!({ "model": model, "tools": tools, "messages": [{ "role": "user", "content": "Warm?" }] });
-        let told = client.post("/v1/chat/completions", body).json();
-        let calls = told["choices"][0]["message"]["tool_calls"]
+        let response = client.post("/v1/chat/completions", body).json();
+        let calls = response["choices"][0]["message"]["tool_calls"]
             .as_array()
             .cloned()
             .unwrap_or_default();
         let found: Vec<&str> = { calls.iter() }
             .map(|call| call["function"]["arguments"].as_str().unwrap())
             .collect();
-        assert_eq!(found, expected, "{model}: {told}");
+        assert_eq!(found, expected, "{model}: {response}");
         let ids: std::collections::BTreeSet<_> = calls
             .iter()
             .map(|call| call["id"].as_str().unwrap())
@@ -179,9 +179,12 @@ fn calls_in_other_forms() {
         assert_eq!(
             ids.len(),
             calls.len(),
-            "{model}: each has an id of its own: {told}"
+            "{model}: each has an id of its own: {response}"
         );
-        assert_eq!(told["choices"][0]["finish_reason"], "tool_calls", "{model}");
+        assert_eq!(
+            response["choices"][0]["finish_reason"], "tool_calls",
+            "{model}"
+        );
     }
 }
 
@@ -214,12 +217,12 @@ fn reasoning_is_given_on_whatever_its_field_is_called() {
     key(&mut client);
     for name in names {
         let body = json!({ "model": format!("up/{name}"), "messages": [{ "role": "user", "content": "7+5?" }] });
-        let told = client.post("/v1/chat/completions", body).json();
-        let message = &told["choices"][0]["message"];
+        let response = client.post("/v1/chat/completions", body).json();
+        let message = &response["choices"][0]["message"];
         assert_eq!(
             (&message["reasoning_content"], &message["content"]),
             (&json!("Okay."), &json!(T)),
-            "{name}: {told}"
+            "{name}: {response}"
         );
     }
 }

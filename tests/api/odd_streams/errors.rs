@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// An answer that breaks off behind its first words with this.
+/// Returns an answer that breaks off with this chunk after its first words.
 fn breaks(model: &'static str, last: Value, status: u16, words: &'static str) -> Case {
     broken(model, sse(&[text(HALF), last, done()]), status, words)
 }
@@ -80,7 +80,7 @@ fn errors_in_a_stream_beside_the_known_shapes() {
             "too-many",
             json!({ "error": { "type": "too_many_requests", "message": "slow down", "code": 429 } }),
             429,
-            "asked too often",
+            "rate limit was reached",
         ),
         raw(
             "html",
@@ -234,8 +234,8 @@ fn calls_beside_the_known_forms() {
     let mut wrong = Vec::new();
     for (model, _, expected) in &cases {
         let body = json!({ "model": format!("up/{model}"), "tools": tools, "messages": [{ "role": "user", "content": "Warm?" }] });
-        let told = client.post("/v1/chat/completions", body).json();
-        let calls = told["choices"][0]["message"]["tool_calls"].as_array();
+        let response = client.post("/v1/chat/completions", body).json();
+        let calls = response["choices"][0]["message"]["tool_calls"].as_array();
         let calls = calls.cloned().unwrap_or_default();
         let parsed = |text: &str| serde_json::from_str::<Value>(text).unwrap_or_default();
         let found: Vec<Value> = { calls.iter() }
@@ -246,7 +246,7 @@ fn calls_beside_the_known_forms() {
             .iter()
             .all(|call| call["function"]["name"] == "weather");
         if found != expected || !named {
-            wrong.push(format!("{model}: {told}"));
+            wrong.push(format!("{model}: {response}"));
         }
     }
     assert!(wrong.is_empty(), "{wrong:#?}");

@@ -1,6 +1,5 @@
-//! Rounds of changes, a fault, and a kill at the moment that `whole_at` states: the restored data is
-//! compared row by row and byte by byte. The replica is a folder on a disk that fills up, or a bucket that
-//! fails for a while.
+//! Rounds of changes, a fault, and a kill at the moment that `whole_at` reports: the restored data is compared row
+//! by row and byte by byte. The replica is a folder on a disk that fills up, or a bucket that fails for a while.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -14,17 +13,17 @@ use serde_json::json;
 use super::{content, is_whole_after, now, until, upload, whole_at};
 use crate::support::Client;
 use crate::support::executable::Executable;
-use crate::support::s3::{Bucket, Trouble};
+use crate::support::s3::{Bucket, BucketFault};
 use crate::support::server::Folder;
 
 /// Rounds on one data folder. More would fill its small disk with what earlier rounds stored.
 const ROUNDS_OF_A_LIFE: u64 = 5;
 
-/// A disk of its own under a folder, as small as a fault wants it.
+/// A separate small disk mounted on a folder.
 struct SmallDisk(PathBuf);
 
 impl SmallDisk {
-    /// None where this machine lets nobody mount one.
+    /// Returns `None` if this machine does not permit mounting.
     fn under(path: &Path) -> Option<Self> {
         let options = ["-t", "tmpfs", "-o", "size=40m,mode=700", "tmpfs"];
         let mounted = Command::new("mount").args(options).arg(path).output();
@@ -53,10 +52,10 @@ impl Drop for SmallDisk {
     }
 }
 
-/// A sequence that is the same for the same seed.
-struct Chance(u64);
+/// A random sequence, reproducible from its seed.
+struct SeededRandom(u64);
 
-impl Chance {
+impl SeededRandom {
     fn below(&mut self, most: u64) -> u64 {
         // Knuth's constants (MMIX) for a linear congruential generator.
         self.0 = self
@@ -70,14 +69,14 @@ impl Chance {
 /// Everything that was acknowledged, and when.
 #[derive(Default)]
 struct Model {
-    /// Name, and the moment of its acknowledgment.
+    /// Each name with the time it was acknowledged.
     names: Vec<(String, String)>,
-    /// Bytes, when they were acknowledged, when the deletion was.
+    /// Bytes, time of acknowledgment, and time of deletion.
     documents: BTreeMap<String, (Vec<u8>, String, Option<String>)>,
 }
 
 impl Model {
-    fn act(&mut self, client: &mut Client, chance: &mut Chance, number: u64) {
+    fn act(&mut self, client: &mut Client, chance: &mut SeededRandom, number: u64) {
         match chance.below(5) {
             0 | 1 => {
                 let answer = client.put("/api/users/me", json!({ "name": number.to_string() }));
@@ -105,8 +104,8 @@ impl Model {
         }
     }
 
-    /// Checks that everything up to a moment is there, and continues from there. Returns how many documents had
-    /// been promised.
+    /// Checks that everything up to a moment was restored, and continues from there. Returns how many documents
+    /// had been reported as replicated.
     fn check(&mut self, client: &mut Client, moment: &str, context: &str) -> usize {
         let mut promised = 0;
         let name = client.get("/api/users/me").json()["name"].clone();
@@ -137,22 +136,22 @@ impl Model {
         }
         self.documents.retain(|id, row| {
             row.2 = None;
-            // Of a document that was not promised, the row may be there alone.
+            // For a document not yet reported as replicated, the row may exist alone.
             listed.contains(id) && content(client, id) == (200, row.0.clone())
         });
         promised
     }
 }
 
-/// One data folder and its replica, with what can go wrong with them.
-struct Life {
-    // Unmounted before its folder is removed.
+/// One data folder and its replica, with the faults that can be injected.
+struct ReplicatedFolder {
+    // First, so that it is unmounted before its folder is removed.
     disk: Option<SmallDisk>,
     bucket: Option<Bucket>,
     folder: Folder,
 }
 
-impl Life {
+impl ReplicatedFolder {
     /// The data folder and the replica share a disk that can be full.
     fn on_a_small_disk() -> Self {
         let folder = Folder::new();
@@ -188,7 +187,7 @@ impl Life {
         super::start(&self.folder, &settings)
     }
 
-    /// Starts on an empty disk. Nobody has to wait for a machine that is known to be gone.
+    /// Starts on an empty disk. No need to wait for the replica lease of a machine that is known to be gone.
     fn start_again(&self) -> Executable {
         fs::remove_dir_all(self.folder.path().join("data")).unwrap();
         match &self.bucket {
@@ -200,20 +199,20 @@ impl Life {
         self.start()
     }
 
-    fn break_something(&self, client: &mut Client, chance: &mut Chance) {
+    fn break_something(&self, client: &mut Client, chance: &mut SeededRandom) {
         if let Some(bucket) = &self.bucket {
             return outage(bucket, chance);
         }
         match (chance.below(4), &self.disk) {
-            // Both sides are full, and have room again before the end or not.
+            // Both sides are full, and may have space again before the end.
             (0 | 1, Some(disk)) => disk.fill(),
             (2, _) => self.lose_a_file(client, chance),
             _ => {}
         }
     }
 
-    /// The other end loses a file; what was promised before does not count any more.
-    fn lose_a_file(&self, client: &mut Client, chance: &mut Chance) {
+    /// The replica loses a file; earlier replication no longer counts.
+    fn lose_a_file(&self, client: &mut Client, chance: &mut SeededRandom) {
         let mut files = Vec::new();
         for place in ["documents", "ltx/0", "ltx/9"] {
             let entries = fs::read_dir(self.folder.path().join("replica").join(place));
@@ -234,30 +233,35 @@ impl Life {
             disk.free();
         }
         if let Some(bucket) = &self.bucket {
-            bucket.works();
+            bucket.end_outage();
         }
     }
 }
 
 /// The bucket fails until it is healed.
-fn outage(bucket: &Bucket, chance: &mut Chance) {
+fn outage(bucket: &Bucket, chance: &mut SeededRandom) {
     let all: [Option<&'static str>; 3] = [Some("PUT"), Some("PUT"), None];
     let methods = all[chance.below(3) as usize];
     let trouble = match chance.below(7) {
-        0 => Trouble::Says(500, "InternalError", "We encountered an internal error."),
-        1 => Trouble::Says(503, "SlowDown", "Please reduce your request rate."),
-        2 => Trouble::Says(403, "AccessDenied", "Access Denied"),
-        3 => Trouble::Half,
-        // Stored, and the client waits for an answer that never comes.
-        4 => Trouble::Lost,
-        5 => Trouble::Silence(Duration::from_secs(1)),
+        0 => BucketFault::Says(500, "InternalError", "We encountered an internal error."),
+        1 => BucketFault::Says(503, "SlowDown", "Please reduce your request rate."),
+        2 => BucketFault::Says(403, "AccessDenied", "Access Denied"),
+        3 => BucketFault::Half,
+        // The request is stored, but the client waits for a response that never comes.
+        4 => BucketFault::Lost,
+        5 => BucketFault::Silence(Duration::from_secs(1)),
         _ => return,
     };
-    bucket.fails(methods, trouble);
+    bucket.fail_all(methods, trouble);
 }
 
-/// Changes with a fault in between. Returns the last moment that was promised, empty where none was.
-fn change(life: &Life, client: &mut Client, model: &mut Model, chance: &mut Chance) -> String {
+/// Makes changes with a fault in between. Returns the last `whole_at`, empty if there was none.
+fn change(
+    life: &ReplicatedFolder,
+    client: &mut Client,
+    model: &mut Model,
+    chance: &mut SeededRandom,
+) -> String {
     let when = chance.below(20);
     let healed = when + chance.below(10);
     let mut moment = String::new();
@@ -275,7 +279,7 @@ fn change(life: &Life, client: &mut Client, model: &mut Model, chance: &mut Chan
         }
     }
     if chance.below(2) == 0 {
-        // Killed at the very moment at which something new is promised.
+        // Killed at the very moment when the replication time advances.
         life.heal();
         let before = whole_at(client);
         let health = until(client, "whole", |health| is_whole_after(health, &before));
@@ -284,9 +288,9 @@ fn change(life: &Life, client: &mut Client, model: &mut Model, chance: &mut Chan
     moment
 }
 
-/// Each life has a data folder of its own, so that no round depends on how many came before. `ATTACK_ROUNDS` sets
-/// the number of rounds, `ATTACK_SEED` the first seed.
-fn rounds(life: impl Fn() -> Life) {
+/// Each life has its own data folder, so that no round depends on how many came before. `ATTACK_ROUNDS` sets the
+/// number of rounds, `ATTACK_SEED` the first seed.
+fn rounds(life: impl Fn() -> ReplicatedFolder) {
     let number = |name: &str| std::env::var(name).ok()?.parse::<u64>().ok();
     let rounds = number("ATTACK_ROUNDS").unwrap_or(4);
     let first = number("ATTACK_SEED").unwrap_or(15);
@@ -294,7 +298,7 @@ fn rounds(life: impl Fn() -> Life) {
     while done < rounds {
         let seed = first + done / ROUNDS_OF_A_LIFE;
         let life = life();
-        let (mut chance, mut model) = (Chance(seed), Model::default());
+        let (mut chance, mut model) = (SeededRandom(seed), Model::default());
         let mut server = life.start();
         let mut client = Client::new(server.address).registered("ada@example.com");
         let begun = now();
@@ -319,14 +323,14 @@ fn rounds(life: impl Fn() -> Life) {
     eprintln!("{rounds} rounds, {promised} promised documents compared: all were there");
 }
 
-/// `make attack` does 50 rounds.
+/// `make attack` runs 50 rounds.
 #[test]
-fn what_was_whole_comes_back_after_a_kill_whatever_went_wrong_before() {
-    rounds(Life::on_a_small_disk);
+fn replicated_data_is_restored_after_a_kill_and_any_fault() {
+    rounds(ReplicatedFolder::on_a_small_disk);
 }
 
-/// `make attack` does 50 rounds.
+/// `make attack` runs 50 rounds.
 #[test]
-fn what_was_whole_in_a_bucket_comes_back_after_it_failed_for_a_while() {
-    rounds(Life::with_a_bucket);
+fn data_replicated_to_a_bucket_is_restored_after_an_outage() {
+    rounds(ReplicatedFolder::with_a_bucket);
 }

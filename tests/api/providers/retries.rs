@@ -1,16 +1,16 @@
-//! Waiting in the queue, second tries, refused fields, and lists of models.
+//! Queueing, retries, refused fields, and model lists.
 
 use super::*;
 
 #[test]
-fn waiting_in_line_counts() {
+fn time_in_the_queue_counts_toward_the_deadline() {
     let provider = Provider::script([on("first").hang()]);
     let llm = Llm::new(LlmSettings {
         max_calls: 1,
         ..settings(&provider)
     });
     let first = call(&llm, request("first"));
-    provider.wait_asked(1);
+    provider.wait_for_requests(1);
     let second = call(
         &llm,
         ModelRequest {
@@ -24,11 +24,12 @@ fn waiting_in_line_counts() {
 }
 
 #[test]
-fn sixty_four_at_once_and_more_than_there_are_places() {
-    let provider =
-        Provider::script([on("m")
-            .times(104)
-            .dribble(&hello(), 40, Duration::from_millis(2))]);
+fn concurrent_calls_complete_with_and_without_a_queue() {
+    let provider = Provider::script([on("m").times(104).sse_in_pieces(
+        &hello(),
+        40,
+        Duration::from_millis(2),
+    )]);
     for (places, calls) in [(64, 64), (4, 40)] {
         let llm = Llm::new(LlmSettings {
             max_calls: places,
@@ -46,7 +47,7 @@ fn sixty_four_at_once_and_more_than_there_are_places() {
 }
 
 #[test]
-fn what_may_pass_is_tried_again() {
+fn temporary_failures_are_retried() {
     let json = "application/json";
     let provider = Provider::script([
         on("busy").status(503, json, "{}"),
@@ -93,7 +94,7 @@ fn a_call_that_waits_to_try_again_can_be_cancelled() {
         ..settings(&provider)
     });
     let call = call(&llm, request("m"));
-    provider.wait_asked(1);
+    provider.wait_for_requests(1);
     call.running.cancel();
     assert_eq!(call.kind(), CallErrorKind::Cancelled);
 }
@@ -122,12 +123,12 @@ fn a_field_that_a_model_refuses_is_left_out_and_remembered() {
         .map(|asked| asked.body["temperature"].is_number())
         .collect();
     assert_eq!(sent, [true, false, false]);
-    // A provider that still refuses what it no longer gets is given up.
+    // A provider that still refuses a field that is no longer sent is not retried.
     assert_eq!(call(&llm, warm("n")).kind(), CallErrorKind::Rejected);
 }
 
 #[test]
-fn a_model_nobody_has_is_unavailable() {
+fn unknown_model_is_unavailable() {
     let provider = Provider::script([]);
     let llm = Llm::new(settings(&provider));
     for model in ["gone/m", "m", "demo/nobody"] {
@@ -143,8 +144,8 @@ fn a_model_nobody_has_is_unavailable() {
     }
 }
 
-/// On the small stack of a call's thread, with as much to read as there can be: an overflow would end
-/// the whole program.
+/// On the small stack of a call's thread, with the largest possible input: an overflow would abort the whole
+/// program.
 #[test]
 fn demo_models_stream_what_they_answer() {
     const TEXT: &str = include_str!("../../data/documents/gpl-3.txt");

@@ -1,4 +1,4 @@
-//! A small HTTP client with a cookie store. It follows no redirects and treats no status as a failure.
+//! A small HTTP client with a cookie store. It follows no redirects and does not treat any status as a failure.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
@@ -12,7 +12,7 @@ use ureq::tls::{Certificate, RootCerts, TlsConfig};
 use ureq::typestate::AgentScope;
 use ureq::{Agent, Body};
 
-/// The password of every account that tests make.
+/// The password of every test account.
 pub const PASSWORD: &str = "Tr4verse-Orchid";
 
 /// A client of one server.
@@ -24,7 +24,7 @@ pub struct Client {
     pub cookies: BTreeMap<String, String>,
 }
 
-/// An answer, read whole.
+/// A complete response.
 #[derive(Debug, Clone)]
 pub struct Answer {
     pub status: u16,
@@ -41,8 +41,8 @@ impl Client {
             cookies: BTreeMap::new(),
         }
     }
-    /// Over TLS, trusting this authority and no other.
-    pub fn sealed(address: SocketAddr, authority: &str) -> Self {
+    /// Connects over TLS, trusting only this authority.
+    pub fn over_tls(address: SocketAddr, authority: &str) -> Self {
         let root = Certificate::from_pem(authority.as_bytes()).unwrap();
         let roots = RootCerts::new_with_certs(&[root]);
         let tls = TlsConfig::builder().root_certs(roots).build();
@@ -52,20 +52,20 @@ impl Client {
             ..Self::new(address)
         }
     }
-    /// The same person on connections of their own; this one's end with it.
+    /// Returns the same user with separate connections, which end with the returned client.
     pub fn fresh(&self) -> Self {
         Self {
             agent: agent(),
             ..self.clone()
         }
     }
-    /// What it says of itself, for requests that are written by hand.
+    /// Returns the authorization header, for requests written by hand.
     pub fn authorization(&self) -> &str {
         let mut headers = self.headers.iter();
         let found = headers.find(|(name, _)| name == "authorization");
         found.map_or("", |(_, value)| value)
     }
-    /// Sends this header with every request from now on.
+    /// Sends this header with every later request.
     pub fn with(mut self, name: &str, value: &str) -> Self {
         self.headers.push((name.to_owned(), value.to_owned()));
         self
@@ -124,14 +124,14 @@ impl Client {
             Some(("multipart/form-data; boundary=quire-test", &form)),
         )
     }
-    /// Makes an account, signs in, and uses the bearer token from now on.
+    /// Creates an account, signs in, and uses the bearer token for later requests.
     pub fn registered(mut self, email: &str) -> Self {
         let account = json!({"email": email, "password": PASSWORD});
         let answer = self.post("/api/auth/register", account);
         assert_eq!(answer.status, 200, "{}", answer.text());
         self.signed_in(email)
     }
-    /// Signs in to an account that was made, and uses the bearer token from now on.
+    /// Signs in to an existing account and uses the bearer token for later requests.
     pub fn signed_in(mut self, email: &str) -> Self {
         let account = json!({"email": email, "password": PASSWORD});
         let answer = self.post("/api/auth/login", account);
@@ -153,11 +153,11 @@ impl Client {
         }
     }
 
-    /// The status, or why there was no answer.
+    /// Returns the status, or why there was no response.
     pub fn try_status(&self, path: &str) -> Result<u16, String> {
         let sent = self.sent("GET", path, None);
         sent.map(|answer| answer.status().as_u16())
-            .map_err(|fault| fault.to_string())
+            .map_err(|error| error.to_string())
     }
 
     fn request(
@@ -167,7 +167,7 @@ impl Client {
         body: Option<(&str, &[u8])>,
     ) -> ureq::http::Response<Body> {
         let sent = self.sent(method, path, body);
-        sent.unwrap_or_else(|fault| panic!("{method} {path}: {fault}"))
+        sent.unwrap_or_else(|error| panic!("{method} {path}: {error}"))
     }
 
     fn sent(
@@ -219,7 +219,7 @@ impl Answer {
         serde_json::from_slice(&self.bytes)
             .unwrap_or_else(|_| panic!("{} is not JSON: {}", self.status, self.text()))
     }
-    /// A header; empty where there is none.
+    /// Returns a header's value; empty if there is none.
     pub fn header(&self, name: &str) -> &str {
         self.headers
             .get(name)
@@ -249,7 +249,7 @@ pub struct Events {
     lines: BufReader<Box<dyn std::io::Read>>,
 }
 
-/// One event.
+/// A server-sent event.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Event {
     pub id: Option<u64>,
@@ -260,7 +260,7 @@ pub struct Event {
 impl Iterator for Events {
     type Item = Event;
 
-    /// The next event; comments are skipped. `None` where the stream ends.
+    /// Returns the next event and skips comments. `None` at the end of the stream.
     fn next(&mut self) -> Option<Event> {
         let (mut id, mut name, mut data) = (None, String::new(), String::new());
         loop {

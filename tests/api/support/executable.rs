@@ -1,4 +1,4 @@
-//! The real executable in a process of its own, for tests that kill it or inspect its resources.
+//! The real executable in a separate process, for tests that kill it or inspect its resources.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
@@ -8,26 +8,26 @@ use super::provider::Provider;
 use super::script::providers;
 use super::server::Folder;
 
-/// The executable, serving; killed at the end if it still runs.
+/// The running executable; killed on drop if it is still running.
 pub struct Executable {
     child: Child,
     pub address: std::net::SocketAddr,
 }
 
 impl Executable {
-    /// One that asks this provider, beside the demo models.
+    /// Starts one that calls this provider, in addition to the demo models.
     pub fn start(folder: &Folder, provider: &Provider, settings: &[(&str, &str)]) -> Self {
         let known = providers(provider);
         let mut all = vec![("QUIRE_PROVIDERS", known.as_str()), ("USE_MOCK", "true")];
         all.extend_from_slice(settings);
         Self::with(folder, &all)
     }
-    /// With these settings over those that suit tests.
+    /// Starts one with these settings in addition to the test defaults.
     pub fn with(folder: &Folder, settings: &[(&str, &str)]) -> Self {
         let command = Command::new(env!("CARGO_BIN_EXE_quire"));
         Self::by(command, folder, settings)
     }
-    /// Started by this command.
+    /// Starts one with this command.
     pub fn by(mut command: Command, folder: &Folder, settings: &[(&str, &str)]) -> Self {
         let mut child = command
             .env_clear()
@@ -63,8 +63,8 @@ impl Executable {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }
-    /// What it holds of the system: names of threads, and what its files are.
-    pub fn holds(&self) -> Held {
+    /// Returns the process's resources: thread names and targets of open files.
+    pub fn held_resources(&self) -> ProcessResources {
         let folder = format!("/proc/{}", self.child.id());
         let names = |what: &str| {
             std::fs::read_dir(format!("{folder}/{what}"))
@@ -75,7 +75,7 @@ impl Executable {
             .filter_map(|task| std::fs::read_to_string(task.path().join("comm")).ok())
             .map(|name| name.trim().to_owned())
             .collect();
-        // The number of a socket says nothing.
+        // Socket numbers are arbitrary.
         let mut files: Vec<String> = names("fd")
             .filter_map(|file| std::fs::read_link(file.path()).ok())
             .map(|link| {
@@ -88,12 +88,12 @@ impl Executable {
             .collect();
         threads.sort();
         files.sort();
-        Held { threads, files }
+        ProcessResources { threads, files }
     }
     pub fn code(mut self) -> Option<i32> {
         self.child.wait().unwrap().code()
     }
-    /// The same client, pointed at this server.
+    /// Returns the same client, pointed at this server.
     pub fn known(&self, client: &Client) -> Client {
         let mut client = client.clone();
         client.base = format!("http://{}", self.address);
@@ -101,9 +101,9 @@ impl Executable {
     }
 }
 
-/// What a process holds.
+/// Resources held by a process.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Held {
+pub struct ProcessResources {
     pub threads: Vec<String>,
     pub files: Vec<String>,
 }

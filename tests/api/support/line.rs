@@ -1,25 +1,25 @@
-//! One line of a scripted provider: the steps it plays for a request.
+//! A line in a provider's script: the steps it performs for a request.
 
 use std::time::Duration;
 
-/// What is played to one request.
+/// A step in response to a request.
 #[derive(Clone)]
 pub(super) enum Step {
     Wait(Duration),
     Send(Vec<u8>),
-    /// As chunks of this many bytes, with a pause after each.
+    /// Sends chunks of this many bytes, with a pause after each.
     Dribble(Vec<u8>, usize, Duration),
-    /// Again and again until the peer has enough.
+    /// Sends this repeatedly until the peer disconnects.
     Forever(Vec<u8>),
-    /// Nothing more, until the peer closes.
+    /// Sends nothing more until the peer disconnects.
     Hang,
-    /// Closes before the request is read: the peer sees a reset.
+    /// Closes before reading the request, so the peer sees a reset.
     Reset,
 }
 
-/// One line of the script.
+/// A line of the script.
 #[derive(Clone)]
-pub struct Line {
+pub struct ScriptLine {
     pub(super) model: String,
     pub(super) left: usize,
     pub(super) optional: bool,
@@ -27,9 +27,9 @@ pub struct Line {
     pub(super) steps: Vec<Step>,
 }
 
-/// A line for calls to this model; `on("GET models")` for the list of models.
-pub fn on(model: &str) -> Line {
-    Line {
+/// Returns a line for calls to this model; `on("GET models")` is for the model list.
+pub fn on(model: &str) -> ScriptLine {
+    ScriptLine {
         model: model.to_owned(),
         left: 1,
         optional: false,
@@ -47,41 +47,47 @@ pub(super) fn chunk(body: &[u8]) -> Vec<u8> {
 
 const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
 
-impl Line {
-    /// Played this many times.
+impl ScriptLine {
+    /// Plays the line this many times.
     pub fn times(mut self, times: usize) -> Self {
         self.left = times;
         self
     }
-    /// No fault when it is not asked for.
+    /// Does not fail if the line is never requested.
     pub fn optional(mut self) -> Self {
         self.optional = true;
         self
     }
-    /// Waits first.
+    /// Waits before the response.
     pub fn after(mut self, pause: Duration) -> Self {
         self.steps.push(Step::Wait(pause));
         self
     }
-    /// A header for the answer; before the line that makes the answer.
+    /// Adds a response header; call this before the method that defines the response.
     pub fn header(mut self, name: &str, value: &str) -> Self {
         self.headers += &format!("{name}: {value}\r\n");
         self
     }
-    /// Any status with a whole body.
+    /// Responds with a status and a complete body.
     pub fn status(self, status: u16, content_type: &str, body: &str) -> Self {
         let length = body.len();
-        self.lying(status, content_type, body, length)
+        self.with_wrong_length(status, content_type, body, length)
     }
-    /// A body that is not as long as it says.
-    pub fn lying(self, status: u16, content_type: &str, body: &str, length: usize) -> Self {
+    /// Responds with a body that is shorter or longer than its declared length.
+    pub fn with_wrong_length(
+        self,
+        status: u16,
+        content_type: &str,
+        body: &str,
+        length: usize,
+    ) -> Self {
         let headers = &self.headers;
         let head = format!(
             "HTTP/1.1 {status} Said\r\ncontent-type: {content_type}\r\ncontent-length: {length}\r\n{headers}connection: close\r\n\r\n{body}"
         );
         self.raw(head.as_bytes())
     }
-    /// These bytes and nothing else.
+    /// Sends exactly these bytes.
     pub fn raw(mut self, bytes: &[u8]) -> Self {
         self.steps.push(Step::Send(bytes.to_vec()));
         self
@@ -93,22 +99,22 @@ impl Line {
         );
         self.raw(head.as_bytes())
     }
-    /// A whole stream with a proper end.
+    /// Sends a complete event stream with a proper end.
     pub fn sse(self, body: &str) -> Self {
         self.open().raw(&chunk(body.as_bytes())).raw(LAST_CHUNK)
     }
-    /// The same in pieces of this many bytes.
-    pub fn dribble(self, body: &str, bytes: usize, pause: Duration) -> Self {
+    /// Like `sse`, in pieces of this many bytes.
+    pub fn sse_in_pieces(self, body: &str, bytes: usize, pause: Duration) -> Self {
         let mut line = self.open();
         line.steps
             .push(Step::Dribble(body.as_bytes().to_vec(), bytes, pause));
         line.raw(LAST_CHUNK)
     }
-    /// A stream that breaks off after this.
+    /// Sends a stream that breaks off after this text.
     pub fn cut(self, body: &str) -> Self {
         self.open().raw(&chunk(body.as_bytes()))
     }
-    /// A stream that goes silent after this; with nothing, right after the headers.
+    /// Sends a stream that goes silent after this text; if it is empty, right after the headers.
     pub fn stall(self, body: &str) -> Self {
         let line = self.open();
         let line = if body.is_empty() {
@@ -118,17 +124,17 @@ impl Line {
         };
         line.hang()
     }
-    /// Says nothing (more).
+    /// Sends nothing (more).
     pub fn hang(mut self) -> Self {
         self.steps.push(Step::Hang);
         self
     }
-    /// Resets the connection without reading the request; only for a provider that acts.
+    /// Resets the connection without reading the request; only for `Provider::acting`.
     pub fn reset(mut self) -> Self {
         self.steps.push(Step::Reset);
         self
     }
-    /// A stream that repeats this for ever.
+    /// Sends a stream that repeats this forever.
     pub fn endless(self, body: &str) -> Self {
         let mut line = self.open();
         line.steps.push(Step::Forever(chunk(body.as_bytes())));

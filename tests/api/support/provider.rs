@@ -11,50 +11,51 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-pub use super::line::{Line, on};
+pub use super::line::{ScriptLine, on};
 use super::line::{Step, chunk};
 use super::server::Folder;
-use super::tls::{Certificate, Pipe};
+use super::tls::{Certificate, Connection};
 
-/// How long a test waits for something that must happen.
-const PATIENCE: Duration = Duration::from_secs(20);
-/// How often a silent connection is looked at.
-const LOOK: Duration = Duration::from_millis(10);
-/// So long a call that is over may still be open here: the peer has closed it, this side has not seen it.
+/// Maximum wait for something that must happen.
+const WAIT_TIMEOUT: Duration = Duration::from_secs(20);
+/// Interval at which a silent connection is checked.
+const POLL_INTERVAL: Duration = Duration::from_millis(10);
+/// How long a completed call may still count as open here: the peer has closed it, but this side has not noticed
+/// yet.
 const GRACE: Duration = Duration::from_millis(100);
 
-/// What was asked.
+/// A received request.
 #[derive(Clone)]
-pub struct Asked {
+pub struct ReceivedRequest {
     /// The request line and the headers.
     pub head: String,
-    /// The body; null where there was none.
+    /// The body; null if there was none.
     pub body: Value,
 }
 
-/// Where the lines come from.
-enum Play {
-    Script(Vec<Line>),
-    /// By the number of the connection.
-    Act(Box<dyn Fn(usize) -> Line + Send>),
-    /// By what is asked.
-    Answer(Box<dyn Fn(&Asked) -> Line + Send>),
+/// How the response to a request is chosen.
+enum ResponseSource {
+    Script(Vec<ScriptLine>),
+    /// By connection number.
+    Act(Box<dyn Fn(usize) -> ScriptLine + Send>),
+    /// By request.
+    Answer(Box<dyn Fn(&ReceivedRequest) -> ScriptLine + Send>),
 }
 
 struct State {
-    play: Play,
+    play: ResponseSource,
     connections: usize,
-    /// Of these, those that brought no request.
+    /// Number of these that sent no request.
     broken_off: usize,
-    asked: Vec<Asked>,
+    asked: Vec<ReceivedRequest>,
     faults: Vec<String>,
-    /// Requests that are being answered.
+    /// Number of requests in progress.
     open: usize,
-    /// Of these, those that hang.
+    /// Number of these that hang.
     hanging: usize,
-    /// More at once are a fault.
+    /// Maximum number of concurrent requests; exceeding it is an error.
     most: usize,
-    /// Models whose caller has hung up in the middle, and when.
+    /// Models whose caller disconnected mid-response, and when.
     left: Vec<(String, Instant)>,
 }
 
@@ -65,7 +66,7 @@ struct Shared {
     certificate: Option<Certificate>,
 }
 
-/// The scripted provider.
+/// A scripted provider.
 pub struct Provider {
     address: SocketAddr,
     shared: Arc<Shared>,
@@ -73,28 +74,28 @@ pub struct Provider {
 }
 
 impl Provider {
-    /// Plays these lines; those for one model in their order.
-    pub fn script(lines: impl IntoIterator<Item = Line>) -> Self {
-        Self::start(Play::Script(lines.into_iter().collect()), None)
+    /// Returns a provider that plays these lines; lines for the same model are played in order.
+    pub fn script(lines: impl IntoIterator<Item = ScriptLine>) -> Self {
+        Self::start(ResponseSource::Script(lines.into_iter().collect()), None)
     }
 
-    /// The same over TLS, with a certificate that nobody knows yet.
-    pub fn over_tls(lines: impl IntoIterator<Item = Line>) -> Self {
-        let play = Play::Script(lines.into_iter().collect());
+    /// Like `script`, over TLS, with a certificate that no client trusts yet.
+    pub fn over_tls(lines: impl IntoIterator<Item = ScriptLine>) -> Self {
+        let play = ResponseSource::Script(lines.into_iter().collect());
         Self::start(play, Some(Certificate::new()))
     }
 
-    /// Plays to each connection what this says, by its number.
-    pub fn acting(act: impl Fn(usize) -> Line + Send + 'static) -> Self {
-        Self::start(Play::Act(Box::new(act)), None)
+    /// Returns a provider that plays the line that `act` returns for the connection's number.
+    pub fn acting(act: impl Fn(usize) -> ScriptLine + Send + 'static) -> Self {
+        Self::start(ResponseSource::Act(Box::new(act)), None)
     }
 
-    /// Answers each request as this says.
-    pub fn answering(answer: impl Fn(&Asked) -> Line + Send + 'static) -> Self {
-        Self::start(Play::Answer(Box::new(answer)), None)
+    /// Returns a provider that plays the line that `answer` returns for the request.
+    pub fn answering(answer: impl Fn(&ReceivedRequest) -> ScriptLine + Send + 'static) -> Self {
+        Self::start(ResponseSource::Answer(Box::new(answer)), None)
     }
 
-    fn start(play: Play, certificate: Option<Certificate>) -> Self {
+    fn start(play: ResponseSource, certificate: Option<Certificate>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let folder = Folder::new();
@@ -124,7 +125,7 @@ impl Provider {
         }
     }
 
-    /// For a provider's settings.
+    /// Returns the base URL for a provider's settings.
     pub fn base_url(&self) -> String {
         let scheme = match self.shared.certificate {
             Some(_) => "https",
@@ -133,34 +134,34 @@ impl Provider {
         format!("{scheme}://{}/v1", self.address)
     }
 
-    /// What a caller must trust to speak to it; none where it does not speak TLS.
+    /// Returns the certificate that a client must trust to connect; `None` without TLS.
     pub fn authority(&self) -> Option<PathBuf> {
         let path = self.folder.path().join("ca.pem");
         self.shared.certificate.is_some().then_some(path)
     }
 
-    /// From now on more requests at once than these fail the test.
-    pub fn allow_at_once(&self, most: usize) {
+    /// Fails the test if there are ever more concurrent requests than this.
+    pub fn limit_concurrency(&self, most: usize) {
         self.shared.state.lock().unwrap().most = most;
     }
 
-    /// Every request so far.
-    pub fn asked(&self) -> Vec<Asked> {
+    /// Returns every request so far.
+    pub fn asked(&self) -> Vec<ReceivedRequest> {
         self.shared.state.lock().unwrap().asked.clone()
     }
 
-    /// Connections so far; those that were reset are not among the requests.
+    /// Returns the number of connections so far, including those that were reset and have no request.
     pub fn connections(&self) -> usize {
         self.shared.state.lock().unwrap().connections
     }
 
-    /// Requests that are being answered now.
+    /// Returns the number of requests in progress.
     pub fn open(&self) -> usize {
         self.shared.state.lock().unwrap().open
     }
 
     /// Waits until this many requests have arrived.
-    pub fn wait_asked(&self, count: usize) {
+    pub fn wait_for_requests(&self, count: usize) {
         self.wait(&format!("{count} requests"), |state| {
             state.asked.len() >= count
         });
@@ -174,42 +175,42 @@ impl Provider {
     }
 
     /// Waits until this many callers have disconnected without a request.
-    pub fn wait_broken_off(&self, count: usize) {
+    pub fn wait_for_empty_connections(&self, count: usize) {
         self.wait(&format!("{count} callers to go unheard"), |state| {
             state.broken_off >= count
         });
     }
 
-    /// Waits until this model has been asked.
+    /// Waits until this model has been called.
     pub fn wait_called(&self, model: &str) {
         self.wait(&format!("a call of {model}"), |state| {
             state.asked.iter().any(|asked| asked.body["model"] == model)
         });
     }
 
-    /// Waits until this many callers wait for bytes that never come.
+    /// Waits until this many calls hang.
     pub fn wait_hanging(&self, count: usize) {
         self.wait(&format!("{count} callers that wait"), |state| {
             state.hanging >= count
         });
     }
 
-    /// Waits until a caller of this model has hung up in the middle.
-    pub fn wait_left(&self, model: &str) {
+    /// Waits until a caller of this model has disconnected mid-response.
+    pub fn wait_for_disconnect(&self, model: &str) {
         self.wait(&format!("the caller of {model} to hang up"), |state| {
             state.left.iter().any(|(left, _)| left == model)
         });
     }
 
     /// Waits until this many callers have disconnected mid-response, and returns when each did.
-    pub fn wait_all_left(&self, count: usize) -> Vec<(String, Instant)> {
+    pub fn wait_for_disconnects(&self, count: usize) -> Vec<(String, Instant)> {
         self.wait(&format!("{count} callers to hang up"), |state| {
             state.left.len() >= count
         });
         self.shared.state.lock().unwrap().left.clone()
     }
 
-    /// Waits until nobody is being answered.
+    /// Waits until no request is in progress.
     pub fn wait_idle(&self) {
         self.wait("the last caller to go", |state| state.open == 0);
     }
@@ -219,7 +220,7 @@ impl Provider {
         let (_state, late) = self
             .shared
             .changed
-            .wait_timeout_while(state, PATIENCE, |state| !so(state))
+            .wait_timeout_while(state, WAIT_TIMEOUT, |state| !so(state))
             .unwrap();
         assert!(!late.timed_out(), "waited in vain for {what}");
     }
@@ -228,14 +229,14 @@ impl Provider {
 impl Drop for Provider {
     fn drop(&mut self) {
         self.shared.stop.store(true, Ordering::SeqCst);
-        // Wakes the thread that accepts.
+        // Wakes the accept thread.
         let _ = TcpStream::connect(self.address);
         if std::thread::panicking() {
             return;
         }
         let state = self.shared.state.lock().unwrap();
         assert!(state.faults.is_empty(), "unexpected: {:?}", state.faults);
-        let Play::Script(lines) = &state.play else {
+        let ResponseSource::Script(lines) = &state.play else {
             return;
         };
         let unplayed: Vec<&String> = lines
@@ -248,7 +249,7 @@ impl Drop for Provider {
 }
 
 impl State {
-    fn new(play: Play) -> Self {
+    fn new(play: ResponseSource) -> Self {
         Self {
             play,
             connections: 0,
@@ -262,9 +263,9 @@ impl State {
         }
     }
 
-    /// The scripted steps for a request for this model.
+    /// Returns the scripted steps for a request to this model.
     fn line(&mut self, model: &str) -> Vec<Step> {
-        let Play::Script(lines) = &mut self.play else {
+        let ResponseSource::Script(lines) = &mut self.play else {
             return Vec::new();
         };
         let found = lines
@@ -284,13 +285,13 @@ fn serve(socket: TcpStream, shared: &Shared) {
         let mut state = shared.state.lock().unwrap();
         state.connections += 1;
         match &state.play {
-            Play::Act(act) => Some(act(state.connections).steps),
-            Play::Script(_) | Play::Answer(_) => None,
+            ResponseSource::Act(act) => Some(act(state.connections).steps),
+            ResponseSource::Script(_) | ResponseSource::Answer(_) => None,
         }
     };
     shared.changed.notify_all();
     if matches!(acted.as_deref(), Some([Step::Reset])) {
-        // What is left unread turns the close into a reset.
+        // Unread bytes would turn the close into a reset.
         let _ = (&socket).read(&mut [0]);
         return;
     }
@@ -306,7 +307,7 @@ fn serve(socket: TcpStream, shared: &Shared) {
     let model = asked.model();
     let mut state = shared.state.lock().unwrap();
     let answered = match &state.play {
-        Play::Answer(answer) => Some(answer(&asked).steps),
+        ResponseSource::Answer(answer) => Some(answer(&asked).steps),
         _ => acted,
     };
     state.asked.push(asked);
@@ -314,7 +315,7 @@ fn serve(socket: TcpStream, shared: &Shared) {
     state.open += 1;
     drop(state);
     shared.changed.notify_all();
-    shared.look_at_the_number();
+    shared.check_concurrency();
     let broken = steps
         .into_iter()
         .any(|step| play(&mut *pipe, step, shared).is_err());
@@ -329,19 +330,19 @@ fn serve(socket: TcpStream, shared: &Shared) {
 }
 
 impl Shared {
-    fn look_at_the_number(&self) {
+    fn check_concurrency(&self) {
         let state = self.state.lock().unwrap();
         let (mut state, late) = self
             .changed
             .wait_timeout_while(state, GRACE, |state| state.open > state.most)
             .unwrap();
         if late.timed_out() {
-            let fault = format!("{} at once, not {}", state.open, state.most);
-            state.faults.push(fault);
+            let error = format!("{} at once, not {}", state.open, state.most);
+            state.faults.push(error);
         }
     }
 
-    fn hang(&self, pipe: &mut dyn Pipe) -> std::io::Result<()> {
+    fn hang(&self, pipe: &mut dyn Connection) -> std::io::Result<()> {
         while !self.stop.load(Ordering::SeqCst) {
             match pipe.read(&mut [0; 16]) {
                 Ok(0) => return Err(ErrorKind::BrokenPipe.into()),
@@ -355,8 +356,8 @@ impl Shared {
     }
 }
 
-impl Asked {
-    /// The model; `GET models` and the like where it names none.
+impl ReceivedRequest {
+    /// Returns the model, or a name such as `GET models` if the request has none.
     pub fn model(&self) -> String {
         if let Some(model) = self.body["model"].as_str() {
             return model.to_owned();
@@ -369,7 +370,7 @@ impl Asked {
     }
 }
 
-fn play(socket: &mut dyn Pipe, step: Step, shared: &Shared) -> std::io::Result<()> {
+fn play(socket: &mut dyn Connection, step: Step, shared: &Shared) -> std::io::Result<()> {
     match step {
         Step::Wait(pause) => std::thread::sleep(pause),
         Step::Send(bytes) => socket.write_all(&bytes)?,
@@ -386,21 +387,21 @@ fn play(socket: &mut dyn Pipe, step: Step, shared: &Shared) -> std::io::Result<(
             }
         },
         Step::Hang => {
-            socket.patience(LOOK)?;
+            socket.patience(POLL_INTERVAL)?;
             shared.state.lock().unwrap().hanging += 1;
             shared.changed.notify_all();
             let ended = shared.hang(socket);
             shared.state.lock().unwrap().hanging -= 1;
             return ended;
         }
-        // Looked at before there was a request.
+        // Handled before the request was read.
         Step::Reset => {}
     }
     Ok(())
 }
 
-fn read(socket: &mut dyn Pipe) -> Option<Asked> {
-    socket.patience(PATIENCE).ok()?;
+fn read(socket: &mut dyn Connection) -> Option<ReceivedRequest> {
+    socket.patience(WAIT_TIMEOUT).ok()?;
     let mut bytes = Vec::new();
     let mut buffer = [0; 4096];
     loop {
@@ -419,7 +420,7 @@ fn read(socket: &mut dyn Pipe) -> Option<Asked> {
             let body = &bytes[end + 4..];
             if body.len() >= length {
                 let body = serde_json::from_slice(&body[..length]).unwrap_or_default();
-                return Some(Asked { head, body });
+                return Some(ReceivedRequest { head, body });
             }
         }
         match socket.read(&mut buffer) {

@@ -1,5 +1,5 @@
-//! An S3 bucket on a real socket: stores objects, and verifies signatures by an implementation of its own.
-//! Can be made to fail in the ways buckets fail. Used by the unit tests of the replica too.
+//! An S3 bucket on a real socket: it stores objects, verifies signatures with an independent implementation, and
+//! can be made to fail in the ways buckets fail. Also used by the unit tests of the replica.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use ring::{digest, hmac};
 
-/// The only key that is known here.
+/// The only valid access key ID.
 pub const KEY: &str = "AKIATESTTESTTESTTEST";
 /// Its secret.
 pub const SECRET: &str = "a/secret+that/nobody=knows";
@@ -21,47 +21,47 @@ const REGION: &str = "eu-test-1";
 
 /// A fault to inject once.
 #[derive(Clone)]
-pub enum Trouble {
-    /// An answer with this status, code and message, before the body is read.
+pub enum BucketFault {
+    /// A response with this status, code, and message, before the body is read.
     Says(u16, &'static str, &'static str),
-    /// An answer that no store gives.
+    /// A response that does not come from an object store, such as a proxy's error page.
     Page(u16, &'static str),
-    /// Half of the body is read or sent, and the connection is gone.
+    /// Half of the body is read or sent, then the connection closes.
     Half,
-    /// It is done, but nobody hears of it.
+    /// The request is carried out, but the response is lost.
     Lost,
-    /// Delay before anything is sent.
+    /// A delay before the response.
     Late(Duration),
-    /// So long nothing comes; then the connection is gone, and nothing was done.
+    /// No response for this long; then the connection closes, and the request was not carried out.
     Silence(Duration),
 }
 
 #[derive(Default)]
 struct State {
     files: BTreeMap<String, Vec<u8>>,
-    /// For the next request with this method.
-    troubles: Vec<(&'static str, Trouble)>,
-    /// For all requests with this method, or all of them.
-    outage: Option<(Option<&'static str>, Trouble)>,
+    /// Faults for the next request with this method.
+    troubles: Vec<(&'static str, BucketFault)>,
+    /// A fault for all requests with this method, or for all requests.
+    outage: Option<(Option<&'static str>, BucketFault)>,
     asked: Vec<String>,
-    /// So many names a page.
+    /// Names per page of a listing.
     page: usize,
     conditions: Conditions,
 }
 
-/// What the store does about a condition.
+/// How the store handles conditional requests.
 #[derive(Default, Clone, Copy)]
 pub enum Conditions {
-    /// It keeps to it.
+    /// Honors the condition.
     #[default]
     Kept,
-    /// It says that it cannot.
+    /// Reports that conditions are unsupported.
     Refused,
-    /// It does as if there were none.
+    /// Ignores the condition.
     Ignored,
 }
 
-/// The bucket.
+/// An S3 bucket.
 pub struct Bucket {
     address: SocketAddr,
     state: Arc<Mutex<State>>,
@@ -69,7 +69,7 @@ pub struct Bucket {
 }
 
 impl Bucket {
-    /// An empty one.
+    /// Returns an empty bucket.
     pub fn new() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
@@ -95,7 +95,7 @@ impl Bucket {
         bucket
     }
 
-    /// What must be set to reach it.
+    /// Returns the environment variables needed to reach it.
     pub fn variables(&self) -> Vec<(&'static str, String)> {
         vec![
             ("AWS_ENDPOINT_URL", format!("http://{}", self.address)),
@@ -105,18 +105,18 @@ impl Bucket {
         ]
     }
 
-    /// The next request with this method fails so; after earlier ones that were told.
-    pub fn trouble(&self, method: &'static str, trouble: Trouble) {
+    /// Makes the next request with this method fail this way, after the faults already queued.
+    pub fn fail_next(&self, method: &'static str, trouble: BucketFault) {
         self.state.lock().unwrap().troubles.push((method, trouble));
     }
 
-    /// Every request with this method fails so from now on; every request where none is named.
-    pub fn fails(&self, method: Option<&'static str>, trouble: Trouble) {
+    /// Makes every later request with this method fail this way; every request if no method is given.
+    pub fn fail_all(&self, method: Option<&'static str>, trouble: BucketFault) {
         self.state.lock().unwrap().outage = Some((method, trouble));
     }
 
-    /// The outage is over.
-    pub fn works(&self) {
+    /// Ends the outage.
+    pub fn end_outage(&self) {
         self.state.lock().unwrap().outage = None;
     }
 
@@ -125,28 +125,28 @@ impl Bucket {
         self.state.lock().unwrap().files.remove(key);
     }
 
-    /// So many names a page of a list.
+    /// Sets the number of names per page of a listing.
     pub fn page(&self, names: usize) {
         self.state.lock().unwrap().page = names;
     }
 
-    /// A store of an older kind.
+    /// Sets how conditional requests are handled.
     pub fn conditions(&self, conditions: Conditions) {
         self.state.lock().unwrap().conditions = conditions;
     }
 
-    /// What lies there.
+    /// Returns the stored objects.
     pub fn files(&self) -> BTreeMap<String, Vec<u8>> {
         self.state.lock().unwrap().files.clone()
     }
 
-    /// Puts something there behind everybody's back.
-    pub fn plant(&self, key: &str, bytes: &[u8]) {
+    /// Stores an object directly, without a request.
+    pub fn store_directly(&self, key: &str, bytes: &[u8]) {
         let mut state = self.state.lock().unwrap();
         state.files.insert(key.to_owned(), bytes.to_owned());
     }
 
-    /// Method and address of each request since this was called last.
+    /// Returns the method and path of each request since the previous call.
     pub fn asked(&self) -> Vec<String> {
         std::mem::take(&mut self.state.lock().unwrap().asked)
     }
@@ -167,7 +167,7 @@ struct Request {
 }
 
 impl Request {
-    /// None where the connection ends.
+    /// Returns `None` when the connection ends.
     fn read(reader: &mut impl std::io::BufRead) -> Option<Self> {
         let mut lines = Vec::new();
         loop {
@@ -245,7 +245,7 @@ impl Request {
     }
 }
 
-/// Status, headers, body.
+/// Status, headers, and body.
 type Answer = (u16, String, Vec<u8>);
 
 fn error(status: u16, code: &str, message: &str) -> Answer {
@@ -264,13 +264,13 @@ fn serve(socket: &TcpStream, state: &Mutex<State>, stop: &AtomicBool) {
             return;
         }
         let trouble = note(&request, state);
-        if let Some(Trouble::Silence(length)) = trouble {
+        if let Some(BucketFault::Silence(length)) = trouble {
             std::thread::sleep(length);
             return;
         }
         let refusal = match trouble {
-            Some(Trouble::Says(status, code, message)) => Some(error(status, code, message)),
-            Some(Trouble::Page(status, text)) => Some((status, String::new(), text.into())),
+            Some(BucketFault::Says(status, code, message)) => Some(error(status, code, message)),
+            Some(BucketFault::Page(status, text)) => Some((status, String::new(), text.into())),
             _ if !request.is_signed() => Some(error(
                 403,
                 "SignatureDoesNotMatch",
@@ -279,7 +279,7 @@ fn serve(socket: &TcpStream, state: &Mutex<State>, stop: &AtomicBool) {
             _ => None,
         };
         if let Some(refusal) = refusal {
-            // Where the body is on its way already, it is heard out: an answer would be lost otherwise.
+            // Read a body that is already being sent; otherwise the response would be lost.
             if request.header("expect").is_empty() {
                 let mut rest = reader.by_ref().take(request.length() as u64);
                 let _ = std::io::copy(&mut rest, &mut std::io::sink());
@@ -290,7 +290,7 @@ fn serve(socket: &TcpStream, state: &Mutex<State>, stop: &AtomicBool) {
         if !request.header("expect").is_empty() {
             let _ = (&*socket).write_all(b"HTTP/1.1 100 Continue\r\n\r\n");
         }
-        let half = matches!(trouble, Some(Trouble::Half));
+        let half = matches!(trouble, Some(BucketFault::Half));
         let mut body = vec![0; request.length()];
         if half && request.method != "GET" {
             let most = body.len() / 2;
@@ -300,11 +300,11 @@ fn serve(socket: &TcpStream, state: &Mutex<State>, stop: &AtomicBool) {
         if reader.read_exact(&mut body).is_err() {
             return;
         }
-        if let Some(Trouble::Late(length)) = trouble {
+        if let Some(BucketFault::Late(length)) = trouble {
             std::thread::sleep(length);
         }
         let answer = done(&request, body, &mut state.lock().unwrap());
-        if matches!(trouble, Some(Trouble::Lost)) {
+        if matches!(trouble, Some(BucketFault::Lost)) {
             return;
         }
         send(socket, &request, answer, if half { 2 } else { 1 });
@@ -314,7 +314,7 @@ fn serve(socket: &TcpStream, state: &Mutex<State>, stop: &AtomicBool) {
     }
 }
 
-fn note(request: &Request, state: &Mutex<State>) -> Option<Trouble> {
+fn note(request: &Request, state: &Mutex<State>) -> Option<BucketFault> {
     let mut state = state.lock().unwrap();
     let mark = if request.query.is_empty() { "" } else { "?" };
     let Request {
@@ -333,7 +333,7 @@ fn note(request: &Request, state: &Mutex<State>) -> Option<Trouble> {
     Some(state.troubles.remove(found).1)
 }
 
-/// One of this many parts of the body.
+/// Sends a response with 1/`part` of its body.
 fn send(mut socket: &TcpStream, request: &Request, answer: Answer, part: usize) {
     let (status, headers, body) = answer;
     let length = match status {

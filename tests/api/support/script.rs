@@ -5,16 +5,16 @@ use serde_json::{Value, json};
 use super::provider::Provider;
 use super::{Answer, Client, Server};
 
-/// The stream of a whole answer, a word a piece.
-pub fn saying(text: &str) -> String {
-    beginning(text)
+/// Returns the stream of a complete answer, one word per piece.
+pub fn answer_stream(text: &str) -> String {
+    unfinished_stream(text)
         + "data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n\
            data: {\"choices\":[],\"usage\":{\"prompt_tokens\":11,\"completion_tokens\":7}}\n\n\
            data: [DONE]\n\n"
 }
 
-/// The same without its end.
-pub fn beginning(text: &str) -> String {
+/// Like [`saying`], without the end of the stream.
+pub fn unfinished_stream(text: &str) -> String {
     let piece = |word: &str| {
         let piece = json!({"choices": [{"index": 0, "delta": {"content": word}}]});
         format!("data: {piece}\n\n")
@@ -22,8 +22,8 @@ pub fn beginning(text: &str) -> String {
     text.split_inclusive(' ').map(piece).collect()
 }
 
-/// The stream of an answer that calls a tool twice, once in pieces.
-pub fn calling() -> String {
+/// Returns the stream of an answer that calls a tool twice, once in pieces.
+pub fn tool_call_stream() -> String {
     let chunk = |delta: Value, finish: Value| {
         let choice = json!({ "index": 0, "delta": delta, "finish_reason": finish });
         format!("data: {}\n\n", json!({ "choices": [choice] }))
@@ -48,13 +48,13 @@ pub fn calling() -> String {
     .concat()
 }
 
-/// Settings that make this provider known as `p`, with any model, beside the demo models.
+/// Returns settings that add this provider as `p`, with any model, to the demo models.
 pub fn providers(provider: &Provider) -> String {
     json!([{"id": "p", "base_url": provider.base_url(), "api_key": "sk-test-key", "models": "*"}])
         .to_string()
 }
 
-/// A server with these settings that uses this provider.
+/// Returns a server with these settings and this provider.
 pub fn server(provider: &Provider, settings: &[(&str, &str)]) -> Server {
     let known = providers(provider);
     let authority = provider.authority();
@@ -65,17 +65,17 @@ pub fn server(provider: &Provider, settings: &[(&str, &str)]) -> Server {
     Server::with(&all)
 }
 
-/// The request of a short run: these members, one stage, and a demo model that writes the answer.
-pub fn short(models: &[&str]) -> Value {
+/// Returns the request of a short run: these members, one stage, and a demo model that writes the answer.
+pub fn short_run(models: &[&str]) -> Value {
     json!({
         "prompt": "How thick is the paper?", "models": models, "ultra_model": "demo/merge",
         "pattern": "summarize",
     })
 }
 
-/// The same with further fields.
-pub fn short_with(models: &[&str], more: Value) -> Value {
-    let mut body = short(models);
+/// Like [`short`], with additional fields.
+pub fn short_run_with(models: &[&str], more: Value) -> Value {
+    let mut body = short_run(models);
     for (name, value) in more.as_object().unwrap() {
         body[name] = value.clone();
     }
@@ -86,7 +86,7 @@ pub fn short_with(models: &[&str], more: Value) -> Value {
 pub fn begin(client: &mut Client, models: &[&str]) -> String {
     // Without the cache, so that the provider sees every call.
     let more = json!({"async": true, "cache": "off"});
-    let answer = client.post("/api/analyze", short_with(models, more));
+    let answer = client.post("/api/analyze", short_run_with(models, more));
     assert_eq!(answer.status, 202, "{}", answer.text());
     id_of(&answer)
 }
@@ -95,15 +95,15 @@ pub fn id_of(answer: &Answer) -> String {
     answer.json()["analysis_id"].as_str().unwrap().to_owned()
 }
 
-/// The path of an analysis, or of something about it.
-pub fn about(id: &str, what: &str) -> String {
+/// Returns the path of an analysis, or of a resource below it.
+pub fn analysis_path(id: &str, what: &str) -> String {
     format!("/api/analyses/{id}{what}")
 }
 
-/// Waits until an analysis is over, and gives it.
-pub fn ended(client: &mut Client, id: &str) -> Value {
-    for _ in client.events(&about(id, "/events"), None) {}
-    let shown = client.get(&about(id, "")).json();
+/// Waits until an analysis has ended, and returns it.
+pub fn wait_until_ended(client: &mut Client, id: &str) -> Value {
+    for _ in client.events(&analysis_path(id, "/events"), None) {}
+    let shown = client.get(&analysis_path(id, "")).json();
     assert!(!shown["finished_at"].is_null(), "{shown}");
     shown
 }

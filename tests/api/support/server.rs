@@ -1,4 +1,4 @@
-//! The real server on a free port, in a thread of its own, with a folder that is removed at the end.
+//! The real server on a free port, in a separate thread, with a folder that is removed at the end.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -18,7 +18,7 @@ use tokio::sync::oneshot;
 
 use super::client::Client;
 
-/// A folder that is removed when nobody needs it any more.
+/// A folder that is removed on drop.
 pub struct Folder(PathBuf);
 
 impl Folder {
@@ -41,16 +41,16 @@ impl Drop for Folder {
     }
 }
 
-/// No setting of the server's: the program that reads documents in these tests.
+/// A variable of these tests, not a server setting: the program that reads documents.
 pub const READER: &str = "TEST_READER";
 
-/// A running server. It is stopped, as by SIGTERM, when it is dropped.
+/// A running server. Dropping it stops it, as SIGTERM does.
 pub struct Server {
     pub address: SocketAddr,
     pub app: Arc<App>,
-    /// Its second door, where `UI_PORT` is among the settings.
+    /// Address of its second listener, if `UI_PORT` is set.
     pub pages: Option<SocketAddr>,
-    /// What its doors show, where they speak TLS.
+    /// The certificate resolver of its listeners, if they speak TLS.
     pub tls: Option<Arc<CertificateResolver>>,
     folder: Option<Folder>,
     stop: Option<oneshot::Sender<()>>,
@@ -66,7 +66,7 @@ impl Server {
     pub fn with(settings: &[(&str, &str)]) -> Self {
         Self::in_folder(Folder::new(), settings)
     }
-    /// Over what an earlier server has left.
+    /// Starts a server on the data of an earlier one.
     pub fn in_folder(folder: Folder, settings: &[(&str, &str)]) -> Self {
         let config = configured(&folder, settings);
         let (told, ready) = mpsc::channel();
@@ -91,24 +91,24 @@ impl Server {
             thread: Some(thread),
         }
     }
-    /// Stops it and waits; what it has stored stays in the folder.
+    /// Stops it and waits; its data stays in the folder.
     pub fn stop(mut self) -> Folder {
         self.halt();
         self.folder.take().expect("it has its folder until now")
     }
-    /// The folder with its data.
+    /// The data folder.
     pub fn folder(&self) -> &Path {
         self.folder.as_ref().expect("it has its folder").path()
     }
-    /// A client that nobody knows.
+    /// Returns a client without an account.
     pub fn client(&self) -> Client {
         Client::new(self.address)
     }
-    /// A client with an account of its own, signed in with a bearer token.
+    /// Returns a client with its own account, signed in with a bearer token.
     pub fn user(&self, email: &str) -> Client {
         self.client().registered(email)
     }
-    /// A connection to speak broken HTTP on. Reads and writes give up after ten seconds.
+    /// Opens a connection for raw or malformed HTTP. Reads and writes time out after ten seconds.
     pub fn connect(&self) -> TcpStream {
         let socket = TcpStream::connect(self.address).unwrap();
         socket
@@ -119,10 +119,10 @@ impl Server {
             .unwrap();
         socket
     }
-    /// Sends bytes as they are and reads until the server closes.
+    /// Sends raw bytes and reads until the server closes.
     pub fn raw(&self, bytes: &[u8]) -> String {
         let mut socket = self.connect();
-        // The server may answer and close before it has read everything.
+        // The server may respond and close before it has read everything.
         let _ = socket.write_all(bytes);
         rest(&mut socket)
     }
@@ -146,7 +146,7 @@ impl Drop for Server {
     }
 }
 
-/// What still comes on a connection, until it is closed.
+/// Reads the rest of a connection until it is closed.
 pub fn rest(socket: &mut TcpStream) -> String {
     let mut bytes = Vec::new();
     let mut piece = [0; 4096];
@@ -154,8 +154,8 @@ pub fn rest(socket: &mut TcpStream) -> String {
         match socket.read(&mut piece) {
             Ok(0) => break,
             Ok(length) => bytes.extend_from_slice(&piece[..length]),
-            Err(fault) if fault.kind() == std::io::ErrorKind::ConnectionReset => break,
-            Err(fault) => panic!("the server neither answers nor closes: {fault}"),
+            Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => break,
+            Err(error) => panic!("the server neither answers nor closes: {error}"),
         }
     }
     String::from_utf8_lossy(&bytes).into_owned()
@@ -168,7 +168,7 @@ fn configured(folder: &Folder, settings: &[(&str, &str)]) -> config::Config {
         ("PASSWORD_ROUNDS", "1000"),
         ("LOG_LEVEL", "error"),
         ("DISCOVER_LOCAL", "false"),
-        // Tests that count calls make none for the evidence; those about it turn it on.
+        // Off, so that tests can count calls without those for the evidence; tests of the evidence turn it on.
         ("EVIDENCE", "off"),
         ("RATE_LIMIT", "1000000"),
         ("LOGIN_LIMIT", "100000"),
@@ -195,7 +195,7 @@ fn configured(folder: &Folder, settings: &[(&str, &str)]) -> config::Config {
     };
     quire::log::configure(quire::log::LogLevel::Error, false);
     let mut config = config::load(&layers).expect("settings that hold");
-    // This process is no quire that could be started to read a document.
+    // This process is the test, not a `quire` executable that could be started to read a document.
     let program = reader.first().map(|(_, program)| *program);
     config.reader = Some(program.unwrap_or(env!("CARGO_BIN_EXE_quire")).into());
     config
@@ -208,7 +208,11 @@ type Ready = (
     Option<Arc<CertificateResolver>>,
 );
 
-async fn run(config: config::Config, told: mpsc::Sender<Ready>, stopped: oneshot::Receiver<()>) {
+async fn run(
+    config: config::Config,
+    response: mpsc::Sender<Ready>,
+    stopped: oneshot::Receiver<()>,
+) {
     let ui_port = config.ui_port;
     let files = config.tls.clone();
     let shown =
@@ -234,7 +238,7 @@ async fn run(config: config::Config, told: mpsc::Sender<Ready>, stopped: oneshot
         });
     }
     app.resume().await;
-    told.send((app.clone(), address, pages, tls)).unwrap();
+    response.send((app.clone(), address, pages, tls)).unwrap();
     serve(app.clone(), doors, async {
         let _ = stopped.await;
     })

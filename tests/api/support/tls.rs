@@ -1,4 +1,4 @@
-//! TLS for the scripted provider: a certificate of its own, and its side of the connection.
+//! TLS for the scripted provider: its own certificate, and the server side of the connection.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -8,27 +8,27 @@ use std::time::Duration;
 use rustls::pki_types::PrivateKeyDer;
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
-/// A connection, whatever it is wrapped in.
-pub trait Pipe: Read + Write + Send {
-    /// How long a read may take from now on.
+/// A plain or TLS connection.
+pub trait Connection: Read + Write + Send {
+    /// Sets the timeout of later reads.
     fn patience(&self, length: Duration) -> std::io::Result<()>;
 }
 
-impl Pipe for TcpStream {
+impl Connection for TcpStream {
     fn patience(&self, length: Duration) -> std::io::Result<()> {
         self.set_read_timeout(Some(length))
     }
 }
 
-impl Pipe for StreamOwned<ServerConnection, TcpStream> {
+impl Connection for StreamOwned<ServerConnection, TcpStream> {
     fn patience(&self, length: Duration) -> std::io::Result<()> {
         self.sock.set_read_timeout(Some(length))
     }
 }
 
-/// A certificate for this machine, which is its own authority.
+/// A self-signed certificate for this machine.
 pub struct Certificate {
-    /// What a caller must trust.
+    /// The certificate that a client must trust.
     pub pem: String,
     config: Arc<ServerConfig>,
 }
@@ -51,8 +51,8 @@ impl Certificate {
         }
     }
 
-    /// The server's side; the handshake comes with the first read.
-    pub fn accept(&self, socket: TcpStream) -> Box<dyn Pipe> {
+    /// Returns the server side; the handshake happens on the first read.
+    pub fn accept(&self, socket: TcpStream) -> Box<dyn Connection> {
         let connection = ServerConnection::new(self.config.clone()).unwrap();
         Box::new(StreamOwned::new(connection, socket))
     }

@@ -1,4 +1,4 @@
-//! Finding, sharing, and exporting threads, and whose they are.
+//! Searching, sharing, and exporting threads, and access to them.
 
 use super::*;
 
@@ -11,7 +11,7 @@ fn threads_are_found_by_what_was_answered_page_by_page() {
         } else {
             "Owls sleep."
         };
-        on("*").sse(&saying(fact))
+        on("*").sse(&answer_stream(fact))
     });
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");

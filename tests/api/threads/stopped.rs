@@ -1,8 +1,8 @@
-//! Stopped runs: what is kept, continued, and written from drafts.
+//! Stopped runs: what is kept, how they are continued, and answers written from drafts.
 
 use super::*;
 
-/// A panel of two whose run is stopped: `a` has answered, `b` is in the middle.
+/// Stops a run of two members: `a` has answered, `b` is in the middle.
 fn stopped(client: &mut Client, provider: &Provider) -> Value {
     let body = json!({
         "prompt": "How thick is it?", "models": ["p/a", "p/b"], "ultra_model": "p/w", "pattern": "gut",
@@ -10,19 +10,19 @@ fn stopped(client: &mut Client, provider: &Provider) -> Value {
     });
     let id = id_of(&client.post("/api/analyze", body));
     provider.wait_hanging(1);
-    for event in client.events(&about(&id, "/events"), None) {
+    for event in client.events(&analysis_path(&id, "/events"), None) {
         if event.name == "member.delta" && event.data["model"] == "p/b" {
             break;
         }
     }
-    client.post(&about(&id, "/cancel"), json!({}));
-    client.get(&about(&id, "")).json()
+    client.post(&analysis_path(&id, "/cancel"), json!({}));
+    client.get(&analysis_path(&id, "")).json()
 }
 
-fn halfway() -> Vec<Line> {
+fn halfway() -> Vec<ScriptLine> {
     vec![
-        on("a").sse(&saying("Eighty grams.")),
-        on("b").stall(&beginning("It is thin, ")),
+        on("a").sse(&answer_stream("Eighty grams.")),
+        on("b").stall(&unfinished_stream("It is thin, ")),
     ]
 }
 
@@ -50,8 +50,8 @@ fn a_stopped_run_keeps_what_is_written() {
 #[test]
 fn a_stopped_text_is_continued_by_the_model_that_wrote_it() {
     let mut lines = halfway();
-    lines.push(on("b").sse(&saying("as paper is.")));
-    lines.push(on("b").sse(&saying("Next.")));
+    lines.push(on("b").sse(&answer_stream("as paper is.")));
+    lines.push(on("b").sse(&answer_stream("Next.")));
     let provider = Provider::script(lines);
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
@@ -61,7 +61,7 @@ fn a_stopped_text_is_continued_by_the_model_that_wrote_it() {
     assert_eq!(new["synthesis"], "It is thin, as paper is.");
     assert_eq!(new["branch"], json!({"of": null, "index": 2, "count": 2}));
     let shown = client
-        .get(&about(new["analysis_id"].as_str().unwrap(), ""))
+        .get(&analysis_path(new["analysis_id"].as_str().unwrap(), ""))
         .json();
     assert_eq!(shown["prompt"], "How thick is it?");
     let asked = said(&provider.asked().pop().unwrap()).pop().unwrap().1;
@@ -71,7 +71,7 @@ fn a_stopped_text_is_continued_by_the_model_that_wrote_it() {
     );
     let body = json!({"continue_of": new["analysis_id"]});
     client.post("/api/analyze", body).refused(409, "CONFLICT");
-    // The whole answer is carried, and the panel is the whole one again.
+    // The full answer becomes the context, and the panel has both members again.
     let body = json!({"prompt": "And then?", "follow_up_to": new["analysis_id"], "models": ["p/b"], "cache": "off"});
     ask(&mut client, body);
     let carried = said(&provider.asked().pop().unwrap());
@@ -81,7 +81,7 @@ fn a_stopped_text_is_continued_by_the_model_that_wrote_it() {
 #[test]
 fn the_answer_is_written_from_finished_and_stopped_drafts() {
     let mut lines = halfway();
-    lines.push(on("w").sse(&saying("Thin: eighty grams.")));
+    lines.push(on("w").sse(&answer_stream("Thin: eighty grams.")));
     let provider = Provider::script(lines);
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
@@ -102,10 +102,10 @@ fn the_answer_is_written_from_finished_and_stopped_drafts() {
 #[test]
 fn a_stopped_synthesis_goes_on_from_its_drafts() {
     let provider = Provider::script([
-        on("a").sse(&saying("Eighty grams.")),
-        on("b").sse(&saying("It is thin.")),
-        on("w").stall(&beginning("Thin: ")),
-        on("w").sse(&saying("eighty grams.")),
+        on("a").sse(&answer_stream("Eighty grams.")),
+        on("b").sse(&answer_stream("It is thin.")),
+        on("w").stall(&unfinished_stream("Thin: ")),
+        on("w").sse(&answer_stream("eighty grams.")),
     ]);
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
@@ -115,10 +115,10 @@ fn a_stopped_synthesis_goes_on_from_its_drafts() {
     });
     let id = id_of(&client.post("/api/analyze", body));
     provider.wait_hanging(1);
-    let mut events = client.events(&about(&id, "/events"), None);
+    let mut events = client.events(&analysis_path(&id, "/events"), None);
     assert!(events.any(|event| event.name == "synthesis.delta"));
-    client.post(&about(&id, "/cancel"), json!({}));
-    let old = client.get(&about(&id, "")).json();
+    client.post(&analysis_path(&id, "/cancel"), json!({}));
+    let old = client.get(&analysis_path(&id, "")).json();
     assert_eq!(old["ultra_response"], "Thin: ", "{old}");
     let new = ask(&mut client, json!({"continue_of": id, "cache": "off"}));
     assert_eq!(new["synthesis"], "Thin: eighty grams.");

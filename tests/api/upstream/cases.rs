@@ -1,4 +1,4 @@
-//! The cases, by what is odd about them.
+//! The cases, grouped by quirk.
 
 use super::*;
 
@@ -19,7 +19,7 @@ pub(super) fn truncated() -> Vec<Case> {
             "vllm-error",
             sse(&[text("Seven plus "), vllm, done()]),
             500,
-            "the provider has a fault",
+            "the provider has a temporary problem",
         ),
         broken(
             "detail",
@@ -29,13 +29,13 @@ pub(super) fn truncated() -> Vec<Case> {
                 done(),
             ]),
             503,
-            "the provider has a fault",
+            "the provider has a temporary problem",
         ),
         broken(
             "proxy-words",
             on("").sse(&(events(&[text("Seven plus ")]) + "data: upstream connect error\n\n")),
             503,
-            "the provider has a fault",
+            "the provider has a temporary problem",
         ),
         broken(
             "garbage",
@@ -79,7 +79,7 @@ pub(super) fn truncated() -> Vec<Case> {
                 json!({ "type": "error", "error": { "type": "overloaded_error", "message": "Overloaded" } }),
             ]),
             503,
-            "the provider has a fault",
+            "the provider has a temporary problem",
         ),
         broken(
             "ge/other",
@@ -106,7 +106,7 @@ pub(super) fn truncated() -> Vec<Case> {
                 json!({ "error": { "code": 503, "message": "overloaded", "status": "UNAVAILABLE" } }),
             ]),
             503,
-            "the provider has a fault",
+            "the provider has a temporary problem",
         ),
         broken(
             "ol/error",
@@ -115,9 +115,9 @@ pub(super) fn truncated() -> Vec<Case> {
                 json!({ "error": "CUDA error" }),
             ]),
             503,
-            "the provider has a fault",
+            "the provider has a temporary problem",
         ),
-        // Once: a client that has received nothing yet gets the second answer.
+        // Fails once: a client that has received nothing yet gets the second answer.
         Case {
             model: "busy-once",
             lines: vec![
@@ -341,7 +341,7 @@ pub(super) fn streams() -> Vec<Case> {
 pub(super) fn failures() -> Vec<Case> {
     let vllm = json!({ "object": "error", "message": "This model's maximum context length is 4096 tokens. However, you requested 9000 tokens.", "type": "BadRequestError", "code": 400 });
     let empty = || sse(&[end("stop"), usual(), done()]);
-    let first = |line: Line| vec![line, sse(&[text(T), end("stop"), usual(), done()])];
+    let first = |line: ScriptLine| vec![line, sse(&[text(T), end("stop"), usual(), done()])];
     vec![
         both(
             "context-200",
@@ -368,7 +368,7 @@ pub(super) fn failures() -> Vec<Case> {
         both(
             "loading-200",
             vec![on("").status(200, JSON, "{\"error\":\"model is loading\"}")],
-            Refused(503, "the provider has a fault"),
+            Refused(503, "the provider has a temporary problem"),
             None,
         ),
         both(
@@ -380,7 +380,7 @@ pub(super) fn failures() -> Vec<Case> {
         both(
             "down",
             vec![on("").status(502, "text/html", "<html>")],
-            Refused(502, "the provider has a fault"),
+            Refused(502, "the provider has a temporary problem"),
             None,
         ),
         both(

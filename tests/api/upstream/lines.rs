@@ -1,11 +1,11 @@
-//! What the provider sends: chunks, events, and whole replies in each dialect.
+//! The provider's responses: chunks, events, and complete responses in each API format.
 
 use super::*;
 
 pub const T: &str = "Seven plus five is twelve.";
 pub const JSON: &str = "application/json";
 
-/// A chunk of a chat completion.
+/// Returns a chat completion chunk.
 pub fn chunk(delta: Value, finish: Value) -> Value {
     json!({ "id": "c1", "object": "chat.completion.chunk", "created": 1, "model": "m",
         "choices": [{ "index": 0, "delta": delta, "finish_reason": finish }] })
@@ -43,12 +43,12 @@ pub fn events(objects: &[Value]) -> String {
     events_with(objects, "\n\n")
 }
 
-pub fn sse(objects: &[Value]) -> Line {
+pub fn sse(objects: &[Value]) -> ScriptLine {
     on("").sse(&events(objects))
 }
 
-/// A whole text with its end and these tokens.
-pub fn counted(tokens: Value) -> Line {
+/// Returns a complete answer with this token usage.
+pub fn counted(tokens: Value) -> ScriptLine {
     sse(&[text(T), end("stop"), usage(tokens), done()])
 }
 
@@ -58,7 +58,7 @@ pub fn call(index: Value, id: &str, arguments: Value) -> Value {
     chunk(json!({ "tool_calls": [call] }), Value::Null)
 }
 
-pub fn anthropic(objects: &[Value]) -> Line {
+pub fn anthropic(objects: &[Value]) -> ScriptLine {
     let one = |object: &Value| {
         format!(
             "event: {}\ndata: {object}\n\n",
@@ -86,12 +86,12 @@ pub fn gemini(parts: Value, reason: Value) -> Value {
         "usageMetadata": { "promptTokenCount": 100, "candidatesTokenCount": 7, "totalTokenCount": 107 } })
 }
 
-pub fn ollama(objects: &[Value]) -> Line {
+pub fn ollama(objects: &[Value]) -> ScriptLine {
     let body: String = objects.iter().map(|object| format!("{object}\n")).collect();
     on("").status(200, "application/x-ndjson", &body)
 }
 
-pub(super) fn gzip(body: &str) -> Line {
+pub(super) fn gzip(body: &str) -> ScriptLine {
     let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     packed.write_all(body.as_bytes()).unwrap();
     let packed = packed.finish().unwrap();

@@ -2,7 +2,7 @@
 
 use super::check;
 
-/// A PDF whose page has this content and these further entries; more objects follow from number 5.
+/// Returns a PDF whose page has this content and these additional entries; more objects start at number 5.
 fn pdf(content: &str, catalog: &str, page: &str, others: &[&str]) -> Vec<u8> {
     let mut objects = vec![
         format!("<< /Type /Catalog /Pages 2 0 R {catalog} >>"),

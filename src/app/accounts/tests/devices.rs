@@ -1,4 +1,4 @@
-//! Browsers that have signed in before, and guesses made with and without their cookies.
+//! Browsers that have signed in before, and guesses with and without their cookies.
 
 use super::*;
 
@@ -9,7 +9,7 @@ fn with(devices: &str, seconds: i64) -> RequestOrigin {
     }
 }
 
-/// Uses up every limit of the address, and fills its queue.
+/// Uses up every limit of the account and fills its queue.
 async fn flood(accounts: &Arc<Accounts>, email: &'static str) -> Vec<tokio::task::JoinHandle<()>> {
     for _ in 0..10 {
         let _ = accounts.login(email, OTHER, &visit(0)).await;
@@ -64,7 +64,15 @@ fn only_a_token_for_this_account_and_password_counts() {
         for _ in 0..10 {
             let _ = accounts.login("a@b.co", OTHER, &visit(0)).await;
         }
-        for strange in ["", "x", "~~~~", &other, &forged, &own.refresh, &own.access] {
+        for strange in [
+            "",
+            "x",
+            "~~~~",
+            &other,
+            &forged,
+            &own.refresh,
+            &own.access_token,
+        ] {
             assert!(
                 !is_free(accounts, "a@b.co", &with(strange, 0)).await,
                 "{strange}"
@@ -128,13 +136,13 @@ fn guesses_with_a_device_token_are_bounded() {
             free += usize::from(is_free(accounts, "a@b.co", &thief(second)).await);
         }
         assert!(free <= 10 * 10 + 10, "{free}");
-        // Attempts beyond the limit take turns, one every 3 s, and do not delay the others.
+        // Attempts beyond the limit take turns, one every 3 s, and do not delay anyone else.
         assert!(is_free(accounts, "a@b.co", &visit(600)).await);
-        // Renewing a session yields no new device for guessing.
+        // Renewing a session does not yield a new device for guessing.
         let renewed = accounts.refresh(&own.refresh, &thief(600)).await;
         let renewed = renewed.expect("renewed").devices;
         assert_eq!(accounts.device(&renewed), accounts.device(&own.devices));
-        // Signing in does, so that a stolen cookie cannot slow down the owner.
+        // Signing in does, so that a stolen cookie cannot slow the owner down.
         while is_free(accounts, "a@b.co", &thief(600)).await {}
         let mut attempt = accounts
             .note_attempt(Some("a@b.co"), &thief(600))
@@ -154,7 +162,9 @@ fn a_password_can_be_changed_during_a_flood() {
     run(async {
         let accounts = &house.accounts;
         let own = signed_in(accounts, "a@b.co").await;
-        let who = caller(accounts, &own.access, 0).await.expect("let in");
+        let who = caller(accounts, &own.access_token, 0)
+            .await
+            .expect("let in");
         let guesses = flood(accounts, "a@b.co").await;
         let now = visit(0);
         let changed = accounts.change_password(&who, PASSWORD, OTHER, &now);

@@ -13,7 +13,7 @@ use crate::store;
 const PASSWORD: &str = "Tr4verse-Orchid";
 const OTHER: &str = "An0ther-Password";
 
-/// Accounts with a database of their own, removed at the end.
+/// Accounts with their own database, which is removed at the end.
 struct House {
     accounts: Arc<Accounts>,
     folder: PathBuf,
@@ -204,7 +204,7 @@ fn guesses_from_many_addresses_throttle_only_strangers() {
                 assert!(answer.is_ok(), "{known}");
             }
         }
-        // The owner's own wrong guesses count, but only on the network that they come from.
+        // The owner's own wrong guesses count, but only on the network they come from.
         for _ in 0..10 {
             let guess = accounts.login("a@b.co", OTHER, &own).await;
             assert_eq!(kind(guess), Some(Kind::SignInNeeded));
@@ -226,7 +226,7 @@ fn a_known_network_is_throttled_but_never_blocked() {
             let guess = accounts.login("a@b.co", OTHER, &visit(0)).await;
             assert_eq!(kind(guess), Some(Kind::SignInNeeded));
         }
-        // More guesses than may wait, and at the same time the right password: every guess fails, and the right
+        // More guesses than the queue holds, together with the right password: every guess fails, and the right
         // password succeeds.
         let guesses = (0..12).map(|_| {
             let accounts = accounts.clone();
@@ -242,13 +242,13 @@ fn a_known_network_is_throttled_but_never_blocked() {
         for guess in guesses {
             guess.abort();
         }
-        // The long-term cost of guesses from that network, however many are sent.
+        // The long-term rate of guesses from that network, however many are sent.
         let mut free = 0;
         for second in 60..660 {
             let attempt = accounts.note_attempt(Some("a@b.co"), &visit(second)).await;
             free += usize::from(attempt.expect("not refused").turn.is_none());
         }
-        // Ten minutes at 10 per minute, plus the full bucket at the start; all others take turns.
+        // Ten minutes at 10 per minute, plus the full bucket at the start; all others wait for turns.
         assert!(free <= 10 * 10 + 10, "{free}");
     });
 }
@@ -279,11 +279,13 @@ fn logout_takes_effect_immediately() {
             .login("a@b.co", PASSWORD, &visit(0))
             .await
             .expect("again");
-        let who = caller(accounts, &one.access, 1).await.expect("let in");
+        let who = caller(accounts, &one.access_token, 1)
+            .await
+            .expect("let in");
         assert_eq!(who.session.as_ref(), Some(&one.session));
         accounts.logout(&who, &visit(1)).await.expect("signed out");
         assert_eq!(
-            kind(caller(accounts, &one.access, 1).await),
+            kind(caller(accounts, &one.access_token, 1).await),
             Some(Kind::SignInNeeded)
         );
         assert_eq!(
@@ -291,14 +293,14 @@ fn logout_takes_effect_immediately() {
             Some(Kind::SignInNeeded)
         );
         assert!(
-            caller(accounts, &two.access, 1).await.is_ok(),
+            caller(accounts, &two.access_token, 1).await.is_ok(),
             "another session goes on"
         );
         accounts
             .logout_by_refresh(&two.refresh, &visit(1))
             .await
             .expect("signed out");
-        assert!(caller(accounts, &two.access, 1).await.is_err());
+        assert!(caller(accounts, &two.access_token, 1).await.is_err());
     });
 }
 
@@ -308,14 +310,16 @@ fn a_session_ended_by_another_process_ends_soon() {
     run(async {
         let accounts = &house.accounts;
         let one = signed_in(accounts, "a@b.co").await;
-        caller(accounts, &one.access, 1).await.expect("let in");
+        caller(accounts, &one.access_token, 1)
+            .await
+            .expect("let in");
         let (id, now) = (one.session.clone(), visit(1).now);
         accounts
             .store
             .write(move |db| sessions::revoke(db, &id, now))
             .await
             .expect("ended behind its back");
-        assert!(caller(accounts, &one.access, 4).await.is_err());
+        assert!(caller(accounts, &one.access_token, 4).await.is_err());
     });
 }
 
@@ -342,13 +346,13 @@ fn refresh_rotates_with_a_grace_period_and_detects_reuse() {
             .refresh(&one.refresh, &visit(131))
             .await
             .expect("renewed");
-        assert!(caller(accounts, &two.access, 131).await.is_ok());
+        assert!(caller(accounts, &two.access_token, 131).await.is_ok());
         assert_eq!(
             kind(accounts.refresh(&one.refresh, &visit(162)).await),
             Some(Kind::SignInNeeded)
         );
         assert!(
-            caller(accounts, &two.access, 162).await.is_err(),
+            caller(accounts, &two.access_token, 162).await.is_err(),
             "reuse ends the session"
         );
         assert!(accounts.refresh(&two.refresh, &visit(162)).await.is_err());
@@ -373,7 +377,7 @@ fn an_old_refresh_token_counts_as_reuse() {
             accounts.refresh(&zero.refresh, &visit(3)).await.is_err(),
             "not even within seconds"
         );
-        assert!(caller(accounts, &two.access, 3).await.is_err());
+        assert!(caller(accounts, &two.access_token, 3).await.is_err());
     });
 }
 
@@ -383,7 +387,12 @@ fn an_invalid_refresh_token_changes_nothing() {
     run(async {
         let accounts = &house.accounts;
         let zero = signed_in(accounts, "a@b.co").await;
-        for bad in ["", "x", &zero.access, &format!("{}.0.AAAA", zero.session)] {
+        for bad in [
+            "",
+            "x",
+            &zero.access_token,
+            &format!("{}.0.AAAA", zero.session),
+        ] {
             assert_eq!(
                 kind(accounts.refresh(bad, &visit(1)).await),
                 Some(Kind::SignInNeeded),
@@ -410,9 +419,9 @@ fn access_tokens_expire_and_foreign_ones_are_rejected() {
     run(async {
         let accounts = &house.accounts;
         let one = signed_in(accounts, "a@b.co").await;
-        assert!(caller(accounts, &one.access, 899).await.is_ok());
+        assert!(caller(accounts, &one.access_token, 899).await.is_ok());
         for (token, seconds) in [
-            (one.access.as_str(), 900),
+            (one.access_token.as_str(), 900),
             ("", 0),
             ("a.b.c", 0),
             (one.refresh.as_str(), 0),
@@ -423,7 +432,7 @@ fn access_tokens_expire_and_foreign_ones_are_rejected() {
                 "{token}"
             );
         }
-        let cookie = Credential::Cookie(one.access.clone());
+        let cookie = Credential::Cookie(one.access_token.clone());
         assert!(accounts.authenticate(cookie, visit(1).now).await.is_ok());
     });
 }

@@ -1,4 +1,4 @@
-//! Creating accounts, and managing one's own and other users'.
+//! Creating accounts, and managing one's own and others' accounts.
 
 use super::*;
 use crate::app::admin::UserChange;
@@ -154,7 +154,9 @@ fn a_reset_link_works_once() {
             .login("a@b.co", PASSWORD, &visit(0))
             .await
             .expect("again");
-        let who = caller(accounts, &one.access, 0).await.expect("let in");
+        let who = caller(accounts, &one.access_token, 0)
+            .await
+            .expect("let in");
         let wrong = accounts
             .change_password(&who, OTHER, OTHER, &visit(1))
             .await;
@@ -168,11 +170,11 @@ fn a_reset_link_works_once() {
             .await
             .expect("changed");
         assert!(
-            caller(accounts, &one.access, 1).await.is_ok(),
+            caller(accounts, &one.access_token, 1).await.is_ok(),
             "this session goes on"
         );
         assert!(
-            caller(accounts, &two.access, 1).await.is_err(),
+            caller(accounts, &two.access_token, 1).await.is_err(),
             "the others end"
         );
 
@@ -215,7 +217,7 @@ fn a_reset_link_works_once() {
             "once"
         );
         assert!(
-            caller(accounts, &one.access, 3).await.is_err(),
+            caller(accounts, &one.access_token, 3).await.is_err(),
             "all sessions end"
         );
         assert!(accounts.login("a@b.co", PASSWORD, &visit(4)).await.is_ok());
@@ -228,7 +230,9 @@ fn api_keys_cannot_take_over_an_account() {
     run(async {
         let accounts = &house.accounts;
         let one = signed_in(accounts, "a@b.co").await;
-        let who = caller(accounts, &one.access, 0).await.expect("let in");
+        let who = caller(accounts, &one.access_token, 0)
+            .await
+            .expect("let in");
         let (text, key) = accounts
             .create_key(&who, named("ci", None), &visit(0))
             .await
@@ -268,7 +272,9 @@ fn api_keys_cannot_take_over_an_account() {
         let listed = accounts.keys(&who).await.expect("listed");
         assert_eq!(listed[0].last_used, Some(visit(1).now));
         let stranger = signed_in(accounts, "b@b.co").await;
-        let stranger = caller(accounts, &stranger.access, 1).await.expect("let in");
+        let stranger = caller(accounts, &stranger.access_token, 1)
+            .await
+            .expect("let in");
         let taken = accounts
             .delete_key(&stranger, key.id.as_str(), &visit(1))
             .await;
@@ -305,20 +311,25 @@ fn one_administrator_always_remains() {
             )
             .await;
         assert_eq!(kind(last), Some(Kind::Conflict));
-        caller(accounts, &user.access, 1).await.expect("let in");
+        caller(accounts, &user.access_token, 1)
+            .await
+            .expect("let in");
         accounts
             .change_user(by, &id, change(Some(Role::Admin), None), &visit(1))
             .await
             .expect("raised");
         assert_eq!(
-            caller(accounts, &user.access, 1).await.expect("in").role,
+            caller(accounts, &user.access_token, 1)
+                .await
+                .expect("in")
+                .role,
             Role::Admin
         );
         accounts
             .change_user(by, &id, change(None, Some(true)), &visit(1))
             .await
             .expect("locked");
-        assert!(caller(accounts, &user.access, 1).await.is_err());
+        assert!(caller(accounts, &user.access_token, 1).await.is_err());
         assert_eq!(
             kind(accounts.login("b@b.co", PASSWORD, &visit(1)).await),
             Some(Kind::Forbidden)
@@ -356,7 +367,9 @@ fn an_expired_key_is_rejected() {
     run(async {
         let accounts = &house.accounts;
         let one = signed_in(accounts, "a@b.co").await;
-        let who = caller(accounts, &one.access, 0).await.expect("let in");
+        let who = caller(accounts, &one.access_token, 0)
+            .await
+            .expect("let in");
         for days in [0, 3_651] {
             let made = accounts
                 .create_key(&who, named("ci", Some(days)), &visit(0))

@@ -1,4 +1,4 @@
-//! Checks of single fields of a request: ranges, sizes, and formats. Each appends its errors to a list.
+//! Checks individual fields of a request: ranges, sizes, and formats. Each function appends its errors to a list.
 
 use serde_json::{Value, json};
 
@@ -13,7 +13,7 @@ use crate::domain::schema;
 
 pub(super) async fn check_format(
     wanted: Option<&Value>,
-    faults: &mut Vec<FieldError>,
+    errors: &mut Vec<FieldError>,
 ) -> Option<Format> {
     let wanted = wanted?;
     let place = &["body", "response_format"];
@@ -29,14 +29,14 @@ pub(super) async fn check_format(
         }
         _ => {
             let why = "its type must be text, json_object or json_schema";
-            faults.push(field(place, "value_error", why));
+            errors.push(field(place, "value_error", why));
             return None;
         }
     };
     let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
     if name.is_empty() || name.len() > 64 || !name.chars().all(is_name) {
         let why = "a name has 1 to 64 letters, digits, _ and -";
-        faults.push(field(place, "value_error", why));
+        errors.push(field(place, "value_error", why));
     }
     let format = Format {
         name: name.to_owned(),
@@ -46,7 +46,7 @@ pub(super) async fn check_format(
         ..Format::default()
     };
     if let Err(why) = compiled(&format).await {
-        faults.push(field(place, "value_error", &why));
+        errors.push(field(place, "value_error", &why));
     }
     Some(format)
 }
@@ -63,7 +63,7 @@ async fn compiled(format: &Format) -> Result<(), String> {
 }
 
 /// Trims the topic; an empty one becomes none.
-pub(super) fn check_topic(given: &mut Option<String>, faults: &mut Vec<FieldError>) {
+pub(super) fn check_topic(given: &mut Option<String>, errors: &mut Vec<FieldError>) {
     let topic = given.take().unwrap_or_default();
     let topic = topic.trim();
     if topic.is_empty() {
@@ -72,47 +72,47 @@ pub(super) fn check_topic(given: &mut Option<String>, faults: &mut Vec<FieldErro
     let place = &["body", "topic"];
     if topic.chars().count() > MAX_TOPIC {
         let why = format!("at most {MAX_TOPIC} characters");
-        faults.push(field(place, "too_long", &why));
+        errors.push(field(place, "too_long", &why));
     } else if topic.chars().any(char::is_control) {
         let why = "a topic has no control characters";
-        faults.push(field(place, "value_error", why));
+        errors.push(field(place, "value_error", why));
     }
     *given = Some(topic.to_owned());
 }
 
-pub(super) fn check_bars(request: &Request, faults: &mut Vec<FieldError>) {
+pub(super) fn check_bars(request: &Request, errors: &mut Vec<FieldError>) {
     if request
         .stop_when_agreed
         .is_some_and(|bar| !(0.0..=1.0).contains(&bar))
     {
         let why = "must be from 0 to 1";
-        faults.push(field(&["body", "stop_when_agreed"], "out_of_range", why));
+        errors.push(field(&["body", "stop_when_agreed"], "out_of_range", why));
     }
     if (request.samples).is_some_and(|samples| !(2..=MAX_MEMBERS as u32).contains(&samples)) {
         let why = format!("must be from 2 to {MAX_MEMBERS}");
-        faults.push(field(&["body", "samples"], "out_of_range", &why));
+        errors.push(field(&["body", "samples"], "out_of_range", &why));
     }
     if (request.passages).is_some_and(|most| !(1..=1_000).contains(&most)) {
         let why = "must be from 1 to 1000";
-        faults.push(field(&["body", "passages"], "out_of_range", why));
+        errors.push(field(&["body", "passages"], "out_of_range", why));
     }
 }
 
-pub(super) fn check_prompt(prompt: &str, faults: &mut Vec<FieldError>) {
+pub(super) fn check_prompt(prompt: &str, errors: &mut Vec<FieldError>) {
     if prompt.trim().is_empty() {
-        faults.push(field(
+        errors.push(field(
             &["body", "prompt"],
             "missing",
             "the question is empty",
         ));
     } else if prompt.chars().count() > MAX_PROMPT {
-        faults.push(field(
+        errors.push(field(
             &["body", "prompt"],
             "too_long",
             &format!("at most {MAX_PROMPT} characters; upload longer texts as documents"),
         ));
     } else if prompt.contains('\0') {
-        faults.push(field(
+        errors.push(field(
             &["body", "prompt"],
             "value_error",
             "the question contains a NUL character",
@@ -120,22 +120,22 @@ pub(super) fn check_prompt(prompt: &str, faults: &mut Vec<FieldError>) {
     }
 }
 
-/// Checks the ranges of the parameters and merges the preset into them.
+/// Checks the ranges of the parameters and merges in the preset.
 pub(super) fn check_parameters(
     request: &mut Request,
-    passed_on: bool,
-    faults: &mut Vec<FieldError>,
+    is_passthrough: bool,
+    errors: &mut Vec<FieldError>,
 ) {
-    // The provider validates what is passed through to a single model.
-    if !passed_on {
-        check_ranges(&request.parameters, &["body", "parameters"], faults);
+    // The provider validates parameters that are passed through to a single model.
+    if !is_passthrough {
+        check_ranges(&request.parameters, &["body", "parameters"], errors);
     }
     let Some(name) = request.preset.take() else {
         return;
     };
     match Parameters::preset(&name) {
-        Some(preset) => request.parameters = request.parameters.over(&preset),
-        None => faults.push(field(
+        Some(preset) => request.parameters = request.parameters.overlay(&preset),
+        None => errors.push(field(
             &["body", "preset"],
             "value_error",
             "must be precise, balanced or creative",
@@ -143,7 +143,7 @@ pub(super) fn check_parameters(
     }
 }
 
-/// Checks the budget, which the request gives in dollars.
+/// Checks the budget, which the request specifies in dollars.
 pub(super) fn check_budget(
     dollars: Option<f64>,
     faults: &mut Vec<FieldError>,
@@ -156,14 +156,14 @@ pub(super) fn check_budget(
     budget
 }
 
-pub(super) fn check_ranges(parameters: &Parameters, place: &[&str], faults: &mut Vec<FieldError>) {
+pub(super) fn check_ranges(parameters: &Parameters, place: &[&str], errors: &mut Vec<FieldError>) {
     for OutOfRange { name, message } in parameters.check().err().unwrap_or_default() {
         let place: Vec<&str> = place.iter().copied().chain([name]).collect();
-        faults.push(field(&place, "out_of_range", &message));
+        errors.push(field(&place, "out_of_range", &message));
     }
 }
 
-/// Checks the spelling of the document IDs and keeps each once.
+/// Validates and deduplicates the document IDs.
 pub(super) fn check_documents(
     request: &mut Request,
     faults: &mut Vec<FieldError>,
@@ -196,7 +196,7 @@ pub(super) fn check_documents(
 
 pub(super) fn field(place: &[&str], kind: &'static str, message: &str) -> FieldError {
     FieldError {
-        place: place.iter().map(|&part| part.to_owned()).collect(),
+        location: place.iter().map(|&part| part.to_owned()).collect(),
         message: message.to_owned(),
         kind,
     }

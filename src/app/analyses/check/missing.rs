@@ -1,5 +1,5 @@
-//! Models that a recipe or an earlier analysis names and that no longer exist: the run continues without them and
-//! reports it. A name that the client itself gives is never skipped.
+//! Models named by a recipe or an earlier analysis that no longer exist: the run continues without them and
+//! reports it. A name given by the client itself is never skipped.
 
 use super::Analyses;
 use crate::app::{Error, Result};
@@ -7,10 +7,10 @@ use crate::domain::id::UserId;
 use crate::domain::request::{EvidenceRequest, Request};
 
 impl Analyses<'_> {
-    /// Removes missing models from the request and returns a note for each.
+    /// Removes missing models from the request and returns a note for each of them.
     ///
     /// # Errors
-    /// `BadInput` when no member would be left.
+    /// `BadInput` if no member would be left.
     pub(super) fn leave_out_missing(
         &self,
         user: Option<&UserId>,
@@ -20,7 +20,7 @@ impl Analyses<'_> {
         let llm = self.llm;
         let is_missing = |name: &String| inherited.contains(name) && llm.find(user, name).is_none();
         if request.models.iter().any(|name| !is_missing(name)) || request.models.is_empty() {
-            // At least one model stays.
+            // Keep at least one model.
         } else if request
             .models
             .iter()

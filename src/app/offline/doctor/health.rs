@@ -10,13 +10,13 @@ use serde_json::Value;
 use crate::config::Config;
 use crate::tls::LocalVerifier;
 
-/// Timeout for connecting, and between two parts of the answer.
+/// Timeout for connecting, and between two chunks of the response.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// Maximum number of bytes read of an answer.
+/// Maximum number of bytes read from a response.
 const MAX_ANSWER_BYTES: u64 = 64 << 10;
 
-/// A server's answer, or the reason why no Quire server answered.
-pub type Said = Result<HealthProbe, String>;
+/// A server's response, or the reason why no Quire server responded.
+pub type HealthResult = Result<HealthProbe, String>;
 
 /// The health of a Quire server.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,11 +36,11 @@ impl HealthProbe {
     }
 }
 
-/// Asks the server with these settings.
+/// Queries the health of the server that these settings describe.
 ///
 /// # Errors
-/// The reason, when the port is 0 or no Quire server answers.
-pub fn ask(config: &Config) -> Said {
+/// The reason, if the port is 0 or no Quire server responds.
+pub fn ask(config: &Config) -> HealthResult {
     if config.port == 0 {
         return Err("the port is 0, so the server's address is unknown; set PORT".to_owned());
     }
@@ -51,7 +51,7 @@ pub fn ask(config: &Config) -> Said {
     )
 }
 
-/// The address to connect to: the unspecified address is replaced by the loopback address.
+/// Returns the address to connect to: the unspecified address is replaced with the loopback address.
 pub(super) fn from_here(host: IpAddr) -> IpAddr {
     match host {
         IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
@@ -60,14 +60,14 @@ pub(super) fn from_here(host: IpAddr) -> IpAddr {
     }
 }
 
-pub(super) fn ask_at(address: SocketAddr, sealed: bool) -> Said {
+pub(super) fn ask_at(address: SocketAddr, sealed: bool) -> HealthResult {
     let unheard = |error: std::io::Error| format!("no answer from {address}: {error}");
     let socket = TcpStream::connect_timeout(&address, PATIENCE).map_err(unheard)?;
     socket.set_read_timeout(Some(PATIENCE)).map_err(unheard)?;
     socket.set_write_timeout(Some(PATIENCE)).map_err(unheard)?;
     let bytes = match sealed {
         true => {
-            LocalVerifier::over(socket, address.ip()).and_then(|socket| response(socket, address))
+            LocalVerifier::new(socket, address.ip()).and_then(|socket| response(socket, address))
         }
         false => response(socket, address),
     };
@@ -88,7 +88,7 @@ fn parse(text: &str) -> Option<HealthProbe> {
     head.starts_with("HTTP/1.").then_some(())?;
     let value: Value = serde_json::from_str(body).ok()?;
     let word = |name: &str| value[name].as_str().map(str::to_owned);
-    // Other programs have a /health with a status too.
+    // Other programs may have a /health endpoint with a status too.
     value["database"]["engine"].as_str()?;
     Some(HealthProbe {
         status: word("status")?,

@@ -1,4 +1,4 @@
-//! Checks of the machine: clock, open files, memory. Reads what the system reports; if it reports nothing,
+//! Checks of the machine: clock, open files, and memory. Relies on what the system reports; if it reports nothing,
 //! there is no finding.
 
 use super::{CheckResult, CheckState, finding};
@@ -6,12 +6,12 @@ use crate::app::host_limits::CONTAINER_LIMITS;
 use crate::config::Config;
 use crate::domain::time::Timestamp;
 
-/// Open files besides connections: the database's, the log's, and those being read.
+/// Open files besides connections: the database, its log, and files being read.
 const OWN_FILES: u64 = 64;
 /// Memory in MiB that the server needs in addition to the document readers.
 const OWN_MEMORY: u64 = 96;
 
-/// Runs the checks. `newest` is the time of the newest entry of the audit log.
+/// Runs the checks. `newest` is the time of the newest audit log entry.
 pub(super) fn examine(
     config: &Config,
     now: Timestamp,
@@ -74,7 +74,7 @@ fn files(limits: &str, connections: u64) -> Option<CheckResult> {
 
 fn room(bytes: u64, document: u64) -> Option<CheckResult> {
     let (most, one) = (bytes >> 20, document >> 20);
-    // Without a limit, version 1 control groups report a number larger than any machine's memory.
+    // Without a limit, version 1 of control groups reports a number larger than any machine's memory.
     if most > 1 << 24 {
         return None;
     }

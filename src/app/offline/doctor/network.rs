@@ -5,7 +5,7 @@ use std::io::ErrorKind;
 use std::net::{IpAddr, SocketAddr, TcpListener, ToSocketAddrs};
 use std::time::{Duration, Instant};
 
-use super::health::{self, Said};
+use super::health::{self, HealthResult};
 use super::{CheckResult, CheckState, finding};
 use crate::clock;
 use crate::config::Config;
@@ -13,12 +13,12 @@ use crate::domain::time::Timestamp;
 use crate::llm::{Remote, RemoteError};
 use crate::tls::Files;
 
-/// Path at which the server sends some events with pauses, to show whether they arrive with pauses.
+/// Path of a test endpoint that sends a few events at intervals, to show whether they arrive at intervals.
 const TICKS: &str = "/api/internal/ticks";
-/// Average interval below which events were buffered by a proxy: they are sent four times slower.
+/// Average interval below which a proxy must have buffered the events: they are sent at four times this interval.
 const APART: Duration = Duration::from_millis(60);
 
-/// Runs the checks. Blocks, for some seconds when a peer does not answer.
+/// Runs the checks. Blocks, for several seconds if a peer does not respond.
 pub(super) fn examine(config: &Config) -> Vec<CheckResult> {
     let mut findings = Vec::new();
     let mut is_serving = false;
@@ -51,12 +51,12 @@ pub(super) fn examine(config: &Config) -> Vec<CheckResult> {
     findings
 }
 
-/// The finding for a port, and whether a Quire server listens there.
+/// Returns the finding for a port, and whether a Quire server listens there.
 fn the_port(
     name: &str,
     address: SocketAddr,
     bound: Result<(), ErrorKind>,
-    ask: impl FnOnce() -> Said,
+    ask: impl FnOnce() -> HealthResult,
 ) -> (CheckResult, bool) {
     let (state, text, is_serving) = match bound {
         Ok(()) => (CheckState::Well, format!("{address} is free"), false),
@@ -135,7 +135,7 @@ fn names(config: &Config) -> Vec<CheckResult> {
     findings
 }
 
-/// The host name in a URL; `None` for an IP address, which needs no resolving.
+/// Returns the host name of a URL; `None` for an IP address, which needs no lookup.
 fn host(url: &str) -> Option<&str> {
     let rest = url.split_once("://")?.1;
     let authority = rest.split(['/', '?', '#']).next()?;
@@ -160,8 +160,8 @@ fn certificates(config: &Config) -> CheckResult {
     finding("authorities", CheckState::Well, text)
 }
 
-/// Remaining validity that calls for a warning: renewals come a month before the end, so at two weeks one
-/// is overdue.
+/// Remaining validity that calls for a warning: certificates are renewed a month before they expire, so at two
+/// weeks a renewal is overdue.
 const SOON: Duration = Duration::from_secs(14 * 86_400);
 
 fn certificate(files: &Files, now: Timestamp) -> CheckResult {
@@ -190,7 +190,7 @@ fn certificate(files: &Files, now: Timestamp) -> CheckResult {
     finding("certificate", state, text)
 }
 
-/// Checks the public address through any proxy: whether it leads here, and whether events arrive as they
+/// Checks the public address through any proxy: whether it leads to this server, and whether events arrive as they
 /// are sent.
 fn public(url: &str, config: &Config, is_serving: bool) -> Vec<CheckResult> {
     if !is_serving {
@@ -275,7 +275,7 @@ mod tests {
                 })
             }
         };
-        let see = |bound, said: &dyn Fn() -> Said| {
+        let see = |bound, said: &dyn Fn() -> HealthResult| {
             let (finding, is_serving) = the_port("PORT", address, bound, said);
             (finding.state, is_serving)
         };

@@ -1,14 +1,14 @@
-//! Compares the rows of documents with their files, and lists the files that were moved aside.
+//! Compares document rows with their files, and lists the files that were moved aside.
 
 use super::{CheckResult, CheckState, finding};
-use crate::app::documents::orphans::{self, FileComparison, KEPT_DAYS, Orphan, YOUNG_MINUTES};
+use crate::app::documents::orphans::{self, FileComparison, GRACE_MINUTES, Orphan, RETENTION_DAYS};
 use crate::config::Config;
 use crate::store::Store;
 
-/// Maximum number of names in one finding.
+/// Maximum number of names listed in one finding.
 const MAX_NAMES: usize = 20;
 
-/// Runs the checks. Reading the folders blocks, so it happens on a thread of its own.
+/// Runs the checks on a separate thread, because reading the folders blocks.
 pub(super) async fn examine(store: &Store, config: &Config) -> Vec<CheckResult> {
     let (store, data) = (store.clone(), config.data_dir.clone());
     let compared = tokio::task::spawn_blocking(move || orphans::compare(&store, &data)).await;
@@ -62,7 +62,7 @@ fn findings(compared: &FileComparison, has_replica: bool) -> Vec<CheckResult> {
     if !compared.loose.is_empty() {
         let text = format!(
             "{} files belong to no document or upload; the server moves each aside at a start or within an hour, once \
-             it has not changed for {YOUNG_MINUTES} minutes: {}",
+             it has not changed for {GRACE_MINUTES} minutes: {}",
             compared.loose.len(),
             listed(&compared.loose)
         );
@@ -72,7 +72,7 @@ fn findings(compared: &FileComparison, has_replica: bool) -> Vec<CheckResult> {
         let names: Vec<String> = compared.aside.iter().map(with_date).collect();
         let text = format!(
             "{} files were moved aside, and come back when the database refers to them again; each is kept for \
-             {KEPT_DAYS} days at least, and then until it is deleted with quire orphans delete NAME: {}",
+             {RETENTION_DAYS} days at least, and then until it is deleted with quire orphans delete NAME: {}",
             compared.aside.len(),
             listed(&names)
         );

@@ -1,14 +1,14 @@
-//! Checks of the setup: an administrator, the public address, and the server that QUIRE_SERVER names.
+//! Checks of the setup: an administrator, and the server that QUIRE_SERVER names.
 
 use super::{CheckResult, CheckState, finding};
 use crate::config::Config;
 use crate::llm::{Remote, RemoteError};
 use crate::store::{Store, users};
 
-/// Environment variable of the API key for QUIRE_SERVER.
+/// Environment variable with the API key for QUIRE_SERVER.
 const KEY: &str = "QUIRE_API_KEY";
 
-/// Checks whether there is an administrator, who alone can add others.
+/// Checks whether there is an administrator, since only an administrator can add others.
 pub(super) async fn accounts(store: &Store, config: &Config) -> Option<CheckResult> {
     let has_admin = store.read(users::has_admin).await.ok()?;
     if has_admin {
@@ -29,26 +29,15 @@ pub(super) async fn accounts(store: &Store, config: &Config) -> Option<CheckResu
     Some(finding("accounts", CheckState::Doubtful, text))
 }
 
-/// Checks the public address, and the server that commands use. Blocks.
+/// Checks the server that commands use. Blocks.
 pub(super) fn addresses(config: &Config) -> Vec<CheckResult> {
-    let mut findings = Vec::new();
-    let path = config.public_url.as_deref().and_then(|url| {
-        let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
-        rest.split_once('/').map(|(_, path)| path)
-    });
-    if let Some(path) = path.filter(|path| !path.is_empty()) {
-        let text = format!(
-            "PUBLIC_URL has the path /{path}, which is not supported: give Quire a host name of its own"
-        );
-        findings.push(finding("public address", CheckState::Broken, text));
-    }
-    findings.extend(
-        config
-            .server
-            .as_deref()
-            .map(|address| server(address, config)),
-    );
-    findings
+    let server_of = |address| server(address, config);
+    config
+        .server
+        .as_deref()
+        .map(server_of)
+        .into_iter()
+        .collect()
 }
 
 fn server(address: &str, config: &Config) -> CheckResult {

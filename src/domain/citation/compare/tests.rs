@@ -1,4 +1,4 @@
-//! What is found whatever the noise, and what is not.
+//! Quotations that must be found despite noise, and quotations that must not.
 
 mod properties;
 mod quotations;

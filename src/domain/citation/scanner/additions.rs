@@ -1,14 +1,14 @@
-//! What the person who quotes adds to a text: `[sic]`, brackets around changed letters, dollar signs around a formula.
+//! Additions by the person quoting: `[sic]`, brackets around changed letters, dollar signs around a formula.
 
 use super::Scanner;
 
-/// Maximum number of characters in brackets that a quotation changed or added.
+/// Maximum number of bracketed characters that the person quoting changed or added.
 const MAX_NOTE: usize = 24;
-/// Maximum number of characters of a formula between dollar signs.
+/// Maximum length of a formula between dollar signs, in characters.
 const MAX_FORMULA: usize = 80;
 
 impl Scanner<'_> {
-    // Length of `[sic]` and the like, which the person who quotes has added.
+    // Returns the length of `[sic]` and similar notes added by the person quoting.
     pub(super) fn note(&self, c: char) -> Option<usize> {
         let inside = self.bracketed(c)?;
         let words = inside.to_lowercase();
@@ -16,7 +16,7 @@ impl Scanner<'_> {
             words.trim_matches(['!', '.', ' ']),
             "sic" | "emphasis added" | "emphasis mine"
         );
-        // The letter of a footnote, behind its word.
+        // A footnote letter directly after its word.
         let is_letter = matches!(inside.as_str(), "a" | "b" | "c" | "d")
             && c == '['
             && self.open.is_some()
@@ -39,7 +39,8 @@ impl Scanner<'_> {
         (self.next(length + 1) == Some(closing)).then_some(inside)
     }
 
-    // `[T]he` and `walk[ed]`: the brackets show that the person who quotes has changed these letters.
+    // Whether to drop the brackets of `[T]he` and `walk[ed]`, which show that the person quoting changed these
+    // letters.
     pub(super) fn drops_brackets(&mut self, c: char) -> bool {
         let inside = match c {
             '[' => self.bracketed(c),
@@ -59,7 +60,7 @@ impl Scanner<'_> {
         is_within
     }
 
-    // Dollar signs around a formula: `$10^{-3}$`.
+    // Whether to drop the dollar signs around a formula: `$10^{-3}$`.
     pub(super) fn drops_dollars(&mut self, c: char) -> bool {
         if c != '$' {
             return false;

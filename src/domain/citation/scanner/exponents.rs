@@ -1,11 +1,12 @@
-//! Superscripts and subscripts: part of the word before them, or the number of a footnote.
+//! Superscripts and subscripts: either part of the word before them, or a footnote number.
 
 use super::super::characters::raised;
 use super::super::plain_word::PlainWord;
 use super::{PartialWord, Scanner};
 
 impl Scanner<'_> {
-    // The run of superscripts here, or what a caret raises, in plain characters, and its length.
+    // Returns the run of superscripts here, or of the characters raised by a caret, as plain characters with its
+    // length.
     pub(super) fn raised(&self) -> Option<(String, usize)> {
         let rest = &self.chars[self.at..];
         let run: String = rest.iter().map_while(|&(_, c)| raised(c)).collect();
@@ -48,7 +49,7 @@ impl Scanner<'_> {
             .is_some_and(|word| word.end == offset && word.is_figure())
     }
 
-    // Adds an exponent to the word before it; behind a word of the language it is the number of a footnote.
+    // Adds an exponent to the word before it; after an ordinary word, it is a footnote number.
     pub(super) fn raise(&mut self, run: &str, offset: usize, length: usize) {
         self.at += length;
         let end = self
@@ -92,7 +93,7 @@ impl Scanner<'_> {
         }
     }
 
-    // `x_1` and `x_{1}` are x₁.
+    // Whether to drop the underscore of `x_1` and `x_{1}`, which equal x₁.
     pub(super) fn drops_underscore(&self, c: char) -> bool {
         let is_symbol = self.open.as_ref().is_some_and(|open| {
             open.raw.chars().count() <= 2 && open.raw.chars().all(char::is_alphabetic)
@@ -105,7 +106,7 @@ impl Scanner<'_> {
         1 + usize::from(self.next(1) == Some('{'))
     }
 
-    // The subscript of a formula is part of it: H₂O is H2O. Behind a figure it is the base of the figure.
+    // Adds a subscript: part of the word in a formula (H₂O is H2O), the base after a number.
     pub(super) fn lower(&mut self, lowered: char, offset: usize, c: char) {
         let is_letter = lowered.is_alphabetic();
         if self.open.is_some() && !is_letter {

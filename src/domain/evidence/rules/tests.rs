@@ -1,4 +1,4 @@
-//! The rules, each on what it is for, and on the same in other words.
+//! Tests of each rule: on what it should catch, and on the same content in other words.
 
 use super::*;
 

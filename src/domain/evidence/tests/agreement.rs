@@ -1,5 +1,5 @@
-//! Agreement is claimed only where nothing speaks against it: not the sentence, not a contradiction that the judge
-//! reports in vain, not a passage.
+//! Agreement is reported only if nothing contradicts it: not the sentence, not an unverified contradiction
+//! reported by the judge, and not a passage.
 
 use serde_json::{Value, json};
 
@@ -16,7 +16,8 @@ fn entails(quote: &str) -> Value {
     json!({ "verdicts": [{ "sentence": 1, "passage": 1, "verdict": "entails", "quote": quote }] })
 }
 
-// Members that say the same, and a sentence of the answer that the judge and the checker take for it.
+// Builds a map in which two members say the same, and the judge and the checker match it to a sentence of the
+// answer.
 fn both_say(said: &str, sentence: &str) -> EvidenceMap {
     let plan = plan(2, &[sentence], 4);
     let stances = [0, 1].map(|member| stance(&plan, 2, member, "asserts", said));
@@ -92,7 +93,7 @@ fn words_of_two_claims_carry_a_sentence_together() {
     );
 }
 
-/// The judge lists both sides as claims of their own, and names the sentence for one of them or for none.
+/// The judge lists both sides as separate claims and names the sentence for one of them or for neither.
 #[test]
 fn a_sentence_on_one_side_of_a_contradiction_is_disputed() {
     let plan = plan(3, &[PAYS], 4);
@@ -117,7 +118,7 @@ fn a_sentence_on_one_side_of_a_contradiction_is_disputed() {
     }
 }
 
-/// A claim so wide that opposite statements make it says nothing of agreement.
+/// A claim so broad that opposite statements make it is no evidence of agreement.
 #[test]
 fn members_who_contradict_each_other_skip_no_stage() {
     let plan = plan(2, &[], 4);
@@ -164,7 +165,7 @@ fn one_model_does_not_agree_with_itself() {
     assert_eq!(of("p/1"), SupportLevel::SupportedAgreed);
 }
 
-// What the judge says of who pays, beside a claim that both members make.
+// Returns the agreement of two drafts that share one claim, with additional judge output about who pays.
 fn drafts_compared(plan: &Plan, more: Value) -> DraftAgreement {
     let first = format!("{FLAT} {PAYS}");
     let second = format!("{FLAT} The buyer pays the shipping costs.");
@@ -214,7 +215,7 @@ fn a_contradiction_without_words_that_were_found_skips_nothing() {
             "{more}"
         );
     }
-    // A claim without words that were found is not shared either.
+    // A claim whose quoted words were not found is not shared either.
     let unfound = json!({ "text": PAYS, "stances": [of(0, "asserts", "seller has to pay"), of(1, "asserts", "seller has to pay")] });
     let found = drafts_compared(&plan, json!({ "claim": unfound }));
     assert_eq!((found.listed(), found.shared, found.unverified), (2, 1, 0));

@@ -1,4 +1,5 @@
-//! What a judge that is right nine times of ten makes of pairs of sentences, printed next to the targets: `make evidence`.
+//! How pairs of sentences are rated with a judge that is right nine times out of ten, printed next to the targets:
+//! `make evidence`.
 
 #![allow(clippy::print_stdout, reason = "`make evidence` shows the table")]
 
@@ -15,13 +16,13 @@ use crate::domain::plan::EvidenceCall;
 use crate::domain::statistics::random::Random;
 
 const OWN: &str = include_str!("../../../../tests/data/evidence/pairs.json");
-/// Names a file of further pairs.
+/// Environment variable that names a file of additional pairs.
 const MORE: &str = "EVIDENCE_PAIRS";
-/// Judgments of each pair.
+/// Number of judgments per pair.
 const TRIALS: u64 = 60;
-/// How often the judge is right, in percent.
+/// Rate at which the judge is right, in percent.
 const RIGHT: u64 = 90;
-/// Maximum share of contradictions that are called supported or agreed.
+/// Maximum share of contradictions that may be rated supported or agreed.
 const TARGET: f64 = 0.05;
 
 #[derive(Deserialize)]
@@ -59,7 +60,8 @@ impl Counts {
     }
 }
 
-// What the judge says: the truth nine times of ten, otherwise that both say the same, the worst it can do.
+// The judge's reply: the truth nine times out of ten, otherwise that both say the same, which is its worst
+// possible error.
 fn said(pair: &Pair, chance: &mut Random) -> (&'static str, &'static str) {
     let is_right = chance.bits() % 100 < RIGHT;
     match (pair.label.as_str(), is_right) {

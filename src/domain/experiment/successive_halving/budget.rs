@@ -1,4 +1,4 @@
-//! What a race can still afford.
+//! Remaining budget of a race.
 
 use super::super::race_budget::{NOTHING, amounts, limits, plus, reserve, usual_declared};
 use super::super::{JudgeCost, Trial};
@@ -6,7 +6,7 @@ use super::{RacePhase, SuccessiveHalving};
 
 impl SuccessiveHalving {
     /// Fraction of the budget that is reserved in the current phase.
-    pub(super) fn keep(&self) -> f64 {
+    pub(super) fn reserved_fraction(&self) -> f64 {
         if matches!(self.phase, RacePhase::Confirm(..)) {
             0.0
         } else {
@@ -38,7 +38,7 @@ impl SuccessiveHalving {
         let mut after = self.spent;
         after.judged = after.judged.plus(bill);
         let wants = amounts(&after, self.seen.results.len() as u64);
-        let kept = 1.0 - self.keep();
+        let kept = 1.0 - self.reserved_fraction();
         let mut limits = limits(&self.seen.design.budget).into_iter().zip(wants);
         limits.all(|(limit, want)| limit.is_none_or(|limit| want <= limit * kept))
     }

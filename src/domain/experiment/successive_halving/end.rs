@@ -15,8 +15,8 @@ impl SuccessiveHalving {
         self.met = 0;
         let mut arms = vec![leader, self.seen.design.current];
         arms.dedup();
-        // Cases that the race has not used are as good as those held back. If more evaluations are not worth
-        // their price, only the reserved ones are made.
+        // Cases that the race has not used are as good as those held out. If more evaluations are not worth their
+        // price, only the reserved ones are made.
         if stop != StopReason::NotWorth {
             let fresh = self.first_fresh();
             let fresh = self.seen.order.split_off(fresh);
@@ -100,7 +100,7 @@ impl SuccessiveHalving {
         self.rung.to = final_test::next_check(depth).min(most);
         self.met = 0;
     }
-    /// Differences of value between a configuration and the current one on these cases.
+    /// Returns the differences in value between a configuration and the current one on these cases.
     fn differences(&self, leader: usize, cases: &[usize]) -> Vec<f64> {
         let value = |arm: usize, case: usize| {
             let outcome = self.seen.results.get(&Trial { arm, case })?;
@@ -110,7 +110,7 @@ impl SuccessiveHalving {
             |&case: &usize| Some(value(leader, case)? - value(self.seen.design.current, case)?);
         cases.iter().filter_map(pair).collect()
     }
-    /// Number of cases of the race up to the last one that any configuration has seen.
+    /// Returns the number of cases of the race up to the last one that any configuration has seen.
     fn first_fresh(&self) -> usize {
         let seen = |case: &usize| {
             let arms = 0..self.seen.fates.len();

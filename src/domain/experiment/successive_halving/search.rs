@@ -15,7 +15,7 @@ use crate::domain::statistics::random::Random;
 const GLANCE: usize = 4;
 /// Range of the number of feedback cases; in between, a third of the race's cases.
 const FEEDBACK: (usize, usize) = (4, 12);
-/// Fraction of the race's budget that is left for the race.
+/// Fraction of the race's budget that is kept for the race.
 const RACE_PART: f64 = 0.5;
 
 /// Step of the search.
@@ -62,7 +62,7 @@ impl SuccessiveHalving {
         self.advance();
         true
     }
-    /// For each configuration, the one that it was derived from.
+    /// For each configuration, the one from which it was derived.
     pub fn parents(&self) -> &[Option<usize>] {
         &self.parents
     }
@@ -74,13 +74,13 @@ impl SuccessiveHalving {
     pub(super) fn is_glanced_at(&self, arm: usize) -> bool {
         matches!(self.phase, RacePhase::Search(SearchStep::Glance(new) | SearchStep::Whole(new)) if new == arm)
     }
-    /// The request for the next proposal.
+    /// Creates the request for the next proposal.
     pub(super) fn reflection(&self, parent: usize) -> Reflection {
         let mut cells: Vec<(f64, Trial)> = (self.seen.order.iter().take(self.feedback))
             .zip(self.values(parent, self.feedback))
             .map(|(&case, value)| (value, Trial { arm: parent, case }))
             .collect();
-        // Drawn again for each proposal, so that the writer does not always see the same failures.
+        // Reshuffled for each proposal, so that the writer does not always see the same failures.
         Random::new(self.seen.design.seed ^ (self.made as u64) << 16).shuffle(&mut cells);
         cells.sort_by(|a, b| a.0.total_cmp(&b.0));
         let failed = cells.iter().filter(|(value, _)| *value < 1.0);
@@ -100,12 +100,12 @@ impl SuccessiveHalving {
         self.phase = RacePhase::Search(SearchStep::Given);
         self.turn_to(arms, 0, self.feedback);
     }
-    /// Goes on after a step of the search.
+    /// Continues after a step of the search.
     pub(super) fn after_search(&mut self, step: SearchStep) {
         let is_whole = self.rung.from + self.met == self.rung.to;
         match step {
             SearchStep::Waiting(_) => {}
-            // The budget does not even cover the given ones: there is nothing to improve with.
+            // The budget does not even cover the given configurations: nothing is left to improve them with.
             SearchStep::Given if !is_whole => self.phase = RacePhase::Race,
             SearchStep::Given => self.choose_parent(),
             SearchStep::Glance(arm) => {
@@ -129,7 +129,7 @@ impl SuccessiveHalving {
         }
     }
 
-    /// Waits for a proposal for a configuration of the Pareto front, or ends the search.
+    /// Waits for a proposal for a configuration on the Pareto front, or ends the search.
     fn choose_parent(&mut self) {
         let pool: Vec<(usize, Vec<f64>)> = (0..self.seen.fates.len())
             .filter(|&arm| self.seen.fates[arm] == ConfigurationState::Racing)
@@ -170,7 +170,7 @@ impl SuccessiveHalving {
             .filter(|(_, own)| own.iter().any(|&one| one < 1.0));
         let weighted: Vec<(usize, usize)> =
             fallible.map(|(arm, own)| (*arm, weight(own))).collect();
-        // A prompt without a failure cannot be improved, and others need not be.
+        // A prompt without a failure cannot be improved, and the others do not need to be.
         if pool.len() > weighted.len() || weighted.is_empty() {
             return None;
         }

@@ -28,7 +28,7 @@ fn better_prompts_are_found_and_confirmed() {
         better += u64::from(found.verdict.finding == HoldoutFinding::Better);
         rollouts += found.race.results().len() as u64;
         assert!(found.race.results().len() <= 400 && found.proposals.len() <= 8);
-        // The holdout is disjoint from what the writer was shown and the race has used.
+        // The holdout is disjoint from the cases that the writer was shown and the race has used.
         let (order, held) = found.race.cases();
         assert!(held.iter().all(|case| !order.contains(case)));
     }
@@ -37,8 +37,8 @@ fn better_prompts_are_found_and_confirmed() {
     assert!(rollouts < RUNS * 400, "{rollouts}");
 }
 
-/// With a writer that adds only useless phrases, all prompts are equal: at most 5 % are called better or
-/// worse. The given prompts are equal too.
+/// With a writer that adds only useless phrases, all prompts are equal: at most 5% are called better or worse. The
+/// given prompts are equal too.
 #[test]
 fn useless_proposals_are_not_called_better() {
     const RUNS: u64 = 200;
@@ -51,7 +51,7 @@ fn useless_proposals_are_not_called_better() {
         script.cases = 90;
         script.evaluations = 240;
         let found = searched(script);
-        // Only the given prompts differ in worth; a leader derived from the current one must not win.
+        // Only the given prompts differ in quality; a leader derived from the current one must not win.
         let is_equal = found.leader <= found.current;
         is_equal && found.verdict.finding == HoldoutFinding::Better
     });
@@ -68,7 +68,7 @@ fn an_interrupted_search_has_the_same_family() {
         let stops = [0, 1, 30, 77, whole.results.len()];
         for stop in stops {
             let known = whole.results[..stop].iter().copied();
-            // All proposals are known, but only those that were asked for by then are taken.
+            // All proposals are known, but the race takes only those requested so far.
             let mut race = SuccessiveHalving::replayed(
                 design(script, 2),
                 known,
@@ -108,7 +108,7 @@ fn a_search_that_cannot_be_paid_ends_and_odd_proposals_are_taken() {
         match race.next() {
             RaceStep::Done(_) => break,
             RaceStep::Propose(_) => {
-                // Unreadable replies and known prompts use up proposals, and nothing else.
+                // Unreadable replies and known prompts use up proposals and nothing else.
                 let place = (proposed % 2 == 0).then_some(0);
                 let bill = experiment::JudgeCost::default();
                 assert!(race.propose(experiment::prompt_search::Proposal { place, bill }));

@@ -8,7 +8,7 @@ use crate::domain::chat::Task;
 use crate::domain::money::{LongCallPrice, Price};
 use crate::domain::pattern::staged::tests::two;
 
-/// Dollars per million tokens: free, usual, and absurd.
+/// Dollars per million tokens: free, typical, and absurd.
 fn dollars() -> impl Strategy<Value = f64> {
     prop_oneof![
         Just(0.0),
@@ -32,7 +32,7 @@ fn price() -> impl Strategy<Value = Price> {
         input,
         output,
         cached_input: None,
-        // A long call never has a lower price; otherwise reading more would cost less.
+        // A long call never has a lower price; otherwise, reading more would cost less.
         long: long.map(|long| LongCallPrice {
             input: long.input.max(input),
             output: long.output.max(output),

@@ -1,4 +1,4 @@
-//! Pattern files that are read, and those that are refused.
+//! Pattern files that are accepted and pattern files that are rejected.
 
 use serde_json::json;
 
@@ -136,14 +136,14 @@ fn errors_name_location_and_cause() {
             Value::Array(list) => list[name.parse::<usize>().expect(pointer)] = value,
             other => other[name] = value,
         }
-        let faults = read(&tree).err().unwrap_or_default();
-        let fits = |fault: &PatternError| fault.place == place && fault.message.contains(words);
-        assert!(faults.iter().any(fits), "{pointer}: {faults:?}");
+        let errors = read(&tree).err().unwrap_or_default();
+        let fits = |error: &PatternError| error.place == place && error.message.contains(words);
+        assert!(errors.iter().any(fits), "{pointer}: {errors:?}");
     }
     assert!(read(&json!([])).is_err());
     assert!(
         read(&json!({}))
             .err()
-            .is_some_and(|faults| faults.len() >= 3)
+            .is_some_and(|errors| errors.len() >= 3)
     );
 }

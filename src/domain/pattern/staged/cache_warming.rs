@@ -1,5 +1,5 @@
-//! Prompt-cache warming: if one model gets several calls with the same long prefix, the first call is sent
-//! alone; once it has read the prefix, the provider serves it to the others from its cache for less.
+//! Prompt-cache warming: if one model gets several calls with the same long prefix, the first call is sent alone;
+//! once the provider has read the prefix, it serves the prefix to the other calls from its cache at a lower price.
 
 use super::StagedRun;
 use crate::domain::chat::estimate_tokens;
@@ -38,7 +38,7 @@ impl StagedRun {
         price.is_some_and(is_cheaper) && estimate_tokens(&beginning.text) >= CACHED_FROM
     }
 
-    /// Makes the calls that waited for another one to read the prefix or to end.
+    /// Makes the calls that waited for another call to read the prefix or to end.
     pub(super) fn warmed(&mut self, now: Timestamp) {
         if self.held.is_empty() {
             return;

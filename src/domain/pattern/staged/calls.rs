@@ -1,8 +1,8 @@
-//! Starts a run's calls and passes on what they write.
+//! Starts a run's calls and forwards their output.
 
 use std::time::Duration;
 
-use super::{CALL_LIMIT, GRACE, LEAST, MachineOutput, StagedCall, StagedRun};
+use super::{CALL_LIMIT, GRACE, MIN_CALL_TIME, MachineOutput, StagedCall, StagedRun};
 use crate::domain::chat::Delta;
 use crate::domain::event::RunEvent;
 use crate::domain::pattern::CallId;
@@ -12,7 +12,7 @@ impl StagedRun {
     pub(super) fn call(&mut self, now: Timestamp, member: usize) {
         let seconds = self.board.member(member).parameters.timeout_s;
         let limit = seconds.map_or(CALL_LIMIT, |seconds| Duration::from_secs(seconds.into()));
-        let limit = limit.min(self.time_left(now)).max(LEAST);
+        let limit = limit.min(self.time_left(now)).max(MIN_CALL_TIME);
         let request = self.board.request(member, limit);
         self.expect(now, member);
         if let Some(open) = self.open.get_mut(&member) {

@@ -11,7 +11,7 @@ use crate::domain::time::Timestamp;
 const KEPT_FOR_SYNTHESIS: u32 = 5;
 
 impl StagedRun {
-    /// Time left for a call that starts now: the minimum of the stage's and the run's remainder.
+    /// Time left for a call that starts now: the lesser of the stage's and the run's remaining time.
     pub(super) fn time_left(&self, now: Timestamp) -> Duration {
         let times = self.board.plan.times;
         let (stage, run) = (seconds(times.stage), seconds(times.run));
@@ -24,13 +24,13 @@ impl StagedRun {
         of_stage.min(of_run)
     }
 
-    /// Time left of the run.
+    /// Remaining time of the run.
     pub(super) fn run_time_left(&self, now: Timestamp) -> Duration {
         seconds(self.board.plan.times.run).saturating_sub(now.since(self.timed))
     }
 
     /// Rewords a timeout that was caused by the end of the stage or run rather than by a slow call.
-    pub(super) fn blamed(&self, now: Timestamp, error: CallError) -> CallError {
+    pub(super) fn attribute_timeout(&self, now: Timestamp, error: CallError) -> CallError {
         let is_late = error.kind == CallErrorKind::Timeout && self.time_left(now) <= GRACE;
         if !is_late {
             return error;
@@ -42,7 +42,7 @@ impl StagedRun {
     }
 
     /// Skips to the last stage for lack of time.
-    pub(super) fn hurry(&mut self, now: Timestamp) {
+    pub(super) fn skip_to_last_stage(&mut self, now: Timestamp) {
         let reason = format!(
             "stage {} was skipped: the analysis had nearly reached its time limit",
             self.board.name()

@@ -1,5 +1,4 @@
-//! Early conclusions: answers that agree and a user's request for the synthesis. Makes no
-//! calls.
+//! Early conclusion of a run: because the answers agree, or because a user requests the synthesis. Makes no calls.
 
 use super::{CallUse, MachineOutput, StagedRun};
 use crate::domain::analysis::{Arrangement, StageAnswer, Status};
@@ -11,24 +10,24 @@ use crate::domain::pattern::CallId;
 use crate::domain::prompt;
 use crate::domain::time::Timestamp;
 
-/// What follows a stage whose calls are settled.
+/// What follows a stage in which all calls are settled.
 enum NextStage {
     /// This stage.
     Enter(usize),
     /// No stage: the best draft is the answer.
     KeepDraft,
-    /// The judge compares the first answers before it is decided.
+    /// The judge compares the first answers before the decision.
     AskJudge,
 }
 
-/// Whether first answers agree, by the rule that the note names.
+/// Whether the first answers agree, by the rule that the note names.
 struct AgreementVerdict {
     agrees: bool,
     note: String,
 }
 
 impl StagedRun {
-    /// The stage after this one; none if the run ends here or continues in another way.
+    /// Returns the stage after this one; none if the run ends here or continues in another way.
     pub(super) fn stage_after(&mut self, now: Timestamp, stage: usize) -> Option<usize> {
         if self.board.is_vote() && stage == self.board.plan.first() {
             self.close_vote(now);
@@ -92,13 +91,13 @@ impl StagedRun {
         match self.board.plan.arrangement {
             Arrangement::Cascade => {
                 let best = self.board.best_answer();
-                best.is_some_and(|best| self.board.shaped(&best.text).is_some())
+                best.is_some_and(|best| self.board.to_requested_format(&best.text).is_some())
             }
             _ => stages > first + 2,
         }
     }
 
-    // By the judge's comparison; without one, only by the closing lines.
+    // Decided by the judge's comparison; without one, only by the closing lines.
     fn agreement(&self, threshold: f64) -> AgreementVerdict {
         let plan = &self.board.plan;
         let answers: Vec<StageAnswer> = self.answers().cloned().collect();
@@ -138,7 +137,7 @@ impl StagedRun {
             let error = format!("there is no answer: {reason}");
             return self.finish(now, Status::Failed, None, Some(error));
         };
-        let Some(text) = self.board.shaped(&best.text) else {
+        let Some(text) = self.board.to_requested_format(&best.text) else {
             let error = format!("there is no answer in the requested format: {reason}");
             return self.finish(now, Status::Failed, None, Some(error));
         };
@@ -158,7 +157,7 @@ impl StagedRun {
         let Some(best) = self.board.best_answer() else {
             return self.nobody_answered(now);
         };
-        let Some(text) = self.board.shaped(&best.text) else {
+        let Some(text) = self.board.to_requested_format(&best.text) else {
             return self.nobody_answered(now);
         };
         let (letter, model) = (prompt::letter(best.member), &best.model);
@@ -192,8 +191,8 @@ impl StagedRun {
         self.leave_out_open(now);
     }
 
-    /// After an early-synthesis request, continues as soon as there is one answer.
-    pub(super) fn hurry_on(&mut self, now: Timestamp) {
+    /// After a request for an early synthesis, continues as soon as there is one answer.
+    pub(super) fn continue_to_synthesis(&mut self, now: Timestamp) {
         let has_begun = self.board.anyone_answered(self.board.plan.first());
         if self.hurried && !self.board.is_last() && has_begun {
             self.leave_out_open(now);
@@ -202,7 +201,7 @@ impl StagedRun {
 
     /// Skips a model's open call in the current stage. The synthesizer is never skipped, because there would
     /// be no answer.
-    pub(super) fn leave_out(&mut self, now: Timestamp, model: &str) {
+    pub(super) fn skip_model(&mut self, now: Timestamp, model: &str) {
         if self.board.is_last() {
             return;
         }

@@ -1,10 +1,10 @@
-//! The evidence calls of a run: after the synthesis, and before it is decided whether stages are skipped. The run
-//! continues if they fail; a failure is kept as the call's answer and reported in the result.
+//! The evidence calls of a run: after the synthesis, and before the decision on skipping stages. The run continues
+//! if they fail; a failure is kept as the call's answer and reported in the result.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-use super::{CallUse, GRACE, LEAST, MachineOutput, StagedRun};
+use super::{CallUse, GRACE, MIN_CALL_TIME, MachineOutput, StagedRun};
 use crate::domain::analysis::{Member, StageAnswer, Status};
 use crate::domain::chat::{Answer, CallError, CallErrorKind, Extras, ModelRequest};
 use crate::domain::evidence::prompts;
@@ -21,8 +21,8 @@ const LIMIT: Duration = Duration::from_secs(180);
 pub(super) struct EvidencePhase {
     pub results: BTreeMap<CallId, StageAnswer>,
     open: BTreeMap<CallId, EvidenceAttempt>,
-    /// Calls waiting for a budget reservation, asked for one by one.
-    asking: VecDeque<EvidenceCall>,
+    /// Calls waiting for a budget reservation, requested one by one.
+    awaiting_reservation: VecDeque<EvidenceCall>,
     next: AfterEvidence,
 }
 
@@ -36,17 +36,17 @@ struct EvidenceAttempt {
 /// What the run does after its evidence calls.
 #[derive(Debug, Clone, Default)]
 enum AfterEvidence {
-    /// There are none.
+    /// There are no evidence calls.
     #[default]
     Nothing,
-    /// Decides whether stages after this one are skipped.
+    /// Decides whether the stages after this one are skipped.
     Decide(usize),
     /// Ends with this answer.
     Finish(String),
 }
 
 impl EvidencePhase {
-    /// Whether calls are asked for or open.
+    /// Whether calls are waiting for a reservation or in progress.
     pub fn is_active(&self) -> bool {
         !matches!(self.next, AfterEvidence::Nothing)
     }
@@ -56,9 +56,9 @@ impl EvidencePhase {
         matches!(self.next, AfterEvidence::Finish(_))
     }
 
-    /// Whether a reservation was asked for.
+    /// Whether a reservation has been requested.
     pub fn is_asking(&self) -> bool {
-        !self.asking.is_empty()
+        !self.awaiting_reservation.is_empty()
     }
 
     /// The earliest deadline of an open call.
@@ -68,7 +68,7 @@ impl EvidencePhase {
 }
 
 impl StagedRun {
-    /// Ends the run with its answer, once the evidence calls that are planned have been made.
+    /// Ends the run with its answer, once the planned evidence calls have been made.
     pub(super) fn conclude(&mut self, now: Timestamp, answer: String) {
         let mut calls = vec![EvidenceCall::Map, EvidenceCall::Passages];
         calls.retain(|&call| {
@@ -79,7 +79,7 @@ impl StagedRun {
         self.gather(now, calls);
     }
 
-    /// Has the judge compare the first answers. Returns false if there is no judge, or it was asked before.
+    /// Has the judge compare the first answers. Returns false if there is no judge or it was already called.
     pub(super) fn compare_drafts(&mut self, now: Timestamp, stage: usize) -> bool {
         let call = EvidenceCall::Drafts;
         let is_done = self.evidence.results.contains_key(&self.evidence_id(call));
@@ -92,16 +92,16 @@ impl StagedRun {
     }
 
     fn gather(&mut self, now: Timestamp, calls: Vec<EvidenceCall>) {
-        self.evidence.asking = calls.into();
+        self.evidence.awaiting_reservation = calls.into();
         if self.run_time_left(now).is_zero() {
             return self.skip_evidence(now, "the analysis reached its time limit");
         }
         self.ask_for_next(now);
     }
 
-    // Asks for the reservation of the next call; without another one, continues when all are settled.
+    // Requests the reservation for the next call; if there is none, continues when all calls are settled.
     fn ask_for_next(&mut self, now: Timestamp) {
-        let Some(&call) = self.evidence.asking.front() else {
+        let Some(&call) = self.evidence.awaiting_reservation.front() else {
             if self.evidence.open.is_empty() {
                 self.evidence_over(now);
             }
@@ -113,7 +113,7 @@ impl StagedRun {
             self.evidence_request(call, &answer, LIMIT),
             self.evidence_member(call),
         ) else {
-            self.evidence.asking.pop_front();
+            self.evidence.awaiting_reservation.pop_front();
             return self.ask_for_next(now);
         };
         let calls = vec![estimate::claim(id, &request, member)];
@@ -123,10 +123,10 @@ impl StagedRun {
 
     /// Makes the call whose reservation was granted.
     pub(super) fn evidence_granted(&mut self, now: Timestamp) {
-        let Some(call) = self.evidence.asking.pop_front() else {
+        let Some(call) = self.evidence.awaiting_reservation.pop_front() else {
             return;
         };
-        let limit = LIMIT.min(self.run_time_left(now)).max(LEAST);
+        let limit = LIMIT.min(self.run_time_left(now)).max(MIN_CALL_TIME);
         let answer = self.final_answer();
         if let Some(request) = self.evidence_request(call, &answer, limit) {
             let id = self.evidence_id(call);
@@ -143,14 +143,14 @@ impl StagedRun {
 
     /// Continues without the call whose reservation was denied.
     pub(super) fn evidence_denied(&mut self, now: Timestamp, reason: String) {
-        if let Some(call) = self.evidence.asking.pop_front() {
+        if let Some(call) = self.evidence.awaiting_reservation.pop_front() {
             let error = CallError::new(CallErrorKind::Unavailable, reason);
             self.keep_evidence(now, self.evidence_id(call), Err(error), CallUse::default());
         }
         self.ask_for_next(now);
     }
 
-    /// Takes in the end of an evidence call.
+    /// Records the end of an evidence call.
     pub(super) fn evidence_settled(
         &mut self,
         now: Timestamp,
@@ -162,18 +162,18 @@ impl StagedRun {
             return;
         }
         self.keep_evidence(now, id, result, took);
-        if self.evidence.open.is_empty() && self.evidence.asking.is_empty() {
+        if self.evidence.open.is_empty() && self.evidence.awaiting_reservation.is_empty() {
             self.evidence_over(now);
         }
     }
 
-    /// Abandons unanswered calls, for this reason.
+    /// Abandons unanswered calls and records the reason.
     pub(super) fn skip_evidence(&mut self, now: Timestamp, reason: &str) {
         let open: Vec<CallId> = self.evidence.open.keys().copied().collect();
         for &id in &open {
             self.out.push_back(MachineOutput::Stop(id));
         }
-        let asking = std::mem::take(&mut self.evidence.asking);
+        let asking = std::mem::take(&mut self.evidence.awaiting_reservation);
         let asked: Vec<CallId> = asking
             .into_iter()
             .map(|call| self.evidence_id(call))
@@ -190,7 +190,7 @@ impl StagedRun {
         for (id, _) in std::mem::take(&mut self.evidence.open) {
             self.out.push_back(MachineOutput::Stop(id));
         }
-        self.evidence.asking.clear();
+        self.evidence.awaiting_reservation.clear();
         self.evidence.next = AfterEvidence::Nothing;
     }
 
@@ -269,8 +269,8 @@ impl StagedRun {
         }
     }
 
-    // A model that failed in this run is asked only if there is no other. The passages are checked by a model that
-    // did not write the answer, if there is one.
+    // A model that failed in this run is called only if there is no other. The passages are checked by a model
+    // that did not write the answer, if there is one.
     fn evidence_member(&self, call: EvidenceCall) -> Option<&Member> {
         let evidence = &self.board.plan.evidence;
         let judge = evidence.judge.as_ref()?;
@@ -299,7 +299,7 @@ impl StagedRun {
         })
     }
 
-    // None if the call is not planned, or there is nothing to compare.
+    // Builds a call's request; none if the call is not planned or there is nothing to compare.
     fn evidence_request(
         &self,
         call: EvidenceCall,
@@ -315,7 +315,7 @@ impl StagedRun {
             EvidenceCall::Drafts => {
                 Some(prompts::comparison(plan, &drafts, None, member, deadline))
             }
-            // A draft that is the answer was compared with the others before it was chosen.
+            // A draft that became the final answer was compared with the others before it was chosen.
             EvidenceCall::Map if self.is_kept_draft(answer) => None,
             EvidenceCall::Map => Some(prompts::comparison(
                 plan,
@@ -344,7 +344,7 @@ impl StagedRun {
         }
     }
 
-    /// Requests of the evidence calls that were answered, for a repetition of the run.
+    /// Returns the requests of the answered evidence calls, so that a rerun can reuse them.
     pub(super) fn evidence_asked(&self) -> Vec<(StageAnswer, ModelRequest)> {
         let last = self.board.plan.stages.len().saturating_sub(1);
         let written = self.board.results.values();

@@ -49,13 +49,13 @@ impl StagedRun {
                 usage: bill.usage,
                 cost,
             });
-        *self.board.turned.entry(member).or_default() += 1;
+        *self.board.fallbacks_used.entry(member).or_default() += 1;
         self.reserve(vec![member]);
         true
     }
 
-    /// Handles a denied reservation. A denied fallback drops its member; a denied stage ends the run with
-    /// what it has.
+    /// Handles a denied reservation. A denied fallback drops its member; a denied stage ends the run with the
+    /// answers so far.
     pub(super) fn denied(&mut self, now: Timestamp, reason: String) {
         let asked = std::mem::take(&mut self.asking);
         let is_fallback = |member: &usize| self.earlier.contains_key(member);
@@ -77,7 +77,7 @@ impl StagedRun {
     fn drop_unasked(&mut self, now: Timestamp, member: usize, error: CallError) {
         // A member that was never called has no fallbacks.
         let turned = self.board.fallbacks_of(member);
-        self.board.turned.insert(member, turned);
+        self.board.fallbacks_used.insert(member, turned);
         self.expect(now, member);
         let stage = self.board.stage;
         self.settle(

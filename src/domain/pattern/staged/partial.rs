@@ -1,4 +1,4 @@
-//! Texts of stopped calls: what is already written and paid for is kept, as an answer that is not complete.
+//! Texts of stopped calls: text that is already written and paid for is kept as an incomplete answer.
 
 use super::{MachineOutput, StagedCall, StagedRun};
 use crate::domain::analysis::{Plan, StageAnswer};
@@ -9,7 +9,7 @@ use crate::domain::money::MicroDollars;
 use crate::domain::pattern::CallId;
 use crate::domain::time::Timestamp;
 
-/// Note on a run that begins with the drafts of a stopped one.
+/// Note on a run that starts from the drafts of a stopped one.
 const FROM_DRAFTS: &str = "the answer is written from the drafts of a stopped run";
 
 impl StagedCall {
@@ -24,7 +24,7 @@ impl StagedCall {
 }
 
 impl StagedRun {
-    /// Creates a run whose first answers exist already, so that only the synthesis is left.
+    /// Creates a run whose first answers already exist, so that only the synthesis is left.
     pub fn from_drafts(
         id: AnalysisId,
         plan: Plan,
@@ -40,7 +40,7 @@ impl StagedRun {
         run
     }
 
-    /// Keeps what the open calls have written so far, before they are stopped.
+    /// Keeps the text that the open calls have written so far, before they are stopped.
     pub(super) fn keep_partial(&mut self, now: Timestamp, reason: &str) {
         let stage = self.board.stage;
         let open = self.open.iter().filter(|(_, open)| !open.text.is_empty());

@@ -10,7 +10,7 @@ use crate::domain::pattern::{CallId, PatternOutcome, reading};
 use crate::domain::time::Timestamp;
 
 impl RunState {
-    /// Suffix for readers of a truncated answer; empty for a complete one.
+    /// Returns a suffix for readers of a truncated answer; empty for a complete one.
     pub fn shortfall(&self, stage: usize, member: usize) -> &'static str {
         let result = self.results.get(&CallId { stage, member });
         match result.and_then(|result| result.finish) {
@@ -22,7 +22,7 @@ impl RunState {
         }
     }
 
-    /// A piece of a member's answer; `attempt` counts the answers that were begun.
+    /// Creates the event for a piece of a member's answer; `attempt` counts the answers begun.
     pub fn text_event(&self, member: usize, delta: Delta, attempt: u32) -> RunEvent {
         let (stage, model) = (self.name().to_owned(), self.member(member).name());
         match delta {
@@ -61,19 +61,19 @@ impl StagedRun {
             .collect()
     }
 
-    /// The plan and the answers of a finished run, by stage and member.
+    /// Returns the plan and the answers of a finished run, by stage and member.
     pub fn into_parts(self) -> (Plan, Vec<StageAnswer>) {
         let answers = self.answers().cloned().collect();
         (self.board.plan, answers)
     }
 
-    /// Answers of all calls, those of the evidence last.
+    /// Returns the answers of all calls, those of the evidence calls last.
     pub(super) fn answers(&self) -> impl Iterator<Item = &StageAnswer> {
         let of_stages = self.board.results.values();
         of_stages.chain(self.evidence.results.values())
     }
 
-    /// Requests and answers of a run, so that a repetition can reuse them.
+    /// Returns the requests and answers of a run, so that a rerun can reuse them.
     pub fn asked(plan: &Plan, results: &[StageAnswer]) -> Vec<(ModelRequest, Answer)> {
         let asked = Self::answered(plan, results).into_iter();
         let given = |(result, request): (StageAnswer, ModelRequest)| {
@@ -90,7 +90,7 @@ impl StagedRun {
         asked.filter_map(given).collect()
     }
 
-    // What the cache gives, or what was held back, comes in one piece.
+    // Sends a cached or withheld answer in one piece.
     pub(super) fn show_at_once(&mut self, member: usize, answer: &Answer, open: &StagedCall) {
         let mut pieces = Vec::new();
         if !open.has_read {
@@ -116,7 +116,11 @@ impl StagedRun {
         let mut run = Self::new(id, plan.clone(), RunEstimate::default());
         run.take_back(results.to_vec());
         let evidence = run.evidence_asked();
-        run.board.asked().into_iter().chain(evidence).collect()
+        run.board
+            .rebuild_requests()
+            .into_iter()
+            .chain(evidence)
+            .collect()
     }
 
     pub(super) fn finish(
@@ -127,7 +131,7 @@ impl StagedRun {
         error: Option<String>,
     ) {
         self.over = true;
-        // The whole answer, where it continues a stopped one.
+        // The whole answer if it continues a stopped one.
         let begun = &self.board.plan.begun;
         let synthesis = synthesis.map(|text| match begun.is_empty() {
             true => text,

@@ -1,5 +1,5 @@
-//! Finds answers of an earlier run that a plan can reuse, without any calls. A call with a prompt that
-//! depends on an answer not yet known counts as not reusable.
+//! Finds answers of an earlier run that a plan can reuse, without making any calls. A call whose prompt depends on
+//! an answer that is not yet known counts as not reusable.
 
 use super::StagedRun;
 use crate::domain::analysis::{Plan, StageAnswer, StageRole};
@@ -9,7 +9,11 @@ use crate::domain::time::Timestamp;
 
 impl StagedRun {
     /// Returns the reusable answers with their stage and member in the new plan.
-    pub fn taken_over(plan: &Plan, earlier: &Plan, answers: &[StageAnswer]) -> Vec<StageAnswer> {
+    pub fn reusable_answers(
+        plan: &Plan,
+        earlier: &Plan,
+        answers: &[StageAnswer],
+    ) -> Vec<StageAnswer> {
         let mut known = Self::answered(earlier, answers);
         let id = AnalysisId::new(Timestamp::default(), 0);
         let mut run = Self::new(id, plan.clone(), RunEstimate::default());
@@ -22,7 +26,7 @@ impl StagedRun {
             };
             let mut found = Vec::new();
             for member in 0..seats {
-                let request = run.board.would_ask(stage, member);
+                let request = run.board.build_request(stage, member);
                 let same = known
                     .iter()
                     .position(|(_, asked)| asked.is_same_question(&request));

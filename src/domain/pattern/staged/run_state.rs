@@ -15,21 +15,21 @@ use crate::domain::prompt;
 /// Maximum attempts at the synthesis: the synthesizer and two members as substitutes.
 const SYNTHESIS_ATTEMPTS: usize = 3;
 
-/// Plan, results, and current stage.
+/// A run's plan, results, and current stage.
 #[derive(Debug, Clone)]
 pub(super) struct RunState {
     pub plan: Plan,
     pub results: BTreeMap<CallId, StageAnswer>,
     pub stage: usize,
     /// Number of fallbacks used so far, by member; the last of them is called.
-    pub turned: BTreeMap<usize, usize>,
+    pub fallbacks_used: BTreeMap<usize, usize>,
 }
 
 impl RunState {
     // Participants of the current stage; in later stages, members without a failure so far. A review needs at
     // least two texts.
     pub fn participants(&self) -> Vec<usize> {
-        let (all, first) = (0..self.seats().len(), self.plan.first());
+        let (all, first) = (0..self.slots().len(), self.plan.first());
         if self.stage <= first {
             return all.collect();
         }
@@ -59,7 +59,7 @@ impl RunState {
     // with an answer.
     pub fn writers(&self) -> Vec<&Member> {
         let texts = self.texts_before(self.plan.stages.len() - 1);
-        let stand_ins = texts.iter().map(|&(member, _)| self.seated(member));
+        let stand_ins = texts.iter().map(|&(member, _)| self.model_in_slot(member));
         let chosen = &self.plan.synthesizer;
         let first = std::iter::once(chosen).chain(&chosen.fallbacks);
         if self.is_vote() {
@@ -78,18 +78,18 @@ impl RunState {
         writers
     }
 
-    // Seats of the current stage: those of the members, except in the reading stage.
-    fn seats(&self) -> &[Member] {
+    // Slots of the current stage: those of the members, except in the reading stage.
+    fn slots(&self) -> &[Member] {
         match self.is_reading() {
             true => &self.plan.readers,
             false => &self.plan.members,
         }
     }
 
-    // The model in a member's seat: the planned one, or the last fallback used.
-    fn seated(&self, member: usize) -> &Member {
-        let planned = &self.seats()[member];
-        let turned = self.turned.get(&member).copied().unwrap_or(0);
+    // The model in a member's slot: the planned one, or the last fallback used.
+    fn model_in_slot(&self, member: usize) -> &Member {
+        let planned = &self.slots()[member];
+        let turned = self.fallbacks_used.get(&member).copied().unwrap_or(0);
         let fallback = turned
             .checked_sub(1)
             .and_then(|at| planned.fallbacks.get(at));
@@ -98,25 +98,25 @@ impl RunState {
 
     /// Number of fallbacks of a member.
     pub fn fallbacks_of(&self, member: usize) -> usize {
-        self.seats()
+        self.slots()
             .get(member)
             .map_or(0, |seat| seat.fallbacks.len())
     }
 
-    /// The fallback that replaces a member if it fails now.
+    /// Returns the fallback that would replace a member if it failed now.
     pub fn next_fallback(&self, member: usize) -> Option<&Member> {
         if self.is_last() {
             return None;
         }
-        let turned = self.turned.get(&member).copied().unwrap_or(0);
-        self.seats().get(member)?.fallbacks.get(turned)
+        let turned = self.fallbacks_used.get(&member).copied().unwrap_or(0);
+        self.slots().get(member)?.fallbacks.get(turned)
     }
 
-    /// The planned model, if a fallback occupies its seat.
+    /// Returns the planned model, if a fallback occupies its slot.
     pub fn planned_instead(&self, member: usize) -> Option<String> {
         let planned = match self.is_last() {
             true => &self.plan.synthesizer,
-            false => self.seats().get(member)?,
+            false => self.slots().get(member)?,
         };
         (planned.model != self.member(member).model).then(|| planned.name())
     }
@@ -127,7 +127,7 @@ impl RunState {
         for result in results {
             let is_member_s = (self.plan.first()..last).contains(&result.stage);
             if is_member_s && !result.earlier.is_empty() {
-                *self.turned.entry(result.member).or_default() += result.earlier.len();
+                *self.fallbacks_used.entry(result.member).or_default() += result.earlier.len();
             }
             let (stage, member) = (result.stage, result.member);
             self.results.insert(CallId { stage, member }, result);
@@ -139,7 +139,7 @@ impl RunState {
         let mut peers: Vec<Peer> = Vec::new();
         let mut own = None;
         let newest = self.newest_before(self.stage);
-        // Critiques without a revision are shown along with the texts that they criticize.
+        // Critiques that no revision used are shown along with the texts that they criticize.
         let unheeded = newest.filter(|&stage| self.is_last() && self.is_review(stage));
         let read = match unheeded {
             Some(reviewed) => self.newest_answers_before(reviewed),
@@ -186,10 +186,14 @@ impl RunState {
             notes: [&self.plan.notes, notes].concat(),
             ..RunTotals::default()
         };
+        if let Some(retrieval) = &self.plan.retrieval {
+            totals.usage = totals.usage.plus(&retrieval.usage);
+            totals.cost_usd = totals.cost_usd.plus(retrieval.cost);
+        }
         for result in self.results.values() {
             match result.answered() {
                 true => totals.answered += 1,
-                // Stopped by a user, which is not a failure.
+                // Stopped by a user, which does not count as a failure.
                 false if result.is_partial() => {}
                 false => totals.failed += 1,
             }
@@ -212,8 +216,8 @@ impl RunState {
         totals
     }
 
-    /// Best available answer: from the newest stage of answers (reviews excluded), preferably by the
-    /// synthesizer's model, else by the first member.
+    /// Returns the best available answer: from the latest stage of answers (reviews excluded), preferably by the
+    /// synthesizer's model, otherwise by the first member.
     pub fn best_answer(&self) -> Option<&StageAnswer> {
         let is_answer = |result: &&StageAnswer| {
             let task = self.plan.stages.get(result.stage).map(|stage| stage.task);
@@ -230,7 +234,7 @@ impl RunState {
             .or(Some(first))
     }
 
-    /// Texts of the newest stage before `stage` with any answer, by member.
+    /// Returns the texts of the latest stage before `stage` with any answer, by member.
     pub fn texts_before(&self, stage: usize) -> Vec<(usize, &str)> {
         let newest = self.newest_before(stage);
         newest.map_or_else(Vec::new, |stage| self.texts_of(stage))
@@ -280,7 +284,7 @@ impl RunState {
                 .copied()
                 .unwrap_or(&self.plan.synthesizer)
         } else {
-            self.seated(member)
+            self.model_in_slot(member)
         }
     }
 
@@ -332,7 +336,7 @@ impl RunState {
 
     /// Converts a text to the final answer: unchanged, or the JSON in it if a format is requested; none if it
     /// does not conform.
-    pub fn shaped(&self, text: &str) -> Option<String> {
+    pub fn to_requested_format(&self, text: &str) -> Option<String> {
         match &self.plan.format {
             None => Some(text.to_owned()),
             Some(format) => format.fitting(text).ok().map(str::to_owned),
@@ -375,15 +379,16 @@ impl RunState {
             tools,
             passthrough: self.plan.passthrough.clone(),
             sample: asked.sample,
-            is_reread: self.reads_again(&model),
+            is_prefix_reused: self.reads_again(&model),
             is_live: self.plan.is_live && self.writes_answer(),
         }
     }
 
-    /// A failed call's error as this plan's client sees it: with the upstream's words if it named the model itself.
-    pub fn told(&self, error: CallError) -> CallError {
+    /// Returns a failed call's error as this plan's client sees it: with the upstream's message if the client
+    /// named the model itself.
+    pub fn error_for_client(&self, error: CallError) -> CallError {
         match self.plan.bare {
-            true => error.in_its_words(),
+            true => error.with_upstream_message(),
             false => error,
         }
     }
@@ -402,9 +407,9 @@ impl RunState {
     }
 
     /// Rebuilds the requests of all successful calls.
-    pub fn asked(&mut self) -> Vec<(StageAnswer, ModelRequest)> {
+    pub fn rebuild_requests(&mut self) -> Vec<(StageAnswer, ModelRequest)> {
         let results: Vec<StageAnswer> = self.results.values().cloned().collect();
-        // A fallback reader was called in the planned reader's name.
+        // A fallback reader was called under the planned reader's name.
         let is_itself = |result: &StageAnswer| {
             result.stage >= self.plan.first() || result.fallback_for.is_none()
         };
@@ -422,8 +427,8 @@ impl RunState {
             .collect()
     }
 
-    /// Builds the request of a member in a stage from the results so far.
-    pub fn would_ask(&mut self, stage: usize, member: usize) -> ModelRequest {
+    /// Builds the request that a member would get in a stage from the results so far.
+    pub fn build_request(&mut self, stage: usize, member: usize) -> ModelRequest {
         self.stage = stage;
         self.request(member, Duration::ZERO)
     }
@@ -431,7 +436,7 @@ impl RunState {
     /// The `analysis.started` event.
     pub fn announcement(&self, analysis_id: AnalysisId, estimate: RunEstimate) -> RunEvent {
         let models: Vec<String> = self.plan.members.iter().map(Member::name).collect();
-        // Votes are counted; a synthesizer is planned only where it may have to break a tie.
+        // Votes are counted; a synthesizer is planned only if it may have to break a tie.
         let writes = |stage: &Stage| stage.who == StageRole::Synthesizer;
         let ultra_model = match self.plan.stages.iter().any(writes) {
             true => self.plan.synthesizer.name(),
@@ -457,7 +462,7 @@ impl RunState {
         }
     }
 
-    /// Notes of a restored run on its failed calls.
+    /// Returns the notes of a restored run on its failed calls.
     pub fn failures(&self) -> Vec<String> {
         let note = |result: &StageAnswer| {
             let (model, stage) = (&result.model, &self.plan.stages.get(result.stage)?.name);
@@ -481,12 +486,8 @@ impl RunState {
     pub fn counts(&self) -> (usize, usize) {
         let all = self.results.values();
         let of_stage = all.filter(|result| result.stage == self.stage);
-        of_stage.fold((0, 0), |(answered, failed), result| {
-            match result.answered() {
-                true => (answered + 1, failed),
-                false => (answered, failed + 1),
-            }
-        })
+        let (answered, failed): (Vec<_>, Vec<_>) = of_stage.partition(|result| result.answered());
+        (answered.len(), failed.len())
     }
 }
 

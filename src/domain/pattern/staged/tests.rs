@@ -47,6 +47,7 @@ fn plan(models: &[&str], synthesizer: &str, stages: &[(&str, StageRole, Task)]) 
         parts: Vec::new(),
         readers: Vec::new(),
         fits: Vec::new(),
+        retrieval: None,
         sources: Vec::new(),
         nonce: "N".into(),
         seed: 1,
@@ -351,7 +352,7 @@ fn nobody_answered_is_a_failure_with_every_reason() {
     };
     assert_eq!(
         outcome.error.as_deref(),
-        Some("no member answered (a: busy; b: the model answered with nothing)")
+        Some("no member answered (a: busy; b: the model returned an empty answer)")
     );
 }
 
@@ -522,7 +523,7 @@ fn a_run_without_money_ends_with_the_best_it_has() {
     assert!(
         claims
             .iter()
-            .all(|claim| claim.input > 0 && claim.cost.is_some())
+            .all(|claim| claim.input_tokens > 0 && claim.cost.is_some())
     );
     assert_eq!(told(&mut poor, 1, denied()), ["failed None"]);
 

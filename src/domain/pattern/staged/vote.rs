@@ -1,4 +1,4 @@
-//! Votes in a run: asks members in waves, has a tie broken, and ends with the winner's own words.
+//! Votes in a run: calls members in waves, has ties broken, and ends with the winner's own words.
 
 use super::StagedRun;
 use super::run_state::RunState;
@@ -6,8 +6,8 @@ use crate::domain::analysis::{Arrangement, Plan, StageAnswer, StageRole, Status}
 use crate::domain::ballot::{self, Ballots, StoredVote, form};
 use crate::domain::time::Timestamp;
 
-/// Smallest panel that is called in waves: with two members, a majority needs both.
-const LEAST_FOR_WAVES: usize = 3;
+/// Minimum size of a panel that is called in waves: with two members, a majority needs both.
+const MIN_FOR_WAVES: usize = 3;
 
 impl RunState {
     /// Whether members vote.
@@ -22,12 +22,12 @@ impl RunState {
 }
 
 impl StagedRun {
-    /// The waiting members to call next: first a majority, then the rest.
+    /// Returns the waiting members to call next: first a majority, then the rest.
     pub(super) fn next_voters(&self, waiting: Vec<usize>) -> Vec<usize> {
         let plan = &self.board.plan;
         let members = plan.members.len();
         let votes_now = self.board.is_vote() && self.board.stage == plan.first();
-        if !votes_now || !plan.is_adaptive || members < LEAST_FOR_WAVES {
+        if !votes_now || !plan.is_adaptive || members < MIN_FOR_WAVES {
             return waiting;
         }
         let prices: Vec<_> = plan.members.iter().map(|member| member.price).collect();
@@ -48,7 +48,7 @@ impl StagedRun {
         }
     }
 
-    /// Asks the members of the next wave, if there is one and time for it.
+    /// Calls the members of the next wave, if there is one and time for it. Returns whether it did.
     pub(super) fn asks_more_voters(&mut self, now: Timestamp) -> bool {
         if !self.board.is_vote() || self.board.stage != self.board.plan.first() {
             return false;
@@ -64,7 +64,7 @@ impl StagedRun {
         true
     }
 
-    /// After the last vote: has a tie broken that only the synthesizer can break, or ends the run.
+    /// After the last vote: has the synthesizer break a tie that only it can break, or ends the run.
     pub(super) fn close_vote(&mut self, now: Timestamp) {
         let plan = &self.board.plan;
         let votes = self.board.texts_of(plan.first());
@@ -80,7 +80,7 @@ impl StagedRun {
         self.count_votes(now);
     }
 
-    /// Whether the tie has been broken or no call is left that could break it.
+    /// Whether the tie has been broken, or no call that could break it is left.
     pub(super) fn has_tried_to_break_tie(&self, now: Timestamp) -> bool {
         let tried = (0..)
             .take_while(|&attempt| self.board.result(attempt).is_some())
@@ -90,7 +90,7 @@ impl StagedRun {
             || self.time_left(now).is_zero()
     }
 
-    /// Ends the run with the votes so far, because further calls were refused.
+    /// Ends the run with the votes so far because the reservation for further calls was denied.
     pub(super) fn count_without_rest(&mut self, now: Timestamp, reason: String) {
         if !self.board.anyone_answered(self.board.plan.first()) {
             return self.best_so_far(now, reason);
@@ -137,7 +137,7 @@ impl StagedRun {
     }
 }
 
-// The question with the turns before it, which may ask for a form.
+// Returns the question with the turns before it, which may ask for a form.
 fn wording(plan: &Plan) -> String {
     let turns = plan.turns.iter().map(|turn| turn.text.as_str());
     let all: Vec<&str> = turns.chain([plan.question.as_str()]).collect();

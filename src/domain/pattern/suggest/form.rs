@@ -2,7 +2,7 @@
 
 use super::has_word;
 
-/// A form of questions and the patterns that it suggests, each with its weight.
+/// A form of question and the patterns that it suggests, each with its weight.
 pub(super) struct QuestionForm {
     pub reason: &'static str,
     pub speaks_for: &'static [(&'static str, f64)],
@@ -49,12 +49,12 @@ const CALCULATED: QuestionForm = QuestionForm {
     speaks_for: &[("self", 0.55), ("vote", 0.2)],
 };
 
-/// Minimum length in characters of a long question.
+/// Minimum length of a long question, in characters.
 const LONG_FROM: usize = 1_500;
 /// Maximum number of words of a short question.
 const SHORT_TO: usize = 12;
 
-/// Detects the forms of a question given in lower case; `length` is that of the whole question, in characters.
+/// Detects the forms of a question given in lowercase; `length` is that of the whole question, in characters.
 pub(super) fn of(lower: &str, length: usize) -> Vec<QuestionForm> {
     let mut found = Vec::new();
     let any = |words: &[&str]| words.iter().any(|word| has_word(lower, word));
@@ -140,11 +140,11 @@ fn begins_closed(lower: &str) -> bool {
         "is", "are", "was", "were", "does", "do", "did", "has", "have", "had", "can", "ist",
         "sind", "war", "waren", "hat", "haben", "kann", "gibt", "enthält",
     ];
-    // A longer question with this start rarely has a one-word answer.
+    // A longer question that starts this way rarely has a one-word answer.
     verbs.contains(&first.as_str()) && lower.contains('?') && lower.split_whitespace().count() <= 25
 }
 
-// "A) … B) …", or "(a) … (b) …".
+// Whether the question lists options: "A) … B) …" or "(a) … (b) …".
 fn has_options(lower: &str) -> bool {
     let option = |letter: &str| {
         [format!("{letter})"), format!("{letter}.")]

@@ -1,12 +1,12 @@
-//! Words that suggest a pattern, in English and German, as word prefixes. Strong signs name the task, weak
-//! ones often accompany it.
+//! Words that suggest a pattern, in English and German, as word prefixes. Strong signals name the task; weak ones
+//! often accompany it.
 
-/// Weight of a strong sign, 0 to 1.
+/// Weight of a strong signal, 0 to 1.
 pub(super) const STRONG: f64 = 0.6;
-/// Weight of a weak sign, 0 to 1.
+/// Weight of a weak signal, 0 to 1.
 pub(super) const WEAK: f64 = 0.3;
 
-/// Pattern id, strong signs, weak signs.
+/// Pattern ID, strong signals, weak signals.
 #[rustfmt::skip]
 pub(super) const SIGNS: &[(&str, &[&str], &[&str])] = &[
     ("gut",

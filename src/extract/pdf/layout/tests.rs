@@ -1,4 +1,4 @@
-//! Pieces of text in known places, and the lines that they make.
+//! Tests the lines that result from pieces of text at known positions.
 
 use super::*;
 
@@ -14,7 +14,7 @@ fn piece(x0: f64, y: f64, text: &str) -> LinePiece {
 }
 
 fn read(pieces: Vec<LinePiece>) -> String {
-    written(&lines(pieces), 10.0, &WordList::default())
+    to_text(&lines(pieces), 10.0, &WordList::default())
 }
 
 #[test]

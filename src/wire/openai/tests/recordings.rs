@@ -1,4 +1,4 @@
-//! Recorded streams of providers, decoded whole, split anywhere, and cut off.
+//! Tests recorded provider streams: decoded whole, split anywhere, and cut off.
 
 use super::*;
 
@@ -27,7 +27,7 @@ fn recorded_streams_decode_alike_wherever_they_are_split() {
         for cut in 0..short.len() {
             assert_eq!(decode(short.as_bytes(), cut), whole, "{name} at {cut}");
         }
-        // Of long ones, a sample of the middle too.
+        // For long ones, also a sample of cuts in the middle.
         let whole = decode(body.as_bytes(), 0);
         for cut in (0..body.len()).filter(|cut| short.len() < body.len() && cut % 997 == 0) {
             assert_eq!(decode(body.as_bytes(), cut), whole, "{name} at {cut}");
@@ -35,7 +35,7 @@ fn recorded_streams_decode_alike_wherever_they_are_split() {
     }
 }
 
-/// The first and the last events of a long recording, whose middle repeats itself; a short one as it is.
+/// The first and last events of a long recording, whose middle is repetitive; a short one is unchanged.
 fn without_middle(body: &str) -> String {
     const EDGE: usize = 1_500;
     if body.len() < 7_000 {
@@ -68,7 +68,7 @@ fn recorded_streams_decode_byte_by_byte() {
 
 #[test]
 fn recorded_answers_are_complete() {
-    // Beginning of the text, bytes of reasoning, then tokens: input, output, cached, reasoning.
+    // Beginning of the text, bytes of reasoning, and token counts: input, output, cached, reasoning.
     for (name, begins, thinks, counts) in [
         ("azure-router.sse", "", 0, (15, 78, 0, 64)),
         (

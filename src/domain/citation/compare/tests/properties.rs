@@ -1,11 +1,11 @@
-//! What holds for any text: nothing panics, and what is verified reads like the quotation.
+//! Properties of arbitrary text: nothing panics, and a verified quotation reads like the original.
 
 use proptest::prelude::*;
 use unicode_normalization::UnicodeNormalization;
 
 use super::*;
 
-// Words, figures, signs, and characters of every kind, so that texts and quotations meet often.
+// Words, numbers, symbols, and characters of every kind, chosen so that texts and quotations often match.
 fn text() -> impl Strategy<Value = String> {
     let piece = prop_oneof![
         prop::sample::select(
@@ -74,8 +74,8 @@ fn text() -> impl Strategy<Value = String> {
     prop::collection::vec(piece, 0..30).prop_map(|pieces| pieces.concat())
 }
 
-// The letters and digits of a text without accents. A raised digit counts behind a figure only: elsewhere it may be
-// the number of a footnote.
+// The letters and digits of a text without accents. A superscript digit counts only after a number: elsewhere it
+// may be a footnote number.
 fn letters(text: &str) -> String {
     let mut before = ' ';
     let is_kept = |c: &char| {

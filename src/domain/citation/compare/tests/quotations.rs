@@ -1,5 +1,5 @@
-//! Quotations over fixed passages in eleven languages: of the altered ones none is verified, of the true ones
-//! nearly all are.
+//! Quotations from fixed passages in eleven languages: no altered quotation is verified, and nearly all true ones
+//! are.
 
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -67,7 +67,7 @@ fn true_quotations_are_verified() {
             check(&text, quote);
         }
     }
-    // As a model copies: lines joined, typographic marks replaced.
+    // As a model copies text: lines joined, typographic marks replaced.
     let license = include_str!("../../../../../tests/data/documents/gpl-3.txt");
     let words: Vec<&str> = license.split_whitespace().collect();
     let text = ComparableText::of(license);
@@ -112,7 +112,7 @@ fn an_ellipsis_shows_what_it_leaves_out() {
         assert_eq!(left_out, expected, "{quote}");
         assert_eq!(verify(text, quote), None, "{quote}");
     }
-    // The text's own ellipsis, and those at the ends, leave out nothing.
+    // The text's own ellipsis, and ellipses at the ends, omit nothing.
     let text = "Well … I do not think so at all.";
     assert!(verify(text, "Well … I do not think so").is_some());
     assert!(verify(text, "… do not think so ...").is_some());

@@ -281,7 +281,8 @@ fn a_shape_is_asked_of_the_one_answer_only() {
 }
 
 proptest! {
-    // With failures at any time: one end, never more open calls than members, and each call ends.
+    // With failures at any time: the run ends once, there are never more open calls than members, and each call
+    // ends.
     #[test]
     fn every_order_of_failures_ends(script in prop::collection::vec((0usize..4, 0u8..6, 0i64..90), 0..80), chain in 0usize..3) {
         let mut plan = four();

@@ -36,7 +36,7 @@ fn written(run: &mut StagedRun) -> Vec<String> {
     told(run, 2, answered(1, 0, "The fee is 30 or 40 euros."))
 }
 
-/// What both say of the fee, under either letter: the order is shuffled.
+/// The judge's reply on what both members say about the fee, under either letter because the order is shuffled.
 fn reply(second: &str) -> String {
     let stance = |letter: &str, stance: &str, quote: &str| json!({ "member": letter, "stance": stance, "quote": quote });
     let stances: Vec<Value> = ["A", "B"]
@@ -112,7 +112,7 @@ fn whatever_happens_to_the_comparison_the_answer_stays() {
     let late = Duration::from_secs(600);
     for (input, why) in [
         (failed(MAP, 0), "busy"),
-        (answered(MAP, 0, "  "), "nothing"),
+        (answered(MAP, 0, "  "), "an empty answer"),
         (MachineInput::Hurry, "user's request"),
         (
             MachineInput::Cancelled("stopped by its owner".into()),
@@ -244,7 +244,7 @@ fn a_cascade_asks_the_judge_before_it_decides() {
 
 #[test]
 fn a_cascade_whose_judge_fails_goes_by_the_closing_lines() {
-    // A draft that was not compared is compared once it is the answer.
+    // A draft that was not compared before is compared once it is the answer.
     for (text, expected) in [
         ("Measured.\nAnswer: 30", "call 2 s"),
         ("It is 30.", "+ultra"),

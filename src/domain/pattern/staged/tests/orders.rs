@@ -10,7 +10,7 @@ use super::*;
 use crate::domain::analysis::Arrangement;
 use crate::domain::chat::SourcePassage;
 
-/// A plan of each arrangement, with prefixes that make calls wait for one another.
+/// Creates a plan of each arrangement, with prefixes that make calls wait for one another.
 fn any_plan(way: usize, members: usize, bar: Option<f64>) -> Plan {
     let mut plan = match way {
         0 => four(),

@@ -92,8 +92,7 @@ fn who_cannot_read_a_part_is_stood_in_for_and_what_nobody_reads_is_named() {
         ["failed a then Some(\"b\")", "call 0 b"]
     );
     told(&mut machine, 2, failed(0, 0));
-    // Members are still called when their readers had nothing to read: seats of members and readers are
-    // separate.
+    // Members are still called when their readers had nothing to read: slots of members and readers are separate.
     assert_eq!(
         told(&mut machine, 3, answered(0, 1, "second")),
         ["-reading 1/1", "+initial", "call 1 a", "call 1 b"]

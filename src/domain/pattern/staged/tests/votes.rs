@@ -1,11 +1,11 @@
-//! Votes: waves, ties, resumed runs, and refused calls.
+//! Votes: waves, ties, resumed runs, and denied calls.
 
 use super::*;
 use crate::domain::analysis::Arrangement;
 use crate::domain::ballot;
 use crate::domain::standing::MemberStanding;
 
-/// Members of equal strength, and the stage that breaks ties.
+/// Creates a vote with members of equal strength and a stage that breaks ties.
 fn vote(models: &[&str]) -> Plan {
     let mut plan = plan(
         models,
@@ -56,12 +56,12 @@ fn a_majority_is_asked_first_and_the_rest_only_if_it_can_change_the_result() {
             "completed Some(\"Answer: 6\")"
         ]
     );
-    // A failure in the first wave leaves the second one to decide.
+    // A failure in the first wave leaves the decision to the second.
     let mut run = machine(vote(&["a", "b", "c"]));
     told(&mut run, 0, MachineInput::Started);
     told(&mut run, 1, answered(0, 0, "Answer: 5"));
     assert_eq!(told(&mut run, 2, failed(0, 1)).last().unwrap(), "call 0 c");
-    // Everybody at once, where that is wanted.
+    // All members at once, if the plan is not adaptive.
     let mut run = machine(Plan {
         is_adaptive: false,
         ..vote(&["a", "b", "c"])
@@ -98,7 +98,7 @@ fn a_tie_of_equal_members_is_broken_by_the_synthesizer_whose_words_are_not_the_a
     };
     let notes = outcome.totals.notes.join("\n");
     assert!(notes.contains("broken by the synthesizer"), "{notes}");
-    // Both votes and the call that broke the tie are paid for.
+    // Both votes and the tie-breaking call are paid for.
     assert_eq!(outcome.totals.cost_usd, MicroDollars(60));
 }
 
@@ -125,7 +125,7 @@ fn a_tie_that_nobody_breaks_is_drawn_and_the_notes_say_so() {
     told(&mut run, 0, MachineInput::Started);
     told(&mut run, 1, answered(0, 0, "Answer: 5"));
     told(&mut run, 2, answered(0, 1, "Answer: 6"));
-    // Only the synthesizer is asked: a member would choose its own vote.
+    // Only the synthesizer is called: a member would choose its own vote.
     run.handle(at(3), failed(1, 0));
     let notes = notes(&mut run);
     assert!(notes.contains("broken by a random draw"), "{notes}");

@@ -117,7 +117,7 @@ fn drafts_that_agree_spare_the_stronger_model() {
             "completed Some(\"Measured.\\nAnswer: 4\")"
         ]
     );
-    // Without a judge, the same words are no agreement.
+    // Without a judge, identical words do not count as agreement.
     let mut run = machine(cascade());
     told(&mut run, 0, MachineInput::Started);
     told(&mut run, 1, answered(0, 0, "It is 4 mm."));
@@ -132,7 +132,7 @@ fn drafts_that_agree_spare_the_stronger_model() {
         told(&mut run, 1, answered(0, 1, "It is 5 mm.")),
         ["-initial 2/0", "+ultra", "call 1 s"]
     );
-    // A single draft agrees with nothing.
+    // A single draft has nothing to agree with.
     let mut run = machine(cascade());
     told(&mut run, 0, MachineInput::Started);
     told(&mut run, 1, failed(0, 0));
@@ -159,7 +159,7 @@ fn first_answers_that_agree_spare_the_critique_where_that_is_wanted() {
         }
         let said = told(&mut machine, 1, answered(0, 2, answer));
         assert_eq!(said[1], next, "{bar:?}");
-        // The notes do not claim that agreement makes it true.
+        // The notes do not claim that agreement makes an answer true.
         let notes = machine.notes.join("; ");
         assert_eq!(
             next == "+ultra",
@@ -325,7 +325,7 @@ fn a_long_beginning_is_read_once_before_the_siblings_go_out() {
         }
         plan
     };
-    // Without savings, no call waits.
+    // If caching saves nothing, no call waits.
     let mut run = machine(cheaper(&plan, None));
     let said = told(&mut run, 0, MachineInput::Started);
     assert_eq!(said, ["+initial", "call 0 a", "call 0 a", "call 0 b"]);
@@ -365,7 +365,7 @@ fn a_beginning_is_kept_for_whoever_reads_it_again() {
         machine.handle(at(0), MachineInput::Started);
         let calls = drain(&mut machine).into_iter();
         let calls = calls.filter_map(|output| match output {
-            MachineOutput::Call(_, request) => Some(request.is_reread),
+            MachineOutput::Call(_, request) => Some(request.is_prefix_reused),
             _ => None,
         });
         calls.collect()

@@ -1,0 +1,66 @@
+// The choice of an embedding model that ranks passages by meaning: off by default, with its progress and its cost.
+import { get, put } from "../api.js";
+import { button, el, fill } from "../dom.js";
+import { money, plural, sentence } from "../format.js";
+import { Field } from "./field.js";
+import { Failure } from "./states.js";
+import { toast } from "./toast.js";
+
+const LOOK_MS = 3000;
+const PATH = "/api/meaning-search";
+
+/** A closed section; what it shows is fetched when it is opened. */
+export function MeaningSearch({ signal }) {
+  const body = el("div", { class: "meaning-search" });
+  const node = el("details", { data: { component: "MeaningSearch" } }, el("summary", null, "Search by meaning"), body);
+  node.addEventListener("toggle", () => node.open && show());
+  let timer;
+  signal.addEventListener("abort", () => clearTimeout(timer));
+
+  async function show(change = () => get(PATH, { signal })) {
+    clearTimeout(timer);
+    try {
+      draw(await change());
+    } catch (problem) {
+      if (!signal.aborted) fill(body, Failure(problem, () => show()));
+    }
+  }
+
+  function draw(now) {
+    fill(body, el("p", { class: "fine" }, "Finds passages that say the same in other words. The text of your documents is sent to the provider of the embedding model."),
+      now.model ? Chosen(now) : Choose());
+    // Progress is polled only while the section is open.
+    if (now.state === "working" && node.open) timer = setTimeout(() => show(), LOOK_MS);
+  }
+
+  function Chosen(now) {
+    const share = now.passages ? Math.floor((now.embedded / now.passages) * 100) : 100;
+    return [
+      el("p", { role: "status" }, `${now.model}: ${now.embedded} of ${plural(now.passages, "passage")} (${share} %)`),
+      now.error && el("p", { class: "fine warn" }, sentence(now.error)),
+      button("Turn off", { class: "secondary", on: { click: () => show(() => put(PATH, { model: null }, { signal })) } }),
+    ];
+  }
+
+  function Choose() {
+    const field = Field("Embedding model", { maxLength: 200, autocomplete: "off", placeholder: "openai/text-embedding-3-small" });
+    const cost = el("p", { class: "fine", role: "status" });
+    const named = () => field.input.value.trim();
+    field.input.addEventListener("change", async () => {
+      fill(cost);
+      if (!named()) return;
+      const { missing } = await get(PATH, { query: { model: named() }, signal }).catch(() => ({}));
+      if (missing) fill(cost, missing.cost_usd === null ? "Its price is unknown." : `About ${money(missing.cost_usd)} for the documents you have now.`);
+    }, { signal });
+    return el("form", { on: { submit: async (event) => {
+      event.preventDefault();
+      if (!named()) return;
+      try {
+        draw(await put(PATH, { model: named() }, { signal }));
+      } catch (problem) {
+        if (!signal.aborted) toast(problem.message, "failed");
+      }
+    } } }, field.node, cost, button("Turn on", { type: "submit", class: "secondary" }));
+  }
+  return node;
+}

@@ -1,0 +1,65 @@
+//! Finding passages by meaning for an analysis: planned for an estimate, done for a run.
+
+use std::sync::Arc;
+
+use super::Analyses;
+use super::check::CheckedRequest;
+use crate::app::Result;
+use crate::app::meaning_search::QuestionSearch;
+use crate::domain::analysis::Member;
+use crate::domain::id::UserId;
+use crate::domain::key::PresentedKey;
+use crate::domain::retrieval::meaning::QuestionMeaning;
+use crate::domain::retrieval::record::RetrievalRecord;
+use crate::domain::user::{Caller, Role};
+
+impl Analyses<'_> {
+    /// The meaning of the question, for a run, and what finding it took, or would take; neither where the user has not
+    /// chosen a model.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub(super) async fn question_meaning(
+        &self,
+        user: &UserId,
+        new: &CheckedRequest,
+        members: &[Member],
+    ) -> Result<(Option<Arc<QuestionMeaning>>, Option<RetrievalRecord>)> {
+        let planned = self.meaning.planned(user, &new.documents, members).await?;
+        let Some(mut record) = planned else {
+            return Ok((None, None));
+        };
+        if record.price.is_none() && record.failure.is_empty() && self.is_bound(user, new).await? {
+            record.failure = format!(
+                "the price of {} is not known, so a budget cannot be enforced",
+                record.model
+            );
+        }
+        let Some(run) = &new.run else {
+            return Ok((None, Some(record)));
+        };
+        let key = new.context.key.clone();
+        let caller = Caller {
+            key: key.map(|id| PresentedKey {
+                id,
+                scopes: Vec::new(),
+                is_confined: true,
+            }),
+            ..Caller::of(user.clone(), Role::User)
+        };
+        let asked = QuestionSearch {
+            caller: &caller,
+            analysis: run,
+            question: &new.request.prompt,
+            documents: &new.documents,
+        };
+        let meaning = self.meaning.meaning_of(&asked, &mut record).await;
+        Ok((meaning.map(Arc::new), Some(record)))
+    }
+
+    // Whether a budget in dollars needs the price of every call.
+    async fn is_bound(&self, user: &UserId, new: &CheckedRequest) -> Result<bool> {
+        let is_own = new.budget.is_some() || new.context.key.is_some();
+        Ok(is_own || self.usage.budget_status(user).await?.limits.bound_cost())
+    }
+}

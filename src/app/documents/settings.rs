@@ -1,0 +1,46 @@
+//! How documents are read: the program, its limits, and how many at once, from the installation's settings.
+
+use std::path::PathBuf;
+
+use super::child::ReadBudget;
+use crate::app::{Error, Result};
+use crate::config::Config;
+
+/// Settings for reading documents.
+#[derive(Debug, Clone)]
+pub struct DocumentSettings {
+    /// The program started to read a document: this binary.
+    pub program: PathBuf,
+    /// Limits for reading one document; its `input` is the largest file accepted, in bytes.
+    pub budget: ReadBudget,
+    /// Number of documents read concurrently.
+    pub at_once: usize,
+}
+
+/// The installation's settings.
+///
+/// # Errors
+/// When the running program cannot be found.
+pub(in crate::app) fn settings(config: &Config) -> Result<DocumentSettings> {
+    let program = match &config.reader {
+        Some(program) => program.clone(),
+        // The running binary, even if a newer one has replaced it in the folder.
+        None if cfg!(target_os = "linux") => PathBuf::from("/proc/self/exe"),
+        None => std::env::current_exe().map_err(Error::internal)?,
+    };
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let limits = &config.limits;
+    Ok(DocumentSettings {
+        program,
+        budget: ReadBudget {
+            memory: limits.document_memory,
+            cpu_s: limits.document_cpu.as_secs(),
+            text: limits.document_text,
+            input: limits.max_upload,
+        },
+        at_once: match limits.document_readers {
+            0 => cores,
+            wanted => wanted,
+        },
+    })
+}

@@ -1,0 +1,191 @@
+//! Computes the missing vectors of passages, in batches, one at a time. What is missing is in the store, so a restart
+//! continues where it stopped, and memory holds one batch.
+
+use std::time::Duration;
+
+use super::MeaningSearch;
+use crate::app::{Error, Kind, Result};
+use crate::domain::id::UserId;
+use crate::domain::retrieval::meaning::{normalized, to_bytes};
+use crate::domain::user::{Caller, Role};
+use crate::log;
+use crate::store::passage_vectors::{self, UnembeddedPassage};
+use crate::store::{Reader, meaning_search, users};
+use crate::wire::embed::EmbeddingRequest;
+
+/// Passages per call.
+const BATCH: u32 = 64;
+/// Maximum characters of a passage that are sent.
+const MAX_CHARS: usize = 8_000;
+/// Pause before a failed batch is tried again; it doubles up to the longest.
+const PAUSE: Duration = Duration::from_secs(30);
+/// The longest such pause.
+const MAX_PAUSE: Duration = Duration::from_secs(3_600);
+/// Passages that a model may refuse one after the other before it counts as unusable.
+const MAX_REFUSED: u32 = 16;
+
+/// The work for one user.
+struct EmbeddingWork {
+    user: UserId,
+    model: String,
+    /// The last passage that is done.
+    after: i64,
+    /// Passages of the next call.
+    batch: u32,
+    /// Passages refused one after the other.
+    refused: u32,
+}
+
+/// What a step has left.
+#[derive(PartialEq, Eq)]
+enum StepEnd {
+    Done,
+    More,
+    Failed,
+}
+
+impl MeaningSearch<'_> {
+    /// Computes missing vectors whenever documents were read or a user chose a model. Never returns, and sleeps without
+    /// a timer while nothing is missing.
+    pub async fn embed_passages(&self) {
+        let mut pause = PAUSE;
+        loop {
+            let again = match self.round().await {
+                Ok(true) => {
+                    pause = PAUSE;
+                    None
+                }
+                Ok(false) => Some(pause),
+                Err(fault) => {
+                    log::error("passages cannot be embedded", &[("fault", &fault)]);
+                    Some(pause)
+                }
+            };
+            let wait = async {
+                match again {
+                    Some(pause) => tokio::time::sleep(pause).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                () = self.documents.text_stored() => {}
+                () = self.state.chosen.notified() => pause = PAUSE,
+                () = wait => pause = (pause * 2).min(MAX_PAUSE),
+            }
+        }
+    }
+
+    // Everything that is missing, a batch for each user in turn. Returns false if a batch failed.
+    async fn round(&self) -> Result<bool> {
+        let chosen = self.store.read(meaning_search::all).await?;
+        let mut open: Vec<EmbeddingWork> = chosen
+            .into_iter()
+            .map(|(user, model)| EmbeddingWork {
+                user,
+                model,
+                after: 0,
+                batch: BATCH,
+                refused: 0,
+            })
+            .collect();
+        let mut has_failed = false;
+        while !open.is_empty() {
+            let mut left = Vec::new();
+            for mut work in open {
+                match self.step(&mut work).await? {
+                    StepEnd::More => left.push(work),
+                    StepEnd::Done => {}
+                    StepEnd::Failed => has_failed = true,
+                }
+            }
+            open = left;
+        }
+        Ok(!has_failed)
+    }
+
+    async fn step(&self, work: &mut EmbeddingWork) -> Result<StepEnd> {
+        let (user, model) = (work.user.clone(), work.model.clone());
+        let (after, batch) = (work.after, work.batch);
+        let read = self.store.read(move |db: &Reader| {
+            // The choice may have changed, or the account been locked, since the round began.
+            let is_current = meaning_search::of_user(db, &user)?.as_ref() == Some(&model)
+                && users::is_active(db, &user)?;
+            match is_current {
+                true => passage_vectors::missing(db, (&user, &model), after, batch),
+                false => Ok(Vec::new()),
+            }
+        });
+        let passages = read.await?;
+        let Some(last) = passages.last().map(|last| last.row) else {
+            return Ok(StepEnd::Done);
+        };
+        let vectors = match self.vectors(work, &passages).await {
+            Ok(vectors) => vectors,
+            Err(error) => return self.failed(work, &passages, error).await,
+        };
+        (work.after, work.refused) = (last, 0);
+        work.batch = (work.batch * 2).min(BATCH);
+        self.state.set_failure(&work.user, None);
+        self.store_vectors(work, &passages, vectors).await?;
+        Ok(StepEnd::More)
+    }
+
+    // A model that refuses a batch may refuse one passage of it, for its length: found by smaller batches, and skipped.
+    async fn failed(
+        &self,
+        work: &mut EmbeddingWork,
+        passages: &[UnembeddedPassage],
+        error: Error,
+    ) -> Result<StepEnd> {
+        if error.kind == Kind::BadRequest && work.refused < MAX_REFUSED {
+            if passages.len() > 1 {
+                work.batch = (work.batch / 4).max(1);
+            } else {
+                work.refused += 1;
+                work.after = passages[0].row;
+                self.store_vectors(work, passages, vec![Vec::new()]).await?;
+            }
+            return Ok(StepEnd::More);
+        }
+        log::warn(
+            "passages cannot be embedded",
+            &[("model", &work.model), ("why", &error.public)],
+        );
+        self.state.set_failure(&work.user, Some(error.public));
+        Ok(StepEnd::Failed)
+    }
+
+    async fn vectors(
+        &self,
+        work: &EmbeddingWork,
+        passages: &[UnembeddedPassage],
+    ) -> Result<Vec<Vec<u8>>> {
+        let text = |one: &UnembeddedPassage| one.text.chars().take(MAX_CHARS).collect();
+        let asked = EmbeddingRequest {
+            model: work.model.clone(),
+            texts: passages.iter().map(text).collect(),
+            ..EmbeddingRequest::default()
+        };
+        let caller = Caller::of(work.user.clone(), Role::User);
+        let found = self.embeddings.embed(&caller, asked).await?;
+        let bytes = |vector| normalized(vector).map_or_else(Vec::new, |vector| to_bytes(&vector));
+        Ok(found.embedded.vectors.into_iter().map(bytes).collect())
+    }
+
+    async fn store_vectors(
+        &self,
+        work: &EmbeddingWork,
+        passages: &[UnembeddedPassage],
+        vectors: Vec<Vec<u8>>,
+    ) -> Result<()> {
+        let (user, model) = (work.user.clone(), work.model.clone());
+        let rows: Vec<i64> = passages.iter().map(|one| one.row).collect();
+        let written = self.store.write(move |db| {
+            for (row, vector) in rows.iter().zip(&vectors) {
+                passage_vectors::put(db, (&user, &model), *row, vector)?;
+            }
+            Ok(())
+        });
+        Ok(written.await?)
+    }
+}

@@ -1,0 +1,130 @@
+//! Searching a person's documents, one or all, by words, and by meaning where the person chose a model for it.
+
+use std::time::Duration;
+
+use super::MeaningSearch;
+use super::question::MAX_QUESTION;
+use crate::app::Result;
+use crate::app::embeddings::EmbeddingContext;
+use crate::clock;
+use crate::crypto;
+use crate::domain::document::SearchHit;
+use crate::domain::id::{AnalysisId, DocumentId, UserId};
+use crate::domain::money::MicroDollars;
+use crate::domain::retrieval::meaning::QuestionMeaning;
+use crate::domain::user::Caller;
+use crate::log;
+use crate::store::{Reader, meaning_search, passage_vectors};
+
+/// Time limit of the embedding: the person waits for it, and words alone find something too.
+const DEADLINE: Duration = Duration::from_secs(10);
+
+/// The passages that a search has found.
+pub struct FoundPassages {
+    /// Best first.
+    pub hits: Vec<SearchHit>,
+    /// How they were ranked by meaning; none where the person has not chosen a model.
+    pub meaning: Option<MeaningRanking>,
+}
+
+/// What ranking a search by meaning took.
+#[derive(Debug, Clone, PartialEq)]
+pub struct MeaningRanking {
+    /// Embedding model.
+    pub model: String,
+    /// Cost of the question's vector.
+    pub cost: MicroDollars,
+    /// Why the passages were ranked by words alone; none if they were not.
+    pub failure: Option<String>,
+}
+
+impl MeaningSearch<'_> {
+    /// Searches all documents of the caller, or one. A model that fails costs the ranking by meaning, not the search.
+    ///
+    /// # Errors
+    /// `Missing` when the caller has no such document.
+    pub async fn search(
+        &self,
+        caller: &Caller,
+        document: Option<&DocumentId>,
+        words: &str,
+    ) -> Result<FoundPassages> {
+        let user = &caller.user;
+        if let Some(id) = document {
+            // Before the call: nothing is spent on a document that is not there.
+            self.documents.show(user, id).await?;
+        }
+        let mut ranking = self.planned_ranking(user).await?;
+        let meaning = match &mut ranking {
+            Some(ranking) if ranking.failure.is_none() => {
+                self.words_meaning(caller, words, ranking).await
+            }
+            _ => None,
+        };
+        let hits = match document {
+            Some(id) => self.documents.search(user, id, words, meaning).await?,
+            None => self.documents.search_all(user, words, meaning).await?,
+        };
+        Ok(FoundPassages {
+            hits,
+            meaning: ranking,
+        })
+    }
+
+    async fn planned_ranking(&self, user: &UserId) -> Result<Option<MeaningRanking>> {
+        let id = user.clone();
+        let read = self.store.read(move |db: &Reader| {
+            let Some(model) = meaning_search::of_user(db, &id)? else {
+                return Ok(None);
+            };
+            let has_vectors = passage_vectors::has_any(db, &id, &model)?;
+            Ok(Some((model, has_vectors)))
+        });
+        Ok(read.await?.map(|(model, has_vectors)| MeaningRanking {
+            model,
+            cost: MicroDollars::default(),
+            failure: (!has_vectors).then(|| "no passage has a vector yet".to_owned()),
+        }))
+    }
+
+    // None, with the reason in `ranking`, where the meaning is not to be had.
+    async fn words_meaning(
+        &self,
+        caller: &Caller,
+        words: &str,
+        ranking: &mut MeaningRanking,
+    ) -> Option<QuestionMeaning> {
+        match self.try_words_meaning(caller, words, ranking).await {
+            Ok(meaning) => Some(meaning),
+            Err(error) => {
+                log::warn(
+                    "documents were searched by words alone",
+                    &[("model", &ranking.model), ("why", &error.public)],
+                );
+                ranking.failure = Some(error.public);
+                None
+            }
+        }
+    }
+
+    async fn try_words_meaning(
+        &self,
+        caller: &Caller,
+        words: &str,
+        ranking: &mut MeaningRanking,
+    ) -> Result<QuestionMeaning> {
+        // No analysis has this id: the record has no parent.
+        let id = AnalysisId::new(clock::now(), crypto::random_number()?);
+        let wordings = vec![words.chars().take(MAX_QUESTION).collect()];
+        let context = EmbeddingContext::alone(&id, Some(DEADLINE));
+        let mut embedded = self
+            .embed_question(caller, &ranking.model, wordings, context)
+            .await?;
+        ranking.cost = embedded.cost;
+        Ok(QuestionMeaning {
+            vector: embedded.take_vector(&ranking.model)?,
+            model: ranking.model.clone(),
+            rewriting: String::new(),
+        })
+    }
+}

@@ -1,0 +1,193 @@
+//! Search by meaning: each user's choice of an embedding model, off by default. The vectors of passages are computed in
+//! the background (`embedder`), that of a question when an analysis starts (`question`) or documents are searched
+//! (`in_documents`).
+
+mod embedder;
+mod in_documents;
+mod question;
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
+use tokio::sync::Notify;
+
+use super::documents::DocumentService;
+use super::embeddings::EmbeddingService;
+use super::request_origin::RequestOrigin;
+use super::{Error, Kind, Result};
+use crate::clock;
+use crate::domain::chat::Usage;
+use crate::domain::id::UserId;
+use crate::domain::money::MicroDollars;
+use crate::domain::usage;
+use crate::domain::user::Caller;
+use crate::llm::Llm;
+use crate::store::passage_vectors::EmbeddingProgress;
+use crate::store::{Store, audit, meaning_search, passage_vectors};
+use crate::wire::embed::EmbeddingRequest;
+
+pub use in_documents::{FoundPassages, MeaningRanking};
+pub(super) use question::QuestionSearch;
+
+/// Characters per token, for the estimate of a library that is not read.
+const CHARS_PER_TOKEN: u64 = 4;
+
+/// What the embedder knows while the process lives.
+#[derive(Default)]
+pub(super) struct EmbedderState {
+    /// Notified when a user has chosen a model.
+    chosen: Notify,
+    /// Why the last batch of a user failed.
+    failures: Mutex<HashMap<UserId, String>>,
+}
+
+impl EmbedderState {
+    fn failure_of(&self, user: &UserId) -> Option<String> {
+        let failures = self.failures.lock();
+        let failures = failures.unwrap_or_else(PoisonError::into_inner);
+        failures.get(user).cloned()
+    }
+
+    fn set_failure(&self, user: &UserId, why: Option<String>) {
+        let failures = self.failures.lock();
+        let mut failures = failures.unwrap_or_else(PoisonError::into_inner);
+        match why {
+            Some(why) => drop(failures.insert(user.clone(), why)),
+            None => drop(failures.remove(user)),
+        }
+    }
+}
+
+/// Use cases of the search by meaning.
+#[derive(Clone, Copy)]
+pub struct MeaningSearch<'a> {
+    pub(super) store: &'a Store,
+    pub(super) llm: &'a Llm,
+    pub(super) documents: &'a DocumentService,
+    pub(super) embeddings: EmbeddingService<'a>,
+    pub(super) state: &'a EmbedderState,
+}
+
+/// A user's choice, and how far it has come.
+#[derive(Debug, Clone, PartialEq)]
+pub struct MeaningStatus {
+    /// The chosen model; none when passages are ranked by words alone.
+    pub model: Option<String>,
+    /// Passages with and without a vector, of the chosen model or of the one that is estimated.
+    pub progress: EmbeddingProgress,
+    /// Estimated tokens of the missing vectors.
+    pub tokens: u64,
+    /// Their estimated cost; none if the price is unknown or no model is named.
+    pub cost: Option<MicroDollars>,
+    /// Why the last batch failed; none if it did not.
+    pub failure: Option<String>,
+}
+
+impl MeaningSearch<'_> {
+    /// A user's choice with its progress, or the estimate for another model.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn show(&self, user: &UserId, estimated: Option<&str>) -> Result<MeaningStatus> {
+        let (id, named) = (user.clone(), estimated.map(str::to_owned));
+        let read = self.store.read(move |db| {
+            let chosen = meaning_search::of_user(db, &id)?;
+            let model = named.or_else(|| chosen.clone()).unwrap_or_default();
+            let progress = passage_vectors::progress(db, &id, &model)?;
+            Ok((chosen, model, progress))
+        });
+        let (chosen, model, progress) = read.await?;
+        let tokens = progress.missing_chars.div_ceil(CHARS_PER_TOKEN);
+        let price = self.llm.find(Some(user), &model);
+        let price = price.as_ref().and_then(usage::price_of);
+        let missing = Usage {
+            input: tokens,
+            ..Usage::default()
+        };
+        Ok(MeaningStatus {
+            failure: chosen.as_ref().and_then(|_| self.state.failure_of(user)),
+            model: chosen,
+            progress,
+            tokens,
+            cost: price.map(|price| price.cost(&missing)),
+        })
+    }
+
+    /// Chooses an embedding model, which is called once to see that it computes vectors. The vectors of all passages
+    /// follow in the background.
+    ///
+    /// # Errors
+    /// `Forbidden` for an API key, otherwise those of an embedding.
+    pub async fn choose(
+        &self,
+        caller: &Caller,
+        model: &str,
+        visit: &RequestOrigin,
+    ) -> Result<MeaningStatus> {
+        check_session(caller)?;
+        let asked = EmbeddingRequest {
+            model: model.to_owned(),
+            texts: vec!["test".to_owned()],
+            ..EmbeddingRequest::default()
+        };
+        self.embeddings.embed(caller, asked).await?;
+        let (user, now) = (caller.user.clone(), clock::now());
+        // The full name, however the model was named.
+        let found = self.llm.find(Some(&user), model);
+        let name = found.map_or_else(|| model.to_owned(), |model| model.id);
+        let (kept, id) = (name.clone(), user.clone());
+        let mut entry = visit.entry(Some(&user), "meaning_search.chosen", user.as_str());
+        entry.detail.clone_from(&name);
+        let written = self.store.write(move |db| {
+            meaning_search::set(db, &id, &name, now)?;
+            audit::append(db, &entry)
+        });
+        written.await?;
+        self.delete_vectors(&user, Some(kept)).await?;
+        self.state.set_failure(&user, None);
+        self.state.chosen.notify_one();
+        self.show(&user, None).await
+    }
+
+    /// Turns the search by meaning off and deletes its vectors.
+    ///
+    /// # Errors
+    /// `Forbidden` for an API key; otherwise when the database cannot be written.
+    pub async fn turn_off(&self, caller: &Caller, visit: &RequestOrigin) -> Result<MeaningStatus> {
+        check_session(caller)?;
+        let user = caller.user.clone();
+        let entry = visit.entry(Some(&user), "meaning_search.off", user.as_str());
+        let id = user.clone();
+        let written = self.store.write(move |db| {
+            meaning_search::remove(db, &id)?;
+            audit::append(db, &entry)
+        });
+        written.await?;
+        self.delete_vectors(&user, None).await?;
+        self.state.set_failure(&user, None);
+        self.show(&user, None).await
+    }
+
+    async fn delete_vectors(&self, user: &UserId, kept: Option<String>) -> Result<()> {
+        loop {
+            let (user, kept) = (user.clone(), kept.clone());
+            let store = self.store.for_freeing();
+            let deleted =
+                store.write(move |db| passage_vectors::delete_some(db, &user, kept.as_deref()));
+            if !deleted.await? {
+                return Ok(());
+            }
+        }
+    }
+}
+
+// It sends every document to a provider, and spends money later: a decision for the person.
+fn check_session(caller: &Caller) -> Result<()> {
+    match caller.key {
+        None => Ok(()),
+        Some(_) => Err(
+            Error::new(Kind::Forbidden, "an API key cannot change this setting")
+                .resolve("sign in to change it"),
+        ),
+    }
+}

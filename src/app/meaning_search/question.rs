@@ -1,0 +1,355 @@
+//! The meaning of a question: its vector, and, where its words hardly occur in the documents, the question in other words,
+//! written by the cheapest model of the panel.
+
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+
+use super::MeaningSearch;
+use crate::app::documents::PassageSearch;
+use crate::app::embeddings::EmbeddingContext;
+use crate::app::{Error, Kind, Result};
+use crate::clock;
+use crate::domain::analysis::Member;
+use crate::domain::chat::{Brief, CallBill, Message, MessageRole, ModelRequest, estimate_tokens};
+use crate::domain::id::{AnalysisId, DocumentId, UserId};
+use crate::domain::money::MicroDollars;
+use crate::domain::parameters::Parameters;
+use crate::domain::pattern::CallId;
+use crate::domain::retrieval::meaning::{QuestionMeaning, normalized};
+use crate::domain::retrieval::record::{
+    RETRIEVAL_CALLS, REWRITING_TOKENS, RetrievalRecord, RewriterModel, rewriting_prompt,
+};
+use crate::domain::usage::{self, CallCharge, CallEnd};
+use crate::domain::user::Caller;
+use crate::llm::CallEvent;
+use crate::log;
+use crate::store::{Reader, meaning_search, passage_vectors};
+use crate::wire::embed::EmbeddingRequest;
+
+/// Maximum characters of a question that are embedded or rewritten.
+pub(super) const MAX_QUESTION: usize = 4_000;
+/// Maximum characters of a rewritten question.
+const MAX_REWRITING: usize = 400;
+/// Time limit of the rewriting: the run waits for it.
+const DEADLINE: Duration = Duration::from_secs(30);
+
+/// A question about documents.
+pub(in crate::app) struct QuestionSearch<'a> {
+    /// Who asks.
+    pub caller: &'a Caller,
+    /// The analysis under which the calls are recorded.
+    pub analysis: &'a AnalysisId,
+    /// The question.
+    pub question: &'a str,
+    /// The documents that are searched.
+    pub documents: &'a [DocumentId],
+}
+
+/// The vector of a question, and what it took.
+pub(super) struct EmbeddedQuestion {
+    vector: Option<Vec<f32>>,
+    /// Input tokens.
+    pub tokens: u64,
+    /// Their cost; zero for an unknown price.
+    pub cost: MicroDollars,
+}
+
+impl EmbeddedQuestion {
+    /// The vector, of length 1.
+    ///
+    /// # Errors
+    /// `UpstreamFailed` when the model returned a vector without a direction.
+    pub fn take_vector(&mut self, model: &str) -> Result<Vec<f32>> {
+        self.vector.take().ok_or_else(|| {
+            let why = format!("{model} returned an empty vector");
+            Error::new(Kind::UpstreamFailed, why)
+        })
+    }
+}
+
+impl MeaningSearch<'_> {
+    /// What searching these documents by meaning would take; none if the user has not chosen it. Makes no call.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub(in crate::app) async fn planned(
+        &self,
+        user: &UserId,
+        documents: &[DocumentId],
+        members: &[Member],
+    ) -> Result<Option<RetrievalRecord>> {
+        let (id, documents) = (user.clone(), documents.to_vec());
+        let read = self.store.read(move |db: &Reader| {
+            let Some(model) = meaning_search::of_user(db, &id)? else {
+                return Ok(None);
+            };
+            let (passages, embedded) = passage_vectors::count(db, &id, &documents, &model)?;
+            Ok(Some((model, passages, embedded)))
+        });
+        let Some((model, passages, embedded)) = read.await? else {
+            return Ok(None);
+        };
+        let found = self.llm.find(Some(user), &model);
+        let failure = match (&found, embedded) {
+            (None, _) => format!("{model} is no longer available"),
+            (_, 0) => "no passage of these documents has a vector yet".to_owned(),
+            _ => String::new(),
+        };
+        Ok(Some(RetrievalRecord {
+            price: found.as_ref().and_then(usage::price_of),
+            model,
+            passages,
+            embedded,
+            rewriter: cheapest(members).filter(|_| failure.is_empty()),
+            failure,
+            ..RetrievalRecord::default()
+        }))
+    }
+
+    /// Finds the meaning of a question and notes in `record` what it took. A failure is noted too, and the passages are
+    /// then ranked by words: it never fails the run.
+    pub(in crate::app) async fn meaning_of(
+        &self,
+        asked: &QuestionSearch<'_>,
+        record: &mut RetrievalRecord,
+    ) -> Option<QuestionMeaning> {
+        if !record.failure.is_empty() {
+            return None;
+        }
+        match self.try_meaning(asked, record).await {
+            Ok(meaning) => Some(meaning),
+            Err(error) => {
+                log::warn(
+                    "a question was searched by words alone",
+                    &[("model", &record.model), ("why", &error.public)],
+                );
+                record.failure = error.public;
+                None
+            }
+        }
+    }
+
+    async fn try_meaning(
+        &self,
+        asked: &QuestionSearch<'_>,
+        record: &mut RetrievalRecord,
+    ) -> Result<QuestionMeaning> {
+        let question: String = asked.question.chars().take(MAX_QUESTION).collect();
+        let (words, user) = (question.clone(), asked.caller.user.clone());
+        let documents = asked.documents.to_vec();
+        let read = self
+            .store
+            .read(move |db| PassageSearch::new(&words).is_weak(db, &user, &documents));
+        record.is_weak = read.await?;
+        let rewriter = record.rewriter.clone().filter(|_| record.is_weak);
+        if let Some(rewriter) = rewriter {
+            // Without a rewriting there is still the question's own meaning.
+            match self.rewrite(asked, &question, &rewriter, record).await {
+                Ok(rewriting) => record.rewriting = rewriting,
+                Err(error) => log::warn(
+                    "a question was not rewritten",
+                    &[("model", &rewriter.model), ("why", &error.public)],
+                ),
+            }
+        }
+        let mut texts = vec![question];
+        texts.extend(Some(record.rewriting.clone()).filter(|text| !text.is_empty()));
+        let context = EmbeddingContext {
+            id: asked.analysis,
+            call: CallId {
+                stage: RETRIEVAL_CALLS,
+                member: 0,
+            },
+            deadline: Some(DEADLINE),
+        };
+        let mut embedded = self
+            .embed_question(asked.caller, &record.model, texts, context)
+            .await?;
+        record.usage.input += embedded.tokens;
+        record.cost = record.cost.plus(embedded.cost);
+        Ok(QuestionMeaning {
+            vector: embedded.take_vector(&record.model)?,
+            model: record.model.clone(),
+            rewriting: record.rewriting.clone(),
+        })
+    }
+
+    /// The vector of a question, of all its wordings together.
+    ///
+    /// # Errors
+    /// Those of an embedding.
+    pub(super) async fn embed_question(
+        &self,
+        caller: &Caller,
+        model: &str,
+        wordings: Vec<String>,
+        context: EmbeddingContext<'_>,
+    ) -> Result<EmbeddedQuestion> {
+        let request = EmbeddingRequest {
+            model: model.to_owned(),
+            texts: wordings,
+            ..EmbeddingRequest::default()
+        };
+        let embedded = self.embeddings.embed_for(caller, request, context).await?;
+        Ok(EmbeddedQuestion {
+            vector: sum(embedded.embedded.vectors).and_then(normalized),
+            tokens: embedded.tokens,
+            cost: embedded.cost.unwrap_or_default(),
+        })
+    }
+
+    async fn rewrite(
+        &self,
+        asked: &QuestionSearch<'_>,
+        question: &str,
+        rewriter: &RewriterModel,
+        record: &mut RetrievalRecord,
+    ) -> Result<String> {
+        let prompt = rewriting_prompt(question);
+        let begun = clock::now();
+        let bill = |usage| CallBill {
+            usage,
+            tries: 1,
+            ..CallBill::default()
+        };
+        let most = crate::domain::chat::Usage {
+            input: estimate_tokens(&prompt),
+            output: REWRITING_TOKENS.into(),
+            ..Default::default()
+        };
+        let expected = usage::cost(&bill(most), rewriter.price);
+        let charges = self.embeddings.charges;
+        let tokens = most.input + most.output;
+        let _reserved = charges
+            .reserve(asked.caller, &rewriter.model, (expected, tokens), begun)
+            .await?;
+        let (result, bill) = self.ask(&asked.caller.user, rewriter, prompt).await?;
+        let charge = CallCharge {
+            call: CallId {
+                stage: RETRIEVAL_CALLS,
+                member: 1,
+            },
+            model: rewriter.model.clone(),
+            at: begun,
+            ended: match &result {
+                Ok(_) => CallEnd::Answered,
+                Err(_) => CallEnd::Failed,
+            },
+            price: rewriter.price,
+            own_key: self.llm.own_key(Some(&asked.caller.user), &rewriter.model),
+            bill,
+        };
+        record.usage = record.usage.plus(&charge.bill.usage);
+        record.cost = record.cost.plus(charge.cost().unwrap_or_default());
+        charges.record(asked.caller, asked.analysis, charge).await?;
+        Ok(one_line(&result?))
+    }
+
+    async fn ask(
+        &self,
+        user: &UserId,
+        rewriter: &RewriterModel,
+        prompt: String,
+    ) -> Result<(Result<String>, CallBill)> {
+        let request = ModelRequest {
+            model: rewriter.model.clone(),
+            messages: vec![Message::new(MessageRole::User, prompt)],
+            parameters: Parameters {
+                max_tokens: Some(REWRITING_TOKENS),
+                ..Parameters::default()
+            },
+            brief: Brief::default(),
+            deadline: DEADLINE,
+            format: None,
+            tools: None,
+            passthrough: None,
+            is_prefix_reused: false,
+            is_live: false,
+            sample: 0,
+        };
+        let (tell, mut told) = mpsc::channel(64);
+        let _running = self.llm.start(0, Some(user), request, tell);
+        while let Some((_, event)) = told.recv().await {
+            if let CallEvent::Finished { result, bill } = event {
+                let text = result.map(|answer| answer.text);
+                return Ok((text.map_err(Error::of_call), *bill));
+            }
+        }
+        Err(Error::new(Kind::Unavailable, "the call did not end"))
+    }
+}
+
+// The panel's cheapest model; one without a known price only if there is no other. Demo models rewrite nothing.
+fn cheapest(members: &[Member]) -> Option<RewriterModel> {
+    let price = |member: &&Member| {
+        let price = member.price;
+        price.map_or(f64::INFINITY, |price| price.input + price.output)
+    };
+    let paid = members.iter().filter(|one| !one.model.starts_with("demo/"));
+    let found = paid.min_by(|one, two| price(one).total_cmp(&price(two)))?;
+    Some(RewriterModel {
+        model: found.model.clone(),
+        price: found.price,
+    })
+}
+
+fn sum(vectors: Vec<Vec<f32>>) -> Option<Vec<f32>> {
+    let mut vectors = vectors.into_iter().filter_map(normalized);
+    let mut sum = vectors.next()?;
+    for other in vectors {
+        for (one, other) in sum.iter_mut().zip(other) {
+            *one += other;
+        }
+    }
+    Some(sum)
+}
+
+fn one_line(text: &str) -> String {
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let line: String = words.join(" ").chars().take(MAX_REWRITING).collect();
+    line.trim_matches(['"', '“', '”', ' ']).to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::money::Price;
+
+    #[test]
+    fn the_cheapest_real_model_rewrites() {
+        let member = |model: &str, input: Option<f64>| Member {
+            model: model.to_owned(),
+            parameters: Parameters::default(),
+            price: input.map(|input| Price {
+                input,
+                output: 1.0,
+                cached_input: None,
+                long: None,
+            }),
+            fallbacks: Vec::new(),
+            sample: 0,
+            reads: 0,
+        };
+        let chosen = |members: &[Member]| cheapest(members).map(|one| one.model);
+        assert_eq!(chosen(&[member("demo/a", Some(0.0))]), None);
+        let panel = [
+            member("demo/a", Some(0.0)),
+            member("p/unknown", None),
+            member("p/large", Some(9.0)),
+            member("p/small", Some(0.5)),
+        ];
+        assert_eq!(chosen(&panel).as_deref(), Some("p/small"));
+        assert_eq!(chosen(&panel[..2]).as_deref(), Some("p/unknown"));
+    }
+
+    #[test]
+    fn a_rewriting_is_one_short_line() {
+        assert_eq!(one_line(" \"notice\n period\" "), "notice period");
+        assert_eq!(one_line(&"word ".repeat(500)).chars().count(), 399);
+        assert_eq!(one_line(""), "");
+        let joined = sum(vec![vec![3.0, 0.0], vec![0.0, 5.0], vec![]]);
+        assert_eq!(joined, Some(vec![1.0, 1.0]));
+        assert_eq!(sum(Vec::new()), None);
+    }
+}

@@ -1,0 +1,88 @@
+//! Money for calls outside of runs: reserved within every budget before a call, and recorded after it.
+
+use super::key_limits::{KeyLimitService, KeyReservation};
+use super::{Error, Kind, Result};
+use crate::domain::id::AnalysisId;
+use crate::domain::money::MicroDollars;
+use crate::domain::time::Timestamp;
+use crate::domain::usage::{CallCharge, UsageAmount};
+use crate::domain::user::Caller;
+use crate::engine::{Engine, ReservedAmount};
+use crate::store::{Store, api_keys, call_log, usage as days};
+
+/// Reserves and records what calls outside of runs cost.
+#[derive(Clone, Copy)]
+pub(super) struct SideCharges<'a> {
+    pub(super) store: &'a Store,
+    pub(super) engine: &'a Engine,
+    pub(super) key_limits: KeyLimitService<'a>,
+}
+
+/// An amount that is reserved until this is dropped.
+pub(super) struct SideReservation {
+    _budget: ReservedAmount,
+    _key: Option<KeyReservation>,
+}
+
+impl SideCharges<'_> {
+    /// Refuses a model that the caller's API key may not use, and reserves the cost of a call; `None` for an unknown
+    /// price. The reservation must be held until the charge is recorded: two requests must not be granted the same money.
+    ///
+    /// # Errors
+    /// `Forbidden` when the API key may not use the model, `BudgetExceeded` when a budget is too small or the price is
+    /// unknown.
+    pub async fn reserve(
+        &self,
+        caller: &Caller,
+        model: &str,
+        (cost, tokens): (Option<MicroDollars>, u64),
+        now: Timestamp,
+    ) -> Result<SideReservation> {
+        let limits = self.key_limits.of(caller).await?;
+        if !limits.allow(model) {
+            let why = format!("this API key may not use {model}");
+            return Err(Error::new(Kind::Forbidden, why));
+        }
+        let standing = self.engine.budget_status(&caller.user).await?;
+        let is_bound = limits.day_cost.is_some() || limits.all_cost.is_some();
+        if cost.is_none() && (is_bound || standing.limits.bound_cost()) {
+            let why =
+                "the price of this model is not known, so a budget in dollars cannot be enforced";
+            return Err(Error::new(Kind::BudgetExceeded, why)
+                .resolve("ask an administrator to set its price"));
+        }
+        let cost = cost.unwrap_or_default();
+        let aside = self
+            .engine
+            .reserve(&caller.user, UsageAmount { cost, tokens });
+        let aside = aside
+            .await
+            .map_err(|over| Error::new(Kind::BudgetExceeded, over))?;
+        let grant = match caller.key.as_ref().filter(|_| is_bound) {
+            Some(key) => Some(self.key_limits.reserve(&limits, &key.id, cost, now).await?),
+            None => None,
+        };
+        Ok(SideReservation {
+            _budget: aside,
+            _key: grant,
+        })
+    }
+
+    /// Records a call under an analysis, or under an ID that no analysis has.
+    ///
+    /// # Errors
+    /// When the store cannot be written.
+    pub async fn record(&self, caller: &Caller, id: &AnalysisId, charge: CallCharge) -> Result<()> {
+        let (user, id) = (caller.user.clone(), id.clone());
+        let key = caller.key.as_ref().map(|key| key.id.clone());
+        let written = self.store.write(move |db| {
+            call_log::insert(db, Some(&user), &id, &charge)?;
+            days::add(db, &user, charge.at.day(), &charge)?;
+            match &key {
+                Some(key) => api_keys::add_usage(db, key, &charge),
+                None => Ok(()),
+            }
+        });
+        Ok(written.await?)
+    }
+}

@@ -1,0 +1,153 @@
+//! Ranking by meaning: vectors of passages and questions, and how they are combined with the ranking by words.
+//!
+//! Both rankings are joined by reciprocal ranks: G. Cormack, C. Clarke, and S. Büttcher, "Reciprocal Rank Fusion
+//! outperforms Condorcet and individual Rank Learning Methods" (2009).
+
+use std::collections::BTreeMap;
+
+/// What a question means, to rank passages with.
+#[derive(Debug, Clone, PartialEq)]
+pub struct QuestionMeaning {
+    /// Model that computed the vectors.
+    pub model: String,
+    /// Vector of the question, of length 1.
+    pub vector: Vec<f32>,
+    /// The question in other words; empty if it was not rewritten.
+    pub rewriting: String,
+}
+
+/// Below this share of its words, by weight, in the best passage, a question is searched by its meaning too.
+pub const WEAK_COVERAGE: f64 = 0.55;
+/// How quickly a rank loses weight: the value of the paper's `k` for short lists.
+const RANK_OFFSET: f64 = 10.0;
+/// Weight of the ranking by meaning where words find the passages, relative to 1 for words.
+const MEANING: f64 = 0.35;
+/// The same where they do not.
+const MEANING_WHEN_WEAK: f64 = 2.0;
+/// Weight of the ranking by the words of the rewritten question.
+const REWRITING: f64 = 0.7;
+
+/// The rankings of one search, each best first, of items of any kind.
+#[derive(Debug, Default)]
+pub struct Rankings<T> {
+    /// By the words of the question.
+    pub words: Vec<T>,
+    /// By the words of the rewritten question.
+    pub rewriting: Vec<T>,
+    /// By meaning. Items without a vector are missing.
+    pub meaning: Vec<T>,
+    /// Whether the question's words hardly occur.
+    pub is_weak: bool,
+}
+
+impl<T: Ord + Clone> Rankings<T> {
+    /// Joins the rankings, best first, with the score of each item.
+    pub fn joined(&self) -> Vec<(T, f64)> {
+        let meaning = match self.is_weak {
+            true => MEANING_WHEN_WEAK,
+            false => MEANING,
+        };
+        let mut scores: BTreeMap<&T, f64> = BTreeMap::new();
+        let lists = [
+            (&self.words, 1.0),
+            (&self.rewriting, REWRITING),
+            (&self.meaning, meaning),
+        ];
+        for (list, weight) in lists {
+            for (rank, item) in list.iter().enumerate() {
+                *scores.entry(item).or_default() += weight / (RANK_OFFSET + rank as f64 + 1.0);
+            }
+        }
+        let mut joined: Vec<(T, f64)> = scores
+            .into_iter()
+            .map(|(item, score)| (item.clone(), score))
+            .collect();
+        // A stable sort: equal scores keep the order of the items.
+        joined.sort_by(|(_, one), (_, other)| other.total_cmp(one));
+        joined
+    }
+}
+
+/// Scales a vector to length 1; none for a vector without a direction, or with values that are no numbers.
+pub fn normalized(mut vector: Vec<f32>) -> Option<Vec<f32>> {
+    let length = vector.iter().map(|one| one * one).sum::<f32>().sqrt();
+    if !length.is_finite() || length <= 0.0 {
+        return None;
+    }
+    for one in &mut vector {
+        *one /= length;
+    }
+    Some(vector)
+}
+
+/// The stored form of a vector: 32-bit floats, little-endian.
+pub fn to_bytes(vector: &[f32]) -> Vec<u8> {
+    vector.iter().flat_map(|one| one.to_le_bytes()).collect()
+}
+
+/// Cosine of the angle between a stored vector and another one, both of length 1; none if their dimensions differ.
+pub fn similarity(stored: &[u8], vector: &[f32]) -> Option<f32> {
+    if stored.len() != size_of_val(vector) || vector.is_empty() {
+        return None;
+    }
+    let (numbers, _) = stored.as_chunks::<4>();
+    let products = numbers
+        .iter()
+        .zip(vector)
+        .map(|(bytes, other)| f32::from_le_bytes(*bytes) * other);
+    Some(products.sum())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn vectors_are_stored_with_length_one_and_compared() {
+        let one = normalized(vec![3.0, 4.0]).expect("a direction");
+        assert_eq!(one, [0.6, 0.8]);
+        let stored = to_bytes(&one);
+        assert_eq!(stored.len(), 8);
+        let same = similarity(&stored, &one).expect("equal dimensions");
+        assert!((same - 1.0).abs() < 1e-6);
+        assert_eq!(similarity(&stored, &[1.0, 0.0]), Some(0.6));
+        for other in [&[][..], &[1.0], &[1.0, 0.0, 0.0]] {
+            assert_eq!(similarity(&stored, other), None);
+        }
+        assert_eq!(similarity(&[], &[]), None);
+        for pointless in [
+            vec![],
+            vec![0.0, 0.0],
+            vec![f32::NAN, 1.0],
+            vec![f32::MAX; 2],
+        ] {
+            assert_eq!(normalized(pointless), None);
+        }
+    }
+
+    #[test]
+    fn words_decide_where_they_are_found_and_meaning_where_they_are_not() {
+        let rankings = |is_weak| Rankings {
+            words: vec!["a", "b", "c"],
+            rewriting: Vec::new(),
+            meaning: vec!["d", "c", "a"],
+            is_weak,
+        };
+        let order = |rankings: Rankings<&'static str>| -> Vec<&str> {
+            rankings
+                .joined()
+                .into_iter()
+                .map(|(item, _)| item)
+                .collect()
+        };
+        assert_eq!(order(rankings(false)), ["a", "c", "b", "d"]);
+        assert_eq!(order(rankings(true)), ["a", "c", "d", "b"]);
+        let rewritten = Rankings {
+            words: vec!["a"],
+            rewriting: vec!["b", "a"],
+            ..Rankings::default()
+        };
+        assert_eq!(order(rewritten), ["a", "b"]);
+        assert!(Rankings::<u8>::default().joined().is_empty());
+    }
+}

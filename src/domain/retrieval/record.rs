@@ -1,0 +1,130 @@
+//! How the passages of an analysis were found by meaning, and what that took: part of its plan and of its result.
+
+use serde::{Deserialize, Serialize};
+
+use crate::domain::chat::Usage;
+use crate::domain::money::{MicroDollars, Price};
+
+/// Name of the stage of these calls in estimates and in the timeline.
+pub const RETRIEVAL_STAGE: &str = "retrieval";
+/// Number of that stage in the call log: above those of any pattern.
+pub const RETRIEVAL_CALLS: usize = 1_000;
+
+/// Maximum output tokens of a rewriting: room for a model that reasons a little first.
+pub const REWRITING_TOKENS: u32 = 400;
+
+/// The prompt that has a question rewritten for the search.
+pub fn rewriting_prompt(question: &str) -> String {
+    format!(
+        "A full-text search finds no passage with the words of the question below. Write up to 15 other words that a \
+         document answering it may use: synonyms, technical terms, names. Use the question's language. Reply with the \
+         words alone, in one line, and do not answer the question.\n\nQuestion: {question}"
+    )
+}
+
+/// Finding passages by meaning, planned or done.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct RetrievalRecord {
+    /// Embedding model.
+    pub model: String,
+    /// Its price when the analysis was planned.
+    pub price: Option<Price>,
+    /// Number of passages in the documents.
+    pub passages: u64,
+    /// How many of them have a vector of this model.
+    pub embedded: u64,
+    /// Whether the question's words hardly occur in the documents, so that neighbors in meaning were added.
+    pub is_weak: bool,
+    /// Model that rewrites, or rewrote, the question where its words hardly occur; none on a panel of demo models.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rewriter: Option<RewriterModel>,
+    /// The question in other words; empty if it was not rewritten.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub rewriting: String,
+    /// Usage of the calls made.
+    pub usage: Usage,
+    /// Their cost.
+    pub cost: MicroDollars,
+    /// Why the passages were ranked by words alone; empty if they were not.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub failure: String,
+}
+
+/// A model that rewrites a question.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RewriterModel {
+    /// Full model id.
+    pub model: String,
+    /// Its price when the analysis was planned.
+    pub price: Option<Price>,
+}
+
+impl RetrievalRecord {
+    /// The note of the result.
+    pub fn note(&self) -> String {
+        if !self.failure.is_empty() {
+            return format!("passages were ranked by words alone: {}", self.failure);
+        }
+        let mut note = format!(
+            "passages were ranked by words and by meaning ({})",
+            self.model
+        );
+        if self.embedded < self.passages {
+            note.push_str(&format!(
+                "; {} of {} passages have no vector yet",
+                self.passages - self.embedded,
+                self.passages
+            ));
+        }
+        if let Some(rewriter) = self
+            .rewriter
+            .as_ref()
+            .filter(|_| !self.rewriting.is_empty())
+        {
+            note.push_str(&format!(
+                "; {} rewrote the question for the search: \"{}\"",
+                rewriter.model, self.rewriting
+            ));
+        }
+        note
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_note_says_what_was_done() {
+        let record = RetrievalRecord {
+            model: "p/vec".into(),
+            passages: 9,
+            embedded: 9,
+            ..RetrievalRecord::default()
+        };
+        assert_eq!(
+            record.note(),
+            "passages were ranked by words and by meaning (p/vec)"
+        );
+        let rewritten = RetrievalRecord {
+            embedded: 7,
+            rewriting: "notice period".into(),
+            rewriter: Some(RewriterModel {
+                model: "p/small".into(),
+                price: None,
+            }),
+            ..record.clone()
+        };
+        assert!(rewritten.note().ends_with(
+            "; 2 of 9 passages have no vector yet; p/small rewrote the question for the search: \"notice period\""
+        ));
+        let failed = RetrievalRecord {
+            failure: "the provider is down".into(),
+            ..record
+        };
+        assert_eq!(
+            failed.note(),
+            "passages were ranked by words alone: the provider is down"
+        );
+    }
+}

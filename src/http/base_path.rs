@@ -1,0 +1,117 @@
+//! The path of `PUBLIC_URL`, such as `/quire`, under which a proxy serves Quire. It is removed from requests whose proxy
+//! passes it on, and added to the addresses in responses. Everything else works with the paths of the route table.
+
+use hyper::Uri;
+use hyper::header::{HeaderValue, LOCATION};
+
+use super::reply::Reply;
+
+/// The address of a request without the base path; `None` when the request is not below it.
+pub(super) fn strip(uri: &Uri, base: &str) -> Option<Uri> {
+    let target = uri.path_and_query()?.as_str();
+    let rest = target.strip_prefix(base).filter(|_| !base.is_empty())?;
+    let target = match rest.as_bytes().first() {
+        Some(b'/') => rest.to_owned(),
+        None | Some(b'?') => format!("/{rest}"),
+        Some(_) => return None,
+    };
+    let mut parts = uri.clone().into_parts();
+    parts.path_and_query = Some(target.parse().ok()?);
+    Uri::from_parts(parts).ok()
+}
+
+/// Adds the base path to a `Location` within this server.
+pub(super) fn add_to_location(reply: &mut Reply, base: &str) {
+    if base.is_empty() {
+        return;
+    }
+    let place = reply.headers_mut().get(LOCATION);
+    let place = place.and_then(|place| place.to_str().ok());
+    let full = place.filter(|place| place.starts_with('/') && !place.starts_with("//"));
+    let full = full.and_then(|place| HeaderValue::from_str(&format!("{base}{place}")).ok());
+    if let Some(full) = full {
+        reply.headers_mut().insert(LOCATION, full);
+    }
+}
+
+/// The shell of the pages with the base path: for its own links, and for its scripts as `data-base`.
+pub(super) fn in_page(html: &str, base: &str) -> String {
+    html.replace("href=\"/", &format!("href=\"{base}/"))
+        .replace("src=\"/", &format!("src=\"{base}/"))
+        .replacen("<html ", &format!("<html data-base=\"{base}\" "), 1)
+}
+
+/// The web app manifest with the base path: every text in it that begins with a slash is an address.
+pub(super) fn in_manifest(json: &str, base: &str) -> String {
+    json.replace("\"/", &format!("\"{base}/"))
+}
+
+/// The OpenAPI description with the base path as its server.
+pub(super) fn in_openapi(json: &str, base: &str) -> String {
+    json.replacen(r#"{"url":"/"}"#, &format!(r#"{{"url":"{base}"}}"#), 1)
+}
+
+/// A `Link` header with the base path.
+pub(super) fn in_links(links: &str, base: &str) -> String {
+    links.replace("</", &format!("<{base}/"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::RESERVED_PATHS;
+    use crate::http::assets;
+    use crate::http::compatible_paths::COMPATIBLE;
+    use crate::http::routes::ROUTES;
+
+    #[test]
+    fn requests_lose_the_base_once() {
+        for (uri, expected) in [
+            ("/quire", Some("/")),
+            ("/quire?a=/quire", Some("/?a=/quire")),
+            ("/quire/", Some("/")),
+            ("/quire/api/health?x=1", Some("/api/health?x=1")),
+            ("/quire/quire/login", Some("/quire/login")),
+            (
+                "http://a.example/quire/login",
+                Some("http://a.example/login"),
+            ),
+            ("/quirelogin", None),
+            ("/login", None),
+            ("/", None),
+        ] {
+            let uri: Uri = uri.parse().expect(uri);
+            let found = strip(&uri, "/quire").map(|uri| uri.to_string());
+            assert_eq!(found.as_deref(), expected, "{uri}");
+            assert_eq!(strip(&uri, ""), None);
+        }
+    }
+
+    #[test]
+    fn all_addresses_of_the_shell_get_the_base() {
+        let html = in_page(&assets::text("index.html").expect("a page"), "/quire");
+        assert!(html.contains("<html data-base=\"/quire\" "));
+        for (at, _) in html.match_indices("=\"/") {
+            let address = &html[at + 2..];
+            let is_within = address.starts_with("/quire/") || address.starts_with("/quire\"");
+            assert!(is_within, "{}", address.lines().next().unwrap_or_default());
+        }
+        let manifest = assets::text("manifest.webmanifest").expect("a manifest");
+        let manifest = in_manifest(&manifest, "/quire");
+        assert!(manifest.contains("\"/quire/\"") && !manifest.contains("\"/assets"));
+        let openapi = assets::text("openapi.json").expect("a description");
+        assert!(in_openapi(&openapi, "/quire").contains(r#"{"url":"/quire"}"#));
+        let links = in_links("</assets/a.js>; rel=modulepreload, </b>", "/quire");
+        assert_eq!(links, "</quire/assets/a.js>; rel=modulepreload, </quire/b>");
+    }
+
+    #[test]
+    fn no_route_begins_like_an_allowed_base() {
+        let routes = ROUTES.iter().map(|route| route.path);
+        for path in routes.chain(COMPATIBLE.iter().copied()) {
+            let first = path.split('/').nth(1).unwrap_or_default();
+            let is_listed = first.is_empty() || RESERVED_PATHS.contains(&first);
+            assert!(is_listed, "{path}");
+        }
+    }
+}

@@ -1,0 +1,61 @@
+//! The caller's choice to have passages ranked by meaning. The rules are in `app::meaning_search`.
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::accounts::request_origin;
+use crate::app::meaning_search::MeaningStatus;
+use crate::domain::user::Caller;
+use crate::http::context::RequestContext;
+use crate::http::error::ApiError;
+use crate::http::reply::Reply;
+
+/// A choice.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct MeaningBody {
+    /// An embedding model, or null to rank by words alone.
+    model: Option<String>,
+}
+
+/// `GET /api/meaning-search`: the caller's choice and its progress; with `model`, what that model would cost.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn show(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
+    let named = cx.query("model").filter(|model| !model.is_empty());
+    let search = cx.app.meaning_search();
+    let status = search.show(&caller.user, named.as_deref()).await?;
+    Ok(Reply::json(&status_json(&status)))
+}
+
+/// `PUT /api/meaning-search`: chooses an embedding model, or turns the search by meaning off.
+///
+/// # Errors
+/// `Forbidden` for an API key, `Missing` for an unknown model, `BudgetExceeded` when a budget is too small, and the
+/// provider's error.
+pub async fn choose(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
+    let body: MeaningBody = cx.json().await?;
+    let visit = request_origin(&cx);
+    let search = cx.app.meaning_search();
+    let status = match body.model.as_deref().map(str::trim) {
+        None | Some("") => search.turn_off(&caller, &visit).await?,
+        Some(model) => search.choose(&caller, model, &visit).await?,
+    };
+    Ok(Reply::json(&status_json(&status)))
+}
+
+fn status_json(status: &MeaningStatus) -> Value {
+    let progress = status.progress;
+    let state = match (&status.model, &status.failure) {
+        (None, _) => "off",
+        (Some(_), Some(_)) => "failing",
+        (Some(_), None) if progress.embedded < progress.passages => "working",
+        (Some(_), None) => "ready",
+    };
+    json!({
+        "model": status.model, "state": state, "error": status.failure,
+        "passages": progress.passages, "embedded": progress.embedded,
+        "missing": { "tokens": status.tokens, "cost_usd": status.cost },
+    })
+}

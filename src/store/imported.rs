@@ -1,0 +1,281 @@
+//! Conversations of other programs as rows of the history, many in one transaction. What lists and searches use is
+//! written with each row instead of being read back from it, and the full-text index once for all of them.
+
+use super::connection::Writer;
+use super::error::Result;
+use super::{analyses, turn_texts};
+use crate::domain::case_folding::fold_case;
+use crate::domain::id::{AnalysisId, ThreadId, UserId};
+use crate::domain::time::Timestamp;
+
+/// Topic of every imported analysis.
+pub const TOPIC: &str = "imported";
+
+/// A question with its answer, as a finished analysis.
+#[derive(Debug, Clone)]
+pub struct ImportedTurn {
+    /// Its ID.
+    pub id: AnalysisId,
+    /// The turn before it; `None` for the first one.
+    pub follows: Option<AnalysisId>,
+    /// Name of its pattern.
+    pub pattern: String,
+    /// The question.
+    pub question: String,
+    /// The request, as stored.
+    pub request: String,
+    /// The plan as JSON.
+    pub plan: String,
+    /// The answer.
+    pub answer: String,
+    /// Time of the question.
+    pub created: Timestamp,
+    /// Models in the request.
+    pub models: Vec<String>,
+    /// Answers of its stages.
+    pub stage_answers: Vec<ImportedAnswer>,
+}
+
+/// An answer of a stage.
+#[derive(Debug, Clone)]
+pub struct ImportedAnswer {
+    /// Place of the stage in the plan.
+    pub stage: usize,
+    /// Place of the model in the stage.
+    pub member: usize,
+    /// Name of the model.
+    pub model: String,
+    /// The answer as JSON.
+    pub json: String,
+}
+
+/// A conversation as a thread.
+#[derive(Debug, Clone)]
+pub struct ImportedThread {
+    /// Its ID.
+    pub id: ThreadId,
+    /// Its title.
+    pub title: String,
+    /// Time of the first question.
+    pub created: Timestamp,
+    /// Time of the last question.
+    pub updated: Timestamp,
+    /// Questions with their answers, oldest first.
+    pub turns: Vec<ImportedTurn>,
+}
+
+/// What happened to a conversation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ImportOutcome {
+    /// It was added.
+    Added,
+    /// One of its turns existed already; nothing was stored.
+    Present,
+    /// A row conflicts with another one; nothing was stored.
+    Refused,
+}
+
+/// Adds conversations to a user's history, each one whole or not at all.
+///
+/// # Errors
+/// When the database cannot be written; then the caller's transaction must not be kept.
+pub fn add(db: &Writer, user: &UserId, threads: &[ImportedThread]) -> Result<Vec<ImportOutcome>> {
+    let mut outcomes = Vec::with_capacity(threads.len());
+    let mut texts = Vec::new();
+    for thread in threads {
+        let outcome = add_thread(db, user, thread)?;
+        if outcome == ImportOutcome::Added {
+            let turns = thread.turns.iter();
+            texts.extend(turns.map(|turn| (&turn.id, &*turn.question, &*turn.answer)));
+        }
+        outcomes.push(outcome);
+    }
+    db.with_connection(|db| turn_texts::add_new(db, user, &texts))?;
+    Ok(outcomes)
+}
+
+fn add_thread(db: &Writer, user: &UserId, thread: &ImportedThread) -> Result<ImportOutcome> {
+    for turn in &thread.turns {
+        let known = "SELECT 1 FROM analyses WHERE id = ?1";
+        if db.maybe(known, [&turn.id], |_| Ok(()))?.is_some() {
+            return Ok(ImportOutcome::Present);
+        }
+    }
+    let mut fits = db.run(
+        "INSERT OR IGNORE INTO threads (id, user_id, title, title_folded, created, updated)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        (
+            &thread.id,
+            user,
+            &thread.title,
+            fold_case(&thread.title),
+            thread.created,
+            thread.updated,
+        ),
+    )? > 0;
+    for turn in &thread.turns {
+        fits = fits && add_turn(db, user, &thread.id, turn)?;
+    }
+    if fits {
+        return Ok(ImportOutcome::Added);
+    }
+    for turn in &thread.turns {
+        let sql = "DELETE FROM analyses WHERE id = ?1 AND user_id = ?2 AND thread = ?3";
+        db.run(sql, (&turn.id, user, &thread.id))?;
+    }
+    db.run(
+        "DELETE FROM threads WHERE id = ?1 AND user_id = ?2
+         AND NOT EXISTS (SELECT 1 FROM analyses WHERE thread = ?1)",
+        (&thread.id, user),
+    )?;
+    Ok(ImportOutcome::Refused)
+}
+
+/// Adds a turn with its links and answers. False when a row conflicts.
+fn add_turn(db: &Writer, user: &UserId, thread: &ThreadId, turn: &ImportedTurn) -> Result<bool> {
+    let added = db.run(
+        "INSERT OR IGNORE INTO analyses (id, user_id, status, pattern, question, question_folded, request, plan,
+             synthesis, created, started, finished, topic, topic_folded, thread, follows)
+         VALUES (?1, ?2, 'completed', ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?9, ?9, ?10, ?10, ?11, ?12)",
+        (
+            &turn.id,
+            user,
+            &turn.pattern,
+            &turn.question,
+            fold_case(&turn.question),
+            &turn.request,
+            &turn.plan,
+            &turn.answer,
+            turn.created,
+            TOPIC,
+            thread,
+            turn.follows.as_ref().map_or("", AnalysisId::as_str),
+        ),
+    )?;
+    if added == 0 {
+        return Ok(false);
+    }
+    db.with_connection(|db| analyses::index::link_models(db, turn.id.as_str(), &turn.models))?;
+    for answer in &turn.stage_answers {
+        let place = (answer.stage as i64, answer.member as i64);
+        let added = db.run(
+            "INSERT OR IGNORE INTO stage_answers (analysis_id, stage, member, model, answer)
+             VALUES (?1, ?2, ?3, ?4, ?5)",
+            (&turn.id, place.0, place.1, &answer.model, &answer.json),
+        )?;
+        if added == 0 {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::tests::{at, user, with_writer};
+    use crate::store::{Reader, users};
+
+    fn thread(n: u32, stage_answers: usize) -> ImportedThread {
+        let id = |turn: u32| {
+            AnalysisId::new(
+                at(1_000 + i64::from(turn)),
+                u128::from(n) * 10 + u128::from(turn),
+            )
+        };
+        let answer = ImportedAnswer {
+            stage: 0,
+            member: 0,
+            model: "imported/m".into(),
+            json: "{}".into(),
+        };
+        let turn = |turn: u32| ImportedTurn {
+            id: id(turn),
+            follows: turn.checked_sub(1).map(id),
+            pattern: "plain".into(),
+            question: format!("Wie GROẞ ist e-mail {n}?"),
+            request: r#"{"models": ["imported/m"], "ultra_model": "imported/w"}"#.into(),
+            plan: "{}".into(),
+            answer: format!("So groß wie Wert {n}."),
+            created: at(1_000),
+            models: vec!["imported/m".into(), "imported/w".into()],
+            stage_answers: vec![answer.clone(); stage_answers],
+        };
+        ImportedThread {
+            id: ThreadId::from_first_analysis(&id(0)),
+            title: format!("Größe {n}"),
+            created: at(1_000),
+            updated: at(1_001),
+            turns: vec![turn(0), turn(1)],
+        }
+    }
+
+    /// What lists and searches use.
+    fn derived(db: &Reader) -> Result<Vec<String>> {
+        let mut rows = Vec::new();
+        for sql in [
+            "SELECT id || question_folded || topic_folded || thread || follows FROM analyses ORDER BY id",
+            "SELECT analysis_id || model FROM analysis_models ORDER BY analysis_id, model",
+            "SELECT analysis_id || owner || question || answer || terms FROM turn_texts ORDER BY analysis_id",
+            "SELECT id || title_folded FROM threads ORDER BY id",
+        ] {
+            rows.extend(db.all(sql, [], |row| row.get::<_, String>(0))?);
+        }
+        Ok(rows)
+    }
+
+    #[test]
+    fn what_is_derived_is_the_same_as_read_back_from_the_rows() {
+        with_writer(|db| {
+            let ada = user(1);
+            users::insert(db, &ada)?;
+            let outcomes = add(db, &ada.id, &[thread(1, 1), thread(2, 1), thread(1, 1)])?;
+            assert_eq!(
+                outcomes,
+                [
+                    ImportOutcome::Added,
+                    ImportOutcome::Added,
+                    ImportOutcome::Present
+                ]
+            );
+            let written = derived(db)?;
+            assert_eq!(written.len(), 4 + 8 + 4 + 2);
+            for id in db.all("SELECT id FROM analyses", [], |row| row.get::<_, String>(0))? {
+                db.with_connection(|db| {
+                    analyses::index::write(db, &id)?;
+                    turn_texts::adopt(db, &id)
+                })?;
+            }
+            assert_eq!(derived(db)?, written);
+            Ok(())
+        });
+    }
+
+    #[test]
+    fn a_conversation_that_conflicts_leaves_nothing_and_the_others_stay() {
+        with_writer(|db| {
+            let ada = user(1);
+            users::insert(db, &ada)?;
+            // Two answers at one place.
+            let outcomes = add(db, &ada.id, &[thread(1, 2), thread(2, 1)])?;
+            assert_eq!(outcomes, [ImportOutcome::Refused, ImportOutcome::Added]);
+            let left = derived(db)?;
+            assert_eq!(left.len(), 2 + 4 + 2 + 1, "{left:?}");
+            Ok(())
+        });
+    }
+
+    #[test]
+    fn the_full_text_index_is_written_once_for_many() {
+        with_writer(|db| {
+            let ada = user(1);
+            users::insert(db, &ada)?;
+            let threads: Vec<ImportedThread> = (0..60).map(|n| thread(n, 1)).collect();
+            add(db, &ada.id, &threads)?;
+            let count = "SELECT count(DISTINCT segid) FROM turns_fts_idx";
+            let segments = db.query_one(count, [], |row| row.get::<_, i64>(0))?;
+            assert!(segments <= 1, "{segments} segments");
+            Ok(())
+        });
+    }
+}

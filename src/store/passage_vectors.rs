@@ -1,0 +1,300 @@
+//! Vectors of passages: what is missing, and which are nearest to a question's. Vectors are read one after the other, so
+//! memory does not depend on the number of passages.
+
+use super::connection::{Reader, Writer};
+use super::error::Result;
+use super::passages::PassageScope;
+use super::values::to_json;
+use crate::domain::id::{DocumentId, UserId};
+use crate::domain::retrieval::meaning::similarity;
+
+/// Maximum number of vectors compared with one question.
+const MAX_COMPARED: usize = 50_000;
+/// Vectors deleted per call, because a large library is deleted in slices.
+const SLICE: u32 = 2_000;
+
+/// A passage without a vector.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnembeddedPassage {
+    /// Its row.
+    pub row: i64,
+    /// Its heading and its text.
+    pub text: String,
+}
+
+/// Number of a user's passages, and how many have a vector.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct EmbeddingProgress {
+    /// All passages.
+    pub passages: u64,
+    /// Those with a vector, or that the model refused.
+    pub embedded: u64,
+    /// Characters of the others.
+    pub missing_chars: u64,
+}
+
+/// Lists passages of a user without a vector of this model, after a row, in order.
+///
+/// # Errors
+/// When the database cannot be read.
+pub fn missing(
+    db: &Reader,
+    (user, model): (&UserId, &str),
+    after: i64,
+    most: u32,
+) -> Result<Vec<UnembeddedPassage>> {
+    db.all(
+        "SELECT id, heading, text FROM passages p
+         WHERE user_id = ?1 AND id > ?3
+             AND NOT EXISTS (SELECT 1 FROM passage_vectors WHERE passage_id = p.id AND model = ?2)
+         ORDER BY id LIMIT ?4",
+        (user, model, after, most),
+        |row| {
+            let (heading, text): (String, String) = (row.get(1)?, row.get(2)?);
+            Ok(UnembeddedPassage {
+                row: row.get(0)?,
+                text: match heading.is_empty() {
+                    true => text,
+                    false => format!("{heading}\n{text}"),
+                },
+            })
+        },
+    )
+}
+
+/// Stores the vector of a passage of this user, if the passage still exists and the user still uses the model. An empty
+/// vector: the model refused the passage.
+///
+/// # Errors
+/// When the database cannot be written.
+pub fn put(db: &Writer, (user, model): (&UserId, &str), row: i64, vector: &[u8]) -> Result<()> {
+    db.run(
+        "INSERT OR REPLACE INTO passage_vectors (passage_id, model, vector)
+         SELECT p.id, ?2, ?4 FROM passages p JOIN meaning_search m ON m.user_id = p.user_id AND m.model = ?2
+         WHERE p.id = ?3 AND p.user_id = ?1",
+        (user, model, row, vector),
+    )
+    .map(drop)
+}
+
+/// Counts a user's passages and vectors of this model.
+///
+/// # Errors
+/// When the database cannot be read.
+pub fn progress(db: &Reader, user: &UserId, model: &str) -> Result<EmbeddingProgress> {
+    let found = db.maybe(
+        "SELECT count(*), count(v.passage_id),
+             coalesce(sum(CASE WHEN v.passage_id IS NULL THEN length(p.text) + length(p.heading) END), 0)
+         FROM passages p LEFT JOIN passage_vectors v ON v.passage_id = p.id AND v.model = ?2
+         WHERE p.user_id = ?1",
+        (user, model),
+        |row| {
+            let count = |value: i64| u64::try_from(value).unwrap_or(0);
+            Ok(EmbeddingProgress {
+                passages: count(row.get(0)?),
+                embedded: count(row.get(1)?),
+                missing_chars: count(row.get(2)?),
+            })
+        },
+    )?;
+    Ok(found.unwrap_or_default())
+}
+
+/// Deletes vectors of a user's passages, except those of the model `kept`, a slice at a time. Returns whether there may
+/// be more.
+///
+/// # Errors
+/// When the database cannot be written.
+pub fn delete_some(db: &Writer, user: &UserId, kept: Option<&str>) -> Result<bool> {
+    let deleted = db.run(
+        "DELETE FROM passage_vectors WHERE (passage_id, model) IN (
+             SELECT v.passage_id, v.model FROM passages p JOIN passage_vectors v ON v.passage_id = p.id
+             WHERE p.user_id = ?1 AND v.model IS NOT ?2 LIMIT ?3
+         )",
+        (user, kept, SLICE),
+    )?;
+    Ok(deleted == SLICE as usize)
+}
+
+/// Whether any passage of a user has a vector of this model.
+///
+/// # Errors
+/// When the database cannot be read.
+pub fn has_any(db: &Reader, user: &UserId, model: &str) -> Result<bool> {
+    let found = db.maybe(
+        "SELECT 1 FROM passages p JOIN passage_vectors v ON v.passage_id = p.id AND v.model = ?2
+         WHERE p.user_id = ?1 AND length(v.vector) > 0 LIMIT 1",
+        (user, model),
+        |_| Ok(()),
+    )?;
+    Ok(found.is_some())
+}
+
+/// Counts the passages of these documents of this user, and those of them with a vector of this model.
+///
+/// # Errors
+/// When the database cannot be read.
+pub fn count(
+    db: &Reader,
+    user: &UserId,
+    documents: &[DocumentId],
+    model: &str,
+) -> Result<(u64, u64)> {
+    let found = db.maybe(
+        "SELECT count(*), count(v.passage_id)
+         FROM passages p LEFT JOIN passage_vectors v
+             ON v.passage_id = p.id AND v.model = ?3 AND length(v.vector) > 0
+         WHERE p.user_id = ?1 AND p.document_id IN (SELECT value FROM json_each(?2))",
+        (user, to_json(&documents)?, model),
+        |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?)),
+    )?;
+    let (passages, embedded) = found.unwrap_or_default();
+    Ok((passages.unsigned_abs(), embedded.unsigned_abs()))
+}
+
+/// Finds the passages of the scope nearest to a vector, nearest first: row and similarity. Compares at most
+/// [`MAX_COMPARED`].
+///
+/// # Errors
+/// When the database cannot be read.
+pub fn nearest(
+    db: &Reader,
+    scope: &PassageScope,
+    (model, vector): (&str, &[f32]),
+    most: usize,
+) -> Result<Vec<(i64, f32)>> {
+    let mut found: Vec<(i64, f32)> = Vec::new();
+    each(db, scope, model, &mut |row, stored| {
+        if let Some(similarity) = similarity(stored, vector) {
+            found.push((row, similarity));
+        }
+        if found.len() >= 2 * most.max(64) {
+            keep_nearest(&mut found, most);
+        }
+    })?;
+    keep_nearest(&mut found, most);
+    Ok(found)
+}
+
+/// The similarity of one passage's vector; none if it has no vector of this model.
+///
+/// # Errors
+/// When the database cannot be read.
+pub fn similarity_of(
+    db: &Reader,
+    row: i64,
+    (model, vector): (&str, &[f32]),
+) -> Result<Option<f32>> {
+    let found = db.maybe(
+        "SELECT vector FROM passage_vectors WHERE passage_id = ?1 AND model = ?2",
+        (row, model),
+        |row| Ok(similarity(row.get_ref(0)?.as_blob()?, vector)),
+    )?;
+    Ok(found.flatten())
+}
+
+fn each(
+    db: &Reader,
+    scope: &PassageScope,
+    model: &str,
+    take: &mut dyn FnMut(i64, &[u8]),
+) -> Result<()> {
+    let mut seen = 0;
+    for &(first, last) in scope.ranges() {
+        if seen >= MAX_COMPARED {
+            break;
+        }
+        db.each(
+            "SELECT passage_id, vector FROM passage_vectors WHERE passage_id BETWEEN ?2 AND ?3 AND model = ?1",
+            (model, first, last),
+            |row| {
+                let id = row.get(0)?;
+                if scope.has(id) {
+                    seen += 1;
+                    take(id, row.get_ref(1)?.as_blob()?);
+                }
+                Ok(seen < MAX_COMPARED)
+            },
+        )?;
+    }
+    Ok(())
+}
+
+fn keep_nearest(found: &mut Vec<(i64, f32)>, most: usize) {
+    found.sort_by(|(a, one), (b, other)| other.total_cmp(one).then(a.cmp(b)));
+    found.truncate(most);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::documents::tests::{document, passage};
+    use super::super::tests::{user, with_writer};
+    use super::super::{documents, meaning_search, passages, users};
+    use super::*;
+    use crate::domain::retrieval::meaning::to_bytes;
+    use crate::domain::time::Timestamp;
+
+    #[test]
+    fn vectors_are_made_once_compared_within_the_scope_and_deleted() {
+        with_writer(|db| {
+            let (one, other) = (user(1), user(2));
+            for user in [&one, &other] {
+                users::insert(db, user)?;
+                meaning_search::set(db, &user.id, "p/vec", Timestamp::from_millis(1))?;
+            }
+            let texts = ["north", "east", "north-east"];
+            let own: Vec<_> = (0..).zip(texts).map(|(n, text)| passage(n, text)).collect();
+            documents::insert(db, &document(1, 1), &[], &own)?;
+            documents::insert(db, &document(2, 2), &[], &[passage(0, "south")])?;
+            let left = |after| missing(db, (&one.id, "p/vec"), after, 9);
+            let all = left(0)?;
+            assert_eq!(all.len(), 3);
+            assert!(all[0].text.ends_with("north"), "{all:?}");
+            let rows: Vec<i64> = all.iter().map(|one| one.row).collect();
+            let vectors = [[1.0, 0.0], [0.0, 1.0], [0.6, 0.8]];
+            for (row, vector) in rows.iter().zip(&vectors) {
+                put(db, (&other.id, "p/vec"), *row, &to_bytes(vector))?;
+                put(db, (&one.id, "p/unused"), *row, &to_bytes(vector))?;
+            }
+            assert_eq!(left(0)?.len(), 3, "not theirs, and not the chosen model");
+            for (row, vector) in rows.iter().zip(&vectors).take(2) {
+                put(db, (&one.id, "p/vec"), *row, &to_bytes(vector))?;
+            }
+            assert_eq!(left(0)?.len(), 1);
+            assert_eq!(left(rows[2])?, []);
+            let so_far = progress(db, &one.id, "p/vec")?;
+            assert_eq!((so_far.passages, so_far.embedded), (3, 2));
+            assert!(so_far.missing_chars >= 10);
+            put(db, (&one.id, "p/vec"), rows[2], &to_bytes(&vectors[2]))?;
+            let scope = passages::PassageScope::of(db, &one.id, None)?;
+            let counted = || {
+                count(
+                    db,
+                    &one.id,
+                    &[document(1, 1).id, document(2, 2).id],
+                    "p/vec",
+                )
+            };
+            assert_eq!(counted(), Ok((3, 3)));
+            assert_eq!(has_any(db, &one.id, "p/vec"), Ok(true));
+            assert_eq!(has_any(db, &one.id, "p/x"), Ok(false));
+            assert_eq!(has_any(db, &other.id, "p/vec"), Ok(false));
+            let near = |most| nearest(db, &scope, ("p/vec", &[0.0, 1.0]), most);
+            let order: Vec<i64> = near(9)?.iter().map(|(row, _)| *row).collect();
+            assert_eq!(order, [rows[1], rows[2], rows[0]]);
+            assert_eq!(near(1)?, [(rows[1], 1.0)]);
+            let alone = similarity_of(db, rows[0], ("p/vec", &[1.0, 0.0]));
+            assert_eq!(alone, Ok(Some(1.0)));
+            let theirs = passages::PassageScope::of(db, &other.id, None)?;
+            assert_eq!(nearest(db, &theirs, ("p/vec", &[0.0, 1.0]), 9), Ok(vec![]));
+            // Another dimension, and another model.
+            assert_eq!(similarity_of(db, rows[0], ("p/vec", &[1.0])), Ok(None));
+            assert_eq!(similarity_of(db, rows[0], ("p/x", &[1.0, 0.0])), Ok(None));
+            assert_eq!(delete_some(db, &one.id, Some("p/vec")), Ok(false));
+            assert_eq!(counted(), Ok((3, 3)));
+            assert_eq!(delete_some(db, &one.id, None), Ok(false));
+            assert_eq!(counted(), Ok((3, 0)));
+            Ok(())
+        });
+    }
+}

@@ -1,0 +1,354 @@
+//! Passages ranked by meaning: a user's choice, its vectors in the background, and what a run reports.
+
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::compatible::key;
+use crate::money::priced;
+use crate::support::line::{ScriptLine, on};
+use crate::support::provider::{Provider, ReceivedRequest};
+use crate::support::script::{answer_stream, id_of, short_run_with, wait_until_ended};
+use crate::support::{Client, Server};
+
+/// What each vector's dimensions stand for: words that mean the same.
+const MEANINGS: [&[&str]; 4] = [
+    &["notice", "terminate", "cancel", "quit"],
+    &["rent", "pay", "fee"],
+    &["dog", "pet", "animal"],
+    &["roof", "repair", "leak"],
+];
+
+fn vector(text: &str) -> Vec<f64> {
+    let text = text.to_lowercase();
+    let count = |words: &&[&str]| words.iter().filter(|word| text.contains(**word)).count();
+    let mut vector: Vec<f64> = MEANINGS.iter().map(|words| count(words) as f64).collect();
+    // No text is without a direction.
+    vector.push(0.1);
+    vector
+}
+
+fn embedded(asked: &ReceivedRequest) -> ScriptLine {
+    let texts = asked.body["input"].as_array().unwrap();
+    let rows: Vec<Value> = texts
+        .iter()
+        .enumerate()
+        .map(|(at, text)| json!({ "index": at, "embedding": vector(text.as_str().unwrap()) }))
+        .collect();
+    let body = json!({ "data": rows, "usage": { "prompt_tokens": 10 * rows.len() } });
+    on("").status(200, "application/json", &body.to_string())
+}
+
+/// Embeds texts, rewrites questions, and answers.
+fn provider() -> Provider {
+    Provider::answering(|asked: &ReceivedRequest| {
+        if asked.head.contains("/embeddings") {
+            return embedded(asked);
+        }
+        let prompt = asked.body["messages"].to_string();
+        match prompt.contains("Write up to 15 other words") {
+            true => on("").sse(&answer_stream("\"terminate tenancy notice\"")),
+            false => on("").sse(&answer_stream("It is in the lease [D1:p1].")),
+        }
+    })
+}
+
+/// A long lease: only one of its paragraphs is about the end of the tenancy.
+fn lease() -> String {
+    let filler = |n: usize| {
+        let filling =
+            "The parties keep a copy of this lease and of every letter about it. ".repeat(12);
+        format!("Clause {n}. {filling}\n\n")
+    };
+    let mut text: String = (1..60).map(filler).collect();
+    text.push_str(
+        "Clause 60. Either side may terminate the tenancy with notice of three months to the end of a quarter.\n\n",
+    );
+    text.extend((61..120).map(filler));
+    text
+}
+
+const QUESTION: &str = "How can somebody quit early?";
+
+fn wait_for(client: &mut Client, state: &str) -> Value {
+    let until = Instant::now() + Duration::from_secs(20);
+    loop {
+        let shown = client.get("/api/meaning-search").json();
+        if shown["state"] == state {
+            return shown;
+        }
+        assert!(Instant::now() < until, "{shown}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+fn ask(client: &mut Client, document: &str) -> Value {
+    let more = json!({
+        "prompt": QUESTION, "document_ids": [document], "async": true, "cache": "off", "reading": "passages",
+    });
+    let begun = client.post(
+        "/api/analyze",
+        short_run_with(&["openai/gpt-4o-mini"], more),
+    );
+    assert_eq!(begun.status, 202, "{}", begun.text());
+    wait_until_ended(client, &id_of(&begun))
+}
+
+fn reads_clause_60(shown: &Value) -> bool {
+    shown["sources"].to_string().contains("Clause 60.")
+}
+
+fn upload(client: &mut Client, text: &str) -> String {
+    let stored = client
+        .upload("/api/upload-document", "lease.txt", text.as_bytes())
+        .json();
+    stored["document_id"].as_str().unwrap().to_owned()
+}
+
+fn embeddings(provider: &Provider) -> usize {
+    let asked = provider.asked().into_iter();
+    asked.filter(|one| one.head.contains("/embeddings")).count()
+}
+
+#[test]
+fn what_words_do_not_find_is_found_by_meaning_once_a_user_chooses_it() {
+    let provider = provider();
+    let server = priced(&provider, &[]);
+    let mut client = server.user("ada@example.com");
+    let document = upload(&mut client, &lease());
+    let off = client.get("/api/meaning-search").json();
+    assert_eq!(
+        (&off["state"], &off["model"]),
+        (&json!("off"), &Value::Null)
+    );
+    let before = ask(&mut client, &document);
+    assert!(!reads_clause_60(&before), "{}", before["sources"]);
+    assert_eq!(before["retrieval"], Value::Null);
+    assert_eq!(embeddings(&provider), 0, "off by default");
+
+    // The scripted provider embeds with any model; this one has a price.
+    let model = "openai/gpt-4o";
+    let cost = client
+        .get(&format!("/api/meaning-search?model={model}"))
+        .json();
+    assert!(
+        cost["missing"]["cost_usd"].as_f64().unwrap() > 0.0,
+        "{cost}"
+    );
+    let chosen = client.put("/api/meaning-search", json!({ "model": model }));
+    assert_eq!(chosen.status, 200, "{}", chosen.text());
+    let ready = wait_for(&mut client, "ready");
+    assert_eq!(ready["embedded"], ready["passages"], "{ready}");
+
+    let body = json!({
+        "prompt": QUESTION, "document_ids": [document], "models": ["openai/gpt-4o-mini"],
+        "pattern": "summarize", "reading": "passages",
+    });
+    let asked = embeddings(&provider);
+    let estimate = client.post("/api/estimate", body).json();
+    let calls = estimate["calls"].as_array().unwrap();
+    let of_retrieval: Vec<&Value> = calls
+        .iter()
+        .filter(|one| one["stage"] == "retrieval")
+        .collect();
+    assert_eq!(of_retrieval.len(), 2, "{estimate}");
+    assert_eq!(embeddings(&provider), asked, "an estimate makes no call");
+
+    let after = ask(&mut client, &document);
+    assert!(reads_clause_60(&after), "{}", after["sources"]);
+    let retrieval = &after["retrieval"];
+    assert_eq!(retrieval["model"], model, "{retrieval}");
+    assert_eq!(retrieval["weak"], true, "{retrieval}");
+    assert_eq!(retrieval["rewriting"], "terminate tenancy notice");
+    assert_eq!(retrieval["rewritten_by"], "openai/gpt-4o-mini");
+    let spent = retrieval["cost_usd"].as_f64().unwrap();
+    assert!(
+        spent > 0.0 && after["cost_usd"].as_f64().unwrap() > spent,
+        "{after}"
+    );
+    let timeline = after["timeline"].as_array().unwrap();
+    let found = timeline.iter().filter(|call| call["stage"] == "retrieval");
+    assert_eq!(found.count(), 2, "{timeline:?}");
+    assert!(
+        after["notes"]
+            .to_string()
+            .contains("by words and by meaning")
+    );
+
+    let off = client
+        .put("/api/meaning-search", json!({ "model": null }))
+        .json();
+    assert_eq!(
+        (&off["state"], &off["embedded"]),
+        (&json!("off"), &json!(0))
+    );
+    let asked = embeddings(&provider);
+    assert!(!reads_clause_60(&ask(&mut client, &document)));
+    assert_eq!(embeddings(&provider), asked);
+}
+
+#[test]
+fn a_restart_continues_with_the_vectors_that_are_missing() {
+    let hangs = Provider::answering(|asked: &ReceivedRequest| {
+        match asked.body["input"].as_array().map_or(0, Vec::len) {
+            // The first call sees whether the model computes vectors.
+            1 => embedded(asked),
+            _ => on("").hang(),
+        }
+    });
+    let server = priced(&hangs, &[]);
+    let mut client = server.user("ada@example.com");
+    upload(&mut client, &lease());
+    let chosen = client.put(
+        "/api/meaning-search",
+        json!({ "model": "openai/text-embedding-3-small" }),
+    );
+    assert_eq!(chosen.json()["state"], "working", "{}", chosen.text());
+    let folder = server.stop();
+    let works = provider();
+    let url = works.base_url();
+    let settings = [
+        ("OPENAI_API_KEY", "sk-test"),
+        ("OPENAI_BASE_URL", url.as_str()),
+    ];
+    let server = Server::in_folder(folder, &settings);
+    let mut client = server.client().signed_in("ada@example.com");
+    let ready = wait_for(&mut client, "ready");
+    assert_eq!(ready["embedded"], ready["passages"]);
+    // What is uploaded later gets its vectors too.
+    upload(&mut client, "Pets: one dog is allowed.");
+    let more = wait_for(&mut client, "ready");
+    let until = Instant::now() + Duration::from_secs(20);
+    while client.get("/api/meaning-search").json()["embedded"] == ready["embedded"] {
+        assert!(Instant::now() < until, "{more}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+#[test]
+fn a_provider_that_fails_costs_the_meaning_and_not_the_answer() {
+    let broken = Provider::answering(|asked: &ReceivedRequest| {
+        let is_question = asked.body["input"].to_string().contains("quit");
+        match asked.head.contains("/embeddings") {
+            true if is_question => on("").status(500, "application/json", "{}"),
+            true => embedded(asked),
+            false => on("").sse(&answer_stream("It is in the lease.")),
+        }
+    });
+    let server = priced(&broken, &[]);
+    let mut client = server.user("ada@example.com");
+    let document = upload(&mut client, &lease());
+    let model = json!({ "model": "openai/text-embedding-3-small" });
+    assert_eq!(client.put("/api/meaning-search", model).status, 200);
+    wait_for(&mut client, "ready");
+    let shown = ask(&mut client, &document);
+    assert_eq!(shown["status"], "completed", "{shown}");
+    assert!(shown["retrieval"]["error"].is_string(), "{shown}");
+    assert!(shown["notes"].to_string().contains("ranked by words alone"));
+}
+
+#[test]
+fn a_key_cannot_choose_and_a_chat_model_cannot_be_chosen() {
+    let provider = provider();
+    let server = priced(&provider, &[]);
+    let mut client = server.user("ada@example.com");
+    for (body, status) in [
+        (json!({ "model": "demo/merge" }), 404),
+        (json!({ "model": "nobody/x" }), 404),
+        (json!({ "model": 5 }), 422),
+        (json!({ "modell": "x" }), 422),
+    ] {
+        let answer = client.put("/api/meaning-search", body.clone());
+        assert_eq!(answer.status, status, "{body} {}", answer.text());
+    }
+    let key = key(&mut client);
+    let mut program = Client::new(server.address).with("authorization", &format!("Bearer {key}"));
+    let model = json!({ "model": "openai/text-embedding-3-small" });
+    assert_eq!(program.put("/api/meaning-search", model).status, 403);
+    // Each person's choice is their own.
+    let model = json!({ "model": "openai/text-embedding-3-small" });
+    assert_eq!(client.put("/api/meaning-search", model).status, 200);
+    let mut other = server.user("bob@example.com");
+    assert_eq!(other.get("/api/meaning-search").json()["state"], "off");
+}
+
+#[test]
+fn searches_of_a_user_who_chose_a_model_find_other_words() {
+    let provider = provider();
+    let server = priced(&provider, &[]);
+    let mut client = server.user("ada@example.com");
+    let document = upload(&mut client, &lease());
+    let in_all = "/api/search?q=quit%20early";
+    let in_one = format!("/api/documents/{document}/search?q=quit%20early");
+    let tool = json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {
+        "name": "search_documents", "arguments": { "query": "quit early", "limit": 3 } } });
+    let found = |client: &mut Client| {
+        let (all, one) = (client.get(in_all).json(), client.get(&in_one).json());
+        let told = client.post("/mcp", tool.clone()).json();
+        let finds = |found: &Value| found.to_string().contains("Clause 60.");
+        assert_eq!(all["meaning"], one["meaning"]);
+        ([finds(&all), finds(&one), finds(&told)], all)
+    };
+    let (finds, all) = found(&mut client);
+    assert_eq!((finds, &all["meaning"]), ([false; 3], &Value::Null));
+    assert_eq!(embeddings(&provider), 0, "off by default");
+
+    let chosen = client.put("/api/meaning-search", json!({ "model": "openai/gpt-4o" }));
+    assert_eq!(chosen.status, 200, "{}", chosen.text());
+    wait_for(&mut client, "ready");
+    let before = embeddings(&provider);
+    let (finds, all) = found(&mut client);
+    assert_eq!(finds, [true; 3], "{all}");
+    assert_eq!(
+        embeddings(&provider),
+        before + 3,
+        "one call for each search"
+    );
+    let meaning = &all["meaning"];
+    assert_eq!(
+        (&meaning["model"], &meaning["error"]),
+        (&json!("openai/gpt-4o"), &Value::Null)
+    );
+    assert!(meaning["cost_usd"].as_f64().unwrap() > 0.0, "{meaning}");
+
+    // A key that may not use the model searches by words, and so does everybody else.
+    let limited = json!({ "name": "limited", "models": ["demo/*"] });
+    let key = client.post("/api/users/me/api-keys", limited).json();
+    let bearer = format!("Bearer {}", key["key"].as_str().unwrap());
+    let mut program = Client::new(server.address).with("authorization", &bearer);
+    let by_words = program.get(in_all).json();
+    assert!(
+        by_words["meaning"]["error"]
+            .to_string()
+            .contains("may not use"),
+        "{by_words}"
+    );
+    let mut other = server.user("bob@example.com");
+    assert_eq!(other.get(in_all).json()["meaning"], Value::Null);
+    let nobody = client.get("/api/documents/doc_01ARYZ6S41TSV4RRFFQ69G5FAV/search?q=x");
+    assert_eq!(nobody.status, 404, "{}", nobody.text());
+    assert_eq!(embeddings(&provider), before + 3);
+}
+
+#[test]
+fn a_search_whose_model_fails_finds_by_words() {
+    let broken = Provider::answering(|asked: &Asked| {
+        match asked.body["input"].to_string().contains("quarter?") {
+            true => on("").status(500, "application/json", "{}"),
+            false => embedded(asked),
+        }
+    });
+    let server = priced(&broken, &[]);
+    let mut client = server.user("ada@example.com");
+    upload(&mut client, &lease());
+    assert_eq!(
+        client
+            .put("/api/meaning-search", json!({ "model": "openai/gpt-4o" }))
+            .status,
+        200
+    );
+    wait_for(&mut client, "ready");
+    let found = client.get("/api/search?q=notice%20quarter%3F").json();
+    assert!(found["meaning"]["error"].is_string(), "{found}");
+    assert!(found.to_string().contains("Clause 60."), "{found}");
+}

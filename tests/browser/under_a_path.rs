@@ -1,0 +1,106 @@
+//! The pages under a path of a host, behind a real nginx that passes the path on or removes it: the first account, the
+//! documents, a question with its events, reloading, the manual, and the service worker.
+
+use serde_json::{Value, json};
+
+use crate::driver::{Browser, until};
+use crate::nginx::{self, Nginx, PATH, PathStyle};
+use crate::pages::{EMAIL, PASSWORD, account_menu, document};
+use crate::server::Server;
+use crate::turn;
+
+#[test]
+fn a_visit_under_a_path() {
+    if !nginx::is_installed() {
+        return;
+    }
+    let Some(_turn) = turn() else { return };
+    for style in [PathStyle::PassedOn, PathStyle::Removed] {
+        visit(style);
+    }
+}
+
+fn visit(style: PathStyle) {
+    let port = nginx::free_port();
+    let base = format!("http://127.0.0.1:{port}{PATH}");
+    let server = Server::start_with(vec![
+        ("PUBLIC_URL", base.clone()),
+        ("TRUSTED_PROXIES", "127.0.0.1".to_owned()),
+        ("QUIRE_SETUP_TOKEN", "a-token-for-the-first".to_owned()),
+    ]);
+    let address = server.base.trim_start_matches("http://").to_owned();
+    let _nginx = Nginx::start(port, &address, style);
+    let browser = Browser::open(1280, 900, false);
+    browser.go(&format!("{base}/"));
+    browser.wait(".intro-step");
+    browser.go(&format!("{base}/login#setup=a-token-for-the-first"));
+    browser.wait_text("h1", "Create administrator account");
+    assert_eq!(browser.url(), format!("{base}/login"), "{style:?}");
+    browser.fill("input[name=name]", "Ada");
+    browser.fill("input[name=email]", EMAIL);
+    browser.fill("input[name=password]", PASSWORD);
+    browser.press("Create account");
+    browser.wait_text("h1", "Welcome, Ada");
+    assert_eq!(browser.url(), format!("{base}/welcome"), "{style:?}");
+    browser.press("Ask your first question");
+    browser.wait_text("h1", "Ask a panel of models");
+
+    browser.click(".rail a[href='/quire/documents']");
+    browser.wait(".drop-zone");
+    browser.fill("input[type=file]", &document("gpl-3.txt"));
+    browser.wait_text(".row", "gpl-3.txt");
+    assert_eq!(browser.url(), format!("{base}/documents"));
+
+    browser.go(&format!("{base}/"));
+    browser.wait(".composer");
+    browser.fill(".composer-text", "What is a quire of paper?");
+    until("Send to be ready", || {
+        (browser.count(".send:not(:disabled)") == 1).then_some(())
+    });
+    browser.click(".send");
+    let answered = || {
+        browser.wait(".turn.last[data-status=completed] .answer");
+        let start = format!("{base}/t/thread_");
+        assert!(browser.url().starts_with(&start), "{}", browser.url());
+    };
+    answered();
+    browser.reload();
+    answered();
+
+    browser.go(&format!("{base}/manual"));
+    browser.wait(".manual-list a");
+    let outside = "[...document.querySelectorAll('a[href]')].map((one) => one.href).filter((href) => href.startsWith(location.origin) && !href.startsWith(`${location.origin}/quire/`))";
+    assert_eq!(browser.value(outside), json!([]), "{style:?}");
+    let scope = browser.run(
+        "return (await navigator.serviceWorker.ready).scope;",
+        json!([]),
+    );
+    assert_eq!(scope, json!(format!("{base}/")));
+    let kept = browser.run(
+        "return (await Promise.all((await caches.keys()).map(async (name) => (await (await caches.open(name)).keys()).map((one) => one.url)))).flat();",
+        json!([]),
+    );
+    let kept: Vec<Value> = kept.as_array().cloned().unwrap_or_default();
+    assert!(
+        kept.iter()
+            .all(|url| url.as_str().is_some_and(|url| url.starts_with(&base))),
+        "{kept:?}"
+    );
+    // Past the proxy, the pages continue below the path.
+    browser.go(&server.address("/documents"));
+    until("the same page below the path", || {
+        (browser.url() == server.address("/quire/documents")).then_some(())
+    });
+    browser.go(&format!("{base}/manual"));
+    browser.wait(".manual-list a");
+    account_menu(&browser, "Sign out");
+    until("the sign-in page", || {
+        (browser.url() != format!("{base}/manual")).then_some(())
+    });
+    assert!(browser.url().starts_with(&base), "{}", browser.url());
+    let complaints = browser.console_errors();
+    let serious: Vec<_> = (complaints.iter())
+        .filter(|line| line.contains("404"))
+        .collect();
+    assert!(serious.is_empty(), "{serious:?}");
+}

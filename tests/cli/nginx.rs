@@ -1,0 +1,92 @@
+//! A real nginx (Debian's nginx-light) that serves a server under a path, for several tests.
+
+use std::net::{TcpListener, TcpStream};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// The path under which the server is.
+pub const PATH: &str = "/quire";
+
+/// What nginx does with the path of a request.
+#[derive(Clone, Copy, Debug)]
+pub enum PathStyle {
+    PassedOn,
+    Removed,
+}
+
+/// A running nginx, stopped at the end.
+pub struct Nginx {
+    child: Child,
+    folder: PathBuf,
+}
+
+/// Whether nginx is installed; if not, says that the test is skipped.
+pub fn is_installed() -> bool {
+    let asked = Command::new("nginx")
+        .arg("-v")
+        .stderr(Stdio::null())
+        .status();
+    if asked.is_err() {
+        eprintln!("skipped: there is no nginx on this machine (make test installs it)");
+    }
+    asked.is_ok()
+}
+
+/// A port that nothing listens on.
+pub fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.local_addr().unwrap().port()
+}
+
+impl Nginx {
+    /// Serves the server at this address under [`PATH`] at this port.
+    pub fn start(port: u16, server: &str, style: PathStyle) -> Self {
+        let folder =
+            std::env::temp_dir().join(format!("quire-nginx-{}-{port}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let place = folder.display();
+        let slash = match style {
+            PathStyle::PassedOn => "",
+            PathStyle::Removed => "/",
+        };
+        let config = format!(
+            "daemon off; pid {place}/pid; error_log {place}/errors; user root; worker_processes 1; events {{}}
+             http {{ access_log off; client_body_temp_path {place}/b; proxy_temp_path {place}/p;
+             fastcgi_temp_path {place}/f; uwsgi_temp_path {place}/u; scgi_temp_path {place}/s;
+             server {{ listen 127.0.0.1:{port};
+             location {PATH}/ {{
+                 proxy_pass http://{server}{slash}; proxy_http_version 1.1; proxy_buffering off;
+                 proxy_request_buffering off; client_max_body_size 60m; proxy_set_header Connection \"\";
+                 proxy_set_header Host $host; proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+                 proxy_set_header X-Forwarded-Proto $scheme;
+             }} }} }}"
+        );
+        std::fs::write(folder.join("nginx.conf"), config).unwrap();
+        let child = Command::new("nginx")
+            .arg("-c")
+            .arg(folder.join("nginx.conf"))
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let begun = Instant::now();
+        while TcpStream::connect(("127.0.0.1", port)).is_err() {
+            assert!(
+                begun.elapsed() < Duration::from_secs(20),
+                "nginx does not start"
+            );
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        Self { child, folder }
+    }
+}
+
+impl Drop for Nginx {
+    fn drop(&mut self) {
+        // Its main process stops its workers.
+        let id = self.child.id().to_string();
+        let _ = Command::new("kill").args(["-TERM", &id]).status();
+        let _ = self.child.wait();
+        let _ = std::fs::remove_dir_all(&self.folder);
+    }
+}
