@@ -210,8 +210,8 @@ impl AnswerReader {
     }
 }
 
-/// A text without what only the spelling adds. Case counts in a text without a word of three or more letters, where it
-/// may tell symbols apart ("mg" and "Mg", "p" and "P"), but not in the labels of usual options, A to D.
+/// Removes differences of spelling only. Keeps case in a text without a word of three or more letters, where it may
+/// distinguish symbols ("mg" and "Mg", "p" and "P"), except for the usual option labels, A to D.
 pub fn folded(plain: &str) -> String {
     let has_word = plain
         .split(|c: char| !c.is_alphabetic())

@@ -13,7 +13,7 @@ const POINTS: &[&str] = &[
     "score", "rating", "rate ", "grade", "points", "out of", "scale", "stars", "note", "punkte",
 ];
 /// Longest symbol of a unit in characters.
-const MAX_SYMBOL_LENGTH: usize = 3;
+const LONGEST_SYMBOL: usize = 3;
 
 /// Returns the winner's answer in the form that `wording` (the question and the turns before it) asks for:
 /// unchanged if it already ends in that form, otherwise with a line added.
@@ -186,7 +186,7 @@ fn plain_number(question: &str, value: Option<&AnswerValue>) -> Option<Ratio> {
             .filter(|_| is_plain || number.is_unit_asked);
     }
     let is_counted = !quantity.unit.is_listed()
-        && quantity.label.chars().count() > MAX_SYMBOL_LENGTH
+        && quantity.label.chars().count() > LONGEST_SYMBOL
         && quantity.label.chars().all(|c| c.is_lowercase() || c == ' ')
         && !requested.asks_unit();
     requested

@@ -30,8 +30,7 @@ impl RequestedNumber {
         }
     }
 
-    /// Returns the number to write for the winning choice, whose voters stated `values`; none if it would be
-    /// wrong.
+    /// The number to give for the winner of a vote whose voters stated `values`; none if it would be wrong.
     pub fn number(&self, value: &AnswerValue, values: &[AnswerValue]) -> Option<Ratio> {
         let AnswerValue::Number(number) = value else {
             return None;
@@ -81,7 +80,7 @@ impl RequestedNumber {
         }
         match scale {
             Some(scale) if quantity.is_scaled => quantity.amount.checked_div(scale),
-            // "5,000,000" in a field of millions: 5 million, or 5 million million?
+            // "5,000,000" in a field of millions: five of them, or five million millions?
             Some(scale) if !is_below(quantity.amount, scale) => None,
             _ => Some(quantity.amount),
         }
@@ -173,7 +172,7 @@ impl RequestedNumber {
         let is_usual = [field, question]
             .iter()
             .any(|stated| stated.kinds.contains(&quantity.unit));
-        // A unit of several words: "blue apples".
+        // Named in several words: "blue apples".
         let is_named = number.is_unit_asked && !quantity.unit.is_listed();
         let is_usual = is_usual && !question.demands_unknown;
         quantity.written.filter(|_| is_usual || is_named)

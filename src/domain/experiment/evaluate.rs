@@ -87,7 +87,7 @@ impl Evaluator {
             _ => true,
         };
         for (place, case) in cases.iter().enumerate().filter(|_| needs_expected) {
-            let fault = |why: &str| {
+            let error = |why: &str| {
                 Err(ExperimentError::Evaluator(format!(
                     "case {}: {why}",
                     place + 1
@@ -98,14 +98,14 @@ impl Evaluator {
                 .as_deref()
                 .filter(|text| !text.trim().is_empty())
             else {
-                return fault("the expected answer is missing");
+                return error("the expected answer is missing");
             };
             match self {
                 Self::Number { .. } if numbers_in(expected).is_empty() => {
-                    return fault("the expected answer contains no number");
+                    return error("the expected answer contains no number");
                 }
                 Self::Choice if option_of(case, expected).is_none() => {
-                    return fault("the expected answer is not a letter");
+                    return error("the expected answer is not a letter");
                 }
                 Self::Regex { .. } => {
                     compile(expected).map_err(|why| {
@@ -149,7 +149,7 @@ fn compile(pattern: &str) -> Result<Regex, String> {
         return Err("the pattern is longer than 4 KiB".to_owned());
     }
     let built = RegexBuilder::new(pattern).size_limit(MAX_PROGRAM).build();
-    built.map_err(|fault| format!("invalid regular expression: {fault}"))
+    built.map_err(|error| format!("invalid regular expression: {error}"))
 }
 
 /// Normalizes to lowercase and single spaces.
@@ -182,8 +182,8 @@ fn exact_text(text: &str) -> String {
     folded(words.join(" ").trim_end_matches(['.', '!']))
 }
 
-/// Returns the answer's number and the expected one: in base units if both are quantities of the same unit,
-/// otherwise as written. A percentage is compared with a plain number in both readings: 50% is 50 and 0.5.
+/// The answer's number and the expected one: in base units where both state a quantity of the same unit, else as
+/// they are written. A percentage is compared with a plain number in both readings: 50 % is 50, and 0.5.
 fn numbers(case: &Case, answer: &str, expected: &str) -> Vec<(f64, f64)> {
     let reader = AnswerReader::new(&case.prompt);
     let (ours, theirs) = (reader.read(answer), reader.value(expected));
