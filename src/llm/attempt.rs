@@ -185,7 +185,7 @@ fn next(attempt: &CallAttempt, failed: &FailedExchange, tries: u32, shown: bool)
 
 fn explained(mut error: CallError, tries: u32, next: RetryDecision) -> CallError {
     if tries > 0 {
-        error.detail += &format!(" (asked {} times)", tries + 1);
+        error.detail += &format!(" (tried {} times)", tries + 1);
     }
     if let RetryDecision::TooLong(wait) = next {
         error.detail += &format!(

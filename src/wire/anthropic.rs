@@ -287,7 +287,7 @@ fn sample(
 
 pub(super) fn read(builder: &mut AnswerBuilder, event: &SseFrame) {
     let Ok(data) = crate::domain::json::parse(&event.data) else {
-        return builder.unreadable(&event.data, "Anthropic message");
+        return builder.unreadable(&event.data, "an Anthropic message");
     };
     let place = usage_counts::whole(&data["index"]).unwrap_or(0);
     match data["type"].as_str().unwrap_or(&event.event) {
@@ -339,7 +339,7 @@ pub(super) fn whole(builder: &mut AnswerBuilder, body: &Value) {
         return builder.fail(refusal::in_band(error));
     }
     let Some(blocks) = body["content"].as_array() else {
-        return builder.malformed("Anthropic message");
+        return builder.malformed("an Anthropic message");
     };
     for (place, part) in (0..).zip(blocks) {
         block(builder, place, part, true);

@@ -191,7 +191,7 @@ fn thinking(request: &ModelRequest, capabilities: &ModelCapabilities) -> Option<
 pub(super) fn read(builder: &mut AnswerBuilder, event: &SseFrame) {
     match crate::domain::json::parse(&event.data) {
         Ok(frame) => take(builder, &frame),
-        Err(_) => builder.unreadable(&event.data, "Gemini answer"),
+        Err(_) => builder.unreadable(&event.data, "a Gemini answer"),
     }
 }
 
@@ -204,7 +204,7 @@ pub(super) fn whole(builder: &mut AnswerBuilder, body: &Value) {
         take(builder, frame);
     }
     if !frames.iter().any(is_frame) {
-        builder.malformed("Gemini answer");
+        builder.malformed("a Gemini answer");
     }
     builder.end();
 }

@@ -128,7 +128,7 @@ fn options(request: &ModelRequest, capabilities: &ModelCapabilities) -> Map<Stri
 pub(super) fn read(builder: &mut AnswerBuilder, event: &SseFrame) {
     match crate::domain::json::parse(&event.data) {
         Ok(line) => whole(builder, &line),
-        Err(_) => builder.unreadable(&event.data, "Ollama answer"),
+        Err(_) => builder.unreadable(&event.data, "an Ollama answer"),
     }
 }
 
@@ -138,7 +138,7 @@ pub(super) fn whole(builder: &mut AnswerBuilder, line: &Value) {
     }
     let message = &line["message"];
     if !message.is_object() && line["done"] != true {
-        return builder.malformed("Ollama answer");
+        return builder.malformed("an Ollama answer");
     }
     builder.reasoning(message["thinking"].as_str().unwrap_or_default());
     builder.text(message["content"].as_str().unwrap_or_default());

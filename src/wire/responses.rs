@@ -159,7 +159,7 @@ pub(super) fn read(builder: &mut AnswerBuilder, event: &SseFrame) {
         return builder.end();
     }
     let Ok(data) = crate::domain::json::parse(&event.data) else {
-        return builder.unreadable(&event.data, "response");
+        return builder.unreadable(&event.data, "a response");
     };
     let piece = data["delta"].as_str().unwrap_or_default();
     let place = usage_counts::whole(&data["output_index"]).unwrap_or(0);
@@ -199,7 +199,7 @@ pub(super) fn whole(builder: &mut AnswerBuilder, body: &Value) {
         return builder.fail(refusal::in_band(error));
     }
     let Some(items) = body["output"].as_array() else {
-        return builder.malformed("response");
+        return builder.malformed("a response");
     };
     for (place, item) in (0..).zip(items) {
         let parts = |name: &str| item[name].as_array().into_iter().flatten();

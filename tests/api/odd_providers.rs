@@ -441,8 +441,8 @@ fn failures_in_other_words() {
     let thinks_only = Case {
         model: "thinks-only",
         lines: vec![thought],
-        whole: Refused(502, "nothing"),
-        stream: Broken("", "nothing"),
+        whole: Refused(502, "empty answer"),
+        stream: Broken("", "empty answer"),
         count: None,
     };
     check(&[
@@ -458,7 +458,7 @@ fn failures_in_other_words() {
         refused("no-credit", 200, json!({ "error": { "code": 402, "message": "Insufficient credits" } }), 402, "no credit left"),
         refused("overloaded", 529, json!({ "type": "error", "error": { "type": "overloaded_error", "message": "Overloaded" } }), 529, FAULT),
         refused("cloudflare", 524, message("a timeout occurred"), 524, FAULT),
-        refused("empty-object", 200, json!({}), 502, "no chat completion"),
+        refused("empty-object", 200, json!({}), 502, "not a chat completion"),
         both("retry-zero", then(on("").header("retry-after", "0").status(429, JSON, "{}")), Answer(T, "stop"), None),
         both("retry-negative", then(on("").header("retry-after", "-1").status(429, JSON, "{}")), Answer(T, "stop"), None),
         both("space-once", then(said(&[" \n\n"])), Answer(T, "stop"), None),
@@ -468,7 +468,7 @@ fn failures_in_other_words() {
             anthropic(&[started(json!({})), json!({ "type": "error", "error": { "type": "overloaded_error", "message": "Overloaded" } })]),
             anthropic(&[started(json!({ "input_tokens": 100 })), block(T), stopped("end_turn", json!({ "output_tokens": 7 })), message_stop()]),
         ], Answer(T, "stop"), None),
-        both("an/blank-json", vec![on("").status(200, JSON, &json!({ "type": "message", "role": "assistant", "content": [], "stop_reason": "end_turn" }).to_string())], Refused(502, "nothing"), None),
+        both("an/blank-json", vec![on("").status(200, JSON, &json!({ "type": "message", "role": "assistant", "content": [], "stop_reason": "end_turn" }).to_string())], Refused(502, "empty answer"), None),
         both("ge/thought-too-long", vec![sse(&[json!({ "candidates": [{ "finishReason": "MAX_TOKENS" }], "usageMetadata": { "promptTokenCount": 100, "thoughtsTokenCount": 500 } })])], Refused(502, "raise max_tokens"), None),
         both("ge/malformed-call", vec![sse(&[gemini(json!([]), json!("MALFORMED_FUNCTION_CALL"))])], Refused(502, "unusable"), None),
         both("an/refusal", vec![anthropic(&[started(json!({})), stopped("refusal", json!({})), message_stop()])], Refused(400, "refused"), None),

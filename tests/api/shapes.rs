@@ -43,7 +43,7 @@ fn ask(model: &str, more: Value) -> Value {
 fn clerk() -> Provider {
     Provider::answering(|asked: &ReceivedRequest| {
         let body = asked.body.to_string();
-        let is_again = body.contains("That is not what was wanted");
+        let is_again = body.contains("That does not match the requested format");
         if asked.body["response_format"].is_null() {
             return on("").sse(&answer_stream("It lists two pieces."));
         }

@@ -19,25 +19,10 @@ const JOINING: &[&str] = &[
     "während", "obwohl",
 ];
 /// Words that attribute a statement to someone.
+#[rustfmt::skip]
 const ATTRIBUTING: &[&str] = &[
-    "says",
-    "said",
-    "claims",
-    "claimed",
-    "states",
-    "stated",
-    "argues",
-    "argued",
-    "reports",
-    "reported",
-    "according",
-    "laut",
-    "sagt",
-    "sagte",
-    "behauptet",
-    "zufolge",
-    "erklärt",
-    "erklärte",
+    "says", "said", "claims", "claimed", "states", "stated", "argues", "argued", "reports", "reported", "according",
+    "laut", "sagt", "sagte", "behauptet", "zufolge", "erklärt", "erklärte",
 ];
 
 /// Returns why the quoted words do not support the sentence, for users; `None` if no rule objects.

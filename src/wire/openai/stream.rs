@@ -19,7 +19,7 @@ pub(in crate::wire) fn read(builder: &mut AnswerBuilder, event: &SseFrame) {
         if event.event == "error" {
             return builder.fail(in_band(&Value::String(clean(data))));
         }
-        return builder.unreadable(data, "chat completion");
+        return builder.unreadable(data, "a chat completion");
     };
     if event.event == "error" && reported(&chunk).is_none() {
         return builder.fail(in_band(&chunk));
@@ -29,7 +29,7 @@ pub(in crate::wire) fn read(builder: &mut AnswerBuilder, event: &SseFrame) {
 
 pub(in crate::wire) fn whole(builder: &mut AnswerBuilder, body: &Value) {
     if body["choices"].is_null() && reported(body).is_none() {
-        return builder.malformed("chat completion");
+        return builder.malformed("a chat completion");
     }
     take(builder, body);
     builder.end();

@@ -92,7 +92,7 @@ fn errors_in_a_stream_beside_the_known_shapes() {
             "data-html",
             "data: <html><body>502 Bad Gateway</body></html>\n\n",
             502,
-            "no chat completion",
+            "not a chat completion",
         ),
         raw(
             "exception-event",
@@ -110,7 +110,7 @@ fn errors_in_a_stream_beside_the_known_shapes() {
             "error-mark",
             "data: [ERROR] upstream lost\n\n",
             502,
-            "no chat completion",
+            "not a chat completion",
         ),
         raw("error-field", "error: upstream lost\n\n", 502, BROKE),
         broken(

@@ -76,7 +76,7 @@ fn temporary_failures_are_retried() {
     }
     assert_eq!(call(&llm, request("late")).kind(), CallErrorKind::Truncated);
     let down = call(&llm, request("down")).result().unwrap_err();
-    assert!(down.detail.ends_with("(asked 3 times)"), "{}", down.detail);
+    assert!(down.detail.ends_with("(tried 3 times)"), "{}", down.detail);
     assert_eq!(call(&llm, request("poor")).kind(), CallErrorKind::Money);
     assert_eq!(
         call(&llm, request("far")).kind(),

@@ -41,7 +41,7 @@ pub(super) fn truncated() -> Vec<Case> {
             "garbage",
             on("").sse(&(events(&[text("Seven plus ")]) + "data: {\"choices\": [\n\n")),
             502,
-            "no chat completion",
+            "not a chat completion",
         ),
         both(
             "fin-caps",
@@ -392,10 +392,10 @@ pub(super) fn failures() -> Vec<Case> {
         both(
             "nothing",
             vec![on("").raw(b"HTTP/1.1 204 No Content\r\nconnection: close\r\n\r\n")],
-            Refused(502, "nothing"),
+            Refused(502, "empty answer"),
             None,
         ),
-        both("empty", vec![empty()], Refused(502, "nothing"), None),
+        both("empty", vec![empty()], Refused(502, "empty answer"), None),
         both(
             "ge/blocked",
             vec![sse(&[
