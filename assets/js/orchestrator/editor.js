@@ -106,7 +106,7 @@ export function PatternEditor({ params, pattern }, { signal, go }) {
   // A pattern for the team is sent as fields, because the text form has none for visibility.
   async function parsed() {
     const answer = await post("/api/patterns/check", { text: text.value }, { signal });
-    if (!answer.valid) throw new Error("the text has faults still: they are named beside it");
+    if (!answer.valid) throw new Error("the text still has errors; they are listed next to it");
     return answer.pattern;
   }
 

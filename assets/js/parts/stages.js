@@ -58,7 +58,7 @@ function step(stage, index, chosen, onChoose) {
 }
 
 function stateOf(stage) {
-  if (stage.status === "waiting") return "to come";
+  if (stage.status === "waiting") return "waiting";
   const failed = stage.members.filter((member) => member.status === "failed").length;
   const done = stage.members.filter((member) => member.status === "done").length;
   if (stage.status === "running") {

@@ -142,7 +142,7 @@ function Stage(stage, models) {
   const failed = stage.members.filter((member) => member.status === "failed").length;
   const state = stage.status === "running" ? "now" : stage.status;
   const count = state === "now" && (stage.final ? `${nameOf(stage.members[0]?.model ?? "", models).name} is writing` : `${done} of ${stage.members.length}${failed > 0 ? `, ${failed} failed` : ""}`);
-  const words = { now: "running", done: "done", waiting: "to come" }[state] ?? state;
+  const words = { now: "running", done: "done", waiting: "waiting" }[state] ?? state;
   return el("li", { class: `stage-step ${state}` },
     state === "done" ? icon("check") : el("span", { class: "dot", "aria-hidden": "true" }),
     el("span", null, stage.final ? "Answer" : stageName(stage.name)), el("span", { class: "visually-hidden" }, `, ${words}`),
