@@ -170,7 +170,7 @@ fn document_shares_per_member_are_shown_before_any_cost() {
     assert!(!browser.shows(".reading-selector"));
     browser.click(".document-checkbox");
     browser.wait(".plan-table");
-    browser.wait_text(".plan-table", "All of them");
+    browser.wait_text(".plan-table", "Whole documents");
     browser.wait_text(".plan", "Tiny");
     browser.wait_text(".plan-summary", "$");
     check_accessibility(&browser, axe.as_deref(), "the plan");

@@ -392,7 +392,7 @@ pub(super) fn failures() -> Vec<Case> {
         both(
             "nothing",
             vec![on("").raw(b"HTTP/1.1 204 No Content\r\nconnection: close\r\n\r\n")],
-            Refused(502, "empty answer"),
+            Refused(502, "response is empty"),
             None,
         ),
         both("empty", vec![empty()], Refused(502, "empty answer"), None),
