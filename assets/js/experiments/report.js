@@ -56,7 +56,7 @@ function first(board, current, most) {
 }
 
 function Leaderboard(context) {
-  const { report, words, board, measure, kind, mark, rank, signs } = context;
+  const { report, words, board, measure, kind, rank, signs } = context;
   const shown = first(board, report.current, DRAWN);
   const untried = report.leaderboard.length - board.length;
   const rows = shown.map((row) => ({
@@ -72,7 +72,7 @@ function Leaderboard(context) {
     }));
 }
 
-function boardTable({ words, board, measure, rank, kind }) {
+function boardTable({ words, board, measure, rank, kind, mark }) {
   const against = (row) => (row.against_leader ? `${change(row.against_leader.mean)} (${change(row.against_leader.from)} to ${change(row.against_leader.to)}${Number.isFinite(row.against_leader.p_adjusted) ? `, p = ${row.against_leader.p_adjusted.toFixed(3)}` : ""})` : "");
   return {
     heads: ["Setting", measure, "Interval", "Adjusted for case difficulty", "Against the leader", "Cases", "Failed", "Cost per case", "Mean latency", "95th-percentile latency", "Tokens", "Outcome"],
