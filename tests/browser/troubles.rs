@@ -121,7 +121,7 @@ fn named(browser: &Browser) {
     for words in [
         "Fallback for far/broken, which failed.",
         "Not supported by this model, so not sent: temperature.",
-        "Called 2 times",
+        "tried 2 times",
         "about",
     ] {
         assert!(cards.contains(words), "no {words} in {cards}");

@@ -33,6 +33,6 @@ export function factsOf(member) {
     member.cost === undefined ? "" : cost(member.cost, member.usage),
     member.cached && "from the cache",
     member.usage?.cached > 0 && `${count(member.usage.cached)} tokens read from the provider's cache`,
-    member.tries > 1 && `asked ${member.tries} times`,
+    member.tries > 1 && `tried ${member.tries} times`,
   ].filter(Boolean).join(" · ");
 }

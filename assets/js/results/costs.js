@@ -118,7 +118,7 @@ function words(call) {
     `took ${span(call.took)}`,
     tokens(call.usage),
     call.cost !== undefined && money(call.cost),
-    call.tries > 1 && `asked ${call.tries} times`,
+    call.tries > 1 && `tried ${call.tries} times`,
     call.ended !== "answered" && ENDS[call.ended],
   ].filter(Boolean).join(", ");
 }
