@@ -225,8 +225,8 @@ impl OriginalsSync {
         Ok(())
     }
 
-    /// Removes originals that no document has named for days. The time when each was first seen is stored in the
-    /// replica, because the local disk may be a new one every day.
+    /// Removes originals that have been unreferenced for `KEEP_UNKNOWN`. When each was first found unreferenced is
+    /// stored in the replica, because the local disk may not survive a restart.
     fn remove_unknown(&mut self) -> Result<()> {
         let now = clock::now();
         let is_due = |at: Timestamp| now.since(at) >= LOOK_AT_UNKNOWN;

@@ -41,7 +41,8 @@ function behind(state, pattern, read) {
   return true;
 }
 
-// Removes this many characters from the end of the pending text; an underscore among them did not open emphasis.
+// Removes the last `length` characters of the pending text, with any emphasis delimiters among them: an underscore
+// in an address is not emphasis.
 function takeBack(state, length) {
   let text = state.pending;
   let first = state.tokens.length;

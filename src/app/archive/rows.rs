@@ -43,7 +43,7 @@ impl<R: Read> Lines<R> {
     /// Returns the next line, unparsed.
     ///
     /// # Errors
-    /// `TooLarge` for a line longer than any row of the table; no more than the limit is buffered.
+    /// `TooLarge` if the line exceeds the table's `max_row`; at most one byte more than that is buffered.
     pub(super) fn next_line(&mut self) -> app::Result<Option<&[u8]>> {
         self.line.clear();
         let mut bounded = (&mut self.source).take(self.table.max_row + 1);

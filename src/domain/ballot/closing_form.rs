@@ -40,7 +40,7 @@ impl ClosingForm {
 
 /// Verbs that demand a form of the answer, and what follows them.
 const DEMANDS: &[&str] = &["reply", "respond", "answer", "output", "return", "give"];
-/// Number of words before a verb in which a denial of it is looked for.
+/// Number of words before a verb that are searched for a negation.
 const NEAR: usize = 3;
 const ALONE: &[&str] = &[
     " with only",

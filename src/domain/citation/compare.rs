@@ -113,10 +113,10 @@ fn locate_shortened(
     None
 }
 
-/// Differences that are still tolerated.
+/// Differences that a comparison may still accept, and the number of those accepted so far.
 #[derive(Debug, Clone, Copy)]
 struct Tolerance {
-    /// Number of letter errors.
+    /// Letter errors that may still be accepted.
     errors: usize,
     /// Whether accents may be missing.
     is_unaccented: bool,

@@ -134,7 +134,8 @@ impl DraftAgreement {
     }
 }
 
-// Whether the judge says of every first answer that it makes the claim, in words that were found there.
+// Whether the judge finds the claim in every first answer, each time with a quote that was located there (even if
+// a rule objects to it).
 fn is_said_of_all(claim: &EvidenceClaim) -> bool {
     let mut stances = claim.stances.iter();
     claim.stances.len() >= 2
