@@ -32,8 +32,8 @@ pub struct FoundPassages {
 pub struct MeaningRanking {
     /// Embedding model.
     pub model: String,
-    /// Cost of the question's vector.
-    pub cost: MicroDollars,
+    /// Cost of the question's vector; `None` if its price is unknown.
+    pub cost: Option<MicroDollars>,
     /// Why the passages were ranked by words alone; none if they were not.
     pub failure: Option<String>,
 }
@@ -82,7 +82,7 @@ impl MeaningSearch<'_> {
         });
         Ok(read.await?.map(|(model, has_vectors)| MeaningRanking {
             model,
-            cost: MicroDollars::default(),
+            cost: Some(MicroDollars::default()),
             failure: (!has_vectors).then(|| "no passage has a vector yet".to_owned()),
         }))
     }

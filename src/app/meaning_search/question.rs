@@ -11,7 +11,9 @@ use crate::app::embeddings::EmbeddingContext;
 use crate::app::{Error, Kind, Result};
 use crate::clock;
 use crate::domain::analysis::Member;
-use crate::domain::chat::{Brief, CallBill, Message, MessageRole, ModelRequest, estimate_tokens};
+use crate::domain::chat::{
+    Brief, CallBill, Message, MessageRole, ModelRequest, Usage, estimate_tokens,
+};
 use crate::domain::id::{AnalysisId, DocumentId, UserId};
 use crate::domain::money::MicroDollars;
 use crate::domain::parameters::Parameters;
@@ -51,8 +53,8 @@ pub(super) struct EmbeddedQuestion {
     vector: Option<Vec<f32>>,
     /// Input tokens.
     pub tokens: u64,
-    /// Their cost; zero for an unknown price.
-    pub cost: MicroDollars,
+    /// Their cost; `None` if the price is unknown.
+    pub cost: Option<MicroDollars>,
 }
 
 impl EmbeddedQuestion {
@@ -111,13 +113,13 @@ impl MeaningSearch<'_> {
     /// then ranked by words: it never fails the run.
     pub(in crate::app) async fn meaning_of(
         &self,
-        asked: &QuestionSearch<'_>,
+        search: &QuestionSearch<'_>,
         record: &mut RetrievalRecord,
     ) -> Option<QuestionMeaning> {
         if !record.failure.is_empty() {
             return None;
         }
-        match self.try_meaning(asked, record).await {
+        match self.try_meaning(search, record).await {
             Ok(meaning) => Some(meaning),
             Err(error) => {
                 log::warn(
@@ -132,12 +134,12 @@ impl MeaningSearch<'_> {
 
     async fn try_meaning(
         &self,
-        asked: &QuestionSearch<'_>,
+        search: &QuestionSearch<'_>,
         record: &mut RetrievalRecord,
     ) -> Result<QuestionMeaning> {
-        let question: String = asked.question.chars().take(MAX_QUESTION).collect();
-        let (words, user) = (question.clone(), asked.caller.user.clone());
-        let documents = asked.documents.to_vec();
+        let question: String = search.question.chars().take(MAX_QUESTION).collect();
+        let (words, user) = (question.clone(), search.caller.user.clone());
+        let documents = search.documents.to_vec();
         let read = self
             .store
             .read(move |db| PassageSearch::new(&words).is_weak(db, &user, &documents));
@@ -145,7 +147,7 @@ impl MeaningSearch<'_> {
         let rewriter = record.rewriter.clone().filter(|_| record.is_weak);
         if let Some(rewriter) = rewriter {
             // Without a rewriting there is still the question's own meaning.
-            match self.rewrite(asked, &question, &rewriter, record).await {
+            match self.rewrite(search, &question, &rewriter, record).await {
                 Ok(rewriting) => record.rewriting = rewriting,
                 Err(error) => log::warn(
                     "a question was not rewritten",
@@ -156,7 +158,7 @@ impl MeaningSearch<'_> {
         let mut texts = vec![question];
         texts.extend(Some(record.rewriting.clone()).filter(|text| !text.is_empty()));
         let context = EmbeddingContext {
-            id: asked.analysis,
+            id: search.analysis,
             call: CallId {
                 stage: RETRIEVAL_CALLS,
                 member: 0,
@@ -164,10 +166,13 @@ impl MeaningSearch<'_> {
             deadline: Some(DEADLINE),
         };
         let mut embedded = self
-            .embed_question(asked.caller, &record.model, texts, context)
+            .embed_question(search.caller, &record.model, texts, context)
             .await?;
-        record.usage.input += embedded.tokens;
-        record.cost = record.cost.plus(embedded.cost);
+        let usage = Usage {
+            input: embedded.tokens,
+            ..Usage::default()
+        };
+        record.add(&usage, embedded.cost);
         Ok(QuestionMeaning {
             vector: embedded.take_vector(&record.model)?,
             model: record.model.clone(),
@@ -195,13 +200,13 @@ impl MeaningSearch<'_> {
         Ok(EmbeddedQuestion {
             vector: sum(embedded.embedded.vectors).and_then(normalized),
             tokens: embedded.tokens,
-            cost: embedded.cost.unwrap_or_default(),
+            cost: embedded.cost,
         })
     }
 
     async fn rewrite(
         &self,
-        asked: &QuestionSearch<'_>,
+        search: &QuestionSearch<'_>,
         question: &str,
         rewriter: &RewriterModel,
         record: &mut RetrievalRecord,
@@ -213,18 +218,18 @@ impl MeaningSearch<'_> {
             tries: 1,
             ..CallBill::default()
         };
-        let most = crate::domain::chat::Usage {
+        let most = Usage {
             input: estimate_tokens(&prompt),
             output: REWRITING_TOKENS.into(),
-            ..Default::default()
+            ..Usage::default()
         };
         let expected = usage::cost(&bill(most), rewriter.price);
         let charges = self.embeddings.charges;
         let tokens = most.input + most.output;
         let _reserved = charges
-            .reserve(asked.caller, &rewriter.model, (expected, tokens), begun)
+            .reserve(search.caller, &rewriter.model, (expected, tokens), begun)
             .await?;
-        let (result, bill) = self.ask(&asked.caller.user, rewriter, prompt).await?;
+        let (result, bill) = self.ask(&search.caller.user, rewriter, prompt).await?;
         let charge = CallCharge {
             call: CallId {
                 stage: RETRIEVAL_CALLS,
@@ -237,12 +242,13 @@ impl MeaningSearch<'_> {
                 Err(_) => CallEnd::Failed,
             },
             price: rewriter.price,
-            own_key: self.llm.own_key(Some(&asked.caller.user), &rewriter.model),
+            own_key: self.llm.own_key(Some(&search.caller.user), &rewriter.model),
             bill,
         };
-        record.usage = record.usage.plus(&charge.bill.usage);
-        record.cost = record.cost.plus(charge.cost().unwrap_or_default());
-        charges.record(asked.caller, asked.analysis, charge).await?;
+        record.add(&charge.bill.usage, charge.cost());
+        charges
+            .record(search.caller, search.analysis, charge)
+            .await?;
         Ok(one_line(&result?))
     }
 
@@ -268,9 +274,9 @@ impl MeaningSearch<'_> {
             is_live: false,
             sample: 0,
         };
-        let (tell, mut told) = mpsc::channel(64);
-        let _running = self.llm.start(0, Some(user), request, tell);
-        while let Some((_, event)) = told.recv().await {
+        let (sender, mut events) = mpsc::channel(64);
+        let _running = self.llm.start(0, Some(user), request, sender);
+        while let Some((_, event)) = events.recv().await {
             if let CallEvent::Finished { result, bill } = event {
                 let text = result.map(|answer| answer.text);
                 return Ok((text.map_err(Error::of_call), *bill));

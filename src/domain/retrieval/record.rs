@@ -43,8 +43,11 @@ pub struct RetrievalRecord {
     pub rewriting: String,
     /// Usage of the calls made.
     pub usage: Usage,
-    /// Their cost.
+    /// Cost of those whose price is known.
     pub cost: MicroDollars,
+    /// Whether a call with an unknown price was made.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_cost_incomplete: bool,
     /// Why the passages were ranked by words alone; empty if they were not.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub failure: String,
@@ -60,6 +63,20 @@ pub struct RewriterModel {
 }
 
 impl RetrievalRecord {
+    /// Adds a call with its usage and cost; `None` if its price is unknown.
+    pub fn add(&mut self, usage: &Usage, cost: Option<MicroDollars>) {
+        self.usage = self.usage.plus(usage);
+        match cost {
+            Some(cost) => self.cost = self.cost.plus(cost),
+            None => self.is_cost_incomplete = true,
+        }
+    }
+
+    /// The cost of all calls made; `None` if a price is unknown.
+    pub fn known_cost(&self) -> Option<MicroDollars> {
+        (!self.is_cost_incomplete).then_some(self.cost)
+    }
+
     /// The note of the result.
     pub fn note(&self) -> String {
         if !self.failure.is_empty() {
@@ -93,6 +110,19 @@ impl RetrievalRecord {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_call_without_a_price_makes_the_cost_unknown() {
+        let mut record = RetrievalRecord::default();
+        let usage = Usage {
+            input: 7,
+            ..Usage::default()
+        };
+        record.add(&usage, Some(MicroDollars(3)));
+        assert_eq!(record.known_cost(), Some(MicroDollars(3)));
+        record.add(&usage, None);
+        assert_eq!((record.usage.input, record.known_cost()), (14, None));
+    }
 
     #[test]
     fn the_note_says_what_was_done() {

@@ -189,6 +189,7 @@ impl RunState {
         if let Some(retrieval) = &self.plan.retrieval {
             totals.usage = totals.usage.plus(&retrieval.usage);
             totals.cost_usd = totals.cost_usd.plus(retrieval.cost);
+            totals.cost_incomplete |= retrieval.is_cost_incomplete;
         }
         for result in self.results.values() {
             match result.answered() {
