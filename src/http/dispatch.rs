@@ -29,6 +29,7 @@ use super::rate_limit_status::RateLimitStatus;
 use super::rate_limiter::RateKey;
 use super::reply::Reply;
 use super::request_log::log_request;
+use super::route_checks;
 use super::router::{RouteMatch, Router};
 use super::routes::{HandlerFuture, Route, RouteHandler};
 use super::shared::SharedState;
@@ -36,8 +37,8 @@ use super::stats;
 use crate::app::accounts::PresenceGuard;
 use crate::app::{Error, Kind};
 use crate::clock;
-use crate::domain::key::{KeyScope, PresentedKey};
-use crate::domain::user::{Caller, Role};
+
+use crate::domain::user::Caller;
 use crate::log;
 
 /// Dispatches requests to the handlers of the route table.
@@ -263,12 +264,12 @@ impl Dispatcher {
         if route.error_format == ErrorFormat::Gemini {
             auth::move_query_key_to_header(&mut cx.request);
         }
-        refuse_cross_site(route, &cx)?;
+        route_checks::refuse_cross_site(route, &cx)?;
         let headers = &cx.request.headers;
         let authenticates = matches!(
             route.handler,
             RouteHandler::Maybe(_) | RouteHandler::User(_) | RouteHandler::Admin(_)
-        ) || checks_credential(route, headers);
+        ) || route_checks::checks_credential(route, headers);
         let mark = self.shared.app.accounts().mark();
         let caller = if authenticates {
             let caller = auth::caller(&cx.app, headers, cx.https, cx.now).await;
@@ -281,10 +282,10 @@ impl Dispatcher {
             None
         };
         if let Some(key) = caller.as_ref().and_then(|caller| caller.key.as_ref()) {
-            check_key_scope(key, route, &cx)?;
+            route_checks::check_key_scope(key, route, &cx)?;
         }
         if let Some(caller) = &caller {
-            check_guest(caller, route, &cx)?;
+            route_checks::check_guest(caller, route, &cx)?;
         }
         *caller_id = caller.as_ref().map(|caller| caller.user.to_string());
         let rate_limit = match route.rate_limited {
@@ -370,10 +371,6 @@ fn hex(number: u64) -> String {
     (0..16).map(digit).collect()
 }
 
-fn is_unsafe(method: &Method) -> bool {
-    !matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS)
-}
-
 /// The error format for an unknown path: clients of a compatible API get the format they can parse.
 fn format_of_unknown_path(request: &Parts) -> ErrorFormat {
     let path = request.uri.path();
@@ -399,73 +396,6 @@ fn error_response(error: &ApiError, id: &str, format: ErrorFormat) -> Reply {
         log::error("request failed", &[("request", &id), ("why", &private)]);
     }
     error.reply_as(format, id)
-}
-
-/// Refuses a state-changing request sent by a page of another site.
-///
-/// # Errors
-/// `Forbidden`, naming the setting to change when the pages are Quire's own.
-fn refuse_cross_site(route: &Route, cx: &RequestContext) -> Result<(), ApiError> {
-    let is_forged = is_unsafe(&cx.request.method) && auth::is_cross_site(&cx.request, &cx.app);
-    // MCP's specification requires servers to check the origin whatever the credential is.
-    if is_forged || (route.path == "/mcp" && auth::has_cross_site_origin(&cx.request, &cx.app)) {
-        let error = Error::new(Kind::Forbidden, "this request was sent by another site");
-        let resolution = "Send it from Quire's own pages. If these are, set PUBLIC_URL to the address they are \
-                       opened at";
-        return Err(error.resolve(resolution).into());
-    }
-    Ok(())
-}
-
-/// Checks that the scopes of an API key cover a route.
-///
-/// # Errors
-/// `Forbidden`, naming the missing scope.
-fn check_key_scope(key: &PresentedKey, route: &Route, cx: &RequestContext) -> Result<(), ApiError> {
-    // Any key can revoke itself, so that a leaked key can always be revoked.
-    if route.path == "/api/users/me/api-keys/{id}" && cx.param("id") == key.id.as_str() {
-        return Ok(());
-    }
-    // Routes for administrators need the admin scope whatever their path.
-    let needed = match route.handler {
-        RouteHandler::Admin(_) => &[KeyScope::Admin],
-        _ => KeyScope::for_path(route.path),
-    };
-    let Some(needed) = needed.iter().find(|scope| !key.opens(**scope)) else {
-        return Ok(());
-    };
-    let scopes = match key.scopes.is_empty() {
-        true => &KeyScope::DEFAULT[..],
-        false => &key.scopes,
-    };
-    let has: Vec<&str> = scopes.iter().map(|scope| scope.as_str()).collect();
-    let why = format!("this API key is for {} only", has.join(" and "));
-    let resolution = format!("use a key with the scope {}", needed.as_str());
-    Err(Error::new(Kind::Forbidden, why).resolve(resolution).into())
-}
-
-/// Checks that a guest may use a route, and that guests are still allowed.
-///
-/// # Errors
-/// `SignInNeeded` if the server is no longer an offline demo, `Forbidden` for a route that needs an account.
-fn check_guest(caller: &Caller, route: &Route, cx: &RequestContext) -> Result<(), ApiError> {
-    if caller.role != Role::Guest || (cx.app.allows_guests() && route.allows_guests) {
-        return Ok(());
-    }
-    if !cx.app.allows_guests() {
-        return Err(auth::credential_required());
-    }
-    let error = Error::new(Kind::Forbidden, "this needs an account");
-    Err(error.resolve("create an account; it takes a minute").into())
-}
-
-/// Whether an open route rejects an invalid credential: one sent in a header, and not on `/api/auth/`, where clients
-/// go when their token has expired.
-fn checks_credential(route: &Route, headers: &HeaderMap) -> bool {
-    let has_credential = auth::has_credential_header(headers);
-    let is_open = matches!(route.handler, RouteHandler::Open(_));
-    let is_api = route.path.starts_with("/api/") && !route.path.starts_with("/api/auth/");
-    has_credential && is_open && is_api
 }
 
 /// Awaits a future; `None` if it panics, so that one request cannot bring down the process. Takes the future pinned:

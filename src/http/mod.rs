@@ -30,6 +30,7 @@ mod rate_limiter;
 mod raw_reply;
 pub mod reply;
 mod request_log;
+mod route_checks;
 mod router;
 pub mod routes;
 mod server;

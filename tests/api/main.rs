@@ -63,6 +63,7 @@ mod resilience;
 mod retired;
 mod routes;
 mod second_tries;
+mod several_answers;
 mod shapes;
 mod soak;
 mod statuses;

@@ -17,6 +17,7 @@ mod first_journey;
 mod focus;
 mod gallery;
 mod guests;
+mod history;
 mod manual;
 mod markdown;
 mod old_answers;

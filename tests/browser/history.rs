@@ -1,0 +1,143 @@
+//! The history: filters, segments, keyboard navigation, and deletion with undo.
+
+use serde_json::json;
+
+use crate::contradicting::{asked, contradicting_without_judge};
+use crate::driver::{Browser, keys, until};
+use crate::pages::*;
+use crate::turn;
+
+/// Asks three more questions with different settings, each answered at once.
+const ASK_MORE: &str = "
+    const ask = async (prompt, pattern, models) => {
+      const response = await fetch('/api/analyze', { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ prompt, pattern, models, ultra_model: 'p/lead' }) });
+      if (!response.ok) throw new Error(await response.text());
+    };
+    await ask('Where was the valve made?', 'summarize', ['p/a', 'p/b']);
+    await ask('When is it drained?', 'summarize', ['p/b', 'p/c']);
+    await ask('من صنع الصمام؟', 'critique', ['p/a', 'p/c']);";
+
+#[test]
+fn history_is_filtered_grouped_and_navigated_with_undo() {
+    let Some(_turn) = turn() else { return };
+    let axe = axe();
+    let server = contradicting_without_judge();
+    for (width, height, dark) in [(1280, 900, false), (375, 780, true)] {
+        let browser = Browser::open(width, height, dark);
+        match dark {
+            false => {
+                asked(&browser, &server);
+                browser.run(ASK_MORE, json!([]));
+            }
+            true => sign_in(&browser, &server),
+        }
+        browser.go(&server.address("/history"));
+        browser.wait_text(".history-group h2", "Today");
+        assert_eq!(browser.count(".row"), 4);
+        check_accessibility(&browser, axe.as_deref(), "the history");
+        browser.prefer(dark, false);
+        browser.screenshot(&format!("history-{width}"));
+        check_width(&browser, "the history");
+        browser.press("Filter");
+        narrow(&browser, "Pattern", "critique");
+        until("two of this pattern", || {
+            (browser.count(".row") == 2).then_some(())
+        });
+        narrow(&browser, "Model", "p/b");
+        until("one of this model", || {
+            (browser.count(".row") == 1).then_some(())
+        });
+        assert!(
+            browser.url().contains("pattern=critique&model=p%2Fb"),
+            "{}",
+            browser.url()
+        );
+        check_accessibility(&browser, axe.as_deref(), "a narrowed history");
+        browser.prefer(dark, false);
+        browser.screenshot(&format!("history-narrow-{width}"));
+        browser.reload();
+        browser.wait_text(".filters summary", "Narrowed by 2 filters");
+        assert_eq!(browser.count(".row"), 1, "the address keeps the filter");
+        narrow(&browser, "Until", "2020-01-01");
+        browser.wait_text(".state.empty", "Nothing found");
+        check_accessibility(&browser, axe.as_deref(), "a history with nothing found");
+        browser.press("Show all");
+        until("all again", || (browser.count(".row") == 4).then_some(()));
+        segments(&browser, axe.as_deref());
+        browser.run("document.activeElement.blur();", json!([]));
+        browser.keys(&[], "jjk");
+        let first = browser.value("document.activeElement === document.querySelector('.row a')");
+        assert_eq!(first, json!(true), "{}", focused(&browser));
+        browser.keys(&[], keys::DELETE);
+        browser.wait_text(".row-leaving", "is deleted");
+        assert!(focused(&browser).starts_with("Undo"));
+        check_accessibility(&browser, axe.as_deref(), "a deletion that can be undone");
+        browser.keys(&[], keys::ENTER);
+        until("the row to be back", || {
+            (browser.count(".row-leaving") == 0).then_some(())
+        });
+        assert_eq!(browser.count(".row"), 4);
+        browser.keys(&[], keys::ENTER);
+        browser.wait(".answer > .blk");
+        assert!(browser.url().contains("/t/thread_"), "{}", browser.url());
+        // A deletion holds even if the page is left immediately.
+        if dark {
+            browser.go(&server.address("/history"));
+            browser.wait(".row");
+            browser.keys(&[], "j");
+            browser.keys(&[], keys::DELETE);
+            browser.wait(".row-leaving");
+            browser.press("Quire");
+            until("the server to know", || {
+                let left = browser.run(
+                    "return (await (await fetch('/api/analyses')).json()).analyses.length;",
+                    json!([]),
+                );
+                (left == json!(3)).then_some(())
+            });
+        }
+        assert_eq!(browser.console_errors(), Vec::<String>::new());
+    }
+}
+
+/// Pins the first thread, archives the second, and finds each in its segment; then both are as before.
+fn segments(browser: &Browser, axe: Option<&str>) {
+    let rows = |count: u64| {
+        until("the rows", || {
+            (browser.count(".row") == count).then_some(())
+        });
+    };
+    let act = |place: u64, words: &str| {
+        browser.click(&format!(".row:nth-child({place}) .row-menu"));
+        browser.click(&format!(".row [role=menuitem][aria-label='{words}']"));
+    };
+    act(1, "Pin");
+    browser.wait_text(".row:first-child .badge", "Pinned");
+    act(2, "Archive");
+    rows(3);
+    browser.click("[data-show=pinned]");
+    rows(1);
+    assert!(browser.url().ends_with("/history?show=pinned"));
+    check_accessibility(browser, axe, "the pinned threads");
+    act(1, "Unpin");
+    browser.wait_text(".state.empty", "Nothing pinned");
+    browser.click("[data-show=shared]");
+    browser.wait_text(".state.empty", "Nothing shared");
+    browser.click("[data-show=archived]");
+    rows(1);
+    browser.reload();
+    browser.wait_text(".segment[aria-pressed=true]", "Archived");
+    act(1, "Unarchive");
+    browser.wait_text(".state.empty", "Nothing archived");
+    browser.press("Show all");
+    rows(4);
+}
+
+fn narrow(browser: &Browser, label: &str, value: &str) {
+    browser.run(
+        "const label = [...document.querySelectorAll('.filter-fields label')].find((one) => one.textContent === args[0]);
+         const field = document.getElementById(label.getAttribute('for'));
+         field.value = args[1]; field.dispatchEvent(new Event('change'));",
+        json!([label, value]),
+    );
+}
