@@ -1,7 +1,7 @@
-// Keeps the pages usable without a connection: the one page with the scripts and styles that it was seen to load, by
-// version; and what a signed-in user has read of their threads. The page opens the cache of that user, and deletes it
-// when they sign out; without it nothing personal is kept.
-// The path under which a proxy serves Quire, and the prefix of its cache names, as in js/base.js.
+// Keeps the pages usable offline. Caches the page shell with the scripts and styles it was seen to load, by
+// version, and the threads that a signed-in user has read. The page opens that user's cache and deletes it on
+// sign-out; without such a cache, nothing personal is kept. The base path and the prefix of the cache names are
+// the same as in js/base.js.
 const BASE = location.pathname.replace(/\/sw\.js$/, "");
 const PREFIX = BASE ? `quire@${BASE}:` : "quire-";
 const CACHE = `${PREFIX}__TREE__`;

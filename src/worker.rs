@@ -71,7 +71,7 @@ fn read(job: &ReadRequest) -> std::io::Result<()> {
     };
     let mut progress = |done, total| {
         let mut out = shared.borrow_mut();
-        // A closed pipe ends the reading with the next page.
+        // If the pipe is closed, writing the next page ends the reading.
         let written = ReportFrame::Progress { done, total }.write(&mut **out);
         let _ = written.and_then(|()| out.flush());
     };

@@ -39,7 +39,7 @@ export function follow(id, { onEvent, onLine, onGone, signal }) {
     source.onerror = () => {
       if (signal.aborted) return;
       onLine?.(false);
-      // CONNECTING means that the browser retries by itself; CLOSED means that the response was not an event
+      // CONNECTING means that the browser retries; CLOSED means that the response was not an event
       // stream.
       if (source.readyState === EventSource.CLOSED) askThenReopen();
     };

@@ -38,8 +38,8 @@ let shown = "";
 
 /** Handles links and the back button, and shows the first page. */
 export function start() {
-  // The server also answers without the path of its public address, for proxies that remove it. A browser that came
-  // past the proxy continues below that path.
+  // For proxies that strip it, the server also answers without the path of its public address. A browser that
+  // bypassed the proxy is redirected below that path.
   if (pathOf() === null) return location.replace(within(location.pathname) + location.search + location.hash);
   document.addEventListener("click", followLink);
   window.addEventListener("popstate", () => show());
@@ -92,7 +92,7 @@ async function show() {
   if (!route) {
     document.documentElement.dataset.page = "";
     document.title = "No such page · Quire";
-    // Shows the user's rail.
+    // Loads the user, so that the rail is shown.
     if (!user.get() && signedInBefore()) whoAmI(signal).catch(() => {});
     return fill(main, EmptyPage("There is no such page", "The address may be mistyped, or from another version.", link("/", "To the start page", { class: "button primary" })));
   }
@@ -100,7 +100,7 @@ async function show() {
   // A page that loads quickly shows no loading indicator.
   const patience = setTimeout(() => signal.aborted || fill(main, Loading("Loading")), 150);
   try {
-    // Without an earlier sign-in, pages open to visitors skip this request: its 401 would be logged as an error.
+    // Without an earlier sign-in, public pages skip this request: its 401 would be logged as an error.
     const asked = !user.get() && (route.access === "user" || signedInBefore()) ? whoAmI(signal) : null;
     // Data that does not depend on the user is loaded while the session is checked.
     const early = asked && signedInBefore() ? ahead(route, { ...route.params, ...query }, signal) : null;

@@ -34,18 +34,18 @@ pub struct EmbeddingOutcome {
     pub ignored: Vec<String>,
 }
 
-/// The run that a call belongs to, and its time limit.
+/// The run that a call belongs to and the call's time limit.
 pub(super) struct EmbeddingContext<'a> {
-    /// The analysis under which the call is recorded, or an ID that no analysis has.
+    /// The analysis under which the call is recorded, or an ID that belongs to no analysis.
     pub id: &'a AnalysisId,
-    /// Its place in the run.
+    /// The call's position in the run.
     pub call: CallId,
-    /// Time limit; none: the provider's.
+    /// Time limit; `None` for the provider's default.
     pub deadline: Option<Duration>,
 }
 
 impl<'a> EmbeddingContext<'a> {
-    /// A call that belongs to no run.
+    /// The context of a call that belongs to no run.
     pub fn alone(id: &'a AnalysisId, deadline: Option<Duration>) -> Self {
         let call = CallId {
             stage: 0,
@@ -79,10 +79,10 @@ impl EmbeddingService<'_> {
             .await
     }
 
-    /// Computes vectors for a caller's texts on behalf of an analysis or of a search.
+    /// Computes embedding vectors for a caller's texts on behalf of an analysis or a search.
     ///
     /// # Errors
-    /// As [`Self::embed`].
+    /// The same as [`Self::embed`].
     pub(super) async fn embed_for(
         &self,
         caller: &Caller,

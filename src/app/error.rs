@@ -38,7 +38,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// The kind that a failed call has for a client with retries of its own.
+    /// Returns the kind under which a failed call is reported to a client that retries.
     pub(super) fn of_call(error: CallErrorKind) -> Self {
         match error {
             CallErrorKind::RateLimited => Self::TooFast,
@@ -82,7 +82,8 @@ pub struct Error {
     /// The provider's status for a failed call, if a client may receive it as the response's own: see
     /// [`CallError::passed_on_status`](crate::domain::chat::CallError::passed_on_status).
     pub upstream_status: Option<u16>,
-    /// Whether a client with retries of its own must not repeat the request: its calls were paid, and would be again.
+    /// Whether a client that retries must not repeat the request: its calls were billed, and would be billed
+    /// again.
     pub is_final: bool,
 }
 
@@ -141,7 +142,7 @@ impl Error {
             ..Self::new(Kind::Internal, "something went wrong on our side")
         }
     }
-    /// A failed call to a model, in its provider's words.
+    /// Reports a failed model call in the provider's words.
     pub(super) fn of_call(error: CallError) -> Self {
         let wait = error.retry_after_ms.map(Duration::from_millis);
         let status = error.client_visible_status();

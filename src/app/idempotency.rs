@@ -26,7 +26,7 @@ const MAX_LOST: usize = 4096;
 /// The idempotency keys in use in this process.
 pub(super) type SharedIdempotencyKeys = Arc<IdempotencyKeys>;
 
-/// The keys behind [`SharedIdempotencyKeys`].
+/// The data behind [`SharedIdempotencyKeys`].
 pub(super) struct IdempotencyKeys {
     /// Identifies this process in the store's claims.
     process: String,

@@ -1,4 +1,4 @@
-//! Money for calls outside of runs: reserved within every budget before a call, and recorded after it.
+//! Budgets for calls outside of runs: the cost is reserved in every budget before a call and recorded after it.
 
 use super::key_limits::{KeyLimitService, KeyReservation};
 use super::{Error, Kind, Result};
@@ -10,7 +10,7 @@ use crate::domain::user::Caller;
 use crate::engine::{Engine, ReservedAmount};
 use crate::store::{Store, api_keys, call_log, usage as days};
 
-/// Reserves and records what calls outside of runs cost.
+/// Reserves and records the cost of calls outside of runs.
 #[derive(Clone, Copy)]
 pub(super) struct SideCharges<'a> {
     pub(super) store: &'a Store,
@@ -18,19 +18,20 @@ pub(super) struct SideCharges<'a> {
     pub(super) key_limits: KeyLimitService<'a>,
 }
 
-/// An amount that is reserved until this is dropped.
+/// A reserved amount, released when dropped.
 pub(super) struct SideReservation {
     _budget: ReservedAmount,
     _key: Option<KeyReservation>,
 }
 
 impl SideCharges<'_> {
-    /// Refuses a model that the caller's API key may not use, and reserves the cost of a call; `None` for an unknown
-    /// price. The reservation must be held until the charge is recorded: two requests must not be granted the same money.
+    /// Reserves the cost of a call; `None` means that the price is unknown. Refuses a model that the caller's API
+    /// key may not use. Hold the reservation until the charge is recorded, so that two requests cannot spend the
+    /// same money.
     ///
     /// # Errors
-    /// `Forbidden` if the API key may not use the model, `BudgetExceeded` when a budget is too small or the price
-    /// is unknown.
+    /// `Forbidden` if the API key may not use the model; `BudgetExceeded` if a budget is too small or the price is
+    /// unknown.
     pub async fn reserve(
         &self,
         caller: &Caller,
@@ -68,7 +69,7 @@ impl SideCharges<'_> {
         })
     }
 
-    /// Records a call under an analysis, or under an ID that no analysis has.
+    /// Records a call under an analysis, or under an ID that belongs to no analysis.
     ///
     /// # Errors
     /// Returns an error if the store cannot be written.

@@ -9,7 +9,7 @@ use super::text_width::cut;
 
 /// Width of the progress bar in characters.
 const BAR: usize = 24;
-/// Maximum width of a setting's value in columns.
+/// Maximum displayed width of a setting's value, in columns.
 const MAX_NAME_LENGTH: usize = 40;
 
 /// Shows the progress on stderr.
@@ -63,7 +63,7 @@ impl ProgressBar {
     }
 }
 
-/// The values of a setting: `p/a, 0.7`.
+/// Formats the values of a setting: `p/a, 0.7`.
 fn name(setting: &Value, place: u64) -> String {
     let values = setting.as_object().into_iter().flatten();
     let values = values.map(|(_, value)| match value {

@@ -155,9 +155,10 @@ fn overview() -> Result<String, super::CommandFailure> {
     Ok(text)
 }
 
-/// A name with its explanation in a column of its own, below the name if that is too long.
+/// Appends a name and its explanation in two columns; if the name is too long, the explanation goes on the next
+/// line.
 fn push_row(text: &mut String, name: &str, summary: &str) {
-    /// Where the column begins, in characters.
+    /// Where the second column begins, in characters.
     const COLUMN: usize = 18;
     let words: Vec<&str> = summary.split_whitespace().collect();
     let hang = " ".repeat(COLUMN);

@@ -16,7 +16,7 @@ use crate::config::Config;
 
 /// How long to wait for piped input before the question is sent without it.
 const PIPE_TIMEOUT: Duration = Duration::from_secs(10);
-/// Delay before the user is told that a pipe sends nothing.
+/// Delay before a message says that the pipe sends nothing.
 const PIPE_NOTICE: Duration = Duration::from_secs(1);
 
 /// A document to read.

@@ -87,7 +87,7 @@ pub(super) fn no_action(command: &str, word: &str, details: &str) -> String {
 }
 
 impl From<Error> for CommandFailure {
-    /// Includes the private text: whoever uses the command line operates the machine.
+    /// Includes the private text: users of the command line operate the machine.
     fn from(error: Error) -> Self {
         if let Some(text) = without_key(&error.public) {
             return Self::Usage(text);

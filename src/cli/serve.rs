@@ -102,7 +102,7 @@ async fn serve(mut config: Config, takes_over: bool) -> Outcome {
     Ok(())
 }
 
-/// Prints the addresses, what to do next, and the state of the server, and logs the limits.
+/// Prints the addresses, the next steps, and the server's state, and logs the limits.
 async fn announce(app: &App, listeners: &[Listener], lines: Vec<String>) -> Outcome {
     for line in lines {
         print(line)?;

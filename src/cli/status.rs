@@ -80,7 +80,7 @@ fn models(app: &App) -> String {
     }
 }
 
-/// The line about providers that are set but whose models are not known; `None` without such a provider.
+/// Returns the line about providers that are configured but whose models are not known; `None` if there are none.
 fn awaited(app: &App) -> Option<String> {
     let mut providers = app.models().providers(None);
     providers.retain(|provider| provider.configured);

@@ -259,7 +259,7 @@ impl fmt::Display for ConfigErrors {
 }
 
 impl Config {
-    /// The path of `PUBLIC_URL`, such as `/quire`; empty without one.
+    /// The path of `PUBLIC_URL`, such as `/quire`; empty if there is none.
     pub fn base_path(&self) -> &str {
         self.public_url.as_deref().map_or("", public_url::path)
     }

@@ -1,12 +1,12 @@
-//! `PUBLIC_URL`: an address with or without a path, under which a proxy serves Quire.
+//! `PUBLIC_URL`: the address under which a proxy serves Quire, with or without a path.
 
 use super::check::{Checker, http_url};
 
-/// Maximum length of the path in characters.
+/// Maximum length of the path, in characters.
 const MAX_PATH: usize = 200;
 
-/// First segments of Quire's own paths. The path of `PUBLIC_URL` must not begin with one of them: a request under it
-/// would be ambiguous.
+/// First segments of Quire's own paths. The path of `PUBLIC_URL` must not begin with one of them, because a
+/// request below it would be ambiguous.
 pub const RESERVED_PATHS: &[&str] = &[
     "admin",
     "analyze",
@@ -40,7 +40,7 @@ pub const RESERVED_PATHS: &[&str] = &[
     "welcome",
 ];
 
-/// What the setting must be, for the error.
+/// The expected form of the setting, for the error message.
 const EXPECTED: &str = "a URL such as https://example.org/quire, whose path has only letters, digits, and -._~, and does not begin with a path of Quire's own, such as /api";
 
 impl Checker {
@@ -65,7 +65,7 @@ fn parse(text: &str) -> Option<String> {
     (is_valid && !url.contains('?')).then_some(url)
 }
 
-/// The path of such a URL, without a slash at its end; empty without one.
+/// The path of such a URL, without a trailing slash; empty if there is none.
 pub(super) fn path(url: &str) -> &str {
     let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
     rest.find('/')

@@ -33,7 +33,7 @@ pub const MAX_PASSAGES: usize = 250_000;
 /// Maximum length of a heading in characters.
 const HEADING_CHARS: usize = 200;
 
-/// Splits a document into passages, in order. At most `MAX_PASSAGES`.
+/// Splits a document into passages, in order, at most `MAX_PASSAGES`.
 pub fn passages(pages: &[PageText]) -> Vec<Passage> {
     let mut cutter = PassageSplitter::new();
     pages.iter().flat_map(|page| cutter.page(page)).collect()
@@ -53,7 +53,7 @@ impl PassageSplitter {
         Self::default()
     }
 
-    /// Splits the next page into passages. Returns none once `MAX_PASSAGES` is reached.
+    /// Splits the next page into passages. Returns an empty vector once `MAX_PASSAGES` is reached.
     pub fn page(&mut self, page: &PageText) -> Vec<Passage> {
         let layout = Layout::of(&page.text);
         if !page.title.is_empty() {

@@ -95,7 +95,7 @@ pub struct Plan {
     /// The documents split into parts, when they are read one by one before the first stage.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub parts: Vec<Vec<SourcePassage>>,
-    /// How passages were found by meaning, if the user chose that.
+    /// How passages were found by meaning, if the user enabled that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retrieval: Option<RetrievalRecord>,
     /// Context given to each member and, last, the synthesizer; empty without documents.

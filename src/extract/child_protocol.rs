@@ -49,11 +49,11 @@ pub enum ReportFrame {
         /// Page text.
         text: String,
     },
-    /// How much of the file has been read.
+    /// How much of the file has been read so far.
     Progress {
-        /// What is done.
+        /// The amount read so far.
         done: u64,
-        /// Everything, in the same unit: pages, chapters, or bytes.
+        /// The total, in the same unit: pages, chapters, or bytes.
         total: u64,
     },
     /// The requested image of a page.

@@ -134,7 +134,7 @@ pub fn recognize(head: &[u8]) -> Result<(), Unreadable> {
 /// Reads a file and passes its pages to `sink` as they are read, until it returns false.
 ///
 /// # Errors
-/// [`Unreadable`], with the reason.
+/// Returns [`Unreadable`] with the reason if the file cannot be read.
 pub fn extract(
     input: &FileInput<'_>,
     sink: &mut dyn FnMut(PageText) -> bool,
@@ -142,11 +142,11 @@ pub fn extract(
     extract_reporting(input, sink, &mut |_, _| {})
 }
 
-/// Reads a file as [`extract`] does, and reports how much of it has been read whenever that is another percent: what is
-/// done, and the total, in pages, chapters, or bytes.
+/// Reads a file as [`extract`] does, and reports the progress each time another percent has been read: the amount
+/// done and the total, in pages, chapters, or bytes.
 ///
 /// # Errors
-/// As [`extract`].
+/// The same as [`extract`].
 pub fn extract_reporting(
     input: &FileInput<'_>,
     sink: &mut dyn FnMut(PageText) -> bool,

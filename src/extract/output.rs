@@ -27,7 +27,7 @@ pub struct Output<'a> {
     limits: &'a ReadLimits,
     sink: &'a mut dyn FnMut(PageText) -> bool,
     report: Option<&'a mut dyn FnMut(u64, u64)>,
-    /// The last reported share of the whole, in percent.
+    /// The share last reported, in percent.
     percent: usize,
     text: usize,
     next: u32,
@@ -66,7 +66,7 @@ impl<'a> Output<'a> {
         }
     }
 
-    /// Reports progress to this.
+    /// Reports progress to `report`.
     pub(super) fn reporting(self, report: &'a mut dyn FnMut(u64, u64)) -> Self {
         Self {
             report: Some(report),
@@ -74,9 +74,9 @@ impl<'a> Output<'a> {
         }
     }
 
-    /// Reports how much of the file is done, of a total in any unit, if that is another percent: at most 100 times a
-    /// file. More than everything counts as everything. What a file inside
-    /// another reports says nothing about the whole.
+    /// Reports how much of the file has been read, each time it is another percent: at most 100 times per file.
+    /// The total may be in any unit; a value above it counts as the total. Progress within an embedded file is
+    /// ignored, because it does not reflect the whole.
     pub fn progress(&mut self, done: usize, total: usize) {
         if total == 0 || !self.path.is_empty() {
             return;

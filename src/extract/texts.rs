@@ -7,7 +7,7 @@ use super::{calendar, charset, html, json, markup_text, notebook, subtitles, tab
 /// Reads a file that is text in some encoding; a form feed starts a new page.
 ///
 /// # Errors
-/// [`Unreadable::Binary`] when the bytes are no text in any encoding.
+/// [`Unreadable::Binary`] if the bytes are not text in any known encoding.
 pub(super) fn read(
     input: &FileInput<'_>,
     out: &mut Output<'_>,
@@ -32,7 +32,7 @@ pub(super) fn read(
     let mut before = 0;
     let mut parts = text.split('\u{C}').enumerate();
     let paged = text.contains('\u{C}');
-    // OutputFull: the limit is reached; the text so far has been passed on.
+    // `OutputFull` means that the limit is reached; the text so far has been passed on.
     let _: Result<(), OutputFull> = parts.try_for_each(|(index, part)| match paged {
         true => {
             out.progress(before, text.len());

@@ -1,4 +1,4 @@
-//! Why a file gives no text, in words for its owner.
+//! Why no text can be read from a file, worded for the file's owner.
 
 use super::{MAX_PICTURE_BYTES, MAX_PICTURE_SIDE, magic};
 
@@ -11,7 +11,7 @@ pub enum Unreadable {
     TooLarge,
     /// A known format that is not supported.
     Unsupported(&'static str),
-    /// The bytes are no text in any encoding.
+    /// The bytes are not text in any known encoding.
     Binary,
     /// The file is readable but holds no words.
     NoText,

@@ -56,7 +56,8 @@ impl ZipError {
 pub struct Entry {
     /// The path, as written in the container.
     pub name: String,
-    /// Bytes of its unpacked content as the container states them: a hint for progress, 0 where it does not.
+    /// Size in bytes of its unpacked content, as the container states it; 0 if it does not. A hint for progress
+    /// only.
     pub size: usize,
     start: usize,
     packed: usize,

@@ -36,7 +36,7 @@ pub enum CachePolicy {
 /// The response for an embedded file, with compression and 304 as the request's headers allow.
 ///
 /// # Errors
-/// `Missing` if there is no such file, `Internal` when the embedded file is damaged.
+/// `Missing` if there is no such file; `Internal` if the embedded file is damaged.
 pub fn reply(name: &str, policy: CachePolicy, headers: &HeaderMap) -> Result<Reply, ApiError> {
     let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"._-/".contains(&byte);
     let missing = || ApiError::new(Kind::Missing, "there is no such asset");
@@ -63,11 +63,11 @@ pub fn reply(name: &str, policy: CachePolicy, headers: &HeaderMap) -> Result<Rep
         .header(VARY, "accept-encoding"))
 }
 
-/// The response for an embedded text after `rewrite` has put the base path into it, with 304 as the request's headers
-/// allow.
+/// Returns the response for an embedded text after `rewrite` has inserted the base path, or 304 if the request's
+/// headers allow it.
 ///
 /// # Errors
-/// `Internal` if there is no such file, or it is damaged or not UTF-8.
+/// `Internal` if there is no such file, or if it is damaged or not UTF-8.
 pub(super) fn rewritten(
     name: &str,
     base: &str,
@@ -99,7 +99,7 @@ fn digest(file: &EmbeddedFile) -> String {
 /// The text of an embedded file.
 ///
 /// # Errors
-/// `Internal` if there is no such file, or it is damaged or not UTF-8.
+/// `Internal` if there is no such file, or if it is damaged or not UTF-8.
 pub(super) fn text(name: &str) -> Result<String, ApiError> {
     String::from_utf8(decompress(&embedded(name)?.data)?)
         .map_err(|_| Error::internal(format!("the asset {name} is not UTF-8")).into())

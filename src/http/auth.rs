@@ -27,8 +27,8 @@ pub enum AuthCookie {
 }
 
 impl AuthCookie {
-    /// The cookie's name. The `__Host-` prefix makes browsers reject a cookie set by another host or over plain HTTP;
-    /// it is available over HTTPS only, and not under a path.
+    /// The cookie's name. The `__Host-` prefix makes browsers reject a cookie set by another host or over plain
+    /// HTTP; it is available only over HTTPS and without a base path.
     pub fn name(self, scope: CookieScope<'_>) -> &'static str {
         match (self, scope.is_secure, scope.base) {
             (Self::Access, true, "") => "__Host-quire_access",
@@ -42,7 +42,7 @@ impl AuthCookie {
             (Self::Device, false, _) => "quire_device",
         }
     }
-    /// The cookie's `Path`: no other path of the host gets it. The `__Host-` prefix requires `/`.
+    /// The cookie's `Path`, which keeps it from other paths on the host. The `__Host-` prefix requires `/`.
     pub fn path(self, scope: CookieScope<'_>) -> String {
         match (self, scope.is_secure, scope.base) {
             (_, true, "") => "/".to_owned(),
@@ -53,17 +53,17 @@ impl AuthCookie {
     }
 }
 
-/// Where a cookie is sent: only over HTTPS, and under which path.
+/// Where a cookie is sent: whether only over HTTPS, and under which path.
 #[derive(Debug, Clone, Copy)]
 pub struct CookieScope<'a> {
-    /// Whether it is marked `Secure`.
+    /// Whether the cookie is marked `Secure`.
     pub is_secure: bool,
     /// The path of `PUBLIC_URL`; empty for the whole host.
     pub base: &'a str,
 }
 
 impl<'a> CookieScope<'a> {
-    /// The scope for a request, which came over HTTPS or not.
+    /// Returns the scope for a request received over HTTPS or plain HTTP.
     pub fn of(app: &'a App, https: bool) -> Self {
         Self {
             is_secure: is_secure(app, https),
@@ -199,7 +199,7 @@ fn is_blank(value: &HeaderValue) -> bool {
 /// Resolves the request's credential to a caller; `None` without a credential.
 ///
 /// # Errors
-/// `SignInNeeded` if the credential is malformed, invalid, or expired; `Internal` when the database fails.
+/// `SignInNeeded` if the credential is malformed, invalid, or expired; `Internal` if the database fails.
 pub async fn caller(
     app: &App,
     headers: &HeaderMap,

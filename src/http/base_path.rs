@@ -1,12 +1,13 @@
-//! The path of `PUBLIC_URL`, such as `/quire`, under which a proxy serves Quire. It is removed from requests whose proxy
-//! passes it on, and added to the addresses in responses. Everything else works with the paths of the route table.
+//! The path of `PUBLIC_URL`, such as `/quire`, under which a proxy serves Quire. It is removed from requests if
+//! the proxy did not strip it, and added to the addresses in responses. All other code works with the paths of the
+//! route table.
 
 use hyper::Uri;
 use hyper::header::{HeaderValue, LOCATION};
 
 use super::reply::Reply;
 
-/// The address of a request without the base path; `None` when the request is not below it.
+/// Returns a request's address without the base path; `None` if it is not below the base path.
 pub(super) fn strip(uri: &Uri, base: &str) -> Option<Uri> {
     let target = uri.path_and_query()?.as_str();
     let rest = target.strip_prefix(base).filter(|_| !base.is_empty())?;
@@ -20,7 +21,7 @@ pub(super) fn strip(uri: &Uri, base: &str) -> Option<Uri> {
     Uri::from_parts(parts).ok()
 }
 
-/// Adds the base path to a `Location` within this server.
+/// Adds the base path to a `Location` header that points to this server.
 pub(super) fn add_to_location(reply: &mut Reply, base: &str) {
     if base.is_empty() {
         return;
@@ -34,24 +35,24 @@ pub(super) fn add_to_location(reply: &mut Reply, base: &str) {
     }
 }
 
-/// The shell of the pages with the base path: for its own links, and for its scripts as `data-base`.
+/// Adds the base path to the HTML shell: to its own links, and as `data-base` for its scripts.
 pub(super) fn in_page(html: &str, base: &str) -> String {
     html.replace("href=\"/", &format!("href=\"{base}/"))
         .replace("src=\"/", &format!("src=\"{base}/"))
         .replacen("<html ", &format!("<html data-base=\"{base}\" "), 1)
 }
 
-/// The web app manifest with the base path: every text in it that begins with a slash is an address.
+/// Adds the base path to the web app manifest, in which every string that begins with a slash is an address.
 pub(super) fn in_manifest(json: &str, base: &str) -> String {
     json.replace("\"/", &format!("\"{base}/"))
 }
 
-/// The OpenAPI description with the base path as its server.
+/// Adds the base path to the OpenAPI description as its server.
 pub(super) fn in_openapi(json: &str, base: &str) -> String {
     json.replacen(r#"{"url":"/"}"#, &format!(r#"{{"url":"{base}"}}"#), 1)
 }
 
-/// A `Link` header with the base path.
+/// Adds the base path to a `Link` header.
 pub(super) fn in_links(links: &str, base: &str) -> String {
     links.replace("</", &format!("<{base}/"))
 }

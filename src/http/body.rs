@@ -134,7 +134,7 @@ impl CountedBody {
     /// Checks the declared length of the body.
     ///
     /// # Errors
-    /// `TooLarge` if it exceeds the limit.
+    /// `TooLarge` if the declared length exceeds the limit.
     pub(super) fn check_content_length(&self) -> Result<(), BodyError> {
         match self.content_length() {
             Some(length) if length > self.max_bytes => Err(BodyError::TooLarge(self.max_bytes)),

@@ -148,7 +148,7 @@ impl RequestContext {
     /// Checks the declared length of the body.
     ///
     /// # Errors
-    /// `TooLarge` if it exceeds the route's limit.
+    /// `TooLarge` if the declared length exceeds the route's limit.
     pub(super) fn check_content_length(&self) -> Result<(), body::BodyError> {
         let length = self.header(CONTENT_LENGTH);
         let length = length.and_then(|length| length.parse::<u64>().ok());
@@ -179,7 +179,7 @@ impl RequestContext {
     /// The body as a stream of multipart form fields.
     ///
     /// # Errors
-    /// `BadRequest` if the body is not `multipart/form-data`, `TooLarge` when its declared length exceeds the
+    /// `BadRequest` if the body is not `multipart/form-data`; `TooLarge` if its declared length exceeds the
     /// route's limit.
     pub async fn multipart(&mut self) -> Result<multer::Multipart<'static>, ApiError> {
         let kind = self.header(CONTENT_TYPE).unwrap_or_default();

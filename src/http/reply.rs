@@ -52,7 +52,7 @@ impl Reply {
     /// 200 with the content of a file, streamed.
     ///
     /// # Errors
-    /// `Missing` if the file does not exist, `Internal` when it cannot be read.
+    /// `Missing` if the file does not exist; `Internal` if it cannot be read.
     pub async fn file(path: &Path, content_type: &str) -> Result<Self, ApiError> {
         let file = tokio::fs::File::open(path).await.map_err(unreadable)?;
         let length = file.metadata().await.map_err(unreadable)?.len();
@@ -67,7 +67,7 @@ impl Reply {
     /// copy is current (304). `etag` is strong and in quotes.
     ///
     /// # Errors
-    /// `Missing` if the file does not exist, `Internal` when it cannot be read, 416 when the range is outside it.
+    /// `Missing` if the file does not exist; `Internal` if it cannot be read; 416 if the range is outside it.
     pub async fn file_for(
         headers: &HeaderMap,
         path: &Path,

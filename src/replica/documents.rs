@@ -225,8 +225,8 @@ impl OriginalsSync {
         Ok(())
     }
 
-    /// Removes originals that have been unreferenced for `KEEP_UNKNOWN`. When each was first found unreferenced is
-    /// stored in the replica, because the local disk may not survive a restart.
+    /// Removes originals that have been unreferenced for `KEEP_UNKNOWN`. The replica stores when each was first
+    /// found unreferenced, because the local disk may not survive a restart.
     fn remove_unknown(&mut self) -> Result<()> {
         let now = clock::now();
         let is_due = |at: Timestamp| now.since(at) >= LOOK_AT_UNKNOWN;

@@ -93,7 +93,7 @@ impl<W: Write> LtxEncoder<W> {
     /// Writes a page.
     ///
     /// # Errors
-    /// `InvalidData` if the page is out of order or has the wrong size; otherwise when writing fails.
+    /// `InvalidData` if the page is out of order or has the wrong size; another error if writing fails.
     pub fn page(&mut self, number: u32, page: &[u8]) -> io::Result<()> {
         let lock = lock_page(self.header.page_size);
         let in_order = number > self.last && number <= self.header.commit && number != lock;
@@ -154,7 +154,7 @@ fn varint(to: &mut Vec<u8>, mut value: u64) {
 /// checksum comes last.
 ///
 /// # Errors
-/// `InvalidData` if the file is damaged; otherwise when reading or `page` fails.
+/// `InvalidData` if the file is damaged; another error if reading fails, or the error of `page`.
 pub fn read(
     from: impl Read,
     mut page: impl FnMut(&LtxHeader, u32, &[u8]) -> io::Result<()>,

@@ -29,7 +29,7 @@ pub struct RestoredFiles {
 /// behind on failure.
 ///
 /// # Errors
-/// `Refused` if the replica contains no readable database; otherwise when the target or the disk fails.
+/// `Refused` if the replica contains no readable database; another error if the target or the disk fails.
 pub fn restore(target: &dyn Target, to: &Path) -> Result<Option<RestoredFiles>> {
     let inventory = Inventory::list(target)?;
     let newest = inventory.newest();

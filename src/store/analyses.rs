@@ -91,7 +91,7 @@ const PASSED_ON: &str = "call";
 /// Inserts a new analysis.
 ///
 /// # Errors
-/// `Conflict` if its ID exists; `Missing` when its thread is gone; otherwise when the database cannot be written.
+/// `Conflict` if the ID exists; `Missing` if its thread is gone; another error if the database cannot be written.
 pub fn insert(db: &Writer, analysis: &Analysis) -> Result<()> {
     let request = to_stored(&analysis.request, &analysis.context)
         .map_err(|error| StoreError::Failed(error.to_string()))?;
@@ -234,7 +234,7 @@ pub fn list_of(
 /// Sets the status to running. A resumed analysis keeps its start time.
 ///
 /// # Errors
-/// `Missing` if it is over or deleted; otherwise when the database cannot be written.
+/// `Missing` if the analysis has ended or was deleted; another error if the database cannot be written.
 pub fn set_started(db: &Writer, id: &AnalysisId, now: Timestamp) -> Result<()> {
     db.run_one(
         "UPDATE analyses SET status = 'running', started = CASE WHEN started = 0 THEN ?2 ELSE started END
@@ -246,7 +246,7 @@ pub fn set_started(db: &Writer, id: &AnalysisId, now: Timestamp) -> Result<()> {
 /// Stores the end, which can be written only once.
 ///
 /// # Errors
-/// `Missing` if it was deleted or is already over; otherwise when the database cannot be written.
+/// `Missing` if the analysis was deleted or has already ended; another error if the database cannot be written.
 pub fn finish(db: &Writer, id: &AnalysisId, end: &AnalysisEnd<'_>, now: Timestamp) -> Result<()> {
     db.run_one(
         "UPDATE analyses SET status = ?2, synthesis = ?3, error = ?4, usage = ?5, cost = ?6, finished = ?7,
@@ -362,7 +362,7 @@ pub fn delete(db: &Writer, user: Option<&UserId>, id: &AnalysisId) -> Result<boo
 /// Sets the hash of the share link's token, or removes the link.
 ///
 /// # Errors
-/// `Missing` if the analysis is not theirs; otherwise when the database cannot be written.
+/// `Missing` if the analysis does not belong to the user; another error if the database cannot be written.
 pub fn set_share(
     db: &Writer,
     user: &UserId,
@@ -417,7 +417,7 @@ pub fn answers_of(db: &Reader, id: &AnalysisId) -> Result<Vec<StageAnswer>> {
 /// Stores which answer this user prefers: a model's full ID, `synthesis`, or any other choice of the pages.
 ///
 /// # Errors
-/// `Missing` if the analysis is not theirs; otherwise when the database cannot be written.
+/// `Missing` if the analysis does not belong to the user; another error if the database cannot be written.
 pub fn put_vote(
     db: &Writer,
     user: &UserId,

@@ -75,8 +75,8 @@ impl Verified {
 /// Copies a consistent snapshot of the database through its own connection; writers are not blocked.
 ///
 /// # Errors
-/// `Exists` if the name is taken; `NoRoom` without enough space; `Unsound` unless the copy is valid and has as
-/// many rows in each table as the snapshot; otherwise when reading or writing fails.
+/// `Exists` if the name is taken; `NoRoom` if there is not enough space; `Unsound` if the copy is not valid or
+/// does not have as many rows in each table as the snapshot; another error if reading or writing fails.
 pub(super) fn copy(from: &Path, to: &Path, replace: bool) -> Result<Verified, BackupError> {
     if !replace && to.exists() {
         return Err(BackupError::Exists(to.to_owned()));

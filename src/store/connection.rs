@@ -255,7 +255,7 @@ impl Writer {
     /// Changes exactly one row.
     ///
     /// # Errors
-    /// `Missing` if there is no such row; otherwise when the database cannot be written.
+    /// `Missing` if there is no such row; another error if the database cannot be written.
     pub(super) fn run_one(&self, sql: &str, params: impl Params) -> Result<()> {
         match self.run(sql, params)? {
             0 => Err(StoreError::Missing),

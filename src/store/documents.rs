@@ -64,7 +64,7 @@ pub fn has_fewer(db: &Reader, user: &UserId, most: u32) -> Result<bool> {
 /// Stores the result of reading a document.
 ///
 /// # Errors
-/// `Missing` if the document was deleted in the meantime; otherwise when the database cannot be written.
+/// `Missing` if the document was deleted in the meantime; another error if the database cannot be written.
 pub fn store_read_result(db: &Writer, document: &Document) -> Result<()> {
     db.run_one(
         "UPDATE documents SET content_type = ?3, kind = ?4, encoding = ?5, status = ?6, message = ?7,
@@ -106,7 +106,7 @@ pub fn forget_text(db: &Writer, user: &UserId, id: &DocumentId) -> Result<bool> 
 /// Adds text of a document that is being read; `come` is the number of pages so far.
 ///
 /// # Errors
-/// `Missing` if the document was deleted or its account locked; otherwise when the database cannot be written.
+/// `Missing` if the document was deleted or its account locked; another error if the database cannot be written.
 pub fn add_text(
     db: &Writer,
     (user, id): (&UserId, &DocumentId),

@@ -19,7 +19,7 @@ pub struct StoredEvent {
 /// Appends events.
 ///
 /// # Errors
-/// `Missing` if the analysis was deleted in the meantime; otherwise when the database cannot be written.
+/// `Missing` if the analysis was deleted in the meantime; another error if the database cannot be written.
 pub fn append<'a>(
     db: &Writer,
     id: &AnalysisId,

@@ -1,5 +1,6 @@
-//! Conversations of other programs as rows of the history, many in one transaction. What lists and searches use is
-//! written with each row instead of being read back from it, and the full-text index once for all of them.
+//! Conversations imported from other programs as rows of the history, many per transaction. The columns that lists
+//! and searches use are written with each row instead of being read back from it, and the full-text index is
+//! updated once for all rows.
 
 use super::connection::Writer;
 use super::error::Result;
@@ -8,21 +9,21 @@ use crate::domain::case_folding::fold_case;
 use crate::domain::id::{AnalysisId, ThreadId, UserId};
 use crate::domain::time::Timestamp;
 
-/// Topic of every imported analysis.
+/// The topic of every imported analysis.
 pub const TOPIC: &str = "imported";
 
-/// A question with its answer, as a finished analysis.
+/// A question and its answer, stored as a finished analysis.
 #[derive(Debug, Clone)]
 pub struct ImportedTurn {
     /// Its ID.
     pub id: AnalysisId,
-    /// The turn before it; `None` for the first one.
+    /// The previous turn; `None` for the first one.
     pub follows: Option<AnalysisId>,
-    /// Name of its pattern.
+    /// The name of its pattern.
     pub pattern: String,
     /// The question.
     pub question: String,
-    /// The request, as stored.
+    /// The request in its stored form.
     pub request: String,
     /// The plan as JSON.
     pub plan: String,
@@ -32,29 +33,29 @@ pub struct ImportedTurn {
     pub created: Timestamp,
     /// Models in the request.
     pub models: Vec<String>,
-    /// Answers of its stages.
+    /// The answers of its stages.
     pub stage_answers: Vec<ImportedAnswer>,
 }
 
-/// An answer of a stage.
+/// An answer in a stage.
 #[derive(Debug, Clone)]
 pub struct ImportedAnswer {
-    /// Place of the stage in the plan.
+    /// The stage's index in the plan.
     pub stage: usize,
-    /// Place of the model in the stage.
+    /// The model's index in the stage.
     pub member: usize,
-    /// Name of the model.
+    /// The model's name.
     pub model: String,
     /// The answer as JSON.
     pub json: String,
 }
 
-/// A conversation as a thread.
+/// A conversation, stored as a thread.
 #[derive(Debug, Clone)]
 pub struct ImportedThread {
     /// Its ID.
     pub id: ThreadId,
-    /// Its title.
+    /// The thread's title.
     pub title: String,
     /// Time of the first question.
     pub created: Timestamp,
@@ -67,7 +68,7 @@ pub struct ImportedThread {
 /// What happened to a conversation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ImportOutcome {
-    /// It was added.
+    /// The conversation was added.
     Added,
     /// One of its turns existed already; nothing was stored.
     Present,
@@ -75,7 +76,7 @@ pub enum ImportOutcome {
     Refused,
 }
 
-/// Adds conversations to a user's history, each one whole or not at all.
+/// Adds conversations to a user's history, each one entirely or not at all.
 ///
 /// # Errors
 /// Returns an error if the database cannot be written; then the caller's transaction must not be kept.
@@ -131,7 +132,7 @@ fn add_thread(db: &Writer, user: &UserId, thread: &ImportedThread) -> Result<Imp
     Ok(ImportOutcome::Refused)
 }
 
-/// Adds a turn with its links and answers. False when a row conflicts.
+/// Adds a turn with its links and answers. Returns false if a row conflicts.
 fn add_turn(db: &Writer, user: &UserId, thread: &ThreadId, turn: &ImportedTurn) -> Result<bool> {
     let added = db.run(
         "INSERT OR IGNORE INTO analyses (id, user_id, status, pattern, question, question_folded, request, plan,
@@ -210,7 +211,7 @@ mod tests {
         }
     }
 
-    /// What lists and searches use.
+    /// Returns the columns and rows that lists and searches use.
     fn derived(db: &Reader) -> Result<Vec<String>> {
         let mut rows = Vec::new();
         for sql in [
@@ -256,7 +257,7 @@ mod tests {
         with_writer(|db| {
             let ada = user(1);
             users::insert(db, &ada)?;
-            // Two answers at one place.
+            // The second thread has two answers at the same position.
             let outcomes = add(db, &ada.id, &[thread(1, 2), thread(2, 1)])?;
             assert_eq!(outcomes, [ImportOutcome::Refused, ImportOutcome::Added]);
             let left = derived(db)?;

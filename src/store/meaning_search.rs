@@ -1,4 +1,5 @@
-//! The embedding models that users chose to rank passages by meaning. No row: by words alone.
+//! The embedding models that users chose for ranking passages by meaning. Without a row, passages are ranked by
+//! words alone.
 
 use super::connection::{Reader, Writer};
 use super::error::Result;
@@ -17,7 +18,7 @@ pub fn of_user(db: &Reader, user: &UserId) -> Result<Option<String>> {
     )
 }
 
-/// Lists the users who chose a model and whose account is not locked, with their models.
+/// Lists the users who chose a model and whose accounts are not locked, with their models.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.

@@ -199,7 +199,8 @@ impl Store {
     /// Makes changes. Returns after they are safely on disk; on an error, nothing was changed.
     ///
     /// # Errors
-    /// The closure's own error, `OutputFull` without disk space, or `Closed` or `Failed` when it could not run or commit.
+    /// The closure's own error; `OutputFull` if there is no disk space; `Closed` or `Failed` if it could not run
+    /// or commit.
     pub async fn write<T, F>(&self, change: F) -> Result<T>
     where
         T: Send + 'static,

@@ -1,5 +1,5 @@
-//! Vectors of passages: what is missing, and which are nearest to a question's. Vectors are read one after the other, so
-//! memory does not depend on the number of passages.
+//! Vectors of passages: which are missing, and which are nearest to a question's vector. Vectors are read one at a
+//! time, so memory use does not depend on the number of passages.
 
 use super::connection::{Reader, Writer};
 use super::error::Result;
@@ -8,32 +8,32 @@ use super::values::to_json;
 use crate::domain::id::{DocumentId, UserId};
 use crate::domain::retrieval::meaning::similarity;
 
-/// Maximum number of vectors compared with one question.
+/// Maximum number of vectors compared with a question's.
 const MAX_COMPARED: usize = 50_000;
-/// Vectors deleted per call, because a large library is deleted in slices.
+/// Maximum number of vectors deleted per call, because a large library is deleted in slices.
 const SLICE: u32 = 2_000;
 
 /// A passage without a vector.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UnembeddedPassage {
-    /// Its row.
+    /// The passage's row ID.
     pub row: i64,
-    /// Its heading and its text.
+    /// The passage's heading and text.
     pub text: String,
 }
 
-/// Number of a user's passages, and how many have a vector.
+/// How many of a user's passages have a vector.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct EmbeddingProgress {
-    /// All passages.
+    /// Number of passages.
     pub passages: u64,
-    /// Those with a vector, or that the model refused.
+    /// Number of passages that have a vector or that the model refused.
     pub embedded: u64,
-    /// Characters of the others.
+    /// Number of characters in the others.
     pub missing_chars: u64,
 }
 
-/// Lists passages of a user without a vector of this model, after a row, in order.
+/// Lists a user's passages without a vector of this model, in order, starting after the given row.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
@@ -62,8 +62,8 @@ pub fn missing(
     )
 }
 
-/// Stores the vector of a passage of this user, if the passage still exists and the user still uses the model. An empty
-/// vector: the model refused the passage.
+/// Stores the vector of a user's passage, if the passage still exists and the user still uses the model. An empty
+/// vector means that the model refused the passage.
 ///
 /// # Errors
 /// Returns an error if the database cannot be written.
@@ -77,7 +77,7 @@ pub fn put(db: &Writer, (user, model): (&UserId, &str), row: i64, vector: &[u8])
     .map(drop)
 }
 
-/// Counts a user's passages and vectors of this model.
+/// Counts a user's passages and their vectors of this model.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
@@ -100,8 +100,8 @@ pub fn progress(db: &Reader, user: &UserId, model: &str) -> Result<EmbeddingProg
     Ok(found.unwrap_or_default())
 }
 
-/// Deletes vectors of a user's passages, except those of the model `kept`, a slice at a time. Returns whether there may
-/// be more.
+/// Deletes one slice of the vectors of a user's passages, except those of the model `kept`. Returns whether there
+/// may be more.
 ///
 /// # Errors
 /// Returns an error if the database cannot be written.
@@ -116,7 +116,7 @@ pub fn delete_some(db: &Writer, user: &UserId, kept: Option<&str>) -> Result<boo
     Ok(deleted == SLICE as usize)
 }
 
-/// Whether any passage of a user has a vector of this model.
+/// Whether any of a user's passages has a vector of this model.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
@@ -130,7 +130,7 @@ pub fn has_any(db: &Reader, user: &UserId, model: &str) -> Result<bool> {
     Ok(found.is_some())
 }
 
-/// Counts the passages of these documents of this user, and those of them with a vector of this model.
+/// Counts the passages of these documents of a user, and how many have a vector of this model.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
@@ -152,8 +152,8 @@ pub fn count(
     Ok((passages.unsigned_abs(), embedded.unsigned_abs()))
 }
 
-/// Finds the passages of the scope nearest to a vector, nearest first: row and similarity. Compares at most
-/// [`MAX_COMPARED`].
+/// Finds the passages in the scope that are nearest to a vector, nearest first, as pairs of row and similarity.
+/// Compares at most [`MAX_COMPARED`] vectors.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
@@ -176,7 +176,7 @@ pub fn nearest(
     Ok(found)
 }
 
-/// The similarity of one passage's vector; none if it has no vector of this model.
+/// Returns the similarity of one passage's vector; `None` if the passage has no vector of this model.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
@@ -287,7 +287,7 @@ mod tests {
             assert_eq!(alone, Ok(Some(1.0)));
             let theirs = passages::PassageScope::of(db, &other.id, None)?;
             assert_eq!(nearest(db, &theirs, ("p/vec", &[0.0, 1.0]), 9), Ok(vec![]));
-            // Another dimension, and another model.
+            // A different dimension, and a different model.
             assert_eq!(similarity_of(db, rows[0], ("p/vec", &[1.0])), Ok(None));
             assert_eq!(similarity_of(db, rows[0], ("p/x", &[1.0, 0.0])), Ok(None));
             assert_eq!(delete_some(db, &one.id, Some("p/vec")), Ok(false));

@@ -90,7 +90,7 @@ impl PassageScope {
         self.runs.is_empty()
     }
 
-    /// First and last row of each range that holds passages of the scope, and perhaps others.
+    /// The first and last row of each range that contains passages in the scope, and possibly others.
     pub(super) fn ranges(&self) -> &[(i64, i64)] {
         &self.ranges
     }

@@ -79,7 +79,7 @@ pub fn insert(db: &Writer, project: &Project) -> Result<()> {
 /// Changes name and instructions of the owner's project.
 ///
 /// # Errors
-/// `Missing` if it is not theirs; otherwise when the database cannot be written.
+/// `Missing` if the project does not belong to the user; another error if the database cannot be written.
 pub fn change(
     db: &Writer,
     owner: &UserId,
@@ -162,7 +162,7 @@ pub(super) fn drop_foreign_documents(db: &Writer, id: &str) -> Result<()> {
 /// Deletes the owner's project. Its threads stay, outside any project.
 ///
 /// # Errors
-/// `Missing` if it is not theirs; otherwise when the database cannot be written.
+/// `Missing` if the project does not belong to the user; another error if the database cannot be written.
 pub fn delete(db: &Writer, owner: &UserId, id: &ProjectId) -> Result<()> {
     db.run_one(
         "DELETE FROM projects WHERE user_id = ?1 AND id = ?2",

@@ -9,7 +9,7 @@ use crate::domain::provider::StoredProvider;
 /// Inserts a provider.
 ///
 /// # Errors
-/// `Conflict` if the owner has one of this name; otherwise when the database cannot be written.
+/// `Conflict` if the owner has a provider of this name; another error if the database cannot be written.
 pub fn insert(db: &Writer, provider: &StoredProvider) -> Result<()> {
     let models = to_json(&provider.models.as_deref().unwrap_or_default())?;
     db.run(

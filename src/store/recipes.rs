@@ -84,7 +84,7 @@ pub fn count(db: &Reader, user: &UserId) -> Result<i64> {
 /// Inserts a recipe with its first version.
 ///
 /// # Errors
-/// `Conflict` if its owner has one of this name; otherwise when the database cannot be written.
+/// `Conflict` if the owner has a recipe of this name; another error if the database cannot be written.
 pub fn insert(db: &Writer, recipe: &Recipe) -> Result<()> {
     db.run(
         "INSERT INTO recipes (id, user_id, name, shared, created) VALUES (?1, ?2, ?3, ?4, ?5)",

@@ -82,7 +82,7 @@ pub fn find_by_refresh(db: &Reader, hash: &Hash) -> Result<Option<Session>> {
 /// Replaces the refresh token; the old one becomes the previous one.
 ///
 /// # Errors
-/// `Missing` if the session has ended; otherwise when the database cannot be written.
+/// `Missing` if the session has ended; another error if the database cannot be written.
 pub fn rotate(
     db: &Writer,
     id: &SessionId,

@@ -21,9 +21,9 @@ pub struct ThreadFilter {
     pub pinned: Option<bool>,
     /// Only archived ones, or only others.
     pub archived: Option<bool>,
-    /// Only those with a link to the thread or to one of its turns, or only others.
+    /// Only threads with a link to the thread or to one of its turns, or only others.
     pub shared: Option<bool>,
-    /// Only those with a turn that matches; its search is not used.
+    /// Only threads with a matching turn; the filter's search text is not used.
     pub turn: Option<HistoryFilter>,
     /// Only these, or those whose title contains the text.
     pub found: Option<(Vec<ThreadId>, String)>,

@@ -36,9 +36,9 @@ pub struct ThreadRow {
     pub project: Option<ProjectId>,
     /// Number of turns.
     pub turns: u64,
-    /// Cost of all its turns.
+    /// The cost of all its turns.
     pub cost: MicroDollars,
-    /// Its newest turn, and the status of that turn; none while the thread has no turn.
+    /// Its newest turn and that turn's status; `None` while the thread has no turn.
     pub newest: Option<(AnalysisId, Status)>,
     /// Whether it has a share link.
     pub shared: bool,
@@ -97,7 +97,7 @@ pub struct ThreadChange {
     pub project: Option<Option<ProjectId>>,
 }
 
-/// What `from_row` reads of `threads t`.
+/// The columns of `threads t` that `from_row` reads.
 pub(super) const COLUMNS: &str = "t.*,
     (SELECT count(*) FROM analyses a WHERE a.thread = t.id) AS turns,
     (SELECT coalesce(sum(a.cost), 0) FROM analyses a WHERE a.thread = t.id) AS cost,
@@ -108,7 +108,7 @@ pub(super) const COLUMNS: &str = "t.*,
 /// the history.
 ///
 /// # Errors
-/// `Missing` if its thread or the turn that it follows is gone; otherwise when the database cannot be written.
+/// `Missing` if its thread or the preceding turn is gone; another error if the database cannot be written.
 pub(super) fn enter(db: &Writer, analysis: &Analysis, is_listed: bool) -> Result<Option<ThreadId>> {
     let (Some(user), true) = (&analysis.user, is_listed) else {
         return Ok(None);
@@ -277,7 +277,7 @@ pub fn place_of(db: &Reader, user: &UserId, id: &AnalysisId) -> Result<Option<Tu
 /// Changes a thread of this user.
 ///
 /// # Errors
-/// `Missing` if it is not theirs; otherwise when the database cannot be written.
+/// `Missing` if the thread does not belong to the user; another error if the database cannot be written.
 pub fn change(db: &Writer, user: &UserId, id: &ThreadId, change: &ThreadChange) -> Result<()> {
     let project = change.project.as_ref();
     let project = project.map(|project| project.as_ref().map_or("", ProjectId::as_str));
@@ -317,7 +317,7 @@ pub(super) fn settle(db: &Writer, id: &str) -> Result<()> {
 /// Deletes a thread of this user with all its analyses.
 ///
 /// # Errors
-/// `Missing` if it is not theirs; otherwise when the database cannot be written.
+/// `Missing` if the thread does not belong to the user; another error if the database cannot be written.
 pub fn delete(db: &Writer, user: &UserId, id: &ThreadId) -> Result<()> {
     by_id(db, user, id)?.ok_or(StoreError::Missing)?;
     db.run(
@@ -335,7 +335,7 @@ pub fn delete(db: &Writer, user: &UserId, id: &ThreadId) -> Result<()> {
 /// Sets the hash of the share link's token, or removes the link.
 ///
 /// # Errors
-/// `Missing` if the thread is not theirs; otherwise when the database cannot be written.
+/// `Missing` if the thread does not belong to the user; another error if the database cannot be written.
 pub fn set_share(db: &Writer, user: &UserId, id: &ThreadId, hash: Option<&[u8; 32]>) -> Result<()> {
     db.run_one(
         "UPDATE threads SET share_hash = ?3 WHERE user_id = ?1 AND id = ?2",

@@ -14,7 +14,7 @@ use crate::domain::thread::title_of;
 
 /// Maximum number of indexed bytes of a question or an answer.
 const MAX_TEXT: usize = 64 << 10;
-/// Number of turns that one statement adds.
+/// Maximum number of turns added by one statement.
 const MAX_ROWS: usize = 500;
 /// Maximum number of matching turns that a search considers, best first.
 const MAX_MATCHES: u32 = 5_000;
@@ -56,8 +56,8 @@ pub(super) fn write(db: &Connection, id: &str) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// Adds the text of turns that have none yet. One statement adds many rows, because FTS5 writes its changes to the
-/// database at the start of each statement that may be undone.
+/// Adds the text of turns that do not have any yet. Each statement adds many rows, because FTS5 writes its changes
+/// to the database at the start of each statement that may be rolled back.
 ///
 /// # Errors
 /// Returns an error if a turn has its text already, there is no such analysis, or the database cannot be written.
@@ -87,7 +87,7 @@ pub(super) fn add_new(
     Ok(())
 }
 
-/// Search terms of a turn that the index's tokenizer cannot find.
+/// Returns the search terms of a turn that the index's tokenizer cannot find.
 fn terms_of(question: &str, answer: &str) -> String {
     let terms = format!("{} {}", index_terms(question), index_terms(answer));
     terms.trim().to_owned()

@@ -87,7 +87,7 @@ pub fn count_of(db: &Reader, user: &UserId) -> Result<u64> {
 /// Records a part, possibly repeated.
 ///
 /// # Errors
-/// `Missing` if there is no such upload of this user; otherwise when the database cannot be written.
+/// `Missing` if there is no such upload of this user; another error if the database cannot be written.
 pub fn note_part(db: &Writer, user: &UserId, id: &UploadId, part: UploadPart) -> Result<()> {
     db.run_one(
         "INSERT INTO upload_parts (upload_id, part, size)

@@ -22,7 +22,7 @@ const MAX_COMPARED: u32 = 1_000;
 /// during a checkpoint, and its log contains the rest.
 ///
 /// # Errors
-/// `OtherLog` if the two do not belong together; `Busy` when another process holds the database.
+/// `OtherLog` if the log does not belong to the database; `Busy` if another process holds the database.
 pub fn check_log(path: &Path) -> Result<(), OpenError> {
     let log = format!("{}-wal", path.display());
     if !std::fs::metadata(log).is_ok_and(|log| log.len() > 0) {

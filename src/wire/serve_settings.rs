@@ -16,7 +16,7 @@ fn defaults() -> Value {
     })
 }
 
-/// Returns the settings that the response objects repeat; `offered` holds the request's parsed tools.
+/// Returns the settings that response objects echo; `offered` holds the request's parsed tools.
 pub(super) fn settings(fields: &Map<String, Value>, offered: &OfferedTools) -> Map<String, Value> {
     let given = |name: &str| fields.get(name).filter(|value| !value.is_null());
     let mut settings = Map::new();

@@ -147,7 +147,7 @@ fn a_panel_is_mapped_with_words_that_were_found() {
     // B's answer does not contain the judge's quote.
     assert_eq!(map["claims"][1]["stances"][1]["stance"], "silent");
     assert_eq!(map["contradictions"][0]["why"], "different end dates");
-    // By the judge's word B makes it too, so that A is not said to be alone.
+    // According to the judge, B makes it too, so it is not listed as A's alone.
     assert_eq!(map["unique"], json!([]));
     assert_eq!(
         (&map["consensus"], &map["blind_spots"]),

@@ -11,7 +11,7 @@ use crate::support::provider::{Provider, ReceivedRequest};
 use crate::support::script::{answer_stream, id_of, short_run_with, wait_until_ended};
 use crate::support::{Client, Server};
 
-/// What each vector's dimensions stand for: words that mean the same.
+/// The synonyms that each dimension of a vector represents.
 const MEANINGS: [&[&str]; 4] = [
     &["notice", "terminate", "cancel", "quit"],
     &["rent", "pay", "fee"],
@@ -23,7 +23,7 @@ fn vector(text: &str) -> Vec<f64> {
     let text = text.to_lowercase();
     let count = |words: &&[&str]| words.iter().filter(|word| text.contains(**word)).count();
     let mut vector: Vec<f64> = MEANINGS.iter().map(|words| count(words) as f64).collect();
-    // No text is without a direction.
+    // Every text gets a nonzero vector.
     vector.push(0.1);
     vector
 }
@@ -39,7 +39,7 @@ fn embedded(asked: &ReceivedRequest) -> ScriptLine {
     on("").status(200, "application/json", &body.to_string())
 }
 
-/// Embeds texts, rewrites questions, and answers.
+/// A provider that embeds texts, rewrites questions, and answers.
 fn provider() -> Provider {
     Provider::answering(|asked: &ReceivedRequest| {
         if asked.head.contains("/embeddings") {
@@ -53,7 +53,7 @@ fn provider() -> Provider {
     })
 }
 
-/// A long lease: only one of its paragraphs is about the end of the tenancy.
+/// A long lease, in which only one paragraph is about the end of the tenancy.
 fn lease() -> String {
     let filler = |n: usize| {
         let filling =
@@ -126,7 +126,7 @@ fn what_words_do_not_find_is_found_by_meaning_once_a_user_chooses_it() {
     assert_eq!(before["retrieval"], Value::Null);
     assert_eq!(embeddings(&provider), 0, "off by default");
 
-    // The scripted provider embeds with any model; this one has a price.
+    // The scripted provider computes embeddings for any model; this one has a price.
     let model = "openai/gpt-4o";
     let cost = client
         .get(&format!("/api/meaning-search?model={model}"))
@@ -191,7 +191,7 @@ fn what_words_do_not_find_is_found_by_meaning_once_a_user_chooses_it() {
 fn a_restart_continues_with_the_vectors_that_are_missing() {
     let hangs = Provider::answering(|asked: &ReceivedRequest| {
         match asked.body["input"].as_array().map_or(0, Vec::len) {
-            // The first call sees whether the model computes vectors.
+            // The first call checks whether the model computes vectors.
             1 => embedded(asked),
             _ => on("").hang(),
         }
@@ -215,7 +215,7 @@ fn a_restart_continues_with_the_vectors_that_are_missing() {
     let mut client = server.client().signed_in("ada@example.com");
     let ready = wait_for(&mut client, "ready");
     assert_eq!(ready["embedded"], ready["passages"]);
-    // What is uploaded later gets its vectors too.
+    // Documents uploaded later get vectors too.
     upload(&mut client, "Pets: one dog is allowed.");
     let more = wait_for(&mut client, "ready");
     let until = Instant::now() + Duration::from_secs(20);
@@ -265,7 +265,7 @@ fn a_key_cannot_choose_and_a_chat_model_cannot_be_chosen() {
     let mut program = Client::new(server.address).with("authorization", &format!("Bearer {key}"));
     let model = json!({ "model": "openai/text-embedding-3-small" });
     assert_eq!(program.put("/api/meaning-search", model).status, 403);
-    // Each person's choice is their own.
+    // Each user has their own choice.
     let model = json!({ "model": "openai/text-embedding-3-small" });
     assert_eq!(client.put("/api/meaning-search", model).status, 200);
     let mut other = server.user("bob@example.com");
@@ -311,7 +311,7 @@ fn searches_of_a_user_who_chose_a_model_find_other_words() {
     );
     assert!(meaning["cost_usd"].as_f64().unwrap() > 0.0, "{meaning}");
 
-    // A key that may not use the model searches by words, and so does everybody else.
+    // A key that may not use the model searches by words alone, and so does a user without a choice.
     let limited = json!({ "name": "limited", "models": ["demo/*"] });
     let key = client.post("/api/users/me/api-keys", limited).json();
     let bearer = format!("Bearer {}", key["key"].as_str().unwrap());

@@ -176,7 +176,7 @@ fn experiment(model: &str) -> Value {
         "cases": cases, "space": [{ "dial": "model", "values": [model, "demo/extract"] }], "budget": { "evaluations": 200 } })
 }
 
-/// A document with a vector by this model, if the model can be reached.
+/// Uploads a document and waits for a vector by this model, if the model can be reached.
 fn document_with_meaning(client: &mut Client, model: &str) -> String {
     let sent = client.upload("/api/upload-document", "words.txt", b"A few words.");
     let id = sent.json()["document_id"].as_str().unwrap().to_owned();
@@ -376,7 +376,7 @@ fn no_route_reaches_a_private_address_of_a_user_s_provider() {
     let (_server, mut admin, user) = smuggled(&urls);
     let walk = |mut user: Client, number: usize, url: &str| {
         for (at, route) in CALLING.iter().filter(asks_a_model).enumerate() {
-            // An experiment waits between failures, so test it with only the first URL.
+            // An experiment waits between failures, so it is tested only with the first URL.
             if route.contains("/experiments") && number > 0 {
                 continue;
             }

@@ -15,7 +15,7 @@ use serde_json::Value;
 use crate::support::server::{Folder, READER};
 use crate::support::{Answer, Client, Server};
 
-/// What a reader that has read a quarter reports: the length of the message, and the message.
+/// The report of a reader that has read a quarter of the file: the message's length, then the message.
 const QUARTER: &str = r#"\041\000\000\000{"progress":{"done":1,"total":4}}"#;
 
 /// A server whose reader records the first word of each file and pauses at one that begins with `slow` until

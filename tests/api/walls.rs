@@ -11,8 +11,8 @@ use crate::support::{Client, Server};
 
 const UPLOAD: &str = "/api/upload-document";
 
-/// Megabytes of a page that is read for longer than an upload waits. A build without optimization reads about one a
-/// second, so more would only take the time of the other tests.
+/// Size in megabytes of a page that takes longer to read than an upload waits. A debug build reads about one
+/// megabyte per second, so a larger page would only slow down the other tests.
 const LONG: usize = if cfg!(debug_assertions) { 10 } else { 24 };
 
 /// Returns a page that takes long to read on any machine: at least a second per ten megabytes.
@@ -28,7 +28,7 @@ fn slow_page(megabytes: usize) -> Vec<u8> {
 /// Returns the document once it has been read or has failed.
 fn settled(person: &mut Client, document: &Value) -> Value {
     let path = format!("/api/documents/{}", document["id"].as_str().expect("an id"));
-    // Five minutes: a busy machine gives each of many tests a small share of its time.
+    // Five minutes: on a busy machine, each of many parallel tests gets only a small share of CPU time.
     for _ in 0..6_000 {
         let shown = person.get(&path).json();
         if shown["status"] != "processing" {

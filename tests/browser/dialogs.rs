@@ -1,4 +1,4 @@
-//! The dialogs and menus of a thread, while it runs and afterwards, judged for accessibility when they are open.
+//! The dialogs and menus of a thread, during a run and after it, checked for accessibility while they are open.
 
 use serde_json::json;
 
@@ -8,7 +8,7 @@ use crate::streaming::server_with;
 use crate::thread::{ask, new_question};
 use crate::turn;
 
-/// Opens something, judges it, and closes it with Escape.
+/// Opens an element, checks its accessibility and width, and closes it with Escape.
 fn look(browser: &Browser, axe: Option<&str>, open: &str, shown: &str) {
     browser.click(open);
     browser.wait(shown);
@@ -20,7 +20,7 @@ fn look(browser: &Browser, axe: Option<&str>, open: &str, shown: &str) {
     });
 }
 
-/// Like [`look`], for an entry of a menu.
+/// Like [`look`], for a menu entry.
 fn look_in(browser: &Browser, axe: Option<&str>, menu: &str, entry: &str, shown: &str) {
     browser.click(menu);
     let entry = format!("[role=menu]:not([hidden]) [aria-label='{entry}']");
@@ -92,7 +92,7 @@ fn every_open_dialog_and_menu_is_accessible() {
     }
 }
 
-/// The link to one turn ends with "Stop sharing" as well as the link to the thread.
+/// "Stop sharing" revokes the link to one turn as well as the link to the thread.
 #[test]
 fn sharing_is_stopped_where_it_began() {
     let Some(_turn) = turn() else { return };

@@ -56,7 +56,7 @@ fn from_the_first_account_to_the_exported_answer() {
     let synthesis = browser.text(".sheet .prose");
     server.restart();
     browser.click(".rail a[href='/history']");
-    // A long question is shortened to a title.
+    // A long question is truncated for the title.
     browser.wait_text(".row-title", &QUESTION[..60]);
     browser.click(".row-title");
     browser.wait(".answer > .blk");

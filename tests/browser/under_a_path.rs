@@ -1,4 +1,4 @@
-//! The pages under a path of a host, behind a real nginx that passes the path on or removes it: the first account, the
+//! The pages below a host's path, behind a real nginx that either keeps or strips the path: the first account, the
 //! documents, a question with its events, reloading, the manual, and the service worker.
 
 use serde_json::{Value, json};
@@ -86,7 +86,7 @@ fn visit(style: PathStyle) {
             .all(|url| url.as_str().is_some_and(|url| url.starts_with(&base))),
         "{kept:?}"
     );
-    // Past the proxy, the pages continue below the path.
+    // When the proxy is bypassed, the pages redirect below the path.
     browser.go(&server.address("/documents"));
     until("the same page below the path", || {
         (browser.url() == server.address("/quire/documents")).then_some(())

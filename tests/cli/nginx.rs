@@ -1,27 +1,27 @@
-//! A real nginx (Debian's nginx-light) that serves a server under a path, for several tests.
+//! A real nginx (Debian's nginx-light) that serves a Quire server under a path; shared by several tests.
 
 use std::net::{TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// The path under which the server is.
+/// The path under which the server is available.
 pub const PATH: &str = "/quire";
 
-/// What nginx does with the path of a request.
+/// What nginx does with the path when it forwards a request.
 #[derive(Clone, Copy, Debug)]
 pub enum PathStyle {
     PassedOn,
     Removed,
 }
 
-/// A running nginx, stopped at the end.
+/// A running nginx, stopped on drop.
 pub struct Nginx {
     child: Child,
     folder: PathBuf,
 }
 
-/// Whether nginx is installed; if not, says that the test is skipped.
+/// Whether nginx is installed; if not, prints that the test is skipped.
 pub fn is_installed() -> bool {
     let asked = Command::new("nginx")
         .arg("-v")
@@ -33,14 +33,14 @@ pub fn is_installed() -> bool {
     asked.is_ok()
 }
 
-/// A port that nothing listens on.
+/// Returns a port that nothing listens on.
 pub fn free_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     listener.local_addr().unwrap().port()
 }
 
 impl Nginx {
-    /// Serves the server at this address under [`PATH`] at this port.
+    /// Starts an nginx on `port` that serves the server at this address under [`PATH`].
     pub fn start(port: u16, server: &str, style: PathStyle) -> Self {
         let folder =
             std::env::temp_dir().join(format!("quire-nginx-{}-{port}", std::process::id()));
@@ -83,7 +83,7 @@ impl Nginx {
 
 impl Drop for Nginx {
     fn drop(&mut self) {
-        // Its main process stops its workers.
+        // nginx's main process stops its workers.
         let id = self.child.id().to_string();
         let _ = Command::new("kill").args(["-TERM", &id]).status();
         let _ = self.child.wait();

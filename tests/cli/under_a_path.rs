@@ -1,4 +1,4 @@
-//! `PUBLIC_URL` with a path, behind a real nginx that passes the path on or removes it.
+//! `PUBLIC_URL` with a path, behind a real nginx that either keeps or strips the path.
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::nginx::{self, Nginx, PATH, PathStyle};
 use super::{Place, Running, Said, fed};
 
-/// A response: status, head, body.
+/// A response: status, head, and body.
 struct Answered {
     head: String,
     body: String,
@@ -25,7 +25,7 @@ impl Answered {
     }
 }
 
-/// Sends a request with these header lines to a port of this machine.
+/// Sends a request with these header lines to a local port.
 fn send(port: u16, method: &str, path: &str, headers: &str, body: &str) -> Answered {
     let mut socket = TcpStream::connect(("127.0.0.1", port)).unwrap();
     let length = body.len();
@@ -199,7 +199,7 @@ fn under_a_path(style: PathStyle) {
     assert!(url.starts_with(&format!("{base}/share/")), "{url}");
     let page = get(url.strip_prefix(&base).unwrap(), "accept: text/html\r\n");
     assert!(page.is(200), "{}", page.head);
-    // Programs: the compatible API, commands with their event streams, and tools.
+    // Programs: the compatible API, CLI commands with their event streams, and tools.
     let key = place
         .run(&["key", "add", "ada@example.org"])
         .expect_success();
@@ -230,7 +230,7 @@ fn under_a_path(style: PathStyle) {
     for line in ["leads to Quire", "ok       streaming"] {
         assert!(said.out.contains(line), "{style:?}: {said:?}");
     }
-    // Without the proxy, on this machine, the path may be left out.
+    // Without the proxy, on this machine, the path may be omitted.
     assert!(server.get("/api/health").starts_with("HTTP/1.1 200"));
     assert!(server.get("/quire/api/health").starts_with("HTTP/1.1 200"));
 }

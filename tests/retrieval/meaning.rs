@@ -1,5 +1,5 @@
-//! Questions in other words than the passage that answers them, with the vectors of a real small model
-//! (all-MiniLM-L6-v2), computed once and kept beside the questions.
+//! Questions worded differently from the passage that answers them, with the vectors of a real small model
+//! (all-MiniLM-L6-v2), computed once and stored next to the questions.
 
 use std::io::Read;
 use std::path::PathBuf;
@@ -28,7 +28,7 @@ fn file(name: &str) -> Vec<u8> {
     std::fs::read(folder.join(name)).unwrap()
 }
 
-/// The vectors of all paragraphs, of the paraphrases, and of the questions, one byte a number.
+/// Loads the vectors of all paragraphs, paraphrases, and questions, stored as one byte per number.
 fn vectors() -> Vec<Vec<f32>> {
     let mut bytes = Vec::new();
     let packed = file("minilm-en.bin.gz");
@@ -51,7 +51,7 @@ fn questions(name: &str, vectors: &mut impl Iterator<Item = Vec<f32>>) -> Vec<As
     text.lines().map(asked).collect()
 }
 
-/// One document whose pages are the paragraphs, all with vectors.
+/// Stores one document whose pages are the paragraphs, all with vectors.
 fn library(store: &Store, owner: &UserId, vectors: &[Vec<f32>]) {
     let article = Article::joined("Encyclopedia", &set::articles("en"));
     let (passages, row) = (article.passages(), set::document(&set::person(0), 1, "All"));

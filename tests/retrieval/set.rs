@@ -235,7 +235,7 @@ impl Library {
     }
 }
 
-/// An index as SQLite makes it by itself.
+/// Creates an index with SQLite's default tokenizer.
 fn create_plain(plain: &Connection, language: &str) {
     plain
         .execute_batch(&format!(
@@ -274,8 +274,8 @@ fn find_plain(plain: &Connection, language: &str, question: &str) -> Vec<(String
         .collect()
 }
 
-/// All articles of a language as one long document of some 240 pages: ours and SQLite's own, over every `step`th
-/// question.
+/// Measures all articles of a language as one long document of about 240 pages, with our search and with SQLite's
+/// own, over every `step`th question.
 pub fn measure_long(folder: &Path, language: &str, step: usize) -> (Quality, Quality) {
     let articles = articles(language);
     let report = Article::joined("Report", &articles);

@@ -2,7 +2,7 @@
 import { Chart } from "./chart.js";
 import { linear, svg, ticks } from "./svg.js";
 
-// Pixels of a letter of a label, and between two labels.
+// Assumed width of a label's character and the minimum gap between two labels, in pixels.
 const LETTER = 8;
 const GAP = 16;
 const PAD = { left: 58, right: 6, top: 10, bottom: 26 };

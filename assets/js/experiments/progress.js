@@ -107,7 +107,7 @@ export function Halted({ told, resumed, signal }) {
     message, el("div", { class: "actions" }, on));
 }
 
-// EventSource reconnects by itself after a lost connection, but not after a response that is not an event stream;
+// EventSource reconnects after a lost connection, but not after a response that is not an event stream;
 // in that case it is reopened here.
 function follow(id, { onProgress, onLine, onEnd, signal }) {
   let pause = 500;

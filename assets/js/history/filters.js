@@ -1,5 +1,5 @@
-// History filters: search terms, segment, project, and the state, pattern, model, and date of a turn. Kept in the
-// URL, so that a reload or link shows the same list.
+// History filters: search terms, segment, project, and a turn's state, pattern, model, and date. Kept in the URL,
+// so that a reload or a link shows the same list.
 import { button, el, icon, uid } from "../dom.js";
 import { plural } from "../format.js";
 import { Choice, Field } from "../parts/field.js";

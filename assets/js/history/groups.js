@@ -1,5 +1,5 @@
-// The rows of the history under the days on which their threads were last written to; the places of a search are not
-// grouped. Rows are loaded page by page.
+// The history's rows, grouped by the day of each thread's last update; search results are not grouped. Rows are
+// loaded page by page.
 import { el } from "../dom.js";
 import { plural } from "../format.js";
 

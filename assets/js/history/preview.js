@@ -34,7 +34,7 @@ export function Preview({ signal }) {
     signal.addEventListener("abort", () => clearTimeout(timer), { once: true });
   }
 
-  /** Shows the first entry of the list, if the one that is shown is no longer there, and marks these words. */
+  /** Shows the first entry of the list if the current one is no longer in it, and highlights the searched words. */
   function first(list, searched) {
     words = searched;
     const all = [...list.querySelectorAll("[data-preview]")];
@@ -45,7 +45,7 @@ export function Preview({ signal }) {
     if (all.length > 0) show(all[0].dataset.preview);
   }
 
-  // Highlights the shown entry in the list, and the words of the search in its text.
+  // Highlights the current entry in the list and the searched words in its text.
   function arrive() {
     for (const entry of document.querySelectorAll("[data-preview]")) entry.classList.toggle("previewed", entry.dataset.preview === shown);
     mark(node.querySelector(".preview-text"), words);
@@ -87,7 +87,7 @@ export function Preview({ signal }) {
   return { node, watch, first };
 }
 
-// Marks words in a text without changing it, where the browser can.
+// Highlights words in a text without changing the DOM, if the browser supports it.
 function mark(text, searched) {
   if (!globalThis.CSS?.highlights) return;
   CSS.highlights.delete("found");
@@ -97,7 +97,7 @@ function mark(text, searched) {
   const walker = document.createTreeWalker(text, NodeFilter.SHOW_TEXT);
   while (walker.nextNode()) {
     const here = walker.currentNode.data.toLowerCase();
-    // Some letters get longer in lower case, which would shift the marks.
+    // Some letters become longer in lowercase, which would shift the highlights.
     if (here.length !== walker.currentNode.data.length) continue;
     for (const word of wanted) {
       for (let at = here.indexOf(word); at >= 0; at = here.indexOf(word, at + word.length)) {

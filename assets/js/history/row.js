@@ -1,4 +1,4 @@
-// One thread in the history: its title, the place with the words of a search, and a menu.
+// One thread in the history: its title, the matching excerpt of a search, and a menu.
 import { call } from "../api.js";
 import { el, icon, link } from "../dom.js";
 import { exactly, excerpt, money, plural, sentence, when } from "../format.js";
@@ -11,10 +11,10 @@ import { refresh } from "../shell/threads.js";
 const STATUS = { queued: "Queued", running: "Running", failed: "Failed", cancelled: "Stopped" };
 const FORMATS = [["markdown", "Markdown", "md"], ["html", "HTML", "html"], ["json", "JSON", "json"]];
 
-/** The path of a thread in the API. */
+/** The API path of a thread. */
 export const pathOf = (thread) => `/api/threads/${encodeURIComponent(thread.thread_id)}`;
 
-/** The row; `drop(thread, row)` deletes it, `moved(thread, row)` is called when it may no longer be in the list. */
+/** A row. `drop(thread, row)` deletes it; `moved(thread, row)` is called when it may no longer belong in the list. */
 export function Row(thread, { projects, drop, moved }) {
   const { snippet, newest } = thread;
   const turn = snippet?.analysis_id ?? (newest?.analysis_id || "");

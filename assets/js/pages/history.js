@@ -1,4 +1,4 @@
-// The history: search, open, pin, archive, export, and delete threads.
+// The history page: search, open, pin, archive, export, and delete threads.
 import { get } from "../api.js";
 import { announce, button, el, fill, link } from "../dom.js";
 import { excerpt, plural, sentence } from "../format.js";

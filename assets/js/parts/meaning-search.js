@@ -1,4 +1,4 @@
-// The choice of an embedding model that ranks passages by meaning: off by default, with its progress and its cost.
+// The choice of an embedding model for ranking passages by meaning: off by default. Shows its progress and cost.
 import { get, put } from "../api.js";
 import { button, el, fill } from "../dom.js";
 import { money, plural, sentence } from "../format.js";
@@ -9,7 +9,7 @@ import { toast } from "./toast.js";
 const LOOK_MS = 3000;
 const PATH = "/api/meaning-search";
 
-/** A closed section; what it shows is fetched when it is opened. */
+/** A collapsed section; its content is fetched when it is opened. */
 export function MeaningSearch({ signal }) {
   const body = el("div", { class: "meaning-search" });
   const node = el("details", { data: { component: "MeaningSearch" } }, el("summary", null, "Search by meaning"), body);

@@ -2,7 +2,7 @@
 // on Escape, a choice, or a click elsewhere.
 import { button, el, fill, icon, uid } from "../dom.js";
 
-// Pixels between a menu and the edge of the window.
+// Minimum distance between a menu and the window's edge, in pixels.
 const EDGE = 8;
 
 /**
@@ -36,7 +36,8 @@ export function Menu(label, items, { class: look = "", content = null, title = "
     entries()[0]?.focus({ preventScroll: true });
   }
 
-  // A menu at the edge of the window is moved into it, and opens upward where there is no room below.
+  // Moves a menu that would cross the window's edge into the window, and opens it upward if there is no room
+  // below.
   function stayInside() {
     list.style.translate = "";
     list.classList.remove("up");

@@ -15,7 +15,7 @@ export function isOver(run) {
   return ["completed", "failed", "cancelled"].includes(run.status);
 }
 
-/** The member that writes the final answer; null if the last stage is not final. */
+/** The member that writes the final answer; null if the last stage does not write it. */
 export function synthesis(run) {
   const last = run.stages.at(-1);
   return last?.final ? last.members[0] ?? null : null;

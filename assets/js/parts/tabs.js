@@ -1,7 +1,7 @@
 // Tabs following the ARIA pattern: one tab stop, arrow keys move, and the panel follows.
 import { button, el, fill, uid } from "../dom.js";
 
-// Pixels of the tab before the chosen one that can still be seen.
+// Width in pixels of the part of the previous tab that stays visible.
 const BEFORE = 48;
 
 /**

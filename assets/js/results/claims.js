@@ -51,10 +51,10 @@ export function claimsOf(run) {
   }));
 }
 
-/** The words for each stance. */
+/** The label of each stance. */
 export const STANCES = { asserts: "asserts", unconfirmed: "says so, not confirmed by our rules", denies: "denies", silent: "silent" };
 
-/** Contradictions that the judge reported but that no quotes confirm, as the judge worded them. */
+/** Contradictions that the judge reported but that no quotes confirm, in the judge's wording. */
 export function unverifiedOf(run) {
   const all = isJudged(run) ? run.evidence.unverified ?? [] : [];
   return all.map(({ point = "", why = "" }) => [point, why].filter(Boolean).join(" – ") || "The judge does not say what they disagree about.");

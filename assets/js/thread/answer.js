@@ -40,8 +40,8 @@ function withoutTitle(blocks) {
   return isTitle && blocks.length > 1 ? blocks.slice(1) : blocks;
 }
 
-// Paragraphs, lists, and quotes get a margin note with the members who assert or deny them; other blocks span the
-// full width.
+// Paragraphs, lists, and quotes get a margin note listing the members that assert or deny them; other blocks span
+// the full width.
 function Block(block, claims) {
   if (!(block instanceof Element) || !/^(P|UL|OL|BLOCKQUOTE)$/.test(block.tagName)) return el("div", { class: `blk ${block.tagName && /^H\d$/.test(block.tagName) ? "" : "full"}` }, block);
   const text = block.textContent;

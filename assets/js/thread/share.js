@@ -42,7 +42,7 @@ export function shareThread({ thread, run, many }) {
     }
   }
 
-  // Revokes both links, so that nothing stays public.
+  // Revokes both links, so that nothing remains public.
   async function stop() {
     try {
       for (const [one, path] of links.filter(([each]) => each.shared)) {

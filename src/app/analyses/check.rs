@@ -50,8 +50,8 @@ pub(in crate::app) struct CheckedRequest {
     pub format: Option<Format>,
     /// Notes for the plan about anything the check dropped.
     pub notes: Vec<String>,
-    /// The run that is about to start, under which calls to find passages are recorded; none for an estimate, which makes
-    /// no calls.
+    /// The ID of the run about to start, under which the calls that find passages are recorded; `None` for an
+    /// estimate, which makes no calls.
     pub run: Option<AnalysisId>,
 }
 

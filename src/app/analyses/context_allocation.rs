@@ -137,7 +137,7 @@ impl Analyses<'_> {
         Ok(provision)
     }
 
-    // Fills in the passages of each budget, largest first, and how they were found.
+    // Fills in the passages of each budget, largest first, and records how they were found.
     async fn choose_passages(
         &self,
         user: &UserId,
@@ -145,7 +145,7 @@ impl Analyses<'_> {
         (members, budgets): (&[Member], Vec<usize>),
         provision: &mut ContextAllocation,
     ) -> Result<()> {
-        // Where everybody reads everything, there is nothing to choose.
+        // If every member reads all the text, there is nothing to choose.
         let chooses = provision.fits.iter().any(|one| one.fit != Fit::Whole);
         let (meaning, retrieval) = match chooses {
             true => self.question_meaning(user, new, members).await?,

@@ -134,7 +134,7 @@ fn conversation_of(old: &Analysis, request: &Request) -> Result<RunContext> {
 
 /// Estimate of a rerun.
 pub struct RerunForecast {
-    /// The estimate; excludes calls whose answers are reused.
+    /// The estimate, without the calls whose answers are reused.
     pub forecast: AnalysisForecast,
     /// Answers that would be reused, with their stage and member in the new plan.
     pub taken: Vec<StageAnswer>,

@@ -1,4 +1,4 @@
-//! Finding passages by meaning for an analysis: planned for an estimate, done for a run.
+//! Ranks passages by meaning for an analysis: planned for an estimate, done for a run.
 
 use std::sync::Arc;
 
@@ -14,8 +14,8 @@ use crate::domain::retrieval::record::RetrievalRecord;
 use crate::domain::user::{Caller, Role};
 
 impl Analyses<'_> {
-    /// The meaning of the question, for a run, and what finding it took, or would take; neither where the user has not
-    /// chosen a model.
+    /// Returns the question's meaning, for a run, and the record of finding it, planned or done. Both are `None`
+    /// if the user has not chosen a model.
     ///
     /// # Errors
     /// Returns an error if the store cannot be read.
@@ -57,7 +57,7 @@ impl Analyses<'_> {
         Ok((meaning.map(Arc::new), Some(record)))
     }
 
-    // Whether a budget in dollars needs the price of every call.
+    // Whether a cost budget applies, so that the price of every call must be known.
     async fn is_bound(&self, user: &UserId, new: &CheckedRequest) -> Result<bool> {
         let is_own = new.budget.is_some() || new.context.key.is_some();
         Ok(is_own || self.usage.budget_status(user).await?.limits.bound_cost())

@@ -208,7 +208,7 @@ impl Analyses<'_> {
     }
 }
 
-// The analysis before its run has started.
+// Builds the analysis before its run has started.
 fn queued(
     id: AnalysisId,
     user: Option<UserId>,

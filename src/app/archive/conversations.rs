@@ -196,7 +196,7 @@ impl<'a> HistoryImport<'a> {
     }
 }
 
-/// A conversation of the other formats: a thread of one analysis.
+/// Converts a conversation of the other formats to a thread of one analysis.
 fn single(one: &ForeignConversation) -> Result<ImportedThread> {
     let made = one.made.unwrap_or_else(clock::now);
     let id = AnalysisId::new(made, random_number()?);

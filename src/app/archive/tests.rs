@@ -71,7 +71,7 @@ fn a_conversation_with_a_row_that_does_not_fit_leaves_nothing_behind() {
         import.store().expect("a store");
         import.count
     };
-    // Two answers at one place conflict.
+    // Two answers at the same position conflict.
     assert_eq!(store(2).refused, 1);
     let count = || {
         let whose = user.clone();

@@ -134,7 +134,7 @@ fn failure(ended: &RunOutcome, passed_on: bool) -> Error {
         (true, Some(error)) => error.clone(),
         (true, None) => "no answer was written".to_owned(),
     };
-    // A vote without an answer has failed for a reason of its own, even where a member has failed as well.
+    // A vote without a result failed for its own reason, even if a member failed as well.
     let is_vote = ended.plan.arrangement == Arrangement::Vote;
     let has_votes = is_vote && ended.answers.iter().any(|answer| answer.answered());
     let (why, error) = match &ended.outcome.error {

@@ -68,7 +68,7 @@ pub(super) struct ChildReader {
     pub running: RunningChildren,
     /// The owner of the files, so that a user's processes can be stopped.
     pub user: Option<UserId>,
-    /// Receives what the process reports.
+    /// Receives the process's progress.
     pub progress: Arc<ReadProgress>,
 }
 
@@ -177,7 +177,7 @@ impl ChildReader {
         }
     }
 
-    /// The same reader, reporting its progress to this.
+    /// Returns the same reader, reporting its progress to `progress`.
     pub fn reporting(&self, progress: Arc<ReadProgress>) -> Self {
         Self {
             progress,
@@ -248,7 +248,7 @@ impl ChildReader {
             Ok(_) => out.map_or(Ok(None), listen),
             Err(_) => Ok(None),
         };
-        // Whatever the outcome, the process has nothing more to report, so it is stopped; if it exited by itself,
+        // Whatever the outcome, the process has nothing more to report, so it is stopped; if it has already exited,
         // its exit status is kept.
         let status = process.collect();
         self.running.remove(&process);

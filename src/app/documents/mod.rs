@@ -246,12 +246,13 @@ impl DocumentService {
         self.reader.running.users()
     }
 
-    /// Share of a document's file that has been read, 0 to 1; none while it waits, and before the reader knows.
+    /// The share of a document's file that has been read, 0 to 1; `None` while it waits, or if the reader does not
+    /// know yet.
     pub fn share_read(&self, id: &DocumentId) -> Option<f64> {
         self.readers.share_read(id)
     }
 
-    /// Waits until the text of a document has been stored since the last call. For a single caller.
+    /// Waits until a document's text has been stored since the last call. Supports one waiter at a time.
     pub(in crate::app) async fn text_stored(&self) {
         self.readers.text_stored().await;
     }
@@ -383,9 +384,9 @@ impl DocumentService {
         Ok(found.await?)
     }
 
-    /// The passages of these documents for a prompt with this question, `budget` characters at most, found by words and
-    /// by `meaning`. A document of another user fails the whole call: failing is better than silently leaving out a
-    /// document.
+    /// Returns passages of these documents for a prompt with this question, at most `budget` characters, found by
+    /// words and by `meaning`. A document of another user fails the whole call, which is better than silently
+    /// leaving it out.
     ///
     /// # Errors
     /// `BadInput` for too many documents; `Missing` if one of them does not belong to the user.

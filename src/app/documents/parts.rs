@@ -43,8 +43,8 @@ impl DocumentService {
     /// Splits these documents into parts of at most `limit` characters, in the given order.
     ///
     /// # Errors
-    /// `Missing` if one of them is not the user's, `BadInput` when they exceed `context_mode::MAX_CHARS`
-    /// characters together.
+    /// `Missing` if one of them does not belong to the user; `BadInput` if together they exceed
+    /// `context_mode::MAX_CHARS` characters.
     pub async fn parts_of(
         &self,
         user: &UserId,

@@ -1,8 +1,9 @@
-//! How much of a file has been read, for those who wait. Kept in memory: a restart reads the file from its beginning.
+//! How much of a file has been read, shown to users who wait for it. Kept in memory: after a restart, the file is
+//! read from the beginning.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-/// What a reader has done, out of a total: pages, sheets, or bytes, as its kind of file counts.
+/// A reader's progress and its total, in pages, sheets, or bytes, depending on the kind of file.
 #[derive(Debug, Default)]
 pub(super) struct ReadProgress {
     done: AtomicU64,
@@ -10,13 +11,13 @@ pub(super) struct ReadProgress {
 }
 
 impl ReadProgress {
-    /// Notes what the reader reports. It is not trusted: more than everything counts as everything.
+    /// Records the reader's progress. The reader is not trusted: a value above the total counts as the total.
     pub fn set(&self, done: u64, total: u64) {
         self.total.store(total, Relaxed);
         self.done.store(done.min(total), Relaxed);
     }
 
-    /// Share of the whole that has been read, 0 to 1; none before the reader knows the whole.
+    /// The share that has been read, 0 to 1; `None` until the reader knows the total.
     pub fn share(&self) -> Option<f64> {
         let (done, total) = (self.done.load(Relaxed), self.total.load(Relaxed));
         (total > 0).then(|| (done.min(total) as f64) / total as f64)

@@ -54,7 +54,7 @@ struct ReaderPoolShared {
     most: usize,
     state: Mutex<ReaderPoolState>,
     gone: Condvar,
-    /// Notified when a reading has ended.
+    /// Notified when a document has been read or has failed.
     ended: Notify,
 }
 
@@ -62,7 +62,7 @@ struct ReaderPoolShared {
 struct ReaderPoolState {
     /// Documents being read.
     taken: Vec<DocumentId>,
-    /// How far each of them is.
+    /// Read progress of each of them.
     progress: BTreeMap<DocumentId, Arc<ReadProgress>>,
     turns: ReadingQueue,
     waiting: BTreeMap<DocumentId, Vec<Waiter>>,
@@ -99,12 +99,13 @@ impl ReaderPool {
         told
     }
 
-    /// Share of a document's file that has been read, 0 to 1; none if it is not being read or not known yet.
+    /// The share of a document's file that has been read, 0 to 1; `None` if it is not being read or the share is
+    /// not known yet.
     pub fn share_read(&self, id: &DocumentId) -> Option<f64> {
         self.0.state().progress.get(id)?.share()
     }
 
-    /// Waits until a reading has ended since the last call. For a single caller.
+    /// Waits until a document has been read or has failed since the last call. Supports one waiter at a time.
     pub async fn text_stored(&self) {
         self.0.ended.notified().await;
     }
@@ -137,7 +138,7 @@ impl Drop for ReaderPool {
         self.0.gone.notify_all();
         while state.threads > 0 {
             self.0.reader.running.stop();
-            // A process may have been started just now, so check repeatedly.
+            // Another thread may be starting a process, so check repeatedly.
             let pause = std::time::Duration::from_millis(50);
             state = match self.0.gone.wait_timeout(state, pause) {
                 Ok((state, _)) => state,

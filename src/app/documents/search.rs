@@ -1,6 +1,6 @@
-//! Finds passages by words, and by meaning where the user chose a model for it: in one document, in several, or in all of
-//! a user's. Queries the full-text index; `domain::search` builds the query and ranks the results, and
-//! `domain::retrieval::meaning` joins both rankings.
+//! Finds passages by words and, if the user chose a model for it, by meaning: in one document, in several, or in
+//! all of a user's documents. Queries the full-text index; `domain::search` builds the query and ranks the
+//! results, and `domain::retrieval::meaning` combines both rankings.
 
 use std::collections::HashMap;
 
@@ -27,11 +27,11 @@ const MAX_SCANNED: u32 = 4_096;
 const EVERYWHERE: u64 = 6_000;
 /// Minimum number of passages read for ranking.
 const MIN_RANKED: usize = 100;
-/// Maximum number of passages added because their meaning is near to the question's.
+/// Maximum number of passages added because their meaning is close to the question's.
 const MAX_NEIGHBORS: usize = 50;
 
 impl DocumentService {
-    /// Returns the passages of one document that match by words, ranked also by `meaning`, best first.
+    /// Returns the passages of one document that match the words, best first; `meaning` also affects the ranking.
     ///
     /// # Errors
     /// `Missing` if the user has no such document.
@@ -50,7 +50,8 @@ impl DocumentService {
         Ok(found.await?)
     }
 
-    /// Returns the passages of all the user's documents that match by words, ranked also by `meaning`, best first.
+    /// Returns the passages of all the user's documents that match the words, best first; `meaning` also affects
+    /// the ranking.
     ///
     /// # Errors
     /// Returns an error if the database cannot be read.
@@ -77,19 +78,19 @@ pub struct PassageSearch<'a> {
 
 /// Passages found by words.
 struct WordHits {
-    /// Row and hit, best first.
+    /// Rows with their hits, best first.
     hits: Vec<(i64, SearchHit)>,
-    /// Share of the query, by weight, in the passage that contains most of it.
+    /// The share of the query, by weight, in the passage that contains the most of it.
     coverage: f64,
 }
 
 impl<'a> PassageSearch<'a> {
-    /// Parses a question, to be searched by its words.
+    /// Parses a question for a search by its words.
     pub fn new(words: &'a str) -> Self {
         Self::with_meaning(words, None)
     }
 
-    /// Parses a question, to be searched by its words and by its meaning.
+    /// Parses a question for a search by its words and its meaning.
     pub fn with_meaning(words: &'a str, meaning: Option<&'a QuestionMeaning>) -> Self {
         let query = SearchQuery::of(words);
         Self {
@@ -165,7 +166,7 @@ impl<'a> PassageSearch<'a> {
         Ok(hits)
     }
 
-    /// Whether the question's words hardly occur together in any passage of these documents.
+    /// Whether no passage of these documents contains much of the question's words.
     ///
     /// # Errors
     /// Returns an error if the database cannot be read.
@@ -229,8 +230,8 @@ fn by_words(
     })
 }
 
-// Ranks again by meaning what was found by words; where the question's words hardly occur, adds what is found by the
-// words of the rewritten question, and the nearest neighbors in meaning.
+// Reranks the passages found by words according to their meaning. If the question's words hardly occur, also adds
+// passages found by the words of the rewritten question, and the nearest neighbors in meaning.
 fn join_meaning(
     db: &Reader,
     user: &UserId,

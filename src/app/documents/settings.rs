@@ -1,4 +1,5 @@
-//! How documents are read: the program, its limits, and how many at once, from the installation's settings.
+//! How documents are read: the program, its limits, and the number of concurrent readers, from the installation's
+//! settings.
 
 use std::path::PathBuf;
 

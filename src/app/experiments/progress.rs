@@ -19,7 +19,7 @@ pub struct ExperimentProgress {
     pub spent: Value,
     /// The budget.
     pub budget: Value,
-    /// The leading configuration; none while the best are tied.
+    /// The leading configuration; `None` while the best are tied.
     pub best: Option<LeadingConfiguration>,
     /// Number of configurations still in the race.
     pub racing: usize,
@@ -73,7 +73,7 @@ pub fn amounts(spent: &TrialOutcome, evaluations: u64) -> Value {
     })
 }
 
-/// Means that differ by less are equal; the rest is floating-point noise.
+/// Means that differ by less are considered equal; the rest is floating-point noise.
 const SAME: f64 = 1e-9;
 
 fn best(

@@ -104,7 +104,7 @@ fn worked_out((mut experiment, cases, evaluations, judgments): StoredExperiment)
     let race = race_of(&experiment, &evaluations);
     // A prompt search adds configurations to the stored ones.
     experiment.design = race.design().clone();
-    // An answer that instructs its judge was given: it scores 0, but has not failed.
+    // An answer with instructions to its judge scores 0, but its trial has not failed.
     let is_failed = |one: &&Evaluation| one.error.as_deref().is_some_and(|why| why != INSTRUCTS);
     let failed = evaluations.iter().filter(is_failed);
     let failed = failed.map(|one| one.trial).collect();
@@ -136,7 +136,7 @@ fn worked_out((mut experiment, cases, evaluations, judgments): StoredExperiment)
     }
 }
 
-/// The largest difference that two settings can have: a pairwise judge gives the current one 0.5.
+/// The largest possible difference between two settings: a pairwise judge gives the current one 0.5.
 fn reach_of(experiment: &Experiment) -> f64 {
     let judge = experiment.spec.evaluator.judge();
     let is_pairwise = judge.is_some_and(|judge| judge.kind == JudgeMode::Pairwise);

@@ -17,7 +17,7 @@ use crate::store::{analyses, experiments};
 /// Number of answers used as probes.
 const PROBED: usize = 3;
 
-/// Why an answer that addresses its judge scores 0 without being judged.
+/// Why an answer with instructions to its judge scores 0 without being judged.
 pub(super) const INSTRUCTS: &str = "the answer contains instructions to its judge";
 
 /// A score, or the reason why there is none yet and the cost of the attempt.

@@ -1,5 +1,5 @@
-//! Computes the missing vectors of passages, in batches, one at a time. What is missing is in the store, so a restart
-//! continues where it stopped, and memory holds one batch.
+//! Computes the missing vectors of passages, one batch at a time. The store records which are missing, so a
+//! restart continues where the work stopped, and memory holds only one batch.
 
 use std::time::Duration;
 
@@ -13,30 +13,30 @@ use crate::store::passage_vectors::{self, UnembeddedPassage};
 use crate::store::{Reader, meaning_search, users};
 use crate::wire::embed::EmbeddingRequest;
 
-/// Passages per call.
+/// Maximum number of passages per call.
 const BATCH: u32 = 64;
-/// Maximum characters of a passage that are sent.
+/// Maximum number of characters sent per passage.
 const MAX_CHARS: usize = 8_000;
-/// Pause before a failed batch is tried again; it doubles up to the longest.
+/// Initial pause before a failed batch is retried; doubles up to [`MAX_PAUSE`].
 const PAUSE: Duration = Duration::from_secs(30);
-/// The longest such pause.
+/// Longest pause before a failed batch is retried.
 const MAX_PAUSE: Duration = Duration::from_secs(3_600);
-/// Passages that a model may refuse one after the other before it counts as unusable.
+/// Number of consecutive passages that a model may refuse before it counts as unusable.
 const MAX_REFUSED: u32 = 16;
 
-/// The work for one user.
+/// The remaining work for one user.
 struct EmbeddingWork {
     user: UserId,
     model: String,
-    /// The last passage that is done.
+    /// Row of the last processed passage.
     after: i64,
-    /// Passages of the next call.
+    /// Number of passages in the next call.
     batch: u32,
-    /// Passages refused one after the other.
+    /// Number of consecutive refused passages.
     refused: u32,
 }
 
-/// What a step has left.
+/// The outcome of a step.
 #[derive(PartialEq, Eq)]
 enum StepEnd {
     Done,
@@ -45,8 +45,8 @@ enum StepEnd {
 }
 
 impl MeaningSearch<'_> {
-    /// Computes missing vectors whenever documents were read or a user chose a model. Never returns, and sleeps without
-    /// a timer while nothing is missing.
+    /// Computes missing vectors whenever documents have been read or a user has chosen a model. Never returns;
+    /// sleeps without a timer while nothing is missing.
     pub async fn embed_passages(&self) {
         let mut pause = PAUSE;
         loop {
@@ -75,7 +75,7 @@ impl MeaningSearch<'_> {
         }
     }
 
-    // Everything that is missing, a batch for each user in turn. Returns false if a batch failed.
+    // Computes everything that is missing, one batch per user in turn. Returns false if a batch failed.
     async fn round(&self) -> Result<bool> {
         let chosen = self.store.read(meaning_search::all).await?;
         let mut open: Vec<EmbeddingWork> = chosen
@@ -107,7 +107,7 @@ impl MeaningSearch<'_> {
         let (user, model) = (work.user.clone(), work.model.clone());
         let (after, batch) = (work.after, work.batch);
         let read = self.store.read(move |db: &Reader| {
-            // The choice may have changed, or the account been locked, since the round began.
+            // The user's choice may have changed, or the account may have been locked, since the round began.
             let is_current = meaning_search::of_user(db, &user)?.as_ref() == Some(&model)
                 && users::is_active(db, &user)?;
             match is_current {
@@ -130,7 +130,8 @@ impl MeaningSearch<'_> {
         Ok(StepEnd::More)
     }
 
-    // A model that refuses a batch may refuse one passage of it, for its length: found by smaller batches, and skipped.
+    // A model may refuse a batch because one of its passages is too long. Smaller batches find that passage, and
+    // it is skipped.
     async fn failed(
         &self,
         work: &mut EmbeddingWork,

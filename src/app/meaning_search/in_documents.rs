@@ -1,4 +1,4 @@
-//! Searching a person's documents, one or all, by words, and by meaning where the person chose a model for it.
+//! Searches one or all of a user's documents by words and, if the user chose a model for it, by meaning.
 
 use std::time::Duration;
 
@@ -16,30 +16,30 @@ use crate::domain::user::Caller;
 use crate::log;
 use crate::store::{Reader, meaning_search, passage_vectors};
 
-/// Time limit of the embedding: the person waits for it, and words alone find something too.
+/// Time limit of the embedding call: the user is waiting, and words alone find something too.
 const DEADLINE: Duration = Duration::from_secs(10);
 
-/// The passages that a search has found.
+/// The result of a search.
 pub struct FoundPassages {
-    /// Best first.
+    /// Matching passages, best first.
     pub hits: Vec<SearchHit>,
-    /// How they were ranked by meaning; none where the person has not chosen a model.
+    /// How they were ranked by meaning; `None` if the user has not chosen a model.
     pub meaning: Option<MeaningRanking>,
 }
 
-/// What ranking a search by meaning took.
+/// How a search was ranked by meaning.
 #[derive(Debug, Clone, PartialEq)]
 pub struct MeaningRanking {
-    /// Embedding model.
+    /// The embedding model.
     pub model: String,
     /// Cost of the question's vector; `None` if its price is unknown.
     pub cost: Option<MicroDollars>,
-    /// Why the passages were ranked by words alone; none if they were not.
+    /// Why the passages were ranked by words alone; `None` if they were not.
     pub failure: Option<String>,
 }
 
 impl MeaningSearch<'_> {
-    /// Searches all documents of the caller, or one. A model that fails costs the ranking by meaning, not the search.
+    /// Searches one or all of the caller's documents. If the model fails, the passages are ranked by words alone.
     ///
     /// # Errors
     /// `Missing` if the caller has no such document.
@@ -51,7 +51,7 @@ impl MeaningSearch<'_> {
     ) -> Result<FoundPassages> {
         let user = &caller.user;
         if let Some(id) = document {
-            // Before the call: nothing is spent on a document that is not there.
+            // Checked before the call, so that nothing is spent on a document that does not exist.
             self.documents.show(user, id).await?;
         }
         let mut ranking = self.planned_ranking(user).await?;
@@ -87,7 +87,7 @@ impl MeaningSearch<'_> {
         }))
     }
 
-    // None, with the reason in `ranking`, where the meaning is not to be had.
+    // Returns `None` and stores the reason in `ranking` if the meaning cannot be computed.
     async fn words_meaning(
         &self,
         caller: &Caller,

@@ -1,6 +1,6 @@
-//! Search by meaning: each user's choice of an embedding model, off by default. The vectors of passages are computed in
-//! the background (`embedder`), that of a question when an analysis starts (`question`) or documents are searched
-//! (`in_documents`).
+//! Search by meaning: each user's choice of an embedding model, off by default. `embedder` computes the vectors of
+//! passages in the background; a question's vector is computed when an analysis starts (`question`) or documents
+//! are searched (`in_documents`).
 
 mod embedder;
 mod in_documents;
@@ -29,15 +29,15 @@ use crate::wire::embed::EmbeddingRequest;
 pub use in_documents::{FoundPassages, MeaningRanking};
 pub(super) use question::QuestionSearch;
 
-/// Characters per token, for the estimate of a library that is not read.
+/// Characters per token, for an estimate that does not read the documents.
 const CHARS_PER_TOKEN: u64 = 4;
 
-/// What the embedder knows while the process lives.
+/// The embedder's in-memory state.
 #[derive(Default)]
 pub(super) struct EmbedderState {
-    /// Notified when a user has chosen a model.
+    /// Notified when a user chooses a model.
     chosen: Notify,
-    /// Why the last batch of a user failed.
+    /// Why each user's last batch failed.
     failures: Mutex<HashMap<UserId, String>>,
 }
 
@@ -58,7 +58,7 @@ impl EmbedderState {
     }
 }
 
-/// Use cases of the search by meaning.
+/// The search-by-meaning use cases.
 #[derive(Clone, Copy)]
 pub struct MeaningSearch<'a> {
     pub(super) store: &'a Store,
@@ -68,23 +68,23 @@ pub struct MeaningSearch<'a> {
     pub(super) state: &'a EmbedderState,
 }
 
-/// A user's choice, and how far it has come.
+/// A user's choice and its progress.
 #[derive(Debug, Clone, PartialEq)]
 pub struct MeaningStatus {
-    /// The chosen model; none when passages are ranked by words alone.
+    /// The chosen model; `None` if passages are ranked by words alone.
     pub model: Option<String>,
-    /// Passages with and without a vector, of the chosen model or of the one that is estimated.
+    /// Number of passages with and without a vector of the chosen model, or of the model being estimated.
     pub progress: EmbeddingProgress,
-    /// Estimated tokens of the missing vectors.
+    /// Estimated number of tokens for the missing vectors.
     pub tokens: u64,
-    /// Their estimated cost; none if the price is unknown or no model is named.
+    /// Their estimated cost; `None` if the price is unknown or no model is given.
     pub cost: Option<MicroDollars>,
-    /// Why the last batch failed; none if it did not.
+    /// Why the last batch failed; `None` if it did not.
     pub failure: Option<String>,
 }
 
 impl MeaningSearch<'_> {
-    /// A user's choice with its progress, or the estimate for another model.
+    /// Returns a user's choice with its progress, or the estimate for another model.
     ///
     /// # Errors
     /// Returns an error if the database cannot be read.
@@ -113,11 +113,11 @@ impl MeaningSearch<'_> {
         })
     }
 
-    /// Chooses an embedding model, which is called once to see that it computes vectors. The vectors of all passages
-    /// follow in the background.
+    /// Chooses an embedding model, after one test call to check that it computes vectors. The vectors of all
+    /// passages are then computed in the background.
     ///
     /// # Errors
-    /// `Forbidden` for an API key, otherwise those of an embedding.
+    /// `Forbidden` for an API key; otherwise the errors of an embedding call.
     pub async fn choose(
         &self,
         caller: &Caller,
@@ -132,7 +132,7 @@ impl MeaningSearch<'_> {
         };
         self.embeddings.embed(caller, asked).await?;
         let (user, now) = (caller.user.clone(), clock::now());
-        // The full name, however the model was named.
+        // The full ID, even if the caller used a short name.
         let found = self.llm.find(Some(&user), model);
         let name = found.map_or_else(|| model.to_owned(), |model| model.id);
         let (kept, id) = (name.clone(), user.clone());
@@ -149,10 +149,10 @@ impl MeaningSearch<'_> {
         self.show(&user, None).await
     }
 
-    /// Turns the search by meaning off and deletes its vectors.
+    /// Turns search by meaning off and deletes the user's vectors.
     ///
     /// # Errors
-    /// `Forbidden` for an API key; otherwise when the database cannot be written.
+    /// `Forbidden` for an API key; another error if the database cannot be written.
     pub async fn turn_off(&self, caller: &Caller, visit: &RequestOrigin) -> Result<MeaningStatus> {
         check_session(caller)?;
         let user = caller.user.clone();
@@ -181,7 +181,7 @@ impl MeaningSearch<'_> {
     }
 }
 
-// It sends every document to a provider, and spends money later: a decision for the person.
+// The choice sends every document to a provider and spends money later, so only a signed-in user may make it.
 fn check_session(caller: &Caller) -> Result<()> {
     match caller.key {
         None => Ok(()),

@@ -1,5 +1,5 @@
-//! The meaning of a question: its vector, and, where its words hardly occur in the documents, the question in other words,
-//! written by the cheapest model of the panel.
+//! The meaning of a question: its vector and, if its words hardly occur in the documents, a rewording by the
+//! panel's cheapest model.
 
 use std::time::Duration;
 
@@ -29,26 +29,26 @@ use crate::log;
 use crate::store::{Reader, meaning_search, passage_vectors};
 use crate::wire::embed::EmbeddingRequest;
 
-/// Maximum characters of a question that are embedded or rewritten.
+/// Maximum number of characters of a question that are embedded or rewritten.
 pub(super) const MAX_QUESTION: usize = 4_000;
-/// Maximum characters of a rewritten question.
+/// Maximum number of characters of a rewritten question.
 const MAX_REWRITING: usize = 400;
-/// Time limit of the rewriting: the run waits for it.
+/// Time limit of the rewriting call: the run waits for it.
 const DEADLINE: Duration = Duration::from_secs(30);
 
 /// A question about documents.
 pub(in crate::app) struct QuestionSearch<'a> {
-    /// Who asks.
+    /// The user or program that asks the question.
     pub caller: &'a Caller,
     /// The analysis under which the calls are recorded.
     pub analysis: &'a AnalysisId,
     /// The question.
     pub question: &'a str,
-    /// The documents that are searched.
+    /// The documents to search.
     pub documents: &'a [DocumentId],
 }
 
-/// The vector of a question, and what it took.
+/// The vector of a question, with its usage and cost.
 pub(super) struct EmbeddedQuestion {
     vector: Option<Vec<f32>>,
     /// Input tokens.
@@ -58,10 +58,10 @@ pub(super) struct EmbeddedQuestion {
 }
 
 impl EmbeddedQuestion {
-    /// The vector, of length 1.
+    /// Takes the vector, scaled to length 1.
     ///
     /// # Errors
-    /// `UpstreamFailed` if the model returned a vector without a direction.
+    /// `UpstreamFailed` if the model returned a vector that cannot be normalized.
     pub fn take_vector(&mut self, model: &str) -> Result<Vec<f32>> {
         self.vector.take().ok_or_else(|| {
             let why = format!("{model} returned an empty vector");
@@ -71,7 +71,8 @@ impl EmbeddedQuestion {
 }
 
 impl MeaningSearch<'_> {
-    /// What searching these documents by meaning would take; none if the user has not chosen it. Makes no call.
+    /// Returns the plan for searching these documents by meaning; `None` if the user has not chosen that. Makes no
+    /// calls.
     ///
     /// # Errors
     /// Returns an error if the database cannot be read.
@@ -109,8 +110,8 @@ impl MeaningSearch<'_> {
         }))
     }
 
-    /// Finds the meaning of a question and notes in `record` what it took. A failure is noted too, and the passages are
-    /// then ranked by words: it never fails the run.
+    /// Computes the meaning of a question and records usage and cost in `record`. A failure is recorded too and
+    /// never fails the run: the passages are then ranked by words.
     pub(in crate::app) async fn meaning_of(
         &self,
         search: &QuestionSearch<'_>,
@@ -146,7 +147,7 @@ impl MeaningSearch<'_> {
         record.is_weak = read.await?;
         let rewriter = record.rewriter.clone().filter(|_| record.is_weak);
         if let Some(rewriter) = rewriter {
-            // Without a rewriting there is still the question's own meaning.
+            // Without a rewritten question, the original one can still be embedded.
             match self.rewrite(search, &question, &rewriter, record).await {
                 Ok(rewriting) => record.rewriting = rewriting,
                 Err(error) => log::warn(
@@ -180,10 +181,10 @@ impl MeaningSearch<'_> {
         })
     }
 
-    /// The vector of a question, of all its wordings together.
+    /// Computes one vector for all wordings of a question.
     ///
     /// # Errors
-    /// Those of an embedding.
+    /// The errors of an embedding call.
     pub(super) async fn embed_question(
         &self,
         caller: &Caller,
@@ -286,7 +287,8 @@ impl MeaningSearch<'_> {
     }
 }
 
-// The panel's cheapest model; one without a known price only if there is no other. Demo models rewrite nothing.
+// Returns the panel's cheapest model; one without a known price only if there is no other. Demo models do not
+// rewrite questions.
 fn cheapest(members: &[Member]) -> Option<RewriterModel> {
     let price = |member: &&Member| {
         let price = member.price;

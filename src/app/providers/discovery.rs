@@ -36,7 +36,7 @@ impl ProviderDiscovery<'_> {
         Ok(())
     }
 
-    /// The number of stored providers, users' own ones included, when they were last loaded.
+    /// The number of stored providers, including those of users, when they were last loaded.
     pub fn stored(&self) -> i64 {
         self.mark.lock().map_or(0, |known| known.0)
     }

@@ -75,7 +75,7 @@ pub fn options(question: &str) -> Vec<LetteredOption> {
             starts.push((at, label.to_ascii_uppercase()));
         }
     }
-    // "A: …" and "B: …" are options only as a list, unlike the turns of a dialogue.
+    // "A: …" and "B: …" are options only if they form a list; otherwise they may be turns of a dialogue.
     let with_colon = |at: usize| characters[at + 1] == ':';
     let colons = starts.iter().filter(|(at, _)| with_colon(*at));
     let is_list = colons
@@ -137,7 +137,8 @@ pub fn chosen(said: &str, options: &[LetteredOption]) -> OptionChoice {
     }
 }
 
-/// Several labels in one spelling: "A, C" for "A and C". In upper case, or as labels of the options.
+/// Normalizes several labels to one spelling: "A, C" for "A and C". Accepts uppercase letters and the options' own
+/// labels.
 pub fn labels(said: &str, options: &[LetteredOption]) -> Option<String> {
     let words = said.split(|c: char| c == ',' || c == '&' || c.is_whitespace());
     let words = words.filter(|word| !word.is_empty() && !matches!(*word, "and" | "und"));
@@ -183,7 +184,7 @@ pub fn yes_or_no(said: &str) -> Option<bool> {
     (rest.is_empty() || reason.is_some_and(|word| REASONS.contains(&word))).then_some(answer)
 }
 
-// "black coffee (b)".
+// Reads "black coffee (b)".
 fn labeled_behind(lower: &str, options: &[LetteredOption]) -> Option<OptionChoice> {
     let (text, label) = lower.strip_suffix(')')?.rsplit_once('(')?;
     let mut characters = label.trim().chars();

@@ -29,7 +29,7 @@ const MARKS: &[&str] = &[
     "答え",
 ];
 
-/// What leads to the answer in a sentence.
+/// Phrases that introduce the answer in a sentence.
 const SENTENCES: &[&str] = &[
     "answer is ",
     "answer is: ",

@@ -1,8 +1,8 @@
-//! Statements that answer nothing: "I cannot answer this", "<number>".
+//! Statements that do not answer anything: "I cannot answer this", "<number>".
 
 use super::markup;
 
-/// How a refusal begins.
+/// Phrases that begin a refusal.
 const REFUSALS: &[&str] = &[
     "i cannot",
     "i can't",
@@ -35,7 +35,7 @@ const REFUSALS: &[&str] = &[
     "no puedo",
     "lo siento",
 ];
-/// What may follow such a beginning. After other words it may be a title: "I Can't Get No".
+/// Words that may follow such a phrase. Before other words, it may belong to a title: "I Can't Get No".
 const FOLLOWING: &[&str] = &[
     "answer",
     "say",
@@ -73,7 +73,7 @@ const FOLLOWING: &[&str] = &[
     "répondre",
     "responder",
 ];
-/// Words of a placeholder that a model copies from its instructions.
+/// Words of placeholders that a model copies from its instructions.
 const PLACEHOLDERS: &[&str] = &[
     "number", "answer", "your", "final", "the", "value", "letter", "result", "option", "choice",
     "text", "name", "date", "here", "single", "word", "insert", "zahl", "antwort",

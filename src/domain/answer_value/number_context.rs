@@ -1,12 +1,12 @@
-//! What the words around a number say about it: that it is denied, doubted, asked, a bound, one of several, or part of
-//! a circumstance.
+//! What the words around a number reveal about it: that it is negated, doubted, in a question, a bound, one of
+//! several alternatives, or part of an adverbial phrase.
 
 /// Words that deny the number behind them: "not 6", "never equal to 6", "neither 5 nor 6".
 const DENIALS: &[&str] = &[
     "not", "never", "neither", "nor", "without", "except", "cannot", "no", "nicht", "kein",
     "keine", "weder", "noch", "pas", "ni", "não", "non", "не",
 ];
-/// Words that doubt everything behind them: "I doubt it is 6".
+/// Words that cast doubt on everything after them: "I doubt it is 6".
 const DOUBTS: &[&str] = &[
     "doubt",
     "doubtful",
@@ -16,16 +16,16 @@ const DOUBTS: &[&str] = &[
     "bezweifle",
     "unwahrscheinlich",
 ];
-/// The same before and behind a number in languages without spaces.
+/// Negations directly before a number in languages without spaces.
 const ATTACHED_DENIALS: &[&str] = &["不是", "并非", "不等于", "不", "非"];
 const ATTACHED_DENIALS_BEHIND: &[&str] = &["ではな", "ではあり", "じゃな"];
-/// Words that begin a circumstance, whose number is not the one that is stated: "18 of 20", "18 for 3 people".
+/// Prepositions and similar words whose number is not the stated one: "18 of 20", "18 for 3 people".
 const CIRCUMSTANCES: &[&str] = &[
     "of", "from", "for", "in", "at", "by", "with", "per", "after", "before", "since", "until",
     "on", "out", "during", "see", "step", "page", "each", "every", "versus", "vs", "von", "aus",
     "für", "bei", "nach", "vor", "seit", "mit", "pro", "im", "am", "pour", "sur", "avec", "dans",
 ];
-/// Words after which such a word leads to a result: "a total of 18", "results in 18".
+/// Words after which such a preposition introduces a result: "a total of 18", "results in 18".
 const HEADS: &[&str] = &[
     "total",
     "sum",
@@ -113,7 +113,7 @@ const NEAR: usize = 4;
 /// Most words between two numbers that one word joins: a unit and the word.
 const JOINED: usize = 3;
 
-/// Whether these words before a number begin a circumstance, and nothing behind it.
+/// Whether the words before a number put it in a prepositional phrase, rather than introduce a result.
 pub fn is_circumstance(before: &str) -> bool {
     let clause = before
         .rsplit(['.', ';', ':', '!', '?', '\n', ',', '='])
@@ -134,7 +134,7 @@ pub fn is_circumstance(before: &str) -> bool {
     !has_head && !words[at + 1..].iter().any(is_result)
 }
 
-/// Whether the sentence that continues here is a question.
+/// Whether the sentence that continues with `rest` is a question.
 pub fn is_asked(rest: &str) -> bool {
     let ends = rest.char_indices().find(|(at, c)| {
         let follows = rest[at + c.len_utf8()..].starts_with(char::is_alphanumeric);
@@ -180,7 +180,7 @@ pub fn is_denied(before: &str) -> bool {
         || clause.into_iter().any(|word| is_negation(word))
 }
 
-// "I doubt it is", but not "no doubt it is".
+// Matches "I doubt it is", but not "no doubt it is".
 fn is_doubted(words: &[String]) -> bool {
     let is_turn =
         |word: &&String| matches!(word.as_str(), "but" | "sondern" | "mais") || word.ends_with(',');
@@ -236,7 +236,7 @@ pub fn joins(between: &str) -> bool {
     let Some(last) = words.last() else {
         return false;
     };
-    // "6, seven, 8": a list.
+    // A list such as "6, seven, 8".
     let is_listed = between.starts_with(',') && between.trim_end().ends_with(',');
     let is_joiner = is_listed
         || ALTERNATIVES.contains(&last.as_str())

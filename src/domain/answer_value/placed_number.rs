@@ -1,8 +1,8 @@
-//! The numbers in a text with their places.
+//! The numbers in a text and their positions.
 
 use super::numeral::{self, Separators};
 
-/// Words of German, two of which make "1.200" more than a thousand.
+/// German words; a text with two of them reads "1.200" as more than a thousand.
 const GERMAN: &[&str] = &[
     "es",
     "sind",
@@ -28,18 +28,18 @@ pub fn numbers_in(text: &str) -> Vec<f64> {
     placed(text).into_iter().map(|found| found.number).collect()
 }
 
-/// A number in a text.
+/// A number and its position in a text.
 #[derive(Debug)]
 pub struct PlacedNumber {
-    /// Its value.
+    /// The number's value.
     pub number: f64,
     /// Where it begins, with its minus, in bytes.
     pub start: usize,
-    /// Where it ends.
+    /// Where the number ends, in bytes.
     pub end: usize,
 }
 
-/// Finds the numbers in a text.
+/// Finds the numbers in a text and their positions.
 pub fn placed(text: &str) -> Vec<PlacedNumber> {
     let is_german = is_german(text);
     let mut found = Vec::new();
@@ -76,7 +76,7 @@ fn is_german(text: &str) -> bool {
     known.take(2).count() == 2
 }
 
-// "1.200" and its length in bytes; none for "1.2", "1.200,5", and "0.200".
+// Reads "1.200" and returns its length in bytes too; `None` for "1.2", "1.200,5", and "0.200".
 fn thousands(text: &str) -> Option<(Option<f64>, usize)> {
     let end = text.find(|c: char| !c.is_ascii_digit())?;
     let part = text[end..].strip_prefix('.')?;

@@ -36,7 +36,7 @@ const APPROXIMATIONS: &[&str] = &[
     "rund ",
 ];
 const PERCENT: &[&str] = &["%", "percent", "per cent", "prozent", "pct"];
-/// Currencies whose hundredths are cents.
+/// Currencies that are divided into cents.
 const WITH_CENTS: &[&str] = &["usd", "eur", "aud", "cad"];
 /// Maximum number of parts of a sum: days, hours, minutes, and seconds.
 const MAX_PARTS: usize = 4;
@@ -54,7 +54,7 @@ pub struct Quantity {
     pub label: String,
     /// Whether it was written as a percentage.
     pub is_percent: bool,
-    /// Whether it was written as only about right: "about 5", "≈ 5".
+    /// Whether the number was written as an approximation: "about 5", "≈ 5".
     pub is_about: bool,
     /// Whether it was written with a word or letter that multiplies it: "5 million", "1.2k".
     pub is_scaled: bool,
@@ -152,7 +152,8 @@ impl Quantity {
         })
     }
 
-    /// Whether this is an amount in cents, and the other the same in a currency that has cents: "50 cents", "$0.50".
+    /// Whether this is an amount in cents that equals the other, in a currency that has cents: "50 cents",
+    /// "$0.50".
     pub fn is_cents_of(&self, other: &Self) -> bool {
         let has_cents = other.unit.is_money && WITH_CENTS.contains(&other.unit.base.as_str());
         self.unit.base == "cent"

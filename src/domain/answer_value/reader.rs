@@ -80,7 +80,7 @@ impl AnswerReader {
         let has = |known: &&&str| lower.iter().any(|word| word == *known);
         let has_any = |known: &[&str]| known.iter().any(|word| has(&word));
         let foreign = COMMA_LANGUAGES.iter().filter(has);
-        // Not the units of the question's own numbers, as in "a beam of 5 kg".
+        // Excludes the units of numbers that the question states, as in "a beam of 5 kg".
         let is_given = |at: usize| at > 0 && is_numeral(&words[at - 1]);
         let asked = words.iter().enumerate();
         let asked = asked.filter_map(|(at, word)| (!is_given(at)).then_some(word));
@@ -169,7 +169,7 @@ impl AnswerReader {
             return Some(AnswerValue::Clock(clock));
         }
         if let Some(number) = self.number(plain) {
-            // "5April"
+            // A date such as "5April".
             let date = dates::date(&number.quantity.to_string());
             return Some(date.map_or(AnswerValue::Number(number), AnswerValue::Date));
         }
@@ -227,7 +227,7 @@ pub fn folded(plain: &str) -> String {
     }
 }
 
-// "12" of "12 (rounded)". What else is in parentheses may change the number: "12 (thousand)".
+// Returns the "12" of "12 (rounded)". Other text in parentheses may change the number: "12 (thousand)".
 fn without_remark(text: &str) -> &str {
     let split = text
         .trim_end()

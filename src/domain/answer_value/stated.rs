@@ -1,4 +1,4 @@
-//! The number that a text states: not one that it denies, bounds, or gives as one of several.
+//! The number that a text states, as opposed to one that it negates, uses as a bound, or lists among several.
 
 use super::number_context::{
     differ, is_asked, is_bound, is_bound_behind, is_circumstance, is_denied, is_refuted, joins,
@@ -6,7 +6,7 @@ use super::number_context::{
 use super::placed_number::{PlacedNumber, placed};
 use super::{closing, dates, markup};
 
-/// Words with which a text takes a number back.
+/// Words with which a text retracts a number.
 const CORRECTIONS: &[&str] = &[
     "no",
     "wait",
@@ -16,7 +16,7 @@ const CORRECTIONS: &[&str] = &[
     "nein",
     "moment",
 ];
-/// Words before a number that is only about right.
+/// Words before an approximate number.
 const ABOUT: &[&str] = &[
     "about",
     "approximately",
@@ -30,10 +30,10 @@ const ABOUT: &[&str] = &[
     "ungefähr",
 ];
 
-/// Returns the number that an answer states: the one that its closing statement begins with ("Answer: 18 (of 20)"),
-/// else the last one of its last sentence with a number, apart from those of circumstances ("18 for 3 people"). Passes
-/// over denied and doubted ones ("not 6", "6 is wrong", "6?"); none if the one left is a bound ("at least 5") or one of
-/// several ("5 or 6", "from 4 to 5", "4, 5").
+/// Returns the number that an answer states: the first number of its closing statement ("Answer: 18 (of 20)"), or
+/// else the last one in its last sentence with a number, excluding those in prepositional phrases ("18 for 3
+/// people"). Skips negated and doubted numbers ("not 6", "6 is wrong", "6?"). `None` if the remaining number is a
+/// bound ("at least 5") or one of several ("5 or 6", "from 4 to 5", "4, 5").
 pub fn last_stated(text: &str) -> Option<f64> {
     match closing::of(text) {
         Some(statement) if !statement.is_prose => {
@@ -44,8 +44,8 @@ pub fn last_stated(text: &str) -> Option<f64> {
     }
 }
 
-// The number that a statement begins with, or none if it is not stated; nothing if the statement begins with something
-// else, such as an equation or a date.
+// Returns the number that a statement begins with, or `Some(None)` if the statement does not assert it; `None` if
+// the statement begins with something else, such as an equation or a date.
 fn leading(said: &str) -> Option<Option<f64>> {
     let all = placed(said);
     let first = all.first()?;
@@ -59,13 +59,13 @@ fn leading(said: &str) -> Option<Option<f64>> {
     }
     let next = all.get(1);
     let gap = &said[first.end..next.map_or(said.len(), |next| next.start)];
-    // "6. No wait, 5."
+    // Corrected, as in "6. No wait, 5."
     if next.is_some() && (ends_sentence(gap) || is_corrected(gap)) {
         return None;
     }
     let is_term = |next: &PlacedNumber| {
         let gap = gap.trim();
-        // "18 (not 20)"
+        // A remark, as in "18 (not 20)".
         let is_aside = gap.starts_with(['(', '[']) || is_denied(gap);
         (gap.is_empty() || gap.chars().all(|c| "+*×·/÷^-−–—".contains(c)))
             || (!is_aside && differ(first.number, next.number) && joins(gap))
@@ -120,7 +120,8 @@ fn stated_in(text: &str) -> Option<f64> {
     (!is_one_of_several && !is_bound).then_some(all[stated].number)
 }
 
-// The last number of the sentence of this one that belongs to no circumstance; this one if it is the only number.
+// Returns the last number of this number's sentence that is not in a prepositional phrase; if there is only one
+// number, returns it anyway.
 fn of_sentence<'a>(
     last: usize,
     denied: &[bool],
@@ -136,7 +137,7 @@ fn of_sentence<'a>(
     found.or_else(|| numbers.next().filter(|_| numbers.next().is_none()))
 }
 
-// "12, no: 15"
+// Matches "12, no: 15".
 fn is_corrected(gap: &str) -> bool {
     let mut words = gap.split(|c: char| !c.is_alphanumeric());
     words.any(|word| CORRECTIONS.contains(&word.to_lowercase().as_str()))
@@ -146,7 +147,7 @@ fn ends_sentence(text: &str) -> bool {
     text.contains(['.', '!', '?', '\n'])
 }
 
-// Without what is in parentheses behind a space, and without marks such as "[1]".
+// Removes parenthesized text after a space, and reference marks such as "[1]".
 fn without_asides(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;

@@ -122,7 +122,7 @@ pub fn scale(text: &str) -> Option<(Ratio, &str)> {
     Some((Ratio::whole(factor), rest.strip_prefix('.').unwrap_or(rest)))
 }
 
-/// Whether a word is a number or contains one: "5", "3rd", "five".
+/// Whether a word is or contains a number: "5", "3rd", "five".
 pub fn is_numeral(word: &str) -> bool {
     word.contains(|c: char| c.is_ascii_digit()) || leading(word).is_some()
 }

@@ -1,4 +1,4 @@
-//! The form in which a question asks answers to close, by its words.
+//! The form in which a question asks for the final answer, recognized by its wording.
 
 /// How a question asks answers to close.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -11,14 +11,14 @@ pub enum ClosingForm {
     Line,
     /// The option or value and nothing else: "Reply with only the letter".
     Bare,
-    /// A number and nothing else, without its unit: "Reply with only the number".
+    /// A bare number without its unit: "Reply with only the number".
     Number,
     /// A JSON object: "Reply as JSON {\"answer\": …}".
     Json,
 }
 
 impl ClosingForm {
-    /// The form that a question, or a turn before it, asks for.
+    /// Returns the form that a question, or an earlier turn, asks for.
     pub fn of(wording: &str) -> Self {
         if wording.contains("####") {
             Self::Hashes
@@ -69,11 +69,11 @@ const AS_JSON: &[&str] = &[
     " json",
 ];
 
-/// Words for a number.
+/// Words that mean a number.
 const NUMBERS: &[&str] = &[
     "number", "integer", "figure", "digit", "zahl", "nombre", "número", "numero", "numeral",
 ];
-/// Words for other short answers.
+/// Words that mean another short answer.
 const SHORT: &[&str] = &[
     "letter",
     "word",
@@ -100,7 +100,7 @@ const SHORT: &[&str] = &[
     "palabra",
     "respuesta",
 ];
-/// Words that permit nothing else.
+/// Words that exclude anything else.
 const RESTRICTORS: &[&str] = &[
     "only",
     "just",
@@ -113,7 +113,7 @@ const RESTRICTORS: &[&str] = &[
     "solo",
     "solamente",
 ];
-/// The other words of an instruction such as "Please give me only the final number, nothing else".
+/// Other words in an instruction such as "Please give me only the final number, nothing else".
 const FILLERS: &[&str] = &[
     "please",
     "reply",
@@ -178,8 +178,8 @@ const FILLERS: &[&str] = &[
     "svp",
 ];
 
-// The sentence that permits only a short answer: one that consists of such words, or one with a verb such as "reply"
-// that is followed by "only".
+// Returns the sentence that permits only a short answer: one made up entirely of such words, or one with a verb
+// such as "reply" followed by "only".
 fn instruction(wording: &str) -> Option<&str> {
     let mut sentences = wording.split_inclusive(['.', '!', '?', ';', '\n']);
     sentences.find(|sentence| is_instruction(sentence) || demands(sentence, ALONE))
@@ -234,7 +234,7 @@ fn is_denied(before: &str) -> bool {
     })
 }
 
-/// The only key of the object that the wording shows or names ('with key "total"'), else "answer".
+/// Returns the only key of the object that the wording shows or names ('with key "total"'), or else "answer".
 pub fn key_in(wording: &str) -> String {
     let shown = wording.find('{').and_then(|at| {
         let key = wording[at + 1..].trim_start().strip_prefix('"')?;
@@ -247,7 +247,7 @@ pub fn key_in(wording: &str) -> String {
         .unwrap_or_else(|| "answer".to_owned())
 }
 
-// "total" of 'with key "total"'; none if the wording names several.
+// Returns the "total" of 'with key "total"'; `None` if the wording names several keys.
 fn named_key(wording: &str) -> Option<String> {
     let mut keys = ["key", "field", "property", "attribute"]
         .iter()

@@ -8,11 +8,11 @@ use super::requested_number::RequestedNumber;
 use crate::domain::answer_value::{AnswerReader, AnswerValue, Ratio};
 use crate::domain::chat::Format;
 
-/// Words of a question about points, of which "7/10" is a number of them.
+/// Words that mark a question about points, in which "7/10" means seven points.
 const POINTS: &[&str] = &[
     "score", "rating", "rate ", "grade", "points", "out of", "scale", "stars", "note", "punkte",
 ];
-/// Longest symbol of a unit in characters.
+/// Maximum length of a unit's symbol, in characters.
 const LONGEST_SYMBOL: usize = 3;
 
 /// Returns the winner's answer in the form that `wording` (the question and the turns before it) asks for:
@@ -157,7 +157,7 @@ fn enumerated(schema: &Value, said: &str) -> Option<Value> {
     words.iter().find(same).cloned()
 }
 
-// Whether "7/10" says seven points of ten instead of 0.7.
+// Whether "7/10" means seven points out of ten rather than 0.7.
 fn is_points(stated: &str, asked: &[&str]) -> bool {
     let is_fraction = stated.split_once('/').is_some_and(|(above, below)| {
         above.ends_with(|c: char| c.is_ascii_digit())
@@ -170,8 +170,9 @@ fn is_points(stated: &str, asked: &[&str]) -> bool {
     is_fraction && asked.iter().any(asks)
 }
 
-// The number in what the question asks for, without currency or unit. A percentage only where it asks for percent or
-// for a decimal; of a unit that it does not ask for, only a word for what is counted ("5 apples") is left out.
+// Returns the number in the requested unit, without the currency or unit. Converts a percentage only if the
+// question asks for percent or a decimal; of the units that it does not ask for, drops only a counted noun ("5
+// apples").
 fn plain_number(question: &str, value: Option<&AnswerValue>) -> Option<Ratio> {
     let value = value?;
     let AnswerValue::Number(number) = value else {

@@ -1,8 +1,8 @@
-//! What the words of a property or a question say about a number: its unit, currency, cents, scale, or percent.
+//! What the wording of a property or a question says about a number: its unit, currency, cents, scale, or percent.
 
 use crate::domain::answer_value::{Ratio, ValueUnit, is_numeral};
 
-/// Most words of a text that are read.
+/// Maximum number of words read from a text.
 const MAX_WORDS: usize = 400;
 
 /// Words for parts of 1, and how many of them make 1.
@@ -34,51 +34,52 @@ const HUNDREDTHS: &[(&str, &[&str])] = &[
     ("cents", &["usd", "eur", "aud", "cad"]),
     ("pence", &["gbp"]),
 ];
-/// Words for a kind of quantity, and the units that its numbers are usually in.
+/// Words for a kind of quantity, and the units usually used for it.
 const KINDS: &[(&str, &[&str])] = &[
     ("age", &["years"]),
     ("old", &["years"]),
     ("temperature", &["°C", "°F"]),
     ("angle", &["degrees"]),
 ];
-/// Words that are also units. In a name, they do not rule out a number in another unit; in a question, they are none.
+/// Words that may also be units. In a name, they do not exclude a number in another unit; in a question, they are
+/// not read as units.
 const AMBIGUOUS: &[&str] = &["min", "second", "minute", "degree", "grade", "mark"];
-/// Words before the unit that a text demands: "in km", "how many km".
+/// Words before a unit that the text asks for: "in km", "how many km".
 const DEMANDS: &[&str] = &["in", "many", "viele", "wieviele"];
-/// Words between two units that are both demanded.
+/// Words between two units that are both requested.
 const JOINERS: &[&str] = &["and", "or", "und", "oder"];
-/// Words before a unit that is not meant: "not seconds", "rather than seconds".
+/// Words before a unit that is excluded: "not seconds", "rather than seconds".
 const DENIALS: &[&str] = &["not", "nicht", "than", "without"];
 
-/// Words behind "in" that are no units.
+/// Words after "in" that are not units.
 const NO_UNITS: &[&str] = &[
     "total", "all", "full", "cash", "advance", "average", "general", "numbers", "figures",
     "digits", "words", "short", "spring", "summer", "autumn", "winter", "stock", "english",
     "german", "it", "them", "there", "this", "that",
 ];
 
-/// What is stated about a number.
+/// What a text says about a number.
 #[derive(Debug, Default)]
 pub struct NumberWords {
-    /// Units that are named; only the demanded ones where there are any.
+    /// The named units; only the requested ones, if there are any.
     pub units: Vec<ValueUnit>,
-    /// Whether only these units fit: one is in the name, or demanded.
+    /// Whether only these units fit, because one is in the name or requested.
     pub is_fixed: bool,
-    /// How many parts make 1: 100 of percent.
+    /// The number of parts that make up 1: 100 for percent.
     pub parts: Option<Ratio>,
-    /// Whether it is a part of 1 as a number from 0 to 1.
+    /// Whether the number is a share from 0 to 1.
     pub is_share: bool,
-    /// Whether it is written without a percent sign: "as a decimal".
+    /// Whether the number is written as a decimal instead of a percentage: "as a decimal".
     pub is_decimal: bool,
-    /// What the number counts: millions.
+    /// The scale of the number, such as millions.
     pub scale: Option<Ratio>,
     /// Currencies whose hundredths are requested.
     pub hundredths: Option<&'static [&'static str]>,
-    /// Units that numbers of this kind are usually in: years of an age.
+    /// Units usually used for this kind of quantity, such as years for an age.
     pub kinds: Vec<ValueUnit>,
-    /// Units of which each has its own number: "price per kg".
+    /// Units that the number is per: "price per kg".
     pub per: Vec<ValueUnit>,
-    /// Whether a unit is demanded that is not known: "in pesos".
+    /// Whether an unknown unit is requested: "in pesos".
     pub demands_unknown: bool,
 }
 
@@ -106,7 +107,7 @@ impl NumberWords {
         Self::of_text(words, false)
     }
 
-    /// Reads a question. The units of its own numbers ("in 2 hours") are not what it asks for.
+    /// Reads a question. The units of the numbers that it states ("in 2 hours") are not requested.
     pub fn of_question(question: &str) -> Self {
         let demands_unknown = demands_unknown(question);
         Self {
@@ -115,7 +116,7 @@ impl NumberWords {
         }
     }
 
-    /// These words, and others for what they leave open.
+    /// Combines these findings with those of `other`, which fill in what these leave open.
     pub fn or(self, other: Self) -> Self {
         let says_part = self.parts.is_some() || self.is_share || self.is_decimal;
         Self {
@@ -135,7 +136,7 @@ impl NumberWords {
         }
     }
 
-    /// The sizes of the units with this base unit.
+    /// The factors of the units that have this base unit.
     pub fn factors<'a>(&'a self, base: &'a str) -> impl Iterator<Item = Ratio> + 'a {
         let of_base = self.units.iter().filter(move |unit| unit.base == base);
         of_base.map(|unit| unit.factor)
@@ -146,7 +147,7 @@ impl NumberWords {
         self.units.iter().any(|unit| unit.is_money)
     }
 
-    // Only what follows "in" or "how many" is demanded: "the distance traveled per day, in km".
+    // Only what follows "in" or "how many" counts as requested: "the distance traveled per day, in km".
     fn of_text(words: &[String], is_question: bool) -> Self {
         let mut found = Self::default();
         let (mut demanded, mut at) = (Vec::new(), 0);
@@ -167,7 +168,7 @@ impl NumberWords {
                 continue;
             }
             if is_question && used == 3 {
-                // "How many hours per day?" may be answered in hours, "Price per kg?" in "$5 per kg".
+                // "How many hours per day?" may be answered in hours, and "Price per kg?" in "$5 per kg".
                 demanded.extend(ValueUnit::read_case_insensitive(word).filter(|_| is_led));
                 found
                     .per
@@ -191,7 +192,7 @@ impl NumberWords {
         found
     }
 
-    // Percent, shares, scales, cents, and kinds. Scales and cents only where they are demanded.
+    // Records percent, shares, scales, cents, and kinds; scales and cents only if they are requested.
     fn note(&mut self, word: &str, is_demanded: bool) {
         let find = |table: &[(&str, i64)]| {
             let row = table.iter().find(|(known, _)| *known == word)?;
@@ -211,7 +212,8 @@ impl NumberWords {
     }
 }
 
-// "in pesos?", "how many radians". A name in capitals is a place or a month, and other words say no unit.
+// Matches "in pesos?" and "how many radians". A capitalized name is a place or a month, and some other words do
+// not name a unit.
 fn demands_unknown(question: &str) -> bool {
     let words: Vec<&str> = question.split_whitespace().take(MAX_WORDS).collect();
     let is_listed = |at: usize| {
@@ -243,8 +245,8 @@ fn is_punctuation(c: char) -> bool {
     matches!(c, '?' | '.' | ',' | '!' | ';' | ':' | '(' | ')' | '"')
 }
 
-// The unit that the words begin with, and how many words it takes. A single letter is a unit only at the end of a
-// name ("weight_g", "temperature_c") or where it is demanded.
+// Returns the unit that the words begin with, and the number of words it consists of. A single letter is a unit
+// only at the end of a name ("weight_g", "temperature_c") or if it is requested.
 fn unit_at(words: &[String], takes_letter: bool) -> (Option<ValueUnit>, usize) {
     let first = words[0].as_str();
     if let [above, per, below, ..] = words
@@ -289,7 +291,7 @@ fn words_of_name(name: &str) -> Vec<String> {
     words_of_text(&spaced)
 }
 
-/// The words of a text in lower case. An opening parenthesis is the word "in": "distance (km)".
+/// Splits a text into lowercase words. An opening parenthesis becomes the word "in": "distance (km)".
 pub fn words_of_text(text: &str) -> Vec<String> {
     let is_part = |c: char| c.is_alphanumeric() || "%‰/°²³^$€£¥₹".contains(c);
     text.replace('(', " in ")

@@ -1,17 +1,18 @@
-//! Which number a requested field holds: its name and description, or else the question, may state a unit, a
-//! currency, cents, a scale (millions), or percent. A number is given in what they state; one that does not convert
-//! exactly is not given.
+//! The number that a requested field holds. The field's name and description, or else the question, may specify a
+//! unit, a currency, cents, a scale (millions), or percent. A number is returned in that form; one that cannot be
+//! converted exactly is not returned.
 //!
-//! - Without a unit, a number is given as it is: in a field of percent it is percent already.
-//! - With a unit, the field must state that unit or one that it converts to, or else the question must ask for it.
-//! - Money is given in units of its currency where no unit is stated; in cents where they are.
+//! - A number without a unit is returned unchanged: in a percent field, it is a percentage already.
+//! - For a number with a unit, the field must specify that unit or one it can be converted to, or else the
+//!   question must ask for it.
+//! - Money is returned in units of its currency if no unit is specified, or in cents if cents are.
 
 use serde_json::Value;
 
 use super::number_words::{NumberWords, words_of_text};
 use crate::domain::answer_value::{AnswerValue, NumberValue, Quantity, Ratio, ValueUnit};
 
-/// What a schema's property and the question say about the number that the property holds.
+/// What a schema property and the question specify about the property's number.
 #[derive(Debug, Default)]
 pub struct RequestedNumber {
     field: NumberWords,
@@ -19,8 +20,8 @@ pub struct RequestedNumber {
 }
 
 impl RequestedNumber {
-    /// Reads a property's name ("distanceKm", "price_cents"), its title and description for what the name leaves
-    /// open, and the question for what the property leaves open.
+    /// Reads a property's name ("distanceKm", "price_cents"), then its title and description for what the name
+    /// leaves open, then the question for what the property leaves open.
     pub fn of(name: &str, schema: &Value, question: &str) -> Self {
         let texts = ["title", "description"].map(|part| schema[part].as_str().unwrap_or_default());
         let described = NumberWords::of_description(&words_of_text(&texts.join(" ")));
@@ -42,7 +43,7 @@ impl RequestedNumber {
         }
         let given = self.with_unit(number)?;
         match scale {
-            // "$5" in a field of millions: five of them, or five millionths of one?
+            // "$5" in a field of millions: five million, or five millionths of a million?
             Some(scale) if !quantity.is_scaled && is_below(quantity.amount, scale) => None,
             Some(scale) => given.checked_div(scale),
             None => Some(given),
@@ -54,7 +55,7 @@ impl RequestedNumber {
         self.question.is_decimal
     }
 
-    /// Whether the question demands a unit.
+    /// Whether the question requests a unit.
     pub const fn asks_unit(&self) -> bool {
         self.question.is_fixed
     }
@@ -86,7 +87,8 @@ impl RequestedNumber {
         }
     }
 
-    // How many parts make 1: 100 of percent. The question decides only where the field says nothing.
+    // Returns the number of parts that make up 1: 100 for percent. The question decides only if the field does not
+    // specify it.
     fn parts(&self) -> Option<Ratio> {
         let is_open = !self.field.is_share && !self.field.is_decimal && !self.question.is_decimal;
         let asked = self.question.parts.filter(|_| is_open);
@@ -99,11 +101,11 @@ impl RequestedNumber {
         }
         let asks_percent = self.question.parts.is_some();
         match percent {
-            // One voter says 0.5, another 50 %, and the question asks for percent: they may differ.
+            // One voter says 0.5, another 50%, and the question asks for percent: the two may differ.
             Some(percent) if asks_percent && percent == quantity.amount => None,
             Some(percent) => percent.times(parts),
             None if asks_percent || !self.question.is_share => Some(quantity.amount),
-            // "What share?" 0.5: half, or half a percent?
+            // "What share?" 0.5: one half, or half a percent?
             None => Some(quantity.amount).filter(|_| !is_below(quantity.amount, Ratio::whole(1))),
         }
     }
@@ -141,7 +143,7 @@ impl RequestedNumber {
         for stated in [field, question] {
             if let Some(factor) = stated.factors(base).next() {
                 let is_one = stated.factors(base).all(|other| other == factor);
-                // A question that only mentions a unit does not ask to convert to it.
+                // A question that merely mentions a unit does not request a conversion to it.
                 let is_meant = std::ptr::eq(stated, field)
                     || stated.is_fixed
                     || factor == quantity.unit.factor;
@@ -178,7 +180,7 @@ impl RequestedNumber {
         quantity.written.filter(|_| is_usual || is_named)
     }
 
-    // The currency of "$5 per kg" where the price per kilogram is requested.
+    // Returns the currency of "$5 per kg" if the price per kilogram is requested.
     fn price_per(&self, quantity: &Quantity) -> Option<ValueUnit> {
         let (above, _) = quantity.unit.base.split_once('/')?;
         let currency = ValueUnit::currency(above)?;
@@ -202,7 +204,7 @@ impl RequestedNumber {
             .filter(|_| currencies.contains(&base) && !is_other)
     }
 
-    // "50 cents" where dollars are requested.
+    // Converts "50 cents" if dollars are requested.
     fn in_whole_units(&self, quantity: &Quantity) -> Option<Ratio> {
         let all = self.field.units.iter().chain(&self.question.units);
         let mut money = all.filter(|unit| unit.is_money);
@@ -217,7 +219,7 @@ impl RequestedNumber {
     }
 }
 
-// Whether the number was written as a part of 1.
+// Whether the number was written in percent or per mille.
 fn is_part(quantity: &Quantity) -> bool {
     quantity.is_percent || quantity.label == "‰"
 }

@@ -1,10 +1,10 @@
 //! Locates a quotation in a text, either verbatim or shortened with an ellipsis.
 //!
-//! Tolerated differences: case, spaces, line breaks and hyphens at them, punctuation, quotation marks,
+//! Tolerated differences: case, spaces, line breaks and the hyphens at them, punctuation, quotation marks,
 //! compatibility forms (NFKC), digit group separators, accents if one side has none at all, a word split into two
-//! halves of three letters or more, footnote numbers and list items, and the quoting author's own additions: `[T]he`, `[sic]`.
-//! Symbols next to numbers, exponents, and the case of units are significant. In text recognized from an image,
-//! one letter in eight words may be one that recognition confuses with another.
+//! halves of three letters or more, footnote numbers and list numbers, and the quoting author's own additions:
+//! `[T]he`, `[sic]`. Symbols next to numbers, exponents, and the case of units are significant. In text recognized
+//! from an image, one letter in eight words may be one that OCR confuses with another.
 
 use std::ops::Range;
 
@@ -113,10 +113,10 @@ fn locate_shortened(
     None
 }
 
-/// Differences that a comparison may still accept, and the number of those accepted so far.
+/// The differences that a comparison may still accept, and the number accepted so far.
 #[derive(Debug, Clone, Copy)]
 struct Tolerance {
-    /// Letter errors that may still be accepted.
+    /// Number of letter errors that may still be accepted.
     errors: usize,
     /// Whether accents may be missing.
     is_unaccented: bool,

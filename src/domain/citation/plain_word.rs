@@ -31,8 +31,8 @@ pub struct PlainWord {
     pub(super) is_initial: bool,
     /// Whether it is in capitals between words that are not.
     pub(super) is_acronym: bool,
-    /// The figure without the separator that its language and unit make one of groups: `5000` for `5.000 Euro` in
-    /// German.
+    /// The number without the separator, if its language and unit make that a group separator: `5000` for `5.000
+    /// Euro` in German.
     pub(super) grouped: Option<String>,
     /// Number of bytes of `plain` before a line-end hyphen.
     pub(super) hyphen: Option<usize>,

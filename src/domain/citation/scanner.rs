@@ -278,7 +278,7 @@ fn begins_figure(rest: &[(usize, char)]) -> bool {
     figures::read(rest).is_some_and(|figure| figure.length > digits)
 }
 
-/// Words behind which brackets hold values, not the number of a reference.
+/// Words after which brackets hold values rather than a reference number.
 const VALUED: &[&str] = &[
     "in",
     "of",
@@ -304,7 +304,7 @@ const VALUED: &[&str] = &[
     "bis",
 ];
 
-// Whether these words end in one that a reference can follow: "Smith [3]".
+// Whether the last of these words can be followed by a reference: "Smith [3]".
 fn is_referring(before: &str) -> bool {
     let words = before.strip_suffix(' ').unwrap_or_default();
     let start = words.rfind(|c: char| !c.is_alphabetic());
@@ -312,9 +312,8 @@ fn is_referring(before: &str) -> bool {
     last.chars().count() > 1 && !VALUED.contains(&last.to_lowercase().as_str())
 }
 
-// Returns citation marks and the numbers that a quotation may omit: those in brackets after a word or at the end of a
-// clause,
-// and those of list items.
+// Returns citation marks and the numbers that a quotation may omit: bracketed numbers after a word or at the end
+// of a clause, and list numbers.
 fn marks_in(text: &str) -> Vec<(usize, usize, bool)> {
     let found = marks::cites(text).into_iter().filter_map(|group| {
         let is_number = group

@@ -120,7 +120,7 @@ struct SignPlace<'a> {
     far_next: Option<char>,
     /// Whether the character is first on its line and followed by a space.
     is_bullet: bool,
-    /// With a space on both sides, between two small letters that are words: `x - y`.
+    /// Whether the symbol has a space on both sides and is between two lowercase one-letter words: `x - y`.
     is_between_variables: bool,
     /// Number of digits in the number before the symbol.
     digits_before: usize,
@@ -307,7 +307,7 @@ impl<'a> SignPlace<'a> {
     }
 }
 
-// Whether a space and a small letter that is a word follow, in this direction.
+// Whether a space and a lowercase one-letter word follow in this direction.
 fn is_variable<'a>(mut chars: impl Iterator<Item = &'a (usize, char)>) -> bool {
     let mut next = || chars.next().map(|&(_, c)| c);
     next() == Some(' ')
@@ -338,7 +338,7 @@ fn compatible(c: char) -> char {
     }
 }
 
-/// Whether the character is the sign of a currency.
+/// Whether the character is a currency symbol.
 pub(super) fn is_currency(c: char) -> bool {
     matches!(c, '$' | '¢'..='¥' | '֏' | '؋' | '৳' | '฿' | '៛' | '\u{20A0}'..='\u{20CF}')
 }

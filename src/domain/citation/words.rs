@@ -66,7 +66,7 @@ fn restore_squares(words: &mut [PlainWord]) {
     }
 }
 
-/// Words of German, whose figures have a comma before the decimals.
+/// German words, which mark a text whose numbers have a decimal comma.
 const GERMAN: &[&str] = &[
     "der", "die", "das", "und", "ist", "im", "wird", "nicht", "den", "dem", "für", "beträgt",
 ];
@@ -75,8 +75,8 @@ const CURRENCIES: &[&str] = &[
     "euro", "euros", "eur", "dollar", "usd", "franken", "chf", "pfund", "gbp", "mark", "dm",
 ];
 
-// In German, the point of an amount of money separates groups: "5.000 Euro" is "5000 Euro". Elsewhere it can be a
-// decimal point.
+// In German, the period in an amount of money separates groups: "5.000 Euro" is "5000 Euro". Elsewhere, it may be
+// a decimal point.
 fn mark_groups(words: &mut [PlainWord]) {
     let is_english = words.iter().any(|word| word.plain == "the");
     let german = words

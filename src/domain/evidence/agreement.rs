@@ -52,11 +52,11 @@ pub struct DraftAgreement {
     pub dropped: usize,
     /// Number of claims that every first answer makes, in words found there.
     pub shared: usize,
-    /// Number of further claims that every first answer makes by the judge's word alone.
+    /// Number of further claims that, according to the judge alone, every first answer makes.
     pub unconfirmed: usize,
     /// Number of claims on which they contradict each other.
     pub contradictions: usize,
-    /// Number of further contradictions that the judge reports and that no words confirm.
+    /// Number of further contradictions that the judge reports but no quoted words confirm.
     pub unverified: usize,
 }
 
@@ -99,7 +99,7 @@ impl DraftAgreement {
         }
     }
 
-    /// How many claims they share, for a note.
+    /// Formats how many claims they share, for a note.
     pub fn together(&self) -> String {
         let confirmed = format!("share {} of {} claims", self.shared, self.listed());
         match self.unconfirmed {
@@ -134,8 +134,8 @@ impl DraftAgreement {
     }
 }
 
-// Whether the judge finds the claim in every first answer, each time with a quote that was located there (even if
-// a rule objects to it).
+// Whether the judge finds the claim in every first answer, each time with a quote that was found there (even if a
+// rule objects to it).
 fn is_said_of_all(claim: &EvidenceClaim) -> bool {
     let mut stances = claim.stances.iter();
     claim.stances.len() >= 2

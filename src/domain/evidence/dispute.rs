@@ -1,12 +1,12 @@
-//! Contradictions that a judge reports and that the members' quoted words do not confirm. They prove no contradiction, but they
-//! rule rule out agreement.
+//! Contradictions that a judge reports but the members' quoted words do not confirm. They do not prove a
+//! contradiction, but they rule out agreement.
 
 use super::tokens::tokens;
 use super::words::is_content;
 use super::{EvidenceClaim, EvidenceMap, Stance, UnverifiedContradiction};
 use crate::domain::citation::ComparableText;
 
-/// Number of letters that a term is compared by.
+/// Number of initial letters by which terms are compared.
 const MIN_STEM: usize = 4;
 
 /// The outcome of one claim on the judge's list.
@@ -24,7 +24,7 @@ pub(super) struct PlacedClaim<'a> {
     pub why: Option<&'a str>,
     /// Number of the judge's denials that do not count.
     pub lost: usize,
-    /// Number of assertions that the judge gave and whose words were not found.
+    /// Number of assertions reported by the judge whose quoted words were not found.
     pub unfound: usize,
 }
 
@@ -72,7 +72,8 @@ pub(super) fn concerns(reported: &[UnverifiedContradiction], claim: usize, text:
     reported.any(|one| one.claim == Some(claim) || is_about(one))
 }
 
-// Whether two texts have a term in common, as far as that can be seen: by its first letters, between spaces.
+// Whether two texts share a term, compared by its first letters. Assumed if a text has no terms or its script does
+// not separate words with spaces.
 fn shares_term(one: &str, other: &str) -> bool {
     let terms = |text: &str| -> Vec<String> {
         let words = tokens(text).into_iter().map(|token| token.text);

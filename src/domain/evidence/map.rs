@@ -169,8 +169,8 @@ fn known(claims: &[EvidenceClaim], text: &str, stances: &[MemberStance]) -> Opti
         .position(|claim| kinds(&claim.stances) == own && repeats(text, &claim.text))
 }
 
-/// The stance of every first answer on a claim; silent unless its words were found. With the number of the judge's denials
-/// that do not count, and of its assertions whose words were not found.
+/// Returns the stance of every first answer on a claim, silent unless its quoted words were found, with the number
+/// of the judge's denials that do not count and of its assertions whose words were not found.
 fn stances(
     claim: &JudgedClaim,
     drafts: &[FirstAnswer<'_>],
@@ -281,7 +281,7 @@ fn relate(map: &mut EvidenceMap, placed: &[PlacedClaim<'_>], unplaced: &[String]
         if is_listed || denying > 0 {
             continue;
         }
-        // What the judge says of others counts against "alone", even if nothing confirms it.
+        // Other members' stances reported by the judge count against "alone", even if nothing confirms them.
         let mut of_claim = placed.iter().filter(|one| one.claim == Some(index));
         let is_open = of_claim.any(|one| one.lost + one.unfound > 0)
             || claim

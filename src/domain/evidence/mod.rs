@@ -72,8 +72,8 @@ pub struct EvidenceMap {
     pub consensus: Vec<usize>,
     /// Claims on which members contradict each other.
     pub contradictions: Vec<ClaimContradiction>,
-    /// Contradictions that the judge reports and that the members' quoted words do not confirm. No agreement is reported for
-    /// these points.
+    /// Contradictions that the judge reports but the members' quoted words do not confirm. No agreement is
+    /// reported on these points.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub unverified: Vec<UnverifiedContradiction>,
     /// Number of the judge's claims left out because no member's words for them were found.
@@ -116,7 +116,7 @@ pub struct EvidenceClaim {
 pub enum Stance {
     /// The member makes the claim; the quoted words were found in its text.
     Asserts,
-    /// Makes the claim by the judge's word alone: the quoted words were found, but a rule objects to them.
+    /// Makes the claim according to the judge alone: the quoted words were found, but a rule objects to them.
     Unconfirmed,
     /// The member states the opposite; the quoted words were found in its text.
     Denies,
@@ -140,7 +140,7 @@ pub struct MemberStance {
     /// The member's own words, verbatim; empty if silent.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub quote: String,
-    /// Why no rule confirms the stance; empty unless it is unconfirmed.
+    /// Why a rule does not confirm the stance; empty unless it is unconfirmed.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub lowered: String,
 }
@@ -157,7 +157,7 @@ pub struct ClaimContradiction {
     pub sides: Vec<ContradictionSide>,
 }
 
-/// A contradiction that the judge reports, while the members' words that were found do not show it.
+/// A contradiction that the judge reports but the members' quoted words do not show.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct UnverifiedContradiction {

@@ -290,7 +290,7 @@ fn content(tokens: &[SentenceToken]) -> Vec<String> {
             (None, None) => token.text.clone(),
         })
         .collect();
-    // "June 30" like "30 June".
+    // Reorders "June 30" to match "30 June".
     for at in 1..content.len() {
         let is_month = words::date(&content[at - 1], false).is_some();
         let is_day = content[at]

@@ -152,7 +152,7 @@ fn a_map_keeps_what_was_found_and_drops_the_rest() {
         .iter()
         .map(|one| (one.claim, one.letter))
         .collect();
-    // By the judge's word, A makes claim 1 too.
+    // According to the judge, A makes claim 1 too.
     assert_eq!(unique, [(2, 'A')]);
     assert_eq!((map.consensus.len(), map.blind_spots.len()), (0, 1));
     let [ends, rent] = &map.sentences[..] else {
@@ -291,7 +291,7 @@ fn two_dates_are_a_contradiction_and_two_spellings_are_none() {
         Some(&reply("ruled on 4 May 2021 in Paris")),
         None,
     );
-    // That the words are the same does not refute what the judge reports.
+    // Identical words do not refute what the judge reports.
     assert_eq!((map.contradictions.len(), map.unverified.len()), (0, 1));
     assert!(map.consensus.is_empty());
 }

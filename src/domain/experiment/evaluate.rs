@@ -24,8 +24,9 @@ const MAX_WORDS: usize = 2_000;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "kind", deny_unknown_fields)]
 pub enum Evaluator {
-    /// The answer equals the expected one, ignoring whitespace, final punctuation, and the case of words, but not of
-    /// symbols ("mg"); numbers, amounts, dates, choices, yes and no also in another spelling of the same value.
+    /// The answer equals the expected one, ignoring whitespace, final punctuation, and the case of words, but not
+    /// of symbols ("mg"). Numbers, amounts, dates, choices, and yes or no may also be spelled differently if the
+    /// value is the same.
     Exact,
     /// The answer contains the expected text, as whole words and whole numbers.
     Contains,
@@ -163,7 +164,7 @@ fn plain(text: &str) -> String {
     lower(text).trim_end_matches(['.', '!']).to_owned()
 }
 
-/// Whether both texts are the same value, or the same text if one of them is no value.
+/// Whether both texts have the same value, or are the same text if either is not a value.
 fn is_exact(case: &Case, answer: &str, expected: &str) -> bool {
     let reader = AnswerReader::new(&case.prompt);
     let value = |text: &str| reader.value(text).filter(AnswerValue::is_typed);
@@ -176,7 +177,7 @@ fn is_exact(case: &Case, answer: &str, expected: &str) -> bool {
     }
 }
 
-/// Normalizes to single spaces, no final punctuation, and lower case in words.
+/// Normalizes to single spaces, no final punctuation, and lowercase words.
 fn exact_text(text: &str) -> String {
     let words: Vec<&str> = text.split_whitespace().collect();
     folded(words.join(" ").trim_end_matches(['.', '!']))
@@ -205,7 +206,7 @@ fn numbers(case: &Case, answer: &str, expected: &str) -> Vec<(f64, f64)> {
     pairs
 }
 
-/// The option that an answer states in closing, or else names.
+/// Returns the option that an answer's final statement gives, or else the one that the answer names.
 fn stated_option(case: &Case, answer: &str) -> Option<char> {
     if let Some(AnswerValue::Choice(label)) = AnswerReader::new(&case.prompt).read(answer) {
         return Some(label);

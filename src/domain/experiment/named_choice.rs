@@ -1,14 +1,14 @@
-//! The letter of the option that a text names.
+//! Finds the letter of the option that a text names.
 
-/// Words before the letter of an option.
+/// Words before an option's letter.
 const MARKS: &[&str] = &["answer", "option", "choice", "antwort", "respuesta"];
 /// Verbs between such a word and the letter.
 const VERBS: &[&str] = &["is", "ist", "es"];
-/// Verbs behind a letter that a refutation may follow: "B is wrong".
+/// Verbs after a letter, before the word that refutes it: "B is wrong".
 const REFUTING_VERBS: &[&str] = &[
     "is", "was", "seems", "looks", "sounds", "appears", "can", "cannot", "ist", "scheint",
 ];
-/// Words that refute a letter before them.
+/// Words that refute the letter before them.
 const REFUTED: &[&str] = &[
     "wrong",
     "incorrect",
@@ -21,7 +21,7 @@ const REFUTED: &[&str] = &[
     "falsch",
     "nicht",
 ];
-/// Words before a mark that exclude the letter behind it.
+/// Words that, before one of `MARKS`, exclude the letter after it.
 const EXCLUDED: &[&str] = &[
     "not",
     "never",
@@ -38,13 +38,13 @@ const EXCLUDED: &[&str] = &[
     "nicht",
     "cannot",
 ];
-/// Words between two letters of which neither is chosen.
+/// Words between two letters, neither of which is then chosen.
 const JOINERS: &[&str] = &["or", "and", "oder", "und", "&", "/", "nor"];
-/// Number of words in which a refutation or exclusion is looked for.
+/// Number of words searched for a refutation or exclusion.
 const NEAR: usize = 3;
 
-/// Letter of a choice: the whole text; the last one after "answer", "option", or "choice", or of "it is B"; "B) …" at
-/// the start; or "(B)". None where it is denied, asked, or one of several.
+/// Returns the letter of a choice: the whole text; the last one after "answer", "option", or "choice", or in "it
+/// is B"; "B) …" at the start; or "(B)". `None` if the letter is refuted, questioned, or one of several.
 pub fn choice(text: &str) -> Option<char> {
     let words: Vec<&str> = text.split_whitespace().collect();
     let candidates = [named(&words), first(&words), marked(&words)];
@@ -74,7 +74,7 @@ fn named(words: &[&str]) -> Option<usize> {
         let verb = before(at, 1).filter(|word| VERBS.contains(&word.as_str()));
         let mark_at = if verb.is_some() { 2 } else { 1 };
         let mark = before(at, mark_at).unwrap_or_default();
-        // "It is B." or "it's B", but not "it is a pity".
+        // Matches "It is B." and "it's B", but not "it is a pity".
         let ends = words[at].ends_with(['.', ',', ';', '!']) || at + 1 == words.len();
         let is_it = ends
             && ((verb.is_some() && matches!(mark.as_str(), "it" | "es"))
@@ -90,7 +90,7 @@ fn named(words: &[&str]) -> Option<usize> {
 fn first(words: &[&str]) -> Option<usize> {
     let word = words.first()?;
     let is_label = words.len() == 1 || word.ends_with([')', '.', ':']);
-    // "A: correct? No, it is B."
+    // A question, as in "A: correct? No, it is B."
     let is_asked = words
         .iter()
         .take_while(|word| !word.ends_with(['.', '!']))

@@ -90,7 +90,7 @@ fn is_invisible(c: char) -> bool {
         | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}')
 }
 
-// Whether two expected answers say the same: "7", "7.", and "7.0".
+// Whether two expected answers mean the same: "7", "7.", and "7.0".
 fn is_same(question: &str, one: Option<&str>, other: Option<&str>) -> bool {
     match (one.map(str::trim), other.map(str::trim)) {
         (Some(one), Some(other)) => {

@@ -143,9 +143,8 @@ impl ExperimentReport {
     }
 }
 
-/// Builds the report. `failed` holds the trials that ended in an error, `matches` the preferences of judges and
-/// users; `reach` is
-/// the largest difference that two configurations can have.
+/// Builds the report. `failed` lists the trials that ended in an error, `matches` the preferences of judges and
+/// users; `reach` is the largest possible difference between two configurations.
 pub fn report(
     race: &SuccessiveHalving,
     space: &SearchSpace,
@@ -263,7 +262,7 @@ fn row(
         .filter(|(cell, _)| cell.arm == arm)
         .map(|(_, outcome)| outcome)
         .collect();
-    // Without a comparison there is no score: a pairwise judge's reference has one by definition.
+    // Without a comparison there is no score: the reference of a pairwise judge always has the same one.
     let is_measured = !own.is_empty() && !measured.is_none();
     let is_tried = !outcomes.is_empty();
     let each = |sum: u64| is_tried.then(|| sum / outcomes.len().max(1) as u64);

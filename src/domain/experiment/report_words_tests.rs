@@ -1,4 +1,4 @@
-//! What a sentence says of a difference, and that no figure is more than it can be.
+//! How a difference is worded, and that no figure exceeds its possible maximum.
 
 use super::*;
 
@@ -58,7 +58,7 @@ fn a_difference_stays_within_its_reach_and_what_was_not_compared_has_no_score() 
     );
     assert!(free.interval.1 > 0.4, "{free:?}");
     assert_eq!(bound.interval, (free.interval.0, 0.4));
-    // The judge could judge nothing: the reference's own 0.5 is no result.
+    // The judge could not judge anything: the reference's own 0.5 is not a result.
     let race = pair(10, |_, _| 0.5);
     let unjudged = race.results().keys().copied().filter(|cell| cell.arm == 1);
     let found = told(&race, &unjudged.collect(), Baseline::Current);

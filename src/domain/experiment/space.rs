@@ -125,8 +125,8 @@ impl SearchSpace {
     /// parameter; it is called only for model parameters, with an empty name when there is no model axis.
     ///
     /// # Errors
-    /// Fails when there is no axis, an axis is empty or repeated, a value is invalid or repeated, or there
-    /// are more than `MAX_CONFIGURATIONS` combinations.
+    /// Fails if there is no axis, an axis is empty or repeated, a value is invalid or repeated, or there are more
+    /// than `MAX_CONFIGURATIONS` combinations.
     pub fn arms(
         &self,
         takes: &dyn Fn(&str, Parameter) -> bool,

@@ -232,7 +232,7 @@ impl RaceResult<'_> {
         )
     }
 
-    // What is subtracted from the scores that are compared.
+    // Describes what is subtracted from the compared scores.
     fn priced(&self) -> &'static str {
         match self.halving.design().objective {
             Objective::Weighted { dollar, second, .. } if dollar > 0.0 && second > 0.0 => {
@@ -244,7 +244,7 @@ impl RaceResult<'_> {
         }
     }
 
-    // Whether a difference that was shown is one that matters to the user.
+    // Says whether a proven difference is too small to matter to the user.
     fn relevance(&self, one: &PairedDifference) -> String {
         let least = self.halving.design().indifference;
         let most = one.interval.0.abs().max(one.interval.1.abs());

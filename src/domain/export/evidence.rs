@@ -11,7 +11,7 @@ use crate::domain::evidence::{
 };
 use crate::domain::findings::Findings;
 
-/// Heading of the contradictions that the members' words do not confirm.
+/// Heading of the contradictions that the members' quoted words do not confirm.
 const UNVERIFIED: &str = "Contradictions reported by the judge, not confirmed by our rules";
 
 /// Describes the basis of the map, or why there is none.
@@ -233,7 +233,7 @@ fn claim_text(map: &EvidenceMap, claim: usize) -> &str {
     map.claims.get(claim).map_or("", |claim| &claim.text)
 }
 
-// A member's words, and why they do not confirm the claim.
+// Formats a member's quoted words, and why they do not confirm the claim.
 fn title(one: &MemberStance) -> String {
     match one.lowered.is_empty() {
         true => one.quote.clone(),

@@ -120,7 +120,7 @@ fn answer(out: &mut String, analysis: &Analysis, cite: Cite<'_>) {
     out.push_str("</ul>\n</section>\n");
 }
 
-// A single model is not a panel.
+// A single model's answer is not titled as a panel's.
 fn answer_title(analysis: &Analysis) -> &'static str {
     let plan = &analysis.plan;
     let is_panel = plan.members.len() > 1 || plan.stages.len() > 1;
@@ -131,7 +131,7 @@ fn answer_title(analysis: &Analysis) -> &'static str {
     }
 }
 
-// The title of a stage or of an evidence call.
+// Returns the title of a stage or an evidence call.
 fn stage_title(analysis: &Analysis, stage: usize) -> &str {
     match analysis.plan.evidence_call(stage) {
         Some(EvidenceCall::Passages) => "Check of the cited passages",

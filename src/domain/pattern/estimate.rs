@@ -127,7 +127,8 @@ pub fn calls(plan: &Plan) -> Vec<CallEstimate> {
     calls
 }
 
-// The calls that find passages by meaning. Whether the question has to be rewritten is known only at the start.
+// Estimates the calls that find passages by meaning. Whether the question has to be rewritten is known only when
+// the run starts.
 fn retrieval_calls(plan: &Plan) -> Vec<CallEstimate> {
     let Some(retrieval) = plan.retrieval.as_ref().filter(|one| one.failure.is_empty()) else {
         return Vec::new();

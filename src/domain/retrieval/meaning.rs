@@ -1,47 +1,48 @@
-//! Ranking by meaning: vectors of passages and questions, and how they are combined with the ranking by words.
+//! Ranking by meaning: vectors of passages and questions, and how that ranking is combined with the one by words.
 //!
-//! Both rankings are joined by reciprocal ranks: G. Cormack, C. Clarke, and S. Büttcher, "Reciprocal Rank Fusion
-//! outperforms Condorcet and individual Rank Learning Methods" (2009).
+//! Both rankings are combined by reciprocal rank fusion: G. Cormack, C. Clarke, and S. Büttcher, "Reciprocal Rank
+//! Fusion outperforms Condorcet and individual Rank Learning Methods" (2009).
 
 use std::collections::BTreeMap;
 
-/// What a question means, to rank passages with.
+/// The meaning of a question, used to rank passages.
 #[derive(Debug, Clone, PartialEq)]
 pub struct QuestionMeaning {
-    /// Model that computed the vectors.
+    /// The model that computed the vector.
     pub model: String,
-    /// Vector of the question, of length 1.
+    /// The question's vector, of length 1.
     pub vector: Vec<f32>,
-    /// The question in other words; empty if it was not rewritten.
+    /// The reworded question; empty if it was not rewritten.
     pub rewriting: String,
 }
 
-/// Below this share of its words, by weight, in the best passage, a question is searched by its meaning too.
+/// Share of a question's words, by weight, in the best passage, below which the words are a weak match and the
+/// search relies more on meaning.
 pub const WEAK_COVERAGE: f64 = 0.55;
-/// How quickly a rank loses weight: the value of the paper's `k` for short lists.
+/// How quickly the weight falls with rank: the paper's `k`, chosen for short lists.
 const RANK_OFFSET: f64 = 10.0;
-/// Weight of the ranking by meaning where words find the passages, relative to 1 for words.
+/// Weight of the ranking by meaning if the words find the passages; the ranking by words has 1.
 const MEANING: f64 = 0.35;
-/// The same where they do not.
+/// Weight of the ranking by meaning if the words hardly find them.
 const MEANING_WHEN_WEAK: f64 = 2.0;
 /// Weight of the ranking by the words of the rewritten question.
 const REWRITING: f64 = 0.7;
 
-/// The rankings of one search, each best first, of items of any kind.
+/// The rankings of one search, each best first; items can be of any type.
 #[derive(Debug, Default)]
 pub struct Rankings<T> {
-    /// By the words of the question.
+    /// Ranking by the words of the question.
     pub words: Vec<T>,
-    /// By the words of the rewritten question.
+    /// Ranking by the words of the rewritten question.
     pub rewriting: Vec<T>,
-    /// By meaning. Items without a vector are missing.
+    /// Ranking by meaning. Items without a vector are missing.
     pub meaning: Vec<T>,
-    /// Whether the question's words hardly occur.
+    /// Whether the question's words hardly occur in any passage.
     pub is_weak: bool,
 }
 
 impl<T: Ord + Clone> Rankings<T> {
-    /// Joins the rankings, best first, with the score of each item.
+    /// Combines the rankings, best first, with the score of each item.
     pub fn joined(&self) -> Vec<(T, f64)> {
         let meaning = match self.is_weak {
             true => MEANING_WHEN_WEAK,
@@ -62,13 +63,13 @@ impl<T: Ord + Clone> Rankings<T> {
             .into_iter()
             .map(|(item, score)| (item.clone(), score))
             .collect();
-        // A stable sort: equal scores keep the order of the items.
+        // The sort is stable: items with equal scores keep their order.
         joined.sort_by(|(_, one), (_, other)| other.total_cmp(one));
         joined
     }
 }
 
-/// Scales a vector to length 1; none for a vector without a direction, or with values that are no numbers.
+/// Scales a vector to length 1; `None` if its length is zero or a value is not a finite number.
 pub fn normalized(mut vector: Vec<f32>) -> Option<Vec<f32>> {
     let length = vector.iter().map(|one| one * one).sum::<f32>().sqrt();
     if !length.is_finite() || length <= 0.0 {
@@ -80,12 +81,13 @@ pub fn normalized(mut vector: Vec<f32>) -> Option<Vec<f32>> {
     Some(vector)
 }
 
-/// The stored form of a vector: 32-bit floats, little-endian.
+/// Returns the stored form of a vector: 32-bit floats, little-endian.
 pub fn to_bytes(vector: &[f32]) -> Vec<u8> {
     vector.iter().flat_map(|one| one.to_le_bytes()).collect()
 }
 
-/// Cosine of the angle between a stored vector and another one, both of length 1; none if their dimensions differ.
+/// Returns the cosine similarity of a stored vector and another one, both of length 1; `None` if their dimensions
+/// differ.
 pub fn similarity(stored: &[u8], vector: &[f32]) -> Option<f32> {
     if stored.len() != size_of_val(vector) || vector.is_empty() {
         return None;

@@ -1,16 +1,16 @@
-//! How the passages of an analysis were found by meaning, and what that took: part of its plan and of its result.
+//! How the passages of an analysis were found by meaning, with usage and cost: part of its plan and of its result.
 
 use serde::{Deserialize, Serialize};
 
 use crate::domain::chat::Usage;
 use crate::domain::money::{MicroDollars, Price};
 
-/// Name of the stage of these calls in estimates and in the timeline.
+/// The name of the stage of these calls in estimates and in the timeline.
 pub const RETRIEVAL_STAGE: &str = "retrieval";
-/// Number of that stage in the call log: above those of any pattern.
+/// The number of that stage in the call log: higher than those of any pattern.
 pub const RETRIEVAL_CALLS: usize = 1_000;
 
-/// Maximum output tokens of a rewriting: room for a model that reasons a little first.
+/// Maximum number of output tokens of a rewriting call: leaves room for a model that reasons a little first.
 pub const REWRITING_TOKENS: u32 = 400;
 
 /// The prompt that has a question rewritten for the search.
@@ -22,23 +22,25 @@ pub fn rewriting_prompt(question: &str) -> String {
     )
 }
 
-/// Finding passages by meaning, planned or done.
+/// The search for passages by meaning, planned or done.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct RetrievalRecord {
-    /// Embedding model.
+    /// The embedding model.
     pub model: String,
-    /// Its price when the analysis was planned.
+    /// The model's price when the analysis was planned.
     pub price: Option<Price>,
     /// Number of passages in the documents.
     pub passages: u64,
-    /// How many of them have a vector of this model.
+    /// Number of those passages that have a vector of this model.
     pub embedded: u64,
-    /// Whether the question's words hardly occur in the documents, so that neighbors in meaning were added.
+    /// Whether the question's words hardly occur in the documents, so that the nearest neighbors in meaning were
+    /// added.
     pub is_weak: bool,
-    /// Model that rewrites, or rewrote, the question where its words hardly occur; none on a panel of demo models.
+    /// The model that rewrites, or rewrote, the question if its words hardly occur; `None` for a panel of demo
+    /// models.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rewriter: Option<RewriterModel>,
-    /// The question in other words; empty if it was not rewritten.
+    /// The reworded question; empty if it was not rewritten.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub rewriting: String,
     /// Usage of the calls made.
@@ -58,7 +60,7 @@ pub struct RetrievalRecord {
 pub struct RewriterModel {
     /// Full model id.
     pub model: String,
-    /// Its price when the analysis was planned.
+    /// The model's price when the analysis was planned.
     pub price: Option<Price>,
 }
 
@@ -77,7 +79,7 @@ impl RetrievalRecord {
         (!self.is_cost_incomplete).then_some(self.cost)
     }
 
-    /// The note of the result.
+    /// The note shown with the result.
     pub fn note(&self) -> String {
         if !self.failure.is_empty() {
             return format!("passages were ranked by words alone: {}", self.failure);

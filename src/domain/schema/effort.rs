@@ -11,7 +11,7 @@ const MAX_STEPS: u64 = 1_000_000;
 const BACKTRACKS: u64 = super::MAX_BACKTRACKS as u64;
 /// Bytes of text that simple parts of a regular expression process per step.
 const BYTES_A_STEP: u64 = 50;
-/// Active NFA states of a regular expression that are simulated per step, for each byte of text.
+/// Number of active NFA states of a regular expression simulated per step, for each byte of text.
 const PLACES_A_STEP: u64 = 10;
 /// Maximum number of positions of a regular expression within the compiled-size limit.
 const MAX_PLACES: u64 = 10_000;

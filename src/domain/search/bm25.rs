@@ -61,7 +61,8 @@ impl TermStatistics {
         (1.0 + (all - with).max(0.0) / (with + 0.5)).ln()
     }
 
-    /// Share of the query, by weight, that a passage with these parts contains: bit n is set for part n.
+    /// Returns the share of the query, by weight, that a passage contains. Bit n of `found` is set if it contains
+    /// part n.
     pub fn coverage(&self, found: u64) -> f64 {
         let weight = |parts: &mut dyn Iterator<Item = usize>| -> f64 {
             parts.map(|part| self.weight(part)).sum()

@@ -92,7 +92,7 @@ impl<'o, 's> BodyText<'o, 's> {
         self.out.gap(number, why, false);
     }
 
-    /// Reports how much of the file is done, of a total in any unit.
+    /// Reports how much of the file has been read; the total may be in any unit.
     pub fn progress(&mut self, (done, total): (usize, usize)) {
         self.out.progress(done, total);
     }

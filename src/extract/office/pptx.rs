@@ -173,7 +173,7 @@ impl<'a, 'o, 's> Slide<'a, 'o, 's> {
                 XmlPiece::Text(_) => {}
             }
         }
-        // `OutputFull` cannot occur before the page ends: a slide passes nothing on by itself.
+        // `OutputFull` cannot occur before the page ends, because a slide does not pass anything on before that.
         let _: Result<(), OutputFull> = self.body.finish_tables();
     }
 

@@ -397,7 +397,7 @@ fn books_are_read_in_spine_order_with_chapter_titles() {
     );
 }
 
-/// What was reported as read while a file was read: what is done, of how much.
+/// Returns the progress reported while a file is read: pairs of the amount done and the total.
 fn shares(bytes: &[u8]) -> Vec<(u64, u64)> {
     let limits = ReadLimits::default();
     let input = FileInput {

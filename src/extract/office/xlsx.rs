@@ -154,9 +154,9 @@ impl Strings {
 }
 
 struct XlsxReader {
-    /// Bytes of the sheets that have been read.
+    /// Number of bytes in the sheets read so far.
     before: usize,
-    /// Bytes of all sheets.
+    /// Number of bytes in all sheets.
     size: usize,
     shapes: Shapes,
     strings: Strings,

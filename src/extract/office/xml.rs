@@ -111,7 +111,7 @@ impl<'z> Xml<'z> {
         })
     }
 
-    /// Bytes of the part that have been read, and their number as the container states it.
+    /// Returns the number of bytes of the part read so far, and the total that the container states.
     pub fn share(&self) -> (usize, usize) {
         let done = usize::try_from(self.reader.buffer_position()).unwrap_or(usize::MAX);
         (done, self.size)

@@ -1,24 +1,24 @@
-//! Adobe's character collections, in which fonts number East Asian characters. A file may name a collection and leave
-//! out what its numbers mean. They follow the order of national standards, so a few runs of codes give all but rare
-//! characters: Adobe technical notes 5078 (Japan), 5079 (China), 5080 (Taiwan), and 5093 (Korea). Checked against the
-//! tables of poppler-data 0.4.12: 35,600 characters, of which 19 differ in form only.
+//! Adobe's character collections, which number the East Asian characters of fonts. A file may name a collection
+//! and omit what its numbers mean. The numbers follow the order of national standards, so a few runs of codes
+//! cover all but rare characters: Adobe technical notes 5078 (Japan), 5079 (China), 5080 (Taiwan), and 5093
+//! (Korea). Checked against the tables of poppler-data 0.4.12: of 35,600 characters, 19 differ in form only.
 
 use std::sync::LazyLock;
 
 use encoding_rs::{BIG5, EUC_JP, EUC_KR, Encoding, GBK};
 
-/// The number of the first character, its code in the standard, and the number of characters.
+/// A run's first number in the collection, the code of that character in the standard, and the run's length.
 type CodeRun = (u16, u16, u16);
-/// The number of the first character, the character, and the number of characters.
+/// A run's first number in the collection, that character, and the run's length.
 type LatinRun = (u16, char, u16);
 
-/// Hanja that the Korean standard repeats for another reading; the collection has them once.
+/// Hanja that the Korean standard repeats for another reading; the collection contains each only once.
 const REPEATED: std::ops::RangeInclusive<char> = '\u{F900}'..='\u{FAFF}';
 
 static JAPAN: LazyLock<Vec<char>> = LazyLock::new(|| {
     let latin = [(1, ' ', 95), (231, ' ', 95), (327, '\u{FF61}', 63)];
     let mut all = characters(EUC_JP, JAPAN1, &latin);
-    // The place of the backslash in the Japanese form of ASCII.
+    // JIS X 0201 has a yen sign at the backslash's code.
     (all[61], all[291], all[97]) = ('¥', '¥', '\\');
     all
 });
@@ -29,12 +29,12 @@ static TAIWAN: LazyLock<Vec<char>> =
 static KOREA: LazyLock<Vec<char>> =
     LazyLock::new(|| characters(EUC_KR, KOREA1, &[(1, ' ', 95), (8_094, ' ', 95)]));
 
-/// A character collection that is known.
+/// A known character collection.
 #[derive(Debug, Clone, Copy)]
 pub struct CharacterCollection(&'static LazyLock<Vec<char>>);
 
 impl CharacterCollection {
-    /// The collection with this name, as `Ordering` has it.
+    /// Returns the collection with this name, as given in `Ordering`.
     pub fn named(name: &[u8]) -> Option<Self> {
         match name {
             b"Japan1" => Some(Self(&JAPAN)),
@@ -45,7 +45,7 @@ impl CharacterCollection {
         }
     }
 
-    /// The character with this number.
+    /// Returns the character with this number.
     pub fn character(self, id: u32) -> Option<char> {
         let found = self.0.get(usize::try_from(id).ok()?);
         found.copied().filter(|character| *character != '\0')
@@ -91,7 +91,7 @@ fn decoded(encoding: &'static Encoding, code: u16) -> Option<char> {
     characters.next().filter(|_| characters.next().is_none())
 }
 
-// Second bytes run from A1 to FE; Big5 has those from 40 to 7E before.
+// The second byte runs from A1 to FE; in Big5, the range from 40 to 7E precedes it.
 fn next(code: u16, is_big5: bool) -> u16 {
     match (code & 0xFF, is_big5) {
         (0x7E, true) => (code & 0xFF00) | 0xA1,
@@ -150,7 +150,7 @@ mod tests {
             let found = ids.iter().map(|id| collection.character(*id));
             found.map(|found| found.unwrap_or('·')).collect()
         };
-        // From cidToUnicode of poppler-data.
+        // Values from poppler-data's `cidToUnicode`.
         let japan = [
             34, 61, 97, 291, 327, 389, 843, 1010, 1125, 4089, 4090, 7477, 7478,
         ];

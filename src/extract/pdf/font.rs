@@ -49,7 +49,7 @@ struct Composite {
     code: CodeSpace,
     /// Glyph numbers to text, from the font's program.
     glyphs: HashMap<u32, char>,
-    /// The collection that gives the characters their numbers, where the file does not say what its codes mean.
+    /// The collection that numbers the characters, if the file does not say what its codes mean.
     collection: Option<CharacterCollection>,
     /// Character identifiers to glyph numbers, when they differ.
     glyph_of: Option<Vec<u8>>,
@@ -65,7 +65,7 @@ enum CodeSpace {
     Unicode,
     /// A text encoding older than Unicode.
     Legacy(&'static Encoding),
-    /// Two bytes of 7 bits each: the Japanese standard JIS X 0208.
+    /// Two bytes of 7 bits each, as in the Japanese standard JIS X 0208.
     Jis,
     /// The file's own code map.
     Map(Box<CMap>),
@@ -348,7 +348,7 @@ impl Composite {
         }
     }
 
-    // The character that the font's program has for an identifier.
+    // Returns the character that the font's program maps to an identifier.
     fn drawn(&self, id: u32) -> Option<char> {
         let glyph = match &self.glyph_of {
             Some(map) => {
@@ -370,7 +370,7 @@ impl Composite {
     }
 }
 
-/// Names of the maps for codes of the Japanese standard.
+/// Names of the code maps for the Japanese standard.
 const JIS: [&str; 8] = [
     "H", "V", "Ext-H", "Ext-V", "Add-H", "Add-V", "NWP-H", "NWP-V",
 ];

@@ -202,7 +202,7 @@ pub async fn request_reset(mut cx: RequestContext) -> Result<Reply, ApiError> {
 /// `POST /api/auth/reset-password`: sets a new password with a reset token.
 ///
 /// # Errors
-/// `BadRequest` if the token or the password is invalid, `TooFast` after many attempts.
+/// `BadRequest` if the token or the password is invalid; `TooFast` after many attempts.
 pub async fn reset_password(mut cx: RequestContext) -> Result<Reply, ApiError> {
     let body: ResetPasswordBody = cx.json().await?;
     let keep_keys = body.keep_api_keys.unwrap_or(false);
@@ -219,7 +219,7 @@ pub async fn reset_password(mut cx: RequestContext) -> Result<Reply, ApiError> {
 /// `GET /api/users/me`: the caller's account.
 ///
 /// # Errors
-/// `Missing` if the account no longer exists, `Internal` when the database cannot be read.
+/// `Missing` if the account no longer exists; `Internal` if the database cannot be read.
 pub async fn me(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let user = cx.app.accounts().me(&caller).await?;
     Ok(no_store(Reply::json(&user_json(&user))))
@@ -247,7 +247,7 @@ pub async fn update_me(mut cx: RequestContext, caller: Caller) -> Result<Reply, 
 /// `POST /api/users/me/change-password`: changes the password and ends all other sessions.
 ///
 /// # Errors
-/// `Forbidden` if the caller uses an API key, `BadRequest` or `BadInput` for an invalid body, a wrong current
+/// `Forbidden` if the caller uses an API key; `BadRequest` or `BadInput` for an invalid body, a wrong current
 /// password, or a weak new one; `TooFast` after many attempts.
 pub async fn change_password(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let body: PasswordBody = cx.json().await?;

@@ -121,7 +121,7 @@ pub async fn update_user(mut cx: RequestContext, admin: Admin) -> Result<Reply, 
 /// `DELETE /api/admin/users/{id}`: deletes an account with all its data.
 ///
 /// # Errors
-/// `Missing` if there is no such account, `Conflict` when it is the last administrator.
+/// `Missing` if there is no such account; `Conflict` if it is the last administrator.
 pub async fn delete_user(cx: RequestContext, admin: Admin) -> Result<Reply, ApiError> {
     let (by, id) = (&admin.caller().user, id(&cx)?);
     cx.app

@@ -246,7 +246,7 @@ pub async fn delete(cx: RequestContext, caller: Caller) -> Result<Reply, ApiErro
 /// given.
 ///
 /// # Errors
-/// `Missing` if the caller has no such analysis, `BadInput` for an invalid event number.
+/// `Missing` if the caller has no such analysis; `BadInput` for an invalid event number.
 pub async fn events(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let last_id = match cx.header(HeaderName::from_static("last-event-id")) {
         Some(text) => Some(text.to_owned()),
@@ -292,7 +292,7 @@ pub async fn cancel(cx: RequestContext, caller: Caller) -> Result<Reply, ApiErro
 /// `POST /api/analyses/{id}/synthesize`: finishes a run early with the answers it has.
 ///
 /// # Errors
-/// `Missing` if the caller has no such analysis, `Conflict` when it has no answer yet or does not run in this
+/// `Missing` if the caller has no such analysis; `Conflict` if it has no answer yet or does not run in this
 /// process.
 pub async fn synthesize(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let id = id(&cx)?;
@@ -310,8 +310,8 @@ struct SkipModelBody {
 /// `POST /api/analyses/{id}/leave-out`: continues a run without one model.
 ///
 /// # Errors
-/// `Missing` if the caller has no such analysis, `BadRequest` or `BadInput` for an invalid body or a model that is
-/// not on the panel, `Conflict` when the analysis does not run in this process.
+/// `Missing` if the caller has no such analysis; `BadRequest` or `BadInput` for an invalid body or a model that is
+/// not on the panel; `Conflict` if the analysis does not run in this process.
 pub async fn leave_out(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let body: SkipModelBody = cx.json().await?;
     let id = id(&cx)?;
@@ -324,7 +324,7 @@ pub async fn leave_out(mut cx: RequestContext, caller: Caller) -> Result<Reply, 
 /// it.
 ///
 /// # Errors
-/// `Missing` if the caller has no such analysis, otherwise as [`start`].
+/// `Missing` if the caller has no such analysis; otherwise the errors of [`start`].
 pub async fn rerun(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let mut changes: Map<String, Value> = cx.json().await?;
     let is_dry_run = match changes.remove("dry_run") {
@@ -354,7 +354,7 @@ pub async fn rerun(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiE
 /// `POST /api/analyses/{id}/retry`: runs an analysis again unchanged.
 ///
 /// # Errors
-/// `Missing` if the caller has no such analysis, otherwise as [`start`].
+/// `Missing` if the caller has no such analysis; otherwise the errors of [`start`].
 pub async fn retry(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let begun = cx
         .app
@@ -367,7 +367,7 @@ pub async fn retry(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError
 /// `GET /api/analyses/{id}/export?format=`: downloads an analysis as JSON, CSV, Markdown, or HTML.
 ///
 /// # Errors
-/// `Missing` if the caller has no such analysis, `BadInput` for an unknown format.
+/// `Missing` if the caller has no such analysis; `BadInput` for an unknown format.
 pub async fn export(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let id = id(&cx)?;
     let report = cx.app.analyses().show(&caller, &id).await?;
@@ -466,7 +466,7 @@ struct VoteBody {
 /// `POST /api/analyses/{id}/vote`: rates the answer.
 ///
 /// # Errors
-/// `Missing` if the caller has no such analysis, `BadRequest` or `BadInput` for an invalid body.
+/// `Missing` if the caller has no such analysis; `BadRequest` or `BadInput` for an invalid body.
 pub async fn vote(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let id = id(&cx)?;
     let body: VoteBody = cx.json().await?;

@@ -171,7 +171,7 @@ pub fn add_place(body: &mut Value, place: Option<&TurnPlace>) {
     }));
 }
 
-/// How passages were found by meaning.
+/// Describes how passages were found by meaning.
 pub fn retrieval_json(retrieval: &RetrievalRecord) -> Value {
     let is_made = retrieval.failure.is_empty();
     json!({

@@ -25,7 +25,7 @@ struct KeyBody {
 /// `POST /api/users/me/api-keys`: creates an API key, returned once.
 ///
 /// # Errors
-/// `Forbidden` if the caller uses an API key, `BadInput` for an invalid body, `Conflict` when there are too many
+/// `Forbidden` if the caller uses an API key; `BadInput` for an invalid body; `Conflict` if there are too many
 /// keys.
 pub async fn create(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let body: KeyBody = cx.json_or_empty().await?;
@@ -61,7 +61,7 @@ pub async fn list(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError>
 /// `DELETE /api/users/me/api-keys/{id}`: deletes an API key.
 ///
 /// # Errors
-/// `Missing` if there is no such key, `Forbidden` when the caller uses another API key without the scope `keys`.
+/// `Missing` if there is no such key; `Forbidden` if the caller uses another API key without the scope `keys`.
 pub async fn delete(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     cx.app
         .accounts()

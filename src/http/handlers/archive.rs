@@ -25,7 +25,7 @@ pub async fn export(cx: RequestContext, caller: Caller) -> Result<Reply, ApiErro
 /// `POST /api/users/me/import`: imports an archive into the caller's account.
 ///
 /// # Errors
-/// `BadRequest` if the file is not an archive, `TooLarge` when the file or one entry exceeds a limit.
+/// `BadRequest` if the file is not an archive; `TooLarge` if the file or one entry exceeds a limit.
 pub async fn import(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let (_, received) = read_upload(&mut cx).await?;
     let counts = cx.app.archives().import(&caller.user, received).await?;

@@ -55,8 +55,8 @@ pub async fn list(cx: RequestContext, _: Admin) -> Result<Reply, ApiError> {
 /// to the folder if one is set.
 ///
 /// # Errors
-/// `Conflict` if the target is not set or a backup is running, `Unavailable` when the backup fails, `BadRequest`
-/// or `BadInput` for an invalid body.
+/// `Conflict` if the target is not set or a backup is running; `Unavailable` if the backup fails; `BadRequest` or
+/// `BadInput` for an invalid body.
 pub async fn make(mut cx: RequestContext, admin: Admin) -> Result<Reply, ApiError> {
     let body: BackupBody = cx.json_or_empty().await?;
     let default = match (&cx.app.config.backups, cx.app.health().replica()) {

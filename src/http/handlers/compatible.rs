@@ -115,8 +115,8 @@ pub(super) async fn respond(
 /// stored.
 ///
 /// # Errors
-/// `BadRequest` if the key is malformed or was used for another request, `Conflict` when its request is still
-/// running or its outcome is unknown, and any error of `work`.
+/// `BadRequest` if the key is malformed or was used for another request; `Conflict` if its request is still
+/// running or its outcome is unknown; and any error of `work`.
 pub(super) async fn with_idempotency_key(
     cx: &RequestContext,
     caller: &Caller,

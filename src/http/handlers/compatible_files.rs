@@ -14,8 +14,8 @@ use crate::wire::serve_openai::MAX_TEXT;
 /// Replaces each file in a body with its text.
 ///
 /// # Errors
-/// `BadInput` if a file is not part of the request itself, `BadRequest` when it cannot be read or contains no
-/// text, `TooLarge` when the text of all files exceeds the limit of a conversation.
+/// `BadInput` if a file is not included in the request itself; `BadRequest` if it cannot be read or contains no
+/// text; `TooLarge` if the text of all files exceeds the limit of a conversation.
 pub(super) async fn inline(
     cx: &RequestContext,
     caller: &Caller,

@@ -143,7 +143,7 @@ pub async fn text(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError>
 /// `GET /api/documents/{id}/content`: downloads the original file.
 ///
 /// # Errors
-/// `Missing` if the caller has no such document, `Unavailable` when its file is damaged or cannot be fetched, 416
+/// `Missing` if the caller has no such document; `Unavailable` if its file is damaged or cannot be fetched; 416
 /// for a range outside the file.
 pub async fn content(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let (document, path) = cx.app.documents().content(&caller.user, &id(&cx)?).await?;
@@ -159,7 +159,7 @@ pub async fn content(cx: RequestContext, caller: Caller) -> Result<Reply, ApiErr
 /// `GET /api/documents/{id}/pages/{n}`: one page of the extracted text.
 ///
 /// # Errors
-/// `Missing` if the caller has no such document or it has no such page.
+/// `Missing` if the caller has no such document, or the document has no such page.
 pub async fn page(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let number = page_number(&cx)?;
     let view = cx
@@ -242,8 +242,8 @@ fn page_number(cx: &RequestContext) -> Result<u32, ApiError> {
 /// `POST /api/create-document-session`: starts an upload in parts.
 ///
 /// # Errors
-/// `BadInput` if the sizes do not match or the file is too large, `Conflict` when the caller has too many
-/// unfinished uploads, `Unavailable` when the disk is full.
+/// `BadInput` if the sizes do not match or the file is too large; `Conflict` if the caller has too many unfinished
+/// uploads; `Unavailable` if the disk is full.
 pub async fn announce(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let body: AnnouncedBody = cx.json().await?;
     let announced = UploadAnnouncement {
@@ -277,8 +277,8 @@ pub async fn progress(cx: RequestContext, caller: Caller) -> Result<Reply, ApiEr
 /// `POST /api/upload-document-chunk`: uploads one part.
 ///
 /// # Errors
-/// `Missing` if the caller has no such upload, `BadRequest` or `BadInput` when the form, the index, or the size is
-/// invalid, `Unavailable` when the disk is full.
+/// `Missing` if the caller has no such upload; `BadRequest` or `BadInput` if the form, the index, or the size is
+/// invalid; `Unavailable` if the disk is full.
 pub async fn put_part(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let (mut id, mut index, mut part) = (None, None, None);
     let mut form = cx.multipart().await?;
@@ -374,7 +374,7 @@ fn missing_field(name: &str) -> ApiError {
 /// Parses the document ID in the path.
 ///
 /// # Errors
-/// `Missing` if it is malformed.
+/// `Missing` if the ID is malformed.
 pub(super) fn id(cx: &RequestContext) -> Result<DocumentId, ApiError> {
     DocumentId::parse(cx.param("id"))
         .ok_or_else(|| ApiError::new(Kind::Missing, "there is no such document"))

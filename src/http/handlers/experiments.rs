@@ -68,7 +68,7 @@ impl NewExperiment {
     /// Converts the body to the app's parameters.
     ///
     /// # Errors
-    /// `BadInput` if the budget is not an amount of at least 0.
+    /// `BadInput` if the budget is negative or not an amount.
     pub fn into_params(self) -> Result<ExperimentParams, Error> {
         let cost = self.budget.cost_usd.map(|dollars| {
             let why = "must be an amount of at least 0";
@@ -99,7 +99,7 @@ impl NewExperiment {
 /// `POST /api/experiments/cases`: parses a file of cases, sent as the body.
 ///
 /// # Errors
-/// `BadRequest` if the file is not UTF-8, `BadInput` when a case is invalid.
+/// `BadRequest` if the file is not UTF-8; `BadInput` if a case is invalid.
 pub async fn read_cases(mut cx: RequestContext, _: Caller) -> Result<Reply, ApiError> {
     let bytes = cx.bytes().await?;
     let read = experiments::read_cases(&bytes)?;
@@ -184,7 +184,7 @@ pub async fn cases(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError
 /// `GET /api/experiments/{id}/cases/{n}`: one case with the answers of each configuration.
 ///
 /// # Errors
-/// `Missing` if the caller has no such experiment or it has no such case.
+/// `Missing` if the caller has no such experiment, or the experiment has no such case.
 pub async fn case(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let experiments = cx.app.experiments();
     let view = experiments.show(&caller.user, &id(&cx)?).await?;
@@ -202,7 +202,7 @@ pub async fn case(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError>
 /// `GET /api/experiments/{id}/export?format=`: downloads an experiment as JSON, CSV, or Markdown.
 ///
 /// # Errors
-/// `Missing` if the caller has no such experiment, `BadInput` for an unknown format.
+/// `Missing` if the caller has no such experiment; `BadInput` for an unknown format.
 pub async fn export(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let id = id(&cx)?;
     let view = cx.app.experiments().show(&caller.user, &id).await?;
@@ -303,7 +303,7 @@ pub async fn cancel(cx: RequestContext, caller: Caller) -> Result<Reply, ApiErro
 /// `POST /api/experiments/{id}/resume`: continues a stopped experiment.
 ///
 /// # Errors
-/// `Missing` if the caller has no such experiment, `Conflict` when it is completed or too many are running.
+/// `Missing` if the caller has no such experiment; `Conflict` if it is completed or too many are running.
 pub async fn resume(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let (id, origin) = (id(&cx)?, request_origin(&cx));
     let state = cx.app.experiments().resume(&caller, &id, &origin).await?;
@@ -332,8 +332,8 @@ enum ApplyAs {
 /// `POST /api/experiments/{id}/apply`: saves a configuration as a recipe, or as the default.
 ///
 /// # Errors
-/// `Missing` if the caller has no such experiment, `Conflict` when a configuration is already applied or nothing
-/// has been evaluated, `BadInput` for an invalid body.
+/// `Missing` if the caller has no such experiment; `Conflict` if a configuration is already applied or nothing has
+/// been evaluated; `BadInput` for an invalid body.
 pub async fn apply(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let body: ApplyBody = cx.json_or_empty().await?;
     let (id, origin) = (id(&cx)?, request_origin(&cx));
@@ -351,7 +351,7 @@ pub async fn apply(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiE
 /// `POST /api/experiments/{id}/revert`: undoes [`apply`].
 ///
 /// # Errors
-/// `Missing` if the caller has no such experiment, `Conflict` when nothing is applied.
+/// `Missing` if the caller has no such experiment; `Conflict` if nothing is applied.
 pub async fn revert(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let (id, origin) = (id(&cx)?, request_origin(&cx));
     let notes = cx.app.experiments().revert(&caller, &id, &origin).await?;
@@ -388,7 +388,7 @@ pub async fn duel(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError>
 /// `POST /api/experiments/{id}/duel`: records the judgment of a blind comparison, and returns the next one.
 ///
 /// # Errors
-/// `Missing` if the caller has no such experiment, `BadRequest` or `BadInput` for an invalid body or an unknown
+/// `Missing` if the caller has no such experiment; `BadRequest` or `BadInput` for an invalid body or an unknown
 /// pair.
 pub async fn record_judgment(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let body: JudgmentBody = cx.json().await?;

@@ -290,7 +290,7 @@ pub async fn prometheus(cx: RequestContext, caller: Option<Caller>) -> Result<Re
 /// `GET /api/admin/metrics`: statistics per minute over the last hours, one list per figure.
 ///
 /// # Errors
-/// `BadInput` if `hours` is not from 1 to 24.
+/// `BadInput` if `hours` is not between 1 and 24.
 pub async fn hours(cx: RequestContext, _: Admin) -> Result<Reply, ApiError> {
     let hours = cx.query_number("hours", 1, 24, 6)?;
     let now = clock::now();

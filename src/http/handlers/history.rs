@@ -41,7 +41,7 @@ pub async fn list(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError>
     ))
 }
 
-/// Reads the filter of a list of analyses from the query.
+/// Parses the filter of a list of analyses from the query.
 ///
 /// # Errors
 /// `BadInput` for an unknown status or an invalid time.

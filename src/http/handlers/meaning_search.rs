@@ -1,4 +1,4 @@
-//! The caller's choice to have passages ranked by meaning. The rules are in `app::meaning_search`.
+//! The caller's choice of a model for ranking passages by meaning. The rules are in `app::meaning_search`.
 
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -10,7 +10,7 @@ use crate::http::context::RequestContext;
 use crate::http::error::ApiError;
 use crate::http::reply::Reply;
 
-/// A choice.
+/// The request body for a choice.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct MeaningBody {
@@ -18,7 +18,8 @@ struct MeaningBody {
     model: Option<String>,
 }
 
-/// `GET /api/meaning-search`: the caller's choice and its progress; with `model`, what that model would cost.
+/// `GET /api/meaning-search`: returns the caller's choice and its progress, or with `model`, the estimated cost of
+/// that model.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
@@ -29,10 +30,10 @@ pub async fn show(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError>
     Ok(Reply::json(&status_json(&status)))
 }
 
-/// `PUT /api/meaning-search`: chooses an embedding model, or turns the search by meaning off.
+/// `PUT /api/meaning-search`: chooses an embedding model, or turns search by meaning off.
 ///
 /// # Errors
-/// `Forbidden` for an API key, `Missing` for an unknown model, `BudgetExceeded` when a budget is too small, and the
+/// `Forbidden` for an API key; `Missing` for an unknown model; `BudgetExceeded` if a budget is too small; and the
 /// provider's error.
 pub async fn choose(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let body: MeaningBody = cx.json().await?;

@@ -45,7 +45,7 @@ pub async fn page(cx: RequestContext) -> Result<Reply, ApiError> {
     })
 }
 
-/// The HTML that all pages share.
+/// Returns the HTML shell shared by all pages.
 fn shell(headers: &HeaderMap, base: &str) -> Result<Reply, ApiError> {
     match base {
         "" => assets::reply("index.html", CachePolicy::Revalidate, headers),
@@ -113,7 +113,7 @@ pub async fn manifest(cx: RequestContext) -> Result<Reply, ApiError> {
 /// them.
 ///
 /// # Errors
-/// `Missing` if there is no such asset, `Internal` when it is damaged.
+/// `Missing` if there is no such asset; `Internal` if it is damaged.
 pub async fn asset(cx: RequestContext) -> Result<Reply, ApiError> {
     let policy = match cx.param("tree") == assets::TREE_HASH {
         true => CachePolicy::Immutable,

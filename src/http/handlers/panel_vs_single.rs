@@ -27,7 +27,7 @@ const DAY_MS: i64 = 86_400_000;
 /// `POST /api/analyses/{id}/comparison`: starts a blind comparison of the panel's answer with a single model's.
 ///
 /// # Errors
-/// `Missing` if the caller has no such analysis, `Conflict` when its answers cannot be compared.
+/// `Missing` if the caller has no such analysis; `Conflict` if its answers cannot be compared.
 pub async fn compare(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let comparison = cx.app.worth().compare(&caller, &id(&cx)?, cx.now).await?;
     Ok(no_store(Reply::json(&comparison_json(&comparison))))
@@ -36,7 +36,7 @@ pub async fn compare(cx: RequestContext, caller: Caller) -> Result<Reply, ApiErr
 /// `GET /api/analyses/{id}/comparison`: the blind comparison of an analysis, with the models only after the vote.
 ///
 /// # Errors
-/// `Missing` if the caller has no such analysis, `Conflict` when its answers cannot be compared.
+/// `Missing` if the caller has no such analysis; `Conflict` if its answers cannot be compared.
 pub async fn comparison(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let id = id(&cx)?;
     let comparison = cx.app.worth().comparison(&caller, &id).await?;
@@ -64,7 +64,7 @@ enum ComparisonChoiceBody {
 /// `POST /api/analyses/{id}/comparison/vote`: records the preference and reveals the models.
 ///
 /// # Errors
-/// `Missing` if the analysis has not been compared, `Conflict` when there is a vote already, `BadRequest` or
+/// `Missing` if the analysis has not been compared; `Conflict` if there is a vote already; `BadRequest` or
 /// `BadInput` for an invalid body.
 pub async fn vote(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let id = id(&cx)?;

@@ -134,8 +134,8 @@ pub async fn add(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiErr
 /// `PUT /api/patterns/{id}`: replaces a pattern.
 ///
 /// # Errors
-/// `Missing` if there is no such pattern, `Forbidden` when the caller may not change it, `BadRequest` or
-/// `BadInput` for an invalid body or pattern.
+/// `Missing` if there is no such pattern; `Forbidden` if the caller may not change it; `BadRequest` or `BadInput`
+/// for an invalid body or pattern.
 pub async fn change(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let body: Map<String, Value> = cx.json().await?;
     // Check the permission first, so that others do not get error messages about the text.
@@ -153,7 +153,7 @@ pub async fn change(mut cx: RequestContext, caller: Caller) -> Result<Reply, Api
 /// `DELETE /api/patterns/{id}`: deletes a pattern.
 ///
 /// # Errors
-/// `Missing` if there is no such pattern, `Forbidden` when the caller may not change it.
+/// `Missing` if there is no such pattern; `Forbidden` if the caller may not change it.
 pub async fn delete(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let origin = request_origin(&cx);
     let app = cx.app.patterns();

@@ -54,7 +54,7 @@ pub async fn create(mut cx: RequestContext, caller: Caller) -> Result<Reply, Api
 /// `GET /api/projects/{id}`: one project.
 ///
 /// # Errors
-/// `Missing` if the caller may not see it.
+/// `Missing` if the caller may not see the project.
 pub async fn show(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let project = cx.app.projects().show(&caller, &id(&cx)?).await?;
     Ok(Reply::json(&project_json(&project, &caller)))
@@ -63,8 +63,8 @@ pub async fn show(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError>
 /// `PATCH /api/projects/{id}`: changes a project.
 ///
 /// # Errors
-/// `Missing` if the caller may not see it, `Forbidden` when only its owner may change a field, `BadRequest` or
-/// `BadInput` for an invalid body.
+/// `Missing` if the caller may not see the project; `Forbidden` if only the owner may change a field; `BadRequest`
+/// or `BadInput` for an invalid body.
 pub async fn change(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let change = change_of(cx.json().await?);
     let (projects, id) = (cx.app.projects(), id(&cx)?);
@@ -75,7 +75,7 @@ pub async fn change(mut cx: RequestContext, caller: Caller) -> Result<Reply, Api
 /// `DELETE /api/projects/{id}`: deletes a project. Its threads and documents stay.
 ///
 /// # Errors
-/// `Missing` if it is not the caller's.
+/// `Missing` if the project does not belong to the caller.
 pub async fn delete(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     cx.app.projects().delete(&caller, &id(&cx)?).await?;
     success("project deleted")

@@ -175,7 +175,7 @@ pub async fn add_one(cx: RequestContext, admin: Admin) -> Result<Reply, ApiError
 /// `PUT /api/admin/providers/{id}`: changes a provider.
 ///
 /// # Errors
-/// `Missing` if there is no such provider, `BadRequest` or `BadInput` for an invalid body or a failed test.
+/// `Missing` if there is no such provider; `BadRequest` or `BadInput` for an invalid body or a failed test.
 pub async fn change_one(cx: RequestContext, admin: Admin) -> Result<Reply, ApiError> {
     change(cx, installation_scope(&admin)).await
 }
@@ -191,7 +191,7 @@ pub async fn remove_one(cx: RequestContext, admin: Admin) -> Result<Reply, ApiEr
 /// `POST /api/admin/providers/{id}/test`: tests a provider.
 ///
 /// # Errors
-/// `Missing` if there is no such provider, `BadInput` when the test fails.
+/// `Missing` if there is no such provider; `BadInput` if the test fails.
 pub async fn test_one(cx: RequestContext, admin: Admin) -> Result<Reply, ApiError> {
     test(cx, installation_scope(&admin)).await
 }
@@ -207,8 +207,8 @@ pub async fn list_own(cx: RequestContext, caller: Caller) -> Result<Reply, ApiEr
 /// `POST /api/users/me/providers`: adds a provider for the caller.
 ///
 /// # Errors
-/// `Forbidden` if the caller uses an API key, otherwise as [`add_one`]; `BadInput` also for an address that the
-/// caller may not set.
+/// `Forbidden` if the caller uses an API key; `BadInput` also for an address that the caller may not set;
+/// otherwise the errors of [`add_one`].
 pub async fn add_own(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     add(cx, ProviderScope::own(&caller)?).await
 }
@@ -216,8 +216,8 @@ pub async fn add_own(cx: RequestContext, caller: Caller) -> Result<Reply, ApiErr
 /// `PUT /api/users/me/providers/{id}`: changes one of the caller's providers.
 ///
 /// # Errors
-/// `Forbidden` if the caller uses an API key, otherwise as [`change_one`]; `BadInput` also for an address that the
-/// caller may not set.
+/// `Forbidden` if the caller uses an API key; `BadInput` also for an address that the caller may not set;
+/// otherwise the errors of [`change_one`].
 pub async fn change_own(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     change(cx, ProviderScope::own(&caller)?).await
 }
@@ -225,7 +225,7 @@ pub async fn change_own(cx: RequestContext, caller: Caller) -> Result<Reply, Api
 /// `DELETE /api/users/me/providers/{id}`: removes one of the caller's providers.
 ///
 /// # Errors
-/// `Forbidden` if the caller uses an API key, `Missing` when there is no such provider.
+/// `Forbidden` if the caller uses an API key; `Missing` if there is no such provider.
 pub async fn remove_own(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     remove(cx, ProviderScope::own(&caller)?).await
 }
@@ -233,7 +233,7 @@ pub async fn remove_own(cx: RequestContext, caller: Caller) -> Result<Reply, Api
 /// `POST /api/users/me/providers/{id}/test`: tests one of the caller's providers.
 ///
 /// # Errors
-/// `Forbidden` if the caller uses an API key, otherwise as [`test_one`].
+/// `Forbidden` if the caller uses an API key; otherwise the errors of [`test_one`].
 pub async fn test_own(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     test(cx, ProviderScope::own(&caller)?).await
 }

@@ -136,8 +136,8 @@ pub async fn show(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError>
 /// `PUT /api/recipes/{id}`: saves a new version with some fields changed.
 ///
 /// # Errors
-/// `Missing` if there is no such recipe, `Forbidden` when it is not the caller's, `BadRequest` or `BadInput` for
-/// an invalid body, `Conflict` when there are too many versions.
+/// `Missing` if there is no such recipe; `Forbidden` if it is not the caller's; `BadRequest` or `BadInput` for an
+/// invalid body; `Conflict` if there are too many versions.
 pub async fn change(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let body: Map<String, Value> = cx.json().await?;
     let id = cx.param("id");
@@ -152,7 +152,7 @@ pub async fn change(mut cx: RequestContext, caller: Caller) -> Result<Reply, Api
 /// `DELETE /api/recipes/{id}`: deletes a recipe.
 ///
 /// # Errors
-/// `Missing` if there is no such recipe, `Forbidden` when it is not the caller's and the caller is not an
+/// `Missing` if there is no such recipe; `Forbidden` if it is not the caller's and the caller is not an
 /// administrator.
 pub async fn delete(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let origin = request_origin(&cx);

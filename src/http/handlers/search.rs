@@ -1,4 +1,4 @@
-//! Search handlers: in one document, and in all documents of the caller. The rules are in `app::meaning_search`.
+//! Search handlers: in one document or in all of the caller's. The rules are in `app::meaning_search`.
 
 use serde_json::{Value, json};
 
@@ -18,7 +18,7 @@ const MAX_MATCHES: usize = 50;
 /// `GET /api/documents/{id}/search?q=`: searches one document.
 ///
 /// # Errors
-/// `Missing` if the caller has no such document, `BadInput` without search words.
+/// `Missing` if the caller has no such document; `BadInput` without search words.
 pub async fn in_one(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let id = super::documents::id(&cx)?;
     let words = search_words(&cx)?;
@@ -63,7 +63,7 @@ pub async fn in_all(cx: RequestContext, caller: Caller) -> Result<Reply, ApiErro
     })))
 }
 
-/// How a search was ranked by meaning.
+/// Describes how a search was ranked by meaning.
 fn meaning_json(ranking: &MeaningRanking) -> Value {
     json!({ "model": ranking.model, "cost_usd": ranking.cost, "error": ranking.failure })
 }

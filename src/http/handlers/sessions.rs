@@ -26,7 +26,7 @@ pub async fn list(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError>
 /// `DELETE /api/users/me/sessions/{id}`: ends one session.
 ///
 /// # Errors
-/// `Missing` if there is no such session, `Forbidden` when the caller uses an API key.
+/// `Missing` if there is no such session; `Forbidden` if the caller uses an API key.
 pub async fn end(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let accounts = cx.app.accounts();
     accounts

@@ -21,8 +21,9 @@ use crate::http::context::RequestContext;
 use crate::http::error::ApiError;
 use crate::http::reply::Reply;
 
-/// `GET /api/threads`: lists the caller's threads, newest first. `q` searches titles, questions, and answers. Without
-/// `archived`, `q`, and `shared`, archived threads are left out. `status`, `pattern`, `model`, `from`, and `to` are of one turn.
+/// `GET /api/threads`: lists the caller's threads, newest first. `q` searches titles, questions, and answers.
+/// Archived threads are left out unless `archived`, `q`, or `shared` is given. `status`, `pattern`, `model`,
+/// `from`, and `to` must all match the same turn.
 ///
 /// # Errors
 /// `BadInput` for an invalid limit, cursor, or filter.
@@ -56,7 +57,7 @@ pub async fn list(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError>
     ))
 }
 
-// None unless the query narrows the turns.
+// Returns `None` if the query does not filter turns.
 fn turn_filter(cx: &RequestContext) -> Result<Option<HistoryFilter>, ApiError> {
     let filter = HistoryFilter {
         search: None,
@@ -93,7 +94,7 @@ fn nullable<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Option<String>>
 /// `PATCH /api/threads/{id}`: renames, pins, archives, or moves a thread.
 ///
 /// # Errors
-/// `Missing` if the caller has no such thread, `BadRequest` or `BadInput` for an invalid body.
+/// `Missing` if the caller has no such thread; `BadRequest` or `BadInput` for an invalid body.
 pub async fn change(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let body: ThreadBody = cx.json().await?;
     let project = match body.project {
@@ -133,7 +134,7 @@ struct ShareBody {
 /// `POST /api/threads/{id}/share`: creates a public link to a thread, or to one turn of it.
 ///
 /// # Errors
-/// `Missing` if the caller has no such thread or turn, `BadRequest` or `BadInput` for an invalid body.
+/// `Missing` if the caller has no such thread or turn; `BadRequest` or `BadInput` for an invalid body.
 pub async fn share(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let body: ShareBody = cx.json_or_empty().await?;
     let id = id(&cx)?;
@@ -165,7 +166,7 @@ pub async fn unshare(cx: RequestContext, caller: Caller) -> Result<Reply, ApiErr
 /// `GET /api/threads/{id}/export?format=&turn=`: downloads a thread, or one turn of it, as Markdown, HTML, or JSON.
 ///
 /// # Errors
-/// `Missing` if the caller has no such thread or turn, `BadInput` for an unknown format.
+/// `Missing` if the caller has no such thread or turn; `BadInput` for an unknown format.
 pub async fn export(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let id = id(&cx)?;
     let only = match cx.query("turn").filter(|text| !text.is_empty()) {

@@ -32,7 +32,7 @@ pub(super) struct ListPage {
 /// Reads a page.
 ///
 /// # Errors
-/// `Failed` if the listing is cut off or too long; `Refused` when it is not from an S3-compatible store.
+/// `Failed` if the listing is truncated or too long; `Refused` if it is not from an S3-compatible store.
 pub(super) fn page(body: &mut Body) -> Result<ListPage, TargetError> {
     let text = all(body, MAX_PAGE_BYTES).map_err(TargetError::Failed)?;
     let mut page = ListPage::default();

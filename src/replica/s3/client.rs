@@ -76,7 +76,7 @@ impl BucketClient {
     /// Sends a request and returns the response, whatever its status.
     ///
     /// # Errors
-    /// `Failed` if there is no response; `Refused` when the request is invalid.
+    /// `Failed` if there is no response; `Refused` if the request is invalid.
     pub fn ask(&self, ask: &BucketRequest<'_>) -> Result<Response<Body>, TargetError> {
         let settings = &self.settings;
         let key = sigv4::path(ask.key);

@@ -29,7 +29,7 @@ impl Download {
     /// Sends the first request.
     ///
     /// # Errors
-    /// `Missing` if there is no such object; otherwise when the store fails or does not report the length.
+    /// `Missing` if there is no such object; another error if the store fails or does not report the length.
     pub fn begin(client: &Arc<BucketClient>, key: &str) -> Result<Self> {
         let ask = BucketRequest {
             method: "GET",

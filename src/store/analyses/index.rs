@@ -59,7 +59,7 @@ pub(super) fn link(
     Ok(())
 }
 
-/// Links an analysis of the history with its models.
+/// Links an analysis in the history to its models.
 ///
 /// # Errors
 /// Returns an error if the database cannot be written.

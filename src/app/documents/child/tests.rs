@@ -1,4 +1,4 @@
-//! Processes that misbehave, and their stopping.
+//! Child processes that misbehave, and how they are stopped.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! Checks of the setup: an administrator, and the server that QUIRE_SERVER names.
+//! Setup checks: whether there is an administrator, and whether the server in `QUIRE_SERVER` is usable.
 
 use super::{CheckResult, CheckState, finding};
 use crate::config::Config;
@@ -29,7 +29,7 @@ pub(super) async fn accounts(store: &Store, config: &Config) -> Option<CheckResu
     Some(finding("accounts", CheckState::Doubtful, text))
 }
 
-/// Checks the server that commands use. Blocks.
+/// Checks the server that the CLI's commands use. Blocks.
 pub(super) fn addresses(config: &Config) -> Vec<CheckResult> {
     let server_of = |address| server(address, config);
     config

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-/// Months: "5. Mai" at a line start is a date.
+/// Month names: "5. Mai" at the start of a line is a date.
 const MONTHS: &[&str] = &[
     "january",
     "februar",
@@ -26,7 +26,7 @@ const MONTHS: &[&str] = &[
     "dezember",
 ];
 
-/// The numbers at line starts whose neighbor, one more or one less, begins a line too.
+/// Returns the numbers at line starts for which the next higher or lower number also begins a line.
 pub(super) fn find(text: &str) -> Vec<Range<usize>> {
     let mut items: Vec<(u32, Range<usize>)> = Vec::new();
     let mut start = 0;
@@ -42,7 +42,7 @@ pub(super) fn find(text: &str) -> Vec<Range<usize>> {
     kept.map(|(_, range)| range.clone()).collect()
 }
 
-// The number that begins a line, and where it is in it.
+// Returns the number that begins a line, and its range in the line.
 fn item(line: &str) -> Option<(u32, Range<usize>)> {
     let text = line.trim_start();
     let start = line.len() - text.len();

@@ -1,5 +1,5 @@
-//! What a judge says and our rules do not confirm is shown as that: not as silence, not as one member's point, and not
-//! as no contradiction.
+//! What a judge reports and our rules do not confirm is shown as unconfirmed: not as silence, not as one member's
+//! point, and not as the absence of a contradiction.
 
 use serde_json::{Value, json};
 
@@ -37,7 +37,7 @@ fn what_the_judge_says_and_no_rule_confirms_is_neither_silence_nor_one_members_p
         assert_eq!(one.lowered.is_empty(), one.stance == Stance::Asserts);
     }
     assert!(map.unique.is_empty() && map.consensus.is_empty(), "{map:?}");
-    // Nor does a quotation that was not found make the others' point one of their own.
+    // A quotation that was not found does not make the point the other member's own, either.
     let said = [
         stance(&plan, 3, 0, "asserts", LEASE[0]),
         stance(&plan, 3, 1, "asserts", "The lease ends on 30 June 2028."),
@@ -62,7 +62,7 @@ fn a_date_in_another_order_is_the_same_date() {
     assert_eq!(map.consensus, [0], "{map:?}");
 }
 
-// A and B say that the seller pays, C that the buyer does; nobody is said to deny anything.
+// A and B say that the seller pays, C that the buyer does; no member is reported to deny anything.
 fn who_pays(more: &Value, contradictions: &Value) -> EvidenceMap {
     let plan = plan(3, &[SELLER], 4);
     let cited = "The seller pays the shipping costs [D1:p1].";
@@ -93,12 +93,12 @@ fn a_reported_contradiction_is_never_none() {
         );
         assert_eq!(map.sentences[0].level, SupportLevel::Supported, "{more}");
     }
-    // What shares no term with the point keeps its level.
+    // A sentence that shares no term with the disputed point keeps its level.
     let color = json!([{ "text": "The pump is red.", "stances": [] }]);
     let map = who_pays(&color, &json!([{ "claim": 1, "why": "one says blue" }]));
     assert_eq!(map.unverified.len(), 1);
     assert_eq!(map.sentences[0].level, SupportLevel::SupportedAgreed);
-    // One side is not confirmed, the other denies: neither agreement nor a contradiction that was shown.
+    // One side is unconfirmed and the other denies: neither agreement nor a proven contradiction.
     let said = [
         stance(&plan, 3, 0, "asserts", SELLER),
         stance(&plan, 3, 2, "denies", BUYER),
