@@ -44,28 +44,28 @@ impl SideCharges<'_> {
             let why = format!("this API key may not use {model}");
             return Err(Error::new(Kind::Forbidden, why));
         }
-        let standing = self.engine.budget_status(&caller.user).await?;
+        let budget_status = self.engine.budget_status(&caller.user).await?;
         let is_bound = limits.day_cost.is_some() || limits.all_cost.is_some();
-        if cost.is_none() && (is_bound || standing.limits.bound_cost()) {
+        if cost.is_none() && (is_bound || budget_status.limits.bound_cost()) {
             let why =
                 "the price of this model is not known, so a budget in dollars cannot be enforced";
             return Err(Error::new(Kind::BudgetExceeded, why)
                 .resolve("ask an administrator to set its price"));
         }
         let cost = cost.unwrap_or_default();
-        let aside = self
+        let budget_reservation = self
             .engine
             .reserve(&caller.user, UsageAmount { cost, tokens });
-        let aside = aside
+        let budget_reservation = budget_reservation
             .await
             .map_err(|over| Error::new(Kind::BudgetExceeded, over))?;
-        let grant = match caller.key.as_ref().filter(|_| is_bound) {
+        let key_reservation = match caller.key.as_ref().filter(|_| is_bound) {
             Some(key) => Some(self.key_limits.reserve(&limits, &key.id, cost, now).await?),
             None => None,
         };
         Ok(SideReservation {
-            _budget: aside,
-            _key: grant,
+            _budget: budget_reservation,
+            _key: key_reservation,
         })
     }
 

@@ -66,7 +66,7 @@ fn models(app: &App) -> String {
         .collect();
     let next = "quire ask \"What is a quire?\"";
     if real.is_empty()
-        && let Some(line) = awaited(app)
+        && let Some(line) = missing_models_line(app)
     {
         return line;
     }
@@ -81,7 +81,7 @@ fn models(app: &App) -> String {
 }
 
 /// Returns the line about providers that are configured but whose models are not known; `None` if there are none.
-fn awaited(app: &App) -> Option<String> {
+fn missing_models_line(app: &App) -> Option<String> {
     let mut providers = app.models().providers(None);
     providers.retain(|provider| provider.configured);
     let names: Vec<&str> = providers.iter().map(|one| one.id.as_str()).collect();

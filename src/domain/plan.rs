@@ -10,7 +10,7 @@ use super::context_mode::Fitting;
 use super::id::DocumentId;
 use super::money::{MicroDollars, Price};
 use super::parameters::Parameters;
-use super::retrieval::record::{RETRIEVAL_CALLS, RETRIEVAL_STAGE, RetrievalRecord};
+use super::retrieval::record::{RETRIEVAL_STAGE, RETRIEVAL_STAGE_NUMBER, RetrievalRecord};
 use super::standing::MemberStanding;
 use super::thread::{self, CarriedTurns};
 use super::tools::Tools;
@@ -329,7 +329,7 @@ impl Plan {
     pub fn stage_name(&self, stage: usize) -> Option<&str> {
         let name = self.stages.get(stage).map(|stage| stage.name.as_str());
         name.or_else(|| self.evidence_call(stage).map(|_| EVIDENCE_STAGE))
-            .or((stage == RETRIEVAL_CALLS).then_some(RETRIEVAL_STAGE))
+            .or((stage == RETRIEVAL_STAGE_NUMBER).then_some(RETRIEVAL_STAGE))
     }
 
     /// Whether the stage has a member with this index.

@@ -29,7 +29,10 @@ impl Analyses<'_> {
         let Some(mut record) = planned else {
             return Ok((None, None));
         };
-        if record.price.is_none() && record.failure.is_empty() && self.is_bound(user, new).await? {
+        if record.price.is_none()
+            && record.failure.is_empty()
+            && self.has_cost_budget(user, new).await?
+        {
             record.failure = format!(
                 "the price of {} is not known, so a budget cannot be enforced",
                 record.model
@@ -58,7 +61,7 @@ impl Analyses<'_> {
     }
 
     // Whether a cost budget applies, so that the price of every call must be known.
-    async fn is_bound(&self, user: &UserId, new: &CheckedRequest) -> Result<bool> {
+    async fn has_cost_budget(&self, user: &UserId, new: &CheckedRequest) -> Result<bool> {
         let is_own = new.budget.is_some() || new.context.key.is_some();
         Ok(is_own || self.usage.budget_status(user).await?.limits.bound_cost())
     }

@@ -117,7 +117,7 @@ impl<'a> HistoryImport<'a> {
                     self.count.present += 1;
                     return Ok(());
                 }
-                Some(one) => single(&one)?,
+                Some(one) => single_turn_thread(&one)?,
                 None => {
                     self.count.refused += 1;
                     return Ok(());
@@ -197,7 +197,7 @@ impl<'a> HistoryImport<'a> {
 }
 
 /// Converts a conversation of the other formats to a thread of one analysis.
-fn single(one: &ForeignConversation) -> Result<ImportedThread> {
+fn single_turn_thread(one: &ForeignConversation) -> Result<ImportedThread> {
     let made = one.made.unwrap_or_else(clock::now);
     let id = AnalysisId::new(made, random_number()?);
     Ok(ImportedThread {

@@ -125,12 +125,12 @@ fn vote(ended: &RunOutcome) -> Option<String> {
 fn failure(ended: &RunOutcome, passed_on: bool) -> Error {
     let errors = ended.answers.iter();
     let errors = errors.filter_map(|answer| Some((&answer.model, answer.error.as_ref()?)));
-    let told = errors
+    let messages = errors
         .clone()
         .map(|(model, error)| format!("{model}: {}", error.detail));
-    let told = told.collect::<Vec<_>>().join("; ");
-    let why = match (told.is_empty(), &ended.outcome.error) {
-        (false, _) => told,
+    let messages = messages.collect::<Vec<_>>().join("; ");
+    let why = match (messages.is_empty(), &ended.outcome.error) {
+        (false, _) => messages,
         (true, Some(error)) => error.clone(),
         (true, None) => "no answer was written".to_owned(),
     };
@@ -158,15 +158,15 @@ fn failure(ended: &RunOutcome, passed_on: bool) -> Error {
         };
     };
     let kind = Kind::of_call(error.kind);
-    let mut told = Error::new(kind, why);
+    let mut messages = Error::new(kind, why);
     // A panel's failure is Quire's own.
-    told.upstream_status = error.client_visible_status().filter(|_| passed_on);
-    told.retry_after = error
+    messages.upstream_status = error.client_visible_status().filter(|_| passed_on);
+    messages.retry_after = error
         .retry_after_ms
         .map(Duration::from_millis)
         .or(match kind {
             Kind::TooFast | Kind::Unavailable => Some(Duration::from_secs(5)),
             _ => None,
         });
-    told
+    messages
 }

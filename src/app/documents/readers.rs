@@ -49,9 +49,9 @@ pub(super) struct ReaderPool(Arc<ReaderPoolShared>);
 
 struct ReaderPoolShared {
     store: Store,
-    shelf: OriginalFiles,
+    originals: OriginalFiles,
     reader: ChildReader,
-    most: usize,
+    max_readers: usize,
     state: Mutex<ReaderPoolState>,
     gone: Condvar,
     /// Notified when a document has been read or has failed.
@@ -77,9 +77,9 @@ impl ReaderPool {
     pub fn new(store: Store, shelf: OriginalFiles, reader: ChildReader, most: usize) -> Self {
         Self(Arc::new(ReaderPoolShared {
             store,
-            shelf,
+            originals: shelf,
             reader,
-            most,
+            max_readers: most,
             state: Mutex::default(),
             gone: Condvar::new(),
             ended: Notify::new(),
@@ -117,7 +117,7 @@ impl ReaderPool {
     pub fn work(&self) -> Result<()> {
         let mut state = self.0.state();
         state.calls += 1;
-        if state.stopping || state.threads >= self.0.most {
+        if state.stopping || state.threads >= self.0.max_readers {
             return Ok(());
         }
         let shared = self.0.clone();
@@ -207,7 +207,7 @@ impl ReaderPoolShared {
                 Ok(mut waiting) => {
                     waiting.retain(|one| !state.taken.contains(&one.id));
                     state.turns.see(&waiting);
-                    match state.turns.next(&waiting, self.most) {
+                    match state.turns.next(&waiting, self.max_readers) {
                         Some(next) => {
                             state.turns.begin(&next.user);
                             state.taken.push(next.id.clone());
@@ -296,7 +296,7 @@ impl ReaderPoolShared {
     /// # Errors
     /// Returns an error if the store cannot be written, in which case the document stays intact.
     fn discard(&self, user: UserId, id: DocumentId) -> Result<()> {
-        let (folder, ids) = (self.shelf.folder(), [id.clone()]);
+        let (folder, ids) = (self.originals.folder(), [id.clone()]);
         deletion::mark(folder, &ids);
         let deleted = (self.store).write_now(move |db| documents::delete(db, &user, &id));
         if let Err(error) = deleted {
@@ -308,7 +308,7 @@ impl ReaderPoolShared {
     }
 
     fn read(&self, document: Document) -> Result<ReadOutcome> {
-        let path = self.shelf.fetch_blocking(&document.id)?;
+        let path = self.originals.fetch_blocking(&document.id)?;
         if let Ok(about) = std::fs::metadata(&path) {
             super::originals::check_size(&document, about.len())?;
         }

@@ -68,7 +68,7 @@ impl Experiments<'_> {
         });
         let found = found.await?.ok_or_else(Error::missing)?;
         // A thousand cases with a hundred configurations take a while, so this runs on a blocking thread.
-        let worked = tokio::task::spawn_blocking(move || worked_out(found));
+        let worked = tokio::task::spawn_blocking(move || build_view(found));
         worked.await.map_err(Error::internal)
     }
 
@@ -100,7 +100,7 @@ impl Experiments<'_> {
 
 type StoredExperiment = (Experiment, Vec<Case>, Vec<Evaluation>, Vec<Judgment>);
 
-fn worked_out((mut experiment, cases, evaluations, judgments): StoredExperiment) -> ExperimentView {
+fn build_view((mut experiment, cases, evaluations, judgments): StoredExperiment) -> ExperimentView {
     let race = race_of(&experiment, &evaluations);
     // A prompt search adds configurations to the stored ones.
     experiment.design = race.design().clone();
@@ -110,7 +110,7 @@ fn worked_out((mut experiment, cases, evaluations, judgments): StoredExperiment)
     let failed = failed.map(|one| one.trial).collect();
     let space = &experiment.spec.space;
     let baseline = experiment.spec.baseline();
-    let reach = reach_of(&experiment);
+    let reach = max_difference(&experiment);
     let matches = matches_of(&judgments);
     let mut report = report::report(&race, space, &failed, &matches, baseline, reach);
     let calibration = calibrate(&labelled(&judgments, &race));
@@ -137,7 +137,7 @@ fn worked_out((mut experiment, cases, evaluations, judgments): StoredExperiment)
 }
 
 /// The largest possible difference between two settings: a pairwise judge gives the current one 0.5.
-fn reach_of(experiment: &Experiment) -> f64 {
+fn max_difference(experiment: &Experiment) -> f64 {
     let judge = experiment.spec.evaluator.judge();
     let is_pairwise = judge.is_some_and(|judge| judge.kind == JudgeMode::Pairwise);
     let is_weighted = matches!(experiment.spec.objective, Objective::Weighted { .. });

@@ -18,7 +18,7 @@ const BATCH: u32 = 64;
 /// Maximum number of characters sent per passage.
 const MAX_CHARS: usize = 8_000;
 /// Initial pause before a failed batch is retried; doubles up to [`MAX_PAUSE`].
-const PAUSE: Duration = Duration::from_secs(30);
+const INITIAL_PAUSE: Duration = Duration::from_secs(30);
 /// Longest pause before a failed batch is retried.
 const MAX_PAUSE: Duration = Duration::from_secs(3_600);
 /// Number of consecutive passages that a model may refuse before it counts as unusable.
@@ -29,16 +29,16 @@ struct EmbeddingWork {
     user: UserId,
     model: String,
     /// Row of the last processed passage.
-    after: i64,
+    last_row: i64,
     /// Number of passages in the next call.
-    batch: u32,
+    batch_size: u32,
     /// Number of consecutive refused passages.
-    refused: u32,
+    consecutive_refusals: u32,
 }
 
 /// The outcome of a step.
 #[derive(PartialEq, Eq)]
-enum StepEnd {
+enum StepOutcome {
     Done,
     More,
     Failed,
@@ -48,16 +48,16 @@ impl MeaningSearch<'_> {
     /// Computes missing vectors whenever documents have been read or a user has chosen a model. Never returns;
     /// sleeps without a timer while nothing is missing.
     pub async fn embed_passages(&self) {
-        let mut pause = PAUSE;
+        let mut pause = INITIAL_PAUSE;
         loop {
-            let again = match self.round().await {
+            let again = match self.embed_missing().await {
                 Ok(true) => {
-                    pause = PAUSE;
+                    pause = INITIAL_PAUSE;
                     None
                 }
                 Ok(false) => Some(pause),
-                Err(fault) => {
-                    log::error("passages cannot be embedded", &[("fault", &fault)]);
+                Err(error) => {
+                    log::error("passages cannot be embedded", &[("why", &error)]);
                     Some(pause)
                 }
             };
@@ -69,43 +69,43 @@ impl MeaningSearch<'_> {
             };
             tokio::select! {
                 () = self.documents.text_stored() => {}
-                () = self.state.chosen.notified() => pause = PAUSE,
+                () = self.state.chosen.notified() => pause = INITIAL_PAUSE,
                 () = wait => pause = (pause * 2).min(MAX_PAUSE),
             }
         }
     }
 
     // Computes everything that is missing, one batch per user in turn. Returns false if a batch failed.
-    async fn round(&self) -> Result<bool> {
+    async fn embed_missing(&self) -> Result<bool> {
         let chosen = self.store.read(meaning_search::all).await?;
-        let mut open: Vec<EmbeddingWork> = chosen
+        let mut pending: Vec<EmbeddingWork> = chosen
             .into_iter()
             .map(|(user, model)| EmbeddingWork {
                 user,
                 model,
-                after: 0,
-                batch: BATCH,
-                refused: 0,
+                last_row: 0,
+                batch_size: BATCH,
+                consecutive_refusals: 0,
             })
             .collect();
         let mut has_failed = false;
-        while !open.is_empty() {
+        while !pending.is_empty() {
             let mut left = Vec::new();
-            for mut work in open {
+            for mut work in pending {
                 match self.step(&mut work).await? {
-                    StepEnd::More => left.push(work),
-                    StepEnd::Done => {}
-                    StepEnd::Failed => has_failed = true,
+                    StepOutcome::More => left.push(work),
+                    StepOutcome::Done => {}
+                    StepOutcome::Failed => has_failed = true,
                 }
             }
-            open = left;
+            pending = left;
         }
         Ok(!has_failed)
     }
 
-    async fn step(&self, work: &mut EmbeddingWork) -> Result<StepEnd> {
+    async fn step(&self, work: &mut EmbeddingWork) -> Result<StepOutcome> {
         let (user, model) = (work.user.clone(), work.model.clone());
-        let (after, batch) = (work.after, work.batch);
+        let (after, batch) = (work.last_row, work.batch_size);
         let read = self.store.read(move |db: &Reader| {
             // The user's choice may have changed, or the account may have been locked, since the round began.
             let is_current = meaning_search::of_user(db, &user)?.as_ref() == Some(&model)
@@ -117,43 +117,43 @@ impl MeaningSearch<'_> {
         });
         let passages = read.await?;
         let Some(last) = passages.last().map(|last| last.row) else {
-            return Ok(StepEnd::Done);
+            return Ok(StepOutcome::Done);
         };
         let vectors = match self.vectors(work, &passages).await {
             Ok(vectors) => vectors,
-            Err(error) => return self.failed(work, &passages, error).await,
+            Err(error) => return self.handle_batch_error(work, &passages, error).await,
         };
-        (work.after, work.refused) = (last, 0);
-        work.batch = (work.batch * 2).min(BATCH);
+        (work.last_row, work.consecutive_refusals) = (last, 0);
+        work.batch_size = (work.batch_size * 2).min(BATCH);
         self.state.set_failure(&work.user, None);
         self.store_vectors(work, &passages, vectors).await?;
-        Ok(StepEnd::More)
+        Ok(StepOutcome::More)
     }
 
     // A model may refuse a batch because one of its passages is too long. Smaller batches find that passage, and
     // it is skipped.
-    async fn failed(
+    async fn handle_batch_error(
         &self,
         work: &mut EmbeddingWork,
         passages: &[UnembeddedPassage],
         error: Error,
-    ) -> Result<StepEnd> {
-        if error.kind == Kind::BadRequest && work.refused < MAX_REFUSED {
+    ) -> Result<StepOutcome> {
+        if error.kind == Kind::BadRequest && work.consecutive_refusals < MAX_REFUSED {
             if passages.len() > 1 {
-                work.batch = (work.batch / 4).max(1);
+                work.batch_size = (work.batch_size / 4).max(1);
             } else {
-                work.refused += 1;
-                work.after = passages[0].row;
+                work.consecutive_refusals += 1;
+                work.last_row = passages[0].row;
                 self.store_vectors(work, passages, vec![Vec::new()]).await?;
             }
-            return Ok(StepEnd::More);
+            return Ok(StepOutcome::More);
         }
         log::warn(
             "passages cannot be embedded",
             &[("model", &work.model), ("why", &error.public)],
         );
         self.state.set_failure(&work.user, Some(error.public));
-        Ok(StepEnd::Failed)
+        Ok(StepOutcome::Failed)
     }
 
     async fn vectors(

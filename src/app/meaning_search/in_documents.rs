@@ -57,7 +57,7 @@ impl MeaningSearch<'_> {
         let mut ranking = self.planned_ranking(user).await?;
         let meaning = match &mut ranking {
             Some(ranking) if ranking.failure.is_none() => {
-                self.words_meaning(caller, words, ranking).await
+                self.question_meaning(caller, words, ranking).await
             }
             _ => None,
         };
@@ -88,13 +88,13 @@ impl MeaningSearch<'_> {
     }
 
     // Returns `None` and stores the reason in `ranking` if the meaning cannot be computed.
-    async fn words_meaning(
+    async fn question_meaning(
         &self,
         caller: &Caller,
         words: &str,
         ranking: &mut MeaningRanking,
     ) -> Option<QuestionMeaning> {
-        match self.try_words_meaning(caller, words, ranking).await {
+        match self.try_question_meaning(caller, words, ranking).await {
             Ok(meaning) => Some(meaning),
             Err(error) => {
                 log::warn(
@@ -107,7 +107,7 @@ impl MeaningSearch<'_> {
         }
     }
 
-    async fn try_words_meaning(
+    async fn try_question_meaning(
         &self,
         caller: &Caller,
         words: &str,

@@ -122,7 +122,7 @@ impl MeaningSearch<'_> {
         &self,
         caller: &Caller,
         model: &str,
-        visit: &RequestOrigin,
+        origin: &RequestOrigin,
     ) -> Result<MeaningStatus> {
         check_session(caller)?;
         let asked = EmbeddingRequest {
@@ -136,7 +136,7 @@ impl MeaningSearch<'_> {
         let found = self.llm.find(Some(&user), model);
         let name = found.map_or_else(|| model.to_owned(), |model| model.id);
         let (kept, id) = (name.clone(), user.clone());
-        let mut entry = visit.entry(Some(&user), "meaning_search.chosen", user.as_str());
+        let mut entry = origin.entry(Some(&user), "meaning_search.chosen", user.as_str());
         entry.detail.clone_from(&name);
         let written = self.store.write(move |db| {
             meaning_search::set(db, &id, &name, now)?;
@@ -153,10 +153,10 @@ impl MeaningSearch<'_> {
     ///
     /// # Errors
     /// `Forbidden` for an API key; another error if the database cannot be written.
-    pub async fn turn_off(&self, caller: &Caller, visit: &RequestOrigin) -> Result<MeaningStatus> {
+    pub async fn turn_off(&self, caller: &Caller, origin: &RequestOrigin) -> Result<MeaningStatus> {
         check_session(caller)?;
         let user = caller.user.clone();
-        let entry = visit.entry(Some(&user), "meaning_search.off", user.as_str());
+        let entry = origin.entry(Some(&user), "meaning_search.off", user.as_str());
         let id = user.clone();
         let written = self.store.write(move |db| {
             meaning_search::remove(db, &id)?;

@@ -20,7 +20,7 @@ use crate::domain::parameters::Parameters;
 use crate::domain::pattern::CallId;
 use crate::domain::retrieval::meaning::{QuestionMeaning, normalized};
 use crate::domain::retrieval::record::{
-    RETRIEVAL_CALLS, REWRITING_TOKENS, RetrievalRecord, RewriterModel, rewriting_prompt,
+    RETRIEVAL_STAGE_NUMBER, REWRITING_TOKENS, RetrievalRecord, RewriterModel, rewriting_prompt,
 };
 use crate::domain::usage::{self, CallCharge, CallEnd};
 use crate::domain::user::Caller;
@@ -161,7 +161,7 @@ impl MeaningSearch<'_> {
         let context = EmbeddingContext {
             id: search.analysis,
             call: CallId {
-                stage: RETRIEVAL_CALLS,
+                stage: RETRIEVAL_STAGE_NUMBER,
                 member: 0,
             },
             deadline: Some(DEADLINE),
@@ -233,7 +233,7 @@ impl MeaningSearch<'_> {
         let (result, bill) = self.ask(&search.caller.user, rewriter, prompt).await?;
         let charge = CallCharge {
             call: CallId {
-                stage: RETRIEVAL_CALLS,
+                stage: RETRIEVAL_STAGE_NUMBER,
                 member: 1,
             },
             model: rewriter.model.clone(),

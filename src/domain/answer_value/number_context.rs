@@ -20,7 +20,7 @@ const DOUBTS: &[&str] = &[
 const ATTACHED_DENIALS: &[&str] = &["不是", "并非", "不等于", "不", "非"];
 const ATTACHED_DENIALS_BEHIND: &[&str] = &["ではな", "ではあり", "じゃな"];
 /// Prepositions and similar words whose number is not the stated one: "18 of 20", "18 for 3 people".
-const CIRCUMSTANCES: &[&str] = &[
+const PREPOSITIONS: &[&str] = &[
     "of", "from", "for", "in", "at", "by", "with", "per", "after", "before", "since", "until",
     "on", "out", "during", "see", "step", "page", "each", "every", "versus", "vs", "von", "aus",
     "für", "bei", "nach", "vor", "seit", "mit", "pro", "im", "am", "pour", "sur", "avec", "dans",
@@ -60,7 +60,7 @@ const REFUTED: &[&str] = &[
     "faux",
 ];
 /// Words that end what a denial before them refers to: "not 6 but 5".
-const TURNS: &[&str] = &["but", "sondern", "mais", "is", "ist", "=", "so"];
+const DENIAL_ENDS: &[&str] = &["but", "sondern", "mais", "is", "ist", "=", "so"];
 /// What joins two numbers so that neither of them is stated: "5 or 6", "4-5", "4, 5".
 const ALTERNATIVES: &[&str] = &[
     "or", "oder", "ou", "and", "und", "et", "to", "bis", "through", "-", "–", "—", ",", "/",
@@ -111,10 +111,10 @@ const COMPARATIVES: &[&str] = &[
 /// Number of words before a number in which a denial is looked for.
 const NEAR: usize = 4;
 /// Most words between two numbers that one word joins: a unit and the word.
-const JOINED: usize = 3;
+const MAX_JOINING_WORDS: usize = 3;
 
 /// Whether the words before a number put it in a prepositional phrase, rather than introduce a result.
-pub fn is_circumstance(before: &str) -> bool {
+pub fn is_in_prepositional_phrase(before: &str) -> bool {
     let clause = before
         .rsplit(['.', ';', ':', '!', '?', '\n', ',', '='])
         .next();
@@ -125,7 +125,7 @@ pub fn is_circumstance(before: &str) -> bool {
         .collect();
     let Some(at) = (0..words.len())
         .rev()
-        .find(|&at| CIRCUMSTANCES.contains(&words[at].as_str()))
+        .find(|&at| PREPOSITIONS.contains(&words[at].as_str()))
     else {
         return false;
     };
@@ -135,7 +135,7 @@ pub fn is_circumstance(before: &str) -> bool {
 }
 
 /// Whether the sentence that continues with `rest` is a question.
-pub fn is_asked(rest: &str) -> bool {
+pub fn is_question(rest: &str) -> bool {
     let ends = rest.char_indices().find(|(at, c)| {
         let follows = rest[at + c.len_utf8()..].starts_with(char::is_alphanumeric);
         matches!(c, '!' | '?' | '？' | '\n' | '。') || (*c == '.' && !follows)
@@ -169,7 +169,7 @@ pub fn is_denied(before: &str) -> bool {
         if matches!(than.as_str(), "than" | "of") && REPLACED.contains(&kind.as_str()));
     let clause = words
         .iter()
-        .take_while(|word| !TURNS.contains(&word.as_str()) && !word.ends_with(','));
+        .take_while(|word| !DENIAL_ENDS.contains(&word.as_str()) && !word.ends_with(','));
     let is_attached = ATTACHED_DENIALS
         .iter()
         .any(|word| before.trim_end().ends_with(word));
@@ -243,7 +243,7 @@ pub fn joins(between: &str) -> bool {
         || (words.len() > 1 && matches!(last.as_str(), "also"));
     let has_result = words.iter().any(|word| RESULTS.contains(&word.as_str()));
     let is_denied = DENIALS.contains(&last.as_str());
-    (is_joiner || is_denied) && words.len() <= JOINED && !has_result
+    (is_joiner || is_denied) && words.len() <= MAX_JOINING_WORDS && !has_result
 }
 
 pub fn is_bound(before: &str) -> bool {

@@ -25,7 +25,10 @@ const GERMAN: &[&str] = &[
 /// Returns the numbers in a text in order. A minus counts where it touches the number and nothing before it;
 /// percentages are taken as written. Digits behind a letter are part of a name ("H2O").
 pub fn numbers_in(text: &str) -> Vec<f64> {
-    placed(text).into_iter().map(|found| found.number).collect()
+    find_numbers(text)
+        .into_iter()
+        .map(|found| found.number)
+        .collect()
 }
 
 /// A number and its position in a text.
@@ -40,7 +43,7 @@ pub struct PlacedNumber {
 }
 
 /// Finds the numbers in a text and their positions.
-pub fn placed(text: &str) -> Vec<PlacedNumber> {
+pub fn find_numbers(text: &str) -> Vec<PlacedNumber> {
     let is_german = is_german(text);
     let mut found = Vec::new();
     let mut at = 0;

@@ -1,9 +1,10 @@
 //! The number that a text states, as opposed to one that it negates, uses as a bound, or lists among several.
 
 use super::number_context::{
-    differ, is_asked, is_bound, is_bound_behind, is_circumstance, is_denied, is_refuted, joins,
+    differ, is_bound, is_bound_behind, is_denied, is_in_prepositional_phrase, is_question,
+    is_refuted, joins,
 };
-use super::placed_number::{PlacedNumber, placed};
+use super::placed_number::{PlacedNumber, find_numbers};
 use super::{closing, dates, markup};
 
 /// Words with which a text retracts a number.
@@ -47,7 +48,7 @@ pub fn last_stated(text: &str) -> Option<f64> {
 // Returns the number that a statement begins with, or `Some(None)` if the statement does not assert it; `None` if
 // the statement begins with something else, such as an equation or a date.
 fn leading(said: &str) -> Option<Option<f64>> {
-    let all = placed(said);
+    let all = find_numbers(said);
     let first = all.first()?;
     let before = said[..first.start].trim();
     let is_plain = !before.contains(char::is_alphabetic)
@@ -72,7 +73,7 @@ fn leading(said: &str) -> Option<Option<f64>> {
     };
     let is_open = next.is_some_and(is_term)
         || is_refuted(gap, next.is_some())
-        || is_asked(rest)
+        || is_question(rest)
         || is_bound(before)
         || is_bound_behind(rest);
     Some(Some(first.number).filter(|_| !is_open))
@@ -80,11 +81,11 @@ fn leading(said: &str) -> Option<Option<f64>> {
 
 fn stated_in(text: &str) -> Option<f64> {
     let short = without_asides(text);
-    let text = match placed(&short).is_empty() {
+    let text = match find_numbers(&short).is_empty() {
         true => text,
         false => &short,
     };
-    let all = placed(text);
+    let all = find_numbers(text);
     let between = |at: usize| {
         let start = at.checked_sub(1).map_or(0, |before| all[before].end);
         &text[start..all[at].start]
@@ -98,13 +99,13 @@ fn stated_in(text: &str) -> Option<f64> {
         let is_joined = at > 0 && joins(between(at));
         denied.push(
             is_denied(between(at))
-                || is_asked(rest)
+                || is_question(rest)
                 || is_refuted(gap, next.is_some())
                 || (follows_denied && is_joined),
         );
     }
     let last = (0..all.len()).rev().find(|&at| !denied[at])?;
-    let stated = of_sentence(last, &denied, between)?;
+    let stated = last_in_sentence(last, &denied, between)?;
     let is_open = |before: usize| {
         let (one, other) = (all[before].number, all[stated].number);
         // "May 4, 2026"
@@ -122,7 +123,7 @@ fn stated_in(text: &str) -> Option<f64> {
 
 // Returns the last number of this number's sentence that is not in a prepositional phrase; if there is only one
 // number, returns it anyway.
-fn of_sentence<'a>(
+fn last_in_sentence<'a>(
     last: usize,
     denied: &[bool],
     between: impl Fn(usize) -> &'a str,
@@ -133,7 +134,9 @@ fn of_sentence<'a>(
         .find(|&at| at == 0 || ends(at))
         .unwrap_or_default();
     let mut numbers = (first..=last).rev().filter(|&at| !denied[at]);
-    let found = numbers.clone().find(|&at| !is_circumstance(between(at)));
+    let found = numbers
+        .clone()
+        .find(|&at| !is_in_prepositional_phrase(between(at)));
     found.or_else(|| numbers.next().filter(|_| numbers.next().is_none()))
 }
 

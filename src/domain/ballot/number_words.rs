@@ -52,7 +52,7 @@ const JOINERS: &[&str] = &["and", "or", "und", "oder"];
 const DENIALS: &[&str] = &["not", "nicht", "than", "without"];
 
 /// Words after "in" that are not units.
-const NO_UNITS: &[&str] = &[
+const NON_UNITS: &[&str] = &[
     "total", "all", "full", "cash", "advance", "average", "general", "numbers", "figures",
     "digits", "words", "short", "spring", "summer", "autumn", "winter", "stock", "english",
     "german", "it", "them", "there", "this", "that",
@@ -96,7 +96,7 @@ impl NumberWords {
                 .as_ref()
                 .is_some_and(|unit| unit.is_listed() && is_sure);
             found.units.extend(unit);
-            found.note(&words[at], true);
+            found.record_word(&words[at], true);
             at += used;
         }
         found
@@ -182,7 +182,7 @@ impl NumberWords {
                     found.units.push(unit);
                 }
             }
-            found.note(word, is_led);
+            found.record_word(word, is_led);
             at += used;
         }
         if !demanded.is_empty() {
@@ -193,7 +193,7 @@ impl NumberWords {
     }
 
     // Records percent, shares, scales, cents, and kinds; scales and cents only if they are requested.
-    fn note(&mut self, word: &str, is_demanded: bool) {
+    fn record_word(&mut self, word: &str, is_demanded: bool) {
         let find = |table: &[(&str, i64)]| {
             let row = table.iter().find(|(known, _)| *known == word)?;
             Some(Ratio::whole(row.1))
@@ -232,7 +232,7 @@ fn demands_unknown(question: &str) -> bool {
     (1..words.len()).any(|at| {
         let word = words[at].trim_matches(is_punctuation);
         let ends = at + 1 == words.len() || words[at].ends_with(is_punctuation);
-        let is_word = word.starts_with(char::is_lowercase) && !NO_UNITS.contains(&word);
+        let is_word = word.starts_with(char::is_lowercase) && !NON_UNITS.contains(&word);
         match words[at - 1].to_lowercase().as_str() {
             "many" => is_word && !is_known(at),
             "in" => is_word && ends && !is_known(at),

@@ -100,7 +100,7 @@ impl DraftAgreement {
     }
 
     /// Formats how many claims they share, for a note.
-    pub fn together(&self) -> String {
+    pub fn shared_note(&self) -> String {
         let confirmed = format!("share {} of {} claims", self.shared, self.listed());
         match self.unconfirmed {
             0 => confirmed,

@@ -23,7 +23,7 @@ pub(super) struct PlacedClaim<'a> {
     /// The judge's reason, if it reports a contradiction on the claim.
     pub why: Option<&'a str>,
     /// Number of the judge's denials that do not count.
-    pub lost: usize,
+    pub ineffective_denials: usize,
     /// Number of assertions reported by the judge whose quoted words were not found.
     pub unfound: usize,
 }
@@ -31,7 +31,7 @@ pub(super) struct PlacedClaim<'a> {
 impl PlacedClaim<'_> {
     /// Whether the judge reports that a member denies the claim.
     pub fn is_contested(&self) -> bool {
-        self.lost > 0 || self.why.is_some()
+        self.ineffective_denials > 0 || self.why.is_some()
     }
 }
 

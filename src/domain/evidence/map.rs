@@ -130,7 +130,7 @@ fn fill(map: &mut EvidenceMap, plan: &Plan, drafts: &[FirstAnswer<'_>], reply: J
             sentence,
             is_made: made.is_some(),
             why: reported.find(|(of, _)| *of == index).map(|(_, why)| &**why),
-            lost,
+            ineffective_denials: lost,
             unfound,
         };
         let is_shown = stances.iter().any(|one| one.stance != Stance::Silent);
@@ -283,7 +283,7 @@ fn relate(map: &mut EvidenceMap, placed: &[PlacedClaim<'_>], unplaced: &[String]
         }
         // Other members' stances reported by the judge count against "alone", even if nothing confirms them.
         let mut of_claim = placed.iter().filter(|one| one.claim == Some(index));
-        let is_open = of_claim.any(|one| one.lost + one.unfound > 0)
+        let is_open = of_claim.any(|one| one.ineffective_denials + one.unfound > 0)
             || claim
                 .stances
                 .iter()

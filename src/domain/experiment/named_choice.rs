@@ -47,7 +47,7 @@ const NEAR: usize = 3;
 /// is B"; "B) …" at the start; or "(B)". `None` if the letter is refuted, questioned, or one of several.
 pub fn choice(text: &str) -> Option<char> {
     let words: Vec<&str> = text.split_whitespace().collect();
-    let candidates = [named(&words), first(&words), marked(&words)];
+    let candidates = [named(&words), first(&words), bracketed_letter(&words)];
     let mut candidates = candidates.into_iter().flatten();
     let at = candidates.find(|&at| !words[at].ends_with('?'))?;
     letter(words[at]).filter(|_| !is_one_of_several(&words, at))
@@ -98,7 +98,7 @@ fn first(words: &[&str]) -> Option<usize> {
     (is_label && letter(word).is_some() && !(words.len() > 1 && is_asked)).then_some(0)
 }
 
-fn marked(words: &[&str]) -> Option<usize> {
+fn bracketed_letter(words: &[&str]) -> Option<usize> {
     let is_marked = |word: &str| word.starts_with('(') || word.starts_with("**");
     let at = (0..words.len()).rev().find(|&at| is_marked(words[at]))?;
     let fits = letter(words[at]).is_some() && !is_refuted(words, at) && !is_excluded(words, at);

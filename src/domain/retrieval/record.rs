@@ -8,7 +8,7 @@ use crate::domain::money::{MicroDollars, Price};
 /// The name of the stage of these calls in estimates and in the timeline.
 pub const RETRIEVAL_STAGE: &str = "retrieval";
 /// The number of that stage in the call log: higher than those of any pattern.
-pub const RETRIEVAL_CALLS: usize = 1_000;
+pub const RETRIEVAL_STAGE_NUMBER: usize = 1_000;
 
 /// Maximum number of output tokens of a rewriting call: leaves room for a model that reasons a little first.
 pub const REWRITING_TOKENS: u32 = 400;

@@ -12,7 +12,7 @@ const BACKTRACKS: u64 = super::MAX_BACKTRACKS as u64;
 /// Bytes of text that simple parts of a regular expression process per step.
 const BYTES_A_STEP: u64 = 50;
 /// Number of active NFA states of a regular expression simulated per step, for each byte of text.
-const PLACES_A_STEP: u64 = 10;
+const STATES_PER_STEP: u64 = 10;
 /// Maximum number of positions of a regular expression within the compiled-size limit.
 const MAX_PLACES: u64 = 10_000;
 /// Maximum number of (schema part, value part) pairs examined.
@@ -189,7 +189,7 @@ fn matching(pattern: &str, text: &str) -> u64 {
     let length = text.len() as u64;
     match steps_back(pattern) {
         true => BACKTRACKS.saturating_mul(1 + length / BYTES_A_STEP),
-        false => 4 + length.saturating_mul(1 + places(pattern) / PLACES_A_STEP),
+        false => 4 + length.saturating_mul(1 + places(pattern) / STATES_PER_STEP),
     }
 }
 

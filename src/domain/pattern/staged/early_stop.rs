@@ -108,7 +108,7 @@ impl StagedRun {
                 agrees: found.reaches(threshold),
                 note: format!(
                     "the first answers {} and {}, as compared by {}, with a threshold of {threshold:.2}",
-                    found.together(),
+                    found.shared_note(),
                     found.apart(),
                     judge.name()
                 ),
