@@ -28,8 +28,7 @@ fn slow_page(megabytes: usize) -> Vec<u8> {
 /// Returns the document once it has been read or has failed.
 fn settled(person: &mut Client, document: &Value) -> Value {
     let path = format!("/api/documents/{}", document["id"].as_str().expect("an id"));
-    // Five minutes: on a busy machine, each of many parallel tests gets only a small share of CPU time.
-    for _ in 0..6_000 {
+    for _ in 0..1_200 {
         let shown = person.get(&path).json();
         if shown["status"] != "processing" {
             return shown;
