@@ -36,7 +36,7 @@ export function MeaningSearch({ signal }) {
   function Chosen(now) {
     const share = now.passages ? Math.floor((now.embedded / now.passages) * 100) : 100;
     return [
-      el("p", { role: "status" }, `${now.model}: ${now.embedded} of ${plural(now.passages, "passage")} (${share} %)`),
+      el("p", { role: "status" }, `${now.model}: ${now.embedded} of ${plural(now.passages, "passage")} (${share}%)`),
       now.error && el("p", { class: "fine warn" }, sentence(now.error)),
       button("Turn off", { class: "secondary", on: { click: () => show(() => put(PATH, { model: null }, { signal })) } }),
     ];
