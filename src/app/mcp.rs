@@ -115,7 +115,7 @@ impl Mcp<'_> {
             guard.disarm();
         }
         let report = match ended {
-            Some(ended) => self.analyses.show_ended(Some(caller), &id, ended).await?,
+            Some(ended) => self.analyses.show_ended(Some(caller), &id, *ended).await?,
             None => self.analyses.show(caller, &id).await?,
         };
         match report.analysis.status {

@@ -21,7 +21,8 @@ pub(super) struct CallLedger {
     /// The last call number. Numbers are never reused, because late events of a stopped call must not be
     /// attributed to its successor.
     next: u64,
-    open: BTreeMap<u64, OpenCall>,
+    // Boxed: a node of the map has room for eleven.
+    open: BTreeMap<u64, Box<OpenCall>>,
     charges: Vec<CallCharge>,
     unseen: StoppedCallUsage,
 }
@@ -64,7 +65,7 @@ impl CallLedger {
 
     /// Registers a started call.
     pub fn open(&mut self, number: u64, open: OpenCall) {
-        self.open.insert(number, open);
+        self.open.insert(number, Box::new(open));
     }
 
     /// Counts a streamed piece. Returns its call, or `None` if the call was stopped.
@@ -156,7 +157,7 @@ impl CallLedger {
             Some(_) => CallEnd::Failed,
         };
         self.charge(&open, ended, bill.clone());
-        (!stopped).then_some(open)
+        (!stopped).then(|| *open)
     }
 
     /// Charges calls without a bill according to our own token count, marked as estimated.

@@ -247,6 +247,7 @@ impl Engine {
     ) -> Finished {
         let (tell, finished) = oneshot::channel();
         let shared = self.shared.clone();
+        let run = Box::new(run);
         let place = RunPermit {
             shared: shared.clone(),
             id: run.id.clone(),

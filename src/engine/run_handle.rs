@@ -4,11 +4,11 @@ use super::{Engine, RunOutcome};
 use crate::domain::id::AnalysisId;
 
 /// Waits for the end of a started run.
-pub struct Finished(pub(super) tokio::sync::oneshot::Receiver<Option<RunOutcome>>);
+pub struct Finished(pub(super) tokio::sync::oneshot::Receiver<Option<Box<RunOutcome>>>);
 
 impl Finished {
     /// Returns how the run ended; `None` if a shutdown interrupted it and it will resume.
-    pub async fn outcome(self) -> Option<RunOutcome> {
+    pub async fn outcome(self) -> Option<Box<RunOutcome>> {
         self.0.await.ok().flatten()
     }
 }

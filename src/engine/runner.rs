@@ -40,7 +40,7 @@ const BILLING_TIMEOUT: Duration = Duration::from_secs(1);
 /// Waits for a slot, then drives the run. Returns `None` if the run is left for the next start.
 pub(super) async fn run(
     shared: &Arc<EngineShared>,
-    run: RunSpec,
+    run: Box<RunSpec>,
     channel: &Arc<RunChannel>,
 ) -> Option<FinishedRun> {
     let (id, last, is_relayed) = (run.id.clone(), run.last_event, run.relay.is_some());
@@ -76,7 +76,8 @@ pub(super) async fn run(
         channel.request_finish_early();
     }
     let (events, inbox) = mpsc::channel(WAITING_EVENTS);
-    let driver = Driver {
+    // Boxed: the future would contain it several times.
+    let driver = Box::new(Driver {
         id: id.clone(),
         shared: shared.clone(),
         channel: channel.clone(),
@@ -100,7 +101,7 @@ pub(super) async fn run(
         following: FollowedCalls::default(),
         cancelled: turn.is_none(),
         watch: Stopwatch::start(),
-    };
+    });
     let over = driver.drive().await;
     log_end(&id, is_relayed, &over);
     over.ok().flatten()
@@ -154,7 +155,7 @@ struct Driver {
 }
 
 impl Driver {
-    async fn drive(mut self) -> Result<Option<FinishedRun>, StoreError> {
+    async fn drive(mut self: Box<Self>) -> Result<Option<FinishedRun>, StoreError> {
         if self.cancelled
             && let RunCommand::Cancel(reason) = self.channel.next_command().await
         {
@@ -226,12 +227,12 @@ impl Driver {
             });
         }
         let (plan, answers) = self.machine.into_parts();
-        let ended = RunOutcome {
+        let ended = Box::new(RunOutcome {
             outcome,
             plan,
             answers,
             unstored,
-        };
+        });
         FinishedRun {
             ended,
             rest,
@@ -315,12 +316,12 @@ impl Driver {
                 None => return None,
             },
             CallEvent::Finished { result, bill } => {
-                let error = result.as_ref().err().map(|error| error.kind);
+                let error = (*result).as_ref().err().map(|error| error.kind);
                 let closed = self.ledger.close(number, error, &bill);
                 self.charge();
                 let open = closed?;
                 let (call, bill) = (open.call, *bill);
-                match result {
+                match *result {
                     Ok(answer) => {
                         self.remember(open, &answer);
                         MachineInput::Answered {

@@ -17,7 +17,7 @@ const PAUSE: Duration = Duration::from_secs(5);
 
 /// A finished run. Dropping it discards any data that has not been stored.
 pub(super) struct FinishedRun {
-    pub ended: RunOutcome,
+    pub ended: Box<RunOutcome>,
     pub rest: Option<PendingStore>,
     /// The usage to record for a relayed call.
     pub settled: Option<SettledCall>,

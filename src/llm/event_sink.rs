@@ -44,7 +44,7 @@ impl EventSink {
     /// Sends the end of the call, exactly once, and blocks until the reader has room. Must not be called on the async
     /// runtime.
     pub fn finish(&self, result: Result<Answer, CallError>, bill: CallBill) {
-        let bill = Box::new(bill);
+        let (result, bill) = (Box::new(result), Box::new(bill));
         let event = CallEvent::Finished { result, bill };
         let _ = self.tell.blocking_send((self.key, event));
     }
@@ -56,7 +56,7 @@ impl EventSink {
             "too many calls are waiting already",
         );
         let bill = Box::default();
-        let result = Err(error);
+        let result = Box::new(Err(error));
         let event = (self.key, CallEvent::Finished { result, bill });
         if let Err(TrySendError::Full(event)) = self.tell.try_send(event) {
             // If this thread cannot start, the reader sees the channel close.

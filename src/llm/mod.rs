@@ -105,7 +105,8 @@ impl Default for LlmSettings {
     }
 }
 
-/// An event of a running call. `Finished` is always sent exactly once, last.
+/// An event of a running call. `Finished` is always sent exactly once, last. Its contents are boxed because a channel
+/// allocates room for 32 events at a time.
 #[derive(Debug, Clone, PartialEq)]
 pub enum CallEvent {
     /// A piece of the answer.
@@ -113,7 +114,7 @@ pub enum CallEvent {
     /// The end of the call.
     Finished {
         /// The answer or the error.
-        result: Result<Answer, CallError>,
+        result: Box<Result<Answer, CallError>>,
         /// Usage and latency.
         bill: Box<CallBill>,
     },

@@ -3,14 +3,21 @@
 
 use serde::de::IgnoredAny;
 
-/// Strings at the boundary of two objects that should have been separate events.
-const SEAMS: &[&str] = &["}{", "}data:", "}\n", "} ", "}\r", "}[DONE]", "}\t"];
+/// Bytes that follow the end of an object where two that should have been separate events meet: the beginning of an
+/// object, `data:`, or `[DONE]`, or white space.
+const AFTER_OBJECT: &[u8] = b"{d[ \n\r\t";
 
 /// Splits a text into its JSON texts; `None` if it is a single text, or not JSON.
 pub(super) fn split(data: &str) -> Option<Vec<String>> {
     let bare = without_mark(data);
     // Nearly all data is a single object; this check avoids parsing it.
-    let may_be_several = SEAMS.iter().any(|seam| bare.contains(seam));
+    let bytes = bare.as_bytes();
+    let follows = |end: usize| {
+        bytes
+            .get(end + 1)
+            .is_some_and(|byte| AFTER_OBJECT.contains(byte))
+    };
+    let may_be_several = memchr::memchr_iter(b'}', bytes).any(follows);
     if !may_be_several {
         return (bare.len() < data.trim_start().len()).then(|| vec![bare.to_owned()]);
     }

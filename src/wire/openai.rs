@@ -1,6 +1,7 @@
 //! OpenAI's chat completions, which most other providers also use: request, stream, and complete response. Encodes
 //! and decodes; opens no connection.
 
+mod plain_chunk;
 mod stream;
 
 use serde_json::{Map, Value, json};

@@ -2,6 +2,7 @@
 //! format is <https://html.spec.whatwg.org/multipage/server-sent-events.html>. It recognizes a complete JSON
 //! object, so that an event without its blank line ends there. Knows nothing about sockets or providers.
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 
 /// One event.
@@ -66,7 +67,7 @@ impl SseDecoder {
                 rest = &rest[1..];
                 continue;
             }
-            let end = rest.iter().position(|byte| matches!(byte, b'\n' | b'\r'));
+            let end = memchr::memchr2(b'\n', b'\r', rest);
             let piece = &rest[..end.unwrap_or(rest.len())];
             let held = self.line.len() + self.event.event.len() + self.event.data.len();
             if held + piece.len() > self.limit {
@@ -148,12 +149,12 @@ impl SseDecoder {
             self.give();
             return;
         }
-        let colon = line
-            .iter()
-            .position(|&byte| byte == b':')
-            .unwrap_or(line.len());
+        let colon = memchr::memchr(b':', line).unwrap_or(line.len());
         let value = line.get(colon + 1..).unwrap_or_default();
-        let value = String::from_utf8_lossy(value.strip_prefix(b" ").unwrap_or(value));
+        let value = value.strip_prefix(b" ").unwrap_or(value);
+        // Several times as fast as `from_utf8_lossy` for valid text.
+        let valid = std::str::from_utf8(value).map(Cow::Borrowed);
+        let value = valid.unwrap_or_else(|_| String::from_utf8_lossy(value));
         // Different case, or a space before the colon, leaves no doubt about the field.
         let field = line[..colon].trim_ascii_end();
         let known = FIELDS

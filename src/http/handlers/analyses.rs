@@ -96,7 +96,7 @@ async fn run(
             .into());
     };
     let is_stored = ended.unstored.is_none();
-    let report = analyses.show_ended(caller.as_ref(), &id, ended).await?;
+    let report = analyses.show_ended(caller.as_ref(), &id, *ended).await?;
     Ok(note_unstored(
         result_or_error(&report, results_shape)?,
         is_stored,

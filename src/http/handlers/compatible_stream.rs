@@ -354,7 +354,7 @@ impl CompletionStream {
     /// Waits for the outcome of the run; `None` when the server stops first.
     async fn ended(&mut self) -> Option<Arc<RunOutcome>> {
         if let Some(finished) = self.finished.take() {
-            self.ended = finished.outcome().await.map(Arc::new);
+            self.ended = finished.outcome().await.map(Arc::from);
         }
         self.ended.clone()
     }

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use serde_json::{Value, json};
 
+use super::plain_chunk::plain_text;
 use crate::wire::answer_builder::AnswerBuilder;
 use crate::wire::refusal::{clean, field, in_band, reported};
 use crate::wire::sse::SseFrame;
@@ -12,6 +13,14 @@ use crate::wire::usage_counts;
 
 pub(in crate::wire) fn read(builder: &mut AnswerBuilder, event: &SseFrame) {
     let data = event.data.trim();
+    if event.event.is_empty()
+        && let Some(plain) = plain_text(data)
+    {
+        if builder.is_own(plain.choice) {
+            builder.text(&plain.text);
+        }
+        return;
+    }
     if crate::wire::is_done(data) {
         return builder.end();
     }
