@@ -73,11 +73,14 @@ impl Transport for ReusableConnection {
     }
 
     // ureq calls this when a response is complete, before it returns the connection to the pool, and again before it
-    // takes one out. Either way the connection belongs to no call from here on.
+    // takes one out. Either way the connection belongs to no call from here on. The socket is asked only when it is
+    // taken out, which is when the answer matters: three system calls.
     fn is_open(&mut self) -> bool {
-        let may_serve_others = self.bound.take().is_none_or(|slot| slot.unbind());
         self.has_served = true;
-        may_serve_others && self.inner.is_open()
+        match self.bound.take() {
+            Some(slot) => slot.unbind(),
+            None => self.inner.is_open(),
+        }
     }
 
     fn is_tls(&self) -> bool {
