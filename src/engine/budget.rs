@@ -388,4 +388,4 @@ fn held((claim, own_key): &(CallReservation, bool)) -> (CallId, LedgerState) {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -52,6 +52,11 @@ impl Engine {
         }
     }
 
+    /// Waits while the usage of too many relayed calls is still unrecorded.
+    pub async fn wait_for_backlog(&self) {
+        self.shared.settlement.wait_for_backlog().await;
+    }
+
     /// Records the pending usage of relayed calls, so that it can be read.
     pub async fn record_relayed(&self) {
         self.shared.settlement.write_all().await;

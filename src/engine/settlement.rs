@@ -18,6 +18,8 @@ use crate::store::{Store, Writer};
 const COLLECTED: Duration = Duration::from_millis(200);
 /// Number of calls that are written without waiting for more.
 const ENOUGH: usize = 256;
+/// Number of calls that may wait before new calls have to wait for them: at most 8 MB, and what a crash would forget.
+const MAX_BACKLOG: usize = 2_048;
 /// Pause after a failed write.
 const PAUSE: Duration = Duration::from_secs(5);
 /// How long a call is kept while the store fails; after that, it is dropped.
@@ -51,6 +53,8 @@ struct SettlementState {
     waiting: Vec<SettledCall>,
     /// Whether a task is waiting to write.
     is_due: bool,
+    /// Whether the last write failed.
+    has_failed: bool,
 }
 
 impl UsageRecorder {
@@ -87,6 +91,18 @@ impl UsageRecorder {
         });
     }
 
+    /// Waits until a long backlog has been written: a busy processor may leave the writer too little time, and new
+    /// calls must not take even more of it. While the store fails, nobody waits.
+    pub async fn wait_for_backlog(self: &Arc<Self>) {
+        let is_long = {
+            let state = self.state();
+            state.waiting.len() >= MAX_BACKLOG && !state.has_failed
+        };
+        if is_long {
+            self.write_all().await;
+        }
+    }
+
     /// Writes everything that is waiting, in a separate task, so that a caller that goes away does not lose any
     /// calls.
     pub async fn write_all(self: &Arc<Self>) {
@@ -107,10 +123,11 @@ impl UsageRecorder {
             return;
         }
         let mut failed = self.write(group).await;
+        let mut state = self.state();
+        state.has_failed = !failed.is_empty();
         if failed.is_empty() {
             return;
         }
-        let mut state = self.state();
         failed.append(&mut state.waiting);
         let surplus = failed.len().saturating_sub(MAX_WAITING);
         state.waiting = failed.split_off(surplus);
@@ -149,5 +166,57 @@ impl UsageRecorder {
 
     fn state(&self) -> MutexGuard<'_, SettlementState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::id::AnalysisId;
+    use crate::domain::pattern::CallId;
+    use crate::domain::usage::{CallEnd, UserLimits};
+    use crate::engine::RunTerms;
+    use crate::engine::budget::ReservationLedger;
+    use crate::engine::budget::tests::{charge, store};
+    use crate::engine::journal::Journal;
+    use crate::engine::run_channel::{RelayAudience, RunChannel};
+    use crate::store::usage;
+
+    #[tokio::test]
+    async fn a_long_backlog_is_written_before_a_call_begins() {
+        let (_folder, store, user) = store();
+        let ledger = Arc::new(ReservationLedger::new(store.clone(), UserLimits::default()));
+        let recorder = UsageRecorder::new(store.clone());
+        let call = |number: u128| {
+            let id = AnalysisId::new(clock::now(), number);
+            let channel = Arc::new(RunChannel::relayed());
+            let owner = (Some(user.clone()), None);
+            let mut journal = Journal::new(store.clone(), channel, id, owner, 0)
+                .relayed(Some(RelayAudience::Nobody));
+            let member = CallId {
+                stage: 0,
+                member: 0,
+            };
+            journal.charge(vec![charge(member, 7, CallEnd::Answered)]);
+            let terms = RunTerms::default();
+            let reservation = BudgetReservation::new(ledger.clone(), Some(user.clone()), &terms);
+            journal.into_settled(reservation).unwrap()
+        };
+        for number in 1..MAX_BACKLOG {
+            recorder.add(call(number as u128));
+        }
+        recorder.wait_for_backlog().await;
+        assert_eq!(
+            recorder.state().waiting.len(),
+            MAX_BACKLOG - 1,
+            "not long yet"
+        );
+        recorder.add(call(0));
+        recorder.wait_for_backlog().await;
+        assert_eq!(recorder.state().waiting.len(), 0);
+        let today = clock::now().day();
+        let spent = store.read(move |db| usage::spent(db, &user, today)).await;
+        let tokens = spent.unwrap().day.tokens;
+        assert_eq!(tokens, 7 * MAX_BACKLOG as u64);
     }
 }

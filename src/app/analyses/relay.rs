@@ -50,6 +50,7 @@ impl Analyses<'_> {
             None => Some(self.stream_places(caller, 1)?),
         };
         disk_space::require(self.store)?;
+        self.engine.wait_for_backlog().await;
         let user = &caller.user;
         let new = self.check_relayed(request, context).await?;
         let plan = self.plan(Some(user), &new, Material::default()).await?;

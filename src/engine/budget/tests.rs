@@ -20,7 +20,8 @@ const PRICE: Price = Price {
     long: None,
 };
 
-struct Folder(std::path::PathBuf);
+/// A temporary folder, deleted on drop.
+pub struct Folder(std::path::PathBuf);
 
 impl Drop for Folder {
     fn drop(&mut self) {
@@ -28,7 +29,8 @@ impl Drop for Folder {
     }
 }
 
-fn store() -> (Folder, Store, UserId) {
+/// An empty store with one user.
+pub fn store() -> (Folder, Store, UserId) {
     use std::sync::atomic::{AtomicU32, Ordering};
     static NUMBER: AtomicU32 = AtomicU32::new(0);
     let number = NUMBER.fetch_add(1, Ordering::Relaxed);
@@ -67,7 +69,18 @@ fn claim(member: usize, tokens: u64) -> (CallReservation, bool) {
 
 /// Stores a call's usage, as the journal does.
 fn bill(store: &Store, user: &UserId, call: CallId, tokens: u64, ended: CallEnd) {
-    let charge = CallCharge {
+    let charge = charge(call, tokens, ended);
+    let (user, analysis) = (user.clone(), AnalysisId::new(clock::now(), 1));
+    let stored = store.write_now(move |db| {
+        call_log::insert(db, Some(&user), &analysis, &charge)?;
+        usage::add(db, &user, clock::now().day(), &charge)
+    });
+    stored.unwrap();
+}
+
+/// What a call of this many input tokens costs.
+pub fn charge(call: CallId, tokens: u64, ended: CallEnd) -> CallCharge {
+    CallCharge {
         call,
         model: "p/m".into(),
         at: clock::now(),
@@ -82,13 +95,7 @@ fn bill(store: &Store, user: &UserId, call: CallId, tokens: u64, ended: CallEnd)
         },
         price: Some(PRICE),
         own_key: false,
-    };
-    let (user, analysis) = (user.clone(), AnalysisId::new(clock::now(), 1));
-    let stored = store.write_now(move |db| {
-        call_log::insert(db, Some(&user), &analysis, &charge)?;
-        usage::add(db, &user, clock::now().day(), &charge)
-    });
-    stored.unwrap();
+    }
 }
 
 proptest! {
