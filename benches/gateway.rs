@@ -3,8 +3,9 @@
 //! second, median latency, time to the first token, CPU time per request, and memory, at 1, 50, and 500 connections;
 //! then the ratios to each of the others.
 //!
-//! Every client keeps its connection and uses the same key. A request is a stream of 16 tokens that the provider sends
-//! at once.
+//! Every client keeps its connection and uses the same key. A request is a stream of 16 tokens, which the provider
+//! sends at once to 1 and 50 clients, and one every 100 ms to 500, whose streams are open at the same time. Each
+//! gateway has one core to itself; the clients and the provider share the others.
 
 #![allow(clippy::print_stdout, reason = "what it prints is what it is for")]
 
@@ -24,10 +25,12 @@ use support::{Folder, Program, binary, median, new_key, runtime, sign_up};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-const CONNECTIONS: [usize; 3] = [1, 50, 500];
+/// Number of connections, and the model that their requests name.
+const ROWS: [(usize, &str); 3] = [(1, "16x0"), (50, "16x0"), (500, "16x100")];
 const LENGTH: Duration = Duration::from_secs(4);
 const WARM: Duration = Duration::from_secs(1);
 fn main() {
+    pin(std::process::id(), "1-1023");
     let upstream = Upstream::start();
     println!(
         "{:<18} {:>5} {:>10} {:>10} {:>9} {:>9} {:>8} {:>9} {:>8}",
@@ -44,25 +47,25 @@ fn main() {
     let straight = Target {
         name: "straight".to_owned(),
         address: upstream.address,
-        model: "16x0".to_owned(),
-        path: "/v1/chat/completions",
-        key: String::new(),
+        prefix: "",
+        headers: String::new(),
         process: None,
     };
     let floor = rows(&straight, &[]);
     let folder = Folder::new("gateway");
     let program = quire(&folder, &upstream);
+    pin(program.child.id(), "0");
+    let key = new_key(program.address, &sign_up(program.address, "bench"));
     let target = Target {
         name: "Quire".to_owned(),
         address: program.address,
-        model: "p/16x0".to_owned(),
-        path: "/v1/chat/completions",
-        key: new_key(program.address, &sign_up(program.address, "bench")),
+        prefix: "p/",
+        headers: format!("authorization: Bearer {key}\r\n"),
         process: Some(program.child.id()),
     };
     let ours = rows(&target, &floor);
     drop(program);
-    for peer in [aichat, crabllm, litellm] {
+    for peer in [aichat, crabllm, portkey, litellm] {
         let Some((target, child)) = peer(&folder.0, upstream.address) else {
             continue;
         };
@@ -73,13 +76,13 @@ fn main() {
 }
 
 fn rows(target: &Target, floor: &[Figures]) -> Vec<Figures> {
-    let count = |(at, &count): (usize, &usize)| row(target, count, floor.get(at));
-    CONNECTIONS.iter().enumerate().map(count).collect()
+    let one = |(at, &(count, model))| row(target, count, model, floor.get(at));
+    ROWS.iter().enumerate().map(one).collect()
 }
 
 /// Prints the ratio of Quire's figures to another gateway's.
 fn ratios(name: &str, ours: &[Figures], theirs: &[Figures]) {
-    for (count, (our, their)) in CONNECTIONS.iter().zip(ours.iter().zip(theirs)) {
+    for ((count, _), (our, their)) in ROWS.iter().zip(ours.iter().zip(theirs)) {
         println!(
             "Quire / {name} at {count}: streams/s {:.2}, median {:.2}, first token {:.2}, CPU {:.2}, MB {:.2}",
             our.per_second / their.per_second,
@@ -105,10 +108,22 @@ struct Figures {
 struct Target {
     name: String,
     address: SocketAddr,
-    model: String,
-    path: &'static str,
-    key: String,
+    /// Prefix of its names for the provider's models.
+    prefix: &'static str,
+    /// Headers of every request, each with its line end.
+    headers: String,
     process: Option<u32>,
+}
+
+/// Confines a process to these cores, so that "a second on one core" is what one core does. Without `taskset` or a
+/// second core, it runs on all.
+fn pin(process: u32, cores: &str) {
+    let process = process.to_string();
+    let _ = Command::new("taskset")
+        .args(["--all-tasks", "--pid", "--cpu-list", cores, &process])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status();
 }
 
 /// Another gateway; it and its child processes are stopped on drop.
@@ -155,12 +170,19 @@ fn free_port() -> u16 {
 }
 
 // Starts a gateway and waits until it listens. Returns `None` if it never does.
-fn started(name: &str, mut command: Command, port: u16, model: &str) -> Option<(Target, Peer)> {
+fn started(
+    name: &str,
+    mut command: Command,
+    port: u16,
+    prefix: &'static str,
+) -> Option<(Target, Peer)> {
     let quiet = command
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .stdin(Stdio::null());
     let child = Peer(quiet.spawn().ok()?);
+    // Before it starts threads and processes of its own, which inherit this.
+    pin(child.0.id(), "0");
     let address = SocketAddr::from(([127, 0, 0, 1], port));
     let begun = Instant::now();
     while Plain::connect(address).is_err() {
@@ -173,9 +195,8 @@ fn started(name: &str, mut command: Command, port: u16, model: &str) -> Option<(
     let target = Target {
         name: name.to_owned(),
         address,
-        model: model.to_owned(),
-        path: "/v1/chat/completions",
-        key: "sk-any".to_owned(),
+        prefix,
+        headers: "authorization: Bearer sk-any\r\n".to_owned(),
         process: Some(child.0.id()),
     };
     Some((target, child))
@@ -185,7 +206,7 @@ fn aichat(folder: &Path, upstream: SocketAddr) -> Option<(Target, Peer)> {
     let binary = installed("bin/aichat")?;
     let config = format!(
         "model: p:16x0\nclients:\n- type: openai-compatible\n  name: p\n  api_base: http://{upstream}/v1\n  \
-         api_key: sk-any\n  models:\n  - name: 16x0\n"
+         api_key: sk-any\n  models:\n  - name: 16x0\n  - name: 16x100\n"
     );
     std::fs::write(folder.join("config.yaml"), config).ok()?;
     let port = free_port();
@@ -193,7 +214,7 @@ fn aichat(folder: &Path, upstream: SocketAddr) -> Option<(Target, Peer)> {
     command
         .env("AICHAT_CONFIG_DIR", folder)
         .args(["--serve", &format!("127.0.0.1:{port}")]);
-    started("aichat --serve", command, port, "p:16x0")
+    started("aichat --serve", command, port, "p:")
 }
 
 fn crabllm(folder: &Path, upstream: SocketAddr) -> Option<(Target, Peer)> {
@@ -201,41 +222,62 @@ fn crabllm(folder: &Path, upstream: SocketAddr) -> Option<(Target, Peer)> {
     let port = free_port();
     let config = format!(
         "listen = \"127.0.0.1:{port}\"\n[providers.p]\nkind = \"openai\"\napi_key = \"sk-any\"\n\
-         base_url = \"http://{upstream}/v1\"\nmodels = [\"16x0\"]\n"
+         base_url = \"http://{upstream}/v1\"\nmodels = [\"16x0\", \"16x100\"]\n"
     );
     let file = folder.join("crabllm.toml");
     std::fs::write(&file, config).ok()?;
     let mut command = Command::new(binary);
     command.arg("serve").arg("--config").arg(&file);
-    started("crabllm", command, port, "16x0")
+    started("crabllm", command, port, "")
+}
+
+fn portkey(_: &Path, upstream: SocketAddr) -> Option<(Target, Peer)> {
+    let script = installed("portkey/node_modules/@portkey-ai/gateway/build/start-server.js")?;
+    let port = free_port();
+    let mut command = Command::new("node");
+    command.arg(script).arg(format!("--port={port}"));
+    command.arg("--headless");
+    let (mut target, peer) = started("Portkey's gateway", command, port, "")?;
+    target.headers +=
+        &format!("x-portkey-provider: openai\r\nx-portkey-custom-host: http://{upstream}/v1\r\n");
+    Some((target, peer))
 }
 
 fn litellm(folder: &Path, upstream: SocketAddr) -> Option<(Target, Peer)> {
     let binary = installed("litellm/bin/litellm")?;
-    let config = format!(
-        "model_list:\n- model_name: any\n  litellm_params:\n    model: openai/16x0\n    \
-         api_base: http://{upstream}/v1\n    api_key: sk-any\n"
-    );
+    let model = |name: &str| {
+        format!(
+            "- model_name: {name}\n  litellm_params:\n    model: openai/{name}\n    \
+             api_base: http://{upstream}/v1\n    api_key: sk-any\n"
+        )
+    };
+    let config = format!("model_list:\n{}{}", model("16x0"), model("16x100"));
     let file = folder.join("litellm.yaml");
     std::fs::write(&file, config).ok()?;
     let port = free_port();
     let mut command = Command::new(binary);
     command.arg("--config").arg(&file);
     command.args(["--host", "127.0.0.1", "--port", &port.to_string()]);
-    started("LiteLLM's proxy", command, port, "any")
+    started("LiteLLM's proxy", command, port, "")
 }
 
 /// Measures one row and prints it.
-fn row(target: &Target, connections: usize, floor: Option<&Figures>) -> Figures {
-    let before = target.process.map(ticks_of_family);
+fn row(target: &Target, connections: usize, model: &str, floor: Option<&Figures>) -> Figures {
+    let process = target.process;
+    // While the streams are open.
+    let memory = std::thread::spawn(move || {
+        std::thread::sleep(WARM + LENGTH / 2);
+        process.map_or(0.0, pss_of_family)
+    });
+    let before = process.map(ticks_of_family);
     let begun = Instant::now();
     let Driven {
         took,
         first,
         failed,
-    } = drive(target, connections);
+    } = drive(target, connections, model);
     let seconds = begun.elapsed().as_secs_f64();
-    let cpu = (target.process.map(ticks_of_family).zip(before))
+    let cpu = (process.map(ticks_of_family).zip(before))
         .map_or(0.0, |(after, before)| (after - before) as f64 * 10.0);
     let all = took.len().max(1) as f64;
     let middle = |times: Vec<f64>| match times.is_empty() {
@@ -247,7 +289,7 @@ fn row(target: &Target, connections: usize, floor: Option<&Figures>) -> Figures 
         median: middle(took),
         first: middle(first),
         cpu: cpu / all,
-        memory: target.process.map_or(0.0, pss_of_family),
+        memory: memory.join().unwrap_or(f64::NAN),
     };
     println!(
         "{:<18} {connections:>5} {:>10.0} {:>10.2} {:>9.2} {:>9.2} {:>8.3} {:>9.0} {:>8.1}{}",
@@ -277,13 +319,13 @@ struct Driven {
     failed: usize,
 }
 
-fn drive(target: &Target, connections: usize) -> Driven {
+fn drive(target: &Target, connections: usize, model: &str) -> Driven {
     let stop = Arc::new(AtomicBool::new(false));
-    let body = json!({ "model": target.model, "stream": true, "messages": [{ "role": "user", "content": "Is it thin?" }] }).to_string();
+    let model = format!("{}{model}", target.prefix);
+    let body = json!({ "model": model, "stream": true, "messages": [{ "role": "user", "content": "Is it thin?" }] }).to_string();
     let request: Arc<str> = format!(
-        "POST {} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
-        target.path,
-        target.key,
+        "POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\n{}content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+        target.headers,
         body.len()
     )
     .into();
