@@ -83,6 +83,12 @@ fn rows(target: &Target, floor: &[Figures]) -> Vec<Figures> {
 /// Prints the ratio of Quire's figures to another gateway's.
 fn ratios(name: &str, ours: &[Figures], theirs: &[Figures]) {
     for ((count, _), (our, their)) in ROWS.iter().zip(ours.iter().zip(theirs)) {
+        if their.median.is_nan() {
+            println!(
+                "Quire / {name} at {count}: no ratios, because none of its streams was complete"
+            );
+            continue;
+        }
         println!(
             "Quire / {name} at {count}: streams/s {:.2}, median {:.2}, first token {:.2}, CPU {:.2}, MB {:.2}",
             our.per_second / their.per_second,
