@@ -129,7 +129,7 @@ impl Canary {
             loop {
                 let (mut socket, _) = listener.accept().unwrap();
                 let mut first = [0; 4];
-                if socket.read_exact(&mut first).is_ok() && &first == b"DONE" {
+                if socket.parse_exact(&mut first).is_ok() && &first == b"DONE" {
                     return heard;
                 }
                 heard += 1;

@@ -205,7 +205,7 @@ fn a_stream_that_breaks_off_is_begun_again_unless_somebody_reads_it() {
             match call.events.blocking_recv().unwrap().1 {
                 CallEvent::Delta(Delta::Text(text)) => texts.push(text),
                 CallEvent::Delta(Delta::Restart) => texts.clear(),
-                CallEvent::Delta(Delta::Reasoning(_) | Delta::Sealed(_)) => {}
+                CallEvent::Delta(Delta::Reasoning(_) | Delta::ReasoningBlock(_)) => {}
                 CallEvent::Finished { result, bill } => break (result, bill),
             }
         };
