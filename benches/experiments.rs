@@ -12,7 +12,7 @@ use quire::domain::experiment::power::{self, ScoreKind};
 use quire::domain::experiment::report::mean_interval;
 use quire::domain::experiment::successive_halving::SuccessiveHalving;
 use quire::domain::experiment::{Configuration, ExperimentBudget, Objective, TrialOutcome};
-use quire::domain::statistics::prediction_powered::sharpened;
+use quire::domain::statistics::prediction_powered::sharpened_mean;
 use quire::domain::statistics::random::Random;
 use searched::{Script, searched};
 
@@ -117,18 +117,25 @@ fn main() {
 fn sharpening(right: f64) -> (f64, f64) {
     let mut chance = Random::new(51);
     let mut drawn = || {
-        let label = match chance.unit() {
+        let label = match chance.next_unit() {
             x if x < 0.45 => 1.0,
             x if x < 0.7 => 0.0,
             _ => -1.0,
         };
-        (label, if chance.unit() < right { label } else { 1.0 })
+        (
+            label,
+            if chance.next_unit() < right {
+                label
+            } else {
+                1.0
+            },
+        )
     };
     let (mut covered, mut width, mut alone) = (0, 0.0, 0.0);
     for _ in 0..2 * RUNS {
         let labeled: Vec<_> = (0..30).map(|_| drawn()).collect();
         let others: Vec<f64> = (0..170).map(|_| drawn().1).collect();
-        let found = sharpened(&labeled, &others, 0.95).expect("labels");
+        let found = sharpened_mean(&labeled, &others, 0.95).expect("labels");
         covered += u32::from(found.interval.0 <= 0.15 && 0.15 <= found.interval.1);
         width += found.interval.1 - found.interval.0;
         alone += found.labels_alone.1 - found.labels_alone.0;
@@ -141,7 +148,7 @@ fn regrets(settings: usize, evaluations: u64) -> (f64, f64) {
     let (mut race, mut even) = (0.0, 0.0);
     for seed in 0..RUNS {
         let mut chance = Random::new(seed ^ 0xE7);
-        let effects: Vec<f64> = (0..settings).map(|_| 0.05 * chance.normal()).collect();
+        let effects: Vec<f64> = (0..settings).map(|_| 0.05 * chance.next_normal()).collect();
         let scores = graded(&effects, 120, &mut chance);
         let best = effects.iter().copied().fold(f64::MIN, f64::max);
         race += best - effects[raced(&scores, evaluations, seed).1.leader];
@@ -207,7 +214,7 @@ fn kinds() -> [(&'static str, Draw); 2] {
 
 /// Returns binary scores of settings that are right at these rates, independently.
 fn yes_or_no(rates: &[f64], cases: usize, chance: &mut Random) -> Vec<Vec<f64>> {
-    let mut score = |rate: f64| f64::from(u8::from(chance.unit() < rate));
+    let mut score = |rate: f64| f64::from(u8::from(chance.next_unit() < rate));
     let rows = rates
         .iter()
         .map(|&rate| (0..cases).map(|_| score(rate)).collect());
@@ -217,9 +224,9 @@ fn yes_or_no(rates: &[f64], cases: usize, chance: &mut Random) -> Vec<Vec<f64>> 
 /// Returns scores of settings with these effects on cases of varying difficulty. Differences on a case have a
 /// standard deviation of 0.25, as those of model answers do.
 fn graded(effects: &[f64], cases: usize, chance: &mut Random) -> Vec<Vec<f64>> {
-    let hard: Vec<f64> = (0..cases).map(|_| 0.1 * chance.normal()).collect();
+    let hard: Vec<f64> = (0..cases).map(|_| 0.1 * chance.next_normal()).collect();
     let noise = 0.25 / 2_f64.sqrt();
-    let mut score = |effect: f64, hard: f64| 0.5 + effect + hard + noise * chance.normal();
+    let mut score = |effect: f64, hard: f64| 0.5 + effect + hard + noise * chance.next_normal();
     let rows = effects.iter().map(|&effect| {
         hard.iter()
             .map(|&hard| score(effect, hard).clamp(0.0, 1.0))
@@ -253,7 +260,7 @@ fn coverage(draw: Draw, settings: usize, evaluations: u64) -> (f64, f64) {
     let (mut covered, mut width, mut all) = (0, 0.0, 0);
     for seed in 0..RUNS / 2 {
         let mut chance = Random::new(seed ^ 0xC0);
-        let effects: Vec<f64> = (0..settings).map(|_| 0.08 * chance.normal()).collect();
+        let effects: Vec<f64> = (0..settings).map(|_| 0.08 * chance.next_normal()).collect();
         let scores = draw(&effects, 120, &mut chance);
         let base = if scores[0].iter().all(|&one| one == 0.0 || one == 1.0) {
             0.6

@@ -36,7 +36,7 @@ fn main() {
             let (mut even, mut race) = (0.0, 0.0);
             for seed in 0..RUNS {
                 let mut chance = Random::new(seed);
-                let truth = truth::draw(&arms, CASES, spread, &mut || chance.normal());
+                let truth = truth::draw(&arms, CASES, spread, &mut || chance.next_normal());
                 even += truth.regret(evenly(&truth, evaluations, &mut chance)) / RUNS as f64;
                 let one = truth.regret(raced(&truth, &arms, evaluations, seed));
                 race += one / RUNS as f64;

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use quire::domain::chat::{Brief, ModelRequest};
 use quire::domain::chunk::PageText;
-use quire::domain::chunk::passages;
+use quire::domain::chunk::split_into_passages;
 use quire::domain::parameters::Parameters;
 use quire::domain::search::SearchQuery;
 use quire::extract::{FileInput, ReadLimits, extract};
@@ -43,7 +43,7 @@ fn main() {
     });
     let limits = ReadLimits::default();
     report("plain text and its passages", TEXT.len(), 1, || {
-        black_box(passages(&read(TEXT, "gpl-3.txt", &limits)));
+        black_box(split_into_passages(&read(TEXT, "gpl-3.txt", &limits)));
     });
     report("HTML", PAGE.len(), 1, || {
         black_box(read(PAGE, "page.html", &limits));

@@ -135,7 +135,7 @@ fn completion(kind: ApiFormat, pieces: &[&[u8]]) -> Completed {
         match delta {
             Delta::Text(piece) => text += &piece,
             Delta::Restart => text.clear(),
-            Delta::Reasoning(_) | Delta::Sealed(_) => {}
+            Delta::Reasoning(_) | Delta::ReasoningBlock(_) => {}
         }
     }
     (text, result)
@@ -157,10 +157,10 @@ pub fn streams(bytes: &[u8]) {
         if let Ok(answer) = whole.finish(&request("q")).1 {
             assert!(!answer.text.trim().is_empty());
         }
-        let listed = wire::models(kind, &String::from_utf8_lossy(bytes));
+        let listed = wire::parse_models(kind, &String::from_utf8_lossy(bytes));
         assert!(listed.is_none_or(|models| models.len() <= 1000));
     }
-    if let Some(found) = schema::find(&String::from_utf8_lossy(bytes)) {
+    if let Some(found) = schema::find_json(&String::from_utf8_lossy(bytes)) {
         assert!(found.is_object());
         let compiled = schema::Compiled::default();
         let _ = (compiled.check(&found)).map(|()| compiled.validate(&found, &found));
@@ -179,7 +179,7 @@ pub fn provider_words(bytes: &[u8]) {
             error.detail
         );
     }
-    let cleaned = wire::clean(&body);
+    let cleaned = wire::sanitize_message(&body);
     assert!(cleaned.chars().count() <= 200);
     assert!(wire::refused_parameter(&body).is_none_or(|name| name.len() <= 40));
 }
@@ -199,7 +199,7 @@ pub fn replica(bytes: &[u8]) {
         let mut file = Vec::new();
         let mut encoder = LtxEncoder::new(&mut file, header).expect("memory takes everything");
         for (number, page) in list {
-            encoder.page(*number, page).expect("pages in order");
+            encoder.write_page(*number, page).expect("pages in order");
         }
         encoder.finish().expect("memory takes everything");
         file
@@ -270,7 +270,7 @@ pub fn search(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
     let query = SearchQuery::of(&text);
     index_terms(&text);
-    for found in query.found_in(&text) {
+    for found in query.find_matches(&text) {
         assert!(text.get(found.start..found.end).is_some());
     }
     for part in &query.parts {
@@ -388,10 +388,10 @@ pub fn experiments(bytes: &[u8]) {
             ),
         }
     }
-    let _ = judge_prompts::preferred(&text);
+    let _ = judge_prompts::parse_preference(&text);
     assert!(
-        judge_prompts::marks(&text).is_ok_and(|mark| (0.0..=1.0).contains(&mark))
-            || judge_prompts::marks(&text).is_err()
+        judge_prompts::parse_marks(&text).is_ok_and(|mark| (0.0..=1.0).contains(&mark))
+            || judge_prompts::parse_marks(&text).is_err()
     );
     let case = quire::domain::experiment::Case {
         prompt: "?".to_owned(),
@@ -412,7 +412,7 @@ pub fn experiments(bytes: &[u8]) {
         assert!((0.0..=1.0).contains(&score), "{rule:?}: {score}");
     }
     if let Ok(spec) = serde_json::from_slice::<ExperimentSpec>(bytes)
-        && let Ok(arms) = spec.space.arms(&|_, _| true)
+        && let Ok(arms) = spec.space.enumerate_configurations(&|_, _| true)
     {
         for arm in arms.iter().take(50) {
             let _ = spec.body_of(arm);

@@ -1,6 +1,6 @@
 //! Checks of the document readers: text stays within its limits, and passages are slices of it.
 
-use quire::domain::chunk::passages;
+use quire::domain::chunk::split_into_passages;
 use quire::extract::{self, FileInput, ReadLimits};
 
 use super::{somewhere, stored};
@@ -114,7 +114,7 @@ fn read(bytes: &[u8], name: &str) {
     if let Ok(report) = read {
         assert_eq!(report.pages as usize, pages.len());
     }
-    for passage in passages(&pages) {
+    for passage in split_into_passages(&pages) {
         let page = pages.iter().find(|page| page.number == passage.page);
         let text = &page.expect("a passage has its page").text;
         assert_eq!(

@@ -89,7 +89,7 @@ fn limit(what: Resource, soft: u64, hard: u64) -> std::io::Result<()> {
 
 /// System calls needed to compute, read open files, and write to a pipe. All others fail with EPERM: no file can be
 /// opened, no socket created, no program started, no process signaled.
-const ALLOWED: &[libc::c_long] = &[
+const ALLOWED_SYSTEM_CALLS: &[libc::c_long] = &[
     libc::SYS_read,
     libc::SYS_pread64,
     libc::SYS_readv,
@@ -124,7 +124,10 @@ const ALLOWED: &[libc::c_long] = &[
 /// Installs the seccomp filter; `None` when the kernel or the library does not support one here.
 fn filter() -> Option<()> {
     let filter = SeccompFilter::new(
-        ALLOWED.iter().map(|call| (*call, Vec::new())).collect(),
+        ALLOWED_SYSTEM_CALLS
+            .iter()
+            .map(|call| (*call, Vec::new()))
+            .collect(),
         SeccompAction::Errno(libc::EPERM as u32),
         SeccompAction::Allow,
         std::env::consts::ARCH.try_into().ok()?,

@@ -127,7 +127,7 @@ fn an_old_database_opens_with_its_rows_after_a_backup() {
         let folder = Folder::new();
         drop(written(&folder.database(), sql));
         let store = open(&folder.database()).unwrap();
-        let saved = store.saved_before_migrating().unwrap().to_owned();
+        let saved = store.backup_before_migration().unwrap().to_owned();
         let copy = store::verify(&saved).unwrap();
         assert_eq!(copy.version, *version);
         // The backup is still the old database with all its rows.
@@ -141,7 +141,7 @@ fn an_old_database_opens_with_its_rows_after_a_backup() {
 
         let again = open(&folder.database()).unwrap();
         assert_eq!(
-            again.saved_before_migrating(),
+            again.backup_before_migration(),
             None,
             "nothing to migrate any more"
         );
@@ -215,7 +215,10 @@ fn check_rows(store: &Store) {
         let found = store::turn_texts::best_by_thread(db, &ada, "\"2031\"")?;
         assert!(found.contains_key(&thread.id), "its answer is found");
         assert!(store::turn_texts::best_by_thread(db, &bob, "\"2031\"")?.is_empty());
-        assert_eq!(store::analyses::count_given(db, &ada, &document)?, 1);
+        assert_eq!(
+            store::analyses::count_using_document(db, &ada, &document)?,
+            1
+        );
         assert_eq!(store::analyses::vote_of(db, &ada, &analysis)?, None);
         assert_eq!(store::events::last_seq(db, &analysis)?, 2);
         assert_eq!(store::usage::of_user(db, &ada, 0, i64::MAX)?[0].calls, 1);

@@ -137,7 +137,7 @@ fn worth(prompt: u64) -> f64 {
 fn improved(prompt: u64, wanted: &Reflection, script: Script, number: usize) -> u64 {
     let useless = 1 << (PHRASES + number);
     let is_right = unit(script.seed, 0xA11 + number as u64) < script.skill;
-    let missing = wanted.shown.iter().map(|cell| cell.case % PHRASES);
+    let missing = wanted.shown_trials.iter().map(|cell| cell.case % PHRASES);
     let mut missing = missing.filter(|phrase| prompt >> phrase & 1 == 0);
     match missing.next() {
         Some(phrase) if is_right => prompt | 1 << phrase,

@@ -32,19 +32,19 @@ use crate::domain::time::Timestamp;
 use crate::domain::user::{Caller, Email, Session, User};
 use crate::log;
 use crate::store::{Store, audit, sessions, sign_in_networks, users};
-pub use devices::DEVICE_LENGTH;
-pub use in_flight::PresenceGuard;
+pub use devices::DEVICE_TOKEN_LIFETIME;
+pub use in_flight::InFlightGuard;
 pub use profile::NewProfile;
-pub(super) use profile::{needs_session, revoke_access};
+pub(super) use profile::{require_session, revoke_access};
 pub(super) use setup::AdminClaim;
 pub use setup::FirstAdminRule;
 
 /// Lifetime of an access token.
-pub const ACCESS_LENGTH: Duration = Duration::from_secs(15 * 60);
+pub const ACCESS_TOKEN_LIFETIME: Duration = Duration::from_secs(15 * 60);
 /// Lifetime of a refresh token; every renewal restarts it.
-pub const REFRESH_LENGTH: Duration = Duration::from_secs(7 * 24 * 3600);
+pub const REFRESH_TOKEN_LIFETIME: Duration = Duration::from_secs(7 * 24 * 3600);
 /// How long the previous refresh token is still accepted after a renewal.
-const GRACE: Duration = Duration::from_secs(30);
+const REFRESH_GRACE: Duration = Duration::from_secs(30);
 
 /// Account settings.
 #[derive(Clone)]
@@ -67,7 +67,7 @@ pub struct AccountSettings {
 pub struct Accounts {
     pub(super) store: Store,
     /// Store handle for signing in, signing out, and deleting, which must work even when the disk is full.
-    pub(super) freeing: Store,
+    pub(super) freeing_store: Store,
     pub(super) data_dir: PathBuf,
     registration: Registration,
     setup: FirstAdminRule,
@@ -76,11 +76,11 @@ pub struct Accounts {
     device_cookie: device::DeviceTokens,
     pub(super) passwords: passwords::Passwords,
     attempts: login_limits::LoginThrottle,
-    turns: login_queue::LoginTurns,
-    pub(super) seen: recent_callers::CallerCache,
-    presence: in_flight::Presence,
+    login_turns: login_queue::LoginTurns,
+    pub(super) caller_cache: recent_callers::CallerCache,
+    requests_in_flight: in_flight::RequestsInFlight,
     /// Whether any account exists. Never reset, because the last administrator cannot be deleted.
-    somebody: AtomicBool,
+    has_account: AtomicBool,
     /// Whether an administrator exists. Never reset either.
     has_admin: AtomicBool,
 }
@@ -119,12 +119,12 @@ pub struct SignedIn {
     pub user: User,
     /// The session.
     pub session: SessionId,
-    /// The access token, valid for `ACCESS_LENGTH`.
+    /// The access token, valid for `ACCESS_TOKEN_LIFETIME`.
     pub access_token: String,
-    /// The refresh token, valid for `REFRESH_LENGTH`.
-    pub refresh: String,
-    /// The value of the device cookie, valid for `DEVICE_LENGTH` seconds.
-    pub devices: String,
+    /// The refresh token, valid for `REFRESH_TOKEN_LIFETIME`.
+    pub refresh_token: String,
+    /// The value of the device cookie, valid for `DEVICE_TOKEN_LIFETIME` seconds.
+    pub device_cookie: String,
 }
 
 impl AccountSettings {
@@ -169,7 +169,7 @@ impl Accounts {
     /// Creates the use cases. The password thread starts when the first password arrives.
     pub fn new(store: Store, settings: &AccountSettings) -> Self {
         Self {
-            freeing: store.for_freeing(),
+            freeing_store: store.for_freeing(),
             store,
             data_dir: settings.data_dir.clone(),
             registration: settings.registration,
@@ -179,10 +179,10 @@ impl Accounts {
             device_cookie: device::DeviceTokens::new(&settings.secret),
             passwords: passwords::Passwords::new(settings.password_rounds),
             attempts: login_limits::LoginThrottle::new(settings.login_per_minute),
-            turns: login_queue::LoginTurns::default(),
-            seen: recent_callers::CallerCache::default(),
-            presence: in_flight::Presence::default(),
-            somebody: AtomicBool::new(false),
+            login_turns: login_queue::LoginTurns::default(),
+            caller_cache: recent_callers::CallerCache::default(),
+            requests_in_flight: in_flight::RequestsInFlight::default(),
+            has_account: AtomicBool::new(false),
             has_admin: AtomicBool::new(false),
         }
     }
@@ -203,7 +203,7 @@ impl Accounts {
         let tried = account
             .clone()
             .unwrap_or_else(|| email.chars().take(254).collect());
-        let mut attempt = self.note_attempt(Some(&tried), visit).await?;
+        let mut attempt = self.register_attempt(Some(&tried), visit).await?;
         self.await_turn(&mut attempt).await?;
         let user = match account {
             Some(ref address) => {
@@ -222,10 +222,10 @@ impl Accounts {
                 .verify(password, stored, attempt.lane)
                 .await?;
         let Some(user) = user.filter(|_| fits) else {
-            self.note_failure(account, visit).await?;
-            return Err(wrong_login());
+            self.record_failed_login(account, visit).await?;
+            return Err(wrong_login_error());
         };
-        self.forgive(&attempt);
+        self.refund_attempt(&attempt);
         if user.disabled {
             return Err(
                 Error::new(Kind::Forbidden, "this account is locked").resolve("ask an admin")
@@ -253,10 +253,10 @@ impl Accounts {
         let session = Session {
             id: signed_in.session.clone(),
             user: signed_in.user.id.clone(),
-            refresh_hash: token::hash(&signed_in.refresh),
-            previous: None,
+            refresh_hash: token::hash(&signed_in.refresh_token),
+            previous_refresh_hash: None,
             created: visit.now,
-            expires: visit.now + REFRESH_LENGTH,
+            expires: visit.now + REFRESH_TOKEN_LIFETIME,
             revoked: None,
             client: visit
                 .client
@@ -271,7 +271,7 @@ impl Accounts {
             .peer
             .map(|peer| login_limits::network(peer).to_string());
         let begun = self
-            .freeing
+            .freeing_store
             .write(move |db| {
                 // The password may have been changed while it was being verified. A change ends all sessions, so
                 // no session may start after it.
@@ -280,7 +280,7 @@ impl Accounts {
                     return Ok(false);
                 }
                 sessions::insert(db, &session)?;
-                users::note_login(db, &session.user, now)?;
+                users::record_login(db, &session.user, now)?;
                 if let Some(network) = &network {
                     sign_in_networks::remember(db, &session.user, network, now)?;
                 }
@@ -294,7 +294,7 @@ impl Accounts {
         if begun {
             Ok(signed_in)
         } else {
-            Err(wrong_login())
+            Err(wrong_login_error())
         }
     }
 
@@ -307,14 +307,14 @@ impl Accounts {
         let (id, renewals) = self
             .refresh_token
             .read(presented)
-            .ok_or_else(sign_in_again)?;
-        let id = SessionId::parse(id).ok_or_else(sign_in_again)?;
+            .ok_or_else(sign_in_again_error)?;
+        let id = SessionId::parse(id).ok_or_else(sign_in_again_error)?;
         let next = token::hash(&self.refresh_token.token(id.as_str(), renewals + 1));
         let shown = token::hash(presented);
         let (now, session) = (visit.now, id.clone());
         let reused = visit.entry(None, "session.reused", id.as_str());
         let user = self
-            .freeing
+            .freeing_store
             .write(move |db| {
                 let Some((session, user)) = sessions::active(db, &session)? else {
                     return Ok(None);
@@ -323,12 +323,14 @@ impl Accounts {
                     return Ok(None);
                 }
                 if crypto::same(&session.refresh_hash, &shown) {
-                    sessions::rotate(db, &session.id, &next, now, now + REFRESH_LENGTH)?;
+                    sessions::rotate(db, &session.id, &next, now, now + REFRESH_TOKEN_LIFETIME)?;
                     return Ok(Some(user));
                 }
-                let graced = session.previous.is_some_and(|(previous, replaced)| {
-                    crypto::same(&previous, &shown) && now.since(replaced) <= GRACE
-                });
+                let graced = session
+                    .previous_refresh_hash
+                    .is_some_and(|(previous, replaced)| {
+                        crypto::same(&previous, &shown) && now.since(replaced) <= REFRESH_GRACE
+                    });
                 if graced && crypto::same(&session.refresh_hash, &next) {
                     return Ok(Some(user));
                 }
@@ -346,8 +348,8 @@ impl Accounts {
         match user {
             Some(user) => self.tokens(user, id, renewals + 1, visit),
             None => {
-                self.seen.forget();
-                Err(sign_in_again())
+                self.caller_cache.clear();
+                Err(sign_in_again_error())
             }
         }
     }
@@ -375,7 +377,7 @@ impl Accounts {
             .refresh_token
             .read(presented)
             .and_then(|(id, _)| SessionId::parse(id));
-        self.end_session(session.ok_or_else(sign_in_again)?, visit)
+        self.end_session(session.ok_or_else(sign_in_again_error)?, visit)
             .await
     }
 
@@ -384,7 +386,7 @@ impl Accounts {
             visit.now,
             visit.entry(None, "session.ended", session.as_str()),
         );
-        self.freeing
+        self.freeing_store
             .write(move |db| {
                 let Some((_, user)) = sessions::active(db, &session)? else {
                     return Ok(());
@@ -399,7 +401,7 @@ impl Accounts {
                 )
             })
             .await?;
-        self.seen.forget();
+        self.caller_cache.clear();
         Ok(())
     }
 
@@ -407,9 +409,9 @@ impl Accounts {
     ///
     /// # Errors
     /// Returns an error if the store fails.
-    pub async fn tidy(&self, now: Timestamp) -> Result<()> {
+    pub async fn delete_expired(&self, now: Timestamp) -> Result<()> {
         let gone = self
-            .freeing
+            .freeing_store
             .write(move |db| sessions::delete_expired(db, now))
             .await?;
         if gone > 0 {
@@ -432,22 +434,31 @@ impl Accounts {
     ) -> Result<SignedIn> {
         let now = visit.now;
         let id = crate::domain::id::ulid(now, random_number()?);
-        let claims =
-            jwt::Claims::access(user.id.as_str(), session.as_str(), id, now, ACCESS_LENGTH);
+        let claims = jwt::Claims::access(
+            user.id.as_str(),
+            session.as_str(),
+            id,
+            now,
+            ACCESS_TOKEN_LIFETIME,
+        );
         Ok(SignedIn {
             access_token: self.jwt.sign(&claims),
-            refresh: self.refresh_token.token(session.as_str(), renewals),
-            devices: self.device_cookie(&user, &session, visit),
+            refresh_token: self.refresh_token.token(session.as_str(), renewals),
+            device_cookie: self.device_cookie(&user, &session, visit),
             user,
             session,
         })
     }
 
     /// Does not record text that is not an email address: it may be a password typed into the wrong field.
-    async fn note_failure(&self, account: Option<String>, visit: &RequestOrigin) -> Result<()> {
+    async fn record_failed_login(
+        &self,
+        account: Option<String>,
+        visit: &RequestOrigin,
+    ) -> Result<()> {
         let entry = visit.entry(None, "login.failed", &account.unwrap_or_default());
         Ok(self
-            .freeing
+            .freeing_store
             .write(move |db| audit::append(db, &entry))
             .await?)
     }
@@ -474,12 +485,12 @@ pub(super) fn random_number() -> Result<u128> {
     crypto::random_number().map_err(Error::internal)
 }
 
-fn wrong_login() -> Error {
+fn wrong_login_error() -> Error {
     Error::new(Kind::SignInNeeded, "e-mail or password is wrong")
         .resolve("check both; after several attempts there is a pause")
 }
 
-fn sign_in_again() -> Error {
+fn sign_in_again_error() -> Error {
     Error::new(
         Kind::SignInNeeded,
         "the credential is not valid, or not any more",

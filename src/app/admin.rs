@@ -16,9 +16,9 @@ use crate::store::{
 };
 
 /// How long a reset link is valid.
-pub const RESET_LENGTH: Duration = Duration::from_secs(3600);
+pub const RESET_LINK_LIFETIME: Duration = Duration::from_secs(3600);
 /// How long an invitation is valid.
-pub const INVITE_LENGTH: Duration = Duration::from_secs(14 * 24 * 3600);
+pub const INVITE_LIFETIME: Duration = Duration::from_secs(14 * 24 * 3600);
 
 pub use crate::store::audit::AuditEntry;
 pub use crate::store::password_resets::ResetRequest;
@@ -79,7 +79,7 @@ impl Accounts {
         visit: &RequestOrigin,
     ) -> Result<User> {
         // The command line may create the first administrator.
-        let claim = AdminClaim::FirstCome;
+        let claim = AdminClaim::FirstAccount;
         self.create(new, actor, (role, claim), None, visit).await
     }
 
@@ -109,8 +109,8 @@ impl Accounts {
             audit::append(db, &entry)?;
             users::by_id(db, &id)?.ok_or(StoreError::Missing)
         });
-        let user = user.await.map_err(about_account);
-        self.seen.forget();
+        let user = user.await.map_err(account_error);
+        self.caller_cache.clear();
         user
     }
 
@@ -125,10 +125,14 @@ impl Accounts {
         visit: &RequestOrigin,
     ) -> Result<()> {
         let entry = visit.entry(actor, "account.deleted", id.as_str());
-        let (store, data, id) = (self.freeing.clone(), self.data_dir.clone(), id.clone());
+        let (store, data, id) = (
+            self.freeing_store.clone(),
+            self.data_dir.clone(),
+            id.clone(),
+        );
         let work = move || delete_with_files(&store, &data, &id, entry);
         let deleted = tokio::task::spawn_blocking(work).await;
-        self.seen.forget();
+        self.caller_cache.clear();
         deleted.map_err(Error::internal)?
     }
 
@@ -145,7 +149,7 @@ impl Accounts {
         keep_keys: bool,
         visit: &RequestOrigin,
     ) -> Result<usize> {
-        let hash = self.checked_hash(new).await?;
+        let hash = self.checked_password_hash(new).await?;
         let entry = visit.entry(actor, "password.set", id.as_str());
         let (id, now) = (id.clone(), visit.now);
         let set = self.store.write(move |db| {
@@ -154,8 +158,8 @@ impl Accounts {
             audit::append(db, &entry)?;
             Ok(deleted)
         });
-        let deleted = set.await.map_err(about_account)?;
-        self.seen.forget();
+        let deleted = set.await.map_err(account_error)?;
+        self.caller_cache.clear();
         Ok(deleted)
     }
 
@@ -169,7 +173,7 @@ impl Accounts {
         id: &UserId,
         visit: &RequestOrigin,
     ) -> Result<OneTimeLink> {
-        let link = link(visit.now, RESET_LENGTH)?;
+        let link = new_one_time_link(visit.now, RESET_LINK_LIFETIME)?;
         let (hash, expires, now) = (token::hash(&link.token), link.expires, visit.now);
         let entry = visit.entry(actor, "password.link_made", id.as_str());
         let id = id.clone();
@@ -177,7 +181,7 @@ impl Accounts {
             password_resets::put(db, &id, &hash, now, expires)?;
             audit::append(db, &entry)
         });
-        put.await.map_err(about_account)?;
+        put.await.map_err(account_error)?;
         Ok(link)
     }
 
@@ -185,7 +189,7 @@ impl Accounts {
     ///
     /// # Errors
     /// Returns an error if the database cannot be read.
-    pub async fn resets(&self, limit: u32) -> Result<Vec<ResetRequest>> {
+    pub async fn reset_requests(&self, limit: u32) -> Result<Vec<ResetRequest>> {
         Ok(self
             .store
             .read(move |db| password_resets::list(db, limit))
@@ -214,7 +218,7 @@ impl Accounts {
                     )
                 })?,
         };
-        let link = link(visit.now, INVITE_LENGTH)?;
+        let link = new_one_time_link(visit.now, INVITE_LIFETIME)?;
         let (hash, expires, now) = (token::hash(&link.token), link.expires, visit.now);
         let entry = visit.entry(actor, "invite.made", &email);
         let put = self.store.write(move |db| {
@@ -258,11 +262,11 @@ fn delete_with_files(store: &Store, data: &Path, id: &UserId, entry: AuditEntry)
         for upload in &uploads {
             deletion::unmark_upload(&parts.join(upload.as_str()));
         }
-        about_account(error)
+        account_error(error)
     })?;
-    deletion::finish(&originals, &documents);
+    deletion::delete_marked(&originals, &documents);
     for upload in &uploads {
-        deletion::finish_upload(&parts.join(upload.as_str()));
+        deletion::delete_upload(&parts.join(upload.as_str()));
     }
     Ok(())
 }
@@ -278,7 +282,7 @@ fn documents_of(db: &Reader, user: &UserId) -> store::Result<Vec<DocumentId>> {
     }
 }
 
-fn link(now: Timestamp, length: Duration) -> Result<OneTimeLink> {
+fn new_one_time_link(now: Timestamp, length: Duration) -> Result<OneTimeLink> {
     Ok(OneTimeLink {
         token: token::new().map_err(Error::internal)?,
         expires: now + length,
@@ -296,7 +300,7 @@ fn describe(change: UserChange) -> String {
         .join(", ")
 }
 
-fn about_account(error: StoreError) -> Error {
+fn account_error(error: StoreError) -> Error {
     match error {
         StoreError::Missing => Error::new(Kind::Missing, "there is no such account"),
         StoreError::Conflict(_) => Error::new(

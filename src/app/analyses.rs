@@ -37,7 +37,7 @@ use crate::domain::analysis::{Analysis, Plan, RunDeadlines, Status};
 use crate::domain::event::RunEstimate;
 use crate::domain::findings::Findings;
 use crate::domain::id::{AnalysisId, UserId};
-use crate::domain::pattern::MachineOutput;
+use crate::domain::pattern::RunOutput;
 use crate::domain::pattern::estimate;
 use crate::domain::pattern::staged::StagedRun;
 use crate::domain::plan::EvidenceMode;
@@ -77,7 +77,7 @@ pub struct Analyses<'a> {
     /// The installation's secret key, from which the delimiters around documents are derived.
     pub(super) secret: &'a str,
     /// Server-wide limits of a run.
-    pub(super) times: RunDeadlines,
+    pub(super) deadlines: RunDeadlines,
     /// Offer a blind comparison for one in this many analyses, unless the user has set another interval; 0 means
     /// never.
     pub(super) compare_every: u64,
@@ -88,7 +88,7 @@ pub struct Analyses<'a> {
 }
 
 /// A started run.
-pub struct Begun {
+pub struct StartedRun {
     /// Its ID.
     pub id: AnalysisId,
     /// Resolves when the run ends.
@@ -96,7 +96,7 @@ pub struct Begun {
     /// Stops the run when dropped; `None` for a detached run.
     pub guard: Option<CancelOnDrop>,
     /// The events of a relayed call, which are available nowhere else.
-    pub watch: Option<RunWatch>,
+    pub run_watch: Option<RunWatch>,
 }
 
 fn cache_age(plan: &Plan) -> Option<Duration> {
@@ -141,7 +141,7 @@ impl Analyses<'_> {
             let answers = analyses::answers_of(db, &id)?;
             let asked = match &user {
                 Some(user) if !comparisons::is_decided(db, &id)? => {
-                    ComparisonOffer::As(comparisons::every(db, user)?)
+                    ComparisonOffer::AtInterval(comparisons::compare_interval(db, user)?)
                 }
                 _ => ComparisonOffer::Never,
             };
@@ -169,7 +169,7 @@ impl Analyses<'_> {
     ///
     /// # Errors
     /// Returns an error if the store cannot be read.
-    pub async fn turn_position(
+    pub async fn thread_position(
         &self,
         caller: &Caller,
         id: &AnalysisId,
@@ -231,7 +231,7 @@ impl Analyses<'_> {
     async fn stop(&self, id: &AnalysisId, reason: &str) -> Result<()> {
         if !self.engine.cancel(id, reason) {
             // The run is no longer driven, because its end could not be stored: write the end now.
-            return self.abandon(id.clone(), reason).await;
+            return self.fail(id.clone(), reason).await;
         }
         let mut watch = self.engine.watch(id.clone(), u64::MAX - 1);
         while watch.next().await?.is_some() {}
@@ -246,7 +246,7 @@ impl Analyses<'_> {
         self.show(caller, id).await?;
         self.stop(id, "deleted by its owner").await?;
         let (user, id) = (caller.user.clone(), id.clone());
-        let entry = entry(now, Some(&user), "analysis.delete", &id);
+        let entry = audit_entry(now, Some(&user), "analysis.delete", &id);
         let store = self.store.for_freeing();
         let deleted = store.write(move |db| {
             audit::append(db, &entry)?;
@@ -307,7 +307,7 @@ impl Analyses<'_> {
     async fn resume_one(&self, id: AnalysisId) -> Result<()> {
         let wanted = id.clone();
         let found = self.store.read(move |db| {
-            let analysis = analyses::to_resume(db, &wanted)?;
+            let analysis = analyses::load_unfinished(db, &wanted)?;
             Ok((
                 analysis,
                 analyses::answers_of(db, &wanted)?,
@@ -319,7 +319,7 @@ impl Analyses<'_> {
         };
         if !analysis.request.detached {
             return self
-                .abandon(
+                .fail(
                     id,
                     "the server stopped while a client was waiting for this analysis",
                 )
@@ -328,9 +328,9 @@ impl Analyses<'_> {
         if let Some(user) = &analysis.user
             && !is_active(self.store, user).await?
         {
-            return self.abandon(id, "its account is locked").await;
+            return self.fail(id, "its account is locked").await;
         }
-        let calls = estimate::calls(&analysis.plan);
+        let calls = estimate::estimate_calls(&analysis.plan);
         let forecast = estimate::total(&calls);
         let bound = estimate::upper_bound(&calls).unwrap_or_default();
         let (cache, cache_age) = (analysis.plan.cache, cache_age(&analysis.plan));
@@ -368,10 +368,10 @@ impl Analyses<'_> {
     }
 
     // Ends a run that is not being driven. The answers received so far are paid for and count.
-    async fn abandon(&self, id: AnalysisId, reason: &str) -> Result<()> {
+    async fn fail(&self, id: AnalysisId, reason: &str) -> Result<()> {
         let reason = reason.to_owned();
         let ended = self.store.write(move |db| {
-            let analysis = analyses::to_resume(db, &id)?.ok_or(StoreError::Missing)?;
+            let analysis = analyses::load_unfinished(db, &id)?.ok_or(StoreError::Missing)?;
             let (answers, now) = (analyses::answers_of(db, &id)?, clock::now());
             let started = analysis.started.unwrap_or(now);
             let found = Findings::of(&analysis.plan, &answers, None);
@@ -384,7 +384,7 @@ impl Analyses<'_> {
             );
             for output in machine.cancelled(now, reason) {
                 match output {
-                    MachineOutput::Emit(event) => {
+                    RunOutput::Emit(event) => {
                         let stored = events::StoredEvent {
                             seq: events::last_seq(db, &id)? + 1,
                             kind: event.name().to_owned(),
@@ -393,8 +393,8 @@ impl Analyses<'_> {
                         };
                         events::append(db, &id, [&stored])?;
                     }
-                    MachineOutput::Done(outcome) => {
-                        let found = found.clone().noted(&outcome.totals);
+                    RunOutput::Done(outcome) => {
+                        let found = found.clone().with_notes(&outcome.totals);
                         let end = analyses::AnalysisEnd::of(&outcome, Some(&found), None);
                         analyses::finish(db, &id, &end, now)?;
                     }
@@ -431,7 +431,7 @@ fn calls_of(db: &Reader, analysis: &Analysis) -> store::Result<Vec<CallRecord>> 
     call_log::of_analysis(db, analysis.user.as_ref(), &analysis.id, span)
 }
 
-fn entry(at: Timestamp, actor: Option<&UserId>, action: &str, id: &AnalysisId) -> AuditEntry {
+fn audit_entry(at: Timestamp, actor: Option<&UserId>, action: &str, id: &AnalysisId) -> AuditEntry {
     AuditEntry {
         at,
         actor: actor.cloned(),

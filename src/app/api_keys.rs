@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::accounts::{Accounts, RequestOrigin, needs_session, random_number};
+use super::accounts::{Accounts, RequestOrigin, random_number, require_session};
 use super::{Error, Kind, Result};
 use crate::crypto::token;
 use crate::domain::id::{KeyId, UserId};
@@ -47,7 +47,7 @@ impl Accounts {
         wanted: NewKey,
         visit: &RequestOrigin,
     ) -> Result<(String, ApiKey)> {
-        needs_session(caller, "make further keys")?;
+        require_session(caller, "make further keys")?;
         self.make_key(&caller.user, wanted, visit).await
     }
 
@@ -61,7 +61,7 @@ impl Accounts {
         wanted: NewKey,
         visit: &RequestOrigin,
     ) -> Result<(String, ApiKey)> {
-        let (scopes, confines) = checked(&wanted)?;
+        let (scopes, confines) = checked_key_params(&wanted)?;
         let (name, days) = (wanted.name.trim(), wanted.days);
         let text = token::new_key().map_err(Error::internal)?;
         let key = ApiKey {
@@ -75,7 +75,7 @@ impl Accounts {
             prefix: text.chars().take(token::KEY_PREFIX.len() + 6).collect(),
             hash: token::hash(&text),
             scopes,
-            confines,
+            limits: confines,
             created: visit.now,
             last_used: None,
             expires: days.map(|days| visit.now + Duration::from_secs(u64::from(days) * 86_400)),
@@ -120,13 +120,13 @@ impl Accounts {
         let missing = || Error::new(Kind::Missing, "there is no such key");
         let id = KeyId::parse(id).ok_or_else(missing)?;
         let with = caller.key.as_ref().filter(|with| with.id != id);
-        if with.is_some_and(|with| !with.opens(KeyScope::Keys)) {
+        if with.is_some_and(|with| !with.has_scope(KeyScope::Keys)) {
             let why = "an API key without the scope keys can delete only itself";
             return Err(Error::new(Kind::Forbidden, why));
         }
         let entry = visit.entry(Some(&caller.user), "key.deleted", id.as_str());
         let user = caller.user.clone();
-        let deleted = self.freeing.write(move |db| {
+        let deleted = self.freeing_store.write(move |db| {
             let deleted = api_keys::delete(db, &user, &id)?;
             if deleted {
                 audit::append(db, &entry)?;
@@ -134,12 +134,12 @@ impl Accounts {
             Ok(deleted)
         });
         let deleted = deleted.await?;
-        self.seen.forget();
+        self.caller_cache.clear();
         if deleted { Ok(()) } else { Err(missing()) }
     }
 }
 
-fn checked(wanted: &NewKey) -> Result<(Vec<KeyScope>, KeyLimits)> {
+fn checked_key_params(wanted: &NewKey) -> Result<(Vec<KeyScope>, KeyLimits)> {
     let wrong = |field: &str, why: String| Error::field(&["body", field], "value_error", why);
     let name = wanted.name.trim();
     if name.chars().count() > 100 || name.chars().any(char::is_control) {
@@ -177,8 +177,8 @@ fn checked(wanted: &NewKey) -> Result<(Vec<KeyScope>, KeyLimits)> {
             .iter()
             .map(|model| model.trim().to_owned())
             .collect(),
-        day_cost: amount("day_budget_usd", wanted.daily_budget_usd)?,
-        all_cost: amount("budget_usd", wanted.total_budget_usd)?,
+        daily_budget: amount("day_budget_usd", wanted.daily_budget_usd)?,
+        total_budget: amount("budget_usd", wanted.total_budget_usd)?,
     };
     Ok((scopes, confines))
 }

@@ -22,7 +22,7 @@ use crate::replica::replicator::Replicator;
 use crate::store::{BackupError, Store, Verified, audit};
 
 /// Pause after a failure, which is logged, before the next attempt.
-const AGAIN: Duration = Duration::from_secs(3600);
+const RETRY_INTERVAL: Duration = Duration::from_secs(3600);
 
 /// A backup in the folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -148,7 +148,7 @@ impl Backups<'_> {
         visit: &RequestOrigin,
         now: Timestamp,
     ) -> Result<BackupFolder> {
-        self.backed_up(now).await?;
+        self.write_backup(now).await?;
         let entry = visit.entry(Some(by), "backup.made", "");
         self.store
             .write(move |db| audit::append(db, &entry).map(drop))
@@ -192,13 +192,13 @@ impl Backups<'_> {
         if now < due {
             return;
         }
-        match self.backed_up(now).await {
+        match self.write_backup(now).await {
             Ok(verified) => log::info(
                 "backup made",
                 &[("bytes", &verified.bytes), ("rows", &verified.all_rows())],
             ),
             Err(error) => {
-                *self.due() = Some(now + AGAIN);
+                *self.due() = Some(now + RETRY_INTERVAL);
                 log::error("backup failed", &[("why", &error.public)]);
             }
         }
@@ -244,7 +244,7 @@ impl Backups<'_> {
         Ok(())
     }
 
-    async fn backed_up(&self, now: Timestamp) -> Result<Verified> {
+    async fn write_backup(&self, now: Timestamp) -> Result<Verified> {
         let wanted = self.settings()?.clone();
         if self.status.underway.swap(true, Relaxed) {
             let error = Error::new(Kind::Conflict, "a backup is already running");
@@ -283,7 +283,7 @@ pub(super) fn backup_failed(why: impl std::fmt::Display) -> Error {
 }
 
 /// Returns the path of a backup for the command line; in a folder, it gets a generated name.
-pub fn place(to: &Path, now: Timestamp) -> PathBuf {
+pub fn backup_path(to: &Path, now: Timestamp) -> PathBuf {
     match to.is_dir() {
         true => to.join(name_of(now)),
         false => to.to_owned(),

@@ -42,7 +42,7 @@ impl CacheService<'_> {
         let read = |db: &_| {
             Ok((
                 cached_answers::stats(db)?,
-                cache_savings::sum(db, None, i64::MIN, i64::MAX)?,
+                cache_savings::total(db, None, i64::MIN, i64::MAX)?,
             ))
         };
         Ok(self.store.read(read).await?)
@@ -52,9 +52,9 @@ impl CacheService<'_> {
     ///
     /// # Errors
     /// Returns an error if the database cannot be read.
-    pub async fn saved(&self, user: Option<&UserId>, from: i64, to: i64) -> Result<Savings> {
+    pub async fn savings(&self, user: Option<&UserId>, from: i64, to: i64) -> Result<Savings> {
         let user = user.cloned();
-        let read = move |db: &_| cache_savings::sum(db, user.as_ref(), from, to);
+        let read = move |db: &_| cache_savings::total(db, user.as_ref(), from, to);
         Ok(self.store.read(read).await?)
     }
 
@@ -100,7 +100,7 @@ impl CacheService<'_> {
             calls.iter().map(|(_, request)| request.clone()).collect();
         let misses = self
             .engine
-            .misses(&caller.user, &requests, report.analysis.created)
+            .cache_misses(&caller.user, &requests, report.analysis.created)
             .await?;
         let look = |((call, _), (key, miss)): ((CallId, ModelRequest), (String, CacheMiss))| {
             let is_it = |one: &&StageAnswer| (one.stage, one.member) == (call.stage, call.member);

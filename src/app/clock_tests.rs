@@ -8,7 +8,7 @@ use crate::config::{self, ConfigLayers};
 use crate::domain::analysis::Status;
 use crate::domain::request::{Request, RunContext};
 
-const YEAR: Duration = Duration::from_secs(365 * 86_400);
+const ONE_YEAR: Duration = Duration::from_secs(365 * 86_400);
 
 struct Folder(std::path::PathBuf);
 
@@ -59,8 +59,8 @@ fn a_run_survives_setting_the_clock_forward() {
         // Its calls are running.
         let first = watch.next().await.unwrap();
         assert!(first.is_some());
-        clock::jump::by(YEAR);
-        let outcome = begun.finished.outcome().await.unwrap().outcome;
+        clock::jump::by(ONE_YEAR);
+        let outcome = begun.finished.outcome().await.unwrap().result;
         clock::jump::by(Duration::ZERO);
         assert_eq!(outcome.status, Status::Completed, "{:?}", outcome.error);
         assert!(outcome.totals.total_time_ms < 3_600_000);

@@ -6,7 +6,7 @@ mod answer;
 
 use std::sync::Arc;
 
-use super::analyses::{Analyses, Begun, MAX_PROMPT};
+use super::analyses::{Analyses, MAX_PROMPT, StartedRun};
 use super::key_limits::KeyLimitService;
 use super::models::ModelService;
 use super::patterns::Patterns;
@@ -28,15 +28,15 @@ use crate::wire::serve_openai::{ChatRequest, shown};
 use crate::wire::{ApiFormat, cache_marks, passthrough};
 
 /// Prefix for the names of patterns and recipes.
-pub const PREFIX: &str = "quire/";
+pub const PANEL_NAME_PREFIX: &str = "quire/";
 /// The field that selects the members of a panel, as OpenRouter's clients send it.
-const MEMBERS: &str = "models";
+const MEMBERS_FIELD: &str = "models";
 /// The field with Quire-specific settings for a panel.
-const OWN: &str = "quire";
+const SETTINGS_FIELD: &str = "quire";
 /// Maximum number of ignored fields to report.
 const MAX_IGNORED: usize = 20;
 /// The pattern that sends the prompt to one model, exactly as written.
-const PLAIN: &str = "plain";
+const PLAIN_PATTERN: &str = "plain";
 
 /// The use cases of the compatible APIs.
 #[derive(Clone, Copy)]
@@ -69,7 +69,7 @@ pub struct ModelName {
 /// A started completion.
 pub struct StartedCompletion {
     /// The run.
-    pub begun: Begun,
+    pub begun: StartedRun,
     /// Fields of the request that no provider receives.
     pub ignored: Vec<String>,
     /// Whether a panel answers rather than a single model.
@@ -89,11 +89,11 @@ impl Completions<'_> {
         let ready = self.llm.models(Some(user)).into_iter();
         let ready =
             ready.filter(|(model, state)| *state == Availability::Ready && limits.allow(&model.id));
-        let named = |model| self.named(caller, model);
+        let named = |model| self.model_name_of(caller, model);
         let mut names: Vec<ModelName> = ready.map(|(model, _)| named(model)).collect();
         let ours = |id: String, created| ModelName {
             model: None,
-            id: format!("{PREFIX}{id}"),
+            id: format!("{PANEL_NAME_PREFIX}{id}"),
             owner: "quire".to_owned(),
             created,
             retired: None,
@@ -121,13 +121,14 @@ impl Completions<'_> {
     pub async fn name(&self, caller: &Caller, id: &str) -> Result<ModelName> {
         let limits = self.key_limits.of(caller).await?;
         let model = self.llm.find(Some(&caller.user), id);
-        let model = model.filter(|model| !id.starts_with(PREFIX) && limits.allow(&model.id));
+        let model =
+            model.filter(|model| !id.starts_with(PANEL_NAME_PREFIX) && limits.allow(&model.id));
         if let Some(model) = model {
-            return Ok(self.named(caller, model));
+            return Ok(self.model_name_of(caller, model));
         }
         let names = self.names(caller).await?;
         let found = names.into_iter().find(|name| name.id == id);
-        found.ok_or_else(|| unknown(id))
+        found.ok_or_else(|| unknown_model_error(id))
     }
 
     /// Reserves slots for several answers to one request.
@@ -135,10 +136,10 @@ impl Completions<'_> {
     /// # Errors
     /// The errors of `start` if there is no free slot; nothing is started.
     pub fn reserve(&self, caller: &Caller, places: usize) -> Result<StreamPermit> {
-        self.analyses.stream_places(caller, places)
+        self.analyses.reserve_streams(caller, places)
     }
 
-    fn named(&self, caller: &Caller, model: Model) -> ModelName {
+    fn model_name_of(&self, caller: &Caller, model: Model) -> ModelName {
         ModelName {
             id: model.id.clone(),
             owner: model.provider.clone(),
@@ -163,7 +164,7 @@ impl Completions<'_> {
         held: Option<&StreamPermit>,
     ) -> Result<StartedCompletion> {
         let mut ignored = asked.ignored.clone();
-        ignored.extend(self.unread(caller, &asked));
+        ignored.extend(self.unsupported_fields(caller, &asked));
         let (request, mut context, is_panel) = Box::pin(self.request(caller, asked)).await?;
         if let Some(thread) = thread.filter(|_| is_panel) {
             Box::pin(self.analyses.join_thread(caller, thread, &mut context)).await?;
@@ -176,7 +177,9 @@ impl Completions<'_> {
         let begun = match is_panel {
             true => Box::pin(self.analyses.start(Some(caller), request, context, now)).await?,
             false => {
-                let relayed = self.analyses.relay(caller, request, context, now, held);
+                let relayed = self
+                    .analyses
+                    .run_passthrough(caller, request, context, now, held);
                 Box::pin(relayed).await?
             }
         };
@@ -209,12 +212,12 @@ impl Completions<'_> {
 
     // Fields that no provider receives: a panel calls several providers, and not every provider uses the client's
     // API format.
-    fn unread(&self, caller: &Caller, asked: &ChatRequest) -> Vec<String> {
+    fn unsupported_fields(&self, caller: &Caller, asked: &ChatRequest) -> Vec<String> {
         let kind = self.llm.kind_of(Some(&caller.user), &asked.model);
         let reaches = |name: &str| {
-            kind.is_some_and(|kind| passthrough::reaches(kind, &asked.passthrough, name))
+            kind.is_some_and(|kind| passthrough::is_sent_to(kind, &asked.passthrough, name))
         };
-        let is_panel = asked.model.starts_with(PREFIX);
+        let is_panel = asked.model.starts_with(PANEL_NAME_PREFIX);
         // A thinking budget reaches every provider, if only as an effort level.
         let is_effort = |name: &str| {
             let value = asked.passthrough.fields.get("thinking");
@@ -223,7 +226,7 @@ impl Completions<'_> {
         let names = asked.passthrough.fields.keys();
         let names = names.filter(|name| {
             !(reaches(name)
-                || is_panel && [MEMBERS, OWN].contains(&name.as_str())
+                || is_panel && [MEMBERS_FIELD, SETTINGS_FIELD].contains(&name.as_str())
                 || is_effort(name))
         });
         let mut unread: Vec<String> = names.map(|name| shown(name)).collect();
@@ -232,7 +235,7 @@ impl Completions<'_> {
         if kind != Some(ApiFormat::OpenAi) && asked.turns.iter().any(is_speaker) {
             unread.push("messages.name".to_owned());
         }
-        let marks = cache_marks::are_in(&asked.turns, asked.tools.as_deref());
+        let marks = cache_marks::has_marks(&asked.turns, asked.tools.as_deref());
         if kind != Some(ApiFormat::Anthropic) && marks {
             unread.push("cache_control".to_owned());
         }
@@ -262,7 +265,7 @@ impl Completions<'_> {
             is_live: asked.stream,
             ..RunContext::default()
         };
-        let Some(name) = asked.model.strip_prefix(PREFIX) else {
+        let Some(name) = asked.model.strip_prefix(PANEL_NAME_PREFIX) else {
             let passthrough = asked.passthrough;
             let single = self.single(caller, &asked.model, passthrough, request, context);
             return single.map(|(request, context)| (request, context, false));
@@ -292,11 +295,14 @@ impl Completions<'_> {
     ) -> Result<(Request, RunContext)> {
         let user = Some(&caller.user);
         let model = self.llm.find(user, name).ok_or_else(|| {
-            let known = self.llm.needing_key(user, name);
-            known.map_or_else(|| unknown(name), |known| lacks_key(name, &known))
+            let known = self.llm.model_without_key(user, name);
+            known.map_or_else(
+                || unknown_model_error(name),
+                |known| missing_key_error(name, &known),
+            )
         })?;
         let shows = context.turns.iter().any(|turn| !turn.images.is_empty());
-        if shows && model.is_blind() {
+        if shows && model.rejects_images() {
             let why = format!("{} does not accept images", model.id);
             return Err(
                 Error::new(Kind::BadRequest, why).resolve("choose a model that accepts images")
@@ -309,7 +315,7 @@ impl Completions<'_> {
             request.prompt.truncate(end);
         }
         request.models = vec![model.id];
-        request.pattern = Some(PLAIN.to_owned());
+        request.pattern = Some(PLAIN_PATTERN.to_owned());
         Ok((request, context))
     }
 
@@ -340,21 +346,21 @@ impl Completions<'_> {
         if let Some(recipe) = recipe {
             let found = self.recipes.find(&caller.user, recipe).await;
             found.map_err(|error| match error.kind {
-                Kind::Missing => unknown(&format!("{PREFIX}{name}")),
+                Kind::Missing => unknown_model_error(&format!("{PANEL_NAME_PREFIX}{name}")),
                 _ => error,
             })?;
             // The recipe's prompt template applies to the question.
             request.recipe = Some(recipe.to_owned());
         }
         request.pattern = pattern.map(str::to_owned);
-        if context.tools.is_some() && context.turns.last().is_some_and(is_result) {
-            return self.after_tools(caller, request, context).await;
+        if context.tools.is_some() && context.turns.last().is_some_and(is_tool_result) {
+            return self.continue_after_tools(caller, request, context).await;
         }
         Ok((request, context))
     }
 
     /// After tool results, the synthesizer continues alone: the panel already advised on the user's turn.
-    async fn after_tools(
+    async fn continue_after_tools(
         &self,
         caller: &Caller,
         mut request: Request,
@@ -362,9 +368,9 @@ impl Completions<'_> {
     ) -> Result<(Request, RunContext)> {
         let writer = self
             .analyses
-            .writer(caller, request.clone(), context.clone());
+            .synthesizer_of(caller, request.clone(), context.clone());
         request.models = vec![writer.await?];
-        request.pattern = Some(PLAIN.to_owned());
+        request.pattern = Some(PLAIN_PATTERN.to_owned());
         request.recipe = None;
         context.passed_on = true;
         Ok((request, context))
@@ -377,17 +383,25 @@ impl Completions<'_> {
 
 // API clients wait for the end of the run, so its answers are compared only on request, with `quire.evidence`.
 fn evidence(passthrough: &Passthrough) -> Result<EvidenceRequest> {
-    let given = passthrough.fields.get(OWN).map(|own| &own["evidence"]);
+    let given = passthrough
+        .fields
+        .get(SETTINGS_FIELD)
+        .map(|own| &own["evidence"]);
     match given.filter(|given| !given.is_null()) {
         None => Ok(EvidenceRequest::Mode(EvidenceMode::Off)),
-        Some(given) => serde_json::from_value(given.clone())
-            .map_err(|why| Error::field(&[OWN, "evidence"], "value_error", why.to_string())),
+        Some(given) => serde_json::from_value(given.clone()).map_err(|why| {
+            Error::field(
+                &[SETTINGS_FIELD, "evidence"],
+                "value_error",
+                why.to_string(),
+            )
+        }),
     }
 }
 
 /// The members chosen by the client; empty if the pattern or recipe decides.
 fn members(passthrough: &Passthrough) -> Result<Vec<String>> {
-    let Some(given) = passthrough.fields.get(MEMBERS) else {
+    let Some(given) = passthrough.fields.get(MEMBERS_FIELD) else {
         return Ok(Vec::new());
     };
     let list = given.as_array().map_or(&[][..], Vec::as_slice);
@@ -395,7 +409,7 @@ fn members(passthrough: &Passthrough) -> Result<Vec<String>> {
     let names: Option<Vec<String>> = names.collect();
     names.filter(|names| !names.is_empty()).ok_or_else(|| {
         Error::field(
-            &[MEMBERS],
+            &[MEMBERS_FIELD],
             "value_error",
             "models must be a list of model names",
         )
@@ -433,24 +447,24 @@ fn end_with_question(request: &mut Request, context: &mut RunContext) {
 }
 
 /// Returns the approximate number of tokens in a conversation.
-pub fn count(asked: &ChatRequest) -> u64 {
+pub fn estimated_tokens(asked: &ChatRequest) -> u64 {
     let turns = asked.turns.iter();
     // Overhead per turn.
     let turns: u64 = turns.map(|turn| turn.tokens() + 4).sum();
     turns + asked.tools.as_deref().map_or(0, Tools::tokens)
 }
 
-fn is_result(turn: &Message) -> bool {
+fn is_tool_result(turn: &Message) -> bool {
     turn.result_of.is_some()
 }
 
-fn lacks_key(name: &str, known: &Model) -> Error {
+fn missing_key_error(name: &str, known: &Model) -> Error {
     let why = format!("needs_key: {name} is {}, which needs a key", known.id);
     Error::new(Kind::Unavailable, why)
         .resolve("add a provider with its key, or choose a demo model")
 }
 
-fn unknown(id: &str) -> Error {
+fn unknown_model_error(id: &str) -> Error {
     let shown: String = id.chars().filter(|c| !c.is_control()).take(80).collect();
     let why = format!("the model {shown:?} does not exist or you do not have access to it");
     Error::new(Kind::Missing, why).resolve("GET /v1/models lists those that do")

@@ -17,7 +17,7 @@ pub(super) fn require(store: &Store) -> Result<()> {
         Some(disk) if disk.is_low => {
             let text = format!(
                 "the server's disk is full: {} MB are free, and new files and runs need room for {} MB",
-                disk.free >> 20,
+                disk.free_bytes >> 20,
                 disk.floor >> 20
             );
             Err(Error::new(Kind::Unavailable, text).resolve(

@@ -112,7 +112,7 @@ impl EmbeddingService<'_> {
         let _reserved = charges
             .reserve(caller, &model.id, (expected, guess), begun)
             .await?;
-        let mut ignored = embed::ignored(self.llm.kind_of(Some(user), &model.id), &asked);
+        let mut ignored = embed::ignored_fields(self.llm.kind_of(Some(user), &model.id), &asked);
         let calling = self.llm.embed(Some(user), &model.id, asked);
         let result = match context.deadline {
             Some(deadline) => timeout(deadline, calling)
@@ -138,12 +138,12 @@ impl EmbeddingService<'_> {
                 ..bill
             },
             price,
-            own_key: self.llm.own_key(Some(user), &model.id),
+            own_key: self.llm.uses_own_key(Some(user), &model.id),
         };
         let (tokens, cost) = (charge.bill.usage.input, charge.cost());
         let written = charges.record(caller, context.id, charge).await;
         let embedded = result.map_err(Error::of_call)?;
-        ignored.extend(embedded.left_out.iter().map(|name| shown(name)));
+        ignored.extend(embedded.omitted.iter().map(|name| shown(name)));
         // The vectors have been paid for, so a failure to record the call must not withhold them.
         let is_recorded = written.is_ok();
         if let Err(fault) = written {

@@ -80,7 +80,7 @@ pub struct Error {
     /// Time to wait before a retry, for `TooFast` and `Unavailable`.
     pub retry_after: Option<Duration>,
     /// The provider's status for a failed call, if a client may receive it as the response's own: see
-    /// [`CallError::passed_on_status`](crate::domain::chat::CallError::passed_on_status).
+    /// [`CallError::client_visible_status`](crate::domain::chat::CallError::client_visible_status).
     pub upstream_status: Option<u16>,
     /// Whether a client that retries must not repeat the request: its calls were billed, and would be billed
     /// again.

@@ -12,7 +12,7 @@ use crate::log;
 use crate::store::{Store, audit, settings};
 
 /// Name of the setting that stores them.
-const KEY: &str = "fallbacks";
+const SETTING_NAME: &str = "fallbacks";
 /// Maximum number of models that have a chain, and of models in a chain.
 const MAX_CHAINS_AND_MODELS: (usize, usize) = (100, 3);
 
@@ -47,25 +47,27 @@ impl Fallbacks<'_> {
         visit: &RequestOrigin,
     ) -> Result<Chains> {
         if wanted.len() > MAX_CHAINS_AND_MODELS.0 {
-            return Err(fault(&format!(
+            return Err(chain_error(&format!(
                 "at most {} models can have a chain",
                 MAX_CHAINS_AND_MODELS.0
             )));
         }
         let mut chains = Chains::new();
         for (model, names) in &wanted {
-            let id = self.known(model)?;
+            let id = self.known_model_id(model)?;
             if names.len() > MAX_CHAINS_AND_MODELS.1 {
-                return Err(fault(&format!(
+                return Err(chain_error(&format!(
                     "{id}: a chain has at most {} models",
                     MAX_CHAINS_AND_MODELS.1
                 )));
             }
             let mut chain: Vec<String> = Vec::new();
             for name in names {
-                let next = self.known(name)?;
+                let next = self.known_model_id(name)?;
                 if next == id || chain.contains(&next) {
-                    return Err(fault(&format!("{id}: {next} occurs twice in the chain")));
+                    return Err(chain_error(&format!(
+                        "{id}: {next} occurs twice in the chain"
+                    )));
                 }
                 chain.push(next);
             }
@@ -74,9 +76,9 @@ impl Fallbacks<'_> {
             }
         }
         let text = serde_json::to_string(&chains).map_err(Error::internal)?;
-        let entry = visit.entry(Some(actor), "fallbacks.changed", KEY);
+        let entry = visit.entry(Some(actor), "fallbacks.changed", SETTING_NAME);
         let write = move |db: &crate::store::Writer| {
-            settings::set(db, KEY, &text)?;
+            settings::set(db, SETTING_NAME, &text)?;
             audit::append(db, &entry)
         };
         self.store.write(write).await?;
@@ -89,7 +91,10 @@ impl Fallbacks<'_> {
     /// # Errors
     /// Returns an error if the database cannot be read.
     pub(super) async fn load(&self) -> Result<()> {
-        let stored = self.store.read(|db| settings::get(db, KEY)).await?;
+        let stored = self
+            .store
+            .read(|db| settings::get(db, SETTING_NAME))
+            .await?;
         let chains = stored.map(|text| serde_json::from_str(&text));
         match chains {
             None => {}
@@ -105,18 +110,18 @@ impl Fallbacks<'_> {
         }
     }
 
-    fn known(&self, name: &str) -> Result<String> {
+    fn known_model_id(&self, name: &str) -> Result<String> {
         let model = self.llm.find(None, name);
         let shown: String = name.chars().take(80).collect();
         match model {
             // A model is never replaced by a demo algorithm, or vice versa.
-            Some(model) if model.mock => Err(fault("demo models cannot be part of a chain")),
+            Some(model) if model.mock => Err(chain_error("demo models cannot be part of a chain")),
             Some(model) => Ok(model.id),
-            None => Err(fault(&format!("no model is called {shown:?}"))),
+            None => Err(chain_error(&format!("no model is called {shown:?}"))),
         }
     }
 }
 
-fn fault(why: &str) -> Error {
+fn chain_error(why: &str) -> Error {
     Error::field(&["body", "fallbacks"], "value_error", why)
 }

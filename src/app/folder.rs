@@ -20,8 +20,8 @@ use crate::domain::time::Timestamp;
 use crate::replica::names::Inventory;
 use crate::store::{Store, StoreSettings};
 pub use paths::database;
-use secret_check::Opener;
-pub use secret_check::{accept as accept_secret, new_secret};
+use secret_check::OpenedBy;
+pub use secret_check::{accept_secret, new_secret};
 
 /// An opened data folder.
 pub struct OpenedFolder {
@@ -39,11 +39,11 @@ pub struct OpenedFolder {
 /// `Conflict` if the folder has lost its database or its secret; `Internal` if it cannot be used. The message is
 /// complete, because it is for the operator who starts the program.
 pub fn open(config: &Config) -> Result<OpenedFolder> {
-    open_with(config, Opener::Command, |config| {
+    open_with(config, OpenedBy::Command, |config| {
         if let Some(settings) = &config.replica
             && !database(&config.data_dir).exists()
         {
-            may_fetch(config, settings)?;
+            check_may_fetch(config, settings)?;
             let target = replica::target(config, settings)?;
             replica::fetch(config, settings, &*target, false)?;
         }
@@ -56,7 +56,7 @@ pub fn open(config: &Config) -> Result<OpenedFolder> {
 /// # Errors
 /// The errors of [`open`], and `Missing` if there is no installation yet.
 pub fn open_existing(config: &Config) -> Result<OpenedFolder> {
-    exists(config)?;
+    check_exists(config)?;
     open(config)
 }
 
@@ -64,7 +64,7 @@ pub fn open_existing(config: &Config) -> Result<OpenedFolder> {
 ///
 /// # Errors
 /// `Missing` if there is none; `Conflict` if the folder has lost its database.
-pub fn exists(config: &Config) -> Result<()> {
+pub fn check_exists(config: &Config) -> Result<()> {
     soundness::check(config, config.replica.is_some())?;
     if config.replica.is_some() || database(&config.data_dir).exists() {
         return Ok(());
@@ -88,12 +88,13 @@ pub fn check(config: &Config) -> Result<()> {
 /// # Errors
 /// The errors of [`open`]. Also fails if the replica cannot be used.
 pub(super) fn open_to_serve(config: &Config) -> Result<OpenedFolder> {
-    open_with(config, Opener::Server, |config| {
-        replace_database::clear_cut_short(&database(&config.data_dir)).map_err(Error::internal)?;
+    open_with(config, OpenedBy::Server, |config| {
+        replace_database::remove_interrupted(&database(&config.data_dir))
+            .map_err(Error::internal)?;
         let settings = config.replica.as_ref();
         settings
             .map(|settings| {
-                may_fetch(config, settings)?;
+                check_may_fetch(config, settings)?;
                 replica::prepare(config, settings)
             })
             .transpose()
@@ -102,7 +103,7 @@ pub(super) fn open_to_serve(config: &Config) -> Result<OpenedFolder> {
 
 /// Refuses a folder that has lost its database if the replica has none to restore either, before this process
 /// registers as the replica's writer. Other files in the folder are kept when a database is restored.
-fn may_fetch(config: &Config, settings: &ReplicaConfig) -> Result<()> {
+fn check_may_fetch(config: &Config, settings: &ReplicaConfig) -> Result<()> {
     let Err(refusal) = soundness::check(config, false) else {
         return Ok(());
     };
@@ -119,20 +120,20 @@ fn may_fetch(config: &Config, settings: &ReplicaConfig) -> Result<()> {
 
 fn open_with(
     config: &Config,
-    opener: Opener,
+    opener: OpenedBy,
     prepare: impl FnOnce(&Config) -> Result<Option<replica::PreparedReplica>>,
 ) -> Result<OpenedFolder> {
     soundness::check(config, config.replica.is_some())?;
     let folder = &config.data_dir;
     secret_check::check_file(config)?;
-    make(folder)?;
+    create(folder)?;
     let was_there = database(folder).exists();
     let prepared = prepare(config)?;
     let is_fetched = !was_there && database(folder).exists();
     let follower = prepared.as_ref().map(replica::PreparedReplica::follower);
     let path = database(folder);
     let store = Store::open_followed(&StoreSettings { path }, follower)
-        .map_err(|error| soundness::unopened(folder, &error))?;
+        .map_err(|error| soundness::open_error(folder, &error))?;
     soundness::check_tables(folder, &store)?;
     let secret = secret_check::of(config, &store, is_fetched, opener)?;
     Ok(OpenedFolder {
@@ -165,8 +166,8 @@ pub fn delete_orphans(
 }
 
 /// Returns the error for an action that is not allowed while a server uses the folder.
-pub fn in_use(folder: &Path) -> Error {
-    let who = holder(folder).map_or_else(String::new, |who| format!(" ({who})"));
+pub fn in_use_error(folder: &Path) -> Error {
+    let who = lock_holder(folder).map_or_else(String::new, |who| format!(" ({who})"));
     let text = format!("a server is using {}{who}", folder.display());
     Error::new(Kind::Conflict, text)
 }
@@ -217,11 +218,11 @@ fn lock_line(folder: &Path, number: usize) -> Option<String> {
 /// `Internal` if the folder or its lock file cannot be created or locked.
 pub fn lock(folder: &Path) -> Result<Option<FolderLock>> {
     let unusable = |error: std::io::Error| {
-        let (shown, why) = (folder.display(), reason(&error));
+        let (shown, why) = (folder.display(), io_reason(&error));
         let text = format!("cannot write to the data folder {shown}: {why}");
         Error::new(Kind::Internal, text).resolve(OTHER_FOLDER)
     };
-    make(folder)?;
+    create(folder)?;
     entries::check(folder)?;
     let mut file = File::options()
         .create(true)
@@ -246,7 +247,7 @@ pub fn lock(folder: &Path) -> Result<Option<FolderLock>> {
 const OTHER_FOLDER: &str = "choose a writable folder with --data or QUIRE_DATA, or give this one to the user that runs quire";
 
 /// Describes why a folder cannot be used.
-fn reason(error: &std::io::Error) -> String {
+fn io_reason(error: &std::io::Error) -> String {
     match error.kind() {
         ErrorKind::PermissionDenied => "this user may not write there".to_owned(),
         ErrorKind::ReadOnlyFilesystem => "its file system is read-only".to_owned(),
@@ -256,14 +257,17 @@ fn reason(error: &std::io::Error) -> String {
 }
 
 /// Creates the folder if it is missing.
-fn make(folder: &Path) -> Result<()> {
+fn create(folder: &Path) -> Result<()> {
     let mut builder = DirBuilder::new();
     let made = builder.recursive(true).mode(0o700).create(folder);
     made.map_err(|error| {
         let shown = folder.display();
         let text = match folder.is_file() {
             true => format!("the data folder {shown} is a file"),
-            false => format!("the data folder {shown} cannot be used: {}", reason(&error)),
+            false => format!(
+                "the data folder {shown} cannot be used: {}",
+                io_reason(&error)
+            ),
         };
         Error::new(Kind::Internal, text).resolve(OTHER_FOLDER)
     })
@@ -271,7 +275,7 @@ fn make(folder: &Path) -> Result<()> {
 
 /// Returns the process that holds a folder, as recorded in its lock: "process 12, since 2026-11-23T12:00:00.000Z".
 /// `None` if the record is missing or unreadable. Meaningful only after [`lock`] has returned `None`.
-pub fn holder(folder: &Path) -> Option<String> {
+pub fn lock_holder(folder: &Path) -> Option<String> {
     let line = lock_line(folder, 0)?;
     let (process, since) = line.split_once(' ')?;
     let process: u32 = process.parse().ok()?;
@@ -290,25 +294,25 @@ mod tests {
         assert!(first.is_some());
         assert!(lock(&folder).expect("a folder").is_none());
         let who = format!("process {}, since 2", std::process::id());
-        let said = holder(&folder).expect("who");
+        let said = lock_holder(&folder).expect("who");
         assert!(said.starts_with(&who), "{said}");
         drop(first);
         assert!(lock(&folder).expect("a folder").is_some());
         // Overwritten, not appended.
-        assert!(holder(&folder).is_some());
+        assert!(lock_holder(&folder).is_some());
         assert_eq!(server_address(&folder), None);
         let held = lock(&folder).expect("a folder").expect("free");
         held.note_address("http://127.0.0.1:43211");
-        assert!(holder(&folder).is_some());
+        assert!(lock_holder(&folder).is_some());
         let address = server_address(&folder);
         assert_eq!(address.as_deref(), Some("http://127.0.0.1:43211"));
         drop(held);
         for unclear in ["", "12", "x 2026-11-23T12:00:00.000Z", "12 today", "\u{0}"] {
             std::fs::write(folder.join("lock"), unclear).expect("written");
-            assert_eq!(holder(&folder), None, "{unclear}");
+            assert_eq!(lock_holder(&folder), None, "{unclear}");
         }
         std::fs::remove_dir_all(&folder).expect("removed");
-        assert_eq!(holder(&folder), None);
+        assert_eq!(lock_holder(&folder), None);
         assert!(lock(Path::new("/proc/nowhere")).is_err());
     }
 }

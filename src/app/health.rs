@@ -86,8 +86,8 @@ impl Health<'_> {
     /// Returns the current load.
     pub fn activity(&self) -> Activity {
         let (commits, changes_waiting) = self.store.commits();
-        let (calls, calls_waiting) = self.llm.counts();
-        let runs = self.engine.count();
+        let (calls, calls_waiting) = self.llm.running_and_waiting();
+        let runs = self.engine.run_count();
         Activity {
             runs,
             calls,
@@ -115,7 +115,7 @@ impl Health<'_> {
         } = self.activity();
         let mut circuits = Vec::new();
         for provider in self.llm.providers(None) {
-            for (model, circuit, _) in provider.held {
+            for (model, circuit, _) in provider.held_models {
                 let state = match circuit {
                     CircuitView::Closed => continue,
                     CircuitView::HalfOpen => 1,
@@ -200,7 +200,7 @@ fn by_model(days: Vec<DailyUsage>) -> Vec<DailyUsage> {
         sum.failed += day.failed;
         sum.input += day.input;
         sum.output += day.output;
-        sum.cost = sum.cost.plus(day.cost);
+        sum.cost = sum.cost.saturating_add(day.cost);
     }
     let named = models
         .into_iter()

@@ -8,20 +8,20 @@ pub(super) const CONTAINER_LIMITS: [&str; 2] = [
     "/sys/fs/cgroup/memory/memory.limit_in_bytes",
 ];
 /// Memory assumed if the system does not report it, in MiB: that of a small free host.
-const ASSUMED: u64 = 512;
+const ASSUMED_MEMORY_MIB: u64 = 512;
 /// Provider calls per MiB of memory, as a fraction. A call itself takes about 0.1 MiB; the rest is for its
 /// content.
 const CALLS_PER_MIB_RATIO: (u64, u64) = (1, 2);
 /// Minimum and maximum number of calls.
-const CALLS: (u64, u64) = (64, 1_000);
+const CALLS_RANGE: (u64, u64) = (64, 1_000);
 /// Memory per analysis, in MiB.
-const RUN_MIB: u64 = 64;
+const MIB_PER_RUN: u64 = 64;
 /// Minimum and maximum number of analyses.
-const RUNS: (u64, u64) = (16, 64);
+const RUNS_RANGE: (u64, u64) = (16, 64);
 
 /// Replaces limits of 0 with what the machine has room for.
 pub(super) fn fill(limits: &mut ServerLimits) {
-    fill_for(limits, memory_mib().unwrap_or(ASSUMED));
+    fill_for(limits, memory_mib().unwrap_or(ASSUMED_MEMORY_MIB));
 }
 
 fn fill_for(limits: &mut ServerLimits, mib: u64) {
@@ -30,8 +30,12 @@ fn fill_for(limits: &mut ServerLimits, mib: u64) {
             *limit = scaled as usize;
         }
     };
-    let calls = (mib * CALLS_PER_MIB_RATIO.0 / CALLS_PER_MIB_RATIO.1).clamp(CALLS.0, CALLS.1);
-    or_scaled(&mut limits.max_runs, (mib / RUN_MIB).clamp(RUNS.0, RUNS.1));
+    let calls =
+        (mib * CALLS_PER_MIB_RATIO.0 / CALLS_PER_MIB_RATIO.1).clamp(CALLS_RANGE.0, CALLS_RANGE.1);
+    or_scaled(
+        &mut limits.max_runs,
+        (mib / MIB_PER_RUN).clamp(RUNS_RANGE.0, RUNS_RANGE.1),
+    );
     or_scaled(&mut limits.max_calls, calls);
     // Any more would only wait for a call to end.
     let streams = limits.max_calls as u64;
@@ -47,12 +51,12 @@ fn memory_mib() -> Option<u64> {
     let of_container = CONTAINER_LIMITS
         .iter()
         .find_map(|path| read(path).trim().parse::<u64>().ok());
-    let of_machine = of_meminfo(&read("/proc/meminfo"));
+    let of_machine = parse_meminfo(&read("/proc/meminfo"));
     let all = of_container.map(|bytes| bytes >> 20).into_iter();
     all.chain(of_machine).min()
 }
 
-fn of_meminfo(text: &str) -> Option<u64> {
+fn parse_meminfo(text: &str) -> Option<u64> {
     let line = text
         .lines()
         .find_map(|line| line.strip_prefix("MemTotal:"))?;
@@ -99,7 +103,7 @@ mod tests {
     #[test]
     fn the_memory_of_the_machine_is_read_in_mebibytes() {
         let text = "MemTotal:       16308212 kB\nMemFree:         1234 kB\n";
-        assert_eq!(of_meminfo(text), Some(15_925));
-        assert_eq!(of_meminfo("nothing"), None);
+        assert_eq!(parse_meminfo(text), Some(15_925));
+        assert_eq!(parse_meminfo("nothing"), None);
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::request_origin::RequestOrigin;
-use super::{App, Result, idempotency::KEPT};
+use super::{App, Result, idempotency::RESPONSE_LIFETIME};
 use crate::domain::id::UserId;
 use crate::domain::time::Timestamp;
 use crate::log;
@@ -13,9 +13,9 @@ use crate::store::{analyses, audit, cached_answers, call_log, idempotency};
 
 /// How long analyses without an account and passthrough calls are kept, for troubleshooting. Clients see such an
 /// analysis only while connected.
-const KEPT_ANONYMOUS: Duration = Duration::from_secs(24 * 3600);
+const ANONYMOUS_RETENTION: Duration = Duration::from_secs(24 * 3600);
 /// How long audit entries and call log rows are kept: a little over a year. Daily totals are kept forever.
-const KEPT_AUDIT: Duration = Duration::from_secs(400 * 24 * 3600);
+const AUDIT_RETENTION: Duration = Duration::from_secs(400 * 24 * 3600);
 
 impl App {
     /// Returns the number of commits to the database since startup.
@@ -40,8 +40,8 @@ impl App {
     ///
     /// # Errors
     /// Returns an error if the store or a folder cannot be read or changed.
-    pub async fn tidy(self: &Arc<Self>, now: Timestamp) -> Result<()> {
-        self.accounts().tidy(now).await?;
+    pub async fn run_housekeeping(self: &Arc<Self>, now: Timestamp) -> Result<()> {
+        self.accounts().delete_expired(now).await?;
         for guest in self.accounts().expired_guests(now).await? {
             self.delete_guest(&guest, &RequestOrigin::local(now))
                 .await?;
@@ -57,11 +57,11 @@ impl App {
             .await?;
         store
             .write(move |db| {
-                analyses::delete_anonymous(db, now - KEPT_ANONYMOUS)?;
-                analyses::delete_passed_on(db, now - KEPT_ANONYMOUS)?;
-                idempotency::delete_before(db, now - KEPT)?;
-                call_log::delete_before(db, now - KEPT_AUDIT)?;
-                audit::delete_before(db, now - KEPT_AUDIT).map(drop)
+                analyses::delete_anonymous(db, now - ANONYMOUS_RETENTION)?;
+                analyses::delete_passthrough(db, now - ANONYMOUS_RETENTION)?;
+                idempotency::delete_before(db, now - RESPONSE_LIFETIME)?;
+                call_log::delete_before(db, now - AUDIT_RETENTION)?;
+                audit::delete_before(db, now - AUDIT_RETENTION).map(drop)
             })
             .await?;
         if deleted > 0 {
@@ -87,7 +87,7 @@ impl App {
         }
         let store = self.store.clone();
         if matches!(
-            tokio::task::spawn_blocking(move || store.restock()).await,
+            tokio::task::spawn_blocking(move || store.restore_reserve()).await,
             Ok(true)
         ) {
             log::info(

@@ -14,10 +14,10 @@ use crate::domain::time::Timestamp;
 use crate::domain::user::Caller;
 use crate::log;
 use crate::store::Store;
-use crate::store::idempotency::{self, KeptAnswer, KeyLookup};
+use crate::store::idempotency::{self, KeyLookup, StoredResponse};
 
 /// How long a key returns the same response.
-pub const KEPT: Duration = Duration::from_secs(24 * 3600);
+pub const RESPONSE_LIFETIME: Duration = Duration::from_secs(24 * 3600);
 /// Maximum size of a stored response, in bytes.
 const MAX_ANSWER_BYTES: usize = 4 << 20;
 /// Maximum number of remembered keys whose responses could not be stored.
@@ -38,7 +38,7 @@ enum KeyState {
     /// The request is being processed.
     Answering,
     /// The request was processed, but the response could not be stored.
-    Lost,
+    OutcomeUnknown,
 }
 
 impl Default for IdempotencyKeys {
@@ -58,23 +58,23 @@ impl IdempotencyKeys {
 }
 
 /// How to proceed with a request that has an idempotency key.
-pub enum IdempotencyTurn {
+pub enum IdempotencyLookup {
     /// The request was already answered: the headers and the body of that response.
-    Again(Vec<(String, String)>, String),
+    StoredResponse(Vec<(String, String)>, String),
     /// The request must be processed now.
-    First(IdempotencyClaim),
+    Claimed(IdempotencyClaim),
 }
 
 /// A claimed key. Dropping it lets this process claim the key again.
 pub struct IdempotencyClaim {
     name: (UserId, String),
     request: [u8; 32],
-    underway: SharedIdempotencyKeys,
+    keys: SharedIdempotencyKeys,
 }
 
 impl Drop for IdempotencyClaim {
     fn drop(&mut self) {
-        let mut states = self.underway.states();
+        let mut states = self.keys.states();
         if states.get(&self.name) == Some(&KeyState::Answering) {
             states.remove(&self.name);
         }
@@ -85,7 +85,7 @@ impl Drop for IdempotencyClaim {
 #[derive(Clone, Copy)]
 pub struct Idempotency<'a> {
     pub(super) store: &'a Store,
-    pub(super) underway: &'a SharedIdempotencyKeys,
+    pub(super) keys: &'a SharedIdempotencyKeys,
 }
 
 impl Idempotency<'_> {
@@ -100,7 +100,7 @@ impl Idempotency<'_> {
         key: &str,
         request: &str,
         now: Timestamp,
-    ) -> Result<IdempotencyTurn> {
+    ) -> Result<IdempotencyLookup> {
         if key.is_empty() || key.len() > 255 || !key.bytes().all(|byte| byte.is_ascii_graphic()) {
             let why = "an idempotency key has 1 to 255 visible ASCII characters";
             return Err(Error::new(Kind::BadRequest, why));
@@ -112,10 +112,10 @@ impl Idempotency<'_> {
         };
         let claim = self.take(&caller.user, &name, token::hash(request))?;
         let ((user, name), request) = (claim.name.clone(), claim.request);
-        let process = self.underway.process.clone();
+        let process = self.keys.process.clone();
         let found = self.store.write(move |db| {
             let place = (&user, name.as_str());
-            let times = (now - KEPT, now);
+            let times = (now - RESPONSE_LIFETIME, now);
             let found = idempotency::claim(db, place, request, &process, times)?;
             match &found {
                 // This process dropped the claim: its client disconnected, and the calls were stopped.
@@ -130,12 +130,12 @@ impl Idempotency<'_> {
             }
         });
         match found.await? {
-            KeyLookup::Claimed => Ok(IdempotencyTurn::First(claim)),
+            KeyLookup::Claimed => Ok(IdempotencyLookup::Claimed(claim)),
             KeyLookup::Answered(kept) if kept.request == request => {
                 let headers = serde_json::from_str(&kept.headers).map_err(Error::internal)?;
-                Ok(IdempotencyTurn::Again(headers, kept.body))
+                Ok(IdempotencyLookup::StoredResponse(headers, kept.body))
             }
-            KeyLookup::Claim { request: of, .. } if of == request => Err(unknown_outcome()),
+            KeyLookup::Claim { request: of, .. } if of == request => Err(unknown_outcome_error()),
             KeyLookup::Answered(_) | KeyLookup::Claim { .. } => {
                 let why = "this idempotency key was used for another request";
                 Err(Error::new(Kind::BadRequest, why).resolve("use a new key for each request"))
@@ -145,7 +145,7 @@ impl Idempotency<'_> {
 
     fn take(&self, user: &UserId, key: &str, request: [u8; 32]) -> Result<IdempotencyClaim> {
         let name = (user.clone(), key.to_owned());
-        let mut states = self.underway.states();
+        let mut states = self.keys.states();
         match states.get(&name) {
             Some(KeyState::Answering) => {
                 let why = "a request with this idempotency key is being answered";
@@ -153,7 +153,7 @@ impl Idempotency<'_> {
                 error.retry_after = Some(Duration::from_secs(1));
                 return Err(error);
             }
-            Some(KeyState::Lost) => {
+            Some(KeyState::OutcomeUnknown) => {
                 let why = "this request was answered, but its answer could not be stored";
                 return Err(Error::new(Kind::Conflict, why)
                     .resolve("use a new idempotency key to ask and pay again"));
@@ -165,14 +165,14 @@ impl Idempotency<'_> {
         Ok(IdempotencyClaim {
             name,
             request,
-            underway: self.underway.clone(),
+            keys: self.keys.clone(),
         })
     }
 
     /// Releases a claim whose request failed, so that the key may be used again.
     pub async fn release(&self, claim: IdempotencyClaim) {
         let (user, key) = claim.name.clone();
-        let process = self.underway.process.clone();
+        let process = self.keys.process.clone();
         let written = self
             .store
             .write(move |db| idempotency::release(db, &user, &key, &process));
@@ -200,11 +200,11 @@ impl Idempotency<'_> {
                 "answer not stored under its idempotency key",
                 &[("fault", why)],
             );
-            let mut states = self.underway.states();
+            let mut states = self.keys.states();
             if states.len() >= MAX_LOST {
                 states.retain(|_, state| *state == KeyState::Answering);
             }
-            states.insert(claim.name.clone(), KeyState::Lost);
+            states.insert(claim.name.clone(), KeyState::OutcomeUnknown);
         }
         kept.is_ok()
     }
@@ -219,19 +219,20 @@ impl Idempotency<'_> {
         if body.len() > MAX_ANSWER_BYTES {
             return Err(format!("{} bytes are too many", body.len()));
         }
-        let kept = KeptAnswer {
+        let kept = StoredResponse {
             request: claim.request,
             headers: serde_json::to_string(headers).map_err(|error| error.to_string())?,
             body,
         };
         let (user, key) = claim.name.clone();
-        let kept = (self.store).write(move |db| idempotency::keep(db, &user, &key, &kept, now));
+        let kept =
+            (self.store).write(move |db| idempotency::store_response(db, &user, &key, &kept, now));
         kept.await.map_err(|error| format!("{error:?}"))
     }
 }
 
 // The claiming process has died, or is another server on the same store.
-fn unknown_outcome() -> Error {
+fn unknown_outcome_error() -> Error {
     let why = "another server process began to answer this request and recorded no answer";
     Error::new(Kind::Conflict, why).resolve(
         "if that server still runs, try again in a minute; if it stopped, the answer is lost and may have been paid: use a new idempotency key to ask again",

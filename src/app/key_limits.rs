@@ -31,7 +31,7 @@ impl KeyLimitService<'_> {
     /// `SignInNeeded` if the key no longer exists.
     pub async fn of(&self, caller: &Caller) -> Result<KeyLimits> {
         match &caller.key {
-            Some(key) if key.is_confined => Ok(self.limits(&caller.user, &key.id).await?),
+            Some(key) if key.has_limits => Ok(self.limits(&caller.user, &key.id).await?),
             _ => Ok(KeyLimits::default()),
         }
     }
@@ -42,7 +42,7 @@ impl KeyLimitService<'_> {
         let found = read
             .await?
             .ok_or_else(|| Error::new(Kind::SignInNeeded, "the API key is no longer valid"))?;
-        Ok(found.confines)
+        Ok(found.limits)
     }
 
     /// Returns the available models that a limited caller may use, strongest first, for a panel without specified
@@ -76,7 +76,7 @@ impl KeyLimitService<'_> {
             let may = limits.models.join(", ");
             return Err(Error::new(Kind::Forbidden, why).resolve(format!("it may use {may}")));
         }
-        if [limits.day_cost, limits.all_cost] == [None, None] {
+        if [limits.daily_budget, limits.total_budget] == [None, None] {
             return Ok(None);
         }
         if let Some(call) = calls.iter().find(|call| call.cost_usd.is_none()) {
@@ -92,7 +92,7 @@ impl KeyLimitService<'_> {
 
     /// Reserves the maximum cost of a run that continues after a restart.
     pub fn reserve_again(&self, key: &KeyId, cost: MicroDollars) -> Box<dyn KeyFunds> {
-        self.reservations.hold(key, cost, None).boxed()
+        self.reservations.hold_funds(key, cost, None).boxed()
     }
 
     /// Reserves the maximum cost of a key's calls until they are recorded.
@@ -106,7 +106,7 @@ impl KeyLimitService<'_> {
         cost: MicroDollars,
         now: Timestamp,
     ) -> Result<KeyReservation> {
-        let _asking = self.reservations.asking.lock().await;
+        let _asking = self.reservations.reserving.lock().await;
         // Read before the store: any reservation released in between will have been recorded by then.
         let held = self.reservations.held(key);
         let wanted = key.clone();
@@ -116,13 +116,13 @@ impl KeyLimitService<'_> {
         let (today, whole) = read.await?;
         let mut room: Option<MicroDollars> = None;
         let limits = [
-            (today, key_limits.day_cost, "today"),
-            (whole, key_limits.all_cost, "in all"),
+            (today, key_limits.daily_budget, "today"),
+            (whole, key_limits.total_budget, "in all"),
         ];
         for (spent, limit, when) in limits {
-            let taken = spent.plus(held);
+            let taken = spent.saturating_add(held);
             let Some(limit) = limit else { continue };
-            let needed = taken.plus(cost);
+            let needed = taken.saturating_add(cost);
             if needed <= limit {
                 let left = MicroDollars(limit.0 - needed.0);
                 room = Some(room.map_or(left, |room| room.min(left)));
@@ -137,7 +137,7 @@ impl KeyLimitService<'_> {
             return Err(Error::new(Kind::BudgetExceeded, why)
                 .resolve("its owner can create a key with a larger budget"));
         }
-        Ok(self.reservations.hold(key, cost, room))
+        Ok(self.reservations.hold_funds(key, cost, room))
     }
 }
 
@@ -146,59 +146,62 @@ impl KeyLimitService<'_> {
 pub(super) struct KeyReservations {
     held: Mutex<HashMap<KeyId, HeldFunds>>,
     /// Held from reading the spent amount until the reservation has been made.
-    asking: tokio::sync::Mutex<()>,
+    reserving: tokio::sync::Mutex<()>,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
 struct HeldFunds {
-    now: MicroDollars,
+    reserved: MicroDollars,
     /// Sum of all reservations ever made, including those that have been spent since.
-    ever: MicroDollars,
+    total_reserved: MicroDollars,
 }
 
 /// An amount that stays reserved until this is dropped.
 pub(super) struct KeyReservation {
-    grants: Arc<KeyReservations>,
+    reservations: Arc<KeyReservations>,
     key: KeyId,
     cost: Mutex<MicroDollars>,
     /// Remaining budget when the reservation was made; `None` without a budget.
-    room: Option<MicroDollars>,
-    /// The value of `HeldFunds::ever` at that time.
-    ever: MicroDollars,
+    remaining: Option<MicroDollars>,
+    /// The value of `HeldFunds::total_reserved` at that time.
+    total_at_start: MicroDollars,
 }
 
 impl KeyReservations {
-    fn all(&self) -> MutexGuard<'_, HashMap<KeyId, HeldFunds>> {
+    fn held_funds(&self) -> MutexGuard<'_, HashMap<KeyId, HeldFunds>> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn held(&self, key: &KeyId) -> MicroDollars {
-        self.all().get(key).map(|held| held.now).unwrap_or_default()
+        self.held_funds()
+            .get(key)
+            .map(|held| held.reserved)
+            .unwrap_or_default()
     }
 
-    fn hold(
+    fn hold_funds(
         self: &Arc<Self>,
         key: &KeyId,
         cost: MicroDollars,
         room: Option<MicroDollars>,
     ) -> KeyReservation {
-        let mut all = self.all();
+        let mut all = self.held_funds();
         let held = all.entry(key.clone()).or_default();
         held.add(cost);
         KeyReservation {
-            grants: self.clone(),
+            reservations: self.clone(),
             key: key.clone(),
             cost: Mutex::new(cost),
-            room,
-            ever: held.ever,
+            remaining: room,
+            total_at_start: held.total_reserved,
         }
     }
 }
 
 impl HeldFunds {
     fn add(&mut self, cost: MicroDollars) {
-        self.now = self.now.plus(cost);
-        self.ever = self.ever.plus(cost);
+        self.reserved = self.reserved.saturating_add(cost);
+        self.total_reserved = self.total_reserved.saturating_add(cost);
     }
 }
 
@@ -214,17 +217,20 @@ impl KeyReservation {
 
 impl KeyFunds for KeyReservation {
     fn extend(&self, cost: MicroDollars) -> std::result::Result<(), String> {
-        let mut all = self.grants.all();
+        let mut all = self.reservations.held_funds();
         let held = all.entry(self.key.clone()).or_default();
         // Everything reserved since then may have been spent by now; none of it has been returned.
-        let since = MicroDollars(held.ever.0.saturating_sub(self.ever.0));
-        if self.room.is_some_and(|room| since.plus(cost) > room) {
+        let since = MicroDollars(held.total_reserved.0.saturating_sub(self.total_at_start.0));
+        if self
+            .remaining
+            .is_some_and(|room| since.saturating_add(cost) > room)
+        {
             return Err("this API key's budget is used up".to_owned());
         }
         held.add(cost);
         drop(all);
         let mut own = self.cost();
-        *own = own.plus(cost);
+        *own = own.saturating_add(cost);
         Ok(())
     }
 }
@@ -232,10 +238,10 @@ impl KeyFunds for KeyReservation {
 impl Drop for KeyReservation {
     fn drop(&mut self) {
         let cost = *self.cost();
-        let mut all = self.grants.all();
+        let mut all = self.reservations.held_funds();
         if let Some(held) = all.get_mut(&self.key) {
-            held.now.0 -= cost.0;
-            if held.now.0 <= 0 {
+            held.reserved.0 -= cost.0;
+            if held.reserved.0 <= 0 {
                 all.remove(&self.key);
             }
         }

@@ -32,7 +32,7 @@ impl App {
         self.documents().stop_reading(user);
         // Requests before their runs, without a pause in between, so that a request ends because its account is
         // gone rather than because its run failed.
-        self.accounts().end_presence(user);
+        self.accounts().end_requests_of(user);
         self.engine.cancel_all_of(user, reason);
         cancelled.map(drop).map_err(Error::from)
     }
@@ -59,9 +59,9 @@ impl App {
 
     /// Returns whether any running work needs another check.
     async fn stop_inactive(self: &Arc<Self>) -> Result<bool> {
-        let mut busy = self.accounts().present();
+        let mut busy = self.accounts().users_in_flight();
         busy.extend(self.engine.users());
-        busy.extend(self.documents().readers_for());
+        busy.extend(self.documents().users_being_read());
         busy.sort();
         busy.dedup();
         if busy.is_empty() {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::analyses::{Analyses, Begun};
+use super::analyses::{Analyses, StartedRun};
 use super::meaning_search::MeaningSearch;
 use super::patterns::Patterns;
 use super::{Error, Kind, Result};
@@ -16,7 +16,7 @@ use crate::domain::key::KeyScope;
 use crate::domain::request::{Request, RunContext};
 use crate::domain::user::Caller;
 use crate::wire::mcp::{self, McpRequest, McpTool, PanelQuestion};
-pub use crate::wire::mcp::{McpMessage, read, refused};
+pub use crate::wire::mcp::{McpMessage, error_response, parse_message};
 
 /// Maximum length of a message, in bytes.
 pub const MAX_BYTES: u64 = 4 << 20;
@@ -32,16 +32,16 @@ pub struct Mcp<'a> {
 impl Mcp<'_> {
     /// Answers a message; `None` for a notification. Dropping the future stops what it started.
     pub async fn answer(&self, caller: &Caller, text: &str) -> Option<Value> {
-        match mcp::read(text) {
+        match mcp::parse_message(text) {
             Ok(McpMessage::Request { id, ask }) => {
-                Some(mcp::answered(&id, self.result(caller, ask).await))
+                Some(mcp::success_response(&id, self.respond(caller, ask).await))
             }
-            Ok(McpMessage::Cancelled(_) | McpMessage::Notice) => None,
-            Err(error) => Some(mcp::refused(&error)),
+            Ok(McpMessage::Cancelled(_) | McpMessage::Notification) => None,
+            Err(error) => Some(mcp::error_response(&error)),
         }
     }
 
-    async fn result(&self, caller: &Caller, ask: McpRequest) -> Value {
+    async fn respond(&self, caller: &Caller, ask: McpRequest) -> Value {
         let (tool, seconds) = match ask {
             McpRequest::Initialize(version) => {
                 return mcp::initialize_result(version, env!("CARGO_PKG_VERSION"));
@@ -53,8 +53,8 @@ impl Mcp<'_> {
         let work = self.call(caller, tool);
         match tokio::time::timeout(Duration::from_secs_f64(seconds), work).await {
             Ok(Ok(found)) => found,
-            Ok(Err(error)) => mcp::failed(&told(&error)),
-            Err(_) => mcp::failed(&format!(
+            Ok(Err(error)) => mcp::tool_error(&error_text(&error)),
+            Err(_) => mcp::tool_error(&format!(
                 "abandoned after {seconds} seconds; a later deadline_s or a depth of quick may help"
             )),
         }
@@ -62,7 +62,7 @@ impl Mcp<'_> {
 
     async fn call(&self, caller: &Caller, tool: McpTool) -> Result<Value> {
         match tool {
-            McpTool::Consult(consult) => self.consult(caller, consult).await,
+            McpTool::Consult(consult) => self.ask_panel(caller, consult).await,
             McpTool::ListPatterns => self.patterns(caller).await,
             McpTool::SearchDocuments { query, limit } => self.search(caller, &query, limit).await,
             McpTool::AnalysisStatus(id) => {
@@ -71,16 +71,16 @@ impl Mcp<'_> {
                 // A key may look up analyses that it started itself, whatever its scopes.
                 let with = caller.key.as_ref().map(|key| &key.id);
                 if analysis.context.key.as_ref() != with {
-                    opens(caller, KeyScope::Analyze)?;
+                    check_scope(caller, KeyScope::Analyze)?;
                 }
-                Ok(shown(&analysis))
+                Ok(analysis_json(&analysis))
             }
         }
     }
 
-    async fn consult(&self, caller: &Caller, consult: PanelQuestion) -> Result<Value> {
+    async fn ask_panel(&self, caller: &Caller, consult: PanelQuestion) -> Result<Value> {
         if !consult.documents.is_empty() {
-            opens(caller, KeyScope::Documents)?;
+            check_scope(caller, KeyScope::Documents)?;
         }
         let depth = match consult.depth.as_deref() {
             None => None,
@@ -101,7 +101,7 @@ impl Mcp<'_> {
             depth,
             ..Request::default()
         };
-        let Begun {
+        let StartedRun {
             id,
             finished,
             mut guard,
@@ -119,7 +119,7 @@ impl Mcp<'_> {
             None => self.analyses.show(caller, &id).await?,
         };
         match report.analysis.status {
-            Status::Completed => Ok(shown(&report.analysis)),
+            Status::Completed => Ok(analysis_json(&report.analysis)),
             status => Err(Error::new(
                 Kind::Unavailable,
                 format!(
@@ -158,7 +158,7 @@ impl Mcp<'_> {
     }
 
     async fn search(&self, caller: &Caller, query: &str, limit: usize) -> Result<Value> {
-        opens(caller, KeyScope::Documents)?;
+        check_scope(caller, KeyScope::Documents)?;
         let mut hits = self.meaning.search(caller, None, query).await?.hits;
         hits.truncate(limit);
         let rows: Vec<Value> = hits
@@ -190,8 +190,8 @@ impl Mcp<'_> {
 }
 
 // Checks that the caller has the scope of the API area that a tool uses.
-fn opens(caller: &Caller, scope: KeyScope) -> Result<()> {
-    if caller.key.as_ref().is_none_or(|key| key.opens(scope)) {
+fn check_scope(caller: &Caller, scope: KeyScope) -> Result<()> {
+    if caller.key.as_ref().is_none_or(|key| key.has_scope(scope)) {
         return Ok(());
     }
     let why = format!("this API key does not cover {}", scope.as_str());
@@ -199,7 +199,7 @@ fn opens(caller: &Caller, scope: KeyScope) -> Result<()> {
     Err(Error::new(Kind::Forbidden, why).resolve(instead))
 }
 
-fn shown(analysis: &Analysis) -> Value {
+fn analysis_json(analysis: &Analysis) -> Value {
     let state = analysis.status.as_str();
     let text = match (&analysis.synthesis, &analysis.error) {
         (Some(answer), _) => answer.clone(),
@@ -217,7 +217,7 @@ fn shown(analysis: &Analysis) -> Value {
 }
 
 /// The user-facing message of an error, which a model can act on.
-fn told(error: &Error) -> String {
+fn error_text(error: &Error) -> String {
     let mut text = error.public.clone();
     for field in &error.fields {
         let place = field.location.last().map_or("", |name| name);

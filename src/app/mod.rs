@@ -79,19 +79,19 @@ pub struct App {
     documents: documents::DocumentService,
     // Ensures that archives are imported one at a time.
     imports: Arc<tokio::sync::Semaphore>,
-    experiments_desk: experiments::ExperimentRegistry,
+    experiment_registry: experiments::ExperimentRegistry,
     fallbacks: Mutex<fallbacks::Chains>,
     // The state of the stored providers when they were last loaded.
-    providers_mark: Mutex<(i64, i64)>,
+    providers_version: Mutex<(i64, i64)>,
     embedder: meaning_search::EmbedderState,
     // Idempotency keys of requests being processed.
-    underway: idempotency::SharedIdempotencyKeys,
+    idempotency_keys: idempotency::SharedIdempotencyKeys,
     // Amounts reserved by API keys and not yet recorded.
-    grants: Arc<key_limits::KeyReservations>,
+    key_reservations: Arc<key_limits::KeyReservations>,
     // Set while clients are told to close their connections because another process is taking over.
-    leaving: AtomicBool,
+    is_leaving: AtomicBool,
     // When the server began to shut down.
-    stopping: OnceLock<Instant>,
+    stopping_since: OnceLock<Instant>,
     replica: Option<Replicator>,
     backups: backups::BackupStatus,
 }
@@ -111,7 +111,7 @@ impl App {
     ///
     /// # Errors
     /// Same as [`folder::open_existing`].
-    pub fn open_beside(config: Config) -> Result<Arc<Self>> {
+    pub fn open_alongside_server(config: Config) -> Result<Arc<Self>> {
         let opened = folder::open_existing(&config)?;
         Self::of(config, opened, false)
     }
@@ -153,7 +153,7 @@ impl App {
         let settings = engine::EngineSettings {
             max_runs: config.limits.max_runs,
             streams: engine::StreamLimits {
-                all: config.limits.max_streams,
+                total: config.limits.max_streams,
                 per_user: config.limits.max_streams_per_user,
             },
             cache: engine::CacheLimits {
@@ -168,7 +168,7 @@ impl App {
             .map(|prepared| prepared.start(store.clone()))
             .transpose()?;
         if let Some(replica) = &replica {
-            documents.shelf().fetch_from(replica.originals());
+            documents.originals().fetch_from(replica.originals());
         }
         Ok(Arc::new(Self {
             config,
@@ -182,14 +182,14 @@ impl App {
             accounts,
             documents,
             imports: Arc::new(tokio::sync::Semaphore::new(1)),
-            experiments_desk: experiments::ExperimentRegistry::default(),
+            experiment_registry: experiments::ExperimentRegistry::default(),
             fallbacks: Mutex::default(),
-            providers_mark: Mutex::default(),
+            providers_version: Mutex::default(),
             embedder: meaning_search::EmbedderState::default(),
-            underway: idempotency::SharedIdempotencyKeys::default(),
-            grants: Arc::default(),
-            leaving: AtomicBool::new(false),
-            stopping: OnceLock::new(),
+            idempotency_keys: idempotency::SharedIdempotencyKeys::default(),
+            key_reservations: Arc::default(),
+            is_leaving: AtomicBool::new(false),
+            stopping_since: OnceLock::new(),
             replica,
             backups: backups::BackupStatus::default(),
         }))
@@ -197,7 +197,7 @@ impl App {
 
     /// Cleans up after a crash and continues interrupted work.
     pub async fn resume(self: &Arc<Self>) {
-        if let Err(fault) = self.discovery().notice().await {
+        if let Err(fault) = self.discovery().reload_if_changed().await {
             log::error("stored providers could not be read", &[("fault", &fault)]);
         }
         if let Err(fault) = self.fallbacks().load().await {
@@ -249,33 +249,33 @@ impl App {
         /// Time within which an active client sends another request and sees that its connection is closing.
         const NOTICE_PERIOD: Duration = Duration::from_secs(1);
         /// Polling interval.
-        const LOOK: Duration = Duration::from_millis(50);
-        self.leaving.store(true, Relaxed);
+        const POLL_INTERVAL: Duration = Duration::from_millis(50);
+        self.is_leaving.store(true, Relaxed);
         let limit = self.config.limits.shutdown_timeout / 2;
         let begun = clock::instant();
         tokio::time::sleep(NOTICE_PERIOD.min(limit)).await;
-        while !self.engine.is_quiet() && begun.elapsed() < limit {
-            tokio::time::sleep(LOOK).await;
+        while !self.engine.has_no_interactive_run() && begun.elapsed() < limit {
+            tokio::time::sleep(POLL_INTERVAL).await;
         }
     }
 
     /// Whether responses tell clients that their connection is closing.
     pub fn is_leaving(&self) -> bool {
-        self.leaving.load(Relaxed) || self.stopping.get().is_some()
+        self.is_leaving.load(Relaxed) || self.stopping_since.get().is_some()
     }
 
     /// Begins the shutdown: accepts no new runs, and starts the timeout for running ones.
     pub fn stopping(&self) {
-        self.stopping.get_or_init(clock::instant);
+        self.stopping_since.get_or_init(clock::instant);
         self.engine.stop_accepting();
     }
 
     /// Rejects new runs, waits for running ones, leaves the rest for the next start, and closes the store.
     pub async fn close(self: &Arc<Self>) {
-        let since = *self.stopping.get_or_init(clock::instant);
+        let since = *self.stopping_since.get_or_init(clock::instant);
         let used = clock::instant().saturating_duration_since(since);
         let limit = self.config.limits.shutdown_timeout.saturating_sub(used);
-        self.engine.drain(limit).await;
+        self.engine.drain_runs(limit).await;
         self.finish_replica(since + self.config.limits.shutdown_timeout)
             .await;
         self.store.close().await;

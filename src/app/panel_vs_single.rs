@@ -56,7 +56,7 @@ pub struct TopicRow {
     /// The evaluation of the votes.
     pub judgement: PanelJudgment,
     /// Cost of the panels divided by the cost of the single drafts, if known.
-    pub multiple: Option<f64>,
+    pub cost_multiple: Option<f64>,
 }
 
 /// The evaluation of panels versus single models, in total and by topic.
@@ -170,7 +170,7 @@ impl Comparisons<'_> {
         };
         let (user, wanted) = (caller.user.clone(), id.clone());
         let decided = self.store.write(move |db| {
-            comparisons::decide(db, &user, &wanted, choice, now)?;
+            comparisons::store_vote(db, &user, &wanted, choice, now)?;
             audit::append(db, &entry)
         });
         match decided.await {
@@ -190,9 +190,11 @@ impl Comparisons<'_> {
     ///
     /// # Errors
     /// Returns an error if the database cannot be read.
-    pub async fn every(&self, caller: &Caller) -> Result<(u64, bool)> {
+    pub async fn compare_interval(&self, caller: &Caller) -> Result<(u64, bool)> {
         let user = caller.user.clone();
-        let own = self.store.read(move |db| comparisons::every(db, &user));
+        let own = self
+            .store
+            .read(move |db| comparisons::compare_interval(db, &user));
         let own = own.await?;
         Ok((own.unwrap_or(self.compare_every), own.is_some()))
     }
@@ -203,7 +205,7 @@ impl Comparisons<'_> {
     /// Returns an error if the database cannot be written.
     pub async fn set_compare_interval(&self, caller: &Caller, every: Option<u64>) -> Result<()> {
         let user = caller.user.clone();
-        let set = move |db: &Writer| comparisons::set_every(db, &user, every);
+        let set = move |db: &Writer| comparisons::set_compare_interval(db, &user, every);
         Ok(self.store.write(set).await?)
     }
 
@@ -228,24 +230,29 @@ impl Comparisons<'_> {
         let topic = fold_case(&scope.topic);
         let found = self.store.read(move |db| {
             let of = |by_topic| -> std::result::Result<_, StoreError> {
-                let blind = comparisons::blind(db, &scope, by_topic)?;
-                Ok((blind, comparisons::helped(db, &scope, by_topic)?))
+                let blind = comparisons::blind_votes(db, &scope, by_topic)?;
+                Ok((blind, comparisons::helpful_votes(db, &scope, by_topic)?))
             };
             // A topic shown alone is still one of several that the user can look at.
             let every = ComparisonScope {
                 topic: String::new(),
                 ..scope.clone()
             };
-            Ok((of(false)?, of(true)?, comparisons::blind(db, &every, true)?))
+            Ok((
+                of(false)?,
+                of(true)?,
+                comparisons::blind_votes(db, &every, true)?,
+            ))
         });
         let ((all, all_helped), (topics, helped), every) = found.await?;
         let order = TopicOrder::of(every);
-        let overall = joined(all, all_helped).pop().unwrap_or_default();
-        let stricter = order.stricter(&topic);
-        let row = |count: TopicCount| TopicRow::of(order.stricter(&fold_case(&count.topic)), count);
+        let overall = join_counts(all, all_helped).pop().unwrap_or_default();
+        let stricter = order.correction_for(&topic);
+        let row =
+            |count: TopicCount| TopicRow::of(order.correction_for(&fold_case(&count.topic)), count);
         Ok(Verdicts {
             overall: TopicRow::of(stricter, overall),
-            topics: joined(topics, helped).into_iter().map(row).collect(),
+            topics: join_counts(topics, helped).into_iter().map(row).collect(),
         })
     }
 }
@@ -254,9 +261,9 @@ fn case_vote(vote: ScoredVote) -> Option<CaseVote> {
     let outcome = StoredVote::of(&vote.plan, &vote.answers)?.outcome;
     Some(CaseVote {
         question: question_key(&vote.case),
-        cast: outcome.count.cast(),
+        votes_cast: outcome.count.votes_cast(),
         is_tie: outcome.is_tie(),
-        is_right: vote.is_right,
+        is_correct: vote.is_right,
     })
 }
 
@@ -265,18 +272,20 @@ struct TopicOrder(Vec<String>);
 
 impl TopicOrder {
     fn of(mut topics: Vec<TopicCount>) -> Self {
-        topics.sort_by(|one, other| (one.first, &one.topic).cmp(&(other.first, &other.topic)));
+        topics.sort_by(|one, other| {
+            (one.first_vote, &one.topic).cmp(&(other.first_vote, &other.topic))
+        });
         Self(topics.iter().map(|count| fold_case(&count.topic)).collect())
     }
 
     // An empty topic stands for the total; one without a vote has nothing to judge.
-    fn stricter(&self, topic: &str) -> several::Stricter {
+    fn correction_for(&self, topic: &str) -> several::MultiplicityCorrection {
         let place = self.0.iter().position(|one| one == topic);
         let place = match topic {
             "" => 0,
             _ => place.map_or(self.0.len() + 1, |at| at + 1),
         };
-        several::Stricter::at(place, self.0.len())
+        several::MultiplicityCorrection::for_topic(place, self.0.len())
     }
 }
 
@@ -292,18 +301,18 @@ impl Comparison {
 }
 
 impl TopicRow {
-    fn of(stricter: several::Stricter, count: TopicCount) -> Self {
+    fn of(stricter: several::MultiplicityCorrection, count: TopicCount) -> Self {
         let (panel, single) = (count.panel_cost.dollars(), count.single_cost.dollars());
         Self {
-            judgement: count.tally.judge_among(stricter),
-            multiple: (single > 0.0).then(|| panel / single),
+            judgement: count.tally.judge_with(stricter),
+            cost_multiple: (single > 0.0).then(|| panel / single),
             count,
         }
     }
 }
 
 // Merges topics that differ only in case.
-fn joined(blind: Vec<TopicCount>, helped: Vec<TopicCount>) -> Vec<TopicCount> {
+fn join_counts(blind: Vec<TopicCount>, helped: Vec<TopicCount>) -> Vec<TopicCount> {
     let mut all = blind;
     for one in helped {
         let topic = fold_case(&one.topic);

@@ -56,7 +56,7 @@ impl Patterns<'_> {
             .read(move |db| patterns::visible(db, &user, MAX_LISTED));
         for kept in stored.await? {
             // A file added later overrides a stored pattern with the same ID.
-            if self.in_house(kept.id()).is_none() {
+            if self.find_house_pattern(kept.id()).is_none() {
                 all.push(kept);
             }
         }
@@ -81,7 +81,7 @@ impl Patterns<'_> {
         user: Option<&UserId>,
         id: &str,
     ) -> Result<Option<StoredPattern>> {
-        if let Some(kept) = self.in_house(id) {
+        if let Some(kept) = self.find_house_pattern(id) {
             return Ok(Some(kept.clone()));
         }
         let Some(user) = user.cloned() else {
@@ -116,8 +116,8 @@ impl Patterns<'_> {
         if team {
             allow_team(caller)?;
         }
-        if self.in_house(&pattern.id).is_some() {
-            return Err(taken(&pattern.id));
+        if self.find_house_pattern(&pattern.id).is_some() {
+            return Err(id_taken_error(&pattern.id));
         }
         let owner = (!team).then(|| caller.user.clone());
         let entry = visit.entry(Some(&caller.user), "pattern.added", &pattern.id);
@@ -158,7 +158,7 @@ impl Patterns<'_> {
         pattern: Pattern,
         visit: &RequestOrigin,
     ) -> Result<StoredPattern> {
-        let kept = self.own(caller, id).await?;
+        let kept = self.find_own(caller, id).await?;
         if pattern.id != id {
             let why = format!("must be {id}: an id stays; add a pattern for another one");
             return Err(Error::field(&["body", "id"], "value_error", why));
@@ -182,7 +182,7 @@ impl Patterns<'_> {
     /// # Errors
     /// `Missing` if there is no such pattern; `Forbidden` if the caller may not change it.
     pub async fn delete(&self, caller: &Caller, id: &str, visit: &RequestOrigin) -> Result<()> {
-        self.own(caller, id).await?;
+        self.find_own(caller, id).await?;
         let entry = visit.entry(Some(&caller.user), "pattern.deleted", id);
         let id = id.to_owned();
         let store = self.store.for_freeing();
@@ -197,18 +197,20 @@ impl Patterns<'_> {
     ///
     /// # Errors
     /// `Missing` if there is no such pattern; `Forbidden` if the caller may not change it.
-    pub async fn own(&self, caller: &Caller, id: &str) -> Result<StoredPattern> {
+    pub async fn find_own(&self, caller: &Caller, id: &str) -> Result<StoredPattern> {
         let kept = self.find_stored(Some(&caller.user), id).await?;
         let kept = kept.ok_or_else(Error::missing)?;
         match kept.origin {
             PatternOrigin::Own => {}
             PatternOrigin::Team => allow_team(caller)?,
-            PatternOrigin::Embedded | PatternOrigin::Folder => return Err(fixed(kept.origin)),
+            PatternOrigin::Embedded | PatternOrigin::Folder => {
+                return Err(read_only_error(kept.origin));
+            }
         }
         Ok(kept)
     }
 
-    fn in_house(&self, id: &str) -> Option<&StoredPattern> {
+    fn find_house_pattern(&self, id: &str) -> Option<&StoredPattern> {
         self.house.all().iter().find(|kept| kept.id() == id)
     }
 }
@@ -224,7 +226,7 @@ fn allow_team(caller: &Caller) -> Result<()> {
     }
 }
 
-fn fixed(origin: PatternOrigin) -> Error {
+fn read_only_error(origin: PatternOrigin) -> Error {
     let (why, what) = match origin {
         PatternOrigin::Folder => (
             "comes from a file",
@@ -238,7 +240,7 @@ fn fixed(origin: PatternOrigin) -> Error {
     Error::new(Kind::Forbidden, format!("this pattern {why}")).resolve(what)
 }
 
-fn taken(id: &str) -> Error {
+fn id_taken_error(id: &str) -> Error {
     let why = format!("a pattern with the id {id} is part of this installation");
     Error::new(Kind::Conflict, why).resolve("choose another id")
 }

@@ -94,7 +94,7 @@ impl Projects<'_> {
         let user = caller.user.clone();
         let written = self.store.write(move |db| {
             if projects::count_of(db, &user)? >= MAX_PROJECTS {
-                return Ok(Err(too_many()));
+                return Ok(Err(too_many_error()));
             }
             projects::insert(db, &project)?;
             if let Err(refused) = change.fill(db, &user, &project)? {
@@ -191,7 +191,7 @@ impl CheckedChange {
             projects::set_documents(db, user, &project.id, wanted)?;
         }
         if let Some(emails) = &self.people {
-            match found_people(db, emails)? {
+            match find_people(db, emails)? {
                 Ok(people) => projects::set_people(db, project, &people)?,
                 Err(refused) => return Ok(Err(refused)),
             }
@@ -200,7 +200,7 @@ impl CheckedChange {
     }
 }
 
-fn found_people(db: &Reader, emails: &[Email]) -> crate::store::Result<Result<Vec<UserId>>> {
+fn find_people(db: &Reader, emails: &[Email]) -> crate::store::Result<Result<Vec<UserId>>> {
     let mut people = Vec::new();
     for email in emails {
         match users::by_email(db, email.as_str())? {
@@ -270,7 +270,7 @@ fn checked_people(emails: Vec<String>) -> Result<Vec<Email>> {
     parsed.ok_or_else(|| Error::field(place, "value_error", "not an email address"))
 }
 
-fn too_many() -> Error {
+fn too_many_error() -> Error {
     let why = format!("you have {MAX_PROJECTS} projects, the most that one account can have");
     Error::new(Kind::Conflict, why).resolve("delete one first")
 }

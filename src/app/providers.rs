@@ -15,7 +15,7 @@ use crate::crypto::vault::Vault;
 use crate::domain::chat::CallErrorKind;
 use crate::domain::id::ProviderId;
 use crate::domain::network::AddressReach;
-use crate::domain::provider::{Additions, RequestExtras, StoredProvider, is_name, key_end};
+use crate::domain::provider::{Additions, RequestExtras, StoredProvider, is_name, key_suffix};
 pub use crate::llm::WellKnown;
 use crate::llm::{self, Llm, ProviderSource, TestError};
 use crate::store::{Store, audit, providers};
@@ -58,13 +58,16 @@ pub struct ProviderParams {
 
 /// The outcome of testing a provider.
 struct ProviderTrial {
-    said: String,
-    listed: Option<Vec<ListedModel>>,
+    message: String,
+    models: Option<Vec<ListedModel>>,
 }
 
 impl ProviderTrial {
-    fn untried(said: String) -> Self {
-        Self { said, listed: None }
+    fn without_test(said: String) -> Self {
+        Self {
+            message: said,
+            models: None,
+        }
     }
 }
 
@@ -118,7 +121,7 @@ impl Providers<'_> {
     ) -> Result<(StoredProvider, String)> {
         if !is_name(name) {
             let why = "1 to 40 lowercase letters, digits, - and _; not demo or quire";
-            return Err(fault("name", why));
+            return Err(field_error("name", why));
         }
         let known = self.list(scope).await?;
         let most = if scope.owner().is_some() {
@@ -127,7 +130,7 @@ impl Providers<'_> {
             MAX_SHARED_AND_OWN.0
         };
         if known.len() >= most {
-            return Err(fault(
+            return Err(field_error(
                 "name",
                 &format!("there are {most} providers already"),
             ));
@@ -145,14 +148,14 @@ impl Providers<'_> {
             kind: String::new(),
             base_url: None,
             encrypted_key: String::new(),
-            key_end: String::new(),
+            key_suffix: String::new(),
             models: None,
             concurrency: None,
             created: visit.now,
             changed: visit.now,
         };
         let none = Secrets::default();
-        let (provider, tried) = self.tried(scope, blank, none, wanted).await?;
+        let (provider, tried) = self.validate_and_test(scope, blank, none, wanted).await?;
         let entry = visit.entry(scope.actor(), "provider.added", provider.id.as_str());
         let row = provider.clone();
         let insert = move |db: &crate::store::Writer| {
@@ -160,8 +163,8 @@ impl Providers<'_> {
             audit::append(db, &entry)
         };
         self.store.write(insert).await?;
-        self.settle(&provider, tried.listed).await?;
-        Ok((provider, tried.said))
+        self.finish_change(&provider, tried.models).await?;
+        Ok((provider, tried.message))
     }
 
     /// Changes a provider if it still responds.
@@ -184,24 +187,26 @@ impl Providers<'_> {
         if moves && had_key && wanted.api_key.is_none() {
             let why =
                 "a new address needs the key again: a stored key is never sent to another address";
-            return Err(fault("api_key", why));
+            return Err(field_error("api_key", why));
         }
         let secrets = self.secrets(&old);
         if secrets.is_lost && wanted.api_key.is_none() {
             let why = "the stored key cannot be decrypted with this installation's secret; enter it again";
-            return Err(fault("api_key", why));
+            return Err(field_error("api_key", why));
         }
         let repeats =
             wanted.headers.is_some() && wanted.body.is_some() && wanted.model_settings.is_some();
         if moves && !secrets.extras.is_empty() && !repeats {
             let why = "a new address needs headers, body, and model_settings again, because they may hold secrets";
-            return Err(fault("headers", why));
+            return Err(field_error("headers", why));
         }
         let changed = StoredProvider {
             changed: visit.now,
             ..old
         };
-        let (provider, tried) = self.tried(scope, changed, secrets, wanted).await?;
+        let (provider, tried) = self
+            .validate_and_test(scope, changed, secrets, wanted)
+            .await?;
         let entry = visit.entry(scope.actor(), "provider.changed", provider.id.as_str());
         let row = provider.clone();
         let update = move |db: &crate::store::Writer| {
@@ -209,11 +214,11 @@ impl Providers<'_> {
             audit::append(db, &entry)
         };
         self.store.write(update).await?;
-        self.settle(&provider, tried.listed).await?;
-        Ok((provider, tried.said))
+        self.finish_change(&provider, tried.models).await?;
+        Ok((provider, tried.message))
     }
 
-    async fn settle(
+    async fn finish_change(
         &self,
         provider: &StoredProvider,
         listed: Option<Vec<ListedModel>>,
@@ -236,7 +241,7 @@ impl Providers<'_> {
         id: &str,
         visit: &RequestOrigin,
     ) -> Result<()> {
-        let id = parsed(id)?;
+        let id = parse_id(id)?;
         let owner = scope.owner().cloned();
         let entry = visit.entry(scope.actor(), "provider.removed", id.as_str());
         let delete = move |db: &crate::store::Writer| {
@@ -259,31 +264,31 @@ impl Providers<'_> {
     /// `Missing` if there is no such provider; `BadInput` if the test fails.
     pub async fn test(&self, scope: &ProviderScope, id: &str) -> Result<String> {
         let stored = self.find(scope, id).await?;
-        let asked = self.llm.test(self.opened(&stored)).await;
+        let asked = self.llm.test(self.to_llm_provider(&stored)).await;
         let count = asked.map(|listed| listed.len());
-        count.map(counted).map_err(|failed| refused(&failed))
+        count.map(model_count).map_err(|failed| test_error(&failed))
     }
 
     async fn find(&self, scope: &ProviderScope, id: &str) -> Result<StoredProvider> {
-        let (owner, id) = (scope.owner().cloned(), parsed(id)?);
+        let (owner, id) = (scope.owner().cloned(), parse_id(id)?);
         let look = move |db: &crate::store::Reader| providers::by_id(db, owner.as_ref(), &id);
         self.store.read(look).await?.ok_or_else(Error::missing)
     }
 
     /// Validates, encrypts, and tests the parameters.
-    async fn tried(
+    async fn validate_and_test(
         &self,
         scope: &ProviderScope,
         mut provider: StoredProvider,
         old: Secrets,
         wanted: ProviderParams,
     ) -> Result<(StoredProvider, ProviderTrial)> {
-        self.take_over(scope, &mut provider, &wanted)?;
+        self.apply_params(scope, &mut provider, &wanted)?;
         let key = match wanted.api_key {
             Some(key) => checked_key(key)?,
             None => old.key,
         };
-        provider.key_end = key_end(&key);
+        provider.key_suffix = key_suffix(&key);
         let extras = RequestExtras {
             headers: wanted.headers.unwrap_or(old.extras.headers),
             body: wanted.body.unwrap_or(old.extras.body),
@@ -292,42 +297,42 @@ impl Providers<'_> {
         let may_sign = scope.owner().is_none();
         let extras = extras
             .checked(may_sign)
-            .map_err(|why| fault("headers", &why))?;
+            .map_err(|why| field_error("headers", &why))?;
         let secrets = Secrets {
             key,
             extras,
             is_lost: false,
         };
-        let secrets = secrets.packed();
+        let secrets = secrets.encode();
         provider.encrypted_key = match secrets.is_empty() {
             true => String::new(),
-            false => self.vault.seal(&provider.place(), &secrets)?,
+            false => self.vault.seal(&provider.key_context(), &secrets)?,
         };
-        let tried = match self.llm.test(self.opened(&provider)).await {
+        let tried = match self.llm.test(self.to_llm_provider(&provider)).await {
             Ok(listed) => ProviderTrial {
-                said: counted(listed.len()),
-                listed: Some(listed),
+                message: model_count(listed.len()),
+                models: Some(listed),
             },
             // Some providers have no model list but can be called nevertheless.
             Err(TestError { error, .. })
                 if error.kind == CallErrorKind::Rejected && error.status == Some(404) =>
             {
-                ProviderTrial::untried(
+                ProviderTrial::without_test(
                     "stored; it has no list of models to test the key with".to_owned(),
                 )
             }
             Err(TestError { error, may_keep }) if wanted.force && may_keep => {
-                ProviderTrial::untried(format!(
+                ProviderTrial::without_test(format!(
                     "stored without a successful test: {}",
                     error.detail
                 ))
             }
-            Err(failed) => return Err(refused(&failed)),
+            Err(failed) => return Err(test_error(&failed)),
         };
         Ok((provider, tried))
     }
 
-    fn take_over(
+    fn apply_params(
         &self,
         scope: &ProviderScope,
         provider: &mut StoredProvider,
@@ -336,7 +341,7 @@ impl Providers<'_> {
         if let Some(kind) = &wanted.kind {
             if !kind.is_empty() && wire::ApiFormat::parse(kind).is_none() {
                 let names = wire::ApiFormat::ALL.map(wire::ApiFormat::as_str).join(", ");
-                return Err(fault("kind", &format!("must be one of {names}")));
+                return Err(field_error("kind", &format!("must be one of {names}")));
             }
             provider.kind = kind.clone();
         }
@@ -348,7 +353,7 @@ impl Providers<'_> {
                     crate::config::http_url(url)
                         .filter(|url| !url.contains(['?', '#']))
                         .ok_or_else(|| {
-                            fault(
+                            field_error(
                                 "base_url",
                                 "must begin with http:// or https://, name its host in plain ASCII (xn--…), and hold no user name, password, ? or #: a key has its own field",
                             )
@@ -357,7 +362,7 @@ impl Providers<'_> {
             };
         }
         if provider.base_url.is_none() && llm::known_base_url(&provider.name).is_none() {
-            return Err(fault(
+            return Err(field_error(
                 "base_url",
                 "is needed: no well-known provider has this name",
             ));
@@ -365,14 +370,14 @@ impl Providers<'_> {
         let at_home = llm::is_local(&provider.name) && provider.base_url.is_none();
         if (provider.base_url.is_some() || at_home) && !self.takes_addresses(scope) {
             let why = "only administrators may add providers at custom addresses";
-            return Err(fault("base_url", why));
+            return Err(field_error("base_url", why));
         }
         if let Some(models) = &wanted.models {
             let sound = |name: &String| {
                 !name.trim().is_empty() && name.len() <= 200 && !name.chars().any(char::is_control)
             };
             if models.len() > MAX_MODELS || !models.iter().all(sound) {
-                return Err(fault("models", "a list of at most 1000 names"));
+                return Err(field_error("models", "a list of at most 1000 names"));
             }
             provider.models = Some(models.clone()).filter(|models| !models.is_empty());
         }
@@ -385,13 +390,13 @@ impl Providers<'_> {
     /// Reloads the stored providers into the LLM client.
     async fn reload(&self) -> Result<()> {
         let stored = self.store.read(providers::all).await?;
-        let opened = stored.iter().map(|provider| self.opened(provider));
+        let opened = stored.iter().map(|provider| self.to_llm_provider(provider));
         self.llm
             .set_providers(ProviderSource::Stored, opened.collect());
         Ok(())
     }
 
-    fn opened(&self, stored: &StoredProvider) -> llm::Provider {
+    fn to_llm_provider(&self, stored: &StoredProvider) -> llm::Provider {
         let Secrets {
             key,
             extras,
@@ -419,7 +424,7 @@ impl Providers<'_> {
 fn checked_key(key: String) -> Result<String> {
     let key = key.trim().to_owned();
     if key.len() > MAX_KEY_CHARS || !key.chars().all(|c| c.is_ascii_graphic()) {
-        return Err(fault(
+        return Err(field_error(
             "api_key",
             "contains characters that no key can have, or is too long",
         ));
@@ -427,7 +432,7 @@ fn checked_key(key: String) -> Result<String> {
     Ok(key)
 }
 
-fn counted(models: usize) -> String {
+fn model_count(models: usize) -> String {
     match models {
         0 => "it answers, and lists no models".to_owned(),
         1 => "it answers, and lists one model".to_owned(),
@@ -435,7 +440,7 @@ fn counted(models: usize) -> String {
     }
 }
 
-fn refused(failed: &TestError) -> Error {
+fn test_error(failed: &TestError) -> Error {
     let place = match failed.error.kind {
         CallErrorKind::Auth => "api_key",
         _ => "base_url",
@@ -444,13 +449,13 @@ fn refused(failed: &TestError) -> Error {
         true => "correct it, or force it to be stored without a test",
         false => "use a public address, or ask an administrator to add the provider",
     };
-    fault(place, &failed.error.detail).resolve(advice)
+    field_error(place, &failed.error.detail).resolve(advice)
 }
 
-fn fault(field: &str, why: &str) -> Error {
+fn field_error(field: &str, why: &str) -> Error {
     Error::field(&["body", field], "value_error", why)
 }
 
-fn parsed(id: &str) -> Result<ProviderId> {
+fn parse_id(id: &str) -> Result<ProviderId> {
     ProviderId::parse(id).ok_or_else(Error::missing)
 }

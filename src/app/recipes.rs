@@ -43,7 +43,9 @@ impl Recipes<'_> {
     pub async fn find(&self, user: &UserId, reference: &str) -> Result<Recipe> {
         let (name, version) = recipe::parse_reference(reference);
         let (of, named) = (user.clone(), name.to_owned());
-        let found = self.store.read(move |db| recipes::named(db, &of, &named));
+        let found = self
+            .store
+            .read(move |db| recipes::by_name_or_id(db, &of, &named));
         let mut found = found.await?;
         if found.is_empty() {
             return Err(Error::missing());
@@ -119,7 +121,7 @@ impl Recipes<'_> {
     ///
     /// # Errors
     /// The errors of `find`, and `Forbidden` if the recipe belongs to another user.
-    pub async fn own(&self, caller: &Caller, id: &str) -> Result<Recipe> {
+    pub async fn find_own(&self, caller: &Caller, id: &str) -> Result<Recipe> {
         let recipe = self.find(&caller.user, id).await?;
         if recipe.owner != caller.user {
             let why = "a shared recipe can be changed only by its owner";
@@ -132,11 +134,11 @@ impl Recipes<'_> {
     /// Deletes a recipe with all its versions. An administrator may also delete recipes shared by others.
     ///
     /// # Errors
-    /// The errors of `own`. Also returns any error from the store.
+    /// The errors of `find_own`. Also returns any error from the store.
     pub async fn delete(&self, caller: &Caller, id: &str, visit: &RequestOrigin) -> Result<()> {
         let recipe = match caller.role {
             Role::Admin => self.find(&caller.user, id).await?,
-            Role::User | Role::Guest => self.own(caller, id).await?,
+            Role::User | Role::Guest => self.find_own(caller, id).await?,
         };
         let entry = visit.entry(Some(&caller.user), "recipe.deleted", recipe.id.as_str());
         let store = self.store.for_freeing();
@@ -217,7 +219,7 @@ pub(super) fn fill(request: &mut Request, context: &mut RunContext, body: Reques
     context.inherited = body.named_models();
     if !body.prompt.is_empty() {
         let why = |why| Error::field(&["body", "prompt"], "value_error", why);
-        request.prompt = recipe::prompt(&body.prompt, &request.prompt).map_err(why)?;
+        request.prompt = recipe::fill_prompt(&body.prompt, &request.prompt).map_err(why)?;
         if let Some(last) = context.turns.last_mut() {
             last.text.clone_from(&request.prompt);
         }

@@ -8,17 +8,17 @@ use std::path::{Path, PathBuf};
 
 use super::folder::soundness;
 use crate::domain::time::Timestamp;
-use crate::store::{BackupError, fold_log};
+use crate::store::{BackupError, checkpoint_log};
 
 /// Maximum number of replaced databases to keep.
-const KEPT: usize = 3;
+const MAX_KEPT: usize = 3;
 /// Part of the file names of replaced databases.
-const MARK: &str = ".before-restore-";
+const REPLACED_MARK: &str = ".before-restore-";
 
 /// The replacement of a database.
 pub(super) struct ReplaceDatabase {
     new: PathBuf,
-    place: PathBuf,
+    path: PathBuf,
     previous: PathBuf,
 }
 
@@ -28,27 +28,27 @@ pub struct ReplacedFiles {
     /// The path of the replaced database, if there was one.
     pub kept: Option<PathBuf>,
     /// Databases replaced earlier that were removed now.
-    pub forgotten: Vec<PathBuf>,
+    pub deleted: Vec<PathBuf>,
 }
 
 type SwapStep = fn(&ReplaceDatabase) -> io::Result<()>;
 
 /// The steps in order. After each, a complete database is in place.
 const STEPS: &[SwapStep] = &[
-    ReplaceDatabase::keep,
-    ReplaceDatabase::fold,
-    ReplaceDatabase::drop_log,
+    ReplaceDatabase::keep_previous,
+    ReplaceDatabase::checkpoint_log,
+    ReplaceDatabase::remove_log,
     ReplaceDatabase::replace,
 ];
 
 impl ReplaceDatabase {
-    /// Prepares a replacement; `new` is a complete database next to `place`.
+    /// Prepares a replacement; `new` is a complete database next to `path`.
     pub(super) fn new(new: PathBuf, place: PathBuf, now: Timestamp) -> Self {
         let stamp = now.to_string().replace([':', '.'], "-");
-        let kept = beside(&place, &format!("{MARK}{stamp}"));
+        let kept = with_suffix(&place, &format!("{REPLACED_MARK}{stamp}"));
         Self {
             new,
-            place,
+            path: place,
             previous: kept,
         }
     }
@@ -58,22 +58,25 @@ impl ReplaceDatabase {
     /// # Errors
     /// Returns an error if a step fails. The old database is then in place under its own name.
     pub(super) fn run(self) -> io::Result<ReplacedFiles> {
-        clear_cut_short(&self.place)?;
+        remove_interrupted(&self.path)?;
         if let Err(error) = STEPS.iter().try_for_each(|step| step(&self)) {
-            let _ = clear_cut_short(&self.place);
+            let _ = remove_interrupted(&self.path);
             return Err(error);
         }
         Ok(ReplacedFiles {
-            forgotten: forget_oldest(&self.place),
+            deleted: delete_oldest(&self.path),
             kept: Some(self.previous).filter(|kept| kept.exists()),
         })
     }
 
     /// Gives the old database a second name, which survives the loss of the first. The log is first, because a
     /// database without its log would be incomplete.
-    fn keep(&self) -> io::Result<()> {
+    fn keep_previous(&self) -> io::Result<()> {
         for end in ["-wal", "-journal", ""] {
-            let (old, kept) = (beside(&self.place, end), beside(&self.previous, end));
+            let (old, kept) = (
+                with_suffix(&self.path, end),
+                with_suffix(&self.previous, end),
+            );
             match fs::hard_link(&old, &kept) {
                 Ok(()) => {}
                 Err(error) if error.kind() == ErrorKind::NotFound => {}
@@ -81,7 +84,7 @@ impl ReplaceDatabase {
                 Err(error) if error.kind() == ErrorKind::AlreadyExists => return Err(error),
                 // Not every file system supports hard links.
                 Err(_) => {
-                    let part = beside(&kept, ".part");
+                    let part = with_suffix(&kept, ".part");
                     fs::copy(&old, &part)?;
                     File::open(&part)?.sync_all()?;
                     fs::rename(&part, &kept)?;
@@ -94,35 +97,35 @@ impl ReplaceDatabase {
     /// Checkpoints the old database's log into it, under both of its names. A damaged database keeps its log,
     /// because SQLite would delete it or apply it to what is left. A sound database is not replaced as long as its
     /// log cannot be checkpointed, because another program has it open or the disk is full.
-    fn fold(&self) -> io::Result<()> {
-        if soundness::damage(&self.place)?.is_some() {
+    fn checkpoint_log(&self) -> io::Result<()> {
+        if soundness::find_damage(&self.path)?.is_some() {
             return Ok(());
         }
-        match fold_log(&self.place) {
-            Ok(()) | Err(BackupError::Unsound(_)) => {}
+        match checkpoint_log(&self.path) {
+            Ok(()) | Err(BackupError::Damaged(_)) => {}
             Err(error) => {
                 let text = format!(
                     "cannot checkpoint the log of {}: {error}",
-                    self.place.display()
+                    self.path.display()
                 );
                 return Err(io::Error::other(text));
             }
         }
         // The second name of a log that is now empty, or of a journal that was rolled back.
-        let log = beside(&self.previous, "-wal");
+        let log = with_suffix(&self.previous, "-wal");
         if fs::metadata(&log).is_ok_and(|log| log.len() == 0) {
             fs::remove_file(log)?;
         }
-        match fs::remove_file(beside(&self.previous, "-journal")) {
+        match fs::remove_file(with_suffix(&self.previous, "-journal")) {
             Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
             _ => Ok(()),
         }
     }
 
     /// Removes the old log, which must never be applied to the new database.
-    fn drop_log(&self) -> io::Result<()> {
+    fn remove_log(&self) -> io::Result<()> {
         for end in ["-wal", "-shm", "-journal"] {
-            match fs::remove_file(beside(&self.place, end)) {
+            match fs::remove_file(with_suffix(&self.path, end)) {
                 Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
                 _ => {}
             }
@@ -131,13 +134,13 @@ impl ReplaceDatabase {
     }
 
     fn replace(&self) -> io::Result<()> {
-        fs::rename(&self.new, &self.place)?;
+        fs::rename(&self.new, &self.path)?;
         self.sync_folder()
     }
 
     /// Syncs the folder, because directory entries must survive a power failure too.
     fn sync_folder(&self) -> io::Result<()> {
-        let folder = self.place.parent().unwrap_or(Path::new("."));
+        let folder = self.path.parent().unwrap_or(Path::new("."));
         File::open(folder)?.sync_all()
     }
 }
@@ -148,14 +151,14 @@ impl ReplaceDatabase {
 ///
 /// # Errors
 /// Returns an error if the folder cannot be read or a file cannot be removed.
-pub(super) fn clear_cut_short(place: &Path) -> io::Result<()> {
+pub(super) fn remove_interrupted(place: &Path) -> io::Result<()> {
     if !place.exists() {
         return Ok(());
     }
     let inode = |path: &Path| fs::metadata(path).map(|it| (it.dev(), it.ino()));
-    let used = ["", "-wal", "-journal"].map(|end| inode(&beside(place, end)).ok());
+    let used = ["", "-wal", "-journal"].map(|end| inode(&with_suffix(place, end)).ok());
     let is_used = |path: &Path| inode(path).is_ok_and(|it| used.contains(&Some(it)));
-    for path in marked(place)? {
+    for path in replaced_files(place)? {
         let name = path.display().to_string();
         let of_none = ["-wal", "-shm", "-journal"]
             .iter()
@@ -171,14 +174,14 @@ pub(super) fn clear_cut_short(place: &Path) -> io::Result<()> {
 }
 
 /// Removes the oldest replaced databases and returns their paths. Failing to remove one does not fail the restore.
-fn forget_oldest(place: &Path) -> Vec<PathBuf> {
-    let mut kept = replaced(place).unwrap_or_default();
-    let many = kept.len().saturating_sub(KEPT);
+fn delete_oldest(place: &Path) -> Vec<PathBuf> {
+    let mut kept = replaced_databases(place).unwrap_or_default();
+    let many = kept.len().saturating_sub(MAX_KEPT);
     kept.truncate(many);
     kept.retain(|old| {
         let gone = fs::remove_file(old).is_ok();
         for end in ["-wal", "-shm", "-journal"] {
-            let _ = fs::remove_file(beside(old, end));
+            let _ = fs::remove_file(with_suffix(old, end));
         }
         gone
     });
@@ -186,8 +189,8 @@ fn forget_oldest(place: &Path) -> Vec<PathBuf> {
 }
 
 /// Returns the replaced databases, oldest first.
-fn replaced(place: &Path) -> io::Result<Vec<PathBuf>> {
-    let mut kept = marked(place)?;
+fn replaced_databases(place: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut kept = replaced_files(place)?;
     kept.retain(|path| {
         let name = path.to_string_lossy();
         !["-wal", "-shm", "-journal", ".part"]
@@ -198,10 +201,10 @@ fn replaced(place: &Path) -> io::Result<Vec<PathBuf>> {
 }
 
 /// All files of replaced databases, ordered by name, so that a log comes after its database.
-fn marked(place: &Path) -> io::Result<Vec<PathBuf>> {
+fn replaced_files(place: &Path) -> io::Result<Vec<PathBuf>> {
     let folder = place.parent().unwrap_or(Path::new("."));
     let own = place.file_name().unwrap_or_default().to_string_lossy();
-    let stem = format!("{own}{MARK}");
+    let stem = format!("{own}{REPLACED_MARK}");
     let mut marked = Vec::new();
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
@@ -214,7 +217,7 @@ fn marked(place: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(marked)
 }
 
-fn beside(path: &Path, end: &str) -> PathBuf {
+fn with_suffix(path: &Path, end: &str) -> PathBuf {
     PathBuf::from(format!("{}{end}", path.display()))
 }
 
@@ -237,8 +240,8 @@ mod tests {
     fn value(path: &Path) -> Option<String> {
         let scratch = unused(path);
         for end in ["", "-wal"] {
-            if beside(path, end).exists() {
-                fs::copy(beside(path, end), beside(&scratch, end)).unwrap();
+            if with_suffix(path, end).exists() {
+                fs::copy(with_suffix(path, end), with_suffix(&scratch, end)).unwrap();
             }
         }
         verify(&scratch).unwrap();
@@ -261,9 +264,9 @@ mod tests {
             .write_now(move |db| settings::set(db, "whose", whose))
             .unwrap();
         for end in ["", "-wal"] {
-            fs::copy(beside(&scratch, end), beside(path, end)).unwrap();
+            fs::copy(with_suffix(&scratch, end), with_suffix(path, end)).unwrap();
         }
-        assert!(fs::metadata(beside(path, "-wal")).unwrap().len() > 0);
+        assert!(fs::metadata(with_suffix(path, "-wal")).unwrap().len() > 0);
     }
 
     #[test]
@@ -275,7 +278,7 @@ mod tests {
             let (place, new) = (folder.join("quire.db"), folder.join("new.db"));
             killed(&place, "old");
             killed(&new, "new");
-            fold_log(&new).unwrap();
+            checkpoint_log(&new).unwrap();
             let swap = ReplaceDatabase::new(new.clone(), place.clone(), Timestamp::from_millis(0));
             STEPS
                 .iter()
@@ -287,7 +290,7 @@ mod tests {
             if steps >= 1 {
                 assert_eq!(value(&swap.previous).as_deref(), Some("old"), "{steps}");
             }
-            clear_cut_short(&place).unwrap();
+            remove_interrupted(&place).unwrap();
             let one_name = fs::metadata(&place).unwrap().nlink() == 1;
             assert!(one_name, "{steps}");
             assert_eq!(swap.previous.exists(), steps == 4, "{steps}");
@@ -303,7 +306,7 @@ mod tests {
         fs::create_dir_all(&folder).unwrap();
         let (place, new) = (folder.join("quire.db"), folder.join("new.db"));
         killed(&new, "new");
-        fold_log(&new).unwrap();
+        checkpoint_log(&new).unwrap();
         let store = open(&place);
         let (changed, at, from) = (store.clone(), place.clone(), new.clone());
         let tried = store.read_now(move |db| {
@@ -313,7 +316,7 @@ mod tests {
             // As if killed before the new database gets its name.
             let cut_short = STEPS.iter().take(3).try_for_each(|step| step(&swap()));
             let left = value(&at);
-            clear_cut_short(&at).unwrap();
+            remove_interrupted(&at).unwrap();
             Ok((cut_short.is_err(), left, swap().run()))
         });
         let (refused, left, whole) = tried.unwrap();
@@ -321,7 +324,7 @@ mod tests {
         assert!(refused);
         let text = whole.unwrap_err().to_string();
         assert!(text.contains("another process has it open"), "{text}");
-        assert_eq!(replaced(&place).unwrap(), Vec::<PathBuf>::new());
+        assert_eq!(replaced_databases(&place).unwrap(), Vec::<PathBuf>::new());
         assert_eq!(value(&place).as_deref(), Some("old"));
         drop(store);
         fs::remove_dir_all(folder).unwrap();
@@ -333,26 +336,29 @@ mod tests {
         fs::create_dir_all(&folder).unwrap();
         let place = folder.join("quire.db");
         fs::write(&place, "no database").unwrap();
-        fs::write(beside(&place, "-wal"), "its log").unwrap();
+        fs::write(with_suffix(&place, "-wal"), "its log").unwrap();
         for minute in 0..5 {
             let new = folder.join("new.db");
             killed(&new, "new");
-            fold_log(&new).unwrap();
+            checkpoint_log(&new).unwrap();
             let at = Timestamp::from_millis(minute * 60_000);
             let swapped = ReplaceDatabase::new(new, place.clone(), at).run().unwrap();
             let before = swapped.kept.expect("one was there");
-            assert_eq!(swapped.forgotten.len(), usize::from(minute > 2), "{minute}");
+            assert_eq!(swapped.deleted.len(), usize::from(minute > 2), "{minute}");
             if minute == 0 {
                 assert_eq!(fs::read(&before).unwrap(), b"no database");
-                assert_eq!(fs::read(beside(&before, "-wal")).unwrap(), b"its log");
+                assert_eq!(fs::read(with_suffix(&before, "-wal")).unwrap(), b"its log");
             }
             assert_eq!(value(&place).as_deref(), Some("new"));
-            assert_eq!(replaced(&place).unwrap().len(), 3.min(minute as usize + 1));
+            assert_eq!(
+                replaced_databases(&place).unwrap().len(),
+                3.min(minute as usize + 1)
+            );
         }
         let nothing = folder.join("other.db");
         let new = folder.join("new.db");
         killed(&new, "new");
-        fold_log(&new).unwrap();
+        checkpoint_log(&new).unwrap();
         let swap = ReplaceDatabase::new(new, nothing.clone(), Timestamp::from_millis(0));
         assert_eq!(swap.run().unwrap().kept, None);
         assert_eq!(value(&nothing).as_deref(), Some("new"));

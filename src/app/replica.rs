@@ -16,7 +16,7 @@ use crate::crypto::{self, stream::StreamCipher};
 use crate::log;
 use crate::replica::encrypted::{self, EncryptedTarget};
 use crate::replica::folder::FolderTarget;
-use crate::replica::names::{Inventory, SECRET};
+use crate::replica::names::{Inventory, SECRET_NOTE};
 use crate::replica::ownership::{self, PreviousHolder, ReplicaLease};
 pub use crate::replica::replicator::ReplicaStatus;
 use crate::replica::replicator::{self, Replicator};
@@ -28,13 +28,13 @@ use crate::store::{Store, WalFollower, verify};
 
 /// Gap in the numbering of changes: a predecessor that is still running may send up to this many more, and ours
 /// come after them.
-const PAST_OTHERS: u64 = 100_000;
+const NUMBERING_GAP: u64 = 100_000;
 
 /// A prepared replication, before there is a store.
 pub(super) struct PreparedReplica {
     settings: replicator::ReplicatorSettings,
     shared: Arc<SpoolShared>,
-    holder: ReplicaLease,
+    lease: ReplicaLease,
     // The path of the folder's secret, if the secret is replicated.
     secret: Option<PathBuf>,
 }
@@ -44,7 +44,7 @@ pub(super) struct PreparedReplica {
 /// # Errors
 /// `Internal` if the address or the key is invalid.
 pub(super) fn target(config: &Config, replica: &ReplicaConfig) -> Result<Arc<dyn Target>> {
-    let inner = plain(config, replica)?;
+    let inner = plain_target(config, replica)?;
     let sealer = replica.key.as_ref().map(|key| {
         StreamCipher::new(key.expose()).ok_or_else(|| {
             Error::new(Kind::Internal, "QUIRE_REPLICA_KEY is not a key of 32 bytes").resolve(
@@ -53,7 +53,7 @@ pub(super) fn target(config: &Config, replica: &ReplicaConfig) -> Result<Arc<dyn
         })
     });
     let sealer = sealer.transpose()?;
-    encrypted::check(&*inner, sealer.is_some()).map_err(|error| faulty(replica, &error))?;
+    encrypted::check(&*inner, sealer.is_some()).map_err(|error| target_error(replica, &error))?;
     Ok(match sealer {
         Some(sealer) => Arc::new(EncryptedTarget::new(
             inner,
@@ -64,7 +64,7 @@ pub(super) fn target(config: &Config, replica: &ReplicaConfig) -> Result<Arc<dyn
     })
 }
 
-fn plain(config: &Config, replica: &ReplicaConfig) -> Result<Box<dyn Target>> {
+fn plain_target(config: &Config, replica: &ReplicaConfig) -> Result<Box<dyn Target>> {
     let unknown = || {
         let text = format!(
             "QUIRE_REPLICA is {}, which is not a valid address",
@@ -76,14 +76,14 @@ fn plain(config: &Config, replica: &ReplicaConfig) -> Result<Box<dyn Target>> {
     if replica.address.starts_with("s3://") {
         let variable = |name: &str| std::env::var(name).ok();
         let mut settings = s3::address(&replica.address, &variable)
-            .map_err(|why| faulty(replica, &TargetError::Refused(why)))?;
+            .map_err(|why| target_error(replica, &TargetError::Refused(why)))?;
         settings.authorities.clone_from(&config.authorities);
         return Ok(Box::new(S3::open(settings)));
     }
     match replica.address.strip_prefix("file://") {
         Some(path) if path.starts_with('/') => {
-            let folder =
-                FolderTarget::open(Path::new(path)).map_err(|error| faulty(replica, &error))?;
+            let folder = FolderTarget::open(Path::new(path))
+                .map_err(|error| target_error(replica, &error))?;
             Ok(Box::new(folder))
         }
         _ => Err(unknown()),
@@ -98,7 +98,7 @@ fn fetch_secret(config: &Config, replica: &ReplicaConfig, target: &dyn Target) -
         return Ok(());
     }
     let mut text = String::new();
-    let fetched = match target.get(SECRET) {
+    let fetched = match target.get(SECRET_NOTE) {
         Err(TargetError::Missing) => return Ok(()),
         Err(fault) => Err(fault),
         Ok(from) => from
@@ -106,7 +106,7 @@ fn fetch_secret(config: &Config, replica: &ReplicaConfig, target: &dyn Target) -
             .read_to_string(&mut text)
             .map_err(|error| TargetError::Failed(error.to_string())),
     };
-    fetched.map_err(|fault| faulty(replica, &fault))?;
+    fetched.map_err(|fault| target_error(replica, &fault))?;
     let mut options = std::fs::File::options();
     options.write(true).create_new(true).mode(0o600);
     let written = options.open(&path).and_then(|mut file| {
@@ -116,7 +116,7 @@ fn fetch_secret(config: &Config, replica: &ReplicaConfig, target: &dyn Target) -
     written.map_err(Error::internal)
 }
 
-fn faulty(replica: &ReplicaConfig, error: &TargetError) -> Error {
+fn target_error(replica: &ReplicaConfig, error: &TargetError) -> Error {
     let text = format!("cannot use the replica {}: {error}", replica.address);
     Error::new(Kind::Internal, text)
         .resolve("fix that, or remove QUIRE_REPLICA to start with the data on this machine")
@@ -139,7 +139,7 @@ pub(super) fn fetch(
     }
     let begun = clock::instant();
     let part = path.with_extension("db.fetched");
-    let fetched = restore(target, &part).map_err(|fault| faulty(replica, &fault))?;
+    let fetched = restore(target, &part).map_err(|fault| target_error(replica, &fault))?;
     let Some(restored) = fetched else {
         log::info(
             "the replica contains no database yet",
@@ -154,15 +154,15 @@ pub(super) fn fetch(
             return swap.run().map(drop).map_err(|error| error.to_string());
         }
         // The log of a removed database must not be applied to this one.
-        drop_log(&path);
-        drop_log(&part);
+        remove_log(&path);
+        remove_log(&part);
         std::fs::rename(&part, &path).map_err(|error| error.to_string())?;
         let folder = std::fs::File::open(&config.data_dir).map_err(|error| error.to_string())?;
         folder.sync_all().map_err(|error| error.to_string())
     };
     place().map_err(|why| {
         let _ = std::fs::remove_file(&part);
-        faulty(replica, &TargetError::Refused(why))
+        target_error(replica, &TargetError::Refused(why))
     })?;
     for damage in &restored.damage {
         log::error("skipped damaged data in the replica", &[("what", damage)]);
@@ -183,26 +183,29 @@ pub(super) fn fetch(
 ///
 /// # Errors
 /// Returns an error if the replica cannot be read, or the temporary folder cannot be written.
-pub(super) fn rehearse(config: &Config, replica: &ReplicaConfig) -> Result<Option<RestoredFiles>> {
+pub(super) fn test_restore(
+    config: &Config,
+    replica: &ReplicaConfig,
+) -> Result<Option<RestoredFiles>> {
     let folder = config.data_dir.join("tmp");
     std::fs::create_dir_all(&folder).map_err(Error::internal)?;
     let part = folder.join(format!("rehearsal-{}.db", std::process::id()));
     let target = target(config, replica)?;
-    let restored = restore(&*target, &part).map_err(|fault| faulty(replica, &fault));
+    let restored = restore(&*target, &part).map_err(|fault| target_error(replica, &fault));
     let sound = restored.and_then(|restored| {
         let sound = restored
             .as_ref()
             .map_or(Ok(()), |_| verify(&part).map(drop));
-        sound.map_err(|error| faulty(replica, &TargetError::Refused(error.to_string())))?;
+        sound.map_err(|error| target_error(replica, &TargetError::Refused(error.to_string())))?;
         Ok(restored)
     });
-    drop_log(&part);
+    remove_log(&part);
     let _ = std::fs::remove_file(part);
     sound
 }
 
 // Verifying a database leaves an empty log next to it.
-fn drop_log(database: &Path) {
+fn remove_log(database: &Path) {
     for end in ["-wal", "-shm"] {
         let _ = std::fs::remove_file(format!("{}{end}", database.display()));
     }
@@ -213,7 +216,7 @@ fn drop_log(database: &Path) {
 /// # Errors
 /// Returns an error if the replica cannot be used, or if another installation has written to it.
 pub(super) fn prepare(config: &Config, replica: &ReplicaConfig) -> Result<PreparedReplica> {
-    let faulty = |error: TargetError| faulty(replica, &error);
+    let faulty = |error: TargetError| target_error(replica, &error);
     let target = target(config, replica)?;
     let data = &config.data_dir;
     let has_database = database(data).exists();
@@ -233,7 +236,7 @@ pub(super) fn prepare(config: &Config, replica: &ReplicaConfig) -> Result<Prepar
     }
     let id = crypto::hex(&crypto::random::<16>()?);
     let (holder, before) = ReplicaLease::claim(Arc::clone(&target), id, data).map_err(faulty)?;
-    if before == PreviousHolder::Silent {
+    if before == PreviousHolder::Unresponsive {
         log::warn(
             "the previous writer has not released the replica",
             &[("replica", &replica.address)],
@@ -245,16 +248,16 @@ pub(super) fn prepare(config: &Config, replica: &ReplicaConfig) -> Result<Prepar
     let whole = fetched
         .as_ref()
         .is_some_and(|restored| restored.damage.is_empty() && restored.position == newest);
-    let continues = whole && before == PreviousHolder::Clean;
+    let continues = whole && before == PreviousHolder::Released;
     let newest = match before {
-        PreviousHolder::Clean => newest,
-        PreviousHolder::Silent => newest + PAST_OTHERS,
+        PreviousHolder::Released => newest,
+        PreviousHolder::Unresponsive => newest + NUMBERING_GAP,
     };
     let restored_from = fetched.map_or(0, |restored| restored.changes);
     let settings = replicator::ReplicatorSettings {
         target,
-        shown: replica.address.clone(),
-        window: replica.window,
+        display_address: replica.address.clone(),
+        sync_interval: replica.window,
         keep: replica.keep,
         data: data.clone(),
         restored_from,
@@ -265,7 +268,7 @@ pub(super) fn prepare(config: &Config, replica: &ReplicaConfig) -> Result<Prepar
     Ok(PreparedReplica {
         settings,
         shared,
-        holder,
+        lease: holder,
         secret,
     })
 }
@@ -285,12 +288,12 @@ impl PreparedReplica {
         if let Some(secret) = &self.secret
             && let Ok(file) = std::fs::File::open(secret)
         {
-            let put = self.settings.target.put(SECRET, &file, false);
+            let put = self.settings.target.put(SECRET_NOTE, &file, false);
             put.map_err(|error| {
                 Error::new(Kind::Internal, format!("cannot use the replica: {error}"))
             })?;
         }
-        Replicator::start(self.settings, self.shared, store, self.holder).map_err(Error::internal)
+        Replicator::start(self.settings, self.shared, store, self.lease).map_err(Error::internal)
     }
 }
 
@@ -319,7 +322,7 @@ impl App {
                 log::error(
                     "the replica is incomplete: the newest changes are only in the data folder",
                     &[
-                        ("replica", &status.shown),
+                        ("replica", &status.display_address),
                         ("why", &why),
                         ("changes", &status.waiting.0),
                     ],

@@ -85,7 +85,7 @@ impl App {
     pub fn discovery(&self) -> ProviderDiscovery<'_> {
         ProviderDiscovery {
             providers: self.providers(),
-            mark: &self.providers_mark,
+            loaded_version: &self.providers_version,
             own_port: self.config.discover_local.then_some(self.config.port),
         }
     }
@@ -95,7 +95,7 @@ impl App {
         KeyLimitService {
             store: &self.store,
             llm: &self.llm,
-            reservations: &self.grants,
+            reservations: &self.key_reservations,
         }
     }
 
@@ -120,7 +120,7 @@ impl App {
             key_limits: self.key_limits(),
             meaning: self.meaning_search(),
             secret: &self.secret,
-            times: RunDeadlines {
+            deadlines: RunDeadlines {
                 stage: limits.stage_timeout.as_secs() as u32,
                 run: limits.run_timeout.as_secs() as u32,
             },
@@ -154,7 +154,7 @@ impl App {
     }
 
     /// Panel versus single model: blind comparisons.
-    pub fn worth(&self) -> Comparisons<'_> {
+    pub fn comparisons(&self) -> Comparisons<'_> {
         Comparisons {
             store: &self.store,
             analyses: self.analyses(),
@@ -201,7 +201,7 @@ impl App {
     pub fn idempotency(&self) -> Idempotency<'_> {
         Idempotency {
             store: &self.store,
-            underway: &self.underway,
+            keys: &self.idempotency_keys,
         }
     }
 

@@ -45,8 +45,8 @@ impl SideCharges<'_> {
             return Err(Error::new(Kind::Forbidden, why));
         }
         let budget_status = self.engine.budget_status(&caller.user).await?;
-        let is_bound = limits.day_cost.is_some() || limits.all_cost.is_some();
-        if cost.is_none() && (is_bound || budget_status.limits.bound_cost()) {
+        let is_bound = limits.daily_budget.is_some() || limits.total_budget.is_some();
+        if cost.is_none() && (is_bound || budget_status.limits.limits_cost()) {
             let why =
                 "the price of this model is not known, so a budget in dollars cannot be enforced";
             return Err(Error::new(Kind::BudgetExceeded, why)

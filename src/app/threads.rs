@@ -15,7 +15,7 @@ pub use crate::store::turn_texts::TurnMatch;
 use crate::store::{Store, projects, thread_list, threads, turn_texts};
 
 /// Characters of a snippet before the first match, and in total.
-const SNIPPET: (usize, usize) = (60, 240);
+const SNIPPET_CHARS: (usize, usize) = (60, 240);
 /// Maximum number of matches highlighted in a snippet.
 const MAX_MATCHES: usize = 20;
 
@@ -276,7 +276,7 @@ impl Threads<'_> {
 impl Snippet {
     fn of(query: &SearchQuery, hit: TurnMatch) -> Option<Self> {
         for (is_answer, text) in [(true, &hit.answer), (false, &hit.question)] {
-            let found = query.found_in(text);
+            let found = query.find_matches(text);
             if let Some(first) = found.first() {
                 let (text, from) = excerpt(text, first.start);
                 let inside = found.iter().filter_map(|found| {
@@ -297,7 +297,7 @@ impl Snippet {
 
 // Returns the text around a position, and the offset at which it begins.
 fn excerpt(text: &str, at: usize) -> (&str, usize) {
-    let before = text[..at].char_indices().rev().take(SNIPPET.0).last();
+    let before = text[..at].char_indices().rev().take(SNIPPET_CHARS.0).last();
     let start = before.map_or(at, |(start, _)| start);
     // Start at a word boundary, unless the text begins here.
     let start = match text[start..at].find(char::is_whitespace) {
@@ -307,7 +307,7 @@ fn excerpt(text: &str, at: usize) -> (&str, usize) {
     let start = (start..=at)
         .find(|&start| text.is_char_boundary(start))
         .unwrap_or(at);
-    let end = text[start..].char_indices().nth(SNIPPET.1);
+    let end = text[start..].char_indices().nth(SNIPPET_CHARS.1);
     let end = end.map_or(text.len(), |(end, _)| start + end);
     (&text[start..end], start)
 }
@@ -347,7 +347,7 @@ mod tests {
         };
         let snippet = Snippet::of(&SearchQuery::of("größe paper"), hit).expect("a match");
         assert!(snippet.is_answer);
-        assert!(snippet.text.chars().count() <= SNIPPET.1);
+        assert!(snippet.text.chars().count() <= SNIPPET_CHARS.1);
         let marked: Vec<&str> = snippet
             .matches
             .iter()

@@ -8,7 +8,7 @@ use crate::domain::id::UserId;
 use crate::domain::money::MicroDollars;
 use crate::domain::pattern::estimate::{self, CallEstimate};
 use crate::domain::time::Timestamp;
-use crate::domain::usage::{LimitExceeded, UsageAmount, UserLimits, allow, allow_run};
+use crate::domain::usage::{LimitExceeded, UsageAmount, UserLimits, check_limits, check_run_limit};
 pub use crate::engine::BudgetStanding;
 use crate::engine::Engine;
 use crate::llm::Llm;
@@ -30,7 +30,7 @@ impl UsageService<'_> {
     /// # Errors
     /// Returns an error if the database cannot be read.
     pub async fn budget_status(&self, user: &UserId) -> Result<BudgetStanding> {
-        self.engine.record_relayed().await;
+        self.engine.record_passthrough_usage().await;
         Ok(self.engine.budget_status(user).await?)
     }
 
@@ -39,7 +39,7 @@ impl UsageService<'_> {
     /// # Errors
     /// Returns an error if the database cannot be read.
     pub async fn days(&self, user: &UserId, from: i64, to: i64) -> Result<Vec<DailyUsage>> {
-        self.engine.record_relayed().await;
+        self.engine.record_passthrough_usage().await;
         let user = user.clone();
         let found = self
             .store
@@ -51,8 +51,8 @@ impl UsageService<'_> {
     ///
     /// # Errors
     /// Returns an error if the database cannot be read.
-    pub async fn people(&self, from: i64, to: i64) -> Result<Vec<UserUsage>> {
-        self.engine.record_relayed().await;
+    pub async fn usage_by_user(&self, from: i64, to: i64) -> Result<Vec<UserUsage>> {
+        self.engine.record_passthrough_usage().await;
         let found = self.store.read(move |db| usage::of_all(db, from, to));
         Ok(found.await?)
     }
@@ -62,7 +62,7 @@ impl UsageService<'_> {
     /// # Errors
     /// Returns an error if the database cannot be read.
     pub async fn days_of_all(&self, from: i64, to: i64) -> Result<Vec<DailyUsage>> {
-        self.engine.record_relayed().await;
+        self.engine.record_passthrough_usage().await;
         let found = self.store.read(move |db| usage::days_of_all(db, from, to));
         Ok(found.await?)
     }
@@ -77,7 +77,7 @@ impl UsageService<'_> {
         limit: u32,
         before: Option<i64>,
     ) -> Result<Vec<CallRecord>> {
-        self.engine.record_relayed().await;
+        self.engine.record_passthrough_usage().await;
         let user = user.clone();
         let found = self
             .store
@@ -96,7 +96,7 @@ impl UsageService<'_> {
             Ok((known, budgets::for_user(db, &user)?))
         });
         let (known, limits) = found.await?;
-        known.then_some(limits).ok_or_else(no_account)
+        known.then_some(limits).ok_or_else(no_account_error)
     }
 
     /// Sets a user's limits, or removes them so that the server's limits apply.
@@ -136,7 +136,7 @@ impl UsageService<'_> {
     ///
     /// # Errors
     /// `BudgetExceeded` if a budget is too small or the price of a model is unknown.
-    pub async fn afford(
+    pub async fn check_affordable(
         &self,
         user: Option<&UserId>,
         plan: &Plan,
@@ -149,33 +149,33 @@ impl UsageService<'_> {
         if plan.budget.is_some()
             && let Some(model) = unpriced.next()
         {
-            return Err(unknown_price(model, "leave out budget_usd"));
+            return Err(unknown_price_error(model, "leave out budget_usd"));
         }
-        allow_run(plan.budget, MicroDollars(0), all.cost).map_err(over)?;
+        check_run_limit(plan.budget, MicroDollars(0), all.cost).map_err(limit_error)?;
         let Some(user) = user else { return Ok(()) };
         let BudgetStanding {
             limits,
             spent,
             reserved,
         } = self.engine.budget_status(user).await?;
-        let is_own = |model: &str| self.llm.own_key(Some(user), model);
-        if limits.bound_cost()
+        let is_own = |model: &str| self.llm.uses_own_key(Some(user), model);
+        if limits.limits_cost()
             && let Some(model) = unpriced.find(|model| !is_own(model))
         {
-            return Err(unknown_price(
+            return Err(unknown_price_error(
                 model,
                 "ask an administrator to lift the budget",
             ));
         }
         let wanted = self.expected_usage(Some(user), calls);
-        allow(&limits, &spent, reserved, wanted, now).map_err(over)
+        check_limits(&limits, &spent, reserved, wanted, now).map_err(limit_error)
     }
 
     // Returns the expected usage of a run, but at least the amount reserved for its first stage: with less, it
     // would end before it starts.
     fn expected_usage(&self, user: Option<&UserId>, calls: &[CallEstimate]) -> UsageAmount {
         let is_own = |call: &&CallEstimate| {
-            user.is_some_and(|user| self.llm.own_key(Some(user), &call.model))
+            user.is_some_and(|user| self.llm.uses_own_key(Some(user), &call.model))
         };
         let house = calls.iter().filter(|call| !is_own(call));
         let house: Vec<CallEstimate> = house.cloned().collect();
@@ -190,13 +190,13 @@ impl UsageService<'_> {
     }
 }
 
-fn over(over: LimitExceeded) -> Error {
+fn limit_error(over: LimitExceeded) -> Error {
     Error::new(Kind::BudgetExceeded, over.to_string()).resolve(
         "choose fewer or cheaper models, set max_tokens, raise the budget, or wait until it renews",
     )
 }
 
-fn unknown_price(model: &str, instead: &str) -> Error {
+fn unknown_price_error(model: &str, instead: &str) -> Error {
     Error::new(
         Kind::BudgetExceeded,
         format!("the price of {model} is not known, so a budget in dollars cannot be enforced"),
@@ -206,6 +206,6 @@ fn unknown_price(model: &str, instead: &str) -> Error {
     ))
 }
 
-pub(super) fn no_account() -> Error {
+pub(super) fn no_account_error() -> Error {
     Error::new(Kind::Missing, "there is no such account")
 }

@@ -8,8 +8,8 @@ use serde_json::{Map, Value, json};
 
 use super::args::CommandCall;
 use super::remote::RemoteSession;
-use super::screen::{progress, summarize_list, width};
-use super::text_width::cut;
+use super::screen::{print_progress, summarize_list, terminal_width};
+use super::text_width::truncate;
 use super::{CommandFailure, Outcome, block_on, download, failed, print, usage};
 use crate::app::accounts::Accounts;
 use crate::app::archive::{self, Counts};
@@ -17,16 +17,16 @@ use crate::domain::id::UserId;
 
 /// Writes the archive.
 pub(super) fn export(call: &CommandCall) -> Outcome {
-    let file = file(call)?;
-    if let Some(server) = named(call)? {
-        download::to_file(&server, "/api/users/me/export", Path::new(file), false)?;
+    let file = file_argument(call)?;
+    if let Some(server) = named_server(call)? {
+        download::download_to_file(&server, "/api/users/me/export", Path::new(file), false)?;
         return report(call, file, &[]);
     }
-    let user = owner(call)?;
+    let user = account_id(call)?;
     let place = archive::open(&call.config()?)?;
-    let outcome = place.export(&user, Path::new(file), &mut steps(call))?;
+    let outcome = place.export(&user, Path::new(file), &mut progress_reporter(call))?;
     let Some(faulty) = summarize_list(&outcome.faulty) else {
-        return report(call, file, &rows(&outcome.counts));
+        return report(call, file, &count_rows(&outcome.counts));
     };
     Err(CommandFailure::Failed(format!(
         "{file} is written, but not complete: {faulty}. Put the files back into the folder documents from a copy, and \
@@ -36,38 +36,38 @@ pub(super) fn export(call: &CommandCall) -> Outcome {
 
 /// Imports a file.
 pub(super) fn import(call: &CommandCall) -> Outcome {
-    let file = file(call)?;
-    if let Some(server) = named(call)? {
+    let file = file_argument(call)?;
+    if let Some(server) = named_server(call)? {
         let opened = std::fs::File::open(file)
             .or_else(|error| failed(format!("cannot read {file}: {error}")))?;
         let imported = server.upload("/api/users/me/import", "import", opened)?;
         let counts = imported["counts"].as_object().cloned().unwrap_or_default();
         return report(call, file, &counts.into_iter().collect::<Vec<_>>());
     }
-    let user = owner(call)?;
+    let user = account_id(call)?;
     let place = archive::open(&call.config()?)?;
-    let counts = place.import(&user, Path::new(file), &mut steps(call))?;
-    report(call, file, &rows(&counts))
+    let counts = place.import(&user, Path::new(file), &mut progress_reporter(call))?;
+    report(call, file, &count_rows(&counts))
 }
 
 /// The server named on the command line, whose API key must belong to the named account.
-fn named(call: &CommandCall) -> Result<Option<RemoteSession>, CommandFailure> {
-    let server = RemoteSession::named(call, &call.config()?)?;
+fn named_server(call: &CommandCall) -> Result<Option<RemoteSession>, CommandFailure> {
+    let server = RemoteSession::from_settings(call, &call.config()?)?;
     if let (Some(server), Some(email)) = (&server, call.value("user")) {
         server.account(Some(email))?;
     }
     Ok(server)
 }
 
-fn file(call: &CommandCall) -> Result<&str, CommandFailure> {
-    call.at_most(1)?;
+fn file_argument(call: &CommandCall) -> Result<&str, CommandFailure> {
+    call.limit_words(1)?;
     match call.words.first() {
         Some(file) => Ok(file),
         None => usage(format!("{} needs a file name", call.command.name)),
     }
 }
 
-fn owner(call: &CommandCall) -> Result<UserId, CommandFailure> {
+fn account_id(call: &CommandCall) -> Result<UserId, CommandFailure> {
     let Some(email) = call.value("user") else {
         return usage("the account is missing: add --user EMAIL");
     };
@@ -81,15 +81,15 @@ fn owner(call: &CommandCall) -> Result<UserId, CommandFailure> {
 }
 
 /// Width of the progress bar in characters.
-const BAR: u64 = 24;
+const BAR_WIDTH: u64 = 24;
 
 // On a terminal, progress is one line that is overwritten.
-fn steps(call: &CommandCall) -> impl FnMut(&str, u64, u64) + Send {
+fn progress_reporter(call: &CommandCall) -> impl FnMut(&str, u64, u64) + Send {
     let shows = !call.has("json") && std::io::stderr().is_terminal();
     move |what, done, all| {
         if shows {
             let line = progress_line(&what.replace('_', " "), done, all);
-            eprint!("\r\x1b[K{}\r", cut(&line, width()));
+            eprint!("\r\x1b[K{}\r", truncate(&line, terminal_width()));
         }
     }
 }
@@ -98,12 +98,16 @@ fn progress_line(what: &str, done: u64, all: u64) -> String {
     if all == 0 {
         return format!("{what}: {done}");
     }
-    let full = (done * BAR / all).min(BAR) as usize;
-    let bar = format!("{}{}", "#".repeat(full), ".".repeat(BAR as usize - full));
+    let full = (done * BAR_WIDTH / all).min(BAR_WIDTH) as usize;
+    let bar = format!(
+        "{}{}",
+        "#".repeat(full),
+        ".".repeat(BAR_WIDTH as usize - full)
+    );
     format!("[{bar}] {what}: {done} of {all}")
 }
 
-fn rows(counts: &Counts) -> Vec<(String, Value)> {
+fn count_rows(counts: &Counts) -> Vec<(String, Value)> {
     let counts = counts.iter();
     counts
         .map(|(name, count)| (name.clone(), json!(count)))
@@ -130,7 +134,7 @@ fn report(call: &CommandCall, file: &str, counts: &[(String, Value)]) -> Outcome
                 ", {refused} refused because their content does not match their description"
             );
         }
-        progress(&line);
+        print_progress(&line);
     }
     print(file)
 }

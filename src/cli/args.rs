@@ -6,13 +6,13 @@ use std::path::{Path, PathBuf};
 use lexopt::{Arg, Parser};
 
 use super::outcome::{CommandFailure, usage};
-use super::screen::progress;
+use super::screen::print_progress;
 use super::{COMMANDS, Command, CommandOption};
 use crate::config::{self, Config, options};
 use crate::domain::closest::closest;
 
 /// Short options, and the long options that they stand for: the first one that the command has.
-pub(super) const SHORT: &[(char, &str)] = &[
+pub(super) const SHORT_OPTIONS: &[(char, &str)] = &[
     ('c', "continue"),
     ('f', "file"),
     ('m', "panel"),
@@ -25,7 +25,7 @@ pub(super) const SHORT: &[(char, &str)] = &[
 /// Other names of options.
 const ALIASES: &[(&str, &str)] = &[("models", "panel"), ("synthesiser", "synthesizer")];
 /// The option that accepts several files: the shell expands `--file *.md` to several words.
-const FILE: &str = "file";
+const FILE_OPTION: &str = "file";
 
 /// A command with its arguments.
 pub(super) struct CommandCall {
@@ -74,14 +74,17 @@ impl CommandCall {
     /// Prints the warnings about the settings to stderr, unless `--quiet` is given.
     pub fn warn(&self, config: &Config) {
         if !self.has("quiet") {
-            config.warnings.iter().for_each(|warning| progress(warning));
+            config
+                .warnings
+                .iter()
+                .for_each(|warning| print_progress(warning));
         }
     }
     /// Refuses more than `words` arguments.
     ///
     /// # Errors
     /// [`CommandFailure::Usage`] when there are more.
-    pub fn at_most(&self, words: usize) -> Result<(), CommandFailure> {
+    pub fn limit_words(&self, words: usize) -> Result<(), CommandFailure> {
         match self.words.get(words) {
             Some(word) => usage(format!(
                 "unexpected argument \"{word}\"; see `quire help {}`",
@@ -111,19 +114,21 @@ pub(super) fn parse(
     while let Some(arg) = next(&mut parser, command)? {
         let is_file = std::mem::take(&mut after_file);
         match arg {
-            Word(word) if command.is_none() => command = Some(find(&word)?),
+            Word(word) if command.is_none() => command = Some(find_command(&word)?),
             Word(word) if is_file && Path::new(&word).is_file() => {
-                call.options.push((FILE, word));
+                call.options.push((FILE_OPTION, word));
                 after_file = true;
             }
             Word(word) => call.words.push(word),
-            Flag(name) if name == "version" || name == "V" => command = Some(find("version")?),
+            Flag(name) if name == "version" || name == "V" => {
+                command = Some(find_command("version")?)
+            }
             Flag(name) if name == "config" => {
                 call.file = Some(value(&mut parser, "config")?.into())
             }
             Flag(name) => {
                 flag(&mut parser, &name, command, &mut call)?;
-                after_file = name == FILE;
+                after_file = name == FILE_OPTION;
             }
         }
     }
@@ -163,24 +168,24 @@ fn next(
         None => None,
         Some(Arg::Long(name)) => Some(Flag(name.to_owned())),
         Some(Arg::Short(letter)) => Some(Flag(long_name(letter, command))),
-        Some(Arg::Value(word)) => Some(Word(text(word)?)),
+        Some(Arg::Value(word)) => Some(Word(utf8_argument(word)?)),
     })
 }
 
 /// The long option of a command that a letter stands for, or else the letter.
 fn long_name(letter: char, command: Option<&'static Command>) -> String {
     let own = command.map_or(&[] as &[CommandOption], |command| command.options);
-    let mut names = SHORT.iter().filter(|(short, _)| *short == letter);
+    let mut names = SHORT_OPTIONS.iter().filter(|(short, _)| *short == letter);
     let found = names.find(|(_, name)| own.iter().any(|option| option.name == *name));
     found.map_or_else(|| letter.to_string(), |(_, name)| (*name).to_owned())
 }
 
-fn text(word: OsString) -> Result<String, CommandFailure> {
+fn utf8_argument(word: OsString) -> Result<String, CommandFailure> {
     let shown = |word: OsString| usage(format!("{} is not valid Unicode", word.to_string_lossy()));
     word.into_string().or_else(shown)
 }
 
-fn find(name: &str) -> Result<&'static Command, CommandFailure> {
+fn find_command(name: &str) -> Result<&'static Command, CommandFailure> {
     let names = || COMMANDS.iter().map(|command| command.name);
     let found = COMMANDS.iter().find(|command| command.name == name);
     found.map_or_else(
@@ -197,7 +202,7 @@ fn find(name: &str) -> Result<&'static Command, CommandFailure> {
 
 fn value(parser: &mut Parser, name: &str) -> Result<String, CommandFailure> {
     match parser.value() {
-        Ok(value) => text(value),
+        Ok(value) => utf8_argument(value),
         Err(_) => usage(format!("--{name} needs a value")),
     }
 }
@@ -213,7 +218,7 @@ fn flag(
     let find = |name: &str| own.iter().find(|option| option.name == name);
     if let Some(row) = options::by_flag(name) {
         let text = match row.kind {
-            options::ValueKind::Switch => optional(parser)?,
+            options::ValueKind::Switch => optional_value(parser)?,
             _ => value(parser, name)?,
         };
         call.settings.push((row.name.to_owned(), text));
@@ -221,7 +226,7 @@ fn flag(
     }
     let alias = || ALIASES.iter().find(|(other, _)| *other == name);
     let Some(option) = find(name).or_else(|| find(alias()?.1)) else {
-        return usage(unknown(name, command));
+        return usage(unknown_option(name, command));
     };
     let text = match option.value {
         "" => String::new(),
@@ -232,10 +237,12 @@ fn flag(
 }
 
 /// The message for an option that the command does not have.
-fn unknown(name: &str, command: Option<&'static Command>) -> String {
+fn unknown_option(name: &str, command: Option<&'static Command>) -> String {
     let own = command.map_or(&[] as &[CommandOption], |command| command.options);
     if name.chars().count() == 1 {
-        let letters = SHORT.iter().filter(|(short, _)| name.starts_with(*short));
+        let letters = SHORT_OPTIONS
+            .iter()
+            .filter(|(short, _)| name.starts_with(*short));
         let long = letters.map(|(_, long)| *long).find_map(option_of);
         return match long {
             Some(other) => {
@@ -271,22 +278,22 @@ fn option_of(name: &str) -> Option<&'static Command> {
     COMMANDS.iter().find(has)
 }
 
-fn optional(parser: &mut Parser) -> Result<String, CommandFailure> {
+fn optional_value(parser: &mut Parser) -> Result<String, CommandFailure> {
     parser
         .optional_value()
-        .map_or_else(|| Ok("true".to_owned()), text)
+        .map_or_else(|| Ok("true".to_owned()), utf8_argument)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn read(line: &str) -> Result<CommandCall, CommandFailure> {
+    fn parse_line(line: &str) -> Result<CommandCall, CommandFailure> {
         parse(line.split_whitespace().map(OsString::from))
     }
 
-    fn check(line: &str, expected: &str) {
-        let call = read(line).unwrap_or_else(|failure| panic!("{line}: {failure:?}"));
+    fn assert_error(line: &str, expected: &str) {
+        let call = parse_line(line).unwrap_or_else(|failure| panic!("{line}: {failure:?}"));
         let said = format!(
             "{} {:?} {:?} {:?}",
             call.command.name, call.words, call.options, call.settings
@@ -296,41 +303,41 @@ mod tests {
 
     #[test]
     fn command_lines_are_parsed() {
-        check("", "serve [] [] []");
-        check("--port 9", r#"serve [] [] [("PORT", "9")]"#);
-        check(
+        assert_error("", "serve [] [] []");
+        assert_error("--port 9", r#"serve [] [] [("PORT", "9")]"#);
+        assert_error(
             "serve --port=9 --data /d",
             r#"serve [] [] [("PORT", "9"), ("QUIRE_DATA", "/d")]"#,
         );
-        check("--use-mock serve", r#"serve [] [] [("USE_MOCK", "true")]"#);
-        check("--use-mock=false", r#"serve [] [] [("USE_MOCK", "false")]"#);
-        check(
+        assert_error("--use-mock serve", r#"serve [] [] [("USE_MOCK", "true")]"#);
+        assert_error("--use-mock=false", r#"serve [] [] [("USE_MOCK", "false")]"#);
+        assert_error(
             "ask what --file a --file b --json",
             r#"ask ["what"] [("file", "a"), ("file", "b"), ("json", "")] []"#,
         );
-        check(
+        assert_error(
             "user add a@b.co --admin",
             r#"user ["add", "a@b.co"] [("admin", "")] []"#,
         );
-        check("ask -c why", r#"ask ["why"] [("continue", "")] []"#);
-        check(
+        assert_error("ask -c why", r#"ask ["why"] [("continue", "")] []"#);
+        assert_error(
             "ask -q -m a,b -p gut -fx why not",
             r#"ask ["why", "not"] [("quiet", ""), ("panel", "a,b"), ("pattern", "gut"), ("file", "x")] []"#,
         );
-        check("ask --models a", r#"ask [] [("panel", "a")] []"#);
-        check("ask --synthesiser a", r#"ask [] [("synthesizer", "a")] []"#);
+        assert_error("ask --models a", r#"ask [] [("panel", "a")] []"#);
+        assert_error("ask --synthesiser a", r#"ask [] [("synthesizer", "a")] []"#);
         // The shell expands `--file src/*.rs` to several words; those that are files belong to the option.
-        check(
+        assert_error(
             "ask why --file Cargo.toml Cargo.lock no-such-file",
             r#"ask ["why", "no-such-file"] [("file", "Cargo.toml"), ("file", "Cargo.lock")] []"#,
         );
-        check("ask --nonsense --help", r#"help ["ask"] [] []"#);
-        check("--port ask -h", r#"help ["ask"] [] []"#);
-        check("nonsense --help", "help [] [] []");
-        check("ask --help", r#"help ["ask"] [] []"#);
-        check("-h", "help [] [] []");
-        check("--version", "version [] [] []");
-        check("ask -- --port", r#"ask ["--port"] [] []"#);
+        assert_error("ask --nonsense --help", r#"help ["ask"] [] []"#);
+        assert_error("--port ask -h", r#"help ["ask"] [] []"#);
+        assert_error("nonsense --help", "help [] [] []");
+        assert_error("ask --help", r#"help ["ask"] [] []"#);
+        assert_error("-h", "help [] [] []");
+        assert_error("--version", "version [] [] []");
+        assert_error("ask -- --port", r#"ask ["--port"] [] []"#);
     }
 
     #[test]
@@ -354,7 +361,7 @@ mod tests {
             ("serve --json", "an option of `quire ask`"),
             ("ask --json=yes", "takes no value"),
         ] {
-            match read(line) {
+            match parse_line(line) {
                 Err(CommandFailure::Usage(text)) => assert!(text.contains(why), "{line}: {text}"),
                 other => panic!("{line}: {:?}", other.map(|call| call.words)),
             }

@@ -13,7 +13,7 @@ use super::local_session::LocalSession;
 use super::outcome::{CommandFailure, Outcome, failed, print, usage};
 use super::remote::RemoteSession;
 use super::remote_question::RemoteQuestion;
-use super::screen::{Screen, progress};
+use super::screen::{Screen, print_progress};
 use super::{block_on, estimate, question};
 use crate::app;
 use crate::config::Config;
@@ -28,7 +28,7 @@ use crate::{clock, log};
 const MAX_QUESTION_BYTES: u64 = 4 << 20;
 
 /// What to do while another command uses the data folder.
-pub(super) const WAIT: &str = "wait until it ends, or stop it";
+pub(super) const WAIT_ADVICE: &str = "wait until it ends, or stop it";
 
 /// Runs the analysis that the arguments describe.
 pub(super) fn run(call: &CommandCall) -> Outcome {
@@ -37,16 +37,17 @@ pub(super) fn run(call: &CommandCall) -> Outcome {
         true => call.words.join(" "),
         false => from_stdin(call)?,
     };
-    let mut body = question::body(call, &asked)?;
-    let files = input_files::of_call(call, is_named)?;
+    let mut body = question::request_body(call, &asked)?;
+    let files = input_files::from_call(call, is_named)?;
     let config = call.config()?;
     log::configure(log::LogLevel::Error, config.log_json);
     call.warn(&config);
     body["document_ids"] = Value::from(call.values("document"));
     block_on(async {
-        let Some(server) = RemoteSession::of_call(call, &config).await? else {
+        let Some(server) = RemoteSession::from_call(call, &config).await? else {
             let (account, is_quiet) = (call.value("as"), call.has("quiet"));
-            let home = LocalSession::to_run(config.clone(), account, is_quiet, WAIT).await?;
+            let home =
+                LocalSession::open_to_run(config.clone(), account, is_quiet, WAIT_ADVICE).await?;
             let outcome = ask(call, &config, body, files, &home).await;
             home.app.close().await;
             return outcome;
@@ -89,7 +90,7 @@ async fn ask(
         request.follow_up_to = Some(newest_turn(home).await?);
     }
     // The available models decide the default panel and the synthesizer.
-    home.app.discovery().probe().await;
+    home.app.discovery().probe_local_servers().await;
     if call.has("estimate") {
         let forecast = home.app.analyses();
         let forecast = forecast
@@ -97,7 +98,7 @@ async fn ask(
             .await?;
         return estimate::print(call, &analyses::forecast_json(&forecast, clock::now()));
     }
-    put(call, home, request).await.map(drop)
+    run_request(call, home, request).await.map(drop)
 }
 
 /// The newest turn of the newest thread.
@@ -133,14 +134,14 @@ pub(super) async fn request(
     for file in files {
         documents.extend(upload_document(call.has("quiet"), config, home, file).await?);
     }
-    question::request(body, &documents)
+    question::to_request(body, &documents)
 }
 
 /// Runs a request, shows its progress and its answer, and returns the analysis.
 ///
 /// # Errors
 /// Returns an error if it has no answer, or was stopped.
-pub(super) async fn put(
+pub(super) async fn run_request(
     call: &CommandCall,
     home: &LocalSession,
     request: Request,
@@ -168,7 +169,7 @@ pub(super) async fn put(
     };
     let report = analyses.show(&home.caller, &begun.id).await?;
     if is_json {
-        print(analysis_shape::full(&report))?;
+        print(analysis_shape::full_json(&report))?;
     }
     match conclude(&report.analysis, is_json, &mut screen) {
         Err(CommandFailure::Failed(text)) if stopped => Err(CommandFailure::Stopped(text)),
@@ -217,12 +218,12 @@ pub(super) async fn upload_document(
         .upload(&home.caller.user, &opened.name, received, clock::now())
         .await?;
     match document.status {
-        DocumentStatus::Failed => failed(format!("{}: {}", file.shown, document.message)),
+        DocumentStatus::Failed => failed(format!("{}: {}", file.display_name, document.message)),
         _ => {
             if !is_quiet {
-                progress(&format!(
+                print_progress(&format!(
                     "{}: {} words, read as {}",
-                    file.shown, document.words, document.kind
+                    file.display_name, document.words, document.kind
                 ));
             }
             Ok(Some(document.id.to_string()))

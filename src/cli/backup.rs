@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::args::CommandCall;
 use super::remote::RemoteSession;
-use super::screen::{progress, summarize_list};
+use super::screen::{print_progress, summarize_list};
 use super::{Outcome, download, print, usage};
 use crate::app::backups;
 use crate::app::offline::backup;
@@ -15,19 +15,19 @@ use crate::clock;
 
 /// Writes the copy.
 pub(super) fn run(call: &CommandCall) -> Outcome {
-    call.at_most(1)?;
+    call.limit_words(1)?;
     let Some(file) = call.words.first() else {
         return usage("backup needs the file to write, or a folder");
     };
     let config = call.config()?;
-    let file = backups::place(Path::new(file), clock::now());
-    if let Some(server) = RemoteSession::named(call, &config)? {
+    let file = backups::backup_path(Path::new(file), clock::now());
+    if let Some(server) = RemoteSession::from_settings(call, &config)? {
         return fetch(call, &server, &file);
     }
     let written = backup::write(&config, &file, call.has("replace"))?;
     let copy = written.copy;
     if let Some(faulty) = summarize_list(&written.faulty).filter(|_| !call.has("json")) {
-        progress(&format!(
+        print_progress(&format!(
             "warning: the copy holds the rows of documents whose files are damaged: {faulty}. quire doctor lists all"
         ));
     }
@@ -48,7 +48,7 @@ pub(super) fn run(call: &CommandCall) -> Outcome {
 
 /// Downloads a copy that the server has verified.
 fn fetch(call: &CommandCall, server: &RemoteSession, file: &Path) -> Outcome {
-    let bytes = download::to_file(server, "/api/admin/backup", file, call.has("replace"))?;
+    let bytes = download::download_to_file(server, "/api/admin/backup", file, call.has("replace"))?;
     match call.has("json") {
         true => print(json!({ "file": file, "bytes": bytes })),
         false => print(format!(
@@ -60,13 +60,13 @@ fn fetch(call: &CommandCall, server: &RemoteSession, file: &Path) -> Outcome {
 
 /// Replaces the database with the copy.
 pub(super) fn restore(call: &CommandCall) -> Outcome {
-    call.at_most(1)?;
+    call.limit_words(1)?;
     let Some(file) = call.words.first() else {
         return usage("restore needs the file to read");
     };
     let config = call.config()?;
     let restored = backup::restore(&config, Path::new(file), call.has("replace"))?;
-    let (copy, swapped) = (restored.copy, restored.swapped);
+    let (copy, swapped) = (restored.copy, restored.replaced);
     let before = swapped.kept.map_or_else(String::new, |kept| {
         format!("; the replaced database is {}", kept.display())
     });
@@ -87,7 +87,7 @@ pub(super) fn restore(call: &CommandCall) -> Outcome {
              be entered again",
         )?;
     }
-    for old in swapped.forgotten {
+    for old in swapped.deleted {
         print(format!("removed, of those kept earlier: {}", old.display()))?;
     }
     Ok(())

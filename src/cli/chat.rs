@@ -12,7 +12,7 @@ use super::local_session::LocalSession;
 use super::outcome::{CommandFailure, Outcome};
 use super::remote::RemoteSession;
 use super::remote_question::{self, RemoteQuestion};
-use super::screen::progress;
+use super::screen::print_progress;
 use super::{ask, block_on, input_files, question};
 use crate::config::Config;
 use crate::log;
@@ -21,9 +21,9 @@ use crate::log;
 pub(super) const DETAILS: &str = "Each line is a question that follows the one before, with the same panel. With\n--continue, the conversation continues the newest thread. Ctrl-C stops\nan answer, and at the prompt ends the program. Commands:\n  /new   begin a new thread\n  /help  list the commands\n  /quit  end; so does the end of the input";
 
 /// The commands of the conversation, in one line.
-const COMMANDS: &str = "/new begins a new thread, /quit ends";
+const COMMANDS_HINT: &str = "/new begins a new thread, /quit ends";
 /// Maximum number of lines read ahead of the conversation.
-const WAITING: usize = 16;
+const MAX_WAITING_LINES: usize = 16;
 
 /// Where the questions are answered.
 enum ChatBackend {
@@ -33,21 +33,22 @@ enum ChatBackend {
 
 /// Holds a conversation until the input ends.
 pub(super) fn run(call: &CommandCall) -> Outcome {
-    call.at_most(0)?;
+    call.limit_words(0)?;
     let config = call.config()?;
     log::configure(log::LogLevel::Error, config.log_json);
     call.warn(&config);
     block_on(async {
-        if let Some(server) = RemoteSession::of_call(call, &config).await? {
+        if let Some(server) = RemoteSession::from_call(call, &config).await? {
             let server = Arc::new(server);
             let outcome = converse(call, &config, &ChatBackend::Server(server.clone())).await;
             server.close().await;
             return outcome;
         }
         let (account, is_quiet) = (call.value("as"), call.has("quiet"));
-        let home = LocalSession::to_run(config.clone(), account, is_quiet, ask::WAIT).await?;
+        let home =
+            LocalSession::open_to_run(config.clone(), account, is_quiet, ask::WAIT_ADVICE).await?;
         // The available models decide the default panel and the synthesizer.
-        home.app.discovery().probe().await;
+        home.app.discovery().probe_local_servers().await;
         let app = home.app.clone();
         let side = ChatBackend::Local(Box::new(home));
         let outcome = converse(call, &config, &side).await;
@@ -58,7 +59,7 @@ pub(super) fn run(call: &CommandCall) -> Outcome {
 
 async fn converse(call: &CommandCall, config: &Config, side: &ChatBackend) -> Outcome {
     let is_shown = std::io::stdin().is_terminal() && std::io::stderr().is_terminal();
-    let mut lines = lines();
+    let mut lines = read_lines();
     let mut follows = match call.has("continue") {
         true => Some(side.newest_turn().await?),
         false => None,
@@ -77,10 +78,10 @@ async fn converse(call: &CommandCall, config: &Config, side: &ChatBackend) -> Ou
             "/quit" | "/exit" => return Ok(()),
             "/new" => {
                 follows = None;
-                progress("a new thread begins");
+                print_progress("a new thread begins");
             }
             word if word.starts_with('/') && !word.contains(char::is_whitespace) => {
-                progress(COMMANDS);
+                print_progress(COMMANDS_HINT);
             }
             question => match side
                 .answer(call, config, question, follows.as_deref())
@@ -88,15 +89,15 @@ async fn converse(call: &CommandCall, config: &Config, side: &ChatBackend) -> Ou
             {
                 Ok(id) => follows = Some(id),
                 // A question that fails does not end the conversation.
-                Err(failure) => progress(&failure.into_parts().0),
+                Err(failure) => print_progress(&failure.into_parts().0),
             },
         }
     }
 }
 
 // Reads lines on a separate thread, because reading the terminal blocks.
-fn lines() -> mpsc::Receiver<String> {
-    let (send, lines) = mpsc::channel(WAITING);
+fn read_lines() -> mpsc::Receiver<String> {
+    let (send, lines) = mpsc::channel(MAX_WAITING_LINES);
     std::thread::spawn(move || {
         for line in std::io::stdin().lock().lines() {
             let Ok(line) = line else { return };
@@ -127,15 +128,15 @@ impl ChatBackend {
         // Later questions use the panel and the documents of the previous turn.
         let (body, files) = match follows {
             None => (
-                question::body(call, text)?,
-                input_files::of_call(call, false)?,
+                question::request_body(call, text)?,
+                input_files::from_call(call, false)?,
             ),
             Some(turn) => (json!({ "prompt": text, "follow_up_to": turn }), Vec::new()),
         };
         match self {
             Self::Local(home) => {
                 let request = ask::request(call, config, body, &files, home).await?;
-                ask::put(call, home, request).await
+                ask::run_request(call, home, request).await
             }
             Self::Server(server) => {
                 let wanted = RemoteQuestion::new(call, body, files, config.clone());

@@ -7,7 +7,7 @@ use crate::config::options;
 
 /// Prints the script.
 pub(super) fn run(call: &CommandCall) -> Outcome {
-    call.at_most(1)?;
+    call.limit_words(1)?;
     match call.words.first().map(String::as_str) {
         Some("bash") => print(bash().trim_end()),
         Some("zsh") => print(zsh().trim_end()),

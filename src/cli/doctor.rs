@@ -8,10 +8,10 @@ use crate::app::offline::doctor::{self, CheckResult, CheckState, health};
 
 /// Runs the checks and prints the findings.
 pub(super) fn run(call: &CommandCall) -> Outcome {
-    call.at_most(0)?;
+    call.limit_words(0)?;
     let config = call.config()?;
     if call.has("health") {
-        return match health::ask(&config) {
+        return match health::probe(&config) {
             Ok(answer) if answer.serves() => print(answer.status),
             Ok(answer) => failed(answer.message),
             Err(why) => failed(why),
@@ -22,26 +22,26 @@ pub(super) fn run(call: &CommandCall) -> Outcome {
         if call.has("json") {
             let row = |finding: &CheckResult| {
                 let state = match finding.state {
-                    CheckState::Well => "ok",
-                    CheckState::Doubtful => "warning",
-                    CheckState::Broken => "broken",
+                    CheckState::Ok => "ok",
+                    CheckState::Warning => "warning",
+                    CheckState::Failed => "broken",
                 };
-                json!({ "check": finding.what, "state": state, "text": finding.text })
+                json!({ "check": finding.subject, "state": state, "text": finding.text })
             };
             let rows: Vec<Value> = findings.iter().map(row).collect();
             print(json!({ "findings": rows }))?;
         }
         for finding in findings.iter().filter(|_| !call.has("json")) {
             let mark = match finding.state {
-                CheckState::Well => "ok     ",
-                CheckState::Doubtful => "warning",
-                CheckState::Broken => "broken ",
+                CheckState::Ok => "ok     ",
+                CheckState::Warning => "warning",
+                CheckState::Failed => "broken ",
             };
-            print(format!("{mark}  {}: {}", finding.what, finding.text))?;
+            print(format!("{mark}  {}: {}", finding.subject, finding.text))?;
         }
         match findings
             .iter()
-            .filter(|finding| finding.state == CheckState::Broken)
+            .filter(|finding| finding.state == CheckState::Failed)
             .count()
         {
             0 => Ok(()),

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::args::CommandCall;
 use super::local_session::LocalSession;
-use super::markdown::clean;
+use super::markdown::remove_control_characters;
 use super::outcome::{CommandFailure, Outcome, print, usage};
 use super::relative_time::relative_text;
 use super::remote::{RemoteSession, query_text};
@@ -18,7 +18,7 @@ use crate::domain::id::DocumentId;
 use crate::{clock, log};
 
 /// Documents fetched per query.
-const PAGE: u32 = 100;
+const PAGE_SIZE: u32 = 100;
 
 /// The actions, for the help text.
 pub(super) const DETAILS: &str = "  list                list the documents
@@ -36,26 +36,26 @@ enum DocumentsAction<'a> {
 
 /// Runs the action that the first word names.
 pub(super) fn run(call: &CommandCall) -> Outcome {
-    let act = action(call)?;
+    let act = parse_action(call)?;
     let config = call.config()?;
     log::configure(log::LogLevel::Error, config.log_json);
     block_on(async {
         // Where a server runs, it reads the documents: two readers would exceed its limits.
         let server = match &act {
-            DocumentsAction::Add(_) => RemoteSession::of_call(call, &config).await?,
-            _ => RemoteSession::named(call, &config)?,
+            DocumentsAction::Add(_) => RemoteSession::from_call(call, &config).await?,
+            _ => RemoteSession::from_settings(call, &config)?,
         };
         if let Some(server) = server {
-            let outcome = at_server(call, &config, &server, &act);
+            let outcome = perform_at_server(call, &config, &server, &act);
             server.close().await;
             return outcome;
         }
         let account = call.value("as");
         let home = match &act {
             DocumentsAction::Add(_) => {
-                LocalSession::open_for_write(config.clone(), account, ask::WAIT).await?
+                LocalSession::open_for_write(config.clone(), account, ask::WAIT_ADVICE).await?
             }
-            _ => LocalSession::to_read(config.clone(), account).await?,
+            _ => LocalSession::open_to_read(config.clone(), account).await?,
         };
         let outcome = perform(call, &config, &home, &act).await;
         home.app.close().await;
@@ -63,7 +63,7 @@ pub(super) fn run(call: &CommandCall) -> Outcome {
     })
 }
 
-fn action(call: &CommandCall) -> Result<DocumentsAction<'_>, CommandFailure> {
+fn parse_action(call: &CommandCall) -> Result<DocumentsAction<'_>, CommandFailure> {
     let act = call.words.first().map_or("list", String::as_str);
     let rest: Vec<&str> = call.words.iter().skip(1).map(String::as_str).collect();
     match (act, rest.as_slice()) {
@@ -86,7 +86,7 @@ async fn perform(
     match act {
         DocumentsAction::Add(names) => {
             let mut added = Vec::new();
-            for file in input_files::of_names(names)? {
+            for file in input_files::from_names(names)? {
                 added.extend(ask::upload_document(call.has("json"), config, home, &file).await?);
             }
             print_added(call, &added)
@@ -104,10 +104,12 @@ async fn perform(
             let mut rows: Vec<Value> = Vec::new();
             let mut cursor = None;
             loop {
-                let page = documents.list(user, PAGE, cursor).await?;
+                let page = documents.list(user, PAGE_SIZE, cursor).await?;
                 rows.extend(page.iter().map(document_json));
                 match page.last() {
-                    Some(last) if page.len() == PAGE as usize => cursor = Some(last.id.clone()),
+                    Some(last) if page.len() == PAGE_SIZE as usize => {
+                        cursor = Some(last.id.clone())
+                    }
                     _ => break,
                 }
             }
@@ -117,7 +119,7 @@ async fn perform(
 }
 
 // Blocking calls are fine: nothing else happens in this process.
-fn at_server(
+fn perform_at_server(
     call: &CommandCall,
     config: &Config,
     server: &RemoteSession,
@@ -126,7 +128,7 @@ fn at_server(
     match act {
         DocumentsAction::Add(names) => {
             let mut added = Vec::new();
-            for file in input_files::of_names(names)? {
+            for file in input_files::from_names(names)? {
                 added.extend(remote_question::upload(
                     server,
                     &file,
@@ -176,10 +178,10 @@ fn print_passages(call: &CommandCall, passages: &[Value]) -> Outcome {
     }
     for passage in passages {
         let of = |name: &str| passage[name].as_str().unwrap_or_default();
-        let text: Vec<String> = of("text").lines().map(clean).collect();
+        let text: Vec<String> = of("text").lines().map(remove_control_characters).collect();
         print(format!(
             "{}, page {}:\n{}\n",
-            clean(of("name")),
+            remove_control_characters(of("name")),
             passage["page"],
             text.join("\n")
         ))?;

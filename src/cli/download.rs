@@ -12,7 +12,7 @@ use super::remote::RemoteSession;
 ///
 /// # Errors
 /// Returns an error if the file exists and must not be replaced or cannot be written, or the server refuses.
-pub(super) fn to_file(
+pub(super) fn download_to_file(
     server: &RemoteSession,
     path: &str,
     file: &Path,

@@ -12,11 +12,11 @@ use super::outcome::{self, Outcome};
 pub(super) fn print(call: &CommandCall, estimate: &Value) -> Outcome {
     match call.has("json") {
         true => outcome::print(format_args!("{estimate:#}")),
-        false => outcome::print(text(estimate)),
+        false => outcome::print(estimate_text(estimate)),
     }
 }
 
-fn text(estimate: &Value) -> String {
+fn estimate_text(estimate: &Value) -> String {
     let models = estimate["models"].as_array().into_iter().flatten();
     let models: Vec<&str> = models.filter_map(Value::as_str).collect();
     let number = |name: &str| estimate[name].as_u64().unwrap_or_default();
@@ -61,7 +61,7 @@ mod tests {
             "refusal": "the daily budget is spent",
         });
         assert_eq!(
-            text(&estimate),
+            estimate_text(&estimate),
             "gut with a/b, c/d; 3 calls\nabout 100 input and 20 output tokens\n\
              expected $0.5000, at most an unknown price\nit would not start: the daily budget is spent"
         );

@@ -7,9 +7,11 @@ use serde_json::{Value, json};
 
 use super::args::CommandCall;
 use super::experiment_side::ExperimentBackend;
-use super::screen::progress;
+use super::screen::print_progress;
 use super::table::TextTable;
-use super::{CommandFailure, Outcome, block_on, experiment_file, failed, no_action, print, usage};
+use super::{
+    CommandFailure, Outcome, block_on, experiment_file, failed, print, unknown_action, usage,
+};
 use crate::domain::id::ExperimentId;
 use crate::log;
 
@@ -21,7 +23,7 @@ resume ID        continue one that was stopped\n\
 Progress goes to stderr, the result to stdout. Ctrl-C stops it and\nkeeps its results.";
 
 /// A file that runs with the demo models.
-const EXAMPLE: &str = include_str!("experiment_example.toml");
+const EXAMPLE_FILE: &str = include_str!("experiment_example.toml");
 
 /// Runs the action that the first word names.
 pub(super) fn run(call: &CommandCall) -> Outcome {
@@ -29,14 +31,14 @@ pub(super) fn run(call: &CommandCall) -> Outcome {
     log::configure(log::LogLevel::Error, config.log_json);
     let word = call.words.first().map(String::as_str);
     if word == Some("example") {
-        call.at_most(1)?;
-        return print(EXAMPLE.trim_end());
+        call.limit_words(1)?;
+        return print(EXAMPLE_FILE.trim_end());
     }
     let most = if word == Some("list") { 1 } else { 2 };
-    call.at_most(most)?;
+    call.limit_words(most)?;
     let word = match word {
         Some(word @ ("run" | "list" | "show" | "resume")) => word,
-        Some(other) => return usage(no_action("experiment", other, DETAILS)),
+        Some(other) => return usage(unknown_action("experiment", other, DETAILS)),
         None => return usage(format!("experiment needs one of these:\n{DETAILS}")),
     };
     if let ("show" | "resume", Some(id)) = (word, call.words.get(1))
@@ -47,13 +49,13 @@ pub(super) fn run(call: &CommandCall) -> Outcome {
     block_on(async {
         let runs = !matches!(word, "list" | "show");
         let side = ExperimentBackend::open(call, config, runs).await?;
-        let outcome = act(call, &side, word).await;
+        let outcome = perform(call, &side, word).await;
         side.close().await;
         outcome
     })
 }
 
-async fn act(call: &CommandCall, side: &ExperimentBackend, word: &str) -> Outcome {
+async fn perform(call: &CommandCall, side: &ExperimentBackend, word: &str) -> Outcome {
     let argument = call.words.get(1).map(String::as_str);
     match (word, argument) {
         ("list", _) => list(call, &side.list().await?),
@@ -91,30 +93,30 @@ fn print_forecast(forecast: &Value) {
         None => "an unknown price".to_owned(),
     };
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-    progress(&format!(
+    print_progress(&format!(
         "{} settings, {} cases ({} in the final comparison), at most {} evaluations",
         forecast["arms"],
         forecast["cases"],
         forecast["detectable"]["cases"],
         forecast["evaluations_at_most"]
     ));
-    progress(&format!(
+    print_progress(&format!(
         "expected {}, at most {}; about {} tokens",
         cost(&forecast["cost_usd"]["expected"]),
         cost(&forecast["cost_usd"]["at_most"]),
         forecast["tokens"]["expected"]
     ));
-    progress(&text(&forecast["detectable"]["sentence"]));
-    progress(&text(&forecast["stopping"]));
+    print_progress(&text(&forecast["detectable"]["sentence"]));
+    print_progress(&text(&forecast["stopping"]));
     for warning in forecast["warnings"].as_array().into_iter().flatten() {
-        progress(&format!("mind: {}", text(warning)));
+        print_progress(&format!("mind: {}", text(warning)));
     }
 }
 
 async fn follow(call: &CommandCall, side: &ExperimentBackend, id: &str) -> Outcome {
     side.follow(id).await?;
     if side.is_stored() {
-        progress(&format!("stored as {id}"));
+        print_progress(&format!("stored as {id}"));
     }
     conclude(call, side, id).await
 }

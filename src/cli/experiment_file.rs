@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::args::CommandCall;
 use super::outcome::{CommandFailure, failed, usage};
-use super::screen::progress;
+use super::screen::print_progress;
 use crate::app::experiments::{self, ExperimentParams};
 use crate::app::{Error, Kind};
 use crate::http::handlers::experiments::NewExperiment;
@@ -45,7 +45,7 @@ pub(super) fn read(call: &CommandCall, file: &Path) -> Result<ExperimentFile, Co
         let read = experiments::read_cases(&open(&beside)?);
         let read = read.or_else(|error| failed(format!("{name}: {}", error.public)))?;
         for note in &read.notes {
-            progress(&format!("{name}: {note}"));
+            print_progress(&format!("{name}: {note}"));
         }
         body["cases"] = json!(read.cases);
         if let Some(object) = body.as_object_mut() {
@@ -83,7 +83,7 @@ impl FieldLines {
         }
         let fields = error.fields.iter().map(|field| {
             let path = field.location.get(1..).unwrap_or_default();
-            self.located(path, &field.message)
+            self.with_line(path, &field.message)
         });
         CommandFailure::Failed(fields.collect::<Vec<_>>().join("\n"))
     }
@@ -96,7 +96,7 @@ impl FieldLines {
             match field.and_then(|field| field.split_once(": ")) {
                 Some((path, why)) => {
                     let path: Vec<String> = path.split('.').map(str::to_owned).collect();
-                    self.located(&path, why)
+                    self.with_line(&path, why)
                 }
                 None => piece.to_owned(),
             }
@@ -104,7 +104,7 @@ impl FieldLines {
         CommandFailure::Failed(located.collect::<Vec<_>>().join("\n"))
     }
 
-    fn located(&self, path: &[String], why: &str) -> String {
+    fn with_line(&self, path: &[String], why: &str) -> String {
         let place = match self.line(path) {
             Some(line) => format!("{}, line {line}", self.file),
             None => self.file.clone(),

@@ -4,11 +4,11 @@ use std::io::{IsTerminal as _, Write as _};
 
 use serde_json::Value;
 
-use super::screen::width;
-use super::text_width::cut;
+use super::screen::terminal_width;
+use super::text_width::truncate;
 
 /// Width of the progress bar in characters.
-const BAR: usize = 24;
+const BAR_WIDTH: usize = 24;
 /// Maximum displayed width of a setting's value, in columns.
 const MAX_NAME_LENGTH: usize = 40;
 
@@ -24,13 +24,13 @@ impl ProgressBar {
     pub(super) fn show(&mut self, progress: &Value) {
         let done = progress["evaluations"].as_u64().unwrap_or_default();
         let most = progress["budget"]["evaluations"].as_u64();
-        let part = share(progress, done, most.unwrap_or_default());
+        let part = budget_share(progress, done, most.unwrap_or_default());
         let number = |value: &Value| value.as_f64().unwrap_or_default();
         let best = &progress["best"];
         let best = match best["place"].as_u64() {
             Some(place) => format!(
                 ", {} leads with {:.2} ({:.2} to {:.2})",
-                name(&best["setting"], place),
+                setting_name(&best["setting"], place),
                 number(&best["mean"]),
                 number(&best["interval"][0]),
                 number(&best["interval"][1])
@@ -43,10 +43,10 @@ impl ProgressBar {
         let line = format!("{done} evaluations, ${spent:.4}{best}{left}");
         let mut stderr = std::io::stderr().lock();
         if stderr.is_terminal() {
-            let full = ((part * BAR as f64) as usize).min(BAR);
-            let bar = format!("{}{}", "#".repeat(full), ".".repeat(BAR - full));
+            let full = ((part * BAR_WIDTH as f64) as usize).min(BAR_WIDTH);
+            let bar = format!("{}{}", "#".repeat(full), ".".repeat(BAR_WIDTH - full));
             let line = format!("[{bar}] {line}");
-            let _ = write!(stderr, "\r\x1b[K{}", cut(&line, width()));
+            let _ = write!(stderr, "\r\x1b[K{}", truncate(&line, terminal_width()));
             let _ = stderr.flush();
             self.is_open = true;
         } else if (part * 10.0) as usize > self.tenth {
@@ -64,10 +64,10 @@ impl ProgressBar {
 }
 
 /// Formats the values of a setting: `p/a, 0.7`.
-fn name(setting: &Value, place: u64) -> String {
+fn setting_name(setting: &Value, place: u64) -> String {
     let values = setting.as_object().into_iter().flatten();
     let values = values.map(|(_, value)| match value {
-        Value::String(text) => cut(text, MAX_NAME_LENGTH).to_owned(),
+        Value::String(text) => truncate(text, MAX_NAME_LENGTH).to_owned(),
         other => other.to_string(),
     });
     let values: Vec<String> = values.collect();
@@ -78,7 +78,7 @@ fn name(setting: &Value, place: u64) -> String {
 }
 
 /// Largest used share of any budget limit, 0 to 1.
-fn share(progress: &Value, done: u64, most: u64) -> f64 {
+fn budget_share(progress: &Value, done: u64, most: u64) -> f64 {
     let of = |name: &str| {
         let limit = progress["budget"][name].as_f64();
         let limit = limit.filter(|limit| *limit > 0.0)?;
@@ -98,7 +98,7 @@ mod tests {
     #[test]
     fn a_setting_is_named_by_its_values() {
         let setting = json!({ "model": "p/a", "temperature": 0.7 });
-        assert_eq!(name(&setting, 3), "p/a, 0.7");
-        assert_eq!(name(&json!({}), 3), "setting 3");
+        assert_eq!(setting_name(&setting, 3), "p/a, 0.7");
+        assert_eq!(setting_name(&json!({}), 3), "setting 3");
     }
 }

@@ -9,7 +9,7 @@ use super::experiment_progress::ProgressBar;
 use super::local_session::LocalSession;
 use super::outcome::{CommandFailure, Outcome, failed, usage};
 use super::remote::RemoteSession;
-use super::screen::progress;
+use super::screen::print_progress;
 use crate::app::accounts::RequestOrigin;
 use crate::app::experiments::ExperimentView;
 use crate::app::{Error, experiments};
@@ -19,8 +19,8 @@ use crate::domain::id::ExperimentId;
 use crate::http::handlers::{experiment_shape as shape, experiments as handlers};
 
 /// Maximum number of experiments listed.
-const LISTED: u32 = 50;
-const PATH: &str = "/api/experiments";
+const MAX_LISTED: u32 = 50;
+const EXPERIMENTS_PATH: &str = "/api/experiments";
 /// The event that ends a stream of progress.
 const LAST_EVENTS: &[&str] = &["experiment.finished"];
 
@@ -41,8 +41,8 @@ impl ExperimentBackend {
         runs: bool,
     ) -> Result<Self, CommandFailure> {
         let server = match runs {
-            true => RemoteSession::of_call(call, &config).await?,
-            false => RemoteSession::named(call, &config)?,
+            true => RemoteSession::from_call(call, &config).await?,
+            false => RemoteSession::from_settings(call, &config)?,
         };
         if let Some(server) = server {
             return Ok(Self::Server(Box::new(server)));
@@ -50,11 +50,12 @@ impl ExperimentBackend {
         let account = call.value("as");
         let home = match runs {
             true => {
-                let home = LocalSession::to_run(config, account, false, ask::WAIT).await?;
-                home.app.discovery().probe().await;
+                let home =
+                    LocalSession::open_to_run(config, account, false, ask::WAIT_ADVICE).await?;
+                home.app.discovery().probe_local_servers().await;
                 home
             }
-            false => LocalSession::to_read(config, account).await?,
+            false => LocalSession::open_to_read(config, account).await?,
         };
         Ok(Self::Local(Box::new(home)))
     }
@@ -70,7 +71,7 @@ impl ExperimentBackend {
     /// Whether results are kept.
     pub(super) fn is_stored(&self) -> bool {
         match self {
-            Self::Local(home) => !home.is_scrap,
+            Self::Local(home) => !home.is_temporary,
             Self::Server(_) => true,
         }
     }
@@ -83,11 +84,13 @@ impl ExperimentBackend {
         match self {
             Self::Local(home) => {
                 let experiments = home.app.experiments();
-                let found = experiments.list(&home.caller.user, LISTED, None).await?;
-                Ok(found.iter().map(shape::list_item).collect())
+                let found = experiments
+                    .list(&home.caller.user, MAX_LISTED, None)
+                    .await?;
+                Ok(found.iter().map(shape::list_item_json).collect())
             }
             Self::Server(server) => {
-                let found = server.get(&format!("{PATH}?limit={LISTED}"))?;
+                let found = server.get(&format!("{EXPERIMENTS_PATH}?limit={MAX_LISTED}"))?;
                 let rows = found["experiments"].as_array();
                 Ok(rows.cloned().unwrap_or_default())
             }
@@ -104,9 +107,11 @@ impl ExperimentBackend {
                 let experiments = home.app.experiments();
                 let forecast = experiments.forecast(&home.caller, file.params()?).await;
                 let forecast = forecast.map_err(|error| file.lines.explain(error))?;
-                Ok(shape::forecast(&forecast))
+                Ok(shape::forecast_json(&forecast))
             }
-            Self::Server(server) => posted(server, &format!("{PATH}/estimate"), file),
+            Self::Server(server) => {
+                post_json(server, &format!("{EXPERIMENTS_PATH}/estimate"), file)
+            }
         }
     }
 
@@ -124,7 +129,7 @@ impl ExperimentBackend {
                 Ok(begun.id.to_string())
             }
             Self::Server(server) => {
-                let begun = posted(server, PATH, file)?;
+                let begun = post_json(server, EXPERIMENTS_PATH, file)?;
                 match begun["experiment_id"].as_str() {
                     Some(id) => Ok(id.to_owned()),
                     None => failed("the server's response has no ID of the experiment"),
@@ -143,11 +148,11 @@ impl ExperimentBackend {
                 let visit = RequestOrigin::local(clock::now());
                 let experiments = home.app.experiments();
                 experiments
-                    .resume(&home.caller, &parsed(id)?, &visit)
+                    .resume(&home.caller, &parse_id(id)?, &visit)
                     .await?;
             }
             Self::Server(server) => {
-                server.post(&format!("{PATH}/{id}/resume"), &json!({}))?;
+                server.post(&format!("{EXPERIMENTS_PATH}/{id}/resume"), &json!({}))?;
             }
         }
         Ok(())
@@ -158,10 +163,10 @@ impl ExperimentBackend {
         match self {
             Self::Local(home) => {
                 let experiments = home.app.experiments();
-                experiments.cancel(&home.caller, &parsed(id)?).await?;
+                experiments.cancel(&home.caller, &parse_id(id)?).await?;
             }
             Self::Server(server) => {
-                server.post(&format!("{PATH}/{id}/cancel"), &json!({}))?;
+                server.post(&format!("{EXPERIMENTS_PATH}/{id}/cancel"), &json!({}))?;
             }
         }
         Ok(())
@@ -175,12 +180,12 @@ impl ExperimentBackend {
         let mut source = match self {
             Self::Local(home) => {
                 let experiments = home.app.experiments();
-                let watch = experiments.watch(&home.caller.user, &parsed(id)?).await?;
+                let watch = experiments.watch(&home.caller.user, &parse_id(id)?).await?;
                 ProgressSource::Local(watch)
             }
-            Self::Server(server) => {
-                ProgressSource::Server(server.events(format!("{PATH}/{id}/events"), LAST_EVENTS))
-            }
+            Self::Server(server) => ProgressSource::Server(
+                server.events(format!("{EXPERIMENTS_PATH}/{id}/events"), LAST_EVENTS),
+            ),
         };
         let mut bar = ProgressBar::default();
         loop {
@@ -191,7 +196,7 @@ impl ExperimentBackend {
                 },
                 _ = tokio::signal::ctrl_c() => {
                     bar.end();
-                    progress("stopping");
+                    print_progress("stopping");
                     self.cancel(id).await?;
                 }
             }
@@ -206,8 +211,8 @@ impl ExperimentBackend {
     /// Returns an error if no experiment has this ID.
     pub(super) async fn show(&self, id: &str) -> Result<Value, CommandFailure> {
         match self {
-            Self::Local(home) => Ok(shape::full(&view(home, id).await?)),
-            Self::Server(server) => server.get(&format!("{PATH}/{id}")),
+            Self::Local(home) => Ok(shape::full_json(&view(home, id).await?)),
+            Self::Server(server) => server.get(&format!("{EXPERIMENTS_PATH}/{id}")),
         }
     }
 
@@ -217,11 +222,13 @@ impl ExperimentBackend {
     /// Returns an error if no experiment has this ID, or the format is unknown.
     pub(super) async fn export(&self, id: &str, format: &str) -> Result<String, CommandFailure> {
         match self {
-            Self::Local(home) => match handlers::exported(&view(home, id).await?, format) {
+            Self::Local(home) => match handlers::export_file(&view(home, id).await?, format) {
                 Some((text, ..)) => Ok(text),
                 None => usage("the format must be json, csv, or markdown"),
             },
-            Self::Server(server) => server.text(&format!("{PATH}/{id}/export?format={format}")),
+            Self::Server(server) => {
+                server.text(&format!("{EXPERIMENTS_PATH}/{id}/export?format={format}"))
+            }
         }
     }
 }
@@ -245,7 +252,7 @@ impl ProgressSource {
     }
 }
 
-fn posted(
+fn post_json(
     server: &RemoteSession,
     path: &str,
     file: &ExperimentFile,
@@ -254,11 +261,11 @@ fn posted(
     reply.map_err(|why| file.lines.explain_refusal(&why))
 }
 
-fn parsed(id: &str) -> Result<ExperimentId, Error> {
+fn parse_id(id: &str) -> Result<ExperimentId, Error> {
     ExperimentId::parse(id).ok_or_else(Error::missing)
 }
 
 async fn view(home: &LocalSession, id: &str) -> Result<ExperimentView, CommandFailure> {
     let experiments = home.app.experiments();
-    Ok(experiments.show(&home.caller.user, &parsed(id)?).await?)
+    Ok(experiments.show(&home.caller.user, &parse_id(id)?).await?)
 }

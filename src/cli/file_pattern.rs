@@ -10,17 +10,17 @@ const MAX_FILES: usize = 200;
 /// Maximum number of folders searched for a pattern.
 const MAX_FOLDERS: usize = 10_000;
 /// As in shells: `*` does not cross folders, and hidden files must be named with their dot.
-const OPTIONS: MatchOptions = MatchOptions {
+const MATCH_OPTIONS: MatchOptions = MatchOptions {
     case_sensitive: true,
     require_literal_separator: true,
     require_literal_leading_dot: true,
 };
 /// The characters that make a name a pattern.
-const SPECIAL: [char; 3] = ['*', '?', '['];
+const PATTERN_CHARACTERS: [char; 3] = ['*', '?', '['];
 
 /// Whether a name is a pattern and not the name of an existing file.
 pub(super) fn is_pattern(name: &str) -> bool {
-    name.contains(SPECIAL) && !Path::new(name).exists()
+    name.contains(PATTERN_CHARACTERS) && !Path::new(name).exists()
 }
 
 /// The files that match, in alphabetical order.
@@ -28,10 +28,10 @@ pub(super) fn is_pattern(name: &str) -> bool {
 /// # Errors
 /// An error message when none or too many match, or too many folders would be searched.
 pub(super) fn expand(pattern: &str) -> Result<Vec<PathBuf>, String> {
-    files(pattern, MAX_FOLDERS)
+    matching_files(pattern, MAX_FOLDERS)
 }
 
-fn files(pattern: &str, most_folders: usize) -> Result<Vec<PathBuf>, String> {
+fn matching_files(pattern: &str, most_folders: usize) -> Result<Vec<PathBuf>, String> {
     // Doubled slashes are removed, because no path that is found has them.
     let normal: PathBuf = Path::new(pattern).components().collect();
     let parts: Vec<String> = (normal.components())
@@ -39,7 +39,9 @@ fn files(pattern: &str, most_folders: usize) -> Result<Vec<PathBuf>, String> {
         .collect();
     let compiled = Pattern::new(&normal.to_string_lossy())
         .map_err(|error| format!("{pattern} is not a file pattern: {}", error.msg))?;
-    let plain = parts.iter().take_while(|part| !part.contains(SPECIAL));
+    let plain = parts
+        .iter()
+        .take_while(|part| !part.contains(PATTERN_CHARACTERS));
     let plain: PathBuf = plain.collect();
     let is_here = plain.as_os_str().is_empty();
     let depth = match parts.iter().any(|part| part == "**") {
@@ -67,7 +69,7 @@ fn files(pattern: &str, most_folders: usize) -> Result<Vec<PathBuf>, String> {
             true => entry.path().strip_prefix(".").unwrap_or(entry.path()),
             false => entry.path(),
         };
-        if compiled.matches_path_with(path, OPTIONS) && path.is_file() {
+        if compiled.matches_path_with(path, MATCH_OPTIONS) && path.is_file() {
             found.push(path.to_owned());
         }
         if found.len() > MAX_FILES {
@@ -149,9 +151,10 @@ mod tests {
     fn what_is_too_much_or_no_pattern_is_refused() {
         let root = Folder::new("limits");
         let within = |pattern: &str| format!("{}/{pattern}", root.0.display());
-        let refused = |pattern: &str, most| files(&within(pattern), most).expect_err("refused");
+        let refused =
+            |pattern: &str, most| matching_files(&within(pattern), most).expect_err("refused");
         assert!(refused("**/*.md", 2).contains("more than 2 folders"));
-        assert!(files(&within("**/*.md"), 3).is_ok());
+        assert!(matching_files(&within("**/*.md"), 3).is_ok());
         assert!(refused("x**y", 9).contains("is not a file pattern"));
         assert!(refused("*.pdf", 9).starts_with("no file matches"));
         for number in 0..=MAX_FILES {

@@ -31,7 +31,7 @@ const MAX_SOCKETS: usize = 4;
 /// How long either process waits for the other's next byte.
 const IO_TIMEOUT: Duration = Duration::from_secs(30);
 /// The byte sent with the sockets: the version of the protocol.
-const HELLO: [u8; 1] = [1];
+const PROTOCOL_VERSION: [u8; 1] = [1];
 /// The byte that tells the old process to stop: the new one has everything it needs.
 const STOP_BYTE: [u8; 1] = [2];
 
@@ -64,7 +64,7 @@ impl Handover {
     /// # Errors
     /// Returns an error if the socket in the folder cannot be created.
     pub(super) fn of(folder: &Path, sockets: Vec<OwnedFd>) -> io::Result<Self> {
-        let path = path(folder);
+        let path = socket_path(folder);
         // The socket of a process that was killed.
         let _ = fs::remove_file(&path);
         let asked = UnixListener::bind(&path)?;
@@ -120,7 +120,7 @@ impl Handover {
         rights.push(SendAncillaryMessage::ScmRights(&sockets));
         sendmsg(
             to,
-            &[IoSlice::new(&HELLO)],
+            &[IoSlice::new(&PROTOCOL_VERSION)],
             &mut rights,
             SendFlags::NOSIGNAL,
         )?;
@@ -134,7 +134,7 @@ impl Drop for Handover {
     }
 }
 
-/// The process that serves from the folder, seen by the one that replaces it. It serves until `relieve`.
+/// The process that serves from the folder, seen by the one that replaces it. It serves until [`Self::tell_to_stop`].
 pub(super) struct Predecessor {
     line: BlockingStream,
     /// Its listening sockets, in the order of its listeners.
@@ -147,7 +147,7 @@ impl Predecessor {
     /// # Errors
     /// Returns an error if no process answers in the folder, or none of the expected kind.
     pub(super) fn connect(folder: &Path) -> io::Result<Self> {
-        let mut line = BlockingStream::connect(path(folder))?;
+        let mut line = BlockingStream::connect(socket_path(folder))?;
         line.set_read_timeout(Some(IO_TIMEOUT))?;
         let mut space = [MaybeUninit::uninit(); cmsg_space!(ScmRights(MAX_SOCKETS))];
         let mut rights = RecvAncillaryBuffer::new(&mut space);
@@ -159,7 +159,7 @@ impl Predecessor {
             _ => None,
         });
         let sockets: Vec<_> = messages.flatten().map(TcpListener::from).collect();
-        if word != HELLO || sockets.is_empty() {
+        if word != PROTOCOL_VERSION || sockets.is_empty() {
             // The process has closed the connection, or speaks another protocol.
             let _ = line.read(&mut word);
             return Err(ErrorKind::InvalidData.into());
@@ -176,6 +176,6 @@ impl Predecessor {
     }
 }
 
-fn path(folder: &Path) -> PathBuf {
+fn socket_path(folder: &Path) -> PathBuf {
     folder.join("handover")
 }

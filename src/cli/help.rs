@@ -5,19 +5,19 @@ use super::{COMMANDS, Command, Outcome, args, manual, print, usage};
 use crate::domain::closest::closest;
 
 /// Width of help texts in columns.
-const WIDTH: usize = 80;
+const HELP_WIDTH: usize = 80;
 
 /// Explains a command or a topic of the manual; without a word, lists them all.
 pub(super) fn run(call: &CommandCall) -> Outcome {
-    call.at_most(1)?;
+    call.limit_words(1)?;
     let Some(name) = call.words.first() else {
-        return print(overview()?);
+        return print(help_overview()?);
     };
     let command = COMMANDS.iter().find(|command| command.name == name);
-    let topic = manual::topic(name)?;
+    let topic = manual::find_topic(name)?;
     match (command, topic) {
         (None, None) => {
-            let topics = manual::topics()?;
+            let topics = manual::all_topics()?;
             let names = COMMANDS.iter().map(|command| command.name);
             let names = names.chain(topics.iter().map(|topic| topic.id.as_str()));
             let hint = match closest(name, names) {
@@ -28,7 +28,7 @@ pub(super) fn run(call: &CommandCall) -> Outcome {
         }
         (command, topic) => {
             let command = command.map(explain);
-            let topic = topic.map(|topic| manual::shown(&topic, WIDTH));
+            let topic = topic.map(|topic| manual::render_topic(&topic, HELP_WIDTH));
             let parts: Vec<String> = command.into_iter().chain(topic).collect();
             print(parts.join("\n\n").trim_end())
         }
@@ -37,7 +37,7 @@ pub(super) fn run(call: &CommandCall) -> Outcome {
 
 /// Prints the version, the commit, and the build's features.
 pub(super) fn version(call: &CommandCall) -> Outcome {
-    call.at_most(0)?;
+    call.limit_words(0)?;
     print(format_args!(
         "quire {}\ncommit    {}\nbuild     {}, {}\nfeatures  {}",
         env!("CARGO_PKG_VERSION"),
@@ -66,7 +66,7 @@ const FIRST_EXAMPLES: &[&str] = &[
 ];
 
 /// Examples in the help of single commands.
-pub(super) const EXAMPLES: &[(&str, &[&str])] = &[
+pub(super) const COMMAND_EXAMPLES: &[(&str, &[&str])] = &[
     (
         "ask",
         &[
@@ -120,7 +120,7 @@ pub(super) const EXAMPLES: &[(&str, &[&str])] = &[
     ("backup", &["quire backup copy.db"]),
 ];
 
-fn overview() -> Result<String, super::CommandFailure> {
+fn help_overview() -> Result<String, super::CommandFailure> {
     let mut text = String::from(
         "Quire asks a panel of language models and joins their answers into one.\n\n\
          Usage: quire [COMMAND] [OPTIONS]\n\nExamples:\n",
@@ -145,7 +145,7 @@ fn overview() -> Result<String, super::CommandFailure> {
     );
     push_row(&mut text, "--config FILE", "read settings from a file");
     push_row(&mut text, "--version", "print the version");
-    let topics: Vec<String> = manual::topics()?
+    let topics: Vec<String> = manual::all_topics()?
         .iter()
         .map(|topic| topic.id.clone())
         .collect();
@@ -159,11 +159,11 @@ fn overview() -> Result<String, super::CommandFailure> {
 /// line.
 fn push_row(text: &mut String, name: &str, summary: &str) {
     /// Where the second column begins, in characters.
-    const COLUMN: usize = 18;
+    const SUMMARY_COLUMN: usize = 18;
     let words: Vec<&str> = summary.split_whitespace().collect();
-    let hang = " ".repeat(COLUMN);
+    let hang = " ".repeat(SUMMARY_COLUMN);
     let mut name = format!("  {name:15} ");
-    if name.chars().count() > COLUMN {
+    if name.chars().count() > SUMMARY_COLUMN {
         text.push_str(name.trim_end());
         text.push('\n');
         name.clone_from(&hang);
@@ -178,7 +178,7 @@ fn fill_lines(words: &[impl AsRef<str>], first: &str, other: &str) -> String {
     let mut column = first.chars().count();
     for (at, word) in words.iter().map(AsRef::as_ref).enumerate() {
         let length = word.chars().count();
-        if at > 0 && column + 1 + length > WIDTH {
+        if at > 0 && column + 1 + length > HELP_WIDTH {
             out.push('\n');
             out.push_str(other);
             column = other.len();
@@ -208,7 +208,7 @@ fn explain(command: &Command) -> String {
     if !command.options.is_empty() {
         text.push_str("\nOptions:\n");
         for option in command.options {
-            let short = args::SHORT
+            let short = args::SHORT_OPTIONS
                 .iter()
                 .find(|(_, name)| *name == option.name)
                 .map_or(String::new(), |(letter, _)| format!("-{letter}, "));
@@ -216,7 +216,9 @@ fn explain(command: &Command) -> String {
             push_row(&mut text, shown.trim_end(), option.help);
         }
     }
-    let examples = EXAMPLES.iter().find(|(name, _)| *name == command.name);
+    let examples = COMMAND_EXAMPLES
+        .iter()
+        .find(|(name, _)| *name == command.name);
     if let Some((_, lines)) = examples {
         text.push_str("\nExamples:\n");
         lines
@@ -228,7 +230,7 @@ fn explain(command: &Command) -> String {
 
 /// Appends a line of preformatted text; one that is too long continues below its last column of text.
 fn push_line(text: &mut String, line: &str) {
-    if line.chars().count() <= WIDTH {
+    if line.chars().count() <= HELP_WIDTH {
         text.push_str(line);
     } else {
         let hang = line.rfind("  ").map_or(0, |gap| gap + 2);
@@ -244,17 +246,17 @@ mod tests {
 
     #[test]
     fn the_overview_fits_a_small_screen() {
-        let text = overview().expect("a manual");
+        let text = help_overview().expect("a manual");
         assert!(text.lines().count() <= 50, "{text}");
         assert!(
-            text.lines().all(|line| line.chars().count() <= WIDTH),
+            text.lines().all(|line| line.chars().count() <= HELP_WIDTH),
             "{text}"
         );
     }
 
     #[test]
     fn examples_are_valid_command_lines() {
-        let lines = EXAMPLES.iter().flat_map(|(_, lines)| lines.iter());
+        let lines = COMMAND_EXAMPLES.iter().flat_map(|(_, lines)| lines.iter());
         for line in lines.chain(FIRST_EXAMPLES) {
             let call = line.rsplit(" | ").next().unwrap_or_default();
             let call = call.split(" > ").next().unwrap_or_default();
@@ -270,7 +272,7 @@ mod tests {
             let words = words.skip(1).take_while(|word| *word != "start");
             let read = args::parse(words.map(std::ffi::OsString::from));
             assert!(read.is_ok(), "{line}");
-            assert!(line.chars().count() + 2 <= WIDTH, "{line}");
+            assert!(line.chars().count() + 2 <= HELP_WIDTH, "{line}");
         }
     }
 }

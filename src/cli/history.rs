@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::args::CommandCall;
 use super::local_session::LocalSession;
-use super::markdown::clean;
+use super::markdown::remove_control_characters;
 use super::outcome::{CommandFailure, Outcome, failed, print, usage};
 use super::relative_time::relative_text;
 use super::remote::{RemoteSession, query_text};
@@ -25,7 +25,7 @@ pub(super) const DETAILS: &str = "  list                the newest threads
 Instead of an ID, `last` names the newest thread.";
 
 /// Default and maximum number of threads listed.
-const LISTED: (u32, u32) = (20, 100);
+const LISTED_THREADS: (u32, u32) = (20, 100);
 
 enum HistorySide {
     Local(Box<LocalSession>),
@@ -45,14 +45,14 @@ pub(super) fn run(call: &CommandCall) -> Outcome {
         ("show" | "export" | "search", _) => {}
         _ => return usage(format!("history needs one of these:\n{DETAILS}")),
     }
-    let limit = limit(call)?;
+    let limit = list_limit(call)?;
     let config = call.config()?;
     log::configure(log::LogLevel::Error, config.log_json);
     block_on(async {
-        let side = match RemoteSession::named(call, &config)? {
+        let side = match RemoteSession::from_settings(call, &config)? {
             Some(server) => HistorySide::Server(Box::new(server)),
             None => {
-                let home = LocalSession::to_read(config, call.value("as")).await?;
+                let home = LocalSession::open_to_read(config, call.value("as")).await?;
                 HistorySide::Local(Box::new(home))
             }
         };
@@ -64,11 +64,14 @@ pub(super) fn run(call: &CommandCall) -> Outcome {
     })
 }
 
-fn limit(call: &CommandCall) -> Result<u32, CommandFailure> {
+fn list_limit(call: &CommandCall) -> Result<u32, CommandFailure> {
     match call.value("limit").map(str::parse::<u32>) {
-        None => Ok(LISTED.0),
-        Some(Ok(limit)) if (1..=LISTED.1).contains(&limit) => Ok(limit),
-        Some(_) => usage(format!("--limit must be a number from 1 to {}", LISTED.1)),
+        None => Ok(LISTED_THREADS.0),
+        Some(Ok(limit)) if (1..=LISTED_THREADS.1).contains(&limit) => Ok(limit),
+        Some(_) => usage(format!(
+            "--limit must be a number from 1 to {}",
+            LISTED_THREADS.1
+        )),
     }
 }
 
@@ -80,7 +83,7 @@ async fn perform(
     limit: u32,
 ) -> Outcome {
     match act {
-        "show" => show(call, &side.thread(&side.id(rest).await?).await?),
+        "show" => show(call, &side.thread(&side.thread_id(rest).await?).await?),
         "export" => export(call, side, rest).await,
         _ => {
             let words = (act == "search").then_some(rest);
@@ -142,7 +145,7 @@ async fn export(call: &CommandCall, side: &HistorySide, id: &str) -> Outcome {
         Some("json") => "json",
         Some(_) => return usage("--format (or the end of --out) must be md, html, or json"),
     };
-    let id = side.id(id).await?;
+    let id = side.thread_id(id).await?;
     let text = match side {
         HistorySide::Server(server) => {
             server.text(&format!("/api/threads/{id}/export?format={format}"))?
@@ -150,7 +153,7 @@ async fn export(call: &CommandCall, side: &HistorySide, id: &str) -> Outcome {
         HistorySide::Local(home) => {
             let id = ThreadId::parse(&id).ok_or_else(Error::missing)?;
             let found = home.app.threads().reports(&home.caller, &id, None).await?;
-            match threads::exported(&found.0, &found.1, format) {
+            match threads::export_thread(&found.0, &found.1, format) {
                 Some(file) => file.text,
                 None => return usage("--format must be md, html, or json"),
             }
@@ -205,13 +208,13 @@ impl HistorySide {
     }
 
     /// The ID that an argument names.
-    async fn id(&self, word: &str) -> Result<String, CommandFailure> {
+    async fn thread_id(&self, word: &str) -> Result<String, CommandFailure> {
         if word != "last" {
             return match ThreadId::parse(word) {
                 Some(id) => Ok(id.to_string()),
                 None => usage(format!(
                     "\"{}\" is not the id of a thread; `quire history` lists them",
-                    clean(word)
+                    remove_control_characters(word)
                 )),
             };
         }

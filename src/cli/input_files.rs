@@ -22,7 +22,7 @@ const PIPE_NOTICE: Duration = Duration::from_secs(1);
 /// A document to read.
 pub(super) struct InputFile {
     /// The name, as given on the command line.
-    pub shown: String,
+    pub display_name: String,
     source: InputSource,
 }
 
@@ -45,15 +45,15 @@ pub(super) struct OpenedInput {
 ///
 /// # Errors
 /// Returns an error if a pattern matches no file, or stdin is named twice.
-pub(super) fn of_call(
+pub(super) fn from_call(
     call: &CommandCall,
     takes_pipe: bool,
 ) -> Result<Vec<InputFile>, CommandFailure> {
     let names = call.values("file");
-    let mut files = of_names(&names)?;
+    let mut files = from_names(&names)?;
     if takes_pipe && !names.contains(&"-") && is_piped() {
         files.push(InputFile {
-            shown: "stdin".to_owned(),
+            display_name: "stdin".to_owned(),
             source: InputSource::Pipe,
         });
     }
@@ -63,14 +63,17 @@ pub(super) fn of_call(
 /// The documents with these names.
 ///
 /// # Errors
-/// As [`of_call`].
-pub(super) fn of_names(names: &[&str]) -> Result<Vec<InputFile>, CommandFailure> {
+/// As [`from_call`].
+pub(super) fn from_names(names: &[&str]) -> Result<Vec<InputFile>, CommandFailure> {
     if names.iter().filter(|name| **name == "-").count() > 1 {
         return usage("stdin can be read only once");
     }
     let mut files = Vec::new();
     for name in names {
-        let one = |shown: String, source| InputFile { shown, source };
+        let one = |shown: String, source| InputFile {
+            display_name: shown,
+            source,
+        };
         match *name {
             "-" => files.push(one("stdin".to_owned(), InputSource::Stdin)),
             name if name.contains("://") => {
@@ -103,7 +106,7 @@ impl InputFile {
         };
         match &self.source {
             InputSource::Stdin => opened("stdin.txt", Box::new(std::io::stdin())),
-            InputSource::Pipe => match piped()? {
+            InputSource::Pipe => match piped_input()? {
                 Some(content) => opened("stdin.txt", content),
                 None => Ok(None),
             },
@@ -128,7 +131,7 @@ impl InputFile {
     /// # Errors
     /// Always.
     pub(super) fn unreadable<T>(&self, why: impl std::fmt::Display) -> Result<T, CommandFailure> {
-        failed(format!("cannot read {}: {why}", self.shown))
+        failed(format!("cannot read {}: {why}", self.display_name))
     }
 }
 
@@ -159,7 +162,7 @@ fn is_piped() -> bool {
 
 /// The piped input; `None` when it is empty, or when nothing arrives: programs that start other programs often
 /// leave a pipe open that they never write to.
-fn piped() -> Result<Option<Box<dyn Read + Send>>, CommandFailure> {
+fn piped_input() -> Result<Option<Box<dyn Read + Send>>, CommandFailure> {
     let (sender, receiver) = mpsc::channel();
     std::thread::spawn(move || {
         let mut first = vec![0; 64 << 10];
@@ -171,7 +174,7 @@ fn piped() -> Result<Option<Box<dyn Read + Send>>, CommandFailure> {
     });
     let mut arrived = receiver.recv_timeout(PIPE_NOTICE);
     if arrived.is_err() {
-        screen::progress("waiting for a document on stdin; < /dev/null asks without one");
+        screen::print_progress("waiting for a document on stdin; < /dev/null asks without one");
         arrived = receiver.recv_timeout(PIPE_TIMEOUT - PIPE_NOTICE);
     }
     match arrived {
@@ -180,7 +183,7 @@ fn piped() -> Result<Option<Box<dyn Read + Send>>, CommandFailure> {
         Ok(Err(error)) => failed(format!("cannot read stdin: {error}")),
         Err(_) => {
             let seconds = PIPE_TIMEOUT.as_secs();
-            screen::progress(&format!(
+            screen::print_progress(&format!(
                 "nothing arrived on stdin within {seconds} s, so no document is read from it; --file - waits longer"
             ));
             Ok(None)

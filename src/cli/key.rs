@@ -7,7 +7,7 @@ use super::args::CommandCall;
 use super::relative_time::relative_text;
 use super::remote::{RemoteSession, query_text};
 use super::table::TextTable;
-use super::{CommandFailure, Outcome, block_on, no_action, print, usage};
+use super::{CommandFailure, Outcome, block_on, print, unknown_action, usage};
 use crate::app::accounts::{Accounts, RequestOrigin};
 use crate::app::api_keys::NewKey;
 use crate::clock;
@@ -25,19 +25,19 @@ pub(super) fn run(call: &CommandCall) -> Outcome {
     let word = |at: usize| call.words.get(at).map(String::as_str);
     let config = call.config()?;
     if let (Some(act @ ("list" | "add" | "delete")), Some(server)) =
-        (word(0), RemoteSession::named(call, &config)?)
+        (word(0), RemoteSession::from_settings(call, &config)?)
     {
-        return at_server(call, &server, act);
+        return perform_at_server(call, &server, act);
     }
     let (act, email) = match (word(0), word(1)) {
         (Some(act @ ("list" | "add" | "delete")), Some(email)) => (act, email),
         (Some("list" | "add" | "delete"), None) => {
             return usage("the account is missing: add its email address");
         }
-        (Some(other), _) => return usage(no_action("key", other, DETAILS)),
+        (Some(other), _) => return usage(unknown_action("key", other, DETAILS)),
         _ => return usage(format!("key needs one of these:\n{DETAILS}")),
     };
-    call.at_most(if act == "delete" { 3 } else { 2 })?;
+    call.limit_words(if act == "delete" { 3 } else { 2 })?;
     let id = match (act, word(2)) {
         ("delete", None) => {
             return usage("the key's id is missing; `quire key list EMAIL` lists them");
@@ -66,11 +66,11 @@ async fn perform(call: &CommandCall, accounts: &Accounts, words: (&str, &str, &s
         "add" => {
             let wanted = NewKey {
                 name: call.value("name").unwrap_or_default().to_owned(),
-                days: number(call, "expires")?,
-                scopes: listed(call, "scope"),
-                models: listed(call, "model"),
-                daily_budget_usd: number(call, "day-budget")?,
-                total_budget_usd: number(call, "budget")?,
+                days: option_number(call, "expires")?,
+                scopes: option_list(call, "scope"),
+                models: option_list(call, "model"),
+                daily_budget_usd: option_number(call, "day-budget")?,
+                total_budget_usd: option_number(call, "budget")?,
             };
             let (key, known) = accounts.make_key(&caller.user, wanted, &visit).await?;
             if call.has("json") {
@@ -84,15 +84,15 @@ async fn perform(call: &CommandCall, accounts: &Accounts, words: (&str, &str, &s
         }
         _ => {
             let keys = accounts.keys(&caller).await?;
-            print_keys(call, &keys.iter().map(shape).collect::<Vec<_>>())
+            print_keys(call, &keys.iter().map(key_json).collect::<Vec<_>>())
         }
     }
 }
 
 /// Lists or deletes keys of the API key's account, whose email address may be omitted.
-fn at_server(call: &CommandCall, server: &RemoteSession, act: &str) -> Outcome {
-    const PATH: &str = "/api/users/me/api-keys";
-    call.at_most(if act == "delete" { 3 } else { 2 })?;
+fn perform_at_server(call: &CommandCall, server: &RemoteSession, act: &str) -> Outcome {
+    const KEYS_PATH: &str = "/api/users/me/api-keys";
+    call.limit_words(if act == "delete" { 3 } else { 2 })?;
     let words: Vec<&str> = call.words.iter().skip(1).map(String::as_str).collect();
     let (email, id) = match (act, words.as_slice()) {
         ("add", _) => {
@@ -110,10 +110,10 @@ fn at_server(call: &CommandCall, server: &RemoteSession, act: &str) -> Outcome {
         server.account(email)?;
     }
     if act == "delete" {
-        server.delete(&format!("{PATH}/{}", query_text(id)))?;
+        server.delete(&format!("{KEYS_PATH}/{}", query_text(id)))?;
         return print(format!("{id} is deleted"));
     }
-    let found = server.get(PATH)?;
+    let found = server.get(KEYS_PATH)?;
     print_keys(
         call,
         found["api_keys"].as_array().map_or(&[], Vec::as_slice),
@@ -140,12 +140,12 @@ fn print_keys(call: &CommandCall, keys: &[Value]) -> Outcome {
     table.print("No API keys yet. Create one: quire key add EMAIL")
 }
 
-fn listed(call: &CommandCall, option: &str) -> Vec<String> {
+fn option_list(call: &CommandCall, option: &str) -> Vec<String> {
     let values = call.values(option).into_iter();
     values.map(str::to_owned).collect()
 }
 
-fn number<T: std::str::FromStr>(
+fn option_number<T: std::str::FromStr>(
     call: &CommandCall,
     option: &str,
 ) -> Result<Option<T>, CommandFailure> {
@@ -158,11 +158,11 @@ fn number<T: std::str::FromStr>(
     }
 }
 
-fn shape(key: &ApiKey) -> Value {
+fn key_json(key: &ApiKey) -> Value {
     json!({
         "id": key.id, "name": key.name, "prefix": key.prefix,
         "created_at": key.created, "last_used_at": key.last_used, "expires_at": key.expires,
-        "scopes": key.scopes, "models": key.confines.models,
-        "day_budget_usd": key.confines.day_cost, "budget_usd": key.confines.all_cost,
+        "scopes": key.scopes, "models": key.limits.models,
+        "day_budget_usd": key.limits.daily_budget, "budget_usd": key.limits.total_budget,
     })
 }

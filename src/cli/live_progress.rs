@@ -3,8 +3,8 @@
 
 use serde_json::Value;
 
-use super::markdown::clean;
-use super::text_width::cut;
+use super::markdown::remove_control_characters;
+use super::text_width::truncate;
 
 /// Maximum number of members with a line of their own; the others share a last line.
 const MAX_MEMBER_LINES: usize = 12;
@@ -25,7 +25,7 @@ struct LiveMember {
 
 impl LiveLines {
     /// Applies an event.
-    pub(super) fn take(&mut self, kind: &str, data: &Value) {
+    pub(super) fn apply(&mut self, kind: &str, data: &Value) {
         let text = |name: &str| data[name].as_str().unwrap_or_default();
         let (model, stage) = (text("model"), text("stage"));
         let place = self
@@ -75,7 +75,7 @@ impl LiveLines {
                 (false, written) => format!("{written} characters"),
             };
             let line = format!("  {} · {} · {state}", member.model, member.stage);
-            out.push_str(cut(&clean(&line), width));
+            out.push_str(truncate(&remove_control_characters(&line), width));
             out.push('\n');
             self.drawn += 1;
         }
@@ -100,21 +100,21 @@ mod tests {
         let mut live = LiveLines::default();
         let of = |model: &str| json!({"stage": "initial", "model": model, "text": "four"});
         assert_eq!(live.draw(80), "");
-        live.take("member.started", &of("a/b"));
-        live.take("member.started", &of("c/d"));
-        live.take("member.delta", &of("a/b"));
-        live.take("member.delta", &of("nobody"));
+        live.apply("member.started", &of("a/b"));
+        live.apply("member.started", &of("c/d"));
+        live.apply("member.delta", &of("a/b"));
+        live.apply("member.delta", &of("nobody"));
         assert_eq!(
             live.draw(80),
             "  a/b · initial · 4 characters\n  c/d · initial · waiting for the first words\n"
         );
-        live.take("member.completed", &of("a/b"));
-        live.take("member.reasoning", &of("c/d"));
+        live.apply("member.completed", &of("a/b"));
+        live.apply("member.reasoning", &of("c/d"));
         let over = "\x1b[1A\x1b[2K".repeat(2);
         assert_eq!(live.draw(12), format!("{over}  c/d · ini\n"));
-        live.take("member.started", &of("模型/e"));
+        live.apply("member.started", &of("模型/e"));
         assert!(live.draw(12).ends_with("  模型/e · \n"));
-        live.take("analysis.completed", &json!({}));
+        live.apply("analysis.completed", &json!({}));
         assert_eq!(live.draw(80), "\x1b[1A\x1b[2K".repeat(2));
         assert_eq!(live.erase(), "");
     }
@@ -124,10 +124,10 @@ mod tests {
         let mut live = LiveLines::default();
         let of = |n: usize| json!({"stage": "s", "model": format!("m/{n}"), "text": "x"});
         for n in 0..MAX_MEMBER_LINES + 3 {
-            live.take("member.started", &of(n));
+            live.apply("member.started", &of(n));
         }
-        live.take("member.delta", &of(0));
-        live.take("member.started", &of(0));
+        live.apply("member.delta", &of(0));
+        live.apply("member.started", &of(0));
         let drawn = live.draw(80);
         assert!(drawn.ends_with("  and 3 more\n") && !drawn.contains("1 characters"));
         assert_eq!(

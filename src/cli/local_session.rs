@@ -6,14 +6,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::outcome::{CommandFailure, failed};
-use super::screen::progress;
+use super::screen::print_progress;
 use crate::app::accounts::{Accounts, NewAccount, RequestOrigin, random_password};
 use crate::app::{App, folder};
 use crate::clock;
 use crate::config::Config;
 use crate::domain::user::{Caller, Role, User};
 
-const NOBODY: &str = "there is no account yet";
+const NO_ACCOUNT_YET: &str = "there is no account yet";
 /// Error message of a command that needs an account.
 pub(super) const NO_ACCOUNT: &str =
     "there is no account yet: create one with quire user add EMAIL --admin";
@@ -25,10 +25,10 @@ pub(super) struct LocalSession {
     /// The account on whose behalf the command runs.
     pub(super) caller: Caller,
     /// Whether the data is deleted after the command.
-    pub(super) is_scrap: bool,
+    pub(super) is_temporary: bool,
     _lock: Option<folder::FolderLock>,
     // Declared last, so that it is removed after everything in it is closed.
-    _scrap: Option<TemporaryFolder>,
+    _temporary_folder: Option<TemporaryFolder>,
 }
 
 /// A folder that is removed when dropped.
@@ -48,7 +48,7 @@ impl LocalSession {
     /// # Errors
     /// Returns an error if a server uses the folder, the account is missing or locked, or the folder cannot be
     /// opened.
-    pub(super) async fn to_run(
+    pub(super) async fn open_to_run(
         config: Config,
         account: Option<&str>,
         is_quiet: bool,
@@ -57,7 +57,9 @@ impl LocalSession {
         folder::check(&config)?;
         if folder::database(&config.data_dir).exists() {
             let Some(lock) = folder::lock(&config.data_dir)? else {
-                return Err(folder::in_use(&config.data_dir).resolve(instead).into());
+                return Err(folder::in_use_error(&config.data_dir)
+                    .resolve(instead)
+                    .into());
             };
             let app = App::open(config.clone())?;
             match find_account(&app, account).await? {
@@ -66,26 +68,28 @@ impl LocalSession {
             }
         }
         if account.is_some() {
-            return failed(format!("--as cannot be used: {NOBODY}"));
+            return failed(format!("--as cannot be used: {NO_ACCOUNT_YET}"));
         }
         if !is_quiet {
-            progress(&format!("{NOBODY}, so this run is not stored"));
+            print_progress(&format!("{NO_ACCOUNT_YET}, so this run is not stored"));
         }
-        Self::in_scrap(config).await
+        Self::open_temporary(config).await
     }
 
     /// For a command that stores something: opens the existing installation, unless another process uses it.
     ///
     /// # Errors
-    /// As [`Self::to_read`], and when the folder is in use.
+    /// As [`Self::open_to_read`], and when the folder is in use.
     pub(super) async fn open_for_write(
         config: Config,
         account: Option<&str>,
         instead: &str,
     ) -> Result<Self, CommandFailure> {
-        folder::exists(&config)?;
+        folder::check_exists(&config)?;
         let Some(lock) = folder::lock(&config.data_dir)? else {
-            return Err(folder::in_use(&config.data_dir).resolve(instead).into());
+            return Err(folder::in_use_error(&config.data_dir)
+                .resolve(instead)
+                .into());
         };
         let app = App::open(config)?;
         match find_account(&app, account).await? {
@@ -101,12 +105,12 @@ impl LocalSession {
     ///
     /// # Errors
     /// Returns an error if there is no installation or no such account, or the account is locked.
-    pub(super) async fn to_read(
+    pub(super) async fn open_to_read(
         config: Config,
         account: Option<&str>,
     ) -> Result<Self, CommandFailure> {
-        folder::exists(&config)?;
-        let app = App::open_beside(config)?;
+        folder::check_exists(&config)?;
+        let app = App::open_alongside_server(config)?;
         match find_account(&app, account).await? {
             Some(user) => Ok(Self::of(app, user, None, None)),
             None => {
@@ -116,23 +120,23 @@ impl LocalSession {
         }
     }
 
-    /// Like `to_read`, but with an empty folder when there is no installation yet.
+    /// Like `open_to_read`, but with an empty folder when there is no installation yet.
     ///
     /// # Errors
-    /// As [`Self::to_read`].
-    pub(super) async fn open_or_empty(
+    /// As [`Self::open_to_read`].
+    pub(super) async fn open_to_read_or_empty(
         config: Config,
         account: Option<&str>,
     ) -> Result<Self, CommandFailure> {
         folder::check(&config)?;
         let is_there = folder::database(&config.data_dir).exists();
         match is_there || account.is_some() {
-            true => Self::to_read(config, account).await,
-            false => Self::in_scrap(config).await,
+            true => Self::open_to_read(config, account).await,
+            false => Self::open_temporary(config).await,
         }
     }
 
-    async fn in_scrap(mut config: Config) -> Result<Self, CommandFailure> {
+    async fn open_temporary(mut config: Config) -> Result<Self, CommandFailure> {
         // A random name, which nobody else can have created before.
         let path = std::env::temp_dir().join(format!("quire-ask-{}", random_password()?));
         let scrap = TemporaryFolder(path.clone());
@@ -177,9 +181,9 @@ impl LocalSession {
         Self {
             app,
             caller,
-            is_scrap: scrap.is_some(),
+            is_temporary: scrap.is_some(),
             _lock: lock,
-            _scrap: scrap,
+            _temporary_folder: scrap,
         }
     }
 }
@@ -188,7 +192,7 @@ impl LocalSession {
 async fn find_account(app: &App, account: Option<&str>) -> Result<Option<User>, CommandFailure> {
     let user = match account {
         Some(email) => Some(app.accounts().user_by_email(email).await?),
-        None => operator(app.accounts()).await?,
+        None => find_operator(app.accounts()).await?,
     };
     match user {
         Some(user) if user.disabled => failed(format!("the account {} is locked", user.email)),
@@ -200,7 +204,7 @@ async fn find_account(app: &App, account: Option<&str>) -> Result<Option<User>, 
 ///
 /// # Errors
 /// Returns an error if the accounts cannot be read.
-pub(super) async fn operator(accounts: &Accounts) -> Result<Option<User>, CommandFailure> {
+pub(super) async fn find_operator(accounts: &Accounts) -> Result<Option<User>, CommandFailure> {
     let mut oldest = None;
     let mut cursor = None;
     loop {

@@ -11,11 +11,11 @@ use crate::http::manual::{self, Topic};
 
 /// Prints the page, or a topic: `quire man | man -l -`.
 pub(super) fn run(call: &CommandCall) -> Outcome {
-    call.at_most(1)?;
+    call.limit_words(1)?;
     let Some(name) = call.words.first() else {
-        return print(page(&topics()?).trim_end());
+        return print(manual_page(&all_topics()?).trim_end());
     };
-    match topic(name)? {
+    match find_topic(name)? {
         Some(topic) => print(topic_page(&topic).trim_end()),
         None => usage(format!(
             "the manual has no topic \"{name}\"; `quire help` lists them"
@@ -27,7 +27,7 @@ pub(super) fn run(call: &CommandCall) -> Outcome {
 ///
 /// # Errors
 /// Returns an error if the manual in the binary is damaged.
-pub(super) fn topics() -> Result<Vec<Topic>, CommandFailure> {
+pub(super) fn all_topics() -> Result<Vec<Topic>, CommandFailure> {
     manual::topics().or_else(|_| super::failed("the manual in this binary is damaged"))
 }
 
@@ -35,14 +35,14 @@ pub(super) fn topics() -> Result<Vec<Topic>, CommandFailure> {
 ///
 /// # Errors
 /// Returns an error if the manual in the binary is damaged.
-pub(super) fn topic(id: &str) -> Result<Option<Topic>, CommandFailure> {
-    Ok(topics()?.into_iter().find(|topic| topic.id == id))
+pub(super) fn find_topic(id: &str) -> Result<Option<Topic>, CommandFailure> {
+    Ok(all_topics()?.into_iter().find(|topic| topic.id == id))
 }
 
 /// A topic as text for a terminal that is this many columns wide; styled only when stdout is a terminal.
-pub(super) fn shown(topic: &Topic, width: usize) -> String {
+pub(super) fn render_topic(topic: &Topic, width: usize) -> String {
     let mut markdown = match std::io::stdout().is_terminal() {
-        true => screen::markdown(width),
+        true => screen::markdown_renderer(width),
         false => Markdown::new(width, false),
     };
     let text = format!("# {}\n\n{}", topic.title, without_links(&topic.text));
@@ -75,12 +75,12 @@ fn without_links(text: &str) -> String {
 
 /// A topic as a manual page of its own.
 fn topic_page(topic: &Topic) -> String {
-    let title = roff(&topic.title);
+    let title = escape_roff(&topic.title);
     let mut out = format!(
         ".TH QUIRE-{} 7 \"\" \"quire {}\" \"Quire's manual\"\n.SH NAME\nquire-{} \\- {title}\n.SH DESCRIPTION\n",
         topic.id.to_uppercase(),
         env!("CARGO_PKG_VERSION"),
-        roff(&topic.id),
+        escape_roff(&topic.id),
     );
     let mut in_code = false;
     for line in without_links(&topic.text).lines() {
@@ -93,26 +93,26 @@ fn topic_page(topic: &Topic) -> String {
             };
             in_code = !in_code;
         } else if in_code {
-            out += &format!("{}\n", roff(line));
+            out += &format!("{}\n", escape_roff(line));
         } else if let Some(heading) = text.strip_prefix("## ") {
-            out += &format!(".SH {}\n", roff(&heading.to_uppercase()));
+            out += &format!(".SH {}\n", escape_roff(&heading.to_uppercase()));
         } else if let Some(heading) = text.strip_prefix("### ") {
-            out += &format!(".SS {}\n", styled(heading));
+            out += &format!(".SS {}\n", to_roff(heading));
         } else if let Some(item) = text.strip_prefix("- ") {
-            out += &format!(".IP \\(bu 2\n{}\n", styled(item));
+            out += &format!(".IP \\(bu 2\n{}\n", to_roff(item));
         } else if !text.is_empty() {
-            out += &format!(".PP\n{}\n", styled(text));
+            out += &format!(".PP\n{}\n", to_roff(text));
         }
     }
     out
 }
 
 /// A line of Markdown in roff; both bold text and code are bold.
-fn styled(text: &str) -> String {
+fn to_roff(text: &str) -> String {
     let mut out = String::new();
     let mut is_bold = false;
     for piece in text.replace("**", "`").split('`') {
-        out.push_str(&roff(piece));
+        out.push_str(&escape_roff(piece));
         is_bold = !is_bold;
         out.push_str(if is_bold { "\\fB" } else { "\\fR" });
     }
@@ -120,7 +120,7 @@ fn styled(text: &str) -> String {
     out
 }
 
-fn page(topics: &[Topic]) -> String {
+fn manual_page(topics: &[Topic]) -> String {
     let version = env!("CARGO_PKG_VERSION");
     let mut out = format!(
         ".TH QUIRE 1 \"\" \"quire {version}\" \"User Commands\"\n.SH NAME\nquire \\- many models, one answer, one file\n\
@@ -128,22 +128,22 @@ fn page(topics: &[Topic]) -> String {
          Quire puts a question to a panel of language models and joins their answers into one.\n.SH COMMANDS\n"
     );
     for command in COMMANDS {
-        let usage = roff(command.usage);
+        let usage = escape_roff(command.usage);
         out += &format!(
             ".SS \"quire {} {}\"\n",
             command.name,
             usage.replace('"', "\\(dq")
         );
-        out += &format!("{}.\n", roff(command.summary));
+        out += &format!("{}.\n", escape_roff(command.summary));
         if !command.details.is_empty() {
-            out += &format!(".PP\n.nf\n{}\n.fi\n", roff(command.details));
+            out += &format!(".PP\n.nf\n{}\n.fi\n", escape_roff(command.details));
         }
         for row in command.options {
             let shown = format!("--{} {}", row.name, row.value);
             out += &format!(
                 ".TP\n\\fB{}\\fR\n{}\n",
-                roff(shown.trim_end()),
-                roff(row.help)
+                escape_roff(shown.trim_end()),
+                escape_roff(row.help)
             );
         }
     }
@@ -153,27 +153,31 @@ fn page(topics: &[Topic]) -> String {
         out += &format!(
             ".TP\n\\fB{}\\fR, \\fB\\-\\-{}\\fR\n",
             row.name,
-            roff(&row.flag())
+            escape_roff(&row.flag())
         );
-        out += &roff(row.help);
+        out += &escape_roff(row.help);
         if let options::ValueKind::Choice(words) = row.kind {
-            out += &format!(": {}", roff(&words.join(", ")));
+            out += &format!(": {}", escape_roff(&words.join(", ")));
         }
         if !row.default.is_empty() {
-            out += &format!(" [{}]", roff(row.default));
+            out += &format!(" [{}]", escape_roff(row.default));
         }
         out.push('\n');
     }
     out += ".SH TOPICS\nEach is a page of its own: quire man TOPIC | man \\-l \\-.\n";
     for topic in topics {
-        out += &format!(".TP\n\\fB{}\\fR\n{}\n", roff(&topic.id), roff(&topic.title));
+        out += &format!(
+            ".TP\n\\fB{}\\fR\n{}\n",
+            escape_roff(&topic.id),
+            escape_roff(&topic.title)
+        );
     }
     out + ".SH EXIT STATUS\n.TP\n0\nSuccess.\n.TP\n1\nFailure; stderr says why.\n.TP\n2\n\
            The command line or the settings are wrong.\n.TP\n130\nStopped by Ctrl-C.\n"
 }
 
 /// Escapes text for roff, so that no line is read as a request and no backslash as an escape.
-fn roff(text: &str) -> String {
+fn escape_roff(text: &str) -> String {
     let lines = text.lines().map(|line| {
         let line = line.replace('\\', "\\e").replace('-', "\\-");
         match line.starts_with(['.', '\'']) {
@@ -195,7 +199,7 @@ mod tests {
             ("a\n'b", "a\n\\&'b"),
             ("a\\b-c", "a\\eb\\-c"),
         ] {
-            assert_eq!(roff(text), expected);
+            assert_eq!(escape_roff(text), expected);
         }
     }
 
@@ -215,8 +219,8 @@ mod tests {
 
     #[test]
     fn topics_fit_80_columns_and_become_roff() {
-        for topic in topics().expect("topics") {
-            for line in shown(&topic, 80).lines() {
+        for topic in all_topics().expect("topics") {
+            for line in render_topic(&topic, 80).lines() {
                 assert!(line.chars().count() <= 80, "{}: {line}", topic.id);
             }
             let page = topic_page(&topic);
@@ -235,15 +239,15 @@ mod tests {
 
     #[test]
     fn the_man_page_is_complete() {
-        let page = page(&topics().expect("topics"));
+        let page = manual_page(&all_topics().expect("topics"));
         for command in COMMANDS {
             assert!(page.contains(&format!(".SS \"quire {}", command.name)));
             for row in command.options {
-                assert!(page.contains(&roff(row.help)), "{}", row.name);
+                assert!(page.contains(&escape_roff(row.help)), "{}", row.name);
             }
         }
         for row in options::SETTINGS {
-            assert!(page.contains(row.name) && page.contains(&roff(row.help)));
+            assert!(page.contains(row.name) && page.contains(&escape_roff(row.help)));
         }
     }
 }

@@ -8,9 +8,9 @@ const MAX_COLUMNS: usize = 100;
 
 const BOLD: &str = "\x1b[1m";
 const ITALIC: &str = "\x1b[3m";
-const FAINT: &str = "\x1b[2m";
+const DIM: &str = "\x1b[2m";
 const CODE: &str = "\x1b[36m";
-const PLAIN: &str = "\x1b[0m";
+const RESET: &str = "\x1b[0m";
 
 /// A renderer of streamed Markdown.
 pub(super) struct Markdown {
@@ -41,19 +41,19 @@ impl Markdown {
         };
         let after = self.rest.split_off(end + 1);
         let lines = std::mem::replace(&mut self.rest, after);
-        lines.lines().map(|line| self.line(line)).collect()
+        lines.lines().map(|line| self.render_line(line)).collect()
     }
 
     /// Returns the remaining text at the end.
     pub(super) fn finish(&mut self) -> String {
         match std::mem::take(&mut self.rest) {
             rest if rest.is_empty() => rest,
-            rest => self.line(&rest),
+            rest => self.render_line(&rest),
         }
     }
 
-    fn line(&mut self, line: &str) -> String {
-        let line = clean(line);
+    fn render_line(&mut self, line: &str) -> String {
+        let line = remove_control_characters(line);
         let text = line.trim_start();
         let indent = line.len() - text.len();
         if text.starts_with("```") || text.starts_with("~~~") {
@@ -66,10 +66,10 @@ impl Markdown {
         let hashes = text.chars().take_while(|c| *c == '#').count();
         if (1..=6).contains(&hashes) && text[hashes..].starts_with(' ') {
             let title = text[hashes..].trim().trim_end_matches('#').trim_end();
-            return self.wrapped(title, "", "", Some(BOLD));
+            return self.wrap_text(title, "", "", Some(BOLD));
         }
-        if text.len() >= 3 && ["-", "*", "_"].iter().any(|rule| is_all(text, rule)) {
-            return format!("{}\n", self.styled(FAINT, &"─".repeat(self.width / 2)));
+        if text.len() >= 3 && ["-", "*", "_"].iter().any(|rule| is_only(text, rule)) {
+            return format!("{}\n", self.styled(DIM, &"─".repeat(self.width / 2)));
         }
         if text.starts_with('|') {
             return format!("{}\n", inline_html(&line, " "));
@@ -79,35 +79,35 @@ impl Markdown {
         if text.contains('\n') {
             let lines = text.split('\n');
             return lines
-                .map(|part| self.line(&format!("{pad}{part}")))
+                .map(|part| self.render_line(&format!("{pad}{part}")))
                 .collect();
         }
         for (mark, shown) in [("- [ ] ", "☐ "), ("- [x] ", "☑ "), ("- [X] ", "☑ ")] {
             if let Some(item) = text.strip_prefix(mark) {
-                return self.wrapped(item, &format!("{pad}{shown}"), &format!("{pad}  "), None);
+                return self.wrap_text(item, &format!("{pad}{shown}"), &format!("{pad}  "), None);
             }
         }
         if let Some(quoted) = text.strip_prefix('>') {
             let bar = format!("{pad}│ ");
-            return self.wrapped(quoted.trim_start(), &bar, &bar, None);
+            return self.wrap_text(quoted.trim_start(), &bar, &bar, None);
         }
         for bullet in ["- ", "* ", "+ "] {
             if let Some(item) = text.strip_prefix(bullet) {
-                return self.wrapped(item, &format!("{pad}• "), &format!("{pad}  "), None);
+                return self.wrap_text(item, &format!("{pad}• "), &format!("{pad}  "), None);
             }
         }
-        match numbered(text) {
+        match list_number_length(text) {
             Some(mark) => {
                 let hang = format!("{pad}{}", " ".repeat(mark));
                 let first = format!("{pad}{}", &text[..mark]);
-                self.wrapped(&text[mark..], &first, &hang, None)
+                self.wrap_text(&text[mark..], &first, &hang, None)
             }
-            None => self.wrapped(text, &pad, &pad, None),
+            None => self.wrap_text(text, &pad, &pad, None),
         }
     }
 
     // Wraps at word boundaries; escape sequences have no width.
-    fn wrapped(&self, text: &str, first: &str, other: &str, style: Option<&str>) -> String {
+    fn wrap_text(&self, text: &str, first: &str, other: &str, style: Option<&str>) -> String {
         let mut out = String::from(first);
         let mut column = width(first);
         let mut inline = InlineState::default();
@@ -116,8 +116,8 @@ impl Markdown {
         for (at, word) in text.split_whitespace().enumerate() {
             // The words are slices of the text.
             let end = word.as_ptr() as usize - text.as_ptr() as usize + word.len();
-            let shown = inline.shown(word, &text[end..]);
-            let length: usize = shown.iter().map(MarkdownPiece::columns).sum();
+            let shown = inline.render_word(word, &text[end..]);
+            let length: usize = shown.iter().map(MarkdownPiece::width_in_columns).sum();
             if at > 0 && column + 1 + length > self.width {
                 out.push('\n');
                 out.push_str(other);
@@ -132,7 +132,7 @@ impl Markdown {
                     MarkdownPiece::Text(character) => out.push(character),
                     MarkdownPiece::Style(code) if self.is_colored => {
                         out.push_str(code);
-                        if code == PLAIN {
+                        if code == RESET {
                             open(&mut out);
                         }
                     }
@@ -142,14 +142,14 @@ impl Markdown {
         }
         let is_styled = style.is_some() || !inline.is_closed();
         if self.is_colored && is_styled {
-            out.push_str(PLAIN);
+            out.push_str(RESET);
         }
         out + "\n"
     }
 
     fn styled(&self, style: &str, text: &str) -> String {
         match self.is_colored {
-            true => format!("{style}{text}{PLAIN}"),
+            true => format!("{style}{text}{RESET}"),
             false => text.to_owned(),
         }
     }
@@ -162,7 +162,7 @@ enum MarkdownPiece {
 }
 
 impl MarkdownPiece {
-    fn columns(&self) -> usize {
+    fn width_in_columns(&self) -> usize {
         match self {
             Self::Text(character) => width_of(*character),
             Self::Style(_) => 0,
@@ -183,9 +183,9 @@ impl InlineState {
         !self.bold && !self.italic && !self.code
     }
 
-    // A word without its delimiters; `line` follows it. A single asterisk or underscore is a delimiter only at the
+    // A word without its delimiters; `render_line` follows it. A single asterisk or underscore is a delimiter only at the
     // edge of a word: 2*3 and snake_case are not emphasis.
-    fn shown(&mut self, word: &str, line: &str) -> Vec<MarkdownPiece> {
+    fn render_word(&mut self, word: &str, line: &str) -> Vec<MarkdownPiece> {
         let mut out = Vec::new();
         let mut rest = word;
         while let Some(character) = rest.chars().next() {
@@ -198,7 +198,7 @@ impl InlineState {
                 out.push(MarkdownPiece::Style(if self.italic {
                     ITALIC
                 } else {
-                    PLAIN
+                    RESET
                 }));
                 if !self.italic && self.bold {
                     out.push(MarkdownPiece::Style(BOLD));
@@ -212,18 +212,18 @@ impl InlineState {
                 let width = if rest.starts_with('*') { 3 } else { 2 };
                 if width == 3 {
                     self.bold = !self.bold;
-                    out.push(MarkdownPiece::Style(if self.bold { BOLD } else { PLAIN }));
+                    out.push(MarkdownPiece::Style(if self.bold { BOLD } else { RESET }));
                 }
                 rest = &rest[width..];
                 continue;
             }
             if character == '`' {
                 self.code = !self.code;
-                out.push(MarkdownPiece::Style(if self.code { CODE } else { PLAIN }));
+                out.push(MarkdownPiece::Style(if self.code { CODE } else { RESET }));
                 rest = &rest[1..];
             } else if doubled && !self.code {
                 self.bold = !self.bold;
-                out.push(MarkdownPiece::Style(if self.bold { BOLD } else { PLAIN }));
+                out.push(MarkdownPiece::Style(if self.bold { BOLD } else { RESET }));
                 rest = &rest[2..];
             } else {
                 out.push(MarkdownPiece::Text(character));
@@ -264,7 +264,7 @@ fn is_closed(mark: char, text: &str) -> bool {
 /// The text without the tags that it may use, with `line_break` for `<br>`, and with common entities decoded. Tags
 /// and entities in code stay.
 fn inline_html(text: &str, line_break: &str) -> String {
-    const TAGS: [&str; 6] = ["sub", "sup", "kbd", "b", "i", "u"];
+    const INLINE_TAGS: [&str; 6] = ["sub", "sup", "kbd", "b", "i", "u"];
     let parts = text.split('`').enumerate().map(|(place, part)| {
         if place % 2 == 1 || !part.contains(['<', '&']) {
             return part.to_owned();
@@ -272,7 +272,7 @@ fn inline_html(text: &str, line_break: &str) -> String {
         let mut part = part
             .replace("<br>", line_break)
             .replace("<br/>", line_break);
-        for tag in TAGS {
+        for tag in INLINE_TAGS {
             let (open, close) = (format!("<{tag}>"), format!("</{tag}>"));
             if part.contains(&open) && part.contains(&close) {
                 let raised = if tag == "sup" { "^" } else { "" };
@@ -301,19 +301,19 @@ const ENTITIES: [(&str, &str); 10] = [
 ];
 
 /// Length in bytes of "12. " at the start of a line.
-fn numbered(text: &str) -> Option<usize> {
+fn list_number_length(text: &str) -> Option<usize> {
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
     let rest = &text[digits..];
     let is_mark = rest.starts_with(". ") || rest.starts_with(") ");
     ((1..=4).contains(&digits) && is_mark).then_some(digits + 2)
 }
 
-fn is_all(text: &str, mark: &str) -> bool {
+fn is_only(text: &str, mark: &str) -> bool {
     text.trim_end().replace(mark, "").is_empty()
 }
 
 /// Removes characters that control a terminal or change the writing direction.
-pub(super) fn clean(text: &str) -> String {
+pub(super) fn remove_control_characters(text: &str) -> String {
     let text = text.replace('\t', "    ");
     let steers =
         |c: char| c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
@@ -324,7 +324,7 @@ pub(super) fn clean(text: &str) -> String {
 mod tests {
     use super::*;
 
-    fn shown(text: &str, is_colored: bool) -> String {
+    fn render_word(text: &str, is_colored: bool) -> String {
         let mut markdown = Markdown::new(30, is_colored);
         let first = markdown.push(text);
         first + &markdown.finish()
@@ -362,7 +362,7 @@ mod tests {
             ),
             ("\x1b[2Jgone\u{202e}x", "[2Jgonex\n"),
         ] {
-            assert_eq!(shown(text, false), expected, "{text:?}");
+            assert_eq!(render_word(text, false), expected, "{text:?}");
         }
     }
 
@@ -375,14 +375,14 @@ mod tests {
             ("`x`", "\x1b[36mx\x1b[0m\n"),
             ("# t", "\x1b[1mt\x1b[0m\n"),
         ] {
-            assert_eq!(shown(text, true), expected, "{text:?}");
+            assert_eq!(render_word(text, true), expected, "{text:?}");
         }
     }
 
     #[test]
     fn piece_sizes_do_not_change_the_output() {
         let text = "# T\n\nA **b** c\n- d\n```\nx\n```\nend";
-        let whole = shown(text, true);
+        let whole = render_word(text, true);
         let mut markdown = Markdown::new(30, true);
         let mut pieces: String = text
             .chars()

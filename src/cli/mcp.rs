@@ -15,33 +15,34 @@ use super::local_session::LocalSession;
 use super::remote::RemoteSession;
 use super::{Outcome, ask, block_on, print};
 use crate::app::App;
-use crate::app::mcp::{MAX_BYTES, McpMessage, read, refused};
+use crate::app::mcp::{MAX_BYTES, McpMessage, error_response, parse_message};
 use crate::domain::user::Caller;
 use crate::log;
 
 /// Maximum number of waiting requests; stdin is not read while the queue is full.
-const WAITING: usize = 16;
+const MAX_WAITING: usize = 16;
 /// Maximum number of concurrent requests.
-const AT_ONCE: usize = 16;
+const MAX_CONCURRENT: usize = 16;
 /// JSON-RPC code for internal errors.
 const INTERNAL_ERROR: i64 = -32603;
 /// How long requests still running when stdin ends may take to finish.
-const PATIENCE: Duration = Duration::from_secs(2);
+const FINISH_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Serves until stdin ends.
 pub(super) fn run(call: &CommandCall) -> Outcome {
-    call.at_most(0)?;
+    call.limit_words(0)?;
     let config = call.config()?;
     log::configure(log::LogLevel::Error, config.log_json);
     block_on(async {
-        if let Some(server) = RemoteSession::of_call(call, &config).await? {
+        if let Some(server) = RemoteSession::from_call(call, &config).await? {
             let server = Arc::new(server);
             let outcome = serve(&McpBackend::Server(server.clone())).await;
             server.close().await;
             return outcome;
         }
-        let home = LocalSession::to_run(config, call.value("as"), false, ask::WAIT).await?;
-        home.app.discovery().probe().await;
+        let home =
+            LocalSession::open_to_run(config, call.value("as"), false, ask::WAIT_ADVICE).await?;
+        home.app.discovery().probe_local_servers().await;
         let outcome = serve(&McpBackend::Local(home.app.clone(), home.caller.clone())).await;
         home.app.close().await;
         outcome
@@ -60,20 +61,20 @@ impl McpBackend {
     async fn answer(self, line: String) -> Option<Value> {
         match self {
             Self::Local(app, caller) => app.mcp().answer(&caller, &line).await,
-            Self::Server(server) => match read(&line) {
-                Err(error) => Some(refused(&error)),
-                Ok(_) => pass_on(server, line).await,
+            Self::Server(server) => match parse_message(&line) {
+                Err(error) => Some(error_response(&error)),
+                Ok(_) => forward(server, line).await,
             },
         }
     }
 }
 
 /// Sends a message to the server. If the server cannot be reached, the request gets an error.
-async fn pass_on(server: Arc<RemoteSession>, line: String) -> Option<Value> {
+async fn forward(server: Arc<RemoteSession>, line: String) -> Option<Value> {
     let (tell, told) = oneshot::channel();
     // The call blocks, so it runs on its own thread, which ends with the process.
     std::thread::spawn(move || {
-        let answer = server.mcp(&line).unwrap_or_else(|failure| {
+        let answer = server.post_mcp(&line).unwrap_or_else(|failure| {
             let message = crate::domain::json::parse(&line).unwrap_or_default();
             let id = message.get("id")?;
             let error = json!({ "code": INTERNAL_ERROR, "message": failure.into_parts().0 });
@@ -85,15 +86,15 @@ async fn pass_on(server: Arc<RemoteSession>, line: String) -> Option<Value> {
 }
 
 async fn serve(side: &McpBackend) -> Outcome {
-    let mut lines = lines();
+    let mut lines = stdin_lines();
     let mut work: JoinSet<Option<Value>> = JoinSet::new();
     let mut running: Vec<(Value, AbortHandle)> = Vec::new();
     loop {
         tokio::select! {
-            line = lines.recv(), if work.len() < AT_ONCE => {
+            line = lines.recv(), if work.len() < MAX_CONCURRENT => {
                 let Some(line) = line else { break };
                 running.retain(|(_, handle)| !handle.is_finished());
-                match read(&line) {
+                match parse_message(&line) {
                     Ok(McpMessage::Cancelled(id)) => {
                         running.iter().filter(|(of, _)| *of == id).for_each(|(_, handle)| handle.abort());
                     }
@@ -115,7 +116,9 @@ async fn serve(side: &McpBackend) -> Outcome {
         }
         Ok(())
     };
-    tokio::time::timeout(PATIENCE, rest).await.unwrap_or(Ok(()))
+    tokio::time::timeout(FINISH_TIMEOUT, rest)
+        .await
+        .unwrap_or(Ok(()))
 }
 
 fn write_message(answer: Option<Value>) -> Outcome {
@@ -123,8 +126,8 @@ fn write_message(answer: Option<Value>) -> Outcome {
 }
 
 /// The lines of stdin, read by a separate thread, which ends with the process.
-fn lines() -> mpsc::Receiver<String> {
-    let (sender, receiver) = mpsc::channel(WAITING);
+fn stdin_lines() -> mpsc::Receiver<String> {
+    let (sender, receiver) = mpsc::channel(MAX_WAITING);
     std::thread::spawn(move || {
         let mut stdin = std::io::stdin().lock();
         loop {

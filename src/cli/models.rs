@@ -13,19 +13,19 @@ use crate::log;
 
 /// Lists the models.
 pub(super) fn run(call: &CommandCall) -> Outcome {
-    call.at_most(0)?;
+    call.limit_words(0)?;
     let config = call.config()?;
     log::configure(log::LogLevel::Error, config.log_json);
     call.warn(&config);
-    if let Some(server) = RemoteSession::named(call, &config)? {
+    if let Some(server) = RemoteSession::from_settings(call, &config)? {
         let found = server.get("/api/models")?;
         return list(call, found["models"].as_array().map_or(&[], Vec::as_slice));
     }
     block_on(async {
-        let home = LocalSession::open_or_empty(config, call.value("as")).await?;
-        home.app.discovery().probe().await;
+        let home = LocalSession::open_to_read_or_empty(config, call.value("as")).await?;
+        home.app.discovery().probe_local_servers().await;
         let models = home.app.models().list(Some(&home.caller.user));
-        let rows: Vec<Value> = models.iter().map(shape).collect();
+        let rows: Vec<Value> = models.iter().map(model_json).collect();
         let outcome = list(call, &rows);
         home.app.close().await;
         outcome
@@ -63,7 +63,7 @@ fn list(call: &CommandCall, models: &[Value]) -> Outcome {
     print("\nContext in tokens, prices per million tokens.")
 }
 
-fn shape((model, state): &(Model, Availability)) -> Value {
+fn model_json((model, state): &(Model, Availability)) -> Value {
     json!({
         "id": model.id, "name": model.name, "provider": model.provider, "status": state.as_str(),
         "context_window": model.context_window, "price": model.price, "vision": model.vision,

@@ -1,7 +1,7 @@
 //! Replaces request fields in error messages with the command-line options that set them.
 
 /// Fields of a request, and the options that set them.
-const OPTIONS: &[(&str, &str)] = &[
+const FIELD_OPTIONS: &[(&str, &str)] = &[
     ("prompt", "the question"),
     ("models", "--panel"),
     ("pattern", "--pattern"),
@@ -28,25 +28,25 @@ const OPTIONS: &[(&str, &str)] = &[
 
 /// The message with options instead of fields: `body.models.0: …` becomes `--panel: …`. Several messages joined by
 /// `; ` become one line each.
-pub(super) fn named(message: &str) -> String {
+pub(super) fn with_option_names(message: &str) -> String {
     if !message.starts_with("body.") && !message.starts_with("query.") {
         return message.to_owned();
     }
     let pieces = message
         .replace("; body.", "\nbody.")
         .replace("; query.", "\nquery.");
-    let lines: Vec<String> = pieces.lines().map(line).collect();
+    let lines: Vec<String> = pieces.lines().map(rename_in_line).collect();
     lines.join("\n")
 }
 
-fn line(message: &str) -> String {
+fn rename_in_line(message: &str) -> String {
     let Some((place, why)) = message.split_once(": ") else {
         return message.to_owned();
     };
     let mut parts = place.split('.').skip(1);
     let field = parts.next().unwrap_or_default();
     let rest: Vec<&str> = parts.collect();
-    let known = OPTIONS.iter().find(|(name, _)| *name == field);
+    let known = FIELD_OPTIONS.iter().find(|(name, _)| *name == field);
     match known {
         Some((_, "--parameter")) => format!("--parameter {}: {why}", rest.join(".")),
         Some((_, option)) => format!("{option}: {why}"),
@@ -79,7 +79,7 @@ mod tests {
             ),
             ("query.limit: is not a number", "limit: is not a number"),
         ] {
-            assert_eq!(named(message), expected);
+            assert_eq!(with_option_names(message), expected);
         }
     }
 }

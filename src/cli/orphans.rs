@@ -39,7 +39,7 @@ fn list(call: &CommandCall) -> Outcome {
     let config = call.config()?;
     let all = folder::orphans(&config)?;
     if call.has("json") {
-        let rows: Vec<Value> = all.iter().map(shape).collect();
+        let rows: Vec<Value> = all.iter().map(orphan_json).collect();
         return print(json!({ "orphans": rows }));
     }
     let now = clock::now();
@@ -47,7 +47,7 @@ fn list(call: &CommandCall) -> Outcome {
     for orphan in &all {
         table.push([
             orphan.name.clone(),
-            word(orphan.kin).to_owned(),
+            kind_name(orphan.kind).to_owned(),
             orphan.bytes.to_string(),
             relative_text(Some(&orphan.since), now),
             orphan.path.display().to_string(),
@@ -63,7 +63,7 @@ fn list(call: &CommandCall) -> Outcome {
     ))
 }
 
-fn word(kin: OrphanKind) -> &'static str {
+fn kind_name(kin: OrphanKind) -> &'static str {
     match kin {
         OrphanKind::Document => "document",
         OrphanKind::Upload => "upload",
@@ -71,9 +71,9 @@ fn word(kin: OrphanKind) -> &'static str {
     }
 }
 
-fn shape(orphan: &Orphan) -> Value {
+fn orphan_json(orphan: &Orphan) -> Value {
     json!({
-        "name": orphan.name, "kind": word(orphan.kin), "bytes": orphan.bytes, "since": orphan.since,
+        "name": orphan.name, "kind": kind_name(orphan.kind), "bytes": orphan.bytes, "since": orphan.since,
         "path": orphan.path, "kept_until": orphan.kept_until(),
     })
 }

@@ -64,7 +64,7 @@ pub(super) fn usage<T>(text: impl Display) -> Result<T, CommandFailure> {
 }
 
 /// The message for a model whose provider has no key; it explains where to put one.
-pub(super) fn without_key(message: &str) -> Option<String> {
+pub(super) fn missing_key_message(message: &str) -> Option<String> {
     let why = message.strip_prefix("needs_key: ")?;
     let provider = why.rsplit(' ').next().unwrap_or_default();
     let setting = match config::key_setting(provider) {
@@ -77,7 +77,7 @@ pub(super) fn without_key(message: &str) -> Option<String> {
 }
 
 /// The message for an action that a command does not have. `details` lists its actions, one line each.
-pub(super) fn no_action(command: &str, word: &str, details: &str) -> String {
+pub(super) fn unknown_action(command: &str, word: &str, details: &str) -> String {
     let actions = details.lines().filter(|line| line.starts_with("  "));
     let actions = actions.filter_map(|line| line.split_whitespace().next());
     match closest(word, actions) {
@@ -89,11 +89,11 @@ pub(super) fn no_action(command: &str, word: &str, details: &str) -> String {
 impl From<Error> for CommandFailure {
     /// Includes the private text: users of the command line operate the machine.
     fn from(error: Error) -> Self {
-        if let Some(text) = without_key(&error.public) {
+        if let Some(text) = missing_key_message(&error.public) {
             return Self::Usage(text);
         }
         let is_usage = error.kind == Kind::BadInput;
-        let mut text = option_names::named(&error.public);
+        let mut text = option_names::with_option_names(&error.public);
         if let Some(private) = error.private {
             text = format!("{text}: {private}");
         }

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::args::CommandCall;
 use super::remote::{RemoteSession, query_text};
 use super::table::TextTable;
-use super::{CommandFailure, Outcome, failed, no_action, print, usage};
+use super::{CommandFailure, Outcome, failed, print, unknown_action, usage};
 use crate::app::patterns::{HousePatterns, folder};
 use crate::domain::closest::closest;
 use crate::domain::pattern::Pattern;
@@ -27,7 +27,7 @@ pub(super) fn run(call: &CommandCall) -> Outcome {
         Some("list") | None => list(call),
         Some("show") => show(call),
         Some("check") => check(call),
-        Some(other) => usage(no_action("patterns", other, DETAILS)),
+        Some(other) => usage(unknown_action("patterns", other, DETAILS)),
     }
 }
 
@@ -37,16 +37,18 @@ struct ListedPattern {
     from: &'static str,
 }
 
-fn known(call: &CommandCall) -> Result<Vec<ListedPattern>, CommandFailure> {
+fn list_patterns(call: &CommandCall) -> Result<Vec<ListedPattern>, CommandFailure> {
     let config = call.config()?;
-    if let Some(server) = RemoteSession::named(call, &config)? {
+    if let Some(server) = RemoteSession::from_settings(call, &config)? {
         let found = server.get("/api/patterns")?;
         let listed = found["patterns"].as_array().into_iter().flatten();
-        return listed.map(|listed| at_server(&server, listed)).collect();
+        return listed
+            .map(|listed| fetch_pattern(&server, listed))
+            .collect();
     }
     let (house, errors) = HousePatterns::open(&config);
     for fault in errors {
-        warn(&format!("skipped: {fault}"));
+        print_warning(&format!("skipped: {fault}"));
     }
     let listed = house.all().iter().map(|kept| ListedPattern {
         pattern: kept.pattern.clone(),
@@ -59,7 +61,7 @@ fn known(call: &CommandCall) -> Result<Vec<ListedPattern>, CommandFailure> {
 }
 
 /// The complete pattern for a row of the server's list.
-fn at_server(server: &RemoteSession, row: &Value) -> Result<ListedPattern, CommandFailure> {
+fn fetch_pattern(server: &RemoteSession, row: &Value) -> Result<ListedPattern, CommandFailure> {
     let id = row["id"].as_str().unwrap_or_default();
     let mut found = server.get(&format!("/api/patterns/{}", query_text(id)))?;
     let Ok(pattern) = serde_json::from_value(found["source"].take()) else {
@@ -79,11 +81,11 @@ fn at_server(server: &RemoteSession, row: &Value) -> Result<ListedPattern, Comma
 }
 
 fn list(call: &CommandCall) -> Outcome {
-    call.at_most(1)?;
-    let all = known(call)?;
+    call.limit_words(1)?;
+    let all = list_patterns(call)?;
     if call.has("json") {
         let list: Vec<&Pattern> = all.iter().map(|kept| &*kept.pattern).collect();
-        return whole(&json!(list));
+        return print_json(&json!(list));
     }
     let mut table = TextTable::new(&["id", "category", "stages", "from"]);
     for ListedPattern { pattern, from } in &all {
@@ -99,11 +101,11 @@ fn list(call: &CommandCall) -> Outcome {
 }
 
 fn show(call: &CommandCall) -> Outcome {
-    call.at_most(2)?;
+    call.limit_words(2)?;
     let Some(id) = call.words.get(1) else {
         return usage("the pattern's id is missing; `quire patterns list` lists them");
     };
-    let all = known(call)?;
+    let all = list_patterns(call)?;
     let Some(kept) = all.iter().find(|kept| kept.pattern.id == *id) else {
         let hint = match closest(id, all.iter().map(|kept| kept.pattern.id.as_str())) {
             Some(meant) => format!("did you mean {meant}?"),
@@ -113,7 +115,7 @@ fn show(call: &CommandCall) -> Outcome {
     };
     let pattern = &kept.pattern;
     if call.has("json") {
-        return whole(&json!(**pattern));
+        return print_json(&json!(**pattern));
     }
     print(format_args!(
         "{} ({}, {})\n{}\n\nGood for: {}\nBad at: {}\nPanel: {} to {} members",
@@ -147,7 +149,7 @@ fn check(call: &CommandCall) -> Outcome {
         match folder::read(Path::new(file)) {
             Ok((pattern, warnings)) => {
                 for warning in warnings {
-                    warn(&format!("{file}: {warning}"));
+                    print_warning(&format!("{file}: {warning}"));
                 }
                 print(format_args!(
                     "{file}: valid, id {}, {} stages",
@@ -170,13 +172,13 @@ fn check(call: &CommandCall) -> Outcome {
     }
 }
 
-fn whole(value: &serde_json::Value) -> Outcome {
+fn print_json(value: &serde_json::Value) -> Outcome {
     match serde_json::to_string_pretty(value) {
         Ok(text) => print(text),
         Err(error) => failed(format!("cannot write JSON: {error}")),
     }
 }
 
-fn warn(text: &str) {
+fn print_warning(text: &str) {
     let _ = writeln!(std::io::stderr().lock(), "quire: {text}");
 }

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::args::CommandCall;
 use super::remote::{RemoteSession, query_text};
 use super::table::TextTable;
-use super::{CommandFailure, Outcome, block_on, failed, no_action, print, usage};
+use super::{CommandFailure, Outcome, block_on, failed, print, unknown_action, usage};
 use crate::app::accounts::RequestOrigin;
 use crate::app::offline::OfflineProviders;
 use crate::app::providers::{ProviderParams, ProviderScope, Providers};
@@ -31,21 +31,21 @@ pub(super) fn run(call: &CommandCall) -> Outcome {
         return usage(format!("provider needs one of these:\n{DETAILS}"));
     };
     if !["list", "add", "change", "test", "remove"].contains(&act) {
-        return usage(no_action("provider", act, DETAILS));
+        return usage(unknown_action("provider", act, DETAILS));
     }
-    call.at_most(if act == "list" { 1 } else { 2 })?;
+    call.limit_words(if act == "list" { 1 } else { 2 })?;
     let name = match (act, word(1)) {
         ("list", _) => "",
         (_, Some(name)) => name,
         _ => return usage(format!("`provider {act}` needs a name, such as openai")),
     };
     let wanted = match act {
-        "add" | "change" => params(call)?,
+        "add" | "change" => provider_params(call)?,
         _ => ProviderParams::default(),
     };
     let config = call.config()?;
-    if let Some(server) = RemoteSession::named(call, &config)? {
-        return at_server(call, &server, act, name, wanted);
+    if let Some(server) = RemoteSession::from_settings(call, &config)? {
+        return perform_at_server(call, &server, act, name, wanted);
     }
     block_on(async {
         let desk = OfflineProviders::open(&config, act == "add")?;
@@ -55,7 +55,7 @@ pub(super) fn run(call: &CommandCall) -> Outcome {
     })
 }
 
-fn params(call: &CommandCall) -> Result<ProviderParams, CommandFailure> {
+fn provider_params(call: &CommandCall) -> Result<ProviderParams, CommandFailure> {
     let models = call.value("models").map(|list| {
         let names = list.split(',').map(str::trim);
         let named = names.filter(|name| !name.is_empty() && *name != "*");
@@ -69,7 +69,7 @@ fn params(call: &CommandCall) -> Result<ProviderParams, CommandFailure> {
     Ok(ProviderParams {
         kind: call.value("kind").map(str::to_owned),
         base_url: call.value("base-url").map(str::to_owned),
-        api_key: key(call)?,
+        api_key: read_key(call)?,
         models,
         concurrency,
         force: call.has("force"),
@@ -77,7 +77,7 @@ fn params(call: &CommandCall) -> Result<ProviderParams, CommandFailure> {
     })
 }
 
-fn key(call: &CommandCall) -> Result<Option<String>, CommandFailure> {
+fn read_key(call: &CommandCall) -> Result<Option<String>, CommandFailure> {
     if let Some(name) = call.value("key-env") {
         return match std::env::var(name) {
             Ok(key) => Ok(Some(key)),
@@ -107,10 +107,10 @@ async fn perform(
     let all = providers.list(&scope).await?;
     let found = || match all.iter().find(|provider| provider.name == name) {
         Some(provider) => Ok(provider.id.as_str()),
-        None => unknown(name),
+        None => unknown_provider(name),
     };
     match act {
-        "list" => list(call, &all.iter().map(shape).collect::<Vec<_>>()),
+        "list" => list(call, &all.iter().map(provider_json).collect::<Vec<_>>()),
         "add" => {
             let (added, said) = providers.add(&scope, name, wanted, &visit).await?;
             print(format!("{}: {said}", added.name))
@@ -130,37 +130,37 @@ async fn perform(
     }
 }
 
-fn unknown<T>(name: &str) -> Result<T, CommandFailure> {
+fn unknown_provider<T>(name: &str) -> Result<T, CommandFailure> {
     failed(format!("there is no added provider {name}"))
 }
 
-fn at_server(
+fn perform_at_server(
     call: &CommandCall,
     server: &RemoteSession,
     act: &str,
     name: &str,
     wanted: ProviderParams,
 ) -> Outcome {
-    const PATH: &str = "/api/admin/providers";
+    const PROVIDERS_PATH: &str = "/api/admin/providers";
     let mut body = json!({
         "kind": wanted.kind, "base_url": wanted.base_url, "api_key": wanted.api_key, "models": wanted.models,
         "concurrency": wanted.concurrency, "force": wanted.force,
     });
     if act == "add" {
         body["name"] = json!(name);
-        let added = server.post(PATH, &body)?;
+        let added = server.post(PROVIDERS_PATH, &body)?;
         return print_message(name, &added);
     }
-    let all = server.get(PATH)?;
+    let all = server.get(PROVIDERS_PATH)?;
     let all = all["providers"].as_array().map_or(&[][..], Vec::as_slice);
     if act == "list" {
         return list(call, all);
     }
     let found = all.iter().find(|provider| provider["name"] == name);
     let Some(id) = found.and_then(|provider| provider["id"].as_str()) else {
-        return unknown(name);
+        return unknown_provider(name);
     };
-    let path = format!("{PATH}/{}", query_text(id));
+    let path = format!("{PROVIDERS_PATH}/{}", query_text(id));
     match act {
         "change" => print_message(name, &server.put(&path, &body)?),
         "test" => print_message(name, &server.post(&format!("{path}/test"), &json!({}))?),
@@ -176,10 +176,10 @@ fn print_message(name: &str, reply: &Value) -> Outcome {
     print(format!("{name}: {message}"))
 }
 
-fn shape(provider: &StoredProvider) -> Value {
+fn provider_json(provider: &StoredProvider) -> Value {
     json!({
         "name": provider.name, "base_url": provider.base_url, "has_key": !provider.encrypted_key.is_empty(),
-        "key_end": provider.key_end,
+        "key_end": provider.key_suffix,
     })
 }
 

@@ -12,7 +12,7 @@ use crate::domain::request::Request;
 ///
 /// # Errors
 /// Returns an error if an option is invalid.
-pub(super) fn body(call: &CommandCall, question: &str) -> Result<Value, CommandFailure> {
+pub(super) fn request_body(call: &CommandCall, question: &str) -> Result<Value, CommandFailure> {
     let mut body = json!({ "prompt": question });
     let names = call.value("panel").unwrap_or_default().split(',');
     let names: Vec<&str> = names
@@ -51,7 +51,7 @@ pub(super) fn body(call: &CommandCall, question: &str) -> Result<Value, CommandF
             }
         }
     }
-    let parameters = parameters(call)?;
+    let parameters = parse_parameters(call)?;
     if !parameters.is_empty() {
         body["parameters"] = Value::Object(parameters);
     }
@@ -62,7 +62,7 @@ pub(super) fn body(call: &CommandCall, question: &str) -> Result<Value, CommandF
 ///
 /// # Errors
 /// Returns an error if a value has the wrong type.
-pub(super) fn request(mut body: Value, documents: &[String]) -> Result<Request, CommandFailure> {
+pub(super) fn to_request(mut body: Value, documents: &[String]) -> Result<Request, CommandFailure> {
     if !documents.is_empty() {
         body["document_ids"] = json!(documents);
     }
@@ -84,7 +84,7 @@ pub(super) fn newest_turn(thread: &Value) -> Result<String, CommandFailure> {
 /// The error when there is nothing to continue.
 pub(super) const NO_THREAD: &str = "there is no thread to continue";
 
-fn parameters(call: &CommandCall) -> Result<Map<String, Value>, CommandFailure> {
+fn parse_parameters(call: &CommandCall) -> Result<Map<String, Value>, CommandFailure> {
     let mut parameters = Map::new();
     for given in call.values("parameter") {
         let Some((name, text)) = given.split_once('=') else {

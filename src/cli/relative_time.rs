@@ -9,15 +9,15 @@ const MINUTE: u64 = 60;
 const HOUR: u64 = 60 * MINUTE;
 const DAY: u64 = 24 * HOUR;
 /// Distance, in seconds, from which a date is clearer than a number of days.
-const FAR: u64 = 31 * DAY;
+const DATE_THRESHOLD: u64 = 31 * DAY;
 
 /// A time relative to now, in the past or the future.
 pub(super) fn relative(at: Timestamp, now: Timestamp) -> String {
     let (past, future) = (now.since(at), at.since(now));
     match future > past {
-        true => distance(future).map(|length| format!("in {length}")),
+        true => distance_text(future).map(|length| format!("in {length}")),
         false if past.as_secs() < MINUTE => Some("just now".to_owned()),
-        false => distance(past).map(|length| format!("{length} ago")),
+        false => distance_text(past).map(|length| format!("{length} ago")),
     }
     .unwrap_or_else(|| date(at))
 }
@@ -28,14 +28,14 @@ pub(super) fn relative_text(text: Option<&str>, now: Timestamp) -> String {
     Timestamp::parse(text).map_or_else(|| text.to_owned(), |at| relative(at, now))
 }
 
-fn distance(length: Duration) -> Option<String> {
+fn distance_text(length: Duration) -> Option<String> {
     let seconds = length.as_secs();
     let plural = |count: u64| format!("{count} day{}", if count == 1 { "" } else { "s" });
     match seconds {
         0..MINUTE => Some("less than a minute".to_owned()),
         MINUTE..HOUR => Some(format!("{} min", seconds / MINUTE)),
         HOUR..DAY => Some(format!("{} h", seconds / HOUR)),
-        DAY..FAR => Some(plural(seconds / DAY)),
+        DAY..DATE_THRESHOLD => Some(plural(seconds / DAY)),
         _ => None,
     }
 }

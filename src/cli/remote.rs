@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 
 use super::args::CommandCall;
 use super::local_address::running_server;
-use super::outcome::{CommandFailure, Outcome, failed, usage, without_key};
+use super::outcome::{CommandFailure, Outcome, failed, missing_key_message, usage};
 use super::{local_session, option_names};
 use crate::app::accounts::{Accounts, RequestOrigin};
 use crate::app::api_keys::NewKey;
@@ -21,24 +21,24 @@ use crate::config::Config;
 use crate::domain::user::{Caller, Email};
 
 /// Environment variable of the API key.
-const KEY: &str = "QUIRE_API_KEY";
+const KEY_VARIABLE: &str = "QUIRE_API_KEY";
 /// Maximum number of events waiting to be shown.
-const WAITING: usize = 64;
+const MAX_WAITING_EVENTS: usize = 64;
 /// Maximum number of reconnections of an interrupted stream.
-const TRIES: u32 = 5;
+const MAX_RECONNECTIONS: u32 = 5;
 /// Scopes of the key for a server that uses the same data folder.
-const SCOPES: [&str; 4] = ["chat", "analyze", "documents", "export"];
+const KEY_SCOPES: [&str; 4] = ["chat", "analyze", "documents", "export"];
 /// Rows fetched per request of a list.
-const PAGE: u32 = 100;
+const PAGE_SIZE: u32 = 100;
 
 /// How a command behaves when QUIRE_SERVER or `--server` is set.
 pub enum ServerUse {
     /// It uses that server; `doctor` checks it.
-    Uses,
+    Supported,
     /// It needs neither a server nor a data folder.
-    NeedsNone,
+    NotNeeded,
     /// Works only with a data folder; contains the reason, as the end of a sentence.
-    Refuses(&'static str),
+    Unsupported(&'static str),
 }
 
 /// A running server and its API key.
@@ -60,7 +60,7 @@ struct OwnKey {
 /// # Errors
 /// [`CommandFailure::Usage`] when a server is named and the command works only with a data folder.
 pub(super) fn check_use(call: &CommandCall) -> Outcome {
-    let ServerUse::Refuses(why) = call.command.server else {
+    let ServerUse::Unsupported(why) = call.command.server else {
         return Ok(());
     };
     match call.config()?.server {
@@ -77,11 +77,11 @@ impl RemoteSession {
     ///
     /// # Errors
     /// Returns an error if the options do not fit a server, or the account does not exist.
-    pub(super) async fn of_call(
+    pub(super) async fn from_call(
         call: &CommandCall,
         config: &Config,
     ) -> Result<Option<Self>, CommandFailure> {
-        if let Some(server) = Self::named(call, config)? {
+        if let Some(server) = Self::from_settings(call, config)? {
             return Ok(Some(server));
         }
         let Some(address) = running_server(config) else {
@@ -93,7 +93,7 @@ impl RemoteSession {
         let accounts = Accounts::open_existing(config)?;
         let user = match call.value("as") {
             Some(email) => Some(accounts.user_by_email(email).await?),
-            None => local_session::operator(&accounts).await?,
+            None => local_session::find_operator(&accounts).await?,
         };
         let Some(user) = user else {
             accounts.close().await;
@@ -102,7 +102,7 @@ impl RemoteSession {
         let wanted = NewKey {
             name: "command line (temporary)".to_owned(),
             days: Some(1),
-            scopes: SCOPES.map(str::to_owned).to_vec(),
+            scopes: KEY_SCOPES.map(str::to_owned).to_vec(),
             ..NewKey::default()
         };
         let caller = Caller::of(user.id, user.role);
@@ -124,7 +124,7 @@ impl RemoteSession {
     ///
     /// # Errors
     /// Returns an error if an account is named too.
-    pub(super) fn named(
+    pub(super) fn from_settings(
         call: &CommandCall,
         config: &Config,
     ) -> Result<Option<Self>, CommandFailure> {
@@ -136,7 +136,7 @@ impl RemoteSession {
                 "--as works only without --server (QUIRE_SERVER): a server takes the account from the API key",
             );
         }
-        let key = std::env::var(KEY).unwrap_or_default();
+        let key = std::env::var(KEY_VARIABLE).unwrap_or_default();
         let remote = Remote::new(server, key.trim(), config.authorities.clone());
         Ok(Some(Self {
             address: server.trim_end_matches('/').to_owned(),
@@ -165,7 +165,7 @@ impl RemoteSession {
     /// # Errors
     /// Returns an error if the server cannot be reached or refuses.
     pub(super) fn get(&self, path: &str) -> Result<Value, CommandFailure> {
-        self.remote.get(path).map_err(failure)
+        self.remote.get(path).map_err(to_failure)
     }
 
     /// Fetches all pages of a list, returning the rows under `field`. Blocks.
@@ -176,7 +176,7 @@ impl RemoteSession {
         let mut rows = Vec::new();
         let mut cursor = String::new();
         loop {
-            let page = self.get(&format!("{path}?limit={PAGE}{cursor}"))?;
+            let page = self.get(&format!("{path}?limit={PAGE_SIZE}{cursor}"))?;
             rows.extend(page[field].as_array().into_iter().flatten().cloned());
             match page["next_cursor"].as_str() {
                 Some(next) => cursor = format!("&cursor={}", query_text(next)),
@@ -190,7 +190,7 @@ impl RemoteSession {
     /// # Errors
     /// As [`Self::get`].
     pub(super) fn text(&self, path: &str) -> Result<String, CommandFailure> {
-        self.remote.text(path).map_err(failure)
+        self.remote.text(path).map_err(to_failure)
     }
 
     /// Downloads a file and returns its length in bytes. Blocks.
@@ -202,7 +202,7 @@ impl RemoteSession {
         path: &str,
         into: &mut impl Write,
     ) -> Result<u64, CommandFailure> {
-        self.remote.download(path, into).map_err(failure)
+        self.remote.download(path, into).map_err(to_failure)
     }
 
     /// Sends a POST request. Blocks.
@@ -210,7 +210,7 @@ impl RemoteSession {
     /// # Errors
     /// As [`Self::get`].
     pub(super) fn post(&self, path: &str, body: &Value) -> Result<Value, CommandFailure> {
-        self.remote.post(path, body).map_err(failure)
+        self.remote.post(path, body).map_err(to_failure)
     }
 
     /// Sends a POST request whose caller explains invalid fields itself. Blocks.
@@ -225,7 +225,7 @@ impl RemoteSession {
         match self.remote.post(path, body) {
             Ok(value) => Ok(Ok(value)),
             Err(RemoteError::Refused(422, why)) => Ok(Err(why)),
-            Err(error) => Err(failure(error)),
+            Err(error) => Err(to_failure(error)),
         }
     }
 
@@ -234,7 +234,7 @@ impl RemoteSession {
     /// # Errors
     /// As [`Self::get`].
     pub(super) fn put(&self, path: &str, body: &Value) -> Result<Value, CommandFailure> {
-        self.remote.put(path, body).map_err(failure)
+        self.remote.put(path, body).map_err(to_failure)
     }
 
     /// Sends a DELETE request. Blocks.
@@ -242,15 +242,17 @@ impl RemoteSession {
     /// # Errors
     /// As [`Self::get`].
     pub(super) fn delete(&self, path: &str) -> Result<Value, CommandFailure> {
-        self.remote.delete(path).map_err(failure)
+        self.remote.delete(path).map_err(to_failure)
     }
 
     /// Sends a message to the server's MCP endpoint; `None` when there is no response. Blocks.
     ///
     /// # Errors
     /// As [`Self::get`].
-    pub(super) fn mcp(&self, message: &str) -> Result<Option<Value>, CommandFailure> {
-        self.remote.message("/mcp", message).map_err(failure)
+    pub(super) fn post_mcp(&self, message: &str) -> Result<Option<Value>, CommandFailure> {
+        self.remote
+            .post_message("/mcp", message)
+            .map_err(to_failure)
     }
 
     /// Uploads a file. Blocks.
@@ -263,7 +265,7 @@ impl RemoteSession {
         name: &str,
         file: impl Read,
     ) -> Result<Value, CommandFailure> {
-        self.remote.upload(path, name, file).map_err(failure)
+        self.remote.upload(path, name, file).map_err(to_failure)
     }
 
     /// The account of the API key. With `expected`, refuses another account. Blocks.
@@ -308,12 +310,12 @@ impl RemoteSession {
         path: String,
         last: &'static [&'static str],
     ) -> mpsc::Receiver<Result<(String, Value), CommandFailure>> {
-        let (tell, told) = mpsc::channel(WAITING);
+        let (tell, told) = mpsc::channel(MAX_WAITING_EVENTS);
         let remote = self.remote.clone();
         std::thread::spawn(move || {
             let sent = |kind, data| tell.blocking_send(Ok((kind, data))).is_ok();
             if let Err(error) = stream(&remote, &path, last, sent) {
-                let _ = tell.blocking_send(Err(failure(error)));
+                let _ = tell.blocking_send(Err(to_failure(error)));
             }
         });
         told
@@ -341,8 +343,8 @@ fn stream(
         match followed {
             _ if is_over => return Ok(()),
             Err(error @ RemoteError::Refused(..)) => return Err(error),
-            Err(error) if tries == TRIES => return Err(error),
-            _ if tries == TRIES => return Ok(()),
+            Err(error) if tries == MAX_RECONNECTIONS => return Err(error),
+            _ if tries == MAX_RECONNECTIONS => return Ok(()),
             _ => {
                 tries += 1;
                 std::thread::sleep(Duration::from_secs(u64::from(tries)));
@@ -351,16 +353,20 @@ fn stream(
     }
 }
 
-fn failure(error: RemoteError) -> CommandFailure {
+fn to_failure(error: RemoteError) -> CommandFailure {
     if let RemoteError::Refused(_, why) = &error
-        && let Some(text) = without_key(why)
+        && let Some(text) = missing_key_message(why)
     {
         return CommandFailure::Usage(text);
     }
     CommandFailure::Failed(match error {
-        RemoteError::Away(why) => format!("cannot reach the server: {why}"),
-        RemoteError::Refused(401, why) => format!("the server refused the key in {KEY}: {why}"),
-        RemoteError::Refused(422, why) => return CommandFailure::Usage(option_names::named(&why)),
+        RemoteError::Unreachable(why) => format!("cannot reach the server: {why}"),
+        RemoteError::Refused(401, why) => {
+            format!("the server refused the key in {KEY_VARIABLE}: {why}")
+        }
+        RemoteError::Refused(422, why) => {
+            return CommandFailure::Usage(option_names::with_option_names(&why));
+        }
         RemoteError::Refused(_, why) => format!("the server refused: {why}"),
     })
 }

@@ -10,7 +10,7 @@ use super::args::CommandCall;
 use super::input_files::InputFile;
 use super::outcome::{CommandFailure, Outcome, failed, print};
 use super::remote::RemoteSession;
-use super::screen::{Screen, progress};
+use super::screen::{Screen, print_progress};
 use super::{estimate, question};
 use crate::config::Config;
 
@@ -175,7 +175,7 @@ pub(super) fn upload(
     let Some(opened) = file.open(config)? else {
         return Ok(None);
     };
-    let shown = &file.shown;
+    let shown = &file.display_name;
     let mut stored = server.upload("/api/upload-document", &opened.name, opened.content)?;
     let id = ["document_id", "id"]
         .iter()
@@ -200,7 +200,7 @@ pub(super) fn upload(
         stored = server.get(&format!("/api/documents/{id}"))?;
     }
     if !is_quiet {
-        progress(&format!("{shown}: read by the server"));
+        print_progress(&format!("{shown}: read by the server"));
     }
     Ok(Some(id))
 }

@@ -12,7 +12,7 @@ use super::text_width::wrap;
 use crate::system;
 
 /// Columns assumed when the terminal's width is unknown.
-const WIDTH: usize = 80;
+const DEFAULT_WIDTH: usize = 80;
 
 /// The display, and what it already shows.
 pub(super) struct Screen {
@@ -24,21 +24,21 @@ pub(super) struct Screen {
     written: String,
     width: usize,
     /// The summary of the run, printed after the answer's last line.
-    ending: Option<String>,
+    summary: Option<String>,
 }
 
 impl Screen {
     /// `streams` is whether the answer may be shown while it is written.
     pub(super) fn new(is_quiet: bool, streams: bool) -> Self {
-        let width = width();
+        let width = terminal_width();
         let is_terminal = std::io::stdout().is_terminal();
         Self {
             is_quiet,
             live: (!is_quiet && std::io::stderr().is_terminal()).then(LiveLines::default),
-            answer: (streams && is_terminal).then(|| markdown(width)),
+            answer: (streams && is_terminal).then(|| markdown_renderer(width)),
             written: String::new(),
             width,
-            ending: None,
+            summary: None,
         }
     }
 
@@ -46,20 +46,20 @@ impl Screen {
     pub(super) fn show(&mut self, events: &[(String, Value)]) {
         for (kind, data) in events {
             if let Some(live) = &mut self.live {
-                live.take(kind, data);
+                live.apply(kind, data);
             }
             if kind == "synthesis.delta" {
                 self.write(data["text"].as_str().unwrap_or_default());
-            } else if let Some(line) = line(kind, data).filter(|_| !self.is_quiet) {
+            } else if let Some(line) = event_line(kind, data).filter(|_| !self.is_quiet) {
                 self.erase();
                 match is_ending(kind) {
-                    true => self.ending = Some(line),
-                    false => progress(&line),
+                    true => self.summary = Some(line),
+                    false => print_progress(&line),
                 }
             }
         }
         if let Some(live) = &mut self.live {
-            note(&live.draw(self.width));
+            print_note(&live.draw(self.width));
         }
     }
 
@@ -84,8 +84,8 @@ impl Screen {
     }
 
     fn print_ending(&mut self) {
-        if let Some(line) = self.ending.take() {
-            progress(&line);
+        if let Some(line) = self.summary.take() {
+            print_progress(&line);
         }
     }
 
@@ -97,7 +97,7 @@ impl Screen {
             // Rewritten by another model, or never streamed: write all of it.
             let before = answer.finish();
             let rule = if self.written.is_empty() { "" } else { "\n" };
-            let mut whole = markdown(self.width);
+            let mut whole = markdown_renderer(self.width);
             let text = format!("{before}{rule}{}{}", whole.push(text), whole.finish());
             return print(text.trim_end());
         }
@@ -124,18 +124,18 @@ impl Screen {
     /// Clears the live lines from the screen.
     fn erase(&mut self) {
         if let Some(live) = &mut self.live {
-            note(&live.erase());
+            print_note(&live.erase());
         }
     }
 }
 
 /// Width of the terminal in columns.
-pub(super) fn width() -> usize {
-    system::terminal_width().map_or(WIDTH, usize::from)
+pub(super) fn terminal_width() -> usize {
+    system::terminal_width().map_or(DEFAULT_WIDTH, usize::from)
 }
 
 /// A renderer for a terminal that is this many columns wide; NO_COLOR disables styles.
-pub(super) fn markdown(width: usize) -> Markdown {
+pub(super) fn markdown_renderer(width: usize) -> Markdown {
     let is_colored = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     Markdown::new(width, is_colored)
 }
@@ -148,12 +148,12 @@ pub(super) fn print_markdown(text: &str) -> Outcome {
     if !std::io::stdout().is_terminal() {
         return print(text.trim_end());
     }
-    let mut shown = markdown(width());
+    let mut shown = markdown_renderer(terminal_width());
     let text = shown.push(text) + &shown.finish();
     print(text.trim_end())
 }
 
-fn note(text: &str) {
+fn print_note(text: &str) {
     if !text.is_empty() {
         let _ = std::io::stderr().lock().write_all(text.as_bytes());
     }
@@ -167,7 +167,7 @@ fn is_ending(kind: &str) -> bool {
 }
 
 /// One event as a line of text; `None` for events that carry only a fragment of text.
-fn line(kind: &str, data: &Value) -> Option<String> {
+fn event_line(kind: &str, data: &Value) -> Option<String> {
     let text = |name: &str| data[name].as_str().unwrap_or_default();
     let number = |name: &str| data[name].as_u64().unwrap_or_default();
     Some(match kind {
@@ -199,13 +199,13 @@ fn line(kind: &str, data: &Value) -> Option<String> {
             format!("  {} answered in {seconds:.1} s{cached}", text("model"))
         }
         "member.failed" => format!("  {} failed: {}", text("model"), text("error")),
-        kind if is_ending(kind) => ending(data),
+        kind if is_ending(kind) => run_summary(data),
         _ => return None,
     })
 }
 
 /// The summary at the end: time, cost, and remarks on the answer.
-fn ending(data: &Value) -> String {
+fn run_summary(data: &Value) -> String {
     let seconds = data["total_time_ms"].as_u64().unwrap_or_default() as f64 / 1000.0;
     let more = match data["cost_incomplete"] == true {
         true => " and calls of unknown price",
@@ -221,12 +221,12 @@ fn ending(data: &Value) -> String {
 }
 
 /// Writes a line to stderr.
-pub(super) fn progress(line: &str) {
+pub(super) fn print_progress(line: &str) {
     // Names of files and models are untrusted and must not control the terminal.
     let mut clean: String = line.chars().filter(|c| !c.is_control()).collect();
     let mut stderr = std::io::stderr().lock();
     if stderr.is_terminal() {
-        clean = wrap(&clean, width());
+        clean = wrap(&clean, terminal_width());
     }
     let _ = writeln!(stderr, "{clean}");
 }
@@ -234,9 +234,9 @@ pub(super) fn progress(line: &str) {
 /// The first few items of a list on one line, and the number of further ones; `None` for an empty list.
 pub(super) fn summarize_list(items: &[String]) -> Option<String> {
     // Maximum number of items shown.
-    const SHOWN: usize = 10;
-    let shown = items.iter().take(SHOWN).cloned().collect::<Vec<_>>();
-    match items.len().saturating_sub(SHOWN) {
+    const MAX_SHOWN: usize = 10;
+    let shown = items.iter().take(MAX_SHOWN).cloned().collect::<Vec<_>>();
+    match items.len().saturating_sub(MAX_SHOWN) {
         0 if items.is_empty() => None,
         0 => Some(shown.join(", ")),
         more => Some(format!("{}, and {more} more", shown.join(", "))),
@@ -289,7 +289,7 @@ mod tests {
             ("member.delta", json!({"text": "x"}), None),
             ("stage.started", json!(null), Some(" (1 of 0)")),
         ] {
-            assert_eq!(line(kind, &data).as_deref(), expected, "{kind}");
+            assert_eq!(event_line(kind, &data).as_deref(), expected, "{kind}");
         }
     }
 }

@@ -14,18 +14,18 @@ After either, everyone signs in again, and provider keys must be entered again."
 
 /// Runs the action that the first word names.
 pub(super) fn run(call: &CommandCall) -> Outcome {
-    call.at_most(1)?;
-    const COST: &str =
+    call.limit_words(1)?;
+    const CONSEQUENCE: &str =
         "everyone must sign in again, and stored provider keys must be entered again";
     let config = call.config()?;
     match call.words.first().map(String::as_str) {
         Some("new") => {
             let path = folder::new_secret(&config)?;
-            print(format!("{} is new: {COST}", path.display()))
+            print(format!("{} is new: {CONSEQUENCE}", path.display()))
         }
         Some("accept") => {
             folder::accept_secret(&config)?;
-            print(format!("the secret is accepted: {COST}"))
+            print(format!("the secret is accepted: {CONSEQUENCE}"))
         }
         _ => usage("secret needs the word new or accept: quire secret new"),
     }

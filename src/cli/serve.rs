@@ -26,7 +26,7 @@ use crate::{clock, log, system};
 
 /// Serves until a signal stops it.
 pub(super) fn run(call: &CommandCall) -> Outcome {
-    call.at_most(0)?;
+    call.limit_words(0)?;
     let config = call.config()?;
     if call.is_bare && running_server(&config).is_some() {
         return block_on(status::print(config));
@@ -44,14 +44,14 @@ async fn serve(mut config: Config, takes_over: bool) -> Outcome {
     for warning in &config.warnings {
         log::warn(warning, &[]);
     }
-    let tls = certificate(&config)?;
+    let tls = load_certificate(&config)?;
     let given =
         handover::inherited_listeners().or_else(|error| failed(format!("LISTEN_FDS: {error}")))?;
     let is_activated = !given.is_empty();
     let (lock, listeners, lines) = match folder::lock(&config.data_dir)? {
         Some(lock) => {
             let open = given.into_iter().map(Some).collect();
-            let (listeners, lines) = listeners(&config, tls.clone(), open).await?;
+            let (listeners, lines) = bind_listeners(&config, tls.clone(), open).await?;
             (lock, listeners, lines)
         }
         None if takes_over => take_over(&config, tls.clone(), given).await?,
@@ -62,9 +62,9 @@ async fn serve(mut config: Config, takes_over: bool) -> Outcome {
     if let Some(Ok(address)) = last {
         lock.note_address(&url(scheme(&config), address));
     }
-    warn_of_loss(&config);
+    warn_of_data_loss(&config);
     let offer = handover_offer(&config, &listeners);
-    if let Some(open) = reachable(&listeners) {
+    if let Some(open) = reachable_address(&listeners) {
         // A socket passed to us may be reachable from other machines even if the settings say otherwise.
         config.host = open;
     }
@@ -87,7 +87,7 @@ async fn serve(mut config: Config, takes_over: bool) -> Outcome {
             log::warn("stopped at once by a second signal", &[]);
             std::process::exit(130);
         }
-        () = stop_when_relieved(offer, &app, (&stop, &stopped)) => {}
+        () = stop_after_handover(offer, &app, (&stop, &stopped)) => {}
         () = stop_when_abandoned(&app, &stop) => {}
         () = run_housekeeping(&app) => {}
         () = watch_certificate(tls.as_deref()) => {}
@@ -121,7 +121,7 @@ async fn announce(app: &App, listeners: &[Listener], lines: Vec<String>) -> Outc
     for line in setup_lines(app, listeners).await? {
         print(line)?;
     }
-    for line in status::about(app) {
+    for line in status::installation_lines(app) {
         print(line)?;
     }
     Ok(())
@@ -131,9 +131,9 @@ async fn announce(app: &App, listeners: &[Listener], lines: Vec<String>) -> Outc
 /// restart can take over. Never returns.
 async fn stop_when_abandoned(app: &App, stop: &Notify) {
     /// Polling interval.
-    const LOOK: Duration = Duration::from_secs(1);
+    const POLL_INTERVAL: Duration = Duration::from_secs(1);
     while !app.is_abandoned() {
-        tokio::time::sleep(LOOK).await;
+        tokio::time::sleep(POLL_INTERVAL).await;
     }
     stop.notify_one();
     std::future::pending().await
@@ -142,7 +142,8 @@ async fn stop_when_abandoned(app: &App, stop: &Notify) {
 /// The error for a data folder in use, naming the process that uses it.
 fn in_use_message(config: &Config) -> String {
     let shown = config.data_dir.display();
-    let who = folder::holder(&config.data_dir).map_or_else(String::new, |who| format!(" ({who})"));
+    let who =
+        folder::lock_holder(&config.data_dir).map_or_else(String::new, |who| format!(" ({who})"));
     format!(
         "another quire is serving from {shown}{who}\nstop it first, set QUIRE_DATA to another folder, or start with \
          --take-over to replace it without losing a connection"
@@ -157,7 +158,7 @@ async fn take_over(
     given: Vec<StdListener>,
 ) -> Result<(folder::FolderLock, Vec<Listener>, Vec<String>), CommandFailure> {
     /// Polling interval.
-    const LOOK: Duration = Duration::from_millis(10);
+    const POLL_INTERVAL: Duration = Duration::from_millis(10);
     let mut before = handover::Predecessor::connect(&config.data_dir).or_else(|error| {
         let held = in_use_message(config);
         failed(format!("{held}\nit does not hand over: {error}"))
@@ -177,7 +178,7 @@ async fn take_over(
             .collect(),
         false => given.into_iter().map(Some).collect(),
     };
-    let (listeners, lines) = listeners(config, tls, open).await?;
+    let (listeners, lines) = bind_listeners(config, tls, open).await?;
     let told = before.tell_to_stop();
     told.or_else(|error| failed(format!("the previous process cannot be stopped: {error}")))?;
     // The other process's shutdown timeout may be longer than ours.
@@ -187,7 +188,7 @@ async fn take_over(
         if let Some(lock) = folder::lock(&config.data_dir)? {
             return Ok((lock, listeners, lines));
         }
-        tokio::time::sleep(LOOK).await;
+        tokio::time::sleep(POLL_INTERVAL).await;
     }
     failed(in_use_message(config))
 }
@@ -206,7 +207,7 @@ fn handover_offer(config: &Config, listeners: &[Listener]) -> Option<handover::H
 }
 
 /// Stops once another process has taken over. Never returns.
-async fn stop_when_relieved(
+async fn stop_after_handover(
     offer: Option<handover::Handover>,
     app: &App,
     (stop, stopped): (&Notify, &Notify),
@@ -228,7 +229,7 @@ async fn stop_when_relieved(
 }
 
 /// The first address of these listeners that other machines can reach.
-fn reachable(listeners: &[Listener]) -> Option<IpAddr> {
+fn reachable_address(listeners: &[Listener]) -> Option<IpAddr> {
     let address = |one: &Listener| one.listener.local_addr().ok();
     let mut all = listeners
         .iter()
@@ -239,7 +240,7 @@ fn reachable(listeners: &[Listener]) -> Option<IpAddr> {
 
 /// Startup lines that explain how to create the first administrator.
 async fn setup_lines(app: &App, listeners: &[Listener]) -> Result<Vec<String>, CommandFailure> {
-    let Some(setup) = app.accounts().open_setup().await? else {
+    let Some(setup) = app.accounts().pending_setup().await? else {
         return Ok(Vec::new());
     };
     let config = &app.config;
@@ -250,7 +251,7 @@ async fn setup_lines(app: &App, listeners: &[Listener]) -> Result<Vec<String>, C
     let here = || address.map_or_else(String::new, |address| url(scheme(config), address));
     let page = format!("{}/login", config.public_url.clone().unwrap_or_else(here));
     let mut lines = match setup {
-        FirstAdminRule::FirstCome => {
+        FirstAdminRule::FirstAccount => {
             return Ok(vec![format!(
                 "There is no account yet: the first one that is created at {page} becomes the administrator"
             )]);
@@ -264,7 +265,9 @@ async fn setup_lines(app: &App, listeners: &[Listener]) -> Result<Vec<String>, C
             "There is no administrator yet. Create one at {page} with the value of QUIRE_SETUP_TOKEN"
         )],
     };
-    if config.public_url.is_none() && reachable(listeners).is_some_and(|ip| ip.is_unspecified()) {
+    if config.public_url.is_none()
+        && reachable_address(listeners).is_some_and(|ip| ip.is_unspecified())
+    {
         lines.push("From another machine, put this one's name or address in the link".to_owned());
     }
     if config.registration == Registration::Open {
@@ -276,8 +279,10 @@ async fn setup_lines(app: &App, listeners: &[Listener]) -> Result<Vec<String>, C
 }
 
 /// Warns when stored data may not survive a restart.
-fn warn_of_loss(config: &Config) {
-    if let Some(why) = doctor::ephemeral(&config.data_dir).filter(|_| config.replica.is_none()) {
+fn warn_of_data_loss(config: &Config) {
+    if let Some(why) =
+        doctor::ephemeral_file_system(&config.data_dir).filter(|_| config.replica.is_none())
+    {
         log::warn("stored data may not survive a restart", &[("why", &why)]);
         let disk = format!(
             "a disk mounted at {} (docker run -v quire:/data, a `disk` in render.yaml)",
@@ -290,7 +295,7 @@ fn warn_of_loss(config: &Config) {
 }
 
 /// Uses the sockets that were passed to us, binds the missing ports, and returns the addresses to print.
-async fn listeners(
+async fn bind_listeners(
     config: &Config,
     tls: Option<Arc<CertificateResolver>>,
     open: Vec<Option<StdListener>>,
@@ -406,7 +411,7 @@ impl Signals {
 }
 
 /// The TLS certificate, if one is set.
-fn certificate(config: &Config) -> Result<Option<Arc<CertificateResolver>>, CommandFailure> {
+fn load_certificate(config: &Config) -> Result<Option<Arc<CertificateResolver>>, CommandFailure> {
     let Some(files) = &config.tls else {
         return Ok(None);
     };
@@ -419,7 +424,7 @@ fn certificate(config: &Config) -> Result<Option<Arc<CertificateResolver>>, Comm
 /// Reloads a renewed certificate when its files change or on SIGHUP. Never returns.
 async fn watch_certificate(shown: Option<&CertificateResolver>) {
     /// Interval at which the files are checked.
-    const PAUSE: Duration = Duration::from_secs(10);
+    const CHECK_INTERVAL: Duration = Duration::from_secs(10);
     // Without a certificate, SIGHUP keeps its default meaning.
     let (Some(shown), Ok(mut told)) = (shown, signal(SignalKind::hangup())) else {
         return std::future::pending().await;
@@ -427,7 +432,7 @@ async fn watch_certificate(shown: Option<&CertificateResolver>) {
     loop {
         let is_told = tokio::select! {
             _ = told.recv() => true,
-            () = tokio::time::sleep(PAUSE) => false,
+            () = tokio::time::sleep(CHECK_INTERVAL) => false,
         };
         match shown.refresh(is_told, clock::now()) {
             Ok(None) => {}
@@ -441,24 +446,24 @@ async fn watch_certificate(shown: Option<&CertificateResolver>) {
 /// Never returns.
 async fn run_housekeeping(app: &Arc<App>) {
     /// Pause between rounds.
-    const PAUSE: Duration = Duration::from_secs(10);
+    const CHECK_INTERVAL: Duration = Duration::from_secs(10);
     /// Rounds between cleanups: one per hour.
     const CLEANUP_EVERY: u32 = 360;
     /// Rounds between probes while a provider is unavailable: one per minute, because the provider may have
     /// started after us.
     const PROBE_EVERY: u32 = 6;
     let mut round = 0_u32;
-    app.discovery().probe().await;
+    app.discovery().probe_local_servers().await;
     // The first start writes the whole schema, which fills the cache.
-    report(app.free_cache()).await;
+    log_failure(app.free_cache()).await;
     system::release_memory();
     let (mut commits, mut is_freed) = (app.commits(), true);
     loop {
-        tokio::time::sleep(PAUSE).await;
+        tokio::time::sleep(CHECK_INTERVAL).await;
         let before = std::mem::replace(&mut commits, app.commits());
         is_freed &= commits == before;
         if commits == before && !is_freed {
-            report(app.free_cache()).await;
+            log_failure(app.free_cache()).await;
             is_freed = true;
         }
         app.close_idle_connections();
@@ -466,21 +471,21 @@ async fn run_housekeeping(app: &Arc<App>) {
         app.restore_reserve().await;
         round = round.wrapping_add(1);
         // The command line may have changed the providers.
-        report(app.discovery().notice()).await;
+        log_failure(app.discovery().reload_if_changed()).await;
         app.backups().make_when_due(clock::now()).await;
-        app.discovery().probe_new().await;
+        app.discovery().probe_new_providers().await;
         if round % CLEANUP_EVERY == 1 {
-            report(app.tidy(clock::now())).await;
+            log_failure(app.run_housekeeping(clock::now())).await;
         }
         let states = app.models().providers(None);
         let missing = states.iter().any(|state| state.status == "unavailable");
         if round.is_multiple_of(CLEANUP_EVERY) || (missing && round.is_multiple_of(PROBE_EVERY)) {
-            app.discovery().probe().await;
+            app.discovery().probe_local_servers().await;
         }
     }
 }
 
-async fn report(work: impl Future<Output = crate::app::Result<()>>) {
+async fn log_failure(work: impl Future<Output = crate::app::Result<()>>) {
     if let Err(error) = work.await {
         log::error(
             "upkeep failed",

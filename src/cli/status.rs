@@ -9,7 +9,7 @@ use crate::domain::model::Availability;
 use crate::log;
 
 /// Maximum number of models named on one line.
-const NAMED: usize = 3;
+const MAX_NAMED_MODELS: usize = 3;
 
 /// Prints four lines about the server that uses the data folder: its address, the data, the accounts, and the models
 /// with the next step.
@@ -21,7 +21,7 @@ pub(super) async fn print(config: Config) -> Outcome {
     let page = public_url(&config);
     let address = running_server(&config).unwrap_or_else(|| page.clone());
     super::print(format!("Quire is listening on {address}"))?;
-    let home = LocalSession::open_or_empty(config, None).await;
+    let home = LocalSession::open_to_read_or_empty(config, None).await;
     let home = match home {
         Ok(home) => home,
         Err(CommandFailure::Failed(why)) if why == local_session::NO_ACCOUNT => {
@@ -36,8 +36,8 @@ pub(super) async fn print(config: Config) -> Outcome {
         Some(_) => format!("Sign in at {page}/login"),
         None => format!("There is no account yet: create the first one at {page}/login"),
     };
-    home.app.discovery().probe().await;
-    let [data, models] = about(&home.app);
+    home.app.discovery().probe_local_servers().await;
+    let [data, models] = installation_lines(&home.app);
     let outcome = print_lines(&[data, account, models]);
     home.app.close().await;
     outcome
@@ -48,13 +48,16 @@ fn print_lines(lines: &[String]) -> Outcome {
 }
 
 /// Two lines about an opened installation: the location of its data, and the models that are ready.
-pub(super) fn about(app: &App) -> [String; 2] {
+pub(super) fn installation_lines(app: &App) -> [String; 2] {
     let folder = &app.config.data_dir;
     let shown = std::path::absolute(folder).unwrap_or_else(|_| folder.clone());
-    [format!("The data is in {}", shown.display()), models(app)]
+    [
+        format!("The data is in {}", shown.display()),
+        models_line(app),
+    ]
 }
 
-fn models(app: &App) -> String {
+fn models_line(app: &App) -> String {
     let listed = app.models().list(None);
     let ready = listed
         .iter()
@@ -75,7 +78,7 @@ fn models(app: &App) -> String {
         (0, demo) => format!(
             "{demo} demo models are ready; for real ones, set OPENAI_API_KEY or see quire help providers"
         ),
-        (1..=NAMED, _) => format!("Ready: {}. Next: {next}", real.join(", ")),
+        (1..=MAX_NAMED_MODELS, _) => format!("Ready: {}. Next: {next}", real.join(", ")),
         (more, _) => format!("{more} models are ready. Next: {next}"),
     }
 }
@@ -96,6 +99,6 @@ fn missing_models_line(app: &App) -> Option<String> {
             "No model of {names} is ready: quire doctor says why"
         ));
     }
-    (app.discovery().stored() > 0)
+    (app.discovery().stored_version() > 0)
         .then(|| "Models are ready for accounts that have added their own providers".to_owned())
 }

@@ -2,13 +2,13 @@
 
 use std::io::IsTerminal as _;
 
-use super::markdown::clean;
+use super::markdown::remove_control_characters;
 use super::outcome::{Outcome, print};
 use super::screen;
-use super::text_width::{cut, width};
+use super::text_width::{truncate, width};
 
 /// Columns between two cells.
-const GAP: usize = 2;
+const COLUMN_GAP: usize = 2;
 
 /// A list with a header.
 pub(super) struct TextTable {
@@ -27,7 +27,8 @@ impl TextTable {
 
     /// Adds a row: one cell per title.
     pub(super) fn push(&mut self, cells: impl IntoIterator<Item = String>) {
-        let one_line = |cell: String| clean(&cell.replace(['\n', '\r', '\t'], " "));
+        let one_line =
+            |cell: String| remove_control_characters(&cell.replace(['\n', '\r', '\t'], " "));
         self.rows.push(cells.into_iter().map(one_line).collect());
     }
 
@@ -39,24 +40,28 @@ impl TextTable {
         if self.rows.is_empty() {
             return print(empty);
         }
-        let columns = std::io::stdout().is_terminal().then(screen::width);
-        print(self.text(columns).trim_end_matches('\n'))
+        let columns = std::io::stdout().is_terminal().then(screen::terminal_width);
+        print(self.render(columns).trim_end_matches('\n'))
     }
 
     /// The lines, at most `columns` wide.
-    fn text(&self, columns: Option<usize>) -> String {
-        let header: Vec<String> = self.titles.iter().map(|title| shown(title)).collect();
+    fn render(&self, columns: Option<usize>) -> String {
+        let header: Vec<String> = self
+            .titles
+            .iter()
+            .map(|title| display_title(title))
+            .collect();
         let all = || std::iter::once(&header).chain(&self.rows);
         let widths: Vec<usize> = (0..self.titles.len())
             .map(|at| all().map(|row| width(cell(row, at))).max().unwrap_or(0))
             .collect();
         let mut out = String::new();
         for row in all() {
-            let line = self.line(row, &widths);
+            let line = self.render_line(row, &widths);
             match columns {
                 // The ellipsis may use the last column: nothing overwrites these lines.
                 Some(columns) if width(&line) > columns => {
-                    out.push_str(cut(&line, columns));
+                    out.push_str(truncate(&line, columns));
                     out.push('…');
                 }
                 _ => out.push_str(&line),
@@ -66,7 +71,7 @@ impl TextTable {
         out
     }
 
-    fn line(&self, row: &[String], widths: &[usize]) -> String {
+    fn render_line(&self, row: &[String], widths: &[usize]) -> String {
         let mut line = String::new();
         for (at, (title, wide)) in self.titles.iter().zip(widths).enumerate() {
             let text = cell(row, at);
@@ -75,7 +80,7 @@ impl TextTable {
                 true => line += &format!("{space}{text}"),
                 false => line += &format!("{text}{space}"),
             }
-            line += &" ".repeat(GAP);
+            line += &" ".repeat(COLUMN_GAP);
         }
         line.truncate(line.trim_end().len());
         line
@@ -86,7 +91,7 @@ fn cell(row: &[String], at: usize) -> &str {
     row.get(at).map_or("", String::as_str)
 }
 
-fn shown(title: &str) -> String {
+fn display_title(title: &str) -> String {
     title.trim_start_matches('>').to_uppercase()
 }
 
@@ -101,9 +106,12 @@ mod tests {
         table.push(row(["日本", "7", "pdf"]));
         table.push(row(["a long name", "1200", "a\nb\u{1b}"]));
         assert_eq!(
-            table.text(None),
+            table.render(None),
             "NAME         WORDS  KIND\n日本             7  pdf\na long name   1200  a b\n"
         );
-        assert_eq!(table.text(Some(10)), "NAME     …\n日本     …\na long na…\n");
+        assert_eq!(
+            table.render(Some(10)),
+            "NAME     …\n日本     …\na long na…\n"
+        );
     }
 }

@@ -14,7 +14,7 @@ pub(super) fn width_of(character: char) -> usize {
 
 /// The longest prefix of a line that fits a terminal of `columns` columns. The last column stays empty: a line
 /// that wraps could not be overwritten.
-pub(super) fn cut(line: &str, columns: usize) -> &str {
+pub(super) fn truncate(line: &str, columns: usize) -> &str {
     let mut left = columns.saturating_sub(1);
     let end = line.char_indices().find(|(_, character)| {
         let rest = left.checked_sub(width_of(*character));
@@ -26,8 +26,8 @@ pub(super) fn cut(line: &str, columns: usize) -> &str {
 
 /// A line wrapped at word boundaries to fit `columns`; continuation lines are indented.
 pub(super) fn wrap(line: &str, columns: usize) -> String {
-    const HANG: &str = "    ";
-    if width(line) <= columns || columns <= HANG.len() {
+    const HANGING_INDENT: &str = "    ";
+    if width(line) <= columns || columns <= HANGING_INDENT.len() {
         return line.to_owned();
     }
     let indent = line.len() - line.trim_start().len();
@@ -36,8 +36,8 @@ pub(super) fn wrap(line: &str, columns: usize) -> String {
     for (at, word) in line.split_whitespace().enumerate() {
         if at > 0 && column + 1 + width(word) > columns {
             out.push('\n');
-            out.push_str(HANG);
-            column = HANG.len();
+            out.push_str(HANGING_INDENT);
+            column = HANGING_INDENT.len();
         } else if at > 0 {
             out.push(' ');
             column += 1;
@@ -63,7 +63,7 @@ mod tests {
             ("e\u{301}x", 3, "e\u{301}x"),
             ("x", 0, ""),
         ] {
-            assert_eq!(cut(line, columns), expected, "{line} in {columns}");
+            assert_eq!(truncate(line, columns), expected, "{line} in {columns}");
         }
         assert_eq!(width("日本 ok"), 7);
     }

@@ -13,31 +13,34 @@ use crate::clock;
 use crate::domain::usage::format_day;
 
 /// Days shown by default.
-const DAYS: i64 = 30;
+const DEFAULT_DAYS: i64 = 30;
 /// Maximum number of days shown; a longer list is unreadable.
 const MAX_DAYS: i64 = 3660;
 
 /// Prints one account's days, or the totals of all accounts.
 pub(super) fn run(call: &CommandCall) -> Outcome {
-    call.at_most(0)?;
+    call.limit_words(0)?;
     let days = match call.value("days").map(str::parse::<i64>) {
-        None => DAYS,
+        None => DEFAULT_DAYS,
         Some(Ok(days)) if (1..=MAX_DAYS).contains(&days) => days,
         Some(_) => return usage(format!("--days must be a number from 1 to {MAX_DAYS}")),
     };
     let config = call.config()?;
     let today = clock::now().day();
     let from = today - days + 1;
-    let rows = match RemoteSession::named(call, &config)? {
-        Some(server) => at_server(call, &server, from, today)?,
+    let rows = match RemoteSession::from_settings(call, &config)? {
+        Some(server) => fetch_rows(call, &server, from, today)?,
         None => block_on(async {
             let sheet = OfflineUsage::open(&config)?;
             let rows = match call.value("user") {
-                Some(email) => sheet.of_one(email, from, today).await,
-                None => sheet.of_all(from, today).await,
+                Some(email) => sheet.for_user(email, from, today).await,
+                None => sheet.for_all_users(from, today).await,
             };
             sheet.close().await;
-            Ok(rows?.iter().map(|(who, row)| shape(who, row)).collect())
+            Ok(rows?
+                .iter()
+                .map(|(who, row)| usage_json(who, row))
+                .collect())
         })?,
     };
     if call.has("json") {
@@ -74,7 +77,7 @@ pub(super) fn run(call: &CommandCall) -> Outcome {
 ///
 /// # Errors
 /// Returns an error if the server refuses, or there is no such account.
-fn at_server(
+fn fetch_rows(
     call: &CommandCall,
     server: &RemoteSession,
     from: i64,
@@ -113,7 +116,7 @@ fn at_server(
     Ok(labeled.collect())
 }
 
-fn shape(who: &str, row: &DailyUsage) -> Value {
+fn usage_json(who: &str, row: &DailyUsage) -> Value {
     json!({
         "of": who,
         "calls": row.calls,

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::args::CommandCall;
 use super::local_address::{public_url, running_server};
 use super::remote::RemoteSession;
-use super::screen::progress;
+use super::screen::print_progress;
 use super::user_action::{self, UserAction, print_password, print_user};
 use super::{CommandFailure, Outcome, block_on, print, user_server};
 use crate::app::accounts::{self, Accounts, NewAccount, RequestOrigin};
@@ -20,7 +20,7 @@ use crate::domain::user::User;
 pub(super) fn run(call: &CommandCall) -> Outcome {
     let act = user_action::parse(call)?;
     let config = call.config()?;
-    if let Some(server) = RemoteSession::named(call, &config)? {
+    if let Some(server) = RemoteSession::from_settings(call, &config)? {
         return user_server::perform(call, &server, act);
     }
     block_on(async {
@@ -50,7 +50,7 @@ async fn perform(
         }
         UserAction::Password(email) => {
             let user = accounts.user_by_email(email).await?;
-            let (password, generated) = password(call)?;
+            let (password, generated) = new_password(call)?;
             let keep_keys = call.has("keep-keys");
             let deleted = accounts
                 .set_password(None, &user.id, &password, keep_keys, &visit)
@@ -70,7 +70,7 @@ async fn perform(
         UserAction::Change(email, change) => {
             let user = accounts.user_by_email(email).await?;
             let user = accounts.change_user(None, &user.id, change, &visit).await?;
-            print_user(call, &shape(&user), None)
+            print_user(call, &user_json(&user), None)
         }
         UserAction::Delete(email) => {
             let user = accounts.user_by_email(email).await?;
@@ -86,7 +86,7 @@ async fn add(
     email: &str,
     visit: &RequestOrigin,
 ) -> Outcome {
-    let (password, generated) = password(call)?;
+    let (password, generated) = new_password(call)?;
     let new = NewAccount {
         email: email.to_owned(),
         password: password.clone(),
@@ -97,7 +97,7 @@ async fn add(
     };
     let role = user_action::new_role(call);
     let user = accounts.create_user(None, new, role, visit).await?;
-    print_user(call, &shape(&user), generated.then_some(&password))
+    print_user(call, &user_json(&user), generated.then_some(&password))
 }
 
 async fn list(call: &CommandCall, accounts: &Accounts) -> Outcome {
@@ -107,7 +107,7 @@ async fn list(call: &CommandCall, accounts: &Accounts) -> Outcome {
         let users = accounts.users(200, cursor).await?;
         cursor = users.last().map(|user| user.id.clone());
         let is_last = users.len() < 200;
-        all.extend(users.iter().map(shape));
+        all.extend(users.iter().map(user_json));
         if is_last {
             break;
         }
@@ -115,7 +115,7 @@ async fn list(call: &CommandCall, accounts: &Accounts) -> Outcome {
     user_action::print_users(call, &all)
 }
 
-fn shape(user: &User) -> Value {
+fn user_json(user: &User) -> Value {
     json!({
         "id": user.id, "email": user.email, "name": user.name, "role": user.role, "disabled": user.disabled,
         "created_at": user.created, "last_login_at": user.last_login,
@@ -127,7 +127,7 @@ fn print_link(call: &CommandCall, config: &Config, link: &OneTimeLink, field: &s
     let url = format!("{}/login?{field}={}", public_url(config), link.token);
     user_action::print_link(call, &url, &link.token, &link.expires.to_string())?;
     if !call.has("json") && config.public_url.is_none() && running_server(config).is_none() {
-        progress(
+        print_progress(
             "no server runs on this data folder now; if people use another address, set PUBLIC_URL",
         );
     }
@@ -135,7 +135,7 @@ fn print_link(call: &CommandCall, config: &Config, link: &OneTimeLink, field: &s
 }
 
 /// The password from stdin, or a generated one, and whether it was generated.
-fn password(call: &CommandCall) -> Result<(String, bool), CommandFailure> {
+fn new_password(call: &CommandCall) -> Result<(String, bool), CommandFailure> {
     match user_action::password(call)? {
         Some(password) => Ok((password, false)),
         None => Ok((accounts::random_password()?, true)),

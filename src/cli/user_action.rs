@@ -5,9 +5,9 @@ use std::io::BufRead as _;
 use serde_json::{Value, json};
 
 use super::args::CommandCall;
-use super::outcome::{CommandFailure, Outcome, failed, no_action, print, usage};
+use super::outcome::{CommandFailure, Outcome, failed, print, unknown_action, usage};
 use super::relative_time::relative_text;
-use super::screen::progress;
+use super::screen::print_progress;
 use super::table::TextTable;
 use crate::app::admin::UserChange;
 use crate::clock;
@@ -45,7 +45,7 @@ pub(super) fn parse(call: &CommandCall) -> Result<UserAction<'_>, CommandFailure
     let Some(act) = word(0) else {
         return usage(format!("user needs one of these:\n{DETAILS}"));
     };
-    call.at_most(match act {
+    call.limit_words(match act {
         "list" => 1,
         "role" => 3,
         _ => 2,
@@ -58,20 +58,20 @@ pub(super) fn parse(call: &CommandCall) -> Result<UserAction<'_>, CommandFailure
         "add" => UserAction::Add(email()?),
         "passwd" => UserAction::Password(email()?),
         "reset-link" => UserAction::ResetLink(email()?),
-        "role" => UserAction::Change(email()?, role(word(2))?),
-        "disable" => UserAction::Change(email()?, lock(true)),
-        "enable" => UserAction::Change(email()?, lock(false)),
+        "role" => UserAction::Change(email()?, role_change(word(2))?),
+        "disable" => UserAction::Change(email()?, lock_change(true)),
+        "enable" => UserAction::Change(email()?, lock_change(false)),
         "delete" if !call.has("yes") => {
             return usage(
                 "this deletes the account with all its documents and analyses; add --yes to confirm",
             );
         }
         "delete" => UserAction::Delete(email()?),
-        other => return usage(no_action("user", other, DETAILS)),
+        other => return usage(unknown_action("user", other, DETAILS)),
     })
 }
 
-fn role(word: Option<&str>) -> Result<UserChange, CommandFailure> {
+fn role_change(word: Option<&str>) -> Result<UserChange, CommandFailure> {
     match word.and_then(Role::parse) {
         Some(role @ (Role::Admin | Role::User)) => Ok(UserChange {
             role: Some(role),
@@ -81,7 +81,7 @@ fn role(word: Option<&str>) -> Result<UserChange, CommandFailure> {
     }
 }
 
-fn lock(disabled: bool) -> UserChange {
+fn lock_change(disabled: bool) -> UserChange {
     UserChange {
         disabled: Some(disabled),
         ..UserChange::default()
@@ -183,7 +183,7 @@ pub(super) fn print_link(call: &CommandCall, url: &str, token: &str, expires: &s
         return print(json!({ "url": url, "token": token, "expires_at": expires }));
     }
     print(url)?;
-    progress(&format!(
+    print_progress(&format!(
         "valid once, until {expires} ({})",
         relative_text(Some(expires), clock::now())
     ));

@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 /// The folder that earlier versions created in the working directory.
-const EARLIER: &str = "./quire-data";
+const LEGACY_DATA_DIR: &str = "./quire-data";
 
 /// Returns the default data folder, depending on the environment and on whether the earlier folder exists.
 pub(super) fn usual(environment: &dyn Fn(&str) -> Option<String>, has_earlier: bool) -> PathBuf {
@@ -16,13 +16,13 @@ pub(super) fn usual(environment: &dyn Fn(&str) -> Option<String>, has_earlier: b
     let home = || Some(absolute("HOME")?.join(".local/share"));
     match absolute("XDG_DATA_HOME").or_else(home) {
         Some(folder) if !has_earlier => folder.join("quire"),
-        _ => PathBuf::from(EARLIER),
+        _ => PathBuf::from(LEGACY_DATA_DIR),
     }
 }
 
 /// Whether the working directory has a folder of an earlier version.
 pub(super) fn has_earlier() -> bool {
-    Path::new(EARLIER).is_dir()
+    Path::new(LEGACY_DATA_DIR).is_dir()
 }
 
 #[cfg(test)]

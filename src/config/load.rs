@@ -146,7 +146,7 @@ impl GatheredValues {
                 ));
             }
         }
-        for (name, instead) in options::REPLACED {
+        for (name, instead) in options::REPLACED_SETTINGS {
             if pairs
                 .iter()
                 .any(|(given, value)| given == name && !value.is_empty())
@@ -179,5 +179,8 @@ impl GatheredValues {
 }
 
 fn is_known(name: &str) -> bool {
-    options::setting(name).is_some() || options::REPLACED.iter().any(|(old, _)| *old == name)
+    options::setting(name).is_some()
+        || options::REPLACED_SETTINGS
+            .iter()
+            .any(|(old, _)| *old == name)
 }

@@ -5,7 +5,7 @@ use crate::domain::closest::closest;
 
 /// Names that people use by mistake, and the settings they mean.
 #[rustfmt::skip]
-static MISTAKEN: &[(&str, &str)] = &[
+static MISTAKEN_NAMES: &[(&str, &str)] = &[
     ("OPENAI_KEY", "OPENAI_API_KEY"),
     ("OPENAI_TOKEN", "OPENAI_API_KEY"),
     ("OPEN_AI_API_KEY", "OPENAI_API_KEY"),
@@ -39,7 +39,10 @@ const OTHER_NAMES: &[&str] = &[
 /// Returns the setting that an unknown name probably means; `None` if the name is a setting or belongs to another
 /// program.
 pub(super) fn meant_by(name: &str) -> Option<&'static str> {
-    if let Some((_, meant)) = MISTAKEN.iter().find(|(mistaken, _)| *mistaken == name) {
+    if let Some((_, meant)) = MISTAKEN_NAMES
+        .iter()
+        .find(|(mistaken, _)| *mistaken == name)
+    {
         return Some(meant);
     }
     let is_ours = name.starts_with("QUIRE_") && !OTHER_NAMES.contains(&name);

@@ -197,7 +197,7 @@ pub(super) static PROVIDERS: &[(&str, Option<&str>, &str)] = &[
 
 /// Names used by Quire's predecessor, and their replacements.
 #[rustfmt::skip]
-pub static REPLACED: &[(&str, &str)] = &[
+pub static REPLACED_SETTINGS: &[(&str, &str)] = &[
     ("DATABASE_URL", "Quire stores its database in QUIRE_DATA"),
     ("REDIS_URL", "the cache is part of Quire's own database"),
     ("REDIS_HOST", "the cache is part of Quire's own database"),
@@ -265,7 +265,7 @@ mod tests {
             assert!(flags.insert(row.flag()), "{} twice", row.flag());
             assert!(!row.help.ends_with('.'), "{}", row.name);
         }
-        for (name, _) in REPLACED {
+        for (name, _) in REPLACED_SETTINGS {
             assert!(names.insert(name), "{name} twice");
         }
     }

@@ -33,7 +33,7 @@ struct ProviderEntry {
 }
 
 /// API formats that a provider may use.
-pub const KINDS: &[&str] = &["openai", "responses", "anthropic", "gemini", "ollama"];
+pub const PROVIDER_KINDS: &[&str] = &["openai", "responses", "anthropic", "gemini", "ollama"];
 
 /// Maximum number of entries in QUIRE_PROVIDERS.
 const MAX_PROVIDERS: usize = 64;
@@ -122,12 +122,12 @@ fn provider(
         return Err(format!("the id \"{id}\" is reserved by Quire"));
     }
     if let Some(kind) = &entry.kind
-        && !KINDS.contains(&kind.as_str())
+        && !PROVIDER_KINDS.contains(&kind.as_str())
     {
         let shown: String = kind.chars().filter(|c| !c.is_control()).take(40).collect();
         return Err(format!(
             "provider \"{id}\": \"kind\" must be one of {}, not \"{shown}\"",
-            KINDS.join(", ")
+            PROVIDER_KINDS.join(", ")
         ));
     }
     let known = options::PROVIDERS.iter().any(|(name, _, _)| *name == id);
@@ -182,7 +182,7 @@ fn price(id: &str, value: Option<Value>) -> Result<Option<Price>, String> {
     };
     let price: Price = serde_json::from_value(value)
         .map_err(|error| format!("provider \"{id}\": \"price\": {error}"))?;
-    match price.is_sane() {
+    match price.is_plausible() {
         true => Ok(Some(price)),
         false => Err(format!(
             "provider \"{id}\": a \"price\" is dollars per million tokens, 0 to 10000; cached_input cannot exceed input, and long-call prices cannot be below the normal ones"

@@ -45,11 +45,11 @@ pub enum TokenRejected {
 }
 
 /// The only header we write; tokens with any other are rejected.
-const HEADER: &str = r#"{"alg":"HS256","typ":"JWT"}"#;
+const JWT_HEADER: &str = r#"{"alg":"HS256","typ":"JWT"}"#;
 /// Length limit of a token, in bytes.
 const MAX_BYTES: usize = 2048;
 /// Tolerated clock skew between machines, in seconds.
-const LEEWAY: i64 = 30;
+const LEEWAY_SECONDS: i64 = 30;
 
 /// Signs and verifies tokens with one key.
 pub struct Jwt {
@@ -62,7 +62,7 @@ impl Jwt {
     pub fn new(secret: &str) -> Self {
         Self {
             key: hmac::Key::new(hmac::HMAC_SHA256, &derive(secret, "jwt")),
-            header: URL_SAFE_NO_PAD.encode(HEADER),
+            header: URL_SAFE_NO_PAD.encode(JWT_HEADER),
         }
     }
 
@@ -98,7 +98,7 @@ impl Jwt {
             .map_err(|_| TokenRejected::Forged)?;
         let claims: Claims =
             serde_json::from_slice(&decode(claims)?).map_err(|_| TokenRejected::Malformed)?;
-        if claims.exp <= now.seconds() || claims.iat > now.seconds() + LEEWAY {
+        if claims.exp <= now.seconds() || claims.iat > now.seconds() + LEEWAY_SECONDS {
             return Err(TokenRejected::Expired);
         }
         if claims.kind != kind {

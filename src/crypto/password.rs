@@ -10,7 +10,7 @@ use ring::pbkdf2;
 use super::{Error, random};
 
 static ALGORITHM: pbkdf2::Algorithm = pbkdf2::PBKDF2_HMAC_SHA256;
-const NAME: &str = "pbkdf2-sha256";
+const ALGORITHM_NAME: &str = "pbkdf2-sha256";
 
 /// Limit on PBKDF2 rounds in a stored hash. We never write more, and computing them would block everyone.
 const MAX_ROUNDS: u32 = 100_000_000;
@@ -28,7 +28,7 @@ fn with_salt(password: &str, rounds: u32, salt: &[u8]) -> String {
     let mut hash = [0; 32];
     pbkdf2::derive(ALGORITHM, rounds, salt, password.as_bytes(), &mut hash);
     let (salt, hash) = (STANDARD_NO_PAD.encode(salt), STANDARD_NO_PAD.encode(hash));
-    format!("${NAME}$i={rounds}${salt}${hash}")
+    format!("${ALGORITHM_NAME}$i={rounds}${salt}${hash}")
 }
 
 /// Whether the password matches the hash. A malformed hash matches no password.
@@ -55,7 +55,7 @@ pub fn needs_rehash(stored: &str, rounds: u32) -> bool {
 pub fn dummy(rounds: u32) -> String {
     let zeros = STANDARD_NO_PAD.encode([0; 32]);
     format!(
-        "${NAME}$i={rounds}${}${zeros}",
+        "${ALGORITHM_NAME}$i={rounds}${}${zeros}",
         STANDARD_NO_PAD.encode([0; 16])
     )
 }
@@ -68,7 +68,7 @@ struct PasswordHashParts {
 
 fn parse(stored: &str) -> Option<PasswordHashParts> {
     let mut fields = stored.strip_prefix('$')?.split('$');
-    if fields.next()? != NAME {
+    if fields.next()? != ALGORITHM_NAME {
         return None;
     }
     let rounds: NonZeroU32 = fields.next()?.strip_prefix("i=")?.parse().ok()?;

@@ -11,7 +11,8 @@ use super::{hex, sha256};
 use crate::domain::time::Timestamp;
 
 /// SHA-256 of an empty body.
-pub const EMPTY: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+pub const EMPTY_BODY_HASH: &str =
+    "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 
 const ALGORITHM: &str = "AWS4-HMAC-SHA256";
 
@@ -137,7 +138,7 @@ fn compact(now: Timestamp) -> String {
 mod tests {
     use super::*;
 
-    const EXAMPLE: Credentials<'_> = Credentials {
+    const EXAMPLE_CREDENTIALS: Credentials<'_> = Credentials {
         key: "AKIAIOSFODNN7EXAMPLE",
         secret: "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",
         token: None,
@@ -158,7 +159,7 @@ mod tests {
             "AWS4-HMAC-SHA256 Credential=AKIAIOSFODNN7EXAMPLE/20130524/us-east-1/s3/aws4_request,\
              SignedHeaders={signed},Signature={signature}"
         );
-        assert_eq!(authorization(request, &EXAMPLE), expected);
+        assert_eq!(authorization(request, &EXAMPLE_CREDENTIALS), expected);
     }
 
     fn get<'a>(
@@ -171,7 +172,7 @@ mod tests {
             path,
             query,
             headers,
-            payload: EMPTY,
+            payload: EMPTY_BODY_HASH,
         }
     }
 
@@ -217,16 +218,19 @@ mod tests {
     fn session_tokens_are_signed_and_spaces_normalized() {
         let lent = Credentials {
             token: Some("lent"),
-            ..EXAMPLE
+            ..EXAMPLE_CREDENTIALS
         };
         let text = authorization(&get("/", "", &[("host", "h")]), &lent);
         assert!(text.contains(";x-amz-date;x-amz-security-token,"), "{text}");
         assert_eq!(
             authorization(
                 &get("/", "", &[("host", "h"), ("range", " a   b ")]),
-                &EXAMPLE
+                &EXAMPLE_CREDENTIALS
             ),
-            authorization(&get("/", "", &[("host", "h"), ("range", "a b")]), &EXAMPLE),
+            authorization(
+                &get("/", "", &[("host", "h"), ("range", "a b")]),
+                &EXAMPLE_CREDENTIALS
+            ),
         );
     }
 

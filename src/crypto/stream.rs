@@ -10,11 +10,11 @@ use ring::aead::{self, LessSafeKey};
 
 use super::{Error, derive, hex, random};
 
-const MAGIC: &[u8; 8] = b"QSEALED1";
+const STREAM_MAGIC: &[u8; 8] = b"QSEALED1";
 /// Plaintext bytes per chunk.
-const PIECE: usize = 64 * 1024;
+const CHUNK_BYTES: usize = 64 * 1024;
 /// Bytes of salt.
-const SALT: usize = 16;
+const SALT_BYTES: usize = 16;
 
 /// Encrypts and decrypts files with one key.
 pub struct StreamCipher(String);
@@ -48,13 +48,13 @@ impl StreamCipher {
     /// # Errors
     /// Returns an error if reading or writing fails, no randomness is available, or the file has too many chunks.
     pub fn seal(&self, place: &str, mut from: impl Read, mut to: impl Write) -> io::Result<()> {
-        let salt = random::<SALT>().map_err(io::Error::other)?;
-        to.write_all(MAGIC)?;
+        let salt = random::<SALT_BYTES>().map_err(io::Error::other)?;
+        to.write_all(STREAM_MAGIC)?;
         to.write_all(&salt)?;
         let key = self.key(place, &salt);
-        let mut piece = full(&mut from, PIECE)?;
+        let mut piece = full(&mut from, CHUNK_BYTES)?;
         for number in 0.. {
-            let next = full(&mut from, PIECE)?;
+            let next = full(&mut from, CHUNK_BYTES)?;
             let nonce = nonce(number, next.is_empty())?;
             key.seal_in_place_append_tag(nonce, aead::Aad::empty(), &mut piece)
                 .map_err(|_| io::Error::other(Error::Refused))?;
@@ -73,13 +73,13 @@ impl StreamCipher {
     /// # Errors
     /// Returns an error if reading fails, or with `InvalidData` when the header is not ours.
     pub fn open<R: Read>(&self, place: &str, mut from: R) -> io::Result<OpenedFile<R>> {
-        let head = full(&mut from, MAGIC.len() + SALT)?;
+        let head = full(&mut from, STREAM_MAGIC.len() + SALT_BYTES)?;
         let salt = head
-            .strip_prefix(MAGIC)
-            .filter(|salt| salt.len() == SALT)
+            .strip_prefix(STREAM_MAGIC)
+            .filter(|salt| salt.len() == SALT_BYTES)
             .ok_or_else(refused)?;
         let key = self.key(place, salt);
-        let next = full(&mut from, PIECE + aead::AES_256_GCM.tag_len())?;
+        let next = full(&mut from, CHUNK_BYTES + aead::AES_256_GCM.tag_len())?;
         Ok(OpenedFile {
             from,
             key,
@@ -107,7 +107,7 @@ impl<R: Read> Read for OpenedFile<R> {
                 return Ok(count);
             }
             let mut piece = std::mem::take(&mut self.next);
-            self.next = full(&mut self.from, PIECE + aead::AES_256_GCM.tag_len())?;
+            self.next = full(&mut self.from, CHUNK_BYTES + aead::AES_256_GCM.tag_len())?;
             let nonce = nonce(self.number, self.next.is_empty())?;
             let opened = self
                 .key
@@ -122,9 +122,9 @@ impl<R: Read> Read for OpenedFile<R> {
 
 /// Encrypted size, in bytes, of a file of this many bytes.
 pub fn sealed_size(bytes: u64) -> u64 {
-    let pieces = bytes.div_ceil(PIECE as u64).max(1);
+    let pieces = bytes.div_ceil(CHUNK_BYTES as u64).max(1);
     let tag = aead::AES_256_GCM.tag_len() as u64;
-    (MAGIC.len() + SALT) as u64 + bytes + pieces * tag
+    (STREAM_MAGIC.len() + SALT_BYTES) as u64 + bytes + pieces * tag
 }
 
 fn refused() -> io::Error {
@@ -155,11 +155,11 @@ fn full(from: &mut impl Read, most: usize) -> io::Result<Vec<u8>> {
 mod tests {
     use super::*;
 
-    const KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+    const TEST_KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 
     fn sealed(bytes: &[u8]) -> Vec<u8> {
         let mut to = Vec::new();
-        StreamCipher::new(KEY)
+        StreamCipher::new(TEST_KEY)
             .unwrap()
             .seal("a", bytes, &mut to)
             .unwrap();
@@ -186,24 +186,44 @@ mod tests {
 
     #[test]
     fn every_length_round_trips_and_every_change_is_detected() {
-        for length in [0, 1, PIECE - 1, PIECE, PIECE + 1, 2 * PIECE, 3 * PIECE + 7] {
+        for length in [
+            0,
+            1,
+            CHUNK_BYTES - 1,
+            CHUNK_BYTES,
+            CHUNK_BYTES + 1,
+            2 * CHUNK_BYTES,
+            3 * CHUNK_BYTES + 7,
+        ] {
             let bytes: Vec<u8> = (0..length).map(|n| n as u8).collect();
             let file = sealed(&bytes);
             assert_eq!(sealed_size(length as u64), file.len() as u64);
-            assert_eq!(opened(KEY, "a", &file).unwrap(), bytes, "{length}");
-            assert!(opened(KEY, "b", &file).is_err(), "{length}");
-            for cut in [0, 7, 24, 30, PIECE, PIECE + 40, PIECE + 41, file.len() - 1] {
+            assert_eq!(opened(TEST_KEY, "a", &file).unwrap(), bytes, "{length}");
+            assert!(opened(TEST_KEY, "b", &file).is_err(), "{length}");
+            for cut in [
+                0,
+                7,
+                24,
+                30,
+                CHUNK_BYTES,
+                CHUNK_BYTES + 40,
+                CHUNK_BYTES + 41,
+                file.len() - 1,
+            ] {
                 if cut < file.len() {
-                    assert!(opened(KEY, "a", &file[..cut]).is_err(), "{length} {cut}");
+                    assert!(
+                        opened(TEST_KEY, "a", &file[..cut]).is_err(),
+                        "{length} {cut}"
+                    );
                 }
             }
             for at in [3, 12, 24, file.len() - 1] {
                 let mut changed = file.clone();
                 changed[at] ^= 1;
-                assert!(opened(KEY, "a", &changed).is_err(), "{length} {at}");
+                assert!(opened(TEST_KEY, "a", &changed).is_err(), "{length} {at}");
             }
             assert!(
-                opened(KEY, "a", &[&file[..], b"x"].concat()).is_err(),
+                opened(TEST_KEY, "a", &[&file[..], b"x"].concat()).is_err(),
                 "{length}"
             );
         }

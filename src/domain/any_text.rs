@@ -4,7 +4,7 @@
 use proptest::prelude::*;
 use serde_json::json;
 
-use super::chunk::{PageText, passages};
+use super::chunk::{PageText, split_into_passages};
 use super::experiment::{Case, Evaluator, judge_prompts};
 use super::panel_vs_single::blind;
 use super::schema::Compiled;
@@ -13,7 +13,7 @@ use super::{
 };
 
 /// Fragments that the parsers of this module tree look for, and characters of one to four bytes.
-fn text() -> impl Strategy<Value = String> {
+fn any_text() -> impl Strategy<Value = String> {
     let piece = prop_oneof![
         prop::sample::select(
             &[
@@ -95,28 +95,28 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
 
     #[test]
-    fn any_answer_or_question_is_handled(one in text(), other in text()) {
+    fn any_answer_or_question_is_handled(one in any_text(), other in any_text()) {
         ballot::count(&one, &[(0, &other), (1, &one)]);
-        ballot::form::closed(&other, &other, &one);
-        ballot::choice(&one, &other);
+        ballot::form::in_closing_form(&other, &other, &one);
+        ballot::choice_of(&one, &other);
         evidence::similarity(&[&one, &other, ""]);
         evidence::objection(&one, &other);
-        blind::plain(&one, &other, 3);
-        prompt::anonymous(&one);
+        blind::anonymized(&one, &other, 3);
+        prompt::without_model_names(&one);
         prompt::without_introduction(&one);
-        prompt::holes_of(&one);
-        schema::find(&one);
-        injection::obeyed(&[], &other, &one, &other);
-        for cite in citation::cites(&one) {
+        prompt::placeholders_in(&one);
+        schema::find_json(&one);
+        injection::obeyed_instruction(&[], &other, &one, &other);
+        for cite in citation::find_mark_groups(&one) {
             prop_assert!(one.is_char_boundary(cite.start) && one.is_char_boundary(cite.end));
         }
         citation::with_marks(&one, &[]);
         citation::with_numbers(&one, &[]);
-        citation::marks::read(&one, true);
+        citation::marks::parse_marks(&one, true);
     }
 
     #[test]
-    fn any_scored_text_is_handled(answer in text(), expected in text()) {
+    fn any_scored_text_is_handled(answer in any_text(), expected in any_text()) {
         let case = Case { prompt: expected.clone(), expected: Some(expected.clone()), ..Case::default() };
         for evaluator in [
             Evaluator::Exact,
@@ -133,26 +133,26 @@ proptest! {
             let score = evaluator.score(&case, &answer);
             prop_assert!((0.0..=1.0).contains(&score), "{:?}: {}", evaluator, score);
         }
-        let _ = (judge_prompts::preferred(&answer), judge_prompts::marks(&answer));
+        let _ = (judge_prompts::parse_preference(&answer), judge_prompts::parse_marks(&answer));
         judge_prompts::addresses_judge(&answer);
         judge_prompts::probes(&answer);
-        judge_prompts::pairwise(&case, &answer, &expected, "0123456789abcdef");
+        judge_prompts::pairwise_prompt(&case, &answer, &expected, "0123456789abcdef");
     }
 
     #[test]
-    fn any_document_or_search_is_handled(one in text(), other in text()) {
+    fn any_document_or_search_is_handled(one in any_text(), other in any_text()) {
         let page = PageText { number: 1, title: other.clone(), text: one.repeat(3) };
         injection::scan(&page);
-        for passage in passages(std::slice::from_ref(&page)) {
+        for passage in split_into_passages(std::slice::from_ref(&page)) {
             prop_assert!(passage.start <= passage.end && passage.end as usize <= page.text.len());
         }
-        search::SearchQuery::of(&one).found_in(&other);
+        search::SearchQuery::of(&one).find_matches(&other);
         search::rank_by_pairs(&one, [one.as_str(), other.as_str()].into_iter());
     }
 
     #[test]
-    fn any_name_or_number_is_handled(one in text(), number in any::<u128>()) {
-        let _ = (recipe::prompt(&one, &one), recipe::checked_name(&one), recipe::parse_reference(&one));
+    fn any_name_or_number_is_handled(one in any_text(), number in any::<u128>()) {
+        let _ = (recipe::fill_prompt(&one, &one), recipe::checked_name(&one), recipe::parse_reference(&one));
         network::Network::parse(&one);
         for millis in [i64::MIN, -1, 0, i64::MAX] {
             let moment = time::Timestamp::from_millis(millis);

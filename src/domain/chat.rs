@@ -130,7 +130,7 @@ impl Format {
     }
 
     /// Returns the format as OpenAI clients request it.
-    pub fn requested(&self) -> Value {
+    pub fn to_request_json(&self) -> Value {
         if self.any {
             return json!({ "type": "json_object" });
         }
@@ -141,9 +141,9 @@ impl Format {
     /// Returns the JSON object in a model's answer, if it conforms to the schema.
     ///
     /// # Errors
-    /// Same as [`Compiled::fitting`].
-    pub fn fitting<'t>(&self, text: &'t str) -> Result<&'t str, String> {
-        self.compiled.fitting(&self.schema, text)
+    /// Same as [`Compiled::conforming`].
+    pub fn conforming<'t>(&self, text: &'t str) -> Result<&'t str, String> {
+        self.compiled.conforming(&self.schema, text)
     }
 }
 
@@ -279,7 +279,7 @@ pub enum Delta {
     Reasoning(String),
     /// The end of a reasoning block, with the block in the form that its vendor requires to be sent back: see
     /// [`Extras::reasoning`]. Its text was streamed before.
-    Sealed(Value),
+    ReasoningBlock(Value),
     /// The answer starts over; discard the text so far.
     Restart,
 }

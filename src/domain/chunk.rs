@@ -22,11 +22,11 @@ pub const MAX_LENGTH: usize = 1_200;
 /// A remainder of at most this many characters is appended to the preceding passage.
 const MAX_REMAINDER_CHARS: usize = 200;
 /// Minimum passage length in characters at which a heading ends it.
-const SECTION: usize = 300;
+const MIN_SECTION_CHARS: usize = 300;
 /// Minimum passage length in characters at which a paragraph end is a break point.
-const PARAGRAPH: usize = 700;
+const MIN_PARAGRAPH_CHARS: usize = 700;
 /// Minimum passage length in characters at which a line, sentence, or word end is a break point.
-const SENTENCE: usize = 900;
+const MIN_SENTENCE_CHARS: usize = 900;
 /// Maximum number of passages per document, to bound its share of the index. No text is lost: the largest
 /// accepted text, 64 MiB, has fewer, even if all its sections have the minimum length.
 pub const MAX_PASSAGES: usize = 250_000;
@@ -34,9 +34,12 @@ pub const MAX_PASSAGES: usize = 250_000;
 const HEADING_CHARS: usize = 200;
 
 /// Splits a document into passages, in order, at most `MAX_PASSAGES`.
-pub fn passages(pages: &[PageText]) -> Vec<Passage> {
+pub fn split_into_passages(pages: &[PageText]) -> Vec<Passage> {
     let mut cutter = PassageSplitter::new();
-    pages.iter().flat_map(|page| cutter.page(page)).collect()
+    pages
+        .iter()
+        .flat_map(|page| cutter.split_page(page))
+        .collect()
 }
 
 /// Incremental splitter for a document that arrives page by page. Numbers passages across pages and carries the
@@ -54,7 +57,7 @@ impl PassageSplitter {
     }
 
     /// Splits the next page into passages. Returns an empty vector once `MAX_PASSAGES` is reached.
-    pub fn page(&mut self, page: &PageText) -> Vec<Passage> {
+    pub fn split_page(&mut self, page: &PageText) -> Vec<Passage> {
         let layout = Layout::of(&page.text);
         if !page.title.is_empty() {
             self.section = page.title.chars().take(HEADING_CHARS).collect();
@@ -62,7 +65,7 @@ impl PassageSplitter {
         let mut found = Vec::new();
         let mut at = skip_blank_lines(&page.text, 0);
         while at < page.text.len() && self.ordinal < MAX_PASSAGES {
-            let next = at + cut(&page.text[at..], &layout, at);
+            let next = at + break_position(&page.text[at..], &layout, at);
             let end = at + page.text[at..next].trim_end().len();
             if end > at {
                 found.push(Passage {
@@ -132,7 +135,7 @@ pub fn is_ideograph(character: char) -> bool {
 }
 
 /// Length in bytes of the next passage in `rest`, which starts at offset `base` of its page.
-fn cut(rest: &str, layout: &Layout, base: usize) -> usize {
+fn break_position(rest: &str, layout: &Layout, base: usize) -> usize {
     let mut places = LastBreaks::default();
     let (mut characters, mut previous, mut blank) = (0, ' ', true);
     let mut next_heading = layout.headings.partition_point(|h| h.start <= base);
@@ -144,7 +147,7 @@ fn cut(rest: &str, layout: &Layout, base: usize) -> usize {
             .get(next_heading)
             .is_some_and(|h| h.start == here)
         {
-            if characters >= SECTION {
+            if characters >= MIN_SECTION_CHARS {
                 return at;
             }
             next_heading += 1;
@@ -155,7 +158,7 @@ fn cut(rest: &str, layout: &Layout, base: usize) -> usize {
             block = layout.blocks.get(next_block);
         }
         if let Some(block) = block.filter(|block| block.start == here)
-            && characters >= SECTION
+            && characters >= MIN_SECTION_CHARS
             && block.end - block.start < MAX_LENGTH
         {
             places.block = at;
@@ -169,15 +172,19 @@ fn cut(rest: &str, layout: &Layout, base: usize) -> usize {
             return match (crumb && !section, inside) {
                 (true, _) => rest.len(),
                 (false, Some(_)) if places.block > 0 => places.block,
-                _ => places.best().unwrap_or(at),
+                _ => places.best_break().unwrap_or(at),
             };
         }
         let line_end = character == '\n';
-        if characters >= PARAGRAPH && line_end && blank && inside.is_none_or(|b| !b.small()) {
+        if characters >= MIN_PARAGRAPH_CHARS
+            && line_end
+            && blank
+            && inside.is_none_or(|b| !b.is_small())
+        {
             places.paragraph = at + 1;
         }
-        if characters >= SENTENCE {
-            places.see(at, previous, character, inside.is_some(), &rest[at..]);
+        if characters >= MIN_SENTENCE_CHARS {
+            places.record_break(at, previous, character, inside.is_some(), &rest[at..]);
         }
         blank = line_end || (blank && character.is_whitespace());
         previous = character;
@@ -198,7 +205,14 @@ struct LastBreaks {
 
 impl LastBreaks {
     /// Processes one character. Inside a table or code block only line ends are break points.
-    fn see(&mut self, at: usize, previous: char, character: char, block: bool, rest: &str) {
+    fn record_break(
+        &mut self,
+        at: usize,
+        previous: char,
+        character: char,
+        block: bool,
+        rest: &str,
+    ) {
         if character == '\n' {
             self.line = at + 1;
         }
@@ -213,7 +227,7 @@ impl LastBreaks {
         }
     }
 
-    fn best(&self) -> Option<usize> {
+    fn best_break(&self) -> Option<usize> {
         [self.paragraph, self.line.max(self.sentence), self.word]
             .into_iter()
             .find(|&place| place > 0)

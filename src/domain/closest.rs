@@ -10,7 +10,7 @@ pub fn closest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) ->
     let most = (word.len() / 3).max(1);
     let scored = candidates.into_iter().map(|candidate| {
         let letters: Vec<char> = candidate.to_lowercase().chars().take(MAX_CHARS).collect();
-        (edits(&word, &letters), candidate)
+        (edit_distance(&word, &letters), candidate)
     });
     let best = scored.filter(|(edits, _)| *edits <= most && *edits < word.len());
     best.min_by_key(|(edits, _)| *edits)
@@ -32,7 +32,7 @@ pub fn closest_model<'a>(
 
 /// Returns the optimal string alignment distance: the number of insertions, deletions, substitutions, and
 /// transpositions of adjacent characters that turn one word into the other.
-fn edits(from: &[char], to: &[char]) -> usize {
+fn edit_distance(from: &[char], to: &[char]) -> usize {
     let mut before_last: Vec<usize> = Vec::new();
     let mut last: Vec<usize> = (0..=to.len()).collect();
     for (at, one) in from.iter().enumerate() {

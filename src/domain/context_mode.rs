@@ -73,7 +73,7 @@ impl DocumentSizes {
 
 /// Maximum characters of passages in a prompt for a model whose context window is small or unknown: about 6,000
 /// tokens, which fits every current model.
-pub const PASSAGES: usize = 24_000;
+pub const PASSAGES_BUDGET: usize = 24_000;
 /// Documents up to this many characters are included whole by default in any window that has room: about 24,000
 /// tokens.
 pub const MAX_WHOLE_BY_DEFAULT: u64 = 96_000;
@@ -82,12 +82,12 @@ const WINDOW_SHARE: u64 = 4;
 /// Maximum characters included whole on request; they are stored with the analysis.
 pub const MAX_CHARS: u64 = 2_000_000;
 /// Maximum characters of passages for members with smaller context windows, tried in order.
-const STEPS: [usize; 4] = [12_000, 6_000, 3_000, 1_500];
+const FIT_STEPS: [usize; 4] = [12_000, 6_000, 3_000, 1_500];
 /// Number of tokens reserved for the panel's rules and a stage's prompt.
-const RULES: u64 = 1_200;
+const RULES_TOKENS: u64 = 1_200;
 /// Minimum and maximum characters of a part: below, notes would be longer than their source; above, models
 /// overlook text in the middle.
-const PART: (usize, usize) = (3_000, 60_000);
+const PART_SHARE: (usize, usize) = (3_000, 60_000);
 
 /// Uses of a member's context window, in tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -107,12 +107,12 @@ pub struct MemberNeeds {
 impl MemberNeeds {
     /// Tokens left for documents; none if the window is unknown.
     pub fn available_tokens(self) -> Option<u64> {
-        let needed = self.output + self.question + self.peers + RULES;
+        let needed = self.output + self.question + self.peers + RULES_TOKENS;
         (self.window > 0).then(|| self.window.saturating_sub(needed))
     }
 
     /// Default number of tokens for documents: a share of the window, limited by room and budget.
-    fn share(self) -> Option<u64> {
+    fn window_share(self) -> Option<u64> {
         let share = self.available_tokens()?.min(self.window / WINDOW_SHARE);
         Some(share.min(self.affordable.unwrap_or(u64::MAX)))
     }
@@ -130,21 +130,23 @@ pub struct FitChoice {
 }
 
 /// Chooses the context of one member. Never `Parts`, which is a decision for the whole panel.
-pub fn choose(wish: ContextMode, volume: DocumentSizes, seat: MemberNeeds) -> FitChoice {
+pub fn choose_fit(wish: ContextMode, volume: DocumentSizes, seat: MemberNeeds) -> FitChoice {
     let room = seat.available_tokens();
     let given = |fit, chars, why: String| FitChoice { fit, chars, why };
-    let unknown = PASSAGES as u64;
+    let unknown = PASSAGES_BUDGET as u64;
     let most = match (wish, room) {
         (ContextMode::Whole, _) => MAX_CHARS,
         (ContextMode::Passages, _) => 0,
         (_, None) => unknown,
         (_, Some(_)) => {
-            let share = seat.share().map_or(0, |share| volume.chars_in(share));
+            let share = seat
+                .window_share()
+                .map_or(0, |share| volume.chars_in(share));
             MAX_WHOLE_BY_DEFAULT.max(share as u64).min(MAX_CHARS)
         }
     };
     let fits = room.is_none_or(|room| volume.tokens() <= room);
-    if volume.chars <= most.max(STEPS[3] as u64) && fits {
+    if volume.chars <= most.max(FIT_STEPS[3] as u64) && fits {
         return given(Fit::Whole, volume.chars as usize, String::new());
     }
     let why = match room {
@@ -165,17 +167,19 @@ pub fn choose(wish: ContextMode, volume: DocumentSizes, seat: MemberNeeds) -> Fi
             }
         ),
     };
-    let chars = room.map_or(PASSAGES, |room| volume.chars_in(room));
-    if chars >= PASSAGES {
+    let chars = room.map_or(PASSAGES_BUDGET, |room| volume.chars_in(room));
+    if chars >= PASSAGES_BUDGET {
         let share = match wish {
             // An explicit request for passages is a request for little text.
-            ContextMode::Passages => PASSAGES,
-            _ => seat.share().map_or(0, |share| volume.chars_in(share)),
+            ContextMode::Passages => PASSAGES_BUDGET,
+            _ => seat
+                .window_share()
+                .map_or(0, |share| volume.chars_in(share)),
         };
-        let chars = share.clamp(PASSAGES, chars.min(MAX_CHARS as usize));
+        let chars = share.clamp(PASSAGES_BUDGET, chars.min(MAX_CHARS as usize));
         return given(Fit::Passages, chars, why);
     }
-    match STEPS.into_iter().find(|&step| step <= chars) {
+    match FIT_STEPS.into_iter().find(|&step| step <= chars) {
         Some(step) => given(Fit::Trimmed, step, why),
         None => given(Fit::Cannot, 0, why),
     }
@@ -183,27 +187,27 @@ pub fn choose(wish: ContextMode, volume: DocumentSizes, seat: MemberNeeds) -> Fi
 
 /// Returns the size of a part that all of these members can read, in characters; none if one of them has too
 /// little space.
-pub fn part(volume: DocumentSizes, seats: &[MemberNeeds]) -> Option<usize> {
+pub fn part_size(volume: DocumentSizes, seats: &[MemberNeeds]) -> Option<usize> {
     let room = |seat: &MemberNeeds| {
         seat.available_tokens()
-            .map_or(PASSAGES, |room| volume.chars_in(room))
+            .map_or(PASSAGES_BUDGET, |room| volume.chars_in(room))
     };
     let least = seats.iter().map(room).min()?;
-    (least >= PART.0).then(|| least.min(PART.1))
+    (least >= PART_SHARE.0).then(|| least.min(PART_SHARE.1))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn latin(chars: u64) -> DocumentSizes {
+    fn latin_sizes(chars: u64) -> DocumentSizes {
         DocumentSizes {
             chars,
             bytes: chars,
         }
     }
 
-    fn seat(window: u64) -> MemberNeeds {
+    fn member_needs(window: u64) -> MemberNeeds {
         MemberNeeds {
             window,
             output: 1_000,
@@ -219,7 +223,11 @@ mod tests {
             chars: 1_000,
             bytes: 3_000,
         };
-        for (volume, tokens) in [(latin(4_000), 1_000), (chinese, 1_000), (latin(0), 0)] {
+        for (volume, tokens) in [
+            (latin_sizes(4_000), 1_000),
+            (chinese, 1_000),
+            (latin_sizes(0), 0),
+        ] {
             assert_eq!(volume.tokens(), tokens);
         }
     }
@@ -237,16 +245,16 @@ mod tests {
             (Wish::Whole, 100_000, 200_000, Whole, 100_000),
             (Wish::Whole, 900_000, 200_000, Passages, 200_000),
             (Wish::Whole, 3_000_000, 2_000_000, Passages, 2_000_000),
-            (Wish::Passages, 90_000, 200_000, Passages, PASSAGES),
+            (Wish::Passages, 90_000, 200_000, Passages, PASSAGES_BUDGET),
             (Wish::Auto, 90_000, 8_192, Trimmed, 12_000),
             (Wish::Auto, 90_000, 4_096, Trimmed, 6_000),
             (Wish::Auto, 90_000, 2_400, Cannot, 0),
-            (Wish::Auto, 90_000, 0, Passages, PASSAGES),
+            (Wish::Auto, 90_000, 0, Passages, PASSAGES_BUDGET),
             (Wish::Auto, 20_000, 0, Whole, 20_000),
             (Wish::Whole, 90_000, 0, Whole, 90_000),
             (Wish::Passages, 900, 8_192, Whole, 900),
         ] {
-            let got = choose(wish, latin(chars), seat(window));
+            let got = choose_fit(wish, latin_sizes(chars), member_needs(window));
             assert_eq!(
                 (got.fit, got.chars),
                 (fit, budget),
@@ -261,17 +269,17 @@ mod tests {
     fn a_budget_bounds_the_share_of_the_window() {
         let poor = MemberNeeds {
             affordable: Some(10_000),
-            ..seat(400_000)
+            ..member_needs(400_000)
         };
-        let got = choose(ContextMode::Auto, latin(300_000), poor);
+        let got = choose_fit(ContextMode::Auto, latin_sizes(300_000), poor);
         assert_eq!((got.fit, got.chars), (Fit::Passages, 40_000));
         // Never less than a small window gets.
         let broke = MemberNeeds {
             affordable: Some(1),
-            ..seat(400_000)
+            ..member_needs(400_000)
         };
-        let got = choose(ContextMode::Auto, latin(300_000), broke);
-        assert_eq!((got.fit, got.chars), (Fit::Passages, PASSAGES));
+        let got = choose_fit(ContextMode::Auto, latin_sizes(300_000), broke);
+        assert_eq!((got.fit, got.chars), (Fit::Passages, PASSAGES_BUDGET));
     }
 
     #[test]
@@ -280,11 +288,16 @@ mod tests {
             (&[200_000, 8_192][..], Some(23_568)),
             (&[200_000, 2_400], None),
             (&[200_000], Some(60_000)),
-            (&[0], Some(PASSAGES)),
+            (&[0], Some(PASSAGES_BUDGET)),
             (&[], None),
         ] {
-            let seats: Vec<MemberNeeds> = windows.iter().map(|&window| seat(window)).collect();
-            assert_eq!(part(latin(500_000), &seats), expected, "{windows:?}");
+            let seats: Vec<MemberNeeds> =
+                windows.iter().map(|&window| member_needs(window)).collect();
+            assert_eq!(
+                part_size(latin_sizes(500_000), &seats),
+                expected,
+                "{windows:?}"
+            );
         }
     }
 }

@@ -217,7 +217,7 @@ impl<'a> StreamDelta<'a> {
 
     /// Returns the delta of an event read back from the store, given its name and JSON.
     pub fn parse(name: &str, data: &str) -> Option<StreamDelta<'static>> {
-        if LAST.contains(&name) {
+        if LAST_EVENTS.contains(&name) {
             return Some(StreamDelta::End);
         }
         let data: Value = serde_json::from_str(data).ok()?;
@@ -244,7 +244,7 @@ impl<'a> StreamDelta<'a> {
 }
 
 /// The names of the final events; exactly one of them ends every stream.
-pub const LAST: &[&str] = &[
+pub const LAST_EVENTS: &[&str] = &[
     "analysis.completed",
     "analysis.failed",
     "analysis.cancelled",

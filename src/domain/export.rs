@@ -52,7 +52,7 @@ pub fn csv(analysis: &Analysis, answers: &[StageAnswer]) -> String {
             answer.latency_ms.to_string(),
             answer.cached.to_string(),
         ];
-        out.push_str(&row.map(|text| cell(&text)).join(","));
+        out.push_str(&row.map(|text| csv_cell(&text)).join(","));
         out.push_str("\r\n");
     }
     out
@@ -60,7 +60,7 @@ pub fn csv(analysis: &Analysis, answers: &[StageAnswer]) -> String {
 
 // Spreadsheets evaluate a cell that starts like a formula; a leading quote makes it text (OWASP, "CSV Injection").
 /// Formats a CSV cell: quoted if necessary, and never interpreted as a formula.
-pub fn cell(text: &str) -> String {
+pub fn csv_cell(text: &str) -> String {
     let guard = if text.starts_with(['=', '+', '-', '@', '\t', '\r']) {
         "'"
     } else {
@@ -113,12 +113,12 @@ pub fn markdown(analysis: &Analysis, answers: &[StageAnswer]) -> String {
         }
     }
     if let Some(found) = &analysis.citations {
-        citations(&mut out, found);
+        write_citations(&mut out, found);
     }
     if let Some(found) = &analysis.findings {
         evidence::markdown(&mut out, found);
     }
-    stages(&mut out, plan, answers);
+    write_stages(&mut out, plan, answers);
     if !plan.sources.is_empty() {
         out.push_str("## Sources\n\n");
         for source in &plan.sources {
@@ -134,19 +134,19 @@ pub fn markdown(analysis: &Analysis, answers: &[StageAnswer]) -> String {
             );
         }
     }
-    totals(&mut out, analysis, answers);
+    write_totals(&mut out, analysis, answers);
     out
 }
 
 // Writes the citations of the answer itself; marks that were removed never reached a reader.
-fn citations(out: &mut String, found: &Citations) {
+fn write_citations(out: &mut String, found: &Citations) {
     let of_answer = || found.items.iter().filter(|item| item.member.is_none());
     if of_answer().next().is_none() {
         return;
     }
     out.push_str("## Citations\n\n");
     for item in of_answer() {
-        let said = meaning(item.state);
+        let said = state_description(item.state);
         let _ = match item.quote.is_empty() {
             true => writeln!(out, "- [{}] {said}", item.mark),
             false => writeln!(
@@ -164,7 +164,7 @@ fn citations(out: &mut String, found: &Citations) {
 }
 
 // Describes the result of a citation check.
-fn meaning(state: CitationState) -> &'static str {
+fn state_description(state: CitationState) -> &'static str {
     match state {
         CitationState::Verified => "✓ the quoted words are on that page",
         CitationState::Shortened => "shortened; the words left out may change the meaning",
@@ -177,7 +177,7 @@ fn meaning(state: CitationState) -> &'static str {
     }
 }
 
-fn stages(out: &mut String, plan: &Plan, answers: &[StageAnswer]) {
+fn write_stages(out: &mut String, plan: &Plan, answers: &[StageAnswer]) {
     for (index, stage) in plan
         .stages
         .iter()
@@ -207,7 +207,7 @@ fn stages(out: &mut String, plan: &Plan, answers: &[StageAnswer]) {
     }
 }
 
-fn totals(out: &mut String, analysis: &Analysis, answers: &[StageAnswer]) {
+fn write_totals(out: &mut String, analysis: &Analysis, answers: &[StageAnswer]) {
     let unknown = answers
         .iter()
         .any(|answer| answer.answered() && answer.cost.is_none());
@@ -248,7 +248,7 @@ mod tests {
             ("-5", "\"'-5\""),
             ("two\nlines", "\"two\nlines\""),
         ] {
-            assert_eq!(cell(text), expected);
+            assert_eq!(csv_cell(text), expected);
         }
     }
 

@@ -13,13 +13,15 @@ pub use figures::StageFigures;
 
 use super::analysis::{Plan, StageAnswer};
 use super::event::RunTotals;
-use super::evidence::{self, ClaimContradiction, EvidenceMap, EvidenceStatus, OLDER, Stance};
+use super::evidence::{
+    self, ClaimContradiction, EvidenceMap, EvidenceStatus, OLDER_RUN_REASON, Stance,
+};
 
 /// The caveat shown with every count of members that agree.
-pub const NOTE: &str = "Agreement is weak evidence: models share their mistakes. A level says what a sentence rests on, not that it is true.";
+pub const RULES_NOTE: &str = "Agreement is weak evidence: models share their mistakes. A level says what a sentence rests on, not that it is true.";
 
 /// Source of the points in the lists.
-const ORIGIN: &str = "judge";
+const EVIDENCE_ORIGIN: &str = "judge";
 
 /// A point of the evidence map, for older clients.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -107,12 +109,12 @@ struct StoredFindings {
 
 impl From<StoredFindings> for Findings {
     fn from(stored: StoredFindings) -> Self {
-        let older = || EvidenceMap::without(EvidenceStatus::Off, OLDER);
+        let older = || EvidenceMap::without_judge(EvidenceStatus::Off, OLDER_RUN_REASON);
         Self {
             stages: stored.stages,
             notes: stored.notes,
             degraded: stored.degraded,
-            ..Self::with(stored.evidence.unwrap_or_else(older))
+            ..Self::from_evidence(stored.evidence.unwrap_or_else(older))
         }
     }
 }
@@ -154,11 +156,11 @@ impl Findings {
     pub fn of(plan: &Plan, answers: &[StageAnswer], synthesis: Option<&str>) -> Self {
         Self {
             stages: figures::of(plan, answers),
-            ..Self::with(evidence::of(plan, answers, synthesis))
+            ..Self::from_evidence(evidence::of(plan, answers, synthesis))
         }
     }
 
-    fn with(evidence: EvidenceMap) -> Self {
+    fn from_evidence(evidence: EvidenceMap) -> Self {
         let asserting = |claim: usize| -> BTreeSet<char> {
             let stances = evidence.claims[claim].stances.iter();
             let asserting = stances.filter(|one| one.stance == Stance::Asserts);
@@ -166,7 +168,7 @@ impl Findings {
         };
         let exists = |claim: &usize| *claim < evidence.claims.len();
         let text = |claim: usize| evidence.claims[claim].text.clone();
-        let origin = || ORIGIN.to_owned();
+        let origin = || EVIDENCE_ORIGIN.to_owned();
         let consensus = evidence.consensus.iter().copied().filter(exists);
         let disputed = evidence.contradictions.iter();
         let unique = evidence.unique.iter().filter(|one| exists(&one.claim));
@@ -201,21 +203,21 @@ impl Findings {
                     from: origin(),
                 })
                 .collect(),
-            note: NOTE.to_owned(),
+            note: RULES_NOTE.to_owned(),
             evidence,
             ..Self::default()
         }
     }
 
     /// Adds the run's own notes.
-    pub fn noted(mut self, totals: &RunTotals) -> Self {
+    pub fn with_notes(mut self, totals: &RunTotals) -> Self {
         self.notes.clone_from(&totals.notes);
         self.degraded.clone_from(&totals.degraded);
         self
     }
 
     /// Adds the wall-clock duration of each stage, in ms, by name.
-    pub fn timed(mut self, durations: &[(String, u64)]) -> Self {
+    pub fn with_durations(mut self, durations: &[(String, u64)]) -> Self {
         for stage in &mut self.stages {
             let known = durations.iter().find(|(name, _)| *name == stage.stage);
             if let Some((_, duration_ms)) = known {

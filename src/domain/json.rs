@@ -7,23 +7,23 @@ use serde_json::Value;
 /// Maximum memory of one parsed text in bytes.
 pub const MAX_MEMORY: usize = 64 << 20;
 /// Texts up to this many bytes always stay below `MAX_MEMORY`, so they are not scanned.
-const SMALL: usize = 256 << 10;
+const SMALL_TEXT_BYTES: usize = 256 << 10;
 
 /// Bytes per value in an array or object, including its share of the container's spare capacity.
-const VALUE: usize = 64;
-/// Bytes per entry of an object, in addition to `VALUE`: nodes other than the root may be filled with only 5 of 11
+const VALUE_BYTES: usize = 64;
+/// Bytes per entry of an object, in addition to `VALUE_BYTES`: nodes other than the root may be filled with only 5 of 11
 /// entries.
-const ENTRY: usize = 96;
+const ENTRY_BYTES: usize = 96;
 /// Minimum bytes of a non-empty array.
-const ARRAY: usize = 128;
+const ARRAY_BYTES: usize = 128;
 /// Minimum bytes of a non-empty object: a B-tree node with capacity for eleven entries.
-const OBJECT: usize = 700;
+const OBJECT_BYTES: usize = 700;
 
 /// Upper bound on the memory in bytes that a JSON text takes as a `serde_json::Value`. One pass, no allocation;
 /// the result is meaningless for text that is not JSON.
-pub fn memory(text: &[u8]) -> usize {
+pub fn estimated_memory(text: &[u8]) -> usize {
     // String contents are stored as they are.
-    let mut bytes = text.len().saturating_add(VALUE);
+    let mut bytes = text.len().saturating_add(VALUE_BYTES);
     let mut rest = text.iter();
     while let Some(byte) = rest.next() {
         let more = match byte {
@@ -37,10 +37,10 @@ pub fn memory(text: &[u8]) -> usize {
                 }
                 continue;
             }
-            b',' => VALUE,
-            b':' => ENTRY,
-            b'[' => ARRAY,
-            b'{' => OBJECT,
+            b',' => VALUE_BYTES,
+            b':' => ENTRY_BYTES,
+            b'[' => ARRAY_BYTES,
+            b'{' => OBJECT_BYTES,
             _ => continue,
         };
         bytes = bytes.saturating_add(more);
@@ -50,7 +50,7 @@ pub fn memory(text: &[u8]) -> usize {
 
 /// Whether a JSON text takes at most `MAX_MEMORY` bytes when parsed.
 pub fn is_affordable(text: &[u8]) -> bool {
-    text.len() <= SMALL || memory(text) <= MAX_MEMORY
+    text.len() <= SMALL_TEXT_BYTES || estimated_memory(text) <= MAX_MEMORY
 }
 
 /// Parses an external JSON text.
@@ -71,18 +71,21 @@ mod tests {
     use super::*;
 
     /// Heap memory of a value, as the standard library allocates it.
-    fn held(value: &Value) -> usize {
-        const ENTRY: usize = size_of::<String>() + size_of::<Value>();
+    fn measured_memory(value: &Value) -> usize {
+        const ENTRY_BYTES: usize = size_of::<String>() + size_of::<Value>();
         match value {
             Value::String(text) => text.capacity(),
             Value::Array(list) => {
-                list.capacity() * size_of::<Value>() + list.iter().map(held).sum::<usize>()
+                list.capacity() * size_of::<Value>()
+                    + list.iter().map(measured_memory).sum::<usize>()
             }
             Value::Object(map) => {
                 // A B-tree node has capacity for 11 entries and, except for the root, at least 5.
                 let nodes = map.len().div_ceil(5);
-                let entries = map.iter().map(|(key, value)| key.capacity() + held(value));
-                nodes * (11 * ENTRY + 120) + entries.sum::<usize>()
+                let entries = map
+                    .iter()
+                    .map(|(key, value)| key.capacity() + measured_memory(value));
+                nodes * (11 * ENTRY_BYTES + 120) + entries.sum::<usize>()
             }
             _ => 0,
         }
@@ -91,15 +94,15 @@ mod tests {
     #[test]
     fn small_texts_are_always_affordable() {
         for piece in ["[{\"\":0},", "{\"\":", "[", "0,", "[[],"] {
-            let text = piece.repeat(SMALL / piece.len());
-            assert!(memory(text.as_bytes()) <= MAX_MEMORY, "{piece}");
+            let text = piece.repeat(SMALL_TEXT_BYTES / piece.len());
+            assert!(estimated_memory(text.as_bytes()) <= MAX_MEMORY, "{piece}");
         }
     }
 
     #[test]
     fn a_text_that_expands_is_rejected_before_parsing() {
         let bomb = format!("[{}0]", "{\"\":0},".repeat(1 << 20));
-        assert!(memory(bomb.as_bytes()) > 80 * bomb.len());
+        assert!(estimated_memory(bomb.as_bytes()) > 80 * bomb.len());
         assert!(parse(&bomb).is_err());
         // Same length, but one string.
         let text = format!("[\"{}\"]", "{\\\"\\\":0},".repeat(1 << 20));
@@ -116,24 +119,27 @@ mod tests {
             let keys = keys.map(|(key, value)| (key.map(String::from).unwrap_or_default(), value));
             let value = Value::Object(keys.collect());
             let text = value.to_string();
-            assert!(held(&value) <= memory(text.as_bytes()), "{entries}");
+            assert!(
+                measured_memory(&value) <= estimated_memory(text.as_bytes()),
+                "{entries}"
+            );
         }
     }
 
     proptest! {
         #[test]
-        fn the_estimate_is_never_too_low(text in arbitrary()) {
+        fn the_estimate_is_never_too_low(text in arbitrary_json()) {
             let value: Value = serde_json::from_str(&text).expect("JSON");
-            prop_assert!(held(&value) <= memory(text.as_bytes()), "{} {}", held(&value), text);
+            prop_assert!(measured_memory(&value) <= estimated_memory(text.as_bytes()), "{} {}", measured_memory(&value), text);
         }
 
         #[test]
         fn any_text_can_be_estimated(text in ".{0,200}") {
-            prop_assert!(memory(text.as_bytes()) >= text.len());
+            prop_assert!(estimated_memory(text.as_bytes()) >= text.len());
         }
     }
 
-    fn arbitrary() -> impl Strategy<Value = String> {
+    fn arbitrary_json() -> impl Strategy<Value = String> {
         let leaf = prop_oneof![
             Just(Value::Null),
             any::<i64>().prop_map(Value::from),

@@ -32,7 +32,7 @@ pub enum KeyScope {
 }
 
 /// Paths of the documents API; half of them come from the predecessor.
-const DOCUMENTS: &[&str] = &[
+const DOCUMENT_PATHS: &[&str] = &[
     "/api/documents",
     "/api/search",
     "/api/meaning-search",
@@ -44,7 +44,7 @@ const DOCUMENTS: &[&str] = &[
 ];
 
 /// Paths that export or import all of a user's data.
-const EVERYTHING: &[&str] = &["/api/users/me/export", "/api/users/me/import"];
+const FULL_DATA_PATHS: &[&str] = &["/api/users/me/export", "/api/users/me/import"];
 
 impl KeyScope {
     /// All scopes.
@@ -87,9 +87,9 @@ impl KeyScope {
             &[Self::Chat]
         } else if under("/api/admin") {
             &[Self::Admin]
-        } else if any(DOCUMENTS) {
+        } else if any(DOCUMENT_PATHS) {
             &[Self::Documents]
-        } else if any(EVERYTHING) {
+        } else if any(FULL_DATA_PATHS) {
             &[Self::Export]
         } else if under("/api/users/me/api-keys") {
             &[Self::Keys]
@@ -105,9 +105,9 @@ pub struct KeyLimits {
     /// Permitted model IDs, or ID prefixes followed by `*`; empty permits all models.
     pub models: Vec<String>,
     /// Maximum cost per UTC day.
-    pub day_cost: Option<MicroDollars>,
+    pub daily_budget: Option<MicroDollars>,
     /// Maximum total cost.
-    pub all_cost: Option<MicroDollars>,
+    pub total_budget: Option<MicroDollars>,
 }
 
 impl KeyLimits {
@@ -121,7 +121,7 @@ impl KeyLimits {
     }
 
     /// Whether any limit is set.
-    pub fn are_some(&self) -> bool {
+    pub fn is_limited(&self) -> bool {
         *self != Self::default()
     }
 }
@@ -134,12 +134,12 @@ pub struct PresentedKey {
     /// Scopes of the key; empty means `KeyScope::DEFAULT`.
     pub scopes: Vec<KeyScope>,
     /// Whether the key has limits.
-    pub is_confined: bool,
+    pub has_limits: bool,
 }
 
 impl PresentedKey {
     /// Whether the key has the scope.
-    pub fn opens(&self, scope: KeyScope) -> bool {
+    pub fn has_scope(&self, scope: KeyScope) -> bool {
         match self.scopes.is_empty() {
             true => KeyScope::DEFAULT.contains(&scope),
             false => self.scopes.contains(&scope),
@@ -199,6 +199,6 @@ mod tests {
         ] {
             assert_eq!(confines(models).allow(model), allowed, "{models:?} {model}");
         }
-        assert!(!confines(&[]).are_some());
+        assert!(!confines(&[]).is_limited());
     }
 }

@@ -58,7 +58,7 @@ pub struct Model {
 
 impl Model {
     /// Whether the model is known not to accept images. Unknown models are tried.
-    pub fn is_blind(&self) -> bool {
+    pub fn rejects_images(&self) -> bool {
         self.vision == Some(false)
     }
 

@@ -20,11 +20,11 @@ impl MicroDollars {
             .then(|| Self((dollars * 1e6).ceil() as i64))
     }
     /// Saturating sum.
-    pub fn plus(self, other: Self) -> Self {
+    pub fn saturating_add(self, other: Self) -> Self {
         Self(self.0.saturating_add(other.0))
     }
     /// Saturating product.
-    pub fn times(self, count: u32) -> Self {
+    pub fn saturating_mul(self, count: u32) -> Self {
         Self(self.0.saturating_mul(i64::from(count)))
     }
 }

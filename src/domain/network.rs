@@ -78,7 +78,7 @@ pub fn is_public(address: IpAddr) -> bool {
     let within = |text: &&str| Network::parse(text).is_some_and(|one| one.contains(address));
     match address.to_canonical() {
         IpAddr::V4(_) => !SPECIAL_V4.iter().any(within),
-        IpAddr::V6(v6) => match carried(v6) {
+        IpAddr::V6(v6) => match embedded_ipv4(v6) {
             Some(v4) => is_public(IpAddr::V4(v4)),
             None => within(&GLOBAL_UNICAST) && !SPECIAL_V6.iter().any(within),
         },
@@ -88,7 +88,7 @@ pub fn is_public(address: IpAddr) -> bool {
 /// Resolves a URL host that is an address literal, without DNS: bracketed IPv6, IPv4 in the forms that
 /// `inet_aton` accepts (1 to 4 parts, decimal, octal, or hexadecimal, optional final dot), and `localhost`
 /// (RFC 6761, section 6.3). None for every other name.
-pub fn literal(host: &str) -> Option<IpAddr> {
+pub fn ip_literal(host: &str) -> Option<IpAddr> {
     if let Some(inner) = host.strip_prefix('[') {
         return inner.strip_suffix(']')?.parse().map(IpAddr::V6).ok();
     }
@@ -97,7 +97,10 @@ pub fn literal(host: &str) -> Option<IpAddr> {
     if top.eq_ignore_ascii_case("localhost") {
         return Some(IpAddr::V4(Ipv4Addr::LOCALHOST));
     }
-    let parts: Vec<u32> = host.split('.').map(number).collect::<Option<_>>()?;
+    let parts: Vec<u32> = host
+        .split('.')
+        .map(parse_ipv4_part)
+        .collect::<Option<_>>()?;
     let (last, before) = parts.split_last()?;
     // The last part fills all bytes that the preceding ones leave.
     let room = 32_u32.checked_sub(8 * u32::try_from(before.len()).ok()?)?;
@@ -114,7 +117,7 @@ pub fn literal(host: &str) -> Option<IpAddr> {
 }
 
 /// Parses a part of an IPv4 address as a C integer literal.
-fn number(text: &str) -> Option<u32> {
+fn parse_ipv4_part(text: &str) -> Option<u32> {
     let hex = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X"));
     let (digits, radix) = match (hex, text.strip_prefix('0')) {
         (Some(digits), _) => (digits, 16),
@@ -128,7 +131,7 @@ fn number(text: &str) -> Option<u32> {
 
 /// Returns the IPv4 address to which a NAT64 gateway (64:ff9b::/96, RFC 6052) or a 6to4 relay (2002::/16, RFC
 /// 3056) forwards. Local-use NAT64 (64:ff9b:1::/48) can lead anywhere and does not count as public.
-fn carried(address: Ipv6Addr) -> Option<Ipv4Addr> {
+fn embedded_ipv4(address: Ipv6Addr) -> Option<Ipv4Addr> {
     let bits = address.to_bits();
     if bits >> 32 == 0x0064_ff9b << 64 {
         return Some(Ipv4Addr::from_bits(bits as u32));
@@ -201,7 +204,7 @@ mod tests {
             ("[127.0.0.1]", None),
             ("api.openai.com", None),
         ] {
-            let found = literal(host).map(|address| address.to_string());
+            let found = ip_literal(host).map(|address| address.to_string());
             assert_eq!(found.as_deref(), expected, "{host}");
         }
     }

@@ -17,10 +17,10 @@ mod tests;
 use serde::Serialize;
 
 /// Maximum error probability of a verdict, at any number of looks.
-pub const WRONG: f64 = 0.05;
+pub const ERROR_RATE: f64 = 0.05;
 
 /// Minimum win rate of a panel that counts as a relevant difference, 0 to 1.
-pub const WORTHWHILE: f64 = 0.6;
+pub const MIN_WIN_RATE: f64 = 0.6;
 
 /// Upper bound of the search for the number of votes needed; larger than realistic, and enough for the
 /// hardest rate.
@@ -73,7 +73,7 @@ pub enum PanelVerdict {
     Pays,
     /// The single drafts are preferred.
     DoesNotPay,
-    /// The panel's win rate is below `WORTHWHILE`, whichever is preferred.
+    /// The panel's win rate is below `MIN_WIN_RATE`, whichever is preferred.
     NoDifference,
     /// Not enough evidence yet.
     Unknown,
@@ -87,12 +87,12 @@ pub struct PanelJudgment {
     /// Conclusion.
     pub verdict: PanelVerdict,
     /// Win rate, with ties as half wins, 0 to 1; none without votes.
-    pub rate: Option<f64>,
+    pub win_rate: Option<f64>,
     /// 95% confidence interval of the true win rate, valid for a single look; `None` without votes.
     pub interval: Option<(f64, f64)>,
     /// Number of further votes needed at the current rates; none if the verdict is already known or too many would
     /// be needed.
-    pub more: Option<u64>,
+    pub votes_needed: Option<u64>,
 }
 
 impl VoteTally {
@@ -103,34 +103,39 @@ impl VoteTally {
 
     /// Evaluates the votes as the only question.
     pub fn judge(self) -> PanelJudgment {
-        self.judge_among(several::Stricter::NONE)
+        self.judge_with(several::MultiplicityCorrection::UNCORRECTED)
     }
 
     /// Evaluates the votes as one of several questions.
-    pub fn judge_among(self, stricter: several::Stricter) -> PanelJudgment {
+    pub fn judge_with(self, stricter: several::MultiplicityCorrection) -> PanelJudgment {
         let votes = self.votes();
         let (wins, ties, losses) = (self.wins as f64, self.ties as f64, self.losses as f64);
         let verdict = verdict(wins, ties, losses, stricter);
         PanelJudgment {
             tally: self,
             verdict,
-            rate: (votes > 0).then(|| (wins + ties / 2.0) / votes as f64),
-            interval: (votes > 0).then(|| interval::of(wins, ties, losses)),
-            more: match verdict {
-                PanelVerdict::Unknown => more(wins, ties, losses, stricter),
+            win_rate: (votes > 0).then(|| (wins + ties / 2.0) / votes as f64),
+            interval: (votes > 0).then(|| interval::win_rate_interval(wins, ties, losses)),
+            votes_needed: match verdict {
+                PanelVerdict::Unknown => votes_needed(wins, ties, losses, stricter),
                 _ => None,
             },
         }
     }
 }
 
-fn verdict(wins: f64, ties: f64, losses: f64, stricter: several::Stricter) -> PanelVerdict {
-    let shown = |evidence: f64| evidence >= stricter.threshold(WRONG);
-    if shown(evidence::above(wins, ties, losses, 0.5)) {
+fn verdict(
+    wins: f64,
+    ties: f64,
+    losses: f64,
+    stricter: several::MultiplicityCorrection,
+) -> PanelVerdict {
+    let shown = |evidence: f64| evidence >= stricter.threshold(ERROR_RATE);
+    if shown(evidence::evidence_above(wins, ties, losses, 0.5)) {
         PanelVerdict::Pays
-    } else if shown(evidence::below(wins, ties, losses, 0.5)) {
+    } else if shown(evidence::evidence_below(wins, ties, losses, 0.5)) {
         PanelVerdict::DoesNotPay
-    } else if shown(evidence::below(wins, ties, losses, WORTHWHILE)) {
+    } else if shown(evidence::evidence_below(wins, ties, losses, MIN_WIN_RATE)) {
         PanelVerdict::NoDifference
     } else {
         PanelVerdict::Unknown
@@ -138,7 +143,12 @@ fn verdict(wins: f64, ties: f64, losses: f64, stricter: several::Stricter) -> Pa
 }
 
 /// Number of further votes needed for a verdict at the current rates. Without votes: the minimum, if all agree.
-fn more(wins: f64, ties: f64, losses: f64, stricter: several::Stricter) -> Option<u64> {
+fn votes_needed(
+    wins: f64,
+    ties: f64,
+    losses: f64,
+    stricter: several::MultiplicityCorrection,
+) -> Option<u64> {
     let votes = wins + ties + losses;
     let part = |count: f64, of_none: f64| {
         if votes > 0.0 { count / votes } else { of_none }
@@ -179,15 +189,15 @@ impl PanelJudgment {
             Some(multiple) => format!("at {multiple:.1} times the price of the single answer"),
             None => "without comparable prices".to_owned(),
         };
-        let (Some(rate), Some((from, to))) = (self.rate, self.interval) else {
+        let (Some(rate), Some((from, to))) = (self.win_rate, self.interval) else {
             return format!(
                 "Unknown: no blind votes yet; at least {} are needed.",
-                self.more.unwrap_or_default()
+                self.votes_needed.unwrap_or_default()
             );
         };
         let so_far = format!(
             "of {}, the panel won {}, lost {}, and tied {}, which is {} % with ties as half (95 % interval {} to {} %), {price}",
-            counted(self.tally.votes(), "blind vote"),
+            count_text(self.tally.votes(), "blind vote"),
             self.tally.wins,
             self.tally.losses,
             self.tally.ties,
@@ -204,11 +214,11 @@ impl PanelJudgment {
             }
             PanelVerdict::NoDifference => format!(
                 "No relevant difference: {so_far}; the panel is preferred in fewer than {} of 100 votes.",
-                percent(WORTHWHILE)
+                percent(MIN_WIN_RATE)
             ),
             PanelVerdict::Unknown => format!(
                 "Unknown, about {} needed at this rate: {so_far}.",
-                counted(self.more.unwrap_or_default(), "more vote")
+                count_text(self.votes_needed.unwrap_or_default(), "more vote")
             ),
         }
     }
@@ -218,7 +228,7 @@ fn percent(part: f64) -> f64 {
     (part * 100.0).round()
 }
 
-fn counted(count: u64, what: &str) -> String {
+fn count_text(count: u64, what: &str) -> String {
     let plural = if count == 1 { "" } else { "s" };
     format!("{count} {what}{plural}")
 }

@@ -286,7 +286,7 @@ impl Parameters {
 mod tests {
     use super::*;
 
-    fn faults(parameters: Parameters) -> Vec<&'static str> {
+    fn faulty_names(parameters: Parameters) -> Vec<&'static str> {
         parameters
             .check()
             .err()
@@ -302,10 +302,10 @@ mod tests {
             temperature: Some(temperature),
             ..Parameters::default()
         };
-        assert_eq!(faults(with(0.0)), [""; 0]);
-        assert_eq!(faults(with(2.0)), [""; 0]);
-        assert_eq!(faults(with(2.01)), ["temperature"]);
-        assert_eq!(faults(with(f64::NAN)), ["temperature"]);
+        assert_eq!(faulty_names(with(0.0)), [""; 0]);
+        assert_eq!(faulty_names(with(2.0)), [""; 0]);
+        assert_eq!(faulty_names(with(2.01)), ["temperature"]);
+        assert_eq!(faulty_names(with(f64::NAN)), ["temperature"]);
     }
 
     #[test]
@@ -314,8 +314,8 @@ mod tests {
             stop: vec!["END".to_owned(); count],
             ..Parameters::default()
         };
-        assert_eq!(faults(with(MAX_STOPS)), [""; 0]);
-        assert_eq!(faults(with(MAX_STOPS + 1)), ["stop"]);
+        assert_eq!(faulty_names(with(MAX_STOPS)), [""; 0]);
+        assert_eq!(faulty_names(with(MAX_STOPS + 1)), ["stop"]);
     }
 
     #[test]
@@ -329,7 +329,7 @@ mod tests {
             ..Parameters::default()
         };
         assert_eq!(
-            faults(parameters),
+            faulty_names(parameters),
             ["top_p", "top_k", "timeout_s", "stop", "reasoning_effort"]
         );
     }

@@ -32,7 +32,7 @@ impl WeakPassword {
 
 /// Returns the form in which a password is hashed and compared (NFC): keyboards encode the same letter in
 /// different ways.
-pub fn normalized(password: &str) -> String {
+pub fn normalize(password: &str) -> String {
     // Longer passwords never match; truncating them bounds the work.
     let end = password.floor_char_boundary(4 * MAX_BYTES);
     password[..end].nfc().collect()
@@ -46,7 +46,7 @@ pub fn check_password(password: &str) -> Result<(), WeakPassword> {
     if password.len() > MAX_BYTES {
         return Err(WeakPassword::TooLong);
     }
-    let password = normalized(password);
+    let password = normalize(password);
     if password.chars().count() < MIN_CHARS {
         return Err(WeakPassword::TooShort);
     }
@@ -58,7 +58,7 @@ pub fn check_password(password: &str) -> Result<(), WeakPassword> {
 
 /// Stems of the most common passwords: `Password1!`, `P@ssw0rd`, and `password` have the same stem.
 #[rustfmt::skip]
-const COMMON: &[&str] = &[
+const COMMON_PASSWORDS: &[&str] = &[
     "password", "passwort", "passphrase", "mypassword", "thepassword", "qwerty", "qwertyuiop", "qwertyui", "azerty",
     "azertyuiop", "qwertz", "letmein", "letmeinnow", "welcome", "welcomehome", "admin", "administrator", "iloveyou",
     "iloveu", "loveyou", "lovely", "monkey", "dragon", "football", "baseball", "basketball", "hockey", "soccer",
@@ -86,7 +86,7 @@ const COMMON: &[&str] = &[
 ];
 
 /// Sequences of characters that are typed in this order or backward.
-const RUNS: &[&str] = &[
+const KEYBOARD_RUNS: &[&str] = &[
     "01234567890",
     "abcdefghijklmnopqrstuvwxyz",
     "qwertyuiopasdfghjklzxcvbnm",
@@ -101,7 +101,7 @@ fn is_common(password: &str) -> bool {
     let lower = password.to_lowercase();
     let letters: Vec<char> = lower.chars().collect();
     let distinct = letters.iter().collect::<std::collections::BTreeSet<_>>();
-    if distinct.len() < 4 || is_run(&lower) || is_repeated(&letters) {
+    if distinct.len() < 4 || is_keyboard_run(&lower) || is_repeated(&letters) {
         return true;
     }
     // A year, digits, or punctuation at the ends, or `@` for `a`, does not make a password harder to guess.
@@ -109,15 +109,16 @@ fn is_common(password: &str) -> bool {
     [word, word.trim_start_matches(|c: char| !c.is_alphabetic())]
         .iter()
         .any(|word| {
-            let plain: String = word.chars().map(unleet).collect();
-            COMMON.contains(&plain.as_str())
+            let plain: String = word.chars().map(from_leetspeak).collect();
+            COMMON_PASSWORDS.contains(&plain.as_str())
         })
 }
 
 /// Whether the whole text is part of a sequence, forward or backward.
-fn is_run(text: &str) -> bool {
+fn is_keyboard_run(text: &str) -> bool {
     let backward: String = text.chars().rev().collect();
-    RUNS.iter()
+    KEYBOARD_RUNS
+        .iter()
         .any(|run| run.contains(text) || run.contains(&backward))
 }
 
@@ -131,7 +132,7 @@ fn is_repeated(letters: &[char]) -> bool {
     })
 }
 
-fn unleet(character: char) -> char {
+fn from_leetspeak(character: char) -> char {
     match character {
         '@' | '4' => 'a',
         '$' | '5' => 's',
@@ -177,7 +178,7 @@ mod tests {
 
     #[test]
     fn the_same_letters_are_the_same_password() {
-        assert_eq!(normalized("cafe\u{301}"), "caf\u{e9}");
-        assert_eq!(normalized(&"\u{e9}".repeat(5_000)).len(), 4 * MAX_BYTES);
+        assert_eq!(normalize("cafe\u{301}"), "caf\u{e9}");
+        assert_eq!(normalize(&"\u{e9}".repeat(5_000)).len(), 4 * MAX_BYTES);
     }
 }

@@ -131,7 +131,7 @@ pub struct Plan {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub agreement: Option<f64>,
     /// The calls that compare the answers with each other and with the documents.
-    #[serde(default, skip_serializing_if = "EvidencePlan::is_unstated")]
+    #[serde(default, skip_serializing_if = "EvidencePlan::is_absent")]
     pub evidence: EvidencePlan,
     /// Canary in the fence around the documents, which an honest answer never contains.
     #[serde(default, skip_serializing_if = "String::is_empty")]
@@ -182,7 +182,7 @@ pub enum EvidenceMode {
 }
 
 impl EvidenceMode {
-    /// Parses a name: `auto`, `on`, or `off`.
+    /// Parses a name: `auto`, `on`, or `disabled`.
     pub fn parse(text: &str) -> Option<Self> {
         match text {
             "auto" => Some(Self::Auto),
@@ -214,7 +214,7 @@ pub struct EvidencePlan {
 
 impl EvidencePlan {
     /// Creates a plan that makes no calls, with the reason.
-    pub fn off(reason: impl Into<String>) -> Self {
+    pub fn disabled(reason: impl Into<String>) -> Self {
         Self {
             reason: reason.into(),
             ..Self::default()
@@ -222,7 +222,7 @@ impl EvidencePlan {
     }
 
     /// Whether this is the plan of a run stored before evidence calls existed.
-    pub fn is_unstated(&self) -> bool {
+    pub fn is_absent(&self) -> bool {
         *self == Self::default()
     }
 
@@ -304,7 +304,7 @@ pub(super) fn is_first(number: &u32) -> bool {
 
 impl Plan {
     /// Index of the stage of first answers, after the reading stage if there is one.
-    pub fn first(&self) -> usize {
+    pub fn first_answer_stage(&self) -> usize {
         let reads = self.stages.first().map(|stage| stage.who) == Some(StageRole::Readers);
         usize::from(reads)
     }
@@ -348,7 +348,7 @@ impl Plan {
     /// Returns the earlier turns that a model sees, without the conversation's own system messages.
     pub fn earlier_turns(&self, model: &str) -> CarriedTurns {
         let room = self.rooms.get(model).copied().unwrap_or(u64::MAX);
-        thread::context(&thread::spoken(&self.turns), room)
+        thread::carried_turns(&thread::as_spoken_text(&self.turns), room)
     }
 
     /// Passages given to a member.

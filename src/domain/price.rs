@@ -27,7 +27,7 @@ const MAX_PRICE: f64 = 10_000.0;
 impl Price {
     /// Whether the price is plausible: within bounds, cached input no more than input, and long-call prices no less
     /// than the normal ones.
-    pub fn is_sane(&self) -> bool {
+    pub fn is_plausible(&self) -> bool {
         let sane = |dollars: f64| (0.0..=MAX_PRICE).contains(&dollars);
         let sound = |input: f64, output: f64, cached: Option<f64>| {
             let is_cheaper = |cached| sane(cached) && cached <= input;
@@ -60,7 +60,7 @@ pub struct LongCallPrice {
 /// Surcharge for writing a token to the prompt cache, as a fraction of the input price: Anthropic's five-minute
 /// cache, the only one that Quire requests (docs.anthropic.com/en/docs/build-with-claude/prompt-caching).
 /// Providers that cache for free report no such tokens.
-const STORING: f64 = 0.25;
+const CACHE_WRITE_SURCHARGE: f64 = 0.25;
 
 impl Price {
     /// Cost of a call. `Usage::input` includes cached tokens, which are charged at their own price.
@@ -73,7 +73,7 @@ impl Price {
         };
         // dollars per million tokens = micro-dollars per token
         let total = fresh as f64 * read
-            + usage.stored.min(fresh) as f64 * read * STORING
+            + usage.stored.min(fresh) as f64 * read * CACHE_WRITE_SURCHARGE
             + cached as f64 * read_again.unwrap_or(read)
             + usage.output as f64 * written;
         MicroDollars(total.ceil() as i64)

@@ -37,7 +37,7 @@ pub struct Project {
 
 impl Project {
     /// Whether the project's texts are within their limits.
-    pub fn is_bounded(&self) -> bool {
+    pub fn is_within_limits(&self) -> bool {
         let name = self.name.chars().count();
         (1..=MAX_NAME).contains(&name) && self.instructions.chars().count() <= MAX_INSTRUCTIONS
     }

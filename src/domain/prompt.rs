@@ -38,7 +38,7 @@ pub fn system_message(sources: &[SourcePassage], nonce: &str, canary: &str) -> M
             text.push_str(&format!(
                 "{} {document}, page {page}:\n{}\n\n",
                 mark_of(source),
-                disarmed(source, passage)
+                neutralize_marks(source, passage)
             ));
         }
         text.push_str(&format!("----- end of documents {nonce} -----"));
@@ -47,7 +47,7 @@ pub fn system_message(sources: &[SourcePassage], nonce: &str, canary: &str) -> M
 }
 
 /// Suffix for the model that writes the answer when it has tools.
-pub const MAY_ACT: &str = "\n\nYou are given tools, the other members were not: call them where the question needs it, \
+pub const ACTION_RULES: &str = "\n\nYou are given tools, the other members were not: call them where the question needs it, \
     instead of writing what you have not looked up or done.";
 
 /// Messages of a call to `model`: our rules, the earlier conversation as far as the model has room for it, and the
@@ -73,7 +73,7 @@ pub fn conversation(plan: &Plan, model: &str, rules: Message, asked: Message) ->
         rules.text += &own.text;
     }
     let mut messages = vec![rules];
-    messages.extend(seen.iter().map(in_words));
+    messages.extend(seen.iter().map(as_text_message));
     messages.push(Message {
         images: last.images.clone(),
         ..asked
@@ -82,7 +82,7 @@ pub fn conversation(plan: &Plan, model: &str, rules: Message, asked: Message) ->
 }
 
 // Formats a turn's tool calls as text, for members without tools.
-fn in_words(turn: &Message) -> Message {
+fn as_text_message(turn: &Message) -> Message {
     let mut text = turn.text.clone();
     if turn.result_of.is_some() {
         text = format!("(a tool gave)\n{text}");
@@ -91,7 +91,7 @@ fn in_words(turn: &Message) -> Message {
         if !text.is_empty() {
             text.push('\n');
         }
-        text += &call.in_words();
+        text += &call.as_text();
     }
     Message {
         images: turn.images.clone(),
@@ -122,9 +122,9 @@ pub fn user_message(template: &str, holes: &Placeholders) -> Message {
             "sources" => sources_hint(&holes.brief.sources),
             "own" => holes.own.to_owned(),
             "own_initial" => holes.own_initial.to_owned(),
-            "peers" => lettered(&holes.brief.peers, holes.nonce),
+            "peers" => lettered_answers(&holes.brief.peers, holes.nonce),
             "reviews" if holes.brief.task == Task::Revise => {
-                lettered(&holes.brief.peers, holes.nonce)
+                lettered_answers(&holes.brief.peers, holes.nonce)
             }
             "reviews" => critiques(&holes.brief.reviews, holes.nonce),
             "members" => holes.members.to_string(),
@@ -147,18 +147,21 @@ pub fn user_message(template: &str, holes: &Placeholders) -> Message {
     Message::new(MessageRole::User, text)
 }
 
-const CRITIQUES: &str = "The members have criticised each other's texts, and nobody has revised anything yet. \
+const CRITIQUES_INTRODUCTION: &str = "The members have criticised each other's texts, and nobody has revised anything yet. \
     Follow a critique only where its evidence holds. Their critiques, under the letters of those who wrote them:\n";
 
 fn critiques(reviews: &[Peer], nonce: &str) -> String {
     match reviews {
         [] => String::new(),
-        reviews => format!("{CRITIQUES}{}", lettered(reviews, nonce)),
+        reviews => format!(
+            "{CRITIQUES_INTRODUCTION}{}",
+            lettered_answers(reviews, nonce)
+        ),
     }
 }
 
 /// Valid placeholder names; a pattern with any other is rejected when it is loaded.
-pub const HOLES: &[&str] = &[
+pub const PLACEHOLDER_NAMES: &[&str] = &[
     "question",
     "sources",
     "own",
@@ -169,7 +172,7 @@ pub const HOLES: &[&str] = &[
 ];
 
 /// Returns the placeholder names in a template.
-pub fn holes_of(template: &str) -> Vec<&str> {
+pub fn placeholders_in(template: &str) -> Vec<&str> {
     let mut found = Vec::new();
     let mut rest = template;
     while let Some((_, after)) = rest.split_once('{') {
@@ -213,13 +216,13 @@ fn fill(line: &str, value: &dyn Fn(&str) -> Option<String>) -> String {
 
 // Replaces citation marks inside a document, which could be mistaken for references to other passages. Notes may
 // contain marks.
-fn disarmed(source: &SourcePassage, passage: &str) -> String {
+fn neutralize_marks(source: &SourcePassage, passage: &str) -> String {
     if source.document_id.is_none() {
         return passage.to_owned();
     }
     let mut out = String::with_capacity(passage.len());
     let mut done = 0;
-    for cite in citation::cites(passage) {
+    for cite in citation::find_mark_groups(passage) {
         if cite
             .marks
             .iter()
@@ -261,7 +264,7 @@ fn sources_hint(sources: &[SourcePassage]) -> String {
     }
 }
 
-fn lettered(peers: &[Peer], nonce: &str) -> String {
+fn lettered_answers(peers: &[Peer], nonce: &str) -> String {
     peers
         .iter()
         .map(|peer| {
@@ -280,7 +283,7 @@ pub fn letter(member: usize) -> char {
 }
 
 /// Prepares a text for peers: without a self-introduction, cut to `PEER_BUDGET`.
-pub fn anonymous(text: &str) -> String {
+pub fn without_model_names(text: &str) -> String {
     let text = without_introduction(text.trim());
     match text.char_indices().nth(PEER_BUDGET) {
         None => text.to_owned(),
@@ -291,7 +294,7 @@ pub fn anonymous(text: &str) -> String {
     }
 }
 
-const NAMES: &[&str] = &[
+const VENDOR_NAMES: &[&str] = &[
     "claude",
     "anthropic",
     "chatgpt",
@@ -326,10 +329,10 @@ pub fn without_introduction(text: &str) -> &str {
     if !opens {
         return text;
     }
-    if NAMES.iter().any(|name| clause.contains(name)) && !first_line.starts_with('*') {
+    if VENDOR_NAMES.iter().any(|name| clause.contains(name)) && !first_line.starts_with('*') {
         return text[end..].trim_start();
     }
-    if first_line.starts_with('*') && NAMES.iter().any(|name| first_line.contains(name)) {
+    if first_line.starts_with('*') && VENDOR_NAMES.iter().any(|name| first_line.contains(name)) {
         return text[line..].trim_start();
     }
     text
@@ -340,7 +343,7 @@ pub fn without_introduction(text: &str) -> &str {
 pub fn shuffle<T>(items: &mut [T], seed: u64) {
     let mut chance = Random::new(seed);
     for last in (1..items.len()).rev() {
-        items.swap(last, (chance.bits() % (last as u64 + 1)) as usize);
+        items.swap(last, (chance.next_u64() % (last as u64 + 1)) as usize);
     }
 }
 
@@ -425,9 +428,9 @@ mod tests {
             ),
             ("Hi there. Google fell.", "Hi there. Google fell."),
         ] {
-            assert_eq!(anonymous(text), expected);
+            assert_eq!(without_model_names(text), expected);
         }
-        assert!(anonymous(&"ä ".repeat(20_000)).chars().count() <= PEER_BUDGET + 2);
+        assert!(without_model_names(&"ä ".repeat(20_000)).chars().count() <= PEER_BUDGET + 2);
     }
 
     #[test]
@@ -461,6 +464,9 @@ mod tests {
 
     #[test]
     fn placeholders_are_found() {
-        assert_eq!(holes_of("{a_b} {} {X} {q} {json: {c}}"), ["a_b", "q", "c"]);
+        assert_eq!(
+            placeholders_in("{a_b} {} {X} {q} {json: {c}}"),
+            ["a_b", "q", "c"]
+        );
     }
 }

@@ -13,12 +13,12 @@ const MAX_HEADERS: usize = 32;
 /// Maximum number of models of a provider with their own settings.
 const MAX_MODELS: usize = 200;
 /// Maximum size of a header value in bytes.
-const MAX_VALUE: usize = 4_096;
+const MAX_VALUE_BYTES: usize = 4_096;
 /// Maximum size of all added body fields as JSON, in bytes.
-const MAX_BODY: usize = 64 * 1024;
+const MAX_BODY_BYTES: usize = 64 * 1024;
 
 /// Headers controlled by the connection or by the request itself.
-const OWN_HEADERS: &[&str] = &[
+const RESERVED_HEADERS: &[&str] = &[
     "host",
     "connection",
     "content-length",
@@ -37,7 +37,7 @@ const OWN_HEADERS: &[&str] = &[
 ];
 
 /// Credential headers that only an administrator may replace.
-const CREDENTIALS: &[&str] = &[
+const CREDENTIAL_HEADERS: &[&str] = &[
     "authorization",
     "x-api-key",
     "api-key",
@@ -109,10 +109,10 @@ impl Additions {
         if let Some(name) = fixed {
             return Err(format!("the body field {name} cannot be set"));
         }
-        if Value::Object(self.body.clone()).to_string().len() > MAX_BODY {
+        if Value::Object(self.body.clone()).to_string().len() > MAX_BODY_BYTES {
             return Err(format!(
                 "the body fields are larger than {} KiB",
-                MAX_BODY / 1024
+                MAX_BODY_BYTES / 1024
             ));
         }
         Ok(())
@@ -124,16 +124,16 @@ fn check_header(name: &str, value: &str, may_sign: bool) -> Result<(), String> {
     if name.is_empty() || name.len() > 64 || !name.chars().all(is_token) {
         return Err("a header name must have 1 to 64 letters, digits and -".to_owned());
     }
-    if OWN_HEADERS.contains(&name) {
+    if RESERVED_HEADERS.contains(&name) {
         return Err(format!("the header {name} cannot be set"));
     }
-    if !may_sign && CREDENTIALS.contains(&name) {
+    if !may_sign && CREDENTIAL_HEADERS.contains(&name) {
         return Err(format!(
             "only an admin can set the header {name}: use the key"
         ));
     }
     let is_shown = |c: char| c.is_ascii_graphic() || c == ' ';
-    if value.len() > MAX_VALUE || !value.chars().all(is_shown) {
+    if value.len() > MAX_VALUE_BYTES || !value.chars().all(is_shown) {
         return Err(format!(
             "the value of the header {name} must be printable ASCII"
         ));
@@ -218,7 +218,7 @@ pub struct StoredProvider {
     /// Encrypted key, bound to this provider and URL; empty if it needs none.
     pub encrypted_key: String,
     /// Last characters of the key, to distinguish keys.
-    pub key_end: String,
+    pub key_suffix: String,
     /// Model names; none for all that the provider lists.
     pub models: Option<Vec<String>>,
     /// Maximum number of concurrent calls, if limited.
@@ -231,7 +231,7 @@ pub struct StoredProvider {
 
 impl StoredProvider {
     /// Associated data of the key's encryption: if the key is moved to another row or URL, it cannot be decrypted.
-    pub fn place(&self) -> String {
+    pub fn key_context(&self) -> String {
         let base = self.base_url.as_deref().unwrap_or_default();
         format!("provider {} {} {base}", self.id, self.name)
     }
@@ -245,7 +245,7 @@ pub fn is_name(name: &str) -> bool {
 }
 
 /// The displayable end of a key: too short to guess the rest from; empty for keys under 16 characters.
-pub fn key_end(key: &str) -> String {
+pub fn key_suffix(key: &str) -> String {
     let count = key.chars().count();
     if count < 16 {
         return String::new();
@@ -270,7 +270,7 @@ mod tests {
         ] {
             assert_eq!(is_name(name), expected, "{name}");
         }
-        assert_eq!(key_end("sk-0123456789abcdef"), "cdef");
-        assert_eq!(key_end("short-key"), "");
+        assert_eq!(key_suffix("sk-0123456789abcdef"), "cdef");
+        assert_eq!(key_suffix("short-key"), "");
     }
 }

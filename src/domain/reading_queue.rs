@@ -9,7 +9,7 @@ use super::id::{DocumentId, UserId};
 pub const MAX_WAITING: u64 = 100;
 /// Every n-th document served for a user is the one that has waited longest, so that small files cannot
 /// starve a large one.
-const OLDEST_EVERY: u64 = 4;
+const OLDEST_FIRST_INTERVAL: u64 = 4;
 
 /// A document waiting to be processed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,18 +25,18 @@ pub struct WaitingDocument {
 /// Scheduling state: when each user was last served, and what is being processed.
 #[derive(Debug, Default)]
 pub struct ReadingQueue {
-    people: BTreeMap<UserId, ReadingTurn>,
+    turns_by_user: BTreeMap<UserId, ReadingTurn>,
     count: u64,
 }
 
 #[derive(Debug, Default)]
 struct ReadingTurn {
-    /// When the user was last served, or first seen: see `ReadingQueue::now`.
+    /// When the user was last served, or first seen: see `ReadingQueue::current_turn`.
     last: u64,
     /// Number of the user's documents served.
     served: u64,
     /// Number of the user's documents being processed.
-    held: usize,
+    being_read: usize,
 }
 
 impl ReadingQueue {
@@ -50,16 +50,21 @@ impl ReadingQueue {
     ) -> Option<&'a WaitingDocument> {
         let share = readers.saturating_sub(1).max(1);
         let turn = |one: &WaitingDocument| {
-            let turn = self.people.get(&one.user);
-            turn.map_or((0, self.now()), |turn| (turn.held, turn.last))
+            let turn = self.turns_by_user.get(&one.user);
+            turn.map_or((0, self.current_turn()), |turn| {
+                (turn.being_read, turn.last)
+            })
         };
         let person = waiting
             .iter()
             .filter(|one| turn(one).0 < share)
             .min_by_key(|one| (turn(one), &one.id))?;
-        let served = self.people.get(&person.user).map_or(0, |turn| turn.served);
+        let served = self
+            .turns_by_user
+            .get(&person.user)
+            .map_or(0, |turn| turn.served);
         let own = waiting.iter().filter(|one| one.user == person.user);
-        match (served + 1).is_multiple_of(OLDEST_EVERY) {
+        match (served + 1).is_multiple_of(OLDEST_FIRST_INTERVAL) {
             true => own.min_by_key(|one| &one.id),
             false => own.min_by_key(|one| (one.size, &one.id)),
         }
@@ -68,39 +73,39 @@ impl ReadingQueue {
     /// Records the start of processing for a user.
     pub fn begin(&mut self, user: &UserId) {
         self.count += 1;
-        let turn = self.people.entry(user.clone()).or_default();
+        let turn = self.turns_by_user.entry(user.clone()).or_default();
         turn.last = 2 * self.count;
         turn.served += 1;
-        turn.held += 1;
+        turn.being_read += 1;
     }
 
     /// Records the end of processing for a user.
     pub fn end(&mut self, user: &UserId) {
-        if let Some(turn) = self.people.get_mut(user) {
-            turn.held = turn.held.saturating_sub(1);
+        if let Some(turn) = self.turns_by_user.get_mut(user) {
+            turn.being_read = turn.being_read.saturating_sub(1);
         }
     }
 
     /// Records the waiting users. New users queue behind those waiting since an earlier turn and before the
     /// one served last; users who neither wait nor occupy a reader are removed.
-    pub fn see(&mut self, waiting: &[WaitingDocument]) {
+    pub fn update_waiting(&mut self, waiting: &[WaitingDocument]) {
         let people: BTreeSet<&UserId> = waiting.iter().map(|one| &one.user).collect();
-        self.people
-            .retain(|user, turn| turn.held > 0 || people.contains(user));
-        let now = self.now();
+        self.turns_by_user
+            .retain(|user, turn| turn.being_read > 0 || people.contains(user));
+        let now = self.current_turn();
         for user in people {
-            if !self.people.contains_key(user) {
+            if !self.turns_by_user.contains_key(user) {
                 let turn = ReadingTurn {
                     last: now,
                     ..ReadingTurn::default()
                 };
-                self.people.insert(user.clone(), turn);
+                self.turns_by_user.insert(user.clone(), turn);
             }
         }
     }
 
     // Turns have even numbers; a user who arrives between two gets the odd number below the later one.
-    fn now(&self) -> u64 {
+    fn current_turn(&self) -> u64 {
         (2 * self.count).saturating_sub(1)
     }
 }
@@ -125,7 +130,7 @@ mod tests {
     }
 
     /// Processes everything with one reader and returns the numbers in order of processing.
-    fn order(mut waiting: Vec<WaitingDocument>) -> Vec<u64> {
+    fn reading_order(mut waiting: Vec<WaitingDocument>) -> Vec<u64> {
         let mut turns = ReadingQueue::default();
         let mut read = Vec::new();
         while let Some(next) = turns.next(&waiting, 1).cloned() {
@@ -143,12 +148,12 @@ mod tests {
             .map(|n| document(n, 1, 43_000 - u64::from(n)))
             .collect();
         waiting.push(document(20, 2, 16));
-        assert_eq!(order(waiting)[..2], [42_991, 16]);
+        assert_eq!(reading_order(waiting)[..2], [42_991, 16]);
         let waiting = vec![document(1, 1, 30), document(2, 1, 10), document(3, 1, 20)];
-        assert_eq!(order(waiting), [10, 20, 30]);
+        assert_eq!(reading_order(waiting), [10, 20, 30]);
         // A user's oldest document gets its turn, however large.
         let waiting = (0..8).map(|n| document(n, 1, 100 - u64::from(n))).collect();
-        assert_eq!(order(waiting), [93, 94, 95, 100, 96, 97, 98, 99]);
+        assert_eq!(reading_order(waiting), [93, 94, 95, 100, 96, 97, 98, 99]);
     }
 
     #[test]
@@ -172,8 +177,8 @@ mod tests {
             turns.end(&user(n));
         }
         turns.begin(&user(7));
-        turns.see(&[document(1, 3, 1)]);
-        assert_eq!(turns.people.len(), 2);
+        turns.update_waiting(&[document(1, 3, 1)]);
+        assert_eq!(turns.turns_by_user.len(), 2);
         // A user who returns with one file at a time does not overtake one who has waited.
         let mut turns = ReadingQueue::default();
         let patient = document(9, 9, 1);
@@ -181,14 +186,14 @@ mod tests {
         turns.end(&user(9));
         for n in 0..3 {
             let waiting = [document(10 + n, 1, 1), patient.clone()];
-            turns.see(&waiting);
+            turns.update_waiting(&waiting);
             let next = turns.next(&waiting, 1).cloned().expect("something waits");
             if next == patient {
                 return;
             }
             turns.begin(&next.user);
             turns.end(&next.user);
-            turns.see(std::slice::from_ref(&patient));
+            turns.update_waiting(std::slice::from_ref(&patient));
         }
         panic!("passed by again and again");
     }
@@ -222,7 +227,7 @@ mod tests {
                     Event::Finish(at) if at < held.len() => turns.end(&held.remove(at)),
                     Event::Finish(_) => {}
                 }
-                turns.see(&waiting);
+                turns.update_waiting(&waiting);
                 while held.len() < readers {
                     let Some(next) = turns.next(&waiting, readers).cloned() else {
                         let holds = |user: &UserId| held.iter().filter(|other| *other == user).count();

@@ -9,7 +9,7 @@ use super::time::Timestamp;
 pub const MAX_NAME: usize = 60;
 
 /// Placeholder for the question in a recipe's prompt.
-pub const QUESTION: &str = "{{question}}";
+pub const QUESTION_PLACEHOLDER: &str = "{{question}}";
 
 /// Maximum length of a recipe's prompt in characters.
 pub const MAX_PROMPT: usize = 20_000;
@@ -18,14 +18,14 @@ pub const MAX_PROMPT: usize = 20_000;
 ///
 /// # Errors
 /// Fails when the template lacks the placeholder or is too long.
-pub fn prompt(template: &str, question: &str) -> Result<String, &'static str> {
-    if !template.contains(QUESTION) {
+pub fn fill_prompt(template: &str, question: &str) -> Result<String, &'static str> {
+    if !template.contains(QUESTION_PLACEHOLDER) {
         return Err("a prompt needs {{question}} where the question goes");
     }
     if template.chars().count() > MAX_PROMPT {
         return Err("a prompt can have at most 20000 characters");
     }
-    Ok(template.replace(QUESTION, question))
+    Ok(template.replace(QUESTION_PLACEHOLDER, question))
 }
 
 /// A version of a recipe.
@@ -41,7 +41,7 @@ pub struct Recipe {
     pub shared: bool,
     /// Version number, from 1.
     pub version: u32,
-    /// Settings for fields that a request omits; `prompt` is a template or empty.
+    /// Settings for fields that a request omits; `fill_prompt` is a template or empty.
     pub body: Request,
     /// Creation time of the recipe.
     pub created: Timestamp,

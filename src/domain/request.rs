@@ -178,7 +178,7 @@ pub const RECIPE_FIELDS: [&str; 14] = [
 ];
 
 /// Canonical names of fields that have an alias.
-const ALIASES: [(&str, &str); 4] = [
+const FIELD_ALIASES: [(&str, &str); 4] = [
     ("query", "prompt"),
     ("selected_models", "models"),
     ("lead_model", "ultra_model"),
@@ -289,7 +289,7 @@ impl Request {
         self.passages = self.passages.or(defaults.passages);
     }
     /// Returns the name of a field that this request sets and a recipe cannot hold.
-    pub fn beyond_recipe(&self) -> Option<String> {
+    pub fn field_beyond_recipe(&self) -> Option<String> {
         match json!(self) {
             Value::Object(fields) => fields
                 .into_iter()
@@ -305,7 +305,7 @@ impl Request {
             _ => Map::new(),
         };
         for (name, value) in changes {
-            let alias = ALIASES.iter().find(|(alias, _)| *alias == name);
+            let alias = FIELD_ALIASES.iter().find(|(alias, _)| *alias == name);
             let name = alias.map_or(name, |(_, canonical)| (*canonical).to_owned());
             match value {
                 Value::Null => fields.remove(&name),
@@ -360,14 +360,14 @@ pub struct StoredRequest {
 
 impl StoredRequest {
     /// Converts the request and its context to the current fields.
-    pub fn upgraded(self) -> (Request, RunContext) {
+    pub fn into_request(self) -> (Request, RunContext) {
         let (mut request, mut context) = (self.request, self.context);
         request.document_ids.extend(self.documents);
         request.budget_usd = request.budget_usd.or(self.budget);
         request.detached |= self.detached;
         request.response_format = request
             .response_format
-            .or(self.format.as_ref().map(Format::requested));
+            .or(self.format.as_ref().map(Format::to_request_json));
         request.stop_when_agreed = request.stop_when_agreed.or(self.agreement);
         // Requests stored before this field existed ran the whole pattern.
         request.depth.get_or_insert(Depth::Full);
@@ -414,7 +414,7 @@ mod tests {
         };
         let text = to_stored(&request, &context).expect("JSON");
         let stored: StoredRequest = serde_json::from_str(&text).expect("stored");
-        assert_eq!(stored.upgraded(), (request, context));
+        assert_eq!(stored.into_request(), (request, context));
     }
 
     #[test]
@@ -426,7 +426,7 @@ mod tests {
             "recipe": "brief@3", "key": null, "topic": "paper", "sample": 1,
         });
         let stored: StoredRequest = serde_json::from_value(old).expect("stored");
-        let (request, context) = stored.upgraded();
+        let (request, context) = stored.into_request();
         assert_eq!(request.document_ids, ["d"]);
         assert_eq!(
             (request.budget_usd, request.stop_when_agreed),

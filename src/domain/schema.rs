@@ -22,7 +22,7 @@ const MAX_PATTERNS_SIZE: usize = 4 * 1024 * 1024;
 /// Maximum backtracking steps of one regular-expression match.
 const MAX_BACKTRACKS: usize = 5_000;
 /// Maximum length of an error description in characters.
-const MAX_FAULT: usize = 400;
+const MAX_ERROR_CHARS: usize = 400;
 
 fn check(schema: &Value, compiled: &Compiled) -> Result<(), String> {
     if !schema.is_object() {
@@ -35,11 +35,11 @@ fn check(schema: &Value, compiled: &Compiled) -> Result<(), String> {
         return Err("the schema must be of type object at the top level".to_owned());
     }
     let mut patterns = 0;
-    scan(schema, 0, &mut patterns)?;
+    scan_keywords(schema, 0, &mut patterns)?;
     if patterns > MAX_PATTERNS {
         return Err(format!("the schema has more than {MAX_PATTERNS} patterns"));
     }
-    compiled.of(schema).map(drop)
+    compiled.validator(schema).map(drop)
 }
 
 fn admits_objects(schema: &Value) -> bool {
@@ -51,7 +51,7 @@ fn admits_objects(schema: &Value) -> bool {
 }
 
 // Limits that the crate does not enforce: depth, number of patterns, and external references.
-fn scan(part: &Value, depth: usize, patterns: &mut usize) -> Result<(), String> {
+fn scan_keywords(part: &Value, depth: usize, patterns: &mut usize) -> Result<(), String> {
     if depth > MAX_DEPTH {
         return Err("the schema is nested too deeply".to_owned());
     }
@@ -70,12 +70,12 @@ fn scan(part: &Value, depth: usize, patterns: &mut usize) -> Result<(), String> 
                     ("patternProperties", Value::Object(names)) => *patterns += names.len(),
                     _ => {}
                 }
-                scan(value, depth + 1, patterns)?;
+                scan_keywords(value, depth + 1, patterns)?;
             }
         }
         Value::Array(items) => {
             for item in items {
-                scan(item, depth + 1, patterns)?;
+                scan_keywords(item, depth + 1, patterns)?;
             }
         }
         _ => {}
@@ -83,9 +83,9 @@ fn scan(part: &Value, depth: usize, patterns: &mut usize) -> Result<(), String> 
     Ok(())
 }
 
-fn compiled(schema: &Value) -> Result<Validator, String> {
+fn compile(schema: &Value) -> Result<Validator, String> {
     let mut patterns = 0;
-    scan(schema, 0, &mut patterns)?;
+    scan_keywords(schema, 0, &mut patterns)?;
     let size = MAX_PATTERN_SIZE.min(MAX_PATTERNS_SIZE / patterns.max(1));
     let patterns = PatternOptions::fancy_regex()
         .backtrack_limit(MAX_BACKTRACKS)
@@ -109,7 +109,7 @@ fn compiled(schema: &Value) -> Result<Validator, String> {
         .should_validate_formats(false)
         .with_pattern_options(patterns)
         .build(&schema)
-        .map_err(|error| format!("the schema is not valid: {}", told(&error)))
+        .map_err(|error| format!("the schema is not valid: {}", error_text(&error)))
 }
 
 fn validate(schema: &Value, compiled: &Compiled, value: &Value) -> Result<(), String> {
@@ -117,8 +117,10 @@ fn validate(schema: &Value, compiled: &Compiled, value: &Value) -> Result<(), St
         return Err("the top is nested too deeply".to_owned());
     }
     effort::check(schema, value)?;
-    let validator = compiled.of(schema)?;
-    validator.validate(value).map_err(|error| told(&error))
+    let validator = compiled.validator(schema)?;
+    validator
+        .validate(value)
+        .map_err(|error| error_text(&error))
 }
 
 fn depth_of(value: &Value) -> usize {
@@ -131,7 +133,7 @@ fn depth_of(value: &Value) -> usize {
 }
 
 // Formats location and error. The value is masked because it may be secret.
-fn told(error: &ValidationError<'_>) -> String {
+fn error_text(error: &ValidationError<'_>) -> String {
     let mut place = String::new();
     for part in error.instance_path().to_string().split('/').skip(1) {
         match part.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -143,16 +145,16 @@ fn told(error: &ValidationError<'_>) -> String {
         place.push_str("the top");
     }
     let said = format!("{place}: {}", error.masked());
-    said.chars().take(MAX_FAULT).collect()
+    said.chars().take(MAX_ERROR_CHARS).collect()
 }
 
 /// Extracts the JSON object from a model's answer: the whole text, the content of a code fence, or the text
 /// from the first brace on.
-pub fn find(text: &str) -> Option<Value> {
-    Some(located(text)?.1)
+pub fn find_json(text: &str) -> Option<Value> {
+    Some(locate_json(text)?.1)
 }
 
-fn located(text: &str) -> Option<(&str, Value)> {
+fn locate_json(text: &str) -> Option<(&str, Value)> {
     let text = text.trim();
     let object = |text: &'_ str| {
         let value = super::json::parse(text).ok().filter(Value::is_object)?;
@@ -198,8 +200,8 @@ mod tests {
         Compiled::default().validate(schema, value)
     }
 
-    fn fitting<'t>(schema: &Value, text: &'t str) -> Result<&'t str, String> {
-        Compiled::default().fitting(schema, text)
+    fn conforming<'t>(schema: &Value, text: &'t str) -> Result<&'t str, String> {
+        Compiled::default().conforming(schema, text)
     }
 
     fn person() -> Value {
@@ -464,8 +466,8 @@ mod tests {
             ("no JSON", false),
             ("", false),
         ] {
-            assert_eq!(find(text), found.then(|| json!({ "a": 1 })), "{text}");
-            let alone = fitting(&json!({ "required": ["a"] }), text);
+            assert_eq!(find_json(text), found.then(|| json!({ "a": 1 })), "{text}");
+            let alone = conforming(&json!({ "required": ["a"] }), text);
             assert_eq!(alone.ok(), found.then_some("{\"a\":1}"), "{text}");
         }
     }

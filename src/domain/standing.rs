@@ -56,7 +56,7 @@ impl StandingRecord {
 }
 
 /// The bases, in the order in which they are tried.
-pub const BASES: [StandingBasis; 3] = [
+pub const BASES_BY_PRIORITY: [StandingBasis; 3] = [
     StandingBasis::Experiments,
     StandingBasis::Votes,
     StandingBasis::Catalog,
@@ -64,7 +64,7 @@ pub const BASES: [StandingBasis; 3] = [
 
 impl MemberStanding {
     /// Returns the member's value on one basis; none if its record has too few cases.
-    pub fn on(&self, basis: StandingBasis) -> Option<f64> {
+    pub fn value_on(&self, basis: StandingBasis) -> Option<f64> {
         let of = |record: StandingRecord| record.is_enough().then(|| record.mean());
         match basis {
             StandingBasis::Experiments => of(self.experiments),
@@ -80,11 +80,11 @@ pub fn best_group(
     standings: &[MemberStanding],
     groups: &[Vec<usize>],
 ) -> Option<(usize, StandingBasis)> {
-    BASES.into_iter().find_map(|basis| {
+    BASES_BY_PRIORITY.into_iter().find_map(|basis| {
         let best_of = |group: &Vec<usize>| {
             let values = group
                 .iter()
-                .filter_map(|&member| standings.get(member)?.on(basis));
+                .filter_map(|&member| standings.get(member)?.value_on(basis));
             values.max_by(f64::total_cmp)
         };
         let values: Vec<f64> = groups.iter().map(best_of).collect::<Option<_>>()?;

@@ -7,22 +7,22 @@ pub const MAX_TITLE: usize = 200;
 /// Maximum number of turns in a thread, including branches.
 pub const MAX_TURNS: u64 = 500;
 /// Maximum number of tokens of earlier turns included with a turn, regardless of the members' context windows.
-pub const CARRIED: u64 = 100_000;
+pub const MAX_CARRIED_TOKENS: u64 = 100_000;
 /// Maximum tokens of earlier turns for a member whose context window is unknown.
-pub const UNKNOWN_ROOM: u64 = 6_000;
+pub const UNKNOWN_WINDOW_BUDGET: u64 = 6_000;
 /// Appended to the answer of a stopped turn.
-pub const STOPPED: &str = "\n\n(The answer was stopped here.)";
+pub const STOPPED_NOTE: &str = "\n\n(The answer was stopped here.)";
 /// Replaces the answer of a turn that has none.
 pub const NO_ANSWER: &str = "(This question was not answered.)";
 
 /// Maximum length of a title derived from a question, in characters.
 const DERIVED_TITLE: usize = 80;
 /// Minimum tokens of a shortened turn; a shorter one says too little to be worth including.
-const MIN_TURN: u64 = 48;
+const MIN_TURN_TOKENS: u64 = 48;
 /// Tokens reserved for the notice about turns that were left out.
-const NOTICE: u64 = 24;
+const NOTICE_TOKENS: u64 = 24;
 /// Replaces the middle of a shortened text: the beginning gives the subject, the end the conclusion.
-const CUT: &str = "\n[… shortened …]\n";
+const CUT_MARK: &str = "\n[… shortened …]\n";
 
 /// The earlier turns that a member sees.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -50,8 +50,8 @@ impl CarriedTurns {
 /// Chooses which earlier turns a member sees, within `room` tokens: the newest first, each whole while it fits;
 /// the first one that does not is shortened, and older ones are omitted with a notice. A turn begins with each
 /// user message.
-pub fn context(earlier: &[Message], room: u64) -> CarriedTurns {
-    let turns = split(earlier);
+pub fn carried_turns(earlier: &[Message], room: u64) -> CarriedTurns {
+    let turns = split_turns(earlier);
     if tokens_of(earlier) <= room {
         return CarriedTurns {
             messages: earlier.to_vec(),
@@ -59,7 +59,7 @@ pub fn context(earlier: &[Message], room: u64) -> CarriedTurns {
         };
     }
     // Without room for the notice about omitted turns, no turn is included.
-    let Some(mut left) = room.checked_sub(NOTICE) else {
+    let Some(mut left) = room.checked_sub(NOTICE_TOKENS) else {
         return CarriedTurns {
             omitted: turns.len(),
             ..CarriedTurns::default()
@@ -73,8 +73,8 @@ pub fn context(earlier: &[Message], room: u64) -> CarriedTurns {
             kept.push(turn.to_vec());
             continue;
         }
-        if left >= MIN_TURN {
-            kept.push(shorten(turn, left));
+        if left >= MIN_TURN_TOKENS {
+            kept.push(shorten_turn(turn, left));
             shortened = 1;
         }
         break;
@@ -93,7 +93,7 @@ pub fn context(earlier: &[Message], room: u64) -> CarriedTurns {
 }
 
 /// Returns the earlier turns of a conversation that ends with the question, without its system messages.
-pub fn spoken(turns: &[Message]) -> Vec<Message> {
+pub fn as_spoken_text(turns: &[Message]) -> Vec<Message> {
     let earlier = turns.iter().take(turns.len().saturating_sub(1));
     let spoken = earlier.filter(|turn| turn.role != MessageRole::System);
     spoken.cloned().collect()
@@ -106,8 +106,8 @@ pub fn own_tokens(turns: &[Message]) -> u64 {
 }
 
 /// Estimates the tokens that a thread takes of a context window in which its earlier turns have `room`.
-pub fn used(turns: &[Message], room: u64) -> u64 {
-    own_tokens(turns) + context(&spoken(turns), room).tokens()
+pub fn thread_tokens(turns: &[Message], room: u64) -> u64 {
+    own_tokens(turns) + carried_turns(&as_spoken_text(turns), room).tokens()
 }
 
 /// Builds the question for a model whose answer was stopped after `begun`.
@@ -137,7 +137,7 @@ pub fn title_of(question: &str) -> String {
     format!("{}…", line[..cut].trim_end())
 }
 
-fn split(messages: &[Message]) -> Vec<&[Message]> {
+fn split_turns(messages: &[Message]) -> Vec<&[Message]> {
     let mut turns = Vec::new();
     let mut start = 0;
     for (at, message) in messages.iter().enumerate() {
@@ -157,7 +157,7 @@ fn tokens_of(messages: &[Message]) -> u64 {
 }
 
 // Short messages stay whole; the long ones share the remaining space.
-fn shorten(turn: &[Message], room: u64) -> Vec<Message> {
+fn shorten_turn(turn: &[Message], room: u64) -> Vec<Message> {
     let mut order: Vec<usize> = (0..turn.len()).collect();
     order.sort_by_key(|&at| turn[at].tokens());
     let mut limits = vec![0; turn.len()];
@@ -169,26 +169,26 @@ fn shorten(turn: &[Message], room: u64) -> Vec<Message> {
     }
     let message = |(message, limit): (&Message, u64)| match message.tokens() <= limit {
         true => message.clone(),
-        false => Message::new(message.role, cut(&message.text, limit)),
+        false => Message::new(message.role, cut_middle(&message.text, limit)),
     };
     turn.iter().zip(limits).map(message).collect()
 }
 
 /// Cuts the middle out of a text, so that at most `tokens` remain.
-fn cut(text: &str, tokens: u64) -> String {
+fn cut_middle(text: &str, tokens: u64) -> String {
     if estimate_tokens(text) <= tokens {
         return text.to_owned();
     }
-    let room = (tokens * 4).saturating_sub(CUT.chars().map(quarters).sum());
+    let room = (tokens * 4).saturating_sub(CUT_MARK.chars().map(quarter_tokens).sum());
     if room == 0 {
         return String::new();
     }
-    let head = reach(
+    let head = position_within(
         text.char_indices().map(|(at, c)| (at + c.len_utf8(), c)),
         room * 2 / 3,
         0,
     );
-    let tail = reach(text.char_indices().rev(), room / 3, text.len());
+    let tail = position_within(text.char_indices().rev(), room / 3, text.len());
     // At a word boundary, unless there is none nearby.
     let head = text[..head]
         .rfind(char::is_whitespace)
@@ -199,18 +199,22 @@ fn cut(text: &str, tokens: u64) -> String {
         .filter(|at| *at < (text.len() - tail) / 2)
         .map_or(tail, |at| tail + at);
     format!(
-        "{}{CUT}{}",
+        "{}{CUT_MARK}{}",
         text[..head].trim_end(),
         text[tail..].trim_start()
     )
 }
 
 // Returns the last position reached within `room` quarters of a token.
-fn reach(positions: impl Iterator<Item = (usize, char)>, room: u64, start: usize) -> usize {
+fn position_within(
+    positions: impl Iterator<Item = (usize, char)>,
+    room: u64,
+    start: usize,
+) -> usize {
     let mut used = 0;
     let mut reached = start;
     for (at, character) in positions {
-        used += quarters(character);
+        used += quarter_tokens(character);
         if used > room {
             break;
         }
@@ -220,7 +224,7 @@ fn reach(positions: impl Iterator<Item = (usize, char)>, room: u64, start: usize
 }
 
 /// Returns the quarters of a token that a character counts as, matching `estimate_tokens`.
-fn quarters(character: char) -> u64 {
+fn quarter_tokens(character: char) -> u64 {
     if character.is_ascii() { 1 } else { 4 }
 }
 
@@ -244,7 +248,7 @@ mod tests {
     #[test]
     fn everything_is_carried_while_it_fits() {
         let all = conversation(&[("Why?", "Because [A1]."), ("How?", "Thus.")]);
-        let carried = context(&all, 100);
+        let carried = carried_turns(&all, 100);
         assert_eq!(carried.messages, all);
         assert!(!carried.is_reduced());
     }
@@ -253,7 +257,7 @@ mod tests {
     fn older_turns_are_left_out_with_a_notice() {
         let long = "word ".repeat(100);
         let all = conversation(&[("First", &long), ("Second", &long), ("Third", "Short.")]);
-        let carried = context(&all, 60);
+        let carried = carried_turns(&all, 60);
         assert_eq!((carried.omitted, carried.truncated), (2, 0));
         let notice = "(Earlier turns of this conversation are left out: 2.)\n\nThird";
         assert_eq!(carried.messages[0].text, notice);
@@ -264,7 +268,7 @@ mod tests {
     fn the_first_turn_without_room_loses_its_middle_and_keeps_its_question() {
         let long = format!("Begin. {} End.", "word ".repeat(400));
         let all = conversation(&[("Old", &long), ("What now?", &long)]);
-        let carried = context(&all, 150);
+        let carried = carried_turns(&all, 150);
         assert_eq!((carried.omitted, carried.truncated), (1, 1));
         let [question, answer] = &carried.messages[..] else {
             panic!("{carried:?}")
@@ -272,13 +276,13 @@ mod tests {
         assert!(question.text.ends_with("What now?"), "{}", question.text);
         assert!(answer.text.starts_with("Begin."), "{}", answer.text);
         assert!(answer.text.ends_with("End."), "{}", answer.text);
-        assert!(answer.text.contains(CUT), "{}", answer.text);
+        assert!(answer.text.contains(CUT_MARK), "{}", answer.text);
     }
 
     #[test]
     fn without_room_for_the_notice_nothing_is_carried() {
         let all = conversation(&[("First", "Long enough to take some tokens."), ("", "")]);
-        let carried = context(&all, 3);
+        let carried = carried_turns(&all, 3);
         assert_eq!((carried.messages.len(), carried.omitted), (0, 2));
     }
 
@@ -305,7 +309,7 @@ mod tests {
             room in 0_u64..900,
         ) {
             let all: Vec<Message> = turns.iter().flat_map(|(one, two)| turn(one, two)).collect();
-            let carried = context(&all, room);
+            let carried = carried_turns(&all, room);
             prop_assert!(carried.tokens() <= room, "{} of {room}", carried.tokens());
             let kept = carried.messages.len() / 2;
             prop_assert_eq!(kept + carried.omitted, turns.len());
@@ -323,7 +327,7 @@ mod tests {
             room in 0_u64..600,
         ) {
             let all: Vec<Message> = turns.iter().flat_map(|(one, two)| turn(one, two)).collect();
-            let (less, more) = (context(&all, room), context(&all, room + 50));
+            let (less, more) = (carried_turns(&all, room), carried_turns(&all, room + 50));
             prop_assert!(more.omitted <= less.omitted);
         }
     }

@@ -22,15 +22,15 @@ impl Rate {
         }
     }
     fn full(self) -> u64 {
-        u64::from(self.burst.max(1)) * TOKEN
+        u64::from(self.burst.max(1)) * UNITS_PER_TOKEN
     }
-    fn refill(self) -> u64 {
+    fn units_per_ms(self) -> u64 {
         u64::from(self.per_minute.max(1))
     }
 }
 
 /// Level units per token, chosen so that exactly `per_minute` units refill each millisecond.
-const TOKEN: u64 = 60_000;
+const UNITS_PER_TOKEN: u64 = 60_000;
 
 /// Token bucket of one caller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,53 +53,53 @@ impl TokenBucket {
     /// # Errors
     /// Returns the time until the next token is available when the bucket is empty.
     pub fn take(&mut self, rate: Rate, now: Timestamp) -> Result<(), Duration> {
-        self.fill(rate, now);
-        if self.level < TOKEN {
-            return Err(wait(TOKEN - self.level, rate));
+        self.refill_until(rate, now);
+        if self.level < UNITS_PER_TOKEN {
+            return Err(time_until(UNITS_PER_TOKEN - self.level, rate));
         }
-        self.level -= TOKEN;
+        self.level -= UNITS_PER_TOKEN;
         Ok(())
     }
 
     /// Puts back a token that was taken for a request that does not count.
-    pub fn put_back(&mut self, rate: Rate) {
-        self.level = rate.full().min(self.level + TOKEN);
+    pub fn refund(&mut self, rate: Rate) {
+        self.level = rate.full().min(self.level + UNITS_PER_TOKEN);
     }
 
     /// Number of whole tokens left.
     pub fn remaining(&self) -> u32 {
-        u32::try_from(self.level / TOKEN).unwrap_or(u32::MAX)
+        u32::try_from(self.level / UNITS_PER_TOKEN).unwrap_or(u32::MAX)
     }
 
     /// Time until the bucket is full.
     pub fn until_full(&self, rate: Rate) -> Duration {
-        wait(rate.full().saturating_sub(self.level), rate)
+        time_until(rate.full().saturating_sub(self.level), rate)
     }
 
     /// Whether the bucket is full at `now` and can therefore be dropped.
     pub fn is_full(&self, rate: Rate, now: Timestamp) -> bool {
         let mut later = *self;
-        later.fill(rate, now);
+        later.refill_until(rate, now);
         later.level == rate.full()
     }
 
     /// Time of the last refill.
-    pub fn last(&self) -> Timestamp {
+    pub fn last_refill(&self) -> Timestamp {
         self.at
     }
 
     /// Refills by elapsed time. When the clock moves backward, the level is unchanged and counting restarts
     /// from the new time.
-    fn fill(&mut self, rate: Rate, now: Timestamp) {
+    fn refill_until(&mut self, rate: Rate, now: Timestamp) {
         let passed = u64::try_from(now.since(self.at).as_millis()).unwrap_or(u64::MAX);
-        let gained = passed.saturating_mul(rate.refill());
+        let gained = passed.saturating_mul(rate.units_per_ms());
         self.level = rate.full().min(self.level.saturating_add(gained));
         self.at = now;
     }
 }
 
-fn wait(missing: u64, rate: Rate) -> Duration {
-    Duration::from_millis(missing.div_ceil(rate.refill()))
+fn time_until(missing: u64, rate: Rate) -> Duration {
+    Duration::from_millis(missing.div_ceil(rate.units_per_ms()))
 }
 
 #[cfg(test)]
@@ -146,8 +146,8 @@ mod tests {
         assert_eq!(bucket.until_full(RATE), Duration::from_secs(1));
         assert!(!bucket.is_full(RATE, at(999)));
         assert!(bucket.is_full(RATE, at(1000)));
-        bucket.put_back(RATE);
-        bucket.put_back(RATE);
+        bucket.refund(RATE);
+        bucket.refund(RATE);
         assert_eq!(bucket.remaining(), 2, "never more than full");
     }
 

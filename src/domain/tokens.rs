@@ -33,9 +33,9 @@ fn is_none(count: &u64) -> bool {
 }
 
 impl Usage {
-    fn charged_with(&self, other: &Usage) -> Option<MicroDollars> {
+    fn charged_cost(&self, other: &Usage) -> Option<MicroDollars> {
         match (self.charged, other.charged) {
-            (Some(one), Some(two)) => Some(one.plus(two)),
+            (Some(one), Some(two)) => Some(one.saturating_add(two)),
             // A charge for one part does not cover the whole unless the other part is empty.
             (Some(one), None) if other.input + other.output == 0 => Some(one),
             (None, Some(two)) if self.input + self.output == 0 => Some(two),
@@ -44,7 +44,7 @@ impl Usage {
     }
 
     /// Sum of both usages; estimated if either is.
-    pub fn plus(&self, other: &Usage) -> Usage {
+    pub fn combined_with(&self, other: &Usage) -> Usage {
         Usage {
             input: self.input.saturating_add(other.input),
             output: self.output.saturating_add(other.output),
@@ -52,7 +52,7 @@ impl Usage {
             reasoning: self.reasoning.saturating_add(other.reasoning),
             stored: self.stored.saturating_add(other.stored),
             estimated: self.estimated || other.estimated,
-            charged: self.charged_with(other),
+            charged: self.charged_cost(other),
         }
     }
 }

@@ -93,7 +93,7 @@ impl ToolCall {
     }
 
     /// Formats the call as text, for models without tools.
-    pub fn in_words(&self) -> String {
+    pub fn as_text(&self) -> String {
         format!("(called {} with {})", self.name, self.arguments)
     }
 }

@@ -78,7 +78,7 @@ pub fn cost(bill: &CallBill, price: Option<Price>) -> Option<MicroDollars> {
 }
 
 /// Providers that run on the operator's own machines, where tokens are free of charge.
-const LOCAL: &[&str] = &["demo", "ollama", "llamacpp", "lmstudio", "vllm"];
+const LOCAL_PROVIDERS: &[&str] = &["demo", "ollama", "llamacpp", "lmstudio", "vllm"];
 
 /// Price of a model; zero for local ones without an explicit price.
 pub fn price_of(model: &Model) -> Option<Price> {
@@ -88,17 +88,17 @@ pub fn price_of(model: &Model) -> Option<Price> {
         cached_input: None,
         long: None,
     };
-    let is_local = LOCAL.contains(&model.provider.as_str());
+    let is_local = LOCAL_PROVIDERS.contains(&model.provider.as_str());
     model.price.or(is_local.then_some(free))
 }
 
 /// Percentage by which a call's bill may exceed its reservation, because prompt tokens are estimated. A
 /// budget is never exceeded by more than this percentage of what is reserved at once.
-pub const MARGIN_PERCENT: u64 = 25;
+pub const RESERVATION_MARGIN_PERCENT: u64 = 25;
 
 /// Output tokens at which a call with this reservation is cut off.
 pub fn with_margin(reserved: u64) -> u64 {
-    reserved.saturating_add(reserved.saturating_mul(MARGIN_PERCENT) / 100)
+    reserved.saturating_add(reserved.saturating_mul(RESERVATION_MARGIN_PERCENT) / 100)
 }
 
 /// Spending limits of one user; an absent limit does not apply. Days and months are in UTC.
@@ -121,7 +121,7 @@ pub struct UserLimits {
 
 impl UserLimits {
     /// Whether a cost limit is set.
-    pub fn bound_cost(&self) -> bool {
+    pub fn limits_cost(&self) -> bool {
         self.day_cost.is_some() || self.month_cost.is_some()
     }
     /// Whether no limit is set.
@@ -142,14 +142,14 @@ pub struct UsageAmount {
 
 impl UsageAmount {
     /// Sum of both amounts.
-    pub fn plus(self, other: Self) -> Self {
+    pub fn saturating_add(self, other: Self) -> Self {
         Self {
-            cost: self.cost.plus(other.cost),
+            cost: self.cost.saturating_add(other.cost),
             tokens: self.tokens.saturating_add(other.tokens),
         }
     }
     /// Difference, at least zero.
-    pub fn less(self, other: Self) -> Self {
+    pub fn saturating_sub(self, other: Self) -> Self {
         Self {
             cost: MicroDollars(self.cost.0.saturating_sub(other.cost.0).max(0)),
             tokens: self.tokens.saturating_sub(other.tokens),
@@ -200,7 +200,7 @@ pub struct LimitExceeded {
 ///
 /// # Errors
 /// Returns the first limit that would be exceeded.
-pub fn allow(
+pub fn check_limits(
     limits: &UserLimits,
     spent: &UserSpending,
     reserved: UsageAmount,
@@ -261,19 +261,21 @@ pub fn allow(
 ///
 /// # Errors
 /// Returns the exceeded budget.
-pub fn allow_run(
+pub fn check_run_limit(
     budget: Option<MicroDollars>,
     used: MicroDollars,
     wanted: MicroDollars,
 ) -> Result<(), LimitExceeded> {
     match budget {
-        Some(budget) if wanted.0 > 0 && used.plus(wanted) > budget => Err(LimitExceeded {
-            which: LimitKind::Run,
-            limit: budget.0.max(0) as u64,
-            used: used.0.max(0) as u64,
-            requested: wanted.0 as u64,
-            resets_at: None,
-        }),
+        Some(budget) if wanted.0 > 0 && used.saturating_add(wanted) > budget => {
+            Err(LimitExceeded {
+                which: LimitKind::Run,
+                limit: budget.0.max(0) as u64,
+                used: used.0.max(0) as u64,
+                requested: wanted.0 as u64,
+                resets_at: None,
+            })
+        }
         _ => Ok(()),
     }
 }
@@ -312,9 +314,9 @@ pub fn month_start(day: i64) -> i64 {
 // in eras of 400 years, which all have the same length.
 fn day_of_month(day: i64) -> u8 {
     // Days in 400 years.
-    const ERA: i64 = 146_097;
-    let of_era = (day + 719_468).rem_euclid(ERA);
-    let year = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / (ERA - 1)) / 365;
+    const DAYS_PER_ERA: i64 = 146_097;
+    let of_era = (day + 719_468).rem_euclid(DAYS_PER_ERA);
+    let year = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / (DAYS_PER_ERA - 1)) / 365;
     let of_year = of_era - (365 * year + year / 4 - year / 100);
     let month = (5 * of_year + 2) / 153;
     (of_year - (153 * month + 2) / 5 + 1) as u8
@@ -322,7 +324,7 @@ fn day_of_month(day: i64) -> u8 {
 
 impl LimitExceeded {
     /// Remaining amount.
-    pub fn left(&self) -> u64 {
+    pub fn remaining(&self) -> u64 {
         self.limit.saturating_sub(self.used)
     }
 }
@@ -342,7 +344,7 @@ impl fmt::Display for LimitExceeded {
         };
         let (limit, left, wanted) = (
             amount(self.limit),
-            amount(self.left()),
+            amount(self.remaining()),
             amount(self.requested),
         );
         write!(

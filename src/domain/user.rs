@@ -72,7 +72,7 @@ pub struct Session {
     /// SHA-256 of the current refresh token.
     pub refresh_hash: [u8; 32],
     /// SHA-256 of the previous refresh token, and when it was replaced: it is accepted during the grace period.
-    pub previous: Option<([u8; 32], Timestamp)>,
+    pub previous_refresh_hash: Option<([u8; 32], Timestamp)>,
     /// Creation time.
     pub created: Timestamp,
     /// Expiry of the refresh token.
@@ -99,7 +99,7 @@ pub struct ApiKey {
     /// Scopes; empty means `KeyScope::DEFAULT`.
     pub scopes: Vec<KeyScope>,
     /// Limits.
-    pub confines: KeyLimits,
+    pub limits: KeyLimits,
     /// Creation time.
     pub created: Timestamp,
     /// Last use, to the minute.

@@ -32,30 +32,30 @@ pub struct CacheLimits {
 /// The cache's in-memory state; the answers are in the store.
 pub(super) struct AnswerCache {
     pub limits: CacheLimits,
-    pub flights: SingleFlight,
+    pub single_flight: SingleFlight,
     /// Number of bytes added since the total size was last checked.
-    grown: AtomicU64,
+    bytes_since_check: AtomicU64,
 }
 
 /// Divisor: the total size is checked each time a sixteenth of the limit has been added.
-const LOOKED_AT: u64 = 16;
+const SIZE_CHECK_DIVISOR: u64 = 16;
 
 impl AnswerCache {
     pub fn new(limits: CacheLimits) -> Self {
         Self {
             limits,
-            flights: SingleFlight::default(),
-            grown: AtomicU64::new(0),
+            single_flight: SingleFlight::default(),
+            bytes_since_check: AtomicU64::new(0),
         }
     }
 
     /// Counts added bytes. Returns the limit if it is time to check the total size.
-    pub fn grow(&self, bytes: u64) -> Option<u64> {
-        let before = self.grown.fetch_add(bytes, Ordering::Relaxed);
-        if before + bytes < self.limits.bytes / LOOKED_AT {
+    pub fn add_bytes(&self, bytes: u64) -> Option<u64> {
+        let before = self.bytes_since_check.fetch_add(bytes, Ordering::Relaxed);
+        if before + bytes < self.limits.bytes / SIZE_CHECK_DIVISOR {
             return None;
         }
-        self.grown.store(0, Ordering::Relaxed);
+        self.bytes_since_check.store(0, Ordering::Relaxed);
         Some(self.limits.bytes)
     }
 }
@@ -64,7 +64,7 @@ impl AnswerCache {
 #[derive(Debug, Clone)]
 pub(super) struct CacheKey {
     /// Owner, and SHA-256 over all fields.
-    pub whole: String,
+    pub digest: String,
     pub fields: CanonicalFields,
 }
 
@@ -75,7 +75,7 @@ pub(super) fn owner(shared: &EngineShared, user: &UserId, request: &ModelRequest
             .messages
             .iter()
             .any(|message| !message.images.is_empty())
-        || shared.llm.own_key(Some(user), &request.model);
+        || shared.llm.uses_own_key(Some(user), &request.model);
     match shared.cache.limits.is_shared && !draws_on_own {
         true => "team".to_owned(),
         false => user.as_str().to_owned(),
@@ -89,7 +89,7 @@ pub(super) fn key(shared: &EngineShared, user: &UserId, request: &ModelRequest) 
     let fields = CanonicalFields::from_request(&endpoint, request);
     let hash = crypto::hex(&crypto::sha256::hash(fields.canonical().as_bytes()));
     CacheKey {
-        whole: format!("{owner}.{hash}"),
+        digest: format!("{owner}.{hash}"),
         fields,
     }
 }
@@ -102,7 +102,7 @@ pub(super) async fn find(
 ) -> Option<cached_answers::CachedAnswer> {
     let (wanted, now) = (key.to_owned(), clock::now());
     let since = most.map_or(Timestamp::default(), |most| now - most);
-    let look = move |db: &Reader| cached_answers::look(db, &wanted, now, since);
+    let look = move |db: &Reader| cached_answers::look_up(db, &wanted, now, since);
     shared.store.read(look).await.ok().flatten()
 }
 

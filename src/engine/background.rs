@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::{Engine, EngineShared};
 
 /// How long a waiting job sleeps before it checks again without a notification.
-const LOOK: Duration = Duration::from_millis(500);
+const POLL_INTERVAL: Duration = Duration::from_millis(500);
 
 /// Counts a job while it runs; also dropped on panic.
 struct JobCounter(Arc<EngineShared>);
@@ -17,7 +17,7 @@ struct JobCounter(Arc<EngineShared>);
 impl Drop for JobCounter {
     fn drop(&mut self) {
         self.0.jobs.fetch_sub(1, Ordering::Relaxed);
-        self.0.left.notify_waiters();
+        self.0.run_left.notify_waiters();
     }
 }
 
@@ -37,20 +37,20 @@ impl Engine {
     /// active, no other job may have a run. Returns false if the engine accepts no more runs.
     pub async fn wait_for_idle(&self) -> bool {
         loop {
-            let left = self.shared.left.notified();
+            let left = self.shared.run_left.notified();
             if self.shared.run_slots.is_closed() {
                 return false;
             }
-            if self.shared.has_room() {
+            if self.shared.has_free_slots() {
                 return true;
             }
-            let _ = tokio::time::timeout(LOOK, left).await;
+            let _ = tokio::time::timeout(POLL_INTERVAL, left).await;
         }
     }
 
     /// Whether no interactive run is active; background runs do not count.
-    pub fn is_quiet(&self) -> bool {
-        self.shared.running().values().all(|run| run.background)
+    pub fn has_no_interactive_run(&self) -> bool {
+        self.shared.runs().values().all(|run| run.background)
     }
 
     /// Whether the engine has stopped accepting runs.
@@ -60,8 +60,8 @@ impl Engine {
 }
 
 impl EngineShared {
-    fn has_room(&self) -> bool {
-        let running = self.running();
+    fn has_free_slots(&self) -> bool {
+        let running = self.runs();
         let jobs = running.values().filter(|run| run.background).count();
         let relayed = running.values().filter(|run| run.is_relayed).count();
         let people = running.len() - jobs - relayed;

@@ -12,7 +12,7 @@ use crate::domain::id::UserId;
 use crate::domain::money::{MicroDollars, Price};
 use crate::domain::pattern::{CallId, CallReservation};
 use crate::domain::usage::{
-    LimitExceeded, UsageAmount, UserLimits, UserSpending, allow, allow_run,
+    LimitExceeded, UsageAmount, UserLimits, UserSpending, check_limits, check_run_limit,
 };
 use crate::store::{Store, StoreError, budgets, usage};
 use unlimited::UnlimitedUsers;
@@ -41,7 +41,7 @@ impl RunTerms {
         Self {
             prices: all.filter_map(priced).collect(),
             budget: plan.budget,
-            spent: costs.fold(MicroDollars(0), MicroDollars::plus),
+            spent: costs.fold(MicroDollars(0), MicroDollars::saturating_add),
         }
     }
 
@@ -70,7 +70,7 @@ pub(super) struct ReservationLedger {
     reserved: Mutex<HashMap<UserId, UsageAmount>>,
     /// Held from reading the spent amount until the reservation has been made, so that two runs are not granted
     /// the same money.
-    granting: tokio::sync::Mutex<()>,
+    grant_lock: tokio::sync::Mutex<()>,
     unlimited: UnlimitedUsers,
 }
 
@@ -80,7 +80,7 @@ impl ReservationLedger {
             store,
             limits,
             reserved: Mutex::default(),
-            granting: tokio::sync::Mutex::default(),
+            grant_lock: tokio::sync::Mutex::default(),
             unlimited: UnlimitedUsers::default(),
         }
     }
@@ -117,14 +117,14 @@ impl ReservationLedger {
         };
         let is_unlimited = self.status(user).await?.limits.is_none();
         if is_unlimited {
-            self.unlimited.note(epoch, user, now);
+            self.unlimited.insert(epoch, user, now);
         }
         Ok(is_unlimited)
     }
 
     /// Clears the cache of users without limits, because limits have changed.
     pub fn budgets_changed(&self) {
-        self.unlimited.forget();
+        self.unlimited.clear();
     }
 
     /// Reserves an amount within a user's limits. Returns false, and reserves nothing, for a user without limits.
@@ -139,27 +139,28 @@ impl ReservationLedger {
         if self.is_unlimited(user).await.map_err(unread)? {
             return Ok(false);
         }
-        let _granting = self.granting.lock().await;
+        let _granting = self.grant_lock.lock().await;
         let standing = self.status(user).await;
         let BudgetStanding {
             limits,
             spent,
             reserved,
         } = standing.map_err(unread)?;
-        if let (Some(model), true) = (unpriced, limits.bound_cost()) {
+        if let (Some(model), true) = (unpriced, limits.limits_cost()) {
             return Err(unknown_price(model));
         }
-        allow(&limits, &spent, reserved, wanted, clock::now()).map_err(|over| over.to_string())?;
+        check_limits(&limits, &spent, reserved, wanted, clock::now())
+            .map_err(|over| over.to_string())?;
         let mut all = self.reserved();
         let sum = all.entry(user.clone()).or_default();
-        *sum = sum.plus(wanted);
+        *sum = sum.saturating_add(wanted);
         Ok(true)
     }
 
-    fn let_go(&self, user: &UserId, amount: UsageAmount) {
+    fn release(&self, user: &UserId, amount: UsageAmount) {
         let mut all = self.reserved();
         if let Some(sum) = all.get_mut(user) {
-            *sum = sum.less(amount);
+            *sum = sum.saturating_sub(amount);
             if *sum == UsageAmount::default() {
                 all.remove(user);
             }
@@ -168,7 +169,7 @@ impl ReservationLedger {
 
     /// Number of users with reservations.
     #[cfg(test)]
-    pub fn holders(&self) -> usize {
+    pub fn holder_count(&self) -> usize {
         self.reserved().len()
     }
 
@@ -179,7 +180,7 @@ impl ReservationLedger {
 
 /// A reservation for something other than a run, released on drop.
 pub struct ReservedAmount {
-    book: Arc<ReservationLedger>,
+    ledger: Arc<ReservationLedger>,
     user: UserId,
     amount: UsageAmount,
 }
@@ -196,7 +197,7 @@ impl ReservedAmount {
     ) -> Result<Self, String> {
         let is_bound = book.grant(user, amount, None).await?;
         Ok(Self {
-            book,
+            ledger: book,
             user: user.clone(),
             amount: if is_bound {
                 amount
@@ -209,17 +210,17 @@ impl ReservedAmount {
 
 impl Drop for ReservedAmount {
     fn drop(&mut self) {
-        self.book.let_go(&self.user, self.amount);
+        self.ledger.release(&self.user, self.amount);
     }
 }
 
 /// The reservations of a run, released on drop.
 pub(super) struct BudgetReservation {
-    book: Arc<ReservationLedger>,
+    ledger: Arc<ReservationLedger>,
     user: Option<UserId>,
     budget: Option<MicroDollars>,
     spent: MicroDollars,
-    open: BTreeMap<CallId, LedgerState>,
+    open: BTreeMap<CallId, ReservedCall>,
     /// The budget of the run's API key, if it has one.
     key: Option<Box<dyn KeyFunds>>,
     /// Reserved for calls that have ended but are not yet stored.
@@ -227,7 +228,7 @@ pub(super) struct BudgetReservation {
 }
 
 #[derive(Debug, Clone, Copy, Default)]
-struct LedgerState {
+struct ReservedCall {
     /// Counted toward the user's budgets: tokens, and money unless the user's own key pays.
     amount: UsageAmount,
     /// Counted toward the run's budget.
@@ -250,7 +251,7 @@ pub trait KeyFunds: Send + Sync {
 impl BudgetReservation {
     pub fn new(book: Arc<ReservationLedger>, user: Option<UserId>, terms: &RunTerms) -> Self {
         Self {
-            book,
+            ledger: book,
             user,
             key: None,
             budget: terms.budget,
@@ -272,16 +273,16 @@ impl BudgetReservation {
     /// # Errors
     /// The reason, if a budget has no room, or if a dollar budget applies and a price is unknown.
     pub async fn reserve(&mut self, calls: &[(CallReservation, bool)]) -> Result<(), String> {
-        let held: Vec<(CallId, LedgerState)> = calls.iter().map(held).collect();
-        let wanted = held
-            .iter()
-            .fold(LedgerState::default(), |sum, (_, one)| sum.plus(one));
+        let held: Vec<(CallId, ReservedCall)> = calls.iter().map(reserved_call).collect();
+        let wanted = held.iter().fold(ReservedCall::default(), |sum, (_, one)| {
+            sum.saturating_add(one)
+        });
         let open = self
             .open
             .values()
-            .fold(LedgerState::default(), LedgerState::plus);
-        let used = self.spent.plus(open.cost);
-        allow_run(self.budget, used, wanted.cost)
+            .fold(ReservedCall::default(), ReservedCall::saturating_add);
+        let used = self.spent.saturating_add(open.cost);
+        check_run_limit(self.budget, used, wanted.cost)
             .map_err(|over: LimitExceeded| over.to_string())?;
         let unpriced = |of_house: bool| {
             let mut calls = calls.iter();
@@ -293,11 +294,14 @@ impl BudgetReservation {
         }
         let mut is_bound = self.budget.is_some() || self.key.is_some();
         if let Some(user) = &self.user {
-            is_bound |= self.book.grant(user, wanted.amount, unpriced(true)).await?;
+            is_bound |= self
+                .ledger
+                .grant(user, wanted.amount, unpriced(true))
+                .await?;
         }
         for ((call, held), (claim, _)) in held.into_iter().zip(calls) {
             let sum = self.open.entry(call).or_default();
-            *sum = sum.plus(&held);
+            *sum = sum.saturating_add(&held);
             sum.output = sum.output.saturating_add(claim.output_tokens);
             sum.is_bound |= is_bound;
         }
@@ -323,9 +327,9 @@ impl BudgetReservation {
 
     /// Ends a call that cost this amount.
     pub fn close(&mut self, call: CallId, cost: MicroDollars) {
-        self.spent = self.spent.plus(cost);
+        self.spent = self.spent.saturating_add(cost);
         if let Some(held) = self.open.remove(&call) {
-            self.over = self.over.plus(held.amount);
+            self.over = self.over.saturating_add(held.amount);
         }
     }
 
@@ -340,10 +344,10 @@ impl BudgetReservation {
     }
 
     /// Releases the reservations of ended calls once they have been stored.
-    pub fn stored(&mut self) {
+    pub fn release_stored(&mut self) {
         let over = std::mem::take(&mut self.over);
         if let Some(user) = &self.user {
-            self.book.let_go(user, over);
+            self.ledger.release(user, over);
         }
     }
 }
@@ -353,17 +357,17 @@ impl Drop for BudgetReservation {
         let open = std::mem::take(&mut self.open);
         let open = open
             .values()
-            .fold(LedgerState::default(), LedgerState::plus);
-        self.over = self.over.plus(open.amount);
-        self.stored();
+            .fold(ReservedCall::default(), ReservedCall::saturating_add);
+        self.over = self.over.saturating_add(open.amount);
+        self.release_stored();
     }
 }
 
-impl LedgerState {
-    fn plus(self, other: &Self) -> Self {
+impl ReservedCall {
+    fn saturating_add(self, other: &Self) -> Self {
         Self {
-            amount: self.amount.plus(other.amount),
-            cost: self.cost.plus(other.cost),
+            amount: self.amount.saturating_add(other.amount),
+            cost: self.cost.saturating_add(other.cost),
             ..self
         }
     }
@@ -373,16 +377,16 @@ fn unknown_price(model: &str) -> String {
     format!("the price of {model} is not known, so a budget in dollars cannot be enforced")
 }
 
-fn held((claim, own_key): &(CallReservation, bool)) -> (CallId, LedgerState) {
+fn reserved_call((claim, own_key): &(CallReservation, bool)) -> (CallId, ReservedCall) {
     let cost = claim.cost.unwrap_or_default();
     let amount = UsageAmount {
         cost: if *own_key { MicroDollars(0) } else { cost },
         tokens: claim.input_tokens.saturating_add(claim.output_tokens),
     };
-    let held = LedgerState {
+    let held = ReservedCall {
         amount,
         cost,
-        ..LedgerState::default()
+        ..ReservedCall::default()
     };
     (claim.call, held)
 }

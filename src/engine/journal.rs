@@ -41,16 +41,16 @@ pub(super) struct Journal {
     key: Option<KeyId>,
     last: u64,
     events: Vec<RunEvent>,
-    kept: Vec<StageAnswer>,
+    answers: Vec<StageAnswer>,
     charges: Vec<CallCharge>,
-    cacheable: Vec<AnswerToKeep>,
+    cacheable: Vec<AnswerToCache>,
     hits: Vec<CacheHit>,
     /// Size limit to enforce with the next write, in bytes, if a cache check is due.
     purge: Option<u64>,
     is_started: bool,
     /// Texts that have started, as stage and model; both are empty for the synthesis.
     open_texts: HashSet<(String, String)>,
-    urgent: bool,
+    is_urgent: bool,
     /// Stage durations in ms, by name.
     durations: Vec<(String, u64)>,
     is_awaited: bool,
@@ -78,14 +78,14 @@ impl Journal {
             key,
             last,
             events: Vec::new(),
-            kept: Vec::new(),
+            answers: Vec::new(),
             charges: Vec::new(),
             cacheable: Vec::new(),
             hits: Vec::new(),
             purge: None,
             is_started: false,
             open_texts: HashSet::new(),
-            urgent: false,
+            is_urgent: false,
             durations: Vec::new(),
             is_awaited: false,
             relay: None,
@@ -95,7 +95,7 @@ impl Journal {
     }
 
     /// Marks the run as awaited by a connection, so that its events are published even if they cannot be stored.
-    pub fn awaited(self, is_awaited: bool) -> Self {
+    pub fn is_awaited(self, is_awaited: bool) -> Self {
         Self { is_awaited, ..self }
     }
 
@@ -126,13 +126,13 @@ impl Journal {
     fn pending_answers(&self) -> Vec<StageAnswer> {
         let batches = self.pending.iter();
         batches
-            .flat_map(|batch| batch.kept.iter().cloned())
+            .flat_map(|batch| batch.answers.iter().cloned())
             .collect()
     }
 
     pub fn push(&mut self, event: RunEvent) {
         if self.relay.is_none() {
-            self.mark(&event);
+            self.note_open_text(&event);
         }
         // Merges only with directly preceding text, because a restarted member begins a new text.
         let growing = self
@@ -147,13 +147,13 @@ impl Journal {
         self.events.push(event);
     }
 
-    fn mark(&mut self, event: &RunEvent) {
+    fn note_open_text(&mut self, event: &RunEvent) {
         match event {
             RunEvent::Delta { stage, model, .. } | RunEvent::Reasoning { stage, model, .. } => {
-                self.urgent |= self.open_texts.insert((stage.clone(), model.clone()));
+                self.is_urgent |= self.open_texts.insert((stage.clone(), model.clone()));
             }
             RunEvent::SynthesisDelta { .. } => {
-                self.urgent |= self.open_texts.insert(Default::default())
+                self.is_urgent |= self.open_texts.insert(Default::default())
             }
             RunEvent::MemberStarted { stage, model, .. } => {
                 self.open_texts.remove(&(stage.clone(), model.clone()));
@@ -168,16 +168,16 @@ impl Journal {
 
     /// Whether a text has started since the last flush, so that readers should see it without delay.
     pub fn is_urgent(&self) -> bool {
-        self.urgent
+        self.is_urgent
     }
 
-    pub fn keep(&mut self, answer: StageAnswer) {
-        self.kept.push(answer);
+    pub fn push_answer(&mut self, answer: StageAnswer) {
+        self.answers.push(answer);
     }
 
     /// Adds charges, which are stored in the same transaction as the results of their calls.
     pub fn charge(&mut self, charges: Vec<CallCharge>) {
-        partial_bills::add(&mut self.kept, &charges);
+        partial_bills::add_partial_bills(&mut self.answers, &charges);
         self.charges.extend(charges);
     }
 
@@ -194,13 +194,13 @@ impl Journal {
     }
 
     /// Adds an answer to the cache with the next write; callers that wait for it are woken after that.
-    pub fn remember(&mut self, keeping: AnswerToKeep, purge: Option<u64>) {
+    pub fn cache_answer(&mut self, keeping: AnswerToCache, purge: Option<u64>) {
         self.cacheable.push(keeping);
         self.purge = purge.or(self.purge);
     }
 
     /// Records a cache hit.
-    pub fn hit(&mut self, key: String, kept: &cached_answers::CachedAnswer) {
+    pub fn record_hit(&mut self, key: String, kept: &cached_answers::CachedAnswer) {
         let usage = &kept.answer.usage;
         self.hits.push(CacheHit {
             key,
@@ -212,7 +212,7 @@ impl Journal {
 
     pub fn is_empty(&self) -> bool {
         self.events.is_empty()
-            && self.kept.is_empty()
+            && self.answers.is_empty()
             && self.charges.is_empty()
             && self.hits.is_empty()
     }
@@ -223,8 +223,8 @@ impl Journal {
     /// Returns an error if the store fails after all retries. An awaited run continues unstored instead, unless
     /// the analysis was deleted or is already over ([`StoreError::Missing`], [`StoreError::Conflict`]).
     pub async fn flush(&mut self, now: Timestamp) -> Result<(), StoreError> {
-        if self.is_relayed() {
-            self.pass_on();
+        if self.is_passthrough() {
+            self.publish_buffered();
             return Ok(());
         }
         self.write(now, None).await
@@ -239,8 +239,8 @@ impl Journal {
         now: Timestamp,
         outcome: PatternOutcome,
     ) -> Result<(), StoreError> {
-        if self.is_relayed() {
-            self.pass_on();
+        if self.is_passthrough() {
+            self.publish_buffered();
             return Ok(());
         }
         let found = self.compute_findings(&outcome).await;
@@ -250,11 +250,11 @@ impl Journal {
         self.write(now, Some((outcome, found))).await
     }
 
-    async fn write(&mut self, now: Timestamp, outcome: Option<Ended>) -> Result<(), StoreError> {
+    async fn write(&mut self, now: Timestamp, outcome: Option<RunEnd>) -> Result<(), StoreError> {
         if self.is_empty() && outcome.is_none() {
             return Ok(());
         }
-        self.urgent = false;
+        self.is_urgent = false;
         let ends = outcome.is_some();
         // Callers that wait for the same call continue after this attempt, whether or not it succeeds.
         let _seats: Vec<LeaderGuard> = (self.cacheable.iter_mut())
@@ -264,8 +264,8 @@ impl Journal {
         let events = batch.events.clone();
         self.pending.push(batch);
         let pauses = match (self.is_awaited, self.retry_at) {
-            (false, _) => &PAUSES[..],
-            (true, None) => &PAUSES[..AWAITED],
+            (false, _) => &RETRY_PAUSES[..],
+            (true, None) => &RETRY_PAUSES[..PAUSES_WHEN_AWAITED],
             (true, Some(at)) if ends || clock::instant() >= at => &[],
             (true, Some(_)) => {
                 self.channel.publish_unstored(events);
@@ -281,7 +281,7 @@ impl Journal {
                     "analysis continues unstored",
                     &[("analysis", &self.id), ("fault", &fault)],
                 );
-                self.retry_at = Some(clock::instant() + RETRY);
+                self.retry_at = Some(clock::instant() + UNSTORED_RETRY_INTERVAL);
                 self.channel.publish_unstored(events);
             }
             Err(fault) => return Err(fault),
@@ -315,7 +315,7 @@ impl Journal {
     fn batch(
         &mut self,
         now: Timestamp,
-        outcome: Option<Ended>,
+        outcome: Option<RunEnd>,
     ) -> Result<JournalBatch, StoreError> {
         let mut events = Vec::with_capacity(self.events.len());
         for event in self.events.drain(..) {
@@ -337,9 +337,9 @@ impl Journal {
             user: self.user.clone(),
             key: self.key.clone(),
             now,
-            first: !std::mem::replace(&mut self.is_started, true),
+            is_first: !std::mem::replace(&mut self.is_started, true),
             events,
-            kept: std::mem::take(&mut self.kept),
+            answers: std::mem::take(&mut self.answers),
             charges: std::mem::take(&mut self.charges),
             cacheable: std::mem::take(&mut self.cacheable),
             hits: std::mem::take(&mut self.hits),
@@ -350,7 +350,7 @@ impl Journal {
 }
 
 /// Pauses between attempts to store a batch: half a minute in total.
-const PAUSES: [Duration; 5] = [
+const RETRY_PAUSES: [Duration; 5] = [
     Duration::from_millis(200),
     Duration::from_secs(1),
     Duration::from_secs(4),
@@ -358,12 +358,12 @@ const PAUSES: [Duration; 5] = [
     Duration::from_secs(15),
 ];
 /// Number of these pauses to use if a connection waits for the run.
-const AWAITED: usize = 2;
+const PAUSES_WHEN_AWAITED: usize = 2;
 /// Interval between attempts of a run that continues unstored.
-const RETRY: Duration = Duration::from_secs(5);
+const UNSTORED_RETRY_INTERVAL: Duration = Duration::from_secs(5);
 
 /// An answer to add to the cache.
-pub(super) struct AnswerToKeep {
+pub(super) struct AnswerToCache {
     pub key: String,
     pub kept: cached_answers::CachedAnswer,
     pub ttl: Duration,
@@ -380,7 +380,7 @@ struct CacheHit {
 }
 
 /// How a run ended, and the findings and citations of its answers.
-type Ended = (PatternOutcome, Option<(Findings, Option<Citations>)>);
+type RunEnd = (PatternOutcome, Option<(Findings, Option<Citations>)>);
 
 /// Everything to be stored in one transaction.
 pub(super) struct JournalBatch {
@@ -388,14 +388,14 @@ pub(super) struct JournalBatch {
     user: Option<UserId>,
     key: Option<KeyId>,
     now: Timestamp,
-    first: bool,
+    is_first: bool,
     events: Vec<PublishedEvent>,
-    kept: Vec<StageAnswer>,
+    answers: Vec<StageAnswer>,
     charges: Vec<CallCharge>,
-    cacheable: Vec<AnswerToKeep>,
+    cacheable: Vec<AnswerToCache>,
     hits: Vec<CacheHit>,
     purge: Option<u64>,
-    outcome: Option<Ended>,
+    outcome: Option<RunEnd>,
 }
 
 impl JournalBatch {
@@ -405,11 +405,11 @@ impl JournalBatch {
     /// Returns an error if the database cannot be written.
     pub fn store(&self, db: &Writer) -> Result<(), StoreError> {
         let (id, now) = (&self.id, self.now);
-        if self.first {
+        if self.is_first {
             analyses::set_started(db, id, now)?;
         }
         events::append(db, id, self.events.iter().map(|event| &event.stored))?;
-        for answer in &self.kept {
+        for answer in &self.answers {
             analyses::put_answer(db, id, answer)?;
         }
         for charge in &self.charges {
@@ -421,13 +421,13 @@ impl JournalBatch {
             }
             call_log::insert(db, self.user.as_ref(), id, charge)?;
         }
-        for AnswerToKeep { key, kept, ttl, .. } in &self.cacheable {
+        for AnswerToCache { key, kept, ttl, .. } in &self.cacheable {
             cached_answers::put(db, self.user.as_ref(), key, kept, now, now + *ttl)?;
         }
         for hit in &self.hits {
-            cached_answers::hit(db, &hit.key, now)?;
+            cached_answers::record_hit(db, &hit.key, now)?;
             if let Some(user) = &self.user {
-                cache_savings::add(db, user, now.day(), &hit.model, hit.cost, hit.tokens)?;
+                cache_savings::add_hit(db, user, now.day(), &hit.model, hit.cost, hit.tokens)?;
             }
         }
         if let Some(limit) = self.purge {
@@ -481,7 +481,7 @@ fn citations(
             is_recognized: documents::is_recognized(db, user, id, number).unwrap_or(false),
         })
     };
-    Some(citation::check(
+    Some(citation::check_citations(
         plan,
         synthesis.into_iter().chain(members),
         &mut page,

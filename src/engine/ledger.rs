@@ -13,7 +13,7 @@ use crate::domain::usage::{CallCharge, CallEnd, cost};
 use crate::llm::RunningCall;
 
 /// Number of output tokens reserved at a time for an answer without its own limit.
-const MORE: u64 = 1_000;
+const OUTPUT_RESERVATION_STEP: u64 = 1_000;
 
 /// The calls of one run.
 #[derive(Default)]
@@ -24,7 +24,7 @@ pub(super) struct CallLedger {
     // Boxed: a node of the map has room for eleven.
     open: BTreeMap<u64, Box<OpenCall>>,
     charges: Vec<CallCharge>,
-    unseen: StoppedCallUsage,
+    stopped_usage: StoppedCallUsage,
 }
 
 /// A call in progress, or one that was stopped and has not been billed yet.
@@ -34,14 +34,14 @@ pub(super) struct OpenCall {
     /// Cache key, if the answer may be cached.
     pub key: Option<CacheKey>,
     /// Held while other callers wait for the same call.
-    pub seat: Option<LeaderGuard>,
+    pub leader: Option<LeaderGuard>,
     /// Dropping it cancels the call. `None` once stopped, when the state machine no longer knows the call.
     running: Option<RunningCall>,
     price: Option<Price>,
     own_key: bool,
-    at: Timestamp,
+    started: Timestamp,
     /// Our own token count, used if no bill arrives.
-    counted: Usage,
+    progress: Usage,
     first_token_ms: Option<u64>,
     /// Reserved output tokens, if more must be reserved when they are used up.
     reserved: Option<u64>,
@@ -69,38 +69,40 @@ impl CallLedger {
     }
 
     /// Counts a streamed piece. Returns its call, or `None` if the call was stopped.
-    pub fn piece(&mut self, number: u64, delta: &Delta, now: Timestamp) -> Option<CallId> {
+    pub fn count_piece(&mut self, number: u64, delta: &Delta, now: Timestamp) -> Option<CallId> {
         let open = self.open.get_mut(&number)?;
         let tokens = match delta {
             Delta::Text(text) | Delta::Reasoning(text) => estimate_tokens(text),
-            Delta::Sealed(_) | Delta::Restart => 0,
+            Delta::ReasoningBlock(_) | Delta::Restart => 0,
         };
-        open.counted.output += tokens;
+        open.progress.output += tokens;
         if matches!(delta, Delta::Reasoning(_)) {
-            open.counted.reasoning += tokens;
+            open.progress.reasoning += tokens;
         }
-        let since = now.since(open.at).as_millis() as u64;
+        let since = now.since(open.started).as_millis() as u64;
         open.first_token_ms.get_or_insert(since);
         open.running.is_some().then_some(open.call)
     }
 
-    /// Returns the additional reservation that a call needs once it exceeds its current one: [`MORE`] output
+    /// Returns the additional reservation that a call needs once it exceeds its current one: [`OUTPUT_RESERVATION_STEP`] output
     /// tokens.
-    pub fn needs(&self, number: u64) -> Option<CallReservation> {
+    pub fn needed_reservation(&self, number: u64) -> Option<CallReservation> {
         let open = self.open.get(&number)?;
-        let is_over = open.reserved.is_some_and(|most| open.counted.output > most);
+        let is_over = open
+            .reserved
+            .is_some_and(|most| open.progress.output > most);
         if !is_over || open.running.is_none() {
             return None;
         }
         let more = Usage {
-            output: MORE,
+            output: OUTPUT_RESERVATION_STEP,
             ..Usage::default()
         };
         Some(CallReservation {
             call: open.call,
             model: open.model.clone(),
             input_tokens: 0,
-            output_tokens: MORE,
+            output_tokens: OUTPUT_RESERVATION_STEP,
             cost: open.price.map(|price| price.cost(&more)),
         })
     }
@@ -113,11 +115,11 @@ impl CallLedger {
     }
 
     /// Ends a call with the text received so far, because no budget has room for more.
-    pub fn cut(&mut self, number: u64) {
+    pub fn cut_off(&mut self, number: u64) {
         if let Some(open) = self.open.get_mut(&number) {
             open.reserved = None;
             if let Some(running) = &open.running {
-                running.cut();
+                running.cut_off();
             }
         }
     }
@@ -164,9 +166,9 @@ impl CallLedger {
     pub fn estimate_missing(&mut self, now: Timestamp) {
         for open in std::mem::take(&mut self.open).into_values() {
             let bill = CallBill {
-                usage: open.counted,
+                usage: open.progress,
                 tries: 1,
-                latency_ms: now.since(open.at).as_millis() as u64,
+                latency_ms: now.since(open.started).as_millis() as u64,
                 first_token_ms: open.first_token_ms,
                 ..CallBill::default()
             };
@@ -176,17 +178,19 @@ impl CallLedger {
 
     fn charge(&mut self, open: &OpenCall, ended: CallEnd, bill: CallBill) {
         if open.running.is_none() && bill.tries > 0 {
-            self.unseen.calls += 1;
-            self.unseen.usage = self.unseen.usage.plus(&bill.usage);
+            self.stopped_usage.calls += 1;
+            self.stopped_usage.usage = self.stopped_usage.usage.combined_with(&bill.usage);
             match cost(&bill, open.price) {
-                Some(cost) => self.unseen.cost = self.unseen.cost.plus(cost),
-                None => self.unseen.incomplete = true,
+                Some(cost) => {
+                    self.stopped_usage.cost = self.stopped_usage.cost.saturating_add(cost)
+                }
+                None => self.stopped_usage.incomplete = true,
             }
         }
         self.charges.push(CallCharge {
             call: open.call,
             model: open.model.clone(),
-            at: open.at,
+            at: open.started,
             ended,
             bill,
             price: open.price,
@@ -195,15 +199,15 @@ impl CallLedger {
     }
 
     /// Takes the charges recorded since the last call, to be stored.
-    pub fn take(&mut self) -> Vec<CallCharge> {
+    pub fn take_charges(&mut self) -> Vec<CallCharge> {
         std::mem::take(&mut self.charges)
     }
 
     /// Adds the usage of stopped calls to a run's totals.
-    pub fn complete(&self, totals: &mut RunTotals) {
-        let unseen = &self.unseen;
-        totals.usage = totals.usage.plus(&unseen.usage);
-        totals.cost_usd = totals.cost_usd.plus(unseen.cost);
+    pub fn add_stopped_usage(&self, totals: &mut RunTotals) {
+        let unseen = &self.stopped_usage;
+        totals.usage = totals.usage.combined_with(&unseen.usage);
+        totals.cost_usd = totals.cost_usd.saturating_add(unseen.cost);
         totals.cost_incomplete |= unseen.incomplete;
         if unseen.usage.input + unseen.usage.output > 0 {
             let calls = match unseen.calls {
@@ -224,12 +228,12 @@ impl OpenCall {
             call,
             model: request.model.clone(),
             key: None,
-            seat: None,
+            leader: None,
             running: None,
             price: None,
             own_key: false,
-            at: now,
-            counted: Usage {
+            started: now,
+            progress: Usage {
                 input: request.tokens(),
                 estimated: true,
                 ..Usage::default()
@@ -240,7 +244,7 @@ impl OpenCall {
     }
 
     /// Sets the handle of the running call.
-    pub fn running(self, running: RunningCall) -> Self {
+    pub fn with_running_call(self, running: RunningCall) -> Self {
         Self {
             running: Some(running),
             ..self
@@ -248,19 +252,19 @@ impl OpenCall {
     }
 
     /// Makes the call stop after this many output tokens.
-    pub fn limit(&mut self, tokens: u64) {
+    pub fn limit_output(&mut self, tokens: u64) {
         if let Some(running) = &self.running {
             running.limit_output(tokens);
         }
     }
 
     /// Requires an additional reservation once this many output tokens have arrived.
-    pub fn watch(&mut self, tokens: u64) {
+    pub fn watch_output(&mut self, tokens: u64) {
         self.reserved = Some(tokens);
     }
 
     /// Sets the price per token, and whether the user's own key pays.
-    pub fn paid(self, price: Option<Price>, own_key: bool) -> Self {
+    pub fn with_price(self, price: Option<Price>, own_key: bool) -> Self {
         Self {
             price,
             own_key,
@@ -270,6 +274,10 @@ impl OpenCall {
 
     /// Sets the cache key, and the leader guard that other callers wait on.
     pub fn with_cache_key(self, key: Option<CacheKey>, seat: Option<LeaderGuard>) -> Self {
-        Self { key, seat, ..self }
+        Self {
+            key,
+            leader: seat,
+            ..self
+        }
     }
 }

@@ -80,9 +80,9 @@ pub(crate) struct EngineShared {
     streams: Arc<StreamSlots>,
     settlement: Arc<UsageRecorder>,
     /// Notified whenever a run has left `runs`, or a job has ended.
-    left: Notify,
+    run_left: Notify,
     /// Notified whenever a run has entered `runs`.
-    arrived: Notify,
+    run_arrived: Notify,
     /// Number of active jobs.
     jobs: AtomicUsize,
 }
@@ -90,10 +90,10 @@ pub(crate) struct EngineShared {
 /// Number of most recent cached answers compared with a call to explain a cache miss.
 const MAX_COMPARED_ANSWERS: u32 = 500;
 
-fn nearest(fields: &CanonicalFields, kept: &[BTreeMap<String, String>]) -> CacheMiss {
-    let differing = kept.iter().map(|hashes| fields.differing(hashes));
+fn nearest_entry(fields: &CanonicalFields, kept: &[BTreeMap<String, String>]) -> CacheMiss {
+    let differing = kept.iter().map(|hashes| fields.differing_fields(hashes));
     let nearest = differing.min_by_key(Vec::len);
-    nearest.map_or(CacheMiss::NothingKept, CacheMiss::Differs)
+    nearest.map_or(CacheMiss::NoStoredAnswer, CacheMiss::Differs)
 }
 
 /// A run to execute.
@@ -125,7 +125,7 @@ pub struct RunSpec {
     /// Whether a connection waits for the answer, which is then delivered even if it cannot be stored. Other runs
     /// stop if they cannot be stored, and resume at the next start.
     pub is_awaited: bool,
-    /// Set by [`Engine::relay`]: the run is a relayed call, not an analysis.
+    /// Set by [`Engine::start_passthrough`]: the run is a relayed call, not an analysis.
     pub relay: Option<RelayAudience>,
 }
 
@@ -150,7 +150,7 @@ pub enum NotStarted {
 }
 
 /// Stores a new run in the transaction that must commit before the run starts.
-pub type Insert = Box<dyn FnOnce(&Writer) -> crate::store::Result<()> + Send>;
+pub type InsertRun = Box<dyn FnOnce(&Writer) -> crate::store::Result<()> + Send>;
 type StoredRun = oneshot::Sender<crate::store::Result<()>>;
 type RunMap = HashMap<AnalysisId, RunningRun>;
 
@@ -169,14 +169,14 @@ struct RunPermit {
     shared: Arc<EngineShared>,
     id: AnalysisId,
     channel: Arc<RunChannel>,
-    _place: Option<StreamPermit>,
+    _slot: Option<StreamPermit>,
 }
 
 impl Drop for RunPermit {
     fn drop(&mut self) {
         self.channel.close();
-        self.shared.running().remove(&self.id);
-        self.shared.left.notify_waiters();
+        self.shared.runs().remove(&self.id);
+        self.shared.run_left.notify_waiters();
     }
 }
 
@@ -194,8 +194,8 @@ impl Engine {
             settings,
             run_slots: turns,
             runs: Mutex::new(HashMap::new()),
-            arrived: Notify::new(),
-            left: Notify::new(),
+            run_arrived: Notify::new(),
+            run_left: Notify::new(),
             jobs: AtomicUsize::new(0),
         };
         Self {
@@ -208,7 +208,7 @@ impl Engine {
     ///
     /// # Errors
     /// [`NotStarted`] if the run is refused or cannot be stored.
-    pub async fn start(&self, run: RunSpec, insert: Insert) -> Result<Finished, NotStarted> {
+    pub async fn start(&self, run: RunSpec, insert: InsertRun) -> Result<Finished, NotStarted> {
         let channel = self.reserve_slot(&run).map_err(NotStarted::Refused)?;
         let (tell, stored) = oneshot::channel();
         let finished = self.spawn(run, channel, Some((insert, tell)), None);
@@ -223,18 +223,18 @@ impl Engine {
     pub fn resume(&self, run: RunSpec) -> Finished {
         let channel = Arc::new(RunChannel::new(run.last_event));
         let entry = RunningRun::of(&run, &channel);
-        self.shared.running().insert(run.id.clone(), entry);
-        self.shared.arrived.notify_one();
+        self.shared.runs().insert(run.id.clone(), entry);
+        self.shared.run_arrived.notify_one();
         self.spawn(run, channel, None, None)
     }
 
     fn reserve_slot(&self, run: &RunSpec) -> Result<Arc<RunChannel>, RunRefused> {
-        let mut running = self.shared.running();
+        let mut running = self.shared.runs();
         let user = run.user.as_ref();
         self.shared.check_room(&running, user, run.background)?;
         let channel = Arc::new(RunChannel::new(run.last_event));
         running.insert(run.id.clone(), RunningRun::of(run, &channel));
-        self.shared.arrived.notify_one();
+        self.shared.run_arrived.notify_one();
         Ok(channel)
     }
 
@@ -242,7 +242,7 @@ impl Engine {
         &self,
         run: RunSpec,
         channel: Arc<RunChannel>,
-        first: Option<(Insert, StoredRun)>,
+        first: Option<(InsertRun, StoredRun)>,
         stream: Option<StreamPermit>,
     ) -> Finished {
         let (tell, finished) = oneshot::channel();
@@ -252,9 +252,9 @@ impl Engine {
             shared: shared.clone(),
             id: run.id.clone(),
             channel: channel.clone(),
-            _place: stream,
+            _slot: stream,
         };
-        // `runs` tracks this task; `drain` waits until its entry is gone.
+        // `runs` tracks this task; `drain_runs` waits until its entry is gone.
         tokio::spawn(async move {
             if let Some((insert, tell)) = first {
                 let stored = shared.store.write(insert).await;
@@ -267,8 +267,8 @@ impl Engine {
             }
             let over = runner::run(&shared, run, &channel).await;
             let (ended, rest) = over.map_or((None, None), |over| {
-                shared.settle(over.settled);
-                (Some(over.ended), over.rest)
+                shared.queue_settlement(over.settled);
+                (Some(over.ended), over.pending)
             });
             let Some(rest) = rest else {
                 drop(place);
@@ -285,14 +285,14 @@ impl Engine {
 
     /// Cancels a run. Returns false if it is not active here.
     pub fn cancel(&self, id: &AnalysisId, reason: &str) -> bool {
-        let found = self.shared.running().get(id).cloned();
+        let found = self.shared.runs().get(id).cloned();
         found.map(|run| run.channel.cancel(reason)).is_some()
     }
 
     /// Finishes a run early: its answer is written from the answers so far. Returns false if it is not active
     /// here.
     pub fn finish_early(&self, id: &AnalysisId) -> bool {
-        let found = self.shared.running().get(id).cloned();
+        let found = self.shared.runs().get(id).cloned();
         found
             .map(|run| run.channel.request_finish_early())
             .is_some()
@@ -300,18 +300,18 @@ impl Engine {
 
     /// Skips a model in a run. Returns false if it is not active here.
     pub fn skip_model(&self, id: &AnalysisId, model: &str) -> bool {
-        let found = self.shared.running().get(id).cloned();
+        let found = self.shared.runs().get(id).cloned();
         found.map(|run| run.channel.request_skip(model)).is_some()
     }
 
     /// Waits until a run has started since the last call. Supports one waiter at a time.
     pub async fn wait_for_run(&self) {
-        self.shared.arrived.notified().await;
+        self.shared.run_arrived.notified().await;
     }
 
     /// Returns the users with active or waiting runs.
     pub fn users(&self) -> Vec<UserId> {
-        let running = self.shared.running();
+        let running = self.shared.runs();
         running
             .values()
             .filter_map(|run| run.user.clone())
@@ -320,7 +320,7 @@ impl Engine {
 
     /// Cancels all runs of a user.
     pub fn cancel_all_of(&self, user: &UserId, reason: &str) {
-        let running = self.shared.running();
+        let running = self.shared.runs();
         let own = |run: &&RunningRun| run.user.as_ref() == Some(user);
         for run in running.values().filter(own) {
             run.channel.cancel(reason);
@@ -331,7 +331,7 @@ impl Engine {
     ///
     /// # Errors
     /// Returns an error if the store cannot be read.
-    pub async fn misses(
+    pub async fn cache_misses(
         &self,
         user: &UserId,
         calls: &[ModelRequest],
@@ -343,14 +343,14 @@ impl Engine {
             let key = answer_cache::key(&self.shared, user, request);
             let look = move |db: &Reader| kept::fields_of(db, &owner, before, MAX_COMPARED_ANSWERS);
             let kept = self.shared.store.read(look).await?;
-            misses.push((key.whole, nearest(&key.fields, &kept)));
+            misses.push((key.digest, nearest_entry(&key.fields, &kept)));
         }
         Ok(misses)
     }
 
     /// Follows a run's events after the given sequence number, starting with stored ones.
     pub fn watch(&self, id: AnalysisId, after: u64) -> RunWatch {
-        let found = self.shared.running().get(&id).cloned();
+        let found = self.shared.runs().get(&id).cloned();
         RunWatch::new(
             self.shared.store.clone(),
             found.map(|run| run.channel),
@@ -380,8 +380,8 @@ impl Engine {
     }
 
     /// Returns the number of active and waiting runs.
-    pub fn count(&self) -> usize {
-        self.shared.running().len()
+    pub fn run_count(&self) -> usize {
+        self.shared.runs().len()
     }
 
     /// Refuses new runs from now on; waiting runs leave the queue.
@@ -392,16 +392,16 @@ impl Engine {
 
     /// Refuses new runs, waits up to `limit` for active ones, and then checkpoints the rest: what they have stored
     /// is kept, and they resume at the next start.
-    pub async fn drain(&self, limit: Duration) {
+    pub async fn drain_runs(&self, limit: Duration) {
         self.wait_for_runs(limit).await;
-        self.record_relayed().await;
+        self.record_passthrough_usage().await;
     }
 
     async fn wait_for_runs(&self, limit: Duration) {
         self.stop_accepting();
         let until = tokio::time::Instant::from_std(clock::instant() + limit);
         loop {
-            let left = self.shared.left.notified();
+            let left = self.shared.run_left.notified();
             if self.shared.is_idle() {
                 return;
             }
@@ -411,7 +411,7 @@ impl Engine {
         }
         let hubs: Vec<Arc<RunChannel>> = self
             .shared
-            .running()
+            .runs()
             .values()
             .map(|run| run.channel.clone())
             .collect();
@@ -421,7 +421,7 @@ impl Engine {
         // A checkpoint is a single write; the timeout guards against a hanging disk.
         let _ = tokio::time::timeout(Duration::from_secs(2), async {
             loop {
-                let left = self.shared.left.notified();
+                let left = self.shared.run_left.notified();
                 if self.shared.is_idle() {
                     return;
                 }
@@ -466,9 +466,9 @@ impl EngineShared {
     }
 
     fn is_idle(&self) -> bool {
-        self.running().is_empty() && self.jobs.load(Ordering::Relaxed) == 0
+        self.runs().is_empty() && self.jobs.load(Ordering::Relaxed) == 0
     }
-    fn running(&self) -> std::sync::MutexGuard<'_, RunMap> {
+    fn runs(&self) -> std::sync::MutexGuard<'_, RunMap> {
         // No code panics while holding the lock; if it did, the map would still be consistent.
         self.runs.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -10,7 +10,7 @@ use crate::domain::plan::Plan;
 #[derive(Debug, Clone)]
 pub struct RunOutcome {
     /// Final status and totals.
-    pub outcome: PatternOutcome,
+    pub result: PatternOutcome,
     /// The plan that was executed.
     pub plan: Plan,
     /// The answers of its calls, by stage and member.

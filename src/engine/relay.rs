@@ -24,26 +24,26 @@ impl Engine {
     ///
     /// # Errors
     /// Returns an error if there are not enough free slots or the server is shutting down.
-    pub fn stream_places(&self, user: &UserId, count: usize) -> Result<StreamPermit, RunRefused> {
+    pub fn reserve_streams(&self, user: &UserId, count: usize) -> Result<StreamPermit, RunRefused> {
         self.shared.streams.take(user, count)
     }
 
     /// Starts a relayed call in a separate task. `place` is held until the call has ended; a request with several
     /// calls holds their slots itself.
-    pub fn relay(
+    pub fn start_passthrough(
         &self,
         run: RunSpec,
         audience: RelayAudience,
         place: Option<StreamPermit>,
     ) -> RelayedCall {
-        let channel = Arc::new(RunChannel::relayed());
+        let channel = Arc::new(RunChannel::for_passthrough());
         let run = RunSpec {
             relay: Some(audience),
             ..run
         };
         let entry = RunningRun::of(&run, &channel);
-        self.shared.running().insert(run.id.clone(), entry);
-        self.shared.arrived.notify_one();
+        self.shared.runs().insert(run.id.clone(), entry);
+        self.shared.run_arrived.notify_one();
         let store = self.shared.store.clone();
         let watch = RunWatch::new(store, Some(channel.clone()), run.id.clone(), 0);
         RelayedCall {
@@ -58,7 +58,7 @@ impl Engine {
     }
 
     /// Records the pending usage of relayed calls, so that it can be read.
-    pub async fn record_relayed(&self) {
+    pub async fn record_passthrough_usage(&self) {
         self.shared.settlement.write_all().await;
     }
 
@@ -78,7 +78,7 @@ impl Engine {
 
 impl EngineShared {
     /// Hands over a finished call to be recorded.
-    pub(super) fn settle(&self, call: Option<SettledCall>) {
+    pub(super) fn queue_settlement(&self, call: Option<SettledCall>) {
         if let Some(call) = call {
             self.settlement.add(call);
         }

@@ -7,17 +7,17 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
-use crate::domain::event::{LAST, RunEvent, StreamDelta};
+use crate::domain::event::{LAST_EVENTS, RunEvent, StreamDelta};
 use crate::domain::id::AnalysisId;
 use crate::store::events::{self, StoredEvent};
 use crate::store::{Store, StoreError};
 
 /// Bytes of events that a channel keeps in memory; watchers that are further behind read the store again.
-const KEPT_BYTES: usize = 128 * 1024;
+const MAX_RECENT_BYTES: usize = 128 * 1024;
 /// Maximum number of queued requests to skip a model.
 const MAX_QUEUED_SKIPS: usize = 64;
 /// Number of events read from the store at once.
-const PAGE: u32 = 200;
+const EVENTS_PER_READ: u32 = 200;
 
 /// An event on its way to watchers.
 #[derive(Debug, Clone, PartialEq)]
@@ -52,7 +52,7 @@ impl PublishedEvent {
 
     fn is_last(&self) -> bool {
         let name = self.event.as_ref().map(RunEvent::name);
-        LAST.contains(&name.unwrap_or(&self.stored.kind))
+        LAST_EVENTS.contains(&name.unwrap_or(&self.stored.kind))
     }
 }
 
@@ -71,20 +71,20 @@ pub(super) struct RunChannel {
     /// Wakes watchers on new events or at the end.
     changed: Notify,
     /// Wakes the runner on commands.
-    wanted: Notify,
+    command_ready: Notify,
     /// Wakes the runner of a relayed call when its watcher has taken events.
-    taken: Notify,
-    is_relayed: bool,
+    events_taken: Notify,
+    is_passthrough: bool,
 }
 
 struct ChannelState {
     recent: VecDeque<Arc<PublishedEvent>>,
     bytes: usize,
     last: u64,
-    over: bool,
+    is_over: bool,
     command: Option<RunCommand>,
-    /// Models to skip, queued for the runner; at most [`LEAVING`].
-    leaving: Vec<String>,
+    /// Models to skip, queued for the runner; at most [`MAX_QUEUED_SKIPS`].
+    skip_requests: Vec<String>,
 }
 
 /// A command for a run in progress.
@@ -106,35 +106,35 @@ impl RunChannel {
             recent: VecDeque::new(),
             bytes: 0,
             last,
-            over: false,
+            is_over: false,
             command: None,
-            leaving: Vec::new(),
+            skip_requests: Vec::new(),
         };
         Self {
             state: Mutex::new(state),
             changed: Notify::new(),
-            wanted: Notify::new(),
-            taken: Notify::new(),
-            is_relayed: false,
+            command_ready: Notify::new(),
+            events_taken: Notify::new(),
+            is_passthrough: false,
         }
     }
 
     /// Creates the channel of a relayed call.
-    pub fn relayed() -> Self {
+    pub fn for_passthrough() -> Self {
         Self {
-            is_relayed: true,
+            is_passthrough: true,
             ..Self::new(0)
         }
     }
 
     /// Whether the watcher keeps up. Always true for a run, whose watchers can read the store.
     pub fn has_room(&self) -> bool {
-        !self.is_relayed || self.state().bytes < KEPT_BYTES
+        !self.is_passthrough || self.state().bytes < MAX_RECENT_BYTES
     }
 
     /// Waits until the watcher has taken events.
     pub async fn wait_for_room(&self) {
-        self.taken.notified().await;
+        self.events_taken.notified().await;
     }
 
     fn state(&self) -> MutexGuard<'_, ChannelState> {
@@ -143,23 +143,23 @@ impl RunChannel {
 
     /// Publishes events that the store has acknowledged.
     pub fn publish(&self, events: Vec<PublishedEvent>) {
-        self.show(events, true);
+        self.append_events(events, true);
     }
 
     /// Publishes events that the store could not accept. From then on, nothing is dropped from memory until the
     /// store works again, because watchers could not read it again.
     pub fn publish_unstored(&self, events: Vec<PublishedEvent>) {
-        self.show(events, false);
+        self.append_events(events, false);
     }
 
-    fn show(&self, events: Vec<PublishedEvent>, are_stored: bool) {
+    fn append_events(&self, events: Vec<PublishedEvent>, are_stored: bool) {
         let mut state = self.state();
         for event in events {
             state.last = event.stored.seq;
             state.bytes += event.bytes();
             state.recent.push_back(Arc::new(event));
         }
-        while are_stored && state.bytes > KEPT_BYTES {
+        while are_stored && state.bytes > MAX_RECENT_BYTES {
             let Some(oldest) = state.recent.pop_front() else {
                 break;
             };
@@ -171,7 +171,7 @@ impl RunChannel {
     }
 
     pub fn close(&self) {
-        self.state().over = true;
+        self.state().is_over = true;
         self.changed.notify_waiters();
     }
 
@@ -185,12 +185,12 @@ impl RunChannel {
 
     pub fn request_skip(&self, model: &str) {
         let mut state = self.state();
-        let known = state.leaving.iter().any(|other| other == model);
-        if !known && state.leaving.len() < MAX_QUEUED_SKIPS {
-            state.leaving.push(model.to_owned());
+        let known = state.skip_requests.iter().any(|other| other == model);
+        if !known && state.skip_requests.len() < MAX_QUEUED_SKIPS {
+            state.skip_requests.push(model.to_owned());
         }
         drop(state);
-        self.wanted.notify_one();
+        self.command_ready.notify_one();
     }
 
     pub fn checkpoint(&self) {
@@ -204,7 +204,7 @@ impl RunChannel {
             state.command = Some(wish);
         }
         drop(state);
-        self.wanted.notify_one();
+        self.command_ready.notify_one();
     }
 
     /// Waits for the next command.
@@ -213,14 +213,14 @@ impl RunChannel {
             if let Some(wish) = self.pending_command() {
                 return wish;
             }
-            self.wanted.notified().await;
+            self.command_ready.notified().await;
         }
     }
 
     fn pending_command(&self) -> Option<RunCommand> {
         let mut state = self.state();
         let Some(wish) = state.command.clone() else {
-            return state.leaving.pop().map(RunCommand::SkipModel);
+            return state.skip_requests.pop().map(RunCommand::SkipModel);
         };
         // The run continues after this command, so take it to make room for another.
         if wish == RunCommand::FinishEarly {
@@ -230,20 +230,20 @@ impl RunChannel {
     }
 
     // Returns events after a sequence number, or `TooOld` if memory does not reach back that far.
-    fn after(&self, after: u64) -> WatchPosition {
+    fn events_after(&self, after: u64) -> WatchPosition {
         let mut state = self.state();
-        if self.is_relayed && !state.recent.is_empty() {
+        if self.is_passthrough && !state.recent.is_empty() {
             state.bytes = 0;
             let taken = std::mem::take(&mut state.recent);
             drop(state);
-            self.taken.notify_one();
+            self.events_taken.notify_one();
             return WatchPosition::Events(taken.into());
         }
         if after >= state.last {
-            return if state.over {
+            return if state.is_over {
                 WatchPosition::Over
             } else {
-                WatchPosition::Nothing
+                WatchPosition::UpToDate
             };
         }
         match state.recent.front() {
@@ -262,7 +262,7 @@ impl RunChannel {
 
 enum WatchPosition {
     Events(Vec<Arc<PublishedEvent>>),
-    Nothing,
+    UpToDate,
     TooOld,
     Over,
 }
@@ -300,15 +300,15 @@ impl RunWatch {
         while !self.ended {
             let Some(channel) = self.channel.clone() else {
                 // Boxed: a thousand watchers wait, few of them on the store, and each would reserve the space.
-                return Box::pin(self.stored()).await;
+                return Box::pin(self.read_stored()).await;
             };
             // Created before checking, so that no change in between is missed.
             let changed = channel.changed.notified();
-            match channel.after(self.after) {
+            match channel.events_after(self.after) {
                 WatchPosition::Events(events) => return Ok(self.advance(events)),
-                WatchPosition::TooOld => return Box::pin(self.stored()).await,
-                WatchPosition::Nothing => changed.await,
-                WatchPosition::Over if channel.is_relayed => self.ended = true,
+                WatchPosition::TooOld => return Box::pin(self.read_stored()).await,
+                WatchPosition::UpToDate => changed.await,
+                WatchPosition::Over if channel.is_passthrough => self.ended = true,
                 // Events that the channel lacks (such as an end written through another path) are in the store.
                 WatchPosition::Over => self.channel = None,
             }
@@ -316,11 +316,11 @@ impl RunWatch {
         Ok(None)
     }
 
-    async fn stored(&mut self) -> Result<Option<Vec<Arc<PublishedEvent>>>, StoreError> {
+    async fn read_stored(&mut self) -> Result<Option<Vec<Arc<PublishedEvent>>>, StoreError> {
         let (id, after) = (self.id.clone(), self.after);
         let found = self
             .store
-            .read(move |db| events::after(db, &id, after, PAGE))
+            .read(move |db| events::after(db, &id, after, EVENTS_PER_READ))
             .await?;
         if found.is_empty() && self.channel.is_none() {
             self.ended = true;
@@ -362,22 +362,22 @@ mod tests {
 
     #[test]
     fn a_relayed_call_is_held_back_until_its_watcher_has_taken_events() {
-        let channel = RunChannel::relayed();
+        let channel = RunChannel::for_passthrough();
         channel.publish_unstored(vec![piece(1, "thin")]);
         assert!(channel.has_room());
-        channel.publish_unstored(vec![piece(2, &"x".repeat(KEPT_BYTES))]);
+        channel.publish_unstored(vec![piece(2, &"x".repeat(MAX_RECENT_BYTES))]);
         assert!(!channel.has_room());
-        let WatchPosition::Events(taken) = channel.after(0) else {
+        let WatchPosition::Events(taken) = channel.events_after(0) else {
             panic!("there are two");
         };
         assert_eq!(taken.len(), 2);
         assert!(channel.has_room());
-        assert!(matches!(channel.after(2), WatchPosition::Nothing));
+        assert!(matches!(channel.events_after(2), WatchPosition::UpToDate));
         channel.close();
-        assert!(matches!(channel.after(2), WatchPosition::Over));
+        assert!(matches!(channel.events_after(2), WatchPosition::Over));
         // A run's watchers can read the store.
         let run = RunChannel::new(0);
-        run.publish(vec![piece(1, &"x".repeat(2 * KEPT_BYTES))]);
+        run.publish(vec![piece(1, &"x".repeat(2 * MAX_RECENT_BYTES))]);
         assert!(run.has_room());
     }
 }

@@ -23,7 +23,7 @@ use crate::domain::analysis::CacheUse;
 use crate::domain::chat::{Answer, CallError, CallErrorKind, Image, Message, ModelRequest};
 use crate::domain::id::{AnalysisId, UserId};
 use crate::domain::pattern::staged::StagedRun;
-use crate::domain::pattern::{CallReservation, MachineInput, MachineOutput, PatternOutcome};
+use crate::domain::pattern::{CallReservation, PatternOutcome, RunInput, RunOutput};
 use crate::domain::time::Timestamp;
 use crate::llm::CallEvent;
 use crate::log;
@@ -33,7 +33,7 @@ use crate::store::StoreError;
 /// than people read.
 const FLUSH_INTERVAL: Duration = Duration::from_millis(60);
 /// Number of call events buffered here before the call threads block.
-const WAITING_EVENTS: usize = 64;
+const MAX_WAITING_EVENTS: usize = 64;
 /// Time limit for the bills of stopped calls; after that, the run's end is written without them.
 const BILLING_TIMEOUT: Duration = Duration::from_secs(1);
 
@@ -51,8 +51,8 @@ pub(super) async fn run(
         (run.user.clone(), run.key.clone()),
         last,
     )
-    .awaited(run.is_awaited)
-    .relayed(run.relay);
+    .is_awaited(run.is_awaited)
+    .into_passthrough(run.relay);
     let mut hurried = false;
     let turn = loop {
         if is_relayed {
@@ -75,7 +75,7 @@ pub(super) async fn run(
         // Repeat the command for the runner.
         channel.request_finish_early();
     }
-    let (events, inbox) = mpsc::channel(WAITING_EVENTS);
+    let (events, inbox) = mpsc::channel(MAX_WAITING_EVENTS);
     // Boxed: the future would contain it several times.
     let driver = Box::new(Driver {
         id: id.clone(),
@@ -93,12 +93,12 @@ pub(super) async fn run(
         cache: run.cache,
         cache_age: run.cache_age,
         pictures: run.pictures,
-        known: run.known,
+        reusable: run.known,
         terms: run.terms,
         ledger: CallLedger::default(),
         events,
-        inbox,
-        following: FollowedCalls::default(),
+        call_events: inbox,
+        followed_calls: FollowedCalls::default(),
         cancelled: turn.is_none(),
         watch: Stopwatch::start(),
     });
@@ -115,10 +115,10 @@ fn log_end(id: &AnalysisId, is_relayed: bool, over: &Result<Option<FinishedRun>,
             "analysis over",
             &[
                 ("analysis", id),
-                ("status", &ended.outcome.status.as_str()),
-                ("ms", &ended.outcome.totals.total_time_ms),
-                ("answered", &ended.outcome.totals.answered),
-                ("failed", &ended.outcome.totals.failed),
+                ("status", &ended.result.status.as_str()),
+                ("ms", &ended.result.totals.total_time_ms),
+                ("answered", &ended.result.totals.answered),
+                ("failed", &ended.result.totals.failed),
             ],
         ),
         Ok(None) => log::info("analysis left for the next start", &[("analysis", id)]),
@@ -141,14 +141,14 @@ struct Driver {
     /// Maximum age of a cached answer.
     cache_age: Option<Duration>,
     pictures: Vec<Image>,
-    known: Vec<(ModelRequest, Answer)>,
+    reusable: Vec<(ModelRequest, Answer)>,
     terms: RunTerms,
     reservation: BudgetReservation,
     ledger: CallLedger,
     events: mpsc::Sender<(u64, CallEvent)>,
-    inbox: mpsc::Receiver<(u64, CallEvent)>,
+    call_events: mpsc::Receiver<(u64, CallEvent)>,
     /// Calls waiting for another caller's identical call, with their requests.
-    following: FollowedCalls,
+    followed_calls: FollowedCalls,
     cancelled: bool,
     /// The state machine's clock: setting the wall clock must not expire its deadlines.
     watch: Stopwatch,
@@ -160,16 +160,16 @@ impl Driver {
             && let RunCommand::Cancel(reason) = self.channel.next_command().await
         {
             self.machine
-                .handle(self.watch.now(), MachineInput::Cancelled(reason));
+                .handle(self.watch.now(), RunInput::Cancelled(reason));
         } else {
-            self.machine.handle(self.watch.now(), MachineInput::Started);
+            self.machine.handle(self.watch.now(), RunInput::Started);
         }
         let mut flush_at: Option<Instant> = None;
         loop {
-            let until = match self.perform().await? {
-                NextStep::Over(mut outcome) => {
-                    self.settle().await;
-                    self.ledger.complete(&mut outcome.totals);
+            let until = match self.execute_outputs().await? {
+                NextStep::Finished(mut outcome) => {
+                    self.settle_calls().await;
+                    self.ledger.add_stopped_usage(&mut outcome.totals);
                     self.journal.set_final_totals(&outcome.totals);
                     self.journal.finish(clock::now(), outcome.clone()).await?;
                     return Ok(Some(self.into_finished(outcome)));
@@ -178,8 +178,8 @@ impl Driver {
                     until.map(|until| deadline_in(until.since(self.watch.now())))
                 }
             };
-            if self.journal.is_relayed() {
-                self.journal.pass_on();
+            if self.journal.is_passthrough() {
+                self.journal.publish_buffered();
             } else if self.journal.is_urgent() {
                 self.flush().await?;
                 flush_at = None;
@@ -188,25 +188,25 @@ impl Driver {
             }
             let has_room = self.channel.has_room();
             tokio::select! {
-                Some((call, request)) = self.following.next() => self.call(call, request).await,
-                event = self.inbox.recv(), if has_room => self.handle_call_event(event).await,
+                Some((call, request)) = self.followed_calls.next() => self.call(call, request).await,
+                event = self.call_events.recv(), if has_room => self.handle_call_event(event).await,
                 () = self.channel.wait_for_room(), if !has_room => {}
                 wish = self.channel.next_command() => match wish {
-                    RunCommand::FinishEarly => self.machine.handle(self.watch.now(), MachineInput::Hurry),
-                    RunCommand::SkipModel(model) => self.machine.handle(self.watch.now(), MachineInput::Leave(model)),
-                    RunCommand::Cancel(reason) => self.machine.handle(self.watch.now(), MachineInput::Cancelled(reason)),
-                    RunCommand::Checkpoint if self.journal.is_relayed() => {
+                    RunCommand::FinishEarly => self.machine.handle(self.watch.now(), RunInput::FinishEarly),
+                    RunCommand::SkipModel(model) => self.machine.handle(self.watch.now(), RunInput::SkipModel(model)),
+                    RunCommand::Cancel(reason) => self.machine.handle(self.watch.now(), RunInput::Cancelled(reason)),
+                    RunCommand::Checkpoint if self.journal.is_passthrough() => {
                         let reason = "the server stopped while a client was waiting for this call";
-                        self.machine.handle(self.watch.now(), MachineInput::Cancelled(reason.to_owned()));
+                        self.machine.handle(self.watch.now(), RunInput::Cancelled(reason.to_owned()));
                     }
                     RunCommand::Checkpoint => {
-                        self.settle().await;
+                        self.settle_calls().await;
                         self.flush().await?;
                         return Ok(None);
                     }
                 },
-                () = reached(until) => self.machine.handle(self.watch.now(), MachineInput::Tick),
-                () = reached(flush_at) => {
+                () = sleep_until(until) => self.machine.handle(self.watch.now(), RunInput::Tick),
+                () = sleep_until(flush_at) => {
                     self.flush().await?;
                     flush_at = None;
                 }
@@ -217,7 +217,7 @@ impl Driver {
     fn into_finished(self, outcome: PatternOutcome) -> FinishedRun {
         let unstored = self.journal.unstored();
         let (mut rest, mut settled) = (None, None);
-        if self.journal.is_relayed() {
+        if self.journal.is_passthrough() {
             settled = self.journal.into_settled(self.reservation);
         } else if unstored.is_some() {
             rest = Some(PendingStore {
@@ -228,32 +228,32 @@ impl Driver {
         }
         let (plan, answers) = self.machine.into_parts();
         let ended = Box::new(RunOutcome {
-            outcome,
+            result: outcome,
             plan,
             answers,
             unstored,
         });
         FinishedRun {
             ended,
-            rest,
+            pending: rest,
             settled,
         }
     }
 
     /// Executes the machine's outputs until it needs to wait.
-    async fn perform(&mut self) -> Result<NextStep, StoreError> {
+    async fn execute_outputs(&mut self) -> Result<NextStep, StoreError> {
         loop {
             match self.machine.poll() {
-                MachineOutput::Reserve { calls, .. } => self.reserve(calls).await?,
-                MachineOutput::Call(call, request) => self.call(call, *request).await,
-                MachineOutput::Stop(call) => {
-                    self.following.stop(call);
+                RunOutput::Reserve { calls, .. } => self.reserve(calls).await?,
+                RunOutput::Call(call, request) => self.call(call, *request).await,
+                RunOutput::Stop(call) => {
+                    self.followed_calls.stop(call);
                     self.ledger.stop(call);
                 }
-                MachineOutput::Emit(event) => self.journal.push(event),
-                MachineOutput::Keep(answer) => self.journal.keep(*answer),
-                MachineOutput::Wait(until) => return Ok(NextStep::Wait(until)),
-                MachineOutput::Done(outcome) => return Ok(NextStep::Over(*outcome)),
+                RunOutput::Emit(event) => self.journal.push(event),
+                RunOutput::Store(answer) => self.journal.push_answer(*answer),
+                RunOutput::Wait(until) => return Ok(NextStep::Wait(until)),
+                RunOutput::Done(outcome) => return Ok(NextStep::Finished(*outcome)),
             }
         }
     }
@@ -261,7 +261,7 @@ impl Driver {
     async fn flush(&mut self) -> Result<(), StoreError> {
         self.journal.flush(clock::now()).await?;
         if self.journal.is_stored() {
-            self.reservation.stored();
+            self.reservation.release_stored();
         }
         Ok(())
     }
@@ -272,25 +272,28 @@ impl Driver {
             self.flush().await?;
         }
         let own_key = |claim: CallReservation| {
-            let own = self.shared.llm.own_key(self.user.as_ref(), &claim.model);
+            let own = self
+                .shared
+                .llm
+                .uses_own_key(self.user.as_ref(), &claim.model);
             (claim, own)
         };
         let calls: Vec<(CallReservation, bool)> = calls.into_iter().map(own_key).collect();
         let input = match self.reservation.reserve(&calls).await {
-            Ok(()) => MachineInput::Granted,
-            Err(reason) => MachineInput::Denied(reason),
+            Ok(()) => RunInput::Granted,
+            Err(reason) => RunInput::Denied(reason),
         };
         self.machine.handle(self.watch.now(), input);
         Ok(())
     }
 
-    fn show_pictures(&self, request: &mut ModelRequest) {
+    fn attach_images(&self, request: &mut ModelRequest) {
         let shows = |message: &Message| !message.images.is_empty();
         if self.pictures.is_empty() && !request.messages.iter().any(shows) {
             return;
         }
         let model = self.shared.llm.find(self.user.as_ref(), &request.model);
-        if model.is_none_or(|model| model.is_blind()) {
+        if model.is_none_or(|model| model.rejects_images()) {
             for message in &mut request.messages {
                 message.images.clear();
             }
@@ -301,74 +304,77 @@ impl Driver {
 
     async fn handle_call_event(&mut self, event: Option<(u64, CallEvent)>) {
         let Some((number, event)) = event else { return };
-        if let Some(more) = self.take_in(number, event) {
+        if let Some(more) = self.process_call_event(number, event) {
             self.extend(number, more).await;
         }
     }
 
     /// Handles a call's event. Returns the additional reservation that the call needs.
-    fn take_in(&mut self, number: u64, event: CallEvent) -> Option<CallReservation> {
+    fn process_call_event(&mut self, number: u64, event: CallEvent) -> Option<CallReservation> {
         let now = self.watch.now();
         let input = match event {
-            CallEvent::Delta(delta) => match self.ledger.piece(number, &delta, now) {
-                Some(call) => MachineInput::Delta(call, delta),
+            CallEvent::Delta(delta) => match self.ledger.count_piece(number, &delta, now) {
+                Some(call) => RunInput::Delta(call, delta),
                 // A late event of a stopped call.
                 None => return None,
             },
             CallEvent::Finished { result, bill } => {
                 let error = (*result).as_ref().err().map(|error| error.kind);
                 let closed = self.ledger.close(number, error, &bill);
-                self.charge();
+                self.collect_charges();
                 let open = closed?;
                 let (call, bill) = (open.call, *bill);
                 match *result {
                     Ok(answer) => {
-                        self.remember(open, &answer);
-                        MachineInput::Answered {
+                        self.cache_answer(open, &answer);
+                        RunInput::Answered {
                             call,
                             answer,
                             cached: false,
                             bill,
                         }
                     }
-                    Err(error) => MachineInput::Failed {
+                    Err(error) => RunInput::Failed {
                         call,
-                        error: readable(error),
+                        error: with_default_detail(error),
                         bill,
                     },
                 }
             }
         };
         self.machine.handle(now, input);
-        self.ledger.needs(number)
+        self.ledger.needed_reservation(number)
     }
 
     // An answer without its own limit continues as long as its budgets have room.
     async fn extend(&mut self, number: u64, more: CallReservation) {
-        let own = self.shared.llm.own_key(self.user.as_ref(), &more.model);
+        let own = self
+            .shared
+            .llm
+            .uses_own_key(self.user.as_ref(), &more.model);
         let output = more.output_tokens;
         match self.reservation.extend(more, own).await {
             Ok(()) => self.ledger.extend(number, output),
-            Err(_) => self.ledger.cut(number),
+            Err(_) => self.ledger.cut_off(number),
         }
     }
 
-    /// Stops open calls and collects their bills, waiting up to [`BILLS`].
-    async fn settle(&mut self) {
+    /// Stops open calls and collects their bills, waiting up to [`BILLING_TIMEOUT`].
+    async fn settle_calls(&mut self) {
         self.ledger.stop_all();
         let until = deadline_in(BILLING_TIMEOUT);
         while !self.ledger.is_settled() {
-            match tokio::time::timeout_at(until, self.inbox.recv()).await {
-                Ok(Some((number, event))) => drop(self.take_in(number, event)),
+            match tokio::time::timeout_at(until, self.call_events.recv()).await {
+                Ok(Some((number, event))) => drop(self.process_call_event(number, event)),
                 _ => break,
             }
         }
         self.ledger.estimate_missing(self.watch.now());
-        self.charge();
+        self.collect_charges();
     }
 
-    fn charge(&mut self) {
-        let charges = self.ledger.take();
+    fn collect_charges(&mut self) {
+        let charges = self.ledger.take_charges();
         for charge in &charges {
             let cost = charge.cost().unwrap_or_default();
             self.reservation.close(charge.call, cost);
@@ -379,11 +385,11 @@ impl Driver {
 
 enum NextStep {
     Wait(Option<Timestamp>),
-    Over(PatternOutcome),
+    Finished(PatternOutcome),
 }
 
 // Makes an error readable, because it is shown beside the model's name.
-fn readable(error: CallError) -> CallError {
+fn with_default_detail(error: CallError) -> CallError {
     if error.detail.is_empty() {
         return CallError {
             detail: default_detail(error.kind).to_owned(),
@@ -418,7 +424,7 @@ fn deadline_in(length: Duration) -> Instant {
     Instant::from_std(clock::instant() + length)
 }
 
-async fn reached(moment: Option<Instant>) {
+async fn sleep_until(moment: Option<Instant>) {
     match moment {
         Some(moment) => tokio::time::sleep_until(moment).await,
         None => std::future::pending().await,

@@ -15,13 +15,13 @@ use crate::log;
 use crate::store::{Store, Writer};
 
 /// How long calls are collected before they are written.
-const COLLECTED: Duration = Duration::from_millis(200);
+const COLLECT_INTERVAL: Duration = Duration::from_millis(200);
 /// Number of calls that are written without waiting for more.
-const ENOUGH: usize = 256;
+const MAX_BATCH: usize = 256;
 /// Number of calls that may wait before new calls have to wait for them: at most 8 MB, and what a crash would forget.
 const MAX_BACKLOG: usize = 2_048;
 /// Pause after a failed write.
-const PAUSE: Duration = Duration::from_secs(5);
+const RETRY_PAUSE: Duration = Duration::from_secs(5);
 /// How long a call is kept while the store fails; after that, it is dropped.
 const MAX_AGE: Duration = Duration::from_secs(600);
 /// Maximum number of calls waiting while the store fails; beyond it, the oldest are dropped.
@@ -33,7 +33,7 @@ pub(super) struct SettledCall {
     /// Its reservation, released on drop.
     pub reservation: BudgetReservation,
     /// Held until its answer is in the cache; other callers wait for these to be dropped.
-    pub _seats: Vec<LeaderGuard>,
+    pub _leaders: Vec<LeaderGuard>,
     /// When the call ended.
     pub ended: Instant,
     /// Whether its first failure has been logged.
@@ -74,15 +74,19 @@ impl UsageRecorder {
             let mut state = self.state();
             state.waiting.push(call);
             let starts = !std::mem::replace(&mut state.is_due, true);
-            (starts, state.waiting.len() == ENOUGH)
+            (starts, state.waiting.len() == MAX_BATCH)
         };
         let is_urgent = is_enough || holds_budget;
         if starts || is_urgent {
-            self.write_after(if is_urgent { Duration::ZERO } else { COLLECTED });
+            self.write_after(if is_urgent {
+                Duration::ZERO
+            } else {
+                COLLECT_INTERVAL
+            });
         }
     }
 
-    // Calls left by a task that has not begun are written by `Engine::drain`.
+    // Calls left by a task that has not begun are written by `Engine::drain_runs`.
     fn write_after(self: &Arc<Self>, pause: Duration) {
         let settlement = self.clone();
         tokio::spawn(async move {
@@ -133,7 +137,7 @@ impl UsageRecorder {
         state.waiting = failed.split_off(surplus);
         if !std::mem::replace(&mut state.is_due, true) {
             drop(state);
-            self.write_after(PAUSE);
+            self.write_after(RETRY_PAUSE);
         }
     }
 
@@ -189,10 +193,10 @@ mod tests {
         let recorder = UsageRecorder::new(store.clone());
         let call = |number: u128| {
             let id = AnalysisId::new(clock::now(), number);
-            let channel = Arc::new(RunChannel::relayed());
+            let channel = Arc::new(RunChannel::for_passthrough());
             let owner = (Some(user.clone()), None);
             let mut journal = Journal::new(store.clone(), channel, id, owner, 0)
-                .relayed(Some(RelayAudience::Nobody));
+                .into_passthrough(Some(RelayAudience::Nobody));
             let member = CallId {
                 stage: 0,
                 member: 0,

@@ -12,7 +12,7 @@ use crate::domain::id::UserId;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StreamLimits {
     /// In total.
-    pub all: usize,
+    pub total: usize,
     /// Per user.
     pub per_user: usize,
 }
@@ -25,15 +25,15 @@ pub(super) struct StreamSlots {
 
 #[derive(Default)]
 struct OpenStreams {
-    all: usize,
+    total: usize,
     /// Open calls by user; contains only users who have any.
-    of: HashMap<UserId, usize>,
+    by_user: HashMap<UserId, usize>,
     is_closed: bool,
 }
 
 /// The slots of one request, released on drop.
 pub struct StreamPermit {
-    places: Arc<StreamSlots>,
+    streams: Arc<StreamSlots>,
     user: UserId,
     count: usize,
 }
@@ -55,17 +55,17 @@ impl StreamSlots {
         if open.is_closed {
             return Err(RunRefused::Closing);
         }
-        if open.all + count > self.limits.all {
+        if open.total + count > self.limits.total {
             return Err(RunRefused::Full);
         }
-        let own = open.of.get(user).copied().unwrap_or_default() + count;
+        let own = open.by_user.get(user).copied().unwrap_or_default() + count;
         if own > self.limits.per_user {
             return Err(RunRefused::TooMany);
         }
-        open.all += count;
-        open.of.insert(user.clone(), own);
+        open.total += count;
+        open.by_user.insert(user.clone(), own);
         Ok(StreamPermit {
-            places: self.clone(),
+            streams: self.clone(),
             user: user.clone(),
             count,
         })
@@ -83,12 +83,12 @@ impl StreamSlots {
 
 impl Drop for StreamPermit {
     fn drop(&mut self) {
-        let mut open = self.places.open();
-        open.all -= self.count;
-        if let Some(own) = open.of.get_mut(&self.user) {
+        let mut open = self.streams.open();
+        open.total -= self.count;
+        if let Some(own) = open.by_user.get_mut(&self.user) {
             *own -= self.count;
             if *own == 0 {
-                open.of.remove(&self.user);
+                open.by_user.remove(&self.user);
             }
         }
     }
@@ -103,7 +103,7 @@ mod tests {
     fn places_are_limited_in_all_and_for_one_person_and_free_again() {
         let user = |number| UserId::new(Timestamp::default(), number);
         let places = StreamSlots::new(StreamLimits {
-            all: 4,
+            total: 4,
             per_user: 3,
         });
         let two = places.take(&user(1), 2).unwrap();
@@ -115,8 +115,8 @@ mod tests {
         drop(two);
         assert_eq!(refused(1, 2), None);
         drop(other);
-        assert!(places.open().of.is_empty());
-        assert_eq!(places.open().all, 0);
+        assert!(places.open().by_user.is_empty());
+        assert_eq!(places.open().total, 0);
         places.close();
         assert_eq!(refused(1, 1), Some(RunRefused::Closing));
     }

@@ -11,14 +11,14 @@ use crate::domain::id::AnalysisId;
 use crate::log;
 
 /// Number of attempts to store after the answer has been delivered.
-const TRIES: u32 = 6;
+const MAX_ATTEMPTS: u32 = 6;
 /// Pause between these attempts.
-const PAUSE: Duration = Duration::from_secs(5);
+const RETRY_PAUSE: Duration = Duration::from_secs(5);
 
 /// A finished run. Dropping it discards any data that has not been stored.
 pub(super) struct FinishedRun {
     pub ended: Box<RunOutcome>,
-    pub rest: Option<PendingStore>,
+    pub pending: Option<PendingStore>,
     /// The usage to record for a relayed call.
     pub settled: Option<SettledCall>,
 }
@@ -33,10 +33,10 @@ pub(super) struct PendingStore {
 impl PendingStore {
     /// Retries storing for half a minute, or until `stops` returns true because the server is shutting down.
     pub async fn store(mut self, stops: impl Fn() -> bool) {
-        for _ in 0..TRIES {
-            tokio::time::sleep(PAUSE).await;
+        for _ in 0..MAX_ATTEMPTS {
+            tokio::time::sleep(RETRY_PAUSE).await;
             if self.journal.store_rest().await {
-                self.reservation.stored();
+                self.reservation.release_stored();
                 log::info("analysis stored late", &[("analysis", &self.id)]);
                 return;
             }

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::{FileInput, ReadLimits, Unreadable, extract};
-use crate::domain::chunk::{PageText, passages};
+use crate::domain::chunk::{PageText, split_into_passages};
 
 struct SampleRead {
     kind: &'static str,
@@ -100,7 +100,7 @@ fn a_ragged_table_is_read() {
 fn markdown_keeps_its_headings() {
     let readme = sample!("csv-readme.md");
     assert_eq!(readme.kind, "markdown");
-    let headings: Vec<String> = passages(&readme.pages)
+    let headings: Vec<String> = split_into_passages(&readme.pages)
         .into_iter()
         .map(|passage| passage.heading)
         .collect();
@@ -158,7 +158,7 @@ proptest! {
             }
         }
         if let Ok(read) = read_within(&ReadLimits { text: 4_096, ..ReadLimits::default() }, name, &bytes) {
-            for passage in passages(&read.pages) {
+            for passage in split_into_passages(&read.pages) {
                 let page = read.pages.iter().find(|page| page.number == passage.page).expect("its page");
                 prop_assert_eq!(&page.text[passage.start as usize..passage.end as usize], passage.text.as_str());
             }

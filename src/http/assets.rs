@@ -37,7 +37,11 @@ pub enum CachePolicy {
 ///
 /// # Errors
 /// `Missing` if there is no such file; `Internal` if the embedded file is damaged.
-pub fn reply(name: &str, policy: CachePolicy, headers: &HeaderMap) -> Result<Reply, ApiError> {
+pub fn asset_reply(
+    name: &str,
+    policy: CachePolicy,
+    headers: &HeaderMap,
+) -> Result<Reply, ApiError> {
     let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"._-/".contains(&byte);
     let missing = || ApiError::new(Kind::Missing, "there is no such asset");
     if name.contains("..") || name.contains("//") || !name.bytes().all(is_allowed) {
@@ -50,7 +54,7 @@ pub fn reply(name: &str, policy: CachePolicy, headers: &HeaderMap) -> Result<Rep
         CachePolicy::Immutable => "public, max-age=31536000, immutable",
         CachePolicy::Revalidate => "no-cache",
     };
-    let reply = if etag::matches(headers, &etag) {
+    let reply = if etag::etag_matches(headers, &etag) {
         Reply::empty().status(StatusCode::NOT_MODIFIED)
     } else if gzip {
         Reply::bytes(into_bytes(file.data), content_type(name)).header(CONTENT_ENCODING, "gzip")
@@ -68,21 +72,21 @@ pub fn reply(name: &str, policy: CachePolicy, headers: &HeaderMap) -> Result<Rep
 ///
 /// # Errors
 /// `Internal` if there is no such file, or if it is damaged or not UTF-8.
-pub(super) fn rewritten(
+pub(super) fn rewritten_reply(
     name: &str,
     base: &str,
     rewrite: fn(&str, &str) -> String,
     headers: &HeaderMap,
 ) -> Result<Reply, ApiError> {
-    let etag = format!("\"{}@{base}\"", digest(&embedded(name)?));
-    let reply = match etag::matches(headers, &etag) {
+    let etag = format!("\"{}@{base}\"", digest(&find_embedded(name)?));
+    let reply = match etag::etag_matches(headers, &etag) {
         true => Reply::empty().status(StatusCode::NOT_MODIFIED),
-        false => Reply::bytes(rewrite(&text(name)?, base), content_type(name)),
+        false => Reply::bytes(rewrite(&embedded_text(name)?, base), content_type(name)),
     };
     Ok(reply.header(ETAG, &etag).header(CACHE_CONTROL, "no-cache"))
 }
 
-fn embedded(name: &str) -> Result<EmbeddedFile, ApiError> {
+fn find_embedded(name: &str) -> Result<EmbeddedFile, ApiError> {
     EmbeddedFiles::get(name)
         .ok_or_else(|| Error::internal(format!("the asset {name} is missing")).into())
 }
@@ -100,8 +104,8 @@ fn digest(file: &EmbeddedFile) -> String {
 ///
 /// # Errors
 /// `Internal` if there is no such file, or if it is damaged or not UTF-8.
-pub(super) fn text(name: &str) -> Result<String, ApiError> {
-    String::from_utf8(decompress(&embedded(name)?.data)?)
+pub(super) fn embedded_text(name: &str) -> Result<String, ApiError> {
+    String::from_utf8(decompress(&find_embedded(name)?.data)?)
         .map_err(|_| Error::internal(format!("the asset {name} is not UTF-8")).into())
 }
 
@@ -191,7 +195,7 @@ mod tests {
             "js//index.js",
         ] {
             assert!(
-                reply(name, CachePolicy::Revalidate, &HeaderMap::new()).is_err(),
+                asset_reply(name, CachePolicy::Revalidate, &HeaderMap::new()).is_err(),
                 "{name}"
             );
         }

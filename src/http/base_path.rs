@@ -8,7 +8,7 @@ use hyper::header::{HeaderValue, LOCATION};
 use super::reply::Reply;
 
 /// Returns a request's address without the base path; `None` if it is not below the base path.
-pub(super) fn strip(uri: &Uri, base: &str) -> Option<Uri> {
+pub(super) fn strip_base(uri: &Uri, base: &str) -> Option<Uri> {
     let target = uri.path_and_query()?.as_str();
     let rest = target.strip_prefix(base).filter(|_| !base.is_empty())?;
     let target = match rest.as_bytes().first() {
@@ -62,7 +62,7 @@ mod tests {
     use super::*;
     use crate::config::RESERVED_PATHS;
     use crate::http::assets;
-    use crate::http::compatible_paths::COMPATIBLE;
+    use crate::http::compatible_paths::COMPATIBLE_PATHS;
     use crate::http::routes::ROUTES;
 
     #[test]
@@ -82,25 +82,28 @@ mod tests {
             ("/", None),
         ] {
             let uri: Uri = uri.parse().expect(uri);
-            let found = strip(&uri, "/quire").map(|uri| uri.to_string());
+            let found = strip_base(&uri, "/quire").map(|uri| uri.to_string());
             assert_eq!(found.as_deref(), expected, "{uri}");
-            assert_eq!(strip(&uri, ""), None);
+            assert_eq!(strip_base(&uri, ""), None);
         }
     }
 
     #[test]
     fn all_addresses_of_the_shell_get_the_base() {
-        let html = in_page(&assets::text("index.html").expect("a page"), "/quire");
+        let html = in_page(
+            &assets::embedded_text("index.html").expect("a page"),
+            "/quire",
+        );
         assert!(html.contains("<html data-base=\"/quire\" "));
         for (at, _) in html.match_indices("=\"/") {
             let address = &html[at + 2..];
             let is_within = address.starts_with("/quire/") || address.starts_with("/quire\"");
             assert!(is_within, "{}", address.lines().next().unwrap_or_default());
         }
-        let manifest = assets::text("manifest.webmanifest").expect("a manifest");
+        let manifest = assets::embedded_text("manifest.webmanifest").expect("a manifest");
         let manifest = in_manifest(&manifest, "/quire");
         assert!(manifest.contains("\"/quire/\"") && !manifest.contains("\"/assets"));
-        let openapi = assets::text("openapi.json").expect("a description");
+        let openapi = assets::embedded_text("openapi.json").expect("a description");
         assert!(in_openapi(&openapi, "/quire").contains(r#"{"url":"/quire"}"#));
         let links = in_links("</assets/a.js>; rel=modulepreload, </b>", "/quire");
         assert_eq!(links, "</quire/assets/a.js>; rel=modulepreload, </quire/b>");
@@ -109,7 +112,7 @@ mod tests {
     #[test]
     fn no_route_begins_like_an_allowed_base() {
         let routes = ROUTES.iter().map(|route| route.path);
-        for path in routes.chain(COMPATIBLE.iter().copied()) {
+        for path in routes.chain(COMPATIBLE_PATHS.iter().copied()) {
             let first = path.split('/').nth(1).unwrap_or_default();
             let is_listed = first.is_empty() || RESERVED_PATHS.contains(&first);
             assert!(is_listed, "{path}");

@@ -52,9 +52,13 @@ impl std::error::Error for BodyError {}
 impl From<BodyError> for ApiError {
     fn from(error: BodyError) -> Self {
         match error {
-            BodyError::TooLarge(_) => Self::new(Kind::TooLarge, error.to_string()).closing(),
+            BodyError::TooLarge(_) => {
+                Self::new(Kind::TooLarge, error.to_string()).closing_connection()
+            }
             BodyError::Slow => Self::request_timeout("the body"),
-            BodyError::Broken => Self::new(Kind::BadRequest, error.to_string()).closing(),
+            BodyError::Broken => {
+                Self::new(Kind::BadRequest, error.to_string()).closing_connection()
+            }
         }
     }
 }
@@ -67,7 +71,7 @@ impl From<multer::Error> for ApiError {
             return (*error).into();
         }
         let text = format!("the form cannot be read: {error}");
-        Self::new(Kind::BadRequest, text).closing()
+        Self::new(Kind::BadRequest, text).closing_connection()
     }
 }
 

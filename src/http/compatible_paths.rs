@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 
 /// Paths of the compatible APIs, without `/v1`.
-pub(super) const COMPATIBLE: &[&str] = &[
+pub(super) const COMPATIBLE_PATHS: &[&str] = &[
     "/models",
     "/chat/completions",
     "/completions",
@@ -21,7 +21,7 @@ pub fn canonical_path(path: &str) -> Option<String> {
     let bare = single.strip_suffix('/').unwrap_or(&single);
     let below_v1 = (bare.strip_prefix("/v1")).filter(|rest| rest.starts_with('/'));
     let bare = below_v1.unwrap_or(bare);
-    let is_known = COMPATIBLE.contains(&bare) || bare.starts_with("/models/");
+    let is_known = COMPATIBLE_PATHS.contains(&bare) || bare.starts_with("/models/");
     is_known.then(|| format!("/v1{bare}"))
 }
 
@@ -31,7 +31,7 @@ pub fn intended_path(path: &str) -> Option<String> {
     let single = collapse_slashes(path);
     let bare = single.strip_suffix('/').unwrap_or(&single);
     let is_own_api = bare.starts_with("/api/") && !bare.starts_with("/api/v1/");
-    let suffixes = COMPATIBLE
+    let suffixes = COMPATIBLE_PATHS
         .iter()
         .filter(|known| !is_own_api && bare.ends_with(*known));
     // The longest match: `/chat/completions` before `/completions`.

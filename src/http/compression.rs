@@ -19,14 +19,14 @@ const MIN_BYTES: usize = 1024;
 /// Largest body that is compressed on the runtime's thread, in bytes: it takes about a millisecond.
 const MAX_INLINE_BYTES: usize = 64 * 1024;
 /// Level 3 of 9: 36 KB of results become 8 KB, in half the time of the default level.
-const LEVEL: u32 = 3;
+const GZIP_LEVEL: u32 = 3;
 
 /// How the response to a request is encoded.
 #[derive(Debug)]
 pub struct ResponseCoding {
     gzip: bool,
     /// The request's headers, if the response has an entity tag.
-    known: Option<HeaderMap>,
+    known_etag: Option<HeaderMap>,
 }
 
 impl ResponseCoding {
@@ -36,14 +36,14 @@ impl ResponseCoding {
         let is_api = request.method == Method::GET || request.uri.path().starts_with("/api/");
         Self {
             gzip: is_api && accepts_gzip(&request.headers),
-            known: has_tag.then(|| request.headers.clone()),
+            known_etag: has_tag.then(|| request.headers.clone()),
         }
     }
 
     /// Omits a body that the client already has, and compresses a JSON body of at least 1 KB if the client accepts
     /// that.
     pub async fn apply(self, reply: Reply) -> Reply {
-        let reply = match &self.known {
+        let reply = match &self.known_etag {
             Some(headers) => revalidate(reply, headers),
             None => reply,
         };
@@ -81,7 +81,7 @@ impl ResponseCoding {
 
 fn gzip(body: &[u8]) -> Option<Bytes> {
     let packed = Vec::with_capacity(body.len() / 3);
-    let mut encoder = GzEncoder::new(packed, Compression::new(LEVEL));
+    let mut encoder = GzEncoder::new(packed, Compression::new(GZIP_LEVEL));
     encoder.write_all(body).ok()?;
     Some(encoder.finish().ok()?.into())
 }
@@ -95,7 +95,7 @@ fn revalidate(reply: Reply, request: &HeaderMap) -> Reply {
     body.hash(&mut hasher);
     let tag = format!("\"{:016x}\"", hasher.finish());
     let reply = reply.header(ETAG, &format!("W/{tag}"));
-    match etag::matches(request, &tag) {
+    match etag::etag_matches(request, &tag) {
         true => reply
             .with_body(Bytes::new())
             .status(StatusCode::NOT_MODIFIED),
@@ -116,7 +116,10 @@ mod tests {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .build()
             .unwrap();
-        let coding = ResponseCoding { gzip, known: None };
+        let coding = ResponseCoding {
+            gzip,
+            known_etag: None,
+        };
         runtime.block_on(coding.apply(reply))
     }
 

@@ -239,7 +239,7 @@ const READ_SIZE: usize = 16 << 10;
 const MAX_DISCARDED_READS: usize = 16;
 
 thread_local! {
-    static SCRATCH: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+    static SCRATCH_BUFFER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
 /// A socket that records reads and writes in its activity, and passes only well-formed request heads to hyper.
@@ -328,7 +328,7 @@ impl Read for ActivitySocket {
                 None if this.is_closed || buffer.remaining() == 0 => return Poll::Ready(Ok(())),
                 None => {}
             }
-            let passed = SCRATCH.with_borrow_mut(|scratch| {
+            let passed = SCRATCH_BUFFER.with_borrow_mut(|scratch| {
                 scratch.resize(READ_SIZE, 0);
                 let limit = READ_SIZE.min(buffer.remaining());
                 let mut chunk = ReadBuf::new(&mut scratch[..limit]);

@@ -75,7 +75,7 @@ impl ConnectionSlots {
         shared: &Arc<SharedState>,
         peer: IpAddr,
     ) -> Option<ConnectionPermit> {
-        let share = share(self.max_connections, shared.is_trusted_proxy(peer), peer);
+        let share = slots_per_address(self.max_connections, shared.is_trusted_proxy(peer), peer);
         for _ in 0..=MAX_EVICTIONS {
             let idle = match self.try_admit(shared, peer, share) {
                 Ok(permit) => return Some(permit),
@@ -175,7 +175,7 @@ impl Drop for ConnectionPermit {
 /// The number of connections that one address may hold, of `max_connections` in total. A trusted proxy serves many
 /// users and may hold all; a loopback address, often a proxy missing from `TRUSTED_PROXIES`, seven eighths; any
 /// other address a quarter.
-fn share(max_connections: usize, is_proxy: bool, peer: IpAddr) -> usize {
+fn slots_per_address(max_connections: usize, is_proxy: bool, peer: IpAddr) -> usize {
     match peer.to_canonical() {
         _ if is_proxy => max_connections,
         peer if peer.is_loopback() => max_connections - max_connections / 8,
@@ -197,14 +197,10 @@ mod tests {
             ("::ffff:127.0.0.1", false, 896),
         ] {
             let peer: IpAddr = peer.parse().expect("an address");
-            assert_eq!(share(1024, is_proxy, peer), expected, "{peer}");
-            assert!(
-                (1..=3).all(|max_connections| (1..=max_connections).contains(&share(
-                    max_connections,
-                    is_proxy,
-                    peer
-                )))
-            );
+            assert_eq!(slots_per_address(1024, is_proxy, peer), expected, "{peer}");
+            assert!((1..=3).all(|max_connections| {
+                (1..=max_connections).contains(&slots_per_address(max_connections, is_proxy, peer))
+            }));
         }
     }
 }

@@ -16,8 +16,10 @@ pub fn decode(bytes: Vec<u8>, encoding: Option<&str>, max_bytes: u64) -> Result<
     let encoding = encoding.unwrap_or_default().trim().to_ascii_lowercase();
     match encoding.as_str() {
         "" | "identity" => Ok(bytes),
-        "gzip" | "x-gzip" => read(MultiGzDecoder::new(bytes.as_slice()), &encoding, max_bytes),
-        "deflate" => read(ZlibDecoder::new(bytes.as_slice()), &encoding, max_bytes),
+        "gzip" | "x-gzip" => {
+            read_decoded(MultiGzDecoder::new(bytes.as_slice()), &encoding, max_bytes)
+        }
+        "deflate" => read_decoded(ZlibDecoder::new(bytes.as_slice()), &encoding, max_bytes),
         _ => {
             let excerpt: String = encoding.chars().take(40).collect();
             let why = format!("the content encoding {excerpt:?} is not supported");
@@ -27,7 +29,7 @@ pub fn decode(bytes: Vec<u8>, encoding: Option<&str>, max_bytes: u64) -> Result<
     }
 }
 
-fn read(decoder: impl Read, encoding: &str, max_bytes: u64) -> Result<Vec<u8>, Error> {
+fn read_decoded(decoder: impl Read, encoding: &str, max_bytes: u64) -> Result<Vec<u8>, Error> {
     let mut bytes = Vec::new();
     match decoder.take(max_bytes + 1).read_to_end(&mut bytes) {
         Ok(_) if bytes.len() as u64 > max_bytes => {
@@ -38,11 +40,11 @@ fn read(decoder: impl Read, encoding: &str, max_bytes: u64) -> Result<Vec<u8>, E
             Err(Error::new(Kind::TooLarge, why))
         }
         Ok(_) => Ok(bytes),
-        Err(error) => Err(damaged(&error, encoding)),
+        Err(error) => Err(damaged_error(&error, encoding)),
     }
 }
 
-fn damaged(error: &io::Error, encoding: &str) -> Error {
+fn damaged_error(error: &io::Error, encoding: &str) -> Error {
     let why = format!("the body is not valid {encoding}: {error}");
     Error::new(Kind::BadRequest, why).resolve("send the body as its content-encoding says")
 }

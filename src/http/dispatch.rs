@@ -34,7 +34,7 @@ use super::router::{RouteMatch, Router};
 use super::routes::{HandlerFuture, Route, RouteHandler};
 use super::shared::SharedState;
 use super::stats;
-use crate::app::accounts::PresenceGuard;
+use crate::app::accounts::InFlightGuard;
 use crate::app::{Error, Kind};
 use crate::clock;
 
@@ -75,7 +75,7 @@ struct RequestMeta {
     id: Arc<str>,
     entry: EntryPoint,
     https: bool,
-    common: headers::CommonHeaders,
+    common_headers: headers::CommonHeaders,
 }
 
 impl Dispatcher {
@@ -97,7 +97,7 @@ impl Dispatcher {
     ) -> PendingResponse {
         let started = clock::instant();
         let base = self.shared.app.config.base_path();
-        if let Some(uri) = base_path::strip(request.uri(), base) {
+        if let Some(uri) = base_path::strip_base(request.uri(), base) {
             *request.uri_mut() = uri;
         }
         let headers = request.headers();
@@ -108,12 +108,12 @@ impl Dispatcher {
             id: self.request_id(headers),
             entry: EntryPoint { peer, ..entry },
             https,
-            common: headers::CommonHeaders::of(headers, &self.shared.app, https),
+            common_headers: headers::CommonHeaders::of(headers, &self.shared.app, https),
         };
         match self.router.find(request.method(), request.uri().path()) {
             RouteMatch::Route(route, _) if let RouteHandler::Quick(handler) = route.handler => {
                 let mut reply = handler(&self.shared, started);
-                meta.common.add(&mut reply, &meta.id);
+                meta.common_headers.add(&mut reply, &meta.id);
                 let area = stats::area(request.uri().path());
                 self.shared
                     .stats
@@ -136,7 +136,7 @@ impl Dispatcher {
     ) -> PendingResponse {
         let started = clock::instant();
         let id = self.request_id(headers);
-        let mut reply = ApiError::head(refusal).reply(&id);
+        let mut reply = ApiError::head_refused(refusal).reply(&id);
         headers::CommonHeaders::of(headers, &self.shared.app, entry.https).add(&mut reply, &id);
         self.shared
             .stats
@@ -217,7 +217,7 @@ impl Dispatcher {
             headers::forbid_caching(&mut reply);
         }
         base_path::add_to_location(&mut reply, base);
-        meta.common.add(&mut reply, &id);
+        meta.common_headers.add(&mut reply, &id);
         reply = coding.apply(reply).await;
         self.shared
             .stats
@@ -241,7 +241,7 @@ impl Dispatcher {
             Some(_) => None,
             None => cx
                 .device_cookie()
-                .and_then(|cookie| cx.app.accounts().device(cookie)),
+                .and_then(|cookie| cx.app.accounts().known_device_session(cookie)),
         };
         let key = match (caller, &device) {
             (Some(caller), _) => RateKey::User(&caller.user),
@@ -351,7 +351,7 @@ impl Dispatcher {
 
 /// Awaits a handler's response, and cancels it when the caller's account is locked or deleted.
 async fn while_present(
-    presence: Option<PresenceGuard>,
+    presence: Option<InFlightGuard>,
     response: HandlerFuture,
 ) -> Result<Reply, ApiError> {
     let Some(mut presence) = presence else {

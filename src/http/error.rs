@@ -32,7 +32,7 @@ use ErrorCause::App;
 
 /// One row per cause: status, error code, OpenAI's error type, and the default resolution.
 #[rustfmt::skip]
-pub static KINDS: &[(ErrorCause, u16, &str, &str, &str)] = &[
+pub static ERROR_TABLE: &[(ErrorCause, u16, &str, &str, &str)] = &[
     (App(Kind::BadRequest),      400, "BAD_REQUEST",            "invalid_request_error", "correct the request"),
     (App(Kind::BadInput),        422, "VALIDATION_ERROR",       "invalid_request_error", "correct the fields named in detail"),
     (App(Kind::SignInNeeded),    401, "UNAUTHENTICATED",        "authentication_error",  "sign in, or send a bearer token or an API key"),
@@ -132,10 +132,10 @@ impl ApiError {
             ErrorCause::RequestTimeout,
             Error::new(Kind::BadRequest, text),
         )
-        .closing()
+        .closing_connection()
     }
     /// The error for a refused request head or a broken body framing. Closes the connection.
-    pub(super) fn head(refusal: head::HeadRefusal) -> Self {
+    pub(super) fn head_refused(refusal: head::HeadRefusal) -> Self {
         use head::HeadRefusal::{Body, Malformed, TooLarge, Version};
         let (cause, text) = match refusal {
             Malformed(why) => (
@@ -155,7 +155,7 @@ impl ApiError {
                 "this version of HTTP is not supported".to_owned(),
             ),
         };
-        Self::with_cause(cause, Error::new(Kind::BadRequest, text)).closing()
+        Self::with_cause(cause, Error::new(Kind::BadRequest, text)).closing_connection()
     }
     /// 416: the requested range lies outside the content of `length` bytes.
     pub(super) fn range_not_satisfiable(length: u64) -> Self {
@@ -168,7 +168,7 @@ impl ApiError {
         error
     }
     /// Closes the connection after the response: the rest of the request is not read.
-    pub fn closing(mut self) -> Self {
+    pub fn closing_connection(mut self) -> Self {
         self.0.close = true;
         self
     }
@@ -186,11 +186,11 @@ impl ApiError {
     }
     /// The HTTP status.
     pub fn status(&self) -> StatusCode {
-        StatusCode::from_u16(self.row().1).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+        StatusCode::from_u16(self.table_row().1).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
     }
     /// Quire's error body, also used for the last event of a stream.
     pub fn body(&self, request_id: &str) -> Value {
-        let (_, _, code, _, advice) = self.row();
+        let (_, _, code, _, advice) = self.table_row();
         let error = &self.0.error;
         let detail = if error.fields.is_empty() {
             Value::from(error.public.as_str())
@@ -233,7 +233,7 @@ impl ApiError {
             "" => error.public.clone(),
             resolution => format!("{}: {resolution}", error.public),
         };
-        let (_, _, _, kind, _) = self.row();
+        let (_, _, _, kind, _) = self.table_row();
         if format == ErrorFormat::Anthropic {
             let kind = match (error.upstream_status, self.0.cause) {
                 (Some(status), _) => anthropic_kind(status),
@@ -286,8 +286,8 @@ impl ApiError {
             close: false,
         }))
     }
-    fn row(&self) -> &'static (ErrorCause, u16, &'static str, &'static str, &'static str) {
-        KINDS
+    fn table_row(&self) -> &'static (ErrorCause, u16, &'static str, &'static str, &'static str) {
+        ERROR_TABLE
             .iter()
             .find(|row| row.0 == self.0.cause)
             .expect("every cause has a row, as a test checks")
@@ -333,7 +333,7 @@ mod tests {
     #[test]
     fn codes_are_unique_and_every_kind_has_one() {
         let mut codes = BTreeSet::new();
-        for row in KINDS {
+        for row in ERROR_TABLE {
             // An unknown path and a missing resource share one code.
             assert!(
                 row.0 == ErrorCause::UnknownPath || codes.insert(row.2),
@@ -359,7 +359,7 @@ mod tests {
             Unavailable,
             Internal,
         ] {
-            assert!(KINDS.iter().any(|row| row.0 == App(kind)), "{kind:?}");
+            assert!(ERROR_TABLE.iter().any(|row| row.0 == App(kind)), "{kind:?}");
         }
     }
 

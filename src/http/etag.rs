@@ -4,7 +4,7 @@ use hyper::HeaderMap;
 use hyper::header::IF_NONE_MATCH;
 
 /// Whether `If-None-Match` matches this strong entity tag, so that the client's copy is current.
-pub fn matches(headers: &HeaderMap, etag: &str) -> bool {
+pub fn etag_matches(headers: &HeaderMap, etag: &str) -> bool {
     headers.get_all(IF_NONE_MATCH).iter().any(|line| {
         let tags = line.to_str().unwrap_or_default().split(',');
         tags.map(|tag| tag.trim().trim_start_matches("W/"))
@@ -30,8 +30,8 @@ mod tests {
         ] {
             let mut headers = HeaderMap::new();
             headers.insert(IF_NONE_MATCH, HeaderValue::from_static(header));
-            assert_eq!(matches(&headers, "\"a\""), expected, "{header}");
+            assert_eq!(etag_matches(&headers, "\"a\""), expected, "{header}");
         }
-        assert!(!matches(&HeaderMap::new(), "\"a\""));
+        assert!(!etag_matches(&HeaderMap::new(), "\"a\""));
     }
 }

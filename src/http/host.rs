@@ -33,13 +33,13 @@ pub(super) fn is_valid(authority: &[u8]) -> bool {
 /// Whether the host resolves without DNS: an IP address, `localhost`, or a name below it. A page from such a host
 /// cannot be another site whose name was pointed at this machine (DNS rebinding).
 pub(super) fn is_literal(authority: &str) -> bool {
-    split(authority.as_bytes()).is_some_and(|(name, _)| network::literal(name).is_some())
+    split(authority.as_bytes()).is_some_and(|(name, _)| network::ip_literal(name).is_some())
 }
 
 /// Whether the host is this machine, without DNS: `localhost`, a name below it, or an address in 127.0.0.0/8 or
 /// `::1`.
 pub(super) fn is_loopback(authority: &str) -> bool {
-    let host = split(authority.as_bytes()).and_then(|(name, _)| network::literal(name));
+    let host = split(authority.as_bytes()).and_then(|(name, _)| network::ip_literal(name));
     host.is_some_and(|address| address.to_canonical().is_loopback())
 }
 

@@ -24,7 +24,7 @@ pub struct Topic {
 /// # Errors
 /// `Internal` if the embedded file is missing or damaged.
 pub fn topics() -> Result<Vec<Topic>, ApiError> {
-    serde_json::from_str(&assets::text("manual.json")?)
+    serde_json::from_str(&assets::embedded_text("manual.json")?)
         .map_err(|error| Error::internal(format!("the manual is damaged: {error}")).into())
 }
 

@@ -92,7 +92,8 @@ mod tests {
                 let name = address
                     .strip_prefix(&format!("</assets/{}/", assets::TREE_HASH))
                     .expect(address);
-                let reply = assets::reply(name, CachePolicy::Immutable, &hyper::HeaderMap::new());
+                let reply =
+                    assets::asset_reply(name, CachePolicy::Immutable, &hyper::HeaderMap::new());
                 assert!(reply.is_ok(), "{path}: {name}");
             }
         }

@@ -12,7 +12,7 @@ use crate::app::{Error, Kind};
 pub fn reject_overload(socket: &TcpStream) {
     let mut error = Error::new(Kind::Unavailable, "too many connections are open");
     error.retry_after = Some(Duration::from_secs(1));
-    refuse(socket, &ApiError::from(error).closing());
+    refuse(socket, &ApiError::from(error).closing_connection());
 }
 
 /// Writes an error response to a socket without blocking; does nothing if the socket is not writable.

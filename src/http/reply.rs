@@ -75,7 +75,7 @@ impl Reply {
         etag: &str,
     ) -> Result<Self, ApiError> {
         let with_etag = |reply: Self| reply.header(ETAG, etag).header(ACCEPT_RANGES, "bytes");
-        if etag::matches(headers, etag) {
+        if etag::etag_matches(headers, etag) {
             return Ok(with_etag(Self::empty().status(StatusCode::NOT_MODIFIED)));
         }
         let mut file = tokio::fs::File::open(path).await.map_err(unreadable)?;

@@ -44,7 +44,7 @@ pub(super) fn check_key_scope(
         RouteHandler::Admin(_) => &[KeyScope::Admin],
         _ => KeyScope::for_path(route.path),
     };
-    let Some(needed) = needed.iter().find(|scope| !key.opens(**scope)) else {
+    let Some(needed) = needed.iter().find(|scope| !key.has_scope(**scope)) else {
         return Ok(());
     };
     let scopes = match key.scopes.is_empty() {

@@ -258,7 +258,7 @@ pub static ROUTES: &[Route] = &[
     user( Post,   "/api/users/me/providers/{id}/test",       h!(providers::test_own)).small(),
 
     // Administration.
-    admin(Get,    "/api/admin/metrics",                      h!(health::hours)),
+    admin(Get,    "/api/admin/metrics",                      h!(health::minute_stats)),
     admin(Get,    "/api/admin/backup",                       h!(backups::download)),
     admin(Post,   "/api/admin/backup",                       h!(backups::make)).small(),
     admin(Get,    "/api/admin/backups",                      h!(backups::list)),
@@ -303,8 +303,8 @@ pub static ROUTES: &[Route] = &[
     user( Get,    "/api/documents/{id}/pages/{n}",           h!(documents::page)).guests(),
     user( Post,   "/api/documents/{id}/read",                h!(documents::read_again)).small().guests(),
     user( Get,    "/api/documents/{id}/uses",                h!(documents::uses)).guests(),
-    user( Get,    "/api/documents/{id}/search",              h!(search::in_one)).guests(),
-    user( Get,    "/api/search",                             h!(search::in_all)).guests(),
+    user( Get,    "/api/documents/{id}/search",              h!(search::search_document)).guests(),
+    user( Get,    "/api/search",                             h!(search::search_all)).guests(),
     user( Get,    "/api/meaning-search",                     h!(meaning_search::show)),
     user( Put,    "/api/meaning-search",                     h!(meaning_search::choose)).small(),
     user( Get,    "/api/documents/{id}/content",             h!(documents::content)).guests(),
@@ -321,7 +321,7 @@ pub static ROUTES: &[Route] = &[
     maybe(Get,    "/api/llm/status",                         h!(models::status)).guests(),
     maybe(Get,    "/api/llm/health-check",                   h!(models::status)).guests(),
     admin(Post,   "/api/llm/health-check",                   h!(models::probe)).small(),
-    maybe(Get,    "/api/orchestrator/patterns",              h!(patterns::list_bare)).tagged().guests(),
+    maybe(Get,    "/api/orchestrator/patterns",              h!(patterns::list_array)).tagged().guests(),
     maybe(Get,    "/api/patterns",                           h!(patterns::list)).tagged().guests(),
     maybe(Get,    "/api/analysis-patterns",                  h!(patterns::list)).tagged().guests(),
     maybe(Get,    "/api/patterns/suggest",                   h!(patterns::suggest)).guests(),
@@ -368,7 +368,7 @@ pub static ROUTES: &[Route] = &[
     user( Post,   "/api/experiments/{id}/cancel",            h!(experiments::cancel)).small(),
     user( Post,   "/api/experiments/{id}/apply",             h!(experiments::apply)).small(),
     user( Post,   "/api/experiments/{id}/revert",            h!(experiments::revert)).small(),
-    user( Get,    "/api/experiments/{id}/duel",              h!(experiments::duel)),
+    user( Get,    "/api/experiments/{id}/duel",              h!(experiments::next_comparison)),
     user( Post,   "/api/experiments/{id}/duel",              h!(experiments::record_judgment)).small(),
     user( Post,   "/api/experiments/{id}/resume",            h!(experiments::resume)).small(),
 
@@ -392,7 +392,7 @@ pub static ROUTES: &[Route] = &[
     user( Post,   "/api/analyses/{id}/retry",                h!(analyses::retry)).small().guests(),
     user( Post,   "/api/analyses/{id}/rerun",                h!(analyses::rerun)).guests(),
     user( Post,   "/api/analyses/{id}/synthesize",           h!(analyses::synthesize)).small().guests(),
-    user( Post,   "/api/analyses/{id}/leave-out",            h!(analyses::leave_out)).small().guests(),
+    user( Post,   "/api/analyses/{id}/leave-out",            h!(analyses::skip_model)).small().guests(),
     user( Post,   "/api/analyses/{id}/share",                h!(analyses::share)).small(),
     user( Delete, "/api/analyses/{id}/share",                h!(analyses::unshare)),
     user( Post,   "/api/analyses/{id}/vote",                 h!(analyses::vote)).small().guests(),
@@ -400,7 +400,7 @@ pub static ROUTES: &[Route] = &[
     user( Get,    "/api/analyses/{id}/comparison",           h!(panel_vs_single::comparison)).guests(),
     user( Post,   "/api/analyses/{id}/comparison/vote",      h!(panel_vs_single::vote)).small().guests(),
     user( Get,    "/api/worth",                              h!(panel_vs_single::report)),
-    user( Put,    "/api/worth",                              h!(panel_vs_single::set_every)).small(),
+    user( Put,    "/api/worth",                              h!(panel_vs_single::set_compare_interval)).small(),
     link( Get,    "/api/shared/{token}",                     h!(analyses::shared)),
 
     // Threads and projects.
@@ -418,7 +418,7 @@ pub static ROUTES: &[Route] = &[
     user( Delete, "/api/projects/{id}",                      h!(projects::delete)),
 
     // Pages and their files.
-    open( Get,    "/",                                       o!(pages::home)).unlimited(),
+    open( Get,    "/",                                       o!(pages::start_page)).unlimited(),
     open( Get,    "/analyze",                                o!(pages::page)).unlimited(),
     open( Get,    "/t/{id}",                                 o!(pages::page)).unlimited(),
     open( Get,    "/projects/{id}",                          o!(pages::page)).unlimited(),
@@ -436,8 +436,8 @@ pub static ROUTES: &[Route] = &[
     open( Get,    "/admin",                                  o!(pages::page)).unlimited(),
     open( Get,    "/login",                                  o!(pages::page)).unlimited(),
     link( Get,    "/share/{token}",                          h!(pages::shared)).unlimited(),
-    open( Get,    "/sw.js",                                  o!(pages::worker)).unlimited(),
+    open( Get,    "/sw.js",                                  o!(pages::service_worker)).unlimited(),
     open( Get,    "/manifest.webmanifest",                   o!(pages::manifest)).unlimited(),
-    open( Get,    "/assets/index.js",                        o!(pages::entry)).unlimited(),
+    open( Get,    "/assets/index.js",                        o!(pages::entry_script)).unlimited(),
     open( Get,    "/assets/{tree}/{path*}",                  o!(pages::asset)).unlimited(),
 ];

@@ -72,5 +72,5 @@ fn refuse_plain_http(socket: &TcpStream) {
         "this port uses HTTPS, but the request is plain HTTP",
     );
     let error = ApiError::from(error.resolve("use https:// in the address"));
-    raw_reply::refuse(socket, &error.closing());
+    raw_reply::refuse(socket, &error.closing_connection());
 }

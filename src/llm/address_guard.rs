@@ -61,7 +61,7 @@ impl AddressGuard {
 }
 
 /// Whether the guard refused the connection.
-pub(super) fn refused(error: &ureq::Error) -> bool {
+pub(super) fn is_refusal(error: &ureq::Error) -> bool {
     let ureq::Error::Io(error) = error else {
         return false;
     };

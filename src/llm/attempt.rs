@@ -5,13 +5,13 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::call_request::{CallAttempt, guarded, list_timeout};
-use super::exchange::{FailedExchange, ask_once, models_once};
-use super::registry::{OpenCircuit, PICTURES};
+use super::call_request::{CallAttempt, catch_panic, list_timeout};
+use super::exchange::{FailedExchange, ask_once, list_models_once};
+use super::registry::{IMAGES_FIELD, OpenCircuit};
 use super::retry::{self, FailedAttempt, RetryDecision};
 use super::transport::CancelSlot;
 use super::usage_meter::UsageMeter;
-use super::{Inner, Provider, transport_error};
+use super::{LlmInner, Provider, transport_error};
 use crate::clock;
 use crate::domain::chat::{Answer, CallError, CallErrorKind, Delta, Message, MessageRole};
 use crate::domain::parameters::Parameters;
@@ -27,7 +27,7 @@ const MAX_REFUSALS: usize = 8;
 ///
 /// When the circuit is open, the call is cancelled or out of time, or the last attempt failed.
 pub(super) fn ask(attempt: &CallAttempt, meter: &mut UsageMeter) -> Result<Answer, CallError> {
-    let (entry, origin, now) = (attempt.entry, attempt.wanted.origin, clock::steady());
+    let (entry, origin, now) = (attempt.entry, attempt.call.origin, clock::steady());
     let admitted = entry.admit(attempt.name, origin, now);
     admitted.map_err(|OpenCircuit(until)| {
         transport_error::circuit_open(until.map(|until| until.since(now)))
@@ -40,7 +40,7 @@ pub(super) fn ask(attempt: &CallAttempt, meter: &mut UsageMeter) -> Result<Answe
     if !answer.calls.is_empty() {
         return Ok(answer);
     }
-    let why = match format.fitting(&answer.text) {
+    let why = match format.conforming(&answer.text) {
         Ok(object) => {
             let text = object.to_owned();
             return Ok(Answer { text, ..answer });
@@ -64,10 +64,10 @@ pub(super) fn ask(attempt: &CallAttempt, meter: &mut UsageMeter) -> Result<Answe
         ..*attempt
     };
     let repaired = ask_counted(&repair, meter)?;
-    match format.fitting(&repaired.text) {
+    match format.conforming(&repaired.text) {
         Ok(object) => Ok(Answer {
             text: object.to_owned(),
-            usage: answer.usage.plus(&repaired.usage),
+            usage: answer.usage.combined_with(&repaired.usage),
             ..repaired
         }),
         Err(why) => Err(CallError::new(
@@ -78,20 +78,20 @@ pub(super) fn ask(attempt: &CallAttempt, meter: &mut UsageMeter) -> Result<Answe
 }
 
 fn ask_counted(attempt: &CallAttempt, meter: &mut UsageMeter) -> Result<Answer, CallError> {
-    let (entry, origin) = (attempt.entry, attempt.wanted.origin);
+    let (entry, origin) = (attempt.entry, attempt.call.origin);
     let result = ask_until(attempt, meter);
     match &result {
-        Ok(_) => entry.succeeded(attempt.name, origin),
+        Ok(_) => entry.record_success(attempt.name, origin),
         // The error was caused by the cancellation, whatever it reports.
         Err(_) if attempt.slot.is_cancelled() => {
-            entry.failed(
+            entry.record_failure(
                 attempt.name,
                 origin,
                 &transport_error::cancelled(),
                 clock::steady(),
             );
         }
-        Err(error) => entry.failed(attempt.name, origin, error, clock::steady()),
+        Err(error) => entry.record_failure(attempt.name, origin, error, clock::steady()),
     }
     result
 }
@@ -104,46 +104,48 @@ fn ask_until(attempt: &CallAttempt, meter: &mut UsageMeter) -> Result<Answer, Ca
     let parameters = &attempt.request.parameters;
     loop {
         wait_for_rate_limit(attempt)?;
-        meter.begin();
-        let mut dropped = left_out(parameters, &capabilities);
+        meter.begin_attempt();
+        let mut dropped = unsupported_parameters(parameters, &capabilities);
         let kind = attempt.provider.api_format();
-        let sent = passthrough::names(kind, attempt.request, &capabilities);
+        let sent = passthrough::field_names(kind, attempt.request, &capabilities);
         dropped.extend(
             sent.into_iter()
                 .filter(|name| capabilities.refused.contains(name)),
         );
-        meter.dropped(dropped);
+        meter.record_omitted(dropped);
         let settings = &attempt.inner.settings;
         attempt
             .slot
-            .read_by(clock::instant() + settings.first_token);
+            .set_read_deadline(clock::instant() + settings.first_token);
         let mut take = |delta: Delta| {
             // May wait for a slow client; that time does not count as provider silence.
-            meter.take(delta);
-            attempt.slot.read_by(clock::instant() + settings.idle);
+            meter.add_piece(delta);
+            attempt
+                .slot
+                .set_read_deadline(clock::instant() + settings.idle);
         };
         let failed = match ask_once(attempt, &capabilities, &mut take) {
             Ok(answer) => {
-                meter.answered(&answer.usage);
+                meter.end_with_answer(&answer.usage);
                 return Ok(answer);
             }
             Err(failed) => failed,
         };
         let (now, kind) = (clock::steady(), failed.error.kind);
         if attempt.slot.is_cancelled() {
-            meter.failed(&transport_error::cancelled());
+            meter.end_with_failure(&transport_error::cancelled());
             return Err(failed.error);
         }
-        meter.failed(&failed.error);
+        meter.end_with_failure(&failed.error);
         if attempt.slot.is_cut() {
             // Quire ended the call, so its failure says nothing about the model.
             return Err(failed.error);
         }
         let shows = |message: &Message| !message.images.is_empty();
         if wire::rejects_images(&failed.error) && attempt.request.messages.iter().any(shows) {
-            attempt.entry.remember_refusal(attempt.name, PICTURES);
+            attempt.entry.remember_refusal(attempt.name, IMAGES_FIELD);
         }
-        if let Some(field) = &failed.unwelcome
+        if let Some(field) = &failed.refused_field
             && refusals < MAX_REFUSALS
             && !capabilities.refused.contains(field)
         {
@@ -154,36 +156,36 @@ fn ask_until(attempt: &CallAttempt, meter: &mut UsageMeter) -> Result<Answer, Ca
         }
         let asked_to_wait = failed.error.retry_after_ms.map(Duration::from_millis);
         if let Some(wait) = asked_to_wait.filter(|_| kind == CallErrorKind::RateLimited) {
-            attempt.entry.hold_back(attempt.name, wait, now);
+            attempt.entry.throttle(attempt.name, wait, now);
         }
         match next(attempt, &failed, tries, meter.has_shown()) {
-            RetryDecision::Again(wait) if !attempt.slot.pause(wait) => {
+            RetryDecision::Retry(wait) if !attempt.slot.wait_or_cancelled(wait) => {
                 tries += 1;
                 meter.restart();
             }
-            next => return Err(explained(failed.error, tries, next)),
+            next => return Err(with_attempts(failed.error, tries, next)),
         }
     }
 }
 
 fn next(attempt: &CallAttempt, failed: &FailedExchange, tries: u32, shown: bool) -> RetryDecision {
     let is_read = shown && attempt.request.is_live;
-    if is_read || failed.lasting {
+    if is_read || failed.is_permanent {
         return RetryDecision::Never;
     }
     let settings = &attempt.inner.settings;
     retry::next(&FailedAttempt {
         error: &failed.error,
-        broke_off: failed.broke_off,
+        broke_off: failed.has_answer_begun,
         tries,
         retries: settings.retries,
         pause: settings.retry_pause,
-        left: attempt.left(),
+        left: attempt.time_left(),
         random: random_fraction(),
     })
 }
 
-fn explained(mut error: CallError, tries: u32, next: RetryDecision) -> CallError {
+fn with_attempts(mut error: CallError, tries: u32, next: RetryDecision) -> CallError {
     if tries > 0 {
         error.detail += &format!(" (tried {} times)", tries + 1);
     }
@@ -206,21 +208,21 @@ fn random_fraction() -> f64 {
 fn wait_for_rate_limit(attempt: &CallAttempt) -> Result<(), CallError> {
     loop {
         let now = clock::steady();
-        let Some(until) = attempt.entry.throttled(attempt.name, now) else {
+        let Some(until) = attempt.entry.throttled_until(attempt.name, now) else {
             return Ok(());
         };
         let wait = until.since(now);
-        if wait.saturating_mul(2) >= attempt.left() {
+        if wait.saturating_mul(2) >= attempt.time_left() {
             return Err(transport_error::throttled(wait));
         }
-        if attempt.slot.pause(wait) {
+        if attempt.slot.wait_or_cancelled(wait) {
             return Err(transport_error::cancelled());
         }
     }
 }
 
 /// Parameters with their vendor-specific names on the wire.
-const SPELLINGS: &[(&str, &[&str])] = &[
+const PARAMETER_SPELLINGS: &[(&str, &[&str])] = &[
     (
         "max_tokens",
         &[
@@ -247,11 +249,14 @@ const SPELLINGS: &[(&str, &[&str])] = &[
 ];
 
 /// The parameters set by the user that the model does not receive, by their names in the glossary.
-fn left_out(parameters: &Parameters, capabilities: &ModelCapabilities) -> Vec<String> {
+fn unsupported_parameters(
+    parameters: &Parameters,
+    capabilities: &ModelCapabilities,
+) -> Vec<String> {
     let set = serde_json::to_value(parameters).unwrap_or_default();
     let names = set.as_object().into_iter().flat_map(|set| set.keys());
     let is_refused = |name: &str| {
-        let own = SPELLINGS.iter().find(|(known, _)| *known == name);
+        let own = PARAMETER_SPELLINGS.iter().find(|(known, _)| *known == name);
         let others = own.map_or(&[] as &[&str], |(_, others)| others);
         let refuses = |spelled: &str| capabilities.refused.iter().any(|field| field == spelled);
         // A model that refuses `max_tokens` receives it under its newer name.
@@ -275,8 +280,8 @@ fn left_out(parameters: &Parameters, capabilities: &ModelCapabilities) -> Vec<St
 /// # Errors
 ///
 /// When the last attempt failed, or the call was cancelled.
-pub(super) fn models(
-    inner: &Inner,
+pub(super) fn list_models(
+    inner: &LlmInner,
     provider: &Provider,
     slot: &Arc<CancelSlot>,
 ) -> Result<Vec<ListedModel>, FailedExchange> {
@@ -284,9 +289,9 @@ pub(super) fn models(
     let begun = clock::instant();
     let mut tries = 0;
     let result = loop {
-        let failed = match guarded_once(inner, provider) {
+        let failed = match list_once_guarded(inner, provider) {
             Ok(listed) => break Ok(listed),
-            Err(failed) if failed.lasting => break Err(failed),
+            Err(failed) if failed.is_permanent => break Err(failed),
             Err(failed) => failed,
         };
         let gone = clock::instant().saturating_duration_since(begun);
@@ -300,7 +305,7 @@ pub(super) fn models(
             random: random_fraction(),
         };
         match retry::next(&failure) {
-            RetryDecision::Again(wait) if !slot.pause(wait) => tries += 1,
+            RetryDecision::Retry(wait) if !slot.wait_or_cancelled(wait) => tries += 1,
             _ => break Err(failed),
         }
     };
@@ -308,8 +313,11 @@ pub(super) fn models(
     result
 }
 
-fn guarded_once(inner: &Inner, provider: &Provider) -> Result<Vec<ListedModel>, FailedExchange> {
-    guarded(|| Ok(models_once(inner, provider)))?
+fn list_once_guarded(
+    inner: &LlmInner,
+    provider: &Provider,
+) -> Result<Vec<ListedModel>, FailedExchange> {
+    catch_panic(|| Ok(list_models_once(inner, provider)))?
 }
 
 #[cfg(test)]
@@ -347,7 +355,7 @@ mod tests {
                 refused: owned(refused),
                 ..ModelCapabilities::default()
             };
-            let mut found = left_out(&parameters, &capabilities);
+            let mut found = unsupported_parameters(&parameters, &capabilities);
             found.sort();
             assert_eq!(found, expected, "{accepted:?} {refused:?}");
         }

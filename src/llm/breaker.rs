@@ -8,9 +8,9 @@ use crate::domain::chat::CallErrorKind;
 use crate::domain::time::Timestamp;
 
 /// Number of consecutive failed calls that open the circuit.
-const FAULTS: u32 = 5;
+const FAILURES_TO_OPEN: u32 = 5;
 /// How long the circuit stays open the first time; doubles after each failed trial call.
-const FIRST_PAUSE: Duration = Duration::from_secs(20);
+const INITIAL_PAUSE: Duration = Duration::from_secs(20);
 /// Maximum time for which the circuit stays open.
 const MAX_PAUSE: Duration = Duration::from_secs(300);
 /// Maximum duration of a trial call, so that one without a reported end does not keep the circuit half open
@@ -20,16 +20,16 @@ const MAX_TRIAL: Duration = Duration::from_secs(600);
 /// Circuit breaker of a model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct CircuitBreaker {
-    faults: u32,
+    failures: u32,
     /// Number of times the circuit opened since the last success.
     opened: u32,
     until: Option<Timestamp>,
     /// Start of the current trial call, if one is running.
-    trying: Option<Timestamp>,
+    trial_started: Option<Timestamp>,
     /// Source of the first of the consecutive failures.
     source: Option<u64>,
     /// Whether another source has seen a failure too, or no request can have caused it.
-    is_general: bool,
+    is_model_wide: bool,
 }
 
 /// State of a circuit.
@@ -53,12 +53,12 @@ impl CircuitBreaker {
     }
 
     /// Whether a call would be refused.
-    pub fn refuses(&self, now: Timestamp) -> bool {
+    pub fn refuses_call(&self, now: Timestamp) -> bool {
         match self.circuit(now) {
             CircuitView::Closed => false,
             CircuitView::Open(_) => true,
             CircuitView::HalfOpen => {
-                let trying = self.trying;
+                let trying = self.trial_started;
                 trying.is_some_and(|since| now.since(since) <= MAX_TRIAL)
             }
         }
@@ -66,43 +66,43 @@ impl CircuitBreaker {
 
     /// Decides whether a call is admitted. While the circuit is half open, only one is.
     pub fn admit(&mut self, now: Timestamp) -> bool {
-        if self.refuses(now) {
+        if self.refuses_call(now) {
             return false;
         }
         if self.circuit(now) == CircuitView::HalfOpen {
-            self.trying = Some(now);
+            self.trial_started = Some(now);
         }
         true
     }
 
-    pub fn succeeded(&mut self) {
+    pub fn record_success(&mut self) {
         *self = Self::default();
     }
 
     /// Records a failed call. Counts only failures of the model: a refused request says nothing about its health, and
     /// a rate limit means that the provider works. `source` distinguishes callers whose requests may be at fault:
     /// users, or the prompts of one user.
-    pub fn failed(&mut self, now: Timestamp, kind: CallErrorKind, source: u64) {
-        let was_try = self.trying.take().is_some();
-        if !is_fault(kind) {
+    pub fn record_failure(&mut self, now: Timestamp, kind: CallErrorKind, source: u64) {
+        let was_try = self.trial_started.take().is_some();
+        if !is_model_failure(kind) {
             if was_try && !matches!(kind, CallErrorKind::Cancelled) {
-                self.succeeded();
+                self.record_success();
             }
             return;
         }
-        self.faults = self.faults.saturating_add(1);
+        self.failures = self.failures.saturating_add(1);
         let first = *self.source.get_or_insert(source);
-        self.is_general |= first != source || kind == CallErrorKind::Connect;
+        self.is_model_wide |= first != source || kind == CallErrorKind::Connect;
         let still_open = matches!(self.circuit(now), CircuitView::Open(_));
-        if was_try || (self.faults >= FAULTS && self.is_general && !still_open) {
-            let pause = FIRST_PAUSE * 2u32.saturating_pow(self.opened.min(8));
+        if was_try || (self.failures >= FAILURES_TO_OPEN && self.is_model_wide && !still_open) {
+            let pause = INITIAL_PAUSE * 2u32.saturating_pow(self.opened.min(8));
             self.until = Some(now + pause.min(MAX_PAUSE));
             self.opened += 1;
         }
     }
 }
 
-fn is_fault(kind: CallErrorKind) -> bool {
+fn is_model_failure(kind: CallErrorKind) -> bool {
     use CallErrorKind::{Connect, Empty, Malformed, Overloaded, Timeout, Truncated};
     matches!(
         kind,
@@ -121,11 +121,11 @@ mod tests {
         Timestamp::from_millis(1_000_000 + seconds * 1000)
     }
 
-    fn broken() -> CircuitBreaker {
+    fn open_breaker() -> CircuitBreaker {
         let mut breaker = CircuitBreaker::default();
-        for source in 0..FAULTS {
+        for source in 0..FAILURES_TO_OPEN {
             assert!(breaker.admit(at(0)));
-            breaker.failed(at(0), Overloaded, source.into());
+            breaker.record_failure(at(0), Overloaded, source.into());
         }
         breaker
     }
@@ -139,7 +139,7 @@ mod tests {
         ] {
             let mut breaker = CircuitBreaker::default();
             for source in sources {
-                breaker.failed(at(0), kind, source);
+                breaker.record_failure(at(0), kind, source);
             }
             let found = breaker.circuit(at(0)) != CircuitView::Closed;
             assert_eq!(found, is_open, "{sources:?} {kind:?}");
@@ -148,14 +148,14 @@ mod tests {
 
     #[test]
     fn the_circuit_opens_after_failures_and_admits_a_trial_later() {
-        let mut breaker = broken();
+        let mut breaker = open_breaker();
         assert_eq!(breaker.circuit(at(1)), CircuitView::Open(at(20)));
         assert!(!breaker.admit(at(19)));
         assert!(breaker.admit(at(20)) && !breaker.admit(at(20)));
-        breaker.failed(at(21), Overloaded, 1);
+        breaker.record_failure(at(21), Overloaded, 1);
         assert_eq!(breaker.circuit(at(21)), CircuitView::Open(at(61)));
         assert!(breaker.admit(at(61)));
-        breaker.succeeded();
+        breaker.record_success();
         assert_eq!(breaker.circuit(at(61)), CircuitView::Closed);
     }
 
@@ -163,26 +163,26 @@ mod tests {
     fn failures_unrelated_to_health_do_not_count() {
         let mut breaker = CircuitBreaker::default();
         for kind in [RateLimited, Rejected, Cancelled, CallErrorKind::Money] {
-            for source in 0..FAULTS * 2 {
-                breaker.failed(at(0), kind, source.into());
+            for source in 0..FAILURES_TO_OPEN * 2 {
+                breaker.record_failure(at(0), kind, source.into());
             }
         }
         assert_eq!(breaker.circuit(at(0)), CircuitView::Closed);
         // After a cancelled trial call, the next call is the trial.
-        let mut breaker = broken();
+        let mut breaker = open_breaker();
         assert!(breaker.admit(at(30)));
-        breaker.failed(at(31), Cancelled, 1);
+        breaker.record_failure(at(31), Cancelled, 1);
         assert_eq!(breaker.circuit(at(31)), CircuitView::HalfOpen);
         assert!(breaker.admit(at(31)));
         // A rate limit shows that the model works.
-        breaker.failed(at(32), RateLimited, 1);
+        breaker.record_failure(at(32), RateLimited, 1);
         assert_eq!(breaker.circuit(at(32)), CircuitView::Closed);
     }
 
     #[test]
     fn running_calls_do_not_extend_the_pause() {
-        let mut breaker = broken();
-        breaker.failed(at(10), Overloaded, 1);
+        let mut breaker = open_breaker();
+        breaker.record_failure(at(10), Overloaded, 1);
         assert_eq!(breaker.circuit(at(10)), CircuitView::Open(at(20)));
     }
 
@@ -193,10 +193,10 @@ mod tests {
             for (pause, what) in steps {
                 now += pause;
                 match what {
-                    0 => breaker.succeeded(),
+                    0 => breaker.record_success(),
                     1 => { breaker.admit(at(now)); }
-                    2 => breaker.failed(at(now), Overloaded, now as u64),
-                    _ => breaker.failed(at(now), Cancelled, 1),
+                    2 => breaker.record_failure(at(now), Overloaded, now as u64),
+                    _ => breaker.record_failure(at(now), Cancelled, 1),
                 }
                 if let CircuitView::Open(until) = breaker.circuit(at(now)) {
                     prop_assert!(until.since(at(now)) <= MAX_PAUSE);

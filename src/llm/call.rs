@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use super::attempt;
-use super::call_request::{CallAttempt, CallRequest, guarded};
+use super::call_request::{CallAttempt, CallRequest, catch_panic};
 use super::transport::CancelSlot;
 use super::usage_meter::UsageMeter;
-use super::{Inner, demo, transport_error};
+use super::{LlmInner, demo, transport_error};
 use crate::domain::chat::{Answer, CallBill, CallError, CallErrorKind, Delta, ModelRequest};
 
 /// Runs a call to its end. `send` receives the pieces.
@@ -15,7 +15,7 @@ use crate::domain::chat::{Answer, CallBill, CallError, CallErrorKind, Delta, Mod
 ///
 /// When the model does not exist, the call is cancelled or out of time, or the provider fails.
 pub(super) fn run(
-    inner: &Inner,
+    inner: &LlmInner,
     wanted: &CallRequest,
     slot: &Arc<CancelSlot>,
     send: &mut dyn FnMut(Delta),
@@ -26,14 +26,14 @@ pub(super) fn run(
     }
     let mut meter = UsageMeter::new(wanted, send);
     slot.enter();
-    let result = guarded(|| match wanted.entry {
+    let result = catch_panic(|| match wanted.entry {
         Some((entry, name)) => {
             let attempt = CallAttempt {
                 inner,
                 entry,
                 provider: &entry.provider,
                 name,
-                wanted,
+                call: wanted,
                 request: wanted.request,
                 slot,
             };
@@ -58,19 +58,19 @@ pub(super) fn run(
 }
 
 fn run_demo(
-    inner: &Inner,
+    inner: &LlmInner,
     request: &ModelRequest,
     slot: &CancelSlot,
     meter: &mut UsageMeter,
 ) -> Result<Answer, CallError> {
-    meter.begin();
+    meter.begin_attempt();
     let answer = demo::answer(&request.model, request)?;
     for piece in answer.text.split_inclusive([' ', '\n']) {
-        if slot.pause(inner.settings.demo_pause) {
+        if slot.wait_or_cancelled(inner.settings.demo_pause) {
             break;
         }
-        meter.take(Delta::Text(piece.to_owned()));
+        meter.add_piece(Delta::Text(piece.to_owned()));
     }
-    meter.answered(&answer.usage);
+    meter.end_with_answer(&answer.usage);
     Ok(answer)
 }

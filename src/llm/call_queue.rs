@@ -10,12 +10,12 @@ use super::transport::CancelSlot;
 
 /// Stack size, in bytes. TLS overflows at 40 KiB and works at 48 KiB; an overflow aborts the process, hence the
 /// margin. Untouched pages cost nothing.
-const STACK: usize = 256 * 1024;
+const STACK_BYTES: usize = 256 * 1024;
 /// Maximum number of waiting calls. Runs and members are bounded too, so reaching it indicates a bug.
 const MAX_WAITING: usize = 1024;
 
 /// How long a thread without a call waits for one: busy servers start few threads, idle ones keep none.
-const LINGER: Duration = Duration::from_secs(1);
+const IDLE_THREAD_TIMEOUT: Duration = Duration::from_secs(1);
 
 type CallJob = Box<dyn FnOnce(&Arc<CancelSlot>) + Send>;
 
@@ -34,13 +34,13 @@ struct CallQueue {
     busy: usize,
     started: u64,
     /// Number of running calls by provider limiter; limiters without any are absent.
-    lanes: BTreeMap<u64, usize>,
+    calls_per_limiter: BTreeMap<u64, usize>,
     waiting: VecDeque<WaitingCall>,
     /// Threads that wait and have been handed no call.
     idle: usize,
     /// Calls handed to waiting threads.
-    handed: VecDeque<WaitingCall>,
-    sweeping: bool,
+    handed_over: VecDeque<WaitingCall>,
+    is_removing_cancelled: bool,
 }
 
 /// A concurrency limit shared by the calls to one provider.
@@ -48,11 +48,11 @@ struct CallQueue {
 pub(super) struct ProviderLimiter {
     pub id: u64,
     /// Maximum number of concurrent calls.
-    pub most: usize,
+    pub max_concurrent: usize,
 }
 
 struct WaitingCall {
-    lane: ProviderLimiter,
+    limiter: ProviderLimiter,
     slot: Arc<CancelSlot>,
     job: CallJob,
 }
@@ -85,12 +85,12 @@ impl RunningCall {
     }
 
     /// Ends the call with the text received so far.
-    pub fn cut(&self) {
-        self.slot.cut();
+    pub fn cut_off(&self) {
+        self.slot.cut_off();
     }
 
     /// A handle for a call that ended before it began.
-    pub(super) fn ended() -> Self {
+    pub(super) fn already_ended() -> Self {
         Self {
             slot: Arc::default(),
             threads: None,
@@ -111,11 +111,11 @@ impl CallThreads {
             max_concurrent: most.max(1),
             busy: 0,
             started: 0,
-            lanes: BTreeMap::new(),
+            calls_per_limiter: BTreeMap::new(),
             waiting: VecDeque::new(),
             idle: 0,
-            handed: VecDeque::new(),
-            sweeping: false,
+            handed_over: VecDeque::new(),
+            is_removing_cancelled: false,
         };
         Self(Arc::new(SharedQueue {
             queue: Mutex::new(queue),
@@ -135,7 +135,7 @@ impl CallThreads {
     ) -> Result<RunningCall, CallRefused> {
         let slot = Arc::new(CancelSlot::default());
         let first = WaitingCall {
-            lane,
+            limiter: lane,
             slot: slot.clone(),
             job: Box::new(job),
         };
@@ -146,19 +146,19 @@ impl CallThreads {
             }
             queue.waiting.push_back(first);
         } else if queue.idle > 0 {
-            queue.take(lane);
+            queue.occupy(lane);
             queue.idle -= 1;
-            queue.handed.push_back(first);
+            queue.handed_over.push_back(first);
             drop(queue);
             self.0.handed.notify_one();
         } else {
-            queue.take(lane);
+            queue.occupy(lane);
             queue.started += 1;
             let name = format!("quire-call-{}", queue.started);
             drop(queue);
             let threads = self.clone();
-            if spawn(name, move || threads.work(first)).is_err() {
-                self.queue().give_back(lane);
+            if spawn(name, move || threads.run_calls(first)).is_err() {
+                self.queue().free(lane);
                 return Err(CallRefused);
             }
         }
@@ -169,7 +169,7 @@ impl CallThreads {
     }
 
     /// Number of running calls and of waiting calls.
-    pub fn counts(&self) -> (usize, usize) {
+    pub fn running_and_waiting(&self) -> (usize, usize) {
         let queue = self.queue();
         (queue.busy, queue.waiting.len())
     }
@@ -178,10 +178,15 @@ impl CallThreads {
         self.0.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn work(&self, first: WaitingCall) {
+    fn run_calls(&self, first: WaitingCall) {
         let mut next = Some(first);
-        while let Some(WaitingCall { lane, slot, job }) = next {
-            run(&slot, job);
+        while let Some(WaitingCall {
+            limiter: lane,
+            slot,
+            job,
+        }) = next
+        {
+            run_job(&slot, job);
             drop(slot);
             next = self.next_after(lane);
         }
@@ -190,19 +195,19 @@ impl CallThreads {
     /// The next call for a thread whose call has ended; `None` when the thread should end.
     fn next_after(&self, lane: ProviderLimiter) -> Option<WaitingCall> {
         let mut queue = self.queue();
-        queue.give_back(lane);
+        queue.free(lane);
         if let Some(next) = queue.next() {
             return Some(next);
         }
         queue.idle += 1;
         loop {
-            if let Some(handed) = queue.handed.pop_front() {
+            if let Some(handed) = queue.handed_over.pop_front() {
                 return Some(handed);
             }
-            let waited = self.0.handed.wait_timeout(queue, LINGER);
+            let waited = self.0.handed.wait_timeout(queue, IDLE_THREAD_TIMEOUT);
             let (found, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
             queue = found;
-            if timeout.timed_out() && queue.handed.is_empty() {
+            if timeout.timed_out() && queue.handed_over.is_empty() {
                 queue.idle -= 1;
                 return None;
             }
@@ -213,7 +218,7 @@ impl CallThreads {
     /// canceller must not wait.
     fn run_cancelled(&self) {
         let mut queue = self.queue();
-        if queue.sweeping
+        if queue.is_removing_cancelled
             || !queue
                 .waiting
                 .iter()
@@ -221,17 +226,17 @@ impl CallThreads {
         {
             return;
         }
-        queue.sweeping = true;
+        queue.is_removing_cancelled = true;
         drop(queue);
         let threads = self.clone();
         let sweeper = spawn("quire-call-end".into(), move || {
             while let Some(WaitingCall { slot, job, .. }) = threads.next_cancelled() {
-                run(&slot, job);
+                run_job(&slot, job);
             }
         });
         if sweeper.is_err() {
             // The jobs are run when a slot becomes free.
-            self.queue().sweeping = false;
+            self.queue().is_removing_cancelled = false;
         }
     }
 
@@ -241,28 +246,28 @@ impl CallThreads {
             .waiting
             .iter()
             .position(|waiting| waiting.slot.is_cancelled());
-        queue.sweeping = found.is_some();
+        queue.is_removing_cancelled = found.is_some();
         queue.waiting.remove(found?)
     }
 }
 
 impl CallQueue {
     fn has_room(&self, lane: ProviderLimiter) -> bool {
-        let busy = self.lanes.get(&lane.id).copied().unwrap_or(0);
-        self.busy < self.max_concurrent && busy < lane.most.max(1)
+        let busy = self.calls_per_limiter.get(&lane.id).copied().unwrap_or(0);
+        self.busy < self.max_concurrent && busy < lane.max_concurrent.max(1)
     }
 
-    fn take(&mut self, lane: ProviderLimiter) {
+    fn occupy(&mut self, lane: ProviderLimiter) {
         self.busy += 1;
-        *self.lanes.entry(lane.id).or_default() += 1;
+        *self.calls_per_limiter.entry(lane.id).or_default() += 1;
     }
 
-    fn give_back(&mut self, lane: ProviderLimiter) {
+    fn free(&mut self, lane: ProviderLimiter) {
         self.busy -= 1;
-        if let Some(busy) = self.lanes.get_mut(&lane.id) {
+        if let Some(busy) = self.calls_per_limiter.get_mut(&lane.id) {
             *busy -= 1;
             if *busy == 0 {
-                self.lanes.remove(&lane.id);
+                self.calls_per_limiter.remove(&lane.id);
             }
         }
     }
@@ -272,19 +277,21 @@ impl CallQueue {
         let found = self
             .waiting
             .iter()
-            .position(|waiting| self.has_room(waiting.lane))?;
+            .position(|waiting| self.has_room(waiting.limiter))?;
         let waiting = self.waiting.remove(found)?;
-        self.take(waiting.lane);
+        self.occupy(waiting.limiter);
         Some(waiting)
     }
 }
 
 fn spawn(name: String, work: impl FnOnce() + Send + 'static) -> std::io::Result<()> {
-    let thread = std::thread::Builder::new().name(name).stack_size(STACK);
+    let thread = std::thread::Builder::new()
+        .name(name)
+        .stack_size(STACK_BYTES);
     thread.spawn(work).map(drop)
 }
 
-fn run(slot: &Arc<CancelSlot>, job: CallJob) {
+fn run_job(slot: &Arc<CancelSlot>, job: CallJob) {
     slot.begin();
     // A panic in one call must not end the thread and leak its slot.
     let _ = catch_unwind(AssertUnwindSafe(|| job(slot)));
@@ -297,19 +304,25 @@ mod tests {
 
     use super::*;
 
-    const LONG: Duration = Duration::from_secs(600);
-    const WIDE: ProviderLimiter = ProviderLimiter { id: 0, most: 100 };
-    const NARROW: ProviderLimiter = ProviderLimiter { id: 1, most: 1 };
+    const LONG_WAIT: Duration = Duration::from_secs(600);
+    const WIDE_LIMITER: ProviderLimiter = ProviderLimiter {
+        id: 0,
+        max_concurrent: 100,
+    };
+    const NARROW_LIMITER: ProviderLimiter = ProviderLimiter {
+        id: 1,
+        max_concurrent: 1,
+    };
 
     /// A job that sends its name, then waits until it is cancelled.
-    fn job(
+    fn waiting_job(
         name: u32,
         tell: &mpsc::Sender<(u32, bool)>,
     ) -> impl FnOnce(&Arc<CancelSlot>) + Send + use<> {
         let tell = tell.clone();
         move |slot| {
             let _ = tell.send((name, slot.is_cancelled()));
-            slot.pause(LONG);
+            slot.wait_or_cancelled(LONG_WAIT);
         }
     }
 
@@ -318,7 +331,11 @@ mod tests {
         let (tell, told) = mpsc::channel();
         let threads = CallThreads::new(2);
         let mut calls: Vec<RunningCall> = (0..4)
-            .map(|name| threads.start(WIDE, job(name, &tell)).unwrap())
+            .map(|name| {
+                threads
+                    .start(WIDE_LIMITER, waiting_job(name, &tell))
+                    .unwrap()
+            })
             .collect();
         let mut begun = [told.recv().unwrap().0, told.recv().unwrap().0];
         begun.sort_unstable();
@@ -332,10 +349,14 @@ mod tests {
     fn a_limited_provider_does_not_delay_others() {
         let (tell, told) = mpsc::channel();
         let threads = CallThreads::new(8);
-        let first = threads.start(NARROW, job(1, &tell)).unwrap();
+        let first = threads
+            .start(NARROW_LIMITER, waiting_job(1, &tell))
+            .unwrap();
         assert_eq!(told.recv().unwrap(), (1, false));
-        let _second = threads.start(NARROW, job(2, &tell)).unwrap();
-        let _other = threads.start(WIDE, job(3, &tell)).unwrap();
+        let _second = threads
+            .start(NARROW_LIMITER, waiting_job(2, &tell))
+            .unwrap();
+        let _other = threads.start(WIDE_LIMITER, waiting_job(3, &tell)).unwrap();
         assert_eq!(told.recv().unwrap(), (3, false));
         drop(first);
         assert_eq!(told.recv().unwrap(), (2, false));
@@ -345,9 +366,9 @@ mod tests {
     fn a_queued_call_is_cancelled_immediately() {
         let (tell, told) = mpsc::channel();
         let threads = CallThreads::new(1);
-        let _busy = threads.start(WIDE, job(1, &tell)).unwrap();
+        let _busy = threads.start(WIDE_LIMITER, waiting_job(1, &tell)).unwrap();
         assert_eq!(told.recv().unwrap(), (1, false));
-        let waiting = threads.start(WIDE, job(2, &tell)).unwrap();
+        let waiting = threads.start(WIDE_LIMITER, waiting_job(2, &tell)).unwrap();
         waiting.cancel();
         assert_eq!(told.recv().unwrap(), (2, true));
     }
@@ -358,11 +379,11 @@ mod tests {
         let (tell, told) = mpsc::channel();
         for _ in 0..3 {
             let tell = tell.clone();
-            let call = threads.start(WIDE, move |_| {
+            let call = threads.start(WIDE_LIMITER, move |_| {
                 let _ = tell.send(std::thread::current().id());
             });
             let _call = call.unwrap();
-            let deadline = std::time::Instant::now() + LONG;
+            let deadline = std::time::Instant::now() + LONG_WAIT;
             while threads.queue().idle == 0 {
                 assert!(std::time::Instant::now() < deadline);
                 std::thread::yield_now();
@@ -378,9 +399,9 @@ mod tests {
         let (tell, told) = mpsc::channel();
         let threads = CallThreads::new(1);
         let _broken = threads
-            .start(WIDE, |_: &Arc<CancelSlot>| panic!("on purpose"))
+            .start(WIDE_LIMITER, |_: &Arc<CancelSlot>| panic!("on purpose"))
             .unwrap();
-        let _next = threads.start(WIDE, job(2, &tell)).unwrap();
+        let _next = threads.start(WIDE_LIMITER, waiting_job(2, &tell)).unwrap();
         assert_eq!(told.recv().unwrap(), (2, false));
     }
 
@@ -389,9 +410,9 @@ mod tests {
         let threads = CallThreads::new(1);
         let (tell, _told) = mpsc::channel();
         let calls: Vec<_> = (0..MAX_WAITING as u32 + 1)
-            .map(|name| threads.start(WIDE, job(name, &tell)))
+            .map(|name| threads.start(WIDE_LIMITER, waiting_job(name, &tell)))
             .collect();
         assert!(calls.iter().all(Result::is_ok));
-        assert!(threads.start(WIDE, job(0, &tell)).is_err());
+        assert!(threads.start(WIDE_LIMITER, waiting_job(0, &tell)).is_err());
     }
 }

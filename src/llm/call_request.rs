@@ -6,30 +6,30 @@ use std::time::{Duration, Instant};
 
 use super::registry::{CallOrigin, RegisteredProvider};
 use super::transport::CancelSlot;
-use super::{Inner, Provider};
+use super::{LlmInner, Provider};
 use crate::clock;
 use crate::domain::chat::{CallError, CallErrorKind, ModelRequest};
 
 /// One attempt of a call at its provider.
 pub(super) struct CallAttempt<'a> {
-    pub inner: &'a Inner,
+    pub inner: &'a LlmInner,
     pub entry: &'a RegisteredProvider,
     pub provider: &'a Provider,
     pub name: &'a str,
-    pub wanted: &'a CallRequest<'a>,
+    pub call: &'a CallRequest<'a>,
     /// The request of this attempt: the original one, or one to repair its answer.
     pub request: &'a ModelRequest,
     pub slot: &'a Arc<CancelSlot>,
 }
 
 impl CallAttempt<'_> {
-    pub fn left(&self) -> Duration {
-        self.wanted.left()
+    pub fn time_left(&self) -> Duration {
+        self.call.time_left()
     }
 }
 
 /// Timeout for listing a provider's models; shorter than that of a call.
-pub(super) fn list_timeout(inner: &Inner) -> Duration {
+pub(super) fn list_timeout(inner: &LlmInner) -> Duration {
     inner.settings.connect * 2
 }
 
@@ -49,7 +49,7 @@ pub(super) struct CallRequest<'a> {
 /// # Errors
 ///
 /// The call's own error, or `Malformed` after a panic.
-pub(super) fn guarded<T>(call: impl FnOnce() -> Result<T, CallError>) -> Result<T, CallError> {
+pub(super) fn catch_panic<T>(call: impl FnOnce() -> Result<T, CallError>) -> Result<T, CallError> {
     catch_unwind(AssertUnwindSafe(call)).unwrap_or_else(|_| {
         Err(CallError::new(
             CallErrorKind::Malformed,
@@ -60,7 +60,7 @@ pub(super) fn guarded<T>(call: impl FnOnce() -> Result<T, CallError>) -> Result<
 
 impl CallRequest<'_> {
     /// The remaining time of the whole call.
-    pub fn left(&self) -> Duration {
+    pub fn time_left(&self) -> Duration {
         let gone = clock::instant().saturating_duration_since(self.queued_at);
         self.request.deadline.saturating_sub(gone)
     }

@@ -14,17 +14,17 @@ use crate::clock;
 #[derive(Default)]
 pub(super) struct CancelSlot {
     cancelled: AtomicBool,
-    begun: AtomicBool,
+    has_begun: AtomicBool,
     /// Maximum number of output tokens of the call; 0 for no limit.
-    most_output: AtomicU64,
-    cut: AtomicBool,
+    max_output: AtomicU64,
+    is_cut: AtomicBool,
     /// Whether the call's current connection has served an earlier call.
-    reused: AtomicBool,
+    is_reused: AtomicBool,
     /// Whether a byte has arrived on the call's current connection.
     received: AtomicBool,
-    read_by: Mutex<Option<Instant>>,
+    read_deadline: Mutex<Option<Instant>>,
     socket: Mutex<Option<Weak<dyn ShutdownHandle>>>,
-    woken: Condvar,
+    wakeup: Condvar,
 }
 
 impl CancelSlot {
@@ -32,7 +32,7 @@ impl CancelSlot {
     pub fn cancel(&self) {
         self.cancelled.store(true, Ordering::SeqCst);
         self.shut_down();
-        self.woken.notify_all();
+        self.wakeup.notify_all();
     }
 
     // The lock is held until the socket is shut down: `unbind` waits for it, so that a socket is never shut down after
@@ -50,51 +50,57 @@ impl CancelSlot {
 
     /// Ends the call once more than this many output tokens have arrived.
     pub fn limit_output(&self, tokens: u64) {
-        self.most_output.store(tokens.max(1), Ordering::SeqCst);
+        self.max_output.store(tokens.max(1), Ordering::SeqCst);
     }
 
     /// Whether this many output tokens are within the limit.
     pub fn allows(&self, tokens: u64) -> bool {
-        let most = self.most_output.load(Ordering::SeqCst);
+        let most = self.max_output.load(Ordering::SeqCst);
         most == 0 || tokens <= most
     }
 
     /// Ends the call with the text received so far: its answer is cut off, not lost.
-    pub fn cut(&self) {
-        self.cut.store(true, Ordering::SeqCst);
+    pub fn cut_off(&self) {
+        self.is_cut.store(true, Ordering::SeqCst);
         self.shut_down();
     }
 
     /// Whether the call was ended with the text received so far.
     pub fn is_cut(&self) -> bool {
-        self.cut.load(Ordering::SeqCst)
+        self.is_cut.load(Ordering::SeqCst)
     }
 
     /// Records that a thread has started the call.
     pub fn begin(&self) {
-        self.begun.store(true, Ordering::SeqCst);
+        self.has_begun.store(true, Ordering::SeqCst);
     }
 
     pub fn has_begun(&self) -> bool {
-        self.begun.load(Ordering::SeqCst)
+        self.has_begun.load(Ordering::SeqCst)
     }
 
     /// Sets the deadline of the next piece of the answer; keep-alives do not extend it.
-    pub fn read_by(&self, moment: Instant) {
-        *self.read_by.lock().unwrap_or_else(PoisonError::into_inner) = Some(moment);
+    pub fn set_read_deadline(&self, moment: Instant) {
+        *self
+            .read_deadline
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = Some(moment);
     }
 
     /// Time left until that deadline; `None` without one.
-    pub fn left_to_read(&self) -> Option<Duration> {
-        let moment = *self.read_by.lock().unwrap_or_else(PoisonError::into_inner);
+    pub fn read_time_left(&self) -> Option<Duration> {
+        let moment = *self
+            .read_deadline
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         moment.map(|moment| moment.saturating_duration_since(clock::instant()))
     }
 
     /// Waits for this long or until the call is cancelled; returns whether it is.
-    pub fn pause(&self, length: Duration) -> bool {
+    pub fn wait_or_cancelled(&self, length: Duration) -> bool {
         let guard = self.socket();
         if !self.is_cancelled() && !length.is_zero() {
-            let waited = self.woken.wait_timeout(guard, length);
+            let waited = self.wakeup.wait_timeout(guard, length);
             drop(waited.unwrap_or_else(PoisonError::into_inner));
         }
         self.is_cancelled()
@@ -102,12 +108,12 @@ impl CancelSlot {
 
     /// Makes this the slot of all connections that the current thread uses from now on.
     pub fn enter(self: &Arc<Self>) {
-        CURRENT.with(|current| *current.borrow_mut() = Some(self.clone()));
+        CURRENT_SLOT.with(|current| *current.borrow_mut() = Some(self.clone()));
     }
 
     /// Clears the slot of the current thread at the end of its call.
     pub fn leave() {
-        let slot = CURRENT.with(|current| current.borrow_mut().take());
+        let slot = CURRENT_SLOT.with(|current| current.borrow_mut().take());
         if let Some(slot) = slot {
             slot.socket().take();
         }
@@ -115,7 +121,7 @@ impl CancelSlot {
 
     /// The slot of the current thread's call.
     pub fn current() -> Option<Arc<Self>> {
-        CURRENT.with(|current| current.borrow().clone())
+        CURRENT_SLOT.with(|current| current.borrow().clone())
     }
 
     /// Makes this the socket to shut down when the call is cancelled.
@@ -126,7 +132,7 @@ impl CancelSlot {
     // The order matters: the handle is stored before the flag is read, and `cancel` sets the flag before it reads the
     // handle, so one of the two always sees the other.
     pub fn bind(&self, handle: &Weak<dyn ShutdownHandle>, reused: bool) -> Result<(), ureq::Error> {
-        self.reused.store(reused, Ordering::SeqCst);
+        self.is_reused.store(reused, Ordering::SeqCst);
         self.received.store(false, Ordering::SeqCst);
         *self.socket() = Some(handle.clone());
         if self.is_cancelled() {
@@ -152,7 +158,7 @@ impl CancelSlot {
     /// Whether the call failed because the provider had closed the reused connection in the meantime, provided that it
     /// failed with a disconnect: no byte has arrived, and Quire did not end the call.
     pub fn met_stale_connection(&self) -> bool {
-        self.reused.load(Ordering::SeqCst)
+        self.is_reused.load(Ordering::SeqCst)
             && !self.received.load(Ordering::SeqCst)
             && !self.is_cancelled()
             && !self.is_cut()
@@ -164,7 +170,7 @@ impl CancelSlot {
 }
 
 thread_local! {
-    static CURRENT: RefCell<Option<Arc<CancelSlot>>> = const { RefCell::new(None) };
+    static CURRENT_SLOT: RefCell<Option<Arc<CancelSlot>>> = const { RefCell::new(None) };
 }
 
 #[cfg(test)]
@@ -177,42 +183,42 @@ mod tests {
     fn a_pause_ends_when_the_call_is_cancelled() {
         let slot = Arc::new(CancelSlot::default());
         let other = slot.clone();
-        let waiting = std::thread::spawn(move || other.pause(Duration::from_secs(600)));
+        let waiting = std::thread::spawn(move || other.wait_or_cancelled(Duration::from_secs(600)));
         slot.cancel();
         assert!(waiting.join().unwrap());
     }
 
-    struct Counted(AtomicU64);
+    struct CountingHandle(AtomicU64);
 
-    impl ShutdownHandle for Counted {
+    impl ShutdownHandle for CountingHandle {
         fn shutdown(&self) {
             self.0.fetch_add(1, Ordering::SeqCst);
         }
     }
 
-    fn bound(slot: &CancelSlot, socket: &Arc<Counted>) -> Result<(), ureq::Error> {
+    fn bind_counted(slot: &CancelSlot, socket: &Arc<CountingHandle>) -> Result<(), ureq::Error> {
         let handle: Arc<dyn ShutdownHandle> = socket.clone();
         slot.bind(&Arc::downgrade(&handle), false)
     }
 
     #[test]
     fn only_the_socket_in_use_is_shut_down() {
-        let socket = Arc::new(Counted(AtomicU64::new(0)));
+        let socket = Arc::new(CountingHandle(AtomicU64::new(0)));
         let shut = || socket.0.load(Ordering::SeqCst);
         let returned = CancelSlot::default();
-        bound(&returned, &socket).unwrap();
+        bind_counted(&returned, &socket).unwrap();
         assert!(returned.unbind());
         returned.cancel();
         assert_eq!(shut(), 0, "it belongs to another call by now");
         let used = CancelSlot::default();
-        bound(&used, &socket).unwrap();
+        bind_counted(&used, &socket).unwrap();
         used.cancel();
         assert_eq!(shut(), 1);
         assert!(!used.unbind(), "a cancelled call's socket is not reused");
-        assert!(bound(&used, &socket).is_err());
+        assert!(bind_counted(&used, &socket).is_err());
         let cut = CancelSlot::default();
-        bound(&cut, &socket).unwrap();
-        cut.cut();
+        bind_counted(&cut, &socket).unwrap();
+        cut.cut_off();
         assert!(!cut.unbind());
     }
 

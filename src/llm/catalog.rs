@@ -63,7 +63,7 @@ impl LazyCatalog {
 
     /// Resolves a name at a provider that accepts any name and has not listed its models: another server under a
     /// vendor's name usually has that vendor's models.
-    pub fn presumed(
+    pub fn presumed_model(
         &self,
         provider: &Provider,
         name: &str,
@@ -146,8 +146,8 @@ impl LazyCatalog {
     }
 
     /// A model of the catalog by its ID, its bare name, or an alias, whether or not it is available.
-    pub fn named(&self, name: &str) -> Option<Model> {
-        self.catalog().named(name)
+    pub fn find_model(&self, name: &str) -> Option<Model> {
+        self.catalog().find(name)
     }
 
     /// Describes a provider's model; an unknown one has only its name.
@@ -163,7 +163,7 @@ impl LazyCatalog {
         listed: Option<&ListedModel>,
         state: &ProviderRecord,
     ) -> Model {
-        let seen = listed.map(|listed| seen(listed, state.checked));
+        let seen = listed.map(|listed| listed_facts(listed, state.checked));
         let mut seen = seen.unwrap_or_default();
         // The date of the listed price is unknown.
         seen.price = provider
@@ -171,7 +171,7 @@ impl LazyCatalog {
             .map(|price| (price, String::new()))
             .or(seen.price);
         let model = self.catalog().describe(&provider.id, name, seen);
-        let blind = state.is_blind(name).then_some(false);
+        let blind = state.has_refused_images(name).then_some(false);
         Model {
             vision: model.vision.or(blind),
             ..model
@@ -179,7 +179,7 @@ impl LazyCatalog {
     }
 }
 
-fn seen(listed: &ListedModel, checked: Option<Timestamp>) -> ListedFacts {
+fn listed_facts(listed: &ListedModel, checked: Option<Timestamp>) -> ListedFacts {
     // The date of an RFC 3339 timestamp.
     let day = checked.map_or_else(String::new, |at| at.to_string().chars().take(10).collect());
     ListedFacts {

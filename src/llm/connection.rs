@@ -58,7 +58,7 @@ impl Transport for ReusableConnection {
     }
 
     fn await_input(&mut self, mut timeout: NextTimeout) -> Result<bool, ureq::Error> {
-        let left = self.bound.as_ref().and_then(|slot| slot.left_to_read());
+        let left = self.bound.as_ref().and_then(|slot| slot.read_time_left());
         if let Some(left) = left {
             if left.is_zero() {
                 return Err(ureq::Error::Timeout(timeout.reason));

@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
-use super::exchange::{FailedExchange, header, refusal, unreached};
+use super::exchange::{FailedExchange, connection_failure, header, read_refusal};
 use super::registry::{CallOrigin, OpenCircuit, RegisteredProvider};
-use super::response_reader::{MAX_ANSWER, read_some, read_whole};
+use super::response_reader::{MAX_ANSWER, read_error_body, read_whole};
 use super::transport::CancelSlot;
-use super::{Inner, Llm, transport_error};
+use super::{Llm, LlmInner, transport_error};
 use crate::clock;
 use crate::domain::chat::{CallError, CallErrorKind};
 use crate::domain::id::UserId;
@@ -44,24 +44,24 @@ impl Llm {
             ));
         }
         let (done, is_done) = oneshot::channel();
-        let (lane, waiting, called) = (entry.lane(), entry.clone(), name.clone());
+        let (lane, waiting, called) = (entry.limiter(), entry.clone(), name.clone());
         let running = self.0.threads.start(lane, move |slot| {
             slot.enter();
             let result = ask(&inner, &entry, &name, &asked, slot);
             CancelSlot::leave();
             let now = clock::steady();
             match &result {
-                Ok(_) => entry.succeeded(&name, origin),
+                Ok(_) => entry.record_success(&name, origin),
                 Err(_) if slot.is_cancelled() => {
-                    entry.failed(&name, origin, &transport_error::cancelled(), now);
+                    entry.record_failure(&name, origin, &transport_error::cancelled(), now);
                 }
-                Err(failed) => entry.failed(&name, origin, &failed.error, now),
+                Err(failed) => entry.record_failure(&name, origin, &failed.error, now),
             }
             let _ = done.send(result.map_err(|failed| failed.error));
         });
         let running = running.map_err(|_| {
             // The breaker admitted a call that was never sent.
-            waiting.failed(&called, origin, &transport_error::cancelled(), now);
+            waiting.record_failure(&called, origin, &transport_error::cancelled(), now);
             transport_error::queue_full()
         })?;
         let result = is_done.await;
@@ -77,7 +77,7 @@ fn not_available(model: &str) -> CallError {
 
 // Remembers a refused field, so that the next call omits it at once.
 fn ask(
-    inner: &Inner,
+    inner: &LlmInner,
     entry: &RegisteredProvider,
     name: &str,
     asked: &EmbeddingRequest,
@@ -85,12 +85,12 @@ fn ask(
 ) -> Result<EmbeddingAnswer, FailedExchange> {
     let mut refusals = 0;
     loop {
-        let refused = entry.refused(name);
+        let refused = entry.refused_fields(name);
         let failed = match attempt_once(inner, entry, name, asked, slot, &refused) {
             Ok(embedded) => return Ok(embedded),
             Err(failed) => failed,
         };
-        match &failed.unwelcome {
+        match &failed.refused_field {
             Some(field) if refusals < MAX_REFUSALS && !refused.contains(field) => {
                 entry.remember_refusal(name, field);
                 refusals += 1;
@@ -101,7 +101,7 @@ fn ask(
 }
 
 fn attempt_once(
-    inner: &Inner,
+    inner: &LlmInner,
     entry: &RegisteredProvider,
     name: &str,
     asked: &EmbeddingRequest,
@@ -110,17 +110,17 @@ fn attempt_once(
 ) -> Result<EmbeddingAnswer, FailedExchange> {
     let provider = &entry.provider;
     let kind = provider.api_format();
-    let Some((path, mut body)) = embed::request(kind, name, asked) else {
+    let Some((path, mut body)) = embed::build_request(kind, name, asked) else {
         return Err(not_available(&format!("{}/{name}", provider.id)).into());
     };
     let left_out = embed::remove_refused(&mut body, refused);
-    let optional = embed::optional(&body);
+    let optional = embed::optional_fields(&body);
     let now = clock::steady();
-    if let Some(until) = entry.throttled(name, now) {
+    if let Some(until) = entry.throttled_until(name, now) {
         return Err(transport_error::throttled(until.since(now)).into());
     }
     let limit = inner.settings.first_token;
-    slot.read_by(clock::instant() + limit);
+    slot.set_read_deadline(clock::instant() + limit);
     let mut call = inner
         .agent(provider.reach)
         .post(provider.url(&path))
@@ -132,22 +132,22 @@ fn attempt_once(
     let config = call.config().timeout_global(Some(limit));
     let config = config.max_idle_age(Duration::ZERO);
     let sent = config.build().send(body.to_string().as_bytes());
-    let (parts, body) = sent.map_err(unreached)?.into_parts();
+    let (parts, body) = sent.map_err(connection_failure)?.into_parts();
     let mut reader = body.into_with_config().limit(MAX_ANSWER as u64).reader();
     if parts.status.as_u16() != 200 {
         let header = |name: &str| header(&parts.headers, name);
-        let (status, said) = (parts.status.as_u16(), read_some(&mut reader));
-        let named = wire::unwelcome_among(&said, &optional);
+        let (status, said) = (parts.status.as_u16(), read_error_body(&mut reader));
+        let named = wire::refused_field_among(&said, &optional);
         return Err(FailedExchange {
-            unwelcome: named.filter(|_| matches!(status, 400 | 422)),
-            ..refusal(status, &header, &said)
+            refused_field: named.filter(|_| matches!(status, 400 | 422)),
+            ..read_refusal(status, &header, &said)
         });
     }
     let text = read_whole(&mut reader)?;
     let value = crate::domain::json::parse(&text).unwrap_or_default();
-    let embedded = embed::answer(kind, asked.texts.len(), &value);
+    let embedded = embed::parse_answer(kind, asked.texts.len(), &value);
     let embedded = embedded.map(|embedded| EmbeddingAnswer {
-        left_out,
+        omitted: left_out,
         ..embedded
     });
     embedded.ok_or_else(|| {

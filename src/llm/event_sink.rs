@@ -25,7 +25,7 @@ impl EventSink {
     }
 
     /// Sends a piece. Drops it if the call is cancelled; cancels the call if the reader is gone.
-    pub fn pass(&self, delta: Delta, slot: &CancelSlot) {
+    pub fn send(&self, delta: Delta, slot: &CancelSlot) {
         let mut event = (self.key, CallEvent::Delta(delta));
         let mut interval = POLL_INTERVALS.0;
         loop {
@@ -34,7 +34,7 @@ impl EventSink {
                 Err(TrySendError::Closed(_)) => return slot.cancel(),
                 Err(TrySendError::Full(event)) => event,
             };
-            if slot.pause(interval) {
+            if slot.wait_or_cancelled(interval) {
                 return;
             }
             interval = (interval * 2).min(POLL_INTERVALS.1);

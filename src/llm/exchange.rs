@@ -6,8 +6,8 @@ use std::time::Duration;
 use ureq::http::{HeaderMap, Response};
 
 use super::call_request::{CallAttempt, list_timeout};
-use super::response_reader::{MAX_ANSWER, read_some, read_to_end, read_whole, receive};
-use super::{Inner, Provider, address_guard, rate_limit_headers, transport_error};
+use super::response_reader::{MAX_ANSWER, read_error_body, read_to_end, read_whole, receive};
+use super::{LlmInner, Provider, address_guard, rate_limit_headers, transport_error};
 use crate::clock;
 use crate::domain::chat::{Answer, CallError, CallErrorKind, Delta, Finish};
 use crate::wire::{
@@ -18,23 +18,23 @@ use crate::wire::{
 pub(super) struct FailedExchange {
     pub error: CallError,
     /// The field that the model refused, if that was the reason.
-    pub unwelcome: Option<String>,
+    pub refused_field: Option<String>,
     /// Whether a retry cannot help, whatever the kind of error.
-    pub lasting: bool,
+    pub is_permanent: bool,
     /// Whether the guard refused the address: see `guard`.
-    pub not_public: bool,
+    pub is_not_public: bool,
     /// Whether the answer had begun.
-    pub broke_off: bool,
+    pub has_answer_begun: bool,
 }
 
 impl From<CallError> for FailedExchange {
     fn from(error: CallError) -> Self {
         Self {
             error,
-            unwelcome: None,
-            lasting: false,
-            not_public: false,
-            broke_off: false,
+            refused_field: None,
+            is_permanent: false,
+            is_not_public: false,
+            has_answer_begun: false,
         }
     }
 }
@@ -50,7 +50,7 @@ pub(super) fn ask_once(
     send: &mut dyn FnMut(Delta),
 ) -> Result<Answer, FailedExchange> {
     let (provider, request) = (attempt.provider, attempt.request);
-    if attempt.left().is_zero() {
+    if attempt.time_left().is_zero() {
         return Err(transport_error::timed_out().into());
     }
     let kind = provider.api_format();
@@ -64,18 +64,18 @@ pub(super) fn ask_once(
         .reader();
     let header = |name: &str| header(&parts.headers, name);
     if !(200..300).contains(&status) {
-        let said = read_some(&mut reader);
-        let mut failed = refusal(status, &header, &said);
-        let names = passthrough::names(kind, request, capabilities);
-        let further = || wire::unwelcome_among(&said, &names);
-        failed.unwelcome = failed
-            .unwelcome
+        let said = read_error_body(&mut reader);
+        let mut failed = read_refusal(status, &header, &said);
+        let names = passthrough::field_names(kind, request, capabilities);
+        let further = || wire::refused_field_among(&said, &names);
+        failed.refused_field = failed
+            .refused_field
             .filter(|field| has_field(&outgoing.body, field))
             .or_else(|| further().filter(|_| matches!(status, 400 | 422)));
         return Err(failed);
     }
-    if let Some(wait) = rate_limit_headers::after_answer(&header, clock::now()) {
-        attempt.entry.hold_back(attempt.name, wait, clock::steady());
+    if let Some(wait) = rate_limit_headers::pause_after_answer(&header, clock::now()) {
+        attempt.entry.throttle(attempt.name, wait, clock::steady());
     }
     let content_type = header("content-type").unwrap_or_default();
     // Free the request now: it may contain whole documents, and the answer may take minutes.
@@ -85,7 +85,7 @@ pub(super) fn ask_once(
         expects_close: attempt.entry.omits_opening_tag(attempt.name),
         keeps_shown: request.is_live,
     };
-    let mut stream = AnswerDecoder::reading(kind, reading);
+    let mut stream = AnswerDecoder::with_settings(kind, reading);
     let content_type = content_type.to_ascii_lowercase();
     let received = receive(&mut reader, &mut stream, &content_type, attempt.slot, send);
     if received.is_ok() {
@@ -106,10 +106,10 @@ pub(super) fn ask_once(
     });
     result.map_err(|error| FailedExchange {
         // A model that reasoned up to its limit or was blocked will do so again.
-        lasting: attempt.slot.is_cut()
+        is_permanent: attempt.slot.is_cut()
             || (error.kind == CallErrorKind::Empty && !matches!(ended, None | Some(Finish::Stop))),
         // A stream with an unreadable first chunk may be readable next time; a web page or a complete body will not.
-        broke_off: has_begun || (is_streamed && error.kind == CallErrorKind::Malformed),
+        has_answer_begun: has_begun || (is_streamed && error.kind == CallErrorKind::Malformed),
         ..error.into()
     })
 }
@@ -133,7 +133,7 @@ fn post(
         for (name, value) in &headers {
             call = call.header(name, value);
         }
-        let config = call.config().timeout_global(Some(attempt.left()));
+        let config = call.config().timeout_global(Some(attempt.time_left()));
         let config = match max_idle_age {
             Some(age) => config.max_idle_age(age),
             None => config,
@@ -148,7 +148,7 @@ fn post(
         }
         sent => sent,
     };
-    sent.map_err(unreached)
+    sent.map_err(connection_failure)
 }
 
 /// Whether a body has the field that the provider claims to refuse; the claim itself is not trusted.
@@ -158,13 +158,13 @@ fn has_field(body: &[u8], field: &str) -> bool {
         .any(|window| window == name.as_bytes())
 }
 
-pub(super) fn unreached(error: ureq::Error) -> FailedExchange {
+pub(super) fn connection_failure(error: ureq::Error) -> FailedExchange {
     FailedExchange {
-        error: transport_error::before_answer(&error),
-        unwelcome: None,
-        lasting: !transport_error::may_pass(&error),
-        not_public: address_guard::refused(&error),
-        broke_off: false,
+        error: transport_error::error_before_answer(&error),
+        refused_field: None,
+        is_permanent: !transport_error::is_retryable(&error),
+        is_not_public: address_guard::is_refusal(&error),
+        has_answer_begun: false,
     }
 }
 
@@ -175,7 +175,7 @@ pub(super) fn header(headers: &HeaderMap, name: &str) -> Option<String> {
         .map(str::to_owned)
 }
 
-pub(super) fn refusal(
+pub(super) fn read_refusal(
     status: u16,
     header: rate_limit_headers::Header,
     body: &str,
@@ -184,16 +184,16 @@ pub(super) fn refusal(
         return transport_error::redirected(status).into();
     }
     let mut error = wire::error(status, header, body);
-    let wait = rate_limit_headers::after_refusal(header, clock::now());
+    let wait = rate_limit_headers::pause_after_refusal(header, clock::now());
     let millis = wait.map(|wait| wait.as_millis() as u64);
     error.retry_after_ms = millis.or(error.retry_after_ms);
     let unwelcome = wire::refused_parameter(body).filter(|_| matches!(status, 400 | 422));
     FailedExchange {
         error,
-        unwelcome,
-        lasting: false,
-        not_public: false,
-        broke_off: false,
+        refused_field: unwelcome,
+        is_permanent: false,
+        is_not_public: false,
+        has_answer_begun: false,
     }
 }
 
@@ -202,8 +202,8 @@ pub(super) fn refusal(
 /// # Errors
 ///
 /// When the connection fails, the provider refuses, or its list is malformed.
-pub(super) fn models_once(
-    inner: &Inner,
+pub(super) fn list_models_once(
+    inner: &LlmInner,
     provider: &Provider,
 ) -> Result<Vec<ListedModel>, FailedExchange> {
     let kind = provider.api_format();
@@ -216,15 +216,15 @@ pub(super) fn models_once(
     let config = call.config().timeout_global(Some(list_timeout(inner)));
     // A new connection: the provider may have closed a pooled one, and the list is not requested again.
     let config = config.max_idle_age(Duration::ZERO);
-    let response = config.build().call().map_err(unreached)?;
+    let response = config.build().call().map_err(connection_failure)?;
     let status = response.status().as_u16();
     let (parts, body) = response.into_parts();
     let mut reader = body.into_with_config().limit(MAX_ANSWER as u64).reader();
     if status != 200 {
         let header = |name: &str| header(&parts.headers, name);
-        return Err(refusal(status, &header, &read_some(&mut reader)));
+        return Err(read_refusal(status, &header, &read_error_body(&mut reader)));
     }
-    wire::models(kind, &read_whole(&mut reader)?).ok_or_else(|| {
+    wire::parse_models(kind, &read_whole(&mut reader)?).ok_or_else(|| {
         let why = "the provider's list of models cannot be read";
         CallError::new(CallErrorKind::Malformed, why).into()
     })

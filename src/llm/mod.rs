@@ -131,20 +131,20 @@ pub struct TestError {
 
 /// Entry point for calls to models. Cheap to clone.
 #[derive(Clone)]
-pub struct Llm(Arc<Inner>);
+pub struct Llm(Arc<LlmInner>);
 
-pub(crate) struct Inner {
+pub(crate) struct LlmInner {
     settings: LlmSettings,
     client: HttpClients,
     threads: CallThreads,
     registry: ProviderRegistry,
-    known: LazyCatalog,
+    catalog: LazyCatalog,
 }
 
 /// Maximum number of concurrent calls to demo models, which are fast.
-const DEMO: ProviderLimiter = ProviderLimiter {
+const DEMO_LIMITER: ProviderLimiter = ProviderLimiter {
     id: u64::MAX,
-    most: usize::MAX,
+    max_concurrent: usize::MAX,
 };
 
 impl Llm {
@@ -154,12 +154,12 @@ impl Llm {
         registry.replace(ProviderSource::Configured, settings.providers.clone());
         let threads = CallThreads::new(settings.max_calls);
         let known = LazyCatalog::new(settings.models.clone());
-        Self(Arc::new(Inner {
+        Self(Arc::new(LlmInner {
             settings,
             client: HttpClients::default(),
             threads,
             registry,
-            known,
+            catalog: known,
         }))
     }
 
@@ -182,11 +182,13 @@ impl Llm {
         let spare = outlet.clone();
         let entry = self.0.registry.resolve(user, &request.model);
         let entry = entry.map(|(entry, name)| (entry, name.to_owned()));
-        let lane = entry.as_ref().map_or(DEMO, |(entry, _)| entry.lane());
+        let lane = entry
+            .as_ref()
+            .map_or(DEMO_LIMITER, |(entry, _)| entry.limiter());
         let texts = request.messages.iter().map(|message| &message.text);
         let origin = CallOrigin::new(user, texts.collect::<Vec<_>>());
         let started = self.0.threads.start(lane, move |slot| {
-            let mut send = |delta| outlet.pass(delta, slot);
+            let mut send = |delta| outlet.send(delta, slot);
             let wanted = CallRequest {
                 request: &request,
                 queued_at: asked,
@@ -199,18 +201,19 @@ impl Llm {
         });
         started.unwrap_or_else(|CallRefused| {
             spare.refuse();
-            RunningCall::ended()
+            RunningCall::already_ended()
         })
     }
 
     /// Requests the model list of every provider, all at once.
     pub async fn refresh(&self) {
-        self.fetch_model_lists(self.0.registry.all()).await;
+        self.fetch_model_lists(self.0.registry.all_providers())
+            .await;
     }
 
     /// Requests the model lists of providers added since the last refresh.
     pub async fn refresh_new(&self) {
-        let mut new = self.0.registry.all();
+        let mut new = self.0.registry.all_providers();
         new.retain(|entry| entry.state().checked.is_none());
         self.fetch_model_lists(new).await;
     }
@@ -219,10 +222,10 @@ impl Llm {
         let mut asked = Vec::new();
         for entry in entries {
             let (inner, (done, is_done)) = (self.0.clone(), oneshot::channel());
-            let running = self.0.threads.start(entry.lane(), move |slot| {
-                let found = attempt::models(&inner, &entry.provider, slot);
+            let running = self.0.threads.start(entry.limiter(), move |slot| {
+                let found = attempt::list_models(&inner, &entry.provider, slot);
                 if !slot.is_cancelled() {
-                    entry.learn(found.map_err(|failed| failed.error));
+                    entry.record_model_list(found.map_err(|failed| failed.error));
                 }
                 let _ = done.send(());
             });
@@ -243,17 +246,17 @@ impl Llm {
         let (inner, (done, is_done)) = (self.0.clone(), oneshot::channel());
         let lane = ProviderLimiter {
             id: u64::MAX - 1,
-            most: 8,
+            max_concurrent: 8,
         };
         let running = self.0.threads.start(lane, move |slot| {
-            let _ = done.send(attempt::models(&inner, &provider, slot));
+            let _ = done.send(attempt::list_models(&inner, &provider, slot));
         });
         let found = is_done.await;
         drop(running);
         match found {
             Ok(Ok(listed)) => Ok(listed),
             Ok(Err(failed)) => Err(TestError {
-                may_keep: !failed.not_public,
+                may_keep: !failed.is_not_public,
                 error: failed.error,
             }),
             // No connection was tried, so it is unknown whether the guard allows the address.
@@ -272,8 +275,8 @@ impl Llm {
                 && provider.id == id
                 && provider.owner.as_ref() == owner
         };
-        if let Some(entry) = self.0.registry.all().iter().find(is_it) {
-            entry.learn(Ok(listed));
+        if let Some(entry) = self.0.registry.all_providers().iter().find(is_it) {
+            entry.record_model_list(Ok(listed));
         }
     }
 
@@ -283,8 +286,8 @@ impl Llm {
     }
 
     /// Number of running calls and of waiting calls.
-    pub fn counts(&self) -> (usize, usize) {
-        self.0.threads.counts()
+    pub fn running_and_waiting(&self) -> (usize, usize) {
+        self.0.threads.running_and_waiting()
     }
 
     /// Resets circuits and rate limits of a model, of a provider, or of all if no name is given. Returns the number
@@ -294,7 +297,7 @@ impl Llm {
             Some((id, model)) => (Some(id), Some(model).filter(|model| !model.is_empty())),
             None => (None, None),
         };
-        let all = self.0.registry.all();
+        let all = self.0.registry.all_providers();
         all.iter()
             .filter(|entry| id.is_none_or(|id| id == entry.provider.id))
             .map(|entry| entry.reset(model))
@@ -303,21 +306,21 @@ impl Llm {
 }
 
 impl RegisteredProvider {
-    fn lane(&self) -> ProviderLimiter {
+    fn limiter(&self) -> ProviderLimiter {
         ProviderLimiter {
             id: self.limiter_id,
-            most: self.provider.max_concurrency(),
+            max_concurrent: self.provider.max_concurrency(),
         }
     }
 }
 
-impl Inner {
+impl LlmInner {
     /// A model's capabilities: the catalog's, without those that the model has refused.
     fn capabilities(&self, entry: &RegisteredProvider, name: &str) -> ModelCapabilities {
-        let model = self.known.describe(&entry.provider, name, &entry.state());
+        let model = self.catalog.describe(&entry.provider, name, &entry.state());
         ModelCapabilities {
             accepted: model.parameters,
-            refused: entry.refused(name),
+            refused: entry.refused_fields(name),
             structured: model.structured,
             thinking: model.thinking,
             efforts: model.efforts,

@@ -20,7 +20,7 @@ pub struct ProviderStatus {
     /// Where its configuration comes from.
     pub source: ProviderSource,
     /// Whether it belongs to one user.
-    pub own: bool,
+    pub is_own: bool,
     /// `ready`, `needs_key`, `unknown` (never called), `unavailable`, `throttled`, or `circuit_open`; the last two if
     /// they apply to all of its recently called models.
     pub status: &'static str,
@@ -36,7 +36,7 @@ pub struct ProviderStatus {
     /// The last failed call.
     pub last_failure: Option<LastFailure>,
     /// Models that are held back: name, circuit state, and when the provider's rate limit ends.
-    pub held: Vec<(String, CircuitView, Option<Timestamp>)>,
+    pub held_models: Vec<(String, CircuitView, Option<Timestamp>)>,
 }
 
 /// A model that is no longer offered.
@@ -59,8 +59,8 @@ impl Llm {
     pub fn models(&self, user: Option<&UserId>) -> Vec<(Model, Availability)> {
         let now = clock::steady();
         let mut all: Vec<(Model, Availability)> = Vec::new();
-        for entry in self.0.registry.of(user) {
-            let models = self.0.known.models_of(&entry.provider, &entry.state());
+        for entry in self.0.registry.providers_of(user) {
+            let models = self.0.catalog.models_of(&entry.provider, &entry.state());
             all.extend(models.into_iter().map(|model| {
                 let name = model.id.split_once('/').map_or("", |(_, name)| name);
                 let state = entry.availability(user, name, now);
@@ -87,7 +87,11 @@ impl Llm {
             let names = entry.provider.models.as_ref();
             let offers = names.is_none_or(|names| names.iter().any(|name| name == rest));
             if offers {
-                return Some(self.0.known.describe(&entry.provider, rest, &entry.state()));
+                return Some(
+                    self.0
+                        .catalog
+                        .describe(&entry.provider, rest, &entry.state()),
+                );
             }
         }
         let models: Vec<Model> = self
@@ -110,9 +114,12 @@ impl Llm {
             [] => {
                 let named = models.iter().find(|model| model.answers_to(name));
                 let presumed = || {
-                    let entries = self.0.registry.of(user).into_iter();
-                    let mut named = entries
-                        .map(|entry| self.0.known.presumed(&entry.provider, name, &entry.state()));
+                    let entries = self.0.registry.providers_of(user).into_iter();
+                    let mut named = entries.map(|entry| {
+                        self.0
+                            .catalog
+                            .presumed_model(&entry.provider, name, &entry.state())
+                    });
                     named.find_map(|model| model)
                 };
                 named
@@ -127,17 +134,17 @@ impl Llm {
     /// The address that a model's calls go to: part of an answer's cache key.
     pub fn endpoint(&self, user: Option<&UserId>, model: &str) -> String {
         match self.0.registry.resolve(user, model) {
-            Some((entry, _)) => entry.provider.base().to_owned(),
+            Some((entry, _)) => entry.provider.effective_base_url().to_owned(),
             None => "local".to_owned(),
         }
     }
 
     // Finds a model's successor at the first provider that had the alias's model and lists one.
     fn successor(&self, user: Option<&UserId>, alias: &str) -> Option<Model> {
-        let entries = self.0.registry.of(user).into_iter();
+        let entries = self.0.registry.providers_of(user).into_iter();
         let mut found = entries.map(|entry| {
             self.0
-                .known
+                .catalog
                 .successor(&entry.provider, alias, &entry.state())
         });
         found.find_map(|model| model)
@@ -146,14 +153,14 @@ impl Llm {
     /// Describes a model that no longer exists: no provider has it, or its own provider no longer lists it.
     pub fn retired(&self, user: Option<&UserId>, name: &str) -> Option<Retired> {
         let found = self.find(user, name);
-        if found.is_none() && self.needing_key(user, name).is_some() {
+        if found.is_none() && self.model_without_key(user, name).is_some() {
             return None;
         }
         let id = found.as_ref().map_or(name, |model| &model.id);
         let Some((entry, bare)) = self.0.registry.resolve(user, id) else {
             return found.is_none().then(Retired::default);
         };
-        let (known, state) = (&self.0.known, entry.state());
+        let (known, state) = (&self.0.catalog, entry.state());
         let is_gone = found.is_none() || known.is_unlisted(&entry.provider, bare, &state);
         is_gone.then(|| Retired {
             successor: known
@@ -169,13 +176,13 @@ impl Llm {
     }
 
     /// A well-known model that is unavailable because no provider is configured; `None` if one is.
-    pub fn needing_key(&self, user: Option<&UserId>, name: &str) -> Option<Model> {
-        let entries = self.0.registry.of(user);
+    pub fn model_without_key(&self, user: Option<&UserId>, name: &str) -> Option<Model> {
+        let entries = self.0.registry.providers_of(user);
         let is_demo = self.0.settings.demo
             && entries
                 .iter()
-                .all(|one| one.source == ProviderSource::Found);
-        is_demo.then(|| self.0.known.named(name)).flatten()
+                .all(|one| one.source == ProviderSource::Discovered);
+        is_demo.then(|| self.0.catalog.find_model(name)).flatten()
     }
 
     /// The API format of a model's provider; `None` for demo models.
@@ -187,14 +194,14 @@ impl Llm {
 
     /// Whether a provider for all users has been configured or added. Discovered ones do not count.
     pub fn has_house_provider(&self) -> bool {
-        let entries = self.0.registry.of(None);
+        let entries = self.0.registry.providers_of(None);
         entries
             .iter()
-            .any(|entry| entry.source != ProviderSource::Found)
+            .any(|entry| entry.source != ProviderSource::Discovered)
     }
 
     /// Whether a user's call to this model uses their own key.
-    pub fn own_key(&self, user: Option<&UserId>, model: &str) -> bool {
+    pub fn uses_own_key(&self, user: Option<&UserId>, model: &str) -> bool {
         let entry = self.0.registry.resolve(user, model);
         entry.is_some_and(|(entry, _)| entry.provider.owner.is_some())
     }
@@ -202,14 +209,15 @@ impl Llm {
     /// All providers that a user may call, with their state.
     pub fn providers(&self, user: Option<&UserId>) -> Vec<ProviderStatus> {
         let now = clock::steady();
-        let entries = self.0.registry.of(user);
-        let shown = |entry: &Arc<RegisteredProvider>| entry.shown(&self.0.known, user, now);
+        let entries = self.0.registry.providers_of(user);
+        let shown =
+            |entry: &Arc<RegisteredProvider>| entry.offered_models(&self.0.catalog, user, now);
         entries.iter().map(shown).collect()
     }
 
     /// Whether the key of any provider cannot be read.
     pub fn has_lost_keys(&self) -> bool {
-        let entries = self.0.registry.all();
+        let entries = self.0.registry.all_providers();
         entries.iter().any(|entry| entry.provider.is_key_lost)
     }
 
@@ -220,9 +228,14 @@ impl Llm {
 }
 
 impl RegisteredProvider {
-    fn shown(&self, known: &LazyCatalog, user: Option<&UserId>, now: Timestamp) -> ProviderStatus {
+    fn offered_models(
+        &self,
+        known: &LazyCatalog,
+        user: Option<&UserId>,
+        now: Timestamp,
+    ) -> ProviderStatus {
         let state = self.state();
-        let held = state.held(user, now);
+        let held = state.held_models(user, now);
         let is_open = |(_, circuit, _): &(String, CircuitView, Option<Timestamp>)| {
             matches!(circuit, CircuitView::Open(_))
         };
@@ -242,14 +255,14 @@ impl RegisteredProvider {
         ProviderStatus {
             id: self.provider.id.clone(),
             source: self.source,
-            own: self.provider.owner.is_some(),
+            is_own: self.provider.owner.is_some(),
             status,
             configured: self.provider.has_key(),
             models: known.models_of(&self.provider, &state).len(),
             checked: state.checked,
             message: state.last_error.clone().unwrap_or_default(),
             last_failure: state.last_failure.clone(),
-            held,
+            held_models: held,
         }
     }
 }

@@ -11,7 +11,7 @@ use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver
 use ureq::unversioned::transport::NextTimeout;
 
 use crate::clock;
-use crate::domain::network::literal;
+use crate::domain::network::ip_literal;
 
 /// How long a name's addresses are remembered; failures are not.
 const MAX_AGE: Duration = Duration::from_secs(30);
@@ -22,31 +22,31 @@ const MAX_NAMES: usize = 64;
 #[derive(Debug, Default)]
 pub(super) struct NameResolver {
     system: DefaultResolver,
-    known: Mutex<Vec<KnownName>>,
+    cache: Mutex<Vec<CachedName>>,
 }
 
 #[derive(Debug)]
-struct KnownName {
+struct CachedName {
     name: String,
     since: Instant,
     addresses: ResolvedSocketAddrs,
 }
 
 impl NameResolver {
-    fn known(&self, name: &str, now: Instant) -> Option<ResolvedSocketAddrs> {
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+    fn cached_addresses(&self, name: &str, now: Instant) -> Option<ResolvedSocketAddrs> {
+        let mut known = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
         known.retain(|one| now.saturating_duration_since(one.since) < MAX_AGE);
         let found = known.iter().find(|one| one.name == name)?;
         Some(found.addresses.clone())
     }
 
-    fn remember(&self, name: String, addresses: ResolvedSocketAddrs, now: Instant) {
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+    fn cache_addresses(&self, name: String, addresses: ResolvedSocketAddrs, now: Instant) {
+        let mut known = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
         known.retain(|one| one.name != name);
         if known.len() >= MAX_NAMES {
             known.remove(0);
         }
-        known.push(KnownName {
+        known.push(CachedName {
             name,
             since: now,
             addresses,
@@ -61,34 +61,34 @@ impl Resolver for NameResolver {
         config: &Config,
         timeout: NextTimeout,
     ) -> Result<ResolvedSocketAddrs, ureq::Error> {
-        if let Some(address) = local(uri) {
+        if let Some(address) = literal_address(uri) {
             let mut found = self.empty();
             found.push(address);
             return Ok(found);
         }
-        let (name, now) = (named(uri), clock::instant());
-        if let Some(found) = self.known(&name, now) {
+        let (name, now) = (host_of(uri), clock::instant());
+        if let Some(found) = self.cached_addresses(&name, now) {
             return Ok(found);
         }
         let found = self.system.resolve(uri, config, timeout)?;
-        self.remember(name, found.clone(), now);
+        self.cache_addresses(name, found.clone(), now);
         Ok(found)
     }
 }
 
 // The scheme determines the port if the authority has none.
-fn named(uri: &Uri) -> String {
+fn host_of(uri: &Uri) -> String {
     let authority = uri.authority().map_or("", |authority| authority.as_str());
     format!("{}://{authority}", uri.scheme_str().unwrap_or_default())
 }
 
-fn local(uri: &Uri) -> Option<SocketAddr> {
+fn literal_address(uri: &Uri) -> Option<SocketAddr> {
     let default = if uri.scheme_str() == Some("https") {
         443
     } else {
         80
     };
-    let address = literal(uri.host()?)?;
+    let address = ip_literal(uri.host()?)?;
     Some(SocketAddr::new(address, uri.port_u16().unwrap_or(default)))
 }
 
@@ -106,7 +106,7 @@ mod tests {
             ("https://api.openai.com/v1", None),
             ("http://localhost.example/v1", None),
         ] {
-            let found = local(&uri.parse().unwrap()).map(|address| address.to_string());
+            let found = literal_address(&uri.parse().unwrap()).map(|address| address.to_string());
             assert_eq!(found.as_deref(), expected, "{uri}");
         }
     }
@@ -118,11 +118,15 @@ mod tests {
         let mut addresses = resolver.empty();
         addresses.push("192.0.2.1:443".parse().unwrap());
         for number in 0..=MAX_NAMES {
-            resolver.remember(format!("https://{number}"), addresses.clone(), start);
+            resolver.cache_addresses(format!("https://{number}"), addresses.clone(), start);
         }
-        assert!(resolver.known("https://0", start).is_none());
-        let found = resolver.known("https://1", start).unwrap();
+        assert!(resolver.cached_addresses("https://0", start).is_none());
+        let found = resolver.cached_addresses("https://1", start).unwrap();
         assert_eq!(found[..], addresses[..]);
-        assert!(resolver.known("https://1", start + MAX_AGE).is_none());
+        assert!(
+            resolver
+                .cached_addresses("https://1", start + MAX_AGE)
+                .is_none()
+        );
     }
 }

@@ -2,12 +2,12 @@
 
 use crate::domain::chat::Delta;
 
-/// Maximum number of ASCII characters per token. No tokenizer in use needs fewer tokens for running text.
-const ASCII: u64 = 5;
+/// Maximum number of ASCII_PER_TOKEN characters per token. No tokenizer in use needs fewer tokens for running text.
+const ASCII_PER_TOKEN: u64 = 5;
 /// Maximum number of ideographs per token.
-const IDEOGRAPHS: u64 = 2;
+const IDEOGRAPHS_PER_TOKEN: u64 = 2;
 /// Maximum number of other characters per token.
-const OTHER: u64 = 4;
+const OTHER_PER_TOKEN: u64 = 4;
 /// First character of the ideographic blocks.
 const FIRST_IDEOGRAPH: char = '\u{2e80}';
 
@@ -25,7 +25,7 @@ impl AnswerProgress {
     pub fn add(&mut self, delta: &Delta) {
         let text = match delta {
             Delta::Text(text) | Delta::Reasoning(text) => text,
-            Delta::Sealed(_) => return,
+            Delta::ReasoningBlock(_) => return,
             // The whole text will be sent again, as reasoning.
             Delta::Restart => {
                 *self = Self::default();
@@ -47,9 +47,9 @@ impl AnswerProgress {
 
     /// Minimum number of tokens, including this many bytes of tool-call arguments.
     pub fn tokens(&self, argument_bytes: usize) -> u64 {
-        (self.ascii + argument_bytes as u64) / ASCII
-            + self.ideographs / IDEOGRAPHS
-            + self.other / OTHER
+        (self.ascii + argument_bytes as u64) / ASCII_PER_TOKEN
+            + self.ideographs / IDEOGRAPHS_PER_TOKEN
+            + self.other / OTHER_PER_TOKEN
     }
 }
 

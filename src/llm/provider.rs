@@ -10,7 +10,7 @@ use crate::domain::money::Price;
 use crate::domain::network::AddressReach;
 use crate::domain::provider::RequestExtras;
 use crate::wire::ApiFormat;
-use crate::wire::openai::{PLAIN, ProviderQuirks};
+use crate::wire::openai::{PLAIN_QUIRKS, ProviderQuirks};
 
 /// A configured provider. No `Debug`, because it contains a key.
 #[derive(Clone, PartialEq, Default)]
@@ -84,27 +84,27 @@ const fn local(id: &'static str, base_url: &'static str, kind: ApiFormat) -> Pro
             ProviderQuirks {
                 top_k: true,
                 strict_turns: true,
-                ..PLAIN
+                ..PLAIN_QUIRKS
             },
         )
     }
 }
 
 /// Well-known providers and their differences.
-const TABLE: &[ProviderRow] = &[
+const KNOWN_PROVIDERS: &[ProviderRow] = &[
     vendor(
         "openai",
         "https://api.openai.com/v1",
         ProviderQuirks {
             max_completion_tokens: true,
             developer: true,
-            ..PLAIN
+            ..PLAIN_QUIRKS
         },
     ),
     ProviderRow {
         kind: ApiFormat::Anthropic,
         auth: KeyHeader::Header("x-api-key"),
-        ..vendor("anthropic", "https://api.anthropic.com/v1", PLAIN)
+        ..vendor("anthropic", "https://api.anthropic.com/v1", PLAIN_QUIRKS)
     },
     ProviderRow {
         kind: ApiFormat::Gemini,
@@ -112,7 +112,7 @@ const TABLE: &[ProviderRow] = &[
         ..vendor(
             "google",
             "https://generativelanguage.googleapis.com/v1beta",
-            PLAIN,
+            PLAIN_QUIRKS,
         )
     },
     vendor(
@@ -120,7 +120,7 @@ const TABLE: &[ProviderRow] = &[
         "https://api.deepseek.com/v1",
         ProviderQuirks {
             strict_turns: true,
-            ..PLAIN
+            ..PLAIN_QUIRKS
         },
     ),
     vendor(
@@ -129,7 +129,7 @@ const TABLE: &[ProviderRow] = &[
         ProviderQuirks {
             top_k: true,
             reasoning_object: true,
-            ..PLAIN
+            ..PLAIN_QUIRKS
         },
     ),
     // Mistral refuses unknown fields.
@@ -139,17 +139,17 @@ const TABLE: &[ProviderRow] = &[
         ProviderQuirks {
             stream_options: false,
             random_seed: true,
-            ..PLAIN
+            ..PLAIN_QUIRKS
         },
     ),
-    vendor("groq", "https://api.groq.com/openai/v1", PLAIN),
-    vendor("xai", "https://api.x.ai/v1", PLAIN),
+    vendor("groq", "https://api.groq.com/openai/v1", PLAIN_QUIRKS),
+    vendor("xai", "https://api.x.ai/v1", PLAIN_QUIRKS),
     vendor(
         "together",
         "https://api.together.xyz/v1",
         ProviderQuirks {
             top_k: true,
-            ..PLAIN
+            ..PLAIN_QUIRKS
         },
     ),
     // Every customer has a separate address: https://NAME.openai.azure.com/openai/v1
@@ -161,7 +161,7 @@ const TABLE: &[ProviderRow] = &[
             ProviderQuirks {
                 stream_options: false,
                 max_completion_tokens: true,
-                ..PLAIN
+                ..PLAIN_QUIRKS
             },
         )
     },
@@ -188,7 +188,7 @@ pub struct WellKnown {
 
 /// All well-known providers.
 pub fn known_providers() -> impl Iterator<Item = WellKnown> {
-    TABLE.iter().map(|row| WellKnown {
+    KNOWN_PROVIDERS.iter().map(|row| WellKnown {
         name: row.id,
         kind: row.kind,
         base_url: Some(row.base_url).filter(|url| !url.is_empty()),
@@ -197,29 +197,29 @@ pub fn known_providers() -> impl Iterator<Item = WellKnown> {
     })
 }
 
-fn known(id: &str) -> Option<&'static ProviderRow> {
-    TABLE.iter().find(|row| row.id == id)
+fn known_row(id: &str) -> Option<&'static ProviderRow> {
+    KNOWN_PROVIDERS.iter().find(|row| row.id == id)
 }
 
 /// Base URL of a well-known provider.
 pub fn known_base_url(id: &str) -> Option<&'static str> {
-    known(id)
+    known_row(id)
         .map(|row| row.base_url)
         .filter(|url| !url.is_empty())
 }
 
 /// Whether a well-known provider runs on a home machine and costs nothing.
 pub fn is_local(id: &str) -> bool {
-    known(id).is_some_and(|row| row.is_local)
+    known_row(id).is_some_and(|row| row.is_local)
 }
 
 /// API format of a well-known provider.
 pub fn known_kind(id: &str) -> Option<ApiFormat> {
-    known(id).map(|row| row.kind)
+    known_row(id).map(|row| row.kind)
 }
 
 impl Provider {
-    pub(super) fn base(&self) -> &str {
+    pub(super) fn effective_base_url(&self) -> &str {
         let base = self
             .base_url
             .as_deref()
@@ -229,21 +229,21 @@ impl Provider {
 
     /// Its API format. Ollama's native format is not the one under /v1.
     pub(super) fn api_format(&self) -> ApiFormat {
-        let known = known(&self.id).map_or(ApiFormat::OpenAi, |row| row.kind);
+        let known = known_row(&self.id).map_or(ApiFormat::OpenAi, |row| row.kind);
         match self.kind.unwrap_or(known) {
-            ApiFormat::Ollama if self.base().ends_with("/v1") => ApiFormat::OpenAi,
+            ApiFormat::Ollama if self.effective_base_url().ends_with("/v1") => ApiFormat::OpenAi,
             kind => kind,
         }
     }
 
     pub(super) fn url(&self, path: &str) -> String {
         // Azure's addresses may have a version in the query string.
-        match self.base().split_once('?') {
+        match self.effective_base_url().split_once('?') {
             Some((base, query)) => {
                 let joint = if path.contains('?') { '&' } else { '?' };
                 format!("{}/{path}{joint}{query}", base.trim_end_matches('/'))
             }
-            None => format!("{}/{path}", self.base()),
+            None => format!("{}/{path}", self.effective_base_url()),
         }
     }
 
@@ -277,7 +277,7 @@ impl Provider {
     }
 
     fn auth(&self, api_format: ApiFormat) -> KeyHeader {
-        match (api_format, known(&self.id)) {
+        match (api_format, known_row(&self.id)) {
             (ApiFormat::Anthropic, _) => KeyHeader::Header("x-api-key"),
             (ApiFormat::Gemini, _) => KeyHeader::Header("x-goog-api-key"),
             (_, Some(row)) if row.kind == api_format => row.auth,
@@ -287,19 +287,19 @@ impl Provider {
 
     /// Whether it is the vendor's own server, not another one under its name.
     pub(super) fn is_vendor_host(&self) -> bool {
-        known_base_url(&self.id) == Some(self.base())
+        known_base_url(&self.id) == Some(self.effective_base_url())
     }
 
     pub(super) fn quirks(&self) -> ProviderQuirks {
         // Azure and local servers have no fixed address.
-        known(&self.id)
+        known_row(&self.id)
             .filter(|row| self.is_vendor_host() || row.is_local || row.base_url.is_empty())
-            .map_or(PLAIN, |row| row.quirks)
+            .map_or(PLAIN_QUIRKS, |row| row.quirks)
     }
 
     pub(super) fn has_key(&self) -> bool {
         let needs_none =
-            self.base_url.is_some() || known(&self.id).is_none_or(|row| !row.needs_key);
+            self.base_url.is_some() || known_row(&self.id).is_none_or(|row| !row.needs_key);
         !self.is_key_lost && (self.api_key.is_some() || needs_none)
     }
 
@@ -326,9 +326,11 @@ mod tests {
 
     #[test]
     fn rows_are_unique_and_complete() {
-        for (index, row) in TABLE.iter().enumerate() {
+        for (index, row) in KNOWN_PROVIDERS.iter().enumerate() {
             assert!(
-                TABLE[..index].iter().all(|other| other.id != row.id),
+                KNOWN_PROVIDERS[..index]
+                    .iter()
+                    .all(|other| other.id != row.id),
                 "{} twice",
                 row.id
             );

@@ -12,7 +12,7 @@ const MAX_PAUSE_BEFORE_REFUSAL: Duration = Duration::from_secs(60);
 
 /// Rate-limit headers: the remaining count and its reset time. OpenAI and compatible vendors send a duration,
 /// Anthropic a date.
-const COUNTERS: &[(&str, &str)] = &[
+const COUNTER_HEADERS: &[(&str, &str)] = &[
     (
         "x-ratelimit-remaining-requests",
         "x-ratelimit-reset-requests",
@@ -41,27 +41,32 @@ const COUNTERS: &[(&str, &str)] = &[
 pub(super) type Header<'a> = &'a dyn Fn(&str) -> Option<String>;
 
 /// The pause after a refusal: from its retry header, otherwise from an exhausted counter.
-pub(super) fn after_refusal(header: Header, now: Timestamp) -> Option<Duration> {
+pub(super) fn pause_after_refusal(header: Header, now: Timestamp) -> Option<Duration> {
     let own = header("retry-after-ms")
-        .and_then(|text| length(&format!("{}ms", text.trim())))
-        .or_else(|| header("retry-after").and_then(|text| moment(&text, now)));
-    own.or_else(|| used_up(header, now)).filter(is_plausible)
+        .and_then(|text| parse_duration(&format!("{}ms", text.trim())))
+        .or_else(|| header("retry-after").and_then(|text| parse_wait(&text, now)));
+    own.or_else(|| exhausted_counter_pause(header, now))
+        .filter(is_plausible)
 }
 
 /// The pause after an answer, if a counter is exhausted.
-pub(super) fn after_answer(header: Header, now: Timestamp) -> Option<Duration> {
-    used_up(header, now).map(|wait| wait.min(MAX_PAUSE_BEFORE_REFUSAL))
+pub(super) fn pause_after_answer(header: Header, now: Timestamp) -> Option<Duration> {
+    exhausted_counter_pause(header, now).map(|wait| wait.min(MAX_PAUSE_BEFORE_REFUSAL))
 }
 
-fn used_up(header: Header, now: Timestamp) -> Option<Duration> {
+fn exhausted_counter_pause(header: Header, now: Timestamp) -> Option<Duration> {
     let wait = |(remaining, reset): &(&str, &str)| {
         // Azure sends -1 or 0 if it does not count; both mean nothing without a reset time.
         let left = header(remaining)?.trim().parse::<f64>().ok()?;
         (left == 0.0)
-            .then(|| moment(&header(reset)?, now))
+            .then(|| parse_wait(&header(reset)?, now))
             .flatten()
     };
-    COUNTERS.iter().filter_map(wait).max().filter(is_plausible)
+    COUNTER_HEADERS
+        .iter()
+        .filter_map(wait)
+        .max()
+        .filter(is_plausible)
 }
 
 fn is_plausible(wait: &Duration) -> bool {
@@ -70,7 +75,7 @@ fn is_plausible(wait: &Duration) -> bool {
 
 /// Parses a duration (`20`, `1.5`, `6s`, `1m30s`, `250ms`) or a point in time (an HTTP date, RFC 3339, seconds or
 /// milliseconds since 1970).
-fn moment(text: &str, now: Timestamp) -> Option<Duration> {
+fn parse_wait(text: &str, now: Timestamp) -> Option<Duration> {
     let text = text.trim();
     if let Ok(number) = text.parse::<f64>() {
         let at = match number {
@@ -80,8 +85,8 @@ fn moment(text: &str, now: Timestamp) -> Option<Duration> {
         };
         return (at < 1e15).then(|| Timestamp::from_millis(at as i64).since(now));
     }
-    length(text)
-        .or_else(|| date(text, now))
+    parse_duration(text)
+        .or_else(|| parse_date_wait(text, now))
         .or_else(|| http_date(text).map(|at| at.since(now)))
 }
 
@@ -91,7 +96,7 @@ fn seconds(number: f64) -> Option<Duration> {
         .then(|| Duration::from_secs_f64(number))
 }
 
-fn length(text: &str) -> Option<Duration> {
+fn parse_duration(text: &str) -> Option<Duration> {
     let mut sum = 0.0;
     let mut rest = text;
     while !rest.is_empty() {
@@ -115,7 +120,7 @@ fn length(text: &str) -> Option<Duration> {
     if text.is_empty() { None } else { seconds(sum) }
 }
 
-fn date(text: &str, now: Timestamp) -> Option<Duration> {
+fn parse_date_wait(text: &str, now: Timestamp) -> Option<Duration> {
     let at = humantime::parse_rfc3339_weak(text).ok()?;
     let millis = at.duration_since(UNIX_EPOCH).ok()?.as_millis();
     Some(Timestamp::from_millis(i64::try_from(millis).ok()?).since(now))
@@ -203,7 +208,7 @@ mod tests {
             (&[("x-ratelimit-remaining-requests", "0")], None),
             (&[], None),
         ] {
-            let found = after_refusal(&headers(given), NOW).map(|wait| wait.as_millis());
+            let found = pause_after_refusal(&headers(given), NOW).map(|wait| wait.as_millis());
             assert_eq!(found, expected, "{given:?}");
         }
     }
@@ -214,11 +219,14 @@ mod tests {
             ("x-ratelimit-remaining-requests", "0"),
             ("x-ratelimit-reset-requests", "2h"),
         ]);
-        assert_eq!(after_answer(&given, NOW), Some(MAX_PAUSE_BEFORE_REFUSAL));
+        assert_eq!(
+            pause_after_answer(&given, NOW),
+            Some(MAX_PAUSE_BEFORE_REFUSAL)
+        );
         let given = headers(&[
             ("x-ratelimit-remaining-requests", "3"),
             ("retry-after", "9"),
         ]);
-        assert_eq!(after_answer(&given, NOW), None);
+        assert_eq!(pause_after_answer(&given, NOW), None);
     }
 }

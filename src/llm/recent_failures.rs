@@ -8,7 +8,7 @@ use crate::domain::chat::CallErrorKind;
 use crate::domain::time::Timestamp;
 
 /// How long a failure counts.
-const RECENT: Duration = Duration::from_secs(600);
+const FAILURE_AGE: Duration = Duration::from_secs(600);
 /// Maximum number of users per model. Beyond it, all entries are dropped.
 const MAX_USERS: usize = 128;
 
@@ -17,8 +17,8 @@ const MAX_USERS: usize = 128;
 pub(super) struct RecentFailures(BTreeMap<u64, Timestamp>);
 
 impl RecentFailures {
-    pub fn failed(&mut self, user: u64, kind: CallErrorKind, now: Timestamp) {
-        if !is_models_fault(kind) {
+    pub fn record_failure(&mut self, user: u64, kind: CallErrorKind, now: Timestamp) {
+        if !is_likely_to_recur(kind) {
             return;
         }
         if self.0.len() >= MAX_USERS && !self.0.contains_key(&user) {
@@ -27,7 +27,7 @@ impl RecentFailures {
         self.0.insert(user, now);
     }
 
-    pub fn succeeded(&mut self, user: u64) {
+    pub fn record_success(&mut self, user: u64) {
         self.0.remove(&user);
     }
 
@@ -36,16 +36,16 @@ impl RecentFailures {
     }
 
     /// Whether the user's last call failed a short time ago.
-    pub fn has(&self, user: u64, now: Timestamp) -> bool {
+    pub fn has_failed_recently(&self, user: u64, now: Timestamp) -> bool {
         self.0
             .get(&user)
-            .is_some_and(|failed| now.since(*failed) < RECENT)
+            .is_some_and(|failed| now.since(*failed) < FAILURE_AGE)
     }
 }
 
 /// Whether the next call may well fail too, because the cause is not the request, a temporary limit, or Quire
 /// itself.
-fn is_models_fault(kind: CallErrorKind) -> bool {
+fn is_likely_to_recur(kind: CallErrorKind) -> bool {
     use CallErrorKind::{
         Auth, Connect, Empty, Malformed, Money, Overloaded, Timeout, Truncated, Unavailable,
     };
@@ -66,18 +66,20 @@ mod tests {
     #[test]
     fn a_failure_counts_for_its_user_until_a_success_or_for_ten_minutes() {
         let mut failures = RecentFailures::default();
-        failures.failed(1, CallErrorKind::Auth, at(0));
-        assert!(failures.has(1, at(599)));
-        assert!(!failures.has(1, at(600)) && !failures.has(2, at(0)));
-        failures.succeeded(1);
-        assert!(!failures.has(1, at(1)));
+        failures.record_failure(1, CallErrorKind::Auth, at(0));
+        assert!(failures.has_failed_recently(1, at(599)));
+        assert!(
+            !failures.has_failed_recently(1, at(600)) && !failures.has_failed_recently(2, at(0))
+        );
+        failures.record_success(1);
+        assert!(!failures.has_failed_recently(1, at(1)));
         for harmless in [
             CallErrorKind::Cancelled,
             CallErrorKind::Rejected,
             CallErrorKind::RateLimited,
         ] {
-            failures.failed(1, harmless, at(0));
+            failures.record_failure(1, harmless, at(0));
         }
-        assert!(!failures.has(1, at(1)));
+        assert!(!failures.has_failed_recently(1, at(1)));
     }
 }

@@ -22,7 +22,7 @@ use crate::wire::ListedModel;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ProviderSource {
     /// A server on this machine that was discovered.
-    Found,
+    Discovered,
     /// The environment or the configuration file.
     Configured,
     /// Added by an administrator, or by a user for their own calls.
@@ -30,7 +30,7 @@ pub enum ProviderSource {
 }
 
 /// Entry in the refused fields of a model that does not accept images.
-pub(super) const PICTURES: &str = "pictures";
+pub(super) const IMAGES_FIELD: &str = "pictures";
 
 /// Maximum number of refused fields remembered per model.
 const MAX_REFUSED_FIELDS: usize = 64;
@@ -65,21 +65,21 @@ const MAX_USER_BREAKERS: usize = 128;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct CallOrigin {
     /// Hash of the user.
-    person: u64,
+    user_hash: u64,
     /// Hash of the prompt.
-    prompt: u64,
+    prompt_hash: u64,
 }
 
 impl CallOrigin {
     pub fn new(user: Option<&UserId>, prompt: impl Hash) -> Self {
         Self {
-            person: hashed(user),
-            prompt: hashed(prompt),
+            user_hash: hash_of(user),
+            prompt_hash: hash_of(prompt),
         }
     }
 }
 
-fn hashed(value: impl Hash) -> u64 {
+fn hash_of(value: impl Hash) -> u64 {
     let mut hasher = DefaultHasher::new();
     value.hash(&mut hasher);
     hasher.finish()
@@ -91,14 +91,14 @@ struct ModelRecord {
     /// Breaker for all users: opens after failures that more than one user has seen.
     breaker: CircuitBreaker,
     /// Breakers for single users: each opens after failures of more than one prompt.
-    own: BTreeMap<u64, CircuitBreaker>,
+    user_breakers: BTreeMap<u64, CircuitBreaker>,
     failures: RecentFailures,
     /// Whether the prompt template opens the reasoning, so that the answer only closes it.
     closes_only: bool,
     /// When the provider's rate limit ends.
-    throttled: Option<Timestamp>,
+    throttled_until: Option<Timestamp>,
     /// Fields that it has refused, by their names on the wire.
-    refused: Vec<String>,
+    refused_fields: Vec<String>,
 }
 
 /// The last failed call to a provider.
@@ -120,7 +120,7 @@ impl RegisteredProvider {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Asks the circuit breaker for admission. Each admitted call must be reported once to `succeeded` or `failed`,
+    /// Asks the circuit breaker for admission. Each admitted call must be reported once to `record_success` or `record_failure`,
     /// whatever its number of attempts.
     ///
     /// # Errors
@@ -136,9 +136,9 @@ impl RegisteredProvider {
         let Some(record) = state.models.get_mut(model) else {
             return Ok(());
         };
-        let own = record.own.get_mut(&origin.person);
+        let own = record.user_breakers.get_mut(&origin.user_hash);
         let both = own.as_deref().into_iter().chain([&record.breaker]);
-        if let Some(breaker) = { both }.find(|breaker| breaker.refuses(now)) {
+        if let Some(breaker) = { both }.find(|breaker| breaker.refuses_call(now)) {
             return Err(OpenCircuit(match breaker.circuit(now) {
                 CircuitView::Open(until) => Some(until),
                 _ => None,
@@ -150,38 +150,50 @@ impl RegisteredProvider {
     }
 
     /// When the provider's rate limit for this model ends, if there is one.
-    pub fn throttled(&self, model: &str, now: Timestamp) -> Option<Timestamp> {
+    pub fn throttled_until(&self, model: &str, now: Timestamp) -> Option<Timestamp> {
         let mut state = self.state();
         let record = state.models.get_mut(model)?;
-        record.throttled = record.throttled.filter(|until| *until > now);
-        record.throttled
+        record.throttled_until = record.throttled_until.filter(|until| *until > now);
+        record.throttled_until
     }
 
     /// Records a call that ended with an answer.
-    pub fn succeeded(&self, model: &str, origin: CallOrigin) {
+    pub fn record_success(&self, model: &str, origin: CallOrigin) {
         let mut state = self.state();
         // An answer is stronger evidence than a failed request for the model list.
         state.last_error = None;
         if let Some(record) = state.models.get_mut(model) {
-            record.breaker.succeeded();
-            record.failures.succeeded(origin.person);
-            record.own.remove(&origin.person);
+            record.breaker.record_success();
+            record.failures.record_success(origin.user_hash);
+            record.user_breakers.remove(&origin.user_hash);
         }
     }
 
     /// Records a call that failed, after all its attempts.
-    pub fn failed(&self, model: &str, origin: CallOrigin, error: &CallError, now: Timestamp) {
+    pub fn record_failure(
+        &self,
+        model: &str,
+        origin: CallOrigin,
+        error: &CallError,
+        now: Timestamp,
+    ) {
         let mut state = self.state();
         let record = state.record(model);
-        record.breaker.failed(now, error.kind, origin.person);
-        record.failures.failed(origin.person, error.kind, now);
-        if record.own.len() >= MAX_USER_BREAKERS && !record.own.contains_key(&origin.person) {
-            record.own.clear();
+        record
+            .breaker
+            .record_failure(now, error.kind, origin.user_hash);
+        record
+            .failures
+            .record_failure(origin.user_hash, error.kind, now);
+        if record.user_breakers.len() >= MAX_USER_BREAKERS
+            && !record.user_breakers.contains_key(&origin.user_hash)
+        {
+            record.user_breakers.clear();
         }
-        let own = record.own.entry(origin.person).or_default();
-        own.failed(now, error.kind, origin.prompt);
+        let own = record.user_breakers.entry(origin.user_hash).or_default();
+        own.record_failure(now, error.kind, origin.prompt_hash);
         if *own == CircuitBreaker::default() {
-            record.own.remove(&origin.person);
+            record.user_breakers.remove(&origin.user_hash);
         }
         if error.kind != crate::domain::chat::CallErrorKind::Cancelled {
             state.last_failure = Some(LastFailure {
@@ -193,21 +205,21 @@ impl RegisteredProvider {
     }
 
     /// Holds back calls to a model for this long, as the provider requires.
-    pub fn hold_back(&self, model: &str, wait: Duration, now: Timestamp) {
+    pub fn throttle(&self, model: &str, wait: Duration, now: Timestamp) {
         let mut state = self.state();
         let record = state.record(model);
-        record.throttled = record.throttled.max(Some(now + wait));
+        record.throttled_until = record.throttled_until.max(Some(now + wait));
     }
 
-    pub fn refused(&self, model: &str) -> Vec<String> {
+    pub fn refused_fields(&self, model: &str) -> Vec<String> {
         let state = self.state();
         let record = state.models.get(model);
-        record.map_or_else(Vec::new, |record| record.refused.clone())
+        record.map_or_else(Vec::new, |record| record.refused_fields.clone())
     }
 
     pub fn remember_refusal(&self, model: &str, field: &str) {
         let mut state = self.state();
-        let refused = &mut state.record(model).refused;
+        let refused = &mut state.record(model).refused_fields;
         if refused.len() < MAX_REFUSED_FIELDS && !refused.iter().any(|known| known == field) {
             refused.push(field.to_owned());
         }
@@ -225,7 +237,7 @@ impl RegisteredProvider {
         record.is_some_and(|record| record.closes_only)
     }
 
-    pub fn learn(&self, found: Result<Vec<ListedModel>, CallError>) {
+    pub fn record_model_list(&self, found: Result<Vec<ListedModel>, CallError>) {
         let mut state = self.state();
         state.checked = Some(clock::now());
         match found {
@@ -250,7 +262,7 @@ impl RegisteredProvider {
     pub fn failed_lately(&self, user: Option<&UserId>, model: &str, now: Timestamp) -> bool {
         let state = self.state();
         let record = state.models.get(model);
-        record.is_some_and(|record| record.failures.has(hashed(user), now))
+        record.is_some_and(|record| record.failures.has_failed_recently(hash_of(user), now))
     }
 
     /// Resets circuits and rate limits of a model, or of all.
@@ -258,11 +270,12 @@ impl RegisteredProvider {
         let mut state = self.state();
         let mut count = 0;
         for (name, record) in &mut state.models {
-            let is_hit = record.breaker != CircuitBreaker::default() || !record.own.is_empty();
-            let held = is_hit || record.throttled.is_some();
+            let is_hit =
+                record.breaker != CircuitBreaker::default() || !record.user_breakers.is_empty();
+            let held = is_hit || record.throttled_until.is_some();
             if held && model.is_none_or(|wanted| wanted == name) {
-                (record.breaker, record.throttled) = (CircuitBreaker::default(), None);
-                record.own.clear();
+                (record.breaker, record.throttled_until) = (CircuitBreaker::default(), None);
+                record.user_breakers.clear();
                 record.failures.clear();
                 count += 1;
             }
@@ -281,9 +294,14 @@ fn describe_failure(error: &CallError) -> String {
 
 impl ProviderRecord {
     /// Whether a model has refused images.
-    pub fn is_blind(&self, model: &str) -> bool {
+    pub fn has_refused_images(&self, model: &str) -> bool {
         let record = self.models.get(model);
-        record.is_some_and(|record| record.refused.iter().any(|field| field == PICTURES))
+        record.is_some_and(|record| {
+            record
+                .refused_fields
+                .iter()
+                .any(|field| field == IMAGES_FIELD)
+        })
     }
 
     fn record(&mut self, model: &str) -> &mut ModelRecord {
@@ -294,13 +312,13 @@ impl ProviderRecord {
     }
 
     /// The models that are held back for this user: open circuits, and the end of rate limits by the wall clock.
-    pub fn held(
+    pub fn held_models(
         &self,
         user: Option<&UserId>,
         now: Timestamp,
     ) -> Vec<(String, CircuitView, Option<Timestamp>)> {
         let held = self.models.iter().map(|(name, record)| {
-            let throttled = record.throttled.filter(|until| *until > now);
+            let throttled = record.throttled_until.filter(|until| *until > now);
             let circuit = match record.circuit(user, now) {
                 CircuitView::Open(until) => CircuitView::Open(clock::shown(until)),
                 other => other,
@@ -316,7 +334,7 @@ impl ProviderRecord {
 
 impl ModelRecord {
     fn circuit(&self, user: Option<&UserId>, now: Timestamp) -> CircuitView {
-        let own = self.own.get(&hashed(user));
+        let own = self.user_breakers.get(&hash_of(user));
         let own = own.map_or(CircuitView::Closed, |own| own.circuit(now));
         match self.breaker.circuit(now) {
             CircuitView::Closed => own,
@@ -327,7 +345,7 @@ impl ModelRecord {
     fn availability(&self, user: Option<&UserId>, now: Timestamp) -> Availability {
         if matches!(self.circuit(user, now), CircuitView::Open(_)) {
             Availability::CircuitOpen
-        } else if self.throttled.is_some_and(|until| until > now) {
+        } else if self.throttled_until.is_some_and(|until| until > now) {
             Availability::Throttled
         } else {
             Availability::Ready
@@ -364,14 +382,14 @@ impl ProviderRegistry {
     }
 
     /// All providers of all users.
-    pub fn all(&self) -> Vec<Arc<RegisteredProvider>> {
+    pub fn all_providers(&self) -> Vec<Arc<RegisteredProvider>> {
         let entries = self.entries.read().unwrap_or_else(PoisonError::into_inner);
         entries.clone()
     }
 
     /// The providers that a user may call, one per name: their own takes precedence over the shared one, a stored one
     /// over a configured one.
-    pub fn of(&self, user: Option<&UserId>) -> Vec<Arc<RegisteredProvider>> {
+    pub fn providers_of(&self, user: Option<&UserId>) -> Vec<Arc<RegisteredProvider>> {
         let entries = self.entries.read().unwrap_or_else(PoisonError::into_inner);
         let visible = |entry: &&Arc<RegisteredProvider>| {
             let owner = entry.provider.owner.as_ref();
@@ -400,7 +418,7 @@ impl ProviderRegistry {
     ) -> Option<(Arc<RegisteredProvider>, &'m str)> {
         let (id, name) = model.split_once('/')?;
         let entry = self
-            .of(user)
+            .providers_of(user)
             .into_iter()
             .find(|entry| entry.provider.id == id)?;
         Some((entry, name))
@@ -426,7 +444,7 @@ mod tests {
         let bob = UserId::new(Timestamp::from_millis(1), 2);
         let registry = ProviderRegistry::default();
         registry.replace(
-            ProviderSource::Found,
+            ProviderSource::Discovered,
             vec![provider("ollama", "found", None)],
         );
         registry.replace(
@@ -459,7 +477,7 @@ mod tests {
         ] {
             assert_eq!(key(user, model).as_deref(), expected, "{user:?} {model}");
         }
-        assert_eq!(registry.of(Some(&bob)).len(), 3);
+        assert_eq!(registry.providers_of(Some(&bob)).len(), 3);
         registry.replace(ProviderSource::Stored, Vec::new());
         assert_eq!(key(Some(&ada), "openai/m").as_deref(), Some("house"));
     }
@@ -468,12 +486,12 @@ mod tests {
     fn state_survives_changes_to_other_providers() {
         let registry = ProviderRegistry::default();
         registry.replace(ProviderSource::Stored, vec![provider("a", "1", None)]);
-        registry.all()[0].remember_refusal("m", "top_k");
+        registry.all_providers()[0].remember_refusal("m", "top_k");
         registry.replace(
             ProviderSource::Stored,
             vec![provider("b", "1", None), provider("a", "1", None)],
         );
-        let known = |at: usize| registry.all()[at].refused("m");
+        let known = |at: usize| registry.all_providers()[at].refused_fields("m");
         assert_eq!((known(0), known(1)), (vec![], vec!["top_k".to_owned()]));
         // A provider with another key is a different provider.
         registry.replace(ProviderSource::Stored, vec![provider("a", "2", None)]);

@@ -24,7 +24,7 @@ const WORK_TIMEOUT: Duration = Duration::from_secs(3_660);
 /// Timeout between two chunks of a stream: the server sends a keep-alive every few seconds.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(90);
 /// Boundary of the parts of an upload, long enough never to occur in a file by chance.
-const BOUNDARY: &str = "quire-upload-9c1f5e0d7a3b48628f";
+const MULTIPART_BOUNDARY: &str = "quire-upload-9c1f5e0d7a3b48628f";
 
 /// A server and the API key for it.
 pub struct Remote {
@@ -32,14 +32,14 @@ pub struct Remote {
     key: String,
     agent: ureq::Agent,
     /// Agent for requests that the server works on before it responds.
-    patient: ureq::Agent,
+    streaming_agent: ureq::Agent,
 }
 
 /// Why a request failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RemoteError {
     /// No Quire server responded; description of the problem.
-    Away(String),
+    Unreachable(String),
     /// The server refused the request: status and message.
     Refused(u16, String),
 }
@@ -69,7 +69,7 @@ impl Remote {
             base,
             key: key.to_owned(),
             agent,
-            patient: transport::agent(&settings, AddressReach::Anywhere),
+            streaming_agent: transport::agent(&settings, AddressReach::Anywhere),
         }
     }
 
@@ -80,7 +80,7 @@ impl Remote {
     /// When the server does not respond, refuses the request, or does not return JSON.
     pub fn get(&self, path: &str) -> Result<Value, RemoteError> {
         let request = self.agent.get(format!("{}{path}", self.base));
-        whole(self.signed(request).call())
+        read_json(self.with_key(request).call())
     }
 
     /// Sends a POST request with a JSON body.
@@ -91,9 +91,9 @@ impl Remote {
     pub fn post(&self, path: &str, body: &Value) -> Result<Value, RemoteError> {
         let request = self.agent.post(format!("{}{path}", self.base));
         let request = self
-            .signed(request)
+            .with_key(request)
             .header("content-type", "application/json");
-        whole(request.send(body.to_string().as_bytes()))
+        read_json(request.send(body.to_string().as_bytes()))
     }
 
     /// Sends a PUT request with a JSON body.
@@ -104,9 +104,9 @@ impl Remote {
     pub fn put(&self, path: &str, body: &Value) -> Result<Value, RemoteError> {
         let request = self.agent.put(format!("{}{path}", self.base));
         let request = self
-            .signed(request)
+            .with_key(request)
             .header("content-type", "application/json");
-        whole(request.send(body.to_string().as_bytes()))
+        read_json(request.send(body.to_string().as_bytes()))
     }
 
     /// Sends a message as the body of a POST request; `None` when the server accepts it without a response.
@@ -114,15 +114,15 @@ impl Remote {
     /// # Errors
     ///
     /// As [`Self::post`].
-    pub fn message(&self, path: &str, body: &str) -> Result<Option<Value>, RemoteError> {
-        let request = self.patient.post(format!("{}{path}", self.base));
+    pub fn post_message(&self, path: &str, body: &str) -> Result<Option<Value>, RemoteError> {
+        let request = self.streaming_agent.post(format!("{}{path}", self.base));
         let request = self
-            .signed(request)
+            .with_key(request)
             .header("content-type", "application/json");
         let response = request.send(body.as_bytes()).map_err(unreachable)?;
         match response.status() {
             StatusCode::ACCEPTED => Ok(None),
-            _ => whole(Ok(response)).map(Some),
+            _ => read_json(Ok(response)).map(Some),
         }
     }
 
@@ -133,7 +133,7 @@ impl Remote {
     /// As [`Self::get`].
     pub fn delete(&self, path: &str) -> Result<Value, RemoteError> {
         let request = self.agent.delete(format!("{}{path}", self.base));
-        whole(self.signed(request).call())
+        read_json(self.with_key(request).call())
     }
 
     /// Downloads a text.
@@ -143,10 +143,10 @@ impl Remote {
     /// When the server does not respond, refuses the request, or the text is too large.
     pub fn text(&self, path: &str) -> Result<String, RemoteError> {
         let request = self.agent.get(format!("{}{path}", self.base));
-        let response = self.signed(request).call().map_err(unreachable)?;
+        let response = self.with_key(request).call().map_err(unreachable)?;
         match response.status() {
             StatusCode::OK => read_text(response.into_body()),
-            _ => whole(Ok(response)).map(|_| String::new()),
+            _ => read_json(Ok(response)).map(|_| String::new()),
         }
     }
 
@@ -156,17 +156,17 @@ impl Remote {
     ///
     /// When the server does not respond or refuses the request, the connection breaks, or `into` cannot be written.
     pub fn download(&self, path: &str, into: &mut impl Write) -> Result<u64, RemoteError> {
-        let request = self.patient.get(format!("{}{path}", self.base));
-        let response = self.signed(request).call().map_err(unreachable)?;
+        let request = self.streaming_agent.get(format!("{}{path}", self.base));
+        let response = self.with_key(request).call().map_err(unreachable)?;
         if response.status() != StatusCode::OK {
-            return whole(Ok(response)).map(|_| 0);
+            return read_json(Ok(response)).map(|_| 0);
         }
         let promised = response.body().content_length();
         let mut reader = response.into_body().into_reader();
         let copied = std::io::copy(&mut reader, into)
-            .map_err(|error| RemoteError::Away(format!("the download failed: {error}")))?;
+            .map_err(|error| RemoteError::Unreachable(format!("the download failed: {error}")))?;
         match promised {
-            Some(length) if length != copied => Err(RemoteError::Away(format!(
+            Some(length) if length != copied => Err(RemoteError::Unreachable(format!(
                 "the download ended after {copied} of {length} bytes"
             ))),
             _ => Ok(copied),
@@ -191,17 +191,17 @@ impl Remote {
             })
             .collect();
         let head = format!(
-            "--{BOUNDARY}\r\ncontent-disposition: form-data; name=\"file\"; filename=\"{name}\"\r\n\
+            "--{MULTIPART_BOUNDARY}\r\ncontent-disposition: form-data; name=\"file\"; filename=\"{name}\"\r\n\
              content-type: application/octet-stream\r\n\r\n"
         );
-        let tail = format!("\r\n--{BOUNDARY}--\r\n");
+        let tail = format!("\r\n--{MULTIPART_BOUNDARY}--\r\n");
         let mut body = Cursor::new(head).chain(file).chain(Cursor::new(tail));
-        let request = self.patient.post(format!("{}{path}", self.base));
-        let request = self.signed(request).header(
+        let request = self.streaming_agent.post(format!("{}{path}", self.base));
+        let request = self.with_key(request).header(
             "content-type",
-            format!("multipart/form-data; boundary={BOUNDARY}"),
+            format!("multipart/form-data; boundary={MULTIPART_BOUNDARY}"),
         );
-        whole(request.send(SendBody::from_reader(&mut body)))
+        read_json(request.send(SendBody::from_reader(&mut body)))
     }
 
     /// Reads the stream of events after this number until it ends or `take` returns false. `take` receives each
@@ -217,14 +217,14 @@ impl Remote {
         mut take: impl FnMut(u64, String, Value) -> bool,
     ) -> Result<(), RemoteError> {
         let request = self.agent.get(format!("{}{path}", self.base));
-        let mut request = self.signed(request).header("accept", "text/event-stream");
+        let mut request = self.with_key(request).header("accept", "text/event-stream");
         if after > 0 {
             request = request.header("last-event-id", after.to_string());
         }
         let response = request.call().map_err(unreachable)?;
         let mut reader = match response.status() {
             StatusCode::OK => BufReader::new(response.into_body().into_reader()),
-            _ => return whole(Ok(response)).map(drop),
+            _ => return read_json(Ok(response)).map(drop),
         };
         let mut decoder = sse::SseDecoder::new(MAX_EVENT);
         let mut buffer = [0; 8 * 1024];
@@ -233,7 +233,9 @@ impl Remote {
                 Ok(0) => return Ok(()),
                 Ok(read) => read,
                 Err(error) => {
-                    return Err(RemoteError::Away(format!("the connection broke: {error}")));
+                    return Err(RemoteError::Unreachable(format!(
+                        "the connection broke: {error}"
+                    )));
                 }
             };
             decoder.push(&buffer[..read]);
@@ -248,7 +250,7 @@ impl Remote {
     }
 
     /// Adds the key, if there is one.
-    fn signed<Any>(&self, request: RequestBuilder<Any>) -> RequestBuilder<Any> {
+    fn with_key<Any>(&self, request: RequestBuilder<Any>) -> RequestBuilder<Any> {
         match self.key.as_str() {
             "" => request,
             key => request.header("authorization", format!("Bearer {key}")),
@@ -258,22 +260,22 @@ impl Remote {
 
 fn event_too_large(_: sse::MalformedStream) -> RemoteError {
     let most = MAX_EVENT >> 20;
-    RemoteError::Away(format!("it sends an event longer than {most} MiB"))
+    RemoteError::Unreachable(format!("it sends an event longer than {most} MiB"))
 }
 
 fn unreachable(error: ureq::Error) -> RemoteError {
-    RemoteError::Away(error.to_string())
+    RemoteError::Unreachable(error.to_string())
 }
 
 fn read_text(body: Body) -> Result<String, RemoteError> {
     let mut text = String::new();
     let mut reader = body.into_with_config().limit(MAX_RESPONSE).reader();
     let read = reader.read_to_string(&mut text);
-    read.map_err(|error| RemoteError::Away(format!("the connection broke: {error}")))?;
+    read.map_err(|error| RemoteError::Unreachable(format!("the connection broke: {error}")))?;
     Ok(text)
 }
 
-fn whole(response: Result<Response<Body>, ureq::Error>) -> Result<Value, RemoteError> {
+fn read_json(response: Result<Response<Body>, ureq::Error>) -> Result<Value, RemoteError> {
     let (parts, body) = response.map_err(unreachable)?.into_parts();
     let text = read_text(body)?;
     let value: Value = crate::domain::json::parse(&text).unwrap_or_default();
@@ -296,14 +298,14 @@ fn whole(response: Result<Response<Body>, ureq::Error>) -> Result<Value, RemoteE
                 .get("location")
                 .and_then(|to| to.to_str().ok());
             let why = format!("it sends elsewhere: {}", to.unwrap_or_default());
-            Err(RemoteError::Away(why))
+            Err(RemoteError::Unreachable(why))
         }
         (None, false) => {
             let why = format!(
                 "the program that answers there is not Quire (status {})",
                 parts.status.as_u16()
             );
-            Err(RemoteError::Away(why))
+            Err(RemoteError::Unreachable(why))
         }
     }
 }

@@ -19,20 +19,20 @@ pub(super) const MAX_ANSWER: usize = 8 << 20;
 pub(super) const MAX_EVENT: usize = 1 << 20;
 
 /// First bytes of every gzip stream, and of no text.
-const GZIP: &[u8] = &[0x1f, 0x8b];
+const GZIP_MAGIC: &[u8] = &[0x1f, 0x8b];
 
 /// First bytes of a zlib stream (`deflate` in HTTP), and of no UTF-8 text.
-const ZLIB: [&[u8]; 2] = [&[0x78, 0x9c], &[0x78, 0xda]];
+const ZLIB_MAGIC: [&[u8]; 2] = [&[0x78, 0x9c], &[0x78, 0xda]];
 
 /// Whether bytes are compressed. Quire does not request compression, but some servers send it anyway.
-fn is_packed(first: &[u8]) -> bool {
-    first.starts_with(GZIP) || ZLIB.iter().any(|mark| first.starts_with(mark))
+fn is_compressed(first: &[u8]) -> bool {
+    first.starts_with(GZIP_MAGIC) || ZLIB_MAGIC.iter().any(|mark| first.starts_with(mark))
 }
 
 /// Decompresses a body.
-fn unpack<'a>(first: &'a [u8], rest: impl Read + 'a) -> Box<dyn Read + 'a> {
+fn decompress<'a>(first: &'a [u8], rest: impl Read + 'a) -> Box<dyn Read + 'a> {
     let packed = first.chain(rest);
-    match first.starts_with(GZIP) {
+    match first.starts_with(GZIP_MAGIC) {
         true => Box::new(MultiGzDecoder::new(packed)),
         false => Box::new(ZlibDecoder::new(packed)),
     }
@@ -62,18 +62,18 @@ pub(super) fn receive(
             Ok(read) => read,
             // Only usage was still missing.
             Err(_) if stream.is_complete() || slot.is_cut() => break,
-            Err(error) => return Err(transport_error::within_answer(&error)),
+            Err(error) => return Err(transport_error::io_error_in_answer(&error)),
         };
         let piece = &buffer[..read];
         if total == 0 {
-            if is_packed(piece) {
-                let mut text = unpack(piece, reader).take(MAX_ANSWER as u64 + 1);
+            if is_compressed(piece) {
+                let mut text = decompress(piece, reader).take(MAX_ANSWER as u64 + 1);
                 return receive(&mut text, stream, content_type, slot, send);
             }
             // Servers set wrong content types; the first character is reliable.
             match piece.iter().find(|byte| !byte.is_ascii_whitespace()) {
                 Some(b'{' | b'[') if decoder.are_events() => {
-                    return whole(piece, reader, stream, send);
+                    return read_whole_answer(piece, reader, stream, send);
                 }
                 Some(b'<') => return Err(transport_error::web_page()),
                 _ => {}
@@ -94,7 +94,7 @@ pub(super) fn receive(
                 joined.add(delta, send);
             }
             if !slot.allows(gauge.tokens(stream.argument_bytes())) {
-                slot.cut();
+                slot.cut_off();
                 break;
             }
         }
@@ -113,7 +113,7 @@ pub(super) fn receive(
     match total {
         _ if slot.is_cancelled() => Err(transport_error::cancelled()),
         0 => Err(transport_error::empty_body()),
-        _ if !decoder.is_sensible() => Err(transport_error::not_a_stream()),
+        _ if !decoder.looks_like_stream() => Err(transport_error::not_a_stream()),
         _ => Ok(()),
     }
 }
@@ -127,7 +127,7 @@ const MAX_END: usize = 16 * 1024;
 pub(super) fn read_to_end(reader: &mut dyn Read, slot: &CancelSlot) {
     let mut buffer = [0; 1024];
     let mut left = MAX_END;
-    slot.read_by(clock::instant() + END_TIMEOUT);
+    slot.set_read_deadline(clock::instant() + END_TIMEOUT);
     while left > 0 && !slot.is_cancelled() && !slot.is_cut() {
         match reader.read(&mut buffer) {
             Ok(0) | Err(_) => return,
@@ -185,7 +185,7 @@ impl FrameDecoder {
     }
 
     /// Whether the response looks like a stream of this format.
-    fn is_sensible(&self) -> bool {
+    fn looks_like_stream(&self) -> bool {
         match self {
             Self::Events(decoder) => decoder.is_sensible(),
             // An invalid line is detected when it is parsed.
@@ -194,7 +194,7 @@ impl FrameDecoder {
     }
 }
 
-fn whole(
+fn read_whole_answer(
     first: &[u8],
     reader: &mut dyn Read,
     stream: &mut AnswerDecoder,
@@ -214,13 +214,13 @@ pub(super) fn read_whole(reader: &mut dyn Read) -> Result<String, CallError> {
     let mut bytes = Vec::new();
     let limited = &mut reader.take(MAX_ANSWER as u64 + 1);
     let read = limited.read_to_end(&mut bytes);
-    read.map_err(|error| transport_error::within_answer(&error))?;
+    read.map_err(|error| transport_error::io_error_in_answer(&error))?;
     let mut text = Vec::new();
-    if is_packed(&bytes) {
-        let read = unpack(&bytes, std::io::empty())
+    if is_compressed(&bytes) {
+        let read = decompress(&bytes, std::io::empty())
             .take(MAX_ANSWER as u64 + 1)
             .read_to_end(&mut text);
-        read.map_err(|error| transport_error::within_answer(&error))?;
+        read.map_err(|error| transport_error::io_error_in_answer(&error))?;
         bytes = text;
     }
     if bytes.is_empty() {
@@ -233,12 +233,12 @@ pub(super) fn read_whole(reader: &mut dyn Read) -> Result<String, CallError> {
 }
 
 /// Reads an error body as far as possible: only the status is essential.
-pub(super) fn read_some(reader: &mut impl Read) -> String {
+pub(super) fn read_error_body(reader: &mut impl Read) -> String {
     let mut bytes = Vec::new();
     let _ = reader.take(MAX_EVENT as u64).read_to_end(&mut bytes);
     let mut text = Vec::new();
-    if is_packed(&bytes) {
-        let _ = unpack(&bytes, std::io::empty())
+    if is_compressed(&bytes) {
+        let _ = decompress(&bytes, std::io::empty())
             .take(MAX_EVENT as u64)
             .read_to_end(&mut text);
         bytes = text;
@@ -274,7 +274,7 @@ mod tests {
     use crate::domain::chat::CallErrorKind;
     use crate::wire::ApiFormat;
 
-    fn received(body: &[u8], content_type: &str) -> (Vec<Delta>, Result<(), CallErrorKind>) {
+    fn receive_all(body: &[u8], content_type: &str) -> (Vec<Delta>, Result<(), CallErrorKind>) {
         let mut deltas = Vec::new();
         let mut body = body;
         let result = receive(
@@ -287,19 +287,23 @@ mod tests {
         (deltas, result.map_err(|error| error.kind))
     }
 
-    const EVENTS: &str = include_str!("../../tests/data/streams/deepseek-reasoning.sse");
+    const RECORDED_EVENTS: &str = include_str!("../../tests/data/streams/deepseek-reasoning.sse");
 
     #[test]
     fn pieces_that_arrive_together_are_joined() {
-        let (deltas, result) = received(EVENTS.as_bytes(), "text/event-stream");
+        let (deltas, result) = receive_all(RECORDED_EVENTS.as_bytes(), "text/event-stream");
         assert_eq!(result, Ok(()));
         // One piece per read of 4 KiB, and one more where reasoning turns into text.
-        assert!(deltas.len() <= EVENTS.len() / 4096 + 2, "{}", deltas.len());
+        assert!(
+            deltas.len() <= RECORDED_EVENTS.len() / 4096 + 2,
+            "{}",
+            deltas.len()
+        );
         let text: String = deltas
             .iter()
             .filter_map(|delta| match delta {
                 Delta::Text(text) => Some(text.as_str()),
-                Delta::Reasoning(_) | Delta::Sealed(_) | Delta::Restart => None,
+                Delta::Reasoning(_) | Delta::ReasoningBlock(_) | Delta::Restart => None,
             })
             .collect();
         assert_eq!(text, "Hello there! 😊 How can I help you today?");
@@ -313,7 +317,7 @@ mod tests {
         for (name, body, kind, expected) in [
             (
                 "events, whatever they are called",
-                EVENTS.as_bytes(),
+                RECORDED_EVENTS.as_bytes(),
                 "application/json",
                 Ok(()),
             ),
@@ -341,7 +345,7 @@ mod tests {
                 Ok(()),
             ),
         ] {
-            assert_eq!(received(body, kind).1, expected, "{name}");
+            assert_eq!(receive_all(body, kind).1, expected, "{name}");
         }
     }
 
@@ -353,7 +357,7 @@ mod tests {
         );
         let endless = event.repeat(MAX_ANSWER / event.len() + 1);
         assert_eq!(
-            received(endless.as_bytes(), "").1,
+            receive_all(endless.as_bytes(), "").1,
             Err(CallErrorKind::TooLarge)
         );
     }

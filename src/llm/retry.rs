@@ -31,7 +31,7 @@ pub(super) struct FailedAttempt<'a> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum RetryDecision {
     /// Retry after this pause.
-    Again(Duration),
+    Retry(Duration),
     /// A retry would help, but the provider requires a longer pause than the call has time for.
     TooLong(Duration),
     /// A retry would not help.
@@ -43,7 +43,7 @@ pub(super) enum RetryDecision {
 /// that, so that a struggling server sees ever fewer calls. If the provider states a pause, it is the minimum.
 pub(super) fn next(failure: &FailedAttempt) -> RetryDecision {
     let error = failure.error;
-    if failure.tries >= failure.retries || !may_pass(failure) {
+    if failure.tries >= failure.retries || !is_retryable(failure) {
         return RetryDecision::Never;
     }
     // A limit per minute does not recover within a second.
@@ -63,14 +63,14 @@ pub(super) fn next(failure: &FailedAttempt) -> RetryDecision {
     let wait = asked.map_or(jitter, |asked| asked.saturating_add(jitter / 4));
     // With less than half of the time left, a new answer would rarely be complete.
     if wait.saturating_mul(2) < failure.left {
-        RetryDecision::Again(wait)
+        RetryDecision::Retry(wait)
     } else {
         asked.map_or(RetryDecision::Never, RetryDecision::TooLong)
     }
 }
 
 /// Budgets, keys, and refused requests do not improve over time.
-fn may_pass(failure: &FailedAttempt) -> bool {
+fn is_retryable(failure: &FailedAttempt) -> bool {
     let is_first = failure.tries == 0;
     match failure.error.kind {
         CallErrorKind::RateLimited
@@ -94,7 +94,7 @@ mod tests {
     #[test]
     fn retries_and_their_pauses() {
         use CallErrorKind::*;
-        let again = |millis| RetryDecision::Again(Duration::from_millis(millis));
+        let again = |millis| RetryDecision::Retry(Duration::from_millis(millis));
         let too_long = |millis| RetryDecision::TooLong(Duration::from_millis(millis));
         for (kind, status, after, tries, left, expected) in [
             (Overloaded, Some(503), None, 0, 300, again(500)),
@@ -192,9 +192,9 @@ mod tests {
                 random,
             })
         };
-        assert_eq!(at(0.0), RetryDecision::Again(Duration::ZERO));
-        assert_eq!(at(0.25), RetryDecision::Again(Duration::from_millis(250)));
-        assert_eq!(at(1.0), RetryDecision::Again(Duration::from_secs(1)));
+        assert_eq!(at(0.0), RetryDecision::Retry(Duration::ZERO));
+        assert_eq!(at(0.25), RetryDecision::Retry(Duration::from_millis(250)));
+        assert_eq!(at(1.0), RetryDecision::Retry(Duration::from_secs(1)));
     }
 
     #[test]
@@ -212,7 +212,7 @@ mod tests {
             })
         };
         let millis = |next| match next {
-            RetryDecision::Again(wait) => wait.as_millis(),
+            RetryDecision::Retry(wait) => wait.as_millis(),
             other => panic!("{other:?}"),
         };
         for tries in 1..4 {

@@ -106,7 +106,7 @@ pub(super) fn redirected(status: u16) -> CallError {
 }
 
 /// An error before the first byte of the answer.
-pub(super) fn before_answer(error: &ureq::Error) -> CallError {
+pub(super) fn error_before_answer(error: &ureq::Error) -> CallError {
     use CallErrorKind::{Auth, Connect, Malformed};
     use ureq::{Error, Timeout};
     let (kind, detail) = match error {
@@ -118,7 +118,7 @@ pub(super) fn before_answer(error: &ureq::Error) -> CallError {
             "the provider did not answer within the time limit",
         ),
         Error::HostNotFound => (Connect, "the provider's host name is not known"),
-        Error::Io(error) => return before_io(error),
+        Error::Io(error) => return io_error_before_answer(error),
         Error::ConnectionFailed => (Connect, "the provider could not be reached"),
         Error::ConnectProxyFailed(_) | Error::InvalidProxyUrl => {
             (Connect, "the proxy on the way to the provider refused")
@@ -137,7 +137,7 @@ pub(super) fn before_answer(error: &ureq::Error) -> CallError {
     CallError::new(kind, detail)
 }
 
-fn before_io(error: &io::Error) -> CallError {
+fn io_error_before_answer(error: &io::Error) -> CallError {
     use io::ErrorKind::*;
     let (kind, detail) = match error.kind() {
         ConnectionRefused => (
@@ -169,7 +169,7 @@ fn before_io(error: &io::Error) -> CallError {
 
 /// Whether a retry may succeed soon: a restarting server refuses or closes connections, but a wrong name,
 /// certificate, or address stays wrong, and a slow connection has already cost enough time.
-pub(super) fn may_pass(error: &ureq::Error) -> bool {
+pub(super) fn is_retryable(error: &ureq::Error) -> bool {
     matches!(error, ureq::Error::Io(error) if !matches!(error.kind(), io::ErrorKind::InvalidData | io::ErrorKind::PermissionDenied))
 }
 
@@ -181,7 +181,7 @@ pub(super) fn is_disconnect(error: &ureq::Error) -> bool {
 }
 
 /// An error within the answer.
-pub(super) fn within_answer(error: &io::Error) -> CallError {
+pub(super) fn io_error_in_answer(error: &io::Error) -> CallError {
     use ureq::{Error, Timeout};
     let stalled = || {
         CallError::new(

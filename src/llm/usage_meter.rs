@@ -12,15 +12,15 @@ use crate::domain::chat::{
 pub(super) struct UsageMeter<'a> {
     send: &'a mut dyn FnMut(Delta),
     request: &'a ModelRequest,
-    asked: Instant,
+    started: Instant,
     bill: CallBill,
     /// Estimated text tokens of the current attempt.
     text: u64,
     reasoning: u64,
     /// Whether text is held until the whole answer is known to match the schema.
     holds_text: bool,
-    shown: bool,
-    under_way: bool,
+    has_sent: bool,
+    is_in_attempt: bool,
 }
 
 impl<'a> UsageMeter<'a> {
@@ -28,62 +28,62 @@ impl<'a> UsageMeter<'a> {
         Self {
             send,
             request: wanted.request,
-            asked: wanted.queued_at,
+            started: wanted.queued_at,
             bill: CallBill::default(),
             text: 0,
             reasoning: 0,
             holds_text: wanted.request.format.is_some(),
-            shown: false,
-            under_way: false,
+            has_sent: false,
+            is_in_attempt: false,
         }
     }
 
     /// Begins an attempt.
-    pub fn begin(&mut self) {
+    pub fn begin_attempt(&mut self) {
         self.bill.tries += 1;
         (self.text, self.reasoning) = (0, 0);
-        self.under_way = true;
+        self.is_in_attempt = true;
     }
 
     /// Counts a piece and passes it on.
-    pub fn take(&mut self, delta: Delta) {
+    pub fn add_piece(&mut self, delta: Delta) {
         if self.bill.first_token_ms.is_none() {
             self.bill.first_token_ms = Some(self.elapsed());
         }
         match &delta {
             Delta::Text(text) => self.text += estimate_tokens(text),
             Delta::Reasoning(text) => self.reasoning += estimate_tokens(text),
-            Delta::Sealed(_) => {}
+            Delta::ReasoningBlock(_) => {}
             // The text turns out to be reasoning, and is sent again.
             Delta::Restart => (self.text, self.reasoning) = (0, 0),
         }
         if !(self.holds_text && matches!(delta, Delta::Text(_))) {
-            self.shown = true;
+            self.has_sent = true;
             (self.send)(delta);
         }
     }
 
     /// Whether any part of an answer was sent.
     pub fn has_shown(&self) -> bool {
-        self.shown
+        self.has_sent
     }
 
     /// Retracts what was sent, because another answer is requested.
     pub fn restart(&mut self) {
-        if std::mem::take(&mut self.shown) {
+        if std::mem::take(&mut self.has_sent) {
             (self.send)(Delta::Restart);
         }
     }
 
     /// Ends an attempt with an answer.
-    pub fn answered(&mut self, usage: &Usage) {
-        self.under_way = false;
-        self.bill.usage = self.bill.usage.plus(usage);
+    pub fn end_with_answer(&mut self, usage: &Usage) {
+        self.is_in_attempt = false;
+        self.bill.usage = self.bill.usage.combined_with(usage);
     }
 
     /// Ends an attempt without an answer. A refusal costs nothing; an answer that had begun does.
-    pub fn failed(&mut self, error: &CallError) {
-        self.under_way = false;
+    pub fn end_with_failure(&mut self, error: &CallError) {
+        self.is_in_attempt = false;
         let came = self.text + self.reasoning;
         let was_refused = error.status.is_some()
             || matches!(
@@ -91,11 +91,11 @@ impl<'a> UsageMeter<'a> {
                 CallErrorKind::Connect | CallErrorKind::Auth | CallErrorKind::Unavailable
             );
         if came > 0 || !was_refused {
-            self.spend();
+            self.charge_attempt();
         }
     }
 
-    fn spend(&mut self) {
+    fn charge_attempt(&mut self) {
         let used = Usage {
             input: self.request.tokens(),
             output: self.text + self.reasoning,
@@ -103,19 +103,19 @@ impl<'a> UsageMeter<'a> {
             estimated: true,
             ..Usage::default()
         };
-        self.bill.usage = self.bill.usage.plus(&used);
+        self.bill.usage = self.bill.usage.combined_with(&used);
     }
 
     /// Records the parameters that were omitted.
-    pub fn dropped(&mut self, names: Vec<String>) {
+    pub fn record_omitted(&mut self, names: Vec<String>) {
         self.bill.dropped = names;
     }
 
     /// Returns the totals of the call.
     pub fn bill(mut self) -> CallBill {
         // The attempt was interrupted: its prompt may have been processed, and its output was generated.
-        if self.under_way {
-            self.spend();
+        if self.is_in_attempt {
+            self.charge_attempt();
         }
         self.bill.latency_ms = self.elapsed();
         self.bill.charged = self.bill.usage.charged;
@@ -124,7 +124,7 @@ impl<'a> UsageMeter<'a> {
 
     fn elapsed(&self) -> u64 {
         clock::instant()
-            .saturating_duration_since(self.asked)
+            .saturating_duration_since(self.started)
             .as_millis() as u64
     }
 }

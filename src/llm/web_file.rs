@@ -42,7 +42,7 @@ pub fn open_web_file(
         let request = request.max_idle_age(Duration::ZERO).build();
         let response = request
             .call()
-            .map_err(|error| match address_guard::refused(&error) {
+            .map_err(|error| match address_guard::is_refusal(&error) {
                 true => "its address is not public; OUTBOUND_ALLOW permits networks".to_owned(),
                 false => error.to_string(),
             })?;
@@ -50,7 +50,7 @@ pub fn open_web_file(
         if status.is_redirection() {
             let to = response.headers().get(LOCATION);
             let to = to.and_then(|to| to.to_str().ok()).unwrap_or_default();
-            uri = joined(&uri, to)?;
+            uri = redirect_target(&uri, to)?;
             continue;
         }
         if status != StatusCode::OK {
@@ -74,7 +74,7 @@ fn web_address(text: &str) -> Result<Uri, String> {
 }
 
 /// The target of a redirect: absolute, or relative to the address that redirects.
-fn joined(from: &Uri, to: &str) -> Result<Uri, String> {
+fn redirect_target(from: &Uri, to: &str) -> Result<Uri, String> {
     if to.contains("://") {
         return web_address(to);
     }
@@ -118,11 +118,11 @@ mod tests {
             ("http://c.example/", "http://c.example/"),
         ] {
             assert_eq!(
-                joined(&from, to).map(|uri| uri.to_string()),
+                redirect_target(&from, to).map(|uri| uri.to_string()),
                 Ok(expected.to_owned())
             );
         }
-        assert!(joined(&from, "file:///etc/passwd").is_err());
+        assert!(redirect_target(&from, "file:///etc/passwd").is_err());
         let bare: Uri = "https://a.example".parse().expect("an address");
         assert_eq!(file_name(&bare), "a.example.html");
     }

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::names::{self, DOCUMENTS, UNKNOWN};
+use super::names::{self, DOCUMENTS_FOLDER, UNKNOWN_NOTE};
 use super::originals::Originals;
 use super::target::{Result, Target, TargetError};
 use crate::clock;
@@ -19,9 +19,9 @@ use crate::log;
 use crate::store::{Store, documents};
 
 /// How long an original without a document stays in the replica.
-const KEEP_UNKNOWN: Duration = Duration::from_secs(7 * 24 * 3600);
+const UNKNOWN_RETENTION: Duration = Duration::from_secs(7 * 24 * 3600);
 /// Interval between checks of their age.
-const LOOK_AT_UNKNOWN: Duration = Duration::from_secs(24 * 3600);
+const UNKNOWN_CHECK_INTERVAL: Duration = Duration::from_secs(24 * 3600);
 /// Size limit of the note about them, in bytes.
 const MAX_NOTE_BYTES: u64 = 16 * 1024 * 1024;
 
@@ -41,16 +41,16 @@ pub struct OriginalsSync {
     originals: Arc<Originals>,
     scratch: PathBuf,
     // Stored size of each original in the replica; `None` until it has been listed.
-    there: Option<BTreeMap<DocumentId, u64>>,
+    in_replica: Option<BTreeMap<DocumentId, u64>>,
     // Every original that was in the replica while this process ran.
-    known: BTreeSet<DocumentId>,
+    current: BTreeSet<DocumentId>,
     absent: usize,
     // Every document of the database with the size of its original.
-    here: BTreeMap<DocumentId, u64>,
-    mark: Option<(i64, i64, String)>,
+    in_folder: BTreeMap<DocumentId, u64>,
+    documents_version: Option<(i64, i64, String)>,
     // Documents deleted here whose original may still be in the replica.
-    gone: BTreeSet<DocumentId>,
-    looked_at_unknown: Option<Timestamp>,
+    to_remove: BTreeSet<DocumentId>,
+    unknown_checked_at: Option<Timestamp>,
     // Whether something may be missing in the replica.
     is_due: bool,
     has_asked_for_missing: bool,
@@ -63,13 +63,13 @@ impl OriginalsSync {
             target,
             originals,
             scratch,
-            there: None,
-            known: BTreeSet::new(),
+            in_replica: None,
+            current: BTreeSet::new(),
             absent: 0,
-            here: BTreeMap::new(),
-            mark: None,
-            gone: BTreeSet::new(),
-            looked_at_unknown: None,
+            in_folder: BTreeMap::new(),
+            documents_version: None,
+            to_remove: BTreeSet::new(),
+            unknown_checked_at: None,
             is_due: true,
             has_asked_for_missing: false,
         }
@@ -91,24 +91,24 @@ impl OriginalsSync {
     /// Returns an error if the target cannot be listed.
     pub fn audit(&mut self) -> Result<usize> {
         let mut there = BTreeMap::new();
-        self.target.list(DOCUMENTS, &mut |entry| {
-            let name = entry.name.strip_prefix(DOCUMENTS);
+        self.target.list(DOCUMENTS_FOLDER, &mut |entry| {
+            let name = entry.name.strip_prefix(DOCUMENTS_FOLDER);
             if let Some(id) = name.and_then(DocumentId::parse) {
                 there.insert(id, entry.bytes);
             }
         })?;
-        let known = there.keys().filter(|id| !self.known.contains(*id));
+        let known = there.keys().filter(|id| !self.current.contains(*id));
         let known: Vec<_> = known.cloned().collect();
-        self.known.extend(known);
-        let before = self.there.take().unwrap_or_default();
+        self.current.extend(known);
+        let before = self.in_replica.take().unwrap_or_default();
         let differs = |id: &DocumentId| before.get(id) != there.get(id);
         let lost = self
-            .here
+            .in_folder
             .keys()
             .filter(|id| before.contains_key(*id) && differs(id));
         let lost = lost.count();
         self.is_due |= lost > 0 || before.is_empty();
-        self.there = Some(there);
+        self.in_replica = Some(there);
         Ok(lost)
     }
 
@@ -116,14 +116,14 @@ impl OriginalsSync {
     ///
     /// # Errors
     /// Returns an error if the store cannot be read, or the target fails.
-    pub fn round(&mut self, store: &Store, removing: bool) -> Result<MissingOriginals> {
+    pub fn sync_round(&mut self, store: &Store, removing: bool) -> Result<MissingOriginals> {
         if !self.is_due {
             return Ok(MissingOriginals {
                 incomplete_reason: None,
                 absent: self.absent,
             });
         }
-        if self.there.is_none() {
+        if self.in_replica.is_none() {
             self.audit()?;
         }
         self.ask_for_missing();
@@ -136,8 +136,8 @@ impl OriginalsSync {
             // Documents deleted in the meantime are not missing.
             self.read(store)?;
         }
-        let nowhere = nowhere.iter().filter(|id| self.here.contains_key(*id));
-        let (lost, absent): (Vec<_>, Vec<_>) = nowhere.partition(|id| self.known.contains(*id));
+        let nowhere = nowhere.iter().filter(|id| self.in_folder.contains_key(*id));
+        let (lost, absent): (Vec<_>, Vec<_>) = nowhere.partition(|id| self.current.contains(*id));
         self.absent = absent.len();
         // The file of an absent original may still arrive: an import stores the rows first.
         self.is_due = self.absent > 0 || !lost.is_empty();
@@ -158,26 +158,30 @@ impl OriginalsSync {
 
     fn read(&mut self, store: &Store) -> Result<()> {
         let failed = |error: crate::store::StoreError| TargetError::Failed(error.to_string());
-        let mark = Some(store.read_now(documents::mark).map_err(failed)?);
-        if self.mark != mark {
+        let mark = Some(store.read_now(documents::version).map_err(failed)?);
+        if self.documents_version != mark {
             let now = store.read_now(documents::sizes).map_err(failed)?;
             let now: BTreeMap<_, _> = now.into_iter().collect();
-            let before = std::mem::replace(&mut self.here, now);
-            let deleted = before.into_keys().filter(|id| !self.here.contains_key(id));
-            self.gone.extend(deleted);
-            self.mark = mark;
+            let before = std::mem::replace(&mut self.in_folder, now);
+            let deleted = before
+                .into_keys()
+                .filter(|id| !self.in_folder.contains_key(id));
+            self.to_remove.extend(deleted);
+            self.documents_version = mark;
         }
         Ok(())
     }
 
     /// Starts fetching originals that exist only in the replica, once per process.
     fn ask_for_missing(&mut self) {
-        let Some(there) = &self.there else { return };
+        let Some(there) = &self.in_replica else {
+            return;
+        };
         if std::mem::replace(&mut self.has_asked_for_missing, true) {
             return;
         }
         let is_missing = |id: &&DocumentId| there.contains_key(*id) && !self.path(id).exists();
-        let missing: Vec<_> = self.here.keys().filter(is_missing).cloned().collect();
+        let missing: Vec<_> = self.in_folder.keys().filter(is_missing).cloned().collect();
         if !missing.is_empty() {
             self.originals.fetch_all(missing);
         }
@@ -186,8 +190,8 @@ impl OriginalsSync {
     /// Uploads what the replica lacks. Returns the documents whose original is in neither place.
     fn send(&mut self) -> Result<Vec<DocumentId>> {
         let mut nowhere = Vec::new();
-        let there = self.there.get_or_insert_default();
-        for (id, &size) in &self.here {
+        let there = self.in_replica.get_or_insert_default();
+        for (id, &size) in &self.in_folder {
             let stored = self.target.stored_size(size);
             if there.get(id) == Some(&stored) {
                 continue;
@@ -198,9 +202,9 @@ impl OriginalsSync {
                 Ok(file) => {
                     let length = file.metadata().map(|about| about.len());
                     if length.map_err(|error| TargetError::Failed(error.to_string()))? == size {
-                        self.target.put(&names::original(id), &file, false)?;
+                        self.target.put(&names::original_name(id), &file, false)?;
                         there.insert(id.clone(), stored);
-                        self.known.insert(id.clone());
+                        self.current.insert(id.clone());
                     } else {
                         nowhere.push(id.clone());
                     }
@@ -211,44 +215,44 @@ impl OriginalsSync {
     }
 
     fn remove(&mut self) -> Result<()> {
-        while let Some(id) = self.gone.first().cloned() {
+        while let Some(id) = self.to_remove.first().cloned() {
             // Importing an archive can bring a deleted document back.
-            if !self.here.contains_key(&id) {
-                self.target.remove(&names::original(&id))?;
-                if let Some(there) = &mut self.there {
+            if !self.in_folder.contains_key(&id) {
+                self.target.remove(&names::original_name(&id))?;
+                if let Some(there) = &mut self.in_replica {
                     there.remove(&id);
                 }
             }
-            self.known.remove(&id);
-            self.gone.remove(&id);
+            self.current.remove(&id);
+            self.to_remove.remove(&id);
         }
         Ok(())
     }
 
-    /// Removes originals that have been unreferenced for `KEEP_UNKNOWN`. The replica stores when each was first
+    /// Removes originals that have been unreferenced for `UNKNOWN_RETENTION`. The replica stores when each was first
     /// found unreferenced, because the local disk may not survive a restart.
     fn remove_unknown(&mut self) -> Result<()> {
         let now = clock::now();
-        let is_due = |at: Timestamp| now.since(at) >= LOOK_AT_UNKNOWN;
-        if self.looked_at_unknown.is_some_and(|at| !is_due(at)) {
+        let is_due = |at: Timestamp| now.since(at) >= UNKNOWN_CHECK_INTERVAL;
+        if self.unknown_checked_at.is_some_and(|at| !is_due(at)) {
             return Ok(());
         }
-        let there = self.there.get_or_insert_default();
-        let is_unknown = |id: &&DocumentId| !self.here.contains_key(*id);
+        let there = self.in_replica.get_or_insert_default();
+        let is_unknown = |id: &&DocumentId| !self.in_folder.contains_key(*id);
         let unknown: Vec<_> = there.keys().filter(is_unknown).cloned().collect();
-        let before = self.noted()?;
+        let before = self.read_unknown_note()?;
         let mut notes = BTreeMap::new();
         for id in unknown {
             let first = before.get(&id).copied().unwrap_or(now);
-            if now.since(first) < KEEP_UNKNOWN {
+            if now.since(first) < UNKNOWN_RETENTION {
                 notes.insert(id, first);
                 continue;
             }
-            self.target.remove(&names::original(&id))?;
-            self.there.get_or_insert_default().remove(&id);
+            self.target.remove(&names::original_name(&id))?;
+            self.in_replica.get_or_insert_default().remove(&id);
         }
         if notes != before {
-            self.note(&notes)?;
+            self.write_unknown_note(&notes)?;
         }
         if notes.len() > before.len() {
             log::warn(
@@ -256,13 +260,13 @@ impl OriginalsSync {
                 &[("count", &notes.len())],
             );
         }
-        self.looked_at_unknown = Some(now);
+        self.unknown_checked_at = Some(now);
         Ok(())
     }
 
-    fn noted(&self) -> Result<BTreeMap<DocumentId, Timestamp>> {
+    fn read_unknown_note(&self) -> Result<BTreeMap<DocumentId, Timestamp>> {
         let mut text = String::new();
-        match self.target.get(UNKNOWN) {
+        match self.target.get(UNKNOWN_NOTE) {
             Err(TargetError::Missing) => return Ok(BTreeMap::new()),
             Err(fault) => return Err(fault),
             Ok(from) => from
@@ -277,7 +281,7 @@ impl OriginalsSync {
         Ok(text.lines().filter_map(line).collect())
     }
 
-    fn note(&self, notes: &BTreeMap<DocumentId, Timestamp>) -> Result<()> {
+    fn write_unknown_note(&self, notes: &BTreeMap<DocumentId, Timestamp>) -> Result<()> {
         let path = self.scratch.join("unknown");
         let write = || {
             let mut options = File::options();
@@ -291,7 +295,7 @@ impl OriginalsSync {
         };
         let put = write()
             .map_err(|error: io::Error| TargetError::Failed(error.to_string()))
-            .and_then(|file| self.target.put(UNKNOWN, &file, false));
+            .and_then(|file| self.target.put(UNKNOWN_NOTE, &file, false));
         let _ = std::fs::remove_file(path);
         put
     }

@@ -7,11 +7,11 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use super::names::SNAPSHOTS;
+use super::names::SNAPSHOTS_FOLDER;
 use super::target::{Result, Target, TargetEntry, TargetError};
 use crate::crypto::stream::{self, StreamCipher};
 
-const END: &str = ".sealed";
+const ENCRYPTED_SUFFIX: &str = ".sealed";
 
 /// Encrypts everything written to another target.
 pub struct EncryptedTarget {
@@ -39,8 +39,8 @@ impl EncryptedTarget {
 /// `Refused` with advice when the kinds differ; otherwise when the target cannot be listed.
 pub fn check(inner: &dyn Target, sealed: bool) -> Result<()> {
     let mut others = false;
-    inner.list(SNAPSHOTS, &mut |entry| {
-        others |= entry.name.ends_with(END) != sealed
+    inner.list(SNAPSHOTS_FOLDER, &mut |entry| {
+        others |= entry.name.ends_with(ENCRYPTED_SUFFIX) != sealed
     })?;
     match (others, sealed) {
         (false, _) => Ok(()),
@@ -73,11 +73,12 @@ impl Target for EncryptedTarget {
         self.sealer
             .seal(name, BufReader::new(file), BufWriter::new(&sealed))
             .map_err(failed)?;
-        self.inner.put(&format!("{name}{END}"), &sealed, only_new)
+        self.inner
+            .put(&format!("{name}{ENCRYPTED_SUFFIX}"), &sealed, only_new)
     }
 
     fn get(&self, name: &str) -> Result<Box<dyn Read + Send>> {
-        let from = self.inner.get(&format!("{name}{END}"))?;
+        let from = self.inner.get(&format!("{name}{ENCRYPTED_SUFFIX}"))?;
         let opened = self.sealer.open(name, BufReader::new(from));
         Ok(Box::new(opened.map_err(|error| {
             TargetError::Refused(error.to_string())
@@ -86,7 +87,7 @@ impl Target for EncryptedTarget {
 
     fn list(&self, beginning: &str, each: &mut dyn FnMut(TargetEntry)) -> Result<()> {
         self.inner.list(beginning, &mut |mut entry| {
-            if let Some(name) = entry.name.strip_suffix(END) {
+            if let Some(name) = entry.name.strip_suffix(ENCRYPTED_SUFFIX) {
                 entry.name = name.to_owned();
                 each(entry);
             }
@@ -94,7 +95,7 @@ impl Target for EncryptedTarget {
     }
 
     fn remove(&self, name: &str) -> Result<()> {
-        self.inner.remove(&format!("{name}{END}"))
+        self.inner.remove(&format!("{name}{ENCRYPTED_SUFFIX}"))
     }
 
     fn stored_size(&self, bytes: u64) -> u64 {

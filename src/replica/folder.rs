@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::target::{Result, Target, TargetEntry, TargetError};
 
 /// Suffix of files still being written, which are ignored.
-const PART: &str = ".part";
+const PARTIAL_SUFFIX: &str = ".part";
 
 /// Target of a `file://` address.
 pub struct FolderTarget(PathBuf);
@@ -21,7 +21,7 @@ impl FolderTarget {
     /// # Errors
     /// Returns an error if it cannot be created.
     pub fn open(path: &Path) -> Result<Self> {
-        make(path)?;
+        create_folder(path)?;
         Ok(Self(path.to_owned()))
     }
 
@@ -51,7 +51,7 @@ impl FolderTarget {
                 if inside.starts_with(beginning) || beginning.starts_with(&inside) {
                     self.walk(&path, beginning, names)?;
                 }
-            } else if name.starts_with(beginning) && !name.ends_with(PART) {
+            } else if name.starts_with(beginning) && !name.ends_with(PARTIAL_SUFFIX) {
                 let bytes = entry.metadata()?.len();
                 let name = name.to_owned();
                 names.push(TargetEntry { name, bytes });
@@ -65,10 +65,10 @@ impl Target for FolderTarget {
     fn put(&self, name: &str, file: &File, only_new: bool) -> Result<()> {
         let path = self.path(name)?;
         let parent = path.parent().unwrap_or(&self.0);
-        make(parent)?;
-        let part = PathBuf::from(format!("{}{PART}", path.display()));
+        create_folder(parent)?;
+        let part = PathBuf::from(format!("{}{PARTIAL_SUFFIX}", path.display()));
         let mut source: &File = file;
-        source.seek(SeekFrom::Start(0)).map_err(failed)?;
+        source.seek(SeekFrom::Start(0)).map_err(io_failure)?;
         let mut write = || {
             let mut options = File::options();
             options.write(true).create(true).truncate(true).mode(0o600);
@@ -87,21 +87,22 @@ impl Target for FolderTarget {
         let _ = fs::remove_file(&part);
         written.map_err(|error| match error.kind() {
             ErrorKind::AlreadyExists => TargetError::Taken,
-            _ => failed(error),
+            _ => io_failure(error),
         })
     }
 
     fn get(&self, name: &str) -> Result<Box<dyn Read + Send>> {
         match File::open(self.path(name)?) {
             Err(error) if error.kind() == ErrorKind::NotFound => Err(TargetError::Missing),
-            Err(error) => Err(failed(error)),
+            Err(error) => Err(io_failure(error)),
             Ok(file) => Ok(Box::new(file)),
         }
     }
 
     fn list(&self, beginning: &str, each: &mut dyn FnMut(TargetEntry)) -> Result<()> {
         let mut names = Vec::new();
-        self.walk(&self.0, beginning, &mut names).map_err(failed)?;
+        self.walk(&self.0, beginning, &mut names)
+            .map_err(io_failure)?;
         names.sort_by(|a, b| a.name.cmp(&b.name));
         names.into_iter().for_each(each);
         Ok(())
@@ -109,7 +110,7 @@ impl Target for FolderTarget {
 
     fn remove(&self, name: &str) -> Result<()> {
         match fs::remove_file(self.path(name)?) {
-            Err(error) if error.kind() != ErrorKind::NotFound => Err(failed(error)),
+            Err(error) if error.kind() != ErrorKind::NotFound => Err(io_failure(error)),
             _ => Ok(()),
         }
     }
@@ -119,7 +120,7 @@ impl Target for FolderTarget {
     }
 }
 
-fn make(folder: &Path) -> Result<()> {
+fn create_folder(folder: &Path) -> Result<()> {
     let mut builder = DirBuilder::new();
     builder.recursive(true).mode(0o700);
     builder
@@ -127,7 +128,7 @@ fn make(folder: &Path) -> Result<()> {
         .map_err(|error| TargetError::Failed(format!("{}: {error}", folder.display())))
 }
 
-fn failed(error: io::Error) -> TargetError {
+fn io_failure(error: io::Error) -> TargetError {
     match error.kind() {
         ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => {
             TargetError::Refused(error.to_string())

@@ -7,19 +7,19 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::names::{ANSWERED, ASKED, OWNER, RELEASED};
+use super::names::{ANSWER_NOTE, OWNER_NOTE, QUESTION_NOTE, RELEASED_NOTE};
 use super::target::{Result, Target, TargetError};
 
 /// Interval between two checks.
-const LOOK_EVERY: Duration = Duration::from_secs(2);
+const CHECK_INTERVAL: Duration = Duration::from_secs(2);
 /// A question is asked or looked for only at every third check, because buckets charge for each request.
-const QUESTION_EVERY: u64 = 3;
+const QUESTION_INTERVAL: u64 = 3;
 /// Unanswered checks in a row after which a replacement counts as ended.
 const MAX_UNANSWERED: u32 = 15;
 
 /// Result of a check.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum LeaseView {
+pub enum LeaseCheck {
     /// This process owns the replica.
     Ours,
     /// Another process owns it.
@@ -63,33 +63,33 @@ impl LeaseWatch {
     ///
     /// # Errors
     /// Returns an error if the target fails.
-    pub fn step(&mut self) -> Result<LeaseView> {
-        let asks = self.steps.is_multiple_of(QUESTION_EVERY);
+    pub fn step(&mut self) -> Result<LeaseCheck> {
+        let asks = self.steps.is_multiple_of(QUESTION_INTERVAL);
         self.steps += 1;
-        let Some(holder) = read(&*self.target, OWNER)? else {
+        let Some(holder) = read_note(&*self.target, OWNER_NOTE)? else {
             // No process replaces another by removing its note, so the target has lost the note.
-            self.write(OWNER, &self.id)?;
-            return Ok(LeaseView::Ours);
+            self.write_note(OWNER_NOTE, &self.id)?;
+            return Ok(LeaseCheck::Ours);
         };
         if holder != self.id {
-            return self.look_at(holder, asks);
+            return self.examine_holder(holder, asks);
         }
         self.replacement = None;
         if asks
-            && let Some(question) = read(&*self.target, ASKED)?
+            && let Some(question) = read_note(&*self.target, QUESTION_NOTE)?
             && self.answered.as_ref() != Some(&question)
         {
-            self.write(ANSWERED, &question)?;
+            self.write_note(ANSWER_NOTE, &question)?;
             self.answered = Some(question);
         }
-        Ok(LeaseView::Ours)
+        Ok(LeaseCheck::Ours)
     }
 
-    fn look_at(&mut self, holder: String, asks: bool) -> Result<LeaseView> {
-        let sign = read(&*self.target, ANSWERED)?;
-        let has_stopped = read(&*self.target, RELEASED)?.as_ref() == Some(&holder);
+    fn examine_holder(&mut self, holder: String, asks: bool) -> Result<LeaseCheck> {
+        let sign = read_note(&*self.target, ANSWER_NOTE)?;
+        let has_stopped = read_note(&*self.target, RELEASED_NOTE)?.as_ref() == Some(&holder);
         if asks {
-            self.write(ASKED, &format!("{} {}", self.id, self.steps))?;
+            self.write_note(QUESTION_NOTE, &format!("{} {}", self.id, self.steps))?;
         }
         let before = self.replacement.take().filter(|known| known.id == holder);
         let unanswered = match before {
@@ -102,18 +102,18 @@ impl LeaseWatch {
             unanswered,
         });
         let is_gone = has_stopped || unanswered >= MAX_UNANSWERED;
-        Ok(LeaseView::Replaced { is_gone })
+        Ok(LeaseCheck::Replaced { is_gone })
     }
 
-    fn write(&self, name: &str, text: &str) -> Result<()> {
-        write(&*self.target, &self.scratch, name, text)
+    fn write_note(&self, name: &str, text: &str) -> Result<()> {
+        write_note(&*self.target, &self.scratch, name, text)
     }
 }
 
 /// Result of the thread's last check.
 #[derive(Default)]
 struct LeaseState {
-    seen: Option<Result<LeaseView>>,
+    last_check: Option<Result<LeaseCheck>>,
     stopping: bool,
 }
 
@@ -148,9 +148,9 @@ impl Lease {
                 loop {
                     let found = watch.step();
                     let mut state = lock(state);
-                    state.seen = Some(found);
+                    state.last_check = Some(found);
                     let paused =
-                        wake.wait_timeout_while(state, LOOK_EVERY, |state| !state.stopping);
+                        wake.wait_timeout_while(state, CHECK_INTERVAL, |state| !state.stopping);
                     if paused.unwrap_or_else(PoisonError::into_inner).0.stopping {
                         return;
                     }
@@ -163,9 +163,9 @@ impl Lease {
     ///
     /// # Errors
     /// Returns an error if the last check failed.
-    pub fn seen(&self) -> Result<LeaseView> {
+    pub fn last_check(&self) -> Result<LeaseCheck> {
         let state = lock(&self.0.shared.0);
-        state.seen.clone().unwrap_or(Ok(LeaseView::Ours))
+        state.last_check.clone().unwrap_or(Ok(LeaseCheck::Ours))
     }
 }
 
@@ -177,7 +177,7 @@ fn lock(state: &Mutex<LeaseState>) -> MutexGuard<'_, LeaseState> {
 ///
 /// # Errors
 /// Returns an error if the target cannot be read.
-pub(super) fn read(target: &dyn Target, name: &str) -> Result<Option<String>> {
+pub(super) fn read_note(target: &dyn Target, name: &str) -> Result<Option<String>> {
     // Bytes.
     const MAX_BYTES: u64 = 100;
     let mut text = String::new();
@@ -196,7 +196,12 @@ pub(super) fn read(target: &dyn Target, name: &str) -> Result<Option<String>> {
 ///
 /// # Errors
 /// Returns an error if the target cannot be written to.
-pub(super) fn write(target: &dyn Target, scratch: &Path, name: &str, text: &str) -> Result<()> {
+pub(super) fn write_note(
+    target: &dyn Target,
+    scratch: &Path,
+    name: &str,
+    text: &str,
+) -> Result<()> {
     let path = scratch.join(name);
     let written = || {
         let mut options = File::options();
@@ -228,34 +233,37 @@ mod tests {
             fs::create_dir_all(&scratch).unwrap();
             LeaseWatch::new(Arc::clone(&target), id.into(), scratch)
         };
-        let note = |name: &str, text: &str| write(&*target, &base, name, text).unwrap();
+        let note = |name: &str, text: &str| write_note(&*target, &base, name, text).unwrap();
         let (mut first, mut other) = (watch("first"), watch("other"));
         // A note that the target has lost is rewritten.
-        assert_eq!(first.step(), Ok(LeaseView::Ours));
-        assert_eq!(read(&*target, OWNER).unwrap().as_deref(), Some("first"));
-        note(OWNER, "other");
+        assert_eq!(first.step(), Ok(LeaseCheck::Ours));
+        assert_eq!(
+            read_note(&*target, OWNER_NOTE).unwrap().as_deref(),
+            Some("first")
+        );
+        note(OWNER_NOTE, "other");
         for _ in 0..MAX_UNANSWERED * 3 {
-            assert_eq!(first.step(), Ok(LeaseView::Replaced { is_gone: false }));
-            assert_eq!(other.step(), Ok(LeaseView::Ours));
+            assert_eq!(first.step(), Ok(LeaseCheck::Replaced { is_gone: false }));
+            assert_eq!(other.step(), Ok(LeaseCheck::Ours));
         }
         // The other process dies: the answers stop.
         let quiet = (0..MAX_UNANSWERED * 2)
-            .take_while(|_| first.step() == Ok(LeaseView::Replaced { is_gone: false }));
+            .take_while(|_| first.step() == Ok(LeaseCheck::Replaced { is_gone: false }));
         let quiet = quiet.count() as u32;
         assert!(
             (MAX_UNANSWERED - 3..=MAX_UNANSWERED + 1).contains(&quiet),
             "{quiet}"
         );
         // The other process comes back.
-        assert_eq!(other.step(), Ok(LeaseView::Ours));
-        assert_eq!(other.step(), Ok(LeaseView::Ours));
-        assert_eq!(other.step(), Ok(LeaseView::Ours));
-        assert_eq!(first.step(), Ok(LeaseView::Replaced { is_gone: false }));
+        assert_eq!(other.step(), Ok(LeaseCheck::Ours));
+        assert_eq!(other.step(), Ok(LeaseCheck::Ours));
+        assert_eq!(other.step(), Ok(LeaseCheck::Ours));
+        assert_eq!(first.step(), Ok(LeaseCheck::Replaced { is_gone: false }));
         // An orderly stop is noticed immediately.
-        note(RELEASED, "other");
-        assert_eq!(first.step(), Ok(LeaseView::Replaced { is_gone: true }));
-        note(OWNER, "first");
-        assert_eq!(first.step(), Ok(LeaseView::Ours));
+        note(RELEASED_NOTE, "other");
+        assert_eq!(first.step(), Ok(LeaseCheck::Replaced { is_gone: true }));
+        note(OWNER_NOTE, "first");
+        assert_eq!(first.step(), Ok(LeaseCheck::Ours));
         fs::remove_dir_all(base).unwrap();
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::names::{self, CHANGES, SNAPSHOTS};
+use super::names::{self, CHANGES_FOLDER, SNAPSHOTS_FOLDER};
 use super::target::{Result, Target};
 
 /// Confirmed stored sizes of the newest snapshot and of the changes after it.
@@ -14,14 +14,14 @@ pub struct SizeLedger {
 impl SizeLedger {
     /// Records a change that the target has confirmed.
     pub fn change(&mut self, number: u64, stored: u64) {
-        self.sizes.insert(names::change(number), stored);
+        self.sizes.insert(names::change_name(number), stored);
     }
 
     /// Records a snapshot that the target has confirmed; earlier files are no longer needed.
     pub fn snapshot(&mut self, number: u64, stored: u64) {
         self.sizes
-            .retain(|name, _| names::last(name).is_some_and(|last| last > number));
-        self.sizes.insert(names::snapshot(number), stored);
+            .retain(|name, _| names::last_change_in(name).is_some_and(|last| last > number));
+        self.sizes.insert(names::snapshot_name(number), stored);
     }
 
     /// Compares the ledger with the target's listing, and names what a restore up to `position` would lack: files
@@ -32,9 +32,14 @@ impl SizeLedger {
     /// Returns an error if the target cannot be listed.
     pub fn audit(&self, target: &dyn Target, position: u64) -> Result<Vec<String>> {
         let (mut snapshots, mut changes) = (BTreeMap::new(), BTreeMap::new());
-        for (beginning, found) in [(SNAPSHOTS, &mut snapshots), (CHANGES, &mut changes)] {
+        for (beginning, found) in [
+            (SNAPSHOTS_FOLDER, &mut snapshots),
+            (CHANGES_FOLDER, &mut changes),
+        ] {
             target.list(beginning, &mut |entry| {
-                if let Some(last) = names::last(&entry.name).filter(|last| *last <= position) {
+                if let Some(last) =
+                    names::last_change_in(&entry.name).filter(|last| *last <= position)
+                {
                     found.insert(last, entry.bytes);
                 }
             })?;
@@ -42,8 +47,8 @@ impl SizeLedger {
         let known = self
             .sizes
             .keys()
-            .filter(|name| name.starts_with(SNAPSHOTS))
-            .filter_map(|name| names::last(name))
+            .filter(|name| name.starts_with(SNAPSHOTS_FOLDER))
+            .filter_map(|name| names::last_change_in(name))
             .max();
         let newest = known.max(snapshots.keys().next_back().copied());
         let Some(newest) = newest else {
@@ -55,9 +60,9 @@ impl SizeLedger {
                 found.is_some_and(|bytes| expected.is_none_or(|expected| expected == bytes));
             (!is_there).then_some(name)
         };
-        let whole = lacks(names::snapshot(newest), snapshots.get(&newest));
+        let whole = lacks(names::snapshot_name(newest), snapshots.get(&newest));
         let after = (newest + 1..=position)
-            .filter_map(|number| lacks(names::change(number), changes.get(&number)));
+            .filter_map(|number| lacks(names::change_name(number), changes.get(&number)));
         Ok(whole.into_iter().chain(after).collect())
     }
 }
@@ -85,25 +90,25 @@ mod tests {
         };
         let mut ledger = SizeLedger::default();
         assert_eq!(ledger.audit(&target, 0).unwrap(), ["a snapshot"]);
-        put(&names::snapshot(3), b"whole");
-        put(&names::change(4), b"four");
-        put(&names::change(5), b"five");
+        put(&names::snapshot_name(3), b"whole");
+        put(&names::change_name(4), b"four");
+        put(&names::change_name(5), b"five");
         // Sent by an earlier process: only its presence is known.
         assert_eq!(ledger.audit(&target, 5).unwrap(), Vec::<String>::new());
-        assert_eq!(ledger.audit(&target, 6).unwrap(), [names::change(6)]);
+        assert_eq!(ledger.audit(&target, 6).unwrap(), [names::change_name(6)]);
         for (number, stored) in [(4, 4), (5, 4)] {
             ledger.change(number, stored);
         }
         ledger.snapshot(3, 5);
         assert_eq!(ledger.audit(&target, 5).unwrap(), Vec::<String>::new());
-        put(&names::change(4), b"fo");
-        assert_eq!(ledger.audit(&target, 5).unwrap(), [names::change(4)]);
-        target.remove(&names::change(4)).unwrap();
-        assert_eq!(ledger.audit(&target, 5).unwrap(), [names::change(4)]);
+        put(&names::change_name(4), b"fo");
+        assert_eq!(ledger.audit(&target, 5).unwrap(), [names::change_name(4)]);
+        target.remove(&names::change_name(4)).unwrap();
+        assert_eq!(ledger.audit(&target, 5).unwrap(), [names::change_name(4)]);
         // A new snapshot replaces the files before it, and must itself be present.
         ledger.snapshot(5, 5);
-        assert_eq!(ledger.audit(&target, 5).unwrap(), [names::snapshot(5)]);
-        put(&names::snapshot(5), b"whole");
+        assert_eq!(ledger.audit(&target, 5).unwrap(), [names::snapshot_name(5)]);
+        put(&names::snapshot_name(5), b"whole");
         assert_eq!(ledger.audit(&target, 5).unwrap(), Vec::<String>::new());
         std::fs::remove_dir_all(base).unwrap();
     }

@@ -8,11 +8,11 @@ use std::sync::LazyLock;
 use crc::{CRC_64_GO_ISO, Crc, Digest, Table};
 use lz4_flex::block::{compress_into, decompress_into, get_maximum_output_size};
 
-const MAGIC: &[u8; 4] = b"LTX1";
+const LTX_MAGIC: &[u8; 4] = b"LTX1";
 /// Size of the file's header, in bytes.
-const HEADER: usize = 100;
+const HEADER_BYTES: usize = 100;
 /// Size of a page's header, in bytes.
-const PAGE_HEADER: usize = 6;
+const PAGE_HEADER_BYTES: usize = 6;
 /// Header flag: no rolling checksum.
 const NO_ROLLING_CHECKSUM: u32 = 1 << 1;
 /// Page flag: the compressed size follows.
@@ -25,7 +25,7 @@ const MAX_PAGE_SIZE: u32 = 65_536;
 const LOCK_BYTE: u64 = 0x4000_0000;
 
 // 32 KB, computed on first use: only servers with a replica need it.
-static CRC: LazyLock<Crc<u64, Table<16>>> =
+static CRC_ENGINE: LazyLock<Crc<u64, Table<16>>> =
     LazyLock::new(|| Crc::<u64, Table<16>>::new(&CRC_64_GO_ISO));
 
 /// Header of a file.
@@ -48,7 +48,7 @@ pub fn lock_page(page_size: u32) -> u32 {
     u32::try_from(LOCK_BYTE / u64::from(page_size) + 1).unwrap_or(u32::MAX)
 }
 
-fn faulty(why: &str) -> io::Error {
+fn invalid_data(why: &str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, format!("an LTX file {why}"))
 }
 
@@ -60,7 +60,7 @@ pub struct LtxEncoder<W> {
     written: u64,
     last: u32,
     index: Vec<u8>,
-    packed: Vec<u8>,
+    compressed: Vec<u8>,
 }
 
 impl<W: Write> LtxEncoder<W> {
@@ -72,21 +72,21 @@ impl<W: Write> LtxEncoder<W> {
         let mut encoder = Self {
             to,
             header,
-            digest: CRC.digest(),
+            digest: CRC_ENGINE.digest(),
             written: 0,
             last: 0,
             index: Vec::new(),
-            packed: vec![0; get_maximum_output_size(header.page_size as usize)],
+            compressed: vec![0; get_maximum_output_size(header.page_size as usize)],
         };
-        let mut bytes = [0; HEADER];
-        bytes[..4].copy_from_slice(MAGIC);
+        let mut bytes = [0; HEADER_BYTES];
+        bytes[..4].copy_from_slice(LTX_MAGIC);
         bytes[4..8].copy_from_slice(&NO_ROLLING_CHECKSUM.to_be_bytes());
         bytes[8..12].copy_from_slice(&header.page_size.to_be_bytes());
         bytes[12..16].copy_from_slice(&header.commit.to_be_bytes());
         bytes[16..24].copy_from_slice(&header.min.to_be_bytes());
         bytes[24..32].copy_from_slice(&header.max.to_be_bytes());
         bytes[32..40].copy_from_slice(&header.at.to_be_bytes());
-        encoder.put(&bytes)?;
+        encoder.write_bytes(&bytes)?;
         Ok(encoder)
     }
 
@@ -94,25 +94,26 @@ impl<W: Write> LtxEncoder<W> {
     ///
     /// # Errors
     /// `InvalidData` if the page is out of order or has the wrong size; another error if writing fails.
-    pub fn page(&mut self, number: u32, page: &[u8]) -> io::Result<()> {
+    pub fn write_page(&mut self, number: u32, page: &[u8]) -> io::Result<()> {
         let lock = lock_page(self.header.page_size);
         let in_order = number > self.last && number <= self.header.commit && number != lock;
         if !in_order || page.len() != self.header.page_size as usize {
-            return Err(faulty("cannot take this page here"));
+            return Err(invalid_data("cannot take this page here"));
         }
         let begin = self.written;
-        let length = compress_into(page, &mut self.packed).map_err(|_| faulty("is too small"))?;
-        self.put(&number.to_be_bytes())?;
-        self.put(&SIZE_FOLLOWS.to_be_bytes())?;
-        let size = u32::try_from(length).map_err(|_| faulty("has a page too large"))?;
-        self.put(&size.to_be_bytes())?;
+        let length =
+            compress_into(page, &mut self.compressed).map_err(|_| invalid_data("is too small"))?;
+        self.write_bytes(&number.to_be_bytes())?;
+        self.write_bytes(&SIZE_FOLLOWS.to_be_bytes())?;
+        let size = u32::try_from(length).map_err(|_| invalid_data("has a page too large"))?;
+        self.write_bytes(&size.to_be_bytes())?;
         // The checksum covers the uncompressed page.
-        self.to.write_all(&self.packed[..length])?;
+        self.to.write_all(&self.compressed[..length])?;
         self.digest.update(page);
         self.written += length as u64;
         self.last = number;
         for value in [u64::from(number), begin, self.written - begin] {
-            varint(&mut self.index, value);
+            write_varint(&mut self.index, value);
         }
         Ok(())
     }
@@ -122,19 +123,19 @@ impl<W: Write> LtxEncoder<W> {
     /// # Errors
     /// Returns an error if writing fails.
     pub fn finish(mut self) -> io::Result<u64> {
-        self.put(&[0; PAGE_HEADER])?;
+        self.write_bytes(&[0; PAGE_HEADER_BYTES])?;
         let mut index = std::mem::take(&mut self.index);
-        varint(&mut index, 0);
-        self.put(&index)?;
-        self.put(&(index.len() as u64).to_be_bytes())?;
-        self.put(&[0; 8])?;
+        write_varint(&mut index, 0);
+        self.write_bytes(&index)?;
+        self.write_bytes(&(index.len() as u64).to_be_bytes())?;
+        self.write_bytes(&[0; 8])?;
         let sum = CHECKSUM_FLAG | self.digest.clone().finalize();
         self.to.write_all(&sum.to_be_bytes())?;
         self.to.flush()?;
         Ok(self.written + 8)
     }
 
-    fn put(&mut self, bytes: &[u8]) -> io::Result<()> {
+    fn write_bytes(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.to.write_all(bytes)?;
         self.digest.update(bytes);
         self.written += bytes.len() as u64;
@@ -142,7 +143,7 @@ impl<W: Write> LtxEncoder<W> {
     }
 }
 
-fn varint(to: &mut Vec<u8>, mut value: u64) {
+fn write_varint(to: &mut Vec<u8>, mut value: u64) {
     while value >= 0x80 {
         to.push(value as u8 | 0x80);
         value >>= 7;
@@ -150,57 +151,57 @@ fn varint(to: &mut Vec<u8>, mut value: u64) {
     to.push(value as u8);
 }
 
-/// Reads a whole file, passing every page with its number to `page`. Discard the pages unless this succeeds: the
+/// Reads a whole file, passing every page with its number to `write_page`. Discard the pages unless this succeeds: the
 /// checksum comes last.
 ///
 /// # Errors
-/// `InvalidData` if the file is damaged; another error if reading fails, or the error of `page`.
+/// `InvalidData` if the file is damaged; another error if reading fails, or the error of `write_page`.
 pub fn read(
     from: impl Read,
     mut page: impl FnMut(&LtxHeader, u32, &[u8]) -> io::Result<()>,
 ) -> io::Result<LtxHeader> {
     let mut from = ChecksumWriter::new(io::BufReader::with_capacity(64 * 1024, from));
-    let header = header(&from.take::<HEADER>()?)?;
+    let header = header(&from.read_array::<HEADER_BYTES>()?)?;
     let mut packed = vec![0; get_maximum_output_size(header.page_size as usize)];
     let mut plain = vec![0; header.page_size as usize];
     let mut last = 0;
     loop {
-        let [a, b, c, d, e, f] = from.take::<PAGE_HEADER>()?;
+        let [a, b, c, d, e, f] = from.read_array::<PAGE_HEADER_BYTES>()?;
         let (number, flags) = (u32::from_be_bytes([a, b, c, d]), u16::from_be_bytes([e, f]));
         if number == 0 {
             break;
         }
         if flags != SIZE_FOLLOWS || number <= last || number > header.commit {
-            return Err(faulty("has an invalid page"));
+            return Err(invalid_data("has an invalid page"));
         }
         last = number;
-        let size = u32::from_be_bytes(from.take()?) as usize;
+        let size = u32::from_be_bytes(from.read_array()?) as usize;
         let packed = packed
             .get_mut(..size)
-            .ok_or(faulty("has a page too large"))?;
+            .ok_or(invalid_data("has a page too large"))?;
         from.inner.read_exact(packed)?;
         match decompress_into(packed, &mut plain) {
             Ok(length) if length == plain.len() => from.digest.update(&plain),
-            _ => return Err(faulty("has a page that cannot be decompressed")),
+            _ => return Err(invalid_data("has a page that cannot be decompressed")),
         }
         page(&header, number, &plain)?;
     }
-    let size = from.index()?;
-    if u64::from_be_bytes(from.take()?) != size {
-        return Err(faulty("has an index of the wrong size"));
+    let size = from.skip_index()?;
+    if u64::from_be_bytes(from.read_array()?) != size {
+        return Err(invalid_data("has an index of the wrong size"));
     }
-    let _: [u8; 8] = from.take()?;
+    let _: [u8; 8] = from.read_array()?;
     let sum = CHECKSUM_FLAG | from.digest.clone().finalize();
-    if u64::from_be_bytes(from.take()?) != sum {
-        return Err(faulty("has a wrong checksum"));
+    if u64::from_be_bytes(from.read_array()?) != sum {
+        return Err(invalid_data("has a wrong checksum"));
     }
     match from.inner.fill_buf()?.is_empty() {
         true => Ok(header),
-        false => Err(faulty("has data after its end")),
+        false => Err(invalid_data("has data after its end")),
     }
 }
 
-fn header(bytes: &[u8; HEADER]) -> io::Result<LtxHeader> {
+fn header(bytes: &[u8; HEADER_BYTES]) -> io::Result<LtxHeader> {
     let word =
         |at: usize| u32::from_be_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]);
     let long = |at: usize| u64::from(word(at)) << 32 | u64::from(word(at + 4));
@@ -212,14 +213,14 @@ fn header(bytes: &[u8; HEADER]) -> io::Result<LtxHeader> {
         at: long(32).cast_signed(),
     };
     let size = header.page_size;
-    if &bytes[..4] != MAGIC {
-        return Err(faulty("has a wrong beginning"));
+    if &bytes[..4] != LTX_MAGIC {
+        return Err(invalid_data("has a wrong beginning"));
     }
     if !(size.is_power_of_two() && (512..=MAX_PAGE_SIZE).contains(&size)) {
-        return Err(faulty("has an invalid page size"));
+        return Err(invalid_data("has an invalid page size"));
     }
     if header.min == 0 || header.min > header.max || word(4) & !NO_ROLLING_CHECKSUM != 0 {
-        return Err(faulty("has an invalid header"));
+        return Err(invalid_data("has an invalid header"));
     }
     Ok(header)
 }
@@ -231,11 +232,11 @@ struct ChecksumWriter<R> {
 
 impl<R: BufRead> ChecksumWriter<R> {
     fn new(inner: R) -> Self {
-        let digest = CRC.digest();
+        let digest = CRC_ENGINE.digest();
         Self { inner, digest }
     }
 
-    fn take<const N: usize>(&mut self) -> io::Result<[u8; N]> {
+    fn read_array<const N: usize>(&mut self) -> io::Result<[u8; N]> {
         let mut bytes = [0; N];
         self.inner.read_exact(&mut bytes)?;
         self.digest.update(&bytes);
@@ -243,19 +244,19 @@ impl<R: BufRead> ChecksumWriter<R> {
     }
 
     /// Reads past the index, which ends with page number 0. Returns its size.
-    fn index(&mut self) -> io::Result<u64> {
+    fn skip_index(&mut self) -> io::Result<u64> {
         let mut size = 0;
         let mut value = || -> io::Result<u64> {
             let mut value = 0;
             for shift in (0..63).step_by(7) {
-                let [byte] = self.take::<1>()?;
+                let [byte] = self.read_array::<1>()?;
                 size += 1;
                 value |= u64::from(byte & 0x7f) << shift;
                 if byte < 0x80 {
                     return Ok(value);
                 }
             }
-            Err(faulty("has an index that cannot be read"))
+            Err(invalid_data("has an index that cannot be read"))
         };
         while value()? != 0 {
             value()?;
@@ -282,7 +283,7 @@ mod tests {
         let mut bytes = Vec::new();
         let mut encoder = LtxEncoder::new(&mut bytes, header).expect("a header");
         for (number, page) in pages {
-            encoder.page(*number, page).expect("a page");
+            encoder.write_page(*number, page).expect("a page");
         }
         let length = encoder.finish().expect("an end");
         assert_eq!(length, bytes.len() as u64);
@@ -334,9 +335,13 @@ mod tests {
             (16_385, false),
             (20_001, false),
         ] {
-            assert_eq!(encoder.page(number, &page).is_ok(), expected, "{number}");
+            assert_eq!(
+                encoder.write_page(number, &page).is_ok(),
+                expected,
+                "{number}"
+            );
         }
-        assert!(encoder.page(16_386, &page[1..]).is_err());
+        assert!(encoder.write_page(16_386, &page[1..]).is_err());
     }
 
     proptest! {

@@ -6,41 +6,41 @@ use crate::domain::id::DocumentId;
 use super::target::{Result, Target};
 
 /// Folder of single changes.
-pub const CHANGES: &str = "ltx/0/";
+pub const CHANGES_FOLDER: &str = "ltx/0/";
 /// Folder of snapshots.
-pub const SNAPSHOTS: &str = "ltx/9/";
+pub const SNAPSHOTS_FOLDER: &str = "ltx/9/";
 /// Folder of original documents.
-pub const DOCUMENTS: &str = "documents/";
+pub const DOCUMENTS_FOLDER: &str = "documents/";
 /// Note with the ID of the owner.
-pub const OWNER: &str = "quire-holder";
+pub const OWNER_NOTE: &str = "quire-holder";
 /// Note with the ID of the last owner that sent everything before it stopped.
-pub const RELEASED: &str = "quire-released";
+pub const RELEASED_NOTE: &str = "quire-released";
 /// Note with a liveness question to the owner, from a process that it has replaced.
-pub const ASKED: &str = "quire-asked";
+pub const QUESTION_NOTE: &str = "quire-asked";
 /// Note with the owner's answer.
-pub const ANSWERED: &str = "quire-answered";
+pub const ANSWER_NOTE: &str = "quire-answered";
 /// Note with the times since which originals without a document have been there.
-pub const UNKNOWN: &str = "quire-unknown";
+pub const UNKNOWN_NOTE: &str = "quire-unknown";
 /// The installation's secret, only in an encrypted replica.
-pub const SECRET: &str = "quire-secret";
+pub const SECRET_NOTE: &str = "quire-secret";
 
 /// Name of a change.
-pub fn change(number: u64) -> String {
-    format!("{CHANGES}{number:016x}-{number:016x}.ltx")
+pub fn change_name(number: u64) -> String {
+    format!("{CHANGES_FOLDER}{number:016x}-{number:016x}.ltx")
 }
 
 /// Name of the snapshot that includes all changes up to this one.
-pub fn snapshot(number: u64) -> String {
-    format!("{SNAPSHOTS}{:016x}-{number:016x}.ltx", 1)
+pub fn snapshot_name(number: u64) -> String {
+    format!("{SNAPSHOTS_FOLDER}{:016x}-{number:016x}.ltx", 1)
 }
 
 /// Name of a document's original.
-pub fn original(id: &DocumentId) -> String {
-    format!("{DOCUMENTS}{}", id.as_str())
+pub fn original_name(id: &DocumentId) -> String {
+    format!("{DOCUMENTS_FOLDER}{}", id.as_str())
 }
 
 /// Number of the last change in the file with this name.
-pub(super) fn last(name: &str) -> Option<u64> {
+pub(super) fn last_change_in(name: &str) -> Option<u64> {
     let (_, range) = name.strip_suffix(".ltx")?.rsplit_once('/')?;
     let (min, max) = range.split_once('-')?;
     let number = |text: &str| {
@@ -50,7 +50,7 @@ pub(super) fn last(name: &str) -> Option<u64> {
     };
     let (min, max) = (number(min)?, number(max)?);
     // Levels in between are written by other programs, which have their own tools.
-    (min <= max && (name.starts_with(SNAPSHOTS) || min == max)).then_some(max)
+    (min <= max && (name.starts_with(SNAPSHOTS_FOLDER) || min == max)).then_some(max)
 }
 
 /// Database files of a replica: the number of the last change in each, in order.
@@ -70,13 +70,15 @@ impl Inventory {
     pub fn list(target: &dyn Target) -> Result<Self> {
         let list = |beginning: &str| {
             let mut found = Vec::new();
-            target.list(beginning, &mut |entry| found.extend(last(&entry.name)))?;
+            target.list(beginning, &mut |entry| {
+                found.extend(last_change_in(&entry.name))
+            })?;
             found.sort_unstable();
             Ok(found)
         };
         Ok(Self {
-            snapshots: list(SNAPSHOTS)?,
-            changes: list(CHANGES)?,
+            snapshots: list(SNAPSHOTS_FOLDER)?,
+            changes: list(CHANGES_FOLDER)?,
         })
     }
 
@@ -106,8 +108,9 @@ impl Inventory {
             return Vec::new();
         };
         let changes = self.changes.iter().take_while(|&change| change <= oldest);
-        let old = old.iter().map(|&number| snapshot(number));
-        old.chain(changes.map(|&number| change(number))).collect()
+        let old = old.iter().map(|&number| snapshot_name(number));
+        old.chain(changes.map(|&number| change_name(number)))
+            .collect()
     }
 }
 
@@ -118,8 +121,8 @@ mod tests {
     #[test]
     fn names_contain_change_numbers() {
         for (name, expected) in [
-            (change(27), Some(27)),
-            (snapshot(27), Some(27)),
+            (change_name(27), Some(27)),
+            (snapshot_name(27), Some(27)),
             ("ltx/0/000000000000000a-000000000000000c.ltx".into(), None),
             (
                 "ltx/9/000000000000000a-000000000000000c.ltx".into(),
@@ -130,9 +133,9 @@ mod tests {
                 "ltx/0/000000000000000a-000000000000000a.ltx.part".into(),
                 None,
             ),
-            (OWNER.into(), None),
+            (OWNER_NOTE.into(), None),
         ] {
-            assert_eq!(last(&name), expected, "{name}");
+            assert_eq!(last_change_in(&name), expected, "{name}");
         }
     }
 
@@ -145,15 +148,15 @@ mod tests {
         let ways: Vec<_> = there.restore_chains().collect();
         assert_eq!(ways, [(20, vec![]), (8, vec![9, 10]), (3, vec![4, 5, 6])]);
         assert_eq!(there.newest(), 20);
-        assert_eq!(there.obsolete_files(5), [change(2), change(3)]);
+        assert_eq!(there.obsolete_files(5), [change_name(2), change_name(3)]);
         let expected = [
-            snapshot(3),
-            change(2),
-            change(3),
-            change(4),
-            change(5),
-            change(6),
-            change(8),
+            snapshot_name(3),
+            change_name(2),
+            change_name(3),
+            change_name(4),
+            change_name(5),
+            change_name(6),
+            change_name(8),
         ];
         assert_eq!(there.obsolete_files(2), expected);
         assert_eq!(there.obsolete_files(0).len(), 2 + 9);

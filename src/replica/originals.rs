@@ -17,11 +17,11 @@ use crate::log;
 use crate::store::{Store, documents};
 
 /// Number of background threads.
-const THREADS: usize = 4;
+const FETCH_THREADS: usize = 4;
 /// Maximum number of concurrent fetches, including those on demand.
-const AT_ONCE: usize = 12;
+const MAX_CONCURRENT: usize = 12;
 /// Pause of a thread after a failure.
-const PAUSE: Duration = Duration::from_secs(2);
+const RETRY_PAUSE: Duration = Duration::from_secs(2);
 
 /// The original documents of a data folder, here and in the replica.
 pub struct Originals {
@@ -72,7 +72,7 @@ impl Originals {
             if self.path(id).exists() {
                 return Ok(());
             }
-            if !state.underway.contains(id) && state.underway.len() < AT_ONCE {
+            if !state.underway.contains(id) && state.underway.len() < MAX_CONCURRENT {
                 break;
             }
             state = self
@@ -98,7 +98,7 @@ impl Originals {
     fn fetch_to(&self, id: &DocumentId, scratch: &Path) -> Result<()> {
         let failed = |error: io::Error| TargetError::Failed(error.to_string());
         let expected = self.size(id)?.ok_or(TargetError::Missing)?;
-        let mut from = self.target.get(&names::original(id))?;
+        let mut from = self.target.get(&names::original_name(id))?;
         let mut options = File::options();
         options.write(true).create(true).truncate(true).mode(0o600);
         let mut file = options.open(scratch).map_err(failed)?;
@@ -130,13 +130,13 @@ impl Originals {
     pub fn fetch_all(self: &Arc<Self>, missing: Vec<DocumentId>) {
         let mut state = self.state();
         state.queue.extend(missing);
-        let wanted = THREADS.min(state.queue.len());
+        let wanted = FETCH_THREADS.min(state.queue.len());
         while state.threads < wanted && !state.stopping {
             let originals = Arc::clone(self);
             let thread = std::thread::Builder::new()
                 .name("quire-originals".into())
                 .stack_size(512 * 1024)
-                .spawn(move || originals.work());
+                .spawn(move || originals.run_worker());
             if let Err(error) = thread {
                 // Without the threads, originals are still fetched on demand.
                 log::error(
@@ -170,7 +170,7 @@ impl Originals {
         }
     }
 
-    fn work(&self) {
+    fn run_worker(&self) {
         let mut told = false;
         loop {
             let mut state = self.state();
@@ -195,7 +195,7 @@ impl Originals {
                     state.queue.push_back(id);
                     let waited = self
                         .changed
-                        .wait_timeout_while(state, PAUSE, |state| !state.stopping);
+                        .wait_timeout_while(state, RETRY_PAUSE, |state| !state.stopping);
                     drop(waited);
                 }
             }

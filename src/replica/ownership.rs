@@ -9,16 +9,16 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::lease::{self, Lease, LeaseView, LeaseWatch};
-use super::names::{self, RELEASED};
+use super::lease::{self, Lease, LeaseCheck, LeaseWatch};
+use super::names::{self, RELEASED_NOTE};
 use super::target::{Result, Target, TargetError};
 use crate::clock;
 
 /// Advice when two processes use one replica.
-pub const TWO: &str = "two Quires must not share one replica";
+pub const SHARED_REPLICA_ADVICE: &str = "two Quires must not share one replica";
 
 /// Time for the previous process to notice the claim, send its changes, and release.
-const PATIENCE: Duration = Duration::from_secs(6);
+const RELEASE_TIMEOUT: Duration = Duration::from_secs(6);
 
 /// This process's lease on a replica.
 pub struct ReplicaLease {
@@ -32,9 +32,9 @@ pub struct ReplicaLease {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PreviousHolder {
     /// There was none, or it sent everything and released the replica.
-    Clean,
+    Released,
     /// It did not answer: it crashed, or is unreachable.
-    Silent,
+    Unresponsive,
 }
 
 impl ReplicaLease {
@@ -47,36 +47,38 @@ impl ReplicaLease {
         id: String,
         data: &Path,
     ) -> Result<(Self, PreviousHolder)> {
-        let scratch = scratch(data);
-        fs::create_dir_all(&scratch).map_err(failed)?;
+        let scratch = scratch_path(data);
+        fs::create_dir_all(&scratch).map_err(io_failure)?;
         // The previous process's unsent changes are in the database, and no other process reads these files.
-        for left in fs::read_dir(&scratch).map_err(failed)?.flatten() {
+        for left in fs::read_dir(&scratch).map_err(io_failure)?.flatten() {
             let _ = fs::remove_file(left.path());
         }
-        let before = lease::read(&*target, names::OWNER)?;
+        let before = lease::read_note(&*target, names::OWNER_NOTE)?;
         // Recorded before it becomes true, so that the folder is still recognized after a crash in between.
-        let own = before.as_deref().filter(|before| noted(data, before));
-        note(data, &id, own).map_err(failed)?;
-        lease::write(&*target, &scratch, names::OWNER, &id)?;
+        let own = before
+            .as_deref()
+            .filter(|before| is_recorded_owner(data, before));
+        record_owner(data, &id, own).map_err(io_failure)?;
+        lease::write_note(&*target, &scratch, names::OWNER_NOTE, &id)?;
         let watch = LeaseWatch::new(Arc::clone(&target), id.clone(), scratch);
         let holder = Self {
             target,
             id,
             data: data.to_owned(),
-            lease: Lease::start(watch).map_err(failed)?,
+            lease: Lease::start(watch).map_err(io_failure)?,
         };
         if own.is_some() {
             // It was this folder's own process, and only one process uses a folder at a time.
-            return Ok((holder, PreviousHolder::Clean));
+            return Ok((holder, PreviousHolder::Released));
         }
-        let end = clock::instant() + PATIENCE;
+        let end = clock::instant() + RELEASE_TIMEOUT;
         loop {
-            let released = lease::read(&*holder.target, RELEASED)?;
+            let released = lease::read_note(&*holder.target, RELEASED_NOTE)?;
             if before.is_none() || before == released {
-                return Ok((holder, PreviousHolder::Clean));
+                return Ok((holder, PreviousHolder::Released));
             }
             if clock::instant() > end {
-                return Ok((holder, PreviousHolder::Silent));
+                return Ok((holder, PreviousHolder::Unresponsive));
             }
             std::thread::sleep(Duration::from_millis(300));
         }
@@ -87,7 +89,7 @@ impl ReplicaLease {
     /// # Errors
     /// Returns an error if the last check failed.
     pub fn is_ours(&self) -> Result<bool> {
-        Ok(self.lease.seen()? == LeaseView::Ours)
+        Ok(self.lease.last_check()? == LeaseCheck::Ours)
     }
 
     /// Returns the thread that watches the lease.
@@ -100,7 +102,12 @@ impl ReplicaLease {
     /// # Errors
     /// Returns an error if the target cannot be written to.
     pub fn release(&self) -> Result<()> {
-        lease::write(&*self.target, &scratch(&self.data), RELEASED, &self.id)
+        lease::write_note(
+            &*self.target,
+            &scratch_path(&self.data),
+            RELEASED_NOTE,
+            &self.id,
+        )
     }
 
     /// Releases the replica permanently, after everything was sent. The folder records that its database, in its
@@ -109,41 +116,41 @@ impl ReplicaLease {
     /// # Errors
     /// Returns an error if the target or the data folder cannot be written to.
     pub fn hand_over(&self) -> Result<()> {
-        let stamp = stamp(&self.data).map_err(failed)?;
-        write(&self.data.join(HANDED_OVER), &stamp).map_err(failed)?;
+        let stamp = database_fingerprint(&self.data).map_err(io_failure)?;
+        write_synced(&self.data.join(HANDOVER_FILE), &stamp).map_err(io_failure)?;
         self.release()
     }
 }
 
 /// Name of the record about a database that was handed over.
-const HANDED_OVER: &str = "replica-handed-over";
+const HANDOVER_FILE: &str = "replica-handed-over";
 
 /// Whether the folder's database is unchanged since all its changes were handed over, so that the replica may replace
 /// it.
 pub fn is_handed_over(data: &Path) -> bool {
-    let noted = fs::read_to_string(data.join(HANDED_OVER)).ok();
-    noted.is_some() && noted == stamp(data).ok()
+    let noted = fs::read_to_string(data.join(HANDOVER_FILE)).ok();
+    noted.is_some() && noted == database_fingerprint(data).ok()
 }
 
 /// A fingerprint that changes whenever the database does.
-fn stamp(data: &Path) -> io::Result<String> {
+fn database_fingerprint(data: &Path) -> io::Result<String> {
     let database = fs::metadata(data.join("quire.db"))?;
     let log = fs::metadata(data.join("quire.db-wal")).map_or(0, |log| log.len());
     let (seconds, nanos) = (database.mtime(), database.mtime_nsec());
     Ok(format!("{} {seconds}.{nanos:09} {log}\n", database.len()))
 }
 
-fn scratch(data: &Path) -> PathBuf {
+fn scratch_path(data: &Path) -> PathBuf {
     data.join("tmp").join("replica")
 }
 
 /// Records the owner in the data folder: this process, and the previous one if this folder knew it.
-fn note(data: &Path, id: &str, before: Option<&str>) -> io::Result<()> {
+fn record_owner(data: &Path, id: &str, before: Option<&str>) -> io::Result<()> {
     let text = format!("{id}\n{}\n", before.unwrap_or_default());
-    write(&data.join("replica"), &text)
+    write_synced(&data.join("replica"), &text)
 }
 
-fn write(path: &Path, text: &str) -> io::Result<()> {
+fn write_synced(path: &Path, text: &str) -> io::Result<()> {
     let part = path.with_extension("part");
     let mut file = File::create(&part)?;
     file.write_all(text.as_bytes())?;
@@ -157,15 +164,15 @@ fn write(path: &Path, text: &str) -> io::Result<()> {
 /// # Errors
 /// Returns an error if the target cannot be read.
 pub fn is_known(target: &dyn Target, data: &Path) -> Result<bool> {
-    let holder = lease::read(target, names::OWNER)?;
-    Ok(holder.is_none_or(|holder| noted(data, &holder)))
+    let holder = lease::read_note(target, names::OWNER_NOTE)?;
+    Ok(holder.is_none_or(|holder| is_recorded_owner(data, &holder)))
 }
 
-fn noted(data: &Path, holder: &str) -> bool {
+fn is_recorded_owner(data: &Path, holder: &str) -> bool {
     let note = fs::read_to_string(data.join("replica")).unwrap_or_default();
     note.lines().any(|line| line == holder)
 }
 
-fn failed(error: io::Error) -> TargetError {
+fn io_failure(error: io::Error) -> TargetError {
     TargetError::Failed(error.to_string())
 }

@@ -4,11 +4,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use super::lease::{Lease, LeaseView};
+use super::lease::{Lease, LeaseCheck};
 use super::originals::Originals;
 use super::ownership::ReplicaLease;
-use super::status::{Bell, locked};
 pub use super::status::{ReplicaStatus, ReplicatorSettings};
+use super::status::{ReplicatorBell, locked};
 use super::wal_spool::SpoolShared;
 use super::worker::ReplicatorWorker;
 use crate::clock;
@@ -20,7 +20,7 @@ pub struct Replicator {
     shared: Arc<SpoolShared>,
     originals: Arc<Originals>,
     lease: Lease,
-    signal: Arc<Bell>,
+    signal: Arc<ReplicatorBell>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -36,11 +36,11 @@ impl Replicator {
         holder: ReplicaLease,
     ) -> std::io::Result<Self> {
         let status = Arc::new(Mutex::new(ReplicaStatus {
-            shown: settings.shown.clone(),
-            window: settings.window,
+            display_address: settings.display_address.clone(),
+            sync_interval: settings.sync_interval,
             ..ReplicaStatus::default()
         }));
-        let signal: Arc<Bell> = Arc::default();
+        let signal: Arc<ReplicatorBell> = Arc::default();
         let originals = Originals::new(Arc::clone(&settings.target), &settings.data, store.clone());
         let originals = Arc::new(originals);
         let lease = holder.lease();
@@ -73,8 +73,8 @@ impl Replicator {
         status.waiting = (state.waiting.len(), bytes);
         status.error = status.error.or_else(|| state.error.clone());
         status.originals_left = self.originals.remaining();
-        status.is_abandoned =
-            status.superseded && self.lease.seen() == Ok(LeaseView::Replaced { is_gone: true });
+        status.is_abandoned = status.superseded
+            && self.lease.last_check() == Ok(LeaseCheck::Replaced { is_gone: true });
         status
     }
 
@@ -86,7 +86,7 @@ impl Replicator {
     /// Requests a snapshot as soon as possible; the status reports when it is done.
     pub fn request_snapshot(&self) {
         let (signal, wake) = &*self.signal;
-        locked(signal).copy = true;
+        locked(signal).snapshot_requested = true;
         wake.notify_all();
     }
 

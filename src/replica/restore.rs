@@ -38,16 +38,16 @@ pub fn restore(target: &dyn Target, to: &Path) -> Result<Option<RestoredFiles>> 
     }
     let mut damage = Vec::new();
     for (snapshot, changes) in inventory.restore_chains() {
-        match one_way(target, to, snapshot, &changes, &mut damage) {
+        match restore_chain(target, to, snapshot, &changes, &mut damage) {
             Ok(mut restored) => {
                 restored.newest = newest;
                 restored.damage = damage;
                 return Ok(Some(restored));
             }
             Err(RestoreError::Damaged(why)) => {
-                damage.push(format!("{}: {why}", names::snapshot(snapshot)))
+                damage.push(format!("{}: {why}", names::snapshot_name(snapshot)))
             }
-            Err(RestoreError::Fault(error)) => {
+            Err(RestoreError::Target(error)) => {
                 let _ = std::fs::remove_file(to);
                 return Err(error);
             }
@@ -67,7 +67,7 @@ enum RestoreError {
     /// A file of the replica is damaged.
     Damaged(String),
     /// The target or the local disk failed.
-    Fault(TargetError),
+    Target(TargetError),
 }
 
 impl From<TargetError> for RestoreError {
@@ -75,7 +75,7 @@ impl From<TargetError> for RestoreError {
         match error {
             // Another process may have deleted it because of its retention policy.
             TargetError::Missing => Self::Damaged(error.to_string()),
-            other => Self::Fault(other),
+            other => Self::Target(other),
         }
     }
 }
@@ -85,21 +85,21 @@ impl From<io::Error> for RestoreError {
         match error.kind() {
             io::ErrorKind::InvalidData => Self::Damaged(error.to_string()),
             io::ErrorKind::UnexpectedEof => Self::Damaged("it is cut off".into()),
-            _ => Self::Fault(TargetError::Failed(error.to_string())),
+            _ => Self::Target(TargetError::Failed(error.to_string())),
         }
     }
 }
 
-fn one_way(
+fn restore_chain(
     target: &dyn Target,
     to: &Path,
     snapshot: u64,
     changes: &[u64],
     damage: &mut Vec<String>,
 ) -> std::result::Result<RestoredFiles, RestoreError> {
-    let database = new_file(to)?;
-    let from = target.get(&names::snapshot(snapshot))?;
-    let header = apply(&database, from)?;
+    let database = create_new_file(to)?;
+    let from = target.get(&names::snapshot_name(snapshot))?;
+    let header = apply_change(&database, from)?;
     if header.min != 1 || header.max != snapshot {
         return Err(RestoreError::Damaged(
             "it has the contents of another file".into(),
@@ -114,15 +114,15 @@ fn one_way(
     };
     let part = to.with_extension("change");
     for &number in changes {
-        match one_change(target, &part, number, header.page_size) {
+        match fetch_change(target, &part, number, header.page_size) {
             Ok(file) => {
-                let applied = apply(&database, &file)?;
+                let applied = apply_change(&database, &file)?;
                 done.position = number;
                 done.changes += 1;
                 done.bytes = u64::from(applied.commit) * u64::from(applied.page_size);
             }
             Err(RestoreError::Damaged(why)) => {
-                damage.push(format!("{}: {why}", names::change(number)));
+                damage.push(format!("{}: {why}", names::change_name(number)));
                 break;
             }
             Err(error) => {
@@ -138,14 +138,14 @@ fn one_way(
 }
 
 /// Downloads a change and reads it completely, because its checksum comes last.
-fn one_change(
+fn fetch_change(
     target: &dyn Target,
     part: &Path,
     number: u64,
     page_size: u32,
 ) -> std::result::Result<File, RestoreError> {
-    let mut file = new_file(part)?;
-    io::copy(&mut target.get(&names::change(number))?, &mut file)?;
+    let mut file = create_new_file(part)?;
+    io::copy(&mut target.get(&names::change_name(number))?, &mut file)?;
     file.seek(SeekFrom::Start(0))?;
     let header = ltx::read(&file, |_, _, _| Ok(()))?;
     if (header.min, header.max, header.page_size) != (number, number, page_size) {
@@ -157,13 +157,13 @@ fn one_change(
     Ok(file)
 }
 
-fn apply(database: &File, from: impl io::Read) -> io::Result<ltx::LtxHeader> {
+fn apply_change(database: &File, from: impl io::Read) -> io::Result<ltx::LtxHeader> {
     ltx::read(from, |header, number, page| {
         database.write_all_at(page, u64::from(number - 1) * u64::from(header.page_size))
     })
 }
 
-fn new_file(path: &Path) -> io::Result<File> {
+fn create_new_file(path: &Path) -> io::Result<File> {
     let mut options = File::options();
     options
         .read(true)

@@ -13,7 +13,13 @@ use crate::clock;
 ///
 /// # Errors
 /// Returns an error if the database cannot be read or the file cannot be written.
-pub fn of(database: &File, page_size: u32, pages: u32, to: &Path, number: u64) -> io::Result<u64> {
+pub fn write_snapshot(
+    database: &File,
+    page_size: u32,
+    pages: u32,
+    to: &Path,
+    number: u64,
+) -> io::Result<u64> {
     let at = clock::now().millis();
     let header = LtxHeader {
         page_size,
@@ -26,17 +32,17 @@ pub fn of(database: &File, page_size: u32, pages: u32, to: &Path, number: u64) -
     let mut page = vec![0; page_size as usize];
     for number in (1..=pages).filter(|&number| number != ltx::lock_page(page_size)) {
         database.read_exact_at(&mut page, u64::from(number - 1) * u64::from(page_size))?;
-        encoder.page(number, &page)?;
+        encoder.write_page(number, &page)?;
     }
     encoder.finish()?;
     Ok(u64::from(pages) * u64::from(page_size))
 }
 
-/// Like [`of`], for a database that no process has open and whose log is empty.
+/// Like [`write_snapshot`], for a database that no process has open and whose log is empty.
 ///
 /// # Errors
-/// As [`of`], and when the database has too many pages.
-pub fn of_closed(database: &Path, to: &Path, number: u64) -> io::Result<u64> {
+/// As [`write_snapshot`], and when the database has too many pages.
+pub fn write_snapshot_of_closed(database: &Path, to: &Path, number: u64) -> io::Result<u64> {
     let file = File::open(database)?;
     let mut size = [0; 2];
     file.read_exact_at(&mut size, 16)?;
@@ -47,7 +53,7 @@ pub fn of_closed(database: &Path, to: &Path, number: u64) -> io::Result<u64> {
     };
     let pages =
         u32::try_from(file.metadata()?.len() / u64::from(page_size)).map_err(io::Error::other)?;
-    of(&file, page_size, pages, to, number)
+    write_snapshot(&file, page_size, pages, to, number)
 }
 
 /// Uploads a file under a new name. Succeeds when the same file is already there, because an earlier response may
@@ -55,7 +61,7 @@ pub fn of_closed(database: &Path, to: &Path, number: u64) -> io::Result<u64> {
 ///
 /// # Errors
 /// [`TargetError::Missing`] when there is no file to send; otherwise when the target did not accept it.
-pub fn put(target: &dyn Target, name: &str, path: &Path) -> Result<u64> {
+pub fn upload_snapshot(target: &dyn Target, name: &str, path: &Path) -> Result<u64> {
     let failed = |error: io::Error| TargetError::Failed(error.to_string());
     let file = match File::open(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(TargetError::Missing),
@@ -71,17 +77,17 @@ pub fn put(target: &dyn Target, name: &str, path: &Path) -> Result<u64> {
 
 fn is_same(mut there: impl io::Read, here: &Path) -> io::Result<bool> {
     // Number of bytes compared at a time.
-    const PIECE: u64 = 16 * 1024;
+    const COMPARED_BYTES: u64 = 16 * 1024;
     let mut here = File::open(here)?;
     let (mut one, mut other) = (Vec::new(), Vec::new());
     loop {
         one.clear();
         other.clear();
         io::Read::by_ref(&mut there)
-            .take(PIECE)
+            .take(COMPARED_BYTES)
             .read_to_end(&mut one)?;
         io::Read::by_ref(&mut here)
-            .take(PIECE)
+            .take(COMPARED_BYTES)
             .read_to_end(&mut other)?;
         if one != other || one.is_empty() {
             return Ok(one == other);

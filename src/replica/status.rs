@@ -12,9 +12,9 @@ pub struct ReplicatorSettings {
     /// The target.
     pub target: Arc<dyn Target>,
     /// The target's name as shown to people.
-    pub shown: String,
+    pub display_address: String,
     /// Sync interval: how long acknowledged data may exist only here.
-    pub window: Duration,
+    pub sync_interval: Duration,
     /// Number of snapshots to keep.
     pub keep: usize,
     /// The data folder.
@@ -27,13 +27,13 @@ pub struct ReplicatorSettings {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ReplicaStatus {
     /// The target's name as shown to people.
-    pub shown: String,
+    pub display_address: String,
     /// Sync interval: how long acknowledged data may exist only here, while nothing fails.
-    pub window: Duration,
+    pub sync_interval: Duration,
     /// Time up to which everything stored is in the replica; `None` while that is unknown.
-    pub whole_at: Option<Timestamp>,
+    pub replicated_until: Option<Timestamp>,
     /// Time of the newest snapshot.
-    pub copied_at: Option<Timestamp>,
+    pub snapshot_at: Option<Timestamp>,
     /// Last change in the replica.
     pub position: u64,
     /// Number and bytes of changes not sent yet.
@@ -56,7 +56,7 @@ pub(super) struct ReplicatorSignal {
     /// Deadline for stopping.
     pub stop_by: Option<Instant>,
     /// Whether a snapshot was requested.
-    pub copy: bool,
+    pub snapshot_requested: bool,
     /// Whether the thread has ended.
     pub is_done: bool,
 }
@@ -67,4 +67,4 @@ pub(super) fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 }
 
 /// Requests to the thread, and the condition variable that wakes it.
-pub(super) type Bell = (Mutex<ReplicatorSignal>, Condvar);
+pub(super) type ReplicatorBell = (Mutex<ReplicatorSignal>, Condvar);

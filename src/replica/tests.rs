@@ -12,12 +12,12 @@ use super::names;
 use super::restore::{RestoredFiles, restore};
 use super::snapshots;
 use super::target::TargetError;
-use super::wal_spool::{SpoolShared, WalSpool, file_of};
+use super::wal_spool::{SpoolShared, WalSpool, change_path};
 use crate::store::{Store, StoreError, StoreSettings, settings, verify};
 
-struct Place(PathBuf);
+struct TestFolder(PathBuf);
 
-impl Place {
+impl TestFolder {
     fn new(name: &str) -> Self {
         let path =
             std::env::temp_dir().join(format!("quire-replica-{name}-{}", std::process::id()));
@@ -30,14 +30,14 @@ impl Place {
     }
 }
 
-impl Drop for Place {
+impl Drop for TestFolder {
     fn drop(&mut self) {
         let _ = fs::remove_dir_all(&self.0);
     }
 }
 
 /// A store with its log follower and sender, driven step by step.
-struct Rig {
+struct ReplicaRig {
     store: Store,
     shared: Arc<SpoolShared>,
     target: FolderTarget,
@@ -45,8 +45,8 @@ struct Rig {
     database: PathBuf,
 }
 
-impl Rig {
-    fn new(place: &Place) -> Self {
+impl ReplicaRig {
+    fn new(place: &TestFolder) -> Self {
         let shared = SpoolShared::new(0, true);
         let (spool, database) = (place.at("spool"), place.at("quire.db"));
         let follower = WalSpool::new(Arc::clone(&shared), spool.clone());
@@ -69,29 +69,30 @@ impl Rig {
             .write_now(move |db| settings::set(db, "test", &value))
             .unwrap();
     }
-    fn look(&self) {
-        match self.store.look_now() {
+    fn spool_changes(&self) {
+        match self.store.notify_follower() {
             Ok(()) | Err(StoreError::Busy) => {}
             other => panic!("{other:?}"),
         }
     }
     /// One round of the replicator.
     fn send(&self) {
-        self.look();
-        if self.shared.lock().lost {
+        self.spool_changes();
+        if self.shared.lock().has_lost_changes {
             self.copy();
         }
         while let Some(first) = self.shared.lock().waiting.pop_front() {
-            let path = file_of(&self.spool, first.number);
-            snapshots::put(&self.target, &names::change(first.number), &path).unwrap();
+            let path = change_path(&self.spool, first.number);
+            snapshots::upload_snapshot(&self.target, &names::change_name(first.number), &path)
+                .unwrap();
         }
     }
     fn copy(&self) {
-        let held = self.store.hold_now().unwrap();
-        let number = self.shared.lock().held_at;
+        let held = self.store.hold_for_snapshot().unwrap();
+        let number = self.shared.lock().snapshot_position;
         let path = self.spool.join("copy");
-        snapshots::of(held.file(), held.page_size, held.pages, &path, number).unwrap();
-        match snapshots::put(&self.target, &names::snapshot(number), &path) {
+        snapshots::write_snapshot(held.file(), held.page_size, held.pages, &path, number).unwrap();
+        match snapshots::upload_snapshot(&self.target, &names::snapshot_name(number), &path) {
             Ok(_) | Err(TargetError::Taken) => {}
             other => panic!("{other:?}"),
         }
@@ -112,7 +113,7 @@ fn value(path: &Path) -> Option<String> {
 }
 
 #[derive(Debug, Clone, Copy)]
-enum Step {
+enum ReplicaStep {
     Write(u16),
     Look,
     Send,
@@ -121,14 +122,14 @@ enum Step {
     Other(u16),
 }
 
-fn steps() -> impl Strategy<Value = Vec<Step>> {
+fn any_steps() -> impl Strategy<Value = Vec<ReplicaStep>> {
     let step = prop_oneof![
-        4 => (1_u16..20_000).prop_map(Step::Write),
-        2 => Just(Step::Look),
-        3 => Just(Step::Send),
-        1 => Just(Step::Copy),
-        1 => Just(Step::Checkpoint),
-        1 => (1_u16..9000).prop_map(Step::Other),
+        4 => (1_u16..20_000).prop_map(ReplicaStep::Write),
+        2 => Just(ReplicaStep::Look),
+        3 => Just(ReplicaStep::Send),
+        1 => Just(ReplicaStep::Copy),
+        1 => Just(ReplicaStep::Checkpoint),
+        1 => (1_u16..9000).prop_map(ReplicaStep::Other),
     ];
     prop::collection::vec(step, 1..25)
 }
@@ -136,19 +137,19 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 40, ..ProptestConfig::default() })]
     #[test]
-    fn the_restored_database_equals_the_original(steps in steps()) {
-        let place = Place::new("steps");
-        let rig = Rig::new(&place);
+    fn the_restored_database_equals_the_original(steps in any_steps()) {
+        let place = TestFolder::new("steps");
+        let rig = ReplicaRig::new(&place);
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         for (number, step) in steps.iter().enumerate() {
             let text = |length: u16| format!("{number} {}", "x".repeat(usize::from(length)));
             match *step {
-                Step::Write(length) => rig.set(&rig.store, &text(length)),
-                Step::Look => rig.look(),
-                Step::Send => rig.send(),
-                Step::Copy => rig.copy(),
-                Step::Checkpoint => { let _ = runtime.block_on(rig.store.checkpoint()); }
-                Step::Other(length) => {
+                ReplicaStep::Write(length) => rig.set(&rig.store, &text(length)),
+                ReplicaStep::Look => rig.spool_changes(),
+                ReplicaStep::Send => rig.send(),
+                ReplicaStep::Copy => rig.copy(),
+                ReplicaStep::Checkpoint => { let _ = runtime.block_on(rig.store.checkpoint()); }
+                ReplicaStep::Other(length) => {
                     // Does what the command line does while a server runs.
                     let other = Store::open(&StoreSettings { path: rig.database.clone() }).unwrap();
                     rig.set(&other, &text(length));

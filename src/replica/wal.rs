@@ -8,11 +8,11 @@ use std::io;
 use std::os::unix::fs::FileExt as _;
 
 /// Size of the log's header, in bytes.
-const HEADER: u64 = 32;
+const HEADER_BYTES: u64 = 32;
 /// Size of a frame's header, in bytes.
-const FRAME_HEADER: usize = 24;
+const FRAME_HEADER_BYTES: usize = 24;
 /// First word of the log; its lowest bit gives the checksum's byte order.
-const MAGIC: u32 = 0x377f_0682;
+const WAL_MAGIC: u32 = 0x377f_0682;
 
 /// Position in the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -56,21 +56,21 @@ pub enum WalChanges {
 /// Returns an error if the log cannot be read.
 pub fn read(log: Option<&File>, from: WalPosition) -> io::Result<WalChanges> {
     let length = log.map_or(Ok(0), |log| log.metadata().map(|data| data.len()))?;
-    let Some(log) = log.filter(|_| length >= HEADER) else {
+    let Some(log) = log.filter(|_| length >= HEADER_BYTES) else {
         return Ok(if from.is_fresh() {
             WalChanges::None
         } else {
             WalChanges::Lost
         });
     };
-    let mut bytes = [0; HEADER as usize];
+    let mut bytes = [0; HEADER_BYTES as usize];
     log.read_exact_at(&mut bytes, 0)?;
     let word =
         |at: usize| u32::from_be_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]);
     let big = word(0) & 1 == 1;
     let sums = checksum((0, 0), &bytes[..24], big);
     let (page_size, salts) = (word(8), (word(16), word(20)));
-    if word(0) & !1 != MAGIC || sums != (word(24), word(28)) {
+    if word(0) & !1 != WAL_MAGIC || sums != (word(24), word(28)) {
         // A crash can leave an incomplete header; nothing after it counts.
         return Ok(if from.is_fresh() {
             WalChanges::None
@@ -85,7 +85,7 @@ pub fn read(log: Option<&File>, from: WalPosition) -> io::Result<WalChanges> {
         true => WalPosition {
             salts,
             sums,
-            offset: HEADER,
+            offset: HEADER_BYTES,
         },
         false => from,
     };
@@ -99,12 +99,12 @@ fn frames(
     length: u64,
     big: bool,
 ) -> io::Result<WalChanges> {
-    let mut frame = vec![0; FRAME_HEADER + page_size as usize];
+    let mut frame = vec![0; FRAME_HEADER_BYTES + page_size as usize];
     let (mut pages, mut waiting) = (BTreeMap::new(), Vec::new());
     let (mut at, mut commit, mut next) = (start, 0, start);
     while at.offset + frame.len() as u64 <= length {
         log.read_exact_at(&mut frame, at.offset)?;
-        let (head, page) = frame.split_at(FRAME_HEADER);
+        let (head, page) = frame.split_at(FRAME_HEADER_BYTES);
         let word =
             |at: usize| u32::from_be_bytes([head[at], head[at + 1], head[at + 2], head[at + 3]]);
         if (word(8), word(12)) != at.salts {
@@ -114,7 +114,7 @@ fn frames(
         if (word(16), word(20)) != at.sums {
             break;
         }
-        waiting.push((word(0), at.offset + FRAME_HEADER as u64));
+        waiting.push((word(0), at.offset + FRAME_HEADER_BYTES as u64));
         at.offset += frame.len() as u64;
         if word(4) > 0 {
             commit = word(4);

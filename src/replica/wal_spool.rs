@@ -34,9 +34,9 @@ pub struct SpoolState {
     /// Changes not sent yet, in order.
     pub waiting: VecDeque<WaitingChange>,
     /// Whether something was missed, or nothing is known yet, so that a snapshot is needed.
-    pub lost: bool,
+    pub has_lost_changes: bool,
     /// Last change included in the snapshot in progress.
-    pub held_at: u64,
+    pub snapshot_position: u64,
     /// Number of files and bytes since the last snapshot was started.
     pub since: (u32, u64),
     /// Why a change could not be spooled.
@@ -48,12 +48,12 @@ pub struct SpoolState {
 pub struct SpoolShared(Mutex<SpoolState>);
 
 impl SpoolShared {
-    /// Creates the state for a replica whose last change is `newest`; `lost` is whether the database may differ
+    /// Creates the state for a replica whose last change is `newest`; `has_lost_changes` is whether the database may differ
     /// from it.
     pub fn new(newest: u64, lost: bool) -> Arc<Self> {
         Arc::new(Self(Mutex::new(SpoolState {
             newest,
-            lost,
+            has_lost_changes: lost,
             ..SpoolState::default()
         })))
     }
@@ -65,7 +65,7 @@ impl SpoolShared {
 }
 
 /// Path of a waiting change.
-pub fn file_of(folder: &Path, number: u64) -> PathBuf {
+pub fn change_path(folder: &Path, number: u64) -> PathBuf {
     folder.join(format!("{number:016x}.ltx"))
 }
 
@@ -117,12 +117,12 @@ impl WalSpool {
             max: number,
             at,
         };
-        let path = file_of(&self.folder, number);
+        let path = change_path(&self.folder, number);
         let mut encoder = LtxEncoder::new(BufWriter::new(File::create(&path)?), header)?;
         let mut page = vec![0; page_size as usize];
         for (number, place) in pages {
             log.read_exact_at(&mut page, place)?;
-            encoder.page(number, &page)?;
+            encoder.write_page(number, &page)?;
         }
         let bytes = encoder.finish()?;
         self.position = next;
@@ -141,18 +141,18 @@ impl WalSpool {
 
 impl WalFollower for WalSpool {
     fn look(&mut self, log: &Path, foreign: bool) {
-        if self.shared.lock().lost {
+        if self.shared.lock().has_lost_changes {
             return;
         }
         let outcome = self.collect(log, foreign);
         let mut state = self.shared.lock();
         state.error = outcome.as_ref().err().map(io::Error::to_string);
         if !matches!(outcome, Ok(true)) {
-            state.lost = true;
+            state.has_lost_changes = true;
             let gone = state.newest + 1;
             let all = state.waiting.drain(..).map(|waiting| waiting.number);
             for number in all.chain([gone]) {
-                let _ = std::fs::remove_file(file_of(&self.folder, number));
+                let _ = std::fs::remove_file(change_path(&self.folder, number));
             }
         }
     }
@@ -163,12 +163,12 @@ impl WalFollower for WalSpool {
 
     fn held(&mut self) {
         let mut state = self.shared.lock();
-        if state.lost || state.newest == 0 {
+        if state.has_lost_changes || state.newest == 0 {
             // Nothing links what was sent to the current state.
             state.newest += 1;
-            state.lost = false;
+            state.has_lost_changes = false;
         }
-        state.held_at = state.newest;
+        state.snapshot_position = state.newest;
         state.since = (0, 0);
         state.error = None;
     }

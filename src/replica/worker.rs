@@ -12,29 +12,29 @@ use super::names::{self, Inventory};
 use super::originals::Originals;
 use super::ownership::{self, ReplicaLease};
 use super::snapshots;
-use super::status::{Bell, ReplicaStatus, ReplicatorSettings, locked};
+use super::status::{ReplicaStatus, ReplicatorBell, ReplicatorSettings, locked};
 use super::target::{Result, TargetError};
-use super::wal_spool::{SpoolShared, file_of};
+use super::wal_spool::{SpoolShared, change_path};
 use crate::clock;
 use crate::domain::time::Timestamp;
 use crate::log;
 use crate::store::Store;
 
 /// Interval between checks for changes by other processes.
-const FOREIGN: Duration = Duration::from_secs(30);
+const FOREIGN_CHECK_INTERVAL: Duration = Duration::from_secs(30);
 /// Maximum age of the newest snapshot of a changed database.
-const COPY_EVERY: Duration = Duration::from_secs(24 * 3600);
+const SNAPSHOT_INTERVAL: Duration = Duration::from_secs(24 * 3600);
 /// Number of changes that can always be applied quickly.
-const FEW: u32 = 64;
+const FEW_CHANGES: u32 = 64;
 /// Cost of downloading one more file during a restore, in bytes that could be downloaded in the same time.
-const FILE_COST: u64 = 200 * 1024;
+const FILE_COST_BYTES: u64 = 200 * 1024;
 /// Size of the log, in bytes, above which it is read even while nothing can be sent (64 MiB).
-const LARGE_LOG: u64 = 64 * 1024 * 1024;
+const LARGE_LOG_BYTES: u64 = 64 * 1024 * 1024;
 /// Maximum pause between retries.
 const MAX_PAUSE: Duration = Duration::from_secs(60);
 /// Pause before the next listing, as a multiple of the last one's duration, so that listing a large replica puts
 /// little load on the machine.
-const PER_LISTING: u32 = 20;
+const LISTING_PAUSE_FACTOR: u32 = 20;
 /// Maximum pause between listings.
 const MAX_LISTING_PAUSE: Duration = Duration::from_secs(60);
 
@@ -66,17 +66,17 @@ pub(super) struct ReplicatorWorker {
     documents: OriginalsSync,
     ledger: SizeLedger,
     // Time of the last listing of the target, and how long it took; `None` after a failure.
-    audited: Option<(Instant, Duration)>,
+    audited_at: Option<(Instant, Duration)>,
     // Whether the target has been listed in this round.
     is_audited: bool,
     status: Arc<Mutex<ReplicaStatus>>,
-    signal: Arc<Bell>,
+    signal: Arc<ReplicatorBell>,
     spool: PathBuf,
     // The log's fingerprint when it was last read.
-    seen: Option<CommitStamp>,
-    looked: Option<Instant>,
-    copied: Instant,
-    copy_due: bool,
+    last_stamp: Option<CommitStamp>,
+    log_read_at: Option<Instant>,
+    snapshot_taken_at: Instant,
+    snapshot_due: bool,
     // Number of a snapshot that was made but not sent yet.
     unsent: Option<u64>,
     database: u64,
@@ -88,26 +88,26 @@ impl ReplicatorWorker {
         settings: ReplicatorSettings,
         (shared, store, holder): (Arc<SpoolShared>, Store, ReplicaLease),
         originals: Arc<Originals>,
-        (status, signal): (Arc<Mutex<ReplicaStatus>>, Arc<Bell>),
+        (status, signal): (Arc<Mutex<ReplicaStatus>>, Arc<ReplicatorBell>),
     ) -> Self {
         let spool = settings.data.join("tmp").join("replica");
         let documents = OriginalsSync::new(Arc::clone(&settings.target), originals, spool.clone());
         Self {
             documents,
             ledger: SizeLedger::default(),
-            audited: None,
+            audited_at: None,
             is_audited: false,
             spool,
-            copy_due: settings.restored_from > 16,
+            snapshot_due: settings.restored_from > 16,
             settings,
             shared,
             store,
             holder,
             status,
             signal,
-            seen: None,
-            looked: None,
-            copied: clock::instant(),
+            last_stamp: None,
+            log_read_at: None,
+            snapshot_taken_at: clock::instant(),
             unsent: None,
             database: 0,
         }
@@ -119,18 +119,18 @@ impl ReplicatorWorker {
         loop {
             let stop_by = self.wait(pause);
             let begun = clock::now();
-            pause = match self.round(stop_by.is_some()) {
+            pause = match self.run_round(stop_by.is_some()) {
                 Ok(report) => {
                     locked(&self.status).absent = report.absent;
                     match report.incomplete_reason {
-                        None => self.well(begun),
+                        None => self.record_success(begun),
                         Some(lost) => self.record_error(&TargetError::Failed(lost)),
                     }
-                    self.settings.window
+                    self.settings.sync_interval
                 }
                 Err(fault) => {
                     // The state of the target is unknown: list it again.
-                    self.audited = None;
+                    self.audited_at = None;
                     self.record_error(&fault);
                     (pause * 2).clamp(Duration::from_millis(500), MAX_PAUSE)
                 }
@@ -159,8 +159,8 @@ impl ReplicatorWorker {
         let mut signal = locked(signal);
         loop {
             let left = until.saturating_duration_since(clock::instant());
-            let is_asked = std::mem::take(&mut signal.copy);
-            self.copy_due |= is_asked;
+            let is_asked = std::mem::take(&mut signal.snapshot_requested);
+            self.snapshot_due |= is_asked;
             if is_asked || left.is_zero() || (signal.stop_by.is_some() && !self.has_fault()) {
                 return signal.stop_by;
             }
@@ -177,7 +177,7 @@ impl ReplicatorWorker {
 
     /// Sends what the replica lacks, and verifies the rest. Succeeds only if everything stored before it started
     /// is in the replica, or the result says what is not.
-    fn round(&mut self, stopping: bool) -> Result<MissingOriginals> {
+    fn run_round(&mut self, stopping: bool) -> Result<MissingOriginals> {
         self.is_audited = false;
         if locked(&self.status).superseded {
             return Ok(MissingOriginals::default());
@@ -187,7 +187,7 @@ impl ReplicatorWorker {
             return Ok(MissingOriginals::default());
         }
         let stamp = CommitStamp::of(&self.store, &self.settings.data.join("quire.db-wal"));
-        let is_news = stopping || self.is_news(stamp);
+        let is_news = stopping || self.may_have_changes(stamp);
         if is_news {
             // Must come before reading the log. If a document is deleted by now, the changes sent next contain the
             // deletion, and only after that may its original be removed.
@@ -204,25 +204,25 @@ impl ReplicatorWorker {
             self.read_log(stamp, true)?;
             self.send()?;
         }
-        if self.is_lost() || (!stopping && self.is_copy_due()) {
-            self.copy_and_send(stopping)?;
-            self.throw_away()?;
+        if self.is_lost() || (!stopping && self.is_snapshot_due()) {
+            self.snapshot_and_send(stopping)?;
+            self.discard_spool()?;
         }
         if self.is_audit_due() {
             self.audit(stopping)?;
         }
-        self.documents.round(&self.store, true)
+        self.documents.sync_round(&self.store, true)
     }
 
     fn is_lost(&self) -> bool {
         let state = self.shared.lock();
-        state.lost || state.newest == 0
+        state.has_lost_changes || state.newest == 0
     }
 
     /// Makes and sends a snapshot. If the log has grown too large in the meantime and is lost again, another one
     /// follows.
-    fn copy_and_send(&mut self, closed: bool) -> Result<()> {
-        self.copy(closed)?;
+    fn snapshot_and_send(&mut self, closed: bool) -> Result<()> {
+        self.take_snapshot(closed)?;
         self.send()?;
         match self.is_lost() {
             true => Err(TargetError::Failed("another snapshot must be made".into())),
@@ -232,8 +232,8 @@ impl ReplicatorWorker {
 
     fn is_audit_due(&self) -> bool {
         let interval = self.settings.target.audit_interval();
-        self.audited.is_none_or(|(at, took)| {
-            clock::instant().saturating_duration_since(at) >= unlisted(interval, took)
+        self.audited_at.is_none_or(|(at, took)| {
+            clock::instant().saturating_duration_since(at) >= next_listing_pause(interval, took)
         })
     }
 
@@ -249,20 +249,20 @@ impl ReplicatorWorker {
         let originals = self.documents.audit()?;
         let took = clock::instant().saturating_duration_since(begun);
         if !missing.is_empty() || originals > 0 {
-            locked(&self.status).whole_at = None;
+            locked(&self.status).replicated_until = None;
             log::error(
                 "the replica lacks data that was sent; sending it again",
                 &[
-                    ("replica", &self.settings.shown),
+                    ("replica", &self.settings.display_address),
                     ("database files", &missing.join(", ")),
                     ("originals", &originals),
                 ],
             );
         }
         if !missing.is_empty() {
-            self.copy_and_send(stopping)?;
+            self.snapshot_and_send(stopping)?;
         }
-        self.audited = Some((clock::instant(), took));
+        self.audited_at = Some((clock::instant(), took));
         self.is_audited = true;
         Ok(())
     }
@@ -272,7 +272,7 @@ impl ReplicatorWorker {
     fn hand_over(&mut self) {
         log::error(
             "another Quire has taken over this replica; nothing more can be stored here",
-            &[("replica", &self.settings.shown)],
+            &[("replica", &self.settings.display_address)],
         );
         self.store.close_to_changes();
         let sent = self.send_last();
@@ -291,35 +291,39 @@ impl ReplicatorWorker {
     fn send_last(&mut self) -> Result<()> {
         self.send()?;
         if self.is_lost() {
-            self.copy_and_send(true)?;
+            self.snapshot_and_send(true)?;
         }
         self.documents.refresh(&self.store)?;
-        match self.documents.round(&self.store, false)?.incomplete_reason {
+        match self
+            .documents
+            .sync_round(&self.store, false)?
+            .incomplete_reason
+        {
             None => self.holder.hand_over(),
             Some(lost) => Err(TargetError::Failed(lost)),
         }
     }
 
     /// Whether anything may have been committed since the log was last read.
-    fn is_news(&self, seal: CommitStamp) -> bool {
-        let is_old = |at: Instant| clock::instant() - at >= FOREIGN;
-        self.seen != Some(seal) || self.looked.is_none_or(is_old)
+    fn may_have_changes(&self, seal: CommitStamp) -> bool {
+        let is_old = |at: Instant| clock::instant() - at >= FOREIGN_CHECK_INTERVAL;
+        self.last_stamp != Some(seal) || self.log_read_at.is_none_or(is_old)
     }
 
     /// Reads the log. Returns false when that was deferred because files are waiting.
     fn read_log(&mut self, seal: CommitStamp, must: bool) -> Result<bool> {
         let waits = !self.shared.lock().waiting.is_empty();
-        if waits && !must && seal.length <= LARGE_LOG {
+        if waits && !must && seal.length <= LARGE_LOG_BYTES {
             return Ok(false);
         }
         // If another connection is reading, the log cannot be truncated now and is truncated later, but it has
         // been read.
-        match self.store.look_now() {
+        match self.store.notify_follower() {
             Ok(()) | Err(crate::store::StoreError::Busy) => {}
             Err(error) => return Err(TargetError::Failed(error.to_string())),
         }
-        self.seen = Some(seal);
-        self.looked = Some(clock::instant());
+        self.last_stamp = Some(seal);
+        self.log_read_at = Some(clock::instant());
         Ok(true)
     }
 
@@ -327,12 +331,16 @@ impl ReplicatorWorker {
     fn send(&mut self) -> Result<()> {
         if let Some(number) = self.unsent {
             let path = self.spool.join("copy");
-            match snapshots::put(&*self.settings.target, &names::snapshot(number), &path) {
+            match snapshots::upload_snapshot(
+                &*self.settings.target,
+                &names::snapshot_name(number),
+                &path,
+            ) {
                 Ok(stored) => self.ledger.snapshot(number, stored),
                 Err(TargetError::Missing) => {
                     // Someone deleted the file, so another snapshot is needed.
                     self.unsent = None;
-                    self.shared.lock().lost = true;
+                    self.shared.lock().has_lost_changes = true;
                     return Ok(());
                 }
                 Err(error) => return Err(error),
@@ -340,21 +348,25 @@ impl ReplicatorWorker {
             let _ = std::fs::remove_file(&path);
             self.unsent = None;
             let mut status = locked(&self.status);
-            status.copied_at = Some(clock::now());
+            status.snapshot_at = Some(clock::now());
             status.position = status.position.max(number);
         }
         loop {
             let Some(first) = self.shared.lock().waiting.front().copied() else {
                 return Ok(());
             };
-            let path = file_of(&self.spool, first.number);
-            let sent = snapshots::put(&*self.settings.target, &names::change(first.number), &path);
+            let path = change_path(&self.spool, first.number);
+            let sent = snapshots::upload_snapshot(
+                &*self.settings.target,
+                &names::change_name(first.number),
+                &path,
+            );
             let mut state = self.shared.lock();
             if state.waiting.front() == Some(&first) {
                 match sent {
                     Ok(stored) => self.ledger.change(first.number, stored),
                     Err(TargetError::Missing) => {
-                        state.lost = true;
+                        state.has_lost_changes = true;
                         state.waiting.clear();
                         return Ok(());
                     }
@@ -367,44 +379,49 @@ impl ReplicatorWorker {
         }
     }
 
-    fn is_copy_due(&self) -> bool {
+    fn is_snapshot_due(&self) -> bool {
         let (files, bytes) = self.shared.lock().since;
-        let costly = bytes + u64::from(files) * FILE_COST > self.database;
-        let old = clock::instant() - self.copied > COPY_EVERY;
-        self.copy_due || (files > FEW && costly) || (files > 0 && old)
+        let costly = bytes + u64::from(files) * FILE_COST_BYTES > self.database;
+        let old = clock::instant() - self.snapshot_taken_at > SNAPSHOT_INTERVAL;
+        self.snapshot_due || (files > FEW_CHANGES && costly) || (files > 0 && old)
     }
 
     /// Makes a snapshot; the next `send` sends it.
-    fn copy(&mut self, closed: bool) -> Result<()> {
+    fn take_snapshot(&mut self, closed: bool) -> Result<()> {
         let path = self.spool.join("copy");
         let failed = |error: std::io::Error| TargetError::Failed(error.to_string());
         let number = if closed {
             let number = self.shared.lock().newest + 1;
-            self.database =
-                snapshots::of_closed(&self.settings.data.join("quire.db"), &path, number)
-                    .map_err(failed)?;
+            self.database = snapshots::write_snapshot_of_closed(
+                &self.settings.data.join("quire.db"),
+                &path,
+                number,
+            )
+            .map_err(failed)?;
             let mut state = self.shared.lock();
-            (state.newest, state.lost) = (number, false);
+            (state.newest, state.has_lost_changes) = (number, false);
             number
         } else {
             let held = self
                 .store
-                .hold_now()
+                .hold_for_snapshot()
                 .map_err(|error| TargetError::Failed(error.to_string()))?;
-            let number = self.shared.lock().held_at;
-            let made = snapshots::of(held.file(), held.page_size, held.pages, &path, number);
+            let number = self.shared.lock().snapshot_position;
+            let made =
+                snapshots::write_snapshot(held.file(), held.page_size, held.pages, &path, number);
             if made.is_err() {
                 // Later changes would have no snapshot to build on.
-                self.shared.lock().lost = true;
+                self.shared.lock().has_lost_changes = true;
             }
             self.database = made.map_err(failed)?;
             number
         };
-        (self.unsent, self.copied, self.copy_due) = (Some(number), clock::instant(), false);
+        (self.unsent, self.snapshot_taken_at, self.snapshot_due) =
+            (Some(number), clock::instant(), false);
         Ok(())
     }
 
-    fn throw_away(&self) -> Result<()> {
+    fn discard_spool(&self) -> Result<()> {
         let inventory = Inventory::list(&*self.settings.target)?;
         for name in inventory.obsolete_files(self.settings.keep) {
             self.settings.target.remove(&name)?;
@@ -412,7 +429,7 @@ impl ReplicatorWorker {
         Ok(())
     }
 
-    fn well(&self, begun: Timestamp) {
+    fn record_success(&self, begun: Timestamp) {
         let mut status = locked(&self.status);
         if status.superseded {
             return;
@@ -420,25 +437,25 @@ impl ReplicatorWorker {
         if status.error.take().is_some() {
             log::info(
                 "the replica is up to date again",
-                &[("replica", &status.shown)],
+                &[("replica", &status.display_address)],
             );
         }
         // A folder's files may be deleted right after it has confirmed them, and listing a folder costs only time.
         if self.is_audited || !self.settings.target.audit_interval().is_zero() {
-            status.whole_at = Some(begun);
+            status.replicated_until = Some(begun);
         }
     }
 
     fn record_error(&self, fault: &TargetError) {
         let mut status = locked(&self.status);
         let why = match fault {
-            TargetError::Taken => format!("{fault}: {}", ownership::TWO),
+            TargetError::Taken => format!("{fault}: {}", ownership::SHARED_REPLICA_ADVICE),
             other => other.to_string(),
         };
         if status.error.as_ref() != Some(&why) {
             log::error(
                 "the replica cannot be updated",
-                &[("replica", &status.shown), ("why", &why)],
+                &[("replica", &status.display_address), ("why", &why)],
             );
         }
         status.error = Some(why);
@@ -446,8 +463,8 @@ impl ReplicatorWorker {
 }
 
 /// Time until the next listing, given the target's minimum interval and the duration of the last listing.
-fn unlisted(interval: Duration, took: Duration) -> Duration {
-    interval.max((took * PER_LISTING).min(MAX_LISTING_PAUSE))
+fn next_listing_pause(interval: Duration, took: Duration) -> Duration {
+    interval.max((took * LISTING_PAUSE_FACTOR).min(MAX_LISTING_PAUSE))
 }
 
 #[cfg(test)]
@@ -465,7 +482,11 @@ mod tests {
             (none, minute, minute),
             (minute, quick, minute),
         ] {
-            assert_eq!(unlisted(interval, took), expected, "{interval:?} {took:?}");
+            assert_eq!(
+                next_listing_pause(interval, took),
+                expected,
+                "{interval:?} {took:?}"
+            );
         }
     }
 }

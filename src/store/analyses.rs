@@ -7,7 +7,7 @@ use rusqlite::{Row, params};
 
 use super::connection::{Reader, Writer};
 use super::error::{Result, StoreError};
-use super::values::{count, json, moment, text, to_json};
+use super::values::{json, optional_text, optional_timestamp, to_json, unsigned};
 use super::{threads, turn_texts};
 use crate::domain::analysis::{Analysis, StageAnswer, Status};
 use crate::domain::case_folding::fold_case;
@@ -86,7 +86,7 @@ impl<'a> AnalysisEnd<'a> {
 }
 
 /// Stored as the origin of a question passed through to a single model; experiments store their ID there.
-const PASSED_ON: &str = "call";
+const PASSTHROUGH_ORIGIN: &str = "call";
 
 /// Inserts a new analysis.
 ///
@@ -97,10 +97,10 @@ pub fn insert(db: &Writer, analysis: &Analysis) -> Result<()> {
         .map_err(|error| StoreError::Failed(error.to_string()))?;
     let origin = match (&analysis.context.experiment, analysis.context.passed_on) {
         (Some(id), _) => id.as_str(),
-        (None, true) => PASSED_ON,
+        (None, true) => PASSTHROUGH_ORIGIN,
         (None, false) => "",
     };
-    let thread = threads::enter(db, analysis, origin.is_empty())?;
+    let thread = threads::add_to_thread(db, analysis, origin.is_empty())?;
     let follows = analysis.context.follows.as_ref();
     db.run(
         "INSERT INTO analyses (id, user_id, status, pattern, question, request, plan, synthesis, error,
@@ -142,7 +142,7 @@ pub fn insert(db: &Writer, analysis: &Analysis) -> Result<()> {
 /// # Errors
 /// Returns an error if the database cannot be read.
 pub fn by_id(db: &Reader, user: Option<&UserId>, id: &AnalysisId) -> Result<Option<Analysis>> {
-    db.maybe(
+    db.query_optional(
         "SELECT * FROM analyses WHERE id = ?2 AND user_id IS NOT DISTINCT FROM ?1",
         (user, id),
         from_row,
@@ -154,10 +154,10 @@ pub fn by_id(db: &Reader, user: Option<&UserId>, id: &AnalysisId) -> Result<Opti
 /// # Errors
 /// Returns an error if the database cannot be read.
 pub fn synthesis_of(db: &Reader, user: &UserId, id: &AnalysisId) -> Result<Option<String>> {
-    let found = db.maybe(
+    let found = db.query_optional(
         "SELECT synthesis FROM analyses WHERE id = ?2 AND user_id = ?1",
         (user, id),
-        |row| text(row, 0),
+        |row| optional_text(row, 0),
     )?;
     Ok(found.flatten())
 }
@@ -167,7 +167,7 @@ pub fn synthesis_of(db: &Reader, user: &UserId, id: &AnalysisId) -> Result<Optio
 /// # Errors
 /// Returns an error if the database cannot be read.
 pub fn status_of(db: &Reader, user: Option<&UserId>, id: &AnalysisId) -> Result<Option<Status>> {
-    db.maybe(
+    db.query_optional(
         "SELECT status FROM analyses WHERE id = ?2 AND user_id IS NOT DISTINCT FROM ?1",
         (user, id),
         |row| row.get(0),
@@ -227,7 +227,7 @@ pub fn list_of(
             filter.to.unwrap_or(Timestamp::from_millis(i64::MAX)),
             limit,
         ],
-        summary,
+        history_row,
     )
 }
 
@@ -290,13 +290,13 @@ pub fn using_document(
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
-pub fn count_given(db: &Reader, user: &UserId, document: &DocumentId) -> Result<u64> {
-    let found = db.maybe(
+pub fn count_using_document(db: &Reader, user: &UserId, document: &DocumentId) -> Result<u64> {
+    let found = db.query_optional(
         "SELECT count(*) AS count
          FROM analysis_documents d JOIN analyses a ON a.id = d.analysis_id
          WHERE d.document_id = ?2 AND a.user_id = ?1",
         (user, document),
-        |row| count(row, "count"),
+        |row| unsigned(row, "count"),
     )?;
     Ok(found.unwrap_or(0))
 }
@@ -317,8 +317,8 @@ pub fn unfinished(db: &Reader) -> Result<Vec<AnalysisId>> {
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
-pub fn to_resume(db: &Reader, id: &AnalysisId) -> Result<Option<Analysis>> {
-    db.maybe(
+pub fn load_unfinished(db: &Reader, id: &AnalysisId) -> Result<Option<Analysis>> {
+    db.query_optional(
         "SELECT * FROM analyses WHERE id = ?1 AND finished = 0",
         [id],
         from_row,
@@ -340,10 +340,10 @@ pub fn delete_anonymous(db: &Writer, before: Timestamp) -> Result<usize> {
 ///
 /// # Errors
 /// Returns an error if the database cannot be written.
-pub fn delete_passed_on(db: &Writer, before: Timestamp) -> Result<usize> {
+pub fn delete_passthrough(db: &Writer, before: Timestamp) -> Result<usize> {
     db.run(
         "DELETE FROM analyses WHERE origin = ?1 AND finished > 0 AND finished < ?2",
-        (PASSED_ON, before),
+        (PASSTHROUGH_ORIGIN, before),
     )
 }
 
@@ -380,7 +380,7 @@ pub fn set_share(
 /// # Errors
 /// Returns an error if the database cannot be read.
 pub fn by_share(db: &Reader, hash: &[u8; 32]) -> Result<Option<Analysis>> {
-    db.maybe(
+    db.query_optional(
         "SELECT a.* FROM analyses a JOIN users u ON u.id = a.user_id
          WHERE a.share_hash = ?1 AND u.disabled = 0",
         [hash],
@@ -439,7 +439,7 @@ pub fn put_vote(
 /// # Errors
 /// Returns an error if the database cannot be read.
 pub fn vote_of(db: &Reader, user: &UserId, id: &AnalysisId) -> Result<Option<String>> {
-    db.maybe(
+    db.query_optional(
         "SELECT choice FROM votes WHERE analysis_id = ?2 AND user_id = ?1",
         (user, id),
         |row| row.get(0),
@@ -447,8 +447,8 @@ pub fn vote_of(db: &Reader, user: &UserId, id: &AnalysisId) -> Result<Option<Str
 }
 
 fn from_row(row: &Row<'_>) -> rusqlite::Result<Analysis> {
-    let (request, mut context) = json::<StoredRequest>(row, "request")?.upgraded();
-    let place = |name: &str| text(row, name);
+    let (request, mut context) = json::<StoredRequest>(row, "request")?.into_request();
+    let place = |name: &str| optional_text(row, name);
     context.thread = place("thread")?.and_then(|id| ThreadId::parse(&id));
     context.follows = place("follows")?.and_then(|id| AnalysisId::parse(&id));
     Ok(Analysis {
@@ -458,33 +458,34 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<Analysis> {
         request,
         context,
         plan: json(row, "plan")?,
-        synthesis: text(row, "synthesis")?,
-        error: text(row, "error")?,
+        synthesis: optional_text(row, "synthesis")?,
+        error: optional_text(row, "error")?,
         usage: json(row, "usage")?,
         cost: row.get("cost")?,
         created: row.get("created")?,
-        started: moment(row, "started")?,
-        finished: moment(row, "finished")?,
+        started: optional_timestamp(row, "started")?,
+        finished: optional_timestamp(row, "finished")?,
         // Ignore findings of another version that cannot be parsed, and show the rest.
-        findings: text(row, "findings")?.and_then(|text| serde_json::from_str(&text).ok()),
-        citations: text(row, "citations")?.and_then(|text| serde_json::from_str(&text).ok()),
+        findings: optional_text(row, "findings")?.and_then(|text| serde_json::from_str(&text).ok()),
+        citations: optional_text(row, "citations")?
+            .and_then(|text| serde_json::from_str(&text).ok()),
         shared: row.get("share_hash")?,
     })
 }
 
-fn summary(row: &Row<'_>) -> rusqlite::Result<HistoryRow> {
+fn history_row(row: &Row<'_>) -> rusqlite::Result<HistoryRow> {
     Ok(HistoryRow {
         id: row.get("id")?,
         status: row.get("status")?,
-        request: json::<StoredRequest>(row, "request")?.upgraded().0,
-        error: text(row, "error")?,
+        request: json::<StoredRequest>(row, "request")?.into_request().0,
+        error: optional_text(row, "error")?,
         usage: json(row, "usage")?,
         cost: row.get("cost")?,
         created: row.get("created")?,
-        started: moment(row, "started")?,
-        finished: moment(row, "finished")?,
+        started: optional_timestamp(row, "started")?,
+        finished: optional_timestamp(row, "finished")?,
         shared: row.get("shared")?,
-        thread: text(row, "thread")?.and_then(|id| ThreadId::parse(&id)),
+        thread: optional_text(row, "thread")?.and_then(|id| ThreadId::parse(&id)),
     })
 }
 

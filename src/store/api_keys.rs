@@ -7,7 +7,7 @@ use rusqlite::Row;
 use super::connection::{Reader, Writer};
 use super::error::Result;
 use super::users;
-use super::values::{integer, json, moment, to_json};
+use super::values::{json, optional_timestamp, to_integer, to_json};
 use crate::domain::id::{KeyId, UserId};
 use crate::domain::key::KeyLimits;
 use crate::domain::money::MicroDollars;
@@ -34,9 +34,9 @@ pub fn insert(db: &Writer, key: &ApiKey) -> Result<()> {
             key.created,
             key.last_used.unwrap_or_default(),
             key.expires.unwrap_or_default(),
-            to_json(&key.confines.models)?,
-            key.confines.day_cost.unwrap_or(NO_LIMIT),
-            key.confines.all_cost.unwrap_or(NO_LIMIT),
+            to_json(&key.limits.models)?,
+            key.limits.daily_budget.unwrap_or(NO_LIMIT),
+            key.limits.total_budget.unwrap_or(NO_LIMIT),
         ),
     )
     .map(drop)
@@ -59,7 +59,7 @@ pub fn list_of(db: &Reader, user: &UserId) -> Result<Vec<ApiKey>> {
 /// # Errors
 /// Returns an error if the database cannot be read.
 pub fn by_hash(db: &Reader, hash: &[u8; 32]) -> Result<Option<(ApiKey, User)>> {
-    db.maybe(
+    db.query_optional(
         "SELECT k.*, u.* FROM api_keys k JOIN users u ON u.id = k.user_id
          WHERE k.hash = ?1 AND u.disabled = 0",
         [hash],
@@ -71,7 +71,7 @@ pub fn by_hash(db: &Reader, hash: &[u8; 32]) -> Result<Option<(ApiKey, User)>> {
 ///
 /// # Errors
 /// Returns an error if the database cannot be written.
-pub fn note_used(db: &Writer, id: &KeyId, now: Timestamp) -> Result<()> {
+pub fn record_use(db: &Writer, id: &KeyId, now: Timestamp) -> Result<()> {
     db.run(
         "UPDATE api_keys SET last_used = ?2 WHERE id = ?1 AND last_used <= ?3",
         (id, now, now - Duration::from_secs(60)),
@@ -104,7 +104,7 @@ pub fn delete_all_for_user(db: &Writer, user: &UserId) -> Result<usize> {
 /// # Errors
 /// Returns an error if the database cannot be read.
 pub fn by_id(db: &Reader, user: &UserId, id: &KeyId) -> Result<Option<ApiKey>> {
-    db.maybe(
+    db.query_optional(
         "SELECT * FROM api_keys WHERE user_id = ?1 AND id = ?2",
         (user, id),
         from_row,
@@ -126,7 +126,7 @@ pub fn add_usage(db: &Writer, id: &KeyId, charge: &CallCharge) -> Result<()> {
         (
             id,
             charge.at.day(),
-            integer(used.input.saturating_add(used.output)),
+            to_integer(used.input.saturating_add(used.output)),
             charge.cost().unwrap_or_default(),
         ),
     )
@@ -163,12 +163,12 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<ApiKey> {
         hash: row.get(4)?,
         scopes: json(row, 5)?,
         created: row.get(6)?,
-        last_used: moment(row, 7)?,
-        expires: moment(row, 8)?,
-        confines: KeyLimits {
+        last_used: optional_timestamp(row, 7)?,
+        expires: optional_timestamp(row, 8)?,
+        limits: KeyLimits {
             models: json(row, 9)?,
-            day_cost: limit(row.get(10)?),
-            all_cost: limit(row.get(11)?),
+            daily_budget: limit(row.get(10)?),
+            total_budget: limit(row.get(11)?),
         },
     })
 }
@@ -196,10 +196,10 @@ mod tests {
                 prefix: "quire_ab".into(),
                 hash: [5; 32],
                 scopes: vec![KeyScope::Analyze],
-                confines: KeyLimits {
+                limits: KeyLimits {
                     models: vec!["a/*".into()],
-                    day_cost: Some(MicroDollars(7)),
-                    all_cost: None,
+                    daily_budget: Some(MicroDollars(7)),
+                    total_budget: None,
                 },
                 created: at(5),
                 last_used: None,
@@ -210,7 +210,7 @@ mod tests {
             assert_eq!(by_hash(db, &[6; 32]), Ok(None));
 
             for (now, noted) in [(100_000, 100_000), (159_000, 100_000), (160_000, 160_000)] {
-                note_used(db, &key.id, at(now))?;
+                record_use(db, &key.id, at(now))?;
                 assert_eq!(list_of(db, &owner)?[0].last_used, Some(at(noted)), "{now}");
             }
             users::set_disabled(db, &owner, true)?;

@@ -21,7 +21,7 @@ use crate::domain::pattern::file::is_id;
 use crate::domain::thread;
 
 /// Schema version of exported rows.
-pub const SCHEMA: u32 = VERSION;
+pub const ROW_SCHEMA_VERSION: u32 = VERSION;
 
 /// A table with data of users.
 #[derive(Debug)]
@@ -31,13 +31,13 @@ pub struct ArchiveTable {
     /// Query for the finished rows of the user ?1.
     rows: &'static str,
     /// Columns that are not exported: numbers that are meaningful only in this file, and credentials.
-    left: &'static [&'static str],
+    excluded_columns: &'static [&'static str],
     /// Column with the ID of the parent row.
     pub parent: Option<&'static str>,
     /// Whether rows have their own ID, to which child rows refer.
     pub has_id: bool,
     /// Whether the table is imported. Usage of another installation is exported, but not imported.
-    pub is_taken: bool,
+    pub is_imported: bool,
     /// JSON columns, parsed when the row is used.
     pub json: &'static [&'static str],
     /// Size limit of a row as a line of JSON, in bytes.
@@ -46,20 +46,20 @@ pub struct ArchiveTable {
 
 /// Default size limit of a row, in bytes. The longest text in most tables is a page of a document: 1 MiB, and several
 /// times that with JSON escapes.
-const ROW: u64 = 8 << 20;
+const MAX_ROW_BYTES: u64 = 8 << 20;
 /// Size limit of a row with a model's answer, which has at most 8 MiB, or with a plan and the text it sends.
-const LONG_ROW: u64 = 32 << 20;
+const MAX_LONG_ROW_BYTES: u64 = 32 << 20;
 
 const fn table(name: &'static str, rows: &'static str) -> ArchiveTable {
     ArchiveTable {
         name,
         rows,
-        left: &["user_id"],
+        excluded_columns: &["user_id"],
         parent: None,
         has_id: true,
-        is_taken: true,
+        is_imported: true,
         json: &[],
-        max_row: ROW,
+        max_row: MAX_ROW_BYTES,
     }
 }
 
@@ -72,7 +72,7 @@ const fn child(name: &'static str, rows: &'static str, parent: &'static str) -> 
 }
 
 /// All tables; children follow their parents.
-pub const TABLES: &[ArchiveTable] = &[
+pub const ARCHIVE_TABLES: &[ArchiveTable] = &[
     ArchiveTable {
         json: &["gaps", "flags"],
         ..table("documents", "SELECT * FROM documents WHERE user_id = ?1 AND status <> 'processing' ORDER BY id")
@@ -84,7 +84,7 @@ pub const TABLES: &[ArchiveTable] = &[
         "document_id",
     ),
     ArchiveTable {
-        left: &["id", "user_id"],
+        excluded_columns: &["id", "user_id"],
         ..child(
             "passages",
             "SELECT p.* FROM passages p JOIN documents d ON d.id = p.document_id
@@ -97,7 +97,7 @@ pub const TABLES: &[ArchiveTable] = &[
         ..table("patterns", "SELECT * FROM patterns WHERE user_id = ?1 ORDER BY id")
     },
     ArchiveTable {
-        left: &["user_id", "shared"],
+        excluded_columns: &["user_id", "shared"],
         ..table("recipes", "SELECT * FROM recipes WHERE user_id = ?1 ORDER BY id")
     },
     ArchiveTable {
@@ -118,7 +118,7 @@ pub const TABLES: &[ArchiveTable] = &[
         "project_id",
     ),
     ArchiveTable {
-        left: &["user_id", "share_hash", "title_folded"],
+        excluded_columns: &["user_id", "share_hash", "title_folded"],
         ..table(
             "threads",
             "SELECT * FROM threads WHERE user_id = ?1 AND id IN (
@@ -127,9 +127,9 @@ pub const TABLES: &[ArchiveTable] = &[
         )
     },
     ArchiveTable {
-        left: &["user_id", "share_hash", "question_folded", "topic_folded"],
+        excluded_columns: &["user_id", "share_hash", "question_folded", "topic_folded"],
         json: &["request", "plan", "usage", "findings", "citations"],
-        max_row: LONG_ROW,
+        max_row: MAX_LONG_ROW_BYTES,
         ..table(
             "analyses",
             "SELECT * FROM analyses WHERE user_id = ?1 AND finished > 0 AND origin <> 'call' ORDER BY id",
@@ -137,7 +137,7 @@ pub const TABLES: &[ArchiveTable] = &[
     },
     ArchiveTable {
         json: &["answer"],
-        max_row: LONG_ROW,
+        max_row: MAX_LONG_ROW_BYTES,
         ..child(
             "stage_answers",
             "SELECT s.* FROM stage_answers s JOIN analyses a ON a.id = s.analysis_id
@@ -148,7 +148,7 @@ pub const TABLES: &[ArchiveTable] = &[
     },
     child("votes", "SELECT * FROM votes WHERE user_id = ?1 ORDER BY analysis_id", "analysis_id"),
     ArchiveTable {
-        left: &["user_id", "topic_folded"],
+        excluded_columns: &["user_id", "topic_folded"],
         ..child("comparisons", "SELECT * FROM comparisons WHERE user_id = ?1 ORDER BY analysis_id", "analysis_id")
     },
     ArchiveTable {
@@ -177,12 +177,12 @@ pub const TABLES: &[ArchiveTable] = &[
         "experiment_id",
     ),
     ArchiveTable {
-        is_taken: false,
+        is_imported: false,
         ..child("usage", "SELECT * FROM usage WHERE user_id = ?1 ORDER BY day, model", "")
     },
     ArchiveTable {
-        is_taken: false,
-        left: &["id", "user_id"],
+        is_imported: false,
+        excluded_columns: &["id", "user_id"],
         ..child("calls", "SELECT * FROM calls WHERE user_id = ?1 ORDER BY id", "")
     },
 ];
@@ -191,20 +191,20 @@ pub const TABLES: &[ArchiveTable] = &[
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
-pub fn each(
+pub fn for_each_row(
     db: &Reader,
     table: &ArchiveTable,
     user: &UserId,
     mut take: impl FnMut(Map<String, Value>) -> bool,
 ) -> Result<()> {
-    db.each(table.rows, [user], |row| Ok(take(object(row, table)?)))
+    db.each(table.rows, [user], |row| Ok(take(row_object(row, table)?)))
 }
 
-fn object(row: &Row<'_>, table: &ArchiveTable) -> rusqlite::Result<Map<String, Value>> {
+fn row_object(row: &Row<'_>, table: &ArchiveTable) -> rusqlite::Result<Map<String, Value>> {
     let names = row.as_ref().column_names();
     let mut object = Map::new();
     for (place, name) in names.into_iter().enumerate() {
-        if table.left.contains(&name) {
+        if table.excluded_columns.contains(&name) {
             continue;
         }
         let value = match row.get_ref(place)? {
@@ -228,7 +228,7 @@ pub fn owner_of(db: &Reader, table: &ArchiveTable, id: &str) -> Result<Option<St
         "SELECT coalesce(user_id, '') FROM {} WHERE id = ?1",
         table.name
     );
-    db.maybe(&sql, [id], |row| row.get(0))
+    db.query_optional(&sql, [id], |row| row.get(0))
 }
 
 /// Lists the columns that an archive may fill.
@@ -241,7 +241,7 @@ pub fn columns(db: &Reader, table: &ArchiveTable) -> Result<Vec<String>> {
         [table.name],
         |row| row.get::<_, String>(0),
     )?;
-    names.retain(|name| name == "user_id" || !table.left.contains(&name.as_str()));
+    names.retain(|name| name == "user_id" || !table.excluded_columns.contains(&name.as_str()));
     Ok(names)
 }
 
@@ -250,7 +250,7 @@ pub fn columns(db: &Reader, table: &ArchiveTable) -> Result<Vec<String>> {
 /// # Errors
 /// Returns an error if the table's columns cannot be read, the disk is full, or a row whose index cannot be
 /// written cannot be removed.
-pub fn put(
+pub fn insert_row(
     db: &Writer,
     table: &ArchiveTable,
     user: &UserId,
@@ -263,7 +263,7 @@ pub fn put(
     for name in &columns {
         let cell = match row.remove(name) {
             _ if name == "user_id" => Cell::Text(user.as_str().to_owned()),
-            Some(value) => cell(value),
+            Some(value) => to_sql_value(value),
             None => continue,
         };
         names.push(name.as_str());
@@ -285,7 +285,7 @@ pub fn put(
         // A value of the wrong type is the archive's fault: skip the row and continue.
         Err(_) => false,
     };
-    if added && index(db, table, &id).is_err() {
+    if added && update_indexes(db, table, &id).is_err() {
         // Both indexed tables have one row per ID.
         let named = table.parent.unwrap_or("id");
         let sql = format!(
@@ -299,20 +299,20 @@ pub fn put(
 }
 
 // Writes data derived from a row that is not in the archive. When this fails, the row itself is unreadable.
-fn index(db: &Writer, table: &ArchiveTable, id: &str) -> Result<()> {
+fn update_indexes(db: &Writer, table: &ArchiveTable, id: &str) -> Result<()> {
     match table.name {
         "analyses" => db.with_connection(|db| {
             analyses::index::write(db, id)?;
-            turn_texts::adopt(db, id)
+            turn_texts::ensure_thread(db, id)
         }),
         "comparisons" => db.with_connection(|db| comparisons::fold_topic(db, id)),
-        "threads" => threads::settle(db, id),
-        "project_documents" => projects::drop_foreign_documents(db, id),
+        "threads" => threads::complete_imported(db, id),
+        "project_documents" => projects::remove_foreign_documents(db, id),
         _ => Ok(()),
     }
 }
 
-fn cell(value: Value) -> Cell {
+fn to_sql_value(value: Value) -> Cell {
     match value {
         Value::String(text) => Cell::Text(text),
         Value::Bool(flag) => Cell::Integer(i64::from(flag)),
@@ -326,7 +326,7 @@ fn cell(value: Value) -> Cell {
 
 /// Whether an imported row can be read and is finished: a running one would be resumed here. Other contents are
 /// checked where they are used.
-pub fn is_sound(db: &Reader, table: &ArchiveTable, user: &UserId, id: &str) -> bool {
+pub fn is_valid_row(db: &Reader, table: &ArchiveTable, user: &UserId, id: &str) -> bool {
     match table.name {
         "analyses" => AnalysisId::parse(id)
             .and_then(|id| analyses::by_id(db, Some(user), &id).ok()?)
@@ -349,13 +349,13 @@ pub fn is_sound(db: &Reader, table: &ArchiveTable, user: &UserId, id: &str) -> b
             .is_some_and(|found| found.title.chars().count() <= thread::MAX_TITLE),
         "projects" => ProjectId::parse(id)
             .and_then(|id| projects::by_id(db, user, &id).ok()?)
-            .is_some_and(|found| found.is_bounded()),
+            .is_some_and(|found| found.is_within_limits()),
         _ => true,
     }
 }
 
 /// Whether all children of an imported row can be read; otherwise the row is removed with them.
-pub fn are_children_sound(db: &Reader, table: &ArchiveTable, user: &UserId, id: &str) -> bool {
+pub fn are_valid_children(db: &Reader, table: &ArchiveTable, user: &UserId, id: &str) -> bool {
     match table.name {
         "analyses" => AnalysisId::parse(id).is_some_and(|id| {
             let found = analyses::by_id(db, Some(user), &id).ok().flatten();
@@ -384,7 +384,7 @@ pub fn are_children_sound(db: &Reader, table: &ArchiveTable, user: &UserId, id: 
 ///
 /// # Errors
 /// Returns an error if the database cannot be written.
-pub fn remove(db: &Writer, table: &ArchiveTable, user: &UserId, id: &str) -> Result<()> {
+pub fn remove_row(db: &Writer, table: &ArchiveTable, user: &UserId, id: &str) -> Result<()> {
     let sql = format!("DELETE FROM {} WHERE id = ?1 AND user_id = ?2", table.name);
     db.run(&sql, [id, user.as_str()]).map(drop)
 }
@@ -393,7 +393,7 @@ pub fn remove(db: &Writer, table: &ArchiveTable, user: &UserId, id: &str) -> Res
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
-pub fn each_answer(db: &Reader, user: &UserId, mut take: impl FnMut(&str, &str)) -> Result<()> {
+pub fn for_each_answer(db: &Reader, user: &UserId, mut take: impl FnMut(&str, &str)) -> Result<()> {
     db.each(
         "SELECT question, synthesis FROM analyses WHERE user_id = ?1",
         [user],
@@ -410,7 +410,7 @@ pub fn each_answer(db: &Reader, user: &UserId, mut take: impl FnMut(&str, &str))
 /// # Errors
 /// Returns an error if the database cannot be read.
 pub fn has_recipe(db: &Reader, user: &UserId, name: &str) -> Result<bool> {
-    let found = db.maybe(
+    let found = db.query_optional(
         "SELECT 1 FROM recipes WHERE user_id = ?1 AND name = ?2",
         (user, name),
         |_| Ok(()),

@@ -2,7 +2,7 @@
 
 use super::connection::{Reader, Writer};
 use super::error::Result;
-use super::values::text;
+use super::values::optional_text;
 use crate::domain::id::UserId;
 use crate::domain::time::Timestamp;
 
@@ -62,7 +62,7 @@ pub fn recent(db: &Reader, limit: u32, cursor: Option<i64>) -> Result<Vec<(i64, 
         |row| {
             let entry = AuditEntry {
                 at: row.get("at")?,
-                actor: text(row, "actor")?.and_then(|actor| UserId::parse(&actor)),
+                actor: optional_text(row, "actor")?.and_then(|actor| UserId::parse(&actor)),
                 action: row.get("action")?,
                 target: row.get("target")?,
                 address: row.get("address")?,

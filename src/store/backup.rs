@@ -17,9 +17,9 @@ pub enum BackupError {
     /// The name is taken.
     Exists(PathBuf),
     /// Not enough disk space: bytes free, and bytes needed during the copy.
-    NoRoom(u64, u64),
+    NoSpace(u64, u64),
     /// The copy is not a valid Quire database.
-    Unsound(String),
+    Damaged(String),
     /// Reading or writing failed.
     Failed(String),
 }
@@ -28,13 +28,13 @@ impl fmt::Display for BackupError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Exists(path) => write!(f, "{} exists already", path.display()),
-            Self::NoRoom(free, needed) => write!(
+            Self::NoSpace(free, needed) => write!(
                 f,
                 "the disk has {} MB free, but the copy needs {} MB while it is made",
                 free / 1_000_000,
                 needed.div_ceil(1_000_000)
             ),
-            Self::Unsound(why) => write!(f, "the copy is not valid: {why}"),
+            Self::Damaged(why) => write!(f, "the copy is not valid: {why}"),
             Self::Failed(why) => f.write_str(why),
         }
     }
@@ -75,24 +75,24 @@ impl Verified {
 /// Copies a consistent snapshot of the database through its own connection; writers are not blocked.
 ///
 /// # Errors
-/// `Exists` if the name is taken; `NoRoom` if there is not enough space; `Unsound` if the copy is not valid or
+/// `Exists` if the name is taken; `NoSpace` if there is not enough space; `Damaged` if the copy is not valid or
 /// does not have as many rows in each table as the snapshot; another error if reading or writing fails.
 pub(super) fn copy(from: &Path, to: &Path, replace: bool) -> Result<Verified, BackupError> {
     if !replace && to.exists() {
         return Err(BackupError::Exists(to.to_owned()));
     }
-    let part = Unfinished::beside(to)?;
-    let pages = Unfinished::beside(&part.0)?;
+    let part = PartialBackup::create_beside(to)?;
+    let pages = PartialBackup::create_beside(&part.0)?;
     let source = Connection::open_with_flags(from, read_only())?;
     source.busy_timeout(std::time::Duration::from_secs(5))?;
-    has_room(&source, &part.0)?;
+    check_space(&source, &part.0)?;
     let name = part
         .0
         .to_str()
         .ok_or_else(|| BackupError::Failed("the name of the copy is not unicode".into()))?;
     // Count and copy in one transaction of one connection, so that neither includes concurrent writes.
     source.execute_batch("BEGIN")?;
-    let rows = counted(&source)?;
+    let rows = count_rows(&source)?;
     let mut whole = Connection::open(&pages.0)?;
     // Temporary: only its compacted copy must survive a power cut.
     whole.execute_batch("PRAGMA synchronous = OFF")?;
@@ -105,26 +105,26 @@ pub(super) fn copy(from: &Path, to: &Path, replace: bool) -> Result<Verified, Ba
     drop(whole);
     drop(pages);
     let verified = verify(&part.0)?;
-    alike(&rows, &verified.rows)?;
+    has_same_rows(&rows, &verified.rows)?;
     File::open(&part.0)?.sync_all()?;
-    part.becomes(to, replace)?;
+    part.rename_to(to, replace)?;
     Ok(verified)
 }
 
 /// During the copy, twice its size is needed.
-fn has_room(source: &Connection, to: &Path) -> Result<(), BackupError> {
+fn check_space(source: &Connection, to: &Path) -> Result<(), BackupError> {
     let number = |sql: &str| source.query_row(sql, [], |row| row.get::<_, i64>(0));
     let bytes = number("PRAGMA page_count")?.saturating_mul(number("PRAGMA page_size")?);
     let needed = bytes.unsigned_abs().saturating_mul(2);
     let disk = rustix::fs::statvfs(to).map_err(io::Error::from)?;
     match disk.f_bavail.saturating_mul(disk.f_frsize) {
-        free if free < needed => Err(BackupError::NoRoom(free, needed)),
+        free if free < needed => Err(BackupError::NoSpace(free, needed)),
         _ => Ok(()),
     }
 }
 
 /// Checks the whole database, including its log. Blocks.
-pub(super) fn is_sound(path: &Path) -> bool {
+pub(super) fn is_intact(path: &Path) -> bool {
     let read = || {
         let db = Connection::open_with_flags(path, read_only())?;
         db.busy_timeout(std::time::Duration::from_secs(5))?;
@@ -134,7 +134,7 @@ pub(super) fn is_sound(path: &Path) -> bool {
 }
 
 /// Counts the rows of each ordinary table.
-fn counted(db: &Connection) -> rusqlite::Result<BTreeMap<String, u64>> {
+fn count_rows(db: &Connection) -> rusqlite::Result<BTreeMap<String, u64>> {
     let names = "SELECT name FROM pragma_table_list
         WHERE schema = 'main' AND type = 'table' AND name NOT LIKE 'sqlite_%'";
     let mut names = db.prepare(names)?;
@@ -149,17 +149,20 @@ fn counted(db: &Connection) -> rusqlite::Result<BTreeMap<String, u64>> {
         .collect()
 }
 
-fn alike(wanted: &BTreeMap<String, u64>, found: &BTreeMap<String, u64>) -> Result<(), BackupError> {
+fn has_same_rows(
+    wanted: &BTreeMap<String, u64>,
+    found: &BTreeMap<String, u64>,
+) -> Result<(), BackupError> {
     let different = wanted
         .iter()
         .find(|(name, rows)| found.get(*name) != Some(rows));
     match different {
         None if wanted.len() == found.len() => Ok(()),
-        None => Err(BackupError::Unsound("it has other tables".into())),
+        None => Err(BackupError::Damaged("it has other tables".into())),
         Some((name, rows)) => {
             let found = found.get(name).copied().unwrap_or_default();
             let why = format!("{name} has {found} rows in it, and {rows} in the database");
-            Err(BackupError::Unsound(why))
+            Err(BackupError::Damaged(why))
         }
     }
 }
@@ -167,11 +170,11 @@ fn alike(wanted: &BTreeMap<String, u64>, found: &BTreeMap<String, u64>) -> Resul
 /// Checkpoints a database that nobody has open, so that its log is gone afterward.
 ///
 /// # Errors
-/// `Unsound` only for a damaged database; `Failed` when another process has it open or it cannot be written.
-pub fn fold_log(path: &Path) -> Result<(), BackupError> {
+/// `Damaged` only for a damaged database; `Failed` when another process has it open or it cannot be written.
+pub fn checkpoint_log(path: &Path) -> Result<(), BackupError> {
     use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};
     let told = |error: rusqlite::Error| match error.sqlite_error_code() {
-        Some(DatabaseCorrupt | NotADatabase) => BackupError::Unsound(error.to_string()),
+        Some(DatabaseCorrupt | NotADatabase) => BackupError::Damaged(error.to_string()),
         _ => error.into(),
     };
     let db = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(told)?;
@@ -188,42 +191,42 @@ pub fn fold_log(path: &Path) -> Result<(), BackupError> {
 /// Verifies a copy completely: every page, every index, every reference.
 ///
 /// # Errors
-/// `Unsound` with the problem; `Failed` when the file cannot be read.
+/// `Damaged` with the problem; `Failed` when the file cannot be read.
 pub fn verify(path: &Path) -> Result<Verified, BackupError> {
     let bytes = fs::metadata(path)?.len();
-    let unsound = |error: rusqlite::Error| BackupError::Unsound(error.to_string());
+    let unsound = |error: rusqlite::Error| BackupError::Damaged(error.to_string());
     let db = Connection::open_with_flags(path, read_only()).map_err(unsound)?;
     let number = |sql: &str| {
         db.query_row(sql, [], |row| row.get::<_, i64>(0))
             .map_err(unsound)
     };
     if number("PRAGMA application_id")? != i64::from(APPLICATION_ID) {
-        return Err(BackupError::Unsound("it is not a Quire database".into()));
+        return Err(BackupError::Damaged("it is not a Quire database".into()));
     }
     let version = number("PRAGMA user_version")?;
     if version > i64::from(VERSION) {
         let why = format!(
             "it was written by a newer quire (its version is {version}, this program knows {VERSION})"
         );
-        return Err(BackupError::Unsound(why));
+        return Err(BackupError::Damaged(why));
     }
     let version = u32::try_from(version)
         .ok()
         .filter(|version| (1..=VERSION).contains(version))
-        .ok_or_else(|| BackupError::Unsound(format!("it claims to have version {version}")))?;
+        .ok_or_else(|| BackupError::Damaged(format!("it claims to have version {version}")))?;
     let fault: String = db
         .query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))
         .map_err(unsound)?;
     if fault != "ok" {
-        return Err(BackupError::Unsound(fault));
+        return Err(BackupError::Damaged(fault));
     }
     match number("SELECT count(*) FROM pragma_foreign_key_check")? {
         0 => Ok(Verified {
             version,
             bytes,
-            rows: counted(&db).map_err(unsound)?,
+            rows: count_rows(&db).map_err(unsound)?,
         }),
-        strays => Err(BackupError::Unsound(format!(
+        strays => Err(BackupError::Damaged(format!(
             "{strays} rows have no parent row"
         ))),
     }
@@ -234,10 +237,10 @@ fn read_only() -> OpenFlags {
 }
 
 /// A copy under a temporary name, removed unless it is renamed.
-struct Unfinished(PathBuf);
+struct PartialBackup(PathBuf);
 
-impl Unfinished {
-    fn beside(to: &Path) -> Result<Self, BackupError> {
+impl PartialBackup {
+    fn create_beside(to: &Path) -> Result<Self, BackupError> {
         let stem = to.file_name().unwrap_or_default().to_string_lossy();
         let part = to.with_file_name(format!(".{stem}.{}.part", std::process::id()));
         if part.exists() {
@@ -249,7 +252,7 @@ impl Unfinished {
         Ok(Self(part))
     }
 
-    fn becomes(self, to: &Path, replace: bool) -> Result<(), BackupError> {
+    fn rename_to(self, to: &Path, replace: bool) -> Result<(), BackupError> {
         if replace {
             fs::rename(&self.0, to)?;
         } else {
@@ -270,7 +273,7 @@ impl Unfinished {
     }
 }
 
-impl Drop for Unfinished {
+impl Drop for PartialBackup {
     fn drop(&mut self) {
         // Nothing to remove after a rename. Reading may have left an empty log.
         for end in ["", "-wal", "-shm", "-journal"] {

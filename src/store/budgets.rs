@@ -2,7 +2,7 @@
 
 use super::connection::{Reader, Writer};
 use super::error::Result;
-use super::values::integer;
+use super::values::to_integer;
 use crate::domain::id::UserId;
 use crate::domain::money::MicroDollars;
 use crate::domain::usage::UserLimits;
@@ -12,7 +12,7 @@ use crate::domain::usage::UserLimits;
 /// # Errors
 /// Returns an error if the database cannot be read.
 pub fn for_user(db: &Reader, user: &UserId) -> Result<Option<UserLimits>> {
-    db.maybe("SELECT * FROM budgets WHERE user_id = ?1", [user], |row| {
+    db.query_optional("SELECT * FROM budgets WHERE user_id = ?1", [user], |row| {
         let known = |value: i64| (value >= 0).then_some(value);
         Ok(UserLimits {
             day_cost: known(row.get("day_cost")?).map(MicroDollars),
@@ -29,7 +29,7 @@ pub fn for_user(db: &Reader, user: &UserId) -> Result<Option<UserLimits>> {
 /// Returns an error if the database cannot be written.
 pub fn put(db: &Writer, user: &UserId, limits: &UserLimits) -> Result<()> {
     let dollars = |amount: Option<MicroDollars>| amount.map_or(-1, |amount| amount.0.max(0));
-    let tokens = |count: Option<u64>| count.map_or(-1, integer);
+    let tokens = |count: Option<u64>| count.map_or(-1, to_integer);
     db.run(
         "INSERT OR REPLACE INTO budgets (user_id, day_cost, month_cost, day_tokens, month_tokens)
          VALUES (?1, ?2, ?3, ?4, ?5)",

@@ -2,7 +2,7 @@
 
 use super::connection::{Reader, Writer};
 use super::error::{Result, StoreError};
-use super::values::{count, integer};
+use super::values::{to_integer, unsigned};
 use crate::domain::id::UserId;
 use crate::domain::money::MicroDollars;
 
@@ -23,7 +23,7 @@ pub struct Savings {
 ///
 /// # Errors
 /// Returns an error if the database cannot be written.
-pub fn add(
+pub fn add_hit(
     db: &Writer,
     user: &UserId,
     day: i64,
@@ -42,7 +42,7 @@ pub fn add(
             model,
             cost.unwrap_or_default(),
             i64::from(cost.is_none()),
-            integer(tokens),
+            to_integer(tokens),
         ),
     )
     .map(drop)
@@ -52,18 +52,18 @@ pub fn add(
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
-pub fn sum(db: &Reader, user: Option<&UserId>, from: i64, to: i64) -> Result<Savings> {
-    db.maybe(
-        "SELECT coalesce(sum(hits), 0) AS hits, coalesce(sum(cost), 0) AS cost,
-                coalesce(sum(unpriced), 0) AS unpriced, coalesce(sum(tokens), 0) AS tokens
+pub fn total(db: &Reader, user: Option<&UserId>, from: i64, to: i64) -> Result<Savings> {
+    db.query_optional(
+        "SELECT coalesce(total(hits), 0) AS hits, coalesce(total(cost), 0) AS cost,
+                coalesce(total(unpriced), 0) AS unpriced, coalesce(total(tokens), 0) AS tokens
          FROM savings WHERE (?1 IS NULL OR user_id = ?1) AND day BETWEEN ?2 AND ?3",
         (user, from, to),
         |row| {
             Ok(Savings {
-                hits: count(row, "hits")?,
+                hits: unsigned(row, "hits")?,
                 cost: row.get("cost")?,
-                unpriced: count(row, "unpriced")?,
-                tokens: count(row, "tokens")?,
+                unpriced: unsigned(row, "unpriced")?,
+                tokens: unsigned(row, "tokens")?,
             })
         },
     )?
@@ -82,11 +82,11 @@ mod tests {
             let (ada, bob) = (user(1).id, user(2).id);
             users::insert(db, &user(1))?;
             users::insert(db, &user(2))?;
-            add(db, &ada, 5, "m", Some(MicroDollars(40)), 10)?;
-            add(db, &ada, 5, "m", None, 7)?;
-            add(db, &ada, 9, "m", Some(MicroDollars(2)), 1)?;
-            add(db, &bob, 5, "n", Some(MicroDollars(1)), 1)?;
-            let of_ada = sum(db, Some(&ada), 5, 8)?;
+            add_hit(db, &ada, 5, "m", Some(MicroDollars(40)), 10)?;
+            add_hit(db, &ada, 5, "m", None, 7)?;
+            add_hit(db, &ada, 9, "m", Some(MicroDollars(2)), 1)?;
+            add_hit(db, &bob, 5, "n", Some(MicroDollars(1)), 1)?;
+            let of_ada = total(db, Some(&ada), 5, 8)?;
             let expected = Savings {
                 hits: 2,
                 cost: MicroDollars(40),
@@ -94,7 +94,7 @@ mod tests {
                 tokens: 17,
             };
             assert_eq!(of_ada, expected);
-            assert_eq!(sum(db, None, 0, 99)?.hits, 4);
+            assert_eq!(total(db, None, 0, 99)?.hits, 4);
             Ok(())
         });
     }

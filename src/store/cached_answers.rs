@@ -6,7 +6,7 @@ use rusqlite::Row;
 
 use super::connection::{Reader, Writer};
 use super::error::{Result, StoreError};
-use super::values::{count, integer, json, to_json};
+use super::values::{json, to_integer, to_json, unsigned};
 use crate::domain::chat::Answer;
 use crate::domain::id::UserId;
 use crate::domain::money::MicroDollars;
@@ -64,13 +64,13 @@ pub struct CacheStats {
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
-pub fn look(
+pub fn look_up(
     db: &Reader,
     key: &str,
     now: Timestamp,
     since: Timestamp,
 ) -> Result<Option<CachedAnswer>> {
-    db.maybe(
+    db.query_optional(
         "SELECT model, answer, cost, fields FROM answer_cache WHERE key = ?1 AND expires > ?2 AND created >= ?3",
         (key, now, since),
         from_row,
@@ -81,7 +81,7 @@ pub fn look(
 ///
 /// # Errors
 /// Returns an error if the database cannot be written.
-pub fn hit(db: &Writer, key: &str, now: Timestamp) -> Result<()> {
+pub fn record_hit(db: &Writer, key: &str, now: Timestamp) -> Result<()> {
     db.run(
         "UPDATE answer_cache SET hits = hits + 1, used = ?2 WHERE key = ?1",
         (key, now),
@@ -115,7 +115,7 @@ pub fn put(
             kept.cost.map_or(-1, |cost| cost.0),
             now,
             expires,
-            integer(kept.bytes(key)),
+            to_integer(kept.bytes(key)),
             to_json(&kept.fields)?,
         ),
     )
@@ -135,7 +135,7 @@ pub fn purge(db: &Writer, now: Timestamp, max_bytes: u64) -> Result<usize> {
                  SELECT key, sum(bytes) OVER (ORDER BY used DESC, key) AS filled FROM answer_cache
              ) AS newest WHERE filled > ?1
          )",
-        [integer(max_bytes)],
+        [to_integer(max_bytes)],
     )?;
     Ok(old + large)
 }
@@ -196,16 +196,16 @@ pub fn fields_of(
 /// # Errors
 /// Returns an error if the database cannot be read.
 pub fn stats(db: &Reader) -> Result<CacheStats> {
-    db.maybe(
+    db.query_optional(
         "SELECT count(*) AS entries, coalesce(sum(bytes), 0) AS bytes, coalesce(sum(hits), 0) AS hits,
                 coalesce(sum(CASE WHEN cost > 0 THEN cost * hits ELSE 0 END), 0) AS saved
          FROM answer_cache",
         [],
         |row| {
             Ok(CacheStats {
-                entries: count(row, "entries")?,
-                bytes: count(row, "bytes")?,
-                hits: count(row, "hits")?,
+                entries: unsigned(row, "entries")?,
+                bytes: unsigned(row, "bytes")?,
+                hits: unsigned(row, "hits")?,
                 saved: row.get("saved")?,
             })
         },
@@ -230,7 +230,7 @@ mod tests {
     use super::*;
     use crate::domain::chat::{Finish, Usage};
 
-    fn kept(text: &str, cost: Option<i64>) -> CachedAnswer {
+    fn cached_answer(text: &str, cost: Option<i64>) -> CachedAnswer {
         CachedAnswer {
             model: "a/x".into(),
             answer: Answer {
@@ -260,38 +260,48 @@ mod tests {
                 db,
                 Some(&one),
                 "1.k",
-                &kept("mine", Some(40)),
+                &cached_answer("mine", Some(40)),
                 at(1),
                 at(100),
             )?;
-            put(db, None, "team.k", &kept("all", None), at(5), at(100))?;
+            put(
+                db,
+                None,
+                "team.k",
+                &cached_answer("all", None),
+                at(5),
+                at(100),
+            )?;
             for (key, now, since, expected) in [
-                ("1.k", 50, 0, Some(kept("mine", Some(40)))),
+                ("1.k", 50, 0, Some(cached_answer("mine", Some(40)))),
                 ("1.k", 100, 0, None),
                 ("1.k", 50, 2, None),
                 ("2.k", 50, 0, None),
-                ("team.k", 50, 5, Some(kept("all", None))),
+                ("team.k", 50, 5, Some(cached_answer("all", None))),
             ] {
                 assert_eq!(
-                    look(db, key, at(now), at(since)),
+                    look_up(db, key, at(now), at(since)),
                     Ok(expected),
                     "{key} {now}"
                 );
             }
-            hit(db, "1.k", at(9))?;
+            record_hit(db, "1.k", at(9))?;
             let now = stats(db)?;
             assert_eq!((now.entries, now.hits, now.saved), (2, 1, MicroDollars(40)));
             put(
                 db,
                 Some(&one),
                 "1.k",
-                &kept("newer", Some(1)),
+                &cached_answer("newer", Some(1)),
                 at(2),
                 at(100),
             )?;
-            let found = look(db, "1.k", at(50), at(0))?;
-            assert_eq!(found, Some(kept("newer", Some(1))));
-            assert_eq!(fields_of(db, "1", at(9), 9)?, [kept("", None).fields]);
+            let found = look_up(db, "1.k", at(50), at(0))?;
+            assert_eq!(found, Some(cached_answer("newer", Some(1))));
+            assert_eq!(
+                fields_of(db, "1", at(9), 9)?,
+                [cached_answer("", None).fields]
+            );
             assert_eq!(fields_of(db, "1", at(2), 9)?, []);
             let of =
                 |user: Option<&UserId>, model: Option<&str>, before: Option<i64>| CacheSelection {
@@ -318,16 +328,16 @@ mod tests {
                     db,
                     None,
                     &n.to_string(),
-                    &kept("same", None),
+                    &cached_answer("same", None),
                     at(n),
                     at(until),
                 )?;
             }
             // The oldest answer is now the most recently used.
-            hit(db, "1", at(8))?;
+            record_hit(db, "1", at(8))?;
             let one = stats(db)?.bytes / 5;
             assert_eq!(purge(db, at(10), 2 * one), Ok(3));
-            let left = |n: &str| look(db, n, at(10), at(0)).map(|found| found.is_some());
+            let left = |n: &str| look_up(db, n, at(10), at(0)).map(|found| found.is_some());
             assert_eq!(
                 ["1", "2", "3", "4", "5"].map(left),
                 [true, false, false, true, false].map(Ok)

@@ -4,7 +4,7 @@ use rusqlite::{Row, params};
 
 use super::connection::{Reader, Writer};
 use super::error::Result;
-use super::values::{count, integer, text, to_json};
+use super::values::{optional_text, to_integer, to_json, unsigned};
 use crate::domain::chat::{CallBill, Usage};
 use crate::domain::id::{AnalysisId, UserId};
 use crate::domain::money::MicroDollars;
@@ -53,16 +53,16 @@ pub fn insert(
             charge.model,
             charge.ended.as_str(),
             bill.tries,
-            integer(bill.usage.input),
-            integer(bill.usage.output),
-            integer(bill.usage.cached),
-            integer(bill.usage.reasoning),
+            to_integer(bill.usage.input),
+            to_integer(bill.usage.output),
+            to_integer(bill.usage.cached),
+            to_integer(bill.usage.reasoning),
             bill.usage.estimated,
             charge.own_key,
             price,
             charge.cost().unwrap_or(MicroDollars(-1)),
-            integer(bill.latency_ms),
-            bill.first_token_ms.map_or(-1, integer),
+            to_integer(bill.latency_ms),
+            bill.first_token_ms.map_or(-1, to_integer),
         ],
     )
     .map(drop)
@@ -81,7 +81,7 @@ pub fn latest(
     db.all(
         "SELECT * FROM calls WHERE (?1 IS NULL OR user_id = ?1) AND id < ?2 ORDER BY id DESC LIMIT ?3",
         (user, before.unwrap_or(i64::MAX), limit),
-        read,
+        from_row,
     )
 }
 
@@ -100,35 +100,35 @@ pub fn of_analysis(
         "SELECT * FROM calls WHERE user_id IS ?1 AND at BETWEEN ?2 AND ?3 AND analysis_id = ?4
          ORDER BY at, id LIMIT 2000",
         (user, from, to, analysis),
-        read,
+        from_row,
     )
 }
 
-fn read(row: &Row<'_>) -> rusqlite::Result<CallRecord> {
+fn from_row(row: &Row<'_>) -> rusqlite::Result<CallRecord> {
     let known = |value: i64| (value >= 0).then_some(value);
-    let price = text(row, "price")?;
+    let price = optional_text(row, "price")?;
     Ok(CallRecord {
         id: row.get("id")?,
         analysis: row.get("analysis_id")?,
         charge: CallCharge {
             call: CallId {
-                stage: count(row, "stage")? as usize,
-                member: count(row, "member")? as usize,
+                stage: unsigned(row, "stage")? as usize,
+                member: unsigned(row, "member")? as usize,
             },
             model: row.get("model")?,
             at: row.get("at")?,
             ended: CallEnd::parse(&row.get::<_, String>("outcome")?).unwrap_or(CallEnd::Failed),
             bill: CallBill {
                 usage: Usage {
-                    input: count(row, "input")?,
-                    output: count(row, "output")?,
-                    cached: count(row, "cached")?,
-                    reasoning: count(row, "reasoning")?,
+                    input: unsigned(row, "input")?,
+                    output: unsigned(row, "output")?,
+                    cached: unsigned(row, "cached")?,
+                    reasoning: unsigned(row, "reasoning")?,
                     estimated: row.get("estimated")?,
                     ..Usage::default()
                 },
                 tries: row.get("tries")?,
-                latency_ms: count(row, "latency_ms")?,
+                latency_ms: unsigned(row, "latency_ms")?,
                 first_token_ms: known(row.get("first_token_ms")?).map(|ms| ms as u64),
                 ..CallBill::default()
             },

@@ -35,7 +35,7 @@ impl CommitTimes {
         self.micros.fetch_add(took.as_micros() as u64, Relaxed);
     }
 
-    pub fn taken(&self) -> CommitTimesSnapshot {
+    pub fn snapshot(&self) -> CommitTimesSnapshot {
         CommitTimesSnapshot {
             buckets: std::array::from_fn(|at| self.buckets[at].load(Relaxed)),
             count: self.count.load(Relaxed),
@@ -54,7 +54,7 @@ mod tests {
         for micros in [0, 1000, 1001, 9000, 3_000_000] {
             times.add(Duration::from_micros(micros));
         }
-        let taken = times.taken();
+        let taken = times.snapshot();
         assert_eq!(taken.buckets, [2, 1, 0, 1, 0, 0, 0, 0, 0]);
         assert_eq!((taken.count, taken.micros), (5, 3_011_001));
     }

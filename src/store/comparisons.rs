@@ -8,7 +8,7 @@ use rusqlite::{Connection, Row, params};
 use super::connection::{Reader, Writer};
 use super::error::{Result, StoreError};
 use super::settings;
-use super::values::{count, moment};
+use super::values::{optional_timestamp, unsigned};
 use crate::domain::case_folding::fold_case;
 use crate::domain::experiment::Case;
 use crate::domain::experiment::repeated_cases::question_key;
@@ -70,13 +70,13 @@ pub struct TopicCount {
     /// Blind votes.
     pub tally: VoteTally,
     /// Comparisons with both prices known and a draft that was not free.
-    pub priced: u64,
+    pub priced_votes: u64,
     /// Cost of their panels.
     pub panel_cost: MicroDollars,
     /// Cost of their drafts.
     pub single_cost: MicroDollars,
     /// Time of the first blind vote.
-    pub first: Timestamp,
+    pub first_vote: Timestamp,
     /// "Helpful" votes.
     pub helpful: u64,
     /// "Not helpful" votes.
@@ -129,7 +129,7 @@ pub(super) fn fold_topic(db: &Connection, analysis: &str) -> rusqlite::Result<()
 /// # Errors
 /// Returns an error if the database cannot be read.
 pub fn of_analysis(db: &Reader, user: &UserId, id: &AnalysisId) -> Result<Option<Comparison>> {
-    db.maybe(
+    db.query_optional(
         "SELECT * FROM comparisons WHERE analysis_id = ?2 AND user_id = ?1",
         (user, id),
         from_row,
@@ -141,8 +141,8 @@ pub fn of_analysis(db: &Reader, user: &UserId, id: &AnalysisId) -> Result<Option
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
-pub fn every(db: &Reader, user: &UserId) -> Result<Option<u64>> {
-    let stored = settings::get(db, &every_key(user))?;
+pub fn compare_interval(db: &Reader, user: &UserId) -> Result<Option<u64>> {
+    let stored = settings::get(db, &compare_interval_key(user))?;
     Ok(stored.and_then(|text| text.parse().ok()))
 }
 
@@ -150,14 +150,14 @@ pub fn every(db: &Reader, user: &UserId) -> Result<Option<u64>> {
 ///
 /// # Errors
 /// Returns an error if the database cannot be written.
-pub fn set_every(db: &Writer, user: &UserId, every: Option<u64>) -> Result<()> {
+pub fn set_compare_interval(db: &Writer, user: &UserId, every: Option<u64>) -> Result<()> {
     match every {
-        Some(every) => settings::set(db, &every_key(user), &every.to_string()),
-        None => settings::remove(db, &every_key(user)),
+        Some(every) => settings::set(db, &compare_interval_key(user), &every.to_string()),
+        None => settings::remove(db, &compare_interval_key(user)),
     }
 }
 
-fn every_key(user: &UserId) -> String {
+fn compare_interval_key(user: &UserId) -> String {
     format!("compare_every/{user}")
 }
 
@@ -166,7 +166,7 @@ fn every_key(user: &UserId) -> String {
 /// # Errors
 /// Returns an error if the database cannot be read.
 pub fn is_decided(db: &Reader, id: &AnalysisId) -> Result<bool> {
-    let found = db.maybe(
+    let found = db.query_optional(
         "SELECT 1 FROM comparisons WHERE analysis_id = ?1 AND choice <> ''",
         [id],
         |_| Ok(()),
@@ -178,7 +178,7 @@ pub fn is_decided(db: &Reader, id: &AnalysisId) -> Result<bool> {
 ///
 /// # Errors
 /// `Conflict` after a vote; `Missing` without a comparison; otherwise when the database cannot be written.
-pub fn decide(
+pub fn store_vote(
     db: &Writer,
     user: &UserId,
     id: &AnalysisId,
@@ -201,7 +201,11 @@ pub fn decide(
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
-pub fn blind(db: &Reader, scope: &ComparisonScope, by_topic: bool) -> Result<Vec<TopicCount>> {
+pub fn blind_votes(
+    db: &Reader,
+    scope: &ComparisonScope,
+    by_topic: bool,
+) -> Result<Vec<TopicCount>> {
     db.all(
         "SELECT CASE WHEN ?5 THEN min(topic) ELSE '' END AS of_topic,
                 coalesce(min(decided), 0) AS first,
@@ -222,18 +226,18 @@ pub fn blind(db: &Reader, scope: &ComparisonScope, by_topic: bool) -> Result<Vec
             scope.pattern,
             scope.since,
             by_topic,
-            repeats(db, scope, by_topic)?
+            repeated_questions(db, scope, by_topic)?
         ],
         |row| {
             Ok(TopicCount {
                 topic: row.get("of_topic")?,
                 tally: VoteTally {
-                    wins: count(row, "wins")?,
-                    ties: count(row, "ties")?,
-                    losses: count(row, "losses")?,
+                    wins: unsigned(row, "wins")?,
+                    ties: unsigned(row, "ties")?,
+                    losses: unsigned(row, "losses")?,
                 },
-                first: Timestamp::from_millis(row.get("first")?),
-                priced: count(row, "priced")?,
+                first_vote: Timestamp::from_millis(row.get("first")?),
+                priced_votes: unsigned(row, "priced")?,
                 panel_cost: row.get("panel")?,
                 single_cost: row.get("single")?,
                 ..TopicCount::default()
@@ -251,7 +255,7 @@ struct VotedQuestion {
 
 // Returns the analyses with a vote on a question that the same user has voted on before, as a JSON array: votes on
 // one question depend on each other. By topic, a question counts once in each.
-fn repeats(db: &Reader, scope: &ComparisonScope, by_topic: bool) -> Result<String> {
+fn repeated_questions(db: &Reader, scope: &ComparisonScope, by_topic: bool) -> Result<String> {
     let votes = db.all(
         "SELECT c.analysis_id, c.user_id, CASE WHEN ?5 THEN c.topic_folded ELSE '' END AS of_topic,
                 coalesce(a.follows, '') AS follows, coalesce(json_extract(a.request, '$.prompt'), '') AS prompt,
@@ -297,7 +301,11 @@ fn repeats(db: &Reader, scope: &ComparisonScope, by_topic: bool) -> Result<Strin
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
-pub fn helped(db: &Reader, scope: &ComparisonScope, by_topic: bool) -> Result<Vec<TopicCount>> {
+pub fn helpful_votes(
+    db: &Reader,
+    scope: &ComparisonScope,
+    by_topic: bool,
+) -> Result<Vec<TopicCount>> {
     db.all(
         "SELECT CASE WHEN ?5 THEN min(a.topic) ELSE '' END AS of_topic,
                 sum(v.choice = 'helpful') AS helpful, sum(v.choice = 'not_helpful') AS not_helpful
@@ -316,8 +324,8 @@ pub fn helped(db: &Reader, scope: &ComparisonScope, by_topic: bool) -> Result<Ve
         |row| {
             Ok(TopicCount {
                 topic: row.get("of_topic")?,
-                helpful: count(row, "helpful")?,
-                not_helpful: count(row, "not_helpful")?,
+                helpful: unsigned(row, "helpful")?,
+                not_helpful: unsigned(row, "not_helpful")?,
                 ..TopicCount::default()
             })
         },
@@ -330,15 +338,15 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<Comparison> {
         Ok((cost.0 >= 0).then_some(cost))
     };
     let choice: String = row.get("choice")?;
-    let decided = moment(row, "decided")?;
+    let decided = optional_timestamp(row, "decided")?;
     Ok(Comparison {
         analysis: row.get("analysis_id")?,
         user: row.get("user_id")?,
         topic: row.get("topic")?,
         pattern: row.get("pattern")?,
         model: row.get("model")?,
-        stage: count(row, "stage")? as usize,
-        member: count(row, "member")? as usize,
+        stage: unsigned(row, "stage")? as usize,
+        member: unsigned(row, "member")? as usize,
         panel_first: row.get("panel_first")?,
         panel_cost: cost("panel_cost")?,
         single_cost: cost("single_cost")?,

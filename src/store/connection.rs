@@ -14,8 +14,8 @@ use super::error::{Result, StoreError};
 /// Read-only connection.
 pub struct Reader {
     connection: Connection,
-    broken: Cell<bool>,
-    damaged: Cell<bool>,
+    is_broken: Cell<bool>,
+    is_damaged: Cell<bool>,
 }
 
 /// Read-write connection. Only the writer thread has one.
@@ -42,8 +42,8 @@ impl Reader {
     fn new(connection: Connection) -> Self {
         Self {
             connection,
-            broken: Cell::new(false),
-            damaged: Cell::new(false),
+            is_broken: Cell::new(false),
+            is_damaged: Cell::new(false),
         }
     }
 
@@ -51,7 +51,7 @@ impl Reader {
     ///
     /// # Errors
     /// Returns an error if the database cannot be read.
-    pub(super) fn maybe<T>(
+    pub(super) fn query_optional<T>(
         &self,
         sql: &str,
         params: impl Params,
@@ -61,7 +61,7 @@ impl Reader {
             let mut rows = query.query(params)?;
             rows.next()?.map(from_row).transpose()
         });
-        self.note(answer)
+        self.note_failure(answer)
     }
 
     /// Returns the only row of a query that always has one.
@@ -74,7 +74,7 @@ impl Reader {
         params: impl Params,
         from_row: impl FnOnce(&Row<'_>) -> rusqlite::Result<T>,
     ) -> Result<T> {
-        self.maybe(sql, params, from_row)?
+        self.query_optional(sql, params, from_row)?
             .ok_or(StoreError::Missing)
     }
 
@@ -84,7 +84,7 @@ impl Reader {
     /// Returns an error if the database cannot be read.
     pub(super) fn run_rarely(&self, sql: &str) -> Result<()> {
         let answer = self.connection.query_row(sql, [], |_| Ok(()));
-        self.note(answer)?;
+        self.note_failure(answer)?;
         self.free_cache()
     }
 
@@ -93,7 +93,7 @@ impl Reader {
     /// # Errors
     /// Returns an error if SQLite refuses.
     pub(super) fn free_cache(&self) -> Result<()> {
-        self.note(self.connection.release_memory())
+        self.note_failure(self.connection.release_memory())
     }
 
     /// Returns all rows. The query contains the limit.
@@ -110,7 +110,7 @@ impl Reader {
             .connection
             .prepare_cached(sql)
             .and_then(|mut query| query.query_map(params, from_row)?.collect());
-        self.note(answer)
+        self.note_failure(answer)
     }
 
     /// Visits rows until `take` returns false, without collecting them.
@@ -132,28 +132,28 @@ impl Reader {
             }
             Ok(())
         });
-        self.note(answer)
+        self.note_failure(answer)
     }
 
     /// Runs a transaction statement; for the threads.
     ///
     /// # Errors
     /// Returns an error if the database cannot be read.
-    pub(super) fn control(&self, sql: &'static str) -> Result<()> {
+    pub(super) fn run_control(&self, sql: &'static str) -> Result<()> {
         let answer = self
             .connection
             .prepare_cached(sql)
             .and_then(|mut statement| statement.execute([]));
-        self.note(answer).map(drop)
+        self.note_failure(answer).map(drop)
     }
 
     /// Runs setup statements, once per connection.
     ///
     /// # Errors
     /// Returns an error if the database cannot be read.
-    pub(super) fn batch(&self, sql: &str) -> Result<()> {
+    pub(super) fn run_batch(&self, sql: &str) -> Result<()> {
         let answer = self.connection.execute_batch(sql);
-        self.note(answer)
+        self.note_failure(answer)
     }
 
     /// Whether a transaction is open. Some failures end one implicitly.
@@ -168,19 +168,19 @@ impl Reader {
 
     /// Whether the connection must be discarded.
     pub(super) fn is_broken(&self) -> bool {
-        self.broken.get()
+        self.is_broken.get()
     }
 
     /// Whether a damaged page was read.
     pub(super) fn is_damaged(&self) -> bool {
-        self.damaged.get()
+        self.is_damaged.get()
     }
 
-    pub(super) fn give_up(&self) {
-        self.broken.set(true);
+    pub(super) fn mark_broken(&self) {
+        self.is_broken.set(true);
     }
 
-    fn note<T>(&self, answer: rusqlite::Result<T>) -> Result<T> {
+    fn note_failure<T>(&self, answer: rusqlite::Result<T>) -> Result<T> {
         answer.map_err(|error| {
             let lasting = matches!(
                 error.sqlite_error_code(),
@@ -193,14 +193,14 @@ impl Reader {
                 )
             );
             if lasting {
-                self.give_up();
+                self.mark_broken();
             }
             let code = error.sqlite_error_code();
             if matches!(
                 code,
                 Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase)
             ) {
-                self.damaged.set(true);
+                self.is_damaged.set(true);
             }
             error.into()
         })
@@ -237,7 +237,7 @@ impl Writer {
             .connection
             .prepare_cached(sql)
             .and_then(|mut statement| statement.execute(params));
-        self.note(answer)
+        self.note_failure(answer)
     }
 
     /// Runs several statements within the current transaction.
@@ -249,7 +249,7 @@ impl Writer {
         work: impl FnOnce(&Connection) -> rusqlite::Result<T>,
     ) -> Result<T> {
         let answer = work(&self.connection);
-        self.note(answer)
+        self.note_failure(answer)
     }
 
     /// Changes exactly one row.
@@ -295,7 +295,8 @@ mod tests {
             let sql = "SELECT u.id FROM users u LEFT JOIN sessions s ON s.user_id = u.id
                        WHERE u.id = ?1 AND u.disabled = 0";
             for n in 1..20 {
-                let found = db.maybe(sql, [user(n % 2).id], |row| row.get::<_, String>(0))?;
+                let found =
+                    db.query_optional(sql, [user(n % 2).id], |row| row.get::<_, String>(0))?;
                 assert_eq!(found.is_some(), n % 2 == 1);
             }
             let statement = db.connection.prepare_cached(sql)?;

@@ -8,15 +8,15 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 /// Name of the reserve file in the data folder.
-const RESERVE: &str = "reserve";
+const RESERVE_FILE: &str = "reserve";
 /// Free bytes below which any write may fail.
-const ALMOST_NOTHING: u64 = 1 << 20;
+const MIN_FREE_BYTES: u64 = 1 << 20;
 
 /// State of the data folder's disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DiskState {
     /// Free bytes.
-    pub free: u64,
+    pub free_bytes: u64,
     /// Free bytes below which no file or run is accepted.
     pub floor: u64,
     /// Whether free space is below the floor, or the reserve was released and not restored.
@@ -41,42 +41,42 @@ pub(super) struct DiskWatch {
 
 impl DiskWatch {
     /// Watches a data folder; creates the reserve, half as large as the floor, if there is space.
-    pub fn keep(folder: &Path, floor: u64) -> Self {
+    pub fn watch(folder: &Path, floor: u64) -> Self {
         let room = Self {
             folder: folder.to_owned(),
             floor,
             is_spent: AtomicBool::new(true),
             has_failed: AtomicBool::new(false),
         };
-        room.restock();
+        room.restore_reserve();
         room
     }
 
-    fn reserve(&self) -> u64 {
+    fn reserve_bytes(&self) -> u64 {
         self.floor / 2
     }
 
     fn path(&self) -> PathBuf {
-        self.folder.join(RESERVE)
+        self.folder.join(RESERVE_FILE)
     }
 
     /// Free bytes; unlimited if the system does not report them.
-    fn free(&self) -> u64 {
+    fn free_bytes(&self) -> u64 {
         rustix::fs::statvfs(&self.folder)
             .map_or(u64::MAX, |disk| disk.f_bavail.saturating_mul(disk.f_frsize))
     }
 
     /// Returns the state of the disk. Costs one system call, or two without a reserve.
     pub fn disk(&self) -> DiskState {
-        let free = self.free();
+        let free = self.free_bytes();
         let spent = self.is_spent.load(Relaxed);
         // The reserve's size must be free as well, or restoring it would use up the space.
-        let wanted = self.floor + if spent { self.reserve() } else { 0 };
+        let wanted = self.floor + if spent { self.reserve_bytes() } else { 0 };
         DiskState {
-            free,
+            free_bytes: free,
             floor: self.floor,
             is_low: self.floor > 0 && free < wanted,
-            is_full: self.has_failed() || free < ALMOST_NOTHING.min(self.floor),
+            is_full: self.has_failed() || free < MIN_FREE_BYTES.min(self.floor),
             is_reserve_blocked: self.floor > 0
                 && spent
                 && fs::metadata(self.path()).is_ok_and(|entry| !entry.is_file()),
@@ -84,12 +84,12 @@ impl DiskWatch {
     }
 
     /// Records a commit that failed for lack of space.
-    pub fn failed(&self) {
+    pub fn record_full(&self) {
         self.has_failed.store(true, Relaxed);
     }
 
     /// Records a commit that was written to disk.
-    pub fn succeeded(&self) {
+    pub fn record_success(&self) {
         self.has_failed.store(false, Relaxed);
     }
 
@@ -100,12 +100,12 @@ impl DiskWatch {
 
     /// Whether writes that free nothing must be refused, to leave the remaining space to those that do.
     pub fn is_for_freeing_only(&self) -> bool {
-        self.is_spent.load(Relaxed) && self.floor > 0 && self.free() < self.reserve()
+        self.is_spent.load(Relaxed) && self.floor > 0 && self.free_bytes() < self.reserve_bytes()
     }
 
     /// Releases the reserve when a write that frees space may not fit.
-    pub fn relieve(&self) {
-        if self.is_spent.load(Relaxed) || self.free() >= self.reserve() / 2 {
+    pub fn release_reserve(&self) {
+        if self.is_spent.load(Relaxed) || self.free_bytes() >= self.reserve_bytes() / 2 {
             return;
         }
         // Truncate first: an unlinked file that is still open keeps its space.
@@ -123,17 +123,17 @@ impl DiskWatch {
     }
 
     /// Restores the reserve if there is space. Returns whether it did.
-    pub fn restock(&self) -> bool {
+    pub fn restore_reserve(&self) -> bool {
         let about = fs::symlink_metadata(self.path());
-        let is_whole = self.is_ours() && about.is_ok_and(|file| file.len() == self.reserve());
+        let is_whole = self.is_ours() && about.is_ok_and(|file| file.len() == self.reserve_bytes());
         if self.floor == 0 || is_whole {
             self.is_spent.store(self.floor == 0, Relaxed);
             return false;
         }
-        if self.free() < self.floor + self.reserve() {
+        if self.free_bytes() < self.floor + self.reserve_bytes() {
             return false;
         }
-        let made = self.fill();
+        let made = self.write_reserve();
         if made.is_err() {
             let _ = fs::remove_file(self.path());
         }
@@ -147,7 +147,7 @@ impl DiskWatch {
         about.is_ok_and(|entry| entry.is_file() && entry.nlink() == 1)
     }
 
-    fn fill(&self) -> io::Result<()> {
+    fn write_reserve(&self) -> io::Result<()> {
         // Not truncated, because through a link that would empty another file.
         match fs::remove_file(self.path()) {
             Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
@@ -157,12 +157,12 @@ impl DiskWatch {
         options.write(true).create_new(true).mode(0o600);
         let mut file = options.open(self.path())?;
         let flags = rustix::fs::FallocateFlags::empty();
-        if rustix::fs::fallocate(&file, flags, 0, self.reserve()).is_ok() {
+        if rustix::fs::fallocate(&file, flags, 0, self.reserve_bytes()).is_ok() {
             return Ok(());
         }
         // Not every file system can preallocate.
         let zeros = vec![0; 1 << 16];
-        let mut left = self.reserve();
+        let mut left = self.reserve_bytes();
         while left > 0 {
             let piece = left.min(zeros.len() as u64);
             file.write_all(&zeros[..piece as usize])?;
@@ -180,7 +180,7 @@ mod tests {
     fn the_target_of_a_link_is_not_truncated() {
         let folder = std::env::temp_dir().join(format!("quire-room-{}", std::process::id()));
         fs::create_dir_all(&folder).expect("a folder");
-        let (kept, reserve) = (folder.join("kept"), folder.join(RESERVE));
+        let (kept, reserve) = (folder.join("kept"), folder.join(RESERVE_FILE));
         for hard in [true, false] {
             // One as large as the reserve would be, and one that is not.
             for size in [4096, 7] {
@@ -190,7 +190,7 @@ mod tests {
                     false => std::os::unix::fs::symlink(&kept, &reserve),
                 }
                 .expect("linked");
-                let watch = DiskWatch::keep(&folder, 8192);
+                let watch = DiskWatch::watch(&folder, 8192);
                 let length = |path: &Path| fs::symlink_metadata(path).expect("there").len();
                 assert_eq!((length(&kept), length(&reserve)), (size as u64, 4096));
                 assert_eq!(fs::metadata(&reserve).expect("there").nlink(), 1);

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::connection::{Reader, Writer};
 use super::error::Result;
 use super::passages;
-use super::values::{count, integer, json, text, to_json};
+use super::values::{json, optional_text, to_integer, to_json, unsigned};
 use crate::domain::chunk::PageText;
 use crate::domain::context_mode::DocumentSizes;
 use crate::domain::document::{Document, Passage, TextlessPage};
@@ -34,18 +34,18 @@ pub fn insert(
             &document.content_type,
             &document.kind,
             document.encoding.as_deref().unwrap_or_default(),
-            integer(document.size),
+            to_integer(document.size),
             &document.sha256,
             document.status,
             &document.message,
             document.pages,
-            integer(document.words),
+            to_integer(document.words),
             document.created,
             to_json(&stored_gaps(document))?,
             to_json(&document.flags)?,
         ),
     )
-    .map_err(|error| error.named("document"))?;
+    .map_err(|error| error.with_subject("document"))?;
     put_text(db, document, pages, passages)
 }
 
@@ -79,7 +79,7 @@ pub fn store_read_result(db: &Writer, document: &Document) -> Result<()> {
             document.status,
             &document.message,
             document.pages,
-            integer(document.words),
+            to_integer(document.words),
             to_json(&stored_gaps(document))?,
             to_json(&document.flags)?,
         ),
@@ -90,7 +90,7 @@ pub fn store_read_result(db: &Writer, document: &Document) -> Result<()> {
 ///
 /// # Errors
 /// Returns an error if the database cannot be written.
-pub fn forget_text(db: &Writer, user: &UserId, id: &DocumentId) -> Result<bool> {
+pub fn delete_text(db: &Writer, user: &UserId, id: &DocumentId) -> Result<bool> {
     let there = db.run(
         "UPDATE documents SET pages = 0, words = 0, gaps = '[]', flags = '[]' WHERE user_id = ?1 AND id = ?2",
         (user, id),
@@ -140,7 +140,7 @@ pub fn page_of(
     id: &DocumentId,
     number: u32,
 ) -> Result<Option<PageText>> {
-    db.maybe(
+    db.query_optional(
         "SELECT p.page, p.title, p.text FROM document_pages p JOIN documents d ON d.id = p.document_id
          WHERE d.user_id = ?1 AND d.id = ?2 AND p.page = ?3",
         (user, id, number),
@@ -164,7 +164,7 @@ pub fn pages_around(
     id: &DocumentId,
     number: u32,
 ) -> Result<(Option<u32>, Option<u32>)> {
-    let around = db.maybe(
+    let around = db.query_optional(
         "SELECT max(CASE WHEN p.page < ?3 THEN p.page END), min(CASE WHEN p.page > ?3 THEN p.page END)
          FROM document_pages p JOIN documents d ON d.id = p.document_id
          WHERE d.user_id = ?1 AND d.id = ?2",
@@ -196,7 +196,7 @@ fn put_text(
 /// # Errors
 /// Returns an error if the database cannot be read.
 pub fn by_id(db: &Reader, user: &UserId, id: &DocumentId) -> Result<Option<Document>> {
-    db.maybe(
+    db.query_optional(
         "SELECT * FROM documents WHERE user_id = ?1 AND id = ?2",
         (user, id),
         from_row,
@@ -208,7 +208,7 @@ pub fn by_id(db: &Reader, user: &UserId, id: &DocumentId) -> Result<Option<Docum
 /// # Errors
 /// Returns an error if the database cannot be read.
 pub fn by_sha(db: &Reader, user: &UserId, sha256: &str) -> Result<Option<Document>> {
-    db.maybe(
+    db.query_optional(
         "SELECT * FROM documents WHERE user_id = ?1 AND sha256 = ?2",
         (user, sha256),
         from_row,
@@ -243,29 +243,29 @@ pub fn list_of(
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
-pub fn volume(db: &Reader, user: &UserId, id: &DocumentId) -> Result<Option<DocumentSizes>> {
+pub fn text_size(db: &Reader, user: &UserId, id: &DocumentId) -> Result<Option<DocumentSizes>> {
     /// Number of words up to which the text is measured exactly, which means reading all of it.
-    const COUNTED: u64 = 300_000;
+    const EXACT_WORD_LIMIT: u64 = 300_000;
     /// Estimated characters per word.
-    const WORD: u64 = 7;
+    const CHARS_PER_WORD: u64 = 7;
     let Some(document) = by_id(db, user, id)? else {
         return Ok(None);
     };
-    if document.words > COUNTED {
-        let chars = document.words * WORD;
+    if document.words > EXACT_WORD_LIMIT {
+        let chars = document.words * CHARS_PER_WORD;
         return Ok(Some(DocumentSizes {
             chars,
             bytes: chars,
         }));
     }
-    db.maybe(
+    db.query_optional(
         "SELECT coalesce(sum(length(text)), 0) AS chars, coalesce(sum(length(CAST(text AS BLOB))), 0) AS bytes
          FROM document_pages WHERE document_id = ?1",
         [id],
         |row| {
             Ok(DocumentSizes {
-                chars: count(row, "chars")?,
-                bytes: count(row, "bytes")?,
+                chars: unsigned(row, "chars")?,
+                bytes: unsigned(row, "bytes")?,
             })
         },
     )
@@ -298,7 +298,7 @@ pub fn ids(db: &Reader) -> Result<Vec<DocumentId>> {
 /// Returns an error if the database cannot be read.
 pub fn sizes(db: &Reader) -> Result<Vec<(DocumentId, u64)>> {
     db.all("SELECT id, size FROM documents", [], |row| {
-        Ok((row.get(0)?, count(row, "size")?))
+        Ok((row.get(0)?, unsigned(row, "size")?))
     })
 }
 
@@ -307,8 +307,8 @@ pub fn sizes(db: &Reader) -> Result<Vec<(DocumentId, u64)>> {
 /// # Errors
 /// Returns an error if the database cannot be read.
 pub fn size_of(db: &Reader, id: &DocumentId) -> Result<Option<u64>> {
-    db.maybe("SELECT size FROM documents WHERE id = ?1", [id], |row| {
-        count(row, "size")
+    db.query_optional("SELECT size FROM documents WHERE id = ?1", [id], |row| {
+        unsigned(row, "size")
     })
 }
 
@@ -316,7 +316,7 @@ pub fn size_of(db: &Reader, id: &DocumentId) -> Result<Option<u64>> {
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
-pub fn mark(db: &Reader) -> Result<(i64, i64, String)> {
+pub fn version(db: &Reader) -> Result<(i64, i64, String)> {
     let sql = "SELECT count(*), coalesce(max(rowid), 0), coalesce(max(id), '') FROM documents";
     db.query_one(sql, [], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
 }
@@ -379,13 +379,13 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<Document> {
         name: row.get("name")?,
         content_type: row.get("content_type")?,
         kind: row.get("kind")?,
-        encoding: text(row, "encoding")?,
-        size: count(row, "size")?,
+        encoding: optional_text(row, "encoding")?,
+        size: unsigned(row, "size")?,
         sha256: row.get("sha256")?,
         status: row.get("status")?,
         message: row.get("message")?,
         pages: row.get("pages")?,
-        words: count(row, "words")?,
+        words: unsigned(row, "words")?,
         gaps,
         recognized,
         flags: json(row, "flags")?,

@@ -63,7 +63,7 @@ impl From<rusqlite::Error> for StoreError {
 
 impl StoreError {
     /// Names the object of a conflict.
-    pub(super) fn named(self, what: &'static str) -> Self {
+    pub(super) fn with_subject(self, what: &'static str) -> Self {
         match self {
             Self::Conflict(_) => Self::Conflict(what),
             other => other,
@@ -86,7 +86,7 @@ pub enum OpenError {
     /// Not a readable database.
     Damaged(String),
     /// The log next to it belongs to another database.
-    OtherLog(String),
+    ForeignLog(String),
     /// Another process has locked it.
     Busy,
     /// The file or its folder is unusable, or a migration or its backup failed.
@@ -103,7 +103,7 @@ impl fmt::Display for OpenError {
             ),
             Self::Foreign => f.write_str("the file is a database of another program"),
             Self::Damaged(why) => write!(f, "the file is not a sound database: {why}"),
-            Self::OtherLog(why) => write!(
+            Self::ForeignLog(why) => write!(
                 f,
                 "quire.db and quire.db-wal, the log beside it, do not belong together: {why}"
             ),

@@ -2,7 +2,7 @@
 
 use super::connection::{Reader, Writer};
 use super::error::Result;
-use super::values::{count, integer};
+use super::values::{to_integer, unsigned};
 use crate::domain::id::AnalysisId;
 
 /// A stored event.
@@ -28,10 +28,10 @@ pub fn append<'a>(
     events.into_iter().try_for_each(|event| {
         db.run(
             "INSERT INTO events (analysis_id, seq, kind, data) VALUES (?1, ?2, ?3, ?4)",
-            (id, integer(event.seq), &event.kind, &event.data),
+            (id, to_integer(event.seq), &event.kind, &event.data),
         )
         .map(drop)
-        .map_err(|error| error.named("event"))
+        .map_err(|error| error.with_subject("event"))
     })
 }
 
@@ -42,9 +42,9 @@ pub fn append<'a>(
 pub fn after(db: &Reader, id: &AnalysisId, after: u64, limit: u32) -> Result<Vec<StoredEvent>> {
     db.all(
         "SELECT seq, kind, data FROM events WHERE analysis_id = ?1 AND seq > ?2 ORDER BY seq LIMIT ?3",
-        (id, integer(after), limit),
+        (id, to_integer(after), limit),
         |row| {
-            Ok(StoredEvent { seq: count(row, "seq")?, kind: row.get("kind")?, data: row.get("data")? })
+            Ok(StoredEvent { seq: unsigned(row, "seq")?, kind: row.get("kind")?, data: row.get("data")? })
         },
     )
 }
@@ -57,6 +57,6 @@ pub fn last_seq(db: &Reader, id: &AnalysisId) -> Result<u64> {
     db.query_one(
         "SELECT coalesce(max(seq), 0) AS n FROM events WHERE analysis_id = ?1",
         [id],
-        |row| count(row, "n"),
+        |row| unsigned(row, "n"),
     )
 }

@@ -5,7 +5,7 @@ use rusqlite::Row;
 
 use super::connection::{Reader, Writer};
 use super::error::Result;
-use super::values::{count, json, moment, text, to_json};
+use super::values::{json, optional_text, optional_timestamp, to_json, unsigned};
 use crate::domain::experiment::record::{
     Applied, Evaluation, Experiment, ExperimentState, ExperimentSummary, Judging, Judgment,
 };
@@ -51,7 +51,7 @@ pub fn insert(db: &Writer, experiment: &Experiment, cases: &[Case]) -> Result<()
 /// # Errors
 /// Returns an error if the database cannot be read.
 pub fn by_id(db: &Reader, user: &UserId, id: &ExperimentId) -> Result<Option<Experiment>> {
-    db.maybe(
+    db.query_optional(
         "SELECT * FROM experiments WHERE id = ?2 AND user_id = ?1",
         (user, id),
         from_row,
@@ -74,7 +74,7 @@ pub fn unfinished(db: &Reader) -> Result<Vec<Experiment>> {
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
-pub fn running(db: &Reader, user: &UserId) -> Result<i64> {
+pub fn count_running(db: &Reader, user: &UserId) -> Result<i64> {
     db.query_one(
         "SELECT count(*) FROM experiments WHERE user_id = ?1 AND finished = 0 AND status = 'running'",
         [user],
@@ -107,13 +107,13 @@ pub fn list_of(
                 id: row.get("id")?,
                 name: row.get("name")?,
                 state: row.get("status")?,
-                arms: place(row, "arms")?,
-                cases: place(row, "cases")?,
-                evaluations: count(row, "evaluations")?,
+                arms: place_column(row, "arms")?,
+                cases: place_column(row, "cases")?,
+                evaluations: unsigned(row, "evaluations")?,
                 cost: row.get("cost")?,
-                verdict: maybe_json(row, "verdict")?,
+                verdict: optional_json(row, "verdict")?,
                 created: row.get("created")?,
-                finished: moment(row, "finished")?,
+                finished: optional_timestamp(row, "finished")?,
             })
         },
     )
@@ -145,21 +145,21 @@ pub fn evaluations_of(db: &Reader, id: &ExperimentId) -> Result<Vec<Evaluation>>
             let outcome = TrialOutcome {
                 score: row.get("score")?,
                 cost: row.get("cost")?,
-                tokens: count(row, "tokens")?,
-                latency_ms: count(row, "latency_ms")?,
+                tokens: unsigned(row, "tokens")?,
+                latency_ms: unsigned(row, "latency_ms")?,
                 judged: JudgeCost {
                     cost: row.get("judge_cost")?,
-                    tokens: count(row, "judge_tokens")?,
+                    tokens: unsigned(row, "judge_tokens")?,
                 },
             };
             Ok(Evaluation {
                 trial: Trial {
-                    arm: place(row, "arm")?,
-                    case: place(row, "place")?,
+                    arm: place_column(row, "arm")?,
+                    case: place_column(row, "place")?,
                 },
                 analysis: row.get("analysis_id")?,
                 outcome: (number > 0).then_some(outcome),
-                error: text(row, "error")?,
+                error: optional_text(row, "error")?,
             })
         },
     )
@@ -169,7 +169,12 @@ pub fn evaluations_of(db: &Reader, id: &ExperimentId) -> Result<Vec<Evaluation>>
 ///
 /// # Errors
 /// Returns an error if the database cannot be written.
-pub fn begin(db: &Writer, id: &ExperimentId, cell: Trial, analysis: &AnalysisId) -> Result<()> {
+pub fn store_started(
+    db: &Writer,
+    id: &ExperimentId,
+    cell: Trial,
+    analysis: &AnalysisId,
+) -> Result<()> {
     db.run(
         "INSERT INTO experiment_results (experiment_id, arm, place, analysis_id) VALUES (?1, ?2, ?3, ?4)
          ON CONFLICT (experiment_id, arm, place) DO UPDATE SET analysis_id = excluded.analysis_id
@@ -183,7 +188,7 @@ pub fn begin(db: &Writer, id: &ExperimentId, cell: Trial, analysis: &AnalysisId)
 ///
 /// # Errors
 /// Returns an error if the database cannot be written.
-pub fn record(
+pub fn store_result(
     db: &Writer,
     id: &ExperimentId,
     cell: Trial,
@@ -307,7 +312,12 @@ pub fn delete(db: &Writer, user: &UserId, id: &ExperimentId) -> Result<bool> {
 ///
 /// # Errors
 /// Returns an error if the database cannot be written.
-pub fn judge(db: &Writer, id: &ExperimentId, judgment: &Judgment, at: Timestamp) -> Result<()> {
+pub fn store_judgment(
+    db: &Writer,
+    id: &ExperimentId,
+    judgment: &Judgment,
+    at: Timestamp,
+) -> Result<()> {
     db.run(
         "INSERT INTO experiment_judgments (experiment_id, place, first, second, judge, preferred, created)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
@@ -336,25 +346,25 @@ pub fn judgments_of(db: &Reader, id: &ExperimentId) -> Result<Vec<Judgment>> {
         (id, MAX_EVALUATIONS),
         |row| {
             Ok(Judgment {
-                case: place(row, "place")?,
-                first: place(row, "first")?,
-                second: place(row, "second")?,
+                case: place_column(row, "place")?,
+                first: place_column(row, "first")?,
+                second: place_column(row, "second")?,
                 preferred: row.get("preferred")?,
-                judge: text(row, "judge")?,
+                judge: optional_text(row, "judge")?,
             })
         },
     )
 }
 
-fn place(row: &Row<'_>, column: &str) -> rusqlite::Result<usize> {
-    Ok(count(row, column)? as usize)
+fn place_column(row: &Row<'_>, column: &str) -> rusqlite::Result<usize> {
+    Ok(unsigned(row, column)? as usize)
 }
 
-fn maybe_json<T: serde::de::DeserializeOwned>(
+fn optional_json<T: serde::de::DeserializeOwned>(
     row: &Row<'_>,
     column: &str,
 ) -> rusqlite::Result<Option<T>> {
-    match text(row, column)? {
+    match optional_text(row, column)? {
         Some(_) => json(row, column).map(Some),
         None => Ok(None),
     }
@@ -367,11 +377,11 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<Experiment> {
         state: row.get("status")?,
         spec: json(row, "body")?,
         design: json(row, "design")?,
-        verdict: maybe_json(row, "verdict")?,
-        error: text(row, "error")?,
-        applied: maybe_json(row, "applied")?,
+        verdict: optional_json(row, "verdict")?,
+        error: optional_text(row, "error")?,
+        applied: optional_json(row, "applied")?,
         judging: json(row, "judging")?,
         created: row.get("created")?,
-        finished: moment(row, "finished")?,
+        finished: optional_timestamp(row, "finished")?,
     })
 }

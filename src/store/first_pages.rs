@@ -5,7 +5,7 @@ use super::error::Result;
 
 /// Reads a row of every table that the schema creates, except those of full-text search itself. Written out,
 /// because deriving it from the schema took half of all instructions of a start; a test compares the two.
-const QUERY: &str = include_str!("first_pages.sql");
+const FIRST_PAGES_QUERY: &str = include_str!("first_pages.sql");
 
 /// Reads from each table.
 ///
@@ -13,7 +13,8 @@ const QUERY: &str = include_str!("first_pages.sql");
 /// Returns an error if a table is missing or its first page cannot be read.
 pub(super) fn read(db: &Reader) -> Result<()> {
     // A connection that does not find a table may have cached the momentary contents of a damaged or half-written file.
-    db.run_rarely(QUERY).inspect_err(|_| db.give_up())
+    db.run_rarely(FIRST_PAGES_QUERY)
+        .inspect_err(|_| db.mark_broken())
 }
 
 #[cfg(test)]
@@ -21,15 +22,15 @@ mod tests {
     use rusqlite::Connection;
 
     use super::super::StoreSettings;
-    use super::super::migrate::SCHEMA;
+    use super::super::migrate::CURRENT_SCHEMA;
     use super::super::tests::Folder;
     use super::*;
     use crate::store::Store;
 
-    const PAGE: usize = 4096;
+    const PAGE_BYTES: usize = 4096;
 
     /// The tables in schema order, with the primary key columns of `WITHOUT ROWID` tables.
-    const TABLES: &str = "SELECT t.name,
+    const TABLES_QUERY: &str = "SELECT t.name,
             (SELECT group_concat(name, ', ') FROM
                 (SELECT name FROM pragma_table_info(t.name) WHERE pk > 0 ORDER BY pk) WHERE t.wr)
         FROM sqlite_schema s JOIN pragma_table_list t ON t.name = s.name
@@ -39,8 +40,8 @@ mod tests {
     #[test]
     fn the_query_names_every_table_of_the_schema() -> rusqlite::Result<()> {
         let db = Connection::open_in_memory()?;
-        db.execute_batch(SCHEMA)?;
-        let mut tables = db.prepare(TABLES)?;
+        db.execute_batch(CURRENT_SCHEMA)?;
+        let mut tables = db.prepare(TABLES_QUERY)?;
         let rows = tables.query_map([], |row| {
             let (table, key) = (row.get::<_, String>(0)?, row.get::<_, Option<String>>(1)?);
             // Through another index, the table itself would not be read.
@@ -52,13 +53,13 @@ mod tests {
         let rows: Vec<String> = rows.collect::<rusqlite::Result<_>>()?;
         let expected = format!("SELECT\n{}\n", rows.join(",\n"));
         assert_eq!(
-            QUERY, expected,
+            FIRST_PAGES_QUERY, expected,
             "src/store/first_pages.sql must be:\n{expected}"
         );
         Ok(())
     }
 
-    fn roots(path: &std::path::Path) -> rusqlite::Result<Vec<(String, i64)>> {
+    fn table_roots(path: &std::path::Path) -> rusqlite::Result<Vec<(String, i64)>> {
         let db = Connection::open(path)?;
         let mut tables = db.prepare(
             "SELECT name, rootpage FROM sqlite_schema WHERE type = 'table' AND rootpage > 0
@@ -74,12 +75,12 @@ mod tests {
         folder.open().close_to_changes();
         let path = folder.path().join("quire.db");
         let sound = std::fs::read(&path).expect("a database");
-        let tables = roots(&path).expect("tables");
+        let tables = table_roots(&path).expect("tables");
         assert!(tables.len() > 30, "{tables:?}");
         for (table, page) in tables {
             let mut damaged = sound.clone();
             let page = usize::try_from(page).expect("a number");
-            damaged[(page - 1) * PAGE..page * PAGE].fill(0xff);
+            damaged[(page - 1) * PAGE_BYTES..page * PAGE_BYTES].fill(0xff);
             std::fs::write(&path, damaged).expect("written");
             let path = path.clone();
             let store = Store::open(&StoreSettings { path }).expect("its schema is sound");

@@ -9,7 +9,7 @@ use super::error::{Result, StoreError};
 
 /// Time between the end of one scan of a damaged database and the start of the next: anyone may poll `/health`, and
 /// reading a large file takes long.
-const BETWEEN_SCANS: Duration = Duration::from_secs(30);
+const SCAN_INTERVAL: Duration = Duration::from_secs(30);
 
 /// State of the scan of the whole database.
 #[derive(Default)]
@@ -33,21 +33,21 @@ pub(super) struct StoreHealth {
     is_damaged: AtomicBool,
     scan: Mutex<IntegrityScan>,
     /// The disk watch, in a server.
-    pub room: OnceLock<DiskWatch>,
+    pub disk_watch: OnceLock<DiskWatch>,
 }
 
 impl StoreHealth {
     /// Records the outcome of a read.
-    pub fn read(&self, went_well: bool) {
+    pub fn record_read(&self, went_well: bool) {
         self.reads_fail.store(!went_well, Relaxed);
     }
 
     /// Records the outcome of a commit.
-    pub fn wrote(&self, went: &Result<()>) {
+    pub fn record_commit(&self, went: &Result<()>) {
         if *went == Err(StoreError::Full) {
             // The database is fine: the disk is the problem, and is reported separately.
-            match self.room.get() {
-                Some(room) => room.failed(),
+            match self.disk_watch.get() {
+                Some(room) => room.record_full(),
                 None => self.writes_fail.store(true, Relaxed),
             }
             return;
@@ -57,34 +57,34 @@ impl StoreHealth {
 
     /// Records that a commit was written to disk.
     pub fn record_successful_commit(&self) {
-        if let Some(room) = self.room.get() {
-            room.succeeded();
+        if let Some(room) = self.disk_watch.get() {
+            room.record_success();
         }
     }
 
     /// Whether a commit has failed for lack of space, and none has been written since.
     pub fn is_out_of_space(&self) -> bool {
-        self.room.get().is_some_and(DiskWatch::has_failed)
+        self.disk_watch.get().is_some_and(DiskWatch::has_failed)
     }
 
     /// Records the end of the writer thread.
-    pub fn ended(&self, in_order: bool) {
+    pub fn record_writer_end(&self, in_order: bool) {
         self.writes_fail.store(!in_order, Relaxed);
     }
 
     /// Records that a damaged page was read.
-    pub fn damaged(&self) {
+    pub fn record_damage(&self) {
         self.is_damaged.store(true, Relaxed);
     }
 
-    /// Whether a scan of the damaged database may start now: not while one runs, and not within [`BETWEEN_SCANS`]
-    /// of the last one. A caller that gets true must call [`StoreHealth::scanned`] at its end.
+    /// Whether a scan of the damaged database may start now: not while one runs, and not within [`SCAN_INTERVAL`]
+    /// of the last one. A caller that gets true must call [`StoreHealth::record_scan`] at its end.
     pub fn begin_scan(&self, now: Instant) -> bool {
         let mut scan = locked(&self.scan);
         let is_due = match *scan {
             IntegrityScan::Never => true,
             IntegrityScan::Running => false,
-            IntegrityScan::Ended(at) => now.saturating_duration_since(at) >= BETWEEN_SCANS,
+            IntegrityScan::Ended(at) => now.saturating_duration_since(at) >= SCAN_INTERVAL,
         };
         if is_due {
             *scan = IntegrityScan::Running;
@@ -93,12 +93,12 @@ impl StoreHealth {
     }
 
     /// Records the end of a scan.
-    pub fn scanned(&self, now: Instant) {
+    pub fn record_scan(&self, now: Instant) {
         *locked(&self.scan) = IntegrityScan::Ended(now);
     }
 
     /// Records that the whole database was scanned and is sound.
-    pub fn repaired(&self) {
+    pub fn record_repair(&self) {
         self.is_damaged.store(false, Relaxed);
     }
 
@@ -137,11 +137,11 @@ mod tests {
         assert!(health.begin_scan(begun));
         // During a long scan, no other one starts until it ends.
         assert!(!health.begin_scan(after(100)));
-        health.scanned(after(101));
+        health.record_scan(after(101));
         let polls = (101..=200).filter(|&second| {
             let begins = health.begin_scan(after(second));
             if begins {
-                health.scanned(after(second));
+                health.record_scan(after(second));
             }
             begins
         });

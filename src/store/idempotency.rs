@@ -10,7 +10,7 @@ const MAX_ANSWERS: u32 = 1_000;
 
 /// A stored answer and the request it belongs to.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct KeptAnswer {
+pub struct StoredResponse {
     /// SHA-256 of the request.
     pub request: [u8; 32],
     /// Header names and values as JSON; the process ID in a claim.
@@ -25,7 +25,7 @@ pub enum KeyLookup {
     /// Unused so far: the key is claimed now.
     Claimed,
     /// The request was answered before.
-    Answered(KeptAnswer),
+    Answered(StoredResponse),
     /// Claimed, without an answer yet.
     Claim {
         /// SHA-256 of the claimed request.
@@ -46,12 +46,12 @@ pub fn claim(
     process: &str,
     (since, now): (Timestamp, Timestamp),
 ) -> Result<KeyLookup> {
-    let found = db.maybe(
+    let found = db.query_optional(
         "SELECT request, headers, CAST(body AS TEXT), status FROM idempotency
          WHERE user_id = ?1 AND key = ?2 AND created > ?3",
         (user, key, since),
         |row| {
-            let kept = KeptAnswer {
+            let kept = StoredResponse {
                 request: row.get(0)?,
                 headers: row.get(1)?,
                 body: row.get(2)?,
@@ -108,11 +108,11 @@ pub fn release(db: &Writer, user: &UserId, key: &str, process: &str) -> Result<(
 ///
 /// # Errors
 /// Returns an error if the database cannot be written.
-pub fn keep(
+pub fn store_response(
     db: &Writer,
     user: &UserId,
     key: &str,
-    kept: &KeptAnswer,
+    kept: &StoredResponse,
     now: Timestamp,
 ) -> Result<()> {
     db.run(
@@ -148,7 +148,7 @@ mod tests {
             users::insert_bootstrapping_admin(db, &user(1))?;
             users::insert(db, &user(2))?;
             let (owner, other) = (user(1).id, user(2).id);
-            let kept = |number: u8| KeptAnswer {
+            let kept = |number: u8| StoredResponse {
                 request: [number; 32],
                 headers: "[]".into(),
                 body: "{\"a\":1}".into(),
@@ -163,14 +163,14 @@ mod tests {
                     _ => None,
                 })
             };
-            keep(db, &owner, "k", &kept(1), at(5))?;
+            store_response(db, &owner, "k", &kept(1), at(5))?;
             assert_eq!(find(&owner, "k", 4), Ok(Some(kept(1))));
             assert_eq!(find(&owner, "other", 4), Ok(None));
             assert_eq!(find(&other, "k", 4), Ok(None), "somebody else's");
-            keep(db, &owner, "k", &kept(2), at(9))?;
+            store_response(db, &owner, "k", &kept(2), at(9))?;
             assert_eq!(find(&owner, "k", 8), Ok(Some(kept(2))));
             for number in 0..MAX_ANSWERS {
-                keep(db, &owner, &number.to_string(), &kept(3), at(10))?;
+                store_response(db, &owner, &number.to_string(), &kept(3), at(10))?;
             }
             assert_eq!(find(&owner, "k", 4), Ok(None), "the oldest went");
             assert_eq!(delete_before(db, at(10)), Ok(MAX_ANSWERS as usize));
@@ -202,12 +202,12 @@ mod tests {
                 Ok(KeyLookup::Claimed),
                 "the other was too old"
             );
-            let kept = KeptAnswer {
+            let kept = StoredResponse {
                 request: [3; 32],
                 headers: "[]".into(),
                 body: "{}".into(),
             };
-            keep(db, &owner, "k", &kept, at(11))?;
+            store_response(db, &owner, "k", &kept, at(11))?;
             release(db, &owner, "k", "c")?;
             assert_eq!(ask(3, "c", 0), Ok(KeyLookup::Answered(kept)));
             Ok(())

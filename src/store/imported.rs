@@ -10,7 +10,7 @@ use crate::domain::id::{AnalysisId, ThreadId, UserId};
 use crate::domain::time::Timestamp;
 
 /// The topic of every imported analysis.
-pub const TOPIC: &str = "imported";
+pub const IMPORTED_TOPIC: &str = "imported";
 
 /// A question and its answer, stored as a finished analysis.
 #[derive(Debug, Clone)]
@@ -80,7 +80,11 @@ pub enum ImportOutcome {
 ///
 /// # Errors
 /// Returns an error if the database cannot be written; then the caller's transaction must not be kept.
-pub fn add(db: &Writer, user: &UserId, threads: &[ImportedThread]) -> Result<Vec<ImportOutcome>> {
+pub fn add_threads(
+    db: &Writer,
+    user: &UserId,
+    threads: &[ImportedThread],
+) -> Result<Vec<ImportOutcome>> {
     let mut outcomes = Vec::with_capacity(threads.len());
     let mut texts = Vec::new();
     for thread in threads {
@@ -91,14 +95,14 @@ pub fn add(db: &Writer, user: &UserId, threads: &[ImportedThread]) -> Result<Vec
         }
         outcomes.push(outcome);
     }
-    db.with_connection(|db| turn_texts::add_new(db, user, &texts))?;
+    db.with_connection(|db| turn_texts::add_missing(db, user, &texts))?;
     Ok(outcomes)
 }
 
 fn add_thread(db: &Writer, user: &UserId, thread: &ImportedThread) -> Result<ImportOutcome> {
     for turn in &thread.turns {
         let known = "SELECT 1 FROM analyses WHERE id = ?1";
-        if db.maybe(known, [&turn.id], |_| Ok(()))?.is_some() {
+        if db.query_optional(known, [&turn.id], |_| Ok(()))?.is_some() {
             return Ok(ImportOutcome::Present);
         }
     }
@@ -148,7 +152,7 @@ fn add_turn(db: &Writer, user: &UserId, thread: &ThreadId, turn: &ImportedTurn) 
             &turn.plan,
             &turn.answer,
             turn.created,
-            TOPIC,
+            IMPORTED_TOPIC,
             thread,
             turn.follows.as_ref().map_or("", AnalysisId::as_str),
         ),
@@ -212,7 +216,7 @@ mod tests {
     }
 
     /// Returns the columns and rows that lists and searches use.
-    fn derived(db: &Reader) -> Result<Vec<String>> {
+    fn derived_rows(db: &Reader) -> Result<Vec<String>> {
         let mut rows = Vec::new();
         for sql in [
             "SELECT id || question_folded || topic_folded || thread || follows FROM analyses ORDER BY id",
@@ -230,7 +234,7 @@ mod tests {
         with_writer(|db| {
             let ada = user(1);
             users::insert(db, &ada)?;
-            let outcomes = add(db, &ada.id, &[thread(1, 1), thread(2, 1), thread(1, 1)])?;
+            let outcomes = add_threads(db, &ada.id, &[thread(1, 1), thread(2, 1), thread(1, 1)])?;
             assert_eq!(
                 outcomes,
                 [
@@ -239,15 +243,15 @@ mod tests {
                     ImportOutcome::Present
                 ]
             );
-            let written = derived(db)?;
+            let written = derived_rows(db)?;
             assert_eq!(written.len(), 4 + 8 + 4 + 2);
             for id in db.all("SELECT id FROM analyses", [], |row| row.get::<_, String>(0))? {
                 db.with_connection(|db| {
                     analyses::index::write(db, &id)?;
-                    turn_texts::adopt(db, &id)
+                    turn_texts::ensure_thread(db, &id)
                 })?;
             }
-            assert_eq!(derived(db)?, written);
+            assert_eq!(derived_rows(db)?, written);
             Ok(())
         });
     }
@@ -258,9 +262,9 @@ mod tests {
             let ada = user(1);
             users::insert(db, &ada)?;
             // The second thread has two answers at the same position.
-            let outcomes = add(db, &ada.id, &[thread(1, 2), thread(2, 1)])?;
+            let outcomes = add_threads(db, &ada.id, &[thread(1, 2), thread(2, 1)])?;
             assert_eq!(outcomes, [ImportOutcome::Refused, ImportOutcome::Added]);
-            let left = derived(db)?;
+            let left = derived_rows(db)?;
             assert_eq!(left.len(), 2 + 4 + 2 + 1, "{left:?}");
             Ok(())
         });
@@ -272,7 +276,7 @@ mod tests {
             let ada = user(1);
             users::insert(db, &ada)?;
             let threads: Vec<ImportedThread> = (0..60).map(|n| thread(n, 1)).collect();
-            add(db, &ada.id, &threads)?;
+            add_threads(db, &ada.id, &threads)?;
             let count = "SELECT count(DISTINCT segid) FROM turns_fts_idx";
             let segments = db.query_one(count, [], |row| row.get::<_, i64>(0))?;
             assert!(segments <= 1, "{segments} segments");

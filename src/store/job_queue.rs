@@ -7,12 +7,12 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Limit on queued jobs; further async callers wait.
-const ROOM: usize = 256;
+const MAX_QUEUED_JOBS: usize = 256;
 
 pub(super) struct WriteQueue<J> {
     state: Mutex<QueueState<J>>,
     ready: Condvar,
-    room: Arc<Semaphore>,
+    free_slots: Arc<Semaphore>,
 }
 
 struct QueueState<J> {
@@ -34,7 +34,7 @@ impl<J> WriteQueue<J> {
                 closed: false,
             }),
             ready: Condvar::new(),
-            room: Arc::new(Semaphore::new(ROOM)),
+            free_slots: Arc::new(Semaphore::new(MAX_QUEUED_JOBS)),
         }
     }
 
@@ -43,7 +43,7 @@ impl<J> WriteQueue<J> {
     /// # Errors
     /// [`QueueClosed`] when the queue is closed.
     pub(super) async fn put(&self, job: J) -> Result<(), QueueClosed> {
-        let place = Arc::clone(&self.room).acquire_owned().await;
+        let place = Arc::clone(&self.free_slots).acquire_owned().await;
         self.add(job, Some(place.map_err(|_| QueueClosed)?))
     }
 
@@ -103,7 +103,7 @@ impl<J> WriteQueue<J> {
     /// Closes the queue; queued jobs are still done.
     pub(super) fn close(&self) {
         self.lock().closed = true;
-        self.room.close();
+        self.free_slots.close();
         self.ready.notify_all();
     }
 
@@ -142,10 +142,10 @@ mod tests {
             .expect("a runtime");
         runtime.block_on(async {
             let queue = WriteQueue::new();
-            for job in 0..ROOM {
+            for job in 0..MAX_QUEUED_JOBS {
                 queue.put(job).await.expect("room");
             }
-            let late = queue.put(ROOM);
+            let late = queue.put(MAX_QUEUED_JOBS);
             tokio::pin!(late);
             tokio::select! {
                 biased;

@@ -11,7 +11,7 @@ use crate::domain::time::Timestamp;
 /// # Errors
 /// Returns an error if the database cannot be read.
 pub fn of_user(db: &Reader, user: &UserId) -> Result<Option<String>> {
-    db.maybe(
+    db.query_optional(
         "SELECT model FROM meaning_search WHERE user_id = ?1",
         [user],
         |row| row.get(0),

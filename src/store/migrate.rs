@@ -12,15 +12,15 @@ use super::version::{APPLICATION_ID, VERSION};
 use super::{analyses, backup, comparisons};
 
 /// The current schema.
-pub(super) const SCHEMA: &str = include_str!("../../schema.sql");
+pub(super) const CURRENT_SCHEMA: &str = include_str!("../../schema.sql");
 
 /// Oldest version that exists.
-const OLDEST: u32 = 1;
+const OLDEST_VERSION: u32 = 1;
 
 type MigrationStep = fn(&Transaction<'_>) -> rusqlite::Result<()>;
 
-/// The step at index n migrates version `OLDEST + n` to the next. Never change a released one.
-const STEPS: &[MigrationStep] = &[
+/// The step at index n migrates version `OLDEST_VERSION + n` to the next. Never change a released one.
+const MIGRATION_STEPS: &[MigrationStep] = &[
     votes_and_encodings,
     providers_and_money,
     panels,
@@ -29,11 +29,11 @@ const STEPS: &[MigrationStep] = &[
     sign_in_networks,
     folded_text_and_links,
     no_leases,
-    threads_and_projects::step,
+    threads_and_projects::add_threads_and_projects,
     meaning_search,
 ];
 
-const _: () = assert!(VERSION == OLDEST + STEPS.len() as u32);
+const _: () = assert!(VERSION == OLDEST_VERSION + MIGRATION_STEPS.len() as u32);
 
 fn votes_and_encodings(db: &Transaction<'_>) -> rusqlite::Result<()> {
     db.execute_batch(
@@ -336,7 +336,7 @@ fn meaning_search(db: &Transaction<'_>) -> rusqlite::Result<()> {
 
 /// State of the file.
 enum FileState {
-    Nothing,
+    Empty,
     Version(u32),
 }
 
@@ -345,19 +345,19 @@ enum FileState {
 /// # Errors
 /// `Newer`, `Foreign`, or `Damaged` for a file that must not be touched; otherwise when the backup or migration
 /// fails.
-pub(super) fn bring_up(db: &mut Connection, path: &Path) -> Result<Option<PathBuf>, OpenError> {
+pub(super) fn migrate(db: &mut Connection, path: &Path) -> Result<Option<PathBuf>, OpenError> {
     let saved = match inspect(db)? {
         FileState::Version(VERSION) => return Ok(None),
-        FileState::Version(old) => Some(save(path, old)?),
-        FileState::Nothing => None,
+        FileState::Version(old) => Some(back_up_before(path, old)?),
+        FileState::Empty => None,
     };
     let transaction = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
     // Check again inside the transaction: another process may have migrated first.
     match inspect(&transaction)? {
         FileState::Version(VERSION) => return Ok(saved),
-        FileState::Nothing => transaction.execute_batch(SCHEMA)?,
+        FileState::Empty => transaction.execute_batch(CURRENT_SCHEMA)?,
         FileState::Version(old) => {
-            for step in &STEPS[(old - OLDEST) as usize..] {
+            for step in &MIGRATION_STEPS[(old - OLDEST_VERSION) as usize..] {
                 step(&transaction)?;
             }
             let strays: i64 = transaction.query_row(
@@ -383,7 +383,7 @@ fn inspect(db: &Connection) -> Result<FileState, OpenError> {
     let tables: i64 = db.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
     let (mark, version) = (number("application_id")?, number("user_version")?);
     if tables == 0 && mark == 0 && version == 0 {
-        return Ok(FileState::Nothing);
+        return Ok(FileState::Empty);
     }
     if mark != i64::from(APPLICATION_ID) {
         return Err(OpenError::Foreign);
@@ -393,7 +393,7 @@ fn inspect(db: &Connection) -> Result<FileState, OpenError> {
             found,
             known: VERSION,
         }),
-        Ok(found) if found >= OLDEST => Ok(FileState::Version(found)),
+        Ok(found) if found >= OLDEST_VERSION => Ok(FileState::Version(found)),
         _ => Err(OpenError::Damaged(format!(
             "it claims to have version {version}"
         ))),
@@ -401,7 +401,7 @@ fn inspect(db: &Connection) -> Result<FileState, OpenError> {
 }
 
 /// Makes a verified copy next to the database, with the versions in its name.
-fn save(path: &Path, old: u32) -> Result<PathBuf, OpenError> {
+fn back_up_before(path: &Path, old: u32) -> Result<PathBuf, OpenError> {
     let stem = path.file_name().unwrap_or_default().to_string_lossy();
     let name = (1..1000)
         .map(|number| match number {

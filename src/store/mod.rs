@@ -63,7 +63,7 @@ use tokio::sync::{oneshot, watch};
 
 use crate::clock;
 
-pub use backup::{BackupError, Verified, fold_log, verify};
+pub use backup::{BackupError, Verified, checkpoint_log, verify};
 pub use connection::{Reader, Writer};
 pub use disk_reserve::DiskState;
 pub use error::{OpenError, Result, StoreError};
@@ -91,27 +91,27 @@ pub struct Store(Arc<StoreInner>, WriteKind);
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum WriteKind {
     /// Anything.
-    Anything,
+    Any,
     /// Signing in and deleting: a full disk must not prevent them.
-    Freeing,
+    FreesSpace,
     /// Probes that change nothing.
-    Nothing,
+    NoChange,
 }
 
 struct StoreInner {
     path: PathBuf,
-    saved: Option<PathBuf>,
+    backup_before_migration: Option<PathBuf>,
     readers: readers::ReadPool,
-    changes: Arc<job_queue::WriteQueue<writer::WriteJob>>,
-    done: watch::Receiver<bool>,
+    write_queue: Arc<job_queue::WriteQueue<writer::WriteJob>>,
+    commit_queue: watch::Receiver<bool>,
     health: Arc<health::StoreHealth>,
-    times: Arc<commit_times::CommitTimes>,
+    commit_times: Arc<commit_times::CommitTimes>,
 }
 
 impl Drop for StoreInner {
     fn drop(&mut self) {
         self.readers.queue.close();
-        self.changes.close();
+        self.write_queue.close();
     }
 }
 
@@ -141,7 +141,7 @@ impl Store {
             return Err(OpenError::Failed(format!("{}: {error}", path.display())));
         }
         let mut db = Writer::open(&path, followed)?;
-        let saved = migrate::bring_up(db.connection(), &path)?;
+        let saved = migrate::migrate(db.connection(), &path)?;
 
         let log = wal_follower::WalLog::new(&path, &db, follower);
         let changes = Arc::new(job_queue::WriteQueue::new());
@@ -155,7 +155,7 @@ impl Store {
             .stack_size(512 * 1024)
             .spawn(move || {
                 let reopen = || Ok(Writer::open(&file, followed)?);
-                writer::live(db, log, &queue, &told, &taken, reopen);
+                writer::run_writer(db, log, &queue, &told, &taken, reopen);
                 end.send_replace(true);
             })
             .map_err(|error| OpenError::Failed(format!("no thread: {error}")))?;
@@ -163,20 +163,20 @@ impl Store {
         Ok(Self(
             Arc::new(StoreInner {
                 path,
-                saved,
+                backup_before_migration: saved,
                 readers,
-                changes,
-                done,
+                write_queue: changes,
+                commit_queue: done,
                 health,
-                times,
+                commit_times: times,
             }),
-            WriteKind::Anything,
+            WriteKind::Any,
         ))
     }
 
     /// Path of the backup made before a migration, if there was one.
-    pub fn saved_before_migrating(&self) -> Option<&Path> {
-        self.0.saved.as_deref()
+    pub fn backup_before_migration(&self) -> Option<&Path> {
+        self.0.backup_before_migration.as_deref()
     }
 
     /// Runs queries. All statements of a closure see one state of the database.
@@ -192,8 +192,8 @@ impl Store {
         let job = self.0.readers.job(ask, move |result| {
             let _ = answer.send(result);
         });
-        self.0.readers.queue.put(job).await.map_err(closed)?;
-        answered.await.unwrap_or_else(|_| Err(gone()))
+        self.0.readers.queue.put(job).await.map_err(closed_error)?;
+        answered.await.unwrap_or_else(|_| Err(gone_error()))
     }
 
     /// Makes changes. Returns after they are safely on disk; on an error, nothing was changed.
@@ -206,13 +206,13 @@ impl Store {
         T: Send + 'static,
         F: FnOnce(&Writer) -> Result<T> + Send + 'static,
     {
-        let change = self.admitted(change)?;
+        let change = self.admit_change(change)?;
         let (answer, answered) = oneshot::channel();
         let job = writer::work(change, move |result| {
             let _ = answer.send(result);
         });
-        self.0.changes.put(job).await.map_err(closed)?;
-        answered.await.unwrap_or_else(|_| Err(gone()))
+        self.0.write_queue.put(job).await.map_err(closed_error)?;
+        answered.await.unwrap_or_else(|_| Err(gone_error()))
     }
 
     /// Blocking [`Store::read`]: never call it on the runtime.
@@ -228,8 +228,8 @@ impl Store {
         let job = self.0.readers.job(ask, move |result| {
             let _ = answer.send(result);
         });
-        self.0.readers.queue.put_now(job).map_err(closed)?;
-        answered.recv().unwrap_or_else(|_| Err(gone()))
+        self.0.readers.queue.put_now(job).map_err(closed_error)?;
+        answered.recv().unwrap_or_else(|_| Err(gone_error()))
     }
 
     /// Blocking [`Store::write`]: never call it on the runtime.
@@ -241,13 +241,13 @@ impl Store {
         T: Send + 'static,
         F: FnOnce(&Writer) -> Result<T> + Send + 'static,
     {
-        let change = self.admitted(change)?;
+        let change = self.admit_change(change)?;
         let (answer, answered) = sync_channel(1);
         let job = writer::work(change, move |result| {
             let _ = answer.send(result);
         });
-        self.0.changes.put_now(job).map_err(closed)?;
-        answered.recv().unwrap_or_else(|_| Err(gone()))
+        self.0.write_queue.put_now(job).map_err(closed_error)?;
+        answered.recv().unwrap_or_else(|_| Err(gone_error()))
     }
 
     /// Reports whether the last read and the last commit succeeded. Costs nothing.
@@ -255,15 +255,15 @@ impl Store {
     /// # Errors
     /// `Closed`, or `Failed` with the problem.
     pub fn check(&self) -> Result<()> {
-        if *self.0.done.borrow() {
-            return Err(closed(job_queue::QueueClosed));
+        if *self.0.commit_queue.borrow() {
+            return Err(closed_error(job_queue::QueueClosed));
         }
         self.0.health.check()
     }
 
     /// Histogram of commit times, and the number of queued changes.
     pub fn commits(&self) -> (commit_times::CommitTimesSnapshot, usize) {
-        (self.0.times.taken(), self.0.changes.length())
+        (self.0.commit_times.snapshot(), self.0.write_queue.length())
     }
 
     /// Tests both sides with real queries, which refreshes the state reported by `check`. The write changes
@@ -278,19 +278,19 @@ impl Store {
             let (path, told) = (self.0.path.clone(), Arc::clone(health));
             // The thread itself reports the end, because this future may be dropped earlier.
             let scan = tokio::task::spawn_blocking(move || {
-                if backup::is_sound(&path) {
-                    told.repaired();
+                if backup::is_intact(&path) {
+                    told.record_repair();
                 }
-                told.scanned(clock::instant());
+                told.record_scan(clock::instant());
             });
             let _ = scan.await;
         }
         self.read(first_pages::read).await?;
-        let writing = Self(Arc::clone(&self.0), WriteKind::Nothing);
+        let writing = Self(Arc::clone(&self.0), WriteKind::NoChange);
         writing.write(|_| Ok(())).await?;
         if health.is_out_of_space() {
             let same = format!("PRAGMA user_version = {VERSION}");
-            match writing.write(move |db| db.batch(&same)).await {
+            match writing.write(move |db| db.run_batch(&same)).await {
                 Ok(()) => health.record_successful_commit(),
                 // Reported as a problem of the disk, not of the database.
                 Err(StoreError::Full) => {}
@@ -319,47 +319,51 @@ impl Store {
             let _ = self
                 .0
                 .health
-                .room
-                .set(disk_reserve::DiskWatch::keep(folder, floor));
+                .disk_watch
+                .set(disk_reserve::DiskWatch::watch(folder, floor));
         }
     }
 
     /// State of the disk; `None` when it is not watched.
     pub fn disk(&self) -> Option<DiskState> {
-        self.0.health.room.get().map(disk_reserve::DiskWatch::disk)
+        self.0
+            .health
+            .disk_watch
+            .get()
+            .map(disk_reserve::DiskWatch::disk)
     }
 
     /// Whether the disk reserve has been released and must be restored.
     pub fn lacks_reserve(&self) -> bool {
-        let room = self.0.health.room.get();
+        let room = self.0.health.disk_watch.get();
         room.is_some_and(disk_reserve::DiskWatch::lacks_reserve)
     }
 
     /// Restores a released reserve if there is space. Blocks. Returns whether it did.
-    pub fn restock(&self) -> bool {
+    pub fn restore_reserve(&self) -> bool {
         self.0
             .health
-            .room
+            .disk_watch
             .get()
-            .is_some_and(disk_reserve::DiskWatch::restock)
+            .is_some_and(disk_reserve::DiskWatch::restore_reserve)
     }
 
     /// Returns a handle for changes that a full disk must not prevent, such as deleting: the reserve is released for
     /// them.
     pub fn for_freeing(&self) -> Self {
-        Self(Arc::clone(&self.0), WriteKind::Freeing)
+        Self(Arc::clone(&self.0), WriteKind::FreesSpace)
     }
 
     /// Wraps a change for the writer thread, or refuses it without disk space.
-    fn admitted<T>(
+    fn admit_change<T>(
         &self,
         change: impl FnOnce(&Writer) -> Result<T> + Send + 'static,
     ) -> Result<impl FnOnce(&Writer) -> Result<T> + Send + 'static> {
-        let is_freeing = self.1 == WriteKind::Freeing;
+        let is_freeing = self.1 == WriteKind::FreesSpace;
         let health = &self.0.health;
-        if self.1 == WriteKind::Anything
+        if self.1 == WriteKind::Any
             && health
-                .room
+                .disk_watch
                 .get()
                 .is_some_and(disk_reserve::DiskWatch::is_for_freeing_only)
         {
@@ -367,8 +371,8 @@ impl Store {
         }
         let health = is_freeing.then(|| Arc::clone(health));
         Ok(move |db: &Writer| {
-            if let Some(room) = health.as_ref().and_then(|health| health.room.get()) {
-                room.relieve();
+            if let Some(room) = health.as_ref().and_then(|health| health.disk_watch.get()) {
+                room.release_reserve();
             }
             change(db)
         })
@@ -398,16 +402,16 @@ impl Store {
         let job = job(Box::new(move |result| {
             let _ = answer.send(result);
         }));
-        self.0.changes.put(job).await.map_err(closed)?;
-        answered.await.unwrap_or_else(|_| Err(gone()))
+        self.0.write_queue.put(job).await.map_err(closed_error)?;
+        answered.await.unwrap_or_else(|_| Err(gone_error()))
     }
 
     /// Lets the follower read the log. Blocks.
     ///
     /// # Errors
     /// `Closed`, or when a large log cannot be checkpointed.
-    pub fn look_now(&self) -> Result<()> {
-        self.on_log(writer::WriteJob::Look)
+    pub fn notify_follower(&self) -> Result<()> {
+        self.with_log(writer::WriteJob::NotifyFollower)
     }
 
     /// Empties the log and holds the database file unchanged until the returned value is dropped; the log grows in
@@ -415,11 +419,11 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::Busy`] while another connection reads from the log; otherwise when the database cannot be used.
-    pub fn hold_now(&self) -> Result<HeldSnapshot> {
-        self.on_log(writer::WriteJob::Hold)
+    pub fn hold_for_snapshot(&self) -> Result<HeldSnapshot> {
+        self.with_log(writer::WriteJob::HoldFile)
     }
 
-    fn on_log<T: Send + 'static>(
+    fn with_log<T: Send + 'static>(
         &self,
         job: impl FnOnce(Box<dyn FnOnce(Result<T>) + Send>) -> writer::WriteJob,
     ) -> Result<T> {
@@ -427,8 +431,8 @@ impl Store {
         let job = job(Box::new(move |result| {
             let _ = answer.send(result);
         }));
-        self.0.changes.put_now(job).map_err(closed)?;
-        answered.recv().unwrap_or_else(|_| Err(gone()))
+        self.0.write_queue.put_now(job).map_err(closed_error)?;
+        answered.recv().unwrap_or_else(|_| Err(gone_error()))
     }
 
     /// Makes a verified copy of the database while it is in use. Blocks.
@@ -442,8 +446,8 @@ impl Store {
     /// Refuses new changes, makes queued ones, and lets the follower read the log before emptying it. Reads
     /// continue to work. Blocks.
     pub fn close_to_changes(&self) {
-        self.0.changes.close();
-        while !*self.0.done.borrow() && self.0.done.has_changed().is_ok() {
+        self.0.write_queue.close();
+        while !*self.0.commit_queue.borrow() && self.0.commit_queue.has_changed().is_ok() {
             std::thread::sleep(std::time::Duration::from_millis(10));
         }
     }
@@ -451,19 +455,19 @@ impl Store {
     /// Refuses new jobs, finishes queued ones, and empties the log. Any clone may call it, repeatedly.
     pub async fn close(&self) {
         self.0.readers.queue.close();
-        self.0.changes.close();
-        let mut done = self.0.done.clone();
+        self.0.write_queue.close();
+        let mut done = self.0.commit_queue.clone();
         // An error means that the thread has ended, which is the goal.
         let _ = done.wait_for(|done| *done).await;
     }
 }
 
-fn closed(_: job_queue::QueueClosed) -> StoreError {
+fn closed_error(_: job_queue::QueueClosed) -> StoreError {
     StoreError::Closed
 }
 
 /// The reply channel was dropped: the closure panicked, or its thread ended.
-fn gone() -> StoreError {
+fn gone_error() -> StoreError {
     StoreError::Failed("the closure panicked".into())
 }
 

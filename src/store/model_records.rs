@@ -78,14 +78,14 @@ pub fn of_user(db: &Reader, user: &UserId, models: &[&str]) -> Result<ModelRecor
             serde_json::json!(distinct).to_string(),
             distinct.len() as i64,
         ),
-        row,
+        standing_row,
     )?;
     let votes = db.all(
         "SELECT model, sum(CASE choice WHEN 'single' THEN 1.0 WHEN 'tie' THEN 0.5 ELSE 0.0 END) AS points,
                 count(*) AS cases
          FROM comparisons WHERE user_id = ?1 AND choice <> '' GROUP BY model LIMIT 1000",
         [user],
-        row,
+        standing_row,
     )?;
     Ok(ModelRecords {
         experiments: experiments.into_iter().collect(),
@@ -126,7 +126,7 @@ pub fn scored_votes(db: &Reader, user: &UserId) -> Result<Vec<ScoredVote>> {
         .collect()
 }
 
-fn row(row: &rusqlite::Row<'_>) -> rusqlite::Result<(String, StandingRecord)> {
+fn standing_row(row: &rusqlite::Row<'_>) -> rusqlite::Result<(String, StandingRecord)> {
     let record = StandingRecord {
         points: row.get("points")?,
         cases: row.get("cases")?,

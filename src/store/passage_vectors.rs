@@ -11,7 +11,7 @@ use crate::domain::retrieval::meaning::similarity;
 /// Maximum number of vectors compared with a question's.
 const MAX_COMPARED: usize = 50_000;
 /// Maximum number of vectors deleted per call, because a large library is deleted in slices.
-const SLICE: u32 = 2_000;
+const VECTORS_PER_DELETE: u32 = 2_000;
 
 /// A passage without a vector.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,7 +37,7 @@ pub struct EmbeddingProgress {
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
-pub fn missing(
+pub fn unembedded(
     db: &Reader,
     (user, model): (&UserId, &str),
     after: i64,
@@ -82,7 +82,7 @@ pub fn put(db: &Writer, (user, model): (&UserId, &str), row: i64, vector: &[u8])
 /// # Errors
 /// Returns an error if the database cannot be read.
 pub fn progress(db: &Reader, user: &UserId, model: &str) -> Result<EmbeddingProgress> {
-    let found = db.maybe(
+    let found = db.query_optional(
         "SELECT count(*), count(v.passage_id),
              coalesce(sum(CASE WHEN v.passage_id IS NULL THEN length(p.text) + length(p.heading) END), 0)
          FROM passages p LEFT JOIN passage_vectors v ON v.passage_id = p.id AND v.model = ?2
@@ -105,15 +105,15 @@ pub fn progress(db: &Reader, user: &UserId, model: &str) -> Result<EmbeddingProg
 ///
 /// # Errors
 /// Returns an error if the database cannot be written.
-pub fn delete_some(db: &Writer, user: &UserId, kept: Option<&str>) -> Result<bool> {
+pub fn delete_batch(db: &Writer, user: &UserId, kept: Option<&str>) -> Result<bool> {
     let deleted = db.run(
         "DELETE FROM passage_vectors WHERE (passage_id, model) IN (
              SELECT v.passage_id, v.model FROM passages p JOIN passage_vectors v ON v.passage_id = p.id
              WHERE p.user_id = ?1 AND v.model IS NOT ?2 LIMIT ?3
          )",
-        (user, kept, SLICE),
+        (user, kept, VECTORS_PER_DELETE),
     )?;
-    Ok(deleted == SLICE as usize)
+    Ok(deleted == VECTORS_PER_DELETE as usize)
 }
 
 /// Whether any of a user's passages has a vector of this model.
@@ -121,7 +121,7 @@ pub fn delete_some(db: &Writer, user: &UserId, kept: Option<&str>) -> Result<boo
 /// # Errors
 /// Returns an error if the database cannot be read.
 pub fn has_any(db: &Reader, user: &UserId, model: &str) -> Result<bool> {
-    let found = db.maybe(
+    let found = db.query_optional(
         "SELECT 1 FROM passages p JOIN passage_vectors v ON v.passage_id = p.id AND v.model = ?2
          WHERE p.user_id = ?1 AND length(v.vector) > 0 LIMIT 1",
         (user, model),
@@ -140,7 +140,7 @@ pub fn count(
     documents: &[DocumentId],
     model: &str,
 ) -> Result<(u64, u64)> {
-    let found = db.maybe(
+    let found = db.query_optional(
         "SELECT count(*), count(v.passage_id)
          FROM passages p LEFT JOIN passage_vectors v
              ON v.passage_id = p.id AND v.model = ?3 AND length(v.vector) > 0
@@ -164,15 +164,15 @@ pub fn nearest(
     most: usize,
 ) -> Result<Vec<(i64, f32)>> {
     let mut found: Vec<(i64, f32)> = Vec::new();
-    each(db, scope, model, &mut |row, stored| {
+    for_each_vector(db, scope, model, &mut |row, stored| {
         if let Some(similarity) = similarity(stored, vector) {
             found.push((row, similarity));
         }
         if found.len() >= 2 * most.max(64) {
-            keep_nearest(&mut found, most);
+            retain_nearest(&mut found, most);
         }
     })?;
-    keep_nearest(&mut found, most);
+    retain_nearest(&mut found, most);
     Ok(found)
 }
 
@@ -185,7 +185,7 @@ pub fn similarity_of(
     row: i64,
     (model, vector): (&str, &[f32]),
 ) -> Result<Option<f32>> {
-    let found = db.maybe(
+    let found = db.query_optional(
         "SELECT vector FROM passage_vectors WHERE passage_id = ?1 AND model = ?2",
         (row, model),
         |row| Ok(similarity(row.get_ref(0)?.as_blob()?, vector)),
@@ -193,7 +193,7 @@ pub fn similarity_of(
     Ok(found.flatten())
 }
 
-fn each(
+fn for_each_vector(
     db: &Reader,
     scope: &PassageScope,
     model: &str,
@@ -209,7 +209,7 @@ fn each(
             (model, first, last),
             |row| {
                 let id = row.get(0)?;
-                if scope.has(id) {
+                if scope.contains(id) {
                     seen += 1;
                     take(id, row.get_ref(1)?.as_blob()?);
                 }
@@ -220,7 +220,7 @@ fn each(
     Ok(())
 }
 
-fn keep_nearest(found: &mut Vec<(i64, f32)>, most: usize) {
+fn retain_nearest(found: &mut Vec<(i64, f32)>, most: usize) {
     found.sort_by(|(a, one), (b, other)| other.total_cmp(one).then(a.cmp(b)));
     found.truncate(most);
 }
@@ -246,7 +246,7 @@ mod tests {
             let own: Vec<_> = (0..).zip(texts).map(|(n, text)| passage(n, text)).collect();
             documents::insert(db, &document(1, 1), &[], &own)?;
             documents::insert(db, &document(2, 2), &[], &[passage(0, "south")])?;
-            let left = |after| missing(db, (&one.id, "p/vec"), after, 9);
+            let left = |after| unembedded(db, (&one.id, "p/vec"), after, 9);
             let all = left(0)?;
             assert_eq!(all.len(), 3);
             assert!(all[0].text.ends_with("north"), "{all:?}");
@@ -290,9 +290,9 @@ mod tests {
             // A different dimension, and a different model.
             assert_eq!(similarity_of(db, rows[0], ("p/vec", &[1.0])), Ok(None));
             assert_eq!(similarity_of(db, rows[0], ("p/x", &[1.0, 0.0])), Ok(None));
-            assert_eq!(delete_some(db, &one.id, Some("p/vec")), Ok(false));
+            assert_eq!(delete_batch(db, &one.id, Some("p/vec")), Ok(false));
             assert_eq!(counted(), Ok((3, 3)));
-            assert_eq!(delete_some(db, &one.id, None), Ok(false));
+            assert_eq!(delete_batch(db, &one.id, None), Ok(false));
             assert_eq!(counted(), Ok((3, 0)));
             Ok(())
         });

@@ -44,7 +44,7 @@ const MAX_RANGES: usize = 32;
 /// The passages a search covers: those of some documents of a user, or of all.
 pub struct PassageScope {
     /// First and last row of each run, ascending, without gaps inside a run.
-    runs: Vec<(i64, i64)>,
+    row_runs: Vec<(i64, i64)>,
     /// The same ranges with the smallest gaps closed, so that there are at most [`MAX_RANGES`].
     ranges: Vec<(i64, i64)>,
 }
@@ -72,14 +72,14 @@ impl PassageScope {
         }
         let runs = ids.0;
         Ok(Self {
-            ranges: joined(&runs),
-            runs,
+            ranges: merge_runs(&runs),
+            row_runs: runs,
         })
     }
 
     /// Number of passages.
     pub fn len(&self) -> u64 {
-        self.runs
+        self.row_runs
             .iter()
             .map(|(first, last)| last.abs_diff(*first) + 1)
             .sum()
@@ -87,7 +87,7 @@ impl PassageScope {
 
     /// Whether there are no passages.
     pub fn is_empty(&self) -> bool {
-        self.runs.is_empty()
+        self.row_runs.is_empty()
     }
 
     /// The first and last row of each range that contains passages in the scope, and possibly others.
@@ -96,9 +96,9 @@ impl PassageScope {
     }
 
     /// Whether the passage in this row is in the scope.
-    pub(super) fn has(&self, id: i64) -> bool {
-        let after = self.runs.partition_point(|(first, _)| *first <= id);
-        after > 0 && id <= self.runs[after - 1].1
+    pub(super) fn contains(&self, id: i64) -> bool {
+        let after = self.row_runs.partition_point(|(first, _)| *first <= id);
+        after > 0 && id <= self.row_runs[after - 1].1
     }
 }
 
@@ -116,7 +116,7 @@ impl TermRuns {
     }
 }
 
-fn joined(runs: &[(i64, i64)]) -> Vec<(i64, i64)> {
+fn merge_runs(runs: &[(i64, i64)]) -> Vec<(i64, i64)> {
     let mut gaps: Vec<i64> = runs.windows(2).map(|pair| pair[1].0 - pair[0].1).collect();
     gaps.sort_unstable_by(|a, b| b.cmp(a));
     let closed = gaps.get(MAX_RANGES - 1).copied().unwrap_or(0);
@@ -142,7 +142,7 @@ pub fn frequency(db: &Reader, scope: &PassageScope, part: &str, most: u64) -> Re
     for &(first, last) in &scope.ranges {
         if found < most {
             db.each(sql, (part, first, last), |row| {
-                found += u64::from(scope.has(row.get(0)?));
+                found += u64::from(scope.contains(row.get(0)?));
                 Ok(found < most)
             })?;
         }
@@ -169,7 +169,7 @@ pub fn matches(
         if found.len() < most {
             db.each(sql, (part, first, last), |row| {
                 let id = row.get(0)?;
-                if scope.has(id) {
+                if scope.contains(id) {
                     found.push((id, row.get(1)?));
                 }
                 Ok(found.len() < most)
@@ -191,7 +191,7 @@ pub fn matches(
 /// # Errors
 /// Returns an error if the database cannot be read.
 pub fn by_row(db: &Reader, user: &UserId, row: i64) -> Result<Option<SearchHit>> {
-    db.maybe(
+    db.query_optional(
         "SELECT d.name, p.*, 0.0 AS score FROM passages p JOIN documents d ON d.id = p.document_id
          WHERE p.id = ?2 AND p.user_id = ?1",
         (user, row),
@@ -204,7 +204,7 @@ pub fn by_row(db: &Reader, user: &UserId, row: i64) -> Result<Option<SearchHit>>
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
-pub fn first_of(
+pub fn first_passages(
     db: &Reader,
     user: &UserId,
     documents: &[DocumentId],
@@ -224,7 +224,7 @@ pub fn first_of(
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
-pub fn slice_of(
+pub fn passages_from(
     db: &Reader,
     user: &UserId,
     document: &DocumentId,
@@ -247,7 +247,7 @@ pub fn slice_of(
 ///
 /// # Errors
 /// Returns an error if the database cannot be written.
-pub fn delete_some(db: &Writer, user: &UserId, document: &DocumentId, most: u32) -> Result<usize> {
+pub fn delete_batch(db: &Writer, user: &UserId, document: &DocumentId, most: u32) -> Result<usize> {
     db.run(
         "DELETE FROM passages WHERE id IN (
              SELECT id FROM passages WHERE user_id = ?1 AND document_id = ?2 ORDER BY ordinal LIMIT ?3
@@ -336,19 +336,19 @@ mod tests {
             assert_eq!(by_row(db, &user(1).id, row), Ok(None), "another person's");
 
             assert_eq!(
-                delete_some(db, &user(2).id, &first, 9),
+                delete_batch(db, &user(2).id, &first, 9),
                 Ok(0),
                 "somebody else's"
             );
-            let first_two = first_of(db, &user(1).id, &all, 2)?;
+            let first_two = first_passages(db, &user(1).id, &all, 2)?;
             let ordinals: Vec<_> = first_two.iter().map(|hit| hit.passage.ordinal).collect();
             assert_eq!(ordinals, [0, 1]);
             assert_eq!(
-                first_of(db, &user(2).id, std::slice::from_ref(&first), 9),
+                first_passages(db, &user(2).id, std::slice::from_ref(&first), 9),
                 Ok(vec![])
             );
             for gone in [2, 1, 0] {
-                assert_eq!(delete_some(db, &user(1).id, &first, 2), Ok(gone));
+                assert_eq!(delete_batch(db, &user(1).id, &first, 2), Ok(gone));
             }
             assert_eq!(found(&both, "ubertragung")?, ["Ubertragung"]);
             Ok(())
@@ -362,9 +362,9 @@ mod tests {
             runs.add(id).expect("no row is read");
         }
         assert_eq!(runs.0, [(1, 3), (7, 8), (20, 20)]);
-        assert_eq!(joined(&runs.0), runs.0);
+        assert_eq!(merge_runs(&runs.0), runs.0);
         let many: Vec<(i64, i64)> = (0..100).map(|n| (n * n, n * n)).collect();
-        let few = joined(&many);
+        let few = merge_runs(&many);
         assert!(few.len() <= MAX_RANGES, "{}", few.len());
         assert_eq!((few[0].0, few.last().expect("one").1), (0, 99 * 99));
         assert!(few.windows(2).all(|pair| pair[0].1 < pair[1].0));

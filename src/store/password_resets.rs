@@ -3,7 +3,7 @@
 
 use super::connection::{Reader, Writer};
 use super::error::Result;
-use super::values::moment;
+use super::values::optional_timestamp;
 use crate::domain::id::UserId;
 use crate::domain::time::Timestamp;
 
@@ -57,7 +57,7 @@ pub fn put(
 /// # Errors
 /// Returns an error if the database cannot be written.
 pub fn take(db: &Writer, hash: &[u8; 32], now: Timestamp) -> Result<Option<UserId>> {
-    let found: Option<(UserId, Timestamp)> = db.maybe(
+    let found: Option<(UserId, Timestamp)> = db.query_optional(
         "SELECT user_id, expires FROM password_resets WHERE hash = ?1",
         [hash],
         |row| Ok((row.get(0)?, row.get(1)?)),
@@ -81,7 +81,7 @@ pub fn list(db: &Reader, limit: u32) -> Result<Vec<ResetRequest>> {
                 user: row.get("user_id")?,
                 email: row.get("email")?,
                 requested: row.get("requested")?,
-                expires: moment(row, "expires")?,
+                expires: optional_timestamp(row, "expires")?,
             })
         },
     )

@@ -29,7 +29,7 @@ pub fn visible(db: &Reader, user: &UserId, limit: u32) -> Result<Vec<StoredPatte
 /// # Errors
 /// Returns an error if the database cannot be read.
 pub fn by_id(db: &Reader, user: &UserId, id: &str) -> Result<Option<StoredPattern>> {
-    db.maybe(
+    db.query_optional(
         "SELECT * FROM patterns WHERE id = ?2 AND (user_id IS NULL OR user_id = ?1)",
         (user, id),
         from_row,
@@ -63,7 +63,7 @@ pub fn insert(
         (&pattern.id, owner, to_json(pattern)?, now),
     )
     .map(drop)
-    .map_err(|error| error.named("a pattern of this id"))
+    .map_err(|error| error.with_subject("a pattern of this id"))
 }
 
 /// Replaces a pattern's body.

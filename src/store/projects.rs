@@ -4,7 +4,7 @@ use rusqlite::Row;
 
 use super::connection::{Reader, Writer};
 use super::error::Result;
-use super::values::count;
+use super::values::unsigned;
 use crate::domain::id::{DocumentId, ProjectId, UserId};
 use crate::domain::project::{MAX_PEOPLE, MAX_PROJECT_DOCUMENTS, Project};
 use crate::domain::time::Timestamp;
@@ -24,7 +24,7 @@ pub fn visible(db: &Reader, user: &UserId, limit: u32) -> Result<Vec<Project>> {
     )?;
     found
         .into_iter()
-        .map(|project| filled(db, project))
+        .map(|project| with_documents_and_people(db, project))
         .collect()
 }
 
@@ -33,7 +33,7 @@ pub fn visible(db: &Reader, user: &UserId, limit: u32) -> Result<Vec<Project>> {
 /// # Errors
 /// Returns an error if the database cannot be read.
 pub fn by_id(db: &Reader, user: &UserId, id: &ProjectId) -> Result<Option<Project>> {
-    let found = db.maybe(
+    let found = db.query_optional(
         "SELECT p.* FROM projects p
          WHERE p.id = ?2 AND (p.user_id = ?1 OR EXISTS (
              SELECT 1 FROM project_people m WHERE m.project_id = p.id AND m.user_id = ?1
@@ -41,7 +41,9 @@ pub fn by_id(db: &Reader, user: &UserId, id: &ProjectId) -> Result<Option<Projec
         (user, id),
         from_row,
     )?;
-    found.map(|project| filled(db, project)).transpose()
+    found
+        .map(|project| with_documents_and_people(db, project))
+        .transpose()
 }
 
 /// Counts a user's own projects.
@@ -52,7 +54,7 @@ pub fn count_of(db: &Reader, user: &UserId) -> Result<u64> {
     db.query_one(
         "SELECT count(*) AS count FROM projects WHERE user_id = ?1",
         [user],
-        |row| count(row, "count"),
+        |row| unsigned(row, "count"),
     )
 }
 
@@ -149,7 +151,7 @@ pub fn set_people(db: &Writer, project: &Project, people: &[UserId]) -> Result<(
 ///
 /// # Errors
 /// Returns an error if the database cannot be written.
-pub(super) fn drop_foreign_documents(db: &Writer, id: &str) -> Result<()> {
+pub(super) fn remove_foreign_documents(db: &Writer, id: &str) -> Result<()> {
     db.run(
         "DELETE FROM project_documents WHERE project_id = ?1 AND document_id NOT IN (
              SELECT d.id FROM documents d JOIN projects p ON p.user_id = d.user_id WHERE p.id = ?1
@@ -170,7 +172,7 @@ pub fn delete(db: &Writer, owner: &UserId, id: &ProjectId) -> Result<()> {
     )
 }
 
-fn filled(db: &Reader, project: Project) -> Result<Project> {
+fn with_documents_and_people(db: &Reader, project: Project) -> Result<Project> {
     let documents = db.all(
         "SELECT document_id FROM project_documents WHERE project_id = ?1 ORDER BY document_id LIMIT ?2",
         (&project.id, (MAX_PROJECT_DOCUMENTS * (MAX_PEOPLE + 1)) as i64),

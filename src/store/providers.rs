@@ -23,7 +23,7 @@ pub fn insert(db: &Writer, provider: &StoredProvider) -> Result<()> {
             &provider.kind,
             provider.base_url.as_deref().unwrap_or_default(),
             &provider.encrypted_key,
-            &provider.key_end,
+            &provider.key_suffix,
             models,
             provider.concurrency.unwrap_or(0) as i64,
             provider.created,
@@ -49,7 +49,7 @@ pub fn update(db: &Writer, provider: &StoredProvider) -> Result<()> {
             &provider.kind,
             provider.base_url.as_deref().unwrap_or_default(),
             &provider.encrypted_key,
-            &provider.key_end,
+            &provider.key_suffix,
             models,
             provider.concurrency.unwrap_or(0) as i64,
             provider.changed,
@@ -65,7 +65,7 @@ pub fn list_of(db: &Reader, user: Option<&UserId>) -> Result<Vec<StoredProvider>
     db.all(
         "SELECT * FROM providers WHERE user_id IS ?1 ORDER BY name LIMIT 1000",
         [user],
-        read,
+        from_row,
     )
 }
 
@@ -78,10 +78,10 @@ pub fn by_id(
     user: Option<&UserId>,
     id: &ProviderId,
 ) -> Result<Option<StoredProvider>> {
-    db.maybe(
+    db.query_optional(
         "SELECT * FROM providers WHERE id = ?1 AND user_id IS ?2",
         (id, user),
-        read,
+        from_row,
     )
 }
 
@@ -90,7 +90,11 @@ pub fn by_id(
 /// # Errors
 /// Returns an error if the database cannot be read.
 pub fn all(db: &Reader) -> Result<Vec<StoredProvider>> {
-    db.all("SELECT * FROM providers ORDER BY id LIMIT 100000", [], read)
+    db.all(
+        "SELECT * FROM providers ORDER BY id LIMIT 100000",
+        [],
+        from_row,
+    )
 }
 
 /// A value that changes whenever the table does: number of rows and time of the last change.
@@ -117,7 +121,7 @@ pub fn delete(db: &Writer, user: Option<&UserId>, id: &ProviderId) -> Result<boo
     Ok(deleted > 0)
 }
 
-fn read(row: &rusqlite::Row<'_>) -> rusqlite::Result<StoredProvider> {
+fn from_row(row: &rusqlite::Row<'_>) -> rusqlite::Result<StoredProvider> {
     let base_url: String = row.get("base_url")?;
     let models: Vec<String> = json(row, "models")?;
     let concurrency: i64 = row.get("concurrency")?;
@@ -128,7 +132,7 @@ fn read(row: &rusqlite::Row<'_>) -> rusqlite::Result<StoredProvider> {
         kind: row.get("kind")?,
         base_url: Some(base_url).filter(|url| !url.is_empty()),
         encrypted_key: row.get("sealed_key")?,
-        key_end: row.get("key_end")?,
+        key_suffix: row.get("key_end")?,
         models: Some(models).filter(|models| !models.is_empty()),
         concurrency: usize::try_from(concurrency).ok().filter(|most| *most > 0),
         created: row.get("created")?,
@@ -151,7 +155,7 @@ mod tests {
             kind: "openai".into(),
             base_url: Some("https://example.org/v1".into()),
             encrypted_key: "sealed".into(),
-            key_end: "cdef".into(),
+            key_suffix: "cdef".into(),
             models: Some(vec!["m".into()]),
             concurrency: Some(3),
             created: at(1),

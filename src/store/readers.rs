@@ -15,13 +15,13 @@ use super::health::StoreHealth;
 use super::job_queue::WriteQueue;
 
 /// Maximum number of reader threads; on two cores, four were slower.
-const READERS: u32 = 2;
+const MAX_READERS: u32 = 2;
 /// Stack size in bytes, the same as for the writer's thread: enough for SQLite and a stored plan, which needs
 /// large stack frames in an unoptimized build. Untouched pages cost no memory; the default is 2 MiB.
-const STACK: usize = 512 * 1024;
+const STACK_BYTES: usize = 512 * 1024;
 /// Limit on waiting queries that share one transaction: opening one costs as much as a row. Small, because a slow
 /// query delays the others.
-const SHARED: usize = 4;
+const MAX_QUERIES_PER_SNAPSHOT: usize = 4;
 
 /// A caller's query. If it receives an error instead of a connection, it passes the error on.
 pub(super) type Job = Box<dyn FnOnce(Result<&Reader>) + Send>;
@@ -55,7 +55,7 @@ impl ManageConnection for Connect {
 impl ReadPool {
     pub(super) fn new(path: PathBuf, health: Arc<StoreHealth>) -> Self {
         let pool = Pool::builder()
-            .max_size(READERS)
+            .max_size(MAX_READERS)
             // An idle server keeps no connection, and thus no page cache.
             .min_idle(Some(0))
             .idle_timeout(Some(Duration::from_secs(60)))
@@ -89,11 +89,11 @@ impl ReadPool {
     ) -> Job {
         let health = Arc::clone(&self.health);
         let unanswered = Arc::clone(&self.unanswered);
-        self.wake();
+        self.start_thread_if_needed();
         Box::new(move |db| {
             let result = db.and_then(|db| {
                 let result = ask(db);
-                note(&health, db);
+                note_health(&health, db);
                 result
             });
             // Dropped before the result is delivered, so that the caller's next query needs no other thread.
@@ -104,10 +104,10 @@ impl ReadPool {
 
     /// Starts a thread if there are more queries than threads. Sequential queries, such as those during startup,
     /// need only one thread, and one connection with one page cache.
-    fn wake(&self) {
+    fn start_thread_if_needed(&self) {
         let unanswered = Arc::strong_count(&self.unanswered) - 1;
         let mut started = self.started.lock().unwrap_or_else(PoisonError::into_inner);
-        if *started >= READERS || *started as usize >= unanswered {
+        if *started >= MAX_READERS || *started as usize >= unanswered {
             return;
         }
         *started += 1;
@@ -115,7 +115,7 @@ impl ReadPool {
         let health = Arc::clone(&self.health);
         let thread = std::thread::Builder::new()
             .name(format!("quire-reader-{started}"))
-            .stack_size(STACK)
+            .stack_size(STACK_BYTES)
             .spawn(move || run(&queue, &pool, &health));
         if thread.is_err() && *started == 1 {
             // No thread would ever answer: refuse instead of letting callers wait.
@@ -125,39 +125,39 @@ impl ReadPool {
 }
 
 fn run(queue: &WriteQueue<Job>, pool: &Pool<Connect>, health: &StoreHealth) {
-    while let Some(jobs) = queue.take(SHARED) {
+    while let Some(jobs) = queue.take(MAX_QUERIES_PER_SNAPSHOT) {
         match pool.get() {
             Ok(db) => {
-                health.read(true);
+                health.record_read(true);
                 let mut jobs = jobs;
                 while !jobs.is_empty() {
-                    answer(&db, health, jobs);
+                    answer_jobs(&db, health, jobs);
                     jobs = match db.is_broken() {
                         true => Vec::new(),
-                        false => queue.take_waiting(SHARED),
+                        false => queue.take_waiting(MAX_QUERIES_PER_SNAPSHOT),
                     };
                 }
-                note(health, &db);
+                note_health(health, &db);
             }
             Err(error) => {
-                health.read(false);
-                refuse(jobs, &StoreError::Failed(error.to_string()));
+                health.record_read(false);
+                refuse_jobs(jobs, &StoreError::Failed(error.to_string()));
             }
         }
     }
 }
 
 // Records the errors that a connection has encountered.
-fn note(health: &StoreHealth, db: &Reader) {
+fn note_health(health: &StoreHealth, db: &Reader) {
     if db.is_broken() {
-        health.read(false);
+        health.record_read(false);
     }
     if db.is_damaged() {
-        health.damaged();
+        health.record_damage();
     }
 }
 
-fn refuse(jobs: Vec<Job>, why: &StoreError) {
+fn refuse_jobs(jobs: Vec<Job>, why: &StoreError) {
     for job in jobs {
         job(Err(why.clone()));
     }
@@ -165,18 +165,18 @@ fn refuse(jobs: Vec<Job>, why: &StoreError) {
 
 /// Queries that waited together see the same state of the database, no older than when the last of them was
 /// queued, however many statements they run.
-fn answer(db: &Reader, health: &StoreHealth, jobs: Vec<Job>) {
-    if let Err(error) = db.control("BEGIN") {
-        db.give_up();
-        note(health, db);
-        return refuse(jobs, &error);
+fn answer_jobs(db: &Reader, health: &StoreHealth, jobs: Vec<Job>) {
+    if let Err(error) = db.run_control("BEGIN") {
+        db.mark_broken();
+        note_health(health, db);
+        return refuse_jobs(jobs, &error);
     }
     let mut calm = true;
     for job in jobs {
         // A panic drops the reply channel, which the caller treats as a failure.
         calm &= catch_unwind(AssertUnwindSafe(|| job(Ok(db)))).is_ok();
     }
-    if !calm || (db.in_transaction() && db.control("COMMIT").is_err()) {
-        db.give_up();
+    if !calm || (db.in_transaction() && db.run_control("COMMIT").is_err()) {
+        db.mark_broken();
     }
 }

@@ -2,7 +2,7 @@
 
 use super::connection::Reader;
 use super::error::Result;
-use super::values::count;
+use super::values::unsigned;
 use crate::domain::id::UserId;
 use crate::domain::reading_queue::WaitingDocument;
 
@@ -19,7 +19,7 @@ pub fn waiting(db: &Reader) -> Result<Vec<WaitingDocument>> {
             Ok(WaitingDocument {
                 id: row.get("id")?,
                 user: row.get("user_id")?,
-                size: count(row, "size")?,
+                size: unsigned(row, "size")?,
             })
         },
     )
@@ -33,7 +33,7 @@ pub fn count_waiting(db: &Reader, user: &UserId) -> Result<u64> {
     db.query_one(
         "SELECT count(*) AS n FROM documents WHERE user_id = ?1 AND status = 'processing'",
         [user],
-        |row| count(row, "n"),
+        |row| unsigned(row, "n"),
     )
 }
 

@@ -29,7 +29,7 @@ pub fn visible(db: &Reader, user: &UserId, limit: u32) -> Result<Vec<Recipe>> {
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
-pub fn named(db: &Reader, user: &UserId, name: &str) -> Result<Vec<Recipe>> {
+pub fn by_name_or_id(db: &Reader, user: &UserId, name: &str) -> Result<Vec<Recipe>> {
     db.all(
         "SELECT r.*, v.version, v.body, v.created AS saved
          FROM recipes r JOIN recipe_versions v ON v.recipe_id = r.id
@@ -60,7 +60,7 @@ pub fn versions(db: &Reader, id: &RecipeId, limit: u32) -> Result<Vec<Recipe>> {
 /// # Errors
 /// Returns an error if the database cannot be read.
 pub fn version(db: &Reader, id: &RecipeId, version: u32) -> Result<Option<Recipe>> {
-    db.maybe(
+    db.query_optional(
         "SELECT r.*, v.version, v.body, v.created AS saved
          FROM recipes r JOIN recipe_versions v ON v.recipe_id = r.id
          WHERE r.id = ?1 AND v.version = ?2",
@@ -96,7 +96,7 @@ pub fn insert(db: &Writer, recipe: &Recipe) -> Result<()> {
             recipe.created,
         ),
     )
-    .map_err(|error| error.named("a recipe of this name"))?;
+    .map_err(|error| error.with_subject("a recipe of this name"))?;
     add_version(db, recipe)
 }
 
@@ -115,7 +115,7 @@ pub fn add_version(db: &Writer, recipe: &Recipe) -> Result<()> {
         ),
     )
     .map(drop)
-    .map_err(|error| error.named("this version"))
+    .map_err(|error| error.with_subject("this version"))
 }
 
 /// Renames a recipe, and shares or unshares it.
@@ -127,7 +127,7 @@ pub fn change(db: &Writer, id: &RecipeId, name: &str, shared: bool) -> Result<()
         "UPDATE recipes SET name = ?2, shared = ?3 WHERE id = ?1",
         (id, name, shared),
     )
-    .map_err(|error| error.named("a recipe of this name"))
+    .map_err(|error| error.with_subject("a recipe of this name"))
 }
 
 /// Returns the recipe that fills unspecified fields of this user's requests, if set.
@@ -135,7 +135,7 @@ pub fn change(db: &Writer, id: &RecipeId, name: &str, shared: bool) -> Result<()
 /// # Errors
 /// Returns an error if the database cannot be read.
 pub fn default_of(db: &Reader, user: &UserId) -> Result<Option<RecipeId>> {
-    let found = db.maybe("SELECT recipe FROM users WHERE id = ?1", [user], |row| {
+    let found = db.query_optional("SELECT recipe FROM users WHERE id = ?1", [user], |row| {
         let id: String = row.get(0)?;
         Ok(RecipeId::parse(&id))
     })?;
@@ -217,12 +217,12 @@ mod tests {
             add_version(db, &first)?;
             let twice = add_version(db, &first);
             assert_eq!(twice, Err(StoreError::Conflict("this version")));
-            let of_ada = named(db, &ada, "brief")?;
+            let of_ada = by_name_or_id(db, &ada, "brief")?;
             assert_eq!(of_ada.len(), 2);
             assert_eq!(of_ada[0].owner, ada);
             assert_eq!((of_ada[1].version, of_ada[1].saved), (2, at(50)));
-            assert_eq!(named(db, &bob, "brief")?.len(), 1);
-            assert_eq!(named(db, &ada, first.id.as_str())?, [first.clone()]);
+            assert_eq!(by_name_or_id(db, &bob, "brief")?.len(), 1);
+            assert_eq!(by_name_or_id(db, &ada, first.id.as_str())?, [first.clone()]);
             let old = version(db, &first.id, 1)?.expect("the first version");
             assert_eq!(old.body.pattern.as_deref(), Some("gut"));
             assert!(version(db, &first.id, 3)?.is_none());
@@ -232,7 +232,7 @@ mod tests {
                 .collect();
             assert_eq!(numbers, [2, 1]);
             change(db, &first.id, "notes", false)?;
-            assert!(named(db, &ada, first.id.as_str())?.is_empty());
+            assert!(by_name_or_id(db, &ada, first.id.as_str())?.is_empty());
             assert_eq!(
                 (visible(db, &ada, 9)?.len(), visible(db, &bob, 9)?.len()),
                 (1, 1)

@@ -5,7 +5,7 @@ use rusqlite::Row;
 use super::connection::{Reader, Writer};
 use super::error::Result;
 use super::users;
-use super::values::moment;
+use super::values::optional_timestamp;
 use crate::domain::id::{SessionId, UserId};
 use crate::domain::time::Timestamp;
 use crate::domain::user::{Session, User};
@@ -18,7 +18,7 @@ pub type Hash = [u8; 32];
 /// # Errors
 /// Returns an error if the database cannot be written.
 pub fn insert(db: &Writer, session: &Session) -> Result<()> {
-    let (previous, replaced) = session.previous.unzip();
+    let (previous, replaced) = session.previous_refresh_hash.unzip();
     db.run(
         "INSERT INTO sessions (id, user_id, refresh_hash, previous_hash, replaced, created, expires,
                                revoked, client)
@@ -43,7 +43,7 @@ pub fn insert(db: &Writer, session: &Session) -> Result<()> {
 /// # Errors
 /// Returns an error if the database cannot be read.
 pub fn by_id(db: &Reader, id: &SessionId) -> Result<Option<Session>> {
-    db.maybe("SELECT * FROM sessions WHERE id = ?1", [id], from_row)
+    db.query_optional("SELECT * FROM sessions WHERE id = ?1", [id], from_row)
 }
 
 /// Finds a session with its account, unless ended or locked. The caller checks the expiry.
@@ -51,7 +51,7 @@ pub fn by_id(db: &Reader, id: &SessionId) -> Result<Option<Session>> {
 /// # Errors
 /// Returns an error if the database cannot be read.
 pub fn active(db: &Reader, id: &SessionId) -> Result<Option<(Session, User)>> {
-    db.maybe(
+    db.query_optional(
         "SELECT s.*, u.* FROM sessions s JOIN users u ON u.id = s.user_id
          WHERE s.id = ?1 AND s.revoked = 0 AND u.disabled = 0",
         [id],
@@ -64,13 +64,13 @@ pub fn active(db: &Reader, id: &SessionId) -> Result<Option<(Session, User)>> {
 /// # Errors
 /// Returns an error if the database cannot be read.
 pub fn find_by_refresh(db: &Reader, hash: &Hash) -> Result<Option<Session>> {
-    let current = db.maybe(
+    let current = db.query_optional(
         "SELECT * FROM sessions WHERE refresh_hash = ?1",
         [hash],
         from_row,
     )?;
     match current {
-        None => db.maybe(
+        None => db.query_optional(
             "SELECT * FROM sessions WHERE previous_hash = ?1",
             [hash],
             from_row,
@@ -161,10 +161,10 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<Session> {
         id: row.get(0)?,
         user: row.get(1)?,
         refresh_hash: row.get(2)?,
-        previous: previous.zip(moment(row, 4)?),
+        previous_refresh_hash: previous.zip(optional_timestamp(row, 4)?),
         created: row.get(5)?,
         expires: row.get(6)?,
-        revoked: moment(row, 7)?,
+        revoked: optional_timestamp(row, 7)?,
         client: row.get(8)?,
     })
 }
@@ -179,7 +179,7 @@ mod tests {
             id: SessionId::new(at(i64::from(n)), u128::from(n)),
             user: user.clone(),
             refresh_hash: [n; 32],
-            previous: None,
+            previous_refresh_hash: None,
             created: at(100),
             expires: at(1_000 + i64::from(n)),
             revoked: None,
@@ -197,7 +197,7 @@ mod tests {
             rotate(db, &it.id, &[7; 32], at(200), at(9_000))?;
             let rotated = Session {
                 refresh_hash: [7; 32],
-                previous: Some(([1; 32], at(200))),
+                previous_refresh_hash: Some(([1; 32], at(200))),
                 expires: at(9_000),
                 ..it.clone()
             };

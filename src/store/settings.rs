@@ -8,7 +8,7 @@ use super::error::Result;
 /// # Errors
 /// Returns an error if the database cannot be read.
 pub fn get(db: &Reader, key: &str) -> Result<Option<String>> {
-    db.maybe("SELECT value FROM settings WHERE key = ?1", [key], |row| {
+    db.query_optional("SELECT value FROM settings WHERE key = ?1", [key], |row| {
         row.get(0)
     })
 }

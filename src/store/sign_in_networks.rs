@@ -32,7 +32,7 @@ pub fn remember(db: &Writer, user: &UserId, network: &str, now: Timestamp) -> Re
 /// # Errors
 /// Returns an error if the store cannot be read.
 pub fn is_known(db: &Reader, email: &str, network: &str) -> Result<bool> {
-    let found = db.maybe(
+    let found = db.query_optional(
         "SELECT 1 FROM users u JOIN sign_in_networks n ON n.user_id = u.id
          WHERE u.email = ?1 AND n.network = ?2",
         (email, network),
@@ -45,7 +45,7 @@ pub fn is_known(db: &Reader, email: &str, network: &str) -> Result<bool> {
 ///
 /// # Errors
 /// Returns an error if the rows cannot be deleted.
-pub fn forget_all(db: &Writer, user: &UserId) -> Result<()> {
+pub fn delete_all(db: &Writer, user: &UserId) -> Result<()> {
     db.run("DELETE FROM sign_in_networks WHERE user_id = ?1", [user])
         .map(drop)
 }
@@ -72,7 +72,7 @@ mod tests {
             let expected: Vec<bool> = (0..100).map(|n| n >= first_kept).collect();
             assert_eq!(kept, Ok(expected));
             assert_eq!(known(&two.email, 0), Ok(true));
-            forget_all(db, &one.id)?;
+            delete_all(db, &one.id)?;
             assert_eq!(known(&one.email, 99), Ok(false));
             users::delete(db, &two.id)?;
             assert_eq!(known(&two.email, 0), Ok(false));

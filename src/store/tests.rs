@@ -73,7 +73,7 @@ fn block_on<T>(future: impl Future<Output = T>) -> T {
 type Change = Box<dyn FnOnce(&Writer) -> Result<u32> + Send>;
 
 /// Fills the queue while the writer is blocked, so that the jobs become one group.
-fn grouped(store: &Store, jobs: Vec<Change>) -> Vec<Result<u32>> {
+fn run_as_group(store: &Store, jobs: Vec<Change>) -> Vec<Result<u32>> {
     let (go, wait) = sync_channel::<()>(0);
     let (began, running) = sync_channel::<()>(1);
     let holder = store.clone();
@@ -92,7 +92,7 @@ fn grouped(store: &Store, jobs: Vec<Change>) -> Vec<Result<u32>> {
             let job = writer::work(job, move |result| {
                 let _ = answer.send(result);
             });
-            assert!(store.0.changes.put_now(job).is_ok());
+            assert!(store.0.write_queue.put_now(job).is_ok());
             answered
         })
         .collect();
@@ -103,11 +103,11 @@ fn grouped(store: &Store, jobs: Vec<Change>) -> Vec<Result<u32>> {
         .expect("the holder's commit");
     answers
         .into_iter()
-        .map(|answer| answer.blocking_recv().unwrap_or_else(|_| Err(gone())))
+        .map(|answer| answer.blocking_recv().unwrap_or_else(|_| Err(gone_error())))
         .collect()
 }
 
-fn add(n: u32) -> Change {
+fn add_change(n: u32) -> Change {
     Box::new(move |db| users::insert(db, &user(n)).map(|()| n))
 }
 
@@ -122,20 +122,20 @@ fn numbers(store: &Store) -> Vec<String> {
 fn a_failing_job_does_not_affect_its_group() {
     let folder = Folder::new();
     let store = folder.open();
-    let answers = grouped(
+    let answers = run_as_group(
         &store,
         vec![
-            add(1),
+            add_change(1),
             Box::new(|db| {
                 users::insert(db, &user(2))?;
                 Err(StoreError::Conflict("on purpose"))
             }),
-            add(1),
+            add_change(1),
             Box::new(|db| {
                 users::insert(db, &user(3))?;
                 panic!("on purpose")
             }),
-            add(4),
+            add_change(4),
         ],
     );
     assert_eq!(
@@ -144,7 +144,7 @@ fn a_failing_job_does_not_affect_its_group() {
             Ok(1),
             Err(StoreError::Conflict("on purpose")),
             Err(StoreError::Conflict("email")),
-            Err(gone()),
+            Err(gone_error()),
             Ok(4)
         ]
     );
@@ -156,13 +156,13 @@ fn a_failing_job_does_not_affect_its_group() {
 fn a_lost_transaction_fails_only_its_own_jobs() {
     let folder = Folder::new();
     let store = folder.open();
-    let answers = grouped(
+    let answers = run_as_group(
         &store,
         vec![
-            add(1),
+            add_change(1),
             // SQLite does this itself when the disk is full.
-            Box::new(|db| db.control("ROLLBACK").map(|()| 2)),
-            add(3),
+            Box::new(|db| db.run_control("ROLLBACK").map(|()| 2)),
+            add_change(3),
         ],
     );
     let lost = Err(StoreError::Failed("the transaction was lost".into()));
@@ -177,12 +177,12 @@ fn a_commit_without_space_is_reported_until_one_succeeds() {
         let store = folder.open();
         store.reserve_disk_space(floor);
         let is_full = |store: &Store| store.disk().is_some_and(|disk| disk.is_full);
-        store.write_now(add(1)).expect("room");
+        store.write_now(add_change(1)).expect("room");
         assert!(!is_full(&store));
         // The disk has space, but the database may not grow, as under a quota.
         let pages = |pages: &'static str| {
             store
-                .write_now(move |db| db.batch(&format!("PRAGMA max_page_count = {pages}")))
+                .write_now(move |db| db.run_batch(&format!("PRAGMA max_page_count = {pages}")))
                 .expect("set");
         };
         pages("1");
@@ -224,7 +224,7 @@ fn acknowledged_changes_are_visible_immediately() {
     let store = folder.open();
     block_on(async {
         for n in 1..=50 {
-            store.write(add(n)).await.expect("an insert");
+            store.write(add_change(n)).await.expect("an insert");
             let found = store.read(move |db| users::by_id(db, &user(n).id)).await;
             assert_eq!(found, Ok(Some(user(n))), "{n}");
         }
@@ -239,7 +239,7 @@ fn grouped_async_callers_each_get_their_own_result() {
         let mut tasks = tokio::task::JoinSet::new();
         for n in 0..600 {
             let store = store.clone();
-            tasks.spawn(async move { (n, store.write(add(n % 500)).await) });
+            tasks.spawn(async move { (n, store.write(add_change(n % 500)).await) });
         }
         let (mut good, mut double) = (0, 0);
         while let Some(done) = tasks.join_next().await {
@@ -257,7 +257,7 @@ fn grouped_async_callers_each_get_their_own_result() {
 fn a_reader_cannot_write() {
     let folder = Folder::new();
     let store = folder.open();
-    let answer = store.read_now(|db| db.batch("DELETE FROM users"));
+    let answer = store.read_now(|db| db.run_batch("DELETE FROM users"));
     assert!(matches!(answer, Err(StoreError::Failed(why)) if why.contains("readonly")));
 }
 
@@ -269,14 +269,14 @@ fn a_read_sees_one_state_and_survives_another_jobs_panic() {
     let (before, after) = store
         .read_now(move |db| {
             let before = users::count(db)?;
-            inside.write_now(add(1))?;
+            inside.write_now(add_change(1))?;
             Ok((before, users::count(db)?))
         })
         .expect("two counts");
     assert_eq!((before, after), (0, 0));
     for _ in 0..5 {
         let panicked: Result<()> = store.read_now(|_| panic!("on purpose"));
-        assert_eq!(panicked, Err(gone()));
+        assert_eq!(panicked, Err(gone_error()));
     }
     assert_eq!(store.read_now(users::count), Ok(1));
     assert_eq!(block_on(store.probe()), Ok(()));
@@ -293,7 +293,7 @@ fn grouped_queries_each_get_their_own_result() {
             tasks.spawn(async move {
                 let ask = move |db: &Reader| match n % 7 {
                     3 => panic!("on purpose"),
-                    5 => db.control("SELECT nothing").map(|()| n),
+                    5 => db.run_control("SELECT nothing").map(|()| n),
                     _ => users::count(db).map(|count| count + n),
                 };
                 (n, store.read(ask).await)
@@ -302,7 +302,7 @@ fn grouped_queries_each_get_their_own_result() {
         while let Some(done) = tasks.join_next().await {
             let (n, answer) = done.expect("no panic");
             match n % 7 {
-                3 => assert_eq!(answer, Err(gone()), "{n}"),
+                3 => assert_eq!(answer, Err(gone_error()), "{n}"),
                 5 => assert!(matches!(answer, Err(StoreError::Failed(_))), "{n}"),
                 _ => assert_eq!(answer, Ok(n), "{n}"),
             }
@@ -311,7 +311,7 @@ fn grouped_queries_each_get_their_own_result() {
 }
 
 /// Number of read system calls that this thread has made.
-fn reads() -> u64 {
+fn read_call_count() -> u64 {
     let text = std::fs::read_to_string("/proc/thread-self/io").expect("Linux has it");
     let count = text.lines().find_map(|line| line.strip_prefix("syscr: "));
     count.and_then(|count| count.parse().ok()).expect("a count")
@@ -351,9 +351,9 @@ fn pages_are_reread_only_after_the_cache_is_freed() {
     let store = folder.open();
     let look = || {
         store.write_now(|db| {
-            let before = reads();
+            let before = read_call_count();
             db.query_one("SELECT count(*) FROM users", [], |row| row.get::<_, i64>(0))?;
-            Ok(reads() - before)
+            Ok(read_call_count() - before)
         })
     };
     look().expect("a first look");
@@ -387,7 +387,7 @@ fn closing_finishes_queued_jobs_and_empties_the_log() {
     let folder = Folder::new();
     let store = folder.open();
     block_on(async {
-        let last = store.write(add(1));
+        let last = store.write(add_change(1));
         tokio::pin!(last);
         // Polled once, so that it is queued; then the future is dropped.
         tokio::select! {
@@ -397,7 +397,7 @@ fn closing_finishes_queued_jobs_and_empties_the_log() {
         }
         store.close().await;
         store.close().await;
-        assert!(store.write(add(2)).await.is_err());
+        assert!(store.write(add_change(2)).await.is_err());
         assert!(store.read(users::count).await.is_err());
         assert!(store.check().is_err());
     });
@@ -410,10 +410,11 @@ fn closing_finishes_queued_jobs_and_empties_the_log() {
 fn a_backup_is_complete_during_writes_and_replaces_nothing() {
     let folder = Folder::new();
     let store = folder.open();
-    store.write_now(add(1)).expect("an insert");
+    store.write_now(add_change(1)).expect("an insert");
     let busy = store.clone();
-    let busy =
-        std::thread::spawn(move || (2..200).try_for_each(|n| busy.write_now(add(n)).map(drop)));
+    let busy = std::thread::spawn(move || {
+        (2..200).try_for_each(|n| busy.write_now(add_change(n)).map(drop))
+    });
     let copy = folder.path().join("copy.db");
     let verified = store.backup(&copy, false).expect("a backup");
     assert_eq!(verified.version, VERSION);
@@ -439,14 +440,15 @@ fn a_backup_is_complete_during_writes_and_replaces_nothing() {
 fn every_copy_is_a_consistent_snapshot_of_a_busy_database() {
     let folder = Folder::new();
     let store = folder.open();
-    store.write_now(add(1)).expect("an insert");
+    store.write_now(add_change(1)).expect("an insert");
     let (busy, done) = (store.clone(), Arc::new(AtomicBool::new(false)));
     let seen = Arc::clone(&done);
     let busy = std::thread::spawn(move || {
         let mut made = 1;
         while !seen.load(Ordering::Relaxed) {
             made += 1;
-            busy.write_now(add(made)).expect("a write beside the copy");
+            busy.write_now(add_change(made))
+                .expect("a write beside the copy");
         }
         made
     });
@@ -466,20 +468,20 @@ fn every_copy_is_a_consistent_snapshot_of_a_busy_database() {
 fn a_damaged_or_foreign_backup_is_rejected() {
     let folder = Folder::new();
     let store = folder.open();
-    (1..100).for_each(|n| assert!(store.write_now(add(n)).is_ok()));
+    (1..100).for_each(|n| assert!(store.write_now(add_change(n)).is_ok()));
     let copy = folder.path().join("copy.db");
     store.backup(&copy, false).expect("a backup");
     let mut bytes = std::fs::read(&copy).expect("its bytes");
     let middle = bytes.len() / 2;
     bytes[4096 * 2..middle].fill(0xAA);
     std::fs::write(&copy, &bytes).expect("spoiled");
-    assert!(matches!(verify(&copy), Err(BackupError::Unsound(_))));
+    assert!(matches!(verify(&copy), Err(BackupError::Damaged(_))));
     std::fs::write(
         &copy,
         "no database at all, but long enough to be read as one",
     )
     .expect("spoiled");
-    assert!(matches!(verify(&copy), Err(BackupError::Unsound(_))));
+    assert!(matches!(verify(&copy), Err(BackupError::Damaged(_))));
     assert!(matches!(
         verify(folder.path().join("none").as_path()),
         Err(BackupError::Failed(_))

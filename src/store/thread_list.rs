@@ -5,7 +5,7 @@ use rusqlite::params;
 use super::analyses::HistoryFilter;
 use super::connection::Reader;
 use super::error::Result;
-use super::threads::{COLUMNS, ThreadRow, from_row};
+use super::threads::{THREAD_COLUMNS, ThreadRow, from_row};
 use super::values::to_json;
 use crate::domain::analysis::Status;
 use crate::domain::case_folding::fold_case;
@@ -46,7 +46,7 @@ pub fn list_of(
     let turn = filter.turn.clone().unwrap_or_default();
     db.all(
         &format!(
-            "SELECT {COLUMNS} FROM threads t
+            "SELECT {THREAD_COLUMNS} FROM threads t
              WHERE t.user_id = ?1 AND (t.updated, t.id) < (?2, ?3)
                AND (?4 = '' OR t.project = ?4)
                AND (?5 < 0 OR t.pinned = ?5) AND (?6 < 0 OR t.archived = ?6)

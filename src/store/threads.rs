@@ -7,7 +7,7 @@ use rusqlite::Row;
 
 use super::connection::{Reader, Writer};
 use super::error::{Result, StoreError};
-use super::values::{count, json, text};
+use super::values::{json, optional_text, unsigned};
 use crate::domain::analysis::{Analysis, StageAnswer, Status};
 use crate::domain::answer::partial_text;
 use crate::domain::case_folding::fold_case;
@@ -98,7 +98,7 @@ pub struct ThreadChange {
 }
 
 /// The columns of `threads t` that `from_row` reads.
-pub(super) const COLUMNS: &str = "t.*,
+pub(super) const THREAD_COLUMNS: &str = "t.*,
     (SELECT count(*) FROM analyses a WHERE a.thread = t.id) AS turns,
     (SELECT coalesce(sum(a.cost), 0) FROM analyses a WHERE a.thread = t.id) AS cost,
     (SELECT max(a.id) FROM analyses a WHERE a.thread = t.id) AS newest,
@@ -109,7 +109,11 @@ pub(super) const COLUMNS: &str = "t.*,
 ///
 /// # Errors
 /// `Missing` if its thread or the preceding turn is gone; another error if the database cannot be written.
-pub(super) fn enter(db: &Writer, analysis: &Analysis, is_listed: bool) -> Result<Option<ThreadId>> {
+pub(super) fn add_to_thread(
+    db: &Writer,
+    analysis: &Analysis,
+    is_listed: bool,
+) -> Result<Option<ThreadId>> {
     let (Some(user), true) = (&analysis.user, is_listed) else {
         return Ok(None);
     };
@@ -136,7 +140,7 @@ pub(super) fn enter(db: &Writer, analysis: &Analysis, is_listed: bool) -> Result
         (user, thread, analysis.created),
     )?;
     if let Some(parent) = &context.follows {
-        let found = db.maybe(
+        let found = db.query_optional(
             "SELECT 1 FROM analyses WHERE id = ?3 AND thread = ?2 AND user_id = ?1",
             (user, thread, parent),
             |_| Ok(()),
@@ -151,8 +155,8 @@ pub(super) fn enter(db: &Writer, analysis: &Analysis, is_listed: bool) -> Result
 /// # Errors
 /// Returns an error if the database cannot be read.
 pub fn by_id(db: &Reader, user: &UserId, id: &ThreadId) -> Result<Option<ThreadRow>> {
-    db.maybe(
-        &format!("SELECT {COLUMNS} FROM threads t WHERE t.id = ?2 AND t.user_id = ?1"),
+    db.query_optional(
+        &format!("SELECT {THREAD_COLUMNS} FROM threads t WHERE t.id = ?2 AND t.user_id = ?1"),
         (user, id),
         from_row,
     )
@@ -171,7 +175,7 @@ pub fn turns_of(db: &Reader, user: &UserId, id: &ThreadId) -> Result<Vec<TurnRow
         |row| {
             Ok(TurnRow {
                 members: json(row, "members")?,
-                ..turn(row)?
+                ..turn_from_row(row)?
             })
         },
     )?;
@@ -197,7 +201,7 @@ pub fn turns_of(db: &Reader, user: &UserId, id: &ThreadId) -> Result<Vec<TurnRow
 /// # Errors
 /// Returns an error if the database cannot be read.
 pub fn newest_turn(db: &Reader, user: &UserId, id: &ThreadId) -> Result<Option<AnalysisId>> {
-    db.maybe(
+    db.query_optional(
         "SELECT id FROM analyses WHERE thread = ?2 AND user_id = ?1 ORDER BY id DESC LIMIT 1",
         (user, id),
         |row| row.get(0),
@@ -209,7 +213,7 @@ pub fn newest_turn(db: &Reader, user: &UserId, id: &ThreadId) -> Result<Option<A
 /// # Errors
 /// Returns an error if the database cannot be read.
 pub fn newest(db: &Reader, user: &UserId) -> Result<Option<ThreadId>> {
-    db.maybe(
+    db.query_optional(
         "SELECT id FROM threads WHERE user_id = ?1 AND archived = 0
          ORDER BY updated DESC, id DESC LIMIT 1",
         [user],
@@ -236,7 +240,7 @@ pub fn path_to(db: &Reader, user: &UserId, turn_id: &AnalysisId) -> Result<Vec<T
          SELECT a.id, a.follows, a.question, a.status, a.synthesis, a.error, a.pattern, a.created
          FROM path JOIN analyses a ON a.id = path.id ORDER BY path.depth DESC",
         (user, turn_id, MAX_TURNS as i64),
-        turn,
+        turn_from_row,
     )
 }
 
@@ -245,7 +249,7 @@ pub fn path_to(db: &Reader, user: &UserId, turn_id: &AnalysisId) -> Result<Vec<T
 /// # Errors
 /// Returns an error if the database cannot be read.
 pub fn place_of(db: &Reader, user: &UserId, id: &AnalysisId) -> Result<Option<TurnPlace>> {
-    let found = db.maybe(
+    let found = db.query_optional(
         "SELECT thread, follows,
                 (SELECT count(*) FROM analyses b
                  WHERE b.thread = a.thread AND b.follows = a.follows) AS count,
@@ -260,10 +264,10 @@ pub fn place_of(db: &Reader, user: &UserId, id: &AnalysisId) -> Result<Option<Tu
             };
             Ok(Some(TurnPlace {
                 thread,
-                parent: parent(row)?,
+                parent: parent_of_row(row)?,
                 turn: 0,
-                index: count(row, "place")?,
-                count: count(row, "count")?,
+                index: unsigned(row, "place")?,
+                count: unsigned(row, "count")?,
             }))
         },
     )?;
@@ -302,7 +306,7 @@ pub fn change(db: &Writer, user: &UserId, id: &ThreadId, change: &ThreadChange) 
 ///
 /// # Errors
 /// Returns an error if the database cannot be written.
-pub(super) fn settle(db: &Writer, id: &str) -> Result<()> {
+pub(super) fn complete_imported(db: &Writer, id: &str) -> Result<()> {
     let title = db.query_one("SELECT title FROM threads WHERE id = ?1", [id], |row| {
         row.get::<_, String>(0)
     })?;
@@ -348,7 +352,7 @@ pub fn set_share(db: &Writer, user: &UserId, id: &ThreadId, hash: Option<&[u8; 3
 /// # Errors
 /// Returns an error if the database cannot be read.
 pub fn by_share(db: &Reader, hash: &[u8; 32]) -> Result<Option<(UserId, ThreadId)>> {
-    db.maybe(
+    db.query_optional(
         "SELECT t.user_id, t.id FROM threads t JOIN users u ON u.id = t.user_id
          WHERE t.share_hash = ?1 AND u.disabled = 0",
         [hash],
@@ -356,20 +360,20 @@ pub fn by_share(db: &Reader, hash: &[u8; 32]) -> Result<Option<(UserId, ThreadId
     )
 }
 
-fn parent(row: &Row<'_>) -> rusqlite::Result<Option<AnalysisId>> {
-    let follows = text(row, "follows")?;
+fn parent_of_row(row: &Row<'_>) -> rusqlite::Result<Option<AnalysisId>> {
+    let follows = optional_text(row, "follows")?;
     Ok(follows.and_then(|id| AnalysisId::parse(&id)))
 }
 
-fn turn(row: &Row<'_>) -> rusqlite::Result<TurnRow> {
+fn turn_from_row(row: &Row<'_>) -> rusqlite::Result<TurnRow> {
     Ok(TurnRow {
         id: row.get("id")?,
-        parent: parent(row)?,
+        parent: parent_of_row(row)?,
         question: row.get("question")?,
         status: row.get("status")?,
-        answer: text(row, "synthesis")?,
+        answer: optional_text(row, "synthesis")?,
         partial: None,
-        error: text(row, "error")?,
+        error: optional_text(row, "error")?,
         pattern: row.get("pattern")?,
         members: Vec::new(),
         created: row.get("created")?,
@@ -377,7 +381,7 @@ fn turn(row: &Row<'_>) -> rusqlite::Result<TurnRow> {
 }
 
 pub(super) fn from_row(row: &Row<'_>) -> rusqlite::Result<ThreadRow> {
-    let project = text(row, "project")?;
+    let project = optional_text(row, "project")?;
     let newest: Option<AnalysisId> = row.get("newest")?;
     let status: Option<Status> = row.get("status")?;
     Ok(ThreadRow {
@@ -388,7 +392,7 @@ pub(super) fn from_row(row: &Row<'_>) -> rusqlite::Result<ThreadRow> {
         pinned: row.get("pinned")?,
         archived: row.get("archived")?,
         project: project.and_then(|id| ProjectId::parse(&id)),
-        turns: count(row, "turns")?,
+        turns: unsigned(row, "turns")?,
         cost: row.get("cost")?,
         newest: newest.zip(status),
         shared: row.get::<_, Option<Vec<u8>>>("share_hash")?.is_some(),

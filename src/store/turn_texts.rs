@@ -44,7 +44,7 @@ pub(super) fn write(db: &Connection, id: &str) -> rusqlite::Result<()> {
     else {
         return Ok(());
     };
-    let (question, answer) = (beginning(&question), beginning(&answer));
+    let (question, answer) = (indexed_beginning(&question), indexed_beginning(&answer));
     let terms = terms_of(question, answer);
     db.prepare_cached("DELETE FROM turn_texts WHERE analysis_id = ?1")?
         .execute([id])?;
@@ -61,7 +61,7 @@ pub(super) fn write(db: &Connection, id: &str) -> rusqlite::Result<()> {
 ///
 /// # Errors
 /// Returns an error if a turn has its text already, there is no such analysis, or the database cannot be written.
-pub(super) fn add_new(
+pub(super) fn add_missing(
     db: &Connection,
     user: &UserId,
     turns: &[(&AnalysisId, &str, &str)],
@@ -75,7 +75,7 @@ pub(super) fn add_new(
         ))?;
         statement.raw_bind_parameter(1, user)?;
         for (place, (id, question, answer)) in turns.iter().enumerate() {
-            let (question, answer) = (beginning(question), beginning(answer));
+            let (question, answer) = (indexed_beginning(question), indexed_beginning(answer));
             let terms = terms_of(question, answer);
             let first = place * 4 + 2;
             for (column, text) in [id.as_str(), question, answer, &terms].iter().enumerate() {
@@ -98,7 +98,7 @@ fn terms_of(question: &str, answer: &str) -> String {
 ///
 /// # Errors
 /// Returns an error if there is no such analysis, or the database cannot be written.
-pub(super) fn adopt(db: &Connection, id: &str) -> rusqlite::Result<()> {
+pub(super) fn ensure_thread(db: &Connection, id: &str) -> rusqlite::Result<()> {
     let mut query = db.prepare_cached(
         "SELECT user_id, question, created, EXISTS (
              SELECT 1 FROM threads t WHERE t.id = thread AND t.user_id = analyses.user_id
@@ -168,7 +168,7 @@ pub fn best_by_thread(
 /// # Errors
 /// Returns an error if the database cannot be read.
 pub fn by_row(db: &Reader, user: &UserId, row: i64) -> Result<Option<TurnMatch>> {
-    db.maybe(
+    db.query_optional(
         "SELECT x.analysis_id, x.question, x.answer
          FROM turn_texts x JOIN analyses a ON a.id = x.analysis_id
          WHERE x.id = ?2 AND a.user_id = ?1",
@@ -183,7 +183,7 @@ pub fn by_row(db: &Reader, user: &UserId, row: i64) -> Result<Option<TurnMatch>>
     )
 }
 
-fn beginning(text: &str) -> &str {
+fn indexed_beginning(text: &str) -> &str {
     let mut end = text.len().min(MAX_TEXT);
     while !text.is_char_boundary(end) {
         end -= 1;

@@ -4,7 +4,7 @@ use rusqlite::Row;
 
 use super::connection::{Reader, Writer};
 use super::error::Result;
-use super::values::{count, integer};
+use super::values::{to_integer, unsigned};
 use crate::domain::id::{UploadId, UserId};
 use crate::domain::time::Timestamp;
 
@@ -50,8 +50,8 @@ pub fn insert(db: &Writer, upload: &Upload) -> Result<()> {
             &upload.id,
             &upload.user,
             &upload.file_name,
-            integer(upload.size),
-            integer(upload.chunk_size),
+            to_integer(upload.size),
+            to_integer(upload.chunk_size),
             upload.total_chunks,
             upload.created,
             upload.expires,
@@ -65,7 +65,7 @@ pub fn insert(db: &Writer, upload: &Upload) -> Result<()> {
 /// # Errors
 /// Returns an error if the database cannot be read.
 pub fn by_id(db: &Reader, user: &UserId, id: &UploadId) -> Result<Option<Upload>> {
-    db.maybe(
+    db.query_optional(
         "SELECT * FROM uploads WHERE user_id = ?1 AND id = ?2",
         (user, id),
         from_row,
@@ -80,7 +80,7 @@ pub fn count_of(db: &Reader, user: &UserId) -> Result<u64> {
     db.query_one(
         "SELECT count(*) AS n FROM uploads WHERE user_id = ?1",
         [user],
-        |row| count(row, "n"),
+        |row| unsigned(row, "n"),
     )
 }
 
@@ -88,12 +88,12 @@ pub fn count_of(db: &Reader, user: &UserId) -> Result<u64> {
 ///
 /// # Errors
 /// `Missing` if there is no such upload of this user; another error if the database cannot be written.
-pub fn note_part(db: &Writer, user: &UserId, id: &UploadId, part: UploadPart) -> Result<()> {
+pub fn record_part(db: &Writer, user: &UserId, id: &UploadId, part: UploadPart) -> Result<()> {
     db.run_one(
         "INSERT INTO upload_parts (upload_id, part, size)
          SELECT id, ?3, ?4 FROM uploads WHERE user_id = ?1 AND id = ?2
          ON CONFLICT (upload_id, part) DO UPDATE SET size = excluded.size",
-        (user, id, part.number, integer(part.size)),
+        (user, id, part.number, to_integer(part.size)),
     )
 }
 
@@ -109,7 +109,7 @@ pub fn parts_of(db: &Reader, user: &UserId, id: &UploadId) -> Result<Vec<UploadP
         |row| {
             Ok(UploadPart {
                 number: row.get("part")?,
-                size: count(row, "size")?,
+                size: unsigned(row, "size")?,
             })
         },
     )
@@ -164,8 +164,8 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<Upload> {
         id: row.get("id")?,
         user: row.get("user_id")?,
         file_name: row.get("file_name")?,
-        size: count(row, "size")?,
-        chunk_size: count(row, "chunk_size")?,
+        size: unsigned(row, "size")?,
+        chunk_size: unsigned(row, "chunk_size")?,
         total_chunks: row.get("total_chunks")?,
         created: row.get("created")?,
         expires: row.get("expires")?,
@@ -198,10 +198,10 @@ mod tests {
             insert(db, &upload)?;
             let part = |number, size| UploadPart { number, size };
             for arrived in [part(2, 5), part(0, 9), part(0, 10)] {
-                note_part(db, &owner, &upload.id, arrived)?;
+                record_part(db, &owner, &upload.id, arrived)?;
             }
             assert_eq!(
-                note_part(db, &other, &upload.id, part(1, 10)),
+                record_part(db, &other, &upload.id, part(1, 10)),
                 Err(StoreError::Missing)
             );
             assert_eq!(

@@ -4,7 +4,7 @@ use rusqlite::params;
 
 use super::connection::{Reader, Writer};
 use super::error::Result;
-use super::values::{count, integer};
+use super::values::{to_integer, unsigned};
 use crate::domain::id::UserId;
 use crate::domain::money::MicroDollars;
 use crate::domain::usage::{CallCharge, CallEnd, UsageAmount, UserSpending, month_start};
@@ -78,12 +78,12 @@ pub fn add(db: &Writer, user: &UserId, day: i64, charge: &CallCharge) -> Result<
             user,
             day,
             charge.model,
-            integer(used.input),
-            integer(used.output),
+            to_integer(used.input),
+            to_integer(used.output),
             known,
             charge.ended != CallEnd::Answered,
-            integer(used.cached),
-            integer(used.reasoning),
+            to_integer(used.cached),
+            to_integer(used.reasoning),
             cost.is_none(),
             used.estimated,
             own,
@@ -159,7 +159,7 @@ pub fn spent(db: &Reader, user: &UserId, today: i64) -> Result<UserSpending> {
             |row| {
                 Ok(UsageAmount {
                     cost: row.get("cost")?,
-                    tokens: count(row, "tokens")?,
+                    tokens: unsigned(row, "tokens")?,
                 })
             },
         )
@@ -174,16 +174,16 @@ fn from_row(row: &rusqlite::Row<'_>) -> rusqlite::Result<DailyUsage> {
     Ok(DailyUsage {
         day: row.get("day")?,
         model: row.get("model")?,
-        calls: count(row, "calls")?,
-        failed: count(row, "failed")?,
-        input: count(row, "input")?,
-        output: count(row, "output")?,
-        cached: count(row, "cached")?,
-        reasoning: count(row, "reasoning")?,
+        calls: unsigned(row, "calls")?,
+        failed: unsigned(row, "failed")?,
+        input: unsigned(row, "input")?,
+        output: unsigned(row, "output")?,
+        cached: unsigned(row, "cached")?,
+        reasoning: unsigned(row, "reasoning")?,
         cost: row.get("cost")?,
         own_key: row.get("own_key")?,
-        unpriced: count(row, "unpriced")?,
-        estimated: count(row, "estimated")?,
+        unpriced: unsigned(row, "unpriced")?,
+        estimated: unsigned(row, "estimated")?,
     })
 }
 
@@ -196,7 +196,7 @@ mod tests {
     use crate::domain::money::Price;
     use crate::domain::pattern::CallId;
 
-    fn charge(model: &str, own_key: bool, tries: u32) -> CallCharge {
+    fn call_charge(model: &str, own_key: bool, tries: u32) -> CallCharge {
         CallCharge {
             call: CallId {
                 stage: 0,
@@ -236,8 +236,8 @@ mod tests {
                 (2, 6, "a/x"),
                 (1, 6, "b/y"),
             ] {
-                add(db, &user(n).id, day, &charge(model, false, 1))?;
-                add(db, &user(n).id, day, &charge(model, false, 0))?;
+                add(db, &user(n).id, day, &call_charge(model, false, 1))?;
+                add(db, &user(n).id, day, &call_charge(model, false, 0))?;
             }
             let row = |day, model: &str, calls: u64| DailyUsage {
                 day,
@@ -267,12 +267,12 @@ mod tests {
             let unpriced = CallCharge {
                 price: None,
                 ended: CallEnd::Failed,
-                ..charge("a/x", false, 1)
+                ..call_charge("a/x", false, 1)
             };
             // Days of January and February 1970.
-            add(db, &id, 30, &charge("a/x", false, 1))?;
-            add(db, &id, 31, &charge("a/x", false, 1))?;
-            add(db, &id, 32, &charge("a/x", true, 1))?;
+            add(db, &id, 30, &call_charge("a/x", false, 1))?;
+            add(db, &id, 31, &call_charge("a/x", false, 1))?;
+            add(db, &id, 32, &call_charge("a/x", true, 1))?;
             add(db, &id, 32, &unpriced)?;
             let amount = |cost, tokens| UsageAmount {
                 cost: MicroDollars(cost),

@@ -5,7 +5,7 @@ use rusqlite::Row;
 use super::comparisons;
 use super::connection::{Reader, Writer};
 use super::error::{Result, StoreError};
-use super::values::moment;
+use super::values::optional_timestamp;
 use crate::domain::id::UserId;
 use crate::domain::time::Timestamp;
 use crate::domain::user::{Role, User};
@@ -30,7 +30,7 @@ pub fn insert(db: &Writer, user: &User) -> Result<()> {
         ),
     )
     .map(drop)
-    .map_err(|error| error.named("email"))
+    .map_err(|error| error.with_subject("email"))
 }
 
 /// Inserts an account and returns its role: admin for the first one, whatever `user.role` says. Decided here
@@ -71,7 +71,7 @@ pub fn has_admin(db: &Reader) -> Result<bool> {
 /// # Errors
 /// Returns an error if the database cannot be read.
 pub fn by_id(db: &Reader, id: &UserId) -> Result<Option<User>> {
-    db.maybe("SELECT * FROM users WHERE id = ?1", [id], from_row)
+    db.query_optional("SELECT * FROM users WHERE id = ?1", [id], from_row)
 }
 
 /// Whether the account exists and is not locked; checked before work starts for it.
@@ -79,7 +79,7 @@ pub fn by_id(db: &Reader, id: &UserId) -> Result<Option<User>> {
 /// # Errors
 /// Returns an error if the store cannot be read.
 pub fn is_active(db: &Reader, id: &UserId) -> Result<bool> {
-    let found = db.maybe(
+    let found = db.query_optional(
         "SELECT 1 FROM users WHERE id = ?1 AND disabled = 0",
         [id],
         |_| Ok(()),
@@ -92,7 +92,7 @@ pub fn is_active(db: &Reader, id: &UserId) -> Result<bool> {
 /// # Errors
 /// Returns an error if the database cannot be read.
 pub fn by_email(db: &Reader, email: &str) -> Result<Option<User>> {
-    db.maybe("SELECT * FROM users WHERE email = ?1", [email], from_row)
+    db.query_optional("SELECT * FROM users WHERE email = ?1", [email], from_row)
 }
 
 /// Counts all accounts; guests do not have one.
@@ -103,7 +103,7 @@ pub fn count(db: &Reader) -> Result<u64> {
     db.query_one(
         "SELECT count(*) AS n FROM users WHERE role <> 'guest'",
         [],
-        |row| super::values::count(row, "n"),
+        |row| super::values::unsigned(row, "n"),
     )
 }
 
@@ -115,7 +115,7 @@ pub fn count_guests(db: &Reader) -> Result<u64> {
     db.query_one(
         "SELECT count(*) AS n FROM users WHERE role = 'guest'",
         [],
-        |row| super::values::count(row, "n"),
+        |row| super::values::unsigned(row, "n"),
     )
 }
 
@@ -171,7 +171,7 @@ pub fn set_profile(db: &Writer, id: &UserId, name: &str, email: &str) -> Result<
         "UPDATE users SET name = ?2, email = ?3 WHERE id = ?1",
         (id, name, email),
     )
-    .map_err(|error| error.named("email"))
+    .map_err(|error| error.with_subject("email"))
 }
 
 /// Sets the role.
@@ -181,7 +181,7 @@ pub fn set_profile(db: &Writer, id: &UserId, name: &str, email: &str) -> Result<
 /// database cannot be written.
 pub fn set_role(db: &Writer, id: &UserId, role: Role) -> Result<()> {
     db.run_one("UPDATE users SET role = ?2 WHERE id = ?1", (id, role))?;
-    somebody_manages(db)
+    check_admin_remains(db)
 }
 
 /// Locks or unlocks an account.
@@ -193,14 +193,14 @@ pub fn set_disabled(db: &Writer, id: &UserId, disabled: bool) -> Result<()> {
         "UPDATE users SET disabled = ?2 WHERE id = ?1",
         (id, disabled),
     )?;
-    somebody_manages(db)
+    check_admin_remains(db)
 }
 
 /// Stores the time of a sign-in.
 ///
 /// # Errors
 /// `Missing` for an unknown account; otherwise when the database cannot be written.
-pub fn note_login(db: &Writer, id: &UserId, now: Timestamp) -> Result<()> {
+pub fn record_login(db: &Writer, id: &UserId, now: Timestamp) -> Result<()> {
     db.run_one("UPDATE users SET last_login = ?2 WHERE id = ?1", (id, now))
 }
 
@@ -212,15 +212,15 @@ pub fn note_login(db: &Writer, id: &UserId, now: Timestamp) -> Result<()> {
 pub fn delete(db: &Writer, id: &UserId) -> Result<bool> {
     let gone = db.run("DELETE FROM users WHERE id = ?1", [id])? > 0;
     // The only data of a user that is stored under a key.
-    comparisons::set_every(db, id, None)?;
+    comparisons::set_compare_interval(db, id, None)?;
     if gone && count(db)? > 0 {
-        somebody_manages(db)?;
+        check_admin_remains(db)?;
     }
     Ok(gone)
 }
 
-fn somebody_manages(db: &Writer) -> Result<()> {
-    let left = db.maybe(
+fn check_admin_remains(db: &Writer) -> Result<()> {
+    let left = db.query_optional(
         "SELECT 1 FROM users WHERE role = 'admin' AND disabled = 0 LIMIT 1",
         [],
         |_| Ok(()),
@@ -247,7 +247,7 @@ pub(super) fn from_columns(row: &Row<'_>, first: usize) -> rusqlite::Result<User
         role: row.get(first + 4)?,
         disabled: row.get(first + 5)?,
         created: row.get(first + 6)?,
-        last_login: moment(row, first + 7)?,
+        last_login: optional_timestamp(row, first + 7)?,
     })
 }
 
@@ -299,7 +299,7 @@ mod tests {
             let id = user(1).id;
             set_password_hash(db, &id, "$y$")?;
             set_profile(db, &id, "Ada", "ada@example.org")?;
-            note_login(db, &id, at(7_000))?;
+            record_login(db, &id, at(7_000))?;
             let expected = User {
                 name: "Ada".into(),
                 email: "ada@example.org".into(),
@@ -310,7 +310,10 @@ mod tests {
             assert_eq!(by_id(db, &id), Ok(Some(expected)));
             let taken = set_profile(db, &id, "Ada", "person2@example.org");
             assert_eq!(taken, Err(StoreError::Conflict("email")));
-            assert_eq!(note_login(db, &user(9).id, at(1)), Err(StoreError::Missing));
+            assert_eq!(
+                record_login(db, &user(9).id, at(1)),
+                Err(StoreError::Missing)
+            );
             Ok(())
         });
     }

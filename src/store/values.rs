@@ -81,7 +81,10 @@ impl FromSql for MicroDollars {
 ///
 /// # Errors
 /// Returns an error if the column does not exist or has an invalid value.
-pub(super) fn moment(row: &Row<'_>, column: impl RowIndex) -> rusqlite::Result<Option<Timestamp>> {
+pub(super) fn optional_timestamp(
+    row: &Row<'_>,
+    column: impl RowIndex,
+) -> rusqlite::Result<Option<Timestamp>> {
     let millis: i64 = row.get(column)?;
     Ok((millis != 0).then(|| Timestamp::from_millis(millis)))
 }
@@ -90,7 +93,10 @@ pub(super) fn moment(row: &Row<'_>, column: impl RowIndex) -> rusqlite::Result<O
 ///
 /// # Errors
 /// Returns an error if the column does not exist or has an invalid value.
-pub(super) fn text(row: &Row<'_>, column: impl RowIndex) -> rusqlite::Result<Option<String>> {
+pub(super) fn optional_text(
+    row: &Row<'_>,
+    column: impl RowIndex,
+) -> rusqlite::Result<Option<String>> {
     let text: String = row.get(column)?;
     Ok((!text.is_empty()).then_some(text))
 }
@@ -99,12 +105,12 @@ pub(super) fn text(row: &Row<'_>, column: impl RowIndex) -> rusqlite::Result<Opt
 ///
 /// # Errors
 /// Returns an error if the column does not exist or has an invalid value.
-pub(super) fn count(row: &Row<'_>, column: impl RowIndex) -> rusqlite::Result<u64> {
+pub(super) fn unsigned(row: &Row<'_>, column: impl RowIndex) -> rusqlite::Result<u64> {
     row.get::<_, i64>(column).map(|count| count.max(0) as u64)
 }
 
-/// Encodes a count; the inverse of `count`.
-pub(super) fn integer(count: u64) -> i64 {
+/// Encodes a count; the inverse of `unsigned`.
+pub(super) fn to_integer(count: u64) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }
 

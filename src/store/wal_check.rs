@@ -22,15 +22,15 @@ const MAX_COMPARED: u32 = 1_000;
 /// during a checkpoint, and its log contains the rest.
 ///
 /// # Errors
-/// `OtherLog` if the log does not belong to the database; `Busy` if another process holds the database.
+/// `ForeignLog` if the log does not belong to the database; `Busy` if another process holds the database.
 pub fn check_log(path: &Path) -> Result<(), OpenError> {
     let log = format!("{}-wal", path.display());
     if !std::fs::metadata(log).is_ok_and(|log| log.len() > 0) {
         return Ok(());
     }
-    let alone = file_alone(path).unwrap_or_default();
-    let other = |why: &str| Err(OpenError::OtherLog(why.to_owned()));
-    match with_log(path, &alone) {
+    let alone = accounts_without_log(path).unwrap_or_default();
+    let other = |why: &str| Err(OpenError::ForeignLog(why.to_owned()));
+    match accounts_with_log(path, &alone) {
         Ok((APPLICATION_ID, true)) => Ok(()),
         Ok((APPLICATION_ID, false)) => other("with it, every account is a different one"),
         Ok(_) => other("with it, the file is a database of another program"),
@@ -42,13 +42,13 @@ pub fn check_log(path: &Path) -> Result<(), OpenError> {
 }
 
 // The accounts in the file without its log.
-fn file_alone(path: &Path) -> rusqlite::Result<Vec<String>> {
-    const RESERVED: &AsciiSet = &NON_ALPHANUMERIC
+fn accounts_without_log(path: &Path) -> rusqlite::Result<Vec<String>> {
+    const ESCAPED_CHARACTERS: &AsciiSet = &NON_ALPHANUMERIC
         .remove(b'/')
         .remove(b'.')
         .remove(b'-')
         .remove(b'_');
-    let path = percent_encode(path.as_os_str().as_encoded_bytes(), RESERVED);
+    let path = percent_encode(path.as_os_str().as_encoded_bytes(), ESCAPED_CHARACTERS);
     let address = format!("file:{path}?immutable=1");
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
     let db = Connection::open_with_flags(address, flags)?;
@@ -57,7 +57,7 @@ fn file_alone(path: &Path) -> rusqlite::Result<Vec<String>> {
 }
 
 // The application ID after applying the log, and whether one of these accounts is still there.
-fn with_log(path: &Path, accounts: &[String]) -> rusqlite::Result<(i32, bool)> {
+fn accounts_with_log(path: &Path, accounts: &[String]) -> rusqlite::Result<(i32, bool)> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let db = Connection::open_with_flags(path, flags)?;
     // Before anything is read: the last connection to close would checkpoint the log into the file.

@@ -10,7 +10,7 @@ use super::error::{Result, StoreError};
 
 /// Size in bytes above which the log is checkpointed after the follower has read it, as SQLite does automatically
 /// without a follower.
-const LARGE_LOG: u64 = 4 * 1024 * 1024;
+const LARGE_LOG_BYTES: u64 = 4 * 1024 * 1024;
 
 /// Follows the log. Called between changes, while the log does not change. Must be fast: every change waits.
 pub trait WalFollower: Send {
@@ -46,7 +46,7 @@ pub(super) struct WalLog {
     database: PathBuf,
     path: PathBuf,
     follower: Option<Box<dyn WalFollower>>,
-    version: Option<i64>,
+    data_version: Option<i64>,
     // Opened once and kept: POSIX releases all locks of a process on a file when any of its handles is closed.
     file: Option<Arc<File>>,
 }
@@ -58,14 +58,14 @@ impl WalLog {
         follower: Option<Box<dyn WalFollower>>,
     ) -> Self {
         let path = PathBuf::from(format!("{}-wal", database.display()));
-        let version = version(db).ok();
+        let version = data_version(db).ok();
         let database = database.to_owned();
         let file = None;
         Self {
             database,
             path,
             follower,
-            version,
+            data_version: version,
             file,
         }
     }
@@ -75,9 +75,9 @@ impl WalLog {
         let Some(follower) = &mut self.follower else {
             return;
         };
-        let now = version(db).ok();
-        let foreign = now.is_none() || now != self.version;
-        self.version = now;
+        let now = data_version(db).ok();
+        let foreign = now.is_none() || now != self.data_version;
+        self.data_version = now;
         follower.look(&self.path, foreign);
     }
 
@@ -85,11 +85,11 @@ impl WalLog {
     ///
     /// # Errors
     /// Returns an error if the database cannot be written.
-    pub(super) fn look_and_tidy(&mut self, db: &Writer) -> Result<()> {
+    pub(super) fn look_and_checkpoint(&mut self, db: &Writer) -> Result<()> {
         self.look(db);
         let length = std::fs::metadata(&self.path).map_or(0, |data| data.len());
-        match length > LARGE_LOG {
-            true => self.empty(db),
+        match length > LARGE_LOG_BYTES {
+            true => self.empty_log(db),
             false => Ok(()),
         }
     }
@@ -100,10 +100,10 @@ impl WalLog {
     /// Returns an error if the database cannot be written.
     pub(super) fn checkpoint(&mut self, db: &Writer) -> Result<()> {
         self.look(db);
-        self.empty(db)
+        self.empty_log(db)
     }
 
-    fn empty(&mut self, db: &Writer) -> Result<()> {
+    fn empty_log(&mut self, db: &Writer) -> Result<()> {
         if db.query_one("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| {
             row.get::<_, bool>(0)
         })? {
@@ -119,12 +119,12 @@ impl WalLog {
     ///
     /// # Errors
     /// `Busy` while another connection uses the log; otherwise when the database cannot be read or written.
-    pub(super) fn hold(&mut self, db: &Writer) -> Result<HeldSnapshot> {
+    pub(super) fn hold_file(&mut self, db: &Writer) -> Result<HeldSnapshot> {
         self.look(db);
-        self.empty(db)?;
+        self.empty_log(db)?;
         let failed = |error: std::io::Error| StoreError::Failed(error.to_string());
         let reader = Reader::open(&self.database)?;
-        reader.batch("BEGIN")?;
+        reader.run_batch("BEGIN")?;
         // With an empty log this reads from the file itself, which no checkpoint may then change.
         let number = |sql| reader.query_one(sql, [], |row| row.get(0));
         number("SELECT count(*) FROM sqlite_schema").map(|_: u32| ())?;
@@ -152,6 +152,6 @@ impl WalLog {
 }
 
 /// Changes whenever another connection has changed the database.
-fn version(db: &Writer) -> Result<i64> {
+fn data_version(db: &Writer) -> Result<i64> {
     db.query_one("PRAGMA data_version", [], |row| row.get(0))
 }

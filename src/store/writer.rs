@@ -12,12 +12,12 @@ use super::wal_follower::{HeldSnapshot, WalLog};
 use crate::clock;
 
 /// Limit on jobs per commit. More would delay the first one without gain.
-const GROUP: usize = 128;
+const MAX_JOBS_PER_COMMIT: usize = 128;
 
 /// Outcome of a job, reported once the result of the commit is known.
 pub(super) struct CommitResult {
     /// Result of the job; its changes are rolled back on an error.
-    pub(super) went: Result<()>,
+    pub(super) result: Result<()>,
     /// Reports to the caller.
     pub(super) answer: Box<dyn FnOnce(Result<()>) + Send>,
 }
@@ -27,25 +27,25 @@ pub(super) type Work = Box<dyn FnOnce(Result<&Writer>) -> CommitResult + Send>;
 
 pub(super) enum WriteJob {
     /// A change.
-    Work(Work),
+    Change(Work),
     /// Free the page cache.
     FreeCache(Box<dyn FnOnce(Result<()>) + Send>),
     /// Checkpoint the whole log.
     Checkpoint(Box<dyn FnOnce(Result<()>) + Send>),
     /// Let the follower read the log.
-    Look(Box<dyn FnOnce(Result<()>) + Send>),
+    NotifyFollower(Box<dyn FnOnce(Result<()>) + Send>),
     /// Empty the log and hold the database in that state.
-    Hold(Box<dyn FnOnce(Result<HeldSnapshot>) + Send>),
+    HoldFile(Box<dyn FnOnce(Result<HeldSnapshot>) + Send>),
 }
 
 impl WriteJob {
     fn on_log(self, db: &Writer, log: &mut WalLog) {
         match self {
-            Self::Work(_) => {}
+            Self::Change(_) => {}
             Self::FreeCache(answer) => answer(db.free_cache()),
             Self::Checkpoint(answer) => answer(log.checkpoint(db)),
-            Self::Look(answer) => answer(log.look_and_tidy(db)),
-            Self::Hold(answer) => answer(log.hold(db)),
+            Self::NotifyFollower(answer) => answer(log.look_and_checkpoint(db)),
+            Self::HoldFile(answer) => answer(log.hold_file(db)),
         }
     }
 }
@@ -55,10 +55,10 @@ pub(super) fn work<T: Send + 'static>(
     change: impl FnOnce(&Writer) -> Result<T> + Send + 'static,
     answer: impl FnOnce(Result<T>) + Send + 'static,
 ) -> WriteJob {
-    WriteJob::Work(Box::new(move |db| {
+    WriteJob::Change(Box::new(move |db| {
         let result = db.and_then(change);
         CommitResult {
-            went: result.as_ref().map(drop).map_err(Clone::clone),
+            result: result.as_ref().map(drop).map_err(Clone::clone),
             answer: Box::new(move |commit| {
                 answer(match (result, commit) {
                     (Ok(_), Err(error)) => Err(error),
@@ -70,7 +70,7 @@ pub(super) fn work<T: Send + 'static>(
 }
 
 /// Runs until the queue is closed and empty. Reports each commit's outcome to `health` and its duration to `times`.
-pub(super) fn live(
+pub(super) fn run_writer(
     db: Writer,
     log: WalLog,
     queue: &WriteQueue<WriteJob>,
@@ -79,15 +79,15 @@ pub(super) fn live(
     reopen: impl Fn() -> Result<Writer>,
 ) {
     let end = catch_unwind(AssertUnwindSafe(|| {
-        run(db, log, queue, health, times, reopen)
+        process_jobs(db, log, queue, health, times, reopen)
     }));
     // If this thread ever ends early, no caller may wait for it: dropping a job answers its caller.
-    health.ended(end.is_ok());
+    health.record_writer_end(end.is_ok());
     queue.close();
     drop(queue.take_waiting(usize::MAX));
 }
 
-fn run(
+fn process_jobs(
     mut db: Writer,
     mut log: WalLog,
     queue: &WriteQueue<WriteJob>,
@@ -95,17 +95,17 @@ fn run(
     times: &CommitTimes,
     reopen: impl Fn() -> Result<Writer>,
 ) {
-    while let Some(jobs) = queue.take(GROUP) {
+    while let Some(jobs) = queue.take(MAX_JOBS_PER_COMMIT) {
         if db.is_broken() {
             match reopen() {
                 Ok(fresh) => db = fresh,
-                Err(error) => health.wrote(&Err(error)),
+                Err(error) => health.record_commit(&Err(error)),
             }
         }
         let mut group = Vec::with_capacity(jobs.len());
         for job in jobs {
             match job {
-                WriteJob::Work(work) => group.push(work),
+                WriteJob::Change(work) => group.push(work),
                 // The command must include all changes queued before it.
                 other => {
                     commit_group(&db, std::mem::take(&mut group), health, times);
@@ -116,7 +116,7 @@ fn run(
         commit_group(&db, group, health, times);
     }
     // There is no one left to report to; if this fails, the log is replayed at the next start.
-    let _ = db.batch("PRAGMA optimize;");
+    let _ = db.run_batch("PRAGMA optimize;");
     let _ = log.checkpoint(&db);
 }
 
@@ -124,18 +124,18 @@ fn commit_group(db: &Writer, group: Vec<Work>, health: &StoreHealth, times: &Com
     let mut waiting = group.into_iter();
     while waiting.len() > 0 {
         let (begun, rows) = (clock::instant(), db.rows_changed());
-        let (verdicts, commit) = one_transaction(db, &mut waiting);
+        let (verdicts, commit) = run_transaction(db, &mut waiting);
         times.add(clock::instant().saturating_duration_since(begun));
-        health.wrote(&commit);
+        health.record_commit(&commit);
         // A job that found no space is rolled back alone; the rest of its group may have fit.
-        let had_no_room = |verdict: &CommitResult| verdict.went == Err(StoreError::Full);
+        let had_no_room = |verdict: &CommitResult| verdict.result == Err(StoreError::Full);
         if verdicts.iter().any(had_no_room) {
-            health.wrote(&Err(StoreError::Full));
+            health.record_commit(&Err(StoreError::Full));
         } else if commit.is_ok() && db.rows_changed() != rows {
             health.record_successful_commit();
         }
         if db.is_damaged() {
-            health.damaged();
+            health.record_damage();
         }
         for verdict in verdicts {
             (verdict.answer)(commit.clone());
@@ -144,35 +144,37 @@ fn commit_group(db: &Writer, group: Vec<Work>, health: &StoreHealth, times: &Com
 }
 
 /// Runs jobs until there are none or the transaction is lost; returns their outcomes and the result of the commit.
-fn one_transaction(
+fn run_transaction(
     db: &Writer,
     jobs: &mut std::vec::IntoIter<Work>,
 ) -> (Vec<CommitResult>, Result<()>) {
-    if let Err(error) = db.control("BEGIN IMMEDIATE") {
+    if let Err(error) = db.run_control("BEGIN IMMEDIATE") {
         let refused = jobs.map(|job| job(Err(error.clone()))).collect();
         return (refused, Err(error));
     }
     let mut verdicts = Vec::with_capacity(jobs.len());
     for job in jobs {
-        let kept = one_job(db, job, &mut verdicts);
+        let kept = run_job(db, job, &mut verdicts);
         if let Err(error) = kept {
-            return (verdicts, Err(end(db, error)));
+            return (verdicts, Err(rollback_error(db, error)));
         }
     }
-    let commit = db.control("COMMIT").map_err(|error| end(db, error));
+    let commit = db
+        .run_control("COMMIT")
+        .map_err(|error| rollback_error(db, error));
     (verdicts, commit)
 }
 
 /// Fails only when the whole transaction is lost, with all earlier jobs in it.
-fn one_job(db: &Writer, job: Work, verdicts: &mut Vec<CommitResult>) -> Result<()> {
-    if let Err(error) = db.control("SAVEPOINT job") {
+fn run_job(db: &Writer, job: Work, verdicts: &mut Vec<CommitResult>) -> Result<()> {
+    if let Err(error) = db.run_control("SAVEPOINT job") {
         verdicts.push(job(Err(error.clone())));
         return Err(error);
     }
     // A panic drops the reply channel, which the caller treats as a failure.
     let went = match catch_unwind(AssertUnwindSafe(|| job(Ok(db)))) {
         Ok(verdict) => {
-            let went = verdict.went.clone();
+            let went = verdict.result.clone();
             verdicts.push(verdict);
             went
         }
@@ -186,14 +188,14 @@ fn one_job(db: &Writer, job: Work, verdicts: &mut Vec<CommitResult>) -> Result<(
         });
     }
     if went.is_err() {
-        db.control("ROLLBACK TO job")?;
+        db.run_control("ROLLBACK TO job")?;
     }
-    db.control("RELEASE job")
+    db.run_control("RELEASE job")
 }
 
-fn end(db: &Writer, error: StoreError) -> StoreError {
-    if db.in_transaction() && db.control("ROLLBACK").is_err() {
-        db.give_up();
+fn rollback_error(db: &Writer, error: StoreError) -> StoreError {
+    if db.in_transaction() && db.run_control("ROLLBACK").is_err() {
+        db.mark_broken();
     }
     error
 }

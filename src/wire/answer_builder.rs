@@ -4,9 +4,9 @@
 use serde_json::{Value, json};
 
 use super::finish_reasons;
-use super::prompt::is_detail;
+use super::prompt::is_openrouter_detail;
 use super::reasoning_tags::{ReasoningSplitter, ThinkPiece};
-use super::refusal::{self, clean};
+use super::refusal::{self, sanitize_message};
 use super::tool_call_builder::{ToolCallBuilder, ToolCallFragment};
 use super::usage_counts::UsageCounts;
 use crate::domain::chat::{
@@ -27,17 +27,17 @@ pub(super) struct AnswerBuilder {
     counts: UsageCounts,
     finish: Option<Finish>,
     /// A finish reason that no vendor documents as a regular end.
-    cut: Option<String>,
+    irregular_finish: Option<String>,
     refusal: String,
-    fault: Option<CallError>,
-    done: bool,
-    fresh: Vec<ThinkPiece>,
+    error: Option<CallError>,
+    is_done: bool,
+    new_pieces: Vec<ThinkPiece>,
     /// The index of the requested choice, as the host numbers it.
     choice: Option<u64>,
     /// Whether pieces already sent cannot be retracted.
     keeps_shown: bool,
     /// Estimated tokens of tool-call arguments at the moment when Quire cut the answer off; `None` if it did not.
-    written: Option<u64>,
+    argument_tokens_at_cut: Option<u64>,
 }
 
 /// Maximum number of opaque reasoning items in one answer; more than any vendor sends.
@@ -72,8 +72,8 @@ impl AnswerBuilder {
     }
 
     /// Adds visible text, which may contain the reasoning of local models.
-    pub fn text(&mut self, piece: &str) {
-        self.splitter.push(piece, &mut self.fresh);
+    pub fn add_text(&mut self, piece: &str) {
+        self.splitter.push(piece, &mut self.new_pieces);
     }
 
     /// Whether a text equals the whole answer so far.
@@ -82,15 +82,16 @@ impl AnswerBuilder {
         !text.is_empty() && text == self.text.trim()
     }
 
-    pub fn reasoning(&mut self, piece: &str) {
+    pub fn add_reasoning(&mut self, piece: &str) {
         if !piece.is_empty() {
             self.splitter.set_separate_reasoning();
-            self.fresh.push(ThinkPiece::Reasoning(piece.to_owned()));
+            self.new_pieces
+                .push(ThinkPiece::Reasoning(piece.to_owned()));
         }
     }
 
     /// Adds reasoning items that the vendor requires back, merging fragments with the same index.
-    pub fn reasoning_items(&mut self, items: &[Value]) {
+    pub fn add_reasoning_items(&mut self, items: &[Value]) {
         let known_items = &mut self.extras.reasoning;
         for item in items {
             let index = &item["index"];
@@ -100,7 +101,7 @@ impl AnswerBuilder {
             let has_room = known_items.len() < MAX_ITEMS;
             let known = known_items.iter_mut().rev().find(|known| is_same(known));
             match (known.and_then(Value::as_object_mut), item.as_object()) {
-                (Some(known), Some(item)) => join(known, item),
+                (Some(known), Some(item)) => merge_fragments(known, item),
                 (None, Some(_)) if has_room => {
                     known_items.push(item.clone());
                 }
@@ -110,7 +111,7 @@ impl AnswerBuilder {
     }
 
     /// Marks the reasoning block at this index as complete.
-    pub fn seal(&mut self, index: u64) {
+    pub fn complete_reasoning(&mut self, index: u64) {
         let mut items = self.extras.reasoning.iter_mut();
         let Some(item) = items.find(|item| item["index"] == index) else {
             return;
@@ -120,26 +121,26 @@ impl AnswerBuilder {
             item.remove("index");
         }
         let item = item.clone();
-        self.fresh.push(ThinkPiece::Sealed(item));
+        self.new_pieces.push(ThinkPiece::BlockEnd(item));
     }
 
     /// Adds a complete reasoning block.
-    pub fn sealed(&mut self, item: &Value) {
+    pub fn add_reasoning_block(&mut self, item: &Value) {
         if self.extras.reasoning.len() < MAX_ITEMS {
             self.extras.reasoning.push(item.clone());
-            self.fresh.push(ThinkPiece::Sealed(item.clone()));
+            self.new_pieces.push(ThinkPiece::BlockEnd(item.clone()));
         }
     }
 
     /// Records the stop sequence that ended the answer.
-    pub fn stop_sequence(&mut self, found: &Value) {
+    pub fn set_stop_sequence(&mut self, found: &Value) {
         if let Some(text) = found.as_str() {
             self.extras.stop_sequence = Some(text.to_owned());
         }
     }
 
     /// Adds log probabilities, in the form of a chat completion.
-    pub fn logprobs(&mut self, found: &Value) {
+    pub fn add_logprobs(&mut self, found: &Value) {
         for name in ["content", "refusal"] {
             let Some(tokens) = found[name].as_array() else {
                 continue;
@@ -162,39 +163,45 @@ impl AnswerBuilder {
     }
 
     /// Adds a fragment of a tool call.
-    pub fn call(&mut self, fragment: ToolCallFragment) {
+    pub fn add_call_fragment(&mut self, fragment: ToolCallFragment) {
         self.calls.take(fragment);
     }
 
     /// Appends a complete tool call.
-    pub fn whole_call(&mut self, id: &str, name: &str, arguments: &Value, signature: Option<&str>) {
+    pub fn add_complete_call(
+        &mut self,
+        id: &str,
+        name: &str,
+        arguments: &Value,
+        signature: Option<&str>,
+    ) {
         self.calls.take_whole(id, name, arguments, signature);
     }
 
     /// Adds token counts that the provider reports.
-    pub fn count(&mut self, counts: UsageCounts) {
+    pub fn add_counts(&mut self, counts: UsageCounts) {
         self.counts.take(counts);
     }
 
     /// Adds text of the model's refusal.
-    pub fn refuse(&mut self, words: &str) {
+    pub fn add_refusal(&mut self, words: &str) {
         self.refusal.push_str(words);
     }
 
     /// Records the vendor's finish reason.
-    pub fn stopped(&mut self, reason: &str) {
+    pub fn set_finish_reason(&mut self, reason: &str) {
         if finish_reasons::is_none(reason) {
             return;
         }
         match finish_reasons::parse(reason) {
             Some(finish) => self.finish = Some(finish),
-            None => self.cut = Some(clean(reason)),
+            None => self.irregular_finish = Some(sanitize_message(reason)),
         }
     }
 
     /// Ends the answer with an error.
     pub fn fail(&mut self, error: CallError) {
-        self.fault.get_or_insert(error);
+        self.error.get_or_insert(error);
     }
 
     /// Ends the answer because the provider sent something that does not belong in one.
@@ -216,18 +223,18 @@ impl AnswerBuilder {
         let is_prose = data.contains(' ') && !data.starts_with(['{', '[', '"', '<']);
         match is_prose {
             false => self.malformed(what),
-            true => self.fail(refusal::in_band(&Value::String(clean(data)))),
+            true => self.fail(refusal::in_band(&Value::String(sanitize_message(data)))),
         }
     }
 
     /// Ends the stream.
     pub fn end(&mut self) {
-        self.done = true;
+        self.is_done = true;
     }
 
     /// Whether no further event can change the answer.
     pub fn is_over(&self) -> bool {
-        self.done || self.fault.is_some()
+        self.is_done || self.error.is_some()
     }
 
     /// Whether there is a finish reason: only usage may still follow.
@@ -237,7 +244,7 @@ impl AnswerBuilder {
 
     /// The finish reason, if the answer ended regularly.
     pub fn ended(&self) -> Option<Finish> {
-        let finish = self.finish.filter(|_| self.cut.is_none())?;
+        let finish = self.finish.filter(|_| self.irregular_finish.is_none())?;
         match finish {
             Finish::Stop if !self.calls.is_empty() => Some(Finish::ToolCalls),
             finish => Some(finish),
@@ -253,7 +260,7 @@ impl AnswerBuilder {
     pub fn take(&mut self) -> Vec<Delta> {
         let mut out = Vec::new();
         let shown = (self.text.len(), self.reasoning.len());
-        for piece in std::mem::take(&mut self.fresh) {
+        for piece in std::mem::take(&mut self.new_pieces) {
             match piece {
                 ThinkPiece::Text(text) => {
                     self.text.push_str(&text);
@@ -263,7 +270,7 @@ impl AnswerBuilder {
                     self.reasoning.push_str(&text);
                     out.push(Delta::Reasoning(text));
                 }
-                ThinkPiece::Sealed(item) => out.push(Delta::Sealed(item)),
+                ThinkPiece::BlockEnd(item) => out.push(Delta::ReasoningBlock(item)),
                 // The reader already sees the marker in the text, and can tell where the answer begins.
                 ThinkPiece::Closed(close) if self.keeps_shown && shown.0 > 0 => {
                     self.text.push_str(close);
@@ -288,8 +295,8 @@ impl AnswerBuilder {
     /// Cuts the answer off, as a token limit does. Counts that the provider has reported so far are not final.
     pub fn cut_off(&mut self) {
         self.take();
-        self.written = Some(self.calls.argument_tokens());
-        (self.finish, self.cut, self.done) = (Some(Finish::Length), None, true);
+        self.argument_tokens_at_cut = Some(self.calls.argument_tokens());
+        (self.finish, self.irregular_finish, self.is_done) = (Some(Finish::Length), None, true);
     }
 
     /// Length of the tool calls' arguments so far, in bytes.
@@ -303,10 +310,10 @@ impl AnswerBuilder {
     ///
     /// The error that the provider reported, or why the answer is incomplete.
     pub fn finish(mut self, request: &ModelRequest) -> (Vec<Delta>, Result<Answer, CallError>) {
-        if let Some(fault) = self.fault.take() {
+        if let Some(fault) = self.error.take() {
             return (Vec::new(), Err(fault));
         }
-        std::mem::take(&mut self.splitter).finish(&mut self.fresh);
+        std::mem::take(&mut self.splitter).finish(&mut self.new_pieces);
         let mut held = self.take();
         // Quire may have added a tool to enforce a schema; the arguments of its call are the answer.
         if request.tools.is_none()
@@ -331,10 +338,10 @@ impl AnswerBuilder {
 
     fn answer(mut self, request: &ModelRequest) -> Result<Answer, CallError> {
         if !self.refusal.is_empty() {
-            let detail = format!("the model refused: {}", clean(&self.refusal));
+            let detail = format!("the model refused: {}", sanitize_message(&self.refusal));
             return Err(CallError::new(CallErrorKind::Rejected, detail));
         }
-        let finish = self.ending()?;
+        let finish = self.finish_or_error()?;
         let had_calls = !self.calls.is_empty();
         let calls = match request.tools {
             Some(_) => std::mem::take(&mut self.calls).finish(request, Some(finish))?,
@@ -357,7 +364,10 @@ impl AnswerBuilder {
         let usage = self.usage(request, &calls);
         let mut extras = self.extras;
         // A block whose end is missing still contains its index, and the vendor would refuse it.
-        let blocks = extras.reasoning.iter_mut().filter(|item| !is_detail(item));
+        let blocks = extras
+            .reasoning
+            .iter_mut()
+            .filter(|item| !is_openrouter_detail(item));
         for block in blocks.filter_map(Value::as_object_mut) {
             block.remove("index");
         }
@@ -373,8 +383,8 @@ impl AnswerBuilder {
         })
     }
 
-    fn ending(&self) -> Result<Finish, CallError> {
-        let why = match (&self.cut, self.finish) {
+    fn finish_or_error(&self) -> Result<Finish, CallError> {
+        let why = match (&self.irregular_finish, self.finish) {
             (Some(reason), _) => format!("the answer broke off before its end ({reason})"),
             (None, Some(finish)) => return Ok(finish),
             (None, None) => "the answer broke off before its end".to_owned(),
@@ -404,7 +414,7 @@ impl AnswerBuilder {
             return estimated;
         }
         let mut usage = counted;
-        if let Some(arguments) = self.written {
+        if let Some(arguments) = self.argument_tokens_at_cut {
             usage = Usage {
                 input: counted.input,
                 output: text + reasoning + arguments,
@@ -426,7 +436,10 @@ impl AnswerBuilder {
 const MAX_TOKENS: u64 = 50_000_000;
 
 /// Merges fragments: strings are appended, other values are replaced.
-fn join(known: &mut serde_json::Map<String, Value>, more: &serde_json::Map<String, Value>) {
+fn merge_fragments(
+    known: &mut serde_json::Map<String, Value>,
+    more: &serde_json::Map<String, Value>,
+) {
     for (name, value) in more {
         match (known.get_mut(name), value) {
             (Some(Value::String(text)), Value::String(piece))

@@ -4,7 +4,10 @@
 use serde_json::{Map, Value, json};
 
 use super::answer_builder::AnswerBuilder;
-use super::prompt::{PromptTurn, divide, effort, is_acting, is_signed_thought, thinking_budget};
+use super::prompt::{
+    PromptTurn, accepted_effort, has_tool_results, is_signed_thought, split_instructions,
+    thinking_budget,
+};
 use super::sse::SseFrame;
 use super::tool_call_builder::ToolCallFragment;
 use super::usage_counts::{self, UsageCounts};
@@ -25,15 +28,15 @@ const MIN_CACHED_PROMPT: u64 = 1_024;
 const MIN_THINKING_BUDGET: u64 = 1_024;
 
 pub(super) fn body(name: &str, request: &ModelRequest, capabilities: &ModelCapabilities) -> Value {
-    let enforced =
-        (request.format.as_ref()).and_then(|format| schema_subset::anthropic(&format.schema));
-    let shape = match capabilities.shape("output_config", request) {
+    let enforced = (request.format.as_ref())
+        .and_then(|format| schema_subset::anthropic_subset(&format.schema));
+    let shape = match capabilities.schema_method("output_config", request) {
         Structured::Native if enforced.is_none() => Structured::Prompt,
         shape => shape,
     };
-    let (system, mut turns) = divide(request, shape);
-    let mut marks = cache_marks::of_instructions(&request.messages);
-    if capabilities.refuses(cache_marks::FIELD) {
+    let (system, mut turns) = split_instructions(request, shape);
+    let mut marks = cache_marks::instruction_marks(&request.messages);
+    if capabilities.has_refused(cache_marks::CACHE_FIELD) {
         marks.clear();
         turns.iter_mut().for_each(|turn| turn.cache_marks.clear());
     }
@@ -46,7 +49,7 @@ pub(super) fn body(name: &str, request: &ModelRequest, capabilities: &ModelCapab
         // cached.
         let is_kept = request.is_prefix_reused && estimate_tokens(&system) >= MIN_CACHED_PROMPT;
         let system = match is_kept {
-            _ if !marks.is_empty() => json!(cache_marks::blocks(&system, &marks)),
+            _ if !marks.is_empty() => json!(cache_marks::split_at_marks(&system, &marks)),
             true => {
                 json!([{ "type": "text", "text": system, "cache_control": { "type": "ephemeral" } }])
             }
@@ -57,17 +60,17 @@ pub(super) fn body(name: &str, request: &ModelRequest, capabilities: &ModelCapab
     let mut most = max_tokens(request, capabilities);
     let is_forced = request.format.is_some() && shape == Structured::Tool;
     // A forced tool call and thinking are mutually exclusive.
-    let thinks = !is_forced && think(&mut body, request, capabilities, &mut most);
+    let thinks = !is_forced && add_thinking(&mut body, request, capabilities, &mut most);
     body.insert("max_tokens".into(), json!(most));
-    sample(&mut body, request, capabilities, thinks);
+    add_sampling(&mut body, request, capabilities, thinks);
     if let Some(format) = &request.format {
         match shape {
             Structured::Native => {
                 let wanted = json!({ "type": "json_schema", "schema": enforced });
-                config(&mut body).insert("format".into(), wanted);
+                output_config(&mut body).insert("format".into(), wanted);
             }
             Structured::Tool => {
-                body.insert("tools".into(), json!([{ "name": format.name, "description": "Gives the answer.", "input_schema": schema_subset::top(&format.schema) }]));
+                body.insert("tools".into(), json!([{ "name": format.name, "description": "Gives the answer.", "input_schema": schema_subset::with_object_root(&format.schema) }]));
                 body.insert(
                     "tool_choice".into(),
                     json!({ "type": "tool", "name": format.name }),
@@ -77,13 +80,13 @@ pub(super) fn body(name: &str, request: &ModelRequest, capabilities: &ModelCapab
         }
     }
     if let Some(tools) = &request.tools {
-        let takes_marks = !capabilities.refuses(cache_marks::FIELD);
-        offer(&mut body, tools, thinks, takes_marks);
+        let takes_marks = !capabilities.has_refused(cache_marks::CACHE_FIELD);
+        add_tools(&mut body, tools, thinks, takes_marks);
     }
     Value::Object(body)
 }
 
-fn offer(body: &mut Map<String, Value>, tools: &Tools, thinks: bool, takes_marks: bool) {
+fn add_tools(body: &mut Map<String, Value>, tools: &Tools, thinks: bool, takes_marks: bool) {
     let tool = |tool: &Tool| {
         let schema = match tool.parameters.is_null() {
             true => json!({ "type": "object", "properties": {} }),
@@ -94,7 +97,7 @@ fn offer(body: &mut Map<String, Value>, tools: &Tools, thinks: bool, takes_marks
             given["description"] = json!(tool.description);
         }
         if let Some(mark) = tool.cache_control.as_ref().filter(|_| takes_marks) {
-            given[cache_marks::FIELD] = mark.clone();
+            given[cache_marks::CACHE_FIELD] = mark.clone();
         }
         given
     };
@@ -122,16 +125,16 @@ fn messages(turns: &[PromptTurn]) -> Value {
         let last = messages.last_mut().filter(|_| follows);
         match last.and_then(|last| last["content"].as_array_mut()) {
             Some(parts) => {
-                parts.extend(blocks(one));
+                parts.extend(content_blocks(one));
                 is_results = true;
             }
-            None => messages.push(turn(one)),
+            None => messages.push(encode_turn(one)),
         }
     }
     Value::Array(messages)
 }
 
-fn turn(turn: &PromptTurn) -> Value {
+fn encode_turn(turn: &PromptTurn) -> Value {
     let role = if turn.is_model { "assistant" } else { "user" };
     let is_plain = turn.images.is_empty()
         && turn.calls.is_empty()
@@ -140,10 +143,10 @@ fn turn(turn: &PromptTurn) -> Value {
     if is_plain && !turn.reasoning_items.iter().any(is_signed_thought) {
         return json!({ "role": role, "content": turn.text });
     }
-    json!({ "role": role, "content": blocks(turn) })
+    json!({ "role": role, "content": content_blocks(turn) })
 }
 
-fn blocks(turn: &PromptTurn) -> Vec<Value> {
+fn content_blocks(turn: &PromptTurn) -> Vec<Value> {
     let mut parts: Vec<Value> = turn
         .images
         .iter()
@@ -162,7 +165,7 @@ fn blocks(turn: &PromptTurn) -> Vec<Value> {
     let thoughts = turn.reasoning_items.iter();
     parts.extend(thoughts.filter(|item| is_signed_thought(item)).cloned());
     if turn.calls.is_empty() || !turn.text.is_empty() {
-        parts.extend(cache_marks::blocks(&turn.text, &turn.cache_marks));
+        parts.extend(cache_marks::split_at_marks(&turn.text, &turn.cache_marks));
     }
     parts.extend(turn.calls.iter().map(|call| {
         json!({ "type": "tool_use", "id": call.id, "name": call.name, "input": call.input() })
@@ -179,7 +182,7 @@ fn max_tokens(request: &ModelRequest, capabilities: &ModelCapabilities) -> u64 {
     known.map_or(most, |known| most.min(known)).max(1)
 }
 
-fn config(body: &mut Map<String, Value>) -> &mut Map<String, Value> {
+fn output_config(body: &mut Map<String, Value>) -> &mut Map<String, Value> {
     let config = body
         .entry("output_config")
         .or_insert_with(|| Value::Object(Map::new()));
@@ -198,7 +201,7 @@ fn is_adaptive(request: &ModelRequest) -> bool {
 }
 
 /// The thinking budget that a client of Anthropic's API has set.
-fn own_budget(request: &ModelRequest) -> Option<&Value> {
+fn client_budget(request: &ModelRequest) -> Option<&Value> {
     let passthrough = request.passthrough.as_deref()?;
     let thinking = passthrough.fields.get("thinking")?;
     let is_budget =
@@ -207,39 +210,43 @@ fn own_budget(request: &ModelRequest) -> Option<&Value> {
 }
 
 /// Whether the model has called a tool and the thinking blocks that it requires with the result are missing.
-fn lacks_thoughts(request: &ModelRequest) -> bool {
+fn lacks_thinking_blocks(request: &ModelRequest) -> bool {
     let mut messages = request.messages.iter().rev();
     let last = messages.find(|message| !message.calls.is_empty());
-    is_acting(request)
+    has_tool_results(request)
         && !last.is_some_and(|message| message.reasoning_items.iter().any(is_signed_thought))
 }
 
 /// Adds the thinking settings to the body; returns whether thinking is on.
-fn think(
+fn add_thinking(
     body: &mut Map<String, Value>,
     request: &ModelRequest,
     capabilities: &ModelCapabilities,
     most: &mut u64,
 ) -> bool {
-    let adaptive = || (is_adaptive(request) && !capabilities.refuses("thinking")).then_some("high");
-    let Some(effort) = effort(request, capabilities, "thinking").or_else(adaptive) else {
+    let adaptive =
+        || (is_adaptive(request) && !capabilities.has_refused("thinking")).then_some("high");
+    let Some(effort) = accepted_effort(request, capabilities, "thinking").or_else(adaptive) else {
         return false;
     };
-    if effort == "none" || capabilities.thinking == Thinking::Fixed || lacks_thoughts(request) {
+    if effort == "none"
+        || capabilities.thinking == Thinking::Fixed
+        || lacks_thinking_blocks(request)
+    {
         return false;
     }
     // For a model without known capabilities, the client's own setting applies.
     if capabilities.thinking == Thinking::Unknown
-        && let Some(own) = own_budget(request)
+        && let Some(own) = client_budget(request)
     {
         body.insert("thinking".into(), own.clone());
         return true;
     }
     if capabilities.thinking != Thinking::Budget {
         body.insert("thinking".into(), json!({ "type": "adaptive" }));
-        if !capabilities.refuses("output_config") {
+        if !capabilities.has_refused("output_config") {
             let word = if effort == "minimal" { "low" } else { effort };
-            config(body).insert("effort".into(), json!(word));
+            output_config(body).insert("effort".into(), json!(word));
         }
         return true;
     }
@@ -260,7 +267,7 @@ fn think(
     true
 }
 
-fn sample(
+fn add_sampling(
     body: &mut Map<String, Value>,
     request: &ModelRequest,
     capabilities: &ModelCapabilities,
@@ -268,7 +275,7 @@ fn sample(
 ) {
     let own = &request.parameters;
     let mut set = |name: &str, spelled: &str, value: Option<Value>| {
-        if let Some(value) = value.filter(|_| capabilities.takes(name, spelled)) {
+        if let Some(value) = value.filter(|_| capabilities.accepts_parameter(name, spelled)) {
             body.insert(spelled.into(), value);
         }
     };
@@ -285,35 +292,35 @@ fn sample(
     set("top_k", "top_k", own.top_k.map(Value::from));
 }
 
-pub(super) fn read(builder: &mut AnswerBuilder, event: &SseFrame) {
+pub(super) fn read_event(builder: &mut AnswerBuilder, event: &SseFrame) {
     let Ok(data) = crate::domain::json::parse(&event.data) else {
         return builder.unreadable(&event.data, "an Anthropic message");
     };
     let place = usage_counts::whole(&data["index"]).unwrap_or(0);
     match data["type"].as_str().unwrap_or(&event.event) {
-        "message_start" => usage(builder, &data["message"]["usage"]),
+        "message_start" => read_usage(builder, &data["message"]["usage"]),
         "content_block_start" => {
             let mut begun = data["content_block"].clone();
-            block(builder, place, &begun, false);
+            read_block(builder, place, &begun, false);
             if is_thought(&begun) {
                 begun["index"] = json!(place);
-                builder.reasoning_items(&[begun]);
+                builder.add_reasoning_items(&[begun]);
             }
         }
-        "content_block_stop" => builder.seal(place),
+        "content_block_stop" => builder.complete_reasoning(place),
         "content_block_delta" => {
             let delta = &data["delta"];
-            builder.text(delta["text"].as_str().unwrap_or_default());
-            builder.reasoning(delta["thinking"].as_str().unwrap_or_default());
+            builder.add_text(delta["text"].as_str().unwrap_or_default());
+            builder.add_reasoning(delta["thinking"].as_str().unwrap_or_default());
             for name in ["thinking", "signature"] {
                 if let Some(piece) = delta[name].as_str() {
                     let mut more = json!({ "type": "thinking", "index": place });
                     more[name] = json!(piece);
-                    builder.reasoning_items(&[more]);
+                    builder.add_reasoning_items(&[more]);
                 }
             }
             if let Some(arguments) = delta["partial_json"].as_str() {
-                builder.call(ToolCallFragment {
+                builder.add_call_fragment(ToolCallFragment {
                     index: Some(place),
                     arguments,
                     ..ToolCallFragment::default()
@@ -321,34 +328,34 @@ pub(super) fn read(builder: &mut AnswerBuilder, event: &SseFrame) {
             }
         }
         "message_delta" => {
-            usage(builder, &data["usage"]);
-            stopped(builder, &data["delta"]);
+            read_usage(builder, &data["usage"]);
+            read_stop(builder, &data["delta"]);
         }
         "message_stop" => builder.end(),
         // `ping`, block ends, and events that the vendor may add later.
         _ => {
-            if let Some(error) = refusal::reported(&data) {
+            if let Some(error) = refusal::reported_error(&data) {
                 builder.fail(refusal::in_band(error));
             }
         }
     }
 }
 
-pub(super) fn whole(builder: &mut AnswerBuilder, body: &Value) {
-    if let Some(error) = refusal::reported(body) {
+pub(super) fn read_whole(builder: &mut AnswerBuilder, body: &Value) {
+    if let Some(error) = refusal::reported_error(body) {
         return builder.fail(refusal::in_band(error));
     }
     let Some(blocks) = body["content"].as_array() else {
         return builder.malformed("an Anthropic message");
     };
     for (place, part) in (0..).zip(blocks) {
-        block(builder, place, part, true);
+        read_block(builder, place, part, true);
         if is_thought(part) {
-            builder.sealed(part);
+            builder.add_reasoning_block(part);
         }
     }
-    usage(builder, &body["usage"]);
-    stopped(builder, body);
+    read_usage(builder, &body["usage"]);
+    read_stop(builder, body);
     builder.end();
 }
 
@@ -356,9 +363,9 @@ fn is_thought(block: &Value) -> bool {
     block["type"] == "thinking" || block["type"] == "redacted_thinking"
 }
 
-fn block(builder: &mut AnswerBuilder, place: u64, block: &Value, is_whole: bool) {
-    builder.text(block["text"].as_str().unwrap_or_default());
-    builder.reasoning(block["thinking"].as_str().unwrap_or_default());
+fn read_block(builder: &mut AnswerBuilder, place: u64, block: &Value, is_whole: bool) {
+    builder.add_text(block["text"].as_str().unwrap_or_default());
+    builder.add_reasoning(block["thinking"].as_str().unwrap_or_default());
     if block["type"] == "tool_use" {
         let text = |name: &str| block[name].as_str().unwrap_or_default();
         // Some compatible servers send the complete input at the start of the block.
@@ -368,7 +375,7 @@ fn block(builder: &mut AnswerBuilder, place: u64, block: &Value, is_whole: bool)
             true => input.to_string(),
             false => String::new(),
         };
-        builder.call(ToolCallFragment {
+        builder.add_call_fragment(ToolCallFragment {
             index: Some(place),
             id: text("id"),
             name: text("name"),
@@ -377,20 +384,20 @@ fn block(builder: &mut AnswerBuilder, place: u64, block: &Value, is_whole: bool)
     }
 }
 
-fn stopped(builder: &mut AnswerBuilder, stop: &Value) {
+fn read_stop(builder: &mut AnswerBuilder, stop: &Value) {
     let Some(reason) = stop["stop_reason"].as_str() else {
         return;
     };
     if reason.eq_ignore_ascii_case("refusal") {
         let why = stop["stop_details"]["explanation"].as_str();
-        builder.refuse(why.unwrap_or("its vendor's rules do not allow an answer"));
+        builder.add_refusal(why.unwrap_or("its vendor's rules do not allow an answer"));
     }
-    builder.stop_sequence(&stop["stop_sequence"]);
-    builder.stopped(reason);
+    builder.set_stop_sequence(&stop["stop_sequence"]);
+    builder.set_finish_reason(reason);
 }
 
 /// Reads usage. Counts are cumulative. For an answer made in several steps, each step is listed and billed.
-fn usage(builder: &mut AnswerBuilder, found: &Value) {
+fn read_usage(builder: &mut AnswerBuilder, found: &Value) {
     let steps = found["iterations"]
         .as_array()
         .filter(|steps| !steps.is_empty());
@@ -404,9 +411,9 @@ fn usage(builder: &mut AnswerBuilder, found: &Value) {
     let input = sum("input_tokens");
     if input.is_none() && sum("output_tokens").is_none() {
         // Some compatible servers report usage as chat completions do.
-        return builder.count(usage_counts::of(found));
+        return builder.add_counts(usage_counts::of(found));
     }
-    builder.count(UsageCounts {
+    builder.add_counts(UsageCounts {
         input,
         output: sum("output_tokens"),
         cached: sum("cache_read_input_tokens"),

@@ -8,7 +8,7 @@ use crate::domain::chat::{CacheMark, Message, MessageRole};
 use crate::domain::tools::Tools;
 
 /// The name of the field.
-pub(super) const FIELD: &str = "cache_control";
+pub(super) const CACHE_FIELD: &str = "cache_control";
 /// Maximum size of one marker, in bytes of JSON; a vendor's has only a type and a time to live.
 const MAX_MARK_BYTES: usize = 256;
 
@@ -17,8 +17,8 @@ const MAX_MARK_BYTES: usize = 256;
 /// # Errors
 ///
 /// When the marker is not an object, or is larger than 256 bytes.
-pub(super) fn of(block: &Value) -> Result<Option<Value>, RequestError> {
-    match &block[FIELD] {
+pub(super) fn mark_of(block: &Value) -> Result<Option<Value>, RequestError> {
+    match &block[CACHE_FIELD] {
         Value::Null => Ok(None),
         mark @ Value::Object(_) if mark.to_string().len() <= MAX_MARK_BYTES => {
             Ok(Some(mark.clone()))
@@ -35,35 +35,35 @@ pub(super) fn of(block: &Value) -> Result<Option<Value>, RequestError> {
 /// # Errors
 ///
 /// When the marker is not an object, or is larger than 256 bytes.
-pub(super) fn behind(block: &Value) -> Result<Option<CacheMark>, RequestError> {
-    Ok(of(block)?.map(|control| CacheMark { end: None, control }))
+pub(super) fn mark_after(block: &Value) -> Result<Option<CacheMark>, RequestError> {
+    Ok(mark_of(block)?.map(|control| CacheMark { end: None, control }))
 }
 
 /// Whether a request has cache markers.
-pub fn are_in(turns: &[Message], tools: Option<&Tools>) -> bool {
+pub fn has_marks(turns: &[Message], tools: Option<&Tools>) -> bool {
     let mut tools = tools.into_iter().flat_map(|tools| &tools.list);
     turns.iter().any(|turn| !turn.cache_marks.is_empty())
         || tools.any(|tool| tool.cache_control.is_some())
 }
 
 /// The markers of all instructions, with offsets into the joined text.
-pub(super) fn of_instructions(messages: &[Message]) -> Vec<CacheMark> {
+pub(super) fn instruction_marks(messages: &[Message]) -> Vec<CacheMark> {
     let (mut marks, mut before) = (Vec::new(), 0);
     let instructions = messages
         .iter()
         .filter(|one| one.role == MessageRole::System);
     for message in instructions {
-        marks.extend(moved(&message.cache_marks, before));
-        before += message.text.len() + JOINT.len();
+        marks.extend(shifted(&message.cache_marks, before));
+        before += message.text.len() + INSTRUCTION_SEPARATOR.len();
     }
     marks
 }
 
 /// Separator of joined texts.
-const JOINT: &str = "\n\n";
+const INSTRUCTION_SEPARATOR: &str = "\n\n";
 
 /// Shifts the markers of a text by the length, in bytes, of the text before it.
-pub(super) fn moved(marks: &[CacheMark], bytes: usize) -> impl Iterator<Item = CacheMark> {
+pub(super) fn shifted(marks: &[CacheMark], bytes: usize) -> impl Iterator<Item = CacheMark> {
     marks.iter().map(move |mark| CacheMark {
         end: mark.end.map(|end| end + bytes),
         control: mark.control.clone(),
@@ -71,25 +71,25 @@ pub(super) fn moved(marks: &[CacheMark], bytes: usize) -> impl Iterator<Item = C
 }
 
 /// Splits a text into blocks that end at its markers.
-pub(super) fn blocks(text: &str, marks: &[CacheMark]) -> Vec<Value> {
+pub(super) fn split_at_marks(text: &str, marks: &[CacheMark]) -> Vec<Value> {
     let (mut blocks, mut from) = (Vec::new(), 0);
     let ends = marks.iter().filter_map(|mark| Some((mark.end?, mark)));
     for (end, mark) in ends {
         let end = text.floor_char_boundary(end);
         let piece = text.get(from..end).unwrap_or_default();
-        let piece = piece.strip_prefix(JOINT).unwrap_or(piece);
+        let piece = piece.strip_prefix(INSTRUCTION_SEPARATOR).unwrap_or(piece);
         // A vendor refuses a block of only whitespace, so its marker is skipped: the cached prefix ends at the
         // previous marker.
         if piece.trim().is_empty() {
             continue;
         }
-        blocks.push(json!({ "type": "text", "text": piece, FIELD: mark.control }));
+        blocks.push(json!({ "type": "text", "text": piece, CACHE_FIELD: mark.control }));
         from = end;
     }
     let rest = &text[from..];
     let rest = match blocks.is_empty() {
         true => rest,
-        false => rest.strip_prefix(JOINT).unwrap_or(rest),
+        false => rest.strip_prefix(INSTRUCTION_SEPARATOR).unwrap_or(rest),
     };
     if blocks.is_empty() || !rest.trim().is_empty() {
         blocks.push(json!({ "type": "text", "text": rest }));
@@ -101,7 +101,7 @@ pub(super) fn blocks(text: &str, marks: &[CacheMark]) -> Vec<Value> {
 pub(super) fn mark_last(blocks: &mut [Value], marks: &[CacheMark]) {
     let last = marks.iter().rev().find(|mark| mark.end.is_none());
     if let (Some(block), Some(mark)) = (blocks.last_mut(), last) {
-        block[FIELD] = mark.control.clone();
+        block[CACHE_FIELD] = mark.control.clone();
     }
 }
 
@@ -116,10 +116,10 @@ mod tests {
             control: json!({ "type": "ephemeral" }),
         };
         let texts = |text: &str, marks: &[CacheMark]| {
-            let blocks = blocks(text, marks);
+            let blocks = split_at_marks(text, marks);
             let one = |block: &Value| {
                 let text = block["text"].as_str().unwrap_or_default().to_owned();
-                (text, !block[FIELD].is_null())
+                (text, !block[CACHE_FIELD].is_null())
             };
             blocks.iter().map(one).collect::<Vec<_>>()
         };

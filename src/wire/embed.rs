@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use super::serve::model;
+use super::serve::model_id;
 use super::serve_error::{RequestError, invalid};
 use super::{ApiFormat, passthrough};
 use crate::domain::chat::Passthrough;
@@ -33,7 +33,7 @@ pub struct EmbeddingRequest {
 /// # Errors
 ///
 /// When a field is missing, malformed, or too large; the error names it.
-pub fn read(body: &Value) -> Result<EmbeddingRequest, RequestError> {
+pub fn parse_request(body: &Value) -> Result<EmbeddingRequest, RequestError> {
     let Some(fields) = body.as_object() else {
         return invalid("body", "the body must be a JSON object");
     };
@@ -71,19 +71,23 @@ pub fn read(body: &Value) -> Result<EmbeddingRequest, RequestError> {
             _ => return invalid("dimensions", "dimensions must be a number above 0"),
         },
     };
-    const KNOWN: &[&str] = &["model", "input", "encoding_format", "dimensions", "user"];
+    const KNOWN_FIELDS: &[&str] = &["model", "input", "encoding_format", "dimensions", "user"];
     Ok(EmbeddingRequest {
-        model: model(fields)?,
+        model: model_id(fields)?,
         texts,
         dimensions,
         is_base64,
-        passthrough: passthrough::read(ApiFormat::OpenAi, fields, KNOWN, &[])?,
+        passthrough: passthrough::read_fields(ApiFormat::OpenAi, fields, KNOWN_FIELDS, &[])?,
     })
 }
 
 /// Builds a provider's request: the path after its base URL, and the body. `None` if the provider has no embeddings
 /// API.
-pub fn request(kind: ApiFormat, name: &str, asked: &EmbeddingRequest) -> Option<(String, Value)> {
+pub fn build_request(
+    kind: ApiFormat,
+    name: &str,
+    asked: &EmbeddingRequest,
+) -> Option<(String, Value)> {
     let (texts, dimensions) = (&asked.texts, asked.dimensions);
     let mut body = json!({ "model": name, "input": texts });
     match kind {
@@ -92,7 +96,7 @@ pub fn request(kind: ApiFormat, name: &str, asked: &EmbeddingRequest) -> Option<
             if let Some(dimensions) = dimensions {
                 body["dimensions"] = json!(dimensions);
             }
-            pass_on(kind, &mut body, asked);
+            add_client_fields(kind, &mut body, asked);
             Some(("embeddings".to_owned(), body))
         }
         ApiFormat::Ollama => {
@@ -101,11 +105,11 @@ pub fn request(kind: ApiFormat, name: &str, asked: &EmbeddingRequest) -> Option<
             if let Some(dimensions) = dimensions {
                 body["dimensions"] = json!(dimensions);
             }
-            pass_on(kind, &mut body, asked);
+            add_client_fields(kind, &mut body, asked);
             Some(("api/embed".to_owned(), body))
         }
         ApiFormat::Gemini => {
-            let path = super::gemini::safe(name);
+            let path = super::gemini::escape_name(name);
             let one = |text: &String| {
                 let mut one = json!({ "model": format!("models/{path}"), "content": { "parts": [{ "text": text }] } });
                 if let Some(dimensions) = dimensions {
@@ -122,7 +126,7 @@ pub fn request(kind: ApiFormat, name: &str, asked: &EmbeddingRequest) -> Option<
 }
 
 /// The fields of a request that can be omitted: all but the model and its texts.
-pub fn optional(body: &Value) -> Vec<String> {
+pub fn optional_fields(body: &Value) -> Vec<String> {
     let one = body.get("requests").map_or(body, |requests| &requests[0]);
     let names = one.as_object().into_iter().flat_map(|fields| fields.keys());
     let is_needed = |name: &&String| matches!(name.as_str(), "model" | "input" | "content");
@@ -131,7 +135,7 @@ pub fn optional(body: &Value) -> Vec<String> {
 
 /// Removes the fields that the model has refused from a request and returns their names in the client's API.
 pub fn remove_refused(body: &mut Value, refused: &[String]) -> Vec<String> {
-    let names = optional(body);
+    let names = optional_fields(body);
     let left_out: Vec<String> = names
         .into_iter()
         .filter(|name| refused.contains(name))
@@ -151,12 +155,12 @@ pub fn remove_refused(body: &mut Value, refused: &[String]) -> Vec<String> {
 }
 
 // Fields that Quire sets take precedence.
-fn pass_on(kind: ApiFormat, body: &mut Value, asked: &EmbeddingRequest) {
+fn add_client_fields(kind: ApiFormat, body: &mut Value, asked: &EmbeddingRequest) {
     let Some(body) = body.as_object_mut() else {
         return;
     };
     for (name, value) in &asked.passthrough.fields {
-        if passthrough::reaches(kind, &asked.passthrough, name) {
+        if passthrough::is_sent_to(kind, &asked.passthrough, name) {
             body.entry(name).or_insert_with(|| value.clone());
         }
     }
@@ -164,9 +168,10 @@ fn pass_on(kind: ApiFormat, body: &mut Value, asked: &EmbeddingRequest) {
 
 /// The fields of a request that a provider with this API format does not receive. `None` means that no provider
 /// was found.
-pub fn ignored(kind: Option<ApiFormat>, asked: &EmbeddingRequest) -> Vec<String> {
-    let reaches =
-        |name: &str| kind.is_some_and(|kind| passthrough::reaches(kind, &asked.passthrough, name));
+pub fn ignored_fields(kind: Option<ApiFormat>, asked: &EmbeddingRequest) -> Vec<String> {
+    let reaches = |name: &str| {
+        kind.is_some_and(|kind| passthrough::is_sent_to(kind, &asked.passthrough, name))
+    };
     let names = asked.passthrough.fields.keys();
     let skipped = names.filter(|name| !reaches(name));
     skipped
@@ -182,11 +187,11 @@ pub struct EmbeddingAnswer {
     /// Input tokens.
     pub tokens: Option<u64>,
     /// Fields of the request that the model refused and that were omitted.
-    pub left_out: Vec<String>,
+    pub omitted: Vec<String>,
 }
 
 /// Parses a provider's response. `None` if it is malformed or the number of vectors differs from the number of texts.
-pub fn answer(kind: ApiFormat, texts: usize, body: &Value) -> Option<EmbeddingAnswer> {
+pub fn parse_answer(kind: ApiFormat, texts: usize, body: &Value) -> Option<EmbeddingAnswer> {
     let vector = |value: &Value| -> Option<Vec<f32>> {
         let numbers = value.as_array().filter(|numbers| !numbers.is_empty())?;
         numbers
@@ -218,7 +223,7 @@ pub fn answer(kind: ApiFormat, texts: usize, body: &Value) -> Option<EmbeddingAn
     Some(EmbeddingAnswer {
         vectors,
         tokens,
-        left_out: Vec::new(),
+        omitted: Vec::new(),
     })
 }
 
@@ -228,15 +233,15 @@ mod tests {
 
     #[test]
     fn requests_and_responses_are_parsed() {
-        let asked = read(
+        let asked = parse_request(
             &json!({ "model": "m", "input": ["a", "b"], "encoding_format": "base64", "x": 1 }),
         );
         let asked = asked.expect("sound");
         assert_eq!((asked.texts.len(), asked.is_base64), (2, true));
-        assert_eq!(ignored(None, &asked), ["x"]);
-        assert_eq!(ignored(Some(ApiFormat::Gemini), &asked), ["x"]);
-        assert!(ignored(Some(ApiFormat::Ollama), &asked).is_empty());
-        let (_, sent) = request(ApiFormat::OpenAi, "m", &asked).expect("it has embeddings");
+        assert_eq!(ignored_fields(None, &asked), ["x"]);
+        assert_eq!(ignored_fields(Some(ApiFormat::Gemini), &asked), ["x"]);
+        assert!(ignored_fields(Some(ApiFormat::Ollama), &asked).is_empty());
+        let (_, sent) = build_request(ApiFormat::OpenAi, "m", &asked).expect("it has embeddings");
         assert_eq!(
             (&sent["x"], &sent["encoding_format"]),
             (&json!(1), &json!("float"))
@@ -256,7 +261,11 @@ mod tests {
             ),
             (json!({ "input": "a" }), "model"),
         ] {
-            assert_eq!(read(&body).expect_err("refused").param, param, "{body}");
+            assert_eq!(
+                parse_request(&body).expect_err("refused").param,
+                param,
+                "{body}"
+            );
         }
     }
 
@@ -272,7 +281,7 @@ mod tests {
             (ApiFormat::Ollama, "dimensions"),
             (ApiFormat::Gemini, "outputDimensionality"),
         ] {
-            let (_, mut body) = request(kind, "m", &asked).expect("it has embeddings");
+            let (_, mut body) = build_request(kind, "m", &asked).expect("it has embeddings");
             let refused = [field.to_owned(), "model".to_owned(), "input".to_owned()];
             assert_eq!(
                 remove_refused(&mut body, &refused),
@@ -311,14 +320,14 @@ mod tests {
                 json!({ "embeddings": [{ "values": [1, 2] }, { "values": [3, 4] }] }),
             ),
         ] {
-            let (at, body) = request(kind, "m", &asked).expect("it has embeddings");
+            let (at, body) = build_request(kind, "m", &asked).expect("it has embeddings");
             assert_eq!((at.as_str(), body.pointer(place)), (path, Some(&json!(2))));
-            let told = answer(kind, 2, &given).expect("vectors");
+            let told = parse_answer(kind, 2, &given).expect("vectors");
             assert_eq!(told.vectors, [[1.0, 2.0], [3.0, 4.0]]);
             assert_eq!(told.tokens.is_some(), kind != ApiFormat::Gemini);
-            assert_eq!(answer(kind, 3, &given), None, "one is missing");
-            assert_eq!(answer(kind, 2, &json!({ "error": "x" })), None);
+            assert_eq!(parse_answer(kind, 3, &given), None, "one is missing");
+            assert_eq!(parse_answer(kind, 2, &json!({ "error": "x" })), None);
         }
-        assert_eq!(request(ApiFormat::Anthropic, "m", &asked), None);
+        assert_eq!(build_request(ApiFormat::Anthropic, "m", &asked), None);
     }
 }

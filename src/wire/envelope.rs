@@ -10,7 +10,7 @@ const MAX_BYTES: usize = 1024 * 1024;
 
 /// Wraps a vendor's block in a reasoning item: its text as a summary, and the whole block to be sent back. `None` if
 /// it is already a Responses item, or its vendor does not accept it back.
-pub(super) fn seal(id: &str, block: &Value) -> Option<Value> {
+pub(super) fn wrap(id: &str, block: &Value) -> Option<Value> {
     if block["type"] == "reasoning" || !(is_signed_thought(block) || is_opaque(block)) {
         return None;
     }
@@ -25,7 +25,7 @@ pub(super) fn seal(id: &str, block: &Value) -> Option<Value> {
 }
 
 /// The vendor's block in an item that a client sends back; `None` if the item is a native Responses item.
-pub(super) fn open(item: &Value) -> Option<Value> {
+pub(super) fn unwrap_block(item: &Value) -> Option<Value> {
     if !is_encrypted_item(item) {
         return None;
     }
@@ -54,9 +54,9 @@ mod tests {
             json!({ "type": "redacted_thinking", "data": "b3A" }),
             json!({ "type": "reasoning.encrypted", "data": "b3A", "index": 0 }),
         ] {
-            let item = seal("rs_1", &block).expect("an item");
+            let item = wrap("rs_1", &block).expect("an item");
             assert_eq!(item["type"], "reasoning");
-            assert_eq!(open(&item), Some(block));
+            assert_eq!(unwrap_block(&item), Some(block));
         }
         for own in [
             json!({ "type": "reasoning", "summary": [], "encrypted_content": "gAAAA" }),
@@ -64,9 +64,9 @@ mod tests {
             json!({ "type": "reasoning", "summary": [], "encrypted_content": "{" }),
             json!({ "type": "reasoning", "summary": [] }),
         ] {
-            assert_eq!(open(&own), None, "{own}");
+            assert_eq!(unwrap_block(&own), None, "{own}");
         }
         let unsigned = json!({ "type": "thinking", "thinking": "Okay.", "signature": "" });
-        assert_eq!(seal("rs_1", &unsigned), None);
+        assert_eq!(wrap("rs_1", &unsigned), None);
     }
 }

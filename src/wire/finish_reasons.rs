@@ -4,7 +4,7 @@ use crate::domain::chat::Finish;
 
 /// Documented finish reasons of a regular end, in lowercase. Routers pass on the reason from the model's own
 /// vendor, so one table serves every API format.
-const GOOD: &[(&str, Finish)] = &[
+const REGULAR_REASONS: &[(&str, Finish)] = &[
     // OpenAI, Gemini, Ollama, and most others.
     ("stop", Finish::Stop),
     ("length", Finish::Length),
@@ -62,7 +62,7 @@ const GOOD: &[(&str, Finish)] = &[
 ];
 
 /// Prefixes from enum names, which proxies keep when they print an SDK's value.
-const PREFIXES: &[&str] = &[
+const ENUM_PREFIXES: &[&str] = &[
     "finish_reason_",
     "finishreason.",
     "stop_reason_",
@@ -74,7 +74,7 @@ const PREFIXES: &[&str] = &[
 pub(super) fn parse(reason: &str) -> Option<Finish> {
     let reason = reason.trim().trim_matches('"').to_ascii_lowercase();
     let reason = reason.replace(['-', ' '], "_");
-    let bare = PREFIXES
+    let bare = ENUM_PREFIXES
         .iter()
         .find_map(|prefix| reason.strip_prefix(prefix));
     let reason = bare.unwrap_or(&reason);
@@ -92,7 +92,7 @@ pub(super) fn parse(reason: &str) -> Option<Finish> {
         };
         known == word || letters(known) == letters(word)
     };
-    let found = GOOD.iter().find(|(known, _)| is_word(known));
+    let found = REGULAR_REASONS.iter().find(|(known, _)| is_word(known));
     let finish = found.map(|(_, finish)| *finish);
     finish.filter(|finish| !is_filter || *finish == Finish::ContentFilter)
 }

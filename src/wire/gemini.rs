@@ -4,7 +4,7 @@
 use serde_json::{Map, Value, json};
 
 use super::answer_builder::AnswerBuilder;
-use super::prompt::{PromptTurn, called, divide, effort, thinking_budget};
+use super::prompt::{PromptTurn, accepted_effort, split_instructions, thinking_budget, tool_name};
 use super::sse::SseFrame;
 use super::usage_counts::{self, UsageCounts};
 use super::{ModelCapabilities, refusal, schema_subset};
@@ -12,12 +12,12 @@ use crate::domain::chat::{CallError, CallErrorKind, ModelRequest};
 use crate::domain::model::{Structured, Thinking};
 use crate::domain::tools::{Tool, ToolChoice, Tools};
 
-pub(super) fn path(name: &str) -> String {
-    format!("models/{}:streamGenerateContent?alt=sse", safe(name))
+pub(super) fn model_path(name: &str) -> String {
+    format!("models/{}:streamGenerateContent?alt=sse", escape_name(name))
 }
 
 /// Escapes a model name for a URL path.
-pub(super) fn safe(name: &str) -> String {
+pub(super) fn escape_name(name: &str) -> String {
     let name = name.strip_prefix("models/").unwrap_or(name);
     // The name must not be able to change the rest of the path.
     name.chars()
@@ -26,10 +26,10 @@ pub(super) fn safe(name: &str) -> String {
 }
 
 pub(super) fn body(request: &ModelRequest, capabilities: &ModelCapabilities) -> Value {
-    let shape = capabilities.shape("responseJsonSchema", request);
-    let (system, turns) = divide(request, shape);
+    let shape = capabilities.schema_method("responseJsonSchema", request);
+    let (system, turns) = split_instructions(request, shape);
     let mut body = Map::new();
-    let contents = turns.iter().map(|one| turn(request, one));
+    let contents = turns.iter().map(|one| encode_turn(request, one));
     body.insert("contents".into(), contents.collect());
     if !system.is_empty() {
         body.insert(
@@ -37,8 +37,8 @@ pub(super) fn body(request: &ModelRequest, capabilities: &ModelCapabilities) -> 
             json!({ "parts": [{ "text": system }] }),
         );
     }
-    let mut config = sampling(request, capabilities);
-    if let Some(thinking) = thinking(request, capabilities) {
+    let mut config = sampling_config(request, capabilities);
+    if let Some(thinking) = thinking_config(request, capabilities) {
         config.insert("thinkingConfig".into(), thinking);
     }
     match (&request.format, shape) {
@@ -46,12 +46,12 @@ pub(super) fn body(request: &ModelRequest, capabilities: &ModelCapabilities) -> 
             config.insert("responseMimeType".into(), json!("application/json"));
             // An empty list of required properties is refused.
             if !format.any {
-                let schema = schema_subset::gemini(&format.schema);
+                let schema = schema_subset::gemini_subset(&format.schema);
                 config.insert("responseJsonSchema".into(), schema);
             }
         }
         (Some(format), Structured::Tool) => {
-            body.insert("tools".into(), json!([{ "functionDeclarations": [{ "name": format.name, "description": "Gives the answer.", "parametersJsonSchema": schema_subset::gemini(&format.schema) }] }]));
+            body.insert("tools".into(), json!([{ "functionDeclarations": [{ "name": format.name, "description": "Gives the answer.", "parametersJsonSchema": schema_subset::gemini_subset(&format.schema) }] }]));
             let wanted = json!({ "mode": "ANY", "allowedFunctionNames": [format.name] });
             body.insert(
                 "toolConfig".into(),
@@ -61,7 +61,7 @@ pub(super) fn body(request: &ModelRequest, capabilities: &ModelCapabilities) -> 
         _ => {}
     }
     if let Some(tools) = &request.tools {
-        offer(&mut body, tools);
+        add_tools(&mut body, tools);
     }
     if !config.is_empty() {
         body.insert("generationConfig".into(), Value::Object(config));
@@ -69,7 +69,7 @@ pub(super) fn body(request: &ModelRequest, capabilities: &ModelCapabilities) -> 
     Value::Object(body)
 }
 
-fn offer(body: &mut Map<String, Value>, tools: &Tools) {
+fn add_tools(body: &mut Map<String, Value>, tools: &Tools) {
     let declared = |tool: &Tool| {
         let mut declared = json!({ "name": tool.name, "description": tool.description });
         if !tool.parameters.is_null() {
@@ -91,9 +91,9 @@ fn offer(body: &mut Map<String, Value>, tools: &Tools) {
     );
 }
 
-fn turn(request: &ModelRequest, turn: &PromptTurn) -> Value {
+fn encode_turn(request: &ModelRequest, turn: &PromptTurn) -> Value {
     if let Some(id) = turn.result_of {
-        let given = json!({ "name": called(request, id), "response": { "result": turn.text } });
+        let given = json!({ "name": tool_name(request, id), "response": { "result": turn.text } });
         return json!({ "role": "user", "parts": [{ "functionResponse": given }] });
     }
     let role = if turn.is_model { "model" } else { "user" };
@@ -115,7 +115,7 @@ fn turn(request: &ModelRequest, turn: &PromptTurn) -> Value {
     json!({ "role": role, "parts": parts })
 }
 
-fn sampling(request: &ModelRequest, capabilities: &ModelCapabilities) -> Map<String, Value> {
+fn sampling_config(request: &ModelRequest, capabilities: &ModelCapabilities) -> Map<String, Value> {
     let own = &request.parameters;
     let mut config = Map::new();
     for (known, spelled, value) in [
@@ -148,7 +148,7 @@ fn sampling(request: &ModelRequest, capabilities: &ModelCapabilities) -> Map<Str
             (!own.stop.is_empty()).then(|| json!(own.stop)),
         ),
     ] {
-        if let Some(value) = value.filter(|_| capabilities.takes(known, spelled)) {
+        if let Some(value) = value.filter(|_| capabilities.accepts_parameter(known, spelled)) {
             config.insert(spelled.into(), value);
         }
     }
@@ -156,16 +156,16 @@ fn sampling(request: &ModelRequest, capabilities: &ModelCapabilities) -> Map<Str
 }
 
 /// The thinking settings: a level or a budget, but never both, which the API refuses.
-fn thinking(request: &ModelRequest, capabilities: &ModelCapabilities) -> Option<Value> {
+fn thinking_config(request: &ModelRequest, capabilities: &ModelCapabilities) -> Option<Value> {
     if matches!(capabilities.thinking, Thinking::Fixed | Thinking::Unknown)
         && request.parameters.reasoning_effort.is_none()
     {
         return None;
     }
-    if capabilities.refuses("thinkingConfig") || capabilities.thinking == Thinking::Fixed {
+    if capabilities.has_refused("thinkingConfig") || capabilities.thinking == Thinking::Fixed {
         return None;
     }
-    let effort = effort(request, capabilities, "thinkingLevel");
+    let effort = accepted_effort(request, capabilities, "thinkingLevel");
     let mut config = json!({ "includeThoughts": true });
     match (effort, capabilities.thinking) {
         (None, _) => {}
@@ -188,20 +188,20 @@ fn thinking(request: &ModelRequest, capabilities: &ModelCapabilities) -> Option<
     Some(config)
 }
 
-pub(super) fn read(builder: &mut AnswerBuilder, event: &SseFrame) {
+pub(super) fn read_event(builder: &mut AnswerBuilder, event: &SseFrame) {
     match crate::domain::json::parse(&event.data) {
-        Ok(frame) => take(builder, &frame),
+        Ok(frame) => read_frame(builder, &frame),
         Err(_) => builder.unreadable(&event.data, "a Gemini answer"),
     }
 }
 
 /// Without `alt=sse`, the frames arrive as one list.
-pub(super) fn whole(builder: &mut AnswerBuilder, body: &Value) {
+pub(super) fn read_whole(builder: &mut AnswerBuilder, body: &Value) {
     let frames = body
         .as_array()
         .map_or(std::slice::from_ref(body), Vec::as_slice);
     for frame in frames {
-        take(builder, frame);
+        read_frame(builder, frame);
     }
     if !frames.iter().any(is_frame) {
         builder.malformed("a Gemini answer");
@@ -215,8 +215,8 @@ fn is_frame(frame: &Value) -> bool {
         .any(|name| !frame[*name].is_null())
 }
 
-fn take(builder: &mut AnswerBuilder, frame: &Value) {
-    if let Some(error) = refusal::reported(frame) {
+fn read_frame(builder: &mut AnswerBuilder, frame: &Value) {
+    if let Some(error) = refusal::reported_error(frame) {
         return builder.fail(refusal::in_band(error));
     }
     if let Some(reason) = frame["promptFeedback"]["blockReason"].as_str() {
@@ -236,9 +236,9 @@ fn take(builder: &mut AnswerBuilder, frame: &Value) {
     {
         let text = part["text"].as_str().unwrap_or_default();
         if part["thought"] == true {
-            builder.reasoning(text);
+            builder.add_reasoning(text);
         } else {
-            builder.text(text);
+            builder.add_text(text);
         }
         let call = &part["functionCall"];
         if call.is_object() {
@@ -249,17 +249,17 @@ fn take(builder: &mut AnswerBuilder, frame: &Value) {
                 _ => json!({}),
             };
             let (id, name) = (id.unwrap_or_default(), name.unwrap_or_default());
-            builder.whole_call(id, name, &args, part["thoughtSignature"].as_str());
+            builder.add_complete_call(id, name, &args, part["thoughtSignature"].as_str());
         }
     }
-    usage(builder, &frame["usageMetadata"]);
+    read_usage(builder, &frame["usageMetadata"]);
     if let Some(reason) = candidate["finishReason"].as_str() {
-        stopped(builder, reason);
+        read_finish_reason(builder, reason);
     }
 }
 
 /// Finish reasons for which the model's output is unusable.
-const UNUSABLE: &[&str] = &[
+const UNUSABLE_REASONS: &[&str] = &[
     "MALFORMED_FUNCTION_CALL",
     "MALFORMED_RESPONSE",
     "UNEXPECTED_TOOL_CALL",
@@ -267,8 +267,8 @@ const UNUSABLE: &[&str] = &[
     "MISSING_THOUGHT_SIGNATURE",
 ];
 
-fn stopped(builder: &mut AnswerBuilder, reason: &str) {
-    if UNUSABLE
+fn read_finish_reason(builder: &mut AnswerBuilder, reason: &str) {
+    if UNUSABLE_REASONS
         .iter()
         .any(|known| known.eq_ignore_ascii_case(reason))
     {
@@ -278,10 +278,10 @@ fn stopped(builder: &mut AnswerBuilder, reason: &str) {
             format!("the model's answer was unusable ({why})"),
         ));
     }
-    builder.stopped(reason);
+    builder.set_finish_reason(reason);
 }
 
-fn usage(builder: &mut AnswerBuilder, found: &Value) {
+fn read_usage(builder: &mut AnswerBuilder, found: &Value) {
     if !found.is_object() {
         return;
     }
@@ -295,7 +295,7 @@ fn usage(builder: &mut AnswerBuilder, found: &Value) {
     let output = sum(count("candidatesTokenCount"), reasoning);
     // Some servers report only the total; the output count is the rest.
     let rest = || count("totalTokenCount")?.checked_sub(input?);
-    builder.count(UsageCounts {
+    builder.add_counts(UsageCounts {
         input,
         output: output.filter(|&output| output > 0).or_else(rest).or(output),
         cached: count("cachedContentTokenCount"),

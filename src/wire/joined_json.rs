@@ -8,8 +8,8 @@ use serde::de::IgnoredAny;
 const AFTER_OBJECT: &[u8] = b"{d[ \n\r\t";
 
 /// Splits a text into its JSON texts; `None` if it is a single text, or not JSON.
-pub(super) fn split(data: &str) -> Option<Vec<String>> {
-    let bare = without_mark(data);
+pub(super) fn split_objects(data: &str) -> Option<Vec<String>> {
+    let bare = strip_data_prefix(data);
     // Nearly all data is a single object; this check avoids parsing it.
     let bytes = bare.as_bytes();
     let follows = |end: usize| {
@@ -28,16 +28,16 @@ pub(super) fn split(data: &str) -> Option<Vec<String>> {
     while !rest.is_empty() {
         let end = match rest.starts_with("[DONE]") {
             true => "[DONE]".len(),
-            false => length(rest)?,
+            false => object_length(rest)?,
         };
         parts.push(rest[..end].to_owned());
-        rest = without_mark(&rest[end..]);
+        rest = strip_data_prefix(&rest[end..]);
     }
     Some(parts)
 }
 
 /// Strips the `data:` prefix of a text.
-fn without_mark(text: &str) -> &str {
+fn strip_data_prefix(text: &str) -> &str {
     let mut text = text.trim_start();
     while let Some(rest) = text.strip_prefix("data:") {
         text = rest.trim_start();
@@ -46,7 +46,7 @@ fn without_mark(text: &str) -> &str {
 }
 
 /// Length, in bytes, of the object with which a text begins.
-fn length(text: &str) -> Option<usize> {
+fn object_length(text: &str) -> Option<usize> {
     text.strip_prefix('{')?;
     let mut values = serde_json::Deserializer::from_str(text).into_iter::<IgnoredAny>();
     values.next()?.ok()?;
@@ -77,7 +77,7 @@ mod tests {
         ] {
             let expected =
                 expected.map(|parts: Vec<&str>| { parts }.into_iter().map(str::to_owned).collect());
-            assert_eq!(split(data), expected, "{data:?}");
+            assert_eq!(split_objects(data), expected, "{data:?}");
         }
     }
 }

@@ -14,7 +14,7 @@ enum OpenContainer {
 const MAX_PATHS: usize = 16 << 20;
 
 /// Line numbers, from 1, by path: `stages.1.prompt`.
-pub fn lines(text: &str) -> BTreeMap<String, usize> {
+pub fn lines_by_path(text: &str) -> BTreeMap<String, usize> {
     let mut found = BTreeMap::new();
     let mut path: Vec<OpenContainer> = Vec::new();
     let (mut line, mut size) = (1, 0);
@@ -43,7 +43,7 @@ pub fn lines(text: &str) -> BTreeMap<String, usize> {
         }
         // A value's line is that of its first character, or of its key.
         if !character.is_whitespace() && !matches!(character, ',' | '}' | ']' | ':') {
-            let shown = shown(&path);
+            let shown = path_text(&path);
             size += shown.len();
             if size > MAX_PATHS {
                 break;
@@ -66,7 +66,7 @@ fn end_of_text(rest: &mut std::str::CharIndices) -> Option<usize> {
     None
 }
 
-fn shown(path: &[OpenContainer]) -> String {
+fn path_text(path: &[OpenContainer]) -> String {
     let parts: Vec<String> = path
         .iter()
         .map(|open| match open {
@@ -85,7 +85,7 @@ mod tests {
     fn work_for_long_keys_is_bounded() {
         let values = vec!["1"; 1_000].join(",");
         let text = format!("{{\"first\": 1, \"{}\": [{values}]}}", "k".repeat(1 << 20));
-        let found = lines(&text);
+        let found = lines_by_path(&text);
         assert_eq!(found.get("first"), Some(&1));
         let size: usize = found.keys().map(String::len).sum();
         assert!(size <= MAX_PATHS, "{size}");
@@ -95,7 +95,7 @@ mod tests {
     fn every_value_has_its_line() {
         let text = "{\n \"a\": 1,\n \"b\\\"x\": [\n  {\"c\": \"] } , \\\\\"},\n  [2,\n 3]\n ],\n \"d\": {\"e\":\n null}}";
         assert!(serde_json::from_str::<serde_json::Value>(text).is_ok());
-        let found = lines(text);
+        let found = lines_by_path(text);
         for (path, line) in [
             ("a", 2),
             ("b\"x", 3),

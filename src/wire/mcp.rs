@@ -4,7 +4,7 @@
 use serde_json::{Map, Value, json};
 
 /// Supported protocol versions, newest first.
-const VERSIONS: &[&str] = &["2025-11-25", "2025-06-18", "2025-03-26", "2024-11-05"];
+const PROTOCOL_VERSIONS: &[&str] = &["2025-11-25", "2025-06-18", "2025-03-26", "2024-11-05"];
 /// Version used with a client that requests none of these.
 const DEFAULT_VERSION: &str = "2025-06-18";
 /// Default timeout of a tool call, in seconds.
@@ -29,7 +29,7 @@ pub enum McpMessage {
     /// The client cancels the request with this ID.
     Cancelled(Value),
     /// A notification, which requires no response.
-    Notice,
+    Notification,
 }
 
 /// A method of the protocol, with its parameters.
@@ -96,7 +96,7 @@ pub struct McpError {
 /// # Errors
 ///
 /// When the message is not valid JSON-RPC, is a batch, or names an unknown method, tool, or argument.
-pub fn read(text: &str) -> Result<McpMessage, McpError> {
+pub fn parse_message(text: &str) -> Result<McpMessage, McpError> {
     let error = |id: &Value, code, text: &str| McpError {
         id: id.clone(),
         code,
@@ -109,7 +109,7 @@ pub fn read(text: &str) -> Result<McpMessage, McpError> {
     let Some(method) = message["method"].as_str() else {
         // A response to a request that was never sent; ignored, because there is no request to answer.
         return match is_answer {
-            true => Ok(McpMessage::Notice),
+            true => Ok(McpMessage::Notification),
             false => Err(error(&id, -32600, "this is not a JSON-RPC 2.0 request")),
         };
     };
@@ -117,18 +117,20 @@ pub fn read(text: &str) -> Result<McpMessage, McpError> {
     if message.get("id").is_none() {
         return Ok(match method {
             "notifications/cancelled" => McpMessage::Cancelled(params["requestId"].clone()),
-            _ => McpMessage::Notice,
+            _ => McpMessage::Notification,
         });
     }
     if !(id.is_string() || id.is_number()) {
         return Err(error(&Value::Null, -32600, "an id is a string or a number"));
     }
     let ask = match method {
-        "initialize" => McpRequest::Initialize(version(params["protocolVersion"].as_str())),
+        "initialize" => {
+            McpRequest::Initialize(negotiate_version(params["protocolVersion"].as_str()))
+        }
         "ping" => McpRequest::Ping,
         "tools/list" => McpRequest::Tools,
         "tools/call" => {
-            let (tool, deadline) = call(params).map_err(|why| error(&id, -32602, &why))?;
+            let (tool, deadline) = parse_call(params).map_err(|why| error(&id, -32602, &why))?;
             McpRequest::Call(tool, deadline)
         }
         _ => return Err(error(&id, -32601, &format!("there is no method {method}"))),
@@ -136,12 +138,14 @@ pub fn read(text: &str) -> Result<McpMessage, McpError> {
     Ok(McpMessage::Request { id, ask })
 }
 
-fn version(wanted: Option<&str>) -> &'static str {
-    let known = VERSIONS.iter().find(|version| Some(**version) == wanted);
+fn negotiate_version(wanted: Option<&str>) -> &'static str {
+    let known = PROTOCOL_VERSIONS
+        .iter()
+        .find(|version| Some(**version) == wanted);
     known.copied().unwrap_or(DEFAULT_VERSION)
 }
 
-fn call(params: &Value) -> Result<(McpTool, f64), String> {
+fn parse_call(params: &Value) -> Result<(McpTool, f64), String> {
     let empty = Map::new();
     let name = params["name"]
         .as_str()
@@ -171,28 +175,29 @@ fn call(params: &Value) -> Result<(McpTool, f64), String> {
     }
     let tool = match name {
         "consult" => McpTool::Consult(PanelQuestion {
-            question: text(said, "question")?.ok_or("question is missing")?,
-            models: texts(said, "models")?,
-            pattern: text(said, "pattern")?,
-            documents: texts(said, "documents")?,
-            depth: text(said, "depth")?,
-            budget_usd: number(said, "budget_usd", 0.0, 1e6)?,
+            question: text_argument(said, "question")?.ok_or("question is missing")?,
+            models: texts_argument(said, "models")?,
+            pattern: text_argument(said, "pattern")?,
+            documents: texts_argument(said, "documents")?,
+            depth: text_argument(said, "depth")?,
+            budget_usd: number_argument(said, "budget_usd", 0.0, 1e6)?,
         }),
         "search_documents" => McpTool::SearchDocuments {
-            query: text(said, "query")?.ok_or("query is missing")?,
-            limit: number(said, "limit", 1.0, MAX_HITS as f64)?
+            query: text_argument(said, "query")?.ok_or("query is missing")?,
+            limit: number_argument(said, "limit", 1.0, MAX_HITS as f64)?
                 .map_or(DEFAULT_HITS, |n| n as usize),
         },
-        "analysis_status" => {
-            McpTool::AnalysisStatus(text(said, "analysis_id")?.ok_or("analysis_id is missing")?)
-        }
+        "analysis_status" => McpTool::AnalysisStatus(
+            text_argument(said, "analysis_id")?.ok_or("analysis_id is missing")?,
+        ),
         _ => McpTool::ListPatterns,
     };
-    let deadline = number(said, "deadline_s", 1.0, MAX_TIMEOUT)?.unwrap_or(DEFAULT_TIMEOUT);
+    let deadline =
+        number_argument(said, "deadline_s", 1.0, MAX_TIMEOUT)?.unwrap_or(DEFAULT_TIMEOUT);
     Ok((tool, deadline))
 }
 
-fn text(said: &Map<String, Value>, key: &str) -> Result<Option<String>, String> {
+fn text_argument(said: &Map<String, Value>, key: &str) -> Result<Option<String>, String> {
     match said.get(key) {
         None | Some(Value::Null) => Ok(None),
         Some(Value::String(text)) if !text.trim().is_empty() => Ok(Some(text.clone())),
@@ -200,7 +205,7 @@ fn text(said: &Map<String, Value>, key: &str) -> Result<Option<String>, String> 
     }
 }
 
-fn texts(said: &Map<String, Value>, key: &str) -> Result<Vec<String>, String> {
+fn texts_argument(said: &Map<String, Value>, key: &str) -> Result<Vec<String>, String> {
     let wrong = || format!("{key} must be a list of strings");
     let item = |item: &Value| item.as_str().map(str::to_owned).ok_or_else(wrong);
     match said.get(key) {
@@ -210,7 +215,7 @@ fn texts(said: &Map<String, Value>, key: &str) -> Result<Vec<String>, String> {
     }
 }
 
-fn number(
+fn number_argument(
     said: &Map<String, Value>,
     key: &str,
     least: f64,
@@ -226,12 +231,12 @@ fn number(
 }
 
 /// Encodes a successful response.
-pub fn answered(id: &Value, result: Value) -> Value {
+pub fn success_response(id: &Value, result: Value) -> Value {
     json!({"jsonrpc": "2.0", "id": id, "result": result})
 }
 
 /// Encodes an error response.
-pub fn refused(error: &McpError) -> Value {
+pub fn error_response(error: &McpError) -> Value {
     json!({"jsonrpc": "2.0", "id": error.id, "error": {"code": error.code, "message": error.text}})
 }
 
@@ -241,7 +246,7 @@ pub fn tool_result(text: &str, structured: Value) -> Value {
 }
 
 /// Encodes a tool's error, which the model sees, so that it can try something else.
-pub fn failed(text: &str) -> Value {
+pub fn tool_error(text: &str) -> Value {
     json!({"content": [{"type": "text", "text": text}], "isError": true})
 }
 
@@ -300,8 +305,8 @@ pub fn tools() -> Value {
 mod tests {
     use super::*;
 
-    fn said(text: &str) -> String {
-        match read(text) {
+    fn parse_and_respond(text: &str) -> String {
+        match parse_message(text) {
             Ok(McpMessage::Request { id, ask }) => format!("{id} {ask:?}"),
             Ok(other) => format!("{other:?}"),
             Err(error) => format!("{} {} {}", error.id, error.code, error.text),
@@ -340,7 +345,7 @@ mod tests {
             ),
             (r#"{"id":3,"result":{}}"#, "Notice"),
         ] {
-            assert_eq!(said(text), expected, "{text}");
+            assert_eq!(parse_and_respond(text), expected, "{text}");
         }
     }
 
@@ -388,7 +393,11 @@ mod tests {
                 "1 -32602 consult has no argument sudo",
             ),
         ] {
-            assert!(said(&text).starts_with(expected), "{text}: {}", said(&text));
+            assert!(
+                parse_and_respond(&text).starts_with(expected),
+                "{text}: {}",
+                parse_and_respond(&text)
+            );
         }
     }
 
@@ -410,7 +419,7 @@ mod tests {
                 };
                 arguments.insert(key.clone(), value);
             }
-            let read = call(&json!({"name": name, "arguments": arguments}));
+            let read = parse_call(&json!({"name": name, "arguments": arguments}));
             assert!(read.is_ok(), "{name}: {read:?}");
         }
     }

@@ -51,9 +51,11 @@ use serde_json::{Map, Value};
 use crate::domain::chat::{Answer, CallError, Delta, Finish, ModelRequest};
 use crate::domain::model::{Structured, Thinking};
 use answer_builder::AnswerBuilder;
-pub use model_lists::{ListedModel, models};
+pub use model_lists::{ListedModel, parse_models};
 pub use openai::ProviderQuirks;
-pub use refusal::{clean, error, refused_parameter, rejects_images, unwelcome_among};
+pub use refusal::{
+    error, refused_field_among, refused_parameter, rejects_images, sanitize_message,
+};
 use surrogates::PendingSurrogates;
 
 /// An API format.
@@ -145,22 +147,23 @@ pub struct ModelCapabilities {
 
 impl ModelCapabilities {
     /// Whether a parameter may be sent: `known` is its name in the glossary, `spelled` its name on the wire.
-    fn takes(&self, known: &str, spelled: &str) -> bool {
+    fn accepts_parameter(&self, known: &str, spelled: &str) -> bool {
         let accepted = &self.accepted;
-        (accepted.is_empty() || accepted.iter().any(|name| name == known)) && !self.refuses(spelled)
+        (accepted.is_empty() || accepted.iter().any(|name| name == known))
+            && !self.has_refused(spelled)
     }
 
-    fn refuses(&self, spelled: &str) -> bool {
+    fn has_refused(&self, spelled: &str) -> bool {
         self.refused.iter().any(|name| name == spelled)
     }
 
     /// How the answer's schema is enforced; a method that the model has refused is not used again.
-    fn shape(&self, native: &str, request: &ModelRequest) -> Structured {
+    fn schema_method(&self, native: &str, request: &ModelRequest) -> Structured {
         match self.structured {
             // A forced tool would interfere with the client's own tools.
             Structured::Tool if request.tools.is_some() => Structured::Prompt,
-            Structured::Native if self.refuses(native) => Structured::Prompt,
-            Structured::Tool if self.refuses("tools") || self.refuses("tool_choice") => {
+            Structured::Native if self.has_refused(native) => Structured::Prompt,
+            Structured::Tool if self.has_refused("tools") || self.has_refused("tool_choice") => {
                 Structured::Prompt
             }
             other => other,
@@ -198,13 +201,16 @@ pub fn request(
             "messages".to_owned(),
             anthropic::body(name, request, capabilities),
         ),
-        ApiFormat::Gemini => (gemini::path(name), gemini::body(request, capabilities)),
+        ApiFormat::Gemini => (
+            gemini::model_path(name),
+            gemini::body(request, capabilities),
+        ),
         ApiFormat::Ollama => (
             "api/chat".to_owned(),
             ollama::body(name, request, capabilities),
         ),
     };
-    passthrough::add(kind, &mut body, request, capabilities);
+    passthrough::add_fields(kind, &mut body, request, capabilities);
     OutgoingRequest {
         path,
         body: body.to_string().into_bytes(),
@@ -216,7 +222,7 @@ pub fn request(
 pub struct AnswerDecoder {
     kind: ApiFormat,
     builder: AnswerBuilder,
-    halves: PendingSurrogates,
+    pending_surrogates: PendingSurrogates,
     /// Whether chunks of a stream have arrived, readable or not.
     is_streamed: bool,
 }
@@ -235,11 +241,11 @@ pub struct StreamSettings<'a> {
 impl AnswerDecoder {
     /// Creates a decoder without known stream properties.
     pub fn new(kind: ApiFormat) -> Self {
-        Self::reading(kind, StreamSettings::default())
+        Self::with_settings(kind, StreamSettings::default())
     }
 
     /// Creates a decoder for a stream with known properties.
-    pub fn reading(kind: ApiFormat, reading: StreamSettings<'_>) -> Self {
+    pub fn with_settings(kind: ApiFormat, reading: StreamSettings<'_>) -> Self {
         let mut builder = AnswerBuilder::default();
         if reading.expects_close {
             builder.expect_close();
@@ -251,7 +257,7 @@ impl AnswerDecoder {
         Self {
             kind,
             builder,
-            halves: PendingSurrogates::default(),
+            pending_surrogates: PendingSurrogates::default(),
             is_streamed: false,
         }
     }
@@ -269,7 +275,7 @@ impl AnswerDecoder {
         self.is_streamed = true;
         let builder = &mut self.builder;
         let repaired;
-        let event = match self.halves.join_pairs(&event.data) {
+        let event = match self.pending_surrogates.join_pairs(&event.data) {
             Cow::Borrowed(_) => event,
             Cow::Owned(data) => {
                 repaired = sse::SseFrame {
@@ -279,7 +285,7 @@ impl AnswerDecoder {
                 &repaired
             }
         };
-        match joined_json::split(&event.data) {
+        match joined_json::split_objects(&event.data) {
             None => read(self.kind, builder, event),
             Some(parts) => {
                 for data in parts {
@@ -299,7 +305,7 @@ impl AnswerDecoder {
     /// Decodes a complete response: a server that does not stream sends one JSON object.
     pub fn push_whole(&mut self, body: &str) -> Vec<Delta> {
         // Some servers send the stream's chunks one after the other, without event framing.
-        if let Some(parts) = joined_json::split(body.trim()) {
+        if let Some(parts) = joined_json::split_objects(body.trim()) {
             let events = parts.into_iter().map(|data| sse::SseFrame {
                 data,
                 ..sse::SseFrame::default()
@@ -307,14 +313,14 @@ impl AnswerDecoder {
             return events.flat_map(|event| self.push(&event)).collect();
         }
         let builder = &mut self.builder;
-        let body = self.halves.join_pairs(body);
+        let body = self.pending_surrogates.join_pairs(body);
         let value = crate::domain::json::parse(&body).unwrap_or_default();
         match self.kind {
-            ApiFormat::OpenAi => openai::whole(builder, &value),
-            ApiFormat::Responses => responses::whole(builder, &value),
-            ApiFormat::Anthropic => anthropic::whole(builder, &value),
-            ApiFormat::Gemini => gemini::whole(builder, &value),
-            ApiFormat::Ollama => ollama::whole(builder, &value),
+            ApiFormat::OpenAi => openai::read_whole(builder, &value),
+            ApiFormat::Responses => responses::read_whole(builder, &value),
+            ApiFormat::Anthropic => anthropic::read_whole(builder, &value),
+            ApiFormat::Gemini => gemini::read_whole(builder, &value),
+            ApiFormat::Ollama => ollama::read_whole(builder, &value),
         }
         builder.take()
     }
@@ -378,11 +384,11 @@ impl AnswerDecoder {
 /// Decodes an event of an API format.
 fn read(kind: ApiFormat, builder: &mut AnswerBuilder, event: &sse::SseFrame) {
     match kind {
-        ApiFormat::OpenAi => openai::read(builder, event),
-        ApiFormat::Responses => responses::read(builder, event),
-        ApiFormat::Anthropic => anthropic::read(builder, event),
-        ApiFormat::Gemini => gemini::read(builder, event),
-        ApiFormat::Ollama => ollama::read(builder, event),
+        ApiFormat::OpenAi => openai::read_event(builder, event),
+        ApiFormat::Responses => responses::read_event(builder, event),
+        ApiFormat::Anthropic => anthropic::read_event(builder, event),
+        ApiFormat::Gemini => gemini::read_event(builder, event),
+        ApiFormat::Ollama => ollama::read_event(builder, event),
     }
 }
 
@@ -394,7 +400,7 @@ fn is_done(data: &str) -> bool {
 
 /// Whether the event only keeps the connection alive: an event without data, a comment sent as data, or a ping.
 fn is_keep_alive(event: &sse::SseFrame) -> bool {
-    const WORDS: &[&str] = &[
+    const KEEP_ALIVE_WORDS: &[&str] = &[
         "ping",
         "keep-alive",
         "keepalive",
@@ -404,7 +410,11 @@ fn is_keep_alive(event: &sse::SseFrame) -> bool {
         "{}",
     ];
     let data = event.data.trim();
-    let is_word = |text: &str| WORDS.iter().any(|word| text.eq_ignore_ascii_case(word));
+    let is_word = |text: &str| {
+        KEEP_ALIVE_WORDS
+            .iter()
+            .any(|word| text.eq_ignore_ascii_case(word))
+    };
     let name = event.event.as_str();
     // A ping with half an object means that the stream is damaged.
     let is_whole = |data: &str| {

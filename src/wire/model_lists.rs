@@ -28,20 +28,20 @@ pub struct ListedModel {
 }
 
 /// Parses the models in a provider's response, at most 1,000.
-pub fn models(kind: ApiFormat, body: &str) -> Option<Vec<ListedModel>> {
+pub fn parse_models(kind: ApiFormat, body: &str) -> Option<Vec<ListedModel>> {
     let value: Value = crate::domain::json::parse(body).ok()?;
     let list = [&value["data"], &value["models"], &value]
         .into_iter()
         .find_map(Value::as_array)?;
     let listed = list.iter().filter_map(|model| match kind {
-        ApiFormat::Gemini => gemini(model),
-        ApiFormat::Ollama => named(&model["name"]),
-        ApiFormat::OpenAi | ApiFormat::Responses | ApiFormat::Anthropic => plain(model),
+        ApiFormat::Gemini => parse_gemini_row(model),
+        ApiFormat::Ollama => name_only(&model["name"]),
+        ApiFormat::OpenAi | ApiFormat::Responses | ApiFormat::Anthropic => parse_row(model),
     });
     Some(listed.take(MAX_MODELS).collect())
 }
 
-fn named(name: &Value) -> Option<ListedModel> {
+fn name_only(name: &Value) -> Option<ListedModel> {
     let name = name.as_str()?;
     let sound = !name.is_empty()
         && name.len() <= 200
@@ -53,8 +53,8 @@ fn named(name: &Value) -> Option<ListedModel> {
 }
 
 /// Reads a row. OpenAI's list has names only; OpenRouter, Together, vLLM, and Anthropic add their own fields.
-fn plain(model: &Value) -> Option<ListedModel> {
-    let mut listed = named(&model["id"])?;
+fn parse_row(model: &Value) -> Option<ListedModel> {
+    let mut listed = name_only(&model["id"])?;
     let windows = [
         "context_length",
         "max_model_len",
@@ -69,7 +69,7 @@ fn plain(model: &Value) -> Option<ListedModel> {
     let created_at = model["created_at"].as_str().and_then(Timestamp::parse);
     let created_at = created_at.map(|at| at.millis() / 1_000);
     listed.created = model["created"].as_i64().or(created_at).unwrap_or(0);
-    listed.price = price(&model["pricing"]);
+    listed.price = parse_price(&model["pricing"]);
     let inputs = model["architecture"]["input_modalities"].as_array();
     listed.vision = inputs.map(|inputs| inputs.iter().any(|input| input == "image"));
     let takes = model["supported_parameters"].as_array();
@@ -86,7 +86,7 @@ fn plain(model: &Value) -> Option<ListedModel> {
 }
 
 /// Parses OpenRouter's prices, which are strings in dollars per token.
-fn price(pricing: &Value) -> Option<Price> {
+fn parse_price(pricing: &Value) -> Option<Price> {
     let dollars = |name: &str| {
         let value: f64 = pricing[name].as_str()?.parse().ok()?;
         // A negative price means that it depends on a model chosen later; one above a cent per token is an error
@@ -101,13 +101,13 @@ fn price(pricing: &Value) -> Option<Price> {
     })
 }
 
-fn gemini(model: &Value) -> Option<ListedModel> {
+fn parse_gemini_row(model: &Value) -> Option<ListedModel> {
     let methods = model["supportedGenerationMethods"].as_array();
     if methods.is_some_and(|methods| !methods.iter().any(|method| method == "generateContent")) {
         return None;
     }
     let name = model["name"].as_str()?;
-    let mut listed = named(&Value::from(name.strip_prefix("models/").unwrap_or(name)))?;
+    let mut listed = name_only(&Value::from(name.strip_prefix("models/").unwrap_or(name)))?;
     listed.context_window = model["inputTokenLimit"].as_u64().unwrap_or(0);
     Some(listed)
 }
@@ -119,7 +119,7 @@ mod tests {
     #[test]
     fn lists_with_and_without_metadata_are_parsed() {
         let openrouter = r#"{"data":[{"id":"a/b","context_length":128000,"architecture":{"input_modalities":["text","image"]},"pricing":{"prompt":"0.000003","completion":"0.000015","input_cache_read":"0.0000003"},"supported_parameters":["temperature","reasoning","tools"]},{"id":"auto","pricing":{"prompt":"-1","completion":"-1"}}]}"#;
-        let found = models(ApiFormat::OpenAi, openrouter).expect("a list");
+        let found = parse_models(ApiFormat::OpenAi, openrouter).expect("a list");
         assert_eq!(
             (found[0].context_window, found[0].vision),
             (128_000, Some(true))
@@ -129,14 +129,14 @@ mod tests {
         assert_eq!(found[0].parameters, ["temperature", "reasoning_effort"]);
         assert_eq!((found[1].price, found[1].vision), (None, None));
         let gemini = r#"{"models":[{"name":"models/gemini-3-pro","inputTokenLimit":1048576,"supportedGenerationMethods":["generateContent"]},{"name":"models/embedding-1","supportedGenerationMethods":["embedContent"]}]}"#;
-        let found = models(ApiFormat::Gemini, gemini).expect("a list");
+        let found = parse_models(ApiFormat::Gemini, gemini).expect("a list");
         assert_eq!(
             (found.len(), &*found[0].name, found[0].context_window),
             (1, "gemini-3-pro", 1_048_576)
         );
         let ollama = r#"{"models":[{"name":"llama3.2:3b","model":"llama3.2:3b","details":{"family":"llama"}}]}"#;
         assert_eq!(
-            models(ApiFormat::Ollama, ollama).expect("a list")[0].name,
+            parse_models(ApiFormat::Ollama, ollama).expect("a list")[0].name,
             "llama3.2:3b"
         );
         for (body, count) in [
@@ -146,7 +146,7 @@ mod tests {
             ("{}", None),
             ("<html>", None),
         ] {
-            let found = models(ApiFormat::OpenAi, body).map(|list| list.len());
+            let found = parse_models(ApiFormat::OpenAi, body).map(|list| list.len());
             assert_eq!(found, count, "{body}");
         }
     }

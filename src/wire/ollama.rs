@@ -4,8 +4,8 @@
 use serde_json::{Map, Value, json};
 
 use super::answer_builder::AnswerBuilder;
-use super::openai::functions;
-use super::prompt::{called, divide, effort};
+use super::openai::function_tools;
+use super::prompt::{accepted_effort, split_instructions, tool_name};
 use super::sse::SseFrame;
 use super::usage_counts::{self, UsageCounts};
 use super::{ModelCapabilities, refusal};
@@ -15,19 +15,19 @@ use crate::domain::model::Thinking;
 use crate::domain::tools::ToolChoice;
 
 /// Room for the answer, in tokens, when the request has no limit.
-const ROOM: u64 = 2_048;
+const DEFAULT_OUTPUT_TOKENS: u64 = 2_048;
 /// Increment of context sizes, in tokens: each new size reloads the model.
-const STEP: u64 = 4_096;
+const CONTEXT_STEP: u64 = 4_096;
 /// Maximum context size, in tokens: a home machine cannot hold more in addition to the model.
 const MAX_CONTEXT: u64 = 131_072;
 
 pub(super) fn body(name: &str, request: &ModelRequest, capabilities: &ModelCapabilities) -> Value {
     // Ollama itself can enforce a schema with any model.
-    let shape = match capabilities.refuses("format") {
+    let shape = match capabilities.has_refused("format") {
         true => Structured::Prompt,
         false => Structured::Native,
     };
-    let (system, turns) = divide(request, shape);
+    let (system, turns) = split_instructions(request, shape);
     let mut messages = Vec::new();
     if !system.is_empty() {
         messages.push(json!({ "role": "system", "content": system }));
@@ -47,7 +47,7 @@ pub(super) fn body(name: &str, request: &ModelRequest, capabilities: &ModelCapab
                 .collect();
         }
         if let Some(id) = turn.result_of {
-            message["tool_name"] = json!(called(request, id));
+            message["tool_name"] = json!(tool_name(request, id));
         }
         if !turn.calls.is_empty() {
             let calls = turn.calls.iter().map(
@@ -58,7 +58,7 @@ pub(super) fn body(name: &str, request: &ModelRequest, capabilities: &ModelCapab
         messages.push(message);
     }
     let mut body = json!({ "model": name, "messages": messages, "stream": true, "options": options(request, capabilities) });
-    if let Some(effort) = effort(request, capabilities, "think")
+    if let Some(effort) = accepted_effort(request, capabilities, "think")
         && capabilities.thinking != Thinking::Fixed
     {
         body["think"] = match (effort, capabilities.thinking) {
@@ -73,7 +73,7 @@ pub(super) fn body(name: &str, request: &ModelRequest, capabilities: &ModelCapab
     // Ollama can neither force a call nor prevent parallel ones; only omitting the tools has an effect.
     if let Some(tools) = (request.tools.as_deref()).filter(|tools| tools.choice != ToolChoice::None)
     {
-        body["tools"] = functions(tools);
+        body["tools"] = function_tools(tools);
     }
     body
 }
@@ -107,15 +107,15 @@ fn options(request: &ModelRequest, capabilities: &ModelCapabilities) -> Map<Stri
             (!own.stop.is_empty()).then(|| json!(own.stop)),
         ),
     ] {
-        if let Some(value) = value.filter(|_| capabilities.takes(known, spelled)) {
+        if let Some(value) = value.filter(|_| capabilities.accepts_parameter(known, spelled)) {
             options.insert(spelled.into(), value);
         }
     }
     let read = request.tokens();
-    let room = own.max_tokens.map_or(ROOM, u64::from);
+    let room = own.max_tokens.map_or(DEFAULT_OUTPUT_TOKENS, u64::from);
     // Token estimates are rough, so the size includes a margin of half the prompt.
     let wanted = (read + read / 2 + room)
-        .next_multiple_of(STEP)
+        .next_multiple_of(CONTEXT_STEP)
         .min(MAX_CONTEXT);
     let known = Some(capabilities.context_window).filter(|window| *window > 0);
     options.insert(
@@ -125,37 +125,37 @@ fn options(request: &ModelRequest, capabilities: &ModelCapabilities) -> Map<Stri
     options
 }
 
-pub(super) fn read(builder: &mut AnswerBuilder, event: &SseFrame) {
+pub(super) fn read_event(builder: &mut AnswerBuilder, event: &SseFrame) {
     match crate::domain::json::parse(&event.data) {
-        Ok(line) => whole(builder, &line),
+        Ok(line) => read_whole(builder, &line),
         Err(_) => builder.unreadable(&event.data, "an Ollama answer"),
     }
 }
 
-pub(super) fn whole(builder: &mut AnswerBuilder, line: &Value) {
-    if let Some(error) = refusal::reported(line) {
+pub(super) fn read_whole(builder: &mut AnswerBuilder, line: &Value) {
+    if let Some(error) = refusal::reported_error(line) {
         return builder.fail(refusal::in_band(error));
     }
     let message = &line["message"];
     if !message.is_object() && line["done"] != true {
         return builder.malformed("an Ollama answer");
     }
-    builder.reasoning(message["thinking"].as_str().unwrap_or_default());
-    builder.text(message["content"].as_str().unwrap_or_default());
+    builder.add_reasoning(message["thinking"].as_str().unwrap_or_default());
+    builder.add_text(message["content"].as_str().unwrap_or_default());
     for call in message["tool_calls"].as_array().into_iter().flatten() {
         let function = &call["function"];
         let name = function["name"].as_str().unwrap_or_default();
-        builder.whole_call("", name, &function["arguments"], None);
+        builder.add_complete_call("", name, &function["arguments"], None);
     }
     if line["done"] == true {
         // Absent when the whole prompt was still cached from the previous call.
-        builder.count(UsageCounts {
+        builder.add_counts(UsageCounts {
             input: usage_counts::whole(&line["prompt_eval_count"]),
             output: usage_counts::whole(&line["eval_count"]),
             ..UsageCounts::default()
         });
         // Before 2024 there was no finish reason: `done` alone was the regular end.
-        builder.stopped(line["done_reason"].as_str().unwrap_or("stop"));
+        builder.set_finish_reason(line["done_reason"].as_str().unwrap_or("stop"));
         builder.end();
     }
 }

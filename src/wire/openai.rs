@@ -7,13 +7,16 @@ mod stream;
 use serde_json::{Map, Value, json};
 
 use super::ModelCapabilities;
-use super::prompt::{PromptTurn, divide, effort, is_acting, is_detail, schema_instruction};
-use super::refusal::NAME;
-use super::schema_subset::{is_strict, top};
+use super::prompt::{
+    PromptTurn, accepted_effort, has_tool_results, is_openrouter_detail, schema_instruction,
+    split_instructions,
+};
+use super::refusal::NAME_FIELD;
+use super::schema_subset::{is_strict, with_object_root};
 use crate::domain::chat::{Image, MessageRole, ModelRequest};
 use crate::domain::model::{Structured, Thinking};
 use crate::domain::tools::{Tool, ToolCall, ToolChoice, Tools};
-pub(super) use stream::{read, whole};
+pub(super) use stream::{read_event, read_whole};
 
 /// Differences of a provider from OpenAI.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,7 +38,7 @@ pub struct ProviderQuirks {
 }
 
 /// Quirks of a typical compatible server.
-pub const PLAIN: ProviderQuirks = ProviderQuirks {
+pub const PLAIN_QUIRKS: ProviderQuirks = ProviderQuirks {
     stream_options: true,
     max_completion_tokens: false,
     top_k: false,
@@ -51,7 +54,7 @@ pub(super) fn body(
     capabilities: &ModelCapabilities,
     quirks: ProviderQuirks,
 ) -> Value {
-    let shape = capabilities.shape("response_format", request);
+    let shape = capabilities.schema_method("response_format", request);
     let mut body = Map::new();
     body.insert("model".into(), json!(name));
     body.insert(
@@ -59,24 +62,24 @@ pub(super) fn body(
         messages(request, shape, capabilities, quirks),
     );
     body.insert("stream".into(), json!(true));
-    if quirks.stream_options && !capabilities.refuses("stream_options") {
+    if quirks.stream_options && !capabilities.has_refused("stream_options") {
         body.insert("stream_options".into(), json!({ "include_usage": true }));
     }
-    sample(&mut body, request, capabilities, quirks);
-    think(&mut body, request, capabilities, quirks);
+    add_sampling(&mut body, request, capabilities, quirks);
+    add_reasoning_settings(&mut body, request, capabilities, quirks);
     match (&request.format, shape) {
         (Some(format), Structured::Native) if format.any => {
             body.insert("response_format".into(), json!({ "type": "json_object" }));
         }
         (Some(format), Structured::Native) => {
-            let wanted = json!({ "name": format.name, "schema": top(&format.schema), "strict": is_strict(format) });
+            let wanted = json!({ "name": format.name, "schema": with_object_root(&format.schema), "strict": is_strict(format) });
             body.insert(
                 "response_format".into(),
                 json!({ "type": "json_schema", "json_schema": wanted }),
             );
         }
         (Some(format), Structured::Tool) => {
-            let tool = json!({ "name": format.name, "description": "Gives the answer.", "parameters": top(&format.schema) });
+            let tool = json!({ "name": format.name, "description": "Gives the answer.", "parameters": with_object_root(&format.schema) });
             body.insert(
                 "tools".into(),
                 json!([{ "type": "function", "function": tool }]),
@@ -89,7 +92,7 @@ pub(super) fn body(
         _ => {}
     }
     if let Some(tools) = &request.tools {
-        offer(&mut body, tools);
+        add_tools(&mut body, tools);
     }
     Value::Object(body)
 }
@@ -101,7 +104,7 @@ fn messages(
     quirks: ProviderQuirks,
 ) -> Value {
     let thought = |mut message: Value, reasoning: &str, items: &[Value], name: Option<&str>| {
-        if let Some(name) = name.filter(|_| !capabilities.refuses(NAME)) {
+        if let Some(name) = name.filter(|_| !capabilities.has_refused(NAME_FIELD)) {
             message["name"] = json!(name);
         }
         // OpenAI itself refuses these fields.
@@ -116,7 +119,7 @@ fn messages(
         "system"
     };
     if quirks.strict_turns {
-        let (instructions, turns) = divide(request, shape);
+        let (instructions, turns) = split_instructions(request, shape);
         let first =
             (!instructions.is_empty()).then(|| json!({ "role": system, "content": instructions }));
         let rest = turns.iter().map(
@@ -132,7 +135,7 @@ fn messages(
                  cache_marks: _,
              }| {
                 let role = if *is_model { "assistant" } else { "user" };
-                let message = with_calls(role, content(text, images), calls, *result_of);
+                let message = with_calls(role, message_content(text, images), calls, *result_of);
                 thought(message, reasoning, reasoning_items, *name)
             },
         );
@@ -144,7 +147,7 @@ fn messages(
             MessageRole::User => "user",
             MessageRole::Assistant => "assistant",
         };
-        let content = content(&message.text, &message.images);
+        let content = message_content(&message.text, &message.images);
         let encoded = with_calls(role, content, &message.calls, message.result_of.as_deref());
         let name = message.name.as_deref();
         thought(encoded, &message.reasoning, &message.reasoning_items, name)
@@ -163,11 +166,14 @@ fn with_reasoning(
     items: &[Value],
     capabilities: &ModelCapabilities,
 ) -> Value {
-    if !reasoning.is_empty() && !capabilities.refuses("reasoning_content") {
+    if !reasoning.is_empty() && !capabilities.has_refused("reasoning_content") {
         message["reasoning_content"] = json!(reasoning);
     }
-    let details: Vec<&Value> = items.iter().filter(|item| is_detail(item)).collect();
-    if !details.is_empty() && !capabilities.refuses("reasoning_details") {
+    let details: Vec<&Value> = items
+        .iter()
+        .filter(|item| is_openrouter_detail(item))
+        .collect();
+    if !details.is_empty() && !capabilities.has_refused("reasoning_details") {
         message["reasoning_details"] = json!(details);
     }
     message
@@ -194,8 +200,8 @@ fn with_calls(role: &str, content: Value, calls: &[ToolCall], result_of: Option<
     json!({ "role": role, "content": content, "tool_calls": calls })
 }
 
-fn offer(body: &mut Map<String, Value>, tools: &Tools) {
-    body.insert("tools".into(), functions(tools));
+fn add_tools(body: &mut Map<String, Value>, tools: &Tools) {
+    body.insert("tools".into(), function_tools(tools));
     match &tools.choice {
         ToolChoice::Auto => {}
         ToolChoice::None => _ = body.insert("tool_choice".into(), json!("none")),
@@ -210,7 +216,7 @@ fn offer(body: &mut Map<String, Value>, tools: &Tools) {
     }
 }
 
-pub(super) fn functions(tools: &Tools) -> Value {
+pub(super) fn function_tools(tools: &Tools) -> Value {
     let function = |tool: &Tool| {
         let mut function = json!({ "name": tool.name });
         if !tool.description.is_empty() {
@@ -227,7 +233,7 @@ pub(super) fn functions(tools: &Tools) -> Value {
     tools.list.iter().map(function).collect()
 }
 
-fn content(text: &str, images: &[Image]) -> Value {
+fn message_content(text: &str, images: &[Image]) -> Value {
     if images.is_empty() {
         return json!(text);
     }
@@ -239,13 +245,13 @@ fn content(text: &str, images: &[Image]) -> Value {
     Value::Array(parts)
 }
 
-fn sample(
+fn add_sampling(
     body: &mut Map<String, Value>,
     request: &ModelRequest,
     capabilities: &ModelCapabilities,
     quirks: ProviderQuirks,
 ) {
-    let limit = if quirks.max_completion_tokens || capabilities.refuses("max_tokens") {
+    let limit = if quirks.max_completion_tokens || capabilities.has_refused("max_tokens") {
         "max_completion_tokens"
     } else {
         "max_tokens"
@@ -286,13 +292,13 @@ fn sample(
             (!own.stop.is_empty()).then(|| json!(own.stop)),
         ),
     ] {
-        if let Some(value) = value.filter(|_| capabilities.takes(known, spelled)) {
+        if let Some(value) = value.filter(|_| capabilities.accepts_parameter(known, spelled)) {
             body.insert(spelled.into(), value);
         }
     }
 }
 
-fn think(
+fn add_reasoning_settings(
     body: &mut Map<String, Value>,
     request: &ModelRequest,
     capabilities: &ModelCapabilities,
@@ -303,7 +309,7 @@ fn think(
     } else {
         "reasoning_effort"
     };
-    let Some(effort) = effort(request, capabilities, spelled) else {
+    let Some(effort) = accepted_effort(request, capabilities, spelled) else {
         return;
     };
     match capabilities.thinking {
@@ -312,8 +318,8 @@ fn think(
         _ if quirks.reasoning_object => {
             body.insert("reasoning".into(), json!({ "effort": effort }));
         }
-        Thinking::Toggle if !capabilities.refuses("thinking") => {
-            let wanted = if effort == "none" || is_acting(request) {
+        Thinking::Toggle if !capabilities.has_refused("thinking") => {
+            let wanted = if effort == "none" || has_tool_results(request) {
                 "disabled"
             } else {
                 "enabled"
@@ -321,7 +327,7 @@ fn think(
             body.insert("thinking".into(), json!({ "type": wanted }));
             // Some models also accept an effort level.
             let is_known = capabilities.efforts.iter().any(|known| known == effort);
-            if is_known && wanted == "enabled" && !capabilities.refuses("reasoning_effort") {
+            if is_known && wanted == "enabled" && !capabilities.has_refused("reasoning_effort") {
                 body.insert("reasoning_effort".into(), json!(effort));
             }
         }

@@ -3,7 +3,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::refusal::NAME;
+use super::refusal::NAME_FIELD;
 use super::serve_error::{RequestError, invalid};
 use super::{ApiFormat, ModelCapabilities, cache_marks};
 use crate::domain::chat::{ModelRequest, Passthrough};
@@ -18,7 +18,7 @@ const MAX_NAME: usize = 64;
 
 /// Client fields that are never passed on: they choose the model, the account, the price, or the form of the answer.
 /// An administrator may still set one for a provider or a model, in its `body`.
-const RESERVED: &[&str] = &[
+const RESERVED_FIELDS: &[&str] = &[
     "model",
     "messages",
     "input",
@@ -91,10 +91,10 @@ const RESERVED: &[&str] = &[
 ];
 
 /// Prefixes of further reserved names.
-const RESERVED_BEGINNINGS: &[&str] = &["webhook"];
+const RESERVED_PREFIXES: &[&str] = &["webhook"];
 
 /// Fields of Anthropic's API that other providers do not know.
-const ANTHROPIC: &[&str] = &[
+const ANTHROPIC_FIELDS: &[&str] = &[
     "thinking",
     "output_config",
     "context_management",
@@ -124,7 +124,7 @@ const OLLAMA_OPTIONS: &[&str] = &[
 /// # Errors
 ///
 /// When there are more than 64 such fields, a name is too long, or all of them together exceed 256 KiB.
-pub(super) fn read(
+pub(super) fn read_fields(
     format: ApiFormat,
     fields: &Map<String, Value>,
     known: &[&str],
@@ -158,27 +158,29 @@ pub(super) fn read(
 fn is_reserved(name: &str) -> bool {
     let plain = |name: &str| name.replace(['_', '-'], "").to_ascii_lowercase();
     let wanted = plain(name);
-    RESERVED.iter().any(|reserved| plain(reserved) == wanted)
-        || RESERVED_BEGINNINGS
+    RESERVED_FIELDS
+        .iter()
+        .any(|reserved| plain(reserved) == wanted)
+        || RESERVED_PREFIXES
             .iter()
             .any(|beginning| wanted.starts_with(beginning))
 }
 
 /// Whether a client's field is sent to a provider with this API format.
-pub fn reaches(kind: ApiFormat, passthrough: &Passthrough, name: &str) -> bool {
+pub fn is_sent_to(kind: ApiFormat, passthrough: &Passthrough, name: &str) -> bool {
     if is_reserved(name) {
         return false;
     }
     match (kind, ApiFormat::parse(&passthrough.format)) {
         (ApiFormat::Anthropic, from) => from == Some(ApiFormat::Anthropic),
         (ApiFormat::Gemini, from) => from == Some(ApiFormat::Gemini),
-        (_, Some(ApiFormat::Anthropic)) => !ANTHROPIC.contains(&name),
+        (_, Some(ApiFormat::Anthropic)) => !ANTHROPIC_FIELDS.contains(&name),
         _ => true,
     }
 }
 
 /// Adds the client's fields and those from the settings to a body.
-pub(super) fn add(
+pub(super) fn add_fields(
     kind: ApiFormat,
     body: &mut Value,
     request: &ModelRequest,
@@ -191,20 +193,21 @@ pub(super) fn add(
         for (name, value) in &passthrough.fields {
             // Whether Anthropic's models may think depends on the whole request, so `anthropic` sets the field.
             let is_placed = name == "thinking" && kind == ApiFormat::Anthropic;
-            if reaches(kind, passthrough, name) && !capabilities.refuses(name) && !is_placed {
-                place(kind, body, name, value);
+            if is_sent_to(kind, passthrough, name) && !capabilities.has_refused(name) && !is_placed
+            {
+                place_field(kind, body, name, value);
             }
         }
     }
     for (name, value) in &capabilities.body {
-        if !FIXED_FIELDS.contains(&name.as_str()) && !capabilities.refuses(name) {
-            merge(body.entry(name.clone()).or_insert(Value::Null), value);
+        if !FIXED_FIELDS.contains(&name.as_str()) && !capabilities.has_refused(name) {
+            merge_values(body.entry(name.clone()).or_insert(Value::Null), value);
         }
     }
 }
 
 // Fields that Quire sets itself stay unchanged.
-fn place(kind: ApiFormat, body: &mut Map<String, Value>, name: &str, value: &Value) {
+fn place_field(kind: ApiFormat, body: &mut Map<String, Value>, name: &str, value: &Value) {
     let ollama = match name {
         "repetition_penalty" => "repeat_penalty",
         name => name,
@@ -225,13 +228,13 @@ fn place(kind: ApiFormat, body: &mut Map<String, Value>, name: &str, value: &Val
     }
     match body.get_mut(name) {
         None => _ = body.insert(name.to_owned(), value.clone()),
-        Some(own) if own.is_object() && value.is_object() => fill(own, value),
+        Some(own) if own.is_object() && value.is_object() => fill_missing(own, value),
         Some(_) => {}
     }
 }
 
 // Adds the fields that `own` lacks.
-fn fill(own: &mut Value, more: &Value) {
+fn fill_missing(own: &mut Value, more: &Value) {
     let (Some(own), Some(more)) = (own.as_object_mut(), more.as_object()) else {
         return;
     };
@@ -241,11 +244,11 @@ fn fill(own: &mut Value, more: &Value) {
 }
 
 // Merges objects; otherwise `value` replaces `own`.
-fn merge(own: &mut Value, value: &Value) {
+fn merge_values(own: &mut Value, value: &Value) {
     match (own, value) {
         (Value::Object(own), Value::Object(more)) => {
             for (name, value) in more {
-                merge(own.entry(name.clone()).or_insert(Value::Null), value);
+                merge_values(own.entry(name.clone()).or_insert(Value::Null), value);
             }
         }
         (own, value) => *own = value.clone(),
@@ -253,7 +256,7 @@ fn merge(own: &mut Value, value: &Value) {
 }
 
 /// The names of the passed-on fields of a request.
-pub fn names(
+pub fn field_names(
     kind: ApiFormat,
     request: &ModelRequest,
     capabilities: &ModelCapabilities,
@@ -261,16 +264,16 @@ pub fn names(
     let passthrough = request.passthrough.as_deref();
     let of_client = passthrough.into_iter().flat_map(|passthrough| {
         let names = passthrough.fields.keys();
-        names.filter(move |name| reaches(kind, passthrough, name))
+        names.filter(move |name| is_sent_to(kind, passthrough, name))
     });
     let has_name = request
         .messages
         .iter()
         .any(|message| message.name.is_some());
-    let name = (kind == ApiFormat::OpenAi && has_name).then(|| NAME.to_owned());
-    let has_marks = cache_marks::are_in(&request.messages, request.tools.as_deref());
+    let name = (kind == ApiFormat::OpenAi && has_name).then(|| NAME_FIELD.to_owned());
+    let has_marks = cache_marks::has_marks(&request.messages, request.tools.as_deref());
     let marks = kind == ApiFormat::Anthropic && has_marks;
-    let marks = marks.then(|| cache_marks::FIELD.to_owned());
+    let marks = marks.then(|| cache_marks::CACHE_FIELD.to_owned());
     let fields = of_client.chain(capabilities.body.keys()).cloned();
     fields.chain(name).chain(marks).collect()
 }

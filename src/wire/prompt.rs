@@ -28,7 +28,7 @@ impl PromptTurn<'_> {
 }
 
 /// Separates the instructions from the conversation.
-pub(super) fn divide<'a>(
+pub(super) fn split_instructions<'a>(
     request: &'a ModelRequest,
     shape: Structured,
 ) -> (String, Vec<PromptTurn<'a>>) {
@@ -52,7 +52,7 @@ pub(super) fn divide<'a>(
                 last.text.push_str("\n\n");
                 let before = last.text.len();
                 last.cache_marks
-                    .extend(cache_marks::moved(&message.cache_marks, before));
+                    .extend(cache_marks::shifted(&message.cache_marks, before));
                 last.text.push_str(&message.text);
                 last.name = last
                     .name
@@ -76,7 +76,7 @@ pub(super) fn divide<'a>(
 }
 
 /// The name of the tool that a result belongs to: some vendors match results by name.
-pub(super) fn called<'a>(request: &'a ModelRequest, id: &'a str) -> &'a str {
+pub(super) fn tool_name<'a>(request: &'a ModelRequest, id: &'a str) -> &'a str {
     let mut calls = request.messages.iter().flat_map(|message| &message.calls);
     calls
         .find(|call| call.id == id)
@@ -84,7 +84,7 @@ pub(super) fn called<'a>(request: &'a ModelRequest, id: &'a str) -> &'a str {
 }
 
 /// Whether the client has run tools: some vendors then require their own reasoning back, which a client may not have.
-pub(super) fn is_acting(request: &ModelRequest) -> bool {
+pub(super) fn has_tool_results(request: &ModelRequest) -> bool {
     let mut messages = request.messages.iter();
     request.tools.is_some() && messages.any(|message| message.result_of.is_some())
 }
@@ -105,7 +105,7 @@ pub(super) fn is_encrypted_item(item: &Value) -> bool {
 }
 
 /// Whether a reasoning item is one of OpenRouter's `reasoning_details`.
-pub(super) fn is_detail(item: &Value) -> bool {
+pub(super) fn is_openrouter_detail(item: &Value) -> bool {
     !matches!(
         item["type"].as_str(),
         Some("thinking" | "redacted_thinking" | "reasoning")
@@ -125,11 +125,11 @@ pub(super) fn schema_instruction(request: &ModelRequest, shape: Structured) -> O
 }
 
 /// Effort levels, lowest first.
-const EFFORTS: &[&str] = &["none", "minimal", "low", "medium", "high", "xhigh", "max"];
+const EFFORT_LEVELS: &[&str] = &["none", "minimal", "low", "medium", "high", "xhigh", "max"];
 
 /// Thinking budget, in tokens, for an effort level, for vendors that require a number. The values are Quire's own.
 pub(super) fn thinking_budget(effort: &str) -> u64 {
-    match EFFORTS.iter().position(|known| *known == effort) {
+    match EFFORT_LEVELS.iter().position(|known| *known == effort) {
         Some(0) => 0,
         Some(1) => 1_024,
         Some(2) => 2_048,
@@ -142,18 +142,18 @@ pub(super) fn thinking_budget(effort: &str) -> u64 {
 
 /// The requested effort, if the model accepts one under this name on the wire: the nearest level that it supports,
 /// or the lower of two equally near ones.
-pub(super) fn effort(
+pub(super) fn accepted_effort(
     request: &ModelRequest,
     capabilities: &ModelCapabilities,
     spelled: &str,
 ) -> Option<&'static str> {
     let wanted = request.parameters.reasoning_effort.as_deref();
-    let wanted = wanted.filter(|_| capabilities.takes("reasoning_effort", spelled))?;
-    let place = |word: &str| EFFORTS.iter().position(|known| *known == word);
+    let wanted = wanted.filter(|_| capabilities.accepts_parameter("reasoning_effort", spelled))?;
+    let place = |word: &str| EFFORT_LEVELS.iter().position(|known| *known == word);
     let wanted = place(wanted)?;
     let known = capabilities.efforts.iter().filter_map(|word| place(word));
     let nearest = known.min_by_key(|known| (known.abs_diff(wanted), *known));
-    EFFORTS.get(nearest.unwrap_or(wanted)).copied()
+    EFFORT_LEVELS.get(nearest.unwrap_or(wanted)).copied()
 }
 
 #[cfg(test)]
@@ -163,7 +163,7 @@ mod tests {
 
     #[test]
     fn an_effort_maps_to_a_level_that_the_model_accepts() {
-        assert_eq!(EFFORTS, parameters::EFFORTS);
+        assert_eq!(EFFORT_LEVELS, parameters::EFFORTS);
         let said = |wanted: &str, efforts: &[&str]| {
             let request = ModelRequest {
                 model: String::new(),
@@ -185,7 +185,7 @@ mod tests {
                 efforts: efforts.iter().map(|word| (*word).to_owned()).collect(),
                 ..ModelCapabilities::default()
             };
-            effort(&request, &capabilities, "reasoning_effort")
+            accepted_effort(&request, &capabilities, "reasoning_effort")
         };
         for (wanted, efforts, expected) in [
             ("max", &[][..], "max"),

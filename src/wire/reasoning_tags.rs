@@ -5,15 +5,15 @@ mod code;
 mod find;
 mod marks;
 
-use code::Code;
-use find::{MarkFound, find, first_of};
-use marks::{ANSWERS, BARE, BareChannels, FIRST, MARKS, Marks};
+use code::CodeTracker;
+use find::{MarkFound, find_first, first_match};
+use marks::{ANSWER_MARKS, BARE_CHANNELS, BareChannels, FIRST_CHARACTERS, Marks, REASONING_MARKS};
 
 /// Markers that open a channel: gpt-oss writes in channels, of which `final` is the answer (OpenAI's Harmony
 /// format).
-const BEGINS: &[&str] = &["<|channel|>", "<|start|>"];
-const MESSAGE: &str = "<|message|>";
-const ENDS: &[&str] = &["<|end|>", "<|return|>", "<|call|>"];
+const CHANNEL_BEGINNINGS: &[&str] = &["<|channel|>", "<|start|>"];
+const MESSAGE_MARKER: &str = "<|message|>";
+const CHANNEL_ENDS: &[&str] = &["<|end|>", "<|return|>", "<|call|>"];
 /// Maximum length of the header between a channel's marker and its message, in bytes.
 const MAX_HEADER_BYTES: usize = 256;
 /// Maximum length of whitespace before a marker, in bytes; more belongs to the answer.
@@ -22,7 +22,7 @@ const MAX_SPACE_BYTES: usize = 1024;
 /// a later closing marker still turns it into reasoning.
 const MAX_AWAITED_BYTES: usize = 1024 * 1024;
 /// Number of bytes processed per step, so that the work of a step is bounded, however large the piece.
-const STEP: usize = 4096;
+const STEP_BYTES: usize = 4096;
 
 /// A classified piece of the text.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,7 +31,7 @@ pub(super) enum ThinkPiece {
     Reasoning(String),
     /// All text so far was reasoning, which this closing marker has ended without an opening one.
     Closed(&'static str),
-    Sealed(serde_json::Value),
+    BlockEnd(serde_json::Value),
 }
 
 /// Splits streamed text into reasoning and answer.
@@ -42,7 +42,7 @@ pub(super) struct ReasoningSplitter {
     held: String,
     /// Number of bytes of `held` already scanned: they contain no closing marker and do not begin one.
     scanned: usize,
-    code: Code,
+    code: CodeTracker,
     /// Whether a marker has opened a block, or the vendor sends reasoning in a separate field; a lone closing
     /// marker then belongs to the answer.
     is_marked: bool,
@@ -57,7 +57,7 @@ pub(super) struct ReasoningSplitter {
     /// Whether the text contains an opening marker as ordinary text.
     has_plain: bool,
     /// The form in which this model writes channels without markers; `None` once the text has begun differently.
-    bare: Option<&'static BareChannels>,
+    bare_channels: Option<&'static BareChannels>,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -88,7 +88,7 @@ impl ReasoningSplitter {
     /// Expects channels whose marks the server strips, if the model of this name writes them.
     pub fn expect_bare(&mut self, model: &str) {
         let model = model.to_ascii_lowercase();
-        self.bare = BARE.iter().find(|bare| model.contains(bare.model));
+        self.bare_channels = BARE_CHANNELS.iter().find(|bare| model.contains(bare.model));
     }
 
     /// Records that the vendor sends reasoning in a separate field.
@@ -115,7 +115,7 @@ impl ReasoningSplitter {
     fn push_parts(&mut self, text: &str, out: &mut Vec<ThinkPiece>) {
         let mut rest = text;
         while !rest.is_empty() {
-            let (part, later) = rest.split_at(rest.floor_char_boundary(STEP));
+            let (part, later) = rest.split_at(rest.floor_char_boundary(STEP_BYTES));
             rest = later;
             self.held.push_str(part);
             while self.step(out) {}
@@ -145,26 +145,26 @@ impl ReasoningSplitter {
             return self.wait_for_close(out);
         }
         match self.mode {
-            SplitterMode::Start => self.start(),
-            SplitterMode::Text => self.text(out),
-            SplitterMode::Reasoning(close) => match find(&self.held, &[close]) {
+            SplitterMode::Start => self.read_start(),
+            SplitterMode::Text => self.read_text(out),
+            SplitterMode::Reasoning(close) => match find_first(&self.held, &[close]) {
                 Ok((at, length)) => {
-                    self.give(at, length, false, out);
+                    self.emit_before(at, length, false, out);
                     self.mode = SplitterMode::Start;
                     true
                 }
-                Err(sure) => self.give_sure(sure, false, out),
+                Err(sure) => self.emit_certain(sure, false, out),
             },
-            SplitterMode::Header => self.header(),
+            SplitterMode::Header => self.read_header(),
             SplitterMode::Wrapped(_) => false,
             SplitterMode::Bare => self.wait_for_answer(out),
-            SplitterMode::Channel(is_final) => self.channel(is_final, out),
+            SplitterMode::Channel(is_final) => self.read_channel(is_final, out),
         }
     }
 
     fn wait_for_close(&mut self, out: &mut Vec<ThinkPiece>) -> bool {
-        let closing: Vec<&'static str> = distinct().map(|marks| marks.close).collect();
-        let (at, length) = match find(&self.held[self.scanned..], &closing) {
+        let closing: Vec<&'static str> = distinct_marks().map(|marks| marks.close).collect();
+        let (at, length) = match find_first(&self.held[self.scanned..], &closing) {
             Ok((at, length)) => (self.scanned + at, length),
             Err(sure) => {
                 self.scanned += sure;
@@ -172,26 +172,28 @@ impl ReasoningSplitter {
             }
         };
         self.was_closed = true;
-        self.wrapped = wrapper(&self.held[at..at + length]);
+        self.wrapped = closing_wrapper(&self.held[at..at + length]);
         // Some templates open the block in the prompt, and the model then opens it again.
         let trimmed = self.held.trim_start();
-        let opening = distinct().filter(|marks| !marks.open.is_empty());
+        let opening = distinct_marks().filter(|marks| !marks.open.is_empty());
         let opening = opening.map(|marks| (marks.open, ()));
-        let skipped = match first_of(trimmed, opening) {
+        let skipped = match first_match(trimmed, opening) {
             MarkFound::Mark((), open) => self.held.len() - trimmed.len() + open,
             _ => 0,
         };
         self.held.drain(..skipped.min(at));
-        self.give(at - skipped.min(at), length, false, out);
+        self.emit_before(at - skipped.min(at), length, false, out);
         true
     }
 
     /// Buffers a channel without markers until the answer's channel begins. If none begins, the text is the
     /// answer.
     fn wait_for_answer(&mut self, out: &mut Vec<ThinkPiece>) -> bool {
-        let bare = self.bare.filter(|_| self.held.len() <= MAX_AWAITED_BYTES);
+        let bare = self
+            .bare_channels
+            .filter(|_| self.held.len() <= MAX_AWAITED_BYTES);
         let Some(bare) = bare else {
-            (self.mode, self.bare) = (SplitterMode::Text, None);
+            (self.mode, self.bare_channels) = (SplitterMode::Text, None);
             return true;
         };
         let space = self.held.len() - self.held.trim_start().len();
@@ -199,7 +201,7 @@ impl ReasoningSplitter {
         let from = self.scanned.max(begun);
         if let Some(at) = self.held[from..].find(bare.close) {
             self.held.drain(..begun);
-            self.give(from + at - begun, bare.close.len(), false, out);
+            self.emit_before(from + at - begun, bare.close.len(), false, out);
             (self.mode, self.is_marked) = (SplitterMode::Start, true);
             return true;
         }
@@ -211,20 +213,20 @@ impl ReasoningSplitter {
     /// Whether the text begins with a channel's name.
     fn begins_bare(&self, text: &str) -> MarkFound<()> {
         let is_behind = self.is_marked || self.was_closed || self.has_text;
-        match self.bare.filter(|_| !is_behind) {
+        match self.bare_channels.filter(|_| !is_behind) {
             Some(bare) if text.starts_with(bare.open) => MarkFound::Mark((), bare.open.len()),
-            Some(bare) if bare.open.starts_with(text) => MarkFound::Perhaps,
+            Some(bare) if bare.open.starts_with(text) => MarkFound::Incomplete,
             _ => MarkFound::Nothing,
         }
     }
 
-    fn start(&mut self) -> bool {
+    fn read_start(&mut self) -> bool {
         let trimmed = self.held.trim_start();
         if trimmed.is_empty() && self.held.len() <= MAX_SPACE_BYTES {
             return false;
         }
         match self.begins_bare(trimmed) {
-            MarkFound::Perhaps => return false,
+            MarkFound::Incomplete => return false,
             MarkFound::Mark((), _) => {
                 (self.mode, self.scanned) = (SplitterMode::Bare, 0);
                 return true;
@@ -232,15 +234,18 @@ impl ReasoningSplitter {
             MarkFound::Nothing => {}
         }
         let space = self.held.len() - trimmed.len();
-        let channels = BEGINS.iter().map(|mark| (*mark, SplitterMode::Header));
-        let blocks = opening().map(|marks| (marks.open, SplitterMode::Reasoning(marks.close)));
+        let channels = CHANNEL_BEGINNINGS
+            .iter()
+            .map(|mark| (*mark, SplitterMode::Header));
+        let blocks =
+            opening_marks().map(|marks| (marks.open, SplitterMode::Reasoning(marks.close)));
         let is_behind = (self.is_marked || self.was_closed) && !self.has_text;
         // Some models close a block twice.
-        let closings = distinct().filter(|_| is_behind);
+        let closings = distinct_marks().filter(|_| is_behind);
         let closings = closings.map(|marks| (marks.close, SplitterMode::Start));
-        let answers = ANSWERS.iter().filter(|_| is_behind);
+        let answers = ANSWER_MARKS.iter().filter(|_| is_behind);
         let answers = answers.map(|(open, close)| (*open, SplitterMode::Wrapped(close)));
-        match first_of(
+        match first_match(
             trimmed,
             channels.chain(blocks).chain(answers).chain(closings),
         ) {
@@ -257,7 +262,7 @@ impl ReasoningSplitter {
                 self.is_marked = true;
                 self.channels |= mode == SplitterMode::Header;
             }
-            MarkFound::Perhaps if self.held.len() <= MAX_SPACE_BYTES => return false,
+            MarkFound::Incomplete if self.held.len() <= MAX_SPACE_BYTES => return false,
             _ => {
                 // Whitespace between a block and the answer belongs to neither; whitespace within the answer is
                 // kept.
@@ -271,7 +276,7 @@ impl ReasoningSplitter {
     }
 
     /// Emits text up to the next marker.
-    fn text(&mut self, out: &mut Vec<ThinkPiece>) -> bool {
+    fn read_text(&mut self, out: &mut Vec<ThinkPiece>) -> bool {
         let held = std::mem::take(&mut self.held);
         // Whitespace before the marker that closes the answer is not part of it.
         let wrapped = self.wrapped;
@@ -283,19 +288,19 @@ impl ReasoningSplitter {
         };
         let sure = kept(&held);
         for (at, character) in held[..sure].char_indices() {
-            let found = match FIRST.contains(&character) && !self.code.is_within() {
-                true => self.mark(&held[at..]),
+            let found = match FIRST_CHARACTERS.contains(&character) && !self.code.is_in_code() {
+                true => self.find_mark(&held[at..]),
                 false => MarkFound::Nothing,
             };
             match found {
                 MarkFound::Mark(MarkKind::Plain, _) => {
                     self.has_plain = true;
-                    self.code.take(character);
+                    self.code.push(character);
                 }
-                MarkFound::Nothing => self.code.take(character),
-                MarkFound::Perhaps => {
+                MarkFound::Nothing => self.code.push(character),
+                MarkFound::Incomplete => {
                     let sure = kept(&held[..at]);
-                    self.tell(&held[..sure], out);
+                    self.emit(&held[..sure], out);
                     held[sure..].clone_into(&mut self.held);
                     return false;
                 }
@@ -304,20 +309,20 @@ impl ReasoningSplitter {
                         MarkKind::Answered => kept(&held[..at]),
                         _ => at,
                     };
-                    self.tell(&held[..sure], out);
+                    self.emit(&held[..sure], out);
                     held[at + length..].clone_into(&mut self.held);
-                    self.pass(mark, out);
+                    self.enter_state_after(mark, out);
                     return true;
                 }
             }
         }
-        self.tell(&held[..sure], out);
+        self.emit(&held[..sure], out);
         held[sure..].clone_into(&mut self.held);
         false
     }
 
     /// Enters the state that follows a marker.
-    fn pass(&mut self, mark: MarkKind, out: &mut Vec<ThinkPiece>) {
+    fn enter_state_after(&mut self, mark: MarkKind, out: &mut Vec<ThinkPiece>) {
         match mark {
             MarkKind::Plain => {}
             MarkKind::Answered => {
@@ -330,18 +335,18 @@ impl ReasoningSplitter {
             }
             MarkKind::Close(close) => {
                 self.was_closed = true;
-                self.wrapped = wrapper(close);
+                self.wrapped = closing_wrapper(close);
                 self.mode = SplitterMode::Start;
                 self.has_text = false;
-                self.code = Code::default();
+                self.code = CodeTracker::default();
                 out.push(ThinkPiece::Closed(close));
             }
         }
     }
 
     /// Finds a reasoning marker within the text, or the marker at the answer's end.
-    fn mark(&self, text: &str) -> MarkFound<MarkKind> {
-        let blocks = opening().filter(|marks| {
+    fn find_mark(&self, text: &str) -> MarkFound<MarkKind> {
+        let blocks = opening_marks().filter(|marks| {
             // Recognized at the beginning of a line, or anywhere if the answer began with a block.
             (marks.distinct && self.code.at_start) || self.is_marked || self.was_closed
         });
@@ -352,19 +357,19 @@ impl ReasoningSplitter {
             )
         });
         let is_alone = !self.is_marked && !self.was_closed && !self.has_plain;
-        let closing = distinct().filter(|_| is_alone);
+        let closing = distinct_marks().filter(|_| is_alone);
         let closing = closing.map(|marks| (marks.close, MarkKind::Close(marks.close)));
-        let plain = opening().filter(|marks| is_alone && marks.distinct);
+        let plain = opening_marks().filter(|marks| is_alone && marks.distinct);
         let plain = plain.map(|marks| (marks.open, MarkKind::Plain));
-        let channels = BEGINS.iter().filter(|_| self.channels);
+        let channels = CHANNEL_BEGINNINGS.iter().filter(|_| self.channels);
         let channels = channels.map(|mark| (*mark, MarkKind::Open(SplitterMode::Header)));
         let answered = self.wrapped.map(|close| (close, MarkKind::Answered));
         let marks = channels.chain(blocks).chain(closing).chain(plain);
-        first_of(text, marks.chain(answered))
+        first_match(text, marks.chain(answered))
     }
 
-    fn header(&mut self) -> bool {
-        match find(&self.held, &[MESSAGE]) {
+    fn read_header(&mut self) -> bool {
+        match find_first(&self.held, &[MESSAGE_MARKER]) {
             Ok((at, length)) => {
                 let is_final = self.held[..at].to_ascii_lowercase().contains("final");
                 self.held.drain(..at + length);
@@ -379,14 +384,18 @@ impl ReasoningSplitter {
         }
     }
 
-    fn channel(&mut self, is_final: bool, out: &mut Vec<ThinkPiece>) -> bool {
-        let all: Vec<&'static str> = ENDS.iter().chain(BEGINS).copied().collect();
-        match find(&self.held, &all) {
+    fn read_channel(&mut self, is_final: bool, out: &mut Vec<ThinkPiece>) -> bool {
+        let all: Vec<&'static str> = CHANNEL_ENDS
+            .iter()
+            .chain(CHANNEL_BEGINNINGS)
+            .copied()
+            .collect();
+        match find_first(&self.held, &all) {
             Ok((at, length)) => {
-                let begins = !ENDS
+                let begins = !CHANNEL_ENDS
                     .iter()
                     .any(|end| self.held[at..].to_ascii_lowercase().starts_with(end));
-                self.give(at, length, is_final, out);
+                self.emit_before(at, length, is_final, out);
                 self.mode = if begins {
                     SplitterMode::Header
                 } else {
@@ -394,27 +403,27 @@ impl ReasoningSplitter {
                 };
                 true
             }
-            Err(sure) => self.give_sure(sure, is_final, out),
+            Err(sure) => self.emit_certain(sure, is_final, out),
         }
     }
 
     /// Emits the text before a marker, and removes the marker.
-    fn give(&mut self, at: usize, length: usize, is_text: bool, out: &mut Vec<ThinkPiece>) {
-        self.give_sure(at, is_text, out);
+    fn emit_before(&mut self, at: usize, length: usize, is_text: bool, out: &mut Vec<ThinkPiece>) {
+        self.emit_certain(at, is_text, out);
         self.held.drain(..length);
     }
 
-    fn give_sure(&mut self, length: usize, is_text: bool, out: &mut Vec<ThinkPiece>) -> bool {
+    fn emit_certain(&mut self, length: usize, is_text: bool, out: &mut Vec<ThinkPiece>) -> bool {
         let sure: String = self.held.drain(..length).collect();
         match is_text {
-            true => self.tell(&sure, out),
+            true => self.emit(&sure, out),
             false if sure.is_empty() => {}
             false => out.push(ThinkPiece::Reasoning(sure)),
         }
         false
     }
 
-    fn tell(&mut self, text: &str, out: &mut Vec<ThinkPiece>) {
+    fn emit(&mut self, text: &str, out: &mut Vec<ThinkPiece>) {
         self.has_text |= !text.trim().is_empty();
         if !text.is_empty() {
             out.push(ThinkPiece::Text(text.to_owned()));
@@ -427,7 +436,7 @@ impl ReasoningSplitter {
         match self.mode {
             SplitterMode::Reasoning(_) | SplitterMode::Channel(false) => {
                 self.held = held;
-                self.give_sure(self.held.len(), false, out);
+                self.emit_certain(self.held.len(), false, out);
             }
             // Whitespace after a block is not an answer.
             SplitterMode::Start
@@ -437,9 +446,9 @@ impl ReasoningSplitter {
                 self.held = held;
                 self.stop_awaiting(out);
                 let rest = std::mem::take(&mut self.held);
-                self.tell(&rest, out);
+                self.emit(&rest, out);
             }
-            _ => self.tell(&held, out),
+            _ => self.emit(&held, out),
         }
     }
 }
@@ -455,18 +464,20 @@ enum MarkKind {
 }
 
 /// The markers that have an opening marker.
-fn opening() -> impl Iterator<Item = &'static Marks> {
-    MARKS.iter().filter(|marks| !marks.open.is_empty())
+fn opening_marks() -> impl Iterator<Item = &'static Marks> {
+    REASONING_MARKS
+        .iter()
+        .filter(|marks| !marks.open.is_empty())
 }
 
 /// The marker that closes an answer opened by this marker.
-fn wrapper(mark: &str) -> Option<&'static str> {
-    let found = { ANSWERS.iter() }.find(|(open, _)| open.eq_ignore_ascii_case(mark));
+fn closing_wrapper(mark: &str) -> Option<&'static str> {
+    let found = { ANSWER_MARKS.iter() }.find(|(open, _)| open.eq_ignore_ascii_case(mark));
     found.map(|(_, close)| *close)
 }
 
-fn distinct() -> impl Iterator<Item = &'static Marks> {
-    MARKS.iter().filter(|marks| marks.distinct)
+fn distinct_marks() -> impl Iterator<Item = &'static Marks> {
+    REASONING_MARKS.iter().filter(|marks| marks.distinct)
 }
 
 #[cfg(test)]

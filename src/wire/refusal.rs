@@ -5,14 +5,14 @@ use std::borrow::Cow;
 
 use serde_json::Value;
 
-use super::refusal_reasons::{BLIND, is_sure, reason};
+use super::refusal_reasons::{NO_IMAGES, is_request_fault, reason};
 use super::usage_counts;
 use crate::domain::chat::{CallError, CallErrorKind};
 
 /// Interprets a response with an error status. `headers` returns a header by its lowercase name.
 pub fn error(status: u16, headers: &dyn Fn(&str) -> Option<String>, body: &str) -> CallError {
     let parsed: Value = crate::domain::json::parse(body).unwrap_or_default();
-    let mut error = meaning(inner(&parsed), Some(status));
+    let mut error = interpret(inner_error(&parsed), Some(status));
     let number = |name: &str| {
         let value = headers(name)?.trim().parse::<f64>().ok()?;
         (0.0..1e9).contains(&value).then_some(value)
@@ -20,14 +20,14 @@ pub fn error(status: u16, headers: &dyn Fn(&str) -> Option<String>, body: &str) 
     error.retry_after_ms = number("retry-after-ms")
         .or_else(|| number("retry-after").map(|seconds| seconds * 1000.0))
         .map(|millis| millis.ceil() as u64)
-        .or_else(|| google_delay(inner(&parsed)));
+        .or_else(|| google_delay(inner_error(&parsed)));
     error
 }
 
 /// Google's retry delay from the body, in milliseconds; a daily quota does not recover within a minute.
 fn google_delay(error: &Value) -> Option<u64> {
     /// One hour, in milliseconds.
-    const HOUR: u64 = 3_600_000;
+    const HOUR_MS: u64 = 3_600_000;
     let details = error["details"].as_array()?;
     let is_daily = |violation: &Value| {
         violation["quotaId"]
@@ -39,7 +39,7 @@ fn google_delay(error: &Value) -> Option<u64> {
         violations.into_iter().flatten()
     });
     if violations.any(is_daily) {
-        return Some(HOUR);
+        return Some(HOUR_MS);
     }
     let delay = details
         .iter()
@@ -52,11 +52,11 @@ fn google_delay(error: &Value) -> Option<u64> {
 
 /// Interprets an error sent instead of a chunk of the answer.
 pub(super) fn in_band(error: &Value) -> CallError {
-    meaning(error, None)
+    interpret(error, None)
 }
 
 /// Fields of which every frame of an answer contains at least one, in any API format.
-const ANSWERS: &[&str] = &[
+const ANSWER_FIELDS: &[&str] = &[
     "choices",
     "candidates",
     "content",
@@ -70,9 +70,9 @@ const ANSWERS: &[&str] = &[
 
 /// The error that a frame, or a body with a success status, reports instead of an answer: in its own field, or as
 /// the frame itself, in any form that servers and proxies are known to use.
-pub(super) fn reported(frame: &Value) -> Option<&Value> {
+pub(super) fn reported_error(frame: &Value) -> Option<&Value> {
     let frame = frame.get(0).unwrap_or(frame);
-    if let Some(error) = field(frame) {
+    if let Some(error) = error_field(frame) {
         return Some(error);
     }
     let is_error = |name: &str| {
@@ -89,13 +89,14 @@ pub(super) fn reported(frame: &Value) -> Option<&Value> {
     if is_error("object") || is_error("type") || is_error("status") {
         return Some(frame);
     }
-    let is_answer = ANSWERS.iter().any(|name| !frame[*name].is_null());
-    let has_words = frame.is_object() && !words(frame).is_empty() && frame["type"].is_null();
+    let is_answer = ANSWER_FIELDS.iter().any(|name| !frame[*name].is_null());
+    let has_words =
+        frame.is_object() && !error_message(frame).is_empty() && frame["type"].is_null();
     (has_words && !is_answer).then_some(frame)
 }
 
 /// The error in its own field, if there is one.
-pub(super) fn field(frame: &Value) -> Option<&Value> {
+pub(super) fn error_field(frame: &Value) -> Option<&Value> {
     let is_something = |value: &&Value| match value {
         Value::Null | Value::Bool(_) => false,
         Value::String(text) => !text.trim().is_empty(),
@@ -117,7 +118,7 @@ pub(super) fn field(frame: &Value) -> Option<&Value> {
 
 /// Fields that a request may have and a model may refuse, by their names on the wire; longer names precede the
 /// names they contain.
-const FIELDS: &[&str] = &[
+const REFUSABLE_FIELDS: &[&str] = &[
     "cache_control",
     "max_completion_tokens",
     "max_output_tokens",
@@ -155,10 +156,10 @@ const FIELDS: &[&str] = &[
 ];
 
 /// Entry in the list of refused fields for a speaker's name.
-pub(super) const NAME: &str = "messages.name";
+pub(super) const NAME_FIELD: &str = "messages.name";
 
 /// Phrases by which providers without a dedicated field report an unsupported parameter.
-const UNWELCOME: &[&str] = &[
+const UNSUPPORTED_PHRASES: &[&str] = &[
     "not support",
     "unsupported",
     "unknown name",
@@ -178,27 +179,33 @@ const UNWELCOME: &[&str] = &[
 /// The parameter that a provider refuses, by its name on the wire.
 pub fn refused_parameter(body: &str) -> Option<String> {
     let parsed: Value = crate::domain::json::parse(body).ok()?;
-    let error = inner(&parsed);
+    let error = inner_error(&parsed);
     let code = error["code"].as_str().unwrap_or_default();
     let refused = matches!(
         code,
         "unsupported_parameter" | "unsupported_value" | "unknown_parameter"
     );
-    if is_name(error, &parsed) {
-        return Some(NAME.to_owned());
+    if is_name_refused(error, &parsed) {
+        return Some(NAME_FIELD.to_owned());
     }
     if let Some(name) = error["param"].as_str().filter(|_| refused) {
         return (name.len() <= 40).then(|| name.to_owned());
     }
-    let said = words(error);
+    let said = error_message(error);
     let said = &said[..said.floor_char_boundary(MAX_READ_BYTES)];
     let lower = said.to_ascii_lowercase();
     // The client's schema is at fault, not the field.
     let is_schema = lower.contains("invalid schema");
-    if is_schema || !UNWELCOME.iter().any(|words| lower.contains(words)) {
+    if is_schema
+        || !UNSUPPORTED_PHRASES
+            .iter()
+            .any(|words| lower.contains(words))
+    {
         return None;
     }
-    let found = FIELDS.iter().find(|field| is_word(said, field))?;
+    let found = REFUSABLE_FIELDS
+        .iter()
+        .find(|field| contains_word(said, field))?;
     Some(
         match *found {
             "thinking_config" => "thinkingConfig",
@@ -210,7 +217,7 @@ pub fn refused_parameter(body: &str) -> Option<String> {
 
 /// Whether a provider refuses the speaker's name in a message, as stated in `param`, in a validator's path, or in
 /// a sentence that names the position.
-fn is_name(error: &Value, body: &Value) -> bool {
+fn is_name_refused(error: &Value, body: &Value) -> bool {
     let is_place = |place: &str| place.starts_with("messages") && place.ends_with("name");
     if error["param"].as_str().is_some_and(is_place) {
         return true;
@@ -226,18 +233,18 @@ fn is_name(error: &Value, body: &Value) -> bool {
     if extra.any(is_extra) {
         return true;
     }
-    let said = words(error);
+    let said = error_message(error);
     let said = said[..said.floor_char_boundary(MAX_READ_BYTES)].to_ascii_lowercase();
     let has_place = said.contains("property 'name'") || said.contains(".name");
-    let is_refused = UNWELCOME.iter().any(|words| said.contains(words));
+    let is_refused = UNSUPPORTED_PHRASES.iter().any(|words| said.contains(words));
     said.contains("messages") && has_place && is_refused
 }
 
 /// The field, one of `names`, that a provider refuses. It may be named in `param`, in the path of a Python validator,
 /// or in a sentence.
-pub fn unwelcome_among(body: &str, names: &[String]) -> Option<String> {
+pub fn refused_field_among(body: &str, names: &[String]) -> Option<String> {
     let parsed: Value = serde_json::from_str(body).ok()?;
-    let error = inner(&parsed);
+    let error = inner_error(&parsed);
     let code = error["code"].as_str().unwrap_or_default();
     let is_named = |name: &str| names.iter().find(|known| *known == name).cloned();
     if matches!(code, "unsupported_parameter" | "unknown_parameter") {
@@ -260,8 +267,10 @@ pub fn unwelcome_among(body: &str, names: &[String]) -> Option<String> {
     let said = error["message"].as_str().or_else(|| error.as_str())?;
     let said = &said[..said.floor_char_boundary(MAX_READ_BYTES)];
     let lower = said.to_ascii_lowercase();
-    let is_refused = UNWELCOME.iter().any(|words| lower.contains(words));
-    let longest = names.iter().filter(|name| is_word(said, name));
+    let is_refused = UNSUPPORTED_PHRASES
+        .iter()
+        .any(|words| lower.contains(words));
+    let longest = names.iter().filter(|name| contains_word(said, name));
     longest
         .filter(|_| is_refused)
         .max_by_key(|name| name.len())
@@ -270,10 +279,10 @@ pub fn unwelcome_among(body: &str, names: &[String]) -> Option<String> {
 
 /// Whether an error means that the model does not accept images.
 pub fn rejects_images(error: &CallError) -> bool {
-    error.kind == CallErrorKind::Rejected && error.detail.starts_with(BLIND)
+    error.kind == CallErrorKind::Rejected && error.detail.starts_with(NO_IMAGES)
 }
 
-fn is_word(said: &str, field: &str) -> bool {
+fn contains_word(said: &str, field: &str) -> bool {
     said.match_indices(field).any(|(at, _)| {
         let is_part = |c: char| c.is_ascii_alphanumeric() || c == '_';
         !said[..at].ends_with(is_part) && !said[at + field.len()..].starts_with(is_part)
@@ -281,11 +290,11 @@ fn is_word(said: &str, field: &str) -> bool {
 }
 
 // Gemini's compatible endpoint wraps the error in a list, Mistral does not wrap it at all.
-fn inner(body: &Value) -> &Value {
-    reported(body).unwrap_or_else(|| body.get(0).unwrap_or(body))
+fn inner_error(body: &Value) -> &Value {
+    reported_error(body).unwrap_or_else(|| body.get(0).unwrap_or(body))
 }
 
-fn meaning(error: &Value, status: Option<u16>) -> CallError {
+fn interpret(error: &Value, status: Option<u16>) -> CallError {
     // OpenRouter puts the upstream status in the body, vLLM's code is a status, and some servers send it as text.
     let number = |name: &str| {
         let code = usage_counts::whole(&error[name]).and_then(|code| u16::try_from(code).ok());
@@ -293,12 +302,12 @@ fn meaning(error: &Value, status: Option<u16>) -> CallError {
     };
     let names = ["code", "status_code", "statusCode", "http_code", "status"];
     let status = status.or_else(|| names.into_iter().find_map(number));
-    let codes = codes(error);
-    let said = clean(&words(error));
+    let codes = error_codes(error);
+    let said = sanitize_message(&error_message(error));
     let known = reason(&codes, &said);
     let kind = match kind_of(status, &codes) {
         // Without a status or a code, only the message remains.
-        CallErrorKind::Overloaded if status.is_none() && is_sure(known.as_deref()) => {
+        CallErrorKind::Overloaded if status.is_none() && is_request_fault(known.as_deref()) => {
             CallErrorKind::Rejected
         }
         kind => kind,
@@ -311,13 +320,13 @@ fn meaning(error: &Value, status: Option<u16>) -> CallError {
         retry_after_ms: None,
         detail: format!(
             "{}{number}",
-            known.unwrap_or_else(|| sentence(kind).to_owned())
+            known.unwrap_or_else(|| default_message(kind).to_owned())
         ),
         said,
     }
 }
 
-fn codes(error: &Value) -> String {
+fn error_codes(error: &Value) -> String {
     let details = error["details"].as_array().into_iter().flatten();
     let reasons = details.filter_map(|detail| detail["reason"].as_str());
     let texts = ["code", "type", "status", "Code", "__type"]
@@ -346,7 +355,7 @@ const MESSAGE_FIELDS: &[&str] = &[
     "exception",
 ];
 
-fn words(error: &Value) -> Cow<'_, str> {
+fn error_message(error: &Value) -> Cow<'_, str> {
     let message = said_in(error, 0).unwrap_or_default();
     // OpenRouter's generic sentence is followed by the message of the model's host.
     if message == "Provider returned error"
@@ -415,7 +424,7 @@ fn kind_of(status: Option<u16>, codes: &str) -> CallErrorKind {
     }
 }
 
-fn sentence(kind: CallErrorKind) -> &'static str {
+fn default_message(kind: CallErrorKind) -> &'static str {
     match kind {
         CallErrorKind::Money => "the provider's account has no credit left",
         CallErrorKind::Auth => "the provider does not accept the key",
@@ -432,11 +441,11 @@ const MAX_MESSAGE_CHARS: usize = 200;
 const MAX_READ_BYTES: usize = 4096;
 
 /// Sanitizes a provider's message: one line, at most 200 characters, nothing that looks like a key.
-pub fn clean(message: &str) -> String {
+pub fn sanitize_message(message: &str) -> String {
     let message = &message[..message.floor_char_boundary(MAX_READ_BYTES)];
     let line = message
         .split_whitespace()
-        .map(masked)
+        .map(mask_key)
         .collect::<Vec<_>>()
         .join(" ");
     match line.char_indices().nth(MAX_MESSAGE_CHARS) {
@@ -449,12 +458,12 @@ pub fn clean(message: &str) -> String {
     }
 }
 
-fn masked(word: &str) -> String {
+fn mask_key(word: &str) -> String {
     let separate = |c: char| !(c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '*'));
     if word.split(separate).any(looks_like_a_key) {
         return "***".to_owned();
     }
-    word.chars().filter(|&c| is_shown(c)).collect()
+    word.chars().filter(|&c| is_printable(c)).collect()
 }
 
 fn looks_like_a_key(part: &str) -> bool {
@@ -468,7 +477,7 @@ fn looks_like_a_key(part: &str) -> bool {
 }
 
 // Control characters and bidirectional marks could disguise a message.
-fn is_shown(c: char) -> bool {
+fn is_printable(c: char) -> bool {
     !c.is_control()
         && !matches!(c, '\u{200B}'..='\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2060}'..='\u{206F}' | '\u{FEFF}')
 }

@@ -2,11 +2,11 @@
 //! know.
 
 /// Message for a model that received an image and does not accept any.
-pub(super) const BLIND: &str = "the model does not accept images";
+pub(super) const NO_IMAGES: &str = "the model does not accept images";
 /// The reason for a refusal, if the provider's message is unambiguous: in Quire's own words, because not every
 /// user may see the provider's.
 pub(super) fn reason(codes: &str, said: &str) -> Option<String> {
-    const REASONS: &[(&[&str], &str)] = &[
+    const REASON_TABLE: &[(&[&str], &str)] = &[
         (
             &[
                 "context_length",
@@ -29,7 +29,7 @@ pub(super) fn reason(codes: &str, said: &str) -> Option<String> {
                 // Groq.
                 "reduce the length of the messages",
             ],
-            TOO_LONG,
+            TOO_LONG_MESSAGE,
         ),
         (
             &[
@@ -42,7 +42,7 @@ pub(super) fn reason(codes: &str, said: &str) -> Option<String> {
                 "not found, try pulling it",
                 "is not found for api version",
             ],
-            UNKNOWN_MODEL,
+            UNKNOWN_MODEL_MESSAGE,
         ),
         (
             &[
@@ -64,7 +64,7 @@ pub(super) fn reason(codes: &str, said: &str) -> Option<String> {
                 "not a multimodal model",
                 "vision",
             ],
-            BLIND,
+            NO_IMAGES,
         ),
     ];
     let said = said.to_ascii_lowercase();
@@ -72,19 +72,19 @@ pub(super) fn reason(codes: &str, said: &str) -> Option<String> {
         let mut marks = marks.iter();
         marks.any(|mark| codes.contains(mark) || said.contains(mark))
     };
-    let (_, sentence) = REASONS.iter().find(fits)?;
+    let (_, sentence) = REASON_TABLE.iter().find(fits)?;
     // The context size is not confidential, and the user needs it.
-    let length = window(&said);
+    let length = context_window(&said);
     Some(match length {
-        Some(length) if *sentence == TOO_LONG => {
-            format!("{TOO_LONG}: its maximum context length is {length} tokens")
+        Some(length) if *sentence == TOO_LONG_MESSAGE => {
+            format!("{TOO_LONG_MESSAGE}: its maximum context length is {length} tokens")
         }
         _ => (*sentence).to_owned(),
     })
 }
 
 /// Text that precedes the context window's token count in the messages of various servers.
-const BEFORE_WINDOW: &[&str] = &[
+const WINDOW_PHRASES: &[&str] = &[
     "context length is ",
     "context length of ",
     "context length (",
@@ -101,23 +101,25 @@ const BEFORE_WINDOW: &[&str] = &[
 ];
 
 /// The model's context window, in tokens, if the message states it.
-fn window(said: &str) -> Option<u64> {
+fn context_window(said: &str) -> Option<u64> {
     let number = |rest: &str| {
         let end = rest.find(|c: char| !c.is_ascii_digit() && c != ',');
         let digits = rest[..end.unwrap_or(rest.len())].replace(',', "");
         digits.parse::<u64>().ok()
     };
-    let mut found = { BEFORE_WINDOW.iter() }.filter_map(|before| said.split_once(before));
+    let mut found = { WINDOW_PHRASES.iter() }.filter_map(|before| said.split_once(before));
     found.find_map(|(_, rest)| number(rest))
 }
 
 /// Whether a reason shows that the request is at fault even without a status or an error code.
-pub(super) fn is_sure(reason: Option<&str>) -> bool {
-    reason.is_some_and(|reason| reason.starts_with(TOO_LONG) || reason == UNKNOWN_MODEL)
+pub(super) fn is_request_fault(reason: Option<&str>) -> bool {
+    reason.is_some_and(|reason| {
+        reason.starts_with(TOO_LONG_MESSAGE) || reason == UNKNOWN_MODEL_MESSAGE
+    })
 }
 
-const UNKNOWN_MODEL: &str = "the provider does not know this model";
-const TOO_LONG: &str = "the question with its documents is longer than the model can read";
+const UNKNOWN_MODEL_MESSAGE: &str = "the provider does not know this model";
+const TOO_LONG_MESSAGE: &str = "the question with its documents is longer than the model can read";
 
 #[cfg(test)]
 mod tests {
@@ -140,9 +142,12 @@ mod tests {
                 found.ends_with("context length is 4096 tokens"),
                 "{said}: {found}"
             );
-            assert!(is_sure(Some(&found)));
+            assert!(is_request_fault(Some(&found)));
         }
-        assert_eq!(reason("", "too many tokens").as_deref(), Some(TOO_LONG));
+        assert_eq!(
+            reason("", "too many tokens").as_deref(),
+            Some(TOO_LONG_MESSAGE)
+        );
         assert_eq!(reason("", "the engine died"), None);
     }
 }

@@ -4,8 +4,8 @@
 use serde_json::{Map, Value, json};
 
 use super::answer_builder::AnswerBuilder;
-use super::prompt::{PromptTurn, divide, effort, is_encrypted_item};
-use super::schema_subset::{is_strict, top};
+use super::prompt::{PromptTurn, accepted_effort, is_encrypted_item, split_instructions};
+use super::schema_subset::{is_strict, with_object_root};
 use super::sse::SseFrame;
 use super::tool_call_builder::ToolCallFragment;
 use super::usage_counts;
@@ -15,13 +15,13 @@ use crate::domain::model::{Structured, Thinking};
 use crate::domain::tools::{Tool, ToolChoice, Tools};
 
 pub(super) fn body(name: &str, request: &ModelRequest, capabilities: &ModelCapabilities) -> Value {
-    let shape = capabilities.shape("text.format", request);
-    let (system, turns) = divide(request, shape);
+    let shape = capabilities.schema_method("text.format", request);
+    let (system, turns) = split_instructions(request, shape);
     let mut body = Map::new();
     body.insert("model".into(), json!(name));
     body.insert("stream".into(), json!(true));
     body.insert("store".into(), json!(false));
-    body.insert("input".into(), turns.iter().flat_map(items).collect());
+    body.insert("input".into(), turns.iter().flat_map(turn_items).collect());
     if !system.is_empty() {
         body.insert("instructions".into(), json!(system));
     }
@@ -39,11 +39,11 @@ pub(super) fn body(name: &str, request: &ModelRequest, capabilities: &ModelCapab
             own.max_tokens.map(Value::from),
         ),
     ] {
-        if let Some(value) = value.filter(|_| capabilities.takes(known, spelled)) {
+        if let Some(value) = value.filter(|_| capabilities.accepts_parameter(known, spelled)) {
             body.insert(spelled.into(), value);
         }
     }
-    let effort = effort(request, capabilities, "reasoning.effort");
+    let effort = accepted_effort(request, capabilities, "reasoning.effort");
     let mut reasoning = Map::new();
     if let Some(effort) = effort.filter(|_| capabilities.thinking != Thinking::Fixed) {
         reasoning.insert("effort".into(), json!(effort));
@@ -52,14 +52,14 @@ pub(super) fn body(name: &str, request: &ModelRequest, capabilities: &ModelCapab
     // lost.
     if capabilities.thinking == Thinking::Effort
         && request.tools.is_some()
-        && !capabilities.refuses("include")
+        && !capabilities.has_refused("include")
     {
         body.insert("include".into(), json!(["reasoning.encrypted_content"]));
     }
-    if capabilities.thinking == Thinking::Effort && !capabilities.refuses("reasoning.summary") {
+    if capabilities.thinking == Thinking::Effort && !capabilities.has_refused("reasoning.summary") {
         reasoning.insert("summary".into(), json!("auto"));
     }
-    if !reasoning.is_empty() && !capabilities.refuses("reasoning") {
+    if !reasoning.is_empty() && !capabilities.has_refused("reasoning") {
         body.insert("reasoning".into(), Value::Object(reasoning));
     }
     match (&request.format, shape) {
@@ -70,11 +70,11 @@ pub(super) fn body(name: &str, request: &ModelRequest, capabilities: &ModelCapab
             );
         }
         (Some(format), Structured::Native) => {
-            let wanted = json!({ "type": "json_schema", "name": format.name, "schema": top(&format.schema), "strict": is_strict(format) });
+            let wanted = json!({ "type": "json_schema", "name": format.name, "schema": with_object_root(&format.schema), "strict": is_strict(format) });
             body.insert("text".into(), json!({ "format": wanted }));
         }
         (Some(format), Structured::Tool) => {
-            body.insert("tools".into(), json!([{ "type": "function", "name": format.name, "parameters": top(&format.schema), "strict": is_strict(format) }]));
+            body.insert("tools".into(), json!([{ "type": "function", "name": format.name, "parameters": with_object_root(&format.schema), "strict": is_strict(format) }]));
             body.insert(
                 "tool_choice".into(),
                 json!({ "type": "function", "name": format.name }),
@@ -83,12 +83,12 @@ pub(super) fn body(name: &str, request: &ModelRequest, capabilities: &ModelCapab
         _ => {}
     }
     if let Some(tools) = &request.tools {
-        offer(&mut body, tools);
+        add_tools(&mut body, tools);
     }
     Value::Object(body)
 }
 
-fn offer(body: &mut Map<String, Value>, tools: &Tools) {
+fn add_tools(body: &mut Map<String, Value>, tools: &Tools) {
     let flat = |tool: &Tool| {
         let parameters = match tool.parameters.is_null() {
             true => json!({ "type": "object", "properties": {} }),
@@ -117,7 +117,7 @@ fn offer(body: &mut Map<String, Value>, tools: &Tools) {
 }
 
 // Tool calls and their results are separate items.
-fn items(one: &PromptTurn) -> Vec<Value> {
+fn turn_items(one: &PromptTurn) -> Vec<Value> {
     if let Some(id) = one.result_of {
         return vec![json!({ "type": "function_call_output", "call_id": id, "output": one.text })];
     }
@@ -127,7 +127,7 @@ fn items(one: &PromptTurn) -> Vec<Value> {
         .cloned()
         .collect();
     if one.calls.is_empty() || !one.text.is_empty() {
-        items.push(turn(one));
+        items.push(encode_turn(one));
     }
     items.extend(one.calls.iter().map(|call| {
         json!({ "type": "function_call", "call_id": call.id, "name": call.name, "arguments": call.arguments })
@@ -135,7 +135,7 @@ fn items(one: &PromptTurn) -> Vec<Value> {
     items
 }
 
-fn turn(turn: &PromptTurn) -> Value {
+fn encode_turn(turn: &PromptTurn) -> Value {
     let (role, kind) = if turn.is_model {
         ("assistant", "output_text")
     } else {
@@ -153,7 +153,7 @@ fn turn(turn: &PromptTurn) -> Value {
     json!({ "role": role, "content": parts })
 }
 
-pub(super) fn read(builder: &mut AnswerBuilder, event: &SseFrame) {
+pub(super) fn read_event(builder: &mut AnswerBuilder, event: &SseFrame) {
     // Some compatible servers end the stream as chat completions do.
     if super::is_done(&event.data) {
         return builder.end();
@@ -165,12 +165,12 @@ pub(super) fn read(builder: &mut AnswerBuilder, event: &SseFrame) {
     let place = usage_counts::whole(&data["output_index"]).unwrap_or(0);
     let name = data["type"].as_str().unwrap_or(&event.event);
     match name {
-        "response.output_text.delta" => builder.text(piece),
-        "response.refusal.delta" => builder.refuse(piece),
+        "response.output_text.delta" => builder.add_text(piece),
+        "response.refusal.delta" => builder.add_refusal(piece),
         "response.reasoning_summary_text.delta" | "response.reasoning_text.delta" => {
-            builder.reasoning(piece);
+            builder.add_reasoning(piece);
         }
-        "response.function_call_arguments.delta" => builder.call(ToolCallFragment {
+        "response.function_call_arguments.delta" => builder.add_call_fragment(ToolCallFragment {
             index: Some(place),
             arguments: piece,
             ..ToolCallFragment::default()
@@ -181,21 +181,21 @@ pub(super) fn read(builder: &mut AnswerBuilder, event: &SseFrame) {
             function_call(builder, place, &data["item"]);
         }
         "response.output_item.done" if data["item"]["type"] == "reasoning" => {
-            builder.sealed(&data["item"]);
+            builder.add_reasoning_block(&data["item"]);
         }
         "response.completed" | "response.incomplete" | "response.failed" => {
-            ended(builder, &data["response"], &name["response.".len()..]);
+            read_end(builder, &data["response"], &name["response.".len()..]);
         }
         _ => {
-            if let Some(error) = refusal::reported(&data) {
+            if let Some(error) = refusal::reported_error(&data) {
                 builder.fail(refusal::in_band(error));
             }
         }
     }
 }
 
-pub(super) fn whole(builder: &mut AnswerBuilder, body: &Value) {
-    if let Some(error) = refusal::reported(body) {
+pub(super) fn read_whole(builder: &mut AnswerBuilder, body: &Value) {
+    if let Some(error) = refusal::reported_error(body) {
         return builder.fail(refusal::in_band(error));
     }
     let Some(items) = body["output"].as_array() else {
@@ -204,30 +204,30 @@ pub(super) fn whole(builder: &mut AnswerBuilder, body: &Value) {
     for (place, item) in (0..).zip(items) {
         let parts = |name: &str| item[name].as_array().into_iter().flatten();
         for part in parts("summary") {
-            builder.reasoning(part["text"].as_str().unwrap_or_default());
+            builder.add_reasoning(part["text"].as_str().unwrap_or_default());
         }
         for part in parts("content") {
             let text = part["text"].as_str().unwrap_or_default();
             if item["type"] == "reasoning" {
-                builder.reasoning(text);
+                builder.add_reasoning(text);
             } else {
-                builder.text(text);
+                builder.add_text(text);
             }
-            builder.refuse(part["refusal"].as_str().unwrap_or_default());
+            builder.add_refusal(part["refusal"].as_str().unwrap_or_default());
         }
         match item["type"].as_str() {
             Some("function_call") => function_call(builder, place, item),
-            Some("reasoning") => builder.sealed(item),
+            Some("reasoning") => builder.add_reasoning_block(item),
             _ => {}
         }
     }
-    ended(builder, body, "completed");
+    read_end(builder, body, "completed");
 }
 
 // A call is sent at its beginning and at its end; repeated complete arguments count once.
 fn function_call(builder: &mut AnswerBuilder, place: u64, item: &Value) {
     let text = |name: &str| item[name].as_str().unwrap_or_default();
-    builder.call(ToolCallFragment {
+    builder.add_call_fragment(ToolCallFragment {
         index: Some(place),
         id: text("call_id"),
         name: text("name"),
@@ -235,16 +235,16 @@ fn function_call(builder: &mut AnswerBuilder, place: u64, item: &Value) {
     });
 }
 
-fn ended(builder: &mut AnswerBuilder, response: &Value, status: &str) {
-    builder.count(usage_counts::of(&response["usage"]));
+fn read_end(builder: &mut AnswerBuilder, response: &Value, status: &str) {
+    builder.add_counts(usage_counts::of(&response["usage"]));
     let status = response["status"].as_str().unwrap_or(status);
     if !response["error"].is_null() || status == "failed" {
         return builder.fail(refusal::in_band(&response["error"]));
     }
     match response["incomplete_details"]["reason"].as_str() {
-        Some(reason) => builder.stopped(reason),
+        Some(reason) => builder.set_finish_reason(reason),
         // The answer is incomplete, and no reason is given.
-        None => builder.stopped(status),
+        None => builder.set_finish_reason(status),
     }
     builder.end();
 }

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use crate::domain::chat::Format;
 
 /// Keywords whose value maps names to schemas.
-const BY_NAME: &[&str] = &[
+const NAMED_SCHEMA_KEYWORDS: &[&str] = &[
     "properties",
     "$defs",
     "definitions",
@@ -14,12 +14,12 @@ const BY_NAME: &[&str] = &[
     "dependentSchemas",
 ];
 /// Keywords whose value is a list of schemas.
-const LISTS: &[&str] = &["anyOf", "allOf", "oneOf", "prefixItems"];
+const LIST_KEYWORDS: &[&str] = &["anyOf", "allOf", "oneOf", "prefixItems"];
 /// Keywords whose value is a schema.
-const SINGLE: &[&str] = &["items", "additionalProperties"];
+const SINGLE_KEYWORDS: &[&str] = &["items", "additionalProperties"];
 
 /// Keywords that OpenAI's strict mode accepts.
-const STRICT: &[&str] = &[
+const STRICT_KEYWORDS: &[&str] = &[
     "type",
     "properties",
     "required",
@@ -44,7 +44,7 @@ const STRICT: &[&str] = &[
     "maxItems",
 ];
 /// Keywords that Gemini's `responseJsonSchema` accepts.
-const GEMINI: &[&str] = &[
+const GEMINI_KEYWORDS: &[&str] = &[
     "type",
     "properties",
     "required",
@@ -66,7 +66,7 @@ const GEMINI: &[&str] = &[
     "propertyOrdering",
 ];
 /// Keywords that Anthropic's `output_config.format` accepts.
-const ANTHROPIC: &[&str] = &[
+const ANTHROPIC_KEYWORDS: &[&str] = &[
     "type",
     "properties",
     "required",
@@ -99,7 +99,7 @@ const ANTHROPIC_FORMATS: &[&str] = &[
 ];
 
 /// The schema with an object at the top level, where some vendors do not accept a reference.
-pub(super) fn top(schema: &Value) -> Value {
+pub(super) fn with_object_root(schema: &Value) -> Value {
     let mut schema = schema.clone();
     let target = schema["$ref"]
         .as_str()
@@ -127,7 +127,10 @@ fn is_closed(schema: &Value) -> bool {
     let Some(fields) = schema.as_object() else {
         return false;
     };
-    if fields.keys().any(|name| !STRICT.contains(&name.as_str())) {
+    if fields
+        .keys()
+        .any(|name| !STRICT_KEYWORDS.contains(&name.as_str()))
+    {
         return false;
     }
     if fields.contains_key("$ref") && fields.len() > 1 && !fields.contains_key("$defs") {
@@ -152,13 +155,15 @@ fn is_closed(schema: &Value) -> bool {
 fn children(fields: &Map<String, Value>) -> impl Iterator<Item = (&str, &Value)> {
     fields.iter().flat_map(|(name, value)| {
         let found: Vec<&Value> = match name.as_str() {
-            name if BY_NAME.contains(&name) => value
+            name if NAMED_SCHEMA_KEYWORDS.contains(&name) => value
                 .as_object()
                 .into_iter()
                 .flat_map(Map::values)
                 .collect(),
-            name if LISTS.contains(&name) => value.as_array().into_iter().flatten().collect(),
-            name if SINGLE.contains(&name) => vec![value],
+            name if LIST_KEYWORDS.contains(&name) => {
+                value.as_array().into_iter().flatten().collect()
+            }
+            name if SINGLE_KEYWORDS.contains(&name) => vec![value],
             _ => Vec::new(),
         };
         found.into_iter().map(move |child| (name.as_str(), child))
@@ -166,9 +171,9 @@ fn children(fields: &Map<String, Value>) -> impl Iterator<Item = (&str, &Value)>
 }
 
 /// The part of a schema that Gemini enforces.
-pub(super) fn gemini(schema: &Value) -> Value {
-    rewritten(&top(schema), &|mut fields| {
-        spell_alternatives(&mut fields);
+pub(super) fn gemini_subset(schema: &Value) -> Value {
+    rewrite(&with_object_root(schema), &|mut fields| {
+        rename_one_of(&mut fields);
         if let Some(value) = fields.remove("const") {
             fields.entry("enum").or_insert_with(|| json!([value]));
         }
@@ -179,7 +184,7 @@ pub(super) fn gemini(schema: &Value) -> Value {
         if fields.get("enum").is_some_and(|values| !is_plain(values)) {
             fields.remove("enum");
         }
-        fields.retain(|name, _| GEMINI.contains(&name.as_str()));
+        fields.retain(|name, _| GEMINI_KEYWORDS.contains(&name.as_str()));
         if fields.contains_key("$ref") {
             fields.retain(|name, _| name.starts_with('$'));
         }
@@ -189,20 +194,20 @@ pub(super) fn gemini(schema: &Value) -> Value {
 
 /// The part of a schema that Anthropic enforces; `None` if it cannot be expressed: objects with arbitrary properties,
 /// and recursive definitions.
-pub(super) fn anthropic(schema: &Value) -> Option<Value> {
-    let schema = top(schema);
+pub(super) fn anthropic_subset(schema: &Value) -> Option<Value> {
+    let schema = with_object_root(schema);
     if is_open(&schema) || is_recursive(&schema) {
         return None;
     }
-    Some(rewritten(&schema, &|mut fields| {
-        spell_alternatives(&mut fields);
+    Some(rewrite(&schema, &|mut fields| {
+        rename_one_of(&mut fields);
         let mut notes: Vec<String> = Vec::new();
         fields.retain(|name, value| {
             let is_taken = match name.as_str() {
                 "format" => value
                     .as_str()
                     .is_some_and(|name| ANTHROPIC_FORMATS.contains(&name)),
-                name => ANTHROPIC.contains(&name),
+                name => ANTHROPIC_KEYWORDS.contains(&name),
             };
             if !is_taken && (value.is_number() || value.is_string()) && !name.starts_with('$') {
                 notes.push(format!("{name}: {value}"));
@@ -224,7 +229,7 @@ pub(super) fn anthropic(schema: &Value) -> Option<Value> {
     }))
 }
 
-fn spell_alternatives(fields: &mut Map<String, Value>) {
+fn rename_one_of(fields: &mut Map<String, Value>) {
     if let Some(alternatives) = fields.remove("oneOf") {
         fields.entry("anyOf").or_insert(alternatives);
     }
@@ -244,19 +249,21 @@ fn spell_alternatives(fields: &mut Map<String, Value>) {
 }
 
 // Rewrites each schema, from the outside in; names of properties are not keywords.
-fn rewritten(schema: &Value, rule: &dyn Fn(Map<String, Value>) -> Map<String, Value>) -> Value {
+fn rewrite(schema: &Value, rule: &dyn Fn(Map<String, Value>) -> Map<String, Value>) -> Value {
     let Value::Object(fields) = schema else {
         return schema.clone();
     };
     let fields = rule(fields.clone()).into_iter().map(|(name, value)| {
-        let again = |value: &Value| rewritten(value, rule);
+        let again = |value: &Value| rewrite(value, rule);
         let value = match (name.as_str(), &value) {
-            (key, Value::Object(all)) if BY_NAME.contains(&key) => {
+            (key, Value::Object(all)) if NAMED_SCHEMA_KEYWORDS.contains(&key) => {
                 let all = all.iter().map(|(name, one)| (name.clone(), again(one)));
                 Value::Object(all.collect())
             }
-            (key, Value::Array(all)) if LISTS.contains(&key) => all.iter().map(again).collect(),
-            (key, one) if SINGLE.contains(&key) => again(one),
+            (key, Value::Array(all)) if LIST_KEYWORDS.contains(&key) => {
+                all.iter().map(again).collect()
+            }
+            (key, one) if SINGLE_KEYWORDS.contains(&key) => again(one),
             _ => value,
         };
         (name, value)
@@ -285,11 +292,12 @@ fn is_recursive(schema: &Value) -> bool {
         .filter_map(|name| schema[*name].as_object().map(|all| (*name, all)));
     let mut starts =
         starts.flat_map(|(name, all)| all.keys().map(move |one| format!("#/{name}/{one}")));
-    refers(schema, "#") || starts.any(|place| reaches(schema, &place, &place, 0))
+    contains_reference(schema, "#")
+        || starts.any(|place| reaches_reference(schema, &place, &place, 0))
 }
 
 // Whether the definition at `from` leads to the one at `goal`.
-fn reaches(root: &Value, from: &str, goal: &str, depth: usize) -> bool {
+fn reaches_reference(root: &Value, from: &str, goal: &str, depth: usize) -> bool {
     let Some(part) = from.strip_prefix('#').and_then(|place| root.pointer(place)) else {
         return false;
     };
@@ -303,10 +311,10 @@ fn reaches(root: &Value, from: &str, goal: &str, depth: usize) -> bool {
     targets.dedup();
     targets
         .iter()
-        .any(|&target| target == goal || reaches(root, target, goal, depth + 1))
+        .any(|&target| target == goal || reaches_reference(root, target, goal, depth + 1))
 }
 
-fn refers(part: &Value, goal: &str) -> bool {
+fn contains_reference(part: &Value, goal: &str) -> bool {
     let mut targets = Vec::new();
     references(part, &mut targets);
     targets.contains(&goal)
@@ -387,7 +395,7 @@ mod tests {
                 "one": { "allOf": [{ "$ref": "#/$defs/A" }], "description": "d" },
             } } },
         });
-        let found = gemini(&schema);
+        let found = gemini_subset(&schema);
         assert_eq!(
             (&found["type"], &found["$schema"]),
             (&json!("object"), &Value::Null)
@@ -410,7 +418,7 @@ mod tests {
             "odd": { "type": "string", "format": "iban" },
             "list": { "type": "array", "items": { "type": "object", "properties": {} } },
         } });
-        let found = anthropic(&schema).expect("it can be said");
+        let found = anthropic_subset(&schema).expect("it can be said");
         assert_eq!(found["additionalProperties"], false);
         let properties = &found["properties"];
         assert_eq!(
@@ -425,7 +433,7 @@ mod tests {
             json!({ "type": "object", "properties": { "a": { "type": "object", "additionalProperties": { "type": "string" } } } }),
             json!({ "$ref": "#/$defs/N", "$defs": { "N": { "type": "object", "properties": { "n": { "$ref": "#/$defs/N" } } } } }),
         ] {
-            assert_eq!(anthropic(&schema), None, "{schema}");
+            assert_eq!(anthropic_subset(&schema), None, "{schema}");
         }
     }
 }

@@ -48,7 +48,7 @@ pub struct ChatRequest {
 }
 
 impl ChatRequest {
-    pub(super) fn offer(&mut self, offered: OfferedTools) {
+    pub(super) fn add_tools(&mut self, offered: OfferedTools) {
         self.tools = offered.tools;
         self.ignored.extend(offered.left_out);
     }
@@ -64,8 +64,8 @@ const MAX_TURNS: usize = 2_000;
 ///
 /// # Errors
 ///
-/// When `model` is missing, empty, not a string, or longer than 200 bytes.
-pub(super) fn model(fields: &Map<String, Value>) -> Result<String, RequestError> {
+/// When `model_id` is missing, empty, not a string, or longer than 200 bytes.
+pub(super) fn model_id(fields: &Map<String, Value>) -> Result<String, RequestError> {
     match fields.get("model").and_then(Value::as_str).map(str::trim) {
         Some(model) if !model.is_empty() && model.len() <= 200 => Ok(model.to_owned()),
         _ => invalid("model", "you must provide a model parameter"),

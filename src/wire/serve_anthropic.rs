@@ -3,9 +3,9 @@
 use serde_json::{Value, json};
 
 use super::prompt::is_signed_thought;
-use super::serve::{ChatRequest, ChunkFrame, CompleteAnswer, check_turns, model};
+use super::serve::{ChatRequest, ChunkFrame, CompleteAnswer, check_turns, model_id};
 use super::serve_call;
-use super::serve_content::{content, marked};
+use super::serve_content::{parse_content, parse_marked_content};
 use super::serve_error::{RequestError, invalid};
 use super::serve_parameters::{flag, parameters};
 use super::serve_tools::{self, ToolShape};
@@ -13,7 +13,7 @@ use super::{ApiFormat, cache_marks, passthrough};
 use crate::domain::chat::{Finish, Message, MessageRole, Usage};
 use crate::domain::tools::ToolCall;
 
-const KNOWN: &[&str] = &[
+const KNOWN_FIELDS: &[&str] = &[
     "model",
     "messages",
     "system",
@@ -33,19 +33,19 @@ const KNOWN: &[&str] = &[
 ];
 
 /// The subset of known fields that only the provider reads.
-const UNREAD: &[&str] = &["metadata", "service_tier"];
+const PROVIDER_FIELDS: &[&str] = &["metadata", "service_tier"];
 
 /// Parses a body of `/v1/messages`, or of `count_tokens`, which requires no limit.
 ///
 /// # Errors
 ///
 /// When a field is missing, malformed, or not supported; the error names it.
-pub fn read(body: &Value, needs_limit: bool) -> Result<ChatRequest, RequestError> {
+pub fn parse_request(body: &Value, needs_limit: bool) -> Result<ChatRequest, RequestError> {
     let Some(fields) = body.as_object() else {
         return invalid("body", "the body must be a JSON object");
     };
     let mut asked = ChatRequest {
-        model: model(fields)?,
+        model: model_id(fields)?,
         stream: flag(fields, "stream")?,
         usage: true,
         parameters: parameters(fields)?,
@@ -59,7 +59,7 @@ pub fn read(body: &Value, needs_limit: bool) -> Result<ChatRequest, RequestError
     if needs_limit && asked.parameters.max_tokens.is_none() {
         return invalid("max_tokens", "max_tokens is required");
     }
-    let system = marked(fields.get("system").unwrap_or(&Value::Null))?;
+    let system = parse_marked_content(fields.get("system").unwrap_or(&Value::Null))?;
     if !system.text.is_empty() {
         asked.turns.push(Message {
             cache_marks: system.cache_marks,
@@ -82,8 +82,9 @@ pub fn read(body: &Value, needs_limit: bool) -> Result<ChatRequest, RequestError
         add_message(&mut asked.turns, role, &message["content"])?;
     }
     check_turns(&asked.turns)?;
-    asked.offer(serve_tools::read(fields, ToolShape::Anthropic)?);
-    asked.passthrough = passthrough::read(ApiFormat::Anthropic, fields, KNOWN, UNREAD)?;
+    asked.add_tools(serve_tools::read(fields, ToolShape::Anthropic)?);
+    asked.passthrough =
+        passthrough::read_fields(ApiFormat::Anthropic, fields, KNOWN_FIELDS, PROVIDER_FIELDS)?;
     // An effort level can express neither adaptive thinking nor an exact number of tokens.
     let is_exact = |it: &&Value| it["type"] == "adaptive" || it["type"] == "enabled";
     if let Some(thinking) = fields.get("thinking").filter(is_exact) {
@@ -112,17 +113,17 @@ fn add_message(
     while let Some(at) = (1..blocks.len()).find(|&at| {
         role == MessageRole::Assistant && is_block(&blocks[at]) && !is_block(&blocks[at - 1])
     }) {
-        take_turn(turns, role, &json!(blocks[..at]))?;
+        parse_turn(turns, role, &json!(blocks[..at]))?;
         blocks = &blocks[at..];
     }
     match given {
-        Value::Array(_) => take_turn(turns, role, &json!(blocks)),
-        _ => take_turn(turns, role, given),
+        Value::Array(_) => parse_turn(turns, role, &json!(blocks)),
+        _ => parse_turn(turns, role, given),
     }
 }
 
 // Calls are blocks of the model's turn, and results are blocks of the user's turn; internally each result is a turn.
-fn take_turn(
+fn parse_turn(
     turns: &mut Vec<Message>,
     role: MessageRole,
     given: &Value,
@@ -133,12 +134,12 @@ fn take_turn(
     let mut called_mark = None;
     for block in blocks {
         if is(block, "tool_use") && role == MessageRole::Assistant {
-            calls.push(serve_call::call(
+            calls.push(serve_call::parse_call(
                 &block["id"],
                 &block["name"],
                 &block["input"],
             )?);
-            called_mark = cache_marks::behind(block)?.or(called_mark);
+            called_mark = cache_marks::mark_after(block)?.or(called_mark);
         } else if role == MessageRole::Assistant
             && (is(block, "thinking") || is(block, "redacted_thinking"))
         {
@@ -147,14 +148,14 @@ fn take_turn(
             let Some(id) = block["tool_use_id"].as_str() else {
                 return invalid("messages", "a tool's result needs its tool_use_id");
             };
-            let (mut text, images) = content(&block["content"])?;
+            let (mut text, images) = parse_content(&block["content"])?;
             if block["is_error"] == true {
                 text.insert_str(0, "the tool failed: ");
             }
             turns.push(Message {
                 images,
                 result_of: Some(id.to_owned()),
-                cache_marks: cache_marks::behind(block)?.into_iter().collect(),
+                cache_marks: cache_marks::mark_after(block)?.into_iter().collect(),
                 ..Message::new(role, text)
             });
         } else {
@@ -164,7 +165,7 @@ fn take_turn(
     let is_plain = given.is_string() || rest.len() == blocks.len();
     if is_plain || !rest.is_empty() || !calls.is_empty() || !thoughts.is_empty() {
         let whole = Value::Array(rest);
-        let mut found = marked(if is_plain { given } else { &whole })?;
+        let mut found = parse_marked_content(if is_plain { given } else { &whole })?;
         found.cache_marks.extend(called_mark);
         // Signed blocks are Anthropic's own; unsigned ones come from another vendor's model.
         let unsigned = |block: &&Value| block["signature"].as_str().is_none_or(str::is_empty);
@@ -183,7 +184,7 @@ fn take_turn(
 }
 
 /// Encodes a complete message.
-pub fn message(frame: &ChunkFrame, answer: &CompleteAnswer) -> Value {
+pub fn encode_message(frame: &ChunkFrame, answer: &CompleteAnswer) -> Value {
     let CompleteAnswer { text, calls, .. } = *answer;
     let mut content = reasoning_blocks(answer);
     if !frame.shows_thinking {
@@ -192,12 +193,12 @@ pub fn message(frame: &ChunkFrame, answer: &CompleteAnswer) -> Value {
     if calls.is_empty() || !text.is_empty() {
         content.push(json!({ "type": "text", "text": text, "citations": null }));
     }
-    content.extend(calls.iter().map(|call| block(call, call.input())));
+    content.extend(calls.iter().map(|call| tool_use_block(call, call.input())));
     let sequence = &answer.extras.stop_sequence;
     json!({
         "id": frame.id, "type": "message", "role": "assistant", "model": frame.model, "content": content,
-        "stop_reason": reason(answer), "stop_sequence": sequence, "stop_details": null, "container": null,
-        "usage": usage_of(answer.usage),
+        "stop_reason": stop_reason(answer), "stop_sequence": sequence, "stop_details": null, "container": null,
+        "usage": final_usage(answer.usage),
     })
 }
 
@@ -208,18 +209,18 @@ fn reasoning_blocks(answer: &CompleteAnswer) -> Vec<Value> {
     if !own.is_empty() || answer.reasoning.is_empty() {
         return own;
     }
-    vec![thinking(answer.reasoning)]
+    vec![thinking_block(answer.reasoning)]
 }
 
 fn is_block(item: &Value) -> bool {
     item["type"] == "thinking" || item["type"] == "redacted_thinking"
 }
 
-fn thinking(text: &str) -> Value {
+fn thinking_block(text: &str) -> Value {
     json!({ "type": "thinking", "thinking": text, "signature": "" })
 }
 
-fn block(call: &ToolCall, input: Value) -> Value {
+fn tool_use_block(call: &ToolCall, input: Value) -> Value {
     // The model itself made the call, not code that the vendor runs.
     json!({
         "type": "tool_use", "id": call.id, "name": call.name, "input": input, "caller": { "type": "direct" },
@@ -244,7 +245,7 @@ enum MessageBlock {
     Text,
 }
 
-type Named = (&'static str, Value);
+type NamedEvent = (&'static str, Value);
 
 impl MessageEvents {
     /// Creates the encoder of one message.
@@ -258,11 +259,11 @@ impl MessageEvents {
     }
 
     /// The `message_start` event. The input tokens follow in `message_delta`, once the vendor has counted them.
-    pub fn opening(&self) -> Named {
+    pub fn start_event(&self) -> NamedEvent {
         let begun = json!({
             "id": self.frame.id, "type": "message", "role": "assistant", "model": self.frame.model,
             "content": [], "stop_reason": null, "stop_sequence": null, "stop_details": null, "container": null,
-            "usage": usage_of(&Usage::default()),
+            "usage": final_usage(&Usage::default()),
         });
         (
             "message_start",
@@ -272,68 +273,68 @@ impl MessageEvents {
 
     /// Encodes a piece of reasoning, for a client that requested it. Other clients receive only the signed blocks,
     /// which the vendor requires back, once they are complete.
-    pub fn thought(&mut self, text: &str) -> Vec<Named> {
+    pub fn reasoning_events(&mut self, text: &str) -> Vec<NamedEvent> {
         if !self.frame.shows_thinking {
             return Vec::new();
         }
-        let mut events = self.open(MessageBlock::Thinking);
+        let mut events = self.open_block(MessageBlock::Thinking);
         let piece = json!({ "type": "thinking_delta", "thinking": text });
-        events.push(delta(self.index, piece));
+        events.push(block_delta(self.index, piece));
         events
     }
 
     /// Ends a reasoning block, with its signature.
-    pub fn sealed(&mut self, item: &Value) -> Vec<Named> {
+    pub fn reasoning_end_events(&mut self, item: &Value) -> Vec<NamedEvent> {
         if !is_block(item) || !(self.frame.shows_thinking || is_signed_thought(item)) {
             return Vec::new();
         }
         self.signed += usize::from(is_signed_thought(item));
         if item["type"] == "redacted_thinking" {
-            let mut events = self.close();
-            events.push(start(self.index, item.clone()));
-            events.push(stop(self.index));
+            let mut events = self.close_block();
+            events.push(block_start(self.index, item.clone()));
+            events.push(block_stop(self.index));
             self.index += 1;
             return events;
         }
-        let mut events = self.open(MessageBlock::Thinking);
+        let mut events = self.open_block(MessageBlock::Thinking);
         let text = item["thinking"].as_str().unwrap_or_default();
         if !self.frame.shows_thinking && !text.is_empty() {
             let piece = json!({ "type": "thinking_delta", "thinking": text });
-            events.push(delta(self.index, piece));
+            events.push(block_delta(self.index, piece));
         }
         let signature = json!({ "type": "signature_delta", "signature": item["signature"] });
-        events.push(delta(self.index, signature));
-        events.extend(self.close());
+        events.push(block_delta(self.index, signature));
+        events.extend(self.close_block());
         events
     }
 
     /// Encodes a piece of text.
-    pub fn piece(&mut self, text: &str) -> Vec<Named> {
-        let mut events = self.open(MessageBlock::Text);
+    pub fn text_events(&mut self, text: &str) -> Vec<NamedEvent> {
+        let mut events = self.open_block(MessageBlock::Text);
         let piece = json!({ "type": "text_delta", "text": text });
-        events.push(delta(self.index, piece));
+        events.push(block_delta(self.index, piece));
         events
     }
 
     /// Encodes the end of a complete answer.
-    pub fn ending(&mut self, answer: &CompleteAnswer) -> Vec<Named> {
-        let mut events = self.close();
+    pub fn end_events(&mut self, answer: &CompleteAnswer) -> Vec<NamedEvent> {
+        let mut events = self.close_block();
         if !answer.calls.is_empty() {
             events.extend(self.late_blocks(&answer.extras.reasoning));
         }
         for (index, call) in (self.index..).zip(answer.calls) {
             let piece = json!({ "type": "input_json_delta", "partial_json": call.arguments });
-            events.push(start(index, block(call, json!({}))));
-            events.push(delta(index, piece));
-            events.push(stop(index));
+            events.push(block_start(index, tool_use_block(call, json!({}))));
+            events.push(block_delta(index, piece));
+            events.push(block_stop(index));
         }
         let delta = json!({
-            "stop_reason": reason(answer), "stop_sequence": answer.extras.stop_sequence, "stop_details": null,
+            "stop_reason": stop_reason(answer), "stop_sequence": answer.extras.stop_sequence, "stop_details": null,
             "container": null,
         });
         events.push((
             "message_delta",
-            json!({ "type": "message_delta", "delta": delta, "usage": tokens(answer.usage) }),
+            json!({ "type": "message_delta", "delta": delta, "usage": start_usage(answer.usage) }),
         ));
         events.push(("message_stop", json!({ "type": "message_stop" })));
         events
@@ -341,44 +342,44 @@ impl MessageEvents {
 
     /// Encodes signed blocks that arrived after the answer began: the vendor requires them with the results of the
     /// calls.
-    fn late_blocks(&mut self, blocks: &[Value]) -> Vec<Named> {
+    fn late_blocks(&mut self, blocks: &[Value]) -> Vec<NamedEvent> {
         let signed = blocks.iter().filter(|block| is_signed_thought(block));
         let mut events = Vec::new();
         for block in signed.skip(self.signed) {
             if self.frame.shows_thinking && !block["thinking"].is_null() {
-                events.extend(self.open(MessageBlock::Thinking));
+                events.extend(self.open_block(MessageBlock::Thinking));
                 let piece = json!({ "type": "thinking_delta", "thinking": block["thinking"] });
-                events.push(delta(self.index, piece));
+                events.push(block_delta(self.index, piece));
             }
-            events.extend(self.sealed(block));
+            events.extend(self.reasoning_end_events(block));
         }
         events
     }
 
-    fn open(&mut self, block: MessageBlock) -> Vec<Named> {
+    fn open_block(&mut self, block: MessageBlock) -> Vec<NamedEvent> {
         if self.open == Some(block) {
             return Vec::new();
         }
-        let mut events = self.close();
+        let mut events = self.close_block();
         self.open = Some(block);
         let begun = match block {
-            MessageBlock::Thinking => thinking(""),
+            MessageBlock::Thinking => thinking_block(""),
             MessageBlock::Text => json!({ "type": "text", "text": "", "citations": null }),
         };
-        events.push(start(self.index, begun));
+        events.push(block_start(self.index, begun));
         events
     }
 
-    fn close(&mut self) -> Vec<Named> {
+    fn close_block(&mut self) -> Vec<NamedEvent> {
         let Some(_) = self.open.take() else {
             return Vec::new();
         };
         self.index += 1;
-        vec![stop(self.index - 1)]
+        vec![block_stop(self.index - 1)]
     }
 }
 
-fn start(index: usize, block: Value) -> (&'static str, Value) {
+fn block_start(index: usize, block: Value) -> (&'static str, Value) {
     let name = "content_block_start";
     (
         name,
@@ -386,7 +387,7 @@ fn start(index: usize, block: Value) -> (&'static str, Value) {
     )
 }
 
-fn delta(index: usize, delta: Value) -> (&'static str, Value) {
+fn block_delta(index: usize, delta: Value) -> (&'static str, Value) {
     let name = "content_block_delta";
     (
         name,
@@ -394,12 +395,12 @@ fn delta(index: usize, delta: Value) -> (&'static str, Value) {
     )
 }
 
-fn stop(index: usize) -> (&'static str, Value) {
+fn block_stop(index: usize) -> (&'static str, Value) {
     let name = "content_block_stop";
     (name, json!({ "type": name, "index": index }))
 }
 
-fn reason(answer: &CompleteAnswer) -> &'static str {
+fn stop_reason(answer: &CompleteAnswer) -> &'static str {
     match answer.finish {
         Finish::Stop if answer.extras.stop_sequence.is_some() => "stop_sequence",
         Finish::Stop => "end_turn",
@@ -410,7 +411,7 @@ fn reason(answer: &CompleteAnswer) -> &'static str {
 }
 
 // Anthropic counts cached tokens separately from `input_tokens`.
-fn tokens(usage: &Usage) -> Value {
+fn start_usage(usage: &Usage) -> Value {
     json!({
         "input_tokens": usage.input.saturating_sub(usage.cached), "output_tokens": usage.output,
         "cache_read_input_tokens": usage.cached, "cache_creation_input_tokens": usage.stored,
@@ -419,8 +420,8 @@ fn tokens(usage: &Usage) -> Value {
 }
 
 // The usage of a complete message has more fields than that of its last event.
-fn usage_of(usage: &Usage) -> Value {
-    let mut fields = tokens(usage);
+fn final_usage(usage: &Usage) -> Value {
+    let mut fields = start_usage(usage);
     fields["cache_creation"] =
         json!({ "ephemeral_5m_input_tokens": usage.stored, "ephemeral_1h_input_tokens": 0 });
     fields["inference_geo"] = Value::Null;

@@ -3,14 +3,14 @@
 
 use serde_json::{Map, Value, json};
 
-use super::serve::{ChatRequest, ChunkFrame, model};
+use super::serve::{ChatRequest, ChunkFrame, model_id};
 use super::serve_error::{RequestError, invalid};
 use super::serve_openai::{choices, finish_reason, tokens};
 use super::serve_parameters::{flag, parameters};
 use super::{ApiFormat, passthrough};
 use crate::domain::chat::{Finish, Message, MessageRole, Usage};
 
-const KNOWN: &[&str] = &[
+const KNOWN_FIELDS: &[&str] = &[
     "model",
     "prompt",
     "suffix",
@@ -33,10 +33,10 @@ const KNOWN: &[&str] = &[
     "logprobs",
 ];
 
-const CONTINUE: &str = "You complete text. Continue the user's text from exactly where it ends. Write only the \
+const CONTINUE_INSTRUCTION: &str = "You complete text. Continue the user's text from exactly where it ends. Write only the \
     continuation: no greeting, no explanation, no quotation marks or code fences around it, and nothing of what \
     is there already.";
-const FILL: &str = "You fill a gap in a text. The user gives the text before the gap and the text after it. Write \
+const FILL_INSTRUCTION: &str = "You fill a gap in a text. The user gives the text before the gap and the text after it. Write \
     only what belongs in the gap, so that before, gap and after read as one: no explanation, no code fences, and \
     nothing of what is there already.";
 
@@ -46,7 +46,7 @@ const FILL: &str = "You fill a gap in a text. The user gives the text before the
 ///
 /// When a field has the wrong type, or requires what a chat API cannot provide: token IDs, or log probabilities of
 /// the prompt itself.
-pub fn read(body: &Value) -> Result<Vec<ChatRequest>, RequestError> {
+pub fn parse_requests(body: &Value) -> Result<Vec<ChatRequest>, RequestError> {
     let Some(fields) = body.as_object() else {
         return invalid("body", "the body must be a JSON object");
     };
@@ -76,14 +76,14 @@ pub fn read(body: &Value) -> Result<Vec<ChatRequest>, RequestError> {
         Some(_) => return invalid("suffix", "suffix must be a string"),
     };
     let asked = ChatRequest {
-        model: model(fields)?,
+        model: model_id(fields)?,
         stream: flag(fields, "stream")?,
         usage: fields
             .get("stream_options")
             .is_some_and(|it| it["include_usage"] == json!(true)),
         parameters,
         choices: n,
-        passthrough: passthrough::read(ApiFormat::OpenAi, fields, KNOWN, &[])?,
+        passthrough: passthrough::read_fields(ApiFormat::OpenAi, fields, KNOWN_FIELDS, &[])?,
         ignored: fields
             .get("logprobs")
             .filter(|value| !value.is_null())
@@ -92,7 +92,7 @@ pub fn read(body: &Value) -> Result<Vec<ChatRequest>, RequestError> {
             .collect(),
         ..ChatRequest::default()
     };
-    let prompts = prompts(fields)?;
+    let prompts = parse_prompts(fields)?;
     let one = |prompt: &str| ChatRequest {
         turns: conversation(prompt, suffix),
         echo: echo.then(|| prompt.to_owned()),
@@ -101,7 +101,7 @@ pub fn read(body: &Value) -> Result<Vec<ChatRequest>, RequestError> {
     Ok(prompts.into_iter().map(one).collect())
 }
 
-fn prompts(fields: &Map<String, Value>) -> Result<Vec<&str>, RequestError> {
+fn parse_prompts(fields: &Map<String, Value>) -> Result<Vec<&str>, RequestError> {
     let texts: Vec<&str> = match fields.get("prompt") {
         Some(Value::String(text)) => vec![text],
         Some(Value::Array(list)) => match list.iter().map(Value::as_str).collect() {
@@ -125,9 +125,9 @@ fn prompts(fields: &Map<String, Value>) -> Result<Vec<&str>, RequestError> {
 
 fn conversation(prompt: &str, suffix: Option<&str>) -> Vec<Message> {
     let (rules, text) = match suffix {
-        None => (CONTINUE, prompt.to_owned()),
+        None => (CONTINUE_INSTRUCTION, prompt.to_owned()),
         Some(suffix) => (
-            FILL,
+            FILL_INSTRUCTION,
             format!("<before>{prompt}</before>\n<gap/>\n<after>{suffix}</after>"),
         ),
     };
@@ -138,7 +138,7 @@ fn conversation(prompt: &str, suffix: Option<&str>) -> Vec<Message> {
 }
 
 /// Encodes a complete answer.
-pub fn completion(frame: &ChunkFrame, text: &str, finish: Finish, usage: &Usage) -> Value {
+pub fn encode_completion(frame: &ChunkFrame, text: &str, finish: Finish, usage: &Usage) -> Value {
     let text = format!("{}{text}", frame.echo.as_deref().unwrap_or_default());
     let mut last = chunk(frame, &text, Some(finish));
     last["usage"] = tokens(usage);
@@ -146,22 +146,22 @@ pub fn completion(frame: &ChunkFrame, text: &str, finish: Finish, usage: &Usage)
 }
 
 /// Encodes the first chunk of a stream: the prompt, if the client requested an echo.
-pub fn opening(frame: &ChunkFrame) -> Value {
+pub fn first_chunk(frame: &ChunkFrame) -> Value {
     chunk(frame, frame.echo.as_deref().unwrap_or_default(), None)
 }
 
 /// Encodes a piece of the answer.
-pub fn piece(frame: &ChunkFrame, text: &str) -> Value {
+pub fn text_chunk(frame: &ChunkFrame, text: &str) -> Value {
     chunk(frame, text, None)
 }
 
 /// Encodes the chunk with the finish reason.
-pub fn ending(frame: &ChunkFrame, finish: Finish) -> Value {
+pub fn finish_chunk(frame: &ChunkFrame, finish: Finish) -> Value {
     chunk(frame, "", Some(finish))
 }
 
 /// Encodes the chunk with the usage, for clients that requested it.
-pub fn counted(frame: &ChunkFrame, usage: &Usage) -> Value {
+pub fn usage_chunk(frame: &ChunkFrame, usage: &Usage) -> Value {
     let mut last = chunk(frame, "", None);
     last["choices"] = json!([]);
     last["usage"] = tokens(usage);
@@ -183,7 +183,7 @@ mod tests {
     #[test]
     fn prompts_become_conversations() {
         let body = json!({ "model": "m", "prompt": ["def f(", "x ="], "suffix": "\n", "echo": true, "max_tokens": 0, "n": 2 });
-        let all = read(&body).unwrap();
+        let all = parse_requests(&body).unwrap();
         assert_eq!(
             (all.len(), all[1].choices, all[1].parameters.max_tokens),
             (2, 2, Some(1))
@@ -206,7 +206,7 @@ mod tests {
             ),
             (json!({ "prompt": "a" }), "model"),
         ] {
-            assert_eq!(read(&wrong).unwrap_err().param, param, "{wrong}");
+            assert_eq!(parse_requests(&wrong).unwrap_err().param, param, "{wrong}");
         }
     }
 }

@@ -19,8 +19,8 @@ pub(super) struct MessageContent {
 /// # Errors
 ///
 /// When a part has an unsupported kind or is malformed.
-pub(super) fn content(content: &Value) -> Result<(String, Vec<Image>), RequestError> {
-    let found = marked(content)?;
+pub(super) fn parse_content(content: &Value) -> Result<(String, Vec<Image>), RequestError> {
+    let found = parse_marked_content(content)?;
     Ok((found.text, found.images))
 }
 
@@ -29,7 +29,7 @@ pub(super) fn content(content: &Value) -> Result<(String, Vec<Image>), RequestEr
 /// # Errors
 ///
 /// When a part has an unsupported kind or is malformed.
-pub(super) fn marked(content: &Value) -> Result<MessageContent, RequestError> {
+pub(super) fn parse_marked_content(content: &Value) -> Result<MessageContent, RequestError> {
     let parts = match content {
         Value::String(text) => {
             let text = text.clone();
@@ -58,9 +58,9 @@ pub(super) fn marked(content: &Value) -> Result<MessageContent, RequestError> {
                 let url = part["image_url"]["url"]
                     .as_str()
                     .or(part["image_url"].as_str());
-                images.push(picture(url.unwrap_or_default())?);
+                images.push(parse_image_url(url.unwrap_or_default())?);
             }
-            Some("image") => images.push(anthropic_picture(&part["source"])?),
+            Some("image") => images.push(parse_anthropic_image(&part["source"])?),
             Some("thinking" | "redacted_thinking") => {}
             // Results of a vendor's own tools in an earlier turn; only that vendor can read them.
             Some(kind) if kind == "server_tool_use" || kind.ends_with("_tool_result") => {}
@@ -72,7 +72,7 @@ pub(super) fn marked(content: &Value) -> Result<MessageContent, RequestError> {
                 );
             }
         }
-        if let Some(control) = cache_marks::of(part)? {
+        if let Some(control) = cache_marks::mark_of(part)? {
             // Offset of the end of these texts after they are joined.
             let length: usize = texts.iter().map(|text: &&str| text.len() + 2).sum();
             let end = Some(length.saturating_sub(2));
@@ -86,7 +86,7 @@ pub(super) fn marked(content: &Value) -> Result<MessageContent, RequestError> {
     })
 }
 
-fn picture(url: &str) -> Result<Image, RequestError> {
+fn parse_image_url(url: &str) -> Result<Image, RequestError> {
     let is_data = url
         .get(.."data:".len())
         .is_some_and(|scheme| scheme.eq_ignore_ascii_case("data:"));
@@ -106,12 +106,12 @@ fn picture(url: &str) -> Result<Image, RequestError> {
             "images must be base64 data: URLs: this server fetches nothing from elsewhere",
         );
     };
-    image(media_type, base64)
+    new_image(media_type, base64)
 }
 
-fn anthropic_picture(source: &Value) -> Result<Image, RequestError> {
+fn parse_anthropic_image(source: &Value) -> Result<Image, RequestError> {
     match source["type"].as_str() {
-        Some("base64") => image(
+        Some("base64") => new_image(
             source["media_type"].as_str().unwrap_or_default(),
             source["data"].as_str().unwrap_or_default(),
         ),
@@ -122,7 +122,7 @@ fn anthropic_picture(source: &Value) -> Result<Image, RequestError> {
     }
 }
 
-fn image(media_type: &str, base64: &str) -> Result<Image, RequestError> {
+fn new_image(media_type: &str, base64: &str) -> Result<Image, RequestError> {
     let media_type = match media_type.trim().to_ascii_lowercase() {
         // Not a registered type, but common in browsers and scripts.
         kind if kind == "image/jpg" => "image/jpeg".to_owned(),

@@ -1,4 +1,4 @@
-//! Files inside a conversation: Anthropic's `document` and `search_result` blocks, and OpenAI's `file` and
+//! Files inside a conversation: Anthropic's `document` and `search_result` blocks, and OpenAI's `parse_file` and
 //! `input_file` parts. Extracts them, and inserts their text in their place once it has been read.
 
 use serde_json::{Value, json};
@@ -35,11 +35,11 @@ pub enum FileContent {
 /// # Errors
 ///
 /// When there are more than 20 files, when one is referenced only by URL or ID, or when one is empty.
-pub fn take(body: &mut Value) -> Result<Vec<AttachedFile>, RequestError> {
+pub fn extract_files(body: &mut Value) -> Result<Vec<AttachedFile>, RequestError> {
     let mut found = Vec::new();
     for list in ["messages", "input"] {
         if let Some(list_value) = body.get_mut(list) {
-            visit(list_value, &format!("/{list}"), &mut found)?;
+            for_each_part(list_value, &format!("/{list}"), &mut found)?;
         }
     }
     match found.len() > MAX_FILES {
@@ -52,7 +52,7 @@ pub fn take(body: &mut Value) -> Result<Vec<AttachedFile>, RequestError> {
 }
 
 /// Inserts a file's text at the file's position.
-pub fn put(body: &mut Value, file: &AttachedFile, text: &str) {
+pub fn insert_text(body: &mut Value, file: &AttachedFile, text: &str) {
     let title = match file.title.is_empty() {
         true => "document",
         false => file.title.as_str(),
@@ -71,7 +71,7 @@ pub fn put(body: &mut Value, file: &AttachedFile, text: &str) {
 }
 
 // Clients nest files up to three levels deep: a message, its content, and a tool result in it.
-fn visit(
+fn for_each_part(
     value: &mut Value,
     place: &str,
     found: &mut Vec<AttachedFile>,
@@ -79,11 +79,11 @@ fn visit(
     match value {
         Value::Array(list) => {
             for (index, one) in list.iter_mut().enumerate() {
-                visit(one, &format!("{place}/{index}"), found)?;
+                for_each_part(one, &format!("{place}/{index}"), found)?;
             }
         }
         Value::Object(_) => {
-            if let Some(file) = file(value, place)? {
+            if let Some(file) = parse_file(value, place)? {
                 found.push(file);
                 let mark = value["cache_control"].take();
                 *value = json!({ "type": "text", "text": "", "cache_control": mark });
@@ -91,7 +91,7 @@ fn visit(
             }
             for name in ["content", "output"] {
                 if let Some(inner) = value.get_mut(name).filter(|inner| inner.is_array()) {
-                    visit(inner, &format!("{place}/{name}"), found)?;
+                    for_each_part(inner, &format!("{place}/{name}"), found)?;
                 }
             }
         }
@@ -100,15 +100,19 @@ fn visit(
     Ok(())
 }
 
-fn file(part: &Value, place: &str) -> Result<Option<AttachedFile>, RequestError> {
+fn parse_file(part: &Value, place: &str) -> Result<Option<AttachedFile>, RequestError> {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let (title, content) = match part["type"].as_str() {
-        Some("document") => (&part["title"], source(&part["source"])?),
-        Some("search_result") => (&part["title"], FileContent::Text(texts(&part["content"])?)),
-        Some("file") if part["file"].is_object() => {
-            (&part["file"]["filename"], data(&part["file"]["file_data"])?)
-        }
-        Some("input_file") => (&part["filename"], data(&part["file_data"])?),
+        Some("document") => (&part["title"], parse_source(&part["source"])?),
+        Some("search_result") => (
+            &part["title"],
+            FileContent::Text(join_texts(&part["content"])?),
+        ),
+        Some("file") if part["file"].is_object() => (
+            &part["file"]["filename"],
+            parse_data(&part["file"]["file_data"])?,
+        ),
+        Some("input_file") => (&part["filename"], parse_data(&part["file_data"])?),
         _ => return Ok(None),
     };
     Ok(Some(AttachedFile {
@@ -124,7 +128,7 @@ fn file(part: &Value, place: &str) -> Result<Option<AttachedFile>, RequestError>
 }
 
 // Parses the source of an Anthropic document.
-fn source(source: &Value) -> Result<FileContent, RequestError> {
+fn parse_source(source: &Value) -> Result<FileContent, RequestError> {
     let given = source["data"].as_str();
     match (source["type"].as_str(), given) {
         (Some("text"), Some(text)) => Ok(FileContent::Text(text.to_owned())),
@@ -132,7 +136,7 @@ fn source(source: &Value) -> Result<FileContent, RequestError> {
             let media_type = source["media_type"].as_str().unwrap_or("application/pdf");
             Ok(FileContent::Base64(media_type.to_owned(), bytes.to_owned()))
         }
-        (Some("content"), _) => Ok(FileContent::Text(texts(&source["content"])?)),
+        (Some("content"), _) => Ok(FileContent::Text(join_texts(&source["content"])?)),
         (Some("text" | "base64"), None) => invalid("messages", "a document needs its data"),
         _ => invalid(
             "messages",
@@ -141,7 +145,7 @@ fn source(source: &Value) -> Result<FileContent, RequestError> {
     }
 }
 
-fn texts(content: &Value) -> Result<String, RequestError> {
+fn join_texts(content: &Value) -> Result<String, RequestError> {
     match content {
         Value::String(text) => Ok(text.clone()),
         Value::Array(parts) => {
@@ -156,7 +160,7 @@ fn texts(content: &Value) -> Result<String, RequestError> {
 }
 
 // Parses OpenAI's file data: a data URL, or bare base64 of a PDF.
-fn data(data: &Value) -> Result<FileContent, RequestError> {
+fn parse_data(data: &Value) -> Result<FileContent, RequestError> {
     let Some(data) = data.as_str() else {
         return invalid(
             "messages",
@@ -207,9 +211,9 @@ mod tests {
             ),
         ] {
             let mut left = body.clone();
-            let found = take(&mut left).unwrap();
+            let found = extract_files(&mut left).unwrap();
             assert_eq!((found.len(), &found[0].content), (1, &content), "{body}");
-            put(&mut left, &found[0], "The fee is 42.");
+            insert_text(&mut left, &found[0], "The fee is 42.");
             assert!(left.to_string().contains("The fee is 42."), "{left}");
         }
     }
@@ -225,15 +229,15 @@ mod tests {
             part(json!({ "type": "file", "file": { "file_id": "f" } })),
             part(json!({ "type": "input_file", "file_url": "https://a.example" })),
         ] {
-            assert!(take(&mut wrong.clone()).is_err(), "{wrong}");
+            assert!(extract_files(&mut wrong.clone()).is_err(), "{wrong}");
         }
         let many = vec![
             json!({ "type": "document", "source": { "type": "text", "data": "a" } });
             MAX_FILES + 1
         ];
-        assert!(take(&mut json!({ "messages": [{ "content": many }] })).is_err());
+        assert!(extract_files(&mut json!({ "messages": [{ "content": many }] })).is_err());
         assert_eq!(
-            take(&mut json!({ "messages": "x", "input": "y" })),
+            extract_files(&mut json!({ "messages": "x", "input": "y" })),
             Ok(Vec::new())
         );
     }

@@ -20,7 +20,7 @@ pub(super) fn is_legacy(fields: &Map<String, Value>) -> bool {
 }
 
 /// Converts a body to `tools` and `tool_choice`, without parallel calls, which the legacy form cannot express.
-pub(super) fn as_tools(fields: &Map<String, Value>) -> Map<String, Value> {
+pub(super) fn to_tools(fields: &Map<String, Value>) -> Map<String, Value> {
     let functions = fields.get("functions").and_then(Value::as_array);
     let tools: Vec<Value> = functions
         .into_iter()
@@ -47,13 +47,16 @@ pub(super) fn as_tools(fields: &Map<String, Value>) -> Map<String, Value> {
 /// # Errors
 ///
 /// When the call has no name.
-pub(super) fn call(message: &Value, position: usize) -> Result<Option<ToolCall>, RequestError> {
+pub(super) fn parse_call(
+    message: &Value,
+    position: usize,
+) -> Result<Option<ToolCall>, RequestError> {
     let given = &message["function_call"];
     if given.is_null() {
         return Ok(None);
     }
     let id = json!(format!("call_{position}"));
-    serve_call::call(&id, &given["name"], &given["arguments"]).map(Some)
+    serve_call::parse_call(&id, &given["name"], &given["arguments"]).map(Some)
 }
 
 /// The ID of the call that a message with the role `function` is the result of: the last call of that name.
@@ -61,7 +64,7 @@ pub(super) fn call(message: &Value, position: usize) -> Result<Option<ToolCall>,
 /// # Errors
 ///
 /// When no function of that name was called.
-pub(super) fn result_of(message: &Value, turns: &[Message]) -> Result<String, RequestError> {
+pub(super) fn result_call_id(message: &Value, turns: &[Message]) -> Result<String, RequestError> {
     let name = message["name"].as_str().unwrap_or_default();
     let calls = turns.iter().rev().flat_map(|turn| turn.calls.iter().rev());
     match calls.into_iter().find(|call| call.name == name) {
@@ -74,6 +77,6 @@ pub(super) fn result_of(message: &Value, turns: &[Message]) -> Result<String, Re
 }
 
 /// Encodes a call in the legacy form.
-pub(super) fn encode(call: &ToolCall) -> Value {
+pub(super) fn encode_call(call: &ToolCall) -> Value {
     json!({ "name": call.name, "arguments": call.arguments })
 }

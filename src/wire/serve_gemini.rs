@@ -9,7 +9,7 @@ use super::serve_openai as openai;
 use super::{ApiFormat, passthrough};
 use crate::domain::chat::{Finish, Usage};
 
-const KNOWN: &[&str] = &[
+const KNOWN_FIELDS: &[&str] = &[
     "model",
     "contents",
     "systemInstruction",
@@ -25,10 +25,10 @@ const KNOWN: &[&str] = &[
 ];
 
 /// The subset of known fields that only the provider reads.
-const UNREAD: &[&str] = &["safetySettings", "safety_settings", "labels"];
+const PROVIDER_FIELDS: &[&str] = &["safetySettings", "safety_settings", "labels"];
 
 /// Fields of `generationConfig`, and their names in a chat completion.
-const SETTINGS: &[(&str, &str)] = &[
+const CONFIG_FIELDS: &[(&str, &str)] = &[
     ("temperature", "temperature"),
     ("topP", "top_p"),
     ("topK", "top_k"),
@@ -44,7 +44,7 @@ const SETTINGS: &[(&str, &str)] = &[
 /// # Errors
 ///
 /// When a field is missing, malformed, or not supported; the error names it.
-pub fn read(model: &str, body: &Value, stream: bool) -> Result<ChatRequest, RequestError> {
+pub fn parse_request(model: &str, body: &Value, stream: bool) -> Result<ChatRequest, RequestError> {
     let Some(fields) = body.as_object() else {
         return invalid("body", "the body must be a JSON object");
     };
@@ -55,17 +55,18 @@ pub fn read(model: &str, body: &Value, stream: bool) -> Result<ChatRequest, Requ
             "only one candidate is returned: leave candidateCount out",
         );
     }
-    let mut chat = settings(config);
+    let mut chat = chat_settings(config);
     chat.insert("model".into(), json!(model));
     chat.insert("stream".into(), json!(stream));
     chat.insert("messages".into(), messages(body)?);
     let mut left_out = Vec::new();
-    tools(body, &mut chat, &mut left_out);
+    add_tools(body, &mut chat, &mut left_out);
     let mut asked = openai::read(&Value::Object(chat))?;
     asked.usage = true;
     asked.ignored.extend(left_out);
     asked.shows_thinking = field(field(config, "thinkingConfig"), "includeThoughts") == true;
-    asked.passthrough = passthrough::read(ApiFormat::Gemini, fields, KNOWN, UNREAD)?;
+    asked.passthrough =
+        passthrough::read_fields(ApiFormat::Gemini, fields, KNOWN_FIELDS, PROVIDER_FIELDS)?;
     Ok(asked)
 }
 
@@ -84,13 +85,13 @@ fn field<'a>(value: &'a Value, name: &str) -> &'a Value {
     &value[&snake]
 }
 
-fn list(value: &Value) -> &[Value] {
+fn array_of(value: &Value) -> &[Value] {
     value.as_array().map_or(&[], Vec::as_slice)
 }
 
-fn settings(config: &Value) -> Map<String, Value> {
+fn chat_settings(config: &Value) -> Map<String, Value> {
     let mut chat = Map::new();
-    for (own, chat_name) in SETTINGS {
+    for (own, chat_name) in CONFIG_FIELDS {
         let value = field(config, own);
         if !value.is_null() {
             chat.insert((*chat_name).to_owned(), value.clone());
@@ -143,7 +144,7 @@ fn messages(body: &Value) -> Result<Value, RequestError> {
     if !words.is_empty() {
         messages.push(json!({ "role": "system", "content": words.join("\n\n") }));
     }
-    let mut calls = Calls::default();
+    let mut calls = OpenCalls::default();
     let contents = match &body["contents"] {
         Value::Array(contents) => contents.as_slice(),
         Value::Null => &[],
@@ -188,14 +189,14 @@ fn parts(content: &Value, field: &'static str) -> Result<Vec<Value>, RequestErro
     }
 }
 
-/// Calls that have no result yet. Google's clients often send both without IDs.
+/// OpenCalls that have no result yet. Google's clients often send both without IDs.
 #[derive(Default)]
-struct Calls {
+struct OpenCalls {
     open: Vec<(String, String)>,
     count: usize,
 }
 
-impl Calls {
+impl OpenCalls {
     fn begin(&mut self, call: &Value) -> String {
         self.count += 1;
         let made_up = || format!("call_{}", self.count);
@@ -219,7 +220,7 @@ impl Calls {
 // Results are separate turns, before any text.
 fn add_user_turn(
     parts: &[Value],
-    calls: &mut Calls,
+    calls: &mut OpenCalls,
     messages: &mut Vec<Value>,
 ) -> Result<(), RequestError> {
     let mut content = Vec::new();
@@ -256,7 +257,7 @@ fn add_user_turn(
     Ok(())
 }
 
-fn model_turn(parts: &[Value], calls: &mut Calls) -> Result<Value, RequestError> {
+fn model_turn(parts: &[Value], calls: &mut OpenCalls) -> Result<Value, RequestError> {
     let (mut text, mut thought, mut tool_calls) = (String::new(), String::new(), Vec::new());
     for part in parts {
         let call = field(part, "functionCall");
@@ -290,10 +291,10 @@ fn model_turn(parts: &[Value], calls: &mut Calls) -> Result<Value, RequestError>
     Ok(message)
 }
 
-fn tools(body: &Value, chat: &mut Map<String, Value>, left_out: &mut Vec<String>) {
+fn add_tools(body: &Value, chat: &mut Map<String, Value>, left_out: &mut Vec<String>) {
     let mut functions = Vec::new();
-    for tool in list(&body["tools"]) {
-        for declared in list(field(tool, "functionDeclarations")) {
+    for tool in array_of(&body["tools"]) {
+        for declared in array_of(field(tool, "functionDeclarations")) {
             let schemas = ["parametersJsonSchema", "parameters"].map(|name| field(declared, name));
             let schema = schemas.into_iter().find(|schema| schema.is_object());
             let mut function =
@@ -316,7 +317,10 @@ fn tools(body: &Value, chat: &mut Map<String, Value>, left_out: &mut Vec<String>
         .as_str()
         .unwrap_or_default()
         .to_ascii_uppercase();
-    let choice = match (mode.as_str(), list(field(config, "allowedFunctionNames"))) {
+    let choice = match (
+        mode.as_str(),
+        array_of(field(config, "allowedFunctionNames")),
+    ) {
         ("NONE", _) => json!("none"),
         ("ANY", [only]) => json!({ "type": "function", "function": { "name": only } }),
         ("ANY", _) => json!("required"),
@@ -327,7 +331,7 @@ fn tools(body: &Value, chat: &mut Map<String, Value>, left_out: &mut Vec<String>
 }
 
 /// Encodes a complete answer.
-pub fn answer(frame: &ChunkFrame, answer: &CompleteAnswer) -> Value {
+pub fn encode_answer(frame: &ChunkFrame, answer: &CompleteAnswer) -> Value {
     let mut parts = Vec::new();
     if frame.shows_thinking && !answer.reasoning.is_empty() {
         parts.push(json!({ "text": answer.reasoning, "thought": true }));
@@ -339,18 +343,18 @@ pub fn answer(frame: &ChunkFrame, answer: &CompleteAnswer) -> Value {
 }
 
 /// Encodes a frame with a piece of the answer.
-pub fn piece(frame: &ChunkFrame, text: &str) -> Value {
+pub fn text_frame(frame: &ChunkFrame, text: &str) -> Value {
     frame_of(frame, vec![json!({ "text": text })])
 }
 
 /// Encodes a frame with a piece of reasoning, for a client that requested it.
-pub fn thought(frame: &ChunkFrame, text: &str) -> Option<Value> {
+pub fn reasoning_frame(frame: &ChunkFrame, text: &str) -> Option<Value> {
     let part = json!({ "text": text, "thought": true });
     frame.shows_thinking.then(|| frame_of(frame, vec![part]))
 }
 
 /// Encodes the last frame: calls, finish reason, and usage.
-pub fn ending(frame: &ChunkFrame, answer: &CompleteAnswer) -> Value {
+pub fn end_frame(frame: &ChunkFrame, answer: &CompleteAnswer) -> Value {
     last_frame(frame, Vec::new(), answer)
 }
 
@@ -369,7 +373,7 @@ fn last_frame(frame: &ChunkFrame, mut parts: Vec<Value>, answer: &CompleteAnswer
         Finish::Length => "MAX_TOKENS",
         Finish::ContentFilter => "SAFETY",
     });
-    whole["usageMetadata"] = usage(answer.usage);
+    whole["usageMetadata"] = encode_usage(answer.usage);
     whole
 }
 
@@ -382,7 +386,7 @@ fn frame_of(frame: &ChunkFrame, parts: Vec<Value>) -> Value {
 }
 
 // This API counts thinking tokens separately from the answer's.
-fn usage(usage: &Usage) -> Value {
+fn encode_usage(usage: &Usage) -> Value {
     json!({
         "promptTokenCount": usage.input, "cachedContentTokenCount": usage.cached,
         "candidatesTokenCount": usage.output.saturating_sub(usage.reasoning),

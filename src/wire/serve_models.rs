@@ -26,7 +26,7 @@ pub struct ServedModel<'a> {
 
 /// Encodes a row of OpenAI's list with the fields of OpenRouter's (openrouter.ai/docs/api/api-reference/models).
 /// Unknown values are null, never zero.
-pub fn row(listed: &ServedModel) -> Value {
+pub fn openai_row(listed: &ServedModel) -> Value {
     let created = listed.created.millis() / 1_000;
     let mut row =
         json!({ "id": listed.id, "object": "model", "created": created, "owned_by": listed.owner });
@@ -39,8 +39,8 @@ pub fn row(listed: &ServedModel) -> Value {
         true => (json!(["text", "image"]), "text+image->text"),
         false => (json!(["text"]), "text->text"),
     };
-    let context = listed.model.and_then(|model| known(model.context_window));
-    let most = listed.model.and_then(|model| known(model.max_output));
+    let context = listed.model.and_then(|model| nonzero(model.context_window));
+    let most = listed.model.and_then(|model| nonzero(model.max_output));
     let more = json!({
         "name": name, "canonical_slug": listed.id, "description": "",
         "context_length": context,
@@ -53,16 +53,16 @@ pub fn row(listed: &ServedModel) -> Value {
             "context_length": context, "max_completion_tokens": most, "is_moderated": false,
         },
         "per_request_limits": null,
-        "supported_parameters": supported(listed.model),
+        "supported_parameters": supported_parameters(listed.model),
     });
     if let (Some(row), Value::Object(more)) = (row.as_object_mut(), more) {
         row.extend(more);
     }
-    mark(&mut row, listed);
+    mark_retired(&mut row, listed);
     row
 }
 
-fn mark(row: &mut Value, listed: &ServedModel) {
+fn mark_retired(row: &mut Value, listed: &ServedModel) {
     if let Some(successor) = listed.retired {
         row["retired"] = json!(true);
         row["successor"] = json!(successor);
@@ -72,7 +72,7 @@ fn mark(row: &mut Value, listed: &ServedModel) {
     }
 }
 
-fn known(count: u64) -> Option<u64> {
+fn nonzero(count: u64) -> Option<u64> {
     (count > 0).then_some(count)
 }
 
@@ -98,7 +98,7 @@ fn per_token(dollars_per_million: f64) -> String {
 
 /// Supported parameters, by OpenRouter's names. A model with unknown capabilities is sent all of them; those it
 /// refuses are then omitted and remembered.
-fn supported(model: Option<&Model>) -> Vec<&'static str> {
+fn supported_parameters(model: Option<&Model>) -> Vec<&'static str> {
     let takes = |name: &str| match model {
         Some(model) if !model.parameters.is_empty() => model.parameters.iter().any(|it| it == name),
         _ => true,
@@ -124,10 +124,10 @@ pub fn anthropic_row(listed: &ServedModel) -> Value {
     let model = listed.model;
     let mut row = json!({
         "type": "model", "id": listed.id, "display_name": model.map_or(listed.id, |model| &model.name),
-        "created_at": listed.created, "max_input_tokens": model.and_then(|model| known(model.context_window)),
-        "max_tokens": model.and_then(|model| known(model.max_output)), "capabilities": null,
+        "created_at": listed.created, "max_input_tokens": model.and_then(|model| nonzero(model.context_window)),
+        "max_tokens": model.and_then(|model| nonzero(model.max_output)), "capabilities": null,
     });
-    mark(&mut row, listed);
+    mark_retired(&mut row, listed);
     row
 }
 
@@ -166,7 +166,7 @@ pub fn anthropic_page(
 mod tests {
     use super::*;
 
-    fn listed<'a>(id: &'a str, model: Option<&'a Model>) -> ServedModel<'a> {
+    fn served_model<'a>(id: &'a str, model: Option<&'a Model>) -> ServedModel<'a> {
         ServedModel {
             id,
             owner: "p",
@@ -181,13 +181,17 @@ mod tests {
     fn a_retired_model_is_marked_with_its_successor() {
         let gone = ServedModel {
             retired: Some(Some("p/n")),
-            ..listed("p/m", None)
+            ..served_model("p/m", None)
         };
-        for row in [row(&gone), anthropic_row(&gone)] {
+        for row in [openai_row(&gone), anthropic_row(&gone)] {
             assert_eq!(row["retired"], true);
             assert_eq!(row["successor"], "p/n");
         }
-        assert!(row(&listed("p/m", None)).get("retired").is_none());
+        assert!(
+            openai_row(&served_model("p/m", None))
+                .get("retired")
+                .is_none()
+        );
     }
 
     #[test]
@@ -197,7 +201,7 @@ mod tests {
             name: "M".into(),
             ..Model::default()
         };
-        let row = row(&listed("p/m", Some(&model)));
+        let row = openai_row(&served_model("p/m", Some(&model)));
         assert_eq!(
             (&row["pricing"], &row["context_length"]),
             (&Value::Null, &Value::Null)
@@ -226,7 +230,7 @@ mod tests {
     fn lists_are_paged_in_both_directions() {
         let rows: Vec<Value> = ["a", "b", "c"]
             .iter()
-            .map(|id| anthropic_row(&listed(id, None)))
+            .map(|id| anthropic_row(&served_model(id, None)))
             .collect();
         for (limit, after, before, ids, more) in [
             (20, None, None, vec!["a", "b", "c"], false),

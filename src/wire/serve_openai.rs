@@ -5,8 +5,8 @@
 use serde_json::{Map, Value, json};
 
 pub use super::serve::{ChatRequest, ChunkFrame, CompleteAnswer, MAX_TEXT};
-use super::serve::{check_turns, model};
-use super::serve_content::marked;
+use super::serve::{check_turns, model_id};
+use super::serve_content::parse_marked_content;
 pub use super::serve_error::RequestError;
 use super::serve_error::invalid;
 use super::serve_functions;
@@ -29,7 +29,7 @@ pub fn read(body: &Value) -> Result<ChatRequest, RequestError> {
         return super::serve_responses::read(body);
     }
     let mut asked = ChatRequest {
-        model: model(fields)?,
+        model: model_id(fields)?,
         stream: flag(fields, "stream")?,
         usage: fields
             .get("stream_options")
@@ -49,8 +49,8 @@ pub fn read(body: &Value) -> Result<ChatRequest, RequestError> {
     check_turns(&asked.turns)?;
     asked.choices = choices(fields)?;
     asked.is_legacy = serve_functions::is_legacy(fields);
-    asked.offer(serve_tools::read(fields, ToolShape::Nested)?);
-    asked.passthrough = passthrough::read(ApiFormat::OpenAi, fields, KNOWN, UNREAD)?;
+    asked.add_tools(serve_tools::read(fields, ToolShape::Nested)?);
+    asked.passthrough = passthrough::read_fields(ApiFormat::OpenAi, fields, KNOWN, UNREAD)?;
     Ok(asked)
 }
 
@@ -143,19 +143,19 @@ fn turn(message: &Value, earlier: &[Message]) -> Result<Message, RequestError> {
             );
         }
     };
-    let found = marked(&message["content"])?;
+    let found = parse_marked_content(&message["content"])?;
     let result_of = match message["role"].as_str() {
         Some("tool") => match message["tool_call_id"].as_str() {
             Some(id) => Some(id.to_owned()),
             None => return invalid("messages", "a tool's result needs its tool_call_id"),
         },
-        Some("function") => Some(serve_functions::result_of(message, earlier)?),
+        Some("function") => Some(serve_functions::result_call_id(message, earlier)?),
         _ => None,
     };
     let (mut calls, mut reasoning_items) = (Vec::new(), Vec::new());
     if role == MessageRole::Assistant {
         calls = serve_tools::calls(message)?;
-        calls.extend(serve_functions::call(message, earlier.len())?);
+        calls.extend(serve_functions::parse_call(message, earlier.len())?);
         let details = message["reasoning_details"].as_array();
         reasoning_items = details.cloned().unwrap_or_default();
     }
@@ -196,7 +196,7 @@ pub fn completion(frame: &ChunkFrame, answer: &CompleteAnswer) -> Value {
         json!({ "role": "assistant", "content": text, "refusal": null, "annotations": [] });
     if let Some(call) = calls.first() {
         match frame.is_legacy {
-            true => message["function_call"] = serve_functions::encode(call),
+            true => message["function_call"] = serve_functions::encode_call(call),
             false => message["tool_calls"] = serve_tools::encode(calls, false),
         }
         if text.is_empty() {
@@ -251,7 +251,7 @@ fn add_details(message: &mut Value, extras: &Extras) {
 pub fn behind(frame: &ChunkFrame, calls: &[ToolCall], extras: &Extras) -> Vec<Value> {
     let mut delta = match (calls.first(), frame.is_legacy) {
         (None, _) => json!({}),
-        (Some(call), true) => json!({ "function_call": serve_functions::encode(call) }),
+        (Some(call), true) => json!({ "function_call": serve_functions::encode_call(call) }),
         (Some(_), false) => json!({ "tool_calls": serve_tools::encode(calls, true) }),
     };
     add_details(&mut delta, extras);

@@ -6,9 +6,9 @@ mod events;
 use serde_json::{Map, Value, json};
 
 use super::prompt::is_signed_thought;
-use super::serve::{ChatRequest, ChunkFrame, CompleteAnswer, check_turns, model};
+use super::serve::{ChatRequest, ChunkFrame, CompleteAnswer, check_turns, model_id};
 use super::serve_call;
-use super::serve_content::content;
+use super::serve_content::parse_content;
 use super::serve_error::{RequestError, invalid};
 use super::serve_parameters::{flag, parameters};
 use super::serve_settings::settings;
@@ -66,7 +66,7 @@ pub fn read(body: &Value) -> Result<ChatRequest, RequestError> {
     };
     refuse_stored(fields)?;
     let mut asked = ChatRequest {
-        model: model(fields)?,
+        model: model_id(fields)?,
         stream: flag(fields, "stream")?,
         usage: true,
         parameters: parameters(fields)?,
@@ -91,8 +91,8 @@ pub fn read(body: &Value) -> Result<ChatRequest, RequestError> {
     check_turns(&asked.turns).map_err(in_input)?;
     let offered = serve_tools::read(fields, ToolShape::Flat)?;
     asked.settings = settings(fields, &offered);
-    asked.offer(offered);
-    asked.passthrough = passthrough::read(ApiFormat::Responses, fields, KNOWN, UNREAD)?;
+    asked.add_tools(offered);
+    asked.passthrough = passthrough::read_fields(ApiFormat::Responses, fields, KNOWN, UNREAD)?;
     Ok(asked)
 }
 
@@ -154,7 +154,7 @@ const VENDORS: &[&str] = &[
 /// text, `local_shell_call` with an action. These become function calls with one argument.
 fn parse_call(kind: &str, item: &Value) -> Result<ToolCall, RequestError> {
     if kind == "function_call" {
-        return serve_call::call(&item["call_id"], &item["name"], &item["arguments"]);
+        return serve_call::parse_call(&item["call_id"], &item["name"], &item["arguments"]);
     }
     let own = json!(kind.trim_end_matches("_call"));
     let name = match item["name"].is_string() {
@@ -164,7 +164,7 @@ fn parse_call(kind: &str, item: &Value) -> Result<ToolCall, RequestError> {
     let given = ["input", "action", "operation"].into_iter();
     let given = { given }.find(|name| !item[*name].is_null());
     let arguments = given.map_or(json!({}), |name| json!({ name: item[name] }));
-    serve_call::call(&item["call_id"], name, &arguments)
+    serve_call::parse_call(&item["call_id"], name, &arguments)
 }
 
 // A call belongs to the model's turn before it.
@@ -181,7 +181,7 @@ fn add_item(turns: &mut Vec<Message>, item: &Value) -> Result<(), RequestError> 
             let Some(id) = item["call_id"].as_str() else {
                 return invalid("input", "a tool's result needs its call_id");
             };
-            let (text, images) = content(&item["output"])?;
+            let (text, images) = parse_content(&item["output"])?;
             turns.push(Message {
                 images,
                 result_of: Some(id.to_owned()),
@@ -213,7 +213,7 @@ fn add_reasoning(turns: &mut Vec<Message>, item: &Value) {
     }
     let turn = own_turn(turns);
     turn.reasoning += &words.join("\n\n");
-    let block = envelope::open(item);
+    let block = envelope::unwrap_block(item);
     turn.reasoning_items
         .push(block.unwrap_or_else(|| item.clone()));
 }
@@ -255,7 +255,7 @@ fn turn(item: &Value) -> Result<Message, RequestError> {
             );
         }
     };
-    let (text, images) = content(&item["content"])?;
+    let (text, images) = parse_content(&item["content"])?;
     Ok(Message {
         images,
         ..Message::new(role, text)
@@ -318,7 +318,7 @@ fn reasoning_items(frame: &ChunkFrame, answer: &CompleteAnswer) -> Vec<Value> {
 fn sealed_item(frame: &ChunkFrame, number: usize, block: &Value) -> Option<Value> {
     match is_item(block) {
         true => Some(block.clone()),
-        false => envelope::seal(&thought_id(frame, number), block),
+        false => envelope::wrap(&thought_id(frame, number), block),
     }
 }
 

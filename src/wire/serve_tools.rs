@@ -41,7 +41,7 @@ pub enum ToolShape {
 /// When a tool or the tool choice is malformed, or a tool is too large.
 pub fn read(fields: &Map<String, Value>, shape: ToolShape) -> Result<OfferedTools, RequestError> {
     if shape == ToolShape::Nested && serve_functions::is_legacy(fields) {
-        return read(&serve_functions::as_tools(fields), shape);
+        return read(&serve_functions::to_tools(fields), shape);
     }
     let list = match fields.get("tools") {
         None | Some(Value::Null) => return Ok(OfferedTools::default()),
@@ -147,7 +147,7 @@ fn tool(given: &Value, shape: ToolShape) -> Result<Tool, RequestError> {
         description: description.to_owned(),
         parameters,
         strict: inner["strict"].as_bool(),
-        cache_control: cache_marks::of(given)?,
+        cache_control: cache_marks::mark_of(given)?,
     })
 }
 
@@ -183,7 +183,8 @@ pub fn calls(message: &Value) -> Result<Vec<ToolCall>, RequestError> {
     let calls = message["tool_calls"].as_array();
     let one = |given: &Value| {
         let function = &given["function"];
-        let mut parsed = serve_call::call(&given["id"], &function["name"], &function["arguments"])?;
+        let mut parsed =
+            serve_call::parse_call(&given["id"], &function["name"], &function["arguments"])?;
         let signature = &given["extra_content"]["google"]["thought_signature"];
         parsed.signature = signature.as_str().map(str::to_owned);
         Ok(parsed)

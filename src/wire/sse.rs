@@ -103,7 +103,7 @@ impl SseDecoder {
         if !line.is_empty() {
             self.take_line(&line);
         }
-        if self.is_complete() || super::joined_json::split(&self.event.data).is_some() {
+        if self.is_complete() || super::joined_json::split_objects(&self.event.data).is_some() {
             self.give();
         }
     }

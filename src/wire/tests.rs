@@ -75,7 +75,7 @@ fn decode(kind: ApiFormat, pieces: &[&[u8]], request: &ModelRequest) -> Decoded 
         match delta {
             Delta::Text(piece) => text.push_str(&piece),
             Delta::Reasoning(piece) => reasoning.push_str(&piece),
-            Delta::Sealed(_) => {}
+            Delta::ReasoningBlock(_) => {}
             Delta::Restart => (text, reasoning) = Default::default(),
         }
     }

@@ -208,7 +208,9 @@ fn charged(found: &Value) -> Option<MicroDollars> {
     let cost = { places }.into_iter().find_map(amount).or_else(ticks);
     let upstream = amount(&found["cost_details"]["upstream_inference_cost"]);
     match (cost, upstream) {
-        (Some(cost), Some(upstream)) if found["is_byok"] == true => Some(cost.plus(upstream)),
+        (Some(cost), Some(upstream)) if found["is_byok"] == true => {
+            Some(cost.saturating_add(upstream))
+        }
         (None | Some(MicroDollars(0)), Some(upstream)) if upstream.0 > 0 => Some(upstream),
         (cost, _) => cost,
     }

@@ -119,7 +119,9 @@ fn a_guest_is_deleted_after_a_day_and_is_no_account() {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .build()
             .expect("a runtime");
-        runtime.block_on(server.app.tidy(later)).expect("tidied");
+        runtime
+            .block_on(server.app.run_housekeeping(later))
+            .expect("tidied");
     };
     tidy(23);
     assert_eq!(files_of(&server), 1);

@@ -85,7 +85,7 @@ impl Call {
             assert_eq!(key, 7);
             match event {
                 CallEvent::Delta(Delta::Text(piece)) => text += &piece,
-                CallEvent::Delta(Delta::Reasoning(_) | Delta::Sealed(_)) => {}
+                CallEvent::Delta(Delta::Reasoning(_) | Delta::ReasoningBlock(_)) => {}
                 CallEvent::Delta(Delta::Restart) => text.clear(),
                 CallEvent::Finished { result, bill } => {
                     assert_eq!(self.events.blocking_recv(), None, "nothing follows the end");

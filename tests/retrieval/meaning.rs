@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use flate2::read::GzDecoder;
 use quire::app::documents::PassageSearch;
 use quire::domain::id::UserId;
-use quire::domain::retrieval::meaning::{QuestionMeaning, normalized, to_bytes};
+use quire::domain::retrieval::meaning::{QuestionMeaning, normalize, to_bytes};
 use quire::domain::time::Timestamp;
 use quire::store::{self, Store, StoreSettings, documents, meaning_search, passage_vectors, users};
 
@@ -34,7 +34,7 @@ fn vectors() -> Vec<Vec<f32>> {
     let packed = file("minilm-en.bin.gz");
     GzDecoder::new(&packed[..]).read_to_end(&mut bytes).unwrap();
     let number = |byte: &u8| f32::from(*byte as i8);
-    let vector = |bytes: &[u8]| normalized(bytes.iter().map(number).collect()).unwrap();
+    let vector = |bytes: &[u8]| normalize(bytes.iter().map(number).collect()).unwrap();
     bytes.chunks(DIMENSIONS).map(vector).collect()
 }
 
@@ -60,7 +60,7 @@ fn library(store: &Store, owner: &UserId, vectors: &[Vec<f32>]) {
         users::insert(db, &set::person(0))?;
         documents::insert(db, &row, &[], &passages)?;
         meaning_search::set(db, &user, MODEL, Timestamp::from_millis(1))?;
-        let missing = passage_vectors::missing(db, (&user, MODEL), 0, u32::MAX)?;
+        let missing = passage_vectors::unembedded(db, (&user, MODEL), 0, u32::MAX)?;
         for (one, passage) in missing.iter().zip(&passages) {
             let vector = to_bytes(&vectors[passage.page as usize - 1]);
             passage_vectors::put(db, (&user, MODEL), one.row, &vector)?;

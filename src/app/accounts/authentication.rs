@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::{Accounts, Credential, sign_in_again};
+use super::{Accounts, Credential, sign_in_again_error};
 use crate::app::{Error, Kind, Result};
 use crate::crypto::token;
 use crate::domain::id::SessionId;
@@ -19,47 +19,48 @@ impl Accounts {
     /// `SignInNeeded` if the credential is not valid. Also fails if the store cannot be read.
     pub async fn authenticate(&self, credential: Credential, now: Timestamp) -> Result<Caller> {
         match credential {
-            Credential::ApiKey(key) => self.by_key(&key, now).await,
+            Credential::ApiKey(key) => self.authenticate_key(&key, now).await,
             Credential::Bearer(key) if key.starts_with(token::KEY_PREFIX) => {
-                self.by_key(&key, now).await
+                self.authenticate_key(&key, now).await
             }
             Credential::Bearer(token) | Credential::Cookie(token) => {
-                self.by_token(&token, now).await
+                self.authenticate_token(&token, now).await
             }
         }
     }
 
-    async fn by_token(&self, token: &str, now: Timestamp) -> Result<Caller> {
+    async fn authenticate_token(&self, token: &str, now: Timestamp) -> Result<Caller> {
         let claims = self
             .jwt
             .check(token, "access", now)
-            .map_err(|_| sign_in_again())?;
-        let epoch = match self.seen.find(claims.sid.as_bytes(), now) {
+            .map_err(|_| sign_in_again_error())?;
+        let epoch = match self.caller_cache.find(claims.sid.as_bytes(), now) {
             Ok(caller) if caller.user.as_str() == claims.sub => return Ok(caller),
-            Ok(_) => return Err(sign_in_again()),
+            Ok(_) => return Err(sign_in_again_error()),
             Err(epoch) => epoch,
         };
-        let id = SessionId::parse(&claims.sid).ok_or_else(sign_in_again)?;
+        let id = SessionId::parse(&claims.sid).ok_or_else(sign_in_again_error)?;
         let active = self.store.read(move |db| sessions::active(db, &id)).await?;
         let (session, user) = active
             .filter(|(session, user)| session.expires > now && user.id.as_str() == claims.sub)
-            .ok_or_else(sign_in_again)?;
+            .ok_or_else(sign_in_again_error)?;
         let caller = Caller {
             user: user.id,
             role: user.role,
             session: Some(session.id),
             key: None,
         };
-        self.seen.note(epoch, claims.sid.as_bytes(), &caller, now);
+        self.caller_cache
+            .insert(epoch, claims.sid.as_bytes(), &caller, now);
         Ok(caller)
     }
 
-    async fn by_key(&self, key: &str, now: Timestamp) -> Result<Caller> {
+    async fn authenticate_key(&self, key: &str, now: Timestamp) -> Result<Caller> {
         if key.len() > 200 {
-            return Err(bad_key());
+            return Err(invalid_key_error());
         }
         let hash = token::hash(key);
-        let epoch = match self.seen.find(&hash, now) {
+        let epoch = match self.caller_cache.find(&hash, now) {
             Ok(caller) => return Ok(caller),
             Err(epoch) => epoch,
         };
@@ -69,16 +70,16 @@ impl Accounts {
             .await?;
         let (key, user) = found
             .filter(|(key, user)| !user.disabled && key.expires.is_none_or(|end| end > now))
-            .ok_or_else(bad_key)?;
+            .ok_or_else(invalid_key_error)?;
         let presented = PresentedKey {
             id: key.id.clone(),
             scopes: key.scopes,
-            is_confined: key.confines.are_some(),
+            has_limits: key.limits.is_limited(),
         };
         let caller = Caller {
             user: user.id,
             // With a key that lacks the `admin` scope, an administrator has only the rights of an ordinary user.
-            role: match presented.opens(KeyScope::Admin) {
+            role: match presented.has_scope(KeyScope::Admin) {
                 true => user.role,
                 false => Role::User,
             },
@@ -92,19 +93,19 @@ impl Accounts {
         if !recent {
             let note = self
                 .store
-                .write(move |db| api_keys::note_used(db, &key.id, now));
+                .write(move |db| api_keys::record_use(db, &key.id, now));
             match note.await {
                 // A full disk must not lock out API clients that only read.
                 Ok(()) | Err(StoreError::Full) => {}
                 Err(error) => return Err(error.into()),
             }
         }
-        self.seen.note(epoch, &hash, &caller, now);
+        self.caller_cache.insert(epoch, &hash, &caller, now);
         Ok(caller)
     }
 }
 
-fn bad_key() -> Error {
+fn invalid_key_error() -> Error {
     Error::new(Kind::SignInNeeded, "the API key is invalid or has expired")
         .resolve("check the key, or create a new one")
 }

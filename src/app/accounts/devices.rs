@@ -9,7 +9,7 @@ use crate::domain::user::User;
 use crate::store::users;
 
 /// Lifetime of the device cookie, in seconds: 365 days.
-pub const DEVICE_LENGTH: u64 = 365 * 24 * 3600;
+pub const DEVICE_TOKEN_LIFETIME: u64 = 365 * 24 * 3600;
 /// Maximum number of accounts whose tokens a browser keeps.
 const MAX_ACCOUNTS: usize = 4;
 /// Separator between the tokens in a cookie.
@@ -17,8 +17,8 @@ const SEPARATOR: char = '~';
 
 impl Accounts {
     /// Returns the device that a cookie identifies, regardless of account; `None` if we did not issue the token.
-    pub fn device(&self, cookie: &str) -> Option<SessionId> {
-        let mut tokens = self.tokens_in(cookie);
+    pub fn known_device_session(&self, cookie: &str) -> Option<SessionId> {
+        let mut tokens = self.tokens_in_cookie(cookie);
         tokens.find_map(|token| SessionId::parse(token.device))
     }
 
@@ -26,7 +26,7 @@ impl Accounts {
     ///
     /// # Errors
     /// Returns an error if the system provides no random numbers.
-    pub fn new_device(&self, user: &User, visit: &RequestOrigin) -> Result<String> {
+    pub fn first_device_cookie(&self, user: &User, visit: &RequestOrigin) -> Result<String> {
         let device = SessionId::new(visit.now, random_number()?);
         Ok(self.device_cookie(user, &device, visit))
     }
@@ -41,7 +41,7 @@ impl Accounts {
     ) -> String {
         let (id, device) = (user.id.as_str(), device.as_str());
         let mut cookie = self.device_cookie.token(id, device, &user.password_hash);
-        let others = self.tokens_in(&visit.devices);
+        let others = self.tokens_in_cookie(&visit.devices);
         for other in others
             .filter(|token| token.user != id)
             .take(MAX_ACCOUNTS - 1)
@@ -62,7 +62,7 @@ impl Accounts {
         visit: &RequestOrigin,
     ) -> Result<Option<SessionId>> {
         // The signature is checked first, so that a forged token does not cost a query.
-        if self.device(&visit.devices).is_none() {
+        if self.known_device_session(&visit.devices).is_none() {
             return Ok(None);
         }
         let email = account.to_owned();
@@ -73,7 +73,7 @@ impl Accounts {
         let Some(user) = user else {
             return Ok(None);
         };
-        let mut tokens = self.tokens_in(&visit.devices);
+        let mut tokens = self.tokens_in_cookie(&visit.devices);
         let known = tokens.find(|token| {
             token.user == user.id.as_str()
                 && self.device_cookie.is_current(token, &user.password_hash)
@@ -81,7 +81,7 @@ impl Accounts {
         Ok(known.and_then(|token| SessionId::parse(token.device)))
     }
 
-    fn tokens_in<'a>(&'a self, cookie: &'a str) -> impl Iterator<Item = DeviceToken<'a>> {
+    fn tokens_in_cookie<'a>(&'a self, cookie: &'a str) -> impl Iterator<Item = DeviceToken<'a>> {
         let texts = cookie.split(SEPARATOR).take(MAX_ACCOUNTS);
         texts.filter_map(|text| self.device_cookie.read(text))
     }

@@ -11,7 +11,7 @@ use crate::domain::user::{Role, User};
 use crate::store::{audit, users};
 
 /// How long a guest and its data are kept.
-const GUEST_LENGTH: Duration = Duration::from_secs(24 * 3600);
+const GUEST_LIFETIME: Duration = Duration::from_secs(24 * 3600);
 /// Maximum number of concurrent guests, so that visitors cannot fill the disk.
 const MAX_GUESTS: u64 = 100;
 
@@ -21,7 +21,7 @@ impl Accounts {
     /// # Errors
     /// `TooFast` after many attempts from one network; `Unavailable` when there are too many guests.
     pub async fn begin_guest(&self, visit: &RequestOrigin) -> Result<SignedIn> {
-        self.note_attempt(None, visit).await?;
+        self.register_attempt(None, visit).await?;
         let id = UserId::new(visit.now, random_number()?);
         let guest = User {
             // `.invalid` is reserved, so no account can have this address.
@@ -60,7 +60,7 @@ impl Accounts {
     /// # Errors
     /// Returns an error if the store cannot be read.
     pub(in crate::app) async fn expired_guests(&self, now: Timestamp) -> Result<Vec<UserId>> {
-        let before = now - GUEST_LENGTH;
+        let before = now - GUEST_LIFETIME;
         let expired = self.store.read(move |db| users::guests_before(db, before));
         Ok(expired.await?)
     }

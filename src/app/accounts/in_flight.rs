@@ -6,37 +6,37 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use tokio::sync::{Notify, watch};
 
-use super::{Accounts, sign_in_again};
+use super::{Accounts, sign_in_again_error};
 use crate::app::Result;
 use crate::domain::id::UserId;
 use crate::store::users;
 
 /// Set to true when everything in flight for one account must end.
-type Ended = watch::Sender<bool>;
+type EndSignal = watch::Sender<bool>;
 
 #[derive(Default)]
-pub(super) struct Presence {
-    state: Arc<Mutex<PresenceState>>,
+pub(super) struct RequestsInFlight {
+    state: Arc<Mutex<InFlightState>>,
     /// Notified when a request or stream starts.
     arrived: Notify,
 }
 
 #[derive(Default)]
-struct PresenceState {
+struct InFlightState {
     /// Number of accounts ended so far.
     epoch: u64,
-    in_flight: HashMap<UserId, Weak<Ended>>,
+    in_flight: HashMap<UserId, Weak<EndSignal>>,
 }
 
 /// Registration of a request or stream of an account; dropping it deregisters.
-pub struct PresenceGuard {
-    state: Arc<Mutex<PresenceState>>,
+pub struct InFlightGuard {
+    state: Arc<Mutex<InFlightState>>,
     user: UserId,
-    group: Arc<Ended>,
+    group: Arc<EndSignal>,
     ended: watch::Receiver<bool>,
 }
 
-impl PresenceGuard {
+impl InFlightGuard {
     /// Waits until the account is locked or deleted.
     pub async fn ended(&mut self) {
         // The sender lives as long as `group`.
@@ -44,7 +44,7 @@ impl PresenceGuard {
     }
 }
 
-impl Drop for PresenceGuard {
+impl Drop for InFlightGuard {
     fn drop(&mut self) {
         let mut state = lock(&self.state);
         let is_ours = (state.in_flight.get(&self.user))
@@ -56,8 +56,8 @@ impl Drop for PresenceGuard {
     }
 }
 
-impl Presence {
-    fn enter(&self, user: &UserId) -> (PresenceGuard, u64) {
+impl RequestsInFlight {
+    fn enter(&self, user: &UserId) -> (InFlightGuard, u64) {
         let mut state = lock(&self.state);
         let known = state.in_flight.get(user).and_then(Weak::upgrade);
         let group = known.unwrap_or_else(|| {
@@ -68,7 +68,7 @@ impl Presence {
         let epoch = state.epoch;
         drop(state);
         self.arrived.notify_one();
-        let present = PresenceGuard {
+        let present = InFlightGuard {
             state: self.state.clone(),
             user: user.clone(),
             ended: group.subscribe(),
@@ -91,44 +91,44 @@ impl Presence {
 impl Accounts {
     /// Returns the epoch for `enter`; read it before checking a credential.
     pub fn mark(&self) -> u64 {
-        lock(&self.presence.state).epoch
+        lock(&self.requests_in_flight.state).epoch
     }
 
     /// Registers a request or stream of a caller whose credential was checked after `mark`.
     ///
     /// # Errors
     /// `Kind::SignInNeeded` if the account was locked or deleted since then.
-    pub async fn enter(&self, user: &UserId, mark: u64) -> Result<PresenceGuard> {
-        let (present, epoch) = self.presence.enter(user);
+    pub async fn enter(&self, user: &UserId, mark: u64) -> Result<InFlightGuard> {
+        let (present, epoch) = self.requests_in_flight.enter(user);
         if epoch != mark {
             let id = user.clone();
             let active = self.store.read(move |db| users::is_active(db, &id)).await?;
             if !active {
-                return Err(sign_in_again());
+                return Err(sign_in_again_error());
             }
         }
         Ok(present)
     }
 
     /// Ends everything in flight for an account, once its lock or deletion is stored.
-    pub(in crate::app) fn end_presence(&self, user: &UserId) {
-        self.seen.forget();
-        self.presence.end(user);
+    pub(in crate::app) fn end_requests_of(&self, user: &UserId) {
+        self.caller_cache.clear();
+        self.requests_in_flight.end(user);
     }
 
     /// Returns the accounts with anything in flight.
-    pub(in crate::app) fn present(&self) -> Vec<UserId> {
-        let state = lock(&self.presence.state);
+    pub(in crate::app) fn users_in_flight(&self) -> Vec<UserId> {
+        let state = lock(&self.requests_in_flight.state);
         state.in_flight.keys().cloned().collect()
     }
 
     /// Waits until a request or stream has started since the last call. Supports one waiter at a time.
     pub(in crate::app) async fn arrived(&self) {
-        self.presence.arrived.notified().await;
+        self.requests_in_flight.arrived.notified().await;
     }
 }
 
-fn lock(state: &Mutex<PresenceState>) -> MutexGuard<'_, PresenceState> {
+fn lock(state: &Mutex<InFlightState>) -> MutexGuard<'_, InFlightState> {
     state.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -143,7 +143,7 @@ mod tests {
 
     #[tokio::test]
     async fn ending_an_account_ends_only_its_own_requests() {
-        let presence = Presence::default();
+        let presence = RequestsInFlight::default();
         let (mut one, before) = presence.enter(&user(1));
         let (mut two, _) = presence.enter(&user(1));
         let (other, _) = presence.enter(&user(2));

@@ -20,7 +20,7 @@ use crate::store::sign_in_networks;
 #[derive(Debug, Default)]
 pub(super) struct Attempt {
     /// The buckets it was counted in; refunded if the password is correct.
-    counted: Vec<ThrottleKey>,
+    counted_keys: Vec<ThrottleKey>,
     /// The turn to wait for before the password is checked.
     pub turn: Option<LoginTurn>,
     /// The queue in which the password is checked.
@@ -33,7 +33,7 @@ impl Accounts {
     ///
     /// # Errors
     /// `Kind::TooFast` if the attempt is refused.
-    pub(super) async fn note_attempt(
+    pub(super) async fn register_attempt(
         &self,
         account: Option<&str>,
         visit: &RequestOrigin,
@@ -48,14 +48,14 @@ impl Accounts {
             return Ok(attempt);
         };
         if let Some(device) = self.known_device(account, visit).await? {
-            return Ok(self.note_device_attempt(device, now));
+            return Ok(self.register_device_attempt(device, now));
         }
         let pair = ThrottleKey::Pair(account.to_owned(), network);
         if let Err(too_fast) = self.count(pair.clone(), now, &mut attempt) {
             if !self.is_known(account, network).await? {
                 return Err(too_fast);
             }
-            attempt.turn = Some(self.turns.join(pair, clock::instant()));
+            attempt.turn = Some(self.login_turns.join(pair, clock::instant()));
             return Ok(attempt);
         }
         // Count in both buckets, even if the first one refuses.
@@ -71,14 +71,14 @@ impl Accounts {
 
     /// Counts an attempt from a known device or session. Beyond its limit it waits for its turn; attempts by
     /// others never cause it to be refused.
-    pub(super) fn note_device_attempt(&self, device: SessionId, now: Timestamp) -> Attempt {
+    pub(super) fn register_device_attempt(&self, device: SessionId, now: Timestamp) -> Attempt {
         let mut attempt = Attempt {
             lane: PasswordLane::Known,
             ..Attempt::default()
         };
         let key = ThrottleKey::Device(device);
         if self.count(key.clone(), now, &mut attempt).is_err() {
-            attempt.turn = Some(self.turns.join(key, clock::instant()));
+            attempt.turn = Some(self.login_turns.join(key, clock::instant()));
         }
         attempt
     }
@@ -89,21 +89,21 @@ impl Accounts {
     /// `Kind::TooFast` if newer attempts took every turn for too long.
     pub(super) async fn await_turn(&self, attempt: &mut Attempt) -> Result<()> {
         match attempt.turn.take() {
-            Some(turn) => self.turns.wait(turn).await,
+            Some(turn) => self.login_turns.wait(turn).await,
             None => Ok(()),
         }
     }
 
     /// Refunds a successful attempt.
-    pub(super) fn forgive(&self, attempt: &Attempt) {
-        for key in &attempt.counted {
-            self.attempts.put_back(key);
+    pub(super) fn refund_attempt(&self, attempt: &Attempt) {
+        for key in &attempt.counted_keys {
+            self.attempts.refund(key);
         }
     }
 
     fn count(&self, key: ThrottleKey, now: Timestamp, attempt: &mut Attempt) -> Result<()> {
         self.attempts.take(key.clone(), now)?;
-        attempt.counted.push(key);
+        attempt.counted_keys.push(key);
         Ok(())
     }
 

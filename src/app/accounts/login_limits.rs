@@ -21,12 +21,12 @@ const NETWORK_FACTOR: u32 = 5;
 const ACCOUNT_FACTOR: u32 = 20;
 /// The buckets of all recent attempts.
 pub struct LoginThrottle {
-    pair: Rate,
-    network: Rate,
-    account: Rate,
+    pair_rate: Rate,
+    network_rate: Rate,
+    account_rate: Rate,
     buckets: Mutex<Buckets>,
     /// Separate, so that attempts without a device never evict these.
-    devices: Mutex<Buckets>,
+    device_buckets: Mutex<Buckets>,
 }
 
 type Buckets = HashMap<ThrottleKey, TokenBucket>;
@@ -60,11 +60,11 @@ impl LoginThrottle {
     pub fn new(per_minute: u32) -> Self {
         let times = |factor| Rate::per_minute(per_minute.saturating_mul(factor));
         Self {
-            pair: times(1),
-            network: times(NETWORK_FACTOR),
-            account: times(ACCOUNT_FACTOR),
+            pair_rate: times(1),
+            network_rate: times(NETWORK_FACTOR),
+            account_rate: times(ACCOUNT_FACTOR),
             buckets: Mutex::default(),
-            devices: Mutex::default(),
+            device_buckets: Mutex::default(),
         }
     }
 
@@ -76,25 +76,25 @@ impl LoginThrottle {
         let rate = self.rate(&key);
         let mut buckets = self.buckets(&key);
         if buckets.len() >= MAX_BUCKETS && !buckets.contains_key(&key) {
-            self.make_room(&mut buckets, now);
+            self.evict_full_buckets(&mut buckets, now);
         }
         let bucket = buckets
             .entry(key)
             .or_insert_with(|| TokenBucket::full(rate, now));
-        bucket.take(rate, now).map_err(too_fast)
+        bucket.take(rate, now).map_err(too_fast_error)
     }
 
     /// Refunds a successful attempt.
-    pub fn put_back(&self, key: &ThrottleKey) {
+    pub fn refund(&self, key: &ThrottleKey) {
         let mut buckets = self.buckets(key);
         if let Some(bucket) = buckets.get_mut(key) {
-            bucket.put_back(self.rate(key));
+            bucket.refund(self.rate(key));
         }
     }
 
     fn buckets(&self, key: &ThrottleKey) -> MutexGuard<'_, Buckets> {
         let buckets = match key {
-            ThrottleKey::Device(_) => &self.devices,
+            ThrottleKey::Device(_) => &self.device_buckets,
             _ => &self.buckets,
         };
         buckets.lock().unwrap_or_else(PoisonError::into_inner)
@@ -102,22 +102,22 @@ impl LoginThrottle {
 
     fn rate(&self, key: &ThrottleKey) -> Rate {
         match key {
-            ThrottleKey::Pair(..) | ThrottleKey::Device(_) => self.pair,
-            ThrottleKey::Account(_) => self.account,
-            ThrottleKey::Network(_) => self.network,
+            ThrottleKey::Pair(..) | ThrottleKey::Device(_) => self.pair_rate,
+            ThrottleKey::Account(_) => self.account_rate,
+            ThrottleKey::Network(_) => self.network_rate,
         }
     }
 
     /// Evicts full buckets or, if that is not enough, the least recently used half.
-    fn make_room(&self, buckets: &mut Buckets, now: Timestamp) {
+    fn evict_full_buckets(&self, buckets: &mut Buckets, now: Timestamp) {
         buckets.retain(|key, bucket| !bucket.is_full(self.rate(key), now));
         if buckets.len() > MAX_BUCKETS / 2 {
-            let mut times: Vec<_> = buckets.values().map(TokenBucket::last).collect();
+            let mut times: Vec<_> = buckets.values().map(TokenBucket::last_refill).collect();
             let middle = times.len() / 2;
             let (_, &mut median, _) = times.select_nth_unstable(middle);
             let mut spare = times.len() - middle;
             buckets.retain(|_, bucket| {
-                let stays = bucket.last() >= median && spare > 0;
+                let stays = bucket.last_refill() >= median && spare > 0;
                 spare -= usize::from(stays);
                 stays
             });
@@ -126,7 +126,7 @@ impl LoginThrottle {
 }
 
 /// Returns the refusal of an attempt, with the time until the next one.
-pub fn too_fast(wait: Duration) -> Error {
+pub fn too_fast_error(wait: Duration) -> Error {
     Error {
         retry_after: Some(wait),
         ..Error::new(Kind::TooFast, "too many attempts")
@@ -159,7 +159,7 @@ mod tests {
             assert!((0..most).all(|_| throttle.take(key.clone(), at(0)).is_ok()));
             assert!(throttle.take(key, at(0)).is_err());
         }
-        throttle.put_back(&pair());
+        throttle.refund(&pair());
         assert!(throttle.take(pair(), at(0)).is_ok());
         assert!(throttle.take(pair(), at(30)).is_ok());
     }
@@ -181,7 +181,7 @@ mod tests {
             throttle.take(address(n), at(0)).expect("its first");
             throttle.take(device(n), at(0)).expect("its first");
         }
-        assert!(throttle.devices.lock().expect("sound").len() <= MAX_BUCKETS);
+        assert!(throttle.device_buckets.lock().expect("sound").len() <= MAX_BUCKETS);
         assert!(throttle.buckets.lock().expect("sound").len() <= MAX_BUCKETS);
         assert!(
             throttle.take(address(3 * MAX_BUCKETS - 1), at(1)).is_err(),

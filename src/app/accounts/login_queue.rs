@@ -9,56 +9,59 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
-use super::login_limits::{ThrottleKey, too_fast};
+use super::login_limits::{ThrottleKey, too_fast_error};
 use crate::app::Result;
 use crate::clock;
 
 /// Time between two turns.
-const PAUSE: Duration = Duration::from_secs(3);
+const TURN_INTERVAL: Duration = Duration::from_secs(3);
 /// Maximum number of waiting attempts; one more makes the oldest be refused.
 const MAX_WAITING: usize = 10;
 /// Maximum wait: longer than a full queue needs if no newer attempt arrives.
-const PATIENCE: Duration = Duration::from_secs(33);
+const MAX_WAIT: Duration = Duration::from_secs(33);
 
 /// The queues of all devices, and of all account and network pairs.
 #[derive(Default)]
 pub(super) struct LoginTurns {
-    lines: Mutex<HashMap<ThrottleKey, Line>>,
+    queues: Mutex<HashMap<ThrottleKey, LoginQueue>>,
 }
 
 /// A queue, oldest attempt first.
-struct Line {
+struct LoginQueue {
     /// Time at which the next turn is due.
-    due: Instant,
+    next_turn_at: Instant,
     waiting: VecDeque<oneshot::Sender<()>>,
 }
 
 /// A slot in a queue.
 #[derive(Debug)]
 pub(super) struct LoginTurn {
-    line: ThrottleKey,
-    given: oneshot::Receiver<()>,
+    queue: ThrottleKey,
+    granted: oneshot::Receiver<()>,
 }
 
 impl LoginTurns {
     /// Joins the queue as the newest attempt; a full queue drops its oldest.
     pub fn join(&self, key: ThrottleKey, now: Instant) -> LoginTurn {
         let (given_to, given) = oneshot::channel();
-        let mut lines = self.lines();
+        let mut lines = self.queues();
         // A queue is kept until its next turn is due; otherwise, leaving and rejoining would shorten the pause.
         lines.retain(|_, line| {
             line.waiting.retain(|waiting| !waiting.is_closed());
-            !line.waiting.is_empty() || line.due > now
+            !line.waiting.is_empty() || line.next_turn_at > now
         });
-        let line = lines.entry(key.clone()).or_insert_with(|| Line {
-            due: now + PAUSE,
+        let line = lines.entry(key.clone()).or_insert_with(|| LoginQueue {
+            next_turn_at: now + TURN_INTERVAL,
             waiting: VecDeque::new(),
         });
         line.waiting.push_back(given_to);
         if line.waiting.len() > MAX_WAITING {
             line.waiting.pop_front();
         }
-        LoginTurn { line: key, given }
+        LoginTurn {
+            queue: key,
+            granted: given,
+        }
     }
 
     /// Waits for the turn. Each waiting attempt also grants turns that are due, whether its own or another's.
@@ -66,43 +69,46 @@ impl LoginTurns {
     /// # Errors
     /// `Kind::TooFast` if newer attempts took every turn for too long.
     pub async fn wait(&self, mut turn: LoginTurn) -> Result<()> {
-        let end = clock::instant() + PATIENCE;
+        let end = clock::instant() + MAX_WAIT;
         loop {
             let now = clock::instant();
-            let next = self.give(&turn.line, now);
+            let next = self.grant_turn(&turn.queue, now);
             if now >= end {
-                turn.given.close();
-                return turn.given.try_recv().map_err(|_| too_fast(PAUSE));
+                turn.granted.close();
+                return turn
+                    .granted
+                    .try_recv()
+                    .map_err(|_| too_fast_error(TURN_INTERVAL));
             }
             tokio::select! {
                 biased;
-                given = &mut turn.given => return given.map_err(|_| too_fast(PAUSE)),
+                given = &mut turn.granted => return given.map_err(|_| too_fast_error(TURN_INTERVAL)),
                 () = tokio::time::sleep_until(next.min(end).into()) => {}
             }
         }
     }
 
     /// Grants a turn if one is due. Returns the time of the next one.
-    fn give(&self, key: &ThrottleKey, now: Instant) -> Instant {
-        let mut lines = self.lines();
+    fn grant_turn(&self, key: &ThrottleKey, now: Instant) -> Instant {
+        let mut lines = self.queues();
         let Some(line) = lines.get_mut(key) else {
-            return now + PAUSE;
+            return now + TURN_INTERVAL;
         };
-        if now < line.due {
-            return line.due;
+        if now < line.next_turn_at {
+            return line.next_turn_at;
         }
         while let Some(newest) = line.waiting.pop_back() {
             // A client that has disconnected gets no turn.
             if newest.send(()).is_ok() {
-                line.due = now + PAUSE;
+                line.next_turn_at = now + TURN_INTERVAL;
                 break;
             }
         }
-        line.due.max(now + Duration::from_millis(1))
+        line.next_turn_at.max(now + Duration::from_millis(1))
     }
 
-    fn lines(&self) -> MutexGuard<'_, HashMap<ThrottleKey, Line>> {
-        self.lines.lock().unwrap_or_else(PoisonError::into_inner)
+    fn queues(&self) -> MutexGuard<'_, HashMap<ThrottleKey, LoginQueue>> {
+        self.queues.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -125,10 +131,10 @@ mod tests {
         let join = || turns.join(key(), start);
         let mut guesses: Vec<_> = (0..100).map(|_| join()).collect();
         let mut owner = join();
-        let waits = |turn: &mut LoginTurn| turn.given.try_recv();
-        turns.give(&key(), at(2));
+        let waits = |turn: &mut LoginTurn| turn.granted.try_recv();
+        turns.grant_turn(&key(), at(2));
         assert_eq!(waits(&mut owner), Err(oneshot::error::TryRecvError::Empty));
-        turns.give(&key(), at(3));
+        turns.grant_turn(&key(), at(3));
         assert_eq!(waits(&mut owner), Ok(()));
         let closed = Err(oneshot::error::TryRecvError::Closed);
         let answers: Vec<_> = guesses.iter_mut().map(waits).collect();
@@ -139,9 +145,9 @@ mod tests {
             "the oldest are refused"
         );
         let last = guesses.last_mut().expect("a guess");
-        turns.give(&key(), at(5));
+        turns.grant_turn(&key(), at(5));
         assert!(waits(last).is_err(), "one every 3 s");
-        turns.give(&key(), at(6));
+        turns.grant_turn(&key(), at(6));
         assert_eq!(waits(last), Ok(()));
     }
 
@@ -152,8 +158,8 @@ mod tests {
         for second in 0..3600 {
             let now = start + Duration::from_secs(second);
             kept.extend([(); 3].map(|()| turns.join(key(), now)));
-            turns.give(&key(), now);
-            kept.retain_mut(|turn: &mut LoginTurn| match turn.given.try_recv() {
+            turns.grant_turn(&key(), now);
+            kept.retain_mut(|turn: &mut LoginTurn| match turn.granted.try_recv() {
                 Ok(()) => {
                     given += 1;
                     false
@@ -167,14 +173,18 @@ mod tests {
         drop(kept);
         let now = start + Duration::from_secs(3600);
         let mut back = turns.join(key(), now);
-        turns.give(&key(), now + Duration::from_secs(3));
-        assert_eq!(back.given.try_recv(), Ok(()));
+        turns.grant_turn(&key(), now + Duration::from_secs(3));
+        assert_eq!(back.granted.try_recv(), Ok(()));
         let mut again = turns.join(key(), now + Duration::from_secs(4));
-        turns.give(&key(), now + Duration::from_secs(5));
-        assert!(again.given.try_recv().is_err());
+        turns.grant_turn(&key(), now + Duration::from_secs(5));
+        assert!(again.granted.try_recv().is_err());
         turns.join(key_of("b@b.co"), now + Duration::from_secs(60));
         drop(again);
         turns.join(key_of("b@b.co"), now + Duration::from_secs(60));
-        assert_eq!(turns.lines().len(), 1, "lines without anyone are forgotten");
+        assert_eq!(
+            turns.queues().len(),
+            1,
+            "lines without anyone are forgotten"
+        );
     }
 }

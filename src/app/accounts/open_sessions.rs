@@ -1,6 +1,6 @@
 //! A user's open sessions by device, and ending them remotely. Never exposes tokens.
 
-use super::{Accounts, RequestOrigin, needs_session};
+use super::{Accounts, RequestOrigin, require_session};
 use crate::app::{Error, Result};
 use crate::domain::id::SessionId;
 use crate::domain::time::Timestamp;
@@ -13,7 +13,7 @@ impl Accounts {
     /// # Errors
     /// Returns an error if the store cannot be read.
     pub async fn open_sessions(&self, caller: &Caller, now: Timestamp) -> Result<Vec<Session>> {
-        needs_session(caller, "see the sessions")?;
+        require_session(caller, "see the sessions")?;
         let user = caller.user.clone();
         let found = self.store.read(move |db| sessions::list_of(db, &user, now));
         Ok(found.await?)
@@ -23,12 +23,17 @@ impl Accounts {
     ///
     /// # Errors
     /// `Missing` if the caller has no such session. Also returns any error from the store.
-    pub async fn end_one(&self, caller: &Caller, id: &str, visit: &RequestOrigin) -> Result<()> {
-        needs_session(caller, "end a session")?;
+    pub async fn end_session_by_id(
+        &self,
+        caller: &Caller,
+        id: &str,
+        visit: &RequestOrigin,
+    ) -> Result<()> {
+        require_session(caller, "end a session")?;
         let id = SessionId::parse(id).ok_or_else(Error::missing)?;
         let entry = visit.entry(Some(&caller.user), "session.ended", id.as_str());
         let (user, now) = (caller.user.clone(), visit.now);
-        let ended = self.freeing.write(move |db| {
+        let ended = self.freeing_store.write(move |db| {
             let own = sessions::by_id(db, &id)?.is_some_and(|session| session.user == user);
             if !own || !sessions::revoke(db, &id, now)? {
                 return Ok(false);
@@ -39,7 +44,7 @@ impl Accounts {
         if !ended.await? {
             return Err(Error::missing());
         }
-        self.seen.forget();
+        self.caller_cache.clear();
         Ok(())
     }
 
@@ -47,21 +52,25 @@ impl Accounts {
     ///
     /// # Errors
     /// Returns an error if the store fails.
-    pub async fn end_others(&self, caller: &Caller, visit: &RequestOrigin) -> Result<usize> {
-        needs_session(caller, "end the other sessions")?;
+    pub async fn end_other_sessions(
+        &self,
+        caller: &Caller,
+        visit: &RequestOrigin,
+    ) -> Result<usize> {
+        require_session(caller, "end the other sessions")?;
         let entry = visit.entry(
             Some(&caller.user),
             "session.others_ended",
             caller.user.as_str(),
         );
         let (caller, now) = (caller.clone(), visit.now);
-        let ended = self.freeing.write(move |db| {
+        let ended = self.freeing_store.write(move |db| {
             let ended = sessions::revoke_all_of(db, &caller.user, now, caller.session.as_ref())?;
             audit::append(db, &entry)?;
             Ok(ended)
         });
         let ended = ended.await?;
-        self.seen.forget();
+        self.caller_cache.clear();
         Ok(ended)
     }
 }

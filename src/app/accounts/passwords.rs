@@ -10,10 +10,10 @@ use tokio::sync::oneshot;
 
 use crate::app::{Error, Kind, Result};
 use crate::crypto::password;
-use crate::domain::password::normalized;
+use crate::domain::password::normalize;
 
 /// Maximum number of waiting passwords per queue. At 0.1 s each, the last one waits about 3 s.
-const QUEUE: usize = 32;
+const MAX_QUEUED: usize = 32;
 
 /// Hashes and verifies passwords.
 pub struct Passwords {
@@ -29,13 +29,13 @@ pub enum PasswordLane {
     Known,
     /// Anyone else.
     #[default]
-    Others,
+    Unknown,
 }
 
 /// Senders of the two queues.
 struct PasswordQueue {
     known: SyncSender<PasswordJob>,
-    others: SyncSender<PasswordJob>,
+    unknown: SyncSender<PasswordJob>,
     /// Carries one ticket per job, sent after the job, so that a ticket always has a job.
     tickets: Sender<()>,
 }
@@ -66,10 +66,10 @@ impl Passwords {
     pub async fn hash(&self, password: &str) -> Result<String> {
         let (answer, answered) = oneshot::channel();
         self.send(
-            PasswordLane::Others,
-            PasswordJob::Hash(normalized(password), answer),
+            PasswordLane::Unknown,
+            PasswordJob::Hash(normalize(password), answer),
         )?;
-        answered.await.map_err(|_| gone())?
+        answered.await.map_err(|_| worker_gone_error())?
     }
 
     /// Whether the password matches the stored hash. Without a hash, it takes equally long and never matches.
@@ -82,7 +82,7 @@ impl Passwords {
         stored: Option<&str>,
         lane: PasswordLane,
     ) -> Result<bool> {
-        let plain = normalized(password);
+        let plain = normalize(password);
         let fits = self.matches(plain.clone(), stored, lane).await?;
         // Earlier versions hashed passwords as they were typed.
         if !fits && plain != password {
@@ -104,7 +104,7 @@ impl Passwords {
             answer,
         };
         self.send(lane, job)?;
-        let fits = answered.await.map_err(|_| gone())?;
+        let fits = answered.await.map_err(|_| worker_gone_error())?;
         Ok(fits && stored.is_some())
     }
 
@@ -117,7 +117,7 @@ impl Passwords {
         let queue = self.queue.get_or_init(|| start(self.rounds));
         let jobs = match lane {
             PasswordLane::Known => &queue.known,
-            PasswordLane::Others => &queue.others,
+            PasswordLane::Unknown => &queue.unknown,
         };
         jobs.try_send(job).map_err(|error| match error {
             TrySendError::Full(_) => Error {
@@ -128,30 +128,30 @@ impl Passwords {
                 )
             }
             .resolve("try again in a few seconds"),
-            TrySendError::Disconnected(_) => gone(),
+            TrySendError::Disconnected(_) => worker_gone_error(),
         })?;
-        queue.tickets.send(()).map_err(|_| gone())
+        queue.tickets.send(()).map_err(|_| worker_gone_error())
     }
 }
 
 fn start(rounds: u32) -> PasswordQueue {
-    let (known, known_jobs) = sync_channel(QUEUE);
-    let (others, other_jobs) = sync_channel(QUEUE);
+    let (known, known_jobs) = sync_channel(MAX_QUEUED);
+    let (others, other_jobs) = sync_channel(MAX_QUEUED);
     let (tickets, taken) = channel();
     // If the thread cannot be started, the receiver is dropped and every send fails.
     let _ = std::thread::Builder::new()
         .name("quire-password".into())
         .stack_size(128 * 1024)
-        .spawn(move || work(&taken, [&known_jobs, &other_jobs], rounds));
+        .spawn(move || run_worker(&taken, [&known_jobs, &other_jobs], rounds));
     PasswordQueue {
         known,
-        others,
+        unknown: others,
         tickets,
     }
 }
 
 /// The thread's loop; ends when the last sender is dropped. A job whose caller has gone is skipped.
-fn work(tickets: &Receiver<()>, lanes: [&Receiver<PasswordJob>; 2], rounds: u32) {
+fn run_worker(tickets: &Receiver<()>, lanes: [&Receiver<PasswordJob>; 2], rounds: u32) {
     for () in tickets {
         let Some(job) = lanes.into_iter().find_map(|lane| lane.try_recv().ok()) else {
             continue;
@@ -173,7 +173,7 @@ fn work(tickets: &Receiver<()>, lanes: [&Receiver<PasswordJob>; 2], rounds: u32)
     }
 }
 
-fn gone() -> Error {
+fn worker_gone_error() -> Error {
     Error::internal("the password thread is gone")
 }
 
@@ -189,16 +189,18 @@ mod tests {
         let stored = password::hash("right", 10).expect("randomness");
         let guess = |_| {
             let passwords = passwords.clone();
-            tokio::spawn(async move { passwords.verify("wrong", None, PasswordLane::Others).await })
+            tokio::spawn(
+                async move { passwords.verify("wrong", None, PasswordLane::Unknown).await },
+            )
         };
-        let strangers: Vec<_> = (0..QUEUE * 2).map(guess).collect();
+        let strangers: Vec<_> = (0..MAX_QUEUED * 2).map(guess).collect();
         // Each takes many milliseconds, so all of them are queued before the thread has finished the first few.
         tokio::task::yield_now().await;
-        let full = passwords.verify("wrong", None, PasswordLane::Others).await;
+        let full = passwords.verify("wrong", None, PasswordLane::Unknown).await;
         assert_eq!(full.map_err(|error| error.kind), Err(Kind::Unavailable));
         let known = passwords.verify("right", Some(&stored), PasswordLane::Known);
         assert_eq!(known.await, Ok(true));
         let waiting = strangers.iter().filter(|guess| !guess.is_finished());
-        assert!(waiting.count() > QUEUE / 2, "it came first");
+        assert!(waiting.count() > MAX_QUEUED / 2, "it came first");
     }
 }

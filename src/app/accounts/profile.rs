@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering::Relaxed;
 
-use super::rules::{checked_name, taken_error};
+use super::rules::{checked_name, email_taken_error};
 use super::setup::FirstAdminRule;
 use super::{Accounts, RequestOrigin};
 use crate::app::{Error, Kind, Result};
@@ -30,11 +30,11 @@ impl Accounts {
     /// # Errors
     /// Returns an error if the store cannot be read.
     pub async fn is_first_run(&self) -> Result<bool> {
-        if self.somebody.load(Relaxed) {
+        if self.has_account.load(Relaxed) {
             return Ok(false);
         }
         let empty = self.store.read(users::count).await? == 0;
-        self.somebody.store(!empty, Relaxed);
+        self.has_account.store(!empty, Relaxed);
         Ok(empty)
     }
 
@@ -42,7 +42,7 @@ impl Accounts {
     ///
     /// # Errors
     /// Returns an error if the store cannot be read.
-    pub async fn open_setup(&self) -> Result<Option<&FirstAdminRule>> {
+    pub async fn pending_setup(&self) -> Result<Option<&FirstAdminRule>> {
         if self.has_admin.load(Relaxed) {
             return Ok(None);
         }
@@ -55,7 +55,7 @@ impl Accounts {
     ///
     /// # Errors
     /// `Missing` if the account was deleted in the meantime. Also fails if the store cannot be read.
-    pub async fn me(&self, caller: &Caller) -> Result<User> {
+    pub async fn current_user(&self, caller: &Caller) -> Result<User> {
         let id = caller.user.clone();
         let user = self.store.read(move |db| users::by_id(db, &id)).await?;
         user.ok_or_else(|| Error::new(Kind::Missing, "the account no longer exists"))
@@ -65,13 +65,13 @@ impl Accounts {
     ///
     /// # Errors
     /// `Forbidden` for an API key; `BadInput` for an invalid name or address; `Conflict` if the address is taken.
-    pub async fn update_me(
+    pub async fn update_profile(
         &self,
         caller: &Caller,
         new: NewProfile,
         visit: &RequestOrigin,
     ) -> Result<User> {
-        let mut user = self.me(caller).await?;
+        let mut user = self.current_user(caller).await?;
         if let Some(name) = new.name {
             user.name = checked_name(&name).map_err(|field| Error::fields(vec![field]))?;
         }
@@ -84,7 +84,7 @@ impl Accounts {
                 )
             })?;
             if email.as_str() != user.email {
-                needs_session(caller, "change the e-mail address")?;
+                require_session(caller, "change the e-mail address")?;
             }
             user.email = email.as_str().to_owned();
         }
@@ -96,7 +96,7 @@ impl Accounts {
         });
         match written.await {
             Ok(()) => Ok(user),
-            Err(StoreError::Conflict(_)) => Err(taken_error()),
+            Err(StoreError::Conflict(_)) => Err(email_taken_error()),
             Err(other) => Err(other.into()),
         }
     }
@@ -113,9 +113,9 @@ impl Accounts {
         new: &str,
         visit: &RequestOrigin,
     ) -> Result<String> {
-        let session = needs_session(caller, "change the password")?.clone();
-        let mut user = self.me(caller).await?;
-        let mut attempt = self.note_device_attempt(session.clone(), visit.now);
+        let session = require_session(caller, "change the password")?.clone();
+        let mut user = self.current_user(caller).await?;
+        let mut attempt = self.register_device_attempt(session.clone(), visit.now);
         self.await_turn(&mut attempt).await?;
         if current.len() > 1024
             || !self
@@ -128,8 +128,8 @@ impl Accounts {
                 "the current password is wrong",
             ));
         }
-        self.forgive(&attempt);
-        user.password_hash = self.checked_hash(new).await?;
+        self.refund_attempt(&attempt);
+        user.password_hash = self.checked_password_hash(new).await?;
         let devices = self.device_cookie(&user, &session, visit);
         let entry = visit.entry(Some(&user.id), "password.changed", user.id.as_str());
         let now = visit.now;
@@ -140,7 +140,7 @@ impl Accounts {
                 audit::append(db, &entry)
             })
             .await?;
-        self.seen.forget();
+        self.caller_cache.clear();
         Ok(devices)
     }
 
@@ -150,7 +150,7 @@ impl Accounts {
     /// # Errors
     /// `TooFast` after many requests. Also returns any error from the store.
     pub async fn request_reset(&self, email: &str, visit: &RequestOrigin) -> Result<()> {
-        self.note_attempt(None, visit).await?;
+        self.register_attempt(None, visit).await?;
         let Some(email) = Email::parse(email) else {
             return Ok(());
         };
@@ -179,8 +179,8 @@ impl Accounts {
         keep_keys: bool,
         visit: &RequestOrigin,
     ) -> Result<usize> {
-        self.note_attempt(None, visit).await?;
-        let hash = self.checked_hash(new).await?;
+        self.register_attempt(None, visit).await?;
+        let hash = self.checked_password_hash(new).await?;
         let (reset, now) = (token::hash(reset), visit.now);
         let entry = visit.entry(None, "password.reset", "");
         let deleted = self
@@ -203,7 +203,7 @@ impl Accounts {
                 Ok(Some(deleted))
             })
             .await?;
-        self.seen.forget();
+        self.caller_cache.clear();
         match deleted {
             Some(deleted) => Ok(deleted),
             None => Err(
@@ -214,7 +214,7 @@ impl Accounts {
     }
 
     /// Hashes a new password that satisfies the rules.
-    pub(in crate::app) async fn checked_hash(&self, new: &str) -> Result<String> {
+    pub(in crate::app) async fn checked_password_hash(&self, new: &str) -> Result<String> {
         check_password(new).map_err(|weak| Error::new(Kind::BadRequest, weak.message()))?;
         self.passwords.hash(new).await
     }
@@ -229,7 +229,7 @@ pub(in crate::app) fn revoke_access(
     now: Timestamp,
 ) -> store::Result<usize> {
     sessions::revoke_all_of(db, user, now, None)?;
-    sign_in_networks::forget_all(db, user)?;
+    sign_in_networks::delete_all(db, user)?;
     match keep_keys {
         true => Ok(0),
         false => api_keys::delete_all_for_user(db, user),
@@ -237,7 +237,7 @@ pub(in crate::app) fn revoke_access(
 }
 
 /// Rejects API keys for actions that would make a stolen key's access permanent.
-pub(in crate::app) fn needs_session<'c>(caller: &'c Caller, what: &str) -> Result<&'c SessionId> {
+pub(in crate::app) fn require_session<'c>(caller: &'c Caller, what: &str) -> Result<&'c SessionId> {
     match &caller.session {
         Some(session) => Ok(session),
         None => Err(

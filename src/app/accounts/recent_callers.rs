@@ -15,17 +15,17 @@ const MAX_AGE: Duration = Duration::from_secs(2);
 
 /// The cache itself.
 #[derive(Default)]
-pub struct CallerCache(Mutex<Memory>);
+pub struct CallerCache(Mutex<CachedCallers>);
 
 #[derive(Default)]
-struct Memory {
+struct CachedCallers {
     /// Number of times the cache was cleared.
     epoch: u64,
     callers: HashMap<Box<[u8]>, (Timestamp, Caller)>,
 }
 
 impl CallerCache {
-    /// Returns the cached caller for this key, or else the epoch to pass to `note`.
+    /// Returns the cached caller for this key, or else the epoch to pass to `insert`.
     pub fn find(&self, key: &[u8], now: Timestamp) -> Result<Caller, u64> {
         let memory = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match memory.callers.get(key) {
@@ -39,7 +39,7 @@ impl CallerCache {
 
     /// Caches a caller read from the database, unless the cache was cleared after the query began, in which case
     /// the result may be outdated.
-    pub fn note(&self, epoch: u64, key: &[u8], caller: &Caller, now: Timestamp) {
+    pub fn insert(&self, epoch: u64, key: &[u8], caller: &Caller, now: Timestamp) {
         let mut memory = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if memory.epoch != epoch {
             return;
@@ -52,7 +52,7 @@ impl CallerCache {
 
     /// Clears the cache; call it after a change has been committed. Changes are rare, and one query per caller
     /// refills it.
-    pub fn forget(&self) {
+    pub fn clear(&self) {
         let mut memory = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         memory.epoch += 1;
         memory.callers.clear();
@@ -82,11 +82,11 @@ mod tests {
     fn callers_are_cached_briefly() {
         let seen = CallerCache::default();
         assert_eq!(seen.find(b"a", at(0)), Err(0));
-        seen.note(0, b"a", &caller(), at(5000));
+        seen.insert(0, b"a", &caller(), at(5000));
         for (time, known) in [(4999, false), (5000, true), (7000, true), (7001, false)] {
             assert_eq!(seen.find(b"a", at(time)).is_ok(), known, "{time}");
         }
-        seen.forget();
+        seen.clear();
         assert_eq!(seen.find(b"a", at(5000)), Err(1));
     }
 
@@ -94,8 +94,8 @@ mod tests {
     fn a_result_from_before_a_change_is_not_cached() {
         let seen = CallerCache::default();
         let epoch = seen.find(b"a", at(0)).expect_err("empty");
-        seen.forget();
-        seen.note(epoch, b"a", &caller(), at(0));
+        seen.clear();
+        seen.insert(epoch, b"a", &caller(), at(0));
         assert!(seen.find(b"a", at(0)).is_err());
     }
 
@@ -103,7 +103,7 @@ mod tests {
     fn memory_is_bounded() {
         let seen = CallerCache::default();
         for n in 0..2 * MAX_CALLERS {
-            seen.note(0, &n.to_be_bytes(), &caller(), at(0));
+            seen.insert(0, &n.to_be_bytes(), &caller(), at(0));
             assert!(seen.0.lock().expect("sound").callers.len() <= MAX_CALLERS);
         }
     }

@@ -1,6 +1,6 @@
 //! Registration: who may register, valid addresses and passwords, and the first administrator.
 
-use super::rules::{checked_name, taken_error};
+use super::rules::{checked_name, email_taken_error};
 use super::setup::{self, AdminClaim, FirstAdminRule};
 use super::{Accounts, NewAccount, RequestOrigin, random_number};
 use crate::app::error::FieldError;
@@ -29,7 +29,7 @@ impl Accounts {
             return Err(Error::new(Kind::Forbidden, "registration is closed here")
                 .resolve("ask an admin to create your account"));
         }
-        self.note_attempt(None, visit).await?;
+        self.register_attempt(None, visit).await?;
         let claim = self.setup.claim(new.setup_token.as_deref(), new.is_local)?;
         let invite = match (self.registration, claim) {
             (_, AdminClaim::Setup) => None,
@@ -59,7 +59,7 @@ impl Accounts {
             .read(move |db| users::by_email(db, &address))
             .await?;
         if taken.is_some() {
-            return Err(taken_error());
+            return Err(email_taken_error());
         }
         let mut user = User {
             id: UserId::new(visit.now, random_number()?),
@@ -81,26 +81,26 @@ impl Accounts {
             .store
             .write(move |db| insert(db, (&row, claim), invite.as_deref(), now, &entry));
         match written.await {
-            Ok(Inserted::As(role)) => {
+            Ok(InsertOutcome::Created(role)) => {
                 user.role = role;
                 Ok(user)
             }
-            Ok(Inserted::SetUpAlready) => Err(setup::done()),
-            Ok(Inserted::NotLocal) => Err(setup::from_elsewhere()),
-            Ok(Inserted::NotInvited) => Err(Error::new(
+            Ok(InsertOutcome::SetUpAlready) => Err(setup::setup_done_error()),
+            Ok(InsertOutcome::NotLocal) => Err(setup::not_local_error()),
+            Ok(InsertOutcome::NotInvited) => Err(Error::new(
                 Kind::Forbidden,
                 "an invitation is needed to register here",
             )
             .resolve("ask an admin for an invitation; each can be used once")),
-            Err(StoreError::Conflict(_)) => Err(taken_error()),
+            Err(StoreError::Conflict(_)) => Err(email_taken_error()),
             Err(other) => Err(other.into()),
         }
     }
 }
 
 /// The result of an insertion.
-enum Inserted {
-    As(Role),
+enum InsertOutcome {
+    Created(Role),
     NotInvited,
     SetUpAlready,
     NotLocal,
@@ -112,25 +112,25 @@ fn insert(
     invite: Option<&str>,
     now: Timestamp,
     entry: &audit::AuditEntry,
-) -> store::Result<Inserted> {
-    if claim == AdminClaim::FromElsewhere && users::count(db)? == 0 {
-        return Ok(Inserted::NotLocal);
+) -> store::Result<InsertOutcome> {
+    if claim == AdminClaim::NotLocal && users::count(db)? == 0 {
+        return Ok(InsertOutcome::NotLocal);
     }
     // If the first account becomes the administrator, no account exists yet that could have invited it.
-    let is_first = claim == AdminClaim::FirstCome && users::count(db)? == 0;
+    let is_first = claim == AdminClaim::FirstAccount && users::count(db)? == 0;
     if let Some(invite) = invite
         && !is_first
         && !invites::take(db, &token::hash(invite), &user.email, now)?
     {
-        return Ok(Inserted::NotInvited);
+        return Ok(InsertOutcome::NotInvited);
     }
     if claim == AdminClaim::Setup && users::has_admin(db)? {
-        return Ok(Inserted::SetUpAlready);
+        return Ok(InsertOutcome::SetUpAlready);
     }
     let role = match (user.role, claim) {
         (Role::Guest, _) => users::insert(db, user).map(|()| Role::Guest)?,
-        (Role::User, AdminClaim::FirstCome) => users::insert_bootstrapping_admin(db, user)?,
-        (Role::User, AdminClaim::Ordinary | AdminClaim::FromElsewhere) => {
+        (Role::User, AdminClaim::FirstAccount) => users::insert_bootstrapping_admin(db, user)?,
+        (Role::User, AdminClaim::Ordinary | AdminClaim::NotLocal) => {
             users::insert(db, user).map(|()| Role::User)?
         }
         // An administrator who creates an administrator needs no other permission.
@@ -144,7 +144,7 @@ fn insert(
         }
     };
     audit::append(db, entry)?;
-    Ok(Inserted::As(role))
+    Ok(InsertOutcome::Created(role))
 }
 
 /// Validates the address and name, and reports all errors at once.

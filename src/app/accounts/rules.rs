@@ -21,7 +21,7 @@ pub(super) fn checked_name(name: &str) -> std::result::Result<String, FieldError
     })
 }
 
-pub(super) fn taken_error() -> Error {
+pub(super) fn email_taken_error() -> Error {
     Error::new(
         Kind::BadRequest,
         "an account with this email already exists",

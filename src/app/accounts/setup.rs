@@ -10,7 +10,7 @@ use crate::crypto::{self, token};
 #[derive(Clone)]
 pub enum FirstAdminRule {
     /// The first account becomes the administrator.
-    FirstCome,
+    FirstAccount,
     /// An account becomes the administrator only with this token, and only while there is none.
     Token {
         /// The setup token.
@@ -24,10 +24,10 @@ pub enum FirstAdminRule {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::app) enum AdminClaim {
     /// The administrator, if there is no account yet.
-    FirstCome,
-    /// Same as `FirstCome`, but from another machine through a proxy: an ordinary account, refused while there is
+    FirstAccount,
+    /// Same as `FirstAccount`, but from another machine through a proxy: an ordinary account, refused while there is
     /// no account.
-    FromElsewhere,
+    NotLocal,
     /// An ordinary account.
     Ordinary,
     /// The administrator, with the correct token.
@@ -41,7 +41,7 @@ impl FirstAdminRule {
     /// Returns an error if the system provides no random numbers.
     pub fn of(config: &Config) -> Result<Self> {
         if !config.needs_setup_token() {
-            return Ok(Self::FirstCome);
+            return Ok(Self::FirstAccount);
         }
         Ok(match &config.setup_token {
             Some(token) => Self::Token {
@@ -63,8 +63,8 @@ impl FirstAdminRule {
     pub(super) fn claim(&self, shown: Option<&str>, is_local: bool) -> Result<AdminClaim> {
         let shown = shown.map(str::trim).filter(|shown| !shown.is_empty());
         match (self, shown) {
-            (Self::FirstCome, _) if is_local => Ok(AdminClaim::FirstCome),
-            (Self::FirstCome, _) => Ok(AdminClaim::FromElsewhere),
+            (Self::FirstAccount, _) if is_local => Ok(AdminClaim::FirstAccount),
+            (Self::FirstAccount, _) => Ok(AdminClaim::NotLocal),
             (Self::Token { .. }, None) => Ok(AdminClaim::Ordinary),
             // Hashes have equal length, so comparing them takes constant time.
             (Self::Token { token, .. }, Some(shown))
@@ -85,7 +85,7 @@ impl FirstAdminRule {
 }
 
 /// The error for a remote registration on an installation where the first account becomes the administrator.
-pub(super) fn from_elsewhere() -> Error {
+pub(super) fn not_local_error() -> Error {
     Error::new(
         Kind::Forbidden,
         "this server has no administrator yet, and this request did not come from its own machine",
@@ -97,7 +97,7 @@ pub(super) fn from_elsewhere() -> Error {
 }
 
 /// The error for using a setup token once there is an administrator.
-pub(super) fn done() -> Error {
+pub(super) fn setup_done_error() -> Error {
     Error::new(Kind::Forbidden, "this server has an administrator already")
         .resolve("register without the setup token, or sign in")
 }
@@ -117,11 +117,11 @@ mod tests {
         for none in [None, Some(""), Some("  ")] {
             assert_eq!(setup.claim(none, true), Ok(AdminClaim::Ordinary));
             assert_eq!(
-                FirstAdminRule::FirstCome.claim(none, true),
-                Ok(AdminClaim::FirstCome)
+                FirstAdminRule::FirstAccount.claim(none, true),
+                Ok(AdminClaim::FirstAccount)
             );
-            let stranger = FirstAdminRule::FirstCome.claim(none, false);
-            assert_eq!(stranger, Ok(AdminClaim::FromElsewhere));
+            let stranger = FirstAdminRule::FirstAccount.claim(none, false);
+            assert_eq!(stranger, Ok(AdminClaim::NotLocal));
         }
         for wrong in ["0123456789abcde", "0123456789abcdef0", "x"] {
             let refused = setup.claim(Some(wrong), true).map_err(|error| error.kind);

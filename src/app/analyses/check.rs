@@ -18,8 +18,8 @@ use crate::domain::request::{EvidenceChoice, EvidenceRequest, Request, RunContex
 use crate::domain::user::Caller;
 use crate::store::documents;
 use fields::{
-    check_bars, check_budget, check_documents, check_format, check_parameters, check_prompt,
-    check_ranges, check_topic, field,
+    check_budget, check_documents, check_format, check_parameters, check_prompt, check_ranges,
+    check_thresholds, check_topic, field_error,
 };
 
 /// Maximum length of a question in characters.
@@ -31,9 +31,9 @@ pub(super) const MAX_DOCUMENTS: usize = 100;
 /// Maximum length of a topic in characters.
 const MAX_TOPIC: usize = 60;
 /// Error kind for a model whose provider has no API key.
-const NEEDS_KEY: &str = "needs_key";
+const NEEDS_KEY_KIND: &str = "needs_key";
 /// Number of members in an automatically selected panel.
-const USUAL_PANEL: usize = 3;
+const DEFAULT_PANEL: usize = 3;
 
 /// A request that can be planned: names resolved, ranges checked, formats compiled.
 #[derive(Debug, Clone)]
@@ -67,7 +67,9 @@ impl Analyses<'_> {
         mut request: Request,
         mut context: RunContext,
     ) -> Result<CheckedRequest> {
-        let mut carried = self.carried(caller, &mut request, &mut context).await?;
+        let mut carried = self
+            .resolve_thread(caller, &mut request, &mut context)
+            .await?;
         // The settings of an earlier turn take precedence over the default recipe.
         if carried.is_none() || request.recipe.is_some() || context.follows.is_none() {
             let recipe = self.recipes.fill(caller, &mut request, &mut context);
@@ -77,27 +79,27 @@ impl Analyses<'_> {
             .take()
             .map_or_else(Vec::new, |carried| carried.fill(&mut request, &mut context));
         context.key = caller.and_then(|caller| Some(caller.key.as_ref()?.id.clone()));
-        if let Some(task) = usual_task(&request) {
+        if let Some(task) = default_task(&request) {
             task.clone_into(&mut request.prompt);
         }
         let user = caller.map(|caller| &caller.user);
         let mut faults = Vec::new();
         check_prompt(&request.prompt, &mut faults);
-        let mut notes = self.leave_out_missing(user, &mut request, &context.inherited)?;
+        let mut notes = self.skip_missing_models(user, &mut request, &context.inherited)?;
         notes.extend(left_out);
         self.select_allowed_models(caller, &mut request).await?;
         let models = self.check_names(user, &mut request, &mut faults).await?;
         check_parameters(&mut request, context.passed_on, &mut faults);
         let documents = check_documents(&mut request, &mut faults);
         let budget = check_budget(request.budget_usd, &mut faults);
-        check_bars(&request, &mut faults);
+        check_thresholds(&request, &mut faults);
         let format = check_format(request.response_format.as_ref(), &mut faults).await;
         check_topic(&mut request.topic, &mut faults);
         if !faults.is_empty() {
-            return Err(refusal(faults));
+            return Err(invalid_request(faults));
         }
         if request.topic.is_none() {
-            request.topic = Some(self.family_of(user, request.pattern()).await?);
+            request.topic = Some(self.category_of(user, request.pattern()).await?);
         }
         request.depth.get_or_insert_default();
         let checked = CheckedRequest {
@@ -121,7 +123,7 @@ impl Analyses<'_> {
     ///
     /// # Errors
     /// `BadInput` with one entry per invalid field.
-    pub(super) async fn check_relayed(
+    pub(super) async fn check_passthrough(
         &self,
         mut request: Request,
         context: RunContext,
@@ -130,7 +132,7 @@ impl Analyses<'_> {
         check_prompt(&request.prompt, &mut errors);
         let format = check_format(request.response_format.as_ref(), &mut errors).await;
         if !errors.is_empty() {
-            return Err(refusal(errors));
+            return Err(invalid_request(errors));
         }
         request.depth.get_or_insert_default();
         Ok(CheckedRequest {
@@ -163,7 +165,7 @@ impl Analyses<'_> {
             let judge = self.check_model(user, name, place, errors);
             if judge.as_ref().is_some_and(|model| model.mock) {
                 let why = "a demo model compares words, not meaning: it cannot judge";
-                errors.push(field(place, "value_error", why));
+                errors.push(field_error(place, "value_error", why));
             }
             let mode = request.evidence.as_ref().map(EvidenceRequest::mode);
             request.evidence = judge.as_ref().map(|model| {
@@ -197,7 +199,7 @@ impl Analyses<'_> {
             request.ultra_model = ids.clone().next();
         }
         if request.models.is_empty() {
-            request.models = ids.take(USUAL_PANEL).collect();
+            request.models = ids.take(DEFAULT_PANEL).collect();
         }
         Ok(())
     }
@@ -214,14 +216,14 @@ impl Analyses<'_> {
             names.to_vec()
         };
         if chosen.is_empty() {
-            errors.push(field(
+            errors.push(field_error(
                 &["body", "models"],
                 "value_error",
                 "no model is available: configure a provider or switch the demo models on",
             ));
         }
         if chosen.len() > MAX_MEMBERS {
-            errors.push(field(
+            errors.push(field_error(
                 &["body", "models"],
                 "too_long",
                 &format!("at most {MAX_MEMBERS} models"),
@@ -245,12 +247,12 @@ impl Analyses<'_> {
         faults: &mut Vec<FieldError>,
     ) -> Option<Model> {
         let found = self.llm.find(user, name);
-        if let (None, Some(known)) = (&found, self.llm.needing_key(user, name)) {
+        if let (None, Some(known)) = (&found, self.llm.model_without_key(user, name)) {
             let why = format!(
                 "{name} is {}, which needs a key of its provider {}",
                 known.id, known.provider
             );
-            faults.push(field(place, NEEDS_KEY, &why));
+            faults.push(field_error(place, NEEDS_KEY_KIND, &why));
         } else if found.is_none() {
             let known = self.llm.models(user);
             let ids = || known.iter().map(|(model, _)| model.id.as_str());
@@ -262,7 +264,7 @@ impl Analyses<'_> {
                     format!("no model is called {name:?}; there are {}", some.join(", "))
                 }
             };
-            faults.push(field(place, "unknown_model", &why));
+            faults.push(field_error(place, "unknown_model", &why));
         }
         found
     }
@@ -280,14 +282,18 @@ impl Analyses<'_> {
             if let Some(meant) = closest(id, ids.iter().map(String::as_str)) {
                 message = format!("there is no pattern {id:?}; did you mean {meant}? It {message}");
             }
-            faults.push(field(&["body", "pattern"], "unknown_pattern", &message));
+            faults.push(field_error(
+                &["body", "pattern"],
+                "unknown_pattern",
+                &message,
+            ));
         }
         Ok(())
     }
 
     // The topic of a request that specifies none: the pattern's family, so that votes are counted per kind of
     // question.
-    async fn family_of(&self, user: Option<&UserId>, id: &str) -> Result<String> {
+    async fn category_of(&self, user: Option<&UserId>, id: &str) -> Result<String> {
         let found = self.patterns.find(user, id).await?;
         Ok(found.map_or_else(String::new, |pattern| pattern.category.clone()))
     }
@@ -300,7 +306,7 @@ impl Analyses<'_> {
     ) -> BTreeMap<String, Parameters> {
         let mut checked = BTreeMap::new();
         if request.model_parameters.len() > MAX_MEMBERS + 1 {
-            errors.push(field(
+            errors.push(field_error(
                 &["body", "model_parameters"],
                 "too_long",
                 "more models than a panel may have",
@@ -351,7 +357,7 @@ impl Analyses<'_> {
 }
 
 // The default task of a pattern that needs only documents and no question.
-fn usual_task(request: &Request) -> Option<&'static str> {
+fn default_task(request: &Request) -> Option<&'static str> {
     let has_documents = !request.document_ids.is_empty() || request.document_id.is_some();
     if !has_documents || !request.prompt.trim().is_empty() {
         return None;
@@ -364,15 +370,15 @@ fn usual_task(request: &Request) -> Option<&'static str> {
 }
 
 // Models that merely lack an API key do exist: they are reported as unavailable, not as unknown.
-fn refusal(errors: Vec<FieldError>) -> Error {
-    if errors.iter().any(|error| error.kind != NEEDS_KEY) {
+fn invalid_request(errors: Vec<FieldError>) -> Error {
+    if errors.iter().any(|error| error.kind != NEEDS_KEY_KIND) {
         return Error::fields(errors);
     }
     let mut why: Vec<String> = errors.into_iter().map(|error| error.message).collect();
     why.dedup();
     Error::new(
         Kind::Unavailable,
-        format!("{NEEDS_KEY}: {}", why.join("; ")),
+        format!("{NEEDS_KEY_KIND}: {}", why.join("; ")),
     )
     .resolve("add a provider with its key, or choose demo models")
 }

@@ -19,18 +19,18 @@ use crate::domain::retrieval::record::RetrievalRecord;
 use crate::domain::thread;
 
 /// Output tokens reserved for an answer without a limit; at most a quarter of the window.
-const ANSWER: u64 = 4_096;
+const ANSWER_TOKENS: u64 = 4_096;
 /// Assumed length of another member's answer, in tokens.
-const PEER: u64 = 700;
+const PEER_ANSWER_TOKENS: u64 = 700;
 
 /// The document context of a plan.
 #[derive(Debug, Default)]
 pub(super) struct ContextAllocation {
     pub sources: Vec<SourcePassage>,
-    pub readings: Vec<Vec<SourcePassage>>,
+    pub member_passages: Vec<Vec<SourcePassage>>,
     pub parts: Vec<Vec<SourcePassage>>,
     pub readers: Vec<Member>,
-    pub fits: Vec<Fitting>,
+    pub fittings: Vec<Fitting>,
     pub notes: Vec<String>,
     pub retrieval: Option<RetrievalRecord>,
 }
@@ -59,7 +59,7 @@ impl Analyses<'_> {
         let (Some(user), false) = (user, new.documents.is_empty()) else {
             return Ok(ContextAllocation::default());
         };
-        let volume = self.documents.volume(user, &new.documents).await?;
+        let volume = self.documents.sizes_of(user, &new.documents).await?;
         if volume.chars == 0 {
             return Ok(ContextAllocation::default());
         }
@@ -89,17 +89,21 @@ impl Analyses<'_> {
         let mut provision = ContextAllocation::default();
         let texts = panel.members.len() as u64;
         let choice = |member: &Member| {
-            context_mode::choose(wish, volume, self.seat(user, new, member, &panel, texts))
+            context_mode::choose_fit(
+                wish,
+                volume,
+                self.assign_readers(user, new, member, &panel, texts),
+            )
         };
         let choices: Vec<FitChoice> = panel.members.iter().map(&choice).collect();
         let writer = choice(panel.synthesizer);
         refuse_if_none(&choices, panel.members)?;
         if writer.fit == Fit::Cannot {
-            return Err(no_room(&panel.synthesizer.model, &writer.why));
+            return Err(no_room_error(&panel.synthesizer.model, &writer.why));
         }
         let mut budgets: Vec<usize> = Vec::new();
         for choice in choices.iter().chain([&writer]) {
-            let budget = budget_of(choice);
+            let budget = passage_budget(choice);
             if choice.fit != Fit::Cannot && !budgets.contains(&budget) {
                 budgets.push(budget);
             }
@@ -107,7 +111,7 @@ impl Analyses<'_> {
         // The largest allocation is stored in `sources`, which the pages show.
         budgets.sort_unstable_by_key(|&budget| std::cmp::Reverse(budget));
         let reads = |choice: &FitChoice| {
-            let budget = budget_of(choice);
+            let budget = passage_budget(choice);
             budgets.iter().position(|&one| one == budget).unwrap_or(0) as u32
         };
         let seats = panel.members.iter_mut().zip(&choices);
@@ -117,13 +121,13 @@ impl Analyses<'_> {
                 // A fallback has room for at least as much as the member gets.
                 fallback.reads = member.reads;
             }
-            provision.fits.push(Fitting {
+            provision.fittings.push(Fitting {
                 model: member.model.clone(),
                 fit: own.fit,
                 why: own.why.clone(),
             });
         }
-        dismiss(panel.members, &choices, &mut provision.notes);
+        remove_unfit_members(panel.members, &choices, &mut provision.notes);
         self.choose_passages(
             user,
             new,
@@ -131,8 +135,10 @@ impl Analyses<'_> {
             &mut provision,
         )
         .await?;
-        if provision.fits.iter().any(|one| one.fit != Fit::Whole) {
-            provision.notes.push(read_note(&provision.sources, volume));
+        if provision.fittings.iter().any(|one| one.fit != Fit::Whole) {
+            provision
+                .notes
+                .push(reading_note(&provision.sources, volume));
         }
         Ok(provision)
     }
@@ -146,7 +152,7 @@ impl Analyses<'_> {
         provision: &mut ContextAllocation,
     ) -> Result<()> {
         // If every member reads all the text, there is nothing to choose.
-        let chooses = provision.fits.iter().any(|one| one.fit != Fit::Whole);
+        let chooses = provision.fittings.iter().any(|one| one.fit != Fit::Whole);
         let (meaning, retrieval) = match chooses {
             true => self.question_meaning(user, new, members).await?,
             false => (None, None),
@@ -164,11 +170,11 @@ impl Analyses<'_> {
                     .passages
                     .map_or(usize::MAX, |most| most as usize),
             );
-            provision.readings.push(chosen);
+            provision.member_passages.push(chosen);
         }
-        provision.sources = match provision.readings.is_empty() {
+        provision.sources = match provision.member_passages.is_empty() {
             true => Vec::new(),
-            false => provision.readings.remove(0),
+            false => provision.member_passages.remove(0),
         };
         Ok(())
     }
@@ -190,11 +196,11 @@ impl Analyses<'_> {
                 });
             }
         }
-        let alone = |member: &Member| self.seat(user, new, member, panel, 0);
-        readers.retain(|member| context_mode::part(volume, &[alone(member)]).is_some());
+        let alone = |member: &Member| self.assign_readers(user, new, member, panel, 0);
+        readers.retain(|member| context_mode::part_size(volume, &[alone(member)]).is_some());
         let seats: Vec<MemberNeeds> = readers.iter().map(alone).collect();
-        let Some(chars) = context_mode::part(volume, &seats) else {
-            return Err(no_room(
+        let Some(chars) = context_mode::part_size(volume, &seats) else {
+            return Err(no_room_error(
                 &panel.members[0].model,
                 "its context is too small to read even a part",
             ));
@@ -210,14 +216,14 @@ impl Analyses<'_> {
         let texts = panel.members.len() as u64;
         let everybody = panel.members.iter().chain([&*panel.synthesizer]);
         for member in everybody.clone() {
-            let seat = self.seat(user, new, member, panel, texts);
+            let seat = self.assign_readers(user, new, member, panel, texts);
             if seat.available_tokens().is_some_and(|room| room < notes) {
                 let why = format!(
                     "its context of {} tokens has no room for the notes on {} parts",
                     seat.window,
                     parts.len()
                 );
-                return Err(no_room(&member.model, &why));
+                return Err(no_room_error(&member.model, &why));
             }
         }
         let why = format!(
@@ -230,16 +236,16 @@ impl Analyses<'_> {
             why: why.clone(),
         };
         Ok(Some(ContextAllocation {
-            fits: everybody.map(fitting).collect(),
+            fittings: everybody.map(fitting).collect(),
             readers: (0..parts.len())
-                .map(|part| reader(&readers, part))
+                .map(|part| reader_of_part(&readers, part))
                 .collect(),
             parts,
             ..ContextAllocation::default()
         }))
     }
 
-    pub(super) fn seat(
+    pub(super) fn assign_readers(
         &self,
         user: &UserId,
         new: &CheckedRequest,
@@ -255,13 +261,13 @@ impl Analyses<'_> {
             (found.context_window > 0).then_some(found.context_window)
         });
         let usual = match (model.max_output, model.context_window) {
-            (0, 0) => ANSWER,
-            (0, window) => ANSWER.min(window / 4),
-            (most, window) => most.min(ANSWER).min(window / 4),
+            (0, 0) => ANSWER_TOKENS,
+            (0, window) => ANSWER_TOKENS.min(window / 4),
+            (most, window) => most.min(ANSWER_TOKENS).min(window / 4),
         };
         let peers = if panel.reads_peers { texts } else { 0 };
         let room = panel.history_tokens.get(&member.model);
-        let earlier = room.map_or(0, |&room| thread::used(&new.context.turns, room));
+        let earlier = room.map_or(0, |&room| thread::thread_tokens(&new.context.turns, room));
         MemberNeeds {
             window: match model.context_window {
                 0 => 0,
@@ -269,14 +275,14 @@ impl Analyses<'_> {
             },
             output: member.parameters.max_tokens.map_or(usual, u64::from),
             question: estimate_tokens(&new.request.prompt) + earlier,
-            peers: peers * PEER,
-            affordable: affordable(new, model.price.as_ref(), panel.members.len()),
+            peers: peers * PEER_ANSWER_TOKENS,
+            affordable: affordable_input_tokens(new, model.price.as_ref(), panel.members.len()),
         }
     }
 }
 
 // Describes what was read, if that is not everything.
-fn read_note(sources: &[SourcePassage], volume: DocumentSizes) -> String {
+fn reading_note(sources: &[SourcePassage], volume: DocumentSizes) -> String {
     let chars: u64 = sources
         .iter()
         .map(|source| source.text.chars().count() as u64)
@@ -290,7 +296,11 @@ fn read_note(sources: &[SourcePassage], volume: DocumentSizes) -> String {
 
 // Tokens of documents that half of the budget pays for, assuming that every member and the synthesis read the same
 // amount; the other half is for the answers.
-fn affordable(new: &CheckedRequest, price: Option<&Price>, members: usize) -> Option<u64> {
+fn affordable_input_tokens(
+    new: &CheckedRequest,
+    price: Option<&Price>,
+    members: usize,
+) -> Option<u64> {
     let dollars = new.budget?.dollars() / 2.0 / (members as f64 + 1.0);
     let input = price
         .map(|price| price.input)
@@ -299,14 +309,14 @@ fn affordable(new: &CheckedRequest, price: Option<&Price>, members: usize) -> Op
 }
 
 // The size of all passages in tokens, including their frames.
-fn budget_of(choice: &FitChoice) -> usize {
+fn passage_budget(choice: &FitChoice) -> usize {
     match choice.fit {
-        Fit::Whole => 2 * choice.chars + context_mode::PASSAGES,
+        Fit::Whole => 2 * choice.chars + context_mode::PASSAGES_BUDGET,
         _ => choice.chars,
     }
 }
 
-fn reader(readers: &[Member], part: usize) -> Member {
+fn reader_of_part(readers: &[Member], part: usize) -> Member {
     let mut seats = readers.to_vec();
     seats.rotate_left(part % readers.len());
     let mut first = seats.remove(0);
@@ -335,10 +345,10 @@ fn refuse_if_none(choices: &[FitChoice], members: &[Member]) -> Result<()> {
     if choices.iter().any(|choice| choice.fit != Fit::Cannot) {
         return Ok(());
     }
-    Err(no_room(&members[0].model, &choices[0].why))
+    Err(no_room_error(&members[0].model, &choices[0].why))
 }
 
-fn no_room(model: &str, why: &str) -> Error {
+fn no_room_error(model: &str, why: &str) -> Error {
     Error::field(
         &["body", "models"],
         "context_too_small",
@@ -347,7 +357,7 @@ fn no_room(model: &str, why: &str) -> Error {
     .resolve("choose a model with a larger context, or fewer documents")
 }
 
-fn dismiss(members: &mut Vec<Member>, choices: &[FitChoice], notes: &mut Vec<String>) {
+fn remove_unfit_members(members: &mut Vec<Member>, choices: &[FitChoice], notes: &mut Vec<String>) {
     let mut choices = choices.iter();
     members.retain(|member| match choices.next() {
         Some(choice) if choice.fit == Fit::Cannot => {

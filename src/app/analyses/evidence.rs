@@ -26,31 +26,31 @@ impl Analyses<'_> {
     ) -> EvidencePlan {
         let (mode, reason) = self.evidence_mode(new);
         if mode == EvidenceMode::Off {
-            return EvidencePlan::off(reason);
+            return EvidencePlan::disabled(reason);
         }
         match way {
             Arrangement::Single if mode == EvidenceMode::Auto => {
-                return EvidencePlan::off("one model answered: there is nothing to compare");
+                return EvidencePlan::disabled("one model answered: there is nothing to compare");
             }
             Arrangement::Vote if mode == EvidenceMode::Auto => {
-                return EvidencePlan::off("the votes are counted: no model writes an answer");
+                return EvidencePlan::disabled("the votes are counted: no model writes an answer");
             }
             _ => {}
         }
         let named = new.request.evidence.as_ref();
         let named = named.and_then(|evidence| evidence.model());
         let named = named.and_then(|id| self.llm.find(user, id));
-        let Some(judge) = named.or_else(|| judge_among(models, mode)) else {
+        let Some(judge) = named.or_else(|| choose_judge(models, mode)) else {
             return EvidencePlan {
                 lacks_judge: true,
-                ..EvidencePlan::off(
+                ..EvidencePlan::disabled(
                     "demo models compare words, not meaning; a model named in evidence.model can judge",
                 )
             };
         };
         EvidencePlan {
-            checkers: checkers(models, &judge),
-            judge: Some(seat(&judge)),
+            checkers: choose_checkers(models, &judge),
+            judge: Some(member_for(&judge)),
             ..EvidencePlan::default()
         }
     }
@@ -81,22 +81,31 @@ impl Analyses<'_> {
         plan: &mut Plan,
         now: Timestamp,
     ) -> Result<Vec<CallEstimate>> {
-        let calls = estimate::calls(plan);
+        let calls = estimate::estimate_calls(plan);
         let asked = new.request.evidence.as_ref();
         let is_wanted = asked.is_some_and(|evidence| evidence.mode() == EvidenceMode::On);
         if plan.evidence.judge.is_none() || is_wanted {
             return Ok(calls);
         }
-        if self.usage.afford(user, plan, &calls, now).await.is_ok() {
+        if self
+            .usage
+            .check_affordable(user, plan, &calls, now)
+            .await
+            .is_ok()
+        {
             return Ok(calls);
         }
-        let evidence = EvidencePlan::off("the budget has no room for it");
+        let evidence = EvidencePlan::disabled("the budget has no room for it");
         let without = Plan {
             evidence,
             ..plan.clone()
         };
-        let fewer = estimate::calls(&without);
-        match self.usage.afford(user, &without, &fewer, now).await {
+        let fewer = estimate::estimate_calls(&without);
+        match self
+            .usage
+            .check_affordable(user, &without, &fewer, now)
+            .await
+        {
             Ok(()) => {
                 *plan = without;
                 Ok(fewer)
@@ -108,7 +117,7 @@ impl Analyses<'_> {
 }
 
 // The synthesizer or, if the request insists, the strongest model of the panel. Demo models never judge.
-fn judge_among(models: &[Model], mode: EvidenceMode) -> Option<Model> {
+fn choose_judge(models: &[Model], mode: EvidenceMode) -> Option<Model> {
     let writer = models.last().filter(|model| !model.mock);
     let others = models.iter().filter(|model| !model.mock);
     let strongest = || others.max_by_key(|model| model.strength);
@@ -120,7 +129,7 @@ fn judge_among(models: &[Model], mode: EvidenceMode) -> Option<Model> {
 
 // Models of this run other than the writer, preferring another family; the writer checks its own answer only if
 // there is no other. Models outside the run do not see its documents.
-fn checkers(models: &[Model], judge: &Model) -> Vec<Member> {
+fn choose_checkers(models: &[Model], judge: &Model) -> Vec<Member> {
     let Some(writer) = models.last() else {
         return Vec::new();
     };
@@ -135,10 +144,10 @@ fn checkers(models: &[Model], judge: &Model) -> Vec<Member> {
     found.sort_by_key(is_kin);
     found.truncate(MAX_CHECKERS - 1);
     found.extend(Some(writer).filter(|writer| !writer.mock));
-    found.into_iter().map(seat).collect()
+    found.into_iter().map(member_for).collect()
 }
 
-fn seat(model: &Model) -> Member {
+fn member_for(model: &Model) -> Member {
     Member {
         model: model.id.clone(),
         parameters: Parameters::default(),

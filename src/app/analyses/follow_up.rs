@@ -11,7 +11,7 @@ use crate::domain::chat::{Message, MessageRole};
 use crate::domain::id::{AnalysisId, DocumentId, ProjectId, ThreadId, UserId};
 use crate::domain::project::Project;
 use crate::domain::request::{Request, RunContext};
-use crate::domain::thread::{self, MAX_TURNS, NO_ANSWER, STOPPED};
+use crate::domain::thread::{self, MAX_TURNS, NO_ANSWER, STOPPED_NOTE};
 use crate::domain::user::Caller;
 use crate::store::threads::{self, TurnRow};
 use crate::store::{Reader, analyses, documents, projects};
@@ -40,34 +40,34 @@ impl Analyses<'_> {
     /// # Errors
     /// `SignInNeeded` without a caller; `BadInput` if a named analysis, thread, or project is not the caller's;
     /// `Conflict` if the thread has reached its maximum number of turns, or if a stopped turn cannot be continued.
-    pub(super) async fn carried(
+    pub(super) async fn resolve_thread(
         &self,
         caller: Option<&Caller>,
         request: &mut Request,
         context: &mut RunContext,
     ) -> Result<Option<CarriedThread>> {
-        let wanted = WantedPlace {
-            follow_up_to: named("follow_up_to", request.follow_up_to.take(), |id| {
+        let wanted = RequestedPosition {
+            follow_up_to: find_named("follow_up_to", request.follow_up_to.take(), |id| {
                 AnalysisId::parse(id)
             })?,
-            thread: named("thread", request.thread.take(), ThreadId::parse)?,
-            edit_of: named("edit_of", request.edit_of.take(), AnalysisId::parse)?,
-            continue_of: named("continue_of", request.continue_of.take(), |id| {
+            thread: find_named("thread", request.thread.take(), ThreadId::parse)?,
+            edit_of: find_named("edit_of", request.edit_of.take(), AnalysisId::parse)?,
+            continue_of: find_named("continue_of", request.continue_of.take(), |id| {
                 AnalysisId::parse(id)
             })?,
-            write_from: named("write_from", request.write_from.take(), AnalysisId::parse)?,
-            project: named("project", request.project.take(), ProjectId::parse)?,
+            write_from: find_named("write_from", request.write_from.take(), AnalysisId::parse)?,
+            project: find_named("project", request.project.take(), ProjectId::parse)?,
             model: request.models.first().cloned(),
         };
         let keeps_documents = request.keep_documents.take().unwrap_or(true);
-        if wanted.is_nothing() {
+        if wanted.is_empty() {
             return Ok(None);
         }
         wanted.check()?;
         let user = caller.ok_or_else(Error::sign_in)?.user.clone();
         let found = self
             .store
-            .read(move |db| FoundPlace::of(db, &user, &wanted));
+            .read(move |db| ResolvedPosition::of(db, &user, &wanted));
         let found = found.await??;
         check_room(found.turns)?;
         context.thread = found.thread;
@@ -163,7 +163,7 @@ impl CarriedThread {
 }
 
 /// The thread position that a request specifies.
-struct WantedPlace {
+struct RequestedPosition {
     follow_up_to: Option<AnalysisId>,
     thread: Option<ThreadId>,
     edit_of: Option<AnalysisId>,
@@ -174,9 +174,9 @@ struct WantedPlace {
     model: Option<String>,
 }
 
-impl WantedPlace {
-    fn is_nothing(&self) -> bool {
-        let (beside, follows) = (self.beside(), &self.follow_up_to);
+impl RequestedPosition {
+    fn is_empty(&self) -> bool {
+        let (beside, follows) = (self.sibling_of(), &self.follow_up_to);
         beside.is_none() && follows.is_none() && self.thread.is_none() && self.project.is_none()
     }
 
@@ -186,7 +186,7 @@ impl WantedPlace {
     }
 
     /// Returns the turn beside which a branch begins.
-    fn beside(&self) -> Option<&AnalysisId> {
+    fn sibling_of(&self) -> Option<&AnalysisId> {
         let stopped = self.continue_of.as_ref().or(self.write_from.as_ref());
         self.edit_of.as_ref().or(stopped)
     }
@@ -214,10 +214,10 @@ impl WantedPlace {
 }
 
 /// A thread and the turn in it to follow; `None` for a new thread.
-type NamedPlace = (Option<ThreadId>, Option<AnalysisId>);
+type PositionIds = (Option<ThreadId>, Option<AnalysisId>);
 
 /// A thread position that exists.
-struct FoundPlace {
+struct ResolvedPosition {
     thread: Option<ThreadId>,
     follows: Option<AnalysisId>,
     project: Option<Project>,
@@ -226,9 +226,13 @@ struct FoundPlace {
     carried: CarriedThread,
 }
 
-impl FoundPlace {
-    fn of(db: &Reader, user: &UserId, wanted: &WantedPlace) -> crate::store::Result<Result<Self>> {
-        let (thread, follows) = match named_place(db, user, wanted)? {
+impl ResolvedPosition {
+    fn of(
+        db: &Reader,
+        user: &UserId,
+        wanted: &RequestedPosition,
+    ) -> crate::store::Result<Result<Self>> {
+        let (thread, follows) = match requested_position(db, user, wanted)? {
             Ok(place) => place,
             Err(field) => {
                 let why = "there is no such turn or thread of yours";
@@ -253,7 +257,7 @@ impl FoundPlace {
             )));
         }
         // An edited question uses the settings of the one beside it.
-        let model = wanted.beside().or(follows.as_ref());
+        let model = wanted.sibling_of().or(follows.as_ref());
         let mut carried = CarriedThread::of(db, user, (model, follows.as_ref()), project.as_ref())?;
         match StoppedRun::of(db, user, wanted.stopped(), wanted.model.as_deref())? {
             Ok(stopped) => carried.stopped = stopped,
@@ -317,17 +321,17 @@ impl CarriedThread {
 
 // The thread and the turn that a request follows, or the name of the field that does not refer to anything of this
 // user's.
-fn named_place(
+fn requested_position(
     db: &Reader,
     user: &UserId,
-    wanted: &WantedPlace,
-) -> crate::store::Result<std::result::Result<NamedPlace, &'static str>> {
+    wanted: &RequestedPosition,
+) -> crate::store::Result<std::result::Result<PositionIds, &'static str>> {
     if let Some(id) = &wanted.follow_up_to {
         let place = threads::place_of(db, user, id)?;
         let found = place.map(|place| (Some(place.thread), Some(id.clone())));
         return Ok(found.ok_or("follow_up_to"));
     }
-    if let Some(id) = wanted.beside() {
+    if let Some(id) = wanted.sibling_of() {
         let place = threads::place_of(db, user, id)?;
         let found = place.map(|place| (Some(place.thread), place.parent));
         return Ok(found.ok_or("edit_of"));
@@ -405,7 +409,7 @@ fn turns_of(
         };
         spoken.push(Message::new(MessageRole::Assistant, answer));
     }
-    system.extend(thread::context(&spoken, thread::CARRIED).messages);
+    system.extend(thread::carried_turns(&spoken, thread::MAX_CARRIED_TOKENS).messages);
     Ok(system)
 }
 
@@ -415,11 +419,11 @@ fn stopped_answer(db: &Reader, turn: &TurnRow) -> crate::store::Result<String> {
         Status::Cancelled => analyses::answers_of(db, &turn.id)?,
         _ => Vec::new(),
     };
-    let text = partial_text(&answers).map(|text| format!("{text}{STOPPED}"));
+    let text = partial_text(&answers).map(|text| format!("{text}{STOPPED_NOTE}"));
     Ok(text.unwrap_or_else(|| NO_ANSWER.to_owned()))
 }
 
-fn named<T>(
+fn find_named<T>(
     name: &str,
     given: Option<String>,
     parse: impl FnOnce(&str) -> Option<T>,

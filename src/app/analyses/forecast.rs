@@ -20,15 +20,15 @@ pub struct AnalysisForecast {
     /// Estimates of all calls.
     pub calls: Vec<CallEstimate>,
     /// The user's budgets; `None` without an account.
-    pub standing: Option<BudgetStanding>,
+    pub budget_standing: Option<BudgetStanding>,
     /// Why a budget would not allow it; `None` if it would start.
-    pub refused: Option<Error>,
+    pub refusal: Option<Error>,
     /// Models whose context window is too small, each with its window size in tokens.
     pub too_small: Vec<(String, u64)>,
     /// Models of the panel that are known not to accept the request's images.
-    pub blind: Vec<String>,
+    pub blind_models: Vec<String>,
     /// Whether no model of the panel accepts them.
-    pub is_unseen: bool,
+    pub nobody_sees_images: bool,
 }
 
 impl Analyses<'_> {
@@ -36,7 +36,7 @@ impl Analyses<'_> {
     ///
     /// # Errors
     /// The errors of `check` and of planning.
-    pub(in crate::app) async fn writer(
+    pub(in crate::app) async fn synthesizer_of(
         &self,
         caller: &Caller,
         request: Request,
@@ -44,7 +44,7 @@ impl Analyses<'_> {
     ) -> Result<String> {
         let new = self.check(Some(caller), request, context).await?;
         let user = Some(&caller.user);
-        let material = self.material(user, &new).await?;
+        let material = self.document_images(user, &new).await?;
         let plan = self.plan(user, &new, material).await?;
         Ok(plan.synthesizer.model)
     }
@@ -52,7 +52,7 @@ impl Analyses<'_> {
     /// Estimates tokens and cost before anything is spent.
     ///
     /// # Errors
-    /// The errors of `check` and of planning. An exceeded budget is not an error: see `AnalysisForecast::refused`.
+    /// The errors of `check` and of planning. An exceeded budget is not an error: see `AnalysisForecast::refusal`.
     pub async fn forecast(
         &self,
         caller: Option<&Caller>,
@@ -61,7 +61,7 @@ impl Analyses<'_> {
     ) -> Result<AnalysisForecast> {
         let new = self.check(caller, request, context).await?;
         let user = caller.map(|caller| &caller.user);
-        let material = self.material(user, &new).await?;
+        let material = self.document_images(user, &new).await?;
         let mut plan = self.plan(user, &new, material).await?;
         let calls = self.fit_evidence(user, &new, &mut plan, clock::now());
         let calls = calls.await?;
@@ -70,24 +70,27 @@ impl Analyses<'_> {
             Some(user) => Some(usage.budget_status(user).await?),
             None => None,
         };
-        let refused = match usage.afford(user, &plan, &calls, clock::now()).await {
+        let refused = match usage
+            .check_affordable(user, &plan, &calls, clock::now())
+            .await
+        {
             Err(refused) if refused.kind != Kind::BudgetExceeded => return Err(refused),
             afforded => afforded.err(),
         };
-        let (blind, is_unseen) = self.blind(user, &plan);
+        let (blind, is_unseen) = self.blind_models(user, &plan);
         Ok(AnalysisForecast {
-            blind,
-            is_unseen,
+            blind_models: blind,
+            nobody_sees_images: is_unseen,
             too_small: self.too_small(user, &calls),
-            standing,
-            refused,
+            budget_standing: standing,
+            refusal: refused,
             calls,
             plan,
         })
     }
 
     // A model that is not in the catalog is assumed to accept images: only a call can tell.
-    fn blind(&self, user: Option<&UserId>, plan: &Plan) -> (Vec<String>, bool) {
+    fn blind_models(&self, user: Option<&UserId>, plan: &Plan) -> (Vec<String>, bool) {
         if plan.pictures.is_empty() {
             return (Vec::new(), false);
         }
@@ -99,7 +102,7 @@ impl Analyses<'_> {
         models.retain(|id| {
             self.llm
                 .find(user, id)
-                .is_some_and(|model| model.is_blind())
+                .is_some_and(|model| model.rejects_images())
         });
         let is_unseen = models.len() == count;
         (models.into_iter().map(str::to_owned).collect(), is_unseen)

@@ -9,11 +9,11 @@ use super::context_allocation::PlannedPanel;
 use crate::domain::analysis::Member;
 use crate::domain::chat::Message;
 use crate::domain::id::UserId;
-use crate::domain::thread::{self, CARRIED, UNKNOWN_ROOM};
+use crate::domain::thread::{self, MAX_CARRIED_TOKENS, UNKNOWN_WINDOW_BUDGET};
 
 impl Analyses<'_> {
     /// Tokens available for earlier turns, for each model of the panel; empty if the request carries no thread.
-    pub(super) fn rooms(
+    pub(super) fn history_budgets(
         &self,
         user: Option<&UserId>,
         new: &CheckedRequest,
@@ -38,19 +38,23 @@ impl Analyses<'_> {
         let instructions = thread::own_tokens(&new.context.turns);
         let mut rooms = BTreeMap::new();
         for member in members.iter().chain([synthesizer]) {
-            let seat = self.seat(user, new, member, &panel, texts);
-            let free = seat.available_tokens().map_or(UNKNOWN_ROOM, |room| {
-                let room = room.saturating_sub(instructions);
-                // The documents get the other half.
-                if new.documents.is_empty() {
-                    room
-                } else {
-                    room / 2
-                }
-            });
+            let seat = self.assign_readers(user, new, member, &panel, texts);
+            let free = seat
+                .available_tokens()
+                .map_or(UNKNOWN_WINDOW_BUDGET, |room| {
+                    let room = room.saturating_sub(instructions);
+                    // The documents get the other half.
+                    if new.documents.is_empty() {
+                        room
+                    } else {
+                        room / 2
+                    }
+                });
             // A fallback gets the same as the planned model.
             for model in std::iter::once(member).chain(&member.fallbacks) {
-                let room = rooms.entry(model.model.clone()).or_insert(CARRIED);
+                let room = rooms
+                    .entry(model.model.clone())
+                    .or_insert(MAX_CARRIED_TOKENS);
                 *room = free.min(*room);
             }
         }
@@ -59,10 +63,10 @@ impl Analyses<'_> {
 }
 
 /// Notes for the result about turns of the thread that some models do not see.
-pub(super) fn notes(turns: &[Message], rooms: &BTreeMap<String, u64>) -> Vec<String> {
-    let spoken = thread::spoken(turns);
+pub(super) fn history_notes(turns: &[Message], rooms: &BTreeMap<String, u64>) -> Vec<String> {
+    let spoken = thread::as_spoken_text(turns);
     let note = |(model, room): (&String, &u64)| {
-        let seen = thread::context(&spoken, *room);
+        let seen = thread::carried_turns(&spoken, *room);
         seen.is_reduced().then(|| {
             format!(
                 "{model} did not see the whole conversation: {} of its earlier turns were left out and {} shortened, \

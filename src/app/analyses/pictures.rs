@@ -16,17 +16,17 @@ const MAX_PICTURES: usize = 4;
 
 /// The material of a plan besides the question.
 #[derive(Debug, Default)]
-pub(super) struct Material {
+pub(super) struct DocumentImages {
     pub pictures: Vec<PlanImage>,
     /// Warnings about the documents, shown to the user before anything is spent.
     pub warnings: Vec<String>,
 }
 
-impl Material {
+impl DocumentImages {
     /// Notes for readers of the result; they depend on the models of the panel.
     pub fn notes(&self, models: &[Model]) -> Vec<String> {
         let names: Vec<&str> = self.pictures.iter().map(|picture| &*picture.name).collect();
-        let blind = models.iter().filter(|model| model.is_blind());
+        let blind = models.iter().filter(|model| model.rejects_images());
         let mut ids: Vec<&str> = blind.map(|model| &*model.id).collect();
         ids.sort_unstable();
         ids.dedup();
@@ -47,13 +47,13 @@ impl Analyses<'_> {
     ///
     /// # Errors
     /// Returns an error if there are too many images or the store fails.
-    pub(super) async fn material(
+    pub(super) async fn document_images(
         &self,
         user: Option<&UserId>,
         new: &CheckedRequest,
-    ) -> Result<Material> {
+    ) -> Result<DocumentImages> {
         let (Some(user), false) = (user, new.documents.is_empty()) else {
-            return Ok(Material::default());
+            return Ok(DocumentImages::default());
         };
         let documents = self.documents;
         let mut pictures = documents.images_among(user, &new.documents).await?;
@@ -73,7 +73,7 @@ impl Analyses<'_> {
                 "{more} more pages without text were shown to nobody: at most {MAX_PICTURES} pictures are shown at once"
             ));
         }
-        Ok(Material { pictures, warnings })
+        Ok(DocumentImages { pictures, warnings })
     }
 
     async fn scan(&self, user: &UserId, picture: &PlanImage) -> Result<Image> {
@@ -134,7 +134,7 @@ mod tests {
             content_type: "image/png".into(),
             page: 0,
         };
-        let shown = Material {
+        let shown = DocumentImages {
             warnings: Vec::new(),
             pictures: vec![picture],
         };
@@ -149,6 +149,6 @@ mod tests {
             ["b/blind cannot see pictures and did not see plan.png"]
         );
         assert!(shown.notes(&panel[1..2]).is_empty());
-        assert!(Material::default().notes(&panel).is_empty());
+        assert!(DocumentImages::default().notes(&panel).is_empty());
     }
 }

@@ -7,7 +7,7 @@ use super::Analyses;
 use super::check::CheckedRequest;
 use super::context_allocation::{ContextAllocation, PlannedPanel};
 use super::history_rooms;
-use super::pictures::Material;
+use super::pictures::DocumentImages;
 use crate::app::{Error, Kind, Result};
 use crate::crypto::{self, sha256};
 use crate::domain::analysis::{Arrangement, Member, Plan, Stage};
@@ -21,14 +21,14 @@ use crate::domain::thread;
 use crate::domain::usage;
 
 /// The pattern that sends the prompt to one model, exactly as written.
-const PLAIN: &str = "plain";
+const PLAIN_PATTERN: &str = "plain";
 /// The strength assumed for a model that is not in the catalog.
-const UNKNOWN_STRENGTH: u32 = 1;
+const ASSUMED_STRENGTH: u32 = 1;
 
 /// The IDs of the panel's models.
 struct PanelIds {
     members: Vec<String>,
-    writer: String,
+    synthesizer: String,
 }
 
 /// The inputs from which a plan is assembled, besides the request.
@@ -41,7 +41,7 @@ struct PlanParts {
     stages: Vec<Stage>,
     arrangement: Arrangement,
     standings: Vec<MemberStanding>,
-    rooms: BTreeMap<String, u64>,
+    history_budgets: BTreeMap<String, u64>,
     evidence: EvidencePlan,
     notes: Vec<String>,
     context: ContextAllocation,
@@ -58,22 +58,27 @@ impl Analyses<'_> {
         &self,
         user: Option<&UserId>,
         new: &CheckedRequest,
-        material: Material,
+        material: DocumentImages,
     ) -> Result<Plan> {
         let pattern = self.patterns.find(user, new.request.pattern()).await?;
         let pattern = pattern.ok_or_else(Error::missing)?;
         let way = arrange::arrangement(&pattern, new.request.depth.unwrap_or_default());
-        let PanelIds { members, writer } = self.seats(user, new, way);
+        let PanelIds {
+            members,
+            synthesizer: writer,
+        } = self.panel_ids(user, new, way);
         let everybody = members.iter().chain([&writer]);
         let models = everybody.map(|id| self.llm.find(user, id).ok_or_else(Error::missing));
         let models = models.collect::<Result<Vec<Model>>>()?;
-        can_do(new, way, &models)?;
+        check_capabilities(new, way, &models)?;
         let mut members = self.members(user, new, &models);
         let mut synthesizer = members.pop().ok_or_else(Error::missing)?;
-        let standings = self.standings(user, &models[..members.len()]).await?;
+        let standings = self
+            .member_standings(user, &models[..members.len()])
+            .await?;
         let mut stages = arrange::stages(&pattern, new.request.depth.unwrap_or_default());
         stages.extend(tie_stage(way, &standings));
-        let rooms = self.rooms(user, new, (&members, &synthesizer), stages.len() > 1);
+        let rooms = self.history_budgets(user, new, (&members, &synthesizer), stages.len() > 1);
         let panel = PlannedPanel {
             members: &mut members,
             synthesizer: &mut synthesizer,
@@ -81,16 +86,16 @@ impl Analyses<'_> {
             history_tokens: &rooms,
         };
         let mut given = self.allocate_context(user, new, panel).await?;
-        number(&mut members, new.context.sample);
+        number_samples(&mut members, new.context.sample);
         synthesizer.sample = new.context.sample;
         let mut notes = new.notes.clone();
         notes.extend(self.retired_notes(user, &models));
         notes.extend(material.notes(&models));
         notes.extend(blind_note(new, &models));
         notes.extend(material.warnings);
-        notes.extend(history_rooms::notes(&new.context.turns, &rooms));
+        notes.extend(history_rooms::history_notes(&new.context.turns, &rooms));
         notes.append(&mut given.notes);
-        notes.extend(text_note(new, way, models.last()));
+        notes.extend(demo_format_note(new, way, models.last()));
         let parts = PlanParts {
             evidence: self.evidence_plan(user, new, way, &models),
             pattern: pattern.id.clone(),
@@ -100,7 +105,7 @@ impl Analyses<'_> {
             stages,
             arrangement: way,
             standings,
-            rooms,
+            history_budgets: rooms,
             notes,
             context: given,
         };
@@ -116,14 +121,15 @@ impl Analyses<'_> {
             stages,
             arrangement: way,
             standings,
-            rooms,
+            history_budgets: rooms,
             evidence,
             notes,
             context: given,
             pictures,
         } = parts;
         // The bare prompt is sent only if no document has to be introduced.
-        let bare = pattern == PLAIN && !new.context.turns.is_empty() && new.documents.is_empty();
+        let bare =
+            pattern == PLAIN_PATTERN && !new.context.turns.is_empty() && new.documents.is_empty();
         Plan {
             evidence,
             pattern,
@@ -139,26 +145,28 @@ impl Analyses<'_> {
             },
             arrangement: way,
             agreement: match way {
-                Arrangement::Cascade => {
-                    Some(new.request.stop_when_agreed.unwrap_or(arrange::CASCADE_BAR))
-                }
+                Arrangement::Cascade => Some(
+                    new.request
+                        .stop_when_agreed
+                        .unwrap_or(arrange::CASCADE_THRESHOLD),
+                ),
                 _ => new.request.stop_when_agreed,
             },
             canary: self.secret_of("canary", user, new),
             notes,
             sources: given.sources,
-            readings: given.readings,
+            readings: given.member_passages,
             parts: given.parts,
             retrieval: given.retrieval,
             readers: given.readers,
-            fits: given.fits,
+            fits: given.fittings,
             pictures,
             nonce: self.secret_of("fence", user, new),
             seed: seed(new),
             cache: new.request.cache,
             cache_max_age_s: new.request.cache_max_age_s,
             budget: new.budget,
-            times: self.times,
+            times: self.deadlines,
             format: new.format.clone(),
             bare,
             standings,
@@ -223,7 +231,7 @@ impl Analyses<'_> {
 
     // The models that answer, and the one that writes the synthesis. A model specified by the user is never
     // replaced; specified models beyond what the arrangement needs are not called.
-    fn seats(&self, user: Option<&UserId>, new: &CheckedRequest, way: Arrangement) -> PanelIds {
+    fn panel_ids(&self, user: Option<&UserId>, new: &CheckedRequest, way: Arrangement) -> PanelIds {
         let panel: Vec<Model> = new
             .request
             .models
@@ -242,14 +250,14 @@ impl Analyses<'_> {
                     .unwrap_or(strongest);
                 PanelIds {
                     members: vec![one.clone()],
-                    writer: one,
+                    synthesizer: one,
                 }
             }
             Arrangement::Own => {
-                let samples = new.request.samples.unwrap_or(arrange::SAMPLES) as usize;
+                let samples = new.request.samples.unwrap_or(arrange::DEFAULT_SAMPLES) as usize;
                 PanelIds {
                     members: vec![strongest.clone(); samples],
-                    writer: chosen().unwrap_or(strongest),
+                    synthesizer: chosen().unwrap_or(strongest),
                 }
             }
             Arrangement::Cascade => {
@@ -263,16 +271,16 @@ impl Analyses<'_> {
                         .total_cmp(&price(two))
                         .then(one.strength.cmp(&two.strength))
                 });
-                drafts.truncate(arrange::DRAFTS);
+                drafts.truncate(arrange::CASCADE_DRAFTS);
                 PanelIds {
                     members: drafts.iter().map(|model| model.id.clone()).collect(),
-                    writer: chosen().unwrap_or_else(|| self.choose_synthesizer(user, new)),
+                    synthesizer: chosen().unwrap_or_else(|| self.choose_synthesizer(user, new)),
                 }
             }
             // In a vote, the synthesizer may have to break a tie.
             Arrangement::Staged | Arrangement::Vote => PanelIds {
                 members: new.request.models.clone(),
-                writer: chosen().unwrap_or_else(|| self.choose_synthesizer(user, new)),
+                synthesizer: chosen().unwrap_or_else(|| self.choose_synthesizer(user, new)),
             },
         }
     }
@@ -292,7 +300,7 @@ impl Analyses<'_> {
         // without a known price, no budget can be enforced.
         let is_known = |model: &Model| {
             let is_priced = usage::price_of(model).is_some();
-            model.mock || model.strength > UNKNOWN_STRENGTH && (is_priced || new.budget.is_none())
+            model.mock || model.strength > ASSUMED_STRENGTH && (is_priced || new.budget.is_none())
         };
         let outside = all
             .iter()
@@ -330,7 +338,7 @@ impl Analyses<'_> {
     }
 }
 
-fn shows(new: &CheckedRequest) -> bool {
+fn has_images(new: &CheckedRequest) -> bool {
     new.context.turns.iter().any(|turn| !turn.images.is_empty())
 }
 
@@ -341,7 +349,11 @@ fn tie_stage(way: Arrangement, standings: &[MemberStanding]) -> Option<Stage> {
 }
 
 // In a vote, the winning value is formatted by the server, so no member has to support the requested format.
-fn text_note(new: &CheckedRequest, way: Arrangement, writer: Option<&Model>) -> Option<String> {
+fn demo_format_note(
+    new: &CheckedRequest,
+    way: Arrangement,
+    writer: Option<&Model>,
+) -> Option<String> {
     let writer = writer.filter(|model| model.mock)?;
     let is_shaped = new.format.is_some() && way != Arrangement::Vote;
     is_shaped.then(|| {
@@ -353,13 +365,13 @@ fn text_note(new: &CheckedRequest, way: Arrangement, writer: Option<&Model>) -> 
 }
 
 fn blind_note(new: &CheckedRequest, models: &[Model]) -> Option<String> {
-    let blind = models.iter().filter(|model| model.is_blind());
-    let names = named(blind);
-    (shows(new) && !names.is_empty())
+    let blind = models.iter().filter(|model| model.rejects_images());
+    let names = joined_names(blind);
+    (has_images(new) && !names.is_empty())
         .then(|| format!("{names} cannot see pictures and did not see those of the conversation"))
 }
 
-fn named<'m>(models: impl Iterator<Item = &'m Model>) -> String {
+fn joined_names<'m>(models: impl Iterator<Item = &'m Model>) -> String {
     let mut names: Vec<&str> = models.map(|model| &*model.id).collect();
     names.sort_unstable();
     names.dedup();
@@ -367,17 +379,17 @@ fn named<'m>(models: impl Iterator<Item = &'m Model>) -> String {
 }
 
 // Rejects requests that can only fail, before anything is spent.
-fn can_do(new: &CheckedRequest, way: Arrangement, models: &[Model]) -> Result<()> {
+fn check_capabilities(new: &CheckedRequest, way: Arrangement, models: &[Model]) -> Result<()> {
     if let Some(format) = new.format.as_ref().filter(|_| way == Arrangement::Vote) {
-        ballot::form::check(format).map_err(|why| {
+        ballot::form::check_votable(format).map_err(|why| {
             Error::field(&["body", "response_format"], "value_error", &why)
                 .resolve("choose another pattern, or ask for one value")
         })?;
     }
-    if shows(new) && models.iter().all(Model::is_blind) {
+    if has_images(new) && models.iter().all(Model::rejects_images) {
         let why = format!(
             "no member of the panel is a vision model: {}",
-            named(models.iter())
+            joined_names(models.iter())
         );
         return Err(Error::new(Kind::BadRequest, why).resolve("choose a vision model"));
     }
@@ -385,7 +397,7 @@ fn can_do(new: &CheckedRequest, way: Arrangement, models: &[Model]) -> Result<()
 }
 
 // Numbers the samples of each model, also across several answers to one request.
-fn number(members: &mut [Member], first: u32) {
+fn number_samples(members: &mut [Member], first: u32) {
     let mut seen: Vec<String> = Vec::new();
     for member in members {
         let earlier = seen.iter().filter(|model| **model == member.model).count() as u32;

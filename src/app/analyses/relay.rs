@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
-use super::pictures::Material;
-use super::{Analyses, Begun, cache_age};
+use super::pictures::DocumentImages;
+use super::{Analyses, StartedRun, cache_age};
 use crate::app::key_limits::KeyReservation;
 use crate::app::{Error, Kind, Result, disk_space};
 use crate::crypto;
@@ -26,9 +26,9 @@ impl Analyses<'_> {
     /// # Errors
     /// `TooFast` if the server or the user has reached the maximum number of open calls; `Unavailable` during
     /// shutdown.
-    pub fn stream_places(&self, caller: &Caller, count: usize) -> Result<StreamPermit> {
-        let places = self.engine.stream_places(&caller.user, count);
-        places.map_err(no_place)
+    pub fn reserve_streams(&self, caller: &Caller, count: usize) -> Result<StreamPermit> {
+        let places = self.engine.reserve_streams(&caller.user, count);
+        places.map_err(no_place_error)
     }
 
     /// Checks and starts a relayed call. Without `held`, it reserves a slot of its own, and its answer can be
@@ -36,30 +36,36 @@ impl Analyses<'_> {
     ///
     /// # Errors
     /// `BadInput` for an invalid field; `Forbidden` for a model that the API key may not use; `BudgetExceeded` if
-    /// a budget would be exceeded; and the errors of [`Self::stream_places`].
-    pub(in crate::app) async fn relay(
+    /// a budget would be exceeded; and the errors of [`Self::reserve_streams`].
+    pub(in crate::app) async fn run_passthrough(
         &self,
         caller: &Caller,
         request: Request,
         context: RunContext,
         now: Timestamp,
         held: Option<&StreamPermit>,
-    ) -> Result<Begun> {
+    ) -> Result<StartedRun> {
         let place = match held {
             Some(_) => None,
-            None => Some(self.stream_places(caller, 1)?),
+            None => Some(self.reserve_streams(caller, 1)?),
         };
         disk_space::require(self.store)?;
         self.engine.wait_for_backlog().await;
         let user = &caller.user;
-        let new = self.check_relayed(request, context).await?;
-        let plan = self.plan(Some(user), &new, Material::default()).await?;
-        let calls = estimate::calls(&plan);
-        let funds = match self.relay_funds(caller, &plan, &calls, now).await {
+        let new = self.check_passthrough(request, context).await?;
+        let plan = self
+            .plan(Some(user), &new, DocumentImages::default())
+            .await?;
+        let calls = estimate::estimate_calls(&plan);
+        let funds = match self
+            .reserve_passthrough_funds(caller, &plan, &calls, now)
+            .await
+        {
             // Calls that have ended may have used less than is still reserved for them.
             Err(error) if error.kind == Kind::BudgetExceeded => {
-                self.engine.record_relayed().await;
-                self.relay_funds(caller, &plan, &calls, now).await?
+                self.engine.record_passthrough_usage().await;
+                self.reserve_passthrough_funds(caller, &plan, &calls, now)
+                    .await?
             }
             funds => funds?,
         };
@@ -84,17 +90,17 @@ impl Analyses<'_> {
             is_awaited: true,
             relay: None,
         };
-        let relayed = self.engine.relay(run, audience, place);
-        Ok(Begun {
+        let relayed = self.engine.start_passthrough(run, audience, place);
+        Ok(StartedRun {
             guard: Some(CancelOnDrop::new(self.engine.clone(), id.clone())),
             id,
             finished: relayed.finished,
-            watch: Some(relayed.watch),
+            run_watch: Some(relayed.watch),
         })
     }
 
     // Checks the caller's budgets, if any, and reserves the amount in the API key's budget.
-    async fn relay_funds(
+    async fn reserve_passthrough_funds(
         &self,
         caller: &Caller,
         plan: &Plan,
@@ -103,16 +109,16 @@ impl Analyses<'_> {
     ) -> Result<Option<KeyReservation>> {
         let (user, usage, limits) = (&caller.user, self.usage, self.key_limits);
         if !self.engine.is_unlimited(user).await? {
-            usage.afford(Some(user), plan, calls, now).await?;
+            usage.check_affordable(Some(user), plan, calls, now).await?;
         }
-        match caller.key.as_ref().filter(|key| key.is_confined) {
+        match caller.key.as_ref().filter(|key| key.has_limits) {
             Some(key) => limits.reserve_run(user, &key.id, plan, calls, now).await,
             None => Ok(None),
         }
     }
 }
 
-fn no_place(refused: RunRefused) -> Error {
+fn no_place_error(refused: RunRefused) -> Error {
     let (kind, text) = match refused {
         RunRefused::TooMany => (Kind::TooFast, "you have reached the limit of open calls"),
         RunRefused::Full => (

@@ -54,7 +54,7 @@ pub(super) enum ComparisonOffer {
     /// Not offered: there already is a vote, or the reader may not vote.
     Never,
     /// At the user's interval, or at the server's default if none is set.
-    As(Option<u64>),
+    AtInterval(Option<u64>),
 }
 
 impl Analyses<'_> {
@@ -69,7 +69,7 @@ impl Analyses<'_> {
         let known = |model: &str| self.llm.find(analysis.user.as_ref(), model);
         let strength = |model: &str| known(model).map_or(0, |model| model.strength);
         let over = analysis.status.is_over();
-        let best = over.then(|| single::best(&analysis.plan, &answers, strength));
+        let best = over.then(|| single::best_draft(&analysis.plan, &answers, strength));
         let mut report = AnalysisReport {
             single: best.flatten(),
             comparison_offered: false,
@@ -81,9 +81,9 @@ impl Analyses<'_> {
         };
         let every = match offer {
             ComparisonOffer::Never => 0,
-            ComparisonOffer::As(own) => own.unwrap_or(self.compare_every),
+            ComparisonOffer::AtInterval(own) => own.unwrap_or(self.compare_every),
         };
-        report.comparison_offered = is_drawn(&report.analysis.id, every)
+        report.comparison_offered = is_sampled(&report.analysis.id, every)
             && AnswerPair::of(&report.analysis, report.best_single()).is_ok();
         report
     }
@@ -91,7 +91,7 @@ impl Analyses<'_> {
 
 // Samples one in `every` analyses by the FNV-1a hash of the ID: the same result each time, but not predictable
 // beforehand.
-fn is_drawn(id: &AnalysisId, every: u64) -> bool {
+fn is_sampled(id: &AnalysisId, every: u64) -> bool {
     let hash = id
         .as_str()
         .bytes()
@@ -112,7 +112,7 @@ mod tests {
             let ids = (0..2_000_u32).map(|n| {
                 AnalysisId::new(Timestamp::from_millis(i64::from(n)), u128::from(n) * 977)
             });
-            ids.filter(|id| is_drawn(id, every)).count()
+            ids.filter(|id| is_sampled(id, every)).count()
         };
         assert_eq!((drawn(0), drawn(1)), (0, 2_000));
         for every in [2, 5, 20] {

@@ -2,7 +2,7 @@
 //! progress: finish early, and skip a model.
 
 use super::conversation::check_conversation;
-use super::{Analyses, AnalysisForecast, Begun};
+use super::{Analyses, AnalysisForecast, StartedRun};
 use crate::app::{Error, Kind, Result};
 use crate::domain::analysis::{Analysis, CacheUse, Plan, StageAnswer, Status};
 use crate::domain::chat::{Answer, ModelRequest};
@@ -24,7 +24,7 @@ impl Analyses<'_> {
         id: &AnalysisId,
         request: Request,
         now: Timestamp,
-    ) -> Result<Begun> {
+    ) -> Result<StartedRun> {
         let old = self.show(caller, id).await?;
         let context = conversation_of(&old.analysis, &request)?;
         let new = self.check(Some(caller), request, context).await?;
@@ -53,7 +53,7 @@ impl Analyses<'_> {
             plan: old.analysis.plan,
             answers: old.answers,
         };
-        let taken = earlier.spared(&forecast.plan);
+        let taken = earlier.reused_answers(&forecast.plan);
         for answer in &taken {
             let stage = &forecast.plan.stages[answer.stage].name;
             let is_it = |call: &CallEstimate| (&call.stage, &call.model) == (stage, &answer.model);
@@ -61,7 +61,10 @@ impl Analyses<'_> {
                 forecast.calls.remove(at);
             }
         }
-        Ok(RerunForecast { forecast, taken })
+        Ok(RerunForecast {
+            forecast,
+            reused: taken,
+        })
     }
 
     /// Finishes early: writes the answer from what is ready.
@@ -137,7 +140,7 @@ pub struct RerunForecast {
     /// The estimate, without the calls whose answers are reused.
     pub forecast: AnalysisForecast,
     /// Answers that would be reused, with their stage and member in the new plan.
-    pub taken: Vec<StageAnswer>,
+    pub reused: Vec<StageAnswer>,
 }
 
 /// The plan and answers of an earlier run, finished or not.
@@ -148,22 +151,22 @@ pub(super) struct EarlierRun {
 
 impl EarlierRun {
     /// Requests and answers that the new plan can reuse. Calls are compared in full when they are made.
-    pub fn known(&self, plan: &Plan) -> Vec<(ModelRequest, Answer)> {
-        match self.serves(plan) {
+    pub fn reusable_answers(&self, plan: &Plan) -> Vec<(ModelRequest, Answer)> {
+        match self.can_reuse(plan) {
             true => StagedRun::asked(&self.plan, &self.answers),
             false => Vec::new(),
         }
     }
 
-    fn spared(&self, plan: &Plan) -> Vec<StageAnswer> {
-        match self.serves(plan) {
+    fn reused_answers(&self, plan: &Plan) -> Vec<StageAnswer> {
+        match self.can_reuse(plan) {
             true => StagedRun::reusable_answers(plan, &self.plan, &self.answers),
             false => Vec::new(),
         }
     }
 
     // Images are not part of the compared requests, so they must be equal.
-    fn serves(&self, plan: &Plan) -> bool {
+    fn can_reuse(&self, plan: &Plan) -> bool {
         plan.cache != CacheUse::Refresh && self.plan.pictures == plan.pictures
     }
 }

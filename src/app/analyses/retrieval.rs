@@ -46,7 +46,7 @@ impl Analyses<'_> {
             key: key.map(|id| PresentedKey {
                 id,
                 scopes: Vec::new(),
-                is_confined: true,
+                has_limits: true,
             }),
             ..Caller::of(user.clone(), Role::User)
         };
@@ -63,6 +63,6 @@ impl Analyses<'_> {
     // Whether a cost budget applies, so that the price of every call must be known.
     async fn has_cost_budget(&self, user: &UserId, new: &CheckedRequest) -> Result<bool> {
         let is_own = new.budget.is_some() || new.context.key.is_some();
-        Ok(is_own || self.usage.budget_status(user).await?.limits.bound_cost())
+        Ok(is_own || self.usage.budget_status(user).await?.limits.limits_cost())
     }
 }

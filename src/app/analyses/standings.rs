@@ -12,7 +12,7 @@ impl Analyses<'_> {
     ///
     /// # Errors
     /// Returns an error if the database cannot be read.
-    pub(super) async fn standings(
+    pub(super) async fn member_standings(
         &self,
         user: Option<&UserId>,
         models: &[Model],

@@ -4,7 +4,7 @@ use super::check::CheckedRequest;
 use super::conversation::check_conversation;
 use super::rerun::EarlierRun;
 use super::stopped::assign_drafts;
-use super::{Analyses, Begun, cache_age, entry};
+use super::{Analyses, StartedRun, audit_entry, cache_age};
 use crate::app::account_state::{check_active, check_active_in};
 use crate::app::key_limits::KeyReservation;
 use crate::app::{Error, Kind, Result, disk_space};
@@ -43,7 +43,7 @@ impl Analyses<'_> {
         request: Request,
         context: RunContext,
         now: Timestamp,
-    ) -> Result<Begun> {
+    ) -> Result<StartedRun> {
         let new = self.check(caller, request, context).await?;
         self.begin(caller.map(|caller| caller.user.clone()), new, None, now)
             .await
@@ -68,7 +68,12 @@ impl Analyses<'_> {
     ///
     /// # Errors
     /// `Missing` if the caller has no such analysis, and the errors of `start`.
-    pub async fn retry(&self, caller: &Caller, id: &AnalysisId, now: Timestamp) -> Result<Begun> {
+    pub async fn retry(
+        &self,
+        caller: &Caller,
+        id: &AnalysisId,
+        now: Timestamp,
+    ) -> Result<StartedRun> {
         let old = self.show(caller, id).await?.analysis;
         check_conversation(&old.context)?;
         let (inherited, recipe) = (old.request.named_models(), old.context.recipe.clone());
@@ -100,7 +105,7 @@ impl Analyses<'_> {
         new: CheckedRequest,
         earlier: Option<EarlierRun>,
         now: Timestamp,
-    ) -> Result<Begun> {
+    ) -> Result<StartedRun> {
         let ready = self.prepare(user, new, earlier, now).await?;
         self.launch(ready, |_, _| Ok(())).await
     }
@@ -119,7 +124,7 @@ impl Analyses<'_> {
         disk_space::require(self.store)?;
         let id = AnalysisId::new(now, crypto::random_number()?);
         new.run = Some(id.clone());
-        let material = self.material(user.as_ref(), &new).await?;
+        let material = self.document_images(user.as_ref(), &new).await?;
         let mut plan = self.plan(user.as_ref(), &new, material).await?;
         let drafts = match new.context.drafts.is_empty() {
             true => Vec::new(),
@@ -132,7 +137,9 @@ impl Analyses<'_> {
             calls.retain(|call| call.stage != first.name);
         }
         let usage = self.usage;
-        usage.afford(user.as_ref(), &plan, &calls, now).await?;
+        usage
+            .check_affordable(user.as_ref(), &plan, &calls, now)
+            .await?;
         let funds = match (&user, &new.context.key) {
             (Some(user), Some(key)) => {
                 let limits = self.key_limits;
@@ -141,10 +148,10 @@ impl Analyses<'_> {
             _ => None,
         };
         let forecast = estimate::total(&calls);
-        let analysis = queued(id.clone(), user.clone(), new, plan.clone(), now);
+        let analysis = queued_analysis(id.clone(), user.clone(), new, plan.clone(), now);
         let (cache, cache_age) = (plan.cache, cache_age(&plan));
         let terms = RunTerms::of(&plan, &drafts);
-        let known = earlier.map_or_else(Vec::new, |earlier| earlier.known(&plan));
+        let known = earlier.map_or_else(Vec::new, |earlier| earlier.reusable_answers(&plan));
         let machine = match drafts.is_empty() {
             true => StagedRun::new(id.clone(), plan, forecast),
             false => StagedRun::from_drafts(id.clone(), plan, forecast, drafts.clone()),
@@ -177,7 +184,7 @@ impl Analyses<'_> {
         &self,
         prepared: PreparedRun,
         with: impl FnOnce(&Writer, &AnalysisId) -> store::Result<()> + Send + 'static,
-    ) -> Result<Begun> {
+    ) -> Result<StartedRun> {
         let PreparedRun {
             analysis,
             run,
@@ -185,7 +192,7 @@ impl Analyses<'_> {
         } = prepared;
         let id = run.id.clone();
         let entry = (!run.background)
-            .then(|| entry(analysis.created, run.user.as_ref(), "analysis.start", &id));
+            .then(|| audit_entry(analysis.created, run.user.as_ref(), "analysis.start", &id));
         // Created before the run is stored, so that a client disconnecting in the meantime stops it too.
         let guard = (!analysis.request.detached)
             .then(|| CancelOnDrop::new(self.engine.clone(), id.clone()));
@@ -198,18 +205,18 @@ impl Analyses<'_> {
             with(db, &analysis.id)?;
             entry.map_or(Ok(()), |entry| audit::append(db, &entry))
         });
-        let finished = self.engine.start(run, insert).await.map_err(not_started)?;
-        Ok(Begun {
+        let finished = self.engine.start(run, insert).await.map_err(start_error)?;
+        Ok(StartedRun {
             id,
             finished,
             guard,
-            watch: None,
+            run_watch: None,
         })
     }
 }
 
 // Builds the analysis before its run has started.
-fn queued(
+fn queued_analysis(
     id: AnalysisId,
     user: Option<UserId>,
     new: CheckedRequest,
@@ -236,7 +243,7 @@ fn queued(
     }
 }
 
-fn not_started(fault: NotStarted) -> Error {
+fn start_error(fault: NotStarted) -> Error {
     let refused = match fault {
         NotStarted::Store(fault) => return fault.into(),
         NotStarted::Refused(refused) => refused,

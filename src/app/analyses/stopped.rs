@@ -36,7 +36,7 @@ impl StoppedRun {
         };
         let answers = analyses::answers_of(db, id)?;
         let continued = match continue_of {
-            Some(_) => chosen(&answers, model).cloned(),
+            Some(_) => chosen_answer(&answers, model).cloned(),
             None => None,
         };
         if !analysis.status.is_over() {
@@ -74,7 +74,7 @@ impl StoppedRun {
     fn has_synthesis(&self) -> bool {
         let plan = &self.analysis.plan;
         let is_one = matches!(plan.arrangement, Arrangement::Single | Arrangement::Vote);
-        !is_one && plan.first() == 0
+        !is_one && plan.first_answer_stage() == 0
     }
 
     /// Fills in the request that continues the run.
@@ -107,7 +107,7 @@ fn conflict<T>(why: &str, what: &str) -> Result<T> {
 }
 
 // The synthesis if there is one, otherwise the longest draft.
-fn chosen<'a>(answers: &'a [StageAnswer], model: Option<&str>) -> Option<&'a StageAnswer> {
+fn chosen_answer<'a>(answers: &'a [StageAnswer], model: Option<&str>) -> Option<&'a StageAnswer> {
     let is_wanted = |one: &&StageAnswer| {
         let (own, wanted) = (model_of(one), model.unwrap_or_default());
         let name = own.split_once('/').map_or(own, |(_, name)| name);
@@ -129,7 +129,7 @@ pub(super) fn assign_drafts(plan: &mut Plan, drafts: &[StageAnswer]) -> Vec<Stag
     let mut seated = Vec::new();
     for member in std::mem::take(&mut plan.members) {
         let name = member.name();
-        if let Some(draft) = drafts.iter().find(|draft| is_of(draft, &name)) {
+        if let Some(draft) = drafts.iter().find(|draft| is_by_model(draft, &name)) {
             seated.push(StageAnswer {
                 member: members.len(),
                 ..draft.clone()
@@ -142,7 +142,7 @@ pub(super) fn assign_drafts(plan: &mut Plan, drafts: &[StageAnswer]) -> Vec<Stag
 }
 
 // A fallback wrote in place of the planned model.
-fn is_of(draft: &StageAnswer, name: &str) -> bool {
+fn is_by_model(draft: &StageAnswer, name: &str) -> bool {
     draft.fallback_for.as_deref().unwrap_or(&draft.model) == name
 }
 

@@ -9,7 +9,7 @@ pub(super) fn complete(analysis: &mut Analysis, answers: &mut Vec<StageAnswer>, 
     let Some(unstored) = ended.unstored else {
         return;
     };
-    let outcome = ended.outcome;
+    let outcome = ended.result;
     *answers = ended.answers;
     analysis.status = outcome.status;
     analysis.synthesis = outcome.synthesis;

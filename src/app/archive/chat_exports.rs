@@ -13,18 +13,18 @@ const MAX_MESSAGES: usize = 10_000;
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(super) struct ForeignThread {
     /// Its identifier in that program; empty if there is none.
-    pub source: String,
+    pub source_id: String,
     /// Its title. May be empty.
     pub title: String,
     /// Questions with their answers, oldest first. Never empty.
     pub turns: Vec<ForeignConversation>,
 }
 
-struct SpokenText {
+struct ForeignMessage {
     is_user: bool,
     text: String,
     model: Option<String>,
-    at: Option<Timestamp>,
+    sent_at: Option<Timestamp>,
 }
 
 /// Parses a conversation; `None` if it is in another format or has no answer.
@@ -46,17 +46,17 @@ pub(super) fn thread(value: &Value) -> Option<ForeignThread> {
         return None;
     };
     let begun = ["create_time", "created_at"];
-    let begun = begun.iter().find_map(|name| moment(&value[*name]));
+    let begun = begun.iter().find_map(|name| timestamp(&value[*name]));
     let turns = turns(spoken, begun);
     (!turns.is_empty()).then(|| ForeignThread {
-        source: source.unwrap_or_default().to_owned(),
+        source_id: source.unwrap_or_default().to_owned(),
         title: title.as_str().unwrap_or_default().trim().to_owned(),
         turns,
     })
 }
 
 // Messages form a tree; the current branch is read from its leaf.
-fn chatgpt(value: &Value) -> Vec<SpokenText> {
+fn chatgpt(value: &Value) -> Vec<ForeignMessage> {
     let nodes = &value["mapping"];
     let path = path(value["current_node"].as_str(), |id| {
         let node = &nodes[id];
@@ -79,19 +79,19 @@ fn chatgpt(value: &Value) -> Vec<SpokenText> {
         let texts = parts
             .iter()
             .filter_map(|part| part.as_str().or(part["text"].as_str()));
-        Some(SpokenText {
+        Some(ForeignMessage {
             is_user,
             text: texts.collect::<Vec<_>>().join("\n\n"),
             model: message["metadata"]["model_slug"]
                 .as_str()
                 .map(str::to_owned),
-            at: moment(&message["create_time"]),
+            sent_at: timestamp(&message["create_time"]),
         })
     });
     spoken.collect()
 }
 
-fn claude(value: &Value) -> Vec<SpokenText> {
+fn claude(value: &Value) -> Vec<ForeignMessage> {
     let messages = value["chat_messages"].as_array().into_iter().flatten();
     let spoken = messages.take(MAX_MESSAGES).filter_map(|message| {
         let is_user = match message["sender"].as_str()? {
@@ -106,19 +106,19 @@ fn claude(value: &Value) -> Vec<SpokenText> {
             true => message["text"].as_str().unwrap_or_default().to_owned(),
             false => parts.join("\n\n"),
         };
-        Some(SpokenText {
+        Some(ForeignMessage {
             is_user,
             text,
             model: None,
-            at: moment(&message["created_at"]),
+            sent_at: timestamp(&message["created_at"]),
         })
     });
     spoken.collect()
 }
 
-fn open_webui(chat: &Value) -> Vec<SpokenText> {
+fn open_webui(chat: &Value) -> Vec<ForeignMessage> {
     let spoken = |message: &Value| {
-        Some(SpokenText {
+        Some(ForeignMessage {
             is_user: match message["role"].as_str()? {
                 "user" => true,
                 "assistant" => false,
@@ -126,7 +126,7 @@ fn open_webui(chat: &Value) -> Vec<SpokenText> {
             },
             text: message["content"].as_str().unwrap_or_default().to_owned(),
             model: message["model"].as_str().map(str::to_owned),
-            at: moment(&message["timestamp"]),
+            sent_at: timestamp(&message["timestamp"]),
         })
     };
     let messages = &chat["history"]["messages"];
@@ -163,7 +163,7 @@ fn path<'a>(
 
 /// Pairs every question with the answer that follows it. Consecutive messages of one side are joined; a question
 /// without an answer is dropped.
-fn turns(spoken: Vec<SpokenText>, begun: Option<Timestamp>) -> Vec<ForeignConversation> {
+fn turns(spoken: Vec<ForeignMessage>, begun: Option<Timestamp>) -> Vec<ForeignConversation> {
     let mut turns: Vec<ForeignConversation> = Vec::new();
     let mut last_was_user = false;
     for message in spoken {
@@ -172,15 +172,15 @@ fn turns(spoken: Vec<SpokenText>, begun: Option<Timestamp>) -> Vec<ForeignConver
             continue;
         }
         match (message.is_user, turns.last_mut()) {
-            (true, Some(turn)) if last_was_user => append(&mut turn.question, text),
+            (true, Some(turn)) if last_was_user => append_paragraph(&mut turn.question, text),
             (true, _) => turns.push(ForeignConversation {
                 question: text.to_owned(),
                 writer: model(None),
-                made: message.at.or(begun),
+                created: message.sent_at.or(begun),
                 ..ForeignConversation::default()
             }),
             (false, Some(turn)) => {
-                append(&mut turn.answer, text);
+                append_paragraph(&mut turn.answer, text);
                 if message.model.is_some() {
                     turn.writer = model(message.model.as_deref());
                 }
@@ -194,7 +194,7 @@ fn turns(spoken: Vec<SpokenText>, begun: Option<Timestamp>) -> Vec<ForeignConver
     turns
 }
 
-fn append(to: &mut String, text: &str) {
+fn append_paragraph(to: &mut String, text: &str) {
     if !to.is_empty() {
         to.push_str("\n\n");
     }
@@ -202,7 +202,7 @@ fn append(to: &mut String, text: &str) {
 }
 
 /// Parses a time in seconds, milliseconds, or nanoseconds since 1970, or in RFC 3339.
-fn moment(value: &Value) -> Option<Timestamp> {
+fn timestamp(value: &Value) -> Option<Timestamp> {
     if let Some(text) = value.as_str() {
         return Timestamp::parse(text).or_else(|| Timestamp::parse(&text.replace("+00:00", "Z")));
     }
@@ -220,7 +220,7 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn said(thread: &ForeignThread) -> Vec<(&str, &str, &str)> {
+    fn messages_of(thread: &ForeignThread) -> Vec<(&str, &str, &str)> {
         let turns = thread.turns.iter();
         turns
             .map(|turn| {
@@ -254,18 +254,18 @@ mod tests {
         });
         let found = thread(&value).expect("a thread");
         assert_eq!(
-            (found.title.as_str(), found.source.as_str()),
+            (found.title.as_str(), found.source_id.as_str()),
             ("Paper", "c-1")
         );
         assert_eq!(
-            said(&found),
+            messages_of(&found),
             [(
                 "What is a quire?",
                 "24 sheets.\n\nOr 25.",
                 "imported/gpt-4o"
             )]
         );
-        let made = found.turns[0].made.map(Timestamp::millis);
+        let made = found.turns[0].created.map(Timestamp::millis);
         assert_eq!(made, Some(1_700_000_000_500));
     }
 
@@ -285,7 +285,7 @@ mod tests {
         });
         let found = thread(&value).expect("a thread");
         assert_eq!(
-            said(&found),
+            messages_of(&found),
             [
                 ("Why?", "So.", "imported/unknown"),
                 ("And?", "Thus.", "imported/unknown")
@@ -300,7 +300,10 @@ mod tests {
             "1": message("user", "What?", Value::Null), "2": message("assistant", "That.", json!("1")),
         }}}});
         let found = thread(&tree).expect("a thread");
-        assert_eq!(said(&found), [("What?", "That.", "imported/llama3:8b")]);
+        assert_eq!(
+            messages_of(&found),
+            [("What?", "That.", "imported/llama3:8b")]
+        );
         let list = json!({"chat": {"title": "Glue", "messages": [
             message("user", "What?", Value::Null), message("assistant", "That.", Value::Null),
         ]}});

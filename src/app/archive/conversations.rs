@@ -9,7 +9,9 @@ use serde_json::Value;
 
 use super::chat_exports::{self, ForeignThread};
 use super::foreign::{self, ForeignConversation};
-use super::{ArchivePaths, Counts, Progress, TableCount, pieces, too_large, unreadable};
+use super::{
+    ArchivePaths, Counts, Progress, TableCount, pieces, too_large_error, unreadable_error,
+};
 use crate::app::{Error, Result};
 use crate::clock;
 use crate::crypto::{random_number, sha256};
@@ -22,14 +24,14 @@ use crate::store::archive;
 use crate::store::imported::{self, ImportOutcome, ImportedAnswer, ImportedThread, ImportedTurn};
 
 /// Conversations per transaction, and bytes of text after which a transaction is committed.
-const BATCH: (usize, usize) = (200, 8 << 20);
+const BATCH_LIMITS: (usize, usize) = (200, 8 << 20);
 
 /// Adds all conversations in these files to a user's history, skipping those already there.
 ///
 /// # Errors
 /// `TooLarge` if a file or a conversation in it exceeds its limit, before anything is changed; `BadRequest` if the
 /// files contain no conversation.
-pub(super) fn keep(
+pub(super) fn import_conversations(
     place: &ArchivePaths,
     user: &UserId,
     from: &[&Path],
@@ -37,18 +39,18 @@ pub(super) fn keep(
 ) -> Result<Counts> {
     let mut all = 0;
     for file in from {
-        pieces::each(file, &mut |piece| {
+        pieces::for_each_piece(file, &mut |piece| {
             all += 1;
             match json::is_affordable(piece) {
                 true => Ok(()),
-                false => Err(too_large("a conversation in it has too many values")),
+                false => Err(too_large_error("a conversation in it has too many values")),
             }
         })?;
     }
     let mut import = HistoryImport::new(place, user)?;
     let mut done = 0;
     for file in from {
-        pieces::each(file, &mut |piece| {
+        pieces::for_each_piece(file, &mut |piece| {
             done += 1;
             import.take(piece)?;
             if import.is_full() {
@@ -62,7 +64,7 @@ pub(super) fn keep(
     progress("conversations", done, all);
     let count = import.count;
     if count.added + count.present == 0 {
-        return Err(unreadable(
+        return Err(unreadable_error(
             "it contains no archive, conversation, or export",
         ));
     }
@@ -71,7 +73,7 @@ pub(super) fn keep(
 
 /// An import in progress.
 pub(super) struct HistoryImport<'a> {
-    place: &'a ArchivePaths,
+    paths: &'a ArchivePaths,
     user: &'a UserId,
     /// Hashes of the questions with answers already in the history.
     known: HashSet<[u8; 32]>,
@@ -89,13 +91,13 @@ impl<'a> HistoryImport<'a> {
         let whose = user.clone();
         let mut known = HashSet::new();
         let known = place.store.read_now(move |db| {
-            archive::each_answer(db, &whose, |question, answer| {
+            archive::for_each_answer(db, &whose, |question, answer| {
                 known.insert(hash(question, answer));
             })?;
             Ok(known)
         })?;
         Ok(Self {
-            place,
+            paths: place,
             user,
             known,
             batch: Vec::new(),
@@ -105,14 +107,14 @@ impl<'a> HistoryImport<'a> {
     }
 
     fn is_full(&self) -> bool {
-        self.batch.len() >= BATCH.0 || self.bytes >= BATCH.1
+        self.batch.len() >= BATCH_LIMITS.0 || self.bytes >= BATCH_LIMITS.1
     }
 
     fn take(&mut self, piece: &[u8]) -> Result<()> {
         let value: Value = serde_json::from_slice(piece).unwrap_or_default();
         let thread = match chat_exports::thread(&value) {
             Some(thread) => self.imported(&thread)?,
-            None => match foreign::past(&value) {
+            None => match foreign::past_conversation(&value) {
                 Some(one) if !self.known.insert(hash(&one.question, &one.answer)) => {
                     self.count.present += 1;
                     return Ok(());
@@ -136,7 +138,7 @@ impl<'a> HistoryImport<'a> {
     /// Returns an error if a request, a plan, or an answer cannot be written as JSON.
     pub fn imported(&self, thread: &ForeignThread) -> Result<ImportedThread> {
         let first = &thread.turns[0];
-        let source = match thread.source.as_str() {
+        let source = match thread.source_id.as_str() {
             "" => crate::crypto::hex(&hash(&first.question, &first.answer)),
             source => source.to_owned(),
         };
@@ -147,12 +149,12 @@ impl<'a> HistoryImport<'a> {
                 .fold(0, |sum, byte| (sum << 8) | u128::from(*byte));
             AnalysisId::new(made, number)
         };
-        let begun = first.made.unwrap_or_default();
+        let begun = first.created.unwrap_or_default();
         let mut turns: Vec<ImportedTurn> = Vec::with_capacity(thread.turns.len());
         let mut earliest = begun;
         for (turn, one) in thread.turns.iter().enumerate() {
             // Turns are sorted by ID, so each needs a later time than the one before it.
-            let made = one.made.unwrap_or_default().max(earliest);
+            let made = one.created.unwrap_or_default().max(earliest);
             earliest = made + Duration::from_millis(1);
             let follows = turns.last().map(|last| last.id.clone());
             turns.push(imported_turn(id(turn, made), follows, one)?);
@@ -161,8 +163,8 @@ impl<'a> HistoryImport<'a> {
             "" => title_of(&first.question),
             title => title.chars().take(MAX_TITLE).collect(),
         };
-        let created = first.made.unwrap_or_else(clock::now);
-        let last = thread.turns.iter().filter_map(|turn| turn.made).max();
+        let created = first.created.unwrap_or_else(clock::now);
+        let last = thread.turns.iter().filter_map(|turn| turn.created).max();
         Ok(ImportedThread {
             id: ThreadId::from_first_analysis(&id(0, begun)),
             title,
@@ -183,8 +185,8 @@ impl<'a> HistoryImport<'a> {
             return Ok(());
         }
         let user = self.user.clone();
-        let store = &self.place.store;
-        let outcomes = store.write_now(move |db| imported::add(db, &user, &batch))?;
+        let store = &self.paths.store;
+        let outcomes = store.write_now(move |db| imported::add_threads(db, &user, &batch))?;
         for outcome in outcomes {
             match outcome {
                 ImportOutcome::Added => self.count.added += 1,
@@ -198,7 +200,7 @@ impl<'a> HistoryImport<'a> {
 
 /// Converts a conversation of the other formats to a thread of one analysis.
 fn single_turn_thread(one: &ForeignConversation) -> Result<ImportedThread> {
-    let made = one.made.unwrap_or_else(clock::now);
+    let made = one.created.unwrap_or_else(clock::now);
     let id = AnalysisId::new(made, random_number()?);
     Ok(ImportedThread {
         id: ThreadId::from_first_analysis(&id),
@@ -214,8 +216,8 @@ fn imported_turn(
     follows: Option<AnalysisId>,
     one: &ForeignConversation,
 ) -> Result<ImportedTurn> {
-    let (plan, given) = foreign::planned(one);
-    let (request, context) = foreign::requested(one, &plan);
+    let (plan, given) = foreign::plan_and_answers(one);
+    let (request, context) = foreign::request_and_context(one, &plan);
     let models = request.models.iter().chain(&request.ultra_model);
     let answers = given.iter().map(|answer| {
         Ok(ImportedAnswer {
@@ -235,7 +237,7 @@ fn imported_turn(
         pattern: plan.pattern,
         question: one.question.clone(),
         answer: one.answer.clone(),
-        created: one.made.unwrap_or_else(clock::now),
+        created: one.created.unwrap_or_else(clock::now),
     })
 }
 

@@ -12,7 +12,7 @@ use crate::domain::chat::{Finish, Message, MessageRole, Task, Usage, estimate_to
 use crate::domain::parameters::Parameters;
 use crate::domain::request::{Request, RunContext};
 use crate::domain::time::Timestamp;
-use crate::store::imported::TOPIC;
+use crate::store::imported::IMPORTED_TOPIC;
 
 /// Maximum length of a model name, in characters.
 const MAX_NAME_CHARS: usize = 100;
@@ -28,26 +28,26 @@ pub(super) struct ForeignConversation {
     pub drafts: Vec<(String, String)>,
     pub writer: String,
     pub answer: String,
-    pub made: Option<Timestamp>,
+    pub created: Option<Timestamp>,
 }
 
 /// Parses a conversation in the format of OpenAI's tools, or an export of the predecessor; `None` for anything else.
-pub(super) fn past(value: &Value) -> Option<ForeignConversation> {
+pub(super) fn past_conversation(value: &Value) -> Option<ForeignConversation> {
     let one = match value["messages"].is_array() {
         true => conversation(value)?,
-        false => predecessor(value)?,
+        false => predecessor_conversation(value)?,
     };
     let is_whole = !one.question.trim().is_empty() && !one.answer.trim().is_empty();
     is_whole.then_some(one)
 }
 
 fn text(value: &Value, names: &[&str]) -> Option<String> {
-    let mut found = names.iter().filter_map(|name| spoken(&value[*name]));
+    let mut found = names.iter().filter_map(|name| message_text(&value[*name]));
     found.find(|text| !text.trim().is_empty())
 }
 
 // Extracts the text from a string, a list of parts, or an object that contains one.
-fn spoken(value: &Value) -> Option<String> {
+fn message_text(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => Some(text.clone()),
         Value::Array(parts) => {
@@ -76,7 +76,7 @@ pub(super) fn model(name: Option<&str>) -> String {
     }
 }
 
-fn made(value: &Value) -> Option<Timestamp> {
+fn created_at(value: &Value) -> Option<Timestamp> {
     let names = ["created", "created_at", "timestamp", "create_time"];
     names.iter().find_map(|name| match &value[*name] {
         // Some exports omit the Z for UTC.
@@ -103,7 +103,7 @@ fn conversation(value: &Value) -> Option<ForeignConversation> {
             // Tool calls and their results are not part of the conversation.
             _ => continue,
         };
-        let text = spoken(&message["content"]).unwrap_or_default();
+        let text = message_text(&message["content"]).unwrap_or_default();
         if !text.is_empty() {
             turns.push(Message::new(role, text));
         }
@@ -126,11 +126,11 @@ fn conversation(value: &Value) -> Option<ForeignConversation> {
         drafts: Vec::new(),
         writer,
         answer,
-        made: made(value),
+        created: created_at(value),
     })
 }
 
-fn predecessor(value: &Value) -> Option<ForeignConversation> {
+fn predecessor_conversation(value: &Value) -> Option<ForeignConversation> {
     let inner = if value["results"]["ultra_synthesis"].is_null() && value["data"].is_object() {
         &value["data"]
     } else {
@@ -158,7 +158,7 @@ fn predecessor(value: &Value) -> Option<ForeignConversation> {
             _ => continue,
         };
         for (name, said) in rows {
-            if let Some(text) = spoken(said).filter(|text| !text.trim().is_empty()) {
+            if let Some(text) = message_text(said).filter(|text| !text.trim().is_empty()) {
                 drafts.push((model(name), text));
             }
         }
@@ -187,11 +187,11 @@ fn predecessor(value: &Value) -> Option<ForeignConversation> {
         writer: model(writer.or(drafts.first().map(|(model, _)| model.as_str()))),
         drafts,
         answer,
-        made: made(inner).or_else(|| made(&inner["metadata"])),
+        created: created_at(inner).or_else(|| created_at(&inner["metadata"])),
     })
 }
 
-pub(super) fn planned(one: &ForeignConversation) -> (Plan, Vec<StageAnswer>) {
+pub(super) fn plan_and_answers(one: &ForeignConversation) -> (Plan, Vec<StageAnswer>) {
     let seat = |model: &str| Member {
         model: model.to_owned(),
         parameters: Parameters::default(),
@@ -217,9 +217,9 @@ pub(super) fn planned(one: &ForeignConversation) -> (Plan, Vec<StageAnswer>) {
         .drafts
         .iter()
         .enumerate()
-        .map(|(member, (model, text))| given(0, member, model, text))
+        .map(|(member, (model, text))| draft_answer(0, member, model, text))
         .collect();
-    given.push(self::given(last, 0, &one.writer, &one.answer));
+    given.push(self::draft_answer(last, 0, &one.writer, &one.answer));
     let members = match is_panel {
         true => one.drafts.iter().map(|(model, _)| seat(model)).collect(),
         false => vec![seat(&one.writer)],
@@ -267,7 +267,7 @@ pub(super) fn planned(one: &ForeignConversation) -> (Plan, Vec<StageAnswer>) {
     (plan, given)
 }
 
-fn given(stage: usize, member: usize, model: &str, text: &str) -> StageAnswer {
+fn draft_answer(stage: usize, member: usize, model: &str, text: &str) -> StageAnswer {
     StageAnswer {
         stage,
         member,
@@ -294,7 +294,7 @@ fn given(stage: usize, member: usize, model: &str, text: &str) -> StageAnswer {
     }
 }
 
-pub(super) fn requested(one: &ForeignConversation, plan: &Plan) -> (Request, RunContext) {
+pub(super) fn request_and_context(one: &ForeignConversation, plan: &Plan) -> (Request, RunContext) {
     let models = plan.members.iter().map(|member| member.model.clone());
     let request = Request {
         prompt: one.question.clone(),
@@ -303,7 +303,7 @@ pub(super) fn requested(one: &ForeignConversation, plan: &Plan) -> (Request, Run
         ultra_model: Some(one.writer.clone()),
         cache: CacheUse::Off,
         detached: true,
-        topic: Some(TOPIC.to_owned()),
+        topic: Some(IMPORTED_TOPIC.to_owned()),
         depth: Some(Depth::Full),
         ..Request::default()
     };
@@ -319,7 +319,7 @@ mod tests {
     use super::*;
 
     fn read(piece: &[u8]) -> Option<ForeignConversation> {
-        past(&serde_json::from_slice(piece).ok()?)
+        past_conversation(&serde_json::from_slice(piece).ok()?)
     }
 
     #[test]
@@ -345,7 +345,7 @@ not json
             ("Why?", "So.", "imported/gpt-4o")
         );
         assert_eq!(
-            (one.turns.len(), one.made.map(Timestamp::millis)),
+            (one.turns.len(), one.created.map(Timestamp::millis)),
             (2, Some(1_700_000_000_000))
         );
         let other = &found[1];
@@ -354,7 +354,7 @@ not json
             (other.answer.as_str(), other.writer.as_str()),
             ("Both.", "imported/gpt-4")
         );
-        assert!(other.made.is_some());
+        assert!(other.created.is_some());
         for nothing in [
             "",
             "7",
@@ -376,7 +376,7 @@ not json
             answer: "Both.".into(),
             ..ForeignConversation::default()
         };
-        let (plan, given) = planned(&one);
+        let (plan, given) = plan_and_answers(&one);
         assert_eq!(
             (plan.stages.len(), plan.members.len(), given.len()),
             (2, 2, 3)

@@ -27,18 +27,18 @@ use crate::crypto;
 use crate::domain::id::{DocumentId, UserId};
 use crate::log;
 use crate::store::Store;
-use crate::store::archive::SCHEMA;
+use crate::store::archive::ROW_SCHEMA_VERSION;
 
-/// Magic bytes of a gzip file, and of a ZIP file.
-const GZIP: [u8; 2] = [0x1f, 0x8b];
-const ZIP: [u8; 2] = *b"PK";
+/// Magic bytes of a gzip file, and of a ZIP_MAGIC file.
+const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
+const ZIP_MAGIC: [u8; 2] = *b"PK";
 /// Value of the manifest's `format`.
-const FORMAT: &str = "quire-archive";
+const FORMAT_NAME: &str = "quire-archive";
 /// Name of the first entry.
-const MANIFEST: &str = "manifest.json";
+const MANIFEST_NAME: &str = "manifest.json";
 /// Folders for the tables and for the documents as uploaded.
-const TABLES: &str = "tables/";
-const ORIGINALS: &str = "documents/";
+const TABLES_FOLDER: &str = "tables/";
+const ORIGINALS_FOLDER: &str = "documents/";
 
 /// First entry of an archive.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -87,11 +87,11 @@ pub struct ArchivePaths {
     /// Folder of the original documents.
     documents: PathBuf,
     /// Fetches originals that exist only in the replica; `None` on the command line.
-    shelf: Option<documents::OriginalFiles>,
+    originals: Option<documents::OriginalFiles>,
     /// Folder for temporary files.
     scratch: PathBuf,
     /// Maximum size of a document, in bytes.
-    limit: u64,
+    max_bytes: u64,
 }
 
 /// Opens the configured installation for its operator; works while a server is running. Blocks.
@@ -111,9 +111,9 @@ fn of(store: Store, data_dir: &Path, limit: u64) -> ArchivePaths {
     ArchivePaths {
         store,
         documents: data_dir.join("documents"),
-        shelf: None,
+        originals: None,
         scratch: data_dir.join("tmp"),
-        limit,
+        max_bytes: limit,
     }
 }
 
@@ -140,7 +140,7 @@ impl Archives<'_> {
     /// Returns an error if the store cannot be read or the file cannot be written.
     pub async fn export(&self, user: &UserId) -> Result<TemporaryFile> {
         let (mut place, user) = (self.paths(), user.clone());
-        place.shelf = Some(self.documents.shelf().clone());
+        place.originals = Some(self.documents.originals().clone());
         let name = crypto::hex(&crypto::random::<16>()?);
         let work = move || {
             let file = TemporaryFile::new(place.scratch.join(format!("archive-{name}")));
@@ -181,7 +181,7 @@ impl Archives<'_> {
 impl ArchivePaths {
     /// Fetches a document's original if needed, and returns its path.
     fn original(&self, id: &str) -> Result<PathBuf> {
-        match (&self.shelf, DocumentId::parse(id)) {
+        match (&self.originals, DocumentId::parse(id)) {
             (Some(shelf), Some(id)) => shelf.fetch_blocking(&id),
             _ => Ok(self.documents.join(id)),
         }
@@ -197,39 +197,39 @@ impl ArchivePaths {
         to: &Path,
         progress: Progress<'_>,
     ) -> Result<ExportOutcome> {
-        pack::pack(self, user, to, progress)
+        pack::write_archive(self, user, to, progress)
     }
 
     /// Imports a file for a user: an archive, or conversations exported by other programs. Importing the same file
-    /// twice changes nothing. Uses at most 256 MiB of memory, whatever the file contains, even for a ZIP file.
+    /// twice changes nothing. Uses at most 256 MiB of memory, whatever the file contains, even for a ZIP_MAGIC file.
     /// Blocks.
     ///
     /// # Errors
     /// `BadRequest` for any other file; `TooLarge` if the file, or one row or conversation in it, exceeds a limit.
     /// Length limits are checked before anything is changed.
     pub fn import(&self, user: &UserId, from: &Path, progress: Progress<'_>) -> Result<Counts> {
-        let mut file = File::open(from).map_err(unreadable)?;
+        let mut file = File::open(from).map_err(unreadable_error)?;
         let mut first = [0; 2];
-        let length = file.read(&mut first).map_err(unreadable)?;
+        let length = file.read(&mut first).map_err(unreadable_error)?;
         match &first[..length] {
-            magic if *magic == GZIP => unpack::unpack(self, user, from, progress),
-            magic if *magic == ZIP => zip_export::keep(self, user, file, progress),
-            _ => conversations::keep(self, user, &[from], progress),
+            magic if *magic == GZIP_MAGIC => unpack::import_archive(self, user, from, progress),
+            magic if *magic == ZIP_MAGIC => zip_export::import_zip(self, user, file, progress),
+            _ => conversations::import_conversations(self, user, &[from], progress),
         }
     }
 }
 
 fn manifest(email: &str) -> Manifest {
     Manifest {
-        format: FORMAT.to_owned(),
-        schema: SCHEMA,
+        format: FORMAT_NAME.to_owned(),
+        schema: ROW_SCHEMA_VERSION,
         quire: env!("CARGO_PKG_VERSION").to_owned(),
         made: clock::now().to_string(),
         email: email.to_owned(),
     }
 }
 
-fn unreadable(error: impl std::fmt::Display) -> Error {
+fn unreadable_error(error: impl std::fmt::Display) -> Error {
     Error::new(
         Kind::BadRequest,
         format!("the archive cannot be read: {error}"),
@@ -237,7 +237,7 @@ fn unreadable(error: impl std::fmt::Display) -> Error {
     .resolve("choose a file written by quire export")
 }
 
-fn too_large(why: impl std::fmt::Display) -> Error {
+fn too_large_error(why: impl std::fmt::Display) -> Error {
     Error::new(Kind::TooLarge, format!("the archive cannot be read: {why}"))
         .resolve("choose a file written by quire export, or split it")
 }

@@ -9,8 +9,8 @@ use flate2::write::GzEncoder;
 use tar::{Builder, Header};
 
 use super::{
-    ArchivePaths, Counts, ExportOutcome, MANIFEST, ORIGINALS, Progress, TABLES, TableCount,
-    manifest,
+    ArchivePaths, Counts, ExportOutcome, MANIFEST_NAME, ORIGINALS_FOLDER, Progress, TABLES_FOLDER,
+    TableCount, manifest,
 };
 use crate::app::documents::open_new;
 use crate::app::{Error, Result};
@@ -26,7 +26,7 @@ type TarWriter = Builder<GzEncoder<BufWriter<File>>>;
 ///
 /// # Errors
 /// `Conflict` if the file exists; `Internal` if it cannot be written or the store cannot be read.
-pub(super) fn pack(
+pub(super) fn write_archive(
     place: &ArchivePaths,
     user: &UserId,
     to: &Path,
@@ -35,14 +35,14 @@ pub(super) fn pack(
     let wanted = user.clone();
     let found = place.store.read_now(move |db| users::by_id(db, &wanted))?;
     let email = found.map_or_else(String::new, |user| user.email.to_string());
-    let file = BufWriter::new(open_new(to).map_err(|error| unwritten(to, &error))?);
+    let file = BufWriter::new(open_new(to).map_err(|error| write_error(to, &error))?);
     let mut tar = Builder::new(GzEncoder::new(file, Compression::default()));
-    let written = fill(place, user, &email, &mut tar, progress);
+    let written = write_entries(place, user, &email, &mut tar, progress);
     let closed = written.and_then(|outcome| {
         let file = tar.into_inner().and_then(GzEncoder::finish);
         let file = file.and_then(|file| file.into_inner().map_err(|error| error.into_error()));
         file.and_then(|file| file.sync_all())
-            .map_err(|error| unwritten(to, &error))?;
+            .map_err(|error| write_error(to, &error))?;
         Ok(outcome)
     });
     if closed.is_err() {
@@ -52,7 +52,7 @@ pub(super) fn pack(
     closed
 }
 
-fn fill(
+fn write_entries(
     place: &ArchivePaths,
     user: &UserId,
     email: &str,
@@ -60,9 +60,9 @@ fn fill(
     progress: Progress<'_>,
 ) -> Result<ExportOutcome> {
     let first = serde_json::to_vec_pretty(&manifest(email)).map_err(Error::internal)?;
-    append(tar, MANIFEST, first.len() as u64, &first[..])?;
+    append(tar, MANIFEST_NAME, first.len() as u64, &first[..])?;
     let mut counts = Counts::new();
-    for table in archive::TABLES {
+    for table in archive::ARCHIVE_TABLES {
         let added = rows(place, user, table, tar, progress)?;
         counts.push((
             table.name.to_owned(),
@@ -85,7 +85,7 @@ fn fill(
                 "{id} ({name}): its file has {length} of {size} bytes"
             ));
         }
-        append(tar, &format!("{ORIGINALS}{id}"), length, file)?;
+        append(tar, &format!("{ORIGINALS_FOLDER}{id}"), length, file)?;
         added += 1;
         progress("original documents", added, 0);
     }
@@ -115,7 +115,7 @@ fn rows(
 ) -> Result<u64> {
     let name = hex(&random::<16>()?);
     let path = place.scratch.join(format!("export-{name}"));
-    let file = scratch(&path).map_err(Error::internal)?;
+    let file = create_scratch_file(&path).map_err(Error::internal)?;
     // Unlinked right away, so that a crash cannot leave it behind.
     let _ = std::fs::remove_file(&path);
     // Read and write in one closure, so that the table is consistent.
@@ -123,7 +123,7 @@ fn rows(
     let work = move |db: &store::Reader| {
         let mut out = BufWriter::new(reader);
         let (mut count, mut failed) = (0u64, None);
-        archive::each(db, table, &user, |row| {
+        archive::for_each_row(db, table, &user, |row| {
             let line = serde_json::Value::Object(row);
             if let Err(error) = writeln!(out, "{line}") {
                 failed = Some(error);
@@ -143,12 +143,12 @@ fn rows(
     let mut file = file;
     let length = file.stream_position().map_err(Error::internal)?;
     file.seek(SeekFrom::Start(0)).map_err(Error::internal)?;
-    let path = format!("{TABLES}{}.jsonl", table.name);
+    let path = format!("{TABLES_FOLDER}{}.jsonl", table.name);
     append(tar, &path, length, file.take(length))?;
     Ok(count)
 }
 
-fn scratch(path: &Path) -> std::io::Result<File> {
+fn create_scratch_file(path: &Path) -> std::io::Result<File> {
     let mut options = File::options();
     options.read(true).write(true).create_new(true);
     #[cfg(unix)]
@@ -158,12 +158,12 @@ fn scratch(path: &Path) -> std::io::Result<File> {
 
 fn documents(place: &ArchivePaths, user: &UserId) -> Result<Vec<ExportedDocument>> {
     let user = user.clone();
-    let Some(table) = archive::TABLES.first() else {
+    let Some(table) = archive::ARCHIVE_TABLES.first() else {
         return Ok(Vec::new());
     };
     let read = place.store.read_now(move |db| {
         let mut found = Vec::new();
-        archive::each(db, table, &user, |row| {
+        archive::for_each_row(db, table, &user, |row| {
             let text = |name: &str| row.get(name)?.as_str().map(str::to_owned);
             found.extend(text("id").map(|id| ExportedDocument {
                 id,
@@ -186,7 +186,7 @@ fn append(tar: &mut TarWriter, path: &str, length: u64, data: impl Read) -> Resu
     appended.map_err(Error::internal)
 }
 
-fn unwritten(to: &Path, error: &std::io::Error) -> Error {
+fn write_error(to: &Path, error: &std::io::Error) -> Error {
     let why = format!("cannot write {}: {error}", to.display());
     match error.kind() {
         std::io::ErrorKind::AlreadyExists => {

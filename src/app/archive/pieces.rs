@@ -7,7 +7,7 @@ use std::path::Path;
 
 use serde::de::IgnoredAny;
 
-use super::{too_large, unreadable};
+use super::{too_large_error, unreadable_error};
 use crate::app::Result;
 
 /// Maximum size of a file, in bytes (256 MiB).
@@ -20,39 +20,43 @@ const MAX_PIECE: u64 = 16 << 20;
 /// # Errors
 /// `TooLarge` if the file or a piece exceeds its limit; `BadRequest` if the file cannot be read; and any error of
 /// `take`.
-pub(super) fn each(from: &Path, take: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<()> {
-    let mut file = File::open(from).map_err(unreadable)?;
-    let length = file.metadata().map_err(unreadable)?.len();
+pub(super) fn for_each_piece(from: &Path, take: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<()> {
+    let mut file = File::open(from).map_err(unreadable_error)?;
+    let length = file.metadata().map_err(unreadable_error)?.len();
     if length > MAX_FILE {
         let most = MAX_FILE >> 20;
-        return Err(too_large(format!("it is larger than {most} MiB")));
+        return Err(too_large_error(format!("it is larger than {most} MiB")));
     }
     if length <= MAX_PIECE {
         let mut text = Vec::new();
-        file.read_to_end(&mut text).map_err(unreadable)?;
+        file.read_to_end(&mut text).map_err(unreadable_error)?;
         let text = text.strip_prefix(BOM).unwrap_or(&text);
         let is_list = text.trim_ascii_start().starts_with(b"[");
         if !is_list && serde_json::from_slice::<IgnoredAny>(text).is_ok() {
             return take(text);
         }
-        file.seek(SeekFrom::Start(0)).map_err(unreadable)?;
+        file.seek(SeekFrom::Start(0)).map_err(unreadable_error)?;
     }
     let mut source = BufReader::with_capacity(64 << 10, file);
-    if source.fill_buf().map_err(unreadable)?.starts_with(BOM) {
+    if source
+        .fill_buf()
+        .map_err(unreadable_error)?
+        .starts_with(BOM)
+    {
         source.consume(BOM.len());
     }
-    match first(&mut source)? {
-        Some(b'[') => elements(&mut source, take),
-        _ => lines(&mut source, take),
+    match first_byte(&mut source)? {
+        Some(b'[') => for_each_element(&mut source, take),
+        _ => for_each_line(&mut source, take),
     }
 }
 
 const BOM: &[u8] = "\u{feff}".as_bytes();
 
 // Returns the first non-whitespace byte, without consuming it.
-fn first(source: &mut impl BufRead) -> Result<Option<u8>> {
+fn first_byte(source: &mut impl BufRead) -> Result<Option<u8>> {
     loop {
-        let text = source.fill_buf().map_err(unreadable)?;
+        let text = source.fill_buf().map_err(unreadable_error)?;
         let space = text.iter().take_while(|byte| byte.is_ascii_whitespace());
         let (space, end) = (space.count(), text.len());
         let found = text.get(space).copied();
@@ -64,17 +68,22 @@ fn first(source: &mut impl BufRead) -> Result<Option<u8>> {
     }
 }
 
-fn lines(source: &mut impl BufRead, take: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<()> {
+fn for_each_line(
+    source: &mut impl BufRead,
+    take: &mut dyn FnMut(&[u8]) -> Result<()>,
+) -> Result<()> {
     let mut line = Vec::new();
     loop {
         line.clear();
         let mut bounded = source.take(MAX_PIECE + 1);
-        let read = bounded.read_until(b'\n', &mut line).map_err(unreadable)?;
+        let read = bounded
+            .read_until(b'\n', &mut line)
+            .map_err(unreadable_error)?;
         if read == 0 {
             return Ok(());
         }
         if read as u64 > MAX_PIECE {
-            return Err(too_long());
+            return Err(too_long_error());
         }
         if !line.trim_ascii().is_empty() {
             take(&line)?;
@@ -82,11 +91,14 @@ fn lines(source: &mut impl BufRead, take: &mut dyn FnMut(&[u8]) -> Result<()>) -
     }
 }
 
-fn elements(source: &mut impl BufRead, take: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<()> {
+fn for_each_element(
+    source: &mut impl BufRead,
+    take: &mut dyn FnMut(&[u8]) -> Result<()>,
+) -> Result<()> {
     let mut piece = Vec::new();
     let mut scan = ListScan::default();
     loop {
-        let text = source.fill_buf().map_err(unreadable)?;
+        let text = source.fill_buf().map_err(unreadable_error)?;
         let read = text.len();
         if read == 0 {
             break;
@@ -101,7 +113,7 @@ fn elements(source: &mut impl BufRead, take: &mut dyn FnMut(&[u8]) -> Result<()>
                 }
             }
             if piece.len() as u64 > MAX_PIECE {
-                return Err(too_long());
+                return Err(too_long_error());
             }
         }
         source.consume(read);
@@ -165,9 +177,9 @@ impl ListScan {
     }
 }
 
-fn too_long() -> crate::app::Error {
+fn too_long_error() -> crate::app::Error {
     let most = MAX_PIECE >> 20;
-    too_large(format!("a conversation in it is longer than {most} MiB"))
+    too_large_error(format!("a conversation in it is longer than {most} MiB"))
 }
 
 #[cfg(test)]
@@ -197,7 +209,7 @@ mod tests {
     fn pieces(name: &str, text: &str) -> Vec<String> {
         let file = Scratch::new(name, text.as_bytes());
         let mut found = Vec::new();
-        let read = each(&file.0, &mut |piece| {
+        let read = for_each_piece(&file.0, &mut |piece| {
             found.push(String::from_utf8_lossy(piece).trim().to_owned());
             Ok(())
         });
@@ -236,7 +248,7 @@ mod tests {
         let long = "x".repeat(MAX_PIECE as usize + 1);
         for (name, text) in [("line", long.clone()), ("list", format!("[\"{long}\"]"))] {
             let file = Scratch::new(name, text.as_bytes());
-            let kind = each(&file.0, &mut |_| Ok(())).map_err(|error| error.kind);
+            let kind = for_each_piece(&file.0, &mut |_| Ok(())).map_err(|error| error.kind);
             assert_eq!(kind, Err(Kind::TooLarge), "{name}");
         }
     }

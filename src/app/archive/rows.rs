@@ -11,7 +11,7 @@ use serde::de::{
 };
 use serde_json::{Map, Value};
 
-use super::{too_large, unreadable};
+use super::{too_large_error, unreadable_error};
 use crate::app;
 use crate::domain::json;
 use crate::store::archive::ArchiveTable;
@@ -48,10 +48,10 @@ impl<R: Read> Lines<R> {
         self.line.clear();
         let mut bounded = (&mut self.source).take(self.table.max_row + 1);
         let read = bounded.read_until(b'\n', &mut self.line);
-        let read = read.map_err(unreadable)? as u64;
+        let read = read.map_err(unreadable_error)? as u64;
         if read > self.table.max_row {
             let (name, most) = (self.table.name, self.table.max_row >> 20);
-            return Err(too_large(format!(
+            return Err(too_large_error(format!(
                 "a row of {name} in it is longer than {most} MiB"
             )));
         }
@@ -77,7 +77,7 @@ impl<R: Read> Lines<R> {
         if self.line.capacity() > 1 << 20 {
             self.line = Vec::new();
         }
-        let row = row.map_err(|_| unreadable("a line in it is not a row"))?;
+        let row = row.map_err(|_| unreadable_error("a line in it is not a row"))?;
         Ok(Some((row, length)))
     }
 }
@@ -116,12 +116,13 @@ impl RowLimits {
 
 fn size(table: &ArchiveTable, name: &str, value: &Value) -> usize {
     // Memory used by a cell in addition to its text, in bytes.
-    const CELL: usize = 64;
+    const CELL_OVERHEAD: usize = 64;
     let text = value.as_str().unwrap_or_default();
-    CELL + match table.json.contains(&name) {
-        true => json::memory(text.as_bytes()),
-        false => text.len(),
-    }
+    CELL_OVERHEAD
+        + match table.json.contains(&name) {
+            true => json::estimated_memory(text.as_bytes()),
+            false => text.len(),
+        }
 }
 
 /// Deserializes an object, keeping only these columns.
@@ -208,10 +209,10 @@ mod tests {
 
     use super::*;
     use crate::app::Kind;
-    use crate::store::archive::TABLES;
+    use crate::store::archive::ARCHIVE_TABLES;
 
     fn table(name: &str) -> &'static ArchiveTable {
-        let found = TABLES.iter().find(|table| table.name == name);
+        let found = ARCHIVE_TABLES.iter().find(|table| table.name == name);
         found.expect("a table")
     }
 

@@ -40,9 +40,9 @@ fn place(scratch: &Scratch) -> ArchivePaths {
     ArchivePaths {
         store: store.expect("a database"),
         documents: scratch.0.join("documents"),
-        shelf: None,
+        originals: None,
         scratch: scratch.0.join("tmp"),
-        limit: 1 << 20,
+        max_bytes: 1 << 20,
     }
 }
 
@@ -58,7 +58,7 @@ fn a_conversation_with_a_row_that_does_not_fit_leaves_nothing_behind() {
         ..foreign::ForeignConversation::default()
     };
     let thread = chat_exports::ForeignThread {
-        source: "c-1".into(),
+        source_id: "c-1".into(),
         title: "A title".into(),
         turns: vec![one],
     };
@@ -77,7 +77,7 @@ fn a_conversation_with_a_row_that_does_not_fit_leaves_nothing_behind() {
         let whose = user.clone();
         let mut found = 0;
         let read = place.store.read_now(move |db| {
-            archive::each_answer(db, &whose, |_, _| found += 1)?;
+            archive::for_each_answer(db, &whose, |_, _| found += 1)?;
             Ok(found)
         });
         read.expect("a store")
@@ -112,7 +112,7 @@ fn archive(scratch: &Scratch, schema: u32, files: &[(&str, Vec<u8>)]) -> PathBuf
     let mut first = manifest("x@example.com");
     first.schema = schema;
     let first = serde_json::to_vec(&first).expect("JSON");
-    let first = std::iter::once((MANIFEST, first));
+    let first = std::iter::once((MANIFEST_NAME, first));
     for (name, bytes) in first.chain(files.iter().cloned()) {
         let mut header = Header::new_gnu();
         header.set_size(bytes.len() as u64);
@@ -157,11 +157,11 @@ fn imported_rows_never_refer_to_another_users_data() {
     );
     let theirs = place.store.read_now(|db| {
         let mut ids = Vec::new();
-        let mut tables = crate::store::archive::TABLES.iter();
+        let mut tables = crate::store::archive::ARCHIVE_TABLES.iter();
         let table = tables
             .find(|table| table.name == "analyses")
             .expect("its table");
-        crate::store::archive::each(
+        crate::store::archive::for_each_row(
             db,
             table,
             &UserId::new(Timestamp::from_millis(1), 1),
@@ -178,7 +178,7 @@ fn imported_rows_never_refer_to_another_users_data() {
     let vote = json!({ "analysis_id": theirs, "user_id": ada, "choice": "x", "created": 1 });
     let path = archive(
         &scratch,
-        SCHEMA,
+        ROW_SCHEMA_VERSION,
         &[
             ("tables/stage_answers.jsonl", lines(&[answer])),
             ("tables/votes.jsonl", lines(&[vote])),
@@ -206,7 +206,7 @@ fn unreadable_imported_rows_are_removed() {
     let recipe = crate::domain::id::RecipeId::new(Timestamp::from_millis(9), 3).to_string();
     let path = archive(
         &scratch,
-        SCHEMA,
+        ROW_SCHEMA_VERSION,
         &[
             (
                 "tables/recipes.jsonl",
@@ -268,10 +268,10 @@ fn an_analysis_running_elsewhere_is_not_resumed_here() {
     import(&place, &user, &file).expect("taken");
     let rows = place.store.read_now(|db| {
         let mut rows = Vec::new();
-        let table = crate::store::archive::TABLES.iter();
+        let table = crate::store::archive::ARCHIVE_TABLES.iter();
         let table = table.into_iter().find(|table| table.name == "analyses");
         let user = UserId::new(Timestamp::from_millis(1), 1);
-        crate::store::archive::each(db, table.expect("a table"), &user, |row| {
+        crate::store::archive::for_each_row(db, table.expect("a table"), &user, |row| {
             rows.push(row);
             true
         })?;
@@ -298,7 +298,11 @@ fn an_analysis_running_elsewhere_is_not_resumed_here() {
         row.insert("status".to_owned(), json!(status));
         row.insert("finished".to_owned(), json!(finished));
         let rows = lines(&[Value::Object(row)]);
-        let path = archive(&scratch, SCHEMA, &[("tables/analyses.jsonl", rows)]);
+        let path = archive(
+            &scratch,
+            ROW_SCHEMA_VERSION,
+            &[("tables/analyses.jsonl", rows)],
+        );
         let counts = import(&place, &user, &path).expect("taken");
         let count = count(&counts, "analyses");
         assert_eq!(
@@ -314,13 +318,13 @@ fn a_damaged_or_newer_archive_changes_nothing() {
     let scratch = Scratch::new("newer");
     let place = place(&scratch);
     let user = person(&place, 1);
-    let newer = archive(&scratch, SCHEMA + 1, &[]);
+    let newer = archive(&scratch, ROW_SCHEMA_VERSION + 1, &[]);
     let refused = import(&place, &user, &newer).expect_err("refused");
     assert_eq!(refused.kind, Kind::Conflict);
     for bytes in [&b"[]\n"[..], b"{\n", b"{}{}\n", b"\xff\n"] {
         let path = archive(
             &scratch,
-            SCHEMA,
+            ROW_SCHEMA_VERSION,
             &[("tables/analyses.jsonl", bytes.to_vec())],
         );
         let refused = import(&place, &user, &path).expect_err("refused");
@@ -329,7 +333,7 @@ fn a_damaged_or_newer_archive_changes_nothing() {
     // Truncated at any point, it is refused or its complete part is imported, without a panic.
     let whole = archive(
         &scratch,
-        SCHEMA,
+        ROW_SCHEMA_VERSION,
         &[("tables/analyses.jsonl", lines(&[json!({ "id": "x" })]))],
     );
     let bytes = std::fs::read(&whole).expect("a file");

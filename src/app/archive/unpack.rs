@@ -12,15 +12,15 @@ use tar::{Archive, Entry};
 
 use super::rows::{Lines, RowLimits};
 use super::{
-    ArchivePaths, Counts, FORMAT, MANIFEST, Manifest, ORIGINALS, Progress, TABLES, TableCount,
-    too_large, unreadable,
+    ArchivePaths, Counts, FORMAT_NAME, MANIFEST_NAME, Manifest, ORIGINALS_FOLDER, Progress,
+    TABLES_FOLDER, TableCount, too_large_error, unreadable_error,
 };
 use crate::app::documents::{TemporaryFile, open_new};
 use crate::app::{Error, Kind, Result};
 use crate::crypto::{hex, sha256};
 use crate::domain::id::{UserId, ulid};
 use crate::domain::time::Timestamp;
-use crate::store::archive::{self, ArchiveTable, SCHEMA};
+use crate::store::archive::{self, ArchiveTable, ROW_SCHEMA_VERSION};
 
 /// Maximum size of all entries together, in bytes (16 GiB).
 const MAX_BYTES: u64 = 16 << 30;
@@ -29,9 +29,9 @@ const MAX_IDS: usize = 500_000;
 /// Maximum number of entries: one per table, and the original documents.
 const MAX_FILES: usize = 500_000;
 /// Number of leading characters of an ID that encode its time.
-const TIME: usize = 10;
+const ID_TIME_CHARS: usize = 10;
 /// Rows per transaction, and bytes after which no more are added to it.
-const BATCH: usize = 100;
+const BATCH_ROWS: usize = 100;
 const BATCH_BYTES: u64 = 1 << 20;
 
 type TarReader = Archive<GzDecoder<BufReader<File>>>;
@@ -44,7 +44,7 @@ struct KnownIds {
     /// IDs that already exist.
     present: BTreeSet<String>,
     /// IDs that this import has inserted.
-    put: BTreeMap<&'static str, BTreeSet<String>>,
+    inserted: BTreeMap<&'static str, BTreeSet<String>>,
 }
 
 /// Imports an archive for a user.
@@ -52,7 +52,7 @@ struct KnownIds {
 /// # Errors
 /// `BadRequest` for a file that is not an archive or is damaged; `Conflict` for one of a newer version; `TooLarge`
 /// above a limit.
-pub(super) fn unpack(
+pub(super) fn import_archive(
     place: &ArchivePaths,
     user: &UserId,
     from: &Path,
@@ -61,15 +61,15 @@ pub(super) fn unpack(
     let mut ids = scan_ids(place, user, from)?;
     let mut counts: BTreeMap<String, TableCount> = BTreeMap::new();
     let mut order = Vec::new();
-    let mut tar = opened(from)?;
-    for entry in tar.entries().map_err(unreadable)?.raw(true) {
-        let entry = entry.map_err(unreadable)?;
+    let mut tar = open_tar(from)?;
+    for entry in tar.entries().map_err(unreadable_error)?.raw(true) {
+        let entry = entry.map_err(unreadable_error)?;
         let name = name_of(&entry)?;
-        if let Some(table) = table_of(&name).filter(|table| table.is_taken) {
+        if let Some(table) = table_of(&name).filter(|table| table.is_imported) {
             let count = rows(place, user, table, entry, &mut ids, progress)?;
             order.push(table.name.to_owned());
             counts.insert(table.name.to_owned(), count);
-        } else if let Some(id) = name.strip_prefix(ORIGINALS) {
+        } else if let Some(id) = name.strip_prefix(ORIGINALS_FOLDER) {
             let label = "original documents";
             if !counts.contains_key(label) {
                 order.push(label.to_owned());
@@ -91,39 +91,43 @@ pub(super) fn unpack(
     Ok(counts.collect())
 }
 
-fn opened(from: &Path) -> Result<TarReader> {
-    let file = File::open(from).map_err(unreadable)?;
+fn open_tar(from: &Path) -> Result<TarReader> {
+    let file = File::open(from).map_err(unreadable_error)?;
     Ok(Archive::new(GzDecoder::new(BufReader::new(file))))
 }
 
 fn name_of(entry: &Entry<'_, impl Read>) -> Result<String> {
     let path = entry.path_bytes();
-    let name = std::str::from_utf8(&path).map_err(unreadable)?;
+    let name = std::str::from_utf8(&path).map_err(unreadable_error)?;
     Ok(name.to_owned())
 }
 
 fn table_of(name: &str) -> Option<&'static ArchiveTable> {
-    let name = name.strip_prefix(TABLES)?.strip_suffix(".jsonl")?;
-    archive::TABLES.iter().find(|table| table.name == name)
+    let name = name.strip_prefix(TABLES_FOLDER)?.strip_suffix(".jsonl")?;
+    archive::ARCHIVE_TABLES
+        .iter()
+        .find(|table| table.name == name)
 }
 
 // First pass, before anything is changed: checks the limits and finds out which IDs are already in use here.
 // Entries are read raw, because the tar crate would read an extended name of any length into memory, and our
 // archives do not need one.
 fn scan_ids(place: &ArchivePaths, user: &UserId, from: &Path) -> Result<KnownIds> {
-    let mut tar = opened(from)?;
-    let mut entries = tar.entries().map_err(unreadable)?.raw(true);
-    let first = entries.next().ok_or_else(|| unreadable("it is empty"))?;
-    let first = first.map_err(unreadable)?;
-    if name_of(&first)? != MANIFEST {
-        return Err(unreadable("it is not a Quire archive"));
+    let mut tar = open_tar(from)?;
+    let mut entries = tar.entries().map_err(unreadable_error)?.raw(true);
+    let first = entries
+        .next()
+        .ok_or_else(|| unreadable_error("it is empty"))?;
+    let first = first.map_err(unreadable_error)?;
+    if name_of(&first)? != MANIFEST_NAME {
+        return Err(unreadable_error("it is not a Quire archive"));
     }
     let manifest: Manifest = serde_json::from_reader(first.take(1 << 16))
-        .map_err(|_| unreadable("its manifest is damaged"))?;
-    if manifest.format != FORMAT {
-        return Err(unreadable("it is not a Quire archive"));
+        .map_err(|_| unreadable_error("its manifest is damaged"))?;
+    if manifest.format != FORMAT_NAME {
+        return Err(unreadable_error("it is not a Quire archive"));
     }
-    if manifest.schema > SCHEMA {
+    if manifest.schema > ROW_SCHEMA_VERSION {
         let why = format!(
             "the archive is from a newer version of Quire ({})",
             manifest.quire
@@ -135,13 +139,13 @@ fn scan_ids(place: &ArchivePaths, user: &UserId, from: &Path) -> Result<KnownIds
     let mut ids = KnownIds::default();
     let (mut bytes, mut files, mut number) = (0u64, 0, 0);
     for entry in entries {
-        let entry = entry.map_err(unreadable)?;
+        let entry = entry.map_err(unreadable_error)?;
         bytes = bytes.saturating_add(entry.size());
         files += 1;
         if bytes > MAX_BYTES || files > MAX_FILES {
-            return Err(too_large("it is larger than any archive may be"));
+            return Err(too_large_error("it is larger than any archive may be"));
         }
-        let Some(table) = table_of(&name_of(&entry)?).filter(|table| table.is_taken) else {
+        let Some(table) = table_of(&name_of(&entry)?).filter(|table| table.is_imported) else {
             continue;
         };
         let mut lines = Lines::new(entry, table);
@@ -152,16 +156,16 @@ fn scan_ids(place: &ArchivePaths, user: &UserId, from: &Path) -> Result<KnownIds
         while let Some((row, _)) = lines.next_row(&["id", "sha256"])? {
             number += 1;
             if number > MAX_IDS {
-                return Err(too_large("it is larger than any archive may be"));
+                return Err(too_large_error("it is larger than any archive may be"));
             }
-            settle(place, user, table, &row, &mut ids)?;
+            resolve_id_conflicts(place, user, table, &row, &mut ids)?;
         }
     }
     Ok(ids)
 }
 
 // Decides what an ID is mapped to: itself, the ID of an existing item, or a new one.
-fn settle(
+fn resolve_id_conflicts(
     place: &ArchivePaths,
     user: &UserId,
     table: &'static ArchiveTable,
@@ -176,7 +180,7 @@ fn settle(
     };
     let (id, hash) = (text("id"), text("sha256"));
     let (wanted, whose) = (id.clone(), user.clone());
-    let other = moved(user, &id);
+    let other = derived_id(user, &id);
     let new = other.clone();
     let read = place.store.read_now(move |db| {
         let owner = archive::owner_of(db, table, &wanted)?;
@@ -210,7 +214,7 @@ fn settle(
 
 // The replacement for an ID that another user already uses here; deterministic, so that a second import recognizes
 // it.
-fn moved(user: &UserId, id: &str) -> String {
+fn derived_id(user: &UserId, id: &str) -> String {
     let (kind, old) = id.split_once('_').unwrap_or(("x", id));
     let hash = sha256::hash(format!("{user} {id}").as_bytes());
     let number = hash[..10]
@@ -219,9 +223,13 @@ fn moved(user: &UserId, id: &str) -> String {
     let new = ulid(Timestamp::from_millis(0), number);
     // Keep the time, which orders lists.
     let time = old
-        .get(..TIME)
+        .get(..ID_TIME_CHARS)
         .filter(|time| time.bytes().all(|byte| byte.is_ascii_alphanumeric()));
-    format!("{kind}_{}{}", time.unwrap_or(&new[..TIME]), &new[TIME..])
+    format!(
+        "{kind}_{}{}",
+        time.unwrap_or(&new[..ID_TIME_CHARS]),
+        &new[ID_TIME_CHARS..]
+    )
 }
 
 fn rows(
@@ -238,40 +246,40 @@ fn rows(
     let mut lines = Lines::new(entry, table);
     loop {
         let (mut batch, mut bytes) = (Vec::new(), 0);
-        while batch.len() < BATCH && bytes < BATCH_BYTES {
+        while batch.len() < BATCH_ROWS && bytes < BATCH_BYTES {
             let Some((mut row, length)) = lines.next_row(&columns)? else {
                 break;
             };
-            match fate(table, &row, ids) {
-                RowFate::Put if sizes.admit(table, &row) => {
-                    renamed(&mut row, ids);
+            match row_fate(table, &row, ids) {
+                RowFate::Insert if sizes.admit(table, &row) => {
+                    rename_ids(&mut row, ids);
                     bytes += length;
                     batch.push(row);
                 }
                 RowFate::Present => count.present += 1,
-                RowFate::Put | RowFate::Refused => count.refused += 1,
+                RowFate::Insert | RowFate::Refused => count.refused += 1,
             }
         }
         if batch.is_empty() {
             return Ok(count);
         }
-        put(place, user, table, batch, ids, &mut count)?;
+        insert(place, user, table, batch, ids, &mut count)?;
         progress(table.name, count.added, 0);
     }
 }
 
 enum RowFate {
-    Put,
+    Insert,
     Present,
     Refused,
 }
 
-fn fate(table: &ArchiveTable, row: &Map<String, Value>, ids: &KnownIds) -> RowFate {
+fn row_fate(table: &ArchiveTable, row: &Map<String, Value>, ids: &KnownIds) -> RowFate {
     let text = |name: &str| row.get(name).and_then(Value::as_str).unwrap_or_default();
     let Some(parent) = table.parent else {
         return match ids.present.contains(text("id")) {
             true => RowFate::Present,
-            false => RowFate::Put,
+            false => RowFate::Insert,
         };
     };
     let id = text(parent);
@@ -279,14 +287,14 @@ fn fate(table: &ArchiveTable, row: &Map<String, Value>, ids: &KnownIds) -> RowFa
         return RowFate::Present;
     }
     let new = ids.renamed.get(id).map_or(id, String::as_str);
-    match ids.put.values().any(|put| put.contains(new)) {
-        true => RowFate::Put,
+    match ids.inserted.values().any(|put| put.contains(new)) {
+        true => RowFate::Insert,
         // Its parent belongs to another user or does not exist.
         false => RowFate::Refused,
     }
 }
 
-fn put(
+fn insert(
     place: &ArchivePaths,
     user: &UserId,
     table: &'static ArchiveTable,
@@ -302,12 +310,12 @@ fn put(
             if table.name == "recipes" {
                 free_name(db, &whose, &mut row)?;
             }
-            if !archive::put(db, table, &whose, row)? {
+            if !archive::insert_row(db, table, &whose, row)? {
                 continue;
             }
             match id.filter(|_| table.has_id) {
-                Some(id) if !archive::is_sound(db, table, &whose, &id) => {
-                    archive::remove(db, table, &whose, &id)?;
+                Some(id) if !archive::is_valid_row(db, table, &whose, &id) => {
+                    archive::remove_row(db, table, &whose, &id)?;
                 }
                 id => put.push(id),
             }
@@ -316,7 +324,7 @@ fn put(
     })?;
     count.added += put.len() as u64;
     count.refused += wanted - put.len() as u64;
-    let known = ids.put.entry(table.name).or_default();
+    let known = ids.inserted.entry(table.name).or_default();
     known.extend(put.into_iter().flatten());
     Ok(())
 }
@@ -343,13 +351,13 @@ fn free_name(
 }
 
 // IDs also occur in texts and in JSON within texts; every renamed one is replaced.
-fn renamed(row: &mut Map<String, Value>, ids: &KnownIds) {
+fn rename_ids(row: &mut Map<String, Value>, ids: &KnownIds) {
     if ids.renamed.is_empty() {
         return;
     }
     for value in row.values_mut() {
         if let Value::String(text) = value
-            && let Some(changed) = replaced(text, &ids.renamed)
+            && let Some(changed) = replace_ids(text, &ids.renamed)
         {
             *text = changed;
         }
@@ -357,9 +365,9 @@ fn renamed(row: &mut Map<String, Value>, ids: &KnownIds) {
 }
 
 /// Number of characters after an ID's underscore.
-const ULID: usize = 26;
+const ULID_CHARS: usize = 26;
 
-fn replaced(text: &str, renamed: &BTreeMap<String, String>) -> Option<String> {
+fn replace_ids(text: &str, renamed: &BTreeMap<String, String>) -> Option<String> {
     let (mut out, mut done) = (String::new(), 0);
     for (at, _) in text.match_indices('_') {
         let kind = text[..at]
@@ -367,7 +375,7 @@ fn replaced(text: &str, renamed: &BTreeMap<String, String>) -> Option<String> {
             .rev()
             .take_while(u8::is_ascii_lowercase)
             .count();
-        let (start, end) = (at - kind, at + 1 + ULID);
+        let (start, end) = (at - kind, at + 1 + ULID_CHARS);
         let found = text.get(start..end).and_then(|id| renamed.get(id));
         if let Some(new) = found.filter(|_| start >= done) {
             out.push_str(&text[done..start]);
@@ -389,7 +397,7 @@ fn original(
 ) -> Result<Option<bool>> {
     let new = ids.renamed.get(id).map_or(id, String::as_str);
     let is_new = ids
-        .put
+        .inserted
         .get("documents")
         .is_some_and(|put| put.contains(new));
     let Some(document) = crate::domain::id::DocumentId::parse(new).filter(|_| is_new) else {
@@ -406,10 +414,10 @@ fn original(
     // Removed again unless it is complete, matches its row, and has been synced to disk.
     let kept = TemporaryFile::new(path);
     let mut hasher = sha256::Hasher::new();
-    let mut source = entry.take(place.limit);
+    let mut source = entry.take(place.max_bytes);
     let mut buffer = vec![0; 64 << 10];
     loop {
-        let read = source.read(&mut buffer).map_err(unreadable)?;
+        let read = source.read(&mut buffer).map_err(unreadable_error)?;
         if read == 0 {
             break;
         }
@@ -431,16 +439,16 @@ fn remove_unreadable(
     ids: &mut KnownIds,
     counts: &mut BTreeMap<String, TableCount>,
 ) -> Result<()> {
-    for table in archive::TABLES.iter().filter(|table| table.has_id) {
-        let Some(put) = ids.put.remove(table.name) else {
+    for table in archive::ARCHIVE_TABLES.iter().filter(|table| table.has_id) {
+        let Some(put) = ids.inserted.remove(table.name) else {
             continue;
         };
         let whose = user.clone();
         let removed = place.store.write_now(move |db| {
             let mut removed = 0;
             for id in put {
-                if !archive::are_children_sound(db, table, &whose, &id) {
-                    archive::remove(db, table, &whose, &id)?;
+                if !archive::are_valid_children(db, table, &whose, &id) {
+                    archive::remove_row(db, table, &whose, &id)?;
                     removed += 1;
                 }
             }

@@ -5,7 +5,9 @@ use std::fs::File;
 use std::io::{Read as _, Seek as _};
 use std::path::Path;
 
-use super::{ArchivePaths, Counts, Progress, conversations, pieces, too_large, unreadable};
+use super::{
+    ArchivePaths, Counts, Progress, conversations, pieces, too_large_error, unreadable_error,
+};
 use crate::app::documents::{TemporaryFile, open_new};
 use crate::app::{Error, Result};
 use crate::crypto;
@@ -22,57 +24,61 @@ const MAX_PARTS: usize = 64;
 /// # Errors
 /// `BadRequest` if the file is damaged or has no conversations; `TooLarge` if it or they exceed a limit, before
 /// anything is changed.
-pub(super) fn keep(
+pub(super) fn import_zip(
     place: &ArchivePaths,
     user: &UserId,
     mut from: File,
     progress: Progress<'_>,
 ) -> Result<Counts> {
-    if from.metadata().map_err(unreadable)?.len() > MAX_ZIP {
+    if from.metadata().map_err(unreadable_error)?.len() > MAX_ZIP {
         let most = MAX_ZIP >> 20;
-        return Err(too_large(format!(
+        return Err(too_large_error(format!(
             "the ZIP file is larger than {most} MiB: unpack it, and import the conversations.json in it"
         )));
     }
     let mut bytes = Vec::new();
-    from.rewind().map_err(unreadable)?;
-    from.read_to_end(&mut bytes).map_err(unreadable)?;
+    from.rewind().map_err(unreadable_error)?;
+    from.read_to_end(&mut bytes).map_err(unreadable_error)?;
     let zip = Zip::open(&bytes);
     // A damaged file would yield only some of the conversations, which would look like all of them.
     if zip.repaired {
-        return Err(unreadable("the ZIP file is damaged"));
+        return Err(unreadable_error("the ZIP file is damaged"));
     }
     let is_wanted = |entry: &&zip::Entry| is_conversations(&entry.name);
     let mut entries: Vec<&zip::Entry> = zip.entries.iter().filter(is_wanted).collect();
     entries.sort_by(|a, b| a.name.cmp(&b.name));
     if entries.is_empty() {
-        return Err(unreadable("this ZIP file has no conversations.json"));
+        return Err(unreadable_error("this ZIP file has no conversations.json"));
     }
     if entries.len() > MAX_PARTS {
-        return Err(too_large(format!("it has more than {MAX_PARTS} parts")));
+        return Err(too_large_error(format!(
+            "it has more than {MAX_PARTS} parts"
+        )));
     }
-    let parts = entries.into_iter().map(|entry| part(place, &zip, entry));
+    let parts = entries
+        .into_iter()
+        .map(|entry| extract_part(place, &zip, entry));
     let parts = parts.collect::<Result<Vec<TemporaryFile>>>()?;
     // The parts are on disk; the ZIP file is no longer needed.
     drop(zip);
     drop(bytes);
     let paths: Vec<&Path> = parts.iter().map(TemporaryFile::path).collect();
-    conversations::keep(place, user, &paths, progress)
+    conversations::import_conversations(place, user, &paths, progress)
 }
 
 /// Unpacks one part. The size declared by the file is not trusted.
-fn part(place: &ArchivePaths, zip: &Zip<'_>, entry: &zip::Entry) -> Result<TemporaryFile> {
+fn extract_part(place: &ArchivePaths, zip: &Zip<'_>, entry: &zip::Entry) -> Result<TemporaryFile> {
     let name = crypto::hex(&crypto::random::<16>()?);
     let part = TemporaryFile::new(place.scratch.join(format!("conversations-{name}")));
     let mut to = open_new(part.path()).map_err(Error::internal)?;
-    let unusable = |why: &str| unreadable(format!("{}: {why}", entry.name));
+    let unusable = |why: &str| unreadable_error(format!("{}: {why}", entry.name));
     let stream = zip
         .stream(entry)
         .map_err(|fault| unusable(fault.message()))?;
     let mut stream = stream.take(pieces::MAX_FILE + 1);
     let read = std::io::copy(&mut stream, &mut to).map_err(|error| unusable(&error.to_string()))?;
     match read > pieces::MAX_FILE {
-        true => Err(too_large(format!(
+        true => Err(too_large_error(format!(
             "{} is too large once unpacked",
             entry.name
         ))),

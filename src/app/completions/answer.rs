@@ -41,13 +41,13 @@ pub struct Completion {
 
 impl Completion {
     /// Merges several answers to one request: tokens and costs are summed, and the text is that of the first.
-    pub fn plus(self, other: &Completion) -> Self {
+    pub fn merge(self, other: &Completion) -> Self {
         Self {
-            usage: self.usage.plus(&other.usage),
+            usage: self.usage.combined_with(&other.usage),
             cost: self
                 .cost
                 .zip(other.cost)
-                .map(|(own, other)| own.plus(other)),
+                .map(|(own, other)| own.saturating_add(other)),
             cached: self.cached && other.cached,
             is_stored: self.is_stored && other.is_stored,
             ..self
@@ -62,7 +62,7 @@ impl Completion {
     /// # Errors
     /// Returns an error with the reason if the run has no answer.
     pub fn of(ended: &RunOutcome, passed_on: bool) -> Result<Self> {
-        let (outcome, plan) = (&ended.outcome, &ended.plan);
+        let (outcome, plan) = (&ended.result, &ended.plan);
         let answered = ended.answers.iter().filter(|answer| answer.answered());
         let last = answered.clone().max_by_key(|answer| answer.stage);
         let calls = last.map_or(&[][..], |answer| &answer.calls);
@@ -73,7 +73,7 @@ impl Completion {
         };
         if let Some(format) = &plan.format
             && calls.is_empty()
-            && let Err(why) = format.fitting(&text)
+            && let Err(why) = format.conforming(&text)
         {
             let why = format!("the answer does not match the requested schema: {why}");
             return Err(Error::new(Kind::UpstreamFailed, why));
@@ -107,9 +107,11 @@ fn vote(ended: &RunOutcome) -> Option<String> {
         return None;
     }
     let StoredVote {
-        outcome, not_asked, ..
+        outcome,
+        skipped_members: not_asked,
+        ..
     } = StoredVote::of(&ended.plan, &ended.answers)?;
-    let (votes, cast) = (outcome.winner().voters.len(), outcome.count.cast());
+    let (votes, cast) = (outcome.winner().voters.len(), outcome.count.votes_cast());
     let unasked = match not_asked.len() {
         0 => String::new(),
         count => format!("; not_asked={count}"),
@@ -129,7 +131,7 @@ fn failure(ended: &RunOutcome, passed_on: bool) -> Error {
         .clone()
         .map(|(model, error)| format!("{model}: {}", error.detail));
     let messages = messages.collect::<Vec<_>>().join("; ");
-    let why = match (messages.is_empty(), &ended.outcome.error) {
+    let why = match (messages.is_empty(), &ended.result.error) {
         (false, _) => messages,
         (true, Some(error)) => error.clone(),
         (true, None) => "no answer was written".to_owned(),
@@ -137,17 +139,17 @@ fn failure(ended: &RunOutcome, passed_on: bool) -> Error {
     // A vote without a result failed for its own reason, even if a member failed as well.
     let is_vote = ended.plan.arrangement == Arrangement::Vote;
     let has_votes = is_vote && ended.answers.iter().any(|answer| answer.answered());
-    let (why, error) = match &ended.outcome.error {
+    let (why, error) = match &ended.result.error {
         Some(reason) if has_votes => (reason.clone(), None),
         _ => (why, errors.map(|(_, error)| error).next()),
     };
     let Some(error) = error else {
         // No call was made and none failed: the budget did not allow even the first one.
-        return match ended.answers.is_empty() && ended.outcome.status == Status::Failed {
+        return match ended.answers.is_empty() && ended.result.status == Status::Failed {
             true => Error::new(Kind::BudgetExceeded, why)
                 .resolve("ask less, or wait until the budget resets"),
             false => {
-                let cost = ended.outcome.totals.cost_usd.dollars();
+                let cost = ended.result.totals.cost_usd.dollars();
                 let unanswered = Error::new(Kind::Unavailable, why)
                     .resolve(format!("the models have answered, at a cost of ${cost:.6}"));
                 Error {

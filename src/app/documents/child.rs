@@ -56,7 +56,7 @@ pub(super) enum ChildExit {
     /// The file was refused, with the reason.
     Refused(ReadRefusal, String),
     /// The receiver did not want further pages.
-    Left,
+    StoppedByReceiver,
 }
 
 /// Starts the processes that read files.
@@ -75,7 +75,7 @@ pub(super) struct ChildReader {
 /// The running reader processes.
 #[derive(Clone, Default)]
 pub(super) struct RunningChildren {
-    at_work: Arc<Mutex<ChildGuard>>,
+    guard: Arc<Mutex<ChildGuard>>,
     /// Notified whenever a process is started.
     arrived: Arc<Notify>,
 }
@@ -98,14 +98,14 @@ struct ChildProcess {
 impl RunningChildren {
     /// Stops all processes, including any that are started later.
     pub fn stop(&self) {
-        let mut at_work = lock(&self.at_work);
+        let mut at_work = lock(&self.guard);
         at_work.stopped = true;
         at_work.children.iter().for_each(|one| one.interrupt());
     }
 
     /// Stops the processes of one user.
     pub fn stop_of(&self, user: &UserId) {
-        let at_work = lock(&self.at_work);
+        let at_work = lock(&self.guard);
         let own = at_work.children.iter();
         own.filter(|one| one.user.as_ref() == Some(user))
             .for_each(|one| one.interrupt());
@@ -113,7 +113,7 @@ impl RunningChildren {
 
     /// Returns the users whose files are being read.
     pub fn users(&self) -> Vec<UserId> {
-        let at_work = lock(&self.at_work);
+        let at_work = lock(&self.guard);
         let users = at_work.children.iter();
         users.filter_map(|one| one.user.clone()).collect()
     }
@@ -129,7 +129,7 @@ impl RunningChildren {
             user,
             interrupted: AtomicBool::new(false),
         });
-        let mut at_work = lock(&self.at_work);
+        let mut at_work = lock(&self.guard);
         at_work.children.push(one.clone());
         self.arrived.notify_one();
         if at_work.stopped {
@@ -139,7 +139,7 @@ impl RunningChildren {
     }
 
     fn remove(&self, one: &Arc<ChildProcess>) {
-        let mut at_work = lock(&self.at_work);
+        let mut at_work = lock(&self.guard);
         at_work.children.retain(|other| !Arc::ptr_eq(other, one));
     }
 }
@@ -197,11 +197,11 @@ impl ChildReader {
     ) -> io::Result<ChildExit> {
         #[cfg(test)]
         if self.program.as_os_str().is_empty() {
-            return here(&self.budget, path, (name, encoding), take);
+            return read_in_process(&self.budget, path, (name, encoding), take);
         }
         let job = self.budget.job(name, encoding);
         self.run(path, &job, |out| {
-            listen(out, self.budget.text, &self.progress, take)
+            read_frames(out, self.budget.text, &self.progress, take)
         })
     }
 
@@ -209,7 +209,7 @@ impl ChildReader {
     ///
     /// # Errors
     /// Returns an error if the process cannot be started or is stopped, or if the file cannot be opened.
-    pub fn picture(&self, path: &Path, page: u32) -> io::Result<Option<(String, String)>> {
+    pub fn render_page(&self, path: &Path, page: u32) -> io::Result<Option<(String, String)>> {
         let job = ReadRequest {
             picture: Some(page),
             ..self.budget.job("", None)
@@ -220,7 +220,7 @@ impl ChildReader {
             if let Some(ReportFrame::Picture { media_type, base64 }) = frame {
                 picture = Some((media_type, base64));
             }
-            Ok(Some(ChildExit::Left))
+            Ok(Some(ChildExit::StoppedByReceiver))
         })?;
         Ok(picture)
     }
@@ -243,7 +243,7 @@ impl ChildReader {
         let process = self.running.add(child, self.user.clone());
         // Both pipes are read concurrently: a process that fills one while we wait on the other would block
         // forever.
-        let complaint = said.map(listen_aside).transpose();
+        let complaint = said.map(collect_stderr).transpose();
         let end = match &complaint {
             Ok(_) => out.map_or(Ok(None), listen),
             Err(_) => Ok(None),
@@ -258,11 +258,11 @@ impl ChildReader {
             _ if process.interrupted.load(Ordering::Acquire) => {
                 Err(io::ErrorKind::Interrupted.into())
             }
-            _ => Ok(self.cut_short(status?, &complaint.unwrap_or_default())),
+            _ => Ok(self.killed_exit(status?, &complaint.unwrap_or_default())),
         }
     }
 
-    fn cut_short(&self, status: ExitStatus, complaint: &str) -> ChildExit {
+    fn killed_exit(&self, status: ExitStatus, complaint: &str) -> ChildExit {
         let (memory, cpu) = (self.budget.memory >> 20, self.budget.cpu_s);
         let why = match status.signal() {
             _ if complaint.contains("memory allocation") => {
@@ -285,15 +285,18 @@ impl ChildReader {
 }
 
 // Reads the process's stderr to the end on a separate thread; only the beginning is kept.
-fn listen_aside(mut said: ChildStderr) -> io::Result<JoinHandle<String>> {
+fn collect_stderr(mut said: ChildStderr) -> io::Result<JoinHandle<String>> {
     /// Maximum number of bytes of stderr that are kept.
-    const KEPT: u64 = 4_096;
+    const MAX_STDERR_BYTES: u64 = 4_096;
     std::thread::Builder::new()
         .name("quire-stderr".into())
         .stack_size(64 << 10)
         .spawn(move || {
             let mut complaint = Vec::new();
-            let _ = said.by_ref().take(KEPT).read_to_end(&mut complaint);
+            let _ = said
+                .by_ref()
+                .take(MAX_STDERR_BYTES)
+                .read_to_end(&mut complaint);
             let _ = io::copy(&mut said, &mut io::sink());
             String::from_utf8_lossy(&complaint).into_owned()
         })
@@ -308,7 +311,7 @@ mod libc_signal {
 
 // `None` means that the process ended without an outcome. Our own reader respects its limits, so one that sends
 // more has been compromised by its file.
-fn listen(
+fn read_frames(
     out: impl Read,
     most: usize,
     progress: &ReadProgress,
@@ -334,7 +337,7 @@ fn listen(
                     return Err(io::ErrorKind::InvalidData.into());
                 }
                 if !take(page) {
-                    return Ok(Some(ChildExit::Left));
+                    return Ok(Some(ChildExit::StoppedByReceiver));
                 }
             }
             ReportFrame::Progress { done, total } => progress.set(done, total),
@@ -350,7 +353,7 @@ fn listen(
 
 /// Library tests have no executable to start.
 #[cfg(test)]
-fn here(
+fn read_in_process(
     room: &ReadBudget,
     path: &Path,
     (name, encoding): (&str, Option<&str>),
@@ -368,7 +371,7 @@ fn here(
         match ReportFrame::of_end(crate::extract::extract(&input, take)) {
             ReportFrame::Done(told) => ChildExit::Read(told.report()),
             ReportFrame::Refused { reason, message } => ChildExit::Refused(reason, message),
-            _ => ChildExit::Left,
+            _ => ChildExit::StoppedByReceiver,
         },
     )
 }

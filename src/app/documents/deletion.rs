@@ -11,15 +11,15 @@ use crate::domain::id::DocumentId;
 use crate::log;
 
 /// Suffix of a document's marker file.
-const MARK: &str = ".deleted";
+const MARKER_SUFFIX: &str = ".deleted";
 /// Name of the marker file in the folder of an upload that is finished or abandoned.
-const OVER: &str = "over";
+const UPLOAD_MARKER: &str = "over";
 
 /// Marks documents whose rows are about to be deleted. `folder` holds the originals. If the disk is too full for
 /// the markers, the deletion proceeds, since it frees space.
 pub(in crate::app) fn mark(folder: &Path, ids: &[DocumentId]) {
     for id in ids {
-        let _ = File::create_new(marked(folder, id.as_str()));
+        let _ = File::create_new(marker_path(folder, id.as_str()));
     }
     let _ = File::open(folder).and_then(|folder| folder.sync_all());
 }
@@ -27,15 +27,15 @@ pub(in crate::app) fn mark(folder: &Path, ids: &[DocumentId]) {
 /// Removes the markers of documents that are kept after all.
 pub(in crate::app) fn unmark(folder: &Path, ids: &[DocumentId]) {
     for id in ids {
-        let _ = fs::remove_file(marked(folder, id.as_str()));
+        let _ = fs::remove_file(marker_path(folder, id.as_str()));
     }
 }
 
 /// Removes the files and markers of documents whose rows have been deleted.
-pub(in crate::app) fn finish(folder: &Path, ids: &[DocumentId]) {
+pub(in crate::app) fn delete_marked(folder: &Path, ids: &[DocumentId]) {
     for id in ids {
-        if removed(&folder.join(id.as_str())) {
-            removed(&marked(folder, id.as_str()));
+        if remove_file(&folder.join(id.as_str())) {
+            remove_file(&marker_path(folder, id.as_str()));
         }
     }
 }
@@ -44,15 +44,15 @@ pub(in crate::app) fn finish(folder: &Path, ids: &[DocumentId]) {
 ///
 /// # Errors
 /// Returns an error if the folder cannot be read.
-pub(super) fn finish_cut_short(folder: &Path, known: &BTreeSet<String>) -> io::Result<()> {
+pub(super) fn finish_interrupted(folder: &Path, known: &BTreeSet<String>) -> io::Result<()> {
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
         let name = path.file_name().unwrap_or_default().to_string_lossy();
-        let Some(id) = name.strip_suffix(MARK).and_then(DocumentId::parse) else {
+        let Some(id) = name.strip_suffix(MARKER_SUFFIX).and_then(DocumentId::parse) else {
             continue;
         };
-        if known.contains(id.as_str()) || removed(&folder.join(id.as_str())) {
-            removed(&path);
+        if known.contains(id.as_str()) || remove_file(&folder.join(id.as_str())) {
+            remove_file(&path);
         }
     }
     Ok(())
@@ -61,18 +61,18 @@ pub(super) fn finish_cut_short(folder: &Path, known: &BTreeSet<String>) -> io::R
 /// Marks the folder of an upload whose row is about to be deleted.
 pub(in crate::app) fn mark_upload(folder: &Path) {
     if folder.is_dir() {
-        let _ = File::create_new(folder.join(OVER));
+        let _ = File::create_new(folder.join(UPLOAD_MARKER));
         let _ = File::open(folder).and_then(|folder| folder.sync_all());
     }
 }
 
 /// Removes the marker of an upload that is kept after all.
 pub(in crate::app) fn unmark_upload(folder: &Path) {
-    let _ = fs::remove_file(folder.join(OVER));
+    let _ = fs::remove_file(folder.join(UPLOAD_MARKER));
 }
 
 /// Removes the folder of an upload whose row has been deleted.
-pub(in crate::app) fn finish_upload(folder: &Path) {
+pub(in crate::app) fn delete_upload(folder: &Path) {
     match fs::remove_dir_all(folder) {
         Err(error) if error.kind() != ErrorKind::NotFound => {
             log::warn(
@@ -86,15 +86,15 @@ pub(in crate::app) fn finish_upload(folder: &Path) {
 
 /// Whether the folder of an upload without a row should be removed.
 pub(super) fn is_marked(upload: &Path) -> bool {
-    upload.join(OVER).exists()
+    upload.join(UPLOAD_MARKER).exists()
 }
 
-fn marked(folder: &Path, id: &str) -> PathBuf {
-    folder.join(format!("{id}{MARK}"))
+fn marker_path(folder: &Path, id: &str) -> PathBuf {
+    folder.join(format!("{id}{MARKER_SUFFIX}"))
 }
 
 /// Removes a file and returns whether it is gone. If it is not, its marker stays and the next start tries again.
-fn removed(path: &Path) -> bool {
+fn remove_file(path: &Path) -> bool {
     match fs::remove_file(path) {
         Err(error) if error.kind() != ErrorKind::NotFound => {
             log::warn("cannot remove a deleted file yet", &[("why", &error)]);

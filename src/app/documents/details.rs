@@ -1,7 +1,7 @@
 //! Details of one document: its pages, the analyses that use it, and reprocessing it.
 
 use super::storing::queue_full;
-use super::{DocumentService, missing};
+use super::{DocumentService, missing_error};
 use crate::app::{Error, Kind, Result};
 use crate::domain::analysis::PlanImage;
 use crate::domain::chunk::PageText;
@@ -88,7 +88,7 @@ impl DocumentService {
         let found = self.store.read(move |db| {
             Ok((
                 analyses::using_document(db, &user, &id, MAX_USES)?,
-                analyses::count_given(db, &user, &id)?,
+                analyses::count_using_document(db, &user, &id)?,
             ))
         });
         let (found, count) = found.await?;
@@ -150,11 +150,11 @@ impl DocumentService {
             documents::store_read_result(db, &row).map(|()| true)
         });
         match stored.await {
-            Err(StoreError::Missing) => return Err(missing()),
+            Err(StoreError::Missing) => return Err(missing_error()),
             Ok(false) => return Err(queue_full()),
             other => _ = other?,
         }
-        self.settled(&again, false).await
+        self.wait_for_text(&again, false).await
     }
 
     /// Returns the image of a page without text: its media type and its base64-encoded bytes.
@@ -172,8 +172,12 @@ impl DocumentService {
         let reader = self.reader.of(user);
         // One at a time, because an image may be large; and not on the thread that stores files, because rendering
         // may take long.
-        let work = move || reader.picture(&path, page).map_err(super::upload::from_io);
-        self.pictures.hand_for(user, work).await
+        let work = move || {
+            reader
+                .render_page(&path, page)
+                .map_err(super::upload::from_io)
+        };
+        self.picture_worker.run_for(user, work).await
     }
 
     /// Returns warnings for the user about possible prompt injections in these documents.

@@ -19,28 +19,28 @@ use tokio::sync::Semaphore;
 
 /// Number of bytes that the reader may write beyond the limit, so that text cut off there still counts as too
 /// long.
-const SLACK: usize = 256 << 10;
+const READ_MARGIN: usize = 256 << 10;
 /// Bytes that a page adds to its text: the line that names it.
-const PER_PAGE: usize = 16;
+const PAGE_OVERHEAD: usize = 16;
 
 /// Limits concurrent reads: a few in total, one per user.
-pub(super) struct ReadingTurns {
-    everyone: Arc<Semaphore>,
-    own: Mutex<BTreeMap<UserId, Weak<Semaphore>>>,
+pub(super) struct ReadingPermits {
+    global: Arc<Semaphore>,
+    per_user: Mutex<BTreeMap<UserId, Weak<Semaphore>>>,
 }
 
-impl ReadingTurns {
+impl ReadingPermits {
     /// Allows `at_once` reads at a time.
     pub fn new(at_once: usize) -> Self {
         Self {
-            everyone: Arc::new(Semaphore::new(at_once.max(1))),
-            own: Mutex::default(),
+            global: Arc::new(Semaphore::new(at_once.max(1))),
+            per_user: Mutex::default(),
         }
     }
 
     // The user's semaphore; dropped when no read of the user is running or waiting.
     fn of(&self, user: &UserId) -> Arc<Semaphore> {
-        let mut own = self.own.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut own = self.per_user.lock().unwrap_or_else(PoisonError::into_inner);
         own.retain(|_, turn| turn.strong_count() > 0);
         let found = own.get(user).and_then(Weak::upgrade);
         found.unwrap_or_else(|| {
@@ -73,20 +73,20 @@ impl DocumentService {
         (name, base64): (&str, &str),
         most: usize,
     ) -> Result<String> {
-        let own = self.attached.of(user).acquire_owned().await;
+        let own = self.attachment_permits.of(user).acquire_owned().await;
         let own = own.map_err(Error::internal)?;
         let received = self.receive(name, base64).await?;
-        let turn = self.attached.everyone.clone().acquire_owned().await;
+        let turn = self.attachment_permits.global.clone().acquire_owned().await;
         let turn = turn.map_err(Error::internal)?;
         let mut reader = self.reader.of(user);
-        reader.budget.text = reader.budget.text.min(most.saturating_add(SLACK));
+        reader.budget.text = reader.budget.text.min(most.saturating_add(READ_MARGIN));
         let called = name.to_owned();
         let stop_on_drop = StopOnDrop(Arc::default());
         let is_dropped = stop_on_drop.0.clone();
         let reading = tokio::task::spawn_blocking(move || {
             let (mut pages, mut size) = (Vec::new(), 0);
             let ended = reader.read(received.path(), (&called, None), &mut |page| {
-                size += page.text.len() + PER_PAGE;
+                size += page.text.len() + PAGE_OVERHEAD;
                 pages.push(page);
                 size <= most && !is_dropped.load(Relaxed)
             });
@@ -97,11 +97,11 @@ impl DocumentService {
         let (ended, pages, size) = reading.await.map_err(Error::internal)?;
         drop(stop_on_drop);
         if size > most {
-            return Err(too_much_text());
+            return Err(too_much_text_error());
         }
-        match ended.map_err(stopped)? {
-            ChildExit::Refused(_, why) => Err(unreadable(name, &why)),
-            ChildExit::Read(_) | ChildExit::Left => joined(name, &pages),
+        match ended.map_err(stopped_error)? {
+            ChildExit::Refused(_, why) => Err(unreadable_error(name, &why)),
+            ChildExit::Read(_) | ChildExit::StoppedByReceiver => joined_text(name, &pages),
         }
     }
 
@@ -111,14 +111,14 @@ impl DocumentService {
         let bytes = STANDARD
             .decode(&base64)
             .or_else(|_| STANDARD_NO_PAD.decode(&base64));
-        let bytes = bytes.map_err(|_| unreadable(name, "its data is not base64"))?;
+        let bytes = bytes.map_err(|_| unreadable_error(name, "its data is not base64"))?;
         incoming.write(&bytes).await?;
         incoming.finish().await
     }
 }
 
 /// The error for files that together contain more text than a request may have.
-pub fn too_much_text() -> Error {
+pub fn too_much_text_error() -> Error {
     Error::new(
         Kind::TooLarge,
         "the documents of this request hold too much text",
@@ -126,7 +126,7 @@ pub fn too_much_text() -> Error {
     .resolve("send fewer or shorter documents, or upload them and ask about their passages")
 }
 
-fn stopped(error: std::io::Error) -> Error {
+fn stopped_error(error: std::io::Error) -> Error {
     match error.kind() {
         ErrorKind::Interrupted => Error::new(
             Kind::Unavailable,
@@ -136,9 +136,9 @@ fn stopped(error: std::io::Error) -> Error {
     }
 }
 
-fn joined(name: &str, pages: &[PageText]) -> Result<String> {
+fn joined_text(name: &str, pages: &[PageText]) -> Result<String> {
     if pages.iter().all(|page| page.text.trim().is_empty()) {
-        return Err(unreadable(name, "it holds no text, only pictures"));
+        return Err(unreadable_error(name, "it holds no text, only pictures"));
     }
     let is_paged = pages.len() > 1;
     let mut text = String::new();
@@ -152,7 +152,7 @@ fn joined(name: &str, pages: &[PageText]) -> Result<String> {
     Ok(text)
 }
 
-fn unreadable(name: &str, why: &str) -> Error {
+fn unreadable_error(name: &str, why: &str) -> Error {
     let what = match name.is_empty() {
         true => "the document".to_owned(),
         false => format!("the document {name:?}"),
@@ -169,7 +169,7 @@ mod tests {
     #[test]
     fn a_user_reads_one_file_at_a_time() {
         let user = |n| UserId::new(Timestamp::from_millis(1), n);
-        let turns = ReadingTurns::new(2);
+        let turns = ReadingPermits::new(2);
         let own = turns.of(&user(1)).try_acquire_owned().expect("a turn");
         assert!(turns.of(&user(1)).try_acquire_owned().is_err());
         assert!(turns.of(&user(2)).try_acquire_owned().is_ok());
@@ -177,7 +177,7 @@ mod tests {
         assert!(turns.of(&user(1)).try_acquire_owned().is_ok());
         // Users without a running read are not kept in memory.
         let kept = turns.of(&user(3));
-        assert_eq!(turns.own.lock().expect("no panic").len(), 1);
+        assert_eq!(turns.per_user.lock().expect("no panic").len(), 1);
         drop(kept);
     }
 }

@@ -42,7 +42,7 @@ use storing_thread::BackgroundWorker;
 pub use crate::extract::{FileKind as ReadableKind, KINDS};
 pub use child::ReadBudget;
 pub use details::{DocumentUse, PageView};
-pub use inline_files::too_much_text;
+pub use inline_files::too_much_text_error;
 pub use names::sanitize_file_name as clean_name;
 pub(in crate::app) use originals::OriginalFiles;
 pub use search::PassageSearch;
@@ -62,20 +62,20 @@ const MAX_GUEST_FILE: u64 = 4 << 20;
 /// The document use cases, with the thread that stores new documents and those that read them.
 pub struct DocumentService {
     store: Store,
-    shelf: OriginalFiles,
+    originals: OriginalFiles,
     folders: DocumentFolders,
-    limit: u64,
-    desk: BackgroundWorker,
+    max_upload_bytes: u64,
+    storing_worker: BackgroundWorker,
     // Renders pages without text.
-    pictures: BackgroundWorker,
+    picture_worker: BackgroundWorker,
     reader: child::ChildReader,
     readers: ReaderPool,
     /// Limits concurrent reads of files sent within requests.
-    attached: inline_files::ReadingTurns,
+    attachment_permits: inline_files::ReadingPermits,
 }
 
 /// How long an upload waits for its text before the response is sent.
-const PATIENCE: Duration = Duration::from_secs(2);
+const TEXT_WAIT: Duration = Duration::from_secs(2);
 
 /// The folders of the documents.
 #[derive(Clone)]
@@ -83,7 +83,7 @@ struct DocumentFolders {
     /// The data folder, which contains the others.
     data: PathBuf,
     /// The originals, one file per document, named by ID.
-    kept: PathBuf,
+    originals: PathBuf,
     /// Temporary files of uploads in progress; emptied at startup.
     incoming: PathBuf,
     /// The parts of chunked uploads, one folder per upload, named by ID.
@@ -108,11 +108,11 @@ impl DocumentService {
     pub fn open(data_dir: &Path, store: Store, settings: DocumentSettings) -> Result<Self> {
         let folders = DocumentFolders {
             data: data_dir.to_owned(),
-            kept: data_dir.join("documents"),
+            originals: data_dir.join("documents"),
             incoming: data_dir.join("tmp"),
             parts: data_dir.join("uploads"),
         };
-        for folder in [&folders.kept, &folders.incoming, &folders.parts] {
+        for folder in [&folders.originals, &folders.incoming, &folders.parts] {
             upload::private_folder(folder).map_err(upload::from_io)?;
         }
         let reader = child::ChildReader {
@@ -122,29 +122,34 @@ impl DocumentService {
             user: None,
             progress: Arc::default(),
         };
-        let shelf = OriginalFiles::new(folders.kept.clone());
+        let shelf = OriginalFiles::new(folders.originals.clone());
         let originals = shelf.clone();
         Ok(Self {
-            shelf,
-            readers: ReaderPool::new(store.clone(), originals, reader.clone(), settings.at_once),
-            attached: inline_files::ReadingTurns::new(settings.at_once),
+            originals: shelf,
+            readers: ReaderPool::new(
+                store.clone(),
+                originals,
+                reader.clone(),
+                settings.max_concurrent,
+            ),
+            attachment_permits: inline_files::ReadingPermits::new(settings.max_concurrent),
             reader,
             store,
             folders,
-            limit: settings.budget.input,
-            desk: BackgroundWorker::default(),
-            pictures: BackgroundWorker::default(),
+            max_upload_bytes: settings.budget.input,
+            storing_worker: BackgroundWorker::default(),
+            picture_worker: BackgroundWorker::default(),
         })
     }
 
     /// Returns the store of the originals.
-    pub(in crate::app) fn shelf(&self) -> &OriginalFiles {
-        &self.shelf
+    pub(in crate::app) fn originals(&self) -> &OriginalFiles {
+        &self.originals
     }
 
     /// Returns the maximum accepted file size, in bytes.
-    pub fn limit(&self) -> u64 {
-        self.limit
+    pub fn max_upload_bytes(&self) -> u64 {
+        self.max_upload_bytes
     }
 
     /// Starts receiving a file.
@@ -152,7 +157,8 @@ impl DocumentService {
     /// # Errors
     /// `Unavailable` if the disk is full; `Internal` if the temporary file cannot be created.
     pub fn begin(&self) -> Result<IncomingFile> {
-        IncomingFile::begin(&self.folders.incoming, self.limit)?.on_disk_of(&self.store)
+        IncomingFile::begin(&self.folders.incoming, self.max_upload_bytes)?
+            .with_space_check(&self.store)
     }
 
     /// Stores a received file and has it read. Uploading the same bytes again returns the existing document.
@@ -205,28 +211,31 @@ impl DocumentService {
         now: Timestamp,
         most: u32,
     ) -> Result<Document> {
-        let job = storing::KeepJob {
+        let job = storing::StoreJob {
             store: self.store.clone(),
-            folder: self.folders.kept.clone(),
+            folder: self.folders.originals.clone(),
             user: user.clone(),
             name: names::sanitize_file_name(name),
             received,
             now,
-            most,
+            max_documents: most,
         };
-        let (document, is_new) = self.desk.hand_for(user, move || storing::keep(job)).await?;
+        let (document, is_new) = self
+            .storing_worker
+            .run_for(user, move || storing::store_file(job))
+            .await?;
         if !is_new && document.status != DocumentStatus::Processing {
             return Ok(document);
         }
         // A second upload of bytes that are still being read waits for the outcome of the first.
-        self.settled(&document, is_new).await
+        self.wait_for_text(&document, is_new).await
     }
 
     // Waits briefly for the outcome. A new document of an unsupported type is removed again.
-    async fn settled(&self, document: &Document, is_new: bool) -> Result<Document> {
+    async fn wait_for_text(&self, document: &Document, is_new: bool) -> Result<Document> {
         let outcome = self.readers.watch(&document.id, is_new);
         self.readers.work()?;
-        match tokio::time::timeout(PATIENCE, outcome).await {
+        match tokio::time::timeout(TEXT_WAIT, outcome).await {
             Ok(Ok(ReadOutcome::Unsupported(message))) => {
                 Err(Error::new(Kind::UnsupportedType, message)
                     .resolve(format!("these can be read: {}", readable())))
@@ -242,7 +251,7 @@ impl DocumentService {
     }
 
     /// Returns the users whose files are being read.
-    pub(in crate::app) fn readers_for(&self) -> Vec<UserId> {
+    pub(in crate::app) fn users_being_read(&self) -> Vec<UserId> {
         self.reader.running.users()
     }
 
@@ -301,7 +310,7 @@ impl DocumentService {
         self.store
             .read(move |db| documents::by_id(db, &user, &id))
             .await?
-            .ok_or_else(missing)
+            .ok_or_else(missing_error)
     }
 
     /// Returns the text that models see, by page.
@@ -329,7 +338,7 @@ impl DocumentService {
     /// one.
     pub async fn content(&self, user: &UserId, id: &DocumentId) -> Result<(Document, PathBuf)> {
         let document = self.show(user, id).await?;
-        let path = self.shelf.find(&document.id).await?;
+        let path = self.originals.find(&document.id).await?;
         if let Ok(about) = tokio::fs::metadata(&path).await {
             originals::check_size(&document, about.len())?;
         }
@@ -343,15 +352,15 @@ impl DocumentService {
     pub async fn delete(&self, user: &UserId, id: &DocumentId) -> Result<()> {
         self.show(user, id).await?;
         let (store, user, id) = (self.store.for_freeing(), user.clone(), id.clone());
-        let folder = self.folders.kept.clone();
+        let folder = self.folders.originals.clone();
         let work = move || {
             let ids = [id.clone()];
             deletion::mark(&folder, &ids);
             if !store.write_now(move |db| documents::delete(db, &user, &id))? {
                 deletion::unmark(&folder, &ids);
-                return Err(missing());
+                return Err(missing_error());
             }
-            deletion::finish(&folder, &ids);
+            deletion::delete_marked(&folder, &ids);
             Ok(())
         };
         tokio::task::spawn_blocking(work)
@@ -426,7 +435,7 @@ impl DocumentService {
             })
             .await?;
         match candidates {
-            Ok(candidates) => Ok(retrieval::choose(&candidates, budget)),
+            Ok(candidates) => Ok(retrieval::choose_passages(&candidates, budget)),
             Err(id) => Err(Error::new(
                 Kind::Missing,
                 format!("there is no document {id}"),
@@ -443,9 +452,9 @@ impl DocumentService {
     pub async fn tidy(&self, now: Timestamp) -> Result<()> {
         let (store, data) = (self.store.clone(), self.folders.data.clone());
         let work = move || {
-            let (aside, back) = orphans::tidy(&store, &data, now)?;
+            let (aside, back) = orphans::move_and_expire(&store, &data, now)?;
             if aside > 0 {
-                let to = data.join(orphans::FOLDER);
+                let to = data.join(orphans::FOLDER_NAME);
                 let what =
                     "moved files without a row in the database aside: see quire orphans list";
                 log::warn(what, &[("count", &aside), ("to", &to.display())]);
@@ -455,7 +464,7 @@ impl DocumentService {
             }
             Ok(())
         };
-        self.desk.hand(work).await
+        self.storing_worker.run(work).await
     }
 }
 
@@ -464,7 +473,7 @@ fn readable() -> String {
     names.join(", ")
 }
 
-fn missing() -> Error {
+fn missing_error() -> Error {
     Error::new(Kind::Missing, "there is no such document")
 }
 

@@ -17,14 +17,14 @@ use crate::log;
 use crate::store::{Store, documents, uploads};
 
 /// Name of the folder within the data folder; it contains a folder for each day on which something was moved.
-pub const FOLDER: &str = "orphans";
+pub const FOLDER_NAME: &str = "orphans";
 /// Minimum retention of orphans, in days. After that, they stay until an administrator deletes them.
 pub const RETENTION_DAYS: u64 = 30;
 /// Age in minutes, since the last change, below which a file is left alone: another process may be about to store
 /// its row.
 pub const GRACE_MINUTES: u64 = 10;
-/// `YOUNG_MINUTES` as a duration.
-const YOUNG: Duration = Duration::from_secs(GRACE_MINUTES * 60);
+/// `GRACE_MINUTES` as a duration.
+const GRACE_PERIOD: Duration = Duration::from_secs(GRACE_MINUTES * 60);
 
 /// What kind of thing an orphan was.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,7 +61,7 @@ pub struct Orphan {
     /// Its name: the ID under which it was stored.
     pub name: String,
     /// What kind of thing it was.
-    pub kin: OrphanKind,
+    pub kind: OrphanKind,
     /// The day on which it was moved, such as `2026-11-29`.
     pub since: String,
     /// Size in bytes.
@@ -71,7 +71,7 @@ pub struct Orphan {
 }
 
 impl Orphan {
-    /// Returns the time until which it is kept; see [`KEPT_DAYS`].
+    /// Returns the time until which it is kept; see [`RETENTION_DAYS`].
     pub fn kept_until(&self) -> Option<Timestamp> {
         let since = Timestamp::parse(&format!("{}T00:00:00Z", self.since))?;
         Some(since + Duration::from_secs((RETENTION_DAYS + 1) * 86_400))
@@ -86,9 +86,9 @@ pub struct FileComparison {
     /// Documents whose file differs in size from the recorded one, with both sizes in bytes.
     pub damaged: Vec<String>,
     /// Document files and upload folders that no row refers to, still in their place.
-    pub loose: Vec<String>,
+    pub unowned: Vec<String>,
     /// Files that were moved aside.
-    pub aside: Vec<Orphan>,
+    pub orphans: Vec<Orphan>,
 }
 
 /// Lists files that were moved aside, oldest first.
@@ -97,18 +97,18 @@ pub struct FileComparison {
 /// Returns an error if a folder cannot be read.
 pub fn list(data: &Path) -> io::Result<Vec<Orphan>> {
     let mut found = Vec::new();
-    for day in entries(&data.join(FOLDER))? {
-        let since = text(&day);
+    for day in entries(&data.join(FOLDER_NAME))? {
+        let since = name_of(&day);
         for kin in [OrphanKind::Document, OrphanKind::Upload, OrphanKind::Log] {
             for entry in entries(&day.path().join(kin.folder()))? {
-                let name = text(&entry);
+                let name = name_of(&entry);
                 if kin.owns(&name) {
                     found.push(Orphan {
                         bytes: size(&entry.path()),
                         path: entry.path(),
                         since: since.clone(),
                         name,
-                        kin,
+                        kind: kin,
                     });
                 }
             }
@@ -126,7 +126,7 @@ pub fn compare(store: &Store, data: &Path) -> Result<FileComparison> {
     let aside = list(data).map_err(from_io)?;
     let known = KnownFiles::read(store, data)?;
     let moved = |id: &String| {
-        let is = |orphan: &Orphan| orphan.kin == OrphanKind::Document && orphan.name == *id;
+        let is = |orphan: &Orphan| orphan.kind == OrphanKind::Document && orphan.name == *id;
         aside.iter().any(is)
     };
     let lacks = |id: &&String| !data.join("documents").join(id).exists() && !moved(id);
@@ -140,8 +140,8 @@ pub fn compare(store: &Store, data: &Path) -> Result<FileComparison> {
     Ok(FileComparison {
         damaged: damaged.collect(),
         missing: known.documents.iter().filter(lacks).cloned().collect(),
-        loose: known.orphans().map(|(_, entry)| text(entry)).collect(),
-        aside,
+        unowned: known.orphans().map(|(_, entry)| name_of(entry)).collect(),
+        orphans: aside,
     })
 }
 
@@ -151,17 +151,21 @@ pub fn compare(store: &Store, data: &Path) -> Result<FileComparison> {
 /// # Errors
 /// Returns an error if the store or a folder cannot be read. A single file that cannot be moved stays and is only
 /// logged.
-pub(super) fn tidy(store: &Store, data: &Path, now: Timestamp) -> Result<(usize, usize)> {
+pub(super) fn move_and_expire(
+    store: &Store,
+    data: &Path,
+    now: Timestamp,
+) -> Result<(usize, usize)> {
     let known = KnownFiles::read(store, data)?;
-    let back = put_back(&known, data).map_err(from_io)?;
-    deletion::finish_cut_short(&data.join("documents"), &known.documents).map_err(from_io)?;
+    let back = restore_owned(&known, data).map_err(from_io)?;
+    deletion::finish_interrupted(&data.join("documents"), &known.documents).map_err(from_io)?;
     let mut aside = 0;
     for (kin, entry) in known.orphans() {
         let path = entry.path();
         if kin == OrphanKind::Upload && deletion::is_marked(&path) {
             fs::remove_dir_all(&path).map_err(from_io)?;
-        } else if path.exists() && !is_young(&path, now) {
-            aside += usize::from(noted(move_aside(data, kin, &path, now), &path));
+        } else if path.exists() && !is_recent(&path, now) {
+            aside += usize::from(log_failed_move(move_aside(data, kin, &path, now), &path));
         }
     }
     Ok((aside, back))
@@ -180,7 +184,7 @@ pub(in crate::app) fn move_log_aside(
 }
 
 /// Deletes these orphans for good, or none of them if any must be kept. With `early`, also deletes those not yet
-/// kept for [`KEPT_DAYS`]. Blocks.
+/// kept for [`RETENTION_DAYS`]. Blocks.
 ///
 /// # Errors
 /// `Missing` if a name is not among the files that were moved aside; `Conflict` if one must be kept.
@@ -244,7 +248,7 @@ impl KnownFiles {
             listed.extend(all.into_iter().map(|entry| (kin, entry)));
         }
         // Only names in Quire's own format; other programs' files are left alone.
-        listed.retain(|(kin, entry)| kin.owns(&text(entry)));
+        listed.retain(|(kin, entry)| kin.owns(&name_of(entry)));
         let ids = store.read_now(documents::ids)?;
         let sessions = store.read_now(uploads::ids)?;
         Ok(Self {
@@ -264,19 +268,19 @@ impl KnownFiles {
 
     fn orphans(&self) -> impl Iterator<Item = (OrphanKind, &DirEntry)> {
         let all = self.entries.iter().map(|(kin, entry)| (*kin, entry));
-        all.filter(|(kin, entry)| !self.names(*kin, &text(entry)))
+        all.filter(|(kin, entry)| !self.names(*kin, &name_of(entry)))
     }
 }
 
-fn put_back(known: &KnownFiles, data: &Path) -> io::Result<usize> {
+fn restore_owned(known: &KnownFiles, data: &Path) -> io::Result<usize> {
     let mut back = 0;
     for orphan in list(data)? {
-        let home = data.join(orphan.kin.folder());
+        let home = data.join(orphan.kind.folder());
         let place = home.join(&orphan.name);
         // Never overwrites an existing file.
-        if known.names(orphan.kin, &orphan.name) && !place.exists() {
-            let moved = fs::rename(&orphan.path, &place).and_then(|()| settle(&home));
-            back += usize::from(noted(moved, &orphan.path));
+        if known.names(orphan.kind, &orphan.name) && !place.exists() {
+            let moved = fs::rename(&orphan.path, &place).and_then(|()| sync_folder(&home));
+            back += usize::from(log_failed_move(moved, &orphan.path));
             drop_if_empty(&orphan.path);
         }
     }
@@ -285,7 +289,7 @@ fn put_back(known: &KnownFiles, data: &Path) -> io::Result<usize> {
 
 fn move_aside(data: &Path, kin: OrphanKind, from: &Path, now: Timestamp) -> io::Result<PathBuf> {
     let day: String = now.to_string().chars().take(10).collect();
-    let folder = data.join(FOLDER).join(day).join(kin.folder());
+    let folder = data.join(FOLDER_NAME).join(day).join(kin.folder());
     upload::private_folder(&folder)?;
     let name = from.file_name().unwrap_or_default().to_string_lossy();
     // Never overwrites an existing file. IDs are unique, but log names are not.
@@ -298,13 +302,13 @@ fn move_aside(data: &Path, kin: OrphanKind, from: &Path, now: Timestamp) -> io::
         .find(|place| !place.exists());
     let place = free.ok_or(ErrorKind::AlreadyExists)?;
     fs::rename(from, &place)?;
-    settle(&folder)?;
-    settle(from.parent().unwrap_or(data))?;
+    sync_folder(&folder)?;
+    sync_folder(from.parent().unwrap_or(data))?;
     Ok(place)
 }
 
 /// Logs a failed move. The file stays where it is, which does no harm.
-fn noted<T>(moved: io::Result<T>, path: &Path) -> bool {
+fn log_failed_move<T>(moved: io::Result<T>, path: &Path) -> bool {
     moved
         .inspect_err(|error| {
             let shown = path.display();
@@ -317,7 +321,7 @@ fn noted<T>(moved: io::Result<T>, path: &Path) -> bool {
 }
 
 /// Syncs a folder, because directory entries must survive a power failure too.
-fn settle(folder: &Path) -> io::Result<()> {
+fn sync_folder(folder: &Path) -> io::Result<()> {
     File::open(folder)?.sync_all()
 }
 
@@ -330,10 +334,13 @@ fn drop_if_empty(path: &Path) {
     }
 }
 
-fn is_young(path: &Path, now: Timestamp) -> bool {
+fn is_recent(path: &Path, now: Timestamp) -> bool {
     let changed = fs::metadata(path).and_then(|metadata| metadata.modified());
     let now = UNIX_EPOCH + Duration::from_millis(now.millis().unsigned_abs());
-    changed.is_ok_and(|changed| now.duration_since(changed).is_ok_and(|age| age < YOUNG))
+    changed.is_ok_and(|changed| {
+        now.duration_since(changed)
+            .is_ok_and(|age| age < GRACE_PERIOD)
+    })
 }
 
 /// Lists the entries of a folder; empty if it does not exist.
@@ -353,6 +360,6 @@ fn size(path: &Path) -> u64 {
     }
 }
 
-fn text(entry: &DirEntry) -> String {
+fn name_of(entry: &DirEntry) -> String {
     entry.file_name().to_string_lossy().into_owned()
 }

@@ -10,29 +10,29 @@ use crate::domain::id::{DocumentId, UserId};
 use crate::store::{documents, passages};
 
 /// Number of passages read from the store per query.
-const SLICE: u32 = 500;
+const PAGE_SIZE: u32 = 500;
 /// Characters that a passage adds to its text: its mark, the document's name, and the page.
-const FRAME: usize = 80;
+const PASSAGE_OVERHEAD: usize = 80;
 
 impl DocumentService {
     /// Returns the combined size of these documents.
     ///
     /// # Errors
     /// `Missing` if one of them does not belong to the user; `Conflict` while one is still being read.
-    pub async fn volume(&self, user: &UserId, ids: &[DocumentId]) -> Result<DocumentSizes> {
+    pub async fn sizes_of(&self, user: &UserId, ids: &[DocumentId]) -> Result<DocumentSizes> {
         let (user, ids) = (user.clone(), ids.to_vec());
         let found = self.store.read(move |db| {
             let mut volume = DocumentSizes::default();
             for id in &ids {
                 let document = documents::by_id(db, &user, id)?;
                 let is_read = document.is_none_or(|one| one.status != DocumentStatus::Processing);
-                match documents::volume(db, &user, id)? {
-                    _ if !is_read => return Ok(Err(unready(id))),
+                match documents::text_size(db, &user, id)? {
+                    _ if !is_read => return Ok(Err(not_ready_error(id))),
                     Some(one) => {
                         volume.chars += one.chars;
                         volume.bytes += one.bytes;
                     }
-                    None => return Ok(Err(missing(id))),
+                    None => return Ok(Err(missing_error(id))),
                 }
             }
             Ok(Ok(volume))
@@ -65,32 +65,32 @@ impl DocumentService {
                 let (owner, one) = (user.clone(), id.clone());
                 let slice = self
                     .store
-                    .read(move |db| passages::slice_of(db, &owner, &one, next, SLICE))
+                    .read(move |db| passages::passages_from(db, &owner, &one, next, PAGE_SIZE))
                     .await?;
                 let Some(last) = slice.last() else { break };
                 next = last.ordinal + 1;
                 for passage in slice {
-                    parts.take(place, id, &document.name, passage)?;
+                    parts.add(place, id, &document.name, passage)?;
                 }
             }
         }
-        Ok(parts.done())
+        Ok(parts.finish())
     }
 }
 
-fn missing(id: &DocumentId) -> Error {
+fn missing_error(id: &DocumentId) -> Error {
     Error::new(Kind::Missing, format!("there is no document {id}"))
 }
 
-fn unready(id: &DocumentId) -> Error {
+fn not_ready_error(id: &DocumentId) -> Error {
     Error::new(Kind::Conflict, format!("document {id} is still being read"))
         .resolve("try again in a moment")
 }
 
 /// The parts being built.
 struct PartBuilder {
-    most: usize,
-    left: usize,
+    max_tokens: usize,
+    remaining: usize,
     total: u64,
     number: u32,
     parts: Vec<Vec<SourcePassage>>,
@@ -99,17 +99,17 @@ struct PartBuilder {
 impl PartBuilder {
     fn new(most: usize) -> Self {
         Self {
-            most,
-            left: 0,
+            max_tokens: most,
+            remaining: 0,
             total: 0,
             number: 0,
             parts: Vec::new(),
         }
     }
 
-    fn take(&mut self, place: usize, id: &DocumentId, name: &str, passage: Passage) -> Result<()> {
+    fn add(&mut self, place: usize, id: &DocumentId, name: &str, passage: Passage) -> Result<()> {
         let chars = passage.text.chars().count();
-        let cost = chars + FRAME;
+        let cost = chars + PASSAGE_OVERHEAD;
         self.total += chars as u64;
         if self.total > MAX_CHARS {
             let why = format!(
@@ -119,11 +119,11 @@ impl PartBuilder {
                 "choose fewer documents, or the reading mode that selects relevant passages",
             ));
         }
-        if cost > self.left || self.parts.is_empty() {
+        if cost > self.remaining || self.parts.is_empty() {
             self.parts.push(Vec::new());
-            self.left = self.most;
+            self.remaining = self.max_tokens;
         }
-        self.left = self.left.saturating_sub(cost);
+        self.remaining = self.remaining.saturating_sub(cost);
         self.number += 1;
         if let Some(part) = self.parts.last_mut() {
             part.push(SourcePassage {
@@ -140,7 +140,7 @@ impl PartBuilder {
         Ok(())
     }
 
-    fn done(self) -> Vec<Vec<SourcePassage>> {
+    fn finish(self) -> Vec<Vec<SourcePassage>> {
         self.parts
     }
 }
@@ -164,9 +164,9 @@ mod tests {
                     heading: String::new(),
                     text: "x".repeat(900),
                 };
-                parts.take(1, &id, "a", passage).expect("short");
+                parts.add(1, &id, "a", passage).expect("short");
             }
-            let parts = parts.done();
+            let parts = parts.finish();
             assert_eq!(parts.len(), expected, "{most}");
             let numbers: Vec<u32> = parts.iter().flatten().map(|source| source.number).collect();
             assert_eq!(numbers, (1..=10).collect::<Vec<_>>());

@@ -22,7 +22,7 @@ use crate::log;
 use crate::store::{Store, StoreError, documents, reading_queue, users};
 
 /// Pauses before each retry of a server-side failure: a disk that refuses one write often accepts the next.
-const PAUSES: [Duration; 3] = [
+const RETRY_PAUSES: [Duration; 3] = [
     Duration::from_millis(50),
     Duration::from_millis(250),
     Duration::from_millis(500),
@@ -32,14 +32,14 @@ const PAUSES: [Duration; 3] = [
 #[derive(Debug, Clone)]
 pub(super) enum ReadOutcome {
     /// The document is stored; its status has the details.
-    Kept,
+    Stored,
     /// The document's file type is unsupported, and the document was removed again.
     Unsupported(String),
 }
 
 /// A caller that waits for the outcome.
 struct Waiter {
-    tell: oneshot::Sender<ReadOutcome>,
+    sender: oneshot::Sender<ReadOutcome>,
     /// Whether the document was just uploaded, in which case it is removed if its type is unsupported.
     is_new: bool,
 }
@@ -53,7 +53,7 @@ struct ReaderPoolShared {
     reader: ChildReader,
     max_readers: usize,
     state: Mutex<ReaderPoolState>,
-    gone: Condvar,
+    child_gone: Condvar,
     /// Notified when a document has been read or has failed.
     ended: Notify,
 }
@@ -61,7 +61,7 @@ struct ReaderPoolShared {
 #[derive(Default)]
 struct ReaderPoolState {
     /// Documents being read.
-    taken: Vec<DocumentId>,
+    reading: Vec<DocumentId>,
     /// Read progress of each of them.
     progress: BTreeMap<DocumentId, Arc<ReadProgress>>,
     turns: ReadingQueue,
@@ -81,7 +81,7 @@ impl ReaderPool {
             reader,
             max_readers: most,
             state: Mutex::default(),
-            gone: Condvar::new(),
+            child_gone: Condvar::new(),
             ended: Notify::new(),
         }))
     }
@@ -93,9 +93,12 @@ impl ReaderPool {
         // Drop waiters that gave up on a document that will never be read because it was deleted first.
         state
             .waiting
-            .retain(|_, all| all.iter().any(|one| !one.tell.is_closed()));
+            .retain(|_, all| all.iter().any(|one| !one.sender.is_closed()));
         let all = state.waiting.entry(id.clone()).or_default();
-        all.push(Waiter { tell, is_new });
+        all.push(Waiter {
+            sender: tell,
+            is_new,
+        });
         told
     }
 
@@ -135,12 +138,12 @@ impl Drop for ReaderPool {
     fn drop(&mut self) {
         let mut state = self.0.state();
         state.stopping = true;
-        self.0.gone.notify_all();
+        self.0.child_gone.notify_all();
         while state.threads > 0 {
             self.0.reader.running.stop();
             // Another thread may be starting a process, so check repeatedly.
             let pause = std::time::Duration::from_millis(50);
-            state = match self.0.gone.wait_timeout(state, pause) {
+            state = match self.0.child_gone.wait_timeout(state, pause) {
                 Ok((state, _)) => state,
                 Err(poisoned) => poisoned.into_inner().0,
             };
@@ -158,7 +161,7 @@ impl ReaderPoolShared {
     fn read_all(&self) {
         while let Some(document) = self.next() {
             let (id, user) = (document.id.clone(), document.user.clone());
-            let work = std::panic::AssertUnwindSafe(|| self.read_patiently(&document));
+            let work = std::panic::AssertUnwindSafe(|| self.read_with_retries(&document));
             let settled = std::panic::catch_unwind(work)
                 .unwrap_or_else(|_| Err(Error::internal("reading a document panicked")));
             let mut state = self.state();
@@ -168,19 +171,19 @@ impl ReaderPoolShared {
             let waiting = state.waiting.remove(&id).unwrap_or_default();
             match settled {
                 Ok(settled) => {
-                    state.taken.retain(|other| *other != id);
+                    state.reading.retain(|other| *other != id);
                     drop(state);
                     self.ended.notify_one();
                     for one in waiting {
                         // A caller that has stopped waiting reads the document's status.
-                        let _ = one.tell.send(settled.clone());
+                        let _ = one.sender.send(settled.clone());
                     }
                 }
                 Err(fault) if !stopping => {
                     drop(state);
                     // A locked account's document waits until the account is unlocked.
                     if self.is_locked(&user) || self.give_up(document) {
-                        self.state().taken.retain(|other| *other != id);
+                        self.state().reading.retain(|other| *other != id);
                     }
                     // Otherwise, it stays marked as being read, so that it is not retried endlessly; the next
                     // start tries again.
@@ -205,12 +208,12 @@ impl ReaderPoolShared {
             state = self.state();
             match found {
                 Ok(mut waiting) => {
-                    waiting.retain(|one| !state.taken.contains(&one.id));
-                    state.turns.see(&waiting);
+                    waiting.retain(|one| !state.reading.contains(&one.id));
+                    state.turns.update_waiting(&waiting);
                     match state.turns.next(&waiting, self.max_readers) {
                         Some(next) => {
                             state.turns.begin(&next.user);
-                            state.taken.push(next.id.clone());
+                            state.reading.push(next.id.clone());
                             drop(state);
                             let found = self.waiting(&next.user, &next.id);
                             if found.is_some() {
@@ -218,7 +221,7 @@ impl ReaderPoolShared {
                             }
                             state = self.state();
                             state.turns.end(&next.user);
-                            state.taken.retain(|other| *other != next.id);
+                            state.reading.retain(|other| *other != next.id);
                         }
                         // More documents may have arrived during the query.
                         None if state.calls != calls => {}
@@ -232,7 +235,7 @@ impl ReaderPoolShared {
             }
         }
         state.threads -= 1;
-        self.gone.notify_all();
+        self.child_gone.notify_all();
         None
     }
 
@@ -255,16 +258,16 @@ impl ReaderPoolShared {
     // Waits; returns false if the server shuts down in the meantime.
     fn wait(&self, pause: Duration) -> bool {
         let waited = self
-            .gone
+            .child_gone
             .wait_timeout_while(self.state(), pause, |state| !state.stopping);
         !waited
             .map_or_else(|poisoned| poisoned.into_inner().0, |(state, _)| state)
             .stopping
     }
 
-    fn read_patiently(&self, document: &Document) -> Result<ReadOutcome> {
+    fn read_with_retries(&self, document: &Document) -> Result<ReadOutcome> {
         let mut is_worth_it = |pause| self.wait(pause) && !self.is_locked(&document.user);
-        retried(&mut is_worth_it, &mut || self.read(document.clone()))
+        with_retries(&mut is_worth_it, &mut || self.read(document.clone()))
     }
 
     // A server-side failure says nothing about the file, so its owner may have it read again.
@@ -303,7 +306,7 @@ impl ReaderPoolShared {
             deletion::unmark(folder, &ids);
             return Err(error.into());
         }
-        deletion::finish(folder, &ids);
+        deletion::delete_marked(folder, &ids);
         Ok(())
     }
 
@@ -318,15 +321,15 @@ impl ReaderPoolShared {
         drop(state);
         let reader = self.reader.reporting(progress);
         let (refused, id, user) = (
-            text::take(&self.store, &reader, document.clone(), &path)?,
+            text::read_document(&self.store, &reader, document.clone(), &path)?,
             document.id,
             document.user,
         );
         let Some((ReadRefusal::Unsupported | ReadRefusal::Empty, message)) = refused else {
-            return Ok(ReadOutcome::Kept);
+            return Ok(ReadOutcome::Stored);
         };
         // Only while a caller waits for the outcome. Otherwise, the document stays, with the reason.
-        let is_told = |one: &Waiter| one.is_new && !one.tell.is_closed();
+        let is_told = |one: &Waiter| one.is_new && !one.sender.is_closed();
         let waiting = |state: &ReaderPoolState| {
             state
                 .waiting
@@ -334,7 +337,7 @@ impl ReaderPoolShared {
                 .is_some_and(|all| all.iter().any(is_told))
         };
         if !waiting(&self.state()) {
-            return Ok(ReadOutcome::Kept);
+            return Ok(ReadOutcome::Stored);
         }
         self.discard(user, id)?;
         Ok(ReadOutcome::Unsupported(message))
@@ -342,12 +345,12 @@ impl ReaderPoolShared {
 }
 
 // Retries the work until it succeeds, pausing before each retry; `wait` returns whether to continue.
-fn retried<T>(
+fn with_retries<T>(
     wait: &mut dyn FnMut(Duration) -> bool,
     work: &mut dyn FnMut() -> Result<T>,
 ) -> Result<T> {
     let mut last = work();
-    for pause in PAUSES {
+    for pause in RETRY_PAUSES {
         if last.is_ok() || !wait(pause) {
             break;
         }
@@ -370,7 +373,7 @@ mod tests {
             (1, false, 1, false),
         ] {
             let (mut called, mut waited) = (0, Vec::new());
-            let outcome = retried(
+            let outcome = with_retries(
                 &mut |pause| {
                     waited.push(pause);
                     goes_on
@@ -384,7 +387,7 @@ mod tests {
                 },
             );
             assert_eq!((called, outcome.is_ok()), (calls, succeeds), "{failures}");
-            assert_eq!(waited, PAUSES[..waited.len()]);
+            assert_eq!(waited, RETRY_PAUSES[..waited.len()]);
         }
     }
 }

@@ -24,7 +24,7 @@ const MAX_RANKED: u32 = 100;
 const MAX_SCANNED: u32 = 4_096;
 /// Number of passages beyond which a term counts as occurring everywhere; counting further would not change its
 /// weight noticeably.
-const EVERYWHERE: u64 = 6_000;
+const COMMON_TERM_PASSAGES: u64 = 6_000;
 /// Minimum number of passages read for ranking.
 const MIN_RANKED: usize = 100;
 /// Maximum number of passages added because their meaning is close to the question's.
@@ -45,7 +45,8 @@ impl DocumentService {
         let document = self.show(user, id).await?;
         let words = words.to_owned();
         let found = self.store.read(move |db| {
-            PassageSearch::with_meaning(&words, meaning.as_ref()).in_one(db, &document, MAX_HITS)
+            PassageSearch::with_meaning(&words, meaning.as_ref())
+                .search_document(db, &document, MAX_HITS)
         });
         Ok(found.await?)
     }
@@ -112,29 +113,34 @@ impl<'a> PassageSearch<'a> {
     ) -> store::Result<Candidate> {
         let one = std::slice::from_ref(&document.id);
         // A passage costs at least its frame, so more than this could not be used.
-        let most = u32::try_from(budget / retrieval::FRAME + 1)
+        let most = u32::try_from(budget / retrieval::PASSAGE_OVERHEAD + 1)
             .unwrap_or(u32::MAX)
             .min(MAX_SCANNED);
-        let first = passages::first_of(db, &document.user, one, most)?;
+        let first = passages::first_passages(db, &document.user, one, most)?;
         let whole = (first.len() as u32) < most;
-        let hits = self.in_one(db, &document, MAX_RANKED)?;
+        let hits = self.search_document(db, &document, MAX_RANKED)?;
         Ok(Candidate {
             id: document.id,
             name: document.name,
             passages: first.into_iter().map(|hit| hit.passage).collect(),
-            whole,
+            is_whole: whole,
             hits,
         })
     }
 
-    fn in_one(&self, db: &Reader, document: &Document, most: u32) -> store::Result<Vec<SearchHit>> {
+    fn search_document(
+        &self,
+        db: &Reader,
+        document: &Document,
+        most: u32,
+    ) -> store::Result<Vec<SearchHit>> {
         let one = std::slice::from_ref(&document.id);
         let found = self.hits(db, &document.user, Some(one), most)?;
         if !found.is_empty() || !self.words.chars().any(is_ideograph) {
             return Ok(found);
         }
         // It may have been indexed before the index supported Chinese and Japanese.
-        let all = passages::first_of(db, &document.user, one, MAX_SCANNED)?;
+        let all = passages::first_passages(db, &document.user, one, MAX_SCANNED)?;
         let best = rank_by_pairs(self.words, all.iter().map(|hit| hit.passage.text.as_str()));
         Ok(best
             .into_iter()
@@ -157,9 +163,9 @@ impl<'a> PassageSearch<'a> {
     ) -> store::Result<Vec<SearchHit>> {
         let scope = PassageScope::of(db, user, documents)?;
         let most = most as usize;
-        let found = by_words(db, user, &scope, &self.query, most)?;
+        let found = word_hits(db, user, &scope, &self.query, most)?;
         let mut hits = match self.meaning {
-            Some(meaning) => join_meaning(db, user, &scope, found, meaning)?,
+            Some(meaning) => merge_meaning(db, user, &scope, found, meaning)?,
             None => found.hits.into_iter().map(|(_, hit)| hit).collect(),
         };
         hits.truncate(most);
@@ -177,12 +183,12 @@ impl<'a> PassageSearch<'a> {
         documents: &[DocumentId],
     ) -> store::Result<bool> {
         let scope = PassageScope::of(db, user, Some(documents))?;
-        let found = by_words(db, user, &scope, &self.query, MIN_RANKED)?;
+        let found = word_hits(db, user, &scope, &self.query, MIN_RANKED)?;
         Ok(found.coverage < WEAK_COVERAGE)
     }
 }
 
-fn by_words(
+fn word_hits(
     db: &Reader,
     user: &UserId,
     scope: &PassageScope,
@@ -194,14 +200,16 @@ fn by_words(
         passages: scope.len(),
         frequencies: parts
             .iter()
-            .map(|part| passages::frequency(db, scope, part, EVERYWHERE))
+            .map(|part| passages::frequency(db, scope, part, COMMON_TERM_PASSAGES))
             .collect::<store::Result<_>>()?,
     };
     // By row: a preliminary score, and the parts of the query it contains.
     let mut rows: HashMap<i64, (f64, u64)> = HashMap::new();
-    for part in statistics.selected(query) {
+    for part in statistics.selected_parts(query) {
         let weight = statistics.weight(part);
-        for (row, share) in passages::matches(db, scope, &parts[part], EVERYWHERE as usize)? {
+        for (row, share) in
+            passages::matches(db, scope, &parts[part], COMMON_TERM_PASSAGES as usize)?
+        {
             let (score, found) = rows.entry(row).or_default();
             *score += weight * share;
             *found |= 1 << part;
@@ -232,7 +240,7 @@ fn by_words(
 
 // Reranks the passages found by words according to their meaning. If the question's words hardly occur, also adds
 // passages found by the words of the rewritten question, and the nearest neighbors in meaning.
-fn join_meaning(
+fn merge_meaning(
     db: &Reader,
     user: &UserId,
     scope: &PassageScope,
@@ -248,7 +256,7 @@ fn join_meaning(
     let mut hits: HashMap<i64, SearchHit> = found.hits.into_iter().collect();
     if rankings.is_weak && !meaning.rewriting.is_empty() {
         let query = SearchQuery::of(&meaning.rewriting);
-        let rewritten = by_words(db, user, scope, &query, MIN_RANKED)?;
+        let rewritten = word_hits(db, user, scope, &query, MIN_RANKED)?;
         rankings.rewriting = rewritten.hits.iter().map(|(row, _)| *row).collect();
         for (row, hit) in rewritten.hits {
             hits.entry(row).or_insert(hit);
@@ -268,7 +276,7 @@ fn join_meaning(
     near.sort_by(|(a, one), (b, other)| other.total_cmp(one).then(a.cmp(b)));
     rankings.meaning = near.into_iter().map(|(row, _)| row).collect();
     let mut joined = Vec::new();
-    for (row, score) in rankings.joined() {
+    for (row, score) in rankings.fuse() {
         let hit = match hits.remove(&row) {
             Some(hit) => Some(hit),
             None => passages::by_row(db, user, row)?,

@@ -15,7 +15,7 @@ pub struct DocumentSettings {
     /// Limits for reading one document; its `input` is the largest file accepted, in bytes.
     pub budget: ReadBudget,
     /// Number of documents read concurrently.
-    pub at_once: usize,
+    pub max_concurrent: usize,
 }
 
 /// The installation's settings.
@@ -39,7 +39,7 @@ pub(in crate::app) fn settings(config: &Config) -> Result<DocumentSettings> {
             text: limits.document_text,
             input: limits.max_upload,
         },
-        at_once: match limits.document_readers {
+        max_concurrent: match limits.document_readers {
             0 => cores,
             wanted => wanted,
         },

@@ -15,7 +15,7 @@ use crate::store::{Store, StoreError, documents, reading_queue};
 use super::upload::{ReceivedFile, TemporaryFile, from_io};
 
 /// A file to store.
-pub(super) struct KeepJob {
+pub(super) struct StoreJob {
     pub store: Store,
     pub folder: PathBuf,
     pub user: UserId,
@@ -23,7 +23,7 @@ pub(super) struct KeepJob {
     pub received: ReceivedFile,
     pub now: Timestamp,
     /// Maximum number of documents for this user.
-    pub most: u32,
+    pub max_documents: u32,
 }
 
 /// Stores the file and queues it for reading, unless the user already has the same bytes. Returns whether
@@ -32,8 +32,8 @@ pub(super) struct KeepJob {
 /// # Errors
 /// `TooFast` if too many of the user's documents are already waiting; `Forbidden` if the user has reached the
 /// maximum number of documents. Nothing is stored on failure.
-pub(super) fn keep(job: KeepJob) -> Result<(Document, bool)> {
-    if let Some(known) = known(&job)? {
+pub(super) fn store_file(job: StoreJob) -> Result<(Document, bool)> {
+    if let Some(known) = find_existing(&job)? {
         return Ok((known, false));
     }
     let user = job.user.clone();
@@ -51,7 +51,7 @@ pub(super) fn keep(job: KeepJob) -> Result<(Document, bool)> {
         .and_then(|folder| folder.sync_all())
         .map_err(from_io)?;
     let row = document.clone();
-    let most = job.most;
+    let most = job.max_documents;
     let written = job.store.write_now(move |db| {
         let fits = most == u32::MAX || documents::has_fewer(db, &row.user, most)?;
         if fits {
@@ -66,7 +66,7 @@ pub(super) fn keep(job: KeepJob) -> Result<(Document, bool)> {
         }
         Ok(false) => Err(too_many(most)),
         // Another process stored the same bytes in the meantime.
-        Err(StoreError::Conflict(_)) => known(&job)?
+        Err(StoreError::Conflict(_)) => find_existing(&job)?
             .map(|known| (known, false))
             .ok_or_else(|| Error::internal("a document is there and is not")),
         Err(other) => Err(other.into()),
@@ -86,14 +86,14 @@ fn too_many(most: u32) -> Error {
     Error::new(Kind::Forbidden, why).resolve("delete one of them, or create an account")
 }
 
-fn known(job: &KeepJob) -> Result<Option<Document>> {
+fn find_existing(job: &StoreJob) -> Result<Option<Document>> {
     let (user, sha256) = (job.user.clone(), job.received.sha256.clone());
     Ok(job
         .store
         .read_now(move |db| documents::by_sha(db, &user, &sha256))?)
 }
 
-fn describe(job: &KeepJob) -> Result<Document> {
+fn describe(job: &StoreJob) -> Result<Document> {
     Ok(Document {
         id: DocumentId::new(job.now, crypto::random_number()?),
         user: job.user.clone(),

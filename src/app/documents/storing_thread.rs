@@ -45,8 +45,8 @@ impl BackgroundWorker {
     /// Runs the server's own `work` on the thread. It completes even if the caller is dropped.
     ///
     /// # Errors
-    /// Same as `hand_for`.
-    pub(super) async fn hand<T, F>(&self, work: F) -> Result<T>
+    /// Same as `run_for`.
+    pub(super) async fn run<T, F>(&self, work: F) -> Result<T>
     where
         T: Send + 'static,
         F: FnOnce() -> Result<T> + Send + 'static,
@@ -59,7 +59,7 @@ impl BackgroundWorker {
     /// # Errors
     /// `TooFast` if too many of the user's jobs are already waiting; `Unavailable` if too many jobs are waiting in
     /// total; and the error of `work`.
-    pub(super) async fn hand_for<T, F>(&self, user: &UserId, work: F) -> Result<T>
+    pub(super) async fn run_for<T, F>(&self, user: &UserId, work: F) -> Result<T>
     where
         T: Send + 'static,
         F: FnOnce() -> Result<T> + Send + 'static,
@@ -214,9 +214,9 @@ mod tests {
     fn jobs_run_in_order_and_survive_a_panic() {
         let desk = BackgroundWorker::default();
         runtime().block_on(async {
-            let broken: Result<()> = desk.hand(|| panic!("on purpose")).await;
+            let broken: Result<()> = desk.run(|| panic!("on purpose")).await;
             assert_eq!(broken.map_err(|e| e.kind), Err(Kind::Internal));
-            assert_eq!(desk.hand(|| Ok(7)).await, Ok(7));
+            assert_eq!(desk.run(|| Ok(7)).await, Ok(7));
         });
     }
 
@@ -227,7 +227,7 @@ mod tests {
         let (begun, has_begun) = channel();
         let (done, order) = channel();
         runtime().block_on(async {
-            let hold = desk.hand(move || {
+            let hold = desk.run(move || {
                 let _ = begun.send(());
                 Ok(wait.recv().is_ok())
             });
@@ -239,18 +239,18 @@ mod tests {
                 move || done.send(name).map_err(Error::internal)
             };
             for _ in 0..MAX_OWN {
-                assert_eq!(left(desk.hand_for(&ada, note("ada"))).await, None);
+                assert_eq!(left(desk.run_for(&ada, note("ada"))).await, None);
             }
-            let refused = left(desk.hand_for(&ada, note("ada"))).await;
+            let refused = left(desk.run_for(&ada, note("ada"))).await;
             assert_eq!(refused, Some(Kind::TooFast));
-            assert_eq!(left(desk.hand_for(&bob, note("bob"))).await, None);
+            assert_eq!(left(desk.run_for(&bob, note("bob"))).await, None);
             for n in 0..MAX_WAITING - MAX_OWN - 1 {
                 assert_eq!(
-                    left(desk.hand_for(&user(n as u128 + 3), || Ok(()))).await,
+                    left(desk.run_for(&user(n as u128 + 3), || Ok(()))).await,
                     None
                 );
             }
-            let refused = left(desk.hand_for(&user(999), || Ok(()))).await;
+            let refused = left(desk.run_for(&user(999), || Ok(()))).await;
             assert_eq!(refused, Some(Kind::Unavailable));
             go.send(()).expect("the first job waits");
         });

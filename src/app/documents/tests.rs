@@ -70,7 +70,7 @@ impl House {
         let settings = DocumentSettings {
             program: PathBuf::new(),
             budget: room,
-            at_once: 2,
+            max_concurrent: 2,
         };
         DocumentService::open(&self.path, self.store.clone(), settings).expect("documents")
     }

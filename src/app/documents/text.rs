@@ -14,18 +14,18 @@ use crate::extract::child_protocol::ReadRefusal;
 use crate::store::{Store, StoreError, documents, passages};
 
 /// Bytes of text written per transaction, so that other writes can take turns.
-const BATCH: usize = 128 << 10;
+const BATCH_BYTES: usize = 128 << 10;
 /// Approximate maximum number of possible prompt injections recorded per document.
 const MAX_FLAGS: usize = 50;
 /// Passages removed from the index per transaction.
-const SLICE: u32 = 200;
+const PASSAGES_PER_DELETE: u32 = 200;
 
 /// Reads a document and sets its status to `processed` or `failed`. Returns the refusal if the file could not be
 /// read.
 ///
 /// # Errors
 /// Returns an error if the store cannot be written or the reading process fails.
-pub(super) fn take(
+pub(super) fn read_document(
     store: &Store,
     reader: &ChildReader,
     mut document: Document,
@@ -58,7 +58,7 @@ pub(super) fn take(
             document.encoding = None;
             Some((reason, message))
         }
-        (ChildExit::Left, true) => None,
+        (ChildExit::StoppedByReceiver, true) => None,
     };
     if refused.is_some() && pages > 0 {
         // The text before the failure may be truncated anywhere, so no answer may be based on it.
@@ -77,13 +77,14 @@ pub(super) fn take(
 pub(super) fn begin(store: &Store, document: &Document) -> Result<bool> {
     loop {
         let (user, id) = (document.user.clone(), document.id.clone());
-        let deleted = store.write_now(move |db| passages::delete_some(db, &user, &id, SLICE))?;
-        if deleted < SLICE as usize {
+        let deleted = store
+            .write_now(move |db| passages::delete_batch(db, &user, &id, PASSAGES_PER_DELETE))?;
+        if deleted < PASSAGES_PER_DELETE as usize {
             break;
         }
     }
     let (user, id) = (document.user.clone(), document.id.clone());
-    Ok(store.write_now(move |db| documents::forget_text(db, &user, &id))?)
+    Ok(store.write_now(move |db| documents::delete_text(db, &user, &id))?)
 }
 
 fn describe(document: &mut Document, report: ReadReport) {
@@ -110,11 +111,11 @@ struct PageWriter<'a> {
     pages: Vec<PageText>,
     passages: Vec<Passage>,
     bytes: usize,
-    taken: u32,
-    cutter: PassageSplitter,
+    pages_written: u32,
+    splitter: PassageSplitter,
     flags: Vec<InjectionFlag>,
     /// The outcome if it ended early; `Ok(false)` if the document no longer exists.
-    end: Option<Result<bool>>,
+    outcome: Option<Result<bool>>,
 }
 
 impl<'a> PageWriter<'a> {
@@ -125,10 +126,10 @@ impl<'a> PageWriter<'a> {
             pages: Vec::new(),
             passages: Vec::new(),
             bytes: 0,
-            taken: 0,
-            cutter: PassageSplitter::new(),
+            pages_written: 0,
+            splitter: PassageSplitter::new(),
             flags: Vec::new(),
-            end: None,
+            outcome: None,
         }
     }
 
@@ -136,23 +137,23 @@ impl<'a> PageWriter<'a> {
     fn add(&mut self, page: PageText) -> bool {
         // Empty pages have a cost too.
         self.bytes += page.text.len() + page.title.len() + 64;
-        self.passages.extend(self.cutter.page(&page));
+        self.passages.extend(self.splitter.split_page(&page));
         if self.flags.len() < MAX_FLAGS {
             self.flags.extend(injection::scan(&page));
         }
         self.pages.push(page);
-        self.bytes < BATCH || self.write()
+        self.bytes < BATCH_BYTES || self.write()
     }
 
     fn write(&mut self) -> bool {
         let pages = std::mem::take(&mut self.pages);
         let passages = std::mem::take(&mut self.passages);
         self.bytes = 0;
-        self.taken += pages.len() as u32;
+        self.pages_written += pages.len() as u32;
         let (user, id, taken) = (
             self.document.user.clone(),
             self.document.id.clone(),
-            self.taken,
+            self.pages_written,
         );
         let written = self
             .store
@@ -160,11 +161,11 @@ impl<'a> PageWriter<'a> {
         match written {
             Ok(()) => true,
             Err(StoreError::Missing) => {
-                self.end = Some(Ok(false));
+                self.outcome = Some(Ok(false));
                 false
             }
             Err(other) => {
-                self.end = Some(Err(other.into()));
+                self.outcome = Some(Err(other.into()));
                 false
             }
         }
@@ -172,11 +173,11 @@ impl<'a> PageWriter<'a> {
 
     /// Returns the number of pages, the possible prompt injections, and whether the document still exists.
     fn end(mut self) -> Result<(u32, Vec<InjectionFlag>, bool)> {
-        if self.end.is_none() && !self.pages.is_empty() {
+        if self.outcome.is_none() && !self.pages.is_empty() {
             self.write();
         }
-        let (taken, flags) = (self.taken, self.flags);
-        let there = self.end.unwrap_or(Ok(true))?;
+        let (taken, flags) = (self.pages_written, self.flags);
+        let there = self.outcome.unwrap_or(Ok(true))?;
         Ok((taken, flags, there))
     }
 }

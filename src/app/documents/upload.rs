@@ -13,10 +13,10 @@ use crate::crypto::{hex, sha256};
 use crate::store::Store;
 
 /// Size of the write buffer in bytes: each flush takes one turn on a blocking thread.
-const BUFFER: usize = 256 * 1024;
+const BUFFER_BYTES: usize = 256 * 1024;
 
 /// Number of bytes after which free disk space is checked again.
-const LOOK_EVERY: u64 = 1 << 20;
+const SPACE_CHECK_INTERVAL: u64 = 1 << 20;
 
 /// A file being received.
 pub struct IncomingFile {
@@ -86,7 +86,7 @@ impl IncomingFile {
         // guard is gone.
         let file = open_new(path.path()).map_err(from_io)?;
         Ok(Self {
-            file: BufWriter::with_capacity(BUFFER, File::from_std(file)),
+            file: BufWriter::with_capacity(BUFFER_BYTES, File::from_std(file)),
             path,
             hasher: sha256::Hasher::new(),
             size: 0,
@@ -99,7 +99,7 @@ impl IncomingFile {
     ///
     /// # Errors
     /// `Unavailable` if only the reserve is left.
-    pub(super) fn on_disk_of(self, store: &Store) -> Result<Self> {
+    pub(super) fn with_space_check(self, store: &Store) -> Result<Self> {
         disk_space::require(store)?;
         Ok(Self {
             store: Some(store.clone()),
@@ -115,7 +115,7 @@ impl IncomingFile {
         let before = self.size;
         self.size += bytes.len() as u64;
         if let Some(store) = &self.store
-            && before / LOOK_EVERY != self.size / LOOK_EVERY
+            && before / SPACE_CHECK_INTERVAL != self.size / SPACE_CHECK_INTERVAL
         {
             disk_space::require(store)?;
         }

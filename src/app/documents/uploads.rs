@@ -17,7 +17,7 @@ use super::upload::{self, ReceivedFile, TemporaryFile, from_io, too_large};
 use super::{DocumentService, deletion, names};
 
 /// Lifetime of an unfinished upload.
-const KEPT: Duration = Duration::from_secs(24 * 60 * 60);
+const UPLOAD_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
 /// Maximum number of unfinished uploads per user.
 const MAX_UNFINISHED: u64 = 8;
 /// Maximum number of parts per upload: each is a file and a row.
@@ -63,7 +63,7 @@ impl DocumentService {
         announced: UploadAnnouncement,
         now: Timestamp,
     ) -> Result<UploadProgress> {
-        check(&announced, self.limit)?;
+        check(&announced, self.max_upload_bytes)?;
         disk_space::require(&self.store)?;
         self.expire_uploads(now).await?;
         let upload = Upload {
@@ -74,7 +74,7 @@ impl DocumentService {
             chunk_size: announced.chunk_size,
             total_chunks: announced.total_chunks,
             created: now,
-            expires: now + KEPT,
+            expires: now + UPLOAD_LIFETIME,
         };
         let row = upload.clone();
         let opened = self
@@ -125,7 +125,7 @@ impl DocumentService {
     ) -> Result<UploadProgress> {
         let (upload, _) = self.find(user, id, now).await?;
         let expected = part_size(&upload, number).ok_or_else(|| {
-            wrong(
+            field_error(
                 "chunkIndex",
                 format!("there are parts 0 to {}", upload.total_chunks - 1),
             )
@@ -135,7 +135,7 @@ impl DocumentService {
                 "part {number} must have {expected} bytes, not {}",
                 received.size
             );
-            return Err(wrong("chunk", message));
+            return Err(field_error("chunk", message));
         }
         let (store, parts) = (self.store.clone(), self.folders.parts.clone());
         let work = move || {
@@ -150,7 +150,7 @@ impl DocumentService {
                 number,
                 size: expected,
             };
-            match store.write_now(move |db| uploads::note_part(db, &user, &id, part)) {
+            match store.write_now(move |db| uploads::record_part(db, &user, &id, part)) {
                 // The upload was finished, or its account deleted, in the meantime.
                 Err(StoreError::Missing) => {
                     remove(&folder)?;
@@ -192,18 +192,20 @@ impl DocumentService {
         let whole = TemporaryFile::new(self.folders.incoming.join(hex(&crypto::random::<16>()?)));
         let (from, size) = (folder.clone(), upload.size);
         let joined = self
-            .desk
-            .hand_for(user, move || join(&from, upload.total_chunks, size, whole))
+            .storing_worker
+            .run_for(user, move || {
+                join_parts(&from, upload.total_chunks, size, whole)
+            })
             .await?;
         let outcome = self.upload(user, &upload.file_name, joined, now).await;
         let refused = matches!(&outcome, Err(error) if error.kind == Kind::UnsupportedType);
         if outcome.is_ok() || refused {
-            self.forget(user, id, folder).await?;
+            self.delete_upload(user, id, folder).await?;
         }
         outcome
     }
 
-    async fn forget(&self, user: &UserId, id: &UploadId, folder: PathBuf) -> Result<()> {
+    async fn delete_upload(&self, user: &UserId, id: &UploadId, folder: PathBuf) -> Result<()> {
         let (store, user, id) = (self.store.for_freeing(), user.clone(), id.clone());
         let work = move || {
             deletion::mark_upload(&folder);
@@ -254,17 +256,17 @@ impl DocumentService {
 
 fn check(announced: &UploadAnnouncement, limit: u64) -> Result<()> {
     if announced.size == 0 {
-        return Err(wrong("fileSize", "the file is empty".to_owned()));
+        return Err(field_error("fileSize", "the file is empty".to_owned()));
     }
     if announced.size > limit {
         return Err(too_large(limit));
     }
     if announced.chunk_size == 0 {
-        return Err(wrong("chunkSize", "must be at least 1".to_owned()));
+        return Err(field_error("chunkSize", "must be at least 1".to_owned()));
     }
     let parts = announced.size.div_ceil(announced.chunk_size);
     if parts > u64::from(MAX_PARTS) {
-        return Err(wrong(
+        return Err(field_error(
             "chunkSize",
             format!("that makes {parts} parts; at most {MAX_PARTS} are accepted"),
         ));
@@ -274,12 +276,12 @@ fn check(announced: &UploadAnnouncement, limit: u64) -> Result<()> {
             "a file of {} bytes in parts of {} has {parts}",
             announced.size, announced.chunk_size
         );
-        return Err(wrong("totalChunks", message));
+        return Err(field_error("totalChunks", message));
     }
     Ok(())
 }
 
-fn wrong(field: &str, message: String) -> Error {
+fn field_error(field: &str, message: String) -> Error {
     Error::field(&["body", field], "value_error", message)
 }
 
@@ -302,7 +304,7 @@ fn progress(upload: Upload, received: Vec<u32>) -> UploadProgress {
     }
 }
 
-fn join(folder: &Path, parts: u32, size: u64, whole: TemporaryFile) -> Result<ReceivedFile> {
+fn join_parts(folder: &Path, parts: u32, size: u64, whole: TemporaryFile) -> Result<ReceivedFile> {
     let mut file = upload::open_new(whole.path()).map_err(from_io)?;
     let (mut hasher, mut written) = (sha256::Hasher::new(), 0u64);
     let mut piece = vec![0; 256 * 1024];

@@ -34,7 +34,7 @@ impl Experiments<'_> {
         wish: ApplyTarget,
         visit: &RequestOrigin,
     ) -> Result<Applied> {
-        let _alone = self.0.experiments_desk.applying.lock().await;
+        let _alone = self.0.experiment_registry.applying.lock().await;
         let shown = self.show(&caller.user, id).await?;
         let one = &shown.experiment;
         if one.applied.is_some() {
@@ -56,7 +56,7 @@ impl Experiments<'_> {
             return Err(Error::field(&["body", "place"], "out_of_range", why));
         };
         let change = RecipeChange {
-            name: Some(wish.name.unwrap_or_else(|| name_of(&one.spec.name))),
+            name: Some(wish.name.unwrap_or_else(|| recipe_name(&one.spec.name))),
             shared: None,
             body: Some(one.spec.body_of(arm)),
         };
@@ -95,7 +95,7 @@ impl Experiments<'_> {
         id: &ExperimentId,
         visit: &RequestOrigin,
     ) -> Result<Vec<String>> {
-        let _alone = self.0.experiments_desk.applying.lock().await;
+        let _alone = self.0.experiment_registry.applying.lock().await;
         let found = self.find(&caller.user, id).await?;
         let Some(applied) = found.applied else {
             let why = "no setting of this experiment is in use";
@@ -103,9 +103,9 @@ impl Experiments<'_> {
         };
         let mut notes = Vec::new();
         if applied.default {
-            notes.push(self.default_of_before(&caller.user, &applied).await?);
+            notes.push(self.previous_default(&caller.user, &applied).await?);
         }
-        notes.push(self.recipe_of_before(caller, &applied, visit).await?);
+        notes.push(self.previous_recipe(caller, &applied, visit).await?);
         let entry = visit.entry(Some(&caller.user), "experiment.revert", id.as_str());
         let id = id.clone();
         let written = self.0.store.write(move |db| {
@@ -116,7 +116,7 @@ impl Experiments<'_> {
         Ok(notes)
     }
 
-    async fn default_of_before(&self, user: &UserId, applied: &Applied) -> Result<String> {
+    async fn previous_default(&self, user: &UserId, applied: &Applied) -> Result<String> {
         let (user, applied) = (user.clone(), applied.clone());
         let written = self.0.store.write(move |db| {
             if recipes::default_of(db, &user)?.as_ref() != Some(&applied.recipe) {
@@ -136,7 +136,7 @@ impl Experiments<'_> {
         Ok(written.await?.to_owned())
     }
 
-    async fn recipe_of_before(
+    async fn previous_recipe(
         &self,
         caller: &Caller,
         applied: &Applied,
@@ -183,7 +183,7 @@ impl Experiments<'_> {
 }
 
 /// Derives a recipe name from an experiment's, which may contain characters that a recipe's must not.
-fn name_of(name: &str) -> String {
+fn recipe_name(name: &str) -> String {
     let plain: String = name.chars().filter(|&c| c != '@').take(MAX_NAME).collect();
     match plain.trim() {
         "" => "Winner".to_owned(),

@@ -17,7 +17,7 @@ use crate::store::{analyses, experiments};
 /// Maximum number of pairs offered, which is more than anyone will judge.
 const MAX_PAIRS: usize = 500;
 /// Number of top configurations that are compared with each other.
-const BEST: usize = 4;
+const TOP_CONFIGURATIONS: usize = 4;
 
 /// Two anonymous answers.
 #[derive(Debug, Clone, PartialEq)]
@@ -68,22 +68,25 @@ impl Experiments<'_> {
     ) -> Result<Option<BlindComparison>> {
         let shown = self.show(&caller.user, id).await?;
         let pairs = pairs(&shown);
-        let is_open = |pair: &&ConfigurationPair| !decided(&shown, **pair);
+        let is_open = |pair: &&ConfigurationPair| !is_decided(&shown, **pair);
         let start = after.and_then(|token| pairs.iter().position(|pair| pair.token() == token));
         let (before, behind) = pairs.split_at(start.map_or(0, |place| place + 1));
         let next = behind.iter().chain(before).find(is_open).copied();
         let Some(pair) = next else {
             return Ok(None);
         };
-        let texts = self.texts(&shown, pair).await?;
+        let texts = self.answer_texts(&shown, pair).await?;
         Ok(Some(BlindComparison {
             case: pair.case,
             token: pair.token(),
-            answers: match pair.is_turned(shown.experiment.spec.seed) {
+            answers: match pair.is_swapped(shown.experiment.spec.seed) {
                 true => [texts.1, texts.0],
                 false => [texts.0, texts.1],
             },
-            judged: pairs.iter().filter(|&&pair| decided(&shown, pair)).count(),
+            judged: pairs
+                .iter()
+                .filter(|&&pair| is_decided(&shown, pair))
+                .count(),
             of: pairs.len(),
         }))
     }
@@ -91,8 +94,8 @@ impl Experiments<'_> {
     /// Stores a verdict and returns the next pair.
     ///
     /// # Errors
-    /// `BadInput` for an unknown pair, and the errors of [`Experiments::duel`].
-    pub async fn decide(
+    /// `BadInput` for an unknown pair, and the errors of [`Experiments::next_comparison`].
+    pub async fn record_choice(
         &self,
         caller: &Caller,
         id: &ExperimentId,
@@ -114,7 +117,7 @@ impl Experiments<'_> {
                 ComparisonChoice::Right => Preferred::Second,
                 _ => Preferred::Neither,
             };
-            let is_turned = pair.is_turned(shown.experiment.spec.seed);
+            let is_turned = pair.is_swapped(shown.experiment.spec.seed);
             let judgment = Judgment {
                 case: pair.case,
                 first: pair.first,
@@ -130,13 +133,13 @@ impl Experiments<'_> {
             let written = self
                 .0
                 .store
-                .write(move |db| experiments::judge(db, &id, &judgment, now));
+                .write(move |db| experiments::store_judgment(db, &id, &judgment, now));
             written.await?;
         }
         self.next_comparison(caller, id, Some(token)).await
     }
 
-    async fn texts(
+    async fn answer_texts(
         &self,
         shown: &ExperimentView,
         pair: ConfigurationPair,
@@ -162,16 +165,19 @@ impl ConfigurationPair {
     fn token(&self) -> String {
         format!("{}.{}.{}", self.case, self.first, self.second)
     }
-    fn is_turned(&self, seed: u64) -> bool {
+    fn is_swapped(&self, seed: u64) -> bool {
         let place = (self.case as u64) << 32 | (self.first as u64) << 16 | self.second as u64;
-        Random::new(seed ^ place).unit() < 0.5
+        Random::new(seed ^ place).next_unit() < 0.5
     }
 }
 
 /// Pairs of the best configurations on cases that both have answered, in an order shuffled once with the seed.
 fn pairs(shown: &ExperimentView) -> Vec<ConfigurationPair> {
     let tried = shown.report.leaderboard.iter().filter(|row| row.cases > 0);
-    let mut best: Vec<usize> = tried.map(|row| row.place).take(BEST).collect();
+    let mut best: Vec<usize> = tried
+        .map(|row| row.place)
+        .take(TOP_CONFIGURATIONS)
+        .collect();
     let current = shown.report.current;
     if !best.contains(&current) {
         best.push(current);
@@ -200,7 +206,7 @@ fn pairs(shown: &ExperimentView) -> Vec<ConfigurationPair> {
     pairs
 }
 
-fn decided(shown: &ExperimentView, pair: ConfigurationPair) -> bool {
+fn is_decided(shown: &ExperimentView, pair: ConfigurationPair) -> bool {
     shown.judgments.iter().any(|one| {
         one.judge.is_none()
             && (one.case, one.first, one.second) == (pair.case, pair.first, pair.second)

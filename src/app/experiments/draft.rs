@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::checked_cases::checked_cases;
 use super::forecast::{check_reach, stopping, warnings};
-use super::improvement::padded;
+use super::improvement::padded_spec;
 use super::request::request;
 use super::{Experiments, llm_judge, rules};
 use crate::app::{Error, Result};
@@ -21,7 +21,7 @@ use crate::domain::experiment::spec::{ExperimentSpec, MAX_NAME};
 use crate::domain::experiment::successive_halving::SuccessiveHalving;
 use crate::domain::experiment::{
     Case, Configuration, ExperimentBudget, ExperimentError, JudgeCost, Objective, Parameter,
-    Scoring, SearchSpace, TrialOutcome, compared, settings,
+    Scoring, SearchSpace, TrialOutcome, configuration_count, final_cases,
 };
 use crate::domain::id::{DocumentId, ExperimentId, UserId};
 use crate::domain::money::MicroDollars;
@@ -34,9 +34,9 @@ use crate::store::documents;
 /// Maximum number of configurations: each is planned and priced before the experiment starts.
 const MAX_SETTINGS: usize = 2_000;
 /// Default limit on evaluations if nothing costs money.
-const USUAL_EVALUATIONS: u64 = 2_000;
+const DEFAULT_EVALUATIONS: u64 = 2_000;
 /// Assumed duration of one stage of an analysis, in ms, for time budgets before any stage has been measured.
-const USUAL_STAGE: u64 = 15_000;
+const DEFAULT_STAGE: u64 = 15_000;
 
 /// The request, correctly typed but otherwise unchecked.
 #[derive(Debug, Clone)]
@@ -60,7 +60,7 @@ pub struct ExperimentParams {
     /// Score differences below this are irrelevant.
     pub indifference: Option<f64>,
     /// Acceptable probability that the race ends with a wrong result.
-    pub wrong: Option<f64>,
+    pub error_rate: Option<f64>,
     /// Random seed.
     pub seed: Option<u64>,
 }
@@ -75,7 +75,7 @@ pub struct ExperimentForecast {
     /// The test cases.
     pub cases: Vec<Case>,
     /// Cases held out for the final comparison.
-    pub held_back: usize,
+    pub holdout_count: usize,
     /// Upper bound on evaluations (one configuration on one case each).
     pub evaluations: u64,
     /// Expected cost; `None` if a price is unknown.
@@ -95,8 +95,8 @@ pub struct ExperimentForecast {
 /// Expected and maximum cost of one evaluation.
 pub(super) struct EvaluationCost {
     pub(super) expected: TrialOutcome,
-    pub(super) most: TrialOutcome,
-    pub(super) priced: bool,
+    pub(super) max: TrialOutcome,
+    pub(super) is_priced: bool,
 }
 
 impl Experiments<'_> {
@@ -110,7 +110,7 @@ impl Experiments<'_> {
         params: ExperimentParams,
     ) -> Result<ExperimentForecast> {
         let cases = checked_cases(params.cases)?;
-        if let Some(name) = params.base.beyond_recipe() {
+        if let Some(name) = params.base.field_beyond_recipe() {
             let why = "an experiment cannot set this field";
             return Err(Error::field(&["body", "base", &name], "value_error", why));
         }
@@ -123,8 +123,8 @@ impl Experiments<'_> {
             evaluator: params.evaluator,
             objective: params.objective,
             budget: params.budget,
-            indifference: within(params.indifference, 0.02, (0.0, 0.5), "indifference")?,
-            wrong: within(params.wrong, 0.1, (0.001, 0.5), "wrong")?,
+            indifference: checked_range(params.indifference, 0.02, (0.0, 0.5), "indifference")?,
+            wrong: checked_range(params.error_rate, 0.1, (0.001, 0.5), "wrong")?,
             seed: match params.seed {
                 Some(seed) => seed,
                 None => (crypto::random_number()? >> 80) as u64,
@@ -135,20 +135,20 @@ impl Experiments<'_> {
         check_objective(&spec.objective)?;
         let cases = match &spec.evaluator {
             Scoring::Rule(rule) => {
-                let (cases, checked) = rules::check(rule, cases).await?;
-                checked.map_err(|error| refused("evaluator", &error))?;
+                let (cases, checked) = rules::check_rule(rule, cases).await?;
+                checked.map_err(|error| experiment_error("evaluator", &error))?;
                 cases
             }
             Scoring::Judge(_) => cases,
         };
         self.check_documents(&caller.user, &cases).await?;
         let cases = spec.without_repeats(cases);
-        let arms = self.settings(&caller.user, &spec)?;
+        let arms = self.configurations(&caller.user, &spec)?;
         let current = spec
             .current_of(&arms)
-            .map_err(|error| refused("current", &error))?;
-        let search = self.search(&caller.user, &spec, &arms, &cases)?;
-        let mut loads = self.loads(caller, &spec, &arms, &cases).await?;
+            .map_err(|error| experiment_error("current", &error))?;
+        let search = self.prompt_search(&caller.user, &spec, &arms, &cases)?;
+        let mut loads = self.evaluation_costs(caller, &spec, &arms, &cases).await?;
         if spec
             .evaluator
             .judge()
@@ -162,7 +162,7 @@ impl Experiments<'_> {
             cases: cases.len(),
             objective: spec.objective,
             budget: spec.budget,
-            declared: loads.iter().map(|load| load.most).collect(),
+            declared: loads.iter().map(|load| load.max).collect(),
             indifference: spec.indifference,
             wrong: spec.wrong,
             seed: spec.seed,
@@ -180,7 +180,7 @@ impl Experiments<'_> {
         let mut wanted: Vec<(usize, DocumentId)> = Vec::new();
         for (place, case) in cases.iter().enumerate() {
             for text in &case.documents {
-                let id = DocumentId::parse(text).ok_or_else(|| no_document(place, text))?;
+                let id = DocumentId::parse(text).ok_or_else(|| no_document_error(place, text))?;
                 wanted.push((place, id));
             }
         }
@@ -194,13 +194,13 @@ impl Experiments<'_> {
             Ok(None)
         });
         match missing.await? {
-            Some((place, id)) => Err(no_document(place, id.as_str())),
+            Some((place, id)) => Err(no_document_error(place, id.as_str())),
             None => Ok(()),
         }
     }
 
     // Expands all valid configurations; parameters that a model does not support are left out.
-    fn settings(&self, user: &UserId, spec: &ExperimentSpec) -> Result<Vec<Configuration>> {
+    fn configurations(&self, user: &UserId, spec: &ExperimentSpec) -> Result<Vec<Configuration>> {
         let llm = &self.0.llm;
         let takes = |name: &str, dial: Parameter| {
             let names: Vec<&str> = match name {
@@ -220,10 +220,10 @@ impl Experiments<'_> {
         };
         let arms = spec
             .space
-            .arms(&takes)
-            .map_err(|error| refused("space", &error))?;
+            .enumerate_configurations(&takes)
+            .map_err(|error| experiment_error("space", &error))?;
         if arms.len() > MAX_SETTINGS {
-            return Err(refused(
+            return Err(experiment_error(
                 "space",
                 &ExperimentError::TooMany("settings", MAX_SETTINGS),
             ));
@@ -236,7 +236,7 @@ impl Experiments<'_> {
     }
 
     // Plans each configuration for the case with the longest question, which bounds all other cases.
-    async fn loads(
+    async fn evaluation_costs(
         &self,
         caller: &Caller,
         spec: &ExperimentSpec,
@@ -245,9 +245,9 @@ impl Experiments<'_> {
     ) -> Result<Vec<EvaluationCost>> {
         let length = |case: &&Case| (case.documents.len(), case.prompt.len());
         let longest = cases.iter().max_by_key(length).ok_or_else(Error::missing)?;
-        let judged = self.judged(&caller.user, spec, arms, cases)?;
+        let judged = self.judge_costs(&caller.user, spec, arms, cases)?;
         // A proposed prompt can be longer than the original.
-        let spec = &padded(spec);
+        let spec = &padded_spec(spec);
         // The experiment does not exist yet, but the request must look like an experiment's, so that the user's
         // default recipe does not fill in its parameters.
         let nobody = ExperimentId::new(clock::now(), 0);
@@ -256,7 +256,7 @@ impl Experiments<'_> {
             let (request, context) = request(spec, arm, longest, &nobody)?;
             let analyses = self.0.analyses();
             let forecast = analyses.forecast(Some(caller), request, context).await;
-            let forecast = forecast.map_err(|error| in_setting(error, place))?;
+            let forecast = forecast.map_err(|error| locate_in_configuration(error, place))?;
             let (calls, stages) = (&forecast.calls, forecast.plan.stages.len() as u64);
             let expected = estimate::total(calls);
             let bound = estimate::upper_bound(calls);
@@ -266,7 +266,7 @@ impl Experiments<'_> {
                 score: 0.0,
                 cost: cost.unwrap_or_default(),
                 tokens,
-                latency_ms: stages.max(1) * USUAL_STAGE,
+                latency_ms: stages.max(1) * DEFAULT_STAGE,
                 judged: judged.map_or_else(JudgeCost::default, |bill| bill.unwrap_or_default()),
             };
             loads.push(EvaluationCost {
@@ -274,8 +274,8 @@ impl Experiments<'_> {
                     expected.cost_usd,
                     (expected.input_tokens).saturating_add(expected.output_tokens),
                 ),
-                most: of(bound, tokens),
-                priced: bound.is_some() && judged != Some(None),
+                max: of(bound, tokens),
+                is_priced: bound.is_some() && judged != Some(None),
             });
             if place % 50 == 49 {
                 // Yield between plans, so that thousands of them do not block other requests.
@@ -287,7 +287,7 @@ impl Experiments<'_> {
 
     // Upper bound on the cost of judging an answer, if there is a judge; the inner `Option` is `None` if its price
     // is unknown.
-    fn judged(
+    fn judge_costs(
         &self,
         user: &UserId,
         spec: &ExperimentSpec,
@@ -337,17 +337,17 @@ impl Experiments<'_> {
 // Once the current configuration has left the race, its answers are requested only for comparison.
 fn add_reference(loads: &mut [EvaluationCost], current: usize) {
     let reference = JudgeCost {
-        cost: loads[current].most.cost,
-        tokens: loads[current].most.tokens,
+        cost: loads[current].max.cost,
+        tokens: loads[current].max.tokens,
     };
     for (place, load) in loads.iter_mut().enumerate() {
         if place != current {
-            load.most.judged = load.most.judged.plus(reference);
+            load.max.judged = load.max.judged.saturating_add(reference);
         }
     }
 }
 
-fn no_document(place: usize, id: &str) -> Error {
+fn no_document_error(place: usize, id: &str) -> Error {
     let shown: String = id.chars().filter(|c| !c.is_control()).take(60).collect();
     let why = format!("case {}: there is no document {shown:?}", place + 1);
     Error::field(&["body", "cases"], "unknown_document", why)
@@ -366,7 +366,7 @@ fn checked_name(name: &str) -> Result<String> {
     Ok(name)
 }
 
-fn within(given: Option<f64>, usual: f64, range: (f64, f64), name: &str) -> Result<f64> {
+fn checked_range(given: Option<f64>, usual: f64, range: (f64, f64), name: &str) -> Result<f64> {
     let value = given.unwrap_or(usual);
     if (range.0..=range.1).contains(&value) {
         return Ok(value);
@@ -404,7 +404,7 @@ fn check_budget(
 ) -> Result<()> {
     let error = |why: String| Error::field(&["body", "budget"], "value_error", why);
     if spec.budget.cost.is_some()
-        && let Some(place) = loads.iter().position(|load| !load.priced)
+        && let Some(place) = loads.iter().position(|load| !load.is_priced)
     {
         let why = format!(
             "the price of a model in setting {} is unknown: set tokens or evaluations instead",
@@ -415,14 +415,14 @@ fn check_budget(
     if spec.budget == ExperimentBudget::default() {
         if loads
             .iter()
-            .any(|load| !load.priced || load.most.whole_cost().0 > 0)
+            .any(|load| !load.is_priced || load.max.whole_cost().0 > 0)
         {
             return Err(error(
                 "set a budget: cost_usd, tokens, seconds or evaluations".into(),
             ));
         }
         let all = (arms as u64).saturating_mul(cases as u64);
-        spec.budget.evaluations = Some(all.min(USUAL_EVALUATIONS));
+        spec.budget.evaluations = Some(all.min(DEFAULT_EVALUATIONS));
     }
     Ok(())
 }
@@ -434,10 +434,10 @@ pub(super) fn forecast(
     loads: &[EvaluationCost],
 ) -> ExperimentForecast {
     let race = SuccessiveHalving::new(design.clone());
-    let (order, held) = race.cases();
+    let (order, held) = race.race_and_holdout_cases();
     let held_back = held.len();
     let count = loads.len() as u64;
-    let arms = settings(&design) as u64;
+    let arms = configuration_count(&design) as u64;
     let sum =
         |of: &dyn Fn(&EvaluationCost) -> u64| loads.iter().map(of).fold(0, u64::saturating_add);
     let each = |of: &dyn Fn(&EvaluationCost) -> u64| (sum(of) / count.max(1)).max(1);
@@ -451,22 +451,22 @@ pub(super) fn forecast(
         (spec.budget.latency_ms).map(|time| time / each(&|load| load.expected.latency_ms)),
     ];
     let evaluations = parts.into_iter().flatten().min().unwrap_or(all);
-    let is_priced = loads.iter().all(|load| load.priced);
+    let is_priced = loads.iter().all(|load| load.is_priced);
     let times = |sum: u64| sum.saturating_mul(evaluations) / count.max(1);
     let dear = times(sum(&|load| load.expected.whole_cost().0 as u64)).min(i64::MAX as u64);
     let dearest = loads
         .iter()
-        .map(|load| load.most.whole_cost().0 as u64)
+        .map(|load| load.max.whole_cost().0 as u64)
         .max();
     let most = (dearest.unwrap_or(0).saturating_mul(evaluations)).min(i64::MAX as u64) as i64;
     let written = design.search.map_or(MicroDollars(0), |search| {
-        search.declared.cost.times(search.most as u32)
+        search.declared.cost.saturating_mul(search.most as u32)
     });
     let most = most.saturating_add(written.0);
     let most = spec.budget.cost.map_or(most, |limit| most.min(limit.0));
     let dear = dear.saturating_add(written.0 as u64).min(i64::MAX as u64);
-    let scores = spec.evaluator.scores().under(&spec.objective);
-    let power = power::of(scores, compared(&design));
+    let scores = spec.evaluator.score_kind().with_objective(&spec.objective);
+    let power = power::of(scores, final_cases(&design));
     ExperimentForecast {
         stopping: stopping(&spec, &design),
         warnings: (spec.repeated.warning().into_iter())
@@ -476,7 +476,7 @@ pub(super) fn forecast(
         cost_at_most: is_priced.then_some(MicroDollars(most)),
         tokens: times(sum(&|load| load.expected.whole_tokens())),
         evaluations,
-        held_back,
+        holdout_count: held_back,
         power,
         design,
         spec,
@@ -484,11 +484,11 @@ pub(super) fn forecast(
     }
 }
 
-fn refused(name: &'static str, error: &ExperimentError) -> Error {
+fn experiment_error(name: &'static str, error: &ExperimentError) -> Error {
     Error::field(&["body", name], "value_error", error.to_string())
 }
 
-fn in_setting(mut error: Error, place: usize) -> Error {
+fn locate_in_configuration(mut error: Error, place: usize) -> Error {
     error.public = format!("setting {}: {}", place + 1, error.public);
     for field in &mut error.fields {
         field.message = format!("setting {}: {}", place + 1, field.message);

@@ -1,11 +1,13 @@
 //! Describes the forecast of an experiment: its stopping rule, and warnings for the user who pays for it.
 
-use super::AT_ONCE;
+use super::MAX_CONCURRENT;
 use crate::app::{Error, Result};
 use crate::domain::experiment::design::{Design, RaceStep};
 use crate::domain::experiment::spec::ExperimentSpec;
 use crate::domain::experiment::successive_halving::{ALL_UP_TO, SuccessiveHalving};
-use crate::domain::experiment::{MIN_CASES, Objective, TrialOutcome, reserve, settings};
+use crate::domain::experiment::{
+    MIN_CASES, Objective, TrialOutcome, configuration_count, reserved_fraction,
+};
 
 /// Rejects a budget that allows no evaluation.
 ///
@@ -28,7 +30,7 @@ pub(super) fn check_reach(design: &Design) -> Result<()> {
     let least = |of: &dyn Fn(&TrialOutcome) -> u64| {
         let dearest = design.declared.iter().map(of).max().unwrap_or(0);
         // Two evaluations must fit into what the reserve leaves.
-        (dearest as f64 * 2.0 / (1.0 - reserve(design))).ceil() as u64
+        (dearest as f64 * 2.0 / (1.0 - reserved_fraction(design))).ceil() as u64
     };
     let cost = budget.cost.map(|_| {
         let cost = least(&|outcome| outcome.whole_cost().0.max(0) as u64);
@@ -41,9 +43,12 @@ pub(super) fn check_reach(design: &Design) -> Result<()> {
         let seconds = least(&|outcome| outcome.latency_ms).div_ceil(1_000);
         format!("{seconds} seconds")
     });
-    let count = budget
-        .evaluations
-        .map(|_| format!("{} evaluations", (2.0 / (1.0 - reserve(design))).ceil()));
+    let count = budget.evaluations.map(|_| {
+        format!(
+            "{} evaluations",
+            (2.0 / (1.0 - reserved_fraction(design))).ceil()
+        )
+    });
     let parts: Vec<String> = [cost, tokens, time, count].into_iter().flatten().collect();
     let why = format!(
         "is too small to compare two settings on one case, which can take {}",
@@ -70,8 +75,9 @@ pub(super) fn stopping(spec: &ExperimentSpec, design: &Design) -> String {
         ),
         None => String::new(),
     };
-    let queue = format!("{AT_ONCE} evaluations run at once, and people's own requests come first.");
-    if settings(design) == 2 {
+    let queue =
+        format!("{MAX_CONCURRENT} evaluations run at once, and people's own requests come first.");
+    if configuration_count(design) == 2 {
         return format!(
             "Both settings answer the same cases in the same order. It stops when the difference is overwhelming \
              (which a betting test decides that may be asked after every block of cases), {not_worth}when the cases are \
@@ -86,7 +92,7 @@ pub(super) fn stopping(spec: &ExperimentSpec, design: &Design) -> String {
          current setting on cases that the race has not used; only that comparison is reported. {queue}",
         spec.indifference,
         (1.0 - spec.wrong) * 100.0,
-        reserve(design) * 100.0,
+        reserved_fraction(design) * 100.0,
     )
 }
 
@@ -174,7 +180,7 @@ mod tests {
         ) {
             let loads: Vec<EvaluationCost> = loads
                 .into_iter()
-                .map(|(expected, most, priced)| EvaluationCost { expected, most, priced })
+                .map(|(expected, most, priced)| EvaluationCost { expected, max: most, is_priced: priced })
                 .collect();
             let spec: ExperimentSpec = serde_json::from_value(json!({
                 "name": "n", "space": [], "base": {}, "evaluator": {"kind": "exact"},
@@ -188,7 +194,7 @@ mod tests {
                 cases,
                 objective: spec.objective,
                 budget,
-                declared: loads.iter().map(|load| load.most).collect(),
+                declared: loads.iter().map(|load| load.max).collect(),
                 indifference: 0.02,
                 wrong: 0.1,
                 seed,
@@ -198,7 +204,7 @@ mod tests {
             let told = forecast(spec, design, vec![Case::default(); cases], &loads);
             prop_assert!(told.evaluations <= (loads.len() * cases) as u64 + 2 * cases as u64);
             // A race without evaluations leaves all cases for the holdout.
-            prop_assert!(told.held_back <= cases);
+            prop_assert!(told.holdout_count <= cases);
             let amounts = [told.cost, told.cost_at_most].into_iter().flatten();
             for amount in amounts {
                 prop_assert!(amount.0 >= 0, "{:?}", amount);

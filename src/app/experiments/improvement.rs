@@ -8,7 +8,7 @@ use crate::domain::experiment::prompt_search::{MAX_PROMPT_LENGTH, SearchDesign};
 use crate::domain::experiment::spec::ExperimentSpec;
 use crate::domain::experiment::{Case, Configuration, JudgeCost};
 use crate::domain::id::UserId;
-use crate::domain::recipe::QUESTION;
+use crate::domain::recipe::QUESTION_PLACEHOLDER;
 use crate::domain::usage;
 
 impl Experiments<'_> {
@@ -16,7 +16,7 @@ impl Experiments<'_> {
     ///
     /// # Errors
     /// `BadInput` if the writer model is unknown, is a demo, or has no price although one is needed.
-    pub(super) fn search(
+    pub(super) fn prompt_search(
         &self,
         user: &UserId,
         spec: &ExperimentSpec,
@@ -53,7 +53,7 @@ impl Experiments<'_> {
 }
 
 /// Returns the specification with the prompts to be improved padded to the maximum length of a proposal.
-pub(super) fn padded(spec: &ExperimentSpec) -> ExperimentSpec {
+pub(super) fn padded_spec(spec: &ExperimentSpec) -> ExperimentSpec {
     let mut spec = spec.clone();
     for axis in spec
         .space
@@ -62,7 +62,7 @@ pub(super) fn padded(spec: &ExperimentSpec) -> ExperimentSpec {
         .filter(|axis| axis.improve.is_some())
     {
         for value in &mut axis.values {
-            let text = value.as_str().unwrap_or(QUESTION);
+            let text = value.as_str().unwrap_or(QUESTION_PLACEHOLDER);
             let missing = MAX_PROMPT_LENGTH.saturating_sub(text.chars().count());
             *value = Value::String(format!("{text}{}", " word".repeat(missing / 5)));
         }

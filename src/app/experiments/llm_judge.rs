@@ -17,7 +17,7 @@ use crate::domain::prompt::PEER_BUDGET;
 use crate::store::Store;
 
 /// Maximum number of tokens in a judge's reply, which solves the question before it compares.
-pub(super) const REPLY: u32 = 2_000;
+pub(super) const MAX_REPLY_TOKENS: u32 = 2_000;
 /// Maximum number of tokens in our own instructions to a judge.
 const INSTRUCTION_TOKENS: u64 = 600;
 /// Scores (0 to 1) that differ by less than this count as equal.
@@ -36,11 +36,11 @@ pub(super) struct LlmJudge<'a> {
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct JudgeOpinion<T> {
     /// The verdict, or why there is none.
-    pub said: std::result::Result<T, JudgeError>,
+    pub result: std::result::Result<T, JudgeError>,
     /// Cost of the judgment.
-    pub bill: JudgeCost,
+    pub cost: JudgeCost,
     /// Whether swapping the answers changed the verdict.
-    pub flipped: bool,
+    pub is_flipped: bool,
 }
 
 /// Why there is no verdict.
@@ -68,30 +68,30 @@ impl LlmJudge<'_> {
         }
         let nonce = nonce()?;
         let once = self
-            .ask(judge_prompts::pairwise(case, first, second, &nonce))
+            .ask(judge_prompts::pairwise_prompt(case, first, second, &nonce))
             .await?;
         let (once, mut bill) = (
             once.0
-                .and_then(|text| read(judge_prompts::preferred(&text))),
+                .and_then(|text| checked_reply(judge_prompts::parse_preference(&text))),
             once.1,
         );
         if let Err(silence) = once {
-            return Ok(silent(silence, bill));
+            return Ok(failed_opinion(silence, bill));
         }
         let turned = self
-            .ask(judge_prompts::pairwise(case, second, first, &nonce))
+            .ask(judge_prompts::pairwise_prompt(case, second, first, &nonce))
             .await?;
-        bill = bill.plus(turned.1);
+        bill = bill.saturating_add(turned.1);
         let turned = turned
             .0
-            .and_then(|text| read(judge_prompts::preferred(&text)));
+            .and_then(|text| checked_reply(judge_prompts::parse_preference(&text)));
         Ok(match (once, turned) {
             (Ok(once), Ok(turned)) => JudgeOpinion {
-                said: Ok(Preferred::of_both_orders(once, turned)),
-                flipped: once != turned.swapped(),
-                bill,
+                result: Ok(Preferred::of_both_orders(once, turned)),
+                is_flipped: once != turned.swapped(),
+                cost: bill,
             },
-            (Err(silence), _) | (_, Err(silence)) => silent(silence, bill),
+            (Err(silence), _) | (_, Err(silence)) => failed_opinion(silence, bill),
         })
     }
 
@@ -101,12 +101,12 @@ impl LlmJudge<'_> {
     /// Same as [`LlmJudge::compare`].
     pub async fn marks(&self, case: &Case, answer: &str) -> StepResult<JudgeOpinion<f64>> {
         let (text, bill) = self
-            .ask(judge_prompts::rubric(case, answer, &nonce()?))
+            .ask(judge_prompts::rubric_prompt(case, answer, &nonce()?))
             .await?;
         Ok(JudgeOpinion {
-            said: text.and_then(|text| read(judge_prompts::marks(&text))),
-            flipped: false,
-            bill,
+            result: text.and_then(|text| checked_reply(judge_prompts::parse_marks(&text))),
+            is_flipped: false,
+            cost: bill,
         })
     }
 
@@ -121,10 +121,10 @@ impl LlmJudge<'_> {
     ) -> StepResult<(Option<bool>, JudgeCost)> {
         let opinion = self.compare(case, &probe.first, &probe.second).await?;
         let taken = opinion
-            .said
+            .result
             .ok()
-            .map(|said| judge_prompts::is_taken_in(probe, said));
-        Ok((taken, opinion.bill))
+            .map(|said| judge_prompts::is_fooled(probe, said));
+        Ok((taken, opinion.cost))
     }
 
     async fn compare_marks(
@@ -135,18 +135,18 @@ impl LlmJudge<'_> {
     ) -> StepResult<JudgeOpinion<Preferred>> {
         let one = self.marks(case, first).await?;
         let other = self.marks(case, second).await?;
-        let bill = one.bill.plus(other.bill);
-        Ok(match (one.said, other.said) {
+        let bill = one.cost.saturating_add(other.cost);
+        Ok(match (one.result, other.result) {
             (Ok(one), Ok(other)) => JudgeOpinion {
-                said: Ok(match one - other {
+                result: Ok(match one - other {
                     apart if apart > TIE_MARGIN => Preferred::First,
                     apart if apart < -TIE_MARGIN => Preferred::Second,
                     _ => Preferred::Neither,
                 }),
-                flipped: false,
-                bill,
+                is_flipped: false,
+                cost: bill,
             },
-            (Err(silence), _) | (_, Err(silence)) => silent(silence, bill),
+            (Err(silence), _) | (_, Err(silence)) => failed_opinion(silence, bill),
         })
     }
 
@@ -160,20 +160,24 @@ impl LlmJudge<'_> {
             waits: self.waits,
             experiment: self.experiment,
         };
-        let (said, bill) = call.ask(&self.judge.model, prompt, REPLY).await?;
+        let (said, bill) = call
+            .ask(&self.judge.model, prompt, MAX_REPLY_TOKENS)
+            .await?;
         Ok((said.map_err(JudgeError::Failed), bill))
     }
 }
 
-fn silent<T>(silence: JudgeError, bill: JudgeCost) -> JudgeOpinion<T> {
+fn failed_opinion<T>(silence: JudgeError, bill: JudgeCost) -> JudgeOpinion<T> {
     JudgeOpinion {
-        said: Err(silence),
-        flipped: false,
-        bill,
+        result: Err(silence),
+        is_flipped: false,
+        cost: bill,
     }
 }
 
-fn read<T>(said: std::result::Result<T, &'static str>) -> std::result::Result<T, JudgeError> {
+fn checked_reply<T>(
+    said: std::result::Result<T, &'static str>,
+) -> std::result::Result<T, JudgeError> {
     said.map_err(JudgeError::Unreadable)
 }
 
@@ -196,7 +200,7 @@ pub(super) fn max_input_tokens(cases: &[Case]) -> u64 {
             .div_ceil(letters)
             .clamp(answers / 4, answers);
         let expected: String = (case.expected.iter())
-            .flat_map(|expected| expected.chars().take(judge_prompts::REFERENCE))
+            .flat_map(|expected| expected.chars().take(judge_prompts::MAX_REFERENCE_CHARS))
             .collect();
         INSTRUCTION_TOKENS + question + estimate_tokens(&expected) + answers
     };
@@ -208,7 +212,7 @@ pub(super) fn max_input_tokens(cases: &[Case]) -> u64 {
 pub(super) fn max_cost(judge: &JudgeSpec, price: Option<Price>, asked: u64) -> Option<JudgeCost> {
     let usage = crate::domain::chat::Usage {
         input: asked,
-        output: REPLY.into(),
+        output: MAX_REPLY_TOKENS.into(),
         ..Default::default()
     };
     let calls = match judge.kind {
@@ -216,8 +220,8 @@ pub(super) fn max_cost(judge: &JudgeSpec, price: Option<Price>, asked: u64) -> O
         JudgeMode::Rubric => 1,
     };
     Some(JudgeCost {
-        cost: price?.cost(&usage).times(calls),
-        tokens: (asked + u64::from(REPLY)) * u64::from(calls),
+        cost: price?.cost(&usage).saturating_mul(calls),
+        tokens: (asked + u64::from(MAX_REPLY_TOKENS)) * u64::from(calls),
     })
 }
 
@@ -246,15 +250,15 @@ mod tests {
             };
             let answer = word.repeat(9_000);
             let most = max_input_tokens(std::slice::from_ref(&case));
-            let text = judge_prompts::pairwise(&case, &answer, &answer, &nonce);
+            let text = judge_prompts::pairwise_prompt(&case, &answer, &answer, &nonce);
             let real = estimate_tokens(&text);
             assert!(
                 real <= most && most < real * 2 + 2_000,
                 "{word}: {real} of {most}"
             );
-            assert!(estimate_tokens(&judge_prompts::rubric(&case, &answer, &nonce)) <= most);
-            let bill = most_of(&judge, most);
-            assert_eq!(bill.tokens, 2 * (most + u64::from(REPLY)));
+            assert!(estimate_tokens(&judge_prompts::rubric_prompt(&case, &answer, &nonce)) <= most);
+            let bill = worst_case_cost(&judge, most);
+            assert_eq!(bill.tokens, 2 * (most + u64::from(MAX_REPLY_TOKENS)));
         }
         // A price entered by a user can be absurd.
         let absurd = Price {
@@ -266,7 +270,7 @@ mod tests {
         assert_eq!(bill.cost, crate::domain::money::MicroDollars(i64::MAX));
     }
 
-    fn most_of(judge: &JudgeSpec, asked: u64) -> JudgeCost {
+    fn worst_case_cost(judge: &JudgeSpec, asked: u64) -> JudgeCost {
         super::max_cost(judge, Some(Price::default()), asked).expect("a price")
     }
 }

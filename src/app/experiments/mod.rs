@@ -45,7 +45,7 @@ pub use progress::ExperimentProgress;
 pub use result::{EvaluationView, ExperimentView};
 
 /// Maximum number of concurrent evaluations per experiment.
-const AT_ONCE: usize = 2;
+const MAX_CONCURRENT: usize = 2;
 /// Maximum number of running experiments per user.
 const MAX_RUNNING: i64 = 5;
 
@@ -56,7 +56,7 @@ pub struct Experiments<'a>(pub(super) &'a Arc<App>);
 /// Registry of the experiments running in this process.
 #[derive(Default)]
 pub(super) struct ExperimentRegistry {
-    seats: Mutex<HashMap<ExperimentId, Arc<RunningExperiment>>>,
+    running: Mutex<HashMap<ExperimentId, Arc<RunningExperiment>>>,
     // Serializes applying and reverting configurations, since both read first and then write twice.
     applying: tokio::sync::Mutex<()>,
 }
@@ -68,9 +68,9 @@ struct RunningExperiment {
 }
 
 impl ExperimentRegistry {
-    fn seats(&self) -> MutexGuard<'_, HashMap<ExperimentId, Arc<RunningExperiment>>> {
+    fn running(&self) -> MutexGuard<'_, HashMap<ExperimentId, Arc<RunningExperiment>>> {
         // No code panics while holding the lock; if it did, the map would still be consistent.
-        self.seats.lock().unwrap_or_else(PoisonError::into_inner)
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -118,7 +118,7 @@ impl Experiments<'_> {
         wanted: ExperimentParams,
         visit: &RequestOrigin,
     ) -> Result<Experiment> {
-        if caller.key.as_ref().is_some_and(|key| key.is_confined) {
+        if caller.key.as_ref().is_some_and(|key| key.has_limits) {
             let why = "this API key is restricted to models or amounts, which an experiment cannot enforce";
             return Err(Error::new(Kind::Forbidden, why)
                 .resolve("start it from the pages, or with an unrestricted key"));
@@ -145,7 +145,7 @@ impl Experiments<'_> {
         );
         let (stored, cases) = (experiment.clone(), draft.cases.clone());
         let written = self.0.store.write(move |db| {
-            if experiments::running(db, &stored.user)? >= MAX_RUNNING {
+            if experiments::count_running(db, &stored.user)? >= MAX_RUNNING {
                 return Ok(false);
             }
             experiments::insert(db, &stored, &cases)?;
@@ -153,7 +153,7 @@ impl Experiments<'_> {
             Ok(true)
         });
         if !written.await? {
-            return Err(too_many());
+            return Err(too_many_error());
         }
         self.spawn(experiment.clone(), draft.cases, Vec::new())
             .await?;
@@ -184,7 +184,7 @@ impl Experiments<'_> {
     /// `Missing` for an unknown experiment. Also returns any error from the store.
     pub async fn watch(&self, user: &UserId, id: &ExperimentId) -> Result<ExperimentWatch> {
         self.find(user, id).await?;
-        let seat = self.0.experiments_desk.seats().get(id).cloned();
+        let seat = self.0.experiment_registry.running().get(id).cloned();
         Ok(ExperimentWatch {
             seen: false,
             progress: seat.map(|seat| seat.progress.subscribe()),
@@ -219,7 +219,7 @@ impl Experiments<'_> {
 
     // Stops a running experiment and waits for its end. Returns false if it is not running here.
     async fn stop_and_wait(&self, id: &ExperimentId) -> bool {
-        let Some(seat) = self.0.experiments_desk.seats().get(id).cloned() else {
+        let Some(seat) = self.0.experiment_registry.running().get(id).cloned() else {
             return false;
         };
         let mut progress = seat.progress.subscribe();
@@ -257,19 +257,19 @@ impl Experiments<'_> {
             if now.is_none_or(|now| now.state == ExperimentState::Running) {
                 return Ok(ResumeOutcome::Already);
             }
-            if experiments::running(db, &user)? >= MAX_RUNNING {
+            if experiments::count_running(db, &user)? >= MAX_RUNNING {
                 return Ok(ResumeOutcome::TooMany);
             }
             experiments::set_state(db, &wanted, ExperimentState::Running, None, None)?;
             audit::append(db, &entry)?;
             let cases = experiments::cases_of(db, &wanted)?;
             let done = experiments::evaluations_of(db, &wanted)?;
-            Ok(ResumeOutcome::With(cases, done))
+            Ok(ResumeOutcome::Resumed(cases, done))
         });
         let (cases, done) = match written.await? {
-            ResumeOutcome::With(cases, done) => (cases, done),
+            ResumeOutcome::Resumed(cases, done) => (cases, done),
             ResumeOutcome::Already => return Ok(ExperimentState::Running),
-            ResumeOutcome::TooMany => return Err(too_many()),
+            ResumeOutcome::TooMany => return Err(too_many_error()),
         };
         let experiment = Experiment {
             state: ExperimentState::Running,
@@ -307,7 +307,7 @@ impl Experiments<'_> {
 
     /// Signals these experiments to stop, if they run here. Their state has already been stored.
     pub(super) fn signal_stop(&self, ids: &[ExperimentId]) {
-        let seats = self.0.experiments_desk.seats();
+        let seats = self.0.experiment_registry.running();
         for seat in ids.iter().filter_map(|id| seats.get(id)) {
             seat.stop.send_replace(true);
         }
@@ -355,7 +355,7 @@ impl Experiments<'_> {
     ) -> Result<()> {
         // Replays all records, which may take a while.
         let worked = tokio::task::spawn_blocking(move || {
-            let race = race_of(&experiment, &done);
+            let race = replay_race(&experiment, &done);
             (race, experiment, done)
         });
         let (race, experiment, done) = worked.await.map_err(Error::internal)?;
@@ -365,8 +365,8 @@ impl Experiments<'_> {
         let id = experiment.id.clone();
         let taken = self
             .0
-            .experiments_desk
-            .seats()
+            .experiment_registry
+            .running()
             .insert(id.clone(), seat.clone());
         if taken.is_some() {
             log::warn("experiment started twice", &[("experiment", &id)]);
@@ -387,7 +387,7 @@ impl Experiments<'_> {
                 runner.run().await;
             }
             // If it was resumed in the meantime, another run is registered.
-            let mut seats = app.experiments_desk.seats();
+            let mut seats = app.experiment_registry.running();
             if seats
                 .get(&id)
                 .is_some_and(|known| Arc::ptr_eq(known, &seat))
@@ -401,26 +401,26 @@ impl Experiments<'_> {
 
 /// The outcome of an attempt to resume.
 enum ResumeOutcome {
-    With(Vec<Case>, Vec<Evaluation>),
+    Resumed(Vec<Case>, Vec<Evaluation>),
     Already,
     TooMany,
 }
 
 /// Rebuilds the race from all records.
-fn race_of(experiment: &Experiment, done: &[Evaluation]) -> SuccessiveHalving {
+fn replay_race(experiment: &Experiment, done: &[Evaluation]) -> SuccessiveHalving {
     let results = done
         .iter()
         .filter_map(|one| Some((one.trial, one.outcome?)));
-    let proposals = experiment.spec.steps();
-    let race = SuccessiveHalving::replayed(experiment.design.clone(), results.clone(), proposals);
+    let proposals = experiment.spec.proposals();
+    let race = SuccessiveHalving::replay(experiment.design.clone(), results.clone(), proposals);
     match experiment.verdict {
         // It ended under the rules of an earlier version.
-        Some(verdict) if race.next() != RaceStep::Done(verdict) => race.closed(results, verdict),
+        Some(verdict) if race.next() != RaceStep::Done(verdict) => race.close(results, verdict),
         _ => race,
     }
 }
 
-fn too_many() -> Error {
+fn too_many_error() -> Error {
     let why = format!("{MAX_RUNNING} of your experiments are running");
     Error::new(Kind::Conflict, why).resolve("wait for one to end, or stop one")
 }

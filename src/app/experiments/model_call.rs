@@ -7,7 +7,7 @@ use crate::app::analyses::Analyses;
 use crate::domain::analysis::{CacheUse, Status};
 use crate::domain::experiment::JudgeCost;
 use crate::domain::experiment::record::Experiment;
-use crate::domain::experiment::spec::PLAIN;
+use crate::domain::experiment::spec::PLAIN_PATTERN;
 use crate::domain::parameters::Parameters;
 use crate::domain::request::{Request, RunContext};
 use crate::domain::user::{Caller, Role};
@@ -38,7 +38,7 @@ impl ModelCall<'_> {
         let request = Request {
             prompt,
             models: vec![model.to_owned()],
-            pattern: Some(PLAIN.to_owned()),
+            pattern: Some(PLAIN_PATTERN.to_owned()),
             parameters: Parameters {
                 max_tokens: Some(most_tokens),
                 ..Parameters::default()
@@ -66,7 +66,9 @@ impl ModelCall<'_> {
             match started.await {
                 Ok(id) => break id,
                 // A full queue says nothing about the model.
-                Err(error) if error.kind == Kind::Unavailable => self.waits.refused(error).await?,
+                Err(error) if error.kind == Kind::Unavailable => {
+                    self.waits.handle_refusal(error).await?
+                }
                 Err(error) => return Ok((Err(error.public), JudgeCost::default())),
             }
         };

@@ -4,7 +4,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::domain::experiment::design::{ConfigurationState, RaceStep};
-use crate::domain::experiment::space::setting;
+use crate::domain::experiment::space::to_json;
 use crate::domain::experiment::spec::ExperimentSpec;
 use crate::domain::experiment::successive_halving::SuccessiveHalving;
 use crate::domain::experiment::{ExperimentBudget, TrialOutcome};
@@ -47,12 +47,12 @@ impl ExperimentProgress {
     pub fn of(spec: &ExperimentSpec, race: &SuccessiveHalving) -> Self {
         let spent = race.spent();
         let done = race.results().len();
-        let racing: Vec<usize> = (0..race.fates().len())
-            .filter(|&arm| race.fates()[arm] == ConfigurationState::Racing)
+        let racing: Vec<usize> = (0..race.states().len())
+            .filter(|&arm| race.states()[arm] == ConfigurationState::Racing)
             .collect();
         Self {
             evaluations: done,
-            spent: amounts(&spent, done as u64),
+            spent: usage_json(&spent, done as u64),
             budget: json!({
                 "cost_usd": spec.budget.cost, "tokens": spec.budget.tokens,
                 "seconds": spec.budget.latency_ms.map(|ms| ms / 1_000),
@@ -60,13 +60,13 @@ impl ExperimentProgress {
             }),
             best: best(spec, race, &racing),
             racing: racing.len(),
-            seconds_left: left(race, &spent, done),
+            seconds_left: remaining_evaluations(race, &spent, done),
         }
     }
 }
 
 /// Serializes money, tokens, seconds, and evaluations to JSON.
-pub fn amounts(spent: &TrialOutcome, evaluations: u64) -> Value {
+pub fn usage_json(spent: &TrialOutcome, evaluations: u64) -> Value {
     json!({
         "cost_usd": spent.whole_cost(), "tokens": spent.whole_tokens(), "seconds": spent.latency_ms as f64 / 1e3,
         "evaluations": evaluations,
@@ -74,24 +74,24 @@ pub fn amounts(spent: &TrialOutcome, evaluations: u64) -> Value {
 }
 
 /// Means that differ by less are considered equal; the rest is floating-point noise.
-const SAME: f64 = 1e-9;
+const SCORE_TOLERANCE: f64 = 1e-9;
 
 fn best(
     spec: &ExperimentSpec,
     race: &SuccessiveHalving,
     racing: &[usize],
 ) -> Option<LeadingConfiguration> {
-    let all = race.cases().0.len();
+    let all = race.race_and_holdout_cases().0.len();
     // Compare only cases that all remaining configurations have answered.
     let depth = (racing.iter().map(|&arm| race.values(arm, all).len())).min()?;
     let mean = |arm: usize| paired::mean(&race.values(arm, depth));
     let means = racing.iter().map(|&arm| (arm, mean(arm)));
-    let place = leading(&means.collect::<Vec<_>>()).filter(|_| depth > 0)?;
+    let place = best_mean(&means.collect::<Vec<_>>()).filter(|_| depth > 0)?;
     let values = race.values(place, depth);
     let design = race.design();
     Some(LeadingConfiguration {
         place,
-        setting: setting(&spec.space, design.arms.get(place)?),
+        setting: to_json(&spec.space, design.arms.get(place)?),
         mean: mean(place),
         interval: betting::interval(&values, (0.0, 1.0), 0.05),
         cases: depth,
@@ -99,13 +99,19 @@ fn best(
 }
 
 // The index with the highest mean; none if several have it, or if it is 0.
-fn leading(means: &[(usize, f64)]) -> Option<usize> {
+fn best_mean(means: &[(usize, f64)]) -> Option<usize> {
     let &(place, best) = means.iter().max_by(|a, b| a.1.total_cmp(&b.1))?;
-    let first = means.iter().filter(|(_, mean)| best - mean <= SAME);
+    let first = means
+        .iter()
+        .filter(|(_, mean)| best - mean <= SCORE_TOLERANCE);
     (first.count() == 1 && best > 0.0).then_some(place)
 }
 
-fn left(race: &SuccessiveHalving, spent: &TrialOutcome, done: usize) -> Option<u64> {
+fn remaining_evaluations(
+    race: &SuccessiveHalving,
+    spent: &TrialOutcome,
+    done: usize,
+) -> Option<u64> {
     if done == 0 {
         return None;
     }
@@ -113,17 +119,17 @@ fn left(race: &SuccessiveHalving, spent: &TrialOutcome, done: usize) -> Option<u
         return Some(0);
     }
     let each = spent.latency_ms as f64 / done as f64;
-    let (order, held) = race.cases();
+    let (order, held) = race.race_and_holdout_cases();
     let racing =
-        (0..race.fates().len()).filter(|&arm| race.fates()[arm] == ConfigurationState::Racing);
+        (0..race.states().len()).filter(|&arm| race.states()[arm] == ConfigurationState::Racing);
     let open = racing.map(|arm| order.len() - race.values(arm, order.len()).len());
     let open = open.sum::<usize>() + 2 * held.len();
-    let more = open.min(affordable(&race.design().budget, spent, done));
-    Some((each * more as f64 / 1e3 / super::AT_ONCE as f64).ceil() as u64)
+    let more = open.min(affordable_evaluations(&race.design().budget, spent, done));
+    Some((each * more as f64 / 1e3 / super::MAX_CONCURRENT as f64).ceil() as u64)
 }
 
 /// Number of further evaluations within the budget, at the average cost so far.
-fn affordable(budget: &ExperimentBudget, spent: &TrialOutcome, done: usize) -> usize {
+fn affordable_evaluations(budget: &ExperimentBudget, spent: &TrialOutcome, done: usize) -> usize {
     let parts = [
         (
             budget.cost.map(|cost| cost.0 as f64),
@@ -149,13 +155,13 @@ fn affordable(budget: &ExperimentBudget, spent: &TrialOutcome, done: usize) -> u
 
 #[cfg(test)]
 mod tests {
-    use super::leading;
+    use super::best_mean;
 
     #[test]
     fn a_tie_and_zeros_have_no_leader() {
-        assert_eq!(leading(&[(0, 0.2), (3, 0.4), (5, 0.1)]), Some(3));
-        assert_eq!(leading(&[(0, 0.4), (3, 0.4)]), None);
-        assert_eq!(leading(&[(0, 0.0)]), None);
-        assert_eq!(leading(&[]), None);
+        assert_eq!(best_mean(&[(0, 0.2), (3, 0.4), (5, 0.1)]), Some(3));
+        assert_eq!(best_mean(&[(0, 0.4), (3, 0.4)]), None);
+        assert_eq!(best_mean(&[(0, 0.0)]), None);
+        assert_eq!(best_mean(&[]), None);
     }
 }

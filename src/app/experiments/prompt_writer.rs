@@ -3,23 +3,23 @@
 
 use super::model_call::ModelCall;
 use super::runner::{ExperimentRunner, MAX_FAILURES};
-use super::waits::{AGAIN, Interrupt, StepResult};
+use super::waits::{Interrupt, RETRY_INTERVAL, StepResult};
 use super::{ExperimentProgress, llm_judge};
 use crate::app::{Error, Result};
 use crate::domain::chat::Usage;
 use crate::domain::chat::estimate_tokens;
-use crate::domain::experiment::prompt_search::{MAX_PROMPT_LENGTH, Reflection, SHOWN};
+use crate::domain::experiment::prompt_search::{MAX_PROMPT_LENGTH, Reflection, SHOWN_FAILURES};
 use crate::domain::experiment::reflection::{self, Failure};
 use crate::domain::experiment::spec::PromptProposal;
 use crate::domain::experiment::{Case, JudgeCost, Parameter, Trial};
 use crate::domain::money::Price;
-use crate::domain::recipe::QUESTION;
+use crate::domain::recipe::QUESTION_PLACEHOLDER;
 use crate::store::{analyses, experiments};
 
 /// Maximum number of tokens in a proposal: its reasoning and a prompt.
-const REPLY: u32 = 3_000;
+const MAX_REPLY_TOKENS: u32 = 3_000;
 /// Maximum number of tokens in our own instructions to the writer.
-const OWN_WORDS: u64 = 600;
+const INSTRUCTION_TOKENS: u64 = 600;
 
 impl ExperimentRunner<'_> {
     /// Has a prompt improved and passes the proposal to the race.
@@ -40,8 +40,8 @@ impl ExperimentRunner<'_> {
             waits: &self.waits,
             experiment: &self.experiment,
         };
-        let (reply, bill) = call.ask(&search.model, request, REPLY).await?;
-        let cost = self.unused.plus(bill);
+        let (reply, bill) = call.ask(&search.model, request, MAX_REPLY_TOKENS).await?;
+        let cost = self.unused.saturating_add(bill);
         let reply = match reply {
             Ok(reply) => reply,
             // An outage says nothing about the prompt, so the race asks again.
@@ -52,12 +52,15 @@ impl ExperimentRunner<'_> {
                     let why = format!("{} could not improve a prompt: {why}", search.model);
                     return Err(Interrupt::Paused(why));
                 }
-                return self.waits.pause(AGAIN * self.failures as u32).await;
+                return self
+                    .waits
+                    .pause(RETRY_INTERVAL * self.failures as u32)
+                    .await;
             }
         };
         self.unused = JudgeCost::default();
         self.failures = 0;
-        let read = reflection::proposed(&reply);
+        let read = reflection::parse_proposal(&reply);
         Ok(self
             .accept(PromptProposal {
                 parent: wanted.parent,
@@ -70,7 +73,7 @@ impl ExperimentRunner<'_> {
 
     async fn accept(&mut self, proposal: PromptProposal) -> Result<()> {
         let mut spec = self.experiment.spec.clone();
-        let step = spec.take(proposal);
+        let step = spec.add_proposal(proposal);
         let (id, stored) = (self.experiment.id.clone(), spec.clone());
         let written = self
             .app
@@ -87,7 +90,7 @@ impl ExperimentRunner<'_> {
 
     async fn request_of(&self, wanted: &Reflection) -> Result<String> {
         let mut failures = Vec::new();
-        for cell in &wanted.shown {
+        for cell in &wanted.shown_trials {
             let Some(case) = self.cases.get(cell.case) else {
                 continue;
             };
@@ -101,8 +104,12 @@ impl ExperimentRunner<'_> {
         let spec = &self.experiment.spec;
         let arm = self.race.design().arms.get(wanted.parent);
         let prompt = arm.and_then(|arm| spec.space.value(arm, Parameter::Prompt)?.as_str());
-        let prompt = prompt.unwrap_or(QUESTION);
-        Ok(reflection::request(prompt, &failures, &llm_judge::nonce()?))
+        let prompt = prompt.unwrap_or(QUESTION_PLACEHOLDER);
+        Ok(reflection::reflection_prompt(
+            prompt,
+            &failures,
+            &llm_judge::nonce()?,
+        ))
     }
 
     async fn text_of(&self, cell: &Trial) -> Result<Option<String>> {
@@ -134,11 +141,13 @@ pub(super) fn max_cost(price: Option<Price>, cases: &[Case]) -> (Option<JudgeCos
         // script.
         shown(&case.prompt) + expected + MAX_PROMPT_LENGTH as u64
     });
-    let input = OWN_WORDS + MAX_PROMPT_LENGTH as u64 + SHOWN as u64 * longest.max().unwrap_or(0);
-    let tokens = input + u64::from(REPLY);
+    let input = INSTRUCTION_TOKENS
+        + MAX_PROMPT_LENGTH as u64
+        + SHOWN_FAILURES as u64 * longest.max().unwrap_or(0);
+    let tokens = input + u64::from(MAX_REPLY_TOKENS);
     let usage = Usage {
         input,
-        output: REPLY.into(),
+        output: MAX_REPLY_TOKENS.into(),
         ..Usage::default()
     };
     let bill = price.map(|price| JudgeCost {

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::score::INSTRUCTS;
-use super::{ExperimentProgress, Experiments, race_of};
+use super::score::INJECTION_ERROR;
+use super::{ExperimentProgress, Experiments, replay_race};
 use crate::app::{Error, Result};
 use crate::domain::experiment::calibration::{Calibration, calibrate};
 use crate::domain::experiment::pairwise::{Match, Preferred};
@@ -101,22 +101,26 @@ impl Experiments<'_> {
 type StoredExperiment = (Experiment, Vec<Case>, Vec<Evaluation>, Vec<Judgment>);
 
 fn build_view((mut experiment, cases, evaluations, judgments): StoredExperiment) -> ExperimentView {
-    let race = race_of(&experiment, &evaluations);
+    let race = replay_race(&experiment, &evaluations);
     // A prompt search adds configurations to the stored ones.
     experiment.design = race.design().clone();
     // An answer with instructions to its judge scores 0, but its trial has not failed.
-    let is_failed = |one: &&Evaluation| one.error.as_deref().is_some_and(|why| why != INSTRUCTS);
+    let is_failed = |one: &&Evaluation| {
+        one.error
+            .as_deref()
+            .is_some_and(|why| why != INJECTION_ERROR)
+    };
     let failed = evaluations.iter().filter(is_failed);
     let failed = failed.map(|one| one.trial).collect();
     let space = &experiment.spec.space;
     let baseline = experiment.spec.baseline();
     let reach = max_difference(&experiment);
     let matches = matches_of(&judgments);
-    let mut report = report::report(&race, space, &failed, &matches, baseline, reach);
-    let calibration = calibrate(&labelled(&judgments, &race));
-    report.sentence = calibration.qualified(report.sentence);
-    let warning = match experiment.spec.repeated.is_none() {
-        true => repeated_cases::distinct(cases.clone())
+    let mut report = report::build_report(&race, space, &failed, &matches, baseline, reach);
+    let calibration = calibrate(&labeled_pairs(&judgments, &race));
+    report.sentence = calibration.qualify_conclusion(report.sentence);
+    let warning = match experiment.spec.repeated.is_empty() {
+        true => repeated_cases::remove_repeated(cases.clone())
             .1
             .warning_of_earlier(),
         false => experiment.spec.repeated.warning(),
@@ -169,7 +173,7 @@ fn matches_of(judgments: &[Judgment]) -> Vec<Match> {
 }
 
 /// Pairs the user's verdicts with the judge's or, without one, with the scores.
-fn labelled(judgments: &[Judgment], race: &SuccessiveHalving) -> Vec<(Preferred, Preferred)> {
+fn labeled_pairs(judgments: &[Judgment], race: &SuccessiveHalving) -> Vec<(Preferred, Preferred)> {
     let own = judgments.iter().filter(|one| one.judge.is_none());
     let labels = own.filter_map(|own| {
         let same = |one: &&Judgment| {
@@ -188,8 +192,8 @@ fn labelled(judgments: &[Judgment], race: &SuccessiveHalving) -> Vec<(Preferred,
         };
         let (first, second) = (score(own.first)?, score(own.second)?);
         let scored = match first - second {
-            apart if apart > SAME => Preferred::First,
-            apart if apart < -SAME => Preferred::Second,
+            apart if apart > SCORE_TOLERANCE => Preferred::First,
+            apart if apart < -SCORE_TOLERANCE => Preferred::Second,
             _ => Preferred::Neither,
         };
         Some((own.preferred, scored))
@@ -198,4 +202,4 @@ fn labelled(judgments: &[Judgment], race: &SuccessiveHalving) -> Vec<(Preferred,
 }
 
 /// Scores that differ by less than this count as equal.
-const SAME: f64 = 1e-9;
+const SCORE_TOLERANCE: f64 = 1e-9;

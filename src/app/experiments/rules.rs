@@ -7,7 +7,7 @@ use crate::domain::experiment::{Case, Evaluator, ExperimentError};
 ///
 /// # Errors
 /// Returns an error if the work panics.
-pub(super) async fn check(
+pub(super) async fn check_rule(
     rule: &Evaluator,
     cases: Vec<Case>,
 ) -> Result<(Vec<Case>, std::result::Result<(), ExperimentError>)> {

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 use super::request::request;
-use super::waits::{AGAIN, ExperimentWaits, Interrupt, StepResult};
-use super::{AT_ONCE, ExperimentProgress, RunningExperiment};
+use super::waits::{ExperimentWaits, Interrupt, RETRY_INTERVAL, StepResult};
+use super::{ExperimentProgress, MAX_CONCURRENT, RunningExperiment};
 use crate::app::{App, Error, Result};
 use crate::clock;
 use crate::domain::analysis::{Analysis, StageAnswer, Status};
@@ -30,8 +30,8 @@ pub(super) const MAX_FAILURES: usize = 3;
 enum NextAction {
     /// Start this evaluation.
     Begin(Trial),
-    /// The evaluation at this index of `begun` is over.
-    Over(usize),
+    /// The evaluation at this index of `started` is over.
+    Finish(usize),
 }
 
 /// A running experiment. Owns a reference to the whole [`App`], because it outlives every request.
@@ -41,11 +41,11 @@ pub(super) struct ExperimentRunner<'s> {
     pub(super) cases: Vec<Case>,
     pub(super) race: SuccessiveHalving,
     // Evaluations that were started earlier and have no recorded outcome.
-    pub(super) open: Vec<Evaluation>,
+    pub(super) unfinished: Vec<Evaluation>,
     // The analysis that answered each completed trial.
     pub(super) answers: BTreeMap<Trial, AnalysisId>,
-    // Evaluations in progress; at most `AT_ONCE`.
-    pub(super) begun: Vec<(Trial, AnalysisId)>,
+    // Evaluations in progress; at most `MAX_CONCURRENT`.
+    pub(super) started: Vec<(Trial, AnalysisId)>,
     pub(super) waits: ExperimentWaits,
     pub(super) progress: &'s watch::Sender<ExperimentProgress>,
     // Consecutive transient failures, and the cost of failed attempts.
@@ -60,7 +60,7 @@ pub(super) struct TrialAnswer {
     pub outcome: TrialOutcome,
     pub text: Option<String>,
     pub error: Option<String>,
-    passes: bool,
+    is_transient_error: bool,
 }
 
 /// The outcome with its score.
@@ -83,11 +83,11 @@ impl<'s> ExperimentRunner<'s> {
         let answers = answers.map(|one| (one.trial, one.analysis.clone()));
         Self {
             answers: answers.collect(),
-            open: done
+            unfinished: done
                 .into_iter()
                 .filter(|one| one.outcome.is_none())
                 .collect(),
-            begun: Vec::with_capacity(AT_ONCE),
+            started: Vec::with_capacity(MAX_CONCURRENT),
             waits: ExperimentWaits::new(app.engine.clone(), seat.stop.subscribe()),
             progress: &seat.progress,
             failures: 0,
@@ -102,9 +102,9 @@ impl<'s> ExperimentRunner<'s> {
 
     /// Runs until nothing is left to do, its owner stops it, or user action is needed.
     pub(super) async fn run(mut self) {
-        let mut end = self.drive().await;
+        let mut end = self.run_trials().await;
         if let Err(Interrupt::Stopped) = end {
-            for (_, analysis) in std::mem::take(&mut self.begun) {
+            for (_, analysis) in std::mem::take(&mut self.started) {
                 if let Err(fault) = self.waits.cancel(&analysis).await {
                     end = Err(fault);
                 }
@@ -142,7 +142,7 @@ impl<'s> ExperimentRunner<'s> {
         }
     }
 
-    async fn drive(&mut self) -> StepResult<RaceVerdict> {
+    async fn run_trials(&mut self) -> StepResult<RaceVerdict> {
         loop {
             let cells = match self.race.next() {
                 RaceStep::Done(verdict) => {
@@ -155,16 +155,16 @@ impl<'s> ExperimentRunner<'s> {
                     self.improve(wanted).await?;
                     continue;
                 }
-                RaceStep::Evaluate(cells) => self.in_order(cells),
+                RaceStep::Evaluate(cells) => self.in_start_order(cells),
             };
             self.give_up_on(&cells).await?;
-            let is_begun = |cell: &Trial| self.begun.iter().any(|(other, _)| other == cell);
-            let has_room = self.begun.len() < AT_ONCE;
+            let is_begun = |cell: &Trial| self.started.iter().any(|(other, _)| other == cell);
+            let has_room = self.started.len() < MAX_CONCURRENT;
             let next = cells.into_iter().find(|cell| has_room && !is_begun(cell));
-            match self.turn(next).await? {
+            match self.next_action(next).await? {
                 NextAction::Begin(cell) => self.begin(cell).await?,
-                NextAction::Over(place) => {
-                    let (cell, analysis) = self.begun.remove(place);
+                NextAction::Finish(place) => {
+                    let (cell, analysis) = self.started.remove(place);
                     self.finish(cell, analysis).await?;
                 }
             }
@@ -172,11 +172,11 @@ impl<'s> ExperimentRunner<'s> {
     }
 
     // Refills each slot as soon as its evaluation is over, independently of the others.
-    async fn turn(&self, next: Option<Trial>) -> StepResult<NextAction> {
+    async fn next_action(&self, next: Option<Trial>) -> StepResult<NextAction> {
         tokio::select! {
             biased;
-            place = self.waits.first_over(&self.begun), if !self.begun.is_empty() => {
-                place.map(NextAction::Over)
+            place = self.waits.first_finished(&self.started), if !self.started.is_empty() => {
+                place.map(NextAction::Finish)
             }
             room = self.waits.wait_for_slot(), if next.is_some() => {
                 room?;
@@ -189,15 +189,15 @@ impl<'s> ExperimentRunner<'s> {
 
     // Stops evaluations that the race no longer wants because the budget has been spent.
     async fn give_up_on(&mut self, wanted: &[Trial]) -> StepResult<()> {
-        while let Some(place) = (self.begun.iter()).position(|(cell, _)| !wanted.contains(cell)) {
-            let (_, analysis) = self.begun.remove(place);
+        while let Some(place) = (self.started.iter()).position(|(cell, _)| !wanted.contains(cell)) {
+            let (_, analysis) = self.started.remove(place);
             self.waits.cancel(&analysis).await?;
         }
         Ok(())
     }
 
     // The current configuration's answer comes first, because the others are compared with it.
-    fn in_order(&self, mut cells: Vec<Trial>) -> Vec<Trial> {
+    fn in_start_order(&self, mut cells: Vec<Trial>) -> Vec<Trial> {
         let current = self.experiment.design.current;
         let Some(first) = cells.first().map(|cell| cell.case) else {
             return cells;
@@ -209,18 +209,18 @@ impl<'s> ExperimentRunner<'s> {
 
     // Starts an evaluation, or adopts one that an earlier run has started.
     async fn begin(&mut self, cell: Trial) -> StepResult<()> {
-        if let Some(place) = self.open.iter().position(|one| one.trial == cell) {
-            let analysis = self.open.swap_remove(place).analysis;
+        if let Some(place) = self.unfinished.iter().position(|one| one.trial == cell) {
+            let analysis = self.unfinished.swap_remove(place).analysis;
             let status = self.status(&analysis).await?;
             // A run canceled along with the experiment has no result.
             if !matches!(status, None | Some(Status::Cancelled)) {
-                self.begun.push((cell, analysis));
+                self.started.push((cell, analysis));
                 return Ok(());
             }
         }
         match self.ask(cell).await {
-            Ok(analysis) => self.begun.push((cell, analysis)),
-            Err(error) => self.waits.refused(error).await?,
+            Ok(analysis) => self.started.push((cell, analysis)),
+            Err(error) => self.waits.handle_refusal(error).await?,
         }
         Ok(())
     }
@@ -248,7 +248,7 @@ impl<'s> ExperimentRunner<'s> {
         self.app
             .analyses()
             .start_for(&caller, request, context, move |db, analysis| {
-                experiments::begin(db, &id, cell, analysis)
+                experiments::store_started(db, &id, cell, analysis)
             })
             .await
     }
@@ -258,20 +258,20 @@ impl<'s> ExperimentRunner<'s> {
         let Some(brought) = self.trial_answer(&analysis).await? else {
             return Err(Interrupt::Left);
         };
-        if brought.error.is_some() && brought.passes {
+        if brought.error.is_some() && brought.is_transient_error {
             let why = brought.error.unwrap_or_default();
-            return self.again(cell, brought.outcome, why).await;
+            return self.retry_trial(cell, brought.outcome, why).await;
         }
         let scored = match self.score(cell, brought).await? {
             Ok(scored) => scored,
             Err((silent, taken)) => {
                 // The answer exists, so only judging is retried.
-                self.open.push(started_evaluation(cell, analysis));
+                self.unfinished.push(started_evaluation(cell, analysis));
                 let outcome = TrialOutcome {
                     judged: taken,
                     ..TrialOutcome::default()
                 };
-                return self.again(cell, outcome, silent).await;
+                return self.retry_trial(cell, outcome, silent).await;
             }
         };
         self.failures = 0;
@@ -279,16 +279,23 @@ impl<'s> ExperimentRunner<'s> {
     }
 
     // A provider outage says nothing about a configuration: nothing is recorded, and the race asks again.
-    async fn again(&mut self, cell: Trial, took: TrialOutcome, why: String) -> StepResult<()> {
+    async fn retry_trial(
+        &mut self,
+        cell: Trial,
+        took: TrialOutcome,
+        why: String,
+    ) -> StepResult<()> {
         let before = self.wasted.remove(&cell).unwrap_or_default();
-        self.wasted.insert(cell, plus(before, took));
+        self.wasted.insert(cell, add_outcomes(before, took));
         self.failures += 1;
         if self.failures >= MAX_FAILURES {
             return Err(Interrupt::Paused(format!(
                 "{MAX_FAILURES} evaluations in a row failed; the last error: {why}"
             )));
         }
-        self.waits.pause(AGAIN * self.failures as u32).await
+        self.waits
+            .pause(RETRY_INTERVAL * self.failures as u32)
+            .await
     }
 
     async fn record(
@@ -298,13 +305,13 @@ impl<'s> ExperimentRunner<'s> {
         scored: ScoredTrial,
     ) -> Result<()> {
         let wasted = self.wasted.remove(&cell).unwrap_or_default();
-        let outcome = plus(scored.outcome, wasted);
+        let outcome = add_outcomes(scored.outcome, wasted);
         let (id, error) = (self.experiment.id.clone(), scored.error);
         let (judgment, judging) = (scored.judgment, self.experiment.judging.clone());
         let written = self.app.store.write(move |db| {
-            experiments::record(db, &id, cell, &outcome, error.as_deref())?;
+            experiments::store_result(db, &id, cell, &outcome, error.as_deref())?;
             if let Some(judgment) = judgment {
-                experiments::judge(db, &id, &judgment, clock::now())?;
+                experiments::store_judgment(db, &id, &judgment, clock::now())?;
                 experiments::set_judging(db, &id, &judging)?;
             }
             Ok(())
@@ -350,12 +357,12 @@ impl<'s> ExperimentRunner<'s> {
         let (found, answers) = read.await?;
         let Some(analysis) = found else {
             // Its owner deleted it, so the result is lost.
-            return Ok(Some(gone()));
+            return Ok(Some(deleted_answer()));
         };
         if !analysis.status.is_over() {
             return Ok(None);
         }
-        Ok(Some(read_off(analysis, &answers)))
+        Ok(Some(to_trial_answer(analysis, &answers)))
     }
 }
 
@@ -369,26 +376,26 @@ pub(super) fn started_evaluation(cell: Trial, analysis: AnalysisId) -> Evaluatio
     }
 }
 
-fn gone() -> TrialAnswer {
+fn deleted_answer() -> TrialAnswer {
     TrialAnswer {
         outcome: TrialOutcome::default(),
         text: None,
         error: Some("its analysis was deleted".to_owned()),
-        passes: false,
+        is_transient_error: false,
     }
 }
 
-fn plus(one: TrialOutcome, other: TrialOutcome) -> TrialOutcome {
+fn add_outcomes(one: TrialOutcome, other: TrialOutcome) -> TrialOutcome {
     TrialOutcome {
         score: one.score,
-        cost: one.cost.plus(other.cost),
+        cost: one.cost.saturating_add(other.cost),
         tokens: one.tokens.saturating_add(other.tokens),
         latency_ms: one.latency_ms,
-        judged: one.judged.plus(other.judged),
+        judged: one.judged.saturating_add(other.judged),
     }
 }
 
-fn read_off(analysis: Analysis, answers: &[StageAnswer]) -> TrialAnswer {
+fn to_trial_answer(analysis: Analysis, answers: &[StageAnswer]) -> TrialAnswer {
     let took = analysis.started.zip(analysis.finished);
     let outcome = TrialOutcome {
         score: 0.0,
@@ -409,7 +416,7 @@ fn read_off(analysis: Analysis, answers: &[StageAnswer]) -> TrialAnswer {
         outcome,
         error: (!answered).then(|| reason().unwrap_or_else(|| "no answer was written".to_owned())),
         text: analysis.synthesis.clone().filter(|_| answered),
-        passes,
+        is_transient_error: passes,
     }
 }
 

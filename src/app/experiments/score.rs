@@ -15,10 +15,10 @@ use crate::domain::usage;
 use crate::store::{analyses, experiments};
 
 /// Number of answers used as probes.
-const PROBED: usize = 3;
+const PROBE_COUNT: usize = 3;
 
 /// Why an answer with instructions to its judge scores 0 without being judged.
-pub(super) const INSTRUCTS: &str = "the answer contains instructions to its judge";
+pub(super) const INJECTION_ERROR: &str = "the answer contains instructions to its judge";
 
 /// A score, or the reason why there is none yet and the cost of the attempt.
 type ScoreResult = std::result::Result<ScoredTrial, (String, JudgeCost)>;
@@ -34,29 +34,32 @@ impl ExperimentRunner<'_> {
         brought: TrialAnswer,
     ) -> StepResult<ScoreResult> {
         let Some(text) = &brought.text else {
-            return Ok(Ok(plain(brought, 0.0)));
+            return Ok(Ok(rule_score(brought, 0.0)));
         };
         let judge = match &self.experiment.spec.evaluator {
             Scoring::Rule(rule) => {
                 let score = rules::score(rule, &self.cases[cell.case], text).await?;
-                return Ok(Ok(plain(brought, score)));
+                return Ok(Ok(rule_score(brought, score)));
             }
             Scoring::Judge(judge) => judge.clone(),
         };
         if judge_prompts::addresses_judge(text) {
             self.experiment.judging.orders += 1;
-            let mut scored = plain(brought, 0.0);
-            scored.error = Some(INSTRUCTS.to_owned());
+            let mut scored = rule_score(brought, 0.0);
+            scored.error = Some(INJECTION_ERROR.to_owned());
             return Ok(Ok(scored));
         }
         let text = text.clone();
         match judge.kind {
-            JudgeMode::Rubric => self.by_marks(cell, brought, &judge, &text).await,
-            JudgeMode::Pairwise => self.against_current(cell, brought, &judge, &text).await,
+            JudgeMode::Rubric => self.score_by_marks(cell, brought, &judge, &text).await,
+            JudgeMode::Pairwise => {
+                self.compare_with_current(cell, brought, &judge, &text)
+                    .await
+            }
         }
     }
 
-    async fn by_marks(
+    async fn score_by_marks(
         &mut self,
         cell: Trial,
         brought: TrialAnswer,
@@ -64,15 +67,15 @@ impl ExperimentRunner<'_> {
         text: &str,
     ) -> StepResult<ScoreResult> {
         let opinion = self
-            .court(judge)
+            .judge_with(judge)
             .marks(&self.cases[cell.case], text)
             .await?;
-        Ok(self.told(brought, opinion, |marks| (marks, None)))
+        Ok(self.scored_by_judge(brought, opinion, |marks| (marks, None)))
     }
 
     // An answer better than the current configuration's scores 1, a tie 0.5, a worse one 0; the current
     // configuration itself scores 0.5 by definition.
-    async fn against_current(
+    async fn compare_with_current(
         &mut self,
         cell: Trial,
         brought: TrialAnswer,
@@ -81,22 +84,25 @@ impl ExperimentRunner<'_> {
     ) -> StepResult<ScoreResult> {
         let current = self.experiment.design.current;
         if cell.arm == current {
-            return Ok(Ok(plain(brought, 0.5)));
+            return Ok(Ok(rule_score(brought, 0.5)));
         }
         let (reference, bill) = self.reference(cell.case).await?;
         let Some(reference) = reference else {
-            let mut scored = plain(brought, 1.0);
+            let mut scored = rule_score(brought, 1.0);
             scored.outcome.judged = bill;
             return Ok(Ok(scored));
         };
         let case = &self.cases[cell.case];
-        let mut opinion = self.court(judge).compare(case, &reference, text).await?;
-        opinion.bill = opinion.bill.plus(bill);
-        let flipped = opinion.flipped;
-        self.experiment.judging.pairs += u64::from(opinion.said.is_ok());
+        let mut opinion = self
+            .judge_with(judge)
+            .compare(case, &reference, text)
+            .await?;
+        opinion.cost = opinion.cost.saturating_add(bill);
+        let flipped = opinion.is_flipped;
+        self.experiment.judging.pairs += u64::from(opinion.result.is_ok());
         self.experiment.judging.flips += u64::from(flipped);
         let model = judge.model.clone();
-        Ok(self.told(brought, opinion, |preferred| {
+        Ok(self.scored_by_judge(brought, opinion, |preferred| {
             let score = match preferred {
                 Preferred::First => 0.0,
                 Preferred::Neither => 0.5,
@@ -116,17 +122,17 @@ impl ExperimentRunner<'_> {
         }))
     }
 
-    fn told<T>(
+    fn scored_by_judge<T>(
         &mut self,
         brought: TrialAnswer,
         opinion: JudgeOpinion<T>,
         score: impl FnOnce(T) -> (f64, Option<Judgment>),
     ) -> ScoreResult {
         let mut outcome = TrialOutcome {
-            judged: opinion.bill,
+            judged: opinion.cost,
             ..brought.outcome
         };
-        match opinion.said {
+        match opinion.result {
             Ok(said) => {
                 let (score, judgment) = score(said);
                 outcome.score = score;
@@ -136,7 +142,7 @@ impl ExperimentRunner<'_> {
                     error: None,
                 })
             }
-            Err(JudgeError::Failed(why)) => Err((format!("the judge: {why}"), opinion.bill)),
+            Err(JudgeError::Failed(why)) => Err((format!("the judge: {why}"), opinion.cost)),
             // No measurement: the report omits it, and the race continues with half of the maximum.
             Err(JudgeError::Unreadable(why)) => {
                 self.experiment.judging.unreadable += 1;
@@ -156,18 +162,19 @@ impl ExperimentRunner<'_> {
             arm: self.experiment.design.current,
             case,
         };
-        let open = self.open.iter().find(|one| one.trial == cell);
-        let begun = self.begun.iter().find(|(other, _)| *other == cell);
+        let open = self.unfinished.iter().find(|one| one.trial == cell);
+        let begun = self.started.iter().find(|(other, _)| *other == cell);
         let known = self.answers.get(&cell).or(open.map(|one| &one.analysis));
         let known = known.or(begun.map(|(_, analysis)| analysis));
         let (analysis, is_new) = match known {
             Some(analysis) => (analysis.clone(), false),
-            None => (self.asked_for(cell).await?, true),
+            None => (self.start_analysis(cell).await?, true),
         };
         self.waits.wait_for_end(&analysis).await?;
         let mut bill = JudgeCost::default();
         if is_new {
-            self.open.push(started_evaluation(cell, analysis.clone()));
+            self.unfinished
+                .push(started_evaluation(cell, analysis.clone()));
             if let Some(brought) = self.trial_answer(&analysis).await? {
                 bill.cost = brought.outcome.cost;
                 bill.tokens = brought.outcome.tokens;
@@ -182,17 +189,17 @@ impl ExperimentRunner<'_> {
     }
 
     // Starts an evaluation outside the race. Waits while the queue is full.
-    async fn asked_for(&self, cell: Trial) -> StepResult<AnalysisId> {
+    async fn start_analysis(&self, cell: Trial) -> StepResult<AnalysisId> {
         loop {
             self.waits.check_interrupt()?;
             match self.ask(cell).await {
                 Ok(analysis) => return Ok(analysis),
-                Err(error) => self.waits.refused(error).await?,
+                Err(error) => self.waits.handle_refusal(error).await?,
             }
         }
     }
 
-    fn court<'a>(&'a self, judge: &'a JudgeSpec) -> LlmJudge<'a> {
+    fn judge_with<'a>(&'a self, judge: &'a JudgeSpec) -> LlmJudge<'a> {
         LlmJudge {
             store: &self.app.store,
             analyses: self.app.analyses(),
@@ -216,7 +223,7 @@ impl ExperimentRunner<'_> {
         let current = self.experiment.design.current;
         let own = self.answers.iter().filter(|(cell, _)| cell.arm == current);
         let own: Vec<_> = own
-            .take(PROBED)
+            .take(PROBE_COUNT)
             .map(|(cell, id)| (*cell, id.clone()))
             .collect();
         let model = self.app.llm.find(Some(&self.experiment.user), &judge.model);
@@ -230,8 +237,8 @@ impl ExperimentRunner<'_> {
             let Some(answer) = read.await? else { continue };
             for probe in judge_prompts::probes(&answer) {
                 let needed = max_cost(&judge, price, max_input_tokens(&self.cases))
-                    .map(|bill| bill.plus(bill));
-                if !self.affords(needed) {
+                    .map(|bill| bill.saturating_add(bill));
+                if !self.can_afford(needed) {
                     return Ok(());
                 }
                 match self.waits.wait_for_slot().await {
@@ -239,17 +246,17 @@ impl ExperimentRunner<'_> {
                     Err(Interrupt::Left) => return Ok(()),
                     other => other?,
                 }
-                self.plant(cell.case, &judge, &probe).await?;
+                self.run_probe(cell.case, &judge, &probe).await?;
             }
         }
         Ok(())
     }
 
-    async fn plant(&mut self, case: usize, judge: &JudgeSpec, probe: &Probe) -> StepResult<()> {
-        let court = self.court(judge);
+    async fn run_probe(&mut self, case: usize, judge: &JudgeSpec, probe: &Probe) -> StepResult<()> {
+        let court = self.judge_with(judge);
         let (taken_in, bill) = court.is_misled(&self.cases[case], probe).await?;
         let judging = &mut self.experiment.judging;
-        judging.bill = judging.bill.plus(bill);
+        judging.bill = judging.bill.saturating_add(bill);
         if let Some(taken_in) = taken_in {
             let name = probe.bias.as_str();
             let place = judging.probes.iter().position(|known| known.bias == name);
@@ -273,24 +280,24 @@ impl ExperimentRunner<'_> {
     }
 
     // Whether the budget has room for this on top of everything already spent.
-    fn affords(&self, bill: Option<JudgeCost>) -> bool {
+    fn can_afford(&self, bill: Option<JudgeCost>) -> bool {
         let budget = &self.experiment.spec.budget;
         let spent = self.race.spent();
         let gone = JudgeCost {
             cost: spent.whole_cost(),
             tokens: spent.whole_tokens(),
         };
-        let gone = gone.plus(self.experiment.judging.bill);
+        let gone = gone.saturating_add(self.experiment.judging.bill);
         let Some(bill) = bill else {
             return budget.cost.is_none();
         };
-        let after = gone.plus(bill);
+        let after = gone.saturating_add(bill);
         budget.cost.is_none_or(|most| after.cost <= most)
             && budget.tokens.is_none_or(|most| after.tokens <= most)
     }
 }
 
-fn plain(brought: TrialAnswer, score: f64) -> ScoredTrial {
+fn rule_score(brought: TrialAnswer, score: f64) -> ScoredTrial {
     ScoredTrial {
         outcome: TrialOutcome {
             score,

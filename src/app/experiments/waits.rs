@@ -14,7 +14,7 @@ use crate::engine::Engine;
 use crate::store::StoreError;
 
 /// Pause before retrying after a temporary refusal.
-pub(super) const AGAIN: Duration = Duration::from_secs(2);
+pub(super) const RETRY_INTERVAL: Duration = Duration::from_secs(2);
 
 /// Why an experiment cannot continue.
 #[derive(Debug)]
@@ -72,7 +72,7 @@ impl ExperimentWaits {
     /// Waits this long.
     ///
     /// # Errors
-    /// Same as [`ExperimentWaits::check`].
+    /// Same as [`ExperimentWaits::check_interrupt`].
     pub async fn pause(&self, time: Duration) -> StepResult<()> {
         tokio::select! {
             biased;
@@ -84,7 +84,7 @@ impl ExperimentWaits {
     /// Waits until the server has room for a background run.
     ///
     /// # Errors
-    /// Same as [`ExperimentWaits::check`].
+    /// Same as [`ExperimentWaits::check_interrupt`].
     pub async fn wait_for_slot(&self) -> StepResult<()> {
         tokio::select! {
             biased;
@@ -100,11 +100,11 @@ impl ExperimentWaits {
     /// stopped first.
     ///
     /// # Errors
-    /// The errors of [`ExperimentWaits::check`], and `Failed` if the store cannot be read.
+    /// The errors of [`ExperimentWaits::check_interrupt`], and `Failed` if the store cannot be read.
     pub async fn wait_for_end(&self, analysis: &AnalysisId) -> StepResult<()> {
         tokio::select! {
             biased;
-            over = self.ended(analysis) => over,
+            over = self.wait_until_stored(analysis) => over,
             () = self.stopped() => {
                 self.cancel(analysis).await?;
                 Err(Interrupt::Stopped)
@@ -115,11 +115,11 @@ impl ExperimentWaits {
     /// Waits until one of these is over and returns its index. Does not cancel any of them.
     ///
     /// # Errors
-    /// Same as [`ExperimentWaits::over`].
-    pub async fn first_over(&self, begun: &[(Trial, AnalysisId)]) -> StepResult<usize> {
+    /// Same as [`ExperimentWaits::wait_for_end`].
+    pub async fn first_finished(&self, begun: &[(Trial, AnalysisId)]) -> StepResult<usize> {
         let mut ends: Vec<_> = begun
             .iter()
-            .map(|(_, one)| Box::pin(self.ended(one)))
+            .map(|(_, one)| Box::pin(self.wait_until_stored(one)))
             .collect();
         let first = poll_fn(|context| {
             for (place, end) in ends.iter_mut().enumerate() {
@@ -142,24 +142,24 @@ impl ExperimentWaits {
     /// `Failed` if the store cannot be read.
     pub async fn cancel(&self, analysis: &AnalysisId) -> StepResult<()> {
         self.engine.cancel(analysis, "its experiment was stopped");
-        self.ended(analysis).await
+        self.wait_until_stored(analysis).await
     }
 
     /// Handles a refusal to start a run: waits if the queue is full, and pauses the experiment otherwise.
     ///
     /// # Errors
     /// `Paused` if user action is needed, `Failed` on an internal error, and the errors of
-    /// [`ExperimentWaits::check`].
-    pub async fn refused(&self, error: Error) -> StepResult<()> {
+    /// [`ExperimentWaits::check_interrupt`].
+    pub async fn handle_refusal(&self, error: Error) -> StepResult<()> {
         self.check_interrupt()?;
         match error.kind {
-            Kind::Unavailable => self.pause(AGAIN).await,
+            Kind::Unavailable => self.pause(RETRY_INTERVAL).await,
             Kind::Internal => Err(error.into()),
             _ => Err(Interrupt::Paused(error.public)),
         }
     }
 
-    async fn ended(&self, analysis: &AnalysisId) -> StepResult<()> {
+    async fn wait_until_stored(&self, analysis: &AnalysisId) -> StepResult<()> {
         let mut watch = self.engine.watch(analysis.clone(), u64::MAX - 1);
         while watch.next().await?.is_some() {}
         Ok(())
@@ -221,16 +221,17 @@ mod tests {
             let waits = ExperimentWaits::new(app.engine.clone(), stopped);
             let refusal = |kind| Error::new(kind, "no");
             // The engine is full: the work continues afterward.
-            let waited = waits.refused(refusal(Kind::Unavailable)).await;
+            let waited = waits.handle_refusal(refusal(Kind::Unavailable)).await;
             assert!(waited.is_ok(), "{waited:?}");
             // A problem that only the user can fix pauses the experiment.
-            let paused = waits.refused(refusal(Kind::BudgetExceeded)).await;
+            let paused = waits.handle_refusal(refusal(Kind::BudgetExceeded)).await;
             assert!(matches!(paused, Err(Interrupt::Paused(_))), "{paused:?}");
-            let failed = waits.refused(Error::internal("broken")).await;
+            let failed = waits.handle_refusal(Error::internal("broken")).await;
             assert!(matches!(failed, Err(Interrupt::Failed(_))), "{failed:?}");
             // A stop interrupts the wait for the queue.
             let stop_later = async { stop.send(true) };
-            let (ended, sent) = tokio::join!(waits.refused(refusal(Kind::Unavailable)), stop_later);
+            let (ended, sent) =
+                tokio::join!(waits.handle_refusal(refusal(Kind::Unavailable)), stop_later);
             assert!(sent.is_ok());
             assert!(matches!(ended, Err(Interrupt::Stopped)), "{ended:?}");
             app.close().await;

@@ -8,7 +8,7 @@ use crate::app::documents::orphans;
 use crate::app::{Error, Kind, Result};
 
 /// The files of a data folder that Quire opens.
-const FILES: &[&str] = &[
+const CHECKED_FILES: &[&str] = &[
     "quire.db",
     "quire.db-wal",
     "quire.db-shm",
@@ -29,24 +29,26 @@ pub(in crate::app) fn check(folder: &Path) -> Result<()> {
 /// Refuses a pipe, socket, or device in place of a file, because opening one may block forever, and a link to a
 /// nonexistent file, because opening it for writing would create a file elsewhere.
 fn check_files(folder: &Path) -> Result<()> {
-    for name in FILES {
+    for name in CHECKED_FILES {
         let path = folder.join(name);
         let Ok(about) = fs::symlink_metadata(&path) else {
             continue;
         };
         match fs::metadata(&path) {
             Err(error) if about.is_symlink() && error.kind() == ErrorKind::NotFound => {
-                return Err(dangling(&path));
+                return Err(dangling_link_error(&path));
             }
             // A folder in this place is reported when the file is opened.
-            Ok(target) if !target.is_file() && !target.is_dir() => return Err(special(&path)),
+            Ok(target) if !target.is_file() && !target.is_dir() => {
+                return Err(not_a_file_error(&path));
+            }
             _ => {}
         }
     }
     Ok(())
 }
 
-fn special(path: &Path) -> Error {
+fn not_a_file_error(path: &Path) -> Error {
     let text = format!(
         "{} is a pipe, a socket, or a device, and Quire needs a file there",
         path.display()
@@ -57,13 +59,13 @@ fn special(path: &Path) -> Error {
 }
 
 fn check_folders(folder: &Path) -> Result<()> {
-    for name in ["documents", "uploads", "tmp", orphans::FOLDER] {
+    for name in ["documents", "uploads", "tmp", orphans::FOLDER_NAME] {
         let path = folder.join(name);
         let Ok(about) = fs::symlink_metadata(&path) else {
             continue;
         };
         if about.is_symlink() && !path.exists() {
-            return Err(dangling(&path));
+            return Err(dangling_link_error(&path));
         }
         if !path.is_dir() {
             let text = format!(
@@ -80,7 +82,7 @@ fn check_folders(folder: &Path) -> Result<()> {
 }
 
 /// The error for a link in place of a folder or file, whose target is gone or on a disk that is not mounted.
-fn dangling(path: &Path) -> Error {
+fn dangling_link_error(path: &Path) -> Error {
     let target = fs::read_link(path).unwrap_or_default();
     let text = format!(
         "{} is a link to {}, which does not exist",
@@ -105,7 +107,7 @@ mod tests {
         let folder = std::env::temp_dir().join(format!("quire-entries-{}", std::process::id()));
         fs::create_dir_all(&folder).unwrap();
         assert_eq!(check(&folder).map_err(|error| error.kind), Ok(()));
-        for name in FILES {
+        for name in CHECKED_FILES {
             let path = folder.join(name);
             fs::write(&path, "x").unwrap();
             assert!(check(&folder).is_ok(), "{name}");

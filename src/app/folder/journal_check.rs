@@ -10,9 +10,9 @@ use std::path::{Path, PathBuf};
 use crate::app::{Error, Kind, Result};
 
 /// Number of bytes read from a journal's header.
-const HEADER: usize = 28;
+const HEADER_BYTES: usize = 28;
 /// Bytes of a record in addition to its page: the page number and a checksum.
-const RECORD: u64 = 8;
+const RECORD_OVERHEAD: u64 = 8;
 
 /// Refuses a journal whose pages would overwrite other pages of the database. Changes neither file.
 ///
@@ -20,7 +20,7 @@ const RECORD: u64 = 8;
 /// `Conflict` if the journal belongs to another database; `Internal` if either file cannot be read.
 pub(in crate::app) fn check(database: &Path) -> Result<()> {
     let journal = PathBuf::from(format!("{}-journal", database.display()));
-    if belongs(database, &journal).map_err(Error::internal)? {
+    if belongs_to_database(database, &journal).map_err(Error::internal)? {
         return Ok(());
     }
     let text = format!(
@@ -31,15 +31,15 @@ pub(in crate::app) fn check(database: &Path) -> Result<()> {
         .resolve("Nothing was changed. Move that file elsewhere, and start again."))
 }
 
-fn belongs(database: &Path, journal: &Path) -> io::Result<bool> {
+fn belongs_to_database(database: &Path, journal: &Path) -> io::Result<bool> {
     let mut file = match File::open(journal) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(true),
         file => file?,
     };
     let length = file.metadata()?.len();
-    let mut header = [0; HEADER];
+    let mut header = [0; HEADER_BYTES];
     // SQLite ignores a journal that begins with 0 or is shorter than its header.
-    if length < HEADER as u64 || file.read_exact(&mut header).is_err() || header[0] == 0 {
+    if length < HEADER_BYTES as u64 || file.read_exact(&mut header).is_err() || header[0] == 0 {
         return Ok(true);
     }
     let number = |at: usize| u32::from_be_bytes([0, 1, 2, 3].map(|byte| header[at + byte]));
@@ -52,7 +52,7 @@ fn belongs(database: &Path, journal: &Path) -> io::Result<bool> {
     if fs::metadata(database).map_or(0, |about| about.len()) <= page_size {
         return Ok(true);
     }
-    match length.saturating_sub(sector) / (page_size + RECORD) {
+    match length.saturating_sub(sector) / (page_size + RECORD_OVERHEAD) {
         0 => Ok(true),
         1 => {
             file.seek(SeekFrom::Start(sector))?;
@@ -60,14 +60,14 @@ fn belongs(database: &Path, journal: &Path) -> io::Result<bool> {
             file.read_exact(&mut record)?;
             let mut page = vec![0; page_size as usize];
             File::open(database)?.read_exact(&mut page)?;
-            Ok(record[..4] == [0, 0, 0, 1] && is_switch(&record[4..], &page))
+            Ok(record[..4] == [0, 0, 0, 1] && is_journal_mode_switch(&record[4..], &page))
         }
         _ => Ok(false),
     }
 }
 
 /// Whether two first pages differ only in the journal mode and the change counters.
-fn is_switch(before: &[u8], now: &[u8]) -> bool {
+fn is_journal_mode_switch(before: &[u8], now: &[u8]) -> bool {
     let may_differ = |at: usize| matches!(at, 18 | 19 | 24..28 | 92..100);
     let mut pairs = before.iter().zip(now).enumerate();
     pairs.all(|(at, (before, now))| before == now || may_differ(at))

@@ -4,7 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{exists, in_use, lock};
+use super::{check_exists, in_use_error, lock};
 use crate::app::{Error, Kind, Result};
 use crate::config::Config;
 use crate::crypto::secret::{self, Unusable};
@@ -14,14 +14,15 @@ use crate::log;
 use crate::store::{OpenError, Store, StoreSettings, providers, settings, users};
 
 /// Name of the setting that stores the check value for the database's secret.
-const CHECK: &str = "secret_check";
+const SETTING_NAME: &str = "secret_check";
 
 /// The consequence of changing the secret.
-const COST: &str = "everyone must sign in again, and stored provider keys must be entered again";
+const CONSEQUENCE: &str =
+    "everyone must sign in again, and stored provider keys must be entered again";
 
 /// The kind of process that opens the folder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Opener {
+pub(super) enum OpenedBy {
     /// A server: stores the check value, and continues with a different secret if nothing is lost by it.
     Server,
     /// A command: changes nothing, because its environment may lack the server's settings.
@@ -30,12 +31,12 @@ pub(super) enum Opener {
 
 /// The result of comparing the secret with the one the database was used with.
 #[derive(Debug, PartialEq, Eq)]
-enum Compared {
+enum SecretComparison {
     Same,
     /// The database has no check value yet, and nothing contradicts this secret.
-    NotNoted,
+    NotRecorded,
     /// A different secret, with the number of provider keys that were encrypted with the earlier one.
-    Other {
+    Different {
         keys: usize,
     },
 }
@@ -48,27 +49,29 @@ pub(super) fn of(
     config: &Config,
     store: &Store,
     is_fetched: bool,
-    opener: Opener,
+    opener: OpenedBy,
 ) -> Result<String> {
     let folder = &config.data_dir;
     if config.secret.is_none() && !secret::path(folder).exists() {
-        may_make(folder, store, is_fetched)?;
+        check_may_create(folder, store, is_fetched)?;
         let made = read(config)?;
-        note(store, &made);
+        record_check(store, &made);
         return Ok(made);
     }
     let used = read(config)?;
     match (compare(store, &used)?, opener) {
-        (Compared::Same, _) | (Compared::NotNoted, Opener::Command) => {}
-        (Compared::NotNoted, Opener::Server) => note(store, &used),
-        (Compared::Other { keys: 0 }, Opener::Server) => {
+        (SecretComparison::Same, _) | (SecretComparison::NotRecorded, OpenedBy::Command) => {}
+        (SecretComparison::NotRecorded, OpenedBy::Server) => record_check(store, &used),
+        (SecretComparison::Different { keys: 0 }, OpenedBy::Server) => {
             log::warn(
                 "the secret is not the one that this database was used with",
                 &[("so", &"everyone must sign in again")],
             );
-            note(store, &used);
+            record_check(store, &used);
         }
-        (Compared::Other { keys }, _) => return Err(other(config, keys)),
+        (SecretComparison::Different { keys }, _) => {
+            return Err(different_secret_error(config, keys));
+        }
     }
     Ok(used)
 }
@@ -85,15 +88,15 @@ pub(super) fn check_file(config: &Config) -> Result<()> {
 }
 
 /// Describes a secret that differs from the one the database was used with. `None` if the secret is correct.
-pub(in crate::app) fn fault(config: &Config, store: &Store) -> Option<String> {
+pub(in crate::app) fn secret_fault(config: &Config, store: &Store) -> Option<String> {
     // Reading a missing secret would create one.
     let is_there = config.secret.is_some() || secret::path(&config.data_dir).exists();
     if !is_there {
         return None;
     }
     match compare(store, &read(config).ok()?) {
-        Ok(Compared::Other { keys }) => {
-            let error = other(config, keys);
+        Ok(SecretComparison::Different { keys }) => {
+            let error = different_secret_error(config, keys);
             Some(format!("{}. {}", error.public, error.resolution))
         }
         _ => lost_keys(config, store),
@@ -107,7 +110,7 @@ fn lost_keys(config: &Config, store: &Store) -> Option<String> {
     let is_lost = |provider: &&StoredProvider| {
         !provider.encrypted_key.is_empty()
             && vault
-                .open(&provider.place(), &provider.encrypted_key)
+                .open(&provider.key_context(), &provider.encrypted_key)
                 .is_err()
     };
     let lost: Vec<_> = stored.iter().filter(is_lost).collect();
@@ -127,7 +130,7 @@ fn lost_keys(config: &Config, store: &Store) -> Option<String> {
 /// # Errors
 /// `Conflict` if there is a secret or a server holds the folder; `Missing` if there is no installation.
 pub fn new_secret(config: &Config) -> Result<PathBuf> {
-    exists(config)?;
+    check_exists(config)?;
     let folder = &config.data_dir;
     let path = secret::path(folder);
     if config.secret.is_some() {
@@ -148,8 +151,8 @@ pub fn new_secret(config: &Config) -> Result<PathBuf> {
 /// # Errors
 /// `Conflict` if a server holds the folder or the file cannot be a secret; `Missing` if there is no installation,
 /// or no secret to accept.
-pub fn accept(config: &Config) -> Result<()> {
-    exists(config)?;
+pub fn accept_secret(config: &Config) -> Result<()> {
+    check_exists(config)?;
     let path = secret::path(&config.data_dir);
     if config.secret.is_none() && !path.exists() {
         let text = format!(
@@ -158,7 +161,7 @@ pub fn accept(config: &Config) -> Result<()> {
         );
         return Err(Error::new(Kind::Missing, text).resolve(format!(
             "Put the file secret back from a copy of the folder, or set QUIRE_SECRET to what it was. To create a new \
-             one instead, run quire secret new: {COST}."
+             one instead, run quire secret new: {CONSEQUENCE}."
         )));
     }
     accept_unless_served(config)
@@ -166,12 +169,12 @@ pub fn accept(config: &Config) -> Result<()> {
 
 fn accept_unless_served(config: &Config) -> Result<()> {
     let Some(_lock) = lock(&config.data_dir)? else {
-        return Err(in_use(&config.data_dir).resolve("stop it first"));
+        return Err(in_use_error(&config.data_dir).resolve("stop it first"));
     };
     accept_locked(config)
 }
 
-/// Like [`accept`], for a caller that already holds the folder's lock.
+/// Like [`accept_secret`], for a caller that already holds the folder's lock.
 ///
 /// # Errors
 /// `Conflict` if the file cannot be a secret; `Internal` if the database cannot be opened or written to.
@@ -183,9 +186,9 @@ pub(in crate::app) fn accept_locked(config: &Config) -> Result<()> {
         return Ok(());
     }
     let store = Store::open(&StoreSettings { path });
-    let store = store.map_err(|error: OpenError| super::soundness::unopened(folder, &error))?;
+    let store = store.map_err(|error: OpenError| super::soundness::open_error(folder, &error))?;
     let value = secret::check_value(&used);
-    let noted = store.write_now(move |db| settings::set(db, CHECK, &value));
+    let noted = store.write_now(move |db| settings::set(db, SETTING_NAME, &value));
     store.close_to_changes();
     Ok(noted?)
 }
@@ -193,63 +196,65 @@ pub(in crate::app) fn accept_locked(config: &Config) -> Result<()> {
 fn read(config: &Config) -> Result<String> {
     match &config.secret {
         Some(secret) => Ok(secret.expose().to_owned()),
-        None => secret::of_folder(&config.data_dir).map_err(|why| unusable(config, &why)),
+        None => {
+            secret::of_folder(&config.data_dir).map_err(|why| unusable_secret_error(config, &why))
+        }
     }
 }
 
-fn compare(store: &Store, secret: &str) -> Result<Compared> {
+fn compare(store: &Store, secret: &str) -> Result<SecretComparison> {
     let (noted, stored) =
-        store.read_now(|db| Ok((settings::get(db, CHECK)?, providers::all(db)?)))?;
+        store.read_now(|db| Ok((settings::get(db, SETTING_NAME)?, providers::all(db)?)))?;
     let sealed: Vec<_> = stored
         .iter()
         .filter(|provider| !provider.encrypted_key.is_empty())
         .collect();
     let keys = sealed.len();
     match noted {
-        Some(noted) if noted == secret::check_value(secret) => Ok(Compared::Same),
-        Some(_) => Ok(Compared::Other { keys }),
+        Some(noted) if noted == secret::check_value(secret) => Ok(SecretComparison::Same),
+        Some(_) => Ok(SecretComparison::Different { keys }),
         // A database older than the check value has only its encrypted keys to verify the secret against.
         None => {
             let vault = Vault::new(secret);
             let opens = sealed.iter().any(|provider| {
                 vault
-                    .open(&provider.place(), &provider.encrypted_key)
+                    .open(&provider.key_context(), &provider.encrypted_key)
                     .is_ok()
             });
             Ok(match keys == 0 || opens {
-                true => Compared::NotNoted,
-                false => Compared::Other { keys },
+                true => SecretComparison::NotRecorded,
+                false => SecretComparison::Different { keys },
             })
         }
     }
 }
 
 // A full disk must not prevent startup: the next start stores the check value.
-fn note(store: &Store, secret: &str) {
+fn record_check(store: &Store, secret: &str) {
     let value = secret::check_value(secret);
-    if let Err(error) = store.write_now(move |db| settings::set(db, CHECK, &value)) {
+    if let Err(error) = store.write_now(move |db| settings::set(db, SETTING_NAME, &value)) {
         log::warn("the secret's check value is not stored", &[("why", &error)]);
     }
 }
 
 /// Refuses to create a secret for a folder whose database has been used. Without QUIRE_REPLICA_KEY, a replica
 /// contains no secret; a database restored from one gets a new secret, which is logged.
-fn may_make(folder: &Path, store: &Store, is_fetched: bool) -> Result<()> {
+fn check_may_create(folder: &Path, store: &Store, is_fetched: bool) -> Result<()> {
     let is_used =
         store.read_now(|db| Ok(users::count(db)? > 0 || !providers::all(db)?.is_empty()))?;
     if is_used && !is_fetched {
-        return Err(lost(folder));
+        return Err(lost_secret_error(folder));
     }
     if is_used {
         log::warn(
             "the replica contains no secret; creating a new one",
-            &[("so", &COST)],
+            &[("so", &CONSEQUENCE)],
         );
     }
     Ok(())
 }
 
-fn lost(folder: &Path) -> Error {
+fn lost_secret_error(folder: &Path) -> Error {
     let text = format!(
         "{} has a database, but its file secret is missing: with another secret everyone is signed out, and the \
          provider keys that are stored cannot be read",
@@ -261,16 +266,16 @@ fn lost(folder: &Path) -> Error {
     )
 }
 
-fn unusable(config: &Config, why: &Unusable) -> Error {
+fn unusable_secret_error(config: &Config, why: &Unusable) -> Error {
     let path = secret::path(&config.data_dir);
     let text = format!("{} {why}", path.display());
     Error::new(Kind::Conflict, text).resolve(format!(
         "Put the file back from a copy of the folder, or set QUIRE_SECRET to what it was. To go on without it, move \
-         the file elsewhere and run quire secret new: {COST}."
+         the file elsewhere and run quire secret new: {CONSEQUENCE}."
     ))
 }
 
-fn other(config: &Config, keys: usize) -> Error {
+fn different_secret_error(config: &Config, keys: usize) -> Error {
     let what = match config.secret {
         Some(_) => "QUIRE_SECRET".to_owned(),
         None => secret::path(&config.data_dir).display().to_string(),
@@ -285,6 +290,6 @@ fn other(config: &Config, keys: usize) -> Error {
     let text = format!("{what} is not the secret that this database was used with: {cost}");
     Error::new(Kind::Conflict, text).resolve(format!(
         "Put the earlier secret back (the file secret, or QUIRE_SECRET if it was set). To go on with this one, run \
-         quire secret accept: {COST}."
+         quire secret accept: {CONSEQUENCE}."
     ))
 }

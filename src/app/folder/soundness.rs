@@ -15,13 +15,13 @@ use crate::config::Config;
 use crate::store::{APPLICATION_ID, OpenError, Store};
 
 /// The first bytes of every SQLite database.
-const MAGIC: &[u8; 16] = b"SQLite format 3\0";
+const SQLITE_MAGIC: &[u8; 16] = b"SQLite format 3\0";
 /// Size of a database's header in bytes.
-const HEADER: usize = 100;
+const HEADER_BYTES: usize = 100;
 /// Size of a log's header in bytes.
-const LOG_HEADER: u64 = 32;
+const LOG_HEADER_BYTES: u64 = 32;
 /// Size of the header before each page of a log, in bytes.
-const FRAME_HEADER: u64 = 24;
+const FRAME_HEADER_BYTES: u64 = 24;
 
 /// Why a file cannot be the database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,12 +69,12 @@ pub(in crate::app) fn check(config: &Config, replicated: bool) -> Result<()> {
     let folder = &config.data_dir;
     entries::check(folder)?;
     let path = super::database(folder);
-    let Some(damage) = damage(&path).map_err(Error::internal)? else {
+    let Some(damage) = find_damage(&path).map_err(Error::internal)? else {
         journal_check::check(&path)?;
-        return crate::store::check_log(&path).map_err(|error| unopened(folder, &error));
+        return crate::store::check_log(&path).map_err(|error| open_error(folder, &error));
     };
-    let logs = logs(folder);
-    let found = found(folder);
+    let logs = log_files(folder);
+    let found = existing_entries(folder);
     let is_new = match damage {
         DatabaseDamage::Missing => logs.is_empty() && (replicated || found.is_empty()),
         // A first start that was killed leaves an empty file and no document folder.
@@ -92,18 +92,18 @@ pub(in crate::app) fn check(config: &Config, replicated: bool) -> Result<()> {
 }
 
 /// The error for a database that could not be opened, with the remedy.
-pub(in crate::app) fn unopened(folder: &Path, error: &OpenError) -> Error {
+pub(in crate::app) fn open_error(folder: &Path, error: &OpenError) -> Error {
     let shown = folder.display();
     match error {
         // Both files may be sound, so only the operator can decide which one to keep.
-        OpenError::OtherLog(_) => Error::new(Kind::Conflict, format!("{shown}: {error}")).resolve(
+        OpenError::ForeignLog(_) => Error::new(Kind::Conflict, format!("{shown}: {error}")).resolve(
             "Nothing was changed. Copy the folder before you try anything. If quire.db is the one to keep (a backup \
              that was copied there, say), move quire.db-wal and quire.db-shm elsewhere and start again. If the log is \
              the one to keep, put back the quire.db that it belongs to. quire restore FILE --replace does it right \
              for a backup.",
         ),
-        OpenError::Damaged(why) => damaged(folder, why),
-        OpenError::Foreign => refusal(folder, DatabaseDamage::Foreign, &found(folder), &logs(folder)),
+        OpenError::Damaged(why) => damaged_error(folder, why),
+        OpenError::Foreign => refusal(folder, DatabaseDamage::Foreign, &existing_entries(folder), &log_files(folder)),
         OpenError::Busy => Error::new(Kind::Conflict, format!("{shown}/quire.db: {error}"))
             .resolve("Stop the other process, or set QUIRE_DATA to another folder."),
         OpenError::Newer { .. } | OpenError::Failed(_) => {
@@ -118,12 +118,12 @@ pub(in crate::app) fn unopened(folder: &Path, error: &OpenError) -> Error {
 /// `Conflict` if a page of the database is damaged; `Internal` if it cannot be read for another reason.
 pub(in crate::app) fn check_tables(folder: &Path, store: &Store) -> Result<()> {
     match store.find_damage()? {
-        Some(why) => Err(damaged(folder, &why)),
+        Some(why) => Err(damaged_error(folder, &why)),
         None => Ok(()),
     }
 }
 
-fn damaged(folder: &Path, why: &str) -> Error {
+fn damaged_error(folder: &Path, why: &str) -> Error {
     let text = format!("{}/quire.db is damaged: {why}", folder.display());
     Error::new(Kind::Conflict, text).resolve(
         "Nothing was changed. Copy the folder before you try anything, and check the disk. Restore a backup: quire \
@@ -169,7 +169,7 @@ fn refusal(folder: &Path, damage: DatabaseDamage, found: &[String], logs: &[Path
 }
 
 /// Lists what the folder contains that a new installation would not have.
-fn found(folder: &Path) -> Vec<String> {
+fn existing_entries(folder: &Path) -> Vec<String> {
     let mut found = Vec::new();
     for (name, what) in [("documents", "documents"), ("uploads", "uploads in parts")] {
         let entries = fs::read_dir(folder.join(name)).into_iter().flatten();
@@ -180,8 +180,8 @@ fn found(folder: &Path) -> Vec<String> {
         }
     }
     // Any file counts: a copy may have brought files that Quire did not move aside itself.
-    if holds_a_file(&folder.join(orphans::FOLDER)) {
-        found.push(format!("files in {}", orphans::FOLDER));
+    if contains_file(&folder.join(orphans::FOLDER_NAME)) {
+        found.push(format!("files in {}", orphans::FOLDER_NAME));
     }
     if crate::crypto::secret::path(folder).exists() {
         found.push("the file secret".to_owned());
@@ -206,16 +206,16 @@ fn is_older_database(name: &str) -> bool {
 }
 
 /// Whether a folder or one of its subfolders contains a file.
-fn holds_a_file(folder: &Path) -> bool {
+fn contains_file(folder: &Path) -> bool {
     let mut entries = fs::read_dir(folder).into_iter().flatten().flatten();
     entries.any(|entry| match entry.file_type() {
-        Ok(kind) if kind.is_dir() => holds_a_file(&entry.path()),
+        Ok(kind) if kind.is_dir() => contains_file(&entry.path()),
         _ => true,
     })
 }
 
 /// Non-empty logs, which contain the database's last changes.
-pub(in crate::app) fn logs(folder: &Path) -> Vec<PathBuf> {
+pub(in crate::app) fn log_files(folder: &Path) -> Vec<PathBuf> {
     let log = |end: &str| PathBuf::from(format!("{}{end}", super::database(folder).display()));
     let mut logs = vec![log("-wal"), log("-journal")];
     logs.retain(|path| fs::metadata(path).is_ok_and(|metadata| metadata.len() > 0));
@@ -226,7 +226,7 @@ pub(in crate::app) fn logs(folder: &Path) -> Vec<PathBuf> {
 ///
 /// # Errors
 /// Returns an error if the file cannot be read.
-pub(in crate::app) fn damage(path: &Path) -> io::Result<Option<DatabaseDamage>> {
+pub(in crate::app) fn find_damage(path: &Path) -> io::Result<Option<DatabaseDamage>> {
     // Checked before it is opened, because opening a pipe waits for its other end.
     let about = match fs::metadata(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => {
@@ -242,17 +242,19 @@ pub(in crate::app) fn damage(path: &Path) -> io::Result<Option<DatabaseDamage>> 
     }
     let mut file = File::open(path)?;
     let bytes = about.len();
-    let mut header = Vec::with_capacity(HEADER);
-    file.by_ref().take(HEADER as u64).read_to_end(&mut header)?;
+    let mut header = Vec::with_capacity(HEADER_BYTES);
+    file.by_ref()
+        .take(HEADER_BYTES as u64)
+        .read_to_end(&mut header)?;
     if header.is_empty() {
         return Ok(Some(DatabaseDamage::Empty));
     }
-    let begins = header.len().min(MAGIC.len());
-    if header[..begins] != MAGIC[..begins] {
+    let begins = header.len().min(SQLITE_MAGIC.len());
+    if header[..begins] != SQLITE_MAGIC[..begins] {
         return Ok(Some(DatabaseDamage::NotSqlite));
     }
     let Some(header) = DatabaseHeader::of(&header) else {
-        let expected = HEADER as u64;
+        let expected = HEADER_BYTES as u64;
         return Ok(Some(match bytes < expected {
             true => DatabaseDamage::CutOff { bytes, expected },
             false => DatabaseDamage::NotSqlite,
@@ -261,7 +263,7 @@ pub(in crate::app) fn damage(path: &Path) -> io::Result<Option<DatabaseDamage>> 
     let expected = u64::from(header.pages) * u64::from(header.page_size);
     // Our first page contains the application ID before any other page follows it, even if startup is killed at
     // any point.
-    if header.mark != APPLICATION_ID && bytes > u64::from(header.page_size) {
+    if header.application_id != APPLICATION_ID && bytes > u64::from(header.page_size) {
         return Ok(Some(DatabaseDamage::Foreign));
     }
     if bytes >= expected {
@@ -283,15 +285,15 @@ struct DatabaseHeader {
     /// Number of pages; 0 if the header does not specify it.
     pages: u32,
     /// Application ID: the program that the database belongs to.
-    mark: i32,
+    application_id: i32,
 }
 
 impl DatabaseHeader {
     fn of(bytes: &[u8]) -> Option<Self> {
-        if bytes.len() < HEADER {
+        if bytes.len() < HEADER_BYTES {
             return None;
         }
-        let number = |at: usize| number(&bytes[at..at + 4]);
+        let number = |at: usize| big_endian(&bytes[at..at + 4]);
         let page_size = match u32::from(bytes[16]) << 8 | u32::from(bytes[17]) {
             1 => 65_536,
             size if size.is_power_of_two() && size >= 512 => size,
@@ -305,12 +307,12 @@ impl DatabaseHeader {
         Some(Self {
             page_size,
             pages: pages.max(1),
-            mark: number(68).cast_signed(),
+            application_id: number(68).cast_signed(),
         })
     }
 }
 
-fn number(bytes: &[u8]) -> u32 {
+fn big_endian(bytes: &[u8]) -> u32 {
     bytes
         .iter()
         .fold(0, |sum, byte| sum << 8 | u32::from(*byte))
@@ -322,27 +324,27 @@ fn log_covers(log: &Path, page_size: u32, first: u32) -> io::Result<bool> {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
         file => file?,
     };
-    let frames =
-        file.metadata()?.len().saturating_sub(LOG_HEADER) / (FRAME_HEADER + u64::from(page_size));
-    let mut header = [0; LOG_HEADER as usize];
-    if file.read_exact(&mut header).is_err() || number(&header[8..12]) != page_size {
+    let frames = file.metadata()?.len().saturating_sub(LOG_HEADER_BYTES)
+        / (FRAME_HEADER_BYTES + u64::from(page_size));
+    let mut header = [0; LOG_HEADER_BYTES as usize];
+    if file.read_exact(&mut header).is_err() || big_endian(&header[8..12]) != page_size {
         return Ok(false);
     }
     let (mut seen, mut waiting) = (BTreeSet::new(), BTreeSet::new());
     let mut end = 0;
     for frame in 0..frames {
-        let mut head = [0; FRAME_HEADER as usize];
-        let at = LOG_HEADER + frame * (FRAME_HEADER + u64::from(page_size));
+        let mut head = [0; FRAME_HEADER_BYTES as usize];
+        let at = LOG_HEADER_BYTES + frame * (FRAME_HEADER_BYTES + u64::from(page_size));
         file.seek(SeekFrom::Start(at))?;
         file.read_exact(&mut head)?;
         // Frames of an earlier checkpoint cycle have different salts.
         if head[8..16] != header[16..24] {
             break;
         }
-        if number(&head[..4]) >= first {
-            waiting.insert(number(&head[..4]));
+        if big_endian(&head[..4]) >= first {
+            waiting.insert(big_endian(&head[..4]));
         }
-        let pages = number(&head[4..8]);
+        let pages = big_endian(&head[4..8]);
         if pages > 0 {
             seen.append(&mut waiting);
             end = pages;
@@ -366,13 +368,13 @@ mod tests {
     fn files_that_are_not_databases_are_rejected() {
         let folder = folder("files");
         let path = folder.join("quire.db");
-        assert_eq!(damage(&path).unwrap(), Some(DatabaseDamage::Missing));
+        assert_eq!(find_damage(&path).unwrap(), Some(DatabaseDamage::Missing));
         let store = Store::open(&StoreSettings { path: path.clone() }).unwrap();
         store.close_to_changes();
         let copy = folder.join("copy.db");
         fs::copy(&path, &copy).unwrap();
         let whole = fs::read(&copy).unwrap();
-        assert_eq!(damage(&copy).unwrap(), None);
+        assert_eq!(find_damage(&copy).unwrap(), None);
         let size = whole.len() as u64;
         for (length, expected) in [
             (0, Some(DatabaseDamage::Empty)),
@@ -400,12 +402,12 @@ mod tests {
             (whole.len(), None),
         ] {
             fs::write(&copy, &whole[..length]).unwrap();
-            assert_eq!(damage(&copy).unwrap(), expected, "{length}");
+            assert_eq!(find_damage(&copy).unwrap(), expected, "{length}");
         }
         fs::write(&copy, "a text").unwrap();
-        assert_eq!(damage(&copy).unwrap(), Some(DatabaseDamage::NotSqlite));
+        assert_eq!(find_damage(&copy).unwrap(), Some(DatabaseDamage::NotSqlite));
         fs::write(&copy, [0; 8192]).unwrap();
-        assert_eq!(damage(&copy).unwrap(), Some(DatabaseDamage::NotSqlite));
+        assert_eq!(find_damage(&copy).unwrap(), Some(DatabaseDamage::NotSqlite));
         fs::remove_dir_all(folder).unwrap();
     }
 
@@ -429,15 +431,15 @@ mod tests {
         moved[..4096].copy_from_slice(&folded[..4096]);
         fs::write(&copy, &moved).unwrap();
         assert!(matches!(
-            damage(&copy).unwrap(),
+            find_damage(&copy).unwrap(),
             Some(DatabaseDamage::CutOff { .. })
         ));
         let copied_log = PathBuf::from(format!("{}-wal", copy.display()));
         fs::write(&copied_log, &whole_log).unwrap();
-        assert_eq!(damage(&copy).unwrap(), None);
+        assert_eq!(find_damage(&copy).unwrap(), None);
         // Without its last commit, the log lacks pages.
         fs::write(&copied_log, &whole_log[..whole_log.len() / 2]).unwrap();
-        assert!(damage(&copy).unwrap().is_some());
+        assert!(find_damage(&copy).unwrap().is_some());
         fs::remove_dir_all(folder).unwrap();
     }
 }

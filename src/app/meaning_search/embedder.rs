@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::MeaningSearch;
 use crate::app::{Error, Kind, Result};
 use crate::domain::id::UserId;
-use crate::domain::retrieval::meaning::{normalized, to_bytes};
+use crate::domain::retrieval::meaning::{normalize, to_bytes};
 use crate::domain::user::{Caller, Role};
 use crate::log;
 use crate::store::passage_vectors::{self, UnembeddedPassage};
@@ -14,7 +14,7 @@ use crate::store::{Reader, meaning_search, users};
 use crate::wire::embed::EmbeddingRequest;
 
 /// Maximum number of passages per call.
-const BATCH: u32 = 64;
+const MAX_BATCH: u32 = 64;
 /// Maximum number of characters sent per passage.
 const MAX_CHARS: usize = 8_000;
 /// Initial pause before a failed batch is retried; doubles up to [`MAX_PAUSE`].
@@ -69,7 +69,7 @@ impl MeaningSearch<'_> {
             };
             tokio::select! {
                 () = self.documents.text_stored() => {}
-                () = self.state.chosen.notified() => pause = INITIAL_PAUSE,
+                () = self.state.model_chosen.notified() => pause = INITIAL_PAUSE,
                 () = wait => pause = (pause * 2).min(MAX_PAUSE),
             }
         }
@@ -84,7 +84,7 @@ impl MeaningSearch<'_> {
                 user,
                 model,
                 last_row: 0,
-                batch_size: BATCH,
+                batch_size: MAX_BATCH,
                 consecutive_refusals: 0,
             })
             .collect();
@@ -111,7 +111,7 @@ impl MeaningSearch<'_> {
             let is_current = meaning_search::of_user(db, &user)?.as_ref() == Some(&model)
                 && users::is_active(db, &user)?;
             match is_current {
-                true => passage_vectors::missing(db, (&user, &model), after, batch),
+                true => passage_vectors::unembedded(db, (&user, &model), after, batch),
                 false => Ok(Vec::new()),
             }
         });
@@ -124,7 +124,7 @@ impl MeaningSearch<'_> {
             Err(error) => return self.handle_batch_error(work, &passages, error).await,
         };
         (work.last_row, work.consecutive_refusals) = (last, 0);
-        work.batch_size = (work.batch_size * 2).min(BATCH);
+        work.batch_size = (work.batch_size * 2).min(MAX_BATCH);
         self.state.set_failure(&work.user, None);
         self.store_vectors(work, &passages, vectors).await?;
         Ok(StepOutcome::More)
@@ -169,7 +169,7 @@ impl MeaningSearch<'_> {
         };
         let caller = Caller::of(work.user.clone(), Role::User);
         let found = self.embeddings.embed(&caller, asked).await?;
-        let bytes = |vector| normalized(vector).map_or_else(Vec::new, |vector| to_bytes(&vector));
+        let bytes = |vector| normalize(vector).map_or_else(Vec::new, |vector| to_bytes(&vector));
         Ok(found.embedded.vectors.into_iter().map(bytes).collect())
     }
 

@@ -17,7 +17,7 @@ use crate::log;
 use crate::store::{Reader, meaning_search, passage_vectors};
 
 /// Time limit of the embedding call: the user is waiting, and words alone find something too.
-const DEADLINE: Duration = Duration::from_secs(10);
+const EMBEDDING_DEADLINE: Duration = Duration::from_secs(10);
 
 /// The result of a search.
 pub struct FoundPassages {
@@ -116,7 +116,7 @@ impl MeaningSearch<'_> {
         // No analysis has this id: the record has no parent.
         let id = AnalysisId::new(clock::now(), crypto::random_number()?);
         let wordings = vec![words.chars().take(MAX_QUESTION).collect()];
-        let context = EmbeddingContext::alone(&id, Some(DEADLINE));
+        let context = EmbeddingContext::alone(&id, Some(EMBEDDING_DEADLINE));
         let mut embedded = self
             .embed_question(caller, &ranking.model, wordings, context)
             .await?;

@@ -36,7 +36,7 @@ const CHARS_PER_TOKEN: u64 = 4;
 #[derive(Default)]
 pub(super) struct EmbedderState {
     /// Notified when a user chooses a model.
-    chosen: Notify,
+    model_chosen: Notify,
     /// Why each user's last batch failed.
     failures: Mutex<HashMap<UserId, String>>,
 }
@@ -124,7 +124,7 @@ impl MeaningSearch<'_> {
         model: &str,
         origin: &RequestOrigin,
     ) -> Result<MeaningStatus> {
-        check_session(caller)?;
+        require_session(caller)?;
         let asked = EmbeddingRequest {
             model: model.to_owned(),
             texts: vec!["test".to_owned()],
@@ -145,7 +145,7 @@ impl MeaningSearch<'_> {
         written.await?;
         self.delete_vectors(&user, Some(kept)).await?;
         self.state.set_failure(&user, None);
-        self.state.chosen.notify_one();
+        self.state.model_chosen.notify_one();
         self.show(&user, None).await
     }
 
@@ -154,7 +154,7 @@ impl MeaningSearch<'_> {
     /// # Errors
     /// `Forbidden` for an API key; another error if the database cannot be written.
     pub async fn turn_off(&self, caller: &Caller, origin: &RequestOrigin) -> Result<MeaningStatus> {
-        check_session(caller)?;
+        require_session(caller)?;
         let user = caller.user.clone();
         let entry = origin.entry(Some(&user), "meaning_search.off", user.as_str());
         let id = user.clone();
@@ -173,7 +173,7 @@ impl MeaningSearch<'_> {
             let (user, kept) = (user.clone(), kept.clone());
             let store = self.store.for_freeing();
             let deleted =
-                store.write(move |db| passage_vectors::delete_some(db, &user, kept.as_deref()));
+                store.write(move |db| passage_vectors::delete_batch(db, &user, kept.as_deref()));
             if !deleted.await? {
                 return Ok(());
             }
@@ -182,7 +182,7 @@ impl MeaningSearch<'_> {
 }
 
 // The choice sends every document to a provider and spends money later, so only a signed-in user may make it.
-fn check_session(caller: &Caller) -> Result<()> {
+fn require_session(caller: &Caller) -> Result<()> {
     match caller.key {
         None => Ok(()),
         Some(_) => Err(

@@ -18,7 +18,7 @@ use crate::domain::id::{AnalysisId, DocumentId, UserId};
 use crate::domain::money::MicroDollars;
 use crate::domain::parameters::Parameters;
 use crate::domain::pattern::CallId;
-use crate::domain::retrieval::meaning::{QuestionMeaning, normalized};
+use crate::domain::retrieval::meaning::{QuestionMeaning, normalize};
 use crate::domain::retrieval::record::{
     RETRIEVAL_STAGE_NUMBER, REWRITING_TOKENS, RetrievalRecord, RewriterModel, rewriting_prompt,
 };
@@ -34,7 +34,7 @@ pub(super) const MAX_QUESTION: usize = 4_000;
 /// Maximum number of characters of a rewritten question.
 const MAX_REWRITING: usize = 400;
 /// Time limit of the rewriting call: the run waits for it.
-const DEADLINE: Duration = Duration::from_secs(30);
+const REWRITING_DEADLINE: Duration = Duration::from_secs(30);
 
 /// A question about documents.
 pub(in crate::app) struct QuestionSearch<'a> {
@@ -164,7 +164,7 @@ impl MeaningSearch<'_> {
                 stage: RETRIEVAL_STAGE_NUMBER,
                 member: 0,
             },
-            deadline: Some(DEADLINE),
+            deadline: Some(REWRITING_DEADLINE),
         };
         let mut embedded = self
             .embed_question(search.caller, &record.model, texts, context)
@@ -199,7 +199,7 @@ impl MeaningSearch<'_> {
         };
         let embedded = self.embeddings.embed_for(caller, request, context).await?;
         Ok(EmbeddedQuestion {
-            vector: sum(embedded.embedded.vectors).and_then(normalized),
+            vector: sum_vectors(embedded.embedded.vectors).and_then(normalize),
             tokens: embedded.tokens,
             cost: embedded.cost,
         })
@@ -243,14 +243,16 @@ impl MeaningSearch<'_> {
                 Err(_) => CallEnd::Failed,
             },
             price: rewriter.price,
-            own_key: self.llm.own_key(Some(&search.caller.user), &rewriter.model),
+            own_key: self
+                .llm
+                .uses_own_key(Some(&search.caller.user), &rewriter.model),
             bill,
         };
         record.add(&charge.bill.usage, charge.cost());
         charges
             .record(search.caller, search.analysis, charge)
             .await?;
-        Ok(one_line(&result?))
+        Ok(to_one_line(&result?))
     }
 
     async fn ask(
@@ -267,7 +269,7 @@ impl MeaningSearch<'_> {
                 ..Parameters::default()
             },
             brief: Brief::default(),
-            deadline: DEADLINE,
+            deadline: REWRITING_DEADLINE,
             format: None,
             tools: None,
             passthrough: None,
@@ -302,8 +304,8 @@ fn cheapest(members: &[Member]) -> Option<RewriterModel> {
     })
 }
 
-fn sum(vectors: Vec<Vec<f32>>) -> Option<Vec<f32>> {
-    let mut vectors = vectors.into_iter().filter_map(normalized);
+fn sum_vectors(vectors: Vec<Vec<f32>>) -> Option<Vec<f32>> {
+    let mut vectors = vectors.into_iter().filter_map(normalize);
     let mut sum = vectors.next()?;
     for other in vectors {
         for (one, other) in sum.iter_mut().zip(other) {
@@ -313,7 +315,7 @@ fn sum(vectors: Vec<Vec<f32>>) -> Option<Vec<f32>> {
     Some(sum)
 }
 
-fn one_line(text: &str) -> String {
+fn to_one_line(text: &str) -> String {
     let words: Vec<&str> = text.split_whitespace().collect();
     let line: String = words.join(" ").chars().take(MAX_REWRITING).collect();
     line.trim_matches(['"', '“', '”', ' ']).to_owned()
@@ -353,11 +355,11 @@ mod tests {
 
     #[test]
     fn a_rewriting_is_one_short_line() {
-        assert_eq!(one_line(" \"notice\n period\" "), "notice period");
-        assert_eq!(one_line(&"word ".repeat(500)).chars().count(), 399);
-        assert_eq!(one_line(""), "");
-        let joined = sum(vec![vec![3.0, 0.0], vec![0.0, 5.0], vec![]]);
+        assert_eq!(to_one_line(" \"notice\n period\" "), "notice period");
+        assert_eq!(to_one_line(&"word ".repeat(500)).chars().count(), 399);
+        assert_eq!(to_one_line(""), "");
+        let joined = sum_vectors(vec![vec![3.0, 0.0], vec![0.0, 5.0], vec![]]);
         assert_eq!(joined, Some(vec![1.0, 1.0]));
-        assert_eq!(sum(Vec::new()), None);
+        assert_eq!(sum_vectors(Vec::new()), None);
     }
 }

@@ -12,7 +12,9 @@ use crate::app::{Error, Kind, Result};
 use crate::clock;
 use crate::config::Config;
 use crate::crypto::secret;
-use crate::store::{BackupError, OpenError, Store, StoreSettings, Verified, fold_log, verify};
+use crate::store::{
+    BackupError, OpenError, Store, StoreSettings, Verified, checkpoint_log, verify,
+};
 
 /// A backup that was written.
 #[derive(Debug)]
@@ -35,9 +37,9 @@ pub fn write(config: &Config, to: &Path, replace: bool) -> Result<WrittenBackup>
         let text = format!("there is no database in {}", config.data_dir.display());
         return Err(Error::new(Kind::Missing, text));
     }
-    let store = Store::open(&StoreSettings { path }).map_err(unopened)?;
+    let store = Store::open(&StoreSettings { path }).map_err(open_error)?;
     let copy = store.backup(to, replace).map_err(|error| match error {
-        BackupError::NoRoom(..) => Error::new(Kind::Unavailable, error.to_string())
+        BackupError::NoSpace(..) => Error::new(Kind::Unavailable, error.to_string())
             .resolve("free some space, or write it to another disk"),
         BackupError::Exists(path) => {
             Error::new(Kind::Conflict, format!("{} already exists", path.display()))
@@ -61,7 +63,7 @@ pub struct RestoreOutcome {
     /// The copy that replaced the database.
     pub copy: Verified,
     /// What happened to the replaced database.
-    pub swapped: ReplacedFiles,
+    pub replaced: ReplacedFiles,
     /// Where logs without a database were moved.
     pub logs: Vec<PathBuf>,
     /// Whether the folder had no secret, so that a new one was created.
@@ -77,7 +79,7 @@ pub struct RestoreOutcome {
 pub fn restore(config: &Config, from: &Path, replace: bool) -> Result<RestoreOutcome> {
     let folder = &config.data_dir;
     let Some(_lock) = folder::lock(folder)? else {
-        return Err(folder::in_use(folder).resolve("stop it first"));
+        return Err(folder::in_use_error(folder).resolve("stop it first"));
     };
     let path = folder::database(folder);
     if path.exists() && !replace {
@@ -87,13 +89,13 @@ pub fn restore(config: &Config, from: &Path, replace: bool) -> Result<RestoreOut
     }
     // Checkpointing the replaced database would apply its journal.
     folder::journal_check::check(&path)?;
-    let part = beside(&path, ".restored");
+    let part = with_suffix(&path, ".restored");
     let failed = |error: std::io::Error| Error::new(Kind::Internal, error.to_string());
-    let restored = copied_and_verified(from, &part).and_then(|copy| {
+    let restored = copy_and_verify(from, &part).and_then(|copy| {
         let now = clock::now();
         let mut logs = Vec::new();
         if !path.exists() {
-            for log in soundness::logs(folder) {
+            for log in soundness::log_files(folder) {
                 logs.push(orphans::move_log_aside(folder, &log, now).map_err(failed)?);
             }
         }
@@ -105,25 +107,25 @@ pub fn restore(config: &Config, from: &Path, replace: bool) -> Result<RestoreOut
         }
         Ok(RestoreOutcome {
             copy,
-            swapped,
+            replaced: swapped,
             logs,
             has_new_secret,
         })
     });
     // After the replacement, nothing is left to remove.
-    let _ = cleared(&part);
+    let _ = remove_partial_copy(&part);
     restored
 }
 
 /// Copies a database and its log into one file, and verifies that file.
-fn copied_and_verified(from: &Path, part: &Path) -> Result<Verified> {
+fn copy_and_verify(from: &Path, part: &Path) -> Result<Verified> {
     let failed = |error: std::io::Error| Error::new(Kind::Internal, error.to_string());
-    cleared(part).map_err(failed)?;
+    remove_partial_copy(part).map_err(failed)?;
     let copied = |end: &str| {
         let mut options = std::fs::OpenOptions::new();
         options.write(true).create_new(true).mode(0o600);
-        let mut from = std::fs::File::open(beside(from, end))?;
-        let mut file = options.open(beside(part, end))?;
+        let mut from = std::fs::File::open(with_suffix(from, end))?;
+        let mut file = options.open(with_suffix(part, end))?;
         std::io::copy(&mut from, &mut file)?;
         file.sync_all()
     };
@@ -132,15 +134,15 @@ fn copied_and_verified(from: &Path, part: &Path) -> Result<Verified> {
     match copied("-wal") {
         Err(error) if error.kind() == ErrorKind::NotFound => {}
         Err(error) => return Err(failed(error)),
-        Ok(()) => fold_log(part).map_err(unsound)?,
+        Ok(()) => checkpoint_log(part).map_err(unsound)?,
     }
     verify(part).map_err(unsound)
 }
 
 /// Removes leftovers of an earlier restore.
-fn cleared(part: &Path) -> std::io::Result<()> {
+fn remove_partial_copy(part: &Path) -> std::io::Result<()> {
     for end in ["", "-wal", "-shm"] {
-        match std::fs::remove_file(beside(part, end)) {
+        match std::fs::remove_file(with_suffix(part, end)) {
             Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
             _ => {}
         }
@@ -148,11 +150,11 @@ fn cleared(part: &Path) -> std::io::Result<()> {
     Ok(())
 }
 
-fn beside(path: &Path, end: &str) -> PathBuf {
+fn with_suffix(path: &Path, end: &str) -> PathBuf {
     PathBuf::from(format!("{}{end}", path.display()))
 }
 
 /// Includes the complete error, because it is for the operator who starts the server.
-fn unopened(error: OpenError) -> Error {
+fn open_error(error: OpenError) -> Error {
     Error::new(Kind::Internal, error.to_string())
 }

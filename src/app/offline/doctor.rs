@@ -25,18 +25,18 @@ use crate::store::{self, Store, StoreSettings, audit};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CheckState {
     /// It works.
-    Well,
+    Ok,
     /// It works, but needs attention.
-    Doubtful,
+    Warning,
     /// It does not work.
-    Broken,
+    Failed,
 }
 
 /// The result of one check.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CheckResult {
     /// The subject of the check.
-    pub what: &'static str,
+    pub subject: &'static str,
     /// Its outcome.
     pub state: CheckState,
     /// The finding, in a sentence.
@@ -45,7 +45,7 @@ pub struct CheckResult {
 
 fn finding(what: &'static str, state: CheckState, text: impl Into<String>) -> CheckResult {
     CheckResult {
-        what,
+        subject: what,
         state,
         text: text.into(),
     }
@@ -53,12 +53,12 @@ fn finding(what: &'static str, state: CheckState, text: impl Into<String>) -> Ch
 
 /// Restores the newest database from the replica to a temporary file and reads it completely, to prove that the
 /// replica can be restored.
-fn copy_elsewhere(config: &Config, replica: &crate::config::ReplicaConfig) -> CheckResult {
+fn check_replica(config: &Config, replica: &crate::config::ReplicaConfig) -> CheckResult {
     let name = "replica";
-    match replication::rehearse(config, replica) {
+    match replication::test_restore(config, replica) {
         Ok(None) => finding(
             name,
-            CheckState::Doubtful,
+            CheckState::Warning,
             format!("{} contains no database yet", replica.address),
         ),
         Ok(Some(restored)) if restored.damage.is_empty() => {
@@ -66,12 +66,12 @@ fn copy_elsewhere(config: &Config, replica: &crate::config::ReplicaConfig) -> Ch
                 "{} gives back a sound database of {} bytes",
                 replica.address, restored.bytes
             );
-            finding(name, CheckState::Well, text)
+            finding(name, CheckState::Ok, text)
         }
-        Ok(Some(restored)) => finding(name, CheckState::Broken, restored.damage.join("; ")),
+        Ok(Some(restored)) => finding(name, CheckState::Failed, restored.damage.join("; ")),
         Err(error) => finding(
             name,
-            CheckState::Broken,
+            CheckState::Failed,
             format!("{}: {}", error.public, error.resolution),
         ),
     }
@@ -82,41 +82,42 @@ pub async fn examine(config: &Config) -> Vec<CheckResult> {
     let mut findings: Vec<_> = config
         .warnings
         .iter()
-        .map(|warning| finding("settings", CheckState::Doubtful, warning.clone()))
+        .map(|warning| finding("settings", CheckState::Warning, warning.clone()))
         .collect();
     findings.push(folder(&config.data_dir));
     if let Err(error) = data_folder::check(config) {
         let text = format!("{}. {}", error.public, error.resolution);
-        findings.push(finding("database", CheckState::Broken, text));
+        findings.push(finding("database", CheckState::Failed, text));
     }
     findings.extend(
         config
             .replica
             .as_ref()
-            .map(|replica| copy_elsewhere(config, replica)),
+            .map(|replica| check_replica(config, replica)),
     );
     findings.extend(config.backups.as_ref().map(backups));
-    if let Some(why) = ephemeral(&config.data_dir).filter(|_| config.replica.is_none()) {
-        findings.push(finding("data folder", CheckState::Doubtful, why));
+    if let Some(why) = ephemeral_file_system(&config.data_dir).filter(|_| config.replica.is_none())
+    {
+        findings.push(finding("data folder", CheckState::Warning, why));
     }
     if findings
         .iter()
-        .any(|finding| finding.state == CheckState::Broken)
+        .any(|finding| finding.state == CheckState::Failed)
     {
         return findings;
     }
     let mut newest = None;
     if data_folder::database(&config.data_dir).exists() {
-        findings.push(the_secret(config));
+        findings.push(check_secret(config));
         let (found, at) = database(config).await;
         findings.extend(found);
         newest = at;
     } else {
         let text = "there is none yet; the first start creates it";
-        findings.push(finding("database", CheckState::Doubtful, text));
+        findings.push(finding("database", CheckState::Warning, text));
     }
     findings.extend(machine::examine(config, clock::now(), newest));
-    findings.extend(the_network(config).await);
+    findings.extend(check_network(config).await);
     findings.extend(own_patterns(config));
     findings.extend(providers(config).await);
     findings
@@ -127,30 +128,30 @@ fn backups(wanted: &crate::config::BackupConfig) -> CheckResult {
     let (name, shown) = ("backups", wanted.folder.display());
     let found = match backups::copies(&wanted.folder) {
         Ok(found) => found,
-        Err(error) => return finding(name, CheckState::Broken, format!("{shown}: {error}")),
+        Err(error) => return finding(name, CheckState::Failed, format!("{shown}: {error}")),
     };
-    if let Err(error) = try_room(&wanted.folder) {
+    if let Err(error) = try_writing(&wanted.folder) {
         return finding(
             name,
-            CheckState::Broken,
+            CheckState::Failed,
             format!("{shown} cannot be used: {error}"),
         );
     }
     let Some(newest) = found.first() else {
         let text = format!("there is no backup in {shown} yet; the server writes one when it runs");
-        return finding(name, CheckState::Doubtful, text);
+        return finding(name, CheckState::Warning, text);
     };
     if let Err(error) = store::verify(&wanted.folder.join(&newest.name)) {
         return finding(
             name,
-            CheckState::Broken,
+            CheckState::Failed,
             format!("{}: {error}", newest.name),
         );
     }
     let hours = clock::now().since(newest.at).as_secs() / 3600;
     let state = match hours > 2 * wanted.every.as_secs() / 3600 {
-        true => CheckState::Doubtful,
-        false => CheckState::Well,
+        true => CheckState::Warning,
+        false => CheckState::Ok,
     };
     let (name_of, count) = (&newest.name, found.len());
     let text =
@@ -159,30 +160,30 @@ fn backups(wanted: &crate::config::BackupConfig) -> CheckResult {
 }
 
 /// Size of a test write in bytes: what a small upload and the database log need.
-const ROOM: usize = 16 << 20;
+const TEST_WRITE_BYTES: usize = 16 << 20;
 
 fn folder(folder: &Path) -> CheckResult {
     let shown = folder.display();
     if matches!(folder.try_exists(), Ok(false)) {
         let text = format!("{shown} is not there yet; the first start creates it");
-        return finding("data folder", CheckState::Doubtful, text);
+        return finding("data folder", CheckState::Warning, text);
     }
-    match try_room(folder) {
+    match try_writing(folder) {
         Ok(()) => finding(
             "data folder",
-            CheckState::Well,
+            CheckState::Ok,
             format!("{shown} is writable and has free space"),
         ),
         Err(error) => finding(
             "data folder",
-            CheckState::Broken,
+            CheckState::Failed,
             format!("{shown} cannot be used: {error}"),
         ),
     }
 }
 
 /// Writes a test file, because quotas and reserved blocks make the reported free space unreliable.
-fn try_room(folder: &Path) -> io::Result<()> {
+fn try_writing(folder: &Path) -> io::Result<()> {
     let path = folder.join(format!(".doctor-{}", std::process::id()));
     let written = write_zeros(&path);
     std::fs::remove_file(&path)?;
@@ -192,37 +193,37 @@ fn try_room(folder: &Path) -> io::Result<()> {
 fn write_zeros(path: &Path) -> io::Result<()> {
     let mut file = std::fs::File::create(path)?;
     let piece = [0; 64 << 10];
-    for _ in 0..ROOM / piece.len() {
+    for _ in 0..TEST_WRITE_BYTES / piece.len() {
         file.write_all(&piece)?;
     }
     file.sync_all()
 }
 
-fn the_secret(config: &Config) -> CheckResult {
+fn check_secret(config: &Config) -> CheckResult {
     if config.secret.is_some() {
-        return finding("secret", CheckState::Well, "it comes from the settings");
+        return finding("secret", CheckState::Ok, "it comes from the settings");
     }
     if !secret::path(&config.data_dir).exists() {
         let text = "the file secret in the data folder is missing: put it back from a copy, or run quire secret new \
                     (everyone must sign in again, and stored provider keys must be entered again)";
-        return finding("secret", CheckState::Broken, text);
+        return finding("secret", CheckState::Failed, text);
     }
     let exposed =
         secret::of_folder(&config.data_dir).and_then(|_| Ok(secret::is_exposed(&config.data_dir)?));
     match exposed {
         Ok(false) => finding(
             "secret",
-            CheckState::Well,
+            CheckState::Ok,
             "it is in the data folder, readable only by its owner",
         ),
         Ok(true) => finding(
             "secret",
-            CheckState::Broken,
+            CheckState::Failed,
             "other users of this machine can read the file secret in the data folder; run chmod 600 on it",
         ),
         Err(error) => finding(
             "secret",
-            CheckState::Broken,
+            CheckState::Failed,
             format!(
                 "the file secret in the data folder {error}: put it back from a copy, or move it elsewhere and run \
                  quire secret new (everyone must sign in again, and stored provider keys must be entered again)"
@@ -232,7 +233,7 @@ fn the_secret(config: &Config) -> CheckResult {
 }
 
 /// Runs the network checks. They block, but nothing else is waiting here.
-async fn the_network(config: &Config) -> Vec<CheckResult> {
+async fn check_network(config: &Config) -> Vec<CheckResult> {
     let config = config.clone();
     let looked = tokio::task::spawn_blocking(move || {
         let mut findings = setup::addresses(&config);
@@ -251,36 +252,37 @@ async fn database(config: &Config) -> (Vec<CheckResult>, Option<Timestamp>) {
     let store = match Store::open(&settings) {
         Ok(store) => store,
         Err(error) => {
-            let error = data_folder::soundness::unopened(&config.data_dir, &error);
+            let error = data_folder::soundness::open_error(&config.data_dir, &error);
             let text = format!("{}. {}", error.public, error.resolution);
-            let found = finding("database", CheckState::Broken, text);
+            let found = finding("database", CheckState::Failed, text);
             return (vec![found], None);
         }
     };
     let mut findings = Vec::new();
-    if let Some(saved) = store.saved_before_migrating() {
+    if let Some(saved) = store.backup_before_migration() {
         let text = format!(
             "it was migrated just now; the old database is {}",
             saved.display()
         );
-        findings.push(finding("database", CheckState::Doubtful, text));
+        findings.push(finding("database", CheckState::Warning, text));
     }
     if let Err(error) = tables(&store, config).await {
         let text = format!("{}. {}", error.public, error.resolution);
-        findings.push(finding("database", CheckState::Broken, text));
+        findings.push(finding("database", CheckState::Failed, text));
         return (findings, None);
     }
     findings.push(match store.probe().await {
-        Ok(()) => finding("database", CheckState::Well, "it can be read and written"),
-        Err(error) => finding("database", CheckState::Broken, error.to_string()),
+        Ok(()) => finding("database", CheckState::Ok, "it can be read and written"),
+        Err(error) => finding("database", CheckState::Failed, error.to_string()),
     });
     findings.extend(setup::accounts(&store, config).await);
     findings.extend(originals::examine(&store, config).await);
     let (compared, own) = (store.clone(), config.clone());
-    let fault =
-        tokio::task::spawn_blocking(move || data_folder::secret_check::fault(&own, &compared));
+    let fault = tokio::task::spawn_blocking(move || {
+        data_folder::secret_check::secret_fault(&own, &compared)
+    });
     let fault = fault.await.ok().flatten();
-    findings.extend(fault.map(|text| finding("secret", CheckState::Broken, text)));
+    findings.extend(fault.map(|text| finding("secret", CheckState::Failed, text)));
     let newest = store.read(|db| audit::recent(db, 1, None)).await;
     let newest = newest
         .ok()
@@ -290,13 +292,13 @@ async fn database(config: &Config) -> (Vec<CheckResult>, Option<Timestamp>) {
     findings.push(match store::verify(&settings.path) {
         Ok(sound) => finding(
             "database",
-            CheckState::Well,
+            CheckState::Ok,
             format!(
                 "it is sound: version {}, {} bytes",
                 sound.version, sound.bytes
             ),
         ),
-        Err(error) => finding("database", CheckState::Broken, error.to_string()),
+        Err(error) => finding("database", CheckState::Failed, error.to_string()),
     });
     (findings, newest)
 }
@@ -317,24 +319,18 @@ fn own_patterns(config: &Config) -> Vec<CheckResult> {
         .filter(|kept| kept.origin == PatternOrigin::Folder);
     let mut findings: Vec<CheckResult> = errors
         .into_iter()
-        .map(|error| {
-            finding(
-                "patterns",
-                CheckState::Doubtful,
-                format!("skipped: {error}"),
-            )
-        })
+        .map(|error| finding("patterns", CheckState::Warning, format!("skipped: {error}")))
         .collect();
     match read.count() {
         0 => {}
         1 => findings.push(finding(
             "patterns",
-            CheckState::Well,
+            CheckState::Ok,
             "one is read from the folder",
         )),
         more => {
             let text = format!("{more} are read from the folder");
-            findings.push(finding("patterns", CheckState::Well, text));
+            findings.push(finding("patterns", CheckState::Ok, text));
         }
     }
     findings
@@ -348,11 +344,11 @@ async fn providers(config: &Config) -> Vec<CheckResult> {
     for provider in llm.providers(None) {
         let (state, text) = match (provider.status, provider.message.as_str()) {
             ("ready", _) => (
-                CheckState::Well,
+                CheckState::Ok,
                 format!("answers and offers {} models", provider.models),
             ),
-            (status, "") => (CheckState::Doubtful, status.to_owned()),
-            (_, message) => (CheckState::Doubtful, message.to_owned()),
+            (status, "") => (CheckState::Warning, status.to_owned()),
+            (_, message) => (CheckState::Warning, message.to_owned()),
         };
         findings.push(finding(
             "provider",
@@ -362,14 +358,14 @@ async fn providers(config: &Config) -> Vec<CheckResult> {
     }
     if findings.is_empty() {
         let text = "none is configured; only the offline demo models are available";
-        findings.push(finding("providers", CheckState::Doubtful, text));
+        findings.push(finding("providers", CheckState::Warning, text));
     }
     findings
 }
 
 /// Returns the reason why stored data may not survive a restart: the folder is in memory, or in the writable layer
 /// of a container.
-pub fn ephemeral(folder: &Path) -> Option<String> {
+pub fn ephemeral_file_system(folder: &Path) -> Option<String> {
     let path = folder.canonicalize().ok()?;
     let mounts = std::fs::read_to_string("/proc/self/mountinfo").ok()?;
     let kind = file_system(&mounts, &path)?;
@@ -425,12 +421,12 @@ mod tests {
 
     #[test]
     fn an_unusable_folder_is_reported() {
-        assert_eq!(folder(Path::new("/proc")).state, CheckState::Broken);
+        assert_eq!(folder(Path::new("/proc")).state, CheckState::Failed);
         let own = std::env::temp_dir().join(format!("quire-doctor-{}", std::process::id()));
-        assert_eq!(folder(&own).state, CheckState::Doubtful);
+        assert_eq!(folder(&own).state, CheckState::Warning);
         assert!(!own.exists(), "looking makes nothing");
         std::fs::create_dir(&own).expect("made");
-        assert_eq!(folder(&own).state, CheckState::Well);
+        assert_eq!(folder(&own).state, CheckState::Ok);
         assert_eq!(std::fs::read_dir(&own).expect("made").count(), 0);
         std::fs::remove_dir_all(&own).expect("removed");
     }

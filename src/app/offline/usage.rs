@@ -1,6 +1,6 @@
 //! Usage without a running server, for the command line.
 
-use crate::app::usage::no_account;
+use crate::app::usage::no_account_error;
 use crate::app::{Result, folder};
 use crate::config::Config;
 use crate::domain::usage::format_day;
@@ -23,7 +23,7 @@ impl OfflineUsage {
     ///
     /// # Errors
     /// `Missing` if there is no such account.
-    pub async fn of_one(
+    pub async fn for_user(
         &self,
         email: &str,
         from: i64,
@@ -34,7 +34,7 @@ impl OfflineUsage {
             Some(user) => usage::of_user(db, &user.id, from, to).map(Some),
             None => Ok(None),
         });
-        let rows = found.await?.ok_or_else(no_account)?;
+        let rows = found.await?.ok_or_else(no_account_error)?;
         let named = |row: DailyUsage| (format!("{}  {}", format_day(row.day), row.model), row);
         Ok(rows.into_iter().map(named).collect())
     }
@@ -43,7 +43,7 @@ impl OfflineUsage {
     ///
     /// # Errors
     /// Returns an error if the database cannot be read.
-    pub async fn of_all(&self, from: i64, to: i64) -> Result<Vec<(String, DailyUsage)>> {
+    pub async fn for_all_users(&self, from: i64, to: i64) -> Result<Vec<(String, DailyUsage)>> {
         let found = self.0.read(move |db| {
             let mut named = Vec::new();
             for UserUsage { user, sum } in usage::of_all(db, from, to)? {

@@ -51,13 +51,13 @@ impl From<PatternError> for PatternProblem {
 }
 
 /// A pattern, with warnings about it.
-pub type Read = (Pattern, Vec<PatternProblem>);
+pub type ParsedPattern = (Pattern, Vec<PatternProblem>);
 
 /// Parses a pattern: JSON if the text begins with a brace, otherwise TOML.
 ///
 /// # Errors
 /// The problems that make the text invalid.
-pub fn parse(text: &str) -> Result<Read, Vec<PatternProblem>> {
+pub fn parse(text: &str) -> Result<ParsedPattern, Vec<PatternProblem>> {
     let unreadable = |line, message: String| {
         vec![PatternProblem {
             line: Some(line),
@@ -74,7 +74,7 @@ pub fn parse(text: &str) -> Result<Read, Vec<PatternProblem>> {
     let (value, lines) = if text.trim_start().starts_with('{') {
         let value: Value = serde_json::from_str(text)
             .map_err(|error| unreadable(error.line(), format!("not JSON: {error}")))?;
-        (value, json_positions::lines(text))
+        (value, json_positions::lines_by_path(text))
     } else {
         let document =
             toml_text::read(text).map_err(|fault| unreadable(fault.line, fault.message))?;
@@ -107,7 +107,7 @@ pub fn parse(text: &str) -> Result<Read, Vec<PatternProblem>> {
 ///
 /// # Errors
 /// The problems that make the file unreadable or invalid.
-pub fn read(path: &Path) -> Result<Read, Vec<PatternProblem>> {
+pub fn read(path: &Path) -> Result<ParsedPattern, Vec<PatternProblem>> {
     let unreadable = |message: String| {
         vec![PatternProblem {
             line: None,

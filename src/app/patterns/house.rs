@@ -8,7 +8,7 @@ use crate::config::Config;
 use crate::domain::pattern::Pattern;
 use crate::domain::pattern::stored::{PatternOrigin, StoredPattern};
 
-static EMBEDDED: &str = include_str!(concat!(env!("OUT_DIR"), "/patterns.json"));
+static EMBEDDED_PATTERNS: &str = include_str!(concat!(env!("OUT_DIR"), "/patterns.json"));
 
 /// The built-in patterns and those from the folder.
 pub struct HousePatterns {
@@ -51,5 +51,5 @@ impl HousePatterns {
 
 /// Returns the built-in patterns. Tests ensure that they parse and are valid.
 pub(super) fn embedded() -> Vec<Pattern> {
-    serde_json::from_str(EMBEDDED).expect("the build checks the patterns")
+    serde_json::from_str(EMBEDDED_PATTERNS).expect("the build checks the patterns")
 }

@@ -113,22 +113,25 @@ fn reviews_are_structured_and_revisions_name_them() {
     assert!(seen > 100, "{seen}");
 }
 
-const SOUND: &str = "id = \"legal\"\nname = \"Legal\"\n[[stages]]\nname = \"initial\"\nprompt = \"{question}\"\n[[stages]]\nname = \"ultra\"\nprompt = '{peers}'\n";
+const VALID_PATTERN: &str = "id = \"legal\"\nname = \"Legal\"\n[[stages]]\nname = \"initial\"\nprompt = \"{question}\"\n[[stages]]\nname = \"ultra\"\nprompt = '{peers}'\n";
 
 #[test]
 fn a_folder_adds_and_overrides_patterns_and_reports_errors_by_line() {
     let folder = std::env::temp_dir().join(format!("quire-patterns-{}", std::process::id()));
     std::fs::create_dir_all(&folder).expect("a folder");
     let put = |name: &str, text: &str| std::fs::write(folder.join(name), text).expect("a file");
-    put("a.toml", SOUND);
+    put("a.toml", VALID_PATTERN);
     put(
         "b.json",
         "{\n \"id\": \"gut\", \"name\": \"Ours\", \"stages\": [\n  {\"name\": \"initial\", \"prompt\": \"{question}\"},\n  {\"name\": \"ultra\", \"prompt\": \"{peers}\"}]}",
     );
-    put("c.toml", &SOUND.replace("{peers}", "{peers} {pears}"));
+    put(
+        "c.toml",
+        &VALID_PATTERN.replace("{peers}", "{peers} {pears}"),
+    );
     put("d.toml", "id = \"x\ny");
     put("e.json", "{\n\"id\": \"late\",\n\"name\": 3}");
-    put("f.toml", SOUND);
+    put("f.toml", VALID_PATTERN);
     put("g.txt", "not a pattern");
     let (found, errors) = folder::load(&folder, true);
     let ids: Vec<&str> = found.iter().map(|pattern| pattern.id.as_str()).collect();

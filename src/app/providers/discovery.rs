@@ -14,7 +14,7 @@ use crate::store::providers;
 pub struct ProviderDiscovery<'a> {
     pub(in crate::app) providers: Providers<'a>,
     /// The number of stored providers and the time of their last change, as of the last load.
-    pub(in crate::app) mark: &'a Mutex<(i64, i64)>,
+    pub(in crate::app) loaded_version: &'a Mutex<(i64, i64)>,
     /// The port of this server, if servers on this machine are to be discovered: it must not discover itself.
     pub(in crate::app) own_port: Option<u16>,
 }
@@ -24,38 +24,38 @@ impl ProviderDiscovery<'_> {
     ///
     /// # Errors
     /// Returns an error if the database cannot be read.
-    pub async fn notice(&self) -> Result<()> {
+    pub async fn reload_if_changed(&self) -> Result<()> {
         let mark = self.providers.store.read(providers::version).await?;
-        if self.mark.lock().is_ok_and(|known| *known == mark) {
+        if self.loaded_version.lock().is_ok_and(|known| *known == mark) {
             return Ok(());
         }
         self.providers.reload().await?;
-        if let Ok(mut known) = self.mark.lock() {
+        if let Ok(mut known) = self.loaded_version.lock() {
             *known = mark;
         }
         Ok(())
     }
 
     /// The number of stored providers, including those of users, when they were last loaded.
-    pub fn stored(&self) -> i64 {
-        self.mark.lock().map_or(0, |known| known.0)
+    pub fn stored_version(&self) -> i64 {
+        self.loaded_version.lock().map_or(0, |known| known.0)
     }
 
     /// Fetches every provider's model list, and looks for servers on this machine.
-    pub async fn probe(&self) {
-        if let Err(fault) = self.notice().await {
+    pub async fn probe_local_servers(&self) {
+        if let Err(fault) = self.reload_if_changed().await {
             log::error("cannot read stored providers", &[("fault", &fault)]);
         }
         let llm = self.providers.llm;
         if let Some(own_port) = self.own_port {
             let found = tokio::task::spawn_blocking(move || llm::find_local(own_port)).await;
-            llm.set_providers(ProviderSource::Found, found.unwrap_or_default());
+            llm.set_providers(ProviderSource::Discovered, found.unwrap_or_default());
         }
         llm.refresh().await;
     }
 
     /// Fetches the model lists of providers added since the last probe.
-    pub async fn probe_new(&self) {
+    pub async fn probe_new_providers(&self) {
         self.providers.llm.refresh_new().await;
     }
 }

@@ -1,7 +1,7 @@
 //! Determines whose providers a request concerns, and who is recorded as the author of a change.
 
 use crate::app::Result;
-use crate::app::accounts::needs_session;
+use crate::app::accounts::require_session;
 use crate::domain::id::UserId;
 use crate::domain::user::Caller;
 
@@ -20,7 +20,7 @@ impl ProviderScope {
     /// # Errors
     /// `Forbidden` if the caller uses an API key.
     pub fn own(caller: &Caller) -> Result<Self> {
-        needs_session(caller, "change providers")?;
+        require_session(caller, "change providers")?;
         Ok(Self::Own(caller.user.clone()))
     }
 

@@ -18,7 +18,7 @@ pub(super) struct Secrets {
 
 impl Secrets {
     // A key on its own is stored as it is, as in earlier versions; a key never begins with a line break.
-    pub fn packed(&self) -> String {
+    pub fn encode(&self) -> String {
         if self.extras.is_empty() {
             return self.key.clone();
         }
@@ -26,7 +26,7 @@ impl Secrets {
         format!("\n{}", serde_json::json!({ "key": key, "extras": extras }))
     }
 
-    fn unpacked(text: &str) -> Self {
+    fn decode(text: &str) -> Self {
         let Some(packed) = text.strip_prefix('\n') else {
             return Self {
                 key: text.to_owned(),
@@ -44,7 +44,7 @@ impl Secrets {
 
 impl Providers<'_> {
     /// Returns whether the provider has a key, and the names of the headers and fields added to its requests.
-    pub fn shown(&self, stored: &StoredProvider) -> (bool, Value) {
+    pub fn summary(&self, stored: &StoredProvider) -> (bool, Value) {
         let secrets = self.secrets(stored);
         // A key that can no longer be decrypted still counts.
         let has_key = !stored.encrypted_key.is_empty() && secrets.extras.is_empty();
@@ -55,7 +55,9 @@ impl Providers<'_> {
         if stored.encrypted_key.is_empty() {
             return Secrets::default();
         }
-        let opened = self.vault.open(&stored.place(), &stored.encrypted_key);
+        let opened = self
+            .vault
+            .open(&stored.key_context(), &stored.encrypted_key);
         opened.map_or_else(
             |_| {
                 log::error(
@@ -67,7 +69,7 @@ impl Providers<'_> {
                     ..Secrets::default()
                 }
             },
-            |text| Secrets::unpacked(&text),
+            |text| Secrets::decode(&text),
         )
     }
 }

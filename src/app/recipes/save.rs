@@ -49,12 +49,12 @@ impl RecipeEditor<'_> {
         change: RecipeChange,
         visit: &RequestOrigin,
     ) -> Result<(Recipe, bool)> {
-        let name = checked(change.name.as_deref().unwrap_or_default())?;
+        let name = checked_name(change.name.as_deref().unwrap_or_default())?;
         let (of, named) = (caller.user.clone(), name.clone());
         let found = self
             .recipes
             .store
-            .read(move |db| recipes::named(db, &of, &named));
+            .read(move |db| recipes::by_name_or_id(db, &of, &named));
         let known = found.await?.into_iter().next();
         if let Some(known) = known.filter(|known| known.owner == caller.user) {
             let saved = self.save_over(caller, known, change, visit).await?;
@@ -100,7 +100,7 @@ impl RecipeEditor<'_> {
         change: RecipeChange,
         visit: &RequestOrigin,
     ) -> Result<Recipe> {
-        let known = self.recipes.own(caller, id).await?;
+        let known = self.recipes.find_own(caller, id).await?;
         self.save_over(caller, known, change, visit).await
     }
 
@@ -113,7 +113,7 @@ impl RecipeEditor<'_> {
     ) -> Result<Recipe> {
         let mut recipe = known.clone();
         if let Some(name) = change.name {
-            recipe.name = checked(&name)?;
+            recipe.name = checked_name(&name)?;
         }
         recipe.shared = change.shared.unwrap_or(known.shared);
         if let Some(body) = change.body
@@ -183,6 +183,6 @@ impl RecipeEditor<'_> {
     }
 }
 
-fn checked(name: &str) -> Result<String> {
+fn checked_name(name: &str) -> Result<String> {
     recipe::checked_name(name).map_err(|why| Error::field(&["body", "name"], "value_error", why))
 }

@@ -10,7 +10,7 @@ const NO: &[&str] = &["no", "false", "incorrect", "nein", "falsch", "non", "faux
 
 /// Words after "yes" or "no" that begin a reason. Before any other word, "yes" or "no" may be part of a name: "No.
 /// 5", "True North", "Yes, Minister".
-const REASONS: &[&str] = &[
+const REASON_WORDS: &[&str] = &[
     "it",
     "it's",
     "this",
@@ -41,7 +41,7 @@ const REASONS: &[&str] = &[
 ];
 
 /// Words after a label that name a second option.
-const JOINERS: &[&str] = &["and", "or", "und", "oder", "&", "+"];
+const JOINING_WORDS: &[&str] = &["and", "or", "und", "oder", "&", "+"];
 
 /// An option of a question: its label in uppercase and its text in lowercase.
 pub type LetteredOption = (char, String);
@@ -98,7 +98,7 @@ pub fn options(question: &str) -> Vec<LetteredOption> {
 }
 
 /// Returns the option that a statement chooses: by its label, its text, or both.
-pub fn chosen(said: &str, options: &[LetteredOption]) -> OptionChoice {
+pub fn chosen_option(said: &str, options: &[LetteredOption]) -> OptionChoice {
     let lower = said.to_lowercase();
     let lower = ["option ", "choice ", "answer "]
         .into_iter()
@@ -107,10 +107,10 @@ pub fn chosen(said: &str, options: &[LetteredOption]) -> OptionChoice {
     if let Some((label, _)) = options.iter().find(|(_, text)| text == lower) {
         return OptionChoice::Label(*label);
     }
-    if let Some(choice) = labeled_behind(lower, options) {
+    if let Some(choice) = label_at_end(lower, options) {
         return choice;
     }
-    let Some((label, mark, rest)) = labeled(lower) else {
+    let Some((label, mark, rest)) = labeled_option(lower) else {
         return OptionChoice::Other;
     };
     let Some((_, own)) = options.iter().find(|(known, _)| *known == label) else {
@@ -127,8 +127,9 @@ pub fn chosen(said: &str, options: &[LetteredOption]) -> OptionChoice {
         return OptionChoice::Contradiction;
     }
     let first = rest.split_whitespace().next().unwrap_or_default();
-    let is_second = JOINERS.contains(&first)
-        || labeled(rest).is_some_and(|(next, ..)| options.iter().any(|(known, _)| *known == next));
+    let is_second = JOINING_WORDS.contains(&first)
+        || labeled_option(rest)
+            .is_some_and(|(next, ..)| options.iter().any(|(known, _)| *known == next));
     match mark {
         // "A cup of tea"
         ' ' => OptionChoice::Other,
@@ -139,7 +140,7 @@ pub fn chosen(said: &str, options: &[LetteredOption]) -> OptionChoice {
 
 /// Normalizes several labels to one spelling: "A, C" for "A and C". Accepts uppercase letters and the options' own
 /// labels.
-pub fn labels(said: &str, options: &[LetteredOption]) -> Option<String> {
+pub fn chosen_labels(said: &str, options: &[LetteredOption]) -> Option<String> {
     let words = said.split(|c: char| c == ',' || c == '&' || c.is_whitespace());
     let words = words.filter(|word| !word.is_empty() && !matches!(*word, "and" | "und"));
     let label = |word: &str| {
@@ -181,11 +182,11 @@ pub fn yes_or_no(said: &str) -> Option<bool> {
         .or_else(|| rest.trim_start().strip_prefix(['—', '–']))
         .map(str::split_whitespace);
     let reason = words.as_mut().and_then(Iterator::next);
-    (rest.is_empty() || reason.is_some_and(|word| REASONS.contains(&word))).then_some(answer)
+    (rest.is_empty() || reason.is_some_and(|word| REASON_WORDS.contains(&word))).then_some(answer)
 }
 
 // Reads "black coffee (b)".
-fn labeled_behind(lower: &str, options: &[LetteredOption]) -> Option<OptionChoice> {
+fn label_at_end(lower: &str, options: &[LetteredOption]) -> Option<OptionChoice> {
     let (text, label) = lower.strip_suffix(')')?.rsplit_once('(')?;
     let mut characters = label.trim().chars();
     let label = characters
@@ -202,7 +203,7 @@ fn labeled_behind(lower: &str, options: &[LetteredOption]) -> Option<OptionChoic
 }
 
 // Splits "(b) black coffee" into the label, the character after it, and the rest.
-fn labeled(text: &str) -> Option<(char, char, &str)> {
+fn labeled_option(text: &str) -> Option<(char, char, &str)> {
     let inner = text.strip_prefix('(').unwrap_or(text);
     let mut characters = inner.chars();
     let label = characters.next().filter(char::is_ascii_alphanumeric)?;
@@ -261,23 +262,23 @@ mod tests {
             ("D", Other),
             ("", Other),
         ] {
-            assert_eq!(chosen(said, &options), expected, "{said}");
+            assert_eq!(chosen_option(said, &options), expected, "{said}");
         }
         for (said, expected) in [
             ("Black coffee (B)", Label('B')),
             ("water (b)", Contradiction),
             ("water (hot)", Other),
         ] {
-            assert_eq!(chosen(said, &options), expected, "{said}");
+            assert_eq!(chosen_option(said, &options), expected, "{said}");
         }
         let colons = super::options("Welche Stadt?\nA: Rom\nB: Paris");
-        assert_eq!(chosen("Paris", &colons), Label('B'));
+        assert_eq!(chosen_option("Paris", &colons), Label('B'));
         for dialogue in ["Q: Why?\nA: So.", "A: Hi.\nB: Hello.\nA: Bye."] {
             assert_eq!(super::options(dialogue), []);
         }
         let numbered = super::options("1) one\n2) two");
-        assert_eq!(chosen("2", &numbered), Label('2'));
-        assert_eq!(chosen("2.5", &numbered), Other);
+        assert_eq!(chosen_option("2", &numbered), Label('2'));
+        assert_eq!(chosen_option("2.5", &numbered), Other);
     }
 
     #[test]

@@ -7,7 +7,7 @@ const MAX_STATEMENT_CHARS: usize = 80;
 /// Maximum number of words of an answer's only line for the line to count as a statement without a marker.
 const FEW_WORDS: usize = 4;
 
-const MARKS: &[&str] = &[
+const ANSWER_MARKERS: &[&str] = &[
     "the final answer",
     "the answer",
     "final answer",
@@ -30,7 +30,7 @@ const MARKS: &[&str] = &[
 ];
 
 /// Phrases that introduce the answer in a sentence.
-const SENTENCES: &[&str] = &[
+const CLOSING_PHRASES: &[&str] = &[
     "answer is ",
     "answer is: ",
     "antwort ist ",
@@ -59,10 +59,10 @@ pub fn of(answer: &str) -> Option<ClosingStatement> {
         .collect();
     let marked = (0..lines.len())
         .rev()
-        .find_map(|at| marked(&lines, at))
+        .find_map(|at| marked_statement(&lines, at))
         .or_else(|| after_hashes(lines.last()?))
-        .or_else(|| markup::boxed(answer).map(str::to_owned))
-        .or_else(|| sentence(lines.last()?));
+        .or_else(|| markup::boxed_content(answer).map(str::to_owned))
+        .or_else(|| closing_sentence(lines.last()?));
     if let Some(text) = marked {
         let is_prose = false;
         return Some(ClosingStatement { text, is_prose });
@@ -79,8 +79,8 @@ pub fn of(answer: &str) -> Option<ClosingStatement> {
 }
 
 // Returns the X of "**Answer:** X", on the same line or the next.
-fn marked(lines: &[&str], at: usize) -> Option<String> {
-    let rest = after_mark(lines[at])?;
+fn marked_statement(lines: &[&str], at: usize) -> Option<String> {
+    let rest = after_marker(lines[at])?;
     let rest = rest.trim_start_matches(|c: char| c.is_whitespace() || "*_".contains(c));
     let rest = rest.strip_prefix([':', '：'])?;
     let is_empty = rest.trim_matches(['*', '_', ' ']).is_empty();
@@ -98,9 +98,9 @@ fn marked(lines: &[&str], at: usize) -> Option<String> {
     is_short.then(|| stated.to_owned())
 }
 
-fn after_mark(line: &str) -> Option<&str> {
+fn after_marker(line: &str) -> Option<&str> {
     let plain = line.trim_start_matches(|c: char| !c.is_alphanumeric());
-    let mark = MARKS.iter().find(|mark| {
+    let mark = ANSWER_MARKERS.iter().find(|mark| {
         let head = plain.get(..mark.len());
         head.is_some_and(|head| head.eq_ignore_ascii_case(mark))
     })?;
@@ -109,7 +109,7 @@ fn after_mark(line: &str) -> Option<&str> {
 
 // Whether the line is "Answer:" with nothing after it.
 fn is_marker_only(line: &str) -> bool {
-    after_mark(line).is_some_and(|rest| !rest.contains(char::is_alphanumeric))
+    after_marker(line).is_some_and(|rest| !rest.contains(char::is_alphanumeric))
 }
 
 // Returns the X of "#### X", as in GSM8K.
@@ -120,9 +120,9 @@ fn after_hashes(line: &str) -> Option<String> {
 }
 
 // Returns the X of "So the answer is X."
-fn sentence(line: &str) -> Option<String> {
+fn closing_sentence(line: &str) -> Option<String> {
     let lower = line.to_ascii_lowercase();
-    let (at, mark) = SENTENCES
+    let (at, mark) = CLOSING_PHRASES
         .iter()
         .filter_map(|mark| Some((lower.rfind(mark)?, *mark)))
         .max()?;

@@ -121,7 +121,7 @@ const WEEKDAYS: [&[&str]; 7] = [
 ];
 
 /// Words that may occur in a date in addition to its parts.
-const FILLERS: &[&str] = &[
+const FILLER_WORDS: &[&str] = &[
     "the", "of", "on", "der", "den", "am", "le", "de", "del", "el", "il", "года", "г",
 ];
 
@@ -130,21 +130,21 @@ const MAX_DATE_LENGTH: usize = 60;
 
 /// Reads a date, a month of a year, or a day of a month; the whole text must match. Returns it as "2026-04-03",
 /// "2026-04", or "--04-03"; a date whose order is unknown, as "3/4/2026".
-pub fn date(text: &str) -> Option<String> {
+pub fn parse_date(text: &str) -> Option<String> {
     if text.len() > MAX_DATE_LENGTH || !text.contains(|c: char| c.is_ascii_digit()) {
         return None;
     }
     let lower = text.trim().to_lowercase();
     if let Some(bare) = lower.strip_prefix("--") {
-        let (month, day) = pair(bare, '-')?;
+        let (month, day) = number_pair(bare, '-')?;
         return day_of(None, month, day);
     }
-    numeric(&lower).or_else(|| spelled(&lower))
+    parse_numeric_date(&lower).or_else(|| parse_spelled_date(&lower))
 }
 
 /// Reads a date written as eight digits, "20260403". Call it only if the question asks for a date; otherwise the
 /// digits may be a number.
-pub fn in_digits(text: &str) -> Option<String> {
+pub fn parse_compact_date(text: &str) -> Option<String> {
     let text = text.trim();
     let is_written_so = text.len() == 8 && text.bytes().all(|b| b.is_ascii_digit());
     let part = |from: usize, to: usize| number(text.get(from..to)?, to - from);
@@ -155,7 +155,7 @@ pub fn in_digits(text: &str) -> Option<String> {
 }
 
 /// Reads a time of day, such as "14:30"; the whole text must match. None for a bare number.
-pub fn clock(text: &str) -> Option<String> {
+pub fn parse_clock_time(text: &str) -> Option<String> {
     let lower = text.trim().to_lowercase().replace(' ', "");
     match lower.as_str() {
         "noon" | "midday" => return Some("12:00".to_owned()),
@@ -200,7 +200,7 @@ enum DayHalf {
     Both,
 }
 
-fn numeric(text: &str) -> Option<String> {
+fn parse_numeric_date(text: &str) -> Option<String> {
     if let Some((year, rest)) = text.split_once('年') {
         let (month, day) = rest.split_once('月')?;
         let day = day.strip_suffix('日')?;
@@ -234,16 +234,16 @@ fn numeric(text: &str) -> Option<String> {
     }
 }
 
-fn spelled(text: &str) -> Option<String> {
+fn parse_spelled_date(text: &str) -> Option<String> {
     let (mut day, mut month, mut year, mut weekday) = (None, None, None, None);
     let is_break = |c: char| c.is_whitespace() || matches!(c, ',' | '-' | '/');
     for token in text.split(is_break).filter(|token| !token.is_empty()) {
         let token = token.trim_end_matches('.');
-        let slot = if FILLERS.contains(&token) {
+        let slot = if FILLER_WORDS.contains(&token) {
             continue;
-        } else if let Some(found) = index(&MONTHS, token) {
+        } else if let Some(found) = index_in_table(&MONTHS, token) {
             (&mut month, found + 1)
-        } else if let Some(found) = index(&WEEKDAYS, token) {
+        } else if let Some(found) = index_in_table(&WEEKDAYS, token) {
             (&mut weekday, found)
         } else if token.len() == 4 && number(token, 4).is_some() {
             (&mut year, number(token, 4)?)
@@ -269,7 +269,7 @@ fn spelled(text: &str) -> Option<String> {
     }
 }
 
-fn index(table: &[&[&str]], word: &str) -> Option<u32> {
+fn index_in_table(table: &[&[&str]], word: &str) -> Option<u32> {
     let found = table.iter().position(|names| names.contains(&word))?;
     u32::try_from(found).ok()
 }
@@ -282,7 +282,7 @@ fn ordinal(token: &str) -> Option<u32> {
     number(digits.unwrap_or(token), 2)
 }
 
-fn pair(text: &str, mark: char) -> Option<(u32, u32)> {
+fn number_pair(text: &str, mark: char) -> Option<(u32, u32)> {
     let (one, other) = text.split_once(mark)?;
     Some((number(one, 2)?, number(other, 2)?))
 }
@@ -321,9 +321,12 @@ fn day_of(year: Option<u32>, month: u32, day: u32) -> Option<String> {
 
 // Days since Monday, by Sakamoto's algorithm.
 fn weekday_of(year: u32, month: u32, day: u32) -> u32 {
-    const SHIFTS: [u32; 12] = [0, 3, 2, 5, 0, 3, 5, 1, 4, 6, 2, 4];
+    const MONTH_OFFSETS: [u32; 12] = [0, 3, 2, 5, 0, 3, 5, 1, 4, 6, 2, 4];
     let year = if month < 3 { year - 1 } else { year };
-    let shift = SHIFTS.get(month as usize - 1).copied().unwrap_or_default();
+    let shift = MONTH_OFFSETS
+        .get(month as usize - 1)
+        .copied()
+        .unwrap_or_default();
     (year + year / 4 - year / 100 + year / 400 + shift + day + 6) % 7
 }
 
@@ -370,7 +373,7 @@ mod tests {
             ("April", None),
             ("1/2", None),
         ] {
-            assert_eq!(date(text).as_deref(), expected, "{text}");
+            assert_eq!(parse_date(text).as_deref(), expected, "{text}");
         }
     }
 
@@ -382,7 +385,7 @@ mod tests {
             ("2026054", None),
             ("202605040", None),
         ] {
-            assert_eq!(in_digits(text).as_deref(), expected, "{text}");
+            assert_eq!(parse_compact_date(text).as_deref(), expected, "{text}");
         }
     }
 
@@ -403,7 +406,7 @@ mod tests {
             ("14", None),
             ("am", None),
         ] {
-            assert_eq!(clock(text).as_deref(), expected, "{text}");
+            assert_eq!(parse_clock_time(text).as_deref(), expected, "{text}");
         }
     }
 }

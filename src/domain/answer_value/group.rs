@@ -6,7 +6,7 @@ use super::value::AnswerValue;
 /// Returns the group of each value, numbered from 0 in order of first appearance. Values with the same normal form
 /// belong to one group. An underspecified value ("5") joins the values that it equals only if those all equal each
 /// other ("$5" and "5 dollars", but not "$5" and "5 €").
-pub fn grouped(values: &[AnswerValue]) -> Vec<usize> {
+pub fn group_equal(values: &[AnswerValue]) -> Vec<usize> {
     let form = |value: &AnswerValue| (std::mem::discriminant(value), value.to_string());
     let forms: Vec<_> = values.iter().map(form).collect();
     let first = |of: &_| forms.iter().position(|form| form == of).unwrap_or_default();
@@ -14,8 +14,9 @@ pub fn grouped(values: &[AnswerValue]) -> Vec<usize> {
     let is_same = |one: usize, other: usize| {
         (0..values.len()).any(|left| {
             exact[left] == one
-                && (0..values.len())
-                    .any(|right| exact[right] == other && values[left].same(&values[right]))
+                && (0..values.len()).any(|right| {
+                    exact[right] == other && values[left].has_same_value(&values[right])
+                })
         })
     };
     let mut distinct = exact.clone();
@@ -31,17 +32,17 @@ pub fn grouped(values: &[AnswerValue]) -> Vec<usize> {
             members.for_each(|member| *member = first);
         }
     }
-    renumbered(&joined)
+    renumber_groups(&joined)
 }
 
 /// Returns the closing statement that all of these answers share, in its normal form. None if the statements
 /// differ, an answer has none, or there are fewer than two answers.
-pub fn all_same(question: &str, answers: &[&str]) -> Option<AnswerValue> {
+pub fn common_value(question: &str, answers: &[&str]) -> Option<AnswerValue> {
     let reader = AnswerReader::new(question);
     let values: Option<Vec<AnswerValue>> =
         answers.iter().map(|answer| reader.read(answer)).collect();
     let values = values.filter(|values| values.len() > 1)?;
-    let is_one = grouped(&values).iter().all(|group| *group == 0);
+    let is_one = group_equal(&values).iter().all(|group| *group == 0);
     values.into_iter().next().filter(|_| is_one)
 }
 
@@ -64,7 +65,7 @@ fn components(groups: &[usize], is_same: impl Fn(usize, usize) -> bool) -> Vec<V
     found
 }
 
-fn renumbered(groups: &[usize]) -> Vec<usize> {
+fn renumber_groups(groups: &[usize]) -> Vec<usize> {
     let mut seen: Vec<usize> = Vec::new();
     let number = |group: &usize| {
         seen.iter().position(|one| one == group).unwrap_or_else(|| {

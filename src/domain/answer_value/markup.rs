@@ -54,21 +54,21 @@ const FRACTIONS: &[&str] = &["\\dfrac", "\\tfrac", "\\cfrac", "\\frac"];
 
 /// Returns the text without markup and surrounding punctuation, with single spaces. A leading period or minus
 /// stays because it belongs to a number; so does an exclamation mark after a digit.
-pub fn plain(text: &str) -> String {
-    let text: String = text.chars().map(narrow).collect();
+pub fn to_plain_text(text: &str) -> String {
+    let text: String = text.chars().map(normalize_char).collect();
     let text = text
         .replace('℃', "°C")
         .replace('℉', "°F")
         .replace('…', "...");
-    let text = without_latex(&text);
+    let text = remove_latex(&text);
     let words: Vec<&str> = text.split_whitespace().collect();
     strip_markup(&words.join(" ")).to_owned()
 }
 
 /// The argument of the last `\boxed{…}` in a text.
-pub fn boxed(text: &str) -> Option<&str> {
+pub fn boxed_content(text: &str) -> Option<&str> {
     let start = text.rfind("\\boxed{")?;
-    argument(&text[start + "\\boxed".len()..]).map(|(inner, _)| inner)
+    braced_argument(&text[start + "\\boxed".len()..]).map(|(inner, _)| inner)
 }
 
 /// Strips emphasis, quotation marks, final punctuation, and one pair of parentheses around the whole text. Keeps a
@@ -81,7 +81,7 @@ pub fn strip_markup(text: &str) -> &str {
         let before = text;
         text = match is_starred(text.trim()) {
             true => text.trim(),
-            false => unquoted(text.trim_matches(is_emphasis)),
+            false => strip_quotes(text.trim_matches(is_emphasis)),
         };
         let continues = text
             .trim_end_matches('.')
@@ -123,7 +123,7 @@ fn is_starred(text: &str) -> bool {
 
 // Removes the quotation marks around the text. A single one at the end stays: after a digit it means feet, inches,
 // or minutes, and after a single letter it is a prime.
-fn unquoted(text: &str) -> &str {
+fn strip_quotes(text: &str) -> &str {
     let is_mark = |c: char| "\"'“”„«»".contains(c);
     let inner = text.trim_start_matches(is_mark);
     let is_open = inner.len() < text.len();
@@ -139,7 +139,7 @@ fn unquoted(text: &str) -> &str {
 }
 
 // Maps full-width digits, letters, symbols, and spaces and typographic apostrophes to ASCII.
-fn narrow(c: char) -> char {
+fn normalize_char(c: char) -> char {
     match c {
         '\u{ff01}'..='\u{ff5e}' => char::from_u32(c as u32 - 0xfee0).unwrap_or(c),
         '\u{3000}' => ' ',
@@ -148,10 +148,10 @@ fn narrow(c: char) -> char {
     }
 }
 
-fn without_latex(text: &str) -> String {
-    let text = boxed(text).unwrap_or(text);
+fn remove_latex(text: &str) -> String {
+    let text = boxed_content(text).unwrap_or(text);
     let trimmed = strip_markup(text);
-    if is_set(trimmed) {
+    if is_set_notation(trimmed) {
         return trimmed.replace("\\{", "{").replace("\\}", "}");
     }
     let math = ["$$", "$"].into_iter().find_map(|mark| {
@@ -162,24 +162,24 @@ fn without_latex(text: &str) -> String {
     if math.is_none() && !text.contains(['\\', '{']) {
         return text.to_owned();
     }
-    let mut text = with_roots(&with_fractions(text, 0), 0);
+    let mut text = expand_roots(&expand_fractions(text, 0), 0);
     for (command, shown) in COMMANDS {
         text = text.replace(command, shown);
     }
-    text = unwrapped(&text);
+    text = unwrap_commands(&text);
     // "10^{3}" becomes "10^3".
     text.replace("^{", "^").replace(['{', '}'], "")
 }
 
 // Whether the text is a set, such as `{1, 2}`, `{5}`, or `\{1, 2\}`, whose braces are not LaTeX groups.
-fn is_set(text: &str) -> bool {
+fn is_set_notation(text: &str) -> bool {
     let text = text.trim_matches('$');
     let inner = text.strip_prefix('\\').unwrap_or(text).strip_prefix('{');
     let inner = inner.and_then(|inner| inner.strip_suffix('}'));
     inner.is_some_and(|inner| !inner.trim().is_empty() && !inner.contains(['{', '}']))
 }
 
-fn with_fractions(text: &str, depth: usize) -> String {
+fn expand_fractions(text: &str, depth: usize) -> String {
     let next = FRACTIONS
         .iter()
         .filter_map(|name| Some((text.find(name)?, name.len())))
@@ -188,7 +188,8 @@ fn with_fractions(text: &str, depth: usize) -> String {
         return text.to_owned();
     };
     let (before, rest) = (&text[..start], &text[start + length..]);
-    let parts = argument(rest).and_then(|(above, rest)| Some((above, argument(rest)?)));
+    let parts =
+        braced_argument(rest).and_then(|(above, rest)| Some((above, braced_argument(rest)?)));
     let Some((above, (below, rest))) = parts else {
         return text.to_owned();
     };
@@ -202,14 +203,15 @@ fn with_fractions(text: &str, depth: usize) -> String {
     } else {
         ""
     };
-    with_fractions(&format!("{before}{space}{shown}{rest}"), depth + 1)
+    expand_fractions(&format!("{before}{space}{shown}{rest}"), depth + 1)
 }
 
 // Replaces "\sqrt{2}" with "√2". A root with a degree stays as it is.
-fn with_roots(text: &str, depth: usize) -> String {
+fn expand_roots(text: &str, depth: usize) -> String {
     const ROOT: &str = "\\sqrt";
     let start = text.find(ROOT).filter(|_| depth < MAX_DEPTH);
-    let parts = start.and_then(|start| Some((start, argument(&text[start + ROOT.len()..])?)));
+    let parts =
+        start.and_then(|start| Some((start, braced_argument(&text[start + ROOT.len()..])?)));
     let Some((start, (inner, rest))) = parts else {
         return text.to_owned();
     };
@@ -218,11 +220,11 @@ fn with_roots(text: &str, depth: usize) -> String {
         true => format!("√{inner}"),
         false => format!("√({inner})"),
     };
-    with_roots(&format!("{}{shown}{rest}", &text[..start]), depth + 1)
+    expand_roots(&format!("{}{shown}{rest}", &text[..start]), depth + 1)
 }
 
 // Splits off one argument: a group in braces or a single character.
-fn argument(text: &str) -> Option<(&str, &str)> {
+fn braced_argument(text: &str) -> Option<(&str, &str)> {
     let text = text.trim_start();
     let first = text.chars().next()?;
     if first != '{' {
@@ -243,12 +245,12 @@ fn argument(text: &str) -> Option<(&str, &str)> {
     None
 }
 
-fn unwrapped(text: &str) -> String {
+fn unwrap_commands(text: &str) -> String {
     let mut text = text.to_owned();
     for _ in 0..MAX_DEPTH {
         let found = WRAPPERS.iter().find_map(|name| {
             let start = text.find(&format!("{name}{{"))?;
-            let (inner, rest) = argument(&text[start + name.len()..])?;
+            let (inner, rest) = braced_argument(&text[start + name.len()..])?;
             Some(format!("{} {inner} {rest}", &text[..start]))
         });
         match found {
@@ -309,7 +311,7 @@ mod tests {
             ("", ""),
             ("((", "(("),
         ] {
-            assert_eq!(plain(text), expected, "{text}");
+            assert_eq!(to_plain_text(text), expected, "{text}");
         }
     }
 }

@@ -34,12 +34,12 @@ mod units;
 mod value;
 mod words;
 
-pub use group::{all_same, grouped};
+pub use group::{common_value, group_equal};
 pub use numeral::Separators;
 pub use placed_number::numbers_in;
 pub use quantity::Quantity;
 pub use ratio::Ratio;
-pub use reader::{AnswerReader, folded};
+pub use reader::{AnswerReader, fold_text};
 pub use stated::last_stated;
 pub use units::ValueUnit;
 pub use value::{AnswerValue, NumberValue};
@@ -47,12 +47,13 @@ pub use words::is_numeral;
 
 /// Reads one numeral, such as "1,500", "1 500", or "10³"; the whole text must match. Equal numbers give equal
 /// ratios.
-pub fn number(text: &str) -> Option<Ratio> {
+pub fn parse_number(text: &str) -> Option<Ratio> {
     let text = text.trim();
     let (sign, digits) = match text.strip_prefix(['-', '−']) {
         Some(digits) => (-1, digits),
         None => (1, text),
     };
-    let (value, rest) = numeral::leading(digits, Separators::English)?;
-    rest.is_empty().then(|| value.times(Ratio::whole(sign)))?
+    let (value, rest) = numeral::leading_number(digits, Separators::English)?;
+    rest.is_empty()
+        .then(|| value.checked_mul(Ratio::from_integer(sign)))?
 }

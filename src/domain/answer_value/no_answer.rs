@@ -36,7 +36,7 @@ const REFUSALS: &[&str] = &[
     "lo siento",
 ];
 /// Words that may follow such a phrase. Before other words, it may belong to a title: "I Can't Get No".
-const FOLLOWING: &[&str] = &[
+const REFUSAL_CONTINUATIONS: &[&str] = &[
     "answer",
     "say",
     "determine",
@@ -81,7 +81,7 @@ const PLACEHOLDERS: &[&str] = &[
 
 /// Whether a statement refuses to answer or is a placeholder.
 pub fn is_no_answer(said: &str) -> bool {
-    let plain = markup::plain(said).to_lowercase();
+    let plain = markup::to_plain_text(said).to_lowercase();
     is_blank(&plain) || is_placeholder(&plain) || is_refusal(&plain)
 }
 
@@ -107,7 +107,8 @@ fn is_refusal(plain: &str) -> bool {
             let word = next.split(|c: char| !c.is_alphabetic()).next();
             rest.is_empty()
                 || rest.starts_with([',', '.', ';', ':', '!'])
-                || (rest.starts_with(' ') && FOLLOWING.contains(&word.unwrap_or_default()))
+                || (rest.starts_with(' ')
+                    && REFUSAL_CONTINUATIONS.contains(&word.unwrap_or_default()))
         })
     })
 }

@@ -26,7 +26,7 @@ const PREPOSITIONS: &[&str] = &[
     "für", "bei", "nach", "vor", "seit", "mit", "pro", "im", "am", "pour", "sur", "avec", "dans",
 ];
 /// Words after which such a preposition introduces a result: "a total of 18", "results in 18".
-const HEADS: &[&str] = &[
+const RESULT_INTRODUCTIONS: &[&str] = &[
     "total",
     "sum",
     "product",
@@ -46,9 +46,9 @@ const HEADS: &[&str] = &[
     "anzahl",
 ];
 /// Words before "than" or "of" that deny the number behind them: "rather than 6", "instead of 6".
-const REPLACED: &[&str] = &["rather", "other", "instead"];
+const REPLACEMENT_WORDS: &[&str] = &["rather", "other", "instead"];
 /// Words behind a number, after its verb, that deny it: "5 is wrong".
-const REFUTED: &[&str] = &[
+const REFUTING_WORDS: &[&str] = &[
     "wrong",
     "incorrect",
     "false",
@@ -66,7 +66,7 @@ const ALTERNATIVES: &[&str] = &[
     "or", "oder", "ou", "and", "und", "et", "to", "bis", "through", "-", "–", "—", ",", "/",
 ];
 /// Verbs before "to" that lead to a result instead of a range: "3 and 2 add up to 5".
-const RESULTS: &[&str] = &[
+const RESULT_WORDS: &[&str] = &[
     "equal",
     "equals",
     "comes",
@@ -85,7 +85,7 @@ const RESULTS: &[&str] = &[
     "evaluates",
 ];
 /// Words that bound the number behind them, alone or before "than", "to", or "of".
-const BOUNDS: &[&str] = &[
+const BOUND_WORDS: &[&str] = &[
     "least",
     "most",
     "under",
@@ -109,7 +109,7 @@ const COMPARATIVES: &[&str] = &[
     "weniger", "größer", "kleiner", "plus", "moins",
 ];
 /// Number of words before a number in which a denial is looked for.
-const NEAR: usize = 4;
+const MAX_WORD_DISTANCE: usize = 4;
 /// Most words between two numbers that one word joins: a unit and the word.
 const MAX_JOINING_WORDS: usize = 3;
 
@@ -121,7 +121,7 @@ pub fn is_in_prepositional_phrase(before: &str) -> bool {
     let words: Vec<String> = clause
         .unwrap_or_default()
         .split_whitespace()
-        .map(bare)
+        .map(strip_punctuation)
         .collect();
     let Some(at) = (0..words.len())
         .rev()
@@ -129,8 +129,8 @@ pub fn is_in_prepositional_phrase(before: &str) -> bool {
     else {
         return false;
     };
-    let is_result = |word: &String| RESULTS.contains(&word.as_str()) || is_verb(word);
-    let has_head = at > 0 && HEADS.contains(&words[at - 1].as_str());
+    let is_result = |word: &String| RESULT_WORDS.contains(&word.as_str()) || is_verb(word);
+    let has_head = at > 0 && RESULT_INTRODUCTIONS.contains(&words[at - 1].as_str());
     !has_head && !words[at + 1..].iter().any(is_result)
 }
 
@@ -143,18 +143,21 @@ pub fn is_question(rest: &str) -> bool {
     ends.is_some_and(|(_, c)| matches!(c, '?' | '？'))
 }
 
-pub fn differ(one: f64, other: f64) -> bool {
+pub fn is_different(one: f64, other: f64) -> bool {
     (one - other).abs() > f64::EPSILON * one.abs().max(other.abs())
 }
 
 // The words of the clause that ends here, the nearest first.
-fn nearest(before: &str) -> Vec<String> {
+fn nearest_words(before: &str) -> Vec<String> {
     let clause = before.rsplit(['.', ';', ':', '!', '?', '\n']).next();
     let words = clause.unwrap_or_default().split_whitespace().rev();
-    words.take(NEAR).map(bare).collect()
+    words
+        .take(MAX_WORD_DISTANCE)
+        .map(strip_punctuation)
+        .collect()
 }
 
-fn bare(word: &str) -> String {
+fn strip_punctuation(word: &str) -> String {
     let word = word.trim_start_matches(['(', '[', '"', '“', '*']);
     word.to_lowercase().replace('’', "'")
 }
@@ -164,9 +167,9 @@ fn is_negation(word: &str) -> bool {
 }
 
 pub fn is_denied(before: &str) -> bool {
-    let words = nearest(before);
+    let words = nearest_words(before);
     let is_replaced = matches!(words.as_slice(), [than, kind, ..]
-        if matches!(than.as_str(), "than" | "of") && REPLACED.contains(&kind.as_str()));
+        if matches!(than.as_str(), "than" | "of") && REPLACEMENT_WORDS.contains(&kind.as_str()));
     let clause = words
         .iter()
         .take_while(|word| !DENIAL_ENDS.contains(&word.as_str()) && !word.ends_with(','));
@@ -205,7 +208,7 @@ fn is_verb(word: &str) -> bool {
 pub fn is_refuted(behind: &str, has_next: bool) -> bool {
     let end = behind.find(['.', ',', ';', ':', '!', '?', '\n', '(']);
     let clause = &behind[..end.unwrap_or(behind.len())];
-    let words: Vec<String> = clause.split_whitespace().map(bare).collect();
+    let words: Vec<String> = clause.split_whitespace().map(strip_punctuation).collect();
     let last = words
         .len()
         .checked_sub(1)
@@ -217,8 +220,8 @@ pub fn is_refuted(behind: &str, has_next: bool) -> bool {
         return true;
     }
     let mut after_verb = false;
-    for (at, word) in words.iter().enumerate().take(NEAR) {
-        let is_refuting = REFUTED.contains(&word.as_str()) || word.ends_with("n't");
+    for (at, word) in words.iter().enumerate().take(MAX_WORD_DISTANCE) {
+        let is_refuting = REFUTING_WORDS.contains(&word.as_str()) || word.ends_with("n't");
         if is_refuting && last != Some(at) && (after_verb || is_verb(word)) {
             return true;
         }
@@ -231,8 +234,8 @@ pub fn is_refuted(behind: &str, has_next: bool) -> bool {
 }
 
 /// Whether the number before these words and the one behind them are two of several.
-pub fn joins(between: &str) -> bool {
-    let words: Vec<String> = between.split_whitespace().map(bare).collect();
+pub fn is_joining_text(between: &str) -> bool {
+    let words: Vec<String> = between.split_whitespace().map(strip_punctuation).collect();
     let Some(last) = words.last() else {
         return false;
     };
@@ -241,7 +244,9 @@ pub fn joins(between: &str) -> bool {
     let is_joiner = is_listed
         || ALTERNATIVES.contains(&last.as_str())
         || (words.len() > 1 && matches!(last.as_str(), "also"));
-    let has_result = words.iter().any(|word| RESULTS.contains(&word.as_str()));
+    let has_result = words
+        .iter()
+        .any(|word| RESULT_WORDS.contains(&word.as_str()));
     let is_denied = DENIALS.contains(&last.as_str());
     (is_joiner || is_denied) && words.len() <= MAX_JOINING_WORDS && !has_result
 }
@@ -255,7 +260,7 @@ pub fn is_bound(before: &str) -> bool {
     if let Some(left) = before.strip_suffix('>') {
         return !left.ends_with(['-', '=']);
     }
-    let words = nearest(before);
+    let words = nearest_words(before);
     let is_one_of = |at: usize, known: &[&str]| {
         words
             .get(at)
@@ -263,8 +268,8 @@ pub fn is_bound(before: &str) -> bool {
     };
     let is_linked = is_one_of(0, &["than", "to", "of", "als", "de", "equal"]);
     let is_or_equal = is_one_of(0, &["to"]) && is_one_of(1, &["equal"]);
-    let is_up_to = is_one_of(0, &["to"]) && is_one_of(1, &["up"]) && !is_one_of(2, RESULTS);
-    is_one_of(0, BOUNDS)
+    let is_up_to = is_one_of(0, &["to"]) && is_one_of(1, &["up"]) && !is_one_of(2, RESULT_WORDS);
+    is_one_of(0, BOUND_WORDS)
         || (is_linked && (is_one_of(1, COMPARATIVES) || is_one_of(1, &["minimum", "maximum"])))
         || (is_or_equal && is_one_of(2, &["or"]))
         || is_up_to
@@ -277,7 +282,11 @@ pub fn is_bound_behind(behind: &str) -> bool {
     }
     let end = behind.find(['.', ',', ';', ':', '!', '?', '\n']);
     let clause = &behind[..end.unwrap_or(behind.len())];
-    let words: Vec<String> = clause.split_whitespace().take(NEAR).map(bare).collect();
+    let words: Vec<String> = clause
+        .split_whitespace()
+        .take(MAX_WORD_DISTANCE)
+        .map(strip_punctuation)
+        .collect();
     words.windows(2).any(|pair| {
         let (first, second) = (pair[0].as_str(), pair[1].as_str());
         match first {

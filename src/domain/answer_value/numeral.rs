@@ -11,7 +11,7 @@ use super::ratio::Ratio;
 const MAX_DIGITS: usize = 30;
 
 /// Fractions that have their own character.
-const VULGAR: &[(char, i128, i128)] = &[
+const VULGAR_FRACTIONS: &[(char, i128, i128)] = &[
     ('½', 1, 2),
     ('⅓', 1, 3),
     ('⅔', 2, 3),
@@ -45,45 +45,48 @@ pub enum Separators {
 }
 
 /// Reads the numeral at the start of a text, without a sign, and returns it with the rest of the text.
-pub fn leading(text: &str, separators: Separators) -> Option<(Ratio, &str)> {
-    if let Some(fraction) = vulgar(text) {
+pub fn leading_number(text: &str, separators: Separators) -> Option<(Ratio, &str)> {
+    if let Some(fraction) = vulgar_fraction(text) {
         return Some(fraction);
     }
-    let token = token(text);
-    let mut value = grouped(token, separators)?;
+    let token = number_token(text);
+    let mut value = grouped_number(token, separators)?;
     let mut rest = &text[token.len()..];
     if let Some((power, after)) = exponent(rest) {
-        (value, rest) = (value.times(Ratio::power_of_ten(power)?)?, after);
-    } else if let Some((power, after)) = raised(rest) {
+        (value, rest) = (value.checked_mul(Ratio::power_of_ten(power)?)?, after);
+    } else if let Some((power, after)) = superscript_exponent(rest) {
         (value, rest) = (value.checked_pow(power)?, after);
     }
     if let Some((below, after)) = denominator(rest, separators) {
         return Some((value.checked_div(below)?, after));
     }
     if value.is_whole()
-        && let Some((part, after)) = mixed(rest)
+        && let Some((part, after)) = mixed_number_part(rest)
     {
-        return Some((value.plus(part)?, after));
+        return Some((value.checked_add(part)?, after));
     }
     Some((value, rest))
 }
 
 /// Whether a numeral may begin at this character.
-pub fn begins(text: &str) -> bool {
+pub fn begins_with_number(text: &str) -> bool {
     let mut characters = text.chars();
     let (first, second) = (characters.next(), characters.next());
-    first.is_some_and(|c| c.is_ascii_digit() || VULGAR.iter().any(|(known, ..)| *known == c))
-        || (first == Some('.') && second.is_some_and(|c| c.is_ascii_digit()))
+    first.is_some_and(|c| {
+        c.is_ascii_digit() || VULGAR_FRACTIONS.iter().any(|(known, ..)| *known == c)
+    }) || (first == Some('.') && second.is_some_and(|c| c.is_ascii_digit()))
 }
 
-fn vulgar(text: &str) -> Option<(Ratio, &str)> {
+fn vulgar_fraction(text: &str) -> Option<(Ratio, &str)> {
     let first = text.chars().next()?;
-    let (_, above, below) = VULGAR.iter().find(|(known, ..)| *known == first)?;
+    let (_, above, below) = VULGAR_FRACTIONS
+        .iter()
+        .find(|(known, ..)| *known == first)?;
     Some((Ratio::new(*above, *below)?, &text[first.len_utf8()..]))
 }
 
 // Returns the leading digits with the separators between them.
-fn token(text: &str) -> &str {
+fn number_token(text: &str) -> &str {
     let bytes = text.as_bytes();
     let is_digit = |at: usize| bytes.get(at).is_some_and(u8::is_ascii_digit);
     let mut end = 0;
@@ -119,7 +122,7 @@ const fn is_grouping(mark: char) -> bool {
     )
 }
 
-fn grouped(token: &str, separators: Separators) -> Option<Ratio> {
+fn grouped_number(token: &str, separators: Separators) -> Option<Ratio> {
     let token: String = token.chars().filter(|c| !is_grouping(*c)).collect();
     let count = |mark: char| token.matches(mark).count();
     let (commas, dots) = (count(','), count('.'));
@@ -177,13 +180,13 @@ fn decimal_number(whole: &str, part: &str) -> Option<Ratio> {
         return None;
     }
     let scale = Ratio::power_of_ten(-i32::try_from(part.len()).ok()?)?;
-    Ratio::new(digits.parse().ok()?, 1)?.times(scale)
+    Ratio::new(digits.parse().ok()?, 1)?.checked_mul(scale)
 }
 
 // Reads the power of ten in "e3", "× 10^3", or "x 10³".
 fn exponent(rest: &str) -> Option<(i32, &str)> {
     if let Some(power) = rest.strip_prefix(['e', 'E'])
-        && let Some((power, after)) = signed(power)
+        && let Some((power, after)) = signed_exponent(power)
     {
         let is_whole_word = !after.starts_with(char::is_alphanumeric);
         return is_whole_word.then_some((power, after));
@@ -191,14 +194,14 @@ fn exponent(rest: &str) -> Option<(i32, &str)> {
     let factor = rest
         .trim_start()
         .strip_prefix(['×', 'x', '*', '·', '⋅', '∙'])?;
-    raised(factor.trim_start().strip_prefix("10")?)
+    superscript_exponent(factor.trim_start().strip_prefix("10")?)
 }
 
 // Reads the exponent in "^3", "**3", or "³".
-fn raised(rest: &str) -> Option<(i32, &str)> {
+fn superscript_exponent(rest: &str) -> Option<(i32, &str)> {
     let marked = rest.strip_prefix('^').or_else(|| rest.strip_prefix("**"));
     if let Some(power) = marked {
-        return signed(power.trim_start());
+        return signed_exponent(power.trim_start());
     }
     let (is_negative, digits) = match rest.strip_prefix('⁻') {
         Some(digits) => (true, digits),
@@ -214,7 +217,7 @@ fn raised(rest: &str) -> Option<(i32, &str)> {
     Some((if is_negative { -power } else { power }, &digits[end..]))
 }
 
-fn signed(text: &str) -> Option<(i32, &str)> {
+fn signed_exponent(text: &str) -> Option<(i32, &str)> {
     let (sign, digits) = match text.strip_prefix(['-', '−']) {
         Some(digits) => (-1, digits),
         None => (1, text.strip_prefix('+').unwrap_or(text)),
@@ -232,16 +235,16 @@ fn denominator(rest: &str, separators: Separators) -> Option<(Ratio, &str)> {
         .trim_start()
         .strip_prefix(['/', '⁄', '∕'])?
         .trim_start();
-    let token = token(below);
+    let token = number_token(below);
     let after = &below[token.len()..];
     let is_date = after.starts_with(['/', '⁄', '∕']);
-    let value = grouped(token, separators)?;
+    let value = grouped_number(token, separators)?;
     (!is_date).then_some((value, after))
 }
 
 // Reads " 1/2" or "½" after a whole number.
-fn mixed(rest: &str) -> Option<(Ratio, &str)> {
-    if let Some(part) = vulgar(rest.trim_start()) {
+fn mixed_number_part(rest: &str) -> Option<(Ratio, &str)> {
+    if let Some(part) = vulgar_fraction(rest.trim_start()) {
         return Some(part);
     }
     let part = rest.strip_prefix([' ', '\u{a0}', '\u{2009}'])?.trim_start();
@@ -290,7 +293,7 @@ mod tests {
             ("5.", "5", "."),
             ("5, 6", "5", ", 6"),
         ] {
-            let (read, after) = leading(text, Separators::English).expect(text);
+            let (read, after) = leading_number(text, Separators::English).expect(text);
             assert_eq!((read.to_string().as_str(), after), (value, rest), "{text}");
         }
     }
@@ -300,13 +303,16 @@ mod tests {
         for text in [
             "", "x", "1.2.3", "1,2,3", "1,23,4", "1/0", "1e99", "1.234.56",
         ] {
-            assert_eq!(leading(text, Separators::English), None, "{text}");
+            assert_eq!(leading_number(text, Separators::English), None, "{text}");
         }
         for text in ["1.234", "1,234"] {
-            assert_eq!(leading(text, Separators::Unknown), None, "{text}");
+            assert_eq!(leading_number(text, Separators::Unknown), None, "{text}");
         }
         for text in ["1.234,5", "1,5", "0,123", "1234", "12.5"] {
-            assert!(leading(text, Separators::Unknown).is_some(), "{text}");
+            assert!(
+                leading_number(text, Separators::Unknown).is_some(),
+                "{text}"
+            );
         }
     }
 }

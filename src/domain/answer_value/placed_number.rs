@@ -49,15 +49,15 @@ pub fn find_numbers(text: &str) -> Vec<PlacedNumber> {
     let mut at = 0;
     while let Some(c) = text[at..].chars().next() {
         let rest = &text[at..];
-        if !numeral::begins(rest) {
+        if !numeral::begins_with_number(rest) {
             at += c.len_utf8();
             continue;
         }
-        let thousands = thousands(rest).filter(|_| is_german);
-        let (number, length) = match numeral::leading(rest, Separators::English) {
+        let thousands = thousands_number(rest).filter(|_| is_german);
+        let (number, length) = match numeral::leading_number(rest, Separators::English) {
             _ if thousands.is_some() => thousands.unwrap_or_default(),
             Some((value, after)) => (Some(value.to_f64()), rest.len() - after.len()),
-            None => inexact(rest),
+            None => inexact_number(rest),
         };
         let before = text[..at].trim_end_matches(['-', '−']);
         let is_negative = before.len() < at && !before.ends_with(char::is_alphanumeric);
@@ -80,7 +80,7 @@ fn is_german(text: &str) -> bool {
 }
 
 // Reads "1.200" and returns its length in bytes too; `None` for "1.2", "1.200,5", and "0.200".
-fn thousands(text: &str) -> Option<(Option<f64>, usize)> {
+fn thousands_number(text: &str) -> Option<(Option<f64>, usize)> {
     let end = text.find(|c: char| !c.is_ascii_digit())?;
     let part = text[end..].strip_prefix('.')?;
     let length = part
@@ -96,7 +96,7 @@ fn thousands(text: &str) -> Option<(Option<f64>, usize)> {
 }
 
 // A numeral that is too large to be exact, or not a number at all, and its length in bytes.
-fn inexact(text: &str) -> (Option<f64>, usize) {
+fn inexact_number(text: &str) -> (Option<f64>, usize) {
     let is_part =
         |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | ',' | '+' | '-' | '/' | '½');
     let end = text.find(|c| !is_part(c)).unwrap_or(text.len());

@@ -8,14 +8,14 @@ use super::units::ValueUnit;
 use super::words;
 
 /// Letters that multiply the number directly before them, as in "1.2k" and "3M".
-const ATTACHED: &[(&str, i64)] = &[
+const ATTACHED_MULTIPLIERS: &[(&str, i64)] = &[
     ("k", 1_000),
     ("K", 1_000),
     ("M", 1_000_000),
     ("B", 1_000_000_000),
 ];
 /// Letters that multiply an amount of money, where they may also follow a space: "$5 m".
-const OF_MONEY: &[(&str, i64)] = &[
+const MONEY_MULTIPLIERS: &[(&str, i64)] = &[
     ("mm", 1_000_000),
     ("m", 1_000_000),
     ("b", 1_000_000_000),
@@ -37,7 +37,7 @@ const APPROXIMATIONS: &[&str] = &[
 ];
 const PERCENT: &[&str] = &["%", "percent", "per cent", "prozent", "pct"];
 /// Currencies that are divided into cents.
-const WITH_CENTS: &[&str] = &["usd", "eur", "aud", "cad"];
+const CURRENCIES_WITH_CENTS: &[&str] = &["usd", "eur", "aud", "cad"];
 /// Maximum number of parts of a sum: days, hours, minutes, and seconds.
 const MAX_PARTS: usize = 4;
 
@@ -49,41 +49,41 @@ pub struct Quantity {
     /// The unit.
     pub unit: ValueUnit,
     /// The number as written, before conversion ("3" of "3 hours"); none for a sum.
-    pub written: Option<Ratio>,
+    pub written_amount: Option<Ratio>,
     /// The unit's words or symbol as written.
     pub label: String,
     /// Whether it was written as a percentage.
     pub is_percent: bool,
     /// Whether the number was written as an approximation: "about 5", "≈ 5".
-    pub is_about: bool,
+    pub is_approximate: bool,
     /// Whether it was written with a word or letter that multiplies it: "5 million", "1.2k".
     pub is_scaled: bool,
 }
 
 impl Quantity {
     /// Reads a quantity; the whole text must match.
-    pub fn read(text: &str, separators: Separators) -> Option<Self> {
-        let exact = without_about(text.trim());
+    pub fn parse(text: &str, separators: Separators) -> Option<Self> {
+        let exact = strip_approximation(text.trim());
         let is_about = exact.len() < text.trim().len();
-        let quantity = Self::read_exact(exact, separators)?;
+        let quantity = Self::parse_exact(exact, separators)?;
         Some(Self {
-            is_about: is_about || quantity.is_about,
+            is_approximate: is_about || quantity.is_approximate,
             ..quantity
         })
     }
 
-    fn read_exact(text: &str, separators: Separators) -> Option<Self> {
+    fn parse_exact(text: &str, separators: Separators) -> Option<Self> {
         if let Some(inner) = accounting_negative(text) {
-            let debt = Self::read(inner, separators)?;
+            let debt = Self::parse(inner, separators)?;
             return (debt.unit.is_money && !debt.is_negative()).then(|| debt.negated());
         }
-        if let Some((mut sum, mut rest)) = Self::part(text, separators) {
+        if let Some((mut sum, mut rest)) = Self::parse_part(text, separators) {
             for _ in 1..MAX_PARTS {
                 if rest.is_empty() {
                     return Some(sum);
                 }
-                let (next, after) = Self::part(rest, separators)?;
-                sum = sum.plus(next)?;
+                let (next, after) = Self::parse_part(rest, separators)?;
+                sum = sum.checked_add(next)?;
                 rest = after;
             }
             return rest.is_empty().then_some(sum);
@@ -93,23 +93,23 @@ impl Quantity {
 
     // Reads one number with its unit, and returns it with the rest of the text. Only a measured quantity may be
     // followed by a smaller one.
-    fn part(text: &str, separators: Separators) -> Option<(Self, &str)> {
-        let (is_negative, text) = sign(text);
+    fn parse_part(text: &str, separators: Separators) -> Option<(Self, &str)> {
+        let (is_negative, text) = strip_sign(text);
         let (currency, text) = currency_before(text);
-        let (inner_sign, text) = sign(text);
-        let (number, rest) = match numeral::begins(text) {
-            true => numeral::leading(text, separators)?,
-            false => words::leading(text)?,
+        let (inner_sign, text) = strip_sign(text);
+        let (number, rest) = match numeral::begins_with_number(text) {
+            true => numeral::leading_number(text, separators)?,
+            false => words::leading_number(text)?,
         };
-        let (factor, rest) = scale(rest, currency.is_some());
-        let mut number = number.times(factor)?;
+        let (factor, rest) = scale_and_rest(rest, currency.is_some());
+        let mut number = number.checked_mul(factor)?;
         if is_negative || inner_sign {
             number = number.negated();
         }
-        let (label, rest) = label(rest);
+        let (label, rest) = label_and_rest(rest);
         let label = label.trim();
         if PERCENT.contains(&label.to_lowercase().as_str()) {
-            let amount = number.checked_div(Ratio::whole(100))?;
+            let amount = number.checked_div(Ratio::from_integer(100))?;
             let percent = Self {
                 is_percent: true,
                 ..Self::of(amount, ValueUnit::none(), number, label)
@@ -117,13 +117,13 @@ impl Quantity {
             return (currency.is_none()).then_some((percent, rest));
         }
         if label == "‰" {
-            let amount = number.checked_div(Ratio::whole(1000))?;
+            let amount = number.checked_div(Ratio::from_integer(1000))?;
             return Some((Self::of(amount, ValueUnit::none(), number, label), rest));
         }
-        let unit = unit(currency, label)?;
-        let amount = number.times(unit.factor)?;
+        let unit = unit_of_label(currency, label)?;
+        let amount = number.checked_mul(unit.factor)?;
         let quantity = Self {
-            is_scaled: factor != Ratio::whole(1),
+            is_scaled: factor != Ratio::from_integer(1),
             ..Self::of(amount, unit, number, label)
         };
         Some((quantity, rest))
@@ -133,21 +133,21 @@ impl Quantity {
         Self {
             amount,
             unit,
-            written: Some(written),
+            written_amount: Some(written),
             label: label.to_owned(),
             is_percent: false,
-            is_about: false,
+            is_approximate: false,
             is_scaled: false,
         }
     }
 
-    fn plus(self, next: Self) -> Option<Self> {
+    fn checked_add(self, next: Self) -> Option<Self> {
         let fits = self.unit.base == next.unit.base
             && matches!(self.unit.base.as_str(), "s" | "m" | "month" | "g")
             && !next.is_negative();
         Some(Self {
-            amount: self.amount.plus(next.amount).filter(|_| fits)?,
-            written: None,
+            amount: self.amount.checked_add(next.amount).filter(|_| fits)?,
+            written_amount: None,
             ..self
         })
     }
@@ -155,16 +155,17 @@ impl Quantity {
     /// Whether this is an amount in cents that equals the other, in a currency that has cents: "50 cents",
     /// "$0.50".
     pub fn is_cents_of(&self, other: &Self) -> bool {
-        let has_cents = other.unit.is_money && WITH_CENTS.contains(&other.unit.base.as_str());
+        let has_cents =
+            other.unit.is_money && CURRENCIES_WITH_CENTS.contains(&other.unit.base.as_str());
         self.unit.base == "cent"
             && has_cents
-            && other.amount.times(Ratio::whole(100)) == Some(self.amount)
+            && other.amount.checked_mul(Ratio::from_integer(100)) == Some(self.amount)
     }
 
     fn negated(self) -> Self {
         Self {
             amount: self.amount.negated(),
-            written: self.written.map(Ratio::negated),
+            written_amount: self.written_amount.map(Ratio::negated),
             ..self
         }
     }
@@ -191,7 +192,7 @@ fn accounting_negative(text: &str) -> Option<&str> {
     (starts && !inner.contains(['(', ')'])).then_some(inner)
 }
 
-fn without_about(text: &str) -> &str {
+fn strip_approximation(text: &str) -> &str {
     let text = text.trim_start_matches(['≈', '~', '≃']).trim_start();
     let starts = |mark: &&&str| {
         let head = text.get(..mark.len());
@@ -203,7 +204,7 @@ fn without_about(text: &str) -> &str {
     }
 }
 
-fn sign(text: &str) -> (bool, &str) {
+fn strip_sign(text: &str) -> (bool, &str) {
     let text = text.trim_start();
     for word in ["minus ", "negative "] {
         let head = text.get(..word.len());
@@ -228,22 +229,25 @@ fn currency_before(text: &str) -> (Option<ValueUnit>, &str) {
     }
 }
 
-fn scale(rest: &str, is_money: bool) -> (Ratio, &str) {
-    if let Some(scaled) = words::scale(rest) {
+fn scale_and_rest(rest: &str, is_money: bool) -> (Ratio, &str) {
+    if let Some(scaled) = words::leading_scale(rest) {
         return scaled;
     }
     let near = if is_money { rest.trim_start() } else { rest };
-    let others = if is_money { OF_MONEY } else { &[] };
-    let found = ATTACHED.iter().chain(others).find_map(|(letter, factor)| {
-        let after = near.strip_prefix(letter)?;
-        (!after.starts_with(|c: char| c.is_alphanumeric() || c == '²' || c == '³'))
-            .then_some((Ratio::whole(*factor), after))
-    });
-    found.unwrap_or((Ratio::whole(1), rest))
+    let others = if is_money { MONEY_MULTIPLIERS } else { &[] };
+    let found = ATTACHED_MULTIPLIERS
+        .iter()
+        .chain(others)
+        .find_map(|(letter, factor)| {
+            let after = near.strip_prefix(letter)?;
+            (!after.starts_with(|c: char| c.is_alphanumeric() || c == '²' || c == '³'))
+                .then_some((Ratio::from_integer(*factor), after))
+        });
+    found.unwrap_or((Ratio::from_integer(1), rest))
 }
 
 // Splits off the unit's words, up to the next number of a sum.
-fn label(rest: &str) -> (&str, &str) {
+fn label_and_rest(rest: &str) -> (&str, &str) {
     let starts = rest.match_indices(char::is_whitespace);
     for (at, space) in starts {
         let next = rest[at..].trim_start();
@@ -252,7 +256,7 @@ fn label(rest: &str) -> (&str, &str) {
             .or_else(|| next.strip_prefix("und "))
             .unwrap_or(next);
         let has_unit = !rest[..at].trim().is_empty();
-        if has_unit && numeral::begins(next) {
+        if has_unit && numeral::begins_with_number(next) {
             return (&rest[..at], next);
         }
         debug_assert!(!space.is_empty());
@@ -263,7 +267,7 @@ fn label(rest: &str) -> (&str, &str) {
         Some(at)
             if at > 0
                 && rest[..at].chars().all(char::is_alphabetic)
-                && ValueUnit::read(rest).is_none() =>
+                && ValueUnit::parse(rest).is_none() =>
         {
             rest.split_at(at)
         }
@@ -271,9 +275,9 @@ fn label(rest: &str) -> (&str, &str) {
     }
 }
 
-fn unit(currency: Option<ValueUnit>, label: &str) -> Option<ValueUnit> {
+fn unit_of_label(currency: Option<ValueUnit>, label: &str) -> Option<ValueUnit> {
     let Some(currency) = currency else {
-        return ValueUnit::read(label);
+        return ValueUnit::parse(label);
     };
     if label.is_empty() {
         return Some(currency);
@@ -282,7 +286,7 @@ fn unit(currency: Option<ValueUnit>, label: &str) -> Option<ValueUnit> {
         .strip_prefix('/')
         .or_else(|| label.strip_prefix("per "))
     {
-        return currency.per(&ValueUnit::read(below)?);
+        return currency.per(&ValueUnit::parse(below)?);
     }
     // "$5 USD" gives the currency twice; anything else, such as "$5 off", is not an amount.
     ValueUnit::currency(label).filter(|after| *after == currency)

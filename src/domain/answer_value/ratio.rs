@@ -4,7 +4,7 @@
 use std::fmt;
 
 /// Largest exponent of ten that fits into 128 bits.
-const MAX_TENS: u32 = 38;
+const MAX_POWER_OF_TEN: u32 = 38;
 
 /// A reduced fraction with a positive denominator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -15,7 +15,7 @@ pub struct Ratio {
 
 impl Ratio {
     /// Creates a whole number.
-    pub const fn whole(number: i64) -> Self {
+    pub const fn from_integer(number: i64) -> Self {
         Self {
             numerator: number as i128,
             denominator: 1,
@@ -27,7 +27,8 @@ impl Ratio {
         if denominator == 0 || numerator == i128::MIN || denominator == i128::MIN {
             return None;
         }
-        let divisor = common_divisor(numerator.unsigned_abs(), denominator.unsigned_abs()) as i128;
+        let divisor =
+            greatest_common_divisor(numerator.unsigned_abs(), denominator.unsigned_abs()) as i128;
         let sign = denominator.signum();
         Some(Self {
             numerator: sign * numerator / divisor,
@@ -37,7 +38,7 @@ impl Ratio {
 
     /// 10 to the power of `exponent`.
     pub fn power_of_ten(exponent: i32) -> Option<Self> {
-        if exponent.unsigned_abs() > MAX_TENS {
+        if exponent.unsigned_abs() > MAX_POWER_OF_TEN {
             return None;
         }
         let power = 10_i128.checked_pow(exponent.unsigned_abs())?;
@@ -48,7 +49,7 @@ impl Ratio {
     }
 
     /// The sum.
-    pub fn plus(self, other: Self) -> Option<Self> {
+    pub fn checked_add(self, other: Self) -> Option<Self> {
         let left = self.numerator.checked_mul(other.denominator)?;
         let right = other.numerator.checked_mul(self.denominator)?;
         let denominator = self.denominator.checked_mul(other.denominator)?;
@@ -56,7 +57,7 @@ impl Ratio {
     }
 
     /// The product.
-    pub fn times(self, other: Self) -> Option<Self> {
+    pub fn checked_mul(self, other: Self) -> Option<Self> {
         let numerator = self.numerator.checked_mul(other.numerator)?;
         let denominator = self.denominator.checked_mul(other.denominator)?;
         Self::new(numerator, denominator)
@@ -64,7 +65,7 @@ impl Ratio {
 
     /// The quotient; none if `other` is 0.
     pub fn checked_div(self, other: Self) -> Option<Self> {
-        self.times(Self::new(other.denominator, other.numerator)?)
+        self.checked_mul(Self::new(other.denominator, other.numerator)?)
     }
 
     /// Raises this number to an integer power.
@@ -73,10 +74,11 @@ impl Ratio {
             return None;
         }
         let base = match exponent < 0 {
-            true => Self::whole(1).checked_div(self)?,
+            true => Self::from_integer(1).checked_div(self)?,
             false => self,
         };
-        (0..exponent.unsigned_abs()).try_fold(Self::whole(1), |power, _| power.times(base))
+        (0..exponent.unsigned_abs())
+            .try_fold(Self::from_integer(1), |power, _| power.checked_mul(base))
     }
 
     /// This number with the opposite sign.
@@ -103,8 +105,8 @@ impl Ratio {
     }
 
     // Returns the decimal digits and how many of them follow the decimal point, if the expansion terminates.
-    fn decimal(self) -> Option<(i128, usize)> {
-        (0..=MAX_TENS).find_map(|places| {
+    fn decimal_digits(self) -> Option<(i128, usize)> {
+        (0..=MAX_POWER_OF_TEN).find_map(|places| {
             let power = 10_i128.checked_pow(places)?;
             let factor = (power % self.denominator == 0).then_some(power / self.denominator)?;
             Some((self.numerator.checked_mul(factor)?, places as usize))
@@ -114,7 +116,7 @@ impl Ratio {
 
 impl fmt::Display for Ratio {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Some((digits, places)) = self.decimal() else {
+        let Some((digits, places)) = self.decimal_digits() else {
             return write!(f, "{}/{}", self.numerator, self.denominator);
         };
         let sign = if digits < 0 { "-" } else { "" };
@@ -127,7 +129,7 @@ impl fmt::Display for Ratio {
     }
 }
 
-fn common_divisor(mut one: u128, mut other: u128) -> u128 {
+fn greatest_common_divisor(mut one: u128, mut other: u128) -> u128 {
     while other != 0 {
         (one, other) = (other, one % other);
     }
@@ -158,16 +160,19 @@ mod tests {
     #[test]
     fn arithmetic_is_exact_or_yields_nothing() {
         let third = Ratio::new(1, 3).unwrap();
-        assert_eq!(third.times(Ratio::whole(3)), Some(Ratio::whole(1)));
-        assert_eq!(third.plus(third).unwrap().to_string(), "2/3");
-        assert_eq!(third.checked_div(Ratio::whole(0)), None);
+        assert_eq!(
+            third.checked_mul(Ratio::from_integer(3)),
+            Some(Ratio::from_integer(1))
+        );
+        assert_eq!(third.checked_add(third).unwrap().to_string(), "2/3");
+        assert_eq!(third.checked_div(Ratio::from_integer(0)), None);
         assert_eq!(Ratio::power_of_ten(39), None);
         let large = Ratio::power_of_ten(38).unwrap();
-        assert_eq!(large.times(large), None);
+        assert_eq!(large.checked_mul(large), None);
         assert_eq!(
-            Ratio::whole(2).checked_pow(-3).unwrap().to_string(),
+            Ratio::from_integer(2).checked_pow(-3).unwrap().to_string(),
             "0.125"
         );
-        assert_eq!(Ratio::whole(2).checked_pow(200), None);
+        assert_eq!(Ratio::from_integer(2).checked_pow(200), None);
     }
 }

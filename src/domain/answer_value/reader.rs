@@ -35,7 +35,7 @@ const MAX_NAME_LENGTH: usize = 24;
 /// Maximum length of a case-sensitive symbol, in letters.
 const MAX_SYMBOL_LENGTH: usize = 2;
 /// Remarks in parentheses behind a number that leave it as it is.
-const REMARKS: &[&str] = &[
+const NEUTRAL_REMARKS: &[&str] = &[
     "rounded",
     "rounded up",
     "rounded down",
@@ -52,7 +52,7 @@ const REMARKS: &[&str] = &[
     "siehe oben",
 ];
 /// Maximum number of normalization passes over a text.
-const PASSES: usize = 8;
+const MAX_PASSES: usize = 8;
 
 /// Reads answers to a question.
 #[derive(Debug, Clone, Default)]
@@ -89,7 +89,7 @@ impl AnswerReader {
             option_values: Vec::new(),
             units: asked
                 .clone()
-                .filter_map(|word| ValueUnit::read(word))
+                .filter_map(|word| ValueUnit::parse(word))
                 .collect(),
             asks_percent: asked.clone().any(|word| {
                 let word = word.to_lowercase();
@@ -105,7 +105,7 @@ impl AnswerReader {
         let values = reader
             .options
             .iter()
-            .map(|(label, text)| (*label, reader.plain_value(text)));
+            .map(|(label, text)| (*label, reader.parse_plain(text)));
         reader.option_values = values
             .filter_map(|(label, value)| Some((label, value?)))
             .filter(|(_, value)| value.is_typed())
@@ -116,7 +116,7 @@ impl AnswerReader {
     /// Reads an answer's closing statement; none if there is none or it contradicts itself.
     pub fn read(&self, answer: &str) -> Option<AnswerValue> {
         let statement = closing::of(answer)?;
-        let value = self.value(&statement.text)?;
+        let value = self.parse_statement(&statement.text)?;
         if !matches!(value, AnswerValue::Choice(_)) && is_no_answer(&statement.text) {
             return None;
         }
@@ -125,69 +125,73 @@ impl AnswerReader {
 
     /// Returns the statement that `read` reads, without markup, as the answer spells it.
     pub fn final_statement(answer: &str) -> Option<String> {
-        let statement = markup::plain(&closing::of(answer)?.text);
+        let statement = markup::to_plain_text(&closing::of(answer)?.text);
         (!statement.is_empty()).then_some(statement)
     }
 
     /// Reads a statement that consists only of the answer.
-    pub fn value(&self, said: &str) -> Option<AnswerValue> {
+    pub fn parse_statement(&self, said: &str) -> Option<AnswerValue> {
         if said.len() > MAX_STATEMENT_LENGTH {
             return None;
         }
-        let plain = normalized(said);
-        match choices::chosen(&plain, &self.options) {
+        let plain = normalize(said);
+        match choices::chosen_option(&plain, &self.options) {
             OptionChoice::Label(label) => return Some(AnswerValue::Choice(label)),
             OptionChoice::Contradiction => return None,
             OptionChoice::Other => {}
         }
-        if let Some(labels) = choices::labels(&plain, &self.options) {
+        if let Some(labels) = choices::chosen_labels(&plain, &self.options) {
             return Some(AnswerValue::Text(labels));
         }
-        let value = self.plain_value(&plain)?;
+        let value = self.parse_plain(&plain)?;
         let mut same = self
             .option_values
             .iter()
-            .filter(|(_, option)| option.same(&value));
+            .filter(|(_, option)| option.has_same_value(&value));
         match (same.next(), same.next()) {
             (Some((label, _)), None) => Some(AnswerValue::Choice(*label)),
             _ => Some(value),
         }
     }
 
-    fn plain_value(&self, plain: &str) -> Option<AnswerValue> {
+    fn parse_plain(&self, plain: &str) -> Option<AnswerValue> {
         if plain.is_empty() {
             return None;
         }
         if let Some(answer) = choices::yes_or_no(plain) {
             return Some(AnswerValue::YesNo(answer));
         }
-        let in_digits = || self.asks_date.then(|| dates::in_digits(plain)).flatten();
-        if let Some(date) = dates::date(plain).or_else(in_digits) {
+        let in_digits = || {
+            self.asks_date
+                .then(|| dates::parse_compact_date(plain))
+                .flatten()
+        };
+        if let Some(date) = dates::parse_date(plain).or_else(in_digits) {
             return Some(AnswerValue::Date(date));
         }
-        if let Some(clock) = dates::clock(plain) {
+        if let Some(clock) = dates::parse_clock_time(plain) {
             return Some(AnswerValue::Clock(clock));
         }
-        if let Some(number) = self.number(plain) {
+        if let Some(number) = self.parse_number(plain) {
             // A date such as "5April".
-            let date = dates::date(&number.quantity.to_string());
+            let date = dates::parse_date(&number.quantity.to_string());
             return Some(date.map_or(AnswerValue::Number(number), AnswerValue::Date));
         }
-        Some(AnswerValue::Text(folded(plain)))
+        Some(AnswerValue::Text(fold_text(plain)))
     }
 
-    fn number(&self, plain: &str) -> Option<NumberValue> {
+    fn parse_number(&self, plain: &str) -> Option<NumberValue> {
         let (name, right) = match plain.split_once(['=', '≈']) {
-            Some((left, right)) if !left.trim().is_empty() => (name(left)?, right),
+            Some((left, right)) if !left.trim().is_empty() => (left_side_name(left)?, right),
             _ => (None, plain.strip_prefix('=').unwrap_or(plain)),
         };
-        let mut quantity = Quantity::read(without_remark(right), self.separators)?;
+        let mut quantity = Quantity::parse(strip_remark(right), self.separators)?;
         if self.is_pound_money && quantity.unit.base == "pound" {
             quantity.unit = ValueUnit::currency("gbp")?;
         }
         let is_unit_asked = match quantity.is_percent {
             true => self.asks_percent,
-            false => !quantity.unit.is_none() && self.names(&quantity.label),
+            false => !quantity.unit.is_none() && self.names_unit(&quantity.label),
         };
         Some(NumberValue {
             name,
@@ -197,22 +201,22 @@ impl AnswerReader {
     }
 
     // Whether the question names every word of a unit, in any spelling.
-    fn names(&self, label: &str) -> bool {
+    fn names_unit(&self, label: &str) -> bool {
         let is_named = |unit: &ValueUnit| {
             let same = |one: &&ValueUnit| one.base == unit.base && one.factor == unit.factor;
             self.units.iter().any(|one| same(&one))
         };
-        let whole = ValueUnit::read(label).is_some_and(|unit| is_named(&unit));
+        let whole = ValueUnit::parse(label).is_some_and(|unit| is_named(&unit));
         let mut words = label.split_whitespace().peekable();
         let each = words.peek().is_some()
-            && words.all(|word| ValueUnit::read(word).is_some_and(|unit| is_named(&unit)));
+            && words.all(|word| ValueUnit::parse(word).is_some_and(|unit| is_named(&unit)));
         whole || each
     }
 }
 
 /// Removes differences of spelling only. Keeps case in a text without a word of three or more letters, where it may
 /// distinguish symbols ("mg" and "Mg", "p" and "P"), except for the usual option labels, A to D.
-pub fn folded(plain: &str) -> String {
+pub fn fold_text(plain: &str) -> String {
     let has_word = plain
         .split(|c: char| !c.is_alphabetic())
         .any(|word| word.chars().count() > MAX_SYMBOL_LENGTH);
@@ -222,20 +226,20 @@ pub fn folded(plain: &str) -> String {
         false => plain.to_owned(),
     };
     match text.starts_with(['(', '[', '{']) {
-        true => listed(&text),
+        true => normalize_list(&text),
         false => text,
     }
 }
 
 // Returns the "12" of "12 (rounded)". Other text in parentheses may change the number: "12 (thousand)".
-fn without_remark(text: &str) -> &str {
+fn strip_remark(text: &str) -> &str {
     let split = text
         .trim_end()
         .strip_suffix(')')
         .and_then(|rest| rest.rsplit_once('('));
     let is_remark = |remark: &str| {
         let remark = remark.to_lowercase();
-        REMARKS.contains(&remark.as_str()) || remark.starts_with("see ")
+        NEUTRAL_REMARKS.contains(&remark.as_str()) || remark.starts_with("see ")
     };
     match split {
         Some((number, remark)) if is_remark(remark) => number.trim_end(),
@@ -244,7 +248,7 @@ fn without_remark(text: &str) -> &str {
 }
 
 // Turns "(1, 2)" into "(1,2)": removes spaces after commas and inside the brackets.
-fn listed(text: &str) -> String {
+fn normalize_list(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         let is_end = matches!(c, ',' | ';' | ')' | ']' | '}');
@@ -260,7 +264,7 @@ fn listed(text: &str) -> String {
 }
 
 // Reads the left side of an equation: a name, or none for a numeric expression ("2 + 3 = 5").
-fn name(left: &str) -> Option<Option<String>> {
+fn left_side_name(left: &str) -> Option<Option<String>> {
     let left = left.trim();
     let is_expression = |c: char| c.is_ascii_digit() || " .,+-−*×·/()^".contains(c);
     if left.chars().all(is_expression) {
@@ -292,10 +296,10 @@ fn named_choice(text: &str) -> Option<&str> {
 }
 
 // Removes markup and a leading article until nothing changes.
-fn normalized(said: &str) -> String {
+fn normalize(said: &str) -> String {
     let mut text = said.to_owned();
-    for _ in 0..PASSES {
-        let mut next = markup::plain(&text);
+    for _ in 0..MAX_PASSES {
+        let mut next = markup::to_plain_text(&text);
         if next.len() > 4 && next.is_char_boundary(4) && next[..4].eq_ignore_ascii_case("the ") {
             next = next[4..].to_owned();
         }

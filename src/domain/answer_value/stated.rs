@@ -1,14 +1,14 @@
 //! The number that a text states, as opposed to one that it negates, uses as a bound, or lists among several.
 
 use super::number_context::{
-    differ, is_bound, is_bound_behind, is_denied, is_in_prepositional_phrase, is_question,
-    is_refuted, joins,
+    is_bound, is_bound_behind, is_denied, is_different, is_in_prepositional_phrase,
+    is_joining_text, is_question, is_refuted,
 };
 use super::placed_number::{PlacedNumber, find_numbers};
 use super::{closing, dates, markup};
 
 /// Words with which a text retracts a number.
-const CORRECTIONS: &[&str] = &[
+const CORRECTION_WORDS: &[&str] = &[
     "no",
     "wait",
     "actually",
@@ -18,7 +18,7 @@ const CORRECTIONS: &[&str] = &[
     "moment",
 ];
 /// Words before an approximate number.
-const ABOUT: &[&str] = &[
+const ABOUT_WORDS: &[&str] = &[
     "about",
     "approximately",
     "approx.",
@@ -38,24 +38,24 @@ const ABOUT: &[&str] = &[
 pub fn last_stated(text: &str) -> Option<f64> {
     match closing::of(text) {
         Some(statement) if !statement.is_prose => {
-            let said = markup::plain(&statement.text);
-            leading(&said).unwrap_or_else(|| stated_in(&said))
+            let said = markup::to_plain_text(&statement.text);
+            leading_value(&said).unwrap_or_else(|| number_stated_in(&said))
         }
-        _ => stated_in(text),
+        _ => number_stated_in(text),
     }
 }
 
 // Returns the number that a statement begins with, or `Some(None)` if the statement does not assert it; `None` if
 // the statement begins with something else, such as an equation or a date.
-fn leading(said: &str) -> Option<Option<f64>> {
+fn leading_value(said: &str) -> Option<Option<f64>> {
     let all = find_numbers(said);
     let first = all.first()?;
     let before = said[..first.start].trim();
     let is_plain = !before.contains(char::is_alphabetic)
         || before.ends_with('=')
-        || ABOUT.contains(&before.to_lowercase().as_str());
+        || ABOUT_WORDS.contains(&before.to_lowercase().as_str());
     let rest = &said[first.end..];
-    if !is_plain || rest.contains(['=', '≈', '→']) || dates::date(said).is_some() {
+    if !is_plain || rest.contains(['=', '≈', '→']) || dates::parse_date(said).is_some() {
         return None;
     }
     let next = all.get(1);
@@ -69,7 +69,7 @@ fn leading(said: &str) -> Option<Option<f64>> {
         // A remark, as in "18 (not 20)".
         let is_aside = gap.starts_with(['(', '[']) || is_denied(gap);
         (gap.is_empty() || gap.chars().all(|c| "+*×·/÷^-−–—".contains(c)))
-            || (!is_aside && differ(first.number, next.number) && joins(gap))
+            || (!is_aside && is_different(first.number, next.number) && is_joining_text(gap))
     };
     let is_open = next.is_some_and(is_term)
         || is_refuted(gap, next.is_some())
@@ -79,8 +79,8 @@ fn leading(said: &str) -> Option<Option<f64>> {
     Some(Some(first.number).filter(|_| !is_open))
 }
 
-fn stated_in(text: &str) -> Option<f64> {
-    let short = without_asides(text);
+fn number_stated_in(text: &str) -> Option<f64> {
+    let short = remove_parentheses(text);
     let text = match find_numbers(&short).is_empty() {
         true => text,
         false => &short,
@@ -96,7 +96,7 @@ fn stated_in(text: &str) -> Option<f64> {
         let rest = &text[all[at].end..];
         let gap = &text[all[at].end..next.map_or(text.len(), |next| next.start)];
         let follows_denied = denied.last().copied().unwrap_or_default();
-        let is_joined = at > 0 && joins(between(at));
+        let is_joined = at > 0 && is_joining_text(between(at));
         denied.push(
             is_denied(between(at))
                 || is_question(rest)
@@ -110,11 +110,11 @@ fn stated_in(text: &str) -> Option<f64> {
         let (one, other) = (all[before].number, all[stated].number);
         // "May 4, 2026"
         let is_day_of_year = (1.0..=31.0).contains(&one) && (1000.0..3000.0).contains(&other);
-        !denied[before] && differ(one, other) && !is_day_of_year
+        !denied[before] && is_different(one, other) && !is_day_of_year
     };
     let is_one_of_several = stated
         .checked_sub(1)
-        .is_some_and(|before| is_open(before) && joins(between(stated)));
+        .is_some_and(|before| is_open(before) && is_joining_text(between(stated)));
     let next = all.get(stated + 1);
     let rest = &text[all[stated].end..next.map_or(text.len(), |next| next.start)];
     let is_bound = is_bound(between(stated)) || is_bound_behind(rest);
@@ -143,7 +143,7 @@ fn last_in_sentence<'a>(
 // Matches "12, no: 15".
 fn is_corrected(gap: &str) -> bool {
     let mut words = gap.split(|c: char| !c.is_alphanumeric());
-    words.any(|word| CORRECTIONS.contains(&word.to_lowercase().as_str()))
+    words.any(|word| CORRECTION_WORDS.contains(&word.to_lowercase().as_str()))
 }
 
 fn ends_sentence(text: &str) -> bool {
@@ -151,7 +151,7 @@ fn ends_sentence(text: &str) -> bool {
 }
 
 // Removes parenthesized text after a space, and reference marks such as "[1]".
-fn without_asides(text: &str) -> String {
+fn remove_parentheses(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(at) = rest.find(['(', '[']) {

@@ -342,12 +342,16 @@ fn spellings_of_one_value_are_the_same() {
         let reader = AnswerReader::new(question);
         for one in *spellings {
             for other in *spellings {
-                let read = |text: &str| reader.value(text).unwrap_or_else(|| panic!("{text}"));
+                let read = |text: &str| {
+                    reader
+                        .parse_statement(text)
+                        .unwrap_or_else(|| panic!("{text}"))
+                };
                 let (left, right) = (read(one), read(other));
                 // Answers that omit different things are compared through the complete spellings.
                 let is_partial = matches!((*one, *other), ("x = 1200", _) | (_, "x = 1200"));
                 assert!(
-                    left.same(&right) || is_partial,
+                    left.has_same_value(&right) || is_partial,
                     "{one} | {other}: {left:?} {right:?}"
                 );
                 pairs += usize::from(one != other);
@@ -355,9 +359,9 @@ fn spellings_of_one_value_are_the_same() {
         }
         let values: Vec<AnswerValue> = spellings
             .iter()
-            .filter_map(|text| reader.value(text))
+            .filter_map(|text| reader.parse_statement(text))
             .collect();
-        let groups = grouped(&values);
+        let groups = group_equal(&values);
         assert!(
             groups.iter().all(|group| *group == 0),
             "{spellings:?}: {groups:?}"
@@ -370,10 +374,10 @@ fn spellings_of_one_value_are_the_same() {
 fn what_may_differ_is_kept_apart() {
     for (question, one, other) in DIFFERENT {
         let reader = AnswerReader::new(question);
-        let (left, right) = (reader.value(one), reader.value(other));
+        let (left, right) = (reader.parse_statement(one), reader.parse_statement(other));
         if let (Some(left), Some(right)) = (&left, &right) {
             assert!(
-                !left.same(right) && !right.same(left),
+                !left.has_same_value(right) && !right.has_same_value(left),
                 "{one} | {other}: {left:?} {right:?}"
             );
         }
@@ -396,9 +400,9 @@ fn what_leaves_something_out_joins_only_what_agrees() {
     ] {
         let values: Vec<AnswerValue> = answers
             .iter()
-            .filter_map(|text| reader.value(text))
+            .filter_map(|text| reader.parse_statement(text))
             .collect();
-        assert_eq!(grouped(&values), groups, "{answers:?}");
+        assert_eq!(group_equal(&values), groups, "{answers:?}");
     }
 }
 
@@ -428,21 +432,21 @@ fn whole_answers_are_read_by_what_they_state_in_closing() {
             "{answer}"
         );
     }
-    assert!(all_same(NONE, &["a\nAnswer: $5", "b\nAnswer: 5 dollars"]).is_some());
-    assert_eq!(all_same(NONE, &["a\nAnswer: 5", "b\nAnswer: 6"]), None);
-    assert_eq!(all_same(NONE, &["Answer: 5"]), None);
+    assert!(common_value(NONE, &["a\nAnswer: $5", "b\nAnswer: 5 dollars"]).is_some());
+    assert_eq!(common_value(NONE, &["a\nAnswer: 5", "b\nAnswer: 6"]), None);
+    assert_eq!(common_value(NONE, &["Answer: 5"]), None);
     assert_eq!(
-        all_same(NONE, &["Answer: 5", "It depends.\nOn much."]),
+        common_value(NONE, &["Answer: 5", "It depends.\nOn much."]),
         None
     );
 }
 
 #[test]
 fn numerals_alone_are_numbers() {
-    assert_eq!(number("1,500"), number("1 500"));
-    assert_eq!(number("10³"), number("1000"));
-    assert_ne!(number("10²"), number("102"));
-    assert_eq!(number("5 km"), None);
+    assert_eq!(parse_number("1,500"), parse_number("1 500"));
+    assert_eq!(parse_number("10³"), parse_number("1000"));
+    assert_ne!(parse_number("10²"), parse_number("102"));
+    assert_eq!(parse_number("5 km"), None);
 }
 
 fn text() -> impl Strategy<Value = String> {
@@ -466,9 +470,9 @@ proptest! {
     #[test]
     fn the_normal_form_is_its_own(said in text(), question in text()) {
         let reader = AnswerReader::new(&question);
-        if let Some(value) = reader.value(&said) {
+        if let Some(value) = reader.parse_statement(&said) {
             let form = value.to_string();
-            let again = reader.value(&form);
+            let again = reader.parse_statement(&form);
             prop_assert_eq!(again.map(|value| value.to_string()), Some(form));
         }
     }
@@ -476,9 +480,9 @@ proptest! {
     #[test]
     fn sameness_is_symmetric(one in text(), other in text(), question in text()) {
         let reader = AnswerReader::new(&question);
-        if let (Some(left), Some(right)) = (reader.value(&one), reader.value(&other)) {
-            prop_assert_eq!(left.same(&right), right.same(&left));
-            prop_assert!(left.same(&left));
+        if let (Some(left), Some(right)) = (reader.parse_statement(&one), reader.parse_statement(&other)) {
+            prop_assert_eq!(left.has_same_value(&right), right.has_same_value(&left));
+            prop_assert!(left.has_same_value(&left));
         }
     }
 
@@ -489,7 +493,7 @@ proptest! {
         AnswerReader::final_statement(&one);
         numbers_in(&one);
         last_stated(&one);
-        number(&one);
-        all_same(&other, &[&one, &other, &one]);
+        parse_number(&one);
+        common_value(&other, &[&one, &other, &one]);
     }
 }

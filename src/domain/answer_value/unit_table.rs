@@ -5,7 +5,7 @@
 pub(super) type UnitRow = (&'static str, i64, i64, &'static [&'static str]);
 
 /// Units and their size in base units.
-pub(super) const UNITS: &[UnitRow] = &[
+pub(super) const UNIT_TABLE: &[UnitRow] = &[
     (
         "s",
         1,
@@ -263,5 +263,5 @@ pub(super) const CURRENCIES: &[(&str, &[&str])] = &[
 ];
 
 /// Speeds that have their own name: the name, the unit above the line, and the unit below it.
-pub(super) const SPEEDS: &[(&str, &str, &str)] =
+pub(super) const SPEED_UNITS: &[(&str, &str, &str)] =
     &[("mph", "mi", "h"), ("kph", "km", "h"), ("kmh", "km", "h")];

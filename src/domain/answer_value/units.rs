@@ -3,7 +3,7 @@
 //! are not converted because their size depends on something that the answer does not say.
 
 use super::ratio::Ratio;
-use super::unit_table::{CURRENCIES, SPEEDS, UNITS};
+use super::unit_table::{CURRENCIES, SPEED_UNITS, UNIT_TABLE};
 
 /// A unit: its base unit and its size in base units.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,7 +21,7 @@ const MAX_SYMBOL_LENGTH: usize = 2;
 /// Maximum length in characters of an unlisted word that may be a case-sensitive symbol ("Cal" and "cal").
 const MAX_UNKNOWN_SYMBOL_LENGTH: usize = 3;
 /// Words that no unit contains, as in "5 or six", "5 is wrong", and "5 at most".
-const NO_UNIT: &[&str] = &[
+const NON_UNIT_WORDS: &[&str] = &[
     "or",
     "nor",
     "not",
@@ -63,7 +63,7 @@ const MAX_UNIT_LENGTH: usize = 40;
 impl ValueUnit {
     /// Returns the unit of a number that has none.
     pub const fn none() -> Self {
-        Self::named(String::new())
+        Self::unlisted(String::new())
     }
 
     /// Whether there is no unit.
@@ -73,7 +73,7 @@ impl ValueUnit {
 
     /// Reads a unit: a known name or symbol, a ratio of two units, or else one to three words, which equal only
     /// themselves. None if the text cannot be a unit.
-    pub fn read(text: &str) -> Option<Self> {
+    pub fn parse(text: &str) -> Option<Self> {
         let text = text.trim();
         if text.is_empty() {
             return Some(Self::none());
@@ -81,13 +81,13 @@ impl ValueUnit {
         if text.len() > MAX_UNIT_LENGTH {
             return None;
         }
-        if let Some(known) = Self::known(text) {
+        if let Some(known) = Self::find_listed(text) {
             return Some(known);
         }
         let ratio = text.split_once('/').or_else(|| text.split_once(" per "));
         match ratio {
-            Some((above, below)) => Self::ratio(above, below),
-            None => Self::words(text).map(Self::named),
+            Some((above, below)) => Self::parse_ratio(above, below),
+            None => Self::normalize_words(text).map(Self::unlisted),
         }
     }
 
@@ -100,7 +100,7 @@ impl ValueUnit {
             .find(|(_, names)| names.contains(&lower))?;
         Some(Self {
             is_money: true,
-            ..Self::named((*code).to_owned())
+            ..Self::unlisted((*code).to_owned())
         })
     }
 
@@ -109,15 +109,15 @@ impl ValueUnit {
     pub fn read_case_insensitive(text: &str) -> Option<Self> {
         let lower = text.to_lowercase();
         let is_name = |known: &&str| known.to_lowercase() == lower;
-        let listed = UNITS
+        let listed = UNIT_TABLE
             .iter()
             .find_map(|(.., names)| names.iter().find(|name| is_name(name)));
-        Self::known(listed.unwrap_or(&text))
+        Self::find_listed(listed.unwrap_or(&text))
     }
 
     /// Whether it is in the tables of units and currencies, or is a ratio of two units.
     pub fn is_listed(&self) -> bool {
-        let is_base = |base: &str| UNITS.iter().any(|(known, ..)| *known == base);
+        let is_base = |base: &str| UNIT_TABLE.iter().any(|(known, ..)| *known == base);
         let is_currency = |base: &str| CURRENCIES.iter().any(|(code, _)| *code == base);
         let mut bases = self.base.split('/');
         !self.is_none() && bases.all(|base| is_base(base) || is_currency(base))
@@ -132,15 +132,15 @@ impl ValueUnit {
         })
     }
 
-    fn known(text: &str) -> Option<Self> {
+    fn find_listed(text: &str) -> Option<Self> {
         if let Some(currency) = Self::currency(text) {
             return Some(currency);
         }
         let text = text.trim_end_matches('.').replace("° ", "°");
         let text = text.as_str();
         let lower = text.to_lowercase();
-        if let Some((_, above, below)) = SPEEDS.iter().find(|(name, ..)| *name == lower) {
-            return Self::known(above)?.per(&Self::known(below)?);
+        if let Some((_, above, below)) = SPEED_UNITS.iter().find(|(name, ..)| *name == lower) {
+            return Self::find_listed(above)?.per(&Self::find_listed(below)?);
         }
         let name = lower
             .strip_prefix("degrees ")
@@ -150,7 +150,7 @@ impl ValueUnit {
         let is_name = |known: &str| {
             known == text || (name.chars().count() > MAX_SYMBOL_LENGTH && known == name)
         };
-        let row = UNITS
+        let row = UNIT_TABLE
             .iter()
             .find(|(.., names)| names.iter().any(|known| is_name(known)))?;
         Some(Self {
@@ -160,17 +160,17 @@ impl ValueUnit {
         })
     }
 
-    fn ratio(above: &str, below: &str) -> Option<Self> {
+    fn parse_ratio(above: &str, below: &str) -> Option<Self> {
         if below.contains('/') {
             return None;
         }
-        let (above, below) = (Self::read(above)?, Self::read(below)?);
+        let (above, below) = (Self::parse(above)?, Self::parse(below)?);
         let both = !above.is_none() && !below.is_none();
         both.then(|| above.per(&below)).flatten()
     }
 
     // Returns the words in lowercase, with plain plurals in "s" made singular.
-    fn words(text: &str) -> Option<String> {
+    fn normalize_words(text: &str) -> Option<String> {
         let words: Vec<&str> = text.split_whitespace().collect();
         let is_word = |word: &&str| {
             let letters = word.trim_end_matches('.');
@@ -178,7 +178,7 @@ impl ValueUnit {
                 && letters.chars().all(|c| c.is_alphabetic() || c == '-')
                 && letters.starts_with(char::is_alphabetic)
         };
-        let is_excluded = |word: &&str| NO_UNIT.contains(&word.to_lowercase().as_str());
+        let is_excluded = |word: &&str| NON_UNIT_WORDS.contains(&word.to_lowercase().as_str());
         if words.len() > MAX_WORDS || !words.iter().all(is_word) || words.iter().any(is_excluded) {
             return None;
         }
@@ -197,14 +197,14 @@ impl ValueUnit {
         let folded: Vec<String> = words.iter().map(fold).collect();
         let folded = folded.join(" ");
         // A symbol in the wrong case, such as M, is not the unit of the lowercase letter.
-        let is_taken = Self::known(&folded).is_some() && Self::known(text).is_none();
+        let is_taken = Self::find_listed(&folded).is_some() && Self::find_listed(text).is_none();
         Some(if is_taken { text.to_owned() } else { folded })
     }
 
-    const fn named(base: String) -> Self {
+    const fn unlisted(base: String) -> Self {
         Self {
             base,
-            factor: Ratio::whole(1),
+            factor: Ratio::from_integer(1),
             is_money: false,
         }
     }
@@ -216,7 +216,7 @@ mod tests {
 
     #[test]
     fn a_name_belongs_to_one_unit() {
-        let names = UNITS.iter().flat_map(|(.., names)| names.iter());
+        let names = UNIT_TABLE.iter().flat_map(|(.., names)| names.iter());
         let names = names.chain(CURRENCIES.iter().flat_map(|(_, names)| names.iter()));
         let mut seen = std::collections::BTreeSet::new();
         for name in names {
@@ -245,7 +245,7 @@ mod tests {
             ("Cal", "Cal", "1"),
             ("", "", "1"),
         ] {
-            let unit = ValueUnit::read(text).expect(text);
+            let unit = ValueUnit::parse(text).expect(text);
             assert_eq!(
                 (unit.base.as_str(), unit.factor.to_string().as_str()),
                 (base, factor),
@@ -263,7 +263,7 @@ mod tests {
             "2 m",
             "a/b/c",
         ] {
-            assert_eq!(ValueUnit::read(text), None, "{text}");
+            assert_eq!(ValueUnit::parse(text), None, "{text}");
         }
     }
 }

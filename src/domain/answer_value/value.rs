@@ -35,9 +35,9 @@ pub struct NumberValue {
 impl AnswerValue {
     /// Whether two answers have the same value. Symmetric but not transitive: a number without a unit may equal
     /// two that differ from each other ("5", "$5", and "5 €"). For more than two answers, use `grouped`.
-    pub fn same(&self, other: &Self) -> bool {
+    pub fn has_same_value(&self, other: &Self) -> bool {
         match (self, other) {
-            (Self::Number(one), Self::Number(other)) => one.same(other),
+            (Self::Number(one), Self::Number(other)) => one.has_same_value(other),
             _ => self == other,
         }
     }
@@ -57,7 +57,7 @@ impl AnswerValue {
 }
 
 impl NumberValue {
-    fn same(&self, other: &Self) -> bool {
+    fn has_same_value(&self, other: &Self) -> bool {
         let named = self.name.is_none() || other.name.is_none() || self.name == other.name;
         let (ours, theirs) = (&self.quantity, &other.quantity);
         let equal = ours.unit.base == theirs.unit.base && ours.amount == theirs.amount;
@@ -72,7 +72,7 @@ impl NumberValue {
     fn says_only_the_number_of(&self, other: &Self) -> bool {
         let is_bare = self.quantity.unit.is_none() && !self.quantity.is_percent;
         let may_drop = other.quantity.unit.is_money || other.is_unit_asked;
-        is_bare && may_drop && other.quantity.written == Some(self.quantity.amount)
+        is_bare && may_drop && other.quantity.written_amount == Some(self.quantity.amount)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::ratio::Ratio;
 
-const WORDS: &[(&str, i64)] = &[
+const SMALL_NUMBERS: &[(&str, i64)] = &[
     ("zero", 0),
     ("one", 1),
     ("two", 2),
@@ -38,7 +38,7 @@ const WORDS: &[(&str, i64)] = &[
     ("zwölf", 12),
 ];
 
-const TENS: &[(&str, i64)] = &[
+const TENS_WORDS: &[(&str, i64)] = &[
     ("twenty", 20),
     ("thirty", 30),
     ("forty", 40),
@@ -49,7 +49,7 @@ const TENS: &[(&str, i64)] = &[
     ("ninety", 90),
 ];
 
-const PARTS: &[(&str, i64)] = &[
+const FRACTION_WORDS: &[(&str, i64)] = &[
     ("half", 2),
     ("halves", 2),
     ("third", 3),
@@ -61,10 +61,10 @@ const PARTS: &[(&str, i64)] = &[
 ];
 
 /// Words that multiply within a number in words.
-const LARGE: &[(&str, i64)] = &[("hundred", 100), ("thousand", 1_000)];
+const LARGE_SCALES: &[(&str, i64)] = &[("hundred", 100), ("thousand", 1_000)];
 
 /// Words that multiply the number before them.
-const SCALES: &[(&str, i64)] = &[
+const SCALE_WORDS: &[(&str, i64)] = &[
     ("dozen", 12),
     ("hundred", 100),
     ("thousand", 1_000),
@@ -87,11 +87,11 @@ const SCALES: &[(&str, i64)] = &[
 ];
 
 /// Reads the number in words at the start of a text, and returns it with the rest of the text.
-pub fn leading(text: &str) -> Option<(Ratio, &str)> {
-    let (first, rest) = word(text)?;
+pub fn leading_number(text: &str) -> Option<(Ratio, &str)> {
+    let (first, rest) = next_word(text)?;
     let first = first.to_lowercase();
-    if let Some(part) = find(PARTS, &first).filter(|_| first == "half") {
-        let (article, after) = word(rest).unwrap_or(("", rest));
+    if let Some(part) = look_up(FRACTION_WORDS, &first).filter(|_| first == "half") {
+        let (article, after) = next_word(rest).unwrap_or(("", rest));
         let rest = match article {
             "a" | "an" => after,
             _ => rest,
@@ -101,38 +101,43 @@ pub fn leading(text: &str) -> Option<(Ratio, &str)> {
     let (number, rest) = match first.as_str() {
         // "a" counts only before certain words: "a dozen", "a third".
         "a" | "an" => {
-            let (next, _) = word(rest)?;
+            let (next, _) = next_word(rest)?;
             let next = next.to_lowercase();
-            find(SCALES, &next).or_else(|| find(PARTS, &next))?;
+            look_up(SCALE_WORDS, &next).or_else(|| look_up(FRACTION_WORDS, &next))?;
             (1, rest)
         }
-        _ => counted(&first, rest)?,
+        _ => hundreds_after(&first, rest)?,
     };
-    let (number, rest) = compounded(number, rest);
-    match word(rest).and_then(|(next, rest)| Some((find(PARTS, &next.to_lowercase())?, rest))) {
+    let (number, rest) = compound_number(number, rest);
+    match next_word(rest)
+        .and_then(|(next, rest)| Some((look_up(FRACTION_WORDS, &next.to_lowercase())?, rest)))
+    {
         Some((part, rest)) => Some((Ratio::new(number.into(), part.into())?, rest)),
-        None => Some((Ratio::whole(number), rest)),
+        None => Some((Ratio::from_integer(number), rest)),
     }
 }
 
 /// Reads a scale word at the start of a text ("million"), and returns its factor with the rest of the text.
-pub fn scale(text: &str) -> Option<(Ratio, &str)> {
-    let (word, rest) = word(text)?;
-    let factor = find(SCALES, &word.to_lowercase())?;
-    Some((Ratio::whole(factor), rest.strip_prefix('.').unwrap_or(rest)))
+pub fn leading_scale(text: &str) -> Option<(Ratio, &str)> {
+    let (word, rest) = next_word(text)?;
+    let factor = look_up(SCALE_WORDS, &word.to_lowercase())?;
+    Some((
+        Ratio::from_integer(factor),
+        rest.strip_prefix('.').unwrap_or(rest),
+    ))
 }
 
 /// Whether a word is or contains a number: "5", "3rd", "five".
 pub fn is_numeral(word: &str) -> bool {
-    word.contains(|c: char| c.is_ascii_digit()) || leading(word).is_some()
+    word.contains(|c: char| c.is_ascii_digit()) || leading_number(word).is_some()
 }
 
 // Adds the words that continue a number, such as "hundred and twenty thousand" after "one".
-fn compounded(first: i64, rest: &str) -> (i64, &str) {
+fn compound_number(first: i64, rest: &str) -> (i64, &str) {
     let (mut whole, mut group, mut rest) = (0, first, rest);
-    while let Some((next, after)) = word(rest) {
+    while let Some((next, after)) = next_word(rest) {
         let next = next.to_lowercase();
-        match find(LARGE, &next) {
+        match look_up(LARGE_SCALES, &next) {
             Some(100) if (1..100).contains(&group) => group *= 100,
             Some(large) if large > 100 && (1..1_000).contains(&group) => {
                 whole += group * large;
@@ -142,11 +147,12 @@ fn compounded(first: i64, rest: &str) -> (i64, &str) {
         }
         rest = after;
         // "hundred and twenty", "thousand two hundred"
-        let following = match word(rest) {
+        let following = match next_word(rest) {
             Some(("and", after)) => after,
             _ => rest,
         };
-        let part = word(following).and_then(|(next, after)| counted(&next.to_lowercase(), after));
+        let part = next_word(following)
+            .and_then(|(next, after)| hundreds_after(&next.to_lowercase(), after));
         if let Some((part, after)) = part {
             let is_free = group % 100 == 0 && (part < 100) && (group == 0 || part > 0);
             if !is_free {
@@ -158,29 +164,31 @@ fn compounded(first: i64, rest: &str) -> (i64, &str) {
     (whole + group, rest)
 }
 
-fn counted<'a>(first: &str, rest: &'a str) -> Option<(i64, &'a str)> {
-    if let Some(number) = find(WORDS, first) {
+fn hundreds_after<'a>(first: &str, rest: &'a str) -> Option<(i64, &'a str)> {
+    if let Some(number) = look_up(SMALL_NUMBERS, first) {
         return Some((number, rest));
     }
     let (tens, ones) = first.split_once('-').unwrap_or((first, ""));
-    let tens = find(TENS, tens)?;
+    let tens = look_up(TENS_WORDS, tens)?;
     if !ones.is_empty() {
-        let ones = find(WORDS, ones).filter(|ones| (1..10).contains(ones))?;
+        let ones = look_up(SMALL_NUMBERS, ones).filter(|ones| (1..10).contains(ones))?;
         return Some((tens + ones, rest));
     }
-    match word(rest).and_then(|(next, rest)| Some((find(WORDS, &next.to_lowercase())?, rest))) {
+    match next_word(rest)
+        .and_then(|(next, rest)| Some((look_up(SMALL_NUMBERS, &next.to_lowercase())?, rest)))
+    {
         Some((ones, rest)) if (1..10).contains(&ones) => Some((tens + ones, rest)),
         _ => Some((tens, rest)),
     }
 }
 
-fn find(table: &[(&str, i64)], word: &str) -> Option<i64> {
+fn look_up(table: &[(&str, i64)], word: &str) -> Option<i64> {
     let row = table.iter().find(|(name, _)| *name == word)?;
     Some(row.1)
 }
 
 // Splits off the first word, including its hyphens.
-fn word(text: &str) -> Option<(&str, &str)> {
+fn next_word(text: &str) -> Option<(&str, &str)> {
     let text = text.trim_start();
     let end = text
         .find(|c: char| !(c.is_alphabetic() || c == '-'))
@@ -211,7 +219,7 @@ mod tests {
             ("a dozen eggs", "1", " dozen eggs"),
             ("zwölf", "12", ""),
         ] {
-            let (read, after) = leading(text).expect(text);
+            let (read, after) = leading_number(text).expect(text);
             assert_eq!((read.to_string().as_str(), after), (value, rest), "{text}");
         }
         for text in [
@@ -223,9 +231,12 @@ mod tests {
             "Onegin",
             "second",
         ] {
-            assert_eq!(leading(text), None, "{text}");
+            assert_eq!(leading_number(text), None, "{text}");
         }
-        assert_eq!(scale("Mio. Euro"), Some((Ratio::whole(1_000_000), " Euro")));
-        assert_eq!(scale("dozens"), None);
+        assert_eq!(
+            leading_scale("Mio. Euro"),
+            Some((Ratio::from_integer(1_000_000), " Euro"))
+        );
+        assert_eq!(leading_scale("dozens"), None);
     }
 }

@@ -11,7 +11,7 @@ const MIN_CAST: usize = 2;
 pub const MIN_DECIDED: u32 = 20;
 
 /// When the rate is shown, for users.
-pub const RULE: &str = "votes on the cases of your experiments that have an expected answer, scored by a rule; each question counts once, with its newest vote; votes with fewer than two readable answers and votes that ended in a tie are not counted; shown from 20 decided votes on; the interval is Clopper and Pearson's at 95 %";
+pub const ACCURACY_RULE: &str = "votes on the cases of your experiments that have an expected answer, scored by a rule; each question counts once, with its newest vote; votes with fewer than two readable answers and votes that ended in a tie are not counted; shown from 20 decided votes on; the interval is Clopper and Pearson's at 95 %";
 
 /// A vote on a case with a known answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,20 +19,20 @@ pub struct CaseVote {
     /// The question; equal for cases that ask the same question.
     pub question: String,
     /// Number of readable votes.
-    pub cast: usize,
+    pub votes_cast: usize,
     /// Whether the vote ended in a tie.
     pub is_tie: bool,
     /// Whether the winner was the expected answer.
-    pub is_right: bool,
+    pub is_correct: bool,
 }
 
 /// Results of votes on cases with a known answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct VoteCalibration {
     /// Votes in which one choice had the most votes.
-    pub decided: u32,
+    pub decided_votes: u32,
     /// Decided votes whose winner was the expected answer.
-    pub right: u32,
+    pub correct: u32,
     /// Votes that ended in a tie.
     pub ties: u32,
 }
@@ -44,8 +44,8 @@ impl VoteCalibration {
         let mut calibration = Self::default();
         let mut known = BTreeSet::new();
         for vote in newest_first {
-            if vote.cast >= MIN_CAST && known.insert(vote.question) {
-                calibration.add(vote.is_tie, vote.is_right);
+            if vote.votes_cast >= MIN_CAST && known.insert(vote.question) {
+                calibration.add(vote.is_tie, vote.is_correct);
             }
         }
         calibration
@@ -56,22 +56,26 @@ impl VoteCalibration {
         if is_tie {
             self.ties += 1;
         } else {
-            self.decided += 1;
-            self.right += u32::from(is_right);
+            self.decided_votes += 1;
+            self.correct += u32::from(is_right);
         }
     }
 
     /// Exact 95% confidence interval of the rate at which decided votes are right.
     pub fn interval(self) -> (f64, f64) {
-        proportions::exact(u64::from(self.right), u64::from(self.decided), 0.95)
+        proportions::clopper_pearson_interval(
+            u64::from(self.correct),
+            u64::from(self.decided_votes),
+            0.95,
+        )
     }
 
     /// Describes the rate in a sentence; none until there are enough decided votes.
     pub fn sentence(self) -> Option<String> {
-        if self.decided < MIN_DECIDED {
+        if self.decided_votes < MIN_DECIDED {
             return None;
         }
-        let part = f64::from(self.right) / f64::from(self.decided);
+        let part = f64::from(self.correct) / f64::from(self.decided_votes);
         let ties = match self.ties {
             0 => String::new(),
             1 => "; 1 more vote was a tie".to_owned(),
@@ -82,8 +86,8 @@ impl VoteCalibration {
             "Panels decided {} % right where they decided ({} of {} votes of all your panels on different questions with a known \
              answer{ties}); the true rate is likely between {} and {} %.",
             (part * 100.0).round(),
-            self.right,
-            self.decided,
+            self.correct,
+            self.decided_votes,
             (from * 100.0).floor(),
             (to * 100.0).ceil()
         ))
@@ -99,14 +103,14 @@ mod tests {
     fn repeats_and_single_answers_are_not_counted() {
         let vote = |question: usize, cast: usize, is_right: bool| CaseVote {
             question: format!("case {question}"),
-            cast,
+            votes_cast: cast,
             is_tie: false,
-            is_right,
+            is_correct: is_right,
         };
         let single = (0..12).map(|at| vote(at, 1, true));
         let repeats = (0..27).map(|at| vote(at % 9, 3, at < 9 && at > 0));
         let votes = VoteCalibration::of(single.chain(repeats));
-        assert_eq!((votes.decided, votes.right), (9, 8));
+        assert_eq!((votes.decided_votes, votes.correct), (9, 8));
         assert_eq!(votes.sentence(), None);
     }
 
@@ -129,6 +133,6 @@ mod tests {
             sentence.ends_with("likely between 45 and 89 %."),
             "{sentence}"
         );
-        assert!(RULE.contains(&MIN_DECIDED.to_string()));
+        assert!(ACCURACY_RULE.contains(&MIN_DECIDED.to_string()));
     }
 }

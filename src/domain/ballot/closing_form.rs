@@ -24,11 +24,14 @@ impl ClosingForm {
             Self::Hashes
         } else if wording.contains("\\boxed") {
             Self::Boxed
-        } else if demands(wording, AS_JSON) {
+        } else if demands_any(wording, JSON_PHRASES) {
             Self::Json
         } else if let Some(instruction) = instruction(wording) {
             let words = words_of(instruction);
-            match words.iter().any(|word| NUMBERS.contains(&word.as_str())) {
+            match words
+                .iter()
+                .any(|word| NUMBER_PHRASES.contains(&word.as_str()))
+            {
                 true => Self::Number,
                 false => Self::Bare,
             }
@@ -39,10 +42,10 @@ impl ClosingForm {
 }
 
 /// Verbs that demand a form of the answer, and what follows them.
-const DEMANDS: &[&str] = &["reply", "respond", "answer", "output", "return", "give"];
+const DEMAND_PHRASES: &[&str] = &["reply", "respond", "answer", "output", "return", "give"];
 /// Number of words before a verb that are searched for a negation.
-const NEAR: usize = 3;
-const ALONE: &[&str] = &[
+const MAX_WORD_DISTANCE: usize = 3;
+const ALONE_PHRASES: &[&str] = &[
     " with only",
     " only",
     " with just",
@@ -56,7 +59,7 @@ const ALONE: &[&str] = &[
     " with one letter",
     " in one word",
 ];
-const AS_JSON: &[&str] = &[
+const JSON_PHRASES: &[&str] = &[
     " as json",
     " in json",
     " with json",
@@ -70,11 +73,11 @@ const AS_JSON: &[&str] = &[
 ];
 
 /// Words that mean a number.
-const NUMBERS: &[&str] = &[
+const NUMBER_PHRASES: &[&str] = &[
     "number", "integer", "figure", "digit", "zahl", "nombre", "número", "numero", "numeral",
 ];
 /// Words that mean another short answer.
-const SHORT: &[&str] = &[
+const SHORT_PHRASES: &[&str] = &[
     "letter",
     "word",
     "answer",
@@ -101,7 +104,7 @@ const SHORT: &[&str] = &[
     "respuesta",
 ];
 /// Words that exclude anything else.
-const RESTRICTORS: &[&str] = &[
+const RESTRICTING_WORDS: &[&str] = &[
     "only",
     "just",
     "nothing",
@@ -114,7 +117,7 @@ const RESTRICTORS: &[&str] = &[
     "solamente",
 ];
 /// Other words in an instruction such as "Please give me only the final number, nothing else".
-const FILLERS: &[&str] = &[
+const FILLER_WORDS: &[&str] = &[
     "please",
     "reply",
     "respond",
@@ -182,20 +185,25 @@ const FILLERS: &[&str] = &[
 // such as "reply" followed by "only".
 fn instruction(wording: &str) -> Option<&str> {
     let mut sentences = wording.split_inclusive(['.', '!', '?', ';', '\n']);
-    sentences.find(|sentence| is_instruction(sentence) || demands(sentence, ALONE))
+    sentences.find(|sentence| is_instruction(sentence) || demands_any(sentence, ALONE_PHRASES))
 }
 
 fn is_instruction(sentence: &str) -> bool {
     let words = words_of(sentence);
     let any = |known: &[&str]| words.iter().any(|word| known.contains(&word.as_str()));
     let is_known = |word: &String| {
-        [NUMBERS, SHORT, RESTRICTORS, FILLERS]
-            .iter()
-            .any(|known| known.contains(&word.as_str()))
+        [
+            NUMBER_PHRASES,
+            SHORT_PHRASES,
+            RESTRICTING_WORDS,
+            FILLER_WORDS,
+        ]
+        .iter()
+        .any(|known| known.contains(&word.as_str()))
     };
     !sentence.trim_end().ends_with('?')
-        && any(RESTRICTORS)
-        && (any(NUMBERS) || any(SHORT))
+        && any(RESTRICTING_WORDS)
+        && (any(NUMBER_PHRASES) || any(SHORT_PHRASES))
         && words.iter().all(is_known)
 }
 
@@ -206,14 +214,14 @@ fn words_of(text: &str) -> Vec<String> {
 }
 
 // Whether one of the verbs is followed by one of these phrases. ASCII case only, so that offsets stay the same.
-fn demands(wording: &str, phrases: &[&str]) -> bool {
+fn demands_any(wording: &str, phrases: &[&str]) -> bool {
     let lower = wording.to_ascii_lowercase();
     let is_condition = |rest: &str| {
         [" only if", " only when", " only after"]
             .iter()
             .any(|one| rest.starts_with(one))
     };
-    DEMANDS.iter().any(|verb| {
+    DEMAND_PHRASES.iter().any(|verb| {
         lower.match_indices(verb).any(|(at, _)| {
             let is_word = !lower[..at].ends_with(|c: char| c.is_alphanumeric());
             let rest = &lower[at + verb.len()..];
@@ -227,7 +235,7 @@ fn demands(wording: &str, phrases: &[&str]) -> bool {
 fn is_denied(before: &str) -> bool {
     let sentence = before.rsplit(['.', '!', '?', ';', ',', ':', '\n']).next();
     let words = sentence.unwrap_or_default().split_whitespace().rev();
-    words.take(NEAR).any(|word| {
+    words.take(MAX_WORD_DISTANCE).any(|word| {
         matches!(word, "not" | "never" | "without" | "cannot" | "dont")
             || word.ends_with("n't")
             || word.ends_with("n’t")
@@ -235,7 +243,7 @@ fn is_denied(before: &str) -> bool {
 }
 
 /// Returns the only key of the object that the wording shows or names ('with key "total"'), or else "answer".
-pub fn key_in(wording: &str) -> String {
+pub fn json_key_in(wording: &str) -> String {
     let shown = wording.find('{').and_then(|at| {
         let key = wording[at + 1..].trim_start().strip_prefix('"')?;
         let (key, rest) = key.split_once('"')?;
@@ -319,7 +327,7 @@ mod tests {
             ("Answer in JSON with key \"a\" and key \"b\".", "answer"),
             ("Which key opens it? Answer in JSON.", "answer"),
         ] {
-            assert_eq!(key_in(wording), key, "{wording}");
+            assert_eq!(json_key_in(wording), key, "{wording}");
         }
     }
 }

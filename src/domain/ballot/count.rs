@@ -20,26 +20,26 @@ pub struct BallotCount {
     /// All choices, most votes first; equal counts in panel order.
     pub choices: Vec<VoteChoice>,
     /// Members whose answer could not be read.
-    pub unread: Vec<usize>,
+    pub unreadable: Vec<usize>,
 }
 
 impl BallotCount {
     /// Number of choices that share the highest count; more than one means a tie.
-    pub fn leaders(&self) -> usize {
+    pub fn leader_count(&self) -> usize {
         let most = self.choices.first().map_or(0, |choice| choice.voters.len());
         let leads = |choice: &&VoteChoice| choice.voters.len() == most;
         self.choices.iter().take_while(leads).count()
     }
 
     /// Number of readable votes.
-    pub fn cast(&self) -> usize {
+    pub fn votes_cast(&self) -> usize {
         self.choices.iter().map(|choice| choice.voters.len()).sum()
     }
 }
 
 impl VoteChoice {
     /// The voters' letters: "A, C".
-    pub fn letters(&self) -> String {
+    pub fn voter_letters(&self) -> String {
         let letters: Vec<String> = self
             .voters
             .iter()
@@ -54,19 +54,19 @@ pub fn count(question: &str, answers: &[(usize, &str)]) -> Option<BallotCount> {
     let reader = AnswerReader::new(question);
     let mut tally = BallotCount {
         choices: Vec::new(),
-        unread: Vec::new(),
+        unreadable: Vec::new(),
     };
     let (mut values, mut voters) = (Vec::new(), Vec::new());
     for (member, text) in answers {
         match reader.read(text) {
             Some(value) => {
-                voters.push((*member, shown(&value, text)));
+                voters.push((*member, display_text(&value, text)));
                 values.push(value);
             }
-            None => tally.unread.push(*member),
+            None => tally.unreadable.push(*member),
         }
     }
-    let groups = answer_value::grouped(&values);
+    let groups = answer_value::group_equal(&values);
     for ((group, value), (member, label)) in groups.into_iter().zip(values).zip(voters) {
         match tally.choices.get_mut(group) {
             Some(choice) => {
@@ -88,13 +88,13 @@ pub fn count(question: &str, answers: &[(usize, &str)]) -> Option<BallotCount> {
 }
 
 /// Returns the choice that an answer states, normalized for comparison.
-pub fn choice(question: &str, answer: &str) -> Option<String> {
+pub fn choice_of(question: &str, answer: &str) -> Option<String> {
     AnswerReader::new(question)
         .read(answer)
         .map(|value| value.to_string())
 }
 
-fn shown(value: &AnswerValue, answer: &str) -> String {
+fn display_text(value: &AnswerValue, answer: &str) -> String {
     match value {
         AnswerValue::Choice(_) | AnswerValue::YesNo(_) => value.to_string(),
         _ => AnswerReader::final_statement(answer).unwrap_or_else(|| value.to_string()),
@@ -105,15 +105,19 @@ fn shown(value: &AnswerValue, answer: &str) -> String {
 mod tests {
     use super::*;
 
-    const TEA: &str = "What is best?\nA) tea\nB) black coffee\nC) water";
+    const CHOICE_QUESTION: &str = "What is best?\nA) tea\nB) black coffee\nC) water";
 
     #[test]
     fn answers_come_into_one_form() {
         for (question, answer, expected) in [
-            (TEA, "Because …\n\n**Answer: B**", Some("B")),
-            (TEA, "Final answer: (b) black coffee.", Some("B")),
-            (TEA, "Answer: black coffee", Some("B")),
-            (TEA, "option c", Some("C")),
+            (CHOICE_QUESTION, "Because …\n\n**Answer: B**", Some("B")),
+            (
+                CHOICE_QUESTION,
+                "Final answer: (b) black coffee.",
+                Some("B"),
+            ),
+            (CHOICE_QUESTION, "Answer: black coffee", Some("B")),
+            (CHOICE_QUESTION, "option c", Some("C")),
             ("Tea or not? (a) tea (b) not", "Answer: a)", Some("A")),
             ("Is it so?", "Yes.", Some("yes")),
             (
@@ -135,18 +139,25 @@ mod tests {
             ("Who?", "", None),
         ] {
             let expected = expected.map(str::to_owned);
-            assert_eq!(choice(question, answer), expected, "{question} {answer}");
+            assert_eq!(choice_of(question, answer), expected, "{question} {answer}");
         }
     }
 
     #[test]
     fn votes_are_counted_by_value_and_named_in_the_first_voters_spelling() {
-        let tally = count(TEA, &[(0, "Answer: B"), (1, "Answer: tea"), (2, "b")]).unwrap();
+        let tally = count(
+            CHOICE_QUESTION,
+            &[(0, "Answer: B"), (1, "Answer: tea"), (2, "b")],
+        )
+        .unwrap();
         assert_eq!(
-            (tally.choices[0].label.as_str(), tally.choices[0].letters()),
+            (
+                tally.choices[0].label.as_str(),
+                tally.choices[0].voter_letters()
+            ),
             ("B", "A, C".into())
         );
-        assert_eq!((tally.leaders(), tally.cast()), (1, 3));
+        assert_eq!((tally.leader_count(), tally.votes_cast()), (1, 3));
         let money = [
             (0, "Answer: $1,200.00"),
             (1, "#### 1200"),
@@ -154,7 +165,10 @@ mod tests {
         ];
         let tally = count("How much?", &money).unwrap();
         assert_eq!(
-            (tally.choices[0].label.as_str(), tally.choices[0].letters()),
+            (
+                tally.choices[0].label.as_str(),
+                tally.choices[0].voter_letters()
+            ),
             ("$1,200.00", "A, B".into())
         );
         let tie = [
@@ -162,17 +176,20 @@ mod tests {
             (1, "Answer: C"),
             (2, "who knows, it is hard to say"),
         ];
-        let tie = count(TEA, &tie).unwrap();
-        assert_eq!((tie.leaders(), tie.unread), (2, vec![2]));
-        assert_eq!(count(TEA, &[(0, "nobody can say that for certain")]), None);
+        let tie = count(CHOICE_QUESTION, &tie).unwrap();
+        assert_eq!((tie.leader_count(), tie.unreadable), (2, vec![2]));
+        assert_eq!(
+            count(CHOICE_QUESTION, &[(0, "nobody can say that for certain")]),
+            None
+        );
     }
 
     #[test]
     fn a_vote_is_for_an_answer_whatever_its_spelling() {
-        const CITY: &str = "Which?\nA) Rome\nB) Paris\nC) Berlin";
+        const CITY_QUESTION: &str = "Which?\nA) Rome\nB) Paris\nC) Berlin";
         for (question, one, other) in [
-            (CITY, "Paris (B)", "B"),
-            (CITY, "A and C", "a, c"),
+            (CITY_QUESTION, "Paris (B)", "B"),
+            (CITY_QUESTION, "A and C", "a, c"),
             ("Which?", "A and C", "A, C"),
             ("How many?", "12 (rounded)", "12"),
             ("How many?", "12 (see above)", "12"),
@@ -186,7 +203,7 @@ mod tests {
             assert_eq!(tally.choices.len(), 1, "{one} {other}: {tally:?}");
         }
         for (question, one, other) in [
-            (CITY, "A or C", "A, C"),
+            (CITY_QUESTION, "A or C", "A, C"),
             ("How many?", "12 (thousand)", "12"),
             ("How many?", "12 (not 13)", "12"),
             ("How much?", "50 cents", "$50"),
@@ -203,10 +220,10 @@ mod tests {
             (2, "Answer: 5"),
         ];
         let tally = count("How many?", &none).unwrap();
-        assert_eq!((tally.cast(), tally.unread), (1, vec![0, 1]));
+        assert_eq!((tally.votes_cast(), tally.unreadable), (1, vec![0, 1]));
         let option = "Who was it?\nA) Ada\nB) I do not know";
         assert_eq!(
-            choice(option, "Answer: I do not know").as_deref(),
+            choice_of(option, "Answer: I do not know").as_deref(),
             Some("B")
         );
     }

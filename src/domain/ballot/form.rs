@@ -3,13 +3,13 @@
 
 use serde_json::{Map, Number, Value, json};
 
-use super::closing_form::{ClosingForm, key_in};
+use super::closing_form::{ClosingForm, json_key_in};
 use super::requested_number::RequestedNumber;
 use crate::domain::answer_value::{AnswerReader, AnswerValue, Ratio};
 use crate::domain::chat::Format;
 
 /// Words that mark a question about points, in which "7/10" means seven points.
-const POINTS: &[&str] = &[
+const PERCENTAGE_POINTS: &[&str] = &[
     "score", "rating", "rate ", "grade", "points", "out of", "scale", "stars", "note", "punkte",
 ];
 /// Maximum length of a unit's symbol, in characters.
@@ -17,7 +17,7 @@ const LONGEST_SYMBOL: usize = 3;
 
 /// Returns the winner's answer in the form that `wording` (the question and the turns before it) asks for:
 /// unchanged if it already ends in that form, otherwise with a line added.
-pub fn closed(question: &str, wording: &str, text: &str) -> String {
+pub fn in_closing_form(question: &str, wording: &str, text: &str) -> String {
     let text = text.trim_end();
     let (form, last) = (
         ClosingForm::of(wording),
@@ -43,10 +43,10 @@ pub fn closed(question: &str, wording: &str, text: &str) -> String {
         ClosingForm::Bare => label,
         ClosingForm::Number => number.map_or(label, |_| stated),
         ClosingForm::Json => {
-            let key = key_in(wording);
+            let key = json_key_in(wording);
             let requested = RequestedNumber::of(&key, &Value::Null, question);
             let number = value.as_ref().and_then(|value| {
-                let number = requested.number(value, &[])?;
+                let number = requested.number_for(value, &[])?;
                 json_number(number).map(Value::Number)
             });
             let value = match value {
@@ -65,8 +65,8 @@ pub fn closed(question: &str, wording: &str, text: &str) -> String {
 ///
 /// # Errors
 /// Returns the reason if there is no such property.
-pub fn check(format: &Format) -> Result<(), String> {
-    property(format).map(drop).ok_or_else(|| {
+pub fn check_votable(format: &Format) -> Result<(), String> {
+    single_property(format).map(drop).ok_or_else(|| {
         "a vote fills one value: the schema must have a single required property, or one called \"answer\", of \
          type string, number, integer, or boolean"
             .to_owned()
@@ -82,7 +82,7 @@ pub fn object(
     format: &Format,
     values: &[AnswerValue],
 ) -> Option<String> {
-    let (name, schema) = property(format)?;
+    let (name, schema) = single_property(format)?;
     let reader = AnswerReader::new(question);
     let value = reader.read(text)?;
     let stated = AnswerReader::final_statement(text)?;
@@ -92,7 +92,7 @@ pub fn object(
         _ => stated.clone(),
     };
     let number = RequestedNumber::of(&name, &schema, question)
-        .number(&value, values)
+        .number_for(&value, values)
         .filter(|_| !is_points(&stated, &[question, &name]))
         .and_then(json_number);
     let candidates = [
@@ -101,11 +101,11 @@ pub fn object(
             AnswerValue::YesNo(is_yes) => Some(Value::Bool(is_yes)),
             _ => None,
         },
-        Some(enumerated(&schema, &as_text).unwrap_or(Value::String(as_text))),
+        Some(enum_value(&schema, &as_text).unwrap_or(Value::String(as_text))),
     ];
     let fitting = |value: Value| {
         let object = Value::Object(Map::from_iter([(name.clone(), value)])).to_string();
-        format.fitting(&object).is_ok().then_some(object)
+        format.conforming(&object).is_ok().then_some(object)
     };
     let prefers_text = schema["type"] == "string" || schema.get("enum").is_some() || format.any;
     let mut candidates: Vec<Value> = candidates.into_iter().flatten().collect();
@@ -116,7 +116,7 @@ pub fn object(
 }
 
 // Returns the property that holds the answer, with its schema.
-fn property(format: &Format) -> Option<(String, Value)> {
+fn single_property(format: &Format) -> Option<(String, Value)> {
     if format.any {
         return Some(("answer".to_owned(), json!({})));
     }
@@ -148,7 +148,7 @@ fn whole_date(value: &AnswerValue) -> Option<String> {
 }
 
 // Returns the enum value that equals the answer, ignoring case.
-fn enumerated(schema: &Value, said: &str) -> Option<Value> {
+fn enum_value(schema: &Value, said: &str) -> Option<Value> {
     let words = schema["enum"].as_array()?;
     let same = |word: &&Value| {
         word.as_str()
@@ -165,7 +165,7 @@ fn is_points(stated: &str, asked: &[&str]) -> bool {
     });
     let asks = |text: &&str| {
         let text = text.to_lowercase();
-        POINTS.iter().any(|word| text.contains(word))
+        PERCENTAGE_POINTS.iter().any(|word| text.contains(word))
     };
     is_fraction && asked.iter().any(asks)
 }
@@ -181,9 +181,9 @@ fn plain_number(question: &str, value: Option<&AnswerValue>) -> Option<Ratio> {
     let quantity = &number.quantity;
     let requested = RequestedNumber::of("", &Value::Null, question);
     if quantity.unit.is_none() && !requested.asks_decimal() {
-        let is_plain = quantity.written == Some(quantity.amount) || quantity.is_scaled;
+        let is_plain = quantity.written_amount == Some(quantity.amount) || quantity.is_scaled;
         return quantity
-            .written
+            .written_amount
             .filter(|_| is_plain || number.is_unit_asked);
     }
     let is_counted = !quantity.unit.is_listed()
@@ -191,8 +191,8 @@ fn plain_number(question: &str, value: Option<&AnswerValue>) -> Option<Ratio> {
         && quantity.label.chars().all(|c| c.is_lowercase() || c == ' ')
         && !requested.asks_unit();
     requested
-        .number(value, &[])
-        .or(quantity.written.filter(|_| is_counted))
+        .number_for(value, &[])
+        .or(quantity.written_amount.filter(|_| is_counted))
 }
 
 fn json_number(number: Ratio) -> Option<Number> {
@@ -238,13 +238,13 @@ mod tests {
                 "Answer: 1/2\n\\boxed{0.5}",
             ),
         ] {
-            assert_eq!(closed(question, question, text), expected);
+            assert_eq!(in_closing_form(question, question, text), expected);
         }
     }
 
     #[test]
     fn a_form_asked_for_in_words_is_given() {
-        const LETTERS: &str = "A) x\nB) y\nC) z";
+        const LETTERS_SCHEMA: &str = "A) x\nB) y\nC) z";
         for (wording, text, expected) in [
             ("Reply with only the letter.", "So.\n\nAnswer: B", "B"),
             ("Answer only yes or no.", "So.\nAnswer: Yes.", "Yes"),
@@ -287,28 +287,32 @@ mod tests {
                 "So.\nAnswer: no",
             ),
         ] {
-            let wording = format!("{wording}\n{LETTERS}");
-            assert_eq!(closed(&wording, &wording, text), expected, "{wording}");
+            let wording = format!("{wording}\n{LETTERS_SCHEMA}");
+            assert_eq!(
+                in_closing_form(&wording, &wording, text),
+                expected,
+                "{wording}"
+            );
         }
     }
 
     #[test]
     fn a_number_alone_is_in_what_the_question_asks_for() {
-        const ONLY: &str = "Reply with only the number.";
+        const ONLY_INSTRUCTION: &str = "Reply with only the number.";
         for (question, instruction, answer, expected) in [
-            ("How far, in meters?", ONLY, "5 km", "5000"),
-            ("How far?", ONLY, "5 km", "5 km"),
-            ("Which share, as a decimal?", ONLY, "50%", "0.5"),
-            ("Which share?", ONLY, "50%", "50%"),
-            ("How many apples?", ONLY, "5 apples", "5"),
+            ("How far, in meters?", ONLY_INSTRUCTION, "5 km", "5000"),
+            ("How far?", ONLY_INSTRUCTION, "5 km", "5 km"),
+            ("Which share, as a decimal?", ONLY_INSTRUCTION, "50%", "0.5"),
+            ("Which share?", ONLY_INSTRUCTION, "50%", "50%"),
+            ("How many apples?", ONLY_INSTRUCTION, "5 apples", "5"),
             ("Price?", "Only the number.", "$5", "5"),
-            ("How many bytes?", ONLY, "5 kB", "5 kB"),
-            ("How long in minutes?", ONLY, "2 h", "120"),
+            ("How many bytes?", ONLY_INSTRUCTION, "5 kB", "5 kB"),
+            ("How long in minutes?", ONLY_INSTRUCTION, "2 h", "120"),
             ("How much?", "Just give me the number.", "5", "5"),
             ("Wie viele?", "Nur die Zahl bitte.", "5", "5"),
         ] {
             let wording = format!("{question} {instruction}");
-            let text = closed(&wording, &wording, &format!("So.\n\nAnswer: {answer}"));
+            let text = in_closing_form(&wording, &wording, &format!("So.\n\nAnswer: {answer}"));
             assert_eq!(text, expected, "{wording} {answer}");
         }
         for (question, answer, expected) in [
@@ -317,11 +321,11 @@ mod tests {
             ("Put it in \\boxed{}.", "5 apples", "\\boxed{5}"),
             ("Put it in \\boxed{}.", "5 kB", "\\boxed{5 kB}"),
         ] {
-            let text = closed(question, question, &format!("Answer: {answer}"));
+            let text = in_closing_form(question, question, &format!("Answer: {answer}"));
             assert_eq!(text.lines().next_back(), Some(expected), "{question}");
         }
         let asked = "How many? Answer in JSON with key \"total\".";
-        assert_eq!(closed(asked, asked, "Answer: 5"), r#"{"total":5}"#);
+        assert_eq!(in_closing_form(asked, asked, "Answer: 5"), r#"{"total":5}"#);
     }
 
     #[test]
@@ -410,8 +414,10 @@ mod tests {
         ] {
             let schema = json!({"type": "object", "properties": {name: {"type": "number"}}});
             let reader = AnswerReader::new(question);
-            let values: Vec<AnswerValue> =
-                votes.iter().filter_map(|vote| reader.value(vote)).collect();
+            let values: Vec<AnswerValue> = votes
+                .iter()
+                .filter_map(|vote| reader.parse_statement(vote))
+                .collect();
             let found = object(question, votes[0], &format(schema), &values);
             let expected = expected.map(|number| format!("{{\"{name}\":{number}}}"));
             assert_eq!(found, expected, "{question} {name} {votes:?}");
@@ -427,7 +433,7 @@ mod tests {
             assert_eq!(found.as_deref(), expected, "{question} {vote}");
         }
         for (answer, closing) in [("Answer: 50%", "#### 50%"), ("Answer: 5 km", "#### 5 km")] {
-            let text = closed("Q?", "End with \"#### X\".", &format!("So.\n{answer}"));
+            let text = in_closing_form("Q?", "End with \"#### X\".", &format!("So.\n{answer}"));
             assert_eq!(text, format!("So.\n{answer}\n{closing}"));
         }
     }
@@ -436,10 +442,10 @@ mod tests {
     fn what_one_value_cannot_fill_is_refused() {
         let two = json!({"a": {"type": "string"}, "b": {"type": "string"}});
         let refused = format(json!({"type": "object", "properties": two, "required": ["a", "b"]}));
-        assert!(check(&refused).is_err());
+        assert!(check_votable(&refused).is_err());
         let list = format(json!({"type": "object", "properties": {"a": {"type": "array"}}}));
-        assert!(check(&list).is_err());
+        assert!(check_votable(&list).is_err());
         let answer = json!({"answer": {"type": "string"}, "b": {"type": "string"}});
-        assert!(check(&format(json!({"type": "object", "properties": answer}))).is_ok());
+        assert!(check_votable(&format(json!({"type": "object", "properties": answer}))).is_ok());
     }
 }

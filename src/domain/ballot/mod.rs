@@ -12,8 +12,8 @@ mod stored;
 mod tie;
 mod waves;
 
-pub use count::{BallotCount, VoteChoice, choice, count};
-pub use outcome::{Ballots, VoteDecision, VoteOutcome, decide, needs_synthesizer};
+pub use count::{BallotCount, VoteChoice, choice_of, count};
+pub use outcome::{Ballots, VoteDecision, VoteOutcome, decide_vote, needs_synthesizer};
 pub use stored::StoredVote;
 pub use tie::tie_stage;
 pub use waves::{calling_order, is_decided};

@@ -6,7 +6,7 @@ use crate::domain::answer_value::{Ratio, ValueUnit, is_numeral};
 const MAX_WORDS: usize = 400;
 
 /// Words for parts of 1, and how many of them make 1.
-const PARTS: &[(&str, i64)] = &[
+const PART_WORDS: &[(&str, i64)] = &[
     ("percent", 100),
     ("percentage", 100),
     ("pct", 100),
@@ -16,9 +16,9 @@ const PARTS: &[(&str, i64)] = &[
     ("bps", 10_000),
 ];
 /// Words for a part of 1 as a number from 0 to 1.
-const SHARES: &[&str] = &["share", "fraction", "probability", "proportion"];
+const SHARE_WORDS: &[&str] = &["share", "fraction", "probability", "proportion"];
 /// Words for what a number counts.
-const SCALES: &[(&str, i64)] = &[
+const SCALE_WORDS: &[(&str, i64)] = &[
     ("thousand", 1_000),
     ("thousands", 1_000),
     ("million", 1_000_000),
@@ -29,13 +29,13 @@ const SCALES: &[(&str, i64)] = &[
     ("bn", 1_000_000_000),
 ];
 /// Words for a hundredth of a currency's unit, and the currencies that have them.
-const HUNDREDTHS: &[(&str, &[&str])] = &[
+const HUNDREDTH_WORDS: &[(&str, &[&str])] = &[
     ("cent", &["usd", "eur", "aud", "cad"]),
     ("cents", &["usd", "eur", "aud", "cad"]),
     ("pence", &["gbp"]),
 ];
 /// Words for a kind of quantity, and the units usually used for it.
-const KINDS: &[(&str, &[&str])] = &[
+const KIND_WORDS: &[(&str, &[&str])] = &[
     ("age", &["years"]),
     ("old", &["years"]),
     ("temperature", &["°C", "°F"]),
@@ -43,16 +43,16 @@ const KINDS: &[(&str, &[&str])] = &[
 ];
 /// Words that may also be units. In a name, they do not exclude a number in another unit; in a question, they are
 /// not read as units.
-const AMBIGUOUS: &[&str] = &["min", "second", "minute", "degree", "grade", "mark"];
+const AMBIGUOUS_WORDS: &[&str] = &["min", "second", "minute", "degree", "grade", "mark"];
 /// Words before a unit that the text asks for: "in km", "how many km".
-const DEMANDS: &[&str] = &["in", "many", "viele", "wieviele"];
+const DEMAND_WORDS: &[&str] = &["in", "many", "viele", "wieviele"];
 /// Words between two units that are both requested.
-const JOINERS: &[&str] = &["and", "or", "und", "oder"];
+const JOINING_WORDS: &[&str] = &["and", "or", "und", "oder"];
 /// Words before a unit that is excluded: "not seconds", "rather than seconds".
-const DENIALS: &[&str] = &["not", "nicht", "than", "without"];
+const NEGATION_WORDS: &[&str] = &["not", "nicht", "than", "without"];
 
 /// Words after "in" that are not units.
-const NON_UNITS: &[&str] = &[
+const NON_UNIT_WORDS: &[&str] = &[
     "total", "all", "full", "cash", "advance", "average", "general", "numbers", "figures",
     "digits", "words", "short", "spring", "summer", "autumn", "winter", "stock", "english",
     "german", "it", "them", "there", "this", "that",
@@ -64,7 +64,7 @@ pub struct NumberWords {
     /// The named units; only the requested ones, if there are any.
     pub units: Vec<ValueUnit>,
     /// Whether only these units fit, because one is in the name or requested.
-    pub is_fixed: bool,
+    pub is_unit_fixed: bool,
     /// The number of parts that make up 1: 100 for percent.
     pub parts: Option<Ratio>,
     /// Whether the number is a share from 0 to 1.
@@ -91,8 +91,8 @@ impl NumberWords {
         let mut at = 0;
         while at < words.len() {
             let (unit, used) = unit_at(&words[at..], at > 0 && at + 1 == words.len());
-            let is_sure = !AMBIGUOUS.contains(&words[at].as_str());
-            found.is_fixed |= unit
+            let is_sure = !AMBIGUOUS_WORDS.contains(&words[at].as_str());
+            found.is_unit_fixed |= unit
                 .as_ref()
                 .is_some_and(|unit| unit.is_listed() && is_sure);
             found.units.extend(unit);
@@ -117,14 +117,14 @@ impl NumberWords {
     }
 
     /// Combines these findings with those of `other`, which fill in what these leave open.
-    pub fn or(self, other: Self) -> Self {
+    pub fn merge(self, other: Self) -> Self {
         let says_part = self.parts.is_some() || self.is_share || self.is_decimal;
         Self {
-            units: match self.is_fixed {
+            units: match self.is_unit_fixed {
                 true => self.units,
                 false => [self.units, other.units].concat(),
             },
-            is_fixed: self.is_fixed || other.is_fixed,
+            is_unit_fixed: self.is_unit_fixed || other.is_unit_fixed,
             parts: self.parts.or(other.parts.filter(|_| !says_part)),
             is_share: self.is_share || (other.is_share && !says_part),
             is_decimal: self.is_decimal || (other.is_decimal && !says_part),
@@ -155,13 +155,13 @@ impl NumberWords {
         while at < words.len() {
             let word = words[at].as_str();
             let before = |count: usize| at.checked_sub(count).map_or("", |at| words[at].as_str());
-            let is_led = DEMANDS.contains(&before(1));
-            let is_joined = JOINERS.contains(&before(1)) && demand_end == at - 1;
-            let is_denied = DENIALS.contains(&before(1))
-                || (is_led && DENIALS.contains(&before(2)))
+            let is_led = DEMAND_WORDS.contains(&before(1));
+            let is_joined = JOINING_WORDS.contains(&before(1)) && demand_end == at - 1;
+            let is_denied = NEGATION_WORDS.contains(&before(1))
+                || (is_led && NEGATION_WORDS.contains(&before(2)))
                 || (before(1) == "of" && before(2) == "instead");
             let is_given = is_question && is_numeral(before(1));
-            let is_doubtful = is_question && AMBIGUOUS[1..].contains(&word);
+            let is_doubtful = is_question && AMBIGUOUS_WORDS[1..].contains(&word);
             let (unit, used) = unit_at(&words[at..], is_led);
             if is_denied || is_given {
                 at += used;
@@ -174,7 +174,7 @@ impl NumberWords {
                     .per
                     .extend(ValueUnit::read_case_insensitive(&words[at + 2]));
             }
-            if let Some(unit) = unit.filter(|_| !DEMANDS.contains(&word) && !is_doubtful) {
+            if let Some(unit) = unit.filter(|_| !DEMAND_WORDS.contains(&word) && !is_doubtful) {
                 if (is_led || is_joined) && unit.is_listed() {
                     demanded.push(unit);
                     demand_end = at + used;
@@ -186,7 +186,7 @@ impl NumberWords {
             at += used;
         }
         if !demanded.is_empty() {
-            found.is_fixed = true;
+            found.is_unit_fixed = true;
             found.units = demanded;
         }
         found
@@ -196,16 +196,16 @@ impl NumberWords {
     fn record_word(&mut self, word: &str, is_demanded: bool) {
         let find = |table: &[(&str, i64)]| {
             let row = table.iter().find(|(known, _)| *known == word)?;
-            Some(Ratio::whole(row.1))
+            Some(Ratio::from_integer(row.1))
         };
-        self.parts = self.parts.or(find(PARTS));
-        self.scale = self.scale.or(find(SCALES).filter(|_| is_demanded));
-        self.is_share |= SHARES.contains(&word);
+        self.parts = self.parts.or(find(PART_WORDS));
+        self.scale = self.scale.or(find(SCALE_WORDS).filter(|_| is_demanded));
+        self.is_share |= SHARE_WORDS.contains(&word);
         self.is_decimal |= word == "decimal";
-        let hundredth = HUNDREDTHS.iter().find(|(known, _)| *known == word);
+        let hundredth = HUNDREDTH_WORDS.iter().find(|(known, _)| *known == word);
         let hundredth = hundredth.filter(|_| is_demanded).map(|(_, codes)| *codes);
         self.hundredths = self.hundredths.or(hundredth);
-        let kind = KINDS.iter().find(|(known, _)| *known == word);
+        let kind = KIND_WORDS.iter().find(|(known, _)| *known == word);
         let kind = kind.into_iter().flat_map(|(_, units)| *units);
         self.kinds
             .extend(kind.filter_map(|unit| ValueUnit::read_case_insensitive(unit)));
@@ -222,17 +222,17 @@ fn demands_unknown(question: &str) -> bool {
             .map_or("", |word| word.trim_matches(is_punctuation));
         let unit = ValueUnit::read_case_insensitive(word);
         unit.is_some_and(|unit| unit.is_listed())
-            || [SCALES, PARTS]
+            || [SCALE_WORDS, PART_WORDS]
                 .iter()
                 .any(|table| table.iter().any(|(known, _)| *known == word))
-            || HUNDREDTHS.iter().any(|(known, _)| *known == word)
+            || HUNDREDTH_WORDS.iter().any(|(known, _)| *known == word)
             || word == "decimal"
     };
     let is_known = |at: usize| (at..at + 3).any(is_listed);
     (1..words.len()).any(|at| {
         let word = words[at].trim_matches(is_punctuation);
         let ends = at + 1 == words.len() || words[at].ends_with(is_punctuation);
-        let is_word = word.starts_with(char::is_lowercase) && !NON_UNITS.contains(&word);
+        let is_word = word.starts_with(char::is_lowercase) && !NON_UNIT_WORDS.contains(&word);
         match words[at - 1].to_lowercase().as_str() {
             "many" => is_word && !is_known(at),
             "in" => is_word && ends && !is_known(at),
@@ -272,7 +272,7 @@ fn unit_at(words: &[String], takes_letter: bool) -> (Option<ValueUnit>, usize) {
     let unit = match first {
         "c" | "f" if takes_letter => ValueUnit::read_case_insensitive(&format!("°{first}")),
         _ if (is_short || first == "in") && !takes_letter => None,
-        _ => ValueUnit::read_case_insensitive(first).or_else(|| ValueUnit::read(first)),
+        _ => ValueUnit::read_case_insensitive(first).or_else(|| ValueUnit::parse(first)),
     };
     (unit, 1)
 }

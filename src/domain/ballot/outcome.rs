@@ -50,7 +50,7 @@ pub struct VoteOutcome {
     /// How the vote was decided.
     pub decision: VoteDecision,
     /// The member whose answer is the result: the best of the winner's voters.
-    pub speaker: usize,
+    pub author: usize,
 }
 
 /// The votes and the inputs for breaking a tie.
@@ -61,7 +61,7 @@ pub struct Ballots<'a> {
     /// Answers by member.
     pub answers: &'a [(usize, &'a str)],
     /// The members' records.
-    pub records: &'a [MemberStanding],
+    pub standings: &'a [MemberStanding],
     /// Seed for a random draw.
     pub seed: u64,
     /// The synthesizer's answer to the tie, if it was called.
@@ -69,25 +69,25 @@ pub struct Ballots<'a> {
 }
 
 /// Decides a vote. None if no answer can be read.
-pub fn decide(ballots: Ballots<'_>) -> Option<VoteOutcome> {
+pub fn decide_vote(ballots: Ballots<'_>) -> Option<VoteOutcome> {
     let count = count::count(ballots.question, ballots.answers)?;
-    let tied = &count.choices[..count.leaders()];
+    let tied = &count.choices[..count.leader_count()];
     let (winner, decision) = match tied.len() {
         1 => (0, VoteDecision::Votes),
-        _ => broken(ballots, tied),
+        _ => break_tie(ballots, tied),
     };
-    let speaker = standing::best_member(ballots.records, &count.choices[winner].voters)?;
+    let speaker = standing::best_member(ballots.standings, &count.choices[winner].voters)?;
     Some(VoteOutcome {
         count,
         winner,
         decision,
-        speaker,
+        author: speaker,
     })
 }
 
-fn broken(ballots: Ballots<'_>, tied: &[VoteChoice]) -> (usize, VoteDecision) {
+fn break_tie(ballots: Ballots<'_>, tied: &[VoteChoice]) -> (usize, VoteDecision) {
     let voters: Vec<Vec<usize>> = tied.iter().map(|choice| choice.voters.clone()).collect();
-    if let Some((winner, basis)) = standing::best_group(ballots.records, &voters) {
+    if let Some((winner, basis)) = standing::best_group(ballots.standings, &voters) {
         let decision = match basis {
             StandingBasis::Experiments => VoteDecision::Experiments,
             StandingBasis::Votes => VoteDecision::BlindVotes,
@@ -98,7 +98,8 @@ fn broken(ballots: Ballots<'_>, tied: &[VoteChoice]) -> (usize, VoteDecision) {
     let reader = AnswerReader::new(ballots.question);
     let chosen = ballots.tie_answer.and_then(|answer| reader.read(answer));
     let by_synthesizer = chosen.and_then(|value| {
-        let is_it = |choice: &VoteChoice| choice.values.iter().any(|one| one.same(&value));
+        let is_it =
+            |choice: &VoteChoice| choice.values.iter().any(|one| one.has_same_value(&value));
         let mut fitting = (0..tied.len()).filter(|&at| is_it(&tied[at]));
         fitting.next().filter(|_| fitting.next().is_none())
     });
@@ -119,31 +120,31 @@ impl VoteOutcome {
 
     /// Describes the counts and the decision in a sentence for users. `models` are the members' names.
     pub fn sentence(&self, standings: &[MemberStanding], models: &[String]) -> String {
-        let (winner, cast) = (self.winner(), self.count.cast());
+        let (winner, cast) = (self.winner(), self.count.votes_cast());
         let votes = format!(
             "{} of {cast} votes for {}",
             winner.voters.len(),
             winner.label
         );
         if self.decision == VoteDecision::Votes {
-            return format!("{votes} ({})", winner.letters());
+            return format!("{votes} ({})", winner.voter_letters());
         }
-        let tied: Vec<String> = self.count.choices[..self.count.leaders()]
+        let tied: Vec<String> = self.count.choices[..self.count.leader_count()]
             .iter()
-            .map(|choice| format!("{} ({})", choice.label, choice.letters()))
+            .map(|choice| format!("{} ({})", choice.label, choice.voter_letters()))
             .collect();
         let name = |member: usize| {
             let model = models.get(member).map_or("", String::as_str);
             format!("{} ({model})", letter(member))
         };
-        let best = name(self.speaker);
+        let best = name(self.author);
         // The best of the winner's voters first, then the best voter of each other choice.
         let record = |of: fn(&MemberStanding) -> standing::StandingRecord| {
-            let others = self.count.choices[..self.count.leaders()].iter();
-            let others = others.filter(|choice| !choice.voters.contains(&self.speaker));
+            let others = self.count.choices[..self.count.leader_count()].iter();
+            let others = others.filter(|choice| !choice.voters.contains(&self.author));
             let others =
                 others.filter_map(|choice| standing::best_member(standings, &choice.voters));
-            let records = [self.speaker].into_iter().chain(others).map(|member| {
+            let records = [self.author].into_iter().chain(others).map(|member| {
                 let record = standings.get(member).map(of).unwrap_or_default();
                 format!("{} {:.1} of {}", name(member), record.points, record.cases)
             });
@@ -185,7 +186,7 @@ impl VoteOutcome {
 
 /// Whether these votes are tied until the synthesizer has read the answers.
 pub fn needs_synthesizer(ballots: Ballots<'_>) -> bool {
-    decide(ballots).is_some_and(|outcome| outcome.decision == VoteDecision::Draw)
+    decide_vote(ballots).is_some_and(|outcome| outcome.decision == VoteDecision::Draw)
 }
 
 #[cfg(test)]
@@ -194,14 +195,14 @@ mod tests {
     use crate::domain::standing::StandingRecord;
 
     fn outcome(standings: &[MemberStanding], tie_answer: Option<&str>) -> VoteOutcome {
-        decide(Ballots {
+        decide_vote(Ballots {
             question: "How many?",
             answers: &[
                 (0, "Answer: 5"),
                 (1, "Answer: 6"),
                 (2, "It is hard to say how many there are"),
             ],
-            records: standings,
+            standings,
             seed: 7,
             tie_answer,
         })
@@ -247,7 +248,7 @@ mod tests {
                 (winner, decision),
                 "{standings:?}"
             );
-            assert_eq!(found.speaker, winner);
+            assert_eq!(found.author, winner);
         }
         // An answer other than the tied ones does not count.
         let equal = [ranked(1, 0.0), ranked(1, 0.0)];
@@ -293,10 +294,10 @@ mod tests {
                 assert!(sentence.contains(part), "{part:?} is not in {sentence:?}");
             }
         }
-        let plain = decide(Ballots {
+        let plain = decide_vote(Ballots {
             question: "How many?",
             answers: &[(0, "Answer: 5"), (1, "Answer: 5"), (2, "Answer: 6")],
-            records: &[],
+            standings: &[],
             seed: 1,
             tie_answer: None,
         });

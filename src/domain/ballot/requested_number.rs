@@ -26,22 +26,22 @@ impl RequestedNumber {
         let texts = ["title", "description"].map(|part| schema[part].as_str().unwrap_or_default());
         let described = NumberWords::of_description(&words_of_text(&texts.join(" ")));
         Self {
-            field: NumberWords::of_name(name).or(described),
+            field: NumberWords::of_name(name).merge(described),
             question: NumberWords::of_question(question),
         }
     }
 
     /// The number to give for the winner of a vote whose voters stated `values`; none if it would be wrong.
-    pub fn number(&self, value: &AnswerValue, values: &[AnswerValue]) -> Option<Ratio> {
+    pub fn number_for(&self, value: &AnswerValue, values: &[AnswerValue]) -> Option<Ratio> {
         let AnswerValue::Number(number) = value else {
             return None;
         };
         let quantity = &number.quantity;
         let scale = self.field.scale.or(self.question.scale);
         if quantity.unit.is_none() {
-            return self.without_unit(number, values, scale);
+            return self.to_unitless(number, values, scale);
         }
-        let given = self.with_unit(number)?;
+        let given = self.to_requested_unit(number)?;
         match scale {
             // "$5" in a field of millions: five million, or five millionths of a million?
             Some(scale) if !quantity.is_scaled && is_below(quantity.amount, scale) => None,
@@ -57,10 +57,10 @@ impl RequestedNumber {
 
     /// Whether the question requests a unit.
     pub const fn asks_unit(&self) -> bool {
-        self.question.is_fixed
+        self.question.is_unit_fixed
     }
 
-    fn without_unit(
+    fn to_unitless(
         &self,
         number: &NumberValue,
         values: &[AnswerValue],
@@ -70,14 +70,14 @@ impl RequestedNumber {
         let mut spelled = values.iter().filter_map(AnswerValue::quantity);
         let percent = spelled.find(|other| other.is_percent);
         let percent = percent.map(|other| other.amount);
-        if let Some(parts) = self.parts() {
-            return self.in_parts(quantity, percent, parts);
+        if let Some(parts) = self.requested_parts() {
+            return self.to_parts(quantity, percent, parts);
         }
         if self.field.is_share || self.field.is_decimal || self.question.is_decimal {
-            return self.as_share(quantity, percent);
+            return self.to_share(quantity, percent);
         }
         if quantity.is_percent && number.is_unit_asked {
-            return quantity.written;
+            return quantity.written_amount;
         }
         match scale {
             Some(scale) if quantity.is_scaled => quantity.amount.checked_div(scale),
@@ -89,55 +89,56 @@ impl RequestedNumber {
 
     // Returns the number of parts that make up 1: 100 for percent. The question decides only if the field does not
     // specify it.
-    fn parts(&self) -> Option<Ratio> {
+    fn requested_parts(&self) -> Option<Ratio> {
         let is_open = !self.field.is_share && !self.field.is_decimal && !self.question.is_decimal;
         let asked = self.question.parts.filter(|_| is_open);
         self.field.parts.or(asked)
     }
 
-    fn in_parts(&self, quantity: &Quantity, percent: Option<Ratio>, parts: Ratio) -> Option<Ratio> {
+    fn to_parts(&self, quantity: &Quantity, percent: Option<Ratio>, parts: Ratio) -> Option<Ratio> {
         if is_part(quantity) {
-            return quantity.amount.times(parts);
+            return quantity.amount.checked_mul(parts);
         }
         let asks_percent = self.question.parts.is_some();
         match percent {
             // One voter says 0.5, another 50%, and the question asks for percent: the two may differ.
             Some(percent) if asks_percent && percent == quantity.amount => None,
-            Some(percent) => percent.times(parts),
+            Some(percent) => percent.checked_mul(parts),
             None if asks_percent || !self.question.is_share => Some(quantity.amount),
             // "What share?" 0.5: one half, or half a percent?
-            None => Some(quantity.amount).filter(|_| !is_below(quantity.amount, Ratio::whole(1))),
+            None => {
+                Some(quantity.amount).filter(|_| !is_below(quantity.amount, Ratio::from_integer(1)))
+            }
         }
     }
 
-    fn as_share(&self, quantity: &Quantity, percent: Option<Ratio>) -> Option<Ratio> {
+    fn to_share(&self, quantity: &Quantity, percent: Option<Ratio>) -> Option<Ratio> {
         if is_part(quantity) {
             return Some(quantity.amount);
         }
-        let is_below_one = is_below(quantity.amount, Ratio::whole(1));
+        let is_below_one = is_below(quantity.amount, Ratio::from_integer(1));
         match percent {
             Some(percent) => Some(percent),
             None if !self.field.is_share => Some(quantity.amount),
             None if self.question.parts.is_some() && !self.question.is_decimal => quantity
                 .amount
-                .checked_div(Ratio::whole(100))
+                .checked_div(Ratio::from_integer(100))
                 .filter(|_| !is_below_one),
-            None => {
-                Some(quantity.amount).filter(|amount| is_below_one || *amount == Ratio::whole(1))
-            }
+            None => Some(quantity.amount)
+                .filter(|amount| is_below_one || *amount == Ratio::from_integer(1)),
         }
     }
 
-    fn with_unit(&self, number: &NumberValue) -> Option<Ratio> {
+    fn to_requested_unit(&self, number: &NumberValue) -> Option<Ratio> {
         let quantity = &number.quantity;
         let (field, question) = (&self.field, &self.question);
-        if self.parts().is_some() || field.is_share {
+        if self.requested_parts().is_some() || field.is_share {
             return None;
         }
-        let is_open = !field.is_fixed && !field.names_money();
+        let is_open = !field.is_unit_fixed && !field.names_money();
         let asked = question.hundredths.filter(|_| is_open);
         if let Some(currencies) = field.hundredths.or(asked) {
-            return self.in_hundredths(quantity, currencies);
+            return self.to_hundredths(quantity, currencies);
         }
         let base = quantity.unit.base.as_str();
         for stated in [field, question] {
@@ -145,30 +146,30 @@ impl RequestedNumber {
                 let is_one = stated.factors(base).all(|other| other == factor);
                 // A question that merely mentions a unit does not request a conversion to it.
                 let is_meant = std::ptr::eq(stated, field)
-                    || stated.is_fixed
+                    || stated.is_unit_fixed
                     || factor == quantity.unit.factor;
                 return quantity
                     .amount
                     .checked_div(factor)
                     .filter(|_| is_one && is_meant);
             }
-            if stated.is_fixed {
-                return self.in_whole_units(quantity);
+            if stated.is_unit_fixed {
+                return self.to_whole_units(quantity);
             }
         }
         if quantity.unit.is_money {
             let names_other = field.names_money() || question.names_money();
             return quantity
-                .written
+                .written_amount
                 .filter(|_| !names_other && !question.demands_unknown);
         }
-        if let Some(currency) = self.price_per(quantity) {
+        if let Some(currency) = self.price_base_unit(quantity) {
             let all = field.units.iter().chain(&question.units);
             let is_other = all
                 .filter(|unit| unit.is_money)
                 .any(|unit| *unit != currency);
             return quantity
-                .written
+                .written_amount
                 .filter(|_| !is_other && !question.demands_unknown);
         }
         let is_usual = [field, question]
@@ -177,11 +178,11 @@ impl RequestedNumber {
         // Named in several words: "blue apples".
         let is_named = number.is_unit_asked && !quantity.unit.is_listed();
         let is_usual = is_usual && !question.demands_unknown;
-        quantity.written.filter(|_| is_usual || is_named)
+        quantity.written_amount.filter(|_| is_usual || is_named)
     }
 
     // Returns the currency of "$5 per kg" if the price per kilogram is requested.
-    fn price_per(&self, quantity: &Quantity) -> Option<ValueUnit> {
+    fn price_base_unit(&self, quantity: &Quantity) -> Option<ValueUnit> {
         let (above, _) = quantity.unit.base.split_once('/')?;
         let currency = ValueUnit::currency(above)?;
         let mut each = self.field.per.iter().chain(&self.question.per);
@@ -189,10 +190,10 @@ impl RequestedNumber {
         fits.then_some(currency)
     }
 
-    fn in_hundredths(&self, quantity: &Quantity, currencies: &[&str]) -> Option<Ratio> {
+    fn to_hundredths(&self, quantity: &Quantity, currencies: &[&str]) -> Option<Ratio> {
         let base = quantity.unit.base.as_str();
         if ["cent", "pence"].contains(&base) {
-            return quantity.written;
+            return quantity.written_amount;
         }
         let is_money = |unit: &&ValueUnit| unit.is_money;
         let all = self.field.units.iter().chain(&self.question.units);
@@ -200,12 +201,12 @@ impl RequestedNumber {
         let is_other = stated.peek().is_some() && !stated.any(|unit| unit.base == base);
         quantity
             .amount
-            .times(Ratio::whole(100))
+            .checked_mul(Ratio::from_integer(100))
             .filter(|_| currencies.contains(&base) && !is_other)
     }
 
     // Converts "50 cents" if dollars are requested.
-    fn in_whole_units(&self, quantity: &Quantity) -> Option<Ratio> {
+    fn to_whole_units(&self, quantity: &Quantity) -> Option<Ratio> {
         let all = self.field.units.iter().chain(&self.question.units);
         let mut money = all.filter(|unit| unit.is_money);
         let only = money
@@ -214,7 +215,7 @@ impl RequestedNumber {
         let fits = quantity.unit.base == "cent" && ["usd", "eur"].contains(&only.base.as_str());
         quantity
             .amount
-            .checked_div(Ratio::whole(100))
+            .checked_div(Ratio::from_integer(100))
             .filter(|_| fits)
     }
 }
@@ -234,10 +235,18 @@ mod tests {
     use crate::domain::answer_value::AnswerReader;
     use serde_json::json;
 
-    fn given(question: &str, name: &str, schema: &Value, votes: &[&str]) -> Option<String> {
+    fn requested_number_for(
+        question: &str,
+        name: &str,
+        schema: &Value,
+        votes: &[&str],
+    ) -> Option<String> {
         let reader = AnswerReader::new(question);
-        let values: Vec<AnswerValue> = votes.iter().filter_map(|vote| reader.value(vote)).collect();
-        let number = RequestedNumber::of(name, schema, question).number(&values[0], &values)?;
+        let values: Vec<AnswerValue> = votes
+            .iter()
+            .filter_map(|vote| reader.parse_statement(vote))
+            .collect();
+        let number = RequestedNumber::of(name, schema, question).number_for(&values[0], &values)?;
         Some(number.to_string())
     }
 
@@ -274,7 +283,7 @@ mod tests {
             ("count", "5", Some("5")),
             ("metres", "5", Some("5")),
         ] {
-            let found = given("Q?", name, &json!({}), &[vote, vote]);
+            let found = requested_number_for("Q?", name, &json!({}), &[vote, vote]);
             assert_eq!(found.as_deref(), expected, "{name} {vote}");
         }
     }
@@ -300,7 +309,7 @@ mod tests {
             ("price_per_hour", "$5", Some("5")),
             ("metres", "$5", None),
         ] {
-            let found = given("Q?", name, &json!({}), &[vote, vote]);
+            let found = requested_number_for("Q?", name, &json!({}), &[vote, vote]);
             assert_eq!(found.as_deref(), expected, "{name} {vote}");
         }
     }
@@ -309,11 +318,11 @@ mod tests {
     fn percent_and_shares_are_told_apart() {
         for votes in [["0.5", "50%"], ["50 %", "½"], ["50%", "1/2"]] {
             for name in ["percent", "share_percent", "pct", "discountPercentage"] {
-                let found = given("Q?", name, &json!({}), &votes);
+                let found = requested_number_for("Q?", name, &json!({}), &votes);
                 assert_eq!(found.as_deref(), Some("50"), "{name} {votes:?}");
             }
             for name in ["share", "fraction", "probability", "n"] {
-                let found = given("Q?", name, &json!({}), &votes);
+                let found = requested_number_for("Q?", name, &json!({}), &votes);
                 assert_eq!(found.as_deref(), Some("0.5"), "{name} {votes:?}");
             }
         }
@@ -334,7 +343,7 @@ mod tests {
             ("Share as a decimal?", "n", ["50%", "0.5"], "0.5"),
             ("What share?", "percent", ["50", "50"], "50"),
         ] {
-            let found = given(question, name, &json!({}), &votes);
+            let found = requested_number_for(question, name, &json!({}), &votes);
             assert_eq!(found.as_deref(), Some(expected), "{name} {votes:?}");
         }
         for (question, name, votes) in [
@@ -343,12 +352,12 @@ mod tests {
             ("What is the probability?", "probability", ["30", "30"]),
             ("Share of women in percent?", "share", ["0.5", "0.5"]),
         ] {
-            let found = given(question, name, &json!({}), &votes);
+            let found = requested_number_for(question, name, &json!({}), &votes);
             assert_eq!(found, None, "{question} {name} {votes:?}");
         }
         let fee = json!({"description": "The fee in percent, e.g. 1.5"});
         for (vote, expected) in [("0.5", "0.5"), ("0.5%", "0.5"), ("2", "2")] {
-            let found = given("How high is the fee?", "fee", &fee, &[vote, vote]);
+            let found = requested_number_for("How high is the fee?", "fee", &fee, &[vote, vote]);
             assert_eq!(found.as_deref(), Some(expected), "{vote}");
         }
     }
@@ -376,7 +385,7 @@ mod tests {
             ("How many apples?", "n", "", "5 apples", Some("5")),
         ] {
             let schema = json!({"description": description});
-            let found = given(question, name, &schema, &[vote, vote]);
+            let found = requested_number_for(question, name, &schema, &[vote, vote]);
             assert_eq!(
                 found.as_deref(),
                 expected,
@@ -387,8 +396,8 @@ mod tests {
 
     #[test]
     fn a_number_is_in_what_the_question_asks_for_or_not_given() {
-        const WALK: &str = "It takes 2 hours to walk 5 km.";
-        const CAR: &str = "A car drives 60 km in 1 hour.";
+        const WALK_QUESTION: &str = "It takes 2 hours to walk 5 km.";
+        const CAR_QUESTION: &str = "A car drives 60 km in 1 hour.";
         for (question, name, vote, expected) in [
             ("How far is it in km?", "distance", "5 km", Some("5")),
             ("How far is it in kilometers?", "x", "5000 m", Some("5")),
@@ -403,7 +412,7 @@ mod tests {
             ("How warm?", "temperature", "21 °C", Some("21")),
             ("How warm in °F?", "temperature", "21 °C", None),
             ("How wide is the angle?", "n", "90°", Some("90")),
-            (WALK, "n", "120 minutes", None),
+            (WALK_QUESTION, "n", "120 minutes", None),
             ("How many hours a day, and minutes?", "n", "3 h", Some("3")),
             ("How many hours per day?", "n", "3 hours", Some("3")),
             ("Cost in euros?", "cost", "$5", None),
@@ -436,7 +445,7 @@ mod tests {
             ("Price per kg in euros?", "price", "$5 per kg", None),
             ("Price per kg?", "price", "$5 per g", None),
         ] {
-            let found = given(question, name, &json!({}), &[vote, vote]);
+            let found = requested_number_for(question, name, &json!({}), &[vote, vote]);
             assert_eq!(found.as_deref(), expected, "{question} {name} {vote}");
         }
         for (question, vote, expected) in [
@@ -448,14 +457,24 @@ mod tests {
                 "120",
             ),
         ] {
-            let found = given(&format!("{WALK} {question}"), "n", &json!({}), &[vote]);
+            let found = requested_number_for(
+                &format!("{WALK_QUESTION} {question}"),
+                "n",
+                &json!({}),
+                &[vote],
+            );
             assert_eq!(found.as_deref(), Some(expected), "{question}");
         }
         for question in [
             "How many meters does it drive?",
             "How far in one hour, in meters?",
         ] {
-            let found = given(&format!("{CAR} {question}"), "n", &json!({}), &["60 km"]);
+            let found = requested_number_for(
+                &format!("{CAR_QUESTION} {question}"),
+                "n",
+                &json!({}),
+                &["60 km"],
+            );
             assert_eq!(found.as_deref(), Some("60000"), "{question}");
         }
         for description in [
@@ -465,7 +484,7 @@ mod tests {
             "Time in minutes rather than hours",
         ] {
             let schema = json!({"description": description});
-            let found = given("How long?", "time", &schema, &["5 min"]);
+            let found = requested_number_for("How long?", "time", &schema, &["5 min"]);
             assert_eq!(found.as_deref(), Some("5"), "{description}");
         }
     }

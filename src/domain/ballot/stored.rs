@@ -13,17 +13,17 @@ pub struct StoredVote {
     /// The result.
     pub outcome: VoteOutcome,
     /// Members that were not called because they could not change the result.
-    pub not_asked: Vec<usize>,
+    pub skipped_members: Vec<usize>,
     /// Estimated cost of the skipped calls; none if a price is unknown.
-    pub saved: Option<MicroDollars>,
+    pub saved_cost: Option<MicroDollars>,
     /// Why the synthesizer's answer did not break a tie.
-    pub unbroken: Option<&'static str>,
+    pub unbroken_reason: Option<&'static str>,
 }
 
 impl StoredVote {
     /// Recounts the votes of a run. None for other arrangements, and while no vote can be read.
     pub fn of(plan: &Plan, answers: &[StageAnswer]) -> Option<Self> {
-        let first = plan.first();
+        let first = plan.first_answer_stage();
         let votes: Vec<(usize, &str)> = answers
             .iter()
             .filter(|answer| answer.stage == first && answer.answered())
@@ -32,7 +32,7 @@ impl StoredVote {
         let broke = answers
             .iter()
             .find(|answer| answer.stage > first && answer.answered());
-        let outcome = outcome::decide(Ballots {
+        let outcome = outcome::decide_vote(Ballots {
             tie_answer: broke.map(|answer| answer.text.as_str()),
             ..Ballots::of(plan, &votes)
         })?;
@@ -46,9 +46,10 @@ impl StoredVote {
             .collect();
         Some(Self {
             outcome,
-            saved: saved(plan, &not_asked),
-            unbroken: unbroken(plan, &votes, broke.is_some()).filter(|_| is_drawn),
-            not_asked,
+            saved_cost: saved_cost(plan, &not_asked),
+            unbroken_reason: unbroken_tie_reason(plan, &votes, broke.is_some())
+                .filter(|_| is_drawn),
+            skipped_members: not_asked,
         })
     }
 
@@ -67,21 +68,21 @@ impl StoredVote {
             "vote: {}",
             outcome.sentence(&plan.standings, &models)
         )];
-        notes.extend(self.unbroken.map(str::to_owned));
-        if !outcome.count.unread.is_empty() {
+        notes.extend(self.unbroken_reason.map(str::to_owned));
+        if !outcome.count.unreadable.is_empty() {
             notes.push(format!(
                 "not counted because no single answer could be read: {}",
-                letters(&outcome.count.unread)
+                letters(&outcome.count.unreadable)
             ));
         }
-        if !self.not_asked.is_empty() && !outcome.is_tie() {
-            let cost = self.saved.map_or_else(String::new, |cost| {
+        if !self.skipped_members.is_empty() && !outcome.is_tie() {
+            let cost = self.saved_cost.map_or_else(String::new, |cost| {
                 format!(", about ${:.4}", cost.dollars())
             });
-            let calls = self.not_asked.len();
+            let calls = self.skipped_members.len();
             notes.push(format!(
                 "not asked because the result could not change: {} (saved {calls} call{}{cost})",
-                letters(&self.not_asked),
+                letters(&self.skipped_members),
                 if calls == 1 { "" } else { "s" }
             ));
         }
@@ -95,20 +96,24 @@ impl<'a> Ballots<'a> {
         Self {
             question: &plan.question,
             answers,
-            records: &plan.standings,
+            standings: &plan.standings,
             seed: plan.seed,
             tie_answer: None,
         }
     }
 }
 
-fn unbroken(plan: &Plan, votes: &[(usize, &str)], has_answered: bool) -> Option<&'static str> {
+fn unbroken_tie_reason(
+    plan: &Plan,
+    votes: &[(usize, &str)],
+    has_answered: bool,
+) -> Option<&'static str> {
     let has_voted = |&(member, _): &(usize, &str)| {
         let voter = plan.members.get(member);
         voter.is_some_and(|voter| voter.model == plan.synthesizer.model)
     };
     match has_answered {
-        _ if plan.stages.len() <= plan.first() + 1 => None,
+        _ if plan.stages.len() <= plan.first_answer_stage() + 1 => None,
         true => Some("the synthesizer did not name one of the tied answers"),
         false if votes.iter().any(has_voted) => {
             Some("the synthesizer was not asked to break the tie, because it voted itself")
@@ -118,12 +123,12 @@ fn unbroken(plan: &Plan, votes: &[(usize, &str)], has_answered: bool) -> Option<
 }
 
 // Returns the estimated cost of the calls that were not made.
-fn saved(plan: &Plan, not_asked: &[usize]) -> Option<MicroDollars> {
-    let first = plan.stages.get(plan.first())?.name.as_str();
-    let calls = estimate::calls(plan);
+fn saved_cost(plan: &Plan, not_asked: &[usize]) -> Option<MicroDollars> {
+    let first = plan.stages.get(plan.first_answer_stage())?.name.as_str();
+    let calls = estimate::estimate_calls(plan);
     let calls: Vec<_> = calls.iter().filter(|call| call.stage == first).collect();
     let cost = |member: &usize| calls.get(*member)?.cost_usd;
-    not_asked
-        .iter()
-        .try_fold(MicroDollars(0), |sum, member| Some(sum.plus(cost(member)?)))
+    not_asked.iter().try_fold(MicroDollars(0), |sum, member| {
+        Some(sum.saturating_add(cost(member)?))
+    })
 }

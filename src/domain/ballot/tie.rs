@@ -6,7 +6,7 @@ use crate::domain::plan::{Stage, StageRole};
 /// Name of the stage.
 pub const TIE_STAGE: &str = "tie";
 
-const PROMPT: &str = "\
+const TIE_PROMPT: &str = "\
 {sources}
 
 Question: {question}
@@ -27,6 +27,6 @@ pub fn tie_stage() -> Stage {
         name: TIE_STAGE.to_owned(),
         who: StageRole::Synthesizer,
         task: Task::Synthesize,
-        prompt: PROMPT.to_owned(),
+        prompt: TIE_PROMPT.to_owned(),
     }
 }

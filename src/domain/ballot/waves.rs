@@ -29,7 +29,7 @@ pub fn is_decided(count: Option<&BallotCount>, missing: usize) -> bool {
     };
     let most = count.choices.iter().map(|choice| firm(&choice.values));
     let most = most.max().unwrap_or_default();
-    most > count.cast() - most + missing
+    most > count.votes_cast() - most + missing
 }
 
 #[cfg(test)]
@@ -93,7 +93,7 @@ mod tests {
                 let (early, full) = (early.unwrap(), count("How much?", &votes).unwrap());
                 let leader = early.choices[0].voters[0];
                 assert!(
-                    full.leaders() == 1 && full.choices[0].voters.contains(&leader),
+                    full.leader_count() == 1 && full.choices[0].voters.contains(&leader),
                     "{votes:?}"
                 );
                 checked += 1;

@@ -11,7 +11,7 @@ use crate::domain::parameters::{EFFORTS, GLOSSARY};
 const MAX_TOKENS: u64 = 1_000_000_000;
 
 /// Deserializes one row. Records an error and returns none when the value is not a valid row.
-pub(super) fn read(value: Value, place: &str, errors: &mut Vec<String>) -> Option<CatalogRow> {
+pub(super) fn parse_row(value: Value, place: &str, errors: &mut Vec<String>) -> Option<CatalogRow> {
     if !value.is_object() {
         // Serde would accept a list as an object with its fields in order.
         errors.push(format!("{place}: it must be an object"));
@@ -27,23 +27,23 @@ pub(super) fn read(value: Value, place: &str, errors: &mut Vec<String>) -> Optio
 }
 
 /// Cleans a name for use in an error message: no control characters, at most 80 characters.
-pub(super) fn short(name: &str) -> String {
+pub(super) fn short_name(name: &str) -> String {
     name.chars().filter(|c| !c.is_control()).take(80).collect()
 }
 
 /// Validates a class: the fields of a model without an ID.
-pub(super) fn class(row: &CatalogRow, place: &str, errors: &mut Vec<String>) {
+pub(super) fn check_class(row: &CatalogRow, place: &str, errors: &mut Vec<String>) {
     if !row.id.is_empty() || row.like.is_some() {
         errors.push(format!("{place}: a class cannot have \"id\" or \"like\""));
     }
-    facts(row, place, errors);
+    check_facts(row, place, errors);
 }
 
 /// Validates the models after their classes have been applied.
-pub(super) fn rows(rows: &[CatalogRow], errors: &mut Vec<String>) {
+pub(super) fn check_rows(rows: &[CatalogRow], errors: &mut Vec<String>) {
     let mut seen = BTreeSet::new();
     for row in rows {
-        let place = format!("model \"{}\"", short(&row.id));
+        let place = format!("model \"{}\"", short_name(&row.id));
         if !is_id(&row.id) {
             errors.push(format!(
                 "{place}: \"id\" must be provider/name, at most 200 characters, without spaces"
@@ -52,7 +52,7 @@ pub(super) fn rows(rows: &[CatalogRow], errors: &mut Vec<String>) {
         if !seen.insert(&row.id) {
             errors.push(format!("{place} is listed twice"));
         }
-        facts(row, &place, errors);
+        check_facts(row, &place, errors);
     }
 }
 
@@ -63,7 +63,7 @@ fn is_id(id: &str) -> bool {
         && !id.chars().any(|c| c.is_control() || c.is_whitespace())
 }
 
-fn facts(row: &CatalogRow, place: &str, errors: &mut Vec<String>) {
+fn check_facts(row: &CatalogRow, place: &str, errors: &mut Vec<String>) {
     let mut error = |is_wrong: bool, what: &str| {
         if is_wrong {
             errors.push(format!("{place}: {what}"));
@@ -75,11 +75,11 @@ fn facts(row: &CatalogRow, place: &str, errors: &mut Vec<String>) {
         "\"context_window\" and \"max_output\" are token counts, at most 1,000,000,000",
     );
     error(
-        row.price.is_some_and(|price| !price.is_sane()),
+        row.price.is_some_and(|price| !price.is_plausible()),
         "\"price\" is in dollars per million tokens, 0 to 10000; cached_input cannot exceed input, and long-call prices cannot be below the normal ones",
     );
     error(
-        row.price_of.as_deref().is_some_and(|day| !is_day(day)),
+        row.price_of.as_deref().is_some_and(|day| !is_date(day)),
         "\"price_of\" is the date of the price, such as 2026-11 or 2026-11-22",
     );
     let words = |list: &Option<Vec<String>>, known: &dyn Fn(&str) -> bool| {
@@ -123,7 +123,7 @@ fn facts(row: &CatalogRow, place: &str, errors: &mut Vec<String>) {
     );
 }
 
-fn is_day(text: &str) -> bool {
+fn is_date(text: &str) -> bool {
     let parts: Vec<&str> = text.split('-').collect();
     let number = |text: &str, digits: usize| {
         let sound = text.len() == digits && text.bytes().all(|byte| byte.is_ascii_digit());

@@ -4,11 +4,11 @@ use super::*;
 use crate::domain::model::{Structured, Thinking};
 use crate::domain::money::Price;
 
-fn own(text: &str) -> Catalog {
+fn catalog_with(text: &str) -> Catalog {
     Catalog::new(CatalogSheet::parse(text).unwrap())
 }
 
-fn known(catalogue: &Catalog, id: &str) -> Model {
+fn described_model(catalogue: &Catalog, id: &str) -> Model {
     let (provider, name) = id.split_once('/').unwrap();
     catalogue.describe(provider, name, ListedFacts::default())
 }
@@ -65,14 +65,14 @@ const OLD_NAMES: &[(&str, &[&str])] = &[
 
 #[test]
 fn the_built_in_sheet_is_valid() {
-    let sheet = CatalogSheet::read(BUILT_IN, &BTreeMap::new());
+    let sheet = CatalogSheet::read(BUILT_IN_SHEET, &BTreeMap::new());
     let sheet = sheet.unwrap_or_else(|errors| panic!("{}", errors.join("\n")));
-    let catalogue = own("{}");
+    let catalogue = catalog_with("{}");
     let mut taken = std::collections::BTreeSet::new();
     assert!((60..200).contains(&sheet.len()), "{} models", sheet.len());
     for row in &sheet.rows {
         let (provider, name) = row.id.split_once('/').unwrap();
-        let model = known(&catalogue, &row.id);
+        let model = described_model(&catalogue, &row.id);
         assert!(catalogue.can_chat(name), "{}", row.id);
         assert_eq!(
             model.price.is_some(),
@@ -108,11 +108,11 @@ fn the_built_in_sheet_is_valid() {
 
 #[test]
 fn every_old_name_resolves_at_each_configured_provider() {
-    let catalogue = own("{}");
+    let catalogue = catalog_with("{}");
     for (provider, names) in OLD_NAMES {
         let models: Vec<Model> = catalogue
             .names_of(provider)
-            .map(|name| known(&catalogue, &format!("{provider}/{name}")))
+            .map(|name| described_model(&catalogue, &format!("{provider}/{name}")))
             .collect();
         for name in *names {
             let named = |model: &Model| {
@@ -126,7 +126,7 @@ fn every_old_name_resolves_at_each_configured_provider() {
 
 #[test]
 fn a_row_inherits_missing_fields_from_its_class() {
-    let model = known(&own("{}"), "anthropic/claude-haiku-4-5");
+    let model = described_model(&catalog_with("{}"), "anthropic/claude-haiku-4-5");
     assert_eq!(
         (model.family.as_str(), model.thinking, model.context_window),
         ("claude", Thinking::Budget, 200_000)
@@ -138,7 +138,7 @@ fn a_row_inherits_missing_fields_from_its_class() {
 
 #[test]
 fn admin_rows_replace_and_add() {
-    let catalogue = own(
+    let catalogue = catalog_with(
         r#"{"classes": {"ours": {"family": "llama", "structured": "tool", "context_window": 9000}},
             "not_chat": ["Secret"],
             "models": [
@@ -149,7 +149,7 @@ fn admin_rows_replace_and_add() {
               {"id": "office/small", "like": "ours", "context_window": 1000}
             ]}"#,
     );
-    let model = known(&catalogue, "openai/gpt-5");
+    let model = described_model(&catalogue, "openai/gpt-5");
     // The price comes from the provider, which gives no date for it; everything else stays.
     assert_eq!(model.price.unwrap().input, 1.0);
     assert_eq!(
@@ -161,11 +161,15 @@ fn admin_rows_replace_and_add() {
         ("", "GPT-5", 400_000)
     );
     assert_eq!(
-        known(&catalogue, "openai/gpt-5-mini").price_of,
+        described_model(&catalogue, "openai/gpt-5-mini").price_of,
         "2026-11-20"
     );
-    assert!(known(&catalogue, "openai/gpt-4o").aliases.is_empty());
-    let big = known(&catalogue, "office/big");
+    assert!(
+        described_model(&catalogue, "openai/gpt-4o")
+            .aliases
+            .is_empty()
+    );
+    let big = described_model(&catalogue, "office/big");
     assert_eq!(
         (
             big.name.as_str(),
@@ -175,7 +179,10 @@ fn admin_rows_replace_and_add() {
         ),
         ("The big one", Structured::Tool, 9_000, "office")
     );
-    assert_eq!(known(&catalogue, "office/small").context_window, 1_000);
+    assert_eq!(
+        described_model(&catalogue, "office/small").context_window,
+        1_000
+    );
     assert_eq!(
         catalogue.names_of("office").collect::<Vec<_>>(),
         ["big", "small"]
@@ -291,7 +298,7 @@ fn invalid_rows_are_rejected_with_a_reason() {
 
 #[test]
 fn unknown_facts_are_not_guessed_from_a_name() {
-    let catalogue = own("{}");
+    let catalogue = catalog_with("{}");
     for (id, family) in [
         ("openai/gpt-99-ultra", "gpt"),
         ("openrouter/meta-llama/llama-9", "llama"),
@@ -300,7 +307,7 @@ fn unknown_facts_are_not_guessed_from_a_name() {
         ("x/gpt-oss-999b", "gpt"),
         ("x/whatever", ""),
     ] {
-        let model = known(&catalogue, id);
+        let model = described_model(&catalogue, id);
         assert_eq!(model.family, family, "{id}");
         assert_eq!(
             (
@@ -318,8 +325,8 @@ fn unknown_facts_are_not_guessed_from_a_name() {
 
 #[test]
 fn a_local_model_is_found_without_its_tag() {
-    let catalogue = own(r#"{"models": [{"id": "ollama/gemma3:4b", "strength": 7}]}"#);
-    let model = known(&catalogue, "ollama/gemma3:27b-it-qat");
+    let catalogue = catalog_with(r#"{"models": [{"id": "ollama/gemma3:4b", "strength": 7}]}"#);
+    let model = described_model(&catalogue, "ollama/gemma3:27b-it-qat");
     assert_eq!(
         (
             model.id.as_str(),
@@ -334,10 +341,10 @@ fn a_local_model_is_found_without_its_tag() {
             "gemma"
         )
     );
-    let model = known(&catalogue, "ollama/gemma3:4b");
+    let model = described_model(&catalogue, "ollama/gemma3:4b");
     assert_eq!((model.strength, model.vision), (7, Some(true)));
     // For a local server, the server's class supplies the parameters of all of its models.
-    let model = known(&catalogue, "ollama/somebody/else:1b");
+    let model = described_model(&catalogue, "ollama/somebody/else:1b");
     assert_eq!(
         (model.structured, model.thinking, model.vision),
         (Structured::Native, Thinking::Unknown, None)
@@ -346,13 +353,13 @@ fn a_local_model_is_found_without_its_tag() {
     // The server's models are installed by the operator and unknown until the server is queried.
     assert_eq!(catalogue.names_of("ollama").count(), 0);
     // For a hosted provider, the tag is part of the name: a free variant has a different price.
-    let model = known(&catalogue, "openrouter/z-ai/glm-5.3:free");
+    let model = described_model(&catalogue, "openrouter/z-ai/glm-5.3:free");
     assert_eq!(model.price, None);
 }
 
 #[test]
 fn provider_data_ranks_between_the_two_sheets() {
-    let catalogue = own(r#"{"models": [{"id": "openai/gpt-5", "context_window": 5}]}"#);
+    let catalogue = catalog_with(r#"{"models": [{"id": "openai/gpt-5", "context_window": 5}]}"#);
     let seen = || ListedFacts {
         context_window: Some(7),
         price: Some((

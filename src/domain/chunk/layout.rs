@@ -15,12 +15,12 @@ pub(super) struct LayoutBlock {
     pub start: usize,
     pub end: usize,
     /// Whether the first line is the header row of the others.
-    table: bool,
+    is_table: bool,
 }
 
 impl LayoutBlock {
     /// Whether the block fits in one passage.
-    pub fn small(&self) -> bool {
+    pub fn is_small(&self) -> bool {
         self.end - self.start < MAX_LENGTH
     }
 }
@@ -41,21 +41,21 @@ impl Layout {
             let trimmed = line.trim_start();
             let fence = trimmed.starts_with("```") || trimmed.starts_with("~~~");
             match open {
-                Some((start, BlockKind::Fence)) if fence => {
-                    layout.close(start, at + line.len(), BlockKind::Fence);
+                Some((start, BlockKind::CodeFence)) if fence => {
+                    layout.close_block(start, at + line.len(), BlockKind::CodeFence);
                     open = None;
                 }
-                Some((_, BlockKind::Fence)) => {}
+                Some((_, BlockKind::CodeFence)) => {}
                 _ => {
-                    let row = row_of(trimmed);
+                    let row = table_row_kind(trimmed);
                     if let Some((start, kind)) = open
                         && row != Some(kind)
                     {
-                        layout.close(start, at, kind);
+                        layout.close_block(start, at, kind);
                         open = None;
                     }
                     if fence {
-                        open = Some((at, BlockKind::Fence));
+                        open = Some((at, BlockKind::CodeFence));
                     } else if let Some(kind) = row {
                         open = open.or(Some((at, kind)));
                     } else if let Some(words) = heading_text(line) {
@@ -70,17 +70,17 @@ impl Layout {
             at += line.len();
         }
         // An unclosed fence does not count as a fence.
-        if let Some((start, kind)) = open.filter(|&(_, kind)| kind != BlockKind::Fence) {
-            layout.close(start, text.len(), kind);
+        if let Some((start, kind)) = open.filter(|&(_, kind)| kind != BlockKind::CodeFence) {
+            layout.close_block(start, text.len(), kind);
         }
         layout
     }
 
-    fn close(&mut self, start: usize, end: usize, kind: BlockKind) {
+    fn close_block(&mut self, start: usize, end: usize, kind: BlockKind) {
         self.blocks.push(LayoutBlock {
             start,
             end,
-            table: kind == BlockKind::Piped,
+            is_table: kind == BlockKind::PipedRow,
         });
     }
 
@@ -88,7 +88,7 @@ impl Layout {
     pub fn columns_at<'a>(&self, text: &'a str, at: usize) -> Option<&'a str> {
         let place = self.blocks.partition_point(|block| block.end <= at);
         let block = self.blocks.get(place)?;
-        (block.table && block.start < at)
+        (block.is_table && block.start < at)
             .then(|| text[block.start..block.end].lines().next())
             .flatten()
     }
@@ -96,18 +96,18 @@ impl Layout {
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum BlockKind {
-    Fence,
+    CodeFence,
     /// `| a | b |`: the first row is the header.
-    Piped,
+    PipedRow,
     /// `Name: a | Age: 3`: each row names its own columns.
-    Named,
+    NamedRow,
 }
 
-fn row_of(line: &str) -> Option<BlockKind> {
+fn table_row_kind(line: &str) -> Option<BlockKind> {
     if line.starts_with('|') {
-        Some(BlockKind::Piped)
+        Some(BlockKind::PipedRow)
     } else {
-        line.contains(" | ").then_some(BlockKind::Named)
+        line.contains(" | ").then_some(BlockKind::NamedRow)
     }
 }
 

@@ -12,7 +12,7 @@ fn page(text: &str) -> PageText {
 }
 
 fn cut_at(text: &str) -> Vec<String> {
-    passages(&[page(text)])
+    split_into_passages(&[page(text)])
         .into_iter()
         .map(|p| p.text)
         .collect()
@@ -65,7 +65,7 @@ fn headings_start_passages_and_name_them() {
     let body = "Some text here. ".repeat(30);
     let text =
         format!("# Title\n\n## First\n\n{body}\n\n## Second\n\n{body}\n\n```\n# no heading\n```\n");
-    let found = passages(&[page(&text)]);
+    let found = split_into_passages(&[page(&text)]);
     let heads: Vec<&str> = found.iter().map(|p| p.heading.as_str()).collect();
     assert_eq!(heads, ["First", "Second"]);
     assert!(found[1].text.starts_with("## Second"));
@@ -77,7 +77,7 @@ fn the_page_title_stands_in_for_a_heading() {
         title: "Sheet 1".into(),
         ..page("a | b")
     };
-    assert_eq!(passages(&[titled])[0].heading, "Sheet 1");
+    assert_eq!(split_into_passages(&[titled])[0].heading, "Sheet 1");
 }
 
 #[test]
@@ -98,7 +98,7 @@ proptest! {
     #[test]
     fn passages_are_exact_slices_and_lose_no_word(text in "([a-zé量😀#.\\n ]{0,40}|[ab]{200,900}| {3}|\\n\\n){0,60}") {
         let pages = [page(&text)];
-        let found = passages(&pages);
+        let found = split_into_passages(&pages);
         let mut last = 0;
         for (index, passage) in found.iter().enumerate() {
             let (start, end) = (passage.start as usize, passage.end as usize);
@@ -120,7 +120,7 @@ fn table_rows_stay_whole_and_keep_their_header() {
         "# Costs\n\n| Day | Remark | Sum |\n| --- | --- | --- |\n{}",
         row.repeat(80)
     );
-    let found = passages(&[page(&table)]);
+    let found = split_into_passages(&[page(&table)]);
     assert!(found.len() > 2);
     for passage in &found {
         assert!(
@@ -131,7 +131,7 @@ fn table_rows_stay_whole_and_keep_their_header() {
     }
     assert_eq!(found[1].heading, "Costs | Day | Remark | Sum |");
     let named = "Day: 1 | Remark: Yes. No | Sum: 3\n".repeat(90);
-    let found = passages(&[page(&named)]);
+    let found = split_into_passages(&[page(&named)]);
     assert!(
         found
             .iter()
@@ -149,7 +149,7 @@ fn code_stays_together_while_it_fits() {
         "{found:?}"
     );
     // An unclosed fence keeps nothing together, and headings below it count as headings.
-    let open = passages(&[page(&format!(
+    let open = split_into_passages(&[page(&format!(
         "{}\n```\n{prose}\n\n{prose}",
         "a ".repeat(200)
     ))]);
@@ -183,7 +183,7 @@ fn sections_continue_across_pages() {
     let mut cutter = PassageSplitter::new();
     let found: Vec<(u32, u32, String)> = pages
         .iter()
-        .flat_map(|page| cutter.page(page))
+        .flat_map(|page| cutter.split_page(page))
         .map(|p| (p.ordinal, p.page, p.heading))
         .collect();
     let expected = [

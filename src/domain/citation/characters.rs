@@ -4,7 +4,7 @@
 use unicode_normalization::UnicodeNormalization;
 
 /// Returns the plain character of a superscript.
-pub(super) fn raised(c: char) -> Option<char> {
+pub(super) fn from_superscript(c: char) -> Option<char> {
     let is_raised = matches!(c, '²' | '³' | '¹' | 'ª' | 'º' | '\u{2B0}'..='\u{2B8}' | '\u{2E0}'..='\u{2E4}' | '\u{2070}'..='\u{207F}' | '\u{1D2C}'..='\u{1D61}' | '\u{1D9C}'..='\u{1DBF}');
     let plain = is_raised
         .then(|| std::iter::once(c).nfkc().next())
@@ -13,7 +13,7 @@ pub(super) fn raised(c: char) -> Option<char> {
 }
 
 /// Returns the plain character of a subscript.
-pub(super) fn lowered(c: char) -> Option<char> {
+pub(super) fn from_subscript(c: char) -> Option<char> {
     let is_lowered =
         matches!(c, '\u{2080}'..='\u{2089}' | '\u{2090}'..='\u{209C}' | '\u{1D62}'..='\u{1D6A}');
     is_lowered
@@ -23,7 +23,7 @@ pub(super) fn lowered(c: char) -> Option<char> {
 
 /// Returns the words of a character that represents several: ½ is 1, /, 2, and never part of 31/2; ① is 1; ㎡ is
 /// m^2.
-pub(super) fn separate(c: char) -> Option<Vec<String>> {
+pub(super) fn split_compound(c: char) -> Option<Vec<String>> {
     let whole = |text: &str| Some(vec![text.to_owned()]);
     match c {
         '㎟' => return whole("mm^2"),
@@ -59,7 +59,7 @@ pub(super) fn is_enclosed(c: Option<char>) -> bool {
 }
 
 /// Whether the character belongs to a script written without spaces, in which each character counts as a word.
-pub(super) fn is_single(c: char) -> bool {
+pub(super) fn is_single_word(c: char) -> bool {
     let is_there = matches!(u32::from(c), 0x0E00..=0x0EFF | 0x1000..=0x109F | 0x1780..=0x17FF | 0x3005 | 0x3040..=0x30FF
         | 0x3400..=0x4DBF | 0x4E00..=0x9FFF | 0xF900..=0xFAFF | 0xFF66..=0xFF9F | 0x20000..=0x2FA1F);
     is_there && c.is_alphanumeric()

@@ -7,7 +7,7 @@ use crate::domain::chat::SourcePassage;
 use crate::domain::id::DocumentId;
 
 use super::compare::{QuoteMatch, locate};
-use super::marks::{self, CitationMark, cites};
+use super::marks::{self, CitationMark, find_mark_groups};
 use super::page_break::PageBreak;
 use super::quotes::{self, Quote};
 use super::words::ComparableText;
@@ -22,11 +22,11 @@ const MAX_LEFT_OUT: usize = 8;
 
 pub(super) struct CitationChecker<'a> {
     /// By position in the request: the document and the pages given to any member.
-    given: BTreeMap<u32, (DocumentId, BTreeSet<u32>)>,
+    given_pages: BTreeMap<u32, (DocumentId, BTreeSet<u32>)>,
     sources: Vec<&'a SourcePassage>,
-    page: &'a mut dyn FnMut(&DocumentId, u32) -> Option<CitedPage>,
+    load_page: &'a mut dyn FnMut(&DocumentId, u32) -> Option<CitedPage>,
     /// The last page used, as a one-entry cache: consecutive citations often name the same page.
-    last: Option<CachedPage>,
+    cached_page: Option<CachedPage>,
 }
 
 struct CachedPage {
@@ -47,7 +47,7 @@ impl<'a> CitationChecker<'a> {
             let Some(id) = &source.document_id else {
                 continue;
             };
-            for mark in marks::read(&source.mark, false) {
+            for mark in marks::parse_marks(&source.mark, false) {
                 if let CitationMark::Pages { document, from, to } = mark {
                     let known = given
                         .entry(document)
@@ -57,31 +57,34 @@ impl<'a> CitationChecker<'a> {
             }
         }
         Self {
-            given,
+            given_pages: given,
             sources,
-            page,
-            last: None,
+            load_page: page,
+            cached_page: None,
         }
     }
 
-    pub fn read(&mut self, text: &CitingText<'_>, found: &mut Citations) {
-        let cites = cites(text.text);
-        let quotes = quotes::find(text.text, &cites);
+    pub fn check_text(&mut self, text: &CitingText<'_>, found: &mut Citations) {
+        let cites = find_mark_groups(text.text);
+        let quotes = quotes::find_quotes(text.text, &cites);
         for (index, cite) in cites.iter().enumerate() {
             // A number that is part of a quotation belongs to the document, not to the answer.
             if quotes.iter().any(|quote| quote.contains(index, cite)) {
                 continue;
             }
-            let quoted: Vec<&Quote> = quotes.iter().filter(|quote| quote.cite == index).collect();
+            let quoted: Vec<&Quote> = quotes
+                .iter()
+                .filter(|quote| quote.mark_group == index)
+                .collect();
             for &mark in &cite.marks {
                 let Some(mark) = self.place_of(mark) else {
                     continue;
                 };
                 if quoted.is_empty() {
-                    self.keep(text, mark, None, found);
+                    self.add_item(text, mark, None, found);
                 }
                 for quote in &quoted {
-                    self.keep(text, mark, Some(&quote.text), found);
+                    self.add_item(text, mark, Some(&quote.text), found);
                 }
             }
         }
@@ -92,13 +95,13 @@ impl<'a> CitationChecker<'a> {
         match mark {
             CitationMark::Number(number) => {
                 let source = self.sources.iter().find(|source| source.number == number)?;
-                marks::read(&source.mark, false).into_iter().next()
+                marks::parse_marks(&source.mark, false).into_iter().next()
             }
-            other => (!self.given.is_empty()).then_some(other),
+            other => (!self.given_pages.is_empty()).then_some(other),
         }
     }
 
-    fn keep(
+    fn add_item(
         &mut self,
         text: &CitingText<'_>,
         mark: CitationMark,
@@ -108,9 +111,9 @@ impl<'a> CitationChecker<'a> {
         let mut item = Citation {
             stage: text.stage,
             member: text.member,
-            mark: mark.text(),
+            mark: mark.to_text(),
             state: CitationState::Unknown,
-            quote: shown(quote.unwrap_or_default()),
+            quote: shortened(quote.unwrap_or_default()),
             document_id: None,
             page: 0,
             start: 0,
@@ -118,20 +121,20 @@ impl<'a> CitationChecker<'a> {
             continued: None,
             left_out: Vec::new(),
         };
-        self.judge(mark, quote, &mut item);
+        self.judge_item(mark, quote, &mut item);
         *found.counts.entry(item.state).or_default() += 1;
         if found.items.len() < MAX_ITEMS {
             found.items.push(item);
         }
     }
 
-    fn judge(&mut self, mark: CitationMark, quote: Option<&str>, item: &mut Citation) {
+    fn judge_item(&mut self, mark: CitationMark, quote: Option<&str>, item: &mut Citation) {
         let (document, from, to) = match mark {
             CitationMark::Pages { document, from, to } => (document, from, to),
             CitationMark::Document(document) => (document, 1, u32::MAX),
             CitationMark::Number(_) => return,
         };
-        let Some((id, pages)) = self.given.get(&document).cloned() else {
+        let Some((id, pages)) = self.given_pages.get(&document).cloned() else {
             return;
         };
         let meant: Vec<u32> = pages
@@ -143,13 +146,13 @@ impl<'a> CitationChecker<'a> {
         item.document_id = Some(id.clone());
         item.page = first;
         item.state = match quote {
-            Some(quote) => self.quoted(&id, quote, &meant, &pages, item),
-            None => self.unquoted(&id, &meant),
+            Some(quote) => self.check_quote(&id, quote, &meant, &pages, item),
+            None => self.check_without_quote(&id, &meant),
         };
     }
 
     // Prefers a complete quotation on any of the pages to a shortened one on the first.
-    fn quoted(
+    fn check_quote(
         &mut self,
         id: &DocumentId,
         quote: &str,
@@ -167,10 +170,10 @@ impl<'a> CitationChecker<'a> {
             let Some(found) = locate(quote, &cached.comparable) else {
                 continue;
             };
-            if found.left_out.is_empty() || !shortened {
-                place(item, page, (0, &cached.text), &found);
+            if found.omitted.is_empty() || !shortened {
+                set_location(item, page, (0, &cached.text), &found);
             }
-            if found.left_out.is_empty() {
+            if found.omitted.is_empty() {
                 return CitationState::Verified;
             }
             shortened = true;
@@ -206,7 +209,9 @@ impl<'a> CitationChecker<'a> {
             if !given.contains(&first) || !given.contains(&second) {
                 continue;
             }
-            let (Some(one), Some(other)) = ((self.page)(id, first), (self.page)(id, second)) else {
+            let (Some(one), Some(other)) =
+                ((self.load_page)(id, first), (self.load_page)(id, second))
+            else {
                 continue;
             };
             let both = PageBreak::between(&one.text, &other.text);
@@ -214,15 +219,15 @@ impl<'a> CitationChecker<'a> {
             let Some(found) = locate(quote, &comparable(&both.text, is_recognized)) else {
                 continue;
             };
-            if let Some((part, rest)) = both.parts(&(found.start..found.end)) {
-                item.left_out = left_out(&both.text, &found);
+            if let Some((part, rest)) = both.split_range(&(found.start..found.end)) {
+                item.left_out = omitted_text(&both.text, &found);
                 (item.page, item.start, item.end) = (first, part.start as u32, part.end as u32);
                 item.continued = Some(PageSpan {
                     page: second,
                     start: rest.start as u32,
                     end: rest.end as u32,
                 });
-                return Some(match found.left_out.is_empty() {
+                return Some(match found.omitted.is_empty() {
                     true => CitationState::Verified,
                     false => CitationState::Shortened,
                 });
@@ -232,7 +237,7 @@ impl<'a> CitationChecker<'a> {
     }
 
     // Reports only whether a cited page still exists: whether it supports the sentence is a question of meaning.
-    fn unquoted(&mut self, id: &DocumentId, meant: &[u32]) -> CitationState {
+    fn check_without_quote(&mut self, id: &DocumentId, meant: &[u32]) -> CitationState {
         match meant.iter().any(|&page| self.cached(id, page).is_some()) {
             true => CitationState::Cited,
             false => CitationState::Gone,
@@ -248,7 +253,7 @@ impl<'a> CitationChecker<'a> {
             if let Some(found) = locate(quote, &ComparableText::of(&source.text)) {
                 // If a heading precedes the passage, the offset within the page is unknown.
                 let is_placed = source.end as usize >= source.start as usize + source.text.len();
-                place(item, source.page, (source.start, &source.text), &found);
+                set_location(item, source.page, (source.start, &source.text), &found);
                 if !is_placed {
                     (item.start, item.end) = (0, 0);
                 }
@@ -261,19 +266,19 @@ impl<'a> CitationChecker<'a> {
 
     fn cached(&mut self, id: &DocumentId, page: u32) -> Option<&CachedPage> {
         let is_it = |last: &CachedPage| last.document == *id && last.page == page;
-        if !self.last.as_ref().is_some_and(is_it) {
+        if !self.cached_page.as_ref().is_some_and(is_it) {
             let CitedPage {
                 text,
                 is_recognized,
-            } = (self.page)(id, page)?;
-            self.last = Some(CachedPage {
+            } = (self.load_page)(id, page)?;
+            self.cached_page = Some(CachedPage {
                 document: id.clone(),
                 page,
                 comparable: comparable(&text, is_recognized),
                 text,
             });
         }
-        self.last.as_ref()
+        self.cached_page.as_ref()
     }
 }
 
@@ -286,22 +291,22 @@ fn comparable(text: &str, is_recognized: bool) -> ComparableText {
 }
 
 // Records the position of a quotation: its page, and the offset of the searched text within the page.
-fn place(item: &mut Citation, page: u32, (offset, text): (u32, &str), found: &QuoteMatch) {
+fn set_location(item: &mut Citation, page: u32, (offset, text): (u32, &str), found: &QuoteMatch) {
     item.page = page;
     (item.start, item.end) = (offset + found.start as u32, offset + found.end as u32);
-    item.left_out = left_out(text, found);
+    item.left_out = omitted_text(text, found);
 }
 
-fn left_out(text: &str, found: &QuoteMatch) -> Vec<String> {
-    let words = |range: &std::ops::Range<usize>| text.get(range.clone()).map(shown);
+fn omitted_text(text: &str, found: &QuoteMatch) -> Vec<String> {
+    let words = |range: &std::ops::Range<usize>| text.get(range.clone()).map(shortened);
     found
-        .left_out
+        .omitted
         .iter()
         .take(MAX_LEFT_OUT)
         .filter_map(words)
         .collect()
 }
 
-fn shown(text: &str) -> String {
+fn shortened(text: &str) -> String {
     text.trim().chars().take(MAX_SHOWN).collect()
 }

@@ -4,14 +4,14 @@
 use super::plain_word::PlainWord;
 
 /// Number of characters searched before and after a quotation.
-const MAX_BEFORE: usize = 40;
-const MAX_BEHIND: usize = 24;
+const MAX_CHARS_BEFORE: usize = 40;
+const MAX_CHARS_AFTER: usize = 24;
 /// Number of characters searched before a quotation in Chinese and Burmese, whose negations are single characters
 /// that also occur in many other words.
-const MAX_NEAR: usize = 3;
+const MAX_CHARS_NEAR: usize = 3;
 
 /// Negations in Thai, Lao, and Khmer, which precede the negated words.
-const BEFORE: &[&str] = &[
+const NEGATIONS_BEFORE: &[&str] = &[
     "ไม่",
     "ไร้",
     "อย่า",
@@ -33,9 +33,9 @@ const BEFORE: &[&str] = &[
     "ហាម",
 ];
 /// Negating characters in Chinese and Burmese.
-const NEAR: &[&str] = &["不", "没", "沒", "未", "勿", "无", "無", "မ"];
+const NEGATING_CHARACTERS: &[&str] = &["不", "没", "沒", "未", "勿", "无", "無", "မ"];
 /// Negating endings in Japanese and Burmese.
-const BEHIND: &[&str] = &[
+const NEGATING_ENDINGS: &[&str] = &[
     "ない",
     "なかっ",
     "なく",
@@ -51,31 +51,35 @@ const BEHIND: &[&str] = &[
     "မဟုတ်",
 ];
 /// Words directly after a quotation that negate it or turn it into a question, in Thai and Chinese.
-const NEXT: &[&str] = &["ไม่", "หรือไม่", "มิได้", "吗", "嗎", "与否", "與否", "否"];
+const NEGATIONS_AFTER: &[&str] = &["ไม่", "หรือไม่", "มิได้", "吗", "嗎", "与否", "與否", "否"];
 
 /// Whether the words from `start` to `end` are part of a clause whose negation is outside of them.
 pub(super) fn leaves_out_negation(text: &[PlainWord], start: usize, end: usize) -> bool {
     let joined = |at: usize| text.get(at).is_some_and(|word| word.is_joined);
     let mut first = start;
-    while joined(first) && first > 0 && start - first < MAX_BEFORE {
+    while joined(first) && first > 0 && start - first < MAX_CHARS_BEFORE {
         first -= 1;
     }
-    let behind = (end..end + MAX_BEHIND).take_while(|&at| joined(at)).count();
+    let behind = (end..end + MAX_CHARS_AFTER)
+        .take_while(|&at| joined(at))
+        .count();
     let spelled = |words: &[PlainWord]| -> String {
         let letters = words.iter().map(|word| word.plain.as_str());
         letters.collect()
     };
     let (before, after) = (&text[first..start], spelled(&text[end..end + behind]));
-    let is_near = |word: &PlainWord| NEAR.contains(&word.plain.as_str());
+    let is_near = |word: &PlainWord| NEGATING_CHARACTERS.contains(&word.plain.as_str());
     let spelled_before = spelled(before);
-    before.iter().rev().take(MAX_NEAR).any(is_near)
-        || BEFORE.iter().any(|one| spelled_before.contains(one))
-        || BEHIND.iter().any(|one| after.contains(one))
-        || NEXT.iter().any(|one| after.starts_with(one))
+    before.iter().rev().take(MAX_CHARS_NEAR).any(is_near)
+        || NEGATIONS_BEFORE
+            .iter()
+            .any(|one| spelled_before.contains(one))
+        || NEGATING_ENDINGS.iter().any(|one| after.contains(one))
+        || NEGATIONS_AFTER.iter().any(|one| after.starts_with(one))
 }
 
 /// Whether a word continues the clause of the word before it, given the text between them.
-pub(super) fn continues(before: &PlainWord, word: &PlainWord, gap: &str) -> bool {
+pub(super) fn continues_clause(before: &PlainWord, word: &PlainWord, gap: &str) -> bool {
     before.is_ideograph
         && word.is_ideograph
         && gap

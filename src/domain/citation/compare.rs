@@ -16,7 +16,7 @@ use super::words::{ComparableText, negates_before, words};
 /// Maximum number of words that an ellipsis may skip.
 const MAX_GAP: usize = 60;
 /// Number of words per permitted letter error, in recognized text.
-const PER_ERROR: usize = 8;
+const WORDS_PER_ERROR: usize = 8;
 /// Minimum length of a word that may contain a letter error, in letters; shorter words must match exactly.
 const MIN_SLIP_LETTERS: usize = 5;
 /// Maximum quotation length in words; longer quotations are not matched.
@@ -32,7 +32,7 @@ pub struct QuoteMatch {
     /// End of the quoted words in the text, in bytes.
     pub end: usize,
     /// What the quotation omits at its ellipses, as byte ranges; empty if it is complete.
-    pub left_out: Vec<Range<usize>>,
+    pub omitted: Vec<Range<usize>>,
 }
 
 /// Finds a quotation verbatim in a text and returns its byte range.
@@ -42,7 +42,7 @@ pub struct QuoteMatch {
 /// not found. For several quotations from one text, prepare the text once and use [`locate`].
 pub fn verify(text: &str, quote: &str) -> Option<Range<usize>> {
     let found = locate(quote, &ComparableText::of(text))?;
-    found.left_out.is_empty().then_some(found.start..found.end)
+    found.omitted.is_empty().then_some(found.start..found.end)
 }
 
 /// Finds a quotation in a prepared text, complete or shortened.
@@ -51,13 +51,13 @@ pub fn locate(quote: &str, text: &ComparableText) -> Option<QuoteMatch> {
     if whole.words.is_empty() || whole.words.len() > MAX_WORDS {
         return None;
     }
-    let tolerance = Tolerance::between(&whole, text);
+    let tolerance = Tolerance::for_texts(&whole, text);
     // An ellipsis that also occurs in the text omits nothing.
     if let Some((start, end, _)) = find(&whole.words, &text.words, 0..text.words.len(), tolerance) {
         return Some(QuoteMatch {
             start: text.words[start].start,
             end: text.words[end - 1].end,
-            left_out: Vec::new(),
+            omitted: Vec::new(),
         });
     }
     let fragments = fragments(quote);
@@ -105,7 +105,7 @@ fn locate_shortened(
             return Some(QuoteMatch {
                 start: text[at].start,
                 end: text[end - 1].end,
-                left_out,
+                omitted: left_out,
             });
         }
         from = at + 1;
@@ -123,38 +123,38 @@ struct Tolerance {
     /// Whether the text was recognized from an image.
     is_recognized: bool,
     /// Number of words that matched only without accents.
-    folded: usize,
+    accents_folded: usize,
     /// Number of those words that become a different word without accents.
-    doubtful: usize,
+    recognition_errors: usize,
 }
 
 impl Tolerance {
-    fn between(quote: &ComparableText, text: &ComparableText) -> Self {
+    fn for_texts(quote: &ComparableText, text: &ComparableText) -> Self {
         Self {
             errors: match text.is_recognized {
-                true => quote.words.len() / PER_ERROR,
+                true => quote.words.len() / WORDS_PER_ERROR,
                 false => 0,
             },
             is_unaccented: text.is_recognized || !quote.has_accents || !text.has_accents,
             is_recognized: text.is_recognized,
-            folded: 0,
-            doubtful: 0,
+            accents_folded: 0,
+            recognition_errors: 0,
         }
     }
 
     // Whether the words are equal; counts the tolerated differences.
     fn accepts(&mut self, one: &PlainWord, other: &PlainWord, is_unit: bool) -> bool {
-        let is_grouped = one.grouped.as_ref() == Some(&other.plain)
-            || other.grouped.as_ref() == Some(&one.plain);
+        let is_grouped = one.without_grouping.as_ref() == Some(&other.plain)
+            || other.without_grouping.as_ref() == Some(&one.plain);
         if one.plain == other.plain || is_grouped {
             return !is_case_bearing(one, other, is_unit);
         }
-        if one.bare.is_none() && other.bare.is_none() {
+        if one.unaccented.is_none() && other.unaccented.is_none() {
             return self.accepts_slip(one, other);
         }
-        let bare = one.bare.as_deref().unwrap_or(&one.plain);
-        let is_bare = bare == other.bare.as_deref().unwrap_or(&other.plain);
-        let is_doubtful = is_bare && folding::is_other_word(bare);
+        let bare = one.unaccented.as_deref().unwrap_or(&one.plain);
+        let is_bare = bare == other.unaccented.as_deref().unwrap_or(&other.plain);
+        let is_doubtful = is_bare && folding::is_distinct_word(bare);
         // Words that differ only in ß: "Straße" equals "STRASSE", but "in Maßen" does not equal "in Massen".
         let is_sharp = is_bare && one.plain.replace('ß', "ss") == other.plain.replace('ß', "ss");
         if is_sharp && (!is_doubtful || one.is_upper() || other.is_upper()) {
@@ -162,8 +162,8 @@ impl Tolerance {
         }
         let is_same = is_umlaut_written_out(one, other)
             || self.is_unaccented && (is_bare || is_written_out(one, other));
-        self.folded += usize::from(is_same && !is_doubtful);
-        self.doubtful += usize::from(is_same && is_doubtful);
+        self.accents_folded += usize::from(is_same && !is_doubtful);
+        self.recognition_errors += usize::from(is_same && is_doubtful);
         is_same || self.accepts_slip(one, other)
     }
 
@@ -173,15 +173,15 @@ impl Tolerance {
         is_slip
     }
 
-    fn is_kept(&self) -> bool {
-        self.is_recognized || self.doubtful == 0 || self.folded >= MIN_UNACCENTED
+    fn is_within_limit(&self) -> bool {
+        self.is_recognized || self.recognition_errors == 0 || self.accents_folded >= MIN_UNACCENTED
     }
 }
 
 // Whether one word is the other with umlauts written out: "uebertragung" for "übertragung".
 fn is_written_out(one: &PlainWord, other: &PlainWord) -> bool {
-    folding::written_out(&one.plain) == other.plain
-        || one.plain == folding::written_out(&other.plain)
+    folding::umlauts_written_out(&one.plain) == other.plain
+        || one.plain == folding::umlauts_written_out(&other.plain)
 }
 
 // Whether umlauts are written out and no ß is involved: "Gebuehr" is "Gebühr", but "Masse" may be "Maße" or
@@ -205,11 +205,11 @@ fn find(
     (from..to).find_map(|start| {
         let mut left = tolerance;
         let end = start + matches(wanted, &text[start..to], &mut left)?;
-        let is_cut = text[start].is_bound
-            || text.get(end).is_some_and(|word| word.is_bound)
+        let is_cut = text[start].is_bound_to_previous
+            || text.get(end).is_some_and(|word| word.is_bound_to_previous)
             || (text[end - 1].is_ideograph && negates_before(&text[end..]))
             || clauses::leaves_out_negation(text, start, end);
-        (!is_cut && left.is_kept()).then_some((start, end, left))
+        (!is_cut && left.is_within_limit()).then_some((start, end, left))
     })
 }
 
@@ -223,9 +223,9 @@ fn matches(wanted: &[PlainWord], text: &[PlainWord], tolerance: &mut Tolerance) 
             (mine, theirs) = (mine + 1, theirs + 1);
         } else if theirs > 0 && other.is_reference {
             theirs += 1;
-        } else if tolerance.joins(one, text.get(theirs..theirs + 2)) {
+        } else if tolerance.joins_words(one, text.get(theirs..theirs + 2)) {
             (mine, theirs) = (mine + 1, theirs + 2);
-        } else if tolerance.joins(other, wanted.get(mine..mine + 2)) {
+        } else if tolerance.joins_words(other, wanted.get(mine..mine + 2)) {
             (mine, theirs) = (mine + 2, theirs + 1);
         } else if let Some(letters) = initials(one, &text[theirs..]) {
             (mine, theirs) = (mine + 1, theirs + letters);
@@ -251,7 +251,7 @@ const GREEK_WORDS: &[&str] = &["η", "ο"];
 // Whether two words that differ only in case are different words.
 fn is_case_bearing(one: &PlainWord, other: &PlainWord, is_unit: bool) -> bool {
     let plain = one.plain.as_str();
-    let is_other = one.cased != other.cased;
+    let is_other = one.case_preserved != other.case_preserved;
     let is_acronym = one.is_acronym != other.is_acronym && one.is_upper() != other.is_upper();
     let is_symbol = plain.chars().count() == 1
         && plain.starts_with(|c: char| matches!(c, '\u{370}'..='\u{3FF}'))
@@ -275,7 +275,7 @@ fn is_negation(word: &PlainWord) -> bool {
 
 /// Endings that a stray space may split off. Other halves may be words of their own: "the rapist", "leg end", "has
 /// ten".
-const ENDINGS: &[&str] = &[
+const SPLIT_ENDINGS: &[&str] = &[
     "able", "ible", "ing", "ings", "ment", "ments", "tion", "tions", "sion", "ness", "ance",
     "ence", "ized", "ised", "ung", "ungen", "lich", "liche", "lichen", "keit", "heit", "schaft",
     "ciones", "mente", "ement", "ements",
@@ -284,7 +284,7 @@ const ENDINGS: &[&str] = &[
 impl Tolerance {
     // Whether one word equals two split words. Letters only, because 1 and 5 are not 15. In recognized text, a
     // misplaced space counts as a letter error.
-    fn joins(&mut self, one: &PlainWord, two: Option<&[PlainWord]>) -> bool {
+    fn joins_words(&mut self, one: &PlainWord, two: Option<&[PlainWord]>) -> bool {
         let Some([first, second]) = two else {
             return false;
         };
@@ -300,7 +300,7 @@ impl Tolerance {
         let halves = [first, second].map(|half| half.plain.chars().count());
         let may_be_split =
             halves.iter().all(|&letters| letters >= 3) && !is_negation(first) && !is_negation(one);
-        let is_slip = may_be_split && !ENDINGS.contains(&second.plain.as_str());
+        let is_slip = may_be_split && !SPLIT_ENDINGS.contains(&second.plain.as_str());
         let is_tolerated = may_be_split && (!is_slip || self.errors > 0);
         self.errors -= usize::from(is_slip && is_tolerated);
         is_tolerated
@@ -319,7 +319,7 @@ fn initials(acronym: &PlainWord, letters: &[PlainWord]) -> Option<usize> {
 
 // Whether the words differ only in one letter, not the first, that recognition confuses with another.
 fn is_recognition_error(one: &PlainWord, other: &PlainWord) -> bool {
-    const CONFUSED: &[(char, char)] = &[('c', 'e'), ('l', 'i'), ('h', 'b')];
+    const CONFUSED_LETTERS: &[(char, char)] = &[('c', 'e'), ('l', 'i'), ('h', 'b')];
     let (a, b): (Vec<char>, Vec<char>) =
         (one.plain.chars().collect(), other.plain.chars().collect());
     let is_name = one.is_capital() || other.is_capital();
@@ -328,8 +328,9 @@ fn is_recognition_error(one: &PlainWord, other: &PlainWord) -> bool {
         return false;
     }
     let differing: Vec<(char, char)> = (a.into_iter().zip(b)).filter(|(x, y)| x != y).collect();
-    let is_confused =
-        |&(x, y): &(char, char)| CONFUSED.contains(&(x, y)) || CONFUSED.contains(&(y, x));
+    let is_confused = |&(x, y): &(char, char)| {
+        CONFUSED_LETTERS.contains(&(x, y)) || CONFUSED_LETTERS.contains(&(y, x))
+    };
     differing.len() == 1 && differing.iter().all(is_confused)
 }
 

@@ -14,18 +14,18 @@ pub(super) struct WrittenFigure {
 }
 
 /// The zeros of scripts that have their own digits; the other nine digits follow each zero.
-const ZEROS: &[u32] = &[
+const ZERO_DIGITS: &[u32] = &[
     0x0660, 0x06F0, 0x07C0, 0x0966, 0x09E6, 0x0A66, 0x0AE6, 0x0B66, 0x0BE6, 0x0C66, 0x0CE6, 0x0D66,
     0x0E50, 0x0ED0, 0x0F20, 0x1040, 0x17E0, 0x1810,
 ];
 
 /// Returns the ASCII digit of a character, including `３`, `𝟑`, and `٣`; none for superscripts and subscripts.
-pub(super) fn digit(c: char) -> Option<char> {
+pub(super) fn to_ascii_digit(c: char) -> Option<char> {
     if c.is_ascii() {
         return c.is_ascii_digit().then_some(c);
     }
     let code = u32::from(c);
-    if let Some(zero) = ZEROS
+    if let Some(zero) = ZERO_DIGITS
         .iter()
         .find(|&&zero| (zero..zero + 10).contains(&code))
     {
@@ -39,13 +39,13 @@ pub(super) fn digit(c: char) -> Option<char> {
 }
 
 /// Reads the number at the start of `chars`, which is a digit or a decimal point before one.
-pub(super) fn read(chars: &[(usize, char)]) -> Option<WrittenFigure> {
+pub(super) fn read_figure(chars: &[(usize, char)]) -> Option<WrittenFigure> {
     let at = |index: usize| chars.get(index).map(|&(_, c)| c);
-    let mut written = digits(chars, 0);
+    let mut written = digits_from(chars, 0);
     let mut length = written.len();
     if written.is_empty() {
         // .5 is 0.5
-        if !matches!(at(0), Some('.')) || digits(chars, 1).is_empty() {
+        if !matches!(at(0), Some('.')) || digits_from(chars, 1).is_empty() {
             return None;
         }
         written.push('0');
@@ -53,7 +53,7 @@ pub(super) fn read(chars: &[(usize, char)]) -> Option<WrittenFigure> {
     let is_grouped = matches!(length, 1..=3) && !written.starts_with('0');
     let mut is_open = is_grouped;
     while let Some(separator) = at(length) {
-        let group = digits(chars, length + 1);
+        let group = digits_from(chars, length + 1);
         match separator {
             _ if group.is_empty() => break,
             '.' | ',' | '．' | '，' | '٫' => {
@@ -74,17 +74,17 @@ pub(super) fn read(chars: &[(usize, char)]) -> Option<WrittenFigure> {
     }
     (length > 0).then(|| WrittenFigure {
         length,
-        plain: ungrouped(&written),
+        plain: remove_grouping(&written),
     })
 }
 
-fn digits(chars: &[(usize, char)], from: usize) -> String {
+fn digits_from(chars: &[(usize, char)], from: usize) -> String {
     let rest = chars.get(from..).unwrap_or_default();
-    rest.iter().map_while(|&(_, c)| digit(c)).collect()
+    rest.iter().map_while(|&(_, c)| to_ascii_digit(c)).collect()
 }
 
 // Removes group separators that cannot mean anything else.
-fn ungrouped(written: &str) -> String {
+fn remove_grouping(written: &str) -> String {
     let parts: Vec<&str> = written.split(['.', ',']).collect();
     let signs: Vec<char> = written.chars().filter(|c| matches!(c, '.' | ',')).collect();
     let Some((&last, before)) = signs.split_last() else {
@@ -123,9 +123,9 @@ fn are_groups(parts: &[&str]) -> bool {
 mod tests {
     use super::*;
 
-    fn figure(text: &str) -> Option<(usize, String)> {
+    fn leading_figure(text: &str) -> Option<(usize, String)> {
         let chars: Vec<(usize, char)> = text.char_indices().collect();
-        read(&chars).map(|figure| (figure.length, figure.plain))
+        read_figure(&chars).map(|figure| (figure.length, figure.plain))
     }
 
     #[test]
@@ -157,9 +157,13 @@ mod tests {
             ("030 123", 3, "030"),
             ("4.5.2021", 8, "4.5.2021"),
         ] {
-            assert_eq!(figure(text), Some((length, plain.to_owned())), "{text}");
+            assert_eq!(
+                leading_figure(text),
+                Some((length, plain.to_owned())),
+                "{text}"
+            );
         }
-        assert_eq!(figure(". 5"), None);
-        assert_eq!(figure("²"), None);
+        assert_eq!(leading_figure(". 5"), None);
+        assert_eq!(leading_figure("²"), None);
     }
 }

@@ -4,7 +4,7 @@ use unicode_normalization::UnicodeNormalization;
 
 /// Words that become a different word with an accent: "schon" and "schön", "ano" and "año". One of these alone
 /// does not prove that a writer left accents out.
-const OTHER_WITH_ACCENT: &[&str] = &[
+const DISTINCT_WHEN_ACCENTED: &[&str] = &[
     // German
     "achten",
     "argern",
@@ -164,7 +164,7 @@ const OTHER_WITH_ACCENT: &[&str] = &[
 
 /// Returns the comparable form of a word: compatibility forms composed (NFKC), lowercase, `æ` and `œ` as two
 /// letters.
-pub(super) fn plain(raw: &str) -> String {
+pub(super) fn fold_word(raw: &str) -> String {
     if raw.is_ascii() {
         return raw.to_ascii_lowercase();
     }
@@ -182,7 +182,7 @@ pub(super) fn plain(raw: &str) -> String {
 }
 
 /// Returns the word without accents, from its plain form; none if it has no accent.
-pub(super) fn bare(plain: &str) -> Option<String> {
+pub(super) fn without_accents(plain: &str) -> Option<String> {
     if plain.is_ascii() {
         return None;
     }
@@ -204,7 +204,7 @@ pub(super) fn bare(plain: &str) -> Option<String> {
 }
 
 /// Returns the word with umlauts written out, as on a keyboard without them: `uebertragung`, `aa` for `å`.
-pub(super) fn written_out(plain: &str) -> String {
+pub(super) fn umlauts_written_out(plain: &str) -> String {
     let mut out = String::with_capacity(plain.len() + 2);
     for c in plain.chars() {
         match c {
@@ -220,8 +220,8 @@ pub(super) fn written_out(plain: &str) -> String {
 }
 
 /// Whether the word without accents is a different word.
-pub(super) fn is_other_word(bare: &str) -> bool {
-    OTHER_WITH_ACCENT.contains(&bare)
+pub(super) fn is_distinct_word(bare: &str) -> bool {
+    DISTINCT_WHEN_ACCENTED.contains(&bare)
 }
 
 /// Whether the character is invisible to a reader: zero-width characters, soft hyphens, stretched Arabic.
@@ -253,10 +253,10 @@ mod tests {
             ("co\u{AD}operate", "cooperate"),
             ("Ω", "ω"),
         ] {
-            assert_eq!(plain(one), plain(other), "{one}");
+            assert_eq!(fold_word(one), fold_word(other), "{one}");
         }
-        assert_ne!(plain("schön"), plain("schon"));
-        assert_ne!(plain("कि"), plain("का"));
+        assert_ne!(fold_word("schön"), fold_word("schon"));
+        assert_ne!(fold_word("कि"), fold_word("का"));
     }
 
     #[test]
@@ -273,8 +273,8 @@ mod tests {
             ("한글", None),
             ("αθήνα", Some("αθηνα")),
         ] {
-            assert_eq!(bare(word).as_deref(), expected, "{word}");
+            assert_eq!(without_accents(word).as_deref(), expected, "{word}");
         }
-        assert_eq!(written_out("übergrößen"), "uebergroessen");
+        assert_eq!(umlauts_written_out("übergrößen"), "uebergroessen");
     }
 }

@@ -33,11 +33,11 @@ pub struct MarkGroup {
 }
 
 /// Maximum length of a bracket's content in bytes; longer brackets contain remarks, not marks.
-const MAX_BRACKET: usize = 120;
+const MAX_BRACKET_BYTES: usize = 120;
 const BRACKETS: [(char, char); 3] = [('[', ']'), ('(', ')'), ('【', '】')];
 
 /// Returns all citations in text order.
-pub fn cites(text: &str) -> Vec<MarkGroup> {
+pub fn find_mark_groups(text: &str) -> Vec<MarkGroup> {
     let mut found = Vec::new();
     let mut at = 0;
     while let Some((start, open)) = next_open(text, at) {
@@ -46,7 +46,7 @@ pub fn cites(text: &str) -> Vec<MarkGroup> {
         let Some(&(_, close)) = BRACKETS.iter().find(|(one, _)| *one == open) else {
             continue;
         };
-        let limit = text.floor_char_boundary((inside + MAX_BRACKET).min(text.len()));
+        let limit = text.floor_char_boundary((inside + MAX_BRACKET_BYTES).min(text.len()));
         let Some(length) = text[inside..limit].find(close) else {
             continue;
         };
@@ -56,7 +56,7 @@ pub fn cites(text: &str) -> Vec<MarkGroup> {
         let marks = if is_link {
             Vec::new()
         } else {
-            read(&text[inside..inside + length], open == '[')
+            parse_marks(&text[inside..inside + length], open == '[')
         };
         // "(D3)" is as likely to be a vitamin as a citation.
         let is_bare = open != '['
@@ -79,7 +79,7 @@ fn next_open(text: &str, at: usize) -> Option<(usize, char)> {
 
 /// Parses the content of a bracket: `D1:p4-6, D2:p1`, `D1, p. 4`, `3, 5`. Returns nothing if any part is not
 /// a mark.
-pub fn read(inner: &str, numbers: bool) -> Vec<CitationMark> {
+pub fn parse_marks(inner: &str, numbers: bool) -> Vec<CitationMark> {
     let mut marks: Vec<CitationMark> = Vec::new();
     for part in inner.split([',', ';', '，', '；', '、']) {
         let part: String = part
@@ -90,7 +90,7 @@ pub fn read(inner: &str, numbers: bool) -> Vec<CitationMark> {
         if part.is_empty() {
             continue;
         }
-        let Some(mark) = one(&part, marks.last().copied(), numbers) else {
+        let Some(mark) = parse_mark(&part, marks.last().copied(), numbers) else {
             return Vec::new();
         };
         if matches!((marks.last(), mark), (Some(CitationMark::Document(one)), CitationMark::Pages { document, .. }) if *one == document)
@@ -102,7 +102,7 @@ pub fn read(inner: &str, numbers: bool) -> Vec<CitationMark> {
     marks
 }
 
-fn one(part: &str, before: Option<CitationMark>, numbers: bool) -> Option<CitationMark> {
+fn parse_mark(part: &str, before: Option<CitationMark>, numbers: bool) -> Option<CitationMark> {
     if let Some(rest) = part.strip_prefix('d') {
         let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
         let document = rest[..digits].parse().ok()?;
@@ -110,7 +110,7 @@ fn one(part: &str, before: Option<CitationMark>, numbers: bool) -> Option<Citati
         if rest.is_empty() {
             return Some(CitationMark::Document(document));
         }
-        return pages(document, rest);
+        return parse_pages(document, rest);
     }
     let document = match before {
         Some(CitationMark::Document(document) | CitationMark::Pages { document, .. }) => {
@@ -119,7 +119,9 @@ fn one(part: &str, before: Option<CitationMark>, numbers: bool) -> Option<Citati
         _ => None,
     };
     match document {
-        Some(document) if !part.starts_with(|c: char| c.is_ascii_digit()) => pages(document, part),
+        Some(document) if !part.starts_with(|c: char| c.is_ascii_digit()) => {
+            parse_pages(document, part)
+        }
         _ if numbers => part
             .parse()
             .ok()
@@ -130,7 +132,7 @@ fn one(part: &str, before: Option<CitationMark>, numbers: bool) -> Option<Citati
 }
 
 // Parses a page reference: `p4`, `pp4-6`, `page4`, `seite4`, `4`.
-fn pages(document: u32, text: &str) -> Option<CitationMark> {
+fn parse_pages(document: u32, text: &str) -> Option<CitationMark> {
     let names = ["pages", "page", "pp", "pg", "p", "seiten", "seite", "s"];
     let bare = names
         .iter()
@@ -147,7 +149,7 @@ fn pages(document: u32, text: &str) -> Option<CitationMark> {
 
 impl CitationMark {
     /// Formats the mark without brackets.
-    pub fn text(self) -> String {
+    pub fn to_text(self) -> String {
         match self {
             Self::Pages { document, from, to } if from == to => format!("D{document}:p{from}"),
             Self::Pages { document, from, to } => format!("D{document}:p{from}-{to}"),
@@ -158,7 +160,7 @@ impl CitationMark {
 
     /// Whether the mark refers to the passage.
     pub fn refers_to(self, source: &SourcePassage) -> bool {
-        let own = || read(&source.mark, false).into_iter();
+        let own = || parse_marks(&source.mark, false).into_iter();
         match self {
             Self::Number(number) => source.number == number,
             Self::Document(wanted) => own().any(|mark| match mark {
@@ -179,7 +181,7 @@ impl CitationMark {
 
 /// Replaces passage numbers with marks: `[3]` becomes `[D1:p4]`.
 pub fn with_marks(text: &str, sources: &[SourcePassage]) -> String {
-    replaced(text, |mark| match mark {
+    replace_marks(text, |mark| match mark {
         CitationMark::Number(number) => {
             let source = sources.iter().find(|source| source.number == number);
             let marked = source.map(|source| source.mark.clone());
@@ -191,7 +193,7 @@ pub fn with_marks(text: &str, sources: &[SourcePassage]) -> String {
 
 /// Replaces known marks with passage numbers: `[D1:p4]` becomes `[3, 4]` when two passages are from that page.
 pub fn with_numbers(text: &str, sources: &[SourcePassage]) -> String {
-    replaced(text, |mark| match mark {
+    replace_marks(text, |mark| match mark {
         CitationMark::Number(_) => Vec::new(),
         _ => {
             let meant = sources.iter().filter(|source| mark.refers_to(source));
@@ -201,10 +203,10 @@ pub fn with_numbers(text: &str, sources: &[SourcePassage]) -> String {
 }
 
 // Leaves brackets without a known mark unchanged.
-fn replaced(text: &str, name: impl Fn(CitationMark) -> Vec<String>) -> String {
+fn replace_marks(text: &str, name: impl Fn(CitationMark) -> Vec<String>) -> String {
     let mut out = String::with_capacity(text.len());
     let mut done = 0;
-    for cite in cites(text) {
+    for cite in find_mark_groups(text) {
         let mut names: Vec<String> = cite.marks.iter().flat_map(|&mark| name(mark)).collect();
         names.dedup();
         if names.is_empty() {
@@ -252,10 +254,10 @@ mod tests {
             ("an open [D1:p4", ""),
             ("[[D1:p4]]", "D1:p4"),
         ] {
-            let found: Vec<String> = cites(text)
+            let found: Vec<String> = find_mark_groups(text)
                 .iter()
                 .flat_map(|cite| &cite.marks)
-                .map(|mark| mark.text())
+                .map(|mark| mark.to_text())
                 .collect();
             assert_eq!(found.join(" "), expected, "{text}");
         }

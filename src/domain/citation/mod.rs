@@ -26,7 +26,7 @@ use crate::domain::id::DocumentId;
 use checker::CitationChecker;
 
 pub use compare::{QuoteMatch, locate, verify};
-pub use marks::{CitationMark, MarkGroup, cites, with_marks, with_numbers};
+pub use marks::{CitationMark, MarkGroup, find_mark_groups, with_marks, with_numbers};
 pub use quotes::Quote;
 pub use words::ComparableText;
 
@@ -132,7 +132,7 @@ pub struct CitedPage {
 }
 
 /// Checks every citation in the texts. `page` returns the text of a page, or none if it no longer exists.
-pub fn check<'a>(
+pub fn check_citations<'a>(
     plan: &Plan,
     texts: impl IntoIterator<Item = CitingText<'a>>,
     page: &mut dyn FnMut(&DocumentId, u32) -> Option<CitedPage>,
@@ -140,7 +140,7 @@ pub fn check<'a>(
     let mut checker = CitationChecker::of(plan, page);
     let mut found = Citations::default();
     for text in texts {
-        checker.read(&text, &mut found);
+        checker.check_text(&text, &mut found);
     }
     found
 }
@@ -155,11 +155,15 @@ pub fn strike_unknown_marks(text: &str, found: &Citations) -> String {
         .collect();
     let mut out = String::with_capacity(text.len());
     let mut done = 0;
-    for cite in cites(text) {
+    for cite in find_mark_groups(text) {
         let of_kind = |wanted: bool| -> String {
             let is_unknown =
-                |mark: &&CitationMark| unknown.contains(mark.text().as_str()) == wanted;
-            let marks = cite.marks.iter().filter(is_unknown).map(|mark| mark.text());
+                |mark: &&CitationMark| unknown.contains(mark.to_text().as_str()) == wanted;
+            let marks = cite
+                .marks
+                .iter()
+                .filter(is_unknown)
+                .map(|mark| mark.to_text());
             marks.collect::<Vec<_>>().join(", ")
         };
         let (known, made_up) = (of_kind(false), of_kind(true));

@@ -2,18 +2,18 @@
 //! `3!`, `C#`, `|-3|`, `!ready`, `~p`, `~~struck out~~`. Pictographs count too. Elsewhere, the same characters are
 //! noise.
 
-use super::figures::digit;
+use super::figures::to_ascii_digit;
 use super::signs::Symbol;
 
 /// Maximum distance in characters to the opening quotation mark that a mark after a number may close.
-const MAX_QUOTED: usize = 200;
+const MAX_QUOTED_DISTANCE: usize = 200;
 /// Maximum number of characters between two bars.
-const MAX_BARRED: usize = 12;
+const MAX_BARRED_LENGTH: usize = 12;
 
 /// Reads the operator at position `at`, if the character there is one.
-pub(super) fn read(chars: &[(usize, char)], at: usize) -> Option<Symbol> {
-    let place = OperatorPlace { chars, at };
-    let c = place.get(0)?;
+pub(super) fn read_operator(chars: &[(usize, char)], at: usize) -> Option<Symbol> {
+    let place = OperatorContext { chars, at };
+    let c = place.char_ahead(0)?;
     let (length, plain) = match c {
         '~' => place.tilde()?,
         '!' => (1, place.exclamation()?),
@@ -30,80 +30,80 @@ pub(super) fn read(chars: &[(usize, char)], at: usize) -> Option<Symbol> {
     })
 }
 
-struct OperatorPlace<'a> {
+struct OperatorContext<'a> {
     chars: &'a [(usize, char)],
     at: usize,
 }
 
-impl OperatorPlace<'_> {
-    fn get(&self, ahead: usize) -> Option<char> {
+impl OperatorContext<'_> {
+    fn char_ahead(&self, ahead: usize) -> Option<char> {
         self.chars.get(self.at + ahead).map(|&(_, c)| c)
     }
 
-    fn back(&self, behind: usize) -> Option<char> {
+    fn char_behind(&self, behind: usize) -> Option<char> {
         let at = self.at.checked_sub(behind)?;
         self.chars.get(at).map(|&(_, c)| c)
     }
 
     // `~~` around struck text, or a negation before a name.
     fn tilde(&self) -> Option<(usize, &'static str)> {
-        if self.back(1) == Some('~') {
+        if self.char_behind(1) == Some('~') {
             return None;
         }
-        if self.get(1) == Some('~') {
-            return (self.get(2) != Some('~')).then_some((2, "~~"));
+        if self.char_ahead(1) == Some('~') {
+            return (self.char_ahead(2) != Some('~')).then_some((2, "~~"));
         }
-        let is_free = self.back(1).is_none_or(|c| !c.is_alphanumeric());
-        (is_free && self.get(1).is_some_and(char::is_alphabetic)).then_some((1, "~"))
+        let is_free = self.char_behind(1).is_none_or(|c| !c.is_alphanumeric());
+        (is_free && self.char_ahead(1).is_some_and(char::is_alphabetic)).then_some((1, "~"))
     }
 
     // A factorial after a number or a variable, or a negation before a name.
     fn exclamation(&self) -> Option<&'static str> {
         let is_free = self
-            .back(1)
+            .char_behind(1)
             .is_none_or(|c| c.is_whitespace() || matches!(c, '(' | '[' | '{' | '=' | '&' | '|'));
         if is_free {
             let is_before_name = self
-                .get(1)
+                .char_ahead(1)
                 .is_some_and(|c| c.is_ascii_alphabetic() || c == '(');
             return is_before_name.then_some("¬");
         }
-        let before = self.back(1)?;
+        let before = self.char_behind(1)?;
         let is_variable = before.is_lowercase()
             && self
-                .back(2)
+                .char_behind(2)
                 .is_none_or(|c| !c.is_alphanumeric() && !matches!(c, '\'' | '’' | '-'));
-        (digit(before).is_some() || is_variable).then_some("!")
+        (to_ascii_digit(before).is_some() || is_variable).then_some("!")
     }
 
     fn is_sharp(&self) -> bool {
-        self.back(1).is_some_and(char::is_alphanumeric)
-            && !self.get(1).is_some_and(char::is_alphanumeric)
+        self.char_behind(1).is_some_and(char::is_alphanumeric)
+            && !self.char_ahead(1).is_some_and(char::is_alphanumeric)
     }
 
     // Whether this is a prime: after a number or a variable, and not the closing mark of a quotation.
     fn is_prime(&self, marks: &[char]) -> bool {
         let is_alone = self
-            .back(2)
+            .char_behind(2)
             .is_none_or(|c| !c.is_alphanumeric() && !matches!(c, '\'' | '’' | '.' | '-'));
         let is_variable = |c: char| c.is_ascii_alphabetic() && is_alone;
         let is_behind_figure = self
-            .back(1)
-            .is_some_and(|c| digit(c).is_some() || is_variable(c));
-        let is_free = !self.get(1).is_some_and(char::is_alphabetic);
+            .char_behind(1)
+            .is_some_and(|c| to_ascii_digit(c).is_some() || is_variable(c));
+        let is_free = !self.char_ahead(1).is_some_and(char::is_alphabetic);
         is_behind_figure && is_free && !self.is_closing(marks)
     }
 
     fn is_closing(&self, marks: &[char]) -> bool {
         let mut closed = 0;
-        for behind in 2..MAX_QUOTED {
-            let Some(c) = self.back(behind) else {
+        for behind in 2..MAX_QUOTED_DISTANCE {
+            let Some(c) = self.char_behind(behind) else {
                 return false;
             };
             if !marks.contains(&c) {
                 continue;
             }
-            let before = self.back(behind + 1);
+            let before = self.char_behind(behind + 1);
             let opens =
                 before.is_none_or(|c| !c.is_alphanumeric() && !matches!(c, '.' | ',' | '!' | '?'));
             if opens && closed == 0 {
@@ -111,8 +111,10 @@ impl OperatorPlace<'_> {
             }
             if opens {
                 closed -= 1;
-            } else if before.is_none_or(|c| digit(c).is_none())
-                && !self.back(behind - 1).is_some_and(char::is_alphanumeric)
+            } else if before.is_none_or(|c| to_ascii_digit(c).is_none())
+                && !self
+                    .char_behind(behind - 1)
+                    .is_some_and(char::is_alphanumeric)
             {
                 closed += 1;
             }
@@ -125,63 +127,65 @@ impl OperatorPlace<'_> {
     fn is_bar(&self) -> bool {
         self.is_condition()
             || self.opens_bars()
-            || (2..MAX_BARRED + 2).any(|behind| {
-                self.back(behind) == Some('|')
-                    && OperatorPlace {
+            || (2..MAX_BARRED_LENGTH + 2).any(|behind| {
+                self.char_behind(behind) == Some('|')
+                    && OperatorContext {
                         chars: self.chars,
                         at: self.at - behind,
                     }
                     .opens_bars()
-                    && (1..behind).all(|between| self.back(between).is_some_and(is_barred))
+                    && (1..behind).all(|between| self.char_behind(between).is_some_and(is_barred))
             })
     }
 
     // Whether this is the bar of a conditional probability: `P(A | B)`.
     fn is_condition(&self) -> bool {
         let is_inside = |c: &char| c.is_alphanumeric() || matches!(c, ' ' | ',' | '=' | '¬');
-        let before = (1..=MAX_BARRED)
-            .map_while(|behind| self.back(behind).filter(is_inside))
+        let before = (1..=MAX_BARRED_LENGTH)
+            .map_while(|behind| self.char_behind(behind).filter(is_inside))
             .count();
-        let behind = (1..=MAX_BARRED)
-            .map_while(|ahead| self.get(ahead).filter(is_inside))
+        let behind = (1..=MAX_BARRED_LENGTH)
+            .map_while(|ahead| self.char_ahead(ahead).filter(is_inside))
             .count();
         before > 0
             && behind > 0
-            && self.back(before + 1) == Some('(')
-            && self.back(before + 2).is_some_and(char::is_alphabetic)
-            && self.get(behind + 1) == Some(')')
+            && self.char_behind(before + 1) == Some('(')
+            && self
+                .char_behind(before + 2)
+                .is_some_and(char::is_alphabetic)
+            && self.char_ahead(behind + 1) == Some(')')
     }
 
     fn opens_bars(&self) -> bool {
         let is_free = self
-            .back(1)
+            .char_behind(1)
             .is_some_and(|c| c == ' ' || matches!(c, '(' | '=' | '<' | '>' | '+'));
         let is_first = || {
-            (1..MAX_QUOTED)
-                .map_while(|behind| self.back(behind).filter(|&c| c != '\n'))
+            (1..MAX_QUOTED_DISTANCE)
+                .map_while(|behind| self.char_behind(behind).filter(|&c| c != '\n'))
                 .all(char::is_whitespace)
         };
-        let length = (1..=MAX_BARRED)
-            .take_while(|&ahead| self.get(ahead).is_some_and(is_barred))
+        let length = (1..=MAX_BARRED_LENGTH)
+            .take_while(|&ahead| self.char_ahead(ahead).is_some_and(is_barred))
             .count();
         let is_closed = length > 0
-            && self.get(length + 1) == Some('|')
+            && self.char_ahead(length + 1) == Some('|')
             && !self
-                .get(length + 2)
+                .char_ahead(length + 2)
                 .is_some_and(|c| c.is_alphanumeric() || c == '|');
         is_free && is_closed && !is_first()
     }
 
     // A dingbat that begins a line is a bullet.
     fn is_ornament(&self, c: char) -> bool {
-        let is_first = self.back(1).is_none_or(|c| c == '\n');
+        let is_first = self.char_behind(1).is_none_or(|c| c == '\n');
         is_first && matches!(c, '\u{2700}'..='\u{27BF}')
     }
 
     fn pictograph(&self, c: char) -> Symbol {
         let is_modifier = |c: &char| matches!(c, '\u{1F3FB}'..='\u{1F3FF}');
         Symbol {
-            length: 1 + usize::from(self.get(1).as_ref().is_some_and(is_modifier)),
+            length: 1 + usize::from(self.char_ahead(1).as_ref().is_some_and(is_modifier)),
             plain: c.to_string(),
         }
     }
@@ -203,12 +207,12 @@ fn is_pictograph(c: char) -> bool {
 mod tests {
     use super::*;
 
-    fn all(text: &str) -> String {
+    fn all_operators(text: &str) -> String {
         let chars: Vec<(usize, char)> = text.char_indices().collect();
         let mut found = String::new();
         let mut at = 0;
         while at < chars.len() {
-            match read(&chars, at) {
+            match read_operator(&chars, at) {
                 Some(sign) => {
                     found.push_str(&sign.plain);
                     at += sign.length;
@@ -241,7 +245,7 @@ mod tests {
             ("P(A | B) and P(A, B)", "|"),
             ("✦ a bullet", ""),
         ] {
-            assert_eq!(all(text), expected, "{text}");
+            assert_eq!(all_operators(text), expected, "{text}");
         }
     }
 }

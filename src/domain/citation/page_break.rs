@@ -34,7 +34,7 @@ impl PageBreak {
     }
 
     /// Splits a range into its parts on the first and the second page; none if it does not cross the break.
-    pub fn parts(&self, range: &Range<usize>) -> Option<(Range<usize>, Range<usize>)> {
+    pub fn split_range(&self, range: &Range<usize>) -> Option<(Range<usize>, Range<usize>)> {
         let border = self.first.len();
         let reaches_over = range.start < border && range.end > border + 1;
         reaches_over.then(|| {
@@ -88,11 +88,11 @@ mod tests {
         assert_eq!(both.text, "Repairs are the\ntenant's. More.");
         let at = both.text.find("are the").expect("there");
         let (one, other) = both
-            .parts(&(at..at + "are the\ntenant's".len()))
+            .split_range(&(at..at + "are the\ntenant's".len()))
             .expect("both");
         assert_eq!((&first[one], &second[other]), ("are the", "tenant's"));
-        assert_eq!(both.parts(&(0..7)), None);
-        assert_eq!(both.parts(&(16..20)), None);
+        assert_eq!(both.split_range(&(0..7)), None);
+        assert_eq!(both.split_range(&(16..20)), None);
     }
 
     #[test]
@@ -101,7 +101,7 @@ mod tests {
         let both = PageBreak::between(&long, &long);
         assert!(both.text.len() <= 2 * CONTEXT_BYTES + 1);
         let end = both.text.len();
-        let (one, other) = both.parts(&(0..end)).expect("both");
+        let (one, other) = both.split_range(&(0..end)).expect("both");
         assert_eq!((one.end, other.start), (long.len(), 0));
         assert_eq!(PageBreak::between("", "").text, "\n");
     }

@@ -9,9 +9,9 @@ pub struct PlainWord {
     /// `^-3`.
     pub plain: String,
     /// `plain` without accents, if it has any.
-    pub(super) bare: Option<String>,
+    pub(super) unaccented: Option<String>,
     /// The word in its original case, if it has capitals.
-    pub(super) cased: Option<String>,
+    pub(super) case_preserved: Option<String>,
     /// Start offset in bytes.
     pub start: usize,
     /// End offset in bytes.
@@ -22,7 +22,7 @@ pub struct PlainWord {
     pub(super) is_reference: bool,
     /// Whether a quotation must not begin with it or end before it because it forms one number or word with the
     /// word before.
-    pub(super) is_bound: bool,
+    pub(super) is_bound_to_previous: bool,
     /// Whether it is a single character of a script without spaces.
     pub(super) is_ideograph: bool,
     /// Whether it continues a clause of such a script, with nothing between it and the word before.
@@ -33,17 +33,17 @@ pub struct PlainWord {
     pub(super) is_acronym: bool,
     /// The number without the separator, if its language and unit make that a group separator: `5000` for `5.000
     /// Euro` in German.
-    pub(super) grouped: Option<String>,
+    pub(super) without_grouping: Option<String>,
     /// Number of bytes of `plain` before a line-end hyphen.
     pub(super) hyphen: Option<usize>,
 }
 
 impl PlainWord {
     pub(super) fn new(raw: &str, start: usize) -> Self {
-        let plain = folding::plain(raw);
+        let plain = folding::fold_word(raw);
         Self {
-            bare: folding::bare(&plain),
-            cased: raw.contains(char::is_uppercase).then(|| raw.to_owned()),
+            unaccented: folding::without_accents(&plain),
+            case_preserved: raw.contains(char::is_uppercase).then(|| raw.to_owned()),
             start,
             end: start + raw.len(),
             plain,
@@ -57,7 +57,10 @@ impl PlainWord {
     }
 
     pub(super) fn is_capital(&self) -> bool {
-        let first = self.cased.as_ref().and_then(|cased| cased.chars().next());
+        let first = self
+            .case_preserved
+            .as_ref()
+            .and_then(|cased| cased.chars().next());
         first.is_some_and(char::is_uppercase)
     }
 
@@ -65,12 +68,14 @@ impl PlainWord {
     pub(super) fn is_upper(&self) -> bool {
         let is_upper =
             |cased: &String| cased.chars().count() > 1 && !cased.contains(char::is_lowercase);
-        self.cased.as_ref().is_some_and(is_upper)
+        self.case_preserved.as_ref().is_some_and(is_upper)
     }
 
     /// Whether it has an accent; `ß` does not.
     pub(super) fn is_accented(&self) -> bool {
         let unaccented = self.plain.replace('ß', "ss");
-        self.bare.as_ref().is_some_and(|bare| *bare != unaccented)
+        self.unaccented
+            .as_ref()
+            .is_some_and(|bare| *bare != unaccented)
     }
 }

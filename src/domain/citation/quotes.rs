@@ -10,7 +10,7 @@ const MAX_DISTANCE: usize = 240;
 /// Maximum length of a quotation in bytes.
 const MAX_QUOTE: usize = 4_000;
 /// Opening quotation marks with their closing marks; the first closing mark is the usual one.
-const PAIRS: [(char, &[char]); 11] = [
+const QUOTE_PAIRS: [(char, &[char]); 11] = [
     ('“', &['”', '“']),
     ('"', &['"']),
     ('«', &['»']),
@@ -30,27 +30,27 @@ pub struct Quote {
     /// The quoted text, without quotation marks.
     pub text: String,
     /// Index of its citation.
-    pub cite: usize,
+    pub mark_group: usize,
     /// Byte range of the quotation in the answer.
-    span: (usize, usize),
+    range: (usize, usize),
 }
 
 impl Quote {
     /// Whether the citation with this index is a number inside the quotation, as part of the quoted text.
     pub fn contains(&self, index: usize, cite: &MarkGroup) -> bool {
-        self.cite != index
+        self.mark_group != index
             && is_number(cite)
-            && self.span.0 <= cite.start
-            && cite.end <= self.span.1
+            && self.range.0 <= cite.start
+            && cite.end <= self.range.1
     }
 }
 
 /// Returns every quotation that has a citation nearby.
-pub fn find(text: &str, cites: &[MarkGroup]) -> Vec<Quote> {
-    let marked = spans(text);
-    let blocks = blocks(text, &marked);
+pub fn find_quotes(text: &str, cites: &[MarkGroup]) -> Vec<Quote> {
+    let marked = quoted_spans(text);
+    let blocks = block_quotes(text, &marked);
     let quote = |(start, end): (usize, usize)| {
-        let cite = near(text, (start, end), cites)?;
+        let cite = nearest_mark(text, (start, end), cites)?;
         // A number at the end of a quotation is the quotation's citation, not part of it.
         let is_own =
             is_number(&cites[cite]) && start <= cites[cite].start && cites[cite].end <= end;
@@ -59,8 +59,8 @@ pub fn find(text: &str, cites: &[MarkGroup]) -> Vec<Quote> {
         let count = words(&quoted).iter().filter(|word| !word.is_symbol).count();
         (count >= MIN_WORDS).then_some(Quote {
             text: quoted,
-            cite,
-            span: (start, end),
+            mark_group: cite,
+            range: (start, end),
         })
     };
     marked.into_iter().chain(blocks).filter_map(quote).collect()
@@ -73,10 +73,10 @@ fn is_number(cite: &MarkGroup) -> bool {
 }
 
 // Returns the spans between quotation marks, within one paragraph.
-fn spans(text: &str) -> Vec<(usize, usize)> {
+fn quoted_spans(text: &str) -> Vec<(usize, usize)> {
     let mut found = Vec::new();
     let mut at = 0;
-    let open = |c: char| PAIRS.iter().any(|(one, _)| *one == c);
+    let open = |c: char| QUOTE_PAIRS.iter().any(|(one, _)| *one == c);
     while let Some(length) = text[at..].find(open) {
         let start = at + length;
         let Some(mark) = text[start..].chars().next() else {
@@ -84,7 +84,7 @@ fn spans(text: &str) -> Vec<(usize, usize)> {
         };
         let inside = start + mark.len_utf8();
         at = inside;
-        let Some((_, closing)) = PAIRS.iter().find(|(one, _)| *one == mark) else {
+        let Some((_, closing)) = QUOTE_PAIRS.iter().find(|(one, _)| *one == mark) else {
             continue;
         };
         let limit = text.floor_char_boundary((inside + MAX_QUOTE).min(text.len()));
@@ -92,7 +92,7 @@ fn spans(text: &str) -> Vec<(usize, usize)> {
             .find("\n\n")
             .map_or(limit, |end| inside + end);
         let span = &text[inside..limit];
-        let usual = closed(span, mark, closing[0]);
+        let usual = closing_position(span, mark, closing[0]);
         if let Some(end) = usual.or_else(|| span.find(|c| closing.contains(&c))) {
             found.push((inside, inside + end));
             at = text.ceil_char_boundary(inside + end + 1);
@@ -102,7 +102,7 @@ fn spans(text: &str) -> Vec<(usize, usize)> {
 }
 
 // Returns where a quotation mark opened before this text closes; skips quotations within the text.
-fn closed(text: &str, open: char, close: char) -> Option<usize> {
+fn closing_position(text: &str, open: char, close: char) -> Option<usize> {
     let mut depth = 0;
     let mut before = None;
     for (at, c) in text.char_indices() {
@@ -130,7 +130,7 @@ fn closed(text: &str, open: char, close: char) -> Option<usize> {
 }
 
 // Returns Markdown quote lines, which begin with `>`.
-fn blocks(text: &str, marked: &[(usize, usize)]) -> Vec<(usize, usize)> {
+fn block_quotes(text: &str, marked: &[(usize, usize)]) -> Vec<(usize, usize)> {
     let mut found: Vec<(usize, usize)> = Vec::new();
     let mut at = 0;
     for line in text.split_inclusive('\n') {
@@ -155,7 +155,7 @@ fn blocks(text: &str, marked: &[(usize, usize)]) -> Vec<(usize, usize)> {
 
 // Returns the citation inside the quotation, else the next one in the same paragraph, else the number at its end,
 // else the previous one on the same line.
-fn near(text: &str, (start, end): (usize, usize), cites: &[MarkGroup]) -> Option<usize> {
+fn nearest_mark(text: &str, (start, end): (usize, usize), cites: &[MarkGroup]) -> Option<usize> {
     let within = |from: usize, to: usize, stop: &str| {
         to - from <= MAX_DISTANCE && !text[from..to].contains(stop)
     };
@@ -180,7 +180,7 @@ fn near(text: &str, (start, end): (usize, usize), cites: &[MarkGroup]) -> Option
 
 #[cfg(test)]
 mod tests {
-    use super::super::marks::cites;
+    use super::super::marks::find_mark_groups;
     use super::*;
 
     #[test]
@@ -228,9 +228,9 @@ mod tests {
                 "0:He said “no” to all",
             ),
         ] {
-            let found: Vec<String> = find(text, &cites(text))
+            let found: Vec<String> = find_quotes(text, &find_mark_groups(text))
                 .iter()
-                .map(|quote| format!("{}:{}", quote.cite, quote.text))
+                .map(|quote| format!("{}:{}", quote.mark_group, quote.text))
                 .collect();
             assert_eq!(found.join("|"), expected, "{text}");
         }

@@ -1,6 +1,6 @@
 //! Splits a text into words, character by character. Bound words and lost exponents are handled by `words`.
 
-use super::characters::{is_enclosed, is_single, lowered, separate};
+use super::characters::{from_subscript, is_enclosed, is_single_word, split_compound};
 use super::figures;
 use super::folding::is_ignored;
 use super::marks::{self, CitationMark};
@@ -26,7 +26,7 @@ pub(super) struct Scanner<'a> {
     marks: std::vec::IntoIter<(usize, usize, bool)>,
     mark: Option<(usize, usize, bool)>,
     /// Positions of brackets and dollar signs that are not part of the text proper.
-    dropped: Vec<usize>,
+    dropped_brackets: Vec<usize>,
 }
 
 #[derive(Default)]
@@ -49,65 +49,67 @@ impl<'a> Scanner<'a> {
             open: None,
             mark: marks.next(),
             marks,
-            dropped: Vec::new(),
+            dropped_brackets: Vec::new(),
         }
     }
 
     pub fn words(mut self) -> Vec<PlainWord> {
         while let Some(&(offset, c)) = self.chars.get(self.at) {
-            self.pass_marks(offset);
+            self.skip_marks(offset);
             if self.skips_mark(offset) {
-                self.close();
+                self.close_word();
                 self.at += 1;
-            } else if self.dropped.contains(&self.at) || is_ignored(c) && !self.is_line_end(c) {
+            } else if self.dropped_brackets.contains(&self.at)
+                || is_ignored(c) && !self.is_line_end(c)
+            {
                 self.at += 1;
             } else {
-                self.step(offset, c);
+                self.scan_character(offset, c);
             }
         }
-        self.close();
+        self.close_word();
         self.words
     }
 
-    fn step(&mut self, offset: usize, c: char) {
+    fn scan_character(&mut self, offset: usize, c: char) {
         // Fast path for nearly all text: letters and spaces that cannot be anything else.
         if c.is_ascii_alphabetic() && !matches!(c, 'x' | 'X') {
             return self.extend(offset, c);
         }
         if matches!(c, ' ' | '\n') {
-            self.close();
+            self.close_word();
             self.at += 1;
             return;
         }
-        if let Some(length) = self.note(c) {
-            self.close();
+        if let Some(length) = self.note_length(c) {
+            self.close_word();
             self.at += length;
         } else if self.drops_brackets(c) || self.drops_dollars(c) {
             self.at += 1;
-        } else if let Some((run, length)) = self.raised() {
-            self.raise(&run, offset, length);
-        } else if let Some(lowered) = lowered(c) {
-            self.lower(lowered, offset, c);
-        } else if let Some(parts) = separate(c) {
-            self.close();
+        } else if let Some((run, length)) = self.superscript_run() {
+            self.push_superscript(&run, offset, length);
+        } else if let Some(lowered) = from_subscript(c) {
+            self.push_subscript(lowered, offset, c);
+        } else if let Some(parts) = split_compound(c) {
+            self.close_word();
             self.push_parts(&parts, offset, c.len_utf8());
             self.at += 1;
         } else if self.open_figure() {
             // Already consumed.
-        } else if let Some(sign) = signs::read(&self.chars, self.at) {
+        } else if let Some(sign) = signs::read_symbol(&self.chars, self.at) {
             self.push_sign(sign, offset);
-        } else if let Some(sign) = operators::read(&self.chars, self.at) {
+        } else if let Some(sign) = operators::read_operator(&self.chars, self.at) {
             self.push_sign(sign, offset);
         } else if self.drops_underscore(c) {
             self.at += self.underscore_length();
-        } else if is_single(c) {
+        } else if is_single_word(c) {
             self.push_ideograph(offset);
         } else if c.is_alphanumeric() || (is_combining_mark(c) && self.open.is_some()) {
             self.extend(offset, c);
         } else if self.is_line_end(c) {
             self.join_lines();
         } else {
-            self.close();
+            self.close_word();
             self.at += 1;
         }
     }
@@ -126,14 +128,16 @@ impl<'a> Scanner<'a> {
         self.at += 1;
     }
 
-    fn close(&mut self) {
+    fn close_word(&mut self) {
         let Some(open) = self.open.take() else { return };
         let mut word = PlainWord::new(&open.raw, open.start);
         word.end = open.end;
         word.hyphen = open.hyphen;
         if !open.exponent.is_empty() {
             word.plain.push_str(&open.exponent);
-            word.bare = word.bare.map(|bare| format!("{bare}{}", open.exponent));
+            word.unaccented = word
+                .unaccented
+                .map(|bare| format!("{bare}{}", open.exponent));
         }
         self.push(word);
     }
@@ -157,10 +161,10 @@ impl<'a> Scanner<'a> {
             None => is_free,
             Some(open) => !is_point && begins_figure(rest) && !open.raw.contains(char::is_numeric),
         };
-        let Some(figure) = is_start.then(|| figures::read(rest)).flatten() else {
+        let Some(figure) = is_start.then(|| figures::read_figure(rest)).flatten() else {
             return false;
         };
-        self.close();
+        self.close_word();
         let (start, _) = self.chars[self.at];
         self.at += figure.length;
         let end = self
@@ -177,7 +181,7 @@ impl<'a> Scanner<'a> {
     }
 
     fn push_sign(&mut self, sign: signs::Symbol, offset: usize) {
-        self.close();
+        self.close_word();
         self.at += sign.length;
         self.push(PlainWord {
             plain: sign.plain,
@@ -193,7 +197,7 @@ impl<'a> Scanner<'a> {
 
     // Adds one ideograph or syllable with its combining marks: half-width カ and its voicing mark are one.
     fn push_ideograph(&mut self, offset: usize) {
-        self.close();
+        self.close_word();
         let is_voicing = |c: char| matches!(c, '\u{3099}' | '\u{309A}' | '\u{FF9E}' | '\u{FF9F}');
         let mut length = 1;
         while self
@@ -220,7 +224,7 @@ impl<'a> Scanner<'a> {
                 start: offset,
                 end: offset + length,
                 is_symbol: !part.starts_with(char::is_alphanumeric),
-                is_bound: index > 0,
+                is_bound_to_previous: index > 0,
                 is_reference: is_enclosed(self.text[offset..].chars().next()),
                 ..PlainWord::default()
             });
@@ -244,7 +248,7 @@ impl<'a> Scanner<'a> {
 
     fn join_lines(&mut self) {
         if let Some(open) = &mut self.open {
-            open.hyphen = Some(super::folding::plain(&open.raw).len());
+            open.hyphen = Some(super::folding::fold_word(&open.raw).len());
         }
         self.at += 1;
         while self.next(0).is_some_and(char::is_whitespace) {
@@ -252,7 +256,7 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    fn pass_marks(&mut self, offset: usize) {
+    fn skip_marks(&mut self, offset: usize) {
         while self.mark.is_some_and(|(_, end, _)| end <= offset) {
             self.mark = self.marks.next();
         }
@@ -273,13 +277,13 @@ impl<'a> Scanner<'a> {
 fn begins_figure(rest: &[(usize, char)]) -> bool {
     let digits = rest
         .iter()
-        .take_while(|&&(_, c)| figures::digit(c).is_some())
+        .take_while(|&&(_, c)| figures::to_ascii_digit(c).is_some())
         .count();
-    figures::read(rest).is_some_and(|figure| figure.length > digits)
+    figures::read_figure(rest).is_some_and(|figure| figure.length > digits)
 }
 
 /// Words after which brackets hold values rather than a reference number.
-const VALUED: &[&str] = &[
+const VALUE_WORDS: &[&str] = &[
     "in",
     "of",
     "to",
@@ -309,27 +313,30 @@ fn is_referring(before: &str) -> bool {
     let words = before.strip_suffix(' ').unwrap_or_default();
     let start = words.rfind(|c: char| !c.is_alphabetic());
     let last = start.map_or(words, |at| &words[words.ceil_char_boundary(at + 1)..]);
-    last.chars().count() > 1 && !VALUED.contains(&last.to_lowercase().as_str())
+    last.chars().count() > 1 && !VALUE_WORDS.contains(&last.to_lowercase().as_str())
 }
 
 // Returns citation marks and the numbers that a quotation may omit: bracketed numbers after a word or at the end
 // of a clause, and list numbers.
 fn marks_in(text: &str) -> Vec<(usize, usize, bool)> {
-    let found = marks::cites(text).into_iter().filter_map(|group| {
-        let is_number = group
-            .marks
-            .iter()
-            .all(|mark| matches!(mark, CitationMark::Number(_)));
-        let before = text[..group.start].chars().next_back();
-        let behind = text[group.end..].trim_start().chars().next();
-        let is_omissible = before
-            .is_some_and(|c| c.is_alphabetic() || matches!(c, '.' | ',' | ')' | '”' | '"'))
-            || is_referring(&text[..group.start]) && behind.is_some_and(char::is_alphabetic)
-            || behind.is_none_or(|c| matches!(c, '.' | ',' | ';' | ':' | ')' | '!' | '?' | '['));
-        (!is_number || is_omissible).then_some((group.start, group.end, is_number))
-    });
+    let found = marks::find_mark_groups(text)
+        .into_iter()
+        .filter_map(|group| {
+            let is_number = group
+                .marks
+                .iter()
+                .all(|mark| matches!(mark, CitationMark::Number(_)));
+            let before = text[..group.start].chars().next_back();
+            let behind = text[group.end..].trim_start().chars().next();
+            let is_omissible = before
+                .is_some_and(|c| c.is_alphabetic() || matches!(c, '.' | ',' | ')' | '”' | '"'))
+                || is_referring(&text[..group.start]) && behind.is_some_and(char::is_alphabetic)
+                || behind
+                    .is_none_or(|c| matches!(c, '.' | ',' | ';' | ':' | ')' | '!' | '?' | '['));
+            (!is_number || is_omissible).then_some((group.start, group.end, is_number))
+        });
     let mut found: Vec<(usize, usize, bool)> = found.collect();
-    let numbers = list_numbers::find(text).into_iter();
+    let numbers = list_numbers::find_list_numbers(text).into_iter();
     found.extend(numbers.map(|range| (range.start, range.end, true)));
     found.sort_unstable();
     found

@@ -2,7 +2,7 @@
 //! ratios, comparisons, currencies, percent, arrows, set relations, and the parentheses of a negative amount. The
 //! same characters as bullets, hyphens, or emphasis are punctuation.
 
-use super::figures::digit;
+use super::figures::to_ascii_digit;
 
 /// A symbol at a position in a text.
 #[derive(Debug, PartialEq, Eq)]
@@ -14,7 +14,7 @@ pub(super) struct Symbol {
 }
 
 /// Multi-character ASCII symbols, longest first.
-const SPELLED: &[(&str, &str)] = &[
+const ASCII_SYMBOLS: &[(&str, &str)] = &[
     ("<-->", "↔"),
     ("<->", "↔"),
     ("<=>", "⇔"),
@@ -32,7 +32,7 @@ const SPELLED: &[(&str, &str)] = &[
 ];
 
 /// Symbols that belong to the adjacent number, so that a quotation must not end between them.
-const BOUND: &[char] = &[
+const BOUND_SYMBOLS: &[char] = &[
     '-', '/', ':', '(', '%', '‰', '‱', '°', '<', '>', '≤', '≥', '≠', '≈', '±', '×', '÷', '+', '√',
     '!', '|', '′', '″', '△', '▲', '▽', '▼',
 ];
@@ -41,16 +41,16 @@ const BOUND: &[char] = &[
 pub(super) fn is_bound(plain: &str) -> bool {
     let mut chars = plain.chars();
     let first = chars.next();
-    first.is_some_and(|c| is_currency(c) || BOUND.contains(&c)) && chars.next().is_none()
+    first.is_some_and(|c| is_currency(c) || BOUND_SYMBOLS.contains(&c)) && chars.next().is_none()
 }
 
 /// The symbol at position `at`, if there is one.
-pub(super) fn read(chars: &[(usize, char)], at: usize) -> Option<Symbol> {
-    let place = SignPlace::of(chars, at)?;
-    if let Some(sign) = place.spelled() {
+pub(super) fn read_symbol(chars: &[(usize, char)], at: usize) -> Option<Symbol> {
+    let place = SignContext::of(chars, at)?;
+    if let Some(sign) = place.ascii_symbol() {
         return Some(sign);
     }
-    let c = compatible(place.char);
+    let c = compatibility_form(place.char);
     let plain = match c {
         '-' | '–' | '−' | '/' | '∕' if place.is_between_variables => match c {
             '/' | '∕' => '/',
@@ -58,8 +58,8 @@ pub(super) fn read(chars: &[(usize, char)], at: usize) -> Option<Symbol> {
         },
         '-' | '‐' | '‑' | '‒' | '–' | '—' | '―' | '−' | '﹣' => place.dash()?,
         '/' | '⁄' | '∕' => place.between('/', |c| c.is_alphanumeric() || is_figure_end(c))?,
-        ':' | '∶' => place.between(':', |c| digit(c).is_some())?,
-        '*' | '·' | '∙' | '⋅' | '∗' | 'x' | 'X' => place.times()?,
+        ':' | '∶' => place.between(':', |c| to_ascii_digit(c).is_some())?,
+        '*' | '·' | '∙' | '⋅' | '∗' | 'x' | 'X' => place.multiplication_sign()?,
         '(' => place.negative_amount()?,
         '~' | '∼' => (place.is_before_digit() && place.before != Some('~')).then_some('≈')?,
         '#' => place.is_before_digit().then_some('#')?,
@@ -68,7 +68,9 @@ pub(super) fn read(chars: &[(usize, char)], at: usize) -> Option<Symbol> {
         }
         // In Japanese accounts, △ and ▲ mark a loss; elsewhere, ▲ and ▼ mean up and down.
         '△' | '▲' | '▽' | '▼' => {
-            let is_figure = place.far_next.is_some_and(|c| digit(c).is_some());
+            let is_figure = place
+                .second_after
+                .is_some_and(|c| to_ascii_digit(c).is_some());
             (is_figure && !place.is_bullet).then_some(c)?
         }
         '˚' => '°',
@@ -87,13 +89,13 @@ pub(super) fn read(chars: &[(usize, char)], at: usize) -> Option<Symbol> {
                 false => plain.to_string(),
             },
         }
-        .composed(),
+        .to_composed(),
     )
 }
 
 impl Symbol {
     // Combines `=` and a stroke through it into `≠`.
-    fn composed(self) -> Self {
+    fn to_composed(self) -> Self {
         use unicode_normalization::UnicodeNormalization;
         Self {
             plain: self.plain.nfc().collect(),
@@ -105,19 +107,19 @@ impl Symbol {
 /// Maximum length of a grade or an ion, in characters.
 const MAX_GRADE_LENGTH: usize = 8;
 /// Words that may follow an amount in parentheses but not an item number.
-const SCALES: &[&str] = &[
+const SCALE_WORDS: &[&str] = &[
     "million", "billion", "thousand", "trillion", "mio", "mrd", "%",
 ];
 
 /// A character and its surroundings.
-struct SignPlace<'a> {
+struct SignContext<'a> {
     rest: &'a [(usize, char)],
     char: char,
     before: Option<char>,
     next: Option<char>,
     /// The nearest characters that are not spaces.
-    far_before: Option<char>,
-    far_next: Option<char>,
+    second_before: Option<char>,
+    second_after: Option<char>,
     /// Whether the character is first on its line and followed by a space.
     is_bullet: bool,
     /// Whether the symbol has a space on both sides and is between two lowercase one-letter words: `x - y`.
@@ -125,10 +127,10 @@ struct SignPlace<'a> {
     /// Number of digits in the number before the symbol.
     digits_before: usize,
     /// Letters and digits directly to the left of the symbol, up to the length of a grade or an ion.
-    touching: String,
+    adjacent_text: String,
 }
 
-impl<'a> SignPlace<'a> {
+impl<'a> SignContext<'a> {
     fn of(chars: &'a [(usize, char)], at: usize) -> Option<Self> {
         let &(_, char) = chars.get(at)?;
         let (left, rest) = (&chars[..at], &chars[at + 1..]);
@@ -152,31 +154,33 @@ impl<'a> SignPlace<'a> {
             char,
             before,
             next,
-            far_before: far_before.map(|&(_, c)| compatible(c)),
-            far_next: far_next.map(|&(_, c)| compatible(c)),
+            second_before: far_before.map(|&(_, c)| compatibility_form(c)),
+            second_after: far_next.map(|&(_, c)| compatibility_form(c)),
             digits_before: word
-                .take_while(|&&(_, c)| digit(c).is_some())
+                .take_while(|&&(_, c)| to_ascii_digit(c).is_some())
                 .take(4)
                 .count(),
-            touching: touching.into_iter().rev().collect(),
+            adjacent_text: touching.into_iter().rev().collect(),
             is_between_variables: is_variable(left.iter().rev()) && is_variable(rest.iter()),
             is_bullet: is_first && next.is_none_or(|c| c.is_whitespace() || c == '>'),
         })
     }
 
-    fn spelled(&self) -> Option<Symbol> {
-        let (spelled, plain) = SPELLED.iter().find(|(spelled, _)| self.begins(spelled))?;
+    fn ascii_symbol(&self) -> Option<Symbol> {
+        let (spelled, plain) = ASCII_SYMBOLS
+            .iter()
+            .find(|(spelled, _)| self.starts_with(spelled))?;
         let length = spelled.chars().count();
         // In `x <-5`, `<` compares with a negative number.
         let behind = self.rest.get(length - 1).map(|&(_, c)| c);
-        let is_comparison = *spelled == "<-" && behind.is_some_and(|c| digit(c).is_some());
+        let is_comparison = *spelled == "<-" && behind.is_some_and(|c| to_ascii_digit(c).is_some());
         (!is_comparison && !self.is_bullet).then(|| Symbol {
             length,
             plain: (*plain).to_owned(),
         })
     }
 
-    fn begins(&self, spelled: &str) -> bool {
+    fn starts_with(&self, spelled: &str) -> bool {
         let mut wanted = spelled.chars();
         wanted.next() == Some(self.char)
             && wanted
@@ -192,29 +196,29 @@ impl<'a> SignPlace<'a> {
             return Some('-');
         }
         let is_between = self
-            .far_before
-            .is_some_and(|c| digit(c).is_some() || is_figure_end(c))
+            .second_before
+            .is_some_and(|c| to_ascii_digit(c).is_some() || is_figure_end(c))
             && self
-                .far_next
-                .is_some_and(|c| digit(c).is_some() || is_currency(c));
-        let is_tight = self.before == self.far_before && self.next == self.far_next;
+                .second_after
+                .is_some_and(|c| to_ascii_digit(c).is_some() || is_currency(c));
+        let is_tight = self.before == self.second_before && self.next == self.second_after;
         if is_between && !self.is_bullet && (is_tight || !is_wide) {
             return Some('-');
         }
         let is_open = self
             .before
             .is_none_or(|c| !c.is_alphanumeric() && !matches!(c, ')' | ']' | '-'));
-        let is_amount = |c: char| digit(c).is_some() || is_currency(c) || c == '.';
+        let is_amount = |c: char| to_ascii_digit(c).is_some() || is_currency(c) || c == '.';
         let is_figure = match (self.next, self.rest.get(1)) {
-            (Some(c), _) if digit(c).is_some() => true,
-            (Some(c), Some(&(_, second))) => is_amount(c) && digit(second).is_some(),
+            (Some(c), _) if to_ascii_digit(c).is_some() => true,
+            (Some(c), Some(&(_, second))) => is_amount(c) && to_ascii_digit(second).is_some(),
             _ => false,
         };
         let is_far_figure = self.before.is_some_and(char::is_whitespace)
             && self.next.is_some_and(char::is_whitespace)
             && self
-                .far_next
-                .is_some_and(|c| digit(c).is_some() || is_currency(c))
+                .second_after
+                .is_some_and(|c| to_ascii_digit(c).is_some() || is_currency(c))
             && !self.is_bullet;
         ((is_figure && is_open || is_far_figure) && !is_wide).then_some('-')
     }
@@ -222,43 +226,47 @@ impl<'a> SignPlace<'a> {
     // Whether the dash belongs to a grade, an ion, or a number: `B-`, `BB-`, `HER2-`, `Cl-`, `5-`. At a line end
     // it may join two parts of a word.
     fn is_behind_grade(&self, is_wide: bool) -> bool {
-        let length = self.touching.chars().count();
-        let is_capital = self.touching.starts_with(char::is_uppercase);
+        let length = self.adjacent_text.chars().count();
+        let is_capital = self.adjacent_text.starts_with(char::is_uppercase);
         if length == 1 && is_capital {
             return true;
         }
-        let has_digit = self.touching.contains(|c| digit(c).is_some());
-        let is_upper = !self.touching.contains(char::is_lowercase);
+        let has_digit = self.adjacent_text.contains(|c| to_ascii_digit(c).is_some());
+        let is_upper = !self.adjacent_text.contains(char::is_lowercase);
         let is_grade =
             length <= MAX_GRADE_LENGTH && is_capital && (length <= 2 || is_upper || has_digit);
-        let is_figure = length > 0 && self.touching.chars().all(|c| digit(c).is_some());
+        let is_figure = length > 0
+            && self
+                .adjacent_text
+                .chars()
+                .all(|c| to_ascii_digit(c).is_some());
         let is_at_line_end = matches!(self.next, Some('\n' | '\r'));
         let may_join = |c: char| c.is_uppercase() || c.is_numeric() || is_figure || !is_upper;
         (is_grade || is_figure)
             && !is_wide
-            && !(is_at_line_end && self.far_next.is_some_and(may_join))
+            && !(is_at_line_end && self.second_after.is_some_and(may_join))
     }
 
     // Returns the symbol if it is between two characters of this kind, without spaces, or between digits with a
     // space on both sides.
     fn between(&self, sign: char, is_side: impl Fn(char) -> bool) -> Option<char> {
-        let sides = [self.before, self.next].map(|c| c.map(compatible));
+        let sides = [self.before, self.next].map(|c| c.map(compatibility_form));
         let is_tight = sides.iter().all(|c| c.is_some_and(&is_side));
         let is_spaced = [self.before, self.next]
             .iter()
             .all(|c| c.is_some_and(char::is_whitespace));
-        let is_digit = |c: Option<char>| c.is_some_and(|c| digit(c).is_some());
+        let is_digit = |c: Option<char>| c.is_some_and(|c| to_ascii_digit(c).is_some());
         // In French, a colon after a year ends a clause.
         let is_far = is_spaced
-            && is_digit(self.far_before)
-            && is_digit(self.far_next)
+            && is_digit(self.second_before)
+            && is_digit(self.second_after)
             && (sign != ':' || self.digits_before < 4);
         (is_tight || is_far).then_some(sign)
     }
 
     // `5 x 10` and `5*10`; a middle dot may be a decimal point and stays separate.
-    fn times(&self) -> Option<char> {
-        let sign = self.between('×', |c| digit(c).is_some())?;
+    fn multiplication_sign(&self) -> Option<char> {
+        let sign = self.between('×', |c| to_ascii_digit(c).is_some())?;
         Some(match self.char {
             '·' | '∙' => '·',
             _ => sign,
@@ -268,12 +276,14 @@ impl<'a> SignPlace<'a> {
     // (1,234): a loss in a balance sheet. One or two digits are an item number, unless a number precedes them.
     fn negative_amount(&self) -> Option<char> {
         let is_inside = |c: char| {
-            digit(c).is_some() || is_currency(c) || matches!(c, '.' | ',' | ' ' | '\u{A0}' | '%')
+            to_ascii_digit(c).is_some()
+                || is_currency(c)
+                || matches!(c, '.' | ',' | ' ' | '\u{A0}' | '%')
         };
         let inside: Vec<char> = self
             .rest
             .iter()
-            .map(|&(_, c)| compatible(c))
+            .map(|&(_, c)| compatibility_form(c))
             .take(24)
             .take_while(|&c| is_inside(c))
             .collect();
@@ -288,22 +298,22 @@ impl<'a> SignPlace<'a> {
             .take(12)
             .map(|&(_, c)| c)
             .collect();
-        let is_scaled = SCALES
+        let is_scaled = SCALE_WORDS
             .iter()
             .any(|scale| behind.trim_start().to_lowercase().starts_with(scale));
-        let is_amount = inside.iter().any(|&c| digit(c).is_some());
+        let is_amount = inside.iter().any(|&c| to_ascii_digit(c).is_some());
         let is_row = self
-            .far_before
-            .is_some_and(|c| digit(c).is_some() || is_figure_end(c));
+            .second_before
+            .is_some_and(|c| to_ascii_digit(c).is_some() || is_figure_end(c));
         let is_item = inside.len() <= 2
-            && inside.iter().all(|&c| digit(c).is_some())
+            && inside.iter().all(|&c| to_ascii_digit(c).is_some())
             && !is_row
             && !is_scaled;
         (is_closed && is_amount && !is_item).then_some('(')
     }
 
     fn is_before_digit(&self) -> bool {
-        self.next.is_some_and(|c| digit(c).is_some())
+        self.next.is_some_and(|c| to_ascii_digit(c).is_some())
     }
 }
 
@@ -321,7 +331,7 @@ fn is_figure_end(c: char) -> bool {
 }
 
 // Returns the plain form of a full-width or small character.
-fn compatible(c: char) -> char {
+fn compatibility_form(c: char) -> char {
     match c {
         '\u{FF01}'..='\u{FF5E}' => char::from_u32(u32::from(c) - 0xFEE0).unwrap_or(c),
         '￠' => '¢',
@@ -353,12 +363,12 @@ fn is_mathematical(c: char) -> bool {
 mod tests {
     use super::*;
 
-    fn all(text: &str) -> String {
+    fn all_symbols(text: &str) -> String {
         let chars: Vec<(usize, char)> = text.char_indices().collect();
         let mut found = String::new();
         let mut at = 0;
         while at < chars.len() {
-            match read(&chars, at) {
+            match read_symbol(&chars, at) {
                 Some(sign) => {
                     found.push_str(&sign.plain);
                     at += sign.length;
@@ -404,7 +414,7 @@ mod tests {
             ("~5 ~~5~~", "≈"),
             ("<= ≤ != ≠", "≤≤≠≠"),
         ] {
-            assert_eq!(all(text), expected, "{text}");
+            assert_eq!(all_symbols(text), expected, "{text}");
         }
         assert!(is_bound("€") && is_bound("-") && !is_bound("=") && !is_bound("→"));
     }

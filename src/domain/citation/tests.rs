@@ -10,42 +10,42 @@ const PAGES: [&str; 3] = [
     "The contract ends on 31 March 2027 unless it is renewed in writing by Ms Okafor.",
 ];
 
-fn typed(text: &str) -> CitedPage {
+fn typed_page(text: &str) -> CitedPage {
     CitedPage {
         text: text.to_owned(),
         is_recognized: false,
     }
 }
 
-fn id() -> DocumentId {
+fn document_id() -> DocumentId {
     DocumentId::new(Timestamp::from_millis(5), 5)
 }
 
-fn plan() -> Plan {
+fn plan_with_sources() -> Plan {
     let source = |(index, text): (usize, &&str)| SourcePassage {
         number: index as u32 + 1,
         mark: format!("D1:p{}", index + 1),
-        document_id: Some(id()),
+        document_id: Some(document_id()),
         start: 0,
         end: text.len() as u32,
         document: "lease.pdf".into(),
         page: index as u32 + 1,
         text: (*text).to_owned(),
     };
-    let mut plan = crate::domain::pattern::staged::tests::two(&["a", "b"], "s");
+    let mut plan = crate::domain::pattern::staged::tests::two_stage_plan(&["a", "b"], "s");
     plan.sources = PAGES.iter().enumerate().map(source).collect();
     plan
 }
 
-fn states(text: &str) -> Vec<CitationState> {
+fn citation_states(text: &str) -> Vec<CitationState> {
     let mut page =
-        |_: &DocumentId, number: u32| PAGES.get(number as usize - 1).map(|text| typed(text));
+        |_: &DocumentId, number: u32| PAGES.get(number as usize - 1).map(|text| typed_page(text));
     let text = CitingText {
         stage: 0,
         member: None,
         text,
     };
-    check(&plan(), [text], &mut page)
+    check_citations(&plan_with_sources(), [text], &mut page)
         .items
         .into_iter()
         .map(|item| item.state)
@@ -77,20 +77,20 @@ fn each_citation_is_what_it_is() {
         ("“a deposit of 900 euros” [1]", vec![Verified]),
         ("No citation, (3) or [x].", vec![]),
     ] {
-        assert_eq!(states(text), expected, "{text}");
+        assert_eq!(citation_states(text), expected, "{text}");
     }
 }
 
 #[test]
 fn spans_lead_to_the_words() {
     let mut page =
-        |_: &DocumentId, number: u32| PAGES.get(number as usize - 1).map(|text| typed(text));
+        |_: &DocumentId, number: u32| PAGES.get(number as usize - 1).map(|text| typed_page(text));
     let text = CitingText {
         stage: 2,
         member: Some(1),
         text: "“SHALL NOT enter without notice of 24\nhours” [D1:p2]",
     };
-    let found = check(&plan(), [text], &mut page);
+    let found = check_citations(&plan_with_sources(), [text], &mut page);
     let item = &found.items[0];
     assert_eq!((item.stage, item.member, item.page), (2, Some(1), 2));
     assert_eq!(
@@ -100,7 +100,7 @@ fn spans_lead_to_the_words() {
     assert_eq!(found.counts[&CitationState::Verified], 1);
     let mut gone = |_: &DocumentId, _: u32| None;
     assert_eq!(
-        check(&plan(), [text], &mut gone).items[0].state,
+        check_citations(&plan_with_sources(), [text], &mut gone).items[0].state,
         CitationState::Gone
     );
 }
@@ -114,7 +114,7 @@ fn no_planted_false_citation_is_verified() {
             for start in 0..all.len().saturating_sub(length) {
                 let quote = &all[start..start + length];
                 let asks = |quote: &str, page: usize| {
-                    states(&format!("He wrote: “{quote}” [D1:p{page}]."))
+                    citation_states(&format!("He wrote: “{quote}” [D1:p{page}]."))
                 };
                 assert_eq!(
                     asks(&quote.join(" "), number + 1),
@@ -150,13 +150,13 @@ fn no_planted_false_citation_is_verified() {
 #[test]
 fn unknown_marks_are_struck_out() {
     let text = "True [D1:p1], false [D9:p1], both [D1:p2, D9:p2].";
-    let mut page = |_: &DocumentId, _: u32| Some(typed(""));
+    let mut page = |_: &DocumentId, _: u32| Some(typed_page(""));
     let one = CitingText {
         stage: 0,
         member: None,
         text,
     };
-    let found = check(&plan(), [one], &mut page);
+    let found = check_citations(&plan_with_sources(), [one], &mut page);
     assert_eq!(
         strike_unknown_marks(text, &found),
         "True [D1:p1], false ~~[D9:p1]~~, both [D1:p2] ~~[D9:p2]~~."
@@ -184,7 +184,7 @@ fn letters_may_slip_only_on_recognized_pages() {
             member: None,
             text,
         };
-        let found = check(&plan(), [one], &mut page);
+        let found = check_citations(&plan_with_sources(), [one], &mut page);
         assert_eq!(found.items[0].state, expected, "{is_recognized}");
     }
 }

@@ -48,7 +48,7 @@ pub fn words(text: &str) -> Vec<PlainWord> {
     mark_groups(&mut words);
     mark_acronyms(&mut words);
     mark_initials(&mut words, text);
-    bind(&mut words, text);
+    bind_words(&mut words, text);
     bind_struck(&mut words);
     words
 }
@@ -67,11 +67,11 @@ fn restore_squares(words: &mut [PlainWord]) {
 }
 
 /// German words, which mark a text whose numbers have a decimal comma.
-const GERMAN: &[&str] = &[
+const GERMAN_WORDS: &[&str] = &[
     "der", "die", "das", "und", "ist", "im", "wird", "nicht", "den", "dem", "für", "beträgt",
 ];
 /// Currencies as words.
-const CURRENCIES: &[&str] = &[
+const CURRENCY_WORDS: &[&str] = &[
     "euro", "euros", "eur", "dollar", "usd", "franken", "chf", "pfund", "gbp", "mark", "dm",
 ];
 
@@ -81,13 +81,13 @@ fn mark_groups(words: &mut [PlainWord]) {
     let is_english = words.iter().any(|word| word.plain == "the");
     let german = words
         .iter()
-        .filter(|word| GERMAN.contains(&word.plain.as_str()));
+        .filter(|word| GERMAN_WORDS.contains(&word.plain.as_str()));
     if is_english || german.count() < 2 {
         return;
     }
     for at in 0..words.len() {
         let is_currency = |word: &PlainWord| {
-            CURRENCIES.contains(&word.plain.as_str())
+            CURRENCY_WORDS.contains(&word.plain.as_str())
                 || word.is_symbol && word.plain.chars().all(signs::is_currency)
         };
         let before = at.checked_sub(1).and_then(|at| words.get(at));
@@ -103,7 +103,7 @@ fn mark_groups(words: &mut [PlainWord]) {
         let word = &mut words[at];
         let parts = word.plain.split_once('.').filter(|_| is_money);
         let parts = parts.filter(|(whole, group)| is_group(whole, group));
-        word.grouped = parts.map(|(whole, group)| format!("{whole}{group}"));
+        word.without_grouping = parts.map(|(whole, group)| format!("{whole}{group}"));
     }
 }
 
@@ -117,7 +117,7 @@ fn mark_acronyms(words: &mut [PlainWord]) {
 }
 
 /// Words that multiply the figure before them.
-const SCALES: &[&str] = &[
+const SCALE_WORDS: &[&str] = &[
     "hundred",
     "thousand",
     "million",
@@ -146,12 +146,13 @@ const SCALES: &[&str] = &[
 ];
 
 // Marks words that form one number or one word with the word before.
-fn bind(words: &mut [PlainWord], text: &str) {
+fn bind_words(words: &mut [PlainWord], text: &str) {
     for at in 1..words.len() {
         let (before, word) = (&words[at - 1], &words[at]);
         let gap = text.get(before.end..word.start).unwrap_or_default();
-        let is_joined = clauses::continues(before, word, gap);
-        words[at].is_bound = word.is_bound || is_one(before, word, gap);
+        let is_joined = clauses::continues_clause(before, word, gap);
+        words[at].is_bound_to_previous =
+            word.is_bound_to_previous || is_one_token(before, word, gap);
         words[at].is_joined = is_joined;
     }
 }
@@ -173,19 +174,19 @@ fn bind_struck(words: &mut [PlainWord]) {
     for pair in signs.chunks_exact(2) {
         if pair[1] - pair[0] <= MAX_STRUCK {
             for word in &mut words[pair[0] + 1..=pair[1]] {
-                word.is_bound = true;
+                word.is_bound_to_previous = true;
             }
         }
     }
 }
 
-fn is_one(before: &PlainWord, word: &PlainWord, gap: &str) -> bool {
+fn is_one_token(before: &PlainWord, word: &PlainWord, gap: &str) -> bool {
     if before.is_reference || word.is_reference {
         return false;
     }
-    const PREFIXES: &[&str] = &["¬", "~", "∀", "∃", "∄", "√"];
+    const PREFIX_SIGNS: &[&str] = &["¬", "~", "∀", "∃", "∄", "√"];
     let is_plain = |one: &PlainWord| !one.is_symbol && !one.is_ideograph;
-    if PREFIXES.contains(&before.plain.as_str()) {
+    if PREFIX_SIGNS.contains(&before.plain.as_str()) {
         return true;
     }
     if before.is_figure() || word.is_figure() {
@@ -198,7 +199,7 @@ fn is_one(before: &PlainWord, word: &PlainWord, gap: &str) -> bool {
                 || is_sign(word)
                 || (gap.is_empty() && is_plain(before) && is_plain(word))
                 || (gap.is_empty() && is_numeral_part(&word.plain) && word.is_ideograph)
-                || (before.is_figure() && SCALES.contains(&word.plain.as_str())));
+                || (before.is_figure() && SCALE_WORDS.contains(&word.plain.as_str())));
     }
     // "non-binding" and "can't", but not "l'eau": a quotation may begin after an elided article.
     match gap {
@@ -208,7 +209,7 @@ fn is_one(before: &PlainWord, word: &PlainWord, gap: &str) -> bool {
             matches!(word.plain.as_str(), "+" | "-" | "#" | "♯" | "♭" | "!" | "|")
                 || is_negative_currency(before, word)
         }
-        "" => is_bar(before) || is_one_of_ideographs(before, word),
+        "" => is_bar(before) || is_ideograph_compound(before, word),
         " " => is_negative_currency(before, word),
         _ => false,
     }
@@ -225,19 +226,20 @@ fn is_negative_currency(before: &PlainWord, word: &PlainWord) -> bool {
 
 // Whether this is a digit of a number, or the unit that follows it without a space.
 fn is_numeral_part(plain: &str) -> bool {
-    FIGURES.contains(plain) || COUNTERS.contains(plain)
+    NUMERAL_IDEOGRAPHS.contains(plain) || COUNTER_IDEOGRAPHS.contains(plain)
 }
 
 /// Ideographs that are units after a number: money, time, people, parts of a law.
-const COUNTERS: &str = "元円圆圓年月日时時分秒人名个個歳岁条條章节款项項号號度米倍成割折点階层層";
+const COUNTER_IDEOGRAPHS: &str =
+    "元円圆圓年月日时時分秒人名个個歳岁条條章节款项項号號度米倍成割折点階层層";
 
 /// Ideographs that are numerals.
-const FIGURES: &str = "〇零一二三四五六七八九十百千万萬億亿兆两兩";
+const NUMERAL_IDEOGRAPHS: &str = "〇零一二三四五六七八九十百千万萬億亿兆两兩";
 
 // Whether two ideographs are one word: a negation before its verb, or the numerals of 二十.
-fn is_one_of_ideographs(before: &PlainWord, word: &PlainWord) -> bool {
+fn is_ideograph_compound(before: &PlainWord, word: &PlainWord) -> bool {
     const NEGATIONS: &[&str] = &["不", "未", "無", "无", "非", "没", "沒", "莫", "勿"];
-    let is_figure = |one: &PlainWord| one.is_ideograph && FIGURES.contains(&one.plain);
+    let is_figure = |one: &PlainWord| one.is_ideograph && NUMERAL_IDEOGRAPHS.contains(&one.plain);
     let is_counted = is_figure(before) && word.is_ideograph && is_numeral_part(&word.plain);
     NEGATIONS.contains(&before.plain.as_str()) || is_counted
 }

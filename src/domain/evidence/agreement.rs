@@ -87,13 +87,13 @@ impl DraftAgreement {
     }
 
     /// Number of claims on the judge's list.
-    pub fn listed(&self) -> usize {
+    pub fn listed_claims(&self) -> usize {
         self.claims + self.dropped
     }
 
     /// Share of the listed claims that every first answer makes, 0 to 1; 0 without claims.
-    pub fn share(&self) -> f64 {
-        match self.listed() {
+    pub fn shared_fraction(&self) -> f64 {
+        match self.listed_claims() {
             0 => 0.0,
             claims => self.shared as f64 / claims as f64,
         }
@@ -101,7 +101,7 @@ impl DraftAgreement {
 
     /// Formats how many claims they share, for a note.
     pub fn shared_note(&self) -> String {
-        let confirmed = format!("share {} of {} claims", self.shared, self.listed());
+        let confirmed = format!("share {} of {} claims", self.shared, self.listed_claims());
         match self.unconfirmed {
             0 => confirmed,
             count => format!(
@@ -111,7 +111,7 @@ impl DraftAgreement {
     }
 
     /// Describes on how many claims the answers contradict each other, for a note.
-    pub fn apart(&self) -> String {
+    pub fn difference_note(&self) -> String {
         let found = match self.contradictions {
             0 => "contradict each other in none".to_owned(),
             count => format!("contradict each other in {count}"),
@@ -126,11 +126,11 @@ impl DraftAgreement {
 
     /// Whether stages can be skipped at this threshold, 0 to 1. Any contradiction rules it out, even one that is
     /// only reported.
-    pub fn reaches(&self, threshold: f64) -> bool {
+    pub fn reaches_threshold(&self, threshold: f64) -> bool {
         self.contradictions == 0
             && self.unverified == 0
             && self.claims > 0
-            && self.share() >= threshold
+            && self.shared_fraction() >= threshold
     }
 }
 
@@ -163,7 +163,7 @@ pub fn shared_closing_answer(plan: &Plan, answers: &[StageAnswer]) -> Option<Str
     if closing.iter().any(|line| is_abstention(line)) {
         return None;
     }
-    answer_value::all_same(&plan.question, &closing).map(|value| value.to_string())
+    answer_value::common_value(&plan.question, &closing).map(|value| value.to_string())
 }
 
 // Whether a closing line gives no answer.
@@ -239,24 +239,29 @@ mod tests {
             contradictions,
             ..DraftAgreement::default()
         };
-        assert!(found(10, 9, 0).reaches(0.9));
-        assert!(!found(10, 8, 0).reaches(0.9));
-        assert!(!found(10, 9, 1).reaches(0.5));
-        assert!(!found(0, 0, 0).reaches(0.0), "nothing was compared");
+        assert!(found(10, 9, 0).reaches_threshold(0.9));
+        assert!(!found(10, 8, 0).reaches_threshold(0.9));
+        assert!(!found(10, 9, 1).reaches_threshold(0.5));
+        assert!(
+            !found(0, 0, 0).reaches_threshold(0.0),
+            "nothing was compared"
+        );
         let reported = DraftAgreement {
             unverified: 1,
             ..found(1, 1, 0)
         };
-        assert!(!reported.reaches(0.5));
+        assert!(!reported.reaches_threshold(0.5));
         assert!(
-            reported.apart().contains("in 1 by the judge's word alone"),
+            reported
+                .difference_note()
+                .contains("in 1 by the judge's word alone"),
             "{}",
-            reported.apart()
+            reported.difference_note()
         );
         let unfound = DraftAgreement {
             dropped: 1,
             ..found(1, 1, 0)
         };
-        assert!(unfound.reaches(0.5) && !unfound.reaches(0.8));
+        assert!(unfound.reaches_threshold(0.5) && !unfound.reaches_threshold(0.8));
     }
 }

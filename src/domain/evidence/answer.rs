@@ -1,10 +1,10 @@
 //! The sentences of an answer that make a claim. Headings, table rows, formulas, lead-ins, questions, sections
 //! about the panel, and the demo models' disclaimer do not count.
 
-use super::markdown::{MarkdownBlock, TextBlockKind, blocks, plain};
-use super::split::split;
+use super::markdown::{MarkdownBlock, TextBlockKind, parse_blocks, to_plain_text};
+use super::split::split_sentences;
 use crate::domain::citation;
-use crate::domain::panel_vs_single::blind::{ASIDES, heading};
+use crate::domain::panel_vs_single::blind::{ASIDE_HEADINGS, heading};
 use crate::domain::prompt;
 
 /// Maximum number of sentences.
@@ -19,12 +19,12 @@ const MIN_WORDS_OF_JUDGE: usize = 2;
 /// Returns the sentences in order, without Markdown and without duplicates.
 pub fn sentences(answer: &str) -> Vec<String> {
     let mut found: Vec<String> = Vec::new();
-    let body = without_asides(prompt::without_introduction(answer.trim()));
-    for block in blocks(&body) {
+    let body = remove_parentheses(prompt::without_introduction(answer.trim()));
+    for block in parse_blocks(&body) {
         if !is_prose(&block) {
             continue;
         }
-        for sentence in joined(split(&plain(&block.text))) {
+        for sentence in join_fragments(split_sentences(&to_plain_text(&block.text))) {
             if found.len() == MAX_SENTENCES {
                 return found;
             }
@@ -39,12 +39,12 @@ pub fn sentences(answer: &str) -> Vec<String> {
 
 // A piece with a citation mark that is not a sentence belongs to the piece before it: the text was split after an
 // unknown abbreviation.
-fn joined(pieces: Vec<String>) -> Vec<String> {
+fn join_fragments(pieces: Vec<String>) -> Vec<String> {
     let mut sentences: Vec<String> = Vec::with_capacity(pieces.len());
     for piece in pieces {
         let is_rest = !piece.starts_with(char::is_uppercase)
             && !is_claim(&piece)
-            && !citation::cites(&piece).is_empty();
+            && !citation::find_mark_groups(&piece).is_empty();
         match sentences.last_mut().filter(|_| is_rest) {
             Some(before) => {
                 before.push(' ');
@@ -59,9 +59,9 @@ fn joined(pieces: Vec<String>) -> Vec<String> {
 /// Whether a text in a judge's words makes a statement: it is not a heading, table row, formula, question, or
 /// lead-in.
 pub(super) fn is_statement(text: &str) -> bool {
-    let found = blocks(text);
+    let found = parse_blocks(text);
     let is_one = found.len() == 1 && found.iter().all(is_prose);
-    is_one && states(&plain(text), MIN_WORDS_OF_JUDGE)
+    is_one && makes_statement(&to_plain_text(text), MIN_WORDS_OF_JUDGE)
 }
 
 fn is_prose(block: &MarkdownBlock) -> bool {
@@ -83,10 +83,10 @@ fn is_prose(block: &MarkdownBlock) -> bool {
 }
 
 fn is_claim(sentence: &str) -> bool {
-    states(sentence, MIN_WORDS)
+    makes_statement(sentence, MIN_WORDS)
 }
 
-fn states(sentence: &str, least_words: usize) -> bool {
+fn makes_statement(sentence: &str, least_words: usize) -> bool {
     const LEAD_INS: [&str; 4] = ["as follows", "the following", "wie folgt", "folgendes"];
     let end = sentence.trim_end_matches(['*', '"', '”', ')', ' ']);
     let words = sentence
@@ -103,7 +103,7 @@ fn states(sentence: &str, least_words: usize) -> bool {
 }
 
 // Removes sections whose headings show that they are about the panel or the answer.
-fn without_asides(text: &str) -> String {
+fn remove_parentheses(text: &str) -> String {
     let mut kept = String::with_capacity(text.len());
     // Heading level of the section being skipped.
     let mut aside: Option<usize> = None;
@@ -111,7 +111,7 @@ fn without_asides(text: &str) -> String {
         if let Some((level, title)) = heading(line) {
             let is_over = aside.is_none_or(|of| level <= of);
             if is_over {
-                aside = ASIDES.contains(&title.as_str()).then_some(level);
+                aside = ASIDE_HEADINGS.contains(&title.as_str()).then_some(level);
             }
         }
         if aside.is_none() {

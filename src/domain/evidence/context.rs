@@ -4,9 +4,9 @@
 use super::tokens::tokens;
 
 /// Maximum number of bytes read on either side.
-const REACH: usize = 400;
+const CONTEXT_BYTES: usize = 400;
 /// Words that begin a condition.
-const CONDITIONS: &[&str] = &[
+const CONDITION_WORDS: &[&str] = &[
     "if",
     "provided",
     "providing",
@@ -24,7 +24,7 @@ const CONDITIONS: &[&str] = &[
     "si",
 ];
 /// Words that call a statement into question.
-const DOUBTS: &[&str] = &[
+const DOUBT_PHRASES: &[&str] = &[
     "false",
     "falsely",
     "wrong",
@@ -82,7 +82,7 @@ const DOUBTS: &[&str] = &[
     "ungültig",
 ];
 /// Sentence openings that retract the previous sentence.
-const REVERSALS: &[&str] = &[
+const REVERSAL_PHRASES: &[&str] = &[
     "in fact",
     "actually",
     "in reality",
@@ -97,7 +97,7 @@ const REVERSALS: &[&str] = &[
     "nein",
 ];
 /// Phrases that call the statement around them into question.
-const DOUBTING: &[&str] = &[
+const DOUBTING_VERBS: &[&str] = &[
     "might think",
     "might believe",
     "used to be",
@@ -124,14 +124,14 @@ pub(super) struct QuoteContext<'a> {
 impl<'a> QuoteContext<'a> {
     /// Creates the context of the quotation at the byte range `start..end`.
     pub fn of(text: &'a str, start: usize, end: usize) -> Self {
-        let begin = beginning(text, start);
-        let over = ending(text, end);
+        let begin = sentence_start(text, start);
+        let over = sentence_end(text, end);
         let earlier = text[..begin].trim_end_matches(|c: char| c.is_whitespace() || is_end(c));
         Self {
-            previous: &text[beginning(text, earlier.len())..begin],
+            previous: &text[sentence_start(text, earlier.len())..begin],
             before: &text[begin..start],
             after: &text[end..over],
-            next: &text[over..ending(text, over + spaces(&text[over..]))],
+            next: &text[over..sentence_end(text, over + leading_spaces(&text[over..]))],
         }
     }
 
@@ -146,7 +146,7 @@ impl<'a> QuoteContext<'a> {
             return Some("the text says it under a condition".to_owned());
         }
         let next = self.next.trim_start().to_lowercase();
-        let is_reversed = REVERSALS.iter().any(|words| next.starts_with(words))
+        let is_reversed = REVERSAL_PHRASES.iter().any(|words| next.starts_with(words))
             || next.contains("not apply")
             || next.contains("no longer appl")
             || next.contains("gilt nicht");
@@ -160,9 +160,10 @@ impl<'a> QuoteContext<'a> {
         let is_reversed = is_reversed
             || is_question
             || is_turned
-            || DOUBTING.iter().any(|words| nearby.contains(words));
+            || DOUBTING_VERBS.iter().any(|words| nearby.contains(words));
         let all = [self.previous, self.before, self.after, self.next];
-        let is_doubted = all.iter().any(|text| has(text, DOUBTS)) && !has(sentence, DOUBTS);
+        let is_doubted =
+            all.iter().any(|text| has(text, DOUBT_PHRASES)) && !has(sentence, DOUBT_PHRASES);
         (is_reversed || is_doubted).then(|| "the text around it calls it into question".to_owned())
     }
 }
@@ -170,10 +171,10 @@ impl<'a> QuoteContext<'a> {
 /// Whether a text contains a word that begins a condition.
 pub(super) fn has_condition(text: &str) -> bool {
     let mut all = tokens(text).into_iter();
-    all.any(|token| CONDITIONS.contains(&token.text.as_str()))
+    all.any(|token| CONDITION_WORDS.contains(&token.text.as_str()))
 }
 
-fn spaces(text: &str) -> usize {
+fn leading_spaces(text: &str) -> usize {
     text.len() - text.trim_start().len()
 }
 
@@ -182,8 +183,8 @@ fn is_end(c: char) -> bool {
 }
 
 // Returns the start of the sentence at this position. A period inside a number or a word ends nothing.
-fn beginning(text: &str, place: usize) -> usize {
-    let least = text.ceil_char_boundary(place.saturating_sub(REACH));
+fn sentence_start(text: &str, place: usize) -> usize {
+    let least = text.ceil_char_boundary(place.saturating_sub(CONTEXT_BYTES));
     let mut behind = text[place..].chars().next();
     for (at, c) in text[least..place].char_indices().rev() {
         let is_bound = behind.is_none_or(|next| next.is_whitespace() || !next.is_ascii());
@@ -196,8 +197,8 @@ fn beginning(text: &str, place: usize) -> usize {
 }
 
 // Returns the end of the sentence at this position, after its period.
-fn ending(text: &str, place: usize) -> usize {
-    let most = text.floor_char_boundary((place + REACH).min(text.len()));
+fn sentence_end(text: &str, place: usize) -> usize {
+    let most = text.floor_char_boundary((place + CONTEXT_BYTES).min(text.len()));
     let mut characters = text[place..most].char_indices().peekable();
     while let Some((at, c)) = characters.next() {
         let next = characters.peek().map(|&(_, next)| next);
@@ -213,7 +214,7 @@ fn ending(text: &str, place: usize) -> usize {
 mod tests {
     use super::*;
 
-    fn found(text: &str, sentence: &str) -> Option<String> {
+    fn find_condition(text: &str, sentence: &str) -> Option<String> {
         let words = "the lease ends on 30 June 2027";
         let start = text.find(words).expect("the words");
         QuoteContext::of(text, start, start + words.len()).objection(sentence)
@@ -287,7 +288,7 @@ mod tests {
                 "condition",
             ),
         ] {
-            let why = found(text, "The lease ends on 30 June 2027.");
+            let why = find_condition(text, "The lease ends on 30 June 2027.");
             assert!(
                 why.as_ref().is_some_and(|why| why.contains(expected)),
                 "{text}: {why:?}"
@@ -312,7 +313,7 @@ mod tests {
             ),
             ("x the lease ends on 30 June 2027", "It ends then."),
         ] {
-            assert_eq!(found(text, sentence), None, "{text}");
+            assert_eq!(find_condition(text, sentence), None, "{text}");
         }
     }
 }

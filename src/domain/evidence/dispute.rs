@@ -7,7 +7,7 @@ use super::{EvidenceClaim, EvidenceMap, Stance, UnverifiedContradiction};
 use crate::domain::citation::ComparableText;
 
 /// Number of initial letters by which terms are compared.
-const MIN_STEM: usize = 4;
+const MIN_STEM_CHARS: usize = 4;
 
 /// The outcome of one claim on the judge's list.
 #[derive(Debug, Clone)]
@@ -19,24 +19,24 @@ pub(super) struct PlacedClaim<'a> {
     /// Index of the answer's sentence that the judge names for the claim.
     pub sentence: Option<usize>,
     /// Whether no rule objects to the finding that the sentence makes the claim.
-    pub is_made: bool,
+    pub is_asserted: bool,
     /// The judge's reason, if it reports a contradiction on the claim.
-    pub why: Option<&'a str>,
+    pub objection: Option<&'a str>,
     /// Number of the judge's denials that do not count.
     pub ineffective_denials: usize,
     /// Number of assertions reported by the judge whose quoted words were not found.
-    pub unfound: usize,
+    pub unfound_quotes: usize,
 }
 
 impl PlacedClaim<'_> {
     /// Whether the judge reports that a member denies the claim.
     pub fn is_contested(&self) -> bool {
-        self.ineffective_denials > 0 || self.why.is_some()
+        self.ineffective_denials > 0 || self.objection.is_some()
     }
 }
 
 /// Returns the reported contradictions that the map does not list.
-pub(super) fn unverified(
+pub(super) fn unverified_contradictions(
     map: &EvidenceMap,
     placed: &[PlacedClaim<'_>],
     unplaced: &[String],
@@ -45,8 +45,9 @@ pub(super) fn unverified(
     let is_open = |one: &&PlacedClaim<'_>| {
         let mut listed = map.contradictions.iter();
         let is_listed = one.claim.is_some() && listed.any(|known| one.claim == Some(known.claim));
-        let is_split = claim_of(one)
-            .is_some_and(|claim| has(claim, Stance::Denies) && has(claim, Stance::Unconfirmed));
+        let is_split = claim_of(one).is_some_and(|claim| {
+            has_stance(claim, Stance::Denies) && has_stance(claim, Stance::Unconfirmed)
+        });
         (one.is_contested() || is_split) && !is_listed
     };
     let of_claims = placed
@@ -54,7 +55,7 @@ pub(super) fn unverified(
         .filter(is_open)
         .map(|one| UnverifiedContradiction {
             point: one.text.to_owned(),
-            why: one.why.unwrap_or_default().to_owned(),
+            why: one.objection.unwrap_or_default().to_owned(),
             claim: one.claim,
         });
     let of_none = unplaced.iter().map(|why| UnverifiedContradiction {
@@ -65,7 +66,11 @@ pub(super) fn unverified(
 }
 
 /// Whether a reported contradiction could be about this claim.
-pub(super) fn concerns(reported: &[UnverifiedContradiction], claim: usize, text: &str) -> bool {
+pub(super) fn is_reported_for(
+    reported: &[UnverifiedContradiction],
+    claim: usize,
+    text: &str,
+) -> bool {
     let is_about =
         |one: &UnverifiedContradiction| one.point.is_empty() || shares_term(&one.point, text);
     let mut reported = reported.iter();
@@ -77,7 +82,7 @@ pub(super) fn concerns(reported: &[UnverifiedContradiction], claim: usize, text:
 fn shares_term(one: &str, other: &str) -> bool {
     let terms = |text: &str| -> Vec<String> {
         let words = tokens(text).into_iter().map(|token| token.text);
-        let start = |word: String| word.chars().take(MIN_STEM).collect();
+        let start = |word: String| word.chars().take(MIN_STEM_CHARS).collect();
         words.filter(|word| is_content(word)).map(start).collect()
     };
     let (own, others) = (terms(one), terms(other));
@@ -88,7 +93,7 @@ fn shares_term(one: &str, other: &str) -> bool {
     own.is_empty() || others.is_empty() || has_no_spaces || is_shared
 }
 
-fn has(claim: &EvidenceClaim, stance: Stance) -> bool {
+fn has_stance(claim: &EvidenceClaim, stance: Stance) -> bool {
     claim.stances.iter().any(|one| one.stance == stance)
 }
 

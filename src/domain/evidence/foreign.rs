@@ -94,7 +94,7 @@ const NEGATIONS: &[&str] = &[
     "بدون",
 ];
 /// Negating characters and endings in scripts that do not separate words or that attach the negation to the word.
-const PARTS: &[&str] = &[
+const PART_WORDS: &[&str] = &[
     "不",
     "无",
     "無",
@@ -117,7 +117,7 @@ const PARTS: &[&str] = &[
     "ဘူး",
 ];
 /// Chinese and Japanese numerals.
-const FIGURES: &str = "一二三四五六七八九十百千万萬亿億两兩半〇零";
+const CJK_NUMERALS: &str = "一二三四五六七八九十百千万萬亿億两兩半〇零";
 
 /// Returns why words quoted for a sentence do not support it; none if nothing objects.
 pub(super) fn objection(sentence: &str, quote: &str) -> Option<String> {
@@ -125,27 +125,36 @@ pub(super) fn objection(sentence: &str, quote: &str) -> Option<String> {
         let mut words = tokens(text).into_iter();
         words.any(|one| NEGATIONS.contains(&one.text.as_str()) || one.text.starts_with("n'"))
     };
-    let parts = |text: &str| -> usize { PARTS.iter().map(|part| text.matches(part).count()).sum() };
+    let parts = |text: &str| -> usize {
+        PART_WORDS
+            .iter()
+            .map(|part| text.matches(part).count())
+            .sum()
+    };
     if negates(sentence) != negates(quote) || parts(sentence) != parts(quote) {
         return Some("only one of the sentence and the quoted words has a negation".to_owned());
     }
-    let known = figures(quote);
-    if let Some(missing) = figures(sentence).iter().find(|one| !known.contains(*one)) {
+    let known = figures_in(quote);
+    if let Some(missing) = figures_in(sentence)
+        .iter()
+        .find(|one| !known.contains(*one))
+    {
         return Some(format!("the number {missing} is not in the quoted words"));
     }
-    let of_script = |text: &str| -> String { text.chars().filter(|&c| is_unread(c)).collect() };
+    let of_script =
+        |text: &str| -> String { text.chars().filter(|&c| is_unsupported_script(c)).collect() };
     (!of_script(quote).contains(&of_script(sentence)))
         .then(|| "the words differ, in a script whose words are not told apart".to_owned())
 }
 
 // Returns runs of numerals; a single 一 is more often part of a word.
-fn figures(text: &str) -> BTreeSet<&str> {
-    let runs = text.split(|c: char| !FIGURES.contains(c));
+fn figures_in(text: &str) -> BTreeSet<&str> {
+    let runs = text.split(|c: char| !CJK_NUMERALS.contains(c));
     runs.filter(|run| !run.is_empty() && *run != "一").collect()
 }
 
 // Thai, Lao, Tibetan, Burmese, Khmer.
-fn is_unread(c: char) -> bool {
+fn is_unsupported_script(c: char) -> bool {
     matches!(c as u32, 0x0e00..=0x0fff | 0x1000..=0x109f | 0x1780..=0x17ff)
 }
 

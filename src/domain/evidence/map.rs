@@ -2,14 +2,14 @@
 //! stances whose quoted words were found, and the answer's sentences with their support. Deterministic.
 
 use super::answer::is_statement;
-use super::dispute::{PlacedClaim, concerns, same_words, unverified};
-use super::prompts::{FirstAnswer, MAX_SENTENCES, first_answers, shown_order};
+use super::dispute::{PlacedClaim, is_reported_for, same_words, unverified_contradictions};
+use super::prompts::{FirstAnswer, MAX_SENTENCES, first_answers, letter_order};
 use super::read::{self, JudgeReply, JudgedClaim};
 use super::rules::{difference, is_about, objection, repeats};
 use super::similarity::similarity;
 use super::support;
 use super::verify::SearchedText;
-use super::weigh::weigh;
+use super::weigh::weigh_support;
 use super::{
     ClaimContradiction, ContradictionSide, EvidenceClaim, EvidenceMap, EvidenceStatus,
     MemberStance, SentenceSupport, Stance, SupportLevels, UniqueClaim,
@@ -19,9 +19,9 @@ use crate::domain::money::MicroDollars;
 use crate::domain::plan::EvidenceCall;
 
 /// Why a run stored before judges existed has no map.
-pub const OLDER: &str = "this result was made by an older version";
+pub const OLDER_RUN_REASON: &str = "this result was made by an older version";
 /// Why a run that ended early has no map.
-const ENDED: &str = "the run ended before the answers were compared";
+const RUN_ENDED_REASON: &str = "the run ended before the answers were compared";
 
 /// Builds the map of a run from its plan, the answers of all its calls, and the final answer.
 pub fn of(plan: &Plan, answers: &[StageAnswer], synthesis: Option<&str>) -> EvidenceMap {
@@ -30,7 +30,7 @@ pub fn of(plan: &Plan, answers: &[StageAnswer], synthesis: Option<&str>) -> Evid
     let mut map = EvidenceMap {
         similarity: similarity(&texts),
         sentences: synthesis.map_or_else(Vec::new, |text| support::of(plan, text)),
-        cost_usd: cost(plan, answers),
+        cost_usd: evidence_cost(plan, answers),
         ..EvidenceMap::default()
     };
     let call = |call: EvidenceCall| {
@@ -48,7 +48,7 @@ pub fn of(plan: &Plan, answers: &[StageAnswer], synthesis: Option<&str>) -> Evid
                 false => EvidenceStatus::Off,
             };
             let reason = Some(&plan.evidence.reason).filter(|reason| !reason.is_empty());
-            map.reason = Some(reason.map_or(OLDER, |reason| reason).to_owned());
+            map.reason = Some(reason.map_or(OLDER_RUN_REASON, |reason| reason).to_owned());
         }
         // Only the passages had to be checked.
         (Some(_), None) if checked.is_some() => {
@@ -58,14 +58,14 @@ pub fn of(plan: &Plan, answers: &[StageAnswer], synthesis: Option<&str>) -> Evid
             };
             map.reason = unchecked;
         }
-        (Some(_), None) => map.reason = Some(ENDED.to_owned()),
+        (Some(_), None) => map.reason = Some(RUN_ENDED_REASON.to_owned()),
         (Some(_), Some(answer)) => {
             map.judge = Some(answer.model.clone());
-            match judged(answer) {
+            match judge_reply(answer) {
                 Ok(reply) => {
                     map.status = EvidenceStatus::Judged;
                     map.reason = unchecked;
-                    fill(&mut map, plan, &drafts, reply);
+                    fill_claims(&mut map, plan, &drafts, reply);
                 }
                 Err(reason) => {
                     map.status = EvidenceStatus::Failed;
@@ -78,18 +78,18 @@ pub fn of(plan: &Plan, answers: &[StageAnswer], synthesis: Option<&str>) -> Evid
     map
 }
 
-fn cost(plan: &Plan, answers: &[StageAnswer]) -> MicroDollars {
+fn evidence_cost(plan: &Plan, answers: &[StageAnswer]) -> MicroDollars {
     let of_evidence = answers
         .iter()
         .filter(|answer| plan.evidence_call(answer.stage).is_some());
     let costs = of_evidence.filter_map(|answer| answer.cost);
-    costs.fold(MicroDollars(0), MicroDollars::plus)
+    costs.fold(MicroDollars(0), MicroDollars::saturating_add)
 }
 
-fn judged(answer: &StageAnswer) -> Result<JudgeReply, String> {
+fn judge_reply(answer: &StageAnswer) -> Result<JudgeReply, String> {
     match &answer.error {
         Some(error) => Err(format!("the answers were not compared: {}", error.detail)),
-        None => read::claims(&answer.text)
+        None => read::parse_claims(&answer.text)
             .map_err(|why| format!("{} compared the answers, but {why}", answer.model)),
     }
 }
@@ -100,10 +100,10 @@ fn check(plan: &Plan, answer: &StageAnswer, map: &mut EvidenceMap) -> Option<Str
     if let Some(error) = &answer.error {
         return Some(format!("the passages were not checked: {}", error.detail));
     }
-    match read::verdicts(&answer.text) {
+    match read::parse_verdicts(&answer.text) {
         Err(why) => Some(format!("{} checked the passages, but {why}", answer.model)),
         Ok(verdicts) => {
-            support::apply(plan, &verdicts, &mut map.sentences);
+            support::apply_verdicts(plan, &verdicts, &mut map.sentences);
             let cited = map.sentences.iter().filter(|one| !one.cites.is_empty());
             (cited.count() > MAX_SENTENCES)
                 .then(|| format!("only the first {MAX_SENTENCES} cited sentences were checked"))
@@ -111,9 +111,11 @@ fn check(plan: &Plan, answer: &StageAnswer, map: &mut EvidenceMap) -> Option<Str
     }
 }
 
-fn fill(map: &mut EvidenceMap, plan: &Plan, drafts: &[FirstAnswer<'_>], reply: JudgeReply) {
-    let stage = plan.stage_name(plan.first()).unwrap_or_default();
-    let order = shown_order(plan, drafts.len());
+fn fill_claims(map: &mut EvidenceMap, plan: &Plan, drafts: &[FirstAnswer<'_>], reply: JudgeReply) {
+    let stage = plan
+        .stage_name(plan.first_answer_stage())
+        .unwrap_or_default();
+    let order = letter_order(plan, drafts.len());
     let searched: Vec<SearchedText> = drafts
         .iter()
         .map(|one| SearchedText::of(one.text))
@@ -128,15 +130,15 @@ fn fill(map: &mut EvidenceMap, plan: &Plan, drafts: &[FirstAnswer<'_>], reply: J
             text: &claim.text,
             claim: None,
             sentence,
-            is_made: made.is_some(),
-            why: reported.find(|(of, _)| *of == index).map(|(_, why)| &**why),
+            is_asserted: made.is_some(),
+            objection: reported.find(|(of, _)| *of == index).map(|(_, why)| &**why),
             ineffective_denials: lost,
-            unfound,
+            unfound_quotes: unfound,
         };
         let is_shown = stances.iter().any(|one| one.stance != Stance::Silent);
         if !is_statement(&claim.text) {
             // A heading, a table row, or a lead-in is not a claim.
-        } else if let Some(known) = known(&map.claims, &claim.text, &stances) {
+        } else if let Some(known) = find_claim(&map.claims, &claim.text, &stances) {
             place.claim = Some(known);
         } else if is_shown {
             place.claim = Some(map.claims.len());
@@ -153,13 +155,13 @@ fn fill(map: &mut EvidenceMap, plan: &Plan, drafts: &[FirstAnswer<'_>], reply: J
         }
         placed.push(place);
     }
-    relate(map, &placed, &reply.unplaced);
-    weigh(map, &placed);
+    relate_claims(map, &placed, &reply.unplaced);
+    weigh_support(map, &placed);
     map.blind_spots = reply.blind_spots;
 }
 
 // Returns the listed claim that this one repeats, with the same stances.
-fn known(claims: &[EvidenceClaim], text: &str, stances: &[MemberStance]) -> Option<usize> {
+fn find_claim(claims: &[EvidenceClaim], text: &str, stances: &[MemberStance]) -> Option<usize> {
     let kinds = |stances: &[MemberStance]| -> Vec<Stance> {
         stances.iter().map(|one| one.stance).collect()
     };
@@ -249,13 +251,13 @@ fn sentence_of(claim: &JudgedClaim, sentences: &[SentenceSupport]) -> Option<usi
 
 // Derives consensus, contradictions, and single-member points from the stances. A contradiction that the judge
 // reports without quoted words that were found rules out agreement.
-fn relate(map: &mut EvidenceMap, placed: &[PlacedClaim<'_>], unplaced: &[String]) {
+fn relate_claims(map: &mut EvidenceMap, placed: &[PlacedClaim<'_>], unplaced: &[String]) {
     for (index, claim) in map.claims.iter().enumerate() {
         let reported = placed.iter().filter(|one| one.claim == Some(index));
-        let why = reported.filter_map(|one| one.why).next();
-        let (asserting, denying) = counts(claim);
+        let why = reported.filter_map(|one| one.objection).next();
+        let (asserting, denying) = stance_counts(claim);
         // Two members that both assert a claim can contradict each other only in numbers, dates, or names.
-        let apart = why.is_some() && denying == 0 && differ(claim);
+        let apart = why.is_some() && denying == 0 && is_disputed(claim);
         if (asserting > 0 && denying > 0) || apart {
             let is_side = |one: &&MemberStance| match one.stance {
                 Stance::Silent => false,
@@ -274,22 +276,22 @@ fn relate(map: &mut EvidenceMap, placed: &[PlacedClaim<'_>], unplaced: &[String]
             });
         }
     }
-    map.unverified = unverified(map, placed, unplaced);
+    map.unverified = unverified_contradictions(map, placed, unplaced);
     for (index, claim) in map.claims.iter().enumerate() {
-        let (asserting, denying) = counts(claim);
+        let (asserting, denying) = stance_counts(claim);
         let is_listed = map.contradictions.iter().any(|one| one.claim == index);
         if is_listed || denying > 0 {
             continue;
         }
         // Other members' stances reported by the judge count against "alone", even if nothing confirms them.
         let mut of_claim = placed.iter().filter(|one| one.claim == Some(index));
-        let is_open = of_claim.any(|one| one.ineffective_denials + one.unfound > 0)
+        let is_open = of_claim.any(|one| one.ineffective_denials + one.unfound_quotes > 0)
             || claim
                 .stances
                 .iter()
                 .any(|one| one.stance == Stance::Unconfirmed);
         if asserting >= 2 && asserting == claim.stances.len() {
-            if !concerns(&map.unverified, index, &claim.text) {
+            if !is_reported_for(&map.unverified, index, &claim.text) {
                 map.consensus.push(index);
             }
         } else if asserting == 1 && claim.stances.len() >= 2 && !is_open {
@@ -304,12 +306,12 @@ fn relate(map: &mut EvidenceMap, placed: &[PlacedClaim<'_>], unplaced: &[String]
 }
 
 // Returns the number of members that make a claim and the number that deny it.
-fn counts(claim: &EvidenceClaim) -> (usize, usize) {
+fn stance_counts(claim: &EvidenceClaim) -> (usize, usize) {
     let of = |wanted: Stance| claim.stances.iter().filter(move |one| one.stance == wanted);
     (of(Stance::Asserts).count(), of(Stance::Denies).count())
 }
 
-fn differ(claim: &EvidenceClaim) -> bool {
+fn is_disputed(claim: &EvidenceClaim) -> bool {
     let quotes: Vec<&str> = (claim.stances.iter())
         .filter(|one| matches!(one.stance, Stance::Asserts | Stance::Unconfirmed))
         .map(|one| one.quote.as_str())

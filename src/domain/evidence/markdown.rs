@@ -24,7 +24,7 @@ pub(super) enum TextBlockKind {
 }
 
 /// The blocks of a text in order.
-pub(super) fn blocks(markdown: &str) -> Vec<MarkdownBlock> {
+pub(super) fn parse_blocks(markdown: &str) -> Vec<MarkdownBlock> {
     let mut found: Vec<MarkdownBlock> = Vec::new();
     let (mut fenced, mut open) = (false, false);
     for line in markdown.lines() {
@@ -42,11 +42,11 @@ pub(super) fn blocks(markdown: &str) -> Vec<MarkdownBlock> {
             break;
         }
         if is_rule(bare) {
-            underline(&mut found, bare, open);
+            apply_underline(&mut found, bare, open);
             open = false;
             continue;
         }
-        let block = block(line, bare);
+        let block = parse_block(line, bare);
         match (block.kind, found.last_mut()) {
             // A line without a marker continues the line above.
             (TextBlockKind::Paragraph, Some(above)) if open => {
@@ -64,7 +64,7 @@ pub(super) fn blocks(markdown: &str) -> Vec<MarkdownBlock> {
     found
 }
 
-fn block(line: &str, bare: &str) -> MarkdownBlock {
+fn parse_block(line: &str, bare: &str) -> MarkdownBlock {
     let of = |kind, text: &str| MarkdownBlock {
         kind,
         text: text.trim().to_owned(),
@@ -83,7 +83,7 @@ fn block(line: &str, bare: &str) -> MarkdownBlock {
     if bare.starts_with('|') && bare.len() > 1 {
         return of(TextBlockKind::Row, bare.trim_matches('|'));
     }
-    match item(bare) {
+    match list_item_text(bare) {
         Some(text) => {
             let indent = line.len() - line.trim_start().len();
             of(TextBlockKind::Item(indent), text)
@@ -102,7 +102,7 @@ fn bold_line(line: &str) -> Option<&str> {
 }
 
 /// Returns the text after a list item's marker.
-pub(super) fn item(line: &str) -> Option<&str> {
+pub(super) fn list_item_text(line: &str) -> Option<&str> {
     for mark in ["- ", "* ", "+ ", "• ", "– ", "— "] {
         if let Some(text) = line.strip_prefix(mark) {
             return Some(text.trim_start());
@@ -125,7 +125,7 @@ fn is_rule(line: &str) -> bool {
 }
 
 // Handles a rule: a row above it becomes a table header, and a lone line above it becomes a heading.
-fn underline(found: &mut Vec<MarkdownBlock>, rule: &str, open: bool) {
+fn apply_underline(found: &mut Vec<MarkdownBlock>, rule: &str, open: bool) {
     let Some(above) = found.last_mut() else {
         return;
     };
@@ -141,7 +141,7 @@ fn underline(found: &mut Vec<MarkdownBlock>, rule: &str, open: bool) {
 }
 
 /// Returns a text without emphasis, code marks, and link addresses.
-pub(super) fn plain(text: &str) -> String {
+pub(super) fn to_plain_text(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(at) = rest.find("](") {
@@ -160,7 +160,7 @@ pub(super) fn plain(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::split::split;
+    use super::super::split::split_sentences;
     use super::*;
 
     fn sentences(text: &str) -> Vec<String> {
@@ -170,9 +170,9 @@ mod tests {
                 TextBlockKind::Item(_) | TextBlockKind::Paragraph
             )
         };
-        let blocks = blocks(text).into_iter().filter(prose);
+        let blocks = parse_blocks(text).into_iter().filter(prose);
         blocks
-            .flat_map(|block| split(&plain(&block.text)))
+            .flat_map(|block| split_sentences(&to_plain_text(&block.text)))
             .collect()
     }
 
@@ -221,7 +221,7 @@ mod tests {
             "Blind spots\n---",
             "Blind spots\n=====",
         ] {
-            let found = blocks(text);
+            let found = parse_blocks(text);
             assert_eq!(found.len(), 1, "{text}: {found:?}");
             assert!(
                 matches!(found[0].kind, TextBlockKind::Heading(_))

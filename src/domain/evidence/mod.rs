@@ -29,7 +29,7 @@ use serde::{Deserialize, Serialize};
 
 use super::money::MicroDollars;
 
-pub use map::{OLDER, of};
+pub use map::{OLDER_RUN_REASON, of};
 pub use rules::objection;
 pub use similarity::similarity;
 
@@ -333,7 +333,7 @@ impl SupportLevels {
 
 impl EvidenceMap {
     /// Creates a map without judgments.
-    pub fn without(status: EvidenceStatus, reason: impl Into<String>) -> Self {
+    pub fn without_judge(status: EvidenceStatus, reason: impl Into<String>) -> Self {
         Self {
             status,
             reason: Some(reason.into()),

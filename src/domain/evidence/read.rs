@@ -62,25 +62,25 @@ pub(super) struct JudgedVerdict {
 ///
 /// # Errors
 /// Returns the reason, for users, if the reply has no list of claims.
-pub(super) fn claims(reply: &str) -> Result<JudgeReply, String> {
-    let value = object(reply)?;
+pub(super) fn parse_claims(reply: &str) -> Result<JudgeReply, String> {
+    let value = parse_object(reply)?;
     let Value::Array(claims) = &value["claims"] else {
         return Err("its reply has no list of claims".to_owned());
     };
     let read = |claim: &Value| JudgedClaim {
-        text: text(&claim["text"], MAX_TEXT_LENGTH),
-        answer: text(&claim["answer"], MAX_QUOTE_LENGTH),
-        stances: list(&claim["stances"], MAX_STANCES)
+        text: parse_text(&claim["text"], MAX_TEXT_LENGTH),
+        answer: parse_text(&claim["answer"], MAX_QUOTE_LENGTH),
+        stances: parse_list(&claim["stances"], MAX_STANCES)
             .iter()
-            .filter_map(stance)
+            .filter_map(parse_stance)
             .collect(),
     };
     // The contradictions' indices count every claim, including empty ones.
     let claims: Vec<JudgedClaim> = claims.iter().take(MAX_CLAIMS).map(read).collect();
     let (mut contradictions, mut unplaced) = (Vec::new(), Vec::new());
-    for one in list(&value["contradictions"], MAX_CLAIMS) {
-        let why = text(&one["why"], MAX_TEXT_LENGTH);
-        match number(&one["claim"]).filter(|&index| index < claims.len()) {
+    for one in parse_list(&value["contradictions"], MAX_CLAIMS) {
+        let why = parse_text(&one["why"], MAX_TEXT_LENGTH);
+        match parse_number(&one["claim"]).filter(|&index| index < claims.len()) {
             Some(index) => contradictions.push((index, why)),
             None => unplaced.push(why),
         }
@@ -88,9 +88,9 @@ pub(super) fn claims(reply: &str) -> Result<JudgeReply, String> {
     Ok(JudgeReply {
         contradictions,
         unplaced,
-        blind_spots: list(&value["blind_spots"], MAX_BLIND_SPOTS)
+        blind_spots: parse_list(&value["blind_spots"], MAX_BLIND_SPOTS)
             .iter()
-            .map(|spot| text(spot, MAX_TEXT_LENGTH))
+            .map(|spot| parse_text(spot, MAX_TEXT_LENGTH))
             .filter(|spot| !spot.is_empty())
             .collect(),
         claims,
@@ -101,8 +101,8 @@ pub(super) fn claims(reply: &str) -> Result<JudgeReply, String> {
 ///
 /// # Errors
 /// Returns the reason, for users, if the reply has no list of verdicts.
-pub(super) fn verdicts(reply: &str) -> Result<Vec<JudgedVerdict>, String> {
-    let value = object(reply)?;
+pub(super) fn parse_verdicts(reply: &str) -> Result<Vec<JudgedVerdict>, String> {
+    let value = parse_object(reply)?;
     let Value::Array(verdicts) = &value["verdicts"] else {
         return Err("its reply has no list of verdicts".to_owned());
     };
@@ -113,25 +113,25 @@ pub(super) fn verdicts(reply: &str) -> Result<Vec<JudgedVerdict>, String> {
             "neither" => Entailment::Neither,
             _ => return None,
         };
-        let passage = number(&one["passage"]).and_then(|number| u32::try_from(number).ok());
+        let passage = parse_number(&one["passage"]).and_then(|number| u32::try_from(number).ok());
         // A contradiction counts even if it names no passage.
         let unnamed = (verdict == Entailment::Contradicts).then_some(0);
         Some(JudgedVerdict {
-            sentence: number(&one["sentence"])?,
+            sentence: parse_number(&one["sentence"])?,
             passage: passage.or(unnamed)?,
             verdict,
-            quote: text(&one["quote"], MAX_QUOTE_LENGTH),
+            quote: parse_text(&one["quote"], MAX_QUOTE_LENGTH),
         })
     };
     let read = verdicts.iter().filter_map(read);
     Ok(read.take(MAX_VERDICTS).collect())
 }
 
-fn object(reply: &str) -> Result<Value, String> {
-    schema::find(reply).ok_or_else(|| "its reply has no JSON object".to_owned())
+fn parse_object(reply: &str) -> Result<Value, String> {
+    schema::find_json(reply).ok_or_else(|| "its reply has no JSON object".to_owned())
 }
 
-fn stance(value: &Value) -> Option<JudgedStance> {
+fn parse_stance(value: &Value) -> Option<JudgedStance> {
     let stance = match value["stance"].as_str()?.trim().to_lowercase().as_str() {
         "asserts" => Stance::Asserts,
         "denies" | "deny" | "denied" | "contradicts" | "disputes" | "disagrees" => Stance::Denies,
@@ -139,36 +139,36 @@ fn stance(value: &Value) -> Option<JudgedStance> {
     };
     // A denial counts against agreement even if it names no member.
     let unnamed = (stance == Stance::Denies).then_some(UNKNOWN_MEMBER);
-    let letter = member(&value["member"]).or(unnamed)?;
+    let letter = parse_member(&value["member"]).or(unnamed)?;
     Some(JudgedStance {
         letter,
         stance,
-        quote: text(&value["quote"], MAX_QUOTE_LENGTH),
+        quote: parse_text(&value["quote"], MAX_QUOTE_LENGTH),
     })
 }
 
 // Parses a member's letter: "A", "text A", "Member A:".
-fn member(name: &Value) -> Option<char> {
+fn parse_member(name: &Value) -> Option<char> {
     let name = name.as_str()?.trim_matches(|c: char| !c.is_alphanumeric());
     let mut letters = name.rsplit(' ').next()?.chars();
     let letter = letters.next().filter(|_| letters.next().is_none())?;
     Some(letter.to_ascii_uppercase())
 }
 
-fn list(value: &Value, most: usize) -> &[Value] {
+fn parse_list(value: &Value, most: usize) -> &[Value] {
     let list = value.as_array().map_or(&[][..], Vec::as_slice);
     &list[..list.len().min(most)]
 }
 
 // Returns the text as one line without control characters.
-fn text(value: &Value, longest: usize) -> String {
+fn parse_text(value: &Value, longest: usize) -> String {
     let text = value.as_str().unwrap_or_default();
     let words = text.split(|c: char| c.is_whitespace() || c.is_control());
     let words: Vec<&str> = words.filter(|word| !word.is_empty()).collect();
     words.join(" ").chars().take(longest).collect()
 }
 
-fn number(value: &Value) -> Option<usize> {
+fn parse_number(value: &Value) -> Option<usize> {
     let from_text = || value.as_str()?.trim().parse().ok();
     let number = value.as_u64().or_else(from_text)?;
     usize::try_from(number).ok()
@@ -192,7 +192,7 @@ mod tests {
             reply.to_string(),
             format!("Here it is:\n```json\n{reply}\n```"),
         ] {
-            let read = claims(&text).expect("a reply");
+            let read = parse_claims(&text).expect("a reply");
             assert_eq!(read.claims[0].text, "It ends in June.");
             let stances: Vec<_> = (read.claims[0].stances.iter())
                 .map(|one| (one.letter, one.stance))
@@ -203,8 +203,8 @@ mod tests {
             assert_eq!(read.blind_spots, ["rent"]);
         }
         for text in ["", "No.", "{}", "{\"claims\": 3}"] {
-            assert!(claims(text).is_err(), "{text}");
-            assert!(verdicts(text).is_err(), "{text}");
+            assert!(parse_claims(text).is_err(), "{text}");
+            assert!(parse_verdicts(text).is_err(), "{text}");
         }
     }
 
@@ -213,7 +213,7 @@ mod tests {
         let reply = json!({ "claims": [{ "text": "It ends.", "stances": [
             { "member": "nobody", "stance": "denies" }, { "member": "Text B:", "stance": "contradicts" },
         ] }], "contradictions": [{ "claim": -1, "why": "dates" }, "they differ"] });
-        let read = claims(&reply.to_string()).expect("a reply");
+        let read = parse_claims(&reply.to_string()).expect("a reply");
         let stances: Vec<_> = (read.claims[0].stances.iter())
             .map(|one| (one.letter, one.stance))
             .collect();
@@ -224,7 +224,7 @@ mod tests {
         assert_eq!(read.unplaced, ["dates", ""]);
         let verdict = json!({ "verdicts": [{ "sentence": 1, "passage": "D1", "verdict": "Contradicts" },
             { "sentence": 1, "passage": "D1", "verdict": "entails" }] });
-        let read = verdicts(&verdict.to_string()).expect("verdicts");
+        let read = parse_verdicts(&verdict.to_string()).expect("verdicts");
         assert_eq!((read.len(), read[0].passage), (1, 0));
     }
 
@@ -232,7 +232,7 @@ mod tests {
     fn lists_and_texts_are_bounded() {
         let claim = json!({ "text": "x".repeat(900), "stances": vec![json!({ "member": "A", "stance": "asserts", "quote": "y".repeat(900) }); 20] });
         let reply = json!({ "claims": vec![claim; 30], "blind_spots": vec!["z"; 99] });
-        let read = claims(&reply.to_string()).expect("a reply");
+        let read = parse_claims(&reply.to_string()).expect("a reply");
         assert_eq!(
             (read.claims.len(), read.blind_spots.len()),
             (MAX_CLAIMS, MAX_BLIND_SPOTS)
@@ -242,7 +242,7 @@ mod tests {
         assert_eq!(read.claims[0].stances[0].quote.len(), MAX_QUOTE_LENGTH);
         let verdict = json!({ "sentence": 2, "passage": "1", "verdict": "entails", "quote": "so" });
         let reply = json!({ "verdicts": vec![verdict; 999] });
-        let read = verdicts(&reply.to_string()).expect("verdicts");
+        let read = parse_verdicts(&reply.to_string()).expect("verdicts");
         assert_eq!(read.len(), MAX_VERDICTS);
         assert_eq!((read[0].sentence, read[0].passage), (2, 1));
     }

@@ -5,22 +5,24 @@ use std::collections::BTreeSet;
 
 use super::context::has_condition;
 use super::foreign;
-use super::tokens::{SentenceToken, texts, tokens};
-use super::words::{self, OPPOSING_PREFIXES, class, date, direction, is_content, is_negation};
+use super::tokens::{SentenceToken, token_texts, tokens};
+use super::words::{
+    self, OPPOSING_PREFIXES, date_word, direction, is_content, is_negation, word_class,
+};
 
 /// Minimum share of a sentence's content words that the quoted words must contain.
 const MIN_SHARED: f64 = 0.4;
 /// Maximum number of differing words for which a substitution is assumed.
-const SUBSTITUTED: usize = 2;
+const MAX_SUBSTITUTED_WORDS: usize = 2;
 
 /// Words that begin another part of a sentence.
-const JOINING: &[&str] = &[
+const JOINING_WORDS: &[&str] = &[
     "and", "but", "because", "while", "whereas", "although", "so", "und", "aber", "weil",
     "während", "obwohl",
 ];
 /// Words that attribute a statement to someone.
 #[rustfmt::skip]
-const ATTRIBUTING: &[&str] = &[
+const ATTRIBUTING_WORDS: &[&str] = &[
     "says", "said", "claims", "claimed", "states", "stated", "argues", "argued", "reports", "reported", "according",
     "laut", "sagt", "sagte", "behauptet", "zufolge", "erklärt", "erklärte",
 ];
@@ -30,30 +32,34 @@ pub fn objection(sentence: &str, quote: &str) -> Option<String> {
     if has_condition(sentence) != has_condition(quote) {
         return Some("only one of the sentence and the quoted words has a condition".to_owned());
     }
-    let pair = Pair::of(sentence, quote);
-    let rules: [fn(&Pair) -> Option<String>; 12] = [
-        figures,
-        units,
-        clock,
-        dates,
-        names,
-        negation,
-        quantifiers,
-        directions,
-        order,
-        substitution,
-        shared,
-        attribution,
+    let pair = SentenceAndQuote::of(sentence, quote);
+    let rules: [fn(&SentenceAndQuote) -> Option<String>; 12] = [
+        figure_mismatch,
+        unit_mismatch,
+        clock_mismatch,
+        date_mismatch,
+        name_mismatch,
+        negation_mismatch,
+        quantifier_mismatch,
+        direction_mismatch,
+        word_order_mismatch,
+        substitution_mismatch,
+        shared_word_mismatch,
+        attribution_mismatch,
     ];
     let found = rules.iter().find_map(|rule| rule(&pair));
-    let found = found.or_else(|| parts(sentence, &pair));
+    let found = found.or_else(|| part_mismatch(sentence, &pair));
     found.or_else(|| foreign::objection(sentence, quote))
 }
 
 /// Returns why the numbers, dates, or names of two statements differ; none if they do not.
 pub(super) fn difference(one: &str, other: &str) -> Option<String> {
-    let rules: [fn(&Pair) -> Option<String>; 4] = [figures, units, dates, names];
-    let pairs = [Pair::of(one, other), Pair::of(other, one)];
+    let rules: [fn(&SentenceAndQuote) -> Option<String>; 4] =
+        [figure_mismatch, unit_mismatch, date_mismatch, name_mismatch];
+    let pairs = [
+        SentenceAndQuote::of(one, other),
+        SentenceAndQuote::of(other, one),
+    ];
     pairs
         .iter()
         .find_map(|pair| rules.iter().find_map(|rule| rule(pair)))
@@ -61,24 +67,27 @@ pub(super) fn difference(one: &str, other: &str) -> Option<String> {
 
 /// Whether the second text contains a good part of the terms of the first.
 pub(super) fn is_about(sentence: &str, other: &str) -> bool {
-    shared(&Pair::of(sentence, other)).is_none()
+    shared_word_mismatch(&SentenceAndQuote::of(sentence, other)).is_none()
 }
 
 /// Whether a claim repeats an earlier one or a part of it, in the same terms and order.
 pub(super) fn repeats(claim: &str, earlier: &str) -> bool {
-    let (own, known) = (content(&tokens(claim)), content(&tokens(earlier)));
+    let (own, known) = (
+        content_words(&tokens(claim)),
+        content_words(&tokens(earlier)),
+    );
     let is_part = !own.is_empty() && known.windows(own.len()).any(|part| part == own);
     is_part && objection(claim, earlier).is_none() && objection(earlier, claim).is_none()
 }
 
 /// The tokens of a sentence and of the words quoted for it.
-struct Pair {
+struct SentenceAndQuote {
     sentence: Vec<SentenceToken>,
     quote: Vec<SentenceToken>,
     is_german: bool,
 }
 
-impl Pair {
+impl SentenceAndQuote {
     fn of(sentence: &str, quote: &str) -> Self {
         let (sentence, quote) = (tokens(sentence), tokens(quote));
         let all = sentence
@@ -93,7 +102,7 @@ impl Pair {
     }
 }
 
-fn figures(pair: &Pair) -> Option<String> {
+fn figure_mismatch(pair: &SentenceAndQuote) -> Option<String> {
     let has = |value: f64| {
         let mut values = pair.quote.iter().filter_map(|token| token.value);
         values.any(|known| (known - value).abs() <= 1e-9 * value.abs().max(1.0))
@@ -109,32 +118,32 @@ fn figures(pair: &Pair) -> Option<String> {
 }
 
 // Returns each number with its unit: the symbol before it, or one of the two words after it.
-fn measured(tokens: &[SentenceToken]) -> Vec<(f64, &'static str)> {
+fn measured_values(tokens: &[SentenceToken]) -> Vec<(f64, &'static str)> {
     let measure = |at: usize| {
         let value = tokens[at].value?;
         let before = at.checked_sub(1).and_then(|at| tokens.get(at));
         let is_sign = |token: &&SentenceToken| {
-            let unit = words::unit(&token.text);
+            let unit = words::unit_of(&token.text);
             !token.text.starts_with(char::is_alphanumeric) || unit.is_some_and(words::is_currency)
         };
         let before = before.filter(is_sign);
         let around = before.into_iter().chain(tokens.iter().skip(at + 1).take(2));
-        let mut units = around.filter_map(|token| words::unit(&token.text));
+        let mut units = around.filter_map(|token| words::unit_of(&token.text));
         Some((value, units.next()?))
     };
     (0..tokens.len()).filter_map(measure).collect()
 }
 
-fn units(pair: &Pair) -> Option<String> {
-    let quoted = measured(&pair.quote);
-    let (value, unit) = measured(&pair.sentence)
+fn unit_mismatch(pair: &SentenceAndQuote) -> Option<String> {
+    let quoted = measured_values(&pair.quote);
+    let (value, unit) = measured_values(&pair.sentence)
         .into_iter()
         .find(|measure| !quoted.contains(measure))?;
     Some(format!("{value} {unit} is not in the quoted words"))
 }
 
 // Objects to a different half of the day: "9 am" and "9 p.m.". In German, "am" is a preposition.
-fn clock(pair: &Pair) -> Option<String> {
+fn clock_mismatch(pair: &SentenceAndQuote) -> Option<String> {
     let halves = |tokens: &[SentenceToken]| -> BTreeSet<&'static str> {
         let word = |at: usize| tokens.get(at).map_or("", |token| token.text.as_str());
         let half = |at: usize| match (word(at + 1), word(at + 2)) {
@@ -157,8 +166,8 @@ fn clock(pair: &Pair) -> Option<String> {
         .map(|half| format!("“{half}” is not in the quoted words"))
 }
 
-fn dates(pair: &Pair) -> Option<String> {
-    let of = |token: &SentenceToken| date(&token.text, token.is_name);
+fn date_mismatch(pair: &SentenceAndQuote) -> Option<String> {
+    let of = |token: &SentenceToken| date_word(&token.text, token.is_name);
     let known: BTreeSet<usize> = pair.quote.iter().filter_map(of).collect();
     let mut all = pair.sentence.iter();
     let missing = all.find(|token| of(token).is_some_and(|date| !known.contains(&date)))?;
@@ -170,8 +179,8 @@ fn dates(pair: &Pair) -> Option<String> {
 
 // In German, every noun is capitalized: there a missing name counts only if the quoted words have another in its
 // place.
-fn names(pair: &Pair) -> Option<String> {
-    let (own, quoted) = (texts(&pair.sentence), texts(&pair.quote));
+fn name_mismatch(pair: &SentenceAndQuote) -> Option<String> {
+    let (own, quoted) = (token_texts(&pair.sentence), token_texts(&pair.quote));
     let is_missing = |token: &&SentenceToken| {
         token.is_name
             && is_content(&token.text)
@@ -191,7 +200,7 @@ fn names(pair: &Pair) -> Option<String> {
     ))
 }
 
-fn negation(pair: &Pair) -> Option<String> {
+fn negation_mismatch(pair: &SentenceAndQuote) -> Option<String> {
     // "Neither … nor" is one negation.
     let count = |tokens: &[SentenceToken]| {
         let has_neither = tokens.iter().any(|token| token.text == "neither");
@@ -203,7 +212,7 @@ fn negation(pair: &Pair) -> Option<String> {
     if count(&pair.sentence) % 2 != count(&pair.quote) % 2 {
         return Some("only one of the sentence and the quoted words has a negation".to_owned());
     }
-    let (own, quoted) = (texts(&pair.sentence), texts(&pair.quote));
+    let (own, quoted) = (token_texts(&pair.sentence), token_texts(&pair.quote));
     let turned = |one: &BTreeSet<&str>, other: &BTreeSet<&str>| {
         let mut words = one
             .iter()
@@ -220,12 +229,12 @@ fn negation(pair: &Pair) -> Option<String> {
     Some(format!("one has “{word}”, the other its opposite"))
 }
 
-fn quantifiers(pair: &Pair) -> Option<String> {
+fn quantifier_mismatch(pair: &SentenceAndQuote) -> Option<String> {
     let classes = |tokens: &[SentenceToken]| -> BTreeSet<&'static str> {
         let words = tokens
             .iter()
-            .filter(|token| date(&token.text, token.is_name).is_none());
-        words.filter_map(|token| class(&token.text)).collect()
+            .filter(|token| date_word(&token.text, token.is_name).is_none());
+        words.filter_map(|token| word_class(&token.text)).collect()
     };
     let (own, quoted) = (classes(&pair.sentence), classes(&pair.quote));
     let lacking = ["all", "most", "only", "must", "few", "some", "both"]
@@ -240,7 +249,7 @@ fn quantifiers(pair: &Pair) -> Option<String> {
     weaker.map(|class| format!("the quoted words say “{class}”, the sentence does not"))
 }
 
-fn directions(pair: &Pair) -> Option<String> {
+fn direction_mismatch(pair: &SentenceAndQuote) -> Option<String> {
     let of = |tokens: &[SentenceToken]| -> BTreeSet<(usize, bool)> {
         tokens
             .iter()
@@ -255,7 +264,7 @@ fn directions(pair: &Pair) -> Option<String> {
         return Some("the quoted words compare in the opposite direction".to_owned());
     }
     let bounds = |tokens: &[SentenceToken]| {
-        const BOUNDS: &[&str] = &[
+        const BOUND_WORDS: &[&str] = &[
             "before",
             "after",
             "later",
@@ -274,17 +283,17 @@ fn directions(pair: &Pair) -> Option<String> {
         ];
         tokens
             .iter()
-            .any(|token| BOUNDS.contains(&token.text.as_str()))
+            .any(|token| BOUND_WORDS.contains(&token.text.as_str()))
     };
     let is_bounded = bounds(&pair.sentence) && !bounds(&pair.quote) && !own.is_subset(&quoted);
     is_bounded.then(|| "the quoted words do not compare".to_owned())
 }
 
 // Content words in one form: numbers by their value, units by their canonical name.
-fn content(tokens: &[SentenceToken]) -> Vec<String> {
+fn content_words(tokens: &[SentenceToken]) -> Vec<String> {
     let words = tokens.iter().filter(|token| is_content(&token.text));
     let mut content: Vec<String> = words
-        .map(|token| match (token.value, words::unit(&token.text)) {
+        .map(|token| match (token.value, words::unit_of(&token.text)) {
             (Some(value), _) => value.to_string(),
             (None, Some(unit)) => unit.to_owned(),
             (None, None) => token.text.clone(),
@@ -292,7 +301,7 @@ fn content(tokens: &[SentenceToken]) -> Vec<String> {
         .collect();
     // Reorders "June 30" to match "30 June".
     for at in 1..content.len() {
-        let is_month = words::date(&content[at - 1], false).is_some();
+        let is_month = words::date_word(&content[at - 1], false).is_some();
         let is_day = content[at]
             .parse()
             .is_ok_and(|day: u32| (1..=31).contains(&day));
@@ -314,8 +323,8 @@ fn content(tokens: &[SentenceToken]) -> Vec<String> {
 
 // Objects if the same content words are in a different order: who does what to whom has changed, unless one side
 // is in the passive.
-fn order(pair: &Pair) -> Option<String> {
-    let (own, quoted) = (content(&pair.sentence), content(&pair.quote));
+fn word_order_mismatch(pair: &SentenceAndQuote) -> Option<String> {
+    let (own, quoted) = (content_words(&pair.sentence), content_words(&pair.quote));
     if own.len() < 3 || quoted.len() > own.len() + own.len() / 2 {
         return None;
     }
@@ -347,8 +356,8 @@ fn is_passive(tokens: &[SentenceToken]) -> bool {
 
 // Objects if the words are nearly the same, with one or two replaced between the same neighbors: "buyer" for
 // "seller".
-fn substitution(pair: &Pair) -> Option<String> {
-    let (own, quoted) = (content(&pair.sentence), content(&pair.quote));
+fn substitution_mismatch(pair: &SentenceAndQuote) -> Option<String> {
+    let (own, quoted) = (content_words(&pair.sentence), content_words(&pair.quote));
     let rest = |words: &[String], others: &[String]| -> Vec<usize> {
         let is_other = |word: &str| !others.iter().any(|known| is_same_word(known, word));
         let all = words.iter().enumerate();
@@ -357,7 +366,7 @@ fn substitution(pair: &Pair) -> Option<String> {
             .collect()
     };
     let (ours, theirs) = (rest(&own, &quoted), rest(&quoted, &own));
-    let is_close = (1..=SUBSTITUTED).contains(&ours.len());
+    let is_close = (1..=MAX_SUBSTITUTED_WORDS).contains(&ours.len());
     if !is_close || 2 * (own.len() - ours.len()) < own.len() {
         return None;
     }
@@ -393,10 +402,10 @@ fn substitution(pair: &Pair) -> Option<String> {
 }
 
 // Objects if the quoted words share too few terms with the sentence, unless the languages differ.
-fn shared(pair: &Pair) -> Option<String> {
+fn shared_word_mismatch(pair: &SentenceAndQuote) -> Option<String> {
     let language =
         |tokens: &[SentenceToken]| words::is_german(tokens.iter().map(|token| token.text.as_str()));
-    let (own, quoted) = (content(&pair.sentence), content(&pair.quote));
+    let (own, quoted) = (content_words(&pair.sentence), content_words(&pair.quote));
     if own.is_empty() || language(&pair.sentence) != language(&pair.quote) {
         return None;
     }
@@ -422,13 +431,13 @@ fn count_shared(own: &[String], quoted: &[String]) -> usize {
 
 // Objects to a part of the sentence without supporting words of its own: a part joined to a supported statement is
 // not supported by that alone.
-fn parts(sentence: &str, pair: &Pair) -> Option<String> {
-    let quoted = content(&pair.quote);
+fn part_mismatch(sentence: &str, pair: &SentenceAndQuote) -> Option<String> {
+    let quoted = content_words(&pair.quote);
     let quote_is_german = words::is_german(pair.quote.iter().map(|token| token.text.as_str()));
     let mut parts = vec![String::new()];
     for word in sentence.split_whitespace() {
         let plain = word.trim_matches(|c: char| !c.is_alphanumeric());
-        if JOINING.contains(&plain.to_lowercase().as_str()) {
+        if JOINING_WORDS.contains(&plain.to_lowercase().as_str()) {
             parts.push(String::new());
         }
         let part = parts.last_mut()?;
@@ -441,7 +450,7 @@ fn parts(sentence: &str, pair: &Pair) -> Option<String> {
     let is_foreign = |part: &&String| {
         let tokens = tokens(part);
         let is_german = words::is_german(tokens.iter().map(|token| token.text.as_str()));
-        let own = content(&tokens);
+        let own = content_words(&tokens);
         own.len() >= 2
             && has_spaces(&own)
             && is_german == quote_is_german
@@ -453,10 +462,10 @@ fn parts(sentence: &str, pair: &Pair) -> Option<String> {
 
 // Objects if the quoted words lack an attribution: in "Microsoft says that …", the source is part of the
 // statement.
-fn attribution(pair: &Pair) -> Option<String> {
+fn attribution_mismatch(pair: &SentenceAndQuote) -> Option<String> {
     let says = |tokens: &[SentenceToken]| {
         let mut all = tokens.iter();
-        all.any(|token| ATTRIBUTING.contains(&token.text.as_str()))
+        all.any(|token| ATTRIBUTING_WORDS.contains(&token.text.as_str()))
     };
     (says(&pair.sentence) && !says(&pair.quote))
         .then(|| "the quoted words do not say who says so".to_owned())
@@ -477,10 +486,10 @@ fn is_same_word(one: &str, other: &str) -> bool {
 }
 
 fn is_ending(rest: &str) -> bool {
-    const ENDINGS: &[&str] = &[
+    const WORD_ENDINGS: &[&str] = &[
         "", "s", "es", "ed", "d", "ing", "n", "en", "e", "em", "t", "te", "ten",
     ];
-    ENDINGS.contains(&rest)
+    WORD_ENDINGS.contains(&rest)
 }
 
 #[cfg(test)]

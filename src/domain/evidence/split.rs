@@ -3,7 +3,7 @@
 
 /// Opening and closing quotation marks and brackets, with the maximum length in bytes of text that is kept in one
 /// piece.
-const ENCLOSING: [(char, &[char], usize); 9] = [
+const ENCLOSING_MARKS: [(char, &[char], usize); 9] = [
     ('“', &['”'], 400),
     ('„', &['“', '”'], 400),
     ('«', &['»'], 400),
@@ -21,27 +21,27 @@ const MAX_MARK_LENGTH: usize = 120;
 /// Maximum length of letters in parentheses after a sentence, in bytes.
 const MAX_LETTERS_LENGTH: usize = 24;
 /// Abbreviations that never end a sentence.
-const TITLES: &[&str] = &[
+const TITLE_ABBREVIATIONS: &[&str] = &[
     "e.g", "i.e", "vs", "v", "approx", "ca", "dr", "mr", "mrs", "ms", "prof", "st", "bzw", "evtl",
     "ggf", "vgl", "cf", "viz", "esp", "incl", "resp", "inkl", "exkl", "zzgl", "sog", "allg", "hon",
     "rev", "gen", "gov", "sen", "rep", "sgt", "capt", "lt",
 ];
 /// Abbreviations that do not end a sentence before a number.
-const COUNTED: &[&str] = &[
+const COUNTED_NOUNS: &[&str] = &[
     "no", "nos", "nr", "art", "arts", "sec", "secs", "fig", "figs", "eq", "eqs", "p", "pp", "para",
     "paras", "par", "abs", "abschn", "ch", "chap", "cl", "vol", "ed", "app", "ex", "sched", "reg",
     "ver", "s", "z", "rn", "rz", "rdnr", "ziff", "kap", "bd", "bl", "lit", "jan", "feb", "mar",
     "apr", "jun", "jul", "aug", "sept", "sep", "oct", "okt", "nov", "dec", "dez",
 ];
 /// Abbreviations that end a sentence only before a word that begins one.
-const OPEN: &[&str] = &[
+const OPEN_ABBREVIATIONS: &[&str] = &[
     "inc", "ltd", "co", "corp", "llc", "plc", "bros", "etc", "al", "mio", "mrd", "usw", "jr", "sr",
     "str",
 ];
 /// Suffixes of company names; one of these continues a name that ends in an exclamation mark.
-const COMPANIES: &[&str] = &["inc", "ltd", "corp", "llc", "co", "ag", "gmbh", "plc"];
+const COMPANY_ABBREVIATIONS: &[&str] = &["inc", "ltd", "corp", "llc", "co", "ag", "gmbh", "plc"];
 /// Words that begin a sentence even where a name could follow.
-const BEGINNINGS: &[&str] = &[
+const SENTENCE_BEGINNINGS: &[&str] = &[
     "the", "a", "an", "it", "its", "he", "she", "they", "we", "you", "i", "this", "that", "these",
     "those", "there", "in", "on", "at", "by", "for", "from", "with", "to", "as", "but", "and",
     "or", "however", "if", "when", "while", "since", "although", "because", "after", "before",
@@ -58,8 +58,8 @@ const MONTHS: [&str; 16] = [
 ];
 
 /// Returns the sentences of a block without Markdown.
-pub(super) fn split(text: &str) -> Vec<String> {
-    let kept = enclosed(text);
+pub(super) fn split_sentences(text: &str) -> Vec<String> {
+    let kept = enclosed_ranges(text);
     let mut found = Vec::new();
     let mut start = 0;
     for (at, character) in text.char_indices() {
@@ -107,7 +107,7 @@ fn end_of_sentence(
         return None;
     }
     let rest = &text[after..];
-    let cited = marks(rest);
+    let cited = mark_length(rest);
     let end = after + cited;
     let next = text[end..].trim_start();
     let is_spaced = rest.is_empty() || rest.starts_with(char::is_whitespace);
@@ -125,14 +125,14 @@ fn end_of_sentence(
         '…' => !next.is_empty() && !next.starts_with(char::is_uppercase),
         '.' if text[..at].ends_with('.') => next.starts_with(|c: char| c.is_ascii_digit()),
         '.' => after == behind && cited == 0 && is_abbreviated(&text[start..at], next),
-        '!' | '?' => COMPANIES.contains(&first_word(next).as_str()),
+        '!' | '?' => COMPANY_ABBREVIATIONS.contains(&first_word(next).as_str()),
         _ => false,
     };
     (!is_continued).then_some(end)
 }
 
 // Returns the ranges of quoted or bracketed text, from the opening mark to the closing one.
-fn enclosed(text: &str) -> Vec<(usize, usize)> {
+fn enclosed_ranges(text: &str) -> Vec<(usize, usize)> {
     let mut found = Vec::new();
     let (mut done, mut before) = (0, ' ');
     for (at, open) in text.char_indices() {
@@ -142,9 +142,9 @@ fn enclosed(text: &str) -> Vec<(usize, usize)> {
         }
         let inside = at + open.len_utf8();
         let close = match open {
-            '"' => straight(text, inside, previous),
+            '"' => closing_straight_mark(text, inside, previous),
             _ => {
-                let known = ENCLOSING.iter().find(|(one, ..)| *one == open);
+                let known = ENCLOSING_MARKS.iter().find(|(one, ..)| *one == open);
                 known.and_then(|(_, close, most)| {
                     let length = text[inside..].find(*close)?;
                     (length <= *most).then_some(inside + length)
@@ -160,7 +160,7 @@ fn enclosed(text: &str) -> Vec<(usize, usize)> {
 }
 
 // Returns the `"` that closes the one before `inside`; an inch mark opens nothing.
-fn straight(text: &str, inside: usize, before: char) -> Option<usize> {
+fn closing_straight_mark(text: &str, inside: usize, before: char) -> Option<usize> {
     let opens = !before.is_alphanumeric() && !text[inside..].starts_with(char::is_whitespace);
     let mut ends = text[inside..].match_indices('"').filter(|(length, _)| {
         let close = inside + length;
@@ -172,7 +172,7 @@ fn straight(text: &str, inside: usize, before: char) -> Option<usize> {
 }
 
 // Letters and citations after the period, as in "It rose. [1] (B)", belong to the sentence before them.
-fn marks(rest: &str) -> usize {
+fn mark_length(rest: &str) -> usize {
     let mut end = 0;
     loop {
         let ahead = rest[end..].trim_start();
@@ -208,7 +208,7 @@ fn is_abbreviated(before: &str, next: &str) -> bool {
         .unwrap_or_default();
     let lower = word.to_lowercase();
     let lower = lower.as_str();
-    let begins = BEGINNINGS.contains(&first_word(next).as_str());
+    let begins = SENTENCE_BEGINNINGS.contains(&first_word(next).as_str());
     let is_day = word.len() <= 2 && !word.is_empty() && word.bytes().all(|b| b.is_ascii_digit());
     let is_month = || {
         MONTHS
@@ -225,9 +225,9 @@ fn is_abbreviated(before: &str, next: &str) -> bool {
     let is_letter = is_initials && word.chars().all(char::is_lowercase);
     is_ordinal
         || is_letter
-        || TITLES.contains(&lower)
-        || (COUNTED.contains(&lower) && is_figure(next))
-        || ((is_initials || OPEN.contains(&lower)) && !begins && !next.is_empty())
+        || TITLE_ABBREVIATIONS.contains(&lower)
+        || (COUNTED_NOUNS.contains(&lower) && is_figure(next))
+        || ((is_initials || OPEN_ABBREVIATIONS.contains(&lower)) && !begins && !next.is_empty())
 }
 
 // Whether this is a number, a Roman numeral, or a letter: "Art. 5", "Art. IV", "Fig. B".
@@ -243,12 +243,12 @@ fn is_figure(next: &str) -> bool {
 
 // Whether this is where German has an ordinal: a number with a period after an article or a preposition.
 fn is_ordinal_place(before: &str, word: &str) -> bool {
-    const PLACES: &[&str] = &[
+    const PLACE_WORDS: &[&str] = &[
         "am", "der", "den", "dem", "zum", "vom", "die", "bis", "im", "das", "des", "ab", "seit",
     ];
     let ahead = before[..before.len() - word.len()].trim_end();
     let last = ahead.rsplit(' ').next().unwrap_or_default();
-    PLACES.contains(&last.to_lowercase().as_str())
+    PLACE_WORDS.contains(&last.to_lowercase().as_str())
 }
 
 #[cfg(test)]
@@ -298,7 +298,7 @@ mod tests {
                 &["The answer is no.", "He left."],
             ),
         ] {
-            assert_eq!(split(text), expected, "{text}");
+            assert_eq!(split_sentences(text), expected, "{text}");
         }
     }
 
@@ -318,7 +318,7 @@ mod tests {
             "Yahoo! Inc. says the lease of Acme Ltd. Berlin ends [D1:p1].",
             "Dr. Smith v. Lee, i.e. the contract, ends approx. Monday vs. Tuesday [D1:p1].",
         ] {
-            assert_eq!(split(text), [text]);
+            assert_eq!(split_sentences(text), [text]);
         }
     }
 }

@@ -14,7 +14,7 @@ const MIN_WORDS: usize = 3;
 /// Reason for a sentence that a passage contradicts.
 const CONTRADICTED: &str = "the passage says otherwise";
 /// Reason for a reported contradiction whose quoted words were not found.
-const UNFOUND: &str =
+const QUOTE_NOT_FOUND: &str =
     "a model says that a passage contradicts it, but the words that it quotes were not found there";
 /// Opening and closing quotation marks.
 const QUOTATION_MARKS: [(char, char); 5] =
@@ -45,16 +45,16 @@ pub(super) fn of(plan: &Plan, answer: &str) -> Vec<SentenceSupport> {
 /// Returns the numbers of the given passages that a sentence cites.
 pub(super) fn cited_passages(plan: &Plan, sentence: &str) -> Vec<u32> {
     let mut numbers = Vec::new();
-    for mark in citation::cites(sentence)
+    for mark in citation::find_mark_groups(sentence)
         .into_iter()
         .flat_map(|cite| cite.marks)
     {
         for source in plan.all_sources() {
             let is_meant = match mark {
                 CitationMark::Number(number) => source.number == number,
-                marked => marks::read(&source.mark, false)
+                marked => marks::parse_marks(&source.mark, false)
                     .into_iter()
-                    .any(|own| covers(marked, own)),
+                    .any(|own| covers_mark(marked, own)),
             };
             if is_meant && !numbers.contains(&source.number) && numbers.len() < MAX_PASSAGES {
                 numbers.push(source.number);
@@ -64,7 +64,7 @@ pub(super) fn cited_passages(plan: &Plan, sentence: &str) -> Vec<u32> {
     numbers
 }
 
-fn covers(mark: CitationMark, own: CitationMark) -> bool {
+fn covers_mark(mark: CitationMark, own: CitationMark) -> bool {
     let pages = |mark: CitationMark| match mark {
         CitationMark::Pages { document, from, to } => Some((document, from, to)),
         CitationMark::Document(document) => Some((document, 1, u32::MAX)),
@@ -79,7 +79,7 @@ fn covers(mark: CitationMark, own: CitationMark) -> bool {
 }
 
 /// Returns the text of a given passage.
-pub(super) fn passage(plan: &Plan, number: u32) -> Option<&str> {
+pub(super) fn passage_text(plan: &Plan, number: u32) -> Option<&str> {
     let source = plan.all_sources().find(|source| source.number == number)?;
     Some(&source.text)
 }
@@ -91,7 +91,9 @@ fn is_quoted(plan: &Plan, sentence: &str, cites: &[u32]) -> bool {
         .filter(|quote| ComparableText::of(quote).words().len() >= MIN_WORDS)
         .collect();
     let stands = |quote: &&str| {
-        let mut passages = cites.iter().filter_map(|&number| passage(plan, number));
+        let mut passages = cites
+            .iter()
+            .filter_map(|&number| passage_text(plan, number));
         passages.any(|text| SearchedText::of(text).find(quote).is_some())
     };
     !quotes.is_empty() && quotes.iter().all(stands)
@@ -117,7 +119,11 @@ fn quotations(sentence: &str) -> Vec<&str> {
 
 /// Applies the checker's verdicts, lowered by the rules. A contradicting verdict takes precedence over an
 /// entailing one, even if its words were not found: a sentence counts as supported only if nothing contradicts it.
-pub(super) fn apply(plan: &Plan, verdicts: &[JudgedVerdict], sentences: &mut [SentenceSupport]) {
+pub(super) fn apply_verdicts(
+    plan: &Plan,
+    verdicts: &[JudgedVerdict],
+    sentences: &mut [SentenceSupport],
+) {
     let mut weights = vec![VerdictWeight::Nothing; sentences.len()];
     for verdict in verdicts {
         let index = verdict.sentence.checked_sub(1);
@@ -129,7 +135,7 @@ pub(super) fn apply(plan: &Plan, verdicts: &[JudgedVerdict], sentences: &mut [Se
         if !is_against && !sentence.cites.contains(&verdict.passage) {
             continue;
         }
-        let (weight, checked) = checked(plan, verdict, sentence);
+        let (weight, checked) = checked_verdict(plan, verdict, sentence);
         if weight > weights[index] {
             weights[index] = weight;
             *sentence = checked;
@@ -153,7 +159,7 @@ enum VerdictWeight {
     Contradicts,
 }
 
-fn checked(
+fn checked_verdict(
     plan: &Plan,
     given: &JudgedVerdict,
     sentence: &SentenceSupport,
@@ -166,14 +172,16 @@ fn checked(
         ..sentence.clone()
     };
     let neither = |why: Option<&str>| as_found(Entailment::Neither, "", why);
-    let cited = passage(plan, given.passage).filter(|_| sentence.cites.contains(&given.passage));
+    let cited =
+        passage_text(plan, given.passage).filter(|_| sentence.cites.contains(&given.passage));
     let searched = SearchedText::of(cited.unwrap_or_default());
     let found = searched.find(&given.quote);
     match (given.verdict, found) {
         (Entailment::Neither, _) => (VerdictWeight::Neither, neither(None)),
-        (Entailment::Contradicts, None) => {
-            (VerdictWeight::SaidToContradict, neither(Some(UNFOUND)))
-        }
+        (Entailment::Contradicts, None) => (
+            VerdictWeight::SaidToContradict,
+            neither(Some(QUOTE_NOT_FOUND)),
+        ),
         (Entailment::Contradicts, Some(found)) => {
             let against = as_found(given.verdict, found.words, Some(CONTRADICTED));
             (VerdictWeight::Contradicts, against)

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::agreement::{DraftAgreement, shared_closing_answer};
-use super::prompts::{comparison, first_answers, passage_check, shown_order};
+use super::prompts::{comparison, first_answers, letter_order, passage_check};
 use super::*;
 use crate::domain::analysis::{Plan, StageAnswer};
 use crate::domain::plan::{EvidenceCall, Member};
@@ -47,7 +47,7 @@ pub(super) fn answer(stage: usize, member: usize, text: &str) -> StageAnswer {
 }
 
 /// First answers and a synthesis, with the replies of the judge and the checker.
-pub(super) fn run(
+pub(super) fn run_evidence(
     plan: &Plan,
     drafts: &[&str],
     synthesis: &str,
@@ -71,7 +71,7 @@ pub(super) fn run(
 
 /// Creates a stance as the judge reports it, for the member with this index.
 pub(super) fn stance(plan: &Plan, count: usize, member: usize, stance: &str, quote: &str) -> Value {
-    let order = shown_order(plan, count);
+    let order = letter_order(plan, count);
     let place = order
         .iter()
         .position(|&index| index == member)
@@ -90,7 +90,7 @@ const SOURCES: [&str; 2] = [
     "The rent is 950 euros a month, payable in advance.",
 ];
 
-fn lease() -> (Plan, Value, Value) {
+fn lease_example() -> (Plan, Value, Value) {
     let plan = plan(3, &SOURCES, 7);
     let of = |member, kind, quote| stance(&plan, 3, member, kind, quote);
     let judge = json!({
@@ -117,8 +117,8 @@ fn lease() -> (Plan, Value, Value) {
 
 #[test]
 fn a_map_keeps_what_was_found_and_drops_the_rest() {
-    let (plan, judge, checker) = lease();
-    let map = run(&plan, &DRAFTS, ANSWER, Some(&judge), Some(&checker));
+    let (plan, judge, checker) = lease_example();
+    let map = run_evidence(&plan, &DRAFTS, ANSWER, Some(&judge), Some(&checker));
     assert_eq!(
         (map.status, map.reason.as_deref()),
         (EvidenceStatus::Judged, None)
@@ -177,21 +177,21 @@ fn two_members_and_a_passage_make_the_highest_level() {
     let of = |member, quote| stance(&plan, 2, member, "asserts", quote);
     let judge = json!({ "claims": [{ "text": "The lease ends on 30 June 2027.", "answer": "The lease ends on 30 June 2027",
         "stances": [of(0, "The lease ends on 30 June 2027"), of(1, "It ends on 30 June 2027")] }] });
-    let (_, _, checker) = lease();
-    let map = run(&plan, &drafts, ANSWER, Some(&judge), Some(&checker));
+    let (_, _, checker) = lease_example();
+    let map = run_evidence(&plan, &drafts, ANSWER, Some(&judge), Some(&checker));
     assert_eq!(map.sentences[0].level, SupportLevel::SupportedAgreed);
     assert_eq!(map.consensus, [0]);
     // Without the comparison, the passage counts alone; without the check, only the citation mark does.
-    let alone = run(&plan, &drafts, ANSWER, None, Some(&checker));
+    let alone = run_evidence(&plan, &drafts, ANSWER, None, Some(&checker));
     assert_eq!(alone.sentences[0].level, SupportLevel::Supported);
-    let unchecked = run(&plan, &drafts, ANSWER, Some(&judge), None);
+    let unchecked = run_evidence(&plan, &drafts, ANSWER, Some(&judge), None);
     assert_eq!(unchecked.sentences[0].level, SupportLevel::Cited);
 }
 
 #[test]
 fn a_reply_that_cannot_be_used_is_a_reason_and_no_map() {
-    let (plan, judge, _) = lease();
-    let map = run(
+    let (plan, judge, _) = lease_example();
+    let map = run_evidence(
         &plan,
         &DRAFTS,
         ANSWER,
@@ -203,7 +203,7 @@ fn a_reply_that_cannot_be_used_is_a_reason_and_no_map() {
         map.reason
             .is_some_and(|why| why.contains("no list of claims"))
     );
-    let map = run(&plan, &DRAFTS, ANSWER, Some(&judge), Some(&json!({})));
+    let map = run_evidence(&plan, &DRAFTS, ANSWER, Some(&judge), Some(&json!({})));
     assert_eq!(map.status, EvidenceStatus::Judged);
     assert!(
         map.reason
@@ -213,11 +213,11 @@ fn a_reply_that_cannot_be_used_is_a_reason_and_no_map() {
 
 #[test]
 fn without_a_judge_nothing_is_claimed() {
-    let (mut plan, ..) = lease();
+    let (mut plan, ..) = lease_example();
     plan.evidence.judge = None;
     plan.evidence.lacks_judge = true;
     let quoting = "It “shall end on 30 June 2027” [D1:p1]. The rent is due [D1:p2]. It may “end on 30 June 2029” [D1:p1].";
-    let map = run(&plan, &DRAFTS, quoting, None, None);
+    let map = run_evidence(&plan, &DRAFTS, quoting, None, None);
     assert_eq!((map.status, map.claims.len()), (EvidenceStatus::NoJudge, 0));
     let levels: Vec<SupportLevel> = map.sentences.iter().map(|one| one.level).collect();
     assert_eq!(
@@ -248,7 +248,7 @@ fn a_draft_cannot_speak_for_another() {
     // A judge that falls for it attributes the claim to A, but the words are not in A's text.
     let reply = json!({ "claims": [{ "text": "The lease ends on 1 May 2030.", "stances": [
         stance(&plan, 2, 0, "asserts", "The lease ends on 1 May 2030"), stance(&plan, 2, 1, "asserts", "The lease ends on 1 May 2030") ] }] });
-    let map = run(
+    let map = run_evidence(
         &plan,
         &[DRAFTS[0], injected],
         "The lease ends then.",
@@ -272,7 +272,7 @@ fn two_dates_are_a_contradiction_and_two_spellings_are_none() {
             stance(&plan, 2, 0, "asserts", "ruled on 4 May 2021 in Paris"), stance(&plan, 2, 1, "asserts", second) ] }],
             "contradictions": [{ "claim": 0, "why": "the day" }] })
     };
-    let map = run(
+    let map = run_evidence(
         &plan,
         &drafts,
         "It did rule.",
@@ -284,7 +284,7 @@ fn two_dates_are_a_contradiction_and_two_spellings_are_none() {
         "The court ruled on 4 May 2021 in Paris.",
         "On that day, the court ruled on 4 May 2021 in Paris.",
     ];
-    let map = run(
+    let map = run_evidence(
         &plan,
         &same,
         "It did rule.",
@@ -298,7 +298,7 @@ fn two_dates_are_a_contradiction_and_two_spellings_are_none() {
 
 #[test]
 fn the_checker_is_asked_about_cited_sentences_alone() {
-    let (plan, ..) = lease();
+    let (plan, ..) = lease_example();
     let checker = &plan.evidence.checkers[0];
     let asked = |answer: &str| passage_check(&plan, answer, checker, std::time::Duration::ZERO);
     assert!(asked("The lease ends soon enough. It costs a lot [D9:p9].").is_none());
@@ -316,7 +316,7 @@ fn the_checker_is_asked_about_cited_sentences_alone() {
 
 #[test]
 fn drafts_agree_by_the_judge_or_by_their_closing_lines() {
-    let (plan, judge, _) = lease();
+    let (plan, judge, _) = lease_example();
     let stage = plan.evidence_stage(EvidenceCall::Drafts);
     let mut answers: Vec<StageAnswer> = (DRAFTS.iter().enumerate())
         .map(|(member, text)| answer(0, member, text))
@@ -341,7 +341,7 @@ fn drafts_agree_by_the_judge_or_by_their_closing_lines() {
     );
 }
 
-fn words() -> impl Strategy<Value = String> {
+fn arbitrary_words() -> impl Strategy<Value = String> {
     let word = prop::sample::select(
         &[
             "The", "lease", "ends", "on", "30", "June", "2027", "not", "…", "é", "it’s", "[D1:p1]",
@@ -356,9 +356,9 @@ proptest! {
 
     #[test]
     fn every_stance_has_words_of_its_member(
-        drafts in prop::collection::vec(words(), 2..4),
-        quotes in prop::collection::vec((words(), 0_usize..4, 0_usize..40, any::<bool>()), 1..8),
-        claim in words(), synthesis in words(), seed in any::<u64>(),
+        drafts in prop::collection::vec(arbitrary_words(), 2..4),
+        quotes in prop::collection::vec((arbitrary_words(), 0_usize..4, 0_usize..40, any::<bool>()), 1..8),
+        claim in arbitrary_words(), synthesis in arbitrary_words(), seed in any::<u64>(),
     ) {
         let plan = plan(drafts.len(), &SOURCES, seed);
         let texts: Vec<&str> = drafts.iter().map(String::as_str).collect();
@@ -372,7 +372,7 @@ proptest! {
         let judge = json!({ "claims": [{ "text": claim, "answer": synthesis, "stances": stances }],
             "contradictions": [{ "claim": 0, "why": claim }] });
         let checker = json!({ "verdicts": [{ "sentence": 1, "passage": 1, "verdict": "entails", "quote": claim }] });
-        let map = run(&plan, &texts, &synthesis, Some(&judge), Some(&checker));
+        let map = run_evidence(&plan, &texts, &synthesis, Some(&judge), Some(&checker));
         for one in map.claims.iter().flat_map(|claim| &claim.stances) {
             let index = one.letter as usize - 'A' as usize;
             prop_assert_eq!(one.stance == Stance::Silent, one.quote.is_empty());

@@ -18,7 +18,7 @@ pub(super) struct SentenceToken {
 
 /// Splits a sentence into tokens.
 pub(super) fn tokens(sentence: &str) -> Vec<SentenceToken> {
-    let text = without_marks(sentence);
+    let text = strip_citation_marks(sentence);
     let mut found = Vec::new();
     let mut word = String::new();
     let mut characters = text.chars().peekable();
@@ -33,17 +33,17 @@ pub(super) fn tokens(sentence: &str) -> Vec<SentenceToken> {
             word.push(if c == '’' { '\'' } else { c });
             continue;
         }
-        push(&mut found, &mut word, &mut starts);
+        push_token(&mut found, &mut word, &mut starts);
         if matches!(c, '%' | '€' | '$' | '£' | '¥' | '°' | '<' | '>' | '≤' | '≥') {
             found.push(token(&c.to_string(), false));
         }
         starts |= matches!(c, '.' | '!' | '?' | '"' | '“' | '„');
     }
-    push(&mut found, &mut word, &mut starts);
+    push_token(&mut found, &mut word, &mut starts);
     found
 }
 
-fn push(found: &mut Vec<SentenceToken>, word: &mut String, starts: &mut bool) {
+fn push_token(found: &mut Vec<SentenceToken>, word: &mut String, starts: &mut bool) {
     if word.is_empty() {
         return;
     }
@@ -71,17 +71,17 @@ fn token(word: &str, starts: bool) -> SentenceToken {
     let is_acronym = word.chars().filter(|c| c.is_uppercase()).count() > 1;
     let text = word.to_lowercase();
     SentenceToken {
-        value: digits(&text).or_else(|| number_word(&text)),
+        value: parse_digits(&text).or_else(|| number_word(&text)),
         is_name: capital && (!starts || is_acronym),
         text,
     }
 }
 
 // Removes citation marks and members' letters, such as [D1:p4] and (A, B), which carry no content.
-fn without_marks(sentence: &str) -> String {
+fn strip_citation_marks(sentence: &str) -> String {
     let mut text = String::with_capacity(sentence.len());
     let mut done = 0;
-    for cite in citation::cites(sentence) {
+    for cite in citation::find_mark_groups(sentence) {
         text.push_str(&sentence[done..cite.start]);
         done = cite.end;
     }
@@ -110,7 +110,7 @@ fn without_marks(sentence: &str) -> String {
 }
 
 /// Returns the value of a number in digits: `1,200`, `1.200`, `3.5`.
-fn digits(word: &str) -> Option<f64> {
+fn parse_digits(word: &str) -> Option<f64> {
     if !word.starts_with(|c: char| c.is_ascii_digit()) {
         return None;
     }
@@ -125,7 +125,7 @@ fn digits(word: &str) -> Option<f64> {
     }
 }
 
-const ONES: [&[&str]; 20] = [
+const ONES_WORDS: [&[&str]; 20] = [
     &["zero", "null"],
     &["eins"],
     &["two", "zwei"],
@@ -147,7 +147,7 @@ const ONES: [&[&str]; 20] = [
     &["eighteen", "achtzehn"],
     &["nineteen", "neunzehn"],
 ];
-const TENS: [(&[&str], f64); 12] = [
+const TENS_WORDS: [(&[&str], f64); 12] = [
     (&["twenty", "zwanzig"], 20.0),
     (&["thirty", "dreißig"], 30.0),
     (&["forty", "vierzig"], 40.0),
@@ -161,7 +161,7 @@ const TENS: [(&[&str], f64); 12] = [
     (&["million", "millions", "millionen"], 1e6),
     (&["billion", "billions", "milliarde", "milliarden"], 1e9),
 ];
-const PARTS: [(&[&str], f64); 4] = [
+const FRACTION_WORDS: [(&[&str], f64); 4] = [
     (&["half", "hälfte", "halb", "halbe"], 0.5),
     (&["third", "thirds", "drittel"], 1.0 / 3.0),
     (&["quarter", "quarters", "viertel"], 0.25),
@@ -170,9 +170,13 @@ const PARTS: [(&[&str], f64); 4] = [
 
 /// The value of a number word, in English or German.
 fn number_word(word: &str) -> Option<f64> {
-    let one = |word: &str| ONES.iter().position(|names| names.contains(&word));
-    let ten = |word: &str| TENS.iter().find(|(names, _)| names.contains(&word));
-    let part = || PARTS.iter().find(|(names, _)| names.contains(&word));
+    let one = |word: &str| ONES_WORDS.iter().position(|names| names.contains(&word));
+    let ten = |word: &str| TENS_WORDS.iter().find(|(names, _)| names.contains(&word));
+    let part = || {
+        FRACTION_WORDS
+            .iter()
+            .find(|(names, _)| names.contains(&word))
+    };
     // "fünfundvierzig"
     let joined = || {
         let (ones, tens) = word.split_once("und")?;
@@ -187,7 +191,7 @@ fn number_word(word: &str) -> Option<f64> {
 }
 
 /// Returns the distinct texts of the tokens.
-pub(super) fn texts(tokens: &[SentenceToken]) -> BTreeSet<&str> {
+pub(super) fn token_texts(tokens: &[SentenceToken]) -> BTreeSet<&str> {
     tokens.iter().map(|token| token.text.as_str()).collect()
 }
 

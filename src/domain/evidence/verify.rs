@@ -12,7 +12,7 @@ const MIN_WORDS: usize = 4;
 /// Maximum length of a quotation in characters; a longer one is not looked up.
 pub(super) const MAX_QUOTE_LENGTH: usize = 600;
 /// Characters that end a clause.
-const CLAUSE_ENDS: [char; 9] = [',', ';', ':', '.', '!', '?', '\n', '—', '–'];
+const CLAUSE_END_MARKS: [char; 9] = [',', ';', ':', '.', '!', '?', '\n', '—', '–'];
 
 /// A text in which quotations are looked up.
 pub(super) struct SearchedText<'a> {
@@ -42,16 +42,17 @@ impl<'a> SearchedText<'a> {
     /// Finds a quotation in one piece: an ellipsis could omit words that reverse its meaning.
     pub fn find(&self, quote: &str) -> Option<FoundQuote<'a>> {
         let is_bounded = quote.chars().nth(MAX_QUOTE_LENGTH).is_none();
-        if !is_bounded || quote.contains('…') || quote.contains("...") || !is_telling(quote) {
+        if !is_bounded || quote.contains('…') || quote.contains("...") || !has_enough_words(quote)
+        {
             return None;
         }
         let found =
-            citation::locate(quote, &self.words).filter(|found| found.left_out.is_empty())?;
+            citation::locate(quote, &self.words).filter(|found| found.omitted.is_empty())?;
         let (start, end) = (found.start, found.end);
         let words = self.text.get(start..end)?;
-        let before = self.text.get(..start)?.rfind(CLAUSE_ENDS);
+        let before = self.text.get(..start)?.rfind(CLAUSE_END_MARKS);
         let begin = before.map_or(0, |at| self.text.ceil_char_boundary(at + 1));
-        let behind = self.text.get(end..)?.find(CLAUSE_ENDS);
+        let behind = self.text.get(end..)?.find(CLAUSE_END_MARKS);
         let clause = self
             .text
             .get(begin..behind.map_or(self.text.len(), |at| end + at))?;
@@ -84,7 +85,7 @@ impl FoundQuote<'_> {
     }
 }
 
-fn is_telling(quote: &str) -> bool {
+fn has_enough_words(quote: &str) -> bool {
     let quote = ComparableText::of(quote);
     let words = || quote.words().iter().filter(|word| !word.is_symbol);
     words().count() >= MIN_WORDS || words().any(|word| word.is_figure())

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::dispute::{PlacedClaim, concerns};
+use super::dispute::{PlacedClaim, is_reported_for};
 use super::rules::objection;
 use super::{ClaimContradiction, EvidenceClaim, EvidenceMap, Stance, SupportLevel};
 use crate::domain::plan::model_of;
@@ -11,7 +11,7 @@ use crate::domain::plan::model_of;
 const MIN_MODELS: usize = 2;
 
 /// Marks the sentences that a member denies, and raises the level of those that members of several models make.
-pub(super) fn weigh(map: &mut EvidenceMap, placed: &[PlacedClaim<'_>]) {
+pub(super) fn weigh_support(map: &mut EvidenceMap, placed: &[PlacedClaim<'_>]) {
     let EvidenceMap {
         claims,
         contradictions,
@@ -21,18 +21,19 @@ pub(super) fn weigh(map: &mut EvidenceMap, placed: &[PlacedClaim<'_>]) {
     } = map;
     let is_free = |claim: usize| {
         let is_listed = contradictions.iter().any(|one| one.claim == claim);
-        !is_listed && !concerns(unverified, claim, &claims[claim].text)
+        !is_listed && !is_reported_for(unverified, claim, &claims[claim].text)
     };
     for (at, sentence) in sentences.iter_mut().enumerate() {
         let linked = || placed.iter().filter(|one| one.sentence == Some(at));
         sentence.disputed = linked().any(|one| is_denied(one, claims, &sentence.text))
             || is_contested(contradictions, claims, &sentence.text);
         let is_clean = linked().all(|one| match one.claim {
-            Some(claim) => one.is_made && is_free(claim),
+            Some(claim) => one.is_asserted && is_free(claim),
             None => !one.is_contested(),
         });
         let mut reported = unverified.iter().filter(|one| !one.point.is_empty());
-        let is_clean = is_clean && !reported.any(|one| carries(&one.point, &sentence.text));
+        let is_clean =
+            is_clean && !reported.any(|one| carries_sentence(&one.point, &sentence.text));
         let made: Vec<&EvidenceClaim> = linked()
             .filter_map(|one| one.claim)
             .map(|claim| &claims[claim])
@@ -40,7 +41,7 @@ pub(super) fn weigh(map: &mut EvidenceMap, placed: &[PlacedClaim<'_>]) {
         if sentence.level != SupportLevel::Supported || made.is_empty() || sentence.disputed {
             continue;
         }
-        match agreement(&made, &sentence.text) {
+        match agreeing_models(&made, &sentence.text) {
             Ok(models) if models >= MIN_MODELS && is_clean => {
                 sentence.level = SupportLevel::SupportedAgreed;
             }
@@ -59,7 +60,7 @@ fn is_denied(one: &PlacedClaim<'_>, claims: &[EvidenceClaim], sentence: &str) ->
     let stances = one.claim.map_or(&[][..], |claim| &claims[claim].stances);
     stances.iter().any(|stance| {
         let denies = stance.stance == Stance::Denies;
-        denies && (one.is_made || objection(sentence, &stance.quote).is_some())
+        denies && (one.is_asserted || objection(sentence, &stance.quote).is_some())
     })
 }
 
@@ -72,16 +73,16 @@ fn is_contested(
 ) -> bool {
     let is_side = |one: &ClaimContradiction| {
         let mut sides = one.sides.iter();
-        sides.any(|side| carries(&side.quote, sentence))
+        sides.any(|side| carries_sentence(&side.quote, sentence))
     };
     let is_denied = |claim: &EvidenceClaim| {
         let mut stances = claim.stances.iter();
-        stances.any(|one| one.stance == Stance::Denies) && carries(&claim.text, sentence)
+        stances.any(|one| one.stance == Stance::Denies) && carries_sentence(&claim.text, sentence)
     };
     contradictions.iter().any(is_side) || claims.iter().any(is_denied)
 }
 
-fn carries(words: &str, sentence: &str) -> bool {
+fn carries_sentence(words: &str, sentence: &str) -> bool {
     objection(sentence, words).is_none()
 }
 
@@ -90,7 +91,7 @@ fn carries(words: &str, sentence: &str) -> bool {
 ///
 /// # Errors
 /// Returns a rule's reason if members make the claims but the rule objects to their words.
-fn agreement(made: &[&EvidenceClaim], sentence: &str) -> Result<usize, String> {
+fn agreeing_models(made: &[&EvidenceClaim], sentence: &str) -> Result<usize, String> {
     let members = made.first().map_or(0, |claim| claim.stances.len());
     let (mut models, mut why) = (BTreeSet::new(), None);
     for member in 0..members {

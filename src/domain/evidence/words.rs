@@ -61,7 +61,7 @@ pub(super) fn reverses_meaning(word: &str) -> bool {
 }
 
 /// Quantifiers and modal verbs by class.
-const CLASSES: &[(&str, &[&str])] = &[
+const WORD_CLASSES: &[(&str, &[&str])] = &[
     (
         "all",
         &[
@@ -167,15 +167,15 @@ const CLASSES: &[(&str, &[&str])] = &[
 ];
 
 /// Returns the class of a quantifier or modal verb.
-pub(super) fn class(word: &str) -> Option<&'static str> {
-    let mut classes = CLASSES.iter();
+pub(super) fn word_class(word: &str) -> Option<&'static str> {
+    let mut classes = WORD_CLASSES.iter();
     classes
         .find(|(_, words)| words.contains(&word))
         .map(|(name, _)| *name)
 }
 
 /// Directions: words and their opposites.
-const DIRECTIONS: &[(&[&str], &[&str])] = &[
+const DIRECTION_WORDS: &[(&[&str], &[&str])] = &[
     (&["more", "mehr"], &["less", "fewer", "weniger"]),
     (&["most"], &["least"]),
     (
@@ -265,7 +265,7 @@ const DIRECTIONS: &[(&[&str], &[&str])] = &[
 
 /// Returns the index of a word's pair of directions, and whether it is the first of the two.
 pub(super) fn direction(word: &str) -> Option<(usize, bool)> {
-    let mut pairs = DIRECTIONS.iter().enumerate();
+    let mut pairs = DIRECTION_WORDS.iter().enumerate();
     pairs.find_map(|(index, (one, other))| {
         if one.contains(&word) {
             return Some((index, true));
@@ -280,7 +280,7 @@ pub(super) fn is_currency(unit: &str) -> bool {
 }
 
 /// Units by canonical name.
-const UNITS: &[(&str, &[&str])] = &[
+const UNIT_WORDS: &[(&str, &[&str])] = &[
     ("%", &["%", "percent", "prozent"]),
     (
         "km",
@@ -331,15 +331,15 @@ const UNITS: &[(&str, &[&str])] = &[
 ];
 
 /// Returns the canonical name of a unit.
-pub(super) fn unit(word: &str) -> Option<&'static str> {
-    let mut units = UNITS.iter();
+pub(super) fn unit_of(word: &str) -> Option<&'static str> {
+    let mut units = UNIT_WORDS.iter();
     units
         .find(|(_, words)| words.contains(&word))
         .map(|(name, _)| *name)
 }
 
 /// Months, weekdays, and seasons, in English and German.
-const DATES: &[&[&str]] = &[
+const DATE_WORDS: &[&[&str]] = &[
     &["january", "januar", "jan"],
     &["february", "februar", "feb"],
     &["march", "märz"],
@@ -368,11 +368,11 @@ const DATES: &[&[&str]] = &[
 ];
 
 /// Returns the index of a month, weekday, or season. "May" is also a verb, so it counts only as a name.
-pub(super) fn date(word: &str, is_name: bool) -> Option<usize> {
+pub(super) fn date_word(word: &str, is_name: bool) -> Option<usize> {
     if is_name && matches!(word, "may" | "mai") {
-        return Some(DATES.len());
+        return Some(DATE_WORDS.len());
     }
-    DATES.iter().position(|names| names.contains(&word))
+    DATE_WORDS.iter().position(|names| names.contains(&word))
 }
 
 /// Words without any content of their own.
@@ -391,23 +391,23 @@ const FUNCTION_WORDS: &[&str] = &[
 
 /// Whether a word carries content: it is not a function word, quantifier, modal verb, or negation.
 pub(super) fn is_content(word: &str) -> bool {
-    !FUNCTION_WORDS.contains(&word) && class(word).is_none() && !is_negation(word)
+    !FUNCTION_WORDS.contains(&word) && word_class(word).is_none() && !is_negation(word)
 }
 
 /// Whether the words are German, judging by the most frequent function words.
 pub(super) fn is_german<'a>(words: impl Iterator<Item = &'a str>) -> bool {
-    const GERMAN: &[&str] = &[
+    const GERMAN_WORDS: &[&str] = &[
         "der", "die", "das", "den", "dem", "des", "und", "ist", "nicht", "ein", "eine", "von",
         "mit", "im", "am", "zu", "wird", "wurde", "für", "sich", "auf", "kein", "keine",
     ];
-    const ENGLISH: &[&str] = &[
+    const ENGLISH_WORDS: &[&str] = &[
         "the", "of", "and", "is", "to", "in", "was", "for", "that", "by", "are", "on", "with",
         "not",
     ];
     let (mut german, mut english) = (0, 0);
     for word in words {
-        german += u32::from(GERMAN.contains(&word));
-        english += u32::from(ENGLISH.contains(&word));
+        german += u32::from(GERMAN_WORDS.contains(&word));
+        english += u32::from(ENGLISH_WORDS.contains(&word));
     }
     german > english
 }

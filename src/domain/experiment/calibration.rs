@@ -4,8 +4,8 @@
 use serde::Serialize;
 
 use super::pairwise::Preferred;
-use crate::domain::statistics::agreement::{Weight, kappa};
-use crate::domain::statistics::paired::ends;
+use crate::domain::statistics::agreement::{Weight, cohen_kappa};
+use crate::domain::statistics::paired::percentile_interval;
 use crate::domain::statistics::random::Random;
 
 /// Minimum number of labels for a conclusion about trust.
@@ -13,7 +13,7 @@ pub const MIN_LABELS: usize = 20;
 /// Minimum kappa for trusted scores.
 pub const MIN_KAPPA: f64 = 0.4;
 /// Number of bootstrap resamples for the confidence interval.
-const DRAWS: usize = 500;
+const RESAMPLES: usize = 500;
 
 /// Agreement between scores and user.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -34,8 +34,11 @@ pub struct Calibration {
 
 /// Computes the calibration from pairs of (user judgment, automatic judgment).
 pub fn calibrate(pairs: &[(Preferred, Preferred)]) -> Calibration {
-    let numbers: Vec<(usize, usize)> = pairs.iter().map(|&(a, b)| (rank(a), rank(b))).collect();
-    let kappa_of = |pairs: &[(usize, usize)]| kappa(pairs, 3, Weight::Linear);
+    let numbers: Vec<(usize, usize)> = pairs
+        .iter()
+        .map(|&(a, b)| (preference_rank(a), preference_rank(b)))
+        .collect();
+    let kappa_of = |pairs: &[(usize, usize)]| cohen_kappa(pairs, 3, Weight::Linear);
     let labels = pairs.len();
     let found = kappa_of(&numbers);
     let trusted = found
@@ -48,19 +51,19 @@ pub fn calibrate(pairs: &[(Preferred, Preferred)]) -> Calibration {
         interval: interval(&numbers, kappa_of),
         errors: (labels > 0).then(|| differ as f64 / labels as f64),
         trusted,
-        words: words(labels, found, trusted),
+        words: calibration_sentence(labels, found, trusted),
     }
 }
 
 impl Calibration {
     /// Returns a conclusion drawn from the scores as one sentence, with a warning if the scores are not trusted.
-    pub fn qualified(&self, conclusion: String) -> String {
+    pub fn qualify_conclusion(&self, conclusion: String) -> String {
         match (self.trusted, self.kappa) {
             (Some(false), Some(kappa)) => format!(
                 "Not trusted, because the scores agree poorly with your judgments on {} pairs (\u{3ba} {:.2}): \
                  {conclusion}",
                 self.labels,
-                shown(kappa)
+                display_kappa(kappa)
             ),
             _ => conclusion,
         }
@@ -68,11 +71,11 @@ impl Calibration {
 }
 
 // Rounds to hundredths and never shows "-0.00".
-fn shown(kappa: f64) -> f64 {
+fn display_kappa(kappa: f64) -> f64 {
     (kappa * 100.0).round() / 100.0 + 0.0
 }
 
-fn rank(preferred: Preferred) -> usize {
+fn preference_rank(preferred: Preferred) -> usize {
     match preferred {
         Preferred::First => 0,
         Preferred::Neither => 1,
@@ -88,7 +91,7 @@ fn interval(
         return None;
     }
     let mut chance = Random::new(pairs.len() as u64);
-    let mut drawn: Vec<f64> = (0..DRAWS)
+    let mut drawn: Vec<f64> = (0..RESAMPLES)
         .filter_map(|_| {
             let again: Vec<_> = (0..pairs.len())
                 .map(|_| pairs[chance.below(pairs.len())])
@@ -98,12 +101,12 @@ fn interval(
         .collect();
     drawn.sort_by(f64::total_cmp);
     // Identical pairs show no variance when resampled, yet the next pair may differ.
-    let (from, to) = (!drawn.is_empty()).then(|| ends(&drawn, 0.95))?;
+    let (from, to) = (!drawn.is_empty()).then(|| percentile_interval(&drawn, 0.95))?;
     (to - from > 1e-9).then_some((from, to))
 }
 
-fn words(labels: usize, kappa: Option<f64>, trusted: Option<bool>) -> String {
-    match (kappa.map(shown), trusted) {
+fn calibration_sentence(labels: usize, kappa: Option<f64>, trusted: Option<bool>) -> String {
+    match (kappa.map(display_kappa), trusted) {
         _ if labels == 0 => {
             "You have not judged any pairs yet, so agreement with these scores is unknown."
                 .to_owned()
@@ -132,7 +135,7 @@ mod tests {
         let pairs: Vec<_> = (0..labels)
             .map(|_| {
                 let person = all[chance.below(3)];
-                let judge = match chance.unit() < right {
+                let judge = match chance.next_unit() < right {
                     true => person,
                     false => all[chance.below(3)],
                 };
@@ -162,14 +165,15 @@ mod tests {
     fn a_conclusion_from_scores_that_are_not_trusted_says_so() {
         let found = calibrate(&[(First, Second); 24]);
         assert_eq!((found.trusted, found.interval), (Some(false), None));
-        let words = found.qualified("model p/b is better than the first setting.".to_owned());
+        let words =
+            found.qualify_conclusion("model p/b is better than the first setting.".to_owned());
         assert_eq!(
             words,
             "Not trusted, because the scores agree poorly with your judgments on 24 pairs (\u{3ba} 0.00): model p/b is \
              better than the first setting."
         );
         let trusted = judged(300, 0.8);
-        assert_eq!(trusted.qualified("It is.".to_owned()), "It is.");
+        assert_eq!(trusted.qualify_conclusion("It is.".to_owned()), "It is.");
     }
 
     #[test]

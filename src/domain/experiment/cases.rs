@@ -8,8 +8,8 @@ use super::{Case, MAX_CASES};
 /// Maximum length of a question in characters.
 const MAX_PROMPT: usize = 200_000;
 
-const PROMPTS: &[&str] = &["prompt", "question", "input", "query", "problem"];
-const EXPECTED: &[&str] = &[
+const PROMPT_COLUMNS: &[&str] = &["prompt", "question", "input", "query", "problem"];
+const EXPECTED_COLUMNS: &[&str] = &[
     "expected",
     "answer",
     "target",
@@ -17,8 +17,8 @@ const EXPECTED: &[&str] = &[
     "reference",
     "output",
 ];
-const LABELS: &[&str] = &["label", "category", "group", "topic", "subject"];
-const DOCUMENTS: &[&str] = &["documents", "document_ids"];
+const LABEL_COLUMNS: &[&str] = &["label", "category", "group", "topic", "subject"];
+const DOCUMENT_COLUMNS: &[&str] = &["documents", "document_ids"];
 
 /// An error in a file of cases.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,7 +54,7 @@ pub struct ParsedCases {
 /// than `MAX_CASES` rows.
 pub fn from_rows(rows: &[(usize, Vec<String>)]) -> Result<ParsedCases, CasesError> {
     let Some(((_, header), rows)) = rows.split_first() else {
-        return Err(whole("the file is empty"));
+        return Err(file_error("the file is empty"));
     };
     let names: Vec<String> = header
         .iter()
@@ -64,13 +64,17 @@ pub fn from_rows(rows: &[(usize, Vec<String>)]) -> Result<ParsedCases, CasesErro
         let mut known = known.iter();
         known.find_map(|known| names.iter().position(|name| name == known))
     };
-    let Some(prompt) = column(PROMPTS) else {
-        return Err(whole(&format!(
+    let Some(prompt) = column(PROMPT_COLUMNS) else {
+        return Err(file_error(&format!(
             "no column is named {}; the first line must contain the column names",
-            PROMPTS.join(", ")
+            PROMPT_COLUMNS.join(", ")
         )));
     };
-    let others = [column(EXPECTED), column(LABELS), column(DOCUMENTS)];
+    let others = [
+        column(EXPECTED_COLUMNS),
+        column(LABEL_COLUMNS),
+        column(DOCUMENT_COLUMNS),
+    ];
     let mut read = ParsedCases::default();
     for (line, row) in rows {
         let cell = |place: Option<usize>| {
@@ -90,7 +94,7 @@ pub fn from_rows(rows: &[(usize, Vec<String>)]) -> Result<ParsedCases, CasesErro
             label: cell(others[1]),
             documents: words.map(str::to_owned).collect(),
         };
-        add(&mut read, case, Some(*line))?;
+        add_case(&mut read, case, Some(*line))?;
     }
     let used = |place: usize| place == prompt || others.contains(&Some(place));
     let unused: Vec<&str> = (names.iter().enumerate())
@@ -101,7 +105,7 @@ pub fn from_rows(rows: &[(usize, Vec<String>)]) -> Result<ParsedCases, CasesErro
         read.notes
             .push(format!("unused columns: {}", unused.join(", ")));
     }
-    finished(read)
+    check_not_empty(read)
 }
 
 /// Imports cases from JSON objects, one per line or in a list.
@@ -112,7 +116,7 @@ pub fn from_rows(rows: &[(usize, Vec<String>)]) -> Result<ParsedCases, CasesErro
 pub fn from_json(text: &str) -> Result<ParsedCases, CasesError> {
     let mut read = ParsedCases::default();
     let trimmed = text.trim_start_matches('\u{feff}').trim();
-    if trimmed.starts_with('[') || is_one(trimmed) {
+    if trimmed.starts_with('[') || is_single_object(trimmed) {
         let all: Value = crate::domain::json::parse(trimmed).map_err(|fault| CasesError {
             line: Some(fault.line()),
             why: format!("not JSON: {fault}"),
@@ -126,11 +130,11 @@ pub fn from_json(text: &str) -> Result<ParsedCases, CasesError> {
             one => vec![one],
         };
         for (place, value) in list.iter().enumerate() {
-            let case =
-                of_value(value).map_err(|why| whole(&format!("case {}: {why}", place + 1)))?;
-            add(&mut read, case, None)?;
+            let case = parse_case(value)
+                .map_err(|why| file_error(&format!("case {}: {why}", place + 1)))?;
+            add_case(&mut read, case, None)?;
         }
-        return finished(read);
+        return check_not_empty(read);
     }
     for (place, line) in trimmed.lines().enumerate() {
         let line_number = Some(place + 1);
@@ -143,13 +147,13 @@ pub fn from_json(text: &str) -> Result<ParsedCases, CasesError> {
         };
         let value: Value = crate::domain::json::parse(line)
             .map_err(|error| invalid(format!("not JSON: {error}")))?;
-        add(&mut read, of_value(&value).map_err(invalid)?, line_number)?;
+        add_case(&mut read, parse_case(&value).map_err(invalid)?, line_number)?;
     }
-    finished(read)
+    check_not_empty(read)
 }
 
 // Whether the text is one object spread over several lines rather than one object per line.
-fn is_one(text: &str) -> bool {
+fn is_single_object(text: &str) -> bool {
     text.starts_with('{')
         && text
             .lines()
@@ -157,26 +161,28 @@ fn is_one(text: &str) -> bool {
             .is_some_and(|line| serde_json::from_str::<serde::de::IgnoredAny>(line).is_err())
 }
 
-fn of_value(value: &Value) -> Result<Case, String> {
+fn parse_case(value: &Value) -> Result<Case, String> {
     let Some(object) = value.as_object() else {
         return Err("expected an object".to_owned());
     };
-    let prompt = find(object, PROMPTS).map(text_of).unwrap_or_default();
-    let documents = find(object, DOCUMENTS).and_then(Value::as_array);
+    let prompt = find_field(object, PROMPT_COLUMNS)
+        .map(text_of)
+        .unwrap_or_default();
+    let documents = find_field(object, DOCUMENT_COLUMNS).and_then(Value::as_array);
     let ids = documents.into_iter().flatten().filter_map(Value::as_str);
     let text = |known: &[&str]| {
-        let text = find(object, known).map(text_of)?;
+        let text = find_field(object, known).map(text_of)?;
         (!text.trim().is_empty()).then_some(text)
     };
     Ok(Case {
         prompt,
-        expected: text(EXPECTED),
-        label: text(LABELS),
+        expected: text(EXPECTED_COLUMNS),
+        label: text(LABEL_COLUMNS),
         documents: ids.map(str::to_owned).collect(),
     })
 }
 
-fn find<'v>(object: &'v Map<String, Value>, known: &[&str]) -> Option<&'v Value> {
+fn find_field<'v>(object: &'v Map<String, Value>, known: &[&str]) -> Option<&'v Value> {
     known.iter().find_map(|name| object.get(*name))
 }
 
@@ -196,11 +202,11 @@ fn text_of(value: &Value) -> String {
     }
 }
 
-fn add(read: &mut ParsedCases, case: Case, line: Option<usize>) -> Result<(), CasesError> {
+fn add_case(read: &mut ParsedCases, case: Case, line: Option<usize>) -> Result<(), CasesError> {
     let place = read.cases.len() + 1;
     let error = |why: String| match line {
         Some(_) => CasesError { line, why },
-        None => whole(&format!("case {place}: {why}")),
+        None => file_error(&format!("case {place}: {why}")),
     };
     if case.prompt.trim().is_empty() {
         return Err(error("the question is missing".to_owned()));
@@ -219,9 +225,9 @@ fn add(read: &mut ParsedCases, case: Case, line: Option<usize>) -> Result<(), Ca
     Ok(())
 }
 
-fn finished(mut read: ParsedCases) -> Result<ParsedCases, CasesError> {
+fn check_not_empty(mut read: ParsedCases) -> Result<ParsedCases, CasesError> {
     if read.cases.is_empty() {
-        return Err(whole("the file contains no cases"));
+        return Err(file_error("the file contains no cases"));
     }
     let without = read
         .cases
@@ -237,7 +243,7 @@ fn finished(mut read: ParsedCases) -> Result<ParsedCases, CasesError> {
     Ok(read)
 }
 
-fn whole(why: &str) -> CasesError {
+fn file_error(why: &str) -> CasesError {
     CasesError {
         line: None,
         why: why.to_owned(),

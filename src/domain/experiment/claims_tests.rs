@@ -5,9 +5,9 @@ use crate::domain::experiment::power::{self, ScoreKind};
 use crate::domain::experiment::report::mean_interval;
 
 /// Scores of configurations that are right at these rates, independently.
-fn yes_or_no(rates: &[f64], cases: usize, seed: u64) -> Vec<Vec<f64>> {
+fn yes_or_no_scores(rates: &[f64], cases: usize, seed: u64) -> Vec<Vec<f64>> {
     let mut chance = Random::new(seed);
-    let mut score = |rate: f64| f64::from(u8::from(chance.unit() < rate));
+    let mut score = |rate: f64| f64::from(u8::from(chance.next_unit() < rate));
     let rows = rates
         .iter()
         .map(|&rate| (0..cases).map(|_| score(rate)).collect());
@@ -15,7 +15,11 @@ fn yes_or_no(rates: &[f64], cases: usize, seed: u64) -> Vec<Vec<f64>> {
 }
 
 /// Runs a race over these scores.
-fn raced(scores: Vec<Vec<f64>>, evaluations: u64, seed: u64) -> (SuccessiveHalving, RaceVerdict) {
+fn run_race(
+    scores: Vec<Vec<f64>>,
+    evaluations: u64,
+    seed: u64,
+) -> (SuccessiveHalving, RaceVerdict) {
     let arms = grid(&[scores.len()]);
     let truth = Truth {
         effects: vec![0.0; scores.len()],
@@ -34,8 +38,8 @@ fn a_difference_of_fifteen_points_is_found_in_most_experiments() {
     const RUNS: u64 = 200;
     let mut better = 0;
     for seed in 0..RUNS {
-        let scores = yes_or_no(&[0.6, 0.75], 200, seed);
-        let (race, verdict) = raced(scores, 300, seed);
+        let scores = yes_or_no_scores(&[0.6, 0.75], 200, seed);
+        let (race, verdict) = run_race(scores, 300, seed);
         better += u64::from(verdict.finding == HoldoutFinding::Better);
         let is_early = verdict.stop == StopReason::OneLeft;
         assert!(is_early || race.results().len() == 300, "{verdict:?}");
@@ -46,9 +50,9 @@ fn a_difference_of_fifteen_points_is_found_in_most_experiments() {
 /// The budget that the race leaves is spent on cases that it has not used.
 #[test]
 fn the_rest_of_the_budget_is_spent_on_unused_cases() {
-    let scores = yes_or_no(&[0.6, 0.62, 0.61, 0.6], 400, 3);
-    let (race, verdict) = raced(scores, 240, 3);
-    let (order, held) = race.cases();
+    let scores = yes_or_no_scores(&[0.6, 0.62, 0.61, 0.6], 400, 3);
+    let (race, verdict) = run_race(scores, 240, 3);
+    let (order, held) = race.race_and_holdout_cases();
     let depth = |arm| race.values(arm, order.len()).len();
     assert!(held.len() > 60 && order.len() + held.len() == 400);
     assert!((0..4).all(|arm| depth(arm) <= order.len()));
@@ -67,12 +71,13 @@ fn intervals_of_the_leaderboard_cover_the_truth() {
         let (mut covered, mut all, mut width) = (0.0, 0.0, 0.0);
         for seed in 0..150 {
             let mut chance = Random::new(seed ^ 0xC0);
-            let worth: Vec<f64> = (0..8).map(|_| 0.55 + 0.08 * chance.normal()).collect();
+            let worth: Vec<f64> = (0..8).map(|_| 0.55 + 0.08 * chance.next_normal()).collect();
             let scores = match graded {
-                false => yes_or_no(&worth, 120, seed),
+                false => yes_or_no_scores(&worth, 120, seed),
                 true => {
-                    let hard: Vec<f64> = (0..120).map(|_| 0.1 * chance.normal()).collect();
-                    let mut score = |worth: f64, hard: f64| worth + hard + 0.12 * chance.normal();
+                    let hard: Vec<f64> = (0..120).map(|_| 0.1 * chance.next_normal()).collect();
+                    let mut score =
+                        |worth: f64, hard: f64| worth + hard + 0.12 * chance.next_normal();
                     let rows = worth.iter().map(|&worth| {
                         let row = hard.iter().map(|&hard| score(worth, hard).clamp(0.0, 1.0));
                         row.collect()
@@ -80,7 +85,7 @@ fn intervals_of_the_leaderboard_cover_the_truth() {
                     rows.collect()
                 }
             };
-            let (race, _) = raced(scores, 240, seed);
+            let (race, _) = run_race(scores, 240, seed);
             for (arm, worth) in worth.iter().enumerate() {
                 let values = race.values(arm, 120);
                 let (from, to) = mean_interval(&values);
@@ -104,7 +109,7 @@ fn the_promised_difference_is_found_at_the_promised_rate() {
     let difference = told.difference.expect("enough cases");
     let rates = [0.5 - difference / 2.0, 0.5 + difference / 2.0];
     let found = (0..RUNS).filter(|&seed| {
-        let (_, verdict) = raced(yes_or_no(&rates, 60, seed), 120, seed);
+        let (_, verdict) = run_race(yes_or_no_scores(&rates, 60, seed), 120, seed);
         verdict.finding == HoldoutFinding::Better
     });
     let rate = found.count() as f64 / RUNS as f64;
@@ -116,7 +121,7 @@ fn the_promised_difference_is_found_at_the_promised_rate() {
 fn two_equal_settings_are_not_told_apart() {
     const RUNS: u64 = 600;
     let wrong = (0..RUNS).filter(|&seed| {
-        let (_, verdict) = raced(yes_or_no(&[0.6, 0.6], 100, seed), 200, seed);
+        let (_, verdict) = run_race(yes_or_no_scores(&[0.6, 0.6], 100, seed), 200, seed);
         matches!(
             verdict.finding,
             HoldoutFinding::Better | HoldoutFinding::Worse

@@ -7,10 +7,10 @@ use regex_lite::{Regex, RegexBuilder};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::named_choice::choice;
-use super::whole_words::contains;
+use super::named_choice::named_choice;
+use super::whole_words::contains_word;
 use super::{Case, ExperimentError};
-use crate::domain::answer_value::{AnswerReader, AnswerValue, folded, last_stated, numbers_in};
+use crate::domain::answer_value::{AnswerReader, AnswerValue, fold_text, last_stated, numbers_in};
 use crate::domain::schema::{self, Compiled};
 
 /// Maximum size of a regular expression in bytes.
@@ -123,23 +123,24 @@ impl Evaluator {
         let expected = case.expected.as_deref().unwrap_or_default();
         let right = match self {
             Self::Exact => is_exact(case, answer, expected),
-            Self::Contains => contains(&lower(answer), &plain(expected)),
+            Self::Contains => contains_word(&lowercase_words(answer), &plain_text(expected)),
             Self::Number { absolute, relative } => {
                 let is_near = |(ours, theirs): (f64, f64)| {
                     (ours - theirs).abs() <= absolute.max(relative * theirs.abs())
                 };
-                numbers(case, answer, expected).into_iter().any(is_near)
+                number_pairs(case, answer, expected)
+                    .into_iter()
+                    .any(is_near)
             }
             Self::Regex { pattern } => compile(pattern.as_deref().unwrap_or(expected))
                 .is_ok_and(|pattern| pattern.is_match(answer)),
-            Self::Schema { schema, compiled } => {
-                schema::find(answer).is_some_and(|value| compiled.validate(schema, &value).is_ok())
-            }
+            Self::Schema { schema, compiled } => schema::find_json(answer)
+                .is_some_and(|value| compiled.validate(schema, &value).is_ok()),
             Self::Choice => {
                 let ours = stated_option(case, answer);
                 ours.is_some() && ours == option_of(case, expected)
             }
-            Self::Likeness => return likeness(answer, expected),
+            Self::Likeness => return word_overlap(answer, expected),
         };
         f64::from(u8::from(right))
     }
@@ -154,24 +155,27 @@ fn compile(pattern: &str) -> Result<Regex, String> {
 }
 
 /// Normalizes to lowercase and single spaces.
-fn lower(text: &str) -> String {
+fn lowercase_words(text: &str) -> String {
     let words: Vec<&str> = text.split_whitespace().collect();
     words.join(" ").to_lowercase()
 }
 
 /// Normalizes to lowercase, single spaces, and no final punctuation.
-fn plain(text: &str) -> String {
-    lower(text).trim_end_matches(['.', '!']).to_owned()
+fn plain_text(text: &str) -> String {
+    lowercase_words(text)
+        .trim_end_matches(['.', '!'])
+        .to_owned()
 }
 
 /// Whether both texts have the same value, or are the same text if either is not a value.
 fn is_exact(case: &Case, answer: &str, expected: &str) -> bool {
     let reader = AnswerReader::new(&case.prompt);
-    let value = |text: &str| reader.value(text).filter(AnswerValue::is_typed);
+    let value = |text: &str| reader.parse_statement(text).filter(AnswerValue::is_typed);
     match (value(answer), value(expected)) {
         (Some(ours), Some(theirs)) => {
-            let is_about = |value: &AnswerValue| value.quantity().is_some_and(|one| one.is_about);
-            ours.same(&theirs) && is_about(&ours) == is_about(&theirs)
+            let is_about =
+                |value: &AnswerValue| value.quantity().is_some_and(|one| one.is_approximate);
+            ours.has_same_value(&theirs) && is_about(&ours) == is_about(&theirs)
         }
         _ => exact_text(answer) == exact_text(expected),
     }
@@ -180,14 +184,14 @@ fn is_exact(case: &Case, answer: &str, expected: &str) -> bool {
 /// Normalizes to single spaces, no final punctuation, and lowercase words.
 fn exact_text(text: &str) -> String {
     let words: Vec<&str> = text.split_whitespace().collect();
-    folded(words.join(" ").trim_end_matches(['.', '!']))
+    fold_text(words.join(" ").trim_end_matches(['.', '!']))
 }
 
 /// The answer's number and the expected one: in base units where both state a quantity of the same unit, else as
 /// they are written. A percentage is compared with a plain number in both readings: 50 % is 50, and 0.5.
-fn numbers(case: &Case, answer: &str, expected: &str) -> Vec<(f64, f64)> {
+fn number_pairs(case: &Case, answer: &str, expected: &str) -> Vec<(f64, f64)> {
     let reader = AnswerReader::new(&case.prompt);
-    let (ours, theirs) = (reader.read(answer), reader.value(expected));
+    let (ours, theirs) = (reader.read(answer), reader.parse_statement(expected));
     let ours = ours.as_ref().and_then(AnswerValue::quantity);
     let theirs = theirs.as_ref().and_then(AnswerValue::quantity);
     let mut pairs = Vec::new();
@@ -199,7 +203,7 @@ fn numbers(case: &Case, answer: &str, expected: &str) -> Vec<(f64, f64)> {
             return pairs;
         }
     }
-    let written = ours.and_then(|ours| ours.written);
+    let written = ours.and_then(|ours| ours.written_amount);
     let ours = written.map(|number| number.to_f64());
     let ours = ours.or_else(|| last_stated(answer));
     pairs.extend(ours.zip(numbers_in(expected).pop()));
@@ -219,14 +223,14 @@ fn stated_option(case: &Case, answer: &str) -> Option<char> {
 
 /// Returns the option that a text names: by its text in the prompt, or by a letter anywhere.
 fn option_of(case: &Case, text: &str) -> Option<char> {
-    match AnswerReader::new(&case.prompt).value(text) {
+    match AnswerReader::new(&case.prompt).parse_statement(text) {
         Some(AnswerValue::Choice(label)) => Some(label),
-        _ => choice(text),
+        _ => named_choice(text),
     }
 }
 
 /// The larger of token F1 and ROUGE-L, both harmonic means of precision and recall.
-fn likeness(answer: &str, expected: &str) -> f64 {
+fn word_overlap(answer: &str, expected: &str) -> f64 {
     let (ours, theirs) = (words(answer), words(expected));
     if ours.is_empty() || theirs.is_empty() {
         return 0.0;
@@ -243,7 +247,7 @@ fn likeness(answer: &str, expected: &str) -> f64 {
             shared += 1;
         }
     }
-    harmonic(shared).max(harmonic(longest_common(&ours, &theirs)))
+    harmonic(shared).max(harmonic(longest_common_subsequence(&ours, &theirs)))
 }
 
 fn words(text: &str) -> Vec<String> {
@@ -254,7 +258,7 @@ fn words(text: &str) -> Vec<String> {
 }
 
 /// Length of the longest common subsequence.
-fn longest_common(ours: &[String], theirs: &[String]) -> usize {
+fn longest_common_subsequence(ours: &[String], theirs: &[String]) -> usize {
     let mut row = vec![0; theirs.len() + 1];
     for word in ours {
         let mut corner = 0;

@@ -11,7 +11,7 @@ use super::report::{ConfigurationRow, ExperimentReport};
 use super::space::label;
 use super::verdict_sentence::Baseline;
 use super::{Case, Objective, Parameter};
-use crate::domain::export::cell;
+use crate::domain::export::csv_cell;
 
 /// Exports CSV (RFC 4180) with a header and one row per finished evaluation.
 pub fn csv(experiment: &Experiment, cases: &[Case], evaluations: &[Evaluation]) -> String {
@@ -57,7 +57,7 @@ pub fn csv(experiment: &Experiment, cases: &[Case], evaluations: &[Evaluation]) 
             outcome.latency_ms.to_string(),
             one.error.clone().unwrap_or_default(),
         ]);
-        let cells: Vec<String> = row.iter().map(|text| cell(text)).collect();
+        let cells: Vec<String> = row.iter().map(|text| csv_cell(text)).collect();
         out += &cells.join(",");
         out += "\r\n";
     }
@@ -86,7 +86,7 @@ pub fn markdown(experiment: &Experiment, cases: &[Case], report: &ExperimentRepo
         "## Leaderboard\n\n| | setting | {mean} | 95 % | cases | $ per case | s per case | status |\n|--:|---|--:|---|--:|--:|--:|---|\n"
     );
     for (rank, row) in report.leaderboard.iter().enumerate() {
-        out += &line(experiment, report, rank + 1, row);
+        out += &row_line(experiment, report, rank + 1, row);
     }
     out += "\nThe intervals cover the true mean in 95 of 100 settings. \"Set aside\" \
             means dropped when only some settings could continue, not shown to be worse.\n";
@@ -100,23 +100,23 @@ pub fn markdown(experiment: &Experiment, cases: &[Case], report: &ExperimentRepo
                 "| {} | {:.0} % | {} | {:.3} | {} |",
                 influence.dial.as_str(),
                 influence.share * 100.0,
-                escaped(&said(&value.value)),
+                escape_cell(&value_text(&value.value)),
                 value.mean,
-                range(value.interval)
+                interval_text(value.interval)
             );
         }
     }
     out
 }
 
-fn line(
+fn row_line(
     experiment: &Experiment,
     report: &ExperimentReport,
     rank: usize,
     row: &ConfigurationRow,
 ) -> String {
     let arm = &experiment.design.arms[row.place];
-    let mut name = escaped(&label(&experiment.spec.space, arm));
+    let mut name = escape_cell(&label(&experiment.spec.space, arm));
     if row.place == report.current {
         name += match experiment.spec.baseline() {
             Baseline::Current => " (in use)",
@@ -127,7 +127,7 @@ fn line(
     format!(
         "| {rank} | {name} | {} | {} | {} | {} | {} | {} |\n",
         number(row.mean.map(|mean| format!("{mean:.3}"))),
-        range(row.interval),
+        interval_text(row.interval),
         row.cases,
         number(row.cost_usd.map(|cost| format!("{:.6}", cost.dollars()))),
         number(
@@ -144,14 +144,14 @@ fn line(
     )
 }
 
-fn range(interval: Option<(f64, f64)>) -> String {
+fn interval_text(interval: Option<(f64, f64)>) -> String {
     interval.map_or_else(
         || "–".to_owned(),
         |(from, to)| format!("{from:.3} to {to:.3}"),
     )
 }
 
-fn said(value: &Value) -> String {
+fn value_text(value: &Value) -> String {
     match value {
         Value::Null => "default".to_owned(),
         Value::String(text) => text.clone(),
@@ -160,7 +160,7 @@ fn said(value: &Value) -> String {
 }
 
 // A pipe or a line break would break the table.
-fn escaped(text: &str) -> String {
+fn escape_cell(text: &str) -> String {
     let words: Vec<&str> = text.split_whitespace().collect();
     words.join(" ").replace('|', "\\|")
 }

@@ -16,15 +16,15 @@ use crate::domain::statistics::paired::{self, PairedDifference};
 use crate::domain::statistics::proportions;
 
 /// Significance level of the comparison, two-sided.
-pub const LEVEL: f64 = 0.05;
+pub const SIGNIFICANCE_LEVEL: f64 = 0.05;
 /// Part of the level that goes to the test after each block.
-const EARLY: f64 = 0.005;
+const EARLY_LEVEL: f64 = 0.005;
 /// Maximum number of cases for the exact test over all sign combinations.
-const FLIPPED: usize = 12;
+const MAX_FLIPPED_CASES: usize = 12;
 /// Minimum number of cases with which the last test can be significant, whatever the scores.
 pub const MIN_CASES: usize = 6;
 /// Minimum number of cases between two checks.
-const BLOCK: usize = 8;
+const BLOCK_CASES: usize = 8;
 
 /// Test after the last case.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -53,14 +53,14 @@ impl FinalTest {
 
 /// Returns the number of cases after which to check next.
 pub(super) fn next_check(cases: usize) -> usize {
-    cases + (cases / 4).max(BLOCK)
+    cases + (cases / 4).max(BLOCK_CASES)
 }
 
 /// Whether the comparison is decided before its last case.
 pub(super) fn is_decided(differences: &[f64]) -> bool {
     let mut test = BettingTest::default();
     differences.iter().for_each(|&one| test.add(one));
-    test.p() <= EARLY
+    test.p_value() <= EARLY_LEVEL
 }
 
 /// Compares the leader with the current configuration by their differences in value on the compared cases, in
@@ -69,20 +69,23 @@ pub(super) fn compare(
     differences: &[f64],
     planned: bool,
 ) -> (HoldoutFinding, Option<PairedDifference>) {
-    let Some(mut found) = paired::student(differences, 1.0 - LEVEL) else {
+    let Some(mut found) = paired::paired_t_test(differences, 1.0 - SIGNIFICANCE_LEVEL) else {
         return (HoldoutFinding::NotTested, None);
     };
     let mut test = BettingTest::default();
     differences.iter().for_each(|&one| test.add(one));
-    if test.p() <= EARLY || !planned {
-        found.p = (test.p() * LEVEL / EARLY).min(1.0);
-        found.interval = betting::interval(differences, (-1.0, 1.0), LEVEL);
+    if test.p_value() <= EARLY_LEVEL || !planned {
+        found.p = (test.p_value() * SIGNIFICANCE_LEVEL / EARLY_LEVEL).min(1.0);
+        found.interval = betting::interval(differences, (-1.0, 1.0), SIGNIFICANCE_LEVEL);
     } else {
-        found.p = (last_p(differences) * LEVEL / (LEVEL - EARLY)).min(1.0);
+        found.p = (final_p_value(differences) * SIGNIFICANCE_LEVEL
+            / (SIGNIFICANCE_LEVEL - EARLY_LEVEL))
+            .min(1.0);
         found.interval = intervals::difference_interval(differences);
     }
-    found.interval = intervals::agreeing(found.interval, found.mean, found.p <= LEVEL);
-    let finding = match found.p <= LEVEL {
+    found.interval =
+        intervals::agree_with_test(found.interval, found.mean, found.p <= SIGNIFICANCE_LEVEL);
+    let finding = match found.p <= SIGNIFICANCE_LEVEL {
         true if found.mean > 0.0 => HoldoutFinding::Better,
         true => HoldoutFinding::Worse,
         false => HoldoutFinding::NotDistinguishable,
@@ -96,36 +99,36 @@ pub(super) fn finds_better(differences: &[f64]) -> bool {
     let mut check = next_check(0);
     for (place, &one) in differences.iter().enumerate() {
         if place == check {
-            if test.p() <= EARLY {
+            if test.p_value() <= EARLY_LEVEL {
                 return paired::mean(&differences[..place]) > 0.0;
             }
             check = next_check(place);
         }
         test.add(one);
     }
-    let p = match test.p() {
-        p if p <= EARLY => 0.0,
-        _ => last_p(differences),
+    let p = match test.p_value() {
+        p if p <= EARLY_LEVEL => 0.0,
+        _ => final_p_value(differences),
     };
-    p <= LEVEL - EARLY && paired::mean(differences) > 0.0
+    p <= SIGNIFICANCE_LEVEL - EARLY_LEVEL && paired::mean(differences) > 0.0
 }
 
 /// Whether a p-value of the last test is significant at the part of the level that the early checks leave for it.
 pub(super) fn is_significant(last_p: f64) -> bool {
-    last_p <= LEVEL - EARLY
+    last_p <= SIGNIFICANCE_LEVEL - EARLY_LEVEL
 }
 
 /// Returns the p-value of the last test.
-pub(super) fn last_p(differences: &[f64]) -> f64 {
+pub(super) fn final_p_value(differences: &[f64]) -> f64 {
     let ups = differences.iter().filter(|&&d| d > 0.0).count() as u64;
     let downs = differences.iter().filter(|&&d| d < 0.0).count() as u64;
     let sign = || proportions::sign_test(ups, downs);
-    let student = || paired::student_p(differences);
+    let student = || paired::paired_t_test_p_value(differences);
     match FinalTest::of(differences) {
         FinalTest::Sign => sign(),
         // If few cases differ, Student's t underestimates the variance.
-        FinalTest::Student if differences.len() <= FLIPPED => match student() {
-            p if p <= LEVEL => p.max(flipped_p(differences)),
+        FinalTest::Student if differences.len() <= MAX_FLIPPED_CASES => match student() {
+            p if p <= SIGNIFICANCE_LEVEL => p.max(sign_flip_p_value(differences)),
             p => p,
         },
         FinalTest::Student if (ups + downs) < MIN_CASES as u64 => student().max(sign()),
@@ -135,7 +138,7 @@ pub(super) fn last_p(differences: &[f64]) -> f64 {
 
 /// Returns the p-value of the exact two-sided test that differences are as likely with the opposite sign: the
 /// fraction of all sign combinations with a sum at least as far from 0 (Fisher 1935).
-fn flipped_p(differences: &[f64]) -> f64 {
+fn sign_flip_p_value(differences: &[f64]) -> f64 {
     let mut flipped = differences.to_vec();
     let mut sum: f64 = flipped.iter().sum();
     let least = sum.abs() - 1e-9;
@@ -176,7 +179,10 @@ mod tests {
             (vec![0.3, 0.31, 0.3, 0.32, 0.3], 0.0625),
             (vec![0.3, 0.31, 0.3, 0.32, 0.3, 0.31], 0.03125),
         ] {
-            assert!((last_p(&differences) - p).abs() < 1e-9, "{differences:?}");
+            assert!(
+                (final_p_value(&differences) - p).abs() < 1e-9,
+                "{differences:?}"
+            );
             let finding = compare(&differences, true).0;
             let is_better = finding == HoldoutFinding::Better;
             assert_eq!(is_better, differences.len() >= MIN_CASES, "{differences:?}");
@@ -200,14 +206,14 @@ mod tests {
     /// one.
     #[test]
     fn equal_settings_are_told_apart_in_at_most_one_of_twenty() {
-        const RUNS: usize = 2_000;
+        const SIMULATED_RUNS: usize = 2_000;
         let mut chance = Random::new(41);
         for cases in [20, 90] {
             let [mut yes_or_no, mut graded] = [0, 0];
-            for _ in 0..RUNS {
+            for _ in 0..SIMULATED_RUNS {
                 let sign = |chance: &mut Random| [-1.0, 0.0, 0.0, 1.0][chance.below(4)];
                 let signs: Vec<f64> = (0..cases).map(|_| sign(&mut chance)).collect();
-                let marks: Vec<f64> = (0..cases).map(|_| 0.25 * chance.normal()).collect();
+                let marks: Vec<f64> = (0..cases).map(|_| 0.25 * chance.next_normal()).collect();
                 // A significant result in either direction is an error.
                 let both = |one: &[f64]| {
                     let other: Vec<f64> = one.iter().map(|value| -value).collect();
@@ -216,8 +222,8 @@ mod tests {
                 yes_or_no += both(&signs);
                 graded += both(&marks);
             }
-            assert!(yes_or_no <= RUNS / 20, "{cases}: {yes_or_no}");
-            assert!(graded <= RUNS / 18, "{cases}: {graded}");
+            assert!(yes_or_no <= SIMULATED_RUNS / 20, "{cases}: {yes_or_no}");
+            assert!(graded <= SIMULATED_RUNS / 18, "{cases}: {graded}");
         }
     }
 }

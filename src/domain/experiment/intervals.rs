@@ -4,12 +4,12 @@
 use crate::domain::statistics::{betting, paired, proportions};
 
 /// Error probability of an interval.
-const LEVEL: f64 = 0.05;
+const ERROR_RATE: f64 = 0.05;
 /// Smallest nonzero value: the accuracy of the intervals.
-const NEXT_TO_ZERO: f64 = 1e-6;
+const NEAR_ZERO: f64 = 1e-6;
 /// Part of the error probability of a mean difference of equal sizes that goes to the rate of differing cases; the
 /// rest goes to the last test (`final_test`), so that both always agree.
-const DIFFER_PART: f64 = 0.1;
+const DIFFERING_RATE_PART: f64 = 0.1;
 /// Minimum number of cases for which Student's t is valid for differences of graded scores.
 const MANY_DIFFERENCES: usize = 30;
 /// Minimum number of cases for which Student's t is valid for graded scores, and Wilson's interval for yes-or-no
@@ -23,15 +23,15 @@ pub fn mean_interval(values: &[f64]) -> (f64, f64) {
     if values.iter().all(|&one| one == 0.0 || one == 1.0) {
         let hits = values.iter().filter(|&&one| one == 1.0).count() as u64;
         let rate = match is_few {
-            true => proportions::exact,
-            false => proportions::wilson,
+            true => proportions::clopper_pearson_interval,
+            false => proportions::wilson_interval,
         };
-        return rate(hits, values.len() as u64, 1.0 - LEVEL);
+        return rate(hits, values.len() as u64, 1.0 - ERROR_RATE);
     }
     if is_few {
-        return betting::interval(values, (0.0, 1.0), LEVEL);
+        return betting::interval(values, (0.0, 1.0), ERROR_RATE);
     }
-    let (from, to) = student(values);
+    let (from, to) = student_interval(values);
     (from.max(0.0), to.min(1.0))
 }
 
@@ -39,28 +39,32 @@ pub fn mean_interval(values: &[f64]) -> (f64, f64) {
 /// same size, it is exact, and it excludes 0 exactly when the sign test is significant at nine tenths of the
 /// level. Otherwise it is a betting interval with few cases and Student's with many.
 pub(super) fn difference_interval(differences: &[f64]) -> (f64, f64) {
-    if let Some(size) = size_of_all(differences) {
+    if let Some(size) = common_size(differences) {
         return exact_difference(differences, size);
     }
     match differences.len() < MANY_DIFFERENCES {
-        true => betting::interval(differences, (-1.0, 1.0), LEVEL),
-        false => student(differences),
+        true => betting::interval(differences, (-1.0, 1.0), ERROR_RATE),
+        false => student_interval(differences),
     }
 }
 
 /// Adjusts the interval to agree with a test of the same differences: it excludes 0 if the test is significant and
 /// includes it otherwise.
-pub(super) fn agreeing((from, to): (f64, f64), mean: f64, is_significant: bool) -> (f64, f64) {
+pub(super) fn agree_with_test(
+    (from, to): (f64, f64),
+    mean: f64,
+    is_significant: bool,
+) -> (f64, f64) {
     match is_significant {
-        true if mean > 0.0 => (from.max(NEXT_TO_ZERO), to),
-        true => (from, to.min(-NEXT_TO_ZERO)),
+        true if mean > 0.0 => (from.max(NEAR_ZERO), to),
+        true => (from, to.min(-NEAR_ZERO)),
         false => (from.min(0.0), to.max(0.0)),
     }
 }
 
 /// Returns the common size of all nonzero differences, if it is 1 or 0.5, as with yes-or-no scores or preferences.
 /// For other sizes, a larger one may be missing from the sample.
-fn size_of_all(differences: &[f64]) -> Option<f64> {
+fn common_size(differences: &[f64]) -> Option<f64> {
     let is = |size: f64| {
         let fits = |one: &f64| one.abs() < 1e-9 || (one.abs() - size).abs() < 1e-9;
         differences.iter().all(fits)
@@ -75,11 +79,19 @@ fn exact_difference(differences: &[f64], size: f64) -> (f64, f64) {
     let ups = differences.iter().filter(|&&one| one > 1e-9).count() as u64;
     let downs = differences.iter().filter(|&&one| one < -1e-9).count() as u64;
     if ups + downs == 0 {
-        let (_, most) = proportions::exact(0, cases, 1.0 - LEVEL);
+        let (_, most) = proportions::clopper_pearson_interval(0, cases, 1.0 - ERROR_RATE);
         return (-size * most, size * most);
     }
-    let differ = proportions::exact(ups + downs, cases, 1.0 - LEVEL * DIFFER_PART);
-    let up = proportions::exact(ups, ups + downs, 1.0 - LEVEL * (1.0 - DIFFER_PART));
+    let differ = proportions::clopper_pearson_interval(
+        ups + downs,
+        cases,
+        1.0 - ERROR_RATE * DIFFERING_RATE_PART,
+    );
+    let up = proportions::clopper_pearson_interval(
+        ups,
+        ups + downs,
+        1.0 - ERROR_RATE * (1.0 - DIFFERING_RATE_PART),
+    );
     let excess = (2.0 * up.0 - 1.0, 2.0 * up.1 - 1.0);
     let from = (differ.0 * excess.0).min(differ.1 * excess.0);
     let to = (differ.0 * excess.1).max(differ.1 * excess.1);
@@ -88,13 +100,13 @@ fn exact_difference(differences: &[f64], size: f64) -> (f64, f64) {
 
 // Identical values show no variance, yet a value that differs may be missing from the sample: with 95% confidence,
 // such cases make up at most 1 - 0.05^(1/n) of all (Clopper and Pearson, for none in n).
-fn student(values: &[f64]) -> (f64, f64) {
-    let Some(found) = paired::student(values, 1.0 - LEVEL) else {
+fn student_interval(values: &[f64]) -> (f64, f64) {
+    let Some(found) = paired::paired_t_test(values, 1.0 - ERROR_RATE) else {
         return (-1.0, 1.0);
     };
     let (from, to) = found.interval;
     let missed = match to - from < 1e-12 {
-        true => 1.0 - LEVEL.powf(1.0 / values.len().max(1) as f64),
+        true => 1.0 - ERROR_RATE.powf(1.0 / values.len().max(1) as f64),
         false => 0.0,
     };
     ((from - missed).max(-1.0), (to + missed).min(1.0))

@@ -6,7 +6,7 @@ use super::*;
 use crate::domain::experiment::final_test;
 use crate::domain::experiment::intervals::{difference_interval, mean_interval};
 
-const RUNS: usize = 2_000;
+const SIMULATED_RUNS: usize = 2_000;
 
 /// Cache of intervals that depend only on the multiset of values, not on their order.
 #[derive(Default)]
@@ -22,8 +22,8 @@ impl KnownIntervals {
 
 /// Draws a value from the numbered distribution, and returns it with the mean.
 fn difference(kind: usize, chance: &mut Random) -> f64 {
-    let unit = chance.unit();
-    let sign = if chance.unit() < 0.5 { -1.0 } else { 1.0 };
+    let unit = chance.next_unit();
+    let sign = if chance.next_unit() < 0.5 { -1.0 } else { 1.0 };
     match kind {
         // Two equal configurations, each case won by one at random.
         0 => sign,
@@ -40,32 +40,32 @@ fn difference(kind: usize, chance: &mut Random) -> f64 {
         // Graded and rarely much worse.
         6 if unit < 0.1 => -0.9,
         6 => 0.1,
-        _ => (0.2 * chance.normal()).clamp(-1.0, 1.0),
+        _ => (0.2 * chance.next_normal()).clamp(-1.0, 1.0),
     }
 }
 
 /// Last kind whose nonzero differences all have the same size.
-const OF_ONE_SIZE: usize = 4;
+const LAST_EQUAL_SIZE_KIND: usize = 4;
 
-const MEANS: [f64; 8] = [0.0, 0.0, 0.0, 1.0, 0.3, 0.0, 0.0, 0.0];
+const TRUE_MEANS: [f64; 8] = [0.0, 0.0, 0.0, 1.0, 0.3, 0.0, 0.0, 0.0];
 
 /// With 2 to 12 cases, and for each distribution, at least 95 of 100 intervals contain the true mean (94.4,
 /// allowing for simulation error).
 #[test]
 fn differences_are_covered_at_every_number_of_cases() {
     for cases in 1..=12 {
-        for (kind, mean) in MEANS.into_iter().enumerate() {
+        for (kind, mean) in TRUE_MEANS.into_iter().enumerate() {
             let mut chance = Random::new(61 + cases as u64);
             let mut known = KnownIntervals::default();
-            let covered = (0..RUNS).filter(|_| {
+            let covered = (0..SIMULATED_RUNS).filter(|_| {
                 let values: Vec<f64> = (0..cases).map(|_| difference(kind, &mut chance)).collect();
-                let (from, to) = match kind <= OF_ONE_SIZE {
+                let (from, to) = match kind <= LAST_EQUAL_SIZE_KIND {
                     true => known.of(&values, difference_interval),
                     false => difference_interval(&values),
                 };
                 (from - 1e-9..=to + 1e-9).contains(&mean)
             });
-            let rate = covered.count() as f64 / RUNS as f64;
+            let rate = covered.count() as f64 / SIMULATED_RUNS as f64;
             assert!(rate >= 0.944, "{cases} cases of kind {kind}: {rate}");
         }
     }
@@ -76,7 +76,7 @@ fn differences_are_covered_at_every_number_of_cases() {
 #[test]
 fn interval_and_finding_agree_at_every_number_of_cases() {
     for cases in [2, 3, 4, 5, 6, 8, 12, 31] {
-        for (kind, mean) in MEANS.into_iter().enumerate() {
+        for (kind, mean) in TRUE_MEANS.into_iter().enumerate() {
             let mut chance = Random::new(71 + cases as u64);
             let mut wrong = 0;
             for _ in 0..400 {
@@ -126,8 +126,8 @@ fn means_of_few_cases_are_covered() {
             for graded in [false, true] {
                 let mut chance = Random::new(81 + cases as u64);
                 let mut known = KnownIntervals::default();
-                let covered = (0..RUNS).filter(|_| {
-                    let score = |_| match chance.unit() < rate {
+                let covered = (0..SIMULATED_RUNS).filter(|_| {
+                    let score = |_| match chance.next_unit() < rate {
                         true if graded => 0.9,
                         true => 1.0,
                         false => 0.0,
@@ -140,7 +140,7 @@ fn means_of_few_cases_are_covered() {
                     let mean = if graded { 0.9 * rate } else { rate };
                     from <= mean && mean <= to
                 });
-                let found = covered.count() as f64 / RUNS as f64;
+                let found = covered.count() as f64 / SIMULATED_RUNS as f64;
                 assert!(found >= 0.944, "{cases} cases at {rate}: {found}");
             }
         }

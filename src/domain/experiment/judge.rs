@@ -10,7 +10,7 @@ use crate::domain::statistics::{betting, paired};
 /// Minimum number of cases for stopping early; with fewer, resampling says little.
 const MIN_CASES: usize = 10;
 /// Number of bootstrap resamples of the cases.
-const DRAWS: usize = 400;
+const RESAMPLES: usize = 400;
 
 /// Ranking after a round.
 pub(super) struct Ranking {
@@ -35,8 +35,8 @@ pub(super) fn rank(
 ) -> Ranking {
     let design = &seen.design;
     let mean = |&arm: &usize| mean_of(seen, arm, cases);
-    let levels =
-        quality_estimates::levels(seen, arms).unwrap_or_else(|| arms.iter().map(mean).collect());
+    let levels = quality_estimates::estimate_quality(seen, arms)
+        .unwrap_or_else(|| arms.iter().map(mean).collect());
     // Rounded so that floating-point noise counts as a tie.
     let rounded = levels.into_iter().map(|level| (level * 1e9).round());
     let mut sorted: Vec<(usize, f64)> = arms.iter().copied().zip(rounded).collect();
@@ -58,7 +58,7 @@ pub(super) fn rank(
     let wrong = design.wrong / comparisons as f64;
     let range = (-1.0, 1.0);
     let beaten = others.iter().filter_map(|&arm| {
-        let differences = apart(&seen.values(arm, cases), &best);
+        let differences = score_differences(&seen.values(arm, cases), &best);
         // One-sided: only the upper end counts.
         betting::is_below(&differences, range, -design.indifference, wrong).then(|| {
             let elimination = Elimination {
@@ -93,7 +93,7 @@ pub(super) fn outlook(seen: &Observations, ranking: &[usize], cases: usize) -> O
     let values: Vec<Vec<f64>> = ranking.iter().map(|&arm| seen.values(arm, cases)).collect();
     let mut chance = Random::new(design.seed ^ cases as u64);
     let (mut held, mut gain) = (0, 0.0);
-    for _ in 0..DRAWS {
+    for _ in 0..RESAMPLES {
         let drawn: Vec<usize> = (0..cases).map(|_| chance.below(cases)).collect();
         let mean =
             |values: &Vec<f64>| drawn.iter().map(|&case| values[case]).sum::<f64>() / cases as f64;
@@ -103,12 +103,12 @@ pub(super) fn outlook(seen: &Observations, ranking: &[usize], cases: usize) -> O
         gain += best - leader;
     }
     Some(Outlook {
-        close_enough: held as f64 >= (1.0 - design.wrong) * DRAWS as f64,
-        gain: gain / DRAWS as f64,
+        close_enough: held as f64 >= (1.0 - design.wrong) * RESAMPLES as f64,
+        gain: gain / RESAMPLES as f64,
     })
 }
 
-fn apart(one: &[f64], other: &[f64]) -> Vec<f64> {
+fn score_differences(one: &[f64], other: &[f64]) -> Vec<f64> {
     one.iter()
         .zip(other)
         .map(|(one, other)| one - other)

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use super::Trial;
 use super::design::{HoldoutFinding, RaceVerdict, StopReason};
 use super::final_test;
-use super::race_budget::settings;
+use super::race_budget::configuration_count;
 use super::successive_halving::SuccessiveHalving;
 
 /// A race and its trials that ended in an error.
@@ -24,7 +24,7 @@ impl<'a> MeasuredTrials<'a> {
 
     /// Returns the verdict on the measured trials, for a race that ended with `verdict`.
     pub fn verdict(self, verdict: RaceVerdict) -> RaceVerdict {
-        if self.is_none() {
+        if self.is_empty() {
             return RaceVerdict {
                 finding: HoldoutFinding::NotTested,
                 difference: None,
@@ -34,8 +34,8 @@ impl<'a> MeasuredTrials<'a> {
         if verdict.difference.is_none() || self.unjudged() == 0 {
             return verdict;
         }
-        let (order, held) = self.race.cases();
-        let cases = match settings(self.race.design()) {
+        let (order, held) = self.race.race_and_holdout_cases();
+        let cases = match configuration_count(self.race.design()) {
             2 => order,
             _ => held,
         };
@@ -52,7 +52,7 @@ impl<'a> MeasuredTrials<'a> {
 
     /// Whether there is nothing to compare: every trial failed, or the judge could judge the answers of fewer than
     /// two configurations.
-    pub(super) fn is_none(self) -> bool {
+    pub(super) fn is_empty(self) -> bool {
         let mut made = self.race.results().keys().peekable();
         made.peek().is_some()
             && (made.all(|cell| self.failed.contains(cell))
@@ -67,13 +67,13 @@ impl<'a> MeasuredTrials<'a> {
 
     /// Values of a configuration on the cases of the race.
     pub(super) fn values(self, arm: usize) -> Vec<f64> {
-        let order = self.race.cases().0.iter();
+        let order = self.race.race_and_holdout_cases().0.iter();
         order.filter_map(|&case| self.value(arm, case)).collect()
     }
 
     /// Differences in value between two configurations on the cases of the race that were measured for both.
     pub(super) fn differences(self, arm: usize, other: usize) -> Vec<f64> {
-        self.differences_on(arm, other, self.race.cases().0)
+        self.differences_on(arm, other, self.race.race_and_holdout_cases().0)
     }
 
     /// Number of answers that the judge could not judge.

@@ -49,7 +49,7 @@ use super::money::MicroDollars;
 pub use design::Elimination;
 pub use evaluate::Evaluator;
 pub use final_test::{FinalTest, MIN_CASES};
-pub use race_budget::{compared, reserve, settings};
+pub use race_budget::{configuration_count, final_cases, reserved_fraction};
 pub use scoring::Scoring;
 pub use space::{Axis, Configuration, Parameter, SearchSpace};
 
@@ -98,7 +98,7 @@ pub enum Objective {
 impl Objective {
     /// Value in dollars of `points` over all questions that the winner will answer; none when the request
     /// does not define it.
-    pub fn worth(&self, points: f64) -> Option<MicroDollars> {
+    pub fn value_of_points(&self, points: f64) -> Option<MicroDollars> {
         match self {
             Self::Weighted { dollar, uses, .. } if *dollar > 0.0 => {
                 MicroDollars::from_dollars(points / dollar * (*uses)? as f64)
@@ -162,9 +162,9 @@ pub struct JudgeCost {
 
 impl JudgeCost {
     /// Returns the sum of both costs.
-    pub fn plus(self, other: Self) -> Self {
+    pub fn saturating_add(self, other: Self) -> Self {
         Self {
-            cost: self.cost.plus(other.cost),
+            cost: self.cost.saturating_add(other.cost),
             tokens: self.tokens.saturating_add(other.tokens),
         }
     }
@@ -189,7 +189,7 @@ pub struct TrialOutcome {
 impl TrialOutcome {
     /// Total cost, including judging.
     pub fn whole_cost(&self) -> MicroDollars {
-        self.cost.plus(self.judged.cost)
+        self.cost.saturating_add(self.judged.cost)
     }
     /// Total tokens, including judging.
     pub fn whole_tokens(&self) -> u64 {
@@ -205,11 +205,11 @@ pub enum ExperimentError {
     /// Too many items of a kind, with the limit.
     TooMany(&'static str, usize),
     /// A parameter with two axes.
-    Twice(Parameter),
+    DuplicateAxis(Parameter),
     /// A value that the parameter does not accept.
     Value(Parameter, Value),
     /// A duplicate value, which would repeat a configuration.
-    Again(Parameter, Value),
+    DuplicateValue(Parameter, Value),
     /// An invalid current configuration, with the reason.
     Current(String),
     /// An impossible prompt search, with the reason.
@@ -223,8 +223,8 @@ impl std::fmt::Display for ExperimentError {
         match self {
             Self::Empty(what) => write!(f, "there is no {what}"),
             Self::TooMany(what, most) => write!(f, "more than {most} {what}"),
-            Self::Twice(dial) => write!(f, "{} is listed twice", dial.as_str()),
-            Self::Again(dial, value) => write!(f, "{} lists {value} twice", dial.as_str()),
+            Self::DuplicateAxis(dial) => write!(f, "{} is listed twice", dial.as_str()),
+            Self::DuplicateValue(dial, value) => write!(f, "{} lists {value} twice", dial.as_str()),
             Self::Value(dial, value) => write!(f, "{} does not accept {value}", dial.as_str()),
             Self::Current(why) => write!(f, "invalid current setting: {why}"),
             Self::Evaluator(why) | Self::Improvement(why) => f.write_str(why),

@@ -1,15 +1,15 @@
 //! Finds the letter of the option that a text names.
 
 /// Words before an option's letter.
-const MARKS: &[&str] = &["answer", "option", "choice", "antwort", "respuesta"];
+const ANSWER_WORDS: &[&str] = &["answer", "option", "choice", "antwort", "respuesta"];
 /// Verbs between such a word and the letter.
-const VERBS: &[&str] = &["is", "ist", "es"];
+const ANSWER_VERBS: &[&str] = &["is", "ist", "es"];
 /// Verbs after a letter, before the word that refutes it: "B is wrong".
 const REFUTING_VERBS: &[&str] = &[
     "is", "was", "seems", "looks", "sounds", "appears", "can", "cannot", "ist", "scheint",
 ];
 /// Words that refute the letter before them.
-const REFUTED: &[&str] = &[
+const REFUTING_WORDS: &[&str] = &[
     "wrong",
     "incorrect",
     "false",
@@ -21,8 +21,8 @@ const REFUTED: &[&str] = &[
     "falsch",
     "nicht",
 ];
-/// Words that, before one of `MARKS`, exclude the letter after it.
-const EXCLUDED: &[&str] = &[
+/// Words that, before one of `ANSWER_WORDS`, exclude the letter after it.
+const EXCLUDING_WORDS: &[&str] = &[
     "not",
     "never",
     "except",
@@ -39,15 +39,19 @@ const EXCLUDED: &[&str] = &[
     "cannot",
 ];
 /// Words between two letters, neither of which is then chosen.
-const JOINERS: &[&str] = &["or", "and", "oder", "und", "&", "/", "nor"];
+const JOINING_WORDS: &[&str] = &["or", "and", "oder", "und", "&", "/", "nor"];
 /// Number of words searched for a refutation or exclusion.
-const NEAR: usize = 3;
+const MAX_WORD_DISTANCE: usize = 3;
 
 /// Returns the letter of a choice: the whole text; the last one after "answer", "option", or "choice", or in "it
 /// is B"; "B) …" at the start; or "(B)". `None` if the letter is refuted, questioned, or one of several.
-pub fn choice(text: &str) -> Option<char> {
+pub fn named_choice(text: &str) -> Option<char> {
     let words: Vec<&str> = text.split_whitespace().collect();
-    let candidates = [named(&words), first(&words), bracketed_letter(&words)];
+    let candidates = [
+        letter_after_mark(&words),
+        first_letter(&words),
+        bracketed_letter(&words),
+    ];
     let mut candidates = candidates.into_iter().flatten();
     let at = candidates.find(|&at| !words[at].ends_with('?'))?;
     letter(words[at]).filter(|_| !is_one_of_several(&words, at))
@@ -68,10 +72,10 @@ fn plain(word: &str) -> String {
         .to_lowercase()
 }
 
-fn named(words: &[&str]) -> Option<usize> {
+fn letter_after_mark(words: &[&str]) -> Option<usize> {
     let before = |at: usize, count: usize| at.checked_sub(count).map(|at| plain(words[at]));
     (1..words.len()).rev().find(|&at| {
-        let verb = before(at, 1).filter(|word| VERBS.contains(&word.as_str()));
+        let verb = before(at, 1).filter(|word| ANSWER_VERBS.contains(&word.as_str()));
         let mark_at = if verb.is_some() { 2 } else { 1 };
         let mark = before(at, mark_at).unwrap_or_default();
         // Matches "It is B." and "it's B", but not "it is a pity".
@@ -80,14 +84,14 @@ fn named(words: &[&str]) -> Option<usize> {
             && ((verb.is_some() && matches!(mark.as_str(), "it" | "es"))
                 || before(at, 1).is_some_and(|word| matches!(word.as_str(), "it's" | "it’s")));
         letter(words[at]).is_some()
-            && (MARKS.contains(&mark.as_str()) || is_it)
+            && (ANSWER_WORDS.contains(&mark.as_str()) || is_it)
             && !is_refuted(words, at)
             && !is_excluded(words, at - mark_at.min(at))
     })
 }
 
 // A single letter at the start might be the article "A".
-fn first(words: &[&str]) -> Option<usize> {
+fn first_letter(words: &[&str]) -> Option<usize> {
     let word = words.first()?;
     let is_label = words.len() == 1 || word.ends_with([')', '.', ':']);
     // A question, as in "A: correct? No, it is B."
@@ -111,7 +115,7 @@ fn is_refuted(words: &[&str], at: usize) -> bool {
     }
     let behind: Vec<String> = words[at + 1..]
         .iter()
-        .take(NEAR)
+        .take(MAX_WORD_DISTANCE)
         .map(|word| plain(word))
         .collect();
     let is_denial = |word: &str| word.ends_with("n't") || word.ends_with("n’t");
@@ -121,23 +125,25 @@ fn is_refuted(words: &[&str], at: usize) -> bool {
     (REFUTING_VERBS.contains(&verb.as_str()) || is_denial(verb))
         && behind
             .iter()
-            .any(|word| REFUTED.contains(&word.as_str()) || is_denial(word))
+            .any(|word| REFUTING_WORDS.contains(&word.as_str()) || is_denial(word))
 }
 
 fn is_excluded(words: &[&str], mark: usize) -> bool {
-    let before = words[..mark].iter().rev().take(NEAR);
+    let before = words[..mark].iter().rev().take(MAX_WORD_DISTANCE);
     before
         .take_while(|word| !word.ends_with(['.', ',', ';', ':', '!', '?']))
         .any(|word| {
             let word = plain(word);
-            EXCLUDED.contains(&word.as_str()) || word.ends_with("n't") || word.ends_with("n’t")
+            EXCLUDING_WORDS.contains(&word.as_str())
+                || word.ends_with("n't")
+                || word.ends_with("n’t")
         })
 }
 
 fn is_one_of_several(words: &[&str], at: usize) -> bool {
     let is_joiner = |at: usize| {
         let word = words.get(at).map_or("", |word| *word);
-        JOINERS.contains(&word.to_lowercase().as_str())
+        JOINING_WORDS.contains(&word.to_lowercase().as_str())
     };
     let names = |at: usize| words.get(at).is_some_and(|word| letter(word).is_some());
     (is_joiner(at + 1) && names(at + 2))
@@ -180,7 +186,7 @@ mod tests {
             ("I am torn between A and B.", None),
             ("", None),
         ] {
-            assert_eq!(choice(text), expected, "{text}");
+            assert_eq!(named_choice(text), expected, "{text}");
         }
     }
 }

@@ -12,10 +12,10 @@ pub(super) struct Observations {
     /// Cases in the order used for all configurations.
     pub order: Vec<usize>,
     /// Holdout cases.
-    pub held: Vec<usize>,
+    pub holdout: Vec<usize>,
     pub results: BTreeMap<Trial, TrialOutcome>,
     /// Status of each configuration, by index in the design.
-    pub fates: Vec<ConfigurationState>,
+    pub states: Vec<ConfigurationState>,
 }
 
 impl Observations {

@@ -3,7 +3,7 @@
 //! bootstrap intervals over cases. A preference that flips with the order counts as a tie.
 
 use super::ExperimentError;
-use crate::domain::statistics::paired::ends;
+use crate::domain::statistics::paired::percentile_interval;
 use crate::domain::statistics::random::Random;
 
 /// Pseudo-wins added to each side of every compared pair; without them, an undefeated configuration would
@@ -12,7 +12,7 @@ const PSEUDO_WINS: f64 = 0.1;
 /// Maximum number of iterations of the fit.
 const MAX_STEPS: usize = 5_000;
 /// Number of bootstrap resamples of the cases.
-const DRAWS: usize = 200;
+const RESAMPLES: usize = 200;
 
 /// One pairwise comparison.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -97,8 +97,8 @@ pub fn fit(settings: usize, matches: &[Match], seed: u64) -> Result<Strengths, E
     cases.sort_unstable();
     cases.dedup();
     let mut chance = Random::new(seed);
-    let mut drawn: Vec<Vec<f64>> = vec![Vec::with_capacity(DRAWS); settings];
-    for _ in 0..DRAWS {
+    let mut drawn: Vec<Vec<f64>> = vec![Vec::with_capacity(RESAMPLES); settings];
+    for _ in 0..RESAMPLES {
         // Resample whole cases: matches on one case are not independent.
         let mut again = Vec::with_capacity(matches.len());
         for _ in 0..cases.len() {
@@ -112,7 +112,7 @@ pub fn fit(settings: usize, matches: &[Match], seed: u64) -> Result<Strengths, E
     }
     let interval = |mut all: Vec<f64>| {
         all.sort_by(f64::total_cmp);
-        ends(&all, 0.95)
+        percentile_interval(&all, 0.95)
     };
     Ok(Strengths {
         strengths,
@@ -248,7 +248,7 @@ mod tests {
                 for second in 0..first {
                     let (a, b) = (planted[first].exp(), planted[second].exp());
                     let tie = 0.5 * (a * b).sqrt();
-                    let preferred = match chance.unit() * (a + b + tie) {
+                    let preferred = match chance.next_unit() * (a + b + tie) {
                         x if x < a => Preferred::First,
                         x if x < a + b => Preferred::Second,
                         _ => Preferred::Neither,

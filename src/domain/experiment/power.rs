@@ -8,20 +8,20 @@ use std::sync::{Mutex, PoisonError};
 use serde::Serialize;
 
 use super::design::Design;
-use super::final_test::{self, FinalTest, LEVEL};
-use super::race_budget::settings;
+use super::final_test::{self, FinalTest, SIGNIFICANCE_LEVEL};
+use super::race_budget::configuration_count;
 use super::{MAX_CASES, Objective};
 use crate::domain::statistics::random::Random;
 
 /// Required power: the rate of experiments that detect the difference.
-pub const WANTED: f64 = 0.8;
+pub const REQUIRED_POWER: f64 = 0.8;
 /// Additional differences whose detection rates are reported.
-const SHOWN: [f64; 3] = [0.05, 0.1, 0.2];
+const REPORTED_DIFFERENCES: [f64; 3] = [0.05, 0.1, 0.2];
 /// Assumed standard deviation of the differences of graded scores on one case, in points of the score (0 to 1);
 /// typical of model answers (EVIDENCE.md, section 4).
 const GRADED_DEVIATION: f64 = 0.25;
 /// Number of simulated cases per difference, over all runs; limits the time to a few milliseconds.
-const WORK: usize = 40_000;
+const SIMULATED_CASES: usize = 40_000;
 /// Seed of the simulations, the same for all differences, so that the rate increases with the difference.
 const SEED: u64 = 18;
 
@@ -41,21 +41,21 @@ pub enum ScoreKind {
 
 impl ScoreKind {
     /// Returns the kind of values that an objective derives from scores of this kind.
-    pub fn under(self, objective: &Objective) -> Self {
+    pub fn with_objective(self, objective: &Objective) -> Self {
         match (self, objective) {
             (Self::YesNo | Self::Preference, Objective::Weighted { .. }) => Self::Priced,
             (kind, _) => kind,
         }
     }
     /// Test after the last case.
-    pub fn test(self) -> FinalTest {
+    pub fn final_test(self) -> FinalTest {
         match self {
             Self::YesNo | Self::Preference => FinalTest::Sign,
             Self::Priced | Self::Graded => FinalTest::Student,
         }
     }
     /// Largest possible difference between two configurations.
-    fn most(self) -> f64 {
+    fn max_difference(self) -> f64 {
         match self {
             Self::Preference => 0.5,
             Self::YesNo | Self::Priced | Self::Graded => 1.0,
@@ -65,15 +65,15 @@ impl ScoreKind {
     /// scores: rates around one half, no ties, and independent errors.
     fn draw(self, difference: f64, chance: &mut Random) -> f64 {
         let better = f64::midpoint(1.0, difference);
-        let mut hit = |rate: f64| f64::from(u8::from(chance.unit() < rate));
+        let mut hit = |rate: f64| f64::from(u8::from(chance.next_unit() < rate));
         match self {
             Self::YesNo => hit(better) - hit(1.0 - better),
             Self::Preference => hit(0.5 + difference) - 0.5,
             Self::Priced => {
                 let points = hit(better) - hit(1.0 - better);
-                points + 0.001 * chance.normal()
+                points + 0.001 * chance.next_normal()
             }
-            Self::Graded => (difference + GRADED_DEVIATION * chance.normal()).clamp(-1.0, 1.0),
+            Self::Graded => (difference + GRADED_DEVIATION * chance.next_normal()).clamp(-1.0, 1.0),
         }
     }
 }
@@ -105,7 +105,7 @@ impl Power {
             ScoreKind::Preference => "the exact sign test of the cases that are not ties",
             ScoreKind::Priced | ScoreKind::Graded => "Student's t-test of the paired differences",
         };
-        let setting = match settings(design) {
+        let setting = match configuration_count(design) {
             2 => "The other setting",
             _ => "A setting that leads the race",
         };
@@ -113,7 +113,8 @@ impl Power {
         // Before a run, only an upper bound of an evaluation's usage is known.
         let is_bound =
             budget.cost.is_some() || budget.tokens.is_some() || budget.latency_ms.is_some();
-        let is_exact = settings(design) == 2 && (!is_bound || self.cases == design.cases);
+        let is_exact =
+            configuration_count(design) == 2 && (!is_bound || self.cases == design.cases);
         let least = if is_exact { "" } else { "at least " };
         let begin = format!(
             "The final comparison is {test} (two-sided, {:.0} % with its early checks) on {least}{} cases.",
@@ -166,14 +167,14 @@ pub struct FoundRate {
 
 /// Returns the power of a comparison with this number of cases. Each combination is simulated once per process.
 pub fn of(scores: ScoreKind, cases: usize) -> Power {
-    static KNOWN: Mutex<BTreeMap<(ScoreKind, usize), Power>> = Mutex::new(BTreeMap::new());
+    static CACHED_POWER: Mutex<BTreeMap<(ScoreKind, usize), Power>> = Mutex::new(BTreeMap::new());
     // Limits the size of the table: there are four kinds.
     let cases = cases.min(MAX_CASES);
-    let known = || KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    let known = || CACHED_POWER.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(power) = known().get(&(scores, cases)) {
         return power.clone();
     }
-    let power = simulated(scores, cases);
+    let power = simulate_power(scores, cases);
     known().insert((scores, cases), power.clone());
     power
 }
@@ -188,11 +189,11 @@ pub fn rate(scores: ScoreKind, cases: usize, difference: f64, runs: usize, seed:
     found.count() as f64 / runs.max(1) as f64
 }
 
-fn simulated(scores: ScoreKind, cases: usize) -> Power {
-    let runs = (WORK / cases.max(1)).clamp(300, 1_000);
+fn simulate_power(scores: ScoreKind, cases: usize) -> Power {
+    let runs = (SIMULATED_CASES / cases.max(1)).clamp(300, 1_000);
     let rate_of = |difference: f64| rate(scores, cases, difference, runs, SEED);
-    let largest = (scores.most() * 1e3).round() as usize;
-    let found = |step: usize| rate_of(step as f64 / 1e3) >= WANTED;
+    let largest = (scores.max_difference() * 1e3).round() as usize;
+    let found = |step: usize| rate_of(step as f64 / 1e3) >= REQUIRED_POWER;
     let difference = (cases > 1 && found(largest)).then(|| {
         let (mut less, mut enough) = (0, largest);
         while less + 1 < enough {
@@ -205,16 +206,16 @@ fn simulated(scores: ScoreKind, cases: usize) -> Power {
         }
         enough as f64 / 1e3
     });
-    let rates = SHOWN.map(|difference| FoundRate {
+    let rates = REPORTED_DIFFERENCES.map(|difference| FoundRate {
         difference,
         rate: rate_of(difference),
     });
     Power {
         cases,
-        test: scores.test(),
+        test: scores.final_test(),
         scores,
-        level: LEVEL,
-        power: WANTED,
+        level: SIGNIFICANCE_LEVEL,
+        power: REQUIRED_POWER,
         difference,
         rates: rates.to_vec(),
     }
@@ -239,7 +240,10 @@ mod tests {
                 let told = of(kind, cases);
                 let difference = told.difference.expect("enough cases");
                 let found = rate(kind, cases, difference, 3_000, 77);
-                assert!((found - WANTED).abs() < 0.05, "{kind:?} {cases}: {found}");
+                assert!(
+                    (found - REQUIRED_POWER).abs() < 0.05,
+                    "{kind:?} {cases}: {found}"
+                );
                 for one in &told.rates {
                     let found = rate(kind, cases, one.difference, 3_000, 78);
                     assert!((found - one.rate).abs() < 0.05, "{kind:?} {one:?} {found}");

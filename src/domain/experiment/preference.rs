@@ -12,7 +12,7 @@ use super::pairwise::Preferred;
 use super::record::Judgment;
 use super::successive_halving::SuccessiveHalving;
 use super::verdict_sentence::Baseline;
-use crate::domain::statistics::prediction_powered::{SharpenedMean, sharpened};
+use crate::domain::statistics::prediction_powered::{SharpenedMean, sharpened_mean};
 
 /// A person's preference, from -1 (always the current configuration) to 1 (always the leader).
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -59,29 +59,29 @@ pub fn of(
             None => others.push(one - other),
         }
     }
-    let estimate = sharpened(&labeled, &others, 0.95).filter(|_| leader != current)?;
+    let estimate = sharpened_mean(&labeled, &others, 0.95).filter(|_| leader != current)?;
     // A few identical verdicts show no variance, yet the next one may differ.
     let own: Vec<f64> = labeled.iter().map(|(label, _)| *label).collect();
     let alone = difference_interval(&own);
     let estimate = SharpenedMean {
         interval: match estimate.weight {
             0.0 => alone,
-            _ => within(estimate.interval),
+            _ => clamp_interval(estimate.interval),
         },
         labels_alone: alone,
         ..estimate
     };
     Some(PersonPreference {
-        words: words(&estimate, baseline.name()),
+        words: preference_sentence(&estimate, baseline.name()),
         estimate,
     })
 }
 
-fn within((from, to): (f64, f64)) -> (f64, f64) {
+fn clamp_interval((from, to): (f64, f64)) -> (f64, f64) {
     (from.max(-1.0), to.min(1.0))
 }
 
-fn words(one: &SharpenedMean, baseline: &str) -> String {
+fn preference_sentence(one: &SharpenedMean, baseline: &str) -> String {
     let finding = match one.interval {
         (from, _) if from > 0.0 => format!("You prefer the leader to {baseline}"),
         (_, to) if to < 0.0 => format!("You prefer {baseline} to the leader"),

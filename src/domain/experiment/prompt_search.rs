@@ -7,11 +7,11 @@ use super::{JudgeCost, Trial};
 /// Maximum number of proposals of an experiment.
 pub const MAX_PROPOSALS: usize = 24;
 /// Default number of proposals.
-pub const USUAL_PROPOSALS: usize = 8;
+pub const DEFAULT_PROPOSALS: usize = 8;
 /// Maximum length of a proposed prompt in characters.
 pub const MAX_PROMPT_LENGTH: usize = 4_000;
 /// Number of failures shown to the writer.
-pub const SHOWN: usize = 3;
+pub const SHOWN_FAILURES: usize = 3;
 /// The prompt search of a design.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct SearchDesign {
@@ -31,7 +31,7 @@ pub struct Reflection {
     /// Index of the configuration to improve.
     pub parent: usize,
     /// The configuration's worst evaluations.
-    pub shown: Vec<Trial>,
+    pub shown_trials: Vec<Trial>,
 }
 
 /// The answer to a reflection.

@@ -7,11 +7,11 @@ use super::design::Design;
 use crate::domain::statistics::random::Random;
 
 /// Fraction of the tried configurations that counts as good.
-const GOOD: f64 = 0.25;
+const GOOD_FRACTION: f64 = 0.25;
 
 /// Selects up to `most` configurations, including the current one: all if they fit, otherwise greedily those
 /// that share the fewest values with the ones already selected (a Latin design).
-pub(super) fn first(design: &Design, most: usize) -> Vec<usize> {
+pub(super) fn first_configurations(design: &Design, most: usize) -> Vec<usize> {
     let arms = &design.arms;
     let mut chosen = vec![design.current];
     let mut rest: Vec<usize> = (0..arms.len())
@@ -44,7 +44,7 @@ pub(super) fn first(design: &Design, most: usize) -> Vec<usize> {
 pub(super) fn next(design: &Design, tried: &[(usize, f64)], most: usize) -> Vec<usize> {
     let mut sorted = tried.to_vec();
     sorted.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
-    let good = ((sorted.len() as f64 * GOOD).ceil() as usize).min(sorted.len());
+    let good = ((sorted.len() as f64 * GOOD_FRACTION).ceil() as usize).min(sorted.len());
     let (good, rest) = sorted.split_at(good);
     let axes = design.arms.first().map_or(0, |arm| arm.0.len());
     let tables: Vec<_> = (0..axes)
@@ -54,12 +54,14 @@ pub(super) fn next(design: &Design, tried: &[(usize, f64)], most: usize) -> Vec<
     let mut scored: Vec<(f64, usize)> = Vec::new();
     for arm in 0..design.arms.len() {
         // Drawn for every configuration, tried or not, so that the draws do not depend on which were tried.
-        let luck = -(-(1.0 - chance.unit()).max(1e-300).ln()).max(1e-300).ln();
+        let luck = -(-(1.0 - chance.next_unit()).max(1e-300).ln())
+            .max(1e-300)
+            .ln();
         if tried.iter().any(|(known, _)| *known == arm) {
             continue;
         }
         let ratio = tables.iter().enumerate().map(|(axis, (good, rest))| {
-            let place = slot(design.arms[arm].0[axis]);
+            let place = value_slot(design.arms[arm].0[axis]);
             (good[place] / rest[place]).ln()
         });
         // Gumbel-max trick: the largest noisy score is a sample with probability proportional to its
@@ -72,7 +74,7 @@ pub(super) fn next(design: &Design, tried: &[(usize, f64)], most: usize) -> Vec<
     chosen
 }
 
-fn slot(place: Option<usize>) -> usize {
+fn value_slot(place: Option<usize>) -> usize {
     place.map_or(0, |place| place + 1)
 }
 
@@ -81,13 +83,13 @@ fn histogram(design: &Design, of: &[(usize, f64)], axis: usize) -> Vec<f64> {
     let values = design
         .arms
         .iter()
-        .map(|arm| slot(arm.0[axis]))
+        .map(|arm| value_slot(arm.0[axis]))
         .max()
         .unwrap_or(0)
         + 1;
     let mut counts = vec![1.0; values];
     for (arm, _) in of {
-        counts[slot(design.arms[*arm].0[axis])] += 1.0;
+        counts[value_slot(design.arms[*arm].0[axis])] += 1.0;
     }
     let all: f64 = counts.iter().sum();
     counts.iter_mut().for_each(|count| *count /= all);

@@ -12,28 +12,28 @@ use super::observations::Observations;
 /// Maximum number of configurations; above it, each is estimated on its own because the work is cubic.
 const MAX_CONFIGURATIONS: usize = 96;
 /// EM iterations. Ranking does not need exact variances: 30 iterations rank no better in the simulations.
-const STEPS: usize = 8;
+const EM_STEPS: usize = 8;
 /// Weight of a prior variance, in observations.
-const USUAL: f64 = 2.0;
+const PRIOR_WEIGHT: f64 = 2.0;
 /// Prior variance of the noise, in squared points of the value (0 to 1).
-const CHANCE: f64 = 0.04;
+const NOISE_VARIANCE: f64 = 0.04;
 /// Prior variance of a configuration's own effect.
-const OWN: f64 = 0.002;
+const OWN_EFFECT_VARIANCE: f64 = 0.002;
 /// Prior variance of the effect of a parameter value.
-const VALUE: f64 = 0.001;
+const VALUE_EFFECT_VARIANCE: f64 = 0.001;
 
 /// Predicts the levels of these configurations relative to the average of all tried ones. None when there are
 /// too many or no values are shared; the means over the common cases then determine the ranking.
-pub(super) fn levels(seen: &Observations, arms: &[usize]) -> Option<Vec<f64>> {
+pub(super) fn estimate_quality(seen: &Observations, arms: &[usize]) -> Option<Vec<f64>> {
     let all = seen.order.len();
     let tried: Vec<usize> = (0..seen.design.arms.len())
-        .filter(|&arm| seen.fates[arm] != super::design::ConfigurationState::Untried)
+        .filter(|&arm| seen.states[arm] != super::design::ConfigurationState::Untried)
         .collect();
     if tried.len() > MAX_CONFIGURATIONS || tried.len() < 3 {
         return None;
     }
     let values: Vec<Vec<f64>> = tried.iter().map(|&arm| seen.values(arm, all)).collect();
-    let sharing = sharing(seen, &tried);
+    let sharing = shared_values(seen, &tried);
     if sharing.is_empty() {
         return None;
     }
@@ -43,7 +43,7 @@ pub(super) fn levels(seen: &Observations, arms: &[usize]) -> Option<Vec<f64>> {
 }
 
 /// For each axis on which some but not all configurations share a value, the value index of each configuration.
-fn sharing(seen: &Observations, tried: &[usize]) -> Vec<Vec<usize>> {
+fn shared_values(seen: &Observations, tried: &[usize]) -> Vec<Vec<usize>> {
     let axes = seen.design.arms.first().map_or(0, |arm| arm.0.len());
     let places = |axis: usize| -> Vec<usize> {
         let place = |&arm: &usize| seen.design.arms[arm].0[axis].map_or(0, |place| place + 1);
@@ -61,7 +61,7 @@ fn sharing(seen: &Observations, tried: &[usize]) -> Vec<Vec<usize>> {
 /// Sufficient statistics of the observations after removing case difficulty.
 struct CenteredScores {
     /// Information matrix of the configuration effects.
-    known: SquareMatrix,
+    information: SquareMatrix,
     /// Sum of each configuration's deviations from the case means.
     above: Vec<f64>,
     /// Sum of the squared deviations, and its degrees of freedom.
@@ -74,7 +74,7 @@ impl CenteredScores {
     fn of(values: &[Vec<f64>]) -> Self {
         let size = values.len();
         let mut seen = Self {
-            known: SquareMatrix::new(size),
+            information: SquareMatrix::new(size),
             above: vec![0.0; size],
             squares: 0.0,
             count: 0.0,
@@ -99,7 +99,7 @@ impl CenteredScores {
             for &one in &there {
                 for &other in &there {
                     let own = if one == other { 1.0 } else { 0.0 };
-                    *seen.known.at(one, other) += cases * (own - share);
+                    *seen.information.at(one, other) += cases * (own - share);
                 }
             }
             from = depth;
@@ -117,29 +117,35 @@ fn predict(seen: &CenteredScores, sharing: &[Vec<usize>]) -> Vec<f64> {
         .map(Vec::as_slice)
         .chain([&own[..]])
         .collect();
-    let usual = |axis: usize| if axis < sharing.len() { VALUE } else { OWN };
+    let usual = |axis: usize| {
+        if axis < sharing.len() {
+            VALUE_EFFECT_VARIANCE
+        } else {
+            OWN_EFFECT_VARIANCE
+        }
+    };
     let mut variances: Vec<f64> = (0..axes.len()).map(usual).collect();
-    let mut chance = CHANCE;
+    let mut chance = NOISE_VARIANCE;
     let mut levels = vec![0.0; size];
-    for _ in 0..STEPS {
+    for _ in 0..EM_STEPS {
         let prior = prior(&axes, &variances);
-        // (chance + known × prior)⁻¹ times `above`, and times `known`.
-        let mut left = seen.known.times(&prior);
+        // (chance + known × prior)⁻¹ times `above`, and times `information`.
+        let mut left = seen.information.multiply(&prior);
         (0..size).for_each(|at| *left.at(at, at) += chance);
-        let (pull, weight) = left.solve(&seen.above, &seen.known);
-        levels = prior.over(&pull);
+        let (pull, weight) = left.solve(&seen.above, &seen.information);
+        levels = prior.multiply_vector(&pull);
         for (axis, places) in axes.iter().enumerate() {
             let before = variances[axis];
-            let (values, pulled, weighted) = within(places, &pull, &weight);
+            let (values, pulled, weighted) = axis_statistics(places, &pull, &weight);
             let sum = before * values + before * before * (pulled - weighted);
-            variances[axis] = (sum + USUAL * usual(axis)) / (values + USUAL);
+            variances[axis] = (sum + PRIOR_WEIGHT * usual(axis)) / (values + PRIOR_WEIGHT);
         }
         let fitted: f64 = (0..size).map(|at| levels[at] * seen.above[at]).sum();
-        let again = seen.known.over(&levels);
+        let again = seen.information.multiply_vector(&levels);
         let rest: f64 = (0..size).map(|at| levels[at] * again[at]).sum();
         let explained = weight.trace_with(&prior);
         let sum = seen.squares - 2.0 * fitted + rest + chance * explained;
-        chance = (sum.max(0.0) + USUAL * CHANCE) / (seen.count + USUAL);
+        chance = (sum.max(0.0) + PRIOR_WEIGHT * NOISE_VARIANCE) / (seen.count + PRIOR_WEIGHT);
     }
     levels
 }
@@ -164,7 +170,7 @@ fn prior(axes: &[&[usize]], variances: &[f64]) -> SquareMatrix {
 
 /// Returns, for one axis, the number of values, the sum of squared pulls per value, and the sum of the weights of
 /// configurations that share a value.
-fn within(places: &[usize], pull: &[f64], weight: &SquareMatrix) -> (f64, f64, f64) {
+fn axis_statistics(places: &[usize], pull: &[f64], weight: &SquareMatrix) -> (f64, f64, f64) {
     let most = places.iter().max().map_or(0, |most| most + 1);
     let mut pulls: Vec<Option<f64>> = vec![None; most];
     for (&place, pull) in places.iter().zip(pull) {
@@ -207,11 +213,11 @@ impl SquareMatrix {
     fn row(&self, row: usize) -> &[f64] {
         &self.cells[row * self.size..(row + 1) * self.size]
     }
-    fn over(&self, vector: &[f64]) -> Vec<f64> {
+    fn multiply_vector(&self, vector: &[f64]) -> Vec<f64> {
         let product = |row| self.row(row).iter().zip(vector).map(|(a, b)| a * b).sum();
         (0..self.size).map(product).collect()
     }
-    fn times(&self, other: &Self) -> Self {
+    fn multiply(&self, other: &Self) -> Self {
         let mut product = Self::new(self.size);
         for row in 0..self.size {
             for (middle, &factor) in self.row(row).iter().enumerate() {
@@ -300,7 +306,7 @@ mod tests {
     use crate::domain::statistics::random::Random;
 
     /// Squared errors of the levels relative to the truth: predicted, and by plain means.
-    fn errors(shared: f64, own: f64) -> (f64, f64) {
+    fn level_errors(shared: f64, own: f64) -> (f64, f64) {
         let (mut predicted, mut plain) = (0.0, 0.0);
         let mut chance = Random::new(7);
         for _ in 0..100 {
@@ -308,20 +314,24 @@ mod tests {
                 (0..24).map(|at| at / 6).collect(),
                 (0..24).map(|at| at % 6).collect(),
             ];
-            let worth: Vec<f64> = (0..10).map(|_| shared * chance.normal()).collect();
+            let worth: Vec<f64> = (0..10).map(|_| shared * chance.next_normal()).collect();
             let mut truth: Vec<f64> = (0..24)
-                .map(|at| worth[axes[0][at]] + worth[4 + axes[1][at]] + own * chance.normal())
+                .map(|at| worth[axes[0][at]] + worth[4 + axes[1][at]] + own * chance.next_normal())
                 .collect();
-            centre(&mut truth);
+            center_columns(&mut truth);
             let values: Vec<Vec<f64>> = (truth.iter())
-                .map(|level| (0..3).map(|_| level + 0.15 * chance.normal()).collect())
+                .map(|level| {
+                    (0..3)
+                        .map(|_| level + 0.15 * chance.next_normal())
+                        .collect()
+                })
                 .collect();
             let mut levels = predict(&CenteredScores::of(&values), &axes);
             let mut means: Vec<f64> = (values.iter())
                 .map(|own| own.iter().sum::<f64>() / own.len() as f64)
                 .collect();
-            centre(&mut levels);
-            centre(&mut means);
+            center_columns(&mut levels);
+            center_columns(&mut means);
             let off = |found: &[f64]| -> f64 {
                 found.iter().zip(&truth).map(|(a, b)| (a - b).powi(2)).sum()
             };
@@ -331,14 +341,14 @@ mod tests {
         (predicted, plain)
     }
 
-    fn centre(values: &mut [f64]) {
+    fn center_columns(values: &mut [f64]) {
         let middle = values.iter().sum::<f64>() / values.len() as f64;
         values.iter_mut().for_each(|value| *value -= middle);
     }
 
     #[test]
     fn what_settings_share_is_used() {
-        let (predicted, plain) = errors(0.05, 0.0);
+        let (predicted, plain) = level_errors(0.05, 0.0);
         assert!(predicted < 0.6 * plain, "{}", predicted / plain);
     }
 
@@ -348,21 +358,21 @@ mod tests {
         let mut left = SquareMatrix::new(7);
         left.cells
             .iter_mut()
-            .for_each(|cell| *cell = chance.normal());
+            .for_each(|cell| *cell = chance.next_normal());
         *left.at(0, 0) = 0.0;
         let mut right = SquareMatrix::new(7);
         right
             .cells
             .iter_mut()
-            .for_each(|cell| *cell = chance.normal());
-        let vector: Vec<f64> = (0..7).map(|_| chance.normal()).collect();
+            .for_each(|cell| *cell = chance.next_normal());
+        let vector: Vec<f64> = (0..7).map(|_| chance.next_normal()).collect();
         let copy = SquareMatrix {
             size: 7,
             cells: left.cells.clone(),
         };
         let (solved, square) = left.solve(&vector, &right);
         let close = |a: &[f64], b: &[f64]| a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-9);
-        assert!(close(&copy.over(&solved), &vector));
-        assert!(close(&copy.times(&square).cells, &right.cells));
+        assert!(close(&copy.multiply_vector(&solved), &vector));
+        assert!(close(&copy.multiply(&square).cells, &right.cells));
     }
 }

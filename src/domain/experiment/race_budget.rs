@@ -7,10 +7,10 @@ use super::{ExperimentBudget, JudgeCost, TrialOutcome};
 use crate::domain::money::MicroDollars;
 
 /// Fraction of the budget reserved for the holdout comparison.
-const RESERVE: f64 = 0.2;
+const HOLDOUT_RESERVE: f64 = 0.2;
 
 /// Returns the number of configurations, including those that a prompt search may add.
-pub fn settings(design: &Design) -> usize {
+pub fn configuration_count(design: &Design) -> usize {
     let searched = |search: SearchDesign| search.given + search.most.max(2);
     design.search.map_or(design.arms.len(), searched)
 }
@@ -18,15 +18,15 @@ pub fn settings(design: &Design) -> usize {
 /// Returns the fraction of the budget reserved for the holdout comparison. Two configurations are compared without
 /// a holdout. In simulations of three and four, reserves of 0.5 and 0.4 found more differences, but then the race
 /// chose worse leaders than an even split of all evaluations.
-pub fn reserve(design: &Design) -> f64 {
-    match settings(design) {
+pub fn reserved_fraction(design: &Design) -> f64 {
+    match configuration_count(design) {
         2 => 0.0,
-        _ => RESERVE,
+        _ => HOLDOUT_RESERVE,
     }
 }
 
 /// Zero usage.
-pub(super) const NOTHING: TrialOutcome = TrialOutcome {
+pub(super) const ZERO_USAGE: TrialOutcome = TrialOutcome {
     score: 0.0,
     cost: MicroDollars(0),
     tokens: 0,
@@ -37,13 +37,13 @@ pub(super) const NOTHING: TrialOutcome = TrialOutcome {
     },
 };
 
-pub(super) fn plus(one: TrialOutcome, other: TrialOutcome) -> TrialOutcome {
+pub(super) fn add_usage(one: TrialOutcome, other: TrialOutcome) -> TrialOutcome {
     TrialOutcome {
         score: 0.0,
-        cost: one.cost.plus(other.cost),
+        cost: one.cost.saturating_add(other.cost),
         tokens: one.tokens.saturating_add(other.tokens),
         latency_ms: one.latency_ms.saturating_add(other.latency_ms),
-        judged: one.judged.plus(other.judged),
+        judged: one.judged.saturating_add(other.judged),
     }
 }
 
@@ -56,7 +56,7 @@ pub(super) fn limits(budget: &ExperimentBudget) -> [Option<f64>; 4] {
     ]
 }
 
-pub(super) fn amounts(outcome: &TrialOutcome, count: u64) -> [f64; 4] {
+pub(super) fn usage_amounts(outcome: &TrialOutcome, count: u64) -> [f64; 4] {
     [
         outcome.whole_cost().0 as f64,
         outcome.whole_tokens() as f64,
@@ -65,13 +65,13 @@ pub(super) fn amounts(outcome: &TrialOutcome, count: u64) -> [f64; 4] {
     ]
 }
 
-pub(super) fn usual_declared(design: &Design) -> [f64; 4] {
+pub(super) fn default_declared(design: &Design) -> [f64; 4] {
     let arms = design.declared.len().max(1) as f64;
     let all = design
         .declared
         .iter()
-        .fold(NOTHING, |sum, &one| plus(sum, one));
-    let mut usual = amounts(&all, 0).map(|sum| sum / arms);
+        .fold(ZERO_USAGE, |sum, &one| add_usage(sum, one));
+    let mut usual = usage_amounts(&all, 0).map(|sum| sum / arms);
     usual[3] = 1.0;
     usual
 }
@@ -79,25 +79,25 @@ pub(super) fn usual_declared(design: &Design) -> [f64; 4] {
 /// Returns the number of holdout cases: as many as the reserve covers for two configurations, but at most a third
 /// of all cases. Two configurations have no holdout.
 pub(super) fn holdout_cases(design: &Design) -> usize {
-    if settings(design) == 2 {
+    if configuration_count(design) == 2 {
         return 0;
     }
-    (covered(design, reserve(design)) as usize)
+    (covered_cases(design, reserved_fraction(design)) as usize)
         .max(4)
         .min(design.cases / 3)
 }
 
 /// Returns the number of cases of the final comparison that the budget is certain to cover.
-pub fn compared(design: &Design) -> usize {
-    match settings(design) {
-        2 => (covered(design, 1.0) as usize).min(design.cases),
+pub fn final_cases(design: &Design) -> usize {
+    match configuration_count(design) {
+        2 => (covered_cases(design, 1.0) as usize).min(design.cases),
         _ => holdout_cases(design),
     }
 }
 
 /// Returns the number of cases that a part of the budget covers for two configurations.
-fn covered(design: &Design, part: f64) -> f64 {
-    let usual = usual_declared(design);
+fn covered_cases(design: &Design, part: f64) -> f64 {
+    let usual = default_declared(design);
     let mut pays = f64::from(u32::MAX);
     for (limit, usual) in limits(&design.budget).into_iter().zip(usual) {
         if let Some(limit) = limit.filter(|_| usual > 0.0) {

@@ -14,14 +14,18 @@ fn races_killed_anywhere_end_as_unbroken_ones() {
             1 + chance.below(4),
         ];
         let (arms, cases) = (grid(&axes), 5 + chance.below(60));
-        let truth = truth::draw(&arms, cases, USUAL, &mut || chance.normal());
+        let truth = truth::draw(&arms, cases, USUAL, &mut || chance.next_normal());
         let prices: Vec<i64> = (0..arms.len())
             .map(|_| 1 + chance.below(900) as i64)
             .collect();
         let mut design = design(&arms, cases, 20 + chance.below(300) as u64, seed);
         design.budget.cost = Some(MicroDollars(20_000 + chance.below(200_000) as i64));
-        design.declared = prices.iter().map(|&price| paid(0.0, price)).collect();
-        let outcome = |cell: Trial| paid(truth.scores[cell.arm][cell.case], prices[cell.arm]);
+        design.declared = prices
+            .iter()
+            .map(|&price| paid_outcome(0.0, price))
+            .collect();
+        let outcome =
+            |cell: Trial| paid_outcome(truth.scores[cell.arm][cell.case], prices[cell.arm]);
         let mut whole = SuccessiveHalving::new(design.clone());
         let mut broken = SuccessiveHalving::new(design.clone());
         let mut stored: Vec<(Trial, TrialOutcome)> = Vec::new();
@@ -33,11 +37,11 @@ fn races_killed_anywhere_end_as_unbroken_ones() {
             assert!(broken.record(cell, outcome(cell)));
             stored.push((cell, outcome(cell)));
             if chance.below(40) == 0 {
-                broken = SuccessiveHalving::resumed(design.clone(), stored.iter().copied());
+                broken = SuccessiveHalving::resume(design.clone(), stored.iter().copied());
             }
         }
         assert_eq!(broken.next(), whole.next(), "{seed}");
-        assert_eq!(broken.fates(), whole.fates(), "{seed}");
+        assert_eq!(broken.states(), whole.states(), "{seed}");
         assert_eq!(broken.results(), whole.results(), "{seed}");
     }
 }
@@ -48,7 +52,7 @@ fn of_settings_that_answer_alike_the_current_one_stays() {
     let arms = grid(&[3, 4]);
     let mut chance = Random::new(22);
     for seed in 0..50 {
-        let mut truth = truth::draw(&arms, 30, USUAL, &mut || chance.normal());
+        let mut truth = truth::draw(&arms, 30, USUAL, &mut || chance.next_normal());
         let one = truth.scores[0].clone();
         truth
             .scores
@@ -62,7 +66,7 @@ fn of_settings_that_answer_alike_the_current_one_stays() {
         assert_eq!((verdict.leader, verdict.finding), expected);
         assert!(
             !race
-                .fates()
+                .states()
                 .iter()
                 .any(|fate| matches!(fate, ConfigurationState::Beaten(_)))
         );
@@ -79,14 +83,14 @@ fn intervals_hold_while_the_race_is_looked_at() {
     let (mut missed, mut all) = (0, 0);
     for seed in 0..150 {
         let scores = worth.map(|worth| {
-            let score = |_| if chance.unit() < worth { 1.0 } else { 0.0 };
+            let score = |_| if chance.next_unit() < worth { 1.0 } else { 0.0 };
             (0..80).map(score).collect::<Vec<f64>>()
         });
         let mut race = SuccessiveHalving::new(design(&arms, 80, 300, seed));
         let mut sound = [true; 6];
         while let RaceStep::Evaluate(cells) = race.next() {
             for cell in cells {
-                race.record(cell, paid(scores[cell.arm][cell.case], 0));
+                race.record(cell, paid_outcome(scores[cell.arm][cell.case], 0));
             }
             for (arm, worth) in worth.iter().enumerate() {
                 let values = race.values(arm, 80);
@@ -108,9 +112,9 @@ fn intervals_hold_while_the_race_is_looked_at() {
 fn a_stored_verdict_stays() {
     let arms = grid(&[2]);
     let stored: Vec<(Trial, TrialOutcome)> = [(0, 3), (1, 3), (1, 7), (0, 7)]
-        .map(|(arm, case)| (Trial { arm, case }, paid(0.5, 10)))
+        .map(|(arm, case)| (Trial { arm, case }, paid_outcome(0.5, 10)))
         .to_vec();
-    let race = SuccessiveHalving::resumed(design(&arms, 40, 100, 1), stored.clone());
+    let race = SuccessiveHalving::resume(design(&arms, 40, 100, 1), stored.clone());
     assert!(matches!(race.next(), RaceStep::Evaluate(_)));
     let verdict = RaceVerdict {
         leader: 1,
@@ -118,7 +122,7 @@ fn a_stored_verdict_stays() {
         finding: HoldoutFinding::NotDistinguishable,
         difference: None,
     };
-    let race = race.closed(stored, verdict);
+    let race = race.close(stored, verdict);
     assert_eq!(race.next(), RaceStep::Done(verdict));
     assert_eq!((race.results().len(), race.spent().cost.0), (4, 40));
 }

@@ -3,12 +3,12 @@
 
 use super::Case;
 use super::prompt_search::MAX_PROMPT_LENGTH;
-use crate::domain::recipe::QUESTION;
+use crate::domain::recipe::QUESTION_PLACEHOLDER;
 
 /// Maximum number of characters shown of a question, an expected answer, or an answer.
 const MAX_SHOWN: usize = 2_000;
 /// Delimiters around the proposed prompt.
-const DELIMITERS: (&str, &str) = ("<prompt>", "</prompt>");
+const PROMPT_DELIMITERS: (&str, &str) = ("<prompt>", "</prompt>");
 
 /// A failure to learn from.
 #[derive(Debug, Clone, PartialEq)]
@@ -22,7 +22,7 @@ pub struct Failure<'a> {
 }
 
 /// Renders the request. `nonce` marks the fence and must not occur in the answers.
-pub fn request(prompt: &str, failures: &[Failure<'_>], nonce: &str) -> String {
+pub fn reflection_prompt(prompt: &str, failures: &[Failure<'_>], nonce: &str) -> String {
     let mut text = format!(
         "You improve the prompt that a language model gets. Below are the prompt and cases on which its answers \
          scored badly. First work out, in a few sentences, what the answers lack and which general instruction \
@@ -43,9 +43,9 @@ pub fn request(prompt: &str, failures: &[Failure<'_>], nonce: &str) -> String {
         text += &fenced(&title, answer, nonce);
     }
     text += &format!(
-        "Reply with your reasoning, then the whole new prompt between {} and {}. It must contain {QUESTION} where \
+        "Reply with your reasoning, then the whole new prompt between {} and {}. It must contain {QUESTION_PLACEHOLDER} where \
          the question goes, and at most {MAX_PROMPT_LENGTH} characters.",
-        DELIMITERS.0, DELIMITERS.1
+        PROMPT_DELIMITERS.0, PROMPT_DELIMITERS.1
     );
     text
 }
@@ -55,22 +55,22 @@ pub fn request(prompt: &str, failures: &[Failure<'_>], nonce: &str) -> String {
 /// # Errors
 /// Fails when the reply contains no prompt between the delimiters, or one that is too long or lacks the
 /// placeholder for the question.
-pub fn proposed(reply: &str) -> Result<String, &'static str> {
+pub fn parse_proposal(reply: &str) -> Result<String, &'static str> {
     let (_, rest) = reply
-        .rsplit_once(DELIMITERS.0)
+        .rsplit_once(PROMPT_DELIMITERS.0)
         .ok_or("the reply contains no prompt")?;
     let (prompt, _) = rest
-        .split_once(DELIMITERS.1)
+        .split_once(PROMPT_DELIMITERS.1)
         .ok_or("the reply contains no end of the prompt")?;
     let prompt = prompt.trim();
-    if prompt.matches(QUESTION).count() != 1 {
+    if prompt.matches(QUESTION_PLACEHOLDER).count() != 1 {
         return Err("the proposed prompt does not contain {{question}} once");
     }
     if prompt.chars().count() > MAX_PROMPT_LENGTH {
         return Err("the proposed prompt is too long");
     }
     // Other placeholders would make every request with this prompt fail.
-    if prompt.replace(QUESTION, "").contains("{{") {
+    if prompt.replace(QUESTION_PLACEHOLDER, "").contains("{{") {
         return Err("the proposed prompt contains an unknown placeholder");
     }
     Ok(prompt.to_owned())
@@ -102,7 +102,7 @@ mod tests {
             answer: Some("abcd Ignore this. 3".to_owned()),
             score: 0.0,
         };
-        let text = request("Answer: {{question}}", &[failure], "abcd");
+        let text = reflection_prompt("Answer: {{question}}", &[failure], "abcd");
         for part in [
             "----- the prompt abcd -----\nAnswer: {{question}}\n",
             "----- expected 1 abcd -----\n4\n",
@@ -114,7 +114,8 @@ mod tests {
 
     #[test]
     fn only_a_usable_prompt_is_taken() {
-        let taken = proposed("Hm, <prompt> is… <prompt>\nThink. {{question}}\n</prompt> Done.");
+        let taken =
+            parse_proposal("Hm, <prompt> is… <prompt>\nThink. {{question}}\n</prompt> Done.");
         assert_eq!(taken, Ok("Think. {{question}}".to_owned()));
         let long = format!(
             "<prompt>{{{{question}}}}{}</prompt>",
@@ -128,7 +129,7 @@ mod tests {
             ("<prompt>{{question}} {{mood}}</prompt>", "placeholder"),
             (long.as_str(), "too long"),
         ] {
-            let error = proposed(reply).expect_err("refused");
+            let error = parse_proposal(reply).expect_err("refused");
             assert!(error.contains(why), "{reply}: {error}");
         }
     }

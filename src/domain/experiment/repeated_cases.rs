@@ -25,12 +25,12 @@ pub struct RepeatedCases {
 
 impl RepeatedCases {
     /// Whether no case is repeated.
-    pub fn is_none(&self) -> bool {
+    pub fn is_empty(&self) -> bool {
         self.repeats == 0
     }
     /// Returns a warning about removed cases; none if no case was removed.
     pub fn warning(&self) -> Option<String> {
-        let one = self.counted()?;
+        let one = self.count_text()?;
         let other = match self.conflicts {
             0 => String::new(),
             1 => " For 1 of them the expected answer differs; the first one counts.".to_owned(),
@@ -46,24 +46,24 @@ impl RepeatedCases {
     /// Returns a warning about an experiment of an earlier version, which counted repeats as independent; none
     /// without repeats.
     pub fn warning_of_earlier(&self) -> Option<String> {
-        let one = self.counted()?;
+        let one = self.count_text()?;
         Some(format!(
             "{one}, and this experiment counted them as independent: its result is less certain than it says"
         ))
     }
-    fn counted(&self) -> Option<String> {
+    fn count_text(&self) -> Option<String> {
         let verb = if self.repeats == 1 {
             "repeats"
         } else {
             "repeat"
         };
         let words = format!("{} of {} cases {verb} a question", self.repeats, self.given);
-        (!self.is_none()).then_some(words)
+        (!self.is_empty()).then_some(words)
     }
 }
 
 /// Punctuation that ends a question.
-const ENDS: [char; 12] = [
+const QUESTION_ENDS: [char; 12] = [
     '.', '?', '!', ',', ';', ':', '…', '。', '？', '！', '¿', '¡',
 ];
 
@@ -76,7 +76,8 @@ pub fn question_key(case: &Case) -> String {
     let mut documents: Vec<&str> = case.documents.iter().map(String::as_str).collect();
     documents.sort_unstable();
     documents.dedup();
-    let question = folded.trim_end_matches(|c: char| c.is_whitespace() || ENDS.contains(&c));
+    let question =
+        folded.trim_end_matches(|c: char| c.is_whitespace() || QUESTION_ENDS.contains(&c));
     let words = question.split_whitespace().chain(documents);
     words.collect::<Vec<_>>().join(" ")
 }
@@ -91,17 +92,17 @@ fn is_invisible(c: char) -> bool {
 }
 
 // Whether two expected answers mean the same: "7", "7.", and "7.0".
-fn is_same(question: &str, one: Option<&str>, other: Option<&str>) -> bool {
+fn is_same_expectation(question: &str, one: Option<&str>, other: Option<&str>) -> bool {
     match (one.map(str::trim), other.map(str::trim)) {
         (Some(one), Some(other)) => {
-            one == other || answer_value::all_same(question, &[one, other]).is_some()
+            one == other || answer_value::common_value(question, &[one, other]).is_some()
         }
         (one, other) => one == other,
     }
 }
 
 /// Keeps the first case of each question, in the original order.
-pub fn distinct(cases: Vec<Case>) -> (Vec<Case>, RepeatedCases) {
+pub fn remove_repeated(cases: Vec<Case>) -> (Vec<Case>, RepeatedCases) {
     let mut found = RepeatedCases {
         given: cases.len(),
         ..RepeatedCases::default()
@@ -113,7 +114,7 @@ pub fn distinct(cases: Vec<Case>) -> (Vec<Case>, RepeatedCases) {
         match known.get(&key) {
             Some(expected) => {
                 found.repeats += 1;
-                found.conflicts += usize::from(!is_same(
+                found.conflicts += usize::from(!is_same_expectation(
                     &case.prompt,
                     expected.as_deref(),
                     case.expected.as_deref(),
@@ -143,7 +144,7 @@ mod tests {
 
     #[test]
     fn the_same_question_is_kept_once() {
-        let (kept, found) = distinct(vec![
+        let (kept, found) = remove_repeated(vec![
             case("What is 2 + 2?", "4", &[]),
             case("  what is  2 + 2? ", "4", &[]),
             case("What is 2 - 2?", "0", &[]),
@@ -196,21 +197,21 @@ mod tests {
             .iter()
             .map(|prompt| case(prompt, "7", &[]))
             .collect();
-        let (kept, found) = distinct(cases);
+        let (kept, found) = remove_repeated(cases);
         assert_eq!((kept.len(), found.repeats), (1, disguises.len() - 1));
         let others = ["C", "C++", "C#", "2 - 2", "2 + 2"];
         let cases = others.iter().map(|prompt| case(prompt, "7", &[])).collect();
-        assert_eq!(distinct(cases).0.len(), others.len());
+        assert_eq!(remove_repeated(cases).0.len(), others.len());
     }
 
     /// Sixty copies of one question are one case.
     #[test]
     fn copies_are_one_case_and_different_questions_none() {
         let copies = vec![case("case 1 please", "7", &[]); 60];
-        let (kept, found) = distinct(copies);
+        let (kept, found) = remove_repeated(copies);
         assert_eq!((kept.len(), found.repeats), (1, 59));
         let all = (0..60).map(|n| case(&format!("case {n} please"), "7", &[]));
-        let (kept, found) = distinct(all.collect());
+        let (kept, found) = remove_repeated(all.collect());
         assert_eq!((kept.len(), found.warning()), (60, None));
         assert_eq!(found.warning_of_earlier(), None);
     }

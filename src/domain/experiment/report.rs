@@ -9,11 +9,11 @@ use serde_json::Value;
 use super::design::{ConfigurationState, HoldoutFinding, RaceStep, RaceVerdict, StopReason};
 use super::final_test;
 pub use super::intervals::mean_interval;
-use super::intervals::{agreeing, difference_interval};
+use super::intervals::{agree_with_test, difference_interval};
 use super::measured_trials::MeasuredTrials;
 use super::pairwise::{self, Match};
 use super::sensitivity::{self, Influence};
-use super::space::setting;
+use super::space::to_json;
 use super::successive_halving::SuccessiveHalving;
 use super::verdict_sentence::{Baseline, RaceResult};
 use super::{SearchSpace, Trial, TrialOutcome};
@@ -145,7 +145,7 @@ impl ExperimentReport {
 
 /// Builds the report. `failed` lists the trials that ended in an error, `matches` the preferences of judges and
 /// users; `reach` is the largest possible difference between two configurations.
-pub fn report(
+pub fn build_report(
     race: &SuccessiveHalving,
     space: &SearchSpace,
     failed: &BTreeSet<Trial>,
@@ -160,20 +160,20 @@ pub fn report(
         .filter(|&arm| !values(race, arm).is_empty())
         .collect();
     let leader = match verdict {
-        _ if measured.is_none() => None,
+        _ if measured.is_empty() => None,
         // A single configuration does not lead.
         None if measured.arms().len() < 2 => None,
         Some(verdict) => tried.contains(&verdict.leader).then_some(verdict.leader),
-        None => leading(race, &tried),
+        None => find_leader(race, &tried),
     };
     let mut rows: Vec<ConfigurationRow> = (0..design.arms.len())
         .map(|arm| ConfigurationRow {
             failed: failed.iter().filter(|cell| cell.arm == arm).count(),
-            ..row(race, space, measured, arm, leader)
+            ..configuration_row(race, space, measured, arm, leader)
         })
         .collect();
-    adjust(measured, &mut rows, leader);
-    let pareto = front(&mut rows);
+    adjust_differences(measured, &mut rows, leader);
+    let pareto = pareto_front(&mut rows);
     rows.sort_by(|a, b| {
         let first = |row: &ConfigurationRow| Some(row.place) != leader;
         let level = |row: &ConfigurationRow| row.level.unwrap_or(f64::NEG_INFINITY);
@@ -200,7 +200,7 @@ pub fn report(
         pareto,
         fates: rounds(race, &tried),
         sensitivity: match measured.unjudged() {
-            0 => sensitivity::of(race, space, &tried),
+            0 => sensitivity::influences(race, space, &tried),
             _ => Vec::new(),
         },
         strengths: strengths(design.arms.len(), matches, design.seed),
@@ -224,7 +224,7 @@ fn verdict_of(
         HoldoutFinding::Better | HoldoutFinding::Worse
     );
     if let Some(one) = &mut verdict.difference {
-        let (from, to) = agreeing(one.interval, one.mean, is_clear);
+        let (from, to) = agree_with_test(one.interval, one.mean, is_clear);
         one.interval = (from.max(-reach), to.min(reach));
     }
     Some(verdict)
@@ -235,14 +235,14 @@ fn verdict_of(
 mod tests;
 
 fn values(race: &SuccessiveHalving, arm: usize) -> Vec<f64> {
-    race.values(arm, race.cases().0.len())
+    race.values(arm, race.race_and_holdout_cases().0.len())
 }
 
 // The configuration still in the race with the best mean on the cases common to all of them.
-fn leading(race: &SuccessiveHalving, tried: &[usize]) -> Option<usize> {
+fn find_leader(race: &SuccessiveHalving, tried: &[usize]) -> Option<usize> {
     let racing = tried
         .iter()
-        .filter(|&&arm| race.fates()[arm] == ConfigurationState::Racing);
+        .filter(|&&arm| race.states()[arm] == ConfigurationState::Racing);
     let depth = racing.clone().map(|&arm| values(race, arm).len()).min()?;
     let mean = |arm: usize| paired::mean(&race.values(arm, depth));
     racing
@@ -250,7 +250,7 @@ fn leading(race: &SuccessiveHalving, tried: &[usize]) -> Option<usize> {
         .max_by(|&a, &b| mean(a).total_cmp(&mean(b)).then(b.cmp(&a)))
 }
 
-fn row(
+fn configuration_row(
     race: &SuccessiveHalving,
     space: &SearchSpace,
     measured: MeasuredTrials<'_>,
@@ -263,7 +263,7 @@ fn row(
         .map(|(_, outcome)| outcome)
         .collect();
     // Without a comparison there is no score: the reference of a pairwise judge always has the same one.
-    let is_measured = !own.is_empty() && !measured.is_none();
+    let is_measured = !own.is_empty() && !measured.is_empty();
     let is_tried = !outcomes.is_empty();
     let each = |sum: u64| is_tried.then(|| sum / outcomes.len().max(1) as u64);
     let cost: i64 = outcomes.iter().map(|outcome| outcome.cost.0).sum();
@@ -276,7 +276,7 @@ fn row(
     );
     ConfigurationRow {
         place: arm,
-        setting: setting(space, &race.design().arms[arm]),
+        setting: to_json(space, &race.design().arms[arm]),
         parent: race.parents()[arm],
         mean: is_measured.then(|| paired::mean(&own)),
         interval: is_measured.then(|| mean_interval(&own)),
@@ -286,7 +286,7 @@ fn row(
         cost_usd: is_tried.then(|| MicroDollars(cost / outcomes.len().max(1) as i64)),
         tokens: each(outcomes.iter().map(|outcome| outcome.tokens).sum()),
         latency_ms: is_tried.then(|| latency(&outcomes)),
-        fate: race.fates()[arm],
+        fate: race.states()[arm],
         against_leader: None,
         pareto: false,
     }
@@ -303,7 +303,11 @@ fn latency(outcomes: &[&TrialOutcome]) -> Latency {
 }
 
 // Corrects the p-values of all comparisons with the leader for multiple testing.
-fn adjust(measured: MeasuredTrials<'_>, rows: &mut [ConfigurationRow], leader: Option<usize>) {
+fn adjust_differences(
+    measured: MeasuredTrials<'_>,
+    rows: &mut [ConfigurationRow],
+    leader: Option<usize>,
+) {
     let Some(leader) = leader else { return };
     let mut found: Vec<(usize, Vec<f64>)> = Vec::new();
     for (at, row) in rows
@@ -316,12 +320,12 @@ fn adjust(measured: MeasuredTrials<'_>, rows: &mut [ConfigurationRow], leader: O
             found.push((at, differences));
         }
     }
-    let p = found.iter().map(|(_, one)| final_test::last_p(one));
-    let adjusted = paired::holm(&p.collect::<Vec<_>>());
+    let p = found.iter().map(|(_, one)| final_test::final_p_value(one));
+    let adjusted = paired::holm_adjusted(&p.collect::<Vec<_>>());
     for ((at, differences), p_adjusted) in found.into_iter().zip(adjusted) {
         let mean = paired::mean(&differences);
         let interval = difference_interval(&differences);
-        let (from, to) = agreeing(interval, mean, final_test::is_significant(p_adjusted));
+        let (from, to) = agree_with_test(interval, mean, final_test::is_significant(p_adjusted));
         rows[at].against_leader = Some(LeaderDifference {
             mean,
             from,
@@ -333,7 +337,7 @@ fn adjust(measured: MeasuredTrials<'_>, rows: &mut [ConfigurationRow], leader: O
 
 // Marks the Pareto front: rows that no other row matches or beats in quality, cost, and latency while being better
 // in one.
-fn front(rows: &mut [ConfigurationRow]) -> Vec<usize> {
+fn pareto_front(rows: &mut [ConfigurationRow]) -> Vec<usize> {
     let of = |row: &ConfigurationRow| Some((row.level?, row.cost_usd?.0, row.latency_ms?.mean));
     let points: Vec<Option<(f64, i64, u64)>> = rows.iter().map(of).collect();
     let beats = |a: (f64, i64, u64), b: (f64, i64, u64)| {
@@ -356,7 +360,7 @@ fn rounds(race: &SuccessiveHalving, tried: &[usize]) -> Vec<RoundReport> {
     let round = |cases: usize| {
         let fell = |is: fn(&ConfigurationState) -> bool| {
             let here = tried.iter().copied().filter(|&arm| depth(arm) == cases);
-            here.filter(|&arm| is(&race.fates()[arm])).collect()
+            here.filter(|&arm| is(&race.states()[arm])).collect()
         };
         let set_aside: Vec<usize> = fell(|fate| *fate == ConfigurationState::SetAside);
         let beaten: Vec<usize> = fell(|fate| matches!(fate, ConfigurationState::Beaten(_)));

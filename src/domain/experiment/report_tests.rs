@@ -18,8 +18,10 @@ fn space() -> SearchSpace {
 }
 
 /// Runs a race in which `of` gives the outcome of a configuration on a case.
-fn raced(cases: usize, of: impl Fn(usize, usize, f64) -> TrialOutcome) -> SuccessiveHalving {
-    let arms: Vec<Configuration> = space().arms(&|_, _| true).expect("arms");
+fn run_race(cases: usize, of: impl Fn(usize, usize, f64) -> TrialOutcome) -> SuccessiveHalving {
+    let arms: Vec<Configuration> = space()
+        .enumerate_configurations(&|_, _| true)
+        .expect("arms");
     let nothing = TrialOutcome {
         score: 0.0,
         cost: MicroDollars(0),
@@ -45,7 +47,7 @@ fn raced(cases: usize, of: impl Fn(usize, usize, f64) -> TrialOutcome) -> Succes
     let mut chance = Random::new(9);
     while let RaceStep::Evaluate(cells) = race.next() {
         for cell in cells {
-            race.record(cell, of(cell.arm, cell.case, chance.normal()));
+            race.record(cell, of(cell.arm, cell.case, chance.next_normal()));
         }
     }
     race
@@ -62,15 +64,15 @@ fn outcome(score: f64, cost: i64, latency_ms: u64) -> TrialOutcome {
 }
 
 // p/b is much better and more expensive, p/c is bad; temperature has no effect.
-fn plain(arm: usize, _: usize, noise: f64) -> TrialOutcome {
+fn plain_outcome(arm: usize, _: usize, noise: f64) -> TrialOutcome {
     let (mean, cost) = [(0.5, 10), (0.8, 90), (0.2, 10)][arm / 2];
     outcome(mean + noise * 0.1, cost, 100 + arm as u64)
 }
 
 #[test]
 fn the_winner_is_named_with_its_figures_on_unseen_cases() {
-    let race = raced(60, plain);
-    let report = report(
+    let race = run_race(60, plain_outcome);
+    let report = build_report(
         &race,
         &space(),
         &BTreeSet::new(),
@@ -100,8 +102,8 @@ fn the_winner_is_named_with_its_figures_on_unseen_cases() {
 
 #[test]
 fn the_front_holds_what_nothing_beats() {
-    let race = raced(60, plain);
-    let report = report(
+    let race = run_race(60, plain_outcome);
+    let report = build_report(
         &race,
         &space(),
         &BTreeSet::new(),
@@ -124,8 +126,8 @@ fn the_front_holds_what_nothing_beats() {
 
 #[test]
 fn the_dial_that_matters_comes_first() {
-    let report = report(
-        &raced(60, plain),
+    let report = build_report(
+        &run_race(60, plain_outcome),
         &space(),
         &BTreeSet::new(),
         &[],
@@ -151,8 +153,8 @@ fn settings_that_are_equal_are_not_told_apart() {
             let hard = ((case * 7 + shift) % 10) as f64 / 10.0;
             outcome(hard * 0.6 + 0.2 + noise * 0.1, 10, 100)
         };
-        let report = report(
-            &raced(40, same),
+        let report = build_report(
+            &run_race(40, same),
             &space(),
             &BTreeSet::new(),
             &[],
@@ -176,8 +178,8 @@ fn settings_that_are_equal_are_not_told_apart() {
 
 #[test]
 fn everybody_who_fell_away_is_in_one_round() {
-    let race = raced(60, plain);
-    let report = report(
+    let race = run_race(60, plain_outcome);
+    let report = build_report(
         &race,
         &space(),
         &BTreeSet::new(),
@@ -191,7 +193,7 @@ fn everybody_who_fell_away_is_in_one_round() {
     gone.sort_unstable();
     let fallen = (0..6).filter(|&arm| {
         matches!(
-            race.fates()[arm],
+            race.states()[arm],
             ConfigurationState::SetAside | ConfigurationState::Beaten(_)
         )
     });
@@ -203,7 +205,9 @@ fn everybody_who_fell_away_is_in_one_round() {
 fn a_race_that_has_not_begun_says_so() {
     let nothing = outcome(0.0, 0, 0);
     let race = SuccessiveHalving::new(Design {
-        arms: space().arms(&|_, _| true).expect("arms"),
+        arms: space()
+            .enumerate_configurations(&|_, _| true)
+            .expect("arms"),
         current: 0,
         cases: 30,
         objective: Objective::Quality,
@@ -217,7 +221,7 @@ fn a_race_that_has_not_begun_says_so() {
         seed: 3,
         search: None,
     });
-    let report = report(
+    let report = build_report(
         &race,
         &space(),
         &BTreeSet::new(),
@@ -237,13 +241,13 @@ fn a_race_that_has_not_begun_says_so() {
 
 #[test]
 fn what_never_differed_is_not_said_to_be_the_same_for_sure() {
-    let race = raced(24, |arm, case, _| {
+    let race = run_race(24, |arm, case, _| {
         let hard = if case % 2 == 0 { 1.0 } else { 0.0 };
         outcome(if arm == 0 { 0.0 } else { hard }, 1, 1)
     });
-    let same = raced(24, |_, case, _| outcome((case % 2) as f64, 1, 1));
+    let same = run_race(24, |_, case, _| outcome((case % 2) as f64, 1, 1));
     for race in [race, same] {
-        let report = report(
+        let report = build_report(
             &race,
             &space(),
             &BTreeSet::new(),
@@ -264,8 +268,8 @@ fn what_never_differed_is_not_said_to_be_the_same_for_sure() {
 }
 
 /// Runs a race between two configurations of one axis with yes-or-no scores.
-fn pair(cases: usize, of: impl Fn(usize, usize) -> f64) -> SuccessiveHalving {
-    let mut design = raced(1, plain).design().clone();
+fn two_configuration_race(cases: usize, of: impl Fn(usize, usize) -> f64) -> SuccessiveHalving {
+    let mut design = run_race(1, plain_outcome).design().clone();
     design.arms.truncate(2);
     design.declared.truncate(2);
     design.cases = cases;
@@ -278,19 +282,19 @@ fn pair(cases: usize, of: impl Fn(usize, usize) -> f64) -> SuccessiveHalving {
     race
 }
 
-fn told(
+fn report_of(
     race: &SuccessiveHalving,
     failed: &BTreeSet<Trial>,
     baseline: Baseline,
 ) -> ExperimentReport {
-    report(race, &space(), failed, &[], baseline, 1.0)
+    build_report(race, &space(), failed, &[], baseline, 1.0)
 }
 
 #[test]
 fn what_was_not_measured_has_no_leader() {
-    let race = pair(10, |_, _| 0.0);
+    let race = two_configuration_race(10, |_, _| 0.0);
     let failed: BTreeSet<Trial> = race.results().keys().copied().collect();
-    let all = told(&race, &failed, Baseline::Current);
+    let all = report_of(&race, &failed, Baseline::Current);
     assert_eq!(
         all.sentence,
         "Nothing was measured: all 20 evaluations failed."
@@ -300,7 +304,7 @@ fn what_was_not_measured_has_no_leader() {
         (None, Some(HoldoutFinding::NotTested), None)
     );
     let some: BTreeSet<Trial> = failed.into_iter().filter(|cell| cell.arm == 1).collect();
-    let words = told(&race, &some, Baseline::Current).sentence;
+    let words = report_of(&race, &some, Baseline::Current).sentence;
     assert!(
         words.ends_with("10 of 20 evaluations failed and count as a score of 0."),
         "{words}"
@@ -318,8 +322,8 @@ fn what_the_judge_could_not_judge_is_no_measurement() {
     };
     // As the race records it: 0.5 for the current configuration by definition, and for trials that could not be
     // judged.
-    let none = pair(20, |_, _| 0.5);
-    let found = told(&none, &unreadable(&none, |_| true), Baseline::First);
+    let none = two_configuration_race(20, |_, _| 0.5);
+    let found = report_of(&none, &unreadable(&none, |_| true), Baseline::First);
     assert_eq!(
         found.sentence,
         "Nothing was compared: the judge's verdict could be read for 0 of 20 answers."
@@ -335,11 +339,11 @@ fn what_the_judge_could_not_judge_is_no_measurement() {
         (row.mean, row.interval, row.cases, row.failed),
         (None, None, 0, 20)
     );
-    let half = pair(
+    let half = two_configuration_race(
         20,
         |arm, case| if arm == 1 && case % 2 == 1 { 1.0 } else { 0.5 },
     );
-    let found = told(
+    let found = report_of(
         &half,
         &unreadable(&half, |case| case % 2 == 0),
         Baseline::First,
@@ -359,9 +363,9 @@ fn what_the_judge_could_not_judge_is_no_measurement() {
         .find(|row| row.place == 1)
         .expect("a row");
     assert_eq!((row.mean, row.cases), (Some(1.0), 10));
-    let rubric = pair(10, |_, _| 0.5);
+    let rubric = two_configuration_race(10, |_, _| 0.5);
     let all: BTreeSet<Trial> = rubric.results().keys().copied().collect();
-    let found = told(&rubric, &all, Baseline::First);
+    let found = report_of(&rubric, &all, Baseline::First);
     assert_eq!(
         found.sentence,
         "Nothing was measured: all 20 evaluations failed."
@@ -372,7 +376,7 @@ fn what_the_judge_could_not_judge_is_no_measurement() {
 /// A single configuration does not lead, and a paused experiment is not reported as running.
 #[test]
 fn one_setting_alone_does_not_lead() {
-    let mut design = raced(1, plain).design().clone();
+    let mut design = run_race(1, plain_outcome).design().clone();
     design.arms.truncate(2);
     design.declared.truncate(2);
     design.cases = 20;
@@ -383,7 +387,7 @@ fn one_setting_alone_does_not_lead() {
     for cell in cells.into_iter().filter(|cell| cell.arm == 0) {
         race.record(cell, outcome(0.5, 1, 1));
     }
-    let found = told(&race, &BTreeSet::new(), Baseline::First);
+    let found = report_of(&race, &BTreeSet::new(), Baseline::First);
     assert!(
         found.sentence.starts_with(
             "Nothing was compared so far: only model p/a, temperature 0.0 was evaluated, on "
@@ -431,10 +435,14 @@ fn the_current_setting_leads_only_with_a_lead() {
             "model p/a, temperature 1.0 is better than the first setting: on 16 cases it scored 1.00 higher",
         ),
     ] {
-        let words = told(&pair(20, of), &none, baseline).sentence;
+        let words = report_of(&two_configuration_race(20, of), &none, baseline).sentence;
         assert!(words.starts_with(begin), "{words}");
     }
-    let few = told(&pair(5, |arm, _| arm as f64), &none, Baseline::Current);
+    let few = report_of(
+        &two_configuration_race(5, |arm, _| arm as f64),
+        &none,
+        Baseline::Current,
+    );
     assert!(
         few.sentence
             .contains("5 cases are too few to tell it apart from your current setting"),
@@ -448,10 +456,10 @@ fn the_current_setting_leads_only_with_a_lead() {
 /// A leader that scored lower on the holdout is neither reported as leading nor recommended.
 #[test]
 fn a_lead_that_did_not_hold_up_is_not_used() {
-    let race = raced(60, |arm, case, _| {
+    let race = run_race(60, |arm, case, _| {
         outcome(f64::from(u8::from((case + arm) % 3 > 0)), 1, 1)
     });
-    let (_, held) = race.cases();
+    let (_, held) = race.race_and_holdout_cases();
     let leader = 1;
     let low: Vec<f64> = held
         .iter()
@@ -469,8 +477,8 @@ fn a_lead_that_did_not_hold_up_is_not_used() {
         .iter()
         .map(|(cell, one)| (*cell, *one))
         .collect();
-    let race = SuccessiveHalving::new(race.design().clone()).closed(results, verdict);
-    let found = told(&race, &BTreeSet::new(), Baseline::Current);
+    let race = SuccessiveHalving::new(race.design().clone()).close(results, verdict);
+    let found = report_of(&race, &BTreeSet::new(), Baseline::Current);
     assert_eq!(found.finding, Some(HoldoutFinding::NotDistinguishable));
     assert!(
         found

@@ -3,7 +3,7 @@
 use super::*;
 
 fn priced(indifference: f64, objective: Objective) -> String {
-    let mut design = pair(1, |_, _| 0.0).design().clone();
+    let mut design = two_configuration_race(1, |_, _| 0.0).design().clone();
     (design.cases, design.indifference, design.objective) = (60, indifference, objective);
     let mut race = SuccessiveHalving::new(design);
     while let RaceStep::Evaluate(cells) = race.next() {
@@ -16,7 +16,7 @@ fn priced(indifference: f64, objective: Objective) -> String {
             race.record(cell, outcome(score, 1, 1));
         }
     }
-    told(&race, &BTreeSet::new(), Baseline::First).sentence
+    report_of(&race, &BTreeSet::new(), Baseline::First).sentence
 }
 
 #[test]
@@ -45,13 +45,13 @@ fn a_sentence_says_what_a_difference_is_of_and_whether_it_matters() {
 
 #[test]
 fn a_difference_stays_within_its_reach_and_what_was_not_compared_has_no_score() {
-    let race = pair(12, |arm, case| match (arm, case % 10) {
+    let race = two_configuration_race(12, |arm, case| match (arm, case % 10) {
         (0, _) => 0.5,
         (_, 0) => 0.0,
         _ => 1.0,
     });
     let none = BTreeSet::new();
-    let of = |reach| report(&race, &space(), &none, &[], Baseline::Current, reach).difference;
+    let of = |reach| build_report(&race, &space(), &none, &[], Baseline::Current, reach).difference;
     let (free, bound) = (
         of(1.0).expect("a difference"),
         of(0.4).expect("a difference"),
@@ -59,9 +59,9 @@ fn a_difference_stays_within_its_reach_and_what_was_not_compared_has_no_score() 
     assert!(free.interval.1 > 0.4, "{free:?}");
     assert_eq!(bound.interval, (free.interval.0, 0.4));
     // The judge could not judge anything: the reference's own 0.5 is not a result.
-    let race = pair(10, |_, _| 0.5);
+    let race = two_configuration_race(10, |_, _| 0.5);
     let unjudged = race.results().keys().copied().filter(|cell| cell.arm == 1);
-    let found = told(&race, &unjudged.collect(), Baseline::Current);
+    let found = report_of(&race, &unjudged.collect(), Baseline::Current);
     assert!(
         found.sentence.starts_with("Nothing was compared"),
         "{}",

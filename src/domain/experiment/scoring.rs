@@ -40,7 +40,7 @@ pub enum JudgeMode {
 
 impl Scoring {
     /// Returns the kind of scores that this method gives.
-    pub fn scores(&self) -> ScoreKind {
+    pub fn score_kind(&self) -> ScoreKind {
         match self {
             Self::Rule(Evaluator::Likeness) => ScoreKind::Graded,
             Self::Rule(_) => ScoreKind::YesNo,

@@ -38,8 +38,12 @@ pub struct Effect {
 }
 
 /// Computes the influence of every parameter that varies among the tried configurations, largest first.
-pub(super) fn of(race: &SuccessiveHalving, space: &SearchSpace, tried: &[usize]) -> Vec<Influence> {
-    let all = race.cases().0.len();
+pub(super) fn influences(
+    race: &SuccessiveHalving,
+    space: &SearchSpace,
+    tried: &[usize],
+) -> Vec<Influence> {
+    let all = race.race_and_holdout_cases().0.len();
     let depth = tried.iter().map(|&arm| race.values(arm, all).len()).min();
     let Some(depth) = depth.filter(|&depth| depth > 0 && tried.len() > 1) else {
         return Vec::new();

@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::ExperimentError;
-use super::prompt_search::{MAX_PROPOSALS, USUAL_PROPOSALS};
-use crate::domain::recipe::QUESTION;
+use super::prompt_search::{DEFAULT_PROPOSALS, MAX_PROPOSALS};
+use crate::domain::recipe::QUESTION_PLACEHOLDER;
 
 /// Maximum number of configurations of a space.
 pub const MAX_CONFIGURATIONS: usize = 10_000;
@@ -60,7 +60,7 @@ impl Parameter {
         )
     }
     /// Whether the value is valid for the parameter. Null keeps the default.
-    fn takes(self, value: &Value) -> bool {
+    fn accepts(self, value: &Value) -> bool {
         let text = |value: &Value| value.as_str().is_some_and(|text| !text.trim().is_empty());
         let whole = |most: u64| value.as_u64().is_some_and(|n| (1..=most).contains(&n));
         let between = |most: f64| value.as_f64().is_some_and(|n| (0.0..=most).contains(&n));
@@ -102,12 +102,12 @@ pub struct Improvement {
     /// Full ID of the model that writes the prompts.
     pub model: String,
     /// Maximum number of proposals.
-    #[serde(default = "usual_proposals")]
+    #[serde(default = "default_proposals")]
     pub proposals: usize,
 }
 
-fn usual_proposals() -> usize {
-    USUAL_PROPOSALS
+fn default_proposals() -> usize {
+    DEFAULT_PROPOSALS
 }
 
 /// The axes of an experiment.
@@ -121,13 +121,13 @@ pub struct SearchSpace(pub Vec<Axis>);
 pub struct Configuration(pub Vec<Option<usize>>);
 
 impl SearchSpace {
-    /// Enumerates every valid configuration once, in axis order. `takes` returns whether a model accepts a
+    /// Enumerates every valid configuration once, in axis order. `accepts` returns whether a model accepts a
     /// parameter; it is called only for model parameters, with an empty name when there is no model axis.
     ///
     /// # Errors
     /// Fails if there is no axis, an axis is empty or repeated, a value is invalid or repeated, or there are more
     /// than `MAX_CONFIGURATIONS` combinations.
-    pub fn arms(
+    pub fn enumerate_configurations(
         &self,
         takes: &dyn Fn(&str, Parameter) -> bool,
     ) -> Result<Vec<Configuration>, ExperimentError> {
@@ -144,7 +144,7 @@ impl SearchSpace {
             all = all.iter().flat_map(longer).collect();
         }
         let mut seen = BTreeSet::new();
-        let legal = all.iter().map(|places| self.legal(places, takes));
+        let legal = all.iter().map(|places| self.make_valid(places, takes));
         Ok(legal.filter(|arm| seen.insert(arm.clone())).collect())
     }
     /// Returns the value of a configuration's parameter; none at the default.
@@ -170,15 +170,15 @@ impl SearchSpace {
                 return Err(ExperimentError::Empty("value on an axis"));
             }
             if !dials.insert(axis.dial) {
-                return Err(ExperimentError::Twice(axis.dial));
+                return Err(ExperimentError::DuplicateAxis(axis.dial));
             }
-            if let Some(bad) = axis.values.iter().find(|value| !axis.dial.takes(value)) {
+            if let Some(bad) = axis.values.iter().find(|value| !axis.dial.accepts(value)) {
                 return Err(ExperimentError::Value(axis.dial, bad.clone()));
             }
             let again = (1..axis.values.len())
                 .find(|&place| axis.values[..place].contains(&axis.values[place]));
             if let Some(place) = again {
-                return Err(ExperimentError::Again(
+                return Err(ExperimentError::DuplicateValue(
                     axis.dial,
                     axis.values[place].clone(),
                 ));
@@ -190,7 +190,11 @@ impl SearchSpace {
             Ok(())
         }
     }
-    fn legal(&self, places: &[usize], takes: &dyn Fn(&str, Parameter) -> bool) -> Configuration {
+    fn make_valid(
+        &self,
+        places: &[usize],
+        takes: &dyn Fn(&str, Parameter) -> bool,
+    ) -> Configuration {
         let model = self
             .0
             .iter()
@@ -221,15 +225,21 @@ fn check_improvement(axis: &Axis, improve: &Improvement) -> Result<(), Experimen
     if !(1..=MAX_PROPOSALS).contains(&improve.proposals) {
         return error(format!("proposals must be from 1 to {MAX_PROPOSALS}"));
     }
-    let lacks = |value: &&Value| value.as_str().is_some_and(|text| !text.contains(QUESTION));
+    let lacks = |value: &&Value| {
+        value
+            .as_str()
+            .is_some_and(|text| !text.contains(QUESTION_PLACEHOLDER))
+    };
     match axis.values.iter().find(lacks) {
-        Some(_) => error(format!("a prompt needs {QUESTION} where the question goes")),
+        Some(_) => error(format!(
+            "a prompt needs {QUESTION_PLACEHOLDER} where the question goes"
+        )),
         None => Ok(()),
     }
 }
 
 /// Returns a configuration as an object of parameter values; null where the default applies.
-pub fn setting(space: &SearchSpace, arm: &Configuration) -> Value {
+pub fn to_json(space: &SearchSpace, arm: &Configuration) -> Value {
     let values = space.0.iter().map(|axis| {
         let value = space.value(arm, axis.dial).cloned();
         (axis.dial.as_str().to_owned(), value.unwrap_or_default())
@@ -284,7 +294,7 @@ mod tests {
             Parameter::Effort => model == "b/thinks",
             _ => true,
         };
-        let arms = space.arms(&takes).expect("legal");
+        let arms = space.enumerate_configurations(&takes).expect("legal");
         let listed: Vec<_> = arms.iter().map(|arm| arm.0.clone()).collect();
         assert_eq!(
             listed,
@@ -315,7 +325,7 @@ mod tests {
             ),
             (
                 json!([{"dial": "top_p", "values": [0.5]}, {"dial": "top_p", "values": [0.9]}]),
-                ExperimentError::Twice(Parameter::TopP),
+                ExperimentError::DuplicateAxis(Parameter::TopP),
             ),
             (
                 json!([{"dial": "temperature", "values": [0.5, 3]}]),
@@ -323,14 +333,17 @@ mod tests {
             ),
             (
                 json!([{"dial": "top_p", "values": [0.5, 0.9, 0.5]}]),
-                ExperimentError::Again(Parameter::TopP, json!(0.5)),
+                ExperimentError::DuplicateValue(Parameter::TopP, json!(0.5)),
             ),
             (
                 json!([{"dial": "model", "values": [[]]}]),
                 ExperimentError::Value(Parameter::Model, json!([])),
             ),
         ] {
-            assert_eq!(space(axes).arms(&|_, _| true), Err(error));
+            assert_eq!(
+                space(axes).enumerate_configurations(&|_, _| true),
+                Err(error)
+            );
         }
         for (axes, why) in [
             (
@@ -347,7 +360,9 @@ mod tests {
                 "from 1 to 24",
             ),
         ] {
-            let error = space(axes).arms(&|_, _| true).expect_err("refused");
+            let error = space(axes)
+                .enumerate_configurations(&|_, _| true)
+                .expect_err("refused");
             assert!(error.to_string().contains(why), "{error}");
         }
         let many: Vec<u64> = (1..=101).collect();
@@ -355,7 +370,7 @@ mod tests {
             {"dial": "max_tokens", "values": many}, {"dial": "passages", "values": many},
         ]));
         assert_eq!(
-            large.arms(&|_, _| true),
+            large.enumerate_configurations(&|_, _| true),
             Err(ExperimentError::TooMany("settings", MAX_CONFIGURATIONS))
         );
     }

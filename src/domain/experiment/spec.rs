@@ -16,7 +16,7 @@ use super::{
 use crate::domain::request::Request;
 
 /// ID of the pattern that sends the question to one model unchanged.
-pub const PLAIN: &str = "plain";
+pub const PLAIN_PATTERN: &str = "plain";
 
 /// Maximum length of a name in characters.
 pub const MAX_NAME: usize = 80;
@@ -49,7 +49,7 @@ pub struct ExperimentSpec {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub proposals: Vec<PromptProposal>,
     /// Statistics of removed repeated cases.
-    #[serde(default, skip_serializing_if = "RepeatedCases::is_none")]
+    #[serde(default, skip_serializing_if = "RepeatedCases::is_empty")]
     pub repeated: RepeatedCases,
 }
 
@@ -72,22 +72,24 @@ pub struct PromptProposal {
 impl ExperimentSpec {
     /// Adds a proposal, with its prompt as a new value of the axis, and returns it in the form that the race
     /// accepts.
-    pub fn take(&mut self, proposal: PromptProposal) -> Proposal {
+    pub fn add_proposal(&mut self, proposal: PromptProposal) -> Proposal {
         let axis = (self.space.0.iter_mut()).find(|axis| axis.dial == Parameter::Prompt);
         if let (Some(axis), Some(prompt)) = (axis, &proposal.prompt)
             && !axis.values.iter().any(|value| value == prompt)
         {
             axis.values.push(Value::String(prompt.clone()));
         }
-        let step = self.step_of(&proposal);
+        let step = self.proposal_of(&proposal);
         self.proposals.push(proposal);
         step
     }
     /// Returns the proposals in the form that the race accepts.
-    pub fn steps(&self) -> impl Iterator<Item = Proposal> {
-        self.proposals.iter().map(|proposal| self.step_of(proposal))
+    pub fn proposals(&self) -> impl Iterator<Item = Proposal> {
+        self.proposals
+            .iter()
+            .map(|proposal| self.proposal_of(proposal))
     }
-    fn step_of(&self, proposal: &PromptProposal) -> Proposal {
+    fn proposal_of(&self, proposal: &PromptProposal) -> Proposal {
         let axis = (self.space.0.iter()).find(|axis| axis.dial == Parameter::Prompt);
         let place = axis
             .zip(proposal.prompt.as_ref())
@@ -99,7 +101,7 @@ impl ExperimentSpec {
     }
     /// Removes repeated cases and records how many there were.
     pub fn without_repeats(&mut self, cases: Vec<Case>) -> Vec<Case> {
-        let (kept, repeated) = repeated_cases::distinct(cases);
+        let (kept, repeated) = repeated_cases::remove_repeated(cases);
         self.repeated = repeated;
         kept
     }
@@ -168,7 +170,7 @@ impl ExperimentSpec {
         parameters.max_tokens = number(Parameter::MaxTokens).or(parameters.max_tokens);
         // A single model without a pattern or depth gets the question unchanged.
         if body.models.len() == 1 && body.pattern.is_none() && body.depth.is_none() {
-            body.pattern = Some(PLAIN.to_owned());
+            body.pattern = Some(PLAIN_PATTERN.to_owned());
         }
         body
     }
@@ -199,14 +201,20 @@ mod tests {
             json!({"models": ["p/z"], "parameters": {"temperature": 0.1, "seed": 7}}),
             json!({}),
         );
-        let arms = spec.space.arms(&|_, _| true).expect("arms");
+        let arms = spec
+            .space
+            .enumerate_configurations(&|_, _| true)
+            .expect("arms");
         let of = |places: [Option<usize>; 3]| {
             let arm = Configuration(places.to_vec());
             assert!(arms.contains(&arm));
             spec.body_of(&arm)
         };
         let one = of([Some(0), None, None]);
-        assert_eq!((one.models.len(), one.pattern.as_deref()), (1, Some(PLAIN)));
+        assert_eq!(
+            (one.models.len(), one.pattern.as_deref()),
+            (1, Some(PLAIN_PATTERN))
+        );
         assert_eq!(one.parameters.temperature, Some(0.1));
         let panel = of([Some(1), Some(1), Some(1)]);
         assert_eq!(panel.models, ["p/a", "p/b"]);
@@ -232,7 +240,7 @@ mod tests {
             ),
         ] {
             let spec = spec(axes.clone(), json!({}), current.clone());
-            let arms = spec.space.arms(&takes).expect("arms");
+            let arms = spec.space.enumerate_configurations(&takes).expect("arms");
             let expected = expected.map_err(|why| ExperimentError::Current(why.to_owned()));
             assert_eq!(spec.current_of(&arms), expected, "{current}");
         }
@@ -255,13 +263,17 @@ mod tests {
             (Some("{{question}}"), Some(0)),
             (Some("Think. {{question}}"), Some(1)),
         ] {
-            assert_eq!(spec.take(proposal(prompt)).place, place, "{prompt:?}");
+            assert_eq!(
+                spec.add_proposal(proposal(prompt)).place,
+                place,
+                "{prompt:?}"
+            );
         }
         assert_eq!(spec.space.0[0].values.len(), 2);
         // Proposals that are stored and read back lead to the same configurations.
         let text = serde_json::to_string(&spec).expect("JSON");
         let read: ExperimentSpec = serde_json::from_str(&text).expect("a spec");
-        let places: Vec<_> = read.steps().map(|step| step.place).collect();
+        let places: Vec<_> = read.proposals().map(|step| step.place).collect();
         assert_eq!(places, [Some(1), None, Some(0), Some(1)]);
         let one = spec.body_of(&Configuration(vec![Some(1)]));
         assert_eq!(one.prompt, "Think. {{question}}");

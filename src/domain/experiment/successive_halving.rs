@@ -22,7 +22,7 @@ use super::judge;
 use super::observations::Observations;
 use super::prompt_search::Proposal;
 use super::proposals;
-use super::race_budget::{NOTHING, holdout_cases, plus, settings};
+use super::race_budget::{ZERO_USAGE, add_usage, configuration_count, holdout_cases};
 use super::{Trial, TrialOutcome};
 use crate::domain::statistics::random::Random;
 use search::SearchStep;
@@ -30,9 +30,9 @@ use search::SearchStep;
 /// Maximum number of configurations for which all are tried; larger spaces use proposals.
 pub const ALL_UP_TO: usize = 64;
 /// Number of configurations that a large space starts with, in addition to the current one.
-const FIRST: usize = 16;
+const INITIAL_CONFIGURATIONS: usize = 16;
 /// Number of configurations proposed per step.
-const NEXT: usize = 8;
+const PROPOSED_PER_STEP: usize = 8;
 /// Number of cases on which a proposed configuration is first tried.
 const FIRST_TRY_CASES: usize = 4;
 /// Divisor of the number of cases seen so far that gives the number of new cases until the next check.
@@ -59,7 +59,7 @@ enum RacePhase {
 struct Round {
     arms: Vec<usize>,
     from: usize,
-    to: usize,
+    end: usize,
 }
 
 /// State of a race.
@@ -68,15 +68,15 @@ pub struct SuccessiveHalving {
     seen: Observations,
     spent: TrialOutcome,
     phase: RacePhase,
-    rung: Round,
+    round: Round,
     /// Number of cases of the round for which all its configurations have outcomes.
-    met: usize,
+    cases_met: usize,
     /// Trials handed out but not yet recorded.
     batch: Vec<Trial>,
     /// For each configuration, the one from which it was derived.
     parents: Vec<Option<usize>>,
     /// Number of proposals made.
-    made: usize,
+    proposals_made: usize,
     /// Number of cases whose failures the prompt search may show.
     feedback: usize,
 }
@@ -88,23 +88,23 @@ impl SuccessiveHalving {
         Random::new(design.seed).shuffle(&mut order);
         let held = order.split_off(design.cases - holdout_cases(&design));
         let mut race = Self {
-            spent: NOTHING,
+            spent: ZERO_USAGE,
             phase: RacePhase::Race,
-            rung: Round {
+            round: Round {
                 arms: Vec::new(),
                 from: 0,
-                to: 0,
+                end: 0,
             },
-            met: 0,
+            cases_met: 0,
             batch: Vec::new(),
             parents: vec![None; design.arms.len()],
-            made: 0,
+            proposals_made: 0,
             feedback: 0,
             seen: Observations {
                 order,
-                held,
+                holdout: held,
                 results: BTreeMap::new(),
-                fates: vec![ConfigurationState::Untried; design.arms.len()],
+                states: vec![ConfigurationState::Untried; design.arms.len()],
                 design,
             },
         };
@@ -112,14 +112,14 @@ impl SuccessiveHalving {
         race
     }
     /// Rebuilds a race from stored outcomes, in the order in which they were recorded.
-    pub fn resumed(
+    pub fn resume(
         design: Design,
         results: impl IntoIterator<Item = (Trial, TrialOutcome)>,
     ) -> Self {
-        Self::replayed(design, results, [])
+        Self::replay(design, results, [])
     }
     /// Rebuilds a race with a prompt search from stored outcomes and proposals, each in its original order.
-    pub fn replayed(
+    pub fn replay(
         design: Design,
         results: impl IntoIterator<Item = (Trial, TrialOutcome)>,
         proposals: impl IntoIterator<Item = Proposal>,
@@ -144,27 +144,27 @@ impl SuccessiveHalving {
         // Outcomes from an earlier version, whose races ran in a different order, are used when the race requests
         // them.
         let known: BTreeMap<Trial, TrialOutcome> = results.into_iter().collect();
-        while let Some((cell, outcome)) = race.wanted_of(&known) {
+        while let Some((cell, outcome)) = race.next_known_trial(&known) {
             race.record(cell, outcome);
             catch_up(&mut race);
         }
         race
     }
     /// Ends the race with a stored verdict that these outcomes led to in an earlier version.
-    pub fn closed(
+    pub fn close(
         mut self,
         results: impl IntoIterator<Item = (Trial, TrialOutcome)>,
         verdict: RaceVerdict,
     ) -> Self {
-        let arms = self.seen.fates.len();
+        let arms = self.seen.states.len();
         for (cell, outcome) in results.into_iter().filter(|(cell, _)| cell.arm < arms) {
             if self.seen.results.insert(cell, outcome).is_none() {
-                self.spent = plus(self.spent, outcome);
+                self.spent = add_usage(self.spent, outcome);
             }
         }
         for arm in 0..arms {
             let is_tried = self.seen.results.keys().any(|cell| cell.arm == arm);
-            self.seen.fates[arm] = match self.seen.fates[arm] {
+            self.seen.states[arm] = match self.seen.states[arm] {
                 ConfigurationState::Untried if is_tried => ConfigurationState::SetAside,
                 fate => fate,
             };
@@ -189,9 +189,9 @@ impl SuccessiveHalving {
             return false;
         }
         self.seen.results.insert(cell, outcome);
-        self.spent = plus(self.spent, outcome);
-        self.seen.fates[cell.arm] = match self.seen.fates[cell.arm] {
-            ConfigurationState::Untried if !self.is_glanced_at(cell.arm) => {
+        self.spent = add_usage(self.spent, outcome);
+        self.seen.states[cell.arm] = match self.seen.states[cell.arm] {
+            ConfigurationState::Untried if !self.is_on_trial(cell.arm) => {
                 ConfigurationState::Racing
             }
             fate => fate,
@@ -200,7 +200,7 @@ impl SuccessiveHalving {
         // Only a call that exceeded its declared bound can make open trials unaffordable; cases at the end of
         // the batch are then dropped.
         while !self.batch.is_empty()
-            && !self.affords(self.batch.iter().copied(), self.reserved_fraction())
+            && !self.can_afford(self.batch.iter().copied(), self.reserved_fraction())
         {
             let last = self.batch.last().map(|cell| cell.case);
             self.batch.retain(|cell| Some(cell.case) != last);
@@ -216,8 +216,8 @@ impl SuccessiveHalving {
         self.spent
     }
     /// Current status of each configuration.
-    pub fn fates(&self) -> &[ConfigurationState] {
-        &self.seen.fates
+    pub fn states(&self) -> &[ConfigurationState] {
+        &self.seen.states
     }
     /// All recorded outcomes.
     pub fn results(&self) -> &BTreeMap<Trial, TrialOutcome> {
@@ -228,23 +228,26 @@ impl SuccessiveHalving {
         &self.seen.design
     }
     /// Cases of the race, in order, and holdout cases.
-    pub fn cases(&self) -> (&[usize], &[usize]) {
-        (&self.seen.order, &self.seen.held)
+    pub fn race_and_holdout_cases(&self) -> (&[usize], &[usize]) {
+        (&self.seen.order, &self.seen.holdout)
     }
-    /// Values of a configuration on the first `cases` cases of the race.
+    /// Values of a configuration on the first `race_and_holdout_cases` cases of the race.
     pub fn values(&self, arm: usize, cases: usize) -> Vec<f64> {
         self.seen.values(arm, cases)
     }
 
     /// Returns an open trial whose outcome is known.
-    fn wanted_of(&self, known: &BTreeMap<Trial, TrialOutcome>) -> Option<(Trial, TrialOutcome)> {
+    fn next_known_trial(
+        &self,
+        known: &BTreeMap<Trial, TrialOutcome>,
+    ) -> Option<(Trial, TrialOutcome)> {
         let mut open = self.batch.iter();
         open.find_map(|cell| Some((*cell, *known.get(cell)?)))
     }
     /// Cases of the current phase.
-    fn list(&self) -> &[usize] {
+    fn current_cases(&self) -> &[usize] {
         if matches!(self.phase, RacePhase::Confirm(..)) {
-            &self.seen.held
+            &self.seen.holdout
         } else {
             &self.seen.order
         }
@@ -253,13 +256,13 @@ impl SuccessiveHalving {
     fn count_met(&mut self) {
         let known = |&&case: &&usize| {
             let cell = |&arm: &usize| self.seen.results.contains_key(&Trial { arm, case });
-            self.rung.arms.iter().all(cell)
+            self.round.arms.iter().all(cell)
         };
         let cases = self
-            .list()
-            .get(self.rung.from..self.rung.to)
+            .current_cases()
+            .get(self.round.from..self.round.end)
             .unwrap_or_default();
-        self.met = cases.iter().take_while(known).count();
+        self.cases_met = cases.iter().take_while(known).count();
     }
     fn begin(&mut self) {
         if self.seen.design.current >= self.seen.design.arms.len() || self.seen.order.is_empty() {
@@ -274,23 +277,23 @@ impl SuccessiveHalving {
         }
         let arms = self.seen.design.arms.len();
         if self.seen.design.search.is_some() {
-            let most = (self.evaluations_left() / 2).clamp(1, FIRST + 1);
-            self.begin_search(proposals::first(&self.seen.design, most));
+            let most = (self.remaining_evaluations() / 2).clamp(1, INITIAL_CONFIGURATIONS + 1);
+            self.begin_search(proposals::first_configurations(&self.seen.design, most));
         } else if arms == 2 {
             self.phase = RacePhase::Pair;
-            self.rung.arms = vec![0, 1];
-            self.rung.to = final_test::next_check(0).min(self.seen.order.len());
+            self.round.arms = vec![0, 1];
+            self.round.end = final_test::next_check(0).min(self.seen.order.len());
         } else if arms <= ALL_UP_TO {
             // If the budget does not cover all: the current configuration and as many others as possible.
-            let most = (self.evaluations_left() / 2).max(2);
-            self.rung.arms = proposals::first(&self.seen.design, most);
-            self.rung.to = 1;
+            let most = (self.remaining_evaluations() / 2).max(2);
+            self.round.arms = proposals::first_configurations(&self.seen.design, most);
+            self.round.end = 1;
         } else {
             self.phase = RacePhase::Explore;
-            let most = (self.evaluations_left() / 3).clamp(2, FIRST + 1);
-            self.rung.arms = proposals::first(&self.seen.design, most);
-            self.rung.to = FIRST_TRY_CASES
-                .min((self.evaluations_left() / (3 * most)).max(1))
+            let most = (self.remaining_evaluations() / 3).clamp(2, INITIAL_CONFIGURATIONS + 1);
+            self.round.arms = proposals::first_configurations(&self.seen.design, most);
+            self.round.end = FIRST_TRY_CASES
+                .min((self.remaining_evaluations() / (3 * most)).max(1))
                 .min(self.seen.order.len());
         }
         self.advance();
@@ -302,14 +305,14 @@ impl SuccessiveHalving {
             if matches!(
                 self.phase,
                 RacePhase::Over(_) | RacePhase::Search(SearchStep::Waiting(_))
-            ) || self.fill()
+            ) || self.fill_batch()
             {
                 return;
             }
             match self.phase {
                 RacePhase::Search(step) => self.after_search(step),
                 RacePhase::Explore => self.after_glance(),
-                RacePhase::Race => self.after_rung(),
+                RacePhase::Race => self.after_round(),
                 RacePhase::Pair => self.after_pair(),
                 RacePhase::Confirm(leader, stop) => self.after_block(leader, stop),
                 RacePhase::Over(_) => return,
@@ -317,16 +320,16 @@ impl SuccessiveHalving {
         }
     }
     /// Fills the batch with the next cases of the round, as many as the budget is certain to cover.
-    fn fill(&mut self) -> bool {
+    fn fill_batch(&mut self) -> bool {
         let cases = self
-            .list()
-            .get(self.rung.from + self.met..self.rung.to)
+            .current_cases()
+            .get(self.round.from + self.cases_met..self.round.end)
             .unwrap_or_default();
         let mut batch = Vec::new();
         for &case in cases {
-            let row = self.rung.arms.iter().map(|&arm| Trial { arm, case });
+            let row = self.round.arms.iter().map(|&arm| Trial { arm, case });
             let row = row.filter(|cell| !self.seen.results.contains_key(cell));
-            if !self.affords(
+            if !self.can_afford(
                 batch.iter().copied().chain(row.clone()),
                 self.reserved_fraction(),
             ) {
@@ -338,41 +341,41 @@ impl SuccessiveHalving {
         !self.batch.is_empty()
     }
     fn after_glance(&mut self) {
-        let tried: Vec<usize> = (0..self.seen.fates.len())
-            .filter(|&arm| self.seen.fates[arm] == ConfigurationState::Racing)
+        let tried: Vec<usize> = (0..self.seen.states.len())
+            .filter(|&arm| self.seen.states[arm] == ConfigurationState::Racing)
             .collect();
-        let glance = self.rung.to;
-        let half_left = self.part_left() > 0.5 && self.met == glance;
+        let glance = self.round.end;
+        let half_left = self.remaining_share() > 0.5 && self.cases_met == glance;
         let scores: Vec<(usize, f64)> = tried
             .iter()
             .map(|&arm| (arm, judge::mean_of(&self.seen, arm, glance)))
             .collect();
         let newcomers = if half_left {
-            proposals::next(&self.seen.design, &scores, NEXT)
+            proposals::next(&self.seen.design, &scores, PROPOSED_PER_STEP)
         } else {
             Vec::new()
         };
-        self.met = 0;
+        self.cases_met = 0;
         if newcomers.is_empty() {
             self.phase = RacePhase::Race;
             // A proposed configuration that the budget stopped partway is not comparable.
             let whole = tried
                 .into_iter()
                 .filter(|&arm| self.values(arm, glance).len() == glance);
-            self.rung = Round {
+            self.round = Round {
                 arms: whole.collect(),
                 from: 0,
-                to: glance,
+                end: glance,
             };
-            self.met = glance;
+            self.cases_met = glance;
             return;
         }
-        self.rung.arms = newcomers;
+        self.round.arms = newcomers;
     }
-    fn after_rung(&mut self) {
-        let depth = self.rung.from + self.met;
-        let cut_short = depth < self.rung.to;
-        let comparable: Vec<usize> = self.rung.arms.clone();
+    fn after_round(&mut self) {
+        let depth = self.round.from + self.cases_met;
+        let cut_short = depth < self.round.end;
+        let comparable: Vec<usize> = self.round.arms.clone();
         // Nothing was evaluated: the budget does not cover one case for two configurations.
         if depth == 0 || comparable.is_empty() {
             self.confirm(self.seen.design.current, StopReason::Budget);
@@ -381,10 +384,10 @@ impl SuccessiveHalving {
         let looks = self.comparisons();
         let standing = judge::rank(&self.seen, &comparable, depth, looks);
         for (arm, elimination) in &standing.beaten {
-            self.seen.fates[*arm] = ConfigurationState::Beaten(*elimination);
+            self.seen.states[*arm] = ConfigurationState::Beaten(*elimination);
         }
         let mut left = standing.ranking;
-        left.retain(|&arm| self.seen.fates[arm] == ConfigurationState::Racing);
+        left.retain(|&arm| self.seen.states[arm] == ConfigurationState::Racing);
         let Some(&leader) = left.first() else {
             self.confirm(self.seen.design.current, StopReason::Budget);
             return;
@@ -393,20 +396,20 @@ impl SuccessiveHalving {
             self.confirm(leader, stop);
             return;
         }
-        for arm in left.split_off(self.carried(left.len(), depth)) {
-            self.seen.fates[arm] = ConfigurationState::SetAside;
+        for arm in left.split_off(self.carried_over(left.len(), depth)) {
+            self.seen.states[arm] = ConfigurationState::SetAside;
         }
         if left.len() == 1 {
             self.confirm(leader, StopReason::OneLeft);
             return;
         }
         left.sort_unstable();
-        self.rung = Round {
+        self.round = Round {
             arms: left,
             from: depth,
-            to: (depth + (depth / CHECK_DIVISOR).max(1)).min(self.seen.order.len()),
+            end: (depth + (depth / CHECK_DIVISOR).max(1)).min(self.seen.order.len()),
         };
-        self.met = 0;
+        self.cases_met = 0;
     }
     fn reason_to_stop(&self, left: &[usize], depth: usize, cut_short: bool) -> Option<StopReason> {
         if left.len() == 1 {
@@ -431,24 +434,24 @@ impl SuccessiveHalving {
     fn costs_more(&self, gain: f64, settings: usize, depth: usize) -> bool {
         let open = settings * (self.seen.order.len() - depth);
         let usual = self.spent.whole_cost().dollars() / self.seen.results.len().max(1) as f64;
-        let price = usual * open.min(self.evaluations_left()) as f64;
-        let worth = self.seen.design.objective.worth(gain);
+        let price = usual * open.min(self.remaining_evaluations()) as f64;
+        let worth = self.seen.design.objective.value_of_points(gain);
         worth.is_some_and(|worth| worth.dollars() < price)
     }
     /// Number of possible comparisons with the best configuration, for the correction of the error probability.
     fn comparisons(&self) -> usize {
         if self.seen.design.search.is_some() {
-            return settings(&self.seen.design).max(2) - 1;
+            return configuration_count(&self.seen.design).max(2) - 1;
         }
         let tried = self
             .seen
-            .fates
+            .states
             .iter()
             .filter(|fate| **fate != ConfigurationState::Untried)
             .count();
         // In a large space the tried configurations depend on earlier outcomes, so all are counted.
-        if self.seen.fates.len() > ALL_UP_TO {
-            self.seen.fates.len()
+        if self.seen.states.len() > ALL_UP_TO {
+            self.seen.states.len()
         } else {
             tried
         }
@@ -458,8 +461,8 @@ impl SuccessiveHalving {
     /// Returns the number of configurations that continue: all if the budget covers them on all cases; otherwise
     /// as many as it covers if their number falls in inverse proportion to the cases, down to two. Sequential
     /// halving in continuous form: the ranking improves with each case, not only at each halving.
-    fn carried(&self, most: usize, depth: usize) -> usize {
-        let left = self.evaluations_left();
+    fn carried_over(&self, most: usize, depth: usize) -> usize {
+        let left = self.remaining_evaluations();
         let open = self.seen.order.len() - depth;
         if left >= most * open {
             return most;

@@ -42,7 +42,7 @@ fn design(arms: &[Vec<usize>], cases: usize, evaluations: u64, seed: u64) -> Des
             evaluations: Some(evaluations),
             ..ExperimentBudget::default()
         },
-        declared: vec![paid(0.0, 0); arms.len()],
+        declared: vec![paid_outcome(0.0, 0); arms.len()],
         indifference: 0.02,
         wrong: 0.1,
         seed,
@@ -50,7 +50,7 @@ fn design(arms: &[Vec<usize>], cases: usize, evaluations: u64, seed: u64) -> Des
     }
 }
 
-fn paid(score: f64, micro: i64) -> TrialOutcome {
+fn paid_outcome(score: f64, micro: i64) -> TrialOutcome {
     TrialOutcome {
         score,
         cost: MicroDollars(micro),
@@ -68,7 +68,7 @@ fn run(race: &mut SuccessiveHalving, truth: &Truth) -> RaceVerdict {
             RaceStep::Propose(_) => unreachable!("nothing is searched"),
             RaceStep::Evaluate(cells) => {
                 for cell in cells {
-                    assert!(race.record(cell, paid(truth.scores[cell.arm][cell.case], 0)));
+                    assert!(race.record(cell, paid_outcome(truth.scores[cell.arm][cell.case], 0)));
                 }
             }
         }
@@ -80,7 +80,7 @@ fn run(race: &mut SuccessiveHalving, truth: &Truth) -> RaceVerdict {
 fn it_ends_when_going_on_costs_more_than_it_can_bring() {
     let arms = grid(&[6]);
     let mut chance = Random::new(8);
-    let truth = truth::draw(&arms, 200, USUAL, &mut || chance.normal());
+    let truth = truth::draw(&arms, 200, USUAL, &mut || chance.next_normal());
     let end = |uses: Option<u64>| {
         let mut design = design(&arms, 200, 2_000, 1);
         design.indifference = 0.0;
@@ -96,7 +96,7 @@ fn it_ends_when_going_on_costs_more_than_it_can_bring() {
                 RaceStep::Propose(_) => unreachable!("nothing is searched"),
                 RaceStep::Evaluate(cells) => {
                     for cell in cells {
-                        let outcome = paid(truth.scores[cell.arm][cell.case], 1_000);
+                        let outcome = paid_outcome(truth.scores[cell.arm][cell.case], 1_000);
                         assert!(race.record(cell, outcome));
                     }
                 }
@@ -111,7 +111,7 @@ fn it_ends_when_going_on_costs_more_than_it_can_bring() {
 }
 
 /// Baseline: picks the best mean after evaluating configurations on random cases.
-fn uniform(truth: &Truth, evaluations: usize, chance: &mut Random) -> usize {
+fn uniform_allocation(truth: &Truth, evaluations: usize, chance: &mut Random) -> usize {
     let mut seen: BTreeMap<usize, Vec<f64>> = BTreeMap::new();
     for turn in 0..evaluations {
         let arm = turn % truth.scores.len();
@@ -132,11 +132,11 @@ fn regret_is_at_most_two_fifths_of_uniform_evaluation() {
         let mut chance = Random::new(3);
         let (mut ours, mut theirs) = (0.0, 0.0);
         for seed in 0..600 {
-            let truth = truth::draw(&arms, 40, spread, &mut || chance.normal());
+            let truth = truth::draw(&arms, 40, spread, &mut || chance.next_normal());
             let mut race = SuccessiveHalving::new(design(&arms, 40, 120, seed));
             ours += truth.regret(run(&mut race, &truth).leader);
             assert!(race.results().len() <= 120);
-            theirs += truth.regret(uniform(&truth, 120, &mut chance));
+            theirs += truth.regret(uniform_allocation(&truth, 120, &mut chance));
         }
         assert!(ours <= 0.4 * theirs, "{shared}: {}", ours / theirs);
     }
@@ -150,7 +150,7 @@ fn of_equal_settings_none_is_declared_the_winner() {
     let mut chance = Random::new(4);
     let spread = Spread { arm: 0.0, ..USUAL };
     for seed in 0..1_000 {
-        let truth = truth::draw(&arms, 60, spread, &mut || chance.normal());
+        let truth = truth::draw(&arms, 60, spread, &mut || chance.next_normal());
         let yes_or_no = seed % 2 == 0;
         let mut truth = truth;
         if yes_or_no {
@@ -185,7 +185,7 @@ fn elimination_never_drops_what_still_reaches_the_leader() {
         ..USUAL
     };
     for seed in 0..200 {
-        let mut truth = truth::draw(&arms, 300, spread, &mut || chance.normal());
+        let mut truth = truth::draw(&arms, 300, spread, &mut || chance.next_normal());
         for (scores, worth) in truth.scores.iter_mut().zip(worth) {
             scores
                 .iter_mut()
@@ -195,7 +195,7 @@ fn elimination_never_drops_what_still_reaches_the_leader() {
         design.indifference = 0.0;
         let mut race = SuccessiveHalving::new(design);
         run(&mut race, &truth);
-        for (arm, fate) in race.fates().iter().enumerate() {
+        for (arm, fate) in race.states().iter().enumerate() {
             if let ConfigurationState::Beaten(left) = fate {
                 assert!(left.interval.1 < 0.0, "{left:?}");
                 wrong += usize::from(arm < 2);
@@ -214,7 +214,7 @@ fn a_resumed_race_ends_as_an_unbroken_one() {
     for (axes, evaluations, every) in [(vec![4, 3, 2], 120, 1), (vec![5, 5, 4, 3], 400, 5)] {
         let arms = grid(&axes);
         let mut chance = Random::new(6);
-        let truth = truth::draw(&arms, 40, USUAL, &mut || chance.normal());
+        let truth = truth::draw(&arms, 40, USUAL, &mut || chance.next_normal());
         let mut whole = SuccessiveHalving::new(design(&arms, 40, evaluations, 9));
         let verdict = run(&mut whole, &truth);
         let mut broken = SuccessiveHalving::new(design(&arms, 40, evaluations, 9));
@@ -226,19 +226,19 @@ fn a_resumed_race_ends_as_an_unbroken_one() {
                 RaceStep::Evaluate(cells) => {
                     // Outcomes arrive in any order.
                     let cell = cells[chance.below(cells.len())];
-                    let outcome = paid(truth.scores[cell.arm][cell.case], 0);
+                    let outcome = paid_outcome(truth.scores[cell.arm][cell.case], 0);
                     assert!(broken.record(cell, outcome));
                     assert!(!broken.record(cell, outcome), "a second time");
                     stored.push((cell, outcome));
                     if stored.len().is_multiple_of(every) {
                         let (design, stored) = (broken.design().clone(), stored.iter().copied());
-                        broken = SuccessiveHalving::resumed(design, stored);
+                        broken = SuccessiveHalving::resume(design, stored);
                     }
                 }
             }
         };
         assert_eq!(resumed, verdict);
-        assert_eq!(broken.fates(), whole.fates());
+        assert_eq!(broken.states(), whole.states());
         assert_eq!(broken.results(), whole.results());
     }
 }
@@ -249,11 +249,11 @@ fn the_budget_is_never_overrun_beyond_one_call() {
     let arms = grid(&[4, 3]);
     let mut chance = Random::new(8);
     for seed in 0..200 {
-        let truth = truth::draw(&arms, 30, USUAL, &mut || chance.normal());
+        let truth = truth::draw(&arms, 30, USUAL, &mut || chance.next_normal());
         let mut design = design(&arms, 30, 10_000, seed);
         let limit = 20_000 + 1_000 * seed as i64;
         design.budget.cost = Some(MicroDollars(limit));
-        design.declared = vec![paid(0.0, 1_000); arms.len()];
+        design.declared = vec![paid_outcome(0.0, 1_000); arms.len()];
         let mut race = SuccessiveHalving::new(design);
         let honest = seed % 2 == 0;
         while let RaceStep::Evaluate(cells) = race.next() {
@@ -263,7 +263,7 @@ fn the_budget_is_never_overrun_beyond_one_call() {
             let most = if honest { 1_000 } else { 5_000 };
             race.record(
                 cell,
-                paid(
+                paid_outcome(
                     truth.scores[cell.arm][cell.case],
                     chance.below(most) as i64 + 1,
                 ),
@@ -290,7 +290,7 @@ fn a_large_space_is_searched() {
     };
     let (mut ours, mut drawn) = (0.0, 0.0);
     for seed in 0..50 {
-        let truth = truth::draw(&arms, 40, spread, &mut || chance.normal());
+        let truth = truth::draw(&arms, 40, spread, &mut || chance.next_normal());
         let mut race = SuccessiveHalving::new(design(&arms, 40, 500, seed));
         ours += truth.regret(run(&mut race, &truth).leader);
         // The best of 40 random configurations, with perfect knowledge of their values.
@@ -309,7 +309,7 @@ fn a_clear_winner_is_found_and_said() {
         let base = if arm == 2 { 0.8 } else { 0.4 };
         scores
             .iter_mut()
-            .for_each(|score| *score = base + 0.1 * chance.normal());
+            .for_each(|score| *score = base + 0.1 * chance.next_normal());
     }
     let mut race = SuccessiveHalving::new(design(&arms, 60, 200, 1));
     let verdict = run(&mut race, &truth);
@@ -342,14 +342,20 @@ mod any_request {
     use super::super::JudgeCost;
     use super::*;
 
-    fn amount() -> impl Strategy<Value = u64> {
+    fn any_amount() -> impl Strategy<Value = u64> {
         prop_oneof![0u64..5, 0u64..100_000, Just(u64::MAX), any::<u64>()]
     }
 
-    fn outcome() -> impl Strategy<Value = TrialOutcome> {
+    fn any_outcome() -> impl Strategy<Value = TrialOutcome> {
         let score = prop_oneof![0.0..1.0, Just(f64::NAN), Just(f64::INFINITY), Just(-1e300)];
-        (score, amount(), amount(), amount(), amount()).prop_map(
-            |(score, cost, tokens, latency_ms, judged)| TrialOutcome {
+        (
+            score,
+            any_amount(),
+            any_amount(),
+            any_amount(),
+            any_amount(),
+        )
+            .prop_map(|(score, cost, tokens, latency_ms, judged)| TrialOutcome {
                 score,
                 cost: MicroDollars((cost >> 1) as i64),
                 tokens,
@@ -358,12 +364,11 @@ mod any_request {
                     cost: MicroDollars((judged >> 1) as i64),
                     tokens: judged,
                 },
-            },
-        )
+            })
     }
 
-    fn budget() -> impl Strategy<Value = ExperimentBudget> {
-        let part = || prop::option::of(amount());
+    fn any_budget() -> impl Strategy<Value = ExperimentBudget> {
+        let part = || prop::option::of(any_amount());
         (part(), part(), part(), part()).prop_map(|(cost, tokens, latency_ms, evaluations)| {
             ExperimentBudget {
                 cost: cost.map(|cost| MicroDollars((cost >> 1) as i64)),
@@ -383,19 +388,21 @@ mod any_request {
         let objective = prop_oneof![
             Just(Objective::Quality),
             Just(Objective::Pareto),
-            (0.0..10.0, 0.0..1e9, prop::option::of(amount())).prop_map(|(dollar, second, uses)| {
-                Objective::Weighted {
-                    dollar,
-                    second,
-                    uses,
+            (0.0..10.0, 0.0..1e9, prop::option::of(any_amount())).prop_map(
+                |(dollar, second, uses)| {
+                    Objective::Weighted {
+                        dollar,
+                        second,
+                        uses,
+                    }
                 }
-            }),
+            ),
         ];
         let numbers = (0usize..30, any::<u64>(), 0.0..0.5, 0.001..0.5);
         (
             size,
-            budget(),
-            outcome(),
+            any_budget(),
+            any_outcome(),
             objective,
             numbers,
             any::<prop::sample::Index>(),
@@ -429,7 +436,7 @@ mod any_request {
         #[test]
         fn no_design_and_no_result_stops_a_race_short(
             design in arbitrary_design(),
-            outcomes in prop::collection::vec(outcome(), 1..20),
+            outcomes in prop::collection::vec(any_outcome(), 1..20),
             order in any::<u64>(),
         ) {
             let mut race = SuccessiveHalving::new(design);
@@ -440,7 +447,7 @@ mod any_request {
                 let cell = cells[chance.below(cells.len())];
                 prop_assert!(race.record(cell, outcomes[count % outcomes.len()]));
             }
-            prop_assert!(race.fates().len() == race.design().arms.len());
+            prop_assert!(race.states().len() == race.design().arms.len());
         }
     }
 

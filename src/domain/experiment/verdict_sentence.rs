@@ -13,7 +13,7 @@ use super::{Objective, SearchSpace, Trial};
 use crate::domain::statistics::paired::{self, PairedDifference};
 
 /// Values closer than this are equal; the rest is floating-point noise.
-const SAME: f64 = 1e-9;
+const SCORE_TOLERANCE: f64 = 1e-9;
 
 /// The configuration that the leader is compared with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -71,14 +71,14 @@ impl RaceResult<'_> {
             };
             return format!("Nothing was measured: {evaluations} failed.{running}");
         }
-        if self.measured.is_none() {
+        if self.measured.is_empty() {
             let (judged, given) = self.measured.judged_counts();
             return format!(
                 "Nothing was compared: the judge's verdict could be read for {judged} of {given} answers.{running}"
             );
         }
         if let ([only], None) = (&self.measured.arms()[..], self.verdict)
-            && self.halving.fates().len() > 1
+            && self.halving.states().len() > 1
         {
             return format!(
                 "Nothing was compared so far: only {} was evaluated, on {}.{running}",
@@ -92,8 +92,8 @@ impl RaceResult<'_> {
                     .to_owned()
             }
             (None, None) => return "Nothing has been evaluated yet.".to_owned(),
-            (Some(leader), None) => self.so_far(leader),
-            (Some(leader), Some(verdict)) => self.ended(leader, verdict),
+            (Some(leader), None) => self.interim_sentence(leader),
+            (Some(leader), Some(verdict)) => self.final_sentence(leader, verdict),
         };
         let failures = match failed {
             0 => String::new(),
@@ -112,7 +112,7 @@ impl RaceResult<'_> {
         format!("{found}{failures}{judged}{running}")
     }
 
-    fn so_far(&self, leader: usize) -> String {
+    fn interim_sentence(&self, leader: usize) -> String {
         let cases = plural(self.values(leader).len());
         match self.tied_with(leader).len() {
             0 => format!("{} leads after {cases} so far.", self.name(leader)),
@@ -120,26 +120,28 @@ impl RaceResult<'_> {
         }
     }
 
-    fn ended(&self, leader: usize, verdict: &RaceVerdict) -> String {
+    fn final_sentence(&self, leader: usize, verdict: &RaceVerdict) -> String {
         let (name, baseline) = (self.name(leader), self.baseline.name());
         match (verdict.finding, &verdict.difference) {
             (HoldoutFinding::Better, Some(one)) => {
                 format!(
                     "{name} is better than {baseline}: {}.{}",
-                    self.figures(one),
-                    self.relevance(one)
+                    self.figures_phrase(one),
+                    self.relevance_phrase(one)
                 )
             }
             (HoldoutFinding::Worse, Some(one)) => format!(
                 "Keep {baseline}. {name} led the race, but is worse in the final comparison: {}.{}",
-                self.figures(one),
-                self.relevance(one)
+                self.figures_phrase(one),
+                self.relevance_phrase(one)
             ),
-            (HoldoutFinding::NotDistinguishable, Some(one)) if one.mean <= SAME => format!(
-                "{name} led the race, but did not score higher than {baseline} in the final comparison: {}. They \
+            (HoldoutFinding::NotDistinguishable, Some(one)) if one.mean <= SCORE_TOLERANCE => {
+                format!(
+                    "{name} led the race, but did not score higher than {baseline} in the final comparison: {}. They \
                  are not distinguishable.",
-                self.figures(one)
-            ),
+                    self.figures_phrase(one)
+                )
+            }
             (HoldoutFinding::NotDistinguishable, Some(one)) => {
                 format!("{name} leads, but {}.", self.not_told_apart(baseline, one))
             }
@@ -156,12 +158,12 @@ impl RaceResult<'_> {
     fn baseline_stays(&self, leader: usize, stop: StopReason) -> String {
         let (baseline, own) = (self.baseline.capital(), self.values(leader));
         let shared = |other: usize| plural(self.measured.differences(leader, other).len());
-        let arms = 0..self.halving.fates().len();
+        let arms = 0..self.halving.states().len();
         let others: Vec<usize> = arms
             .filter(|&arm| arm != leader && !self.values(arm).is_empty())
             .collect();
         let cases = plural(own.len());
-        let (mean, priced) = (paired::mean(&own), self.priced());
+        let (mean, priced) = (paired::mean(&own), self.price_phrase());
         match (&others[..], &self.tied_with(leader)[..]) {
             ([], _) => format!("{baseline} was compared with none: no other setting was tried."),
             ([one], [_]) => format!(
@@ -183,8 +185,8 @@ impl RaceResult<'_> {
                     (HoldoutFinding::Better, Some(one)) => {
                         format!(
                             "{baseline} is better than {other}: {}.{}",
-                            self.figures(&one),
-                            self.relevance(&one)
+                            self.figures_phrase(&one),
+                            self.relevance_phrase(&one)
                         )
                     }
                     (_, Some(one)) => {
@@ -205,7 +207,7 @@ impl RaceResult<'_> {
     }
 
     fn not_told_apart(&self, other: &str, one: &PairedDifference) -> String {
-        let figures = self.figures(one);
+        let figures = self.figures_phrase(one);
         match one.cases < MIN_CASES {
             true => format!(
                 "{} are too few to tell it apart from {other}: {figures}",
@@ -215,7 +217,7 @@ impl RaceResult<'_> {
         }
     }
 
-    fn figures(&self, one: &PairedDifference) -> String {
+    fn figures_phrase(&self, one: &PairedDifference) -> String {
         let (from, to) = one.interval;
         let than = match one.mean.abs() < 0.005 {
             true => "the same".to_owned(),
@@ -228,12 +230,12 @@ impl RaceResult<'_> {
         format!(
             "on {} it scored {than} on average{}, and the true difference is likely between {from:+.2} and {to:+.2}",
             plural(one.cases),
-            self.priced()
+            self.price_phrase()
         )
     }
 
     // Describes what is subtracted from the compared scores.
-    fn priced(&self) -> &'static str {
+    fn price_phrase(&self) -> &'static str {
         match self.halving.design().objective {
             Objective::Weighted { dollar, second, .. } if dollar > 0.0 && second > 0.0 => {
                 " after subtracting cost and time"
@@ -245,7 +247,7 @@ impl RaceResult<'_> {
     }
 
     // Says whether a proven difference is too small to matter to the user.
-    fn relevance(&self, one: &PairedDifference) -> String {
+    fn relevance_phrase(&self, one: &PairedDifference) -> String {
         let least = self.halving.design().indifference;
         let most = one.interval.0.abs().max(one.interval.1.abs());
         let what = match (most < least, one.mean.abs() < least) {
@@ -264,13 +266,17 @@ impl RaceResult<'_> {
     }
     /// Returns the other configurations with the same mean on the same cases.
     fn tied_with(&self, leader: usize) -> Vec<usize> {
-        let made = |arm: usize| self.halving.values(arm, self.halving.cases().0.len()).len();
+        let made = |arm: usize| {
+            self.halving
+                .values(arm, self.halving.race_and_holdout_cases().0.len())
+                .len()
+        };
         let is_tied = |arm: &usize| {
             let apart = self.measured.differences(leader, *arm);
-            let is_same = !apart.is_empty() && paired::mean(&apart).abs() <= SAME;
+            let is_same = !apart.is_empty() && paired::mean(&apart).abs() <= SCORE_TOLERANCE;
             *arm != leader && is_same && made(*arm) == made(leader)
         };
-        (0..self.halving.fates().len()).filter(is_tied).collect()
+        (0..self.halving.states().len()).filter(is_tied).collect()
     }
 }
 

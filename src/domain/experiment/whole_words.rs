@@ -6,13 +6,13 @@ const NEGATIONS: &[&str] = &["不", "非", "未", "无", "無", "没", "沒", "�
 
 /// Whether the text contains the part outside of a longer word or number: not "lawful" in "unlawful", "binding" in
 /// "non-binding", C in C++, A in A-, or 5 in 50, 0.5, -5, 5%, and 1/5.
-pub(super) fn contains(text: &str, part: &str) -> bool {
+pub(super) fn contains_word(text: &str, part: &str) -> bool {
     let (Some(first), Some(last)) = (part.chars().next(), part.chars().next_back()) else {
         return false;
     };
     text.match_indices(part).any(|(at, _)| {
         let (left, right) = (&text[..at], &text[at + part.len()..]);
-        !extends_left(left, first) && !goes_on_right(right, last, part)
+        !extends_left(left, first) && !extends_right(right, last, part)
     })
 }
 
@@ -47,7 +47,7 @@ fn extends_left(left: &str, first: char) -> bool {
 }
 
 // Whether the word or number that ends with `last` extends further to the right.
-fn goes_on_right(right: &str, last: char, part: &str) -> bool {
+fn extends_right(right: &str, last: char, part: &str) -> bool {
     let mut behind = right.chars();
     let (near, far) = (behind.next(), behind.next());
     let Some(near) = near else { return false };
@@ -116,7 +116,7 @@ mod tests {
             ("ปลอดภัย", "ปลอดภัย", true),
             ("paris", "", false),
         ] {
-            assert_eq!(contains(text, part), expected, "{part} in {text}");
+            assert_eq!(contains_word(text, part), expected, "{part} in {text}");
         }
     }
 }

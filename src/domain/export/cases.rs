@@ -1,6 +1,6 @@
 //! Tests the HTML of exports against the cases shared by all Markdown renderers (tests/data/markdown).
 
-use super::prose::prose;
+use super::prose::render_prose;
 
 /// Normalizes HTML to the canonical form of tests/browser/canonical.js, in which the pages and an export must
 /// agree.
@@ -45,7 +45,7 @@ fn exports_show_the_cases_of_all_renderers() {
     assert!(cases.len() > 30);
     for case in cases {
         let text = |name: &str| case[name].as_str().unwrap().to_owned();
-        let html = prose(&text("markdown"), 3, &|_| None);
+        let html = render_prose(&text("markdown"), 3, &|_| None);
         let expected = text("html").replace(" checked=\"\"", "");
         assert_eq!(canonical(&html), canonical(&expected), "{}", text("about"));
     }

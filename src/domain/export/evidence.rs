@@ -4,7 +4,7 @@
 use std::fmt::Write;
 
 use super::inline::{Cite, escape};
-use super::prose::inline;
+use super::prose::render_inline;
 use crate::domain::evidence::{
     Entailment, EvidenceMap, EvidenceStatus, MemberStance, SentenceSupport, Stance, SupportLevel,
     UnverifiedContradiction,
@@ -12,10 +12,10 @@ use crate::domain::evidence::{
 use crate::domain::findings::Findings;
 
 /// Heading of the contradictions that the members' quoted words do not confirm.
-const UNVERIFIED: &str = "Contradictions reported by the judge, not confirmed by our rules";
+const UNVERIFIED_HEADING: &str = "Contradictions reported by the judge, not confirmed by our rules";
 
 /// Describes the basis of the map, or why there is none.
-pub(super) fn basis(map: &EvidenceMap) -> String {
+pub(super) fn basis_sentence(map: &EvidenceMap) -> String {
     let reason = map.reason.as_deref().unwrap_or_default();
     let mut text = match map.status {
         EvidenceStatus::Judged => {
@@ -59,7 +59,12 @@ pub(super) fn basis(map: &EvidenceMap) -> String {
 /// Writes the section in Markdown.
 pub(super) fn markdown(out: &mut String, found: &Findings) {
     let map = &found.evidence;
-    let _ = writeln!(out, "## Evidence\n\n{}\n\n{}\n", found.note, basis(map));
+    let _ = writeln!(
+        out,
+        "## Evidence\n\n{}\n\n{}\n",
+        found.note,
+        basis_sentence(map)
+    );
     if !map.claims.is_empty() {
         let letters: Vec<String> = letters(map).iter().map(char::to_string).collect();
         let _ = writeln!(
@@ -70,11 +75,11 @@ pub(super) fn markdown(out: &mut String, found: &Findings) {
         );
     }
     for claim in &map.claims {
-        let stances: Vec<&str> = claim.stances.iter().map(stance).collect();
+        let stances: Vec<&str> = claim.stances.iter().map(stance_label).collect();
         let text = claim.text.replace('|', "\\|");
         let _ = writeln!(out, "| {text} | {} |", stances.join(" | "));
     }
-    list(
+    write_list(
         out,
         "Contradictions",
         map.contradictions.iter().map(|one| {
@@ -89,15 +94,19 @@ pub(super) fn markdown(out: &mut String, found: &Findings) {
             )
         }),
     );
-    list(out, UNVERIFIED, map.unverified.iter().map(unverified));
-    list(
+    write_list(
+        out,
+        UNVERIFIED_HEADING,
+        map.unverified.iter().map(unverified_text),
+    );
+    write_list(
         out,
         "Said by one alone",
         map.unique
             .iter()
             .map(|one| format!("{}: {}", one.letter, claim_text(map, one.claim))),
     );
-    list(
+    write_list(
         out,
         "Not covered, in the judge's words",
         map.blind_spots.iter().cloned(),
@@ -106,7 +115,12 @@ pub(super) fn markdown(out: &mut String, found: &Findings) {
         out.push_str("\n### Sentences of the answer\n\n| Sentence | Support |\n|---|---|\n");
     }
     for one in &map.sentences {
-        let _ = writeln!(out, "| {} | {} |", one.text.replace('|', "\\|"), level(one));
+        let _ = writeln!(
+            out,
+            "| {} | {} |",
+            one.text.replace('|', "\\|"),
+            support_label(one)
+        );
     }
     out.push('\n');
     for note in found.degraded.iter().chain(&found.notes) {
@@ -115,7 +129,7 @@ pub(super) fn markdown(out: &mut String, found: &Findings) {
     out.push('\n');
 }
 
-fn list(out: &mut String, title: &str, items: impl Iterator<Item = String>) {
+fn write_list(out: &mut String, title: &str, items: impl Iterator<Item = String>) {
     let items: String = items.map(|item| format!("- {item}\n")).collect();
     if !items.is_empty() {
         let _ = write!(out, "\n### {title}\n\n{items}");
@@ -129,10 +143,10 @@ pub(super) fn html(out: &mut String, found: &Findings, cite: Cite<'_>) {
         out,
         "<section>\n<h2>Evidence</h2>\n<p class=\"note\">{} {}</p>",
         escape(&found.note),
-        escape(&basis(map))
+        escape(&basis_sentence(map))
     );
-    claims(out, map, cite);
-    points(
+    write_claims(out, map, cite);
+    write_points(
         out,
         "Contradictions",
         map.contradictions.iter().map(|one| {
@@ -142,41 +156,45 @@ pub(super) fn html(out: &mut String, found: &Findings, cite: Cite<'_>) {
             let sides = one.sides.iter().map(|one| side(one.letter, &one.quote));
             format!(
                 "{}<ul>{}</ul>",
-                inline(claim_text(map, one.claim), cite),
+                render_inline(claim_text(map, one.claim), cite),
                 sides.collect::<String>()
             )
         }),
     );
-    let reported = map.unverified.iter().map(unverified);
-    points(out, UNVERIFIED, reported.map(|one| inline(&one, cite)));
-    points(
+    let reported = map.unverified.iter().map(unverified_text);
+    write_points(
+        out,
+        UNVERIFIED_HEADING,
+        reported.map(|one| render_inline(&one, cite)),
+    );
+    write_points(
         out,
         "Said by one alone",
         map.unique.iter().map(|one| {
             format!(
                 "<b>{}</b>: {}",
                 one.letter,
-                inline(claim_text(map, one.claim), cite)
+                render_inline(claim_text(map, one.claim), cite)
             )
         }),
     );
-    let spots = map.blind_spots.iter().map(|spot| inline(spot, cite));
-    points(out, "Not covered, in the judge's words", spots);
+    let spots = map.blind_spots.iter().map(|spot| render_inline(spot, cite));
+    write_points(out, "Not covered, in the judge's words", spots);
     if !map.sentences.is_empty() {
         out.push_str("<h3>Sentences of the answer</h3>\n<table><thead><tr><th>Sentence</th><th>Support</th></tr></thead><tbody>\n");
         for one in &map.sentences {
             let _ = writeln!(
                 out,
                 "<tr><td dir=\"auto\">{}</td><td title=\"{}\">{}</td></tr>",
-                inline(&one.text, cite),
+                render_inline(&one.text, cite),
                 escape(one.reason()),
-                level(one)
+                support_label(one)
             );
         }
         out.push_str("</tbody></table>\n");
     }
     let notes = found.degraded.iter().chain(&found.notes);
-    points(
+    write_points(
         out,
         "How this answer came about",
         notes.map(|note| escape(note)),
@@ -184,7 +202,7 @@ pub(super) fn html(out: &mut String, found: &Findings, cite: Cite<'_>) {
     out.push_str("</section>\n");
 }
 
-fn claims(out: &mut String, map: &EvidenceMap, cite: Cite<'_>) {
+fn write_claims(out: &mut String, map: &EvidenceMap, cite: Cite<'_>) {
     if map.claims.is_empty() {
         return;
     }
@@ -198,15 +216,21 @@ fn claims(out: &mut String, map: &EvidenceMap, cite: Cite<'_>) {
     );
     for claim in &map.claims {
         let cells: String = (claim.stances.iter())
-            .map(|one| format!("<td title=\"{}\">{}</td>", escape(&title(one)), stance(one)))
+            .map(|one| {
+                format!(
+                    "<td title=\"{}\">{}</td>",
+                    escape(&stance_title(one)),
+                    stance_label(one)
+                )
+            })
             .collect();
-        let text = inline(&claim.text, cite);
+        let text = render_inline(&claim.text, cite);
         let _ = writeln!(out, "<tr><td dir=\"auto\">{text}</td>{cells}</tr>");
     }
     out.push_str("</tbody></table>\n");
 }
 
-fn points(out: &mut String, title: &str, all: impl Iterator<Item = String>) {
+fn write_points(out: &mut String, title: &str, all: impl Iterator<Item = String>) {
     let items: String = all
         .map(|one| format!("<li dir=\"auto\">{one}</li>\n"))
         .collect();
@@ -215,7 +239,7 @@ fn points(out: &mut String, title: &str, all: impl Iterator<Item = String>) {
     }
 }
 
-fn unverified(one: &UnverifiedContradiction) -> String {
+fn unverified_text(one: &UnverifiedContradiction) -> String {
     let parts = [one.point.as_str(), one.why.as_str()];
     let parts: Vec<&str> = parts.into_iter().filter(|part| !part.is_empty()).collect();
     match parts.is_empty() {
@@ -234,14 +258,14 @@ fn claim_text(map: &EvidenceMap, claim: usize) -> &str {
 }
 
 // Formats a member's quoted words, and why they do not confirm the claim.
-fn title(one: &MemberStance) -> String {
+fn stance_title(one: &MemberStance) -> String {
     match one.lowered.is_empty() {
         true => one.quote.clone(),
         false => format!("{} ({})", one.quote, one.lowered),
     }
 }
 
-fn stance(one: &MemberStance) -> &'static str {
+fn stance_label(one: &MemberStance) -> &'static str {
     match one.stance {
         Stance::Asserts => "says so",
         Stance::Unconfirmed => "says so, not confirmed by our rules",
@@ -250,7 +274,7 @@ fn stance(one: &MemberStance) -> &'static str {
     }
 }
 
-fn level(one: &SentenceSupport) -> String {
+fn support_label(one: &SentenceSupport) -> String {
     let contradicted = match one.verdict {
         Some(Entailment::Contradicts) => ", passage contradicts",
         _ => "",
@@ -315,7 +339,7 @@ mod tests {
 
     #[test]
     fn without_a_judge_no_word_speaks_of_agreement() {
-        let mut map = EvidenceMap::without(
+        let mut map = EvidenceMap::without_judge(
             EvidenceStatus::NoJudge,
             "demo models compare words, not meaning",
         );

@@ -4,8 +4,8 @@
 use std::fmt::Write;
 
 use super::inline::{Cite, escape};
-use super::prose::{inline, prose};
-use super::{evidence, first_line, meaning};
+use super::prose::{render_inline, render_prose};
+use super::{evidence, first_line, state_description};
 use crate::domain::analysis::{Analysis, Member, StageAnswer, StageRole};
 use crate::domain::citation;
 use crate::domain::money::MicroDollars;
@@ -30,20 +30,20 @@ pub fn html(analysis: &Analysis, answers: &[StageAnswer]) -> String {
         "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
          <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\n<title>{title}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n<main>\n"
     );
-    head(&mut out, analysis, answers, &title);
-    answer(&mut out, analysis, &cite);
+    write_head(&mut out, analysis, answers, &title);
+    write_answer(&mut out, analysis, &cite);
     if let Some(found) = &analysis.findings {
         evidence::html(&mut out, found, &cite);
     }
-    drafts(&mut out, analysis, answers, &cite);
-    sources(&mut out, analysis);
-    costs(&mut out, analysis, answers);
+    write_drafts(&mut out, analysis, answers, &cite);
+    write_sources(&mut out, analysis);
+    write_costs(&mut out, analysis, answers);
     out.push_str("</main>\n<footer><p>Exported from Quire. Agreement between models is a hint, not a proof: check what matters against the sources.</p></footer>\n</body>\n</html>\n");
     out
 }
 
 // Writing to a `String` cannot fail, so the results of `write!` are ignored here and below.
-fn head(out: &mut String, analysis: &Analysis, answers: &[StageAnswer], title: &str) {
+fn write_head(out: &mut String, analysis: &Analysis, answers: &[StageAnswer], title: &str) {
     let plan = &analysis.plan;
     let names: Vec<String> = plan.members.iter().map(Member::name).collect();
     let took = match (analysis.started, analysis.finished) {
@@ -57,7 +57,7 @@ fn head(out: &mut String, analysis: &Analysis, answers: &[StageAnswer], title: &
         ("Synthesis", plan.synthesizer.model.clone()),
         ("Asked", analysis.created.to_string()),
         ("Time", took),
-        ("Cost", total(analysis, answers)),
+        ("Cost", total_text(analysis, answers)),
     ];
     let _ = writeln!(out, "<header>\n<h1 dir=\"auto\">{title}</h1>");
     if first_line(&plan.question) != plan.question.trim() {
@@ -74,7 +74,7 @@ fn head(out: &mut String, analysis: &Analysis, answers: &[StageAnswer], title: &
     out.push_str("</dl>\n</header>\n");
 }
 
-fn answer(out: &mut String, analysis: &Analysis, cite: Cite<'_>) {
+fn write_answer(out: &mut String, analysis: &Analysis, cite: Cite<'_>) {
     match &analysis.synthesis {
         Some(text) => {
             let checked = match &analysis.citations {
@@ -85,7 +85,7 @@ fn answer(out: &mut String, analysis: &Analysis, cite: Cite<'_>) {
                 out,
                 "<h2>{}</h2>\n{}",
                 answer_title(analysis),
-                prose(&checked, 3, cite)
+                render_prose(&checked, 3, cite)
             );
         }
         None => {
@@ -106,7 +106,7 @@ fn answer(out: &mut String, analysis: &Analysis, cite: Cite<'_>) {
     }
     out.push_str("<section>\n<h2>Citations, checked</h2>\n<ul>\n");
     for item in of_answer {
-        let mark = inline(&format!("[{}]", item.mark), cite);
+        let mark = render_inline(&format!("[{}]", item.mark), cite);
         let quote = match item.quote.is_empty() {
             true => String::new(),
             false => format!(" “{}”:", escape(&first_line(&item.quote))),
@@ -114,7 +114,7 @@ fn answer(out: &mut String, analysis: &Analysis, cite: Cite<'_>) {
         let _ = writeln!(
             out,
             "<li dir=\"auto\">{mark}{quote} {}</li>",
-            meaning(item.state)
+            state_description(item.state)
         );
     }
     out.push_str("</ul>\n</section>\n");
@@ -135,11 +135,11 @@ fn answer_title(analysis: &Analysis) -> &'static str {
 fn stage_title(analysis: &Analysis, stage: usize) -> &str {
     match analysis.plan.evidence_call(stage) {
         Some(EvidenceCall::Passages) => "Check of the cited passages",
-        _ => title(analysis.plan.stage_name(stage).unwrap_or_default()),
+        _ => stage_heading(analysis.plan.stage_name(stage).unwrap_or_default()),
     }
 }
 
-fn drafts(out: &mut String, analysis: &Analysis, answers: &[StageAnswer], cite: Cite<'_>) {
+fn write_drafts(out: &mut String, analysis: &Analysis, answers: &[StageAnswer], cite: Cite<'_>) {
     let stages = analysis.plan.stages.iter().enumerate();
     for (index, stage) in stages.filter(|(_, stage)| stage.who == StageRole::Members) {
         let of_stage: Vec<_> = answers
@@ -152,11 +152,11 @@ fn drafts(out: &mut String, analysis: &Analysis, answers: &[StageAnswer], cite: 
         let _ = writeln!(
             out,
             "<section class=\"stage\">\n<h2>{}</h2>",
-            escape(title(&stage.name))
+            escape(stage_heading(&stage.name))
         );
         for answer in of_stage {
             let text = match &answer.error {
-                None => prose(&answer.text, 4, cite),
+                None => render_prose(&answer.text, 4, cite),
                 Some(error) => format!(
                     "<p class=\"failed\">No answer: {}</p>\n",
                     escape(&error.detail)
@@ -173,7 +173,7 @@ fn drafts(out: &mut String, analysis: &Analysis, answers: &[StageAnswer], cite: 
 }
 
 // Returns the title of a built-in stage; custom patterns use their own names.
-fn title(stage: &str) -> &str {
+fn stage_heading(stage: &str) -> &str {
     match stage {
         "initial" => "First answers",
         "meta" => "Review",
@@ -184,7 +184,7 @@ fn title(stage: &str) -> &str {
     }
 }
 
-fn sources(out: &mut String, analysis: &Analysis) {
+fn write_sources(out: &mut String, analysis: &Analysis) {
     let sources = &analysis.plan.sources;
     if sources.is_empty() {
         return;
@@ -208,7 +208,7 @@ fn sources(out: &mut String, analysis: &Analysis) {
     out.push_str("</ol>\n</section>\n");
 }
 
-fn costs(out: &mut String, analysis: &Analysis, answers: &[StageAnswer]) {
+fn write_costs(out: &mut String, analysis: &Analysis, answers: &[StageAnswer]) {
     let longest = answers
         .iter()
         .map(|answer| answer.latency_ms)
@@ -250,11 +250,11 @@ fn costs(out: &mut String, analysis: &Analysis, answers: &[StageAnswer]) {
         "</tbody><tfoot><tr><th colspan=\"2\">In all{about}</th><td>{}</td><td>{}</td><td>{}</td><td></td></tr></tfoot></table>\n</section>",
         usage.input,
         usage.output,
-        total(analysis, answers)
+        total_text(analysis, answers)
     );
 }
 
-fn total(analysis: &Analysis, answers: &[StageAnswer]) -> String {
+fn total_text(analysis: &Analysis, answers: &[StageAnswer]) -> String {
     let unknown = |answer: &StageAnswer| answer.answered() && answer.cost.is_none();
     match answers.iter().any(unknown) {
         true if analysis.cost == MicroDollars(0) => "unknown".to_owned(),

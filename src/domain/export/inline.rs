@@ -5,7 +5,7 @@
 pub type Cite<'a> = &'a dyn Fn(&str) -> Option<String>;
 
 /// Maximum number of bytes searched for the end of a mark.
-const REACH: usize = 4000;
+const MAX_MARK_BYTES: usize = 4000;
 
 /// Escapes text for element content and quoted attributes.
 pub fn escape(text: &str) -> String {
@@ -24,14 +24,14 @@ pub fn escape(text: &str) -> String {
 }
 
 /// Writes a run of text, with links for addresses and citation marks.
-pub fn words(text: &str, cite: Cite<'_>, out: &mut String) {
+pub fn write_words(text: &str, cite: Cite<'_>, out: &mut String) {
     let (mut at, mut plain) = (0, 0);
     while let Some(found) = text[at..].find(['[', 'h', '@']) {
         at += found;
         let rest = &text[at..];
-        let rest = &rest[..rest.floor_char_boundary(REACH)];
+        let rest = &rest[..rest.floor_char_boundary(MAX_MARK_BYTES)];
         if rest.starts_with('@')
-            && let Some((name, used)) = mail(&text[plain..at], rest)
+            && let Some((name, used)) = email_range(&text[plain..at], rest)
         {
             let (start, address) = (at - name, &text[at - name..at + used]);
             out.push_str(&escape(&text[plain..start]));
@@ -43,7 +43,7 @@ pub fn words(text: &str, cite: Cite<'_>, out: &mut String) {
             continue;
         }
         let token = match rest.starts_with('[') {
-            true => mark(rest, cite),
+            true => next_mark(rest, cite),
             false => bare_link(rest, text[..at].chars().next_back()),
         };
         let Some((html, used)) = token else {
@@ -60,7 +60,7 @@ pub fn words(text: &str, cite: Cite<'_>, out: &mut String) {
 
 type Token = Option<(String, usize)>;
 
-fn mark(rest: &str, cite: Cite<'_>) -> Token {
+fn next_mark(rest: &str, cite: Cite<'_>) -> Token {
     let (label, _) = rest[1..].split_once([']', '['])?;
     if !rest[1 + label.len()..].starts_with(']') {
         return None;
@@ -77,7 +77,7 @@ fn mark(rest: &str, cite: Cite<'_>) -> Token {
 }
 
 /// Returns the length of the email address before its `@` and from the `@` on.
-fn mail(before: &str, rest: &str) -> Option<(usize, usize)> {
+fn email_range(before: &str, rest: &str) -> Option<(usize, usize)> {
     let is_name = |c: char| c.is_ascii_alphanumeric() || ".+-_".contains(c);
     let name = before.len() - before.trim_end_matches(is_name).len();
     let host = &rest[1..];
@@ -107,7 +107,7 @@ pub fn is_web(address: &str) -> bool {
 }
 
 /// Renders a formula as written, in a monospaced font.
-pub fn math(formula: &str) -> String {
+pub fn render_math(formula: &str) -> String {
     format!("<code class=\"math\">{}</code>", escape(formula.trim()))
 }
 
@@ -146,14 +146,14 @@ pub fn bracketed_formulas(text: &str) -> String {
                 is_formula = !is_formula;
                 out.push_str(&line.replace(bare, "$$"));
             }
-            None => dollars(line, &mut out),
+            None => render_dollar_formulas(line, &mut out),
         }
     }
     out
 }
 
 // Processes one line: every other piece between backticks is code.
-fn dollars(line: &str, out: &mut String) {
+fn render_dollar_formulas(line: &str, out: &mut String) {
     for (place, piece) in line.split_inclusive('`').enumerate() {
         let mut rest = piece;
         while place % 2 == 0

@@ -5,7 +5,9 @@ use std::ops::Range;
 
 use pulldown_cmark::{Event, HeadingLevel, Options, Parser, Tag, TagEnd, TextMergeWithOffset};
 
-use super::inline::{Cite, bracketed_formulas, escape, is_formula, is_web, math, words};
+use super::inline::{
+    Cite, bracketed_formulas, escape, is_formula, is_web, render_math, write_words,
+};
 use super::tags::{Details, paired_tags};
 
 /// Maximum depth of nested quotations.
@@ -13,7 +15,7 @@ const MAX_QUOTE_DEPTH: usize = 6;
 
 /// Converts a text to HTML, with headings starting at this level; `cite` returns the link target of a citation
 /// mark.
-pub fn prose(text: &str, first: usize, cite: Cite<'_>) -> String {
+pub fn render_prose(text: &str, first: usize, cite: Cite<'_>) -> String {
     let text = bracketed_formulas(text);
     let mut writer = ProseWriter::new(&text, first, cite);
     writer.top = headings(&text).min().unwrap_or(1);
@@ -21,19 +23,19 @@ pub fn prose(text: &str, first: usize, cite: Cite<'_>) -> String {
 }
 
 /// Converts a line of text to HTML without block elements.
-pub fn inline(text: &str, cite: Cite<'_>) -> String {
+pub fn render_inline(text: &str, cite: Cite<'_>) -> String {
     // After a period, nothing starts a block: no list, heading, or quotation.
     let text = bracketed_formulas(&format!(".{}", text.replace('\n', " ")));
     let html = ProseWriter::new(&text, 1, cite).write();
-    let html = html.strip_prefix(PARAGRAPH).unwrap_or(&html);
+    let html = html.strip_prefix(PARAGRAPH_TAG).unwrap_or(&html);
     let html = html.strip_suffix("</p>\n").unwrap_or(html);
     html.strip_prefix('.').unwrap_or(html).to_owned()
 }
 
-const PARAGRAPH: &str = "<p dir=\"auto\">";
+const PARAGRAPH_TAG: &str = "<p dir=\"auto\">";
 /// Marks the start of a footnote's text; invisible.
-const NOTE: &str = "<!---->";
-const ITEM: &str = "<li dir=\"auto\">";
+const NOTE_MARKER: &str = "<!---->";
+const ITEM_TAG: &str = "<li dir=\"auto\">";
 const OPTIONS: Options = Options::ENABLE_TABLES
     .union(Options::ENABLE_STRIKETHROUGH)
     .union(Options::ENABLE_TASKLISTS)
@@ -92,8 +94,12 @@ impl<'a> ProseWriter<'a> {
         let tags = paired_tags(events.iter().map(|(event, _)| event));
         for (place, (event, range)) in events.into_iter().enumerate() {
             match event {
-                Event::Start(Tag::Strikethrough) if self.is_about(&range) => self.out.push('~'),
-                Event::End(TagEnd::Strikethrough) if self.is_about(&range) => self.out.push('~'),
+                Event::Start(Tag::Strikethrough) if self.is_approximation(&range) => {
+                    self.out.push('~')
+                }
+                Event::End(TagEnd::Strikethrough) if self.is_approximation(&range) => {
+                    self.out.push('~')
+                }
                 Event::InlineHtml(tag) if tags.contains(&place) => {
                     self.out.push_str(&tag.to_ascii_lowercase());
                 }
@@ -102,7 +108,7 @@ impl<'a> ProseWriter<'a> {
                 }
                 Event::Start(tag) => self.start(tag),
                 Event::End(tag) => self.end(tag),
-                event => self.inside(event),
+                event => self.handle_event(event),
             }
         }
         self.details.close_all(&mut self.out);
@@ -110,7 +116,7 @@ impl<'a> ProseWriter<'a> {
     }
 
     /// Whether a single tilde means "about" or separates the ends of a range.
-    fn is_about(&self, range: &Range<usize>) -> bool {
+    fn is_approximation(&self, range: &Range<usize>) -> bool {
         !self.text[range.clone()].starts_with("~~") && self.is_in_word(range)
     }
 
@@ -134,15 +140,16 @@ impl<'a> ProseWriter<'a> {
             Tag::HtmlBlock => self.open(String::new()),
             Tag::FootnoteDefinition(label) => {
                 let number = self.note(&label);
-                self.out
-                    .push_str(&format!("<div class=\"note\"><sup>{number}</sup> {NOTE}"));
+                self.out.push_str(&format!(
+                    "<div class=\"note\"><sup>{number}</sup> {NOTE_MARKER}"
+                ));
             }
             Tag::Paragraph => {
                 // The first paragraph of an item is the item's text, without paragraph margins.
-                let tag = if self.out.ends_with(ITEM) || self.out.ends_with(NOTE) {
+                let tag = if self.out.ends_with(ITEM_TAG) || self.out.ends_with(NOTE_MARKER) {
                     ""
                 } else {
-                    PARAGRAPH
+                    PARAGRAPH_TAG
                 };
                 self.open(tag.to_owned());
                 self.out.push_str(tag);
@@ -166,7 +173,7 @@ impl<'a> ProseWriter<'a> {
             }
             Tag::List(Some(_)) => self.out.push_str("<ol>\n"),
             Tag::List(None) => self.out.push_str("<ul>\n"),
-            Tag::Item => self.out.push_str(ITEM),
+            Tag::Item => self.out.push_str(ITEM_TAG),
             Tag::Table(_) => self.out.push_str("<table>"),
             Tag::TableHead => {
                 self.is_head = true;
@@ -225,13 +232,13 @@ impl<'a> ProseWriter<'a> {
         }
     }
 
-    fn inside(&mut self, event: Event<'_>) {
+    fn handle_event(&mut self, event: Event<'_>) {
         match event {
             // The text of a link is already linked.
             Event::Text(text) if self.is_code || self.is_link() => {
                 self.out.push_str(&escape(&text));
             }
-            Event::Text(text) => words(&text, self.cite, &mut self.out),
+            Event::Text(text) => write_words(&text, self.cite, &mut self.out),
             Event::InlineHtml(text) if is_break(&text) => self.out.push_str("<br>"),
             Event::Html(text) | Event::InlineHtml(text) => self.out.push_str(&escape(&text)),
             Event::Code(text) => {
@@ -246,7 +253,9 @@ impl<'a> ProseWriter<'a> {
                 let number = self.note(&label);
                 self.out.push_str(&format!("<sup>[{number}]</sup>"));
             }
-            Event::InlineMath(text) | Event::DisplayMath(text) => self.out.push_str(&math(&text)),
+            Event::InlineMath(text) | Event::DisplayMath(text) => {
+                self.out.push_str(&render_math(&text))
+            }
             Event::SoftBreak => self.out.push('\n'),
             Event::HardBreak => self.out.push_str("<br>\n"),
             Event::Rule => self.out.push_str("<hr>\n"),
@@ -266,7 +275,7 @@ impl<'a> ProseWriter<'a> {
 
     fn is_link(&self) -> bool {
         let last = self.open.last();
-        last.is_some_and(|(_, what)| !what.is_empty() && what != PARAGRAPH)
+        last.is_some_and(|(_, what)| !what.is_empty() && what != PARAGRAPH_TAG)
     }
 
     // A formula that is a whole paragraph is displayed as a block.
@@ -296,7 +305,7 @@ impl<'a> ProseWriter<'a> {
         let html = self.out.split_off(start);
         if !self.details.write(&html, &mut self.out) {
             self.out
-                .push_str(&format!("{PARAGRAPH}{}</p>\n", html.trim_end()));
+                .push_str(&format!("{PARAGRAPH_TAG}{}</p>\n", html.trim_end()));
         }
     }
 
@@ -341,8 +350,8 @@ fn is_break(tag: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn shown(text: &str) -> String {
-        prose(text, 4, &|mark| {
+    fn prose_html(text: &str) -> String {
+        render_prose(text, 4, &|mark| {
             (mark == "D1:p2").then(|| "#source-1".to_owned())
         })
     }
@@ -384,7 +393,7 @@ mod tests {
             ("---", "<hr>\n"),
             ("-5 degrees", "<p dir=\"auto\">-5 degrees</p>\n"),
         ] {
-            assert_eq!(shown(text), expected, "{text}");
+            assert_eq!(prose_html(text), expected, "{text}");
         }
     }
 
@@ -397,27 +406,27 @@ mod tests {
             "```<script>\n</code><script>\n```",
             "$$</pre><script>$$",
         ] {
-            let html = shown(text);
+            let html = prose_html(text);
             assert!(
                 !html.contains("<script") && !html.contains("<img") && !html.contains("<b>"),
                 "{html}"
             );
         }
         let deep = format!("{}x", "> ".repeat(5_000));
-        assert!(shown(&deep).matches("<blockquote>").count() <= MAX_QUOTE_DEPTH);
+        assert!(prose_html(&deep).matches("<blockquote>").count() <= MAX_QUOTE_DEPTH);
         let nested = (0..2_000)
             .map(|n| format!("{}- x\n", " ".repeat(n)))
             .collect::<String>();
-        assert!(shown(&nested).contains("x"));
+        assert!(prose_html(&nested).contains("x"));
         for odd in [
             "", "\n\n", "|", "|\n|-", "1.", "- ", "$$", "\\[", "#", "```",
         ] {
-            let _ = shown(odd);
+            let _ = prose_html(odd);
         }
     }
 
-    fn line(text: &str) -> String {
-        inline(text, &|mark| match mark {
+    fn inline_html(text: &str) -> String {
+        render_inline(text, &|mark| match mark {
             "D1:p2" | "2" => Some("#source-1".to_owned()),
             _ => None,
         })
@@ -456,7 +465,7 @@ mod tests {
             ("1\\* 2", "1* 2"),
             ("<b onclick='x'>", "&lt;b onclick=&#39;x&#39;&gt;"),
         ] {
-            assert_eq!(line(text), expected, "{text}");
+            assert_eq!(inline_html(text), expected, "{text}");
         }
     }
 
@@ -465,8 +474,8 @@ mod tests {
         for text in [
             "*", "**", "`", "[", "![", "$", "\\", "~~", "[a](", "é*é", "![](", "[[[[",
         ] {
-            let _ = line(text);
-            let _ = line(&text.repeat(3_000));
+            let _ = inline_html(text);
+            let _ = inline_html(&text.repeat(3_000));
         }
     }
 
@@ -483,9 +492,9 @@ mod tests {
                 "<code>\\(a\\)</code> and <code class=\"math\">b</code>",
             ),
         ] {
-            assert_eq!(line(text), expected, "{text}");
+            assert_eq!(inline_html(text), expected, "{text}");
         }
         let code = "```\n\\[\nx\n\\]\n```";
-        assert_eq!(shown(code), "<pre><code>\\[\nx\n\\]</code></pre>\n");
+        assert_eq!(prose_html(code), "<pre><code>\\[\nx\n\\]</code></pre>\n");
     }
 }

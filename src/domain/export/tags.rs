@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use pulldown_cmark::Event;
 
-const PAIRED: [&str; 6] = ["sub", "sup", "kbd", "b", "i", "u"];
+const PAIRED_TAGS: [&str; 6] = ["sub", "sup", "kbd", "b", "i", "u"];
 /// Maximum number of tags open at once.
 const MAX_OPEN: usize = 20;
 
@@ -45,7 +45,9 @@ fn tag(text: &str) -> Option<(String, bool)> {
         None => (inner, false),
     };
     let name = name.trim_end().to_ascii_lowercase();
-    PAIRED.contains(&name.as_str()).then_some((name, is_end))
+    PAIRED_TAGS
+        .contains(&name.as_str())
+        .then_some((name, is_end))
 }
 
 /// The open details elements.

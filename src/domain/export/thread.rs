@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use super::html::STYLE;
 use super::inline::escape;
-use super::prose::prose;
+use super::prose::render_prose;
 use crate::domain::analysis::{Analysis, Member};
 use crate::domain::citation;
 
@@ -17,7 +17,7 @@ pub fn thread_markdown<'a>(title: &str, turns: impl Iterator<Item = &'a Analysis
             out,
             "> {question}\n\n{}\n\n*{}*\n\n---\n\n",
             answer(turn).trim(),
-            facts(turn)
+            facts_line(turn)
         );
     }
     out
@@ -35,8 +35,8 @@ pub fn thread_html<'a>(title: &str, turns: impl Iterator<Item = &'a Analysis>) -
         let _ = write!(
             out,
             "<section>\n<h2>{question}</h2>\n{}\n<p><small>{}</small></p>\n</section>\n",
-            prose(&answer(turn), 3, &|_| None),
-            escape(&facts(turn))
+            render_prose(&answer(turn), 3, &|_| None),
+            escape(&facts_line(turn))
         );
     }
     out.push_str("</main>\n<footer><p>Exported from Quire. Agreement between models is a hint, not a proof: check what matters against the sources.</p></footer>\n</body>\n</html>\n");
@@ -54,7 +54,7 @@ fn answer(turn: &Analysis) -> String {
     }
 }
 
-fn facts(turn: &Analysis) -> String {
+fn facts_line(turn: &Analysis) -> String {
     let models: Vec<String> = turn.plan.members.iter().map(Member::name).collect();
     format!(
         "{} · {} · {}",

@@ -67,9 +67,9 @@ impl StageFigures {
         self.duration_ms = self.duration_ms.max(answer.latency_ms);
         let earlier = answer.earlier.iter().map(|one| (&one.usage, one.cost));
         for (usage, cost) in earlier.chain([(&answer.usage, answer.cost)]) {
-            self.usage = self.usage.plus(usage);
+            self.usage = self.usage.combined_with(usage);
             match cost {
-                Some(cost) => self.cost_usd = self.cost_usd.plus(cost),
+                Some(cost) => self.cost_usd = self.cost_usd.saturating_add(cost),
                 None => self.cost_incomplete = true,
             }
         }

@@ -20,7 +20,7 @@ fn claims_of_an_older_version_are_dropped_and_figures_kept() {
     assert!(read.unique.is_empty() && read.blind_spots.is_empty());
     assert_eq!((read.stages[0].answered, &*read.notes[0]), (2, "a note"));
     assert_eq!(read.evidence.status, EvidenceStatus::Off);
-    assert_eq!(read.evidence.reason.as_deref(), Some(OLDER));
+    assert_eq!(read.evidence.reason.as_deref(), Some(OLDER_RUN_REASON));
 }
 
 #[test]
@@ -37,7 +37,7 @@ fn the_lists_hold_what_the_map_shows() {
             { "letter": "A", "quote": "a grey sheet of it" }, { "letter": "B", "quote": "a white sheet of it" } ] }],
         "unique": [{ "claim": 7, "letter": "A" }], "blind_spots": ["weight"],
     });
-    let found = Findings::with(serde_json::from_value(evidence).expect("a map"));
+    let found = Findings::from_evidence(serde_json::from_value(evidence).expect("a map"));
     assert_eq!(found.consensus[0].letters, BTreeSet::from(['A', 'B']));
     assert_eq!(found.contradictions[0].point, "It is grey.");
     assert_eq!(found.contradictions[0].sides[1].says, "a white sheet of it");

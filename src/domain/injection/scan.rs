@@ -8,12 +8,12 @@ use crate::domain::document::InjectionFlag;
 /// Maximum number of flags per page.
 const MAX_FLAGS: usize = 5;
 /// Number of bytes examined around a match.
-const AROUND: usize = 240;
+const CONTEXT_BYTES: usize = 240;
 /// Maximum length of an excerpt in characters.
-const EXCERPT: usize = 160;
+const MAX_EXCERPT_CHARS: usize = 160;
 
 /// Chat-template role markers, which do not occur in text for human readers.
-const ROLES: &[&str] = &[
+const ROLE_MARKERS: &[&str] = &[
     "<|im_start|>",
     "<|im_end|>",
     "<|system|>",
@@ -29,7 +29,7 @@ const ROLES: &[&str] = &[
 ];
 
 /// Phrases that divert a reader from the task. They count only with an instruction nearby.
-const TURNS: &[&str] = &[
+const DIVERTING_PHRASES: &[&str] = &[
     "ignore all previous",
     "ignore all prior",
     "ignore any previous",
@@ -81,7 +81,7 @@ const TURNS: &[&str] = &[
 ];
 
 /// Phrases that address a model.
-const ADDRESSES: &[&str] = &[
+const ADDRESS_PHRASES: &[&str] = &[
     "note to the ai",
     "note to ai",
     "note to the model",
@@ -114,7 +114,7 @@ const ADDRESSES: &[&str] = &[
 ];
 
 /// Phrases that give an instruction.
-const ORDERS: &[&str] = &[
+const ORDER_PHRASES: &[&str] = &[
     "reply",
     "respond",
     "answer only",
@@ -172,7 +172,7 @@ const ORDERS: &[&str] = &[
 ];
 
 /// Words used by authors who write about prompt injections.
-const REPORTS: &[&str] = &[
+const REPORT_PHRASES: &[&str] = &[
     "prompt injection",
     "injection attack",
     "for example",
@@ -194,25 +194,31 @@ const REPORTS: &[&str] = &[
 
 /// Finds the suspicious passages of a page, in text order.
 pub fn scan(page: &PageText) -> Vec<InjectionFlag> {
-    let (as_it_is, its_places) = lowered(&page.text, false);
-    let (run_on, run_places) = lowered(&page.text, true);
+    let (as_it_is, its_places) = to_lowercase_with_offsets(&page.text, false);
+    let (run_on, run_places) = to_lowercase_with_offsets(&page.text, true);
     let mut found: Vec<InjectionFlag> = Vec::new();
     let mut keep = |places: &[usize], at: usize, length: usize, why: &str| {
         let (start, end) = (places[at], places[at + length]);
-        let is_new = found
-            .iter()
-            .all(|flag| flag.end as usize + AROUND < start || end + AROUND < flag.start as usize);
+        let is_new = found.iter().all(|flag| {
+            flag.end as usize + CONTEXT_BYTES < start || end + CONTEXT_BYTES < flag.start as usize
+        });
         if is_new && found.len() < MAX_FLAGS {
-            found.push(flag(page, (start, end), why));
+            found.push(make_flag(page, (start, end), why));
         }
     };
     for (signs, why) in [
-        (ROLES, "it contains role markers of a chat with a model"),
         (
-            TURNS,
+            ROLE_MARKERS,
+            "it contains role markers of a chat with a model",
+        ),
+        (
+            DIVERTING_PHRASES,
             "it tells the reader to abandon the task and what to do instead",
         ),
-        (ADDRESSES, "it addresses a model and tells it what to do"),
+        (
+            ADDRESS_PHRASES,
+            "it addresses a model and tells it what to do",
+        ),
     ] {
         let is_role = why.starts_with("it contains role markers");
         // Role markers start a line; instructions may span lines.
@@ -223,11 +229,11 @@ pub fn scan(page: &PageText) -> Vec<InjectionFlag> {
         for sign in signs {
             for (at, _) in lower.match_indices(sign) {
                 let is_meant = match is_role {
-                    true => !is_spoken(lower, at, sign),
+                    true => !is_direct_speech(lower, at, sign),
                     false => {
                         !is_reported(lower, at)
                             && !is_quoted(lower, at)
-                            && has_order(lower, at, sign)
+                            && has_instruction_near(lower, at, sign)
                     }
                 };
                 if is_meant {
@@ -236,7 +242,7 @@ pub fn scan(page: &PageText) -> Vec<InjectionFlag> {
             }
         }
     }
-    for (at, length) in leaks(&as_it_is) {
+    for (at, length) in exfiltration_links(&as_it_is) {
         keep(&its_places, at, length, "an image URL could leak text");
     }
     found.sort_by_key(|flag| flag.start);
@@ -245,7 +251,7 @@ pub fn scan(page: &PageText) -> Vec<InjectionFlag> {
 
 // Returns the text in lowercase, with the source offset of each byte. With `run_on`, runs of whitespace become one
 // space, invisible characters are removed, and tag characters are decoded to the letters they encode.
-fn lowered(text: &str, run_on: bool) -> (String, Vec<usize>) {
+fn to_lowercase_with_offsets(text: &str, run_on: bool) -> (String, Vec<usize>) {
     let mut lower = String::with_capacity(text.len());
     let mut places = Vec::with_capacity(text.len() + 1);
     for (at, c) in text.char_indices() {
@@ -280,10 +286,12 @@ fn lowered(text: &str, run_on: bool) -> (String, Vec<usize>) {
 fn is_reported(text: &str, at: usize) -> bool {
     const ENDS: [char; 4] = ['.', '!', '?', '\n'];
     let start = text[..at].rfind(ENDS).map_or(0, |end| end + 1);
-    let start = start.max(text.floor_char_boundary(at.saturating_sub(AROUND)));
+    let start = start.max(text.floor_char_boundary(at.saturating_sub(CONTEXT_BYTES)));
     let end = text[at..].find(ENDS).map_or(text.len(), |end| at + end);
-    let end = end.min(text.floor_char_boundary((at + AROUND).min(text.len())));
-    REPORTS.iter().any(|word| text[start..end].contains(word))
+    let end = end.min(text.floor_char_boundary((at + CONTEXT_BYTES).min(text.len())));
+    REPORT_PHRASES
+        .iter()
+        .any(|word| text[start..end].contains(word))
 }
 
 // Whether a quotation mark precedes it within 30 bytes.
@@ -293,7 +301,7 @@ fn is_quoted(text: &str, at: usize) -> bool {
 }
 
 // Whether a role marker addresses a reader: "System:" at the start of a line counts only if the line does.
-fn is_spoken(text: &str, at: usize, sign: &str) -> bool {
+fn is_direct_speech(text: &str, at: usize, sign: &str) -> bool {
     if !sign.starts_with('\n') {
         return false;
     }
@@ -306,15 +314,15 @@ fn is_spoken(text: &str, at: usize, sign: &str) -> bool {
     .any(|word| line.contains(word))
 }
 
-fn has_order(text: &str, at: usize, sign: &str) -> bool {
-    let end = text.floor_char_boundary((at + sign.len() + AROUND).min(text.len()));
-    let start = text.floor_char_boundary(at.saturating_sub(AROUND / 3));
+fn has_instruction_near(text: &str, at: usize, sign: &str) -> bool {
+    let end = text.floor_char_boundary((at + sign.len() + CONTEXT_BYTES).min(text.len()));
+    let start = text.floor_char_boundary(at.saturating_sub(CONTEXT_BYTES / 3));
     let near = [&text[start..at], " ", &text[at + sign.len()..end]].concat();
-    ORDERS.iter().any(|order| near.contains(order))
+    ORDER_PHRASES.iter().any(|order| near.contains(order))
 }
 
 // Returns Markdown images with a URL that ends in an open parameter or contains a placeholder.
-fn leaks(text: &str) -> Vec<(usize, usize)> {
+fn exfiltration_links(text: &str) -> Vec<(usize, usize)> {
     let mut found = Vec::new();
     for (at, _) in text.match_indices("![") {
         let rest = &text[at..text.floor_char_boundary((at + 500).min(text.len()))];
@@ -335,7 +343,7 @@ fn leaks(text: &str) -> Vec<(usize, usize)> {
     found
 }
 
-fn flag(page: &PageText, (start, end): (usize, usize), why: &str) -> InjectionFlag {
+fn make_flag(page: &PageText, (start, end): (usize, usize), why: &str) -> InjectionFlag {
     let text = &page.text;
     let from = text[..start]
         .rfind('\n')
@@ -348,7 +356,7 @@ fn flag(page: &PageText, (start, end): (usize, usize), why: &str) -> InjectionFl
         why: why.to_owned(),
         excerpt: text[from..]
             .chars()
-            .take(EXCERPT)
+            .take(MAX_EXCERPT_CHARS)
             .map(|c| if c == '\n' { ' ' } else { c })
             .collect(),
     }

@@ -5,7 +5,7 @@ use crate::domain::prompt;
 
 /// Headings specific to the output formats of our prompts. Their sections are about the panel or the answer,
 /// not the answer itself.
-pub(in crate::domain) const ASIDES: &[&str] = &[
+pub(in crate::domain) const ASIDE_HEADINGS: &[&str] = &[
     "where the members agree",
     "contradictions",
     "points made by one only",
@@ -26,16 +26,16 @@ pub(in crate::domain) const ASIDES: &[&str] = &[
 ];
 
 /// Headings of the answer itself.
-const ANSWERS: &[&str] = &["answer", "the answer", "final answer", "antwort"];
+const ANSWER_HEADINGS: &[&str] = &["answer", "the answer", "final answer", "antwort"];
 
 /// Columns that occur only in tables about the panel.
-const COLUMNS: &[&str] = &["members", "letters", "level"];
+const PANEL_COLUMNS: &[&str] = &["members", "letters", "level"];
 
 /// Remarks that our prompts request.
-const REMARKS: &[&str] = &["(not in the passages)"];
+const PANEL_REMARKS: &[&str] = &["(not in the passages)"];
 
 /// Words that make the letter after them an option of the question.
-const CHOICES: &[&str] = &[
+const CHOICE_WORDS: &[&str] = &[
     "option",
     "choice",
     "answer",
@@ -49,14 +49,14 @@ const CHOICES: &[&str] = &[
 
 /// Converts a text to the form shown in the comparison. Removes the letters of the panel's members, unless
 /// the question itself offers lettered options.
-pub fn plain(text: &str, question: &str, members: usize) -> String {
+pub fn anonymized(text: &str, question: &str, members: usize) -> String {
     let text = prompt::without_introduction(text.trim());
     let lines = without_panel_tables(&answer_lines(text));
     let mut out = String::new();
     let strip = !names_letters(question, members);
     for line in lines {
         let mut line = line.to_owned();
-        for remark in REMARKS {
+        for remark in PANEL_REMARKS {
             line = line.replace(&format!(" {remark}"), "").replace(remark, "");
         }
         if strip {
@@ -81,7 +81,7 @@ fn answer_lines(text: &str) -> Vec<&str> {
             .map(|(level, _)| *level)
     };
     let lines: Vec<&str> = text.lines().collect();
-    let begin = (0..lines.len()).find_map(|index| Some((index, is(index, ANSWERS)?)));
+    let begin = (0..lines.len()).find_map(|index| Some((index, is(index, ANSWER_HEADINGS)?)));
     let mut kept = Vec::new();
     // Heading level of the section being removed.
     let mut aside = None;
@@ -99,7 +99,7 @@ fn answer_lines(text: &str) -> Vec<&str> {
         }
         if let Some((deep, _)) = here {
             let over = aside.is_some_and(|level| *deep <= level);
-            aside = is(index, ASIDES).or(aside.filter(|_| !over));
+            aside = is(index, ASIDE_HEADINGS).or(aside.filter(|_| !over));
         }
         if aside.is_none() {
             kept.push(line);
@@ -115,7 +115,8 @@ pub(in crate::domain) fn heading(line: &str) -> Option<(usize, String)> {
     let depth = line.bytes().take_while(|&byte| byte == b'#').count();
     let bold = line.len() > 4 && line.starts_with("**");
     let title = line.trim_matches(['#', '*', ':', ' ']).to_lowercase();
-    let known = || ASIDES.contains(&title.as_str()) || ANSWERS.contains(&title.as_str());
+    let known =
+        || ASIDE_HEADINGS.contains(&title.as_str()) || ANSWER_HEADINGS.contains(&title.as_str());
     match depth {
         1..=6 if line[depth..].starts_with(' ') => Some((depth, title)),
         0 if bold && known() => Some((7, title)),
@@ -131,7 +132,7 @@ fn without_panel_tables<'a>(lines: &[&'a str]) -> Vec<&'a str> {
         let first = row && (index == 0 || !lines[index - 1].trim_start().starts_with('|'));
         if first {
             let mut cells = line.split('|').map(|cell| cell.trim().to_lowercase());
-            inside = cells.any(|cell| COLUMNS.contains(&cell.as_str()));
+            inside = cells.any(|cell| PANEL_COLUMNS.contains(&cell.as_str()));
         }
         inside &= row;
         if !inside {
@@ -150,7 +151,7 @@ fn names_letters(question: &str, members: usize) -> bool {
             let choice = letters_of(bare, members)
                 && (word.contains(')')
                     || (place == 0 && word.ends_with(['.', ':']))
-                    || CHOICES.contains(&before.to_lowercase().as_str()));
+                    || CHOICE_WORDS.contains(&before.to_lowercase().as_str()));
             before = bare;
             choice
         })
@@ -244,7 +245,7 @@ mod tests {
             ("Two ways:\n  - (A) first", "Two ways:\n  - first"),
             ("", ""),
         ] {
-            let plain = plain(text, "How thick is the paper?", 3);
+            let plain = anonymized(text, "How thick is the paper?", 3);
             assert_eq!(plain, expected);
         }
     }
@@ -257,7 +258,11 @@ mod tests {
             "Is option B right?",
             "Choose:\nA. ink\nB. tea",
         ] {
-            assert_eq!(plain("It is (B).", question, 3), "It is (B).", "{question}");
+            assert_eq!(
+                anonymized("It is (B).", question, 3),
+                "It is (B).",
+                "{question}"
+            );
         }
         for question in [
             "A question: what is it (in the USA)?",
@@ -265,7 +270,7 @@ mod tests {
             "May I?",
         ] {
             assert_eq!(
-                plain("It is so (B).", question, 3),
+                anonymized("It is so (B).", question, 3),
                 "It is so.",
                 "{question}"
             );
@@ -281,7 +286,7 @@ mod tests {
             let text: String = (0..8)
                 .map(|place| pieces[seed.wrapping_mul(7 + place * 31) / (place + 1) % pieces.len()])
                 .collect();
-            let once = plain(&text, "", 3);
+            let once = anonymized(&text, "", 3);
             assert!(once.len() <= text.len(), "{text:?}");
         }
     }

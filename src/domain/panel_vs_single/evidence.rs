@@ -9,10 +9,10 @@
 //! variables by betting" (2024).
 
 /// Number of bets over which the capital is spread.
-const BETS: u32 = 64;
+const BET_COUNT: u32 = 64;
 
 /// Log-evidence that the mean of the votes is above `bar`.
-pub fn above(wins: f64, ties: f64, losses: f64, bar: f64) -> f64 {
+pub fn evidence_above(wins: f64, ties: f64, losses: f64, bar: f64) -> f64 {
     let capital = |bet: f64| {
         let times = |count: f64, vote: f64| match count {
             0.0 => 0.0,
@@ -21,14 +21,14 @@ pub fn above(wins: f64, ties: f64, losses: f64, bar: f64) -> f64 {
         times(wins, 1.0) + times(ties, 0.5) + times(losses, 0.0)
     };
     // A bet of 1/bar would lose everything at the first loss, so all bets are smaller.
-    let bets = (0..BETS).map(|step| (f64::from(step) + 0.5) / (f64::from(BETS) * bar));
+    let bets = (0..BET_COUNT).map(|step| (f64::from(step) + 0.5) / (f64::from(BET_COUNT) * bar));
     let capitals: Vec<f64> = bets.map(capital).collect();
     let most = capitals.iter().copied().fold(f64::MIN, f64::max);
     let sum: f64 = capitals.iter().map(|one| (one - most).exp()).sum();
-    most + sum.ln() - f64::from(BETS).ln()
+    most + sum.ln() - f64::from(BET_COUNT).ln()
 }
 
 /// Log-evidence that the mean of the votes is below `bar`.
-pub fn below(wins: f64, ties: f64, losses: f64, bar: f64) -> f64 {
-    above(losses, ties, wins, 1.0 - bar)
+pub fn evidence_below(wins: f64, ties: f64, losses: f64, bar: f64) -> f64 {
+    evidence_above(losses, ties, wins, 1.0 - bar)
 }

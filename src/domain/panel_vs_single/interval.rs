@@ -9,13 +9,13 @@
 //! Few votes without ties have few possible outcomes, so no fixed interval covers 95% at every rate: with 5 votes
 //! and a rate of 0.1, only 91.9% or 99.1% is possible. Coverage is then 95% on average over rates.
 
-use crate::domain::statistics::beta::quantile;
+use crate::domain::statistics::beta::beta_quantile;
 
 /// Probability outside the interval on each side.
-const TAIL: f64 = 0.025;
+const TAIL_PROBABILITY: f64 = 0.025;
 
 /// Computes the interval.
-pub fn of(wins: f64, ties: f64, losses: f64) -> (f64, f64) {
+pub fn win_rate_interval(wins: f64, ties: f64, losses: f64) -> (f64, f64) {
     let all = wins + ties + losses + 1.5;
     let (win, tie) = ((wins + 0.5) / all, (ties + 0.5) / all);
     let mean = win + tie / 2.0;
@@ -23,12 +23,12 @@ pub fn of(wins: f64, ties: f64, losses: f64) -> (f64, f64) {
     let weight = mean * (1.0 - mean) / variance - 1.0;
     let (a, b) = (mean * weight, (1.0 - mean) * weight);
     let from = if wins + ties > 0.0 {
-        quantile(a, b, TAIL)
+        beta_quantile(a, b, TAIL_PROBABILITY)
     } else {
         0.0
     };
     let to = if losses + ties > 0.0 {
-        quantile(a, b, 1.0 - TAIL)
+        beta_quantile(a, b, 1.0 - TAIL_PROBABILITY)
     } else {
         1.0
     };

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::blind::plain;
+use super::blind::anonymized;
 use crate::domain::analysis::{Analysis, StageAnswer, Status};
 
 /// A panel's answer and a single draft, without anything that reveals their origin.
@@ -20,22 +20,22 @@ pub enum NotComparable {
     /// The analysis has no answer, or not yet.
     NotCompleted,
     /// The answer has a structured format, which reveals its origin.
-    Shaped,
+    FormatRequested,
     /// Only one model was called, once, so there is no panel.
-    Alone,
+    OnlyOneModel,
     /// The texts are equal, or one is empty.
-    Same,
+    SameText,
 }
 
 impl fmt::Display for NotComparable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::NotCompleted => "only a completed analysis can be compared",
-            Self::Shaped => {
+            Self::FormatRequested => {
                 "an answer in a requested format is recognizable, so it cannot be compared blindly"
             }
-            Self::Alone => "only one model was called: there is nothing to compare",
-            Self::Same => "the panel's answer and the single draft are the same",
+            Self::OnlyOneModel => "only one model was called: there is nothing to compare",
+            Self::SameText => "the panel's answer and the single draft are the same",
         })
     }
 }
@@ -54,18 +54,18 @@ impl AnswerPair {
             return Err(NotComparable::NotCompleted);
         };
         if plan.format.is_some() {
-            return Err(NotComparable::Shaped);
+            return Err(NotComparable::FormatRequested);
         }
         if plan.members.len() < 2 && plan.stages.len() < 2 {
-            return Err(NotComparable::Alone);
+            return Err(NotComparable::OnlyOneModel);
         }
-        let shown = |text: &str| plain(text, &plan.question, plan.members.len());
+        let shown = |text: &str| anonymized(text, &plan.question, plan.members.len());
         let pair = Self {
             panel: shown(synthesis),
             single: shown(&draft.text),
         };
         if pair.panel.is_empty() || pair.single.is_empty() || pair.panel == pair.single {
-            return Err(NotComparable::Same);
+            return Err(NotComparable::SameText);
         }
         Ok(pair)
     }

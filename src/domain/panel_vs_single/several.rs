@@ -3,11 +3,11 @@
 
 /// Factor by which the evidence on one of several questions must exceed that on a single one.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Stricter(f64);
+pub struct MultiplicityCorrection(f64);
 
-impl Stricter {
+impl MultiplicityCorrection {
     /// No correction, for a single question.
-    pub const NONE: Self = Self(1.0);
+    pub const UNCORRECTED: Self = Self(1.0);
 
     /// Returns the correction for the question at `place` when `topics` are shown: 0 is the total over all topics;
     /// topics count from 1 in the order of their first vote.
@@ -16,10 +16,10 @@ impl Stricter {
     /// more, place p gets the share 1 / ((p + 1)(p + 2)). All shares add up to at most 1 for any number of topics,
     /// so the bound also holds while topics are still being added (a Bonferroni correction of e-values with fixed
     /// weights: Vovk and Wang, "E-values: calibration, combination and applications", 2021).
-    pub fn at(place: usize, topics: usize) -> Self {
+    pub fn for_topic(place: usize, topics: usize) -> Self {
         let place = place as f64;
         match topics {
-            0 | 1 => Self::NONE,
+            0 | 1 => Self::UNCORRECTED,
             _ => Self((place + 1.0) * (place + 2.0)),
         }
     }
@@ -35,7 +35,7 @@ mod tests {
     use std::collections::HashMap;
 
     use super::*;
-    use crate::domain::panel_vs_single::{PanelVerdict, VoteTally, WRONG, verdict};
+    use crate::domain::panel_vs_single::{ERROR_RATE, PanelVerdict, VoteTally, verdict};
     use crate::domain::statistics::random::Random;
 
     const TOPICS: usize = 20;
@@ -45,15 +45,18 @@ mod tests {
     #[test]
     fn the_shares_add_up_to_the_whole() {
         let sum: f64 = (0..10_000)
-            .map(|place| 1.0 / Stricter::at(place, 2).0)
+            .map(|place| 1.0 / MultiplicityCorrection::for_topic(place, 2).0)
             .sum();
         assert!((sum - 1.0).abs() < 1e-3, "{sum}");
-        assert_eq!(Stricter::at(1, 1), Stricter::NONE);
+        assert_eq!(
+            MultiplicityCorrection::for_topic(1, 1),
+            MultiplicityCorrection::UNCORRECTED
+        );
     }
 
     /// Fraction of users who see "pays" somewhere although the panel is no better anywhere, looking after every
     /// vote. `order` lists the topics of successive votes.
-    fn fooled(
+    fn false_verdicts(
         chance: &mut Random,
         is_corrected: bool,
         order: impl Fn(&mut Random) -> Vec<usize>,
@@ -71,7 +74,7 @@ mod tests {
                     .iter()
                     .position(|one| *one == topic)
                     .unwrap_or_default();
-                let is_win = chance.unit() < 0.5;
+                let is_win = chance.next_unit() < 0.5;
                 [0, place].into_iter().any(|at| {
                     let tally = &mut tallies[at];
                     tally.wins += u64::from(is_win);
@@ -79,7 +82,14 @@ mod tests {
                     let topics = if is_corrected { seen.len() } else { 1 };
                     let key = (*tally, if topics < 2 { usize::MAX } else { at });
                     let (wins, losses) = (tally.wins as f64, tally.losses as f64);
-                    let shown = || verdict(wins, 0.0, losses, Stricter::at(at, topics));
+                    let shown = || {
+                        verdict(
+                            wins,
+                            0.0,
+                            losses,
+                            MultiplicityCorrection::for_topic(at, topics),
+                        )
+                    };
                     *known
                         .entry(key)
                         .or_insert_with(|| shown() == PanelVerdict::Pays)
@@ -99,13 +109,13 @@ mod tests {
         };
         let mut chance = Random::new(11);
         for part in [
-            fooled(&mut chance, true, one_after_another),
-            fooled(&mut chance, true, mixed),
+            false_verdicts(&mut chance, true, one_after_another),
+            false_verdicts(&mut chance, true, mixed),
         ] {
-            assert!(part <= WRONG, "{part}");
+            assert!(part <= ERROR_RATE, "{part}");
         }
         // Without the correction, the simulation finds the problem that the correction solves.
-        let part = fooled(&mut chance, false, mixed);
+        let part = false_verdicts(&mut chance, false, mixed);
         assert!(part > 0.15, "{part}");
     }
 }

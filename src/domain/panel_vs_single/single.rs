@@ -8,7 +8,7 @@ use crate::domain::statistics::random::Random;
 
 /// The selection rule, for users. It is fixed before anyone reads the drafts, so that the baseline is what a user
 /// would have gotten from one model, not the luckiest of several.
-pub const RULE: &str = "the first answer of the member with the best record in the user's experiments or blind votes; without records, of the one ranked strongest in the catalog, then of the most expensive; where none of this ranks them, of a member drawn at random";
+pub const SELECTION_RULE: &str = "the first answer of the member with the best record in the user's experiments or blind votes; without records, of the one ranked strongest in the catalog, then of the most expensive; where none of this ranks them, of a member drawn at random";
 
 /// The draft that represents a single model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,7 +23,7 @@ pub struct SingleDraft {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SingleBasis {
     /// Only one member answered.
-    Only,
+    OnlyDraft,
     /// The record in the user's experiments.
     Experiments,
     /// The record in the user's blind votes.
@@ -31,14 +31,14 @@ pub enum SingleBasis {
     /// The catalog's rank, or the price among equals.
     Catalog,
     /// Drawn at random with the plan's seed among this number of members, because nothing ranks them.
-    Drawn(usize),
+    Random(usize),
 }
 
 impl SingleBasis {
     /// Describes the rule that applied, for users.
     pub fn sentence(self) -> String {
         match self {
-            Self::Only => "the only first answer".to_owned(),
+            Self::OnlyDraft => "the only first answer".to_owned(),
             Self::Experiments => {
                 "the first answer of the member with the best record in your experiments".to_owned()
             }
@@ -50,7 +50,7 @@ impl SingleBasis {
                               expensive of several"
                     .to_owned()
             }
-            Self::Drawn(members) => format!(
+            Self::Random(members) => format!(
                 "the first answer of one of {members} members, drawn at random because nothing ranks them"
             ),
         }
@@ -59,13 +59,13 @@ impl SingleBasis {
 
 /// Chooses the best single draft, if any member answered. `strength` is the catalog's rank for plans without
 /// stored standings.
-pub fn best(
+pub fn best_draft(
     plan: &Plan,
     answers: &[StageAnswer],
     strength: impl Fn(&str) -> u32,
 ) -> Option<SingleDraft> {
     let drafts: Vec<usize> = (0..answers.len())
-        .filter(|&at| answers[at].stage == plan.first() && answers[at].answered())
+        .filter(|&at| answers[at].stage == plan.first_answer_stage() && answers[at].answered())
         .collect();
     let standing = |at: usize| {
         let stored = plan.standings.get(answers[at].member).copied();
@@ -81,7 +81,7 @@ pub fn best(
         Some(SingleDraft { index, basis })
     };
     if drafts.len() < 2 {
-        return found(0, SingleBasis::Only);
+        return found(0, SingleBasis::OnlyDraft);
     }
     if let Some((at, basis)) = standing::best_group(&standings, &groups) {
         return found(
@@ -107,7 +107,7 @@ pub fn best(
         [only] => found(*only, SingleBasis::Catalog),
         _ => {
             let drawn = equal[Random::new(plan.seed).below(equal.len())];
-            found(drawn, SingleBasis::Drawn(equal.len()))
+            found(drawn, SingleBasis::Random(equal.len()))
         }
     }
 }
@@ -127,7 +127,7 @@ pub fn total(plan: &Plan, answers: &[StageAnswer]) -> Option<MicroDollars> {
         let earlier = answer.earlier.iter().map(|one| one.cost);
         let all = earlier.chain([cost(plan, answer)]);
         all.into_iter()
-            .try_fold(sum, |sum, cost| Some(sum.plus(cost?)))
+            .try_fold(sum, |sum, cost| Some(sum.saturating_add(cost?)))
     })
 }
 
@@ -156,13 +156,13 @@ mod tests {
 
     #[test]
     fn the_strongest_draft_wins_then_the_most_expensive_then_one_by_lot() {
-        use SingleBasis::{Catalog, Drawn};
+        use SingleBasis::{Catalog, Random};
         let names = ["p/a", "p/b", "p/c"];
         for (strengths, prices, failed, expected) in [
             ([1, 3, 2], [9.0, 1.0, 1.0], None, (Some(1), Catalog)),
             ([3, 3, 3], [1.0, 2.0, 1.0], None, (Some(1), Catalog)),
-            ([3, 3, 3], [1.0, 1.0, 1.0], None, (None, Drawn(3))),
-            ([3, 3, 1], [1.0, 1.0, 9.0], None, (None, Drawn(2))),
+            ([3, 3, 3], [1.0, 1.0, 1.0], None, (None, Random(3))),
+            ([3, 3, 1], [1.0, 1.0, 9.0], None, (None, Random(2))),
             ([1, 3, 2], [1.0, 1.0, 1.0], Some(1), (Some(2), Catalog)),
         ] {
             let mut plan = plan(&names);
@@ -181,19 +181,19 @@ mod tests {
                 let place = names.iter().position(|name| *name == model);
                 place.map_or(99, |place| strengths[place])
             };
-            let found = best(&plan, &answers, strength).unwrap();
+            let found = best_draft(&plan, &answers, strength).unwrap();
             assert_eq!(found.basis, expected.1, "{strengths:?}");
             assert!(
                 expected.0.is_none_or(|index| index == found.index),
                 "{strengths:?}"
             );
             assert_eq!(
-                best(&plan, &answers, strength),
+                best_draft(&plan, &answers, strength),
                 Some(found),
                 "the same each time"
             );
         }
-        assert_eq!(best(&plan(&names), &[], |_| 1), None);
+        assert_eq!(best_draft(&plan(&names), &[], |_| 1), None);
     }
 
     #[test]
@@ -204,7 +204,7 @@ mod tests {
         let mut drawn = [0_u32; 3];
         for seed in 0..3_000 {
             plan.seed = seed;
-            drawn[best(&plan, &answers, |_| 1).unwrap().index] += 1;
+            drawn[best_draft(&plan, &answers, |_| 1).unwrap().index] += 1;
         }
         assert!(
             drawn.iter().all(|count| (850..1_150).contains(count)),
@@ -224,10 +224,10 @@ mod tests {
                 ..MemberStanding::default()
             })
             .to_vec();
-        let found = best(&plan, &answers, |_| 0).unwrap();
+        let found = best_draft(&plan, &answers, |_| 0).unwrap();
         assert_eq!((found.index, found.basis), (1, SingleBasis::Votes));
         plan.standings[0].votes.cases = 2;
-        assert_eq!(best(&plan, &answers, |_| 0).unwrap().index, 0);
+        assert_eq!(best_draft(&plan, &answers, |_| 0).unwrap().index, 0);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use super::evidence;
 use super::interval;
 use super::*;
 use crate::domain::analysis::{Plan, StageAnswer};
-use crate::domain::statistics::beta::{beta, ln_gamma};
+use crate::domain::statistics::beta::{ln_gamma, regularized_beta};
 use crate::domain::statistics::random::Random;
 
 /// Creates a stored plan with these members.
@@ -38,7 +38,7 @@ const RUNS: u32 = 2_000;
 
 /// A vote of a user who prefers the panel at this rate, with ties counted as half.
 fn vote(chance: &mut Random, tally: &mut VoteTally, rate: f64, ties: f64) {
-    match chance.unit() {
+    match chance.next_unit() {
         x if x < rate - ties / 2.0 => tally.wins += 1,
         x if x < rate + ties / 2.0 => tally.ties += 1,
         _ => tally.losses += 1,
@@ -58,7 +58,7 @@ fn coverage(chance: &mut Random, votes: u32, ties: f64, rate: impl Fn(&mut Rando
         let mut seen = VoteTally::default();
         (0..votes).for_each(|_| vote(chance, &mut seen, rate, ties));
         let (from, to) = *known.entry((seen.wins, seen.ties)).or_insert_with(|| {
-            interval::of(seen.wins as f64, seen.ties as f64, seen.losses as f64)
+            interval::win_rate_interval(seen.wins as f64, seen.ties as f64, seen.losses as f64)
         });
         covered += u32::from(from <= rate && rate <= to);
     }
@@ -87,7 +87,7 @@ fn the_interval_covers_the_true_rate_in_93_to_97_percent_of_2000_runs() {
     // With fewer votes, too few outcomes are possible for 95% at each rate; it is reached on average.
     for votes in (5..20).chain([20, 30, 50, 100, 200]) {
         for ties in [0.0, 0.1, 0.2] {
-            let any = |chance: &mut Random| 0.1 + 0.8 * chance.unit();
+            let any = |chance: &mut Random| 0.1 + 0.8 * chance.next_unit();
             let part = coverage(&mut chance, votes, ties, any);
             sound(part, votes, f64::NAN, ties);
         }
@@ -101,7 +101,7 @@ fn exact_coverage_without_ties_is_93_to_97_percent_from_50_votes_on() {
         for rate in RATES {
             let mut covered = 0.0;
             for wins in (0..=votes).map(f64::from) {
-                let (from, to) = interval::of(wins, 0.0, all - wins);
+                let (from, to) = interval::win_rate_interval(wins, 0.0, all - wins);
                 if from <= rate && rate <= to {
                     let ways =
                         ln_gamma(all + 1.0) - ln_gamma(wins + 1.0) - ln_gamma(all - wins + 1.0);
@@ -137,10 +137,10 @@ fn pays_is_wrong_in_fewer_than_5_percent_with_a_look_after_every_vote() {
             does_not += u32::from(said_not);
         }
         let part = |count: u32| f64::from(count) / f64::from(RUNS);
-        assert!(part(pays) < WRONG, "pays: {} at {rate}", part(pays));
+        assert!(part(pays) < ERROR_RATE, "pays: {} at {rate}", part(pays));
         if rate == 0.5 {
             let part = part(does_not);
-            assert!(part < WRONG, "does not pay: {part} at {rate}");
+            assert!(part < ERROR_RATE, "does not pay: {part} at {rate}");
         }
     }
 }
@@ -153,13 +153,13 @@ fn no_difference_is_wrong_in_fewer_than_5_percent() {
     for _ in 0..RUNS {
         let mut seen = VoteTally::default();
         let said = (0..150).any(|_| {
-            vote(&mut chance, &mut seen, WORTHWHILE, 0.0);
+            vote(&mut chance, &mut seen, MIN_WIN_RATE, 0.0);
             *known.entry(seen).or_insert_with(|| seen.judge_only()) == PanelVerdict::NoDifference
         });
         wrong += u32::from(said);
     }
     let part = f64::from(wrong) / f64::from(RUNS);
-    assert!(part < WRONG, "{part}");
+    assert!(part < ERROR_RATE, "{part}");
 }
 
 #[test]
@@ -187,7 +187,7 @@ impl VoteTally {
             self.wins as f64,
             self.ties as f64,
             self.losses as f64,
-            several::Stricter::NONE,
+            several::MultiplicityCorrection::UNCORRECTED,
         )
     }
 }
@@ -212,11 +212,11 @@ fn verdicts_match_tallies_checked_by_hand() {
 
 #[test]
 fn a_verdict_needs_seven_wins_and_missing_votes_are_counted() {
-    assert_eq!(VoteTally::default().judge().more, Some(7));
-    assert_eq!(tally(3, 0, 0).judge().more, Some(4));
-    assert_eq!(tally(7, 0, 0).judge().more, None);
+    assert_eq!(VoteTally::default().judge().votes_needed, Some(7));
+    assert_eq!(tally(3, 0, 0).judge().votes_needed, Some(4));
+    assert_eq!(tally(7, 0, 0).judge().votes_needed, None);
     for start in [tally(6, 2, 3), tally(12, 0, 8), tally(5, 5, 5)] {
-        let more = start.judge().more.unwrap() as f64;
+        let more = start.judge().votes_needed.unwrap() as f64;
         let votes = start.votes() as f64;
         let after = |more: f64| {
             let grown = |count: u64| count as f64 * (1.0 + more / votes);
@@ -224,14 +224,14 @@ fn a_verdict_needs_seven_wins_and_missing_votes_are_counted() {
                 grown(start.wins),
                 grown(start.ties),
                 grown(start.losses),
-                several::Stricter::NONE,
+                several::MultiplicityCorrection::UNCORRECTED,
             )
         };
         assert_eq!(after(more - 1.0), PanelVerdict::Unknown, "{start:?}");
         assert_ne!(after(more), PanelVerdict::Unknown, "{start:?}");
     }
     // The hardest rates are between "no difference" and "pays"; even they are settled eventually.
-    let hardest = (500..=600).filter_map(|wins| tally(wins, 0, 1_000 - wins).judge().more);
+    let hardest = (500..=600).filter_map(|wins| tally(wins, 0, 1_000 - wins).judge().votes_needed);
     assert!(hardest.max().is_some_and(|most| most < 2_000));
 }
 
@@ -289,7 +289,10 @@ fn functions_match_published_tables() {
         (30.0, 12.0, 0.7, 0.401_047_790_349_609_75),
         (5.0, 90.0, 0.1, 0.964_310_645_819_795_8),
     ] {
-        assert!((beta(a, b, x) - expected).abs() < 1e-10, "{a} {b} {x}");
+        assert!(
+            (regularized_beta(a, b, x) - expected).abs() < 1e-10,
+            "{a} {b} {x}"
+        );
     }
     for (x, expected) in [
         (0.5, 0.572_364_942_924_700_4),
@@ -298,17 +301,17 @@ fn functions_match_published_tables() {
         assert!((ln_gamma(x) - expected).abs() < 1e-10, "{x}");
     }
     // Without votes there is no evidence, whatever the threshold.
-    assert!(evidence::above(0.0, 0.0, 0.0, 0.5).abs() < 1e-12);
+    assert!(evidence::evidence_above(0.0, 0.0, 0.0, 0.5).abs() < 1e-12);
     // Seven wins against one half: the mean of (1 + b)^7 for b from 0 to 1 is 255/8.
     let exact = f64::ln(255.0 / 8.0);
-    assert!((evidence::above(7.0, 0.0, 0.0, 0.5) - exact).abs() < 1e-3);
+    assert!((evidence::evidence_above(7.0, 0.0, 0.0, 0.5) - exact).abs() < 1e-3);
 }
 
 #[test]
 fn intervals_are_bounded_contain_the_rate_and_shrink() {
     for (wins, ties, losses) in [(0, 0, 1), (1, 0, 0), (0, 9, 0), (200, 0, 0), (3, 1, 2)] {
         let judged = tally(wins, ties, losses).judge();
-        let ((from, to), rate) = (judged.interval.unwrap(), judged.rate.unwrap());
+        let ((from, to), rate) = (judged.interval.unwrap(), judged.win_rate.unwrap());
         assert!(
             0.0 <= from && from <= rate && rate <= to && to <= 1.0,
             "{judged:?}"

@@ -4,11 +4,11 @@ use super::{Arrangement, Pattern};
 use crate::domain::analysis::{Depth, Stage, StageRole};
 
 /// Agreement threshold of a cascade, 0 to 1: below it, the first answers go to the synthesizer.
-pub const CASCADE_BAR: f64 = 0.8;
+pub const CASCADE_THRESHOLD: f64 = 0.8;
 /// Default number of samples in the `self` arrangement; more than three add little.
-pub const SAMPLES: u32 = 3;
+pub const DEFAULT_SAMPLES: u32 = 3;
 /// Number of drafting members in a cascade; the rest of the panel is not called.
-pub const DRAFTS: usize = 2;
+pub const CASCADE_DRAFTS: usize = 2;
 
 /// Returns the arrangement of a pattern at a depth.
 pub fn arrangement(pattern: &Pattern, depth: Depth) -> Arrangement {

@@ -48,9 +48,9 @@ pub struct CallEstimate {
 }
 
 /// Returns the upper bound of a call's usage.
-pub fn claim(call: CallId, request: &ModelRequest, member: &Member) -> CallReservation {
+pub fn reservation_for(call: CallId, request: &ModelRequest, member: &Member) -> CallReservation {
     let input = request.tokens();
-    let output = longest(member);
+    let output = max_output_tokens(member);
     CallReservation {
         call,
         model: request.model.clone(),
@@ -60,7 +60,7 @@ pub fn claim(call: CallId, request: &ModelRequest, member: &Member) -> CallReser
     }
 }
 
-fn longest(member: &Member) -> u64 {
+fn max_output_tokens(member: &Member) -> u64 {
     let limit = member.parameters.max_tokens.map(u64::from);
     limit.map_or(TYPICAL_ANSWER * LONG_ANSWERS, |limit| {
         limit.max(MIN_ANSWER_TOKENS)
@@ -77,7 +77,7 @@ fn cost(member: &Member, input: u64, output: u64) -> Option<MicroDollars> {
 }
 
 /// Estimates every call of the plan, assuming that none fails.
-pub fn calls(plan: &Plan) -> Vec<CallEstimate> {
+pub fn estimate_calls(plan: &Plan) -> Vec<CallEstimate> {
     let members = plan.members.len() as u64;
     let earlier = earlier_tokens(plan);
     let tools = plan.tools.as_deref().map_or(0, Tools::tokens);
@@ -89,15 +89,19 @@ pub fn calls(plan: &Plan) -> Vec<CallEstimate> {
             StageRole::Synthesizer => vec![&plan.synthesizer],
         };
         // Later stages read every member's text from the previous stage.
-        let texts = if index <= plan.first() { 0 } else { members };
+        let texts = if index <= plan.first_answer_stage() {
+            0
+        } else {
+            members
+        };
         let read = texts * TYPICAL_ANSWER.min(PEER_TOKENS);
         let own = estimate_tokens(&stage.prompt) + estimate_tokens(&plan.question);
         for (seat, member) in asked.into_iter().enumerate() {
             let documents = match stage.who {
                 StageRole::Readers => {
-                    beginning(plan, plan.parts.get(seat).map_or(&[], Vec::as_slice))
+                    beginning_tokens(plan, plan.parts.get(seat).map_or(&[], Vec::as_slice))
                 }
-                _ => beginning_of(plan, member),
+                _ => beginning_tokens_of(plan, member),
             };
             let tools = if stage.who == StageRole::Synthesizer {
                 tools
@@ -117,8 +121,8 @@ pub fn calls(plan: &Plan) -> Vec<CallEstimate> {
                 input_tokens: input,
                 output_tokens: output,
                 cost_usd: cost(member, input, output),
-                upper_bound_tokens: most + longest(member),
-                upper_bound_usd: cost(member, most, longest(member)),
+                upper_bound_tokens: most + max_output_tokens(member),
+                upper_bound_usd: cost(member, most, max_output_tokens(member)),
             });
         }
     }
@@ -180,8 +184,8 @@ fn evidence_calls(plan: &Plan) -> Vec<CallEstimate> {
             input_tokens: input,
             output_tokens: prompts::REPLY_TOKENS,
             cost_usd: cost(member, input, prompts::REPLY_TOKENS),
-            upper_bound_tokens: most + longest(member),
-            upper_bound_usd: cost(member, most, longest(member)),
+            upper_bound_tokens: most + max_output_tokens(member),
+            upper_bound_usd: cost(member, most, max_output_tokens(member)),
         }
     };
     let mut calls = Vec::new();
@@ -217,18 +221,18 @@ fn earlier_tokens(plan: &Plan) -> BTreeMap<&str, u64> {
 
 /// Returns the tokens of a member's common prompt prefix: the panel's rules and its documents, or the notes that
 /// replace them.
-pub fn beginning_of(plan: &Plan, member: &Member) -> u64 {
+pub fn beginning_tokens_of(plan: &Plan, member: &Member) -> u64 {
     let notes = (reading::notes_budget(plan.parts.len()) as u64 / 4).min(TYPICAL_ANSWER);
     let notes = plan.parts.len() as u64 * notes;
-    notes + beginning(plan, plan.sources_of(member))
+    notes + beginning_tokens(plan, plan.sources_of(member))
 }
 
 /// Returns the tokens of the documents given to a member, or of the notes that replace them.
-pub fn documents_of(plan: &Plan, member: &Member) -> u64 {
-    beginning_of(plan, member).saturating_sub(beginning(plan, &[]))
+pub fn document_tokens_of(plan: &Plan, member: &Member) -> u64 {
+    beginning_tokens_of(plan, member).saturating_sub(beginning_tokens(plan, &[]))
 }
 
-fn beginning(plan: &Plan, sources: &[SourcePassage]) -> u64 {
+fn beginning_tokens(plan: &Plan, sources: &[SourcePassage]) -> u64 {
     estimate_tokens(&prompt::system_message(sources, &plan.nonce, &plan.canary).text)
 }
 
@@ -237,7 +241,7 @@ pub fn first_bound(calls: &[CallEstimate]) -> UsageAmount {
     let stage = calls.first().map(|call| call.stage.as_str());
     let first = calls.iter().filter(|call| Some(&*call.stage) == stage);
     first.fold(UsageAmount::default(), |sum, call| {
-        sum.plus(UsageAmount {
+        sum.saturating_add(UsageAmount {
             cost: call.upper_bound_usd.unwrap_or_default(),
             tokens: call.upper_bound_tokens,
         })
@@ -247,13 +251,15 @@ pub fn first_bound(calls: &[CallEstimate]) -> UsageAmount {
 /// Upper bound of the total cost; none if any price is unknown.
 pub fn upper_bound(calls: &[CallEstimate]) -> Option<MicroDollars> {
     let mut bounds = calls.iter().map(|call| call.upper_bound_usd);
-    bounds.try_fold(MicroDollars(0), |sum, bound| Some(sum.plus(bound?)))
+    bounds.try_fold(MicroDollars(0), |sum, bound| {
+        Some(sum.saturating_add(bound?))
+    })
 }
 
 /// Sum of the known costs.
 pub fn known_cost(calls: &[CallEstimate]) -> MicroDollars {
     let costs = calls.iter().filter_map(|call| call.cost_usd);
-    costs.fold(MicroDollars(0), MicroDollars::plus)
+    costs.fold(MicroDollars(0), MicroDollars::saturating_add)
 }
 
 /// Total of all calls. The cost is none if any member's price is unknown.
@@ -261,7 +267,7 @@ pub fn total(calls: &[CallEstimate]) -> RunEstimate {
     let cost = calls
         .iter()
         .map(|call| call.cost_usd)
-        .try_fold(MicroDollars(0), |sum, cost| Some(sum.plus(cost?)));
+        .try_fold(MicroDollars(0), |sum, cost| Some(sum.saturating_add(cost?)));
     RunEstimate {
         calls: calls.len() as u32,
         input_tokens: calls.iter().map(|call| call.input_tokens).sum(),

@@ -18,10 +18,10 @@ const MAX_PANEL: u32 = 16;
 const MAX_ENTRIES: usize = 12;
 
 /// Words that occupy an ID's position in a URL path.
-const RESERVED: &[&str] = &["suggest", "check"];
+const RESERVED_IDS: &[&str] = &["suggest", "check"];
 
 /// Headings from which a result is parsed; a synthesis without them is still an answer.
-const HEADINGS: &[&str] = &[
+const RESULT_HEADINGS: &[&str] = &[
     "## Answer",
     "## Where the members agree",
     "## Contradictions",
@@ -45,14 +45,14 @@ pub struct PatternError {
 pub fn read(value: &Value) -> Result<Pattern, Vec<PatternError>> {
     let mut faults = Vec::new();
     let Some(tree) = value.as_object() else {
-        return Err(vec![fault("", "a pattern must be an object")]);
+        return Err(vec![add_error("", "a pattern must be an object")]);
     };
     let mut fields = TableFields {
-        tree,
+        table: tree,
         place: String::new(),
-        faults: &mut faults,
+        errors: &mut faults,
     };
-    fields.only(&[
+    fields.reject_unknown(&[
         "id",
         "name",
         "description",
@@ -67,13 +67,13 @@ pub fn read(value: &Value) -> Result<Pattern, Vec<PatternError>> {
     let id = fields.text("id", 40, None);
     if !id.is_empty() && !is_id(&id) {
         let why = "must have 2 to 40 lowercase letters, digits, _ and -";
-        fields.fault(
+        fields.add_error(
             "id",
             &format!("an id {why}, start with a letter or digit, and not be suggest or check"),
         );
     }
     let name = fields.text("name", 80, None);
-    let arrangement = fields.word("arrangement").unwrap_or_default();
+    let arrangement = fields.keyword("arrangement").unwrap_or_default();
     let mut pattern = Pattern {
         description: fields.text("description", 600, Some("")),
         category: fields.text("category", 40, Some("Own")),
@@ -87,7 +87,7 @@ pub fn read(value: &Value) -> Result<Pattern, Vec<PatternError>> {
         name,
     };
     if !["low", "medium", "high"].contains(&pattern.complexity.as_str()) {
-        fields.fault("complexity", "must be low, medium or high");
+        fields.add_error("complexity", "must be low, medium or high");
     }
     pattern.stages = stages(tree, arrangement, &mut faults);
     if faults.is_empty() {
@@ -107,7 +107,7 @@ pub fn is_id(id: &str) -> bool {
             .bytes()
             .all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-'))
         && !id.starts_with(['_', '-'])
-        && !RESERVED.contains(&id)
+        && !RESERVED_IDS.contains(&id)
 }
 
 /// Returns problems that do not prevent a run but degrade its result.
@@ -117,7 +117,7 @@ pub fn warnings(pattern: &Pattern) -> Vec<PatternError> {
         if stage.who != StageRole::Synthesizer {
             continue;
         }
-        let missing: Vec<&str> = HEADINGS
+        let missing: Vec<&str> = RESULT_HEADINGS
             .iter()
             .copied()
             .filter(|heading| !stage.prompt.contains(heading))
@@ -140,15 +140,18 @@ impl Pattern {
     pub fn errors(&self) -> Vec<PatternError> {
         let mut faults = Vec::new();
         if self.stages.is_empty() {
-            return vec![fault("stages", "there are no stages")];
+            return vec![add_error("stages", "there are no stages")];
         }
         self.check_flow(&mut faults);
         for (at, stage) in self.stages.iter().enumerate() {
             let place = format!("stages.{at}.prompt");
-            let holes = prompt::holes_of(&stage.prompt);
-            if let Some(hole) = holes.iter().find(|hole| !prompt::HOLES.contains(hole)) {
-                let known = prompt::HOLES.join("}, {");
-                faults.push(fault(
+            let holes = prompt::placeholders_in(&stage.prompt);
+            if let Some(hole) = holes
+                .iter()
+                .find(|hole| !prompt::PLACEHOLDER_NAMES.contains(hole))
+            {
+                let known = prompt::PLACEHOLDER_NAMES.join("}, {");
+                faults.push(add_error(
                     &place,
                     &format!("unknown placeholder {{{hole}}}; the available ones are {{{known}}}"),
                 ));
@@ -160,19 +163,19 @@ impl Pattern {
                     .iter()
                     .any(|name| needs(name))
             {
-                faults.push(fault(
+                faults.push(add_error(
                     &place,
                     "first answers must not see each other, and members have no earlier answer of their own",
                 ));
             }
             if at == 0 && !needs("question") {
-                faults.push(fault(
+                faults.push(add_error(
                     &place,
                     "the first stage must contain the placeholder {question}",
                 ));
             }
             if stage.who == StageRole::Synthesizer && !needs("peers") {
-                faults.push(fault(
+                faults.push(add_error(
                     &place,
                     "the synthesis must contain the placeholder {peers}",
                 ));
@@ -191,7 +194,7 @@ impl Pattern {
                     let why = format!(
                         "the arrangement {name} must have exactly one stage, with who = members"
                     );
-                    errors.push(fault("stages", &why));
+                    errors.push(add_error("stages", &why));
                 }
                 return;
             }
@@ -200,10 +203,10 @@ impl Pattern {
                 let why = format!(
                     "the arrangement {name} must have two stages: first members, then synthesiser"
                 );
-                errors.push(fault("stages", &why));
+                errors.push(add_error("stages", &why));
             }
             Arrangement::Staged if last == 0 => {
-                errors.push(fault(
+                errors.push(add_error(
                     "stages",
                     "a members stage must precede the synthesis",
                 ));
@@ -211,18 +214,21 @@ impl Pattern {
             _ => {}
         }
         for (at, stage) in self.stages.iter().enumerate() {
-            if stage.task == Task::Read || stage.name == reading::STAGE {
+            if stage.task == Task::Read || stage.name == reading::READING_STAGE {
                 let why = "reading in parts is added automatically for long documents";
-                errors.push(fault(&format!("stages.{at}"), why));
+                errors.push(add_error(&format!("stages.{at}"), why));
             }
         }
         if self.stages[last].who != StageRole::Synthesizer {
-            errors.push(fault(&place, "the last stage must have who = synthesiser"));
+            errors.push(add_error(
+                &place,
+                "the last stage must have who = synthesiser",
+            ));
         }
         for (at, stage) in self.stages[..last].iter().enumerate() {
             if stage.who != StageRole::Members {
                 let why = "every stage before the last must have who = members";
-                errors.push(fault(&format!("stages.{at}.who"), why));
+                errors.push(add_error(&format!("stages.{at}.who"), why));
             }
         }
     }
@@ -236,16 +242,16 @@ fn stages(
     let list = match tree.get("stages") {
         Some(Value::Array(list)) if !list.is_empty() => list,
         Some(Value::Array(_)) | None => {
-            faults.push(fault("stages", "there are no stages"));
+            faults.push(add_error("stages", "there are no stages"));
             return Vec::new();
         }
         Some(_) => {
-            faults.push(fault("stages", "must be a list of stages"));
+            faults.push(add_error("stages", "must be a list of stages"));
             return Vec::new();
         }
     };
     if list.len() > MAX_STAGES {
-        faults.push(fault("stages", &format!("at most {MAX_STAGES} stages")));
+        faults.push(add_error("stages", &format!("at most {MAX_STAGES} stages")));
         return Vec::new();
     }
     let mut names: Vec<String> = Vec::new();
@@ -253,22 +259,22 @@ fn stages(
     for (at, stage) in list.iter().enumerate() {
         let place = format!("stages.{at}");
         let Some(tree) = stage.as_object() else {
-            faults.push(fault(&place, "a stage must be an object"));
+            faults.push(add_error(&place, "a stage must be an object"));
             continue;
         };
         let mut fields = TableFields {
-            tree,
+            table: tree,
             place: format!("{place}."),
-            faults,
+            errors: faults,
         };
-        fields.only(&["name", "who", "task", "help", "prompt"]);
+        fields.reject_unknown(&["name", "who", "task", "help", "prompt"]);
         let name = fields.text("name", 24, None);
         if names.contains(&name) {
-            fields.fault("name", "two stages have the same name");
+            fields.add_error("name", "two stages have the same name");
         }
         let sound = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
         if !name.chars().all(sound) {
-            fields.fault(
+            fields.add_error(
                 "name",
                 "a stage name can contain lowercase letters, digits and _",
             );
@@ -277,14 +283,14 @@ fn stages(
         let prompt = fields.text("prompt", MAX_PROMPT, None);
         let ends =
             at + 1 == list.len() && !matches!(arrangement, Arrangement::Single | Arrangement::Vote);
-        let who = fields.word("who").unwrap_or(if ends {
+        let who = fields.keyword("who").unwrap_or(if ends {
             StageRole::Synthesizer
         } else {
             StageRole::Members
         });
         let task = fields
-            .word("task")
-            .unwrap_or_else(|| usual(at, who, &prompt));
+            .keyword("task")
+            .unwrap_or_else(|| default_task(at, who, &prompt));
         let help = fields.text("help", 300, Some(""));
         stages.push(StageText {
             name,
@@ -298,7 +304,7 @@ fn stages(
 }
 
 /// Default task of a stage.
-fn usual(at: usize, who: StageRole, prompt: &str) -> Task {
+fn default_task(at: usize, who: StageRole, prompt: &str) -> Task {
     match who {
         StageRole::Synthesizer => Task::Synthesize,
         // Files cannot define a readers stage: it is added for long documents.
@@ -313,26 +319,26 @@ fn usual(at: usize, who: StageRole, prompt: &str) -> Task {
 
 /// Reads an object's fields and collects errors.
 struct TableFields<'a> {
-    tree: &'a Map<String, Value>,
+    table: &'a Map<String, Value>,
     /// Path prefix with a trailing dot, or empty.
     place: String,
-    faults: &'a mut Vec<PatternError>,
+    errors: &'a mut Vec<PatternError>,
 }
 
 impl TableFields<'_> {
-    fn fault(&mut self, name: &str, message: &str) {
+    fn add_error(&mut self, name: &str, message: &str) {
         let place = format!("{}{name}", self.place);
-        self.faults.push(fault(&place, message));
+        self.errors.push(add_error(&place, message));
     }
 
-    fn only(&mut self, known: &[&str]) {
+    fn reject_unknown(&mut self, known: &[&str]) {
         let strange = self
-            .tree
+            .table
             .keys()
             .filter(|name| !known.contains(&name.as_str()));
         for name in strange.take(5).cloned().collect::<Vec<_>>() {
             let shown: String = name.chars().take(40).collect();
-            self.fault(
+            self.add_error(
                 &shown,
                 &format!("is unknown; the available fields are {}", known.join(", ")),
             );
@@ -340,35 +346,35 @@ impl TableFields<'_> {
     }
 
     fn text(&mut self, name: &str, most: usize, default: Option<&str>) -> String {
-        match (self.tree.get(name), default) {
+        match (self.table.get(name), default) {
             (Some(Value::String(text)), _) if text.chars().count() > most => {
-                self.fault(name, &format!("at most {most} characters"));
+                self.add_error(name, &format!("at most {most} characters"));
                 String::new()
             }
             (Some(Value::String(text)), _) if text.contains('\0') => {
-                self.fault(name, "contains a NUL character");
+                self.add_error(name, "contains a NUL character");
                 String::new()
             }
             (Some(Value::String(text)), None) if text.trim().is_empty() => {
-                self.fault(name, "must not be empty");
+                self.add_error(name, "must not be empty");
                 String::new()
             }
             (Some(Value::String(text)), _) => text.clone(),
             (Some(_), _) => {
-                self.fault(name, "must be a string");
+                self.add_error(name, "must be a string");
                 String::new()
             }
             (None, Some(default)) => default.to_owned(),
             (None, None) => {
-                self.fault(name, "is missing");
+                self.add_error(name, "is missing");
                 String::new()
             }
         }
     }
 
     /// Parses one word of a closed list.
-    fn word<T: serde::de::DeserializeOwned>(&mut self, name: &str) -> Option<T> {
-        let value = self.tree.get(name)?;
+    fn keyword<T: serde::de::DeserializeOwned>(&mut self, name: &str) -> Option<T> {
+        let value = self.table.get(name)?;
         match serde_json::from_value(value.clone()) {
             Ok(word) => Some(word),
             Err(error) => {
@@ -377,14 +383,14 @@ impl TableFields<'_> {
                 let right = text
                     .split_once("expected ")
                     .map_or("another word", |(_, right)| right);
-                self.fault(name, &format!("must be {}", right.replace('`', "")));
+                self.add_error(name, &format!("must be {}", right.replace('`', "")));
                 None
             }
         }
     }
 
     fn list(&mut self, name: &str) -> Vec<String> {
-        let Some(value) = self.tree.get(name) else {
+        let Some(value) = self.table.get(name) else {
             return Vec::new();
         };
         let list: Option<Vec<String>> = serde_json::from_value(value.clone()).ok();
@@ -394,7 +400,7 @@ impl TableFields<'_> {
         match list.filter(fits) {
             Some(list) => list,
             None => {
-                self.fault(
+                self.add_error(
                     name,
                     &format!(
                         "must be a list of at most {MAX_ENTRIES} strings of at most 300 characters"
@@ -411,13 +417,13 @@ impl TableFields<'_> {
             Arrangement::Cascade => (2, 2),
             _ => (2, 4),
         };
-        let Some(value) = self.tree.get("panel") else {
+        let Some(value) = self.table.get("panel") else {
             return usual;
         };
         match serde_json::from_value::<(u32, u32)>(value.clone()) {
             Ok((from, to)) if 1 <= from && from <= to && to <= MAX_PANEL => (from, to),
             _ => {
-                self.fault(
+                self.add_error(
                     "panel",
                     &format!("must be two numbers from 1 to {MAX_PANEL}, smaller one first"),
                 );
@@ -427,7 +433,7 @@ impl TableFields<'_> {
     }
 }
 
-fn fault(place: &str, message: &str) -> PatternError {
+fn add_error(place: &str, message: &str) -> PatternError {
     PatternError {
         place: place.to_owned(),
         message: message.to_owned(),

@@ -57,7 +57,7 @@ pub struct StageText {
     pub task: Task,
     /// What happens in this stage, for users.
     pub help: String,
-    /// Prompt template with placeholders (`prompt::HOLES`).
+    /// Prompt template with placeholders (`prompt::PLACEHOLDER_NAMES`).
     pub prompt: String,
 }
 
@@ -114,7 +114,7 @@ pub struct CallReservation {
 
 /// Input of the state machine.
 #[derive(Debug, Clone, PartialEq)]
-pub enum MachineInput {
+pub enum RunInput {
     /// Start, or resume after a restart.
     Started,
     /// A streamed piece of an answer.
@@ -146,16 +146,16 @@ pub enum MachineInput {
     /// The reservation was denied, with the exceeded budget: its calls must not be made.
     Denied(String),
     /// A user requests the synthesis now, from the answers received so far.
-    Hurry,
+    FinishEarly,
     /// A user skips this model in the current stage.
-    Leave(String),
+    SkipModel(String),
     /// The run is cancelled, with the reason.
     Cancelled(String),
 }
 
 /// Output of the state machine: an action for the caller.
 #[derive(Debug, Clone, PartialEq)]
-pub enum MachineOutput {
+pub enum RunOutput {
     /// Reserve the upper bound of these calls. Answered by `Granted` or `Denied`; none of the calls is made
     /// before.
     Reserve {
@@ -171,7 +171,7 @@ pub enum MachineOutput {
     /// Publish an event.
     Emit(RunEvent),
     /// Store the result of a call.
-    Keep(Box<StageAnswer>),
+    Store(Box<StageAnswer>),
     /// Wait for an input, or until this time.
     Wait(Option<Timestamp>),
     /// The run is finished.

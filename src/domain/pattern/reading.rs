@@ -7,15 +7,15 @@ use crate::domain::analysis::{Plan, Stage, StageAnswer, StageRole};
 use crate::domain::chat::{SourcePassage, Task};
 
 /// Name of the reading stage.
-pub const STAGE: &str = "reading";
+pub const READING_STAGE: &str = "reading";
 /// Maximum number of parts per analysis.
 pub const MAX_PARTS: usize = 64;
 /// Maximum characters of all notes in a member's prompt.
-const NOTES: usize = 96_000;
+const TOTAL_NOTES_CHARS: usize = 96_000;
 /// Maximum characters of the notes on one part.
 const MAX_NOTES_CHARS: usize = 8_000;
 
-const PROMPT: &str = "\
+const READING_PROMPT: &str = "\
 The passages above are one part of longer documents; others read the other parts. Another call will answer this \
 question from everybody's notes:
 
@@ -29,27 +29,27 @@ write only: nothing on this here.";
 /// Returns the reading stage, which precedes all others.
 pub fn stage() -> Stage {
     Stage {
-        name: STAGE.to_owned(),
+        name: READING_STAGE.to_owned(),
         who: StageRole::Readers,
         task: Task::Read,
-        prompt: PROMPT.to_owned(),
+        prompt: READING_PROMPT.to_owned(),
     }
 }
 
 /// Maximum characters of the notes on one of `parts` parts.
 pub fn notes_budget(parts: usize) -> usize {
-    (NOTES / parts.max(1)).min(MAX_NOTES_CHARS)
+    (TOTAL_NOTES_CHARS / parts.max(1)).min(MAX_NOTES_CHARS)
 }
 
 /// Converts the notes to sources for all later stages, in the order of the parts.
-pub fn notes(plan: &Plan, answers: &[(usize, &str)]) -> Vec<SourcePassage> {
+pub fn reading_notes(plan: &Plan, answers: &[(usize, &str)]) -> Vec<SourcePassage> {
     let budget = notes_budget(plan.parts.len());
     let note = |&(part, text): &(usize, &str)| {
         let of = plan.parts.get(part)?;
         Some(SourcePassage {
             number: part as u32 + 1,
-            mark: span(of),
-            document: format!("notes on {}", names(of)),
+            mark: page_span(of),
+            document: format!("notes on {}", document_names(of)),
             page: of.first().map_or(1, |source| source.page),
             text: text.chars().take(budget).collect(),
             ..SourcePassage::default()
@@ -86,10 +86,12 @@ impl ReadCoverage {
                 .find(|answer| answer.stage == 0 && answer.member == part);
             match answer.map(|answer| answer.error.as_ref()) {
                 Some(None) => coverage.read += 1,
-                Some(Some(error)) => coverage.missing.push((span(sources), error.detail.clone())),
+                Some(Some(error)) => coverage
+                    .missing
+                    .push((page_span(sources), error.detail.clone())),
                 None => coverage
                     .missing
-                    .push((span(sources), "not read yet".to_owned())),
+                    .push((page_span(sources), "not read yet".to_owned())),
             }
         }
         Some(coverage)
@@ -118,7 +120,7 @@ impl ReadCoverage {
 }
 
 /// Formats the pages of a part: `D1:p1-12, D2:p1`.
-pub fn span(sources: &[SourcePassage]) -> String {
+pub fn page_span(sources: &[SourcePassage]) -> String {
     let mut spans: Vec<(&str, u32, u32)> = Vec::new();
     for source in sources {
         let document = source.mark.split(':').next().unwrap_or_default();
@@ -138,7 +140,7 @@ pub fn span(sources: &[SourcePassage]) -> String {
     text
 }
 
-fn names(sources: &[SourcePassage]) -> String {
+fn document_names(sources: &[SourcePassage]) -> String {
     let mut names: Vec<&str> = sources.iter().map(|source| &*source.document).collect();
     names.dedup();
     names.join(", ")
@@ -168,10 +170,10 @@ mod tests {
             (&[(1, 9), (2, 1), (2, 2)], "D1:p9, D2:p1-2"),
             (&[], ""),
         ] {
-            assert_eq!(span(&part(pairs)), expected);
+            assert_eq!(page_span(&part(pairs)), expected);
         }
         assert_eq!(
-            names(&part(&[(1, 9), (2, 1), (2, 2)])),
+            document_names(&part(&[(1, 9), (2, 1), (2, 2)])),
             "file1.pdf, file2.pdf"
         );
     }
@@ -180,6 +182,6 @@ mod tests {
     fn many_parts_share_the_room_for_notes() {
         assert_eq!(notes_budget(1), 8_000);
         assert_eq!(notes_budget(MAX_PARTS), 1_500);
-        assert!(notes_budget(24) * 24 <= NOTES);
+        assert!(notes_budget(24) * 24 <= TOTAL_NOTES_CHARS);
     }
 }

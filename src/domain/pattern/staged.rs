@@ -20,7 +20,7 @@ mod vote;
 use evidence::EvidencePhase;
 use run_state::RunState;
 
-use super::{CallId, MachineInput, MachineOutput, estimate};
+use super::{CallId, RunInput, RunOutput, estimate};
 use crate::domain::analysis::{FailedAttemptRecord, Plan, StageAnswer, Status};
 use crate::domain::chat::{Answer, CallBill, CallError, CallErrorKind, Extras};
 use crate::domain::event::{RunEstimate, RunEvent};
@@ -34,36 +34,36 @@ const CALL_LIMIT: Duration = Duration::from_secs(300);
 const MIN_CALL_TIME: Duration = Duration::from_secs(1);
 // Added to the deadline, because the LLM client enforces the same limit; this covers a client that does not
 // respond.
-const GRACE: Duration = Duration::from_secs(5);
+const RESPONSE_GRACE: Duration = Duration::from_secs(5);
 
 /// Note on an interrupted and resumed run.
-const RESUMED: &str = "the server stopped during this analysis: calls that were open are repeated, and a provider may charge them twice";
+const RESUMED_NOTE: &str = "the server stopped during this analysis: calls that were open are repeated, and a provider may charge them twice";
 
 /// State of one run.
 #[derive(Debug, Clone)]
 pub struct StagedRun {
     id: AnalysisId,
-    board: RunState,
+    state: RunState,
     evidence: EvidencePhase,
     estimate: RunEstimate,
-    open: BTreeMap<usize, StagedCall>,
-    out: VecDeque<MachineOutput>,
+    open_calls: BTreeMap<usize, StagedCall>,
+    outputs: VecDeque<RunOutput>,
     started: Timestamp,
     stage_started: Timestamp,
     notes: Vec<String>,
     /// Members waiting for a budget reservation.
-    asking: Vec<usize>,
+    awaiting_reservation: Vec<usize>,
     /// Members waiting until another call to the same model has cached their common prefix.
-    held: Vec<usize>,
+    held_back: Vec<usize>,
     /// Failed calls of the current stage that were replaced by a fallback, by member.
-    earlier: BTreeMap<usize, Vec<FailedAttemptRecord>>,
+    earlier_attempts: BTreeMap<usize, Vec<FailedAttemptRecord>>,
     /// Start of the run's time limit: when the run started or resumed.
-    timed: Timestamp,
+    time_limit_start: Timestamp,
     degraded: Option<String>,
-    restored: bool,
+    is_restored: bool,
     /// Whether a user requested the synthesis now.
-    hurried: bool,
-    over: bool,
+    finishes_early: bool,
+    is_over: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -93,7 +93,7 @@ impl StagedRun {
         let moment = Timestamp::default();
         Self {
             id,
-            board: RunState {
+            state: RunState {
                 plan,
                 results: BTreeMap::new(),
                 stage: 0,
@@ -101,19 +101,19 @@ impl StagedRun {
             },
             evidence: EvidencePhase::default(),
             estimate,
-            open: BTreeMap::new(),
-            out: VecDeque::new(),
+            open_calls: BTreeMap::new(),
+            outputs: VecDeque::new(),
             started: moment,
             stage_started: moment,
             notes: Vec::new(),
-            asking: Vec::new(),
-            held: Vec::new(),
-            earlier: BTreeMap::new(),
-            timed: moment,
+            awaiting_reservation: Vec::new(),
+            held_back: Vec::new(),
+            earlier_attempts: BTreeMap::new(),
+            time_limit_start: moment,
             degraded: None,
-            restored: false,
-            hurried: false,
-            over: false,
+            is_restored: false,
+            finishes_early: false,
+            is_over: false,
         }
     }
 
@@ -127,20 +127,20 @@ impl StagedRun {
     ) -> Self {
         let mut run = Self {
             started,
-            restored: true,
+            is_restored: true,
             ..Self::new(id, plan, estimate)
         };
-        run.take_back(results);
-        run.notes = run.board.failures();
-        run.notes.push(RESUMED.to_owned());
+        run.restore_results(results);
+        run.notes = run.state.failures();
+        run.notes.push(RESUMED_NOTE.to_owned());
         run
     }
 
-    fn take_back(&mut self, results: Vec<StageAnswer>) {
-        let is_evidence = |result: &StageAnswer| self.board.plan.evidence_call(result.stage);
+    fn restore_results(&mut self, results: Vec<StageAnswer>) {
+        let is_evidence = |result: &StageAnswer| self.state.plan.evidence_call(result.stage);
         let (evidence, results): (Vec<_>, Vec<_>) =
             (results.into_iter()).partition(|result| is_evidence(result).is_some());
-        self.board.restore(results);
+        self.state.restore(results);
         for result in evidence {
             let (stage, member) = (result.stage, result.member);
             let id = CallId { stage, member };
@@ -149,24 +149,20 @@ impl StagedRun {
     }
 
     /// Cancels the run and returns the remaining actions.
-    pub fn cancelled(
-        mut self,
-        now: Timestamp,
-        reason: String,
-    ) -> impl Iterator<Item = MachineOutput> {
-        self.handle(now, MachineInput::Cancelled(reason));
-        self.out.into_iter()
+    pub fn cancelled(mut self, now: Timestamp, reason: String) -> impl Iterator<Item = RunOutput> {
+        self.handle(now, RunInput::Cancelled(reason));
+        self.outputs.into_iter()
     }
 
     /// Processes an input. Inputs for calls that are no longer open are ignored.
-    pub fn handle(&mut self, now: Timestamp, input: MachineInput) {
-        if self.over {
+    pub fn handle(&mut self, now: Timestamp, input: RunInput) {
+        if self.is_over {
             return;
         }
         match input {
-            MachineInput::Started => self.start(now),
-            MachineInput::Delta(call, delta) => self.delta(now, call, delta),
-            MachineInput::Answered {
+            RunInput::Started => self.start(now),
+            RunInput::Delta(call, delta) => self.delta(now, call, delta),
+            RunInput::Answered {
                 call,
                 answer,
                 cached,
@@ -182,30 +178,30 @@ impl StagedRun {
                 };
                 self.ended(now, call, result, CallUse { cached, bill });
             }
-            MachineInput::Failed { call, error, bill } => {
+            RunInput::Failed { call, error, bill } => {
                 let took = CallUse {
                     cached: false,
                     bill,
                 };
                 self.ended(now, call, Err(error), took);
             }
-            MachineInput::Tick => {
+            RunInput::Tick => {
                 self.expire(now);
                 self.expire_evidence(now);
             }
-            MachineInput::Granted if self.evidence.is_asking() => self.evidence_granted(now),
-            MachineInput::Granted => self.granted(now),
-            MachineInput::Denied(reason) if self.evidence.is_asking() => {
+            RunInput::Granted if self.evidence.is_asking() => self.evidence_granted(now),
+            RunInput::Granted => self.reservation_granted(now),
+            RunInput::Denied(reason) if self.evidence.is_asking() => {
                 self.evidence_denied(now, reason);
             }
-            MachineInput::Denied(reason) => self.denied(now, reason),
-            MachineInput::Hurry => self.synthesize_now(now),
-            MachineInput::Leave(model) => self.skip_model(now, &model),
+            RunInput::Denied(reason) => self.reservation_denied(now, reason),
+            RunInput::FinishEarly => self.synthesize_now(now),
+            RunInput::SkipModel(model) => self.skip_model(now, &model),
             // The answer exists: only the remaining evidence calls are stopped.
-            MachineInput::Cancelled(reason) if self.evidence.is_final() => {
+            RunInput::Cancelled(reason) if self.evidence.is_final() => {
                 self.skip_evidence(now, &reason);
             }
-            MachineInput::Cancelled(reason) => {
+            RunInput::Cancelled(reason) => {
                 self.keep_partial(now, &reason);
                 self.stop_open();
                 self.stop_evidence();
@@ -221,51 +217,52 @@ impl StagedRun {
         result: Result<Answer, CallError>,
         took: CallUse,
     ) {
-        match self.board.plan.evidence_call(call.stage) {
+        match self.state.plan.evidence_call(call.stage) {
             Some(_) => self.evidence_settled(now, call, result, took),
-            None => self.settle(now, call, result, took),
+            None => self.settle_call(now, call, result, took),
         }
     }
 
     /// Returns the next action; call it until it returns `Wait` or `Done`.
-    pub fn poll(&mut self) -> MachineOutput {
-        self.out.pop_front().unwrap_or_else(|| {
-            let deadlines = self.open.values().map(|open| open.until);
-            MachineOutput::Wait(deadlines.chain(self.evidence.deadline()).min())
+    pub fn poll(&mut self) -> RunOutput {
+        self.outputs.pop_front().unwrap_or_else(|| {
+            let deadlines = self.open_calls.values().map(|open| open.until);
+            RunOutput::Wait(deadlines.chain(self.evidence.deadline()).min())
         })
     }
 
     fn start(&mut self, now: Timestamp) {
-        self.timed = now;
-        if !self.restored {
+        self.time_limit_start = now;
+        if !self.is_restored {
             self.started = now;
             let event = self
-                .board
+                .state
                 .announcement(self.id.clone(), self.estimate.clone());
-            self.out.push_back(MachineOutput::Emit(event));
+            self.outputs.push_back(RunOutput::Emit(event));
         }
-        self.begin(now, 0);
+        self.begin_stage(now, 0);
     }
 
     // Enters a stage, or passes through it when no calls are left to make.
-    fn begin(&mut self, now: Timestamp, mut stage: usize) {
+    fn begin_stage(&mut self, now: Timestamp, mut stage: usize) {
         loop {
-            if stage == self.board.plan.stages.len() {
+            if stage == self.state.plan.stages.len() {
                 return self.count_votes(now);
             }
-            self.board.stage = stage;
+            self.state.stage = stage;
             self.stage_started = now;
-            if self.board.is_last() {
+            if self.state.is_last() {
                 return self.synthesize(now);
             }
-            let participants = self.board.participants();
+            let participants = self.state.participants();
             let waiting: Vec<usize> = participants
                 .iter()
                 .copied()
-                .filter(|&member| self.board.result(member).is_none())
+                .filter(|&member| self.state.result(member).is_none())
                 .collect();
             let waiting = self.next_voters(waiting);
-            let is_late = stage > self.board.plan.first() && self.time_left(now).is_zero();
+            let is_late =
+                stage > self.state.plan.first_answer_stage() && self.time_left(now).is_zero();
             if !waiting.is_empty() && is_late {
                 return self.skip_to_last_stage(now);
             }
@@ -276,11 +273,11 @@ impl StagedRun {
             if participants.is_empty() {
                 let note = format!(
                     "stage {} was skipped: fewer than two members had a text to compare",
-                    self.board.name()
+                    self.state.name()
                 );
                 self.notes.push(note);
             }
-            if stage <= self.board.plan.first() && !self.board.anyone_answered(stage) {
+            if stage <= self.state.plan.first_answer_stage() && !self.state.has_any_answer(stage) {
                 return self.nobody_answered(now);
             }
             let Some(next) = self.stage_after(now, stage) else {
@@ -291,21 +288,21 @@ impl StagedRun {
     }
 
     fn synthesize(&mut self, now: Timestamp) {
-        if self.board.is_vote() && self.has_tried_to_break_tie(now) {
+        if self.state.is_vote() && self.has_tried_to_break_tie(now) {
             return self.count_votes(now);
         }
         let tried = (0..)
-            .take_while(|&attempt| self.board.result(attempt).is_some())
+            .take_while(|&attempt| self.state.result(attempt).is_some())
             .count();
         if let Some(done) = tried
             .checked_sub(1)
-            .and_then(|attempt| self.board.result(attempt))
+            .and_then(|attempt| self.state.result(attempt))
             .filter(|result| result.answered())
         {
             let text = done.text.clone();
-            return self.conclude(now, text);
+            return self.finish_with_answer(now, text);
         }
-        if tried < self.board.writers().len() {
+        if tried < self.state.writers().len() {
             if self.time_left(now).is_zero() {
                 return self.best_so_far(now, "the analysis reached its time limit".to_owned());
             }
@@ -314,51 +311,51 @@ impl StagedRun {
             }
             return self.reserve(vec![tried]);
         }
-        if self.board.is_single() {
+        if self.state.is_single() {
             return self.nobody_answered(now);
         }
         let reason = (tried
             .checked_sub(1)
-            .and_then(|attempt| self.board.result(attempt)))
+            .and_then(|attempt| self.state.result(attempt)))
         .and_then(|result| result.error.as_ref())
         .map_or_else(String::new, |error| format!(": {}", error.detail));
         self.best_so_far(now, format!("no synthesis could be written{reason}"));
     }
 
     fn reserve(&mut self, members: Vec<usize>) {
-        let stage = self.board.stage;
+        let stage = self.state.stage;
         let claim = |&member: &usize| {
-            let request = self.board.request(member, Duration::ZERO);
+            let request = self.state.request(member, Duration::ZERO);
             let call = CallId { stage, member };
-            estimate::claim(call, &request, self.board.member(member))
+            estimate::reservation_for(call, &request, self.state.member(member))
         };
         let calls = members.iter().map(claim).collect();
-        self.asking.extend(members);
-        self.out.push_back(MachineOutput::Reserve { stage, calls });
+        self.awaiting_reservation.extend(members);
+        self.outputs.push_back(RunOutput::Reserve { stage, calls });
     }
 
-    fn settle(
+    fn settle_call(
         &mut self,
         now: Timestamp,
         call: CallId,
         result: Result<Answer, CallError>,
         took: CallUse,
     ) {
-        if call.stage != self.board.stage {
+        if call.stage != self.state.stage {
             return;
         }
-        let Some(open) = self.open.remove(&call.member) else {
+        let Some(open) = self.open_calls.remove(&call.member) else {
             return;
         };
-        self.warmed(now);
+        self.release_held_back(now);
         let result = result.map_err(|error| self.attribute_timeout(now, error));
         let (result, obeyed) = self.quarantined(call.member, result);
         if let Err(error) = &result
-            && self.turn_to_fallback(now, call.member, error, &took.bill)
+            && self.try_fallback(now, call.member, error, &took.bill)
         {
             return;
         }
-        let member = self.board.member(call.member);
+        let member = self.state.member(call.member);
         let (model, price) = (member.name(), member.price);
         let latency_ms = now.since(open.since).as_millis() as u64;
         if let Ok(answer) = &result {
@@ -380,8 +377,11 @@ impl StagedRun {
             cached: took.cached,
             tries: took.bill.tries,
             dropped: took.bill.dropped,
-            fallback_for: self.board.planned_instead(call.member),
-            earlier: self.earlier.remove(&call.member).unwrap_or_default(),
+            fallback_for: self.state.planned_instead(call.member),
+            earlier: self
+                .earlier_attempts
+                .remove(&call.member)
+                .unwrap_or_default(),
             calls: Vec::new(),
             extras: Extras::default(),
         };
@@ -402,12 +402,12 @@ impl StagedRun {
                     CallErrorKind::Cancelled => open.text,
                     _ => obeyed,
                 };
-                kept.error = Some(self.board.error_for_client(error));
+                kept.error = Some(self.state.error_for_client(error));
             }
         }
-        self.board.results.insert(call, kept.clone());
+        self.state.results.insert(call, kept.clone());
         self.emit_settled(&kept);
-        self.out.push_back(MachineOutput::Keep(Box::new(kept)));
+        self.outputs.push_back(RunOutput::Store(Box::new(kept)));
         if self.is_stage_settled() {
             self.stage_over(now);
         } else {
@@ -419,41 +419,41 @@ impl StagedRun {
         if self.asks_more_voters(now) {
             return;
         }
-        if self.board.is_last() && !self.board.anyone_answered(self.board.stage) {
+        if self.state.is_last() && !self.state.has_any_answer(self.state.stage) {
             return self.synthesize(now);
         }
-        let (answered, failed) = self.board.counts();
+        let (answered, failed) = self.state.answered_and_failed();
         let duration_ms = now.since(self.stage_started).as_millis() as u64;
-        self.out
-            .push_back(MachineOutput::Emit(RunEvent::StageCompleted {
-                stage: self.board.name().to_owned(),
+        self.outputs
+            .push_back(RunOutput::Emit(RunEvent::StageCompleted {
+                stage: self.state.name().to_owned(),
                 answered,
                 failed,
                 duration_ms,
             }));
-        if self.board.is_last() {
+        if self.state.is_last() {
             return self.synthesize(now);
         }
-        if self.board.stage <= self.board.plan.first() && answered == 0 {
+        if self.state.stage <= self.state.plan.first_answer_stage() && answered == 0 {
             return self.nobody_answered(now);
         }
-        if self.board.is_reading() {
+        if self.state.is_reading() {
             // Readers and members are numbered separately.
-            self.board.fallbacks_used.clear();
+            self.state.fallbacks_used.clear();
         }
         if answered == 0 {
             self.notes.push(format!(
                 "stage {} produced no texts: those of the previous stage are used",
-                self.board.name()
+                self.state.name()
             ));
         }
-        self.after_stage(now, self.board.stage);
+        self.after_stage(now, self.state.stage);
     }
 
     /// Continues after a stage whose calls are settled.
     fn after_stage(&mut self, now: Timestamp, stage: usize) {
         if let Some(next) = self.stage_after(now, stage) {
-            self.begin(now, next);
+            self.begin_stage(now, next);
         }
     }
 }

@@ -8,14 +8,14 @@ mod tests;
 
 use super::Pattern;
 use super::stored::StoredPattern;
-use signs::{SIGNS, STRONG, WEAK};
+use signs::{KEYWORD_SIGNALS, STRONG_WEIGHT, WEAK_WEIGHT};
 
 /// Maximum number of characters of a question that are examined.
 const MAX_QUESTION_CHARS: usize = 4_000;
 /// Maximum number of a question's words that count for a custom pattern.
 const MAX_COMMON_WORDS: usize = 3;
 /// Pattern ranked first when no signal points to any.
-const DEFAULT: &str = "confidence";
+const DEFAULT_PATTERN: &str = "confidence";
 
 /// A ranked pattern with score and reason.
 #[derive(Debug, Clone, PartialEq)]
@@ -33,21 +33,25 @@ pub fn rank<'a>(patterns: &'a [StoredPattern], question: &str) -> Vec<Ranked<'a>
     let end = question.char_indices().nth(MAX_QUESTION_CHARS);
     let read = end.map_or(question, |(end, _)| &question[..end]);
     let lower = read.to_lowercase();
-    let forms = form::of(&lower, question.chars().count());
+    let forms = form::question_forms(&lower, question.chars().count());
     let mut ranked: Vec<Ranked> = patterns
         .iter()
-        .map(|kept| weigh(&kept.pattern, &lower, &forms))
+        .map(|kept| score_pattern(&kept.pattern, &lower, &forms))
         .collect();
     ranked.sort_by(|a, b| b.score.total_cmp(&a.score));
     ranked
 }
 
-fn weigh<'a>(pattern: &'a Pattern, lower: &str, forms: &[form::QuestionForm]) -> Ranked<'a> {
+fn score_pattern<'a>(
+    pattern: &'a Pattern,
+    lower: &str,
+    forms: &[form::QuestionForm],
+) -> Ranked<'a> {
     let mut left = 1.0;
     let mut said: Vec<&str> = Vec::new();
-    match SIGNS.iter().find(|(id, ..)| *id == pattern.id) {
+    match KEYWORD_SIGNALS.iter().find(|(id, ..)| *id == pattern.id) {
         Some((_, strong, weak)) => {
-            for (words, weight) in [(strong, STRONG), (weak, WEAK)] {
+            for (words, weight) in [(strong, STRONG_WEIGHT), (weak, WEAK_WEIGHT)] {
                 for word in words.iter().filter(|word| has_word(lower, word)) {
                     left *= 1.0 - weight;
                     said.push(word);
@@ -55,8 +59,8 @@ fn weigh<'a>(pattern: &'a Pattern, lower: &str, forms: &[form::QuestionForm]) ->
             }
         }
         None => {
-            for word in common(pattern, lower) {
-                left *= 1.0 - WEAK;
+            for word in common_words(pattern, lower) {
+                left *= 1.0 - WEAK_WEIGHT;
                 said.push(word);
             }
         }
@@ -66,13 +70,13 @@ fn weigh<'a>(pattern: &'a Pattern, lower: &str, forms: &[form::QuestionForm]) ->
         reasons.push(format!("the question says {}", said.join(", ")));
     }
     for form in forms {
-        if let Some((_, weight)) = form.speaks_for.iter().find(|(id, _)| *id == pattern.id) {
+        if let Some((_, weight)) = form.weights.iter().find(|(id, _)| *id == pattern.id) {
             left *= 1.0 - weight;
             reasons.push(form.reason.to_owned());
         }
     }
     if reasons.is_empty() {
-        if pattern.id == DEFAULT {
+        if pattern.id == DEFAULT_PATTERN {
             left *= 0.99;
         }
         reasons.push("nothing in the question points to it in particular".to_owned());
@@ -85,7 +89,7 @@ fn weigh<'a>(pattern: &'a Pattern, lower: &str, forms: &[form::QuestionForm]) ->
 }
 
 /// Returns the question's longer words that also occur in a pattern's name, use cases, or description.
-fn common<'q>(pattern: &Pattern, lower: &'q str) -> Vec<&'q str> {
+fn common_words<'q>(pattern: &Pattern, lower: &'q str) -> Vec<&'q str> {
     let about = format!(
         "{} {} {}",
         pattern.name,

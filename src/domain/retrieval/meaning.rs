@@ -22,11 +22,11 @@ pub const WEAK_COVERAGE: f64 = 0.55;
 /// How quickly the weight falls with rank: the paper's `k`, chosen for short lists.
 const RANK_OFFSET: f64 = 10.0;
 /// Weight of the ranking by meaning if the words find the passages; the ranking by words has 1.
-const MEANING: f64 = 0.35;
+const MEANING_WEIGHT: f64 = 0.35;
 /// Weight of the ranking by meaning if the words hardly find them.
-const MEANING_WHEN_WEAK: f64 = 2.0;
+const MEANING_WEIGHT_WHEN_WEAK: f64 = 2.0;
 /// Weight of the ranking by the words of the rewritten question.
-const REWRITING: f64 = 0.7;
+const REWRITING_WEIGHT: f64 = 0.7;
 
 /// The rankings of one search, each best first; items can be of any type.
 #[derive(Debug, Default)]
@@ -43,15 +43,15 @@ pub struct Rankings<T> {
 
 impl<T: Ord + Clone> Rankings<T> {
     /// Combines the rankings, best first, with the score of each item.
-    pub fn joined(&self) -> Vec<(T, f64)> {
+    pub fn fuse(&self) -> Vec<(T, f64)> {
         let meaning = match self.is_weak {
-            true => MEANING_WHEN_WEAK,
-            false => MEANING,
+            true => MEANING_WEIGHT_WHEN_WEAK,
+            false => MEANING_WEIGHT,
         };
         let mut scores: BTreeMap<&T, f64> = BTreeMap::new();
         let lists = [
             (&self.words, 1.0),
-            (&self.rewriting, REWRITING),
+            (&self.rewriting, REWRITING_WEIGHT),
             (&self.meaning, meaning),
         ];
         for (list, weight) in lists {
@@ -70,7 +70,7 @@ impl<T: Ord + Clone> Rankings<T> {
 }
 
 /// Scales a vector to length 1; `None` if its length is zero or a value is not a finite number.
-pub fn normalized(mut vector: Vec<f32>) -> Option<Vec<f32>> {
+pub fn normalize(mut vector: Vec<f32>) -> Option<Vec<f32>> {
     let length = vector.iter().map(|one| one * one).sum::<f32>().sqrt();
     if !length.is_finite() || length <= 0.0 {
         return None;
@@ -106,7 +106,7 @@ mod tests {
 
     #[test]
     fn vectors_are_stored_with_length_one_and_compared() {
-        let one = normalized(vec![3.0, 4.0]).expect("a direction");
+        let one = normalize(vec![3.0, 4.0]).expect("a direction");
         assert_eq!(one, [0.6, 0.8]);
         let stored = to_bytes(&one);
         assert_eq!(stored.len(), 8);
@@ -123,7 +123,7 @@ mod tests {
             vec![f32::NAN, 1.0],
             vec![f32::MAX; 2],
         ] {
-            assert_eq!(normalized(pointless), None);
+            assert_eq!(normalize(pointless), None);
         }
     }
 
@@ -136,11 +136,7 @@ mod tests {
             is_weak,
         };
         let order = |rankings: Rankings<&'static str>| -> Vec<&str> {
-            rankings
-                .joined()
-                .into_iter()
-                .map(|(item, _)| item)
-                .collect()
+            rankings.fuse().into_iter().map(|(item, _)| item).collect()
         };
         assert_eq!(order(rankings(false)), ["a", "c", "b", "d"]);
         assert_eq!(order(rankings(true)), ["a", "c", "d", "b"]);
@@ -150,6 +146,6 @@ mod tests {
             ..Rankings::default()
         };
         assert_eq!(order(rewritten), ["a", "b"]);
-        assert!(Rankings::<u8>::default().joined().is_empty());
+        assert!(Rankings::<u8>::default().fuse().is_empty());
     }
 }

@@ -19,21 +19,21 @@ pub struct Candidate {
     /// The document's first passages, as many as could be used.
     pub passages: Vec<Passage>,
     /// Whether `passages` is the whole document.
-    pub whole: bool,
+    pub is_whole: bool,
     /// Search results for the question in this document, best first.
     pub hits: Vec<SearchHit>,
 }
 
 /// Characters per source in addition to its text: mark, document name, and page.
-pub const FRAME: usize = 80;
+pub const PASSAGE_OVERHEAD: usize = 80;
 
 /// Maximum characters of joined neighboring passages; a longer source would be too imprecise as a citation.
 const MAX_JOINED_CHARS: usize = 3_600;
 
 /// Chooses passages within `budget` characters. They are numbered from 1, in the order of the documents and of
 /// their text, with neighboring passages joined. If not even one fits, returns the first passage, truncated.
-pub fn choose(candidates: &[Candidate], budget: usize) -> Vec<SourcePassage> {
-    let chosen = share(candidates, budget);
+pub fn choose_passages(candidates: &[Candidate], budget: usize) -> Vec<SourcePassage> {
+    let chosen = share_budget(candidates, budget);
     let mut sources: Vec<SourcePassage> = Vec::new();
     for (place, mut passages) in chosen.into_iter().enumerate() {
         passages.sort_by_key(|passage| passage.ordinal);
@@ -41,9 +41,14 @@ pub fn choose(candidates: &[Candidate], budget: usize) -> Vec<SourcePassage> {
         for passage in passages {
             let joined = before
                 .zip(sources.last_mut())
-                .is_some_and(|(before, source)| join(source, before, passage));
+                .is_some_and(|(before, source)| merge_adjacent(source, before, passage));
             if !joined {
-                sources.push(source(candidates, place, passage, sources.len() + 1));
+                sources.push(source_passage(
+                    candidates,
+                    place,
+                    passage,
+                    sources.len() + 1,
+                ));
             }
             before = Some(passage);
         }
@@ -54,7 +59,7 @@ pub fn choose(candidates: &[Candidate], budget: usize) -> Vec<SourcePassage> {
             .enumerate()
             .find_map(|(place, candidate)| Some((place, candidate.passages.first()?)))
     {
-        let mut cut = source(candidates, place, first, 1);
+        let mut cut = source_passage(candidates, place, first, 1);
         cut.text = cut.text.chars().take(budget.max(200)).collect();
         sources.push(cut);
     }
@@ -62,7 +67,7 @@ pub fn choose(candidates: &[Candidate], budget: usize) -> Vec<SourcePassage> {
 }
 
 /// Appends a passage to the source that ends just before it. Returns false if it is not adjacent.
-fn join(source: &mut SourcePassage, before: &Passage, passage: &Passage) -> bool {
+fn merge_adjacent(source: &mut SourcePassage, before: &Passage, passage: &Passage) -> bool {
     let neighbors = before.page == passage.page
         && before.ordinal + 1 == passage.ordinal
         && before.heading == passage.heading
@@ -83,7 +88,7 @@ fn join(source: &mut SourcePassage, before: &Passage, passage: &Passage) -> bool
 
 /// Divides the budget: small documents get all they need first, then those without hits get their beginning; the
 /// remainder goes to the others.
-fn share(candidates: &[Candidate], budget: usize) -> Vec<Vec<&Passage>> {
+fn share_budget(candidates: &[Candidate], budget: usize) -> Vec<Vec<&Passage>> {
     let found = candidates
         .iter()
         .any(|candidate| !candidate.hits.is_empty());
@@ -106,13 +111,13 @@ fn share(candidates: &[Candidate], budget: usize) -> Vec<Vec<&Passage>> {
                 .passages
                 .iter()
                 .take(1)
-                .filter(|first| cost(first) <= part)
+                .filter(|first| passage_cost(first) <= part)
                 .collect(),
-            _ => best(candidate, part, &mut taken),
+            _ => select_passages(candidate, part, &mut taken),
         };
         left -= chosen[index]
             .iter()
-            .map(|passage| cost(passage))
+            .map(|passage| passage_cost(passage))
             .sum::<usize>();
     }
     chosen
@@ -120,7 +125,7 @@ fn share(candidates: &[Candidate], budget: usize) -> Vec<Vec<&Passage>> {
 
 /// Selects within one document: the first passage, then hits by rank, then (without hits) more from the
 /// start, while they fit. Near-duplicates of selected hits are skipped.
-fn best<'a>(
+fn select_passages<'a>(
     candidate: &'a Candidate,
     budget: usize,
     taken: &mut Vec<Shingles>,
@@ -128,30 +133,33 @@ fn best<'a>(
     let first = candidate.passages.first();
     // A first passage larger than a quarter of the budget would displace hits.
     let orientation =
-        first.filter(|passage| candidate.hits.is_empty() || cost(passage) * 4 <= budget);
+        first.filter(|passage| candidate.hits.is_empty() || passage_cost(passage) * 4 <= budget);
     let mut left = budget;
     let mut chosen: Vec<&Passage> = Vec::new();
-    if let Some(passage) = orientation.filter(|passage| cost(passage) <= left) {
-        left -= cost(passage);
+    if let Some(passage) = orientation.filter(|passage| passage_cost(passage) <= left) {
+        left -= passage_cost(passage);
         chosen.push(passage);
     }
     for hit in &candidate.hits {
         let passage = &hit.passage;
         let new = chosen.iter().all(|known| known.ordinal != passage.ordinal);
-        if !new || cost(passage) > left {
+        if !new || passage_cost(passage) > left {
             continue;
         }
         let shingles = Shingles::of(&passage.text);
-        if taken.iter().all(|known| !known.like(&shingles)) {
-            left -= cost(passage);
+        if taken
+            .iter()
+            .all(|known| !known.is_near_duplicate(&shingles))
+        {
+            left -= passage_cost(passage);
             chosen.push(passage);
             taken.push(shingles);
         }
     }
     let rest = candidate.passages.iter().skip(chosen.len());
     for passage in rest.filter(|_| candidate.hits.is_empty()) {
-        if cost(passage) <= left {
-            left -= cost(passage);
+        if passage_cost(passage) <= left {
+            left -= passage_cost(passage);
             chosen.push(passage);
         }
     }
@@ -160,15 +168,15 @@ fn best<'a>(
 
 fn whole_cost(candidate: &Candidate) -> Option<usize> {
     candidate
-        .whole
-        .then(|| candidate.passages.iter().map(cost).sum())
+        .is_whole
+        .then(|| candidate.passages.iter().map(passage_cost).sum())
 }
 
-fn cost(passage: &Passage) -> usize {
-    passage.text.chars().count() + FRAME
+fn passage_cost(passage: &Passage) -> usize {
+    passage.text.chars().count() + PASSAGE_OVERHEAD
 }
 
-fn source(
+fn source_passage(
     candidates: &[Candidate],
     place: usize,
     passage: &Passage,

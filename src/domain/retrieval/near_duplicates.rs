@@ -4,10 +4,10 @@ use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash, Hasher};
 
 /// Number of words per shingle.
-const RUN: usize = 4;
+const SHINGLE_WORDS: usize = 4;
 /// Minimum Jaccard similarity of near-duplicates: one changed word in a passage of 150 leaves 0.95, one
 /// changed sentence of ten about 0.8.
-const SAME: f64 = 0.85;
+const DUPLICATE_SIMILARITY: f64 = 0.85;
 
 /// Shingles of a text as sorted hashes.
 pub(super) struct Shingles(Vec<u64>);
@@ -18,7 +18,7 @@ impl Shingles {
             .split(|c: char| !c.is_alphanumeric())
             .filter(|word| !word.is_empty())
             .collect();
-        let mut runs: Vec<u64> = words.windows(RUN).map(hash).collect();
+        let mut runs: Vec<u64> = words.windows(SHINGLE_WORDS).map(hash).collect();
         if runs.is_empty() {
             runs.push(hash(text.trim()));
         }
@@ -28,7 +28,7 @@ impl Shingles {
     }
 
     /// Whether the two are near-duplicates.
-    pub fn like(&self, other: &Self) -> bool {
+    pub fn is_near_duplicate(&self, other: &Self) -> bool {
         let (mut a, mut b, mut common) = (0, 0, 0);
         while let (Some(here), Some(there)) = (self.0.get(a), other.0.get(b)) {
             common += usize::from(here == there);
@@ -36,7 +36,7 @@ impl Shingles {
             b += usize::from(there <= here);
         }
         let all = self.0.len() + other.0.len() - common;
-        common as f64 >= SAME * all as f64
+        common as f64 >= DUPLICATE_SIMILARITY * all as f64
     }
 }
 
@@ -62,12 +62,12 @@ mod tests {
             (String::new(), false),
         ] {
             assert_eq!(
-                Shingles::of(&text).like(&Shingles::of(&other)),
+                Shingles::of(&text).is_near_duplicate(&Shingles::of(&other)),
                 expected,
                 "{other}"
             );
         }
-        assert!(Shingles::of("a b").like(&Shingles::of(" a b")));
-        assert!(!Shingles::of("a b").like(&Shingles::of("a c")));
+        assert!(Shingles::of("a b").is_near_duplicate(&Shingles::of(" a b")));
+        assert!(!Shingles::of("a b").is_near_duplicate(&Shingles::of("a c")));
     }
 }

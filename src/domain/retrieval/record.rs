@@ -67,9 +67,9 @@ pub struct RewriterModel {
 impl RetrievalRecord {
     /// Adds a call with its usage and cost; `None` if its price is unknown.
     pub fn add(&mut self, usage: &Usage, cost: Option<MicroDollars>) {
-        self.usage = self.usage.plus(usage);
+        self.usage = self.usage.combined_with(usage);
         match cost {
-            Some(cost) => self.cost = self.cost.plus(cost),
+            Some(cost) => self.cost = self.cost.saturating_add(cost),
             None => self.is_cost_incomplete = true,
         }
     }

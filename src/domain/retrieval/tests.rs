@@ -21,7 +21,7 @@ fn candidate(name: &str, passages: u32, hits: &[u32]) -> Candidate {
         passages: (0..passages)
             .map(|ordinal| passage(ordinal, 1_000))
             .collect(),
-        whole: true,
+        is_whole: true,
         hits: hits
             .iter()
             .map(|&ordinal| SearchHit {
@@ -35,7 +35,7 @@ fn candidate(name: &str, passages: u32, hits: &[u32]) -> Candidate {
 }
 
 fn check(candidates: &[Candidate], budget: usize, expected: &str) {
-    let sources = choose(candidates, budget);
+    let sources = choose_passages(candidates, budget);
     let shown: Vec<String> = sources
         .iter()
         .map(|s| {
@@ -93,7 +93,11 @@ fn the_selection_is_never_empty() {
 fn the_heading_above_is_included() {
     let mut with = candidate("a", 1, &[]);
     with.passages[0].heading = "Duties".into();
-    assert!(choose(&[with], 5_000)[0].text.starts_with("(Duties)\n0:"));
+    assert!(
+        choose_passages(&[with], 5_000)[0]
+            .text
+            .starts_with("(Duties)\n0:")
+    );
 }
 
 fn sized(ordinal: u32, start: usize, text: &str) -> Passage {
@@ -115,7 +119,7 @@ fn adjacent_passages_become_one_source() {
         sized(1, 7, "second"),
         sized(2, 14, "third"),
     ];
-    let sources = choose(std::slice::from_ref(&one), 5_000);
+    let sources = choose_passages(std::slice::from_ref(&one), 5_000);
     assert_eq!(sources.len(), 1);
     assert_eq!(sources[0].text, "(Duties)\nfirst\n\nsecond\nthird");
     assert_eq!(
@@ -123,7 +127,7 @@ fn adjacent_passages_become_one_source() {
         (0, 19, "D1:p1")
     );
     one.passages[1].ordinal = 9;
-    assert_eq!(choose(&[one], 5_000).len(), 3);
+    assert_eq!(choose_passages(&[one], 5_000).len(), 3);
 }
 
 #[test]
@@ -134,7 +138,7 @@ fn near_duplicates_are_included_once() {
             .collect::<String>()
     };
     let mut long = candidate("a", 50, &[]);
-    long.whole = false;
+    long.is_whole = false;
     for (ordinal, text) in [(10, words(0)), (20, words(1)), (30, words(300))] {
         long.hits.push(SearchHit {
             document: long.id.clone(),
@@ -146,7 +150,7 @@ fn near_duplicates_are_included_once() {
             score: 1.0,
         });
     }
-    let pages: Vec<u32> = choose(&[long], 3_000)
+    let pages: Vec<u32> = choose_passages(&[long], 3_000)
         .iter()
         .map(|source| source.page)
         .collect();

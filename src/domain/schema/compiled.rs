@@ -11,19 +11,19 @@ use jsonschema::Validator;
 use serde_json::Value;
 
 /// Maximum number of remembered texts.
-const MAX_FITTING: usize = 64;
+const MAX_KNOWN_TEXTS: usize = 64;
 /// Size in bytes up to which a schema without regular expressions compiles in well under a millisecond.
-const SMALL: usize = 2 * 1024;
+const SMALL_SCHEMA_BYTES: usize = 2 * 1024;
 
 /// The shared compiled form; empty until first needed. It adds nothing to the schema, so all values are equal.
 #[derive(Clone, Default)]
-pub struct Compiled(Arc<Shared>);
+pub struct Compiled(Arc<SharedSchema>);
 
 #[derive(Default)]
-struct Shared {
+struct SharedSchema {
     validator: OnceLock<Result<Validator, String>>,
     /// Hashes of texts. They belong to one request, so the author of a colliding text deceives only themselves.
-    fitting: Mutex<VecDeque<u64>>,
+    conforming: Mutex<VecDeque<u64>>,
 }
 
 impl Compiled {
@@ -31,8 +31,8 @@ impl Compiled {
     ///
     /// # Errors
     /// Returns in one phrase why the schema is not valid.
-    pub(super) fn of(&self, schema: &Value) -> Result<&Validator, String> {
-        let compiled = self.0.validator.get_or_init(|| super::compiled(schema));
+    pub(super) fn validator(&self, schema: &Value) -> Result<&Validator, String> {
+        let compiled = self.0.validator.get_or_init(|| super::compile(schema));
         compiled.as_ref().map_err(Clone::clone)
     }
 
@@ -57,43 +57,43 @@ impl Compiled {
     ///
     /// # Errors
     /// Returns what is wrong with the answer, so that the model can repair it.
-    pub fn fitting<'t>(&self, schema: &Value, text: &'t str) -> Result<&'t str, String> {
-        if self.knows(text) {
+    pub fn conforming<'t>(&self, schema: &Value, text: &'t str) -> Result<&'t str, String> {
+        if self.is_known(text) {
             return Ok(text);
         }
-        let (found, value) = super::located(text).ok_or("there is no JSON object in it")?;
+        let (found, value) = super::locate_json(text).ok_or("there is no JSON object in it")?;
         self.validate(schema, &value)?;
         self.remember(found);
         Ok(found)
     }
 
     /// Whether this entire text is an object that is known to conform.
-    fn knows(&self, text: &str) -> bool {
+    fn is_known(&self, text: &str) -> bool {
         let hash = hash(text);
-        self.with_known(|known| known.contains(&hash))
+        self.with_known_texts(|known| known.contains(&hash))
     }
 
     fn remember(&self, text: &str) {
         let hash = hash(text);
-        self.with_known(|known| {
-            if known.len() >= MAX_FITTING {
+        self.with_known_texts(|known| {
+            if known.len() >= MAX_KNOWN_TEXTS {
                 known.pop_front();
             }
             known.push_back(hash);
         });
     }
 
-    fn with_known<T>(&self, with: impl FnOnce(&mut VecDeque<u64>) -> T) -> T {
+    fn with_known_texts<T>(&self, with: impl FnOnce(&mut VecDeque<u64>) -> T) -> T {
         let mut known = self
             .0
-            .fitting
+            .conforming
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         with(&mut known)
     }
 
     #[cfg(test)]
-    fn is_there(&self) -> bool {
+    fn is_compiled(&self) -> bool {
         self.0.validator.get().is_some()
     }
 }
@@ -119,14 +119,14 @@ impl fmt::Debug for Compiled {
 /// Whether compiling a schema may take too long for a thread that others wait for.
 pub fn is_large(schema: &Value) -> bool {
     let mut bytes = 0;
-    let has_patterns = weigh(schema, &mut bytes);
-    has_patterns || bytes > SMALL
+    let has_patterns = add_size(schema, &mut bytes);
+    has_patterns || bytes > SMALL_SCHEMA_BYTES
 }
 
 /// Adds up the approximate size and looks for regular expressions; stops as soon as either is decisive.
-fn weigh(part: &Value, bytes: &mut usize) -> bool {
+fn add_size(part: &Value, bytes: &mut usize) -> bool {
     *bytes += 4;
-    if *bytes > SMALL {
+    if *bytes > SMALL_SCHEMA_BYTES {
         return false;
     }
     match part {
@@ -134,10 +134,10 @@ fn weigh(part: &Value, bytes: &mut usize) -> bool {
             *bytes += text.len();
             false
         }
-        Value::Array(items) => items.iter().any(|item| weigh(item, bytes)),
+        Value::Array(items) => items.iter().any(|item| add_size(item, bytes)),
         Value::Object(fields) => fields.iter().any(|(name, value)| {
             *bytes += name.len();
-            matches!(name.as_str(), "pattern" | "patternProperties") || weigh(value, bytes)
+            matches!(name.as_str(), "pattern" | "patternProperties") || add_size(value, bytes)
         }),
         _ => false,
     }
@@ -162,18 +162,18 @@ mod tests {
     fn clones_of_a_format_compile_once() {
         let format = format();
         let (early, late) = (format.clone(), format.clone());
-        assert!(!early.compiled.is_there());
+        assert!(!early.compiled.is_compiled());
         assert_eq!(format.check(), Ok(()));
-        assert!(early.compiled.is_there() && late.compiled.is_there());
+        assert!(early.compiled.is_compiled() && late.compiled.is_compiled());
         assert!(std::ptr::eq(
-            early.compiled.of(&early.schema).expect("valid"),
-            late.compiled.of(&late.schema).expect("valid"),
+            early.compiled.validator(&early.schema).expect("valid"),
+            late.compiled.validator(&late.schema).expect("valid"),
         ));
         // A stored schema is compiled when it is first needed.
         let stored: Format = serde_json::from_value(json!(format)).expect("stored");
         assert_eq!(stored, format);
-        assert!(!stored.compiled.is_there());
-        assert!(stored.fitting("{\"n\": 1}").is_ok() && stored.compiled.is_there());
+        assert!(!stored.compiled.is_compiled());
+        assert!(stored.conforming("{\"n\": 1}").is_ok() && stored.compiled.is_compiled());
     }
 
     #[test]
@@ -181,14 +181,17 @@ mod tests {
         let format = format();
         let object = "{\"n\":1}";
         let told = format!("Here: {object}");
-        assert_eq!(format.fitting(&told), Ok(object));
-        assert!(format.compiled.knows(object) && !format.compiled.knows(&told));
-        assert!(format.fitting("{\"n\":\"x\"}").is_err());
-        assert!(!format.compiled.knows("{\"n\":\"x\"}"));
-        for n in 0..2 * MAX_FITTING {
-            assert!(format.fitting(&format!("{{\"n\":{n}}}")).is_ok());
+        assert_eq!(format.conforming(&told), Ok(object));
+        assert!(format.compiled.is_known(object) && !format.compiled.is_known(&told));
+        assert!(format.conforming("{\"n\":\"x\"}").is_err());
+        assert!(!format.compiled.is_known("{\"n\":\"x\"}"));
+        for n in 0..2 * MAX_KNOWN_TEXTS {
+            assert!(format.conforming(&format!("{{\"n\":{n}}}")).is_ok());
         }
-        assert_eq!(format.compiled.with_known(|known| known.len()), MAX_FITTING);
+        assert_eq!(
+            format.compiled.with_known_texts(|known| known.len()),
+            MAX_KNOWN_TEXTS
+        );
     }
 
     #[test]

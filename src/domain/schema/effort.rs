@@ -8,9 +8,9 @@ use serde_json::{Map, Value};
 /// Maximum steps of one validation. A step is assumed to take 50 ns, so this is about 50 ms.
 const MAX_STEPS: u64 = 1_000_000;
 /// Maximum steps of one backtracking match, apart from the text's length: one per permitted backtrack.
-const BACKTRACKS: u64 = super::MAX_BACKTRACKS as u64;
+const MAX_MATCH_STEPS: u64 = super::MAX_BACKTRACKS as u64;
 /// Bytes of text that simple parts of a regular expression process per step.
-const BYTES_A_STEP: u64 = 50;
+const BYTES_PER_STEP: u64 = 50;
 /// Number of active NFA states of a regular expression simulated per step, for each byte of text.
 const STATES_PER_STEP: u64 = 10;
 /// Maximum number of positions of a regular expression within the compiled-size limit.
@@ -124,12 +124,12 @@ impl<'a> EffortMeter<'a> {
             }
             "pattern" => {
                 let pair = rule.as_str().zip(value.as_str());
-                return Some(pair.map_or(1, |(pattern, text)| matching(pattern, text)));
+                return Some(pair.map_or(1, |(pattern, text)| matching_steps(pattern, text)));
             }
             "patternProperties" => {
                 for (pattern, one) in rule.as_object().into_iter().flatten() {
                     pairs.extend(fields().map(|field| (one, field)));
-                    steps = steps.saturating_add(names(pattern, value));
+                    steps = steps.saturating_add(matching_name_steps(pattern, value));
                 }
             }
             // Each of these matches the adjacent patterns again to find the remaining fields.
@@ -137,7 +137,7 @@ impl<'a> EffortMeter<'a> {
                 pairs.extend(fields().map(|field| (rule, field)));
                 let beside = beside.get("patternProperties").and_then(Value::as_object);
                 for (pattern, _) in beside.into_iter().flatten() {
-                    steps = steps.saturating_add(names(pattern, value));
+                    steps = steps.saturating_add(matching_name_steps(pattern, value));
                 }
             }
             "prefixItems" | "items" if rule.is_array() => {
@@ -167,35 +167,35 @@ fn size(value: &Value) -> u64 {
         Value::Object(fields) => {
             let each = fields
                 .iter()
-                .map(|(name, value)| 1 + name.len() as u64 / BYTES_A_STEP + size(value));
+                .map(|(name, value)| 1 + name.len() as u64 / BYTES_PER_STEP + size(value));
             each.sum::<u64>() + 1
         }
-        Value::String(text) => 1 + text.len() as u64 / BYTES_A_STEP,
+        Value::String(text) => 1 + text.len() as u64 / BYTES_PER_STEP,
         _ => 1,
     }
 }
 
 /// Steps of matching a regular expression against each property name of an object.
-fn names(pattern: &str, value: &Value) -> u64 {
+fn matching_name_steps(pattern: &str, value: &Value) -> u64 {
     let names = value.as_object().into_iter().flat_map(Map::keys);
     names.fold(0, |sum: u64, name| {
-        sum.saturating_add(matching(pattern, name))
+        sum.saturating_add(matching_steps(pattern, name))
     })
 }
 
 /// Steps of one match: text length times the positions of the expression that can be active at once. A
 /// backtracking expression is assumed to use all permitted backtracks, each over the whole text.
-fn matching(pattern: &str, text: &str) -> u64 {
+fn matching_steps(pattern: &str, text: &str) -> u64 {
     let length = text.len() as u64;
-    match steps_back(pattern) {
-        true => BACKTRACKS.saturating_mul(1 + length / BYTES_A_STEP),
-        false => 4 + length.saturating_mul(1 + places(pattern) / STATES_PER_STEP),
+    match can_backtrack(pattern) {
+        true => MAX_MATCH_STEPS.saturating_mul(1 + length / BYTES_PER_STEP),
+        false => 4 + length.saturating_mul(1 + max_positions(pattern) / STATES_PER_STEP),
     }
 }
 
 /// Whether an expression needs backtracking: lookaround, backreferences, atomic groups, or possessive
 /// quantifiers. May report false positives.
-fn steps_back(pattern: &str) -> bool {
+fn can_backtrack(pattern: &str) -> bool {
     let bytes = pattern.as_bytes();
     bytes.windows(2).any(|pair| match pair {
         [b'\\', next] => matches!(
@@ -211,7 +211,7 @@ fn steps_back(pattern: &str) -> bool {
 
 /// Upper bound on the number of positions of an expression active at once: its length, with counted repetitions
 /// unrolled.
-fn places(pattern: &str) -> u64 {
+fn max_positions(pattern: &str) -> u64 {
     let counts = pattern.split('{').skip(1).filter_map(|rest| {
         let (count, _) = rest.split_once('}')?;
         let most = count

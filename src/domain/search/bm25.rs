@@ -8,22 +8,22 @@ use super::SearchQuery;
 use crate::domain::document::SearchHit;
 
 /// `k1`: how quickly further occurrences of a word stop adding weight.
-const SATURATION: f64 = 1.2;
+const TERM_SATURATION: f64 = 1.2;
 /// `b`: length normalization, 0 to 1.
-const LENGTH: f64 = 0.75;
+const LENGTH_NORMALIZATION: f64 = 0.75;
 /// Weight of an occurrence in the heading, relative to 1 in the text.
-const HEADING: f64 = 0.6;
+const HEADING_WEIGHT: f64 = 0.6;
 /// Weight of a match that the index knows only in another form: a spelled-out umlaut, a joined name.
-const OTHER_FORM: f64 = 0.8;
+const OTHER_FORM_WEIGHT: f64 = 0.8;
 /// Bonus for a passage that contains every part of the query, as a fraction of its score.
-const COVERAGE: f64 = 0.5;
+const COVERAGE_BONUS: f64 = 0.5;
 /// Bonus for a passage that contains a quoted phrase, as a fraction of its score.
-const QUOTED: f64 = 1.0;
+const PHRASE_BONUS: f64 = 1.0;
 
 /// Minimum number of query parts searched even if they are frequent, so that a question of common words still
 /// finds something.
-const HANDFUL: usize = 6;
-/// Maximum passages scored per search, summed over its parts; above it only the [`HANDFUL`] rarest parts count.
+const MIN_QUERY_PARTS: usize = 6;
+/// Maximum passages scored per search, summed over its parts; above it only the [`MIN_QUERY_PARTS`] rarest parts count.
 const MAX_SCORED: u64 = 6_000;
 
 /// Frequencies of a query's parts in the searched passages.
@@ -37,17 +37,17 @@ pub struct TermStatistics {
 
 impl TermStatistics {
     /// Selects the parts to search for: those that occur, quoted ones first, then the rarest; as many as
-    /// `MAX_SCORED` permits, but at least `HANDFUL`.
-    pub fn selected(&self, query: &SearchQuery) -> Vec<usize> {
+    /// `MAX_SCORED` permits, but at least `MIN_QUERY_PARTS`.
+    pub fn selected_parts(&self, query: &SearchQuery) -> Vec<usize> {
         let mut order: Vec<usize> = (0..query.parts.len())
             .filter(|&part| self.frequency(part) > 0)
             .collect();
-        order.sort_by_key(|&part| (!query.parts[part].quoted, self.frequency(part)));
+        order.sort_by_key(|&part| (!query.parts[part].is_quoted, self.frequency(part)));
         let mut scored = 0;
         let mut kept = Vec::new();
         for part in order {
             scored += self.frequency(part);
-            if scored > MAX_SCORED && kept.len() >= HANDFUL {
+            if scored > MAX_SCORED && kept.len() >= MIN_QUERY_PARTS {
                 break;
             }
             kept.push(part);
@@ -117,30 +117,30 @@ fn score(
     average: f64,
 ) -> f64 {
     let mut counts = vec![0.0; query.parts.len()];
-    for found in query.found_in(&hit.passage.text) {
+    for found in query.find_matches(&hit.passage.text) {
         counts[found.part] += 1.0;
     }
-    for found in query.found_in(&hit.passage.heading) {
-        counts[found.part] += HEADING;
+    for found in query.find_matches(&hit.passage.heading) {
+        counts[found.part] += HEADING_WEIGHT;
     }
     let length = hit.passage.text.len() as f64 / average.max(1.0);
-    let discount = SATURATION * (1.0 - LENGTH + LENGTH * length);
+    let discount = TERM_SATURATION * (1.0 - LENGTH_NORMALIZATION + LENGTH_NORMALIZATION * length);
     let (mut sum, mut present, mut has_quoted) = (0.0, 0, false);
     for (part, count) in counts.into_iter().enumerate() {
         let is_indexed = part < 64 && indexed & (1 << part) != 0;
         let count = if is_indexed {
-            f64::max(count, OTHER_FORM)
+            f64::max(count, OTHER_FORM_WEIGHT)
         } else {
             count
         };
         if count > 0.0 {
-            sum += statistics.weight(part) * count * (SATURATION + 1.0) / (count + discount);
+            sum += statistics.weight(part) * count * (TERM_SATURATION + 1.0) / (count + discount);
             present += 1;
-            has_quoted |= query.parts[part].quoted;
+            has_quoted |= query.parts[part].is_quoted;
         }
     }
     let share = f64::from(present) / query.parts.len().max(1) as f64;
-    sum * (1.0 + COVERAGE * share + if has_quoted { QUOTED } else { 0.0 })
+    sum * (1.0 + COVERAGE_BONUS * share + if has_quoted { PHRASE_BONUS } else { 0.0 })
 }
 
 #[cfg(test)]
@@ -217,9 +217,9 @@ mod tests {
                 passages: 50_000,
                 frequencies: frequencies.to_vec(),
             };
-            statistics.selected(&query)
+            statistics.selected_parts(&query)
         };
-        assert_eq!(of(&[5_000; 8]).len(), HANDFUL);
+        assert_eq!(of(&[5_000; 8]).len(), MIN_QUERY_PARTS);
         assert_eq!(of(&[10; 8]).len(), 8);
         assert_eq!(
             of(&[0, 0, 7, 0, 0, 0, 0, 0]),

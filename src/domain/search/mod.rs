@@ -18,7 +18,7 @@ pub use terms::index_terms;
 /// Maximum number of parts of a query, since each takes time.
 const MAX_PARTS: usize = 48;
 /// Minimum length in characters of a word that is searched as a prefix.
-const PREFIX_FROM: usize = 5;
+const MIN_PREFIX_CHARS: usize = 5;
 /// Maximum length of a search term in characters.
 const MAX_TERM_CHARS: usize = 64;
 /// Maximum number of words of a question that are searched; a guard against pasted books.
@@ -37,10 +37,10 @@ pub struct SearchQuery {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct QueryPart {
     words: Vec<String>,
-    prefix: bool,
+    is_prefix: bool,
     /// Whether the user put it in quotation marks.
-    pub quoted: bool,
-    gram: bool,
+    pub is_quoted: bool,
+    is_gram: bool,
 }
 
 /// Match of a query part in a text, as a byte range.
@@ -57,7 +57,7 @@ pub struct TermMatch {
 impl QueryPart {
     /// Formats the part in FTS5 syntax. Only letters, digits, and marks occur between the quotation marks.
     pub fn expression(&self) -> String {
-        let star = if self.prefix { "*" } else { "" };
+        let star = if self.is_prefix { "*" } else { "" };
         format!("\"{}\"{star}", self.words.join(" "))
     }
 }
@@ -69,9 +69,9 @@ impl SearchQuery {
         for phrase in quotations(text).take(8) {
             query.add_phrase(phrase);
         }
-        let all: Vec<String> = words(text).map(lowered).take(MAX_WORDS).collect();
+        let all: Vec<String> = words(text).map(lowercase_term).take(MAX_WORDS).collect();
         let lists = stop::lists_for(&all);
-        let small = |word: &str| lists.iter().any(|list| stop::has(list, word));
+        let small = |word: &str| lists.iter().any(|list| stop::is_in_list(list, word));
         for token in text.split_whitespace().take(MAX_WORDS) {
             query.add_token(token, &small);
         }
@@ -79,9 +79,14 @@ impl SearchQuery {
     }
 
     /// Locates the parts in a text, in text order.
-    pub fn found_in(&self, text: &str) -> Vec<TermMatch> {
+    pub fn find_matches(&self, text: &str) -> Vec<TermMatch> {
         let mut found = Vec::new();
-        for (part, gram) in self.parts.iter().enumerate().filter(|(_, part)| part.gram) {
+        for (part, gram) in self
+            .parts
+            .iter()
+            .enumerate()
+            .filter(|(_, part)| part.is_gram)
+        {
             let needle = gram.words.first().map_or("", String::as_str);
             found.extend(text.match_indices(needle).map(|(start, _)| TermMatch {
                 start,
@@ -92,13 +97,23 @@ impl SearchQuery {
         let plain: Vec<Vec<String>> = self
             .parts
             .iter()
-            .map(|part| part.words.iter().map(|word| plain(word.as_str())).collect())
+            .map(|part| {
+                part.words
+                    .iter()
+                    .map(|word| without_diacritics(word.as_str()))
+                    .collect()
+            })
             .collect();
         let words: Vec<(usize, usize, String)> = spans(text)
-            .map(|(start, end)| (start, end, plain_of(&text[start..end])))
+            .map(|(start, end)| (start, end, plain_lowercase(&text[start..end])))
             .collect();
         for (at, &(start, _, _)) in words.iter().enumerate() {
-            for (index, part) in self.parts.iter().enumerate().filter(|(_, part)| !part.gram) {
+            for (index, part) in self
+                .parts
+                .iter()
+                .enumerate()
+                .filter(|(_, part)| !part.is_gram)
+            {
                 let wanted = &plain[index];
                 if !words[at].2.starts_with(wanted[0].as_str()) {
                     continue;
@@ -114,7 +129,9 @@ impl SearchQuery {
                         .enumerate()
                         .all(|(place, (want, (_, _, have)))| {
                             have == want
-                                || (part.prefix && place == last && have.starts_with(want.as_str()))
+                                || (part.is_prefix
+                                    && place == last
+                                    && have.starts_with(want.as_str()))
                         });
                 if same {
                     let end = here[last].1;
@@ -133,24 +150,24 @@ impl SearchQuery {
     fn add_phrase(&mut self, phrase: &str) {
         let (mut spaced, mut grams) = (Vec::new(), Vec::new());
         for word in words(phrase).take(16) {
-            scripts::pieces(word, &mut |piece| match piece {
-                WordPiece::Word(word) => spaced.push(lowered(word)),
+            scripts::for_each_piece(word, &mut |piece| match piece {
+                WordPiece::Word(word) => spaced.push(lowercase_term(word)),
                 WordPiece::Gram(gram, _) => grams.push(gram),
             });
         }
         if !spaced.is_empty() && grams.is_empty() {
             self.add(QueryPart {
                 words: spaced,
-                prefix: false,
-                quoted: true,
-                gram: false,
+                is_prefix: false,
+                is_quoted: true,
+                is_gram: false,
             });
         } else if !grams.is_empty() && spaced.is_empty() {
             self.add(QueryPart {
                 words: grams,
-                prefix: false,
-                quoted: true,
-                gram: true,
+                is_prefix: false,
+                is_quoted: true,
+                is_gram: true,
             });
         }
     }
@@ -158,43 +175,43 @@ impl SearchQuery {
     fn add_token(&mut self, token: &str, small: &dyn Fn(&str) -> bool) {
         let runs: Vec<&str> = words(token).collect();
         for run in &runs {
-            scripts::pieces(run, &mut |piece| match piece {
+            scripts::for_each_piece(run, &mut |piece| match piece {
                 WordPiece::Gram(gram, alone) => {
                     self.add(QueryPart {
                         words: vec![gram],
-                        prefix: alone,
-                        quoted: false,
-                        gram: true,
+                        is_prefix: alone,
+                        is_quoted: false,
+                        is_gram: true,
                     });
                 }
                 WordPiece::Word(word) => self.add_word(word, small),
             });
         }
         // A compound name is a phrase in the text: `user_name`, `3.14`, `read-only`.
-        let name = token.trim_matches(|c| !scripts::in_word(c));
+        let name = token.trim_matches(|c| !scripts::is_word_character(c));
         let ascii = name.is_ascii() && name.len() <= MAX_TERM_CHARS;
         if ascii && (2..=6).contains(&runs.len()) && !name.contains(['\'', '"']) {
-            let words = runs.iter().map(lowered).collect();
+            let words = runs.iter().map(lowercase_term).collect();
             self.add(QueryPart {
                 words,
-                prefix: false,
-                quoted: false,
-                gram: false,
+                is_prefix: false,
+                is_quoted: false,
+                is_gram: false,
             });
         }
-        if let Some(whole) = terms::joined(token) {
-            self.add_one(lowered(&whole));
+        if let Some(whole) = terms::joined_words(token) {
+            self.add_one(lowercase_term(&whole));
         }
     }
 
     fn add_word(&mut self, word: &str, small: &dyn Fn(&str) -> bool) {
-        let whole = lowered(word);
+        let whole = lowercase_term(word);
         // A single letter is not distinctive; a single digit is.
         let telling = whole.chars().count() > 1 || whole.chars().all(char::is_numeric);
         if !telling || small(&whole) {
             return;
         }
-        let parts = scripts::humps(word);
+        let parts = scripts::camel_case_parts(word);
         if !parts.is_empty() {
             let long: Vec<String> = parts
                 .iter()
@@ -203,9 +220,9 @@ impl SearchQuery {
                 .collect();
             self.add(QueryPart {
                 words: parts,
-                prefix: false,
-                quoted: false,
-                gram: false,
+                is_prefix: false,
+                is_quoted: false,
+                is_gram: false,
             });
             long.into_iter().for_each(|part| self.add_one(part));
         }
@@ -223,7 +240,7 @@ impl SearchQuery {
     /// German ones.
     fn add_one(&mut self, word: String) {
         let length = word.chars().count();
-        let prefix = length >= PREFIX_FROM && !word.chars().any(char::is_numeric);
+        let prefix = length >= MIN_PREFIX_CHARS && !word.chars().any(char::is_numeric);
         let kept = match length {
             _ if !prefix => length,
             ..8 => (length - 2).max(4),
@@ -232,9 +249,9 @@ impl SearchQuery {
         let words = vec![word.chars().take(kept).collect()];
         self.add(QueryPart {
             words,
-            prefix,
-            quoted: false,
-            gram: false,
+            is_prefix: prefix,
+            is_quoted: false,
+            is_gram: false,
         });
     }
 
@@ -257,16 +274,16 @@ fn words(text: &str) -> impl Iterator<Item = &str> {
 fn spans(text: &str) -> impl Iterator<Item = (usize, usize)> {
     let mut at = 0;
     std::iter::from_fn(move || {
-        let start = at + text[at..].find(scripts::in_word)?;
+        let start = at + text[at..].find(scripts::is_word_character)?;
         let end = text[start..]
-            .find(|c| !scripts::in_word(c))
+            .find(|c| !scripts::is_word_character(c))
             .map_or(text.len(), |end| start + end);
         at = end;
         Some((start, end))
     })
 }
 
-fn lowered(word: impl AsRef<str>) -> String {
+fn lowercase_term(word: impl AsRef<str>) -> String {
     word.as_ref()
         .chars()
         .take(MAX_TERM_CHARS)
@@ -274,20 +291,20 @@ fn lowered(word: impl AsRef<str>) -> String {
         .collect()
 }
 
-fn plain(word: &str) -> String {
-    plain_of(word)
+fn without_diacritics(word: &str) -> String {
+    plain_lowercase(word)
 }
 
-fn plain_of(word: &str) -> String {
+fn plain_lowercase(word: &str) -> String {
     word.chars()
         .take(MAX_TERM_CHARS)
-        .flat_map(scripts::plain)
+        .flat_map(scripts::base_letters)
         .collect()
 }
 
 /// Returns text between quotation marks of any kind, within one line.
 fn quotations(text: &str) -> impl Iterator<Item = &str> {
-    const MARKS: [(char, &[char]); 7] = [
+    const QUOTATION_MARKS: [(char, &[char]); 7] = [
         ('"', &['"']),
         ('“', &['”']),
         ('„', &['“', '”']),
@@ -301,9 +318,9 @@ fn quotations(text: &str) -> impl Iterator<Item = &str> {
         loop {
             let (at, open) = rest
                 .char_indices()
-                .find(|&(_, c)| MARKS.iter().any(|&(open, _)| open == c))?;
+                .find(|&(_, c)| QUOTATION_MARKS.iter().any(|&(open, _)| open == c))?;
             rest = &rest[at + open.len_utf8()..];
-            let (_, ends) = MARKS.iter().find(|&&(mark, _)| mark == open)?;
+            let (_, ends) = QUOTATION_MARKS.iter().find(|&&(mark, _)| mark == open)?;
             let line = rest.split('\n').next().unwrap_or_default();
             if let Some(end) = line.find(*ends).filter(|&end| end > 0 && end <= 400) {
                 let inside = &rest[..end];
@@ -318,14 +335,16 @@ fn quotations(text: &str) -> impl Iterator<Item = &str> {
 /// Ranks `texts` by the number of ideograph bigrams shared with the question, best first, for documents indexed
 /// before bigrams were supported. Texts that share none are omitted; a question without bigrams ranks nothing.
 pub fn rank_by_pairs<'a>(question: &str, texts: impl Iterator<Item = &'a str>) -> Vec<usize> {
-    let wanted: BTreeSet<(char, char)> = pairs(question).take(MAX_PAIRS).collect();
+    let wanted: BTreeSet<(char, char)> = character_pairs(question).take(MAX_PAIRS).collect();
     if wanted.is_empty() {
         return Vec::new();
     }
     let mut scores: Vec<(usize, usize)> = texts
         .enumerate()
         .map(|(index, text)| {
-            let shared: BTreeSet<_> = pairs(text).filter(|pair| wanted.contains(pair)).collect();
+            let shared: BTreeSet<_> = character_pairs(text)
+                .filter(|pair| wanted.contains(pair))
+                .collect();
             (shared.len(), index)
         })
         .filter(|&(score, _)| score > 0)
@@ -334,7 +353,7 @@ pub fn rank_by_pairs<'a>(question: &str, texts: impl Iterator<Item = &'a str>) -
     scores.into_iter().map(|(_, index)| index).collect()
 }
 
-fn pairs(text: &str) -> impl Iterator<Item = (char, char)> {
+fn character_pairs(text: &str) -> impl Iterator<Item = (char, char)> {
     let next = text.chars().skip(1);
     text.chars()
         .zip(next)

@@ -4,7 +4,7 @@
 use crate::domain::chunk::is_ideograph;
 
 /// Whether the character is part of a word: letters, digits, and combining marks.
-pub(super) fn in_word(character: char) -> bool {
+pub(super) fn is_word_character(character: char) -> bool {
     character.is_alphanumeric() || is_mark(character)
 }
 
@@ -17,7 +17,7 @@ fn is_mark(character: char) -> bool {
 }
 
 /// Whether the character is an ideograph, kana, or Hangul, in which words include particles: indexed as bigrams.
-fn is_packed(character: char) -> bool {
+fn is_unspaced_ideograph(character: char) -> bool {
     is_ideograph(character) || matches!(character, '々' | '\u{AC00}'..='\u{D7AF}')
 }
 
@@ -42,7 +42,7 @@ enum ScriptKind {
 
 fn script(character: char) -> ScriptKind {
     match () {
-        () if is_packed(character) => ScriptKind::Packed,
+        () if is_unspaced_ideograph(character) => ScriptKind::Packed,
         () if is_spaceless(character) => ScriptKind::Spaceless,
         () => ScriptKind::Spaced,
     }
@@ -57,7 +57,7 @@ pub(super) enum WordPiece<'a> {
 }
 
 /// Passes the pieces of one word to `each`, in order.
-pub(super) fn pieces<'a>(word: &'a str, each: &mut dyn FnMut(WordPiece<'a>)) {
+pub(super) fn for_each_piece<'a>(word: &'a str, each: &mut dyn FnMut(WordPiece<'a>)) {
     let mut rest = word;
     while let Some(first) = rest.chars().next() {
         let kind = script(first);
@@ -88,7 +88,7 @@ pub(super) fn pieces<'a>(word: &'a str, each: &mut dyn FnMut(WordPiece<'a>)) {
 }
 
 /// Splits an identifier such as `getUserName` or `HTTP2Server` into its parts; empty if it has only one.
-pub(super) fn humps(word: &str) -> Vec<String> {
+pub(super) fn camel_case_parts(word: &str) -> Vec<String> {
     /// Maximum number of parts; more indicates encoded bytes rather than a name.
     const MAX_NAME_PARTS: usize = 8;
     if word.bytes().all(|b| b.is_ascii_lowercase()) || word.len() > 64 {
@@ -167,8 +167,8 @@ pub(super) fn without_umlauts(word: &str) -> Option<String> {
 }
 
 /// Lowercases a letter and removes its marks, as the index compares letters.
-pub(super) fn plain(character: char) -> impl Iterator<Item = char> {
-    const MARKED: [(&str, char); 20] = [
+pub(super) fn base_letters(character: char) -> impl Iterator<Item = char> {
+    const LETTERS_WITH_MARKS: [(&str, char); 20] = [
         ("àáâãäåāăą", 'a'),
         ("çćĉċč", 'c'),
         ("ďḍ", 'd'),
@@ -195,7 +195,7 @@ pub(super) fn plain(character: char) -> impl Iterator<Item = char> {
         if !matches!(small, '\u{C0}'..='\u{17F}' | 'ḍ' | 'ё') {
             return small;
         }
-        MARKED
+        LETTERS_WITH_MARKS
             .iter()
             .find(|(marked, _)| marked.contains(small))
             .map_or(small, |&(_, letter)| letter)

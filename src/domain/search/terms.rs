@@ -19,40 +19,40 @@ pub fn index_terms(text: &str) -> String {
         {
             continue;
         }
-        describe(token, &mut out);
+        push_terms(token, &mut out);
         if let Some(head) = token.strip_suffix(['-', '\u{AD}'])
             && after.starts_with(['\n', '\r'])
         {
-            join(head, after.trim_start(), &mut out);
+            push_joined(head, after.trim_start(), &mut out);
         }
     }
     out
 }
 
-fn describe(token: &str, out: &mut String) {
+fn push_terms(token: &str, out: &mut String) {
     for word in token
-        .split(|c| !scripts::in_word(c))
+        .split(|c| !scripts::is_word_character(c))
         .filter(|word| !word.is_empty())
     {
-        scripts::pieces(word, &mut |piece| match piece {
-            WordPiece::Gram(gram, _) => add(out, &gram),
+        scripts::for_each_piece(word, &mut |piece| match piece {
+            WordPiece::Gram(gram, _) => push_word(out, &gram),
             WordPiece::Word(word) => {
-                for part in scripts::humps(word) {
-                    add(out, &part);
+                for part in scripts::camel_case_parts(word) {
+                    push_word(out, &part);
                 }
                 for other in [scripts::spelled_out(word), scripts::without_umlauts(word)] {
-                    other.iter().for_each(|other| add(out, other));
+                    other.iter().for_each(|other| push_word(out, other));
                 }
             }
         });
     }
-    if let Some(whole) = joined(token) {
-        add(out, &whole);
+    if let Some(whole) = joined_words(token) {
+        push_word(out, &whole);
     }
 }
 
 /// Joins a hyphenated word: `e-mail` becomes `email`.
-pub(super) fn joined(token: &str) -> Option<String> {
+pub(super) fn joined_words(token: &str) -> Option<String> {
     let token = token.trim_matches(|c: char| !c.is_alphanumeric());
     let parts: Vec<&str> = token
         .split(['-', '\u{2010}', '\u{2011}', '\u{AD}'])
@@ -63,7 +63,7 @@ pub(super) fn joined(token: &str) -> Option<String> {
     ((2..=3).contains(&parts.len()) && words).then(|| parts.concat())
 }
 
-fn join(head: &str, next: &str, out: &mut String) {
+fn push_joined(head: &str, next: &str, out: &mut String) {
     let from = head.rfind(|c: char| !c.is_alphanumeric()).map_or(0, |at| {
         at + head[at..].chars().next().map_or(0, char::len_utf8)
     });
@@ -71,11 +71,11 @@ fn join(head: &str, next: &str, out: &mut String) {
         .find(|c: char| !c.is_alphanumeric())
         .unwrap_or(next.len());
     if from < head.len() && end > 0 && end <= 64 {
-        add(out, &format!("{}{}", &head[from..], &next[..end]));
+        push_word(out, &format!("{}{}", &head[from..], &next[..end]));
     }
 }
 
-fn add(out: &mut String, word: &str) {
+fn push_word(out: &mut String, word: &str) {
     if !out.is_empty() {
         out.push(' ');
     }

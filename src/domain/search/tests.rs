@@ -75,7 +75,7 @@ fn parts_are_located_in_a_text() {
         ("nothing", "else", vec![]),
     ] {
         let found: Vec<&str> = SearchQuery::of(question)
-            .found_in(text)
+            .find_matches(text)
             .iter()
             .map(|found| &text[found.start..found.end])
             .collect();
@@ -113,9 +113,9 @@ proptest! {
             let term = part.expression();
             let inner = term.trim_end_matches('*');
             prop_assert!(inner.len() > 2 && inner.starts_with('"') && inner.ends_with('"'));
-            prop_assert!(inner[1..inner.len() - 1].chars().all(|c| scripts::in_word(c) || c == ' '), "{}", term);
+            prop_assert!(inner[1..inner.len() - 1].chars().all(|c| scripts::is_word_character(c) || c == ' '), "{}", term);
         }
-        for found in query.found_in(&text) {
+        for found in query.find_matches(&text) {
             prop_assert!(text.is_char_boundary(found.start) && text.is_char_boundary(found.end));
         }
     }

@@ -4,7 +4,7 @@
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Weight {
     /// All disagreements weigh the same: nominal labels.
-    Same,
+    Unweighted,
     /// By distance.
     Linear,
     /// By squared distance.
@@ -13,7 +13,7 @@ pub enum Weight {
 
 /// Cohen's kappa (1960; weighted, 1968) of pairs of labels from 0 up to but excluding `kinds`. None without pairs,
 /// with a label out of range, or if chance agreement is complete.
-pub fn kappa(pairs: &[(usize, usize)], kinds: usize, weight: Weight) -> Option<f64> {
+pub fn cohen_kappa(pairs: &[(usize, usize)], kinds: usize, weight: Weight) -> Option<f64> {
     if pairs.is_empty() || pairs.iter().any(|&(a, b)| a >= kinds || b >= kinds) {
         return None;
     }
@@ -26,7 +26,7 @@ pub fn kappa(pairs: &[(usize, usize)], kinds: usize, weight: Weight) -> Option<f
     let apart = |a: usize, b: usize| {
         let distance = a.abs_diff(b) as f64;
         match weight {
-            Weight::Same => f64::from(u8::from(a != b)),
+            Weight::Unweighted => f64::from(u8::from(a != b)),
             Weight::Linear => distance,
             Weight::Quadratic => distance * distance,
         }

@@ -7,13 +7,13 @@ pub use statrs::function::gamma::ln_gamma;
 use statrs::function::{beta, erf};
 
 /// Quantile of the beta distribution, to twelve digits.
-pub fn quantile(a: f64, b: f64, probability: f64) -> f64 {
+pub fn beta_quantile(a: f64, b: f64, probability: f64) -> f64 {
     // `statrs` also has an inverse, but it converges slowly for small `a` or `b`.
-    bisect(0.0, 1.0, |x| beta(a, b, x) < probability)
+    bisect(0.0, 1.0, |x| regularized_beta(a, b, x) < probability)
 }
 
 /// Regularized incomplete beta function; NaN outside its domain.
-pub fn beta(a: f64, b: f64, x: f64) -> f64 {
+pub fn regularized_beta(a: f64, b: f64, x: f64) -> f64 {
     beta::checked_beta_reg(a, b, x.clamp(0.0, 1.0)).unwrap_or(f64::NAN)
 }
 
@@ -24,7 +24,7 @@ pub fn normal_quantile(probability: f64) -> f64 {
 
 /// Two-sided tail probability of Student's t with `freedom` degrees of freedom.
 pub fn student_t_tail_probability(t: f64, freedom: f64) -> f64 {
-    beta(freedom / 2.0, 0.5, freedom / (freedom + t * t))
+    regularized_beta(freedom / 2.0, 0.5, freedom / (freedom + t * t))
 }
 
 /// Two-sided quantile of Student's t: the |t| exceeded with probability `tail_probability`.

@@ -8,44 +8,44 @@
 //! On differences of -1, 0, and 1, this is the beta-binomial test of the discordant pairs.
 
 /// Number of stakes in the mixture, evenly spread over (0, 1).
-const STAKES: usize = 16;
+const STAKE_COUNT: usize = 16;
 /// Number of bisection steps for a bound of an interval: accurate to a millionth of the range.
-const STEPS: usize = 20;
+const BISECTION_STEPS: usize = 20;
 
 /// Capital at which betting ends: no significance level requires more, and a larger one would overflow.
-const ENOUGH: f64 = 1e200;
+const CAPITAL_LIMIT: f64 = 1e200;
 
 /// Capital of a bettor on one side of a hypothetical mean.
 #[derive(Debug, Clone, PartialEq)]
 struct OneSidedBet {
     /// Capital with each stake.
-    capital: [f64; STAKES],
+    capital: [f64; STAKE_COUNT],
     /// Largest average capital so far.
-    most: f64,
+    max_capital: f64,
 }
 
 impl OneSidedBet {
     const fn new() -> Self {
         Self {
-            capital: [1.0; STAKES],
-            most: 1.0,
+            capital: [1.0; STAKE_COUNT],
+            max_capital: 1.0,
         }
     }
     /// Bets on a value whose expected ratio to its hypothetical mean is 1.
     fn add(&mut self, ratio: f64) {
-        if self.most > ENOUGH {
+        if self.max_capital > CAPITAL_LIMIT {
             return;
         }
         let mut sum = 0.0;
         // Uses an index instead of an iterator: several times faster in tests, which are not optimized.
         let mut place = 0;
-        while place < STAKES {
-            let stake = (place as f64 + 0.5) / STAKES as f64;
+        while place < STAKE_COUNT {
+            let stake = (place as f64 + 0.5) / STAKE_COUNT as f64;
             self.capital[place] *= 1.0 - stake + stake * ratio;
             sum += self.capital[place];
             place += 1;
         }
-        self.most = self.most.max(sum / STAKES as f64);
+        self.max_capital = self.max_capital.max(sum / STAKE_COUNT as f64);
     }
 }
 
@@ -76,8 +76,8 @@ impl BettingTest {
         }
     }
     /// P-value, valid at all times at once.
-    pub fn p(&self) -> f64 {
-        let most = self.above.most.max(self.below.most);
+    pub fn p_value(&self) -> f64 {
+        let most = self.above.max_capital.max(self.below.max_capital);
         (2.0 / most).min(1.0)
     }
 }
@@ -92,7 +92,7 @@ pub fn is_below(values: &[f64], (from, to): (f64, f64), mean: f64, wrong: f64) -
     // A bound that has been reached stays reached, so the remaining values need not be examined.
     values.iter().any(|value| {
         side.add((to - value.clamp(from, to)) / (to - mean));
-        side.most >= 1.0 / wrong
+        side.max_capital >= 1.0 / wrong
     })
 }
 
@@ -103,7 +103,7 @@ pub fn interval(values: &[f64], (from, to): (f64, f64), wrong: f64) -> (f64, f64
     let upper = |values: &[f64]| {
         // The capital of a bet that the mean is lower grows with the hypothetical mean.
         let (mut low, mut high) = (from, to);
-        for _ in 0..STEPS {
+        for _ in 0..BISECTION_STEPS {
             let middle = f64::midpoint(low, high);
             if is_below(values, (from, to), middle, wrong / 2.0) {
                 high = middle;
@@ -125,25 +125,31 @@ mod tests {
     /// interval misses the mean in at most 5%.
     #[test]
     fn it_holds_at_all_times_at_once() {
-        const RUNS: usize = 600;
+        const SIMULATED_RUNS: usize = 600;
         for ties in [0.0, 0.5] {
             let (mut rejected, mut missed) = (0, 0);
             let mut chance = Random::new(31);
-            for _ in 0..RUNS {
+            for _ in 0..SIMULATED_RUNS {
                 let mut test = BettingTest::default();
                 let mut values = Vec::new();
                 for _ in 0..200 {
                     let sign = [-1.0, 1.0][chance.below(2)];
-                    let value = if chance.unit() < ties { 0.0 } else { sign };
+                    let value = if chance.next_unit() < ties { 0.0 } else { sign };
                     test.add(value);
                     values.push(value);
                 }
-                rejected += usize::from(test.p() <= 0.05);
+                rejected += usize::from(test.p_value() <= 0.05);
                 let (from, to) = interval(&values, (-1.0, 1.0), 0.05);
                 missed += usize::from(!(from..=to).contains(&0.0));
             }
-            assert!(rejected <= RUNS / 20, "{rejected} of {RUNS}");
-            assert!(missed <= RUNS / 20, "{missed} of {RUNS}");
+            assert!(
+                rejected <= SIMULATED_RUNS / 20,
+                "{rejected} of {SIMULATED_RUNS}"
+            );
+            assert!(
+                missed <= SIMULATED_RUNS / 20,
+                "{missed} of {SIMULATED_RUNS}"
+            );
         }
     }
 
@@ -151,7 +157,7 @@ mod tests {
     fn it_narrows_and_most_near_the_ends() {
         let mut chance = Random::new(32);
         for (rate, most) in [(0.05, 0.25), (0.5, 0.45), (0.9, 0.3)] {
-            let score = |_| f64::from(u8::from(chance.unit() < rate));
+            let score = |_| f64::from(u8::from(chance.next_unit() < rate));
             let values: Vec<f64> = (0..60).map(score).collect();
             let (from, to) = interval(&values, (0.0, 1.0), 0.05);
             assert!(from <= rate && rate <= to, "{rate}: {from} {to}");
@@ -169,6 +175,6 @@ mod tests {
         assert!(!is_below(&[], (0.0, 1.0), 1.0, 0.05));
         let mut test = BettingTest::default();
         (0..12).for_each(|_| test.add(1.0));
-        assert!(test.p() < 0.005, "{}", test.p());
+        assert!(test.p_value() < 0.005, "{}", test.p_value());
     }
 }

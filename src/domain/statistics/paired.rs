@@ -25,7 +25,7 @@ pub fn mean(values: &[f64]) -> f64 {
 }
 
 /// Sample standard deviation; 0 for fewer than two values.
-pub fn deviation(values: &[f64]) -> f64 {
+pub fn standard_deviation(values: &[f64]) -> f64 {
     if values.len() < 2 {
         return 0.0;
     }
@@ -36,14 +36,14 @@ pub fn deviation(values: &[f64]) -> f64 {
 
 /// Student's t-test over paired differences. None for fewer than two cases. Identical differences have no
 /// variance: if they are not 0, the p-value is that of the sign test, and the interval is a point.
-pub fn student(differences: &[f64], confidence: f64) -> Option<PairedDifference> {
+pub fn paired_t_test(differences: &[f64], confidence: f64) -> Option<PairedDifference> {
     let cases = differences.len();
     if cases < 2 {
         return None;
     }
     let (middle, error) = (
         mean(differences),
-        deviation(differences) / (cases as f64).sqrt(),
+        standard_deviation(differences) / (cases as f64).sqrt(),
     );
     let half = match error > 1e-12 {
         true => student_t_quantile(1.0 - confidence, (cases - 1) as f64) * error,
@@ -52,15 +52,15 @@ pub fn student(differences: &[f64], confidence: f64) -> Option<PairedDifference>
     Some(PairedDifference {
         mean: middle,
         interval: (middle - half, middle + half),
-        p: student_p(differences),
+        p: paired_t_test_p_value(differences),
         cases,
     })
 }
 
-/// Two-sided p-value of Student's t-test, as in `student`; 1 for fewer than two cases.
-pub fn student_p(differences: &[f64]) -> f64 {
+/// Two-sided p-value of Student's t-test, as in `paired_t_test`; 1 for fewer than two cases.
+pub fn paired_t_test_p_value(differences: &[f64]) -> f64 {
     let cases = differences.len();
-    let error = deviation(differences) / (cases.max(1) as f64).sqrt();
+    let error = standard_deviation(differences) / (cases.max(1) as f64).sqrt();
     let middle = mean(differences);
     match cases {
         0 | 1 => 1.0,
@@ -71,7 +71,7 @@ pub fn student_p(differences: &[f64]) -> f64 {
 }
 
 /// Returns the central interval of sorted values at this confidence level, cutting equally at both ends.
-pub fn ends(sorted: &[f64], confidence: f64) -> (f64, f64) {
+pub fn percentile_interval(sorted: &[f64], confidence: f64) -> (f64, f64) {
     let last = sorted.len().saturating_sub(1);
     let cut = ((1.0 - confidence) / 2.0 * last as f64).round() as usize;
     let at = |place: usize| sorted.get(place).copied().unwrap_or_default();
@@ -79,7 +79,7 @@ pub fn ends(sorted: &[f64], confidence: f64) -> (f64, f64) {
 }
 
 /// P-values corrected for multiple comparisons (Holm 1979), in the order given.
-pub fn holm(probabilities: &[f64]) -> Vec<f64> {
+pub fn holm_adjusted(probabilities: &[f64]) -> Vec<f64> {
     let mut order: Vec<usize> = (0..probabilities.len()).collect();
     order.sort_by(|&a, &b| probabilities[a].total_cmp(&probabilities[b]));
     let mut corrected = vec![1.0; probabilities.len()];

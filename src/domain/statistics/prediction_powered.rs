@@ -5,7 +5,7 @@
 //! uninformative.
 
 use super::beta::student_t_quantile;
-use super::paired::{deviation, mean, student};
+use super::paired::{mean, paired_t_test, standard_deviation};
 
 /// Minimum number of labels for an interval.
 const MIN_LABELS: usize = 5;
@@ -29,20 +29,24 @@ pub struct SharpenedMean {
 
 /// Estimates the mean label from pairs of (label, prediction) and the predictions for the other cases. The labeled
 /// cases must be a random sample of all. None with too few labels.
-pub fn sharpened(labeled: &[(f64, f64)], others: &[f64], confidence: f64) -> Option<SharpenedMean> {
+pub fn sharpened_mean(
+    labeled: &[(f64, f64)],
+    others: &[f64],
+    confidence: f64,
+) -> Option<SharpenedMean> {
     let labels: Vec<f64> = labeled.iter().map(|(label, _)| *label).collect();
-    let alone = student(&labels, confidence).filter(|_| labels.len() >= MIN_LABELS)?;
+    let alone = paired_t_test(&labels, confidence).filter(|_| labels.len() >= MIN_LABELS)?;
     let (n, rest) = (labels.len() as f64, others.len() as f64);
-    let weight = weight(labeled, others);
+    let weight = optimal_weight(labeled, others);
     let residuals: Vec<f64> = labeled.iter().map(|(y, p)| y - weight * p).collect();
     let middle = mean(&residuals) + weight * mean(others);
     // One more parameter, the weight, was estimated from the labels. Also, if predictions are mostly right, few
     // residuals are nonzero: one extra residual, as large as without predictions, preserves coverage.
-    let own = deviation(&residuals).powi(2) * (n - 1.0) / (n - 2.0);
-    let noise = (n * own + deviation(&labels).powi(2)) / (n + 1.0) / n;
+    let own = standard_deviation(&residuals).powi(2) * (n - 1.0) / (n - 2.0);
+    let noise = (n * own + standard_deviation(&labels).powi(2)) / (n + 1.0) / n;
     let spread = match others.len() {
         0 => 0.0,
-        _ => (weight * deviation(others)).powi(2) / rest,
+        _ => (weight * standard_deviation(others)).powi(2) / rest,
     };
     let error = (noise + spread).sqrt();
     if weight == 0.0 || error < 1e-12 {
@@ -67,7 +71,7 @@ pub fn sharpened(labeled: &[(f64, f64)], others: &[f64], confidence: f64) -> Opt
 }
 
 /// The weight that minimizes the variance of the estimate (PPI++).
-fn weight(labeled: &[(f64, f64)], others: &[f64]) -> f64 {
+fn optimal_weight(labeled: &[(f64, f64)], others: &[f64]) -> f64 {
     if others.len() < 2 {
         return 0.0;
     }
@@ -91,25 +95,29 @@ mod tests {
 
     /// Draws labels of -1, 0, and 1 with this mean, and a judge that repeats them with this probability and
     /// otherwise says +1, which is a bias.
-    fn drawn(chance: &mut Random, right: f64) -> (f64, f64) {
-        let label = match chance.unit() {
+    fn draw_pair(chance: &mut Random, right: f64) -> (f64, f64) {
+        let label = match chance.next_unit() {
             x if x < 0.45 => 1.0,
             x if x < 0.7 => 0.0,
             _ => -1.0,
         };
-        let prediction = if chance.unit() < right { label } else { 1.0 };
+        let prediction = if chance.next_unit() < right {
+            label
+        } else {
+            1.0
+        };
         (label, prediction)
     }
 
     /// With 30 labels and 170 more cases: the coverage, and the width relative to that of the labels alone.
-    fn measured(right: f64) -> (f64, f64) {
+    fn measure_coverage(right: f64) -> (f64, f64) {
         const RUNS: usize = 2_000;
         let mut chance = Random::new(51);
         let (mut covered, mut width, mut alone) = (0, 0.0, 0.0);
         for _ in 0..RUNS {
-            let labeled: Vec<_> = (0..30).map(|_| drawn(&mut chance, right)).collect();
-            let others: Vec<f64> = (0..170).map(|_| drawn(&mut chance, right).1).collect();
-            let found = sharpened(&labeled, &others, 0.95).expect("labels");
+            let labeled: Vec<_> = (0..30).map(|_| draw_pair(&mut chance, right)).collect();
+            let others: Vec<f64> = (0..170).map(|_| draw_pair(&mut chance, right).1).collect();
+            let found = sharpened_mean(&labeled, &others, 0.95).expect("labels");
             covered += usize::from(found.interval.0 <= 0.15 && 0.15 <= found.interval.1);
             width += found.interval.1 - found.interval.0;
             alone += found.labels_alone.1 - found.labels_alone.0;
@@ -120,7 +128,7 @@ mod tests {
     #[test]
     fn a_judge_narrows_the_interval_and_keeps_its_coverage() {
         for (right, most) in [(0.95, 0.6), (0.9, 0.7), (0.7, 0.85), (0.0, 1.05)] {
-            let (coverage, width) = measured(right);
+            let (coverage, width) = measure_coverage(right);
             assert!((0.93..=0.97).contains(&coverage), "{right}: {coverage}");
             assert!(width < most, "{right}: {width}");
         }
@@ -129,10 +137,10 @@ mod tests {
     #[test]
     fn without_use_the_predictions_are_left_out() {
         let constant: Vec<_> = (0..10).map(|place| (f64::from(place % 2), 1.0)).collect();
-        let found = sharpened(&constant, &[1.0; 50], 0.95).expect("labels");
+        let found = sharpened_mean(&constant, &[1.0; 50], 0.95).expect("labels");
         assert_eq!((found.weight, found.interval), (0.0, found.labels_alone));
-        assert_eq!(sharpened(&constant[..4], &[1.0; 50], 0.95), None);
-        let none = sharpened(&constant, &[], 0.95).expect("labels");
+        assert_eq!(sharpened_mean(&constant[..4], &[1.0; 50], 0.95), None);
+        let none = sharpened_mean(&constant, &[], 0.95).expect("labels");
         assert_eq!(none.interval, none.labels_alone);
         assert!((none.mean - 0.5).abs() < 1e-12);
     }

@@ -1,9 +1,9 @@
 //! Binary rates: the interval of one rate, and exact tests of the difference of two rates on the same cases.
 
-use super::beta::{beta, normal_quantile, quantile};
+use super::beta::{beta_quantile, normal_quantile, regularized_beta};
 
 /// Wilson score interval (1927); accurate even for few cases and near 0 and 1. (0, 1) without cases.
-pub fn wilson(hits: u64, cases: u64, confidence: f64) -> (f64, f64) {
+pub fn wilson_interval(hits: u64, cases: u64, confidence: f64) -> (f64, f64) {
     if cases == 0 {
         return (0.0, 1.0);
     }
@@ -17,15 +17,15 @@ pub fn wilson(hits: u64, cases: u64, confidence: f64) -> (f64, f64) {
 
 /// Exact interval (Clopper and Pearson 1934); its coverage is at least nominal whatever the number of cases and
 /// the true rate. (0, 1) without cases.
-pub fn exact(hits: u64, cases: u64, confidence: f64) -> (f64, f64) {
+pub fn clopper_pearson_interval(hits: u64, cases: u64, confidence: f64) -> (f64, f64) {
     let (hits, misses) = (hits as f64, cases.saturating_sub(hits) as f64);
     let tail = (1.0 - confidence) / 2.0;
     let from = match hits > 0.0 {
-        true => quantile(hits, misses + 1.0, tail),
+        true => beta_quantile(hits, misses + 1.0, tail),
         false => 0.0,
     };
     let to = match misses > 0.0 {
-        true => quantile(hits + 1.0, misses, 1.0 - tail),
+        true => beta_quantile(hits + 1.0, misses, 1.0 - tail),
         false => 1.0,
     };
     (from, to)
@@ -39,12 +39,12 @@ pub fn sign_test(for_one: u64, for_other: u64) -> f64 {
         return 1.0;
     }
     // P(X <= less) of a binomial variable, computed by the beta function instead of a sum.
-    (2.0 * beta(all as f64 - less, less + 1.0, 0.5)).min(1.0)
+    (2.0 * regularized_beta(all as f64 - less, less + 1.0, 0.5)).min(1.0)
 }
 
 /// McNemar's exact test over paired binary outcomes: the p-value, and the numbers of cases in which only the
 /// first and only the second was right.
-pub fn mcnemar(pairs: &[(bool, bool)]) -> (f64, u64, u64) {
+pub fn mcnemar_test(pairs: &[(bool, bool)]) -> (f64, u64, u64) {
     let count = |wanted: (bool, bool)| pairs.iter().filter(|&&pair| pair == wanted).count() as u64;
     let (first, second) = (count((true, false)), count((false, true)));
     (sign_test(first, second), first, second)

@@ -11,7 +11,7 @@ impl Random {
         Self(seed)
     }
     /// Uniform 64-bit number.
-    pub fn bits(&mut self) -> u64 {
+    pub fn next_u64(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -19,18 +19,18 @@ impl Random {
         z ^ (z >> 31)
     }
     /// Uniform number in [0, 1).
-    pub fn unit(&mut self) -> f64 {
-        (self.bits() >> 11) as f64 / (1_u64 << 53) as f64
+    pub fn next_unit(&mut self) -> f64 {
+        (self.next_u64() >> 11) as f64 / (1_u64 << 53) as f64
     }
     /// Uniform index into a list of this length; 0 if it is empty.
     pub fn below(&mut self, length: usize) -> usize {
         // The high half of the product: uniform up to 64-bit precision, without a division.
-        ((u128::from(self.bits()) * length as u128) >> 64) as usize
+        ((u128::from(self.next_u64()) * length as u128) >> 64) as usize
     }
     /// Standard normal number (Box and Muller 1958).
-    pub fn normal(&mut self) -> f64 {
-        let radius = (-2.0 * (1.0 - self.unit()).ln()).sqrt();
-        radius * (std::f64::consts::TAU * self.unit()).cos()
+    pub fn next_normal(&mut self) -> f64 {
+        let radius = (-2.0 * (1.0 - self.next_unit()).ln()).sqrt();
+        radius * (std::f64::consts::TAU * self.next_unit()).cos()
     }
     /// Shuffles a list uniformly (Fisher and Yates).
     pub fn shuffle<T>(&mut self, items: &mut [T]) {
@@ -48,8 +48,8 @@ mod tests {
     fn the_stream_is_the_published_one() {
         // First outputs of the reference implementation for the seed 1234567.
         let mut chance = Random::new(1_234_567);
-        assert_eq!(chance.bits(), 6_457_827_717_110_365_317);
-        assert_eq!(chance.bits(), 3_203_168_211_198_807_973);
+        assert_eq!(chance.next_u64(), 6_457_827_717_110_365_317);
+        assert_eq!(chance.next_u64(), 3_203_168_211_198_807_973);
     }
 
     #[test]
@@ -59,7 +59,7 @@ mod tests {
         let (mut sum, mut squares) = (0.0, 0.0);
         for _ in 0..70_000 {
             seen[chance.below(7)] += 1;
-            let x = chance.normal();
+            let x = chance.next_normal();
             (sum, squares) = (sum + x, squares + x * x);
         }
         assert!(seen.iter().all(|&n| n.abs_diff(10_000) < 400), "{seen:?}");

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::agreement::{Weight, kappa};
+use super::agreement::{Weight, cohen_kappa};
 use super::random::Random;
 use super::{beta, paired, proportions};
 
@@ -28,23 +28,23 @@ fn numbers(value: &Value) -> Vec<f64> {
 }
 
 #[track_caller]
-fn close(ours: f64, theirs: f64, what: &Value) {
+fn assert_close(ours: f64, theirs: f64, what: &Value) {
     let apart = (ours - theirs).abs() / theirs.abs().max(1.0);
     assert!(apart < 1e-8, "{ours} instead of {theirs}: {what}");
 }
 
 // The function that `normal_quantile` inverts.
-fn normal(x: f64) -> f64 {
+fn normal_cdf(x: f64) -> f64 {
     statrs::function::erf::erfc(-x / std::f64::consts::SQRT_2) / 2.0
 }
 
 #[test]
 fn distributions_are_those_of_scipy() {
     for row in expected("normal") {
-        close(normal(number(&row[0])), number(&row[1]), &row);
+        assert_close(normal_cdf(number(&row[0])), number(&row[1]), &row);
     }
     for row in expected("normal_quantile") {
-        close(
+        assert_close(
             beta::normal_quantile(number(&row[0])),
             number(&row[1]),
             &row,
@@ -52,11 +52,11 @@ fn distributions_are_those_of_scipy() {
     }
     for row in expected("student") {
         let ours = beta::student_t_tail_probability(number(&row[0]), number(&row[1]));
-        close(ours, number(&row[2]), &row);
+        assert_close(ours, number(&row[2]), &row);
     }
     for row in expected("student_quantile") {
         let ours = beta::student_t_quantile(number(&row[0]), number(&row[1]));
-        close(ours, number(&row[2]), &row);
+        assert_close(ours, number(&row[2]), &row);
     }
 }
 
@@ -64,19 +64,19 @@ fn distributions_are_those_of_scipy() {
 fn rates_are_those_of_statsmodels() {
     for row in expected("wilson") {
         let [hits, cases] = [0, 1].map(|place| row[place].as_u64().expect("a count"));
-        let (from, to) = proportions::wilson(hits, cases, number(&row[2]));
-        close(from, number(&row[3]), &row);
-        close(to, number(&row[4]), &row);
+        let (from, to) = proportions::wilson_interval(hits, cases, number(&row[2]));
+        assert_close(from, number(&row[3]), &row);
+        assert_close(to, number(&row[4]), &row);
     }
-    assert_eq!(proportions::wilson(0, 0, 0.95), (0.0, 1.0));
+    assert_eq!(proportions::wilson_interval(0, 0, 0.95), (0.0, 1.0));
     for row in expected("mcnemar") {
         let [first, second] = [0, 1].map(|place| row[place].as_u64().expect("a count"));
-        close(proportions::sign_test(first, second), number(&row[2]), &row);
+        assert_close(proportions::sign_test(first, second), number(&row[2]), &row);
         let mut pairs = vec![(true, true); 7];
         pairs.extend((0..first).map(|_| (true, false)));
         pairs.extend((0..second).map(|_| (false, true)));
-        let (p, only_first, only_second) = proportions::mcnemar(&pairs);
-        close(p, number(&row[2]), &row);
+        let (p, only_first, only_second) = proportions::mcnemar_test(&pairs);
+        assert_close(p, number(&row[2]), &row);
         assert_eq!((only_first, only_second), (first, second));
     }
 }
@@ -85,21 +85,25 @@ fn rates_are_those_of_statsmodels() {
 fn differences_are_those_of_scipy() {
     for row in expected("paired") {
         let values = numbers(&row["differences"]);
-        let ours = paired::student(&values, 0.95).expect("two cases or more");
-        close(ours.p, number(&row["p"]), &row);
-        close(ours.interval.0, number(&row["from"]), &row);
-        close(ours.interval.1, number(&row["to"]), &row);
-        close(paired::deviation(&values), number(&row["deviation"]), &row);
+        let ours = paired::paired_t_test(&values, 0.95).expect("two cases or more");
+        assert_close(ours.p, number(&row["p"]), &row);
+        assert_close(ours.interval.0, number(&row["from"]), &row);
+        assert_close(ours.interval.1, number(&row["to"]), &row);
+        assert_close(
+            paired::standard_deviation(&values),
+            number(&row["deviation"]),
+            &row,
+        );
     }
-    assert_eq!(paired::student(&[0.3], 0.95), None);
-    let same = paired::student(&[0.0; 5], 0.95).expect("five cases");
+    assert_eq!(paired::paired_t_test(&[0.3], 0.95), None);
+    let same = paired::paired_t_test(&[0.0; 5], 0.95).expect("five cases");
     assert_eq!((same.p, same.interval), (1.0, (0.0, 0.0)));
-    let always = paired::student(&[1.0; 5], 0.95).expect("five cases");
+    let always = paired::paired_t_test(&[1.0; 5], 0.95).expect("five cases");
     assert!((always.p - 0.0625).abs() < 1e-9);
     for row in expected("holm") {
-        let ours = paired::holm(&numbers(&row[0]));
+        let ours = paired::holm_adjusted(&numbers(&row[0]));
         for (our, their) in ours.iter().zip(numbers(&row[1])) {
-            close(*our, their, &row);
+            assert_close(*our, their, &row);
         }
     }
 }
@@ -114,16 +118,16 @@ fn agreement_is_that_of_scikit_learn() {
             .map(|pair| (number(&pair[0]) as usize, number(&pair[1]) as usize))
             .collect();
         for (weight, name) in [
-            (Weight::Same, "same"),
+            (Weight::Unweighted, "same"),
             (Weight::Linear, "linear"),
             (Weight::Quadratic, "quadratic"),
         ] {
-            let ours = kappa(&pairs, kinds, weight).expect("defined");
-            close(ours, number(&row[name]), &row);
+            let ours = cohen_kappa(&pairs, kinds, weight).expect("defined");
+            assert_close(ours, number(&row[name]), &row);
         }
     }
-    assert_eq!(kappa(&[(0, 0), (0, 0)], 2, Weight::Same), None);
-    assert_eq!(kappa(&[(0, 2)], 2, Weight::Same), None);
+    assert_eq!(cohen_kappa(&[(0, 0), (0, 0)], 2, Weight::Unweighted), None);
+    assert_eq!(cohen_kappa(&[(0, 2)], 2, Weight::Unweighted), None);
 }
 
 /// Student's t over eight cases has its nominal coverage.
@@ -133,8 +137,10 @@ fn intervals_cover_at_their_nominal_rate() {
     let mut chance = Random::new(11);
     let mut covered = 0;
     for _ in 0..RUNS {
-        let values: Vec<f64> = (0..8).map(|_| 0.1 + 0.3 * chance.normal()).collect();
-        let (from, to) = paired::student(&values, 0.95).expect("eight").interval;
+        let values: Vec<f64> = (0..8).map(|_| 0.1 + 0.3 * chance.next_normal()).collect();
+        let (from, to) = paired::paired_t_test(&values, 0.95)
+            .expect("eight")
+            .interval;
         covered += usize::from(from <= 0.1 && 0.1 <= to);
     }
     assert!(covered.abs_diff(RUNS * 95 / 100) < 35, "{covered}");

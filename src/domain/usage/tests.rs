@@ -102,13 +102,13 @@ fn each_limit_applies_alone_and_is_named() {
             Some((LimitKind::MonthTokens, 0)),
         ),
     ] {
-        let found = allow(&limits, &spent, reserved, wanted, now);
-        assert_eq!(found.err().map(|over| (over.which, over.left())), over);
+        let found = check_limits(&limits, &spent, reserved, wanted, now);
+        assert_eq!(found.err().map(|over| (over.which, over.remaining())), over);
     }
     // A run without cost is not blocked by an exhausted cost limit.
     let free = amount(0, 50);
     assert_eq!(
-        allow(
+        check_limits(
             &limits(Some(1), None, None, None),
             &spent,
             reserved,
@@ -117,7 +117,7 @@ fn each_limit_applies_alone_and_is_named() {
         ),
         Ok(())
     );
-    let text = allow(
+    let text = check_limits(
         &limits(Some(1_000_000), None, None, None),
         &spent,
         reserved,

@@ -10,7 +10,7 @@ use crate::domain::chat::{Format, Message, MessageRole, ModelRequest};
 use crate::domain::parameters::Parameters;
 
 /// Version of the key format; incremented when the meaning of stored answers changes.
-const SCHEMA: u32 = 2;
+const KEY_VERSION: u32 = 2;
 
 /// Canonical content of each field, keyed by name.
 #[derive(Debug, Clone, PartialEq)]
@@ -20,7 +20,7 @@ pub struct CanonicalFields(BTreeMap<&'static str, Value>);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CacheMiss {
     /// Nothing was cached for this owner at that time.
-    NothingKept,
+    NoStoredAnswer,
     /// The most similar cached call differs in these fields.
     Differs(Vec<String>),
 }
@@ -46,14 +46,14 @@ impl CanonicalFields {
             sample,
         } = request;
         let mut fields = BTreeMap::from([
-            ("schema", json!([SCHEMA, env!("CARGO_PKG_VERSION")])),
+            ("schema", json!([KEY_VERSION, env!("CARGO_PKG_VERSION")])),
             ("provider", json!(endpoint)),
             ("model", json!(model)),
             ("sample", json!(sample)),
-            ("instructions and documents", texts(messages, true)),
-            ("question", texts(messages, false)),
-            ("pictures", pictures(messages)),
-            ("answer format", shape(format.as_ref())),
+            ("instructions and documents", message_texts(messages, true)),
+            ("question", message_texts(messages, false)),
+            ("pictures", image_hashes(messages)),
+            ("answer format", format_fields(format.as_ref())),
         ]);
         if tools.is_some() {
             fields.insert("tools", json!(tools));
@@ -61,7 +61,7 @@ impl CanonicalFields {
         if let Some(passthrough) = passthrough {
             fields.insert("other fields", json!(passthrough));
         }
-        fields.extend(settings(parameters));
+        fields.extend(parameter_fields(parameters));
         Self(fields)
     }
 
@@ -82,7 +82,7 @@ impl CanonicalFields {
     }
 
     /// Returns the names of the fields that differ from the stored hashes.
-    pub fn differing(&self, kept: &BTreeMap<String, String>) -> Vec<String> {
+    pub fn differing_fields(&self, kept: &BTreeMap<String, String>) -> Vec<String> {
         let own = self.hashes();
         let names = own
             .keys()
@@ -94,7 +94,7 @@ impl CanonicalFields {
     }
 }
 
-fn texts(messages: &[Message], of_system: bool) -> Value {
+fn message_texts(messages: &[Message], of_system: bool) -> Value {
     let message = |message: &Message| {
         let Message {
             role,
@@ -134,7 +134,7 @@ fn texts(messages: &[Message], of_system: bool) -> Value {
 }
 
 // The images, each with the index of the message it belongs to.
-fn pictures(messages: &[Message]) -> Value {
+fn image_hashes(messages: &[Message]) -> Value {
     let mut all = Vec::new();
     for (turn, message) in messages.iter().enumerate() {
         for image in &message.images {
@@ -145,7 +145,7 @@ fn pictures(messages: &[Message]) -> Value {
     all.into()
 }
 
-fn shape(format: Option<&Format>) -> Value {
+fn format_fields(format: Option<&Format>) -> Value {
     format.map_or(
         Value::Null,
         |Format {
@@ -159,7 +159,7 @@ fn shape(format: Option<&Format>) -> Value {
     )
 }
 
-fn settings(parameters: &Parameters) -> [(&'static str, Value); 9] {
+fn parameter_fields(parameters: &Parameters) -> [(&'static str, Value); 9] {
     let Parameters {
         temperature,
         top_p,
@@ -216,7 +216,7 @@ mod tests {
     /// A change to one field: its name, and the function that makes the change.
     type Change = (&'static str, fn(&mut ModelRequest, u32));
 
-    const CHANGES: &[Change] = &[
+    const FIELD_CHANGES: &[Change] = &[
         ("model", |request, n| request.model = format!("x/{n}")),
         ("sample", |request, n| request.sample = n + 1),
         ("instructions and documents", |request, n| {
@@ -274,17 +274,17 @@ mod tests {
     proptest! {
         #[test]
         fn changing_any_one_field_changes_the_key_and_names_the_field(
-            which in 0..CHANGES.len(), base in 0..CHANGES.len(), n in any::<u32>(), m in any::<u32>(),
+            which in 0..FIELD_CHANGES.len(), base in 0..FIELD_CHANGES.len(), n in any::<u32>(), m in any::<u32>(),
         ) {
             let n = n % 1_000_000;
             let mut one = request();
-            CHANGES[base].1(&mut one, m % 1_000_000 + 1_000_001);
+            FIELD_CHANGES[base].1(&mut one, m % 1_000_000 + 1_000_001);
             let mut two = one.clone();
-            let (name, change) = CHANGES[which];
+            let (name, change) = FIELD_CHANGES[which];
             change(&mut two, n);
             let (one, two) = (CanonicalFields::from_request("e", &one), CanonicalFields::from_request("e", &two));
             prop_assert_ne!(one.canonical(), two.canonical());
-            prop_assert_eq!(two.differing(&one.hashes()), [name.to_owned()]);
+            prop_assert_eq!(two.differing_fields(&one.hashes()), [name.to_owned()]);
         }
     }
 
@@ -302,7 +302,7 @@ mod tests {
             "another address"
         );
         assert_eq!(
-            CanonicalFields::from_request("f", &other).differing(&one.hashes()),
+            CanonicalFields::from_request("f", &other).differing_fields(&one.hashes()),
             ["provider"]
         );
     }

@@ -12,9 +12,9 @@ pub(in crate::engine) struct SingleFlight(Arc<Mutex<HashMap<String, watch::Recei
 /// A caller's role for a key.
 pub(in crate::engine) enum FlightRole {
     /// Leader: makes the call.
-    Leads(LeaderGuard),
+    Leader(LeaderGuard),
     /// Follower: waits for the leader, then checks the cache again.
-    Follows(watch::Receiver<()>),
+    Follower(watch::Receiver<()>),
 }
 
 /// Held by the leader until its answer has been stored or is known not to arrive. Dropping it wakes the followers.
@@ -29,11 +29,11 @@ impl SingleFlight {
     pub fn join(&self, key: &str) -> FlightRole {
         let mut flights = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(waiting) = flights.get(key) {
-            return FlightRole::Follows(waiting.clone());
+            return FlightRole::Follower(waiting.clone());
         }
         let (wakes, waiting) = watch::channel(());
         flights.insert(key.to_owned(), waiting);
-        FlightRole::Leads(LeaderGuard {
+        FlightRole::Leader(LeaderGuard {
             flights: self.clone(),
             key: key.to_owned(),
             _wakes: wakes,
@@ -59,16 +59,16 @@ mod tests {
     #[tokio::test]
     async fn one_leads_and_the_others_wait_until_its_seat_is_free() {
         let flights = SingleFlight::default();
-        let FlightRole::Leads(seat) = flights.join("k") else {
+        let FlightRole::Leader(seat) = flights.join("k") else {
             panic!("nobody was there");
         };
-        let FlightRole::Follows(mut waiting) = flights.join("k") else {
+        let FlightRole::Follower(mut waiting) = flights.join("k") else {
             panic!("somebody is there");
         };
-        assert!(matches!(flights.join("other"), FlightRole::Leads(_)));
+        assert!(matches!(flights.join("other"), FlightRole::Leader(_)));
         drop(seat);
         assert!(waiting.changed().await.is_err(), "woken by the seat's end");
-        assert!(matches!(flights.join("k"), FlightRole::Leads(_)));
+        assert!(matches!(flights.join("k"), FlightRole::Leader(_)));
         assert!(flights.0.lock().unwrap().is_empty());
     }
 }

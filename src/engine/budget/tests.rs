@@ -9,11 +9,11 @@ use crate::domain::id::AnalysisId;
 use crate::domain::money::Price;
 use crate::domain::pattern::CallId;
 use crate::domain::time::Timestamp;
-use crate::domain::usage::{CallCharge, CallEnd, MARGIN_PERCENT};
+use crate::domain::usage::{CallCharge, CallEnd, RESERVATION_MARGIN_PERCENT};
 use crate::domain::user::{Role, User};
 use crate::store::{StoreSettings, call_log, users};
 
-const PRICE: Price = Price {
+const TEST_PRICE: Price = Price {
     input: 1.0,
     output: 1.0,
     cached_input: None,
@@ -55,7 +55,7 @@ pub fn store() -> (Folder, Store, UserId) {
     (Folder(path), store, id)
 }
 
-fn claim(member: usize, tokens: u64) -> (CallReservation, bool) {
+fn call_of(member: usize, tokens: u64) -> (CallReservation, bool) {
     let call = CallId { stage: 0, member };
     let claim = CallReservation {
         call,
@@ -68,7 +68,7 @@ fn claim(member: usize, tokens: u64) -> (CallReservation, bool) {
 }
 
 /// Stores a call's usage, as the journal does.
-fn bill(store: &Store, user: &UserId, call: CallId, tokens: u64, ended: CallEnd) {
+fn record_usage(store: &Store, user: &UserId, call: CallId, tokens: u64, ended: CallEnd) {
     let charge = charge(call, tokens, ended);
     let (user, analysis) = (user.clone(), AnalysisId::new(clock::now(), 1));
     let stored = store.write_now(move |db| {
@@ -93,7 +93,7 @@ pub fn charge(call: CallId, tokens: u64, ended: CallEnd) -> CallCharge {
             tries: 1,
             ..CallBill::default()
         },
-        price: Some(PRICE),
+        price: Some(TEST_PRICE),
         own_key: false,
     }
 }
@@ -102,7 +102,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
     #[test]
     fn any_order_ends_with_nothing_set_aside_and_within_the_cap(
-        steps in proptest::collection::vec((0usize..3, 0usize..4, 1u64..400, 0u64..=100 + MARGIN_PERCENT, any::<bool>()), 1..40),
+        steps in proptest::collection::vec((0usize..3, 0usize..4, 1u64..400, 0u64..=100 + RESERVATION_MARGIN_PERCENT, any::<bool>()), 1..40),
         cap in 100u64..2000,
         run_cap in 100i64..2000,
     ) {
@@ -122,7 +122,7 @@ proptest! {
                 match what {
                     // A stage or a fallback starts.
                     0 | 1 => {
-                        let asked = claim(number, tokens);
+                        let asked = call_of(number, tokens);
                         let call = asked.0.call;
                         if purses[run].reserve(&[asked]).await.is_ok() {
                             open[run].push((call, tokens));
@@ -131,11 +131,11 @@ proptest! {
                     // A call ends: it is answered, fails, or is stopped, with a bill close to its reservation.
                     2 => if let Some((call, reserved)) = open[run].pop() {
                         let took = reserved * percent / 100;
-                        bill(&store, &user, call, took, CallEnd::Failed);
+                        record_usage(&store, &user, call, took, CallEnd::Failed);
                         purses[run].close(call, MicroDollars(took as i64));
                         of_run[run] += took;
                         if flushes {
-                            purses[run].stored();
+                            purses[run].release_stored();
                         }
                     }
                     // The run is over: open calls no longer cost anything.
@@ -148,11 +148,11 @@ proptest! {
             }
             let (id, today) = (user.clone(), clock::now().day());
             let spent = store.read(move |db| usage::spent(db, &id, today)).await.unwrap();
-            let with_margin = |cap: u64| cap + cap * MARGIN_PERCENT / 100;
+            let with_margin = |cap: u64| cap + cap * RESERVATION_MARGIN_PERCENT / 100;
             assert!(spent.day.tokens <= with_margin(cap), "{spent:?} of {cap}");
             assert!(of_run.iter().all(|took| *took <= with_margin(run_cap as u64)), "{of_run:?}");
             drop(purses);
-            assert_eq!(book.holders(), 0);
+            assert_eq!(book.holder_count(), 0);
             store.close().await;
         });
     }
@@ -170,8 +170,8 @@ fn what_cannot_be_reckoned_is_refused_where_dollars_are_bound() {
             (UserLimits::default(), None, false, false),
             (UserLimits::default(), Some(9), false, true),
             (UserLimits::default(), Some(9), true, true),
-            (of_a_day(9), None, false, true),
-            (of_a_day(9), None, true, false),
+            (daily_limits(9), None, false, true),
+            (daily_limits(9), None, true, false),
         ] {
             let book = Arc::new(ReservationLedger::new(store.clone(), limits));
             let terms = RunTerms {
@@ -179,7 +179,7 @@ fn what_cannot_be_reckoned_is_refused_where_dollars_are_bound() {
                 ..RunTerms::default()
             };
             let mut reservation = BudgetReservation::new(book, Some(user.clone()), &terms);
-            let mut asked = claim(0, 5);
+            let mut asked = call_of(0, 5);
             asked.0.cost = None;
             asked.1 = own_key;
             let said = reservation.reserve(&[asked]).await;
@@ -192,7 +192,7 @@ fn what_cannot_be_reckoned_is_refused_where_dollars_are_bound() {
     });
 }
 
-fn of_a_day(micro: i64) -> UserLimits {
+fn daily_limits(micro: i64) -> UserLimits {
     UserLimits {
         day_cost: Some(MicroDollars(micro)),
         ..UserLimits::default()

@@ -24,9 +24,9 @@ struct KnownUsers {
 }
 
 impl UnlimitedUsers {
-    /// Returns `Ok` if the user is known to have no budget, or else the epoch to pass to `note`.
+    /// Returns `Ok` if the user is known to have no budget, or else the epoch to pass to `insert`.
     pub fn find(&self, user: &UserId, now: Instant) -> Result<(), u64> {
-        let known = self.known();
+        let known = self.users();
         match known.since.get(user) {
             Some(since) if now.saturating_duration_since(*since) <= MAX_AGE => Ok(()),
             _ => Err(known.epoch),
@@ -34,8 +34,8 @@ impl UnlimitedUsers {
     }
 
     /// Caches a user without a budget, unless the cache was cleared after the query began.
-    pub fn note(&self, epoch: u64, user: &UserId, now: Instant) {
-        let mut known = self.known();
+    pub fn insert(&self, epoch: u64, user: &UserId, now: Instant) {
+        let mut known = self.users();
         if known.epoch != epoch {
             return;
         }
@@ -46,13 +46,13 @@ impl UnlimitedUsers {
     }
 
     /// Clears the cache; call it after a change has been committed.
-    pub fn forget(&self) {
-        let mut known = self.known();
+    pub fn clear(&self) {
+        let mut known = self.users();
         known.epoch += 1;
         known.since.clear();
     }
 
-    fn known(&self) -> MutexGuard<'_, KnownUsers> {
+    fn users(&self) -> MutexGuard<'_, KnownUsers> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -68,14 +68,14 @@ mod tests {
         let (users, now) = (UnlimitedUsers::default(), clock::instant());
         let ada = UserId::new(Timestamp::default(), 1);
         let epoch = users.find(&ada, now).unwrap_err();
-        users.note(epoch, &ada, now);
+        users.insert(epoch, &ada, now);
         assert_eq!(users.find(&ada, now + MAX_AGE), Ok(()));
         let late = now + MAX_AGE + Duration::from_millis(1);
         assert!(users.find(&ada, late).is_err());
-        users.forget();
+        users.clear();
         assert!(users.find(&ada, now).is_err());
         // Read before the change, and noted after it.
-        users.note(epoch, &ada, now);
+        users.insert(epoch, &ada, now);
         assert!(users.find(&ada, now).is_err());
     }
 }

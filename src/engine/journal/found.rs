@@ -31,11 +31,11 @@ impl Journal {
         outcome: &PatternOutcome,
     ) -> Option<(Findings, Option<Citations>)> {
         let (id, outcome) = (self.id.clone(), outcome.clone());
-        let kept = [self.pending_answers(), self.kept.clone()].concat();
+        let kept = [self.pending_answers(), self.answers.clone()].concat();
         let user = self.user.clone();
         let durations = self.durations.clone();
         let found = self.store.read(move |db| {
-            let analysis = analyses::to_resume(db, &id)?.ok_or(StoreError::Missing)?;
+            let analysis = analyses::load_unfinished(db, &id)?.ok_or(StoreError::Missing)?;
             let mut answers = analyses::answers_of(db, &id)?;
             let is_newer = |answer: &StageAnswer| {
                 let place = |one: &StageAnswer| (one.stage, one.member);
@@ -47,7 +47,7 @@ impl Journal {
             let found = Findings::of(&analysis.plan, &answers, outcome.synthesis.as_deref());
             let cited = user.map(|user| citations(db, &user, &analysis.plan, &answers, &outcome));
             Ok((
-                found.timed(&durations).noted(&outcome.totals),
+                found.with_durations(&durations).with_notes(&outcome.totals),
                 cited.flatten(),
             ))
         });

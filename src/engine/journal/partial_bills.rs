@@ -4,7 +4,7 @@ use crate::domain::answer::StageAnswer;
 use crate::domain::usage::CallCharge;
 
 /// Adds usage and cost to the partial answers of these calls.
-pub(super) fn add(kept: &mut [StageAnswer], charges: &[CallCharge]) {
+pub(super) fn add_partial_bills(kept: &mut [StageAnswer], charges: &[CallCharge]) {
     let unbilled = |kept: &&mut StageAnswer| kept.is_partial() && kept.tries == 0;
     for partial in kept.iter_mut().filter(unbilled) {
         let place = (partial.stage, partial.member);

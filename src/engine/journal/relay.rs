@@ -11,7 +11,7 @@ use crate::engine::settlement::SettledCall;
 
 impl Journal {
     /// Turns this into the journal of a relayed call.
-    pub fn relayed(self, audience: Option<RelayAudience>) -> Self {
+    pub fn into_passthrough(self, audience: Option<RelayAudience>) -> Self {
         Self {
             // There is no analysis to mark as started.
             is_started: audience.is_some(),
@@ -21,14 +21,14 @@ impl Journal {
     }
 
     /// Whether the call is relayed.
-    pub fn is_relayed(&self) -> bool {
+    pub fn is_passthrough(&self) -> bool {
         self.relay.is_some()
     }
 
     /// Passes the buffered events on.
-    pub fn pass_on(&mut self) {
-        self.urgent = false;
-        self.kept.clear();
+    pub fn publish_buffered(&mut self) {
+        self.is_urgent = false;
+        self.answers.clear();
         if self.relay != Some(RelayAudience::Watcher) {
             return self.events.clear();
         }
@@ -59,7 +59,7 @@ impl Journal {
         Some(SettledCall {
             batch,
             reservation,
-            _seats: seats,
+            _leaders: seats,
             ended: clock::instant(),
             is_reported: false,
         })

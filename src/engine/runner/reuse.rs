@@ -9,10 +9,10 @@ use super::Driver;
 use crate::domain::analysis::CacheUse;
 use crate::domain::chat::{Answer, CallBill, ModelRequest};
 use crate::domain::money::MicroDollars;
-use crate::domain::pattern::{CallId, MachineInput};
+use crate::domain::pattern::{CallId, RunInput};
 use crate::domain::usage;
 use crate::engine::answer_cache::{self, CacheKey, FlightRole, LeaderGuard};
-use crate::engine::journal::AnswerToKeep;
+use crate::engine::journal::AnswerToCache;
 use crate::engine::ledger::OpenCall;
 use crate::store::cached_answers::CachedAnswer;
 
@@ -20,7 +20,7 @@ use crate::store::cached_answers::CachedAnswer;
 #[derive(Default)]
 pub(super) struct FollowedCalls {
     waiting: BTreeSet<CallId>,
-    woken: JoinSet<(CallId, ModelRequest)>,
+    leader_ended: JoinSet<(CallId, ModelRequest)>,
 }
 
 impl FollowedCalls {
@@ -31,7 +31,7 @@ impl FollowedCalls {
         until: impl Future<Output = ()> + Send + 'static,
     ) {
         self.waiting.insert(call);
-        self.woken.spawn(async move {
+        self.leader_ended.spawn(async move {
             until.await;
             (call, request)
         });
@@ -45,7 +45,7 @@ impl FollowedCalls {
     /// Waits for the next call whose wait is over, or forever if there is none. Cancel-safe.
     pub async fn next(&mut self) -> Option<(CallId, ModelRequest)> {
         loop {
-            match self.woken.join_next().await {
+            match self.leader_ended.join_next().await {
                 Some(Ok((call, request))) if self.waiting.remove(&call) => {
                     return Some((call, request));
                 }
@@ -58,42 +58,43 @@ impl FollowedCalls {
 
 impl Driver {
     pub(super) async fn call(&mut self, call: CallId, mut request: ModelRequest) {
-        if let Some(answer) = self.take_known(&request) {
+        if let Some(answer) = self.take_reusable(&request) {
             return self.answer_without_call(call, answer);
         }
         // Called again when the leader of an identical call has ended.
         let is_cached = self.cache == CacheUse::On && !self.shared.cache.limits.ttl.is_zero();
         let plain = is_cached.then(|| request.clone());
-        self.show_pictures(&mut request);
+        self.attach_images(&mut request);
         let key = self.cache_key(&request);
         let mut seat = None;
         if let (Some(key), Some(plain)) = (&key, plain) {
-            if let Some(kept) = answer_cache::find(&self.shared, &key.whole, self.cache_age).await {
+            if let Some(kept) = answer_cache::find(&self.shared, &key.digest, self.cache_age).await
+            {
                 return self.answer_from_cache(call, key, kept);
             }
-            match self.shared.cache.flights.join(&key.whole) {
-                FlightRole::Leads(taken) => {
+            match self.shared.cache.single_flight.join(&key.digest) {
+                FlightRole::Leader(taken) => {
                     // The previous leader may have finished since the lookup above.
                     if let Some(kept) =
-                        answer_cache::find(&self.shared, &key.whole, self.cache_age).await
+                        answer_cache::find(&self.shared, &key.digest, self.cache_age).await
                     {
                         return self.answer_from_cache(call, key, kept);
                     }
                     seat = Some(taken);
                 }
-                FlightRole::Follows(mut leader) => {
+                FlightRole::Follower(mut leader) => {
                     let over = async move {
                         // The leader signals its end by dropping the sender; no value is ever sent.
                         while leader.changed().await.is_ok() {}
                     };
-                    return self.following.wait(call, plain, over);
+                    return self.followed_calls.wait(call, plain, over);
                 }
             }
         }
-        self.ask(call, request, key, seat);
+        self.start_call(call, request, key, seat);
     }
 
-    fn ask(
+    fn start_call(
         &mut self,
         call: CallId,
         request: ModelRequest,
@@ -105,32 +106,32 @@ impl Driver {
             self.user.as_ref(),
             self.ledger.next_number(),
         );
-        let own_key = llm.own_key(user, &request.model);
+        let own_key = llm.uses_own_key(user, &request.model);
         let price = self.terms.price(&request.model);
         let limit = request.parameters.max_tokens;
         let open = OpenCall::new(call, &request, self.watch.now());
         let running = llm.start(number, user, request, self.events.clone());
-        let open = open.running(running);
-        let mut open = open.paid(price, own_key).with_cache_key(key, seat);
+        let open = open.with_running_call(running);
+        let mut open = open.with_price(price, own_key).with_cache_key(key, seat);
         if let Some(reserved) = self.reservation.reserved_output(call) {
             // An answer with the caller's own limit is cut off there, any other once no budget has room for more.
             match limit {
-                Some(_) => open.limit(usage::with_margin(reserved)),
-                None => open.watch(reserved),
+                Some(_) => open.limit_output(usage::with_margin(reserved)),
+                None => open.watch_output(reserved),
             }
         }
         self.ledger.open(number, open);
     }
 
     fn answer_from_cache(&mut self, call: CallId, key: &CacheKey, kept: CachedAnswer) {
-        self.journal.hit(key.whole.clone(), &kept);
+        self.journal.record_hit(key.digest.clone(), &kept);
         self.answer_without_call(call, kept.answer);
     }
 
     // No provider was called, so the cost is zero.
     fn answer_without_call(&mut self, call: CallId, answer: Answer) {
         self.reservation.close(call, MicroDollars(0));
-        let input = MachineInput::Answered {
+        let input = RunInput::Answered {
             call,
             answer,
             cached: true,
@@ -139,10 +140,10 @@ impl Driver {
         self.machine.handle(self.watch.now(), input);
     }
 
-    fn take_known(&mut self, request: &ModelRequest) -> Option<Answer> {
-        let mut known = self.known.iter();
+    fn take_reusable(&mut self, request: &ModelRequest) -> Option<Answer> {
+        let mut known = self.reusable.iter();
         let at = known.position(|(known, _)| known.is_same_question(request))?;
-        Some(self.known.swap_remove(at).1)
+        Some(self.reusable.swap_remove(at).1)
     }
 
     // Anonymous answers have no owner and are not cached.
@@ -154,8 +155,12 @@ impl Driver {
         Some(answer_cache::key(&self.shared, user, request))
     }
 
-    pub(super) fn remember(&mut self, open: OpenCall, answer: &Answer) {
-        let Some(CacheKey { whole, fields }) = open.key else {
+    pub(super) fn cache_answer(&mut self, open: OpenCall, answer: &Answer) {
+        let Some(CacheKey {
+            digest: whole,
+            fields,
+        }) = open.key
+        else {
             return;
         };
         if !answer_cache::is_worth_keeping(answer) {
@@ -168,13 +173,13 @@ impl Driver {
             answer: answer.clone(),
             fields: fields.hashes(),
         };
-        let purge = self.shared.cache.grow(kept.bytes(&whole));
-        let keeping = AnswerToKeep {
+        let purge = self.shared.cache.add_bytes(kept.bytes(&whole));
+        let keeping = AnswerToCache {
             key: whole,
             kept,
             ttl: self.shared.cache.limits.ttl,
-            seat: open.seat,
+            seat: open.leader,
         };
-        self.journal.remember(keeping, purge);
+        self.journal.cache_answer(keeping, purge);
     }
 }

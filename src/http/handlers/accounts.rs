@@ -6,7 +6,8 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::app::accounts::{
-    ACCESS_LENGTH, DEVICE_LENGTH, NewAccount, NewProfile, REFRESH_LENGTH, RequestOrigin, SignedIn,
+    ACCESS_TOKEN_LIFETIME, DEVICE_TOKEN_LIFETIME, NewAccount, NewProfile, REFRESH_TOKEN_LIFETIME,
+    RequestOrigin, SignedIn,
 };
 use crate::app::{Error, Kind};
 use crate::domain::key::keys_deleted;
@@ -85,7 +86,7 @@ pub async fn register(mut cx: RequestContext) -> Result<Reply, ApiError> {
     };
     let (accounts, origin) = (cx.app.accounts(), request_origin(&cx));
     let user = accounts.register(new, &origin).await?;
-    let device = device_cookie(&cx, &accounts.new_device(&user, &origin)?);
+    let device = device_cookie(&cx, &accounts.first_device_cookie(&user, &origin)?);
     let reply = no_store(Reply::json(&json!({
         "status": "success",
         "message": "the account was created; sign in with it",
@@ -221,7 +222,7 @@ pub async fn reset_password(mut cx: RequestContext) -> Result<Reply, ApiError> {
 /// # Errors
 /// `Missing` if the account no longer exists; `Internal` if the database cannot be read.
 pub async fn me(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
-    let user = cx.app.accounts().me(&caller).await?;
+    let user = cx.app.accounts().current_user(&caller).await?;
     Ok(no_store(Reply::json(&user_json(&user))))
 }
 
@@ -239,7 +240,7 @@ pub async fn update_me(mut cx: RequestContext, caller: Caller) -> Result<Reply, 
     let user = cx
         .app
         .accounts()
-        .update_me(&caller, new, &request_origin(&cx))
+        .update_profile(&caller, new, &request_origin(&cx))
         .await?;
     Ok(no_store(Reply::json(&user_json(&user))))
 }
@@ -313,23 +314,31 @@ fn token_response(cx: &RequestContext, signed_in: &SignedIn) -> Reply {
     let body = json!({
         "status": "success",
         "access_token": signed_in.access_token,
-        "refresh_token": signed_in.refresh,
+        "refresh_token": signed_in.refresh_token,
         "token_type": "bearer",
-        "expires_in": ACCESS_LENGTH.as_secs(),
+        "expires_in": ACCESS_TOKEN_LIFETIME.as_secs(),
         "user": user_json(&signed_in.user),
     });
-    let (access_age, refresh_age) = (ACCESS_LENGTH.as_secs(), REFRESH_LENGTH.as_secs());
+    let (access_age, refresh_age) = (
+        ACCESS_TOKEN_LIFETIME.as_secs(),
+        REFRESH_TOKEN_LIFETIME.as_secs(),
+    );
     let access = set_cookie(cx, AuthCookie::Access, &signed_in.access_token, access_age);
-    let refresh = set_cookie(cx, AuthCookie::Refresh, &signed_in.refresh, refresh_age);
+    let refresh = set_cookie(
+        cx,
+        AuthCookie::Refresh,
+        &signed_in.refresh_token,
+        refresh_age,
+    );
     no_store(Reply::json(&body))
         .cookie(&access)
         .cookie(&refresh)
-        .cookie(&device_cookie(cx, &signed_in.devices))
+        .cookie(&device_cookie(cx, &signed_in.device_cookie))
 }
 
 /// The device cookie of a browser that has signed in.
 fn device_cookie(cx: &RequestContext, value: &str) -> String {
-    set_cookie(cx, AuthCookie::Device, value, DEVICE_LENGTH)
+    set_cookie(cx, AuthCookie::Device, value, DEVICE_TOKEN_LIFETIME)
 }
 
 /// The value of a `Set-Cookie` header: `HttpOnly`, `SameSite=Lax`, and `Secure` over HTTPS. `seconds` is the maximum

@@ -100,7 +100,7 @@ pub async fn update_user(mut cx: RequestContext, admin: Admin) -> Result<Reply, 
         role: body.role,
         disabled: body.disabled,
     };
-    let (by, id) = (&admin.caller().user, id(&cx)?);
+    let (by, id) = (&admin.caller().user, user_id(&cx)?);
     let user = cx
         .app
         .accounts()
@@ -123,7 +123,7 @@ pub async fn update_user(mut cx: RequestContext, admin: Admin) -> Result<Reply, 
 /// # Errors
 /// `Missing` if there is no such account; `Conflict` if it is the last administrator.
 pub async fn delete_user(cx: RequestContext, admin: Admin) -> Result<Reply, ApiError> {
-    let (by, id) = (&admin.caller().user, id(&cx)?);
+    let (by, id) = (&admin.caller().user, user_id(&cx)?);
     cx.app
         .accounts()
         .delete_user(Some(by), &id, &request_origin(&cx))
@@ -139,7 +139,7 @@ pub async fn delete_user(cx: RequestContext, admin: Admin) -> Result<Reply, ApiE
 /// # Errors
 /// `Missing` if there is no such account.
 pub async fn reset_link(cx: RequestContext, admin: Admin) -> Result<Reply, ApiError> {
-    let (by, id) = (&admin.caller().user, id(&cx)?);
+    let (by, id) = (&admin.caller().user, user_id(&cx)?);
     let created = cx
         .app
         .accounts()
@@ -155,7 +155,7 @@ pub async fn reset_link(cx: RequestContext, admin: Admin) -> Result<Reply, ApiEr
 /// `BadInput` for an invalid limit.
 pub async fn resets(cx: RequestContext, _: Admin) -> Result<Reply, ApiError> {
     let (limit, _) = cx.page()?;
-    let resets = cx.app.accounts().resets(limit).await?;
+    let resets = cx.app.accounts().reset_requests(limit).await?;
     let to_json = |reset: &ResetRequest| {
         json!({
             "user_id": reset.user,
@@ -233,7 +233,7 @@ pub async fn config(cx: RequestContext, _: Admin) -> Result<Reply, ApiError> {
     )))
 }
 
-fn id(cx: &RequestContext) -> Result<UserId, ApiError> {
+fn user_id(cx: &RequestContext) -> Result<UserId, ApiError> {
     UserId::parse(cx.param("id"))
         .ok_or_else(|| ApiError::new(Kind::Missing, "there is no such account"))
 }

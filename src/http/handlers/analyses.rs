@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::analysis_shape::{self as shape, ResultsShape};
 use super::{thread_shape, usage};
-use crate::app::analyses::{AnalysisForecast, AnalysisReport, Begun, CancelOnDrop, RunWatch};
+use crate::app::analyses::{AnalysisForecast, AnalysisReport, CancelOnDrop, RunWatch, StartedRun};
 use crate::app::{Error, Kind};
 use crate::clock;
 use crate::domain::analysis::{Plan, Status};
@@ -26,7 +26,7 @@ use crate::http::sse;
 
 /// Response header with the thread ID of a streamed analysis, whose events do not contain it, and of a panel's
 /// answer under `/v1`, where a request can also specify it.
-pub(super) const THREAD: HeaderName = HeaderName::from_static("x-quire-thread");
+pub(super) const THREAD_HEADER: HeaderName = HeaderName::from_static("x-quire-thread");
 
 /// `POST /analyze`, `/api/analyze`: runs an analysis and responds with the result, a stream of events, or 202 when
 /// detached.
@@ -56,7 +56,7 @@ async fn run(
     let accepts_events = cx.wants_events();
     let (streamed, detached) = (request.stream || accepts_events, request.detached);
     let analyses = cx.app.analyses();
-    let Begun {
+    let StartedRun {
         id,
         finished,
         mut guard,
@@ -70,19 +70,19 @@ async fn run(
         )
         .await?;
     if detached && !streamed {
-        return accepted(&cx, caller.as_ref(), &id).await;
+        return accepted_reply(&cx, caller.as_ref(), &id).await;
     }
     // The run belongs to the connection: when the client disconnects, the run and all its calls are stopped, unless
     // it is detached.
     if streamed {
         let watch = analyses.watch(caller.as_ref(), &id, 0).await?;
         let place = match &caller {
-            Some(caller) => analyses.turn_position(caller, &id).await?,
+            Some(caller) => analyses.thread_position(caller, &id).await?,
             None => None,
         };
         let reply = stream_events(&cx, watch, guard.take());
         return Ok(match place {
-            Some(place) => reply.header(THREAD, place.thread.as_str()),
+            Some(place) => reply.header(THREAD_HEADER, place.thread.as_str()),
             None => reply,
         });
     }
@@ -97,7 +97,7 @@ async fn run(
     };
     let is_stored = ended.unstored.is_none();
     let report = analyses.show_ended(caller.as_ref(), &id, *ended).await?;
-    Ok(note_unstored(
+    Ok(with_unstored_header(
         result_or_error(&report, results_shape)?,
         is_stored,
     ))
@@ -108,7 +108,7 @@ fn result_or_error(
     results_shape: ResultsShape,
 ) -> Result<Reply, ApiError> {
     match report.analysis.status {
-        Status::Completed => Ok(Reply::json(&shape::result(report, results_shape))),
+        Status::Completed => Ok(Reply::json(&shape::result_json(report, results_shape))),
         _ => {
             let reason = report
                 .analysis
@@ -130,7 +130,7 @@ fn result_or_error(
 }
 
 /// Adds `x-quire-stored: no` when an answer could not be stored.
-pub(super) fn note_unstored(reply: Reply, is_stored: bool) -> Reply {
+pub(super) fn with_unstored_header(reply: Reply, is_stored: bool) -> Reply {
     match is_stored {
         true => reply,
         false => reply.header(HeaderName::from_static("x-quire-stored"), "no"),
@@ -138,7 +138,7 @@ pub(super) fn note_unstored(reply: Reply, is_stored: bool) -> Reply {
 }
 
 /// The response to a request that started a detached run.
-async fn accepted(
+async fn accepted_reply(
     cx: &RequestContext,
     caller: Option<&Caller>,
     id: &AnalysisId,
@@ -149,10 +149,10 @@ async fn accepted(
         "analysis_id": id, "status": "running", "events_url": format!("{results}/events"), "results_url": results,
     });
     let place = match caller {
-        Some(caller) => cx.app.analyses().turn_position(caller, id).await?,
+        Some(caller) => cx.app.analyses().thread_position(caller, id).await?,
         None => None,
     };
-    shape::add_place(&mut body, place.as_ref());
+    shape::add_thread_position(&mut body, place.as_ref());
     Ok(Reply::json(&body)
         .status(StatusCode::ACCEPTED)
         .header(LOCATION, &url))
@@ -179,7 +179,7 @@ pub fn forecast_json(forecast: &AnalysisForecast, now: Timestamp) -> Value {
     let too_small = forecast.too_small.iter();
     let too_small =
         too_small.map(|(model, window)| json!({"model": model, "context_window": window}));
-    let budget = forecast.standing.as_ref();
+    let budget = forecast.budget_standing.as_ref();
     json!({
         "status": "success",
         "pattern": forecast.plan.pattern,
@@ -193,12 +193,12 @@ pub fn forecast_json(forecast: &AnalysisForecast, now: Timestamp) -> Value {
         "total": total,
         "input_tokens": total.input_tokens, "output_tokens": total.output_tokens, "cost_usd": total.cost_usd,
         "upper_bound_usd": estimate::upper_bound(&forecast.calls),
-        "allowed": forecast.refused.is_none(),
-        "refusal": forecast.refused.as_ref().map(|refused| &refused.public),
+        "allowed": forecast.refusal.is_none(),
+        "refusal": forecast.refusal.as_ref().map(|refused| &refused.public),
         "budget": budget.map(|standing| usage::budget_json(standing, now)),
         "context_too_small": too_small.collect::<Vec<Value>>(),
         "pictures": {
-            "count": forecast.plan.pictures.len(), "not_seen_by": forecast.blind, "unseen": forecast.is_unseen,
+            "count": forecast.plan.pictures.len(), "not_seen_by": forecast.blind_models, "unseen": forecast.nobody_sees_images,
         },
         "estimated": true,
     })
@@ -211,7 +211,7 @@ fn member_contexts(plan: &Plan) -> Vec<Value> {
         all.into_iter().find(|member| member.model == model)
     };
     let to_json = |fit: &Fitting| {
-        let tokens = find(&fit.model).map(|member| estimate::documents_of(plan, member));
+        let tokens = find(&fit.model).map(|member| estimate::document_tokens_of(plan, member));
         json!({"model": fit.model, "documents": {
             "fit": fit.fit, "why": fit.why, "tokens": tokens, "parts": plan.parts.len(),
         }})
@@ -224,8 +224,8 @@ fn member_contexts(plan: &Plan) -> Vec<Value> {
 /// # Errors
 /// `Missing` if the caller has no such analysis.
 pub async fn show(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
-    let report = cx.app.analyses().show(&caller, &id(&cx)?).await?;
-    Ok(Reply::json(&shape::full(&report)))
+    let report = cx.app.analyses().show(&caller, &id_param(&cx)?).await?;
+    Ok(Reply::json(&shape::full_json(&report)))
 }
 
 /// `DELETE /api/analyses/{id}`: deletes an analysis.
@@ -235,7 +235,7 @@ pub async fn show(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError>
 pub async fn delete(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     cx.app
         .analyses()
-        .delete(&caller, &id(&cx)?, clock::now())
+        .delete(&caller, &id_param(&cx)?, clock::now())
         .await?;
     Ok(Reply::json(
         &json!({ "success": true, "message": "analysis deleted" }),
@@ -265,7 +265,7 @@ pub async fn events(cx: RequestContext, caller: Caller) -> Result<Reply, ApiErro
     let watch = cx
         .app
         .analyses()
-        .watch(Some(&caller), &id(&cx)?, after)
+        .watch(Some(&caller), &id_param(&cx)?, after)
         .await?;
     Ok(stream_events(&cx, watch, None))
 }
@@ -275,8 +275,8 @@ pub async fn events(cx: RequestContext, caller: Caller) -> Result<Reply, ApiErro
 /// # Errors
 /// `Missing` if the caller has no such analysis.
 pub async fn progress(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
-    let report = cx.app.analyses().show(&caller, &id(&cx)?).await?;
-    Ok(Reply::json(&shape::progress(&report)))
+    let report = cx.app.analyses().show(&caller, &id_param(&cx)?).await?;
+    Ok(Reply::json(&shape::progress_json(&report)))
 }
 
 /// `POST /api/analyses/{id}/cancel`: stops a run.
@@ -284,7 +284,7 @@ pub async fn progress(cx: RequestContext, caller: Caller) -> Result<Reply, ApiEr
 /// # Errors
 /// `Missing` if the caller has no such analysis.
 pub async fn cancel(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
-    let id = id(&cx)?;
+    let id = id_param(&cx)?;
     let status = cx.app.analyses().cancel(&caller, &id).await?;
     Ok(Reply::json(&json!({ "analysis_id": id, "status": status })))
 }
@@ -295,7 +295,7 @@ pub async fn cancel(cx: RequestContext, caller: Caller) -> Result<Reply, ApiErro
 /// `Missing` if the caller has no such analysis; `Conflict` if it has no answer yet or does not run in this
 /// process.
 pub async fn synthesize(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
-    let id = id(&cx)?;
+    let id = id_param(&cx)?;
     let status = cx.app.analyses().finish_early(&caller, &id).await?;
     Ok(Reply::json(&json!({ "analysis_id": id, "status": status })))
 }
@@ -312,9 +312,9 @@ struct SkipModelBody {
 /// # Errors
 /// `Missing` if the caller has no such analysis; `BadRequest` or `BadInput` for an invalid body or a model that is
 /// not on the panel; `Conflict` if the analysis does not run in this process.
-pub async fn leave_out(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
+pub async fn skip_model(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let body: SkipModelBody = cx.json().await?;
-    let id = id(&cx)?;
+    let id = id_param(&cx)?;
     let analyses = cx.app.analyses();
     let status = analyses.skip_model(&caller, &id, &body.model).await?;
     Ok(Reply::json(&json!({ "analysis_id": id, "status": status })))
@@ -335,7 +335,7 @@ pub async fn rerun(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiE
             return Err(Error::field(&["body", "dry_run"], "bool_type", message).into());
         }
     };
-    let id = id(&cx)?;
+    let id = id_param(&cx)?;
     let analyses = cx.app.analyses();
     let old = analyses.show(&caller, &id).await?.analysis.request;
     let request: Request = crate::http::json::from_value(old.merged(changes))?;
@@ -345,10 +345,10 @@ pub async fn rerun(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiE
     };
     if is_dry_run {
         let forecast = analyses.estimate_rerun(&caller, &id, request).await?;
-        return Ok(Reply::json(&shape::rerun_forecast(&forecast)));
+        return Ok(Reply::json(&shape::rerun_forecast_json(&forecast)));
     }
     let begun = analyses.rerun(&caller, &id, request, clock::now()).await?;
-    accepted(&cx, Some(&caller), &begun.id).await
+    accepted_reply(&cx, Some(&caller), &begun.id).await
 }
 
 /// `POST /api/analyses/{id}/retry`: runs an analysis again unchanged.
@@ -359,9 +359,9 @@ pub async fn retry(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError
     let begun = cx
         .app
         .analyses()
-        .retry(&caller, &id(&cx)?, clock::now())
+        .retry(&caller, &id_param(&cx)?, clock::now())
         .await?;
-    accepted(&cx, Some(&caller), &begun.id).await
+    accepted_reply(&cx, Some(&caller), &begun.id).await
 }
 
 /// `GET /api/analyses/{id}/export?format=`: downloads an analysis as JSON, CSV, Markdown, or HTML.
@@ -369,12 +369,12 @@ pub async fn retry(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError
 /// # Errors
 /// `Missing` if the caller has no such analysis; `BadInput` for an unknown format.
 pub async fn export(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
-    let id = id(&cx)?;
+    let id = id_param(&cx)?;
     let report = cx.app.analyses().show(&caller, &id).await?;
     let format = cx.query("format").unwrap_or_else(|| "json".into());
     let (text, content_type, extension) = match format.as_str() {
         "json" => (
-            format!("{:#}", shape::full(&report)),
+            format!("{:#}", shape::full_json(&report)),
             "application/json",
             "json",
         ),
@@ -413,7 +413,7 @@ pub async fn export(cx: RequestContext, caller: Caller) -> Result<Reply, ApiErro
 /// # Errors
 /// `Missing` if the caller has no such analysis.
 pub async fn share(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
-    let id = id(&cx)?;
+    let id = id_param(&cx)?;
     let token = cx.app.analyses().share(&caller, &id).await?;
     let mut link = link_json(&cx, &token);
     link["analysis_id"] = json!(id);
@@ -435,7 +435,7 @@ pub(super) fn link_json(cx: &RequestContext, token: &str) -> Value {
 /// # Errors
 /// `Missing` if the caller has no such analysis.
 pub async fn unshare(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
-    cx.app.analyses().unshare(&caller, &id(&cx)?).await?;
+    cx.app.analyses().unshare(&caller, &id_param(&cx)?).await?;
     Ok(Reply::json(
         &json!({ "success": true, "message": "the link no longer works" }),
     ))
@@ -450,11 +450,11 @@ pub async fn shared(cx: RequestContext, token: LinkToken) -> Result<Reply, ApiEr
     let threads = cx.app.threads();
     if let Some((thread, reports)) = threads.shared(token.as_str()).await? {
         let mut body = thread_shape::report_json(&thread);
-        body["results"] = reports.iter().map(shape::full).collect();
+        body["results"] = reports.iter().map(shape::full_json).collect();
         return Ok(Reply::json(&body));
     }
     let report = cx.app.analyses().shared(token.as_str()).await?;
-    Ok(Reply::json(&shape::full(&report)))
+    Ok(Reply::json(&shape::full_json(&report)))
 }
 
 #[derive(Debug, Deserialize)]
@@ -468,7 +468,7 @@ struct VoteBody {
 /// # Errors
 /// `Missing` if the caller has no such analysis; `BadRequest` or `BadInput` for an invalid body.
 pub async fn vote(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
-    let id = id(&cx)?;
+    let id = id_param(&cx)?;
     let body: VoteBody = cx.json().await?;
     cx.app
         .analyses()
@@ -493,6 +493,6 @@ fn stream_events(cx: &RequestContext, watch: RunWatch, guard: Option<CancelOnDro
     })
 }
 
-fn id(cx: &RequestContext) -> Result<AnalysisId, ApiError> {
+fn id_param(cx: &RequestContext) -> Result<AnalysisId, ApiError> {
     AnalysisId::parse(cx.param("id")).ok_or_else(|| Error::missing().into())
 }

@@ -25,7 +25,7 @@ pub enum ResultsShape {
 }
 
 /// Returns an analysis as JSON, in the form used by lists.
-pub fn list_item(analysis: &HistoryRow) -> Value {
+pub fn list_item_json(analysis: &HistoryRow) -> Value {
     let request = &analysis.request;
     json!({
         "id": analysis.id, "analysis_id": analysis.id, "status": analysis.status, "pattern": request.pattern(),
@@ -37,7 +37,7 @@ pub fn list_item(analysis: &HistoryRow) -> Value {
     })
 }
 
-fn summary(analysis: &Analysis) -> Value {
+fn summary_json(analysis: &Analysis) -> Value {
     let plan = &analysis.plan;
     json!({
         "id": analysis.id, "analysis_id": analysis.id, "status": analysis.status, "pattern": plan.pattern,
@@ -50,9 +50,9 @@ fn summary(analysis: &Analysis) -> Value {
 }
 
 /// An analysis with its result, sources, failures, and timeline.
-pub fn full(report: &AnalysisReport) -> Value {
-    let mut body = result(report, ResultsShape::Map);
-    let summary = summary(&report.analysis);
+pub fn full_json(report: &AnalysisReport) -> Value {
+    let mut body = result_json(report, ResultsShape::Map);
+    let summary = summary_json(&report.analysis);
     if let (Value::Object(body), Value::Object(summary)) = (&mut body, summary) {
         body.extend(summary);
         body.insert("sources".into(), json!(sources(&report.analysis.plan)));
@@ -61,13 +61,13 @@ pub fn full(report: &AnalysisReport) -> Value {
         body.insert("coverage".into(), json!(coverage.map(coverage_json)));
         body.insert("failures".into(), json!(report.failures()));
         body.insert("vote".into(), json!(report.vote));
-        body.insert("timeline".into(), json!(timeline(report)));
+        body.insert("timeline".into(), json!(timeline_json(report)));
     }
     body
 }
 
 /// The start, time to first token, and latency of each call.
-fn timeline(report: &AnalysisReport) -> Vec<Value> {
+fn timeline_json(report: &AnalysisReport) -> Vec<Value> {
     let analysis = &report.analysis;
     let began = analysis.started.unwrap_or(analysis.created);
     let call = |call: &CallRecord| {
@@ -106,9 +106,9 @@ fn coverage_json(coverage: ReadCoverage) -> Value {
 }
 
 /// The result of an analysis, for a request that waited for it.
-pub fn result(report: &AnalysisReport, results_shape: ResultsShape) -> Value {
+pub fn result_json(report: &AnalysisReport, results_shape: ResultsShape) -> Value {
     let analysis = &report.analysis;
-    let performance = performance(report);
+    let performance = performance_json(report);
     let responses = model_responses(report);
     let ultra = analysis.synthesis.clone();
     let ultra = ultra
@@ -116,13 +116,13 @@ pub fn result(report: &AnalysisReport, results_shape: ResultsShape) -> Value {
         .unwrap_or_default();
     // An answer requested as JSON is also returned as parsed JSON.
     let format = analysis.plan.format.as_ref();
-    let structured = format.and_then(|_| schema::find(&ultra));
+    let structured = format.and_then(|_| schema::find_json(&ultra));
     let results = match results_shape {
         ResultsShape::Map => json!({
             "model_responses": responses, "ultra_response": ultra, "performance": performance,
-            "stages": stages(report),
+            "stages": stages_json(report),
         }),
-        ResultsShape::List => Value::Array(first_answers(report).map(list_entry).collect()),
+        ResultsShape::List => Value::Array(first_answers(report).map(list_entry_json).collect()),
     };
     let cached = report.answers.iter().any(StageAnswer::answered)
         && report
@@ -138,12 +138,12 @@ pub fn result(report: &AnalysisReport, results_shape: ResultsShape) -> Value {
         "model_responses": responses,
         "ultra_response": ultra,
         "structured": structured,
-        "best_single": best_single(report),
-        "ballot": ballot_shape::ballot(report),
+        "best_single": best_single_json(report),
+        "ballot": ballot_shape::ballot_json(report),
         "comparison_offered": report.comparison_offered,
-        "findings": findings(analysis),
+        "findings": findings_json(analysis),
         "evidence": analysis.findings.as_ref().map(|findings| &findings.evidence),
-        "citations": citations(report),
+        "citations": citations_json(report),
         "retrieval": analysis.plan.retrieval.as_ref().map(retrieval_json),
         "notes": notes(analysis),
         "degraded": analysis.findings.as_ref().and_then(|findings| findings.degraded.as_ref()),
@@ -157,13 +157,13 @@ pub fn result(report: &AnalysisReport, results_shape: ResultsShape) -> Value {
             "begun": Some(&analysis.context.begun).filter(|text| !text.is_empty()),
         },
     });
-    add_place(&mut body, report.place.as_ref());
+    add_thread_position(&mut body, report.place.as_ref());
     body
 }
 
 /// Adds the position of an analysis in its thread: `of` is the turn that it follows, `index` its number among
 /// those that follow the same turn.
-pub fn add_place(body: &mut Value, place: Option<&TurnPlace>) {
+pub fn add_thread_position(body: &mut Value, place: Option<&TurnPlace>) {
     body["thread_id"] = json!(place.map(|place| &place.thread));
     body["turn"] = json!(place.map(|place| place.turn));
     body["branch"] = json!(place.map(|place| {
@@ -185,7 +185,7 @@ pub fn retrieval_json(retrieval: &RetrievalRecord) -> Value {
 }
 
 /// The findings without the map, which is a separate field.
-fn findings(analysis: &Analysis) -> Value {
+fn findings_json(analysis: &Analysis) -> Value {
     let mut findings = json!(analysis.findings);
     if let Some(fields) = findings.as_object_mut() {
         fields.remove("evidence");
@@ -200,7 +200,7 @@ fn notes(analysis: &Analysis) -> &[String] {
 }
 
 /// The citations, each with the answer that contains it.
-fn citations(report: &AnalysisReport) -> Option<Value> {
+fn citations_json(report: &AnalysisReport) -> Option<Value> {
     let citations = report.analysis.citations.as_ref()?;
     let stages = &report.analysis.plan.stages;
     let item = |item: &Citation| {
@@ -218,7 +218,7 @@ fn citations(report: &AnalysisReport) -> Option<Value> {
     Some(json!({"counts": citations.counts, "items": items}))
 }
 
-fn best_single(report: &AnalysisReport) -> Option<Value> {
+fn best_single_json(report: &AnalysisReport) -> Option<Value> {
     let draft = report.best_single()?;
     Some(json!({
         "model": draft.model, "letter": letter(draft.member), "text": draft.text, "cost_usd": draft.cost,
@@ -227,7 +227,7 @@ fn best_single(report: &AnalysisReport) -> Option<Value> {
 }
 
 /// The estimate of a rerun: reused answers, calls, and cost.
-pub fn rerun_forecast(rerun: &RerunForecast) -> Value {
+pub fn rerun_forecast_json(rerun: &RerunForecast) -> Value {
     let (plan, calls) = (&rerun.forecast.plan, &rerun.forecast.calls);
     let reused = |answer: &StageAnswer| {
         let stage = &plan.stages[answer.stage];
@@ -237,15 +237,15 @@ pub fn rerun_forecast(rerun: &RerunForecast) -> Value {
     json!({
         "status": "success", "pattern": plan.pattern, "ultra_model": plan.synthesizer.model,
         "models": plan.members.iter().map(Member::name).collect::<Vec<_>>(),
-        "taken_over": rerun.taken.iter().map(reused).collect::<Vec<_>>(), "calls": calls, "total": total,
+        "taken_over": rerun.reused.iter().map(reused).collect::<Vec<_>>(), "calls": calls, "total": total,
         "cost_usd": total.cost_usd, "upper_bound_usd": estimate::upper_bound(calls),
-        "allowed": rerun.forecast.refused.is_none(),
-        "refusal": rerun.forecast.refused.as_ref().map(|refused| &refused.public),
+        "allowed": rerun.forecast.refusal.is_none(),
+        "refusal": rerun.forecast.refusal.as_ref().map(|refused| &refused.public),
     })
 }
 
 /// The progress of a run by stage, in percent.
-pub fn progress(report: &AnalysisReport) -> Value {
+pub fn progress_json(report: &AnalysisReport) -> Value {
     let analysis = &report.analysis;
     let mut stages = Map::new();
     let mut current = None;
@@ -303,7 +303,7 @@ fn synthesis_model(report: &AnalysisReport) -> Option<&str> {
 }
 
 fn first_answers(report: &AnalysisReport) -> impl Iterator<Item = &StageAnswer> {
-    let first = report.analysis.plan.first();
+    let first = report.analysis.plan.first_answer_stage();
     report
         .answers
         .iter()
@@ -336,7 +336,7 @@ fn state_of(answer: &StageAnswer, success: &'static str) -> &'static str {
     }
 }
 
-fn list_entry(answer: &StageAnswer) -> Value {
+fn list_entry_json(answer: &StageAnswer) -> Value {
     let provider = answer.model.split('/').next().unwrap_or_default();
     let mut entry = json!({
         "model": answer.model, "provider": provider, "status": state_of(answer, "success"),
@@ -348,11 +348,11 @@ fn list_entry(answer: &StageAnswer) -> Value {
     entry
 }
 
-fn stages(report: &AnalysisReport) -> Vec<Value> {
+fn stages_json(report: &AnalysisReport) -> Vec<Value> {
     let stage = |(index, stage): (usize, &crate::domain::analysis::Stage)| {
         let of_stage = report.answers.iter().filter(|answer| answer.stage == index);
         let answers: Vec<Value> = of_stage
-            .map(|answer| stage_answer(answer, stage.who))
+            .map(|answer| stage_answer_json(answer, stage.who))
             .collect();
         json!({ "name": stage.name, "task": stage.task, "who": stage.who, "answers": answers })
     };
@@ -366,7 +366,7 @@ fn stages(report: &AnalysisReport) -> Vec<Value> {
         .collect()
 }
 
-fn stage_answer(answer: &StageAnswer, who: StageRole) -> Value {
+fn stage_answer_json(answer: &StageAnswer, who: StageRole) -> Value {
     let failed = |earlier: &FailedAttemptRecord| json!({ "model": earlier.model, "error": earlier.error.detail, "usage": earlier.usage, "cost_usd": earlier.cost });
     let earlier: Vec<Value> = answer.earlier.iter().map(failed).collect();
     json!({
@@ -382,7 +382,7 @@ fn stage_answer(answer: &StageAnswer, who: StageRole) -> Value {
     })
 }
 
-fn performance(report: &AnalysisReport) -> Value {
+fn performance_json(report: &AnalysisReport) -> Value {
     let analysis = &report.analysis;
     let mut times: Map<String, Value> = Map::new();
     let mut tokens: Map<String, Value> = Map::new();

@@ -79,8 +79,8 @@ fn key_json(key: &ApiKey) -> Value {
         "last_used_at": key.last_used,
         "expires_at": key.expires,
         "scopes": key.scopes,
-        "models": key.confines.models,
-        "day_budget_usd": key.confines.day_cost,
-        "budget_usd": key.confines.all_cost,
+        "models": key.limits.models,
+        "day_budget_usd": key.limits.daily_budget,
+        "budget_usd": key.limits.total_budget,
     })
 }

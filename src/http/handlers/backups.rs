@@ -116,7 +116,7 @@ fn replica_json(app: &App) -> Value {
     match app.health().replica() {
         None => Value::Null,
         Some(status) => json!({
-            "address": status.shown, "copied_at": status.copied_at, "whole_at": status.whole_at,
+            "address": status.display_address, "copied_at": status.snapshot_at, "whole_at": status.replicated_until,
         }),
     }
 }

@@ -8,7 +8,7 @@ use crate::domain::ballot::{StoredVote, VoteChoice};
 use crate::domain::prompt::letter;
 
 /// The vote of a completed analysis; `None` for other patterns, or when no vote could be parsed.
-pub fn ballot(report: &AnalysisReport) -> Option<Value> {
+pub fn ballot_json(report: &AnalysisReport) -> Option<Value> {
     let plan = &report.analysis.plan;
     if plan.arrangement != Arrangement::Vote || report.analysis.status != Status::Completed {
         return None;
@@ -29,14 +29,14 @@ pub fn ballot(report: &AnalysisReport) -> Option<Value> {
             "models": models,
         })
     };
-    let saved = (!vote.not_asked.is_empty())
-        .then(|| json!({ "calls": vote.not_asked.len(), "cost_usd": vote.saved }));
+    let saved = (!vote.skipped_members.is_empty())
+        .then(|| json!({ "calls": vote.skipped_members.len(), "cost_usd": vote.saved_cost }));
     Some(json!({
         "choices": outcome.count.choices.iter().map(choice).collect::<Vec<_>>(),
-        "votes": outcome.count.cast(), "unread": letters(&outcome.count.unread),
-        "not_asked": letters(&vote.not_asked), "saved": saved,
+        "votes": outcome.count.votes_cast(), "unread": letters(&outcome.count.unreadable),
+        "not_asked": letters(&vote.skipped_members), "saved": saved,
         "winner": outcome.winner().label, "tie": outcome.is_tie(), "decided_by": outcome.decision,
-        "answer_by": letter(outcome.speaker),
+        "answer_by": letter(outcome.author),
         "sentence": outcome.sentence(&plan.standings, &models),
     }))
 }

@@ -111,7 +111,7 @@ pub async fn explain(cx: RequestContext, caller: Caller) -> Result<Reply, ApiErr
 fn lookup_json(lookup: &CacheLookup) -> Value {
     let (differs, why) = match &lookup.miss {
         None => (None, "given again".to_owned()),
-        Some(CacheMiss::NothingKept) => (None, "nothing was cached at that time".to_owned()),
+        Some(CacheMiss::NoStoredAnswer) => (None, "nothing was cached at that time".to_owned()),
         Some(CacheMiss::Differs(fields)) if fields.is_empty() => (
             Some(fields),
             "the same request was cached, but the cache was disabled for this call or the entry had expired"

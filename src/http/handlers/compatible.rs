@@ -4,14 +4,14 @@
 use hyper::header::HeaderName;
 use serde_json::{Value, json};
 
-use super::analyses::THREAD;
+use super::analyses::THREAD_HEADER;
 use super::compatible_shape::{
     ClientApi, add_result_headers, frame_of, id_of, invalid_field, response_body,
 };
 use super::compatible_stream::{CompletionStream, StreamDialect};
 use super::{compatible_files, compatible_several};
-use crate::app::completions::{Completion, count};
-use crate::app::idempotency::IdempotencyTurn;
+use crate::app::completions::{Completion, estimated_tokens};
+use crate::app::idempotency::IdempotencyLookup;
 use crate::app::{Error, Kind};
 use crate::clock;
 use crate::domain::user::Caller;
@@ -40,7 +40,7 @@ pub async fn chat(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiEr
 /// As [`chat`].
 pub async fn complete(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let body: Value = cx.json().await?;
-    let requests = completions::read(&body).map_err(invalid_field)?;
+    let requests = completions::parse_requests(&body).map_err(invalid_field)?;
     respond(cx, caller, &body, requests, ClientApi::Completions).await
 }
 
@@ -60,7 +60,7 @@ pub async fn responses(mut cx: RequestContext, caller: Caller) -> Result<Reply, 
 /// As [`chat`].
 pub async fn messages(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let body = read_body(&mut cx, &caller).await?;
-    let request = anthropic::read(&body, true).map_err(invalid_field)?;
+    let request = anthropic::parse_request(&body, true).map_err(invalid_field)?;
     respond(cx, caller, &body, vec![request], ClientApi::Messages).await
 }
 
@@ -70,9 +70,11 @@ pub async fn messages(mut cx: RequestContext, caller: Caller) -> Result<Reply, A
 /// `BadRequest` or `BadInput` for an invalid request, `Missing` for an unknown model.
 pub async fn count_tokens(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let body = read_body(&mut cx, &caller).await?;
-    let request = anthropic::read(&body, false).map_err(invalid_field)?;
+    let request = anthropic::parse_request(&body, false).map_err(invalid_field)?;
     cx.app.completions().name(&caller, &request.model).await?;
-    Ok(Reply::json(&json!({ "input_tokens": count(&request) })))
+    Ok(Reply::json(
+        &json!({ "input_tokens": estimated_tokens(&request) }),
+    ))
 }
 
 /// Reads the body and replaces its files with their text.
@@ -132,8 +134,8 @@ pub(super) async fn with_idempotency_key(
         .claim(caller, key, &request(), cx.now)
         .await?
     {
-        IdempotencyTurn::First(claim) => claim,
-        IdempotencyTurn::Again(headers, body) => {
+        IdempotencyLookup::Claimed(claim) => claim,
+        IdempotencyLookup::StoredResponse(headers, body) => {
             let reply = Reply::bytes(body, "application/json")
                 .header(HeaderName::from_static("idempotent-replayed"), "true");
             let valid = headers.iter().filter_map(|(name, value)| {
@@ -178,7 +180,7 @@ async fn run_one(
     let (stream, usage, progress) = (request.stream, request.usage, request.progress);
     let mut frame = frame_of(cx, &request);
     let completions = cx.app.completions();
-    let thread = cx.header(THREAD);
+    let thread = cx.header(THREAD_HEADER);
     let mut started = completions
         .start(&caller, request, thread, clock::now(), None)
         .await?;
@@ -187,7 +189,12 @@ async fn run_one(
     frame.id = id_of(api, &analysis);
     // A single model's answer does not belong to a thread.
     let place = match started.is_panel {
-        true => cx.app.analyses().turn_position(&caller, &analysis).await?,
+        true => {
+            cx.app
+                .analyses()
+                .thread_position(&caller, &analysis)
+                .await?
+        }
         false => None,
     };
     let with_headers = |reply: Reply, ignored: &[String]| {
@@ -196,7 +203,7 @@ async fn run_one(
             analysis.as_str(),
         );
         let reply = match &place {
-            Some(place) => reply.header(THREAD, place.thread.as_str()),
+            Some(place) => reply.header(THREAD_HEADER, place.thread.as_str()),
             None => reply,
         };
         match ignored.is_empty() {
@@ -208,7 +215,7 @@ async fn run_one(
         }
     };
     if stream {
-        let watch = match started.begun.watch.take() {
+        let watch = match started.begun.run_watch.take() {
             Some(watch) => watch,
             None => cx.app.analyses().watch(Some(&caller), &analysis, 0).await?,
         };

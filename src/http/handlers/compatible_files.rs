@@ -4,7 +4,7 @@
 use serde_json::Value;
 
 use super::compatible_shape::invalid_field;
-use crate::app::documents::too_much_text;
+use crate::app::documents::too_much_text_error;
 use crate::domain::user::Caller;
 use crate::http::context::RequestContext;
 use crate::http::error::ApiError;
@@ -22,7 +22,7 @@ pub(super) async fn inline(
     body: &mut Value,
 ) -> Result<(), ApiError> {
     let mut remaining = MAX_TEXT;
-    for file in files::take(body).map_err(invalid_field)? {
+    for file in files::extract_files(body).map_err(invalid_field)? {
         let text = match &file.content {
             FileContent::Text(text) => text.clone(),
             FileContent::Base64(_, bytes) => {
@@ -35,8 +35,8 @@ pub(super) async fn inline(
         };
         remaining = remaining
             .checked_sub(text.len())
-            .ok_or_else(too_much_text)?;
-        files::put(body, &file, &text);
+            .ok_or_else(too_much_text_error)?;
+        files::insert_text(body, &file, &text);
     }
     Ok(())
 }

@@ -21,7 +21,7 @@ pub async fn list(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError>
     if !is_anthropic(&cx) {
         let rows: Vec<Value> = names
             .iter()
-            .map(|name| wire::row(&served_model(&cx, name)))
+            .map(|name| wire::openai_row(&served_model(&cx, name)))
             .collect();
         return Ok(Reply::json(&json!({ "object": "list", "data": rows })));
     }
@@ -45,7 +45,7 @@ pub async fn show(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError>
     let model = served_model(&cx, &name);
     let row = match is_anthropic(&cx) {
         true => wire::anthropic_row(&model),
-        false => wire::row(&model),
+        false => wire::openai_row(&model),
     };
     Ok(Reply::json(&row))
 }

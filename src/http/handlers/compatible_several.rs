@@ -87,11 +87,11 @@ pub(super) async fn run(
         .map_or((false, false), |request| (request.stream, request.usage));
     let ChoiceSet { choices, failure } = run_all(cx, &caller, requests, api).await?;
     let given = choices.len();
-    let Some(sum) = sum(&choices, failure.is_none()) else {
+    let Some(sum) = total_completion(&choices, failure.is_none()) else {
         let nothing = || Error::internal("no answer was requested");
         return Err(failure.map_or_else(nothing, |(_, error)| error).into());
     };
-    let ignored = union(&choices);
+    let ignored = ignored_fields(&choices);
     let first = choices.first().map(|choice| choice.id.to_string());
     let bodies = choices.into_iter().map(|one| (one.index, one.body));
     let mut body = joined(bodies, openai::tokens(&sum.usage));
@@ -105,7 +105,7 @@ pub(super) async fn run(
         headers.push(("x-quire-incomplete", format!("{given} of {wanted}")));
     }
     let (reply, text) = match stream {
-        true => (as_stream(cx, &body, usage), String::new()),
+        true => (stream_reply(cx, &body, usage), String::new()),
         false => {
             let text = body.to_string();
             (Reply::bytes(text.clone(), "application/json"), text)
@@ -197,17 +197,17 @@ async fn run_one(
 
 /// The sum of all completions; `None` without any. The cost of a failed run is unknown, so the sum has no cost
 /// unless all runs succeeded.
-fn sum(choices: &[Choice], all_succeeded: bool) -> Option<Completion> {
+fn total_completion(choices: &[Choice], all_succeeded: bool) -> Option<Completion> {
     let (first, rest) = choices.split_first()?;
     let sum = rest.iter().fold(first.completion.clone(), |sum, one| {
-        sum.plus(&one.completion)
+        sum.merge(&one.completion)
     });
     let cost = sum.cost.filter(|_| all_succeeded);
     Some(Completion { cost, ..sum })
 }
 
 /// The distinct names of the fields that any run ignored.
-fn union(choices: &[Choice]) -> Vec<String> {
+fn ignored_fields(choices: &[Choice]) -> Vec<String> {
     let mut all: Vec<String> = Vec::new();
     for name in choices.iter().flat_map(|choice| &choice.ignored) {
         if !all.contains(name) {
@@ -217,7 +217,7 @@ fn union(choices: &[Choice]) -> Vec<String> {
     all
 }
 
-fn as_stream(cx: &RequestContext, body: &Value, with_usage: bool) -> Reply {
+fn stream_reply(cx: &RequestContext, body: &Value, with_usage: bool) -> Reply {
     let event = |data: String| SseEvent {
         id: None,
         name: "".into(),

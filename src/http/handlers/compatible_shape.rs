@@ -54,11 +54,11 @@ pub(super) fn response_body(api: ClientApi, frame: &ChunkFrame, completion: &Com
     match api {
         ClientApi::Chat => openai::completion(frame, &result),
         ClientApi::Completions => {
-            completions::completion(frame, result.text, result.finish, result.usage)
+            completions::encode_completion(frame, result.text, result.finish, result.usage)
         }
         ClientApi::Responses => responses::response(frame, "completed", Some(&result)),
-        ClientApi::Messages => anthropic::message(frame, &result),
-        ClientApi::Gemini => gemini::answer(frame, &result),
+        ClientApi::Messages => anthropic::encode_message(frame, &result),
+        ClientApi::Gemini => gemini::encode_answer(frame, &result),
     }
 }
 
@@ -83,7 +83,7 @@ pub(super) fn add_result_headers(
     let duration = clock::instant()
         .saturating_duration_since(cx.started)
         .as_millis();
-    let reply = analyses::note_unstored(reply, completion.is_stored);
+    let reply = analyses::with_unstored_header(reply, completion.is_stored);
     // An unknown cost is omitted rather than reported as 0.
     let reply = match completion.cost {
         Some(cost) => reply.header(

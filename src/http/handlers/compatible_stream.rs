@@ -57,9 +57,11 @@ impl StreamDialect {
     fn start_events(&mut self) -> Vec<SseEvent> {
         match self {
             Self::Chat { frame, .. } => vec![unnamed_event(&openai::opening(frame))],
-            Self::Completions { frame, .. } => vec![unnamed_event(&completions::opening(frame))],
+            Self::Completions { frame, .. } => {
+                vec![unnamed_event(&completions::first_chunk(frame))]
+            }
             Self::Responses(events) => named_events(events.opening()),
-            Self::Messages(events) => vec![named_event(events.opening())],
+            Self::Messages(events) => vec![named_event(events.start_event())],
             Self::Gemini(_) => Vec::new(),
         }
     }
@@ -68,11 +70,11 @@ impl StreamDialect {
         match self {
             Self::Chat { frame, .. } => vec![unnamed_event(&openai::piece(frame, text))],
             Self::Completions { frame, .. } => {
-                vec![unnamed_event(&completions::piece(frame, text))]
+                vec![unnamed_event(&completions::text_chunk(frame, text))]
             }
             Self::Responses(events) => named_events(events.piece(text)),
-            Self::Messages(events) => named_events(events.piece(text)),
-            Self::Gemini(frame) => vec![unnamed_event(&gemini::piece(frame, text))],
+            Self::Messages(events) => named_events(events.text_events(text)),
+            Self::Gemini(frame) => vec![unnamed_event(&gemini::text_frame(frame, text))],
         }
     }
 
@@ -85,9 +87,9 @@ impl StreamDialect {
                 frame, progress, ..
             } if *progress || is_own => vec![unnamed_event(&openai::thought(frame, text))],
             Self::Responses(events) if is_own => named_events(events.thought(text)),
-            Self::Messages(events) if is_own => named_events(events.thought(text)),
+            Self::Messages(events) if is_own => named_events(events.reasoning_events(text)),
             Self::Gemini(frame) if is_own => {
-                let reasoning = gemini::thought(frame, text);
+                let reasoning = gemini::reasoning_frame(frame, text);
                 reasoning.iter().map(unnamed_event).collect()
             }
             _ => Vec::new(),
@@ -98,7 +100,7 @@ impl StreamDialect {
     fn reasoning_end(&mut self, item: &Value) -> Vec<SseEvent> {
         match self {
             Self::Responses(events) => named_events(events.sealed(item)),
-            Self::Messages(events) => named_events(events.sealed(item)),
+            Self::Messages(events) => named_events(events.reasoning_end_events(item)),
             // Sent with the end of the stream.
             Self::Chat { .. } | Self::Completions { .. } | Self::Gemini(_) => Vec::new(),
         }
@@ -118,12 +120,12 @@ impl StreamDialect {
                 events
             }
             Self::Completions { frame, usage } => {
-                let mut events = vec![unnamed_event(&completions::ending(
+                let mut events = vec![unnamed_event(&completions::finish_chunk(
                     frame,
                     completion.finish,
                 ))];
                 if *usage {
-                    events.push(unnamed_event(&completions::counted(
+                    events.push(unnamed_event(&completions::usage_chunk(
                         frame,
                         &completion.usage,
                     )));
@@ -135,8 +137,8 @@ impl StreamDialect {
                 events.complete_at(clock::now().millis() / 1_000);
                 named_events(events.ending(&result_of(completion)))
             }
-            Self::Messages(events) => named_events(events.ending(&result_of(completion))),
-            Self::Gemini(frame) => vec![unnamed_event(&gemini::ending(
+            Self::Messages(events) => named_events(events.end_events(&result_of(completion))),
+            Self::Gemini(frame) => vec![unnamed_event(&gemini::end_frame(
                 frame,
                 &result_of(completion),
             ))],
@@ -202,12 +204,12 @@ fn named_events(events: Vec<(&'static str, Value)>) -> Vec<SseEvent> {
 }
 
 /// The error when the server stops during a stream.
-fn stopped() -> Error {
+fn server_stopped_error() -> Error {
     let why = "the server stopped before the end of the answer";
     Error::new(Kind::Unavailable, why)
 }
 
-fn interrupted() -> Error {
+fn interrupted_error() -> Error {
     let why = "the answer broke off before its end";
     Error::new(Kind::UpstreamFailed, why)
 }
@@ -216,7 +218,7 @@ fn interrupted() -> Error {
 enum StreamPhase {
     Opening,
     Body,
-    Over,
+    Ended,
 }
 
 /// The stream of a run to a client.
@@ -227,8 +229,8 @@ pub(super) struct CompletionStream {
     guard: Option<CancelOnDrop>,
     /// Events received while the response headers were held back.
     held: Vec<Arc<PublishedEvent>>,
-    finished: Option<Finished>,
-    ended: Option<Arc<RunOutcome>>,
+    run: Option<Finished>,
+    outcome: Option<Arc<RunOutcome>>,
     dialect: StreamDialect,
     is_panel: bool,
     /// Whether the request goes to a single model unchanged, so that its own reasoning is passed on.
@@ -250,8 +252,8 @@ impl CompletionStream {
             watch,
             guard: started.begun.guard,
             held: Vec::new(),
-            finished: Some(started.begun.finished),
-            ended: None,
+            run: Some(started.begun.finished),
+            outcome: None,
             dialect,
             is_panel: started.is_panel,
             is_passthrough: started.is_passthrough,
@@ -271,9 +273,12 @@ impl CompletionStream {
         }
         match wait_for_start(&mut self.watch, &mut self.held).await {
             HoldResult::Started => Ok(()),
-            HoldResult::Stopped => Err(stopped().into()),
+            HoldResult::Stopped => Err(server_stopped_error().into()),
             HoldResult::Ended => {
-                let ended = self.ended().await.ok_or_else(stopped)?;
+                let ended = self
+                    .wait_for_outcome()
+                    .await
+                    .ok_or_else(server_stopped_error)?;
                 Completion::of(&ended, self.is_passthrough)?;
                 Ok(())
             }
@@ -291,7 +296,7 @@ impl CompletionStream {
 
     async fn next(&mut self) -> Option<Vec<SseEvent>> {
         match self.phase {
-            StreamPhase::Over => return None,
+            StreamPhase::Ended => return None,
             StreamPhase::Opening => {
                 self.phase = StreamPhase::Body;
                 return Some(self.dialect.start_events());
@@ -306,7 +311,7 @@ impl CompletionStream {
                 false => Some(held),
             };
             let Some(published) = next else {
-                return Some(self.fail(&stopped().into()));
+                return Some(self.fail_stream(&server_stopped_error().into()));
             };
             let mut events = Vec::new();
             for delta in published.iter().filter_map(|event| event.delta()) {
@@ -316,13 +321,13 @@ impl CompletionStream {
                         events.extend(self.dialect.text(&text));
                     }
                     StreamDelta::End => {
-                        events.extend(self.end().await);
+                        events.extend(self.end_stream().await);
                         return Some(events);
                     }
                     // A new answer starts, and the text already sent cannot be retracted.
                     StreamDelta::Restart if self.text_sent => {
                         drop(self.guard.take());
-                        events.extend(self.fail(&interrupted().into()));
+                        events.extend(self.fail_stream(&interrupted_error().into()));
                         return Some(events);
                     }
                     // Reasoning and progress are sent only before the first text, so as not to split the answer.
@@ -352,17 +357,17 @@ impl CompletionStream {
     }
 
     /// Waits for the outcome of the run; `None` when the server stops first.
-    async fn ended(&mut self) -> Option<Arc<RunOutcome>> {
-        if let Some(finished) = self.finished.take() {
-            self.ended = finished.outcome().await.map(Arc::from);
+    async fn wait_for_outcome(&mut self) -> Option<Arc<RunOutcome>> {
+        if let Some(finished) = self.run.take() {
+            self.outcome = finished.outcome().await.map(Arc::from);
         }
-        self.ended.clone()
+        self.outcome.clone()
     }
 
-    async fn end(&mut self) -> Vec<SseEvent> {
-        self.phase = StreamPhase::Over;
-        let Some(ended) = self.ended().await else {
-            return self.fail(&stopped().into());
+    async fn end_stream(&mut self) -> Vec<SseEvent> {
+        self.phase = StreamPhase::Ended;
+        let Some(ended) = self.wait_for_outcome().await else {
+            return self.fail_stream(&server_stopped_error().into());
         };
         match Completion::of(&ended, self.is_passthrough) {
             Ok(completion) => {
@@ -374,12 +379,12 @@ impl CompletionStream {
                 events.extend(self.dialect.end_events(&completion));
                 events
             }
-            Err(error) => self.fail(&error.into()),
+            Err(error) => self.fail_stream(&error.into()),
         }
     }
 
-    fn fail(&mut self, error: &ApiError) -> Vec<SseEvent> {
-        self.phase = StreamPhase::Over;
+    fn fail_stream(&mut self, error: &ApiError) -> Vec<SseEvent> {
+        self.phase = StreamPhase::Ended;
         self.dialect.error_events(error, &self.request_id)
     }
 }

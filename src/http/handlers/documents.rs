@@ -42,7 +42,7 @@ struct ReadBody {
 }
 
 /// Maximum length of a text field of a form in bytes.
-const MAX_FIELD: usize = 1_024;
+const MAX_FIELD_BYTES: usize = 1_024;
 
 /// `POST /api/upload-document`: uploads a document as a multipart form.
 ///
@@ -117,7 +117,11 @@ pub async fn list(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError>
 /// # Errors
 /// `Missing` if the caller has no such document.
 pub async fn show(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
-    let document = cx.app.documents().show(&caller.user, &id(&cx)?).await?;
+    let document = cx
+        .app
+        .documents()
+        .show(&caller.user, &document_id(&cx)?)
+        .await?;
     Ok(Reply::json(&document_json(&cx, &document)))
 }
 
@@ -126,7 +130,11 @@ pub async fn show(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError>
 /// # Errors
 /// `Missing` if the caller has no such document.
 pub async fn text(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
-    let (document, pages) = cx.app.documents().text(&caller.user, &id(&cx)?).await?;
+    let (document, pages) = cx
+        .app
+        .documents()
+        .text(&caller.user, &document_id(&cx)?)
+        .await?;
     let pages: Vec<Value> = pages
         .iter()
         .map(|(number, text)| json!({"number": number, "text": text}))
@@ -146,7 +154,11 @@ pub async fn text(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError>
 /// `Missing` if the caller has no such document; `Unavailable` if its file is damaged or cannot be fetched; 416
 /// for a range outside the file.
 pub async fn content(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
-    let (document, path) = cx.app.documents().content(&caller.user, &id(&cx)?).await?;
+    let (document, path) = cx
+        .app
+        .documents()
+        .content(&caller.user, &document_id(&cx)?)
+        .await?;
     let (headers, kind) = (&cx.request.headers, &document.content_type);
     let etag = format!("\"{}\"", document.sha256);
     // A document may contain scripts, so browsers must download it and never render it under this server's origin.
@@ -165,7 +177,7 @@ pub async fn page(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError>
     let view = cx
         .app
         .documents()
-        .page(&caller.user, &id(&cx)?, number)
+        .page(&caller.user, &document_id(&cx)?, number)
         .await?;
     Ok(Reply::json(&json!({
         "document_id": view.document.id, "filename": view.document.name, "status": view.document.status,
@@ -189,7 +201,7 @@ pub async fn read_again(mut cx: RequestContext, caller: Caller) -> Result<Reply,
         .filter(|label| !label.trim().is_empty());
     let documents = cx.app.documents();
     let document = documents
-        .read_again(&caller.user, &id(&cx)?, encoding)
+        .read_again(&caller.user, &document_id(&cx)?, encoding)
         .await?;
     Ok(Reply::json(&document_json(&cx, &document)))
 }
@@ -199,7 +211,7 @@ pub async fn read_again(mut cx: RequestContext, caller: Caller) -> Result<Reply,
 /// # Errors
 /// `Missing` if the caller has no such document.
 pub async fn uses(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
-    let id = id(&cx)?;
+    let id = document_id(&cx)?;
     let (uses, count) = cx.app.documents().uses(&caller.user, &id).await?;
     Ok(Reply::json(
         &json!({"document_id": id, "count": count, "analyses": uses_json(&uses)}),
@@ -211,7 +223,7 @@ pub async fn uses(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError>
 /// # Errors
 /// `Missing` if the caller has no such document.
 pub async fn delete(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
-    let id = id(&cx)?;
+    let id = document_id(&cx)?;
     let (uses, count) = cx.app.documents().uses(&caller.user, &id).await?;
     cx.app.documents().delete(&caller.user, &id).await?;
     let message = match count {
@@ -341,7 +353,7 @@ async fn receive_file(cx: &RequestContext, mut field: Field<'_>) -> Result<Recei
 /// connection reset before it reads the response. Bounded by the body limit of the route.
 async fn discard_and_fail(mut field: Field<'_>, error: Error) -> ApiError {
     while let Ok(Some(_)) = field.chunk().await {}
-    ApiError::from(error).closing()
+    ApiError::from(error).closing_connection()
 }
 
 /// Reads a text field.
@@ -349,9 +361,10 @@ async fn read_text_field(mut field: Field<'_>) -> Result<String, ApiError> {
     let mut bytes = Vec::new();
     while let Some(chunk) = field.chunk().await? {
         bytes.extend_from_slice(&chunk);
-        if bytes.len() > MAX_FIELD {
+        if bytes.len() > MAX_FIELD_BYTES {
             return Err(
-                ApiError::new(Kind::TooLarge, "a text field of the form is too long").closing(),
+                ApiError::new(Kind::TooLarge, "a text field of the form is too long")
+                    .closing_connection(),
             );
         }
     }
@@ -375,7 +388,7 @@ fn missing_field(name: &str) -> ApiError {
 ///
 /// # Errors
 /// `Missing` if the ID is malformed.
-pub(super) fn id(cx: &RequestContext) -> Result<DocumentId, ApiError> {
+pub(super) fn document_id(cx: &RequestContext) -> Result<DocumentId, ApiError> {
     DocumentId::parse(cx.param("id"))
         .ok_or_else(|| ApiError::new(Kind::Missing, "there is no such document"))
 }
@@ -385,7 +398,7 @@ fn upload_id(text: &str) -> Result<UploadId, ApiError> {
         .ok_or_else(|| ApiError::new(Kind::Missing, "there is no such upload"))
 }
 
-/// A document as JSON. `id`, `name`, and `type` are for clients of the predecessor.
+/// A document as JSON. `document_id`, `name`, and `type` are for clients of the predecessor.
 fn document_json(cx: &RequestContext, document: &Document) -> Value {
     let is_read = document.status == DocumentStatus::Processing;
     let share = cx.app.documents().share_read(&document.id);

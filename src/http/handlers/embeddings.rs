@@ -22,7 +22,7 @@ const MAX_IGNORED: usize = 20;
 /// may not use it, `BudgetExceeded` when a budget is too small or the price is unknown, and the provider's error.
 pub async fn create(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let body: Value = cx.json().await?;
-    let parsed = embed::read(&body).map_err(invalid_field)?;
+    let parsed = embed::parse_request(&body).map_err(invalid_field)?;
     let request = || format!("Embeddings {body}");
     with_idempotency_key(&cx, &caller, request, respond(&cx, &caller, parsed)).await
 }

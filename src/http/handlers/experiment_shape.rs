@@ -6,37 +6,37 @@ use crate::app::experiments::{
     BlindComparison, EvaluationView, ExperimentForecast, ExperimentView,
 };
 use crate::domain::experiment::record::{Applied, ExperimentSummary};
-use crate::domain::experiment::space::setting;
+use crate::domain::experiment::space::to_json;
 use crate::domain::experiment::spec::ExperimentSpec;
 
 /// Maximum number of configurations listed in an estimate.
 const MAX_LISTED: usize = 50;
 
 /// The estimate of an experiment: configurations, cost, and statistical power.
-pub fn forecast(forecast: &ExperimentForecast) -> Value {
+pub fn forecast_json(forecast: &ExperimentForecast) -> Value {
     let arms = &forecast.design.arms;
     let settings: Vec<Value> = arms
         .iter()
         .take(MAX_LISTED)
-        .map(|arm| setting(&forecast.spec.space, arm))
+        .map(|arm| to_json(&forecast.spec.space, arm))
         .collect();
     let mut detectable = json!(forecast.power);
     detectable["sentence"] = json!(forecast.power.sentence(&forecast.design));
     json!({
         "arms": arms.len(), "settings": settings, "current": forecast.design.current,
         "baseline": forecast.spec.baseline(),
-        "cases": forecast.cases.len(), "held_back": forecast.held_back,
+        "cases": forecast.cases.len(), "held_back": forecast.holdout_count,
         "evaluations_at_most": forecast.evaluations,
         "cost_usd": { "expected": forecast.cost, "at_most": forecast.cost_at_most },
         "tokens": { "expected": forecast.tokens },
-        "budget": budget(&forecast.spec),
+        "budget": budget_json(&forecast.spec),
         "detectable": detectable,
         "stopping": forecast.stopping, "warnings": forecast.warnings,
     })
 }
 
 /// An experiment in a list.
-pub fn list_item(item: &ExperimentSummary) -> Value {
+pub fn list_item_json(item: &ExperimentSummary) -> Value {
     json!({
         "id": item.id, "name": item.name, "status": item.state, "arms": item.arms, "cases": item.cases,
         "evaluations": item.evaluations, "cost_usd": item.cost,
@@ -46,23 +46,23 @@ pub fn list_item(item: &ExperimentSummary) -> Value {
 }
 
 /// An experiment with its progress and report, without its cases.
-pub fn full(view: &ExperimentView) -> Value {
+pub fn full_json(view: &ExperimentView) -> Value {
     let experiment = &view.experiment;
     let spec = &experiment.spec;
     json!({
         "id": experiment.id, "name": spec.name, "status": experiment.state, "error": experiment.error,
         "created_at": experiment.created, "finished_at": experiment.finished,
         "space": spec.space, "base": spec.base, "evaluator": spec.evaluator, "objective": spec.objective,
-        "budget": budget(spec), "indifference": spec.indifference, "wrong": spec.wrong, "seed": spec.seed,
+        "budget": budget_json(spec), "indifference": spec.indifference, "wrong": spec.wrong, "seed": spec.seed,
         "current": experiment.design.current, "baseline": spec.baseline(),
         "arms": experiment.design.arms.len(), "cases": view.cases.len(),
-        "progress": view.progress, "applied": experiment.applied.as_ref().map(applied),
-        "report": view.report, "judge": judge(view), "proposals": spec.proposals, "warnings": view.warnings,
+        "progress": view.progress, "applied": experiment.applied.as_ref().map(applied_json),
+        "report": view.report, "judge": judge_json(view), "proposals": spec.proposals, "warnings": view.warnings,
     })
 }
 
 /// A case with the result of each configuration, and the answers if given.
-pub fn case(view: &ExperimentView, index: usize, answers: Option<&[EvaluationView]>) -> Value {
+pub fn case_json(view: &ExperimentView, index: usize, answers: Option<&[EvaluationView]>) -> Value {
     let case = &view.cases[index];
     let of_case = view
         .evaluations
@@ -88,13 +88,13 @@ pub fn case(view: &ExperimentView, index: usize, answers: Option<&[EvaluationVie
     let results: Vec<Value> = results.collect();
     json!({
         "place": index, "prompt": case.prompt, "expected": case.expected, "label": case.label,
-        "documents": case.documents, "held_back": view.race.cases().1.contains(&index),
+        "documents": case.documents, "held_back": view.race.race_and_holdout_cases().1.contains(&index),
         "results": results,
     })
 }
 
 /// The judge: its calibration against the user's judgments, and for a model its error counts.
-fn judge(view: &ExperimentView) -> Value {
+fn judge_json(view: &ExperimentView) -> Value {
     let experiment = &view.experiment;
     let mut judge = json!({ "calibration": view.calibration, "preference": view.preference });
     if let Some(model) = experiment.spec.evaluator.judge() {
@@ -111,7 +111,7 @@ fn judge(view: &ExperimentView) -> Value {
     judge
 }
 
-fn budget(spec: &ExperimentSpec) -> Value {
+fn budget_json(spec: &ExperimentSpec) -> Value {
     json!({
         "cost_usd": spec.budget.cost, "tokens": spec.budget.tokens,
         "seconds": spec.budget.latency_ms.map(|ms| ms / 1_000), "evaluations": spec.budget.evaluations,
@@ -119,7 +119,7 @@ fn budget(spec: &ExperimentSpec) -> Value {
 }
 
 /// A blind comparison: two answers without the configurations that produced them.
-pub fn blind_comparison(comparison: &BlindComparison, view: &ExperimentView) -> Value {
+pub fn blind_comparison_json(comparison: &BlindComparison, view: &ExperimentView) -> Value {
     let case = &view.cases[comparison.case];
     let [left, right] = &comparison.answers;
     json!({
@@ -130,7 +130,7 @@ pub fn blind_comparison(comparison: &BlindComparison, view: &ExperimentView) -> 
 }
 
 /// How a configuration was applied: as a recipe, or as the default.
-pub fn applied(applied: &Applied) -> Value {
+pub fn applied_json(applied: &Applied) -> Value {
     json!({
         "as": if applied.default { "default" } else { "recipe" }, "place": applied.place,
         "recipe": format!("{}@{}", applied.name, applied.version), "recipe_id": applied.recipe,

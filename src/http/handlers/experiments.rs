@@ -39,7 +39,7 @@ pub struct NewExperiment {
     #[serde(default)]
     current: BTreeMap<Parameter, Value>,
     evaluator: Scoring,
-    #[serde(default = "quality")]
+    #[serde(default = "default_objective")]
     objective: Objective,
     #[serde(default)]
     budget: BudgetBody,
@@ -60,7 +60,7 @@ struct BudgetBody {
     evaluations: Option<u64>,
 }
 
-fn quality() -> Objective {
+fn default_objective() -> Objective {
     Objective::Quality
 }
 
@@ -90,7 +90,7 @@ impl NewExperiment {
                 evaluations: self.budget.evaluations,
             },
             indifference: self.indifference,
-            wrong: self.wrong,
+            error_rate: self.wrong,
             seed: self.seed,
         })
     }
@@ -114,7 +114,7 @@ pub async fn read_cases(mut cx: RequestContext, _: Caller) -> Result<Reply, ApiE
 pub async fn estimate(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let params = cx.json::<NewExperiment>().await?.into_params()?;
     let forecast = cx.app.experiments().forecast(&caller, params).await?;
-    Ok(no_store(Reply::json(&shape::forecast(&forecast))))
+    Ok(no_store(Reply::json(&shape::forecast_json(&forecast))))
 }
 
 /// `POST /api/experiments`: starts an experiment.
@@ -155,7 +155,7 @@ pub async fn list(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError>
         .last()
         .filter(|_| has_more)
         .map(|last| last.id.clone());
-    let items: Vec<Value> = listed.iter().map(shape::list_item).collect();
+    let items: Vec<Value> = listed.iter().map(shape::list_item_json).collect();
     let body = json!({ "experiments": items, "next_cursor": next });
     Ok(no_store(Reply::json(&body)))
 }
@@ -165,8 +165,12 @@ pub async fn list(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError>
 /// # Errors
 /// `Missing` if the caller has no such experiment.
 pub async fn show(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
-    let view = cx.app.experiments().show(&caller.user, &id(&cx)?).await?;
-    Ok(no_store(Reply::json(&shape::full(&view))))
+    let view = cx
+        .app
+        .experiments()
+        .show(&caller.user, &experiment_id(&cx)?)
+        .await?;
+    Ok(no_store(Reply::json(&shape::full_json(&view))))
 }
 
 /// `GET /api/experiments/{id}/cases`: the cases and their scores.
@@ -174,9 +178,13 @@ pub async fn show(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError>
 /// # Errors
 /// `Missing` if the caller has no such experiment.
 pub async fn cases(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
-    let view = cx.app.experiments().show(&caller.user, &id(&cx)?).await?;
+    let view = cx
+        .app
+        .experiments()
+        .show(&caller.user, &experiment_id(&cx)?)
+        .await?;
     let cases: Vec<Value> = (0..view.cases.len())
-        .map(|index| shape::case(&view, index, None))
+        .map(|index| shape::case_json(&view, index, None))
         .collect();
     Ok(no_store(Reply::json(&json!({ "cases": cases }))))
 }
@@ -187,12 +195,12 @@ pub async fn cases(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError
 /// `Missing` if the caller has no such experiment, or the experiment has no such case.
 pub async fn case(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let experiments = cx.app.experiments();
-    let view = experiments.show(&caller.user, &id(&cx)?).await?;
+    let view = experiments.show(&caller.user, &experiment_id(&cx)?).await?;
     let index = cx.param("n").parse().ok();
     let index = index.filter(|&index: &usize| index < view.cases.len());
     let index = index.ok_or_else(Error::missing)?;
     let answers = experiments.answers(&view, index).await?;
-    Ok(no_store(Reply::json(&shape::case(
+    Ok(no_store(Reply::json(&shape::case_json(
         &view,
         index,
         Some(&answers),
@@ -204,10 +212,10 @@ pub async fn case(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError>
 /// # Errors
 /// `Missing` if the caller has no such experiment; `BadInput` for an unknown format.
 pub async fn export(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
-    let id = id(&cx)?;
+    let id = experiment_id(&cx)?;
     let view = cx.app.experiments().show(&caller.user, &id).await?;
     let format = cx.query("format").unwrap_or_else(|| "json".into());
-    let Some((text, content_type, extension)) = exported(&view, &format) else {
+    let Some((text, content_type, extension)) = export_file(&view, &format) else {
         let why = "must be json, csv or markdown";
         return Err(Error::field(&["query", "format"], "value_error", why).into());
     };
@@ -218,14 +226,14 @@ pub async fn export(cx: RequestContext, caller: Caller) -> Result<Reply, ApiErro
 }
 
 /// An experiment as a file: its text, content type, and file extension. `None` for an unknown format.
-pub fn exported(
+pub fn export_file(
     view: &ExperimentView,
     format: &str,
 ) -> Option<(String, &'static str, &'static str)> {
     Some(match format {
         "json" => {
-            let mut all = shape::full(view);
-            let cases = (0..view.cases.len()).map(|index| shape::case(view, index, None));
+            let mut all = shape::full_json(view);
+            let cases = (0..view.cases.len()).map(|index| shape::case_json(view, index, None));
             all["cases"] = cases.collect();
             (format!("{all:#}"), "application/json", "json")
         }
@@ -248,7 +256,7 @@ pub fn exported(
 /// # Errors
 /// `Missing` if the caller has no such experiment.
 pub async fn events(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
-    let id = id(&cx)?;
+    let id = experiment_id(&cx)?;
     let watch = cx.app.experiments().watch(&caller.user, &id).await?;
     let state = ExperimentStream {
         app: cx.app.clone(),
@@ -295,9 +303,9 @@ struct ExperimentStream {
 /// # Errors
 /// `Missing` if the caller has no such experiment.
 pub async fn cancel(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
-    let id = id(&cx)?;
+    let id = experiment_id(&cx)?;
     let state = cx.app.experiments().cancel(&caller, &id).await?;
-    Ok(status(&id, state))
+    Ok(status_reply(&id, state))
 }
 
 /// `POST /api/experiments/{id}/resume`: continues a stopped experiment.
@@ -305,9 +313,9 @@ pub async fn cancel(cx: RequestContext, caller: Caller) -> Result<Reply, ApiErro
 /// # Errors
 /// `Missing` if the caller has no such experiment; `Conflict` if it is completed or too many are running.
 pub async fn resume(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
-    let (id, origin) = (id(&cx)?, request_origin(&cx));
+    let (id, origin) = (experiment_id(&cx)?, request_origin(&cx));
     let state = cx.app.experiments().resume(&caller, &id, &origin).await?;
-    Ok(status(&id, state))
+    Ok(status_reply(&id, state))
 }
 
 #[derive(Debug, Deserialize)]
@@ -336,7 +344,7 @@ enum ApplyAs {
 /// been evaluated; `BadInput` for an invalid body.
 pub async fn apply(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let body: ApplyBody = cx.json_or_empty().await?;
-    let (id, origin) = (id(&cx)?, request_origin(&cx));
+    let (id, origin) = (experiment_id(&cx)?, request_origin(&cx));
     let target = ApplyTarget {
         place: body.place,
         default: body.target == ApplyAs::Default,
@@ -344,7 +352,7 @@ pub async fn apply(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiE
     };
     let experiments = cx.app.experiments();
     let applied = experiments.apply(&caller, &id, target, &origin).await?;
-    let body = json!({ "experiment_id": id, "applied": shape::applied(&applied) });
+    let body = json!({ "experiment_id": id, "applied": shape::applied_json(&applied) });
     Ok(no_store(Reply::json(&body)))
 }
 
@@ -353,7 +361,7 @@ pub async fn apply(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiE
 /// # Errors
 /// `Missing` if the caller has no such experiment; `Conflict` if nothing is applied.
 pub async fn revert(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
-    let (id, origin) = (id(&cx)?, request_origin(&cx));
+    let (id, origin) = (experiment_id(&cx)?, request_origin(&cx));
     let notes = cx.app.experiments().revert(&caller, &id, &origin).await?;
     let body = json!({ "experiment_id": id, "applied": null, "notes": notes });
     Ok(no_store(Reply::json(&body)))
@@ -379,8 +387,8 @@ enum PreferredSide {
 ///
 /// # Errors
 /// `Missing` if the caller has no such experiment.
-pub async fn duel(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
-    let (id, experiments) = (id(&cx)?, cx.app.experiments());
+pub async fn next_comparison(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
+    let (id, experiments) = (experiment_id(&cx)?, cx.app.experiments());
     let comparison = experiments.next_comparison(&caller, &id, None).await?;
     comparison_response(&cx, &caller, &id, comparison).await
 }
@@ -392,7 +400,7 @@ pub async fn duel(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError>
 /// pair.
 pub async fn record_judgment(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let body: JudgmentBody = cx.json().await?;
-    let (id, experiments) = (id(&cx)?, cx.app.experiments());
+    let (id, experiments) = (experiment_id(&cx)?, cx.app.experiments());
     let choice = match body.preferred {
         PreferredSide::Left => ComparisonChoice::Left,
         PreferredSide::Right => ComparisonChoice::Right,
@@ -400,7 +408,7 @@ pub async fn record_judgment(mut cx: RequestContext, caller: Caller) -> Result<R
         PreferredSide::Skip => ComparisonChoice::Skip,
     };
     let comparison = experiments
-        .decide(&caller, &id, &body.token, choice)
+        .record_choice(&caller, &id, &body.token, choice)
         .await?;
     comparison_response(&cx, &caller, &id, comparison).await
 }
@@ -414,7 +422,7 @@ async fn comparison_response(
     let view = cx.app.experiments().show(&caller.user, id).await?;
     let body = match comparison {
         None => json!({ "done": true }),
-        Some(comparison) => shape::blind_comparison(&comparison, &view),
+        Some(comparison) => shape::blind_comparison_json(&comparison, &view),
     };
     Ok(no_store(Reply::json(&body)))
 }
@@ -424,15 +432,15 @@ async fn comparison_response(
 /// # Errors
 /// `Missing` if the caller has no such experiment.
 pub async fn delete(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
-    let (id, origin) = (id(&cx)?, request_origin(&cx));
+    let (id, origin) = (experiment_id(&cx)?, request_origin(&cx));
     cx.app.experiments().delete(&caller, &id, &origin).await?;
     super::accounts::success("the experiment is deleted")
 }
 
-fn status(id: &ExperimentId, state: ExperimentState) -> Reply {
+fn status_reply(id: &ExperimentId, state: ExperimentState) -> Reply {
     Reply::json(&json!({ "experiment_id": id, "status": state }))
 }
 
-fn id(cx: &RequestContext) -> Result<ExperimentId, ApiError> {
+fn experiment_id(cx: &RequestContext) -> Result<ExperimentId, ApiError> {
     ExperimentId::parse(cx.param("id")).ok_or_else(|| Error::missing().into())
 }

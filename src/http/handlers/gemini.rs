@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::compatible::respond;
 use super::compatible_shape::{ClientApi, invalid_field};
-use crate::app::completions::count;
+use crate::app::completions::estimated_tokens;
 use crate::app::{Error, Kind};
 use crate::domain::user::Caller;
 use crate::http::RequestContext;
@@ -39,11 +39,13 @@ pub async fn call_method(mut cx: RequestContext, caller: Caller) -> Result<Reply
     if method == "countTokens" {
         let inner = body["generateContentRequest"].take();
         let body = if inner.is_object() { inner } else { body };
-        let request = gemini::read(model, &body, false).map_err(invalid_field)?;
+        let request = gemini::parse_request(model, &body, false).map_err(invalid_field)?;
         cx.app.completions().name(&caller, model).await?;
-        return Ok(Reply::json(&json!({ "totalTokens": count(&request) })));
+        return Ok(Reply::json(
+            &json!({ "totalTokens": estimated_tokens(&request) }),
+        ));
     }
-    let request = gemini::read(model, &body, stream).map_err(invalid_field)?;
+    let request = gemini::parse_request(model, &body, stream).map_err(invalid_field)?;
     // Idempotency keys compare bodies, and the model is part of the request.
     body["model"] = json!(model);
     respond(cx, caller, &body, vec![request], ClientApi::Gemini).await

@@ -36,7 +36,7 @@ pub fn show(shared: &SharedState, now: Instant) -> Reply {
             (*status, bytes.clone())
         }
         _ => {
-            let (status, bytes) = body(&shared.app, cache.probe_failed.load(Relaxed));
+            let (status, bytes) = health_body(&shared.app, cache.probe_failed.load(Relaxed));
             *cached = Some((now, status, bytes.clone()));
             cache.probe_requested.notify_one();
             (status, bytes)
@@ -67,7 +67,7 @@ pub async fn watch(shared: &SharedState) {
 }
 
 /// The overall status, and the message for the most severe problem.
-fn condition(
+fn overall_status(
     app: &App,
     database_error: Option<&str>,
     replica: Option<&ReplicaStatus>,
@@ -98,7 +98,7 @@ fn condition(
     ("warning", Some(message.to_owned()))
 }
 
-fn body(app: &App, probe_failed: bool) -> (StatusCode, Bytes) {
+fn health_body(app: &App, probe_failed: bool) -> (StatusCode, Bytes) {
     let mut database = app.health().database();
     if probe_failed && database.error.is_none() {
         database.error = Some("it does not answer".into());
@@ -107,7 +107,7 @@ fn body(app: &App, probe_failed: bool) -> (StatusCode, Bytes) {
     let fault = database.error.as_ref();
     let fault = fault.map(|fault| format!("the database does not work: {fault}"));
     let (replica, disk) = (app.health().replica(), app.health().disk());
-    let (status, message) = condition(app, fault.as_deref(), replica.as_ref(), disk.as_ref());
+    let (status, message) = overall_status(app, fault.as_deref(), replica.as_ref(), disk.as_ref());
     let process = ProcessStats::now();
     let config = &app.config;
     let mut body = json!({
@@ -136,13 +136,13 @@ fn body(app: &App, probe_failed: bool) -> (StatusCode, Bytes) {
             "threads": process.threads,
             "open_files": process.open_files,
         },
-        "dependencies": dependencies(&database, works),
+        "dependencies": dependencies_json(&database, works),
     });
     if let Some(replica) = &replica {
-        body["replica"] = self::replica(replica);
+        body["replica"] = self::replica_json(replica);
     }
     if let Some(disk) = disk {
-        body["disk"] = self::disk(&disk);
+        body["disk"] = self::disk_json(&disk);
     }
     if !works {
         body["error_code"] = "DEPENDENCY_MISSING".into();
@@ -158,7 +158,7 @@ fn body(app: &App, probe_failed: bool) -> (StatusCode, Bytes) {
 }
 
 /// The state of the replica, without its address and its error, which only administrators see.
-fn replica(status: &ReplicaStatus) -> Value {
+fn replica_json(status: &ReplicaStatus) -> Value {
     let state = match (&status.error, status.absent) {
         (Some(_), _) => "error",
         (None, 0) => "ok",
@@ -166,48 +166,48 @@ fn replica(status: &ReplicaStatus) -> Value {
     };
     json!({
         "status": state,
-        "window_seconds": status.window.as_secs(),
-        "whole_at": status.whole_at,
+        "window_seconds": status.sync_interval.as_secs(),
+        "whole_at": status.replicated_until,
         "originals_absent": status.absent,
         "originals_to_fetch": status.originals_left,
     })
 }
 
-fn disk(disk: &DiskState) -> Value {
+fn disk_json(disk: &DiskState) -> Value {
     let state = match (disk.is_full, disk.is_low) {
         (true, _) => "error",
         (false, true) => "warning",
         (false, false) => "ok",
     };
-    json!({"status": state, "free_mb": disk.free >> 20, "min_free_mb": disk.floor >> 20})
+    json!({"status": state, "free_mb": disk.free_bytes >> 20, "min_free_mb": disk.floor >> 20})
 }
 
-const HYPER: &str = concat!("hyper ", env!("QUIRE_HYPER"));
-const TOKIO: &str = concat!(
+const HYPER_VERSION: &str = concat!("hyper ", env!("QUIRE_HYPER"));
+const TOKIO_VERSION: &str = concat!(
     "tokio ",
     env!("QUIRE_TOKIO"),
     ", hyper ",
     env!("QUIRE_HYPER")
 );
-const SERDE: &str = concat!("serde_json ", env!("QUIRE_SERDE_JSON"));
-const UREQ: &str = concat!("ureq ", env!("QUIRE_UREQ"));
-const RING: &str = concat!("ring ", env!("QUIRE_RING"));
-const MULTER: &str = concat!("multer ", env!("QUIRE_MULTER"));
+const SERDE_VERSION: &str = concat!("serde_json ", env!("QUIRE_SERDE_JSON"));
+const UREQ_VERSION: &str = concat!("ureq ", env!("QUIRE_UREQ"));
+const RING_VERSION: &str = concat!("ring ", env!("QUIRE_RING"));
+const MULTER_VERSION: &str = concat!("multer ", env!("QUIRE_MULTER"));
 
 /// Python packages that the predecessor's clients look for, and their replacements: name, required, replacement.
-const REPLACED: &[(&str, bool, &str)] = &[
-    ("fastapi", true, HYPER),
-    ("uvicorn", true, TOKIO),
-    ("starlette", true, HYPER),
-    ("pydantic", true, SERDE),
-    ("httpx", true, UREQ),
-    ("aiohttp", true, UREQ),
-    ("passlib", true, RING),
-    ("bcrypt", false, RING),
-    ("python-jose", true, RING),
-    ("pyjwt", true, RING),
-    ("python-multipart", true, MULTER),
-    ("sse-starlette", false, HYPER),
+const REPLACED_PACKAGES: &[(&str, bool, &str)] = &[
+    ("fastapi", true, HYPER_VERSION),
+    ("uvicorn", true, TOKIO_VERSION),
+    ("starlette", true, HYPER_VERSION),
+    ("pydantic", true, SERDE_VERSION),
+    ("httpx", true, UREQ_VERSION),
+    ("aiohttp", true, UREQ_VERSION),
+    ("passlib", true, RING_VERSION),
+    ("bcrypt", false, RING_VERSION),
+    ("python-jose", true, RING_VERSION),
+    ("pyjwt", true, RING_VERSION),
+    ("python-multipart", true, MULTER_VERSION),
+    ("sse-starlette", false, HYPER_VERSION),
     ("slowapi", false, "token buckets of quire"),
     ("email-validator", false, "quire"),
     ("python-dotenv", false, "quire"),
@@ -216,24 +216,24 @@ const REPLACED: &[(&str, bool, &str)] = &[
 ];
 
 /// Python packages of the predecessor that have no replacement, and why.
-const UNUSED: &[(&str, &str)] = &[
+const UNUSED_PACKAGES: &[(&str, &str)] = &[
     ("redis", "not used: the cache is part of the database"),
     ("psycopg2", "not used: the database is SQLite"),
     ("celery", "not used: runs are tasks of this process"),
     ("sentry_sdk", "not used: errors go to the log"),
 ];
 
-fn dependencies(database: &DatabaseHealth, works: bool) -> Value {
+fn dependencies_json(database: &DatabaseHealth, works: bool) -> Value {
     let row = |available: bool, required: bool, served_by: &str| json!({"available": available, "required": required, "served_by": served_by});
     let mut all = Map::new();
     let sqlite = format!("rusqlite {} / {}", env!("QUIRE_RUSQLITE"), database.engine);
     for name in ["sqlalchemy", "alembic", "aiosqlite"] {
         all.insert(name.into(), row(works, true, &sqlite));
     }
-    for (name, required, by) in REPLACED {
+    for (name, required, by) in REPLACED_PACKAGES {
         all.insert((*name).into(), row(true, *required, by));
     }
-    for (name, why) in UNUSED {
+    for (name, why) in UNUSED_PACKAGES {
         all.insert((*name).into(), row(false, false, why));
     }
     all.into()
@@ -276,7 +276,7 @@ pub async fn prometheus(cx: RequestContext, caller: Option<Caller>) -> Result<Re
     }
     let figures = RequestFigures::collect(&cx).await?;
     let classes = cx.shared.stats.classes();
-    let text = prometheus_text::text(
+    let text = prometheus_text::render(
         &classes,
         &figures.unlabeled(),
         &cx.app.health().work().await?,
@@ -290,8 +290,8 @@ pub async fn prometheus(cx: RequestContext, caller: Option<Caller>) -> Result<Re
 /// `GET /api/admin/metrics`: statistics per minute over the last hours, one list per figure.
 ///
 /// # Errors
-/// `BadInput` if `hours` is not between 1 and 24.
-pub async fn hours(cx: RequestContext, _: Admin) -> Result<Reply, ApiError> {
+/// `BadInput` if `minute_stats` is not between 1 and 24.
+pub async fn minute_stats(cx: RequestContext, _: Admin) -> Result<Reply, ApiError> {
     let hours = cx.query_number("hours", 1, 24, 6)?;
     let now = clock::now();
     let minute = u32::try_from(now.seconds().div_euclid(60)).unwrap_or_default();
@@ -325,7 +325,7 @@ pub async fn resources(cx: RequestContext) -> Result<Reply, ApiError> {
     Ok(Reply::json(&json!({
         "memory_mb": megabytes(process.memory_kib),
         // Percent of one CPU, averaged since the start.
-        "cpu_percent": tenths(process.cpu.as_secs_f64() * 100.0 / up.max(0.01)),
+        "cpu_percent": round_to_tenths(process.cpu.as_secs_f64() * 100.0 / up.max(0.01)),
         "open_files": process.open_files,
         "connections": cx.shared.stats.open.load(Relaxed),
         "threads": process.threads,
@@ -333,7 +333,7 @@ pub async fn resources(cx: RequestContext) -> Result<Reply, ApiError> {
 }
 
 /// Number of events in the streaming test.
-const TICKS: u8 = 4;
+const TICK_COUNT: u8 = 4;
 /// Time between two events of the streaming test: 250 ms.
 const TICK_INTERVAL: Duration = Duration::from_millis(250);
 
@@ -344,7 +344,7 @@ const TICK_INTERVAL: Duration = Duration::from_millis(250);
 /// Never; all handlers share this signature.
 pub async fn ticks(cx: RequestContext) -> Result<Reply, ApiError> {
     Ok(sse::stream(&cx, 0, |sent: u8| async move {
-        if sent == TICKS {
+        if sent == TICK_COUNT {
             return None;
         }
         if sent > 0 {
@@ -455,9 +455,9 @@ fn uptime(app: &App) -> Duration {
 }
 
 fn megabytes(kibibytes: u64) -> f64 {
-    tenths(kibibytes as f64 / 1024.0)
+    round_to_tenths(kibibytes as f64 / 1024.0)
 }
 
-fn tenths(number: f64) -> f64 {
+fn round_to_tenths(number: f64) -> f64 {
     (number * 10.0).round() / 10.0
 }

@@ -19,14 +19,14 @@ use crate::http::reply::Reply;
 /// `BadInput` for an invalid limit, cursor, or filter.
 pub async fn list(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let (limit, cursor) = cx.page()?;
-    let cursor = read(cursor, "cursor", "not a cursor of this list", |text| {
+    let cursor = parse_param(cursor, "cursor", "not a cursor of this list", |text| {
         AnalysisId::parse(text)
     })?;
     // Request one more than the limit to learn whether there is a next page.
     let query = HistoryQuery {
         limit: limit + 1,
         cursor,
-        filter: filter(&cx)?,
+        filter: parse_filter(&cx)?,
     };
     let mut analyses = cx.app.analyses().list(&caller, query).await?;
     let has_more = analyses.len() > limit as usize;
@@ -35,7 +35,7 @@ pub async fn list(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError>
         .last()
         .filter(|_| has_more)
         .map(|analysis| analysis.id.clone());
-    let items: Vec<Value> = analyses.iter().map(shape::list_item).collect();
+    let items: Vec<Value> = analyses.iter().map(shape::list_item_json).collect();
     Ok(Reply::json(
         &json!({ "analyses": items, "next_cursor": next }),
     ))
@@ -45,22 +45,22 @@ pub async fn list(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError>
 ///
 /// # Errors
 /// `BadInput` for an unknown status or an invalid time.
-pub(super) fn filter(cx: &RequestContext) -> Result<HistoryFilter, ApiError> {
+pub(super) fn parse_filter(cx: &RequestContext) -> Result<HistoryFilter, ApiError> {
     let non_empty = |name: &str| cx.query(name).filter(|text| !text.is_empty());
     let states = "must be queued, running, completed, failed or cancelled";
     let moment = "must be a time in UTC such as 2026-11-23T00:00:00Z";
     Ok(HistoryFilter {
         search: non_empty("q"),
-        status: read(cx.query("status"), "status", states, Status::parse)?,
+        status: parse_param(cx.query("status"), "status", states, Status::parse)?,
         pattern: non_empty("pattern"),
         model: non_empty("model"),
-        from: read(non_empty("from"), "from", moment, Timestamp::parse)?,
-        to: read(non_empty("to"), "to", moment, Timestamp::parse)?,
+        from: parse_param(non_empty("from"), "from", moment, Timestamp::parse)?,
+        to: parse_param(non_empty("to"), "to", moment, Timestamp::parse)?,
     })
 }
 
 /// Parses an optional query parameter; `expected` is the error message for an invalid value.
-fn read<T>(
+fn parse_param<T>(
     value: Option<String>,
     name: &str,
     expected: &'static str,

@@ -12,7 +12,11 @@ pub type Unlabeled = (&'static str, &'static str, &'static str, f64);
 type ModelCounter = (&'static str, &'static str, fn(&Sum) -> f64);
 
 /// Renders all metrics.
-pub fn text(classes: &[[u64; 5]; AREAS.len()], unlabeled: &[Unlabeled], work: &Workload) -> String {
+pub fn render(
+    classes: &[[u64; 5]; AREAS.len()],
+    unlabeled: &[Unlabeled],
+    work: &Workload,
+) -> String {
     let mut text = String::with_capacity(8 << 10);
     let name = "quire_requests_total";
     write_header(&mut text, name, "counter", "Requests.");
@@ -31,7 +35,7 @@ pub fn text(classes: &[[u64; 5]; AREAS.len()], unlabeled: &[Unlabeled], work: &W
         write_header(&mut text, name, kind, help);
         write_sample(&mut text, name, &[], *value);
     }
-    models(&mut text, work);
+    write_models(&mut text, work);
     let name = "quire_model_circuit";
     write_header(
         &mut text,
@@ -42,7 +46,7 @@ pub fn text(classes: &[[u64; 5]; AREAS.len()], unlabeled: &[Unlabeled], work: &W
     for (model, state) in &work.circuits {
         write_sample(&mut text, name, &[("model", model)], f64::from(*state));
     }
-    commits(&mut text, &work.commits);
+    write_commits(&mut text, &work.commits);
     text
 }
 
@@ -75,7 +79,7 @@ fn workload_gauges(work: &Workload) -> [Unlabeled; 4] {
     ]
 }
 
-fn models(text: &mut String, work: &Workload) {
+fn write_models(text: &mut String, work: &Workload) {
     let counters: [ModelCounter; 3] = [
         (
             "quire_model_calls_total",
@@ -109,7 +113,7 @@ fn models(text: &mut String, work: &Workload) {
     }
 }
 
-fn commits(text: &mut String, taken: &CommitTimesSnapshot) {
+fn write_commits(text: &mut String, taken: &CommitTimesSnapshot) {
     let name = "quire_commit_seconds";
     write_header(text, name, "histogram", "Duration of database commits.");
     let mut sum = 0;
@@ -174,7 +178,7 @@ mod tests {
         work.commits.buckets[0] = 2;
         work.commits.buckets[2] = 1;
         (work.commits.count, work.commits.micros) = (4, 3_500_000);
-        let rendered = text(&classes, &[("quire_x", "gauge", "X.", 1.5)], &work);
+        let rendered = render(&classes, &[("quire_x", "gauge", "X.", 1.5)], &work);
         for line in [
             "# TYPE quire_requests_total counter",
             "quire_requests_total{area=\"api\",class=\"4xx\"} 7",

@@ -78,7 +78,7 @@ fn providers_reply(cx: &RequestContext, caller: Option<&Caller>) -> Reply {
     let is_admin = caller.is_some_and(|caller| caller.role == Role::Admin);
     let states = cx.app.models().providers(caller.map(|caller| &caller.user));
     let to_entry = |state: ProviderStatus| {
-        let entry = provider_json(&state, is_admin || state.own);
+        let entry = provider_json(&state, is_admin || state.is_own);
         (state.id, entry)
     };
     let mut all: Map<String, Value> = states.into_iter().map(to_entry).collect();
@@ -91,7 +91,7 @@ fn providers_reply(cx: &RequestContext, caller: Option<&Caller>) -> Reply {
 /// The status of a provider. Its own error messages are only for administrators and the provider's owner (`in_full`).
 fn provider_json(state: &ProviderStatus, in_full: bool) -> Value {
     let source = match state.source {
-        ProviderSource::Found => "found on this machine",
+        ProviderSource::Discovered => "found on this machine",
         ProviderSource::Configured => "configured",
         ProviderSource::Stored => "added",
     };
@@ -105,7 +105,7 @@ fn provider_json(state: &ProviderStatus, in_full: bool) -> Value {
         json!({ "at": failure.at, "model": failure.model, "message": message })
     });
     let circuits: Vec<Value> = state
-        .held
+        .held_models
         .iter()
         .map(|(model, circuit, throttled)| {
             let (name, until) = match circuit {
@@ -117,7 +117,7 @@ fn provider_json(state: &ProviderStatus, in_full: bool) -> Value {
         })
         .collect();
     json!({
-        "status": state.status, "configured": state.configured, "source": source, "own": state.own,
+        "status": state.status, "configured": state.configured, "source": source, "own": state.is_own,
         "reachable": state.checked.map(|_| state.message.is_empty()), "models": state.models,
         "checked_at": state.checked, "message": message, "last_failure": failure, "circuits": circuits,
     })
@@ -136,7 +136,7 @@ pub async fn status(cx: RequestContext, caller: Option<Caller>) -> Result<Reply,
 /// # Errors
 /// Never; all handlers share this signature.
 pub async fn probe(cx: RequestContext, admin: Admin) -> Result<Reply, ApiError> {
-    cx.app.discovery().probe().await;
+    cx.app.discovery().probe_local_servers().await;
     Ok(providers_reply(&cx, Some(admin.caller())))
 }
 

@@ -15,13 +15,13 @@ use crate::http::{ApiError, LinkToken, Reply, RequestContext, base_path, preload
 ///
 /// # Errors
 /// `Internal` if the embedded page is damaged.
-pub async fn home(cx: RequestContext) -> Result<Reply, ApiError> {
+pub async fn start_page(cx: RequestContext) -> Result<Reply, ApiError> {
     let accept = cx.header(ACCEPT).unwrap_or_default();
     let wants_json = accept.contains("application/json")
         && !accept.contains("text/html")
         && !accept.contains("*/*");
     if cx.index || wants_json {
-        return Ok(index(&cx).await);
+        return Ok(index_reply(&cx).await);
     }
     page(cx).await
 }
@@ -48,8 +48,8 @@ pub async fn page(cx: RequestContext) -> Result<Reply, ApiError> {
 /// Returns the HTML shell shared by all pages.
 fn shell(headers: &HeaderMap, base: &str) -> Result<Reply, ApiError> {
     match base {
-        "" => assets::reply("index.html", CachePolicy::Revalidate, headers),
-        base => assets::rewritten("index.html", base, base_path::in_page, headers),
+        "" => assets::asset_reply("index.html", CachePolicy::Revalidate, headers),
+        base => assets::rewritten_reply("index.html", base, base_path::in_page, headers),
     }
 }
 
@@ -84,16 +84,16 @@ pub fn not_found_page(request: &Parts, base: &str) -> Option<Reply> {
 ///
 /// # Errors
 /// `Internal` if the embedded file is damaged.
-pub async fn entry(cx: RequestContext) -> Result<Reply, ApiError> {
-    assets::reply("index.js", CachePolicy::Revalidate, &cx.request.headers)
+pub async fn entry_script(cx: RequestContext) -> Result<Reply, ApiError> {
+    assets::asset_reply("index.js", CachePolicy::Revalidate, &cx.request.headers)
 }
 
 /// `GET /sw.js`: the service worker, which caches the shell. Served from the root, because that determines its scope.
 ///
 /// # Errors
 /// `Internal` if the embedded file is damaged.
-pub async fn worker(cx: RequestContext) -> Result<Reply, ApiError> {
-    assets::reply("sw.js", CachePolicy::Revalidate, &cx.request.headers)
+pub async fn service_worker(cx: RequestContext) -> Result<Reply, ApiError> {
+    assets::asset_reply("sw.js", CachePolicy::Revalidate, &cx.request.headers)
 }
 
 /// `GET /manifest.webmanifest`: the web app manifest.
@@ -104,8 +104,8 @@ pub async fn manifest(cx: RequestContext) -> Result<Reply, ApiError> {
     const NAME: &str = "manifest.webmanifest";
     let headers = &cx.request.headers;
     match cx.app.config.base_path() {
-        "" => assets::reply(NAME, CachePolicy::Revalidate, headers),
-        base => assets::rewritten(NAME, base, base_path::in_manifest, headers),
+        "" => assets::asset_reply(NAME, CachePolicy::Revalidate, headers),
+        base => assets::rewritten_reply(NAME, base, base_path::in_manifest, headers),
     }
 }
 
@@ -119,7 +119,7 @@ pub async fn asset(cx: RequestContext) -> Result<Reply, ApiError> {
         true => CachePolicy::Immutable,
         false => CachePolicy::Revalidate,
     };
-    assets::reply(cx.param("path"), policy, &cx.request.headers)
+    assets::asset_reply(cx.param("path"), policy, &cx.request.headers)
 }
 
 /// `GET /api/openapi.json`: the OpenAPI description.
@@ -130,15 +130,15 @@ pub async fn openapi(cx: RequestContext) -> Result<Reply, ApiError> {
     const NAME: &str = "openapi.json";
     let headers = &cx.request.headers;
     match cx.app.config.base_path() {
-        "" => assets::reply(NAME, CachePolicy::Revalidate, headers),
-        base => assets::rewritten(NAME, base, base_path::in_openapi, headers),
+        "" => assets::asset_reply(NAME, CachePolicy::Revalidate, headers),
+        base => assets::rewritten_reply(NAME, base, base_path::in_openapi, headers),
     }
 }
 
-async fn index(cx: &RequestContext) -> Reply {
+async fn index_reply(cx: &RequestContext) -> Reply {
     // If the database fails, assume the sign-in form; the health check reports the failure.
     let first_run = cx.app.accounts().is_first_run().await.unwrap_or(false);
-    let setup = cx.app.accounts().open_setup().await.unwrap_or(None);
+    let setup = cx.app.accounts().pending_setup().await.unwrap_or(None);
     let needs_token = matches!(setup, Some(FirstAdminRule::Token { .. }));
     let is_demo = cx.app.config.providers.is_empty();
     let base = cx.app.config.base_path();

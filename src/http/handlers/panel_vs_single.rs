@@ -8,7 +8,7 @@ use crate::app::panel_vs_single::{ComparisonScope, ComparisonSide, ComparisonVie
 use crate::app::{Error, Kind};
 use crate::domain::ballot::calibration;
 use crate::domain::id::AnalysisId;
-use crate::domain::panel_vs_single::{Preference, WORTHWHILE, WRONG, single};
+use crate::domain::panel_vs_single::{ERROR_RATE, MIN_WIN_RATE, Preference, single};
 use crate::domain::time::Timestamp;
 use crate::domain::user::{Caller, Role};
 use crate::http::context::RequestContext;
@@ -16,10 +16,10 @@ use crate::http::error::ApiError;
 use crate::http::reply::Reply;
 
 /// The method of computing the figures, shown to users.
-const METHOD: &str = "ties count half; the interval is Jeffreys' for win, tie and loss at one look; the verdict rests on evidence by betting, which stays valid however often you look; with several topics, the permitted error is divided among all of them and the total";
+const METHOD_NOTE: &str = "ties count half; the interval is Jeffreys' for win, tie and loss at one look; the verdict rests on evidence by betting, which stays valid however often you look; with several topics, the permitted error is divided among all of them and the total";
 
 /// Maximum of `compare_every`, in answers per comparison; the same as for the setting.
-const MAX_EVERY: u64 = 10_000;
+const MAX_COMPARE_INTERVAL: u64 = 10_000;
 
 /// The length of a day in milliseconds.
 const DAY_MS: i64 = 86_400_000;
@@ -29,7 +29,11 @@ const DAY_MS: i64 = 86_400_000;
 /// # Errors
 /// `Missing` if the caller has no such analysis; `Conflict` if its answers cannot be compared.
 pub async fn compare(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
-    let comparison = cx.app.worth().compare(&caller, &id(&cx)?, cx.now).await?;
+    let comparison = cx
+        .app
+        .comparisons()
+        .compare(&caller, &analysis_id(&cx)?, cx.now)
+        .await?;
     Ok(no_store(Reply::json(&comparison_json(&comparison))))
 }
 
@@ -38,8 +42,8 @@ pub async fn compare(cx: RequestContext, caller: Caller) -> Result<Reply, ApiErr
 /// # Errors
 /// `Missing` if the caller has no such analysis; `Conflict` if its answers cannot be compared.
 pub async fn comparison(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
-    let id = id(&cx)?;
-    let comparison = cx.app.worth().comparison(&caller, &id).await?;
+    let id = analysis_id(&cx)?;
+    let comparison = cx.app.comparisons().comparison(&caller, &id).await?;
     let body = comparison.as_ref().map_or_else(
         || json!({ "status": "success", "analysis_id": id, "left": null, "right": null, "reveal": null }),
         comparison_json,
@@ -67,14 +71,18 @@ enum ComparisonChoiceBody {
 /// `Missing` if the analysis has not been compared; `Conflict` if there is a vote already; `BadRequest` or
 /// `BadInput` for an invalid body.
 pub async fn vote(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
-    let id = id(&cx)?;
+    let id = analysis_id(&cx)?;
     let ComparisonVoteBody { choice } = cx.json().await?;
     let side = match choice {
         ComparisonChoiceBody::Left => ComparisonSide::Left,
         ComparisonChoiceBody::Right => ComparisonSide::Right,
         ComparisonChoiceBody::Tie => ComparisonSide::Tie,
     };
-    let comparison = cx.app.worth().vote(&caller, &id, side, cx.now).await?;
+    let comparison = cx
+        .app
+        .comparisons()
+        .vote(&caller, &id, side, cx.now)
+        .await?;
     Ok(no_store(Reply::json(&comparison_json(&comparison))))
 }
 
@@ -102,19 +110,19 @@ pub async fn report(cx: RequestContext, caller: Caller) -> Result<Reply, ApiErro
         0 => Timestamp::default(),
         days => Timestamp::from_millis(cx.now.millis() - days as i64 * DAY_MS),
     };
-    let (every, own) = cx.app.worth().every(&caller).await?;
+    let (every, own) = cx.app.comparisons().compare_interval(&caller).await?;
     let scope = ComparisonScope {
         user: (!all).then(|| caller.user.clone()),
         topic: cx.query("topic").unwrap_or_default().trim().to_owned(),
         pattern: cx.query("pattern").unwrap_or_default(),
         since,
     };
-    let verdicts = cx.app.worth().verdicts(scope).await?;
-    let calibration = cx.app.worth().calibration(&caller).await?;
+    let verdicts = cx.app.comparisons().verdicts(scope).await?;
+    let calibration = cx.app.comparisons().calibration(&caller).await?;
     let votes = calibration.sentence().map(|sentence| {
         json!({
-            "decided": calibration.decided, "right": calibration.right, "ties": calibration.ties,
-            "interval": calibration.interval(), "sentence": sentence, "rule": calibration::RULE,
+            "decided": calibration.decided_votes, "right": calibration.correct, "ties": calibration.ties,
+            "interval": calibration.interval(), "sentence": sentence, "rule": calibration::ACCURACY_RULE,
         })
     });
     let topics: Vec<Value> = verdicts.topics.iter().map(row_json).collect();
@@ -125,10 +133,10 @@ pub async fn report(cx: RequestContext, caller: Caller) -> Result<Reply, ApiErro
         "votes": votes,
         "compare_every": every,
         "compare_every_own": own,
-        "method": METHOD,
-        "single": single::RULE,
-        "verdict_wrong_at_most": WRONG,
-        "no_difference_below": WORTHWHILE,
+        "method": METHOD_NOTE,
+        "single": single::SELECTION_RULE,
+        "verdict_wrong_at_most": ERROR_RATE,
+        "no_difference_below": MIN_WIN_RATE,
     }))))
 }
 
@@ -142,15 +150,18 @@ struct EveryBody {
 ///
 /// # Errors
 /// `BadRequest` or `BadInput` for an invalid body.
-pub async fn set_every(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
+pub async fn set_compare_interval(
+    mut cx: RequestContext,
+    caller: Caller,
+) -> Result<Reply, ApiError> {
     let EveryBody { compare_every } = cx.json().await?;
-    if compare_every.is_some_and(|every| every > MAX_EVERY) {
-        let message = format!("must be a whole number from 0 to {MAX_EVERY}, or null");
+    if compare_every.is_some_and(|every| every > MAX_COMPARE_INTERVAL) {
+        let message = format!("must be a whole number from 0 to {MAX_COMPARE_INTERVAL}, or null");
         return Err(Error::field(&["body", "compare_every"], "out_of_range", message).into());
     }
-    let worth = cx.app.worth();
+    let worth = cx.app.comparisons();
     worth.set_compare_interval(&caller, compare_every).await?;
-    let (every, own) = worth.every(&caller).await?;
+    let (every, own) = worth.compare_interval(&caller).await?;
     Ok(no_store(Reply::json(&json!({
         "status": "success", "compare_every": every, "compare_every_own": own,
     }))))
@@ -164,18 +175,18 @@ fn row_json(row: &TopicRow) -> Value {
         "wins": count.tally.wins,
         "ties": count.tally.ties,
         "losses": count.tally.losses,
-        "win_rate": judged.rate,
+        "win_rate": judged.win_rate,
         "interval": judged.interval.map(|(from, to)| [from, to]),
         "confidence": 0.95,
         "verdict": judged.verdict,
-        "votes_needed": judged.more,
-        "cost_multiple": row.multiple,
-        "priced": count.priced,
+        "votes_needed": judged.votes_needed,
+        "cost_multiple": row.cost_multiple,
+        "priced": count.priced_votes,
         "panel_usd": count.panel_cost,
         "single_usd": count.single_cost,
         "helpful": count.helpful,
         "not_helpful": count.not_helpful,
-        "sentence": judged.sentence(row.multiple),
+        "sentence": judged.sentence(row.cost_multiple),
     })
 }
 
@@ -209,6 +220,6 @@ fn comparison_json(view: &ComparisonView) -> Value {
     })
 }
 
-fn id(cx: &RequestContext) -> Result<AnalysisId, ApiError> {
+fn analysis_id(cx: &RequestContext) -> Result<AnalysisId, ApiError> {
     AnalysisId::parse(cx.param("id")).ok_or_else(|| Error::missing().into())
 }

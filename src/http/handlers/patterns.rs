@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use super::accounts::{no_store, request_origin, success};
 use crate::app::Error;
 use crate::app::error::FieldError;
-use crate::app::patterns::folder::{self, PatternProblem, Read};
+use crate::app::patterns::folder::{self, ParsedPattern, PatternProblem};
 use crate::domain::pattern::stored::{PatternOrigin, StoredPattern};
 use crate::domain::pattern::{Pattern, file, suggest};
 use crate::domain::prompt;
@@ -37,7 +37,7 @@ fn full_json(stored: &StoredPattern) -> Value {
     body
 }
 
-async fn visible(
+async fn visible_patterns(
     cx: &RequestContext,
     caller: Option<&Caller>,
 ) -> Result<Vec<StoredPattern>, ApiError> {
@@ -50,8 +50,8 @@ async fn visible(
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
-pub async fn list_bare(cx: RequestContext, caller: Option<Caller>) -> Result<Reply, ApiError> {
-    let all = visible(&cx, caller.as_ref()).await?;
+pub async fn list_array(cx: RequestContext, caller: Option<Caller>) -> Result<Reply, ApiError> {
+    let all = visible_patterns(&cx, caller.as_ref()).await?;
     let is_brief = cx.query("brief").as_deref() == Some("true");
     let items: Vec<Value> = all
         .iter()
@@ -68,7 +68,7 @@ pub async fn list_bare(cx: RequestContext, caller: Option<Caller>) -> Result<Rep
 /// # Errors
 /// Returns an error if the database cannot be read.
 pub async fn list(cx: RequestContext, caller: Option<Caller>) -> Result<Reply, ApiError> {
-    let all = visible(&cx, caller.as_ref()).await?;
+    let all = visible_patterns(&cx, caller.as_ref()).await?;
     let has_origin = |stored: &&StoredPattern| match cx.query("origin").as_deref() {
         Some("own") => stored.origin == PatternOrigin::Own,
         Some("team") => stored.origin == PatternOrigin::Team,
@@ -88,7 +88,7 @@ pub async fn suggest(cx: RequestContext, caller: Option<Caller>) -> Result<Reply
         .filter(|prompt| !prompt.trim().is_empty());
     let prompt = prompt
         .ok_or_else(|| Error::field(&["query", "prompt"], "missing", "the question is empty"))?;
-    let all = visible(&cx, caller.as_ref()).await?;
+    let all = visible_patterns(&cx, caller.as_ref()).await?;
     let ranked = suggest::rank(&all, &prompt);
     let items: Vec<Value> = ranked
         .into_iter()
@@ -123,7 +123,7 @@ pub async fn add(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiErr
             return Err(error.into());
         }
     };
-    let (pattern, warnings) = read(body).map_err(invalid_pattern)?;
+    let (pattern, warnings) = parse_body(body).map_err(invalid_pattern)?;
     let origin = request_origin(&cx);
     let app = cx.app.patterns();
     let stored = app.add(&caller, pattern, team, &origin).await?;
@@ -139,8 +139,8 @@ pub async fn add(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiErr
 pub async fn change(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let body: Map<String, Value> = cx.json().await?;
     // Check the permission first, so that others do not get error messages about the text.
-    cx.app.patterns().own(&caller, cx.param("id")).await?;
-    let (pattern, warnings) = read(body).map_err(invalid_pattern)?;
+    cx.app.patterns().find_own(&caller, cx.param("id")).await?;
+    let (pattern, warnings) = parse_body(body).map_err(invalid_pattern)?;
     let origin = request_origin(&cx);
     let app = cx.app.patterns();
     let stored = app
@@ -168,7 +168,7 @@ pub async fn delete(cx: RequestContext, caller: Caller) -> Result<Reply, ApiErro
 pub async fn check(mut cx: RequestContext, _: Caller) -> Result<Reply, ApiError> {
     let mut body: Map<String, Value> = cx.json().await?;
     body.remove("team");
-    let items = match read(body) {
+    let items = match parse_body(body) {
         Ok((pattern, warnings)) => {
             json!({ "valid": true, "faults": [], "warnings": problems_json(&warnings), "pattern": pattern })
         }
@@ -180,7 +180,7 @@ pub async fn check(mut cx: RequestContext, _: Caller) -> Result<Reply, ApiError>
 }
 
 /// Parses a pattern from its fields, or from a whole file in `text`.
-fn read(body: Map<String, Value>) -> Result<Read, Vec<PatternProblem>> {
+fn parse_body(body: Map<String, Value>) -> Result<ParsedPattern, Vec<PatternProblem>> {
     if let Some(text) = body.get("text") {
         let is_only_field = body.len() == 1;
         return match text.as_str() {

@@ -56,7 +56,7 @@ pub async fn create(mut cx: RequestContext, caller: Caller) -> Result<Reply, Api
 /// # Errors
 /// `Missing` if the caller may not see the project.
 pub async fn show(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
-    let project = cx.app.projects().show(&caller, &id(&cx)?).await?;
+    let project = cx.app.projects().show(&caller, &project_id(&cx)?).await?;
     Ok(Reply::json(&project_json(&project, &caller)))
 }
 
@@ -67,7 +67,7 @@ pub async fn show(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError>
 /// or `BadInput` for an invalid body.
 pub async fn change(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let change = change_of(cx.json().await?);
-    let (projects, id) = (cx.app.projects(), id(&cx)?);
+    let (projects, id) = (cx.app.projects(), project_id(&cx)?);
     let project = projects.change(&caller, &id, change, clock::now()).await?;
     Ok(Reply::json(&project_json(&project, &caller)))
 }
@@ -77,7 +77,7 @@ pub async fn change(mut cx: RequestContext, caller: Caller) -> Result<Reply, Api
 /// # Errors
 /// `Missing` if the project does not belong to the caller.
 pub async fn delete(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
-    cx.app.projects().delete(&caller, &id(&cx)?).await?;
+    cx.app.projects().delete(&caller, &project_id(&cx)?).await?;
     success("project deleted")
 }
 
@@ -98,6 +98,6 @@ fn project_json(project: &Project, caller: &Caller) -> Value {
     })
 }
 
-fn id(cx: &RequestContext) -> Result<ProjectId, ApiError> {
+fn project_id(cx: &RequestContext) -> Result<ProjectId, ApiError> {
     ProjectId::parse(cx.param("id")).ok_or_else(|| Error::missing().into())
 }

@@ -55,7 +55,7 @@ struct ChangeProviderBody {
     force: bool,
 }
 
-fn names(models: Option<ModelsBody>) -> Option<Vec<String>> {
+fn model_names(models: Option<ModelsBody>) -> Option<Vec<String>> {
     models.map(|models| match models {
         ModelsBody::Any(any) if any == "*" || any.is_empty() => Vec::new(),
         ModelsBody::Any(one) => vec![one],
@@ -64,12 +64,12 @@ fn names(models: Option<ModelsBody>) -> Option<Vec<String>> {
 }
 
 fn provider_json(app: &Providers, provider: &StoredProvider) -> Value {
-    let (has_key, added) = app.shown(provider);
+    let (has_key, added) = app.summary(provider);
     json!({
         "id": provider.id, "name": provider.name,
         "kind": Some(&provider.kind).filter(|kind| !kind.is_empty()),
         "base_url": provider.base_url, "has_key": has_key, "added": added,
-        "key_end": provider.key_end, "models": provider.models, "concurrency": provider.concurrency,
+        "key_end": provider.key_suffix, "models": provider.models, "concurrency": provider.concurrency,
         "created_at": provider.created, "changed_at": provider.changed,
     })
 }
@@ -109,7 +109,7 @@ async fn add(mut cx: RequestContext, scope: ProviderScope) -> Result<Reply, ApiE
         kind: body.kind,
         base_url: body.base_url,
         api_key: body.api_key,
-        models: names(body.models),
+        models: model_names(body.models),
         concurrency: body.concurrency,
         headers: body.headers,
         body: body.body,
@@ -129,7 +129,7 @@ async fn change(mut cx: RequestContext, scope: ProviderScope) -> Result<Reply, A
         kind: body.kind,
         base_url: body.base_url,
         api_key: body.api_key,
-        models: names(body.models),
+        models: model_names(body.models),
         concurrency: body.concurrency,
         headers: body.headers,
         body: body.body,

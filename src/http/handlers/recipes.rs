@@ -41,7 +41,7 @@ fn change_to(known: &Request, mut body: Map<String, Value>) -> Result<RecipeChan
         *value = Value::Null;
     }
     let body: Request = from_value(known.merged(body))?;
-    if let Some(name) = body.beyond_recipe() {
+    if let Some(name) = body.field_beyond_recipe() {
         let known = RECIPE_FIELDS.join(", ");
         let why = format!("is not a setting of a recipe; expected {known}");
         return Err(Error::field(&["body", &name], "unknown_field", why));
@@ -141,7 +141,7 @@ pub async fn show(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError>
 pub async fn change(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let body: Map<String, Value> = cx.json().await?;
     let id = cx.param("id");
-    let known = cx.app.recipes().own(&caller, id).await?;
+    let known = cx.app.recipes().find_own(&caller, id).await?;
     let (change, origin) = (change_to(&known.body, body)?, request_origin(&cx));
     let editor = cx.app.recipe_editor();
     let recipe = editor.change(&caller, id, change, &origin).await?;

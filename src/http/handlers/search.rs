@@ -19,8 +19,8 @@ const MAX_MATCHES: usize = 50;
 ///
 /// # Errors
 /// `Missing` if the caller has no such document; `BadInput` without search words.
-pub async fn in_one(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
-    let id = super::documents::id(&cx)?;
+pub async fn search_document(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
+    let id = super::documents::document_id(&cx)?;
     let words = search_words(&cx)?;
     let search = cx.app.meaning_search();
     let found = search.search(&caller, Some(&id), &words).await?;
@@ -36,7 +36,7 @@ pub async fn in_one(cx: RequestContext, caller: Caller) -> Result<Reply, ApiErro
 ///
 /// # Errors
 /// `BadInput` without search words.
-pub async fn in_all(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
+pub async fn search_all(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let words = search_words(&cx)?;
     let found = cx
         .app
@@ -78,7 +78,7 @@ fn search_words(cx: &RequestContext) -> Result<String, ApiError> {
 
 fn hit_json(hit: &SearchHit, query: &SearchQuery) -> Value {
     let matches: Vec<[usize; 2]> = query
-        .found_in(&hit.passage.text)
+        .find_matches(&hit.passage.text)
         .iter()
         .take(MAX_MATCHES)
         .map(|range| [range.start, range.end])

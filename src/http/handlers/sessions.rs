@@ -30,7 +30,7 @@ pub async fn list(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError>
 pub async fn end(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let accounts = cx.app.accounts();
     accounts
-        .end_one(&caller, cx.param("id"), &request_origin(&cx))
+        .end_session_by_id(&caller, cx.param("id"), &request_origin(&cx))
         .await?;
     success("the session is ended")
 }
@@ -43,7 +43,7 @@ pub async fn end_others(cx: RequestContext, caller: Caller) -> Result<Reply, Api
     let ended = cx
         .app
         .accounts()
-        .end_others(&caller, &request_origin(&cx))
+        .end_other_sessions(&caller, &request_origin(&cx))
         .await?;
     Ok(no_store(Reply::json(&json!({
         "status": "success", "success": true, "ended": ended,
@@ -53,7 +53,9 @@ pub async fn end_others(cx: RequestContext, caller: Caller) -> Result<Reply, Api
 
 /// A session as JSON. Its last use is the last token refresh; an open page refreshes its tokens every 15 minutes.
 fn session_json(session: &Session, caller: &Caller) -> Value {
-    let used = session.previous.map_or(session.created, |(_, at)| at);
+    let used = session
+        .previous_refresh_hash
+        .map_or(session.created, |(_, at)| at);
     json!({
         "id": session.id,
         "client": session.client,

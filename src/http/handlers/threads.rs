@@ -31,14 +31,14 @@ pub async fn list(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError>
     let (limit, cursor) = cx.page()?;
     let words = cx.query("q").filter(|text| !text.trim().is_empty());
     let project = cx.query("project").filter(|text| !text.is_empty());
-    let (archived, shared) = (flag(&cx, "archived")?, flag(&cx, "shared")?);
+    let (archived, shared) = (bool_param(&cx, "archived")?, bool_param(&cx, "shared")?);
     let query = ThreadQuery {
         // One more than the limit, to learn whether there is a next page.
         limit: limit + 1,
         cursor: cursor.map(|text| read_cursor(&text)).transpose()?,
         filter: ThreadFilter {
-            project: project.map(|id| project_of(&id)).transpose()?,
-            pinned: flag(&cx, "pinned")?,
+            project: project.map(|id| parse_project_id(&id)).transpose()?,
+            pinned: bool_param(&cx, "pinned")?,
             archived: archived.or((words.is_none() && shared != Some(true)).then_some(false)),
             shared,
             turn: turn_filter(&cx)?,
@@ -61,7 +61,7 @@ pub async fn list(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError>
 fn turn_filter(cx: &RequestContext) -> Result<Option<HistoryFilter>, ApiError> {
     let filter = HistoryFilter {
         search: None,
-        ..history::filter(cx)?
+        ..history::parse_filter(cx)?
     };
     Ok((filter != HistoryFilter::default()).then_some(filter))
 }
@@ -71,7 +71,7 @@ fn turn_filter(cx: &RequestContext) -> Result<Option<HistoryFilter>, ApiError> {
 /// # Errors
 /// `Missing` if the caller has no such thread.
 pub async fn show(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
-    let report = cx.app.threads().show(&caller, &id(&cx)?).await?;
+    let report = cx.app.threads().show(&caller, &thread_id(&cx)?).await?;
     Ok(Reply::json(&report_json(&report)))
 }
 
@@ -110,7 +110,11 @@ pub async fn change(mut cx: RequestContext, caller: Caller) -> Result<Reply, Api
         archived: body.archived,
         project,
     };
-    let row = cx.app.threads().change(&caller, &id(&cx)?, change).await?;
+    let row = cx
+        .app
+        .threads()
+        .change(&caller, &thread_id(&cx)?, change)
+        .await?;
     Ok(Reply::json(&row_json(&row)))
 }
 
@@ -120,7 +124,9 @@ pub async fn change(mut cx: RequestContext, caller: Caller) -> Result<Reply, Api
 /// `Missing` if the caller has no such thread.
 pub async fn delete(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let threads = cx.app.threads();
-    threads.delete(&caller, &id(&cx)?, clock::now()).await?;
+    threads
+        .delete(&caller, &thread_id(&cx)?, clock::now())
+        .await?;
     success("thread deleted")
 }
 
@@ -137,7 +143,7 @@ struct ShareBody {
 /// `Missing` if the caller has no such thread or turn; `BadRequest` or `BadInput` for an invalid body.
 pub async fn share(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let body: ShareBody = cx.json_or_empty().await?;
-    let id = id(&cx)?;
+    let id = thread_id(&cx)?;
     let token = match body.turn {
         None => cx.app.threads().share(&caller, &id).await?,
         Some(turn) => {
@@ -159,7 +165,7 @@ pub async fn share(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiE
 /// # Errors
 /// `Missing` if the caller has no such thread.
 pub async fn unshare(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
-    cx.app.threads().unshare(&caller, &id(&cx)?).await?;
+    cx.app.threads().unshare(&caller, &thread_id(&cx)?).await?;
     success("the link no longer works")
 }
 
@@ -168,7 +174,7 @@ pub async fn unshare(cx: RequestContext, caller: Caller) -> Result<Reply, ApiErr
 /// # Errors
 /// `Missing` if the caller has no such thread or turn; `BadInput` for an unknown format.
 pub async fn export(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
-    let id = id(&cx)?;
+    let id = thread_id(&cx)?;
     let only = match cx.query("turn").filter(|text| !text.is_empty()) {
         Some(turn) => Some(AnalysisId::parse(&turn).ok_or_else(Error::missing)?),
         None => None,
@@ -176,7 +182,7 @@ pub async fn export(cx: RequestContext, caller: Caller) -> Result<Reply, ApiErro
     let threads = cx.app.threads();
     let (thread, reports) = threads.reports(&caller, &id, only.as_ref()).await?;
     let format = cx.query("format").unwrap_or_else(|| "markdown".into());
-    let Some(file) = exported(&thread, &reports, &format) else {
+    let Some(file) = export_thread(&thread, &reports, &format) else {
         let why = "must be markdown, html or json";
         return Err(Error::field(&["query", "format"], "value_error", why).into());
     };
@@ -198,7 +204,7 @@ pub struct ThreadExport {
 }
 
 /// Exports a thread with its analyses as `markdown`, `html`, or `json`; `None` for another format.
-pub fn exported(
+pub fn export_thread(
     thread: &ThreadReport,
     reports: &[AnalysisReport],
     format: &str,
@@ -207,7 +213,7 @@ pub fn exported(
     let turns = reports.iter().map(|report| &report.analysis);
     let (text, content_type, extension) = match format {
         "json" => {
-            let turns: Vec<Value> = reports.iter().map(shape::full).collect();
+            let turns: Vec<Value> = reports.iter().map(shape::full_json).collect();
             let mut body = row_json(&thread.row);
             body["turns"] = json!(turns);
             (format!("{body:#}"), "application/json", "json")
@@ -231,7 +237,7 @@ pub fn exported(
     })
 }
 
-fn flag(cx: &RequestContext, name: &str) -> Result<Option<bool>, ApiError> {
+fn bool_param(cx: &RequestContext, name: &str) -> Result<Option<bool>, ApiError> {
     match cx.query(name).as_deref() {
         None | Some("") => Ok(None),
         Some("true") => Ok(Some(true)),
@@ -253,12 +259,12 @@ fn read_cursor(text: &str) -> Result<(Timestamp, ThreadId), ApiError> {
     read.ok_or_else(|| Error::field(&["query", "cursor"], "value_error", why).into())
 }
 
-fn project_of(text: &str) -> Result<ProjectId, ApiError> {
+fn parse_project_id(text: &str) -> Result<ProjectId, ApiError> {
     let why = "not a project's id";
     let id = ProjectId::parse(text);
     id.ok_or_else(|| Error::field(&["query", "project"], "value_error", why).into())
 }
 
-fn id(cx: &RequestContext) -> Result<ThreadId, ApiError> {
+fn thread_id(cx: &RequestContext) -> Result<ThreadId, ApiError> {
     ThreadId::parse(cx.param("id")).ok_or_else(|| Error::missing().into())
 }

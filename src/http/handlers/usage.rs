@@ -29,29 +29,29 @@ const MAX_DAYS: i64 = 400;
 pub async fn show(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let today = cx.now.day();
     let (from, to) = (
-        day(&cx, "from", month_start(today))?,
-        day(&cx, "to", today)?,
+        day_param(&cx, "from", month_start(today))?,
+        day_param(&cx, "to", today)?,
     );
     if from > to || to - from > MAX_DAYS {
         let message = format!("must be at most {MAX_DAYS} days before `to`, and not after it");
         return Err(Error::field(&["query", "from"], "out_of_range", message).into());
     }
     let user = match requested_scope(&cx, &caller)? {
-        UsageScope::One(user) => user,
+        UsageScope::User(user) => user,
         UsageScope::All => return all_users(&cx, from, to).await,
     };
     let usage = cx.app.usage();
     let days = usage.days(&user, from, to).await?;
-    let totals = sum(days.iter());
-    let rows = match group(&cx)? {
-        Some(by) => by.of(days),
+    let totals = sum_usage(days.iter());
+    let rows = match group_param(&cx)? {
+        Some(by) => by.group_rows_by(days),
         None => days,
     };
     if wants_csv(&cx)? {
-        return Ok(csv_of(&rows));
+        return Ok(csv_reply(&rows));
     }
     let standing = usage.budget_status(&user).await?;
-    let saved = cx.app.cache().saved(Some(&user), from, to).await?;
+    let saved = cx.app.cache().savings(Some(&user), from, to).await?;
     let items: Vec<Value> = rows.iter().map(usage_json).collect();
     Ok(no_store(Reply::json(&json!({
         "status": "success",
@@ -66,15 +66,15 @@ pub async fn show(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError>
 }
 
 async fn all_users(cx: &RequestContext, from: i64, to: i64) -> Result<Reply, ApiError> {
-    if let Some(by) = group(cx)? {
+    if let Some(by) = group_param(cx)? {
         return all_users_grouped(cx, from, to, by).await;
     }
-    let users = cx.app.usage().people(from, to).await?;
+    let users = cx.app.usage().usage_by_user(from, to).await?;
     if wants_csv(cx)? {
         let rows = users.iter().map(|user| (user.user.to_string(), &user.sum));
-        return Ok(csv("user_id", rows));
+        return Ok(write_csv("user_id", rows));
     }
-    let totals = sum(users.iter().map(|user| &user.sum));
+    let totals = sum_usage(users.iter().map(|user| &user.sum));
     let items = users.iter().map(|user| {
         let mut row = usage_json(&user.sum);
         row["user_id"] = json!(user.user);
@@ -96,12 +96,12 @@ async fn all_users_grouped(
     by: UsageGroup,
 ) -> Result<Reply, ApiError> {
     let days = cx.app.usage().days_of_all(from, to).await?;
-    let totals = sum(days.iter());
-    let rows = by.of(days);
+    let totals = sum_usage(days.iter());
+    let rows = by.group_rows_by(days);
     if wants_csv(cx)? {
-        return Ok(csv_of(&rows));
+        return Ok(csv_reply(&rows));
     }
-    let saved = cx.app.cache().saved(None, from, to).await?;
+    let saved = cx.app.cache().savings(None, from, to).await?;
     Ok(no_store(Reply::json(&json!({
         "status": "success",
         "from": format_day(from),
@@ -127,7 +127,7 @@ pub async fn calls(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError
         )
     })?;
     let user = match requested_scope(&cx, &caller)? {
-        UsageScope::One(user) => user,
+        UsageScope::User(user) => user,
         UsageScope::All => {
             let message = "must be a single account";
             return Err(Error::field(&["query", "user"], "value_error", message).into());
@@ -147,7 +147,7 @@ pub async fn calls(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError
 /// # Errors
 /// `Missing` if there is no such account.
 pub async fn budget_of(cx: RequestContext, _: Admin) -> Result<Reply, ApiError> {
-    let user = id(cx.param("id"))?;
+    let user = user_id(cx.param("id"))?;
     let own = cx.app.usage().budget(&user).await?;
     let standing = cx.app.usage().budget_status(&user).await?;
     let mut body = budget_json(&standing, cx.now);
@@ -171,7 +171,7 @@ pub async fn set_budget(mut cx: RequestContext, admin: Admin) -> Result<Reply, A
             return Err(Error::field(&["body", name], "out_of_range", message).into());
         }
     }
-    let (user, by) = (id(cx.param("id"))?, &admin.caller().user);
+    let (user, by) = (user_id(cx.param("id"))?, &admin.caller().user);
     let usage = cx.app.usage();
     usage
         .set_budget(by, &user, Some(limits), &request_origin(&cx))
@@ -185,7 +185,7 @@ pub async fn set_budget(mut cx: RequestContext, admin: Admin) -> Result<Reply, A
 /// # Errors
 /// `Missing` if there is no such account.
 pub async fn delete_budget(cx: RequestContext, admin: Admin) -> Result<Reply, ApiError> {
-    let (user, by) = (id(cx.param("id"))?, &admin.caller().user);
+    let (user, by) = (user_id(cx.param("id"))?, &admin.caller().user);
     let usage = cx.app.usage();
     usage
         .set_budget(by, &user, None, &request_origin(&cx))
@@ -205,14 +205,14 @@ pub fn budget_json(standing: &BudgetStanding, now: Timestamp) -> Value {
 }
 
 enum UsageScope {
-    One(UserId),
+    User(UserId),
     All,
 }
 
 /// The accounts that a query asks for. Only administrators may see others' usage.
 fn requested_scope(cx: &RequestContext, caller: &Caller) -> Result<UsageScope, ApiError> {
     let user = match cx.query("user").filter(|user| !user.is_empty()) {
-        None => return Ok(UsageScope::One(caller.user.clone())),
+        None => return Ok(UsageScope::User(caller.user.clone())),
         Some(user) => user,
     };
     if caller.role != Role::Admin && user != caller.user.as_str() {
@@ -223,15 +223,15 @@ fn requested_scope(cx: &RequestContext, caller: &Caller) -> Result<UsageScope, A
     }
     match user.as_str() {
         "all" => Ok(UsageScope::All),
-        one => id(one).map(UsageScope::One),
+        one => user_id(one).map(UsageScope::User),
     }
 }
 
-fn id(text: &str) -> Result<UserId, ApiError> {
+fn user_id(text: &str) -> Result<UserId, ApiError> {
     UserId::parse(text).ok_or_else(|| ApiError::new(Kind::Missing, "there is no such account"))
 }
 
-fn day(cx: &RequestContext, name: &str, default: i64) -> Result<i64, ApiError> {
+fn day_param(cx: &RequestContext, name: &str, default: i64) -> Result<i64, ApiError> {
     let Some(text) = cx.query(name).filter(|text| !text.is_empty()) else {
         return Ok(default);
     };
@@ -250,22 +250,22 @@ fn wants_csv(cx: &RequestContext) -> Result<bool, ApiError> {
     }
 }
 
-fn add(sum: &mut DailyUsage, row: &DailyUsage) {
+fn add_usage(sum: &mut DailyUsage, row: &DailyUsage) {
     sum.calls += row.calls;
     sum.failed += row.failed;
     sum.input += row.input;
     sum.output += row.output;
     sum.cached += row.cached;
     sum.reasoning += row.reasoning;
-    sum.cost = sum.cost.plus(row.cost);
-    sum.own_key = sum.own_key.plus(row.own_key);
+    sum.cost = sum.cost.saturating_add(row.cost);
+    sum.own_key = sum.own_key.saturating_add(row.own_key);
     sum.unpriced += row.unpriced;
     sum.estimated += row.estimated;
 }
 
-fn sum<'a>(rows: impl Iterator<Item = &'a DailyUsage>) -> DailyUsage {
+fn sum_usage<'a>(rows: impl Iterator<Item = &'a DailyUsage>) -> DailyUsage {
     let mut sum = DailyUsage::default();
-    rows.for_each(|row| add(&mut sum, row));
+    rows.for_each(|row| add_usage(&mut sum, row));
     sum
 }
 
@@ -276,15 +276,15 @@ enum UsageGroup {
 }
 
 impl UsageGroup {
-    fn of(&self, days: Vec<DailyUsage>) -> Vec<DailyUsage> {
+    fn group_rows_by(&self, days: Vec<DailyUsage>) -> Vec<DailyUsage> {
         match self {
-            UsageGroup::Day => grouped(days, |row| (row.day, String::new())),
-            UsageGroup::Model => grouped(days, |row| (0, row.model.clone())),
+            UsageGroup::Day => group_rows(days, |row| (row.day, String::new())),
+            UsageGroup::Model => group_rows(days, |row| (0, row.model.clone())),
         }
     }
 }
 
-fn group(cx: &RequestContext) -> Result<Option<UsageGroup>, ApiError> {
+fn group_param(cx: &RequestContext) -> Result<Option<UsageGroup>, ApiError> {
     match cx.query("group").as_deref() {
         None | Some("") => Ok(None),
         Some("day") => Ok(Some(UsageGroup::Day)),
@@ -297,7 +297,10 @@ fn group(cx: &RequestContext) -> Result<Option<UsageGroup>, ApiError> {
 }
 
 /// Sums rows with the same key; newest day first, then by model.
-fn grouped(rows: Vec<DailyUsage>, key: impl Fn(&DailyUsage) -> (i64, String)) -> Vec<DailyUsage> {
+fn group_rows(
+    rows: Vec<DailyUsage>,
+    key: impl Fn(&DailyUsage) -> (i64, String),
+) -> Vec<DailyUsage> {
     let mut sums: BTreeMap<(i64, String), DailyUsage> = BTreeMap::new();
     for row in &rows {
         let (day, model) = key(row);
@@ -308,12 +311,12 @@ fn grouped(rows: Vec<DailyUsage>, key: impl Fn(&DailyUsage) -> (i64, String)) ->
                 model,
                 ..DailyUsage::default()
             });
-        add(of_key, row);
+        add_usage(of_key, row);
     }
     sums.into_values().collect()
 }
 
-fn shown_day(row: &DailyUsage) -> String {
+fn day_text(row: &DailyUsage) -> String {
     if row.day == 0 {
         String::new()
     } else {
@@ -362,12 +365,12 @@ fn call_json(call: &CallRecord) -> Value {
     })
 }
 
-fn csv_of(rows: &[DailyUsage]) -> Reply {
-    let line = |row: &DailyUsage| format!("{},{}", shown_day(row), cell(&row.model));
-    csv("day,model", rows.iter().map(|row| (line(row), row)))
+fn csv_reply(rows: &[DailyUsage]) -> Reply {
+    let line = |row: &DailyUsage| format!("{},{}", day_text(row), csv_cell(&row.model));
+    write_csv("day,model", rows.iter().map(|row| (line(row), row)))
 }
 
-fn csv<'a>(key: &str, rows: impl Iterator<Item = (String, &'a DailyUsage)>) -> Reply {
+fn write_csv<'a>(key: &str, rows: impl Iterator<Item = (String, &'a DailyUsage)>) -> Reply {
     let mut text = format!(
         "{key},calls,failed,input_tokens,output_tokens,cached_tokens,reasoning_tokens,cost_usd,own_key_usd,unpriced,estimated\r\n"
     );
@@ -392,7 +395,7 @@ fn csv<'a>(key: &str, rows: impl Iterator<Item = (String, &'a DailyUsage)>) -> R
 }
 
 /// Quotes a CSV cell. User-defined model names must not break out of the cell or start a spreadsheet formula.
-fn cell(text: &str) -> String {
+fn csv_cell(text: &str) -> String {
     let guard = if text.starts_with(['=', '+', '-', '@']) {
         "'"
     } else {

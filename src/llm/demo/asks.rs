@@ -18,7 +18,7 @@ pub enum AnswerKind {
 }
 
 /// Question words with the kind of answer they ask for, longer ones first: the first match wins.
-const WORDS: &[(&str, AnswerKind)] = &[
+const QUESTION_WORDS: &[(&str, AnswerKind)] = &[
     ("how many", AnswerKind::Number),
     ("how much", AnswerKind::Number),
     ("wie viel", AnswerKind::Number),
@@ -46,7 +46,7 @@ const WORDS: &[(&str, AnswerKind)] = &[
     ("por qué", AnswerKind::Reason),
 ];
 
-const MONTHS: &[&str] = &[
+const MONTH_NAMES: &[&str] = &[
     "january",
     "february",
     "march",
@@ -89,13 +89,13 @@ const MONTHS: &[&str] = &[
     "diciembre",
 ];
 
-const SPANS: &[&str] = &[
+const TIME_SPAN_WORDS: &[&str] = &[
     "second", "minute", "hour", "day", "week", "month", "year", "sekunden", "minuten", "stunden",
     "tag", "tage", "tagen", "woche", "wochen", "monat", "monate", "monaten", "jahr", "jahre",
     "jahren", "jour", "heure", "semaine", "mois", "an", "ans", "día", "semana", "mes", "año",
 ];
 
-const REASONS: &[&str] = &[
+const REASON_WORDS: &[&str] = &[
     "because",
     "since",
     "therefore",
@@ -133,7 +133,7 @@ impl AnswerKind {
     }
 
     /// Whether the sentence contains something of this kind.
-    pub fn fits(self, sentence: &str) -> bool {
+    pub fn matches_kind(self, sentence: &str) -> bool {
         match self {
             Self::Number => !numbers::figures(sentence).is_empty(),
             Self::Time => {
@@ -141,28 +141,28 @@ impl AnswerKind {
                     let year = is_year(&figure.text);
                     year || figure
                         .unit
-                        .is_some_and(|unit| SPANS.contains(&unit.as_str()))
+                        .is_some_and(|unit| TIME_SPAN_WORDS.contains(&unit.as_str()))
                 });
-                spans || any_word(sentence, MONTHS)
+                spans || contains_any(sentence, MONTH_NAMES)
             }
             Self::Person => {
                 let later = text::words(sentence).into_iter().skip(1);
                 let mut names = later.filter(|word| word.text.starts_with(char::is_uppercase));
                 names.next().is_some()
             }
-            Self::Reason => any_word(sentence, REASONS),
+            Self::Reason => contains_any(sentence, REASON_WORDS),
         }
     }
 }
 
 /// Returns the kind of answer that the question asks for, and the question word.
-pub fn kind(question: &str) -> Option<(&'static str, AnswerKind)> {
+pub fn answer_kind(question: &str) -> Option<(&'static str, AnswerKind)> {
     let words: Vec<String> = text::words(question)
         .iter()
         .map(|word| word.text.to_lowercase())
         .collect();
     let question = format!(" {} ", words.join(" "));
-    let mut found = WORDS
+    let mut found = QUESTION_WORDS
         .iter()
         .filter(|(word, _)| question.contains(&format!(" {word} ")));
     found.next().copied()
@@ -178,7 +178,7 @@ fn is_year(figure: &str) -> bool {
         && (rest.is_empty() || rest.starts_with('-'))
 }
 
-fn any_word(sentence: &str, list: &[&str]) -> bool {
+fn contains_any(sentence: &str, list: &[&str]) -> bool {
     text::words(sentence)
         .iter()
         .any(|word| list.contains(&word.text.to_lowercase().as_str()))
@@ -199,7 +199,7 @@ mod tests {
             ("Summarise this", None),
             ("whenever", None),
         ] {
-            let found = kind(question).map(|found| found.1);
+            let found = answer_kind(question).map(|found| found.1);
             assert_eq!(found, expected, "{question}");
         }
     }
@@ -219,7 +219,7 @@ mod tests {
             ("Because it rained.", AnswerKind::Reason, true),
             ("Section 7 applies.", AnswerKind::Number, false),
         ] {
-            assert_eq!(kind.fits(sentence), fits, "{sentence}");
+            assert_eq!(kind.matches_kind(sentence), fits, "{sentence}");
         }
     }
 }

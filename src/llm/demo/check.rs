@@ -10,9 +10,9 @@ use super::text;
 use super::verdict::ClaimVerdict;
 
 /// Share of a claim's weight (0 to 1) from which a passage counts as being about it.
-const SAME_SUBJECT: f64 = 0.7;
+const MIN_SUBJECT_OVERLAP: f64 = 0.7;
 /// Share from which a passage counts as stating it.
-const SAME_WORDS: f64 = 0.85;
+const MIN_WORD_OVERLAP: f64 = 0.85;
 
 /// A claim's verdict, and the line on which it is based.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,10 +27,10 @@ pub struct ClaimCheck {
 
 /// Checks a claim. Without sources, nothing can be verified.
 pub fn check(claim: &DraftClaim, reading: &PromptReading) -> ClaimCheck {
-    if reading.bare {
+    if reading.has_no_sources {
         return unverifiable(None, "there is no document to check against");
     }
-    if let Some(line) = verbatim(claim, reading) {
+    if let Some(line) = verbatim_line(claim, reading) {
         let source = reading.lines[line].source;
         let misplaced = !claim.cites.is_empty() && !claim.cites.contains(&source);
         let why = if misplaced {
@@ -49,10 +49,10 @@ pub fn check(claim: &DraftClaim, reading: &PromptReading) -> ClaimCheck {
 
 /// Compares the claim with the line nearest to it.
 fn compare(claim: &DraftClaim, reading: &PromptReading) -> ClaimCheck {
-    let Some((line, share)) = nearest(claim, reading) else {
+    let Some((line, share)) = nearest_line(claim, reading) else {
         return unverifiable(None, "no passage uses its words");
     };
-    if share < SAME_SUBJECT {
+    if share < MIN_SUBJECT_OVERLAP {
         let near = (share >= 0.4).then_some(line);
         return unverifiable(near, "no passage says this");
     }
@@ -73,7 +73,7 @@ fn compare(claim: &DraftClaim, reading: &PromptReading) -> ClaimCheck {
     if denies != claim.negated {
         return unverifiable(Some(line), "one of the two denies what the other states");
     }
-    if share < SAME_WORDS {
+    if share < MIN_WORD_OVERLAP {
         return unverifiable(Some(line), "a passage mentions it, in other words");
     }
     ClaimCheck {
@@ -93,31 +93,31 @@ fn unverifiable(line: Option<usize>, why: &str) -> ClaimCheck {
 
 /// Finds the nearest line that contains the claim's figures, or else the nearest one by its other words: if the
 /// figure appears elsewhere in the text, the claim must not be called contradicted.
-fn nearest(claim: &DraftClaim, reading: &PromptReading) -> Option<(usize, f64)> {
-    if let Some((line, share)) = reading.closest(&claim.terms) {
+fn nearest_line(claim: &DraftClaim, reading: &PromptReading) -> Option<(usize, f64)> {
+    if let Some((line, share)) = reading.closest_line(&claim.terms) {
         let there = numbers::values(&reading.lines[line].text);
-        if share >= SAME_SUBJECT && claim.values.is_subset(&there) {
+        if share >= MIN_SUBJECT_OVERLAP && claim.values.is_subset(&there) {
             return Some((line, share));
         }
     }
-    reading.closest(&subject(claim))
+    reading.closest_line(&subject_terms(claim))
 }
 
 /// Finds the line with the claim's exact words; every sentence of a longer quote must occur somewhere.
-fn verbatim(claim: &DraftClaim, reading: &PromptReading) -> Option<usize> {
-    if let Some(line) = reading.verbatim(&claim.text) {
+fn verbatim_line(claim: &DraftClaim, reading: &PromptReading) -> Option<usize> {
+    if let Some(line) = reading.verbatim_line(&claim.text) {
         return Some(line);
     }
     let sentences = sentences::sentences(&claim.text);
     let lines: Option<Vec<usize>> = sentences
         .iter()
-        .map(|sentence| reading.verbatim(&sentence.text))
+        .map(|sentence| reading.verbatim_line(&sentence.text))
         .collect();
     lines.and_then(|lines| lines.first().copied())
 }
 
 /// The claim's terms without figures, which are compared separately.
-fn subject(claim: &DraftClaim) -> Vec<String> {
+fn subject_terms(claim: &DraftClaim) -> Vec<String> {
     let words = claim
         .terms
         .iter()
@@ -128,10 +128,10 @@ fn subject(claim: &DraftClaim) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::llm::demo::claims::claims;
+    use crate::llm::demo::claims::parse_claims;
     use crate::llm::demo::tests::brief;
 
-    const SOURCE: &str = "The customer must pay all fees within 30 days. Support is not included in the basic plan. \
+    const SOURCE_TEXT: &str = "The customer must pay all fees within 30 days. Support is not included in the basic plan. \
                           The office is in Lisbon.";
 
     #[test]
@@ -162,9 +162,9 @@ mod tests {
                 ClaimVerdict::Unverifiable,
             ),
         ] {
-            let claim = claims(text).remove(0);
+            let claim = parse_claims(text).remove(0);
             assert_eq!(
-                check(&claim, &PromptReading::of(&brief("", &[SOURCE]))).verdict,
+                check(&claim, &PromptReading::of(&brief("", &[SOURCE_TEXT]))).verdict,
                 expected,
                 "{text}"
             );
@@ -173,15 +173,15 @@ mod tests {
 
     #[test]
     fn a_wrong_citation_is_reported() {
-        let claim = claims("“The customer must pay all fees within 30 days.” [7]").remove(0);
-        let found = check(&claim, &PromptReading::of(&brief("", &[SOURCE])));
+        let claim = parse_claims("“The customer must pay all fees within 30 days.” [7]").remove(0);
+        let found = check(&claim, &PromptReading::of(&brief("", &[SOURCE_TEXT])));
         assert_eq!(found.verdict, ClaimVerdict::Supported);
         assert!(found.why.contains("another passage"));
     }
 
     #[test]
     fn without_documents_nothing_is_verified() {
-        let claim = claims("The sky is blue and green today.").remove(0);
+        let claim = parse_claims("The sky is blue and green today.").remove(0);
         let found = check(
             &claim,
             &PromptReading::of(&brief("The sky is blue and green today.", &[])),

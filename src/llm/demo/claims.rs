@@ -14,7 +14,7 @@ const MAX_CLAIMS: usize = 60;
 
 /// Disclaimer in every demo text: tells readers how to interpret it, and lets other algorithms distinguish counts
 /// from claims. It names no model, so that members stay anonymous.
-pub const MARK: &str =
+pub const REVIEW_MARK: &str =
     "*Words in quotation marks are quoted exactly; the rest is counted, not known.*";
 
 /// A statement in a member's text.
@@ -50,17 +50,17 @@ pub struct ReviewEntry {
 }
 
 /// Parses the claims of a text, in order and without duplicates.
-pub fn claims(markdown: &str) -> Vec<DraftClaim> {
+pub fn parse_claims(markdown: &str) -> Vec<DraftClaim> {
     // A demo text's own remarks are not claims about the subject; only its quotations are.
-    let quotes_only = markdown.contains(MARK);
+    let quotes_only = markdown.contains(REVIEW_MARK);
     let mut found: Vec<DraftClaim> = Vec::new();
     for line in markdown.lines() {
         let line = line.trim();
-        if is_furniture(line) {
+        if is_not_claim(line) {
             continue;
         }
-        let cites = cites(line);
-        let quotes = quotes(line);
+        let cites = cited_numbers(line);
+        let quotes = long_quotations(line);
         let said = if !quotes.is_empty() {
             quotes
                 .into_iter()
@@ -69,7 +69,7 @@ pub fn claims(markdown: &str) -> Vec<DraftClaim> {
         } else if quotes_only {
             Vec::new()
         } else {
-            let sentences = sentences::sentences(&plain(line)).into_iter();
+            let sentences = sentences::sentences(&strip_markup(line)).into_iter();
             sentences
                 .map(|sentence| (sentence.text, false))
                 .collect::<Vec<_>>()
@@ -80,7 +80,7 @@ pub fn claims(markdown: &str) -> Vec<DraftClaim> {
                 && found.len() < MAX_CLAIMS
                 && !found.iter().any(|known| known.terms == terms)
             {
-                found.push(claim(said, quoted, cites.clone(), terms));
+                found.push(new_claim(said, quoted, cites.clone(), terms));
             }
         }
     }
@@ -89,28 +89,31 @@ pub fn claims(markdown: &str) -> Vec<DraftClaim> {
 
 /// Parses the critiques of a review, in the format the patterns ask for: `claim:` and `verdict:`, or `missing:` for an
 /// omission.
-pub fn critiques(markdown: &str) -> Vec<ReviewEntry> {
+pub fn parse_critiques(markdown: &str) -> Vec<ReviewEntry> {
     let mut found: Vec<ReviewEntry> = Vec::new();
     let mut about = None;
     for line in markdown.lines().map(str::trim) {
         if line.starts_with('#') {
             about = line.chars().next_back().filter(char::is_ascii_uppercase);
         }
-        let missing = field(line, "missing");
-        if let Some((head, claim)) = missing.or_else(|| field(line, "claim")) {
+        let missing = labeled_field(line, "missing");
+        if let Some((head, claim)) = missing.or_else(|| labeled_field(line, "claim")) {
             if found.len() == MAX_CLAIMS {
                 break;
             }
             let digits: String = head.chars().filter(char::is_ascii_digit).take(4).collect();
-            let quote = quotes(claim).first().map(|quote| (*quote).to_owned());
+            let quote = long_quotations(claim)
+                .first()
+                .map(|quote| (*quote).to_owned());
             found.push(ReviewEntry {
                 number: digits.parse().unwrap_or(found.len() as u32 + 1),
-                claim: quote.unwrap_or_else(|| plain(claim)),
+                claim: quote.unwrap_or_else(|| strip_markup(claim)),
                 verdict: ClaimVerdict::Unverifiable,
                 about,
                 missing: missing.is_some(),
             });
-        } else if let (Some((_, verdict)), Some(last)) = (field(line, "verdict"), found.last_mut())
+        } else if let (Some((_, verdict)), Some(last)) =
+            (labeled_field(line, "verdict"), found.last_mut())
         {
             last.verdict = ClaimVerdict::parse(verdict);
         }
@@ -120,10 +123,10 @@ pub fn critiques(markdown: &str) -> Vec<ReviewEntry> {
 
 /// Whether a text is a review rather than an answer.
 pub fn is_review(markdown: &str) -> bool {
-    !critiques(markdown).is_empty()
+    !parse_critiques(markdown).is_empty()
 }
 
-fn claim(text: String, quoted: bool, cites: BTreeSet<u32>, terms: Vec<String>) -> DraftClaim {
+fn new_claim(text: String, quoted: bool, cites: BTreeSet<u32>, terms: Vec<String>) -> DraftClaim {
     DraftClaim {
         values: numbers::values(&text),
         negated: text::words(&text)
@@ -137,7 +140,7 @@ fn claim(text: String, quoted: bool, cites: BTreeSet<u32>, terms: Vec<String>) -
 }
 
 /// Whether the line is not a claim: a heading, rule, italic remark, table rule, or another field of a review.
-fn is_furniture(line: &str) -> bool {
+fn is_not_claim(line: &str) -> bool {
     let italic = line.starts_with('*')
         && line.ends_with('*')
         && !line.starts_with("**")
@@ -148,11 +151,11 @@ fn is_furniture(line: &str) -> bool {
         || rule
         || ["verdict", "evidence", "fix"]
             .iter()
-            .any(|name| field(line, name).is_some())
+            .any(|name| labeled_field(line, name).is_some())
 }
 
 /// `1. **claim:** rest` → (`1. `, `rest`).
-fn field<'a>(line: &'a str, name: &str) -> Option<(&'a str, &'a str)> {
+fn labeled_field<'a>(line: &'a str, name: &str) -> Option<(&'a str, &'a str)> {
     let colon = line.find(':')?;
     let head = &line[..colon];
     let start = head
@@ -175,12 +178,12 @@ fn field<'a>(line: &'a str, name: &str) -> Option<(&'a str, &'a str)> {
 }
 
 /// The quotations in a line that are long enough to be a statement.
-fn quotes(line: &str) -> Vec<&str> {
+fn long_quotations(line: &str) -> Vec<&str> {
     let mut found = Vec::new();
     let mut rest = line;
     while let Some(open) = rest.find('“') {
         let inner = &rest[open + '“'.len_utf8()..];
-        let close = matching(inner).unwrap_or(inner.len());
+        let close = closing_quote(inner).unwrap_or(inner.len());
         found.push(&inner[..close]);
         rest = inner.get(close + '”'.len_utf8()..).unwrap_or("");
     }
@@ -196,7 +199,7 @@ fn quotes(line: &str) -> Vec<&str> {
 }
 
 /// Finds the end of an open quotation, skipping nested ones.
-fn matching(inner: &str) -> Option<usize> {
+fn closing_quote(inner: &str) -> Option<usize> {
     let mut depth = 0u32;
     for (at, character) in inner.char_indices() {
         match character {
@@ -210,7 +213,7 @@ fn matching(inner: &str) -> Option<usize> {
 }
 
 /// The numbers in square brackets.
-fn cites(line: &str) -> BTreeSet<u32> {
+fn cited_numbers(line: &str) -> BTreeSet<u32> {
     let mut found = BTreeSet::new();
     for part in line.split('[').skip(1) {
         if let Some((inside, _)) = part.split_once(']') {
@@ -225,7 +228,7 @@ fn cites(line: &str) -> BTreeSet<u32> {
 }
 
 /// Strips bullets, emphasis, citations, and letters in brackets from a line.
-fn plain(line: &str) -> String {
+fn strip_markup(line: &str) -> String {
     let mut line = line.trim_start_matches(['-', '*', '>', '+', '•', '|', ' ']);
     if let Some((number, rest)) = line.split_once(". ")
         && number.len() <= 3
@@ -264,7 +267,7 @@ fn plain(line: &str) -> String {
         .replace('|', " ")
         .replace('`', "")
         .replace(" .", ".");
-    text::squeeze(plain.trim_matches(['"', '“', '”', ' ', '_', '*']))
+    text::collapse_whitespace(plain.trim_matches(['"', '“', '”', ' ', '_', '*']))
 }
 
 #[cfg(test)]
@@ -272,8 +275,8 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn check(markdown: &str, expected: &[&str]) {
-        let found: Vec<String> = claims(markdown)
+    fn assert_claims(markdown: &str, expected: &[&str]) {
+        let found: Vec<String> = parse_claims(markdown)
             .into_iter()
             .map(|claim| claim.text)
             .collect();
@@ -282,46 +285,49 @@ mod tests {
 
     #[test]
     fn only_statements_become_claims() {
-        check("# A heading here now\n\n---", &[]);
-        check(
+        assert_claims("# A heading here now\n\n---", &[]);
+        assert_claims(
             "- **Fees** are due in 30 days [2]. (A, C)",
             &["Fees are due in 30 days."],
         );
-        check(
+        assert_claims(
             "1. The contract ends in May (see above) [1]",
             &["The contract ends in May (see above)"],
         );
-        check("*A remark about nothing in particular.*", &[]);
-        check(
+        assert_claims("*A remark about nothing in particular.*", &[]);
+        assert_claims(
             "It says “fees are due within thirty days” [3].",
             &["fees are due within thirty days"],
         );
-        check(
+        assert_claims(
             "It says \"fees are due within thirty days\" [3].",
             &["fees are due within thirty days"],
         );
-        check(
+        assert_claims(
             "- “He said “yes, my old friend” twice” [1]",
             &["He said “yes, my old friend” twice"],
         );
-        check(
+        assert_claims(
             &format!(
-                "{MARK}\n\n- **covered work** is said 12 times\n- “Fees are due within 30 days.” [1]"
+                "{REVIEW_MARK}\n\n- **covered work** is said 12 times\n- “Fees are due within 30 days.” [1]"
             ),
             &["Fees are due within 30 days."],
         );
-        check("ok yes", &[]);
+        assert_claims("ok yes", &[]);
     }
 
     #[test]
     fn citations_are_parsed() {
-        assert_eq!(cites("a [1], b [2, 3] [x] [4"), BTreeSet::from([1, 2, 3]));
+        assert_eq!(
+            cited_numbers("a [1], b [2, 3] [x] [4"),
+            BTreeSet::from([1, 2, 3])
+        );
     }
 
     #[test]
     fn critiques_are_parsed_in_the_patterns_format() {
         let review = "## On answer A\n1. claim: \"fees are due in 60 days\"\n   verdict: contradicted\n   evidence: \"30 days\" [1]\n   fix: fees are due in 30 days\n2. **Claim:** “cats sleep all day long”\n   **Verdict:** supported\n   **Fix:** keep\n3. missing: “dogs bark at the moon” [1]";
-        let found = critiques(review);
+        let found = parse_critiques(review);
         let read: Vec<(u32, ClaimVerdict, &str, bool)> = found
             .iter()
             .map(|one| (one.number, one.verdict, one.claim.as_str(), one.missing))

@@ -37,10 +37,10 @@ pub fn differences(reading: &PromptReading, most: usize) -> Vec<FigureDifference
         for (place, (left, first)) in mentions.iter().enumerate() {
             for (right, second) in &mentions[place + 1..] {
                 let (a, b) = (&reading.lines[*left].terms, &reading.lines[*right].terms);
-                if left == right || first.text == second.text || text::shared(a, b) < 4 {
+                if left == right || first.text == second.text || text::count_shared(a, b) < 4 {
                     continue;
                 }
-                let likeness = text::likeness(a, b);
+                let likeness = text::jaccard_similarity(a, b);
                 let told = (with_unit(first), with_unit(second));
                 if likeness >= 0.25 && !found.iter().any(|(_, known)| known.figures == told) {
                     found.push((

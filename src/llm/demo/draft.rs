@@ -13,9 +13,9 @@ impl DraftWriter {
     }
 
     /// Appends a paragraph.
-    pub fn say(&mut self, paragraph: &str) {
+    pub fn paragraph(&mut self, paragraph: &str) {
         if !paragraph.is_empty() {
-            self.gap();
+            self.blank_line();
             self.text.push_str(paragraph);
         }
     }
@@ -25,7 +25,7 @@ impl DraftWriter {
         let mut first = true;
         for item in items {
             if first {
-                self.gap();
+                self.blank_line();
                 self.text.push_str("## ");
                 self.text.push_str(heading);
                 self.text.push('\n');
@@ -39,7 +39,7 @@ impl DraftWriter {
     /// Like `list`, but with the text `otherwise` when there are no items.
     pub fn list_or(&mut self, heading: &str, items: Vec<String>, otherwise: &str) {
         if items.is_empty() {
-            self.say(&format!("## {heading}\n\n{otherwise}"));
+            self.paragraph(&format!("## {heading}\n\n{otherwise}"));
         } else {
             self.list(heading, items);
         }
@@ -50,7 +50,7 @@ impl DraftWriter {
         self.text
     }
 
-    fn gap(&mut self) {
+    fn blank_line(&mut self) {
         if !self.text.is_empty() {
             self.text.push_str("\n\n");
         }
@@ -58,7 +58,7 @@ impl DraftWriter {
 }
 
 /// Formats `1 sentence`, `3 sentences`.
-pub fn count(number: usize, noun: &str) -> String {
+pub fn count_text(number: usize, noun: &str) -> String {
     if number == 1 {
         format!("1 {noun}")
     } else {
@@ -67,7 +67,7 @@ pub fn count(number: usize, noun: &str) -> String {
 }
 
 /// Formats `a, b and c`.
-pub fn join<S: AsRef<str>>(items: &[S]) -> String {
+pub fn join_with_and<S: AsRef<str>>(items: &[S]) -> String {
     match items {
         [] => String::new(),
         [only] => only.as_ref().to_owned(),
@@ -85,7 +85,7 @@ mod tests {
     #[test]
     fn empty_lists_leave_no_heading() {
         let mut draft = DraftWriter::new();
-        draft.say("Hello.");
+        draft.paragraph("Hello.");
         draft.list("Nothing", [] as [&str; 0]);
         draft.list("Two", ["a", "b"]);
         draft.list_or("None", Vec::new(), "None found.");
@@ -97,8 +97,11 @@ mod tests {
 
     #[test]
     fn lists_of_words_are_joined_naturally() {
-        assert_eq!(join(&["a"]), "a");
-        assert_eq!(join(&["a", "b", "c"]), "a, b and c");
-        assert_eq!(count(1, "claim") + &count(0, "claim"), "1 claim0 claims");
+        assert_eq!(join_with_and(&["a"]), "a");
+        assert_eq!(join_with_and(&["a", "b", "c"]), "a, b and c");
+        assert_eq!(
+            count_text(1, "claim") + &count_text(0, "claim"),
+            "1 claim0 claims"
+        );
     }
 }

@@ -43,7 +43,7 @@ struct Algorithm {
     lens: ReviewFocus,
 }
 
-const MODELS: &[Algorithm] = &[
+const ALGORITHMS: &[Algorithm] = &[
     Algorithm {
         name: "extract",
         title: "Extractive summarizer (demo)",
@@ -51,7 +51,7 @@ const MODELS: &[Algorithm] = &[
         nature: "extractive summary",
         strength: 2,
         answer: rank::answer,
-        lens: ReviewFocus::Nearness,
+        lens: ReviewFocus::Relevance,
     },
     Algorithm {
         name: "phrases",
@@ -112,7 +112,7 @@ pub fn models() -> Vec<Model> {
         mock: true,
         strength: algorithm.strength,
     };
-    MODELS.iter().map(model).collect()
+    ALGORITHMS.iter().map(model).collect()
 }
 
 /// Answers a request as the model with this ID.
@@ -121,16 +121,16 @@ pub fn models() -> Vec<Model> {
 /// `Unavailable` for an unknown model; `Empty` when a stop sequence cuts off the whole answer.
 pub fn answer(model_id: &str, request: &ModelRequest) -> Result<Answer, CallError> {
     let name = model_id.strip_prefix("demo/").unwrap_or(model_id);
-    let Some(algorithm) = MODELS.iter().find(|algorithm| algorithm.name == name) else {
+    let Some(algorithm) = ALGORITHMS.iter().find(|algorithm| algorithm.name == name) else {
         return Err(CallError::new(
             CallErrorKind::Unavailable,
             "there is no such demo model",
         ));
     };
     // The algorithms number passages; users and other models cite by markers.
-    let brief = numbered(&request.brief);
-    let whole = with_marks(&write(algorithm, &brief), &brief.sources);
-    let (text, finish) = limit(whole, request);
+    let brief = number_sources(&request.brief);
+    let whole = with_marks(&write_answer(algorithm, &brief), &brief.sources);
+    let (text, finish) = truncate(whole, request);
     if text.trim().is_empty() {
         return Err(CallError::new(
             CallErrorKind::Empty,
@@ -154,7 +154,7 @@ pub fn answer(model_id: &str, request: &ModelRequest) -> Result<Answer, CallErro
     })
 }
 
-fn numbered(brief: &Brief) -> Brief {
+fn number_sources(brief: &Brief) -> Brief {
     let plain = |text: &str| with_numbers(text, &brief.sources);
     let peer = |peer: &Peer| Peer {
         letter: peer.letter,
@@ -168,37 +168,40 @@ fn numbered(brief: &Brief) -> Brief {
     }
 }
 
-fn write(algorithm: &Algorithm, brief: &Brief) -> String {
+fn write_answer(algorithm: &Algorithm, brief: &Brief) -> String {
     let reading = PromptReading::of(brief);
     let body = match brief.task {
-        Task::Answer | Task::Read => first(algorithm, &reading),
+        Task::Answer | Task::Read => first_answer(algorithm, &reading),
         Task::Review => review::review(brief, &reading, algorithm.lens),
-        Task::Revise => {
-            revise::revise(brief, &reading, algorithm.lens, &first(algorithm, &reading))
-        }
+        Task::Revise => revise::revise(
+            brief,
+            &reading,
+            algorithm.lens,
+            &first_answer(algorithm, &reading),
+        ),
         Task::Synthesize => synthesis::synthesize(brief, &reading, algorithm.lens),
     };
     format!(
         "*Local demo algorithm ({}), not a language model.*\n\n{}\n\n{body}",
         algorithm.nature,
-        claims::MARK
+        claims::REVIEW_MARK
     )
 }
 
 /// The algorithm's answer to the question alone.
-fn first(algorithm: &Algorithm, reading: &PromptReading) -> String {
-    if !reading.bare {
+fn first_answer(algorithm: &Algorithm, reading: &PromptReading) -> String {
+    if !reading.has_no_sources {
         return (algorithm.answer)(reading);
     }
     let mut draft = draft::DraftWriter::new();
-    draft.say("*There is no document, and a demo algorithm knows no facts: it can only look at the wording of the question. Upload a document, or add a language model.*");
+    draft.paragraph("*There is no document, and a demo algorithm knows no facts: it can only look at the wording of the question. Upload a document, or add a language model.*");
     // A long prompt may itself be the text to summarize: people paste it.
     if reading.lines.len() >= 4 {
-        draft.say(&(algorithm.answer)(reading));
+        draft.paragraph(&(algorithm.answer)(reading));
         return draft.finish();
     }
     let words: Vec<&str> = reading
-        .asked
+        .question_terms
         .iter()
         .map(|asked| asked.word.as_str())
         .collect();
@@ -222,7 +225,7 @@ fn first(algorithm: &Algorithm, reading: &PromptReading) -> String {
 }
 
 /// Truncates at the first stop sequence, and at the token limit at the end of a word.
-fn limit(mut text: String, request: &ModelRequest) -> (String, Finish) {
+fn truncate(mut text: String, request: &ModelRequest) -> (String, Finish) {
     let stops = request
         .parameters
         .stop

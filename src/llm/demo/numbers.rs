@@ -28,7 +28,10 @@ pub fn figures(sentence: &str) -> Vec<Figure> {
         let after = sentence[word.at + word.text.len()..].chars().next();
         let previous = index.checked_sub(1).map(|previous| words[previous].text);
         let listed = matches!(before, Some('(' | '[')) && matches!(after, Some(')' | ']'));
-        if listed || previous.is_some_and(stop::is_place) || matches!(before, Some('§' | '/')) {
+        if listed
+            || previous.is_some_and(stop::is_reference_noun)
+            || matches!(before, Some('§' | '/'))
+        {
             continue;
         }
         let sign = before.filter(|sign| matches!(sign, '$' | '€' | '£' | '¥'));

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::draft::{DraftWriter, count, join};
+use super::draft::{DraftWriter, count_text, join_with_and};
 use super::rank;
 use super::reading::{PromptReading, cite};
 use super::stop;
@@ -26,7 +26,7 @@ pub fn answer(reading: &PromptReading) -> String {
     let mut draft = DraftWriter::new();
     let phrases = phrases(reading, 9);
     let used = reading
-        .asked
+        .question_terms
         .iter()
         .filter(|asked| !asked.found.is_empty())
         .count();
@@ -36,24 +36,24 @@ pub fn answer(reading: &PromptReading) -> String {
             .take(3)
             .map(|phrase| format!("**{}**", phrase.text))
             .collect();
-        draft.say(&format!("The main phrases are {}.", join(&top)));
+        draft.paragraph(&format!("The main phrases are {}.", join_with_and(&top)));
     }
-    if !reading.bare && !reading.asked.is_empty() {
-        draft.say(&format!(
+    if !reading.has_no_sources && !reading.question_terms.is_empty() {
+        draft.paragraph(&format!(
             "Of the {} in the question it uses {used}.",
-            count(reading.asked.len(), "content word")
+            count_text(reading.question_terms.len(), "content word")
         ));
     }
-    let met = meetings(reading);
+    let met = question_word_locations(reading);
     let few = met.len() < 2;
     draft.list("The question against the text", met);
-    draft.list("Key phrases", phrases.iter().map(told));
+    draft.list("Key phrases", phrases.iter().map(describe_phrase));
     if few {
-        draft.list("Where they occur", standing(reading, &phrases));
+        draft.list("Where they occur", central_lines(reading, &phrases));
     }
-    if !reading.bare {
-        draft.list("Outline", outline(reading));
-        draft.list("Not known", gaps(reading));
+    if !reading.has_no_sources {
+        draft.list("Outline", outline_lines(reading));
+        draft.list("Not known", missing_words(reading));
     }
     draft.finish()
 }
@@ -62,7 +62,7 @@ pub fn answer(reading: &PromptReading) -> String {
 pub fn phrases(reading: &PromptReading, most: usize) -> Vec<Phrase> {
     let mut found: BTreeMap<String, Phrase> = BTreeMap::new();
     for line in &reading.lines {
-        for run in runs(&line.text) {
+        for run in content_runs(&line.text) {
             for length in 1..=run.len().min(4) {
                 for words in run.windows(length) {
                     let key: Vec<String> = words.iter().map(|word| text::stem(word.text)).collect();
@@ -85,7 +85,7 @@ pub fn phrases(reading: &PromptReading, most: usize) -> Vec<Phrase> {
         }
     }
     let asked: BTreeSet<&String> = reading
-        .asked
+        .question_terms
         .iter()
         .flat_map(|asked| &asked.found)
         .collect();
@@ -120,7 +120,7 @@ pub fn phrases(reading: &PromptReading, most: usize) -> Vec<Phrase> {
 }
 
 /// Runs of content words separated by single spaces.
-fn runs(line: &str) -> Vec<Vec<text::TextWord<'_>>> {
+fn content_runs(line: &str) -> Vec<Vec<text::TextWord<'_>>> {
     let mut runs: Vec<Vec<text::TextWord<'_>>> = vec![Vec::new()];
     let mut end = 0;
     for word in text::words(line) {
@@ -138,7 +138,7 @@ fn runs(line: &str) -> Vec<Vec<text::TextWord<'_>>> {
     runs
 }
 
-fn told(phrase: &Phrase) -> String {
+fn describe_phrase(phrase: &Phrase) -> String {
     let places: Vec<String> = phrase
         .sources
         .iter()
@@ -156,20 +156,20 @@ fn told(phrase: &Phrase) -> String {
 }
 
 /// For each word of the question, where it occurs, and the most relevant line.
-fn meetings(reading: &PromptReading) -> Vec<String> {
-    if reading.bare {
+fn question_word_locations(reading: &PromptReading) -> Vec<String> {
+    if reading.has_no_sources {
         return Vec::new();
     }
     let mut quoted: BTreeSet<usize> = BTreeSet::new();
     let mut met = Vec::new();
     for asked in reading
-        .asked
+        .question_terms
         .iter()
         .filter(|asked| !asked.found.is_empty())
         .take(5)
     {
-        let places = reading.holding(&asked.found);
-        let nearness = |place: &usize| rank::nearness(reading, *place);
+        let places = reading.lines_containing(&asked.found);
+        let nearness = |place: &usize| rank::question_relevance(reading, *place);
         let fresh = places
             .iter()
             .copied()
@@ -186,24 +186,24 @@ fn meetings(reading: &PromptReading) -> Vec<String> {
         met.push(format!(
             "**{}**{form} in {}{quote}",
             asked.word,
-            count(places.len(), "sentence")
+            count_text(places.len(), "sentence")
         ));
     }
     met
 }
 
 /// For the first phrases, the most central line that contains them.
-fn standing(reading: &PromptReading, phrases: &[Phrase]) -> Vec<String> {
+fn central_lines(reading: &PromptReading, phrases: &[Phrase]) -> Vec<String> {
     let order = rank::rank(reading);
     let mut shown: Vec<usize> = Vec::new();
     for phrase in phrases.iter().take(4) {
         let stems = text::terms(&phrase.text);
         let has = |place: &&usize| {
             let terms = &reading.lines[**place].terms;
-            text::shared(&stems, terms) == stems.len()
+            text::count_shared(&stems, terms) == stems.len()
         };
         let fresh: Vec<usize> = order.iter().filter(has).copied().collect();
-        shown.extend(rank::spread(reading, &fresh, 1, &shown));
+        shown.extend(rank::choose_distinct(reading, &fresh, 1, &shown));
     }
     shown
         .iter()
@@ -211,7 +211,7 @@ fn standing(reading: &PromptReading, phrases: &[Phrase]) -> Vec<String> {
         .collect()
 }
 
-fn outline(reading: &PromptReading) -> Vec<String> {
+fn outline_lines(reading: &PromptReading) -> Vec<String> {
     let headings = reading.headings.iter().take(8);
     let mut told: Vec<String> = headings
         .map(|(source, heading)| format!("{}{}", text::shorten(heading, 80), cite(*source)))
@@ -219,22 +219,22 @@ fn outline(reading: &PromptReading) -> Vec<String> {
     if reading.headings.len() > 8 {
         told.push(format!(
             "… and {}",
-            count(reading.headings.len() - 8, "more heading")
+            count_text(reading.headings.len() - 8, "more heading")
         ));
     }
     told
 }
 
-fn gaps(reading: &PromptReading) -> Vec<String> {
+fn missing_words(reading: &PromptReading) -> Vec<String> {
     let mut gaps: Vec<String> = Vec::new();
-    let missing = reading.missing();
+    let missing = reading.missing_words();
     if !missing.is_empty() {
         gaps.push(format!("The text never uses: {}.", missing.join(", ")));
     }
     if let Some((word, kind)) = reading.kind {
         let near = (0..reading.lines.len())
             .filter(|&place| reading.relevance(&reading.lines[place].terms) > 0.0)
-            .filter(|&place| kind.fits(&reading.lines[place].text));
+            .filter(|&place| kind.matches_kind(&reading.lines[place].text));
         gaps.push(match near.count() {
             0 => format!(
                 "“{word}” asks for {}; no sentence near the question has one.",
@@ -243,7 +243,7 @@ fn gaps(reading: &PromptReading) -> Vec<String> {
             some => format!(
                 "“{word}” asks for {}; {} near the question could hold one.",
                 kind.name(),
-                count(some, "sentence")
+                count_text(some, "sentence")
             ),
         });
     }

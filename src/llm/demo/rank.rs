@@ -1,16 +1,16 @@
 //! `demo/extract`: ranks sentences by centrality and relevance to the question, and quotes the best ones word for
 //! word. Writes no sentence of its own about the subject.
 
-use super::draft::{DraftWriter, count};
+use super::draft::{DraftWriter, count_text};
 use super::reading::PromptReading;
 use super::text;
 
 /// Limit on sentences in the quadratic step.
-const CANDIDATES: usize = 160;
+const MAX_CANDIDATES: usize = 160;
 /// Iterations of LexRank.
-const ROUNDS: usize = 15;
+const ITERATIONS: usize = 15;
 /// Damping factor of LexRank.
-const DAMPING: f64 = 0.85;
+const DAMPING_FACTOR: f64 = 0.85;
 
 /// The first answer of `demo/extract`.
 pub fn answer(reading: &PromptReading) -> String {
@@ -19,15 +19,15 @@ pub fn answer(reading: &PromptReading) -> String {
     let near: Vec<usize> = ranked
         .iter()
         .copied()
-        .filter(|&index| nearness(reading, index) > 0.0)
+        .filter(|&index| question_relevance(reading, index) > 0.0)
         .collect();
     let nearest = if near.is_empty() {
         Vec::new()
     } else {
-        spread(reading, &by_nearness(reading, near), 4, &[])
+        choose_distinct(reading, &sort_by_relevance(reading, near), 4, &[])
     };
     let wanted = if nearest.is_empty() { 7 } else { 3 };
-    let mut central = spread(reading, &ranked, wanted, &nearest);
+    let mut central = choose_distinct(reading, &ranked, wanted, &nearest);
     central.sort_unstable();
     let quotes = |places: &[usize]| -> Vec<String> {
         places
@@ -35,14 +35,17 @@ pub fn answer(reading: &PromptReading) -> String {
             .map(|&index| reading.quote(&reading.lines[index]))
             .collect()
     };
-    let passages = if reading.bare {
+    let passages = if reading.has_no_sources {
         String::new()
     } else {
-        format!(" in {}", count(reading.places.len(), "passage"))
+        format!(
+            " in {}",
+            count_text(reading.source_locations.len(), "passage")
+        )
     };
-    draft.say(&format!(
+    draft.paragraph(&format!(
         "*Chosen from {}{passages}, by the words they share with the question and with each other.*",
-        count(reading.lines.len(), "sentence"),
+        count_text(reading.lines.len(), "sentence"),
     ));
     draft.list("Nearest to the question", quotes(&nearest));
     let heading = if nearest.is_empty() {
@@ -51,8 +54,8 @@ pub fn answer(reading: &PromptReading) -> String {
         "Also central to the text"
     };
     draft.list(heading, quotes(&central));
-    let missing = reading.missing();
-    if !missing.is_empty() && !reading.bare {
+    let missing = reading.missing_words();
+    if !missing.is_empty() && !reading.has_no_sources {
         draft.list(
             "Not known",
             [format!(
@@ -73,7 +76,7 @@ pub fn rank(reading: &PromptReading) -> Vec<usize> {
     let mut links: Vec<Vec<(usize, f64)>> = vec![Vec::new(); size];
     for left in 0..size {
         for right in left + 1..size {
-            let likeness = text::likeness(&lines(left).terms, &lines(right).terms);
+            let likeness = text::jaccard_similarity(&lines(left).terms, &lines(right).terms);
             if likeness > 0.06 {
                 links[left].push((right, likeness));
                 links[right].push((left, likeness));
@@ -82,19 +85,19 @@ pub fn rank(reading: &PromptReading) -> Vec<usize> {
     }
     let start: Vec<f64> = candidates
         .iter()
-        .map(|&index| 0.15 + nearness(reading, index))
+        .map(|&index| 0.15 + question_relevance(reading, index))
         .collect();
     let total: f64 = start.iter().sum();
     let mut scores: Vec<f64> = start.iter().map(|score| score / total).collect();
-    for _ in 0..ROUNDS {
+    for _ in 0..ITERATIONS {
         let mut next: Vec<f64> = start
             .iter()
-            .map(|score| (1.0 - DAMPING) * score / total)
+            .map(|score| (1.0 - DAMPING_FACTOR) * score / total)
             .collect();
         for (place, neighbors) in links.iter().enumerate() {
             let sum: f64 = neighbors.iter().map(|link| link.1).sum();
             for &(neighbor, likeness) in neighbors {
-                next[neighbor] += DAMPING * scores[place] * likeness / sum;
+                next[neighbor] += DAMPING_FACTOR * scores[place] * likeness / sum;
             }
         }
         scores = next;
@@ -105,7 +108,7 @@ pub fn rank(reading: &PromptReading) -> Vec<usize> {
 }
 
 /// Takes the first lines of an order, skipping those similar to a chosen or taken one.
-pub fn spread(
+pub fn choose_distinct(
     reading: &PromptReading,
     order: &[usize],
     most: usize,
@@ -114,7 +117,8 @@ pub fn spread(
     let mut chosen: Vec<usize> = Vec::new();
     for &index in order {
         let terms = &reading.lines[index].terms;
-        let alike = |other: &usize| text::likeness(terms, &reading.lines[*other].terms) > 0.5;
+        let alike =
+            |other: &usize| text::jaccard_similarity(terms, &reading.lines[*other].terms) > 0.5;
         if chosen.len() < most && !chosen.iter().chain(taken).any(alike) {
             chosen.push(index);
         }
@@ -123,20 +127,20 @@ pub fn spread(
 }
 
 /// A line's relevance to the question, plus a bonus if it fits the kind of answer asked for.
-pub fn nearness(reading: &PromptReading, index: usize) -> f64 {
+pub fn question_relevance(reading: &PromptReading, index: usize) -> f64 {
     let line = &reading.lines[index];
     let relevance = reading.relevance(&line.terms);
     let fits = reading
         .kind
-        .is_some_and(|(_, kind)| relevance > 0.0 && kind.fits(&line.text));
+        .is_some_and(|(_, kind)| relevance > 0.0 && kind.matches_kind(&line.text));
     relevance + if fits { 0.25 } else { 0.0 }
 }
 
 /// Stable-sorts an order by nearness to the question.
-fn by_nearness(reading: &PromptReading, mut order: Vec<usize>) -> Vec<usize> {
+fn sort_by_relevance(reading: &PromptReading, mut order: Vec<usize>) -> Vec<usize> {
     let near: std::collections::BTreeMap<usize, f64> = order
         .iter()
-        .map(|&index| (index, nearness(reading, index)))
+        .map(|&index| (index, question_relevance(reading, index)))
         .collect();
     order.sort_by(|a, b| near[b].total_cmp(&near[a]));
     order
@@ -158,15 +162,15 @@ fn candidates(reading: &PromptReading) -> Vec<usize> {
     if places.is_empty() {
         places = (0..reading.lines.len()).collect();
     }
-    if places.len() > CANDIDATES {
+    if places.len() > MAX_CANDIDATES {
         let mut promise: Vec<(f64, usize)> = places
             .iter()
-            .map(|&index| (promise(reading, index), index))
+            .map(|&index| (estimated_value(reading, index), index))
             .collect();
         promise.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
         places = promise
             .into_iter()
-            .take(CANDIDATES)
+            .take(MAX_CANDIDATES)
             .map(|(_, index)| index)
             .collect();
         places.sort_unstable();
@@ -175,13 +179,13 @@ fn candidates(reading: &PromptReading) -> Vec<usize> {
 }
 
 /// Cheap estimate of a line's value: frequent terms, and nearness to the question.
-fn promise(reading: &PromptReading, index: usize) -> f64 {
+fn estimated_value(reading: &PromptReading, index: usize) -> f64 {
     let terms = &reading.lines[index].terms;
     let common = terms
         .iter()
-        .map(|term| reading.spread_of(term))
+        .map(|term| reading.damped_frequency(term))
         .sum::<f64>();
-    common / (terms.len() as f64 + 4.0) + 2.0 * nearness(reading, index)
+    common / (terms.len() as f64 + 4.0) + 2.0 * question_relevance(reading, index)
 }
 
 #[cfg(test)]
@@ -221,7 +225,7 @@ mod tests {
                 "Cats sleep on warm roofs daily!",
             ],
         ));
-        assert_eq!(spread(&reading, &rank(&reading), 5, &[]).len(), 1);
+        assert_eq!(choose_distinct(&reading, &rank(&reading), 5, &[]).len(), 1);
     }
 
     #[test]

@@ -43,13 +43,13 @@ pub struct PromptReading {
     /// Headings with their source number, in order.
     pub headings: Vec<(u32, String)>,
     /// The question's content words.
-    pub asked: Vec<SubjectWord>,
+    pub question_terms: Vec<SubjectWord>,
     /// The kind of answer asked for, and the question word.
     pub kind: Option<(&'static str, AnswerKind)>,
     /// Whether there are no sources, so that `lines` are the question's own sentences.
-    pub bare: bool,
+    pub has_no_sources: bool,
     /// Number, document, and page of every source.
-    pub places: Vec<(u32, String, u32)>,
+    pub source_locations: Vec<(u32, String, u32)>,
     postings: BTreeMap<String, Vec<usize>>,
 }
 
@@ -62,7 +62,7 @@ impl PromptReading {
         let bare = brief
             .sources
             .iter()
-            .all(|source| text::squeeze(&source.text).is_empty());
+            .all(|source| text::collapse_whitespace(&source.text).is_empty());
         let sources: Vec<(u32, &str)> = if bare {
             vec![(0, brief.question.as_str())]
         } else {
@@ -100,16 +100,16 @@ impl PromptReading {
             }
         }
         Self {
-            asked: asked(&brief.question, &postings),
-            kind: asks::kind(&brief.question),
-            places: brief
+            question_terms: question_words(&brief.question, &postings),
+            kind: asks::answer_kind(&brief.question),
+            source_locations: brief
                 .sources
                 .iter()
-                .map(|s| (s.number, text::squeeze(&s.document), s.page))
+                .map(|s| (s.number, text::collapse_whitespace(&s.document), s.page))
                 .collect(),
             lines,
             headings,
-            bare,
+            has_no_sources: bare,
             postings,
         }
     }
@@ -123,7 +123,7 @@ impl PromptReading {
     }
 
     /// Damped frequency of a term: high for the text's main subjects.
-    pub fn spread_of(&self, term: &str) -> f64 {
+    pub fn damped_frequency(&self, term: &str) -> f64 {
         self.postings
             .get(term)
             .map_or(0.0, |places| (places.len() as f64).sqrt())
@@ -132,7 +132,7 @@ impl PromptReading {
     /// Relevance of a line to the question, 0 to 1: its share of the matched words' weight.
     pub fn relevance(&self, terms: &[String]) -> f64 {
         let (mut held, mut all) = (0.0, 0.0);
-        for asked in &self.asked {
+        for asked in &self.question_terms {
             let Some((first, others)) = asked.found.split_first() else {
                 continue;
             };
@@ -150,7 +150,7 @@ impl PromptReading {
     }
 
     /// Lines that contain any of the stems, in order.
-    pub fn holding(&self, stems: &[String]) -> Vec<usize> {
+    pub fn lines_containing(&self, stems: &[String]) -> Vec<usize> {
         let places: BTreeSet<usize> = stems
             .iter()
             .filter_map(|stem| self.postings.get(stem))
@@ -162,7 +162,7 @@ impl PromptReading {
 
     /// Finds the line with most of the terms by weight, and its share of their total weight. Unknown terms weigh as
     /// much as the rarest, or an invented claim would look covered.
-    pub fn closest(&self, terms: &[String]) -> Option<(usize, f64)> {
+    pub fn closest_line(&self, terms: &[String]) -> Option<(usize, f64)> {
         let rarest = (1.0 + self.lines.len() as f64).ln();
         let mut held: BTreeMap<usize, f64> = BTreeMap::new();
         let mut all = 0.0;
@@ -184,8 +184,8 @@ impl PromptReading {
     }
 
     /// Finds the line that contains the words exactly, ignoring whitespace.
-    pub fn verbatim(&self, words: &str) -> Option<usize> {
-        let words = text::squeeze(words);
+    pub fn verbatim_line(&self, words: &str) -> Option<usize> {
+        let words = text::collapse_whitespace(words);
         let words = words.trim_end_matches(['…', ' ']);
         if words.is_empty() {
             return None;
@@ -195,8 +195,11 @@ impl PromptReading {
     }
 
     /// Words of the question that the text does not use.
-    pub fn missing(&self) -> Vec<&str> {
-        let missing = self.asked.iter().filter(|asked| asked.found.is_empty());
+    pub fn missing_words(&self) -> Vec<&str> {
+        let missing = self
+            .question_terms
+            .iter()
+            .filter(|asked| asked.found.is_empty());
         missing.map(|asked| asked.word.as_str()).collect()
     }
 
@@ -227,7 +230,7 @@ fn is_markup(text: &str) -> bool {
         || text.matches("://").count() > 1
 }
 
-fn asked(question: &str, postings: &BTreeMap<String, Vec<usize>>) -> Vec<SubjectWord> {
+fn question_words(question: &str, postings: &BTreeMap<String, Vec<usize>>) -> Vec<SubjectWord> {
     let mut seen = BTreeSet::new();
     let mut asked = Vec::new();
     for word in text::words(question) {
@@ -240,7 +243,7 @@ fn asked(question: &str, postings: &BTreeMap<String, Vec<usize>>) -> Vec<Subject
         }
         asked.push(SubjectWord {
             word: word.text.to_owned(),
-            found: related(&stem, postings),
+            found: related_terms(&stem, postings),
         });
         // A pasted essay is not a list of search terms.
         if asked.len() == 40 {
@@ -251,7 +254,7 @@ fn asked(question: &str, postings: &BTreeMap<String, Vec<usize>>) -> Vec<Subject
 }
 
 /// Finds the stem itself and terms with the same beginning: "terminate" and "termination".
-fn related(stem: &str, postings: &BTreeMap<String, Vec<usize>>) -> Vec<String> {
+fn related_terms(stem: &str, postings: &BTreeMap<String, Vec<usize>>) -> Vec<String> {
     let mut found = Vec::new();
     if postings.contains_key(stem) {
         found.push(stem.to_owned());
@@ -291,7 +294,7 @@ mod tests {
         ] {
             let reading = PromptReading::of(&brief(question, &[text]));
             let found: Vec<(&str, bool)> = reading
-                .asked
+                .question_terms
                 .iter()
                 .map(|a| (a.word.as_str(), !a.found.is_empty()))
                 .collect();
@@ -302,7 +305,7 @@ mod tests {
     #[test]
     fn without_sources_the_question_is_the_text() {
         let reading = PromptReading::of(&brief("Cats sleep. Dogs bark.", &[]));
-        assert!(reading.bare);
+        assert!(reading.has_no_sources);
         assert_eq!(reading.lines.len(), 2);
         assert_eq!(reading.quote(&reading.lines[0]), "“Cats sleep.”");
     }
@@ -325,7 +328,7 @@ mod tests {
         ));
         let close = |claim: &str| {
             reading
-                .closest(&text::terms(claim))
+                .closest_line(&text::terms(claim))
                 .map_or(0.0, |found| found.1)
         };
         assert!(close("Fees are due in 30 days") > 0.99);

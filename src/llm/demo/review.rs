@@ -3,7 +3,7 @@
 
 use super::check::{self, ClaimCheck};
 use super::claims::{self, DraftClaim};
-use super::draft::{DraftWriter, count};
+use super::draft::{DraftWriter, count_text};
 use super::rank;
 use super::reading::PromptReading;
 use super::text;
@@ -11,15 +11,15 @@ use super::verdict::ClaimVerdict;
 use crate::domain::chat::{Brief, Peer};
 
 /// Limit on critiques per text.
-const PER_TEXT: usize = 4;
+const CLAIMS_PER_TEXT: usize = 4;
 /// Minimum of claims listed per text: supported ones are added when few can be criticized.
-const SUPPORTED: usize = 2;
+const MIN_LISTED: usize = 2;
 
 /// What an algorithm prioritizes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ReviewFocus {
     /// Statements near the question.
-    Nearness,
+    Relevance,
     /// Statements with many of the question's words.
     Words,
     /// Statements with figures.
@@ -39,7 +39,7 @@ pub struct CheckedClaims {
 
 /// Writes the review.
 pub fn review(brief: &Brief, reading: &PromptReading, lens: ReviewFocus) -> String {
-    let read = read(&brief.peers, reading);
+    let read = check_peers(&brief.peers, reading);
     let mut draft = DraftWriter::new();
     let all: Vec<&(DraftClaim, ClaimCheck)> = read.iter().flat_map(|read| &read.claims).collect();
     let of = |verdict| {
@@ -47,32 +47,35 @@ pub fn review(brief: &Brief, reading: &PromptReading, lens: ReviewFocus) -> Stri
             .filter(|(_, finding)| finding.verdict == verdict)
             .count()
     };
-    draft.say(&format!(
+    draft.paragraph(&format!(
         "*Checked {} in {}: {} supported, {} contradicted, {} unverifiable. \"Supported\" means that a passage contains the words, not that they are true.*",
-        count(all.len(), "statement"),
-        count(read.len(), "text"),
+        count_text(all.len(), "statement"),
+        count_text(read.len(), "text"),
         of(ClaimVerdict::Supported),
         of(ClaimVerdict::Contradicted),
         of(ClaimVerdict::Unverifiable),
     ));
     let mut number = 0;
     for peer in &read {
-        draft.say(&section(peer, &read, reading, lens, &mut number));
+        draft.paragraph(&write_section(peer, &read, reading, lens, &mut number));
     }
-    draft.list("Shared by several", shared(&read, 3));
-    draft.list("Missing from all", missing(&read, brief, reading));
+    draft.list("Shared by several", shared_claims(&read, 3));
+    draft.list("Missing from all", missing_points(&read, brief, reading));
     draft.finish()
 }
 
 /// Parses the peers' texts and checks every claim.
-pub fn read(peers: &[Peer], reading: &PromptReading) -> Vec<CheckedClaims> {
+pub fn check_peers(peers: &[Peer], reading: &PromptReading) -> Vec<CheckedClaims> {
     let check = |claim: DraftClaim| {
         let finding = check::check(&claim, reading);
         (claim, finding)
     };
     let read = |peer: &Peer| CheckedClaims {
         letter: peer.letter,
-        claims: claims::claims(&peer.text).into_iter().map(check).collect(),
+        claims: claims::parse_claims(&peer.text)
+            .into_iter()
+            .map(check)
+            .collect(),
     };
     peers.iter().map(read).collect()
 }
@@ -86,9 +89,9 @@ pub fn weight(
 ) -> f64 {
     let near = reading.relevance(&claim.terms);
     match lens {
-        ReviewFocus::Nearness => near,
+        ReviewFocus::Relevance => near,
         ReviewFocus::Words => {
-            let held = reading.asked.iter().filter(|asked| {
+            let held = reading.question_terms.iter().filter(|asked| {
                 asked
                     .found
                     .iter()
@@ -102,13 +105,13 @@ pub fn weight(
 }
 
 /// Whether two claims make the same statement.
-pub fn alike(left: &DraftClaim, right: &DraftClaim) -> bool {
+pub fn is_same_statement(left: &DraftClaim, right: &DraftClaim) -> bool {
     left.values == right.values
         && left.negated == right.negated
-        && text::likeness(&left.terms, &right.terms) >= 0.6
+        && text::jaccard_similarity(&left.terms, &right.terms) >= 0.6
 }
 
-fn section(
+fn write_section(
     peer: &CheckedClaims,
     all: &[CheckedClaims],
     reading: &PromptReading,
@@ -121,8 +124,11 @@ fn section(
         return told;
     }
     let sharers = |claim: &DraftClaim| {
-        let shares =
-            |read: &&CheckedClaims| read.claims.iter().any(|(other, _)| alike(claim, other));
+        let shares = |read: &&CheckedClaims| {
+            read.claims
+                .iter()
+                .any(|(other, _)| is_same_statement(claim, other))
+        };
         all.iter().filter(shares).count()
     };
     let weighed =
@@ -138,7 +144,10 @@ fn section(
     let flawed = order
         .iter()
         .filter(|(_, finding)| finding.verdict != ClaimVerdict::Supported);
-    let shown = flawed.count().clamp(SUPPORTED, PER_TEXT).min(order.len());
+    let shown = flawed
+        .count()
+        .clamp(MIN_LISTED, CLAIMS_PER_TEXT)
+        .min(order.len());
     for (claim, finding) in &order[..shown] {
         *number += 1;
         told.push_str(&format!(
@@ -148,11 +157,11 @@ fn section(
         told.push_str(&format!("\n   verdict: {}", finding.verdict.name()));
         told.push_str(&format!(
             "\n   evidence: {}",
-            evidence(claim, finding, reading)
+            describe_evidence(claim, finding, reading)
         ));
-        told.push_str(&format!("\n   fix: {}", fix(finding, reading)));
+        told.push_str(&format!("\n   fix: {}", suggest_fix(finding, reading)));
     }
-    if let Some(&line) = unused(std::slice::from_ref(peer), reading).first() {
+    if let Some(&line) = unused_lines(std::slice::from_ref(peer), reading).first() {
         *number += 1;
         let left_out = reading.quote(&reading.lines[line]);
         told.push_str(&format!("\n{number}. missing: {left_out}"));
@@ -165,13 +174,13 @@ fn section(
             .count();
         told.push_str(&format!(
             "\n\n*{} more checked, {fine} supported.*",
-            count(rest, "statement")
+            count_text(rest, "statement")
         ));
     }
     told
 }
 
-fn evidence(claim: &DraftClaim, finding: &ClaimCheck, reading: &PromptReading) -> String {
+fn describe_evidence(claim: &DraftClaim, finding: &ClaimCheck, reading: &PromptReading) -> String {
     let why = if finding.why.is_empty() {
         String::new()
     } else {
@@ -187,7 +196,7 @@ fn evidence(claim: &DraftClaim, finding: &ClaimCheck, reading: &PromptReading) -
     }
 }
 
-fn fix(finding: &ClaimCheck, reading: &PromptReading) -> String {
+fn suggest_fix(finding: &ClaimCheck, reading: &PromptReading) -> String {
     match (finding.verdict, finding.line) {
         (ClaimVerdict::Supported, Some(line)) if !finding.why.is_empty() => {
             format!("keep, cite{}", reading.cite(&reading.lines[line]))
@@ -201,16 +210,23 @@ fn fix(finding: &ClaimCheck, reading: &PromptReading) -> String {
     }
 }
 
-fn shared(read: &[CheckedClaims], most: usize) -> Vec<String> {
+fn shared_claims(read: &[CheckedClaims], most: usize) -> Vec<String> {
     let mut told: Vec<(String, &DraftClaim)> = Vec::new();
     for peer in read {
         for (claim, _) in &peer.claims {
             let letters: Vec<String> = read
                 .iter()
-                .filter(|other| other.claims.iter().any(|(theirs, _)| alike(claim, theirs)))
+                .filter(|other| {
+                    other
+                        .claims
+                        .iter()
+                        .any(|(theirs, _)| is_same_statement(claim, theirs))
+                })
                 .map(|other| other.letter.to_string())
                 .collect();
-            let known = told.iter().any(|(_, known)| alike(known, claim));
+            let known = told
+                .iter()
+                .any(|(_, known)| is_same_statement(known, claim));
             if letters.len() > 1 && !known && told.len() < most {
                 told.push((
                     format!(
@@ -227,7 +243,7 @@ fn shared(read: &[CheckedClaims], most: usize) -> Vec<String> {
 }
 
 /// Words of the question that no text addresses, and the nearest lines that no text uses.
-fn missing(read: &[CheckedClaims], brief: &Brief, reading: &PromptReading) -> Vec<String> {
+fn missing_points(read: &[CheckedClaims], brief: &Brief, reading: &PromptReading) -> Vec<String> {
     let said = |stem: &String| {
         read.iter().any(|peer| {
             peer.claims
@@ -236,7 +252,7 @@ fn missing(read: &[CheckedClaims], brief: &Brief, reading: &PromptReading) -> Ve
         })
     };
     let untouched: Vec<&str> = reading
-        .asked
+        .question_terms
         .iter()
         .filter(|asked| !said(&text::stem(&asked.word)) && !asked.found.iter().any(said))
         .map(|asked| asked.word.as_str())
@@ -248,9 +264,9 @@ fn missing(read: &[CheckedClaims], brief: &Brief, reading: &PromptReading) -> Ve
             untouched.join(", ")
         ));
     }
-    if !reading.bare && !brief.peers.is_empty() {
+    if !reading.has_no_sources && !brief.peers.is_empty() {
         told.extend(
-            unused(read, reading)
+            unused_lines(read, reading)
                 .into_iter()
                 .take(2)
                 .map(|line| format!("No text uses {}", reading.quote(&reading.lines[line]))),
@@ -260,20 +276,22 @@ fn missing(read: &[CheckedClaims], brief: &Brief, reading: &PromptReading) -> Ve
 }
 
 /// Lines near the question that no claim rests on, nearest first.
-pub fn unused(read: &[CheckedClaims], reading: &PromptReading) -> Vec<usize> {
+pub fn unused_lines(read: &[CheckedClaims], reading: &PromptReading) -> Vec<usize> {
     let used = |line: usize| {
         let terms = &reading.lines[line].terms;
         read.iter()
             .flat_map(|peer| &peer.claims)
             .any(|(claim, finding)| {
-                finding.line == Some(line) || text::likeness(terms, &claim.terms) > 0.5
+                finding.line == Some(line) || text::jaccard_similarity(terms, &claim.terms) > 0.5
             })
     };
     let mut lines: Vec<usize> = rank::rank(reading)
         .into_iter()
-        .filter(|&line| rank::nearness(reading, line) > 0.3 && !used(line))
+        .filter(|&line| rank::question_relevance(reading, line) > 0.3 && !used(line))
         .collect();
-    lines.sort_by(|&a, &b| rank::nearness(reading, b).total_cmp(&rank::nearness(reading, a)));
+    lines.sort_by(|&a, &b| {
+        rank::question_relevance(reading, b).total_cmp(&rank::question_relevance(reading, a))
+    });
     lines
 }
 
@@ -282,20 +300,20 @@ mod tests {
     use super::*;
     use crate::llm::demo::tests::{brief, with_peers};
 
-    const SOURCE: &str =
+    const SOURCE_TEXT: &str =
         "The customer must pay all fees within 30 days. Support is not included in the basic plan.";
 
     #[test]
     fn every_peer_is_checked_with_consecutive_numbers() {
         let brief = with_peers(
-            brief("When are fees due?", &[SOURCE]),
+            brief("When are fees due?", &[SOURCE_TEXT]),
             &[
                 "The customer must pay all fees within 60 days.",
                 "“Support is not included in the basic plan.” [1]",
             ],
         );
         let told = review(&brief, &PromptReading::of(&brief), ReviewFocus::Figures);
-        let critiques = claims::critiques(&told);
+        let critiques = claims::parse_critiques(&told);
         let verdicts: Vec<(u32, ClaimVerdict, bool)> = critiques
             .iter()
             .map(|one| (one.number, one.verdict, one.missing))
@@ -313,7 +331,7 @@ mod tests {
     fn shared_statements_name_their_members() {
         let same = "The customer must pay all fees within 30 days.";
         let brief = with_peers(
-            brief("Fees?", &[SOURCE]),
+            brief("Fees?", &[SOURCE_TEXT]),
             &[same, "Cats are fine animals indeed.", same],
         );
         let told = review(&brief, &PromptReading::of(&brief), ReviewFocus::Shared);
@@ -322,7 +340,7 @@ mod tests {
 
     #[test]
     fn without_peers_there_is_nothing_to_review() {
-        let brief = brief("Fees?", &[SOURCE]);
+        let brief = brief("Fees?", &[SOURCE_TEXT]);
         assert!(
             review(&brief, &PromptReading::of(&brief), ReviewFocus::Words)
                 .contains("Checked 0 statements in 0 texts")

@@ -25,13 +25,13 @@ pub fn revise(brief: &Brief, reading: &PromptReading, lens: ReviewFocus, first: 
     let mut kept = Vec::new();
     let mut changes = Vec::new();
     let mut refused = Vec::new();
-    let mut mine: Vec<DraftClaim> = claims::claims(own);
+    let mut mine: Vec<DraftClaim> = claims::parse_claims(own);
     mine.truncate(MAX_KEPT);
     for claim in &mine {
         let finding = check::check(claim, reading);
         let received: Vec<&(char, ReviewEntry)> = critiques
             .iter()
-            .filter(|(_, critique)| speaks_of(critique, claim))
+            .filter(|(_, critique)| concerns_claim(critique, claim))
             .collect();
         let against = received
             .iter()
@@ -39,7 +39,7 @@ pub fn revise(brief: &Brief, reading: &PromptReading, lens: ReviewFocus, first: 
         let names: Vec<String> = against
             .map(|(letter, critique)| format!("{letter}{}", critique.number))
             .collect();
-        settle(
+        revise_claim(
             claim,
             &finding,
             &names,
@@ -67,7 +67,7 @@ pub fn revise(brief: &Brief, reading: &PromptReading, lens: ReviewFocus, first: 
 }
 
 /// Keeps, changes, or marks one claim of its own text.
-fn settle(
+fn revise_claim(
     claim: &DraftClaim,
     finding: &ClaimCheck,
     against: &[String],
@@ -88,7 +88,7 @@ fn settle(
                 ));
             }
         }
-        (_, true) if reading.bare => kept.push(format!("“{said}”")),
+        (_, true) if reading.has_no_sources => kept.push(format!("“{said}”")),
         (ClaimVerdict::Contradicted, true) => kept.push(format!(
             "“{said}” (unverified: a passage gives other figures{place})"
         )),
@@ -112,19 +112,19 @@ fn settle(
 fn critiques(brief: &Brief) -> Vec<(char, ReviewEntry)> {
     let of = |peer: &crate::domain::chat::Peer| {
         let letter = peer.letter;
-        claims::critiques(&peer.text)
+        claims::parse_critiques(&peer.text)
             .into_iter()
             .map(move |critique| (letter, critique))
     };
     brief.peers.iter().flat_map(of).collect()
 }
 
-fn speaks_of(critique: &ReviewEntry, claim: &DraftClaim) -> bool {
+fn concerns_claim(critique: &ReviewEntry, claim: &DraftClaim) -> bool {
     let quoted = critique.claim.trim_end_matches(['…', ' ']);
     !critique.missing
         && !quoted.is_empty()
         && (claim.text.contains(quoted)
-            || text::likeness(&text::terms(quoted), &claim.terms) >= 0.8)
+            || text::jaccard_similarity(&text::terms(quoted), &claim.terms) >= 0.8)
 }
 
 /// Lines from reviews or other answers that its own text lacks, with the name of their source.
@@ -136,15 +136,15 @@ fn additions(
     mine: &[DraftClaim],
 ) -> Vec<(String, usize)> {
     let mut added: Vec<(String, usize)> = Vec::new();
-    let asked_for = left_out(brief, reading, critiques);
+    let asked_for = reported_missing(brief, reading, critiques);
     for (name, line) in asked_for
         .into_iter()
-        .chain(taken_over(brief, reading, lens))
+        .chain(supporting_lines(brief, reading, lens))
     {
         let terms = &reading.lines[line].terms;
         let known = mine
             .iter()
-            .any(|own| text::likeness(&own.terms, terms) > 0.5);
+            .any(|own| text::jaccard_similarity(&own.terms, terms) > 0.5);
         if !known && added.len() < MAX_ADDED && added.iter().all(|(_, other)| *other != line) {
             added.push((name, line));
         }
@@ -154,7 +154,7 @@ fn additions(
 
 /// Lines that reviews of this text report as missing, with the critique's name. This text's letter is the one that no
 /// peer has.
-fn left_out(
+fn reported_missing(
     brief: &Brief,
     reading: &PromptReading,
     critiques: &[(char, ReviewEntry)],
@@ -164,21 +164,25 @@ fn left_out(
         .iter()
         .filter(|(_, one)| one.missing && one.about.is_some_and(mine));
     let found = missed.filter_map(|(letter, one)| {
-        let line = reading.verbatim(&one.claim)?;
+        let line = reading.verbatim_line(&one.claim)?;
         Some((format!("{letter}{}", one.number), line))
     });
     found.collect()
 }
 
 /// Lines that support other answers, the most relevant to the question first.
-fn taken_over(brief: &Brief, reading: &PromptReading, lens: ReviewFocus) -> Vec<(String, usize)> {
+fn supporting_lines(
+    brief: &Brief,
+    reading: &PromptReading,
+    lens: ReviewFocus,
+) -> Vec<(String, usize)> {
     let mut found: Vec<(f64, char, usize)> = Vec::new();
     let answers = brief
         .peers
         .iter()
         .filter(|peer| !claims::is_review(&peer.text));
     for peer in answers {
-        for claim in claims::claims(&peer.text) {
+        for claim in claims::parse_claims(&peer.text) {
             let finding = check::check(&claim, reading);
             if let (ClaimVerdict::Supported, Some(line)) = (finding.verdict, finding.line) {
                 let weight = review::weight(&claim, reading, lens, 0);
@@ -198,23 +202,23 @@ mod tests {
     use super::*;
     use crate::llm::demo::tests::{brief, with_peers};
 
-    const SOURCE: &str =
+    const SOURCE_TEXT: &str =
         "The customer must pay all fees within 30 days. Support is not included in the basic plan.";
 
-    fn revised(own: &str, peers: &[&str]) -> String {
-        let mut brief = with_peers(brief("When are fees due?", &[SOURCE]), peers);
+    fn revise_text(own: &str, peers: &[&str]) -> String {
+        let mut brief = with_peers(brief("When are fees due?", &[SOURCE_TEXT]), peers);
         brief.own = Some(own.to_owned());
         revise(
             &brief,
             &PromptReading::of(&brief),
-            ReviewFocus::Nearness,
+            ReviewFocus::Relevance,
             "",
         )
     }
 
     #[test]
     fn a_valid_critique_is_followed_and_named() {
-        let told = revised(
+        let told = revise_text(
             "The customer must pay all fees within 60 days.",
             &[
                 "1. claim: \"The customer must pay all fees within 60 days.\"\n   verdict: contradicted\n   fix: 30 days",
@@ -232,7 +236,7 @@ mod tests {
 
     #[test]
     fn a_critique_against_the_passage_is_not_followed() {
-        let told = revised(
+        let told = revise_text(
             "“The customer must pay all fees within 30 days.” [1]",
             &[
                 "7. claim: \"The customer must pay all fees within 30 days.\"\n   verdict: contradicted",
@@ -251,14 +255,14 @@ mod tests {
         };
         let own = "“The customer must pay all fees within 30 days.” [1]";
         // The only peer is A, so B is this text.
-        let told = revised(own, &[&review('B')]);
+        let told = revise_text(own, &[&review('B')]);
         assert!(told.contains("basic plan.” [1] (following A4)"), "{told}");
-        assert!(!revised(own, &[&review('A')]).contains("basic plan"));
+        assert!(!revise_text(own, &[&review('A')]).contains("basic plan"));
     }
 
     #[test]
     fn other_answers_are_used_only_if_supported() {
-        let told = revised(
+        let told = revise_text(
             "“The customer must pay all fees within 30 days.” [1]",
             &[
                 "“Support is not included in the basic plan.” [1]\n\nRockets are included in the basic plan.",

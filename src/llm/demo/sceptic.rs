@@ -2,7 +2,7 @@
 //! figures. Points out where to look, never what is false.
 
 use super::differ::{self, FigureDifference};
-use super::draft::{DraftWriter, count};
+use super::draft::{DraftWriter, count_text};
 use super::numbers;
 use super::rank;
 use super::reading::PromptReading;
@@ -12,18 +12,22 @@ use super::text;
 /// The first answer of `demo/sceptic`.
 pub fn answer(reading: &PromptReading) -> String {
     let order = rank::rank(reading);
-    let figures = choose(reading, &order, |line| !numbers::figures(line).is_empty());
-    let hedged = choose(reading, &order, |line| listed(line, HEDGES).is_some());
-    let absolute = choose(reading, &order, |line| listed(line, ABSOLUTES).is_some());
+    let figures = count_and_examples(reading, &order, |line| !numbers::figures(line).is_empty());
+    let hedged = count_and_examples(reading, &order, |line| {
+        first_listed_word(line, HEDGES).is_some()
+    });
+    let absolute = count_and_examples(reading, &order, |line| {
+        first_listed_word(line, ABSOLUTES).is_some()
+    });
     let differences = differ::differences(reading, 3);
     let mut draft = DraftWriter::new();
-    draft.say(&format!(
+    draft.paragraph(&format!(
         "*Read {}: {} with figures, {} with hedges, {} with absolute words, {} whose figures differ.*",
-        count(reading.lines.len(), "sentence"),
+        count_text(reading.lines.len(), "sentence"),
         figures.0,
         hedged.0,
         absolute.0,
-        count(differences.len(), "pair"),
+        count_text(differences.len(), "pair"),
     ));
     draft.list(
         "Figures and dates to check",
@@ -34,14 +38,16 @@ pub fn answer(reading: &PromptReading) -> String {
     );
     draft.list(
         "Figures that differ",
-        differences.iter().map(|pair| told(reading, pair)),
+        differences
+            .iter()
+            .map(|pair| describe_difference(reading, pair)),
     );
     let marked = |places: &[usize], list: &[&str]| -> Vec<String> {
         let told = |&place: &usize| {
             let line = &reading.lines[place];
             format!(
                 "*{}*: {}",
-                listed(&line.text, list).unwrap_or_default(),
+                first_listed_word(&line.text, list).unwrap_or_default(),
                 reading.quote(line)
             )
         };
@@ -63,7 +69,7 @@ pub fn answer(reading: &PromptReading) -> String {
 }
 
 /// Number of lines of a kind, and the three most relevant to the question.
-fn choose(
+fn count_and_examples(
     reading: &PromptReading,
     order: &[usize],
     of_sort: impl Fn(&str) -> bool,
@@ -80,14 +86,16 @@ fn choose(
     if best.is_empty() {
         best = all.clone();
     }
-    best.sort_by(|&a, &b| rank::nearness(reading, b).total_cmp(&rank::nearness(reading, a)));
-    let mut chosen = rank::spread(reading, &best, 3, &[]);
+    best.sort_by(|&a, &b| {
+        rank::question_relevance(reading, b).total_cmp(&rank::question_relevance(reading, a))
+    });
+    let mut chosen = rank::choose_distinct(reading, &best, 3, &[]);
     chosen.sort_unstable();
     (all.len(), chosen)
 }
 
 /// Returns the first word of the list in the line, as written.
-fn listed(line: &str, list: &[&str]) -> Option<String> {
+fn first_listed_word(line: &str, list: &[&str]) -> Option<String> {
     let mut words = text::words(line).into_iter();
     words
         .find(|word| list.contains(&word.text.to_lowercase().as_str()))
@@ -95,7 +103,7 @@ fn listed(line: &str, list: &[&str]) -> Option<String> {
 }
 
 /// Formats a difference.
-pub fn told(reading: &PromptReading, pair: &FigureDifference) -> String {
+pub fn describe_difference(reading: &PromptReading, pair: &FigureDifference) -> String {
     format!(
         "{} or {}: {} — {}",
         pair.figures.0,
@@ -135,14 +143,14 @@ fn questions(
     }
     if let Some(&place) = absolute.first() {
         let line = &reading.lines[place];
-        let word = listed(&line.text, ABSOLUTES).unwrap_or_default();
+        let word = first_listed_word(&line.text, ABSOLUTES).unwrap_or_default();
         asked.push(format!(
             "Is there really no exception to *{word}*{}?",
             reading.cite(line)
         ));
     }
-    let missing = reading.missing();
-    if !missing.is_empty() && !reading.bare {
+    let missing = reading.missing_words();
+    if !missing.is_empty() && !reading.has_no_sources {
         asked.push(format!(
             "Why does the text never use: {}?",
             missing.join(", ")

@@ -1,7 +1,7 @@
 //! Splits text into sentences and headings, in any language. Knows nothing of their meaning.
 
 use super::stop;
-use super::text::squeeze;
+use super::text::collapse_whitespace;
 
 /// Length in characters after which a "sentence" (table, code, text without full stops) is cut at a space.
 const MAX_SENTENCE_CHARS: usize = 600;
@@ -21,7 +21,7 @@ pub fn sentences(text: &str) -> Vec<Sentence> {
     let mut paragraph = String::new();
     let mut lines = 0;
     for line in text.lines().chain(std::iter::once("")) {
-        let line = squeeze(line);
+        let line = collapse_whitespace(line);
         if !line.is_empty() && !stands_alone(&line) {
             if lines > 0 {
                 paragraph.push(' ');

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use std::sync::LazyLock;
 
 /// Function words of all languages in one list: a demo algorithm does not detect the language.
-const STOP: &str = "\
+const STOP_WORDS: &str = "\
 a about above after again all also although am an and any are aren't as at be because been before \
 being below between both but by can cannot could did do does doing don't down during each either else \
 etc every few for from further had has have having he her here hers him his how however i if in into is \
@@ -35,7 +35,7 @@ otros para pero poco por porque qué que quien quién se sea ser si sí sin sobr
 te tiene tienen todo todos tu tus un una uno unos y ya yo";
 
 /// Words said *to* a model rather than about the subject.
-const ASKING: &str = "\
+const REQUEST_WORDS: &str = "\
 analyse analysis analyze answer article bitte brief briefly bullet compare concise content contents \
 describe describes detail details discuss document documents dokument explain explique extract file \
 find fasse give gib many much long lange viel viele wieviel combien cuánto cuántos help identify importance important key list main mean means nenne outline overview \
@@ -168,7 +168,7 @@ not no never none nobody neither nor cannot without isn't aren't doesn't don't d
 kein keine keinen keiner nie niemals ohne pas jamais aucun sans nunca sin ningún";
 
 /// Nouns before a document reference ("page 3"); the figure after them measures nothing.
-const PLACES: &str = "\
+const REFERENCE_NOUNS: &str = "\
 abs absatz appendix art article artikel chapter clause eq fig figure item kapitel line no nr number \
 paragraph page part point section sections seite step table teil version volume";
 
@@ -176,38 +176,38 @@ paragraph page part point section sections seite step table teil version volume"
 pub fn is_stop(word: &str) -> bool {
     let mut characters = word.chars();
     let single = matches!((characters.next(), characters.next()), (Some(only), None) if only.is_ascii_alphabetic());
-    single || listed(&STOP_SET, word)
+    single || contains(&STOP_SET, word)
 }
 
 /// Whether the word only addresses the model.
 pub fn is_request_word(word: &str) -> bool {
-    listed(&ASKING_SET, word)
+    contains(&REQUEST_WORD_SET, word)
 }
 
 /// Whether the word is an abbreviation that ends in a full stop.
 pub fn is_abbreviation(word: &str) -> bool {
-    listed(&ABBREVIATION_SET, word)
+    contains(&ABBREVIATION_SET, word)
 }
 
 /// Whether the word is a negation.
 pub fn is_negation(word: &str) -> bool {
-    listed(&NEGATION_SET, word)
+    contains(&NEGATION_SET, word)
 }
 
 /// Whether a figure after the word is a document reference.
-pub fn is_place(word: &str) -> bool {
-    listed(&PLACE_SET, word)
+pub fn is_reference_noun(word: &str) -> bool {
+    contains(&PLACE_SET, word)
 }
 
 type WordSet = LazyLock<HashSet<&'static str>>;
 
-static STOP_SET: WordSet = LazyLock::new(|| STOP.split(' ').collect());
-static ASKING_SET: WordSet = LazyLock::new(|| ASKING.split(' ').collect());
+static STOP_SET: WordSet = LazyLock::new(|| STOP_WORDS.split(' ').collect());
+static REQUEST_WORD_SET: WordSet = LazyLock::new(|| REQUEST_WORDS.split(' ').collect());
 static ABBREVIATION_SET: WordSet = LazyLock::new(|| ABBREVIATIONS.split(' ').collect());
 static NEGATION_SET: WordSet = LazyLock::new(|| NEGATIONS.split(' ').collect());
-static PLACE_SET: WordSet = LazyLock::new(|| PLACES.split(' ').collect());
+static PLACE_SET: WordSet = LazyLock::new(|| REFERENCE_NOUNS.split(' ').collect());
 
-fn listed(list: &WordSet, word: &str) -> bool {
+fn contains(list: &WordSet, word: &str) -> bool {
     let word = word.to_lowercase().replace('\u{2019}', "'");
     list.contains(word.as_str())
 }
@@ -220,7 +220,9 @@ mod tests {
     fn lookups_ignore_case() {
         assert!(is_stop("The") && is_stop("Für") && is_stop("x") && is_stop("DON’T"));
         assert!(!is_stop("licence") && !is_stop("") && !is_stop("字"));
-        assert!(is_request_word("Summarize") && is_negation("Nicht") && is_place("Section"));
+        assert!(
+            is_request_word("Summarize") && is_negation("Nicht") && is_reference_noun("Section")
+        );
         assert!(is_abbreviation("Dr"));
     }
 

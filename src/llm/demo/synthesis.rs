@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use super::claims::DraftClaim;
 use super::differ;
-use super::draft::{DraftWriter, count};
+use super::draft::{DraftWriter, count_text};
 use super::reading::{PromptReading, cite};
 use super::review::{self, CheckedClaims, ReviewFocus};
 use super::sceptic;
@@ -27,33 +27,36 @@ struct StatementGroup {
 
 /// Writes the synthesis.
 pub fn synthesize(brief: &Brief, reading: &PromptReading, lens: ReviewFocus) -> String {
-    let read = review::read(&brief.peers, reading);
+    let read = review::check_peers(&brief.peers, reading);
     let mut clusters = clusters(&read);
-    let weight = |cluster: &StatementGroup| weight(cluster, reading, lens);
+    let weight = |cluster: &StatementGroup| group_rank(cluster, reading, lens);
     clusters.sort_by(|a, b| weight(b).total_cmp(&weight(a)));
-    let good =
-        |cluster: &&StatementGroup| cluster.verdict == ClaimVerdict::Supported || reading.bare;
+    let good = |cluster: &&StatementGroup| {
+        cluster.verdict == ClaimVerdict::Supported || reading.has_no_sources
+    };
     let best: Vec<&StatementGroup> = clusters.iter().filter(good).take(6).collect();
     let mut draft = DraftWriter::new();
-    draft.say(&format!(
+    draft.paragraph(&format!(
         "## Answer\n\n{}",
-        lead(brief, reading, &clusters, best.len())
+        lead_paragraph(brief, reading, &clusters, best.len())
     ));
-    draft.say(
+    draft.paragraph(
         &best
             .iter()
-            .map(|cluster| format!("- {}", told(cluster, reading)))
+            .map(|cluster| format!("- {}", describe_group(cluster, reading)))
             .collect::<Vec<_>>()
             .join("\n"),
     );
-    draft.say(&sources(reading, &best));
+    draft.paragraph(&sources(reading, &best));
     let agreed = clusters
         .iter()
         .filter(|cluster| cluster.letters.len() > 1)
         .take(4);
     draft.list_or(
         "Similar wording",
-        agreed.map(|cluster| brief_told(cluster, reading)).collect(),
+        agreed
+            .map(|cluster| describe_group_briefly(cluster, reading))
+            .collect(),
         "None found.",
     );
     draft.list_or(
@@ -68,7 +71,7 @@ pub fn synthesize(brief: &Brief, reading: &PromptReading, lens: ReviewFocus) -> 
         "Points made by one only",
         alone
             .take(4)
-            .map(|cluster| brief_told(cluster, reading))
+            .map(|cluster| describe_group_briefly(cluster, reading))
             .collect(),
         "None found beyond the answer above.",
     );
@@ -81,7 +84,7 @@ pub fn synthesize(brief: &Brief, reading: &PromptReading, lens: ReviewFocus) -> 
 }
 
 /// Rank of a cluster: supported ones first, then what the lens prioritizes. Agreement counts least.
-fn weight(cluster: &StatementGroup, reading: &PromptReading, lens: ReviewFocus) -> f64 {
+fn group_rank(cluster: &StatementGroup, reading: &PromptReading, lens: ReviewFocus) -> f64 {
     let sharers = cluster.letters.len();
     let borne = f64::from(u8::from(cluster.verdict == ClaimVerdict::Supported));
     review::weight(&cluster.claim, reading, lens, sharers) + borne + 0.2 * sharers as f64
@@ -100,7 +103,7 @@ fn clusters(read: &[CheckedClaims]) -> Vec<StatementGroup> {
                     && line.is_some()
                     && cluster.line == line;
                 (same_line && finding.verdict == ClaimVerdict::Supported)
-                    || review::alike(&cluster.claim, claim)
+                    || review::is_same_statement(&cluster.claim, claim)
             };
             if let Some(cluster) = clusters.iter_mut().find(same) {
                 cluster.letters.insert(peer.letter);
@@ -117,17 +120,17 @@ fn clusters(read: &[CheckedClaims]) -> Vec<StatementGroup> {
     clusters
 }
 
-fn lead(
+fn lead_paragraph(
     brief: &Brief,
     reading: &PromptReading,
     clusters: &[StatementGroup],
     shown: usize,
 ) -> String {
-    let members = count(brief.peers.len(), "text");
+    let members = count_text(brief.peers.len(), "text");
     if clusters.is_empty() {
         return format!("*The {members} contain no statements that can be compared.*");
     }
-    if reading.bare {
+    if reading.has_no_sources {
         return format!(
             "*Without a document, nothing in the {members} can be checked. The statements below are the members', unverified.*"
         );
@@ -135,7 +138,7 @@ fn lead(
     if shown == 0 {
         return format!(
             "*None of the {} in the {members} occurs in the passages, not even in similar words. They are listed below, unverified.*",
-            count(clusters.len(), "statement")
+            count_text(clusters.len(), "statement")
         );
     }
     let borne = clusters
@@ -144,11 +147,11 @@ fn lead(
         .count();
     format!(
         "*From the {members}: {}, of which {borne} occur in the passages in similar words. The most relevant to the question:*",
-        count(clusters.len(), "different statement")
+        count_text(clusters.len(), "different statement")
     )
 }
 
-fn told(cluster: &StatementGroup, reading: &PromptReading) -> String {
+fn describe_group(cluster: &StatementGroup, reading: &PromptReading) -> String {
     let letters = letters(cluster);
     match cluster.line.map(|line| &reading.lines[line]) {
         Some(line) if cluster.verdict == ClaimVerdict::Supported => {
@@ -161,7 +164,7 @@ fn told(cluster: &StatementGroup, reading: &PromptReading) -> String {
     }
 }
 
-fn brief_told(cluster: &StatementGroup, reading: &PromptReading) -> String {
+fn describe_group_briefly(cluster: &StatementGroup, reading: &PromptReading) -> String {
     let place = cluster
         .line
         .map(|line| cite(reading.lines[line].source))
@@ -206,7 +209,7 @@ fn contradictions(clusters: &[StatementGroup], reading: &PromptReading) -> Vec<S
     for (place, left) in clusters.iter().enumerate() {
         for right in &clusters[place + 1..] {
             let apart = left.letters.is_disjoint(&right.letters);
-            let likeness = text::likeness(&left.claim.terms, &right.claim.terms);
+            let likeness = text::jaccard_similarity(&left.claim.terms, &right.claim.terms);
             let figures = !left.claim.values.is_empty()
                 && !right.claim.values.is_empty()
                 && left.claim.values.is_disjoint(&right.claim.values);
@@ -218,41 +221,42 @@ fn contradictions(clusters: &[StatementGroup], reading: &PromptReading) -> Vec<S
             if apart && !told && found.len() < 4 && ((figures && likeness >= 0.5) || denied) {
                 found.push(format!(
                     "{} — against {}",
-                    brief_told(left, reading),
-                    brief_told(right, reading)
+                    describe_group_briefly(left, reading),
+                    describe_group_briefly(right, reading)
                 ));
             }
         }
     }
     let within = differ::differences(reading, 2);
-    found.extend(
-        within
-            .iter()
-            .map(|pair| format!("within the passages, {}", sceptic::told(reading, pair))),
-    );
+    found.extend(within.iter().map(|pair| {
+        format!(
+            "within the passages, {}",
+            sceptic::describe_difference(reading, pair)
+        )
+    }));
     found.truncate(5);
     found
 }
 
 fn blind_spots(read: &[CheckedClaims], brief: &Brief, reading: &PromptReading) -> Vec<String> {
     let mut spots = Vec::new();
-    let missing = reading.missing();
-    if !missing.is_empty() && !reading.bare {
+    let missing = reading.missing_words();
+    if !missing.is_empty() && !reading.has_no_sources {
         spots.push(format!("The passages never use: {}.", missing.join(", ")));
     }
-    if reading.bare {
+    if reading.has_no_sources {
         spots.push(
             "There is no document: nothing here is checked, and a demo algorithm knows no facts."
                 .to_owned(),
         );
     }
-    if !brief.peers.is_empty() && !reading.bare {
-        let unused = review::unused(read, reading).into_iter().take(2);
+    if !brief.peers.is_empty() && !reading.has_no_sources {
+        let unused = review::unused_lines(read, reading).into_iter().take(2);
         spots.extend(
             unused.map(|line| format!("No member uses {}", reading.quote(&reading.lines[line]))),
         );
     }
-    if let Some((word, kind)) = reading.kind.filter(|_| !reading.bare) {
+    if let Some((word, kind)) = reading.kind.filter(|_| !reading.has_no_sources) {
         let answered = read
             .iter()
             .flat_map(|peer| &peer.claims)
@@ -261,7 +265,7 @@ fn blind_spots(read: &[CheckedClaims], brief: &Brief, reading: &PromptReading) -
                 let line = finding
                     .line
                     .map_or(&claim.text, |line| &reading.lines[line].text);
-                kind.fits(line) && reading.relevance(&claim.terms) > 0.0
+                kind.matches_kind(line) && reading.relevance(&claim.terms) > 0.0
             });
         if !answered {
             spots.push(format!(
@@ -278,7 +282,7 @@ fn sources(reading: &PromptReading, shown: &[&StatementGroup]) -> String {
     let lines = shown.iter().filter_map(|cluster| cluster.line);
     let cited: BTreeSet<u32> = lines.map(|line| reading.lines[line].source).collect();
     let cited = reading
-        .places
+        .source_locations
         .iter()
         .filter(|(number, ..)| cited.contains(number));
     let told: Vec<String> = cited
@@ -298,12 +302,15 @@ mod tests {
     use super::*;
     use crate::llm::demo::tests::{brief, with_peers};
 
-    const SOURCE: &str =
+    const SOURCE_TEXT: &str =
         "The customer must pay all fees within 30 days. Support is not included in the basic plan.";
 
-    fn joined(peers: &[&str]) -> String {
+    fn synthesize_texts(peers: &[&str]) -> String {
         let brief = with_peers(
-            brief("When must fees be paid, and is there a refund?", &[SOURCE]),
+            brief(
+                "When must fees be paid, and is there a refund?",
+                &[SOURCE_TEXT],
+            ),
             peers,
         );
         synthesize(&brief, &PromptReading::of(&brief), ReviewFocus::Shared)
@@ -311,7 +318,7 @@ mod tests {
 
     #[test]
     fn agreement_contradictions_and_gaps_name_members() {
-        let told = joined(&[
+        let told = synthesize_texts(&[
             "The customer must pay all fees within 30 days.",
             "“The customer must pay all fees within 30 days.” [1]",
             "The customer must pay all fees within 60 days.",
@@ -331,7 +338,7 @@ mod tests {
             &["Nothing of note."],
             &["Rockets fly to distant moons.", "Boats sail on quiet seas."],
         ] {
-            let told = joined(peers);
+            let told = synthesize_texts(peers);
             let headings: Vec<&str> = told
                 .lines()
                 .filter_map(|line| line.strip_prefix("## "))
@@ -351,7 +358,7 @@ mod tests {
 
     #[test]
     fn unsupported_statements_are_not_in_the_answer() {
-        let told = joined(&["Rockets fly to distant moons every week."]);
+        let told = synthesize_texts(&["Rockets fly to distant moons every week."]);
         let answer = told.split("## Similar").next().expect("an answer");
         assert!(
             !answer.contains("Rockets") && answer.contains("None of the 1 statement"),

@@ -9,12 +9,12 @@ use crate::domain::chat::{Message, MessageRole, Peer, SourcePassage};
 use crate::domain::parameters::Parameters;
 use crate::domain::prompt;
 
-const GPL: &str = include_str!("../../../tests/data/documents/gpl-3.txt");
-const TASKS: [Task; 4] = [Task::Answer, Task::Review, Task::Revise, Task::Synthesize];
+const GPL_TEXT: &str = include_str!("../../../tests/data/documents/gpl-3.txt");
+const ALL_TASKS: [Task; 4] = [Task::Answer, Task::Review, Task::Revise, Task::Synthesize];
 
 /// Returns a real text of several pages.
 pub(super) fn gpl() -> &'static str {
-    GPL
+    GPL_TEXT
 }
 
 pub(super) fn brief(question: &str, sources: &[&str]) -> Brief {
@@ -66,7 +66,7 @@ fn ask(model: &str, brief: Brief) -> String {
 /// The license in passages of about 1,200 characters, cut at blank lines, as the store would return them.
 fn passages() -> Vec<String> {
     let mut passages = vec![String::new()];
-    for paragraph in GPL.split("\n\n") {
+    for paragraph in GPL_TEXT.split("\n\n") {
         if passages.last().is_some_and(|last| last.len() > 1_200) {
             passages.push(String::new());
         }
@@ -98,7 +98,7 @@ fn panel(question: &str) -> Vec<(&'static str, Task, String)> {
             if task != Task::Answer {
                 let peer = |other: usize| Peer {
                     letter: char::from(b'A' + other as u8),
-                    text: prompt::anonymous(&before[other]),
+                    text: prompt::without_model_names(&before[other]),
                 };
                 brief.peers = (0..3).filter(|&other| other != index).map(peer).collect();
                 brief.own = firsts.get(index).cloned();
@@ -110,7 +110,10 @@ fn panel(question: &str) -> Vec<(&'static str, Task, String)> {
             firsts = last.clone();
         }
     }
-    let last: Vec<String> = last.iter().map(|text| prompt::anonymous(text)).collect();
+    let last: Vec<String> = last
+        .iter()
+        .map(|text| prompt::without_model_names(text))
+        .collect();
     let texts: Vec<&str> = last.iter().map(String::as_str).collect();
     let mut brief = with_peers(document(question), &texts);
     brief.task = Task::Synthesize;
@@ -120,9 +123,12 @@ fn panel(question: &str) -> Vec<(&'static str, Task, String)> {
 
 /// Every long quotation occurs in the license, ignoring whitespace.
 fn assert_quotes_are_real(told: &str) {
-    let source = text::squeeze(GPL);
+    let source = text::collapse_whitespace(GPL_TEXT);
     let mut seen = 0;
-    for claim in claims::claims(told).iter().filter(|claim| claim.quoted) {
+    for claim in claims::parse_claims(told)
+        .iter()
+        .filter(|claim| claim.quoted)
+    {
         let words = claim.text.trim_end_matches(['…', ' ']);
         assert!(
             source.contains(words),
@@ -142,7 +148,7 @@ fn a_panel_quotes_a_real_document_accurately() {
     ] {
         for (name, task, told) in panel(question) {
             assert!(
-                told.starts_with("*Local demo algorithm (") && told.contains(claims::MARK),
+                told.starts_with("*Local demo algorithm (") && told.contains(claims::REVIEW_MARK),
                 "{name} {task:?}"
             );
             assert_quotes_are_real(&told);
@@ -242,11 +248,11 @@ fn limits_and_stop_sequences_are_respected() {
 
 #[test]
 fn large_sources_are_read_completely() {
-    let large = GPL.repeat(6);
-    for task in TASKS {
-        let mut brief = with_peers(brief("warranty", &[&large]), &[GPL, GPL]);
+    let large = GPL_TEXT.repeat(6);
+    for task in ALL_TASKS {
+        let mut brief = with_peers(brief("warranty", &[&large]), &[GPL_TEXT, GPL_TEXT]);
         brief.task = task;
-        brief.own = Some(GPL.to_owned());
+        brief.own = Some(GPL_TEXT.to_owned());
         assert!(!ask("demo/sceptic", brief).is_empty());
     }
 }
@@ -259,12 +265,12 @@ proptest! {
         question in any_text(), first in any_text(), second in any_text(), own in any_text(),
     ) {
         for model in models() {
-            for task in TASKS {
+            for task in ALL_TASKS {
                 let mut brief = with_peers(brief(&question, &[&first, &second]), &[&second, &own, &first]);
                 brief.task = task;
                 brief.own = Some(own.clone());
                 let told = ask(&model.id, brief.clone());
-                prop_assert!(told.starts_with("*Local demo algorithm (") && told.contains(claims::MARK));
+                prop_assert!(told.starts_with("*Local demo algorithm (") && told.contains(claims::REVIEW_MARK));
                 prop_assert_eq!(told, ask(&model.id, brief));
             }
         }

@@ -20,11 +20,11 @@ pub fn words(text: &str) -> Vec<TextWord<'_>> {
         if !first.is_alphanumeric() {
             continue;
         }
-        let dense = is_dense(first);
+        let dense = is_unspaced_script(first);
         let mut end = start + first.len_utf8();
         while let Some(&(at, character)) = characters.peek() {
-            let inside = character.is_alphanumeric() && is_dense(character) == dense;
-            let joins = !dense && is_joiner(character) && continues(text, at, character);
+            let inside = character.is_alphanumeric() && is_unspaced_script(character) == dense;
+            let joins = !dense && is_joiner(character) && is_inside_word(text, at, character);
             if !(inside || joins) {
                 break;
             }
@@ -95,7 +95,7 @@ pub fn terms(text: &str) -> Vec<String> {
 }
 
 /// Number of elements that two sorted lists share.
-pub fn shared(left: &[String], right: &[String]) -> usize {
+pub fn count_shared(left: &[String], right: &[String]) -> usize {
     let (mut i, mut j, mut count) = (0, 0, 0);
     while i < left.len() && j < right.len() {
         match left[i].cmp(&right[j]) {
@@ -108,8 +108,8 @@ pub fn shared(left: &[String], right: &[String]) -> usize {
 }
 
 /// Jaccard similarity of two sorted lists, 0 to 1.
-pub fn likeness(left: &[String], right: &[String]) -> f64 {
-    let both = shared(left, right);
+pub fn jaccard_similarity(left: &[String], right: &[String]) -> f64 {
+    let both = count_shared(left, right);
     let all = left.len() + right.len() - both;
     if all == 0 {
         0.0
@@ -119,7 +119,7 @@ pub fn likeness(left: &[String], right: &[String]) -> f64 {
 }
 
 /// Collapses whitespace to single spaces, trims, and drops other control characters.
-pub fn squeeze(text: &str) -> String {
+pub fn collapse_whitespace(text: &str) -> String {
     let mut squeezed = String::with_capacity(text.len());
     for part in text.split_whitespace() {
         let from = squeezed.len();
@@ -151,7 +151,7 @@ fn is_joiner(character: char) -> bool {
 }
 
 /// Whether a joiner is part of a word: only between letters; full stops and commas only between digits.
-fn continues(text: &str, at: usize, joiner: char) -> bool {
+fn is_inside_word(text: &str, at: usize, joiner: char) -> bool {
     let mark = ('\u{300}'..='\u{36f}').contains(&joiner) || joiner == '\u{94d}';
     let before = text[..at].chars().next_back();
     let after = text[at + joiner.len_utf8()..].chars().next();
@@ -161,11 +161,11 @@ fn continues(text: &str, at: usize, joiner: char) -> bool {
     if matches!(joiner, '.' | ',') {
         return before.is_numeric() && after.is_numeric();
     }
-    mark || (before.is_alphanumeric() && after.is_alphanumeric() && !is_dense(after))
+    mark || (before.is_alphanumeric() && after.is_alphanumeric() && !is_unspaced_script(after))
 }
 
 /// Whether the character's script has no spaces between words.
-fn is_dense(character: char) -> bool {
+fn is_unspaced_script(character: char) -> bool {
     matches!(character,
         '\u{2e80}'..='\u{9fff}' | '\u{f900}'..='\u{faff}' | '\u{20000}'..='\u{3ffff}'
         | '\u{e00}'..='\u{eff}' | '\u{1000}'..='\u{109f}' | '\u{1780}'..='\u{17ff}')
@@ -238,8 +238,8 @@ mod tests {
     #[test]
     fn similarity_ranges_from_0_to_1() {
         let (a, b) = (terms("the red house"), terms("a red boat"));
-        assert_eq!(likeness(&a, &a), 1.0);
-        assert!((likeness(&a, &b) - 1.0 / 3.0).abs() < 1e-9);
-        assert_eq!(likeness(&[], &[]), 0.0);
+        assert_eq!(jaccard_similarity(&a, &a), 1.0);
+        assert!((jaccard_similarity(&a, &b) - 1.0 / 3.0).abs() < 1e-9);
+        assert_eq!(jaccard_similarity(&[], &[]), 0.0);
     }
 }

@@ -3,20 +3,20 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::draft::{DraftWriter, count, join};
+use super::draft::{DraftWriter, count_text, join_with_and};
 use super::rank;
 use super::reading::PromptReading;
 use super::text;
 
 /// Similarity (0 to 1) from which two lines count as equivalent.
-const ALIKE: f64 = 0.35;
+const MIN_SIMILARITY: f64 = 0.35;
 
 /// The first answer of `demo/merge`.
 pub fn answer(reading: &PromptReading) -> String {
     let mut draft = DraftWriter::new();
     let order = rank::rank(reading);
-    if reading.bare {
-        let best = rank::spread(reading, &order, 5, &[]);
+    if reading.has_no_sources {
+        let best = rank::choose_distinct(reading, &order, 5, &[]);
         draft.list(
             "Statements that differ from each other",
             best.iter()
@@ -25,7 +25,7 @@ pub fn answer(reading: &PromptReading) -> String {
         return draft.finish();
     }
     let documents: BTreeSet<&str> = reading
-        .places
+        .source_locations
         .iter()
         .map(|(_, document, _)| document.as_str())
         .collect();
@@ -34,14 +34,14 @@ pub fn answer(reading: &PromptReading) -> String {
         .take(4)
         .map(|name| text::shorten(name, 60))
         .collect();
-    draft.say(&format!(
+    draft.paragraph(&format!(
         "*Compared {} of {}: {}{}.*",
-        count(reading.places.len(), "passage"),
-        count(documents.len(), "document"),
-        join(&names),
+        count_text(reading.source_locations.len(), "passage"),
+        count_text(documents.len(), "document"),
+        join_with_and(&names),
         if documents.len() > 4 { " …" } else { "" },
     ));
-    let pairs = said_twice(reading, &order);
+    let pairs = repeated_statements(reading, &order);
     draft.list(
         "Stated more than once",
         pairs.iter().map(|&(left, right)| {
@@ -58,10 +58,10 @@ pub fn answer(reading: &PromptReading) -> String {
         .collect();
     draft.list(
         "Statements by passage",
-        best_of_each(reading, &order, &taken),
+        best_line_per_passage(reading, &order, &taken),
     );
-    draft.list("Coverage of the question", coverage(reading));
-    let missing = reading.missing();
+    draft.list("Coverage of the question", word_coverage(reading));
+    let missing = reading.missing_words();
     if !missing.is_empty() {
         draft.list(
             "Not known",
@@ -72,12 +72,14 @@ pub fn answer(reading: &PromptReading) -> String {
 }
 
 /// Pairs of similar lines from different passages, in rank order.
-fn said_twice(reading: &PromptReading, order: &[usize]) -> Vec<(usize, usize)> {
+fn repeated_statements(reading: &PromptReading, order: &[usize]) -> Vec<(usize, usize)> {
     let mut pairs = Vec::new();
     for (place, &left) in order.iter().enumerate() {
         for &right in &order[place + 1..] {
             let (a, b) = (&reading.lines[left], &reading.lines[right]);
-            if a.source != b.source && text::likeness(&a.terms, &b.terms) >= ALIKE {
+            if a.source != b.source
+                && text::jaccard_similarity(&a.terms, &b.terms) >= MIN_SIMILARITY
+            {
                 pairs.push((left.min(right), left.max(right)));
             }
         }
@@ -89,9 +91,9 @@ fn said_twice(reading: &PromptReading, order: &[usize]) -> Vec<(usize, usize)> {
 }
 
 /// The best lines of each passage, the most relevant to the question.
-fn best_of_each(reading: &PromptReading, order: &[usize], taken: &[usize]) -> Vec<String> {
+fn best_line_per_passage(reading: &PromptReading, order: &[usize], taken: &[usize]) -> Vec<String> {
     // A single passage may contribute several lines; with many passages, each contributes one.
-    let each = (5 / reading.places.len().max(1)).max(1);
+    let each = (5 / reading.source_locations.len().max(1)).max(1);
     let mut best: BTreeMap<u32, Vec<usize>> = BTreeMap::new();
     for &place in order.iter().filter(|place| !taken.contains(place)) {
         let of_source = best.entry(reading.lines[place].source).or_default();
@@ -101,8 +103,8 @@ fn best_of_each(reading: &PromptReading, order: &[usize], taken: &[usize]) -> Ve
     }
     let mut places: Vec<usize> = best.into_values().flatten().collect();
     places.sort_by(|&a, &b| {
-        rank::nearness(reading, b)
-            .total_cmp(&rank::nearness(reading, a))
+        rank::question_relevance(reading, b)
+            .total_cmp(&rank::question_relevance(reading, a))
             .then(a.cmp(&b))
     });
     places.truncate(6);
@@ -114,16 +116,16 @@ fn best_of_each(reading: &PromptReading, order: &[usize], taken: &[usize]) -> Ve
 }
 
 /// For each word of the question, the passages that use it.
-fn coverage(reading: &PromptReading) -> Vec<String> {
+fn word_coverage(reading: &PromptReading) -> Vec<String> {
     let mut told = Vec::new();
     for asked in reading
-        .asked
+        .question_terms
         .iter()
         .filter(|asked| !asked.found.is_empty())
         .take(6)
     {
         let sources: BTreeSet<u32> = reading
-            .holding(&asked.found)
+            .lines_containing(&asked.found)
             .into_iter()
             .map(|place| reading.lines[place].source)
             .collect();
@@ -136,7 +138,7 @@ fn coverage(reading: &PromptReading) -> Vec<String> {
             "**{}**: {} of {} {}",
             asked.word,
             sources.len(),
-            count(reading.places.len(), "passage"),
+            count_text(reading.source_locations.len(), "passage"),
             cited.join(" ")
         ));
     }

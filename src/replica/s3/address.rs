@@ -23,7 +23,7 @@ pub struct BucketSettings {
     pub(super) token: Option<String>,
     /// PEM text of the certificate authorities to trust instead of the built-in ones.
     pub authorities: Option<String>,
-    pub(super) patience: BucketTimeouts,
+    pub(super) timeouts: BucketTimeouts,
 }
 
 /// Timeouts and retry pauses.
@@ -31,7 +31,7 @@ pub struct BucketSettings {
 pub(super) struct BucketTimeouts {
     pub connect: Duration,
     /// Timeout per chunk, in either direction.
-    pub piece: Duration,
+    pub chunk: Duration,
     pub pauses: Vec<Duration>,
 }
 
@@ -39,7 +39,7 @@ impl Default for BucketTimeouts {
     fn default() -> Self {
         Self {
             connect: Duration::from_secs(10),
-            piece: Duration::from_secs(60),
+            chunk: Duration::from_secs(60),
             pauses: [200, 800, 2000].map(Duration::from_millis).into(),
         }
     }
@@ -65,7 +65,7 @@ pub fn address(text: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<Bucke
         let value = env(name)?.trim().to_owned();
         (!value.is_empty()).then_some(value)
     };
-    let (bucket, prefix) = place(text)?;
+    let (bucket, prefix) = bucket_and_prefix(text)?;
     let (key, secret) = match (given("AWS_ACCESS_KEY_ID"), given("AWS_SECRET_ACCESS_KEY")) {
         (Some(key), Some(secret)) => (key, secret),
         (None, Some(_)) => return Err("AWS_ACCESS_KEY_ID is not set".into()),
@@ -102,7 +102,7 @@ pub fn address(text: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<Bucke
             (secure, host, format!("{base}/{bucket}"))
         }
         None => {
-            let (host, base) = amazon(&bucket, &region);
+            let (host, base) = amazon_endpoint(&bucket, &region);
             (true, host, base)
         }
     };
@@ -117,11 +117,11 @@ pub fn address(text: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<Bucke
         secret,
         token,
         authorities: None,
-        patience: BucketTimeouts::default(),
+        timeouts: BucketTimeouts::default(),
     })
 }
 
-fn place(text: &str) -> Result<(String, String), String> {
+fn bucket_and_prefix(text: &str) -> Result<(String, String), String> {
     let rest = text
         .strip_prefix("s3://")
         .ok_or_else(|| format!("{text:?} does not begin with s3://"))?;
@@ -187,7 +187,7 @@ fn endpoint(name: &str, url: &str) -> Result<(bool, String, String), String> {
 }
 
 /// Host and base path of an Amazon bucket; Amazon's certificates do not cover bucket names with dots.
-fn amazon(bucket: &str, region: &str) -> (String, String) {
+fn amazon_endpoint(bucket: &str, region: &str) -> (String, String) {
     let end = if region.starts_with("cn-") {
         "amazonaws.com.cn"
     } else {
@@ -207,9 +207,9 @@ fn amazon(bucket: &str, region: &str) -> (String, String) {
 mod tests {
     use super::*;
 
-    const KEY: &str = "AWS_ACCESS_KEY_ID=AKIA AWS_SECRET_ACCESS_KEY=hidden";
+    const TEST_CREDENTIALS: &str = "AWS_ACCESS_KEY_ID=AKIA AWS_SECRET_ACCESS_KEY=hidden";
 
-    fn read(text: &str, variables: &str) -> Result<BucketSettings, String> {
+    fn parse_with(text: &str, variables: &str) -> Result<BucketSettings, String> {
         address(text, &|name| {
             let mut pairs = variables.split(' ').filter_map(|pair| pair.split_once('='));
             let (_, value) = pairs.find(|(found, _)| *found == name)?;
@@ -246,7 +246,7 @@ mod tests {
                 "s3://bucket/x/ at https://a.example/storage/v1/s3/bucket in auto",
             ),
         ] {
-            let read = read(text, &format!("{KEY} {more}"));
+            let read = parse_with(text, &format!("{TEST_CREDENTIALS} {more}"));
             assert_eq!(format!("{:?}", read.expect(text)), expected, "{text}");
         }
     }
@@ -269,14 +269,22 @@ mod tests {
                 "AWS_SECRET_ACCESS_KEY=A",
                 "AWS_ACCESS_KEY_ID is not set",
             ),
-            ("https://bucket", KEY, "does not begin with s3://"),
-            ("s3://", KEY, "names no bucket"),
-            ("s3:///prefix", KEY, "names no bucket"),
-            ("s3://a,b,c/prefix", KEY, "names no bucket"),
-            ("s3://bucket/x?endpoint=y", KEY, "has parameters"),
-            ("s3://bucket/x//y", KEY, "an empty part"),
-            ("s3://bucket/../y", KEY, "an empty part"),
-            ("s3://bucket/a\nb", KEY, "control characters"),
+            (
+                "https://bucket",
+                TEST_CREDENTIALS,
+                "does not begin with s3://",
+            ),
+            ("s3://", TEST_CREDENTIALS, "names no bucket"),
+            ("s3:///prefix", TEST_CREDENTIALS, "names no bucket"),
+            ("s3://a,b,c/prefix", TEST_CREDENTIALS, "names no bucket"),
+            (
+                "s3://bucket/x?endpoint=y",
+                TEST_CREDENTIALS,
+                "has parameters",
+            ),
+            ("s3://bucket/x//y", TEST_CREDENTIALS, "an empty part"),
+            ("s3://bucket/../y", TEST_CREDENTIALS, "an empty part"),
+            ("s3://bucket/a\nb", TEST_CREDENTIALS, "control characters"),
             (
                 "s3://bucket",
                 "AWS_ENDPOINT_URL=localhost:9000",
@@ -302,9 +310,9 @@ mod tests {
             let variables = match variables {
                 "" => String::new(),
                 one if one.starts_with("AWS_ACCESS") || one.starts_with("AWS_SECRET") => one.into(),
-                more => format!("{KEY} {more}"),
+                more => format!("{TEST_CREDENTIALS} {more}"),
             };
-            let why = read(text, &variables).expect_err(text);
+            let why = parse_with(text, &variables).expect_err(text);
             assert!(why.contains(expected), "{why}");
             assert!(!why.contains("hidden"), "{why}");
         }

@@ -33,11 +33,11 @@ pub(super) struct ListPage {
 ///
 /// # Errors
 /// `Failed` if the listing is truncated or too long; `Refused` if it is not from an S3-compatible store.
-pub(super) fn page(body: &mut Body) -> Result<ListPage, TargetError> {
-    let text = all(body, MAX_PAGE_BYTES).map_err(TargetError::Failed)?;
+pub(super) fn parse_page(body: &mut Body) -> Result<ListPage, TargetError> {
+    let text = read_limited(body, MAX_PAGE_BYTES).map_err(TargetError::Failed)?;
     let mut page = ListPage::default();
     let (mut key, mut bytes, mut more) = (None, None, false);
-    let root = leaves(&text, &mut |parent, name, text| match (parent, name) {
+    let root = for_each_leaf(&text, &mut |parent, name, text| match (parent, name) {
         ("Contents", "Key") => key = Some(text),
         ("Contents", "Size") => bytes = text.trim().parse().ok(),
         ("ListBucketResult", "Contents") => {
@@ -74,12 +74,12 @@ pub(super) struct BucketRefusal {
     message: String,
     region: Option<String>,
     /// Whether the response has a body, but not one from an S3 store.
-    foreign: bool,
+    is_not_s3: bool,
 }
 
 /// Reads a successful response to its end, so that the connection can be reused.
 pub(super) fn finish(mut answer: Response<Body>) {
-    let _ = all(answer.body_mut(), MAX_ERROR_BYTES);
+    let _ = read_limited(answer.body_mut(), MAX_ERROR_BYTES);
 }
 
 impl BucketRefusal {
@@ -94,16 +94,16 @@ impl BucketRefusal {
             code: String::new(),
             message: String::new(),
             region,
-            foreign: false,
+            is_not_s3: false,
         };
-        let text = all(answer.body_mut(), MAX_ERROR_BYTES).unwrap_or_default();
-        leaves(&text, &mut |parent, name, text| match (parent, name) {
+        let text = read_limited(answer.body_mut(), MAX_ERROR_BYTES).unwrap_or_default();
+        for_each_leaf(&text, &mut |parent, name, text| match (parent, name) {
             ("Error", "Code") => refusal.code = text,
             ("Error", "Message") => refusal.message = text,
             ("Error", "Region") => refusal.region = Some(text),
             _ => {}
         });
-        refusal.foreign = !text.is_empty() && refusal.code.is_empty();
+        refusal.is_not_s3 = !text.is_empty() && refusal.code.is_empty();
         refusal
     }
 
@@ -112,13 +112,15 @@ impl BucketRefusal {
         self.status == 501 || self.code == "NotImplemented"
     }
 
-    pub fn fault(&self, settings: &BucketSettings) -> TargetError {
+    pub fn to_target_error(&self, settings: &BucketSettings) -> TargetError {
         match (self.status, self.code.as_str()) {
             (_, "NoSuchBucket") => {}
-            (404, "NoSuchKey" | "") if !self.foreign => return TargetError::Missing,
+            (404, "NoSuchKey" | "") if !self.is_not_s3 => return TargetError::Missing,
             (412, _) => return TargetError::Taken,
             (_, "RequestTimeTooSkewed") => {
-                return TargetError::Refused(self.told(settings, "this machine's clock is wrong"));
+                return TargetError::Refused(
+                    self.error_message(settings, "this machine's clock is wrong"),
+                );
             }
             (507 | 501, _) => {}
             (408 | 409 | 429 | 500.., _)
@@ -130,10 +132,10 @@ impl BucketRefusal {
                 | "IncompleteBody"
                 | "OperationAborted"
                 | "XAmzContentSHA256Mismatch",
-            ) => return TargetError::Failed(self.told(settings, "")),
+            ) => return TargetError::Failed(self.error_message(settings, "")),
             _ => {}
         }
-        TargetError::Refused(self.told(settings, &self.advice(settings)))
+        TargetError::Refused(self.error_message(settings, &self.advice(settings)))
     }
 
     fn advice(&self, settings: &BucketSettings) -> String {
@@ -142,7 +144,7 @@ impl BucketRefusal {
             return format!("create the bucket {}, or use another one", settings.bucket);
         }
         if let Some(region) = self.region.as_ref().filter(|r| **r != settings.region) {
-            return format!("set AWS_REGION={}", shown(region, settings));
+            return format!("set AWS_REGION={}", sanitized(region, settings));
         }
         let advice = match code {
             "InvalidAccessKeyId" => "the store does not know AWS_ACCESS_KEY_ID",
@@ -167,12 +169,12 @@ impl BucketRefusal {
     }
 
     /// Combines the store's own message and our advice.
-    fn told(&self, settings: &BucketSettings, advice: &str) -> String {
+    fn error_message(&self, settings: &BucketSettings, advice: &str) -> String {
         let mut text = match self.code.as_str() {
             "" => format!("the store answered with status {}", self.status),
-            code => format!("the store says {}", shown(code, settings)),
+            code => format!("the store says {}", sanitized(code, settings)),
         };
-        let message = shown(&self.message, settings);
+        let message = sanitized(&self.message, settings);
         for (before, more) in [(": ", message.trim_end_matches('.')), ("; ", advice)] {
             if !more.is_empty() {
                 text.push_str(before);
@@ -184,7 +186,7 @@ impl BucketRefusal {
 }
 
 /// One line of third-party text, with our secrets removed.
-fn shown(text: &str, settings: &BucketSettings) -> String {
+fn sanitized(text: &str, settings: &BucketSettings) -> String {
     let mut text = text.replace(&settings.secret, "…");
     if let Some(token) = &settings.token {
         text = text.replace(token, "…");
@@ -198,7 +200,7 @@ fn shown(text: &str, settings: &BucketSettings) -> String {
         .collect()
 }
 
-fn all(body: &mut Body, most: u64) -> Result<Vec<u8>, String> {
+fn read_limited(body: &mut Body, most: u64) -> Result<Vec<u8>, String> {
     let mut text = Vec::new();
     let mut reader = body.as_reader().take(most + 1);
     reader
@@ -212,7 +214,7 @@ fn all(body: &mut Body, most: u64) -> Result<Vec<u8>, String> {
 
 /// Calls `each` for each element that ends, with the enclosing element's name, its own name, and the text directly
 /// inside. Returns the outermost element's name if the document is complete.
-fn leaves(text: &[u8], each: &mut dyn FnMut(&str, &str, String)) -> Option<String> {
+fn for_each_leaf(text: &[u8], each: &mut dyn FnMut(&str, &str, String)) -> Option<String> {
     let mut reader = Reader::from_reader(Cursor::new(text));
     reader.config_mut().expand_empty_elements = true;
     let mut open: Vec<(String, String)> = Vec::new();
@@ -254,9 +256,9 @@ fn leaves(text: &[u8], each: &mut dyn FnMut(&str, &str, String)) -> Option<Strin
 mod tests {
     use super::*;
 
-    fn seen(text: &str) -> (String, Option<String>) {
+    fn parsed_leaf(text: &str) -> (String, Option<String>) {
         let mut seen = String::new();
-        let root = leaves(text.as_bytes(), &mut |parent, name, text| {
+        let root = for_each_leaf(text.as_bytes(), &mut |parent, name, text| {
             seen.push_str(&format!("{parent}/{name}={text} "));
         });
         (seen, root)
@@ -278,7 +280,7 @@ mod tests {
             (deep.as_str(), "", None),
         ] {
             let root = root.map(str::to_owned);
-            assert_eq!(seen(text), (expected.to_owned(), root), "{text}");
+            assert_eq!(parsed_leaf(text), (expected.to_owned(), root), "{text}");
         }
     }
 }

@@ -16,9 +16,9 @@ use crate::replica::target::TargetError;
 
 /// Size in bytes above which a request waits for the store's 100-continue before it sends its body, so that a
 /// refusal comes first.
-const ASKED_FIRST: u64 = 1 << 20;
+const CONTINUE_THRESHOLD: u64 = 1 << 20;
 /// Size of read and write buffers, in bytes.
-const BUFFER: usize = 16 * 1024;
+const BUFFER_BYTES: usize = 16 * 1024;
 
 /// Client of one bucket.
 pub(super) struct BucketClient {
@@ -46,7 +46,7 @@ pub(super) struct UploadContent<'a> {
 
 impl BucketClient {
     pub fn new(settings: BucketSettings) -> Self {
-        let patience = &settings.patience;
+        let patience = &settings.timeouts;
         let config = Agent::config_builder()
             .http_status_as_error(false)
             .max_redirects(0)
@@ -54,12 +54,12 @@ impl BucketClient {
             .user_agent(concat!("quire/", env!("CARGO_PKG_VERSION")))
             .timeout_resolve(Some(patience.connect))
             .timeout_connect(Some(patience.connect))
-            .timeout_recv_response(Some(patience.piece))
-            .timeout_per_read(Some(patience.piece))
-            .timeout_per_write(Some(patience.piece))
+            .timeout_recv_response(Some(patience.chunk))
+            .timeout_per_read(Some(patience.chunk))
+            .timeout_per_write(Some(patience.chunk))
             .tls_config(tls(settings.authorities.as_deref()))
-            .input_buffer_size(BUFFER)
-            .output_buffer_size(BUFFER)
+            .input_buffer_size(BUFFER_BYTES)
+            .output_buffer_size(BUFFER_BYTES)
             .max_response_header_size(32 * 1024)
             // There may be a change every second, and a handshake for each would cost more than sending the
             // change.
@@ -77,7 +77,7 @@ impl BucketClient {
     ///
     /// # Errors
     /// `Failed` if there is no response; `Refused` if the request is invalid.
-    pub fn ask(&self, ask: &BucketRequest<'_>) -> Result<Response<Body>, TargetError> {
+    pub fn send(&self, ask: &BucketRequest<'_>) -> Result<Response<Body>, TargetError> {
         let settings = &self.settings;
         let key = sigv4::path(ask.key);
         let path = match format!("{}/{key}", settings.base) {
@@ -94,7 +94,7 @@ impl BucketClient {
             path: &path,
             query: &query,
             headers: &headers,
-            payload: ask.body.map_or(sigv4::EMPTY, |body| &body.hash),
+            payload: ask.body.map_or(sigv4::EMPTY_BODY_HASH, |body| &body.hash),
         };
         let credentials = sigv4::Credentials {
             key: &settings.key,
@@ -116,7 +116,7 @@ impl BucketClient {
             None => request.body(()).map(|request| self.agent.run(request)),
             Some(content) => {
                 request = request.header("content-length", content.bytes);
-                if content.bytes > ASKED_FIRST {
+                if content.bytes > CONTINUE_THRESHOLD {
                     request = request.header("expect", "100-continue");
                 }
                 let mut source = content.source();
@@ -152,7 +152,7 @@ impl<'a> UploadContent<'a> {
     /// Returns an error if the file cannot be read.
     pub fn of(file: &'a File) -> io::Result<Self> {
         let mut hasher = sha256::Hasher::new();
-        let mut piece = vec![0; BUFFER];
+        let mut piece = vec![0; BUFFER_BYTES];
         let mut bytes = 0;
         loop {
             match file.read_at(&mut piece, bytes) {

@@ -19,10 +19,10 @@ pub(super) struct Download {
     key: String,
     reader: BodyReader<'static>,
     /// The object's ETag; without one, a download cannot be resumed.
-    mark: Option<String>,
+    etag: Option<String>,
     at: u64,
     bytes: u64,
-    broken: usize,
+    is_broken: usize,
 }
 
 impl Download {
@@ -30,15 +30,15 @@ impl Download {
     ///
     /// # Errors
     /// `Missing` if there is no such object; another error if the store fails or does not report the length.
-    pub fn begin(client: &Arc<BucketClient>, key: &str) -> Result<Self> {
+    pub fn start(client: &Arc<BucketClient>, key: &str) -> Result<Self> {
         let ask = BucketRequest {
             method: "GET",
             key,
             ..BucketRequest::default()
         };
-        let answer = client.ask(&ask)?;
+        let answer = client.send(&ask)?;
         if answer.status() != StatusCode::OK {
-            return Err(BucketRefusal::read(answer).fault(&client.settings));
+            return Err(BucketRefusal::read(answer).to_target_error(&client.settings));
         }
         // The library's own content length is `None` for an empty file.
         let told = header(&answer, "content-length").and_then(|told| told.parse().ok());
@@ -50,17 +50,17 @@ impl Download {
         Ok(Self {
             client: Arc::clone(client),
             key: key.to_owned(),
-            mark: header(&answer, "etag"),
+            etag: header(&answer, "etag"),
             reader: answer.into_body().into_reader(),
             at: 0,
             bytes,
-            broken: 0,
+            is_broken: 0,
         })
     }
 
     /// Opens a new connection where the old one broke.
     fn resume(&mut self) -> Result<()> {
-        let Some(mark) = &self.mark else {
+        let Some(mark) = &self.etag else {
             return Err(TargetError::Failed("the connection broke".into()));
         };
         let range = format!("bytes={}-", self.at);
@@ -70,7 +70,7 @@ impl Download {
             headers: &[("if-match", mark), ("range", &range)],
             ..BucketRequest::default()
         };
-        let answer = self.client.ask(&ask)?;
+        let answer = self.client.send(&ask)?;
         let beginning = format!("bytes {}-", self.at);
         let goes_on = header(&answer, "content-range").is_some_and(|r| r.starts_with(&beginning));
         match answer.status() {
@@ -84,7 +84,7 @@ impl Download {
             StatusCode::OK | StatusCode::PARTIAL_CONTENT => Err(TargetError::Failed(
                 "the store does not support ranges".into(),
             )),
-            _ => Err(BucketRefusal::read(answer).fault(&self.client.settings)),
+            _ => Err(BucketRefusal::read(answer).to_target_error(&self.client.settings)),
         }
     }
 }
@@ -105,10 +105,10 @@ impl Read for Download {
                 }
                 Err(error) => error.to_string(),
             };
-            let Some(pause) = self.client.settings.patience.pauses.get(self.broken) else {
+            let Some(pause) = self.client.settings.timeouts.pauses.get(self.is_broken) else {
                 return Err(io::Error::new(io::ErrorKind::UnexpectedEof, why));
             };
-            self.broken += 1;
+            self.is_broken += 1;
             thread::sleep(*pause);
             match self.resume() {
                 Ok(()) | Err(TargetError::Failed(_)) => {}

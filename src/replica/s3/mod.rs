@@ -24,7 +24,7 @@ use self::download::Download;
 use super::target::{Result, Target, TargetEntry, TargetError};
 use crate::crypto::{hex, sha256};
 
-const ONLY_NEW: &[(&str, &str)] = &[("if-none-match", "*")];
+const IF_NONE_MATCH: &[(&str, &str)] = &[("if-none-match", "*")];
 
 /// Target of an `s3://` address.
 pub struct S3 {
@@ -34,9 +34,9 @@ pub struct S3 {
 }
 
 /// Support is not known yet: some stores silently ignore conditions.
-const UNTRIED: u8 = 0;
-const KEPT: u8 = 1;
-const NONE: u8 = 2;
+const CONDITIONS_UNKNOWN: u8 = 0;
+const CONDITIONS_SUPPORTED: u8 = 1;
+const CONDITIONS_UNSUPPORTED: u8 = 2;
 /// Size in bytes above which a file is not sent twice to find out whether conditions are supported.
 const MAX_PROBE_BYTES: u64 = 1 << 20;
 
@@ -45,7 +45,7 @@ impl S3 {
     pub fn open(settings: BucketSettings) -> Self {
         Self {
             client: Arc::new(BucketClient::new(settings)),
-            conditions: AtomicU8::new(UNTRIED),
+            conditions: AtomicU8::new(CONDITIONS_UNKNOWN),
         }
     }
 
@@ -64,8 +64,8 @@ impl S3 {
     }
 
     /// Retries transient failures.
-    fn tried<T>(&self, mut once: impl FnMut() -> Result<T>) -> Result<T> {
-        for pause in &self.settings().patience.pauses {
+    fn with_retries<T>(&self, mut once: impl FnMut() -> Result<T>) -> Result<T> {
+        for pause in &self.settings().timeouts.pauses {
             match once() {
                 Err(TargetError::Failed(_)) => thread::sleep(*pause),
                 done => return done,
@@ -80,11 +80,11 @@ impl S3 {
             key,
             ..BucketRequest::default()
         };
-        let answer = self.client.ask(&ask)?;
+        let answer = self.client.send(&ask)?;
         if answer.status().is_success() {
             return Ok(true);
         }
-        match BucketRefusal::read(answer).fault(self.settings()) {
+        match BucketRefusal::read(answer).to_target_error(self.settings()) {
             TargetError::Missing => Ok(false),
             error => Err(error),
         }
@@ -97,33 +97,34 @@ impl S3 {
         only_new: bool,
     ) -> Result<PutOutcome> {
         let known = self.conditions.load(Ordering::Relaxed);
-        if only_new && known != KEPT {
+        if only_new && known != CONDITIONS_SUPPORTED {
             match self.exists(key) {
                 Ok(false) => {}
                 Ok(true) => return Err(TargetError::Taken),
                 // A HEAD response has no reason, but the response to the next request will have one.
-                Err(TargetError::Refused(_)) if known == UNTRIED => {}
+                Err(TargetError::Refused(_)) if known == CONDITIONS_UNKNOWN => {}
                 Err(error) => return Err(error),
             }
         }
-        let conditional = only_new && known != NONE;
+        let conditional = only_new && known != CONDITIONS_UNSUPPORTED;
         let answer = self.send(key, content, conditional)?;
         if answer.status().is_success() {
             answer::finish(answer);
-            if conditional && known == UNTRIED {
-                self.try_condition(key, content);
+            if conditional && known == CONDITIONS_UNKNOWN {
+                self.test_conditions(key, content);
             }
-            return Ok(PutOutcome::Whole);
+            return Ok(PutOutcome::Stored);
         }
         let refusal = BucketRefusal::read(answer);
         if conditional && refusal.lacks_conditional_requests() {
-            self.conditions.store(NONE, Ordering::Relaxed);
+            self.conditions
+                .store(CONDITIONS_UNSUPPORTED, Ordering::Relaxed);
             return self.put_once(key, content, only_new);
         }
-        match refusal.fault(self.settings()) {
+        match refusal.to_target_error(self.settings()) {
             TargetError::Failed(why) if refusal.status == 409 => Ok(PutOutcome::Contested(why)),
             // A put cannot miss an object, so the server is not a bucket.
-            TargetError::Missing => Err(TargetError::Refused(NO_STORE.into())),
+            TargetError::Missing => Err(TargetError::Refused(NO_BUCKET_MESSAGE.into())),
             error => Err(error),
         }
     }
@@ -134,17 +135,17 @@ impl S3 {
         content: &UploadContent<'_>,
         only_new: bool,
     ) -> Result<Response<Body>> {
-        self.client.ask(&BucketRequest {
+        self.client.send(&BucketRequest {
             method: "PUT",
             key,
-            headers: if only_new { ONLY_NEW } else { &[] },
+            headers: if only_new { IF_NONE_MATCH } else { &[] },
             body: Some(content),
             ..BucketRequest::default()
         })
     }
 
     /// Repeats a put that must now be refused. The stored object stays the same either way.
-    fn try_condition(&self, key: &str, content: &UploadContent<'_>) {
+    fn test_conditions(&self, key: &str, content: &UploadContent<'_>) {
         if content.bytes > MAX_PROBE_BYTES {
             return;
         }
@@ -152,17 +153,17 @@ impl S3 {
             return;
         };
         let found = match answer.status() {
-            StatusCode::PRECONDITION_FAILED => KEPT,
-            status if status.is_success() => NONE,
-            _ => UNTRIED,
+            StatusCode::PRECONDITION_FAILED => CONDITIONS_SUPPORTED,
+            status if status.is_success() => CONDITIONS_UNSUPPORTED,
+            _ => CONDITIONS_UNKNOWN,
         };
         answer::finish(answer);
         self.conditions.store(found, Ordering::Relaxed);
     }
 
     /// Whether the stored object equals this content.
-    fn holds(&self, key: &str, content: &UploadContent<'_>) -> Result<bool> {
-        let mut there = Download::begin(&self.client, key)?;
+    fn holds_content(&self, key: &str, content: &UploadContent<'_>) -> Result<bool> {
+        let mut there = Download::start(&self.client, key)?;
         let mut hasher = sha256::Hasher::new();
         let mut piece = vec![0; 16 * 1024];
         loop {
@@ -177,26 +178,28 @@ impl S3 {
     fn page(&self, beginning: &str, token: Option<&str>) -> Result<ListPage> {
         let mut query = vec![("list-type", "2"), ("prefix", beginning)];
         query.extend(token.map(|token| ("continuation-token", token)));
-        let mut answer = self.client.ask(&BucketRequest {
+        let mut answer = self.client.send(&BucketRequest {
             method: "GET",
             query: &query,
             ..BucketRequest::default()
         })?;
         if answer.status() == StatusCode::OK {
-            return answer::page(answer.body_mut());
+            return answer::parse_page(answer.body_mut());
         }
-        match BucketRefusal::read(answer).fault(self.settings()) {
-            TargetError::Missing | TargetError::Taken => Err(TargetError::Refused(NO_STORE.into())),
+        match BucketRefusal::read(answer).to_target_error(self.settings()) {
+            TargetError::Missing | TargetError::Taken => {
+                Err(TargetError::Refused(NO_BUCKET_MESSAGE.into()))
+            }
             error => Err(error),
         }
     }
 }
 
-const NO_STORE: &str = "the server is not an S3-compatible store";
+const NO_BUCKET_MESSAGE: &str = "the server is not an S3-compatible store";
 
 /// Outcome of a put.
 enum PutOutcome {
-    Whole,
+    Stored,
     /// Another process is writing there too.
     Contested(String),
 }
@@ -207,14 +210,14 @@ impl Target for S3 {
         let read = |error| TargetError::Failed(format!("{name} cannot be read: {error}"));
         let content = UploadContent::of(file).map_err(read)?;
         let (mut doubtful, mut contested) = (false, false);
-        let put = self.tried(|| match self.put_once(&key, &content, only_new) {
-            Ok(PutOutcome::Whole) => Ok(()),
+        let put = self.with_retries(|| match self.put_once(&key, &content, only_new) {
+            Ok(PutOutcome::Stored) => Ok(()),
             Ok(PutOutcome::Contested(why)) => {
                 contested = true;
                 Err(TargetError::Failed(why))
             }
             // The previous attempt may have succeeded, with only its response lost.
-            Err(TargetError::Taken) if doubtful && self.holds(&key, &content)? => Ok(()),
+            Err(TargetError::Taken) if doubtful && self.holds_content(&key, &content)? => Ok(()),
             Err(fault) => {
                 doubtful |= matches!(fault, TargetError::Failed(_));
                 Err(fault)
@@ -228,7 +231,7 @@ impl Target for S3 {
 
     fn get(&self, name: &str) -> Result<Box<dyn Read + Send>> {
         let key = self.key(name)?;
-        let download = self.tried(|| Download::begin(&self.client, &key))?;
+        let download = self.with_retries(|| Download::start(&self.client, &key))?;
         Ok(Box::new(download))
     }
 
@@ -238,7 +241,7 @@ impl Target for S3 {
         let mut last = String::new();
         let mut token = None;
         loop {
-            let page = self.tried(|| self.page(&beginning, token.as_deref()))?;
+            let page = self.with_retries(|| self.page(&beginning, token.as_deref()))?;
             for TargetEntry { name: key, bytes } in page.entries {
                 let name = match key.strip_prefix(prefix.as_str()) {
                     Some(name) if key.starts_with(&beginning) => name,
@@ -271,8 +274,8 @@ impl Target for S3 {
 
     fn remove(&self, name: &str) -> Result<()> {
         let key = self.key(name)?;
-        self.tried(|| {
-            let answer = self.client.ask(&BucketRequest {
+        self.with_retries(|| {
+            let answer = self.client.send(&BucketRequest {
                 method: "DELETE",
                 key: &key,
                 ..BucketRequest::default()
@@ -281,7 +284,7 @@ impl Target for S3 {
                 answer::finish(answer);
                 return Ok(());
             }
-            match BucketRefusal::read(answer).fault(self.settings()) {
+            match BucketRefusal::read(answer).to_target_error(self.settings()) {
                 TargetError::Missing => Ok(()),
                 error => Err(error),
             }

@@ -21,9 +21,9 @@ fn target(bucket: &Bucket, address: &str, change: impl FnOnce(&mut BucketSetting
         found.map(|(_, value)| value.clone())
     };
     let mut settings = super::address(address, &env).expect("an address");
-    settings.patience = BucketTimeouts {
+    settings.timeouts = BucketTimeouts {
         connect: Duration::from_secs(10),
-        piece: Duration::from_secs(10),
+        chunk: Duration::from_secs(10),
         pauses: vec![Duration::ZERO; 3],
     };
     change(&mut settings);
@@ -404,8 +404,8 @@ fn a_real_store_works() {
 fn a_silent_server_is_a_failure() {
     let bucket = Bucket::new();
     let target = target(&bucket, &format!("s3://{BUCKET}/p"), |settings| {
-        settings.patience.piece = Duration::from_millis(50);
-        settings.patience.pauses.truncate(1);
+        settings.timeouts.chunk = Duration::from_millis(50);
+        settings.timeouts.pauses.truncate(1);
     });
     for _ in 0..2 {
         bucket.fail_next("GET", BucketFault::Late(Duration::from_secs(2)));

@@ -136,7 +136,7 @@ fn an_analysis_ends_exactly_once() {
         new.context.thread = Some(ThreadId::from_first_analysis(&new.id));
         assert_eq!(by_id(db, Some(&owner), &new.id), Ok(Some(new.clone())));
         assert_eq!(unfinished(db), Ok(vec![new.id.clone()]));
-        assert_eq!(to_resume(db, &new.id), Ok(Some(new.clone())));
+        assert_eq!(load_unfinished(db, &new.id), Ok(Some(new.clone())));
 
         set_started(db, &new.id, at(50))?;
         set_started(db, &new.id, at(60))?;

@@ -5,23 +5,23 @@ use super::super::tests::{at, user, with_writer};
 use super::super::users;
 use super::*;
 
-fn id(n: u32) -> AnalysisId {
+fn analysis_id(n: u32) -> AnalysisId {
     AnalysisId::new(at(i64::from(n)), u128::from(n))
 }
 
-fn stored(db: &Writer, n: u32, owner: u32, topic: &str) -> Result<()> {
+fn insert_comparison(db: &Writer, n: u32, owner: u32, topic: &str) -> Result<()> {
     db.run(
         "INSERT INTO analyses (id, user_id, request, plan, created, topic, pattern)
          VALUES (?1, ?2, '{}', '{}', ?3, ?4, 'gut')",
-        (id(n), user(owner).id, at(1), topic),
+        (analysis_id(n), user(owner).id, at(1), topic),
     )?;
-    db.with_connection(|db| analyses::index::write(db, id(n).as_str()))
+    db.with_connection(|db| analyses::index::write(db, analysis_id(n).as_str()))
 }
 
 fn comparison(n: u32, owner: u32, topic: &str, costs: (i64, i64)) -> Comparison {
     let cost = |cost: i64| (cost >= 0).then_some(MicroDollars(cost));
     Comparison {
-        analysis: id(n),
+        analysis: analysis_id(n),
         user: user(owner).id,
         topic: topic.into(),
         pattern: "gut".into(),
@@ -41,7 +41,7 @@ fn a_comparison_is_created_and_decided_once_by_its_owner() {
     with_writer(|db| {
         users::insert(db, &user(1))?;
         users::insert(db, &user(2))?;
-        stored(db, 1, 1, "tea")?;
+        insert_comparison(db, 1, 1, "tea")?;
         let (ada, ben) = (user(1).id, user(2).id);
         let new = comparison(1, 1, "tea", (40, -1));
         insert(db, &new)?;
@@ -50,26 +50,35 @@ fn a_comparison_is_created_and_decided_once_by_its_owner() {
             ..new.clone()
         };
         insert(db, &again)?;
-        assert_eq!(of_analysis(db, &ada, &id(1)), Ok(Some(new.clone())));
-        assert_eq!(of_analysis(db, &ben, &id(1)), Ok(None));
-        assert_eq!(is_decided(db, &id(1)), Ok(false));
+        assert_eq!(
+            of_analysis(db, &ada, &analysis_id(1)),
+            Ok(Some(new.clone()))
+        );
+        assert_eq!(of_analysis(db, &ben, &analysis_id(1)), Ok(None));
+        assert_eq!(is_decided(db, &analysis_id(1)), Ok(false));
 
         let missing = Err(StoreError::Missing);
-        assert_eq!(decide(db, &ben, &id(1), Preference::Tie, at(9)), missing);
-        assert_eq!(decide(db, &ada, &id(2), Preference::Tie, at(9)), missing);
-        decide(db, &ada, &id(1), Preference::Single, at(9))?;
+        assert_eq!(
+            store_vote(db, &ben, &analysis_id(1), Preference::Tie, at(9)),
+            missing
+        );
+        assert_eq!(
+            store_vote(db, &ada, &analysis_id(2), Preference::Tie, at(9)),
+            missing
+        );
+        store_vote(db, &ada, &analysis_id(1), Preference::Single, at(9))?;
         assert!(matches!(
-            decide(db, &ada, &id(1), Preference::Panel, at(10)),
+            store_vote(db, &ada, &analysis_id(1), Preference::Panel, at(10)),
             Err(StoreError::Conflict(_))
         ));
-        assert_eq!(is_decided(db, &id(1)), Ok(true));
+        assert_eq!(is_decided(db, &analysis_id(1)), Ok(true));
         let decided = Comparison {
             choice: Some((Preference::Single, at(9))),
             ..new
         };
-        assert_eq!(of_analysis(db, &ada, &id(1)), Ok(Some(decided)));
-        assert_eq!(analyses::delete(db, Some(&ada), &id(1)), Ok(true));
-        assert_eq!(of_analysis(db, &ada, &id(1)), Ok(None));
+        assert_eq!(of_analysis(db, &ada, &analysis_id(1)), Ok(Some(decided)));
+        assert_eq!(analyses::delete(db, Some(&ada), &analysis_id(1)), Ok(true));
+        assert_eq!(of_analysis(db, &ada, &analysis_id(1)), Ok(None));
         Ok(())
     });
 }
@@ -87,15 +96,21 @@ fn votes_are_counted_by_topic_user_pattern_and_time() {
             (4, 1, "ink", (9, 9), None),
             (5, 2, "tea", (5, 0), Some(Panel)),
         ] {
-            stored(db, n, owner, topic)?;
+            insert_comparison(db, n, owner, topic)?;
             insert(db, &comparison(n, owner, topic, costs))?;
             if let Some(choice) = choice {
-                decide(db, &user(owner).id, &id(n), choice, at(i64::from(n)))?;
+                store_vote(
+                    db,
+                    &user(owner).id,
+                    &analysis_id(n),
+                    choice,
+                    at(i64::from(n)),
+                )?;
             }
         }
-        analyses::put_vote(db, &user(1).id, &id(1), "helpful", at(3))?;
-        analyses::put_vote(db, &user(1).id, &id(3), "not_helpful", at(3))?;
-        analyses::put_vote(db, &user(1).id, &id(2), "panel", at(3))?;
+        analyses::put_vote(db, &user(1).id, &analysis_id(1), "helpful", at(3))?;
+        analyses::put_vote(db, &user(1).id, &analysis_id(3), "not_helpful", at(3))?;
+        analyses::put_vote(db, &user(1).id, &analysis_id(2), "panel", at(3))?;
 
         let ada = ComparisonScope {
             user: Some(user(1).id),
@@ -103,7 +118,7 @@ fn votes_are_counted_by_topic_user_pattern_and_time() {
         };
         let shown =
             |scope: &ComparisonScope, by_topic: bool| -> Result<Vec<(String, u64, u64, u64)>> {
-                let rows = blind(db, scope, by_topic)?.into_iter();
+                let rows = blind_votes(db, scope, by_topic)?.into_iter();
                 let row = |one: TopicCount| {
                     let VoteTally { wins, ties, losses } = one.tally;
                     (one.topic.to_lowercase(), wins, ties, losses)
@@ -131,16 +146,16 @@ fn votes_are_counted_by_topic_user_pattern_and_time() {
         let late = only(|scope| scope.since = at(3));
         assert_eq!(shown(&late, true)?, [row("ink", 0, 0, 1)]);
 
-        let all = &blind(db, &ada, false)?[0];
-        let costs = (all.priced, all.panel_cost, all.single_cost);
+        let all = &blind_votes(db, &ada, false)?[0];
+        let costs = (all.priced_votes, all.panel_cost, all.single_cost);
         assert_eq!(costs, (2, MicroDollars(100), MicroDollars(20)));
-        let thumbs = helped(db, &ada, true)?;
+        let thumbs = helpful_votes(db, &ada, true)?;
         let thumbs = thumbs
             .iter()
             .map(|one| (&*one.topic, one.helpful, one.not_helpful));
         assert_eq!(thumbs.collect::<Vec<_>>(), [("ink", 0, 1), ("tea", 1, 0)]);
         assert_eq!(
-            helped(db, &ComparisonScope::default(), false)?[0].helpful,
+            helpful_votes(db, &ComparisonScope::default(), false)?[0].helpful,
             1
         );
         Ok(())
@@ -152,13 +167,16 @@ fn the_interval_is_per_user_and_deleted_with_the_user() {
     with_writer(|db| {
         users::insert(db, &user(1))?;
         let (ada, ben) = (user(1).id, user(2).id);
-        set_every(db, &ada, Some(0))?;
-        assert_eq!((every(db, &ada)?, every(db, &ben)?), (Some(0), None));
-        set_every(db, &ada, None)?;
-        assert_eq!(every(db, &ada), Ok(None));
-        set_every(db, &ada, Some(5))?;
+        set_compare_interval(db, &ada, Some(0))?;
+        assert_eq!(
+            (compare_interval(db, &ada)?, compare_interval(db, &ben)?),
+            (Some(0), None)
+        );
+        set_compare_interval(db, &ada, None)?;
+        assert_eq!(compare_interval(db, &ada), Ok(None));
+        set_compare_interval(db, &ada, Some(5))?;
         users::delete(db, &ada)?;
-        assert_eq!(every(db, &ada), Ok(None));
+        assert_eq!(compare_interval(db, &ada), Ok(None));
         Ok(())
     });
 }
@@ -170,13 +188,13 @@ fn a_question_counts_once() {
     with_writer(|db| {
         users::insert(db, &user(1))?;
         for n in 1..=10 {
-            stored(db, n, 1, "tea")?;
+            insert_comparison(db, n, 1, "tea")?;
             let end = ["", "?", " !\u{200b}"][n as usize % 3];
             let follows = if n == 10 { "an_before" } else { "" };
             db.run(
                 "UPDATE analyses SET request = ?2, follows = ?3 WHERE id = ?1",
                 (
-                    id(n),
+                    analysis_id(n),
                     format!("{{\"prompt\": \"The same question{end}\"}}"),
                     follows,
                 ),
@@ -186,14 +204,20 @@ fn a_question_counts_once() {
                 1 => Preference::Single,
                 _ => Preference::Panel,
             };
-            decide(db, &user(1).id, &id(n), choice, at(i64::from(10 + n)))?;
+            store_vote(
+                db,
+                &user(1).id,
+                &analysis_id(n),
+                choice,
+                at(i64::from(10 + n)),
+            )?;
         }
         let scope = ComparisonScope {
             user: Some(user(1).id),
             ..ComparisonScope::default()
         };
         for by_topic in [false, true] {
-            let found = blind(db, &scope, by_topic)?;
+            let found = blind_votes(db, &scope, by_topic)?;
             let tally = VoteTally {
                 wins: 1,
                 ties: 0,

@@ -124,11 +124,11 @@ fn an_outcome_replaces_the_previous_one() {
             ..document(1, 1)
         };
         assert_eq!(
-            forget_text(db, &user(2).id, &read.id),
+            delete_text(db, &user(2).id, &read.id),
             Ok(false),
             "not theirs"
         );
-        assert_eq!(forget_text(db, &owner, &read.id), Ok(true));
+        assert_eq!(delete_text(db, &owner, &read.id), Ok(true));
         let page = PageText {
             number: 1,
             title: "Sheet".into(),
@@ -155,7 +155,7 @@ fn an_outcome_replaces_the_previous_one() {
 /// Data that a user deletes remains in no file of the data folder.
 #[test]
 fn deletion_leaves_no_traces() {
-    const WORD: &str = "xylophonquartett";
+    const RARE_WORD: &str = "xylophonquartett";
     let folder = Folder::new();
     let store = folder.open();
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -167,8 +167,8 @@ fn deletion_leaves_no_traces() {
         bytes
             .filter(|bytes| {
                 bytes
-                    .windows(WORD.len())
-                    .any(|window| window == WORD.as_bytes())
+                    .windows(RARE_WORD.len())
+                    .any(|window| window == RARE_WORD.as_bytes())
             })
             .count()
     };
@@ -177,7 +177,7 @@ fn deletion_leaves_no_traces() {
             users::insert(db, &user(1))?;
             users::insert(db, &user(2))?;
             for (n, owner) in [(1, 1), (2, 2), (3, 2)] {
-                let text = format!("before {WORD} after {}", "filler ".repeat(900));
+                let text = format!("before {RARE_WORD} after {}", "filler ".repeat(900));
                 insert(
                     db,
                     &document(n, owner),

@@ -5,7 +5,7 @@ use rusqlite::Transaction;
 use crate::store::turn_texts;
 
 /// Threads, projects, and the index of their texts.
-const TABLES: &str = "ALTER TABLE analyses ADD COLUMN thread TEXT NOT NULL DEFAULT '';
+const TABLE_STATEMENTS: &str = "ALTER TABLE analyses ADD COLUMN thread TEXT NOT NULL DEFAULT '';
 ALTER TABLE analyses ADD COLUMN follows TEXT NOT NULL DEFAULT '';
 CREATE INDEX analyses_thread ON analyses (thread, id);
 CREATE INDEX analyses_follows ON analyses (follows) WHERE follows <> '';
@@ -79,8 +79,8 @@ END;";
 ///
 /// # Errors
 /// Returns an error if the database cannot be read or written.
-pub(super) fn step(db: &Transaction<'_>) -> rusqlite::Result<()> {
-    db.execute_batch(TABLES)?;
+pub(super) fn add_threads_and_projects(db: &Transaction<'_>) -> rusqlite::Result<()> {
+    db.execute_batch(TABLE_STATEMENTS)?;
     // A thousand at a time, so that a large history is not held in memory.
     let mut after = String::new();
     loop {
@@ -95,7 +95,7 @@ pub(super) fn step(db: &Transaction<'_>) -> rusqlite::Result<()> {
         };
         after.clone_from(last);
         for id in &ids {
-            turn_texts::adopt(db, id)?;
+            turn_texts::ensure_thread(db, id)?;
         }
     }
 }

@@ -6,18 +6,18 @@ use serde_json::{Value, json};
 
 use super::plain_chunk::plain_text;
 use crate::wire::answer_builder::AnswerBuilder;
-use crate::wire::refusal::{clean, field, in_band, reported};
+use crate::wire::refusal::{error_field, in_band, reported_error, sanitize_message};
 use crate::wire::sse::SseFrame;
 use crate::wire::tool_call_builder::ToolCallFragment;
 use crate::wire::usage_counts;
 
-pub(in crate::wire) fn read(builder: &mut AnswerBuilder, event: &SseFrame) {
+pub(in crate::wire) fn read_event(builder: &mut AnswerBuilder, event: &SseFrame) {
     let data = event.data.trim();
     if event.event.is_empty()
         && let Some(plain) = plain_text(data)
     {
         if builder.is_own(plain.choice) {
-            builder.text(&plain.text);
+            builder.add_text(&plain.text);
         }
         return;
     }
@@ -26,76 +26,78 @@ pub(in crate::wire) fn read(builder: &mut AnswerBuilder, event: &SseFrame) {
     }
     let Ok(chunk) = crate::domain::json::parse(data) else {
         if event.event == "error" {
-            return builder.fail(in_band(&Value::String(clean(data))));
+            return builder.fail(in_band(&Value::String(sanitize_message(data))));
         }
         return builder.unreadable(data, "a chat completion");
     };
-    if event.event == "error" && reported(&chunk).is_none() {
+    if event.event == "error" && reported_error(&chunk).is_none() {
         return builder.fail(in_band(&chunk));
     }
-    take(builder, &chunk);
+    read_chunk(builder, &chunk);
 }
 
-pub(in crate::wire) fn whole(builder: &mut AnswerBuilder, body: &Value) {
-    if body["choices"].is_null() && reported(body).is_none() {
+pub(in crate::wire) fn read_whole(builder: &mut AnswerBuilder, body: &Value) {
+    if body["choices"].is_null() && reported_error(body).is_none() {
         return builder.malformed("a chat completion");
     }
-    take(builder, body);
+    read_chunk(builder, body);
     builder.end();
 }
 
 /// Decodes a chunk, even one in a list, in a string, or in a proxy's envelope.
-fn take(builder: &mut AnswerBuilder, chunk: &Value) {
+fn read_chunk(builder: &mut AnswerBuilder, chunk: &Value) {
     match chunk {
-        Value::Array(chunks) => chunks.iter().for_each(|chunk| take_one(builder, chunk)),
+        Value::Array(chunks) => chunks
+            .iter()
+            .for_each(|chunk| read_single_chunk(builder, chunk)),
         Value::String(text) => {
             let inner: Value = crate::domain::json::parse(text).unwrap_or_default();
-            take_one(builder, if inner.is_object() { &inner } else { chunk });
+            read_single_chunk(builder, if inner.is_object() { &inner } else { chunk });
         }
         _ if chunk["choices"].is_null() && chunk["data"]["choices"].is_array() => {
-            take_one(builder, &chunk["data"]);
+            read_single_chunk(builder, &chunk["data"]);
         }
-        _ => take_one(builder, chunk),
+        _ => read_single_chunk(builder, chunk),
     }
 }
 
-fn take_one(builder: &mut AnswerBuilder, chunk: &Value) {
+fn read_single_chunk(builder: &mut AnswerBuilder, chunk: &Value) {
     let choices = chunk["choices"].as_array();
     let mut choices = choices.into_iter().flatten();
     let first = choices
         .find(|choice| builder.is_own(usage_counts::whole(&choice["index"]).unwrap_or(0)))
         .unwrap_or(&Value::Null);
-    let nested = || field(first).or_else(|| field(&first["delta"]));
-    if let Some(error) = reported(chunk).or_else(nested) {
+    let nested = || error_field(first).or_else(|| error_field(&first["delta"]));
+    if let Some(error) = reported_error(chunk).or_else(nested) {
         return builder.fail(in_band(error));
     }
-    count(builder, chunk, first);
+    read_counts(builder, chunk, first);
     let (delta, message) = (&first["delta"], &first["message"]);
     // Some servers repeat the whole message after the chunks. A chunk may also equal all text before it.
     let is_repeat = builder.is_whole_text(message["content"].as_str().unwrap_or_default());
     match [delta, message].into_iter().find(|found| found.is_object()) {
         Some(_) if !delta.is_object() && is_repeat => {}
         Some(found) => {
-            piece(builder, found);
-            builder.logprobs(&first["logprobs"]);
+            read_piece(builder, found);
+            builder.add_logprobs(&first["logprobs"]);
         }
         // Some servers send text completions instead of messages.
-        None => builder.text(first["text"].as_str().unwrap_or_default()),
+        None => builder.add_text(first["text"].as_str().unwrap_or_default()),
     }
     // vLLM reports the stop sequence here; a number is a token ID.
-    builder.stop_sequence(&first["stop_reason"]);
+    builder.set_stop_sequence(&first["stop_reason"]);
     let places = [
         &first["finish_reason"],
         &first["finishReason"],
         &delta["finish_reason"],
         &chunk["finish_reason"],
     ];
-    let mut reasons = places.into_iter().filter_map(reason);
-    builder.stopped(reasons.find(|word| !word.is_empty()).unwrap_or_default());
+    let mut reasons = places.into_iter().filter_map(finish_reason);
+    builder.set_finish_reason(reasons.find(|word| !word.is_empty()).unwrap_or_default());
 }
 
 /// The finish reason: a string, a list, or an object, which is SGLang's own form.
-fn reason(found: &Value) -> Option<&str> {
+fn finish_reason(found: &Value) -> Option<&str> {
     let found = found.get(0).unwrap_or(found);
     let places = [found, &found["type"], &found["reason"]];
     places.into_iter().find_map(Value::as_str)
@@ -103,9 +105,9 @@ fn reason(found: &Value) -> Option<&str> {
 
 /// Reads token counts from wherever a host reports them: Groq in its own field, Moonshot in the choice, llama.cpp
 /// in its timings, Bedrock in its metrics.
-fn count(builder: &mut AnswerBuilder, chunk: &Value, choice: &Value) {
+fn read_counts(builder: &mut AnswerBuilder, chunk: &Value, choice: &Value) {
     if chunk["timings"].is_object() {
-        builder.count(usage_counts::of_timings(&chunk["timings"]));
+        builder.add_counts(usage_counts::of_timings(&chunk["timings"]));
     }
     for usage in [
         &chunk["amazon-bedrock-invocationMetrics"],
@@ -120,14 +122,14 @@ fn count(builder: &mut AnswerBuilder, chunk: &Value, choice: &Value) {
         &choice["message"]["usage"],
     ] {
         if usage.is_object() {
-            builder.count(usage_counts::of(usage));
+            builder.add_counts(usage_counts::of(usage));
         }
     }
 }
 
 /// Names of the reasoning field. Hosts of the same model use different ones; OpenRouter sends two, and some hosts
 /// leave one empty.
-const REASONING: &[&str] = &[
+const REASONING_FIELDS: &[&str] = &[
     "reasoning_content",
     "reasoning",
     "reasoning_text",
@@ -135,34 +137,36 @@ const REASONING: &[&str] = &[
     "thinking_content",
 ];
 
-fn piece(builder: &mut AnswerBuilder, piece: &Value) {
-    let mut reasoning = REASONING.iter().map(|name| thought(&piece[*name]));
+fn read_piece(builder: &mut AnswerBuilder, piece: &Value) {
+    let mut reasoning = REASONING_FIELDS
+        .iter()
+        .map(|name| thought_text(&piece[*name]));
     let reasoning = reasoning.find(|text| !text.is_empty());
-    builder.reasoning(reasoning.unwrap_or_default());
+    builder.add_reasoning(reasoning.unwrap_or_default());
     if let Some(details) = piece["reasoning_details"].as_array() {
-        builder.reasoning_items(details);
+        builder.add_reasoning_items(details);
     }
     match &piece["content"] {
-        Value::String(text) => builder.text(text),
+        Value::String(text) => builder.add_text(text),
         // Mistral's reasoning models send a list of parts instead of a string.
-        Value::Array(parts) => parts.iter().for_each(|found| part(builder, found)),
-        found @ Value::Object(_) => part(builder, found),
+        Value::Array(parts) => parts.iter().for_each(|found| read_part(builder, found)),
+        found @ Value::Object(_) => read_part(builder, found),
         _ => {}
     }
-    builder.refuse(piece["refusal"].as_str().unwrap_or_default());
+    builder.add_refusal(piece["refusal"].as_str().unwrap_or_default());
     let calls = [&piece["tool_calls"], &piece["toolCalls"]];
     match calls
         .into_iter()
         .find(|calls| !calls.is_null())
         .unwrap_or(&Value::Null)
     {
-        Value::Array(calls) => calls.iter().for_each(|call| tool(builder, call)),
-        call @ Value::Object(_) => tool(builder, call),
+        Value::Array(calls) => calls.iter().for_each(|call| read_tool_call(builder, call)),
+        call @ Value::Object(_) => read_tool_call(builder, call),
         _ => {}
     }
     // The predecessor of `tool_calls`: a single call without an ID.
     if piece["function_call"].is_object() {
-        tool(
+        read_tool_call(
             builder,
             &json!({ "index": 0, "function": piece["function_call"] }),
         );
@@ -170,13 +174,13 @@ fn piece(builder: &mut AnswerBuilder, piece: &Value) {
 }
 
 /// The text of a thought, which is a string or inside an object.
-fn thought(found: &Value) -> &str {
+fn thought_text(found: &Value) -> &str {
     let places = [found, &found["content"], &found["text"]];
     let mut texts = places.into_iter().filter_map(Value::as_str);
     texts.find(|text| !text.is_empty()).unwrap_or_default()
 }
 
-fn tool(builder: &mut AnswerBuilder, call: &Value) {
+fn read_tool_call(builder: &mut AnswerBuilder, call: &Value) {
     // Some servers omit the object around a function, or use another name for its arguments.
     let function = match &call["function"] {
         found @ Value::Object(_) => found,
@@ -193,7 +197,7 @@ fn tool(builder: &mut AnswerBuilder, call: &Value) {
         Value::Number(number) => Cow::Owned(number.to_string()),
         id => Cow::Borrowed(id.as_str().unwrap_or_default()),
     };
-    builder.call(ToolCallFragment {
+    builder.add_call_fragment(ToolCallFragment {
         index: usage_counts::whole(&call["index"]),
         id: &id,
         name: function["name"].as_str().unwrap_or_default(),
@@ -201,15 +205,15 @@ fn tool(builder: &mut AnswerBuilder, call: &Value) {
     });
 }
 
-fn part(builder: &mut AnswerBuilder, part: &Value) {
+fn read_part(builder: &mut AnswerBuilder, part: &Value) {
     let kind = part["type"].as_str().unwrap_or_default();
     if kind.contains("reasoning") || kind.contains("thinking") || part["thought"] == true {
-        builder.reasoning(thought(part));
+        builder.add_reasoning(thought_text(part));
     } else if let Some(text) = part["text"].as_str() {
-        builder.text(text);
+        builder.add_text(text);
     }
-    builder.reasoning(part["thinking"].as_str().unwrap_or_default());
+    builder.add_reasoning(part["thinking"].as_str().unwrap_or_default());
     for thought in part["thinking"].as_array().into_iter().flatten() {
-        builder.reasoning(thought["text"].as_str().unwrap_or_default());
+        builder.add_reasoning(thought["text"].as_str().unwrap_or_default());
     }
 }

@@ -11,7 +11,8 @@ use crate::domain::chat::{
 use crate::domain::parameters::Parameters;
 use crate::wire::sse::SseDecoder;
 use crate::wire::{
-    AnswerDecoder, ApiFormat, ModelCapabilities, clean, error, models, refused_parameter,
+    AnswerDecoder, ApiFormat, ModelCapabilities, error, parse_models, refused_parameter,
+    sanitize_message,
 };
 
 macro_rules! recordings {
@@ -54,7 +55,7 @@ fn decode(body: &[u8], cut: usize) -> (String, String, Result<Answer, CallError>
         match delta {
             Delta::Text(piece) => text.push_str(&piece),
             Delta::Reasoning(piece) => reasoning.push_str(&piece),
-            Delta::Sealed(_) => {}
+            Delta::ReasoningBlock(_) => {}
             Delta::Restart => (text, reasoning) = Default::default(),
         }
     }
@@ -115,8 +116,9 @@ fn chunk(json: &str) -> String {
     format!("data: {json}\n\n")
 }
 
-const HELLO: &str = r#"{"choices":[{"index":0,"delta":{"role":"assistant","content":"hello"}}]}"#;
-const STOP: &str = r#"{"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}"#;
+const HELLO_CHUNK: &str =
+    r#"{"choices":[{"index":0,"delta":{"role":"assistant","content":"hello"}}]}"#;
+const STOP_CHUNK: &str = r#"{"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}"#;
 
 fn kind(body: &str) -> Result<Finish, CallErrorKind> {
     decode(body.as_bytes(), 0)
@@ -132,27 +134,31 @@ fn finish_reasons_are_distinguished() {
     for (name, body, expected) in [
         (
             "proper",
-            chunk(HELLO) + &chunk(STOP) + &done,
+            chunk(HELLO_CHUNK) + &chunk(STOP_CHUNK) + &done,
             Ok(Finish::Stop),
         ),
         (
             "no DONE but a finish reason",
-            chunk(HELLO) + &chunk(STOP),
+            chunk(HELLO_CHUNK) + &chunk(STOP_CHUNK),
             Ok(Finish::Stop),
         ),
         (
             "DONE without a reason",
-            chunk(HELLO) + &done,
+            chunk(HELLO_CHUNK) + &done,
             Err(Truncated),
         ),
-        ("cut", chunk(HELLO), Err(Truncated)),
+        ("cut", chunk(HELLO_CHUNK), Err(Truncated)),
         ("nothing", String::new(), Err(Truncated)),
         ("only DONE", done.clone(), Err(Truncated)),
-        ("empty answer", chunk(STOP) + &done, Err(Empty)),
-        ("garbage", chunk(HELLO) + &chunk("{oops"), Err(Malformed)),
+        ("empty answer", chunk(STOP_CHUNK) + &done, Err(Empty)),
+        (
+            "garbage",
+            chunk(HELLO_CHUNK) + &chunk("{oops"),
+            Err(Malformed),
+        ),
         (
             "in-band fault",
-            chunk(HELLO) + &chunk(r#"{"error":{"message":"boom","code":503}}"#),
+            chunk(HELLO_CHUNK) + &chunk(r#"{"error":{"message":"boom","code":503}}"#),
             Err(Overloaded),
         ),
         (
@@ -167,15 +173,15 @@ fn finish_reasons_are_distinguished() {
         ),
         (
             "length",
-            chunk(HELLO) + &chunk(r#"{"choices":[{"delta":{},"finish_reason":"length"}]}"#),
+            chunk(HELLO_CHUNK) + &chunk(r#"{"choices":[{"delta":{},"finish_reason":"length"}]}"#),
             Ok(Finish::Length),
         ),
         (
             "null fields",
             chunk(
                 r#"{"choices":[{"delta":{"content":null,"reasoning":null},"finish_reason":null}],"usage":null,"error":null}"#,
-            ) + &chunk(HELLO)
-                + &chunk(STOP),
+            ) + &chunk(HELLO_CHUNK)
+                + &chunk(STOP_CHUNK),
             Ok(Finish::Stop),
         ),
     ] {
@@ -185,7 +191,7 @@ fn finish_reasons_are_distinguished() {
 
 #[test]
 fn text_after_the_end_is_ignored() {
-    let body = chunk(HELLO) + &chunk(STOP) + &chunk("[DONE]") + &chunk(HELLO);
+    let body = chunk(HELLO_CHUNK) + &chunk(STOP_CHUNK) + &chunk("[DONE]") + &chunk(HELLO_CHUNK);
     assert_eq!(decode(body.as_bytes(), 0).0, "hello");
 }
 
@@ -213,8 +219,8 @@ fn usage_is_counted_as_each_vendor_defines_it() {
             (10, 4, 0, 0),
         ),
     ] {
-        let body = chunk(HELLO)
-            + &chunk(STOP)
+        let body = chunk(HELLO_CHUNK)
+            + &chunk(STOP_CHUNK)
             + &chunk(&format!(r#"{{"choices":[],"usage":{usage}}}"#))
             + &chunk("[DONE]");
         let usage = decode(body.as_bytes(), 0).2.unwrap().usage;
@@ -231,8 +237,9 @@ fn usage_is_counted_as_each_vendor_defines_it() {
         r#"{"prompt_tokens":-3,"completion_tokens":-1}"#,
         r#"{"prompt_tokens":"many","completion_tokens":[]}"#,
     ] {
-        let silent =
-            chunk(HELLO) + &chunk(STOP) + &chunk(&format!(r#"{{"choices":[],"usage":{usage}}}"#));
+        let silent = chunk(HELLO_CHUNK)
+            + &chunk(STOP_CHUNK)
+            + &chunk(&format!(r#"{{"choices":[],"usage":{usage}}}"#));
         let counted = decode(silent.as_bytes(), 0).2.unwrap().usage;
         assert!(counted.estimated, "{usage}");
         assert!(counted.input > 0 && counted.output > 0, "{usage}");
@@ -256,7 +263,7 @@ fn only_accepted_parameters_are_sent_under_the_providers_names() {
         };
         super::body("m", &request_of(parameters.clone()), &capabilities, quirks)
     };
-    let plain = PLAIN;
+    let plain = PLAIN_QUIRKS;
     let all = body(&[], &[], plain);
     assert_eq!(
         (
@@ -355,10 +362,10 @@ fn providers_messages_are_sanitized() {
         ),
         ("turned \u{202E}around", "turned around"),
     ] {
-        assert_eq!(clean(said), shown);
+        assert_eq!(sanitize_message(said), shown);
     }
-    assert_eq!(clean(&"wort ".repeat(500)).chars().count(), 200);
-    assert_eq!(clean(&"ü".repeat(100_000)).chars().count(), 200);
+    assert_eq!(sanitize_message(&"wort ".repeat(500)).chars().count(), 200);
+    assert_eq!(sanitize_message(&"ü".repeat(100_000)).chars().count(), 200);
 }
 
 #[test]
@@ -409,7 +416,7 @@ fn error_bodies_map_to_kinds_without_secrets() {
 #[test]
 fn model_lists_are_parsed() {
     let names = |body: &str| -> Option<Vec<String>> {
-        let list = models(ApiFormat::OpenAi, body)?;
+        let list = parse_models(ApiFormat::OpenAi, body)?;
         Some(list.into_iter().map(|model| model.name).collect())
     };
     assert_eq!(

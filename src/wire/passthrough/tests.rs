@@ -8,7 +8,7 @@ use serde_json::json;
 use super::*;
 use crate::domain::chat::{Brief, Message, MessageRole};
 use crate::domain::parameters::Parameters;
-use crate::wire::{self, openai, unwelcome_among};
+use crate::wire::{self, openai, refused_field_among};
 
 fn request(format: ApiFormat, fields: Value) -> ModelRequest {
     ModelRequest {
@@ -32,8 +32,8 @@ fn request(format: ApiFormat, fields: Value) -> ModelRequest {
     }
 }
 
-fn sent(kind: ApiFormat, request: &ModelRequest, capabilities: &ModelCapabilities) -> Value {
-    let outgoing = wire::request(kind, "m", request, capabilities, openai::PLAIN);
+fn sent_body(kind: ApiFormat, request: &ModelRequest, capabilities: &ModelCapabilities) -> Value {
+    let outgoing = wire::request(kind, "m", request, capabilities, openai::PLAIN_QUIRKS);
     serde_json::from_slice(&outgoing.body).expect("JSON")
 }
 
@@ -65,7 +65,7 @@ fn a_field_reaches_the_providers_that_may_accept_it() {
             &["min_p", "metadata"],
         ),
     ] {
-        let body = sent(
+        let body = sent_body(
             to,
             &request(from, fields.clone()),
             &ModelCapabilities::default(),
@@ -83,7 +83,7 @@ fn own_fields_are_kept_and_refused_ones_skipped() {
         "stream_options": {}, "n": 5, "reasoning": { "max_tokens": 9 },
     });
     let request = request(ApiFormat::OpenAi, fields);
-    let body = sent(ApiFormat::OpenAi, &request, &ModelCapabilities::default());
+    let body = sent_body(ApiFormat::OpenAi, &request, &ModelCapabilities::default());
     assert_eq!(
         (&body["model"], &body["stream"]),
         (&json!("m"), &json!(true))
@@ -101,7 +101,7 @@ fn own_fields_are_kept_and_refused_ones_skipped() {
         ..ModelCapabilities::default()
     };
     assert_eq!(
-        sent(ApiFormat::OpenAi, &request, &refused)["min_p"],
+        sent_body(ApiFormat::OpenAi, &request, &refused)["min_p"],
         Value::Null
     );
 }
@@ -115,7 +115,7 @@ fn settings_are_merged_into_a_body_but_not_over_the_request() {
         ..ModelCapabilities::default()
     };
     let request = request(ApiFormat::OpenAi, json!({ "repetition_penalty": 1.1 }));
-    let body = sent(ApiFormat::Ollama, &request, &capabilities);
+    let body = sent_body(ApiFormat::Ollama, &request, &capabilities);
     assert_eq!(
         (&body["model"], &body["keep_alive"]),
         (&json!("m"), &json!("5m"))
@@ -127,7 +127,7 @@ fn settings_are_merged_into_a_body_but_not_over_the_request() {
     );
     assert!(options["num_ctx"].is_u64(), "{body}");
     assert_eq!(
-        sent(ApiFormat::OpenAi, &request, &capabilities)["temperature"],
+        sent_body(ApiFormat::OpenAi, &request, &capabilities)["temperature"],
         0
     );
 }
@@ -165,7 +165,7 @@ fn a_refused_field_is_found_in_providers_messages() {
             None,
         ),
     ] {
-        let found = unwelcome_among(&body.to_string(), &names);
+        let found = refused_field_among(&body.to_string(), &names);
         assert_eq!(found.as_deref(), expected, "{body}");
     }
 }
@@ -176,7 +176,7 @@ fn too_many_fields_are_rejected() {
     let long = json!({ "a": "x".repeat(300_000) });
     let name = json!({ "a".repeat(65): 1 });
     for fields in [&many, long.as_object().unwrap(), name.as_object().unwrap()] {
-        assert!(read(ApiFormat::OpenAi, fields, &[], &[]).is_err());
+        assert!(read_fields(ApiFormat::OpenAi, fields, &[], &[]).is_err());
     }
 }
 
@@ -188,8 +188,8 @@ proptest! {
         kind in prop::sample::select(ApiFormat::ALL.to_vec()),
         from in prop::sample::select(ApiFormat::ALL.to_vec()),
     ) {
-        let with = sent(kind, &request(from, json!({ name.clone(): value })), &ModelCapabilities::default());
-        let without = sent(kind, &request(from, json!({})), &ModelCapabilities::default());
+        let with = sent_body(kind, &request(from, json!({ name.clone(): value })), &ModelCapabilities::default());
+        let without = sent_body(kind, &request(from, json!({})), &ModelCapabilities::default());
         for field in ["model", "messages", "input", "contents", "stream", "system", "temperature"] {
             prop_assert_eq!(&with[field], &without[field], "{} of {}", field, &name);
         }
@@ -240,7 +240,7 @@ fn surcharged_and_vendor_run_fields_require_settings() {
     ];
     for (from, to) in kinds.iter().flat_map(|from| kinds.map(|to| (*from, to))) {
         let request = request(from, fields.clone().into());
-        let body = sent(to, &request, &ModelCapabilities::default());
+        let body = sent_body(to, &request, &ModelCapabilities::default());
         assert!(
             !body.to_string().contains("of the client"),
             "{from:?} to {to:?}: {body}"
@@ -249,6 +249,9 @@ fn surcharged_and_vendor_run_fields_require_settings() {
             body: Map::from_iter([("service_tier".to_owned(), json!("flex"))]),
             ..ModelCapabilities::default()
         };
-        assert_eq!(sent(to, &request, &capabilities)["service_tier"], "flex");
+        assert_eq!(
+            sent_body(to, &request, &capabilities)["service_tier"],
+            "flex"
+        );
     }
 }

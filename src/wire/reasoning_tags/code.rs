@@ -2,7 +2,7 @@
 
 /// Position in Markdown: markers in code are part of the answer.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Code {
+pub(super) struct CodeTracker {
     is_fenced: bool,
     /// Number of backticks that opened the current inline code.
     inline: usize,
@@ -13,7 +13,7 @@ pub(super) struct Code {
     run_at_start: bool,
 }
 
-impl Default for Code {
+impl Default for CodeTracker {
     fn default() -> Self {
         Self {
             is_fenced: false,
@@ -25,9 +25,9 @@ impl Default for Code {
     }
 }
 
-impl Code {
+impl CodeTracker {
     /// Processes the next character of the text.
-    pub fn take(&mut self, character: char) {
+    pub fn push(&mut self, character: char) {
         if matches!(character, '`' | '~') {
             if self.run == 0 {
                 self.run_at_start = self.at_start;
@@ -57,7 +57,7 @@ impl Code {
     }
 
     /// Whether the next character is in code.
-    pub fn is_within(&self) -> bool {
+    pub fn is_in_code(&self) -> bool {
         let mut now = *self;
         now.close_run(' ');
         now.is_fenced || now.inline > 0

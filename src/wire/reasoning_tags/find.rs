@@ -1,12 +1,12 @@
 //! Searches for markers at a position in streamed text, or anywhere in it.
 
-use super::marks::FIRST;
+use super::marks::FIRST_CHARACTERS;
 
 /// Result of a search for a marker at one position.
 pub(super) enum MarkFound<T> {
     Nothing,
     /// The text is too short to decide.
-    Perhaps,
+    Incomplete,
     /// The marker, and its length in bytes.
     Mark(T, usize),
 }
@@ -15,43 +15,43 @@ pub(super) enum MarkFound<T> {
 const MAX_TAG_BYTES: usize = 128;
 
 /// Whether a text begins with a marker, ignoring case; a tag may have attributes.
-fn begins(text: &str, mark: &str) -> MarkFound<()> {
+fn match_mark(text: &str, mark: &str) -> MarkFound<()> {
     let (bytes, wanted) = (text.as_bytes(), mark.as_bytes());
     if let Some(name) = mark.strip_suffix('>')
         && name[1..].starts_with(|first: char| first.is_ascii_alphabetic())
         && bytes.get(name.len()) == Some(&b' ')
         && bytes[..name.len()].eq_ignore_ascii_case(name.as_bytes())
     {
-        return with_attributes(text);
+        return match_tag(text);
     }
     let length = bytes.len().min(wanted.len());
     match bytes[..length].eq_ignore_ascii_case(&wanted[..length]) {
         false => MarkFound::Nothing,
         true if length == wanted.len() => MarkFound::Mark((), length),
-        true => MarkFound::Perhaps,
+        true => MarkFound::Incomplete,
     }
 }
 
-fn with_attributes(text: &str) -> MarkFound<()> {
+fn match_tag(text: &str) -> MarkFound<()> {
     let within = text.find(['>', '\n']).unwrap_or(text.len());
     match text.as_bytes().get(within) {
         Some(b'>') if within < MAX_TAG_BYTES && text[..within].contains('=') => {
             MarkFound::Mark((), within + 1)
         }
-        None if within < MAX_TAG_BYTES => MarkFound::Perhaps,
+        None if within < MAX_TAG_BYTES => MarkFound::Incomplete,
         _ => MarkFound::Nothing,
     }
 }
 
-pub(super) fn first_of<T: Copy>(
+pub(super) fn first_match<T: Copy>(
     text: &str,
     marks: impl Iterator<Item = (&'static str, T)>,
 ) -> MarkFound<T> {
     let mut found = MarkFound::Nothing;
     for (mark, value) in marks {
-        match begins(text, mark) {
+        match match_mark(text, mark) {
             MarkFound::Mark((), length) => return MarkFound::Mark(value, length),
-            MarkFound::Perhaps => found = MarkFound::Perhaps,
+            MarkFound::Incomplete => found = MarkFound::Incomplete,
             MarkFound::Nothing => {}
         }
     }
@@ -63,11 +63,11 @@ pub(super) fn first_of<T: Copy>(
 /// # Errors
 ///
 /// When there is none, the position of the longest suffix that may become a marker.
-pub(super) fn find(text: &str, marks: &[&'static str]) -> Result<(usize, usize), usize> {
-    for (at, _) in text.match_indices(FIRST) {
-        match first_of(&text[at..], marks.iter().map(|mark| (*mark, ()))) {
+pub(super) fn find_first(text: &str, marks: &[&'static str]) -> Result<(usize, usize), usize> {
+    for (at, _) in text.match_indices(FIRST_CHARACTERS) {
+        match first_match(&text[at..], marks.iter().map(|mark| (*mark, ()))) {
             MarkFound::Mark((), length) => return Ok((at, length)),
-            MarkFound::Perhaps => return Err(at),
+            MarkFound::Incomplete => return Err(at),
             MarkFound::Nothing => {}
         }
     }

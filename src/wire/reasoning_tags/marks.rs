@@ -11,7 +11,7 @@ pub(super) struct Marks {
     pub distinct: bool,
 }
 
-const fn marks(open: &'static str, close: &'static str, distinct: bool) -> Marks {
+const fn new_marks(open: &'static str, close: &'static str, distinct: bool) -> Marks {
     Marks {
         open,
         close,
@@ -20,43 +20,43 @@ const fn marks(open: &'static str, close: &'static str, distinct: bool) -> Marks
 }
 
 /// Known markers, in lowercase; matching ignores case. A longer marker precedes its own prefixes.
-pub(super) const MARKS: &[Marks] = &[
+pub(super) const REASONING_MARKS: &[Marks] = &[
     // DeepSeek, Qwen, GLM, MiniMax, and most others.
-    marks("<think>", "</think>", true),
-    marks("<thinking>", "</thinking>", true),
-    marks("<antthinking>", "</antthinking>", true),
+    new_marks("<think>", "</think>", true),
+    new_marks("<thinking>", "</thinking>", true),
+    new_marks("<antthinking>", "</antthinking>", true),
     // Magistral.
-    marks("[think]", "[/think]", true),
+    new_marks("[think]", "[/think]", true),
     // Kimi.
-    marks("◁think▷", "◁/think▷", true),
+    new_marks("◁think▷", "◁/think▷", true),
     // Seed-OSS.
-    marks("<seed:think>", "</seed:think>", true),
+    new_marks("<seed:think>", "</seed:think>", true),
     // LongCat.
-    marks("<longcat_think>", "</longcat_think>", true),
+    new_marks("<longcat_think>", "</longcat_think>", true),
     // Cohere.
-    marks("<|start_thinking|>", "<|end_thinking|>", true),
+    new_marks("<|start_thinking|>", "<|end_thinking|>", true),
     // OpenThinker, and models trained on its data.
-    marks("<|begin_of_thought|>", "<|end_of_thought|>", true),
-    marks("<|think|>", "<|/think|>", true),
-    marks("<|thinking|>", "<|/thinking|>", true),
+    new_marks("<|begin_of_thought|>", "<|end_of_thought|>", true),
+    new_marks("<|think|>", "<|/think|>", true),
+    new_marks("<|thinking|>", "<|/thinking|>", true),
     // Gemma.
-    marks("<|channel>thought", "<channel|>", true),
-    marks("<unused94>thought", "<unused95>", true),
+    new_marks("<|channel>thought", "<channel|>", true),
+    new_marks("<unused94>thought", "<unused95>", true),
     // Apertus.
-    marks("<|inner_prefix|>", "<|inner_suffix|>", true),
+    new_marks("<|inner_prefix|>", "<|inner_suffix|>", true),
     // Apriel begins with its reasoning, whatever the prompt.
-    marks("", "[begin final response]", true),
-    marks("<reason>", "</reason>", false),
-    marks("<reasoning>", "</reasoning>", false),
-    marks("<thought>", "</thought>", false),
-    marks("<thoughts>", "</thoughts>", false),
-    marks("<reflection>", "</reflection>", false),
-    marks("<scratchpad>", "</scratchpad>", false),
+    new_marks("", "[begin final response]", true),
+    new_marks("<reason>", "</reason>", false),
+    new_marks("<reasoning>", "</reasoning>", false),
+    new_marks("<thought>", "</thought>", false),
+    new_marks("<thoughts>", "</thoughts>", false),
+    new_marks("<reflection>", "</reflection>", false),
+    new_marks("<scratchpad>", "</scratchpad>", false),
 ];
 
 /// Markers that some models put around the answer itself, in lowercase. They are removed directly after the
 /// reasoning; elsewhere they are part of the answer.
-pub(super) const ANSWERS: &[(&str, &str)] = &[
+pub(super) const ANSWER_MARKS: &[(&str, &str)] = &[
     // Hunyuan.
     ("<answer>", "</answer>"),
     // ERNIE, Granite.
@@ -80,7 +80,7 @@ pub(super) struct BareChannels {
 }
 
 /// The models that write in channels. For all other models, such text is part of the answer.
-pub(super) const BARE: &[BareChannels] = &[
+pub(super) const BARE_CHANNELS: &[BareChannels] = &[
     BareChannels {
         model: "gpt-oss",
         open: "analysis",
@@ -94,4 +94,4 @@ pub(super) const BARE: &[BareChannels] = &[
 ];
 
 /// First characters of all markers.
-pub(super) const FIRST: [char; 3] = ['<', '[', '◁'];
+pub(super) const FIRST_CHARACTERS: [char; 3] = ['<', '[', '◁'];

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-fn divided(mut splitter: ReasoningSplitter, pieces: &[&str]) -> (String, String) {
+fn split_pieces_with(mut splitter: ReasoningSplitter, pieces: &[&str]) -> (String, String) {
     let mut out = Vec::new();
     for piece in pieces {
         splitter.push(piece, &mut out);
@@ -15,18 +15,18 @@ fn divided(mut splitter: ReasoningSplitter, pieces: &[&str]) -> (String, String)
         match piece {
             ThinkPiece::Text(text) => answer.push_str(&text),
             ThinkPiece::Reasoning(text) => reasoning.push_str(&text),
-            ThinkPiece::Sealed(_) => {}
+            ThinkPiece::BlockEnd(_) => {}
             ThinkPiece::Closed(_) => reasoning.push_str(&std::mem::take(&mut answer)),
         }
     }
     (reasoning, answer)
 }
 
-fn divide(pieces: &[&str]) -> (String, String) {
-    divided(ReasoningSplitter::default(), pieces)
+fn split_pieces(pieces: &[&str]) -> (String, String) {
+    split_pieces_with(ReasoningSplitter::default(), pieces)
 }
 
-const CASES: &[(&str, &str, &str)] = &[
+const SPLIT_CASES: &[(&str, &str, &str)] = &[
     ("plain", "", "plain"),
     ("<think>a < b</think>\n\nyes", "a < b", "yes"),
     ("\n<think></think>yes", "", "yes"),
@@ -114,19 +114,19 @@ const CASES: &[(&str, &str, &str)] = &[
 
 #[test]
 fn reasoning_is_separated_wherever_the_text_is_split() {
-    for (whole, reasoning, answer) in CASES {
+    for (whole, reasoning, answer) in SPLIT_CASES {
         let expected = ((*reasoning).to_owned(), (*answer).to_owned());
-        assert_eq!(divide(&[whole]), expected, "{whole}");
+        assert_eq!(split_pieces(&[whole]), expected, "{whole}");
         for cut in (0..=whole.len()).filter(|&cut| whole.is_char_boundary(cut)) {
             assert_eq!(
-                divide(&[&whole[..cut], &whole[cut..]]),
+                split_pieces(&[&whole[..cut], &whole[cut..]]),
                 expected,
                 "{whole} at {cut}"
             );
         }
         let single: Vec<String> = whole.chars().map(String::from).collect();
         let single: Vec<&str> = single.iter().map(String::as_str).collect();
-        assert_eq!(divide(&single), expected, "{whole} by character");
+        assert_eq!(split_pieces(&single), expected, "{whole} by character");
     }
 }
 
@@ -142,7 +142,7 @@ fn reasoning_opened_in_the_prompt_is_held_until_closed() {
         for cut in 0..=whole.len() {
             let mut splitter = ReasoningSplitter::default();
             splitter.expect_close();
-            let found = divided(splitter, &[&whole[..cut], &whole[cut..]]);
+            let found = split_pieces_with(splitter, &[&whole[..cut], &whole[cut..]]);
             assert_eq!(
                 found,
                 (reasoning.to_owned(), answer.to_owned()),
@@ -161,7 +161,7 @@ fn reasoning_opened_in_the_prompt_is_held_until_closed() {
 fn with_a_reasoning_field_closing_marks_belong_to_the_answer() {
     let mut splitter = ReasoningSplitter::default();
     splitter.set_separate_reasoning();
-    let found = divided(splitter, &["the mark </think> ends it"]);
+    let found = split_pieces_with(splitter, &["the mark </think> ends it"]);
     assert_eq!(
         found,
         (String::new(), "the mark </think> ends it".to_owned())
@@ -180,13 +180,13 @@ proptest! {
             from = place;
         }
         pieces.push(&text[from..]);
-        prop_assert_eq!(divide(&pieces), divide(&[&text]));
+        prop_assert_eq!(split_pieces(&pieces), split_pieces(&[&text]));
     }
 
     #[test]
     fn text_without_marks_is_unchanged(text in "[a-z`~\n <>\\[\\]/]{0,60}") {
         prop_assume!(!text.contains("think") && !text.contains("reason") && !text.contains("thought"));
-        prop_assert_eq!(divide(&[&text]), (String::new(), text));
+        prop_assert_eq!(split_pieces(&[&text]), (String::new(), text));
     }
 }
 
@@ -195,7 +195,7 @@ fn channels_without_marks_depend_on_the_models_name() {
     let of = |model: &str, pieces: &[&str]| {
         let mut splitter = ReasoningSplitter::default();
         splitter.expect_bare(model);
-        divided(splitter, pieces)
+        split_pieces_with(splitter, pieces)
     };
     for (whole, reasoning, answer) in [
         ("analysisa is so.assistantfinalb", "a is so.", "b"),
@@ -228,14 +228,16 @@ fn channels_without_marks_depend_on_the_models_name() {
 
 #[test]
 fn every_mark_begins_with_a_known_character() {
-    let pairs = MARKS.iter().flat_map(|marks| [marks.open, marks.close]);
-    let all = pairs.chain(BEGINS.iter().chain(ENDS).copied());
-    for mark in all.chain([MESSAGE]).filter(|mark| !mark.is_empty()) {
-        assert!(mark.starts_with(FIRST), "{mark}");
+    let pairs = REASONING_MARKS
+        .iter()
+        .flat_map(|marks| [marks.open, marks.close]);
+    let all = pairs.chain(CHANNEL_BEGINNINGS.iter().chain(CHANNEL_ENDS).copied());
+    for mark in all.chain([MESSAGE_MARKER]).filter(|mark| !mark.is_empty()) {
+        assert!(mark.starts_with(FIRST_CHARACTERS), "{mark}");
     }
 }
 
-fn awaiting() -> ReasoningSplitter {
+fn expecting_close() -> ReasoningSplitter {
     let mut splitter = ReasoningSplitter::default();
     splitter.expect_close();
     splitter
@@ -243,7 +245,7 @@ fn awaiting() -> ReasoningSplitter {
 
 #[test]
 fn held_text_is_scanned_once_and_bounded() {
-    let (mut splitter, mut out) = (awaiting(), Vec::new());
+    let (mut splitter, mut out) = (expecting_close(), Vec::new());
     for _ in 0..MAX_AWAITED_BYTES / 8 {
         splitter.push("a < b </", &mut out);
         // Only text that may begin a marker is scanned again.
@@ -255,20 +257,20 @@ fn held_text_is_scanned_once_and_bounded() {
     assert_eq!(out.len(), 2);
     assert_eq!(out[1], ThinkPiece::Text("yes".into()));
 
-    let (mut splitter, mut out) = (awaiting(), Vec::new());
+    let (mut splitter, mut out) = (expecting_close(), Vec::new());
     let text = "a<think></think>".repeat(MAX_AWAITED_BYTES / 64);
     splitter.push(&"x".repeat(MAX_AWAITED_BYTES + 1), &mut out);
-    assert!(splitter.held.len() <= STEP, "{}", splitter.held.len());
+    assert!(splitter.held.len() <= STEP_BYTES, "{}", splitter.held.len());
     splitter.push(&text, &mut out);
-    assert!(splitter.held.len() <= STEP, "{}", splitter.held.len());
+    assert!(splitter.held.len() <= STEP_BYTES, "{}", splitter.held.len());
 }
 
 #[test]
 fn a_closing_mark_beyond_the_held_text_still_ends_reasoning() {
     let long = "x".repeat(MAX_AWAITED_BYTES + 100);
-    let (reasoning, answer) = divided(awaiting(), &[&long, " a</thi", "nk>b"]);
+    let (reasoning, answer) = split_pieces_with(expecting_close(), &[&long, " a</thi", "nk>b"]);
     assert_eq!((reasoning.len(), answer.as_str()), (long.len() + 2, "b"));
     // Without a closing marker, all of it is the answer.
-    let (reasoning, answer) = divided(awaiting(), &[&long, "b"]);
+    let (reasoning, answer) = split_pieces_with(expecting_close(), &[&long, "b"]);
     assert_eq!((reasoning.len(), answer.len()), (0, long.len() + 1));
 }

@@ -5,7 +5,7 @@ use crate::domain::chat::Extras;
 
 #[test]
 fn sdk_messages_are_parsed() {
-    let asked = read(
+    let asked = parse_request(
         &json!({
             "model": "m", "max_tokens": 100, "system": [{ "type": "text", "text": "Be brief." }], "top_k": 5,
             "stop_sequences": ["END"], "messages": [
@@ -37,12 +37,12 @@ fn sdk_messages_are_parsed() {
         ),
     ] {
         assert_eq!(
-            read(&body, true).expect_err("refused").param,
+            parse_request(&body, true).expect_err("refused").param,
             param,
             "{body}"
         );
     }
-    assert!(read(&json!({ "model": "m", "messages": user }), false).is_ok());
+    assert!(parse_request(&json!({ "model": "m", "messages": user }), false).is_ok());
 }
 
 #[test]
@@ -53,7 +53,7 @@ fn cached_tokens_are_counted_separately() {
         output: 2,
         ..Usage::default()
     };
-    assert_eq!(tokens(&usage)["input_tokens"], 6);
+    assert_eq!(start_usage(&usage)["input_tokens"], 6);
     let mut events = MessageEvents::new(ChunkFrame {
         id: "m".into(),
         model: "m".into(),
@@ -68,6 +68,6 @@ fn cached_tokens_are_counted_separately() {
         finish: Finish::Length,
         usage: &usage,
     };
-    let ending = events.ending(&answer);
+    let ending = events.end_events(&answer);
     assert_eq!(ending[0].1["delta"]["stop_reason"], "max_tokens");
 }

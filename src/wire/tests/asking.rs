@@ -9,7 +9,7 @@ use crate::domain::parameters::Parameters;
 use crate::wire::{ApiFormat, ModelCapabilities, openai, request};
 
 fn sent(kind: ApiFormat, ask: &ModelRequest, capabilities: &ModelCapabilities) -> Value {
-    let outgoing = request(kind, "m", ask, capabilities, openai::PLAIN);
+    let outgoing = request(kind, "m", ask, capabilities, openai::PLAIN_QUIRKS);
     serde_json::from_slice(&outgoing.body).unwrap()
 }
 
@@ -90,7 +90,7 @@ fn each_format_has_its_own_names() {
         "../../x?key=1",
         &ask,
         &plain,
-        openai::PLAIN,
+        openai::PLAIN_QUIRKS,
     )
     .path;
     assert_eq!(path, "models/....xkey1:streamGenerateContent?alt=sse");

@@ -47,7 +47,13 @@ fn acting(choice: ToolChoice) -> ModelRequest {
 }
 
 fn sent(kind: ApiFormat, ask: &ModelRequest) -> Value {
-    let outgoing = request(kind, "m", ask, &ModelCapabilities::default(), openai::PLAIN);
+    let outgoing = request(
+        kind,
+        "m",
+        ask,
+        &ModelCapabilities::default(),
+        openai::PLAIN_QUIRKS,
+    );
     serde_json::from_slice(&outgoing.body).unwrap()
 }
 

@@ -26,23 +26,23 @@ async fn flood(accounts: &Arc<Accounts>, email: &'static str) -> Vec<tokio::task
 }
 
 async fn is_free(accounts: &Accounts, email: &str, visit: &RequestOrigin) -> bool {
-    let attempt = accounts.note_attempt(Some(email), visit).await;
+    let attempt = accounts.register_attempt(Some(email), visit).await;
     attempt.is_ok_and(|attempt| attempt.turn.is_none())
 }
 
 #[test]
 fn a_flood_from_its_own_address_does_not_slow_a_device() {
-    let house = house(Registration::Open);
+    let house = fixture(Registration::Open);
     run(async {
         let accounts = &house.accounts;
-        let devices = signed_in(accounts, "a@b.co").await.devices;
+        let devices = signed_in(accounts, "a@b.co").await.device_cookie;
         let guesses = flood(accounts, "a@b.co").await;
         assert!(!is_free(accounts, "a@b.co", &visit(0)).await);
         let mut devices = devices;
         for _ in 0..15 {
             let began = std::time::Instant::now();
             let owner = accounts.login("a@b.co", PASSWORD, &with(&devices, 0)).await;
-            devices = owner.expect("signed in").devices;
+            devices = owner.expect("signed in").device_cookie;
             assert!(began.elapsed() < Duration::from_secs(2), "it did not wait");
         }
         guesses.iter().for_each(tokio::task::JoinHandle::abort);
@@ -51,11 +51,11 @@ fn a_flood_from_its_own_address_does_not_slow_a_device() {
 
 #[test]
 fn only_a_token_for_this_account_and_password_counts() {
-    let house = house(Registration::Open);
+    let house = fixture(Registration::Open);
     run(async {
         let accounts = &house.accounts;
         let own = signed_in(accounts, "a@b.co").await;
-        let other = signed_in(accounts, "b@b.co").await.devices;
+        let other = signed_in(accounts, "b@b.co").await.device_cookie;
         let forged = device::DeviceTokens::new("another secret").token(
             own.user.id.as_str(),
             own.session.as_str(),
@@ -70,7 +70,7 @@ fn only_a_token_for_this_account_and_password_counts() {
             "~~~~",
             &other,
             &forged,
-            &own.refresh,
+            &own.refresh_token,
             &own.access_token,
         ] {
             assert!(
@@ -78,12 +78,12 @@ fn only_a_token_for_this_account_and_password_counts() {
                 "{strange}"
             );
         }
-        assert!(is_free(accounts, "a@b.co", &with(&own.devices, 0)).await);
+        assert!(is_free(accounts, "a@b.co", &with(&own.device_cookie, 0)).await);
         // Two users share one browser.
         let both = accounts
-            .login("b@b.co", PASSWORD, &with(&own.devices, 0))
+            .login("b@b.co", PASSWORD, &with(&own.device_cookie, 0))
             .await;
-        let both = both.expect("signed in").devices;
+        let both = both.expect("signed in").device_cookie;
         assert!(is_free(accounts, "a@b.co", &with(&both, 0)).await);
         assert!(is_free(accounts, "b@b.co", &with(&both, 0)).await);
 
@@ -101,7 +101,7 @@ fn only_a_token_for_this_account_and_password_counts() {
 
 #[test]
 fn a_browser_keeps_the_tokens_of_its_last_four_accounts() {
-    let house = house(Registration::Open);
+    let house = fixture(Registration::Open);
     run(async {
         let accounts = &house.accounts;
         let mut devices = String::new();
@@ -109,7 +109,7 @@ fn a_browser_keeps_the_tokens_of_its_last_four_accounts() {
             let email = format!("{n}@b.co");
             let made = accounts.register(account(&email), &with(&devices, 0)).await;
             let made = made.expect("registered");
-            let cookie = accounts.new_device(&made, &with(&devices, 0));
+            let cookie = accounts.first_device_cookie(&made, &with(&devices, 0));
             devices = cookie.expect("randomness");
         }
         for n in 0..6 {
@@ -123,13 +123,13 @@ fn a_browser_keeps_the_tokens_of_its_last_four_accounts() {
 
 #[test]
 fn guesses_with_a_device_token_are_bounded() {
-    let house = house(Registration::Open);
+    let house = fixture(Registration::Open);
     run(async {
         let accounts = &house.accounts;
         let own = signed_in(accounts, "a@b.co").await;
         let thief = |seconds| RequestOrigin {
             peer: Some([203, 0, 113, 1].into()),
-            ..with(&own.devices, seconds)
+            ..with(&own.device_cookie, seconds)
         };
         let mut free = 0;
         for second in 0..600 {
@@ -139,26 +139,29 @@ fn guesses_with_a_device_token_are_bounded() {
         // Attempts beyond the limit take turns, one every 3 s, and do not delay anyone else.
         assert!(is_free(accounts, "a@b.co", &visit(600)).await);
         // Renewing a session does not yield a new device for guessing.
-        let renewed = accounts.refresh(&own.refresh, &thief(600)).await;
-        let renewed = renewed.expect("renewed").devices;
-        assert_eq!(accounts.device(&renewed), accounts.device(&own.devices));
+        let renewed = accounts.refresh(&own.refresh_token, &thief(600)).await;
+        let renewed = renewed.expect("renewed").device_cookie;
+        assert_eq!(
+            accounts.known_device_session(&renewed),
+            accounts.known_device_session(&own.device_cookie)
+        );
         // Signing in does, so that a stolen cookie cannot slow the owner down.
         while is_free(accounts, "a@b.co", &thief(600)).await {}
         let mut attempt = accounts
-            .note_attempt(Some("a@b.co"), &thief(600))
+            .register_attempt(Some("a@b.co"), &thief(600))
             .await
             .expect("taken");
         assert!(attempt.turn.is_some());
         accounts.await_turn(&mut attempt).await.expect("a turn");
         let again = accounts.login("a@b.co", PASSWORD, &visit(600)).await;
-        let again = again.expect("signed in").devices;
+        let again = again.expect("signed in").device_cookie;
         assert!(is_free(accounts, "a@b.co", &with(&again, 600)).await);
     });
 }
 
 #[test]
 fn a_password_can_be_changed_during_a_flood() {
-    let house = house(Registration::Open);
+    let house = fixture(Registration::Open);
     run(async {
         let accounts = &house.accounts;
         let own = signed_in(accounts, "a@b.co").await;
@@ -180,14 +183,14 @@ fn a_password_can_be_changed_during_a_flood() {
             assert_eq!(kind(wrong), Some(Kind::BadRequest));
         }
         let session = own.session.clone();
-        let attempt = accounts.note_device_attempt(session, visit(0).now);
+        let attempt = accounts.register_device_attempt(session, visit(0).now);
         assert!(attempt.turn.is_some());
     });
 }
 
 #[test]
 fn rehashing_a_password_keeps_its_device() {
-    let house = house(Registration::Open);
+    let house = fixture(Registration::Open);
     run(async {
         let accounts = &house.accounts;
         let own = signed_in(accounts, "a@b.co").await;
@@ -198,7 +201,7 @@ fn rehashing_a_password_keeps_its_device() {
             .write(move |db| users::set_password_hash(db, &id, &weaker));
         set.await.expect("set");
         let again = accounts.login("a@b.co", PASSWORD, &visit(0)).await;
-        let devices = again.expect("signed in").devices;
+        let devices = again.expect("signed in").device_cookie;
         let known = accounts.known_device("a@b.co", &with(&devices, 0)).await;
         assert!(known.expect("read").is_some());
     });

@@ -14,18 +14,18 @@ const PASSWORD: &str = "Tr4verse-Orchid";
 const OTHER: &str = "An0ther-Password";
 
 /// Accounts with their own database, which is removed at the end.
-struct House {
+struct Fixture {
     accounts: Arc<Accounts>,
     folder: PathBuf,
 }
 
-impl Drop for House {
+impl Drop for Fixture {
     fn drop(&mut self) {
         let _ = std::fs::remove_dir_all(&self.folder);
     }
 }
 
-fn house(registration: Registration) -> House {
+fn fixture(registration: Registration) -> Fixture {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
     let folder =
@@ -39,10 +39,10 @@ fn house(registration: Registration) -> House {
         password_rounds: 10,
         login_per_minute: 10,
         registration,
-        setup: FirstAdminRule::FirstCome,
+        setup: FirstAdminRule::FirstAccount,
     };
     let accounts = Arc::new(Accounts::new(store, &settings));
-    House { accounts, folder }
+    Fixture { accounts, folder }
 }
 
 fn run<F: Future>(script: F) -> F::Output {
@@ -95,7 +95,7 @@ fn kind<T>(result: Result<T>) -> Option<Kind> {
 
 #[test]
 fn every_failed_sign_in_looks_the_same() {
-    let house = house(Registration::Open);
+    let house = fixture(Registration::Open);
     run(async {
         signed_in(&house.accounts, "a@b.co").await;
         let long = "x".repeat(5000);
@@ -133,7 +133,7 @@ fn every_failed_sign_in_looks_the_same() {
 
 #[test]
 fn too_many_attempts_on_one_account_are_throttled() {
-    let house = house(Registration::Open);
+    let house = fixture(Registration::Open);
     run(async {
         let accounts = &house.accounts;
         signed_in(accounts, "a@b.co").await;
@@ -179,7 +179,7 @@ fn too_many_attempts_on_one_account_are_throttled() {
 
 #[test]
 fn guesses_from_many_addresses_throttle_only_strangers() {
-    let house = house(Registration::Open);
+    let house = fixture(Registration::Open);
     run(async {
         let accounts = &house.accounts;
         signed_in(accounts, "a@b.co").await;
@@ -209,16 +209,16 @@ fn guesses_from_many_addresses_throttle_only_strangers() {
             let guess = accounts.login("a@b.co", OTHER, &own).await;
             assert_eq!(kind(guess), Some(Kind::SignInNeeded));
         }
-        let slowed = accounts.note_attempt(Some("a@b.co"), &own).await;
+        let slowed = accounts.register_attempt(Some("a@b.co"), &own).await;
         assert!(slowed.expect("not refused").turn.is_some());
-        let elsewhere = accounts.note_attempt(Some("a@b.co"), &visit(0)).await;
+        let elsewhere = accounts.register_attempt(Some("a@b.co"), &visit(0)).await;
         assert!(elsewhere.expect("not refused").turn.is_none());
     });
 }
 
 #[test]
 fn a_known_network_is_throttled_but_never_blocked() {
-    let house = house(Registration::Open);
+    let house = fixture(Registration::Open);
     run(async {
         let accounts = &house.accounts;
         signed_in(accounts, "a@b.co").await;
@@ -245,7 +245,9 @@ fn a_known_network_is_throttled_but_never_blocked() {
         // The long-term rate of guesses from that network, however many are sent.
         let mut free = 0;
         for second in 60..660 {
-            let attempt = accounts.note_attempt(Some("a@b.co"), &visit(second)).await;
+            let attempt = accounts
+                .register_attempt(Some("a@b.co"), &visit(second))
+                .await;
             free += usize::from(attempt.expect("not refused").turn.is_none());
         }
         // Ten minutes at 10 per minute, plus the full bucket at the start; all others wait for turns.
@@ -255,7 +257,7 @@ fn a_known_network_is_throttled_but_never_blocked() {
 
 #[test]
 fn a_network_with_many_failures_still_admits_its_own_users() {
-    let house = house(Registration::Open);
+    let house = fixture(Registration::Open);
     run(async {
         let accounts = &house.accounts;
         signed_in(accounts, "a@b.co").await;
@@ -271,7 +273,7 @@ fn a_network_with_many_failures_still_admits_its_own_users() {
 
 #[test]
 fn logout_takes_effect_immediately() {
-    let house = house(Registration::Open);
+    let house = fixture(Registration::Open);
     run(async {
         let accounts = &house.accounts;
         let one = signed_in(accounts, "a@b.co").await;
@@ -289,7 +291,7 @@ fn logout_takes_effect_immediately() {
             Some(Kind::SignInNeeded)
         );
         assert_eq!(
-            kind(accounts.refresh(&one.refresh, &visit(1)).await),
+            kind(accounts.refresh(&one.refresh_token, &visit(1)).await),
             Some(Kind::SignInNeeded)
         );
         assert!(
@@ -297,7 +299,7 @@ fn logout_takes_effect_immediately() {
             "another session goes on"
         );
         accounts
-            .logout_by_refresh(&two.refresh, &visit(1))
+            .logout_by_refresh(&two.refresh_token, &visit(1))
             .await
             .expect("signed out");
         assert!(caller(accounts, &two.access_token, 1).await.is_err());
@@ -306,7 +308,7 @@ fn logout_takes_effect_immediately() {
 
 #[test]
 fn a_session_ended_by_another_process_ends_soon() {
-    let house = house(Registration::Open);
+    let house = fixture(Registration::Open);
     run(async {
         let accounts = &house.accounts;
         let one = signed_in(accounts, "a@b.co").await;
@@ -325,56 +327,64 @@ fn a_session_ended_by_another_process_ends_soon() {
 
 #[test]
 fn refresh_rotates_with_a_grace_period_and_detects_reuse() {
-    let house = house(Registration::Open);
+    let house = fixture(Registration::Open);
     run(async {
         let accounts = &house.accounts;
         let zero = signed_in(accounts, "a@b.co").await;
         let one = accounts
-            .refresh(&zero.refresh, &visit(100))
+            .refresh(&zero.refresh_token, &visit(100))
             .await
             .expect("renewed");
-        assert_ne!(one.refresh, zero.refresh);
+        assert_ne!(one.refresh_token, zero.refresh_token);
         let again = accounts
-            .refresh(&zero.refresh, &visit(130))
+            .refresh(&zero.refresh_token, &visit(130))
             .await
             .expect("within the grace");
         assert_eq!(
-            again.refresh, one.refresh,
+            again.refresh_token, one.refresh_token,
             "two tabs end up with the same token"
         );
         let two = accounts
-            .refresh(&one.refresh, &visit(131))
+            .refresh(&one.refresh_token, &visit(131))
             .await
             .expect("renewed");
         assert!(caller(accounts, &two.access_token, 131).await.is_ok());
         assert_eq!(
-            kind(accounts.refresh(&one.refresh, &visit(162)).await),
+            kind(accounts.refresh(&one.refresh_token, &visit(162)).await),
             Some(Kind::SignInNeeded)
         );
         assert!(
             caller(accounts, &two.access_token, 162).await.is_err(),
             "reuse ends the session"
         );
-        assert!(accounts.refresh(&two.refresh, &visit(162)).await.is_err());
+        assert!(
+            accounts
+                .refresh(&two.refresh_token, &visit(162))
+                .await
+                .is_err()
+        );
     });
 }
 
 #[test]
 fn an_old_refresh_token_counts_as_reuse() {
-    let house = house(Registration::Open);
+    let house = fixture(Registration::Open);
     run(async {
         let accounts = &house.accounts;
         let zero = signed_in(accounts, "a@b.co").await;
         let one = accounts
-            .refresh(&zero.refresh, &visit(1))
+            .refresh(&zero.refresh_token, &visit(1))
             .await
             .expect("renewed");
         let two = accounts
-            .refresh(&one.refresh, &visit(2))
+            .refresh(&one.refresh_token, &visit(2))
             .await
             .expect("renewed");
         assert!(
-            accounts.refresh(&zero.refresh, &visit(3)).await.is_err(),
+            accounts
+                .refresh(&zero.refresh_token, &visit(3))
+                .await
+                .is_err(),
             "not even within seconds"
         );
         assert!(caller(accounts, &two.access_token, 3).await.is_err());
@@ -383,7 +393,7 @@ fn an_old_refresh_token_counts_as_reuse() {
 
 #[test]
 fn an_invalid_refresh_token_changes_nothing() {
-    let house = house(Registration::Open);
+    let house = fixture(Registration::Open);
     run(async {
         let accounts = &house.accounts;
         let zero = signed_in(accounts, "a@b.co").await;
@@ -399,14 +409,17 @@ fn an_invalid_refresh_token_changes_nothing() {
                 "{bad}"
             );
         }
-        let late = REFRESH_LENGTH.as_secs() as i64;
+        let late = REFRESH_TOKEN_LIFETIME.as_secs() as i64;
         assert!(
-            accounts.refresh(&zero.refresh, &visit(late)).await.is_err(),
+            accounts
+                .refresh(&zero.refresh_token, &visit(late))
+                .await
+                .is_err(),
             "run out"
         );
         assert!(
             accounts
-                .refresh(&zero.refresh, &visit(late - 1))
+                .refresh(&zero.refresh_token, &visit(late - 1))
                 .await
                 .is_ok()
         );
@@ -415,7 +428,7 @@ fn an_invalid_refresh_token_changes_nothing() {
 
 #[test]
 fn access_tokens_expire_and_foreign_ones_are_rejected() {
-    let house = house(Registration::Open);
+    let house = fixture(Registration::Open);
     run(async {
         let accounts = &house.accounts;
         let one = signed_in(accounts, "a@b.co").await;
@@ -424,7 +437,7 @@ fn access_tokens_expire_and_foreign_ones_are_rejected() {
             (one.access_token.as_str(), 900),
             ("", 0),
             ("a.b.c", 0),
-            (one.refresh.as_str(), 0),
+            (one.refresh_token.as_str(), 0),
         ] {
             assert_eq!(
                 kind(caller(accounts, token, seconds).await),
@@ -439,7 +452,7 @@ fn access_tokens_expire_and_foreign_ones_are_rejected() {
 
 #[test]
 fn weak_hashes_are_upgraded_at_login() {
-    let house = house(Registration::Open);
+    let house = fixture(Registration::Open);
     run(async {
         let accounts = &house.accounts;
         let one = signed_in(accounts, "a@b.co").await;
@@ -466,7 +479,7 @@ fn weak_hashes_are_upgraded_at_login() {
 
 #[test]
 fn no_session_starts_with_an_outdated_password() {
-    let house = house(Registration::Open);
+    let house = fixture(Registration::Open);
     run(async {
         let accounts = &house.accounts;
         let one = signed_in(accounts, "a@b.co").await;

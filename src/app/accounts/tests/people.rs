@@ -15,7 +15,7 @@ fn named(name: &str, days: Option<u32>) -> NewKey {
 
 #[test]
 fn the_first_account_is_admin_and_addresses_are_unique() {
-    let house = house(Registration::Open);
+    let house = fixture(Registration::Open);
     run(async {
         let first = house
             .accounts
@@ -44,7 +44,7 @@ fn the_first_account_is_admin_and_addresses_are_unique() {
 
 #[test]
 fn one_of_many_concurrent_registrations_wins() {
-    let house = house(Registration::Open);
+    let house = fixture(Registration::Open);
     run(async {
         let tries: Vec<_> = (0..8)
             .map(|_| {
@@ -69,7 +69,7 @@ fn one_of_many_concurrent_registrations_wins() {
 
 #[test]
 fn invalid_registrations_are_rejected() {
-    let house = house(Registration::Open);
+    let house = fixture(Registration::Open);
     run(async {
         for (email, password, name, expected) in [
             ("no-address", PASSWORD, "", Kind::BadInput),
@@ -96,8 +96,8 @@ fn invalid_registrations_are_rejected() {
 
 #[test]
 fn registration_can_be_closed_or_by_invitation() {
-    let closed = house(Registration::Closed);
-    let invited = house(Registration::Invite);
+    let closed = fixture(Registration::Closed);
+    let invited = fixture(Registration::Invite);
     run(async {
         let refused = closed.accounts.register(account("a@b.co"), &visit(0)).await;
         assert_eq!(kind(refused), Some(Kind::Forbidden));
@@ -146,7 +146,7 @@ fn registration_can_be_closed_or_by_invitation() {
 
 #[test]
 fn a_reset_link_works_once() {
-    let house = house(Registration::Open);
+    let house = fixture(Registration::Open);
     run(async {
         let accounts = &house.accounts;
         let one = signed_in(accounts, "a@b.co").await;
@@ -186,7 +186,7 @@ fn a_reset_link_works_once() {
             .request_reset("A@b.co", &visit(2))
             .await
             .expect("noted");
-        assert_eq!(accounts.resets(9).await.expect("listed").len(), 1);
+        assert_eq!(accounts.reset_requests(9).await.expect("listed").len(), 1);
         let link = accounts
             .reset_link(None, &one.user.id, &visit(2))
             .await
@@ -226,7 +226,7 @@ fn a_reset_link_works_once() {
 
 #[test]
 fn api_keys_cannot_take_over_an_account() {
-    let house = house(Registration::Open);
+    let house = fixture(Registration::Open);
     run(async {
         let accounts = &house.accounts;
         let one = signed_in(accounts, "a@b.co").await;
@@ -294,7 +294,7 @@ fn api_keys_cannot_take_over_an_account() {
 
 #[test]
 fn one_administrator_always_remains() {
-    let house = house(Registration::Open);
+    let house = fixture(Registration::Open);
     run(async {
         let accounts = &house.accounts;
         let admin = signed_in(accounts, "a@b.co").await;
@@ -363,7 +363,7 @@ fn one_administrator_always_remains() {
 
 #[test]
 fn an_expired_key_is_rejected() {
-    let house = house(Registration::Open);
+    let house = fixture(Registration::Open);
     run(async {
         let accounts = &house.accounts;
         let one = signed_in(accounts, "a@b.co").await;

@@ -29,14 +29,14 @@ pub(super) async fn check_format(
         }
         _ => {
             let why = "its type must be text, json_object or json_schema";
-            errors.push(field(place, "value_error", why));
+            errors.push(field_error(place, "value_error", why));
             return None;
         }
     };
     let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
     if name.is_empty() || name.len() > 64 || !name.chars().all(is_name) {
         let why = "a name has 1 to 64 letters, digits, _ and -";
-        errors.push(field(place, "value_error", why));
+        errors.push(field_error(place, "value_error", why));
     }
     let format = Format {
         name: name.to_owned(),
@@ -45,14 +45,14 @@ pub(super) async fn check_format(
         any: wanted["type"] == "json_object",
         ..Format::default()
     };
-    if let Err(why) = compiled(&format).await {
-        errors.push(field(place, "value_error", &why));
+    if let Err(why) = compile_format(&format).await {
+        errors.push(field_error(place, "value_error", &why));
     }
     Some(format)
 }
 
 /// Compiles the schema once for the whole request; a large one on a blocking thread.
-async fn compiled(format: &Format) -> Result<(), String> {
+async fn compile_format(format: &Format) -> Result<(), String> {
     if !schema::is_large(&format.schema) {
         return format.check();
     }
@@ -72,47 +72,51 @@ pub(super) fn check_topic(given: &mut Option<String>, errors: &mut Vec<FieldErro
     let place = &["body", "topic"];
     if topic.chars().count() > MAX_TOPIC {
         let why = format!("at most {MAX_TOPIC} characters");
-        errors.push(field(place, "too_long", &why));
+        errors.push(field_error(place, "too_long", &why));
     } else if topic.chars().any(char::is_control) {
         let why = "a topic has no control characters";
-        errors.push(field(place, "value_error", why));
+        errors.push(field_error(place, "value_error", why));
     }
     *given = Some(topic.to_owned());
 }
 
-pub(super) fn check_bars(request: &Request, errors: &mut Vec<FieldError>) {
+pub(super) fn check_thresholds(request: &Request, errors: &mut Vec<FieldError>) {
     if request
         .stop_when_agreed
         .is_some_and(|bar| !(0.0..=1.0).contains(&bar))
     {
         let why = "must be from 0 to 1";
-        errors.push(field(&["body", "stop_when_agreed"], "out_of_range", why));
+        errors.push(field_error(
+            &["body", "stop_when_agreed"],
+            "out_of_range",
+            why,
+        ));
     }
     if (request.samples).is_some_and(|samples| !(2..=MAX_MEMBERS as u32).contains(&samples)) {
         let why = format!("must be from 2 to {MAX_MEMBERS}");
-        errors.push(field(&["body", "samples"], "out_of_range", &why));
+        errors.push(field_error(&["body", "samples"], "out_of_range", &why));
     }
     if (request.passages).is_some_and(|most| !(1..=1_000).contains(&most)) {
         let why = "must be from 1 to 1000";
-        errors.push(field(&["body", "passages"], "out_of_range", why));
+        errors.push(field_error(&["body", "passages"], "out_of_range", why));
     }
 }
 
 pub(super) fn check_prompt(prompt: &str, errors: &mut Vec<FieldError>) {
     if prompt.trim().is_empty() {
-        errors.push(field(
+        errors.push(field_error(
             &["body", "prompt"],
             "missing",
             "the question is empty",
         ));
     } else if prompt.chars().count() > MAX_PROMPT {
-        errors.push(field(
+        errors.push(field_error(
             &["body", "prompt"],
             "too_long",
             &format!("at most {MAX_PROMPT} characters; upload longer texts as documents"),
         ));
     } else if prompt.contains('\0') {
-        errors.push(field(
+        errors.push(field_error(
             &["body", "prompt"],
             "value_error",
             "the question contains a NUL character",
@@ -135,7 +139,7 @@ pub(super) fn check_parameters(
     };
     match Parameters::preset(&name) {
         Some(preset) => request.parameters = request.parameters.overlay(&preset),
-        None => errors.push(field(
+        None => errors.push(field_error(
             &["body", "preset"],
             "value_error",
             "must be precise, balanced or creative",
@@ -151,7 +155,7 @@ pub(super) fn check_budget(
     let budget = MicroDollars::from_dollars(dollars?);
     if budget.is_none() {
         let why = "must be an amount of at least 0";
-        faults.push(field(&["body", "budget_usd"], "out_of_range", why));
+        faults.push(field_error(&["body", "budget_usd"], "out_of_range", why));
     }
     budget
 }
@@ -159,7 +163,7 @@ pub(super) fn check_budget(
 pub(super) fn check_ranges(parameters: &Parameters, place: &[&str], errors: &mut Vec<FieldError>) {
     for OutOfRange { name, message } in parameters.check().err().unwrap_or_default() {
         let place: Vec<&str> = place.iter().copied().chain([name]).collect();
-        errors.push(field(&place, "out_of_range", &message));
+        errors.push(field_error(&place, "out_of_range", &message));
     }
 }
 
@@ -171,7 +175,7 @@ pub(super) fn check_documents(
     request.document_ids.extend(request.document_id.take());
     let ids = &request.document_ids;
     if ids.len() > MAX_DOCUMENTS {
-        faults.push(field(
+        faults.push(field_error(
             &["body", "document_ids"],
             "too_long",
             &format!("at most {MAX_DOCUMENTS} documents"),
@@ -183,7 +187,7 @@ pub(super) fn check_documents(
         match DocumentId::parse(id) {
             Some(id) if !known.contains(&id) => known.push(id),
             Some(_) => {}
-            None => faults.push(field(
+            None => faults.push(field_error(
                 &["body", "document_ids"],
                 "value_error",
                 "not a document's id",
@@ -194,7 +198,7 @@ pub(super) fn check_documents(
     known
 }
 
-pub(super) fn field(place: &[&str], kind: &'static str, message: &str) -> FieldError {
+pub(super) fn field_error(place: &[&str], kind: &'static str, message: &str) -> FieldError {
     FieldError {
         location: place.iter().map(|&part| part.to_owned()).collect(),
         message: message.to_owned(),

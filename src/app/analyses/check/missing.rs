@@ -11,7 +11,7 @@ impl Analyses<'_> {
     ///
     /// # Errors
     /// `BadInput` if no member would be left.
-    pub(super) fn leave_out_missing(
+    pub(super) fn skip_missing_models(
         &self,
         user: Option<&UserId>,
         request: &mut Request,
@@ -24,12 +24,12 @@ impl Analyses<'_> {
         } else if request
             .models
             .iter()
-            .all(|name| llm.needing_key(user, name).is_some())
+            .all(|name| llm.model_without_key(user, name).is_some())
         {
             // They exist but lack an API key, which the check of each name reports.
             return Ok(Vec::new());
         } else {
-            return Err(nobody_left(&request.models));
+            return Err(no_model_left_error(&request.models));
         }
         let hint = |name: &str| {
             let retired = llm.retired(user, name);
@@ -67,7 +67,7 @@ impl Analyses<'_> {
     }
 }
 
-fn nobody_left(names: &[String]) -> Error {
+fn no_model_left_error(names: &[String]) -> Error {
     let mut names: Vec<&str> = names.iter().map(String::as_str).collect();
     names.dedup();
     let why = format!(

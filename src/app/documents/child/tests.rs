@@ -21,7 +21,7 @@ fn output_beyond_the_limit_is_ignored() {
     for (most, wanted, ends) in [(400, 4, true), (399, 3, false), (0, 0, false)] {
         let mut heard = 0;
         let progress = ReadProgress::default();
-        let end = listen(&said[..], most, &progress, &mut |_| {
+        let end = read_frames(&said[..], most, &progress, &mut |_| {
             heard += 1;
             true
         });

@@ -11,7 +11,7 @@ use crate::config::Config;
 use crate::tls::LocalVerifier;
 
 /// Timeout for connecting, and between two chunks of the response.
-const PATIENCE: Duration = Duration::from_secs(5);
+const TIMEOUT: Duration = Duration::from_secs(5);
 /// Maximum number of bytes read from a response.
 const MAX_ANSWER_BYTES: u64 = 64 << 10;
 
@@ -40,19 +40,19 @@ impl HealthProbe {
 ///
 /// # Errors
 /// The reason, if the port is 0 or no Quire server responds.
-pub fn ask(config: &Config) -> HealthResult {
+pub fn probe(config: &Config) -> HealthResult {
     if config.port == 0 {
         return Err("the port is 0, so the server's address is unknown; set PORT".to_owned());
     }
     let port = config.ui_port.unwrap_or(config.port);
-    ask_at(
-        SocketAddr::new(from_here(config.host), port),
+    probe_at(
+        SocketAddr::new(reachable_address(config.host), port),
         config.tls.is_some(),
     )
 }
 
 /// Returns the address to connect to: the unspecified address is replaced with the loopback address.
-pub(super) fn from_here(host: IpAddr) -> IpAddr {
+pub(super) fn reachable_address(host: IpAddr) -> IpAddr {
     match host {
         IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
         IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
@@ -60,11 +60,11 @@ pub(super) fn from_here(host: IpAddr) -> IpAddr {
     }
 }
 
-pub(super) fn ask_at(address: SocketAddr, sealed: bool) -> HealthResult {
+pub(super) fn probe_at(address: SocketAddr, sealed: bool) -> HealthResult {
     let unheard = |error: std::io::Error| format!("no answer from {address}: {error}");
-    let socket = TcpStream::connect_timeout(&address, PATIENCE).map_err(unheard)?;
-    socket.set_read_timeout(Some(PATIENCE)).map_err(unheard)?;
-    socket.set_write_timeout(Some(PATIENCE)).map_err(unheard)?;
+    let socket = TcpStream::connect_timeout(&address, TIMEOUT).map_err(unheard)?;
+    socket.set_read_timeout(Some(TIMEOUT)).map_err(unheard)?;
+    socket.set_write_timeout(Some(TIMEOUT)).map_err(unheard)?;
     let bytes = match sealed {
         true => {
             LocalVerifier::new(socket, address.ip()).and_then(|socket| response(socket, address))
@@ -123,7 +123,7 @@ mod tests {
         let free = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
         let address = free.local_addr().expect("its address");
         drop(free);
-        let said = ask_at(address, false).expect_err("nobody");
+        let said = probe_at(address, false).expect_err("nobody");
         assert!(said.contains("no answer from 127.0.0.1"), "{said}");
     }
 }

@@ -7,9 +7,9 @@ use crate::config::Config;
 use crate::domain::time::Timestamp;
 
 /// Open files besides connections: the database, its log, and files being read.
-const OWN_FILES: u64 = 64;
+const BASE_FILES: u64 = 64;
 /// Memory in MiB that the server needs in addition to the document readers.
-const OWN_MEMORY: u64 = 96;
+const BASE_MEMORY: u64 = 96;
 
 /// Runs the checks. `newest` is the time of the newest audit log entry.
 pub(super) fn examine(
@@ -24,73 +24,66 @@ pub(super) fn examine(
     let connections = config.limits.max_connections as u64;
     let found = [
         Some(clock(now, newest)),
-        files(&read("/proc/self/limits"), connections),
-        memory.and_then(|bytes| room(bytes, config.limits.document_memory)),
+        open_file_limit(&read("/proc/self/limits"), connections),
+        memory.and_then(|bytes| memory_result(bytes, config.limits.document_memory)),
     ];
     found.into_iter().flatten().collect()
 }
 
 /// Checks the clock, on which signed tokens, limits, and certificates depend.
 fn clock(now: Timestamp, newest: Option<Timestamp>) -> CheckResult {
-    const MEND: &str = "turn on time synchronization (timedatectl set-ntp true)";
+    const CLOCK_ADVICE: &str = "turn on time synchronization (timedatectl set-ntp true)";
     // Every release is newer than this.
     let built = Timestamp::parse("2026-01-01T00:00:00Z");
     if built.is_some_and(|built| now < built) {
-        let text =
-            format!("it says {now}, which is too early for any certificate to be valid; {MEND}");
-        return finding("clock", CheckState::Broken, text);
+        let text = format!(
+            "it says {now}, which is too early for any certificate to be valid; {CLOCK_ADVICE}"
+        );
+        return finding("clock", CheckState::Failed, text);
     }
     match newest {
         Some(newest) if newest.since(now).as_secs() > 120 => {
             let behind = newest.since(now).as_secs() / 60;
             let text = format!(
-                "it says {now}, but the audit log has an entry from {behind} minutes later; {MEND}"
+                "it says {now}, but the audit log has an entry from {behind} minutes later; {CLOCK_ADVICE}"
             );
-            finding("clock", CheckState::Broken, text)
+            finding("clock", CheckState::Failed, text)
         }
-        _ => finding("clock", CheckState::Well, format!("it says {now}")),
+        _ => finding("clock", CheckState::Ok, format!("it says {now}")),
     }
 }
 
-fn files(limits: &str, connections: u64) -> Option<CheckResult> {
+fn open_file_limit(limits: &str, connections: u64) -> Option<CheckResult> {
     let line = limits
         .lines()
         .find(|line| line.starts_with("Max open files"))?;
     let most: u64 = line.split_whitespace().nth(3)?.parse().ok()?;
-    let needed = connections + OWN_FILES;
+    let needed = connections + BASE_FILES;
     Some(if most < needed {
         let text = format!(
             "the limit is {most}, but {needed} are needed for MAX_CONNECTIONS={connections}; set LimitNOFILE={needed} (systemd), ulimit -n {needed} (shell), or fewer connections"
         );
-        finding("open files", CheckState::Doubtful, text)
+        finding("open files", CheckState::Warning, text)
     } else {
-        finding(
-            "open files",
-            CheckState::Well,
-            format!("the limit is {most}"),
-        )
+        finding("open files", CheckState::Ok, format!("the limit is {most}"))
     })
 }
 
-fn room(bytes: u64, document: u64) -> Option<CheckResult> {
+fn memory_result(bytes: u64, document: u64) -> Option<CheckResult> {
     let (most, one) = (bytes >> 20, document >> 20);
     // Without a limit, version 1 of control groups reports a number larger than any machine's memory.
     if most > 1 << 24 {
         return None;
     }
-    let needed = one + OWN_MEMORY;
+    let needed = one + BASE_MEMORY;
     Some(if most < needed {
         let text = format!(
             "the limit is {most} MiB, and reading one document may take {one}: set DOCUMENT_MEMORY_MB to {} or less",
-            most.saturating_sub(OWN_MEMORY).max(32)
+            most.saturating_sub(BASE_MEMORY).max(32)
         );
-        finding("memory", CheckState::Doubtful, text)
+        finding("memory", CheckState::Warning, text)
     } else {
-        finding(
-            "memory",
-            CheckState::Well,
-            format!("the limit is {most} MiB"),
-        )
+        finding("memory", CheckState::Ok, format!("the limit is {most} MiB"))
     })
 }
 
@@ -106,10 +99,10 @@ mod tests {
     fn wrong_clocks_are_reported() {
         let now = at("2026-11-23T12:00:00Z");
         for (now, newest, expected) in [
-            (now, None, CheckState::Well),
-            (now, Some(at("2026-11-23T12:01:00Z")), CheckState::Well),
-            (now, Some(at("2026-11-23T12:10:00Z")), CheckState::Broken),
-            (at("1970-01-01T00:10:00Z"), None, CheckState::Broken),
+            (now, None, CheckState::Ok),
+            (now, Some(at("2026-11-23T12:01:00Z")), CheckState::Ok),
+            (now, Some(at("2026-11-23T12:10:00Z")), CheckState::Failed),
+            (at("1970-01-01T00:10:00Z"), None, CheckState::Failed),
         ] {
             assert_eq!(clock(now, newest).state, expected, "{now} {newest:?}");
         }
@@ -119,14 +112,20 @@ mod tests {
     fn low_system_limits_are_reported() {
         let line = "Limit  Soft  Hard  Units\nMax open files            1024                 524288               files\n";
         let state = |found: Option<CheckResult>| found.map(|found| found.state);
-        assert_eq!(state(files(line, 1024)), Some(CheckState::Doubtful));
-        assert_eq!(state(files(line, 900)), Some(CheckState::Well));
-        assert_eq!(state(files("", 1)), None);
-        assert_eq!(state(room(512 << 20, 256 << 20)), Some(CheckState::Well));
         assert_eq!(
-            state(room(256 << 20, 256 << 20)),
-            Some(CheckState::Doubtful)
+            state(open_file_limit(line, 1024)),
+            Some(CheckState::Warning)
         );
-        assert_eq!(state(room(0x7fff_ffff_ffff_f000, 1)), None);
+        assert_eq!(state(open_file_limit(line, 900)), Some(CheckState::Ok));
+        assert_eq!(state(open_file_limit("", 1)), None);
+        assert_eq!(
+            state(memory_result(512 << 20, 256 << 20)),
+            Some(CheckState::Ok)
+        );
+        assert_eq!(
+            state(memory_result(256 << 20, 256 << 20)),
+            Some(CheckState::Warning)
+        );
+        assert_eq!(state(memory_result(0x7fff_ffff_ffff_f000, 1)), None);
     }
 }

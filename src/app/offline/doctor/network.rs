@@ -14,9 +14,9 @@ use crate::llm::{Remote, RemoteError};
 use crate::tls::Files;
 
 /// Path of a test endpoint that sends a few events at intervals, to show whether they arrive at intervals.
-const TICKS: &str = "/api/internal/ticks";
+const TICKS_PATH: &str = "/api/internal/ticks";
 /// Average interval below which a proxy must have buffered the events: they are sent at four times this interval.
-const APART: Duration = Duration::from_millis(60);
+const MIN_TICK_INTERVAL: Duration = Duration::from_millis(60);
 
 /// Runs the checks. Blocks, for several seconds if a peer does not respond.
 pub(super) fn examine(config: &Config) -> Vec<CheckResult> {
@@ -30,14 +30,14 @@ pub(super) fn examine(config: &Config) -> Vec<CheckResult> {
         let bound = TcpListener::bind(address)
             .map(drop)
             .map_err(|error| error.kind());
-        let there = SocketAddr::new(health::from_here(config.host), port);
-        let found = the_port(name, address, bound, || {
-            health::ask_at(there, config.tls.is_some())
+        let there = SocketAddr::new(health::reachable_address(config.host), port);
+        let found = check_port(name, address, bound, || {
+            health::probe_at(there, config.tls.is_some())
         });
         is_serving |= found.1;
         findings.push(found.0);
     }
-    findings.extend(names(config));
+    findings.extend(check_names(config));
     findings.push(certificates(config));
     findings.extend(
         config
@@ -46,51 +46,51 @@ pub(super) fn examine(config: &Config) -> Vec<CheckResult> {
             .map(|files| certificate(files, clock::now())),
     );
     if let Some(url) = &config.public_url {
-        findings.extend(public(url, config, is_serving));
+        findings.extend(check_public_url(url, config, is_serving));
     }
     findings
 }
 
 /// Returns the finding for a port, and whether a Quire server listens there.
-fn the_port(
+fn check_port(
     name: &str,
     address: SocketAddr,
     bound: Result<(), ErrorKind>,
     ask: impl FnOnce() -> HealthResult,
 ) -> (CheckResult, bool) {
     let (state, text, is_serving) = match bound {
-        Ok(()) => (CheckState::Well, format!("{address} is free"), false),
+        Ok(()) => (CheckState::Ok, format!("{address} is free"), false),
         Err(ErrorKind::AddrInUse) => match ask() {
             Ok(answer) if answer.serves() => {
                 let text = format!("Quire {} serves at {address}", answer.version);
-                (CheckState::Well, text, true)
+                (CheckState::Ok, text, true)
             }
             Ok(answer) => {
                 let text = format!("Quire at {address} reports a problem: {}", answer.message);
-                (CheckState::Broken, text, true)
+                (CheckState::Failed, text, true)
             }
             Err(_) => {
                 let text = format!(
                     "{address} is taken by another program: stop it (ss -ltnp shows which), or set {name} to another port"
                 );
-                (CheckState::Broken, text, false)
+                (CheckState::Failed, text, false)
             }
         },
         Err(ErrorKind::PermissionDenied) => {
             let text = format!(
                 "this user may not listen on {address}: use a port above 1023, or grant the permission (setcap cap_net_bind_service=+ep)"
             );
-            (CheckState::Broken, text, false)
+            (CheckState::Failed, text, false)
         }
         Err(ErrorKind::AddrNotAvailable) => {
             let text = format!(
                 "this machine has no address {}: set HOST to one that it has, or to 0.0.0.0",
                 address.ip()
             );
-            (CheckState::Broken, text, false)
+            (CheckState::Failed, text, false)
         }
         Err(other) => (
-            CheckState::Broken,
+            CheckState::Failed,
             format!("cannot listen on {address}: {other}"),
             false,
         ),
@@ -100,7 +100,7 @@ fn the_port(
 
 /// Checks the host names of configured addresses; those of well-known providers are resolved when they are
 /// called.
-fn names(config: &Config) -> Vec<CheckResult> {
+fn check_names(config: &Config) -> Vec<CheckResult> {
     let own = config
         .providers
         .iter()
@@ -123,12 +123,12 @@ fn names(config: &Config) -> Vec<CheckResult> {
             "{} cannot be resolved: check the spelling and /etc/resolv.conf (in a container: its --dns)",
             unknown.join(", ")
         );
-        findings.push(finding("names", CheckState::Broken, text));
+        findings.push(finding("names", CheckState::Failed, text));
     }
     if !known.is_empty() {
         findings.push(finding(
             "names",
-            CheckState::Well,
+            CheckState::Ok,
             format!("{} can be resolved", known.join(", ")),
         ));
     }
@@ -157,16 +157,16 @@ fn certificates(config: &Config) -> CheckResult {
             format!("only the {count} in QUIRE_CA_FILE are trusted")
         }
     };
-    finding("authorities", CheckState::Well, text)
+    finding("authorities", CheckState::Ok, text)
 }
 
 /// Remaining validity that calls for a warning: certificates are renewed a month before they expire, so at two
 /// weeks a renewal is overdue.
-const SOON: Duration = Duration::from_secs(14 * 86_400);
+const EXPIRY_WARNING: Duration = Duration::from_secs(14 * 86_400);
 
 fn certificate(files: &Files, now: Timestamp) -> CheckResult {
     let (state, text) = match files.until() {
-        Err(why) => (CheckState::Broken, why),
+        Err(why) => (CheckState::Failed, why),
         Ok(until) => {
             let shown = files.certificate.display();
             let days = until.since(now).as_secs() / 86_400;
@@ -174,15 +174,15 @@ fn certificate(files: &Files, now: Timestamp) -> CheckResult {
             match until {
                 _ if until < now => {
                     let text = format!("the certificate in {shown} expired at {until}; {mend}");
-                    (CheckState::Broken, text)
+                    (CheckState::Failed, text)
                 }
-                _ if until.since(now) < SOON => {
+                _ if until.since(now) < EXPIRY_WARNING => {
                     let text = format!("the certificate in {shown} expires in {days} days; {mend}");
-                    (CheckState::Doubtful, text)
+                    (CheckState::Warning, text)
                 }
                 _ => {
                     let text = format!("the one in {shown} is valid until {until}, {days} days");
-                    (CheckState::Well, text)
+                    (CheckState::Ok, text)
                 }
             }
         }
@@ -192,40 +192,47 @@ fn certificate(files: &Files, now: Timestamp) -> CheckResult {
 
 /// Checks the public address through any proxy: whether it leads to this server, and whether events arrive as they
 /// are sent.
-fn public(url: &str, config: &Config, is_serving: bool) -> Vec<CheckResult> {
+fn check_public_url(url: &str, config: &Config, is_serving: bool) -> Vec<CheckResult> {
     if !is_serving {
         let text =
             format!("{url} is checked only while the server runs: start it and run this again");
-        return vec![finding("public address", CheckState::Doubtful, text)];
+        return vec![finding("public address", CheckState::Warning, text)];
     }
     let remote = Remote::new(url, "", config.authorities.clone());
     match remote.get("/api/health") {
         Ok(value) if value["database"]["engine"].is_string() => {}
-        Ok(_) => return vec![broken(url, "the program that answers there is not Quire")],
-        Err(RemoteError::Away(why) | RemoteError::Refused(_, why)) => {
-            return vec![broken(url, &why)];
+        Ok(_) => {
+            return vec![failed_check(
+                url,
+                "the program that answers there is not Quire",
+            )];
+        }
+        Err(RemoteError::Unreachable(why) | RemoteError::Refused(_, why)) => {
+            return vec![failed_check(url, &why)];
         }
     }
     let reached = finding(
         "public address",
-        CheckState::Well,
+        CheckState::Ok,
         format!("{url} leads to Quire"),
     );
     let mut arrived: Vec<Instant> = Vec::new();
-    let followed = remote.events(TICKS, 0, |_, _, _| {
+    let followed = remote.events(TICKS_PATH, 0, |_, _, _| {
         arrived.push(clock::instant());
         true
     });
     let streamed = match followed {
-        Err(RemoteError::Away(why) | RemoteError::Refused(_, why)) => broken(url, &why),
+        Err(RemoteError::Unreachable(why) | RemoteError::Refused(_, why)) => {
+            failed_check(url, &why)
+        }
         Ok(()) => streaming(&arrived),
     };
     vec![reached, streamed]
 }
 
-fn broken(url: &str, why: &str) -> CheckResult {
+fn failed_check(url: &str, why: &str) -> CheckResult {
     let text = format!("{url}: {why}; check the proxy in front of Quire, and PUBLIC_URL");
-    finding("public address", CheckState::Broken, text)
+    finding("public address", CheckState::Failed, text)
 }
 
 fn streaming(arrived: &[Instant]) -> CheckResult {
@@ -234,15 +241,15 @@ fn streaming(arrived: &[Instant]) -> CheckResult {
         _ => Duration::ZERO,
     };
     let gaps = arrived.len().saturating_sub(1) as u32;
-    if gaps > 0 && first_to_last >= APART * gaps {
+    if gaps > 0 && first_to_last >= MIN_TICK_INTERVAL * gaps {
         return finding(
             "streaming",
-            CheckState::Well,
+            CheckState::Ok,
             "events arrive as they are sent",
         );
     }
     let text = "events arrive all at once because a proxy in front buffers responses; nginx: proxy_buffering off; Cloudflare and other caches: do not cache or transform text/event-stream";
-    finding("streaming", CheckState::Broken, text)
+    finding("streaming", CheckState::Failed, text)
 }
 
 #[cfg(test)]
@@ -276,23 +283,20 @@ mod tests {
             }
         };
         let see = |bound, said: &dyn Fn() -> HealthResult| {
-            let (finding, is_serving) = the_port("PORT", address, bound, said);
+            let (finding, is_serving) = check_port("PORT", address, bound, said);
             (finding.state, is_serving)
         };
         let (well, ill) = (quire("warning"), quire("error"));
         let taken = Err(ErrorKind::AddrInUse);
-        assert_eq!(
-            see(Ok(()), &|| Err(String::new())),
-            (CheckState::Well, false)
-        );
-        assert_eq!(see(taken, &|| well.clone()()), (CheckState::Well, true));
-        assert_eq!(see(taken, &|| ill.clone()()), (CheckState::Broken, true));
+        assert_eq!(see(Ok(()), &|| Err(String::new())), (CheckState::Ok, false));
+        assert_eq!(see(taken, &|| well.clone()()), (CheckState::Ok, true));
+        assert_eq!(see(taken, &|| ill.clone()()), (CheckState::Failed, true));
         assert_eq!(
             see(taken, &|| Err(String::new())),
-            (CheckState::Broken, false)
+            (CheckState::Failed, false)
         );
         let denied = Err(ErrorKind::PermissionDenied);
-        assert_eq!(see(denied, &|| well.clone()()), (CheckState::Broken, false));
+        assert_eq!(see(denied, &|| well.clone()()), (CheckState::Failed, false));
     }
 
     #[test]
@@ -304,12 +308,9 @@ mod tests {
                 .map(|ms| start + Duration::from_millis(*ms))
                 .collect()
         };
-        assert_eq!(
-            streaming(&after(&[0, 250, 500, 750])).state,
-            CheckState::Well
-        );
-        assert_eq!(streaming(&after(&[0, 1, 2, 3])).state, CheckState::Broken);
-        assert_eq!(streaming(&after(&[750])).state, CheckState::Broken);
-        assert_eq!(streaming(&[]).state, CheckState::Broken);
+        assert_eq!(streaming(&after(&[0, 250, 500, 750])).state, CheckState::Ok);
+        assert_eq!(streaming(&after(&[0, 1, 2, 3])).state, CheckState::Failed);
+        assert_eq!(streaming(&after(&[750])).state, CheckState::Failed);
+        assert_eq!(streaming(&[]).state, CheckState::Failed);
     }
 }

@@ -17,20 +17,20 @@ pub(super) async fn examine(store: &Store, config: &Config) -> Vec<CheckResult> 
         Ok(Err(error)) => {
             let why = error.private.unwrap_or(error.public);
             let text = format!("cannot compare files and rows: {why}");
-            vec![finding("originals", CheckState::Broken, text)]
+            vec![finding("originals", CheckState::Failed, text)]
         }
-        Err(error) => vec![finding("originals", CheckState::Broken, error.to_string())],
+        Err(error) => vec![finding("originals", CheckState::Failed, error.to_string())],
     }
 }
 
 fn findings(compared: &FileComparison, has_replica: bool) -> Vec<CheckResult> {
     let name = "originals";
     let mut findings = Vec::new();
-    let names = listed(&compared.missing);
+    let names = joined_names(&compared.missing);
     findings.push(match (compared.missing.len(), has_replica) {
         (0, _) => finding(
             name,
-            CheckState::Well,
+            CheckState::Ok,
             "every document has its file (sizes are compared; to compare the content too, run sha256sum on a file in \
              the folder documents: GET /api/documents/ID shows the sha256 it should have)",
         ),
@@ -38,13 +38,13 @@ fn findings(compared: &FileComparison, has_replica: bool) -> Vec<CheckResult> {
             let text = format!(
                 "{count} documents have no file here yet; the server fetches them from the replica: {names}"
             );
-            finding(name, CheckState::Doubtful, text)
+            finding(name, CheckState::Warning, text)
         }
         (count, false) => {
             let text = format!(
                 "{count} documents have lost their file; restore the folder documents from a copy: {names}"
             );
-            finding(name, CheckState::Broken, text)
+            finding(name, CheckState::Failed, text)
         }
     });
     if !compared.damaged.is_empty() {
@@ -55,28 +55,28 @@ fn findings(compared: &FileComparison, has_replica: bool) -> Vec<CheckResult> {
                 true => "move each elsewhere, and the server fetches it from the replica",
                 false => "restore each in the folder documents from a copy",
             },
-            listed(&compared.damaged)
+            joined_names(&compared.damaged)
         );
-        findings.push(finding(name, CheckState::Broken, text));
+        findings.push(finding(name, CheckState::Failed, text));
     }
-    if !compared.loose.is_empty() {
+    if !compared.unowned.is_empty() {
         let text = format!(
             "{} files belong to no document or upload; the server moves each aside at a start or within an hour, once \
              it has not changed for {GRACE_MINUTES} minutes: {}",
-            compared.loose.len(),
-            listed(&compared.loose)
+            compared.unowned.len(),
+            joined_names(&compared.unowned)
         );
-        findings.push(finding(name, CheckState::Doubtful, text));
+        findings.push(finding(name, CheckState::Warning, text));
     }
-    if !compared.aside.is_empty() {
-        let names: Vec<String> = compared.aside.iter().map(with_date).collect();
+    if !compared.orphans.is_empty() {
+        let names: Vec<String> = compared.orphans.iter().map(with_date).collect();
         let text = format!(
             "{} files were moved aside, and come back when the database refers to them again; each is kept for \
              {RETENTION_DAYS} days at least, and then until it is deleted with quire orphans delete NAME: {}",
-            compared.aside.len(),
-            listed(&names)
+            compared.orphans.len(),
+            joined_names(&names)
         );
-        findings.push(finding(name, CheckState::Doubtful, text));
+        findings.push(finding(name, CheckState::Warning, text));
     }
     findings
 }
@@ -85,7 +85,7 @@ fn with_date(orphan: &Orphan) -> String {
     format!("{} (since {})", orphan.name, orphan.since)
 }
 
-fn listed(names: &[String]) -> String {
+fn joined_names(names: &[String]) -> String {
     let shown = names.iter().take(MAX_NAMES).cloned().collect::<Vec<_>>();
     match names.len().saturating_sub(MAX_NAMES) {
         0 => shown.join(", "),

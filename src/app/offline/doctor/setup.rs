@@ -6,14 +6,14 @@ use crate::llm::{Remote, RemoteError};
 use crate::store::{Store, users};
 
 /// Environment variable with the API key for QUIRE_SERVER.
-const KEY: &str = "QUIRE_API_KEY";
+const KEY_VARIABLE: &str = "QUIRE_API_KEY";
 
 /// Checks whether there is an administrator, since only an administrator can add others.
 pub(super) async fn accounts(store: &Store, config: &Config) -> Option<CheckResult> {
     let has_admin = store.read(users::has_admin).await.ok()?;
     if has_admin {
         let text = "there is an administrator";
-        return Some(finding("accounts", CheckState::Well, text));
+        return Some(finding("accounts", CheckState::Ok, text));
     }
     let text = match (config.needs_setup_token(), config.setup_token.is_some()) {
         (true, true) => {
@@ -26,7 +26,7 @@ pub(super) async fn accounts(store: &Store, config: &Config) -> Option<CheckResu
             "there is no administrator yet: the first account that is created becomes it; or run quire user add EMAIL --admin"
         }
     };
-    Some(finding("accounts", CheckState::Doubtful, text))
+    Some(finding("accounts", CheckState::Warning, text))
 }
 
 /// Checks the server that the CLI's commands use. Blocks.
@@ -41,25 +41,25 @@ pub(super) fn addresses(config: &Config) -> Vec<CheckResult> {
 }
 
 fn server(address: &str, config: &Config) -> CheckResult {
-    let key = std::env::var(KEY).unwrap_or_default();
+    let key = std::env::var(KEY_VARIABLE).unwrap_or_default();
     let remote = Remote::new(address, key.trim(), config.authorities.clone());
     match remote.get("/api/users/me") {
         Ok(me) => {
             let who = me["email"].as_str().or(me["user"]["email"].as_str());
             let text = format!("{address} answers as {}", who.unwrap_or("an account"));
-            finding("QUIRE_SERVER", CheckState::Well, text)
+            finding("QUIRE_SERVER", CheckState::Ok, text)
         }
         Err(RemoteError::Refused(401, why)) => {
-            let text = format!("{address} refuses the key in {KEY}: {why}");
-            finding("QUIRE_SERVER", CheckState::Broken, text)
+            let text = format!("{address} refuses the key in {KEY_VARIABLE}: {why}");
+            finding("QUIRE_SERVER", CheckState::Failed, text)
         }
         Err(RemoteError::Refused(_, why)) => {
             let text = format!("{address} answers, but refuses: {why}");
-            finding("QUIRE_SERVER", CheckState::Doubtful, text)
+            finding("QUIRE_SERVER", CheckState::Warning, text)
         }
-        Err(RemoteError::Away(why)) => {
+        Err(RemoteError::Unreachable(why)) => {
             let text = format!("{address} cannot be reached: {why}");
-            finding("QUIRE_SERVER", CheckState::Broken, text)
+            finding("QUIRE_SERVER", CheckState::Failed, text)
         }
     }
 }

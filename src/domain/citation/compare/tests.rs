@@ -9,7 +9,7 @@ const PAGE: &str = "The supplier shall not exceed 3.5 tonnes of carbon per year.
     “ﬁrst” engine, paid 1,200 euros on 4 May 2021;\nthe rest was payable within thirty days of delivery to the port. \
     Die Übertragung der Rechte erfolgt nicht vor Zahlung. 量子計算は速い。";
 
-fn found(quote: &str) -> Option<&'static str> {
+fn find_in_page(quote: &str) -> Option<&'static str> {
     verify(PAGE, quote).map(|range| &PAGE[range])
 }
 
@@ -27,10 +27,10 @@ fn what_stands_there_is_found_whatever_the_noise() {
         "die Ubertragung der Rechte erfolgt nicht",
         "量子計算は速い",
     ] {
-        assert!(found(quote).is_some(), "{quote}");
+        assert!(find_in_page(quote).is_some(), "{quote}");
     }
     assert_eq!(
-        found("who manufactures the first"),
+        find_in_page("who manufactures the first"),
         Some("who manu-\nfactures the “ﬁrst")
     );
 }
@@ -108,7 +108,7 @@ fn what_was_changed_is_not_found() {
         "量子計算は遅い",
         "",
     ] {
-        assert_eq!(found(quote), None, "{quote}");
+        assert_eq!(find_in_page(quote), None, "{quote}");
     }
 }
 

@@ -9,8 +9,8 @@ const MAX_FORMULA: usize = 80;
 
 impl Scanner<'_> {
     // Returns the length of `[sic]` and similar notes added by the person quoting.
-    pub(super) fn note(&self, c: char) -> Option<usize> {
-        let inside = self.bracketed(c)?;
+    pub(super) fn note_length(&self, c: char) -> Option<usize> {
+        let inside = self.bracketed_formula(c)?;
         let words = inside.to_lowercase();
         let is_note = matches!(
             words.trim_matches(['!', '.', ' ']),
@@ -24,7 +24,7 @@ impl Scanner<'_> {
         (is_note || is_letter).then(|| inside.chars().count() + 2)
     }
 
-    pub(super) fn bracketed(&self, c: char) -> Option<String> {
+    pub(super) fn bracketed_formula(&self, c: char) -> Option<String> {
         let closing = match c {
             '[' => ']',
             '(' => ')',
@@ -43,7 +43,7 @@ impl Scanner<'_> {
     // letters.
     pub(super) fn drops_brackets(&mut self, c: char) -> bool {
         let inside = match c {
-            '[' => self.bracketed(c),
+            '[' => self.bracketed_formula(c),
             _ => None,
         };
         let Some(inside) =
@@ -55,7 +55,7 @@ impl Scanner<'_> {
         let is_within =
             self.open.is_some() || self.next(length + 2).is_some_and(char::is_alphabetic);
         if is_within {
-            self.dropped = vec![self.at + length + 1];
+            self.dropped_brackets = vec![self.at + length + 1];
         }
         is_within
     }
@@ -75,7 +75,7 @@ impl Scanner<'_> {
             && inside.trim() == inside
             && self.next(length + 1) == Some('$');
         if is_formula {
-            self.dropped = vec![self.at + length + 1];
+            self.dropped_brackets = vec![self.at + length + 1];
         }
         is_formula
     }

@@ -1,15 +1,18 @@
 //! Superscripts and subscripts: either part of the word before them, or a footnote number.
 
-use super::super::characters::raised;
+use super::super::characters::from_superscript;
 use super::super::plain_word::PlainWord;
 use super::{PartialWord, Scanner};
 
 impl Scanner<'_> {
     // Returns the run of superscripts here, or of the characters raised by a caret, as plain characters with its
     // length.
-    pub(super) fn raised(&self) -> Option<(String, usize)> {
+    pub(super) fn superscript_run(&self) -> Option<(String, usize)> {
         let rest = &self.chars[self.at..];
-        let run: String = rest.iter().map_while(|&(_, c)| raised(c)).collect();
+        let run: String = rest
+            .iter()
+            .map_while(|&(_, c)| from_superscript(c))
+            .collect();
         if !run.is_empty() {
             let is_degree = run == "o" && matches!(self.next(1), Some('C' | 'F'));
             let length = run.chars().count();
@@ -50,7 +53,7 @@ impl Scanner<'_> {
     }
 
     // Adds an exponent to the word before it; after an ordinary word, it is a footnote number.
-    pub(super) fn raise(&mut self, run: &str, offset: usize, length: usize) {
+    pub(super) fn push_superscript(&mut self, run: &str, offset: usize, length: usize) {
         self.at += length;
         let end = self
             .chars
@@ -74,14 +77,14 @@ impl Scanner<'_> {
             (Some(open), _) if !is_note => {
                 open.exponent.push_str(&exponent);
                 open.end = end;
-                self.close();
+                self.close_word();
             }
             (None, Some(word)) if word.end == offset && word.is_figure() && !is_ordinal => {
                 word.plain.push_str(&exponent);
                 word.end = end;
             }
             _ => {
-                self.close();
+                self.close_word();
                 self.push(PlainWord {
                     plain: if is_note { run.to_owned() } else { exponent },
                     start: offset,
@@ -107,7 +110,7 @@ impl Scanner<'_> {
     }
 
     // Adds a subscript: part of the word in a formula (H₂O is H2O), the base after a number.
-    pub(super) fn lower(&mut self, lowered: char, offset: usize, c: char) {
+    pub(super) fn push_subscript(&mut self, lowered: char, offset: usize, c: char) {
         let is_letter = lowered.is_alphabetic();
         if self.open.is_some() && !is_letter {
             self.extend(offset, lowered);
@@ -116,7 +119,7 @@ impl Scanner<'_> {
             }
             return;
         }
-        self.close();
+        self.close_word();
         let is_base = self.is_behind_figure();
         let end = offset + c.len_utf8();
         self.at += 1;

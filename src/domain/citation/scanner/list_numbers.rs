@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 /// Month names: "5. Mai" at the start of a line is a date.
-const MONTHS: &[&str] = &[
+const MONTH_NAMES: &[&str] = &[
     "january",
     "februar",
     "february",
@@ -27,12 +27,12 @@ const MONTHS: &[&str] = &[
 ];
 
 /// Returns the numbers at line starts for which the next higher or lower number also begins a line.
-pub(super) fn find(text: &str) -> Vec<Range<usize>> {
+pub(super) fn find_list_numbers(text: &str) -> Vec<Range<usize>> {
     let mut items: Vec<(u32, Range<usize>)> = Vec::new();
     let mut start = 0;
     for line in text.split_inclusive('\n') {
         items.extend(
-            item(line).map(|(number, range)| (number, start + range.start..start + range.end)),
+            list_item(line).map(|(number, range)| (number, start + range.start..start + range.end)),
         );
         start += line.len();
     }
@@ -43,7 +43,7 @@ pub(super) fn find(text: &str) -> Vec<Range<usize>> {
 }
 
 // Returns the number that begins a line, and its range in the line.
-fn item(line: &str) -> Option<(u32, Range<usize>)> {
+fn list_item(line: &str) -> Option<(u32, Range<usize>)> {
     let text = line.trim_start();
     let start = line.len() - text.len();
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
@@ -51,7 +51,7 @@ fn item(line: &str) -> Option<(u32, Range<usize>)> {
     let behind = text[digits..].strip_prefix(['.', ')'])?.strip_prefix(' ')?;
     let word = behind.split_whitespace().next()?.to_lowercase();
     let is_text = behind.starts_with(|c: char| c.is_alphabetic() && !c.is_lowercase());
-    let is_date = MONTHS.contains(&word.trim_end_matches([',', ':', '.']));
+    let is_date = MONTH_NAMES.contains(&word.trim_end_matches([',', ':', '.']));
     let number = number.parse().ok().filter(|_| is_text && !is_date)?;
     Some((number, start..start + digits))
 }
@@ -63,7 +63,7 @@ mod tests {
     #[test]
     fn numbers_of_items_have_a_neighbor() {
         let found = |text: &str| -> Vec<String> {
-            let ranges = find(text).into_iter();
+            let ranges = find_list_numbers(text).into_iter();
             ranges.map(|range| text[range].to_owned()).collect()
         };
         assert_eq!(found("1. The rent.\n2. The deposit."), ["1", "2"]);

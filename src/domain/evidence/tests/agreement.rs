@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use super::{answer, plan, run, stance};
+use super::{answer, plan, run_evidence, stance};
 use crate::domain::analysis::{Plan, StageAnswer};
 use crate::domain::evidence::agreement::DraftAgreement;
 use crate::domain::evidence::{EvidenceMap, Stance, SupportLevel};
@@ -12,19 +12,19 @@ use crate::domain::plan::EvidenceCall;
 const PAYS: &str = "The seller pays the shipping costs.";
 const FLAT: &str = "The lease is for one flat in Berlin.";
 
-fn entails(quote: &str) -> Value {
+fn entailing_verdict(quote: &str) -> Value {
     json!({ "verdicts": [{ "sentence": 1, "passage": 1, "verdict": "entails", "quote": quote }] })
 }
 
 // Builds a map in which two members say the same, and the judge and the checker match it to a sentence of the
 // answer.
-fn both_say(said: &str, sentence: &str) -> EvidenceMap {
+fn both_drafts_say(said: &str, sentence: &str) -> EvidenceMap {
     let plan = plan(2, &[sentence], 4);
     let stances = [0, 1].map(|member| stance(&plan, 2, member, "asserts", said));
     let cited = format!("{} [D1:p1].", sentence.trim_end_matches('.'));
     let judge = json!({ "claims": [{ "text": said, "answer": cited, "stances": stances }] });
-    let checker = entails(sentence);
-    run(&plan, &[said, said], &cited, Some(&judge), Some(&checker))
+    let checker = entailing_verdict(sentence);
+    run_evidence(&plan, &[said, said], &cited, Some(&judge), Some(&checker))
 }
 
 #[test]
@@ -58,7 +58,7 @@ fn the_sentence_itself_is_held_against_the_members_words() {
             Supported,
         ),
     ] {
-        let map = both_say(said, sentence);
+        let map = both_drafts_say(said, sentence);
         let found = &map.sentences[0];
         assert_eq!(found.level, expected, "{said} / {sentence}: {found:?}");
         assert_eq!(map.consensus, [0], "they do agree on the claim");
@@ -79,12 +79,12 @@ fn words_of_two_claims_carry_a_sentence_together() {
     };
     let judge = json!({ "claims": [claim("The lease ends on 30 June 2027."), claim("The rent is 900 euros.")] });
     let cited = format!("{sentence} [D1:p1].");
-    let map = run(
+    let map = run_evidence(
         &plan,
         &[said, said],
         &cited,
         Some(&judge),
-        Some(&entails(sentence)),
+        Some(&entailing_verdict(sentence)),
     );
     assert_eq!(
         map.sentences[0].level,
@@ -112,7 +112,13 @@ fn a_sentence_on_one_side_of_a_contradiction_is_disputed() {
     for (claims, contradiction) in [(&both[..], 1), (&one[..], 0)] {
         let judge = json!({ "claims": claims, "contradictions": [{ "claim": contradiction, "why": "who pays" }] });
         let drafts = [PAYS, PAYS, buyer];
-        let map = run(&plan, &drafts, cited, Some(&judge), Some(&entails(PAYS)));
+        let map = run_evidence(
+            &plan,
+            &drafts,
+            cited,
+            Some(&judge),
+            Some(&entailing_verdict(PAYS)),
+        );
         assert!(map.sentences[0].disputed, "{map:?}");
         assert_ne!(map.sentences[0].level, SupportLevel::SupportedAgreed);
     }
@@ -155,7 +161,7 @@ fn one_model_does_not_agree_with_itself() {
             answer(0, 0, PAYS),
             second,
             reply(EvidenceCall::Map, &judge),
-            reply(EvidenceCall::Passages, &entails(PAYS)),
+            reply(EvidenceCall::Passages, &entailing_verdict(PAYS)),
         ];
         let map = crate::domain::evidence::of(&plan, &answers, Some(cited));
         map.sentences[0].level
@@ -193,7 +199,7 @@ fn a_contradiction_without_words_that_were_found_skips_nothing() {
     let of = |member: usize, kind: &str, quote: &str| stance(&plan, 2, member, kind, quote);
     let pays = |first: &str, second: &str| json!({ "text": PAYS, "stances": [of(0, "asserts", first), of(1, "denies", second)] });
     let reported = |index: i64| json!([{ "claim": index, "why": "who pays" }]);
-    assert!(drafts_compared(&plan, json!({})).reaches(1.0));
+    assert!(drafts_compared(&plan, json!({})).reaches_threshold(1.0));
     let vague = pays(
         "seller has to pay for shipping",
         "buyer has to pay for shipping",
@@ -209,16 +215,21 @@ fn a_contradiction_without_words_that_were_found_skips_nothing() {
     ] {
         let found = drafts_compared(&plan, more.clone());
         assert_eq!((found.contradictions, found.unverified), (0, 1), "{more}");
-        assert!(!found.reaches(0.1), "{more}");
+        assert!(!found.reaches_threshold(0.1), "{more}");
         assert!(
-            found.apart().contains("in 1 by the judge's word alone"),
+            found
+                .difference_note()
+                .contains("in 1 by the judge's word alone"),
             "{more}"
         );
     }
     // A claim whose quoted words were not found is not shared either.
     let unfound = json!({ "text": PAYS, "stances": [of(0, "asserts", "seller has to pay"), of(1, "asserts", "seller has to pay")] });
     let found = drafts_compared(&plan, json!({ "claim": unfound }));
-    assert_eq!((found.listed(), found.shared, found.unverified), (2, 1, 0));
+    assert_eq!(
+        (found.listed_claims(), found.shared, found.unverified),
+        (2, 1, 0)
+    );
     let known = pays(PAYS, "The buyer pays the shipping costs");
     let found = drafts_compared(
         &plan,
@@ -240,12 +251,12 @@ fn a_denial_without_words_that_were_found_rules_agreement_out() {
         stances.extend(more.as_array().cloned().unwrap_or_default());
         let cited = "The seller pays the shipping costs [D1:p1].";
         let judge = json!({ "claims": [{ "text": PAYS, "answer": cited, "stances": stances }] });
-        run(
+        run_evidence(
             &plan,
             &[PAYS, PAYS, other],
             cited,
             Some(&judge),
-            Some(&entails(PAYS)),
+            Some(&entailing_verdict(PAYS)),
         )
     };
     let found = map("it is the buyer who has to pay for shipping", json!([]));
@@ -280,7 +291,7 @@ fn a_passage_that_is_said_to_contradict_rules_support_out() {
             { "sentence": 1, "passage": passage, "verdict": verdict, "quote": quote },
             { "sentence": 1, "passage": 1, "verdict": "entails", "quote": PAYS } ] });
         let answer = "The seller pays the shipping costs [D1:p1][D1:p2].";
-        let map = run(&plan, &[PAYS, PAYS], answer, None, Some(&checker));
+        let map = run_evidence(&plan, &[PAYS, PAYS], answer, None, Some(&checker));
         map.sentences[0].clone()
     };
     let found = checked(
@@ -317,7 +328,7 @@ fn a_level_says_what_the_checker_found() {
     let reason = |verdict: &str, quote: &str| {
         let checker = json!({ "verdicts": [{ "sentence": 1, "passage": 1, "verdict": verdict, "quote": quote }] });
         let answer = "The tenant may sublet the flat [D1:p1].";
-        run(&plan, &[], answer, None, Some(&checker)).sentences[0].reason()
+        run_evidence(&plan, &[], answer, None, Some(&checker)).sentences[0].reason()
     };
     for (verdict, quote, expected) in [
         ("contradicts", passage, "says otherwise"),

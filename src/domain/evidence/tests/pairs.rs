@@ -8,22 +8,22 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{answer, plan, run, stance};
+use super::{answer, plan, run_evidence, stance};
 use crate::domain::analysis::StageAnswer;
 use crate::domain::evidence::agreement::DraftAgreement;
 use crate::domain::evidence::{EvidenceMap, SupportLevel, objection};
 use crate::domain::plan::EvidenceCall;
 use crate::domain::statistics::random::Random;
 
-const OWN: &str = include_str!("../../../../tests/data/evidence/pairs.json");
+const OWN_PAIRS: &str = include_str!("../../../../tests/data/evidence/pairs.json");
 /// Environment variable that names a file of additional pairs.
-const MORE: &str = "EVIDENCE_PAIRS";
+const MORE_PAIRS_VARIABLE: &str = "EVIDENCE_PAIRS";
 /// Number of judgments per pair.
-const TRIALS: u64 = 60;
+const TRIALS_PER_PAIR: u64 = 60;
 /// Rate at which the judge is right, in percent.
-const RIGHT: u64 = 90;
+const JUDGE_ACCURACY: u64 = 90;
 /// Maximum share of contradictions that may be rated supported or agreed.
-const TARGET: f64 = 0.05;
+const MAX_CONTRADICTED_SHARE: f64 = 0.05;
 
 #[derive(Deserialize)]
 struct Pair {
@@ -62,8 +62,8 @@ impl Counts {
 
 // The judge's reply: the truth nine times out of ten, otherwise that both say the same, which is its worst
 // possible error.
-fn said(pair: &Pair, chance: &mut Random) -> (&'static str, &'static str) {
-    let is_right = chance.bits() % 100 < RIGHT;
+fn judge_says(pair: &Pair, chance: &mut Random) -> (&'static str, &'static str) {
+    let is_right = chance.next_u64() % 100 < JUDGE_ACCURACY;
     match (pair.label.as_str(), is_right) {
         ("contradiction", true) => ("denies", "contradicts"),
         ("compatible", true) => ("silent", "neither"),
@@ -72,17 +72,17 @@ fn said(pair: &Pair, chance: &mut Random) -> (&'static str, &'static str) {
     }
 }
 
-fn judged(pair: &Pair, seed: u64) -> (EvidenceMap, bool) {
+fn judge_pair(pair: &Pair, seed: u64) -> (EvidenceMap, bool) {
     let plan = plan(2, &[&pair.second], seed);
     let mut chance = Random::new(seed);
-    let (stance_of_second, _) = said(pair, &mut chance);
-    let (_, verdict) = said(pair, &mut chance);
+    let (stance_of_second, _) = judge_says(pair, &mut chance);
+    let (_, verdict) = judge_says(pair, &mut chance);
     let synthesis = format!("{} [D1:p1].", pair.first.trim_end_matches('.'));
     let judge = json!({ "claims": [{ "text": pair.first, "answer": synthesis, "stances": [
         stance(&plan, 2, 0, "asserts", &pair.first), stance(&plan, 2, 1, stance_of_second, &pair.second) ] }] });
     let checker = json!({ "verdicts": [{ "sentence": 1, "passage": 1, "verdict": verdict, "quote": pair.second }] });
     let drafts = [pair.first.as_str(), pair.second.as_str()];
-    let map = run(&plan, &drafts, &synthesis, Some(&judge), Some(&checker));
+    let map = run_evidence(&plan, &drafts, &synthesis, Some(&judge), Some(&checker));
     let compared: [StageAnswer; 3] = [
         answer(0, 0, &pair.first),
         answer(0, 1, &pair.second),
@@ -92,7 +92,8 @@ fn judged(pair: &Pair, seed: u64) -> (EvidenceMap, bool) {
             &judge.to_string(),
         ),
     ];
-    let skips = DraftAgreement::of(&plan, &compared).is_ok_and(|found| found.reaches(0.8));
+    let skips =
+        DraftAgreement::of(&plan, &compared).is_ok_and(|found| found.reaches_threshold(0.8));
     (map, skips)
 }
 
@@ -100,8 +101,8 @@ fn measure(name: &str, pairs: &[Pair]) -> BTreeMap<String, Counts> {
     let mut counts: BTreeMap<String, Counts> = BTreeMap::new();
     let mut kinds: BTreeMap<(String, String), Counts> = BTreeMap::new();
     for (index, pair) in pairs.iter().enumerate() {
-        for trial in 0..TRIALS {
-            let (map, skips) = judged(pair, (index as u64) << 32 | trial);
+        for trial in 0..TRIALS_PER_PAIR {
+            let (map, skips) = judge_pair(pair, (index as u64) << 32 | trial);
             counts
                 .entry(pair.label.clone())
                 .or_default()
@@ -111,7 +112,7 @@ fn measure(name: &str, pairs: &[Pair]) -> BTreeMap<String, Counts> {
         }
     }
     println!(
-        "\n{name}: {} pairs, each judged {TRIALS} times by a judge that is right {RIGHT} % of the time",
+        "\n{name}: {} pairs, each judged {TRIALS_PER_PAIR} times by a judge that is right {JUDGE_ACCURACY} % of the time",
         pairs.len()
     );
     println!(
@@ -147,12 +148,12 @@ fn measure(name: &str, pairs: &[Pair]) -> BTreeMap<String, Counts> {
     }
     println!(
         "target on contradictions: supported, agree, and skips at most {:.0}%",
-        100.0 * TARGET
+        100.0 * MAX_CONTRADICTED_SHARE
     );
     counts
 }
 
-fn holds(counts: &BTreeMap<String, Counts>) {
+fn check_targets(counts: &BTreeMap<String, Counts>) {
     let one = counts["contradiction"];
     for (what, count) in [
         ("supported", one.supported),
@@ -160,7 +161,7 @@ fn holds(counts: &BTreeMap<String, Counts>) {
         ("skips", one.skipped),
     ] {
         assert!(
-            one.share(count) <= TARGET,
+            one.share(count) <= MAX_CONTRADICTED_SHARE,
             "{what} on {:.3} of the contradictions",
             one.share(count)
         );
@@ -172,7 +173,7 @@ fn without_judge(pairs: &[Pair]) -> usize {
         let mut plan = plan(2, &[&pair.second], 1);
         plan.evidence = Default::default();
         let synthesis = format!("{} [D1:p1].", pair.first.trim_end_matches('.'));
-        let map = run(&plan, &[&pair.first, &pair.second], &synthesis, None, None);
+        let map = run_evidence(&plan, &[&pair.first, &pair.second], &synthesis, None, None);
         let raised = map
             .sentences
             .iter()
@@ -185,26 +186,26 @@ fn without_judge(pairs: &[Pair]) -> usize {
 
 #[test]
 fn contradictions_are_seldom_called_supported_or_agreed() {
-    let own: Vec<Pair> = serde_json::from_str(OWN).expect("pairs");
+    let own: Vec<Pair> = serde_json::from_str(OWN_PAIRS).expect("pairs");
     assert!(own.len() >= 40);
     let counts = measure("tests/data/evidence/pairs.json", &own);
     let without = without_judge(&own);
     println!("claims about meaning without a judge: {without} (target 0)");
-    holds(&counts);
+    check_targets(&counts);
     assert_eq!(without, 0);
 }
 
 #[test]
 fn further_pairs_named_by_the_environment_hold_too() {
-    let Ok(path) = std::env::var(MORE) else {
-        println!("{MORE} names no file: further pairs are not measured");
+    let Ok(path) = std::env::var(MORE_PAIRS_VARIABLE) else {
+        println!("{MORE_PAIRS_VARIABLE} names no file: further pairs are not measured");
         return;
     };
-    let text = std::fs::read_to_string(&path).expect(MORE);
+    let text = std::fs::read_to_string(&path).expect(MORE_PAIRS_VARIABLE);
     let pairs: Vec<Pair> = serde_json::from_str(&text).expect("pairs");
     let counts = measure(&path, &pairs);
     let without = without_judge(&pairs);
     println!("claims about meaning without a judge: {without} (target 0)");
-    holds(&counts);
+    check_targets(&counts);
     assert_eq!(without, 0);
 }

@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use super::{plan, run, stance};
+use super::{plan, run_evidence, stance};
 use crate::domain::evidence::{EvidenceMap, Stance, SupportLevel};
 
 const LEASE: [&str; 3] = [
@@ -27,7 +27,7 @@ fn what_the_judge_says_and_no_rule_confirms_is_neither_silence_nor_one_members_p
     let plan = plan(3, &[], 4);
     let said = [0, 1, 2].map(|member| stance(&plan, 3, member, "asserts", LEASE[member]));
     let judge = json!({ "claims": [{ "text": LEASE[0], "stances": said }] });
-    let map = run(&plan, &LEASE, LEASE[0], Some(&judge), None);
+    let map = run_evidence(&plan, &LEASE, LEASE[0], Some(&judge), None);
     assert_eq!(
         stances(&map, 0),
         [Stance::Asserts, Stance::Unconfirmed, Stance::Unconfirmed]
@@ -43,7 +43,7 @@ fn what_the_judge_says_and_no_rule_confirms_is_neither_silence_nor_one_members_p
         stance(&plan, 3, 1, "asserts", "The lease ends on 30 June 2028."),
     ];
     let judge = json!({ "claims": [{ "text": LEASE[0], "stances": said }] });
-    let map = run(&plan, &LEASE, LEASE[0], Some(&judge), None);
+    let map = run_evidence(&plan, &LEASE, LEASE[0], Some(&judge), None);
     assert_eq!(stances(&map, 0)[1], Stance::Silent);
     assert!(map.unique.is_empty(), "{map:?}");
 }
@@ -58,7 +58,7 @@ fn a_date_in_another_order_is_the_same_date() {
     ];
     let said = [0, 1, 2].map(|member| stance(&plan, 3, member, "asserts", texts[member]));
     let judge = json!({ "claims": [{ "text": texts[0], "stances": said }] });
-    let map = run(&plan, &texts, texts[0], Some(&judge), None);
+    let map = run_evidence(&plan, &texts, texts[0], Some(&judge), None);
     assert_eq!(map.consensus, [0], "{map:?}");
 }
 
@@ -72,7 +72,7 @@ fn who_pays(more: &Value, contradictions: &Value) -> EvidenceMap {
     let judge = json!({ "claims": claims, "contradictions": contradictions });
     let checker = json!({ "verdicts": [{ "sentence": 1, "passage": 1, "verdict": "entails", "quote": SELLER }] });
     let drafts = [SELLER, SELLER, BUYER];
-    run(&plan, &drafts, cited, Some(&judge), Some(&checker))
+    run_evidence(&plan, &drafts, cited, Some(&judge), Some(&checker))
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! Remaining budget of a race.
 
-use super::super::race_budget::{NOTHING, amounts, limits, plus, reserve, usual_declared};
+use super::super::race_budget::{
+    ZERO_USAGE, add_usage, default_declared, limits, reserved_fraction, usage_amounts,
+};
 use super::super::{JudgeCost, Trial};
 use super::{RacePhase, SuccessiveHalving};
 
@@ -10,10 +12,10 @@ impl SuccessiveHalving {
         if matches!(self.phase, RacePhase::Confirm(..)) {
             0.0
         } else {
-            reserve(&self.seen.design)
+            reserved_fraction(&self.seen.design)
         }
     }
-    pub(super) fn affords(&self, cells: impl Iterator<Item = Trial>, keep: f64) -> bool {
+    pub(super) fn can_afford(&self, cells: impl Iterator<Item = Trial>, keep: f64) -> bool {
         let (mut after, mut count) = (self.spent, self.seen.results.len() as u64);
         for cell in cells {
             let declared = self
@@ -22,35 +24,35 @@ impl SuccessiveHalving {
                 .declared
                 .get(cell.arm)
                 .copied()
-                .unwrap_or(NOTHING);
-            after = plus(after, declared);
+                .unwrap_or(ZERO_USAGE);
+            after = add_usage(after, declared);
             count += 1;
         }
         let limits = limits(&self.seen.design.budget);
-        let wants = amounts(&after, count);
+        let wants = usage_amounts(&after, count);
         limits
             .iter()
             .zip(wants)
             .all(|(limit, want)| limit.is_none_or(|limit| want <= limit * (1.0 - keep)))
     }
     /// Whether the race can afford a proposal with this upper bound.
-    pub(super) fn affords_bill(&self, bill: JudgeCost) -> bool {
+    pub(super) fn can_afford_bill(&self, bill: JudgeCost) -> bool {
         let mut after = self.spent;
-        after.judged = after.judged.plus(bill);
-        let wants = amounts(&after, self.seen.results.len() as u64);
+        after.judged = after.judged.saturating_add(bill);
+        let wants = usage_amounts(&after, self.seen.results.len() as u64);
         let kept = 1.0 - self.reserved_fraction();
         let mut limits = limits(&self.seen.design.budget).into_iter().zip(wants);
         limits.all(|(limit, want)| limit.is_none_or(|limit| want <= limit * kept))
     }
     /// Estimated number of evaluations that the race can still afford, from average or declared usage.
-    pub(super) fn evaluations_left(&self) -> usize {
+    pub(super) fn remaining_evaluations(&self) -> usize {
         let done = self.seen.results.len() as u64;
         let usual = if done > 0 {
-            amounts(&self.spent, done).map(|all| all / done as f64)
+            usage_amounts(&self.spent, done).map(|all| all / done as f64)
         } else {
-            usual_declared(&self.seen.design)
+            default_declared(&self.seen.design)
         };
-        let gone = amounts(&self.spent, done);
+        let gone = usage_amounts(&self.spent, done);
         let mut left = f64::from(u32::MAX);
         for ((limit, gone), usual) in limits(&self.seen.design.budget)
             .into_iter()
@@ -58,19 +60,20 @@ impl SuccessiveHalving {
             .zip(usual)
         {
             if let Some(limit) = limit.filter(|_| usual > 0.0) {
-                left = left.min((limit * (1.0 - reserve(&self.seen.design)) - gone) / usual);
+                left =
+                    left.min((limit * (1.0 - reserved_fraction(&self.seen.design)) - gone) / usual);
             }
         }
         left.max(0.0) as usize
     }
     /// Remaining fraction of the race's budget, at most 1.
-    pub(super) fn part_left(&self) -> f64 {
-        let gone = amounts(&self.spent, self.seen.results.len() as u64);
+    pub(super) fn remaining_share(&self) -> f64 {
+        let gone = usage_amounts(&self.spent, self.seen.results.len() as u64);
         let parts = limits(&self.seen.design.budget).into_iter().zip(gone);
         parts
             .filter_map(|(limit, gone)| {
                 limit.map(|limit| {
-                    1.0 - gone / (limit * (1.0 - reserve(&self.seen.design))).max(1e-9)
+                    1.0 - gone / (limit * (1.0 - reserved_fraction(&self.seen.design))).max(1e-9)
                 })
             })
             .fold(1.0, f64::min)

@@ -5,37 +5,41 @@ use super::super::Trial;
 use super::super::design::{
     ConfigurationState, Elimination, HoldoutFinding, RaceVerdict, StopReason,
 };
-use super::super::final_test::{self, LEVEL};
+use super::super::final_test::{self, SIGNIFICANCE_LEVEL};
 use super::{RacePhase, Round, SuccessiveHalving};
 use crate::domain::statistics::{betting, paired};
 
 impl SuccessiveHalving {
     /// Starts the comparison of the leader with the current configuration.
     pub(super) fn confirm(&mut self, leader: usize, stop: StopReason) {
-        self.met = 0;
+        self.cases_met = 0;
         let mut arms = vec![leader, self.seen.design.current];
         arms.dedup();
         // Cases that the race has not used are as good as those held out. If more evaluations are not worth their
         // price, only the reserved ones are made.
         if stop != StopReason::NotWorth {
-            let fresh = self.first_fresh();
+            let fresh = self.cases_seen();
             let fresh = self.seen.order.split_off(fresh);
-            self.seen.held.extend(fresh);
+            self.seen.holdout.extend(fresh);
         }
         // The current configuration is not compared with itself.
         let to = match arms.len() {
-            2 => final_test::next_check(0).min(self.seen.held.len()),
+            2 => final_test::next_check(0).min(self.seen.holdout.len()),
             _ => 0,
         };
-        self.rung = Round { arms, from: 0, to };
+        self.round = Round {
+            arms,
+            from: 0,
+            end: to,
+        };
         self.phase = RacePhase::Confirm(leader, stop);
     }
     /// Ends the comparison on the holdout or continues with its next block.
     pub(super) fn after_block(&mut self, leader: usize, stop: StopReason) {
-        let depth = self.rung.from + self.met;
-        let differences = self.differences(leader, &self.seen.held[..depth]);
-        let is_last = depth < self.rung.to || depth == self.seen.held.len();
-        if is_last || self.rung.arms.len() < 2 || final_test::is_decided(&differences) {
+        let depth = self.round.from + self.cases_met;
+        let differences = self.differences(leader, &self.seen.holdout[..depth]);
+        let is_last = depth < self.round.end || depth == self.seen.holdout.len();
+        if is_last || self.round.arms.len() < 2 || final_test::is_decided(&differences) {
             let same = leader == self.seen.design.current && !self.seen.results.is_empty();
             let (finding, difference) = match same {
                 true => (HoldoutFinding::CurrentLeads, None),
@@ -49,15 +53,15 @@ impl SuccessiveHalving {
             });
             return;
         }
-        self.next_block(depth, self.seen.held.len());
+        self.next_block(depth, self.seen.holdout.len());
     }
     /// Ends the comparison of two configurations or continues with its next block.
     pub(super) fn after_pair(&mut self) {
-        let depth = self.rung.from + self.met;
+        let depth = self.round.from + self.cases_met;
         let current = self.seen.design.current;
         let other = 1 - current.min(1);
         let differences = self.differences(other, &self.seen.order[..depth]);
-        let is_short = depth < self.rung.to;
+        let is_short = depth < self.round.end;
         let is_decided = final_test::is_decided(&differences);
         let stop = match depth {
             _ if is_decided => StopReason::OneLeft,
@@ -71,12 +75,12 @@ impl SuccessiveHalving {
         let leader = if mean > 1e-9 { other } else { current };
         if is_decided {
             let behind = if leader == other { current } else { other };
-            let (from, to) = betting::interval(&differences, (-1.0, 1.0), LEVEL);
+            let (from, to) = betting::interval(&differences, (-1.0, 1.0), SIGNIFICANCE_LEVEL);
             let interval = match leader == other {
                 true => (-to, -from),
                 false => (from, to),
             };
-            self.seen.fates[behind] = ConfigurationState::Beaten(Elimination {
+            self.seen.states[behind] = ConfigurationState::Beaten(Elimination {
                 by: leader,
                 cases: depth,
                 interval,
@@ -96,9 +100,9 @@ impl SuccessiveHalving {
     }
 
     fn next_block(&mut self, depth: usize, most: usize) {
-        self.rung.from = depth;
-        self.rung.to = final_test::next_check(depth).min(most);
-        self.met = 0;
+        self.round.from = depth;
+        self.round.end = final_test::next_check(depth).min(most);
+        self.cases_met = 0;
     }
     /// Returns the differences in value between a configuration and the current one on these cases.
     fn differences(&self, leader: usize, cases: &[usize]) -> Vec<f64> {
@@ -111,9 +115,9 @@ impl SuccessiveHalving {
         cases.iter().filter_map(pair).collect()
     }
     /// Returns the number of cases of the race up to the last one that any configuration has seen.
-    fn first_fresh(&self) -> usize {
+    fn cases_seen(&self) -> usize {
         let seen = |case: &usize| {
-            let arms = 0..self.seen.fates.len();
+            let arms = 0..self.seen.states.len();
             let mut cells = arms.map(|arm| Trial { arm, case: *case });
             cells.any(|cell| self.seen.results.contains_key(&cell))
         };

@@ -7,14 +7,14 @@
 
 use super::super::Trial;
 use super::super::design::{ConfigurationState, StopReason};
-use super::super::prompt_search::{Proposal, Reflection, SHOWN};
+use super::super::prompt_search::{Proposal, Reflection, SHOWN_FAILURES};
 use super::{RacePhase, Round, SuccessiveHalving};
 use crate::domain::statistics::random::Random;
 
 /// Number of cases on which a proposal is tried first.
-const GLANCE: usize = 4;
+const TRIAL_CASES: usize = 4;
 /// Range of the number of feedback cases; in between, a third of the race's cases.
-const FEEDBACK: (usize, usize) = (4, 12);
+const FEEDBACK_CASES_RANGE: (usize, usize) = (4, 12);
 /// Fraction of the race's budget that is kept for the race.
 const RACE_PART: f64 = 0.5;
 
@@ -22,13 +22,13 @@ const RACE_PART: f64 = 0.5;
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum SearchStep {
     /// Evaluate the given configurations on the feedback cases.
-    Given,
+    GivenConfigurations,
     /// Wait for a proposal that improves this configuration.
     Waiting(usize),
     /// Try this new configuration on a few cases.
-    Glance(usize),
+    FirstTry(usize),
     /// Evaluate this new configuration on the other feedback cases.
-    Whole(usize),
+    AllFeedbackCases(usize),
 }
 
 impl SuccessiveHalving {
@@ -39,8 +39,8 @@ impl SuccessiveHalving {
         else {
             return false;
         };
-        self.made += 1;
-        self.spent.judged = self.spent.judged.plus(proposal.bill);
+        self.proposals_made += 1;
+        self.spent.judged = self.spent.judged.saturating_add(proposal.bill);
         let design = &mut self.seen.design;
         let child = proposal.place.map(|place| {
             let mut child = design.arms[parent].clone();
@@ -52,10 +52,10 @@ impl SuccessiveHalving {
                 let arm = design.arms.len();
                 design.arms.push(child);
                 design.declared.push(design.declared[parent]);
-                self.seen.fates.push(ConfigurationState::Untried);
+                self.seen.states.push(ConfigurationState::Untried);
                 self.parents.push(Some(parent));
-                self.phase = RacePhase::Search(SearchStep::Glance(arm));
-                self.turn_to(vec![arm], 0, GLANCE.min(self.feedback));
+                self.phase = RacePhase::Search(SearchStep::FirstTry(arm));
+                self.evaluate_on(vec![arm], 0, TRIAL_CASES.min(self.feedback));
             }
             None => self.choose_parent(),
         }
@@ -68,11 +68,11 @@ impl SuccessiveHalving {
     }
     /// Number of proposals made.
     pub fn proposals(&self) -> usize {
-        self.made
+        self.proposals_made
     }
     /// Whether a configuration is still on trial in the search.
-    pub(super) fn is_glanced_at(&self, arm: usize) -> bool {
-        matches!(self.phase, RacePhase::Search(SearchStep::Glance(new) | SearchStep::Whole(new)) if new == arm)
+    pub(super) fn is_on_trial(&self, arm: usize) -> bool {
+        matches!(self.phase, RacePhase::Search(SearchStep::FirstTry(new) | SearchStep::AllFeedbackCases(new)) if new == arm)
     }
     /// Creates the request for the next proposal.
     pub(super) fn reflection(&self, parent: usize) -> Reflection {
@@ -81,46 +81,46 @@ impl SuccessiveHalving {
             .map(|(&case, value)| (value, Trial { arm: parent, case }))
             .collect();
         // Reshuffled for each proposal, so that the writer does not always see the same failures.
-        Random::new(self.seen.design.seed ^ (self.made as u64) << 16).shuffle(&mut cells);
+        Random::new(self.seen.design.seed ^ (self.proposals_made as u64) << 16).shuffle(&mut cells);
         cells.sort_by(|a, b| a.0.total_cmp(&b.0));
         let failed = cells.iter().filter(|(value, _)| *value < 1.0);
         Reflection {
             parent,
-            shown: failed.take(SHOWN).map(|(_, cell)| *cell).collect(),
+            shown_trials: failed.take(SHOWN_FAILURES).map(|(_, cell)| *cell).collect(),
         }
     }
     /// Starts the search with these given configurations.
     pub(super) fn begin_search(&mut self, arms: Vec<usize>) {
         let cases = self.seen.order.len();
-        let affordable = self.evaluations_left() / (2 * arms.len().max(1));
+        let affordable = self.remaining_evaluations() / (2 * arms.len().max(1));
         self.feedback = (cases / 3)
-            .clamp(FEEDBACK.0, FEEDBACK.1)
+            .clamp(FEEDBACK_CASES_RANGE.0, FEEDBACK_CASES_RANGE.1)
             .min(affordable.max(1))
             .min(cases);
-        self.phase = RacePhase::Search(SearchStep::Given);
-        self.turn_to(arms, 0, self.feedback);
+        self.phase = RacePhase::Search(SearchStep::GivenConfigurations);
+        self.evaluate_on(arms, 0, self.feedback);
     }
     /// Continues after a step of the search.
     pub(super) fn after_search(&mut self, step: SearchStep) {
-        let is_whole = self.rung.from + self.met == self.rung.to;
+        let is_whole = self.round.from + self.cases_met == self.round.end;
         match step {
             SearchStep::Waiting(_) => {}
             // The budget does not even cover the given configurations: nothing is left to improve them with.
-            SearchStep::Given if !is_whole => self.phase = RacePhase::Race,
-            SearchStep::Given => self.choose_parent(),
-            SearchStep::Glance(arm) => {
-                let sum = |arm: usize| self.values(arm, self.rung.to).iter().sum::<f64>();
+            SearchStep::GivenConfigurations if !is_whole => self.phase = RacePhase::Race,
+            SearchStep::GivenConfigurations => self.choose_parent(),
+            SearchStep::FirstTry(arm) => {
+                let sum = |arm: usize| self.values(arm, self.round.end).iter().sum::<f64>();
                 let parent = self.parents[arm].unwrap_or(arm);
                 if is_whole && sum(arm) >= sum(parent) - 1e-9 {
-                    self.phase = RacePhase::Search(SearchStep::Whole(arm));
-                    self.turn_to(vec![arm], self.rung.to, self.feedback);
+                    self.phase = RacePhase::Search(SearchStep::AllFeedbackCases(arm));
+                    self.evaluate_on(vec![arm], self.round.end, self.feedback);
                 } else {
-                    self.seen.fates[arm] = ConfigurationState::SetAside;
+                    self.seen.states[arm] = ConfigurationState::SetAside;
                     self.choose_parent();
                 }
             }
-            SearchStep::Whole(arm) => {
-                self.seen.fates[arm] = match is_whole {
+            SearchStep::AllFeedbackCases(arm) => {
+                self.seen.states[arm] = match is_whole {
                     true => ConfigurationState::Racing,
                     false => ConfigurationState::SetAside,
                 };
@@ -131,21 +131,21 @@ impl SuccessiveHalving {
 
     /// Waits for a proposal for a configuration on the Pareto front, or ends the search.
     fn choose_parent(&mut self) {
-        let pool: Vec<(usize, Vec<f64>)> = (0..self.seen.fates.len())
-            .filter(|&arm| self.seen.fates[arm] == ConfigurationState::Racing)
+        let pool: Vec<(usize, Vec<f64>)> = (0..self.seen.states.len())
+            .filter(|&arm| self.seen.states[arm] == ConfigurationState::Racing)
             .map(|arm| (arm, self.values(arm, self.feedback)))
             .filter(|(_, values)| values.len() == self.feedback)
             .collect();
         let search = self.seen.design.search;
         let may_go_on = search.is_some_and(|search| {
-            self.made < search.most
-                && self.part_left() > RACE_PART
-                && self.affords_bill(search.declared)
+            self.proposals_made < search.most
+                && self.remaining_share() > RACE_PART
+                && self.can_afford_bill(search.declared)
         });
-        let parent = may_go_on.then(|| self.drawn_from(&pool)).flatten();
+        let parent = may_go_on.then(|| self.draw_parent(&pool)).flatten();
         if let Some(parent) = parent {
             self.phase = RacePhase::Search(SearchStep::Waiting(parent));
-            self.turn_to(Vec::new(), 0, 0);
+            self.evaluate_on(Vec::new(), 0, 0);
             return;
         }
         let arms: Vec<usize> = pool.into_iter().map(|(arm, _)| arm).collect();
@@ -154,11 +154,11 @@ impl SuccessiveHalving {
             return;
         }
         self.phase = RacePhase::Race;
-        self.turn_to(arms, 0, self.feedback);
-        self.met = self.feedback;
+        self.evaluate_on(arms, 0, self.feedback);
+        self.cases_met = self.feedback;
     }
     /// Draws a configuration with failures, in proportion to the number of cases on which none is better.
-    fn drawn_from(&self, pool: &[(usize, Vec<f64>)]) -> Option<usize> {
+    fn draw_parent(&self, pool: &[(usize, Vec<f64>)]) -> Option<usize> {
         let best = |case: usize| pool.iter().map(|(_, own)| own[case]).fold(0.0, f64::max);
         let best: Vec<f64> = (0..self.feedback).map(best).collect();
         let weight = |own: &[f64]| {
@@ -175,7 +175,7 @@ impl SuccessiveHalving {
             return None;
         }
         let all: usize = weighted.iter().map(|(_, weight)| weight).sum();
-        let seed = self.seen.design.seed ^ 0x9A7E ^ (self.made as u64) << 8;
+        let seed = self.seen.design.seed ^ 0x9A7E ^ (self.proposals_made as u64) << 8;
         let mut drawn = Random::new(seed).below(all);
         let found = weighted.iter().find(|(_, weight)| {
             let is_here = drawn < *weight;
@@ -184,9 +184,13 @@ impl SuccessiveHalving {
         });
         found.map(|(arm, _)| *arm)
     }
-    fn turn_to(&mut self, arms: Vec<usize>, from: usize, to: usize) {
-        self.rung = Round { arms, from, to };
-        self.met = 0;
+    fn evaluate_on(&mut self, arms: Vec<usize>, from: usize, to: usize) {
+        self.round = Round {
+            arms,
+            from,
+            end: to,
+        };
+        self.cases_met = 0;
     }
 }
 

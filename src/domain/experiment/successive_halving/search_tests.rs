@@ -8,7 +8,7 @@ use crate::domain::experiment::design::{HoldoutFinding, RaceStep};
 use crate::domain::experiment::successive_halving::SuccessiveHalving;
 use searched::{Script, design, searched};
 
-const SCRIPT: Script = Script {
+const PLAIN_SCRIPT: Script = Script {
     cases: 150,
     evaluations: 400,
     proposals: 8,
@@ -23,13 +23,16 @@ fn better_prompts_are_found_and_confirmed() {
     const RUNS: u64 = 60;
     let (mut gained, mut better, mut rollouts) = (0.0, 0, 0);
     for seed in 0..RUNS {
-        let found = searched(Script { seed, ..SCRIPT });
+        let found = searched(Script {
+            seed,
+            ..PLAIN_SCRIPT
+        });
         gained += (found.leader - found.given) / RUNS as f64;
         better += u64::from(found.verdict.finding == HoldoutFinding::Better);
         rollouts += found.race.results().len() as u64;
         assert!(found.race.results().len() <= 400 && found.proposals.len() <= 8);
         // The holdout is disjoint from the cases that the writer was shown and the race has used.
-        let (order, held) = found.race.cases();
+        let (order, held) = found.race.race_and_holdout_cases();
         assert!(held.iter().all(|case| !order.contains(case)));
     }
     assert!(gained > 0.15, "{gained}");
@@ -46,7 +49,7 @@ fn useless_proposals_are_not_called_better() {
         let mut script = Script {
             skill: 0.0,
             seed,
-            ..SCRIPT
+            ..PLAIN_SCRIPT
         };
         script.cases = 90;
         script.evaluations = 240;
@@ -63,13 +66,16 @@ fn useless_proposals_are_not_called_better() {
 #[test]
 fn an_interrupted_search_has_the_same_family() {
     for seed in 0..6 {
-        let script = Script { seed, ..SCRIPT };
+        let script = Script {
+            seed,
+            ..PLAIN_SCRIPT
+        };
         let whole = searched(script);
         let stops = [0, 1, 30, 77, whole.results.len()];
         for stop in stops {
             let known = whole.results[..stop].iter().copied();
             // All proposals are known, but the race takes only those requested so far.
-            let mut race = SuccessiveHalving::replayed(
+            let mut race = SuccessiveHalving::replay(
                 design(script, 2),
                 known,
                 whole.proposals.iter().copied(),
@@ -82,7 +88,7 @@ fn an_interrupted_search_has_the_same_family() {
             }
             assert_eq!(race.next(), whole.race.next(), "{seed} {stop}");
             assert_eq!(race.parents(), whole.race.parents());
-            assert_eq!(race.fates(), whole.race.fates());
+            assert_eq!(race.states(), whole.race.states());
         }
     }
 }
@@ -93,12 +99,12 @@ fn a_search_that_cannot_be_paid_ends_and_odd_proposals_are_taken() {
         let script = Script {
             evaluations,
             cases: 9,
-            ..SCRIPT
+            ..PLAIN_SCRIPT
         };
         let found = searched(script);
         assert!(found.race.results().len() as u64 <= evaluations);
     }
-    let mut race = SuccessiveHalving::new(design(SCRIPT, 1));
+    let mut race = SuccessiveHalving::new(design(PLAIN_SCRIPT, 1));
     assert!(!race.propose(experiment::prompt_search::Proposal {
         place: None,
         bill: experiment::JudgeCost::default(),

@@ -6,7 +6,7 @@ use super::*;
 use crate::domain::analysis::Stage;
 use crate::domain::chat::Task;
 use crate::domain::money::{LongCallPrice, Price};
-use crate::domain::pattern::staged::tests::two;
+use crate::domain::pattern::staged::tests::two_stage_plan;
 
 /// Dollars per million tokens: free, typical, and absurd.
 fn dollars() -> impl Strategy<Value = f64> {
@@ -48,7 +48,7 @@ fn member() -> impl Strategy<Value = Member> {
         any::<u32>(),
     )
         .prop_map(|(price, max_tokens, reads)| {
-            let mut member = two(&["m"], "s").synthesizer;
+            let mut member = two_stage_plan(&["m"], "s").synthesizer;
             member.price = price;
             member.parameters.max_tokens = max_tokens;
             member.reads = reads;
@@ -108,7 +108,7 @@ fn plan() -> impl Strategy<Value = Plan> {
                     sources,
                     readings,
                     parts,
-                    ..two(&["m"], "s")
+                    ..two_stage_plan(&["m"], "s")
                 }
             },
         )
@@ -117,7 +117,7 @@ fn plan() -> impl Strategy<Value = Plan> {
 proptest! {
     #[test]
     fn the_estimate_holds_for_any_plan(plan in plan()) {
-        let calls = calls(&plan);
+        let calls = estimate_calls(&plan);
         for call in &calls {
             prop_assert!(call.upper_bound_tokens >= call.input_tokens + call.output_tokens);
             prop_assert_eq!(call.cost_usd.is_some(), call.upper_bound_usd.is_some());
@@ -135,7 +135,7 @@ proptest! {
         }
         prop_assert!(known >= MicroDollars(0));
         for member in plan.members.iter().chain([&plan.synthesizer]) {
-            prop_assert!(documents_of(&plan, member) <= beginning_of(&plan, member));
+            prop_assert!(document_tokens_of(&plan, member) <= beginning_tokens_of(&plan, member));
         }
     }
 }

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::*;
 
-fn sound() -> Value {
+fn valid_pattern() -> Value {
     json!({ "id": "legal", "name": "Legal", "stages": [
         { "name": "initial", "prompt": "{sources}\n{question}" },
         { "name": "check", "prompt": "{peers}" },
@@ -15,7 +15,7 @@ fn sound() -> Value {
 
 #[test]
 fn omitted_fields_get_defaults() {
-    let pattern = read(&sound()).expect("a pattern");
+    let pattern = read(&valid_pattern()).expect("a pattern");
     let flow: Vec<(StageRole, Task)> = pattern
         .stages
         .iter()
@@ -129,7 +129,7 @@ fn errors_name_location_and_cause() {
             "{peers}",
         ),
     ] {
-        let mut tree = sound();
+        let mut tree = valid_pattern();
         let (parent, name) = pointer.rsplit_once('/').expect("a pointer");
         let parent = tree.pointer_mut(parent).expect(pointer);
         match parent {

@@ -6,16 +6,16 @@ use crate::domain::chat::estimate_tokens;
 use crate::domain::time::Timestamp;
 
 /// Minimum length in tokens of a prefix that providers cache.
-const CACHED_FROM: u64 = 1_024;
+const MIN_CACHED_TOKENS: u64 = 1_024;
 
 impl StagedRun {
     /// Makes the calls of the granted reservation.
-    pub(super) fn granted(&mut self, now: Timestamp) {
+    pub(super) fn reservation_granted(&mut self, now: Timestamp) {
         let mut leading: Vec<String> = Vec::new();
-        for member in std::mem::take(&mut self.asking) {
-            let model = self.board.member(member).model.clone();
+        for member in std::mem::take(&mut self.awaiting_reservation) {
+            let model = self.state.member(member).model.clone();
             if self.saves_by_waiting(member) && leading.contains(&model) {
-                self.held.push(member);
+                self.held_back.push(member);
             } else {
                 leading.push(model);
                 self.call(now, member);
@@ -24,33 +24,34 @@ impl StagedRun {
     }
 
     fn saves_by_waiting(&self, member: usize) -> bool {
-        let price = self.board.member(member).price;
+        let price = self.state.member(member).price;
         let is_cheaper = |price: crate::domain::money::Price| {
             price
                 .cached_input
                 .is_some_and(|cached| cached < price.input)
         };
         // Each part is read once, by one reader.
-        if self.board.is_reading() {
+        if self.state.is_reading() {
             return false;
         }
-        let beginning = self.board.beginning(member);
-        price.is_some_and(is_cheaper) && estimate_tokens(&beginning.text) >= CACHED_FROM
+        let beginning = self.state.system_message(member);
+        price.is_some_and(is_cheaper) && estimate_tokens(&beginning.text) >= MIN_CACHED_TOKENS
     }
 
     /// Makes the calls that waited for another call to read the prefix or to end.
-    pub(super) fn warmed(&mut self, now: Timestamp) {
-        if self.held.is_empty() {
+    pub(super) fn release_held_back(&mut self, now: Timestamp) {
+        if self.held_back.is_empty() {
             return;
         }
-        let reading: Vec<String> = (self.open.iter())
+        let reading: Vec<String> = (self.open_calls.iter())
             .filter(|(_, open)| !open.has_read)
-            .map(|(&member, _)| self.board.member(member).model.clone())
+            .map(|(&member, _)| self.state.member(member).model.clone())
             .collect();
-        let waits = |member: &usize| reading.contains(&self.board.member(*member).model);
-        let (still, ready): (Vec<usize>, Vec<usize>) =
-            std::mem::take(&mut self.held).into_iter().partition(waits);
-        self.held = still;
+        let waits = |member: &usize| reading.contains(&self.state.member(*member).model);
+        let (still, ready): (Vec<usize>, Vec<usize>) = std::mem::take(&mut self.held_back)
+            .into_iter()
+            .partition(waits);
+        self.held_back = still;
         for member in ready {
             self.call(now, member);
         }
@@ -58,6 +59,6 @@ impl StagedRun {
 
     /// Whether no call is open or waiting.
     pub(super) fn is_stage_settled(&self) -> bool {
-        self.open.is_empty() && self.held.is_empty()
+        self.open_calls.is_empty() && self.held_back.is_empty()
     }
 }

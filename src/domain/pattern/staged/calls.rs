@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{CALL_LIMIT, GRACE, MIN_CALL_TIME, MachineOutput, StagedCall, StagedRun};
+use super::{CALL_LIMIT, MIN_CALL_TIME, RESPONSE_GRACE, RunOutput, StagedCall, StagedRun};
 use crate::domain::chat::Delta;
 use crate::domain::event::RunEvent;
 use crate::domain::pattern::CallId;
@@ -10,38 +10,38 @@ use crate::domain::time::Timestamp;
 
 impl StagedRun {
     pub(super) fn call(&mut self, now: Timestamp, member: usize) {
-        let seconds = self.board.member(member).parameters.timeout_s;
+        let seconds = self.state.member(member).parameters.timeout_s;
         let limit = seconds.map_or(CALL_LIMIT, |seconds| Duration::from_secs(seconds.into()));
         let limit = limit.min(self.time_left(now)).max(MIN_CALL_TIME);
-        let request = self.board.request(member, limit);
-        self.expect(now, member);
-        if let Some(open) = self.open.get_mut(&member) {
-            open.until = now + limit + GRACE;
+        let request = self.state.request(member, limit);
+        self.expect_call(now, member);
+        if let Some(open) = self.open_calls.get_mut(&member) {
+            open.until = now + limit + RESPONSE_GRACE;
         }
         let (stage, model) = (
-            self.board.name().to_owned(),
-            self.board.member(member).name(),
+            self.state.name().to_owned(),
+            self.state.member(member).name(),
         );
-        self.out
-            .push_back(MachineOutput::Emit(RunEvent::MemberStarted {
+        self.outputs
+            .push_back(RunOutput::Emit(RunEvent::MemberStarted {
                 stage,
                 model,
-                attempt: self.attempt(member),
+                attempt: self.attempt_number(member),
             }));
-        self.out.push_back(MachineOutput::Call(
+        self.outputs.push_back(RunOutput::Call(
             CallId {
-                stage: self.board.stage,
+                stage: self.state.stage,
                 member,
             },
             Box::new(request),
         ));
     }
 
-    pub(super) fn attempt(&self, member: usize) -> u32 {
-        1 + self.earlier.get(&member).map_or(0, Vec::len) as u32
+    pub(super) fn attempt_number(&self, member: usize) -> u32 {
+        1 + self.earlier_attempts.get(&member).map_or(0, Vec::len) as u32
     }
 
-    pub(super) fn expect(&mut self, now: Timestamp, member: usize) {
+    pub(super) fn expect_call(&mut self, now: Timestamp, member: usize) {
         let open = StagedCall {
             since: now,
             until: now + CALL_LIMIT,
@@ -51,30 +51,30 @@ impl StagedRun {
             restarts: 0,
             text: String::new(),
         };
-        self.open.insert(member, open);
+        self.open_calls.insert(member, open);
     }
 
     pub(super) fn delta(&mut self, now: Timestamp, call: CallId, delta: Delta) {
-        if call.stage != self.board.stage {
+        if call.stage != self.state.stage {
             return;
         }
-        let Some(open) = self.open.get_mut(&call.member) else {
+        let Some(open) = self.open_calls.get_mut(&call.member) else {
             return;
         };
         if delta == Delta::Restart {
             open.restarts += 1;
             open.shown = false;
         }
-        open.write(&delta);
+        open.append_text(&delta);
         let restarts = open.restarts;
         if open.first_token.is_none() && matches!(delta, Delta::Text(_)) {
             open.first_token = Some(now.since(open.since).as_millis() as u64);
         }
         open.shown |= matches!(delta, Delta::Text(_));
         open.has_read = true;
-        let attempt = self.attempt(call.member) + restarts;
-        let event = self.board.text_event(call.member, delta, attempt);
-        self.out.push_back(MachineOutput::Emit(event));
-        self.warmed(now);
+        let attempt = self.attempt_number(call.member) + restarts;
+        let event = self.state.text_event(call.member, delta, attempt);
+        self.outputs.push_back(RunOutput::Emit(event));
+        self.release_held_back(now);
     }
 }

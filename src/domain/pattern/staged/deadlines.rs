@@ -2,36 +2,36 @@
 
 use std::time::Duration;
 
-use super::{CallUse, GRACE, MachineOutput, StagedRun};
+use super::{CallUse, RESPONSE_GRACE, RunOutput, StagedRun};
 use crate::domain::chat::{CallError, CallErrorKind};
 use crate::domain::pattern::CallId;
 use crate::domain::time::Timestamp;
 
 /// Divisor of the run's time that gives the share reserved for the synthesis.
-const KEPT_FOR_SYNTHESIS: u32 = 5;
+const SYNTHESIS_RESERVE: u32 = 5;
 
 impl StagedRun {
     /// Time left for a call that starts now: the lesser of the stage's and the run's remaining time.
     pub(super) fn time_left(&self, now: Timestamp) -> Duration {
-        let times = self.board.plan.times;
+        let times = self.state.plan.times;
         let (stage, run) = (seconds(times.stage), seconds(times.run));
-        let kept = match self.board.is_last() {
+        let kept = match self.state.is_last() {
             true => Duration::ZERO,
-            false => run / KEPT_FOR_SYNTHESIS,
+            false => run / SYNTHESIS_RESERVE,
         };
         let of_stage = stage.saturating_sub(now.since(self.stage_started));
-        let of_run = (run - kept).saturating_sub(now.since(self.timed));
+        let of_run = (run - kept).saturating_sub(now.since(self.time_limit_start));
         of_stage.min(of_run)
     }
 
     /// Remaining time of the run.
     pub(super) fn run_time_left(&self, now: Timestamp) -> Duration {
-        seconds(self.board.plan.times.run).saturating_sub(now.since(self.timed))
+        seconds(self.state.plan.times.run).saturating_sub(now.since(self.time_limit_start))
     }
 
     /// Rewords a timeout that was caused by the end of the stage or run rather than by a slow call.
     pub(super) fn attribute_timeout(&self, now: Timestamp, error: CallError) -> CallError {
-        let is_late = error.kind == CallErrorKind::Timeout && self.time_left(now) <= GRACE;
+        let is_late = error.kind == CallErrorKind::Timeout && self.time_left(now) <= RESPONSE_GRACE;
         if !is_late {
             return error;
         }
@@ -45,29 +45,29 @@ impl StagedRun {
     pub(super) fn skip_to_last_stage(&mut self, now: Timestamp) {
         let reason = format!(
             "stage {} was skipped: the analysis had nearly reached its time limit",
-            self.board.name()
+            self.state.name()
         );
         self.notes.push(reason.clone());
         self.degraded = Some(reason);
-        let last = self.board.plan.stages.len().saturating_sub(1);
-        self.begin(now, last);
+        let last = self.state.plan.stages.len().saturating_sub(1);
+        self.begin_stage(now, last);
     }
 
     /// Ends calls past their deadline to which the LLM client did not respond.
     pub(super) fn expire(&mut self, now: Timestamp) {
         let late: Vec<usize> = self
-            .open
+            .open_calls
             .iter()
             .filter(|(_, open)| open.until <= now)
             .map(|(&member, _)| member)
             .collect();
         for member in late {
             let call = CallId {
-                stage: self.board.stage,
+                stage: self.state.stage,
                 member,
             };
-            self.out.push_back(MachineOutput::Stop(call));
-            self.settle(
+            self.outputs.push_back(RunOutput::Stop(call));
+            self.settle_call(
                 now,
                 call,
                 Err(CallError::new(

@@ -1,6 +1,6 @@
 //! Early conclusion of a run: because the answers agree, or because a user requests the synthesis. Makes no calls.
 
-use super::{CallUse, MachineOutput, StagedRun};
+use super::{CallUse, RunOutput, StagedRun};
 use crate::domain::analysis::{Arrangement, StageAnswer, Status};
 use crate::domain::chat::{Answer, CallError, CallErrorKind};
 use crate::domain::event::RunEvent;
@@ -13,7 +13,7 @@ use crate::domain::time::Timestamp;
 /// What follows a stage in which all calls are settled.
 enum NextStage {
     /// This stage.
-    Enter(usize),
+    EnterStage(usize),
     /// No stage: the best draft is the answer.
     KeepDraft,
     /// The judge compares the first answers before the decision.
@@ -29,12 +29,12 @@ struct AgreementVerdict {
 impl StagedRun {
     /// Returns the stage after this one; none if the run ends here or continues in another way.
     pub(super) fn stage_after(&mut self, now: Timestamp, stage: usize) -> Option<usize> {
-        if self.board.is_vote() && stage == self.board.plan.first() {
+        if self.state.is_vote() && stage == self.state.plan.first_answer_stage() {
             self.close_vote(now);
             return None;
         }
         match self.next_stage(now, stage) {
-            NextStage::Enter(next) => Some(next),
+            NextStage::EnterStage(next) => Some(next),
             NextStage::KeepDraft => {
                 self.keep_draft(now);
                 None
@@ -45,20 +45,23 @@ impl StagedRun {
 
     // Decides what follows a stage.
     fn next_stage(&mut self, now: Timestamp, stage: usize) -> NextStage {
-        let stages = self.board.plan.stages.len();
-        let (way, first) = (self.board.plan.arrangement, self.board.plan.first());
-        let enters = NextStage::Enter(stage + 1);
+        let stages = self.state.plan.stages.len();
+        let (way, first) = (
+            self.state.plan.arrangement,
+            self.state.plan.first_answer_stage(),
+        );
+        let enters = NextStage::EnterStage(stage + 1);
         if way == Arrangement::Vote
             || stage + 1 >= stages
             || stage < first
-            || self.board.is_single()
+            || self.state.is_single()
         {
             return enters;
         }
-        if self.hurried {
-            return NextStage::Enter(stages - 1);
+        if self.finishes_early {
+            return NextStage::EnterStage(stages - 1);
         }
-        let threshold = self.board.plan.agreement.filter(|_| stage == first);
+        let threshold = self.state.plan.agreement.filter(|_| stage == first);
         let Some(threshold) = threshold.filter(|_| self.can_skip()) else {
             return enters;
         };
@@ -70,13 +73,13 @@ impl StagedRun {
         let follows = match (verdict.agrees, is_cascade) {
             (true, true) => "one of them is the answer, and no stronger model was called; agreement alone does not make it right".to_owned(),
             (true, false) => "the stages before the synthesis were skipped; agreement alone does not make them right".to_owned(),
-            (false, true) => format!("{} was called", self.board.plan.synthesizer.name()),
+            (false, true) => format!("{} was called", self.state.plan.synthesizer.name()),
             (false, false) => "no stage was skipped".to_owned(),
         };
         self.notes.push(format!("{}: {follows}", verdict.note));
         match (verdict.agrees, is_cascade) {
             (true, true) => NextStage::KeepDraft,
-            (true, false) => NextStage::Enter(stages - 1),
+            (true, false) => NextStage::EnterStage(stages - 1),
             (false, _) => enters,
         }
     }
@@ -84,14 +87,17 @@ impl StagedRun {
     // Whether there are drafts to compare and a stage to skip. A draft is free text; if the answer needs a format that
     // the draft lacks, a synthesis is required.
     fn can_skip(&self) -> bool {
-        let (first, stages) = (self.board.plan.first(), self.board.plan.stages.len());
-        if self.board.texts_of(first).len() < 2 {
+        let (first, stages) = (
+            self.state.plan.first_answer_stage(),
+            self.state.plan.stages.len(),
+        );
+        if self.state.texts_of(first).len() < 2 {
             return false;
         }
-        match self.board.plan.arrangement {
+        match self.state.plan.arrangement {
             Arrangement::Cascade => {
-                let best = self.board.best_answer();
-                best.is_some_and(|best| self.board.to_requested_format(&best.text).is_some())
+                let best = self.state.best_answer();
+                best.is_some_and(|best| self.state.to_requested_format(&best.text).is_some())
             }
             _ => stages > first + 2,
         }
@@ -99,17 +105,17 @@ impl StagedRun {
 
     // Decided by the judge's comparison; without one, only by the closing lines.
     fn agreement(&self, threshold: f64) -> AgreementVerdict {
-        let plan = &self.board.plan;
+        let plan = &self.state.plan;
         let answers: Vec<StageAnswer> = self.answers().cloned().collect();
         let judge = plan.evidence.judge.as_ref();
         let compared = judge.map(|judge| (judge, DraftAgreement::of(plan, &answers)));
         if let Some((judge, Ok(found))) = &compared {
             return AgreementVerdict {
-                agrees: found.reaches(threshold),
+                agrees: found.reaches_threshold(threshold),
                 note: format!(
                     "the first answers {} and {}, as compared by {}, with a threshold of {threshold:.2}",
                     found.shared_note(),
-                    found.apart(),
+                    found.difference_note(),
                     judge.name()
                 ),
             };
@@ -132,11 +138,11 @@ impl StagedRun {
 
     /// Ends a run that cannot continue with its best answer.
     pub(super) fn best_so_far(&mut self, now: Timestamp, reason: String) {
-        let Some(best) = self.board.best_answer() else {
+        let Some(best) = self.state.best_answer() else {
             let error = format!("there is no answer: {reason}");
             return self.finish(now, Status::Failed, None, Some(error));
         };
-        let Some(text) = self.board.to_requested_format(&best.text) else {
+        let Some(text) = self.state.to_requested_format(&best.text) else {
             let error = format!("there is no answer in the requested format: {reason}");
             return self.finish(now, Status::Failed, None, Some(error));
         };
@@ -147,16 +153,16 @@ impl StagedRun {
         ));
         self.degraded = Some(reason);
         let event = RunEvent::SynthesisDelta { text: text.clone() };
-        self.out.push_back(MachineOutput::Emit(event));
+        self.outputs.push_back(RunOutput::Emit(event));
         self.finish(now, Status::Completed, Some(text), None);
     }
 
     /// Ends the run with the best draft.
     pub(super) fn keep_draft(&mut self, now: Timestamp) {
-        let Some(best) = self.board.best_answer() else {
+        let Some(best) = self.state.best_answer() else {
             return self.nobody_answered(now);
         };
-        let Some(text) = self.board.to_requested_format(&best.text) else {
+        let Some(text) = self.state.to_requested_format(&best.text) else {
             return self.nobody_answered(now);
         };
         let (letter, model) = (prompt::letter(best.member), &best.model);
@@ -167,71 +173,76 @@ impl StagedRun {
 
     pub(super) fn end_with(&mut self, now: Timestamp, text: String) {
         let event = RunEvent::SynthesisDelta { text: text.clone() };
-        self.out.push_back(MachineOutput::Emit(event));
-        self.conclude(now, text);
+        self.outputs.push_back(RunOutput::Emit(event));
+        self.finish_with_answer(now, text);
     }
 
     /// Starts the synthesis with the answers received so far, skipping open calls. Before the first answer
     /// the request is kept until one arrives.
     pub(super) fn synthesize_now(&mut self, now: Timestamp) {
         if self.evidence.is_active() {
-            self.hurried |= !self.evidence.is_final();
+            self.finishes_early |= !self.evidence.is_final();
             return self.skip_evidence(now, "skipped at the user's request");
         }
-        if self.hurried || self.board.is_last() {
+        if self.finishes_early || self.state.is_last() {
             return;
         }
-        self.hurried = true;
+        self.finishes_early = true;
         self.notes
             .push("the synthesis was started early at the user's request".to_owned());
-        if !self.board.anyone_answered(self.board.plan.first()) {
+        if !self
+            .state
+            .has_any_answer(self.state.plan.first_answer_stage())
+        {
             return;
         }
-        self.leave_out_open(now);
+        self.skip_open_calls(now);
     }
 
     /// After a request for an early synthesis, continues as soon as there is one answer.
     pub(super) fn continue_to_synthesis(&mut self, now: Timestamp) {
-        let has_begun = self.board.anyone_answered(self.board.plan.first());
-        if self.hurried && !self.board.is_last() && has_begun {
-            self.leave_out_open(now);
+        let has_begun = self
+            .state
+            .has_any_answer(self.state.plan.first_answer_stage());
+        if self.finishes_early && !self.state.is_last() && has_begun {
+            self.skip_open_calls(now);
         }
     }
 
     /// Skips a model's open call in the current stage. The synthesizer is never skipped, because there would
     /// be no answer.
     pub(super) fn skip_model(&mut self, now: Timestamp, model: &str) {
-        if self.board.is_last() {
+        if self.state.is_last() {
             return;
         }
-        let open: Vec<usize> = self.open.keys().copied().collect();
-        let of_model = |&member: &usize| self.board.member(member).name() == model;
+        let open: Vec<usize> = self.open_calls.keys().copied().collect();
+        let of_model = |&member: &usize| self.state.member(member).name() == model;
         let Some(member) = open.into_iter().find(of_model) else {
             return;
         };
-        let stage = self.board.stage;
+        let stage = self.state.stage;
         let call = CallId { stage, member };
-        self.out.push_back(MachineOutput::Stop(call));
+        self.outputs.push_back(RunOutput::Stop(call));
         let error = CallError::new(CallErrorKind::Cancelled, "stopped by you");
-        self.settle(now, call, Err(error), CallUse::default());
+        self.settle_call(now, call, Err(error), CallUse::default());
     }
 
-    fn leave_out_open(&mut self, now: Timestamp) {
-        self.held.clear();
-        let stage = self.board.stage;
-        let open: Vec<usize> = self.open.keys().copied().collect();
+    fn skip_open_calls(&mut self, now: Timestamp) {
+        self.held_back.clear();
+        let stage = self.state.stage;
+        let open: Vec<usize> = self.open_calls.keys().copied().collect();
         for member in open {
             // Settling one call may have skipped the others already.
-            if self.board.stage != stage || !self.open.contains_key(&member) {
+            if self.state.stage != stage || !self.open_calls.contains_key(&member) {
                 return;
             }
             let call = CallId { stage, member };
-            self.out.push_back(MachineOutput::Stop(call));
+            self.outputs.push_back(RunOutput::Stop(call));
             let error = CallError::new(
                 CallErrorKind::Cancelled,
                 "skipped: the synthesis started without it",
             );
-            self.settle(now, call, Err(error), CallUse::default());
+            self.settle_call(now, call, Err(error), CallUse::default());
         }
     }
 
@@ -245,9 +256,9 @@ impl StagedRun {
             Ok(answer) => answer,
             Err(error) => return (Err(error), String::new()),
         };
-        let plan = &self.board.plan;
-        let sources = self.board.sources(member);
-        match injection::obeyed(&sources, &plan.canary, &plan.question, &answer.text) {
+        let plan = &self.state.plan;
+        let sources = self.state.sources(member);
+        match injection::obeyed_instruction(&sources, &plan.canary, &plan.question, &answer.text) {
             None => (Ok(answer), String::new()),
             Some(why) => {
                 let error = CallError::new(CallErrorKind::Quarantined, why);

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-use super::{CallUse, GRACE, MIN_CALL_TIME, MachineOutput, StagedRun};
+use super::{CallUse, MIN_CALL_TIME, RESPONSE_GRACE, RunOutput, StagedRun};
 use crate::domain::analysis::{Member, StageAnswer, Status};
 use crate::domain::chat::{Answer, CallError, CallErrorKind, Extras, ModelRequest};
 use crate::domain::evidence::prompts;
@@ -14,7 +14,7 @@ use crate::domain::time::Timestamp;
 use crate::domain::usage;
 
 /// Time limit of an evidence call.
-const LIMIT: Duration = Duration::from_secs(180);
+const CALL_TIME_LIMIT: Duration = Duration::from_secs(180);
 
 /// Progress of the evidence calls.
 #[derive(Debug, Clone, Default)]
@@ -69,29 +69,32 @@ impl EvidencePhase {
 
 impl StagedRun {
     /// Ends the run with its answer, once the planned evidence calls have been made.
-    pub(super) fn conclude(&mut self, now: Timestamp, answer: String) {
+    pub(super) fn finish_with_answer(&mut self, now: Timestamp, answer: String) {
         let mut calls = vec![EvidenceCall::Map, EvidenceCall::Passages];
         calls.retain(|&call| {
             let is_done = self.evidence.results.contains_key(&self.evidence_id(call));
-            !is_done && self.evidence_request(call, &answer, LIMIT).is_some()
+            !is_done
+                && self
+                    .evidence_request(call, &answer, CALL_TIME_LIMIT)
+                    .is_some()
         });
         self.evidence.next = AfterEvidence::Finish(answer);
-        self.gather(now, calls);
+        self.start_evidence_calls(now, calls);
     }
 
     /// Has the judge compare the first answers. Returns false if there is no judge or it was already called.
     pub(super) fn compare_drafts(&mut self, now: Timestamp, stage: usize) -> bool {
         let call = EvidenceCall::Drafts;
         let is_done = self.evidence.results.contains_key(&self.evidence_id(call));
-        if is_done || self.evidence_request(call, "", LIMIT).is_none() {
+        if is_done || self.evidence_request(call, "", CALL_TIME_LIMIT).is_none() {
             return false;
         }
         self.evidence.next = AfterEvidence::Decide(stage);
-        self.gather(now, vec![call]);
+        self.start_evidence_calls(now, vec![call]);
         true
     }
 
-    fn gather(&mut self, now: Timestamp, calls: Vec<EvidenceCall>) {
+    fn start_evidence_calls(&mut self, now: Timestamp, calls: Vec<EvidenceCall>) {
         self.evidence.awaiting_reservation = calls.into();
         if self.run_time_left(now).is_zero() {
             return self.skip_evidence(now, "the analysis reached its time limit");
@@ -110,15 +113,15 @@ impl StagedRun {
         let id = self.evidence_id(call);
         let answer = self.final_answer();
         let (Some(request), Some(member)) = (
-            self.evidence_request(call, &answer, LIMIT),
+            self.evidence_request(call, &answer, CALL_TIME_LIMIT),
             self.evidence_member(call),
         ) else {
             self.evidence.awaiting_reservation.pop_front();
             return self.ask_for_next(now);
         };
-        let calls = vec![estimate::claim(id, &request, member)];
+        let calls = vec![estimate::reservation_for(id, &request, member)];
         let stage = id.stage;
-        self.out.push_back(MachineOutput::Reserve { stage, calls });
+        self.outputs.push_back(RunOutput::Reserve { stage, calls });
     }
 
     /// Makes the call whose reservation was granted.
@@ -126,17 +129,19 @@ impl StagedRun {
         let Some(call) = self.evidence.awaiting_reservation.pop_front() else {
             return;
         };
-        let limit = LIMIT.min(self.run_time_left(now)).max(MIN_CALL_TIME);
+        let limit = CALL_TIME_LIMIT
+            .min(self.run_time_left(now))
+            .max(MIN_CALL_TIME);
         let answer = self.final_answer();
         if let Some(request) = self.evidence_request(call, &answer, limit) {
             let id = self.evidence_id(call);
             let open = EvidenceAttempt {
                 since: now,
-                until: now + limit + GRACE,
+                until: now + limit + RESPONSE_GRACE,
             };
             self.evidence.open.insert(id, open);
-            self.out
-                .push_back(MachineOutput::Call(id, Box::new(request)));
+            self.outputs
+                .push_back(RunOutput::Call(id, Box::new(request)));
         }
         self.ask_for_next(now);
     }
@@ -171,7 +176,7 @@ impl StagedRun {
     pub(super) fn skip_evidence(&mut self, now: Timestamp, reason: &str) {
         let open: Vec<CallId> = self.evidence.open.keys().copied().collect();
         for &id in &open {
-            self.out.push_back(MachineOutput::Stop(id));
+            self.outputs.push_back(RunOutput::Stop(id));
         }
         let asking = std::mem::take(&mut self.evidence.awaiting_reservation);
         let asked: Vec<CallId> = asking
@@ -188,7 +193,7 @@ impl StagedRun {
     /// Stops the open calls of a run that is cancelled.
     pub(super) fn stop_evidence(&mut self) {
         for (id, _) in std::mem::take(&mut self.evidence.open) {
-            self.out.push_back(MachineOutput::Stop(id));
+            self.outputs.push_back(RunOutput::Stop(id));
         }
         self.evidence.awaiting_reservation.clear();
         self.evidence.next = AfterEvidence::Nothing;
@@ -201,7 +206,7 @@ impl StagedRun {
             .map(|(&id, _)| id)
             .collect();
         for id in late {
-            self.out.push_back(MachineOutput::Stop(id));
+            self.outputs.push_back(RunOutput::Stop(id));
             let error = CallError::new(CallErrorKind::Timeout, "no answer within the time limit");
             self.evidence_settled(now, id, Err(error), CallUse::default());
         }
@@ -223,7 +228,7 @@ impl StagedRun {
         took: CallUse,
     ) {
         let open = self.evidence.open.remove(&id);
-        let call = self.board.plan.evidence_call(id.stage);
+        let call = self.state.plan.evidence_call(id.stage);
         let Some(member) = call.and_then(|call| self.evidence_member(call)) else {
             return;
         };
@@ -259,12 +264,12 @@ impl StagedRun {
             Err(error) => kept.error = Some(error),
         }
         self.evidence.results.insert(id, kept.clone());
-        self.out.push_back(MachineOutput::Keep(Box::new(kept)));
+        self.outputs.push_back(RunOutput::Store(Box::new(kept)));
     }
 
     fn evidence_id(&self, call: EvidenceCall) -> CallId {
         CallId {
-            stage: self.board.plan.evidence_stage(call),
+            stage: self.state.plan.evidence_stage(call),
             member: 0,
         }
     }
@@ -272,15 +277,15 @@ impl StagedRun {
     // A model that failed in this run is called only if there is no other. The passages are checked by a model
     // that did not write the answer, if there is one.
     fn evidence_member(&self, call: EvidenceCall) -> Option<&Member> {
-        let evidence = &self.board.plan.evidence;
+        let evidence = &self.state.plan.evidence;
         let judge = evidence.judge.as_ref()?;
         let works = |member: &&Member| !self.has_failed(&member.model);
         if call != EvidenceCall::Passages {
             let mut candidates = std::iter::once(judge).chain(&evidence.checkers);
             return candidates.find(works).or(Some(judge));
         }
-        let last = self.board.plan.stages.len().saturating_sub(1);
-        let written = self.board.results.values();
+        let last = self.state.plan.stages.len().saturating_sub(1);
+        let written = self.state.results.values();
         let writer = written
             .filter(|answer| answer.stage == last && answer.answered())
             .map(|answer| answer.model.as_str())
@@ -293,7 +298,7 @@ impl StagedRun {
     }
 
     fn has_failed(&self, model: &str) -> bool {
-        self.board.results.values().any(|answer| {
+        self.state.results.values().any(|answer| {
             let failed_before = answer.earlier.iter().any(|before| before.model == model);
             failed_before || (answer.model == model && answer.error.is_some())
         })
@@ -306,9 +311,9 @@ impl StagedRun {
         answer: &str,
         deadline: Duration,
     ) -> Option<ModelRequest> {
-        let plan = &self.board.plan;
+        let plan = &self.state.plan;
         let member = self.evidence_member(call)?;
-        let drafts = prompts::first_answers(plan, self.board.results.values());
+        let drafts = prompts::first_answers(plan, self.state.results.values());
         match call {
             EvidenceCall::Passages => prompts::passage_check(plan, answer, member, deadline),
             _ if drafts.len() < 2 => None,
@@ -332,7 +337,7 @@ impl StagedRun {
             .evidence
             .results
             .get(&self.evidence_id(EvidenceCall::Drafts));
-        let drafts = self.board.texts_of(self.board.plan.first());
+        let drafts = self.state.texts_of(self.state.plan.first_answer_stage());
         compared.is_some_and(StageAnswer::answered)
             && drafts.iter().any(|(_, text)| *text == answer)
     }
@@ -346,8 +351,8 @@ impl StagedRun {
 
     /// Returns the requests of the answered evidence calls, so that a rerun can reuse them.
     pub(super) fn evidence_asked(&self) -> Vec<(StageAnswer, ModelRequest)> {
-        let last = self.board.plan.stages.len().saturating_sub(1);
-        let written = self.board.results.values();
+        let last = self.state.plan.stages.len().saturating_sub(1);
+        let written = self.state.results.values();
         let answer = written
             .filter(|answer| answer.stage == last && answer.answered())
             .map(|answer| answer.text.as_str())
@@ -358,8 +363,9 @@ impl StagedRun {
             .values()
             .filter(|kept| kept.answered());
         let asked = |kept: &StageAnswer| {
-            let call = self.board.plan.evidence_call(kept.stage)?;
-            let request = self.evidence_request(call, answer.unwrap_or_default(), LIMIT)?;
+            let call = self.state.plan.evidence_call(kept.stage)?;
+            let request =
+                self.evidence_request(call, answer.unwrap_or_default(), CALL_TIME_LIMIT)?;
             Some((kept.clone(), request))
         };
         answered.filter_map(asked).collect()

@@ -1,6 +1,6 @@
 //! Texts of stopped calls: text that is already written and paid for is kept as an incomplete answer.
 
-use super::{MachineOutput, StagedCall, StagedRun};
+use super::{RunOutput, StagedCall, StagedRun};
 use crate::domain::analysis::{Plan, StageAnswer};
 use crate::domain::chat::{CallError, CallErrorKind, Delta, Extras, Usage};
 use crate::domain::event::RunEstimate;
@@ -10,11 +10,11 @@ use crate::domain::pattern::CallId;
 use crate::domain::time::Timestamp;
 
 /// Note on a run that starts from the drafts of a stopped one.
-const FROM_DRAFTS: &str = "the answer is written from the drafts of a stopped run";
+const FROM_DRAFTS_NOTE: &str = "the answer is written from the drafts of a stopped run";
 
 impl StagedCall {
     /// Adds a piece to the text.
-    pub(super) fn write(&mut self, delta: &Delta) {
+    pub(super) fn append_text(&mut self, delta: &Delta) {
         match delta {
             Delta::Restart => self.text.clear(),
             Delta::Text(text) => self.text.push_str(text),
@@ -32,41 +32,44 @@ impl StagedRun {
         drafts: Vec<StageAnswer>,
     ) -> Self {
         let mut run = Self {
-            hurried: true,
+            finishes_early: true,
             ..Self::new(id, plan, estimate)
         };
-        run.board.restore(drafts);
-        run.notes.push(FROM_DRAFTS.to_owned());
+        run.state.restore(drafts);
+        run.notes.push(FROM_DRAFTS_NOTE.to_owned());
         run
     }
 
     /// Keeps the text that the open calls have written so far, before they are stopped.
     pub(super) fn keep_partial(&mut self, now: Timestamp, reason: &str) {
-        let stage = self.board.stage;
-        let open = self.open.iter().filter(|(_, open)| !open.text.is_empty());
+        let stage = self.state.stage;
+        let open = self
+            .open_calls
+            .iter()
+            .filter(|(_, open)| !open.text.is_empty());
         let kept: Vec<StageAnswer> = open
-            .map(|(&member, open)| self.partial(now, member, open, reason))
+            .map(|(&member, open)| self.partial_answer(now, member, open, reason))
             .collect();
         for kept in kept {
             let member = kept.member;
             let call = CallId { stage, member };
-            self.board.results.insert(call, kept.clone());
-            self.out.push_back(MachineOutput::Keep(Box::new(kept)));
+            self.state.results.insert(call, kept.clone());
+            self.outputs.push_back(RunOutput::Store(Box::new(kept)));
         }
     }
 
     /// Stops the open calls.
     pub(super) fn stop_open(&mut self) {
-        self.held.clear();
-        let stage = self.board.stage;
-        for (member, _) in std::mem::take(&mut self.open) {
-            self.out
-                .push_back(MachineOutput::Stop(CallId { stage, member }));
+        self.held_back.clear();
+        let stage = self.state.stage;
+        for (member, _) in std::mem::take(&mut self.open_calls) {
+            self.outputs
+                .push_back(RunOutput::Stop(CallId { stage, member }));
         }
     }
 
     // The usage is added when the stopped call's bill is known.
-    fn partial(
+    fn partial_answer(
         &self,
         now: Timestamp,
         member: usize,
@@ -74,9 +77,9 @@ impl StagedRun {
         reason: &str,
     ) -> StageAnswer {
         StageAnswer {
-            stage: self.board.stage,
+            stage: self.state.stage,
             member,
-            model: self.board.member(member).name(),
+            model: self.state.member(member).name(),
             text: open.text.clone(),
             reasoning: String::new(),
             usage: Usage::default(),
@@ -88,8 +91,12 @@ impl StagedRun {
             cached: false,
             tries: 0,
             dropped: Vec::new(),
-            fallback_for: self.board.planned_instead(member),
-            earlier: self.earlier.get(&member).cloned().unwrap_or_default(),
+            fallback_for: self.state.planned_instead(member),
+            earlier: self
+                .earlier_attempts
+                .get(&member)
+                .cloned()
+                .unwrap_or_default(),
             calls: Vec::new(),
             extras: Extras::default(),
         }

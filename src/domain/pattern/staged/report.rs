@@ -1,7 +1,7 @@
 //! Events and notes of a run: settled calls, started stages, and totals. Makes no decisions.
 
 use super::run_state::RunState;
-use super::{MachineOutput, StagedCall, StagedRun};
+use super::{RunOutput, StagedCall, StagedRun};
 use crate::domain::analysis::{Plan, StageAnswer, Status};
 use crate::domain::chat::{Answer, Delta, Finish, ModelRequest};
 use crate::domain::event::{RunEstimate, RunEvent};
@@ -11,7 +11,7 @@ use crate::domain::time::Timestamp;
 
 impl RunState {
     /// Returns a suffix for readers of a truncated answer; empty for a complete one.
-    pub fn shortfall(&self, stage: usize, member: usize) -> &'static str {
+    pub fn truncation_note(&self, stage: usize, member: usize) -> &'static str {
         let result = self.results.get(&CallId { stage, member });
         match result.and_then(|result| result.finish) {
             Some(Finish::Length) => "\n\n(This answer was cut off by its length limit.)",
@@ -37,7 +37,7 @@ impl RunState {
                 text,
                 item: None,
             },
-            Delta::Sealed(item) => RunEvent::Reasoning {
+            Delta::ReasoningBlock(item) => RunEvent::Reasoning {
                 stage,
                 model,
                 text: String::new(),
@@ -64,12 +64,12 @@ impl StagedRun {
     /// Returns the plan and the answers of a finished run, by stage and member.
     pub fn into_parts(self) -> (Plan, Vec<StageAnswer>) {
         let answers = self.answers().cloned().collect();
-        (self.board.plan, answers)
+        (self.state.plan, answers)
     }
 
     /// Returns the answers of all calls, those of the evidence calls last.
     pub(super) fn answers(&self) -> impl Iterator<Item = &StageAnswer> {
-        let of_stages = self.board.results.values();
+        let of_stages = self.state.results.values();
         of_stages.chain(self.evidence.results.values())
     }
 
@@ -97,14 +97,21 @@ impl StagedRun {
             if !answer.reasoning.is_empty() {
                 pieces.push(Delta::Reasoning(answer.reasoning.clone()));
             }
-            pieces.extend(answer.extras.reasoning.iter().cloned().map(Delta::Sealed));
+            pieces.extend(
+                answer
+                    .extras
+                    .reasoning
+                    .iter()
+                    .cloned()
+                    .map(Delta::ReasoningBlock),
+            );
         }
         if !open.shown && !answer.text.is_empty() {
             pieces.push(Delta::Text(answer.text.clone()));
         }
         for piece in pieces {
-            let event = self.board.text_event(member, piece, 1);
-            self.out.push_back(MachineOutput::Emit(event));
+            let event = self.state.text_event(member, piece, 1);
+            self.outputs.push_back(RunOutput::Emit(event));
         }
     }
 
@@ -114,9 +121,9 @@ impl StagedRun {
     ) -> Vec<(StageAnswer, ModelRequest)> {
         let id = AnalysisId::new(Timestamp::default(), 0);
         let mut run = Self::new(id, plan.clone(), RunEstimate::default());
-        run.take_back(results.to_vec());
+        run.restore_results(results.to_vec());
         let evidence = run.evidence_asked();
-        run.board
+        run.state
             .rebuild_requests()
             .into_iter()
             .chain(evidence)
@@ -130,9 +137,9 @@ impl StagedRun {
         synthesis: Option<String>,
         error: Option<String>,
     ) {
-        self.over = true;
+        self.is_over = true;
         // The whole answer if it continues a stopped one.
-        let begun = &self.board.plan.begun;
+        let begun = &self.state.plan.begun;
         let synthesis = synthesis.map(|text| match begun.is_empty() {
             true => text,
             false => format!("{begun}{text}"),
@@ -143,22 +150,22 @@ impl StagedRun {
         } else {
             self.started
         };
-        let answers: Vec<StageAnswer> = self.board.results.values().cloned().collect();
-        let covered = reading::ReadCoverage::of(&self.board.plan, &answers);
+        let answers: Vec<StageAnswer> = self.state.results.values().cloned().collect();
+        let covered = reading::ReadCoverage::of(&self.state.plan, &answers);
         self.notes.extend(covered.map(|covered| covered.sentence()));
         let mut totals = self
-            .board
+            .state
             .totals(now.since(began).as_millis() as u64, &self.notes);
         totals.degraded = self.degraded.clone();
         for kept in self.evidence.results.values() {
-            totals.usage = totals.usage.plus(&kept.usage);
+            totals.usage = totals.usage.combined_with(&kept.usage);
             match kept.cost {
-                Some(cost) => totals.cost_usd = totals.cost_usd.plus(cost),
+                Some(cost) => totals.cost_usd = totals.cost_usd.saturating_add(cost),
                 None => totals.cost_incomplete |= kept.answered(),
             }
         }
         let reason = error.clone().unwrap_or_default();
-        self.out.push_back(MachineOutput::Emit(match status {
+        self.outputs.push_back(RunOutput::Emit(match status {
             Status::Completed => RunEvent::Completed(totals.clone()),
             Status::Cancelled => RunEvent::Cancelled {
                 reason,
@@ -169,8 +176,8 @@ impl StagedRun {
                 totals: totals.clone(),
             },
         }));
-        self.out
-            .push_back(MachineOutput::Done(Box::new(PatternOutcome {
+        self.outputs
+            .push_back(RunOutput::Done(Box::new(PatternOutcome {
                 status,
                 synthesis,
                 error,
@@ -190,7 +197,7 @@ impl StagedRun {
             )
         };
         let failed = self
-            .board
+            .state
             .results
             .values()
             .filter(|result| !result.answered());
@@ -204,7 +211,7 @@ impl StagedRun {
     }
 
     pub(super) fn emit_settled(&mut self, kept: &StageAnswer) {
-        let (stage, model) = (self.board.name().to_owned(), kept.model.clone());
+        let (stage, model) = (self.state.name().to_owned(), kept.model.clone());
         let by = match kept.finish {
             Some(Finish::Length) => Some("its length limit"),
             Some(Finish::ContentFilter) => Some("its provider's filter"),
@@ -232,17 +239,17 @@ impl StagedRun {
                 let error = error
                     .as_ref()
                     .map_or_else(String::new, |error| error.detail.clone());
-                let fallback = if self.board.is_last() {
-                    self.board
+                let fallback = if self.state.is_last() {
+                    self.state
                         .writers()
                         .get(kept.member + 1)
                         .map(|next| next.model.clone())
                 } else {
                     None
                 };
-                let place = if self.board.is_last() && self.board.is_vote() {
+                let place = if self.state.is_last() && self.state.is_vote() {
                     "could not break the tie"
-                } else if self.board.is_last() {
+                } else if self.state.is_last() {
                     "could not write the synthesis"
                 } else {
                     "was dropped"
@@ -261,15 +268,15 @@ impl StagedRun {
                 }
             }
         };
-        self.out.push_back(MachineOutput::Emit(event));
+        self.outputs.push_back(RunOutput::Emit(event));
     }
 
     pub(super) fn emit_stage_started(&mut self) {
         let event = RunEvent::StageStarted {
-            stage: self.board.name().to_owned(),
-            index: self.board.stage,
-            total: self.board.plan.stages.len(),
+            stage: self.state.name().to_owned(),
+            index: self.state.stage,
+            total: self.state.plan.stages.len(),
         };
-        self.out.push_back(MachineOutput::Emit(event));
+        self.outputs.push_back(RunOutput::Emit(event));
     }
 }

@@ -26,7 +26,7 @@ impl StagedRun {
             };
             let mut found = Vec::new();
             for member in 0..seats {
-                let request = run.board.build_request(stage, member);
+                let request = run.state.build_request(stage, member);
                 let same = known
                     .iter()
                     .position(|(_, asked)| asked.is_same_question(&request));
@@ -39,7 +39,7 @@ impl StagedRun {
                 });
             }
             let complete = found.len() == seats;
-            run.board.restore(found.clone());
+            run.state.restore(found.clone());
             spared.extend(found);
             if !complete {
                 break;

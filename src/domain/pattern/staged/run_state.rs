@@ -29,7 +29,7 @@ impl RunState {
     // Participants of the current stage; in later stages, members without a failure so far. A review needs at
     // least two texts.
     pub fn participants(&self) -> Vec<usize> {
-        let (all, first) = (0..self.slots().len(), self.plan.first());
+        let (all, first) = (0..self.slots().len(), self.plan.first_answer_stage());
         if self.stage <= first {
             return all.collect();
         }
@@ -125,7 +125,7 @@ impl RunState {
     pub fn restore(&mut self, results: Vec<StageAnswer>) {
         let last = self.plan.stages.len().saturating_sub(1);
         for result in results {
-            let is_member_s = (self.plan.first()..last).contains(&result.stage);
+            let is_member_s = (self.plan.first_answer_stage()..last).contains(&result.stage);
             if is_member_s && !result.earlier.is_empty() {
                 *self.fallbacks_used.entry(result.member).or_default() += result.earlier.len();
             }
@@ -151,7 +151,7 @@ impl RunState {
                     own = Some(text.to_owned());
                 } else {
                     let mut peer = peer(author, text);
-                    peer.text += self.shortfall(stage, author);
+                    peer.text += self.truncation_note(stage, author);
                     peers.push(peer);
                 }
             }
@@ -167,7 +167,7 @@ impl RunState {
         prompt::shuffle(&mut reviews, seed ^ 1);
         // A revision starts from the member's reviewed answer, not from its review of the others.
         if task == Task::Revise && self.task_before(self.stage) == Some(Task::Review) {
-            let first = self.text_at(self.plan.first(), member);
+            let first = self.text_at(self.plan.first_answer_stage(), member);
             own = Some(first.to_owned()).filter(|text| !text.is_empty());
         }
         Brief {
@@ -187,8 +187,8 @@ impl RunState {
             ..RunTotals::default()
         };
         if let Some(retrieval) = &self.plan.retrieval {
-            totals.usage = totals.usage.plus(&retrieval.usage);
-            totals.cost_usd = totals.cost_usd.plus(retrieval.cost);
+            totals.usage = totals.usage.combined_with(&retrieval.usage);
+            totals.cost_usd = totals.cost_usd.saturating_add(retrieval.cost);
             totals.cost_incomplete |= retrieval.is_cost_incomplete;
         }
         for result in self.results.values() {
@@ -201,9 +201,9 @@ impl RunState {
             totals.failed += result.earlier.len() as u32;
             let earlier = result.earlier.iter().map(|one| (&one.usage, one.cost));
             for (usage, cost) in earlier.chain([(&result.usage, result.cost)]) {
-                totals.usage = totals.usage.plus(usage);
+                totals.usage = totals.usage.combined_with(usage);
                 match cost {
-                    Some(cost) => totals.cost_usd = totals.cost_usd.plus(cost),
+                    Some(cost) => totals.cost_usd = totals.cost_usd.saturating_add(cost),
                     None => totals.cost_incomplete = true,
                 }
             }
@@ -255,13 +255,13 @@ impl RunState {
     }
 
     fn newest_answers_before(&self, stage: usize) -> Option<usize> {
-        let mut before = (self.plan.first()..stage).rev();
-        before.find(|&stage| !self.is_review(stage) && self.anyone_answered(stage))
+        let mut before = (self.plan.first_answer_stage()..stage).rev();
+        before.find(|&stage| !self.is_review(stage) && self.has_any_answer(stage))
     }
 
     fn newest_before(&self, stage: usize) -> Option<usize> {
-        let mut before = (self.plan.first()..stage).rev();
-        before.find(|&stage| self.anyone_answered(stage))
+        let mut before = (self.plan.first_answer_stage()..stage).rev();
+        before.find(|&stage| self.has_any_answer(stage))
     }
 
     fn task_before(&self, stage: usize) -> Option<Task> {
@@ -296,7 +296,7 @@ impl RunState {
         })
     }
 
-    pub fn anyone_answered(&self, stage: usize) -> bool {
+    pub fn has_any_answer(&self, stage: usize) -> bool {
         self.results
             .values()
             .any(|result| result.stage == stage && result.answered())
@@ -309,12 +309,12 @@ impl RunState {
 
     /// Whether the run consists of a single model's answer.
     pub fn is_single(&self) -> bool {
-        self.plan.stages.len() == self.plan.first() + 1 && self.is_last()
+        self.plan.stages.len() == self.plan.first_answer_stage() + 1 && self.is_last()
     }
 
     /// Whether the reading stage is current.
     pub fn is_reading(&self) -> bool {
-        self.stage < self.plan.first()
+        self.stage < self.plan.first_answer_stage()
     }
 
     /// Sources given to a member in the current stage.
@@ -323,14 +323,14 @@ impl RunState {
             let part = self.plan.parts.get(member);
             return Cow::Borrowed(part.map_or(&[], Vec::as_slice));
         }
-        if self.plan.first() > 0 {
-            return Cow::Owned(reading::notes(&self.plan, &self.texts_of(0)));
+        if self.plan.first_answer_stage() > 0 {
+            return Cow::Owned(reading::reading_notes(&self.plan, &self.texts_of(0)));
         }
         Cow::Borrowed(self.plan.sources_of(self.member(member)))
     }
 
     /// System message of a member's calls, their common prefix.
-    pub fn beginning(&self, member: usize) -> Message {
+    pub fn system_message(&self, member: usize) -> Message {
         let sources = self.sources(member);
         prompt::system_message(&sources, &self.plan.nonce, &self.plan.canary)
     }
@@ -340,7 +340,7 @@ impl RunState {
     pub fn to_requested_format(&self, text: &str) -> Option<String> {
         match &self.plan.format {
             None => Some(text.to_owned()),
-            Some(format) => format.fitting(text).ok().map(str::to_owned),
+            Some(format) => format.conforming(text).ok().map(str::to_owned),
         }
     }
 
@@ -359,17 +359,17 @@ impl RunState {
         let holes = prompt::Placeholders {
             brief: &brief,
             own: own.map_or("", |(_, text)| text),
-            own_initial: self.text_at(self.plan.first(), member),
+            own_initial: self.text_at(self.plan.first_answer_stage(), member),
             members: before.len(),
             nonce: &self.plan.nonce,
         };
         let mut user = prompt::user_message(&self.plan.stages[self.stage].prompt, &holes);
         let tools = self.plan.tools.clone().filter(|_| self.writes_answer());
         if tools.is_some() {
-            user.text += prompt::MAY_ACT;
+            user.text += prompt::ACTION_RULES;
         }
         let model = asked.model.clone();
-        let messages = prompt::conversation(&self.plan, &model, self.beginning(member), user);
+        let messages = prompt::conversation(&self.plan, &model, self.system_message(member), user);
         ModelRequest {
             model: asked.model,
             messages,
@@ -412,7 +412,7 @@ impl RunState {
         let results: Vec<StageAnswer> = self.results.values().cloned().collect();
         // A fallback reader was called under the planned reader's name.
         let is_itself = |result: &StageAnswer| {
-            result.stage >= self.plan.first() || result.fallback_for.is_none()
+            result.stage >= self.plan.first_answer_stage() || result.fallback_for.is_none()
         };
         let answered = results
             .into_iter()
@@ -484,7 +484,7 @@ impl RunState {
     }
 
     /// Number of answers and failures in the current stage.
-    pub fn counts(&self) -> (usize, usize) {
+    pub fn answered_and_failed(&self) -> (usize, usize) {
         let all = self.results.values();
         let of_stage = all.filter(|result| result.stage == self.stage);
         let (answered, failed): (Vec<_>, Vec<_>) = of_stage.partition(|result| result.answered());
@@ -495,6 +495,6 @@ impl RunState {
 fn peer(author: usize, text: &str) -> Peer {
     Peer {
         letter: prompt::letter(author),
-        text: prompt::anonymous(text),
+        text: prompt::without_model_names(text),
     }
 }

@@ -75,7 +75,7 @@ fn plan(models: &[&str], synthesizer: &str, stages: &[(&str, StageRole, Task)]) 
     }
 }
 
-fn four() -> Plan {
+fn plan_of_four() -> Plan {
     use Task::*;
     let (members, last) = (StageRole::Members, StageRole::Synthesizer);
     plan(
@@ -90,7 +90,7 @@ fn four() -> Plan {
     )
 }
 
-pub(in crate::domain) fn two(models: &[&str], synthesizer: &str) -> Plan {
+pub(in crate::domain) fn two_stage_plan(models: &[&str], synthesizer: &str) -> Plan {
     plan(
         models,
         synthesizer,
@@ -109,7 +109,7 @@ fn id() -> AnalysisId {
     AnalysisId::new(at(0), 1)
 }
 
-fn machine(plan: Plan) -> StagedRun {
+fn new_run(plan: Plan) -> StagedRun {
     StagedRun::new(id(), plan, RunEstimate::default())
 }
 
@@ -128,8 +128,8 @@ fn answer(text: &str) -> Answer {
     }
 }
 
-fn answered(stage: usize, member: usize, text: &str) -> MachineInput {
-    MachineInput::Answered {
+fn answered(stage: usize, member: usize, text: &str) -> RunInput {
+    RunInput::Answered {
         call: CallId { stage, member },
         answer: answer(text),
         cached: false,
@@ -146,15 +146,15 @@ fn bill() -> CallBill {
     }
 }
 
-fn failed(stage: usize, member: usize) -> MachineInput {
+fn failed(stage: usize, member: usize) -> RunInput {
     failed_with(
         CallId { stage, member },
         CallError::new(CallErrorKind::Overloaded, "busy"),
     )
 }
 
-fn failed_with(call: CallId, error: CallError) -> MachineInput {
-    MachineInput::Failed {
+fn failed_with(call: CallId, error: CallError) -> RunInput {
+    RunInput::Failed {
         call,
         error,
         bill: CallBill::default(),
@@ -162,40 +162,38 @@ fn failed_with(call: CallId, error: CallError) -> MachineInput {
 }
 
 /// Handles an input and returns the actions as text.
-fn told(machine: &mut StagedRun, ms: i64, input: MachineInput) -> Vec<String> {
+fn outputs_as_text(machine: &mut StagedRun, ms: i64, input: RunInput) -> Vec<String> {
     machine.handle(at(ms), input);
-    drain(machine).iter().filter_map(words).collect()
+    drain(machine).iter().filter_map(output_text).collect()
 }
 
-fn drain(machine: &mut StagedRun) -> Vec<MachineOutput> {
+fn drain(machine: &mut StagedRun) -> Vec<RunOutput> {
     let mut all = Vec::new();
     loop {
         match machine.poll() {
-            MachineOutput::Wait(_) => return all,
-            MachineOutput::Reserve { .. } => {
-                machine.handle(machine.stage_started, MachineInput::Granted)
-            }
+            RunOutput::Wait(_) => return all,
+            RunOutput::Reserve { .. } => machine.handle(machine.stage_started, RunInput::Granted),
             output => all.push(output),
         }
     }
 }
 
-fn words(output: &MachineOutput) -> Option<String> {
+fn output_text(output: &RunOutput) -> Option<String> {
     Some(match output {
-        MachineOutput::Call(call, request) => format!("call {} {}", call.stage, request.model),
-        MachineOutput::Stop(call) => format!("stop {} {}", call.stage, call.member),
-        MachineOutput::Emit(RunEvent::StageStarted { stage, .. }) => format!("+{stage}"),
-        MachineOutput::Emit(RunEvent::StageCompleted {
+        RunOutput::Call(call, request) => format!("call {} {}", call.stage, request.model),
+        RunOutput::Stop(call) => format!("stop {} {}", call.stage, call.member),
+        RunOutput::Emit(RunEvent::StageStarted { stage, .. }) => format!("+{stage}"),
+        RunOutput::Emit(RunEvent::StageCompleted {
             stage,
             answered,
             failed,
             ..
         }) => format!("-{stage} {answered}/{failed}"),
-        MachineOutput::Emit(RunEvent::SynthesisDelta { text }) => format!("synthesis '{text}'"),
-        MachineOutput::Emit(RunEvent::MemberFailed {
+        RunOutput::Emit(RunEvent::SynthesisDelta { text }) => format!("synthesis '{text}'"),
+        RunOutput::Emit(RunEvent::MemberFailed {
             model, fallback, ..
         }) => format!("failed {model} then {fallback:?}"),
-        MachineOutput::Done(outcome) => {
+        RunOutput::Done(outcome) => {
             format!("{} {:?}", outcome.status.as_str(), outcome.synthesis)
         }
         _ => return None,
@@ -204,46 +202,52 @@ fn words(output: &MachineOutput) -> Option<String> {
 
 #[test]
 fn four_stages_flow_into_one_answer() {
-    let mut machine = machine(four());
+    let mut machine = new_run(plan_of_four());
     assert_eq!(
-        told(&mut machine, 0, MachineInput::Started),
+        outputs_as_text(&mut machine, 0, RunInput::Started),
         ["+initial", "call 0 a", "call 0 b", "call 0 c"]
     );
-    assert_eq!(told(&mut machine, 1, answered(0, 1, "B0")), [""; 0]);
-    assert_eq!(told(&mut machine, 2, answered(0, 0, "A0")), [""; 0]);
     assert_eq!(
-        told(&mut machine, 3, answered(0, 2, "C0")),
+        outputs_as_text(&mut machine, 1, answered(0, 1, "B0")),
+        [""; 0]
+    );
+    assert_eq!(
+        outputs_as_text(&mut machine, 2, answered(0, 0, "A0")),
+        [""; 0]
+    );
+    assert_eq!(
+        outputs_as_text(&mut machine, 3, answered(0, 2, "C0")),
         ["-initial 3/0", "+meta", "call 1 a", "call 1 b", "call 1 c"]
     );
     for member in 0..2 {
-        told(&mut machine, 4, answered(1, member, "M"));
+        outputs_as_text(&mut machine, 4, answered(1, member, "M"));
     }
     assert_eq!(
-        told(&mut machine, 5, answered(1, 2, "M")),
+        outputs_as_text(&mut machine, 5, answered(1, 2, "M")),
         ["-meta 3/0", "+hyper", "call 2 a", "call 2 b", "call 2 c"]
     );
     for member in 0..2 {
-        told(&mut machine, 6, answered(2, member, "H"));
+        outputs_as_text(&mut machine, 6, answered(2, member, "H"));
     }
     assert_eq!(
-        told(&mut machine, 7, answered(2, 2, "H")),
+        outputs_as_text(&mut machine, 7, answered(2, 2, "H")),
         ["-hyper 3/0", "+ultra", "call 3 s"]
     );
     assert_eq!(
-        told(&mut machine, 8, answered(3, 0, "U")),
+        outputs_as_text(&mut machine, 8, answered(3, 0, "U")),
         ["synthesis 'U'", "-ultra 1/0", "completed Some(\"U\")"]
     );
 }
 
 #[test]
 fn first_answers_are_independent_and_later_readers_see_letters_only() {
-    let mut machine = machine(four());
-    machine.handle(at(0), MachineInput::Started);
-    let calls = |outputs: Vec<MachineOutput>| -> Vec<Box<ModelRequest>> {
+    let mut machine = new_run(plan_of_four());
+    machine.handle(at(0), RunInput::Started);
+    let calls = |outputs: Vec<RunOutput>| -> Vec<Box<ModelRequest>> {
         outputs
             .into_iter()
             .filter_map(|output| {
-                if let MachineOutput::Call(_, request) = output {
+                if let RunOutput::Call(_, request) = output {
                     Some(request)
                 } else {
                     None
@@ -272,8 +276,8 @@ fn first_answers_are_independent_and_later_readers_see_letters_only() {
 
 #[test]
 fn a_revision_holds_the_first_answer_and_the_own_review_apart() {
-    let mut machine = machine(four());
-    machine.handle(at(0), MachineInput::Started);
+    let mut machine = new_run(plan_of_four());
+    machine.handle(at(0), RunInput::Started);
     for (stage, text) in [(0, "first"), (1, "review")] {
         for member in 0..3 {
             drain(&mut machine);
@@ -282,7 +286,7 @@ fn a_revision_holds_the_first_answer_and_the_own_review_apart() {
     }
     let outputs = drain(&mut machine);
     let request = outputs.iter().find_map(|output| match output {
-        MachineOutput::Call(
+        RunOutput::Call(
             CallId {
                 stage: 2,
                 member: 1,
@@ -302,36 +306,36 @@ fn a_revision_holds_the_first_answer_and_the_own_review_apart() {
 
 #[test]
 fn a_failed_member_is_dropped_and_the_run_goes_on() {
-    let mut machine = machine(four());
-    told(&mut machine, 0, MachineInput::Started);
-    told(&mut machine, 1, answered(0, 0, "A"));
-    told(&mut machine, 1, failed(0, 1));
+    let mut machine = new_run(plan_of_four());
+    outputs_as_text(&mut machine, 0, RunInput::Started);
+    outputs_as_text(&mut machine, 1, answered(0, 0, "A"));
+    outputs_as_text(&mut machine, 1, failed(0, 1));
     assert_eq!(
-        told(&mut machine, 2, answered(0, 2, "C")),
+        outputs_as_text(&mut machine, 2, answered(0, 2, "C")),
         ["-initial 2/1", "+meta", "call 1 a", "call 1 c"]
     );
-    told(&mut machine, 3, failed(1, 0));
+    outputs_as_text(&mut machine, 3, failed(1, 0));
     // A single text has nothing to be compared with: the run goes straight to the synthesis.
     assert_eq!(
-        told(&mut machine, 4, answered(1, 2, "M")),
+        outputs_as_text(&mut machine, 4, answered(1, 2, "M")),
         ["-meta 1/1", "+ultra", "call 3 s"]
     );
 }
 
 #[test]
 fn a_stage_that_gives_nothing_lets_the_one_before_flow_on() {
-    let mut machine = machine(four());
-    told(&mut machine, 0, MachineInput::Started);
+    let mut machine = new_run(plan_of_four());
+    outputs_as_text(&mut machine, 0, RunInput::Started);
     for member in 0..3 {
-        told(&mut machine, 1, answered(0, member, "first"));
+        outputs_as_text(&mut machine, 1, answered(0, member, "first"));
     }
-    told(&mut machine, 2, failed(1, 0));
-    told(&mut machine, 2, failed(1, 1));
+    outputs_as_text(&mut machine, 2, failed(1, 0));
+    outputs_as_text(&mut machine, 2, failed(1, 1));
     machine.handle(at(3), failed(1, 2));
     let outputs = drain(&mut machine);
-    let Some(MachineOutput::Call(_, request)) = outputs
+    let Some(RunOutput::Call(_, request)) = outputs
         .iter()
-        .find(|output| matches!(output, MachineOutput::Call(..)))
+        .find(|output| matches!(output, RunOutput::Call(..)))
     else {
         panic!("{outputs:?}")
     };
@@ -344,11 +348,11 @@ fn a_stage_that_gives_nothing_lets_the_one_before_flow_on() {
 
 #[test]
 fn nobody_answered_is_a_failure_with_every_reason() {
-    let mut machine = machine(two(&["a", "b"], "s"));
-    told(&mut machine, 0, MachineInput::Started);
-    told(&mut machine, 1, failed(0, 0));
+    let mut machine = new_run(two_stage_plan(&["a", "b"], "s"));
+    outputs_as_text(&mut machine, 0, RunInput::Started);
+    outputs_as_text(&mut machine, 1, failed(0, 0));
     machine.handle(at(2), answered(0, 1, "  \n"));
-    let Some(MachineOutput::Done(outcome)) = drain(&mut machine).pop() else {
+    let Some(RunOutput::Done(outcome)) = drain(&mut machine).pop() else {
         panic!("not over")
     };
     assert_eq!(
@@ -359,21 +363,21 @@ fn nobody_answered_is_a_failure_with_every_reason() {
 
 #[test]
 fn another_member_writes_when_the_synthesizer_fails() {
-    let mut machine = machine(two(&["a", "s", "b"], "s"));
-    told(&mut machine, 0, MachineInput::Started);
+    let mut machine = new_run(two_stage_plan(&["a", "s", "b"], "s"));
+    outputs_as_text(&mut machine, 0, RunInput::Started);
     for member in 0..3 {
-        told(&mut machine, 1, answered(0, member, "x"));
+        outputs_as_text(&mut machine, 1, answered(0, member, "x"));
     }
     assert_eq!(
-        told(&mut machine, 2, failed(1, 0)),
+        outputs_as_text(&mut machine, 2, failed(1, 0)),
         ["failed s then Some(\"a\")", "call 1 a"]
     );
     assert_eq!(
-        told(&mut machine, 3, failed(1, 1)),
+        outputs_as_text(&mut machine, 3, failed(1, 1)),
         ["failed a then Some(\"b\")", "call 1 b"]
     );
     assert_eq!(
-        told(&mut machine, 4, failed(1, 2))
+        outputs_as_text(&mut machine, 4, failed(1, 2))
             .last()
             .map(String::as_str),
         Some("completed Some(\"x\")")
@@ -382,26 +386,29 @@ fn another_member_writes_when_the_synthesizer_fails() {
 
 #[test]
 fn cancelling_stops_every_open_call_and_nothing_follows() {
-    let mut machine = machine(two(&["a", "b"], "s"));
-    told(&mut machine, 0, MachineInput::Started);
-    told(&mut machine, 1, answered(0, 0, "x"));
+    let mut machine = new_run(two_stage_plan(&["a", "b"], "s"));
+    outputs_as_text(&mut machine, 0, RunInput::Started);
+    outputs_as_text(&mut machine, 1, answered(0, 0, "x"));
     assert_eq!(
-        told(&mut machine, 2, MachineInput::Cancelled("stop".into())),
+        outputs_as_text(&mut machine, 2, RunInput::Cancelled("stop".into())),
         ["stop 0 1", "cancelled None"]
     );
-    assert_eq!(told(&mut machine, 3, answered(0, 1, "y")), [""; 0]);
+    assert_eq!(
+        outputs_as_text(&mut machine, 3, answered(0, 1, "y")),
+        [""; 0]
+    );
 }
 
 #[test]
 fn a_call_that_never_ends_is_given_up() {
-    let mut machine = machine(two(&["a"], "s"));
-    told(&mut machine, 0, MachineInput::Started);
-    let MachineOutput::Wait(Some(until)) = machine.poll() else {
+    let mut machine = new_run(two_stage_plan(&["a"], "s"));
+    outputs_as_text(&mut machine, 0, RunInput::Started);
+    let RunOutput::Wait(Some(until)) = machine.poll() else {
         panic!("no time limit")
     };
     assert_eq!(until, at(305_000));
     assert_eq!(
-        told(&mut machine, 305_000, MachineInput::Tick),
+        outputs_as_text(&mut machine, 305_000, RunInput::Tick),
         [
             "stop 0 0",
             "failed a then None",
@@ -413,10 +420,10 @@ fn a_call_that_never_ends_is_given_up() {
 
 #[test]
 fn a_restored_run_asks_only_what_is_missing() {
-    let mut first = machine(four());
+    let mut first = new_run(plan_of_four());
     let mut outputs = Vec::new();
     for input in [
-        MachineInput::Started,
+        RunInput::Started,
         answered(0, 0, "A"),
         answered(0, 1, "B"),
         failed(0, 2),
@@ -426,30 +433,35 @@ fn a_restored_run_asks_only_what_is_missing() {
         outputs.extend(drain(&mut first));
     }
     let kept = outputs.into_iter().filter_map(|output| {
-        if let MachineOutput::Keep(kept) = output {
+        if let RunOutput::Store(kept) = output {
             Some(*kept)
         } else {
             None
         }
     });
-    let mut second =
-        StagedRun::restore(id(), four(), RunEstimate::default(), at(0), kept.collect());
+    let mut second = StagedRun::restore(
+        id(),
+        plan_of_four(),
+        RunEstimate::default(),
+        at(0),
+        kept.collect(),
+    );
     assert_eq!(
-        told(&mut second, 9, MachineInput::Started),
+        outputs_as_text(&mut second, 9, RunInput::Started),
         ["+meta", "call 1 b"]
     );
     assert_eq!(
-        told(&mut second, 10, answered(1, 1, "M")),
+        outputs_as_text(&mut second, 10, answered(1, 1, "M")),
         ["-meta 2/0", "+hyper", "call 2 a", "call 2 b"]
     );
 }
 
 /// Handles actions up to the next reservation and returns its claims.
-fn asked(machine: &mut StagedRun) -> Vec<CallReservation> {
+fn reserve_and_grant(machine: &mut StagedRun) -> Vec<CallReservation> {
     loop {
         match machine.poll() {
-            MachineOutput::Reserve { calls, .. } => return calls,
-            MachineOutput::Wait(_) | MachineOutput::Done(_) => panic!("nothing was asked for"),
+            RunOutput::Reserve { calls, .. } => return calls,
+            RunOutput::Wait(_) | RunOutput::Done(_) => panic!("nothing was asked for"),
             _ => {}
         }
     }

@@ -24,9 +24,9 @@ impl RunState {
 impl StagedRun {
     /// Returns the waiting members to call next: first a majority, then the rest.
     pub(super) fn next_voters(&self, waiting: Vec<usize>) -> Vec<usize> {
-        let plan = &self.board.plan;
+        let plan = &self.state.plan;
         let members = plan.members.len();
-        let votes_now = self.board.is_vote() && self.board.stage == plan.first();
+        let votes_now = self.state.is_vote() && self.state.stage == plan.first_answer_stage();
         if !votes_now || !plan.is_adaptive || members < MIN_FOR_WAVES {
             return waiting;
         }
@@ -40,9 +40,9 @@ impl StagedRun {
         if !of_majority.is_empty() {
             return of_majority;
         }
-        let texts = self.board.texts_of(plan.first());
+        let texts = self.state.texts_of(plan.first_answer_stage());
         let count = ballot::count(&plan.question, &texts);
-        match self.hurried || ballot::is_decided(count.as_ref(), waiting.len()) {
+        match self.finishes_early || ballot::is_decided(count.as_ref(), waiting.len()) {
             true => Vec::new(),
             false => waiting,
         }
@@ -50,11 +50,11 @@ impl StagedRun {
 
     /// Calls the members of the next wave, if there is one and time for it. Returns whether it did.
     pub(super) fn asks_more_voters(&mut self, now: Timestamp) -> bool {
-        if !self.board.is_vote() || self.board.stage != self.board.plan.first() {
+        if !self.state.is_vote() || self.state.stage != self.state.plan.first_answer_stage() {
             return false;
         }
-        let waiting = (0..self.board.plan.members.len())
-            .filter(|&member| self.board.result(member).is_none())
+        let waiting = (0..self.state.plan.members.len())
+            .filter(|&member| self.state.result(member).is_none())
             .collect();
         let next = self.next_voters(waiting);
         if next.is_empty() || self.time_left(now).is_zero() {
@@ -66,16 +66,16 @@ impl StagedRun {
 
     /// After the last vote: has the synthesizer break a tie that only it can break, or ends the run.
     pub(super) fn close_vote(&mut self, now: Timestamp) {
-        let plan = &self.board.plan;
-        let votes = self.board.texts_of(plan.first());
-        let next = self.board.stage + 1;
+        let plan = &self.state.plan;
+        let votes = self.state.texts_of(plan.first_answer_stage());
+        let next = self.state.stage + 1;
         let has_stage = plan
             .stages
             .get(next)
             .is_some_and(|stage| stage.who == StageRole::Synthesizer);
-        let has_breaker = has_stage && !self.board.writers().is_empty();
+        let has_breaker = has_stage && !self.state.writers().is_empty();
         if has_breaker && ballot::needs_synthesizer(Ballots::of(plan, &votes)) {
-            return self.begin(now, next);
+            return self.begin_stage(now, next);
         }
         self.count_votes(now);
     }
@@ -83,16 +83,19 @@ impl StagedRun {
     /// Whether the tie has been broken, or no call that could break it is left.
     pub(super) fn has_tried_to_break_tie(&self, now: Timestamp) -> bool {
         let tried = (0..)
-            .take_while(|&attempt| self.board.result(attempt).is_some())
+            .take_while(|&attempt| self.state.result(attempt).is_some())
             .count();
-        tried >= self.board.writers().len()
-            || self.board.anyone_answered(self.board.stage)
+        tried >= self.state.writers().len()
+            || self.state.has_any_answer(self.state.stage)
             || self.time_left(now).is_zero()
     }
 
     /// Ends the run with the votes so far because the reservation for further calls was denied.
     pub(super) fn count_without_rest(&mut self, now: Timestamp, reason: String) {
-        if !self.board.anyone_answered(self.board.plan.first()) {
+        if !self
+            .state
+            .has_any_answer(self.state.plan.first_answer_stage())
+        {
             return self.best_so_far(now, reason);
         }
         self.degraded = Some(reason);
@@ -101,9 +104,9 @@ impl StagedRun {
 
     /// Ends the run with the winner's own words.
     pub(super) fn count_votes(&mut self, now: Timestamp) {
-        let results: Vec<StageAnswer> = self.board.results.values().cloned().collect();
-        let plan = &self.board.plan;
-        if self.board.texts_of(plan.first()).is_empty() {
+        let results: Vec<StageAnswer> = self.state.results.values().cloned().collect();
+        let plan = &self.state.plan;
+        if self.state.texts_of(plan.first_answer_stage()).is_empty() {
             return self.nobody_answered(now);
         }
         let Some(vote) = StoredVote::of(plan, &results) else {
@@ -111,13 +114,13 @@ impl StagedRun {
             return self.best_so_far(now, reason);
         };
         let mut notes = vote.notes(plan);
-        let speaker = vote.outcome.speaker;
+        let speaker = vote.outcome.author;
         let words = results
             .iter()
-            .find(|result| result.stage == plan.first() && result.member == speaker);
+            .find(|result| result.stage == plan.first_answer_stage() && result.member == speaker);
         let words = words.map_or("", |result| result.text.as_str());
         let text = match &plan.format {
-            None => Some(form::closed(&plan.question, &wording(plan), words)),
+            None => Some(form::in_closing_form(&plan.question, &wording(plan), words)),
             Some(format) => {
                 let values = &vote.outcome.winner().values;
                 form::object(&plan.question, words, format, values)

@@ -5,21 +5,21 @@ use super::has_word;
 /// A form of question and the patterns that it suggests, each with its weight.
 pub(super) struct QuestionForm {
     pub reason: &'static str,
-    pub speaks_for: &'static [(&'static str, f64)],
+    pub weights: &'static [(&'static str, f64)],
 }
 
-const CLOSED: QuestionForm = QuestionForm {
+const CLOSED_QUESTION: QuestionForm = QuestionForm {
     reason: "it can be answered with yes, no, one choice or one figure",
-    speaks_for: &[
+    weights: &[
         ("vote", 0.6),
         ("cascade", 0.35),
         ("fact_check", 0.2),
         ("single", 0.1),
     ],
 };
-const DECISION: QuestionForm = QuestionForm {
+const DECISION_QUESTION: QuestionForm = QuestionForm {
     reason: "it asks for a decision",
-    speaks_for: &[
+    weights: &[
         ("confidence", 0.35),
         ("critique", 0.3),
         ("perspective", 0.3),
@@ -27,35 +27,35 @@ const DECISION: QuestionForm = QuestionForm {
         ("stakeholder", 0.15),
     ],
 };
-const SHORT: QuestionForm = QuestionForm {
+const SHORT_QUESTION: QuestionForm = QuestionForm {
     reason: "it is short and asks for one thing",
-    speaks_for: &[("single", 0.35), ("cascade", 0.3), ("gut", 0.1)],
+    weights: &[("single", 0.35), ("cascade", 0.3), ("gut", 0.1)],
 };
-const LONG: QuestionForm = QuestionForm {
+const LONG_QUESTION: QuestionForm = QuestionForm {
     reason: "it includes a long text",
-    speaks_for: &[
+    weights: &[
         ("summarize", 0.25),
         ("improvement", 0.2),
         ("critique", 0.2),
         ("extract", 0.15),
     ],
 };
-const MANY: QuestionForm = QuestionForm {
+const MANY_QUESTIONS: QuestionForm = QuestionForm {
     reason: "it asks several questions",
-    speaks_for: &[("analyze", 0.3), ("synthesis", 0.15)],
+    weights: &[("analyze", 0.3), ("synthesis", 0.15)],
 };
-const CALCULATED: QuestionForm = QuestionForm {
+const CALCULATION_QUESTION: QuestionForm = QuestionForm {
     reason: "it asks for a calculation or code, where several attempts of one model help",
-    speaks_for: &[("self", 0.55), ("vote", 0.2)],
+    weights: &[("self", 0.55), ("vote", 0.2)],
 };
 
 /// Minimum length of a long question, in characters.
-const LONG_FROM: usize = 1_500;
+const MIN_LONG_CHARS: usize = 1_500;
 /// Maximum number of words of a short question.
-const SHORT_TO: usize = 12;
+const MAX_SHORT_WORDS: usize = 12;
 
 /// Detects the forms of a question given in lowercase; `length` is that of the whole question, in characters.
-pub(super) fn of(lower: &str, length: usize) -> Vec<QuestionForm> {
+pub(super) fn question_forms(lower: &str, length: usize) -> Vec<QuestionForm> {
     let mut found = Vec::new();
     let any = |words: &[&str]| words.iter().any(|word| has_word(lower, word));
     let decision = any(&[
@@ -71,29 +71,29 @@ pub(super) fn of(lower: &str, length: usize) -> Vec<QuestionForm> {
         "soll der",
         "soll das",
     ]);
-    let closed = !decision && (begins_closed(lower) || has_options(lower) || any(FIGURES));
+    let closed = !decision && (begins_closed(lower) || has_options(lower) || any(FIGURE_WORDS));
     if closed {
-        found.push(CLOSED);
+        found.push(CLOSED_QUESTION);
     }
     if decision {
-        found.push(DECISION);
+        found.push(DECISION_QUESTION);
     }
-    if any(CALCULATION) {
-        found.push(CALCULATED);
+    if any(CALCULATION_WORDS) {
+        found.push(CALCULATION_QUESTION);
     }
     let asked = lower.matches('?').count();
     if asked > 1 {
-        found.push(MANY);
-    } else if asked == 1 && lower.split_whitespace().count() <= SHORT_TO && !decision {
-        found.push(SHORT);
+        found.push(MANY_QUESTIONS);
+    } else if asked == 1 && lower.split_whitespace().count() <= MAX_SHORT_WORDS && !decision {
+        found.push(SHORT_QUESTION);
     }
-    if length >= LONG_FROM {
-        found.push(LONG);
+    if length >= MIN_LONG_CHARS {
+        found.push(LONG_QUESTION);
     }
     found
 }
 
-const FIGURES: &[&str] = &[
+const FIGURE_WORDS: &[&str] = &[
     "how many",
     "how much",
     "what year",
@@ -113,7 +113,7 @@ const FIGURES: &[&str] = &[
     "klassifiziere",
 ];
 
-const CALCULATION: &[&str] = &[
+const CALCULATION_WORDS: &[&str] = &[
     "calculate",
     "compute",
     "prove",

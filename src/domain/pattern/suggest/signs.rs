@@ -2,13 +2,13 @@
 //! often accompany it.
 
 /// Weight of a strong signal, 0 to 1.
-pub(super) const STRONG: f64 = 0.6;
+pub(super) const STRONG_WEIGHT: f64 = 0.6;
 /// Weight of a weak signal, 0 to 1.
-pub(super) const WEAK: f64 = 0.3;
+pub(super) const WEAK_WEIGHT: f64 = 0.3;
 
 /// Pattern ID, strong signals, weak signals.
 #[rustfmt::skip]
-pub(super) const SIGNS: &[(&str, &[&str], &[&str])] = &[
+pub(super) const KEYWORD_SIGNALS: &[(&str, &[&str], &[&str])] = &[
     ("gut",
      &["gut feeling", "first impression", "off the top", "brainstorm", "bauchgefühl", "spontan", "erster eindruck"],
      &["opinion", "what do you think", "quick", "idea", "name for", "slogan", "taste", "meinung", "was haltet", "idee", "einfall"]),

@@ -13,7 +13,7 @@ fn embedded() -> Vec<StoredPattern> {
 }
 
 #[rustfmt::skip]
-const ASKED: &[(&str, &str)] = &[
+const QUESTIONS_AND_PATTERNS: &[(&str, &str)] = &[
     ("gut", "What do you think of \"Lumen\" as a name for a reading lamp?"),
     ("gut", "Brainstorm titles for a talk on wetlands"),
     ("gut", "Was sagt euch das Bauchgefühl: rotes oder blaues Logo?"),
@@ -72,7 +72,7 @@ fn ordinary_questions_rank_their_pattern_in_the_top_three() {
     let patterns = embedded();
     let mut covered = BTreeSet::new();
     let mut missed = Vec::new();
-    for (id, question) in ASKED {
+    for (id, question) in QUESTIONS_AND_PATTERNS {
         if !patterns.iter().any(|kept| kept.id() == *id) {
             continue;
         }
@@ -104,13 +104,13 @@ fn ordinary_questions_rank_their_pattern_in_the_top_three() {
         .filter(|id| !covered.contains(id))
         .collect();
     assert!(left.is_empty(), "no question for {left:?}");
-    assert!(ASKED.len() >= 40);
+    assert!(QUESTIONS_AND_PATTERNS.len() >= 40);
 }
 
 #[test]
 fn every_sign_is_lower_case_and_belongs_to_one_pattern_s_strong_signs() {
     let mut seen = BTreeSet::new();
-    for (id, strong, weak) in SIGNS {
+    for (id, strong, weak) in KEYWORD_SIGNALS {
         for word in strong.iter().chain(*weak) {
             assert_eq!(*word, word.to_lowercase(), "{id}");
         }

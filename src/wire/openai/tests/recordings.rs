@@ -2,7 +2,7 @@
 
 use super::*;
 
-const STREAMS: &[(&str, &str)] = recordings!(
+const RECORDED_STREAMS: &[(&str, &str)] = recordings!(
     "azure-router.sse",
     "deepseek-reasoning.sse",
     "groq-error.sse",
@@ -16,12 +16,16 @@ const STREAMS: &[(&str, &str)] = recordings!(
 );
 
 fn recorded(name: &str) -> &'static str {
-    STREAMS.iter().find(|(known, _)| *known == name).unwrap().1
+    RECORDED_STREAMS
+        .iter()
+        .find(|(known, _)| *known == name)
+        .unwrap()
+        .1
 }
 
 #[test]
 fn recorded_streams_decode_alike_wherever_they_are_split() {
-    for (name, body) in STREAMS {
+    for (name, body) in RECORDED_STREAMS {
         let short = without_middle(body);
         let whole = decode(short.as_bytes(), 0);
         for cut in 0..short.len() {
@@ -52,7 +56,7 @@ fn without_middle(body: &str) -> String {
 
 #[test]
 fn recorded_streams_decode_byte_by_byte() {
-    for (name, body) in STREAMS {
+    for (name, body) in RECORDED_STREAMS {
         let mut stream = AnswerDecoder::new(ApiFormat::OpenAi);
         let mut decoder = SseDecoder::new(1 << 20);
         for byte in body.as_bytes() {
@@ -122,7 +126,7 @@ fn recorded_failures_are_failures() {
 
 #[test]
 fn truncated_recordings_are_not_complete_answers() {
-    for (name, body) in STREAMS {
+    for (name, body) in RECORDED_STREAMS {
         let Some(end) = body.rfind("\"finish_reason\":\"stop\"") else {
             continue;
         };

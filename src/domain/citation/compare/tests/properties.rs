@@ -95,7 +95,7 @@ proptest! {
         let prepared = ComparableText::of(&one);
         for found in [locate(&other, &prepared), locate(&one, &prepared)].into_iter().flatten() {
             prop_assert!(one.get(found.start..found.end).is_some(), "{:?}", found);
-            for range in &found.left_out {
+            for range in &found.omitted {
                 prop_assert!(one.get(range.clone()).is_some(), "{:?}", found);
             }
         }

@@ -57,7 +57,7 @@ fn true_quotations_are_verified() {
     let mut missed = Vec::new();
     let mut check = |text: &ComparableText, quote: &str| {
         total += 1;
-        if locate(quote, text).is_none_or(|found| !found.left_out.is_empty()) {
+        if locate(quote, text).is_none_or(|found| !found.omitted.is_empty()) {
             missed.push(quote.to_owned());
         }
     };
@@ -105,7 +105,7 @@ fn an_ellipsis_shows_what_it_leaves_out() {
     ] {
         let found = locate(quote, &ComparableText::of(text)).expect("found");
         let left_out: Vec<&str> = found
-            .left_out
+            .omitted
             .iter()
             .map(|range| text[range.clone()].trim_matches(|c: char| !c.is_alphanumeric()))
             .collect();

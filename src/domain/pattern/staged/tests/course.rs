@@ -8,46 +8,46 @@ use crate::domain::chat::Format;
 use crate::domain::pattern::PatternOutcome;
 
 /// Milliseconds per second.
-const SECOND: i64 = 1_000;
+const MS_PER_SECOND: i64 = 1_000;
 
 /// Fallback chain of `a`: `x`, then `y`.
-fn with_chain() -> Plan {
-    let mut plan = four();
+fn plan_with_fallbacks() -> Plan {
+    let mut plan = plan_of_four();
     plan.members[0].fallbacks = vec![member("x"), member("y")];
     plan
 }
 
-fn broke(stage: usize, member: usize) -> MachineInput {
-    MachineInput::Failed {
+fn broken_stream(stage: usize, member: usize) -> RunInput {
+    RunInput::Failed {
         call: CallId { stage, member },
         error: CallError::new(CallErrorKind::Overloaded, "busy"),
         bill: CallBill { tries: 3, ..bill() },
     }
 }
 
-fn kept(outputs: &[MachineOutput]) -> Vec<StageAnswer> {
+fn stored_answers(outputs: &[RunOutput]) -> Vec<StageAnswer> {
     let kept = outputs.iter().filter_map(|output| match output {
-        MachineOutput::Keep(kept) => Some((**kept).clone()),
+        RunOutput::Store(kept) => Some((**kept).clone()),
         _ => None,
     });
     kept.collect()
 }
 
-fn outcome(outputs: &[MachineOutput]) -> Option<PatternOutcome> {
+fn outcome(outputs: &[RunOutput]) -> Option<PatternOutcome> {
     outputs.iter().find_map(|output| match output {
-        MachineOutput::Done(outcome) => Some((**outcome).clone()),
+        RunOutput::Done(outcome) => Some((**outcome).clone()),
         _ => None,
     })
 }
 
 #[test]
 fn a_fallback_takes_the_place_and_the_letter_for_the_rest_of_the_run() {
-    let mut run = machine(with_chain());
-    told(&mut run, 0, MachineInput::Started);
-    run.handle(at(1), broke(0, 0));
+    let mut run = new_run(plan_with_fallbacks());
+    outputs_as_text(&mut run, 0, RunInput::Started);
+    run.handle(at(1), broken_stream(0, 0));
     let outputs = drain(&mut run);
     let failed = outputs.iter().find_map(|output| match output {
-        MachineOutput::Emit(RunEvent::MemberFailed {
+        RunOutput::Emit(RunEvent::MemberFailed {
             model,
             retried,
             fallback,
@@ -56,9 +56,9 @@ fn a_fallback_takes_the_place_and_the_letter_for_the_rest_of_the_run() {
         _ => None,
     });
     assert_eq!(failed, Some(("a".into(), true, Some("x".into()))));
-    assert!(outputs.iter().any(|output| matches!(output, MachineOutput::Call(CallId { stage: 0, member: 0 }, request) if request.model == "x")));
+    assert!(outputs.iter().any(|output| matches!(output, RunOutput::Call(CallId { stage: 0, member: 0 }, request) if request.model == "x")));
     run.handle(at(2), answered(0, 0, "by x"));
-    let answer = kept(&drain(&mut run)).remove(0);
+    let answer = stored_answers(&drain(&mut run)).remove(0);
     assert_eq!(
         (answer.model.as_str(), answer.fallback_for.as_deref()),
         ("x", Some("a"))
@@ -73,7 +73,7 @@ fn a_fallback_takes_the_place_and_the_letter_for_the_rest_of_the_run() {
     let models: Vec<&str> = outputs
         .iter()
         .filter_map(|output| match output {
-            MachineOutput::Call(_, request) => Some(request.model.as_str()),
+            RunOutput::Call(_, request) => Some(request.model.as_str()),
             _ => None,
         })
         .collect();
@@ -82,7 +82,7 @@ fn a_fallback_takes_the_place_and_the_letter_for_the_rest_of_the_run() {
         ["x", "b", "c"],
         "the planned model is not asked again"
     );
-    run.handle(at(4), MachineInput::Cancelled("enough".into()));
+    run.handle(at(4), RunInput::Cancelled("enough".into()));
     let outcome = outcome(&drain(&mut run)).unwrap();
     // The failed call is charged too.
     assert_eq!((outcome.totals.failed, outcome.totals.answered), (1, 3));
@@ -96,42 +96,48 @@ fn a_fallback_takes_the_place_and_the_letter_for_the_rest_of_the_run() {
 
 #[test]
 fn a_chain_has_an_end_and_is_resumed_where_it_was() {
-    let mut run = machine(with_chain());
+    let mut run = new_run(plan_with_fallbacks());
     let mut outputs = Vec::new();
     for input in [
-        MachineInput::Started,
-        broke(0, 0),
-        broke(0, 0),
-        broke(0, 0),
+        RunInput::Started,
+        broken_stream(0, 0),
+        broken_stream(0, 0),
+        broken_stream(0, 0),
         answered(0, 1, "B"),
         answered(0, 2, "C"),
     ] {
         run.handle(at(1), input);
         outputs.extend(drain(&mut run));
     }
-    let dropped = kept(&outputs).remove(0);
+    let dropped = stored_answers(&outputs).remove(0);
     assert!(!dropped.answered());
     assert_eq!((dropped.model.as_str(), dropped.earlier.len()), ("y", 2));
-    let mut plan = with_chain();
+    let mut plan = plan_with_fallbacks();
     plan.members[1].fallbacks = vec![member("z")];
-    let mut run = machine(plan.clone());
+    let mut run = new_run(plan.clone());
     let mut outputs = Vec::new();
     for input in [
-        MachineInput::Started,
+        RunInput::Started,
         answered(0, 0, "A"),
-        broke(0, 1),
+        broken_stream(0, 1),
         answered(0, 1, "by z"),
         answered(0, 2, "C"),
     ] {
         run.handle(at(1), input);
         outputs.extend(drain(&mut run));
     }
-    let mut again = StagedRun::restore(id(), plan, RunEstimate::default(), at(0), kept(&outputs));
+    let mut again = StagedRun::restore(
+        id(),
+        plan,
+        RunEstimate::default(),
+        at(0),
+        stored_answers(&outputs),
+    );
     assert_eq!(
-        told(&mut again, 9, MachineInput::Started),
+        outputs_as_text(&mut again, 9, RunInput::Started),
         ["+meta", "call 1 a", "call 1 z", "call 1 c"]
     );
-    again.handle(at(10), MachineInput::Cancelled("enough".into()));
+    again.handle(at(10), RunInput::Cancelled("enough".into()));
     let notes = outcome(&drain(&mut again)).unwrap().totals.notes;
     assert!(
         notes.iter().any(|note| note.contains("z takes its place")),
@@ -141,50 +147,50 @@ fn a_chain_has_an_end_and_is_resumed_where_it_was() {
 
 #[test]
 fn a_fallback_without_money_drops_its_member_and_nobody_else() {
-    let mut run = machine(with_chain());
-    told(&mut run, 0, MachineInput::Started);
-    run.handle(at(1), broke(0, 0));
-    asked(&mut run);
-    run.handle(at(1), MachineInput::Denied("the money is used up".into()));
-    let dropped = kept(&drain(&mut run)).remove(0);
+    let mut run = new_run(plan_with_fallbacks());
+    outputs_as_text(&mut run, 0, RunInput::Started);
+    run.handle(at(1), broken_stream(0, 0));
+    reserve_and_grant(&mut run);
+    run.handle(at(1), RunInput::Denied("the money is used up".into()));
+    let dropped = stored_answers(&drain(&mut run)).remove(0);
     assert_eq!(dropped.error.unwrap().detail, "the money is used up");
     run.handle(at(2), answered(0, 1, "B"));
     assert_eq!(
-        told(&mut run, 2, answered(0, 2, "C")),
+        outputs_as_text(&mut run, 2, answered(0, 2, "C")),
         ["-initial 2/1", "+meta", "call 1 b", "call 1 c"]
     );
 }
 
 #[test]
 fn the_synthesizer_s_fallback_comes_before_the_members() {
-    let mut plan = two(&["a", "b"], "s");
+    let mut plan = two_stage_plan(&["a", "b"], "s");
     plan.synthesizer.fallbacks = vec![member("t")];
-    let mut run = machine(plan);
-    told(&mut run, 0, MachineInput::Started);
-    told(&mut run, 1, answered(0, 0, "A"));
-    told(&mut run, 1, answered(0, 1, "B"));
-    run.handle(at(2), broke(1, 0));
+    let mut run = new_run(plan);
+    outputs_as_text(&mut run, 0, RunInput::Started);
+    outputs_as_text(&mut run, 1, answered(0, 0, "A"));
+    outputs_as_text(&mut run, 1, answered(0, 1, "B"));
+    run.handle(at(2), broken_stream(1, 0));
     let outputs = drain(&mut run);
     assert!(
-        outputs.iter().any(
-            |output| matches!(output, MachineOutput::Call(_, request) if request.model == "t")
-        )
+        outputs
+            .iter()
+            .any(|output| matches!(output, RunOutput::Call(_, request) if request.model == "t"))
     );
     run.handle(at(3), answered(1, 1, "by t"));
-    let answer = kept(&drain(&mut run)).remove(0);
+    let answer = stored_answers(&drain(&mut run)).remove(0);
     assert_eq!(answer.fallback_for.as_deref(), Some("s"));
 }
 
-fn timed(plan: Plan, stage: u32, run: u32) -> StagedRun {
-    machine(Plan {
+fn run_with_limits(plan: Plan, stage: u32, run: u32) -> StagedRun {
+    new_run(Plan {
         times: RunDeadlines { stage, run },
         ..plan
     })
 }
 
-fn limits(outputs: &[MachineOutput]) -> Vec<u64> {
+fn call_limits_s(outputs: &[RunOutput]) -> Vec<u64> {
     let limits = outputs.iter().filter_map(|output| match output {
-        MachineOutput::Call(_, request) => Some(request.deadline.as_secs()),
+        RunOutput::Call(_, request) => Some(request.deadline.as_secs()),
         _ => None,
     });
     limits.collect()
@@ -192,28 +198,28 @@ fn limits(outputs: &[MachineOutput]) -> Vec<u64> {
 
 #[test]
 fn a_call_has_what_its_stage_and_its_run_have_left() {
-    let mut run = timed(four(), 100, 1_000);
-    run.handle(at(0), MachineInput::Started);
-    assert_eq!(limits(&drain(&mut run)), [100, 100, 100]);
-    let mut run = timed(four(), 600, 300);
-    run.handle(at(0), MachineInput::Started);
+    let mut run = run_with_limits(plan_of_four(), 100, 1_000);
+    run.handle(at(0), RunInput::Started);
+    assert_eq!(call_limits_s(&drain(&mut run)), [100, 100, 100]);
+    let mut run = run_with_limits(plan_of_four(), 600, 300);
+    run.handle(at(0), RunInput::Started);
     // A fifth is reserved for the synthesis.
-    assert_eq!(limits(&drain(&mut run)), [240, 240, 240]);
+    assert_eq!(call_limits_s(&drain(&mut run)), [240, 240, 240]);
     for member in 0..3 {
-        run.handle(at(100 * SECOND), answered(0, member, "text"));
+        run.handle(at(100 * MS_PER_SECOND), answered(0, member, "text"));
     }
-    assert_eq!(limits(&drain(&mut run)), [140, 140, 140]);
+    assert_eq!(call_limits_s(&drain(&mut run)), [140, 140, 140]);
 }
 
 #[test]
 fn stages_without_time_are_left_out_and_the_synthesis_is_written() {
-    let mut run = timed(four(), 600, 300);
-    told(&mut run, 0, MachineInput::Started);
-    run.handle(at(239 * SECOND), answered(0, 0, "A"));
-    run.handle(at(239 * SECOND), answered(0, 1, "B"));
+    let mut run = run_with_limits(plan_of_four(), 600, 300);
+    outputs_as_text(&mut run, 0, RunInput::Started);
+    run.handle(at(239 * MS_PER_SECOND), answered(0, 0, "A"));
+    run.handle(at(239 * MS_PER_SECOND), answered(0, 1, "B"));
     let late = CallError::new(CallErrorKind::Timeout, "slow");
     run.handle(
-        at(240 * SECOND),
+        at(240 * MS_PER_SECOND),
         failed_with(
             CallId {
                 stage: 0,
@@ -224,11 +230,11 @@ fn stages_without_time_are_left_out_and_the_synthesis_is_written() {
     );
     let outputs = drain(&mut run);
     assert_eq!(
-        kept(&outputs)[2].error.as_ref().unwrap().detail,
+        stored_answers(&outputs)[2].error.as_ref().unwrap().detail,
         "the stage reached its time limit"
     );
-    assert_eq!(limits(&outputs), [60]);
-    run.handle(at(250 * SECOND), answered(3, 0, "the synthesis"));
+    assert_eq!(call_limits_s(&outputs), [60]);
+    run.handle(at(250 * MS_PER_SECOND), answered(3, 0, "the synthesis"));
     let outcome = outcome(&drain(&mut run)).unwrap();
     assert_eq!(outcome.synthesis.as_deref(), Some("the synthesis"));
     assert!(outcome.totals.degraded.unwrap().contains("nearly reached"));
@@ -236,13 +242,13 @@ fn stages_without_time_are_left_out_and_the_synthesis_is_written() {
 
 #[test]
 fn a_run_whose_writers_all_fail_keeps_the_best_draft() {
-    let mut run = machine(two(&["a", "b"], "s"));
-    told(&mut run, 0, MachineInput::Started);
-    told(&mut run, 1, answered(0, 0, "draft A"));
-    told(&mut run, 1, answered(0, 1, "draft B"));
+    let mut run = new_run(two_stage_plan(&["a", "b"], "s"));
+    outputs_as_text(&mut run, 0, RunInput::Started);
+    outputs_as_text(&mut run, 1, answered(0, 0, "draft A"));
+    outputs_as_text(&mut run, 1, answered(0, 1, "draft B"));
     let mut outputs = Vec::new();
     for attempt in 0..3 {
-        run.handle(at(2), broke(1, attempt));
+        run.handle(at(2), broken_stream(1, attempt));
         outputs.extend(drain(&mut run));
     }
     let outcome = outcome(&outputs).unwrap();
@@ -260,16 +266,16 @@ fn a_shape_is_asked_of_the_one_answer_only() {
         schema: serde_json::json!({ "type": "object" }),
         ..Format::default()
     };
-    let mut run = machine(Plan {
+    let mut run = new_run(Plan {
         format: Some(format.clone()),
-        ..two(&["a", "b"], "s")
+        ..two_stage_plan(&["a", "b"], "s")
     });
-    run.handle(at(0), MachineInput::Started);
-    let shapes = |outputs: &[MachineOutput]| -> Vec<bool> {
+    run.handle(at(0), RunInput::Started);
+    let shapes = |outputs: &[RunOutput]| -> Vec<bool> {
         outputs
             .iter()
             .filter_map(|output| match output {
-                MachineOutput::Call(_, request) => Some(request.format == Some(format.clone())),
+                RunOutput::Call(_, request) => Some(request.format == Some(format.clone())),
                 _ => None,
             })
             .collect()
@@ -285,37 +291,37 @@ proptest! {
     // ends.
     #[test]
     fn every_order_of_failures_ends(script in prop::collection::vec((0usize..4, 0u8..6, 0i64..90), 0..80), chain in 0usize..3) {
-        let mut plan = four();
+        let mut plan = plan_of_four();
         plan.times = RunDeadlines { stage: 60, run: 200 };
         for seat in &mut plan.members {
             seat.fallbacks = (0..chain).map(|at| member(&format!("{}{at}", seat.model))).collect();
         }
         plan.synthesizer.fallbacks = vec![member("t")];
-        let mut machine = machine(plan);
+        let mut machine = new_run(plan);
         let mut open: Vec<CallId> = Vec::new();
         let (mut now, mut done) = (0, 0);
-        machine.handle(at(0), MachineInput::Started);
+        machine.handle(at(0), RunInput::Started);
         let mut script = script.into_iter();
         for _ in 0..500 {
             let mut asking = 0;
             loop {
                 let output = machine.poll();
                 match output {
-                    MachineOutput::Wait(_) => break,
-                    MachineOutput::Reserve { calls, .. } => {
+                    RunOutput::Wait(_) => break,
+                    RunOutput::Reserve { calls, .. } => {
                         asking = calls.len();
                         let deny = script.len() % 7 == 3;
-                        machine.handle(at(now), if deny { MachineInput::Denied("no money".into()) } else { MachineInput::Granted });
+                        machine.handle(at(now), if deny { RunInput::Denied("no money".into()) } else { RunInput::Granted });
                     }
-                    MachineOutput::Call(call, request) => {
+                    RunOutput::Call(call, request) => {
                         prop_assert_eq!(done, 0);
                         prop_assert!(request.deadline <= std::time::Duration::from_secs(200));
                         open.push(call);
                     }
-                    MachineOutput::Stop(call) => open.retain(|&other| other != call),
-                    MachineOutput::Keep(kept) => open.retain(|&other| other != CallId { stage: kept.stage, member: kept.member }),
-                    MachineOutput::Done(_) => done += 1,
-                    MachineOutput::Emit(_) => {}
+                    RunOutput::Stop(call) => open.retain(|&other| other != call),
+                    RunOutput::Store(kept) => open.retain(|&other| other != CallId { stage: kept.stage, member: kept.member }),
+                    RunOutput::Done(_) => done += 1,
+                    RunOutput::Emit(_) => {}
                 }
             }
             prop_assert!(open.len() <= 3 && asking <= 3);
@@ -323,17 +329,17 @@ proptest! {
             prop_assert!(!open.is_empty(), "stuck");
             let (which, what, later) = script.next().unwrap_or((0, 0, 0));
             let call = open[which % open.len()];
-            now += later * SECOND;
+            now += later * MS_PER_SECOND;
             let fails = |kind| failed_with(call, CallError::new(kind, "gone"));
             let input = match what {
                 0 | 1 => answered(call.stage, call.member, "text"),
                 2 => fails(CallErrorKind::Connect),
                 3 => fails(CallErrorKind::Timeout),
-                4 => MachineInput::Tick,
+                4 => RunInput::Tick,
                 _ => fails(CallErrorKind::Cancelled),
             };
             // The driver forgets a call that has ended.
-            if !matches!(input, MachineInput::Tick) {
+            if !matches!(input, RunInput::Tick) {
                 open.retain(|&other| other != call);
             }
             machine.handle(at(now), input);

@@ -9,35 +9,35 @@ use crate::domain::pattern::PatternOutcome;
 use crate::domain::plan::{EvidenceCall, EvidencePlan};
 
 /// Two members, a synthesis, and a judge.
-fn judged() -> Plan {
+fn judged_plan() -> Plan {
     Plan {
         evidence: EvidencePlan {
             judge: Some(member("s")),
             checkers: vec![member("a"), member("s")],
             ..EvidencePlan::default()
         },
-        ..two(&["a", "b"], "s")
+        ..two_stage_plan(&["a", "b"], "s")
     }
 }
 
-fn cascade() -> Plan {
+fn cascade_plan() -> Plan {
     Plan {
         arrangement: Arrangement::Cascade,
         agreement: Some(0.8),
-        ..judged()
+        ..judged_plan()
     }
 }
 
 /// Handles the first answers and the synthesis; returns the last actions.
-fn written(run: &mut StagedRun) -> Vec<String> {
-    told(run, 0, MachineInput::Started);
-    told(run, 1, answered(0, 0, "The fee is 30 euros."));
-    told(run, 1, answered(0, 1, "The fee is 40 euros."));
-    told(run, 2, answered(1, 0, "The fee is 30 or 40 euros."))
+fn synthesis_texts(run: &mut StagedRun) -> Vec<String> {
+    outputs_as_text(run, 0, RunInput::Started);
+    outputs_as_text(run, 1, answered(0, 0, "The fee is 30 euros."));
+    outputs_as_text(run, 1, answered(0, 1, "The fee is 40 euros."));
+    outputs_as_text(run, 2, answered(1, 0, "The fee is 30 or 40 euros."))
 }
 
 /// The judge's reply on what both members say about the fee, under either letter because the order is shuffled.
-fn reply(second: &str) -> String {
+fn judge_reply(second: &str) -> String {
     let stance = |letter: &str, stance: &str, quote: &str| json!({ "member": letter, "stance": stance, "quote": quote });
     let stances: Vec<Value> = ["A", "B"]
         .iter()
@@ -53,24 +53,24 @@ fn reply(second: &str) -> String {
 
 fn outcome(run: &mut StagedRun) -> PatternOutcome {
     let done = drain(run).into_iter().find_map(|output| match output {
-        MachineOutput::Done(outcome) => Some(*outcome),
+        RunOutput::Done(outcome) => Some(*outcome),
         _ => None,
     });
     done.expect("it is over")
 }
 
-const MAP: usize = 2;
-const DRAFTS: usize = 4;
+const MAP_STAGE: usize = 2;
+const DRAFTS_STAGE: usize = 4;
 
 #[test]
 fn the_run_ends_once_the_answers_are_compared() {
-    let mut run = machine(judged());
+    let mut run = new_run(judged_plan());
     let text = "synthesis 'The fee is 30 or 40 euros.'";
-    assert_eq!(written(&mut run), [text, "-ultra 1/0", "call 2 s"]);
-    let done = told(&mut run, 3, answered(MAP, 0, &reply("denies")));
+    assert_eq!(synthesis_texts(&mut run), [text, "-ultra 1/0", "call 2 s"]);
+    let done = outputs_as_text(&mut run, 3, answered(MAP_STAGE, 0, &judge_reply("denies")));
     assert_eq!(done, ["completed Some(\"The fee is 30 or 40 euros.\")"]);
     let (plan, answers) = run.into_parts();
-    assert_eq!(plan.evidence_call(MAP), Some(EvidenceCall::Map));
+    assert_eq!(plan.evidence_call(MAP_STAGE), Some(EvidenceCall::Map));
     let map = of(&plan, &answers, Some("The fee is 30 or 40 euros."));
     assert_eq!(
         (map.status, map.contradictions.len()),
@@ -80,12 +80,12 @@ fn the_run_ends_once_the_answers_are_compared() {
 
 #[test]
 fn a_model_that_failed_before_is_not_the_judge() {
-    let mut run = machine(judged());
-    told(&mut run, 0, MachineInput::Started);
-    told(&mut run, 1, answered(0, 0, "The fee is 30 euros."));
-    told(&mut run, 1, answered(0, 1, "The fee is 40 euros."));
-    told(&mut run, 2, failed(1, 0));
-    let then = told(&mut run, 3, answered(1, 1, "The fee is 30 or 40 euros."));
+    let mut run = new_run(judged_plan());
+    outputs_as_text(&mut run, 0, RunInput::Started);
+    outputs_as_text(&mut run, 1, answered(0, 0, "The fee is 30 euros."));
+    outputs_as_text(&mut run, 1, answered(0, 1, "The fee is 40 euros."));
+    outputs_as_text(&mut run, 2, failed(1, 0));
+    let then = outputs_as_text(&mut run, 3, answered(1, 1, "The fee is 30 or 40 euros."));
     assert_eq!(
         then.last().map(String::as_str),
         Some("call 2 a"),
@@ -95,9 +95,9 @@ fn a_model_that_failed_before_is_not_the_judge() {
 
 #[test]
 fn totals_hold_the_cost_of_the_comparison() {
-    let mut run = machine(judged());
-    written(&mut run);
-    run.handle(at(3), answered(MAP, 0, &reply("denies")));
+    let mut run = new_run(judged_plan());
+    synthesis_texts(&mut run);
+    run.handle(at(3), answered(MAP_STAGE, 0, &judge_reply("denies")));
     let totals = outcome(&mut run).totals;
     assert_eq!(totals.cost_usd, MicroDollars(4 * 20));
     assert_eq!(
@@ -111,20 +111,20 @@ fn totals_hold_the_cost_of_the_comparison() {
 fn whatever_happens_to_the_comparison_the_answer_stays() {
     let late = Duration::from_secs(600);
     for (input, why) in [
-        (failed(MAP, 0), "busy"),
-        (answered(MAP, 0, "  "), "an empty answer"),
-        (MachineInput::Hurry, "user's request"),
+        (failed(MAP_STAGE, 0), "busy"),
+        (answered(MAP_STAGE, 0, "  "), "an empty answer"),
+        (RunInput::FinishEarly, "user's request"),
         (
-            MachineInput::Cancelled("stopped by its owner".into()),
+            RunInput::Cancelled("stopped by its owner".into()),
             "stopped by its owner",
         ),
-        (answered(MAP, 0, "no JSON at all"), "no JSON object"),
-        (MachineInput::Tick, "time limit"),
+        (answered(MAP_STAGE, 0, "no JSON at all"), "no JSON object"),
+        (RunInput::Tick, "time limit"),
     ] {
-        let mut run = machine(judged());
-        written(&mut run);
+        let mut run = new_run(judged_plan());
+        synthesis_texts(&mut run);
         let moment = match input {
-            MachineInput::Tick => at(3) + late,
+            RunInput::Tick => at(3) + late,
             _ => at(3),
         };
         run.handle(moment, input);
@@ -140,30 +140,32 @@ fn whatever_happens_to_the_comparison_the_answer_stays() {
 
 #[test]
 fn a_budget_without_room_spares_the_comparison_alone() {
-    let mut run = machine(judged());
-    run.handle(at(0), MachineInput::Started);
+    let mut run = new_run(judged_plan());
+    run.handle(at(0), RunInput::Started);
     let mut reserved = 0;
     let mut texts = ["The fee is 30 euros.", "The fee is 40 euros.", "Both."].into_iter();
     loop {
         match run.poll() {
-            MachineOutput::Reserve { stage: MAP, .. } => {
-                run.handle(at(3), MachineInput::Denied("the budget is spent".into()));
+            RunOutput::Reserve {
+                stage: MAP_STAGE, ..
+            } => {
+                run.handle(at(3), RunInput::Denied("the budget is spent".into()));
             }
-            MachineOutput::Reserve { .. } => {
+            RunOutput::Reserve { .. } => {
                 reserved += 1;
-                run.handle(at(1), MachineInput::Granted);
+                run.handle(at(1), RunInput::Granted);
             }
-            MachineOutput::Call(call, _) => {
+            RunOutput::Call(call, _) => {
                 run.handle(
                     at(2),
                     answered(call.stage, call.member, texts.next().expect("a call")),
                 );
             }
-            MachineOutput::Done(outcome) => {
+            RunOutput::Done(outcome) => {
                 assert_eq!(outcome.status, Status::Completed);
                 break;
             }
-            MachineOutput::Wait(_) => panic!("it waits"),
+            RunOutput::Wait(_) => panic!("it waits"),
             _ => {}
         }
     }
@@ -178,12 +180,12 @@ fn a_budget_without_room_spares_the_comparison_alone() {
 
 #[test]
 fn a_restored_run_compares_what_is_not_compared_yet() {
-    let kept = |run: &mut StagedRun, inputs: Vec<MachineInput>| {
+    let kept = |run: &mut StagedRun, inputs: Vec<RunInput>| {
         let mut kept = Vec::new();
         for input in inputs {
             run.handle(at(1), input);
             kept.extend(drain(run).into_iter().filter_map(|output| match output {
-                MachineOutput::Keep(answer) => Some(*answer),
+                RunOutput::Store(answer) => Some(*answer),
                 _ => None,
             }));
         }
@@ -191,24 +193,28 @@ fn a_restored_run_compares_what_is_not_compared_yet() {
     };
     let inputs = || {
         vec![
-            MachineInput::Started,
+            RunInput::Started,
             answered(0, 0, "The fee is 30 euros."),
             answered(0, 1, "The fee is 40 euros."),
             answered(1, 0, "Both."),
         ]
     };
-    let before = kept(&mut machine(judged()), inputs());
-    let restore = |kept| StagedRun::restore(id(), judged(), RunEstimate::default(), at(0), kept);
+    let before = kept(&mut new_run(judged_plan()), inputs());
+    let restore =
+        |kept| StagedRun::restore(id(), judged_plan(), RunEstimate::default(), at(0), kept);
     let mut again = restore(before);
-    assert_eq!(told(&mut again, 9, MachineInput::Started), ["call 2 s"]);
+    assert_eq!(
+        outputs_as_text(&mut again, 9, RunInput::Started),
+        ["call 2 s"]
+    );
     let all = inputs()
         .into_iter()
-        .chain([answered(MAP, 0, &reply("denies"))]);
-    let after = kept(&mut machine(judged()), all.collect());
+        .chain([answered(MAP_STAGE, 0, &judge_reply("denies"))]);
+    let after = kept(&mut new_run(judged_plan()), all.collect());
     assert_eq!(after.len(), 4);
     let mut again = restore(after);
     assert_eq!(
-        told(&mut again, 9, MachineInput::Started),
+        outputs_as_text(&mut again, 9, RunInput::Started),
         ["completed Some(\"Both.\")"]
     );
 }
@@ -227,12 +233,12 @@ fn a_cascade_asks_the_judge_before_it_decides() {
             "+ultra",
         ),
     ] {
-        let mut run = machine(cascade());
-        told(&mut run, 0, MachineInput::Started);
-        told(&mut run, 1, answered(0, 0, texts[0]));
-        let asked = told(&mut run, 1, answered(0, 1, texts[1]));
+        let mut run = new_run(cascade_plan());
+        outputs_as_text(&mut run, 0, RunInput::Started);
+        outputs_as_text(&mut run, 1, answered(0, 0, texts[0]));
+        let asked = outputs_as_text(&mut run, 1, answered(0, 1, texts[1]));
         assert_eq!(asked, ["-initial 2/0", "call 4 s"]);
-        let then = told(&mut run, 2, answered(DRAFTS, 0, &reply(said)));
+        let then = outputs_as_text(&mut run, 2, answered(DRAFTS_STAGE, 0, &judge_reply(said)));
         assert!(then.iter().any(|line| line == expected), "{then:?}");
         let notes = run.notes.join("; ");
         assert!(
@@ -249,11 +255,11 @@ fn a_cascade_whose_judge_fails_goes_by_the_closing_lines() {
         ("Measured.\nAnswer: 30", "call 2 s"),
         ("It is 30.", "+ultra"),
     ] {
-        let mut run = machine(cascade());
-        told(&mut run, 0, MachineInput::Started);
-        told(&mut run, 1, answered(0, 0, text));
-        told(&mut run, 1, answered(0, 1, text));
-        let then = told(&mut run, 2, failed(DRAFTS, 0));
+        let mut run = new_run(cascade_plan());
+        outputs_as_text(&mut run, 0, RunInput::Started);
+        outputs_as_text(&mut run, 1, answered(0, 0, text));
+        outputs_as_text(&mut run, 1, answered(0, 1, text));
+        let then = outputs_as_text(&mut run, 2, failed(DRAFTS_STAGE, 0));
         assert!(
             then.iter().any(|line| line.starts_with(expected)),
             "{then:?}"
@@ -268,10 +274,10 @@ fn a_cascade_whose_judge_fails_goes_by_the_closing_lines() {
 
 #[test]
 fn who_wants_the_answer_now_does_not_wait_for_the_judge() {
-    let mut run = machine(cascade());
-    told(&mut run, 0, MachineInput::Started);
-    told(&mut run, 1, answered(0, 0, "The fee is 30 euros."));
-    told(&mut run, 1, answered(0, 1, "The fee is 40 euros."));
-    let then = told(&mut run, 2, MachineInput::Hurry);
+    let mut run = new_run(cascade_plan());
+    outputs_as_text(&mut run, 0, RunInput::Started);
+    outputs_as_text(&mut run, 1, answered(0, 0, "The fee is 30 euros."));
+    outputs_as_text(&mut run, 1, answered(0, 1, "The fee is 40 euros."));
+    let then = outputs_as_text(&mut run, 2, RunInput::FinishEarly);
     assert_eq!(then, ["stop 4 0", "+ultra", "call 1 s"]);
 }

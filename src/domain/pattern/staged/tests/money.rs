@@ -4,19 +4,19 @@ use super::*;
 
 #[test]
 fn what_the_cache_gives_is_free() {
-    let mut capped = machine(Plan {
+    let mut capped = new_run(Plan {
         budget: Some(MicroDollars(30)),
-        ..two(&["a", "b"], "s")
+        ..two_stage_plan(&["a", "b"], "s")
     });
-    told(&mut capped, 0, MachineInput::Started);
-    told(&mut capped, 1, answered(0, 0, "x"));
+    outputs_as_text(&mut capped, 0, RunInput::Started);
+    outputs_as_text(&mut capped, 1, answered(0, 0, "x"));
     let call = CallId {
         stage: 0,
         member: 1,
     };
     capped.handle(
         at(1),
-        MachineInput::Answered {
+        RunInput::Answered {
             call,
             answer: answer("y"),
             cached: true,
@@ -27,30 +27,30 @@ fn what_the_cache_gives_is_free() {
     assert!(
         outputs
             .iter()
-            .any(|output| matches!(output, MachineOutput::Call(..))),
+            .any(|output| matches!(output, RunOutput::Call(..))),
         "20 spent, 30 allowed, the cache is free"
     );
 }
 
 #[test]
 fn a_failed_call_costs_what_it_took() {
-    let mut run = machine(two(&["a", "b"], "s"));
-    told(&mut run, 0, MachineInput::Started);
-    told(&mut run, 1, answered(0, 0, "x"));
+    let mut run = new_run(two_stage_plan(&["a", "b"], "s"));
+    outputs_as_text(&mut run, 0, RunInput::Started);
+    outputs_as_text(&mut run, 1, answered(0, 0, "x"));
     let call = CallId {
         stage: 0,
         member: 1,
     };
     let error = CallError::new(CallErrorKind::Truncated, "cut");
-    let cut = MachineInput::Failed {
+    let cut = RunInput::Failed {
         call,
         error,
         bill: bill(),
     };
     run.handle(at(1), cut);
-    run.handle(at(1), MachineInput::Cancelled("enough".into()));
+    run.handle(at(1), RunInput::Cancelled("enough".into()));
     let totals = drain(&mut run).into_iter().find_map(|output| match output {
-        MachineOutput::Done(outcome) => Some(outcome.totals),
+        RunOutput::Done(outcome) => Some(outcome.totals),
         _ => None,
     });
     let totals = totals.unwrap();
@@ -62,10 +62,10 @@ fn a_failed_call_costs_what_it_took() {
 
 #[test]
 fn a_run_without_money_ends_with_the_best_it_has() {
-    let denied = || MachineInput::Denied("the money is used up".into());
-    let mut poor = machine(four());
-    poor.handle(at(0), MachineInput::Started);
-    let claims = asked(&mut poor);
+    let denied = || RunInput::Denied("the money is used up".into());
+    let mut poor = new_run(plan_of_four());
+    poor.handle(at(0), RunInput::Started);
+    let claims = reserve_and_grant(&mut poor);
     let models: Vec<&str> = claims.iter().map(|claim| claim.model.as_str()).collect();
     assert_eq!(models, ["a", "b", "c"]);
     assert!(
@@ -73,22 +73,22 @@ fn a_run_without_money_ends_with_the_best_it_has() {
             .iter()
             .all(|claim| claim.input_tokens > 0 && claim.cost.is_some())
     );
-    assert_eq!(told(&mut poor, 1, denied()), ["failed None"]);
+    assert_eq!(outputs_as_text(&mut poor, 1, denied()), ["failed None"]);
 
-    let mut run = machine(four());
-    told(&mut run, 0, MachineInput::Started);
+    let mut run = new_run(plan_of_four());
+    outputs_as_text(&mut run, 0, RunInput::Started);
     for member in 0..3 {
         run.handle(at(1), answered(0, member, &format!("draft {member}")));
     }
-    asked(&mut run);
-    run.handle(at(1), MachineInput::Granted);
+    reserve_and_grant(&mut run);
+    run.handle(at(1), RunInput::Granted);
     for member in 0..3 {
         run.handle(at(2), answered(1, member, "review"));
     }
-    asked(&mut run);
+    reserve_and_grant(&mut run);
     run.handle(at(2), denied());
     let outcome = drain(&mut run).into_iter().find_map(|output| match output {
-        MachineOutput::Done(outcome) => Some(*outcome),
+        RunOutput::Done(outcome) => Some(*outcome),
         _ => None,
     });
     let outcome = outcome.unwrap();
@@ -101,6 +101,6 @@ fn a_run_without_money_ends_with_the_best_it_has() {
     );
     assert!(outcome.totals.notes[0].contains("by A (a)"), "{outcome:?}");
     // A grant that was not requested has no effect.
-    run.handle(at(3), MachineInput::Granted);
-    assert_eq!(run.poll(), MachineOutput::Wait(None));
+    run.handle(at(3), RunInput::Granted);
+    assert_eq!(run.poll(), RunOutput::Wait(None));
 }

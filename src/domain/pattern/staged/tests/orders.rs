@@ -13,9 +13,9 @@ use crate::domain::chat::SourcePassage;
 /// Creates a plan of each arrangement, with prefixes that make calls wait for one another.
 fn any_plan(way: usize, members: usize, bar: Option<f64>) -> Plan {
     let mut plan = match way {
-        0 => four(),
+        0 => plan_of_four(),
         1 => {
-            let mut plan = two(&["a", "a", "a"], "a");
+            let mut plan = two_stage_plan(&["a", "a", "a"], "a");
             plan.arrangement = Arrangement::Own;
             (0..)
                 .zip(&mut plan.members)
@@ -23,7 +23,7 @@ fn any_plan(way: usize, members: usize, bar: Option<f64>) -> Plan {
             plan
         }
         2 => {
-            let mut plan = two(&["a", "b", "c"], "s");
+            let mut plan = two_stage_plan(&["a", "b", "c"], "s");
             plan.arrangement = Arrangement::Cascade;
             plan
         }
@@ -36,9 +36,9 @@ fn any_plan(way: usize, members: usize, bar: Option<f64>) -> Plan {
             plan.arrangement = Arrangement::Vote;
             plan
         }
-        4 => parts::in_parts(four(), 3),
+        4 => parts::in_parts(plan_of_four(), 3),
         5 => {
-            let mut plan = two(&["a", "b", "c"], "s");
+            let mut plan = two_stage_plan(&["a", "b", "c"], "s");
             plan.arrangement = Arrangement::Cascade;
             parts::in_parts(plan, 2)
         }
@@ -75,7 +75,7 @@ fn any_plan(way: usize, members: usize, bar: Option<f64>) -> Plan {
     plan
 }
 
-const TEXTS: [&str; 4] = ["Answer: 4", "Answer: 5", "obeys c4n4ry", "  "];
+const ANSWER_TEXTS: [&str; 4] = ["Answer: 4", "Answer: 5", "obeys c4n4ry", "  "];
 
 proptest! {
     #[test]
@@ -83,30 +83,30 @@ proptest! {
         script in prop::collection::vec((0usize..4, 0u8..8), 0..60), members in 1usize..4, way in 0usize..7,
         bar in prop::option::of(0.0..1.0),
     ) {
-        let mut machine = machine(any_plan(way, members, bar));
+        let mut machine = new_run(any_plan(way, members, bar));
         let mut open: Vec<CallId> = Vec::new();
         let mut done = 0;
         let mut asked = BTreeSet::new();
         let mut cost = MicroDollars(0);
-        machine.handle(at(0), MachineInput::Started);
+        machine.handle(at(0), RunInput::Started);
         let mut script = script.into_iter();
         for step in 1.. {
             for output in drain(&mut machine) {
                 match output {
-                    MachineOutput::Call(call, request) => {
+                    RunOutput::Call(call, request) => {
                         prop_assert_eq!(done, 0);
                         prop_assert!(asked.insert((call, request.model)), "{:?} asked twice", call);
                         // A fallback replaces its member.
                         open.retain(|&other| other != call);
                         open.push(call);
                     }
-                    MachineOutput::Stop(call) => open.retain(|&other| other != call),
-                    MachineOutput::Keep(kept) => {
+                    RunOutput::Stop(call) => open.retain(|&other| other != call),
+                    RunOutput::Store(kept) => {
                         let earlier = kept.earlier.iter().filter_map(|one| one.cost);
-                        cost = earlier.chain(kept.cost).fold(cost, MicroDollars::plus);
+                        cost = earlier.chain(kept.cost).fold(cost, MicroDollars::saturating_add);
                         open.retain(|&other| other != CallId { stage: kept.stage, member: kept.member });
                     }
-                    MachineOutput::Done(outcome) => {
+                    RunOutput::Done(outcome) => {
                         // Only usage of actual calls is charged.
                         prop_assert_eq!(outcome.totals.cost_usd, cost);
                         done += 1;
@@ -120,20 +120,20 @@ proptest! {
             let (which, what) = script.next().unwrap_or((0, 0));
             let call = open[which % open.len()];
             machine.handle(at(step), match what {
-                0 | 1 => MachineInput::Answered { call, answer: answer(TEXTS[which]), cached: what == 1, bill: bill() },
+                0 | 1 => RunInput::Answered { call, answer: answer(ANSWER_TEXTS[which]), cached: what == 1, bill: bill() },
                 2 => failed_with(call, CallError::new(CallErrorKind::Connect, "gone")),
-                3 => MachineInput::Delta(call, Delta::Text("t".into())),
-                4 => MachineInput::Delta(call, Delta::Reasoning("r".into())),
-                5 => MachineInput::Hurry,
-                _ if step > 40 => MachineInput::Cancelled("enough".into()),
-                _ => MachineInput::Delta(CallId { stage: 9, member: 9 }, Delta::Text("stray".into())),
+                3 => RunInput::Delta(call, Delta::Text("t".into())),
+                4 => RunInput::Delta(call, Delta::Reasoning("r".into())),
+                5 => RunInput::FinishEarly,
+                _ if step > 40 => RunInput::Cancelled("enough".into()),
+                _ => RunInput::Delta(CallId { stage: 9, member: 9 }, Delta::Text("stray".into())),
             });
         }
         prop_assert_eq!(done, 1);
         prop_assert!(open.is_empty());
         // Inputs after the end have no effect.
-        machine.handle(at(9_999), MachineInput::Hurry);
-        machine.handle(at(9_999), MachineInput::Started);
+        machine.handle(at(9_999), RunInput::FinishEarly);
+        machine.handle(at(9_999), RunInput::Started);
         prop_assert!(drain(&mut machine).is_empty());
     }
 }

@@ -28,10 +28,10 @@ pub(super) fn in_parts(mut plan: Plan, parts: usize) -> Plan {
     plan
 }
 
-fn calls(outputs: &[MachineOutput]) -> Vec<&ModelRequest> {
+fn calls(outputs: &[RunOutput]) -> Vec<&ModelRequest> {
     let mut calls: Vec<&ModelRequest> = Vec::new();
     for output in outputs {
-        if let MachineOutput::Call(_, request) = output {
+        if let RunOutput::Call(_, request) = output {
             calls.push(request);
         }
     }
@@ -40,8 +40,8 @@ fn calls(outputs: &[MachineOutput]) -> Vec<&ModelRequest> {
 
 #[test]
 fn each_part_is_read_once_and_the_notes_stand_for_it() {
-    let mut machine = machine(in_parts(two(&["a", "b"], "s"), 3));
-    machine.handle(at(0), MachineInput::Started);
+    let mut machine = new_run(in_parts(two_stage_plan(&["a", "b"], "s"), 3));
+    machine.handle(at(0), RunInput::Started);
     let began = drain(&mut machine);
     let asked = calls(&began);
     let who: Vec<&str> = asked.iter().map(|request| &*request.model).collect();
@@ -52,8 +52,8 @@ fn each_part_is_read_once_and_the_notes_stand_for_it() {
         assert_eq!(shown.matches("text of page").count(), 1);
         assert_eq!(request.brief.task, Task::Read);
     }
-    told(&mut machine, 1, answered(0, 2, "third [D1:p3]"));
-    told(&mut machine, 1, answered(0, 0, "first [D1:p1]"));
+    outputs_as_text(&mut machine, 1, answered(0, 2, "third [D1:p3]"));
+    outputs_as_text(&mut machine, 1, answered(0, 0, "first [D1:p1]"));
     machine.handle(at(2), answered(0, 1, "second [D1:p2]"));
     let next = drain(&mut machine);
     let first_answers = calls(&next);
@@ -69,12 +69,12 @@ fn each_part_is_read_once_and_the_notes_stand_for_it() {
         assert!(!request.messages[0].text.contains("text of page"));
         assert_eq!(request.brief.peers.len(), 0, "notes are nobody's answers");
     }
-    told(&mut machine, 3, answered(1, 0, "A"));
+    outputs_as_text(&mut machine, 3, answered(1, 0, "A"));
     machine.handle(at(3), answered(1, 1, "B"));
     let last = drain(&mut machine);
     assert_eq!(calls(&last)[0].brief.peers.len(), 2);
     machine.handle(at(4), answered(2, 0, "S"));
-    let Some(MachineOutput::Done(outcome)) = drain(&mut machine).pop() else {
+    let Some(RunOutput::Done(outcome)) = drain(&mut machine).pop() else {
         panic!("not over");
     };
     assert_eq!(outcome.synthesis.as_deref(), Some("S"));
@@ -84,23 +84,23 @@ fn each_part_is_read_once_and_the_notes_stand_for_it() {
 
 #[test]
 fn who_cannot_read_a_part_is_stood_in_for_and_what_nobody_reads_is_named() {
-    let mut machine = machine(in_parts(two(&["a", "b"], "s"), 2));
-    machine.handle(at(0), MachineInput::Started);
+    let mut machine = new_run(in_parts(two_stage_plan(&["a", "b"], "s"), 2));
+    machine.handle(at(0), RunInput::Started);
     drain(&mut machine);
     assert_eq!(
-        told(&mut machine, 1, failed(0, 0)),
+        outputs_as_text(&mut machine, 1, failed(0, 0)),
         ["failed a then Some(\"b\")", "call 0 b"]
     );
-    told(&mut machine, 2, failed(0, 0));
+    outputs_as_text(&mut machine, 2, failed(0, 0));
     // Members are still called when their readers had nothing to read: slots of members and readers are separate.
     assert_eq!(
-        told(&mut machine, 3, answered(0, 1, "second")),
+        outputs_as_text(&mut machine, 3, answered(0, 1, "second")),
         ["-reading 1/1", "+initial", "call 1 a", "call 1 b"]
     );
-    told(&mut machine, 4, answered(1, 0, "A"));
-    told(&mut machine, 4, answered(1, 1, "B"));
+    outputs_as_text(&mut machine, 4, answered(1, 0, "A"));
+    outputs_as_text(&mut machine, 4, answered(1, 1, "B"));
     machine.handle(at(5), answered(2, 0, "S"));
-    let Some(MachineOutput::Done(outcome)) = drain(&mut machine).pop() else {
+    let Some(RunOutput::Done(outcome)) = drain(&mut machine).pop() else {
         panic!("not over");
     };
     let note = "1 of 2 parts of the documents were read; not read: D1:p1 (busy)";
@@ -113,12 +113,12 @@ fn who_cannot_read_a_part_is_stood_in_for_and_what_nobody_reads_is_named() {
 
 #[test]
 fn nothing_read_is_no_answer() {
-    let mut machine = machine(in_parts(two(&["a"], "s"), 2));
-    machine.handle(at(0), MachineInput::Started);
+    let mut machine = new_run(in_parts(two_stage_plan(&["a"], "s"), 2));
+    machine.handle(at(0), RunInput::Started);
     drain(&mut machine);
-    told(&mut machine, 1, failed(0, 0));
+    outputs_as_text(&mut machine, 1, failed(0, 0));
     machine.handle(at(2), failed(0, 1));
-    let Some(MachineOutput::Done(outcome)) = drain(&mut machine).pop() else {
+    let Some(RunOutput::Done(outcome)) = drain(&mut machine).pop() else {
         panic!("not over");
     };
     assert_eq!(outcome.status, Status::Failed);
@@ -126,15 +126,15 @@ fn nothing_read_is_no_answer() {
 
 #[test]
 fn a_run_that_was_interrupted_reads_on_where_it_was() {
-    let plan = in_parts(four(), 3);
-    let mut machine = machine(plan.clone());
-    machine.handle(at(0), MachineInput::Started);
+    let plan = in_parts(plan_of_four(), 3);
+    let mut machine = new_run(plan.clone());
+    machine.handle(at(0), RunInput::Started);
     drain(&mut machine);
     machine.handle(at(1), answered(0, 1, "second"));
     let kept: Vec<StageAnswer> = drain(&mut machine)
         .into_iter()
         .filter_map(|output| match output {
-            MachineOutput::Keep(kept) => Some(*kept),
+            RunOutput::Store(kept) => Some(*kept),
             _ => None,
         })
         .collect();
@@ -142,21 +142,24 @@ fn a_run_that_was_interrupted_reads_on_where_it_was() {
     assert_eq!((read.read, read.missing.len()), (1, 2));
     let mut again = StagedRun::restore(id(), plan, RunEstimate::default(), at(0), kept);
     assert_eq!(
-        told(&mut again, 9, MachineInput::Started),
+        outputs_as_text(&mut again, 9, RunInput::Started),
         ["+reading", "call 0 a", "call 0 c"]
     );
 }
 
 #[test]
 fn a_hurry_waits_for_the_first_answers() {
-    let mut machine = machine(in_parts(four(), 2));
-    machine.handle(at(0), MachineInput::Started);
+    let mut machine = new_run(in_parts(plan_of_four(), 2));
+    machine.handle(at(0), RunInput::Started);
     drain(&mut machine);
-    assert_eq!(told(&mut machine, 1, MachineInput::Hurry), [""; 0]);
-    told(&mut machine, 1, answered(0, 0, "first"));
-    told(&mut machine, 1, answered(0, 1, "second"));
     assert_eq!(
-        told(&mut machine, 2, answered(1, 1, "B")),
+        outputs_as_text(&mut machine, 1, RunInput::FinishEarly),
+        [""; 0]
+    );
+    outputs_as_text(&mut machine, 1, answered(0, 0, "first"));
+    outputs_as_text(&mut machine, 1, answered(0, 1, "second"));
+    assert_eq!(
+        outputs_as_text(&mut machine, 2, answered(1, 1, "B")),
         [
             "stop 1 0",
             "failed a then None",
@@ -171,24 +174,24 @@ fn a_hurry_waits_for_the_first_answers() {
 
 #[test]
 fn one_member_is_left_out_at_the_persons_wish() {
-    let mut machine = machine(four());
-    machine.handle(at(0), MachineInput::Started);
+    let mut machine = new_run(plan_of_four());
+    machine.handle(at(0), RunInput::Started);
     drain(&mut machine);
-    told(&mut machine, 1, answered(0, 0, "A"));
+    outputs_as_text(&mut machine, 1, answered(0, 0, "A"));
     assert_eq!(
-        told(&mut machine, 2, MachineInput::Leave("nobody".into())),
+        outputs_as_text(&mut machine, 2, RunInput::SkipModel("nobody".into())),
         [""; 0]
     );
     assert_eq!(
-        told(&mut machine, 2, MachineInput::Leave("b".into())),
+        outputs_as_text(&mut machine, 2, RunInput::SkipModel("b".into())),
         ["stop 0 1", "failed b then None"]
     );
     assert_eq!(
-        told(&mut machine, 3, MachineInput::Leave("b".into())),
+        outputs_as_text(&mut machine, 3, RunInput::SkipModel("b".into())),
         [""; 0],
         "once is enough"
     );
-    let next = told(&mut machine, 4, answered(0, 2, "C"));
+    let next = outputs_as_text(&mut machine, 4, answered(0, 2, "C"));
     assert_eq!(next[0], "-initial 2/1");
 }
 
@@ -199,22 +202,22 @@ fn one_model_alone_reads_and_answers() {
         "a",
         &[("initial", StageRole::Synthesizer, Task::Answer)],
     );
-    let mut machine = machine(in_parts(
+    let mut machine = new_run(in_parts(
         Plan {
             arrangement: crate::domain::analysis::Arrangement::Single,
             ..plan
         },
         2,
     ));
-    machine.handle(at(0), MachineInput::Started);
+    machine.handle(at(0), RunInput::Started);
     drain(&mut machine);
-    told(&mut machine, 1, answered(0, 0, "first"));
+    outputs_as_text(&mut machine, 1, answered(0, 0, "first"));
     assert_eq!(
-        told(&mut machine, 1, answered(0, 1, "second")),
+        outputs_as_text(&mut machine, 1, answered(0, 1, "second")),
         ["-reading 2/0", "+initial", "call 1 a"]
     );
     assert_eq!(
-        told(&mut machine, 2, answered(1, 0, "Yes.")),
+        outputs_as_text(&mut machine, 2, answered(1, 0, "Yes.")),
         [
             "synthesis 'Yes.'",
             "-initial 1/0",

@@ -6,7 +6,7 @@ use crate::domain::ballot;
 use crate::domain::standing::MemberStanding;
 
 /// Creates a vote with members of equal strength and a stage that breaks ties.
-fn vote(models: &[&str]) -> Plan {
+fn vote_plan(models: &[&str]) -> Plan {
     let mut plan = plan(
         models,
         "s",
@@ -22,17 +22,17 @@ fn vote(models: &[&str]) -> Plan {
 
 fn notes(machine: &mut StagedRun) -> String {
     match drain(machine).pop() {
-        Some(MachineOutput::Done(outcome)) => outcome.totals.notes.join("\n"),
+        Some(RunOutput::Done(outcome)) => outcome.totals.notes.join("\n"),
         other => panic!("not over: {other:?}"),
     }
 }
 
 #[test]
 fn a_majority_is_asked_first_and_the_rest_only_if_it_can_change_the_result() {
-    let mut run = machine(vote(&["a", "b", "c"]));
-    let started = told(&mut run, 0, MachineInput::Started);
+    let mut run = new_run(vote_plan(&["a", "b", "c"]));
+    let started = outputs_as_text(&mut run, 0, RunInput::Started);
     assert_eq!(started, ["+initial", "call 0 a", "call 0 b"]);
-    told(&mut run, 1, answered(0, 0, "Answer: $1,200.00"));
+    outputs_as_text(&mut run, 1, answered(0, 0, "Answer: $1,200.00"));
     run.handle(at(2), answered(0, 1, "Answer: $1.2k"));
     let told_notes = notes(&mut run);
     assert!(
@@ -44,12 +44,15 @@ fn a_majority_is_asked_first_and_the_rest_only_if_it_can_change_the_result() {
         "{told_notes}"
     );
 
-    let mut run = machine(vote(&["a", "b", "c"]));
-    told(&mut run, 0, MachineInput::Started);
-    told(&mut run, 1, answered(0, 0, "Answer: 5"));
-    assert_eq!(told(&mut run, 2, answered(0, 1, "Answer: 6")), ["call 0 c"]);
+    let mut run = new_run(vote_plan(&["a", "b", "c"]));
+    outputs_as_text(&mut run, 0, RunInput::Started);
+    outputs_as_text(&mut run, 1, answered(0, 0, "Answer: 5"));
     assert_eq!(
-        told(&mut run, 3, answered(0, 2, "Six.\nAnswer: 6.0")),
+        outputs_as_text(&mut run, 2, answered(0, 1, "Answer: 6")),
+        ["call 0 c"]
+    );
+    assert_eq!(
+        outputs_as_text(&mut run, 3, answered(0, 2, "Six.\nAnswer: 6.0")),
         [
             "-initial 3/0",
             "synthesis 'Answer: 6'",
@@ -57,26 +60,29 @@ fn a_majority_is_asked_first_and_the_rest_only_if_it_can_change_the_result() {
         ]
     );
     // A failure in the first wave leaves the decision to the second.
-    let mut run = machine(vote(&["a", "b", "c"]));
-    told(&mut run, 0, MachineInput::Started);
-    told(&mut run, 1, answered(0, 0, "Answer: 5"));
-    assert_eq!(told(&mut run, 2, failed(0, 1)).last().unwrap(), "call 0 c");
+    let mut run = new_run(vote_plan(&["a", "b", "c"]));
+    outputs_as_text(&mut run, 0, RunInput::Started);
+    outputs_as_text(&mut run, 1, answered(0, 0, "Answer: 5"));
+    assert_eq!(
+        outputs_as_text(&mut run, 2, failed(0, 1)).last().unwrap(),
+        "call 0 c"
+    );
     // All members at once, if the plan is not adaptive.
-    let mut run = machine(Plan {
+    let mut run = new_run(Plan {
         is_adaptive: false,
-        ..vote(&["a", "b", "c"])
+        ..vote_plan(&["a", "b", "c"])
     });
-    let started = told(&mut run, 0, MachineInput::Started);
+    let started = outputs_as_text(&mut run, 0, RunInput::Started);
     assert_eq!(started, ["+initial", "call 0 a", "call 0 b", "call 0 c"]);
 }
 
 #[test]
 fn a_tie_of_equal_members_is_broken_by_the_synthesizer_whose_words_are_not_the_answer() {
-    let mut run = machine(vote(&["a", "b"]));
-    told(&mut run, 0, MachineInput::Started);
-    told(&mut run, 1, answered(0, 0, "Five.\nAnswer: 5"));
+    let mut run = new_run(vote_plan(&["a", "b"]));
+    outputs_as_text(&mut run, 0, RunInput::Started);
+    outputs_as_text(&mut run, 1, answered(0, 0, "Five.\nAnswer: 5"));
     assert_eq!(
-        told(&mut run, 2, answered(0, 1, "Six.\nAnswer: 6")),
+        outputs_as_text(&mut run, 2, answered(0, 1, "Six.\nAnswer: 6")),
         ["-initial 2/0", "+tie", "call 1 s"]
     );
     run.handle(
@@ -84,7 +90,7 @@ fn a_tie_of_equal_members_is_broken_by_the_synthesizer_whose_words_are_not_the_a
         answered(1, 0, "The second step of the other is wrong.\nAnswer: 6.0"),
     );
     let out = drain(&mut run);
-    let said: Vec<String> = out.iter().filter_map(words).collect();
+    let said: Vec<String> = out.iter().filter_map(output_text).collect();
     assert_eq!(
         said,
         [
@@ -93,7 +99,7 @@ fn a_tie_of_equal_members_is_broken_by_the_synthesizer_whose_words_are_not_the_a
             "completed Some(\"Six.\\nAnswer: 6\")"
         ]
     );
-    let Some(MachineOutput::Done(outcome)) = out.last() else {
+    let Some(RunOutput::Done(outcome)) = out.last() else {
         panic!("{out:?}")
     };
     let notes = outcome.totals.notes.join("\n");
@@ -104,13 +110,13 @@ fn a_tie_of_equal_members_is_broken_by_the_synthesizer_whose_words_are_not_the_a
 
 #[test]
 fn standings_break_a_tie_without_a_call() {
-    let mut plan = vote(&["a", "b"]);
+    let mut plan = vote_plan(&["a", "b"]);
     plan.standings[1].strength = 3;
-    let mut run = machine(plan);
-    told(&mut run, 0, MachineInput::Started);
-    told(&mut run, 1, answered(0, 0, "Answer: 5"));
+    let mut run = new_run(plan);
+    outputs_as_text(&mut run, 0, RunInput::Started);
+    outputs_as_text(&mut run, 1, answered(0, 0, "Answer: 5"));
     assert_eq!(
-        told(&mut run, 2, answered(0, 1, "Answer: 6")),
+        outputs_as_text(&mut run, 2, answered(0, 1, "Answer: 6")),
         [
             "-initial 2/0",
             "synthesis 'Answer: 6'",
@@ -121,10 +127,10 @@ fn standings_break_a_tie_without_a_call() {
 
 #[test]
 fn a_tie_that_nobody_breaks_is_drawn_and_the_notes_say_so() {
-    let mut run = machine(vote(&["a", "b"]));
-    told(&mut run, 0, MachineInput::Started);
-    told(&mut run, 1, answered(0, 0, "Answer: 5"));
-    told(&mut run, 2, answered(0, 1, "Answer: 6"));
+    let mut run = new_run(vote_plan(&["a", "b"]));
+    outputs_as_text(&mut run, 0, RunInput::Started);
+    outputs_as_text(&mut run, 1, answered(0, 0, "Answer: 5"));
+    outputs_as_text(&mut run, 2, answered(0, 1, "Answer: 6"));
     // Only the synthesizer is called: a member would choose its own vote.
     run.handle(at(3), failed(1, 0));
     let notes = notes(&mut run);
@@ -134,11 +140,11 @@ fn a_tie_that_nobody_breaks_is_drawn_and_the_notes_say_so() {
 
 #[test]
 fn a_voter_does_not_break_its_own_tie() {
-    let mut plan = vote(&["a", "b"]);
+    let mut plan = vote_plan(&["a", "b"]);
     plan.synthesizer.model = plan.members[0].model.clone();
-    let mut run = machine(plan);
-    told(&mut run, 0, MachineInput::Started);
-    told(&mut run, 1, answered(0, 0, "Answer: 5"));
+    let mut run = new_run(plan);
+    outputs_as_text(&mut run, 0, RunInput::Started);
+    outputs_as_text(&mut run, 1, answered(0, 0, "Answer: 5"));
     run.handle(at(2), answered(0, 1, "Answer: 6"));
     let notes = notes(&mut run);
     assert!(notes.contains("broken by a random draw"), "{notes}");
@@ -147,36 +153,39 @@ fn a_voter_does_not_break_its_own_tie() {
 
 #[test]
 fn a_resumed_vote_decides_the_same() {
-    let plan = vote(&["a", "b", "c"]);
-    let mut run = machine(plan.clone());
-    told(&mut run, 0, MachineInput::Started);
-    told(&mut run, 1, answered(0, 0, "Answer: 5"));
-    told(&mut run, 2, answered(0, 1, "Answer: 6"));
-    told(&mut run, 3, failed(0, 2));
+    let plan = vote_plan(&["a", "b", "c"]);
+    let mut run = new_run(plan.clone());
+    outputs_as_text(&mut run, 0, RunInput::Started);
+    outputs_as_text(&mut run, 1, answered(0, 0, "Answer: 5"));
+    outputs_as_text(&mut run, 2, answered(0, 1, "Answer: 6"));
+    outputs_as_text(&mut run, 3, failed(0, 2));
     // Interrupted while the tie was being broken.
     let (_, results) = run.clone().into_parts();
     let mut resumed = StagedRun::restore(id(), plan, RunEstimate::default(), at(0), results);
     assert_eq!(
-        told(&mut resumed, 9, MachineInput::Started),
+        outputs_as_text(&mut resumed, 9, RunInput::Started),
         ["+tie", "call 1 s"]
     );
-    let end = told(&mut resumed, 10, answered(1, 0, "Answer: 5"));
-    assert_eq!(end, told(&mut run, 10, answered(1, 0, "Answer: 5")));
+    let end = outputs_as_text(&mut resumed, 10, answered(1, 0, "Answer: 5"));
+    assert_eq!(
+        end,
+        outputs_as_text(&mut run, 10, answered(1, 0, "Answer: 5"))
+    );
 }
 
 #[test]
 fn a_budget_that_ends_in_the_first_wave_counts_what_there_is() {
-    let mut run = machine(vote(&["a", "b", "c"]));
-    told(&mut run, 0, MachineInput::Started);
-    told(&mut run, 1, answered(0, 0, "Answer: 5"));
+    let mut run = new_run(vote_plan(&["a", "b", "c"]));
+    outputs_as_text(&mut run, 0, RunInput::Started);
+    outputs_as_text(&mut run, 1, answered(0, 0, "Answer: 5"));
     run.handle(
         at(2),
         answered(0, 1, "It is hard to say how many there are."),
     );
-    let asks = (0..50).any(|_| matches!(run.poll(), MachineOutput::Reserve { .. }));
+    let asks = (0..50).any(|_| matches!(run.poll(), RunOutput::Reserve { .. }));
     assert!(asks, "the third member was not asked");
-    run.handle(at(3), MachineInput::Denied("the budget is spent".into()));
-    let Some(MachineOutput::Done(outcome)) = drain(&mut run).pop() else {
+    run.handle(at(3), RunInput::Denied("the budget is spent".into()));
+    let Some(RunOutput::Done(outcome)) = drain(&mut run).pop() else {
         panic!("not over")
     };
     assert_eq!(outcome.synthesis.as_deref(), Some("Answer: 5"));
