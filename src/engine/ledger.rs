@@ -159,7 +159,7 @@ impl CallLedger {
             Some(_) => CallEnd::Failed,
         };
         self.charge(&open, ended, bill.clone());
-        (!stopped).then(|| *open)
+        (!stopped).then_some(*open)
     }
 
     /// Charges calls without a bill according to our own token count, marked as estimated.
