@@ -126,7 +126,7 @@ fn put<'a>(
                 title: String::new(),
                 text,
             };
-            passages.extend(cutter.page(&page));
+            passages.extend(cutter.split_page(&page));
             pages.push(page);
         }
         size += batch;

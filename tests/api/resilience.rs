@@ -250,7 +250,7 @@ fn a_model_that_keeps_failing_is_left_alone_until_somebody_resets_it() {
     assert!(error.detail.contains("in a row"), "{}", error.detail);
     let state = llm.providers(None).remove(0);
     assert_eq!(state.status, "circuit_open");
-    assert!(matches!(state.held[0], (ref name, CircuitView::Open(_), None) if name == "m"));
+    assert!(matches!(state.held_models[0], (ref name, CircuitView::Open(_), None) if name == "m"));
     assert!(call(&llm, request("n")).whole().1.is_ok());
     llm.reset(None);
     assert!(call(&llm, request("m")).whole().1.is_ok());
@@ -413,6 +413,6 @@ fn an_address_that_a_user_gave_must_be_public() {
     });
     llm.set_providers(ProviderSource::Stored, vec![own(provider.base_url())]);
     assert!(asks(&llm).is_ok());
-    assert!(llm.own_key(Some(&user), "own/m") && !llm.own_key(Some(&user), "p/m"));
+    assert!(llm.uses_own_key(Some(&user), "own/m") && !llm.uses_own_key(Some(&user), "p/m"));
     assert_eq!(llm.find(None, "own/m").map(|model| model.id), None);
 }

@@ -90,7 +90,7 @@ fn the_manual_lists_everything() {
     for command in quire::cli::COMMANDS {
         needs("commands", "command", command.name);
     }
-    for row in quire::http::error::KINDS {
+    for row in quire::http::error::ERROR_TABLE {
         needs("api", "error code", row.2);
     }
     let mut patterns = Vec::new();

@@ -56,7 +56,7 @@ impl Article {
             title: String::new(),
             text: text.clone(),
         });
-        pages.flat_map(|page| cutter.page(&page)).collect()
+        pages.flat_map(|page| cutter.split_page(&page)).collect()
     }
 }
 
