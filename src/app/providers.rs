@@ -264,7 +264,7 @@ impl Providers<'_> {
     /// `Missing` if there is no such provider; `BadInput` if the test fails.
     pub async fn test(&self, scope: &ProviderScope, id: &str) -> Result<String> {
         let stored = self.find(scope, id).await?;
-        let asked = self.llm.test(self.to_llm_provider(&stored)).await;
+        let asked = self.llm.test(self.llm_provider(&stored)).await;
         let count = asked.map(|listed| listed.len());
         count.map(model_count).map_err(|failed| test_error(&failed))
     }
@@ -308,7 +308,7 @@ impl Providers<'_> {
             true => String::new(),
             false => self.vault.seal(&provider.key_context(), &secrets)?,
         };
-        let tried = match self.llm.test(self.to_llm_provider(&provider)).await {
+        let tried = match self.llm.test(self.llm_provider(&provider)).await {
             Ok(listed) => ProviderTrial {
                 message: model_count(listed.len()),
                 models: Some(listed),
@@ -390,13 +390,13 @@ impl Providers<'_> {
     /// Reloads the stored providers into the LLM client.
     async fn reload(&self) -> Result<()> {
         let stored = self.store.read(providers::all).await?;
-        let opened = stored.iter().map(|provider| self.to_llm_provider(provider));
+        let opened = stored.iter().map(|provider| self.llm_provider(provider));
         self.llm
             .set_providers(ProviderSource::Stored, opened.collect());
         Ok(())
     }
 
-    fn to_llm_provider(&self, stored: &StoredProvider) -> llm::Provider {
+    fn llm_provider(&self, stored: &StoredProvider) -> llm::Provider {
         let Secrets {
             key,
             extras,

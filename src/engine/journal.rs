@@ -95,7 +95,7 @@ impl Journal {
     }
 
     /// Marks the run as awaited by a connection, so that its events are published even if they cannot be stored.
-    pub fn is_awaited(self, is_awaited: bool) -> Self {
+    pub fn with_awaited(self, is_awaited: bool) -> Self {
         Self { is_awaited, ..self }
     }
 

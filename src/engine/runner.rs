@@ -51,7 +51,7 @@ pub(super) async fn run(
         (run.user.clone(), run.key.clone()),
         last,
     )
-    .is_awaited(run.is_awaited)
+    .with_awaited(run.is_awaited)
     .into_passthrough(run.relay);
     let mut hurried = false;
     let turn = loop {

@@ -89,13 +89,13 @@ pub(super) fn read_symbol(chars: &[(usize, char)], at: usize) -> Option<Symbol> 
                 false => plain.to_string(),
             },
         }
-        .to_composed(),
+        .composed(),
     )
 }
 
 impl Symbol {
     // Combines `=` and a stroke through it into `≠`.
-    fn to_composed(self) -> Self {
+    fn composed(self) -> Self {
         use unicode_normalization::UnicodeNormalization;
         Self {
             plain: self.plain.nfc().collect(),
