@@ -54,8 +54,8 @@ pub fn add_hit(
 /// Returns an error if the database cannot be read.
 pub fn total(db: &Reader, user: Option<&UserId>, from: i64, to: i64) -> Result<Savings> {
     db.query_optional(
-        "SELECT coalesce(total(hits), 0) AS hits, coalesce(total(cost), 0) AS cost,
-                coalesce(total(unpriced), 0) AS unpriced, coalesce(total(tokens), 0) AS tokens
+        "SELECT coalesce(sum(hits), 0) AS hits, coalesce(sum(cost), 0) AS cost,
+                coalesce(sum(unpriced), 0) AS unpriced, coalesce(sum(tokens), 0) AS tokens
          FROM savings WHERE (?1 IS NULL OR user_id = ?1) AND day BETWEEN ?2 AND ?3",
         (user, from, to),
         |row| {

@@ -338,12 +338,12 @@ mod tests {
                 r#"{"id":2,"method":"tools/call","params":{"name":"search_documents","arguments":{"query":"q"}}}"#,
                 r#"2 Call(SearchDocuments { query: "q", limit: 10 }, 240.0)"#,
             ),
-            (r#"{"method":"notifications/initialized"}"#, "Notice"),
+            (r#"{"method":"notifications/initialized"}"#, "Notification"),
             (
                 r#"{"method":"notifications/cancelled","params":{"requestId":7}}"#,
                 "Cancelled(Number(7))",
             ),
-            (r#"{"id":3,"result":{}}"#, "Notice"),
+            (r#"{"id":3,"result":{}}"#, "Notification"),
         ] {
             assert_eq!(parse_and_respond(text), expected, "{text}");
         }
