@@ -20,7 +20,7 @@ const TABLE = [
   ["/orchestrator", "Patterns and recipes", "anyone", () => import("./pages/orchestrator.js")],
   ["/modelrunner", "Models", "anyone", () => import("./pages/modelrunner.js")],
   ["/documents", "Documents", "demo", () => import("./pages/documents.js")],
-  ["/history", "History", "user", () => import("./pages/history.js")],
+  ["/history", "Search", "user", () => import("./pages/history.js")],
   ["/history/:id", "Analysis", "user", analyze],
   ["/experiments", "Experiments", "anyone", () => import("./pages/experiments.js")],
   ["/usage", "Usage", "user", () => import("./pages/usage.js")],

@@ -9,6 +9,7 @@ const SHEETS: &[(&str, &[&str])] = &[
         "app",
         &["tokens", "base", "layout", "rail", "parts", "pages"],
     ),
+    ("run", &["run", "results"]),
     ("thread", &["thread", "results"]),
     ("sheets", &["sheets", "workbench"]),
 ];

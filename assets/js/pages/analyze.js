@@ -1,6 +1,6 @@
 // The guided analysis: question, panel, documents, and pattern, then the run and its result. With an `id` in the
-// URL, shows that analysis, running or finished. The run view's code is loaded while the question is being
-// written.
+// URL, shows that analysis, running or finished. Each of the three has its own code: the run view's is loaded while
+// the question is being written, and a finished result loads neither the steps nor the run view.
 import { get } from "../api.js";
 import { el, fill } from "../dom.js";
 import { plural } from "../format.js";
@@ -8,30 +8,45 @@ import { user } from "../state.js";
 import { styled } from "../styles.js";
 import { takesGuests } from "../parts/guest.js";
 import { toast } from "../parts/toast.js";
-import { INTRO, PROMPT, Step } from "../parts/steps.js";
-import { chooseLayout, layout, loadDraft, ONE, requestOf, saveDraft } from "../workbench/draft.js";
+import { fromStored, isOver } from "../parts/run-model.js";
+import { chooseLayout, INTRO, layout, loadDraft, ONE, PROMPT, requestOf, saveDraft } from "../workbench/draft.js";
 
 const running = () => import("../workbench/running.js");
 
 export async function load(params, signal) {
-  const [models, patterns, documents, stored, bench, runs] = await Promise.all([
+  return params.id ? loadResult(params.id, signal) : loadGuide(params, signal);
+}
+
+// The names of models and patterns are all that a result needs of them.
+async function loadResult(id, signal) {
+  const [models, patterns, stored, { finish }] = await Promise.all([
+    get("/api/available-models", { signal }),
+    get("/api/orchestrator/patterns", { query: { brief: true }, signal }),
+    get(`/api/analyses/${encodeURIComponent(id)}`, { signal }),
+    import("../results/finish.js"), styled("run"),
+  ]);
+  const run = fromStored(stored);
+  return { models, patterns, documents: null, stored, run, finish, reopen: isOver(run) ? null : (await running()).reopen };
+}
+
+async function loadGuide(params, signal) {
+  const [models, patterns, documents, { Step }, bench] = await Promise.all([
     get("/api/available-models", { signal }),
     get("/api/orchestrator/patterns", { signal }),
     user.get() ? get("/api/documents", { query: { limit: 200 }, signal }).then((told) => told.documents) : takesGuests(signal).then((yes) => (yes ? [] : null)),
-    params.id ? get(`/api/analyses/${encodeURIComponent(params.id)}`, { signal }) : null,
-    layout() === ONE && !params.id ? import("../workbench/bench.js") : null,
-    params.id ? running() : null,
+    import("../parts/steps.js"),
+    layout() === ONE ? import("../workbench/bench.js") : null,
     styled("run"), styled("workbench"),
-    params.id ? import("../results/finish.js") : null,
   ]);
-  return { models, patterns, documents, stored, pattern: params.pattern, begin: "begin" in params, Bench: bench?.Bench, reopen: runs?.reopen };
+  return { models, patterns, documents, stored: null, pattern: params.pattern, begin: "begin" in params, Step, Bench: bench?.Bench };
 }
 
 export function view(data, context) {
   const page = el("div", { class: "analyze-page" });
   const show = (...content) => fill(page, ...content);
-  if (data.stored) data.reopen({ data, context, show });
-  else guide(data, context, show);
+  if (!data.stored) guide(data, context, show);
+  else if (data.reopen) data.reopen({ data, context, show });
+  else data.finish(data.run, data, context, show);
   return page;
 }
 
@@ -57,7 +72,7 @@ function guide(data, context, show) {
   function to(step, moved = true) {
     draft.step = step;
     saveDraft(draft);
-    const node = Step(step, { ...common, to });
+    const node = data.Step(step, { ...common, to });
     show(node);
     if (!moved) return;
     prepare();

@@ -1,7 +1,7 @@
 // A shared result: anyone with the link can read and export it. Needs no account.
 import { get } from "../api.js";
 import { el, link } from "../dom.js";
-import { when } from "../format.js";
+import { excerpt } from "../format.js";
 import { LocalExportButtons } from "../parts/exports.js";
 import { Citer } from "../parts/citations.js";
 import { markdown } from "../parts/markdown.js";
@@ -20,7 +20,7 @@ export async function load({ token }, signal) {
       throw problem;
     }),
     get("/api/available-models", { signal }).catch(() => []),
-    get("/api/orchestrator/patterns", { signal }).catch(() => []),
+    get("/api/orchestrator/patterns", { query: { brief: true }, signal }).catch(() => []),
     styled("run"), styled("thread"),
   ]);
   return { stored, models, patterns };
@@ -30,19 +30,17 @@ export function view({ stored, models, patterns }) {
   if (!stored) return Gone();
   if (stored.turns) return SharedThread(stored, models);
   const run = fromStored(stored);
+  document.title = `${excerpt(run.prompt, 80)} · Quire`;
   return el("div", { class: "shared-page" },
-    el("p", { class: "notice shared-note" },
-      el("span", null, `Shared with you. You can read and export it. Asked ${when(run.createdAt)}.`),
-      !isOver(run) && el("span", null, " It is still running; reload the page later.")),
-    AnalysisResults(run, { models, patterns, exports: LocalExportButtons(run) }));
+    !isOver(run) && el("p", { class: "notice shared-note" }, "This analysis is still running. Reload the page later."),
+    AnalysisResults(run, { models, patterns, exports: LocalExportButtons(run), note: "Shared with you. You can read and export it." }));
 }
 
 // A shared thread: its questions and answers, read-only.
 function SharedThread({ title, results = [] }, models) {
   document.title = `${title} · Quire`;
   return el("div", { class: "shared-page shared-thread" },
-    el("p", { class: "notice shared-note" }, "Shared with you. You can read it."),
-    el("h1", { dir: "auto" }, title),
+    el("h1", { class: title === results[0]?.prompt ? "visually-hidden" : "shared-title", dir: "auto" }, title),
     results.map((stored) => {
       const run = fromStored(stored);
       const answer = synthesis(run);
@@ -52,10 +50,11 @@ function SharedThread({ title, results = [] }, models) {
           : el("p", { class: "notice" }, isOver(run) ? "This question has no answer." : "The answer is still being written; reload the page later."),
         el("p", { class: "fine" }, run.models.map((model) => nameOf(model, models).name).join(", ")),
         SourceList(run.sources));
-    }));
+    }),
+    el("p", { class: "fine" }, "Shared with you. You can read it."));
 }
 
 function Gone() {
   return EmptyPage("This link no longer works", "The result was deleted, is no longer shared, or has a newer link. Also check that the address is complete.",
-    user.get() ? link("/history", "Your history", { class: "button primary" }) : link("/", "About Quire", { class: "button primary" }));
+    user.get() ? link("/history", "Your threads", { class: "button primary" }) : link("/", "About Quire", { class: "button primary" }));
 }

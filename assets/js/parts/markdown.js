@@ -33,3 +33,9 @@ export function markdown(text, cite) {
 function goOn(write, place) {
   if (place.parentNode) write(PIECE);
 }
+
+/** The blocks without a leading title such as "Answer", for a view that is labeled as the answer already. */
+export function withoutTitle(blocks) {
+  const isTitle = /^H\d$/.test(blocks[0]?.tagName ?? "") && /^(the )?(final )?(answer|synthesis)\W*$/i.test(blocks[0].textContent);
+  return isTitle && blocks.length > 1 ? blocks.slice(1) : blocks;
+}

@@ -87,7 +87,7 @@ export function Board(run, { models, onStop, onSkip, onFinish, began, signal }) 
     const rows = stage.members.length > COLUMNS;
     cards = stage.members.map((member) => Column(member, { run, stage, models, rows, onSkip }));
     grid.classList.toggle("rows", rows);
-    grid.dataset.count = String(cards.length);
+    grid.style.setProperty("--board-rows", String(Math.ceil(cards.length / 2)));
     fill(grid, cards.map((card) => card.node));
     sight.watch(cards);
     fill(tabs, !rows && cards.map((card, place) => card.tab(() => choose(place))));

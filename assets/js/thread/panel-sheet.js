@@ -29,6 +29,7 @@ export function open(bound) {
   const segments = el("div", { class: "segments", role: "group", "aria-label": "Saved panels", hidden: true });
   const search = Field(`Find in ${plural(all.length, "model")}`, { type: "search", autocomplete: "off", placeholder: `Find in ${plural(all.length, "model")}`, on: { input: rows } });
   search.node.classList.add("sheet-search");
+  search.node.prepend(icon("search"));
   const picked = el("ul", { class: "picked-list", "aria-label": "Panel" });
   const writer = Choice("Synthesis model", { value: copy.ultra, on: { change: () => {
     copy.ultra = writer.input.value;
