@@ -34,7 +34,7 @@ export function money(usd) {
 
 /** The cost, prefixed with "about" if the token counts are estimates. */
 export function cost(usd, usage) {
-  return usage?.estimated && Number(usd) > 0 ? `about ${money(usd)}` : money(usd);
+  return usage?.estimated && Number(usd) > 0 ? `≈ ${money(usd)}` : money(usd);
 }
 
 /** Input and output tokens, as a phrase. */

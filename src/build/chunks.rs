@@ -92,6 +92,7 @@ const SHARED: &[(&str, &[&str])] = &[
             "js/parts/steps.js",
             "js/parts/suggestions.js",
             "js/parts/upload.js",
+            "js/workbench/guide.js",
             "js/workbench/recipes.js",
         ],
     ),

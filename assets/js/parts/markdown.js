@@ -34,8 +34,18 @@ function goOn(write, place) {
   if (place.parentNode) write(PIECE);
 }
 
+const TITLE = /^(the )?(final )?(answer|synthesis)\W*$/i;
+
 /** The blocks without a leading title such as "Answer", for a view that is labeled as the answer already. */
 export function withoutTitle(blocks) {
-  const isTitle = /^H\d$/.test(blocks[0]?.tagName ?? "") && /^(the )?(final )?(answer|synthesis)\W*$/i.test(blocks[0].textContent);
+  const isTitle = /^H\d$/.test(blocks[0]?.tagName ?? "") && TITLE.test(blocks[0].textContent);
   return isTitle && blocks.length > 1 ? blocks.slice(1) : blocks;
+}
+
+/** The same for a text that is still growing: its first line is held back while it may become such a title. */
+export function untitled(text) {
+  const [, first, rest] = /^\s*#{1,6}([^\n]*)(\n[^]*)?$/.exec(text) ?? [];
+  if (first === undefined) return text;
+  if (rest === undefined) return first.length < 24 ? "" : text;
+  return TITLE.test(first.trim()) ? rest.trimStart() : text;
 }

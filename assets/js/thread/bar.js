@@ -121,9 +121,14 @@ export function ThreadBar({ data, context, thread, last, renamed }) {
   async function take(format, ending) {
     try {
       const response = await call("GET", `${path()}/export`, { query: { format }, raw: true, accept: "*/*" });
-      saveAs(await response.blob(), `${thread().thread_id}.${ending}`);
+      saveAs(await response.blob(), `${fileName(thread().title) || thread().thread_id}.${ending}`);
     } catch (problem) {
       toast(sentence(problem.message), "failed");
     }
   }
+}
+
+// The title as a file name: letters and digits of any language, and hyphens between words.
+function fileName(title) {
+  return title.slice(0, 60).replace(/[^\p{L}\p{N}]+/gu, "-").replace(/^-+|-+$/g, "");
 }

@@ -157,7 +157,7 @@ export function open(bound) {
         const told = await post("/api/recipes", { name: name.input.value.trim(), ...choice }, { signal });
         copy.recipe = (told.recipe ?? told).id;
         form.closest("dialog").close("saved");
-        toast(`${name.input.value.trim()} is saved.`);
+        toast(`“${name.input.value.trim()}” is saved.`);
         saved();
       } catch (problem) {
         toast(sentence(problem.message), "failed");
