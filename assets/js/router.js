@@ -91,10 +91,10 @@ async function show() {
   const route = find(pathOf());
   if (!route) {
     document.documentElement.dataset.page = "";
-    document.title = "No such page · Quire";
+    document.title = "Page not found · Quire";
     // Loads the user, so that the rail is shown.
     if (!user.get() && signedInBefore()) whoAmI(signal).catch(() => {});
-    return fill(main, EmptyPage("There is no such page", "The address may be mistyped, or from another version.", link("/", "To the start page", { class: "button primary" })));
+    return fill(main, EmptyPage("Page not found", "The address may be mistyped or outdated.", link("/", "Go to start page", { class: "button primary" })));
   }
   const query = Object.fromEntries(new URLSearchParams(location.search));
   // A page that loads quickly shows no loading indicator.

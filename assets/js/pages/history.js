@@ -81,7 +81,7 @@ export function view({ filter, told, patterns, models, projects }, { signal, not
     groups.add(there, row, Boolean(filter.q));
     fill(below);
     keysHelp.hidden = groups.rows().length === 0;
-    if (page.next_cursor) fill(below, button("Show earlier ones", { class: "secondary", on: { click: () => more(page.next_cursor) } }));
+    if (page.next_cursor) fill(below, button("Show more", { class: "secondary", on: { click: () => more(page.next_cursor) } }));
     else if (groups.rows().length === 0) fill(below, Nothing());
   }
 

@@ -128,7 +128,7 @@ async function drop({ data, context }) {
   if (!(await confirm("Delete this project?", "Its threads stay, without its instructions and documents.", "Delete"))) return;
   try {
     await remove(data.path);
-    toast("The project is deleted.");
+    toast("Project deleted.");
     refresh();
     context.go("/");
   } catch (problem) {

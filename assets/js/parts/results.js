@@ -17,7 +17,7 @@ import { Tabs } from "./tabs.js";
 
 // The error that the server stores for a run canceled by its owner.
 const BY_OWNER = "stopped by its owner";
-const HEADLINE = { completed: "Analysis complete", failed: "Analysis failed", cancelled: "Analysis cancelled" };
+const HEADLINE = { completed: "Analysis complete", failed: "Analysis failed", cancelled: "Analysis stopped" };
 
 /**
  * The finished analysis. `models` and `patterns` supply names, `exports` and `actions` are buttons, `note` is a remark

@@ -88,7 +88,7 @@ export function ThreadBar({ data, context, thread, last, renamed }) {
     if (!(await confirm("Delete this thread?", "All its questions and answers are deleted. Documents stay.", "Delete"))) return;
     try {
       await remove(path());
-      toast("The thread is deleted.");
+      toast("Thread deleted.");
       refresh();
       context.go("/");
     } catch (problem) {

@@ -59,7 +59,7 @@ export function Column(member, { run, stage, models, rows = false, onSkip = null
     }
     node.classList.toggle("speechless", !member.text && !failed && member.status !== "stopped");
     if (member.status === "running") text.set(member.text);
-    else if (member.status === "stopped" && !member.text) fill(text.node, el("p", { class: "fine" }, "Nothing was written before the stop."));
+    else if (member.status === "stopped" && !member.text) fill(text.node, el("p", { class: "fine" }, "Stopped before the first words."));
     else if (failed && !member.text) fill(text.node, el("p", { class: "col-problem" }, `No answer: ${sentence(member.problem)} ${member.note || "The others continue without it."}`));
     else text.finish(member.text);
     return member.status === "running" && following ? toTheEnd : null;

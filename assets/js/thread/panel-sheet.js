@@ -17,7 +17,7 @@ import { measured, priceAndTime } from "./price.js";
 const AT_ONCE = 60;
 // Price thresholds for two, three, and four dots, in dollars per million tokens (input plus output).
 const STEPS = [2, 8, 25];
-const FAILED = "Failed lately";
+const FAILED = "Failed recently";
 const STATES = { needs_key: "Needs a key", throttled: "Busy", unavailable: FAILED, circuit_open: FAILED };
 
 /** Opens the sheet; `bound` is the composer's selection, which "Use panel" changes. */
@@ -157,7 +157,7 @@ export function open(bound) {
         const told = await post("/api/recipes", { name: name.input.value.trim(), ...choice }, { signal });
         copy.recipe = (told.recipe ?? told).id;
         form.closest("dialog").close("saved");
-        toast(`“${name.input.value.trim()}” is saved.`);
+        toast(`“${name.input.value.trim()}” saved.`);
         saved();
       } catch (problem) {
         toast(sentence(problem.message), "failed");

@@ -108,7 +108,7 @@ export function TurnView(turn, page) {
     }
     finish(final, true);
     keepPlace();
-    const words = { completed: "The answer is ready.", cancelled: "The run is stopped." }[final.status] ?? "The run failed.";
+    const words = { completed: "The answer is ready.", cancelled: "Run stopped." }[final.status] ?? "The run failed.";
     announce(words);
     if (final.status !== "cancelled") ended(turn.question, took, words);
   }
