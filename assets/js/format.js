@@ -34,7 +34,7 @@ export function money(usd) {
 
 /** The cost, prefixed with "about" if the token counts are estimates. */
 export function cost(usd, usage) {
-  return usage?.estimated && Number(usd) > 0 ? `about ${money(usd)}` : money(usd);
+  return usage?.estimated && Number(usd) > 0 ? `≈ ${money(usd)}` : money(usd);
 }
 
 /** Input and output tokens, as a phrase. */
@@ -58,7 +58,7 @@ export function bytes(size) {
   return `${one.format(size / 1_000_000)} MB`;
 }
 
-const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
+const clock = new Intl.DateTimeFormat(undefined, { hour: "numeric", minute: "2-digit" });
 const day = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short", year: "numeric" });
 const full = new Intl.DateTimeFormat(undefined, { dateStyle: "full", timeStyle: "medium" });
 

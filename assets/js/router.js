@@ -20,7 +20,7 @@ const TABLE = [
   ["/orchestrator", "Patterns and recipes", "anyone", () => import("./pages/orchestrator.js")],
   ["/modelrunner", "Models", "anyone", () => import("./pages/modelrunner.js")],
   ["/documents", "Documents", "demo", () => import("./pages/documents.js")],
-  ["/history", "History", "user", () => import("./pages/history.js")],
+  ["/history", "Search", "user", () => import("./pages/history.js")],
   ["/history/:id", "Analysis", "user", analyze],
   ["/experiments", "Experiments", "anyone", () => import("./pages/experiments.js")],
   ["/usage", "Usage", "user", () => import("./pages/usage.js")],
@@ -91,10 +91,10 @@ async function show() {
   const route = find(pathOf());
   if (!route) {
     document.documentElement.dataset.page = "";
-    document.title = "No such page · Quire";
+    document.title = "Page not found · Quire";
     // Loads the user, so that the rail is shown.
     if (!user.get() && signedInBefore()) whoAmI(signal).catch(() => {});
-    return fill(main, EmptyPage("There is no such page", "The address may be mistyped, or from another version.", link("/", "To the start page", { class: "button primary" })));
+    return fill(main, EmptyPage("Page not found", "The address may be mistyped or outdated.", link("/", "Go to start page", { class: "button primary" })));
   }
   const query = Object.fromEntries(new URLSearchParams(location.search));
   // A page that loads quickly shows no loading indicator.

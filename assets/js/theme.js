@@ -6,9 +6,12 @@
   try {
     var theme = localStorage.getItem("quire.theme");
     if (theme === "light" || theme === "dark") root.dataset.theme = theme;
-    if (localStorage.getItem("quire.signed-in") === "true") root.dataset.rail = localStorage.getItem("quire.rail") === '"folded"' ? "folded" : "open";
-    var path = location.pathname.slice((root.dataset.base || "").length);
-    if (/^\/((t|projects)\/.+)?$/.test(path)) root.dataset.page = "thread";
+    if (localStorage.getItem("quire.signed-in") === "true") {
+      root.dataset.rail = localStorage.getItem("quire.rail") === '"folded"' ? "folded" : "open";
+      // Visitors see another page at "/", whose footer must not appear before its content.
+      var path = location.pathname.slice((root.dataset.base || "").length);
+      if (/^\/((t|projects)\/.+)?$/.test(path)) root.dataset.page = "thread";
+    }
   } catch (refused) {
     // Storage can be forbidden; the system theme then applies.
   }

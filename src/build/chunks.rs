@@ -55,19 +55,20 @@ const SHARED: &[(&str, &[&str])] = &[
             "js/workbench/speed.js",
         ],
     ),
-    // Renders streamed text: a turn without an answer yet, and the members of any run.
+    // The members of a run that is over.
+    ("members", &["js/results/members.js"]),
+    // Renders streamed text: a turn without an answer yet.
     (
         "live",
         &[
             "js/parts/run-events.js",
-            "js/results/members.js",
             "js/thread/live.js",
             "js/thread/stopped.js",
             "js/workbench/frames.js",
             "js/workbench/speaker.js",
         ],
     ),
-    ("results", &["js/parts/results.js"]),
+    ("results", &["js/results/finish.js", "js/parts/results.js"]),
     (
         "reader",
         &["js/parts/document-view.js", "js/parts/page-reader.js"],
@@ -91,6 +92,7 @@ const SHARED: &[(&str, &[&str])] = &[
             "js/parts/steps.js",
             "js/parts/suggestions.js",
             "js/parts/upload.js",
+            "js/workbench/guide.js",
             "js/workbench/recipes.js",
         ],
     ),

@@ -9,6 +9,8 @@ const SHEETS: &[(&str, &[&str])] = &[
         "app",
         &["tokens", "base", "layout", "rail", "parts", "pages"],
     ),
+    ("account", &["usage", "account"]),
+    ("run", &["run", "results"]),
     ("thread", &["thread", "results"]),
     ("sheets", &["sheets", "workbench"]),
 ];

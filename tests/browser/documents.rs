@@ -192,14 +192,14 @@ fn a_deletion_is_undone_or_says_what_quotes_the_document() {
     browser.run(UPLOAD, notes.clone());
     browser.go(&server.address("/documents"));
     browser.click("[aria-label='Delete notes.md']");
-    browser.wait_text(".toast", "notes.md is deleted.");
+    browser.wait_text(".toast", "notes.md deleted.");
     assert_eq!(browser.count(".row"), 0);
     browser.press("Undo");
     browser.wait_text(".row", "notes.md");
     assert_eq!(browser.value(LEFT), json!(1), "it never went");
 
     browser.click("[aria-label='Delete notes.md']");
-    browser.wait_text(".toast", "notes.md is deleted.");
+    browser.wait_text(".toast", "notes.md deleted.");
     browser.click(".rail a[href='/history']");
     until("leaving the page ends the time for second thoughts", || {
         (browser.value(LEFT) == json!(0)).then_some(())

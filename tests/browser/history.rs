@@ -69,7 +69,7 @@ fn history_is_filtered_grouped_and_navigated_with_undo() {
         let first = browser.value("document.activeElement === document.querySelector('.row a')");
         assert_eq!(first, json!(true), "{}", focused(&browser));
         browser.keys(&[], keys::DELETE);
-        browser.wait_text(".row-leaving", "is deleted");
+        browser.wait_text(".row-leaving", "deleted");
         assert!(focused(&browser).starts_with("Undo"));
         check_accessibility(&browser, axe.as_deref(), "a deletion that can be undone");
         browser.keys(&[], keys::ENTER);

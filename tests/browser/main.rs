@@ -313,7 +313,7 @@ fn without_an_account() {
     browser.press("Skip documents and run");
     browser.wait(".member-body p");
     browser.press("Cancel");
-    browser.wait_text(".results-headline", "Analysis cancelled");
+    browser.wait_text(".results-headline", "Analysis stopped");
     assert_eq!(browser.console_errors(), Vec::<String>::new());
 }
 

@@ -23,9 +23,9 @@ fn palette_and_shortcuts_work_by_keyboard() {
         );
         browser.picture_of_window(&format!("palette-{width}"));
         browser.fill(".palette-field", "hist");
-        browser.wait_text("[role=option][aria-selected=true]", "History");
+        browser.wait_text("[role=option][aria-selected=true]", "Search history");
         browser.keys(&[], keys::ENTER);
-        browser.wait_text("main h1", "History");
+        browser.wait_text("main h1", "Search");
         assert_eq!(browser.count("dialog"), 0);
         // Letter keys outside of fields.
         browser.keys(&[], "?");

@@ -348,7 +348,7 @@ fn missing_thread_shows_an_explanation() {
     let browser = Browser::open(1280, 900, false);
     sign_up(&browser, &server);
     browser.go(&server.address("/t/thread_01JZZZZZZZZZZZZZZZZZZZZZZZ"));
-    browser.wait_text("h1", "There is no such thread");
+    browser.wait_text("h1", "Thread not found");
     browser.press("New question");
     browser.wait(".composer");
 }

@@ -3,29 +3,45 @@
 use serde_json::{Value, json};
 
 use crate::driver::{Browser, until};
-use crate::pages::sign_up;
+use crate::pages::{EVERY_PAGE, sign_up};
 use crate::server::Server;
 use crate::turn;
 
-/// Maximum number of requests of a thread with a result, until nothing more is fetched.
+/// Maximum number of requests of a page with a result, until nothing more is fetched.
 const MAX_REQUESTS: u64 = 20;
-/// Maximum size of these requests as sent, without headers, in bytes.
+/// Maximum number of requests of the administration page, whose sections each have a resource of their own.
+const MAX_ADMIN_REQUESTS: u64 = 28;
+/// Maximum size of the requests of a page with a result as sent, without headers, in bytes.
 const MAX_BYTES: u64 = 90_000;
 /// Maximum time until the answer can be read on slow 3G, in milliseconds.
 const MAX_MS: f64 = 4000.0;
+/// Maximum distance of the answer from the top of the window, in pixels.
+const MAX_TOP: f64 = 180.0;
+/// Maximum sum of layout shifts while a page loads.
+const MAX_SHIFT: f64 = 0.05;
 
 const ASK: &str = "
     const response = await fetch('/api/analyze', { method: 'POST', headers: { 'content-type': 'application/json' },
       body: JSON.stringify({ prompt: 'What speaks for and against a longer licence?', pattern: 'critique', models: ['demo/extract', 'demo/phrases', 'demo/sceptic'] }) });
     if (!response.ok) throw new Error(await response.text());
-    return (await response.json()).thread_id;";
+    const told = await response.json();
+    const share = async (path) => (await (await fetch(path, { method: 'POST', headers: { 'content-type': 'application/json' }, body: '{}' })).json()).token;
+    return {
+      thread: `/t/${told.thread_id}`, result: `/analyze?id=${told.analysis_id}`,
+      shared: `/share/${await share(`/api/analyses/${told.analysis_id}/share`)}`,
+      shared_thread: `/share/${await share(`/api/threads/${told.thread_id}/share`)}`,
+    };";
 
-/// Records when the answer appears on the page.
+/// Records when the answer appears on the page, and sums the layout shifts.
 const NOTE: &str = "new MutationObserver((_, watcher) => {
-    if (!document.querySelector('.answer p')) return;
+    if (!document.querySelector('.answer p, .sheet .prose p')) return;
     watcher.disconnect();
     window.readableAt = performance.now();
-  }).observe(document, { childList: true, subtree: true });";
+  }).observe(document, { childList: true, subtree: true });
+  window.shifted = 0;
+  new PerformanceObserver((list) => {
+    for (const entry of list.getEntries()) if (!entry.hadRecentInput) window.shifted += entry.value;
+  }).observe({ type: 'layout-shift', buffered: true });";
 
 /// Every request so far with the size of its body as sent, the page itself first.
 const REQUESTS: &str = "[...performance.getEntriesByType('navigation'), ...performance.getEntriesByType('resource')].map((one) => [new URL(one.name).pathname, one.encodedBodySize])";
@@ -42,14 +58,8 @@ fn requests(browser: &Browser) -> Vec<(String, u64)> {
     .collect()
 }
 
-#[test]
-fn result_page_stays_within_its_network_budget() {
-    let Some(_turn) = turn() else { return };
-    let server = Server::start();
-    let browser = Browser::open(390, 844, false);
-    sign_up(&browser, &server);
-    let thread = browser.run(ASK, json!([]));
-    // As on a first visit: nothing is cached, and there is no service worker.
+/// Loads pages as on a first visit: nothing is cached, and there is no service worker.
+fn without_cache(browser: &Browser) {
     browser.cdp("Network.enable", json!({}));
     browser.cdp("Network.setCacheDisabled", json!({ "cacheDisabled": true }));
     browser.cdp("Network.setBypassServiceWorker", json!({ "bypass": true }));
@@ -57,28 +67,97 @@ fn result_page_stays_within_its_network_budget() {
         "Page.addScriptToEvaluateOnNewDocument",
         json!({ "source": NOTE }),
     );
+}
+
+/// All requests of the page, once there are no more.
+fn all_requests(browser: &Browser) -> Vec<(String, u64)> {
+    let mut last = 0;
+    until("the requests to end", || {
+        let now = requests(browser).len();
+        std::thread::sleep(std::time::Duration::from_secs(1));
+        (std::mem::replace(&mut last, now) == now).then_some(())
+    });
+    requests(browser)
+}
+
+fn check_shift(browser: &Browser, path: &str) {
+    let shift = browser.value("window.shifted").as_f64().unwrap();
+    assert!(shift <= MAX_SHIFT, "{path} moves by {shift}");
+}
+
+/// A thread, the result of the guided page, and both as shared with a visitor.
+#[test]
+fn result_pages_stay_within_their_network_budget() {
+    let Some(_turn) = turn() else { return };
+    let server = Server::start();
+    let browser = Browser::open(390, 844, false);
+    sign_up(&browser, &server);
+    let made = browser.run(ASK, json!([]));
+    let address = |name: &str| server.address(made[name].as_str().unwrap());
+    without_cache(&browser);
     browser.cdp(
         "Network.emulateNetworkConditions",
         json!({ "offline": false, "latency": 400, "downloadThroughput": 62_500, "uploadThroughput": 62_500 }),
     );
-    browser.go(&server.address(&format!("/t/{}", thread.as_str().unwrap())));
-    browser.wait(".answer p");
-    let mut last = 0;
-    until("the requests to end", || {
-        let now = requests(&browser).len();
-        std::thread::sleep(std::time::Duration::from_secs(1));
-        (std::mem::replace(&mut last, now) == now).then_some(())
-    });
-    let all = requests(&browser);
+    for name in ["thread", "result"] {
+        check_result(&browser, &address(name), name);
+    }
+    let visitor = Browser::open(390, 844, true);
+    without_cache(&visitor);
+    for name in ["shared", "shared_thread"] {
+        check_result(&visitor, &address(name), name);
+    }
+}
+
+fn check_result(browser: &Browser, address: &str, name: &str) {
+    browser.go(address);
+    browser.wait(".answer p, .sheet .prose p");
+    let all = all_requests(browser);
     let count = all.len() as u64;
     let bytes: u64 = all.iter().map(|(_, bytes)| bytes).sum();
     let readable = browser.value("window.readableAt").as_f64().unwrap();
-    eprintln!("{count} requests, {bytes} bytes, readable after {readable:.0} ms: {all:#?}");
-    assert!(count <= MAX_REQUESTS, "{count} requests: {all:#?}");
-    assert!(bytes <= MAX_BYTES, "{bytes} bytes: {all:#?}");
-    assert!(readable <= MAX_MS, "readable after {readable} ms: {all:#?}");
-    let unused = browser.console_errors();
-    assert_eq!(unused, Vec::<String>::new());
+    eprintln!("{name}: {count} requests, {bytes} bytes, readable after {readable:.0} ms: {all:#?}");
+    assert!(count <= MAX_REQUESTS, "{name}: {count} requests: {all:#?}");
+    assert!(bytes <= MAX_BYTES, "{name}: {bytes} bytes: {all:#?}");
+    if name == "thread" {
+        assert!(readable <= MAX_MS, "readable after {readable} ms: {all:#?}");
+    }
+    let top = browser
+        .value("document.querySelector('.answer p, .sheet .prose p').getBoundingClientRect().top");
+    assert!(top.as_f64().unwrap() <= MAX_TOP, "{name}: {top}");
+    check_shift(browser, name);
+    assert_eq!(browser.console_errors(), Vec::<String>::new());
+}
+
+/// The pages without a result: few requests, and nothing moves while they load.
+#[test]
+fn other_pages_stay_within_their_network_budget() {
+    let Some(_turn) = turn() else { return };
+    let server = Server::start();
+    let browser = Browser::open(1280, 900, false);
+    sign_up(&browser, &server);
+    browser.run(ASK, json!([]));
+    without_cache(&browser);
+    let more = [
+        "/welcome",
+        "/manual",
+        "/manual/money",
+        "/analyze?begin",
+        "/history?q=licence",
+    ];
+    for path in EVERY_PAGE.iter().chain(&more) {
+        browser.go(&server.address(path));
+        browser.wait("main h1, main h2");
+        let all = all_requests(&browser);
+        let count = all.len() as u64;
+        let most = match *path {
+            "/admin" => MAX_ADMIN_REQUESTS,
+            _ => MAX_REQUESTS,
+        };
+        assert!(count <= most, "{path}: {count} requests: {all:#?}");
+        check_shift(&browser, path);
+    }
+    assert_eq!(browser.console_errors(), Vec::<String>::new());
 }
 
 /// Served scripts have source maps that name the module and line of each of their lines.

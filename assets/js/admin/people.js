@@ -88,7 +88,7 @@ export function People(first, signal) {
 
   async function drop(each, path, done) {
     const sure = await confirm(`Delete ${each.email}?`, "Its documents, analyses, keys, and sessions are deleted too. This cannot be undone.", "Delete");
-    if (sure) await done(() => remove(path, { signal }), `${each.email} is deleted.`);
+    if (sure) await done(() => remove(path, { signal }), `${each.email} deleted.`);
   }
 
   return [

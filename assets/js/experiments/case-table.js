@@ -38,7 +38,7 @@ export function CaseTable({ id, cases, settings, leader, current, baseline, word
     for (const each of met) tally[each.won = winner(each)] += 1;
     sum.textContent = met.length === 0
       ? "These two settings have no case in common: one was eliminated earlier."
-      : `Of ${plural(met.length, "case")} that both were asked, the first is better on ${tally.left}, the second on ${tally.right}, and they are even on ${tally.tie}.`;
+      : `Of ${plural(met.length, "case")} that both were asked, the first is better on ${tally.left}, the second on ${tally.right}, and they tie on ${tally.tie}.`;
     const shown = met.filter(({ one, won }) => chosen.only === "all" || (chosen.only === "held" ? one.held_back : won === chosen.only));
     fill(list, shown.slice(0, most).map((each) => CaseResult(each, { id, chosen, named, signal })));
     fill(below, met.length > 0 && shown.length === 0 && el("p", { class: "fine" }, "No such cases."),

@@ -44,7 +44,7 @@ export function Taking({ told, settings, words, again, go, signal }) {
       { actions: [["", "Cancel", "secondary"], ["yes", "Save", "primary"]] });
     if (answer !== "yes") return;
     await act(() => post(`${path}/apply`, { place: Number(which.input.value), as, ...(name.input.value.trim() ? { name: name.input.value.trim() } : {}) }, { signal }),
-      (now) => (now.applied.as === "default" ? "Questions now use it by default." : `It is saved as ${now.applied.recipe}.`));
+      (now) => (now.applied.as === "default" ? "Questions now use it by default." : `Saved as ${now.applied.recipe}.`));
   }
 
   function revert() {

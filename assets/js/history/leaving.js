@@ -18,14 +18,14 @@ export function Leaving(signal) {
   /** Replaces the row with a notice and deletes `path` after the delay; `kept(problem)` is called if the row is restored. */
   function leave(row, words, { path, gone, kept }) {
     const keep = button(`Undo: keep ${words}`, { class: "link-button", on: { click: undo } }, "Undo");
-    const notice = el("li", { class: "row row-leaving" }, el("span", null, `${words} is deleted.`), keep);
+    const notice = el("li", { class: "row row-leaving" }, el("span", null, `${words} deleted.`), keep);
     const one = { go, close };
     owe(path, SECONDS * 1000);
     let timer = setTimeout(later, SECONDS * 1000);
     pending.add(one);
     row.replaceWith(notice);
     keep.focus();
-    announce(`${words} is deleted.`);
+    announce(`${words} deleted.`);
 
     // The timer waits while "Undo" has the focus.
     function later() {

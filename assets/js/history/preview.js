@@ -70,7 +70,7 @@ export function Preview({ signal }) {
   }
 
   async function read(id) {
-    const [stored, { fromStored, synthesis }, { markdown }, { Citer }] = await Promise.all([
+    const [stored, { fromStored, synthesis }, { markdown, withoutTitle }, { Citer }] = await Promise.all([
       get(`/api/analyses/${encodeURIComponent(id)}`, { signal }), import("../parts/run-model.js"), import("../parts/markdown.js"), import("../parts/citations.js"),
     ]);
     const run = fromStored(stored);
@@ -79,7 +79,7 @@ export function Preview({ signal }) {
     return [
       el("p", { class: "fine" }, stored.turn > 1 && `Turn ${stored.turn} · `, el("time", { datetime: stored.created_at, title: exactly(stored.created_at) }, when(stored.created_at))),
       el("h2", { dir: "auto" }, stored.prompt),
-      text ? el("div", { class: "prose preview-text", dir: "auto" }, markdown(text, Citer(run, null))) : el("p", { class: "fine" }, "No answer was written."),
+      text ? el("div", { class: "prose preview-text", dir: "auto" }, withoutTitle(markdown(text, Citer(run, null)))) : el("p", { class: "fine" }, "No answer was written."),
       el("p", { class: "preview-foot" }, link(address, ["Open thread", icon("arrow")], { class: "button primary" })),
     ];
   }

@@ -10,7 +10,8 @@ const DOT = 6;
 export function Flow(pattern, { small = false } = {}) {
   const columns = columnsOf(pattern);
   const rows = Math.max(...columns.map((column) => column.seats));
-  const across = small ? 64 : 150;
+  // In a list, a diagram with more stages is narrower between them, so that all are of the same size.
+  const across = small ? Math.max(34, 132 / columns.length) : 150;
   const top = small ? 8 : 34;
   const width = columns.length * across;
   const height = top + rows * GAP - (GAP - 2 * DOT) + 8;

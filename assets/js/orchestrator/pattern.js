@@ -51,6 +51,6 @@ function Stage(stage, place) {
 // Deletes the pattern. Analyses that used it keep the data they need from it.
 function drop(pattern, go) {
   const back = () => pathOf() === "/orchestrator" && go("/orchestrator", { replace: true });
-  removeWithUndo(`/api/patterns/${encodeURIComponent(pattern.id)}`, `${pattern.name} is deleted.`, back);
+  removeWithUndo(`/api/patterns/${encodeURIComponent(pattern.id)}`, `${pattern.name} deleted.`, back);
   go("/orchestrator", { replace: true });
 }

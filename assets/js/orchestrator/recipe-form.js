@@ -48,7 +48,7 @@ export function RecipeForm({ params, recipe, recipes, patterns, models }, { sign
     };
     try {
       const kept = changing ? await put(`/api/recipes/${recipe.id}`, body, { signal }) : await post("/api/recipes", body, { signal });
-      toast(changing ? `Version ${kept.recipe.version} is saved.` : "Recipe saved.");
+      toast(changing ? `Version ${kept.recipe.version} saved.` : "Recipe saved.");
       go(`/orchestrator?recipe=${encodeURIComponent(kept.recipe.id)}`, { replace: true });
     } catch (problem) {
       if (!signal.aborted) fill(message, Alert(problem));

@@ -49,7 +49,7 @@ export function RecipePage({ recipe, versions, patterns, models, standard, panel
   // Deletes the recipe. Analyses made with it are unaffected.
   function drop() {
     const back = () => pathOf() === "/orchestrator" && go("/orchestrator", { replace: true });
-    removeWithUndo(`/api/recipes/${recipe.id}`, `${recipe.name} is deleted.`, back);
+    removeWithUndo(`/api/recipes/${recipe.id}`, `${recipe.name} deleted.`, back);
     go("/orchestrator", { replace: true });
   }
 }

@@ -21,7 +21,7 @@ export async function load(_params, signal) {
     get("/api/admin/users", { query: { limit: 200 }, signal }), get(PROVIDERS, { signal }),
     get("/api/llm/status", { signal }), get("/api/admin/fallbacks", { signal }), get("/api/health", { signal }),
     get("/api/cache/stats", { signal }), get("/api/admin/config", { signal }), get("/api/admin/password-resets", { signal }),
-    get("/api/admin/metrics", { signal }), get("/api/admin/backups", { signal }), styled("account"), styled("charts"), styled("usage"),
+    get("/api/admin/metrics", { signal }), get("/api/admin/backups", { signal }), styled("account"), styled("charts"),
   ]);
   return { people, providers, states: status.providers, chains: chains.fallbacks, health, cache, config, waiting, hours, backups };
 }

@@ -1,100 +1,39 @@
 // The guided analysis: question, panel, documents, and pattern, then the run and its result. With an `id` in the
-// URL, shows that analysis, running or finished. The run view's code is loaded while the question is being
-// written.
+// URL, shows that analysis, running or finished. Each of the three has its own code, so that a result loads neither
+// the steps nor the run view.
 import { get } from "../api.js";
 import { el, fill } from "../dom.js";
-import { plural } from "../format.js";
-import { user } from "../state.js";
+import { fromStored, isOver } from "../parts/run-model.js";
 import { styled } from "../styles.js";
-import { takesGuests } from "../parts/guest.js";
-import { toast } from "../parts/toast.js";
-import { INTRO, PROMPT, Step } from "../parts/steps.js";
-import { chooseLayout, layout, loadDraft, ONE, requestOf, saveDraft } from "../workbench/draft.js";
-
-const running = () => import("../workbench/running.js");
 
 export async function load(params, signal) {
-  const [models, patterns, documents, stored, bench, runs] = await Promise.all([
+  const [data] = await Promise.all([params.id ? loadResult(params.id, signal) : loadSteps(params, signal), styled("run")]);
+  return data;
+}
+
+async function loadSteps(params, signal) {
+  const { loadGuide } = await import("../workbench/guide.js");
+  return loadGuide(params, signal);
+}
+
+// A result needs only the names of models and patterns.
+async function loadResult(id, signal) {
+  const [models, patterns, stored, { finish }] = await Promise.all([
     get("/api/available-models", { signal }),
-    get("/api/orchestrator/patterns", { signal }),
-    user.get() ? get("/api/documents", { query: { limit: 200 }, signal }).then((told) => told.documents) : takesGuests(signal).then((yes) => (yes ? [] : null)),
-    params.id ? get(`/api/analyses/${encodeURIComponent(params.id)}`, { signal }) : null,
-    layout() === ONE && !params.id ? import("../workbench/bench.js") : null,
-    params.id ? running() : null,
-    styled("run"), styled("workbench"),
-    params.id ? import("../results/finish.js") : null,
+    get("/api/orchestrator/patterns", { query: { brief: true }, signal }),
+    get(`/api/analyses/${encodeURIComponent(id)}`, { signal }),
+    import("../results/finish.js"),
   ]);
-  return { models, patterns, documents, stored, pattern: params.pattern, begin: "begin" in params, Bench: bench?.Bench, reopen: runs?.reopen };
+  const run = fromStored(stored);
+  const reopen = isOver(run) ? null : (await import("../workbench/running.js")).reopen;
+  return { models, patterns, documents: null, stored, run, finish, reopen };
 }
 
 export function view(data, context) {
   const page = el("div", { class: "analyze-page" });
   const show = (...content) => fill(page, ...content);
-  if (data.stored) data.reopen({ data, context, show });
-  else guide(data, context, show);
+  if (data.guide) data.guide(data, context, show);
+  else if (data.reopen) data.reopen({ data, context, show });
+  else data.finish(data.run, data, context, show);
   return page;
-}
-
-function guide(data, context, show) {
-  const draft = loadDraft(data, data.pattern);
-  const common = {
-    draft, data, signal: context.signal, begin, request: () => requestOf(draft),
-    changed() {
-      saveDraft(draft);
-      prepare();
-    },
-    arrange(name) {
-      chooseLayout(name);
-      draft.step = draft.step || PROMPT;
-      saveDraft(draft);
-      context.go("/analyze", { replace: true });
-    },
-  };
-  keepDropped(data, context.signal);
-  if (data.Bench) show(data.Bench(common));
-  else to(draft.step || (draft.prompt || data.begin ? PROMPT : INTRO), false);
-
-  function to(step, moved = true) {
-    draft.step = step;
-    saveDraft(draft);
-    const node = Step(step, { ...common, to });
-    show(node);
-    if (!moved) return;
-    prepare();
-    (node.querySelector("[data-first]") ?? node.querySelector("h1"))?.focus();
-  }
-
-  async function begin({ withDocuments }) {
-    const request = requestOf(draft, withDocuments ?? true);
-    try {
-      const { begin: start, beginHere } = await running();
-      await (user.get() ? start : beginHere)(request, { data, context, show });
-    } catch (problem) {
-      if (context.signal.aborted) return null;
-      if (problem.status === 401) return context.go(`/login?next=${encodeURIComponent("/analyze")}`);
-      return problem;
-    }
-    return null;
-  }
-}
-
-// Preloads the run view; a failure here is retried when a run starts.
-function prepare() {
-  running().catch(() => null);
-}
-
-// Files may be dropped at any step; those dropped early wait for the documents step.
-function keepDropped(data, signal) {
-  data.dropped = [];
-  const heard = (type, act) => window.addEventListener(type, (event) => {
-    if (document.querySelector(".drop-zone") || ![...(event.dataTransfer?.types ?? [])].includes("Files")) return;
-    event.preventDefault();
-    act?.(event);
-  }, { signal });
-  heard("dragover");
-  heard("drop", (event) => {
-    if (!data.documents) return toast("Sign in to ask about your own documents.", "failed");
-    data.dropped.push(...event.dataTransfer.files);
-    toast(`${plural(data.dropped.length, "file is", "files are")} kept for the last step.`);
-  });
 }

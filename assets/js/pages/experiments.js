@@ -42,7 +42,7 @@ function List(told, { signal, go }) {
   function show({ experiments, next_cursor: cursor }) {
     rows.append(...experiments.filter((one) => !isGoing(addressOf(one))).map((one) => Row(one, drop)));
     rows.hidden = rows.children.length === 0;
-    fill(below, cursor && button("Show earlier ones", { class: "secondary", on: { click: () => more(cursor) } }),
+    fill(below, cursor && button("Show more", { class: "secondary", on: { click: () => more(cursor) } }),
       rows.hidden && Empty("No experiments yet", ABOUT, link("/experiments?new=1", "New experiment", { class: "button primary" })));
   }
 

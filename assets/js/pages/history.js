@@ -1,4 +1,4 @@
-// The history page: search, open, pin, archive, export, and delete threads.
+// The search page over all threads: search, open, pin, archive, export, and delete threads.
 import { get } from "../api.js";
 import { announce, button, el, fill, link } from "../dom.js";
 import { excerpt, plural, sentence } from "../format.js";
@@ -40,6 +40,7 @@ function fetchPage(filter, cursor, signal) {
 
 export function view({ filter, told, patterns, models, projects }, { signal, note }) {
   const below = el("div", { class: "rows-below" });
+  const keysHelp = el("p", { class: "fine history-keys" }, el("kbd", null, "j"), " next, ", el("kbd", null, "k"), " previous, ", el("kbd", null, "Enter"), " open, ", el("kbd", null, "Delete"), " delete");
   const groups = Groups();
   const preview = Preview({ signal });
   const { leave, flush } = Leaving(signal);
@@ -79,7 +80,8 @@ export function view({ filter, told, patterns, models, projects }, { signal, not
     known.push(...there);
     groups.add(there, row, Boolean(filter.q));
     fill(below);
-    if (page.next_cursor) fill(below, button("Show earlier ones", { class: "secondary", on: { click: () => more(page.next_cursor) } }));
+    keysHelp.hidden = groups.rows().length === 0;
+    if (page.next_cursor) fill(below, button("Show more", { class: "secondary", on: { click: () => more(page.next_cursor) } }));
     else if (groups.rows().length === 0) fill(below, Nothing());
   }
 
@@ -133,9 +135,8 @@ export function view({ filter, told, patterns, models, projects }, { signal, not
   }
 
   return el("section", { class: "page history-page" },
-    el("header", { class: "page-head" }, el("h1", null, "History")),
+    el("header", { class: "page-head" }, el("h1", null, "Search")),
     el("div", { class: "history-columns" },
-      el("div", { class: "history-list" }, filters.node, groups.node, below,
-        el("p", { class: "fine history-keys" }, el("kbd", null, "j"), " next, ", el("kbd", null, "k"), " previous, ", el("kbd", null, "Enter"), " open, ", el("kbd", null, "Delete"), " delete")),
+      el("div", { class: "history-list" }, filters.node, groups.node, below, keysHelp),
       preview.node));
 }

@@ -1,7 +1,7 @@
 // A project: its threads, the instructions and documents that apply to every question in it, and its members.
 import { call, get, remove } from "../api.js";
 import { button, el, fill, icon, link } from "../dom.js";
-import { plural, sentence, when } from "../format.js";
+import { exactly, plural, sentence, when } from "../format.js";
 import { confirm, openDialog } from "../parts/dialog.js";
 import { DocumentPicker } from "../parts/document-picker.js";
 import { Field } from "../parts/field.js";
@@ -72,7 +72,7 @@ export function view(data, context) {
 function Threads(threads) {
   if (threads.length === 0) return el("p", { class: "fine" }, "No threads yet. Questions here include the project's instructions and documents.");
   return el("ul", { class: "thread-list" }, threads.map((each) => el("li", null, el("a", { href: `/t/${encodeURIComponent(each.thread_id)}` }, icon("speech"),
-    el("span", { class: "thread-words" }, el("strong", { dir: "auto" }, each.title), el("span", { class: "fine" }, plural(each.turns ?? 1, "turn"))), el("time", { class: "fine", datetime: each.updated_at }, when(each.updated_at))))));
+    el("span", { class: "thread-words" }, el("strong", { dir: "auto" }, each.title), el("span", { class: "fine" }, plural(each.turns ?? 1, "turn"))), el("time", { class: "fine", datetime: each.updated_at, title: exactly(each.updated_at) }, when(each.updated_at))))));
 }
 
 function Instructions({ data, change }) {
@@ -128,7 +128,7 @@ async function drop({ data, context }) {
   if (!(await confirm("Delete this project?", "Its threads stay, without its instructions and documents.", "Delete"))) return;
   try {
     await remove(data.path);
-    toast("The project is deleted.");
+    toast("Project deleted.");
     refresh();
     context.go("/");
   } catch (problem) {

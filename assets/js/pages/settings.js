@@ -18,7 +18,7 @@ export async function load(_params, signal) {
     get("/api/users/me/api-keys", { signal }), get("/api/users/me/providers", { signal }),
     get("/api/llm/status", { signal }), get("/api/usage", { query: { group: "day" }, signal }),
     get("/api/worth", { signal }), get("/api/recipes", { query: { limit: 200 }, signal }),
-    get("/api/users/me/sessions", { signal }), styled("usage"), styled("account"),
+    get("/api/users/me/sessions", { signal }), styled("account"),
   ]);
   return { me: user.get(), keys: told.api_keys, providers, states: status.providers, usage, worth, recipes, sessions: sessions.sessions };
 }

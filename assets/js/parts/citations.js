@@ -48,8 +48,8 @@ function byMark(run, where, [, document, page, last], text, at) {
   const place = item?.document_id ?? sources[0]?.document_id;
   if (stateOf(item) === "unknown" || (!item && sources.length === 0 && run.citations)) {
     return [Unknown(mark, Number(document) > run.documents.length
-      ? `The question has no document ${document}: the model made this mark up.`
-      : `The model was not given page ${page} of document ${document}: the mark is made up.`)];
+      ? `The question has no document ${document}: the citation is made up.`
+      : `The model was not given page ${page} of document ${document}: the citation is made up.`)];
   }
   // While an analysis runs, its citations are not checked yet.
   if (!place) return [`[${mark}]`];

@@ -20,7 +20,7 @@ export async function deleteDocument(stored, { signal, hide }) {
   }
   if (uses.count === 0) return withUndo(stored, hide(), signal);
   if (!(await confirm(`Delete ${nameOf(stored)}?`, Quoted(uses), "Delete"))) return;
-  if (await destroy(stored, hide())) toast(`${nameOf(stored)} is deleted.`);
+  if (await destroy(stored, hide())) toast(`${nameOf(stored)} deleted.`);
 }
 
 function Quoted({ analyses, count }) {
@@ -36,7 +36,7 @@ function Quoted({ analyses, count }) {
 function withUndo(stored, bringBack, signal) {
   const ends = new AbortController();
   const timer = setTimeout(end, UNDO_MS);
-  const shown = toast(`${nameOf(stored)} is deleted.`, "done", button("Undo", { class: "toast-action", on: { click: () => {
+  const shown = toast(`${nameOf(stored)} deleted.`, "done", button("Undo", { class: "toast-action", on: { click: () => {
     clearTimeout(timer);
     ends.abort();
     shown.remove();

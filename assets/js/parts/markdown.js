@@ -33,3 +33,34 @@ export function markdown(text, cite) {
 function goOn(write, place) {
   if (place.parentNode) write(PIECE);
 }
+
+const TITLE = /^(the )?(final )?(answer|synthesis)\W*$/i;
+
+/**
+ * The blocks without a leading title such as "Answer", for a view that is labeled as the answer already. The headings
+ * below the title move up by one level, so that none is skipped.
+ */
+export function withoutTitle(blocks) {
+  const [title, ...rest] = blocks;
+  if (rest.length === 0 || levelOf(title) === 0 || !TITLE.test(title.textContent)) return blocks;
+  const end = rest.findIndex((block) => levelOf(block) > 0 && levelOf(block) <= levelOf(title));
+  return rest.map((block, place) => (levelOf(block) > levelOf(title) && (end < 0 || place < end) ? lifted(block) : block));
+}
+
+function levelOf(block) {
+  return Number(/^H(\d)$/.exec(block?.tagName ?? "")?.[1] ?? 0);
+}
+
+function lifted(heading) {
+  const higher = el(`h${levelOf(heading) - 1}`, null, ...heading.childNodes);
+  for (const { name, value } of heading.attributes) higher.setAttribute(name, value);
+  return higher;
+}
+
+/** The same for a text that is still growing: its first line is held back while it may become such a title. */
+export function untitled(text) {
+  const [, first, rest] = /^\s*#{1,6}([^\n]*)(\n[^]*)?$/.exec(text) ?? [];
+  if (first === undefined) return text;
+  if (rest === undefined) return first.length < 24 ? "" : text;
+  return TITLE.test(first.trim()) ? rest.trimStart() : text;
+}

@@ -101,7 +101,7 @@ function Item(model, chosen, known, changed) {
         el("span", { class: "model-name", id: name }, nameOf(model.id, [model]).name),
         el("span", { class: "model-about fine", id: about }, facts(model, known)),
         el("span", { class: "model-takes" }, model.mock && el("span", { class: "badge" }, "Demo algorithm"), takes(model).map((what) => el("span", { class: "tag" }, what)))),
-      el("span", { class: `availability-indicator ${model.available && !model.failed_lately ? "is-ready" : "is-off"}` }, model.available && model.failed_lately ? "Failed lately" : STATUS[model.status] ?? model.status)));
+      el("span", { class: `availability-indicator ${model.available && !model.failed_lately ? "is-ready" : "is-off"}` }, model.available && model.failed_lately ? "Failed recently" : STATUS[model.status] ?? model.status)));
 }
 
 function facts(model, known) {

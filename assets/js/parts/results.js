@@ -1,11 +1,11 @@
-// A finished analysis: its views, cost, time, sources, and exports.
+// A finished analysis: the question, its views, and below them the facts, sources, exports, and actions.
 import { button, el } from "../dom.js";
-import { cost, count, duration, plural, sentence, tokens, when } from "../format.js";
+import { cost, duration, plural, sentence, tokens, when } from "../format.js";
 import { Ballot } from "./ballot.js";
 import { CitationCount, Citer } from "./citations.js";
 import { CopyButton } from "./copy.js";
 import { Helpful } from "./helpful.js";
-import { markdown } from "./markdown.js";
+import { markdown, withoutTitle } from "./markdown.js";
 import { factsOf, Letter, remarksOf } from "./letter.js";
 import { nameOf } from "./model-name.js";
 import { lastWords, panelStages, placeOf, synthesis } from "./run-model.js";
@@ -17,12 +17,14 @@ import { Tabs } from "./tabs.js";
 
 // The error that the server stores for a run canceled by its owner.
 const BY_OWNER = "stopped by its owner";
-const HEADLINE = { completed: "Analysis complete", failed: "Analysis failed", cancelled: "Analysis cancelled" };
+const HEADLINE = { completed: "Analysis complete", failed: "Analysis failed", cancelled: "Analysis stopped" };
 
-/** The finished analysis. `models` and `patterns` supply names, `exports` and `actions` are buttons, and `own` is whether the reader asked the question. */
-export function AnalysisResults(run, { models = [], patterns = [], actions = [], exports = null, own = false }) {
+/**
+ * The finished analysis. `models` and `patterns` supply names, `exports` and `actions` are buttons, `note` is a remark
+ * for the reader, and `own` is whether the reader asked the question.
+ */
+export function AnalysisResults(run, { models = [], patterns = [], actions = [], exports = null, note = "", own = false }) {
   styled("run");
-  styled("results");
   const context = { run, models, own, sought: null };
   const panel = el("div", { class: "view-panel", role: "tabpanel" });
   const open = (view) => tabs.choose(views.indexOf(view));
@@ -33,33 +35,39 @@ export function AnalysisResults(run, { models = [], patterns = [], actions = [],
     ...optionalViews(run, { models, names: ["Disagreement Map", "Differences", "Cost and Time"], panel, context, open, members: () => views[0] }),
   ].filter(Boolean);
   const tabs = Tabs("Views of the result", panel, views, synthesis(run)?.text ? 2 : 0);
+  const headline = el("p", { class: `results-headline ${run.status}` }, HEADLINE[run.status] ?? run.status);
+  const complete = run.status === "completed";
 
   return el("section", { class: "results-container", "aria-label": "Results", data: { component: "AnalysisResults" } },
     el("div", { class: "analysis-results" },
-      el("header", { class: "results-head" },
-        el("div", { class: "results-top" },
-          el("p", { class: `results-headline ${run.status}` }, HEADLINE[run.status] ?? run.status),
-          el("div", { class: "actions" }, actions)),
-        el("h1", { dir: "auto" }, ...question(run.prompt)),
-        Facts(run, models, patterns)),
+      el("header", { class: "results-head" }, !complete && headline, el("h1", { dir: "auto" }, ...question(run.prompt))),
       run.problem === BY_OWNER ? el("p", { class: "notice" }, "You stopped this run.") : run.problem && el("p", { class: "error-alert", role: "alert" }, `Error: ${sentence(run.problem)}`),
       Failures(run, models),
-      Notes(run),
-      el("div", { class: "results-under" }, CitationCount(run), exports),
+      run.degraded && Notes(run),
       el("div", { class: "results-bar" }, tabs.node),
       panel,
+      el("section", { class: "results-about", "aria-label": "About this result" },
+        el("div", { class: "actions" }, complete && headline, actions),
+        note && el("p", { class: "fine" }, note),
+        Facts(run, models, patterns),
+        !run.degraded && Notes(run),
+        el("div", { class: "results-under" }, CitationCount(run), exports)),
       SourceList(run.sources)));
 }
 
-// A long question is folded, since it would push its answer off the screen.
+// Length in characters above which a question is folded, and what is shown of it: about two lines on a phone, so that
+// its answer starts near the top.
+const FOLDED = 120;
+const SHOWN = 84;
+
 function question(prompt) {
-  if (prompt.length <= 280) return [prompt];
-  const rest = el("span", { hidden: true }, prompt.slice(240));
-  const more = button("Show the whole question", { class: "link-button", on: { click: () => {
+  if (prompt.length <= FOLDED) return [prompt];
+  const rest = el("span", { hidden: true }, prompt.slice(SHOWN));
+  const more = button("Show more", { class: "link-button", on: { click: () => {
     rest.hidden = false;
     more.remove();
   } } });
-  return [prompt.slice(0, 240), rest, " ", more];
+  return [prompt.slice(0, SHOWN), rest, " ", more];
 }
 
 function Facts(run, models, patterns) {
@@ -109,7 +117,7 @@ function Notes({ notes, degraded }) {
 function combined(context) {
   const { run, models } = context;
   return el("div", { class: "combined" },
-    sheet(context),
+    sheet(context, true),
     lastWords(run).map((member) => el("article", { class: "combined-member" },
       el("header", { class: "member-head" },
         Letter(member.letter),
@@ -143,7 +151,8 @@ function author(run, member, models) {
   return voter ? `In the words of ${run.ballot.answer_by} (${nameOf(voter, models).name})` : `Written by ${nameOf(member.model, models).name}`;
 }
 
-function sheet({ run, models, own }) {
+// `titled` for a view that shows other texts as well.
+function sheet({ run, models, own }, titled = false) {
   const member = synthesis(run);
   if (!member?.text) {
     return el("p", { class: "notice" }, run.status === "completed"
@@ -151,13 +160,12 @@ function sheet({ run, models, own }) {
       : "The run ended before the synthesis was written. The members' answers until then are kept.");
   }
   return el("article", { class: "sheet", "aria-label": "Answer" },
-    el("header", { class: "member-head" },
-      el("div", { class: "member-title" },
-        el("h2", null, "Answer"),
-        el("p", { class: "fine" }, `${author(run, member, models)} · ${[factsOf(member), `${count(member.text.length)} characters`].filter(Boolean).join(" · ")}`)),
-      CopyButton("Copy the synthesis", () => member.text)),
+    titled && el("header", { class: "member-head" }, el("div", { class: "member-title" }, el("h2", null, "Answer"))),
     Remarks(member),
-    el("div", { class: "prose reading" }, markdown(member.text, Citer(run, null))),
+    el("div", { class: "prose reading" }, withoutTitle(markdown(member.text, Citer(run, null)))),
+    el("footer", { class: "sheet-end" },
+      el("p", { class: "fine" }, `${author(run, member, models)} · ${[factsOf(member), plural(member.text.length, "character")].filter(Boolean).join(" · ")}`),
+      CopyButton("Copy answer", () => member.text)),
     run.ballot && Ballot(run.ballot),
     own && Helpful(run));
 }

@@ -4,7 +4,7 @@ import { plural } from "../format.js";
 
 const NAMES = {
   initial: ["First answers", "each member answers independently"],
-  meta: ["Review", "the members review each other's answers"],
+  meta: ["Reviews", "the members review each other's answers"],
   hyper: ["Revision", "each member revises its answer"],
   tie: ["Tie-break", "one model decides between the tied answers"],
   ultra: ["Synthesis", "one answer from all of them"],

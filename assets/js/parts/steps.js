@@ -4,14 +4,9 @@ import { button, el, fill, icon, keepPlace, link } from "../dom.js";
 import { plural } from "../format.js";
 import { user } from "../state.js";
 import { Depth, Documents, Panel, Pattern, Plan, Question, RecipeChoice, Settings, Writer } from "../workbench/fields.js";
-import { ONE } from "../workbench/draft.js";
+import { INTRO, MODELS, ONE, OPTIONS, PROMPT } from "../workbench/draft.js";
 import { Alert, Missing, Waiting } from "./states.js";
 import { Suggestions } from "./suggestions.js";
-
-export const INTRO = "intro";
-export const PROMPT = "prompt";
-export const MODELS = "models";
-export const OPTIONS = "options";
 
 const ORDER = [PROMPT, MODELS, OPTIONS];
 const BUILD = { [INTRO]: intro, [PROMPT]: prompt, [MODELS]: models, [OPTIONS]: options };

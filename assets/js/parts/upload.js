@@ -79,7 +79,7 @@ function Upload(file, list, onDone, signal) {
   function line(connected) {
     if (connected) return progress(bar.value);
     state.textContent = "Connection lost. The upload will resume automatically.";
-    announce(`The upload of ${file.name} waits for a connection.`);
+    announce(`The upload of ${file.name} is waiting for a connection.`);
   }
 
   async function start() {

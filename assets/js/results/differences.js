@@ -79,7 +79,7 @@ function inWords(sum) {
 function Row({ title, left, right }, names) {
   if (left === null || right === null) return el("div", { class: "diff-row" }, Side(left, names[0], "first"), Side(right, names[1], "second"));
   if (left === right) {
-    return el("details", { class: "diff-same" }, el("summary", null, `Identical: ${title || "the beginning"}`), rendered(left));
+    return el("details", { class: "diff-same" }, el("summary", null, title ? `Identical: ${title}` : "Identical text"), rendered(left));
   }
   const [before, after] = [Side(left, names[0]), Side(right, names[1])];
   const isMarked = isKin(tally(wordsIn(before), wordsIn(after)));

@@ -1,16 +1,16 @@
 // A finished run with its actions: compare, share, export, and run again.
 import { button, el, link } from "../dom.js";
+import { excerpt, sentence } from "../format.js";
 import { CompareButton, Offer, SingleButton } from "../parts/compare.js";
 import { AnalysisExports, LocalExportButtons } from "../parts/exports.js";
 import { AnalysisResults } from "../parts/results.js";
 import { RunAgainButton } from "../parts/run-again.js";
 import { ShareButton } from "../parts/share-link.js";
 import { Alert } from "../parts/states.js";
-import { MODELS } from "../parts/steps.js";
 import { remember, user } from "../state.js";
 import { styled } from "../styles.js";
 import { toast } from "../parts/toast.js";
-import { clearDraft } from "../workbench/draft.js";
+import { clearDraft, MODELS } from "../workbench/draft.js";
 
 /** Shows the result of a finished run, using `show`. */
 export function finish(run, data, context, show) {
@@ -26,6 +26,7 @@ export function finish(run, data, context, show) {
     clearDraft();
     context.go("/analyze");
   } } });
+  document.title = `${excerpt(run.prompt, 80)} · Quire`;
   const comparable = user.get() && run.single && run.status === "completed" && run.stages.length > 1;
   show(
     comparable && run.offered && Offer(run, data.models),
@@ -44,17 +45,33 @@ export function finish(run, data, context, show) {
     user.get() && run.id && FollowUp(run, data, context));
 }
 
-// The composer below a result: a follow-up continues its thread, on the thread's page. Loaded after the result, so
-// that readers do not wait for it.
+// Distance from the window's edge at which the composer is loaded.
+const NEAR = "200px";
+
+// The composer below a result: a follow-up continues its thread, on the thread's page. Its code is loaded when the
+// reader comes near, so that a long answer does not wait for it.
 function FollowUp(run, data, context) {
   const place = el("section", { class: "follow-up", "aria-label": "Follow-up" });
   const turn = { analysis_id: run.id, question: run.prompt, status: run.status, models: run.models, pattern: run.pattern };
   const last = { turn, run: () => run, edit() {} };
-  Promise.all([import("../thread/composer.js"), import("../thread/start.js"), styled("thread")]).then(([{ Composer }, { startThread }]) => {
-    if (context.signal.aborted) return;
-    const composer = Composer({ data: { ...data, documents: data.documents ?? [] }, context, last: () => last, send: (body) => startThread(body, context) });
-    composer.follow(last);
-    place.append(composer.node);
-  }, (problem) => toast(problem.message, "failed"));
+  const sight = new IntersectionObserver(([seen]) => {
+    if (!seen.isIntersecting) return;
+    sight.disconnect();
+    load();
+  }, { rootMargin: NEAR });
+  sight.observe(place);
+  context.signal.addEventListener("abort", () => sight.disconnect(), { once: true });
   return place;
+
+  async function load() {
+    try {
+      const [{ Composer }, { startThread }] = await Promise.all([import("../thread/composer.js"), import("../thread/start.js"), styled("thread")]);
+      if (context.signal.aborted) return;
+      const composer = Composer({ data, context, last: () => last, send: (body) => startThread(body, context) });
+      composer.follow(last);
+      place.append(composer.node);
+    } catch (problem) {
+      toast(sentence(problem.message), "failed");
+    }
+  }
 }

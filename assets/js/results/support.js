@@ -16,7 +16,7 @@ export function JudgeNote(run, models) {
     Number(evidence.cost_usd) > 0 && ` Cost: ${money(evidence.cost_usd)}.`,
   ];
   return el("div", { class: "judge-note" },
-    el("p", null, judged || (evidence.reason ? `Claims are not compared: ${sentence(evidence.reason)}` : "No model compared the answers.")),
+    el("p", null, judged || (evidence.reason ? sentence(evidence.reason) : "No model compared the answers.")),
     judged && evidence.reason && el("p", null, sentence(evidence.reason)),
     typeof evidence.similarity === "number" && el("p", { class: "fine", title: "Share of words that the first answers have in common, 0 to 1. It says nothing about meaning." }, `Similar wording: ${evidence.similarity.toFixed(2)} of 1. This says nothing about meaning.`));
 }

@@ -5,7 +5,7 @@ export const PLACES = [
   ["n", "/", "New question"],
   ["a", "/analyze", "Guided question"],
   ["d", "/documents", "Documents"],
-  ["h", "/history", "History"],
+  ["h", "/history", "Search history"],
   ["p", "/orchestrator", "Patterns and recipes"],
   ["m", "/modelrunner", "Models"],
   ["e", "/experiments", "Experiments"],

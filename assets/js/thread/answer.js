@@ -4,7 +4,7 @@ import { announce, button, el, icon } from "../dom.js";
 import { sentence } from "../format.js";
 import { Citer } from "../parts/citations.js";
 import { CopyButton } from "../parts/copy.js";
-import { markdown } from "../parts/markdown.js";
+import { markdown, withoutTitle } from "../parts/markdown.js";
 import { Letter, remarksOf } from "../parts/letter.js";
 import { Menu } from "../parts/menu.js";
 import { nameOf } from "../parts/model-name.js";
@@ -32,12 +32,6 @@ export function Answer(run, page) {
     After(run, member, page),
     SourceList(run.sources),
   ];
-}
-
-// The tab already labels this as the answer, so a leading title is dropped.
-function withoutTitle(blocks) {
-  const isTitle = /^H\d$/.test(blocks[0]?.tagName ?? "") && /^(the )?(final )?(answer|synthesis)\W*$/i.test(blocks[0].textContent);
-  return isTitle && blocks.length > 1 ? blocks.slice(1) : blocks;
 }
 
 // Paragraphs, lists, and quotes get a margin note listing the members that assert or deny them; other blocks span

@@ -88,7 +88,7 @@ export function ThreadBar({ data, context, thread, last, renamed }) {
     if (!(await confirm("Delete this thread?", "All its questions and answers are deleted. Documents stay.", "Delete"))) return;
     try {
       await remove(path());
-      toast("The thread is deleted.");
+      toast("Thread deleted.");
       refresh();
       context.go("/");
     } catch (problem) {
@@ -121,9 +121,14 @@ export function ThreadBar({ data, context, thread, last, renamed }) {
   async function take(format, ending) {
     try {
       const response = await call("GET", `${path()}/export`, { query: { format }, raw: true, accept: "*/*" });
-      saveAs(await response.blob(), `${thread().thread_id}.${ending}`);
+      saveAs(await response.blob(), `${fileName(thread().title) || thread().thread_id}.${ending}`);
     } catch (problem) {
       toast(sentence(problem.message), "failed");
     }
   }
+}
+
+// The title as a file name: letters and digits of any language, and hyphens between words.
+function fileName(title) {
+  return title.slice(0, 60).replace(/[^\p{L}\p{N}]+/gu, "-").replace(/^-+|-+$/g, "");
 }

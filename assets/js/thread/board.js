@@ -4,6 +4,7 @@ import { announce, button, el, fill, icon } from "../dom.js";
 import { cost, elapsed } from "../format.js";
 import { Citer } from "../parts/citations.js";
 import { GrowingText } from "../parts/growing.js";
+import { untitled } from "../parts/markdown.js";
 import { nameOf } from "../parts/model-name.js";
 import { isOver, panelStages, synthesis } from "../parts/run-model.js";
 import { stageHelp, stageName } from "../parts/stages.js";
@@ -87,7 +88,7 @@ export function Board(run, { models, onStop, onSkip, onFinish, began, signal }) 
     const rows = stage.members.length > COLUMNS;
     cards = stage.members.map((member) => Column(member, { run, stage, models, rows, onSkip }));
     grid.classList.toggle("rows", rows);
-    grid.dataset.count = String(cards.length);
+    grid.style.setProperty("--board-rows", String(Math.ceil(cards.length / 2)));
     fill(grid, cards.map((card) => card.node));
     sight.watch(cards);
     fill(tabs, !rows && cards.map((card, place) => card.tab(() => choose(place))));
@@ -130,7 +131,7 @@ export function Board(run, { models, onStop, onSkip, onFinish, began, signal }) 
     return { node: place, draw() {
       const member = synthesis(run);
       if (!member) return null;
-      text.set(member.text);
+      text.set(untitled(member.text));
       rest.hidden = member.text.length > 900;
       return null;
     } };

@@ -21,6 +21,7 @@ export function Column(member, { run, stage, models, rows = false, onSkip = null
   const pill = el("span", { class: "pill", hidden: true });
   const bar = el("i");
   const tail = rows ? el("p", { class: "col-tail", dir: "auto" }) : null;
+  const bone = rows && el("span", { class: "skeleton", "aria-hidden": "true" });
   const body = rows ? tail : el("div", { class: "col-body", tabindex: "0", role: "group", "aria-label": `Answer of ${name}`, on: { scroll: () => {
     following = body.scrollHeight - body.scrollTop - body.clientHeight < 40;
   } } }, text.node, Waiting());
@@ -30,7 +31,7 @@ export function Column(member, { run, stage, models, rows = false, onSkip = null
   } } }, icon("stop"));
   const copy = rows ? null : CopyButton(`Copy the answer of ${name}`, () => member.text);
   const tint = member.letter ? `tint-${(member.letter.charCodeAt(member.letter.length - 1) - 65) % 6}` : "";
-  const head = el("header", null, Letter(member.letter), el("div", { class: "col-title" }, el("h3", null, el("span", { class: "col-name" }, name), demo && el("span", { class: "badge", title: "A local algorithm, not a language model" }, "Demo")), !rows && state), rows && tail, rows && state, pill, skip, copy);
+  const head = el("header", null, Letter(member.letter), el("div", { class: "col-title" }, el("h3", null, el("span", { class: "col-name" }, name), demo && el("span", { class: "badge", title: "A local algorithm, not a language model" }, "Demo")), !rows && state), tail, bone, rows && state, pill, skip, copy);
   const node = el("article", { class: `col ${tint}`, "aria-label": name }, head, el("div", { class: "hair", "aria-hidden": "true" }, bar), !rows && body);
   let drawn = -1;
   let following = true;
@@ -41,30 +42,31 @@ export function Column(member, { run, stage, models, rows = false, onSkip = null
     if (drawn === member.version) return null;
     drawn = member.version;
     node.dataset.status = member.status;
-    const words = stateOf(member);
-    state.textContent = words;
+    state.textContent = rows ? briefly(member) : stateOf(member);
     if (chip) nameChip();
     const failed = member.status === "failed";
     pill.hidden = !failed && member.status !== "stopped";
     pill.className = `pill ${failed ? "bad" : ""}`;
     pill.textContent = failed ? "Failed" : "Stopped";
+    if (rows) state.hidden = !pill.hidden;
     bar.style.transform = `scaleX(${part(member)})`;
     if (skip) skip.hidden = member.status !== "running";
     if (copy) copy.hidden = member.status === "running" || !member.text;
     if (rows) {
-      tail.textContent = failed ? sentence(member.problem) : member.text.slice(-TAIL).replace(/[*_#`>|]+/g, "").replace(/\s+/g, " ");
+      tail.textContent = failed ? sentence(member.problem) : newest(member.text);
+      node.classList.toggle("speechless", !member.text && (member.status === "running" || member.status === "waiting"));
       return null;
     }
     node.classList.toggle("speechless", !member.text && !failed && member.status !== "stopped");
     if (member.status === "running") text.set(member.text);
-    else if (member.status === "stopped" && !member.text) fill(text.node, el("p", { class: "fine" }, "Nothing was written before the stop."));
+    else if (member.status === "stopped" && !member.text) fill(text.node, el("p", { class: "fine" }, "Stopped before the first words."));
     else if (failed && !member.text) fill(text.node, el("p", { class: "col-problem" }, `No answer: ${sentence(member.problem)} ${member.note || "The others continue without it."}`));
     else text.finish(member.text);
     return member.status === "running" && following ? toTheEnd : null;
   }
 
   function nameChip() {
-    const words = member.status === "done" ? "Done" : member.status === "failed" ? "Failed" : member.status === "stopped" ? "Stopped" : member.text ? plural(wordsIn(member.text), "word") : "Waiting";
+    const words = briefly(member);
     chip.lastChild.textContent = words;
     chip.setAttribute("aria-label", `${words}: show ${[member.letter, name].filter(Boolean).join(", ")}`);
   }
@@ -108,6 +110,18 @@ function part(member) {
 
 function wordsIn(text) {
   return text.split(/\s+/).filter(Boolean).length;
+}
+
+// The newest words, from the beginning of one.
+function newest(text) {
+  const end = text.slice(-TAIL);
+  return (text.length > TAIL ? end.slice(end.search(/\s/) + 1) : end).replace(/[*_#`>|]+/g, "").replace(/\s+/g, " ");
+}
+
+// The state in one or two words, for a row or a tab.
+function briefly(member) {
+  const known = { done: "Done", failed: "Failed", stopped: "Stopped", left: "Not reached" }[member.status];
+  return known ?? (member.text ? plural(wordsIn(member.text), "word") : "Waiting");
 }
 
 function stateOf(member) {

@@ -65,7 +65,7 @@ export function Composer({ data, context, send, last }) {
   // The request to estimate; null until the previous turn is known.
   function planned() {
     if (!after || input.value.trim()) return body();
-    return after.run() ? { ...body(), prompt: after.turn.question } : null;
+    return after.run() || after.turn.status === "running" ? { ...body(), prompt: after.turn.question } : null;
   }
 
   function written() {

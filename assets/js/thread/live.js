@@ -12,7 +12,7 @@ import { Board } from "./board.js";
 export function watchRun(run, { models, began, signal, ask, learn, over, gone }) {
   const board = Board(run, {
     models, began, signal, onStop: () => ask("cancel"),
-    onFinish: () => ask("synthesize", {}, "The answer is written from what is ready."),
+    onFinish: () => ask("synthesize", {}, "Writing the answer from what is ready."),
     onSkip: (member) => ask("leave-out", { model: member.model }),
   });
   follow(run.id, {

@@ -17,7 +17,7 @@ import { measured, priceAndTime } from "./price.js";
 const AT_ONCE = 60;
 // Price thresholds for two, three, and four dots, in dollars per million tokens (input plus output).
 const STEPS = [2, 8, 25];
-const FAILED = "Failed lately";
+const FAILED = "Failed recently";
 const STATES = { needs_key: "Needs a key", throttled: "Busy", unavailable: FAILED, circuit_open: FAILED };
 
 /** Opens the sheet; `bound` is the composer's selection, which "Use panel" changes. */
@@ -29,6 +29,7 @@ export function open(bound) {
   const segments = el("div", { class: "segments", role: "group", "aria-label": "Saved panels", hidden: true });
   const search = Field(`Find in ${plural(all.length, "model")}`, { type: "search", autocomplete: "off", placeholder: `Find in ${plural(all.length, "model")}`, on: { input: rows } });
   search.node.classList.add("sheet-search");
+  search.node.prepend(icon("search"));
   const picked = el("ul", { class: "picked-list", "aria-label": "Panel" });
   const writer = Choice("Synthesis model", { value: copy.ultra, on: { change: () => {
     copy.ultra = writer.input.value;
@@ -156,7 +157,7 @@ export function open(bound) {
         const told = await post("/api/recipes", { name: name.input.value.trim(), ...choice }, { signal });
         copy.recipe = (told.recipe ?? told).id;
         form.closest("dialog").close("saved");
-        toast(`${name.input.value.trim()} is saved.`);
+        toast(`“${name.input.value.trim()}” saved.`);
         saved();
       } catch (problem) {
         toast(sentence(problem.message), "failed");

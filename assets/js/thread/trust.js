@@ -113,7 +113,7 @@ function Members(run, models) {
   return [...rows, writer && { ...sum(writer.model, [writer]), writes: true }].filter(Boolean).map((row) => el("li", { class: "who" },
     row.writes ? el("span", { class: "letter none" }, icon("pen")) : Letter(row.letter) ?? el("span", { class: "letter none" }),
     el("div", null, el("p", { class: "who-name" }, nameOf(row.model, models).name),
-      el("p", { class: "who-facts" }, [row.writes && "Synthesis", row.failed ? "Failed" : row.ms > 0 && duration(row.ms), row.usage && tokens(row.usage)].filter(Boolean).join(" · "))),
+      el("p", { class: "who-facts" }, [row.writes && "Synthesis", row.failed ? "Failed" : row.ms > 0 && duration(row.ms), row.usage && row.usage.input + row.usage.output > 0 && tokens(row.usage)].filter(Boolean).join(" · "))),
     el("span", { class: "who-cost" }, row.cost === null ? "" : row.cost > 0 ? cost(row.cost, row.usage) : "")));
 }
 

@@ -3,7 +3,7 @@
 import { get, post } from "../api.js";
 import { announce, button, el, fill, icon, keepPlace } from "../dom.js";
 import { sentence } from "../format.js";
-import { markdown } from "../parts/markdown.js";
+import { markdown, withoutTitle } from "../parts/markdown.js";
 import { fromStored, isOver, newRun } from "../parts/run-model.js";
 import { Failure } from "../parts/states.js";
 import { toast } from "../parts/toast.js";
@@ -35,7 +35,7 @@ export function TurnView(turn, page) {
 
   function begin() {
     if (page.fresh) return watch(planned(), Date.now());
-    if (turn.answer) fill(body, el("div", { class: "answer prose reading preview" }, markdown(turn.answer)));
+    if (turn.answer) fill(body, el("div", { class: "answer prose reading preview" }, withoutTitle(markdown(turn.answer))));
     if (page.stored) return load(page.stored);
     const sight = new IntersectionObserver(([seen]) => {
       if (!seen.isIntersecting) return;
@@ -108,7 +108,7 @@ export function TurnView(turn, page) {
     }
     finish(final, true);
     keepPlace();
-    const words = { completed: "The answer is ready.", cancelled: "The run is stopped." }[final.status] ?? "The run failed.";
+    const words = { completed: "The answer is ready.", cancelled: "Run stopped." }[final.status] ?? "The run failed.";
     announce(words);
     if (final.status !== "cancelled") ended(turn.question, took, words);
   }

@@ -7,6 +7,12 @@ import { defaultPanel } from "../parts/model-order.js";
 export const STEPS = "steps";
 export const ONE = "one";
 
+/** Stored names of the steps of the guided page, in order. */
+export const INTRO = "intro";
+export const PROMPT = "prompt";
+export const MODELS = "models";
+export const OPTIONS = "options";
+
 /** The layout that was used last. */
 export function layout() {
   return recall("layout") === ONE ? ONE : STEPS;

@@ -60,7 +60,7 @@ async function askForName(draft, signal) {
     try {
       const told = await post("/api/recipes", { name: name.input.value.trim(), ...choice }, { signal });
       kept = told.recipe ?? told;
-      toast(`${kept.name} is saved.`);
+      toast(`${kept.name} saved.`);
       form.closest("dialog").close("saved");
     } catch (problem) {
       if (!signal.aborted) fill(message, Alert({ message: sentence(problem.message) }));

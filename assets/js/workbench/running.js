@@ -81,7 +81,7 @@ function watch(run, place, began) {
       toast(`The stored result could not be read yet: ${sentence(problem.message)}`, "failed");
     }
     finish(final, place);
-    announce(final.status === "completed" ? "Analysis complete." : `Analysis ${final.status}.`);
+    announce(wordsOf(final));
   }
 }
 
@@ -115,7 +115,7 @@ function watchHere(run, place, attach, stop) {
   function end() {
     stop.abort();
     finish(run, place);
-    announce(run.status === "completed" ? "Analysis complete." : `Analysis ${run.status}.`);
+    announce(wordsOf(run));
   }
 }
 
@@ -130,7 +130,7 @@ async function learnSources(run, signal) {
 async function hurry(run) {
   try {
     await post(`/api/analyses/${encodeURIComponent(run.id)}/synthesize`);
-    toast("The answer is written from what is ready.");
+    toast("Writing the answer from what is ready.");
   } catch (problem) {
     toast(sentence(problem.message), "failed");
   }
@@ -172,3 +172,6 @@ function prepare() {
   ending().catch(() => null);
 }
 
+function wordsOf({ status }) {
+  return { completed: "Analysis complete.", cancelled: "Analysis stopped." }[status] ?? "Analysis failed.";
+}
