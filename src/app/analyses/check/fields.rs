@@ -186,7 +186,7 @@ pub(super) fn check_documents(
             None => faults.push(field(
                 &["body", "document_ids"],
                 "value_error",
-                "not a document's id",
+                &format!("\"{id}\" is not a document's id"),
             )),
         }
     }
