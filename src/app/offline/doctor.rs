@@ -5,9 +5,9 @@ pub mod health;
 mod machine;
 mod network;
 mod originals;
+mod room;
 mod setup;
 
-use std::io::{self, Write as _};
 use std::path::Path;
 
 use crate::app::folder as data_folder;
@@ -19,7 +19,7 @@ use crate::crypto::secret;
 use crate::domain::pattern::stored::PatternOrigin;
 use crate::domain::time::Timestamp;
 use crate::llm::Llm;
-use crate::store::{self, Store, StoreSettings, audit};
+use crate::store::{self, BackupError, Store, StoreSettings, audit};
 
 /// The outcome of a check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,8 +84,13 @@ pub async fn examine(config: &Config) -> Vec<CheckResult> {
         .iter()
         .map(|warning| finding("settings", CheckState::Doubtful, warning.clone()))
         .collect();
-    findings.push(folder(&config.data_dir));
-    if let Err(error) = data_folder::check(config) {
+    let folder = room::data_folder(&config.data_dir, config.limits.min_free);
+    let is_usable = folder.state != CheckState::Broken;
+    findings.push(folder);
+    // A folder that cannot be read says nothing about its database.
+    if let Err(error) = data_folder::check(config)
+        && (is_usable || error.private.is_none())
+    {
         let text = format!("{}. {}", error.public, error.resolution);
         findings.push(finding("database", CheckState::Broken, text));
     }
@@ -115,6 +120,7 @@ pub async fn examine(config: &Config) -> Vec<CheckResult> {
         let text = "there is none yet; the first start creates it";
         findings.push(finding("database", CheckState::Doubtful, text));
     }
+    findings.extend(setup::weak_secrets(config));
     findings.extend(machine::examine(config, clock::now(), newest));
     findings.extend(the_network(config).await);
     findings.extend(own_patterns(config));
@@ -129,12 +135,13 @@ fn backups(wanted: &crate::config::BackupConfig) -> CheckResult {
         Ok(found) => found,
         Err(error) => return finding(name, CheckState::Broken, format!("{shown}: {error}")),
     };
-    if let Err(error) = try_room(&wanted.folder) {
-        return finding(
-            name,
-            CheckState::Broken,
-            format!("{shown} cannot be used: {error}"),
+    if let Err(error) = room::try_room(&wanted.folder) {
+        let why = data_folder::reason(&error);
+        let text = format!(
+            "{shown} cannot be used: {why}; set QUIRE_BACKUP_DIR to a folder that this user can write, on a disk with \
+             free space"
         );
+        return finding(name, CheckState::Broken, text);
     }
     let Some(newest) = found.first() else {
         let text = format!("there is no backup in {shown} yet; the server writes one when it runs");
@@ -156,46 +163,6 @@ fn backups(wanted: &crate::config::BackupConfig) -> CheckResult {
     let text =
         format!("{shown} has {count}; the newest, {name_of}, is {hours} hours old and sound");
     finding(name, state, text)
-}
-
-/// Size of a test write in bytes: what a small upload and the database log need.
-const ROOM: usize = 16 << 20;
-
-fn folder(folder: &Path) -> CheckResult {
-    let shown = folder.display();
-    if matches!(folder.try_exists(), Ok(false)) {
-        let text = format!("{shown} is not there yet; the first start creates it");
-        return finding("data folder", CheckState::Doubtful, text);
-    }
-    match try_room(folder) {
-        Ok(()) => finding(
-            "data folder",
-            CheckState::Well,
-            format!("{shown} is writable and has free space"),
-        ),
-        Err(error) => finding(
-            "data folder",
-            CheckState::Broken,
-            format!("{shown} cannot be used: {error}"),
-        ),
-    }
-}
-
-/// Writes a test file, because quotas and reserved blocks make the reported free space unreliable.
-fn try_room(folder: &Path) -> io::Result<()> {
-    let path = folder.join(format!(".doctor-{}", std::process::id()));
-    let written = write_zeros(&path);
-    std::fs::remove_file(&path)?;
-    written
-}
-
-fn write_zeros(path: &Path) -> io::Result<()> {
-    let mut file = std::fs::File::create(path)?;
-    let piece = [0; 64 << 10];
-    for _ in 0..ROOM / piece.len() {
-        file.write_all(&piece)?;
-    }
-    file.sync_all()
 }
 
 fn the_secret(config: &Config) -> CheckResult {
@@ -296,6 +263,14 @@ async fn database(config: &Config) -> (Vec<CheckResult>, Option<Timestamp>) {
                 sound.version, sound.bytes
             ),
         ),
+        Err(BackupError::Unsound(why)) => {
+            let why = why.lines().collect::<Vec<_>>().join(" ");
+            let text = format!(
+                "it is damaged: {why}. Copy the data folder first, then restore the newest backup: quire restore FILE \
+                 --replace"
+            );
+            finding("database", CheckState::Broken, text)
+        }
         Err(error) => finding("database", CheckState::Broken, error.to_string()),
     });
     (findings, newest)
@@ -361,8 +336,18 @@ async fn providers(config: &Config) -> Vec<CheckResult> {
         ));
     }
     if findings.is_empty() {
-        let text = "none is configured; only the offline demo models are available";
-        findings.push(finding("providers", CheckState::Doubtful, text));
+        let (state, text) = match llm.has_demo() {
+            true => (
+                CheckState::Doubtful,
+                "none is configured; only the offline demo models are available",
+            ),
+            false => (
+                CheckState::Broken,
+                "none is configured, and the demo models are off (USE_MOCK): set a key such as OPENAI_API_KEY, or add \
+                 one with quire provider add",
+            ),
+        };
+        findings.push(finding("providers", state, text));
     }
     findings
 }
@@ -421,17 +406,5 @@ mod tests {
                 "{path}"
             );
         }
-    }
-
-    #[test]
-    fn an_unusable_folder_is_reported() {
-        assert_eq!(folder(Path::new("/proc")).state, CheckState::Broken);
-        let own = std::env::temp_dir().join(format!("quire-doctor-{}", std::process::id()));
-        assert_eq!(folder(&own).state, CheckState::Doubtful);
-        assert!(!own.exists(), "looking makes nothing");
-        std::fs::create_dir(&own).expect("made");
-        assert_eq!(folder(&own).state, CheckState::Well);
-        assert_eq!(std::fs::read_dir(&own).expect("made").count(), 0);
-        std::fs::remove_dir_all(&own).expect("removed");
     }
 }
