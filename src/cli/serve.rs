@@ -29,7 +29,7 @@ pub(super) fn run(call: &CommandCall) -> Outcome {
     call.at_most(0)?;
     let config = call.config()?;
     if call.is_bare && running_server(&config).is_some() {
-        return block_on(status::print(config));
+        return block_on(status::print(call, config));
     }
     log::configure(
         log::LogLevel::parse(config.log_level).unwrap_or(log::LogLevel::Info),
