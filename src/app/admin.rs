@@ -58,7 +58,10 @@ impl Accounts {
     /// # Errors
     /// `Missing` if there is none.
     pub async fn user_by_email(&self, email: &str) -> Result<User> {
-        let missing = || Error::new(Kind::Missing, "there is no account with this email");
+        let missing = || {
+            let text = format!("there is no account with the email address {email}");
+            Error::new(Kind::Missing, text)
+        };
         let email = Email::parse(email).ok_or_else(missing)?;
         let user = self
             .store

@@ -244,10 +244,10 @@ pub fn lock(folder: &Path) -> Result<Option<FolderLock>> {
 }
 
 /// The remedy when the data folder cannot be used.
-const OTHER_FOLDER: &str = "choose a writable folder with --data or QUIRE_DATA, or give this one to the user that runs quire";
+pub(super) const OTHER_FOLDER: &str = "choose a writable folder with --data or QUIRE_DATA, or give this one to the user that runs quire";
 
 /// Describes why a folder cannot be used.
-fn io_reason(error: &std::io::Error) -> String {
+pub(super) fn io_reason(error: &std::io::Error) -> String {
     match error.kind() {
         ErrorKind::PermissionDenied => "this user may not write there".to_owned(),
         ErrorKind::ReadOnlyFilesystem => "its file system is read-only".to_owned(),

@@ -446,7 +446,7 @@ fn test_error(failed: &TestError) -> Error {
         _ => "base_url",
     };
     let advice = match failed.may_keep {
-        true => "correct it, or force it to be stored without a test",
+        true => "correct it, or store it without a test (force, or --force on the command line)",
         false => "use a public address, or ask an administrator to add the provider",
     };
     field_error(place, &failed.error.detail).resolve(advice)

@@ -75,6 +75,14 @@ pub(super) fn restore(call: &CommandCall) -> Outcome {
         copy.bytes,
         copy.all_rows()
     ))?;
+    let documents = copy.rows.get("documents").copied().unwrap_or_default();
+    let folder = config.data_dir.join("documents");
+    if documents > 0 && config.replica.is_none() && !folder.exists() {
+        print(format!(
+            "a backup does not hold the original files of its documents ({documents}): also copy them back to {}",
+            folder.display()
+        ))?;
+    }
     for log in restored.logs {
         print(format!(
             "moved aside a log whose database was missing: {}",

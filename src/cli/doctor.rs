@@ -3,6 +3,9 @@
 use serde_json::{Value, json};
 
 use super::args::CommandCall;
+use super::models::ServerModels;
+use super::outcome::without_error_numbers;
+use super::screen::print_wrapped;
 use super::{Outcome, block_on, failed, print};
 use crate::app::offline::doctor::{self, CheckResult, CheckState, health};
 
@@ -18,7 +21,10 @@ pub(super) fn run(call: &CommandCall) -> Outcome {
         };
     }
     block_on(async {
-        let findings = doctor::examine(&config).await;
+        let mut findings = doctor::examine(&config).await;
+        if let Ok(Some(known)) = ServerModels::fetch(call, &config).await {
+            add_server_providers(&mut findings, &known);
+        }
         if call.has("json") {
             let row = |finding: &CheckResult| {
                 let state = match finding.state {
@@ -26,7 +32,7 @@ pub(super) fn run(call: &CommandCall) -> Outcome {
                     CheckState::Warning => "warning",
                     CheckState::Failed => "broken",
                 };
-                json!({ "check": finding.subject, "state": state, "text": finding.text })
+                json!({ "check": finding.subject, "state": state, "text": without_error_numbers(&finding.text) })
             };
             let rows: Vec<Value> = findings.iter().map(row).collect();
             print(json!({ "findings": rows }))?;
@@ -37,7 +43,8 @@ pub(super) fn run(call: &CommandCall) -> Outcome {
                 CheckState::Warning => "warning",
                 CheckState::Failed => "broken ",
             };
-            print(format!("{mark}  {}: {}", finding.subject, finding.text))?;
+            let text = without_error_numbers(&finding.text);
+            print_wrapped(format!("{mark}  {}: {text}", finding.subject))?;
         }
         match findings
             .iter()
@@ -49,4 +56,24 @@ pub(super) fn run(call: &CommandCall) -> Outcome {
             more => failed(format!("{more} checks failed")),
         }
     })
+}
+
+/// Adds the providers of the running server, which may have been started with other settings than this command.
+fn add_server_providers(findings: &mut Vec<CheckResult>, known: &ServerModels) {
+    if !known.providers.is_empty() {
+        // Refers to the settings of this command.
+        findings.retain(|finding| finding.subject != "providers");
+    }
+    let added = known.providers.iter().map(|(id, why)| {
+        let (state, text) = match why.as_str() {
+            "" => (CheckState::Ok, "its models are known"),
+            why => (CheckState::Warning, why),
+        };
+        CheckResult {
+            subject: "provider",
+            state,
+            text: format!("{id} of the running server: {text}"),
+        }
+    });
+    findings.extend(added);
 }

@@ -6,12 +6,11 @@ use serde_json::{Value, json};
 use super::args::CommandCall;
 use super::local_session::LocalSession;
 use super::markdown::remove_control_characters;
-use super::outcome::{CommandFailure, Outcome, print, usage};
+use super::outcome::{CommandFailure, Outcome, print, unknown_action, usage};
 use super::relative_time::relative_text;
 use super::remote::{RemoteSession, query_text};
 use super::table::TextTable;
 use super::{ask, block_on, input_files, remote_question};
-use crate::app::Error;
 use crate::config::Config;
 use crate::domain::document::{Document, SearchHit};
 use crate::domain::id::DocumentId;
@@ -72,7 +71,10 @@ fn parse_action(call: &CommandCall) -> Result<DocumentsAction<'_>, CommandFailur
         ("add", []) => usage("documents add needs a file: quire documents add report.pdf"),
         ("search", [_, ..]) => Ok(DocumentsAction::Search(rest.join(" "))),
         ("delete", [id]) => Ok(DocumentsAction::Delete(id)),
-        _ => usage(format!("documents needs one of these:\n{DETAILS}")),
+        ("search", []) => usage("documents search needs the words to find"),
+        ("delete", _) => usage("documents delete needs the id of one document"),
+        ("list", _) => usage("documents list takes no further words"),
+        (other, _) => usage(unknown_action("documents", other, DETAILS)),
     }
 }
 
@@ -96,7 +98,7 @@ async fn perform(
             print_passages(call, &hits.iter().map(hit_json).collect::<Vec<_>>())
         }
         DocumentsAction::Delete(id) => {
-            let id = DocumentId::parse(id).ok_or_else(Error::missing)?;
+            let id = document_id(id)?;
             documents.delete(user, &id).await?;
             print(format!("{id} is deleted"))
         }
@@ -152,7 +154,7 @@ fn perform_at_server(
             print_passages(call, &passages)
         }
         DocumentsAction::Delete(id) => {
-            let id = DocumentId::parse(id).ok_or_else(Error::missing)?;
+            let id = document_id(id)?;
             server.delete(&format!("/api/documents/{id}"))?;
             print(format!("{id} is deleted"))
         }
@@ -160,6 +162,17 @@ fn perform_at_server(
             print_documents(call, &server.list("/api/documents", "documents")?)
         }
     }
+}
+
+fn document_id(text: &str) -> Result<DocumentId, CommandFailure> {
+    DocumentId::parse(text).map_or_else(
+        || {
+            usage(format!(
+                "\"{text}\" is not the id of a document; `quire documents list` lists them"
+            ))
+        },
+        Ok,
+    )
 }
 
 fn print_added(call: &CommandCall, ids: &[String]) -> Outcome {

@@ -1,6 +1,7 @@
 //! `quire help` and `quire version`: commands and settings from their tables, topics from the manual.
 
 use super::args::CommandCall;
+use super::screen::print_wrapped;
 use super::{COMMANDS, Command, Outcome, args, manual, print, usage};
 use crate::domain::closest::closest;
 
@@ -38,7 +39,7 @@ pub(super) fn run(call: &CommandCall) -> Outcome {
 /// Prints the version, the commit, and the build's features.
 pub(super) fn version(call: &CommandCall) -> Outcome {
     call.limit_words(0)?;
-    print(format_args!(
+    print_wrapped(format_args!(
         "quire {}\ncommit    {}\nbuild     {}, {}\nfeatures  {}",
         env!("CARGO_PKG_VERSION"),
         env!("QUIRE_COMMIT"),

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::args::CommandCall;
 use super::local_session::LocalSession;
 use super::markdown::remove_control_characters;
-use super::outcome::{CommandFailure, Outcome, failed, print, usage};
+use super::outcome::{CommandFailure, Outcome, failed, print, unknown_action, usage};
 use super::relative_time::relative_text;
 use super::remote::{RemoteSession, query_text};
 use super::table::TextTable;
@@ -43,7 +43,8 @@ pub(super) fn run(call: &CommandCall) -> Outcome {
         }
         ("search", "") => return usage("history search needs the words to find"),
         ("show" | "export" | "search", _) => {}
-        _ => return usage(format!("history needs one of these:\n{DETAILS}")),
+        ("list", _) => return usage("history list takes no further words"),
+        _ => return usage(unknown_action("history", act, DETAILS)),
     }
     let limit = list_limit(call)?;
     let config = call.config()?;

@@ -1,7 +1,7 @@
 //! The documents that a command line names: files, file patterns, web addresses, and stdin.
 
 use std::fs::File;
-use std::io::{Cursor, IsTerminal as _, Read};
+use std::io::{Cursor, ErrorKind, IsTerminal as _, Read};
 use std::os::fd::AsFd as _;
 use std::os::unix::fs::FileTypeExt as _;
 use std::path::{Path, PathBuf};
@@ -13,6 +13,7 @@ use super::outcome::{CommandFailure, failed, usage};
 use super::{file_pattern, screen};
 use crate::app::offline::remote::open_web_file;
 use crate::config::Config;
+use crate::domain::closest::closest;
 
 /// How long to wait for piped input before the question is sent without it.
 const PIPE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -111,7 +112,10 @@ impl InputFile {
                 None => Ok(None),
             },
             InputSource::Path(path) => {
-                let file = open_path(path).or_else(|error| self.unreadable(error))?;
+                let file = open_path(path).or_else(|error| match error.kind() {
+                    ErrorKind::NotFound => self.unreadable(missing(path)),
+                    _ => self.unreadable(error),
+                })?;
                 let name = path.file_name().unwrap_or_default().to_string_lossy();
                 opened(&name, Box::new(file))
             }
@@ -132,6 +136,27 @@ impl InputFile {
     /// Always.
     pub(super) fn unreadable<T>(&self, why: impl std::fmt::Display) -> Result<T, CommandFailure> {
         failed(format!("cannot read {}: {why}", self.display_name))
+    }
+}
+
+/// The message about a file that does not exist, with the file of its folder that is probably meant.
+fn missing(path: &Path) -> String {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let folder = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty());
+    let entries = std::fs::read_dir(folder.unwrap_or(Path::new("."))).into_iter();
+    let names: Vec<String> = entries
+        .flatten()
+        .flatten()
+        .filter_map(|entry| entry.file_name().into_string().ok())
+        .collect();
+    match closest(&name, names.iter().map(String::as_str)) {
+        Some(meant) => {
+            let meant = path.with_file_name(meant);
+            format!("there is no such file; did you mean {}?", meant.display())
+        }
+        None => "there is no such file".to_owned(),
     }
 }
 

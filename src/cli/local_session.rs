@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::outcome::{CommandFailure, failed};
 use super::screen::print_progress;
 use crate::app::accounts::{Accounts, NewAccount, RequestOrigin, random_password};
-use crate::app::{App, folder};
+use crate::app::{App, Kind, folder};
 use crate::clock;
 use crate::config::Config;
 use crate::domain::user::{Caller, Role, User};
@@ -191,12 +191,26 @@ impl LocalSession {
 /// The named account, or the operator's. `None` when no account is named and none exists.
 async fn find_account(app: &App, account: Option<&str>) -> Result<Option<User>, CommandFailure> {
     let user = match account {
-        Some(email) => Some(app.accounts().user_by_email(email).await?),
+        Some(email) => Some(named_account(app.accounts(), email).await?),
         None => find_operator(app.accounts()).await?,
     };
     match user {
         Some(user) if user.disabled => failed(format!("the account {} is locked", user.email)),
         user => Ok(user),
+    }
+}
+
+/// The account that `--as` names.
+///
+/// # Errors
+/// Returns an error that names the option if there is no such account.
+pub(super) async fn named_account(
+    accounts: &Accounts,
+    email: &str,
+) -> Result<User, CommandFailure> {
+    match accounts.user_by_email(email).await {
+        Err(error) if error.kind == Kind::Missing => failed(format!("--as: {}", error.public)),
+        found => Ok(found?),
     }
 }
 

@@ -7,6 +7,7 @@ use super::args::CommandCall;
 use super::markdown::Markdown;
 use super::{COMMANDS, CommandFailure, Outcome, print, screen, usage};
 use crate::config::options;
+use crate::domain::closest::closest;
 use crate::http::manual::{self, Topic};
 
 /// Prints the page, or a topic: `quire man | man -l -`.
@@ -17,9 +18,14 @@ pub(super) fn run(call: &CommandCall) -> Outcome {
     };
     match find_topic(name)? {
         Some(topic) => print(topic_page(&topic).trim_end()),
-        None => usage(format!(
-            "the manual has no topic \"{name}\"; `quire help` lists them"
-        )),
+        None => {
+            let topics = all_topics()?;
+            let hint = match closest(name, topics.iter().map(|topic| topic.id.as_str())) {
+                Some(word) => format!("did you mean {word}?"),
+                None => "`quire help` lists them".to_owned(),
+            };
+            usage(format!("the manual has no topic \"{name}\"; {hint}"))
+        }
     }
 }
 

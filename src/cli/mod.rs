@@ -49,7 +49,7 @@ mod user_action;
 mod user_server;
 
 use std::ffi::OsString;
-use std::io::Write as _;
+use std::io::{IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
 use args::CommandCall;
@@ -207,7 +207,7 @@ pub static COMMANDS: &[Command] = &[
     },
     Command {
         name: "models", usage: "", summary: "list all models with their state",
-        details: "Asks every provider. One line per model, ready ones first: state, context\nwindow in tokens, and prices.",
+        details: "Asks every provider or, while a server uses the data folder, that server. One\nline per model, ready ones first: state, context window in tokens, and prices.",
         options: &[
             option("as", "EMAIL", "with this account's providers; default: the oldest administrator"),
             option("json", "", "print JSON"),
@@ -332,8 +332,11 @@ pub fn run(words: impl IntoIterator<Item = OsString>) -> ExitCode {
     };
     let (text, code) = failure.into_parts();
     let mut stderr = std::io::stderr().lock();
-    for line in text.lines() {
-        let _ = writeln!(stderr, "quire: {line}");
+    let columns = stderr.is_terminal().then(screen::terminal_width);
+    for line in outcome::without_error_numbers(&text).lines() {
+        let line = format!("quire: {line}");
+        let line = columns.map_or(line.clone(), |columns| text_width::wrap(&line, columns));
+        let _ = writeln!(stderr, "{line}");
     }
     ExitCode::from(code)
 }

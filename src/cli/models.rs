@@ -1,13 +1,15 @@
-//! `quire models`: lists the available models by querying every provider, or the server that QUIRE_SERVER names.
+//! `quire models`: lists the available models: those of the server that QUIRE_SERVER names or that holds the data
+//! folder, whose settings may differ from this command's; without a server, by querying every provider.
 
 use serde_json::{Value, json};
 
 use super::args::CommandCall;
 use super::block_on;
-use super::local_session::LocalSession;
-use super::outcome::{Outcome, print};
+use super::local_session::{LocalSession, NO_ACCOUNT};
+use super::outcome::{CommandFailure, Outcome, print};
 use super::remote::RemoteSession;
 use super::table::TextTable;
+use crate::config::Config;
 use crate::domain::model::{Availability, Model};
 use crate::log;
 
@@ -17,22 +19,86 @@ pub(super) fn run(call: &CommandCall) -> Outcome {
     let config = call.config()?;
     log::configure(log::LogLevel::Error, config.log_json);
     call.warn(&config);
-    if let Some(server) = RemoteSession::from_settings(call, &config)? {
-        let found = server.get("/api/models")?;
-        return list(call, found["models"].as_array().map_or(&[], Vec::as_slice));
-    }
     block_on(async {
+        if let Some(known) = ServerModels::fetch(call, &config).await? {
+            return list(call, &known.models, &known.providers);
+        }
         let home = LocalSession::open_to_read_or_empty(config, call.value("as")).await?;
         home.app.discovery().probe_local_servers().await;
         let models = home.app.models().list(Some(&home.caller.user));
         let rows: Vec<Value> = models.iter().map(model_json).collect();
-        let outcome = list(call, &rows);
+        let mut providers = home.app.models().providers(Some(&home.caller.user));
+        providers.retain(|provider| provider.configured);
+        let providers = providers.into_iter();
+        let providers: Vec<_> = providers.map(|one| (one.id, one.message)).collect();
+        let outcome = list(call, &rows, &providers);
         home.app.close().await;
         outcome
     })
 }
 
-fn list(call: &CommandCall, models: &[Value]) -> Outcome {
+/// The models and providers of a server.
+pub(super) struct ServerModels {
+    /// As `GET /api/models` lists them.
+    pub(super) models: Vec<Value>,
+    /// The ID of each configured provider, and why its models are not known; empty if they are.
+    pub(super) providers: Vec<(String, String)>,
+}
+
+impl ServerModels {
+    /// Asks the server that is named or that holds the data folder; `None` if there is none. Blocks.
+    ///
+    /// # Errors
+    /// Returns an error if the server cannot be reached or refuses.
+    pub(super) async fn fetch(
+        call: &CommandCall,
+        config: &Config,
+    ) -> Result<Option<Self>, CommandFailure> {
+        let server = match RemoteSession::from_call(call, config).await {
+            Err(CommandFailure::Failed(why)) if why == NO_ACCOUNT => return Ok(None),
+            server => server?,
+        };
+        let Some(server) = server else {
+            return Ok(None);
+        };
+        let known = Self::of_server(&server);
+        server.close().await;
+        known.map(Some)
+    }
+
+    fn of_server(server: &RemoteSession) -> Result<Self, CommandFailure> {
+        let listed = server.get("/api/models")?;
+        let status = server.get("/api/llm/status")?;
+        let providers = status["providers"].as_object().into_iter().flatten();
+        let providers =
+            providers.filter(|(_, one)| one["configured"] == true && one["mock"] != true);
+        let of = |(id, one): (&String, &Value)| {
+            let why = one["message"].as_str().unwrap_or_default();
+            (id.clone(), why.to_owned())
+        };
+        Ok(Self {
+            models: listed["models"].as_array().cloned().unwrap_or_default(),
+            providers: providers.map(of).collect(),
+        })
+    }
+}
+
+/// The message when no model is listed: the reason of each configured provider, or how to add one.
+fn none_message(providers: &[(String, String)]) -> String {
+    let lines: Vec<String> = providers
+        .iter()
+        .map(|(id, why)| match why.as_str() {
+            "" => format!("No model of {id} is listed."),
+            why => format!("No model of {id}: {why}"),
+        })
+        .collect();
+    match lines.is_empty() {
+        true => "No models. Set OPENAI_API_KEY, or start Ollama: quire help providers".to_owned(),
+        false => lines.join("\n"),
+    }
+}
+
+fn list(call: &CommandCall, models: &[Value], providers: &[(String, String)]) -> Outcome {
     if call.has("json") {
         return print(json!({ "models": models }));
     }
@@ -56,7 +122,7 @@ fn list(call: &CommandCall, models: &[Value]) -> Outcome {
             price("output"),
         ]);
     }
-    table.print("No models. Set OPENAI_API_KEY, or start Ollama: quire help providers")?;
+    table.print(&none_message(providers))?;
     if models.is_empty() {
         return Ok(());
     }

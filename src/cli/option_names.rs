@@ -49,6 +49,8 @@ fn rename_in_line(message: &str) -> String {
     let known = FIELD_OPTIONS.iter().find(|(name, _)| *name == field);
     match known {
         Some((_, "--parameter")) => format!("--parameter {}: {why}", rest.join(".")),
+        // Some messages name their subject themselves.
+        Some((_, option)) if why.starts_with(option) => why.to_owned(),
         Some((_, option)) => format!("{option}: {why}"),
         None => {
             let place = std::iter::once(field).chain(rest).collect::<Vec<_>>();
@@ -78,6 +80,10 @@ mod tests {
                 "cases.3.prompt: is missing",
             ),
             ("query.limit: is not a number", "limit: is not a number"),
+            (
+                "body.prompt: the question is empty",
+                "the question is empty",
+            ),
         ] {
             assert_eq!(with_option_names(message), expected);
         }

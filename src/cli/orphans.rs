@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::args::CommandCall;
 use super::relative_time::relative_text;
 use super::table::TextTable;
-use super::{Outcome, print, usage};
+use super::{Outcome, print, unknown_action, usage};
 use crate::app::documents::orphans::{self, Orphan, OrphanKind};
 use crate::app::folder;
 use crate::clock;
@@ -31,7 +31,11 @@ pub(super) fn run(call: &CommandCall) -> Outcome {
             }
             Ok(())
         }
-        _ => usage(format!("orphans needs one of these:\n{DETAILS}")),
+        Some("delete") => {
+            usage("orphans delete needs the name of a file; `quire orphans list` lists them")
+        }
+        Some("list") => usage("orphans list takes no further words"),
+        Some(other) => usage(unknown_action("orphans", other, DETAILS)),
     }
 }
 

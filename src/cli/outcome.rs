@@ -47,6 +47,24 @@ pub(super) fn print(text: impl Display) -> Outcome {
     }
 }
 
+/// The text without the system's error numbers, such as ` (os error 2)`, which repeat what the words before them say.
+pub(super) fn without_error_numbers(text: &str) -> String {
+    let mut pieces = text.split(" (os error ");
+    let mut out = pieces.next().unwrap_or_default().to_owned();
+    for piece in pieces {
+        match piece.split_once(')') {
+            Some((number, rest)) if number.bytes().all(|byte| byte.is_ascii_digit()) => {
+                out.push_str(rest);
+            }
+            _ => {
+                out.push_str(" (os error ");
+                out.push_str(piece);
+            }
+        }
+    }
+    out
+}
+
 /// A failure: exit code 1.
 ///
 /// # Errors

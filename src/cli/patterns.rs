@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use super::args::CommandCall;
 use super::remote::{RemoteSession, query_text};
+use super::screen::print_wrapped;
 use super::table::TextTable;
 use super::{CommandFailure, Outcome, failed, print, unknown_action, usage};
 use crate::app::patterns::{HousePatterns, folder};
@@ -117,7 +118,7 @@ fn show(call: &CommandCall) -> Outcome {
     if call.has("json") {
         return print_json(&json!(**pattern));
     }
-    print(format_args!(
+    print_wrapped(format_args!(
         "{} ({}, {})\n{}\n\nGood for: {}\nBad at: {}\nPanel: {} to {} members",
         pattern.name,
         pattern.category,
@@ -129,7 +130,7 @@ fn show(call: &CommandCall) -> Outcome {
         pattern.panel.1
     ))?;
     for stage in &pattern.stages {
-        print(format_args!(
+        print_wrapped(format_args!(
             "\n--- {}: {}\n{}",
             stage.name,
             stage.help,

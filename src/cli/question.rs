@@ -21,6 +21,8 @@ pub(super) fn request_body(call: &CommandCall, question: &str) -> Result<Value, 
         .collect();
     if !names.is_empty() {
         body["models"] = json!(names);
+    } else if call.value("panel").is_some() {
+        return usage("--panel names no model; `quire models` lists them");
     }
     if let Some(depth) = call.value("depth") {
         if !["quick", "standard", "full"].contains(&depth) {

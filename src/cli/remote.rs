@@ -92,7 +92,7 @@ impl RemoteSession {
         let address = public.unwrap_or(address);
         let accounts = Accounts::open_existing(config)?;
         let user = match call.value("as") {
-            Some(email) => Some(accounts.user_by_email(email).await?),
+            Some(email) => Some(local_session::named_account(&accounts, email).await?),
             None => local_session::find_operator(&accounts).await?,
         };
         let Some(user) = user else {
@@ -165,7 +165,9 @@ impl RemoteSession {
     /// # Errors
     /// Returns an error if the server cannot be reached or refuses.
     pub(super) fn get(&self, path: &str) -> Result<Value, CommandFailure> {
-        self.remote.get(path).map_err(to_failure)
+        self.remote
+            .get(path)
+            .map_err(|error| to_failure(&self.address, error))
     }
 
     /// Fetches all pages of a list, returning the rows under `field`. Blocks.
@@ -190,7 +192,9 @@ impl RemoteSession {
     /// # Errors
     /// As [`Self::get`].
     pub(super) fn text(&self, path: &str) -> Result<String, CommandFailure> {
-        self.remote.text(path).map_err(to_failure)
+        self.remote
+            .text(path)
+            .map_err(|error| to_failure(&self.address, error))
     }
 
     /// Downloads a file and returns its length in bytes. Blocks.
@@ -202,7 +206,9 @@ impl RemoteSession {
         path: &str,
         into: &mut impl Write,
     ) -> Result<u64, CommandFailure> {
-        self.remote.download(path, into).map_err(to_failure)
+        self.remote
+            .download(path, into)
+            .map_err(|error| to_failure(&self.address, error))
     }
 
     /// Sends a POST request. Blocks.
@@ -210,7 +216,9 @@ impl RemoteSession {
     /// # Errors
     /// As [`Self::get`].
     pub(super) fn post(&self, path: &str, body: &Value) -> Result<Value, CommandFailure> {
-        self.remote.post(path, body).map_err(to_failure)
+        self.remote
+            .post(path, body)
+            .map_err(|error| to_failure(&self.address, error))
     }
 
     /// Sends a POST request whose caller explains invalid fields itself. Blocks.
@@ -225,7 +233,7 @@ impl RemoteSession {
         match self.remote.post(path, body) {
             Ok(value) => Ok(Ok(value)),
             Err(RemoteError::Refused(422, why)) => Ok(Err(why)),
-            Err(error) => Err(to_failure(error)),
+            Err(error) => Err(to_failure(&self.address, error)),
         }
     }
 
@@ -234,7 +242,9 @@ impl RemoteSession {
     /// # Errors
     /// As [`Self::get`].
     pub(super) fn put(&self, path: &str, body: &Value) -> Result<Value, CommandFailure> {
-        self.remote.put(path, body).map_err(to_failure)
+        self.remote
+            .put(path, body)
+            .map_err(|error| to_failure(&self.address, error))
     }
 
     /// Sends a DELETE request. Blocks.
@@ -242,7 +252,9 @@ impl RemoteSession {
     /// # Errors
     /// As [`Self::get`].
     pub(super) fn delete(&self, path: &str) -> Result<Value, CommandFailure> {
-        self.remote.delete(path).map_err(to_failure)
+        self.remote
+            .delete(path)
+            .map_err(|error| to_failure(&self.address, error))
     }
 
     /// Sends a message to the server's MCP endpoint; `None` when there is no response. Blocks.
@@ -252,7 +264,7 @@ impl RemoteSession {
     pub(super) fn post_mcp(&self, message: &str) -> Result<Option<Value>, CommandFailure> {
         self.remote
             .post_message("/mcp", message)
-            .map_err(to_failure)
+            .map_err(|error| to_failure(&self.address, error))
     }
 
     /// Uploads a file. Blocks.
@@ -265,7 +277,9 @@ impl RemoteSession {
         name: &str,
         file: impl Read,
     ) -> Result<Value, CommandFailure> {
-        self.remote.upload(path, name, file).map_err(to_failure)
+        self.remote
+            .upload(path, name, file)
+            .map_err(|error| to_failure(&self.address, error))
     }
 
     /// The account of the API key. With `expected`, refuses another account. Blocks.
@@ -311,11 +325,11 @@ impl RemoteSession {
         last: &'static [&'static str],
     ) -> mpsc::Receiver<Result<(String, Value), CommandFailure>> {
         let (tell, told) = mpsc::channel(MAX_WAITING_EVENTS);
-        let remote = self.remote.clone();
+        let (remote, address) = (self.remote.clone(), self.address.clone());
         std::thread::spawn(move || {
             let sent = |kind, data| tell.blocking_send(Ok((kind, data))).is_ok();
             if let Err(error) = stream(&remote, &path, last, sent) {
-                let _ = tell.blocking_send(Err(to_failure(error)));
+                let _ = tell.blocking_send(Err(to_failure(&address, error)));
             }
         });
         told
@@ -353,14 +367,17 @@ fn stream(
     }
 }
 
-fn to_failure(error: RemoteError) -> CommandFailure {
+fn to_failure(address: &str, error: RemoteError) -> CommandFailure {
     if let RemoteError::Refused(_, why) = &error
         && let Some(text) = missing_key_message(why)
     {
         return CommandFailure::Usage(text);
     }
     CommandFailure::Failed(match error {
-        RemoteError::Unreachable(why) => format!("cannot reach the server: {why}"),
+        RemoteError::Unreachable(why) => {
+            let why = why.strip_prefix("io: ").unwrap_or(&why);
+            format!("cannot reach the server {address}: {why}")
+        }
         RemoteError::Refused(401, why) => {
             format!("the server refused the key in {KEY_VARIABLE}: {why}")
         }

@@ -1,6 +1,7 @@
 //! The display of `quire ask`: on a terminal, members as live lines and the answer as it is written; otherwise
 //! plain lines; with `--quiet`, nothing.
 
+use std::fmt::Display;
 use std::io::{IsTerminal as _, Write as _};
 
 use serde_json::Value;
@@ -138,6 +139,20 @@ pub(super) fn terminal_width() -> usize {
 pub(super) fn markdown_renderer(width: usize) -> Markdown {
     let is_colored = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     Markdown::new(width, is_colored)
+}
+
+/// Prints text. On a terminal, lines that are wider are wrapped at word boundaries.
+///
+/// # Errors
+/// Returns an error if stdout cannot be written.
+pub(super) fn print_wrapped(text: impl Display) -> Outcome {
+    let text = text.to_string();
+    if !std::io::stdout().is_terminal() {
+        return print(text);
+    }
+    let columns = terminal_width();
+    let lines: Vec<String> = text.lines().map(|line| wrap(line, columns)).collect();
+    print(lines.join("\n"))
 }
 
 /// Prints Markdown: rendered on a terminal, unchanged elsewhere.

@@ -1,7 +1,7 @@
 //! `quire secret`: creates a new secret for a data folder that lost its own, or deliberately accepts another one.
 
 use super::args::CommandCall;
-use super::{Outcome, print, usage};
+use super::{Outcome, print, unknown_action, usage};
 use crate::app::folder;
 
 pub(super) const DETAILS: &str =
@@ -27,6 +27,7 @@ pub(super) fn run(call: &CommandCall) -> Outcome {
             folder::accept_secret(&config)?;
             print(format!("the secret is accepted: {CONSEQUENCE}"))
         }
-        _ => usage("secret needs the word new or accept: quire secret new"),
+        Some(other) => usage(unknown_action("secret", other, DETAILS)),
+        None => usage("secret needs the word new or accept: quire secret new"),
     }
 }

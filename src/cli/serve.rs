@@ -29,7 +29,7 @@ pub(super) fn run(call: &CommandCall) -> Outcome {
     call.limit_words(0)?;
     let config = call.config()?;
     if call.is_bare && running_server(&config).is_some() {
-        return block_on(status::print(config));
+        return block_on(status::print(call, config));
     }
     log::configure(
         log::LogLevel::parse(config.log_level).unwrap_or(log::LogLevel::Info),
@@ -121,7 +121,7 @@ async fn announce(app: &App, listeners: &[Listener], lines: Vec<String>) -> Outc
     for line in setup_lines(app, listeners).await? {
         print(line)?;
     }
-    for line in status::installation_lines(app) {
+    for line in status::about(app) {
         print(line)?;
     }
     Ok(())

@@ -1,8 +1,9 @@
 //! What `quire` prints about an installation: when a server starts, or on its own while one is running.
 
+use super::args::CommandCall;
 use super::local_address::{public_url, running_server};
-use super::local_session::{self, LocalSession};
-use super::outcome::{CommandFailure, Outcome};
+use super::models::ServerModels;
+use super::outcome::Outcome;
 use crate::app::App;
 use crate::config::Config;
 use crate::domain::model::Availability;
@@ -16,45 +17,58 @@ const MAX_NAMED_MODELS: usize = 3;
 ///
 /// # Errors
 /// Returns an error if the data folder cannot be read.
-pub(super) async fn print(config: Config) -> Outcome {
+pub(super) async fn print(call: &CommandCall, config: Config) -> Outcome {
     log::configure(log::LogLevel::Error, config.log_json);
     let page = public_url(&config);
     let address = running_server(&config).unwrap_or_else(|| page.clone());
     super::print(format!("Quire is listening on {address}"))?;
-    let home = LocalSession::open_to_read_or_empty(config, None).await;
-    let home = match home {
-        Ok(home) => home,
-        Err(CommandFailure::Failed(why)) if why == local_session::NO_ACCOUNT => {
-            return print_lines(&[format!(
-                "There is no account yet: create the first one at {page}/login"
-            )]);
-        }
-        Err(failure) => return Err(failure),
-    };
-    let accounts = home.app.accounts().users(1, None).await?;
-    let account = match accounts.first() {
-        Some(_) => format!("Sign in at {page}/login"),
-        None => format!("There is no account yet: create the first one at {page}/login"),
-    };
-    home.app.discovery().probe_local_servers().await;
-    let [data, models] = installation_lines(&home.app);
-    let outcome = print_lines(&[data, account, models]);
-    home.app.close().await;
+    super::print(data_line(&config))?;
+    let app = App::open_alongside_server(config)?;
+    let outcome = print_state(call, &app, &page).await;
+    app.close().await;
     outcome
 }
 
-fn print_lines(lines: &[String]) -> Outcome {
-    lines.iter().try_for_each(super::print)
+async fn print_state(call: &CommandCall, app: &App, page: &str) -> Outcome {
+    let accounts = app.accounts().users(1, None).await?;
+    super::print(match accounts.first() {
+        Some(_) => format!("Sign in at {page}/login"),
+        None => format!("There is no account yet: create the first one at {page}/login"),
+    })?;
+    // The server may have been started with other settings than this command.
+    if let Ok(Some(known)) = ServerModels::fetch(call, &app.config).await {
+        return super::print(server_models_line(&known));
+    }
+    app.discovery().probe_local_servers().await;
+    super::print(models_line(app))
 }
 
 /// Two lines about an opened installation: the location of its data, and the models that are ready.
-pub(super) fn installation_lines(app: &App) -> [String; 2] {
-    let folder = &app.config.data_dir;
+pub(super) fn about(app: &App) -> [String; 2] {
+    [data_line(&app.config), models_line(app)]
+}
+
+fn data_line(config: &Config) -> String {
+    let folder = &config.data_dir;
     let shown = std::path::absolute(folder).unwrap_or_else(|_| folder.clone());
-    [
-        format!("The data is in {}", shown.display()),
-        models_line(app),
-    ]
+    format!("The data is in {}", shown.display())
+}
+
+fn server_models_line(known: &ServerModels) -> String {
+    let ready = known
+        .models
+        .iter()
+        .filter(|model| model["available"] == true);
+    let real = ready.clone().filter(|model| model["mock"] != true);
+    let real: Vec<&str> = real.filter_map(|model| model["id"].as_str()).collect();
+    if real.is_empty() && !known.providers.is_empty() {
+        let names: Vec<&str> = known.providers.iter().map(|(id, _)| id.as_str()).collect();
+        return format!(
+            "No model of {} is ready: quire models says why",
+            names.join(", ")
+        );
+    }
+    ready_line(&real, ready.count())
 }
 
 fn models_line(app: &App) -> String {
@@ -67,13 +81,18 @@ fn models_line(app: &App) -> String {
         .filter(|(model, _)| !model.mock)
         .map(|(model, _)| model.id.as_str())
         .collect();
-    let next = "quire ask \"What is a quire?\"";
     if real.is_empty()
         && let Some(line) = missing_models_line(app)
     {
         return line;
     }
-    match (real.len(), ready.count()) {
+    ready_line(&real, ready.count())
+}
+
+/// The line about models that are ready: the IDs of real ones, and the number of all.
+fn ready_line(real: &[&str], all: usize) -> String {
+    let next = "quire ask \"What is a quire?\"";
+    match (real.len(), all) {
         (0, 0) => "No model is ready: set OPENAI_API_KEY, or see quire help providers".to_owned(),
         (0, demo) => format!(
             "{demo} demo models are ready; for real ones, set OPENAI_API_KEY or see quire help providers"

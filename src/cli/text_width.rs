@@ -33,7 +33,8 @@ pub(super) fn wrap(line: &str, columns: usize) -> String {
     let indent = line.len() - line.trim_start().len();
     let mut out = line[..indent].to_owned();
     let mut column = indent;
-    for (at, word) in line.split_whitespace().enumerate() {
+    // Words are separated by one space; more of them, as in a table, stay.
+    for (at, word) in line.trim().split(' ').enumerate() {
         if at > 0 && column + 1 + width(word) > columns {
             out.push('\n');
             out.push_str(HANGING_INDENT);
@@ -72,6 +73,7 @@ mod tests {
     fn long_lines_are_broken_at_words() {
         assert_eq!(wrap("  short", 10), "  short");
         assert_eq!(wrap("  one two three", 10), "  one two\n    three");
+        assert_eq!(wrap("a  b  c d e f", 10), "a  b  c d\n    e f");
         assert_eq!(wrap("unbreakable-word", 10), "unbreakable-word");
     }
 }

@@ -61,12 +61,14 @@ pub(super) fn parse(call: &CommandCall) -> Result<UserAction<'_>, CommandFailure
         "role" => UserAction::Change(email()?, role_change(word(2))?),
         "disable" => UserAction::Change(email()?, lock_change(true)),
         "enable" => UserAction::Change(email()?, lock_change(false)),
-        "delete" if !call.has("yes") => {
-            return usage(
-                "this deletes the account with all its documents and analyses; add --yes to confirm",
-            );
-        }
-        "delete" => UserAction::Delete(email()?),
+        "delete" => match (email()?, call.has("yes")) {
+            (email, true) => UserAction::Delete(email),
+            (email, false) => {
+                return usage(format!(
+                    "this deletes {email} with all documents and analyses of the account; add --yes to confirm"
+                ));
+            }
+        },
         other => return usage(unknown_action("user", other, DETAILS)),
     })
 }

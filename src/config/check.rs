@@ -25,6 +25,9 @@ impl Checker {
     /// Records an error in a setting; `right` says what would be valid.
     pub fn error(&mut self, name: &str, right: &str) {
         let fault = match self.gathered.values.get(name) {
+            Some(raw) if raw.source == ValueSource::Flag => {
+                format!("--{}: {right}", row(name).flag())
+            }
             Some(raw) => format!("{} ({}): {right}", raw.name, raw.source),
             None => format!("{name}: {right}"),
         };

@@ -39,15 +39,26 @@ pub(super) struct DiskWatch {
     has_failed: AtomicBool,
 }
 
+/// The state of a data folder's disk, for a program that only looks: creates no reserve.
+pub fn inspect_disk(folder: &Path, floor: u64) -> DiskState {
+    let watch = DiskWatch::new(folder, floor);
+    watch.is_spent.store(!watch.has_reserve(), Relaxed);
+    watch.disk()
+}
+
 impl DiskWatch {
-    /// Watches a data folder; creates the reserve, half as large as the floor, if there is space.
-    pub fn watch(folder: &Path, floor: u64) -> Self {
-        let room = Self {
+    fn new(folder: &Path, floor: u64) -> Self {
+        Self {
             folder: folder.to_owned(),
             floor,
             is_spent: AtomicBool::new(true),
             has_failed: AtomicBool::new(false),
-        };
+        }
+    }
+
+    /// Watches a data folder; creates the reserve, half as large as the floor, if there is space.
+    pub fn watch(folder: &Path, floor: u64) -> Self {
+        let room = Self::new(folder, floor);
         room.restore_reserve();
         room
     }
@@ -122,11 +133,15 @@ impl DiskWatch {
         self.floor > 0 && self.is_spent.load(Relaxed)
     }
 
+    /// Whether the reserve exists with its full size.
+    fn has_reserve(&self) -> bool {
+        let about = fs::symlink_metadata(self.path());
+        self.is_ours() && about.is_ok_and(|file| file.len() == self.reserve_bytes())
+    }
+
     /// Restores the reserve if there is space. Returns whether it did.
     pub fn restore_reserve(&self) -> bool {
-        let about = fs::symlink_metadata(self.path());
-        let is_whole = self.is_ours() && about.is_ok_and(|file| file.len() == self.reserve_bytes());
-        if self.floor == 0 || is_whole {
+        if self.floor == 0 || self.has_reserve() {
             self.is_spent.store(self.floor == 0, Relaxed);
             return false;
         }

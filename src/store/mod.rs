@@ -65,7 +65,7 @@ use crate::clock;
 
 pub use backup::{BackupError, Verified, checkpoint_log, verify};
 pub use connection::{Reader, Writer};
-pub use disk_reserve::DiskState;
+pub use disk_reserve::{DiskState, inspect_disk};
 pub use error::{OpenError, Result, StoreError};
 pub use version::{APPLICATION_ID, VERSION};
 pub use wal_check::check_log;

@@ -43,6 +43,47 @@ fn lived_in() -> Place {
 }
 
 #[test]
+fn an_import_brings_back_an_original_that_the_folder_has_lost() {
+    let place = lived_in();
+    let export = ["export", "--user", "ada@example.com", "ada.tar.gz"];
+    well(place.run(&export));
+    let originals = place.data().join("documents");
+    std::fs::remove_dir_all(&originals).unwrap();
+    std::fs::create_dir(&originals).unwrap();
+    let doctor = ["doctor", "--port", "0"];
+    let said = place.run(&doctor);
+    assert!(
+        said.out.contains("1 document has lost the original file"),
+        "{said:?}"
+    );
+    let import = [
+        "import",
+        "--user",
+        "ada@example.com",
+        "ada.tar.gz",
+        "--json",
+    ];
+    let again = || counts(place.run(&import))["original documents"].clone();
+    assert_eq!(again()["added"], 1);
+    let said = place.run(&doctor).expect_success();
+    assert!(said.contains("every document has its file"), "{said}");
+    assert_eq!(again()["present"], 1);
+}
+
+#[test]
+fn a_restore_elsewhere_tells_that_originals_are_not_in_a_backup() {
+    let place = lived_in();
+    well(place.run(&["backup", "copy.db"]));
+    let other = Place::new();
+    let copy = place.0.join("copy.db");
+    let said = well(other.run(&["restore", copy.to_str().unwrap()]));
+    assert!(
+        said.contains("original files of its documents (1)"),
+        "{said}"
+    );
+}
+
+#[test]
 fn export_and_import_are_complete_and_idempotent() {
     let place = lived_in();
     let file = place.0.join("ada.tar.gz");

@@ -86,3 +86,30 @@ fn shells_take_what_completions_prints() {
             .starts_with(".TH QUIRE 1")
     );
 }
+
+#[test]
+fn a_cited_page_is_listed_once() {
+    let place = Place::new();
+    let sentences = [
+        "The lock of the mill leaks each spring.",
+        "The water board repairs the lock of the mill.",
+        "The risks of the lock are a flood and a dry mill.",
+        "The lock of the mill was built of oak.",
+        "The risks of the mill are fire and flood.",
+    ];
+    let text: String = sentences
+        .iter()
+        .map(|sentence| {
+            format!(
+                "{sentence} {}\n\n",
+                "Nothing else happens there. ".repeat(40)
+            )
+        })
+        .collect();
+    std::fs::write(place.0.join("mill.md"), text).unwrap();
+    let words = ["ask", "What are the risks of the lock?", "-f", "mill.md"];
+    let said = place.run(&words);
+    let cited = said.out.lines().find(|line| line.starts_with("*Cited:"));
+    let cited = cited.unwrap_or_else(|| panic!("{said:?}"));
+    assert_eq!(cited.matches("mill.md, p. 1").count(), 1, "{cited}");
+}

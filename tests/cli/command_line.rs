@@ -115,12 +115,67 @@ fn wrong_command_lines_are_refused_with_2() {
         (&["user", "add"], "needs an email address"),
         (&["user", "role", "a@b.co", "king"], "the role must be"),
         (&["user", "delete", "a@b.co"], "add --yes"),
+        (&["user", "delete"], "needs an email address"),
+        (&["--port", "abc"], "--port: \"abc\" is not a port"),
+        (&["serve", "--host", "here"], "--host: \"here\" is not"),
+        (&["ask", "q", "-m", ""], "--panel names no model"),
+        (&["ask", "q", "-m", ","], "--panel names no model"),
+        (&["ask", ""], "quire: the question is empty"),
+        (
+            &["ask", "q", "--document", "x1"],
+            "\"x1\" is not a document's id",
+        ),
+        (&["history", "serch", "a"], "did you mean search?"),
+        (&["history", "list", "all"], "takes no further words"),
+        (&["documents", "lst"], "did you mean list?"),
+        (&["documents", "search"], "needs the words to find"),
+        (&["orphans", "lits"], "did you mean list?"),
+        (&["orphans", "delete"], "needs the name of a file"),
+        (&["secret", "nwe"], "did you mean new?"),
+        (&["man", "moeny"], "did you mean money?"),
         (&["backup"], "needs the file to write"),
         (&["help", "nothing"], "there is no command"),
         (&["--config", "nowhere.conf"], "cannot read nowhere.conf"),
     ] {
         let err = place.run(words).refused(2);
         assert!(err.contains(why), "{words:?}: {err}");
+    }
+}
+
+#[test]
+fn failures_name_the_file_the_account_or_the_server() {
+    let place = Place::new();
+    place.run(&["user", "add", "a@b.co"]).expect_success();
+    std::fs::write(place.0.join("report.md"), "The smith repairs the lock.").unwrap();
+    std::fs::write(place.0.join("notes.db"), "not a database").unwrap();
+    for (words, why) in [
+        (
+            &["ask", "q", "-f", "reprot.md"][..],
+            "cannot read reprot.md: there is no such file; did you mean report.md?",
+        ),
+        (
+            &["ask", "q", "--as", "b@b.co"],
+            "--as: there is no account with the email address b@b.co",
+        ),
+        (&["user", "disable", "b@b.co"], "email address b@b.co"),
+        (&["backup", "none/copy.db"], "cannot write none/copy.db: "),
+        (&["restore", "none.db"], "cannot read none.db: "),
+        (
+            &["import", "--user", "a@b.co", "none.zip"],
+            "cannot read none.zip: ",
+        ),
+        (
+            &["import", "--user", "a@b.co", "report.md"],
+            "an export of ChatGPT",
+        ),
+        (
+            &["history", "--server", "http://127.0.0.1:1"],
+            "cannot reach the server http://127.0.0.1:1: Connection refused",
+        ),
+    ] {
+        let err = place.run(words).refused(1);
+        assert!(err.contains(why), "{words:?}: {err}");
+        assert!(!err.contains("os error"), "{words:?}: {err}");
     }
 }
 
@@ -136,7 +191,7 @@ fn all_faults_of_the_settings_are_told_at_once() {
         "quire.conf line 1: there is no setting PROT",
         "MAX_RUNS (file quire.conf): \"none\"",
         "HOST (.env): \"example.org\"",
-        "CACHE_TTL (command line): \"-1\"",
+        "--cache-ttl: \"-1\"",
         "LOG_LEVEL (environment): \"loud\"",
         "JWT_SECRET (environment): it needs at least 16 characters",
     ] {

@@ -111,6 +111,68 @@ fn another_program_on_the_port() {
 }
 
 #[test]
+fn faults_of_the_settings_are_found() {
+    let place = Place::new();
+    let look = |name: &str, value: &str, code: i32, line: &str| {
+        let mut command = place.quire(&["doctor", "--port", "0"]);
+        let said = Said::of(command.env(name, value).output().unwrap());
+        assert_eq!(said.code, Some(code), "{name}: {said:?}");
+        assert!(said.out.contains(line), "{line} in {said:?}");
+        assert!(!said.out.contains("os error"), "{said:?}");
+    };
+    let wrong = "warning  settings: OPENAI_KEY (environment) has no effect";
+    look("OPENAI_KEY", "sk-1", 0, wrong);
+    look(
+        "QUIRE_DATA",
+        "/proc/quire",
+        1,
+        "broken   data folder: /proc/quire cannot be used",
+    );
+    look(
+        "QUIRE_DATA",
+        "/etc/passwd",
+        1,
+        "cannot be used: it is a file; choose",
+    );
+    look(
+        "USE_MOCK",
+        "false",
+        1,
+        "broken   providers: none is configured, and the demo",
+    );
+    look(
+        "QUIRE_SECRET",
+        "changeme-changeme",
+        0,
+        "warning  secret: QUIRE_SECRET can be guessed",
+    );
+    look(
+        "QUIRE_SETUP_TOKEN",
+        "aaaaaaaaaaaaaaaa",
+        0,
+        "QUIRE_SETUP_TOKEN can be guessed",
+    );
+    look(
+        "QUIRE_BACKUP_DIR",
+        "/proc/backups",
+        1,
+        "set QUIRE_BACKUP_DIR to a folder",
+    );
+    look(
+        "QUIRE_REPLICA",
+        "file:///proc/replica",
+        1,
+        "broken   replica: ",
+    );
+    look(
+        "QUIRE_SERVER",
+        "http://127.0.0.1:1",
+        1,
+        "http://127.0.0.1:1 cannot be reached",
+    );
+}
+
+#[test]
 fn the_doctor_says_what_is_wrong() {
     let place = Place::new();
     let said = place.run(&["doctor", "--port", "0"]).expect_success();

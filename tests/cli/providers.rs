@@ -1,4 +1,5 @@
-//! `quire provider` next to a running server, which notices added and removed providers.
+//! `quire provider` next to a running server, which notices added and removed providers; and commands next to a server
+//! whose providers are not in their own environment.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
@@ -102,6 +103,83 @@ fn the_first_lines_name_a_stored_provider_instead_of_asking_for_a_key() {
         line.contains("box") && !line.contains("OPENAI_API_KEY"),
         "{line}"
     );
+}
+
+/// Starts a server with this key for the provider; the commands next to it have no key in their environment.
+fn server_with_key(place: &Place, key: &str) -> Running {
+    let mut command = place.quire(&["--port", "0"]);
+    command
+        .env("DISCOVER_LOCAL", "false")
+        .env("OPENAI_API_KEY", key)
+        .env("OPENAI_BASE_URL", provider());
+    Running::start(command)
+}
+
+/// Runs `quire models` until its output contains these words.
+fn models_with(place: &Place, words: &str) -> String {
+    let limit = Instant::now() + Duration::from_secs(60);
+    loop {
+        let listed = place.run(&["models"]).expect_success();
+        if listed.contains(words) {
+            return listed;
+        }
+        assert!(Instant::now() < limit, "{words}: {listed}");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}
+
+#[test]
+fn commands_show_the_models_of_the_running_server_and_not_of_their_own_environment() {
+    let place = Place::new();
+    place.run(&["user", "add", "a@b.co"]).expect_success();
+    let server = server_with_key(&place, KEY);
+    let port = server.address.rsplit_once(':').unwrap().1.to_owned();
+    let listed = models_with(&place, "openai/m");
+    assert!(!listed.contains("demo/"), "{listed}");
+    let shown = place.run(&[]).expect_success();
+    assert!(shown.contains("Ready: openai/m"), "{shown}");
+    assert_eq!(shown.lines().count(), 4, "{shown}");
+    let said = place.run(&["doctor", "--port", &port]).expect_success();
+    let line = "ok       provider: openai of the running server";
+    assert!(said.contains(line), "{said}");
+    assert!(!said.contains("none is configured"), "{said}");
+}
+
+#[test]
+fn a_refused_key_is_told_by_every_command() {
+    let place = Place::new();
+    place.run(&["user", "add", "a@b.co"]).expect_success();
+    let server = server_with_key(&place, "sk-another-0123456789");
+    let port = server.address.rsplit_once(':').unwrap().1.to_owned();
+    models_with(
+        &place,
+        "No model of openai: the provider does not accept the key",
+    );
+    let shown = place.run(&[]).expect_success();
+    assert!(shown.contains("No model of openai is ready"), "{shown}");
+    let asked = place.run(&["ask", "Why?", "--quiet"]).refused(2);
+    assert!(asked.contains("none of openai is ready"), "{asked}");
+    let said = place.run(&["doctor", "--port", &port]).expect_success();
+    let line = "warning  provider: openai of the running server: the provider does not accept";
+    assert!(said.contains(line), "{said}");
+}
+
+#[test]
+fn a_server_without_an_account_is_described_in_four_lines() {
+    let place = Place::new();
+    let _server = Running::start(place.quire(&["--port", "0"]));
+    let shown = place.run(&[]).expect_success();
+    let lines: Vec<&str> = shown.lines().collect();
+    let begins = [
+        "Quire is listening on http",
+        "The data is in",
+        "There is no account yet",
+        "4 demo models are ready",
+    ];
+    assert_eq!(lines.len(), begins.len(), "{shown}");
+    for (line, begin) in lines.iter().zip(begins) {
+        assert!(line.starts_with(begin), "{shown}");
+    }
 }
 
 #[test]

@@ -80,6 +80,10 @@ fn everything_fits_80_columns() {
         "quire history",
         "quire usage",
         "quire provider list",
+        "quire version",
+        "quire doctor --port 0",
+        "quire patterns show critique",
+        "quire experiment example",
         "quire experiment list",
         "quire ask 'What is *paper* made of?' -m demo/extract",
     ] {

@@ -39,9 +39,18 @@ fn send(port: u16, method: &str, path: &str, headers: &str, body: &str) -> Answe
     let answer = String::from_utf8_lossy(&answer).into_owned();
     let (head, body) = answer.split_once("\r\n\r\n").unwrap();
     Answered {
-        head: head.to_lowercase().replace("http/1.1", "HTTP/1.1"),
+        head: with_lowercase_names(head),
         body: unchunked(head, body),
     }
+}
+
+/// Header names in lowercase. Values stay as they are: `W/` of a weak entity tag is case-sensitive.
+fn with_lowercase_names(head: &str) -> String {
+    let lines = head.split("\r\n").map(|line| match line.split_once(": ") {
+        Some((name, value)) => format!("{}: {value}", name.to_lowercase()),
+        None => line.to_owned(),
+    });
+    lines.collect::<Vec<_>>().join("\r\n")
 }
 
 fn unchunked(head: &str, body: &str) -> String {
@@ -110,7 +119,7 @@ fn under_a_path(style: PathStyle) {
         let again = etag.replace("etag", "accept: text/html\r\nif-none-match") + "\r\n";
         get(path, &again).is(304)
     };
-    for path in ["/login", "/manifest.webmanifest"] {
+    for path in ["/login", "/manifest.webmanifest", "/api/openapi.json"] {
         assert!(unchanged(path), "{style:?}: {path}");
     }
     let manifest = get("/manifest.webmanifest", "").json();
@@ -145,12 +154,12 @@ fn under_a_path(style: PathStyle) {
     assert!(
         cookies
             .iter()
-            .any(|line| line.starts_with("quire_access=") && line.contains("path=/quire;")),
+            .any(|line| line.starts_with("quire_access=") && line.contains("Path=/quire;")),
         "{cookies:?}"
     );
     assert!(
         cookies.iter().any(
-            |line| line.starts_with("quire_refresh=") && line.contains("path=/quire/api/auth;")
+            |line| line.starts_with("quire_refresh=") && line.contains("Path=/quire/api/auth;")
         ),
         "{cookies:?}"
     );
@@ -182,6 +191,9 @@ fn under_a_path(style: PathStyle) {
     let url = invited.json()["url"].as_str().unwrap().to_owned();
     let link = format!("{base}/login?invite=");
     assert!(url.starts_with(&link), "{}", invited.body);
+    let path_of = |answered: &Answered| answered.json()["path"].as_str().unwrap().to_owned();
+    let host = base.strip_suffix(PATH).unwrap();
+    assert_eq!(format!("{host}{}", path_of(&invited)), url);
     let share = format!(
         "/api/analyses/{}/share",
         begun["analysis_id"].as_str().unwrap()
@@ -197,6 +209,7 @@ fn under_a_path(style: PathStyle) {
     };
     let url = shared.json()["url"].as_str().unwrap().to_owned();
     assert!(url.starts_with(&format!("{base}/share/")), "{url}");
+    assert_eq!(format!("{host}{}", path_of(&shared)), url);
     let page = get(url.strip_prefix(&base).unwrap(), "accept: text/html\r\n");
     assert!(page.is(200), "{}", page.head);
     // Programs: the compatible API, CLI commands with their event streams, and tools.
@@ -256,11 +269,11 @@ fn over_https_cookies_keep_their_names_without_a_path_and_are_secure_with_one() 
         );
         let person = json!({"email": person["email"], "password": person["password"]});
         let entered = send(port, "POST", "/api/auth/login", JSON, &person.to_string());
-        let access = format!("set-cookie: {}quire_access=", prefix.to_lowercase());
+        let access = format!("set-cookie: {prefix}quire_access=");
         let line = (entered.head.lines()).find(|line| line.starts_with(&access));
         let line = line.unwrap_or_else(|| panic!("{}", entered.head));
         assert!(
-            line.contains(&format!("; path={path};")) && line.ends_with("; secure"),
+            line.contains(&format!("; Path={path};")) && line.ends_with("; Secure"),
             "{line}"
         );
     }

@@ -80,7 +80,7 @@ impl Accounts {
                 Error::field(
                     &["body", "email"],
                     "value_error",
-                    "not a valid e-mail address",
+                    "the email address is not valid",
                 )
             })?;
             if email.as_str() != user.email {

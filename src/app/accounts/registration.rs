@@ -154,7 +154,7 @@ fn checked(new: &NewAccount) -> Result<(Email, String)> {
     if email.is_none() {
         fields.push(FieldError {
             location: vec!["body".into(), "email".into()],
-            message: "not a valid e-mail address".into(),
+            message: "the email address is not valid".into(),
             kind: "value_error",
         });
     }

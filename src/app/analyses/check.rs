@@ -204,6 +204,20 @@ impl Analyses<'_> {
         Ok(())
     }
 
+    fn no_model_message(&self, user: Option<&UserId>) -> String {
+        let mut providers = self.models.providers(user);
+        providers.retain(|provider| provider.configured);
+        let names: Vec<&str> = providers.iter().map(|one| one.id.as_str()).collect();
+        match names.is_empty() {
+            true => "no model is available: configure a provider or switch the demo models on"
+                .to_owned(),
+            false => format!(
+                "no model is available: none of {} is ready; `quire models` says why",
+                names.join(", ")
+            ),
+        }
+    }
+
     fn check_models(
         &self,
         user: Option<&UserId>,
@@ -219,7 +233,7 @@ impl Analyses<'_> {
             errors.push(field_error(
                 &["body", "models"],
                 "value_error",
-                "no model is available: configure a provider or switch the demo models on",
+                &self.no_model_message(user),
             ));
         }
         if chosen.len() > MAX_MEMBERS {

@@ -234,7 +234,9 @@ fn unreadable_error(error: impl std::fmt::Display) -> Error {
         Kind::BadRequest,
         format!("the archive cannot be read: {error}"),
     )
-    .resolve("choose a file written by quire export")
+    .resolve(
+        "choose a file written by quire export, or an export of ChatGPT, Claude, or Open WebUI",
+    )
 }
 
 fn too_large_error(why: impl std::fmt::Display) -> Error {

@@ -386,7 +386,7 @@ fn replace_ids(text: &str, renamed: &BTreeMap<String, String>) -> Option<String>
     (done > 0).then(|| out + &text[done..])
 }
 
-// Stores an original if this import inserted its document and the hash matches. `None`: already present, or
+// Stores an original if the hash matches, and this import inserted its document or the folder has lost the file. `None`: already present, or
 // unknown.
 fn original(
     place: &ArchivePaths,
@@ -400,16 +400,19 @@ fn original(
         .inserted
         .get("documents")
         .is_some_and(|put| put.contains(new));
-    let Some(document) = crate::domain::id::DocumentId::parse(new).filter(|_| is_new) else {
+    let Some(document) = crate::domain::id::DocumentId::parse(new) else {
         return Ok(None);
     };
+    let path = place.documents.join(document.as_str());
+    if !is_new && path.exists() {
+        return Ok(None);
+    }
     let whose = user.clone();
     let wanted = document.clone();
     let found = place
         .store
         .read_now(move |db| crate::store::documents::by_id(db, &whose, &wanted))?;
     let Some(row) = found else { return Ok(None) };
-    let path = place.documents.join(document.as_str());
     let mut file = open_new(&path).map_err(Error::internal)?;
     // Removed again unless it is complete, matches its row, and has been synced to disk.
     let kept = TemporaryFile::new(path);

@@ -45,6 +45,10 @@ pub fn write(config: &Config, to: &Path, replace: bool) -> Result<WrittenBackup>
             Error::new(Kind::Conflict, format!("{} already exists", path.display()))
                 .resolve("choose another name, or add --replace")
         }
+        BackupError::Failed(why) => {
+            let text = format!("cannot write {}: {why}", to.display());
+            Error::new(Kind::Internal, text).resolve("choose a folder that exists and is writable")
+        }
         other => Error::new(Kind::Internal, other.to_string()),
     })?;
     let files = orphans::compare(&store, &config.data_dir)?;
@@ -74,13 +78,17 @@ pub struct RestoreOutcome {
 /// name. Blocks.
 ///
 /// # Errors
-/// `Conflict` while a server holds the folder, or if there is a database and `replace` is not set; `Internal` if
+/// `Missing` if the copy cannot be read; `Conflict` while a server holds the folder, or if there is a database and `replace` is not set; `Internal` if
 /// the copy is damaged or cannot be put in place. In all these cases, the folder is unchanged.
 pub fn restore(config: &Config, from: &Path, replace: bool) -> Result<RestoreOutcome> {
     let folder = &config.data_dir;
     let Some(_lock) = folder::lock(folder)? else {
         return Err(folder::in_use_error(folder).resolve("stop it first"));
     };
+    if let Err(error) = std::fs::File::open(from) {
+        let text = format!("cannot read {}: {error}", from.display());
+        return Err(Error::new(Kind::Missing, text));
+    }
     let path = folder::database(folder);
     if path.exists() && !replace {
         let text = format!("there is a database in {}", folder.display());

@@ -5,9 +5,9 @@ pub mod health;
 mod machine;
 mod network;
 mod originals;
+mod room;
 mod setup;
 
-use std::io::{self, Write as _};
 use std::path::Path;
 
 use crate::app::folder as data_folder;
@@ -19,7 +19,7 @@ use crate::crypto::secret;
 use crate::domain::pattern::stored::PatternOrigin;
 use crate::domain::time::Timestamp;
 use crate::llm::Llm;
-use crate::store::{self, Store, StoreSettings, audit};
+use crate::store::{self, BackupError, Store, StoreSettings, audit};
 
 /// The outcome of a check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,8 +84,13 @@ pub async fn examine(config: &Config) -> Vec<CheckResult> {
         .iter()
         .map(|warning| finding("settings", CheckState::Warning, warning.clone()))
         .collect();
-    findings.push(folder(&config.data_dir));
-    if let Err(error) = data_folder::check(config) {
+    let folder = room::data_folder(&config.data_dir, config.limits.min_free);
+    let is_usable = folder.state != CheckState::Failed;
+    findings.push(folder);
+    // A folder that cannot be read says nothing about its database.
+    if let Err(error) = data_folder::check(config)
+        && (is_usable || error.private.is_none())
+    {
         let text = format!("{}. {}", error.public, error.resolution);
         findings.push(finding("database", CheckState::Failed, text));
     }
@@ -116,6 +121,7 @@ pub async fn examine(config: &Config) -> Vec<CheckResult> {
         let text = "there is none yet; the first start creates it";
         findings.push(finding("database", CheckState::Warning, text));
     }
+    findings.extend(setup::weak_secrets(config));
     findings.extend(machine::examine(config, clock::now(), newest));
     findings.extend(check_network(config).await);
     findings.extend(own_patterns(config));
@@ -130,12 +136,13 @@ fn backups(wanted: &crate::config::BackupConfig) -> CheckResult {
         Ok(found) => found,
         Err(error) => return finding(name, CheckState::Failed, format!("{shown}: {error}")),
     };
-    if let Err(error) = try_writing(&wanted.folder) {
-        return finding(
-            name,
-            CheckState::Failed,
-            format!("{shown} cannot be used: {error}"),
+    if let Err(error) = room::try_room(&wanted.folder) {
+        let why = data_folder::io_reason(&error);
+        let text = format!(
+            "{shown} cannot be used: {why}; set QUIRE_BACKUP_DIR to a folder that this user can write, on a disk with \
+             free space"
         );
+        return finding(name, CheckState::Failed, text);
     }
     let Some(newest) = found.first() else {
         let text = format!("there is no backup in {shown} yet; the server writes one when it runs");
@@ -157,46 +164,6 @@ fn backups(wanted: &crate::config::BackupConfig) -> CheckResult {
     let text =
         format!("{shown} has {count}; the newest, {name_of}, is {hours} hours old and sound");
     finding(name, state, text)
-}
-
-/// Size of a test write in bytes: what a small upload and the database log need.
-const TEST_WRITE_BYTES: usize = 16 << 20;
-
-fn folder(folder: &Path) -> CheckResult {
-    let shown = folder.display();
-    if matches!(folder.try_exists(), Ok(false)) {
-        let text = format!("{shown} is not there yet; the first start creates it");
-        return finding("data folder", CheckState::Warning, text);
-    }
-    match try_writing(folder) {
-        Ok(()) => finding(
-            "data folder",
-            CheckState::Ok,
-            format!("{shown} is writable and has free space"),
-        ),
-        Err(error) => finding(
-            "data folder",
-            CheckState::Failed,
-            format!("{shown} cannot be used: {error}"),
-        ),
-    }
-}
-
-/// Writes a test file, because quotas and reserved blocks make the reported free space unreliable.
-fn try_writing(folder: &Path) -> io::Result<()> {
-    let path = folder.join(format!(".doctor-{}", std::process::id()));
-    let written = write_zeros(&path);
-    std::fs::remove_file(&path)?;
-    written
-}
-
-fn write_zeros(path: &Path) -> io::Result<()> {
-    let mut file = std::fs::File::create(path)?;
-    let piece = [0; 64 << 10];
-    for _ in 0..TEST_WRITE_BYTES / piece.len() {
-        file.write_all(&piece)?;
-    }
-    file.sync_all()
 }
 
 fn check_secret(config: &Config) -> CheckResult {
@@ -298,6 +265,14 @@ async fn database(config: &Config) -> (Vec<CheckResult>, Option<Timestamp>) {
                 sound.version, sound.bytes
             ),
         ),
+        Err(BackupError::Damaged(why)) => {
+            let why = why.lines().collect::<Vec<_>>().join(" ");
+            let text = format!(
+                "it is damaged: {why}. Copy the data folder first, then restore the newest backup: quire restore FILE \
+                 --replace"
+            );
+            finding("database", CheckState::Failed, text)
+        }
         Err(error) => finding("database", CheckState::Failed, error.to_string()),
     });
     (findings, newest)
@@ -357,8 +332,18 @@ async fn providers(config: &Config) -> Vec<CheckResult> {
         ));
     }
     if findings.is_empty() {
-        let text = "none is configured; only the offline demo models are available";
-        findings.push(finding("providers", CheckState::Warning, text));
+        let (state, text) = match llm.has_demo() {
+            true => (
+                CheckState::Warning,
+                "none is configured; only the offline demo models are available",
+            ),
+            false => (
+                CheckState::Failed,
+                "none is configured, and the demo models are off (USE_MOCK): set a key such as OPENAI_API_KEY, or add \
+                 one with quire provider add",
+            ),
+        };
+        findings.push(finding("providers", state, text));
     }
     findings
 }
@@ -417,17 +402,5 @@ mod tests {
                 "{path}"
             );
         }
-    }
-
-    #[test]
-    fn an_unusable_folder_is_reported() {
-        assert_eq!(folder(Path::new("/proc")).state, CheckState::Failed);
-        let own = std::env::temp_dir().join(format!("quire-doctor-{}", std::process::id()));
-        assert_eq!(folder(&own).state, CheckState::Warning);
-        assert!(!own.exists(), "looking makes nothing");
-        std::fs::create_dir(&own).expect("made");
-        assert_eq!(folder(&own).state, CheckState::Ok);
-        assert_eq!(std::fs::read_dir(&own).expect("made").count(), 0);
-        std::fs::remove_dir_all(&own).expect("removed");
     }
 }

@@ -247,13 +247,14 @@ fn invalid_cursor() -> ApiError {
     .into()
 }
 
-/// A one-time link as JSON: its path, and its full URL if `PUBLIC_URL` is set.
+/// A one-time link as JSON: its path on the host, and its full URL if `PUBLIC_URL` is set.
 fn link_json(cx: &RequestContext, link: &OneTimeLink, path: &str) -> Value {
-    let public = cx.app.config.public_url.as_deref();
+    let config = &cx.app.config;
+    let public = config.public_url.as_deref();
     json!({
         "status": "success",
         "token": link.token,
-        "path": path,
+        "path": format!("{}{path}", config.base_path()),
         "url": public.map(|url| format!("{url}{path}")),
         "expires_at": link.expires,
     })

@@ -420,13 +420,14 @@ pub async fn share(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError
     Ok(Reply::json(&link))
 }
 
-/// A share link.
+/// A share link: its path on the host, and its full URL if `PUBLIC_URL` is set.
 pub(super) fn link_json(cx: &RequestContext, token: &str) -> Value {
-    let path = format!("/share/{token}");
-    let url = cx.app.config.public_url.as_ref().map_or_else(
-        || path.clone(),
-        |base| format!("{}{path}", base.trim_end_matches('/')),
-    );
+    let link = format!("/share/{token}");
+    let path = format!("{}{link}", cx.app.config.base_path());
+    let url = match &cx.app.config.public_url {
+        Some(public) => format!("{public}{link}"),
+        None => path.clone(),
+    };
     json!({ "status": "success", "token": token, "path": path, "url": url })
 }
 

@@ -285,11 +285,15 @@ fn sources(reading: &PromptReading, shown: &[&StatementGroup]) -> String {
         .source_locations
         .iter()
         .filter(|(number, ..)| cited.contains(number));
-    let told: Vec<String> = cited
-        .map(|(number, document, page)| {
-            format!("[{number}] {}, p. {page}", text::shorten(document, 60))
-        })
-        .collect();
+    let mut told: Vec<String> = Vec::new();
+    let mut listed = BTreeSet::new();
+    for (number, document, page) in cited {
+        // Several passages of a page are one source.
+        if listed.insert((document, page)) {
+            let name = text::shorten(document, 60);
+            told.push(format!("[{number}] {name}, p. {page}"));
+        }
+    }
     if told.is_empty() {
         String::new()
     } else {

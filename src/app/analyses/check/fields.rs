@@ -190,7 +190,7 @@ pub(super) fn check_documents(
             None => faults.push(field_error(
                 &["body", "document_ids"],
                 "value_error",
-                "not a document's id",
+                &format!("\"{id}\" is not a document's id"),
             )),
         }
     }

@@ -27,6 +27,7 @@ fn findings(compared: &FileComparison, has_replica: bool) -> Vec<CheckResult> {
     let name = "originals";
     let mut findings = Vec::new();
     let names = joined_names(&compared.missing);
+    let documents = documents_have(compared.missing.len());
     findings.push(match (compared.missing.len(), has_replica) {
         (0, _) => finding(
             name,
@@ -34,23 +35,23 @@ fn findings(compared: &FileComparison, has_replica: bool) -> Vec<CheckResult> {
             "every document has its file (sizes are compared; to compare the content too, run sha256sum on a file in \
              the folder documents: GET /api/documents/ID shows the sha256 it should have)",
         ),
-        (count, true) => {
+        (_, true) => {
             let text = format!(
-                "{count} documents have no file here yet; the server fetches them from the replica: {names}"
+                "{documents} no file here yet; the server fetches it from the replica: {names}"
             );
             finding(name, CheckState::Warning, text)
         }
-        (count, false) => {
+        (_, false) => {
             let text = format!(
-                "{count} documents have lost their file; restore the folder documents from a copy: {names}"
+                "{documents} lost the original file; restore the folder documents from a copy, or import an archive of quire export that has it: {names}"
             );
             finding(name, CheckState::Failed, text)
         }
     });
     if !compared.damaged.is_empty() {
         let text = format!(
-            "{} documents have a damaged file; {}: {}",
-            compared.damaged.len(),
+            "{} a damaged file; {}: {}",
+            documents_have(compared.damaged.len()),
             match has_replica {
                 true => "move each elsewhere, and the server fetches it from the replica",
                 false => "restore each in the folder documents from a copy",
@@ -61,9 +62,12 @@ fn findings(compared: &FileComparison, has_replica: bool) -> Vec<CheckResult> {
     }
     if !compared.unowned.is_empty() {
         let text = format!(
-            "{} files belong to no document or upload; the server moves each aside at a start or within an hour, once \
+            "{} to no document or upload; the server moves each aside at a start or within an hour, once \
              it has not changed for {GRACE_MINUTES} minutes: {}",
-            compared.unowned.len(),
+            match compared.unowned.len() {
+                1 => "1 file belongs".to_owned(),
+                more => format!("{more} files belong"),
+            },
             joined_names(&compared.unowned)
         );
         findings.push(finding(name, CheckState::Warning, text));
@@ -71,14 +75,24 @@ fn findings(compared: &FileComparison, has_replica: bool) -> Vec<CheckResult> {
     if !compared.orphans.is_empty() {
         let names: Vec<String> = compared.orphans.iter().map(with_date).collect();
         let text = format!(
-            "{} files were moved aside, and come back when the database refers to them again; each is kept for \
+            "{} moved aside. A file comes back when the database refers to it again; it is kept for \
              {RETENTION_DAYS} days at least, and then until it is deleted with quire orphans delete NAME: {}",
-            compared.orphans.len(),
+            match compared.orphans.len() {
+                1 => "1 file was".to_owned(),
+                more => format!("{more} files were"),
+            },
             joined_names(&names)
         );
         findings.push(finding(name, CheckState::Warning, text));
     }
     findings
+}
+
+fn documents_have(count: usize) -> String {
+    match count {
+        1 => "1 document has".to_owned(),
+        more => format!("{more} documents have"),
+    }
 }
 
 fn with_date(orphan: &Orphan) -> String {

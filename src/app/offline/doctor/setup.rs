@@ -1,5 +1,7 @@
 //! Setup checks: whether there is an administrator, and whether the server in `QUIRE_SERVER` is usable.
 
+use std::collections::BTreeSet;
+
 use super::{CheckResult, CheckState, finding};
 use crate::config::Config;
 use crate::llm::{Remote, RemoteError};
@@ -27,6 +29,44 @@ pub(super) async fn accounts(store: &Store, config: &Config) -> Option<CheckResu
         }
     };
     Some(finding("accounts", CheckState::Warning, text))
+}
+
+/// Words of examples and habits that make a secret guessable.
+const GUESSABLE: &[&str] = &[
+    "changeme",
+    "change-me",
+    "change_me",
+    "secret",
+    "password",
+    "example",
+    "12345678",
+    "qwerty",
+];
+/// Number of different characters that a random secret of 16 characters or more exceeds.
+const FEW_CHARACTERS: usize = 7;
+
+/// Checks whether the secrets in the settings can be guessed; their length is checked when settings are read.
+pub(super) fn weak_secrets(config: &Config) -> Vec<CheckResult> {
+    let secrets = [
+        ("QUIRE_SECRET", &config.secret),
+        ("QUIRE_SETUP_TOKEN", &config.setup_token),
+    ];
+    let weak = secrets.into_iter().filter_map(|(name, secret)| {
+        let is_weak = secret
+            .as_ref()
+            .is_some_and(|text| is_guessable(text.expose()));
+        is_weak.then(|| {
+            let text = format!("{name} can be guessed; `openssl rand -hex 32` makes a good one");
+            finding("secret", CheckState::Warning, text)
+        })
+    });
+    weak.collect()
+}
+
+fn is_guessable(secret: &str) -> bool {
+    let secret = secret.to_lowercase();
+    let characters: BTreeSet<char> = secret.chars().collect();
+    characters.len() <= FEW_CHARACTERS || GUESSABLE.iter().any(|word| secret.contains(word))
 }
 
 /// Checks the server that the CLI's commands use. Blocks.
@@ -60,6 +100,31 @@ fn server(address: &str, config: &Config) -> CheckResult {
         Err(RemoteError::Unreachable(why)) => {
             let text = format!("{address} cannot be reached: {why}");
             finding("QUIRE_SERVER", CheckState::Failed, text)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn guessable_secrets_are_recognized() {
+        for secret in [
+            "aaaaaaaaaaaaaaaaaaaa",
+            "abcabcabcabcabcabc",
+            "ChangeMe-ChangeMe",
+            "my-quire-secret-2026",
+            "a-Password-for-quire",
+        ] {
+            assert!(is_guessable(secret), "{secret}");
+        }
+        for secret in [
+            "0f2b7c9d4e6a81350f2b7c9d4e6a8135",
+            "8402957316840295",
+            "Tr4verse-Orchid-Lamp",
+        ] {
+            assert!(!is_guessable(secret), "{secret}");
         }
     }
 }
