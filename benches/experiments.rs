@@ -122,7 +122,14 @@ fn sharpening(right: f64) -> (f64, f64) {
             x if x < 0.7 => 0.0,
             _ => -1.0,
         };
-        (label, if chance.next_unit() < right { label } else { 1.0 })
+        (
+            label,
+            if chance.next_unit() < right {
+                label
+            } else {
+                1.0
+            },
+        )
     };
     let (mut covered, mut width, mut alone) = (0, 0.0, 0.0);
     for _ in 0..2 * RUNS {

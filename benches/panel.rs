@@ -232,7 +232,8 @@ fn lookups(path: PathBuf) -> (f64, f64) {
     let find = |key: &String| {
         let (key, now) = (key.clone(), clock::now());
         let begun = Instant::now();
-        let found = store.read(move |db| cached_answers::look_up(db, &key, now, Timestamp::default()));
+        let found =
+            store.read(move |db| cached_answers::look_up(db, &key, now, Timestamp::default()));
         let found = runtime.block_on(found).expect("a store that answers");
         assert!(black_box(found).is_some(), "it was kept");
         millis(begun.elapsed())

@@ -145,7 +145,9 @@ fn settings_and_addresses_that_are_named_exist() {
                 && word
                     .bytes()
                     .all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_');
-            let is_code = quire::http::error::ERROR_TABLE.iter().any(|row| row.2 == word);
+            let is_code = quire::http::error::ERROR_TABLE
+                .iter()
+                .any(|row| row.2 == word);
             if is_setting && !is_code && options::setting(word).is_none() && !OTHERS.contains(&word)
             {
                 faults.push(format!("{name}: no setting {word}"));
