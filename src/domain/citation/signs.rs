@@ -63,6 +63,7 @@ pub(super) fn read(chars: &[(usize, char)], at: usize) -> Option<Symbol> {
         '(' => place.negative_amount()?,
         '~' | '∼' => (place.is_before_digit() && place.before != Some('~')).then_some('≈')?,
         '#' => place.is_before_digit().then_some('#')?,
+        '>' if place.closes_link => return None,
         '+' | '>' | '✓' | '✔' | '✗' | '✘' | '☐' | '☑' | '☒' => {
             (!place.is_bullet).then_some(c)?
         }
@@ -72,6 +73,7 @@ pub(super) fn read(chars: &[(usize, char)], at: usize) -> Option<Symbol> {
             (is_figure && !place.is_bullet).then_some(c)?
         }
         '˚' => '°',
+        '<' if place.is_link_bracket() => return None,
         '<' | '=' | '±' | '×' | '÷' | '¬' | '%' | '‰' | '‱' | '°' | '§' | '&' | '′' | '″' => {
             c
         }
@@ -92,6 +94,14 @@ pub(super) fn read(chars: &[(usize, char)], at: usize) -> Option<Symbol> {
 }
 
 impl Symbol {
+    /// A symbol in normalized form that is written with the same characters.
+    pub fn of(plain: String) -> Self {
+        Self {
+            length: plain.chars().count(),
+            plain,
+        }
+    }
+
     // Combines `=` and a stroke through it into `≠`.
     fn composed(self) -> Self {
         use unicode_normalization::UnicodeNormalization;
@@ -120,6 +130,8 @@ struct SignPlace<'a> {
     far_next: Option<char>,
     /// Whether the character is first on its line and followed by a space.
     is_bullet: bool,
+    /// Whether a link between angle brackets ends here.
+    closes_link: bool,
     /// Whether the symbol has a space on both sides and is between two lowercase one-letter words: `x - y`.
     is_between_variables: bool,
     /// Number of digits in the number before the symbol.
@@ -159,6 +171,7 @@ impl<'a> SignPlace<'a> {
                 .take(4)
                 .count(),
             touching: touching.into_iter().rev().collect(),
+            closes_link: is_link(left),
             is_between_variables: is_variable(left.iter().rev()) && is_variable(rest.iter()),
             is_bullet: is_first && next.is_none_or(|c| c.is_whitespace() || c == '>'),
         })
@@ -206,7 +219,7 @@ impl<'a> SignPlace<'a> {
             .is_none_or(|c| !c.is_alphanumeric() && !matches!(c, ')' | ']' | '-'));
         let is_amount = |c: char| digit(c).is_some() || is_currency(c) || c == '.';
         let is_figure = match (self.next, self.rest.get(1)) {
-            (Some(c), _) if digit(c).is_some() => true,
+            (Some(c), _) if digit(c).is_some() || c == '∞' => true,
             (Some(c), Some(&(_, second))) => is_amount(c) && digit(second).is_some(),
             _ => false,
         };
@@ -302,9 +315,37 @@ impl<'a> SignPlace<'a> {
         (is_closed && is_amount && !is_item).then_some('(')
     }
 
+    fn is_link_bracket(&self) -> bool {
+        self.rest
+            .iter()
+            .position(|&(_, c)| c == '>' || c.is_whitespace())
+            .is_some_and(|end| self.rest[end].1 == '>' && is_link_text(&self.rest[..end]))
+    }
+
     fn is_before_digit(&self) -> bool {
         self.next.is_some_and(|c| digit(c).is_some())
     }
+}
+
+/// Maximum length of a link between angle brackets, in characters.
+const MAX_LINK: usize = 300;
+
+// Whether the text ends with `<` and a link.
+fn is_link(left: &[(usize, char)]) -> bool {
+    let start = left
+        .iter()
+        .rev()
+        .take(MAX_LINK)
+        .position(|&(_, c)| c == '<' || c.is_whitespace());
+    start.is_some_and(|length| {
+        let at = left.len() - length;
+        left[at - 1].1 == '<' && is_link_text(&left[at..])
+    })
+}
+
+fn is_link_text(chars: &[(usize, char)]) -> bool {
+    let text: String = chars.iter().take(MAX_LINK).map(|&(_, c)| c).collect();
+    text.contains("://") || text.contains('@')
 }
 
 // Whether a space and a lowercase one-letter word follow in this direction.

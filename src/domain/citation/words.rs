@@ -152,6 +152,7 @@ fn bind(words: &mut [PlainWord], text: &str) {
         let gap = text.get(before.end..word.start).unwrap_or_default();
         let is_joined = clauses::continues(before, word, gap);
         words[at].is_bound = word.is_bound || is_one(before, word, gap);
+        words[at].is_after_space = !gap.is_empty() && gap.chars().all(char::is_whitespace);
         words[at].is_joined = is_joined;
     }
 }
@@ -208,14 +209,13 @@ fn is_one(before: &PlainWord, word: &PlainWord, gap: &str) -> bool {
             matches!(word.plain.as_str(), "+" | "-" | "#" | "♯" | "♭" | "!" | "|")
                 || is_negative_currency(before, word)
         }
-        "" => is_bar(before) || is_one_of_ideographs(before, word),
+        "" => {
+            matches!(before.plain.as_str(), "|" | "_" | "@" | "--") && before.is_symbol
+                || is_one_of_ideographs(before, word)
+        }
         " " => is_negative_currency(before, word),
         _ => false,
     }
-}
-
-fn is_bar(word: &PlainWord) -> bool {
-    word.is_symbol && word.plain == "|"
 }
 
 // Whether this is the minus of -£5.
