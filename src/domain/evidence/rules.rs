@@ -8,6 +8,10 @@ use super::foreign;
 use super::tokens::{SentenceToken, texts, tokens};
 use super::words::{self, OPPOSING_PREFIXES, class, date, direction, is_content, is_negation};
 
+mod conflict;
+
+pub(super) use conflict::conflict;
+
 /// Minimum share of a sentence's content words that the quoted words must contain.
 const MIN_SHARED: f64 = 0.4;
 /// Maximum number of differing words for which a substitution is assumed.
