@@ -161,7 +161,7 @@ impl ValueUnit {
     }
 
     fn ratio(above: &str, below: &str) -> Option<Self> {
-        if below.contains('/') {
+        if below.contains('/') || below.contains(" per ") {
             return None;
         }
         let (above, below) = (Self::read(above)?, Self::read(below)?);
