@@ -130,6 +130,8 @@ struct SignPlace<'a> {
     far_next: Option<char>,
     /// Whether the character is first on its line and followed by a space.
     is_bullet: bool,
+    /// Whether the symbol is directly after the `]` that opens an interval.
+    is_after_opening: bool,
     /// Whether a link between angle brackets ends here.
     closes_link: bool,
     /// Whether the symbol has a space on both sides and is between two lowercase one-letter words: `x - y`.
@@ -171,6 +173,11 @@ impl<'a> SignPlace<'a> {
                 .take(4)
                 .count(),
             touching: touching.into_iter().rev().collect(),
+            is_after_opening: match left {
+                [.., (_, before), (_, ']')] => before.is_whitespace(),
+                [(_, ']')] => true,
+                _ => false,
+            },
             closes_link: is_link(left),
             is_between_variables: is_variable(left.iter().rev()) && is_variable(rest.iter()),
             is_bullet: is_first && next.is_none_or(|c| c.is_whitespace() || c == '>'),
@@ -214,9 +221,10 @@ impl<'a> SignPlace<'a> {
         if is_between && !self.is_bullet && (is_tight || !is_wide) {
             return Some('-');
         }
-        let is_open = self
-            .before
-            .is_none_or(|c| !c.is_alphanumeric() && !matches!(c, ')' | ']' | '-'));
+        let is_open = self.is_after_opening
+            || self
+                .before
+                .is_none_or(|c| !c.is_alphanumeric() && !matches!(c, ')' | ']' | '-'));
         let is_amount = |c: char| digit(c).is_some() || is_currency(c) || c == '.';
         let is_figure = match (self.next, self.rest.get(1)) {
             (Some(c), _) if digit(c).is_some() || c == '∞' => true,

@@ -3,7 +3,7 @@
 
 use super::{
     Pair, class, content, count_shared, dates, directions, figures, foreign, has_spaces, negation,
-    order, substitution, units,
+    order, substitution, units, words,
 };
 use std::collections::BTreeSet;
 
@@ -14,20 +14,23 @@ const MIN_TERMS: usize = 2;
 
 /// Returns why two statements cannot both be right, if they seem to be about the same thing; none if no rule finds
 /// a conflict.
-pub(in super::super) fn conflict(sentence: &str, words: &str) -> Option<String> {
-    let (pair, turned) = (Pair::of(sentence, words), Pair::of(words, sentence));
+pub(in super::super) fn conflict(sentence: &str, said: &str) -> Option<String> {
+    let (pair, turned) = (Pair::of(sentence, said), Pair::of(said, sentence));
     let (own, others) = (content(&pair.sentence), content(&pair.quote));
     if !has_spaces(&own) || !has_spaces(&others) {
-        return is_alike(sentence, words)
-            .then(|| foreign::objection(sentence, words))
+        return is_alike(sentence, said)
+            .then(|| foreign::objection(sentence, said))
             .flatten();
     }
-    let (short, long) = match own.len() <= others.len() {
-        true => (&own, &others),
-        false => (&others, &own),
+    // Without their figures and dates, which may be the difference.
+    let names_only = |words: &[String]| -> Vec<String> {
+        words
+            .iter()
+            .filter(|word| !is_measure(word))
+            .cloned()
+            .collect()
     };
-    let shared = count_shared(short, long);
-    if shared < MIN_TERMS || shared * SHARED.1 < short.len() * SHARED.0 {
+    if !are_alike(&own, &others) && !are_alike(&names_only(&own), &names_only(&others)) {
         return None;
     }
     // A statement that lacks a number or a date of the other does not conflict with it.
@@ -42,7 +45,20 @@ pub(in super::super) fn conflict(sentence: &str, words: &str) -> Option<String> 
         .or_else(|| both(dates))
         .or_else(|| quantifiers(&pair))
         .or_else(|| substitution(&pair))
-        .or_else(|| foreign::objection(sentence, words))
+        .or_else(|| foreign::objection(sentence, said))
+}
+
+fn are_alike(own: &[String], others: &[String]) -> bool {
+    let (short, long) = match own.len() <= others.len() {
+        true => (own, others),
+        false => (others, own),
+    };
+    let shared = count_shared(short, long);
+    shared >= MIN_TERMS && shared * SHARED.1 >= short.len() * SHARED.0
+}
+
+fn is_measure(word: &str) -> bool {
+    word.parse::<f64>().is_ok() || words::unit(word).is_some() || words::date(word, true).is_some()
 }
 
 fn quantifiers(pair: &Pair) -> Option<String> {
@@ -97,7 +113,7 @@ mod tests {
             ("Sales rose in the north.", "Sales fell in the north."),
             (
                 "The lease ends on 30 June 2027.",
-                "The lease ends on 30 July 2027.",
+                "The lease ends on 31 July 2026.",
             ),
             ("It costs 900 € a month.", "It costs 900 $ a month."),
             (

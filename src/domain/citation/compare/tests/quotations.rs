@@ -24,6 +24,7 @@ fn passages() -> Vec<QuotedPassage> {
         include_str!("../../../../../tests/data/quotations/english.toml"),
         include_str!("../../../../../tests/data/quotations/european.toml"),
         include_str!("../../../../../tests/data/quotations/asian.toml"),
+        include_str!("../../../../../tests/data/quotations/brackets.toml"),
         include_str!("../../../../../tests/data/quotations/symbols.toml"),
         include_str!("../../../../../tests/data/quotations/symbols_european.toml"),
     ];
