@@ -178,7 +178,7 @@ impl<'a> SignPlace<'a> {
                 [(_, ']')] => true,
                 _ => false,
             },
-            closes_link: is_link(left),
+            closes_link: char == '>' && is_link(left),
             is_between_variables: is_variable(left.iter().rev()) && is_variable(rest.iter()),
             is_bullet: is_first && next.is_none_or(|c| c.is_whitespace() || c == '>'),
         })
@@ -324,9 +324,8 @@ impl<'a> SignPlace<'a> {
     }
 
     fn is_link_bracket(&self) -> bool {
-        self.rest
-            .iter()
-            .position(|&(_, c)| c == '>' || c.is_whitespace())
+        let mut near = self.rest.iter().take(MAX_LINK);
+        near.position(|&(_, c)| c == '>' || c.is_whitespace())
             .is_some_and(|end| self.rest[end].1 == '>' && is_link_text(&self.rest[..end]))
     }
 

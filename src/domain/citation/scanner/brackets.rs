@@ -112,9 +112,8 @@ impl BracketPlace<'_> {
         };
         let (mut at, mut separators) = (self.at + 1, Vec::new());
         // Between semicolons, a comma is a decimal separator.
-        let end = self.chars[self.at + 1..]
-            .iter()
-            .position(|&(_, c)| closing.contains(&plain(c)))?;
+        let mut near = self.chars[self.at + 1..].iter().take(MAX_INSIDE);
+        let end = near.position(|&(_, c)| closing.contains(&plain(c)))?;
         let has_semicolon = self.chars[self.at + 1..self.at + 1 + end]
             .iter()
             .any(|&(_, c)| c == ';');
