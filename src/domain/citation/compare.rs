@@ -89,7 +89,8 @@ fn find_whole(
 fn negation_before(text: &[PlainWord], start: usize) -> Option<Range<usize>> {
     let before = text.get(start.checked_sub(1)?)?;
     let is_next = text[start].is_after_space;
-    (is_next && NEGATIONS_BEFORE.contains(&before.plain.as_str())).then(|| before.start..before.end)
+    (is_next && NEGATIONS_BEFORE.contains(&before.plain.as_str()))
+        .then_some(before.start..before.end)
 }
 
 // Returns the words between the ellipses of a quotation.

@@ -222,7 +222,7 @@ impl BracketPlace<'_> {
         is_touched
             || far_before.is_some_and(is_factor)
             || behind.is_some_and(|c| raises(c) || c.is_alphanumeric())
-            || far_behind.is_some_and(|c| is_factor(c))
+            || far_behind.is_some_and(is_factor)
     }
 
     fn closing(&self, open: char, close: char) -> Option<usize> {

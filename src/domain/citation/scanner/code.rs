@@ -54,8 +54,8 @@ impl CodeSigns {
             .rposition(|c| c.is_alphanumeric())
             .unwrap_or(first);
         if is_address(&run[first..=last]) {
-            for at in first..last {
-                let sign = ADDRESS.iter().find(|&&(c, _)| c == run[at]);
+            for (at, &character) in run.iter().enumerate().take(last).skip(first) {
+                let sign = ADDRESS.iter().find(|&&(c, _)| c == character);
                 self.0.extend(sign.map(|&(_, plain)| (start + at, plain)));
             }
             return;
