@@ -111,12 +111,12 @@ function TradeOffs(context) {
     const dots = board.filter((row) => Number.isFinite(x(row))).slice(0, 200).map((row) => ({
       x: x(row), y: row.mean, kind: kind(row.place), front: front.has(row.place),
       label: front.has(row.place) || kind(row.place) ? String(rank.get(row.place)) : "",
-      words: `${named(context, row)}: ${score(row.mean)} at ${show(x(row))}${front.has(row.place) ? ", nothing beats it in quality, cost and time" : ""}`,
+      words: `${named(context, row)}: ${score(row.mean)} at ${show(x(row))}${front.has(row.place) ? ", no setting measured better in quality, cost and time" : ""}`,
     }));
     if (dots.length === 0 || dots.every((dot) => dot.x === 0)) return el("p", { class: "fine" }, `${title}: no setting ${across.startsWith("Cost") ? "cost anything" : "took any time"}.`);
     return Scatter({
       title, about: `Up is better, left is ${across.startsWith("Cost") ? "cheaper" : "quicker"}. Numbers are ranks on the leaderboard.`,
-      dots, across: { name: across, show }, up: { name: measure, show: score }, legend: [...signs, ["front", "nothing is better and cheaper"]].slice(0, across.startsWith("Cost") ? 3 : 2),
+      dots, across: { name: across, show }, up: { name: measure, show: score }, legend: [...signs, ["front", "none measured better and cheaper"]].slice(0, across.startsWith("Cost") ? 3 : 2),
       table: () => ({ heads: ["Setting", measure, across, "On the Pareto front"], rows: board.slice(0, LISTED).map((row) => [`${rank.get(row.place)}. ${words.name(row.setting)}`, score(row.mean), show(x(row)), front.has(row.place) ? "yes" : "no"]) }),
     });
   });
@@ -154,11 +154,11 @@ function Fates(context) {
 function Sensitivity({ report, words }) {
   const dials = (report.sensitivity ?? []).filter((dial) => dial.values.length > 1);
   if (dials.length === 0) return null;
-  const bars = dials.map((dial) => ({ label: DIALS[dial.dial] ?? dial.dial, part: Math.min(1, Math.max(0, dial.share ?? 0)), words: `${DIALS[dial.dial] ?? dial.dial} explains ${percent(dial.share ?? 0)} of the differences between settings` })).sort((a, b) => b.part - a.part);
+  const bars = dials.map((dial) => ({ label: DIALS[dial.dial] ?? dial.dial, part: Math.min(1, Math.max(0, dial.share ?? 0)), words: `${DIALS[dial.dial] ?? dial.dial} goes with ${percent(dial.share ?? 0)} of the differences between settings` })).sort((a, b) => b.part - a.part);
   return Section("Parameter importance",
     Bars({
       title: "Sources of the differences", show: percent, bars,
-      about: "Share of the differences between settings that each parameter explains.",
+      about: "Share of the differences between the settings’ mean scores that goes with each parameter. Chance is included: with few cases or settings, it alone gives a parameter a share.",
       table: () => ({ heads: ["What", "Part"], rows: bars.map((bar) => [bar.label, percent(bar.part)]) }),
     }),
     el("div", { class: "chart-pair" }, dials.map((dial) => {

@@ -7,8 +7,8 @@ import { toast } from "./toast.js";
 
 const VERDICTS = {
   pays: "preferred",
-  does_not_pay: "does not pay",
-  no_difference: "no difference worth the price",
+  does_not_pay: "single answers preferred",
+  no_difference: "no relevant difference",
   unknown: "unknown",
 };
 

@@ -8,7 +8,7 @@ export const KINDS = [
   ["conflict", "Contradictions", "Not all can be right"],
   ["alone", "Said by one", "An insight, or a mistake of one model"],
   ["some", "Said by some", "The others deny it, or no words of theirs were found"],
-  ["unconfirmed", "Not confirmed", "By the judge’s word; our rules do not confirm all of the quotes"],
+  ["unconfirmed", "Not confirmed", "By the judge’s word; our rules do not confirm the quotes or that they agree"],
   ["shared", "Agreed by all", "Agreement is weak evidence: models share mistakes"],
 ];
 
@@ -43,7 +43,10 @@ export function claimsOf(run) {
     if (contradictions.some((one) => one.claim === index)) return "conflict";
     if (unique.some((one) => one.claim === index)) return "alone";
     if (consensus.includes(index)) return "shared";
-    return claims[index].stances?.some((one) => one.stance === "unconfirmed") ? "unconfirmed" : "some";
+    const stances = claims[index].stances ?? [];
+    // All say so, but in words that conflict, or on a point on which the judge reports a contradiction.
+    const isOpen = stances.some((one) => one.stance === "unconfirmed") || stances.every((one) => one.stance === "asserts");
+    return isOpen ? "unconfirmed" : "some";
   };
   return claims.map((claim, index) => ({
     index, kind: kindOf(index), text: claim.text, answer: claim.answer ?? "", stances: claim.stances ?? [],

@@ -35,7 +35,7 @@ export function Differences(run, models) {
 
   function show() {
     const [first, second] = [left, right].map(({ input }) => texts[Number(input.value)]);
-    words.textContent = inWords(tally(wordsIn(rendered(first.text)), wordsIn(rendered(second.text))));
+    words.textContent = first.text === second.text ? "The two texts are identical." : inWords(tally(wordsIn(rendered(first.text)), wordsIn(rendered(second.text))));
     const names = [nameIn(first, models), nameIn(second, models)];
     fill(sheet, el("div", { class: "diff-row diff-heads" }, names.map((name) => el("p", { class: "fine" }, name))), rows(first.text, second.text).map((row) => Row(row, names)));
   }
@@ -71,8 +71,9 @@ function rendered(text) {
 
 function inWords(sum) {
   const { same, gone, new: fresh } = sum;
-  if (gone + fresh === 0) return same > 0 ? "The two texts are identical." : "";
-  return `${Math.round(100 * alike(sum))} % alike: ${plural(same, "word")} in both, ${gone} only in the first, ${fresh} only in the second.`;
+  // Punctuation is not counted, and "x < 5" is not "x > 5".
+  if (gone + fresh === 0) return same > 0 ? "The two texts have the same words, and differ in punctuation, signs, or layout." : "";
+  return `${Math.min(99, Math.round(100 * alike(sum)))} % alike: ${plural(same, "word")} in both, ${gone} only in the first, ${fresh} only in the second.`;
 }
 
 // One section of both texts. Unchanged parts are collapsed, and marks are shown where they help.

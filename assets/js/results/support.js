@@ -29,11 +29,11 @@ export function Support(run, cite) {
     el("h3", null, "Support of the answer"),
     el("ul", null, shown.map((one) => el("li", null,
       el("p", { dir: "auto" }, inline(one.text, cite)),
-      el("p", { class: "support-facts" }, Level(one), one.disputed && el("span", { class: "pill warn", title: "A member denies it, in words that were found in its draft." }, "disputed"),
+      el("p", { class: "support-facts" }, Level(one), one.disputed && el("span", { class: "pill warn", title: "A member contradicts it, in words that were found in its draft." }, "disputed"),
         one.verdict === "contradicts" && el("span", { class: "pill warn", title: "A model found that the passage says otherwise, and its words were found there." }, "passage contradicts"),
         one.lowered && el("span", { class: "fine" }, sentence(one.lowered))),
       one.quote && el("p", { class: "support-quote", dir: "auto" }, `Passage ${one.passage}: “${one.quote}”`)))),
-    others > 0 && el("p", { class: "fine" }, `${plural(others, "other sentence")} of the answer ${others === 1 ? "cites" : "cite"} no source.`));
+    others > 0 && el("p", { class: "fine" }, `${plural(others, "other sentence")} of the answer ${others === 1 ? "cites" : "cite"} no passage that was given.`));
 }
 
 function Level(one) {

@@ -164,8 +164,10 @@ pub fn parse_clock_time(text: &str) -> Option<String> {
     }
     let marks = [
         ("a.m.", DayHalf::Morning),
+        ("a.m", DayHalf::Morning),
         ("am", DayHalf::Morning),
         ("p.m.", DayHalf::Afternoon),
+        ("p.m", DayHalf::Afternoon),
         ("pm", DayHalf::Afternoon),
         ("uhr", DayHalf::Both),
     ];
@@ -173,9 +175,14 @@ pub fn parse_clock_time(text: &str) -> Option<String> {
         .into_iter()
         .find_map(|(mark, half)| Some((lower.strip_suffix(mark)?, Some(half))));
     let (digits, half) = marked.unwrap_or((&lower, None));
+    // A time without seconds is the same as one with none.
+    let digits = match digits.split(':').count() {
+        3 => digits.strip_suffix(":00")?,
+        _ => digits,
+    };
     let parts = match half {
-        Some(DayHalf::Both) => digits.split_once(['.', ':']),
-        _ => digits.split_once(':'),
+        Some(_) => digits.split_once(['.', ':']),
+        None => digits.split_once([':', 'h']),
     };
     let (hour, minute) = match parts {
         Some((_, minute)) if minute.len() != 2 => return None,
@@ -396,6 +403,15 @@ mod tests {
             ("2:30 p.m.", Some("14:30")),
             ("14:30", Some("14:30")),
             ("14.30 Uhr", Some("14:30")),
+            ("2:30 p.m", Some("14:30")),
+            ("2.30 pm", Some("14:30")),
+            ("14:30:00", Some("14:30")),
+            ("14h30", Some("14:30")),
+            ("14 h 30", Some("14:30")),
+            ("14:30:05", None),
+            ("2.30", None),
+            ("14h", None),
+            ("1h30min", None),
             ("14 Uhr", Some("14:00")),
             ("12 am", Some("00:00")),
             ("12 pm", Some("12:00")),

@@ -60,7 +60,7 @@ pub fn to_plain_text(text: &str) -> String {
         .replace('℃', "°C")
         .replace('℉', "°F")
         .replace('…', "...");
-    let text = remove_latex(&text);
+    let text = with_written_roots(&remove_latex(&with_plain_subscripts(&text)));
     let words: Vec<&str> = text.split_whitespace().collect();
     strip_markup(&words.join(" ")).to_owned()
 }
@@ -145,6 +145,40 @@ fn normalize_char(c: char) -> char {
         '\u{3000}' => ' ',
         '’' | '‘' => '\'',
         _ => c,
+    }
+}
+
+// Replaces subscript digits after a letter, as in H₂O and x₁, with to_plain_text digits. After a digit they are the base of
+// the number.
+fn with_plain_subscripts(text: &str) -> String {
+    let mut is_behind_letter = false;
+    text.chars()
+        .map(|c| {
+            let digit = match c {
+                '\u{2080}'..='\u{2089}' => char::from_digit(c as u32 - 0x2080, 10),
+                _ => None,
+            };
+            let to_plain_text = digit.filter(|_| is_behind_letter);
+            is_behind_letter = c.is_alphabetic() || to_plain_text.is_some();
+            to_plain_text.unwrap_or(c)
+        })
+        .collect()
+}
+
+// Replaces "sqrt(2)" with "√2".
+fn with_written_roots(text: &str) -> String {
+    const ROOT: &str = "sqrt(";
+    let Some((before, rest)) = text.split_once(ROOT) else {
+        return text.to_owned();
+    };
+    let is_word = before.ends_with(|c: char| c.is_alphanumeric() || c == '\\');
+    match rest.split_once(')') {
+        Some((inner, after))
+            if !is_word && !inner.is_empty() && inner.chars().all(char::is_alphanumeric) =>
+        {
+            format!("{before}√{inner}{}", with_written_roots(after))
+        }
+        _ => text.to_owned(),
     }
 }
 

@@ -65,6 +65,8 @@ pub struct AnswerReader {
     /// Whether "pounds" is money.
     is_pound_money: bool,
     separators: Separators,
+    /// The question's own label, such as "q7", which answers may repeat.
+    label: Option<String>,
 }
 
 impl AnswerReader {
@@ -96,6 +98,7 @@ impl AnswerReader {
                 word == "%" || word.starts_with("percent") || word.starts_with("prozent")
             }),
             asks_date: has_any(DATE_WORDS),
+            label: question_label(question),
             is_pound_money: has_any(MONEY_WORDS) && !has_any(WEIGHT_WORDS),
             separators: match foreign.count() {
                 0 | 1 => Separators::English,
@@ -115,7 +118,7 @@ impl AnswerReader {
 
     /// Reads an answer's closing statement; none if there is none or it contradicts itself.
     pub fn read(&self, answer: &str) -> Option<AnswerValue> {
-        let statement = closing::of(answer)?;
+        let statement = closing::of(answer).or_else(|| self.labeled_line(answer))?;
         let value = self.parse_statement(&statement.text)?;
         if !matches!(value, AnswerValue::Choice(_)) && is_no_answer(&statement.text) {
             return None;
@@ -134,7 +137,7 @@ impl AnswerReader {
         if said.len() > MAX_STATEMENT_LENGTH {
             return None;
         }
-        let plain = normalize(said);
+        let plain = normalize(self.without_label(said));
         match choices::chosen_option(&plain, &self.options) {
             OptionChoice::Label(label) => return Some(AnswerValue::Choice(label)),
             OptionChoice::Contradiction => return None,
@@ -152,6 +155,30 @@ impl AnswerReader {
             (Some((label, _)), None) => Some(AnswerValue::Choice(*label)),
             _ => Some(value),
         }
+    }
+
+    // Removes the question's own label: if the question is "Q7: …", the answer "Q7: 42" is 42.
+    fn without_label<'a>(&self, said: &'a str) -> &'a str {
+        let plain = said.trim_start_matches(|c: char| c.is_whitespace() || "*_".contains(c));
+        let is_own = |(head, _): &(&str, &str)| {
+            let head: String = head.chars().filter(|c| c.is_alphanumeric()).collect();
+            self.label.as_ref() == Some(&head.to_lowercase())
+        };
+        let rest = plain.split_once([':', ')']).filter(is_own);
+        rest.map_or(said, |(_, rest)| rest.trim_start_matches(['*', '_', ' ']))
+    }
+
+    // Returns the last line as the closing statement, if it begins with the question's label.
+    fn labeled_line(&self, answer: &str) -> Option<closing::ClosingStatement> {
+        let last = answer
+            .lines()
+            .map(str::trim)
+            .rfind(|line| !line.is_empty())?;
+        let text = self.without_label(last);
+        (text.len() < last.len()).then(|| closing::ClosingStatement {
+            text: text.to_owned(),
+            is_prose: text.split_whitespace().count() > 1,
+        })
     }
 
     fn parse_plain(&self, plain: &str) -> Option<AnswerValue> {
@@ -181,7 +208,7 @@ impl AnswerReader {
     }
 
     fn parse_number(&self, plain: &str) -> Option<NumberValue> {
-        let (name, right) = match plain.split_once(['=', '≈']) {
+        let (name, right) = match plain.split_once(['=', '≈']).or_else(|| variable_is(plain)) {
             Some((left, right)) if !left.trim().is_empty() => (left_side_name(left)?, right),
             _ => (None, plain.strip_prefix('=').unwrap_or(plain)),
         };
@@ -261,6 +288,35 @@ fn normalize_list(text: &str) -> String {
         }
     }
     out
+}
+
+/// Words that begin the label of a question.
+const LABELS: &[&str] = &[
+    "q", "question", "problem", "exercise", "task", "frage", "aufgabe", "pregunta", "domanda",
+];
+
+// Returns the label at the start of a question, such as "q7" for "Q7:", without spaces; none if another question
+// with a label follows.
+fn question_label(question: &str) -> Option<String> {
+    let label = |line: &str| -> Option<String> {
+        let plain = line.trim().trim_start_matches(['*', '#', '_', ' ']);
+        let (head, _) = plain.split_once([':', ')', '.'])?;
+        let head: String = head.chars().filter(|c| c.is_alphanumeric()).collect();
+        let head = head.to_lowercase();
+        let name = head.trim_end_matches(|c: char| c.is_ascii_digit());
+        (name.len() < head.len() && LABELS.contains(&name)).then_some(head)
+    };
+    let mut labels = question.lines().filter_map(label);
+    let first = labels.next()?;
+    labels.next().is_none().then_some(first)
+}
+
+// Splits "x is 5" after a variable of one letter.
+fn variable_is(text: &str) -> Option<(&str, &str)> {
+    let (left, right) = text.split_once(" is ")?;
+    let is_variable =
+        left.len() == 1 && left.starts_with(|c: char| c.is_ascii_lowercase() && c != 'a');
+    is_variable.then_some((left, right))
 }
 
 // Reads the left side of an equation: a name, or none for a numeric expression ("2 + 3 = 5").

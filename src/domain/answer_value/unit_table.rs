@@ -234,6 +234,12 @@ pub(super) const UNIT_TABLE: &[UnitRow] = &[
     ("J", 1000, 1, &["kJ", "kilojoule", "kilojoules"]),
     ("N", 1, 1, &["N", "newton", "newtons"]),
     ("Hz", 1, 1, &["Hz", "hertz"]),
+    // Without conversions: a megabyte is 1,000 or 1,024 kilobytes.
+    ("byte", 1, 1, &["byte", "bytes"]),
+    ("kB", 1, 1, &["kB", "KB", "kilobyte", "kilobytes"]),
+    ("MB", 1, 1, &["MB", "megabyte", "megabytes"]),
+    ("GB", 1, 1, &["GB", "gigabyte", "gigabytes"]),
+    ("TB", 1, 1, &["TB", "terabyte", "terabytes"]),
 ];
 
 /// Codes and names of currencies. "$" is read as US dollars.

@@ -161,7 +161,7 @@ impl ValueUnit {
     }
 
     fn parse_ratio(above: &str, below: &str) -> Option<Self> {
-        if below.contains('/') {
+        if below.contains('/') || below.contains(" per ") {
             return None;
         }
         let (above, below) = (Self::parse(above)?, Self::parse(below)?);

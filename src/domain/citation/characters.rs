@@ -34,6 +34,7 @@ pub(super) fn split_compound(c: char) -> Option<Vec<String>> {
         '㎤' => return whole("cm^3"),
         '㎥' => return whole("m^3"),
         '㎦' => return whole("km^3"),
+        '№' => return whole("no"),
         '℃' => return Some(vec!["°".to_owned(), "c".to_owned()]),
         '℉' => return Some(vec!["°".to_owned(), "f".to_owned()]),
         _ => {}

@@ -53,11 +53,11 @@ pub fn locate(quote: &str, text: &ComparableText) -> Option<QuoteMatch> {
     }
     let tolerance = Tolerance::for_texts(&whole, text);
     // An ellipsis that also occurs in the text omits nothing.
-    if let Some((start, end, _)) = find(&whole.words, &text.words, 0..text.words.len(), tolerance) {
+    if let Some((start, end)) = find_whole(&whole.words, &text.words, tolerance) {
         return Some(QuoteMatch {
             start: text.words[start].start,
             end: text.words[end - 1].end,
-            omitted: Vec::new(),
+            omitted: negation_before(&text.words, start).into_iter().collect(),
         });
     }
     let fragments = fragments(quote);
@@ -66,6 +66,31 @@ pub fn locate(quote: &str, text: &ComparableText) -> Option<QuoteMatch> {
         return None;
     }
     locate_shortened(&fragments, &text.words, tolerance)
+}
+
+// Finds all words in one piece; prefers a place where no negation precedes them.
+fn find_whole(
+    wanted: &[PlainWord],
+    text: &[PlainWord],
+    tolerance: Tolerance,
+) -> Option<(usize, usize)> {
+    let (mut from, mut negated) = (0, None);
+    while let Some((start, end, _)) = find(wanted, text, from..text.len(), tolerance) {
+        if negation_before(text, start).is_none() {
+            return Some((start, end));
+        }
+        negated = negated.or(Some((start, end)));
+        from = start + 1;
+    }
+    negated
+}
+
+// Returns the place of the negation that a quotation beginning at this word leaves out: "no" before "fewer than 3".
+fn negation_before(text: &[PlainWord], start: usize) -> Option<Range<usize>> {
+    let before = text.get(start.checked_sub(1)?)?;
+    let is_next = text[start].is_after_space;
+    (is_next && NEGATIONS_BEFORE.contains(&before.plain.as_str()))
+        .then_some(before.start..before.end)
 }
 
 // Returns the words between the ellipses of a quotation.
@@ -89,7 +114,7 @@ fn locate_shortened(
     let (first, others) = fragments.split_first()?;
     let mut from = 0;
     while let Some((at, mut end, mut left)) = find(first, text, from..text.len(), tolerance) {
-        let mut left_out = Vec::new();
+        let mut left_out: Vec<Range<usize>> = negation_before(text, at).into_iter().collect();
         let is_whole = others.iter().all(|fragment| {
             let limit = (end + MAX_GAP + fragment.len()).min(text.len());
             let Some((next, behind, still_left)) = find(fragment, text, end..limit, left) else {
@@ -241,10 +266,13 @@ fn matches(wanted: &[PlainWord], text: &[PlainWord], tolerance: &mut Tolerance) 
 /// Units that mean something else in another case, such as milliwatts and megawatts, meters and millions.
 const CASED_UNITS: &[&str] = &[
     "m", "s", "g", "mw", "mj", "ma", "mv", "ms", "mm", "mg", "mb", "gb", "kb", "tb", "mbit", "pa",
-    "mpa", "mhz", "mbps", "kbps", "gbps", "mol",
+    "mpa", "mhz", "mbps", "kbps", "gbps", "mol", "mt", "mn", "mk", "mf", "mbar", "mev", "mwh",
+    "mah", "mgy", "msv", "mbq", "pb", "pf", "pw", "ps", "t", "h", "k",
 ];
 /// Acronyms that are ordinary words in lowercase.
-const CASED_ACRONYMS: &[&str] = &["us", "it", "who", "aids", "aid", "ram", "pin", "eu"];
+const CASED_ACRONYMS: &[&str] = &[
+    "us", "it", "who", "aids", "aid", "ram", "pin", "eu", "co", "hf", "os", "cs",
+];
 /// Greek letters that are words; the others are case-sensitive symbols: Ω is not ω.
 const GREEK_WORDS: &[&str] = &["η", "ο"];
 
@@ -253,12 +281,27 @@ fn is_case_bearing(one: &PlainWord, other: &PlainWord, is_unit: bool) -> bool {
     let plain = one.plain.as_str();
     let is_other = one.case_preserved != other.case_preserved;
     let is_acronym = one.is_acronym != other.is_acronym && one.is_upper() != other.is_upper();
-    let is_symbol = plain.chars().count() == 1
-        && plain.starts_with(|c: char| matches!(c, '\u{370}'..='\u{3FF}'))
+    // Δt is a symbol, too.
+    let is_symbol = plain.starts_with(|c: char| matches!(c, '\u{370}'..='\u{3FF}'))
+        && plain.chars().skip(1).all(|c| c.is_ascii())
         && !GREEK_WORDS.contains(&plain);
-    (is_symbol && one.is_capital() != other.is_capital())
+    (is_camel(one) != is_camel(other) && !one.is_upper() && !other.is_upper())
+        || (is_symbol && one.is_capital() != other.is_capital())
         || (is_other && is_unit && CASED_UNITS.contains(&plain))
         || (is_acronym && CASED_ACRONYMS.contains(&plain))
+}
+
+/// Minimum length of an identifier with capitals inside, in letters; shorter ones may be units.
+const MIN_CAMEL: usize = 5;
+
+// Whether this is an identifier such as `userName`, which is not `username`.
+fn is_camel(word: &PlainWord) -> bool {
+    let is_camel = |cased: &String| {
+        cased.starts_with(char::is_lowercase)
+            && cased.chars().count() >= MIN_CAMEL
+            && cased.chars().all(char::is_alphanumeric)
+    };
+    word.case_preserved.as_ref().is_some_and(is_camel)
 }
 
 /// Words that negate a statement.
@@ -267,6 +310,60 @@ const NEGATIONS: &[&str] = &[
     "nowhere", "nobody", "nothing", "nicht", "kein", "keine", "keinen", "keiner", "keinem", "nie",
     "ohne", "ne", "pas", "jamais", "sans", "aucun", "aucune", "nunca", "sin", "mai", "senza", "не",
     "нет", "без", "dis", "mis", "anti",
+];
+
+/// Negations and limits that change the meaning of the words after them, if a quotation begins there.
+const NEGATIONS_BEFORE: &[&str] = &[
+    "not",
+    "no",
+    "never",
+    "neither",
+    "nor",
+    "cannot",
+    "hardly",
+    "barely",
+    "scarcely",
+    "nicht",
+    "kein",
+    "keine",
+    "keinen",
+    "keiner",
+    "keinem",
+    "keines",
+    "keinerlei",
+    "nie",
+    "niemals",
+    "kaum",
+    "ne",
+    "jamais",
+    "aucun",
+    "aucune",
+    "nunca",
+    "jamás",
+    "ningún",
+    "ninguna",
+    "non",
+    "né",
+    "nessun",
+    "nessuna",
+    "não",
+    "nem",
+    "nenhum",
+    "nenhuma",
+    "niet",
+    "geen",
+    "nooit",
+    "не",
+    "ни",
+    "only",
+    "nur",
+    "sólo",
+    "solamente",
+    "seulement",
+    "soltanto",
+    "apenas",
+    "slechts",
+    "только",
 ];
 
 fn is_negation(word: &PlainWord) -> bool {
@@ -307,8 +404,22 @@ impl Tolerance {
     }
 }
 
+// Returns the number of words of an abbreviation with periods: two for "am" and "a.m."
+fn abbreviated(word: &PlainWord, letters: &[PlainWord]) -> Option<usize> {
+    const ABBREVIATIONS: &[&str] = &["am", "pm", "ie", "eg"];
+    let two = letters
+        .get(..2)
+        .filter(|_| ABBREVIATIONS.contains(&word.plain.as_str()))?;
+    let spelled = format!("{}{}", two[0].plain, two[1].plain);
+    let is_tight = two[0].end + 1 == two[1].start;
+    (spelled == word.plain && is_tight).then_some(2)
+}
+
 // Returns the number of initials that spell an acronym: three for "USA" and "U.S.A."
 fn initials(acronym: &PlainWord, letters: &[PlainWord]) -> Option<usize> {
+    if let Some(two) = abbreviated(acronym, letters) {
+        return Some(two);
+    }
     let length = acronym.plain.chars().count();
     let of = letters.get(..length).filter(|_| acronym.is_upper())?;
     let spelled: String = of.iter().map(|letter| letter.plain.as_str()).collect();

@@ -39,7 +39,7 @@ pub enum CitationState {
     /// The quoted words occur on the cited page, complete.
     Verified,
     /// The quoted words occur on the cited page with other words between them, which the quotation replaces with
-    /// an ellipsis.
+    /// an ellipsis, or right after a negation or limit that it leaves out.
     Shortened,
     /// The quoted words occur on another page that was given.
     Elsewhere,

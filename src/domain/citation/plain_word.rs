@@ -27,6 +27,8 @@ pub struct PlainWord {
     pub(super) is_ideograph: bool,
     /// Whether it continues a clause of such a script, with nothing between it and the word before.
     pub(super) is_joined: bool,
+    /// Whether only spaces separate it from the word before.
+    pub(super) is_after_space: bool,
     /// Whether it is a single capital followed by a period, as in `U.S.`.
     pub(super) is_initial: bool,
     /// Whether it is in capitals between words that are not.

@@ -10,7 +10,12 @@ use super::signs;
 
 use unicode_normalization::char::is_combining_mark;
 
+use brackets::MeaningfulBrackets;
+use code::CodeSigns;
+
 mod additions;
+mod brackets;
+mod code;
 mod exponents;
 mod list_numbers;
 
@@ -27,6 +32,10 @@ pub(super) struct Scanner<'a> {
     mark: Option<(usize, usize, bool)>,
     /// Positions of brackets and dollar signs that are not part of the text proper.
     dropped_brackets: Vec<usize>,
+    /// Brackets that count as words.
+    brackets: MeaningfulBrackets,
+    /// Punctuation of addresses and identifiers, which counts as words.
+    code: CodeSigns,
 }
 
 #[derive(Default)]
@@ -41,9 +50,12 @@ struct PartialWord {
 impl<'a> Scanner<'a> {
     pub fn new(text: &'a str) -> Self {
         let mut marks = marks_in(text).into_iter();
+        let chars: Vec<(usize, char)> = text.char_indices().collect();
         Self {
             text,
-            chars: text.char_indices().collect(),
+            brackets: MeaningfulBrackets::find(&chars),
+            code: CodeSigns::find(&chars),
+            chars,
             at: 0,
             words: Vec::new(),
             open: None,
@@ -81,7 +93,13 @@ impl<'a> Scanner<'a> {
             self.at += 1;
             return;
         }
-        if let Some(length) = self.note_length(c) {
+        if let Some(bracket) = self.brackets.at(self.at) {
+            self.push_sign(signs::Symbol::of(bracket.to_string()), offset);
+        } else if self.drops_underscore(c) {
+            self.at += self.underscore_length();
+        } else if let Some(sign) = self.code.at(self.at) {
+            self.push_sign(signs::Symbol::of(sign.to_owned()), offset);
+        } else if let Some(length) = self.note_length(c) {
             self.close_word();
             self.at += length;
         } else if self.drops_brackets(c) || self.drops_dollars(c) {
@@ -100,8 +118,6 @@ impl<'a> Scanner<'a> {
             self.push_sign(sign, offset);
         } else if let Some(sign) = operators::read_operator(&self.chars, self.at) {
             self.push_sign(sign, offset);
-        } else if self.drops_underscore(c) {
-            self.at += self.underscore_length();
         } else if is_single_word(c) {
             self.push_ideograph(offset);
         } else if c.is_alphanumeric() || (is_combining_mark(c) && self.open.is_some()) {
@@ -146,20 +162,28 @@ impl<'a> Scanner<'a> {
         if word.plain.is_empty() {
             return;
         }
-        word.is_reference |= self.is_in_reference(word.start) && !word.is_symbol;
+        let is_noted = !word.is_symbol || brackets::is_bracket(&word.plain);
+        word.is_reference |= self.is_in_reference(word.start) && is_noted;
+        word.is_bound_to_previous |= self.is_in_brackets(word.start) && !word.is_reference;
         self.words.push(word);
     }
 
     // Reads a number if one begins here; returns whether it did.
     fn open_figure(&mut self) -> bool {
-        let rest = &self.chars[self.at..];
+        // In a list of values, a comma is no decimal separator.
+        let limit = self.brackets.limit(self.at, self.chars.len());
+        let rest = &self.chars[self.at..limit.max(self.at + 1)];
         let first = rest.first().map(|&(_, c)| c);
         let before = self.at.checked_sub(1).map(|at| self.chars[at].1);
         let is_point = first == Some('.');
         let is_free = !is_point || before.is_none_or(|c| !c.is_alphanumeric() && c != '.');
         let is_start = match &self.open {
             None => is_free,
-            Some(open) => !is_point && begins_figure(rest) && !open.raw.contains(char::is_numeric),
+            Some(open) => {
+                !is_point
+                    && !open.raw.contains(char::is_numeric)
+                    && (begins_figure(rest) || CURRENCY_CODES.contains(&open.raw.as_str()))
+            }
         };
         let Some(figure) = is_start.then(|| figures::read_figure(rest)).flatten() else {
             return false;
@@ -267,11 +291,19 @@ impl<'a> Scanner<'a> {
             .is_some_and(|(start, _, is_number)| !is_number && start <= offset)
     }
 
+    fn is_in_brackets(&self, start: usize) -> bool {
+        let at = self.chars.partition_point(|&(offset, _)| offset < start);
+        self.brackets.holds(at)
+    }
+
     fn is_in_reference(&self, start: usize) -> bool {
         self.mark
             .is_some_and(|(from, to, is_number)| is_number && from <= start && start < to)
     }
 }
+
+/// Currency codes, which may touch their amount.
+const CURRENCY_CODES: &[&str] = &["CHF", "EUR", "USD", "GBP", "JPY", "CNY", "INR"];
 
 // Whether a number with separators begins right after letters: EUR1,200 is two words.
 fn begins_figure(rest: &[(usize, char)]) -> bool {
@@ -328,11 +360,15 @@ fn marks_in(text: &str) -> Vec<(usize, usize, bool)> {
                 .all(|mark| matches!(mark, CitationMark::Number(_)));
             let before = text[..group.start].chars().next_back();
             let behind = text[group.end..].trim_start().chars().next();
-            let is_omissible = before
-                .is_some_and(|c| c.is_alphabetic() || matches!(c, '.' | ',' | ')' | '”' | '"'))
-                || is_referring(&text[..group.start]) && behind.is_some_and(char::is_alphabetic)
-                || behind
-                    .is_none_or(|c| matches!(c, '.' | ',' | ';' | ':' | ')' | '!' | '?' | '['));
+            let is_index = brackets::is_index_base(text[..group.start].chars().rev());
+            let is_omissible = !is_index
+                && (before.is_some_and(|c| {
+                    c.is_alphabetic() || matches!(c, '.' | ',' | ')' | '”' | '"')
+                }) || is_referring(&text[..group.start])
+                    && behind.is_some_and(char::is_alphabetic)
+                    || behind.is_none_or(|c| {
+                        matches!(c, '.' | ',' | ';' | ':' | ')' | '!' | '?' | '[')
+                    }));
             (!is_number || is_omissible).then_some((group.start, group.end, is_number))
         });
     let mut found: Vec<(usize, usize, bool)> = found.collect();

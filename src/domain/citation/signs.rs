@@ -63,6 +63,7 @@ pub(super) fn read_symbol(chars: &[(usize, char)], at: usize) -> Option<Symbol> 
         '(' => place.negative_amount()?,
         '~' | '∼' => (place.is_before_digit() && place.before != Some('~')).then_some('≈')?,
         '#' => place.is_before_digit().then_some('#')?,
+        '>' if place.closes_link => return None,
         '+' | '>' | '✓' | '✔' | '✗' | '✘' | '☐' | '☑' | '☒' => {
             (!place.is_bullet).then_some(c)?
         }
@@ -74,6 +75,7 @@ pub(super) fn read_symbol(chars: &[(usize, char)], at: usize) -> Option<Symbol> 
             (is_figure && !place.is_bullet).then_some(c)?
         }
         '˚' => '°',
+        '<' if place.is_link_bracket() => return None,
         '<' | '=' | '±' | '×' | '÷' | '¬' | '%' | '‰' | '‱' | '°' | '§' | '&' | '′' | '″' => {
             c
         }
@@ -94,6 +96,14 @@ pub(super) fn read_symbol(chars: &[(usize, char)], at: usize) -> Option<Symbol> 
 }
 
 impl Symbol {
+    /// A symbol in normalized form that is written with the same characters.
+    pub fn of(plain: String) -> Self {
+        Self {
+            length: plain.chars().count(),
+            plain,
+        }
+    }
+
     // Combines `=` and a stroke through it into `≠`.
     fn composed(self) -> Self {
         use unicode_normalization::UnicodeNormalization;
@@ -122,6 +132,10 @@ struct SignContext<'a> {
     second_after: Option<char>,
     /// Whether the character is first on its line and followed by a space.
     is_bullet: bool,
+    /// Whether the symbol is directly after the `]` that opens an interval.
+    is_after_opening: bool,
+    /// Whether a link between angle brackets ends here.
+    closes_link: bool,
     /// Whether the symbol has a space on both sides and is between two lowercase one-letter words: `x - y`.
     is_between_variables: bool,
     /// Number of digits in the number before the symbol.
@@ -161,6 +175,12 @@ impl<'a> SignContext<'a> {
                 .take(4)
                 .count(),
             adjacent_text: touching.into_iter().rev().collect(),
+            is_after_opening: match left {
+                [.., (_, before), (_, ']')] => before.is_whitespace(),
+                [(_, ']')] => true,
+                _ => false,
+            },
+            closes_link: char == '>' && is_link(left),
             is_between_variables: is_variable(left.iter().rev()) && is_variable(rest.iter()),
             is_bullet: is_first && next.is_none_or(|c| c.is_whitespace() || c == '>'),
         })
@@ -205,12 +225,13 @@ impl<'a> SignContext<'a> {
         if is_between && !self.is_bullet && (is_tight || !is_wide) {
             return Some('-');
         }
-        let is_open = self
-            .before
-            .is_none_or(|c| !c.is_alphanumeric() && !matches!(c, ')' | ']' | '-'));
+        let is_open = self.is_after_opening
+            || self
+                .before
+                .is_none_or(|c| !c.is_alphanumeric() && !matches!(c, ')' | ']' | '-'));
         let is_amount = |c: char| to_ascii_digit(c).is_some() || is_currency(c) || c == '.';
         let is_figure = match (self.next, self.rest.get(1)) {
-            (Some(c), _) if to_ascii_digit(c).is_some() => true,
+            (Some(c), _) if to_ascii_digit(c).is_some() || c == '∞' => true,
             (Some(c), Some(&(_, second))) => is_amount(c) && to_ascii_digit(second).is_some(),
             _ => false,
         };
@@ -312,9 +333,36 @@ impl<'a> SignContext<'a> {
         (is_closed && is_amount && !is_item).then_some('(')
     }
 
+    fn is_link_bracket(&self) -> bool {
+        let mut near = self.rest.iter().take(MAX_LINK);
+        near.position(|&(_, c)| c == '>' || c.is_whitespace())
+            .is_some_and(|end| self.rest[end].1 == '>' && is_link_text(&self.rest[..end]))
+    }
+
     fn is_before_digit(&self) -> bool {
         self.next.is_some_and(|c| to_ascii_digit(c).is_some())
     }
+}
+
+/// Maximum length of a link between angle brackets, in characters.
+const MAX_LINK: usize = 300;
+
+// Whether the text ends with `<` and a link.
+fn is_link(left: &[(usize, char)]) -> bool {
+    let start = left
+        .iter()
+        .rev()
+        .take(MAX_LINK)
+        .position(|&(_, c)| c == '<' || c.is_whitespace());
+    start.is_some_and(|length| {
+        let at = left.len() - length;
+        left[at - 1].1 == '<' && is_link_text(&left[at..])
+    })
+}
+
+fn is_link_text(chars: &[(usize, char)]) -> bool {
+    let text: String = chars.iter().take(MAX_LINK).map(|&(_, c)| c).collect();
+    text.contains("://") || text.contains('@')
 }
 
 // Whether a space and a lowercase one-letter word follow in this direction.

@@ -153,6 +153,7 @@ fn bind_words(words: &mut [PlainWord], text: &str) {
         let is_joined = clauses::continues_clause(before, word, gap);
         words[at].is_bound_to_previous =
             word.is_bound_to_previous || is_one_token(before, word, gap);
+        words[at].is_after_space = !gap.is_empty() && gap.chars().all(char::is_whitespace);
         words[at].is_joined = is_joined;
     }
 }
@@ -209,14 +210,13 @@ fn is_one_token(before: &PlainWord, word: &PlainWord, gap: &str) -> bool {
             matches!(word.plain.as_str(), "+" | "-" | "#" | "♯" | "♭" | "!" | "|")
                 || is_negative_currency(before, word)
         }
-        "" => is_bar(before) || is_ideograph_compound(before, word),
+        "" => {
+            matches!(before.plain.as_str(), "|" | "_" | "@" | "--") && before.is_symbol
+                || is_ideograph_compound(before, word)
+        }
         " " => is_negative_currency(before, word),
         _ => false,
     }
-}
-
-fn is_bar(word: &PlainWord) -> bool {
-    word.is_symbol && word.plain == "|"
 }
 
 // Whether this is the minus of -£5.

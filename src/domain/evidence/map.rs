@@ -5,7 +5,7 @@ use super::answer::is_statement;
 use super::dispute::{PlacedClaim, is_reported_for, same_words, unverified_contradictions};
 use super::prompts::{FirstAnswer, MAX_SENTENCES, first_answers, letter_order};
 use super::read::{self, JudgeReply, JudgedClaim};
-use super::rules::{difference, is_about, objection, repeats};
+use super::rules::{conflict, difference, is_about, objection, repeats};
 use super::similarity::similarity;
 use super::support;
 use super::verify::SearchedText;
@@ -291,7 +291,7 @@ fn relate_claims(map: &mut EvidenceMap, placed: &[PlacedClaim<'_>], unplaced: &[
                 .iter()
                 .any(|one| one.stance == Stance::Unconfirmed);
         if asserting >= 2 && asserting == claim.stances.len() {
-            if !is_reported_for(&map.unverified, index, &claim.text) {
+            if !are_opposed(claim) && !is_reported_for(&map.unverified, index, &claim.text) {
                 map.consensus.push(index);
             }
         } else if asserting == 1 && claim.stances.len() >= 2 && !is_open {
@@ -312,14 +312,20 @@ fn stance_counts(claim: &EvidenceClaim) -> (usize, usize) {
 }
 
 fn is_disputed(claim: &EvidenceClaim) -> bool {
+    is_any_pair(claim, |one, other| difference(one, other).is_some())
+}
+
+// Whether two members make the claim in words that conflict: a claim can be so broad that opposite statements make
+// it.
+fn are_opposed(claim: &EvidenceClaim) -> bool {
+    is_any_pair(claim, |one, other| conflict(one, other).is_some())
+}
+
+fn is_any_pair(claim: &EvidenceClaim, is_met: impl Fn(&str, &str) -> bool) -> bool {
     let quotes: Vec<&str> = (claim.stances.iter())
         .filter(|one| matches!(one.stance, Stance::Asserts | Stance::Unconfirmed))
         .map(|one| one.quote.as_str())
         .collect();
     let mut pairs = quotes.iter().enumerate();
-    pairs.any(|(at, one)| {
-        quotes[at + 1..]
-            .iter()
-            .any(|other| difference(one, other).is_some())
-    })
+    pairs.any(|(at, one)| quotes[at + 1..].iter().any(|other| is_met(one, other)))
 }

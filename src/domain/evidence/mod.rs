@@ -68,7 +68,7 @@ pub struct EvidenceMap {
     pub similarity: Option<f64>,
     /// The members' claims, in the judge's words.
     pub claims: Vec<EvidenceClaim>,
-    /// Indices of the claims that every first answer makes.
+    /// Indices of the claims that every first answer makes, in words that do not conflict.
     pub consensus: Vec<usize>,
     /// Claims on which members contradict each other.
     pub contradictions: Vec<ClaimContradiction>,
@@ -203,7 +203,8 @@ pub enum SupportLevel {
     Quoted,
     /// A model found that a cited passage says the same, and quoted words that were found there.
     Supported,
-    /// `Supported`, and members of at least two models make the claim in their first answers while none denies it.
+    /// `Supported`, and members of at least two models make the claim in their first answers while none denies it and
+    /// no other member's quoted words conflict with the sentence.
     SupportedAgreed,
 }
 

@@ -10,6 +10,10 @@ use super::words::{
     self, OPPOSING_PREFIXES, date_word, direction, is_content, is_negation, word_class,
 };
 
+mod conflict;
+
+pub(super) use conflict::conflict;
+
 /// Minimum share of a sentence's content words that the quoted words must contain.
 const MIN_SHARED: f64 = 0.4;
 /// Maximum number of differing words for which a substitution is assumed.

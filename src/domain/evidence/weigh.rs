@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use super::dispute::{PlacedClaim, is_reported_for};
-use super::rules::objection;
-use super::{ClaimContradiction, EvidenceClaim, EvidenceMap, Stance, SupportLevel};
+use super::rules::{conflict, objection};
+use super::{ClaimContradiction, EvidenceClaim, EvidenceMap, MemberStance, Stance, SupportLevel};
 use crate::domain::plan::model_of;
 
 /// Minimum number of models whose members must make a claim.
@@ -43,7 +43,10 @@ pub(super) fn weigh_support(map: &mut EvidenceMap, placed: &[PlacedClaim<'_>]) {
         }
         match agreeing_models(&made, &sentence.text) {
             Ok(models) if models >= MIN_MODELS && is_clean => {
-                sentence.level = SupportLevel::SupportedAgreed;
+                match opposing_member(claims, &made, &sentence.text) {
+                    None => sentence.level = SupportLevel::SupportedAgreed,
+                    Some(why) => sentence.lowered = Some(why),
+                }
             }
             Ok(_) => {}
             Err(why) => {
@@ -84,6 +87,28 @@ fn is_contested(
 
 fn carries_sentence(words: &str, sentence: &str) -> bool {
     objection(sentence, words).is_none()
+}
+
+// Returns why a member's words conflict with a sentence, even though the judge reports no contradiction. A member that
+// makes the sentence's claims in words that support it does not oppose it in other words.
+fn opposing_member(
+    claims: &[EvidenceClaim],
+    made: &[&EvidenceClaim],
+    sentence: &str,
+) -> Option<String> {
+    let supports = |stance: &MemberStance| {
+        stance.stance == Stance::Asserts && objection(sentence, &stance.quote).is_none()
+    };
+    let is_supporter = |letter: char| {
+        let mut own = made.iter().flat_map(|claim| &claim.stances);
+        own.any(|stance| stance.letter == letter && supports(stance))
+    };
+    let others = claims.iter().flat_map(|claim| &claim.stances);
+    let mut others = others.filter(|one| !one.quote.is_empty() && !is_supporter(one.letter));
+    others.find_map(|one| {
+        let why = conflict(sentence, &one.quote)?;
+        Some(format!("member {} differs: {why}", one.letter))
+    })
 }
 
 /// Returns the number of models whose members make all the claims of a sentence in words that support it. Samples

@@ -16,14 +16,14 @@ const MANY_DIFFERENCES: usize = 30;
 /// scores.
 const MANY_SCORES: usize = 8;
 
-/// Returns the 95% confidence interval of the mean of values from 0 to 1. With few cases, the exact interval
+/// Returns the 95% confidence interval of the mean of values from 0 to 1. With few cases, Blaker's exact interval
 /// (yes-or-no scores) or a betting interval; with more, Wilson's or Student's.
 pub fn mean_interval(values: &[f64]) -> (f64, f64) {
     let is_few = values.len() < MANY_SCORES;
     if values.iter().all(|&one| one == 0.0 || one == 1.0) {
         let hits = values.iter().filter(|&&one| one == 1.0).count() as u64;
         let rate = match is_few {
-            true => proportions::clopper_pearson_interval,
+            true => proportions::blaker,
             false => proportions::wilson_interval,
         };
         return rate(hits, values.len() as u64, 1.0 - ERROR_RATE);

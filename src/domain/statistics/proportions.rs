@@ -31,6 +31,42 @@ pub fn clopper_pearson_interval(hits: u64, cases: u64, confidence: f64) -> (f64,
     (from, to)
 }
 
+/// Step by which the search for the ends of [`blaker`] advances: the accuracy of the interval.
+const BLAKER_STEP: f64 = 5e-4;
+
+/// Exact interval by acceptability (Blaker 2000): inside [`exact`], a tenth narrower with few cases, and its coverage
+/// is at least nominal, too. The work grows with the square of the cases. (0, 1) without cases.
+pub fn blaker(hits: u64, cases: u64, confidence: f64) -> (f64, f64) {
+    let (mut from, mut to) = clopper_pearson_interval(hits, cases, confidence);
+    let is_refuted = |rate: f64| acceptability(hits, cases, rate) < 1.0 - confidence;
+    while hits > 0 && from + BLAKER_STEP < to && is_refuted(from + BLAKER_STEP) {
+        from += BLAKER_STEP;
+    }
+    while hits < cases && to - BLAKER_STEP > from && is_refuted(to - BLAKER_STEP) {
+        to -= BLAKER_STEP;
+    }
+    (from, to)
+}
+
+// Returns the smaller tail probability of a result, plus the largest opposite tail that is no more probable.
+fn acceptability(hits: u64, cases: u64, rate: f64) -> f64 {
+    let up = |from: u64| -> f64 {
+        match from {
+            0 => 1.0,
+            from if from > cases => 0.0,
+            from => beta_quantile(from as f64, (cases - from) as f64 + 1.0, rate),
+        }
+    };
+    let down = |to: u64| 1.0 - up(to + 1);
+    let with_opposite = |tail: f64, mut others: Box<dyn Iterator<Item = f64> + '_>| {
+        let opposite = others.find(|&other| other <= tail + 1e-12);
+        tail + opposite.unwrap_or(0.0)
+    };
+    let above = with_opposite(up(hits), Box::new((0..hits).rev().map(down)));
+    let below = with_opposite(down(hits), Box::new((hits + 1..=cases).map(up)));
+    above.min(below).min(1.0)
+}
+
 /// Two-sided sign test: the probability of a split at least this uneven if both sides are equally likely. Exclude
 /// ties before the call. With the discordant pairs of binary outcomes, it is McNemar's exact test.
 pub fn sign_test(for_one: u64, for_other: u64) -> f64 {

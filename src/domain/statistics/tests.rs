@@ -145,3 +145,35 @@ fn intervals_cover_at_their_nominal_rate() {
     }
     assert!(covered.abs_diff(RUNS * 95 / 100) < 35, "{covered}");
 }
+
+/// Blaker's interval covers every rate at least as often as promised, and lies inside Clopper and Pearson's.
+#[test]
+fn blakers_interval_is_exact_and_narrower() {
+    for cases in 1..=8_u64 {
+        let intervals: Vec<(f64, f64)> = (0..=cases)
+            .map(|hits| proportions::blaker(hits, cases, 0.95))
+            .collect();
+        let mut width = (0.0, 0.0);
+        for (hits, &(from, to)) in intervals.iter().enumerate() {
+            let wide = proportions::clopper_pearson_interval(hits as u64, cases, 0.95);
+            assert!(wide.0 <= from && to <= wide.1, "{hits} of {cases}");
+            width = (width.0 + to - from, width.1 + wide.1 - wide.0);
+            let turned = intervals[cases as usize - hits];
+            assert!((from - (1.0 - turned.1)).abs() < 2e-3, "{hits} of {cases}");
+        }
+        assert!(width.0 < width.1, "{cases}: {width:?}");
+        for step in 1..200_u32 {
+            let rate = f64::from(step) / 200.0;
+            let chance = |hits: usize| {
+                let (hits, misses) = (hits as i32, cases as i32 - hits as i32);
+                let ways = (1..=hits).map(|at| f64::from(misses + at) / f64::from(at));
+                ways.product::<f64>() * rate.powi(hits) * (1.0 - rate).powi(misses)
+            };
+            let covers =
+                |&(_, &(from, to)): &(usize, &(f64, f64))| from - 1e-9 <= rate && rate <= to + 1e-9;
+            let covered = intervals.iter().enumerate().filter(covers);
+            let coverage: f64 = covered.map(|(hits, _)| chance(hits)).sum();
+            assert!(coverage >= 0.949, "{cases} cases at {rate}: {coverage}");
+        }
+    }
+}

@@ -73,6 +73,21 @@ impl Scanner<'_> {
             true => run.to_owned(),
             false => format!("^{run}"),
         };
+        // Na⁺ is Na+.
+        let is_charge = |open: &PartialWord| {
+            matches!(run, "+" | "-") && open.exponent.is_empty() && is_formula(&open.raw)
+        };
+        if self.open.as_ref().is_some_and(is_charge) {
+            self.close_word();
+            self.push(PlainWord {
+                plain: run.to_owned(),
+                start: offset,
+                end,
+                is_symbol: true,
+                ..PlainWord::default()
+            });
+            return;
+        }
         match (&mut self.open, self.words.last_mut()) {
             (Some(open), _) if !is_note => {
                 open.exponent.push_str(&exponent);
@@ -99,7 +114,9 @@ impl Scanner<'_> {
     // Whether to drop the underscore of `x_1` and `x_{1}`, which equal x₁.
     pub(super) fn drops_underscore(&self, c: char) -> bool {
         let is_symbol = self.open.as_ref().is_some_and(|open| {
-            open.raw.chars().count() <= 2 && open.raw.chars().all(char::is_alphabetic)
+            let is_short =
+                open.raw.chars().count() <= 2 && open.raw.chars().all(char::is_alphabetic);
+            is_short || is_formula(&open.raw)
         });
         let first = self.next(self.underscore_length());
         c == '_' && is_symbol && first.is_some_and(|c| c.is_ascii_digit())
@@ -136,4 +153,14 @@ impl Scanner<'_> {
             });
         }
     }
+}
+
+// Whether the word is a chemical formula such as H2O: one or two letters for each element.
+fn is_formula(raw: &str) -> bool {
+    let mut before = None;
+    raw.chars().all(|c| {
+        let is_second = c.is_ascii_lowercase() && before.is_some_and(|c: char| c.is_uppercase());
+        before = Some(c);
+        c.is_ascii_uppercase() || c.is_ascii_digit() || is_second
+    }) && raw.starts_with(|c: char| c.is_ascii_uppercase())
 }

@@ -76,14 +76,45 @@ fn who_pays(more: &Value, contradictions: &Value) -> EvidenceMap {
 }
 
 #[test]
+fn a_member_whose_words_conflict_keeps_a_sentence_from_the_top_level() {
+    let plan = plan(3, &[], 4);
+    let of = |text: &str, kind: &str| json!([{ "text": text, "stances": [stance(&plan, 3, 2, kind, BUYER)] }]);
+    let broad = "Someone pays the shipping costs.";
+    let unrelated = json!([]);
+    for (more, expected) in [
+        (&unrelated, SupportLevel::SupportedAgreed),
+        (&of(BUYER, "asserts"), SupportLevel::Supported),
+        (&of(broad, "asserts"), SupportLevel::Supported),
+        (&of(broad, "denies"), SupportLevel::Supported),
+        (
+            &of("The costs are split.", "denies"),
+            SupportLevel::Supported,
+        ),
+    ] {
+        let map = who_pays(more, &json!([]));
+        let found = &map.sentences[0];
+        assert_eq!(found.level, expected, "{more}: {found:?}");
+        assert_eq!(map.unverified.len(), 0, "{more}");
+    }
+}
+
+#[test]
+fn a_claim_that_members_make_in_opposite_words_is_no_consensus() {
+    let plan = plan(2, &[], 4);
+    let said = [SELLER, BUYER];
+    let stances = [0, 1].map(|member| stance(&plan, 2, member, "asserts", said[member]));
+    let judge =
+        json!({ "claims": [{ "text": "One party pays the shipping costs.", "stances": stances }] });
+    let map = run_evidence(&plan, &said, SELLER, Some(&judge), None);
+    assert_eq!(map.claims.len(), 1);
+    assert!(map.consensus.is_empty(), "{map:?}");
+}
+
+#[test]
 fn a_reported_contradiction_is_never_none() {
     let plan = plan(3, &[], 4);
     let buyer = json!([{ "text": BUYER, "stances": [stance(&plan, 3, 2, "asserts", BUYER)] }]);
     let vague = json!([{ "text": "The members differ on the costs.", "stances": [] }]);
-    assert_eq!(
-        who_pays(&buyer, &json!([])).sentences[0].level,
-        SupportLevel::SupportedAgreed
-    );
     for (more, claim) in [(&buyer, 1), (&vague, 1), (&json!([]), 0)] {
         let map = who_pays(more, &json!([{ "claim": claim, "why": "who pays" }]));
         assert_eq!(

@@ -1,0 +1,156 @@
+//! Whether two statements about the same thing differ: nearly the same terms, and a rule on numbers, names,
+//! negation, quantifiers, or order that objects. Can only lower a level.
+
+use super::{
+    SentenceAndQuote, content_words, count_shared, date_mismatch, direction_mismatch,
+    figure_mismatch, foreign, has_spaces, negation_mismatch, substitution_mismatch, unit_mismatch,
+    word_class, word_order_mismatch, words,
+};
+use std::collections::BTreeSet;
+
+/// Minimum share of the shorter statement's terms that the longer one contains, as a fraction: two of three.
+const SHARED: (usize, usize) = (2, 3);
+/// Minimum number of terms that the statements share.
+const MIN_TERMS: usize = 2;
+
+/// Returns why two statements cannot both be right, if they seem to be about the same thing; none if no rule finds
+/// a conflict.
+pub(in super::super) fn conflict(sentence: &str, said: &str) -> Option<String> {
+    let (pair, turned) = (
+        SentenceAndQuote::of(sentence, said),
+        SentenceAndQuote::of(said, sentence),
+    );
+    let (own, others) = (content_words(&pair.sentence), content_words(&pair.quote));
+    if !has_spaces(&own) || !has_spaces(&others) {
+        return is_alike(sentence, said)
+            .then(|| foreign::objection(sentence, said))
+            .flatten();
+    }
+    // Without their figures and dates, which may be the difference.
+    let names_only = |words: &[String]| -> Vec<String> {
+        words
+            .iter()
+            .filter(|word| !is_measure(word))
+            .cloned()
+            .collect()
+    };
+    if !are_alike(&own, &others) && !are_alike(&names_only(&own), &names_only(&others)) {
+        return None;
+    }
+    // A statement that lacks a number or a date of the other does not conflict with it.
+    let both = |rule: fn(&SentenceAndQuote) -> Option<String>| {
+        rule(&pair).and_then(|why| rule(&turned).map(|_| why))
+    };
+    let found = negation_mismatch(&pair)
+        .or_else(|| direction_mismatch(&pair))
+        .or_else(|| word_order_mismatch(&pair));
+    found
+        .or_else(|| both(figure_mismatch))
+        .or_else(|| both(unit_mismatch))
+        .or_else(|| both(date_mismatch))
+        .or_else(|| quantifiers(&pair))
+        .or_else(|| substitution_mismatch(&pair))
+        .or_else(|| foreign::objection(sentence, said))
+}
+
+fn are_alike(own: &[String], others: &[String]) -> bool {
+    let (short, long) = match own.len() <= others.len() {
+        true => (own, others),
+        false => (others, own),
+    };
+    let shared = count_shared(short, long);
+    shared >= MIN_TERMS && shared * SHARED.1 >= short.len() * SHARED.0
+}
+
+fn is_measure(word: &str) -> bool {
+    word.parse::<f64>().is_ok()
+        || words::unit_of(word).is_some()
+        || words::date_word(word, true).is_some()
+}
+
+fn quantifiers(pair: &SentenceAndQuote) -> Option<String> {
+    let classes = |tokens: &[super::SentenceToken]| -> BTreeSet<&'static str> {
+        tokens
+            .iter()
+            .filter_map(|token| word_class(&token.text))
+            .collect()
+    };
+    let (own, others) = (classes(&pair.sentence), classes(&pair.quote));
+    let only_own = own.difference(&others).next()?;
+    let only_others = others.difference(&own).next()?;
+    Some(format!("one says “{only_own}”, the other “{only_others}”"))
+}
+
+// Whether two texts in a script without spaces share two of three of their characters.
+fn is_alike(one: &str, other: &str) -> bool {
+    let letters =
+        |text: &str| -> BTreeSet<char> { text.chars().filter(|c| c.is_alphanumeric()).collect() };
+    let (one, other) = (letters(one), letters(other));
+    let shared = one.intersection(&other).count();
+    shared >= MIN_TERMS && shared * SHARED.1 >= one.len().min(other.len()) * SHARED.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn statements_about_the_same_thing_conflict_and_others_do_not() {
+        for (one, other) in [
+            (
+                "The seller pays the shipping costs.",
+                "The buyer pays the shipping costs.",
+            ),
+            (
+                "The pump is covered for 24 months.",
+                "The warranty covers the pump for 18 months.",
+            ),
+            (
+                "The tenant may sublet the flat.",
+                "The tenant may not sublet the flat.",
+            ),
+            (
+                "All suppliers passed the audit.",
+                "Some suppliers passed the audit.",
+            ),
+            (
+                "Google sued Oracle in court.",
+                "Oracle sued Google in court.",
+            ),
+            ("Sales rose in the north.", "Sales fell in the north."),
+            (
+                "The lease ends on 30 June 2027.",
+                "The lease ends on 31 July 2026.",
+            ),
+            ("It costs 900 € a month.", "It costs 900 $ a month."),
+            (
+                "Der Mieter zahlt die Kaution.",
+                "Der Vermieter zahlt die Kaution.",
+            ),
+            ("合同有效。", "合同无效。"),
+            ("Il contratto è valido.", "Il contratto non è valido."),
+        ] {
+            assert!(conflict(one, other).is_some(), "{one} / {other}");
+            assert!(conflict(other, one).is_some(), "{other} / {one}");
+        }
+        for (one, other) in [
+            (
+                "The lease ends on 30 June 2027.",
+                "The rent is 900 euros per month.",
+            ),
+            (
+                "The lease ends on 30 June 2027.",
+                "The lease shall end on June 30th, 2027.",
+            ),
+            ("The lease ends in June.", "The lease ends on 30 June 2027."),
+            ("The pump is red.", "The seller pays the shipping costs."),
+            (
+                "The lease ends on 30 June 2027.",
+                "The lease began on 1 July 2025.",
+            ),
+            ("合同有效。", "租户可以转租公寓。"),
+        ] {
+            assert_eq!(conflict(one, other), None, "{one} / {other}");
+        }
+    }
+}
