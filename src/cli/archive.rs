@@ -44,10 +44,10 @@ pub(super) fn import(call: &CommandCall) -> Outcome {
         let counts = imported["counts"].as_object().cloned().unwrap_or_default();
         return report(call, file, &counts.into_iter().collect::<Vec<_>>());
     }
+    let user = owner(call)?;
     if let Err(error) = std::fs::File::open(file) {
         return failed(format!("cannot read {file}: {error}"));
     }
-    let user = account_id(call)?;
     let place = archive::open(&call.config()?)?;
     let counts = place.import(&user, Path::new(file), &mut progress_reporter(call))?;
     report(call, file, &count_rows(&counts))

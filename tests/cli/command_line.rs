@@ -120,9 +120,9 @@ fn wrong_command_lines_are_refused_with_2() {
         (&["serve", "--host", "here"], "--host: \"here\" is not"),
         (&["ask", "q", "-m", ""], "--panel names no model"),
         (&["ask", "q", "-m", ","], "--panel names no model"),
-        (&["ask", ""], "quire: the question is empty"),
+        (&["ask", "", "-q"], "quire: the question is empty"),
         (
-            &["ask", "q", "--document", "x1"],
+            &["ask", "q", "-q", "--document", "x1"],
             "\"x1\" is not a document's id",
         ),
         (&["history", "serch", "a"], "did you mean search?"),

@@ -153,14 +153,14 @@ fn a_refused_key_is_told_by_every_command() {
     let port = server.address.rsplit_once(':').unwrap().1.to_owned();
     models_with(
         &place,
-        "No model of openai: the provider does not accept the key",
+        "No model of openai: its list of models could not be fetched",
     );
     let shown = place.run(&[]).expect_success();
     assert!(shown.contains("No model of openai is ready"), "{shown}");
     let asked = place.run(&["ask", "Why?", "--quiet"]).refused(2);
     assert!(asked.contains("none of openai is ready"), "{asked}");
     let said = place.run(&["doctor", "--port", &port]).expect_success();
-    let line = "warning  provider: openai of the running server: the provider does not accept";
+    let line = "warning  provider: openai of the running server: its list";
     assert!(said.contains(line), "{said}");
 }
 
