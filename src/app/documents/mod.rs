@@ -6,11 +6,13 @@ pub(in crate::app) mod deletion;
 mod details;
 mod inline_files;
 mod names;
+mod ocr;
 mod originals;
 pub mod orphans;
 mod parts;
 mod read_progress;
 mod readers;
+mod scans;
 mod search;
 mod settings;
 mod storing;
@@ -35,7 +37,7 @@ use crate::log;
 use crate::store::{Store, documents, reading_queue};
 
 use super::{Error, Kind, Result};
-use child::RunningChildren;
+use ocr::Ocr;
 use readers::{ReadOutcome, ReaderPool};
 use storing_thread::BackgroundWorker;
 
@@ -115,18 +117,19 @@ impl DocumentService {
         for folder in [&folders.kept, &folders.incoming, &folders.parts] {
             upload::private_folder(folder).map_err(upload::from_io)?;
         }
-        let reader = child::ChildReader {
-            program: settings.program,
-            budget: settings.budget,
-            running: RunningChildren::default(),
-            user: None,
-            progress: Arc::default(),
-        };
+        let reader = child::ChildReader::new(settings.program, settings.budget);
+        let ocr = Ocr::find(settings.ocr.as_ref(), &reader);
+        ocr.announce();
         let shelf = OriginalFiles::new(folders.kept.clone());
         let originals = shelf.clone();
         Ok(Self {
             shelf,
-            readers: ReaderPool::new(store.clone(), originals, reader.clone(), settings.at_once),
+            readers: ReaderPool::new(
+                store.clone(),
+                originals,
+                (reader.clone(), Arc::new(ocr)),
+                settings.at_once,
+            ),
             attached: inline_files::ReadingTurns::new(settings.at_once),
             reader,
             store,

@@ -71,6 +71,7 @@ impl House {
             program: PathBuf::new(),
             budget: room,
             at_once: 2,
+            ocr: None,
         };
         DocumentService::open(&self.path, self.store.clone(), settings).expect("documents")
     }
