@@ -4,8 +4,8 @@
 
 use std::cell::RefCell;
 use std::io::{ErrorKind, Read, Write};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::os::unix::process::CommandExt as _;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::{Command, ExitCode};
 
 use base64::Engine as _;

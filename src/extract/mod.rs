@@ -38,8 +38,8 @@ pub(crate) mod zip;
 use crate::domain::chunk::PageText;
 use crate::domain::document::TextlessPage;
 
-pub use kind::{FileKind, KINDS};
 pub use invisible::visible as visible_text;
+pub use kind::{FileKind, KINDS};
 pub use output::{Output, OutputFull};
 pub use pdf::{ScannedImage, page_image as page_picture};
 pub use table_rows::records;

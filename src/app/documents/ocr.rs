@@ -53,7 +53,9 @@ impl Ocr {
     pub(super) fn find(settings: Option<&OcrConfig>, reader: &ChildReader) -> Self {
         match settings {
             None => Self::Off,
-            Some(settings) => OcrProgram::find(settings, reader).map_or_else(Self::Unusable, Self::Ready),
+            Some(settings) => {
+                OcrProgram::find(settings, reader).map_or_else(Self::Unusable, Self::Ready)
+            }
         }
     }
 
@@ -61,13 +63,21 @@ impl Ocr {
     pub(super) fn announce(&self) {
         match self {
             Self::Off => {}
-            Self::Unusable(why) => log::warn("OCR is switched on but cannot be used", &[("why", why)]),
+            Self::Unusable(why) => {
+                log::warn("OCR is switched on but cannot be used", &[("why", why)])
+            }
             Self::Ready(found) => {
                 let (program, languages) = (found.program.display(), found.languages.join("+"));
-                log::info("OCR is ready", &[("program", &program), ("languages", &languages)]);
+                log::info(
+                    "OCR is ready",
+                    &[("program", &program), ("languages", &languages)],
+                );
                 if !found.missing.is_empty() {
                     let missing = found.missing.join("+");
-                    log::warn("languages of OCR_LANGUAGES are not installed", &[("languages", &missing)]);
+                    log::warn(
+                        "languages of OCR_LANGUAGES are not installed",
+                        &[("languages", &missing)],
+                    );
                 }
             }
         }
@@ -77,7 +87,10 @@ impl Ocr {
     pub fn status(&self) -> Option<(bool, String)> {
         match self {
             Self::Off => None,
-            Self::Unusable(why) => Some((false, format!("OCR is switched on but cannot be used: {why}"))),
+            Self::Unusable(why) => Some((
+                false,
+                format!("OCR is switched on but cannot be used: {why}"),
+            )),
             Self::Ready(found) => {
                 let (program, languages) = (found.program.display(), found.languages.join("+"));
                 let mut text = format!("scanned pages are read with {program} ({languages})");
@@ -168,7 +181,10 @@ impl OcrProgram {
             Ok((output.len() as u64 > MAX_TEXT_BYTES).then_some(()))
         })?;
         Ok(match ended {
-            Ok(()) => Err(format!("printed more than {} KiB of text", MAX_TEXT_BYTES >> 10)),
+            Ok(()) => Err(format!(
+                "printed more than {} KiB of text",
+                MAX_TEXT_BYTES >> 10
+            )),
             Err(early) if early.status.success() => {
                 Ok(String::from_utf8_lossy(&output).into_owned())
             }
@@ -178,15 +194,26 @@ impl OcrProgram {
 
     /// Why the program failed, as the predicate of a sentence.
     fn failure(&self, early: &EarlyExit, seconds: u32) -> String {
-        let line = early.complaint.lines().rfind(|line| !line.trim().is_empty());
+        let line = early
+            .complaint
+            .lines()
+            .rfind(|line| !line.trim().is_empty());
         log::warn(
             "OCR was cut short",
-            &[("status", &early.status), ("why", &line.unwrap_or_default())],
+            &[
+                ("status", &early.status),
+                ("why", &line.unwrap_or_default()),
+            ],
         );
         let is_memory = ["bad_alloc", "memory", "Memory"];
         let memory = self.settings.memory >> 20;
         match early.status.signal() {
-            Some(signals::SIGXCPU | signals::SIGALRM) => format!("took more than {seconds} seconds"),
+            Some(signals::SIGXCPU | signals::SIGALRM) if seconds == 1 => {
+                "took more than 1 second".to_owned()
+            }
+            Some(signals::SIGXCPU | signals::SIGALRM) => {
+                format!("took more than {seconds} seconds")
+            }
             _ if is_memory.iter().any(|word| early.complaint.contains(word)) => {
                 format!("took more than {memory} MB of memory")
             }

@@ -69,7 +69,10 @@ pub(super) fn recognize(
         }
         let recognized = match done < program.max_pages() {
             true => scan.page(gap.page)?,
-            false => Err(format!("OCR reads the first {} scanned pages", program.max_pages())),
+            false => Err(format!(
+                "OCR reads the first {} scanned pages",
+                program.max_pages()
+            )),
         };
         match recognized {
             Ok(text) if text.is_empty() => add_reason(gap, "OCR found no text"),
@@ -211,7 +214,10 @@ mod tests {
             pages.extend(merge.page(own));
         }
         pages.extend(merge.rest());
-        let pages: Vec<_> = pages.iter().map(|page| (page.number, &*page.text)).collect();
+        let pages: Vec<_> = pages
+            .iter()
+            .map(|page| (page.number, &*page.text))
+            .collect();
         let expected = [
             (1, "one"),
             (2, "two"),
