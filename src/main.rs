@@ -3,15 +3,19 @@
 
 use std::process::ExitCode;
 
+use quire::extract::child_protocol::{ARGUMENT, OCR_ARGUMENT};
+
 fn main() -> ExitCode {
     quire::system::configure_allocator();
     let mut arguments = std::env::args_os().skip(1);
-    if arguments
-        .next()
-        .is_some_and(|first| first == quire::extract::child_protocol::ARGUMENT)
-    {
+    let worker = match arguments.next() {
+        Some(first) if first == ARGUMENT => Some(quire::worker::run as fn(&str) -> ExitCode),
+        Some(first) if first == OCR_ARGUMENT => Some(quire::worker::recognize as _),
+        _ => None,
+    };
+    if let Some(worker) = worker {
         let job = arguments.next().unwrap_or_default();
-        return quire::worker::run(&job.to_string_lossy());
+        return worker(&job.to_string_lossy());
     }
     quire::cli::run(std::env::args_os().skip(1))
 }

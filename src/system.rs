@@ -1,14 +1,21 @@
-//! Operating-system calls: glibc's allocator settings, releasing memory after a burst, and the sandbox of the
-//! process that reads documents. The only module with `unsafe`: three libc calls that take numbers and do not
+//! Operating-system calls: glibc's allocator settings, releasing memory after a burst, and the sandboxes of the
+//! processes that read documents. The only module with `unsafe`: three libc calls that take numbers and do not
 //! touch our memory.
 #![allow(unsafe_code)]
 
+use landlock::{
+    ABI, Access as _, AccessFs, Ruleset, RulesetAttr as _, RulesetCreatedAttr as _,
+    path_beneath_rules,
+};
 use rustix::process::{
     DumpableBehavior, Resource, Rlimit, Signal, set_dumpable_behavior,
     set_parent_process_death_signal, setrlimit,
 };
 use rustix::termios::tcgetwinsize;
-use seccompiler::{BpfProgram, SeccompAction, SeccompFilter};
+use seccompiler::{
+    BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter,
+    SeccompRule,
+};
 
 /// Configures the allocator; must be called first in `main`, before any thread exists. All threads share one
 /// arena, and large blocks go straight back to the system: measured after a burst of 1,000 connections, this
@@ -44,6 +51,15 @@ pub fn open_without_waiting(path: &std::path::Path) -> std::io::Result<std::fs::
         .open(path)
 }
 
+/// Creates an empty file in memory, without a name in any folder.
+///
+/// # Errors
+/// Returns an error if too many files are open.
+pub fn memory_file() -> std::io::Result<std::fs::File> {
+    let file = rustix::fs::memfd_create("quire", rustix::fs::MemfdFlags::CLOEXEC)?;
+    Ok(file.into())
+}
+
 /// Width of the terminal in columns; `None` when the output is not a terminal.
 pub fn terminal_width() -> Option<u16> {
     let size = tcgetwinsize(std::io::stderr()).or_else(|_| tcgetwinsize(std::io::stdout()));
@@ -67,16 +83,58 @@ pub struct SandboxLimits {
 /// # Errors
 /// Returns an error if a resource limit cannot be set.
 pub fn enter_sandbox(walls: &SandboxLimits) -> std::io::Result<bool> {
-    limit(Resource::As, walls.memory, walls.memory)?;
+    set_limits(walls)?;
+    set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
+    Ok(filter().is_some())
+}
+
+/// Sandboxes this process permanently, and the program that it becomes: the program can read the system's own files
+/// and `files`, and nothing else, such as the data folder. It can write only to files that are already open, use no
+/// network, and start no other process. The filters depend on the kernel; the resource limits apply either way.
+///
+/// # Errors
+/// Returns an error if a resource limit cannot be set or the kernel refuses a ruleset.
+pub fn enter_program_sandbox(
+    limits: &SandboxLimits,
+    files: &[&std::path::Path],
+) -> std::io::Result<()> {
+    set_limits(limits)?;
+    let readable = AccessFs::from_read(ABI::V1);
+    let system = SYSTEM_FOLDERS.iter().map(std::path::Path::new);
+    let readable_paths = system.chain(files.iter().copied());
+    Ruleset::default()
+        .handle_access(AccessFs::from_all(ABI::V5))
+        .and_then(Ruleset::create)
+        .and_then(|rules| rules.add_rules(path_beneath_rules(readable_paths, readable)))
+        .and_then(landlock::RulesetCreated::restrict_self)
+        .map_err(std::io::Error::other)?;
+    program_filters();
+    Ok(())
+}
+
+/// What a program of the system needs to start: itself, its libraries, and its data.
+const SYSTEM_FOLDERS: &[&str] = &[
+    "/bin",
+    "/lib",
+    "/lib64",
+    "/usr",
+    "/opt",
+    "/nix/store",
+    "/etc/alternatives",
+    "/etc/ld.so.cache",
+    "/dev/null",
+    "/sys/devices/system/cpu",
+];
+
+fn set_limits(limits: &SandboxLimits) -> std::io::Result<()> {
+    limit(Resource::As, limits.memory, limits.memory)?;
     // Exceeding the soft limit sends SIGXCPU; exceeding the hard limit kills the process.
-    limit(Resource::Cpu, walls.cpu_s, walls.cpu_s + 2)?;
+    limit(Resource::Cpu, limits.cpu_s, limits.cpu_s + 2)?;
     limit(Resource::Fsize, 0, 0)?;
     limit(Resource::Core, 0, 0)?;
     // SAFETY: alarm only takes a number.
-    unsafe { libc::alarm(walls.wall_s) };
-    set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
-    set_parent_process_death_signal(Some(Signal::KILL))?;
-    Ok(filter().is_some())
+    unsafe { libc::alarm(limits.wall_s) };
+    Ok(set_parent_process_death_signal(Some(Signal::KILL))?)
 }
 
 fn limit(what: Resource, soft: u64, hard: u64) -> std::io::Result<()> {
@@ -130,6 +188,69 @@ fn filter() -> Option<()> {
             .collect(),
         SeccompAction::Errno(libc::EPERM as u32),
         SeccompAction::Allow,
+        std::env::consts::ARCH.try_into().ok()?,
+    );
+    let program: BpfProgram = filter.ok()?.try_into().ok()?;
+    seccompiler::apply_filter(&program).ok()
+}
+
+/// System calls that a program in the sandbox cannot make: network, other processes, and the kernel's settings. They
+/// fail with EPERM. The rest cannot be listed, because it depends on the program's libraries.
+const DENIED: &[libc::c_long] = &[
+    libc::SYS_socket,
+    libc::SYS_socketpair,
+    libc::SYS_connect,
+    libc::SYS_bind,
+    libc::SYS_listen,
+    libc::SYS_sendto,
+    libc::SYS_sendmsg,
+    libc::SYS_io_uring_setup,
+    libc::SYS_ptrace,
+    libc::SYS_process_vm_readv,
+    libc::SYS_process_vm_writev,
+    libc::SYS_kill,
+    libc::SYS_tkill,
+    libc::SYS_pidfd_open,
+    libc::SYS_unshare,
+    libc::SYS_setns,
+    libc::SYS_mount,
+    libc::SYS_bpf,
+    libc::SYS_keyctl,
+    libc::SYS_shmget,
+    libc::SYS_msgget,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_fork,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_vfork,
+];
+
+/// Installs the filters for programs; without effect when the kernel or the library does not support them here.
+fn program_filters() {
+    let deny = |call: &libc::c_long| (*call, Vec::new());
+    let mut rules: std::collections::BTreeMap<_, _> = DENIED.iter().map(deny).collect();
+    // New threads are allowed, new processes are not.
+    let is_process = SeccompCondition::new(
+        0,
+        SeccompCmpArgLen::Qword,
+        SeccompCmpOp::MaskedEq(libc::CLONE_THREAD as u64),
+        0,
+    );
+    if let Ok(rule) = is_process.and_then(|is_process| SeccompRule::new(vec![is_process])) {
+        rules.insert(libc::SYS_clone, vec![rule]);
+    }
+    deny_calls(rules, libc::EPERM);
+    // The arguments of clone3 cannot be checked. Without it, the C library uses clone.
+    deny_calls([deny(&libc::SYS_clone3)].into(), libc::ENOSYS);
+}
+
+fn deny_calls(
+    rules: std::collections::BTreeMap<libc::c_long, Vec<SeccompRule>>,
+    error: libc::c_int,
+) -> Option<()> {
+    let filter = SeccompFilter::new(
+        rules,
+        SeccompAction::Allow,
+        SeccompAction::Errno(error as u32),
         std::env::consts::ARCH.try_into().ok()?,
     );
     let program: BpfProgram = filter.ok()?.try_into().ok()?;

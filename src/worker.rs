@@ -1,17 +1,19 @@
-//! The document-reading child process: extracts the text of one file inside a sandbox. Whatever a file does to its
-//! reader is confined to this process, which opens no files and knows no secrets.
+//! The document-reading child processes: one extracts the text of a file inside a sandbox, the other becomes the OCR
+//! program in a sandbox of its own. Whatever a file does to its reader is confined to its process, which opens no
+//! files of the server and knows no secrets.
 
 use std::cell::RefCell;
 use std::io::{ErrorKind, Read, Write};
+use std::os::unix::process::CommandExt as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use crate::extract::child_protocol::{ReadRefusal, ReadRequest, ReportFrame};
+use crate::extract::child_protocol::{OcrRequest, ReadRefusal, ReadRequest, ReportFrame};
 use crate::extract::{FileInput, extract_reporting, page_picture};
-use crate::system::{SandboxLimits, enter_sandbox};
+use crate::system::{SandboxLimits, enter_program_sandbox, enter_sandbox};
 
 /// Reads a file from stdin according to the job, and writes frames to stdout.
 pub fn run(job: &str) -> ExitCode {
@@ -36,6 +38,35 @@ pub fn run(job: &str) -> ExitCode {
         // The parent has closed the pipe.
         Err(_) => ExitCode::FAILURE,
     }
+}
+
+/// Becomes the OCR program of the job, inside the sandbox for programs. Returns only if that fails.
+pub fn recognize(job: &str) -> ExitCode {
+    let Ok(job) = serde_json::from_str::<OcrRequest>(job) else {
+        return ExitCode::from(2);
+    };
+    let limits = SandboxLimits {
+        memory: job.memory,
+        cpu_s: job.seconds.into(),
+        wall_s: job.seconds,
+    };
+    let files = [Some(job.program.as_path()), job.data.as_deref()];
+    let files: Vec<_> = files.into_iter().flatten().collect();
+    if let Err(error) = enter_program_sandbox(&limits, &files) {
+        let _ = writeln!(std::io::stderr(), "the sandbox cannot be set up: {error}");
+        return ExitCode::from(3);
+    }
+    let mut command = Command::new(&job.program);
+    if let Some(data) = &job.data {
+        command.env("TESSDATA_PREFIX", data);
+    }
+    // Each thread of OpenMP waits busily for the others: one is faster than several.
+    let error = command
+        .args(&job.arguments)
+        .env("OMP_THREAD_LIMIT", "1")
+        .exec();
+    let _ = writeln!(std::io::stderr(), "cannot be started: {error}");
+    ExitCode::from(127)
 }
 
 fn read(job: &ReadRequest) -> std::io::Result<()> {

@@ -44,7 +44,7 @@ pub(super) fn import(call: &CommandCall) -> Outcome {
         let counts = imported["counts"].as_object().cloned().unwrap_or_default();
         return report(call, file, &counts.into_iter().collect::<Vec<_>>());
     }
-    let user = owner(call)?;
+    let user = account_id(call)?;
     if let Err(error) = std::fs::File::open(file) {
         return failed(format!("cannot read {file}: {error}"));
     }

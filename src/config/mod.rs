@@ -8,6 +8,7 @@ mod file;
 mod limits;
 mod load;
 mod mistaken;
+mod ocr;
 pub mod options;
 mod providers;
 mod public_url;
@@ -31,6 +32,7 @@ pub use backups::{BackupConfig, ReplicaConfig};
 use check::Checker;
 pub use check::http_url;
 pub use load::{ConfigLayers, ValueSource};
+pub use ocr::OcrConfig;
 pub use public_url::RESERVED_PATHS;
 pub use secret::Secret;
 pub use tls::TlsFiles;
@@ -112,6 +114,8 @@ pub struct Config {
     pub evidence: EvidenceMode,
     /// Limits and timeouts.
     pub limits: ServerLimits,
+    /// How scanned pages are read; `None` if OCR is switched off.
+    pub ocr: Option<OcrConfig>,
     /// Number of PBKDF2 rounds for new password hashes.
     pub password_rounds: u32,
     /// Model providers.
@@ -413,6 +417,7 @@ fn checked(checker: &mut Checker, providers: Vec<ProviderConfig>) -> Config {
             month_tokens: checker.number_if_given("BUDGET_MONTH_TOKENS"),
         },
         limits: limits::read(checker),
+        ocr: ocr::read(checker),
         password_rounds: password_rounds(checker, environment),
         providers,
         sources: options::SETTINGS

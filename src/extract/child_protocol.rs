@@ -3,6 +3,7 @@
 //! because a malicious file may have taken over the child.
 
 use std::io::{self, Read, Write};
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
@@ -34,6 +35,24 @@ pub struct ReadRequest {
     /// The page to return as an image, instead of the text.
     #[serde(default)]
     pub picture: Option<u32>,
+}
+
+/// The first argument that starts the program as the sandbox of an OCR program. Not a user-facing command.
+pub const OCR_ARGUMENT: &str = "--recognize-text-from-stdin";
+
+/// The program that recognizes text in the image on its standard input, and its limits.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct OcrRequest {
+    /// Absolute path of the executable.
+    pub program: PathBuf,
+    /// Its arguments.
+    pub arguments: Vec<String>,
+    /// Folder of its language data, where it is not the usual one.
+    pub data: Option<PathBuf>,
+    /// Address space in bytes.
+    pub memory: u64,
+    /// CPU and wall-clock time in seconds.
+    pub seconds: u32,
 }
 
 /// One message of the child.

@@ -71,7 +71,7 @@ pub fn render(page: &str, max_text: usize, is_xml: bool) -> RenderedPage {
 /// Converts a page without putting its title above the text.
 pub fn body(page: &str, max_text: usize, is_xml: bool) -> RenderedPage {
     let mut tokens = Tokens::new(page, is_xml);
-    let (mut deleted, mut aids, mut hidden) = (0, 0, 0);
+    let (mut deleted, mut aids, mut hidden, mut media) = (0, 0, 0, 0);
     let mut writer = HtmlTextWriter::default();
     let mut dropped: Option<Dropped> = None;
     let mut dropping = true;
@@ -102,6 +102,7 @@ pub fn body(page: &str, max_text: usize, is_xml: bool) -> RenderedPage {
             }
             continue;
         }
+        media += usize::from(is_media(&token));
         match &token {
             Token::Open { name, attributes }
                 if is_dropped(name, attributes) && (dropping || is_code(name)) =>
@@ -125,6 +126,7 @@ pub fn body(page: &str, max_text: usize, is_xml: bool) -> RenderedPage {
         (deleted, "deleted passages"),
         (aids, "reading aids above characters"),
         (hidden, "menus, footers, and hidden parts"),
+        (media, "videos, audio, and other embedded content"),
     ] {
         if count > 0 {
             reading.notes.push(format!("{what} left out: {count}"));
@@ -136,6 +138,20 @@ pub fn body(page: &str, max_text: usize, is_xml: bool) -> RenderedPage {
 /// Whether an element's content is never text for a reader, however broken the page is.
 fn is_code(name: &str) -> bool {
     matches!(name, "script" | "style")
+}
+
+/// Whether the element shows another file, other than an image.
+fn is_media(token: &Token) -> bool {
+    let Token::Open { name, attributes } = token else {
+        return false;
+    };
+    match name.as_str() {
+        "video" | "audio" => true,
+        "iframe" | "object" | "embed" => ["src", "data", "srcdoc"]
+            .iter()
+            .any(|one| attribute(attributes, one).is_some_and(|value| !value.is_empty())),
+        _ => false,
+    }
 }
 
 /// Whether an element's text is not displayed, or is noted in another way.

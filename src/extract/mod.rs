@@ -38,6 +38,7 @@ pub(crate) mod zip;
 use crate::domain::chunk::PageText;
 use crate::domain::document::TextlessPage;
 
+pub use invisible::visible as visible_text;
 pub use kind::{FileKind, KINDS};
 pub use output::{Output, OutputFull};
 pub use pdf::{ScannedImage, page_image as page_picture};
@@ -266,7 +267,7 @@ fn show(bytes: &[u8]) -> Result<ReadReport, Unreadable> {
         return Err(Unreadable::PictureTooLarge);
     }
     let note = format!(
-        "a picture of {} x {} pixels: shown to models that accept images; no text is extracted",
+        "a picture of {} x {} pixels: shown to models that accept images{NO_TEXT_NOTE}",
         seen.width, seen.height
     );
     Ok(ReadReport {
@@ -283,6 +284,9 @@ fn show(bytes: &[u8]) -> Result<ReadReport, Unreadable> {
 
 /// Media types of images.
 const CONTENT_TYPES: &[&str] = &["image/png", "image/jpeg", "image/gif", "image/webp"];
+
+/// The end of the note about an image file whose text is not recognized.
+pub const NO_TEXT_NOTE: &str = "; no text is extracted";
 
 /// The kind of an image document.
 pub const PICTURE: &str = "image";

@@ -126,6 +126,87 @@ const BARE: &[&str] = &[
     "clearpage",
 ];
 
+/// Accent commands: each letter is followed by its accented form.
+const ACCENTS: &[(&str, &str)] = &[
+    ("'", "aáeéiíoóuúyýcćnńsśzźlĺrŕAÁEÉIÍOÓUÚYÝCĆNŃSŚZŹLĹRŔ"),
+    ("`", "aàeèiìoòuùnǹAÀEÈIÌOÒUÙNǸ"),
+    ("\"", "aäeëiïoöuüyÿAÄEËIÏOÖUÜYŸ"),
+    ("^", "aâeêiîoôuûcĉgĝhĥjĵsŝwŵyŷAÂEÊIÎOÔUÛCĈGĜHĤJĴSŜWŴYŶ"),
+    ("~", "aãnñoõiĩuũAÃNÑOÕIĨUŨ"),
+    ("=", "aāeēiīoōuūAĀEĒIĪOŌUŪ"),
+    (".", "cċeėgġzżIİCĊEĖGĠZŻ"),
+    ("c", "cçsşgģkķlļnņrŗtţCÇSŞGĢKĶLĻNŅRŖTŢ"),
+    ("v", "cčdďeěnňrřsštťzžCČDĎEĚNŇRŘSŠTŤZŽ"),
+    ("u", "aăgğuŭiĭoŏeĕAĂGĞUŬIĬOŎEĔ"),
+    ("H", "oőuűOŐUŰ"),
+    ("r", "aåuůAÅUŮ"),
+    ("k", "aąeęiįuųAĄEĘIĮUŲ"),
+];
+/// Commands for letters and signs.
+const LETTERS: &[(&str, &str)] = &[
+    ("ss", "ß"),
+    ("ae", "æ"),
+    ("oe", "œ"),
+    ("o", "ø"),
+    ("aa", "å"),
+    ("l", "ł"),
+    ("i", "ı"),
+    ("AE", "Æ"),
+    ("OE", "Œ"),
+    ("O", "Ø"),
+    ("AA", "Å"),
+    ("L", "Ł"),
+    ("ldots", "…"),
+    ("dots", "…"),
+    ("textendash", "–"),
+    ("textemdash", "—"),
+    ("textbackslash", "\\"),
+    ("textasciitilde", "~"),
+    ("textbar", "|"),
+    ("textless", "<"),
+    ("textgreater", ">"),
+    ("euro", "€"),
+    ("texteuro", "€"),
+    ("pounds", "£"),
+    ("copyright", "©"),
+    ("S", "§"),
+    ("P", "¶"),
+    ("dag", "†"),
+    ("ddag", "‡"),
+];
+
+/// Writes a letter with its accent; a letter without such a form keeps the command.
+fn accented(mark: &str, letter: &str, out: &mut String) {
+    let letter = match letter.trim() {
+        "\\i" => "i",
+        other => other,
+    };
+    let forms = ACCENTS.iter().find(|(known, _)| *known == mark);
+    let forms: Vec<char> = forms.map_or("", |(_, forms)| forms).chars().collect();
+    let pair = forms
+        .chunks(2)
+        .find(|pair| letter.chars().eq(pair[..1].iter().copied()));
+    match pair {
+        Some(pair) => out.push(pair[1]),
+        None => out.push_str(&format!("\\{mark}{letter}")),
+    }
+}
+
+/// The text after the arguments, in braces or brackets, that describe the columns of a table.
+fn without_groups(mut text: &str) -> &str {
+    loop {
+        let next = match text.as_bytes().first() {
+            Some(b'{') => group(text).map(|(_, next)| next),
+            Some(b'[') => text.split_once(']').map(|(_, next)| next),
+            _ => None,
+        };
+        match next {
+            Some(next) => text = next,
+            None => return text,
+        }
+    }
+}
+
 /// Replaces commands for structure and typography; formulas and unknown commands stay as they are.
 fn commands(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
@@ -170,11 +251,37 @@ fn command<'a>(text: &'a str, out: &mut String) -> &'a str {
             out.push_str(&format!(" [note: {}]", inner(words)));
             next
         }
-        (Some((kind, next)), _) if matches!(name, "begin" | "end") && !is_formula(kind) => next,
+        (Some((kind, next)), _) if matches!(name, "begin" | "end") && !is_formula(kind) => {
+            match name == "begin"
+                && matches!(
+                    kind.trim_end_matches('*'),
+                    "tabular" | "array" | "tabularx" | "longtable" | "minipage"
+                ) {
+                true => without_groups(next),
+                false => next,
+            }
+        }
         (Some((_, next)), _) if SILENT.contains(&name) => next,
         _ if name == "item" => {
+            if !out.is_empty() && !out.ends_with('\n') {
+                out.push('\n');
+            }
             out.push_str("- ");
             after.trim_start()
+        }
+        (Some((words, next)), _)
+            if letters == 1 && ACCENTS.iter().any(|(mark, _)| name == *mark) =>
+        {
+            accented(name, words, out);
+            next
+        }
+        _ if LETTERS.iter().any(|(known, _)| *known == name) => {
+            let letter = LETTERS.iter().find(|(known, _)| *known == name);
+            out.push_str(letter.map_or("", |(_, letter)| letter));
+            // A space or an empty group only ends the command.
+            after
+                .strip_prefix("{}")
+                .unwrap_or_else(|| after.strip_prefix(' ').unwrap_or(after))
         }
         _ if BARE.contains(&name) => after,
         _ => {
@@ -189,6 +296,21 @@ fn sign<'a>(text: &'a str, out: &mut String) -> &'a str {
     let sign = text.chars().next();
     match sign {
         Some('\\') => out.push('\n'),
+        // Spaces of other widths.
+        Some(',' | ';' | ':' | ' ') => out.push(' '),
+        Some(c) if ACCENTS.iter().any(|(mark, _)| mark.starts_with(c)) => {
+            let after = &text[1..];
+            if let Some((letter, next)) = group(after).filter(|_| after.starts_with('{')) {
+                accented(&text[..1], letter, out);
+                return next;
+            }
+            let length = match after.strip_prefix("\\i") {
+                Some(_) => 2,
+                None => after.chars().next().map_or(0, char::len_utf8),
+            };
+            accented(&text[..1], &after[..length], out);
+            return &after[length..];
+        }
         Some(c) if "&%$#_{}".contains(c) => out.push(c),
         Some(c) => out.extend(['\\', c]),
         None => out.push('\\'),

@@ -41,6 +41,7 @@ mod meaning;
 mod models;
 mod money;
 mod names;
+mod ocr;
 mod odd_clients;
 mod odd_providers;
 mod odd_streams;

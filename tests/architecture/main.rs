@@ -55,7 +55,7 @@ const OWNED: &[(&str, &[&str])] = &[
     ("hayro_syntax", &["extract"]), ("hayro_ccitt", &["extract"]),
     ("regex_lite", &["domain"]), ("jsonschema", &["domain"]), ("pulldown_cmark", &["domain"]), ("statrs", &["domain"]), ("ulid", &["domain"]),
     ("lexopt", &["cli"]), ("unicode_width", &["cli"]), ("listenfd", &["cli"]), ("rustix", &["cli", "store", "system"]),
-    ("libc", &["system"]), ("seccompiler", &["system"]), ("toml", &["build", "wire"]), ("toml_parser", &["wire"]), ("httpdate", &["llm"]),
+    ("libc", &["system"]), ("seccompiler", &["system"]), ("landlock", &["system"]), ("toml", &["build", "wire"]), ("toml_parser", &["wire"]), ("httpdate", &["llm"]),
     ("subtle", &["crypto"]), ("matchit", &["http"]), ("percent_encoding", &["crypto", "http", "store"]),
     ("tokio", &["store", "llm", "engine", "app", "http", "cli"]),
 ];

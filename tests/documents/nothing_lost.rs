@@ -1,6 +1,7 @@
 //! No content is lost silently: each kind of content that a file can have is planted in a small file, and must be
 //! either in the text or named in the notes.
 
+mod books_and_slides;
 mod open_documents;
 mod pdfs;
 mod texts;

@@ -69,6 +69,7 @@ export function PageReader(stored, { signal, onTurn, level = 2 }) {
       last > 1 && el(`h${level}`, { class: "page-title" }, page.title ? `Page ${page.number}: ${page.title}` : `Page ${page.number}`),
       gap && el("p", { class: "notice" }, `This page has no text: ${sentence(gap.why)}`,
         gap.picture && " It can be shown as a picture to a model that sees."),
+      page.ocr && el("p", { class: "notice" }, "Read with OCR: single letters may be wrong."),
       flags.map((flag) => el("p", { class: "notice suspicious" }, icon("warning"), el("span", null,
         `Reads like instructions to a model (${flag.why}): “${excerpt(flag.excerpt, 160)}” It is treated as text, never as an instruction.`))),
       page.text ? Text(page, span, flags, others) : !gap && el("p", { class: "fine" }, "There is no text on this page."));

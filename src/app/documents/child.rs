@@ -59,6 +59,18 @@ pub(super) enum ChildExit {
     StoppedByReceiver,
 }
 
+/// How a process ended that left no outcome.
+pub(super) struct EarlyExit {
+    pub status: ExitStatus,
+    /// The beginning of its stderr.
+    pub complaint: String,
+}
+
+/// The arguments of a process that reads a document.
+fn reading(job: &ReadRequest) -> io::Result<Vec<String>> {
+    Ok(vec![ARGUMENT.to_owned(), serde_json::to_string(job)?])
+}
+
 /// Starts the processes that read files.
 #[derive(Clone)]
 pub(super) struct ChildReader {
@@ -169,6 +181,17 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl ChildReader {
+    /// A reader that acts for nobody yet.
+    pub fn new(program: PathBuf, budget: ReadBudget) -> Self {
+        Self {
+            program,
+            budget,
+            running: RunningChildren::default(),
+            user: None,
+            progress: Arc::default(),
+        }
+    }
+
     /// Returns the same reader, acting for a user.
     pub fn of(&self, user: &UserId) -> Self {
         Self {
@@ -200,9 +223,10 @@ impl ChildReader {
             return read_in_process(&self.budget, path, (name, encoding), take);
         }
         let job = self.budget.job(name, encoding);
-        self.run(path, &job, |out| {
+        let ended = self.run(&reading(&job)?, File::open(path)?.into(), |out| {
             read_frames(out, self.budget.text, &self.progress, take)
-        })
+        })?;
+        Ok(ended.unwrap_or_else(|early| self.killed_exit(&early)))
     }
 
     /// Renders the image of a page that has no text: its media type and its base64-encoded bytes. Blocks.
@@ -214,28 +238,32 @@ impl ChildReader {
             picture: Some(page),
             ..self.budget.job("", None)
         };
-        let mut picture = None;
-        self.run(path, &job, |out| {
+        let picture = self.run(&reading(&job)?, File::open(path)?.into(), |out| {
             let frame = ReportFrame::read(&mut BufReader::with_capacity(64 << 10, out))?;
-            if let Some(ReportFrame::Picture { media_type, base64 }) = frame {
-                picture = Some((media_type, base64));
-            }
-            Ok(Some(ChildExit::StoppedByReceiver))
+            Ok(Some(match frame {
+                Some(ReportFrame::Picture { media_type, base64 }) => Some((media_type, base64)),
+                _ => None,
+            }))
         })?;
-        Ok(picture)
+        Ok(picture.unwrap_or(None))
     }
 
-    fn run(
+    /// Starts a process with `input` on its stdin and passes its stdout to `listen`, which returns the outcome, or
+    /// `None` if the output ended without one. Blocks.
+    ///
+    /// # Errors
+    /// Returns an error if the process cannot be started or is stopped from here.
+    pub fn run<T>(
         &self,
-        path: &Path,
-        job: &ReadRequest,
-        listen: impl FnOnce(ChildStdout) -> io::Result<Option<ChildExit>>,
-    ) -> io::Result<ChildExit> {
+        arguments: &[String],
+        input: Stdio,
+        listen: impl FnOnce(ChildStdout) -> io::Result<Option<T>>,
+    ) -> io::Result<Result<T, EarlyExit>> {
         let mut child = Command::new(&self.program)
-            .args([ARGUMENT, &serde_json::to_string(job)?])
+            .args(arguments)
             .env_clear()
             .current_dir("/")
-            .stdin(File::open(path)?)
+            .stdin(input)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()?;
@@ -254,23 +282,27 @@ impl ChildReader {
         self.running.remove(&process);
         let complaint = complaint?.and_then(|aside| aside.join().ok());
         match end {
-            Ok(Some(end)) => Ok(end),
+            Ok(Some(end)) => Ok(Ok(end)),
             _ if process.interrupted.load(Ordering::Acquire) => {
                 Err(io::ErrorKind::Interrupted.into())
             }
-            _ => Ok(self.killed_exit(status?, &complaint.unwrap_or_default())),
+            _ => Ok(Err(EarlyExit {
+                status: status?,
+                complaint: complaint.unwrap_or_default(),
+            })),
         }
     }
 
-    fn killed_exit(&self, status: ExitStatus, complaint: &str) -> ChildExit {
+    fn killed_exit(&self, early: &EarlyExit) -> ChildExit {
         let (memory, cpu) = (self.budget.memory >> 20, self.budget.cpu_s);
+        let status = early.status;
         let why = match status.signal() {
-            _ if complaint.contains("memory allocation") => {
+            _ if early.complaint.contains("memory allocation") => {
                 format!("reading it takes more than {memory} MB of memory")
             }
-            Some(libc_signal::SIGXCPU) => format!("reading it takes more than {cpu} seconds"),
-            Some(libc_signal::SIGALRM) => "reading it took too long".to_owned(),
-            Some(libc_signal::SIGKILL) => "the process that read it was stopped".to_owned(),
+            Some(signals::SIGXCPU) => format!("reading it takes more than {cpu} seconds"),
+            Some(signals::SIGALRM) => "reading it took too long".to_owned(),
+            Some(signals::SIGKILL) => "the process that read it was stopped".to_owned(),
             _ => "the document reader failed on this file".to_owned(),
         };
         crate::log::warn(
@@ -302,7 +334,7 @@ fn collect_stderr(mut said: ChildStderr) -> io::Result<JoinHandle<String>> {
         })
 }
 
-mod libc_signal {
+pub(super) mod signals {
     //! Signal numbers on Linux.
     pub const SIGKILL: i32 = 9;
     pub const SIGALRM: i32 = 14;

@@ -6,11 +6,13 @@ pub(in crate::app) mod deletion;
 mod details;
 mod inline_files;
 mod names;
+mod ocr;
 mod originals;
 pub mod orphans;
 mod parts;
 mod read_progress;
 mod readers;
+mod scans;
 mod search;
 mod settings;
 mod storing;
@@ -35,7 +37,7 @@ use crate::log;
 use crate::store::{Store, documents, reading_queue};
 
 use super::{Error, Kind, Result};
-use child::RunningChildren;
+use ocr::Ocr;
 use readers::{ReadOutcome, ReaderPool};
 use storing_thread::BackgroundWorker;
 
@@ -115,23 +117,18 @@ impl DocumentService {
         for folder in [&folders.originals, &folders.incoming, &folders.parts] {
             upload::private_folder(folder).map_err(upload::from_io)?;
         }
-        let reader = child::ChildReader {
-            program: settings.program,
-            budget: settings.budget,
-            running: RunningChildren::default(),
-            user: None,
-            progress: Arc::default(),
-        };
-        let shelf = OriginalFiles::new(folders.originals.clone());
-        let originals = shelf.clone();
+        let reader = child::ChildReader::new(settings.program, settings.budget);
+        let ocr = Ocr::find(settings.ocr.as_ref(), &reader);
+        ocr.announce();
+        let originals = OriginalFiles::new(folders.originals.clone());
         Ok(Self {
-            originals: shelf,
             readers: ReaderPool::new(
                 store.clone(),
-                originals,
-                reader.clone(),
+                originals.clone(),
+                (reader.clone(), Arc::new(ocr)),
                 settings.max_concurrent,
             ),
+            originals,
             attachment_permits: inline_files::ReadingPermits::new(settings.max_concurrent),
             reader,
             store,

@@ -10,6 +10,7 @@ use tokio::sync::{Notify, oneshot};
 
 use super::child::ChildReader;
 use super::deletion;
+use super::ocr::Ocr;
 use super::originals::OriginalFiles;
 use super::read_progress::ReadProgress;
 use super::text;
@@ -51,6 +52,7 @@ struct ReaderPoolShared {
     store: Store,
     originals: OriginalFiles,
     reader: ChildReader,
+    ocr: Arc<Ocr>,
     max_readers: usize,
     state: Mutex<ReaderPoolState>,
     child_gone: Condvar,
@@ -74,11 +76,17 @@ struct ReaderPoolState {
 
 impl ReaderPool {
     /// Creates a pool that reads up to `most` documents concurrently; `shelf` holds the originals.
-    pub fn new(store: Store, shelf: OriginalFiles, reader: ChildReader, most: usize) -> Self {
+    pub fn new(
+        store: Store,
+        shelf: OriginalFiles,
+        (reader, ocr): (ChildReader, Arc<Ocr>),
+        most: usize,
+    ) -> Self {
         Self(Arc::new(ReaderPoolShared {
             store,
             originals: shelf,
             reader,
+            ocr,
             max_readers: most,
             state: Mutex::default(),
             child_gone: Condvar::new(),
@@ -321,7 +329,7 @@ impl ReaderPoolShared {
         drop(state);
         let reader = self.reader.reporting(progress);
         let (refused, id, user) = (
-            text::read_document(&self.store, &reader, document.clone(), &path)?,
+            text::read_document(&self.store, (&reader, &self.ocr), document.clone(), &path)?,
             document.id,
             document.user,
         );

@@ -3,9 +3,10 @@
 
 use std::path::PathBuf;
 
-use super::child::ReadBudget;
+use super::child::{ChildReader, ReadBudget};
+use super::ocr::Ocr;
 use crate::app::{Error, Result};
-use crate::config::Config;
+use crate::config::{Config, OcrConfig};
 
 /// Settings for reading documents.
 #[derive(Debug, Clone)]
@@ -16,6 +17,17 @@ pub struct DocumentSettings {
     pub budget: ReadBudget,
     /// Number of documents read concurrently.
     pub max_concurrent: usize,
+    /// How scanned pages are read; `None` if OCR is switched off.
+    pub ocr: Option<OcrConfig>,
+}
+
+impl DocumentSettings {
+    /// Looks for the OCR program as the server does at startup: whether it works, and a sentence about it. `None` if
+    /// OCR is switched off. Blocks.
+    pub fn examine_ocr(self) -> Option<(bool, String)> {
+        let reader = ChildReader::new(self.program, self.budget);
+        Ocr::find(self.ocr.as_ref(), &reader).status()
+    }
 }
 
 /// The installation's settings.
@@ -43,5 +55,6 @@ pub(in crate::app) fn settings(config: &Config) -> Result<DocumentSettings> {
             0 => cores,
             wanted => wanted,
         },
+        ocr: config.ocr.clone(),
     })
 }

@@ -71,6 +71,7 @@ impl House {
             program: PathBuf::new(),
             budget: room,
             max_concurrent: 2,
+            ocr: None,
         };
         DocumentService::open(&self.path, self.store.clone(), settings).expect("documents")
     }

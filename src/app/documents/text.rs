@@ -4,6 +4,8 @@
 use std::path::Path;
 
 use super::child::{ChildExit, ChildReader};
+use super::ocr::Ocr;
+use super::scans::{self, Merge, RecognizedPages};
 use super::upload::from_io;
 use crate::app::Result;
 use crate::domain::chunk::{PageText, PassageSplitter};
@@ -27,23 +29,31 @@ const PASSAGES_PER_DELETE: u32 = 200;
 /// Returns an error if the store cannot be written or the reading process fails.
 pub(super) fn read_document(
     store: &Store,
-    reader: &ChildReader,
+    (reader, ocr): (&ChildReader, &Ocr),
     mut document: Document,
     path: &Path,
 ) -> Result<Option<(ReadRefusal, String)>> {
-    if !begin(store, &document)? {
-        return Ok(None);
+    let reader = reader.of(&document.user);
+    let mut read = store_pages(store, &reader, &document, path, RecognizedPages::new())?;
+    if let (ChildExit::Read(report), true) = (&mut read.ended, read.outcome) {
+        let mut goes_on = || exists(store, &document);
+        let scanned = scans::recognize(ocr, &reader, path, report, &mut goes_on);
+        let scanned = scanned.map_err(from_io)?;
+        if !scanned.is_empty() {
+            // Passages are in the order of their pages, so the document is read once more. That takes less time than
+            // one page of OCR.
+            let report = report.clone();
+            read = store_pages(store, &reader, &document, path, scanned)?;
+            if let ChildExit::Read(again) = &mut read.ended {
+                *again = ReadReport {
+                    pages: report.pages + read.added,
+                    ..report
+                };
+            }
+        }
     }
-    let mut intake = PageWriter::new(store, &document);
-    let wish = document.encoding.clone();
-    let ended = reader
-        .of(&document.user)
-        .read(path, (&document.name, wish.as_deref()), &mut |page| {
-            intake.add(page)
-        })
-        .map_err(from_io)?;
-    let (pages, flags, outcome) = intake.end()?;
-    let refused = match (ended, outcome) {
+    let (pages, flags, outcome) = (read.pages, read.flags, read.outcome);
+    let refused = match (read.ended, outcome) {
         // The document was deleted in the meantime, or its account was locked, in which case it is read after the
         // account is unlocked.
         (_, false) => return Ok(None),
@@ -85,6 +95,58 @@ pub(super) fn begin(store: &Store, document: &Document) -> Result<bool> {
     }
     let (user, id) = (document.user.clone(), document.id.clone());
     Ok(store.write_now(move |db| documents::delete_text(db, &user, &id))?)
+}
+
+/// A document whose pages have been stored.
+struct StoredPages {
+    ended: ChildExit,
+    /// Number of pages stored.
+    pages: u32,
+    /// Number of pages that have only recognized text.
+    added: u32,
+    flags: Vec<InjectionFlag>,
+    /// Whether the document still exists.
+    outcome: bool,
+}
+
+/// Reads a document from the beginning and stores its pages, with the recognized ones among them.
+fn store_pages(
+    store: &Store,
+    reader: &ChildReader,
+    document: &Document,
+    path: &Path,
+    recognized: RecognizedPages,
+) -> Result<StoredPages> {
+    let mut stored = StoredPages {
+        ended: ChildExit::StoppedByReceiver,
+        pages: 0,
+        added: 0,
+        flags: Vec::new(),
+        outcome: false,
+    };
+    if !begin(store, document)? {
+        return Ok(stored);
+    }
+    let mut intake = PageWriter::new(store, document);
+    let mut merge = Merge::new(recognized);
+    let hints = (&*document.name, document.encoding.as_deref());
+    let ended = reader.read(path, hints, &mut |page| {
+        merge.page(page).into_iter().all(|page| intake.add(page))
+    });
+    stored.ended = ended.map_err(from_io)?;
+    if matches!(stored.ended, ChildExit::Read(_)) {
+        merge.rest().into_iter().all(|page| intake.add(page));
+    }
+    (stored.pages, stored.flags, stored.outcome) = intake.end()?;
+    stored.added = merge.added;
+    Ok(stored)
+}
+
+/// Whether the document has not been deleted. If the store fails, the next write reports it.
+fn exists(store: &Store, document: &Document) -> bool {
+    let (user, id) = (document.user.clone(), document.id.clone());
+    let found = store.read_now(move |db| documents::by_id(db, &user, &id));
+    found.map_or(true, |found| found.is_some())
 }
 
 fn describe(document: &mut Document, report: ReadReport) {

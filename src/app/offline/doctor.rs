@@ -12,7 +12,7 @@ use std::path::Path;
 
 use crate::app::folder as data_folder;
 use crate::app::patterns::HousePatterns;
-use crate::app::{Error, Result, backups, models, replica as replication};
+use crate::app::{Error, Result, backups, documents, models, replica as replication};
 use crate::clock;
 use crate::config::Config;
 use crate::crypto::secret;
@@ -123,10 +123,21 @@ pub async fn examine(config: &Config) -> Vec<CheckResult> {
     }
     findings.extend(setup::weak_secrets(config));
     findings.extend(machine::examine(config, clock::now(), newest));
+    findings.extend(text_recognition(config));
     findings.extend(check_network(config).await);
     findings.extend(own_patterns(config));
     findings.extend(providers(config).await);
     findings
+}
+
+/// Checks that the OCR program and its languages are installed, if OCR is switched on.
+fn text_recognition(config: &Config) -> Option<CheckResult> {
+    let found = documents::settings(config).ok()?.examine_ocr()?;
+    let state = match found.0 {
+        true => CheckState::Ok,
+        false => CheckState::Warning,
+    };
+    Some(finding("OCR", state, found.1))
 }
 
 /// Checks the automatic backups: the age of the newest one, and whether it is readable.

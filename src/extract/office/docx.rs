@@ -6,15 +6,16 @@ use std::collections::HashMap;
 
 use super::body::{BodyText, ParagraphRole, TableCell, one_line};
 use super::docx_notes::notes;
-use super::docx_parts::{DocxOmitted, form_box, is_page, margins, page_text, script};
+use super::docx_parts::{DocxOmitted, form_box, is_page, margins, page_text};
 use super::drawing;
 use super::margins::MarginLines;
 use super::package::{Relation, relations};
+use super::sheet_cells::script;
 use super::styles::{Lists, Numbered, Styles};
 use super::xml::{Tag, Xml, XmlPiece};
 use super::{Pictures, damaged, embedded};
 use crate::extract::output::{Output, OutputFull};
-use crate::extract::raised::{RunBuffer, RunStyle};
+use crate::extract::raised::{RunBuffer, RunStyle, Script};
 use crate::extract::symbol_fonts;
 use crate::extract::zip::Zip;
 
@@ -45,6 +46,8 @@ pub fn read(zip: &Zip<'_>, part: &str, out: &mut Output<'_>) -> Pictures {
         font: String::new(),
         margins: margins(zip, &links),
         omitted: DocxOmitted::default(),
+        is_deleted_row: false,
+        reading_aid: String::new(),
         pictures: 0,
     };
     let Some(mut xml) = Xml::part(zip, part) else {
@@ -99,6 +102,10 @@ struct DocxWord<'a, 'o, 's> {
     font: String,
     margins: MarginLines,
     omitted: DocxOmitted,
+    /// Whether the open row was deleted in a tracked change.
+    is_deleted_row: bool,
+    /// The reading above the characters that follow.
+    reading_aid: String,
     pictures: usize,
 }
 
@@ -177,7 +184,12 @@ impl DocxWord<'_, '_, '_> {
             }
             "tbl" => self.body.open_table(false),
             "tr" => self.body.open_row(false),
-            "tblHeader" if tag.is_on() => self.body.names_columns(),
+            "trPr" => self.row_properties(xml),
+            "rt" => self.reading_aid = one_line(&xml.inside()),
+            "textpath" => {
+                let words = tag.get("string").unwrap_or_default();
+                self.write(&format!(" {} ", one_line(&words)));
+            }
             "tc" => {
                 self.cells.push(TableCell::default());
                 self.body.open_cell();
@@ -223,11 +235,35 @@ impl DocxWord<'_, '_, '_> {
                 let cell = self.cells.pop().unwrap_or_default();
                 self.body.close_cell(cell);
             }
+            // Only a closed row becomes part of the table.
+            "tr" if std::mem::take(&mut self.is_deleted_row) => self.body.open_row(false),
             "tr" => self.body.close_row()?,
+            "rubyBase" => {
+                let aid = std::mem::take(&mut self.reading_aid);
+                if !aid.is_empty() {
+                    self.write(&format!("({aid})"));
+                }
+            }
             "tbl" => self.body.close_table()?,
             _ => {}
         }
         Ok(())
+    }
+
+    fn row_properties(&mut self, xml: &mut Xml<'_>) {
+        let outside = xml.depth() - 1;
+        while xml.depth() > outside {
+            let Some(piece) = xml.next() else { break };
+            let XmlPiece::Open(tag) = piece else { continue };
+            match tag.name() {
+                "tblHeader" if tag.is_on() => self.body.names_columns(),
+                "del" => {
+                    self.omitted.deleted += 1;
+                    self.is_deleted_row = true;
+                }
+                _ => {}
+            }
+        }
     }
 
     fn paragraph_properties(&mut self, xml: &mut Xml<'_>) -> Result<(), OutputFull> {
@@ -261,7 +297,10 @@ impl DocxWord<'_, '_, '_> {
     }
 
     fn run_properties(&mut self, xml: &mut Xml<'_>) {
+        /// Half points from which a shift is more than a correction.
+        const MIN_SHIFT: i32 = 4;
         let outside = xml.depth() - 1;
+        let (mut position, mut is_sized) = (0_i32, false);
         while xml.depth() > outside {
             let Some(piece) = xml.next() else { break };
             let XmlPiece::Open(tag) = piece else { continue };
@@ -273,6 +312,12 @@ impl DocxWord<'_, '_, '_> {
                     self.style = self.styles.run(&style);
                 }
                 "vertAlign" => self.style.script = script(&tag.get("val").unwrap_or_default()),
+                // In half points. Small type that is moved means the same as a raised figure.
+                "position" => {
+                    let shift = tag.get("val").and_then(|shift| shift.parse().ok());
+                    position = shift.unwrap_or(0);
+                }
+                "sz" => is_sized = true,
                 "strike" | "dstrike" => self.style.struck = tag.is_on(),
                 "rFonts" => {
                     self.font = tag
@@ -284,6 +329,12 @@ impl DocxWord<'_, '_, '_> {
                 "rPrChange" => xml.skip(),
                 _ => {}
             }
+        }
+        if is_sized && position.abs() >= MIN_SHIFT && self.style.script.is_none() {
+            self.style.script = Some(match position > 0 {
+                true => Script::Raised,
+                false => Script::Lowered,
+            });
         }
     }
 

@@ -5,7 +5,6 @@ use super::margins::MarginLines;
 use super::package::Relation;
 use super::xml::{Xml, XmlPiece};
 use crate::extract::output::Output;
-use crate::extract::raised::Script;
 use crate::extract::zip::Zip;
 use crate::extract::{charset, html};
 
@@ -96,14 +95,5 @@ pub fn form_box(xml: &mut Xml<'_>) -> &'static str {
         "[x]"
     } else {
         "[ ]"
-    }
-}
-
-/// The position that a `vertAlign` value means.
-pub fn script(value: &str) -> Option<Script> {
-    match value {
-        "superscript" => Some(Script::Raised),
-        "subscript" => Some(Script::Lowered),
-        _ => None,
     }
 }

@@ -1,5 +1,5 @@
-//! Files embedded in an office file: readable ones are read under their names; for the others, only the name is
-//! reported.
+//! Files embedded in an office file: readable ones are read under their names; for the others, such as videos and
+//! macros, only the name is reported.
 
 use super::package::Relation;
 use crate::extract::output::Output;
@@ -11,13 +11,13 @@ const MAX_FILES: usize = 200;
 
 /// Reads the files that a part embeds.
 pub fn read(zip: &Zip<'_>, links: &[Relation], out: &mut Output<'_>) {
-    let files = links
-        .iter()
-        .filter(|link| matches!(link.kind.as_str(), "package" | "oleObject" | "aFChunk"));
+    let files = links.iter().filter(|link| {
+        unread(&link.kind).is_some() || matches!(&*link.kind, "package" | "aFChunk")
+    });
     for link in files.take(MAX_FILES) {
         let name = link.target.rsplit('/').next().unwrap_or_default();
-        if link.kind == "oleObject" {
-            out.note(format!("the embedded object {name} is not read"));
+        if let Some(what) = unread(&link.kind) {
+            out.note(format!("{what} {name} is not read"));
             continue;
         }
         let limits = *out.limits();
@@ -37,5 +37,17 @@ pub fn read(zip: &Zip<'_>, links: &[Relation], out: &mut Output<'_>) {
         if out.is_full() {
             break;
         }
+    }
+}
+
+/// The name of a kind of relation whose target is not read.
+fn unread(kind: &str) -> Option<&'static str> {
+    match kind {
+        "oleObject" => Some("the embedded object"),
+        // Slides refer to a recording twice: as a video or audio, and as media.
+        "video" | "audio" | "media" => Some("the recording"),
+        "vbaProject" => Some("the program"),
+        "control" | "activeXControlBinary" => Some("the form control"),
+        _ => None,
     }
 }

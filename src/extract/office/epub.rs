@@ -1,7 +1,7 @@
 //! EPUB books: the chapters in reading order, each a web page under its title in the table of contents.
 //! Refuses copy-protected books; obfuscated fonts do not matter.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use super::body::one_line;
 use super::package::resolve;
@@ -60,6 +60,15 @@ pub fn read(zip: &Zip<'_>, out: &mut Output<'_>) -> Result<Pictures, Unreadable>
     if locked > 0 && locked == book.spine.len() {
         return Err(Unreadable::Locked);
     }
+    for (what, files) in [
+        ("pages outside of the reading order left out", &book.aside),
+        ("recordings not read", &book.recordings),
+    ] {
+        if !files.is_empty() {
+            let shown: Vec<&str> = files.iter().take(8).map(String::as_str).collect();
+            out.note(format!("{what}: {} ({})", files.len(), shown.join(", ")));
+        }
+    }
     if locked > 0 {
         out.note(format!("encrypted chapters omitted: {locked}"));
     }
@@ -90,11 +99,16 @@ struct EpubBook {
     spine: Vec<String>,
     contents: Vec<String>,
     pictures: usize,
+    /// Pages that no chapter list names, in the order of their paths.
+    aside: Vec<String>,
+    /// Videos and audio.
+    recordings: Vec<String>,
 }
 
 impl EpubBook {
     fn read(zip: &Zip<'_>, main: &str, folder: &str, out: &mut Output<'_>) -> Self {
         let (mut book, mut items) = (Self::default(), HashMap::new());
+        let mut pages = BTreeSet::new();
         let mut xml = Xml::part(zip, main);
         while let Some(piece) = xml.as_mut().and_then(Xml::next) {
             let XmlPiece::Open(tag) = piece else { continue };
@@ -109,6 +123,12 @@ impl EpubBook {
                         book.contents.push(path.clone());
                     }
                     book.pictures += usize::from(kind.starts_with("image/"));
+                    if kind.starts_with("video/") || kind.starts_with("audio/") {
+                        book.recordings.push(path.clone());
+                    }
+                    if kind == "application/xhtml+xml" && !is_nav {
+                        pages.insert(path.clone());
+                    }
                     items.insert(tag.get("id").unwrap_or_default(), path);
                 }
                 "itemref" if book.spine.len() < MAX_CHAPTERS => {
@@ -122,6 +142,8 @@ impl EpubBook {
         if xml.is_none_or(|xml| xml.broken()) {
             damaged(out, "its list of chapters is incomplete");
         }
+        book.spine.iter().for_each(|path| drop(pages.take(path)));
+        book.aside = pages.into_iter().collect();
         book
     }
 }

@@ -5,7 +5,9 @@ use std::collections::{HashMap, HashSet};
 
 use super::body::{BodyText, ParagraphRole, TableCell, one_line};
 use super::margins::MarginLines;
-use super::odf_parts::{CoveredColumns, OdfOmitted, inside, margins, run_style};
+use super::odf_parts::{
+    CoveredColumns, OdfOmitted, Repeated, formula, inside, is_hidden, margins, run_style,
+};
 use super::xml::{Tag, Xml, XmlPiece};
 use super::{Pictures, damaged};
 use crate::extract::output::{Output, OutputFull};
@@ -74,14 +76,6 @@ struct OdfParagraph {
     text: String,
     runs: RunBuffer,
     role: ParagraphRole,
-}
-
-/// The repetition count of a sheet's cell.
-#[derive(Default)]
-struct Repeated {
-    times: usize,
-    /// Whether a cell in a row above spans it.
-    continues: bool,
 }
 
 struct OdfReader<'o, 's> {
@@ -210,8 +204,12 @@ impl OdfReader<'_, '_> {
             "notes" => self.notes += 1,
             "image" => self.pictures += 1,
             "tracked-changes" => self.omitted.deletions(xml),
-            "object-ole" => {
+            "object" | "object-ole" => {
                 self.omitted.objects += 1;
+                xml.skip();
+            }
+            "section" | "hidden-text" if is_hidden(tag) => {
+                self.omitted.hidden += 1;
                 xml.skip();
             }
             "forms" => self.omitted.controls(xml),
@@ -257,6 +255,7 @@ impl OdfReader<'_, '_> {
                 self.cell = Repeated {
                     times,
                     continues: self.covered.next(is_covered, rows, times),
+                    formula: formula(tag),
                 };
                 self.body.open_cell();
             }
@@ -330,7 +329,7 @@ impl OdfReader<'_, '_> {
             "p" | "h" => self.end_paragraph()?,
             "span" => drop(self.spans.pop()),
             "list" => self.lists = self.lists.saturating_sub(1),
-            "table-cell" | "covered-table-cell" => self.close_cell(),
+            "table-cell" | "covered-table-cell" => self.close_cell()?,
             "table-row" => self.close_row()?,
             "table-header-rows" => self.header = false,
             "table" => self.close_table()?,
@@ -427,8 +426,15 @@ impl OdfReader<'_, '_> {
         self.body.open_table(self.kind == OdfSort::Sheets);
     }
 
-    fn close_cell(&mut self) {
-        let Repeated { times, continues } = std::mem::take(&mut self.cell);
+    fn close_cell(&mut self) -> Result<(), OutputFull> {
+        let Repeated {
+            times,
+            continues,
+            formula,
+        } = std::mem::take(&mut self.cell);
+        if let Some(formula) = formula {
+            self.body.paragraph(&formula, &ParagraphRole::Plain)?;
+        }
         // The markup lists spanned cells separately.
         self.body.close_cell(TableCell {
             spans: 0,
@@ -437,6 +443,7 @@ impl OdfReader<'_, '_> {
         if times > 1 {
             self.body.repeat_cell((times - 1).min(MAX_REPEATS));
         }
+        Ok(())
     }
 
     fn close_row(&mut self) -> Result<(), OutputFull> {

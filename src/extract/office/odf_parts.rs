@@ -77,6 +77,17 @@ impl OdfOmitted {
     }
 }
 
+/// The repetition count of a sheet's cell.
+#[derive(Default)]
+pub struct Repeated {
+    /// How often the cell occurs.
+    pub times: usize,
+    /// Whether a cell in a row above spans it.
+    pub continues: bool,
+    /// The formula of a cell without a stored value.
+    pub formula: Option<String>,
+}
+
 /// The columns of the open table that cells in rows above span.
 #[derive(Default)]
 pub struct CoveredColumns {
@@ -101,6 +112,21 @@ impl CoveredColumns {
         }
         false
     }
+}
+
+/// Whether a section is not displayed, or a field has text that is not.
+pub fn is_hidden(tag: &Tag) -> bool {
+    tag.name() == "hidden-text" || tag.get("display").as_deref() == Some("none")
+}
+
+/// The formula of a cell that has no stored value, such as `=SUM([.B1:.B2])`.
+pub fn formula(cell: &Tag) -> Option<String> {
+    let formula = cell
+        .get("formula")
+        .filter(|_| cell.get("value-type").is_none())?;
+    // The prefix names the syntax.
+    let start = formula.find('=')?;
+    Some(formula[start..].to_owned())
 }
 
 /// How a text style differs from normal text: `super 58%`, `-33% 58%`, or a line through.

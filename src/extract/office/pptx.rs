@@ -18,6 +18,11 @@ const MAX_PARAGRAPH_BYTES: usize = 256 << 10;
 /// Reads the presentation whose main part is `part`.
 pub fn read(zip: &Zip<'_>, part: &str, out: &mut Output<'_>) -> Pictures {
     let (mut pictures, mut files) = (0, Vec::new());
+    files.extend(
+        relations(zip, part)
+            .into_iter()
+            .filter(|link| link.kind == "vbaProject"),
+    );
     let slides = slides(zip, part, out);
     for (index, slide) in slides.iter().enumerate() {
         out.progress(index, slides.len());

@@ -1,6 +1,7 @@
 //! Parses cell references and cell text.
 
 use super::xml::{Xml, XmlPiece};
+use crate::extract::raised::{RunBuffer, RunStyle, Script};
 
 /// Maximum size of a cell, in bytes.
 pub const MAX_CELL_BYTES: usize = 32 << 10;
@@ -9,21 +10,34 @@ pub const MAX_CELL_BYTES: usize = 32 << 10;
 pub fn rich_text(xml: &mut Xml<'_>, into: &mut String) {
     let outside = xml.depth() - 1;
     let most = into.len() + MAX_CELL_BYTES;
-    let mut inside = false;
+    let (mut inside, mut style, mut runs) = (false, RunStyle::default(), RunBuffer::default());
     while xml.depth() > outside {
         match xml.next() {
             Some(XmlPiece::Open(tag)) => match tag.name() {
                 "t" => inside = true,
+                "r" => style = RunStyle::default(),
+                "vertAlign" => style.script = script(&tag.get("val").unwrap_or_default()),
+                "strike" => style.struck = tag.is_on(),
                 "rPh" => xml.skip(),
                 _ => {}
             },
             Some(XmlPiece::Close(name)) if name == "t" => inside = false,
             Some(XmlPiece::Text(text)) if inside && into.len() < most => {
-                into.push_str(&escapes(&text))
+                runs.write(style, &escapes(&text), into);
             }
             Some(_) => {}
             None => break,
         }
+    }
+    runs.flush(into);
+}
+
+/// The position that a `vertAlign` value means.
+pub fn script(value: &str) -> Option<Script> {
+    match value {
+        "superscript" => Some(Script::Raised),
+        "subscript" => Some(Script::Lowered),
+        _ => None,
     }
 }
 

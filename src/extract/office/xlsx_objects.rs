@@ -19,6 +19,7 @@ pub fn read(zip: &Zip<'_>, part: &str, text: &mut String) {
         };
         match link.kind.as_str() {
             "comments" => comments(&mut xml, text, most),
+            "threadedComment" => threads(&mut xml, text, most),
             "drawing" => shapes(zip, &link.target, &mut xml, text, most),
             _ => {}
         }
@@ -34,7 +35,27 @@ fn comments(xml: &mut Xml<'_>, text: &mut String, most: usize) {
             let mut words = String::new();
             rich_text(xml, &mut words);
             let place = tag.get("ref").unwrap_or_default();
-            text.push_str(&format!("\n[comment on {place}: {}]", one_line(&words)));
+            // The copy of a threaded comment for old programs.
+            if !words.starts_with("[Threaded comment]") {
+                text.push_str(&format!("\n[comment on {place}: {}]", one_line(&words)));
+            }
+        }
+    }
+}
+
+/// The comments and replies of newer programs.
+fn threads(xml: &mut Xml<'_>, text: &mut String, most: usize) {
+    let mut place = String::new();
+    while let Some(piece) = xml.next() {
+        match piece {
+            XmlPiece::Open(tag) if tag.name() == "threadedComment" => {
+                place = tag.get("ref").unwrap_or_default();
+            }
+            XmlPiece::Open(tag) if tag.name() == "text" && text.len() < most => {
+                let words = one_line(&xml.inside());
+                text.push_str(&format!("\n[comment on {place}: {words}]"));
+            }
+            _ => {}
         }
     }
 }

@@ -1,8 +1,10 @@
 //! Adobe's character collections, which number the East Asian characters of fonts. A file may name a collection
 //! and omit what its numbers mean. The numbers follow the order of national standards, so a few runs of codes
 //! cover all but rare characters: Adobe technical notes 5078 (Japan), 5079 (China), 5080 (Taiwan), and 5093
-//! (Korea). Checked against the tables of poppler-data 0.4.12: of 35,600 characters, 19 differ in form only.
+//! (Korea). Checked against the tables of poppler-data 0.4.12: of 35,600 characters, 19 differ in form only. What no
+//! run covers, such as vertical forms and the rarer characters of Japan, is in `cids.txt`, from Adobe's own tables.
 
+use std::collections::HashSet;
 use std::sync::LazyLock;
 
 use encoding_rs::{BIG5, EUC_JP, EUC_KR, Encoding, GBK};
@@ -15,19 +17,32 @@ type LatinRun = (u16, char, u16);
 /// Hanja that the Korean standard repeats for another reading; the collection contains each only once.
 const REPEATED: std::ops::RangeInclusive<char> = '\u{F900}'..='\u{FAFF}';
 
+/// The number of the first Hangul syllable that is not in the Korean standard. All of them follow, as in Unicode.
+const FIRST_SYLLABLE: usize = 9_333;
+
+/// Characters one by one. A line has a collection's name, the first number, and the characters; U+FFFD is unknown.
+const LISTED: &str = include_str!("cids.txt");
+
 static JAPAN: LazyLock<Vec<char>> = LazyLock::new(|| {
     let latin = [(1, ' ', 95), (231, ' ', 95), (327, '\u{FF61}', 63)];
-    let mut all = characters(EUC_JP, JAPAN1, &latin);
+    let mut all = characters("Japan1", EUC_JP, JAPAN1, &latin);
     // JIS X 0201 has a yen sign at the backslash's code.
     (all[61], all[291], all[97]) = ('¥', '¥', '\\');
     all
 });
 static CHINA: LazyLock<Vec<char>> =
-    LazyLock::new(|| characters(GBK, GB1, &[(1, ' ', 95), (814, '!', 94)]));
+    LazyLock::new(|| characters("GB1", GBK, GB1, &[(1, ' ', 95), (814, '!', 94)]));
 static TAIWAN: LazyLock<Vec<char>> =
-    LazyLock::new(|| characters(BIG5, CNS1, &[(1, ' ', 95), (13_648, ' ', 95)]));
-static KOREA: LazyLock<Vec<char>> =
-    LazyLock::new(|| characters(EUC_KR, KOREA1, &[(1, ' ', 95), (8_094, ' ', 95)]));
+    LazyLock::new(|| characters("CNS1", BIG5, CNS1, &[(1, ' ', 95), (13_648, ' ', 95)]));
+static KOREA: LazyLock<Vec<char>> = LazyLock::new(|| {
+    let mut all = characters("Korea1", EUC_KR, KOREA1, &[(1, ' ', 95), (8_094, ' ', 95)]);
+    let standard: HashSet<char> = all.iter().copied().collect();
+    let syllables = '\u{AC00}'..='\u{D7A3}';
+    let others = syllables.filter(|one| !standard.contains(one));
+    all.resize(all.len().max(FIRST_SYLLABLE), '\0');
+    all.splice(FIRST_SYLLABLE.., others);
+    all
+});
 
 /// A known character collection.
 #[derive(Debug, Clone, Copy)]
@@ -52,7 +67,12 @@ impl CharacterCollection {
     }
 }
 
-fn characters(encoding: &'static Encoding, runs: &[CodeRun], latin: &[LatinRun]) -> Vec<char> {
+fn characters(
+    name: &str,
+    encoding: &'static Encoding,
+    runs: &[CodeRun],
+    latin: &[LatinRun],
+) -> Vec<char> {
     let mut all = Vec::new();
     let mut put = |id: u16, character: char| {
         let id = usize::from(id);
@@ -81,7 +101,23 @@ fn characters(encoding: &'static Encoding, runs: &[CodeRun], latin: &[LatinRun])
             code = next(code, encoding == BIG5);
         }
     }
+    for (first, listed) in LISTED.lines().filter_map(|line| listed_in(name, line)) {
+        for (id, character) in (first..).zip(listed.chars()) {
+            if character != char::REPLACEMENT_CHARACTER {
+                put(id, character);
+            }
+        }
+    }
     all
+}
+
+/// The first number and the characters of a line, if it belongs to this collection.
+fn listed_in<'a>(name: &str, line: &'a str) -> Option<(u16, &'a str)> {
+    let (first, listed) = line
+        .strip_prefix(name)?
+        .strip_prefix(' ')?
+        .split_once(' ')?;
+    Some((first.parse().ok()?, listed))
 }
 
 fn decoded(encoding: &'static Encoding, code: u16) -> Option<char> {
@@ -155,6 +191,9 @@ mod tests {
             34, 61, 97, 291, 327, 389, 843, 1010, 1125, 4089, 4090, 7477, 7478,
         ];
         assert_eq!(of(b"Japan1", &japan), "A¥\\¥｡ﾟあヶ亜腕弌瑤·");
+        // Circled numbers, vertical forms, and the characters of companies and of names.
+        let japan = [7555, 7887, 7888, 7891, 7918, 7922, 8705, 8620, 13_320];
+        assert_eq!(of(b"Japan1", &japan), "①、。ーぁぉ髙誾逸");
         assert_eq!(
             of(b"GB1", &[34, 97, 814, 940, 4694, 4695, 7702, 7703]),
             "A、!啊座亍齄·"
@@ -164,8 +203,11 @@ mod tests {
             "A　一勸籲灪 ·"
         );
         assert_eq!(
-            of(b"Korea1", &[34, 61, 1086, 3435, 3436, 8055, 8095, 9000]),
-            "A\\가힝伽詰!·"
+            of(
+                b"Korea1",
+                &[34, 61, 1086, 3435, 3436, 8055, 8095, 9000, 9333, 18_154]
+            ),
+            "A\\가힝伽詰!·갂힣"
         );
         assert!(CharacterCollection::named(b"Identity").is_none());
     }

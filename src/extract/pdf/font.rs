@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use encoding_rs::{BIG5, EUC_JP, EUC_KR, Encoding, GBK, SHIFT_JIS};
+use encoding_rs::{BIG5, EUC_JP, EUC_KR, Encoding, GBK, SHIFT_JIS, UTF_8};
 use hayro_syntax::object::{Array, Dict, Name, Number, Object, Stream, String as Bytes};
 
 use super::cmap::CMap;
@@ -306,11 +306,7 @@ impl Composite {
             CodeSpace::Identity | CodeSpace::Jis => pair(2),
             CodeSpace::Unicode if (0xD8..0xDC).contains(&bytes[0]) => pair(4),
             CodeSpace::Unicode => pair(2),
-            CodeSpace::Legacy(encoding) => {
-                let single =
-                    bytes[0] < 0x80 || *encoding == SHIFT_JIS && (0xA0..0xE0).contains(&bytes[0]);
-                pair(if single { 1 } else { 2 })
-            }
+            CodeSpace::Legacy(encoding) => pair(legacy_length(encoding, bytes)),
             CodeSpace::Map(map) => map.code(bytes, 2),
         }
     }
@@ -370,6 +366,19 @@ impl Composite {
     }
 }
 
+/// Number of bytes of the code at the start.
+fn legacy_length(encoding: &'static Encoding, bytes: &[u8]) -> usize {
+    let first = bytes[0];
+    match bytes.get(1) {
+        _ if first < 0x80 => 1,
+        _ if encoding == SHIFT_JIS && (0xA0..0xE0).contains(&first) => 1,
+        _ if encoding == UTF_8 => first.leading_ones().clamp(1, 4) as usize,
+        // GB 18030.
+        Some(b'0'..=b'9') if encoding == GBK => 4,
+        _ => 2,
+    }
+}
+
 /// Names of the code maps for the Japanese standard.
 const JIS: [&str; 8] = [
     "H", "V", "Ext-H", "Ext-V", "Add-H", "Add-V", "NWP-H", "NWP-V",
@@ -383,6 +392,8 @@ fn code_of(dict: &Dict<'_>) -> (CodeSpace, bool) {
             let has = |words: &[&str]| words.iter().any(|word| name.contains(word));
             let code = if has(&["UCS2", "UTF16"]) {
                 CodeSpace::Unicode
+            } else if has(&["UTF8"]) {
+                CodeSpace::Legacy(UTF_8)
             } else if has(&["RKSJ"]) {
                 CodeSpace::Legacy(SHIFT_JIS)
             } else if has(&["GBK", "GBpc", "GB-EUC"]) {

@@ -183,6 +183,7 @@ pub async fn page(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError>
         "document_id": view.document.id, "filename": view.document.name, "status": view.document.status,
         "pages": view.document.pages, "number": view.page.number, "title": view.page.title,
         "text": view.page.text, "gap": view.gap, "flags": view.flags,
+        "ocr": view.document.recognized.contains(&view.page.number),
         "previous": view.neighbors.0, "next": view.neighbors.1,
     })))
 }
@@ -418,6 +419,7 @@ fn document_json(cx: &RequestContext, document: &Document) -> Value {
         "pages": document.pages,
         "words": document.words,
         "gaps": document.gaps,
+        "ocr": document.recognized,
         "flags": document.flags,
         "sha256": document.sha256,
         "created_at": document.created,

@@ -98,6 +98,27 @@ fn texts_web_pages_and_rich_text_lose_nothing() {
             "comments",
         ),
         (
+            "an accent",
+            "a.tex",
+            "\\section{A} caf\\'e, \\\"{U}ber, Stra\\ss e, gar\\c{c}on",
+            "café, Über, Straße, garçon",
+            "",
+        ),
+        (
+            "a video",
+            "a.html",
+            "<!doctype html><p>text</p><video src='a.mp4'></video>",
+            "",
+            "videos",
+        ),
+        (
+            "a frame",
+            "a.html",
+            "<!doctype html><p>text</p><iframe src='a.html'></iframe>",
+            "",
+            "embedded",
+        ),
+        (
             "a picture",
             "a.ipynb",
             "{\"cells\":[{\"cell_type\":\"code\",\"source\":\"x\",\"outputs\":[{\"data\":{\"image/png\":\"QQ\"}}]}],\"nbformat\":4}",

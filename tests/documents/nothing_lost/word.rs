@@ -110,7 +110,60 @@ fn word_documents_lose_nothing() {
             "[x]",
             "",
         ),
+        (
+            "a deleted row",
+            body(
+                "<w:tbl><w:tr><w:trPr><w:del/></w:trPr><w:tc><w:p><w:r><w:t>planted</w:t></w:r></w:p></w:tc></w:tr></w:tbl>",
+            ),
+            "",
+            "deleted",
+        ),
+        (
+            "a video",
+            linked("video", "media/clip.mp4", "x"),
+            "",
+            "clip.mp4",
+        ),
+        (
+            "a program",
+            linked("vbaProject", "vbaProject.bin", "x"),
+            "",
+            "vbaProject.bin",
+        ),
+        (
+            "a watermark",
+            body("<w:p><w:r><w:pict><v:textpath string='planted copy'/></w:pict></w:r></w:p>"),
+            "planted copy",
+            "",
+        ),
+        (
+            "a reading aid",
+            body(
+                "<w:p><w:r><w:ruby><w:rt><w:r><w:t>kan</w:t></w:r></w:rt><w:rubyBase><w:r><w:t>漢</w:t></w:r></w:rubyBase></w:ruby></w:r></w:p>",
+            ),
+            "漢(kan)",
+            "",
+        ),
+        (
+            "a figure raised by its position",
+            body(
+                "<w:p><w:r><w:t>10</w:t></w:r><w:r><w:rPr><w:position w:val='12'/><w:sz w:val='14'/></w:rPr><w:t>6</w:t></w:r></w:p>",
+            ),
+            "10^6",
+            "",
+        ),
     ] {
         check(what, &file, "a.docx", text, note);
     }
+}
+
+/// A row that was deleted is not part of the text.
+#[test]
+fn deleted_rows_are_left_out() {
+    let row = |properties: &str, text: &str| {
+        format!("<w:tr>{properties}<w:tc><w:p><w:r><w:t>{text}</w:t></w:r></w:p></w:tc></w:tr>")
+    };
+    let rows = row("<w:trPr><w:del/></w:trPr>", "gone") + &row("", "kept");
+    let (text, _) = super::read(&docx(&format!("<w:tbl>{rows}</w:tbl>"), &[], &[]), "a.docx");
+    assert!(text.contains("kept") && !text.contains("gone"), "{text}");
 }

@@ -105,6 +105,28 @@ fn workbooks_lose_nothing() {
             "",
         ),
         (
+            "a threaded comment",
+            drawn(
+                "threadedComment",
+                "<ThreadedComments><threadedComment ref='A1'><text>planted</text></threadedComment></ThreadedComments>",
+            ),
+            "planted",
+            "",
+        ),
+        (
+            "a power",
+            plain(&data(
+                &row(
+                    1,
+                    "",
+                    "<c r='A1' t='inlineStr'><is><r><t>10</t></r><r><rPr><vertAlign val='superscript'/></rPr><t>4</t></r></is></c>",
+                ),
+                "",
+            )),
+            "10^4",
+            "",
+        ),
+        (
             "a text box",
             drawn(
                 "drawing",

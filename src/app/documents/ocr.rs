@@ -1,0 +1,248 @@
+//! Text recognition (OCR) with tesseract: finds the program at startup, and recognizes one image at a time in a
+//! sandboxed process. Which pages are recognized is decided in `scans`.
+
+use std::io::{self, Read, Seek as _, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::process::ExitStatusExt as _;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::sync::{Mutex, PoisonError};
+
+use super::child::{ChildReader, EarlyExit, signals};
+use crate::config::OcrConfig;
+use crate::extract::child_protocol::{OCR_ARGUMENT, OcrRequest};
+use crate::extract::visible_text;
+use crate::log;
+
+/// Maximum size of the text of one page, in bytes. A densely printed page has about 10 KB.
+const MAX_TEXT_BYTES: u64 = 256 << 10;
+/// Time in which the program must list its languages, in seconds.
+const LIST_SECONDS: u32 = 10;
+/// The environment variable that names the folder of the language data.
+const DATA_VARIABLE: &str = "TESSDATA_PREFIX";
+
+/// Whether and how scanned pages are read.
+#[derive(Debug, Default)]
+pub enum Ocr {
+    /// Switched off.
+    #[default]
+    Off,
+    /// Switched on, but unusable, with the reason.
+    Unusable(String),
+    /// Ready.
+    Ready(OcrProgram),
+}
+
+/// An installed tesseract and its limits.
+#[derive(Debug)]
+pub struct OcrProgram {
+    settings: OcrConfig,
+    program: PathBuf,
+    /// Folder of its language data, where it is not the usual one.
+    data: Option<PathBuf>,
+    /// The requested languages that are installed.
+    languages: Vec<String>,
+    /// The requested languages that are not installed.
+    missing: Vec<String>,
+    /// Held while a page is recognized: one at a time, because it takes a whole core and much memory.
+    turn: Mutex<()>,
+}
+
+impl Ocr {
+    /// Looks for the program and its languages. Blocks for up to ten seconds.
+    pub(super) fn find(settings: Option<&OcrConfig>, reader: &ChildReader) -> Self {
+        match settings {
+            None => Self::Off,
+            Some(settings) => {
+                OcrProgram::find(settings, reader).map_or_else(Self::Unusable, Self::Ready)
+            }
+        }
+    }
+
+    /// Logs whether OCR is usable, unless it is switched off.
+    pub(super) fn announce(&self) {
+        match self {
+            Self::Off => {}
+            Self::Unusable(why) => {
+                log::warn("OCR is switched on but cannot be used", &[("why", why)])
+            }
+            Self::Ready(found) => {
+                let (program, languages) = (found.program.display(), found.languages.join("+"));
+                log::info(
+                    "OCR is ready",
+                    &[("program", &program), ("languages", &languages)],
+                );
+                if !found.missing.is_empty() {
+                    let missing = found.missing.join("+");
+                    log::warn(
+                        "languages of OCR_LANGUAGES are not installed",
+                        &[("languages", &missing)],
+                    );
+                }
+            }
+        }
+    }
+
+    /// Whether it works, and a sentence about it; `None` if it is switched off.
+    pub fn status(&self) -> Option<(bool, String)> {
+        match self {
+            Self::Off => None,
+            Self::Unusable(why) => Some((
+                false,
+                format!("OCR is switched on but cannot be used: {why}"),
+            )),
+            Self::Ready(found) => {
+                let (program, languages) = (found.program.display(), found.languages.join("+"));
+                let mut text = format!("scanned pages are read with {program} ({languages})");
+                if !found.missing.is_empty() {
+                    text += &format!("; not installed: {}", found.missing.join(", "));
+                }
+                Some((found.missing.is_empty(), text))
+            }
+        }
+    }
+}
+
+impl OcrProgram {
+    fn find(settings: &OcrConfig, reader: &ChildReader) -> Result<Self, String> {
+        let mut found = Self {
+            program: executable(settings.program.as_deref())?,
+            data: std::env::var_os(DATA_VARIABLE).map(PathBuf::from),
+            settings: settings.clone(),
+            languages: Vec::new(),
+            missing: Vec::new(),
+            turn: Mutex::new(()),
+        };
+        let shown = found.program.display().to_string();
+        let listed = found
+            .run(reader, &["--list-langs"], Stdio::null(), LIST_SECONDS)
+            .map_err(|error| format!("{shown} cannot be started: {error}"))?
+            .map_err(|why| format!("{shown} --list-langs {why}"))?;
+        // The first line is a title.
+        let installed: Vec<&str> = listed.lines().skip(1).map(str::trim).collect();
+        let wanted = settings.languages.iter().cloned();
+        (found.languages, found.missing) =
+            wanted.partition(|name| installed.contains(&name.as_str()));
+        if found.languages.is_empty() {
+            return Err(format!(
+                "{shown} has none of the languages {}; installed are {}",
+                settings.languages.join(", "),
+                installed.join(", ")
+            ));
+        }
+        Ok(found)
+    }
+
+    /// Maximum number of pages per document.
+    pub(super) fn max_pages(&self) -> usize {
+        self.settings.max_pages
+    }
+
+    /// Recognizes the text in an image file. Returns the reason if that fails; the text may be empty. Blocks.
+    ///
+    /// # Errors
+    /// Returns an error if no process can be started, or if it is stopped from here.
+    pub(super) fn recognize(
+        &self,
+        reader: &ChildReader,
+        image: &[u8],
+    ) -> io::Result<Result<String, String>> {
+        // The process reads it as its stdin, so that no image is written to the disk.
+        let mut file = crate::system::memory_file()?;
+        file.write_all(image)?;
+        file.rewind()?;
+        let languages = self.languages.join("+");
+        let arguments = ["stdin", "stdout", "-l", &languages];
+        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let seconds = u32::try_from(self.settings.page.as_secs()).unwrap_or(u32::MAX);
+        let ended = self.run(reader, &arguments, file.into(), seconds)?;
+        Ok(ended.map(|text| visible_text(&text).trim().to_owned()))
+    }
+
+    fn run(
+        &self,
+        reader: &ChildReader,
+        arguments: &[&str],
+        input: Stdio,
+        seconds: u32,
+    ) -> io::Result<Result<String, String>> {
+        let request = OcrRequest {
+            program: self.program.clone(),
+            arguments: arguments.iter().map(|&one| one.to_owned()).collect(),
+            data: self.data.clone(),
+            memory: self.settings.memory,
+            seconds,
+        };
+        let arguments = [OCR_ARGUMENT.to_owned(), serde_json::to_string(&request)?];
+        let mut output = Vec::new();
+        let ended = reader.run(&arguments, input, |out| {
+            out.take(MAX_TEXT_BYTES + 1).read_to_end(&mut output)?;
+            // Without an outcome, the exit status decides; output without end is one.
+            Ok((output.len() as u64 > MAX_TEXT_BYTES).then_some(()))
+        })?;
+        Ok(match ended {
+            Ok(()) => Err(format!(
+                "printed more than {} KiB of text",
+                MAX_TEXT_BYTES >> 10
+            )),
+            Err(early) if early.status.success() => {
+                Ok(String::from_utf8_lossy(&output).into_owned())
+            }
+            Err(early) => Err(self.failure(&early, seconds)),
+        })
+    }
+
+    /// Why the program failed, as the predicate of a sentence.
+    fn failure(&self, early: &EarlyExit, seconds: u32) -> String {
+        let line = early
+            .complaint
+            .lines()
+            .rfind(|line| !line.trim().is_empty());
+        log::warn(
+            "OCR was cut short",
+            &[
+                ("status", &early.status),
+                ("why", &line.unwrap_or_default()),
+            ],
+        );
+        let is_memory = ["bad_alloc", "memory", "Memory"];
+        let memory = self.settings.memory >> 20;
+        match early.status.signal() {
+            Some(signals::SIGXCPU | signals::SIGALRM) if seconds == 1 => {
+                "took more than 1 second".to_owned()
+            }
+            Some(signals::SIGXCPU | signals::SIGALRM) => {
+                format!("took more than {seconds} seconds")
+            }
+            _ if is_memory.iter().any(|word| early.complaint.contains(word)) => {
+                format!("took more than {memory} MB of memory")
+            }
+            Some(signals::SIGKILL) => "was stopped".to_owned(),
+            Some(signal) => format!("crashed (signal {signal})"),
+            None => format!("failed (exit code {})", early.status.code().unwrap_or(-1)),
+        }
+    }
+}
+
+/// The absolute path of the executable: the given one, or the first on the PATH.
+fn executable(given: Option<&Path>) -> Result<PathBuf, String> {
+    let is_program = |path: &Path| {
+        let about = std::fs::metadata(path);
+        about.is_ok_and(|about| about.is_file() && about.permissions().mode() & 0o111 != 0)
+    };
+    if let Some(path) = given {
+        let shown = path.display();
+        let path = std::path::absolute(path).map_err(|error| format!("{shown}: {error}"))?;
+        return match is_program(&path) {
+            true => Ok(path),
+            false => Err(format!("{shown} is not an executable file (OCR_PROGRAM)")),
+        };
+    }
+    let folders = std::env::var_os("PATH").unwrap_or_default();
+    let mut paths = std::env::split_paths(&folders)
+        .filter(|folder| folder.is_absolute())
+        .map(|folder| folder.join("tesseract"));
+    paths.find(|path| is_program(path)).ok_or_else(|| {
+        "tesseract is not on the PATH; install it (apt-get install tesseract-ocr), or set OCR_PROGRAM".to_owned()
+    })
+}

@@ -1,0 +1,232 @@
+//! Recognizes the text of a document's scanned pages, once everything else in it has been read. A page on which that
+//! fails stays a page without text, with the reason: it never costs the document.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::Path;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+use super::child::ChildReader;
+use super::ocr::{Ocr, OcrProgram};
+use crate::domain::chunk::{PageText, count_words};
+use crate::domain::document::TextlessPage;
+use crate::extract::{NO_TEXT_NOTE, PICTURE, ReadReport};
+
+/// The recognized text of a document's scanned pages, by page number.
+pub(super) type RecognizedPages = BTreeMap<u32, String>;
+
+/// Recognizes the scanned pages that `report` names, and brings the report up to date. `goes_on` is asked before each
+/// page: the document may have been deleted. Blocks.
+///
+/// # Errors
+/// Returns an error if the file cannot be opened or a process cannot be started, or is stopped from here.
+pub(super) fn recognize(
+    ocr: &Ocr,
+    reader: &ChildReader,
+    path: &Path,
+    report: &mut ReadReport,
+    goes_on: &mut dyn FnMut() -> bool,
+) -> io::Result<RecognizedPages> {
+    let mut pages = RecognizedPages::new();
+    if report.kind == PICTURE {
+        // An image file is its own page. Models with vision receive it in any case.
+        report.gaps.push(TextlessPage {
+            page: 1,
+            why: "a picture".to_owned(),
+            picture: true,
+        });
+    }
+    let program = match ocr {
+        _ if !report.gaps.iter().any(|gap| gap.picture) => return Ok(pages),
+        Ocr::Off => {
+            report.gaps.retain(|_| report.kind != PICTURE);
+            return Ok(pages);
+        }
+        Ocr::Unusable(_) => {
+            let why = "OCR is switched on, but cannot be used on this server";
+            (report.gaps.iter_mut())
+                .filter(|gap| gap.picture)
+                .for_each(|gap| add_reason(gap, why));
+            settle(report, &pages);
+            return Ok(pages);
+        }
+        Ocr::Ready(program) => program,
+    };
+    let scan = Scan {
+        program,
+        reader,
+        path,
+        is_picture: report.kind == PICTURE,
+    };
+    let count = report.gaps.iter().filter(|gap| gap.picture).count();
+    let mut room = reader.budget.text;
+    let mut done = 0;
+    for gap in report.gaps.iter_mut().filter(|gap| gap.picture) {
+        if !goes_on() {
+            break;
+        }
+        let recognized = match done < program.max_pages() {
+            true => scan.page(gap.page)?,
+            false => Err(format!(
+                "OCR reads the first {} scanned pages",
+                program.max_pages()
+            )),
+        };
+        match recognized {
+            Ok(text) if text.is_empty() => add_reason(gap, "OCR found no text"),
+            Ok(text) if text.len() > room => add_reason(gap, "the document's text is too long"),
+            Ok(text) => {
+                room -= text.len();
+                pages.insert(gap.page, text);
+            }
+            Err(why) => add_reason(gap, &why),
+        }
+        done += 1;
+        reader.progress.set(done as u64, count as u64);
+    }
+    settle(report, &pages);
+    Ok(pages)
+}
+
+/// The scanned pages of one file.
+struct Scan<'a> {
+    program: &'a OcrProgram,
+    reader: &'a ChildReader,
+    path: &'a Path,
+    is_picture: bool,
+}
+
+impl Scan<'_> {
+    /// The text of one page, or why there is none.
+    fn page(&self, page: u32) -> io::Result<Result<String, String>> {
+        let image = match self.is_picture {
+            true => Some(std::fs::read(self.path)?),
+            false => {
+                let found = self.reader.render_page(self.path, page)?;
+                found.and_then(|(_, base64)| STANDARD.decode(base64).ok())
+            }
+        };
+        let Some(image) = image else {
+            return Ok(Err("its image cannot be read".to_owned()));
+        };
+        let text = self.program.recognize(self.reader, &image)?;
+        Ok(text.map_err(|why| format!("OCR {why}")))
+    }
+}
+
+fn add_reason(gap: &mut TextlessPage, why: &str) {
+    gap.why = format!("{}; {why}", gap.why);
+}
+
+/// Moves the recognized pages from the gaps to the text.
+fn settle(report: &mut ReadReport, pages: &RecognizedPages) {
+    report.gaps.retain(|gap| !pages.contains_key(&gap.page));
+    if report.kind == PICTURE {
+        // The page of an image file cannot be rendered from it: the file itself is shown.
+        report.gaps.iter_mut().for_each(|gap| gap.picture = false);
+    }
+    if pages.is_empty() {
+        return;
+    }
+    report.recognized.extend(pages.keys());
+    report.recognized.sort_unstable();
+    report.recognized.dedup();
+    for note in &mut report.notes {
+        if let Some(rest) = note.strip_suffix(NO_TEXT_NOTE) {
+            *note = rest.to_owned();
+        }
+    }
+    let count = match pages.len() {
+        1 => "1 page".to_owned(),
+        more => format!("{more} pages"),
+    };
+    report.notes.push(format!(
+        "{count} read with OCR (tesseract), where single letters may be wrong"
+    ));
+    report.words += pages.values().map(|text| count_words(text)).sum::<u64>();
+}
+
+/// Inserts the recognized pages among those of the file, in order.
+pub(super) struct Merge {
+    recognized: RecognizedPages,
+    /// Number of pages that have only recognized text.
+    pub added: u32,
+}
+
+impl Merge {
+    /// Starts before the first page.
+    pub fn new(recognized: RecognizedPages) -> Self {
+        Self {
+            recognized,
+            added: 0,
+        }
+    }
+
+    /// The recognized pages before this one, then the page itself, with the text recognized on it.
+    pub fn page(&mut self, mut page: PageText) -> Vec<PageText> {
+        let mut pages = self.before(page.number);
+        if let Some(text) = self.recognized.remove(&page.number) {
+            page.text = format!("{}\n\n{text}", page.text);
+        }
+        pages.push(page);
+        pages
+    }
+
+    /// The recognized pages after the last page of the file.
+    pub fn rest(&mut self) -> Vec<PageText> {
+        self.before(u32::MAX)
+    }
+
+    fn before(&mut self, number: u32) -> Vec<PageText> {
+        let later = self.recognized.split_off(&number);
+        let pages = std::mem::replace(&mut self.recognized, later);
+        self.added += pages.len() as u32;
+        let page = |(number, text)| PageText {
+            number,
+            title: String::new(),
+            text,
+        };
+        pages.into_iter().map(page).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn page(number: u32, text: &str) -> PageText {
+        PageText {
+            number,
+            title: String::new(),
+            text: text.to_owned(),
+        }
+    }
+
+    #[test]
+    fn recognized_pages_are_inserted_in_order() {
+        let recognized = [(1, "one"), (3, "three"), (5, "five"), (9, "nine")];
+        let recognized = recognized.map(|(number, text)| (number, text.to_owned()));
+        let mut merge = Merge::new(recognized.into());
+        let mut pages = Vec::new();
+        for own in [page(2, "two"), page(3, "stamp"), page(4, "four")] {
+            pages.extend(merge.page(own));
+        }
+        pages.extend(merge.rest());
+        let pages: Vec<_> = pages
+            .iter()
+            .map(|page| (page.number, &*page.text))
+            .collect();
+        let expected = [
+            (1, "one"),
+            (2, "two"),
+            (3, "stamp\n\nthree"),
+            (4, "four"),
+            (5, "five"),
+            (9, "nine"),
+        ];
+        assert_eq!(pages, expected);
+        assert_eq!(merge.added, 3);
+    }
+}
