@@ -132,7 +132,7 @@ mod tests {
             let chars: Vec<(usize, char)> = text.char_indices().collect();
             let found = CodeSigns::find(&chars);
             let signs: String = found.0.values().copied().collect();
-            assert_eq!(signs, expected.replace("://", ":\u{2f}/"), "{text}");
+            assert_eq!(signs, expected, "{text}");
         }
     }
 }
