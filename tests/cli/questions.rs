@@ -53,9 +53,9 @@ fn invalid_questions_are_refused() {
         (
             &["ask", "q", "--as", "b@b.co"],
             1,
-            "no account with this email",
+            "no account with the email address b@b.co",
         ),
-        (&["ask", ""], 2, "the question: "),
+        (&["ask", ""], 2, "the question is empty"),
         (
             &["ask", "q", "--pattern", "confidense"],
             2,

@@ -148,7 +148,7 @@ fn normalize_char(c: char) -> char {
     }
 }
 
-// Replaces subscript digits after a letter, as in H₂O and x₁, with to_plain_text digits. After a digit they are the base of
+// Replaces subscript digits after a letter, as in H₂O and x₁, with plain digits. After a digit they are the base of
 // the number.
 fn with_plain_subscripts(text: &str) -> String {
     let mut is_behind_letter = false;
@@ -158,9 +158,9 @@ fn with_plain_subscripts(text: &str) -> String {
                 '\u{2080}'..='\u{2089}' => char::from_digit(c as u32 - 0x2080, 10),
                 _ => None,
             };
-            let to_plain_text = digit.filter(|_| is_behind_letter);
-            is_behind_letter = c.is_alphabetic() || to_plain_text.is_some();
-            to_plain_text.unwrap_or(c)
+            let plain = digit.filter(|_| is_behind_letter);
+            is_behind_letter = c.is_alphabetic() || plain.is_some();
+            plain.unwrap_or(c)
         })
         .collect()
 }

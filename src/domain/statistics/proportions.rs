@@ -34,7 +34,7 @@ pub fn clopper_pearson_interval(hits: u64, cases: u64, confidence: f64) -> (f64,
 /// Step by which the search for the ends of [`blaker`] advances: the accuracy of the interval.
 const BLAKER_STEP: f64 = 5e-4;
 
-/// Exact interval by acceptability (Blaker 2000): inside [`exact`], a tenth narrower with few cases, and its coverage
+/// Exact interval by acceptability (Blaker 2000): inside [`clopper_pearson_interval`], a tenth narrower with few cases, and its coverage
 /// is at least nominal, too. The work grows with the square of the cases. (0, 1) without cases.
 pub fn blaker(hits: u64, cases: u64, confidence: f64) -> (f64, f64) {
     let (mut from, mut to) = clopper_pearson_interval(hits, cases, confidence);
@@ -54,7 +54,7 @@ fn acceptability(hits: u64, cases: u64, rate: f64) -> f64 {
         match from {
             0 => 1.0,
             from if from > cases => 0.0,
-            from => beta_quantile(from as f64, (cases - from) as f64 + 1.0, rate),
+            from => regularized_beta(from as f64, (cases - from) as f64 + 1.0, rate),
         }
     };
     let down = |to: u64| 1.0 - up(to + 1);
