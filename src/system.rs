@@ -4,8 +4,8 @@
 #![allow(unsafe_code)]
 
 use landlock::{
-    ABI, Access as _, AccessFs, Ruleset, RulesetAttr as _, RulesetCreatedAttr as _,
-    path_beneath_rules,
+    ABI, Access as _, AccessFs, CompatLevel, Compatible as _, Ruleset, RulesetAttr as _,
+    RulesetCreatedAttr as _, path_beneath_rules,
 };
 use rustix::process::{
     DumpableBehavior, Resource, Rlimit, Signal, set_dumpable_behavior,
@@ -112,8 +112,18 @@ pub fn enter_program_sandbox(
     Ok(())
 }
 
-/// What a program of the system needs to start: itself, its libraries, and its data.
-const SYSTEM_FOLDERS: &[&str] = &[
+/// Whether the kernel can keep a program from reading files: with Landlock, since Linux 5.13.
+pub fn can_protect_files() -> bool {
+    Ruleset::default()
+        .set_compatibility(CompatLevel::HardRequirement)
+        .handle_access(AccessFs::from_all(ABI::V1))
+        .and_then(Ruleset::create)
+        .is_ok()
+}
+
+/// What a program of the system needs to start: itself, its libraries, and its data. A program in the sandbox can
+/// read everything in these folders.
+pub const SYSTEM_FOLDERS: &[&str] = &[
     "/bin",
     "/lib",
     "/lib64",
@@ -210,7 +220,12 @@ const DENIED: &[libc::c_long] = &[
     libc::SYS_process_vm_writev,
     libc::SYS_kill,
     libc::SYS_tkill,
+    libc::SYS_rt_sigqueueinfo,
+    libc::SYS_rt_tgsigqueueinfo,
     libc::SYS_pidfd_open,
+    libc::SYS_pidfd_send_signal,
+    libc::SYS_sched_setaffinity,
+    libc::SYS_setpriority,
     libc::SYS_unshare,
     libc::SYS_setns,
     libc::SYS_mount,
@@ -238,9 +253,32 @@ fn program_filters() {
     if let Ok(rule) = is_process.and_then(|is_process| SeccompRule::new(vec![is_process])) {
         rules.insert(libc::SYS_clone, vec![rule]);
     }
+    // Signals and limits only for itself; its process ID stays the same when it becomes the program.
+    let own = u64::from(std::process::id());
+    rules.extend(deny_others(libc::SYS_tgkill, &[own]));
+    rules.extend(deny_others(libc::SYS_prlimit64, &[0, own]));
+    #[cfg(target_arch = "x86_64")]
+    rules.extend(
+        rules
+            .clone()
+            .into_iter()
+            .map(|(call, rules)| (call | X32, rules)),
+    );
     deny_calls(rules, libc::EPERM);
     // The arguments of clone3 cannot be checked. Without it, the C library uses clone.
     deny_calls([deny(&libc::SYS_clone3)].into(), libc::ENOSYS);
+}
+
+/// Bit that marks a system call by its number in the x32 interface, which is otherwise the same.
+#[cfg(target_arch = "x86_64")]
+const X32: libc::c_long = 0x4000_0000;
+
+/// A rule that denies a system call unless its first argument is one of these process IDs.
+fn deny_others(call: libc::c_long, allowed: &[u64]) -> Option<(libc::c_long, Vec<SeccompRule>)> {
+    let differs =
+        |pid: &u64| SeccompCondition::new(0, SeccompCmpArgLen::Dword, SeccompCmpOp::Ne, *pid).ok();
+    let conditions: Option<Vec<_>> = allowed.iter().map(differs).collect();
+    Some((call, vec![SeccompRule::new(conditions?).ok()?]))
 }
 
 fn deny_calls(

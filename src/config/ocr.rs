@@ -13,7 +13,7 @@ pub struct OcrConfig {
     /// Expected languages, as tesseract names them.
     pub languages: Vec<String>,
     /// Time limit of one page.
-    pub page: Duration,
+    pub page_timeout: Duration,
     /// Maximum number of pages per document.
     pub max_pages: usize,
     /// Address space of the process, in bytes.
@@ -26,7 +26,7 @@ pub(super) fn read(checker: &mut Checker) -> Option<OcrConfig> {
     let ocr = OcrConfig {
         program: checker.given("OCR_PROGRAM").map(PathBuf::from),
         languages: languages(checker),
-        page: checker.seconds("OCR_PAGE_SECONDS"),
+        page_timeout: checker.seconds("OCR_PAGE_SECONDS"),
         max_pages: checker.number("OCR_MAX_PAGES") as usize,
         memory: checker.number("OCR_MEMORY_MB") << 20,
     };

@@ -173,6 +173,10 @@ fn impostor(folder: &Folder, script: &str) -> PathBuf {
 fn a_program_that_misbehaves_costs_only_its_pages() {
     for (script, expected) in [
         ("exec sleep 600", "OCR took more than 1 second"),
+        (
+            "trap '' ALRM; exec sleep 600",
+            "OCR took more than 1 second",
+        ),
         ("while :; do :; done", "OCR took more than 1 second"),
         ("sleep 600; echo words", "OCR failed (exit code 2)"),
         (
@@ -206,7 +210,26 @@ fn a_program_that_misbehaves_costs_only_its_pages() {
     }
 }
 
-/// An image may take over the program that reads it. It sees neither other files nor the network.
+/// The limit on its own time is a signal, which a program can ignore.
+#[test]
+fn a_program_that_ignores_its_time_limit_is_killed() {
+    let folder = Folder::new();
+    let program = impostor(&folder, "trap '' ALRM; exec sleep 600");
+    let server = Server::with(&[
+        ("DOCUMENT_OCR", "true"),
+        ("OCR_PROGRAM", program.to_str().expect("a path")),
+        ("OCR_PAGE_SECONDS", "1"),
+    ]);
+    let mut person = server.user("a@example.org");
+    let document = read(&mut person, "rent.png", IMAGE);
+    let reasons = reasons(&document);
+    assert!(
+        reasons[0].ends_with("OCR took more than 1 second"),
+        "{reasons:?}"
+    );
+}
+
+/// An image may take over the program that reads it. It sees no other files.
 #[test]
 fn the_program_cannot_read_or_write_the_servers_files() {
     let folder = Folder::new();

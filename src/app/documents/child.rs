@@ -6,8 +6,9 @@ use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, ChildStdout, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, mpsc};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use tokio::sync::Notify;
 
@@ -31,6 +32,10 @@ pub struct ReadBudget {
 }
 
 impl ReadBudget {
+    fn wall_seconds(&self) -> u32 {
+        u32::try_from(self.cpu_s * 12 + 30).unwrap_or(u32::MAX)
+    }
+
     fn job(&self, name: &str, encoding: Option<&str>) -> ReadRequest {
         ReadRequest {
             name: name.to_owned(),
@@ -43,7 +48,7 @@ impl ReadBudget {
             memory: self.memory,
             cpu_s: self.cpu_s,
             // On a busy or slow CPU, wall-clock time far exceeds CPU time.
-            wall_s: u32::try_from(self.cpu_s * 12 + 30).unwrap_or(u32::MAX),
+            wall_s: self.wall_seconds(),
             picture: None,
         }
     }
@@ -64,6 +69,8 @@ pub(super) struct EarlyExit {
     pub status: ExitStatus,
     /// The beginning of its stderr.
     pub complaint: String,
+    /// Whether it was stopped because it exceeded its time limit.
+    pub is_late: bool,
 }
 
 /// The arguments of a process that reads a document.
@@ -105,6 +112,8 @@ struct ChildProcess {
     user: Option<UserId>,
     /// Whether it was stopped from here, which reveals nothing about its file.
     interrupted: AtomicBool,
+    /// Whether it exceeded its time limit.
+    is_late: AtomicBool,
 }
 
 impl RunningChildren {
@@ -140,6 +149,7 @@ impl RunningChildren {
             child: Mutex::new(child),
             user,
             interrupted: AtomicBool::new(false),
+            is_late: AtomicBool::new(false),
         });
         let mut at_work = lock(&self.guard);
         at_work.children.push(one.clone());
@@ -157,9 +167,18 @@ impl RunningChildren {
 }
 
 impl ChildProcess {
-    // Never blocks: a holder of the lock has already killed the process and is about to collect it.
     fn interrupt(&self) {
         self.interrupted.store(true, Ordering::Release);
+        self.kill();
+    }
+
+    fn stop_late(&self) {
+        self.is_late.store(true, Ordering::Release);
+        self.kill();
+    }
+
+    // Never blocks: a holder of the lock has already killed the process and is about to collect it.
+    fn kill(&self) {
         if let Ok(mut child) = self.child.try_lock() {
             // It may have ended already.
             let _ = child.kill();
@@ -223,7 +242,8 @@ impl ChildReader {
             return read_in_process(&self.budget, path, (name, encoding), take);
         }
         let job = self.budget.job(name, encoding);
-        let ended = self.run(&reading(&job)?, File::open(path)?.into(), |out| {
+        let (file, seconds) = (File::open(path)?, self.budget.wall_seconds());
+        let ended = self.run(&reading(&job)?, file.into(), seconds, |out| {
             read_frames(out, self.budget.text, &self.progress, take)
         })?;
         Ok(ended.unwrap_or_else(|early| self.killed_exit(&early)))
@@ -238,7 +258,8 @@ impl ChildReader {
             picture: Some(page),
             ..self.budget.job("", None)
         };
-        let picture = self.run(&reading(&job)?, File::open(path)?.into(), |out| {
+        let (file, seconds) = (File::open(path)?, self.budget.wall_seconds());
+        let picture = self.run(&reading(&job)?, file.into(), seconds, |out| {
             let frame = ReportFrame::read(&mut BufReader::with_capacity(64 << 10, out))?;
             Ok(Some(match frame {
                 Some(ReportFrame::Picture { media_type, base64 }) => Some((media_type, base64)),
@@ -249,7 +270,8 @@ impl ChildReader {
     }
 
     /// Starts a process with `input` on its stdin and passes its stdout to `listen`, which returns the outcome, or
-    /// `None` if the output ended without one. Blocks.
+    /// `None` if the output ended without one. The process limits its own time to `seconds`; one that ignores that
+    /// is killed a little later. Blocks.
     ///
     /// # Errors
     /// Returns an error if the process cannot be started or is stopped from here.
@@ -257,6 +279,7 @@ impl ChildReader {
         &self,
         arguments: &[String],
         input: Stdio,
+        seconds: u32,
         listen: impl FnOnce(ChildStdout) -> io::Result<Option<T>>,
     ) -> io::Result<Result<T, EarlyExit>> {
         let mut child = Command::new(&self.program)
@@ -269,17 +292,19 @@ impl ChildReader {
             .spawn()?;
         let (out, said) = (child.stdout.take(), child.stderr.take());
         let process = self.running.add(child, self.user.clone());
+        let watchdog = start_watchdog(process.clone(), seconds);
         // Both pipes are read concurrently: a process that fills one while we wait on the other would block
         // forever.
         let complaint = said.map(collect_stderr).transpose();
-        let end = match &complaint {
-            Ok(_) => out.map_or(Ok(None), listen),
-            Err(_) => Ok(None),
+        let end = match (&complaint, &watchdog) {
+            (Ok(_), Ok(_)) => out.map_or(Ok(None), listen),
+            _ => Ok(None),
         };
         // Whatever the outcome, the process has nothing more to report, so it is stopped; if it has already exited,
         // its exit status is kept.
         let status = process.collect();
         self.running.remove(&process);
+        drop(watchdog?);
         let complaint = complaint?.and_then(|aside| aside.join().ok());
         match end {
             Ok(Some(end)) => Ok(Ok(end)),
@@ -289,6 +314,7 @@ impl ChildReader {
             _ => Ok(Err(EarlyExit {
                 status: status?,
                 complaint: complaint.unwrap_or_default(),
+                is_late: process.is_late.load(Ordering::Acquire),
             })),
         }
     }
@@ -297,6 +323,7 @@ impl ChildReader {
         let (memory, cpu) = (self.budget.memory >> 20, self.budget.cpu_s);
         let status = early.status;
         let why = match status.signal() {
+            _ if early.is_late => "reading it took too long".to_owned(),
             _ if early.complaint.contains("memory allocation") => {
                 format!("reading it takes more than {memory} MB of memory")
             }
@@ -314,6 +341,24 @@ impl ChildReader {
             format!("{why}; the file is kept, its text was not read"),
         )
     }
+}
+
+/// Time after its own limit at which a process is killed: its own limit gives the better reason.
+const WATCHDOG_MARGIN: Duration = Duration::from_secs(5);
+
+// A process can ignore its own time limit, which is a signal. Dropping the sender ends the watchdog.
+fn start_watchdog(process: Arc<ChildProcess>, seconds: u32) -> io::Result<mpsc::Sender<()>> {
+    let (ended, watch) = mpsc::channel();
+    let limit = Duration::from_secs(seconds.into()) + WATCHDOG_MARGIN;
+    std::thread::Builder::new()
+        .name("quire-watchdog".into())
+        .stack_size(64 << 10)
+        .spawn(move || {
+            if watch.recv_timeout(limit) == Err(mpsc::RecvTimeoutError::Timeout) {
+                process.stop_late();
+            }
+        })?;
+    Ok(ended)
 }
 
 // Reads the process's stderr to the end on a separate thread; only the beginning is kept.

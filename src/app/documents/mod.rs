@@ -118,7 +118,7 @@ impl DocumentService {
             upload::private_folder(folder).map_err(upload::from_io)?;
         }
         let reader = child::ChildReader::new(settings.program, settings.budget);
-        let ocr = Ocr::find(settings.ocr.as_ref(), &reader);
+        let ocr = Ocr::find(settings.ocr.as_ref(), &reader, data_dir);
         ocr.announce();
         let originals = OriginalFiles::new(folders.originals.clone());
         Ok(Self {

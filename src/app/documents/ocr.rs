@@ -12,7 +12,7 @@ use super::child::{ChildReader, EarlyExit, signals};
 use crate::config::OcrConfig;
 use crate::extract::child_protocol::{OCR_ARGUMENT, OcrRequest};
 use crate::extract::visible_text;
-use crate::log;
+use crate::{log, system};
 
 /// Maximum size of the text of one page, in bytes. A densely printed page has about 10 KB.
 const MAX_TEXT_BYTES: u64 = 256 << 10;
@@ -44,19 +44,24 @@ pub struct OcrProgram {
     languages: Vec<String>,
     /// The requested languages that are not installed.
     missing: Vec<String>,
+    /// Whether the kernel keeps it from reading other files.
+    protects_files: bool,
     /// Held while a page is recognized: one at a time, because it takes a whole core and much memory.
     turn: Mutex<()>,
 }
 
 impl Ocr {
     /// Looks for the program and its languages. Blocks for up to ten seconds.
-    pub(super) fn find(settings: Option<&OcrConfig>, reader: &ChildReader) -> Self {
-        match settings {
-            None => Self::Off,
-            Some(settings) => {
-                OcrProgram::find(settings, reader).map_or_else(Self::Unusable, Self::Ready)
-            }
-        }
+    pub(super) fn find(
+        settings: Option<&OcrConfig>,
+        reader: &ChildReader,
+        data_dir: &Path,
+    ) -> Self {
+        let Some(settings) = settings else {
+            return Self::Off;
+        };
+        let found = check_data_folder(data_dir).and_then(|()| OcrProgram::find(settings, reader));
+        found.map_or_else(Self::Unusable, Self::Ready)
     }
 
     /// Logs whether OCR is usable, unless it is switched off.
@@ -72,6 +77,12 @@ impl Ocr {
                     "OCR is ready",
                     &[("program", &program), ("languages", &languages)],
                 );
+                if !found.protects_files {
+                    log::warn(
+                        "OCR runs without protection of files",
+                        &[("needs", &"Landlock (Linux 5.13)")],
+                    );
+                }
                 if !found.missing.is_empty() {
                     let missing = found.missing.join("+");
                     log::warn(
@@ -97,7 +108,10 @@ impl Ocr {
                 if !found.missing.is_empty() {
                     text += &format!("; not installed: {}", found.missing.join(", "));
                 }
-                Some((found.missing.is_empty(), text))
+                if !found.protects_files {
+                    text += "; this kernel cannot keep it from reading other files (Landlock)";
+                }
+                Some((found.missing.is_empty() && found.protects_files, text))
             }
         }
     }
@@ -107,7 +121,10 @@ impl OcrProgram {
     fn find(settings: &OcrConfig, reader: &ChildReader) -> Result<Self, String> {
         let mut found = Self {
             program: executable(settings.program.as_deref())?,
-            data: std::env::var_os(DATA_VARIABLE).map(PathBuf::from),
+            // The process runs in another folder.
+            data: std::env::var_os(DATA_VARIABLE)
+                .and_then(|folder| std::path::absolute(folder).ok()),
+            protects_files: system::can_protect_files(),
             settings: settings.clone(),
             languages: Vec::new(),
             missing: Vec::new(),
@@ -148,13 +165,13 @@ impl OcrProgram {
         image: &[u8],
     ) -> io::Result<Result<String, String>> {
         // The process reads it as its stdin, so that no image is written to the disk.
-        let mut file = crate::system::memory_file()?;
+        let mut file = system::memory_file()?;
         file.write_all(image)?;
         file.rewind()?;
         let languages = self.languages.join("+");
         let arguments = ["stdin", "stdout", "-l", &languages];
         let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
-        let seconds = u32::try_from(self.settings.page.as_secs()).unwrap_or(u32::MAX);
+        let seconds = u32::try_from(self.settings.page_timeout.as_secs()).unwrap_or(u32::MAX);
         let ended = self.run(reader, &arguments, file.into(), seconds)?;
         Ok(ended.map(|text| visible_text(&text).trim().to_owned()))
     }
@@ -175,7 +192,7 @@ impl OcrProgram {
         };
         let arguments = [OCR_ARGUMENT.to_owned(), serde_json::to_string(&request)?];
         let mut output = Vec::new();
-        let ended = reader.run(&arguments, input, |out| {
+        let ended = reader.run(&arguments, input, seconds, |out| {
             out.take(MAX_TEXT_BYTES + 1).read_to_end(&mut output)?;
             // Without an outcome, the exit status decides; output without end is one.
             Ok((output.len() as u64 > MAX_TEXT_BYTES).then_some(()))
@@ -205,22 +222,40 @@ impl OcrProgram {
                 ("why", &line.unwrap_or_default()),
             ],
         );
-        let is_memory = ["bad_alloc", "memory", "Memory"];
+        let memory_words = ["bad_alloc", "memory", "Memory"];
         let memory = self.settings.memory >> 20;
-        match early.status.signal() {
-            Some(signals::SIGXCPU | signals::SIGALRM) if seconds == 1 => {
-                "took more than 1 second".to_owned()
-            }
-            Some(signals::SIGXCPU | signals::SIGALRM) => {
-                format!("took more than {seconds} seconds")
-            }
-            _ if is_memory.iter().any(|word| early.complaint.contains(word)) => {
+        let signal = early.status.signal();
+        let is_late = early.is_late || matches!(signal, Some(signals::SIGXCPU | signals::SIGALRM));
+        match signal {
+            _ if is_late && seconds == 1 => "took more than 1 second".to_owned(),
+            _ if is_late => format!("took more than {seconds} seconds"),
+            _ if memory_words
+                .iter()
+                .any(|word| early.complaint.contains(word)) =>
+            {
                 format!("took more than {memory} MB of memory")
             }
             Some(signals::SIGKILL) => "was stopped".to_owned(),
             Some(signal) => format!("crashed (signal {signal})"),
             None => format!("failed (exit code {})", early.status.code().unwrap_or(-1)),
         }
+    }
+}
+
+/// Refuses a data folder that a program in the sandbox could read.
+fn check_data_folder(data_dir: &Path) -> Result<(), String> {
+    let folder = data_dir
+        .canonicalize()
+        .unwrap_or_else(|_| data_dir.to_owned());
+    match system::SYSTEM_FOLDERS
+        .iter()
+        .find(|one| folder.starts_with(one))
+    {
+        Some(readable) => Err(format!(
+            "the data folder {} is in {readable}, which OCR programs can read: move it, or switch OCR off",
+            folder.display()
+        )),
+        None => Ok(()),
     }
 }
 

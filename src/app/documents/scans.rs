@@ -13,6 +13,7 @@ use super::ocr::{Ocr, OcrProgram};
 use crate::domain::chunk::{PageText, count_words};
 use crate::domain::document::TextlessPage;
 use crate::extract::{NO_TEXT_NOTE, PICTURE, ReadReport};
+use crate::log;
 
 /// The recognized text of a document's scanned pages, by page number.
 pub(super) type RecognizedPages = BTreeMap<u32, String>;
@@ -21,7 +22,7 @@ pub(super) type RecognizedPages = BTreeMap<u32, String>;
 /// page: the document may have been deleted. Blocks.
 ///
 /// # Errors
-/// Returns an error if the file cannot be opened or a process cannot be started, or is stopped from here.
+/// Returns an error if a process is stopped from here.
 pub(super) fn recognize(
     ocr: &Ocr,
     reader: &ChildReader,
@@ -68,7 +69,16 @@ pub(super) fn recognize(
             break;
         }
         let recognized = match done < program.max_pages() {
-            true => scan.page(gap.page)?,
+            true => match scan.page(gap.page) {
+                Err(error) if error.kind() != io::ErrorKind::Interrupted => {
+                    log::warn(
+                        "a scanned page could not be given to OCR",
+                        &[("why", &error)],
+                    );
+                    Err("OCR could not be started".to_owned())
+                }
+                found => found?,
+            },
             false => Err(format!(
                 "OCR reads the first {} scanned pages",
                 program.max_pages()

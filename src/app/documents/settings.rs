@@ -1,7 +1,7 @@
 //! How documents are read: the program, its limits, and the number of concurrent readers, from the installation's
 //! settings.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::child::{ChildReader, ReadBudget};
 use super::ocr::Ocr;
@@ -24,9 +24,9 @@ pub struct DocumentSettings {
 impl DocumentSettings {
     /// Looks for the OCR program as the server does at startup: whether it works, and a sentence about it. `None` if
     /// OCR is switched off. Blocks.
-    pub fn examine_ocr(self) -> Option<(bool, String)> {
+    pub fn examine_ocr(self, data_dir: &Path) -> Option<(bool, String)> {
         let reader = ChildReader::new(self.program, self.budget);
-        Ocr::find(self.ocr.as_ref(), &reader).status()
+        Ocr::find(self.ocr.as_ref(), &reader, data_dir).status()
     }
 }
 

@@ -132,7 +132,9 @@ pub async fn examine(config: &Config) -> Vec<CheckResult> {
 
 /// Checks that the OCR program and its languages are installed, if OCR is switched on.
 fn text_recognition(config: &Config) -> Option<CheckResult> {
-    let found = documents::settings(config).ok()?.examine_ocr()?;
+    let found = documents::settings(config)
+        .ok()?
+        .examine_ocr(&config.data_dir)?;
     let state = match found.0 {
         true => CheckState::Ok,
         false => CheckState::Warning,
