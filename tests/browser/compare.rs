@@ -55,6 +55,8 @@ fn blind_comparison_is_revealed_after_the_vote() {
         check_accessibility(&browser, axe.as_deref(), "the best single answer");
         browser.click(".dialog-head button");
 
+        // The offer is at the top of the page, the button that was pressed below the answer.
+        browser.run("scrollTo(0, 0);", json!([]));
         browser.press("Compare now");
         browser.wait(".compare");
         let shown = browser.text(".dialog");
