@@ -10,7 +10,8 @@ it is missing, put it back from a copy. Without a copy, create a new one.
   new       create a new secret if the file is missing
   accept    keep the secret that is there (the file, or QUIRE_SECRET), although
             the database was used with another one; stop the server first
-After either, everyone must sign in again, and provider keys must be entered again.";
+After either, everyone must sign in again, and provider keys must be entered
+again.";
 
 /// Runs the action that the first word names.
 pub(super) fn run(call: &CommandCall) -> Outcome {
