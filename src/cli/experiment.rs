@@ -15,7 +15,7 @@ use super::{
 use crate::domain::id::ExperimentId;
 use crate::log;
 
-pub(super) const DETAILS: &str = "  example          print a file that runs as it is, to start from\n  \
+pub(super) const DETAILS: &str = "  example          print a working example to start from\n  \
 run FILE         run the experiment in a file: quire help experiments\n  \
 list             list the experiments of the account\n  \
 show ID          print the results of one\n  \

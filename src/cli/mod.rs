@@ -120,7 +120,7 @@ pub static COMMANDS: &[Command] = &[
         server: Supported, run: ask::run,
     },
     Command {
-        name: "chat", usage: "", summary: "converse with a panel of models",
+        name: "chat", usage: "", summary: "chat with a panel of models",
         details: chat::DETAILS,
         options: &[
             option("file", "FILE …", "documents for the first question, as in ask"),
@@ -133,7 +133,7 @@ pub static COMMANDS: &[Command] = &[
             option("parameter", "NAME=VALUE", "a parameter; may be repeated"),
             option("budget", "USD", "refuse the first question if its estimate is higher"),
             option("continue", "", "follow up on the newest thread"),
-            option("as", "EMAIL", "the account that converses"),
+            option("as", "EMAIL", "the account to use"),
             option("quiet", "", "print nothing on stderr except errors"),
         ],
         server: Supported, run: chat::run,
@@ -151,7 +151,7 @@ pub static COMMANDS: &[Command] = &[
         server: Supported, run: history::run,
     },
     Command {
-        name: "experiment", usage: "example|run|list|show|resume [FILE|ID]", summary: "find the best setting for your own questions",
+        name: "experiment", usage: "example|run|list|show|resume [FILE|ID]", summary: "find the best configuration for your questions",
         details: experiment::DETAILS,
         options: &[
             option("budget", "USD", "for run: what it may cost; overrides FILE"),
@@ -224,7 +224,7 @@ pub static COMMANDS: &[Command] = &[
         server: Supported, run: documents::run,
     },
     Command {
-        name: "patterns", usage: "list|show|check [ID|FILE …]", summary: "show patterns, and check your own",
+        name: "patterns", usage: "list|show|check [ID|FILE …]", summary: "show patterns and validate your own",
         details: patterns::DETAILS,
         options: &[option("json", "", "for list and show: print JSON")],
         server: Supported, run: patterns::run,
@@ -241,7 +241,7 @@ pub static COMMANDS: &[Command] = &[
     },
     Command {
         name: "backup", usage: "FILE|FOLDER", summary: "write a verified copy of the database",
-        details: "Works while the server runs. The copy holds accounts, analyses, and the text of\ndocuments. It is read back, and its rows are counted. Original files are not in\nit: also copy the folder documents of the data folder. In a FOLDER, the copy is\nnamed by the time. With QUIRE_BACKUP_DIR, the server makes copies by itself.",
+        details: "Works while the server runs. The copy holds accounts, analyses, and the text of\ndocuments. It is read back, and its rows are counted. Original files are not in\nit: also copy the folder documents of the data folder. In a FOLDER, the copy is\nnamed after the time. With QUIRE_BACKUP_DIR, the server makes copies by itself.",
         options: &[
             option("replace", "", "overwrite FILE"),
             option("json", "", "print JSON, with the rows of each table"),
@@ -255,7 +255,7 @@ pub static COMMANDS: &[Command] = &[
         server: Unsupported("it replaces a database while no server uses it; run it where the data folder is"), run: backup::restore,
     },
     Command {
-        name: "orphans", usage: "list|delete [NAME …]", summary: "list and delete files that the database does not know",
+        name: "orphans", usage: "list|delete [NAME …]", summary: "list and delete files that no database row refers to",
         details: orphans::DETAILS,
         options: &[
             option("early", "", "for delete: also files moved aside less than 30 days ago"),
@@ -264,12 +264,12 @@ pub static COMMANDS: &[Command] = &[
         server: Unsupported("it lists files of a data folder; run it where that folder is"), run: orphans::run,
     },
     Command {
-        name: "secret", usage: "new|accept", summary: "create a new secret for a data folder that lost its own, or accept another one",
+        name: "secret", usage: "new|accept", summary: "create a new secret for a data folder that has lost its own, or accept a changed one",
         details: secret::DETAILS,
         options: &[], server: Unsupported("it changes a file of a data folder; run it where that folder is"), run: secret::run,
     },
     Command {
-        name: "export", usage: "--user EMAIL FILE", summary: "write everything a person owns into one archive",
+        name: "export", usage: "--user EMAIL FILE", summary: "write everything a user owns to one archive",
         details: "Works while the server runs. With QUIRE_SERVER, --user may be left out: the\naccount is that of the API key. FILE, which must not exist yet, becomes a\ngzip-compressed tar: a manifest, JSON lines per table, and the original\ndocuments; no password, API key, or share link.",
         options: &[
             option("user", "EMAIL", "the account"),
@@ -278,7 +278,7 @@ pub static COMMANDS: &[Command] = &[
         server: Supported, run: archive::export,
     },
     Command {
-        name: "import", usage: "--user EMAIL FILE", summary: "import an archive, or conversations from elsewhere",
+        name: "import", usage: "--user EMAIL FILE", summary: "import an archive or conversations from other programs",
         details: "FILE is an archive of quire export, an export of ChatGPT or Claude (the ZIP\nfile or the conversations.json in it) or of Open WebUI, JSON lines with messages\nas OpenAI's tools use them, or an export of Quire's predecessor. Existing data\nis kept, so importing the same file twice changes nothing. Past spending is not\ncounted.",
         options: &[
             option("user", "EMAIL", "the account that receives it"),
@@ -287,8 +287,8 @@ pub static COMMANDS: &[Command] = &[
         server: Supported, run: archive::import,
     },
     Command {
-        name: "mcp", usage: "", summary: "serve Quire's tools over stdin and stdout (Model Context Protocol)",
-        details: "Tools: consult, list_patterns, search_documents, analysis_status. One message\nper line. A running server offers the same at POST /mcp; messages are passed on\nto it where it uses the same data folder, or QUIRE_SERVER names it.",
+        name: "mcp", usage: "", summary: "serve Quire's tools to an MCP client over stdio (Model Context Protocol)",
+        details: "Tools: consult, list_patterns, search_documents, analysis_status. One message\nper line. A running server offers the same at POST /mcp; messages are\nforwarded to it if it uses the same data folder or QUIRE_SERVER names it.",
         options: &[option("as", "EMAIL", "the account that uses them; default: the oldest administrator")],
         server: Supported, run: mcp::run,
     },
@@ -307,7 +307,7 @@ pub static COMMANDS: &[Command] = &[
         options: &[], server: NotNeeded, run: completions::run,
     },
     Command {
-        name: "man", usage: "[TOPIC]", summary: "print the manual as a page for man",
+        name: "man", usage: "[TOPIC]", summary: "print the manual as a man page",
         details: "quire man | man -l -\nWithout TOPIC, the page of all commands and settings.",
         options: &[], server: NotNeeded, run: manual::run,
     },

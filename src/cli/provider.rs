@@ -18,7 +18,7 @@ use crate::domain::provider::StoredProvider;
 
 /// The actions, for the help text.
 pub(super) const DETAILS: &str =
-    "  list                list added providers, without those from the environment
+    "  list                list stored providers, without those from the environment
   add NAME            add one, if it answers; a well-known NAME needs only a key
   change NAME         change its key, address, or models, if it answers
   test NAME           ask it for its models

@@ -7,10 +7,11 @@ use crate::app::folder;
 pub(super) const DETAILS: &str =
     "The file secret in the data folder signs sessions and encrypts stored keys. If
 it is missing, put it back from a copy. Without a copy, create a new one.
-  new       create a new secret where the file is missing
+  new       create a new secret if the file is missing
   accept    keep the secret that is there (the file, or QUIRE_SECRET), although
             the database was used with another one; stop the server first
-After either, everyone signs in again, and provider keys must be entered again.";
+After either, everyone must sign in again, and provider keys must be entered
+again.";
 
 /// Runs the action that the first word names.
 pub(super) fn run(call: &CommandCall) -> Outcome {

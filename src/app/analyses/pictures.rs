@@ -70,7 +70,8 @@ impl Analyses<'_> {
         let mut warnings = documents.warnings(user, &new.documents).await?;
         if more > 0 {
             warnings.push(format!(
-                "{more} more pages without text were shown to nobody: at most {MAX_PICTURES} pictures are shown at once"
+                "{more} more pages without text were not sent to any model; \
+                 a run can include at most {MAX_PICTURES} images"
             ));
         }
         Ok(DocumentImages { pictures, warnings })
