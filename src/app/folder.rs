@@ -75,7 +75,7 @@ pub fn check_exists(config: &Config) -> Result<()> {
     ))
 }
 
-/// Checks that the folder may be opened: it has a database that looks sound, or nothing of value. Read-only.
+/// Checks that the folder may be opened: it has a database that looks sound, or nothing worth keeping. Read-only.
 ///
 /// # Errors
 /// `Conflict`, with the finding and the remedy.
@@ -101,8 +101,8 @@ pub(super) fn open_to_serve(config: &Config) -> Result<OpenedFolder> {
     })
 }
 
-/// Refuses a folder that has lost its database if the replica has none to restore either, before this process
-/// registers as the replica's writer. Other files in the folder are kept when a database is restored.
+/// Refuses a folder that lost its database when the replica has none either. Runs before this process registers as
+/// the replica's writer. Restoring a database keeps the other files.
 fn check_may_fetch(config: &Config, settings: &ReplicaConfig) -> Result<()> {
     let Err(refusal) = soundness::check(config, false) else {
         return Ok(());

@@ -284,7 +284,7 @@ mod tests {
                 .iter()
                 .take(steps)
                 .for_each(|step| step(&swap).unwrap());
-            // The next start, and the files it finds.
+            // Simulate the next start with the files that an interruption leaves.
             let expected = if steps < 4 { "old" } else { "new" };
             assert_eq!(value(&place).as_deref(), Some(expected), "{steps}");
             if steps >= 1 {

@@ -63,7 +63,7 @@ impl CommandCall {
     pub fn has(&self, name: &str) -> bool {
         self.value(name).is_some()
     }
-    /// The checked settings.
+    /// Loads and validates the settings.
     ///
     /// # Errors
     /// [`CommandFailure::Usage`] when a setting is invalid.

@@ -145,7 +145,7 @@ impl Predecessor {
     /// Connects to the running server and requests its listening sockets. Blocks.
     ///
     /// # Errors
-    /// Returns an error if no process answers in the folder, or none of the expected kind.
+    /// Returns an error if no process serves this folder, or if it is not of the expected kind.
     pub(super) fn connect(folder: &Path) -> io::Result<Self> {
         let mut line = BlockingStream::connect(socket_path(folder))?;
         line.set_read_timeout(Some(IO_TIMEOUT))?;

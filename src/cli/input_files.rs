@@ -30,7 +30,7 @@ pub(super) struct InputFile {
 enum InputSource {
     Path(PathBuf),
     Web(String),
-    /// Named as `-`.
+    /// Standard input, given as `-`.
     Stdin,
     /// Not named: input piped to the program in addition to a question.
     Pipe,
@@ -64,7 +64,7 @@ pub(super) fn from_call(
 /// The documents with these names.
 ///
 /// # Errors
-/// As [`from_call`].
+/// Same as [`from_call`].
 pub(super) fn from_names(names: &[&str]) -> Result<Vec<InputFile>, CommandFailure> {
     if names.iter().filter(|name| **name == "-").count() > 1 {
         return usage("stdin can be read only once");

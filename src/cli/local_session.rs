@@ -123,7 +123,7 @@ impl LocalSession {
     /// Like `open_to_read`, but with an empty folder when there is no installation yet.
     ///
     /// # Errors
-    /// As [`Self::open_to_read`].
+    /// Same as [`Self::open_to_read`].
     pub(super) async fn open_to_read_or_empty(
         config: Config,
         account: Option<&str>,

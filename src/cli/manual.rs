@@ -45,7 +45,7 @@ pub(super) fn find_topic(id: &str) -> Result<Option<Topic>, CommandFailure> {
     Ok(all_topics()?.into_iter().find(|topic| topic.id == id))
 }
 
-/// A topic as text for a terminal that is this many columns wide; styled only when stdout is a terminal.
+/// Renders a topic for a terminal of `width` columns; styled only if stdout is a terminal.
 pub(super) fn render_topic(topic: &Topic, width: usize) -> String {
     let mut markdown = match std::io::stdout().is_terminal() {
         true => screen::markdown_renderer(width),

@@ -173,7 +173,7 @@ impl RemoteSession {
     /// Fetches all pages of a list, returning the rows under `field`. Blocks.
     ///
     /// # Errors
-    /// As [`Self::get`].
+    /// Same as [`Self::get`].
     pub(super) fn list(&self, path: &str, field: &str) -> Result<Vec<Value>, CommandFailure> {
         let mut rows = Vec::new();
         let mut cursor = String::new();
@@ -190,7 +190,7 @@ impl RemoteSession {
     /// Downloads a text. Blocks.
     ///
     /// # Errors
-    /// As [`Self::get`].
+    /// Same as [`Self::get`].
     pub(super) fn text(&self, path: &str) -> Result<String, CommandFailure> {
         self.remote
             .text(path)
@@ -214,7 +214,7 @@ impl RemoteSession {
     /// Sends a POST request. Blocks.
     ///
     /// # Errors
-    /// As [`Self::get`].
+    /// Same as [`Self::get`].
     pub(super) fn post(&self, path: &str, body: &Value) -> Result<Value, CommandFailure> {
         self.remote
             .post(path, body)
@@ -240,7 +240,7 @@ impl RemoteSession {
     /// Sends a PUT request. Blocks.
     ///
     /// # Errors
-    /// As [`Self::get`].
+    /// Same as [`Self::get`].
     pub(super) fn put(&self, path: &str, body: &Value) -> Result<Value, CommandFailure> {
         self.remote
             .put(path, body)
@@ -250,7 +250,7 @@ impl RemoteSession {
     /// Sends a DELETE request. Blocks.
     ///
     /// # Errors
-    /// As [`Self::get`].
+    /// Same as [`Self::get`].
     pub(super) fn delete(&self, path: &str) -> Result<Value, CommandFailure> {
         self.remote
             .delete(path)
@@ -260,7 +260,7 @@ impl RemoteSession {
     /// Sends a message to the server's MCP endpoint; `None` when there is no response. Blocks.
     ///
     /// # Errors
-    /// As [`Self::get`].
+    /// Same as [`Self::get`].
     pub(super) fn post_mcp(&self, message: &str) -> Result<Option<Value>, CommandFailure> {
         self.remote
             .post_message("/mcp", message)

@@ -93,6 +93,6 @@ pub struct Analysis {
     pub findings: Option<Findings>,
     /// Results of the citation check, once the run is finished.
     pub citations: Option<Citations>,
-    /// SHA-256 of the share link's token; none when not shared.
+    /// SHA-256 of the share link's token; `None` if not shared.
     pub shared: Option<[u8; 32]>,
 }

@@ -21,15 +21,15 @@ pub struct StageAnswer {
     pub reasoning: String,
     /// Token usage.
     pub usage: Usage,
-    /// None when the price is unknown.
+    /// `None` if the price is unknown.
     pub cost: Option<MicroDollars>,
     /// Time from the start of the call to its end, in ms.
     pub latency_ms: u64,
     /// Time from the start of the call to the first text, in ms.
     pub first_token_ms: Option<u64>,
-    /// Why the model stopped; none when the call failed.
+    /// Why the model stopped; `None` if the call failed.
     pub finish: Option<Finish>,
-    /// Why the call failed; none when it succeeded.
+    /// Why the call failed; `None` if it succeeded.
     pub error: Option<CallError>,
     /// Whether the answer came from the cache.
     pub cached: bool,
@@ -62,7 +62,7 @@ pub struct FailedAttemptRecord {
     pub error: CallError,
     /// Usage that the failed call still incurred.
     pub usage: Usage,
-    /// None when the price is unknown.
+    /// `None` if the price is unknown.
     pub cost: Option<MicroDollars>,
 }
 

@@ -109,7 +109,7 @@ pub struct Format {
     pub name: String,
     /// JSON schema with an object at the top level.
     pub schema: Value,
-    /// Whether the provider enforces the schema strictly; none when the client did not say.
+    /// Whether the provider enforces the schema strictly; `None` if the client did not say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub strict: Option<bool>,
     /// Whether any JSON object is accepted because the client gave no schema.

@@ -105,7 +105,7 @@ pub struct MemberNeeds {
 }
 
 impl MemberNeeds {
-    /// Tokens left for documents; none if the window is unknown.
+    /// Tokens left for documents; `None` if the window is unknown.
     pub fn available_tokens(self) -> Option<u64> {
         let needed = self.output + self.question + self.peers + RULES_TOKENS;
         (self.window > 0).then(|| self.window.saturating_sub(needed))
@@ -185,7 +185,7 @@ pub fn choose_fit(wish: ContextMode, volume: DocumentSizes, seat: MemberNeeds) -
     }
 }
 
-/// Returns the size of a part that all of these members can read, in characters; none if one of them has too
+/// Returns the size of a part that all of these members can read, in characters; `None` if one of them has too
 /// little space.
 pub fn part_size(volume: DocumentSizes, seats: &[MemberNeeds]) -> Option<usize> {
     let room = |seat: &MemberNeeds| {

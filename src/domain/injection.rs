@@ -112,7 +112,7 @@ const MIN_QUOTED_CHARS: usize = 3;
 /// Maximum length of injected words, in characters.
 const MAX_ORDER_CHARS: usize = 200;
 
-/// Returns why the answer is considered injected; none if nothing indicates it.
+/// Returns why the answer is considered injected; `None` if nothing indicates it.
 pub fn obeyed_instruction(
     sources: &[SourcePassage],
     canary: &str,

@@ -207,7 +207,7 @@ impl RequestExtras {
 pub struct StoredProvider {
     /// ID of the provider.
     pub id: ProviderId,
-    /// Owner; none if it is available to everyone.
+    /// Owner; `None` if it is available to everyone.
     pub user: Option<UserId>,
     /// Name: the first part of its models' IDs.
     pub name: String,

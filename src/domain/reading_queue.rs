@@ -41,7 +41,7 @@ struct ReadingTurn {
 
 impl ReadingQueue {
     /// Selects the next document when one of `readers` is free: from the user who occupies the fewest readers,
-    /// then from the one whose last turn was longest ago. None if nothing is waiting, or all waiting documents are
+    /// then from the one whose last turn was longest ago. `None` if nothing is waiting, or all waiting documents are
     /// from users who already occupy all readers but one.
     pub fn next<'a>(
         &self,

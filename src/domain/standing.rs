@@ -63,7 +63,7 @@ pub const BASES_BY_PRIORITY: [StandingBasis; 3] = [
 ];
 
 impl MemberStanding {
-    /// Returns the member's value on one basis; none if its record has too few cases.
+    /// Returns the member's value on one basis; `None` if its record has too few cases.
     pub fn value_on(&self, basis: StandingBasis) -> Option<f64> {
         let of = |record: StandingRecord| record.is_enough().then(|| record.mean());
         match basis {

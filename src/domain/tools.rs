@@ -20,10 +20,10 @@ pub struct Tool {
     /// JSON schema of the arguments; null if there are none.
     #[serde(default)]
     pub parameters: Value,
-    /// Whether the provider enforces the schema strictly; none when the client did not say.
+    /// Whether the provider enforces the schema strictly; `None` if the client did not say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub strict: Option<bool>,
-    /// Mark for the vendor's prompt cache; none when the client did not set one.
+    /// Mark for the vendor's prompt cache; `None` if the client did not set one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cache_control: Option<Value>,
 }
@@ -51,7 +51,7 @@ pub struct Tools {
     /// Tool choice.
     #[serde(default)]
     pub choice: ToolChoice,
-    /// Whether several tools may be called at once; none when the client did not say.
+    /// Whether several tools may be called at once; `None` if the client did not say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parallel: Option<bool>,
 }

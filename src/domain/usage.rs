@@ -61,7 +61,7 @@ pub struct CallCharge {
 }
 
 impl CallCharge {
-    /// The charge reported by the provider, else tokens times price; none if neither is known.
+    /// The charge reported by the provider, else tokens times price; `None` if neither is known.
     pub fn cost(&self) -> Option<MicroDollars> {
         cost(&self.bill, self.price)
     }

@@ -198,7 +198,7 @@ fn with_attempts(mut error: CallError, tries: u32, next: RetryDecision) -> CallE
     error
 }
 
-/// A random number from 0 to below 1, good enough for jitter: the standard library's hasher has random keys.
+/// A random number in [0, 1), good enough for jitter: the standard library's hasher has random keys.
 fn random_fraction() -> f64 {
     let random = RandomState::new().build_hasher().finish();
     (random >> 11) as f64 / (1u64 << 53) as f64

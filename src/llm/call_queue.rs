@@ -215,7 +215,7 @@ impl CallThreads {
     }
 
     /// Runs the queued jobs that were cancelled, on a separate thread: they send events, which may block, and the
-    /// canceller must not wait.
+    /// canceler must not wait.
     fn run_cancelled(&self) {
         let mut queue = self.queue();
         if queue.is_removing_cancelled

@@ -97,7 +97,7 @@ fn scans_and_images_are_read_in_the_order_of_their_pages() {
             .contains("1,250 euros")
     );
 
-    // Read again, the result is the same: no page is stored twice.
+    // Reading it again gives the same result; no page is stored twice.
     let id = document["id"].as_str().expect("an id");
     let again = person
         .post(&format!("/api/documents/{id}/read"), json!({}))

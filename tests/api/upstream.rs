@@ -1,5 +1,5 @@
-//! Provider quirks known from public bug reports, one per model, requested whole and streamed: the text, finish
-//! reason, tokens, and price that a client receives.
+//! Provider quirks known from public bug reports, one per model, each requested with and without streaming: the text,
+//! finish reason, tokens, and price that a client receives.
 
 mod cases;
 mod lines;

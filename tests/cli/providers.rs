@@ -105,7 +105,7 @@ fn the_first_lines_name_a_stored_provider_instead_of_asking_for_a_key() {
     );
 }
 
-/// Starts a server with this key for the provider; the commands next to it have no key in their environment.
+/// Starts a server with this key for the provider; commands run alongside it have no key in their environment.
 fn server_with_key(place: &Place, key: &str) -> Running {
     let mut command = place.quire(&["--port", "0"]);
     command

@@ -14,7 +14,7 @@ use crate::domain::model::Model;
 /// Maximum number of images in a run; every call carries all of them.
 const MAX_PICTURES: usize = 4;
 
-/// The material of a plan besides the question.
+/// Images that a plan's documents contribute, with warnings about them.
 #[derive(Debug, Default)]
 pub(super) struct DocumentImages {
     pub pictures: Vec<PlanImage>,

@@ -296,8 +296,8 @@ impl Analyses<'_> {
             .filter_map(|id| self.llm.find(user, id))
             .collect();
         let demo = panel.iter().all(|model| model.mock);
-        // A model that is not in the catalog is not preferred to the panel's: nothing is known about it, and
-        // without a known price, no budget can be enforced.
+        // Never prefer an uncataloged model to a panel member: its strength is unknown and, without a price, no
+        // budget can be enforced.
         let is_known = |model: &Model| {
             let is_priced = usage::price_of(model).is_some();
             model.mock || model.strength > ASSUMED_STRENGTH && (is_priced || new.budget.is_none())

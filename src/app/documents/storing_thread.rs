@@ -200,7 +200,7 @@ mod tests {
         UserId::new(Timestamp::from_millis(1), n)
     }
 
-    /// Queues work without waiting for its result.
+    /// Polls once, then drops the future; returns the error kind if it was refused.
     async fn left<T>(work: impl Future<Output = Result<T>>) -> Option<Kind> {
         let mut work = Box::pin(work);
         let state = std::future::poll_fn(|cx| std::task::Poll::Ready(work.as_mut().poll(cx))).await;

@@ -98,7 +98,7 @@ fn best(
     })
 }
 
-// The index with the highest mean; none if several have it, or if it is 0.
+// The index with the highest mean; `None` if several have it, or if it is 0.
 fn best_mean(means: &[(usize, f64)]) -> Option<usize> {
     let &(place, best) = means.iter().max_by(|a, b| a.1.total_cmp(&b.1))?;
     let first = means

@@ -116,7 +116,7 @@ impl AnswerReader {
         reader
     }
 
-    /// Reads an answer's closing statement; none if there is none or it contradicts itself.
+    /// Reads an answer's closing statement; `None` if there is none or it contradicts itself.
     pub fn read(&self, answer: &str) -> Option<AnswerValue> {
         let statement = closing::of(answer).or_else(|| self.labeled_line(answer))?;
         let value = self.parse_statement(&statement.text)?;
@@ -295,7 +295,7 @@ const LABELS: &[&str] = &[
     "q", "question", "problem", "exercise", "task", "frage", "aufgabe", "pregunta", "domanda",
 ];
 
-// Returns the label at the start of a question, such as "q7" for "Q7:", without spaces; none if another question
+// Returns the label at the start of a question, such as "q7" for "Q7:", without spaces; `None` if another question
 // with a label follows.
 fn question_label(question: &str) -> Option<String> {
     let label = |line: &str| -> Option<String> {

@@ -49,7 +49,7 @@ impl VoteChoice {
     }
 }
 
-/// Counts these members' answers. None if no answer can be read.
+/// Counts these members' answers. `None` if no answer can be read.
 pub fn count(question: &str, answers: &[(usize, &str)]) -> Option<BallotCount> {
     let reader = AnswerReader::new(question);
     let mut tally = BallotCount {

@@ -73,7 +73,7 @@ pub fn check_votable(format: &Format) -> Result<(), String> {
     })
 }
 
-/// Returns the winner's answer as the requested JSON object. None if its value does not fit the schema, or is a
+/// Returns the winner's answer as the requested JSON object. `None` if its value does not fit the schema, or is a
 /// number in a unit that the field does not hold (see `requested_number`). `values` are those of the winner's
 /// voters.
 pub fn object(

@@ -68,7 +68,7 @@ pub struct Ballots<'a> {
     pub tie_answer: Option<&'a str>,
 }
 
-/// Decides a vote. None if no answer can be read.
+/// Decides a vote. `None` if no answer can be read.
 pub fn decide_vote(ballots: Ballots<'_>) -> Option<VoteOutcome> {
     let count = count::count(ballots.question, ballots.answers)?;
     let tied = &count.choices[..count.leader_count()];

@@ -31,7 +31,7 @@ impl RequestedNumber {
         }
     }
 
-    /// The number to give for the winner of a vote whose voters stated `values`; none if it would be wrong.
+    /// The number to give for the winner of a vote whose voters stated `values`; `None` if it would be wrong.
     pub fn number_for(&self, value: &AnswerValue, values: &[AnswerValue]) -> Option<Ratio> {
         let AnswerValue::Number(number) = value else {
             return None;

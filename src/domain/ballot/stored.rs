@@ -14,7 +14,7 @@ pub struct StoredVote {
     pub outcome: VoteOutcome,
     /// Members that were not called because they could not change the result.
     pub skipped_members: Vec<usize>,
-    /// Estimated cost of the skipped calls; none if a price is unknown.
+    /// Estimated cost of the skipped calls; `None` if a price is unknown.
     pub saved_cost: Option<MicroDollars>,
     /// Why the synthesizer's answer did not break a tie.
     pub unbroken_reason: Option<&'static str>,

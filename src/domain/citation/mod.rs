@@ -131,7 +131,7 @@ pub struct CitedPage {
     pub is_recognized: bool,
 }
 
-/// Checks every citation in the texts. `page` returns the text of a page, or none if it no longer exists.
+/// Checks every citation in the texts. `page` returns the text of a page, or `None` if it no longer exists.
 pub fn check_citations<'a>(
     plan: &Plan,
     texts: impl IntoIterator<Item = CitingText<'a>>,

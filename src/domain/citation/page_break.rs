@@ -33,7 +33,7 @@ impl PageBreak {
         }
     }
 
-    /// Splits a range into its parts on the first and the second page; none if it does not cross the break.
+    /// Splits a range into its parts on the first and the second page; `None` if it does not cross the break.
     pub fn split_range(&self, range: &Range<usize>) -> Option<(Range<usize>, Range<usize>)> {
         let border = self.first.len();
         let reaches_over = range.start < border && range.end > border + 1;

@@ -101,7 +101,7 @@ fn quoted_spans(text: &str) -> Vec<(usize, usize)> {
     found
 }
 
-// Returns where a quotation mark opened before this text closes; skips quotations within the text.
+// Returns the position at which a quotation opened before this text closes; skips nested quotations.
 fn closing_position(text: &str, open: char, close: char) -> Option<usize> {
     let mut depth = 0;
     let mut before = None;

@@ -154,7 +154,7 @@ fn says_the_same(claim: &EvidenceClaim) -> bool {
     })
 }
 
-/// Returns the closing answer that all first answers share, in its normal form; none if one lacks such a line or
+/// Returns the closing answer that all first answers share, in its normal form; `None` if one lacks such a line or
 /// they differ.
 pub fn shared_closing_answer(plan: &Plan, answers: &[StageAnswer]) -> Option<String> {
     let drafts = first_answers(plan, answers);

@@ -135,7 +135,7 @@ impl<'a> QuoteContext<'a> {
         }
     }
 
-    /// Returns why the quoted words do not support a sentence in this context; none if nothing objects.
+    /// Returns why the quoted words do not support a sentence in this context; `None` if nothing objects.
     pub fn objection(&self, sentence: &str) -> Option<String> {
         let has = |text: &str, words: &[&str]| {
             let mut all = tokens(text).into_iter();

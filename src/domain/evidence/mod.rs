@@ -263,7 +263,7 @@ pub struct SentenceSupport {
     /// Index of the claim that the sentence makes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub claim: Option<usize>,
-    /// The checker's finding, after our rules; none if the sentence was not checked.
+    /// The checker's finding, after our rules; `None` if the sentence was not checked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub verdict: Option<Entailment>,
     /// Number of the passage that the verdict is about.

@@ -56,7 +56,7 @@ pub fn objection(sentence: &str, quote: &str) -> Option<String> {
     found.or_else(|| foreign::objection(sentence, quote))
 }
 
-/// Returns why the numbers, dates, or names of two statements differ; none if they do not.
+/// Returns why the numbers, dates, or names of two statements differ; `None` if they do not.
 pub(super) fn difference(one: &str, other: &str) -> Option<String> {
     let rules: [fn(&SentenceAndQuote) -> Option<String>; 4] =
         [figure_mismatch, unit_mismatch, date_mismatch, name_mismatch];

@@ -66,7 +66,7 @@ impl<'a> SearchedText<'a> {
 }
 
 impl FoundQuote<'_> {
-    /// Returns why the words, in their context, do not support a sentence; none if no rule objects.
+    /// Returns why the words, in their context, do not support a sentence; `None` if no rule objects.
     pub fn objection(&self, sentence: &str) -> Option<String> {
         if self.is_negated() {
             return Some("the quoted words leave out a negation".to_owned());

@@ -20,7 +20,7 @@ const RESAMPLES: usize = 500;
 pub struct Calibration {
     /// Number of pairs judged by both.
     pub labels: usize,
-    /// Cohen's kappa with linear weights, ties ranked between the two sides; none when undefined.
+    /// Cohen's kappa with linear weights, ties ranked between the two sides; `None` if undefined.
     pub kappa: Option<f64>,
     /// 95% bootstrap confidence interval of kappa, resampling pairs.
     pub interval: Option<(f64, f64)>,

@@ -91,7 +91,7 @@ pub struct Power {
     pub level: f64,
     /// Rate at which `difference` is found.
     pub power: f64,
-    /// Smallest difference that is detected at this rate, in points; none if even the largest is not.
+    /// Smallest difference that is detected at this rate, in points; `None` if even the largest is not.
     pub difference: Option<f64>,
     /// Detection rates of other differences.
     pub rates: Vec<FoundRate>,

@@ -22,7 +22,7 @@ const OWN_EFFECT_VARIANCE: f64 = 0.002;
 /// Prior variance of the effect of a parameter value.
 const VALUE_EFFECT_VARIANCE: f64 = 0.001;
 
-/// Predicts the levels of these configurations relative to the average of all tried ones. None when there are
+/// Predicts the levels of these configurations relative to the average of all tried ones. `None` if there are
 /// too many or no values are shared; the means over the common cases then determine the ranking.
 pub(super) fn estimate_quality(seen: &Observations, arms: &[usize]) -> Option<Vec<f64>> {
     let all = seen.order.len();

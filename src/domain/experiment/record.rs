@@ -167,7 +167,7 @@ pub struct Applied {
     pub name: String,
     /// Whether it is the user's default recipe for requests that name none.
     pub default: bool,
-    /// The previous default recipe; none if there was none.
+    /// The previous default recipe; `None` if there was none.
     pub before: Option<RecipeId>,
     /// Whether the recipe was created to apply the configuration.
     pub new: bool,

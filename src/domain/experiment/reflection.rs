@@ -15,7 +15,7 @@ const PROMPT_DELIMITERS: (&str, &str) = ("<prompt>", "</prompt>");
 pub struct Failure<'a> {
     /// The case.
     pub case: &'a Case,
-    /// The answer; none if the call failed.
+    /// The answer; `None` if the call failed.
     pub answer: Option<String>,
     /// The answer's score, 0 to 1.
     pub score: f64,

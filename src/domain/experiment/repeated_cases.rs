@@ -28,7 +28,7 @@ impl RepeatedCases {
     pub fn is_empty(&self) -> bool {
         self.repeats == 0
     }
-    /// Returns a warning about removed cases; none if no case was removed.
+    /// Returns a warning about removed cases; `None` if no case was removed.
     pub fn warning(&self) -> Option<String> {
         let one = self.count_text()?;
         let other = match self.conflicts {

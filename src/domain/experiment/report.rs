@@ -57,9 +57,9 @@ pub struct ConfigurationRow {
     pub place: usize,
     /// Parameter values.
     pub setting: Value,
-    /// Index of the configuration whose prompt was improved to create this one; none if it was given.
+    /// Index of the configuration whose prompt was improved to create this one; `None` if it was given.
     pub parent: Option<usize>,
-    /// Mean value over the configuration's cases in the race; none if never tried.
+    /// Mean value over the configuration's cases in the race; `None` if never tried.
     pub mean: Option<f64>,
     /// 95% confidence interval of the true mean at this number of cases.
     pub interval: Option<(f64, f64)>,

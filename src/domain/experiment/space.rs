@@ -115,7 +115,7 @@ fn default_proposals() -> usize {
 #[serde(transparent)]
 pub struct SearchSpace(pub Vec<Axis>);
 
-/// A configuration: for each axis, the index of its value, or none if the default applies.
+/// A configuration: for each axis, the index of its value, or `None` if the default applies.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Configuration(pub Vec<Option<usize>>);

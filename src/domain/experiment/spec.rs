@@ -58,7 +58,7 @@ pub struct ExperimentSpec {
 pub struct PromptProposal {
     /// Index of the configuration that the prompt improves.
     pub parent: usize,
-    /// The prompt; none if the reply contained none.
+    /// The prompt; `None` if the reply contained none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prompt: Option<String>,
     /// Why the reply was rejected.

@@ -121,7 +121,7 @@ pub fn cost(plan: &Plan, answer: &StageAnswer) -> Option<MicroDollars> {
     answer.usage.charged.or_else(listed)
 }
 
-/// Cost of all calls without the cache, including failed ones; none if any is unknown.
+/// Cost of all calls without the cache, including failed ones; `None` if any is unknown.
 pub fn total(plan: &Plan, answers: &[StageAnswer]) -> Option<MicroDollars> {
     answers.iter().try_fold(MicroDollars(0), |sum, answer| {
         let earlier = answer.earlier.iter().map(|one| one.cost);

@@ -39,7 +39,7 @@ pub struct CallEstimate {
     pub input_tokens: u64,
     /// Estimated output tokens.
     pub output_tokens: u64,
-    /// Estimated cost; none when the price is unknown.
+    /// Estimated cost; `None` if the price is unknown.
     pub cost_usd: Option<MicroDollars>,
     /// Upper bound of input and output tokens, which a budget must cover.
     pub upper_bound_tokens: u64,
@@ -248,7 +248,7 @@ pub fn first_bound(calls: &[CallEstimate]) -> UsageAmount {
     })
 }
 
-/// Upper bound of the total cost; none if any price is unknown.
+/// Upper bound of the total cost; `None` if any price is unknown.
 pub fn upper_bound(calls: &[CallEstimate]) -> Option<MicroDollars> {
     let mut bounds = calls.iter().map(|call| call.upper_bound_usd);
     bounds.try_fold(MicroDollars(0), |sum, bound| {
@@ -262,7 +262,7 @@ pub fn known_cost(calls: &[CallEstimate]) -> MicroDollars {
     costs.fold(MicroDollars(0), MicroDollars::saturating_add)
 }
 
-/// Total of all calls. The cost is none if any member's price is unknown.
+/// Total of all calls. The cost is `None` if any member's price is unknown.
 pub fn total(calls: &[CallEstimate]) -> RunEstimate {
     let cost = calls
         .iter()

@@ -108,7 +108,7 @@ pub struct CallReservation {
     pub input_tokens: u64,
     /// Output tokens.
     pub output_tokens: u64,
-    /// Cost; none when the price is unknown.
+    /// Cost; `None` if the price is unknown.
     pub cost: Option<MicroDollars>,
 }
 

@@ -70,7 +70,7 @@ pub struct ReadCoverage {
 }
 
 impl ReadCoverage {
-    /// Computes the coverage; none if no documents are read in parts.
+    /// Computes the coverage; `None` if no documents are read in parts.
     pub fn of(plan: &Plan, answers: &[StageAnswer]) -> Option<Self> {
         if plan.parts.is_empty() {
             return None;

@@ -16,8 +16,8 @@ pub struct QuestionMeaning {
     pub rewriting: String,
 }
 
-/// Share of a question's words, by weight, in the best passage, below which the words are a weak match and the
-/// search relies more on meaning.
+/// If the best passage covers less than this weighted share of the question's words, keyword matches count as weak
+/// and semantic search gets more weight.
 pub const WEAK_COVERAGE: f64 = 0.55;
 /// How quickly the weight falls with rank: the paper's `k`, chosen for short lists.
 const RANK_OFFSET: f64 = 10.0;

@@ -12,7 +12,7 @@ const NAME: &str = "data folder";
 /// Size of a test write in bytes: what a small upload and the database log need.
 const ROOM: usize = 16 << 20;
 
-/// Checks a data folder, on whose disk the server wants `floor` free bytes.
+/// Checks that the data folder is usable and that its disk has `floor` bytes free.
 pub(super) fn data_folder(folder: &Path, floor: u64) -> CheckResult {
     let shown = folder.display();
     let unusable = |error: &io::Error| {

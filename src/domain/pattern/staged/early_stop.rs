@@ -27,7 +27,7 @@ struct AgreementVerdict {
 }
 
 impl StagedRun {
-    /// Returns the stage after this one; none if the run ends here or continues in another way.
+    /// Returns the stage after this one; `None` if the run ends here or continues in another way.
     pub(super) fn stage_after(&mut self, now: Timestamp, stage: usize) -> Option<usize> {
         if self.state.is_vote() && stage == self.state.plan.first_answer_stage() {
             self.close_vote(now);

@@ -304,7 +304,7 @@ impl StagedRun {
         })
     }
 
-    // Builds a call's request; none if the call is not planned or there is nothing to compare.
+    // Builds a call's request; `None` if the call is not planned or there is nothing to compare.
     fn evidence_request(
         &self,
         call: EvidenceCall,

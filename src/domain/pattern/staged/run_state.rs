@@ -335,7 +335,7 @@ impl RunState {
         prompt::system_message(&sources, &self.plan.nonce, &self.plan.canary)
     }
 
-    /// Converts a text to the final answer: unchanged, or the JSON in it if a format is requested; none if it
+    /// Converts a text to the final answer: unchanged, or the JSON in it if a format is requested; `None` if it
     /// does not conform.
     pub fn to_requested_format(&self, text: &str) -> Option<String> {
         match &self.plan.format {
