@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_too_much_or_no_pattern_is_refused() {
+    fn invalid_and_too_broad_patterns_are_rejected() {
         let root = Folder::new("limits");
         let within = |pattern: &str| format!("{}/{pattern}", root.0.display());
         let refused =

@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn the_record_decides_before_the_catalog_where_every_group_has_one() {
+    fn experiment_record_outranks_catalog_when_every_group_has_one() {
         let groups = [vec![0], vec![1]];
         for (standings, expected) in [
             (

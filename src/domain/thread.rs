@@ -246,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn everything_is_carried_while_it_fits() {
+    fn all_turns_are_included_if_they_fit() {
         let all = conversation(&[("Why?", "Because [A1]."), ("How?", "Thus.")]);
         let carried = carried_turns(&all, 100);
         assert_eq!(carried.messages, all);

@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn arithmetic_saturates() {
+    fn timestamp_arithmetic_saturates() {
         let moment = Timestamp::from_millis(i64::MAX);
         assert_eq!(moment + Duration::from_secs(1), moment);
         assert_eq!(

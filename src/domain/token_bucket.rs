@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn tokens_are_taken_and_refilled() {
+    fn tokens_are_consumed_and_refilled() {
         let mut bucket = TokenBucket::full(RATE, at(0));
         let ms = Duration::from_millis;
         for (time, expected) in [

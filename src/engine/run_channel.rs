@@ -361,7 +361,7 @@ mod tests {
     }
 
     #[test]
-    fn a_relayed_call_is_held_back_until_its_watcher_has_taken_events() {
+    fn a_relayed_call_waits_until_its_watcher_reads_events() {
         let channel = RunChannel::for_passthrough();
         channel.publish_unstored(vec![piece(1, "thin")]);
         assert!(channel.has_room());

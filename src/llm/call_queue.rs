@@ -363,7 +363,7 @@ mod tests {
     }
 
     #[test]
-    fn a_queued_call_is_cancelled_immediately() {
+    fn a_queued_call_is_canceled_immediately() {
         let (tell, told) = mpsc::channel();
         let threads = CallThreads::new(1);
         let _busy = threads.start(WIDE_LIMITER, waiting_job(1, &tell)).unwrap();

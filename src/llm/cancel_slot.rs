@@ -180,7 +180,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_pause_ends_when_the_call_is_cancelled() {
+    fn a_pause_ends_when_the_call_is_canceled() {
         let slot = Arc::new(CancelSlot::default());
         let other = slot.clone();
         let waiting = std::thread::spawn(move || other.wait_or_cancelled(Duration::from_secs(600)));

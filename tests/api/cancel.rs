@@ -137,7 +137,7 @@ fn connections_are_closed_in_the_last_stage_too() {
 }
 
 #[test]
-fn cancelled_call_is_not_retried() {
+fn canceled_call_is_not_retried() {
     let pause = Duration::from_millis(400);
     let provider = Provider::script([on("later").header("retry-after-ms", "400").status(
         429,

@@ -146,7 +146,7 @@ fn a_second_signal_does_not_wait_for_a_run() {
 }
 
 #[test]
-fn a_request_whose_client_was_waiting_at_the_crash_is_cancelled() {
+fn a_request_whose_client_was_waiting_at_the_crash_is_canceled() {
     let provider = Provider::script([
         on("quick").sse(&answer_stream("Eighty grams.")),
         on("slow").stall(&unfinished_stream("It is ")),

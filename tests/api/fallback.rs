@@ -21,7 +21,7 @@ fn events(client: &mut crate::support::Client, id: &str) -> Vec<(String, Value)>
 }
 
 #[test]
-fn another_model_answers_where_an_admin_says_so_and_it_is_told() {
+fn a_configured_fallback_answers_and_is_reported() {
     let provider = Provider::script([
         on("a").status(400, "application/json", "{}"),
         on("c").sse(&answer_stream("From the other one.")),
@@ -76,7 +76,7 @@ fn another_model_answers_where_an_admin_says_so_and_it_is_told() {
 }
 
 #[test]
-fn nobody_answers_in_another_s_place_unless_an_admin_says_so() {
+fn no_fallback_is_used_unless_configured() {
     let provider = Provider::script([
         on("a").status(400, "application/json", "{}"),
         on("b").sse(&answer_stream("From the member.")),
@@ -93,7 +93,7 @@ fn nobody_answers_in_another_s_place_unless_an_admin_says_so() {
 }
 
 #[test]
-fn the_one_answer_has_the_shape_that_was_asked_for() {
+fn the_final_answer_has_the_requested_format() {
     let provider = Provider::script([
         on("a").sse(&answer_stream("Paris is the capital.")),
         // An answer that is not JSON, then one repair.

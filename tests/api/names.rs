@@ -25,7 +25,7 @@ fn names(sent: &Value) -> Vec<&Value> {
 }
 
 #[test]
-fn a_single_model_in_openais_format_is_told_who_speaks() {
+fn speaker_names_are_forwarded_to_a_single_openai_model() {
     let provider = Provider::answering(|_: &ReceivedRequest| on("").sse(&answer_stream("Thin.")));
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");

@@ -185,7 +185,7 @@ fn a_panel_needs_no_more_connections_than_calls_at_once() {
 }
 
 #[test]
-fn the_connection_of_a_cancelled_call_is_closed_and_not_reused() {
+fn the_connection_of_a_canceled_call_is_closed_and_not_reused() {
     let keeper = KeepAliveProvider::start(|number, _| match number {
         1 => Turn::Hangs,
         _ => Turn::Answers,

@@ -165,7 +165,7 @@ fn a_killed_search_keeps_its_proposals() {
 }
 
 #[test]
-fn what_cannot_be_improved_is_refused() {
+fn invalid_prompt_searches_are_refused() {
     let provider = Provider::script([]);
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");

@@ -348,7 +348,7 @@ fn cancel_reaches_the_provider_in_every_phase() {
 }
 
 #[test]
-fn a_reader_that_does_not_read_holds_up_nobody_but_its_call() {
+fn a_blocked_event_reader_delays_only_its_call() {
     let provider = Provider::script([on("m").times(2).endless(&event("x"))]);
     let llm = Llm::new(settings(&provider));
     let (tell, mut events) = mpsc::channel(1);
@@ -374,7 +374,7 @@ fn a_reader_that_does_not_read_holds_up_nobody_but_its_call() {
 }
 
 #[test]
-fn call_cancelled_in_the_queue_is_never_sent() {
+fn call_canceled_in_the_queue_is_never_sent() {
     let provider = Provider::script([on("first").hang()]);
     let llm = Llm::new(LlmSettings {
         max_calls: 1,

@@ -233,7 +233,7 @@ fn thread_continues_after_the_newest_turn() {
 }
 
 #[test]
-fn what_does_not_fit_is_shortened_and_reported() {
+fn oversized_conversations_are_shortened_and_reported() {
     let provider = Provider::answering(|_| on("*").sse(&answer_stream(&"word ".repeat(9_000))));
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");

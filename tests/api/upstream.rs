@@ -333,7 +333,7 @@ fn a_price_that_is_not_known_is_not_zero() {
 }
 
 #[test]
-fn calls_are_told_apart_however_hosts_number_them() {
+fn tool_calls_are_distinguished_under_any_numbering() {
     let city = |name: &str| json!(format!("{{\"city\":\"{name}\"}}"));
     let legacy = |arguments: &str| {
         chunk(

@@ -102,7 +102,7 @@ fn models_and_documents_are_listed() {
 }
 
 #[test]
-fn a_backup_is_put_back_and_what_was_there_is_kept() {
+fn a_restore_keeps_the_previous_database() {
     let place = Place::new();
     place.run(&["user", "add", "a@b.co"]).expect_success();
     place.run(&["backup", "copy.db"]).expect_success();
@@ -194,7 +194,7 @@ fn a_copy_of_an_older_version_is_put_back_and_brought_up_to_date() {
 
 /// A database copied together with its log, as after kill -9, has some commits only in the log.
 #[test]
-fn a_copy_comes_with_its_log_and_a_later_restore_says_what_it_removes() {
+fn a_restore_includes_the_wal_and_reports_removed_files() {
     let place = Place::new();
     place.run(&["user", "add", "a@b.co"]).expect_success();
     place.run(&["backup", "copy.db"]).expect_success();

@@ -41,7 +41,7 @@ fn answer(mut line: TcpStream) -> std::io::Result<()> {
 }
 
 #[test]
-fn a_running_server_notices() {
+fn a_running_server_notices_provider_changes() {
     let place = Place::new();
     let mut command = place.quire(&["--port", "0"]);
     let server = Running::start({
@@ -129,7 +129,7 @@ fn models_with(place: &Place, words: &str) -> String {
 }
 
 #[test]
-fn commands_show_the_models_of_the_running_server_and_not_of_their_own_environment() {
+fn commands_list_the_models_of_the_running_server() {
     let place = Place::new();
     place.run(&["user", "add", "a@b.co"]).expect_success();
     let server = server_with_key(&place, KEY);
@@ -146,7 +146,7 @@ fn commands_show_the_models_of_the_running_server_and_not_of_their_own_environme
 }
 
 #[test]
-fn a_refused_key_is_told_by_every_command() {
+fn every_command_reports_a_refused_key() {
     let place = Place::new();
     place.run(&["user", "add", "a@b.co"]).expect_success();
     let server = server_with_key(&place, "sk-another-0123456789");

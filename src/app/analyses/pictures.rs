@@ -122,7 +122,7 @@ mod tests {
     use crate::domain::time::Timestamp;
 
     #[test]
-    fn who_cannot_see_is_named() {
+    fn models_without_image_support_are_named_in_a_note() {
         let model = |id: &str, vision: Option<bool>| Model {
             id: id.into(),
             vision,

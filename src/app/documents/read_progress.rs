@@ -29,7 +29,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_share_is_known_once_the_whole_is() {
+    fn progress_is_known_once_the_total_is() {
         let progress = ReadProgress::default();
         assert_eq!(progress.share(), None);
         progress.set(3, 4);

@@ -129,7 +129,7 @@ mod tests {
     use crate::domain::money::MicroDollars;
 
     #[test]
-    fn too_few_cases_are_said_to_show_nothing() {
+    fn too_few_cases_cause_a_warning() {
         let of = |compared| warnings(50, compared, 2, 1_000).join(" ");
         assert!(
             of(5).contains("too few to show any difference"),

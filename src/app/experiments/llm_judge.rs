@@ -230,7 +230,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_judge_is_never_asked_more_than_was_reckoned_with() {
+    fn judge_prompts_stay_within_the_estimated_tokens() {
         let nonce = nonce().expect("a nonce");
         let judge = JudgeSpec {
             kind: JudgeMode::Pairwise,

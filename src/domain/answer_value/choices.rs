@@ -282,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn yes_and_no_are_words_of_their_own() {
+    fn yes_and_no_match_only_whole_words() {
         for (said, expected) in [
             ("Yes", Some(true)),
             ("No, it is not", Some(false)),

@@ -179,7 +179,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_last_number_that_is_stated_is_found() {
+    fn the_last_stated_number_is_found() {
         let mut wrong = Vec::new();
         for (text, expected) in [
             ("not 5", None),

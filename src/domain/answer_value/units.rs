@@ -225,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn units_are_converted_where_that_is_exact() {
+    fn units_are_converted_only_exactly() {
         for (text, base, factor) in [
             ("hours", "s", "3600"),
             ("Stunden", "s", "3600"),

@@ -108,7 +108,7 @@ mod tests {
     const CHOICE_QUESTION: &str = "What is best?\nA) tea\nB) black coffee\nC) water";
 
     #[test]
-    fn answers_come_into_one_form() {
+    fn answers_are_normalized() {
         for (question, answer, expected) in [
             (CHOICE_QUESTION, "Because …\n\n**Answer: B**", Some("B")),
             (
@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn a_vote_is_for_an_answer_whatever_its_spelling() {
+    fn different_spellings_count_as_the_same_vote() {
         const CITY_QUESTION: &str = "Which?\nA) Rome\nB) Paris\nC) Berlin";
         for (question, one, other) in [
             (CITY_QUESTION, "Paris (B)", "B"),

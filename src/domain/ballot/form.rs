@@ -243,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn a_form_asked_for_in_words_is_given() {
+    fn a_closing_form_described_in_the_question_is_used() {
         const LETTERS_SCHEMA: &str = "A) x\nB) y\nC) z";
         for (wording, text, expected) in [
             ("Reply with only the letter.", "So.\n\nAnswer: B", "B"),
@@ -297,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn a_number_alone_is_in_what_the_question_asks_for() {
+    fn bare_numbers_use_the_unit_of_the_question() {
         const ONLY_INSTRUCTION: &str = "Reply with only the number.";
         for (question, instruction, answer, expected) in [
             ("How far, in meters?", ONLY_INSTRUCTION, "5 km", "5000"),
@@ -329,7 +329,7 @@ mod tests {
     }
 
     #[test]
-    fn a_requested_object_holds_the_value() {
+    fn requested_objects_contain_the_winning_value() {
         let of = |kind: Value| {
             format(
                 json!({"type": "object", "properties": {"result": kind}, "required": ["result"]}),
@@ -392,7 +392,7 @@ mod tests {
     }
 
     #[test]
-    fn a_number_is_given_in_the_unit_that_is_requested() {
+    fn numbers_are_converted_to_the_requested_unit() {
         for (question, name, votes, expected) in [
             ("Q?", "n", ["50%", "1/2"], Some("0.5")),
             ("Q?", "n", ["1/2", "50%"], Some("0.5")),
@@ -439,7 +439,7 @@ mod tests {
     }
 
     #[test]
-    fn what_one_value_cannot_fill_is_refused() {
+    fn schemas_that_one_value_cannot_fill_are_rejected() {
         let two = json!({"a": {"type": "string"}, "b": {"type": "string"}});
         let refused = format(json!({"type": "object", "properties": two, "required": ["a", "b"]}));
         assert!(check_votable(&refused).is_err());

@@ -262,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn the_sentence_says_the_counts_and_what_decided() {
+    fn the_summary_states_the_counts_and_the_tie_breaker() {
         let models = ["p/a", "p/b", "p/c"].map(str::to_owned);
         for (standings, answer, parts) in [
             (

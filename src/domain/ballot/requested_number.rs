@@ -289,7 +289,7 @@ mod tests {
     }
 
     #[test]
-    fn money_is_given_in_what_the_field_states() {
+    fn money_is_converted_to_the_unit_of_the_field() {
         for (name, vote, expected) in [
             ("price", "$1.2k", Some("1200")),
             ("price_usd", "$1,200", Some("1200")),
@@ -315,7 +315,7 @@ mod tests {
     }
 
     #[test]
-    fn percent_and_shares_are_told_apart() {
+    fn percentages_and_fractions_are_distinguished() {
         for votes in [["0.5", "50%"], ["50 %", "½"], ["50%", "1/2"]] {
             for name in ["percent", "share_percent", "pct", "discountPercentage"] {
                 let found = requested_number_for("Q?", name, &json!({}), &votes);
@@ -395,7 +395,7 @@ mod tests {
     }
 
     #[test]
-    fn a_number_is_in_what_the_question_asks_for_or_not_given() {
+    fn numbers_use_the_unit_of_the_question_or_are_omitted() {
         const WALK_QUESTION: &str = "It takes 2 hours to walk 5 km.";
         const CAR_QUESTION: &str = "A car drives 60 km in 1 hour.";
         for (question, name, vote, expected) in [

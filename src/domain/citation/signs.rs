@@ -428,7 +428,7 @@ mod tests {
     }
 
     #[test]
-    fn signs_beside_figures_are_words_and_punctuation_is_not() {
+    fn signs_next_to_numbers_are_distinguished_from_punctuation() {
         for (text, expected) in [
             ("fell to -5 and −5", "--"),
             ("5-10, 5–10, 5 – 10, 5%-10%", "---%-%"),

@@ -196,7 +196,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_closing_line_stands_at_the_end() {
+    fn only_the_last_line_is_a_closing_line() {
         for (text, expected) in [
             ("So it is.\n\n**Answer:** 12", Some("**Answer:** 12")),
             ("Antwort: ja\n", Some("Antwort: ja")),

@@ -180,7 +180,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn a_reply_is_read_whatever_surrounds_it() {
+    fn replies_are_parsed_with_any_surrounding_text() {
         let reply = json!({ "claims": [{
             "text": "It ends\nin June.", "answer": "The lease ends in June.",
             "stances": [
@@ -209,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn what_speaks_against_a_claim_is_kept_without_a_name() {
+    fn denials_by_unknown_members_are_kept() {
         let reply = json!({ "claims": [{ "text": "It ends.", "stances": [
             { "member": "nobody", "stance": "denies" }, { "member": "Text B:", "stance": "contradicts" },
         ] }], "contradictions": [{ "claim": -1, "why": "dates" }, "they differ"] });

@@ -116,7 +116,7 @@ fn lease_example() -> (Plan, Value, Value) {
 }
 
 #[test]
-fn a_map_keeps_what_was_found_and_drops_the_rest() {
+fn evidence_map_keeps_only_located_quotations() {
     let (plan, judge, checker) = lease_example();
     let map = run_evidence(&plan, &DRAFTS, ANSWER, Some(&judge), Some(&checker));
     assert_eq!(

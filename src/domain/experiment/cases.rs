@@ -295,7 +295,7 @@ mod tests {
     }
 
     #[test]
-    fn json_of_several_makers() {
+    fn json_cases_from_other_tools_are_parsed() {
         for (text, prompt, expected) in [
             (r#"{"prompt":"a","expected":"b"}"#, "a", Some("b")),
             (r#"[{"question":"a","answer":7}]"#, "a", Some("7")),

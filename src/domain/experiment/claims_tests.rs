@@ -118,7 +118,7 @@ fn the_promised_difference_is_found_at_the_promised_rate() {
 
 /// Of two equal configurations, one is called better in at most 5% of races, however often the race is observed.
 #[test]
-fn two_equal_settings_are_not_told_apart() {
+fn equal_configurations_are_called_different_in_at_most_5_percent() {
     const RUNS: u64 = 600;
     let wrong = (0..RUNS).filter(|&seed| {
         let (_, verdict) = run_race(yes_or_no_scores(&[0.6, 0.6], 100, seed), 200, seed);

@@ -205,7 +205,7 @@ mod tests {
     /// A difference between equal configurations is reported in at most 5% of cases, with early checks and a last
     /// one.
     #[test]
-    fn equal_settings_are_told_apart_in_at_most_one_of_twenty() {
+    fn equal_configurations_differ_significantly_in_at_most_5_percent() {
         const SIMULATED_RUNS: usize = 2_000;
         let mut chance = Random::new(41);
         for cases in [20, 90] {

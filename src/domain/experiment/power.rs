@@ -234,7 +234,7 @@ mod tests {
 
     /// The stated power holds in a longer simulation with a different seed, within 0.05.
     #[test]
-    fn what_is_promised_is_what_a_longer_simulation_finds() {
+    fn stated_power_holds_in_a_longer_simulation() {
         for kind in KINDS {
             for cases in [12, 60, 150] {
                 let told = of(kind, cases);

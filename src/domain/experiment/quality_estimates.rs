@@ -347,13 +347,13 @@ mod tests {
     }
 
     #[test]
-    fn what_settings_share_is_used() {
+    fn shared_values_improve_predictions() {
         let (predicted, plain) = level_errors(0.05, 0.0);
         assert!(predicted < 0.6 * plain, "{}", predicted / plain);
     }
 
     #[test]
-    fn what_is_solved_solves() {
+    fn solutions_satisfy_their_linear_systems() {
         let mut chance = Random::new(8);
         let mut left = SquareMatrix::new(7);
         left.cells

@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_usable_prompt_is_taken() {
+    fn only_usable_prompts_are_accepted() {
         let taken =
             parse_proposal("Hm, <prompt> is… <prompt>\nThink. {{question}}\n</prompt> Done.");
         assert_eq!(taken, Ok("Think. {{question}}".to_owned()));

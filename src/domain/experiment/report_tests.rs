@@ -101,7 +101,7 @@ fn the_winner_is_named_with_its_figures_on_unseen_cases() {
 }
 
 #[test]
-fn the_front_holds_what_nothing_beats() {
+fn pareto_front_contains_only_undominated_configurations() {
     let race = run_race(60, plain_outcome);
     let report = build_report(
         &race,
@@ -125,7 +125,7 @@ fn the_front_holds_what_nothing_beats() {
 }
 
 #[test]
-fn the_dial_that_matters_comes_first() {
+fn parameters_are_ordered_by_importance() {
     let report = build_report(
         &run_race(60, plain_outcome),
         &space(),
@@ -146,7 +146,7 @@ fn the_dial_that_matters_comes_first() {
 }
 
 #[test]
-fn settings_that_are_equal_are_not_told_apart() {
+fn equal_configurations_are_not_distinguished() {
     let mut distinguished = 0;
     for shift in 0..20 {
         let same = |_: usize, case: usize, noise: f64| {
@@ -177,7 +177,7 @@ fn settings_that_are_equal_are_not_told_apart() {
 }
 
 #[test]
-fn everybody_who_fell_away_is_in_one_round() {
+fn each_eliminated_configuration_is_in_exactly_one_round() {
     let race = run_race(60, plain_outcome);
     let report = build_report(
         &race,
@@ -240,7 +240,7 @@ fn a_race_that_has_not_begun_says_so() {
 }
 
 #[test]
-fn what_never_differed_is_not_said_to_be_the_same_for_sure() {
+fn intervals_of_constant_differences_are_not_empty() {
     let race = run_race(24, |arm, case, _| {
         let hard = if case % 2 == 0 { 1.0 } else { 0.0 };
         outcome(if arm == 0 { 0.0 } else { hard }, 1, 1)
@@ -291,7 +291,7 @@ fn report_of(
 }
 
 #[test]
-fn what_was_not_measured_has_no_leader() {
+fn failed_evaluations_yield_no_leader() {
     let race = two_configuration_race(10, |_, _| 0.0);
     let failed: BTreeSet<Trial> = race.results().keys().copied().collect();
     let all = report_of(&race, &failed, Baseline::Current);
@@ -313,7 +313,7 @@ fn what_was_not_measured_has_no_leader() {
 
 /// Trials with an unreadable judge reply are no measurement; only judged trials count.
 #[test]
-fn what_the_judge_could_not_judge_is_no_measurement() {
+fn unreadable_judgments_are_not_measurements() {
     let unreadable = |race: &SuccessiveHalving, of: fn(usize) -> bool| -> BTreeSet<Trial> {
         let cells = race.results().keys().copied();
         cells

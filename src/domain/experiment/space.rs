@@ -316,7 +316,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_tried_is_refused() {
+    fn invalid_search_spaces_are_rejected() {
         for (axes, error) in [
             (json!([]), ExperimentError::Empty("axis")),
             (

@@ -215,7 +215,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_reveals_the_panel_is_removed() {
+    fn only_traces_of_the_panel_are_removed() {
         for (text, expected) in [
             (
                 "## Answer\nPaper is 0.1 mm thick (B) [1].\n\n### Why\nIt was measured (A, C).\n\n## Where the members agree\nAll (A).",

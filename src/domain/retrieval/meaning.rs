@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn words_decide_where_they_are_found_and_meaning_where_they_are_not() {
+    fn semantic_search_gets_more_weight_if_keywords_match_weakly() {
         let rankings = |is_weak| Rankings {
             words: vec!["a", "b", "c"],
             rewriting: Vec::new(),

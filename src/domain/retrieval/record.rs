@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn the_note_says_what_was_done() {
+    fn the_note_describes_the_search() {
         let record = RetrievalRecord {
             model: "p/vec".into(),
             passages: 9,

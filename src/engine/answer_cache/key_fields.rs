@@ -289,7 +289,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_change_an_answer_does_not_change_the_key() {
+    fn fields_that_cannot_change_the_answer_are_not_in_the_key() {
         let one = CanonicalFields::from_request("e", &request());
         let mut other = request();
         other.deadline = Duration::from_secs(9);

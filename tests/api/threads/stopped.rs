@@ -27,7 +27,7 @@ fn halfway() -> Vec<ScriptLine> {
 }
 
 #[test]
-fn a_stopped_run_keeps_what_is_written() {
+fn a_stopped_run_keeps_partial_answers() {
     let provider = Provider::script(halfway());
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
