@@ -51,7 +51,7 @@ pub fn open(config: &Config) -> Result<OpenedFolder> {
     })
 }
 
-/// Like [`open`], for commands that need an existing installation: never creates one.
+/// Opens an existing installation and never creates one; otherwise like [`open`].
 ///
 /// # Errors
 /// The errors of [`open`], and `Missing` if there is no installation yet.
@@ -83,7 +83,7 @@ pub fn check(config: &Config) -> Result<()> {
     soundness::check(config, config.replica.is_some())
 }
 
-/// Like [`open`], for a server, which also prepares replication if it is set.
+/// Like [`open`], for a server: also prepares replication if configured.
 ///
 /// # Errors
 /// The errors of [`open`]. Also fails if the replica cannot be used.

@@ -148,7 +148,7 @@ impl Comparisons<'_> {
         }))
     }
 
-    /// Stores a vote, which cannot be changed; the returned comparison reveals which text was which.
+    /// Stores a vote permanently; the returned comparison reveals which text was which.
     ///
     /// # Errors
     /// `Missing` if the analysis has no comparison; `Conflict` if there already is a vote.
@@ -278,7 +278,7 @@ impl TopicOrder {
         Self(topics.iter().map(|count| fold_case(&count.topic)).collect())
     }
 
-    // An empty topic stands for the total; one without a vote has nothing to judge.
+    // An empty topic stands for the total; a topic without votes has nothing to judge.
     fn correction_for(&self, topic: &str) -> several::MultiplicityCorrection {
         let place = self.0.iter().position(|one| one == topic);
         let place = match topic {

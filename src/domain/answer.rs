@@ -39,7 +39,7 @@ pub struct StageAnswer {
     /// Requested parameters that the model does not accept.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub dropped: Vec<String>,
-    /// The planned model, when a fallback answered in its place.
+    /// The planned model, if a fallback replaced it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fallback_for: Option<String>,
     /// Failed calls to earlier models in the fallback chain, the planned model first.

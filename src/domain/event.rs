@@ -146,7 +146,7 @@ pub struct RunTotals {
     pub failed: u32,
     /// Whether every answer came from the cache.
     pub cached: bool,
-    /// Why the result is partial: the budget or time limit was reached. None for a complete result.
+    /// Why the result is partial: the budget or time limit was reached. `None` for a complete result.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub degraded: Option<String>,
     /// Notes for readers: skipped stages, dropped members, a different synthesizer.
@@ -154,7 +154,7 @@ pub struct RunTotals {
 }
 
 impl RunEvent {
-    /// Value of the `event:` field.
+    /// Returns the value of the `event:` field.
     pub fn name(&self) -> &'static str {
         match self {
             Self::Started { .. } => "analysis.started",

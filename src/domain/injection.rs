@@ -44,7 +44,7 @@ const ADDRESS_PHRASES: &[&str] = &[
     "sprachmodell",
 ];
 
-/// Phrases that introduce words to be said.
+/// Phrases that introduce the words to say.
 const ORDER_PHRASES: &[&str] = &[
     "reply with",
     "respond with",
@@ -84,7 +84,7 @@ const SHORT_ORDER_PHRASES: &[&str] = &[
     "sage",
 ];
 
-/// Words that, near the injected words, show that the answer only reports the instruction.
+/// Words near the injected ones which show that the answer only reports the instruction.
 const REPORT_PHRASES: &[&str] = &[
     "instruct",
     "inject",

@@ -86,7 +86,7 @@ pub struct PanelJudgment {
     pub tally: VoteTally,
     /// Conclusion.
     pub verdict: PanelVerdict,
-    /// Win rate, with ties as half wins, 0 to 1; none without votes.
+    /// Win rate, with ties as half wins, 0 to 1; `None` without votes.
     pub win_rate: Option<f64>,
     /// 95% confidence interval of the true win rate, valid for a single look; `None` without votes.
     pub interval: Option<(f64, f64)>,

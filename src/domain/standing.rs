@@ -49,7 +49,7 @@ impl StandingRecord {
         self.cases >= MIN_CASES
     }
 
-    /// Mean score; 0 without cases.
+    /// Returns the mean score; 0 without cases.
     pub fn mean(self) -> f64 {
         self.points / f64::from(self.cases.max(1))
     }

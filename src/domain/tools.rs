@@ -57,7 +57,7 @@ pub struct Tools {
 }
 
 impl Tools {
-    /// Estimated token count of the tool descriptions and schemas.
+    /// Returns the estimated token count of the tool descriptions and schemas.
     pub fn tokens(&self) -> u64 {
         let tools = self.list.iter();
         tools
@@ -83,7 +83,7 @@ pub struct ToolCall {
 }
 
 impl ToolCall {
-    /// Parsed arguments; an empty object if they are not a JSON object.
+    /// Returns the parsed arguments; an empty object if they are not a JSON object.
     pub fn input(&self) -> Value {
         let value: Value = super::json::parse(&self.arguments).unwrap_or_default();
         match value.is_object() {

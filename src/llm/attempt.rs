@@ -25,7 +25,7 @@ const MAX_REFUSALS: usize = 8;
 ///
 /// # Errors
 ///
-/// When the circuit is open, the call is cancelled or out of time, or the last attempt failed.
+/// When the circuit is open, the call is canceled or out of time, or the last attempt failed.
 pub(super) fn ask(attempt: &CallAttempt, meter: &mut UsageMeter) -> Result<Answer, CallError> {
     let (entry, origin, now) = (attempt.entry, attempt.call.origin, clock::steady());
     let admitted = entry.admit(attempt.name, origin, now);
@@ -279,7 +279,7 @@ fn unsupported_parameters(
 ///
 /// # Errors
 ///
-/// When the last attempt failed, or the call was cancelled.
+/// When the last attempt failed, or the call was canceled.
 pub(super) fn list_models(
     inner: &LlmInner,
     provider: &Provider,

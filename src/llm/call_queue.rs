@@ -123,7 +123,7 @@ impl CallThreads {
         }))
     }
 
-    /// Runs the job on a thread, now or when a slot is free; a cancelled job runs at once.
+    /// Runs the job on a thread, now or when a slot is free; a canceled job runs at once.
     ///
     /// # Errors
     ///
@@ -214,7 +214,7 @@ impl CallThreads {
         }
     }
 
-    /// Runs the queued jobs that were cancelled, on a separate thread: they send events, which may block, and the
+    /// Runs the queued jobs that were canceled, on a separate thread: they send events, which may block, and the
     /// canceler must not wait.
     fn run_cancelled(&self) {
         let mut queue = self.queue();
@@ -314,7 +314,7 @@ mod tests {
         max_concurrent: 1,
     };
 
-    /// A job that sends its name, then waits until it is cancelled.
+    /// A job that sends its name, then waits until it is canceled.
     fn waiting_job(
         name: u32,
         tell: &mpsc::Sender<(u32, bool)>,

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::domain::chat::{CallError, CallErrorKind};
 
-/// Quire cancelled the call.
+/// Quire canceled the call.
 pub(super) fn cancelled() -> CallError {
     CallError::new(CallErrorKind::Cancelled, "stopped")
 }

@@ -1,4 +1,4 @@
-//! Connections to a provider are reused, counted at the provider's own sockets. A connection used by a cancelled
+//! Connections to a provider are reused, counted at the provider's own sockets. A connection used by a canceled
 //! call is not reused, and one that the provider has closed in the meantime does not fail a call.
 
 use std::io::{Read, Write};

@@ -327,7 +327,7 @@ fn cancel_reaches_the_provider_in_every_phase() {
             if dropped {
                 let Call { running, events } = call;
                 drop(running);
-                // It may start before it is cancelled, so it calls no provider.
+                // It may start before it is canceled, so it calls no provider.
                 let local = ModelRequest {
                     model: "demo/extract".into(),
                     ..request("")

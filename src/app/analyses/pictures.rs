@@ -91,8 +91,8 @@ impl Analyses<'_> {
         })
     }
 
-    /// Reads the bytes of a plan's images. An image that was deleted in the meantime fails the run: an answer
-    /// about something other than what was shown would be worse.
+    /// Reads the bytes of a plan's images. Fails the run if an image was deleted in the meantime: an answer about
+    /// other material than the user selected would be worse.
     ///
     /// # Errors
     /// Returns an error if an image is gone or cannot be read.

@@ -59,14 +59,14 @@ pub(super) enum ChildExit {
     StoppedByReceiver,
 }
 
-/// How a process ended that left no outcome.
+/// How a process that returned no outcome ended.
 pub(super) struct EarlyExit {
     pub status: ExitStatus,
     /// The beginning of its stderr.
     pub complaint: String,
 }
 
-/// The arguments of a process that reads a document.
+/// Returns the arguments of a process that reads a document.
 fn reading(job: &ReadRequest) -> io::Result<Vec<String>> {
     Ok(vec![ARGUMENT.to_owned(), serde_json::to_string(job)?])
 }
@@ -157,7 +157,7 @@ impl RunningChildren {
 }
 
 impl ChildProcess {
-    // Never blocks: a holder of the lock has already killed the process and is about to collect it.
+    // Kills the process. Never blocks: a holder of the lock has already killed it and is about to collect it.
     fn interrupt(&self) {
         self.interrupted.store(true, Ordering::Release);
         if let Ok(mut child) = self.child.try_lock() {
@@ -181,7 +181,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl ChildReader {
-    /// A reader that acts for nobody yet.
+    /// Creates a reader without an owner.
     pub fn new(program: PathBuf, budget: ReadBudget) -> Self {
         Self {
             program,

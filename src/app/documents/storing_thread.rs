@@ -1,5 +1,5 @@
-//! The single thread that stores files, one after another, so that a caller that disconnects cannot separate a
-//! file's bytes from its row. Users take turns, so that one user's many files do not delay another's.
+//! The thread that stores files, one at a time, so that a disconnecting caller cannot separate a file's bytes from
+//! its row. Users take turns, so that one user's many files do not delay another's.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -29,7 +29,7 @@ pub(super) fn check_reach(design: &Design) -> Result<()> {
     }
     let least = |of: &dyn Fn(&TrialOutcome) -> u64| {
         let dearest = design.declared.iter().map(of).max().unwrap_or(0);
-        // Two evaluations must fit into what the reserve leaves.
+        // Two evaluations must fit into the budget minus the reserve.
         (dearest as f64 * 2.0 / (1.0 - reserved_fraction(design))).ceil() as u64
     };
     let cost = budget.cost.map(|_| {

@@ -1,4 +1,4 @@
-//! Reads the options that a question lists, which of them an answer chooses, and yes-or-no answers.
+//! Reads a question's options, an answer's choice among them, and yes-or-no answers.
 
 use super::markup::strip_markup;
 

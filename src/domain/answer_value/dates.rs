@@ -154,7 +154,7 @@ pub fn parse_compact_date(text: &str) -> Option<String> {
         .flatten()
 }
 
-/// Reads a time of day, such as "14:30"; the whole text must match. None for a bare number.
+/// Reads a time of day, such as "14:30"; the whole text must match. `None` for a bare number.
 pub fn parse_clock_time(text: &str) -> Option<String> {
     let lower = text.trim().to_lowercase().replace(' ', "");
     match lower.as_str() {

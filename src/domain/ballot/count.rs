@@ -24,21 +24,21 @@ pub struct BallotCount {
 }
 
 impl BallotCount {
-    /// Number of choices that share the highest count; more than one means a tie.
+    /// Returns the number of choices that share the highest count; more than one means a tie.
     pub fn leader_count(&self) -> usize {
         let most = self.choices.first().map_or(0, |choice| choice.voters.len());
         let leads = |choice: &&VoteChoice| choice.voters.len() == most;
         self.choices.iter().take_while(leads).count()
     }
 
-    /// Number of readable votes.
+    /// Returns the number of readable votes.
     pub fn votes_cast(&self) -> usize {
         self.choices.iter().map(|choice| choice.voters.len()).sum()
     }
 }
 
 impl VoteChoice {
-    /// The voters' letters: "A, C".
+    /// Returns the voters' letters: "A, C".
     pub fn voter_letters(&self) -> String {
         let letters: Vec<String> = self
             .voters

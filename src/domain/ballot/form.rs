@@ -138,7 +138,7 @@ fn single_property(format: &Format) -> Option<(String, Value)> {
     is_simple.then_some((name, schema))
 }
 
-// Returns a full date in JSON Schema's `date` format; none for "3/4/2026", whose order is unknown.
+// Returns a full date in JSON Schema's `date` format; `None` for "3/4/2026", whose order is unknown.
 fn whole_date(value: &AnswerValue) -> Option<String> {
     let AnswerValue::Date(date) = value else {
         return None;

@@ -113,7 +113,7 @@ fn break_tie(ballots: Ballots<'_>, tied: &[VoteChoice]) -> (usize, VoteDecision)
 }
 
 impl VoteOutcome {
-    /// The winning choice.
+    /// Returns the winning choice.
     pub fn winner(&self) -> &VoteChoice {
         &self.count.choices[self.winner]
     }

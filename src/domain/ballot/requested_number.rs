@@ -20,8 +20,8 @@ pub struct RequestedNumber {
 }
 
 impl RequestedNumber {
-    /// Reads a property's name ("distanceKm", "price_cents"), then its title and description for what the name
-    /// leaves open, then the question for what the property leaves open.
+    /// Reads the requested unit from a property's name ("distanceKm", "price_cents"), then its title and description,
+    /// then the question; each supplies only details still missing.
     pub fn of(name: &str, schema: &Value, question: &str) -> Self {
         let texts = ["title", "description"].map(|part| schema[part].as_str().unwrap_or_default());
         let described = NumberWords::of_description(&words_of_text(&texts.join(" ")));
@@ -31,7 +31,8 @@ impl RequestedNumber {
         }
     }
 
-    /// The number to give for the winner of a vote whose voters stated `values`; `None` if it would be wrong.
+    /// Converts the winning number to the requested form; `None` if it would be wrong. `values` are those that the
+    /// winner's voters stated.
     pub fn number_for(&self, value: &AnswerValue, values: &[AnswerValue]) -> Option<Ratio> {
         let AnswerValue::Number(number) = value else {
             return None;

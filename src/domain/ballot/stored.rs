@@ -21,7 +21,7 @@ pub struct StoredVote {
 }
 
 impl StoredVote {
-    /// Recounts the votes of a run. None for other arrangements, and while no vote can be read.
+    /// Recounts the votes of a run. `None` for other arrangements, and while no vote can be read.
     pub fn of(plan: &Plan, answers: &[StageAnswer]) -> Option<Self> {
         let first = plan.first_answer_stage();
         let votes: Vec<(usize, &str)> = answers

@@ -138,7 +138,7 @@ fn locate_shortened(
     None
 }
 
-/// The differences that a comparison may still accept, and the number accepted so far.
+/// Tolerance of a comparison: the differences still allowed, and those accepted so far.
 #[derive(Debug, Clone, Copy)]
 struct Tolerance {
     /// Number of letter errors that may still be accepted.

@@ -12,9 +12,9 @@ const MAX_NUMBER_LINE: usize = 24;
 pub(super) struct PageBreak {
     /// The joined text.
     pub text: String,
-    /// Range of the joined text that comes from the first page, in bytes.
+    /// Byte range of the first page's part in the joined text.
     first: Range<usize>,
-    /// Offset in the second page's text where its part begins.
+    /// Start of the second page's part, as an offset in its text.
     second: usize,
 }
 

@@ -1,4 +1,4 @@
-//! Finds the quotations in an answer and the citation that belongs to each.
+//! Pairs each quotation in an answer with its citation.
 
 use super::marks::{CitationMark, MarkGroup};
 use super::words::words;

@@ -31,7 +31,7 @@ const ASCII_SYMBOLS: &[(&str, &str)] = &[
     (":=", "≔"),
 ];
 
-/// Symbols that belong to the adjacent number, so that a quotation must not end between them.
+/// Symbols that are part of the adjacent number, so that a quotation must not end between them.
 const BOUND_SYMBOLS: &[char] = &[
     '-', '/', ':', '(', '%', '‰', '‱', '°', '<', '>', '≤', '≥', '≠', '≈', '±', '×', '÷', '+', '√',
     '!', '|', '′', '″', '△', '▲', '▽', '▼',
@@ -96,7 +96,7 @@ pub(super) fn read_symbol(chars: &[(usize, char)], at: usize) -> Option<Symbol> 
 }
 
 impl Symbol {
-    /// A symbol in normalized form that is written with the same characters.
+    /// Creates a symbol whose normalized form equals its spelling.
     pub fn of(plain: String) -> Self {
         Self {
             length: plain.chars().count(),

@@ -86,12 +86,12 @@ impl DraftAgreement {
         }
     }
 
-    /// Number of claims on the judge's list.
+    /// Returns the number of claims on the judge's list.
     pub fn listed_claims(&self) -> usize {
         self.claims + self.dropped
     }
 
-    /// Share of the listed claims that every first answer makes, 0 to 1; 0 without claims.
+    /// Returns the share of the listed claims that every first answer makes, 0 to 1; 0 without claims.
     pub fn shared_fraction(&self) -> f64 {
         match self.listed_claims() {
             0 => 0.0,

@@ -37,7 +37,7 @@ pub struct FirstAnswer<'a> {
     pub text: &'a str,
 }
 
-/// The first answers of a run, by letter.
+/// Returns the first answers of a run, by letter.
 pub fn first_answers<'a>(
     plan: &Plan,
     answers: impl IntoIterator<Item = &'a StageAnswer>,

@@ -1,5 +1,5 @@
-//! Objections to a judgment: what a sentence says that the words quoted for it do not. A rule can only lower a
-//! judgment; the absence of objections proves nothing.
+//! Objections to a judgment: content of a sentence that its quoted words lack. A rule can only lower a judgment; the
+//! absence of objections proves nothing.
 
 use std::collections::BTreeSet;
 

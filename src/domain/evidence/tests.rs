@@ -1,4 +1,4 @@
-//! Maps of whole runs: what is kept of a judge's reply, what is dropped, and that nothing is made up.
+//! Evidence maps of complete runs: which parts of a judge's reply are kept, and that nothing is made up.
 
 mod agreement;
 mod pairs;

@@ -1,4 +1,4 @@
-//! Looks up the words that a model quotes in the text that it names. Words that are not there do not count.
+//! Looks up a model's quotations in the named text. Quotations not found there do not count.
 
 use crate::domain::citation::{self, ComparableText};
 

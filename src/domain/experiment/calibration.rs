@@ -26,7 +26,7 @@ pub struct Calibration {
     pub interval: Option<(f64, f64)>,
     /// Fraction of pairs on which the two differ, 0 to 1.
     pub errors: Option<f64>,
-    /// Whether the scores are trusted; none with too few labels.
+    /// Whether the scores are trusted; `None` with too few labels.
     pub trusted: Option<bool>,
     /// The conclusion as text.
     pub words: String,

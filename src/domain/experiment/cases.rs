@@ -23,7 +23,7 @@ const DOCUMENT_COLUMNS: &[&str] = &["documents", "document_ids"];
 /// An error in a file of cases.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CasesError {
-    /// Line number, from 1; none for the file as a whole.
+    /// Line number, from 1; `None` for the file as a whole.
     pub line: Option<usize>,
     /// Description of the error.
     pub why: String,

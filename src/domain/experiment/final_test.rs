@@ -17,7 +17,7 @@ use crate::domain::statistics::proportions;
 
 /// Significance level of the comparison, two-sided.
 pub const SIGNIFICANCE_LEVEL: f64 = 0.05;
-/// Part of the level that goes to the test after each block.
+/// Significance level spent on the test after each block.
 const EARLY_LEVEL: f64 = 0.005;
 /// Maximum number of cases for the exact test over all sign combinations.
 const MAX_FLIPPED_CASES: usize = 12;

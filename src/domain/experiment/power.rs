@@ -54,7 +54,7 @@ impl ScoreKind {
             Self::Priced | Self::Graded => FinalTest::Student,
         }
     }
-    /// Largest possible difference between two configurations.
+    /// Returns the largest possible difference between two configurations.
     fn max_difference(self) -> f64 {
         match self {
             Self::Preference => 0.5,

@@ -42,7 +42,7 @@ pub(super) fn estimate_quality(seen: &Observations, arms: &[usize]) -> Option<Ve
     arms.iter().map(level).collect()
 }
 
-/// For each axis on which some but not all configurations share a value, the value index of each configuration.
+/// Returns the configurations' value indices on each axis where some but not all share a value.
 fn shared_values(seen: &Observations, tried: &[usize]) -> Vec<Vec<usize>> {
     let axes = seen.design.arms.first().map_or(0, |arm| arm.0.len());
     let places = |axis: usize| -> Vec<usize> {
@@ -150,7 +150,7 @@ fn predict(seen: &CenteredScores, sharing: &[Vec<usize>]) -> Vec<f64> {
     levels
 }
 
-/// Prior covariance of the configurations.
+/// Returns the prior covariance of the configurations.
 fn prior(axes: &[&[usize]], variances: &[f64]) -> SquareMatrix {
     let size = axes.first().map_or(0, |places| places.len());
     let mut prior = SquareMatrix::new(size);
@@ -229,7 +229,7 @@ impl SquareMatrix {
         }
         product
     }
-    /// Trace of the product of two matrices.
+    /// Returns the trace of the product of two matrices.
     fn trace_with(&self, other: &Self) -> f64 {
         let (ours, theirs) = (&self.cells[..], &other.cells[..]);
         let mut sum = 0.0;

@@ -147,7 +147,7 @@ impl SearchSpace {
         let legal = all.iter().map(|places| self.make_valid(places, takes));
         Ok(legal.filter(|arm| seen.insert(arm.clone())).collect())
     }
-    /// Returns the value of a configuration's parameter; none at the default.
+    /// Returns the value of a configuration's parameter; `None` at the default.
     pub fn value<'a>(&'a self, arm: &Configuration, dial: Parameter) -> Option<&'a Value> {
         let axis = self.0.iter().position(|axis| axis.dial == dial)?;
         let place = (*arm.0.get(axis)?)?;
@@ -156,7 +156,7 @@ impl SearchSpace {
             .get(place)
             .filter(|value| !value.is_null())
     }
-    /// The search for better prompts, if any.
+    /// Returns the search for better prompts, if any.
     pub fn improvement(&self) -> Option<&Improvement> {
         self.0.iter().find_map(|axis| axis.improve.as_ref())
     }

@@ -108,8 +108,8 @@ fn answer_lines(text: &str) -> Vec<&str> {
     kept
 }
 
-/// Level and lowercase text of a Markdown heading. A bold line with a known title counts as a heading of the
-/// lowest level.
+/// Returns the level and lowercase text of a Markdown heading. A bold line with a known title counts as a heading of
+/// the lowest level.
 pub(in crate::domain) fn heading(line: &str) -> Option<(usize, String)> {
     let line = line.trim();
     let depth = line.bytes().take_while(|&byte| byte == b'#').count();

@@ -149,7 +149,7 @@ pub enum RunInput {
     FinishEarly,
     /// A user skips this model in the current stage.
     SkipModel(String),
-    /// The run is cancelled, with the reason.
+    /// The run is canceled, with the reason.
     Cancelled(String),
 }
 
@@ -181,7 +181,7 @@ pub enum RunOutput {
 /// Result of a run.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PatternOutcome {
-    /// Completed, failed, or cancelled.
+    /// Completed, failed, or canceled.
     pub status: Status,
     /// The final answer.
     pub synthesis: Option<String>,

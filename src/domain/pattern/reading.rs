@@ -36,7 +36,7 @@ pub fn stage() -> Stage {
     }
 }
 
-/// Maximum characters of the notes on one of `parts` parts.
+/// Returns the maximum characters of the notes on one of `parts` parts.
 pub fn notes_budget(parts: usize) -> usize {
     (TOTAL_NOTES_CHARS / parts.max(1)).min(MAX_NOTES_CHARS)
 }

@@ -31,7 +31,7 @@ impl OneSidedBet {
             max_capital: 1.0,
         }
     }
-    /// Bets on a value whose expected ratio to its hypothetical mean is 1.
+    /// Bets on a value with an expected ratio of 1 to its hypothetical mean.
     fn add(&mut self, ratio: f64) {
         if self.max_capital > CAPITAL_LIMIT {
             return;

@@ -133,7 +133,7 @@ fn message_texts(messages: &[Message], of_system: bool) -> Value {
         .collect()
 }
 
-// The images, each with the index of the message it belongs to.
+// Returns the images, each with the index of the message it belongs to.
 fn image_hashes(messages: &[Message]) -> Value {
     let mut all = Vec::new();
     for (turn, message) in messages.iter().enumerate() {

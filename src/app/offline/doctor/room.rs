@@ -9,7 +9,7 @@ use crate::app::folder::{OTHER_FOLDER, io_reason};
 use crate::store;
 
 const NAME: &str = "data folder";
-/// Size of a test write in bytes: what a small upload and the database log need.
+/// Size of a test write in bytes: enough for a small upload and the database log.
 const ROOM: usize = 16 << 20;
 
 /// Checks that the data folder is usable and that its disk has `floor` bytes free.

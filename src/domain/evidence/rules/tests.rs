@@ -1,4 +1,4 @@
-//! Tests of each rule: on what it should catch, and on the same content in other words.
+//! Tests of each rule: it detects its mismatch and accepts paraphrases.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! What calls cost, and runs whose money is used up.
+//! Tests of call costs and exhausted budgets.
 
 use super::*;
 
