@@ -155,7 +155,7 @@ fn canceled_call_is_not_retried() {
 }
 
 #[test]
-fn a_handshake_that_never_ends_is_left_too() {
+fn cancellation_ends_a_hanging_tls_handshake() {
     // A plain-HTTP server addressed over TLS waits for a request that never comes.
     let provider = Provider::script([]);
     let known = json!([{

@@ -80,7 +80,7 @@ pub fn went_on(client: &mut Client, provider: &Provider, id: &str, seen: &[Event
 }
 
 #[test]
-fn a_run_goes_on_after_the_server_was_killed() {
+fn a_run_resumes_after_the_server_is_killed() {
     let provider = Provider::script(half_then_whole());
     let folder = Folder::new();
     let first = Executable::start(&folder, &provider, &[]);
@@ -92,7 +92,7 @@ fn a_run_goes_on_after_the_server_was_killed() {
 }
 
 #[test]
-fn a_run_goes_on_after_the_server_was_stopped() {
+fn a_run_resumes_after_the_server_is_stopped() {
     let provider = Provider::script(half_then_whole());
     let folder = Folder::new();
     let first = Executable::start(&folder, &provider, &[("SHUTDOWN_TIMEOUT", "1")]);

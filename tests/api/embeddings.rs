@@ -175,7 +175,7 @@ fn picky() -> Provider {
 }
 
 #[test]
-fn a_refused_field_is_left_out_reported_and_remembered() {
+fn a_refused_field_is_omitted_reported_and_remembered() {
     let provider = picky();
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");

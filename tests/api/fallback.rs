@@ -145,7 +145,7 @@ fn the_final_answer_has_the_requested_format() {
 }
 
 #[test]
-fn a_picture_is_shown_to_those_that_see_and_the_others_are_named() {
+fn images_go_to_models_that_accept_them_and_others_are_reported() {
     let provider = Provider::script([
         on("gpt-4o").times(2).sse(&answer_stream("A grey field.")),
         on("own").sse(&answer_stream("A grey field.")),
@@ -198,7 +198,7 @@ fn a_picture_is_shown_to_those_that_see_and_the_others_are_named() {
 }
 
 #[test]
-fn a_stage_that_takes_too_long_goes_on_without_its_late_members() {
+fn a_stage_timeout_drops_late_members() {
     let provider = Provider::script([on("a").sse(&answer_stream("In time.")), on("late").hang()]);
     let server: Server = server(&provider, &[("STAGE_TIMEOUT", "5")]);
     let mut client = server.user("ada@example.com");

@@ -38,7 +38,7 @@ fn last_sent(provider: &Provider) -> Value {
 }
 
 #[test]
-fn content_is_generated_whole_streamed_and_counted() {
+fn content_is_generated_with_and_without_streaming_and_counted() {
     let provider = acting();
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");

@@ -115,7 +115,7 @@ fn a_socket_activated_restart_under_load_fails_no_request() {
 }
 
 #[test]
-fn a_run_goes_on_in_the_next_process() {
+fn a_run_continues_in_the_next_process() {
     let provider = Provider::script(half_then_whole());
     let folder = Folder::new();
     let known = providers(&provider);

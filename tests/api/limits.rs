@@ -109,7 +109,7 @@ fn path_traversal_is_refused() {
 }
 
 #[test]
-fn a_body_over_the_limit_is_not_asked_for() {
+fn an_oversized_body_gets_no_100_continue() {
     let server = Server::start();
     let answer = server.raw(&login(
         "content-length: 999999\r\nexpect: 100-continue\r\n",
@@ -282,7 +282,7 @@ fn forwarded_addresses_count_only_from_trusted_proxies() {
 }
 
 #[test]
-fn production_asks_for_https() {
+fn production_sends_hsts() {
     let server = Server::with(&[("ENVIRONMENT", "production"), ("PASSWORD_ROUNDS", "600000")]);
     let answer = server.client().get("/api/health");
     assert!(

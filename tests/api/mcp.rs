@@ -53,7 +53,7 @@ fn deadline_and_disconnect_stop_the_calls() {
 }
 
 #[test]
-fn a_budget_is_kept() {
+fn mcp_runs_stay_within_a_budget() {
     let provider = slow();
     let server = priced(&provider, &[]);
     let mut client = server.user("ada@example.com");

@@ -47,7 +47,7 @@ fn speaker_names_are_forwarded_to_a_single_openai_model() {
 }
 
 #[test]
-fn a_model_that_refuses_names_is_asked_without_them() {
+fn refused_speaker_names_are_omitted_on_retry() {
     let provider = Provider::answering(|asked: &ReceivedRequest| {
         if names(&asked.body).iter().all(|name| name.is_null()) {
             return on("").sse(&answer_stream("Thin."));

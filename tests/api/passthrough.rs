@@ -179,7 +179,7 @@ fn response_formats_are_forwarded_unchanged() {
 }
 
 #[test]
-fn headers_and_fields_of_settings_go_with_every_request() {
+fn configured_headers_and_fields_are_sent_with_every_request() {
     let provider = picky();
     let known = json!([{
         "id": "p", "base_url": provider.base_url(), "api_key": "sk-test-key", "models": "*",

@@ -115,7 +115,7 @@ const OPENAI: &str = include_str!("../data/streams/openai-text.sse");
 const DEEPSEEK: &str = include_str!("../data/streams/deepseek-reasoning.sse");
 
 #[test]
-fn recorded_streams_arrive_whole_in_any_pieces() {
+fn recorded_streams_are_complete_in_chunks_of_any_size() {
     let provider = Provider::script([
         on("a").sse(OPENAI),
         on("a").sse_in_pieces(OPENAI, 7, Duration::from_micros(50)),
@@ -223,7 +223,7 @@ fn each_provider_failure_has_a_distinct_error_kind() {
 }
 
 #[test]
-fn a_lost_count_of_tokens_does_not_lose_the_answer() {
+fn a_missing_token_count_does_not_lose_the_answer() {
     let said =
         event("hello") + "data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n";
     let provider = Provider::script([on("m").cut(&said)]);

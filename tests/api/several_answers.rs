@@ -98,7 +98,7 @@ fn several(n: usize, more: Value) -> Value {
 }
 
 #[test]
-fn of_many_answers_few_are_under_way_at_once() {
+fn multiple_answers_have_limited_concurrency() {
     let provider = counting();
     provider.limit_concurrency(4);
     let server = server(&provider, &[]);

@@ -294,7 +294,7 @@ pub fn check(cases: &[Case]) {
 }
 
 #[test]
-fn an_answer_that_breaks_off_is_never_a_whole_one() {
+fn an_interrupted_answer_is_never_complete() {
     check(&truncated());
 }
 
@@ -427,7 +427,7 @@ fn tool_calls_are_distinguished_under_any_numbering() {
 }
 
 #[test]
-fn reasoning_is_given_to_clients_and_sent_back_with_the_results_of_tools() {
+fn reasoning_is_returned_to_clients_and_resent_with_tool_results() {
     let details = json!([{ "type": "reasoning.encrypted", "data": "opaque", "index": 0 }]);
     let thinking = vec![
         chunk(

@@ -29,7 +29,7 @@ impl Place {
 }
 
 #[test]
-fn a_served_certificate_is_looked_at_and_read_again() {
+fn a_certificate_is_checked_by_the_doctor_and_reloaded() {
     let place = Place::new();
     place.certify(60);
     let mut server = Running::start({

@@ -164,7 +164,7 @@ fn a_backup_into_a_folder_is_named_by_its_time_and_counted() {
 }
 
 #[test]
-fn a_copy_of_an_older_version_is_put_back_and_brought_up_to_date() {
+fn an_older_backup_is_restored_and_migrated() {
     for version in 1..=5 {
         let place = Place::new();
         let text = format!("{}/tests/data/v{version}.sql", env!("CARGO_MANIFEST_DIR"));

@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn the_winners_words_close_as_the_question_asks() {
+    fn the_winning_text_ends_in_the_requested_form() {
         for (question, text, expected) in [
             (
                 "How many?",

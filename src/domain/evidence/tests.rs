@@ -297,7 +297,7 @@ fn two_dates_are_a_contradiction_and_two_spellings_are_none() {
 }
 
 #[test]
-fn the_checker_is_asked_about_cited_sentences_alone() {
+fn the_checker_gets_only_cited_sentences() {
     let (plan, ..) = lease_example();
     let checker = &plan.evidence.checkers[0];
     let asked = |answer: &str| passage_check(&plan, answer, checker, std::time::Duration::ZERO);

@@ -103,7 +103,7 @@ fn intervals_of_the_leaderboard_cover_the_truth() {
 /// The detectable difference stated before a run is found at the stated rate, including the choice of the leader
 /// and early stopping.
 #[test]
-fn the_promised_difference_is_found_at_the_promised_rate() {
+fn the_stated_difference_is_detected_at_the_stated_rate() {
     const RUNS: u64 = 400;
     let told = power::of(ScoreKind::YesNo, 60);
     let difference = told.difference.expect("enough cases");

@@ -375,7 +375,7 @@ fn unreadable_judgments_are_not_measurements() {
 
 /// A single configuration does not lead, and a paused experiment is not reported as running.
 #[test]
-fn one_setting_alone_does_not_lead() {
+fn a_single_configuration_does_not_lead() {
     let mut design = run_race(1, plain_outcome).design().clone();
     design.arms.truncate(2);
     design.declared.truncate(2);
@@ -405,7 +405,7 @@ fn one_setting_alone_does_not_lead() {
 
 /// A tie is not a lead, and a configuration that the user did not name is not the current one.
 #[test]
-fn the_current_setting_leads_only_with_a_lead() {
+fn ties_are_not_reported_as_leads() {
     let none = BTreeSet::new();
     for (of, baseline, begin) in [
         (
@@ -455,7 +455,7 @@ fn the_current_setting_leads_only_with_a_lead() {
 
 /// A leader that scored lower on the holdout is neither reported as leading nor recommended.
 #[test]
-fn a_lead_that_did_not_hold_up_is_not_used() {
+fn a_leader_refuted_by_the_holdout_is_not_recommended() {
     let race = run_race(60, |arm, case, _| {
         outcome(f64::from(u8::from((case + arm) % 3 > 0)), 1, 1)
     });

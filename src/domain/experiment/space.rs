@@ -283,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn only_legal_settings_are_tried_and_each_once() {
+    fn each_valid_configuration_is_enumerated_once() {
         let space = space(json!([
             {"dial": "model", "values": ["a/warm", "b/thinks", ["a/warm", "b/thinks"]]},
             {"dial": "temperature", "values": [null, 0.0, 1.0]},

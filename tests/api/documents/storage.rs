@@ -114,7 +114,7 @@ fn images_are_stored_unchanged_and_damaged_ones_are_reported() {
 }
 
 #[test]
-fn a_document_is_looked_into_page_by_page_and_read_again() {
+fn document_pages_are_shown_and_the_document_is_reread() {
     let house = TwoUsers::new();
     let text = b"caf\xe9 one\x0C\x0Cthree pages";
     let sent = house.send(0, "menu.txt", text).json();

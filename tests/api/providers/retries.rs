@@ -100,7 +100,7 @@ fn a_call_that_waits_to_try_again_can_be_canceled() {
 }
 
 #[test]
-fn a_field_that_a_model_refuses_is_left_out_and_remembered() {
+fn a_field_refused_by_a_model_is_omitted_and_remembered() {
     let refusal = "{\"error\":{\"message\":\"Unsupported parameter\",\"param\":\"temperature\",\"code\":\"unsupported_parameter\"}}";
     let provider = Provider::script([
         on("m").status(400, "application/json", refusal),

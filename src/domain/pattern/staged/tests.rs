@@ -305,7 +305,7 @@ fn revision_prompt_separates_the_draft_from_the_review() {
 }
 
 #[test]
-fn a_failed_member_is_dropped_and_the_run_goes_on() {
+fn a_failed_member_is_dropped_and_the_run_continues() {
     let mut machine = new_run(plan_of_four());
     outputs_as_text(&mut machine, 0, RunInput::Started);
     outputs_as_text(&mut machine, 1, answered(0, 0, "A"));
@@ -400,7 +400,7 @@ fn canceling_stops_every_open_call_and_nothing_follows() {
 }
 
 #[test]
-fn a_call_that_never_ends_is_given_up() {
+fn a_call_that_never_ends_times_out() {
     let mut machine = new_run(two_stage_plan(&["a"], "s"));
     outputs_as_text(&mut machine, 0, RunInput::Started);
     let RunOutput::Wait(Some(until)) = machine.poll() else {
