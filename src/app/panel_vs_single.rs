@@ -54,7 +54,7 @@ pub struct TopicRow {
     /// The votes.
     pub count: TopicCount,
     /// The evaluation of the votes.
-    pub judgement: PanelJudgment,
+    pub judgment: PanelJudgment,
     /// Cost of the panels divided by the cost of the single drafts, if known.
     pub cost_multiple: Option<f64>,
 }
@@ -304,7 +304,7 @@ impl TopicRow {
     fn of(stricter: several::MultiplicityCorrection, count: TopicCount) -> Self {
         let (panel, single) = (count.panel_cost.dollars(), count.single_cost.dollars());
         Self {
-            judgement: count.tally.judge_with(stricter),
+            judgment: count.tally.judge_with(stricter),
             cost_multiple: (single > 0.0).then(|| panel / single),
             count,
         }
