@@ -36,7 +36,7 @@ pub struct EmbeddingOutcome {
 
 /// Run of a call, and the call's time limit.
 pub(super) struct EmbeddingContext<'a> {
-    /// Analysis under which the call is recorded, or the ID of none.
+    /// Analysis under which the call is recorded, or an ID without an analysis.
     pub id: &'a AnalysisId,
     /// The call's position in the run.
     pub call: CallId,

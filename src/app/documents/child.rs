@@ -59,7 +59,7 @@ pub(super) enum ChildExit {
     StoppedByReceiver,
 }
 
-/// How a process that returned no outcome ended.
+/// How a process without an outcome ended.
 pub(super) struct EarlyExit {
     pub status: ExitStatus,
     /// The beginning of its stderr.

@@ -154,7 +154,7 @@ impl RaceResult<'_> {
         }
     }
 
-    /// Words the verdict that no configuration was found to be better than the baseline.
+    /// Describes the verdict that no configuration was found to be better than the baseline.
     fn baseline_stays(&self, leader: usize, stop: StopReason) -> String {
         let (baseline, own) = (self.baseline.capital(), self.values(leader));
         let shared = |other: usize| plural(self.measured.differences(leader, other).len());
